@@ -1,0 +1,43 @@
+import type { Cluster } from "../model/cluster.ts";
+import type { Service } from "../model/service.ts";
+import type { Source } from "./source.ts";
+
+/** A file whose content a plugin validates: one of `discovery/` or `balancers/`. */
+export interface PluginFile {
+  /** The file's name without its ending: the name that clusters and services use. */
+  readonly name: string;
+  /** The plugin that reads it: the `type:` key, or else the file's name. */
+  readonly type: string;
+  /** What is left for the plugin: the file's keys less `type`. */
+  readonly config: { readonly [key: string]: unknown };
+}
+
+/** `lighthouse.yaml`: settings of this host that the predecessor does not know. */
+export interface Settings {
+  /** `worker`: one for each check of each port. `shared`: one for all checks of a plugin. */
+  readonly isolation: "worker" | "shared";
+}
+
+/** `logging.yaml`, as far as it is applied. */
+export interface Logging {
+  /** The root logger's level; `undefined` if the file does not say. */
+  readonly level: "debug" | "info" | "warning" | "error" | "fatal" | undefined;
+}
+
+/** All that the config directory asks for: a whole value at one time. */
+export interface Desired {
+  /** `lighthouse.yaml`. */
+  readonly settings: Settings;
+  /** `logging.yaml`. */
+  readonly logging: Logging;
+  /** `balancers/`, by file name. */
+  readonly balancers: ReadonlyMap<string, PluginFile>;
+  /** `discovery/`, by file name. */
+  readonly discovery: ReadonlyMap<string, PluginFile>;
+  /** `clusters/`, by file name. */
+  readonly clusters: ReadonlyMap<string, Cluster>;
+  /** `services/`, by file name. */
+  readonly services: ReadonlyMap<string, Service>;
+  /** Where each object was read, by `folder/name` (`services/web`), for diagnostics of what a plugin refuses. */
+  readonly sources: ReadonlyMap<string, Source>;
+}

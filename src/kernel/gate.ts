@@ -1,0 +1,26 @@
+/** Lets a bounded number of jobs run at once; the others wait their turn, first come first served. */
+export class Gate {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  /** `atOnceMax`: how many jobs may run together; at least 1. */
+  constructor(atOnceMax: number) {
+    if (!(atOnceMax >= 1)) {
+      throw new RangeError(`Cannot make a gate as atOnceMax must be >= 1: current value is ${atOnceMax}`);
+    }
+    this.#free = atOnceMax;
+  }
+
+  /** Runs `job` when a place is free. */
+  async run<T>(job: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await job();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free++;
+      else next();
+    }
+  }
+}

@@ -1,0 +1,16 @@
+/** Chance as a dependency, so that tests own it: a number in [0, 1). */
+export type Random = () => number;
+
+/** The machine's own chance. */
+export const systemRandom: Random = Math.random;
+
+/** A repeatable source of chance (mulberry32): the same seed gives the same numbers. */
+export function seededRandom(seed: number): Random {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}

@@ -1,0 +1,152 @@
+/**
+ * Valibot with this house's messages: a schema's message is a phrase that says
+ * what is wanted ("an integer >= 1"), and issues become
+ * `Cannot use KEY as it must be PHRASE: current value is VALUE`.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import { isSecretKey, MASK } from "./secret.ts";
+
+/** One thing wrong with a value; fits the plugin contract's `SchemaIssue`. */
+export interface Issue {
+  /** What is wrong. */
+  readonly message: string;
+  /** Keys from the root of the value to the fault. */
+  readonly path: readonly (string | number)[];
+  /** Present on an unknown key. */
+  readonly unknownKey?: { readonly known: readonly string[] } | undefined;
+}
+
+/** A validator in the shape of https://standardschema.dev that names all issues at once. */
+export interface HouseSchema<Output> {
+  /** The Standard Schema properties. */
+  readonly "~standard": {
+    readonly version: 1;
+    readonly vendor: string;
+    readonly validate: (value: unknown) => { readonly value: Output } | { readonly issues: readonly Issue[] };
+  };
+}
+
+/** Makes a valibot schema speak in this house's words. */
+export function houseSchema<const S extends v.GenericSchema>(schema: S): HouseSchema<v.InferOutput<S>> {
+  return {
+    "~standard": {
+      version: 1,
+      vendor: "lighthouse",
+      validate(value) {
+        const result = v.safeParse(schema, value);
+        if (result.success) return { value: result.output };
+        return { issues: result.issues.map((issue) => toIssue(schema, issue)) };
+      },
+    },
+  };
+}
+
+/** A string. */
+export const text = (wanted = "a string") => v.string(wanted);
+
+/** A string that is not empty. */
+export const word = (wanted = "a string that is not empty") => v.pipe(v.string(wanted), v.minLength(1, wanted));
+
+/** `true` or `false`. */
+export const flag = (wanted = "true or false") => v.boolean(wanted);
+
+/** An integer in a range; digits in a string are read as one, as the predecessor did. */
+export function integer({ min, max = Number.MAX_SAFE_INTEGER }: { readonly min: number; readonly max?: number }) {
+  const wanted = max === Number.MAX_SAFE_INTEGER ? `an integer >= ${min}` : `an integer from ${min} to ${max}`;
+  return v.pipe(
+    v.union([v.number(), v.pipe(v.string(), v.regex(/^-?[0-9]{1,15}$/))], wanted),
+    v.transform(Number),
+    v.integer(wanted),
+    v.minValue(min, wanted),
+    v.maxValue(max, wanted),
+  );
+}
+
+/** A time in seconds, fractions allowed, as a number or as digits in a string. */
+export function seconds({ min, max }: { readonly min: number; readonly max: number }) {
+  const wanted = `a number of seconds from ${min} to ${max}`;
+  return v.pipe(
+    v.union([v.number(), v.pipe(v.string(), v.regex(/^[0-9]+(?:\.[0-9]+)?$/))], wanted),
+    v.transform(Number),
+    v.minValue(min, wanted),
+    v.maxValue(max, wanted),
+  );
+}
+
+/** A list. */
+export const list = <const S extends v.GenericSchema>(item: S, wanted = "a list") => v.array(item, wanted);
+
+/** A map with any keys, all values alike. */
+export const mapOf = <const S extends v.GenericSchema>(value: S, wanted = "a map") =>
+  v.record(v.string(), value, wanted);
+
+/** A map with known keys; any other is an issue with `unknownKey`. */
+export const keys = <const E extends v.ObjectEntries>(entries: E) => v.strictObject(entries, "a map");
+
+/** A key that may be left out. */
+export const optional: typeof v.optional = v.optional;
+
+function toIssue(schema: v.GenericSchema, issue: v.BaseIssue<unknown>): Issue {
+  const path = (issue.path ?? []).map((item) => typeof item.key === "number" ? item.key : String(item.key));
+  const key = path.length === 0 ? "the file" : formatPath(path);
+  if (issue.type === "strict_object" && path.length > 0) {
+    const entries = entriesAt(schema, path.slice(0, -1));
+    if (issue.expected === "never") {
+      return { message: `Unknown key ${key}`, path, unknownKey: { known: Object.keys(entries) } };
+    }
+    if (issue.received === "undefined") {
+      const last = path.at(-1);
+      const wanted = last === undefined ? "" : wantedOf(entries[last]);
+      // The key is not there to point at, so the fault is where it is missing from.
+      return { message: `Missing key ${key}${wanted === "" ? "" : `: it must be ${wanted}`}`, path: path.slice(0, -1) };
+    }
+  }
+  const secret = path.some((part) => typeof part === "string" && isSecretKey(part));
+  const value = secret ? MASK : quoteShort(issue.input);
+  return { message: `Cannot use ${key} as it must be ${issue.message}: current value is ${value}`, path };
+}
+
+/** Writes a path as a reader would: `checks.http.rise`, `hosts[0]`. */
+export function formatPath(path: readonly (string | number)[]): string {
+  return path.map((part, i) => typeof part === "number" ? `[${part}]` : i === 0 ? part : `.${part}`).join("");
+}
+
+function entriesAt(schema: unknown, path: readonly (string | number)[]): Record<string, unknown> {
+  let at = unwrap(schema);
+  for (const part of path) {
+    if (typeof part === "number") at = unwrap(at?.item);
+    else at = unwrap(at?.entries === undefined ? at?.value : at.entries[part]);
+  }
+  return at?.entries ?? {};
+}
+
+interface SchemaParts {
+  readonly type?: string;
+  readonly message?: unknown;
+  readonly entries?: Record<string, unknown>;
+  readonly item?: unknown;
+  readonly value?: unknown;
+  readonly wrapped?: unknown;
+}
+
+function unwrap(schema: unknown): SchemaParts | undefined {
+  const parts = schema as SchemaParts | undefined;
+  return parts?.wrapped === undefined ? parts : unwrap(parts.wrapped);
+}
+
+function wantedOf(schema: unknown): string {
+  const message = unwrap(schema)?.message;
+  return typeof message === "string" ? message : "";
+}
+
+function quoteShort(value: unknown): string {
+  let text: string;
+  try {
+    text = JSON.stringify(value, (key, inner) => isSecretKey(key) ? MASK : inner) ?? String(value);
+  } catch {
+    text = String(value);
+  }
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}

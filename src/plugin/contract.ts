@@ -1,0 +1,290 @@
+/**
+ * The plugin contract, version 1: what a check, a discovery method or a
+ * balancer must export to be loaded by Lighthouse.
+ *
+ * A plugin module is inert and self-contained: one default export, a plain
+ * value. Importing it does nothing; what it may touch is what its pure
+ * `permissions` asked for and the operator granted.
+ *
+ * @module
+ */
+import type { Endpoint } from "../model/endpoint.ts";
+import type { Node } from "../model/node.ts";
+import type { ClusterName, ClusterSnapshot } from "../model/topology.ts";
+
+/** The contract version this host speaks. */
+export const PLUGIN_API_VERSION = 1;
+
+/** A validator in the shape of https://standardschema.dev, version 1. */
+export interface Schema<Output> {
+  /** The Standard Schema properties. */
+  readonly "~standard": {
+    /** Always 1. */
+    readonly version: 1;
+    /** The library that made the validator, or the plugin's own name. */
+    readonly vendor: string;
+    /** Validates an untrusted value: all issues at once, never a throw. */
+    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
+  };
+}
+
+/** What {@linkcode Schema} answers. */
+export type SchemaResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly SchemaIssue[] };
+
+/** One thing wrong with a config value, with the path to it. */
+export interface SchemaIssue {
+  /** What is wrong: `Cannot use KEY as it must be …: current value is …`. */
+  readonly message: string;
+  /** Keys from the root of the value to the fault. */
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+  /** Present on an unknown key: the host warns, drops the key and validates again. */
+  readonly unknownKey?: { readonly known: readonly string[] } | undefined;
+}
+
+/**
+ * The permissions one instance of a plugin needs, each as narrow as it can be
+ * said. There is no way to write "all": a wish that is not an explicit list is
+ * not expressible.
+ */
+export interface PermissionRequest {
+  /** Addresses as `host:port`, `[v6]:port` or `unix:/absolute/path`. */
+  readonly net?: readonly Endpoint[];
+  /** Absolute paths. */
+  readonly read?: readonly string[];
+  /** Absolute paths. */
+  readonly write?: readonly string[];
+  /** Names of variables. */
+  readonly env?: readonly string[];
+  /** Absolute paths of programs. */
+  readonly run?: readonly string[];
+}
+
+/** What the host tells a plugin about the place it runs in. */
+export interface Scope {
+  /** The config name of the instance, for messages: `web:8000/http`, `zookeeper`. */
+  readonly instance: string;
+  /** The service port under check, for checks only. */
+  readonly target?: Endpoint;
+}
+
+/** A logger whose records carry the instance's name. */
+export interface PluginLog {
+  /** Detail for someone debugging this plugin. */
+  debug(message: string, properties?: Record<string, unknown>): void;
+  /** A change of state an operator wants to know. */
+  info(message: string, properties?: Record<string, unknown>): void;
+  /** Something an operator should look at. */
+  warn(message: string, properties?: Record<string, unknown>): void;
+}
+
+/** What every plugin says of itself. */
+export interface PluginBase<Kind extends string, Config> {
+  /** The discriminant of {@linkcode Plugin}. */
+  readonly kind: Kind;
+  /** Always {@linkcode PLUGIN_API_VERSION}. */
+  readonly apiVersion: typeof PLUGIN_API_VERSION;
+  /** Lower snake case, unique within the kind. */
+  readonly name: string;
+  /** One line for listings. */
+  readonly summary: string;
+  /** Whether an operator must opt in. */
+  readonly stability: "experimental" | "stable" | "deprecated";
+  /** Validates this plugin's part of a config file. */
+  readonly config: Schema<Config>;
+  /**
+   * States what an instance with this config may touch. Pure and synchronous:
+   * the host calls it in a worker that has no permission at all.
+   */
+  permissions(config: Config, scope: Scope): PermissionRequest;
+}
+
+/** The outcome of one probe. */
+export type ProbeOutcome =
+  | { readonly status: "pass"; readonly detail?: string }
+  | { readonly status: "fail"; readonly reason: string };
+
+/** What a probe gets besides its config. */
+export interface ProbeContext {
+  /** The address to probe. */
+  readonly target: Endpoint;
+  /** Aborted at the deadline and on shutdown. */
+  readonly signal: AbortSignal;
+  /** The instance's logger. */
+  readonly log: PluginLog;
+}
+
+/** A health check. The host owns the interval, the deadline, rise and fall. */
+export interface CheckPlugin<Config = unknown> extends PluginBase<"check", Config> {
+  /**
+   * Probes once; never called again before the last call has settled or its
+   * signal was aborted. A throw counts as a failure with the error's message
+   * as its reason.
+   */
+  probe(config: Config, context: ProbeContext): Promise<ProbeOutcome>;
+}
+
+/** What a discovery session gets besides its config. */
+export interface DiscoveryContext {
+  /** Aborted when the connection is to be given up. */
+  readonly signal: AbortSignal;
+  /** The instance's logger. */
+  readonly log: PluginLog;
+  /** Tells the host whether the registry is in reach; for the log and status, it changes no membership. */
+  connection(state: "connected" | "disconnected", detail?: string): void;
+}
+
+/** An open connection to a registry. */
+export interface DiscoverySession {
+  /**
+   * Yields the whole membership first, then again after each change; waits
+   * without an end for a cluster that does not exist yet. Throws when it
+   * cannot go on: the host keeps the last snapshot and watches again with
+   * backoff. Never yields a partial snapshot: out of reach is not empty.
+   */
+  watch(cluster: ClusterName, signal: AbortSignal): AsyncIterable<ClusterSnapshot>;
+  /**
+   * Makes a node known. Idempotent and level-triggered: the host calls it
+   * again now and then and after each reconnect, so it must be cheap when
+   * nothing is to be done. The node vanishes with the session.
+   */
+  register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void>;
+  /** Takes a node back, whoever made it known; a node that is not there is fine. */
+  deregister(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves, with the reason, when the session is over and what it had
+   * registered is gone (a ZooKeeper session that expired): the host opens
+   * another, watches and registers again. Never resolves for a short
+   * disconnect, and never rejects.
+   */
+  readonly ended: Promise<string>;
+  /** Closes the connection and takes back what it had registered; safe to call twice. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** A discovery method. */
+export interface DiscoveryPlugin<Config = unknown> extends PluginBase<"discovery", Config> {
+  /**
+   * Opens a session. Returns at once with a session that goes on connecting
+   * by itself, or throws when it never can (then the host retries with backoff).
+   */
+  open(config: Config, context: DiscoveryContext): Promise<DiscoverySession>;
+}
+
+/** What the host knows of the machine that it runs on. */
+export interface HostFacts {
+  /** Its fully qualified name, as it is announced; also the local peer's name. */
+  readonly fqdn: string;
+  /** The address that is announced. */
+  readonly ip: string;
+}
+
+/** One cluster, as a balancer is asked to serve it. */
+export interface WantedCluster<ClusterConfig = unknown> {
+  /** Its name. */
+  readonly name: ClusterName;
+  /** The meta cluster it is part of. */
+  readonly metaCluster?: string | undefined;
+  /** The balancer's section of the cluster's file, validated. */
+  readonly config: ClusterConfig;
+  /** Its members, sorted by name. */
+  readonly nodes: readonly Node[];
+}
+
+/** All that a balancer is asked to serve: a whole value, never a change to one. */
+export interface Wanted<Config = unknown, ClusterConfig = unknown> {
+  /** The balancer's own file, validated. */
+  readonly config: Config;
+  /** The machine. */
+  readonly host: HostFacts;
+  /** The version of the balancer's program as `[major, minor, patch]`, if it could be had. */
+  readonly version?: readonly [number, number, number] | undefined;
+  /** The clusters, sorted by name. */
+  readonly clusters: readonly WantedCluster<ClusterConfig>[];
+}
+
+/** Where the host has to look to observe a balancer. */
+export interface BalancerSources {
+  /** The Unix socket that answers `queries`. */
+  readonly socket: string;
+  /** The commands whose answers `observe` reads, in order. */
+  readonly queries: readonly string[];
+  /** The config file that the balancer is started from. */
+  readonly file: string;
+  /** The program whose version is asked with `-v`. */
+  readonly program: string;
+}
+
+/** What the host saw of a balancer. */
+export interface Seen {
+  /** The answers to the queries, in order; `undefined` if nobody answers at the socket. */
+  readonly answers?: readonly string[] | undefined;
+  /** The config file's contents; `undefined` if there is none. */
+  readonly file?: string | undefined;
+  /** The pid of the master process that owns the one that answers, if there is such a master. */
+  readonly masterPid?: number | undefined;
+}
+
+/** A thing the writer does, as data: logged, counted, and only printed by `plan`. */
+export type Step =
+  /** Sends one runtime command; its answer, trimmed, must match one of `expect` (regular expressions, anchored). */
+  | { readonly do: "command"; readonly command: string; readonly expect: readonly string[] }
+  /**
+   * Writes beside `path`, runs `check` on the candidate (`%` stands for its
+   * path), then renames it into place: at once, or within a second, joined
+   * with its neighbours.
+   */
+  | {
+    readonly do: "install";
+    readonly path: string;
+    readonly contents: string;
+    readonly mode: number;
+    readonly check: readonly string[];
+    readonly when: "now" | "soon";
+  }
+  /** Starts the balancer, which nobody saw running. */
+  | { readonly do: "start"; readonly reason: string; readonly run: readonly string[] }
+  /** Makes the balancer read its config anew: by running a program, or by a signal to its master. The reason is never empty. */
+  | {
+    readonly do: "reload";
+    readonly reason: string;
+    readonly how: { readonly run: readonly string[] } | { readonly signal: "SIGUSR2"; readonly pid: number };
+  };
+
+/** What a balancer's `render` answers. */
+export interface Rendered {
+  /** The config file: the same wish gives the same bytes. */
+  readonly text: string;
+  /** What an operator should know of it: a line left out, a cluster without nodes. */
+  readonly notices: readonly string[];
+}
+
+/** A load balancer: pure functions around effects that the host performs. */
+export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Observed = unknown>
+  extends PluginBase<"balancer", Config> {
+  /** Validates the section of a cluster's file that bears this balancer's name. */
+  readonly cluster: Schema<ClusterConfig>;
+  /** Says where to look. */
+  sources(config: Config): BalancerSources;
+  /** Reads what the host saw. */
+  observe(seen: Seen, config: Config): Observed;
+  /** Reads the members back from a config file that this plugin rendered, for a start while the registry is away. */
+  adopt(file: string, config: Config): ReadonlyMap<ClusterName, readonly Node[]>;
+  /** Renders the config file. */
+  render(wanted: Wanted<Config, ClusterConfig>): Rendered;
+  /**
+   * Plans the shortest way from what is observed to what is wanted; `[]` when
+   * there. With `reload: false` only what needs no reload is planned: the
+   * writer holds reloads back to keep their rate.
+   */
+  plan(
+    wanted: Wanted<Config, ClusterConfig>,
+    rendered: Rendered,
+    observed: Observed,
+    allowed: { readonly reload: boolean },
+  ): readonly Step[];
+}
+
+/** Any plugin, told apart by `kind`. */
+export type Plugin = CheckPlugin | DiscoveryPlugin | BalancerPlugin;

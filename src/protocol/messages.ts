@@ -1,0 +1,87 @@
+/**
+ * The messages between the host and its workers, version 1. All go over one
+ * transferred MessagePort; {@linkcode Init} alone uses the global channel.
+ *
+ * @module
+ */
+import type { PermissionRequest, ProbeOutcome, SchemaIssue, Scope } from "../plugin/contract.ts";
+import type { Node } from "../model/node.ts";
+import type { ClusterName, ClusterSnapshot } from "../model/topology.ts";
+import type { WireError } from "./wire_error.ts";
+
+/** Bumped on any change that an older peer would misread. */
+export const PROTOCOL_VERSION = 1;
+
+/** The first message, the only one on the worker's global channel; carries a MessagePort for all others. */
+export interface Init {
+  /** The protocol version of the host. */
+  readonly v: typeof PROTOCOL_VERSION;
+  /** The discriminant. */
+  readonly type: "init";
+  /** `builtin:kind/name`, or a `data:` URL of verified, self-contained source. */
+  readonly module: string;
+  /** Carries all further messages. */
+  readonly port: MessagePort;
+}
+
+/** A message that wants an answer with the same `seq`. */
+export type Request =
+  /** Validate a config and say which permissions it needs. */
+  | { readonly type: "describe"; readonly raw: unknown; readonly scope: Scope }
+  /** Make an instance ready: a check takes its config, a discovery method opens its session. */
+  | { readonly type: "start"; readonly instance: string; readonly config: unknown; readonly scope: Scope }
+  /** Run one probe; `timeoutMs` is the plugin's own deadline. */
+  | { readonly type: "probe"; readonly instance: string; readonly timeoutMs: number }
+  /** Change what the registry says of one node. */
+  | {
+    readonly type: "register" | "deregister";
+    readonly cluster: ClusterName;
+    readonly node: Node;
+    readonly timeoutMs: number;
+  }
+  /** Show that the worker's event loop turns. */
+  | { readonly type: "ping" };
+
+/** Host to worker. */
+export type ToWorker =
+  | (Request & { readonly seq: number })
+  /** Begin to watch a cluster, or end it. */
+  | { readonly type: "watch" | "unwatch"; readonly cluster: ClusterName }
+  /** The host has taken the last snapshot of a cluster: the next may come. */
+  | { readonly type: "taken"; readonly cluster: ClusterName }
+  /** Give up one request: abort its signal. */
+  | { readonly type: "abort"; readonly seq: number }
+  /** End all, then answer `stopped`. */
+  | { readonly type: "stop" };
+
+/** A worker's answer to a {@linkcode Request}. */
+export type Answer =
+  | { readonly type: "described"; readonly config: unknown; readonly permissions: PermissionRequest }
+  | { readonly type: "invalid"; readonly issues: readonly SchemaIssue[] }
+  | { readonly type: "ack" }
+  | { readonly type: "nack"; readonly error: WireError }
+  | { readonly type: "outcome"; readonly outcome: ProbeOutcome; readonly tookMs: number }
+  | { readonly type: "pong" };
+
+/** Worker to host. */
+export type ToHost =
+  | (Answer & { readonly seq: number })
+  /** The plugin's module is loaded; what it says of itself. */
+  | { readonly type: "loaded"; readonly kind: string; readonly apiVersion: number; readonly name: string }
+  /** One cluster's whole membership. The next waits for `taken`. */
+  | { readonly type: "snapshot"; readonly snapshot: ClusterSnapshot }
+  /** A watch ended: the host keeps what it has and watches again. */
+  | { readonly type: "lost"; readonly cluster: ClusterName; readonly error: WireError }
+  /** The discovery session is over, and what it registered is gone. */
+  | { readonly type: "ended"; readonly reason: string }
+  /** Whether the registry is in reach. */
+  | { readonly type: "connection"; readonly state: "connected" | "disconnected"; readonly detail: string }
+  /** A log record of the plugin. */
+  | {
+    readonly type: "log";
+    readonly instance: string;
+    readonly level: "debug" | "info" | "warn";
+    readonly message: string;
+    readonly properties: Record<string, unknown>;
+  }
+  | { readonly type: "stopped" };

@@ -1,0 +1,5 @@
+/** Answers a TCP port on loopback that nobody listened on a moment ago. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
