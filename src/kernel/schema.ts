@@ -56,7 +56,7 @@ export const flag = (wanted = "true or false") => v.boolean(wanted);
 export function integer({ min, max = Number.MAX_SAFE_INTEGER }: { readonly min: number; readonly max?: number }) {
   const wanted = max === Number.MAX_SAFE_INTEGER ? `an integer >= ${min}` : `an integer from ${min} to ${max}`;
   return v.pipe(
-    v.union([v.number(), v.pipe(v.string(), v.regex(/^-?[0-9]{1,15}$/))], wanted),
+    v.union([v.number(), v.pipe(v.string(), v.regex(/^-?[0-9]{1,15}$/, wanted))], wanted),
     v.transform(Number),
     v.integer(wanted),
     v.minValue(min, wanted),
@@ -68,7 +68,7 @@ export function integer({ min, max = Number.MAX_SAFE_INTEGER }: { readonly min: 
 export function seconds({ min, max }: { readonly min: number; readonly max: number }) {
   const wanted = `a number of seconds from ${min} to ${max}`;
   return v.pipe(
-    v.union([v.number(), v.pipe(v.string(), v.regex(/^[0-9]+(?:\.[0-9]+)?$/))], wanted),
+    v.union([v.number(), v.pipe(v.string(), v.regex(/^[0-9]+(?:\.[0-9]+)?$/, wanted))], wanted),
     v.transform(Number),
     v.minValue(min, wanted),
     v.maxValue(max, wanted),
