@@ -1,0 +1,282 @@
+/**
+ * Who may import whom, and who must stay pure: the one table that the lint
+ * plugin (`lint_plugin.ts`) enforces and that `tidy_test.ts` holds against the
+ * tree. The first row that fits a file is its row; tests are free.
+ *
+ * @module
+ */
+
+/** What is allowed to the files of one layer. */
+export interface Layer {
+  /** The layer's name, unique. */
+  readonly name: string;
+  /** Which files it is made of, as paths from the project's root. */
+  readonly files: RegExp;
+  /** The other layers whose values it may import; a layer always may import itself. */
+  readonly imports: readonly string[];
+  /** The layers of which it may import types alone. */
+  readonly types?: readonly string[];
+  /** The npm packages it may import; `any` only where each plugin brings its own. */
+  readonly npm?: readonly string[] | "any";
+  /** Whether it decides only: no effect, no time, no chance. Defaults to false. */
+  readonly pure?: boolean;
+}
+
+/** The layers, the specific before the general. */
+export const LAYERS: readonly Layer[] = [
+  { name: "kernel/clock", files: /^src\/kernel\/clock\.ts$/, imports: [] },
+  { name: "kernel/random", files: /^src\/kernel\/random\.ts$/, imports: [] },
+  {
+    name: "kernel/schema",
+    files: /^src\/kernel\/schema\.ts$/,
+    imports: ["kernel"],
+    npm: ["valibot"],
+    pure: true,
+  },
+  {
+    name: "kernel",
+    files: /^src\/kernel\//,
+    imports: [],
+    types: ["kernel/clock", "kernel/random"],
+    pure: true,
+  },
+  { name: "model", files: /^src\/model\//, imports: ["kernel"], pure: true },
+  { name: "contract", files: /^src\/plugin\/contract\.ts$/, imports: [], types: ["model"], pure: true },
+  {
+    name: "protocol",
+    files: /^src\/protocol\//,
+    imports: ["kernel", "model", "contract"],
+    pure: true,
+  },
+  {
+    name: "config/desired",
+    files: /^src\/config\/(?:desired|source)\.ts$/,
+    imports: ["kernel", "model"],
+    pure: true,
+  },
+  {
+    name: "config",
+    files: /^src\/config\//,
+    imports: ["kernel", "kernel/clock", "kernel/random", "kernel/schema", "model", "contract", "config/desired"],
+    npm: ["yaml"],
+  },
+  {
+    name: "plugin/policy",
+    files: /^src\/plugin\/policy\.ts$/,
+    imports: ["kernel", "model", "contract"],
+    types: ["plugin"],
+    pure: true,
+  },
+  {
+    name: "plugin",
+    files: /^src\/plugin\//,
+    imports: ["kernel", "kernel/clock", "kernel/schema", "model", "contract", "protocol", "plugin/policy"],
+  },
+  {
+    name: "health",
+    files: /^src\/health\//,
+    imports: ["kernel", "model"],
+    types: ["kernel/clock", "kernel/random", "contract"],
+    pure: true,
+  },
+  {
+    name: "registry/store",
+    files: /^src\/registry\/store\.ts$/,
+    imports: ["kernel", "model"],
+    types: ["kernel/clock", "contract"],
+    pure: true,
+  },
+  {
+    name: "registry",
+    files: /^src\/registry\//,
+    imports: ["kernel", "kernel/clock", "kernel/random", "model", "registry/store"],
+    types: ["contract"],
+  },
+  {
+    name: "supervisor/decide",
+    files: /^src\/supervisor\/(?:reconcile|heartbeat)\.ts$/,
+    imports: ["kernel", "model"],
+    types: ["kernel/clock", "kernel/random", "contract", "config/desired"],
+    pure: true,
+  },
+  {
+    name: "supervisor",
+    files: /^src\/supervisor\//,
+    imports: [
+      "kernel",
+      "kernel/clock",
+      "kernel/random",
+      "model",
+      "contract",
+      "protocol",
+      "plugin",
+      "plugin/policy",
+      "supervisor/decide",
+    ],
+    types: ["config/desired"],
+  },
+  {
+    name: "balance",
+    files: /^src\/balance\//,
+    imports: ["kernel", "kernel/clock", "kernel/random", "kernel/schema", "model"],
+    types: ["contract"],
+  },
+  {
+    name: "observe",
+    files: /^src\/observe\//,
+    imports: ["kernel", "kernel/clock", "model"],
+    npm: ["@logtape/logtape"],
+  },
+  {
+    name: "app",
+    files: /^src\/app(?:\.ts$|\/)/,
+    imports: [
+      "kernel",
+      "kernel/clock",
+      "kernel/random",
+      "kernel/schema",
+      "model",
+      "contract",
+      "protocol",
+      "config/desired",
+      "config",
+      "plugin/policy",
+      "plugin",
+      "health",
+      "registry/store",
+      "registry",
+      "supervisor/decide",
+      "supervisor",
+      "balance",
+      "observe",
+      "workers/builtins",
+    ],
+  },
+  {
+    name: "cli",
+    files: /^src\/cli\//,
+    imports: [
+      "kernel",
+      "kernel/clock",
+      "kernel/random",
+      "model",
+      "contract",
+      "config/desired",
+      "config",
+      "plugin/policy",
+      "plugin",
+      "balance",
+      "observe",
+      "app",
+      "workers/builtins",
+    ],
+    npm: ["@optique/core", "@optique/run"],
+  },
+  {
+    name: "main",
+    files: /^src\/main\.ts$/,
+    imports: ["kernel", "kernel/clock", "kernel/random", "model", "config/desired", "config", "observe", "app", "cli"],
+    npm: ["@optique/core", "@optique/run"],
+  },
+  {
+    name: "workers/builtins",
+    files: /^workers\/builtins\.ts$/,
+    imports: ["plugins/checks", "plugins/discovery", "plugins/balancers"],
+    types: ["contract"],
+  },
+  {
+    name: "workers",
+    files: /^workers\//,
+    imports: ["kernel", "model", "contract", "protocol", "workers/builtins"],
+  },
+  {
+    name: "plugins/checks",
+    files: /^plugins\/checks\//,
+    imports: ["kernel", "kernel/schema", "model"],
+    types: ["mod"],
+  },
+  {
+    name: "plugins/discovery",
+    files: /^plugins\/discovery\//,
+    imports: ["kernel", "kernel/clock", "kernel/random", "kernel/schema", "model"],
+    types: ["mod"],
+    npm: "any",
+  },
+  {
+    name: "plugins/balancers",
+    files: /^plugins\/balancers\//,
+    imports: ["kernel", "kernel/schema", "model"],
+    types: ["mod"],
+    pure: true,
+  },
+  { name: "mod", files: /^mod\.ts$/, imports: [], types: ["contract", "model"], pure: true },
+  { name: "examples/plugins", files: /^examples\/plugins\//, imports: [], types: ["mod"] },
+];
+
+/** The names that a pure layer must not reach for: effects, time and chance come in as parameters. */
+export const IMPURE_GLOBALS: ReadonlySet<string> = new Set([
+  "Deno",
+  "Date",
+  "Temporal",
+  "Worker",
+  "WebSocket",
+  "console",
+  "crypto",
+  "fetch",
+  "performance",
+  "setInterval",
+  "setTimeout",
+]);
+
+/** Whether a file is a test or serves tests alone: those may import what they need. */
+export function isTest(path: string): boolean {
+  return path.startsWith("tests/") || path.endsWith("_test.ts");
+}
+
+/** Answers the layer of a file, by its path from the project's root. */
+export function layerOf(path: string): Layer | undefined {
+  return LAYERS.find((layer) => layer.files.test(path));
+}
+
+/**
+ * Says what is wrong with an import, or `undefined` if nothing is.
+ *
+ * @param from the importing file, as a path from the project's root
+ * @param specifier the import as it is written
+ * @param typesOnly whether nothing of it is left at run time
+ */
+export function importFault(from: string, specifier: string, typesOnly: boolean): string | undefined {
+  const layer = layerOf(from);
+  if (layer === undefined || isTest(from)) return undefined;
+  if (/^\.\.?\//.test(specifier)) {
+    const path = resolvePath(from, specifier);
+    if (isTest(path)) return `${from} must not import ${path}: only tests import tests`;
+    const to = layerOf(path);
+    if (to === undefined) return `${from} must not import ${path}: no layer of tests/layers.ts holds it`;
+    if (to === layer || layer.imports.includes(to.name)) return undefined;
+    const types = layer.types?.includes(to.name) ?? false;
+    if (types && typesOnly) return undefined;
+    return types
+      ? `${layer.name} may import types alone from ${to.name}`
+      : `${layer.name} may not import ${to.name}: allowed are ${
+        [...layer.imports, ...layer.types ?? []].join(", ") || "none"
+      }`;
+  }
+  if (specifier.startsWith("node:")) {
+    return layer.pure ? `${layer.name} is pure: it may not import ${specifier}` : undefined;
+  }
+  const name = packageName(specifier);
+  if (layer.npm === "any" || layer.npm?.includes(name)) return undefined;
+  return `${layer.name} may not import the package ${name}: allowed are ${layer.npm?.join(", ") ?? "none"}`;
+}
+
+/** Resolves a relative specifier to a path from the project's root. */
+export function resolvePath(from: string, specifier: string): string {
+  return new URL(specifier, `file:///${from}`).pathname.slice(1);
+}
+
+/** `npm:@a/b@1/c` and `@a/b/c` are both of the package `@a/b`. */
+function packageName(specifier: string): string {
+  const bare = specifier.replace(/^npm:\/?/, "");
+  return /^(?:@[^/]+\/)?[^/@]+/.exec(bare)?.[0] ?? bare;
+}

@@ -1,0 +1,183 @@
+/**
+ * Runs what CI runs: `deno run tests/run.ts [STEP…]`, all steps unless named.
+ * Each check that is no test (format, lint, types…) counts as one item. Ends
+ * with all that failed and a line `N passed, N failed`; leaves with 1 if
+ * anything failed.
+ *
+ * @module
+ */
+// deno-lint-ignore-file no-console -- this program's output is its purpose
+import { setUp } from "./setup.ts";
+
+/** One thing to run: an item by itself, or a set of tests. */
+export interface Step {
+  /** What it is called on the command line. */
+  readonly name: string;
+  /** What it shows, for the heading. */
+  readonly title: string;
+  /** The arguments to `deno`. */
+  readonly args: readonly string[];
+  /** For tests: the files and folders that hold them. */
+  readonly tests?: readonly string[];
+  /** Whether it runs programs that `setup.ts` has to bring. */
+  readonly programs?: true;
+}
+
+/** What tests beside their source may do: files, loopback, no program. */
+const UNIT_PERMISSIONS = [
+  "--no-prompt",
+  "--allow-read",
+  "--allow-write",
+  "--allow-env",
+  "--allow-sys=hostname,networkInterfaces,uid",
+  "--allow-net=127.0.0.1,[::1],localhost",
+];
+
+/** Every step, in the order of running: the quick before the slow. */
+export const STEPS: readonly Step[] = [
+  { name: "fmt", title: "format", args: ["fmt", "--check"] },
+  { name: "lint", title: "lint and layers", args: ["lint"] },
+  { name: "check", title: "types", args: ["check"] },
+  { name: "doc", title: "documented symbols", args: ["doc", "--lint", "mod.ts"] },
+  { name: "publish", title: "fit to publish", args: ["publish", "--dry-run", "--allow-dirty", "--quiet"] },
+  {
+    name: "unit",
+    title: "one module at a time",
+    args: ["test", "--parallel", ...UNIT_PERMISSIONS],
+    tests: ["src", "workers", "plugins", "tests/tidy_test.ts"],
+  },
+  {
+    name: "sim",
+    title: "simulation and properties of the whole",
+    args: ["test", "--parallel", ...UNIT_PERMISSIONS],
+    tests: ["tests/simulation"],
+  },
+  {
+    name: "golden",
+    title: "golden files, conformance of plugins, hostile input",
+    args: ["test", "--parallel", "-A"],
+    tests: ["tests/golden", "tests/conformance", "tests/fuzz"],
+    programs: true,
+  },
+  {
+    name: "real",
+    title: "real HAProxy, ZooKeeper and Redis, and what befalls them",
+    args: ["test", "--parallel", "-A"],
+    tests: ["tests/integration", "tests/faults"],
+    programs: true,
+  },
+  {
+    name: "alone",
+    title: "bounds of memory and time, one after the other",
+    args: ["test", "-A"],
+    tests: ["tests/bench"],
+    programs: true,
+  },
+];
+
+/** A step that takes longer hangs. */
+const STEP_DEADLINE_MS = 420_000;
+
+/** How one step went. */
+export interface StepResult {
+  /** How many items passed. */
+  readonly passed: number;
+  /** The items that failed, each in a line. */
+  readonly failed: readonly string[];
+}
+
+/** Reads what `deno test --junit-path` wrote. */
+export function readJunit(xml: string): StepResult {
+  const failed: string[] = [];
+  let passed = 0;
+  for (
+    const [, attributes = "", slash, body = ""] of xml.matchAll(
+      /<testcase\b([^>]*?)(?:(\/)>|>([\s\S]*?)<\/testcase>)/g,
+    )
+  ) {
+    const attribute = (name: string) =>
+      unescapeXml(new RegExp(`(?:^|\\s)${name}="([^"]*)"`).exec(attributes)?.[1] ?? "");
+    if (slash === undefined && /<(?:failure|error)\b/.test(body)) {
+      failed.push(`${attribute("classname")}: ${attribute("name")}`);
+    } else if (slash !== undefined || !/<skipped\b/.test(body)) {
+      passed++;
+    }
+  }
+  return { passed, failed };
+}
+
+function unescapeXml(text: string): string {
+  const NAMED: Record<string, string> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
+  return text.replace(/&(?:#(\d+)|#x([0-9a-fA-F]+)|(\w+));/g, (whole, decimal, hex, name) => {
+    if (name !== undefined) return NAMED[name] ?? whole;
+    return String.fromCodePoint(decimal === undefined ? parseInt(hex, 16) : Number(decimal));
+  });
+}
+
+/** Runs one step; its output goes where ours goes. */
+async function runStep(step: Step): Promise<StepResult> {
+  const junitPath = `junit-${step.name}.xml`;
+  const tests = (step.tests ?? []).filter(isThere);
+  if (step.tests !== undefined) await Deno.remove(junitPath).catch(() => {});
+  const args = step.tests === undefined
+    ? step.args
+    : [...step.args, "--permit-no-files", `--junit-path=${junitPath}`, ...tests];
+  const child = new Deno.Command(Deno.execPath(), { args: [...args], stdin: "null" }).spawn();
+  const hung = setTimeout(() => child.kill("SIGKILL"), STEP_DEADLINE_MS);
+  const { success, code } = await child.status;
+  clearTimeout(hung);
+  const own = `deno ${args.join(" ")}`;
+  if (step.tests === undefined) return success ? { passed: 1, failed: [] } : { passed: 0, failed: [own] };
+  const xml = await Deno.readTextFile(junitPath).catch(() => "");
+  const result = readJunit(xml);
+  // A crash, a leak between tests or a module that does not load is no test case, but a failure all the same.
+  return success || result.failed.length > 0
+    ? result
+    : { ...result, failed: [`${own} left with ${code}, though no test failed`] };
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Runs the steps of these names, in the table's order; answers the sum. */
+async function run(names: readonly string[]): Promise<StepResult> {
+  const unknown = names.filter((name) => !STEPS.some((step) => step.name === name));
+  if (unknown.length > 0) {
+    return { passed: 0, failed: [`no such step: ${unknown.join(", ")} (${STEPS.map((s) => s.name).join(", ")})`] };
+  }
+  const steps = names.length === 0 ? STEPS : STEPS.filter((step) => names.includes(step.name));
+  if (steps.some((step) => step.programs)) {
+    console.log("\n== setup: the programs that tests run");
+    try {
+      await setUp();
+    } catch (error) {
+      return { passed: 0, failed: [error instanceof Error ? error.message : String(error)] };
+    }
+  }
+  let passed = 0;
+  const failed: string[] = [];
+  for (const step of steps) {
+    console.log(`\n== ${step.name}: ${step.title}`);
+    const started = performance.now();
+    const result = await runStep(step);
+    passed += result.passed;
+    failed.push(...result.failed.map((item) => `${step.name}: ${item}`));
+    const took = ((performance.now() - started) / 1000).toFixed(1);
+    console.log(`-- ${step.name}: ${result.passed} passed, ${result.failed.length} failed (${took} s)`);
+  }
+  return { passed, failed };
+}
+
+if (import.meta.main) {
+  Deno.chdir(new URL("..", import.meta.url));
+  const { passed, failed } = await run(Deno.args);
+  if (failed.length > 0) console.log(`\nFailed:\n${failed.map((item) => `  ${item}`).join("\n")}`);
+  console.log(`\n${passed} passed, ${failed.length} failed`);
+  Deno.exit(failed.length === 0 ? 0 : 1);
+}

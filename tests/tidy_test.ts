@@ -1,0 +1,238 @@
+import assert from "node:assert/strict";
+import { importFault, isTest, layerOf, LAYERS, resolvePath } from "./layers.ts";
+import plugin from "./lint_plugin.ts";
+import { readJunit, STEPS } from "./run.ts";
+
+/** The tasks that README, CI and operators count on. */
+const TASKS = [
+  "bench",
+  "compile",
+  "demo",
+  "lighthouse",
+  "ok",
+  "reporter",
+  "run",
+  "test",
+  "test:sim",
+  "test:unit",
+  "writer",
+];
+
+/** Folders that are not the project's own text. */
+const FOREIGN = new Set([".git", "node_modules", "dist", "coverage", ".lighthouse"]);
+
+const ROOT = new URL("../", import.meta.url);
+
+/** Every file of the project, as a path from its root. */
+const files = [...walk("")].sort();
+const sources = files.filter((path) => path.endsWith(".ts"));
+const documents = files.filter((path) => path.endsWith(".md"));
+
+function* walk(folder: string): Generator<string> {
+  for (const entry of Deno.readDirSync(new URL(folder === "" ? "." : folder, ROOT))) {
+    const path = `${folder}${entry.name}`;
+    if (entry.isDirectory && !FOREIGN.has(entry.name)) yield* walk(`${path}/`);
+    else if (entry.isFile && !/^junit.*\.xml$/.test(path)) yield path;
+  }
+}
+
+function read(path: string): string {
+  return Deno.readTextFileSync(new URL(path, ROOT));
+}
+
+function exists(path: string): boolean {
+  return files.includes(path) || files.some((file) => file.startsWith(path.endsWith("/") ? path : `${path}/`));
+}
+
+const config = JSON.parse(read("deno.json"));
+const pinned = /^deno (\S+)$/m.exec(read(".tool-versions"))?.[1];
+
+/** The imports of a module, relative ones resolved to paths from the root. */
+function importsOf(path: string): { readonly specifier: string; readonly typesOnly: boolean }[] {
+  // The lint plugin checks each import with a parser; this reading of lines is for the graph alone.
+  const pattern = /^(?:import|export)\s+(type\s)?(?:[^"';]*?\sfrom\s+)?"([^"]+)";?|\bimport\(\s*"([^"]+)"/gm;
+  return [...read(path).matchAll(pattern)].map(([, type, fixed, dynamic]) => ({
+    specifier: fixed ?? dynamic ?? "",
+    typesOnly: type !== undefined,
+  }));
+}
+
+Deno.test("every source file belongs to a layer", () => {
+  const homeless = sources.filter((path) => /^(?:mod\.ts|src|workers|plugins|examples\/plugins)\b/.test(path))
+    .filter((path) => layerOf(path) === undefined);
+  assert.deepEqual(homeless, []);
+});
+
+Deno.test("every layer that a layer may import exists", () => {
+  const names = new Set(LAYERS.map((layer) => layer.name));
+  assert.equal(names.size, LAYERS.length, "layers have names of their own");
+  for (const layer of LAYERS) {
+    for (const name of [...layer.imports, ...layer.types ?? []]) assert.ok(names.has(name), `${layer.name}: ${name}`);
+  }
+});
+
+Deno.test("no feature may import another", () => {
+  const features = ["health", "registry", "balance", "supervisor"];
+  for (const layer of LAYERS.filter(({ name }) => features.includes(name.split("/")[0] ?? ""))) {
+    const own = layer.name.split("/")[0];
+    const foreign = [...layer.imports, ...layer.types ?? []]
+      .filter((name) => features.includes(name.split("/")[0] ?? "") && name.split("/")[0] !== own);
+    assert.deepEqual(foreign, [], layer.name);
+  }
+});
+
+Deno.test("modules import one another in no circle", () => {
+  const edges = new Map(sources.map((path) => [
+    path,
+    importsOf(path)
+      .filter(({ specifier, typesOnly }) => !typesOnly && /^\.\.?\//.test(specifier))
+      .map(({ specifier }) => resolvePath(path, specifier)),
+  ]));
+  const done = new Set<string>();
+  const visit = (path: string, trail: readonly string[]): void => {
+    if (trail.includes(path)) assert.fail(`A circle of imports: ${[...trail, path].join(" -> ")}`);
+    if (done.has(path)) return;
+    for (const next of edges.get(path) ?? []) visit(next, [...trail, path]);
+    done.add(path);
+  };
+  for (const path of sources) visit(path, []);
+});
+
+Deno.test.each([
+  { from: "src/kernel/backoff.ts", to: "../model/node.ts", types: false, fault: /kernel may not import model/ },
+  { from: "src/health/verdict.ts", to: "../registry/store.ts", types: true, fault: /health may not import/ },
+  { from: "src/plugin/contract.ts", to: "../model/node.ts", types: false, fault: /types alone/ },
+  { from: "plugins/checks/tcp/mod.ts", to: "../../../src/app.ts", types: false, fault: /may not import app/ },
+  { from: "plugins/checks/tcp/mod.ts", to: "valibot", types: false, fault: /may not import the package valibot/ },
+  { from: "src/model/node.ts", to: "node:fs", types: false, fault: /model is pure/ },
+  { from: "src/app.ts", to: "../tests/support/temp_dir.ts", types: false, fault: /only tests import tests/ },
+])("importFault() refuses $to in $from", ({ from, to, types, fault }) => {
+  assert.match(importFault(from, to, types) ?? "", fault);
+});
+
+Deno.test("importFault() lets pass what the table allows", () => {
+  assert.equal(importFault("src/kernel/delay.ts", "./clock.ts", true), undefined);
+  assert.equal(importFault("src/plugin/contract.ts", "../model/node.ts", true), undefined);
+  assert.equal(importFault("src/kernel/schema.ts", "valibot", false), undefined);
+  assert.equal(importFault("src/health/verdict_test.ts", "../registry/store.ts", false), undefined);
+});
+
+Deno.test("the lint plugin reports what a pure file reaches for, and no mere name", () => {
+  const report = (source: string) =>
+    Deno.lint.runPlugin(plugin, new URL("src/model/sample.ts", ROOT).pathname, source).map(({ message }) => message);
+  for (
+    const line of [
+      "export const x = Deno.pid;",
+      "export const x = new Date();",
+      "export const x = Math.random();",
+      "export function f() { setTimeout(() => {}, 1); }",
+      "export const x = { console };",
+      "export const x = AbortSignal.timeout(5);",
+    ]
+  ) assert.match(report(line).join(), /model is pure: it may not use/, line);
+  assert.match(report('export { x } from "../app.ts";').join(), /model may not import app/);
+  assert.match(report('const x = await import("../app.ts");').join(), /model may not import app/);
+  assert.deepEqual(report('export const x = { Date: 1, y: "Deno" }; export type T = Date; x.Date;'), []);
+});
+
+Deno.test("no file bears a name that says nothing", () => {
+  const empty = sources.filter((path) => /(?:^|[\/_])(?:utils?|helpers?|misc|common|manager|stuff)[\/_.]/.test(path));
+  assert.deepEqual(empty, []);
+});
+
+Deno.test("files are named in snake case", () => {
+  const odd = sources.filter((path) => !/^[a-z0-9_/.]+\.ts$/.test(path));
+  assert.deepEqual(odd, []);
+});
+
+Deno.test("no file speaks of the machine it was written on", () => {
+  const machine = new RegExp(["/ro" + "ot/", "/ho" + "me/[a-z]", "/wo" + "rk/", "/Us" + "ers/"].join("|"));
+  const leaks = files.filter((path) => !path.endsWith(".lock")).flatMap((path) =>
+    read(path).split("\n").flatMap((line, i) => machine.test(line) ? [`${path}:${i + 1}: ${line.trim()}`] : [])
+  );
+  assert.deepEqual(leaks, []);
+});
+
+Deno.test("no test is switched off and nothing is left for later", () => {
+  const marks = new RegExp(
+    ["TO" + "DO", "FIX" + "ME", "XX" + "X\\b", "ignore: " + "true", "test\\.ign" + "ore"].join("|"),
+  );
+  const left = sources.flatMap((path) =>
+    read(path).split("\n").flatMap((line, i) => marks.test(line) ? [`${path}:${i + 1}: ${line.trim()}`] : [])
+  );
+  assert.deepEqual(left, []);
+});
+
+Deno.test("every test file is run by exactly one step", () => {
+  const steps = STEPS.filter((step) => step.tests !== undefined);
+  const astray = sources.filter((path) => path.endsWith("_test.ts"))
+    .map((path) => ({
+      path,
+      by: steps.filter((step) => step.tests?.some((at) => path === at || path.startsWith(`${at}/`))).map((s) => s.name),
+    }))
+    .filter(({ by }) => by.length !== 1);
+  assert.deepEqual(astray, []);
+});
+
+Deno.test("Deno is the pinned one, and nothing names another", () => {
+  assert.equal(Deno.version.deno, pinned);
+  const others = [...documents, ".ci/run", ...sources, "deno.json"].filter(exists).flatMap((path) =>
+    [...read(path).matchAll(/\bdeno@(\d+\.\d+\.\d+)/g)].filter(([, version]) => version !== pinned)
+      .map(([text]) => `${path}: ${text}`)
+  );
+  assert.deepEqual(others, []);
+});
+
+Deno.test("deno.json has the tasks that are promised, each described", () => {
+  assert.deepEqual(Object.keys(config.tasks).sort(), TASKS);
+  for (const [name, task] of Object.entries<{ description?: string }>(config.tasks)) {
+    assert.ok(task.description, `${name} has no description`);
+  }
+});
+
+Deno.test("every task that starts Lighthouse has the same permissions, and none has all", () => {
+  const flags = (task: string) => config.tasks[task].command.match(/--allow-\S+/g).join(" ");
+  for (const task of ["writer", "reporter", "run", "compile"]) assert.equal(flags(task), flags("lighthouse"), task);
+  for (const task of TASKS.filter((name) => name !== "bench")) {
+    assert.doesNotMatch(config.tasks[task].command, /\s(?:-A|--allow-all)\b/, task);
+  }
+});
+
+Deno.test("links in documents lead to files and headings that exist", () => {
+  const slug = (heading: string) =>
+    heading.trim().toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").replaceAll(" ", "-");
+  const anchors = (path: string) =>
+    [...read(path).matchAll(/^#{1,6} (.+)$/gm)].map(([, heading]) => slug(heading ?? ""));
+  const broken = documents.flatMap((path) =>
+    [...read(path).replace(/```[\s\S]*?```/g, "").matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link = ""]) => {
+      if (/^[a-z]+:/.test(link)) return [];
+      const [file = "", anchor] = link.split("#");
+      const target = file === "" ? path : resolvePath(path, file);
+      if (!exists(target)) return [`${path}: ${link}`];
+      if (anchor !== undefined && target.endsWith(".md") && !anchors(target).includes(anchor)) {
+        return [`${path}: ${link}`];
+      }
+      return [];
+    })
+  );
+  assert.deepEqual(broken, []);
+});
+
+Deno.test("tests alone are exempt from the layers", () => {
+  assert.ok(isTest("tests/run.ts") && isTest("src/health/verdict_test.ts") && !isTest("src/health/verdict.ts"));
+});
+
+Deno.test("licence and change log are there, and name the version at hand", () => {
+  assert.match(read("LICENSE"), /MIT License/);
+  assert.match(read("CHANGELOG.md"), new RegExp(`^## ${RegExp.escape(config.version)}\\b`, "m"));
+});
+
+Deno.test("readJunit() counts passes and names failures", () => {
+  const xml = `<testsuites><testsuite name="./a_test.ts">
+    <testcase name="a &lt;b&gt; passes" classname="./a_test.ts" time="0.1"></testcase>
+    <testcase name="b passes" classname="./a_test.ts" time="0.1"/>
+    <testcase name="&quot;c&quot; fails" classname="./a_test.ts"><failure message="no">stack</failure></testcase>
+    <testcase name="d is skipped" classname="./a_test.ts"><skipped/></testcase>
+  </testsuite></testsuites>`;
+  assert.deepEqual(readJunit(xml), { passed: 2, failed: ['./a_test.ts: "c" fails'] });
+});
