@@ -118,6 +118,8 @@ function unescapeXml(text: string): string {
 async function runStep(step: Step): Promise<StepResult> {
   const junitPath = `junit-${step.name}.xml`;
   const tests = (step.tests ?? []).filter(isThere);
+  // Without a path, deno would run every test there is.
+  if (step.tests !== undefined && tests.length === 0) return { passed: 0, failed: [] };
   if (step.tests !== undefined) await Deno.remove(junitPath).catch(() => {});
   const args = step.tests === undefined
     ? step.args
