@@ -1,0 +1,157 @@
+import type { Clock } from "../kernel/clock.ts";
+import { delay } from "../kernel/delay.ts";
+import type { Logger } from "../kernel/logger.ts";
+import type { Random } from "../kernel/random.ts";
+import type { ProbeOutcome } from "../plugin/contract.ts";
+import { firstDelayMs, nextDelayMs } from "./schedule.ts";
+import { type Status, statusOf } from "./status.ts";
+import { INITIAL_VERDICT, judge, type Thresholds, type Verdict } from "./verdict.ts";
+
+/** One check of one port, as the monitor runs it. */
+export interface MonitoredCheck extends Thresholds {
+  /** The instance to probe: `check web:8000/http`. */
+  readonly id: string;
+  /** Its key in the service file, for logs. */
+  readonly name: string;
+  /** A probe that takes longer has failed. */
+  readonly timeoutMs: number;
+}
+
+/** One port of a service, as the monitor watches it. */
+export interface MonitoredPort {
+  /** Unique and stable over changes of config: `web:8000`. */
+  readonly key: string;
+  /** The time from one probe of a check to the next. */
+  readonly intervalMs: number;
+  /** All must pass. */
+  readonly checks: readonly MonitoredCheck[];
+}
+
+/** What a monitor is made of. */
+export interface MonitorOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** Probes once; must settle within the deadline, and never throw but for an aborted signal. */
+  readonly probe: (id: string, timeoutMs: number, signal: AbortSignal) => Promise<ProbeOutcome>;
+  /** Called whenever the status of a port has changed. */
+  readonly onStatus: (key: string, status: Status) => void;
+}
+
+interface RunningCheck {
+  readonly check: MonitoredCheck;
+  readonly intervalMs: number;
+  verdict: Verdict;
+  readonly controller: AbortController;
+}
+
+interface RunningPort {
+  port: MonitoredPort;
+  status: Status;
+  readonly checks: Map<string, RunningCheck>;
+}
+
+/**
+ * Probes every check of every port at its interval and turns outcomes into
+ * statuses. A changed config keeps what is known: a check keeps its verdict,
+ * a port its status, so that an edit takes no service out.
+ */
+export class Monitor implements AsyncDisposable {
+  readonly #options: MonitorOptions;
+  readonly #ports = new Map<string, RunningPort>();
+  readonly #loops = new Set<Promise<void>>();
+
+  constructor(options: MonitorOptions) {
+    this.#options = options;
+  }
+
+  /** The status of each port, by key. */
+  get statuses(): ReadonlyMap<string, Status> {
+    return new Map([...this.#ports].map(([key, { status }]) => [key, status]));
+  }
+
+  /** Takes a new wish, whole. */
+  apply(wanted: readonly MonitoredPort[]): void {
+    const keys = new Set(wanted.map(({ key }) => key));
+    for (const [key, running] of this.#ports) {
+      if (keys.has(key)) continue;
+      for (const { controller } of running.checks.values()) controller.abort();
+      this.#ports.delete(key);
+    }
+    for (const port of wanted) this.#applyPort(port);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.apply([]);
+    await Promise.all(this.#loops);
+  }
+
+  #applyPort(port: MonitoredPort): void {
+    const running = this.#ports.get(port.key) ?? { port, status: "unknown" as Status, checks: new Map() };
+    running.port = port;
+    this.#ports.set(port.key, running);
+    const ids = new Set(port.checks.map(({ id }) => id));
+    for (const [id, { controller }] of running.checks) {
+      if (ids.has(id)) continue;
+      controller.abort();
+      running.checks.delete(id);
+    }
+    for (const check of port.checks) {
+      const old = running.checks.get(check.id);
+      if (old !== undefined && old.intervalMs === port.intervalMs && equal(old.check, check)) continue;
+      old?.controller.abort();
+      const next: RunningCheck = {
+        check,
+        intervalMs: port.intervalMs,
+        verdict: old?.verdict ?? (check.rise === 0 ? { ...INITIAL_VERDICT, up: true } : INITIAL_VERDICT),
+        controller: new AbortController(),
+      };
+      running.checks.set(check.id, next);
+      const loop = this.#run(running, next).finally(() => this.#loops.delete(loop));
+      this.#loops.add(loop);
+    }
+    if (port.checks.length === 0) {
+      this.#options.log.warn("Service has no checks and counts as up", { service: port.key });
+    }
+    this.#update(running);
+  }
+
+  async #run(running: RunningPort, current: RunningCheck): Promise<void> {
+    const { clock, random, log, probe } = this.#options;
+    const { check, intervalMs, controller: { signal } } = current;
+    try {
+      await delay(firstDelayMs(intervalMs, random), { clock, signal });
+      for (;;) {
+        const startedMs = clock.now();
+        const outcome = await probe(check.id, check.timeoutMs, signal);
+        signal.throwIfAborted();
+        const before = current.verdict;
+        current.verdict = judge(before, outcome.status === "pass", check);
+        const at = { service: running.port.key, check: check.name };
+        if (outcome.status === "fail") log.debug("Probe failed", { ...at, reason: outcome.reason });
+        if (before.up !== current.verdict.up) {
+          const { length } = current.verdict.streak;
+          if (outcome.status === "pass") log.info("Check passes now", { ...at, passed: length });
+          else log.warn("Check fails now", { ...at, failed: length, reason: outcome.reason });
+        }
+        this.#update(running);
+        await delay(nextDelayMs({ startedMs, endedMs: clock.now(), intervalMs }), { clock, signal });
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  #update(running: RunningPort): void {
+    const verdicts = [...running.checks.values()].map(({ verdict }) => verdict);
+    const status = statusOf(verdicts, running.status);
+    if (status === running.status) return;
+    running.status = status;
+    this.#options.log[status === "up" ? "info" : "warn"](`Service is ${status}`, { service: running.port.key });
+    this.#options.onStatus(running.port.key, status);
+  }
+}
+
+function equal(a: MonitoredCheck, b: MonitoredCheck): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { FakeClock } from "../kernel/fake_clock.ts";
+import { SILENT } from "../kernel/logger.ts";
+import { Monitor, type MonitoredPort } from "./monitor.ts";
+import type { Status } from "./status.ts";
+
+const CHECK = { id: "check web:80/http", name: "http", rise: 2, fall: 2, timeoutMs: 1_000 };
+const PORT: MonitoredPort = { key: "web:80", intervalMs: 1_000, checks: [CHECK] };
+
+/** A monitor on a fake clock whose probes answer `passes`, and what it said. */
+class Bench implements AsyncDisposable {
+  readonly clock = new FakeClock();
+  readonly said: string[] = [];
+  readonly probes: string[] = [];
+  passes = true;
+  /** Set to keep probes from settling. */
+  hangs = false;
+  atOnceMax = 0;
+  #running = 0;
+  readonly monitor = new Monitor({
+    clock: this.clock,
+    random: () => 0,
+    log: SILENT,
+    probe: async (id, _timeoutMs, signal) => {
+      this.probes.push(id);
+      this.atOnceMax = Math.max(this.atOnceMax, ++this.#running);
+      try {
+        if (this.hangs) await new Promise((_resolve, reject) => signal.addEventListener("abort", reject));
+        return this.passes ? { status: "pass" } : { status: "fail", reason: "no" };
+      } finally {
+        this.#running--;
+      }
+    },
+    onStatus: (key: string, status: Status) => void this.said.push(`${key} ${status}`),
+  });
+
+  /** Lets `seconds` rounds pass. */
+  async rounds(seconds: number): Promise<void> {
+    for (let i = 0; i < seconds; i++) {
+      await settle();
+      this.clock.advance(1_000);
+    }
+    await settle();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.monitor[Symbol.asyncDispose]();
+  }
+}
+
+/** Lets all promises that can settle do so. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 20; i++) await Promise.resolve();
+}
+
+Deno.test("Monitor reports up after rise passes and down after fall failures", async () => {
+  await using bench = new Bench();
+  bench.monitor.apply([PORT]);
+  await bench.rounds(2);
+  assert.deepEqual(bench.said, ["web:80 up"]);
+  bench.passes = false;
+  await bench.rounds(1);
+  assert.deepEqual(bench.said, ["web:80 up"]);
+  await bench.rounds(1);
+  assert.deepEqual(bench.said, ["web:80 up", "web:80 down"]);
+});
+
+Deno.test("Monitor counts a service without checks as up", async () => {
+  await using bench = new Bench();
+  bench.monitor.apply([{ ...PORT, checks: [] }]);
+  assert.deepEqual(bench.said, ["web:80 up"]);
+});
+
+Deno.test("Monitor counts a check with rise 0 as up at once", async () => {
+  await using bench = new Bench();
+  bench.monitor.apply([{ ...PORT, checks: [{ ...CHECK, rise: 0 }] }]);
+  assert.deepEqual(bench.said, ["web:80 up"]);
+});
+
+Deno.test("Monitor keeps a service up when its config is edited", async () => {
+  await using bench = new Bench();
+  bench.monitor.apply([PORT]);
+  await bench.rounds(3);
+  bench.monitor.apply([{ ...PORT, intervalMs: 2_000, checks: [{ ...CHECK, rise: 5 }] }]);
+  bench.monitor.apply([{ ...PORT, checks: [CHECK, { ...CHECK, id: "check web:80/tcp", name: "tcp" }] }]);
+  await bench.rounds(4);
+  assert.deepEqual(bench.said, ["web:80 up"]);
+});
+
+Deno.test("Monitor keeps a verdict when a check's other threshold changes and then falls by the new one", async () => {
+  await using bench = new Bench();
+  bench.monitor.apply([PORT]);
+  await bench.rounds(3);
+  bench.monitor.apply([{ ...PORT, checks: [{ ...CHECK, fall: 1 }] }]);
+  bench.passes = false;
+  await bench.rounds(1);
+  assert.deepEqual(bench.said, ["web:80 up", "web:80 down"]);
+});
+
+Deno.test("Monitor never has two probes of one check in flight", async () => {
+  await using bench = new Bench();
+  bench.hangs = true;
+  bench.monitor.apply([PORT]);
+  await bench.rounds(5);
+  assert.equal(bench.probes.length, 1);
+  assert.equal(bench.atOnceMax, 1);
+});
+
+Deno.test("Monitor stops probing a port that is gone", async () => {
+  await using bench = new Bench();
+  bench.monitor.apply([PORT]);
+  await bench.rounds(2);
+  bench.monitor.apply([]);
+  const seen = bench.probes.length;
+  await bench.rounds(3);
+  assert.equal(bench.probes.length, seen);
+  assert.equal(bench.monitor.statuses.size, 0);
+});

@@ -1,0 +1,22 @@
+import assert from "node:assert/strict";
+import { statusOf } from "./status.ts";
+import { INITIAL_VERDICT, type Verdict } from "./verdict.ts";
+
+const UP: Verdict = { ...INITIAL_VERDICT, up: true };
+const DOWN: Verdict = { ...INITIAL_VERDICT, up: false };
+
+Deno.test.each(
+  [
+    { why: "no checks count as up", verdicts: [], before: "unknown", then: "up" },
+    { why: "all up is up", verdicts: [UP, UP], before: "down", then: "up" },
+    { why: "one down is down", verdicts: [UP, DOWN], before: "up", then: "down" },
+    {
+      why: "one unknown keeps a new service unknown",
+      verdicts: [UP, INITIAL_VERDICT],
+      before: "unknown",
+      then: "unknown",
+    },
+    { why: "a check that was just added takes nothing out", verdicts: [UP, INITIAL_VERDICT], before: "up", then: "up" },
+    { why: "one down beats one unknown", verdicts: [INITIAL_VERDICT, DOWN], before: "up", then: "down" },
+  ] as const,
+)("statusOf(): $why", ({ verdicts, before, then }) => assert.equal(statusOf(verdicts, before), then));
