@@ -49,6 +49,16 @@ export const text = (wanted = "a string") => v.string(wanted);
 /** A string that is not empty. */
 export const word = (wanted = "a string that is not empty") => v.pipe(v.string(wanted), v.minLength(1, wanted));
 
+/** A string of a form. */
+export const matching = (form: RegExp, wanted: string) => v.pipe(v.string(wanted), v.regex(form, wanted));
+
+/** Anything that `convert` makes something of: it answers `undefined` for what is not wanted. */
+export const converted = <const T>(convert: (value: unknown) => T | undefined, wanted: string) =>
+  v.pipe(
+    v.custom<unknown>((value) => convert(value) !== undefined, wanted),
+    v.transform((value) => convert(value) as T),
+  );
+
 /** `true` or `false`. */
 export const flag = (wanted = "true or false") => v.boolean(wanted);
 
