@@ -50,15 +50,16 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "config/desired",
-    files: /^src\/config\/(?:desired|source)\.ts$/,
-    imports: ["kernel", "model"],
+    files: /^src\/config\/(?:desired|diagnostics|redact|schema|source)\.ts$/,
+    imports: ["kernel", "kernel/schema", "model"],
+    types: ["contract"],
+    npm: ["yaml"],
     pure: true,
   },
   {
     name: "config",
     files: /^src\/config\//,
-    imports: ["kernel", "kernel/clock", "kernel/random", "kernel/schema", "model", "contract", "config/desired"],
-    npm: ["yaml"],
+    imports: ["kernel", "kernel/clock", "kernel/random", "model", "contract", "config/desired"],
   },
   {
     name: "plugin/policy",
@@ -129,7 +130,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "app",
-    files: /^src\/app(?:\.ts$|\/)/,
+    files: /^src\/(?:app\/|app\.ts$|host_facts\.ts$)/,
     imports: [
       "kernel",
       "kernel/clock",
@@ -207,6 +208,7 @@ export const LAYERS: readonly Layer[] = [
     files: /^plugins\/balancers\//,
     imports: ["kernel", "kernel/schema", "model"],
     types: ["mod"],
+    npm: ["valibot"],
     pure: true,
   },
   { name: "mod", files: /^mod\.ts$/, imports: [], types: ["contract", "model"], pure: true },

@@ -43,6 +43,25 @@ export function houseSchema<const S extends v.GenericSchema>(schema: S): HouseSc
   };
 }
 
+/** Adds to a schema what no single key can tell: `faults` looks at a value whose keys are all fine. */
+export function refined<Output>(
+  schema: HouseSchema<Output>,
+  faults: (value: Output) => readonly Issue[],
+): HouseSchema<Output> {
+  return {
+    "~standard": {
+      version: 1,
+      vendor: "lighthouse",
+      validate(value) {
+        const result = schema["~standard"].validate(value);
+        if ("issues" in result) return result;
+        const issues = faults(result.value);
+        return issues.length === 0 ? result : { issues };
+      },
+    },
+  };
+}
+
 /** A string. */
 export const text = (wanted = "a string") => v.string(wanted);
 

@@ -1,0 +1,196 @@
+/**
+ * HTTP/1.1 as far as a health check needs it: one request without a body, one
+ * response read with bounds and without leniency. `fetch` would obey
+ * `HTTP_PROXY`, refuse some ports and cost each worker a megabyte more.
+ *
+ * @module
+ */
+import type { Endpoint } from "../../../mod.ts";
+import { parseEndpoint } from "../../../src/model/endpoint.ts";
+import { type Connection, ProbeError, quoteBytes } from "../connection.ts";
+import type { HttpConfig } from "./config.ts";
+
+/** The most bytes that the status line and the headers may have together. */
+const HEAD_BYTES_MAX = 32_768;
+/** The most bytes of a body that are looked at. */
+export const BODY_BYTES_MAX = 65_536;
+/** The most interim (1xx) responses before the final one. */
+const INTERIMS_MAX = 10;
+/** The most bytes of the line that opens a chunk. */
+const CHUNK_LINE_BYTES_MAX = 1_024;
+
+/** Methods whose request says that its body is empty. */
+const WITH_BODY = new Set(["PATCH", "POST", "PUT"]);
+
+/** Writes the request. */
+export function formatRequest(config: HttpConfig, target: Endpoint): string {
+  const { uri, method } = config;
+  const headers = new Map<string, string>([
+    ["Host", hostHeader(config, target)],
+    ["User-Agent", "lighthouse/2"],
+    ["Accept-Encoding", "identity"],
+    ["Connection", "close"],
+  ]);
+  if (WITH_BODY.has(method)) headers.set("Content-Length", "0");
+  for (const [name, value] of Object.entries(config.headers)) {
+    const usual = [...headers.keys()].find((known) => known.toLowerCase() === name.toLowerCase());
+    headers.set(usual ?? name, value);
+  }
+  const lines = [...headers].map(([name, value]) => `${name}: ${value}\r\n`);
+  return `${method} ${uri} HTTP/1.1\r\n${lines.join("")}\r\n`;
+}
+
+/** The host as the predecessor writes it: the port is left out where it is the usual one. */
+function hostHeader({ https, server_name: serverName }: HttpConfig, target: Endpoint): string {
+  const port = parseEndpoint(target)?.port;
+  const host = serverName ?? target.slice(0, target.lastIndexOf(":"));
+  return port === (https ? 443 : 80) ? host : `${host}:${port}`;
+}
+
+/** What came before the body. */
+export interface Head {
+  /** The status code, never 1xx. */
+  readonly status: number;
+  /** Values by name in lower case; of repeated headers, joined by commas. */
+  readonly headers: ReadonlyMap<string, string>;
+}
+
+/**
+ * Reads up to the body, over interim responses.
+ *
+ * @throws {ProbeError} if it is no HTTP response, is cut off, or is too large
+ */
+export async function readHead(connection: Connection): Promise<Head> {
+  for (let interims = 0; interims <= INTERIMS_MAX; interims++) {
+    const head = await readOneHead(connection);
+    if (head.status >= 200) return head;
+  }
+  throw new ProbeError(`Got more than ${INTERIMS_MAX} interim responses from ${connection.target}`);
+}
+
+async function readOneHead(connection: Connection): Promise<Head> {
+  const { target } = connection;
+  let leftBytes = HEAD_BYTES_MAX;
+  const readLine = async () => {
+    const { bytes, terminated } = await connection.readLine(leftBytes, `more than ${HEAD_BYTES_MAX} bytes of headers`);
+    leftBytes -= bytes.length;
+    // Both CR LF and a bare LF end a line.
+    return { bytes: terminated && bytes.at(-1) === 0x0d ? bytes.subarray(0, -1) : bytes, terminated };
+  };
+  const first = await readLine();
+  if (first.bytes.length === 0 && !first.terminated) {
+    throw new ProbeError(`${target} closed the connection without an answer`);
+  }
+  const status = /^HTTP\/1\.[01] ([1-5][0-9]{2})(?: |$)/.exec(toText(first.bytes))?.[1];
+  if (status === undefined) {
+    throw new ProbeError(`Got ${quoteBytes(first.bytes)} from ${target}, want an HTTP response`);
+  }
+  const headers = new Map<string, string>();
+  for (;;) {
+    const { bytes, terminated } = await readLine();
+    if (!terminated) throw new ProbeError(`${target} closed the connection within the headers`);
+    if (bytes.length === 0) return { status: Number(status), headers };
+    // A line that goes on from the one before: an old way to write long values, none of which matters here.
+    if (bytes[0] === 0x20 || bytes[0] === 0x09) continue;
+    const match = /^([^\s:]+):[ \t]*(.*?)[ \t]*$/s.exec(toText(bytes));
+    if (match === null) throw new ProbeError(`Got ${quoteBytes(bytes)} from ${target}, want a header`);
+    const [, name = "", value = ""] = match;
+    const before = headers.get(name.toLowerCase());
+    headers.set(name.toLowerCase(), before === undefined ? value : `${before}, ${value}`);
+  }
+}
+
+/** Headers are bytes; each becomes the character of its number, so that none is lost. */
+function toText(bytes: Uint8Array): string {
+  return new TextDecoder("latin1").decode(bytes);
+}
+
+/**
+ * Reads the body piece by piece, by its length, in chunks, or to the end.
+ *
+ * @throws {ProbeError} if it is cut off or its frame cannot be read
+ */
+export async function* readBody(connection: Connection, { status, headers }: Head): AsyncGenerator<Uint8Array> {
+  if (status === 204 || status === 304) return;
+  const encoding = headers.get("transfer-encoding");
+  const length = headers.get("content-length");
+  if (encoding !== undefined) {
+    if (encoding.toLowerCase() !== "chunked") {
+      throw new ProbeError(
+        `Got a body in transfer-encoding ${quote(encoding)} from ${connection.target}, want chunked`,
+      );
+    }
+    yield* readChunks(connection);
+  } else if (length !== undefined) {
+    if (!/^[0-9]{1,15}$/.test(length)) {
+      throw new ProbeError(`Got content-length ${quote(length)} from ${connection.target}, want a number`);
+    }
+    yield* readExactly(connection, Number(length));
+  } else {
+    for (;;) {
+      const piece = await connection.readSome(BODY_BYTES_MAX);
+      if (piece.length === 0) return;
+      yield piece;
+    }
+  }
+}
+
+async function* readChunks(connection: Connection): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    const opening = toText((await connection.readLine(CHUNK_LINE_BYTES_MAX)).bytes);
+    const size = /^([0-9A-Fa-f]{1,8})[ \t]*(?:;.*)?\r?$/.exec(opening)?.[1];
+    if (size === undefined) {
+      throw new ProbeError(`Got ${quote(opening)} from ${connection.target}, want a chunk's size`);
+    }
+    if (parseInt(size, 16) === 0) return;
+    yield* readExactly(connection, parseInt(size, 16));
+    const closing = await connection.readLine(CHUNK_LINE_BYTES_MAX);
+    if (!/^\r?$/.test(toText(closing.bytes))) {
+      throw new ProbeError(`Got ${quoteBytes(closing.bytes)} from ${connection.target}, want the end of a chunk`);
+    }
+  }
+}
+
+async function* readExactly(connection: Connection, bytes: number): AsyncGenerator<Uint8Array> {
+  for (let left = bytes; left > 0;) {
+    const piece = await connection.readSome(left);
+    if (piece.length === 0) {
+      throw new ProbeError(`${connection.target} closed the connection ${left} bytes before the end of the body`);
+    }
+    left -= piece.length;
+    yield piece;
+  }
+}
+
+function quote(text: string): string {
+  return quoteBytes(new TextEncoder().encode(text));
+}
+
+/** Whether a text is in a body, within its first {@linkcode BODY_BYTES_MAX} bytes; reads no further than it needs. */
+export async function contains(body: AsyncIterable<Uint8Array>, text: string): Promise<boolean> {
+  const wanted = new TextEncoder().encode(text);
+  let seen = 0;
+  /** The last bytes seen, one fewer than what is wanted: the text may lie across two pieces. */
+  let tail = new Uint8Array(0);
+  for await (const piece of body) {
+    const fresh = piece.subarray(0, BODY_BYTES_MAX - seen);
+    seen += fresh.length;
+    const window = new Uint8Array(tail.length + fresh.length);
+    window.set(tail);
+    window.set(fresh, tail.length);
+    if (includesBytes(window, wanted)) return true;
+    if (seen >= BODY_BYTES_MAX) return false;
+    tail = window.slice(Math.max(0, window.length - wanted.length + 1));
+  }
+  return false;
+}
+
+function includesBytes(bytes: Uint8Array, wanted: Uint8Array): boolean {
+  const last = bytes.length - wanted.length;
+  for (let at = 0; at <= last; at++) {
+    let matched = 0;
+    while (matched < wanted.length && bytes[at + matched] === wanted[matched]) matched++;
+    if (matched === wanted.length) return true;
+  }
+  return false;
+}

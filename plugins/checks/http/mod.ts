@@ -1,0 +1,53 @@
+import type { CheckPlugin, Endpoint, ProbeOutcome } from "../../../mod.ts";
+import { type Connection, exchange, quoteBytes } from "../connection.ts";
+import { lazySchema } from "../lazy_schema.ts";
+import type { HttpConfig, StatusRange } from "./config.ts";
+import { BODY_BYTES_MAX, contains, formatRequest, type Head, readBody, readHead } from "./message.ts";
+
+const http: CheckPlugin<HttpConfig> = {
+  kind: "check",
+  apiVersion: 1,
+  name: "http",
+  summary: "Passes when an HTTP request is answered with a wanted status",
+  stability: "stable",
+  config: lazySchema(async () => (await import("./config.ts")).schema),
+  permissions: ({ https, verify, ca }, { target }) => ({
+    net: target === undefined ? [] : [target],
+    ...(https && verify && ca !== undefined && { read: [ca] }),
+  }),
+  probe(config, { target, signal }) {
+    const { verify, ca, server_name: serverName } = config;
+    const tls = config.https ? { verify, ca, serverName } : undefined;
+    return exchange(target, { signal, tls }, (connection) => ask(connection, config, target));
+  },
+};
+
+export default http;
+
+async function ask(connection: Connection, config: HttpConfig, target: Endpoint): Promise<ProbeOutcome> {
+  await connection.write(formatRequest(config, target));
+  const head = await readHead(connection);
+  const { status } = head;
+  if (!config.status.some(({ from, to }) => from <= status && status <= to)) {
+    return { status: "fail", reason: `Got status ${status}${leadTo(head)}, want ${formatRanges(config.status)}` };
+  }
+  if (config.body !== undefined && !await contains(readBody(connection, head), config.body)) {
+    const wanted = quoteBytes(new TextEncoder().encode(config.body));
+    return {
+      status: "fail",
+      reason: `Got status ${status}, but ${wanted} is not in the first ${BODY_BYTES_MAX} bytes of the body`,
+    };
+  }
+  return { status: "pass", detail: `Got status ${status}` };
+}
+
+/** A redirect is not followed; where it leads is what an operator asks next. */
+function leadTo({ status, headers }: Head): string {
+  const location = headers.get("location");
+  if (location === undefined || status < 300 || status > 399) return "";
+  return ` (a redirect to ${quoteBytes(new TextEncoder().encode(location))})`;
+}
+
+function formatRanges(ranges: readonly StatusRange[]): string {
+  return ranges.map(({ from, to }) => from === to ? `${from}` : `${from}-${to}`).join(", ");
+}

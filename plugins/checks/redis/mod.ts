@@ -1,0 +1,73 @@
+import type { CheckPlugin, ProbeOutcome } from "../../../mod.ts";
+import { MASK } from "../../../src/kernel/secret.ts";
+import { type Connection, exchange, quoteBytes } from "../connection.ts";
+import { lazySchema } from "../lazy_schema.ts";
+import type { RedisConfig } from "./config.ts";
+
+/** The most bytes of a reply. */
+const REPLY_BYTES_MAX = 16_384;
+
+/** What an operator can make of an error reply, by its first word. */
+const HINTS: ReadonlyMap<string, string> = new Map([
+  ["DENIED", "it is in protected mode"],
+  ["LOADING", "it is still loading its data"],
+  ["MASTERDOWN", "it has lost its master"],
+  ["MISCONF", "it cannot save its data"],
+  ["NOAUTH", "it wants a password"],
+  ["NOPERM", "the user may not PING"],
+  ["WRONGPASS", "it refuses username or password"],
+]);
+
+const redis: CheckPlugin<RedisConfig> = {
+  kind: "check",
+  apiVersion: 1,
+  name: "redis",
+  summary: "Passes when Redis answers PING with PONG",
+  stability: "stable",
+  config: lazySchema(async () => (await import("./config.ts")).schema),
+  permissions: ({ tls, verify, ca }, { target }) => ({
+    net: target === undefined ? [] : [target],
+    ...(tls && verify && ca !== undefined && { read: [ca] }),
+  }),
+  probe(config, { target, signal }) {
+    const { verify, ca, server_name: serverName } = config;
+    const tls = config.tls ? { verify, ca, serverName } : undefined;
+    return exchange(target, { signal, tls }, (connection) => ask(connection, config));
+  },
+};
+
+export default redis;
+
+async function ask(connection: Connection, { username, password }: RedisConfig): Promise<ProbeOutcome> {
+  if (password !== undefined) {
+    await connection.write(formatCommand(["AUTH", ...(username === undefined ? [] : [username]), password]));
+    const failed = await fault(connection, "+OK", password);
+    if (failed !== undefined) return { status: "fail", reason: failed };
+  }
+  await connection.write(formatCommand(["PING"]));
+  const failed = await fault(connection, "+PONG", password);
+  return failed === undefined ? { status: "pass", detail: "Got PONG" } : { status: "fail", reason: failed };
+}
+
+/** Writes a command as Redis wants it: each word with its length, so that no password can be mistaken for more. */
+function formatCommand(words: readonly string[]): string {
+  const parts = words.map((word) => `$${new TextEncoder().encode(word).length}\r\n${word}\r\n`);
+  return `*${words.length}\r\n${parts.join("")}`;
+}
+
+/** Reads one reply; says what is wrong with it, or `undefined` if it is the wanted one. */
+async function fault(connection: Connection, wanted: string, secret: string | undefined): Promise<string | undefined> {
+  const { target } = connection;
+  const { bytes, terminated } = await connection.readLine(REPLY_BYTES_MAX);
+  if (!terminated) {
+    return bytes.length === 0
+      ? `${target} closed the connection without an answer`
+      : `${target} closed the connection within its answer ${quoteBytes(bytes)}`;
+  }
+  const reply = new TextDecoder().decode(bytes).replace(/\r$/, "");
+  if (reply === wanted) return undefined;
+  // A server may quote the command that it did not understand, password and all.
+  const shown = quoteBytes(new TextEncoder().encode(secret === undefined ? reply : reply.replaceAll(secret, MASK)));
+  const hint = HINTS.get(/^-([A-Z]+)/.exec(reply)?.[1] ?? "");
+  return `Got ${shown} from ${target}${hint === undefined ? "" : `: ${hint}`}`;
+}

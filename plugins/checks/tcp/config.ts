@@ -1,0 +1,29 @@
+import { houseSchema, type Issue, keys, optional, refined, text } from "../../../src/kernel/schema.ts";
+
+/** What `tcp:` says in a service file, validated. */
+export interface TcpConfig {
+  /** What is sent, as it is. */
+  readonly query?: string | undefined;
+  /** What must come back before the first line feed. */
+  readonly response?: string | undefined;
+}
+
+/** Validates `tcp:` of a service file. */
+export const schema = refined(houseSchema(keys({ query: optional(text()), response: optional(text()) })), faults);
+
+function faults({ query, response }: TcpConfig): readonly Issue[] {
+  if (query !== undefined && response === undefined) {
+    return [{ message: "Missing key response: a query must say what answer it wants", path: [] }];
+  }
+  if (response !== undefined && query === undefined) {
+    return [{ message: "Missing key query: a response must say what it is the answer to", path: [] }];
+  }
+  if (response?.includes("\n")) {
+    return [{
+      message: "Cannot use response as it must be one line, without its line feed: current value is " +
+        JSON.stringify(response),
+      path: ["response"],
+    }];
+  }
+  return [];
+}
