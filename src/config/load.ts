@@ -1,0 +1,384 @@
+import { type Clock, systemClock } from "../kernel/clock.ts";
+import { delay } from "../kernel/delay.ts";
+import type { Cluster } from "../model/cluster.ts";
+import type { Service } from "../model/service.ts";
+import type { Desired, Logging, PluginFile, Settings } from "./desired.ts";
+import { compareDiagnostics, type Diagnostic, suggest } from "./diagnostics.ts";
+import { findClusterClashes, findMissing, findServiceClashes, type Relation } from "./relations.ts";
+import {
+  type Checked,
+  DEFAULT_LOGGING,
+  DEFAULT_SETTINGS,
+  isName,
+  NAME_WANTED,
+  readCluster,
+  readLogging,
+  readPluginFile,
+  readService,
+  readSettings,
+} from "./schema.ts";
+import { Source } from "./source.ts";
+import { type FileState, type Folder, type FolderName, FOLDERS, readTree, type Tree } from "./tree.ts";
+
+/** What the process does, and so which parts of the directory it reads. */
+export type Role = "writer" | "reporter" | "run" | "check";
+
+const FOLDERS_OF: { readonly [role in Role]: readonly FolderName[] } = {
+  writer: ["balancers", "discovery", "clusters"],
+  reporter: ["discovery", "services"],
+  run: FOLDERS,
+  check: FOLDERS,
+};
+
+/** The directory as it was read. */
+export interface Loaded {
+  /** Told apart from {@linkcode NotLoaded}. */
+  readonly ok: true;
+  /** What it asks for. Parts that did not change since the last time are the very same objects. */
+  readonly desired: Desired;
+  /** All that is wrong with it now, sorted by file and place. */
+  readonly diagnostics: readonly Diagnostic[];
+  /** What makes the next load cheap; of no use to others. */
+  readonly memory: Memory;
+}
+
+/** There is nothing to start from. */
+export interface NotLoaded {
+  /** Told apart from {@linkcode Loaded}. */
+  readonly ok: false;
+  /** Why. */
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Each file as it was last read, by its path in the directory. */
+export type Memory = ReadonlyMap<string, Remembered>;
+
+interface Remembered {
+  readonly source: Source;
+  /** What else the reading depended on. */
+  readonly context: string;
+  readonly value: unknown;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** What {@linkcode loadDirectory} is told. */
+export interface LoadOptions {
+  /** What the process does. */
+  readonly role: Role;
+  /** Ends the reading. */
+  readonly signal: AbortSignal;
+  /** The time; the machine's own unless told. */
+  readonly clock?: Clock;
+}
+
+/**
+ * While something that was there is missing, the directory is read again after
+ * this time, until two readings agree: an editor that saves by renaming, or a
+ * directory that is removed and made anew, must not take a service out.
+ */
+const SETTLE_MS = 50;
+
+/** So often at most. */
+const SETTLE_ROUNDS_MAX = 5;
+
+/**
+ * Reads the whole config directory `dir`, anew each time: there are no deltas.
+ *
+ * Given `lastGood`, a file that cannot be used keeps what it last said; a file
+ * that is gone takes its object with it; a missing or unreadable folder, or the
+ * whole directory, keeps everything: it is looked for again. Without it, a
+ * directory that is missing or unreadable is {@linkcode NotLoaded}.
+ *
+ * Never throws but for the signal's reason.
+ */
+export function loadDirectory(dir: string, options: LoadOptions & { readonly lastGood: Loaded }): Promise<Loaded>;
+export function loadDirectory(
+  dir: string,
+  options: LoadOptions & { readonly lastGood?: Loaded | undefined },
+): Promise<Loaded | NotLoaded>;
+export async function loadDirectory(
+  dir: string,
+  { role, signal, clock = systemClock, lastGood }: LoadOptions & { readonly lastGood?: Loaded | undefined },
+): Promise<Loaded | NotLoaded> {
+  const read = () => readTree(dir, FOLDERS_OF[role], signal);
+  let tree = await read();
+  for (let round = 0; round < SETTLE_ROUNDS_MAX && lastGood !== undefined && lacksSomething(tree, lastGood); round++) {
+    await delay(SETTLE_MS, { clock, signal });
+    const again = await read();
+    const settled = outline(again) === outline(tree);
+    tree = again;
+    if (settled) break;
+  }
+  if (tree.state === "unread") {
+    const severity = lastGood === undefined ? "error" : "warning";
+    const kept = lastGood === undefined ? "" : "; what was last read stays in force";
+    const message = `Cannot read the config directory as ${tree.reason}${kept}`;
+    const diagnostics = Object.freeze([Object.freeze({ severity, file: tree.dir, message } as const)]);
+    return lastGood === undefined ? { ok: false, diagnostics } : { ...lastGood, diagnostics };
+  }
+  return new Reading(tree, role, lastGood).finish();
+}
+
+/** Whether anything that was there last time is not there now. */
+function lacksSomething(tree: Tree, lastGood: Loaded): boolean {
+  if (tree.state === "unread") return true;
+  return lastGood.desired.sources.keys().some((key) => {
+    const slash = key.indexOf("/");
+    if (slash === -1) return !tree.root.has(key);
+    const folder = tree.folders.get(key.slice(0, slash) as FolderName);
+    return folder !== undefined && (folder.state === "unread" || !folder.files.has(key.slice(slash + 1)));
+  });
+}
+
+/** What is there, without what the files say. */
+function outline(tree: Tree): string {
+  if (tree.state === "unread") return "unread";
+  const folders = [...tree.folders].map((
+    [name, folder],
+  ) => [name, folder.state === "read" ? [...folder.files.keys()] : null]);
+  return JSON.stringify([[...tree.root.keys()], folders]);
+}
+
+/** One reading of the directory, put together part by part. */
+class Reading {
+  readonly #tree: Tree & { readonly state: "read" };
+  readonly #role: Role;
+  readonly #last: Loaded | undefined;
+  readonly #memory = new Map<string, Remembered>();
+  readonly #sources = new Map<string, Source>();
+  readonly #diagnostics: Diagnostic[] = [];
+
+  constructor(tree: Tree & { readonly state: "read" }, role: Role, lastGood: Loaded | undefined) {
+    [this.#tree, this.#role, this.#last] = [tree, role, lastGood];
+  }
+
+  finish(): Loaded {
+    const last = this.#last?.desired;
+    const settings = this.#rootFile("lighthouse", readSettings, last?.settings) ?? DEFAULT_SETTINGS;
+    const logging = this.#rootFile("logging", readLogging, last?.logging) ?? DEFAULT_LOGGING;
+    const balancers = this.#folder<PluginFile>(
+      "balancers",
+      last?.balancers,
+      (raw, fileName) => readPluginFile(raw, { fileName }),
+    );
+    const discovery = this.#folder<PluginFile>(
+      "discovery",
+      last?.discovery,
+      (raw, fileName) => readPluginFile(raw, { fileName }),
+    );
+    const names = { balancers: this.#names("balancers", balancers), discovery: this.#names("discovery", discovery) };
+    const clusters = this.#folder<Cluster>(
+      "clusters",
+      last?.clusters,
+      (raw, fileName) => readCluster(raw, { fileName, balancers: names.balancers }),
+      names.balancers.join(" "),
+    );
+    const services = this.#folder<Service>(
+      "services",
+      last?.services,
+      (raw, fileName) => readService(raw, { fileName }),
+    );
+    this.#relate(clusters, findClusterClashes(clusters));
+    this.#relate(services, findServiceClashes(services));
+    this.#relate(undefined, findMissing({ clusters, services, ...names }));
+    this.#strayFiles();
+    this.#nothingToDo({ balancers, clusters, services });
+    const desired = reuseDesired(last, {
+      settings,
+      logging,
+      balancers: reuseMap(last?.balancers, balancers),
+      discovery: reuseMap(last?.discovery, discovery),
+      clusters: reuseMap(last?.clusters, clusters),
+      services: reuseMap(last?.services, services),
+      sources: reuseMap(last?.sources, this.#sources),
+    });
+    const diagnostics = Object.freeze(this.#diagnostics.toSorted(compareDiagnostics));
+    return Object.freeze({ ok: true, desired, diagnostics, memory: this.#memory });
+  }
+
+  #rootFile<T extends Settings | Logging>(
+    key: string,
+    read: (raw: unknown) => Checked<T>,
+    last: T | undefined,
+  ): T | undefined {
+    const file = this.#tree.root.get(key);
+    // A file that is gone no longer says anything; one that is bad goes on saying what it said.
+    return file === undefined ? undefined : this.#file(key, file, last, read, "");
+  }
+
+  #folder<T>(
+    name: FolderName,
+    last: ReadonlyMap<string, T> | undefined,
+    read: (raw: unknown, fileName: string) => Checked<T>,
+    context = "",
+  ): Map<string, T> {
+    const folder = this.#tree.folders.get(name);
+    const objects = new Map<string, T>();
+    if (folder?.state === "read") {
+      for (const [key, file] of folder.files) {
+        const value = this.#file(`${name}/${key}`, file, last?.get(key), (raw) => read(raw, key), context);
+        if (value !== undefined) objects.set(key, value);
+      }
+      return objects;
+    }
+    if (folder !== undefined) this.#unreadFolder(name, folder, last?.size ?? 0);
+    for (const [key, value] of last ?? []) {
+      objects.set(key, value);
+      this.#keepSource(`${name}/${key}`);
+    }
+    return objects;
+  }
+
+  #unreadFolder(name: FolderName, folder: Folder & { readonly state: "unread" }, kept: number): void {
+    if (folder.missing && kept === 0) return;
+    const [severity, stays] = kept > 0
+      ? ["warning", "; what was last read stays in force"] as const
+      : ["error", ""] as const;
+    this.#say({
+      severity,
+      file: `${this.#tree.dir}/${name}`,
+      message: `Cannot read the folder as ${folder.reason}${stays}`,
+    });
+  }
+
+  /** Reads one file: its value, or its last good one if it cannot be used. `key` is its path without the ending. */
+  #file<T>(
+    key: string,
+    file: FileState,
+    last: T | undefined,
+    read: (raw: unknown) => Checked<T>,
+    context: string,
+  ): T | undefined {
+    const shown = `${this.#tree.dir}/${file.path}`;
+    if (file.shadowed !== undefined) {
+      const message = `Cannot use the file as ${file.path} is there too: only that one is read`;
+      this.#say({ severity: "error", file: `${this.#tree.dir}/${file.shadowed}`, message });
+    }
+    const stem = key.slice(key.indexOf("/") + 1);
+    if (!isName(stem)) {
+      const message = `Cannot use the file's name as it must be ${NAME_WANTED}, then .yaml: current value is ${
+        JSON.stringify(stem)
+      }`;
+      this.#say({ severity: "error", file: shown, message });
+      return undefined;
+    }
+    if (file.bytes === undefined) {
+      this.#say({ severity: "error", file: shown, message: `Cannot read the file as ${file.reason}` });
+      return this.#keepLast(key, last);
+    }
+    const remembered = this.#recall(file.path, shown, file.bytes, context) ??
+      remember(new Source(shown, file.bytes), context, read);
+    this.#memory.set(file.path, remembered);
+    this.#diagnostics.push(...remembered.diagnostics);
+    const value = remembered.value as T | undefined;
+    if (value === undefined) return this.#keepLast(key, last);
+    this.#sources.set(key, remembered.source);
+    return last !== undefined && sameValue(last, value) ? last : value;
+  }
+
+  #recall(path: string, shown: string, bytes: Uint8Array, context: string): Remembered | undefined {
+    const known = this.#last?.memory.get(path);
+    return known?.context === context && known.source.file === shown && known.source.holds(bytes) ? known : undefined;
+  }
+
+  #keepLast<T>(key: string, last: T | undefined): T | undefined {
+    if (last !== undefined) this.#keepSource(key);
+    return last;
+  }
+
+  #keepSource(key: string): void {
+    const source = this.#last?.desired.sources.get(key);
+    if (source !== undefined) this.#sources.set(key, source);
+  }
+
+  /** The names that other files may refer to: a file that is there but bad counts. */
+  #names(name: "balancers" | "discovery", objects: ReadonlyMap<string, PluginFile>): readonly string[] {
+    const folder = this.#tree.folders.get(name);
+    const files = folder?.state === "read" ? folder.files.keys().filter(isName) : [];
+    return [...new Set([...files, ...objects.keys()])].toSorted();
+  }
+
+  /** Tells what two files have to do with one another, and takes away what cannot be used for it. */
+  #relate(objects: Map<string, unknown> | undefined, relations: readonly Relation[]): void {
+    for (const { key, finding } of relations) {
+      const source = this.#sources.get(key);
+      if (source !== undefined) this.#diagnostics.push(source.diagnose(finding));
+      if (finding.severity === "error") {
+        objects?.delete(key.slice(key.indexOf("/") + 1));
+        this.#sources.delete(key);
+      }
+    }
+  }
+
+  #strayFiles(): void {
+    for (const path of this.#tree.strayFiles) {
+      const message = "The file is not used: of the files here only lighthouse.yaml and logging.yaml are read";
+      this.#say({ severity: "warning", file: `${this.#tree.dir}/${path}`, message });
+    }
+    for (const path of this.#tree.strayFolders) {
+      const missing = [...this.#tree.folders].filter(([, folder]) => folder.state === "unread").map(([name]) => name);
+      const meant = suggest(path, missing);
+      if (meant === undefined) continue;
+      const message = `The folder is not used: did you mean ${meant}?`;
+      this.#say({ severity: "warning", file: `${this.#tree.dir}/${path}`, message });
+    }
+  }
+
+  #nothingToDo(have: { readonly [part in "balancers" | "clusters" | "services"]: ReadonlyMap<string, unknown> }): void {
+    const lacking = (part: keyof typeof have) => have[part].size === 0;
+    const writes = this.#role !== "reporter" && !lacking("clusters");
+    const reports = this.#role !== "writer" && !lacking("services");
+    const say = (message: string) => this.#say({ severity: "warning", file: this.#tree.dir, message });
+    if (!writes && !reports) {
+      const wanted = this.#role === "writer"
+        ? "clusters/"
+        : this.#role === "reporter"
+        ? "services/"
+        : "clusters/ or services/";
+      say(`There is nothing to do as no usable file is in ${wanted}`);
+    } else if (writes && lacking("balancers")) say("No cluster is served as no usable file is in balancers/");
+  }
+
+  #say(diagnostic: Diagnostic): void {
+    this.#diagnostics.push(Object.freeze(diagnostic));
+  }
+}
+
+function remember<T>(source: Source, context: string, read: (raw: unknown) => Checked<T>): Remembered {
+  if (source.problems.length > 0) return { source, context, value: undefined, diagnostics: source.problems };
+  if (source.blank) {
+    // Not the same as a file that says {}: this is what a file looks like that somebody is about to write.
+    const message = "Cannot use the file as it is empty: write {} if it is to say nothing";
+    const diagnostics = [source.diagnose({ severity: "error", path: [], at: "value", message })];
+    return { source, context, value: undefined, diagnostics };
+  }
+  const { value, findings } = read(source.value);
+  return { source, context, value, diagnostics: findings.map((finding) => source.diagnose(finding)) };
+}
+
+function reuseMap<T>(last: ReadonlyMap<string, T> | undefined, now: ReadonlyMap<string, T>): ReadonlyMap<string, T> {
+  if (last === undefined || last.size !== now.size) return now;
+  const before = last.entries();
+  return now.entries().every(([key, value]) => {
+      const [lastKey, lastValue] = before.next().value ?? [];
+      return key === lastKey && value === lastValue;
+    })
+    ? last
+    : now;
+}
+
+function reuseDesired(last: Desired | undefined, now: Desired): Desired {
+  const parts = Object.keys(now) as (keyof Desired)[];
+  return last !== undefined && parts.every((part) => last[part] === now[part]) ? last : Object.freeze(now);
+}
+
+/** Compares two values of files, the order of keys and entries too: a balancer may write in the order it reads. */
+function sameValue(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (a instanceof Map || b instanceof Map) return a instanceof Map && b instanceof Map && sameValue([...a], [...b]);
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  const [ofA, ofB] = [Object.entries(a), Object.entries(b)];
+  return ofA.length === ofB.length &&
+    ofA.every(([key, value], i) => key === ofB[i]?.[0] && sameValue(value, ofB[i]?.[1]));
+}

@@ -1,0 +1,227 @@
+/**
+ * Keeps secrets out of what is printed of a config file. Pure. Where the file
+ * can be parsed, {@linkcode Source} knows the places of its secrets; this module
+ * judges by the text alone, for broken files, for secrets inside longer texts
+ * (`stats auth user:password`, `redis://user:password@host`), and for messages.
+ * In doubt it masks too much.
+ *
+ * @module
+ */
+import { isSecretKey, MASK } from "../kernel/secret.ts";
+
+/** A part of a text: UTF-16 offsets, the end not included. */
+export interface Span {
+  /** Where it begins. */
+  readonly start: number;
+  /** Where it ends. */
+  readonly end: number;
+}
+
+/** A secret shorter than this is only recognised between quotes: it would be found in half of all words. */
+const BARE_LENGTH_MIN = 4;
+
+/** So much of the beginning of a longer secret gives it away, as in a value that was cut. */
+const TELLTALE_LENGTH = 8;
+
+/** Texts are only looked at up to this length, so that no pattern takes long. */
+const REDACT_LENGTH_MAX = 8_192;
+
+/** A message is cut to this length. */
+const MESSAGE_LENGTH_MAX = 1_000;
+
+/**
+ * Finds what must not be shown of one line, by its text alone: all that
+ * follows a secret's name, and the user part of an address.
+ * `skip` tells of an offset that the name there was already dealt with.
+ */
+export function lineMasks(line: string, skip: (offset: number) => boolean = () => false): readonly Span[] {
+  const masks: Span[] = [...userParts(line)];
+  const name = secretName(line, skip);
+  if (name !== undefined && name.valueAt < line.length) masks.push({ start: name.valueAt, end: line.length });
+  return mergeSpans(masks);
+}
+
+function userParts(line: string): readonly Span[] {
+  const masks: Span[] = [];
+  for (const pattern of USER_PARTS) {
+    for (const match of line.matchAll(pattern)) {
+      const secret = match[2] ?? "";
+      const start = match.index + (match[1] ?? "").length;
+      if (secret !== "") masks.push({ start, end: start + secret.length });
+    }
+  }
+  return masks;
+}
+
+const USER_PARTS: readonly RegExp[] = [
+  // scheme://user:password@host, with blanks in it only if nothing else fits
+  /(\/\/[^\s:@/?#"']*:)((?:[^"'\n]*|\S*))@/g,
+  // scheme://token@host
+  /(\/\/)([^\s:@/"']+)@/g,
+  // user:password@host
+  /((?:^|[\s"'[{(,=])[^\s:@/"',[\]{}]+:)([^\s@]+)@/g,
+];
+
+/**
+ * Finds what must not be shown of line `index` (from 0) of a file that cannot
+ * be parsed. After the first secret's name only lines are shown that prove, by
+ * a key and by their indentation, that they are not part of its value.
+ */
+export function brokenMasks(lines: readonly string[], index: number): readonly Span[] {
+  const line = lines[index] ?? "";
+  const masks = lineMasks(line);
+  return index > 0 && hiddenBySecretAbove(lines, index) ? [{ start: 0, end: line.length }] : masks;
+}
+
+function hiddenBySecretAbove(lines: readonly string[], index: number): boolean {
+  // Columns of the secret keys whose values may still go on.
+  const open: number[] = [];
+  let until: Closer | undefined;
+  let seen = false;
+  for (let i = 0; i <= index; i++) {
+    const line = lines[i] ?? "";
+    let from = 0;
+    if (until !== undefined) {
+      if (i === index) return true;
+      const end = closeAt(line, 0, until);
+      if (typeof end !== "number") {
+        until = end;
+        continue;
+      }
+      [until, from] = [undefined, end];
+    }
+    const key = KEY_LINE.exec(line);
+    if (key !== null && from === 0) {
+      const column = (key[1] ?? "").length;
+      while ((open.at(-1) ?? -1) >= column) open.pop();
+    }
+    if (i === index) return seen && (key === null || open.length > 0);
+    const name = secretName(line, (offset) => offset < from);
+    if (name === undefined || !name.isKey) continue;
+    seen = true;
+    open.push(/^\s*(?:- +)*["']?$/.test(line.slice(0, name.start)) ? name.start : indentOf(line));
+    const opener = /^(?:[!&][^\s]*\s+)*(["'[{])/.exec(line.slice(name.valueAt));
+    if (opener !== null) {
+      const end = closeAt(line, name.valueAt + opener[0].length - 1, { stack: "", quote: "" });
+      until = typeof end === "number" ? undefined : end;
+    }
+  }
+  return false;
+}
+
+/** A line that begins with a key, as far as text can tell; its indentation in the first group. */
+const KEY_LINE = /^( *)(?:- +)*(?:[A-Za-z0-9_.-]+|"[^"]*"|'[^']*')\s*:(?:\s|$)/;
+
+/** What a value that began on an earlier line still waits for. */
+interface Closer {
+  /** The brackets that are open. */
+  readonly stack: string;
+  /** The quote that is open. */
+  readonly quote: string;
+}
+
+/** Reads on in a quoted or bracketed value; answers where it ends, or what it still waits for at the end of the line. */
+function closeAt(line: string, from: number, { stack, quote }: Closer): number | Closer {
+  for (let i = from; i < line.length; i++) {
+    const char = line[i] ?? "";
+    if (quote !== "") {
+      if (char === "\\" && quote === '"') i++;
+      else if (char === quote) quote = "";
+    } else if (char === '"' || char === "'") quote = char;
+    else if (char === "[" || char === "{") stack += char;
+    else if (char === "]" || char === "}") stack = stack.slice(0, -1);
+    if (quote === "" && stack === "") return i + 1;
+  }
+  return { stack, quote };
+}
+
+/** The first word of a line that names a secret with a value after it. */
+interface SecretName {
+  /** Where the word begins. */
+  readonly start: number;
+  /** Where its value begins. */
+  readonly valueAt: number;
+  /** Whether `:` or `=` follows it: it may be a key, and its value may go on in the next lines. */
+  readonly isKey: boolean;
+}
+
+function secretName(line: string, skip: (offset: number) => boolean): SecretName | undefined {
+  for (const word of line.matchAll(/[\p{L}\p{N}_.-]+/gu)) {
+    if (!isSecretKey(word[0]) || skip(word.index)) continue;
+    const rest = line.slice(word.index + word[0].length);
+    const after = /^(?:[\w .-]*["']?\s*[:=]+\s*|["']?\s+)/.exec(rest);
+    if (after === null) continue;
+    const isKey = /[:=]/.test(after[0]);
+    return { start: word.index, valueAt: word.index + word[0].length + after[0].length, isKey };
+  }
+  return undefined;
+}
+
+/** Masks what is secret in a message by its text, and the given secrets wherever they stand; cuts it if it is very long. */
+export function redact(message: string, secrets: ReadonlySet<string> = new Set()): string {
+  const lines = message.slice(0, REDACT_LENGTH_MAX).split("\n");
+  const masked = lines.map((line) => {
+    const known = applyMasks(line, secretMasks(line, secrets));
+    return applyMasks(known, messageMasks(known));
+  }).join("\n");
+  return masked.length > MESSAGE_LENGTH_MAX ? `${masked.slice(0, MESSAGE_LENGTH_MAX - 3)}...` : masked;
+}
+
+/**
+ * A message speaks of keys in prose ("Missing key password: it must be a
+ * string"), so there a secret's name alone hides nothing: only what it quotes
+ * is judged like a line of a file.
+ */
+function messageMasks(message: string): readonly Span[] {
+  const masks: Span[] = [...userParts(message)];
+  for (const quoted of message.matchAll(/(?<=current value is ).*|"(?:[^"\\]|\\.)*"/g)) {
+    for (const { start, end } of lineMasks(quoted[0])) {
+      masks.push({ start: quoted.index + start, end: quoted.index + end });
+    }
+  }
+  return mergeSpans(masks);
+}
+
+/** Finds known secrets in a text, also in JSON's spelling, and the beginning of one that was cut. */
+export function secretMasks(text: string, secrets: ReadonlySet<string>): readonly Span[] {
+  const masks: Span[] = [];
+  for (const secret of secrets) {
+    for (const spelling of new Set([secret, JSON.stringify(secret).slice(1, -1)])) {
+      if (spelling === "") continue;
+      const bare = spelling.length >= BARE_LENGTH_MIN;
+      const needle = bare ? spelling.slice(0, TELLTALE_LENGTH) : `"${spelling}"`;
+      for (let at = text.indexOf(needle); at !== -1; at = text.indexOf(needle, at + 1)) {
+        let end = at + needle.length;
+        if (bare) { for (let i = needle.length; i < spelling.length && text[end] === spelling[i]; i++) end++; }
+        masks.push(bare ? { start: at, end } : { start: at + 1, end: end - 1 });
+      }
+    }
+  }
+  return mergeSpans(masks);
+}
+
+/** Joins spans that touch or overlap; sorted by their start. */
+export function mergeSpans(spans: readonly Span[]): readonly Span[] {
+  const merged: Span[] = [];
+  for (const span of spans.toSorted((a, b) => a.start - b.start)) {
+    const last = merged.at(-1);
+    if (last !== undefined && span.start <= last.end) {
+      merged[merged.length - 1] = { start: last.start, end: Math.max(last.end, span.end) };
+    } else merged.push(span);
+  }
+  return merged;
+}
+
+/** Writes a text with its masked parts replaced. */
+export function applyMasks(text: string, masks: readonly Span[]): string {
+  let [out, at] = ["", 0];
+  for (const { start, end } of mergeSpans(masks)) {
+    out += text.slice(at, start) + MASK;
+    at = end;
+  }
+  return out + text.slice(at);
+}
+
+function indentOf(line: string): number {
+  return /^\s*/.exec(line)?.[0].length ?? 0;
+}

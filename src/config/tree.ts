@@ -1,0 +1,172 @@
+import { Gate } from "../kernel/gate.ts";
+import { SOURCE_BYTES_MAX } from "./source.ts";
+
+/** The folders of the config directory. */
+export type FolderName = "balancers" | "discovery" | "clusters" | "services";
+
+/** All of them, in the order of reading: what others refer to comes first. */
+export const FOLDERS: readonly FolderName[] = ["balancers", "discovery", "clusters", "services"];
+
+/** The files that are read in the config directory itself, without their endings. */
+const ROOT_FILES = new Set(["lighthouse", "logging"]);
+
+/** So many files are read at once. */
+const READS_AT_ONCE_MAX = 32;
+
+/** A folder with more files is not read: it is not a config directory. */
+const FILES_MAX = 20_000;
+
+/** One file as it was found. */
+export interface FileState {
+  /** Its path in the config directory: `services/web.yaml`. */
+  readonly path: string;
+  /** What it holds; absent if it could not be read. */
+  readonly bytes?: Uint8Array;
+  /** Why it could not be read. */
+  readonly reason?: string;
+  /** The path of the file of the same name that ends with `.yml`, which is not read. */
+  readonly shadowed?: string;
+}
+
+/** A folder as it was found. */
+export type Folder =
+  | { readonly state: "read"; /** By name without ending, sorted. */ readonly files: ReadonlyMap<string, FileState> }
+  | { readonly state: "unread"; readonly missing: boolean; readonly reason: string };
+
+/** The whole directory as it was found: bytes, nothing interpreted. */
+export type Tree =
+  | {
+    readonly state: "read";
+    /** The directory as the user named it, without a slash at the end. */
+    readonly dir: string;
+    /** The files that are read in the directory itself. */
+    readonly root: ReadonlyMap<string, FileState>;
+    /** The folders that were asked for. */
+    readonly folders: ReadonlyMap<FolderName, Folder>;
+    /** YAML files in the directory itself that nothing reads. */
+    readonly strayFiles: readonly string[];
+    /** Folders that nothing reads. */
+    readonly strayFolders: readonly string[];
+  }
+  | { readonly state: "unread"; readonly dir: string; readonly reason: string };
+
+/** Reads the directory with those folders in it. Never throws but for the signal's reason. */
+export async function readTree(dir: string, folders: readonly FolderName[], signal: AbortSignal): Promise<Tree> {
+  const shown = dir.replace(/(?<=.)\/+$/, "");
+  const gate = new Gate(READS_AT_ONCE_MAX);
+  const root = await listFolder(shown, signal);
+  if (!Array.isArray(root)) return { state: "unread", dir: shown, reason: root.reason };
+  const yaml = pairUp(root.filter((entry) => !entry.isDirectory).map((entry) => entry.name));
+  const stray = [...yaml].filter(([key]) => !ROOT_FILES.has(key)).map(([, { name }]) => name);
+  const wanted = new Map([...yaml].filter(([key]) => ROOT_FILES.has(key)));
+  const known = new Set<string>(FOLDERS);
+  const read = await Promise.all(folders.map((name) => readFolder(shown, name, { gate, signal })));
+  return {
+    state: "read",
+    dir: shown,
+    root: await readFiles(shown, "", wanted, { gate, signal }),
+    folders: new Map(folders.map((name, i) => [name, read[i] ?? { state: "unread", missing: true, reason: "" }])),
+    strayFiles: stray,
+    strayFolders: root.filter((entry) => entry.isDirectory && !/^\./.test(entry.name) && !known.has(entry.name))
+      .map((entry) => entry.name).toSorted(),
+  };
+}
+
+interface Reads {
+  readonly gate: Gate;
+  readonly signal: AbortSignal;
+}
+
+async function readFolder(dir: string, name: FolderName, reads: Reads): Promise<Folder> {
+  const entries = await listFolder(`${dir}/${name}`, reads.signal);
+  if (!Array.isArray(entries)) return { state: "unread", ...entries };
+  const files = pairUp(entries.filter((entry) => !entry.isDirectory).map((entry) => entry.name));
+  if (files.size > FILES_MAX) {
+    return {
+      state: "unread",
+      missing: false,
+      reason: `it must hold at most ${FILES_MAX} files: there are ${files.size}`,
+    };
+  }
+  return { state: "read", files: await readFiles(dir, `${name}/`, files, reads) };
+}
+
+async function listFolder(
+  path: string,
+  signal: AbortSignal,
+): Promise<Deno.DirEntry[] | { readonly missing: boolean; readonly reason: string }> {
+  signal.throwIfAborted();
+  try {
+    return await Array.fromAsync(Deno.readDir(path));
+  } catch (error) {
+    return { missing: error instanceof Deno.errors.NotFound, reason: reasonOf(error, "directory") };
+  }
+}
+
+/** A file that is read, and perhaps another of the same name that is not. */
+interface Pair {
+  readonly name: string;
+  readonly shadowed?: string;
+}
+
+/** Picks the YAML files out of a folder's names: no dotfile, nothing that an editor left; `.yaml` before `.yml`. */
+function pairUp(names: readonly string[]): ReadonlyMap<string, Pair> {
+  const found = new Map<string, Pair>();
+  for (const name of names.toSorted()) {
+    const match = /^([^.].*)\.(yaml|yml)$/s.exec(name);
+    const key = match?.[1];
+    if (key === undefined) continue;
+    // Sorted, .yaml comes first.
+    const first = found.get(key);
+    found.set(key, first === undefined ? { name } : { ...first, shadowed: name });
+  }
+  return new Map([...found].toSorted(([a], [b]) => a < b ? -1 : 1));
+}
+
+async function readFiles(
+  dir: string,
+  folder: string,
+  files: ReadonlyMap<string, Pair>,
+  { gate, signal }: Reads,
+): Promise<ReadonlyMap<string, FileState>> {
+  const read = await Promise.all(
+    [...files].map(([key, { name, shadowed }]) =>
+      gate.run(async (): Promise<readonly [string, FileState]> => {
+        signal.throwIfAborted();
+        const path = `${folder}${name}`;
+        const beside = shadowed === undefined ? {} : { shadowed: `${folder}${shadowed}` };
+        return [key, { path, ...beside, ...await readBytes(`${dir}/${path}`) }];
+      })
+    ),
+  );
+  return new Map(read);
+}
+
+async function readBytes(path: string): Promise<Pick<FileState, "bytes" | "reason">> {
+  try {
+    const { isFile, size } = await Deno.stat(path);
+    // Opening a pipe would wait until somebody writes to it.
+    if (!isFile) return { reason: "it must be a regular file" };
+    if (size <= SOURCE_BYTES_MAX) {
+      const bytes = await Deno.readFile(path);
+      if (bytes.length <= SOURCE_BYTES_MAX) return { bytes };
+    }
+    return { reason: `it must be at most ${SOURCE_BYTES_MAX} bytes: current value is ${size}` };
+  } catch (error) {
+    return { reason: reasonOf(error, "file") };
+  }
+}
+
+/** Says why something could not be read, without its path: that stands before the message. */
+function reasonOf(error: unknown, what: "file" | "directory"): string {
+  if (error instanceof Deno.errors.NotFound) {
+    return what === "file"
+      ? "it is a link to a file that does not exist, or has just been removed"
+      : "it does not exist";
+  }
+  if (error instanceof Deno.errors.PermissionDenied) return "its permissions do not allow it";
+  if (error instanceof Deno.errors.NotADirectory) return "it is not a directory";
+  if (error instanceof Deno.errors.NotCapable) return "this process was started without the permission to read it";
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return code === "" ? "the system refuses it" : `the system refuses it (${code})`;
+}
