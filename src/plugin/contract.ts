@@ -214,6 +214,8 @@ export interface BalancerSources {
   readonly file: string;
   /** The program whose version is asked with `-v`. */
   readonly program: string;
+  /** The least time between two reloads. */
+  readonly reloadIntervalMs: number;
 }
 
 /** What the host saw of a balancer. */
@@ -267,7 +269,12 @@ export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Obser
   readonly cluster: Schema<ClusterConfig>;
   /** Says where to look. */
   sources(config: Config): BalancerSources;
-  /** Reads what the host saw. */
+  /** Finds the pid of the process that gave the answers: the host looks for its master, and sees a takeover by it. */
+  pid(answers: readonly string[]): number | undefined;
+  /**
+   * Reads what the host saw. Throws an `Error` that says so if the answers are
+   * not those of this kind of balancer: then nothing is planned.
+   */
   observe(seen: Seen, config: Config): Observed;
   /** Reads the members back from a config file that this plugin rendered, for a start while the registry is away. */
   adopt(file: string, config: Config): ReadonlyMap<ClusterName, readonly Node[]>;
@@ -275,15 +282,28 @@ export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Obser
   render(wanted: Wanted<Config, ClusterConfig>): Rendered;
   /**
    * Plans the shortest way from what is observed to what is wanted; `[]` when
-   * there. With `reload: false` only what needs no reload is planned: the
-   * writer holds reloads back to keep their rate.
+   * there. A step that is planned again and again although it went well (a
+   * server that cannot go while it has connections) is tried again at leisure.
    */
   plan(
     wanted: Wanted<Config, ClusterConfig>,
     rendered: Rendered,
     observed: Observed,
-    allowed: { readonly reload: boolean },
+    allowed: PlanAllowance,
   ): readonly Step[];
+  /**
+   * Finds the cluster that a message of the balancer's program is about, if it
+   * is about one, so that one bad cluster does not hold up the others.
+   */
+  blame?(rendered: Rendered, message: string): ClusterName | undefined;
+}
+
+/** What a plan may use. */
+export interface PlanAllowance {
+  /** `false`: only what needs no reload is planned, for the writer holds reloads back to keep their rate. */
+  readonly reload: boolean;
+  /** Present when the way without a reload has failed: then a reload is planned, for this reason. */
+  readonly because?: string | undefined;
 }
 
 /** Any plugin, told apart by `kind`. */

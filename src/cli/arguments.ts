@@ -1,0 +1,109 @@
+import {
+  argument,
+  choice,
+  command,
+  constant,
+  type InferValue,
+  integer,
+  merge,
+  message,
+  object,
+  option,
+  optional,
+  or,
+  string,
+  withDefault,
+} from "@optique/core";
+
+const dir = argument(string({ metavar: "DIR" }), {
+  description: message`The config directory: balancers/, discovery/, clusters/, services/, logging.yaml.`,
+});
+
+const logging = object("Logging", {
+  logLevel: optional(option("--log-level", choice(["debug", "info", "warning", "error"], { metavar: "LEVEL" }), {
+    description: message`How much to log; overrides the root level of logging.yaml, else it is info.`,
+  })),
+  logFormat: withDefault(
+    option("--log-format", choice(["auto", "human", "logfmt", "json"], { metavar: "FORMAT" }), {
+      description: message`How a line looks; auto is human on a terminal and logfmt otherwise.`,
+    }),
+    "auto" as const,
+  ),
+});
+
+const announced = object("What this host is announced as", {
+  host: optional(option("--host", string({ metavar: "NAME" }), {
+    description: message`Its name; else its fully qualified name is looked up.`,
+  })),
+  ip: optional(option("--ip", string({ metavar: "ADDRESS" }), {
+    description: message`Its address; else its name is looked up.`,
+  })),
+});
+
+const daemon = <const Name extends "writer" | "reporter" | "run">(name: Name) =>
+  merge(object({ command: constant(name), dir }), logging, announced);
+
+/** The command line: every subcommand, with its help. */
+export const parser = or(
+  command("writer", daemon("writer"), {
+    brief: message`Watch clusters and keep the local HAProxy right.`,
+    description: message`Watches the clusters of DIR and keeps the local HAProxy right: members come and go over \
+its socket, without a reload. HAProxy is started if it does not run, and it keeps running when the writer ends. \
+Ends on SIGTERM or SIGINT; SIGHUP looks at DIR again. Exit codes: 0 was asked to end, 1 cannot start, 2 wrong usage, \
+75 restart me (a worker's thread could not be stopped).`,
+  }),
+  command("reporter", daemon("reporter"), {
+    brief: message`Check the local services and register the healthy ones.`,
+    description: message`Probes the services of DIR and registers the ports that pass. On SIGTERM or SIGINT it \
+deregisters them and ends within 5 seconds; SIGHUP looks at DIR again. Exit codes: 0 was asked to end, 1 cannot start, \
+2 wrong usage, 75 restart me (a worker's thread could not be stopped).`,
+  }),
+  command("run", daemon("run"), {
+    brief: message`Writer and reporter in one process.`,
+    description: message`Does what writer and reporter do, over one connection to each registry.`,
+  }),
+  command(
+    "check",
+    object({
+      command: constant("check" as const),
+      dir,
+      strict: withDefault(
+        option("--strict", { description: message`Warnings (such as unknown keys) fail too.` }),
+        false,
+      ),
+      json: withDefault(option("--json", { description: message`Print one JSON object for each finding.` }), false),
+    }),
+    {
+      brief: message`Validate a config directory and say all that is wrong with it.`,
+      description: message`Reads DIR, lets each plugin validate its part, and prints every finding with its file, line \
+and column. Touches nothing. Exit codes: 0 nothing wrong, 1 something is, 2 wrong usage.`,
+    },
+  ),
+  command(
+    "plan",
+    merge(
+      object({
+        command: constant("plan" as const),
+        dir,
+        waitSeconds: withDefault(
+          option("--wait", integer({ min: 1, max: 600, metavar: "SECONDS" }), {
+            description: message`How long to wait for the registries' first answers.`,
+          }),
+          5,
+        ),
+      }),
+      logging,
+      announced,
+    ),
+    {
+      brief: message`Print the HAProxy file that the writer would install and the steps it would take.`,
+      description: message`Reads DIR, the registries and the running HAProxy as the writer does, then prints the file \
+(on stdout) and the steps (as comments before it). Touches nothing.`,
+    },
+  ),
+);
+
+/** What a command line says. */
+export type Arguments = InferValue<typeof parser>;
+/** What `writer`, `reporter` and `run` are told. */
+export type DaemonArguments = Extract<Arguments, { readonly command: "writer" | "reporter" | "run" }>;

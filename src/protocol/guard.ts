@@ -1,0 +1,193 @@
+/**
+ * What a worker says is checked before the host believes it: shape, sizes and
+ * values. A plugin runs in there, and a plugin is untrusted.
+ *
+ * @module
+ */
+import { isRecord, type Node, nodeName, parseNode, quote } from "../model/node.ts";
+import type { ClusterSnapshot } from "../model/topology.ts";
+import type { PermissionRequest, ProbeOutcome, SchemaIssue } from "../plugin/contract.ts";
+import type { Answer, ToHost } from "./messages.ts";
+import type { WireError } from "./wire_error.ts";
+
+/** No snapshot may have more nodes. */
+export const NODES_MAX = 100_000;
+/** No text of a plugin is longer in a log or a status. */
+const TEXT_LENGTH_MAX = 2_000;
+/** No list in a permission request or of issues is longer. */
+const LIST_LENGTH_MAX = 1_000;
+
+/** What {@linkcode guard} answers: the message as far as it may be believed, or what is wrong with it. */
+export type Guarded =
+  | { readonly ok: true; readonly message: ToHost; readonly refused: readonly string[] }
+  | { readonly ok: false; readonly fault: string };
+
+/** Raised within this file when a message cannot be believed at all. */
+class Fault extends Error {}
+
+/**
+ * Checks one message of a worker. A message of an unknown shape is a fault of
+ * the worker. A bad node in a snapshot harms only itself: it is left out and
+ * named in `refused`.
+ */
+export function guard(data: unknown): Guarded {
+  const refused: string[] = [];
+  try {
+    return { ok: true, message: parse(data, refused), refused };
+  } catch (error) {
+    if (error instanceof Fault) return { ok: false, fault: error.message };
+    throw error;
+  }
+}
+
+function parse(data: unknown, refused: string[]): ToHost {
+  if (!isRecord(data)) throw new Fault(`A message must be an object: current value is ${quote(data)}`);
+  switch (data.type) {
+    case "loaded":
+      return {
+        type: "loaded",
+        kind: text(data.kind, "kind"),
+        apiVersion: number(data.apiVersion, "apiVersion"),
+        name: text(data.name, "name"),
+      };
+    case "broken":
+      return { type: "broken", error: wireError(data.error) };
+    case "snapshot":
+      return { type: "snapshot", snapshot: snapshot(data.snapshot, refused) };
+    case "lost":
+      return { type: "lost", cluster: text(data.cluster, "cluster"), error: wireError(data.error) };
+    case "ended":
+      return { type: "ended", reason: text(data.reason, "reason") };
+    case "connection":
+      if (data.state !== "connected" && data.state !== "disconnected") throw new Fault("Unknown state of a connection");
+      return { type: "connection", state: data.state, detail: text(data.detail, "detail") };
+    case "log": {
+      const { level, properties } = data;
+      if (level !== "debug" && level !== "info" && level !== "warn") throw new Fault("Unknown level of a log record");
+      return {
+        type: "log",
+        instance: text(data.instance, "instance"),
+        level,
+        message: text(data.message, "message"),
+        properties: isRecord(properties) ? shorten(properties) : {},
+      };
+    }
+    case "stopped":
+      return { type: "stopped" };
+    default:
+      return { ...answer(data), seq: number(data.seq, "seq") };
+  }
+}
+
+function answer(data: Record<string, unknown>): Answer {
+  switch (data.type) {
+    case "pong":
+      return { type: "pong" };
+    case "ack":
+      return { type: "ack" };
+    case "nack":
+      return { type: "nack", error: wireError(data.error) };
+    case "outcome":
+      return { type: "outcome", outcome: outcome(data.outcome), tookMs: number(data.tookMs, "tookMs") };
+    case "described":
+      return { type: "described", config: data.config, permissions: permissions(data.permissions) };
+    case "invalid":
+      return { type: "invalid", issues: listOf(data.issues, "issues", LIST_LENGTH_MAX).map(issue) };
+    default:
+      throw new Fault(`Unknown type of a message: ${quote(data.type)}`);
+  }
+}
+
+function outcome(value: unknown): ProbeOutcome {
+  if (isRecord(value) && value.status === "pass") {
+    return value.detail === undefined ? { status: "pass" } : { status: "pass", detail: text(value.detail, "detail") };
+  }
+  if (isRecord(value) && value.status === "fail") return { status: "fail", reason: text(value.reason, "reason") };
+  // A plugin that answers nonsense has not shown that the service is well.
+  return { status: "fail", reason: `The check answered ${quote(value)}, want { status: "pass" | "fail" }` };
+}
+
+function snapshot(value: unknown, refused: string[]): ClusterSnapshot {
+  if (!isRecord(value)) throw new Fault("A snapshot must be an object");
+  const cluster = text(value.cluster, "cluster");
+  const nodes = new Map<string, Node>();
+  for (const raw of listOf(value.nodes, "nodes", NODES_MAX)) {
+    const parsed = parseNode(raw);
+    if (!parsed.ok) refused.push(parsed.reason);
+    else if (nodes.has(nodeName(parsed.node))) refused.push(`Two nodes have the name ${nodeName(parsed.node)}`);
+    else nodes.set(nodeName(parsed.node), parsed.node);
+  }
+  return { cluster, nodes: sortNodes([...nodes.values()]) };
+}
+
+/** Sorts nodes by name, as every topology has them. */
+function sortNodes(nodes: readonly Node[]): readonly Node[] {
+  const named = nodes.map((node) => ({ name: nodeName(node), node }));
+  named.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  return named.map(({ node }) => node);
+}
+
+function permissions(value: unknown): PermissionRequest {
+  if (!isRecord(value)) throw new Fault("A permission request must be an object of lists");
+  const request: Record<string, readonly string[]> = {};
+  for (const [kind, wanted] of Object.entries(value)) {
+    if (!["net", "read", "write", "env", "run"].includes(kind)) {
+      throw new Fault(`Cannot ask for the permission ${quote(kind)}: want net, read, write, env or run`);
+    }
+    request[kind] = listOf(wanted, kind, LIST_LENGTH_MAX).map((entry) => text(entry, kind));
+  }
+  return request;
+}
+
+function issue(value: unknown): SchemaIssue {
+  if (!isRecord(value)) throw new Fault("An issue must be an object");
+  const path = value.path === undefined ? [] : listOf(value.path, "path", 100);
+  const parts = path.map((part) => typeof part === "number" ? part : text(part, "path"));
+  const unknownKey = isRecord(value.unknownKey)
+    ? { known: listOf(value.unknownKey.known, "known", LIST_LENGTH_MAX).map((key) => text(key, "known")) }
+    : undefined;
+  return { message: text(value.message, "message"), path: parts, unknownKey };
+}
+
+function wireError(value: unknown): WireError {
+  if (!isRecord(value)) throw new Fault("An error must be an object");
+  return { name: text(value.name, "name"), message: text(value.message, "message") };
+}
+
+function shorten(properties: Record<string, unknown>): Record<string, unknown> {
+  const entries = Object.entries(properties).slice(0, 20);
+  return Object.fromEntries(
+    entries.map(([key, value]) => [
+      key.slice(0, 80),
+      typeof value === "number" || typeof value === "boolean"
+        ? value
+        : clean(typeof value === "string" ? value : quote(value)),
+    ]),
+  );
+}
+
+function listOf(value: unknown, key: string, lengthMax: number): readonly unknown[] {
+  if (!Array.isArray(value)) throw new Fault(`${key} must be a list: current value is ${quote(value)}`);
+  if (value.length > lengthMax) {
+    throw new Fault(`${key} must have at most ${lengthMax} entries: it has ${value.length}`);
+  }
+  return value;
+}
+
+function text(value: unknown, key: string): string {
+  if (typeof value !== "string") throw new Fault(`${key} must be a string: current value is ${quote(value)}`);
+  return clean(value);
+}
+
+/** Takes what could forge a log line or a terminal's colour out of a text. */
+function clean(text: string): string {
+  // deno-lint-ignore no-control-regex -- control characters are just what is looked for.
+  return text.slice(0, TEXT_LENGTH_MAX).replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ");
+}
+
+function number(value: unknown, key: string): number {
+  if (typeof value !== "number" || !Number.isFinite(value)) {
+    throw new Fault(`${key} must be a number: current value is ${quote(value)}`);
+  }
+  return value;
+}

@@ -1,0 +1,58 @@
+import type { Clock } from "../kernel/clock.ts";
+import type { PermissionRequest, SchemaIssue, Scope } from "../plugin/contract.ts";
+import { PluginHost } from "./plugin_host.ts";
+
+/** How long a plugin may take to be loaded or to describe one instance. */
+const DESCRIBE_DEADLINE_MS = 5_000;
+
+/** What a plugin says of one config. */
+export type Described =
+  | { readonly ok: true; readonly config: unknown; readonly permissions: PermissionRequest }
+  | { readonly ok: false; readonly issues: readonly SchemaIssue[] };
+
+/**
+ * Asks plugins to validate configs and to say which permissions they need, in
+ * workers that have no permission at all: one worker for each module, kept
+ * until the describer is disposed of.
+ */
+export class Describer implements AsyncDisposable {
+  readonly #clock: Clock;
+  readonly #hosts = new Map<string, PluginHost>();
+
+  constructor({ clock }: { readonly clock: Clock }) {
+    this.#clock = clock;
+  }
+
+  /** Describes one instance; a plugin that fails at it answers an issue of its own. */
+  async describe(module: string, raw: unknown, scope: Scope): Promise<Described> {
+    try {
+      const host = this.#host(module);
+      await host.loaded();
+      const answer = await host.call({ type: "describe", raw, scope }, { deadlineMs: DESCRIBE_DEADLINE_MS });
+      if (answer.type === "described") return { ok: true, config: answer.config, permissions: answer.permissions };
+      if (answer.type === "invalid") return { ok: false, issues: answer.issues };
+      throw new Error(`The plugin answered ${answer.type} to describe`);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      return { ok: false, issues: [{ message: `Cannot use the plugin ${name(module)}: ${reason}`, path: [] }] };
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const hosts = [...this.#hosts.values()];
+    this.#hosts.clear();
+    await Promise.all(hosts.map((host) => host.stop({ graceMs: 500 })));
+  }
+
+  #host(module: string): PluginHost {
+    const known = this.#hosts.get(module);
+    if (known !== undefined && known.dead === undefined) return known;
+    const host = new PluginHost({ name: `describe ${name(module)}`, module, permissions: "none", clock: this.#clock });
+    this.#hosts.set(module, host);
+    return host;
+  }
+}
+
+function name(module: string): string {
+  return module.startsWith("data:") ? "data:…" : module.replace(/^builtin:/, "");
+}

@@ -1,0 +1,270 @@
+import assert from "node:assert/strict";
+import { systemClock } from "../../src/kernel/clock.ts";
+import { WorkerError } from "../../src/protocol/wire_error.ts";
+import { Describer } from "../../src/supervisor/describer.ts";
+import { toDenoPermissions } from "../../src/supervisor/permissions.ts";
+import {
+  liveWorkerCount,
+  PluginHost,
+  WorkerDeadError,
+  WorkerDeadlineError,
+  type WorkerEvent,
+} from "../../src/supervisor/plugin_host.ts";
+import { eventually } from "../support/eventually.ts";
+import { checkModule, dataModule, discoveryModule } from "../support/plugin_source.ts";
+
+const QUICK = { everyMs: 50, missesMax: 3 };
+const WAIT = { deadlineMs: 10_000 };
+
+/** Hosts a module; collects what it says and why it died. */
+function host(module: string, permissions: Deno.PermissionOptionsObject | "none" = "none") {
+  const events: WorkerEvent[] = [];
+  const deaths: string[] = [];
+  const refused: string[] = [];
+  const made = new PluginHost({
+    name: "test worker",
+    module,
+    permissions,
+    clock: systemClock,
+    heartbeat: QUICK,
+    onEvent: (event) => events.push(event),
+    onDeath: (reason) => deaths.push(reason),
+    onRefused: (reason) => refused.push(reason),
+  });
+  return Object.assign(made, { events, deaths, refused });
+}
+
+async function startCheck(made: PluginHost, target = "127.0.0.1:1"): Promise<void> {
+  await made.loaded();
+  const scope = { instance: "check", target };
+  await made.call({ type: "start", instance: "check", config: {}, scope }, WAIT);
+}
+
+Deno.test.afterEach(() => assert.equal(liveWorkerCount(), 0, "every worker is stopped"));
+
+Deno.test("PluginHost runs a probe within the permissions it was given", async () => {
+  await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => new Response("ok"));
+  const target = `127.0.0.1:${server.addr.port}`;
+  const module = checkModule(`(await Deno.connect({ hostname: "127.0.0.1", port: ${server.addr.port} })).close();
+    return { status: "pass" };`);
+  await using made = host(module, toDenoPermissions({ net: [target] }));
+  await startCheck(made, target);
+  const answer = await made.call({ type: "probe", instance: "check", timeoutMs: 5_000 }, WAIT);
+  assert.ok(answer.type === "outcome", JSON.stringify(answer));
+  assert.deepEqual(answer.outcome, { status: "pass" });
+});
+
+Deno.test.each([
+  { what: "another address", code: `await Deno.connect({ hostname: "127.0.0.1", port: 2 })` },
+  { what: "the same port of another name", code: `await Deno.connect({ hostname: "localhost", port: 1 })` },
+  { what: "a file", code: `await Deno.readTextFile("/etc/passwd")` },
+  { what: "the environment", code: `Deno.env.get("HOME")` },
+  { what: "a program", code: `new Deno.Command("true").outputSync()` },
+  { what: "a module from elsewhere", code: `await import("http://127.0.0.1:1/mod.ts")` },
+])("PluginHost refuses $what to a plugin that did not ask for it", async ({ code }) => {
+  await using made = host(
+    checkModule(`${code}; return { status: "pass" };`),
+    toDenoPermissions({ net: ["127.0.0.1:1"] }),
+  );
+  await startCheck(made);
+  const refusal = await made.call({ type: "probe", instance: "check", timeoutMs: 5_000 }, WAIT).then(
+    (answer) => assert.fail(JSON.stringify(answer)),
+    (error) => error,
+  );
+  assert.ok(refusal instanceof WorkerError, String(refusal));
+  assert.match(refusal.kind, /NotCapable|TypeError/);
+});
+
+Deno.test("PluginHost: a worker of a worker cannot have more than its parent", async () => {
+  const code = `new Worker("data:text/javascript,", { type: "module", deno: { permissions: { read: true } } });`;
+  await using made = host(checkModule(`${code} return { status: "pass" };`), toDenoPermissions({}));
+  await startCheck(made);
+  await assert.rejects(made.call({ type: "probe", instance: "check", timeoutMs: 5_000 }, WAIT), /escalate|requires/i);
+});
+
+Deno.test("PluginHost: a throw in a probe is an answer, and the worker lives on", async () => {
+  await using made = host(checkModule(`throw new TypeError("no idea")`));
+  await startCheck(made);
+  await assert.rejects(made.call({ type: "probe", instance: "check", timeoutMs: 5_000 }, WAIT), (error) => {
+    assert.ok(error instanceof WorkerError);
+    assert.equal(error.kind, "TypeError");
+    return /no idea/.test(error.message);
+  });
+  assert.equal((await made.call({ type: "ping" }, WAIT)).type, "pong");
+});
+
+Deno.test("PluginHost: a throw outside of any call kills the worker, not the process", async () => {
+  await using made = host(checkModule("", { top: `setTimeout(() => { throw new Error("out of the blue") }, 20);` }));
+  await eventually("the death is told", () => made.deaths.length === 1);
+  assert.match(made.deaths[0] ?? "", /out of the blue/);
+  await assert.rejects(made.call({ type: "ping" }, WAIT), WorkerDeadError);
+});
+
+Deno.test("PluginHost tells why a module cannot be loaded", async () => {
+  await using made = host(dataModule(`throw new Error("broken at load")`));
+  await assert.rejects(made.loaded(), /cannot be loaded: broken at load/);
+  await using unknown = host("builtin:check/nothing");
+  await assert.rejects(unknown.loaded(), /no such built-in plugin/);
+});
+
+Deno.test("PluginHost: a worker that closes itself is noticed by its silence", async () => {
+  await using made = host(checkModule("", { top: `setTimeout(() => self.close(), 20);` }));
+  await eventually("the death is told", () => made.deaths.length === 1);
+  assert.match(made.deaths[0] ?? "", /none of 3 pings/);
+});
+
+Deno.test("PluginHost: a probe that never ends fails at its deadline, and the next can run", async () => {
+  await using made = host(checkModule(`await new Promise(() => setTimeout(() => {}, 1e8));`));
+  await startCheck(made);
+  for (let i = 0; i < 2; i++) {
+    const answer = await made.call({ type: "probe", instance: "check", timeoutMs: 50 }, WAIT);
+    assert.ok(answer.type === "outcome");
+    assert.deepEqual(answer.outcome, { status: "fail", reason: "No answer within 50 ms" });
+  }
+});
+
+Deno.test("PluginHost: a call has a deadline of its own", async () => {
+  await using made = host(checkModule(`await new Promise(() => {});`));
+  await startCheck(made);
+  await assert.rejects(
+    made.call({ type: "probe", instance: "check", timeoutMs: 60_000 }, { deadlineMs: 50 }),
+    WorkerDeadlineError,
+  );
+});
+
+Deno.test("PluginHost: an aborted call aborts the plugin's signal", async () => {
+  const module = checkModule(`await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    log.warn("saw the abort"); return { status: "pass" };`);
+  await using made = host(module);
+  await startCheck(made);
+  const controller = new AbortController();
+  const probing = made.call({ type: "probe", instance: "check", timeoutMs: 60_000 }, {
+    ...WAIT,
+    signal: controller.signal,
+  });
+  controller.abort(new Error("enough"));
+  await assert.rejects(probing, /enough/);
+  await eventually("the plugin saw it", () => made.events.some((event) => event.type === "log"));
+});
+
+Deno.test("PluginHost: a flood of messages kills the worker", async () => {
+  await using made = host(
+    checkModule(
+      `for (;;) { for (let i = 0; i < 1000; i++) log.info("x"); await new Promise((resolve) => setTimeout(resolve, 0)); if (signal.aborted) break; }`,
+    ),
+  );
+  await startCheck(made);
+  const probing = made.call({ type: "probe", instance: "check", timeoutMs: 1_000 }, WAIT);
+  await assert.rejects(probing, /more than 5000 messages in a second/);
+  assert.ok(made.events.length <= 200, "log records are bounded");
+});
+
+Deno.test.each([
+  { what: "an unknown type", said: `{ type: "root" }`, fault: /Unknown type/ },
+  { what: "no object", said: `"hello"`, fault: /must be an object/ },
+  { what: "an answer without seq", said: `{ type: "ack" }`, fault: /seq must be a number/ },
+  { what: "a snapshot of no cluster", said: `{ type: "snapshot", snapshot: { nodes: [] } }`, fault: /cluster must be/ },
+])("PluginHost kills a worker that says $what", async ({ said, fault }) => {
+  // A plugin that got hold of the port by patching what the worker uses is the worst case.
+  const top = `const post = MessagePort.prototype.postMessage;
+    MessagePort.prototype.postMessage = function (m) { return post.call(this, m.type === "pong" ? ${said} : m); };`;
+  await using made = host(checkModule("", { top }));
+  await eventually("the death is told", () => made.deaths.length === 1);
+  assert.match(made.deaths[0] ?? "", fault);
+});
+
+Deno.test("PluginHost leaves bad nodes out of a snapshot and names them", async () => {
+  const good = `{ host: "a.int", ip: "10.0.0.1", port: 80, metadata: {} }`;
+  const bad = `{ host: "b\\n  server evil", ip: "10.0.0.2", port: 80, metadata: {} }`;
+  const module = discoveryModule(
+    `async *watch(cluster) { yield { cluster, nodes: [${bad}, ${good}, ${good}] }; await new Promise(() => {}); }`,
+  );
+  await using made = host(module);
+  await made.loaded();
+  await made.call({ type: "start", instance: "discovery", config: {}, scope: { instance: "discovery" } }, WAIT);
+  made.post({ type: "watch", cluster: "web" });
+  const event = await eventually("a snapshot comes", () => made.events.find((event) => event.type === "snapshot"));
+  assert.ok(event.type === "snapshot");
+  assert.deepEqual(event.snapshot.nodes.map(({ host }) => host), ["a.int"]);
+  assert.match(made.refused.join("\n"), /host must be a host name/);
+  assert.match(made.refused.join("\n"), /Two nodes have the name a\.int:80/);
+});
+
+Deno.test("PluginHost: the next snapshot waits until the last was taken", async () => {
+  const module = discoveryModule(`async *watch(cluster) {
+    for (let port = 1; port < 100; port++) yield { cluster, nodes: [{ host: "a", ip: "10.0.0.1", port, metadata: {} }] }; }`);
+  await using made = host(module);
+  await made.loaded();
+  await made.call({ type: "start", instance: "discovery", config: {}, scope: { instance: "discovery" } }, WAIT);
+  made.post({ type: "watch", cluster: "web" });
+  await eventually("the first comes", () => made.events.length === 1);
+  await made.call({ type: "ping" }, WAIT);
+  assert.equal(made.events.length, 1);
+  made.post({ type: "taken", cluster: "web" });
+  await eventually("the second comes", () => made.events.length === 2);
+});
+
+Deno.test("PluginHost: a watch that throws is told as lost, and can be begun again", async () => {
+  const module = discoveryModule(`async *watch() { throw new Error("registry is away"); }`);
+  await using made = host(module);
+  await made.loaded();
+  await made.call({ type: "start", instance: "discovery", config: {}, scope: { instance: "discovery" } }, WAIT);
+  for (let i = 1; i <= 2; i++) {
+    made.post({ type: "watch", cluster: "web" });
+    await eventually("it is told", () => made.events.filter(({ type }) => type === "lost").length === i);
+  }
+});
+
+Deno.test("PluginHost: a session that ends is told, and a start opens the next", async () => {
+  const module = discoveryModule(`ended: new Promise((resolve) => setTimeout(() => resolve("expired"), 20)),
+    async *watch() { await new Promise(() => {}); },`);
+  await using made = host(module);
+  await made.loaded();
+  for (let i = 1; i <= 2; i++) {
+    await made.call({ type: "start", instance: "discovery", config: {}, scope: { instance: "discovery" } }, WAIT);
+    await eventually("it is told", () => made.events.filter(({ type }) => type === "ended").length === i);
+  }
+});
+
+Deno.test("PluginHost.stop() lets the plugin close its session, but not for longer than the grace", async () => {
+  const closes = discoveryModule(`async *watch() {}, async [Symbol.asyncDispose]() { log.info("closed"); },`);
+  const made = host(closes);
+  await made.loaded();
+  await made.call({ type: "start", instance: "discovery", config: {}, scope: { instance: "discovery" } }, WAIT);
+  await made.stop({ graceMs: 5_000 });
+  assert.ok(made.events.some((event) => event.type === "log" && event.message === "closed"));
+  assert.deepEqual(made.deaths, []);
+  const hangs = host(
+    discoveryModule(`async *watch() {}, async [Symbol.asyncDispose]() { await new Promise(() => {}); },`),
+  );
+  await hangs.loaded();
+  await hangs.call({ type: "start", instance: "discovery", config: {}, scope: { instance: "discovery" } }, WAIT);
+  await hangs.stop({ graceMs: 50 });
+  assert.equal(hangs.dead, "It was stopped");
+});
+
+Deno.test("Describer validates and asks for permissions in a worker that has none", async () => {
+  await using describer = new Describer({ clock: systemClock });
+  const scope = { instance: "check", target: "127.0.0.1:80" };
+  const module = checkModule("");
+  assert.deepEqual(await describer.describe(module, { uri: "/" }, scope), {
+    ok: true,
+    config: { uri: "/" },
+    permissions: { net: ["127.0.0.1:80"] },
+  });
+  const nosy = checkModule("", { validate: `{ Deno.readTextFileSync("/etc/passwd") }` });
+  const answer = await describer.describe(nosy, {}, scope);
+  assert.ok(!answer.ok);
+  assert.match(answer.issues[0]?.message ?? "", /Cannot use the plugin .*(read access|NotCapable)/);
+});
+
+Deno.test("Describer: a plugin cannot ask for what cannot be said", async () => {
+  await using describer = new Describer({ clock: systemClock });
+  const scope = { instance: "check", target: "127.0.0.1:80" };
+  const all = await describer.describe(checkModule("", { permissions: "net: true" }), {}, scope);
+  assert.ok(!all.ok);
+  assert.match(all.issues[0]?.message ?? "", /net must be a list/);
+  const ffi = await describer.describe(checkModule("", { permissions: "ffi: ['/x']" }), {}, scope);
+  assert.ok(!ffi.ok);
+  assert.match(ffi.issues[0]?.message ?? "", /Cannot ask for the permission "ffi"/);
+});

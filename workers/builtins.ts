@@ -1,0 +1,25 @@
+import type { BalancerPlugin, CheckPlugin, DiscoveryPlugin } from "../src/plugin/contract.ts";
+
+/** A plugin whose config type only itself knows. */
+// deno-lint-ignore no-explicit-any -- a plugin is used through its own validator, so its config type is its own affair.
+type Any = any;
+/** A module whose default export is a plugin. */
+export type PluginModule = {
+  readonly default: CheckPlugin<Any> | DiscoveryPlugin<Any> | BalancerPlugin<Any, Any, Any>;
+};
+
+/**
+ * The plugins that come with Lighthouse, by `kind/name`. Each import is a
+ * string literal, so that `deno compile` embeds it and a worker without read
+ * permission may load it: a computed specifier would be refused on both counts.
+ */
+export const BUILTINS: ReadonlyMap<string, () => Promise<PluginModule>> = new Map(
+  [
+    ["check/http", () => import("../plugins/checks/http/mod.ts")],
+    ["check/redis", () => import("../plugins/checks/redis/mod.ts")],
+    ["check/tcp", () => import("../plugins/checks/tcp/mod.ts")],
+    ["discovery/file", () => import("../plugins/discovery/file/mod.ts")],
+    ["discovery/zookeeper", () => import("../plugins/discovery/zookeeper/mod.ts")],
+    ["balancer/haproxy", () => import("../plugins/balancers/haproxy/mod.ts")],
+  ] as const,
+);

@@ -1,0 +1,213 @@
+/**
+ * The entry of every worker: loads one plugin and serves its instances over a
+ * private port. It holds no policy: what the plugin may touch is decided by the
+ * permissions that this worker was made with.
+ *
+ * @module
+ */
+/// <reference no-default-lib="true" />
+/// <reference lib="deno.worker" />
+import {
+  type Answer,
+  type Init,
+  PROTOCOL_VERSION,
+  type Request,
+  type ToHost,
+  type ToWorker,
+} from "../src/protocol/messages.ts";
+import { toWireError } from "../src/protocol/wire_error.ts";
+import type { CheckPlugin, DiscoveryPlugin, DiscoverySession, PluginLog } from "../src/plugin/contract.ts";
+import { BUILTINS, type PluginModule } from "./builtins.ts";
+
+type Loaded = PluginModule["default"];
+
+self.onmessage = ({ data }: MessageEvent<Init>) => {
+  // A plugin that listens or posts on the global channel talks to nobody.
+  self.onmessage = null;
+  const { v, module, port } = data;
+  if (v !== PROTOCOL_VERSION) throw new Error(`Cannot speak protocol ${v}: this worker speaks ${PROTOCOL_VERSION}`);
+  void load(module).then(
+    (plugin) => serve(plugin, port),
+    (error) => port.postMessage({ type: "broken", error: toWireError(error) } satisfies ToHost),
+  );
+};
+
+async function load(module: string): Promise<Loaded> {
+  if (module.startsWith("data:")) return ((await import(module)) as PluginModule).default;
+  const builtin = BUILTINS.get(module.slice("builtin:".length));
+  if (builtin === undefined) throw new Error(`Cannot load ${module}: there is no such built-in plugin`);
+  return (await builtin()).default;
+}
+
+interface Instance {
+  readonly config: unknown;
+  readonly target: string;
+  readonly log: PluginLog;
+}
+
+function serve(plugin: Loaded, port: MessagePort): void {
+  const send = (message: ToHost) => port.postMessage(message);
+  const instances = new Map<string, Instance>();
+  const requests = new Map<number, AbortController>();
+  const watches = new Map<string, Watch>();
+  let session: DiscoverySession | undefined;
+  let opened: AbortController | undefined;
+
+  /** A watch of one cluster, and the host's leave to send its next snapshot. */
+  interface Watch {
+    readonly controller: AbortController;
+    taken: PromiseWithResolvers<void>;
+  }
+
+  function logOf(instance: string): PluginLog {
+    const record = (level: "debug" | "info" | "warn") => (message: string, properties: Record<string, unknown> = {}) =>
+      send({ type: "log", instance, level, message, properties });
+    return { debug: record("debug"), info: record("info"), warn: record("warn") };
+  }
+
+  async function answer(message: Request, signal: AbortSignal): Promise<Answer> {
+    switch (message.type) {
+      case "ping":
+        return { type: "pong" };
+      case "describe": {
+        const result = await plugin.config["~standard"].validate(message.raw);
+        if (result.issues !== undefined) {
+          const issues = result.issues.map(({ message, path, unknownKey }) => ({
+            message,
+            path: (path ?? []).map((part) => typeof part === "object" ? part.key : part).map(toPathPart),
+            unknownKey,
+          }));
+          return { type: "invalid", issues };
+        }
+        const permissions = plugin.permissions(result.value, message.scope);
+        return { type: "described", config: result.value, permissions };
+      }
+      case "start": {
+        const { instance, config, scope } = message;
+        instances.set(instance, { config, target: scope.target ?? "", log: logOf(instance) });
+        if (plugin.kind === "discovery") await open(plugin, config, logOf(instance));
+        return { type: "ack" };
+      }
+      case "probe":
+        return await probe(message.instance, message.timeoutMs, signal);
+      case "register":
+      case "deregister": {
+        if (session === undefined) throw new Error("Cannot reach the registry as no session is open");
+        await session[message.type](message.cluster, message.node, signal);
+        return { type: "ack" };
+      }
+      default:
+        message satisfies never;
+        throw new Error(`Cannot do ${(message as { type: string }).type}: this worker does not know it`);
+    }
+  }
+
+  async function probe(name: string, timeoutMs: number, signal: AbortSignal): Promise<Answer> {
+    const instance = instances.get(name);
+    if (instance === undefined) throw new Error(`Cannot probe ${name}: it was not started`);
+    const { config, target, log } = instance;
+    const started = performance.now();
+    const overdue = Promise.withResolvers<{ status: "fail"; reason: string }>();
+    const giveUp = () => overdue.resolve({ status: "fail", reason: `No answer within ${timeoutMs} ms` });
+    signal.addEventListener("abort", giveUp, { once: true });
+    const probing = (plugin as CheckPlugin).probe(config, { target, signal, log });
+    // After the deadline nobody waits for the plugin any more; what it then throws is not news.
+    probing.catch(() => {});
+    try {
+      const outcome = await Promise.race([probing, overdue.promise]);
+      return { type: "outcome", outcome, tookMs: performance.now() - started };
+    } finally {
+      signal.removeEventListener("abort", giveUp);
+    }
+  }
+
+  async function open(discovery: DiscoveryPlugin, config: unknown, log: PluginLog): Promise<void> {
+    await close();
+    const controller = new AbortController();
+    opened = controller;
+    const next = await discovery.open(config, {
+      signal: controller.signal,
+      log,
+      connection: (state, detail = "") => send({ type: "connection", state, detail }),
+    });
+    if (controller.signal.aborted) return await next[Symbol.asyncDispose]();
+    session = next;
+    void next.ended.then(async (reason) => {
+      if (session !== next) return;
+      await close();
+      send({ type: "ended", reason });
+    });
+  }
+
+  async function close(): Promise<void> {
+    const old = session;
+    session = undefined;
+    for (const watch of watches.values()) watch.controller.abort();
+    watches.clear();
+    await old?.[Symbol.asyncDispose]();
+    opened?.abort();
+    opened = undefined;
+  }
+
+  async function follow(cluster: string, watch: Watch): Promise<void> {
+    const { signal } = watch.controller;
+    try {
+      if (session === undefined) throw new Error("Cannot watch as no session is open");
+      for await (const snapshot of session.watch(cluster, signal)) {
+        if (signal.aborted) return;
+        watch.taken = Promise.withResolvers();
+        send({ type: "snapshot", snapshot });
+        await watch.taken.promise;
+        if (signal.aborted) return;
+      }
+      throw new Error("The plugin ended the watch");
+    } catch (error) {
+      if (signal.aborted) return;
+      watches.delete(cluster);
+      send({ type: "lost", cluster, error: toWireError(error) });
+    }
+  }
+
+  port.onmessage = async ({ data: message }: MessageEvent<ToWorker>) => {
+    switch (message.type) {
+      case "watch": {
+        if (watches.has(message.cluster)) return;
+        const watch = { controller: new AbortController(), taken: Promise.withResolvers<void>() };
+        watch.controller.signal.addEventListener("abort", () => watch.taken.resolve(), { once: true });
+        watches.set(message.cluster, watch);
+        return await follow(message.cluster, watch);
+      }
+      case "unwatch":
+        watches.get(message.cluster)?.controller.abort();
+        watches.delete(message.cluster);
+        return;
+      case "taken":
+        return watches.get(message.cluster)?.taken.resolve();
+      case "abort":
+        return requests.get(message.seq)?.abort();
+      case "stop":
+        for (const request of requests.values()) request.abort();
+        // What cannot be closed is cut by the end of the worker all the same.
+        await close().catch((error) => logOf("").warn("Could not close the session", { error: String(error) }));
+        send({ type: "stopped" });
+        return self.close();
+    }
+    const { seq } = message;
+    const controller = new AbortController();
+    requests.set(seq, controller);
+    const timer = "timeoutMs" in message ? setTimeout(() => controller.abort(), message.timeoutMs) : undefined;
+    try {
+      send({ ...await answer(message, controller.signal), seq });
+    } catch (error) {
+      send({ type: "nack", seq, error: toWireError(error) });
+    } finally {
+      clearTimeout(timer);
+      requests.delete(seq);
+    }
+  };
+  send({ type: "loaded", kind: plugin.kind, apiVersion: plugin.apiVersion, name: plugin.name });
+}
+
+function toPathPart(key: PropertyKey): string | number {
+  return typeof key === "number" ? key : String(key);
+}
