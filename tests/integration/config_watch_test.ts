@@ -1,0 +1,268 @@
+import assert from "node:assert/strict";
+import type { Desired } from "../../src/config/desired.ts";
+import { loadDirectory, type Loaded } from "../../src/config/load.ts";
+import { watchDirectory, type WatchOptions } from "../../src/config/watch.ts";
+import { eventually } from "../support/eventually.ts";
+import { TempDir } from "../support/temp_dir.ts";
+
+/** A change must be seen well before this; what is promised is 500 ms on an idle machine. */
+const DEADLINE_MS = 5_000;
+
+/** The rescan is put off, so that only what the system tells is tested. */
+const NEVER_MS = 600_000;
+
+const service = (port: number) => `discovery: zookeeper\nport: ${port}\nchecks: {interval: 2}\n`;
+
+/** What a process does with the directory: it loads it at each hint. */
+class Follower implements AsyncDisposable {
+  loads = 0;
+  loaded: Loaded | undefined;
+  readonly #watch;
+  readonly #stop = new AbortController();
+  readonly #done: Promise<void>;
+
+  constructor(dir: string, options: WatchOptions = { rescanMs: NEVER_MS }) {
+    this.#watch = watchDirectory(dir, { ...options, signal: this.#stop.signal });
+    this.#done = this.#follow(dir);
+  }
+
+  async #follow(dir: string): Promise<void> {
+    for await (const _hint of this.#watch) {
+      const { signal } = this.#stop;
+      const result = await loadDirectory(dir, { role: "run", lastGood: this.loaded, signal }).catch(() => undefined);
+      if (result?.ok) this.loaded = result;
+      this.loads++;
+    }
+  }
+
+  get desired(): Desired | undefined {
+    return this.loaded?.desired;
+  }
+
+  ports(): string {
+    return [...this.desired?.services ?? []].map(([name, { ports }]) => `${name}:${ports.join("+")}`).join(" ");
+  }
+
+  poke(): void {
+    this.#watch.poke();
+  }
+
+  /** Waits until the services are these, as `name:port name:port`; answers after how long. */
+  async sees(wanted: string, what: string): Promise<void> {
+    const start = performance.now();
+    await eventually(`${what}: ${wanted}`, () => {
+      assert.equal(this.ports(), wanted);
+      return true;
+    }, { deadlineMs: DEADLINE_MS, everyMs: 2 });
+    times.push([what, Math.round(performance.now() - start)]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#done;
+    await this.#watch[Symbol.asyncDispose]();
+  }
+}
+
+/** How long each kind of change took to be seen, in milliseconds. */
+const times: [what: string, ms: number][] = [];
+
+Deno.test.afterAll(() => {
+  const byKind = Map.groupBy(times, ([what]) => what);
+  for (const [what, all] of byKind) {
+    const ms = all.map(([, each]) => each).toSorted((a, b) => a - b);
+    Deno.stdout.writeSync(new TextEncoder().encode(
+      `  ${what.padEnd(46)} ${String(ms.length).padStart(3)} times, at most ${String(ms.at(-1)).padStart(4)} ms\n`,
+    ));
+  }
+});
+
+async function configDir(): Promise<TempDir> {
+  const temp = new TempDir();
+  await temp.write("conf/services/web.yaml", service(1));
+  return temp;
+}
+
+Deno.test("watchDirectory() leads to a load after each kind of change of a file", async () => {
+  await using temp = await configDir();
+  await using follower = new Follower(temp.file("conf"));
+  await follower.sees("web:1", "start");
+
+  await temp.write("conf/services/api.yaml", service(2));
+  await follower.sees("api:2 web:1", "create");
+  await temp.write("conf/services/api.yaml", service(3));
+  await follower.sees("api:3 web:1", "edit in place");
+  await Deno.rename(temp.file("conf/services/api.yaml"), temp.file("conf/services/app.yaml"));
+  await follower.sees("app:3 web:1", "rename");
+  await temp.write("conf/services/.app.tmp", service(4));
+  await Deno.rename(temp.file("conf/services/.app.tmp"), temp.file("conf/services/app.yaml"));
+  await follower.sees("app:4 web:1", "atomic replace");
+  await Deno.rename(temp.file("conf/services/app.yaml"), temp.file("conf/services/app.yaml.disabled"));
+  await follower.sees("web:1", "rename to .disabled");
+  await Deno.remove(temp.file("conf/services/web.yaml"));
+  await follower.sees("", "delete");
+});
+
+Deno.test("watchDirectory() sees a folder that is made, filled and moved later", async () => {
+  await using temp = new TempDir();
+  await Deno.mkdir(temp.file("conf"));
+  await using follower = new Follower(temp.file("conf"));
+  for (let round = 1; round <= 3; round++) {
+    await temp.write("conf/services/web.yaml", service(round));
+    await follower.sees(`web:${round}`, "folder made");
+    await temp.write("conf/services/web.yaml", service(100 + round));
+    await follower.sees(`web:${100 + round}`, "edit in a folder made later");
+    await temp.write("staged/web.yaml", service(200 + round));
+    await Deno.rename(temp.file("conf/services"), temp.file("old"));
+    await Deno.rename(temp.file("staged"), temp.file("conf/services"));
+    await follower.sees(`web:${200 + round}`, "folder replaced");
+    await temp.write("conf/services/web.yaml", service(300 + round));
+    await follower.sees(`web:${300 + round}`, "edit in a replaced folder");
+    await Deno.remove(temp.file("old"), { recursive: true });
+    await Deno.remove(temp.file("conf/services/web.yaml"));
+    await follower.sees("", "delete");
+  }
+});
+
+Deno.test("watchDirectory() follows the whole directory through removals and re-creations", async () => {
+  await using temp = await configDir();
+  await using follower = new Follower(temp.file("conf"));
+  await follower.sees("web:1", "start");
+  for (let round = 2; round <= 6; round++) {
+    await Deno.remove(temp.file("conf"), { recursive: true });
+    await eventually(
+      "the loader tells that the directory is missing",
+      () => follower.loaded?.diagnostics.some(({ message }) => message.includes("it does not exist")),
+    );
+    assert.equal(follower.ports(), `web:${round - 1}`, "what was last read stays in force");
+    await temp.write("conf/services/web.yaml", service(0 + round));
+    await follower.sees(`web:${round}`, "directory removed and made anew");
+    await temp.write("conf/services/two.yaml", service(1000 + round));
+    await follower.sees(`two:${1000 + round} web:${round}`, "create in a directory made anew");
+    await Deno.remove(temp.file("conf/services/two.yaml"));
+    await follower.sees(`web:${round}`, "delete in a directory made anew");
+  }
+});
+
+Deno.test("watchDirectory() follows a directory that is exchanged for another by renaming", async () => {
+  await using temp = await configDir();
+  await using follower = new Follower(temp.file("conf"));
+  await follower.sees("web:1", "start");
+  for (let round = 2; round <= 5; round++) {
+    await temp.write("next/services/web.yaml", service(round));
+    await Deno.rename(temp.file("conf"), temp.file("last"));
+    await Deno.rename(temp.file("next"), temp.file("conf"));
+    await follower.sees(`web:${round}`, "directory exchanged by renaming");
+    await temp.write("conf/services/web.yaml", service(50 + round));
+    await follower.sees(`web:${50 + round}`, "edit in an exchanged directory");
+    await Deno.remove(temp.file("last"), { recursive: true });
+  }
+});
+
+Deno.test("watchDirectory() sees the swap of ..data in a mounted folder", async () => {
+  await using temp = new TempDir();
+  const mount = temp.file("conf/services");
+  const publish = async (version: number) => {
+    await temp.write(`conf/services/..v${version}/web.yaml`, service(version));
+    await Deno.symlink(`..v${version}`, `${mount}/..data_tmp`);
+    await Deno.rename(`${mount}/..data_tmp`, `${mount}/..data`);
+    if (version > 1) await Deno.remove(`${mount}/..v${version - 1}`, { recursive: true });
+  };
+  await publish(1);
+  await Deno.symlink("..data/web.yaml", `${mount}/web.yaml`);
+  await using follower = new Follower(temp.file("conf"));
+  await follower.sees("web:1", "start");
+  for (let version = 2; version <= 6; version++) {
+    await publish(version);
+    await follower.sees(`web:${version}`, "swap of ..data");
+  }
+});
+
+Deno.test("watchDirectory() follows links: to the directory, on the way to it, to a folder and to a file", async () => {
+  await using temp = new TempDir();
+  for (const release of [1, 2, 3]) await temp.write(`releases/${release}/conf/services/web.yaml`, service(release));
+  const swap = async (link: string, target: string) => {
+    await Deno.symlink(target, temp.file(`${link}.new`));
+    await Deno.rename(temp.file(`${link}.new`), temp.file(link));
+  };
+  await swap("current", "releases/1");
+  await swap("direct", "releases/1/conf");
+  await temp.write("shared/web.yaml", service(10));
+  await temp.write("other/lone.yaml", service(11));
+  await Deno.mkdir(temp.file("linked"));
+  await swap("linked/services", "../shared");
+  await Deno.symlink("../other/lone.yaml", temp.file("shared/lone.yaml"));
+
+  await using onTheWay = new Follower(temp.file("current/conf"));
+  await using direct = new Follower(temp.file("direct"));
+  await using linked = new Follower(temp.file("linked"));
+  await onTheWay.sees("web:1", "start");
+  await direct.sees("web:1", "start");
+  await linked.sees("lone:11 web:10", "start");
+
+  for (const release of [2, 3, 1]) {
+    await swap("current", `releases/${release}`);
+    await onTheWay.sees(`web:${release}`, "swap of a link on the way");
+    await swap("direct", `releases/${release}/conf`);
+    await direct.sees(`web:${release}`, "swap of a link to the directory");
+  }
+  await temp.write("releases/1/conf/services/web.yaml", service(7));
+  await onTheWay.sees("web:7", "edit behind a link on the way");
+  await direct.sees("web:7", "edit behind a link to the directory");
+  await temp.write("shared/web.yaml", service(12));
+  await linked.sees("lone:11 web:12", "edit behind a link to a folder");
+  await temp.write("other/lone.yaml", service(13));
+  await linked.sees("lone:13 web:12", "edit behind a link to a file");
+});
+
+Deno.test("watchDirectory() sees a thousand files at once", async () => {
+  await using temp = await configDir();
+  await using follower = new Follower(temp.file("conf"));
+  await follower.sees("web:1", "start");
+  const files = Array.from({ length: 1_000 }, (_, i) => temp.file(`conf/services/s${i}.yaml`));
+  await Promise.all(files.map((file, i) => Deno.writeTextFile(file, service(1_000 + i))));
+  const start = performance.now();
+  await eventually("all are there", () => follower.desired?.services.size === 1_001, { deadlineMs: 10_000 });
+  times.push(["a thousand files", Math.round(performance.now() - start)]);
+  const before = follower.desired;
+  await temp.write("conf/services/web.yaml", service(2));
+  await eventually("one more change is there", () => follower.desired?.services.get("web")?.ports[0] === 2);
+  assert.equal(follower.desired?.services.get("s7"), before?.services.get("s7"), "the others are the same objects");
+  await Promise.all(files.map((file) => Deno.remove(file)));
+  await follower.sees("web:2", "a thousand files removed");
+});
+
+Deno.test("watchDirectory() waits for a directory whose parents do not exist yet", async () => {
+  await using temp = new TempDir();
+  await using follower = new Follower(temp.file("a/b/conf"));
+  await temp.write("a/b/conf/services/web.yaml", service(1));
+  await follower.sees("web:1", "directory and its parents made");
+  await Deno.remove(temp.file("a"), { recursive: true });
+  await temp.write("a/b/conf/services/web.yaml", service(2));
+  await follower.sees("web:2", "parents removed and made anew");
+});
+
+Deno.test("watchDirectory() gives a hint now and then, and when poked", async () => {
+  await using temp = await configDir();
+  await using rescanning = new Follower(temp.file("conf"), { rescanMs: 20 });
+  await eventually("it looks again and again", () => rescanning.loads > 5);
+  await using poked = new Follower(temp.file("conf"), { rescanMs: NEVER_MS });
+  await poked.sees("web:1", "start");
+  const { loads } = poked;
+  poked.poke();
+  await eventually("it looked", () => poked.loads > loads);
+});
+
+Deno.test("watchDirectory() is still when nothing that matters changes", async () => {
+  await using temp = await configDir();
+  await using follower = new Follower(temp.file("conf"), { rescanMs: NEVER_MS });
+  await follower.sees("web:1", "start");
+  await temp.write("elsewhere/web.yaml", service(9));
+  await temp.write("conf/services/notes.txt", "nothing");
+  await temp.write("conf/haproxy.cfg", "nothing");
+  const { loads } = follower;
+  // A change that matters comes after those that do not: when it is seen, they have been passed over.
+  await temp.write("conf/services/web.yaml", service(2));
+  await follower.sees("web:2", "edit in place");
+  assert.ok(follower.loads - loads <= 3, `${follower.loads - loads} loads`);
+});
