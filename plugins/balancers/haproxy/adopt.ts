@@ -1,0 +1,49 @@
+import type { ClusterName, Node, Peer } from "../../../mod.ts";
+import { parseEndpoint } from "../../../src/model/endpoint.ts";
+import { nodeName, parseNode } from "../../../src/model/node.ts";
+import { words } from "./backend.ts";
+
+/**
+ * Reads the members of each cluster back from a file that was rendered here or
+ * by the predecessor, so that a start while the registry is away goes on with
+ * what was known. A line that is not a member's is passed over. Metadata is
+ * not in the file, so adopted nodes have none.
+ */
+export function adopt(file: string): ReadonlyMap<ClusterName, readonly Node[]> {
+  const servers = new Map<ClusterName, string[][]>();
+  const peers = new Map<ClusterName, Peer[]>();
+  let keyword = "", name = "";
+  for (const line of file.split("\n")) {
+    const [first = "", second = "", third = ""] = words(line);
+    if (/^[a-z]/.test(line)) {
+      [keyword, name] = [first, second];
+      if (keyword === "backend" && name !== "") servers.set(name, []);
+    } else if (keyword === "backend" && first === "server") {
+      servers.get(name)?.push([second, third]);
+    } else if (keyword === "peers" && first === "peer") {
+      const endpoint = parseEndpoint(third);
+      if (endpoint === undefined) continue;
+      const known = peers.get(name) ?? [];
+      known.push({ name: second, ip: endpoint.host, port: endpoint.port });
+      peers.set(name, known);
+    }
+  }
+  return new Map([...servers].map(([cluster, lines]) => [
+    cluster,
+    lines.flatMap(([server = "", address = ""]) => {
+      const node = readNode(server, address, peers.get(cluster) ?? []);
+      return node === undefined ? [] : [node];
+    }),
+  ]));
+}
+
+/** A member's server is named `host:port` after its node; one of a backend's own lines seldom is. */
+function readNode(server: string, address: string, peers: readonly Peer[]): Node | undefined {
+  const endpoint = parseEndpoint(address);
+  const suffix = `:${endpoint?.port}`;
+  if (endpoint === undefined || !server.endsWith(suffix)) return undefined;
+  const host = server.slice(0, -suffix.length);
+  const peer = peers.find((peer) => peer.name === host) ?? peers.find((peer) => peer.ip === endpoint.host);
+  const parsed = parseNode({ host, ip: endpoint.host, port: endpoint.port, peer, metadata: {} });
+  return parsed.ok && nodeName(parsed.node) === server ? parsed.node : undefined;
+}

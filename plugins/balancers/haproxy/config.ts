@@ -1,0 +1,270 @@
+import * as v from "valibot";
+import {
+  type HouseSchema,
+  houseSchema,
+  integer,
+  keys,
+  list,
+  mapOf,
+  optional,
+  seconds,
+  word,
+} from "../../../src/kernel/schema.ts";
+
+/** A listener with servers of its own, beside the clusters: one of `proxies`. */
+export interface Proxy {
+  /** The name of its `listen` section. */
+  readonly name: string;
+  /** The address it binds to; empty for all. */
+  readonly bindAddress: string;
+  /** The port it binds to. */
+  readonly port: number;
+  /** Lines of its section. */
+  readonly options: readonly string[];
+  /** Its servers. */
+  readonly upstreams: readonly {
+    readonly host: string;
+    readonly port: number;
+    readonly maxConn?: number | undefined;
+  }[];
+}
+
+/** One frontend before several clusters, each chosen by its acl: one of `meta_clusters`. */
+export interface MetaCluster {
+  /** Its name, by which clusters say that they are part of it. */
+  readonly name: string;
+  /** The port of its frontend. */
+  readonly port: number;
+  /** Lines of its frontend. */
+  readonly frontend: readonly string[];
+}
+
+/** `balancers/haproxy.yaml`, validated. */
+export interface HaproxyConfig {
+  /** The config file that is written and that HAProxy is started from. */
+  readonly configFile: string;
+  /** The admin socket of HAProxy. */
+  readonly socketFile: string;
+  /** Where HAProxy writes its pid; only given to HAProxy, never read. */
+  readonly pidFile: string;
+  /** HAProxy itself: a path, or a name to be found by PATH. */
+  readonly program: string;
+  /** Lines of `global`. */
+  readonly global: readonly string[];
+  /** Lines of `defaults`. */
+  readonly defaults: readonly string[];
+  /** The address that frontends of clusters and meta clusters bind to; empty for all. */
+  readonly bindAddress: string;
+  /** Sorted by name. */
+  readonly metaClusters: readonly MetaCluster[];
+  /** Sorted by name. */
+  readonly proxies: readonly Proxy[];
+  /** The web page with statistics, if wanted. */
+  readonly stats?: {
+    readonly port: number;
+    readonly uri: string;
+    /** In the order in which they are printed, as whole milliseconds. */
+    readonly timeouts: readonly { readonly name: "client" | "connect" | "server"; readonly ms: number }[];
+  } | undefined;
+  /** The least time between two reloads. */
+  readonly restartIntervalMs: number;
+}
+
+/** The `haproxy` section of a cluster's file, validated. */
+export interface HaproxyCluster {
+  /** The port of the cluster's frontend; no frontend without it. */
+  readonly port?: number | undefined;
+  /** What a request must be like for its meta cluster to choose it. */
+  readonly acl?: string | undefined;
+  /** Lines of its frontend. */
+  readonly frontend: readonly string[];
+  /** Lines of its backend. */
+  readonly backend: readonly string[];
+  /** Printed at the end of each of its server lines. */
+  readonly serverOptions: string;
+}
+
+/** The least time between two reloads unless told: what the predecessor keeps. */
+const RESTART_INTERVAL_S = 2;
+
+/** What ends a line or hides in it. A tab may stand in a line. */
+// deno-lint-ignore no-control-regex -- control characters are what is looked for
+const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f\u0085\u2028\u2029]/;
+
+/** Whether a text can stand in a line of its own: none of its characters ends a line. */
+export function isOneLine(text: string): boolean {
+  return !CONTROL.test(text);
+}
+
+/** What HAProxy accepts as the name of a section or a server. */
+export function isSectionName(name: string): boolean {
+  return /^[A-Za-z0-9_.:-]{1,255}$/.test(name);
+}
+
+const ONE_LINE = "one line of text without control characters";
+const line = v.pipe(v.string(ONE_LINE), v.check(isOneLine, ONE_LINE));
+
+const LINES = "a list of lines, each a text without control characters";
+/** Lines; one text alone is one line, and a key with nothing behind it is no line. */
+const lines = v.pipe(
+  v.union(
+    [v.pipe(line, v.transform((only) => [only])), list(line, LINES), v.pipe(v.null(), v.transform(() => []))],
+    LINES,
+  ),
+  v.readonly(),
+);
+
+const PATH = "a path without control characters";
+const path = v.pipe(v.string(PATH), v.minLength(1, PATH), v.check(isOneLine, PATH));
+
+const ADDRESS = "an address to bind to, without blanks";
+const bindAddress = v.pipe(
+  v.nullable(v.pipe(v.string(ADDRESS), v.regex(/^[^\s\p{Cc}]*$/u, ADDRESS))),
+  v.transform((address) => address ?? ""),
+);
+
+const HOST = "a host name or an address, without blanks";
+const host = v.pipe(v.string(HOST), v.regex(/^[^\s\p{Cc}]+$/u, HOST));
+
+const port = integer({ min: 1, max: 65_535 });
+const milliseconds = integer({ min: 0, max: 2_147_483_647 });
+
+/** A map that may be left empty in YAML. */
+function mapOrNull<const S extends v.GenericSchema>(value: S) {
+  return v.pipe(v.nullable(mapOf(value)), v.transform((map): Readonly<Record<string, v.InferOutput<S>>> => map ?? {}));
+}
+
+function sortedEntries<T>(map: Readonly<Record<string, T>>): [string, T][] {
+  return Object.entries(map).toSorted(([a], [b]) => a < b ? -1 : 1);
+}
+
+/** Names of sections come from keys, so they are validated where the whole is at hand. */
+function checkNames(
+  map: Readonly<Record<string, unknown>>,
+  key: string,
+  report: (message: string, path: string[]) => void,
+) {
+  for (const name of Object.keys(map)) {
+    if (!isSectionName(name)) report("named with letters, digits and . : _ - alone, as HAProxy wants it", [key, name]);
+  }
+}
+
+const balancer = v.pipe(
+  keys({
+    config_file: path,
+    socket_file: v.pipe(v.string(PATH), v.regex(/^[^\s\p{Cc}]+$/u, "a path without blanks")),
+    pid_file: path,
+    program: optional(word("the name or the path of the program"), "haproxy"),
+    global: optional(lines, []),
+    defaults: optional(lines, []),
+    bind_address: optional(bindAddress, ""),
+    meta_clusters: optional(mapOrNull(keys({ port: optional(port), frontend: optional(lines, []) })), {}),
+    meta_cluster_ports: optional(mapOrNull(port), {}),
+    proxies: optional(
+      mapOrNull(keys({
+        port,
+        upstreams: list(keys({ host, port, max_conn: optional(integer({ min: 0 })) })),
+        options: optional(lines, []),
+        bind_address: optional(bindAddress, ""),
+      })),
+      {},
+    ),
+    stats: optional(keys({
+      port,
+      uri: optional(v.pipe(v.string(ONE_LINE), v.regex(/^[^\s\p{Cc}]+$/u, "a path of a URL without blanks")), "/"),
+      timeouts: optional(
+        keys({ client: optional(milliseconds), connect: optional(milliseconds), server: optional(milliseconds) }),
+        {},
+      ),
+    })),
+    restart_interval: optional(seconds({ min: 0, max: 3_600 }), RESTART_INTERVAL_S),
+  }),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const input = dataset.value;
+    const report = (message: string, keyPath: readonly string[]) => {
+      let at: unknown = input;
+      const issuePath: v.ObjectPathItem[] = [];
+      for (const key of keyPath) {
+        const value = (at as Record<string, unknown>)[key];
+        issuePath.push({ type: "object", origin: "value", input: at as Record<string, unknown>, key, value });
+        at = value;
+      }
+      addIssue({ message, input: at, path: issuePath as [v.ObjectPathItem, ...v.ObjectPathItem[]] });
+    };
+    checkNames(input.meta_clusters, "meta_clusters", report);
+    checkNames(input.meta_cluster_ports, "meta_cluster_ports", report);
+    checkNames(input.proxies, "proxies", report);
+    for (const [name, meta] of Object.entries(input.meta_clusters)) {
+      if (meta.port === undefined && input.meta_cluster_ports[name] === undefined) {
+        report("a map with a port", ["meta_clusters", name]);
+      }
+    }
+  }),
+  v.transform((file): HaproxyConfig => ({
+    configFile: file.config_file,
+    socketFile: file.socket_file,
+    pidFile: file.pid_file,
+    program: file.program,
+    global: file.global,
+    defaults: file.defaults,
+    bindAddress: file.bind_address,
+    metaClusters: sortedEntries({ ...emptyMetas(file.meta_cluster_ports), ...file.meta_clusters }).map((
+      [name, meta],
+    ) => ({
+      name,
+      // The check above saw to it that one of the two is there.
+      port: (meta.port ?? file.meta_cluster_ports[name]) as number,
+      frontend: meta.frontend,
+    })),
+    proxies: sortedEntries(file.proxies).map(([name, proxy]) => ({
+      name,
+      bindAddress: proxy.bind_address,
+      port: proxy.port,
+      options: proxy.options,
+      upstreams: proxy.upstreams.map((upstream) => ({
+        host: upstream.host,
+        port: upstream.port,
+        maxConn: upstream.max_conn,
+      })),
+    })),
+    stats: file.stats === undefined ? undefined : {
+      port: file.stats.port,
+      uri: file.stats.uri,
+      timeouts: (["client", "connect", "server"] as const).flatMap((name) => {
+        const ms = file.stats?.timeouts[name];
+        return ms === undefined ? [] : [{ name, ms }];
+      }),
+    },
+    restartIntervalMs: file.restart_interval * 1_000,
+  })),
+);
+
+function emptyMetas(
+  ports: Readonly<Record<string, number>>,
+): Record<string, { port: number; frontend: readonly string[] }> {
+  return Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, { port, frontend: [] }]));
+}
+
+const cluster = v.pipe(
+  v.nullable(keys({
+    port: optional(port),
+    acl: optional(line),
+    frontend: optional(lines, []),
+    backend: optional(lines, []),
+    server_options: optional(v.pipe(v.nullable(line), v.transform((options) => options ?? "")), ""),
+  })),
+  v.transform((section): HaproxyCluster => ({
+    port: section?.port,
+    acl: section?.acl,
+    frontend: section?.frontend ?? [],
+    backend: section?.backend ?? [],
+    serverOptions: section?.server_options ?? "",
+  })),
+);
+
+/** Validates `balancers/haproxy.yaml`. */
+export const balancerSchema: HouseSchema<HaproxyConfig> = houseSchema(balancer);
+
+/** Validates the `haproxy` section of a cluster's file. */
+export const clusterSchema: HouseSchema<HaproxyCluster> = houseSchema(cluster);

@@ -1,0 +1,135 @@
+import type { Seen } from "../../../mod.ts";
+import { quote } from "../../../src/model/node.ts";
+import type { Version } from "./backend.ts";
+import type { HaproxyConfig } from "./config.ts";
+import { STRUCTURE_VARIABLE } from "./render.ts";
+
+/** One server, as a running HAProxy has it. */
+export interface RunningServer {
+  /** Its name. */
+  readonly name: string;
+  /** Its id, unique in the backend. */
+  readonly id: number;
+  /** Its address: IPv4 or IPv6 without brackets; `-` if it has none yet. */
+  readonly address: string;
+  /** Its port. */
+  readonly port: number;
+  /** Whether an operator or we have put it into maintenance. */
+  readonly inMaintenance: boolean;
+  /** Whether it is being drained. */
+  readonly draining: boolean;
+  /** Whether it has a health check that does not run. */
+  readonly checkStopped: boolean;
+}
+
+/** A running HAProxy. */
+export interface RunningHaproxy {
+  /** The pid of the process that answers. */
+  readonly pid: number;
+  /** Its version. */
+  readonly version?: Version | undefined;
+  /** The structure that it was started with; absent if it was not started from a file of ours. */
+  readonly structure?: string | undefined;
+  /** Its proxies that can have servers, by name, and their servers, by name. */
+  readonly backends: ReadonlyMap<string, ReadonlyMap<string, RunningServer>>;
+  /** The master process that owns it, if there is one. */
+  readonly masterPid?: number | undefined;
+}
+
+/** What was observed of HAProxy and its file. */
+export interface Observed {
+  /** The process; absent if nobody answers at the socket. */
+  readonly running?: RunningHaproxy | undefined;
+  /** The text of the config file; absent if there is none. */
+  readonly file?: string | undefined;
+}
+
+/** What is asked of the socket, in the order in which {@linkcode observe} reads the answers. */
+export const QUERIES: readonly string[] = [
+  "show info",
+  `show env ${STRUCTURE_VARIABLE}`,
+  "show backend",
+  "show servers state",
+];
+
+/** Bits of `srv_admin_state` (HAProxy's `enum srv_admin`). */
+const FORCED_MAINTENANCE = 0x01, FORCED_DRAIN = 0x08;
+
+/** Bits of `srv_check_state` (HAProxy's `CHK_ST_*`). */
+const CHECK_CONFIGURED = 0x02, CHECK_ENABLED = 0x04;
+
+/** Raised when what answers at the socket does not answer as HAProxy does. */
+export class UnreadableAnswerError extends Error {
+  override name = "UnreadableAnswerError";
+}
+
+/** Finds the pid among the answers. */
+export function pidOf(answers: readonly string[]): number | undefined {
+  const pid = Number(/^Pid: ([0-9]{1,10})$/m.exec(answers[0] ?? "")?.[1]);
+  return Number.isInteger(pid) && pid > 0 ? pid : undefined;
+}
+
+/** Reads a version out of `2.6.12-1+deb12u4`, or out of a line that holds one. */
+export function parseVersion(text: string): Version | undefined {
+  const match = /([0-9]{1,4})\.([0-9]{1,4})(?:\.([0-9]{1,4}))?/.exec(text);
+  return match === null ? undefined : [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)];
+}
+
+/** Reads what the host saw. Lines that are not understood are passed over. */
+export function observe({ answers, file, masterPid }: Seen, { socketFile }: HaproxyConfig): Observed {
+  if (answers === undefined) return { file };
+  const [info = "", environment = "", backends = "", servers = ""] = answers;
+  const pid = pidOf(answers);
+  if (pid === undefined) {
+    throw new UnreadableAnswerError(
+      `Cannot read what answers at ${socketFile} as "show info" must name a Pid: current answer is ${quote(info)}`,
+    );
+  }
+  return {
+    file,
+    running: {
+      pid,
+      version: parseVersion(/^Version: (.*)$/m.exec(info)?.[1] ?? ""),
+      structure: new RegExp(`^${STRUCTURE_VARIABLE}=([0-9a-f]+)$`, "m").exec(environment)?.[1],
+      backends: parseServers(servers, parseBackends(backends)),
+      masterPid,
+    },
+  };
+}
+
+/** Reads `show backend`: a name to a line, below a header. */
+function parseBackends(answer: string): Map<string, Map<string, RunningServer>> {
+  const names = answer.split("\n").map((line) => line.trim()).filter((line) => /^[A-Za-z0-9_.:-]+$/.test(line));
+  return new Map(names.map((name) => [name, new Map()]));
+}
+
+/** Reads `show servers state`: a format version, a header that names the columns, a server to a line. */
+function parseServers(
+  answer: string,
+  backends: Map<string, Map<string, RunningServer>>,
+): ReadonlyMap<string, ReadonlyMap<string, RunningServer>> {
+  const [, header = "", ...rows] = answer.split("\n");
+  const columns = new Map(header.replace(/^#\s*/, "").split(" ").map((name, index) => [name, index]));
+  const at = (name: string) => columns.get(name) ?? -1;
+  const [backendAt, nameAt, idAt, addressAt] = [at("be_name"), at("srv_name"), at("srv_id"), at("srv_addr")];
+  const [portAt, adminAt, checkAt] = [at("srv_port"), at("srv_admin_state"), at("srv_check_state")];
+  for (const row of rows) {
+    const fields = row.split(" ");
+    const [backend, name, address] = [fields[backendAt], fields[nameAt], fields[addressAt]];
+    const [id, port] = [Number(fields[idAt]), Number(fields[portAt])];
+    if (backend === undefined || name === undefined || address === undefined || !Number.isInteger(id)) continue;
+    const admin = Number(fields[adminAt] ?? 0), check = Number(fields[checkAt] ?? 0);
+    let servers = backends.get(backend);
+    if (servers === undefined) backends.set(backend, servers = new Map());
+    servers.set(name, {
+      name,
+      id,
+      address,
+      port,
+      inMaintenance: (admin & FORCED_MAINTENANCE) !== 0,
+      draining: (admin & FORCED_DRAIN) !== 0,
+      checkStopped: (check & CHECK_CONFIGURED) !== 0 && (check & CHECK_ENABLED) === 0,
+    });
+  }
+  return backends;
+}

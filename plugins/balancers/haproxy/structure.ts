@@ -1,0 +1,61 @@
+import { STRUCTURE_VARIABLE } from "./render.ts";
+
+/** How many differences a reason lists before it counts the rest. */
+const DIFFERENCES_IN_REASON = 5;
+
+/** Sections that clusters have by their own name. */
+const CLUSTER_SECTION = /^(?:frontend|backend) (\S+)$/;
+
+/** The sections of a rendered text by their header, without what comes and goes with members. */
+export function skeletonOf(text: string): ReadonlyMap<string, readonly string[]> {
+  const sections = new Map<string, string[]>();
+  let lines: string[] | undefined;
+  let header = "";
+  for (const line of text.split("\n")) {
+    if (/^[a-z]/.test(line)) {
+      header = line.trim();
+      lines = header.startsWith("peers ") ? undefined : [];
+      if (lines !== undefined) sections.set(header, lines);
+    } else if (lines !== undefined && line.startsWith("\t")) {
+      const isMember = header.startsWith("backend ") && /^\tserver \S+ /.test(line);
+      if (!isMember && !line.startsWith(`\tsetenv ${STRUCTURE_VARIABLE} `)) lines.push(line);
+    }
+  }
+  return sections;
+}
+
+/** The same as one text, to compare by. */
+export function skeleton(text: string): string {
+  return JSON.stringify([...skeletonOf(text)]);
+}
+
+/**
+ * Says how two rendered texts differ in structure: `cluster web is new`,
+ * `frontend api changed`. `undefined` if no line shows it.
+ */
+export function describeDifference(before: string, after: string): string | undefined {
+  const [old, now] = [skeletonOf(before), skeletonOf(after)];
+  const differences = new Set<string>();
+  for (const header of now.keys()) if (!old.has(header)) differences.add(`${nameOf(header, now, old)} is new`);
+  for (const header of old.keys()) if (!now.has(header)) differences.add(`${nameOf(header, old, now)} is gone`);
+  for (const [header, lines] of now) {
+    const known = old.get(header);
+    if (known !== undefined && JSON.stringify(known) !== JSON.stringify(lines)) differences.add(`${header} changed`);
+  }
+  if (differences.size === 0) return before === after ? undefined : "what the server lines have in common changed";
+  const listed = [...differences];
+  const more = listed.length - DIFFERENCES_IN_REASON;
+  return listed.slice(0, DIFFERENCES_IN_REASON).join(", ") + (more > 0 ? ` and ${more} more` : "");
+}
+
+/** A cluster of which every section came or went is named as one. */
+function nameOf(
+  header: string,
+  there: ReadonlyMap<string, unknown>,
+  missing: ReadonlyMap<string, unknown>,
+): string {
+  const name = CLUSTER_SECTION.exec(header)?.[1];
+  if (name === undefined) return header;
+  const whole = there.has(`backend ${name}`) && !missing.has(`backend ${name}`) && !missing.has(`frontend ${name}`);
+  return whole ? `cluster ${name}` : header;
+}

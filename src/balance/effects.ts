@@ -1,0 +1,53 @@
+import type { BalancerSources, Seen, Step } from "../plugin/contract.ts";
+
+/** A version as `[major, minor, patch]`. */
+export type ProgramVersion = readonly [number, number, number];
+
+/** What became of one step. */
+export type StepOutcome =
+  | {
+    readonly ok: true;
+    readonly step: Step;
+    /** How long it took; commands that went together share one time. */
+    readonly tookMs: number;
+    /** What a program wrote, for the log; empty if nothing. */
+    readonly output: string;
+  }
+  | { readonly ok: false; readonly step: Step; readonly failure: StepFailure };
+
+/** Why a step failed. */
+export interface StepFailure {
+  /**
+   * `answer`: the balancer answered something else than expected. `refused`:
+   * the check command refused the file. `program`: a start or a reload left
+   * with an error. `unreachable`: nobody answered in time. `system`: the
+   * operating system refused, a file or a program is missing.
+   */
+  readonly kind: "answer" | "refused" | "program" | "unreachable" | "system";
+  /** What was tried, with what, and what came of it. */
+  readonly message: string;
+}
+
+/**
+ * What a balancer's writer does to the world. There are three: the executor,
+ * its dry-run twin, and the model that the simulation puts in their place.
+ */
+export interface BalancerEffects {
+  /**
+   * Looks at the socket and the file. Nobody listening is an answer; a socket
+   * that does not answer in time is an error, which is thrown.
+   */
+  observe(
+    sources: BalancerSources,
+    pidOf: (answers: readonly string[]) => number | undefined,
+    signal: AbortSignal,
+  ): Promise<Seen>;
+  /** Asks the program for its version; `undefined` if it has none to tell. */
+  version(program: string, signal: AbortSignal): Promise<ProgramVersion | undefined>;
+  /**
+   * Carries steps out, in order. Commands that follow one another go together
+   * and are all tried; after a failure nothing that comes later is begun. So
+   * there is an outcome for each step up to the failure.
+   */
+  execute(steps: readonly Step[], sources: BalancerSources, signal: AbortSignal): Promise<readonly StepOutcome[]>;
+}

@@ -1,0 +1,346 @@
+import type { BalancerSources, Seen, Step } from "../plugin/contract.ts";
+import { assert } from "../kernel/assert.ts";
+import { writeAtomically } from "./atomic_file.ts";
+import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "./effects.ts";
+import { NobodyListensError, RuntimeSocket, SocketSilentError } from "./runtime_socket.ts";
+
+/** How long a program may take to check a file, to start or to take over. */
+const PROGRAM_DEADLINE_MS = 10_000;
+
+/** How long output is awaited after its program has ended: a daemon may hold on to it. */
+const OUTPUT_GRACE_MS = 100;
+
+/** What is kept of a program's output. */
+const OUTPUT_LENGTH_MAX = 16_384;
+
+/** What {@linkcode Executor} may be told. */
+export interface ExecutorOptions {
+  /** How long a program may take. */
+  readonly programDeadlineMs?: number;
+  /** How long the socket may take to answer. */
+  readonly socketDeadlineMs?: number;
+}
+
+/** Carries steps out for real. */
+export class Executor implements BalancerEffects {
+  readonly #programDeadlineMs: number;
+  readonly #socketDeadlineMs: number | undefined;
+
+  constructor({ programDeadlineMs = PROGRAM_DEADLINE_MS, socketDeadlineMs }: ExecutorOptions = {}) {
+    this.#programDeadlineMs = programDeadlineMs;
+    this.#socketDeadlineMs = socketDeadlineMs;
+  }
+
+  /** Looks at the socket and the file, at the same time. */
+  async observe(
+    sources: BalancerSources,
+    pidOf: (answers: readonly string[]) => number | undefined,
+    signal: AbortSignal,
+  ): Promise<Seen> {
+    const [answers, file] = await Promise.all([this.#ask(sources, signal), readIfThere(sources.file)]);
+    const pid = answers === undefined ? undefined : pidOf(answers);
+    return { answers, file, masterPid: pid === undefined ? undefined : findMaster(pid) };
+  }
+
+  /** Runs `PROGRAM -v` and reads the first version in its output. */
+  async version(program: string, signal: AbortSignal): Promise<ProgramVersion | undefined> {
+    try {
+      const { success, output } = await this.#run([program, "-v"], signal);
+      const match = success ? /([0-9]{1,4})\.([0-9]{1,4})(?:\.([0-9]{1,4}))?/.exec(output) : null;
+      return match === null ? undefined : [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)];
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof DeadlineError || error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+  }
+
+  async execute(
+    steps: readonly Step[],
+    sources: BalancerSources,
+    signal: AbortSignal,
+  ): Promise<readonly StepOutcome[]> {
+    const outcomes: StepOutcome[] = [];
+    for (let next = 0; next < steps.length;) {
+      const end = steps.findIndex((step, index) => index >= next && step.do !== "command");
+      const commands = steps.slice(next, end < 0 ? steps.length : end).filter(isCommand);
+      const first = steps[next] as Step;
+      const done = commands.length > 0
+        ? await this.#command(commands, sources.socket, signal)
+        : [await this.#perform(first, signal)];
+      outcomes.push(...done);
+      if (done.some((outcome) => !outcome.ok)) break;
+      next += done.length;
+    }
+    return outcomes;
+  }
+
+  async #ask({ socket, queries }: BalancerSources, signal: AbortSignal): Promise<readonly string[] | undefined> {
+    try {
+      using connection = await this.#connect(socket, signal);
+      return await connection.ask(queries);
+    } catch (error) {
+      if (error instanceof NobodyListensError) return undefined;
+      throw error;
+    }
+  }
+
+  #connect(path: string, signal: AbortSignal): Promise<RuntimeSocket> {
+    return RuntimeSocket.connect(path, {
+      signal,
+      ...this.#socketDeadlineMs === undefined ? {} : { deadlineMs: this.#socketDeadlineMs },
+    });
+  }
+
+  async #command(steps: readonly CommandStep[], socket: string, signal: AbortSignal): Promise<readonly StepOutcome[]> {
+    const began = performance.now();
+    try {
+      using connection = await this.#connect(socket, signal);
+      const answers = await connection.ask(steps.map((step) => step.command));
+      const tookMs = performance.now() - began;
+      return steps.map((step, index) => judge(step, answers[index] ?? "", tookMs));
+    } catch (error) {
+      signal.throwIfAborted();
+      return steps.slice(0, 1).map((step) => ({ ok: false, step, failure: failureOf(step, error) }));
+    }
+  }
+
+  async #perform(step: Exclude<Step, { do: "command" }>, signal: AbortSignal): Promise<StepOutcome>;
+  async #perform(step: Step, signal: AbortSignal): Promise<StepOutcome>;
+  async #perform(step: Step, signal: AbortSignal): Promise<StepOutcome> {
+    const began = performance.now();
+    try {
+      const output = await this.#effect(step, signal);
+      return { ok: true, step, tookMs: performance.now() - began, output };
+    } catch (error) {
+      signal.throwIfAborted();
+      return { ok: false, step, failure: failureOf(step, error) };
+    }
+  }
+
+  async #effect(step: Step, signal: AbortSignal): Promise<string> {
+    switch (step.do) {
+      case "install":
+        return await this.#install(step, signal);
+      case "start":
+        return await this.#runOrFail(step.run, signal);
+      case "reload":
+        if ("run" in step.how) return await this.#runOrFail(step.how.run, signal);
+        Deno.kill(step.how.pid, step.how.signal);
+        return "";
+      case "command":
+        assert(false, "commands go together");
+    }
+  }
+
+  async #install({ path, contents, mode, check }: Step & { do: "install" }, signal: AbortSignal): Promise<string> {
+    let output = "";
+    await writeAtomically(path, contents, {
+      mode,
+      check: async (candidate) => {
+        if (check.length === 0) return;
+        const result = await this.#run(check.map((argument) => argument === "%" ? candidate : argument), signal);
+        // What the program says is of the file to be, not of the candidate that is gone by now.
+        output = result.output.replaceAll(candidate, path);
+        if (!result.success) throw new RefusedError(output);
+      },
+    });
+    return output;
+  }
+
+  async #runOrFail(argv: readonly string[], signal: AbortSignal): Promise<string> {
+    const { success, code, output } = await this.#run(argv, signal);
+    if (!success) throw new ProgramError(`it left with ${code}: ${output || "it wrote nothing"}`);
+    return output;
+  }
+
+  /**
+   * Runs a program in an environment that holds nothing but PATH, and kills it
+   * at the deadline. Its output is not awaited for long after its end, since a
+   * daemon that it left behind may keep the pipe.
+   */
+  async #run(argv: readonly string[], signal: AbortSignal): Promise<ProgramResult> {
+    const [program = "", ...args] = argv;
+    signal.throwIfAborted();
+    const path = Deno.env.get("PATH");
+    const child = new Deno.Command(program, {
+      args,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+      clearEnv: true,
+      env: path === undefined ? {} : { PATH: path },
+    }).spawn();
+    const outputs = [new OutputReader(child.stdout), new OutputReader(child.stderr)];
+    let late = false;
+    const kill = () => {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It has ended by itself.
+      }
+    };
+    const timer = setTimeout(() => {
+      late = true;
+      kill();
+    }, this.#programDeadlineMs);
+    signal.addEventListener("abort", kill, { once: true });
+    try {
+      const { success, code } = await child.status;
+      const texts = await Promise.all(outputs.map((output) => output.text(OUTPUT_GRACE_MS)));
+      signal.throwIfAborted();
+      const output = texts.join("").trim();
+      if (late) {
+        throw new DeadlineError(
+          `it did not end within ${this.#programDeadlineMs} ms${output === "" ? "" : `: ${output}`}`,
+        );
+      }
+      return { success, code, output };
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", kill);
+    }
+  }
+}
+
+/** Observes for real, but only reports what it would do. */
+export class DryRunExecutor implements BalancerEffects {
+  readonly #real: BalancerEffects;
+  readonly #report: (step: Step) => void;
+
+  /** `real` is asked for observations; `report` hears of each step. */
+  constructor(real: BalancerEffects, report: (step: Step) => void) {
+    [this.#real, this.#report] = [real, report];
+  }
+
+  /** Looks at the real thing. */
+  observe(
+    sources: BalancerSources,
+    pidOf: (answers: readonly string[]) => number | undefined,
+    signal: AbortSignal,
+  ): Promise<Seen> {
+    return this.#real.observe(sources, pidOf, signal);
+  }
+
+  /** Asks the real program. */
+  version(program: string, signal: AbortSignal): Promise<ProgramVersion | undefined> {
+    return this.#real.version(program, signal);
+  }
+
+  /** Reports each step, does nothing, and says that it went well. */
+  execute(steps: readonly Step[]): Promise<readonly StepOutcome[]> {
+    for (const step of steps) this.#report(step);
+    return Promise.resolve(steps.map((step) => ({ ok: true, step, tookMs: 0, output: "" })));
+  }
+}
+
+type CommandStep = Step & { do: "command" };
+
+interface ProgramResult {
+  readonly success: boolean;
+  readonly code: number;
+  readonly output: string;
+}
+
+/** The check command refused a file; the message is what it wrote. */
+class RefusedError extends Error {
+  override name = "RefusedError";
+}
+
+/** A program left with an error. */
+class ProgramError extends Error {
+  override name = "ProgramError";
+}
+
+/** A program did not end in time. */
+class DeadlineError extends Error {
+  override name = "DeadlineError";
+}
+
+/** Collects what a program writes, as far as it is short enough to be of use. */
+class OutputReader {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #ended: Promise<void>;
+  #text = "";
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.#reader = stream.getReader();
+    this.#ended = this.#pump();
+  }
+
+  /** Answers what came, at the end of the stream or after `graceMs`. */
+  async text(graceMs: number): Promise<string> {
+    const grace = Promise.withResolvers<void>();
+    const timer = setTimeout(grace.resolve, graceMs);
+    await Promise.race([this.#ended, grace.promise]);
+    clearTimeout(timer);
+    await this.#reader.cancel().catch(() => {});
+    await this.#ended;
+    return this.#text;
+  }
+
+  async #pump(): Promise<void> {
+    const decoder = new TextDecoder();
+    for (;;) {
+      const { done, value } = await this.#reader.read().catch(() => ({ done: true, value: undefined }));
+      if (done || value === undefined) return;
+      if (this.#text.length < OUTPUT_LENGTH_MAX) this.#text += decoder.decode(value, { stream: true });
+    }
+  }
+}
+
+function isCommand(step: Step): step is CommandStep {
+  return step.do === "command";
+}
+
+function judge(step: CommandStep, answer: string, tookMs: number): StepOutcome {
+  if (step.expect.some((expected) => new RegExp(`^(?:${expected})$`).test(answer))) {
+    return { ok: true, step, tookMs, output: "" };
+  }
+  const message = `Cannot ${JSON.stringify(step.command)} as the answer is not the one expected: ${
+    JSON.stringify(answer.slice(0, 200))
+  }`;
+  return { ok: false, step, failure: { kind: "answer", message } };
+}
+
+function failureOf(step: Step, error: unknown): StepFailure {
+  const what =
+    { command: "send a command", install: "install the file", start: "start it", reload: "reload it" }[step.do];
+  const at = step.do === "install" ? ` ${step.path}` : "";
+  const message = `Cannot ${what}${at}: ${error instanceof Error ? error.message : error}`;
+  if (error instanceof RefusedError) return { kind: "refused", message: error.message };
+  if (error instanceof ProgramError || error instanceof DeadlineError) return { kind: "program", message };
+  if (error instanceof NobodyListensError || error instanceof SocketSilentError) {
+    return { kind: "unreachable", message };
+  }
+  return { kind: "system", message };
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Finds the master of a worker: its parent, if that runs the same program. A
+ * daemon's parent is the system's first process, or whoever adopted it.
+ */
+function findMaster(pid: number): number | undefined {
+  const own = readStat(pid);
+  const parent = own === undefined ? undefined : readStat(own.parent);
+  return own !== undefined && parent !== undefined && parent.name === own.name ? own.parent : undefined;
+}
+
+/** Reads `PID (NAME) STATE PPID …`; the name may hold anything, so it ends at the last parenthesis. */
+function readStat(pid: number): { name: string; parent: number } | undefined {
+  try {
+    const match = /^[0-9]+ \(([^]*)\) . ([0-9]+) /.exec(Deno.readTextFileSync(`/proc/${pid}/stat`));
+    return match === null ? undefined : { name: match[1] as string, parent: Number(match[2]) };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,33 @@
+import type { BalancerPlugin, Rendered, Step, Wanted } from "../plugin/contract.ts";
+import type { BalancerEffects } from "./effects.ts";
+
+/** What would be done now. */
+export interface Preview {
+  /** The config file as it would be. */
+  readonly rendered: Rendered;
+  /** The steps that would be carried out, in order; `[]` if all is as it is wanted. */
+  readonly steps: readonly Step[];
+  /** Whether the balancer answers at its socket. */
+  readonly running: boolean;
+}
+
+/**
+ * Looks at the real balancer and says what a writer would do, without doing it:
+ * the very plan that the writer would carry out. Throws what observing throws.
+ */
+export async function preview<Config, ClusterConfig, Observed>(
+  wanted: Wanted<Config, ClusterConfig>,
+  { balancer, effects, signal }: {
+    readonly balancer: BalancerPlugin<Config, ClusterConfig, Observed>;
+    readonly effects: Pick<BalancerEffects, "observe" | "version">;
+    readonly signal: AbortSignal;
+  },
+): Promise<Preview> {
+  const sources = balancer.sources(wanted.config);
+  const seen = await effects.observe(sources, (answers) => balancer.pid(answers), signal);
+  const version = wanted.version ?? await effects.version(sources.program, signal);
+  const known = { ...wanted, version };
+  const rendered = balancer.render(known);
+  const steps = balancer.plan(known, rendered, balancer.observe(seen, wanted.config), { reload: true });
+  return { rendered, steps, running: seen.answers !== undefined };
+}

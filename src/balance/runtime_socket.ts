@@ -1,0 +1,178 @@
+import { assert } from "../kernel/assert.ts";
+
+/** How long a batch of commands may take. A batch is at most {@linkcode BATCH_BYTES_MAX} long. */
+const DEADLINE_MS = 5_000;
+
+/** The socket reads lines into a buffer of 16 kB; a batch stays below it. */
+const BATCH_BYTES_MAX = 15_000;
+
+/** What an answer may come to before the other side is taken for mad. */
+const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+
+/** What the interactive mode ends each answer with. */
+const PROMPT = "\n> ";
+
+/** Raised when nobody listens at a socket: the balancer does not run. */
+export class NobodyListensError extends Error {
+  override name = "NobodyListensError";
+}
+
+/** Raised when a socket does not answer in time, or ends in the middle of an answer. */
+export class SocketSilentError extends Error {
+  override name = "SocketSilentError";
+}
+
+/** What {@linkcode RuntimeSocket.connect} may be told. */
+export interface RuntimeSocketOptions {
+  /** Gives the exchange up. */
+  readonly signal: AbortSignal;
+  /** How long connecting, and then each batch, may take. */
+  readonly deadlineMs?: number;
+}
+
+/**
+ * A connection to a balancer's Unix socket in interactive mode: commands are
+ * pipelined, and each answer ends with a prompt. (In the other mode some
+ * answers end with one line break and some with two, so they cannot be told
+ * apart.) A connection serves one process: after a reload it still speaks to
+ * the old one, so nobody keeps it for long.
+ */
+export class RuntimeSocket implements Disposable {
+  readonly #connection: Deno.UnixConn;
+  readonly #path: string;
+  readonly #signal: AbortSignal;
+  readonly #deadlineMs: number;
+  readonly #decoder = new TextDecoder();
+  readonly #chunk = new Uint8Array(65_536);
+  #received = "";
+  #closed = false;
+
+  private constructor(connection: Deno.UnixConn, path: string, { signal, deadlineMs }: Required<RuntimeSocketOptions>) {
+    [this.#connection, this.#path, this.#signal, this.#deadlineMs] = [connection, path, signal, deadlineMs];
+  }
+
+  /**
+   * Connects and turns the interactive mode on. Throws
+   * {@linkcode NobodyListensError} or {@linkcode SocketSilentError}.
+   */
+  static async connect(
+    path: string,
+    { signal, deadlineMs = DEADLINE_MS }: RuntimeSocketOptions,
+  ): Promise<RuntimeSocket> {
+    signal.throwIfAborted();
+    let connection: Deno.UnixConn;
+    try {
+      connection = await Deno.connect({ transport: "unix", path });
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.ConnectionRefused) {
+        throw new NobodyListensError(`Nobody listens at ${path}`, { cause: error });
+      }
+      throw error;
+    }
+    const socket = new RuntimeSocket(connection, path, { signal, deadlineMs });
+    try {
+      await socket.#exchange("prompt\n", 1);
+      return socket;
+    } catch (error) {
+      socket[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /**
+   * Sends commands and answers their answers, in order and trimmed. Throws
+   * {@linkcode SocketSilentError} when they do not come in time: then it is not
+   * known which of the commands were carried out.
+   */
+  async ask(commands: readonly string[]): Promise<readonly string[]> {
+    for (const command of commands) {
+      // A line break or a semicolon would make two commands out of one.
+      assert(isOneCommand(command), `one command at a time: ${JSON.stringify(command.slice(0, 80))}`);
+    }
+    const answers: string[] = [];
+    for (const batch of batches(commands)) {
+      answers.push(...await this.#exchange(batch.map((command) => `${command}\n`).join(""), batch.length));
+    }
+    return answers;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#connection.close();
+  }
+
+  async #exchange(lines: string, answersExpected: number): Promise<readonly string[]> {
+    this.#signal.throwIfAborted();
+    let late = false;
+    const giveUp = () => this[Symbol.dispose]();
+    const timer = setTimeout(() => {
+      late = true;
+      giveUp();
+    }, this.#deadlineMs);
+    this.#signal.addEventListener("abort", giveUp, { once: true });
+    try {
+      const [, answers] = await Promise.all([this.#write(lines), this.#read(answersExpected)]);
+      return answers;
+    } catch (error) {
+      this[Symbol.dispose]();
+      this.#signal.throwIfAborted();
+      if (late) {
+        throw new SocketSilentError(`No answer at ${this.#path} within ${this.#deadlineMs} ms`, { cause: error });
+      }
+      if (error instanceof SocketSilentError) throw error;
+      throw new SocketSilentError(`The connection to ${this.#path} broke: ${(error as Error).message}`, {
+        cause: error,
+      });
+    } finally {
+      clearTimeout(timer);
+      this.#signal.removeEventListener("abort", giveUp);
+    }
+  }
+
+  async #write(lines: string): Promise<void> {
+    const bytes = new TextEncoder().encode(lines);
+    for (let sent = 0; sent < bytes.length;) sent += await this.#connection.write(bytes.subarray(sent));
+  }
+
+  async #read(answersExpected: number): Promise<readonly string[]> {
+    const answers: string[] = [];
+    for (;;) {
+      let from = 0;
+      while (answers.length < answersExpected) {
+        const end = this.#received.indexOf(PROMPT, from);
+        if (end < 0) break;
+        answers.push(this.#received.slice(from, end).trim());
+        from = end + PROMPT.length;
+      }
+      this.#received = this.#received.slice(from);
+      if (answers.length === answersExpected) return answers;
+      if (this.#received.length > ANSWER_BYTES_MAX) {
+        throw new SocketSilentError(`An answer at ${this.#path} does not end within ${ANSWER_BYTES_MAX} bytes`);
+      }
+      const length = await this.#connection.read(this.#chunk);
+      if (length === null) throw new SocketSilentError(`The connection to ${this.#path} ended before the answer did`);
+      this.#received += this.#decoder.decode(this.#chunk.subarray(0, length), { stream: true });
+    }
+  }
+}
+
+/** Whether a text is one command and nothing else. */
+export function isOneCommand(text: string): boolean {
+  return text !== "" && !/[\r\n;]/.test(text);
+}
+
+function* batches(commands: readonly string[]): Generator<readonly string[]> {
+  let batch: string[] = [];
+  let bytes = 0;
+  for (const command of commands) {
+    const length = command.length + 1;
+    if (batch.length > 0 && bytes + length > BATCH_BYTES_MAX) {
+      yield batch;
+      [batch, bytes] = [[], 0];
+    }
+    batch.push(command);
+    bytes += length;
+  }
+  if (batch.length > 0) yield batch;
+}

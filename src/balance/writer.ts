@@ -1,0 +1,515 @@
+import { backoffMs } from "../kernel/backoff.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { delay } from "../kernel/delay.ts";
+import { Latest } from "../kernel/latest.ts";
+import type { Logger } from "../kernel/logger.ts";
+import type { Random } from "../kernel/random.ts";
+import type { BalancerPlugin, BalancerSources, Rendered, Seen, Step, Wanted } from "../plugin/contract.ts";
+import { Acceptance } from "./acceptance.ts";
+import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "./effects.ts";
+
+/** What happened in one turn of the writer; for tests, the demo and measurements. */
+export interface Applied {
+  /** The generation that came with the wish, if one did. */
+  readonly generation?: number | undefined;
+  /** The steps that went well, in order. */
+  readonly steps: readonly Step[];
+  /** How many of them were reloads or starts. */
+  readonly reloads: number;
+  /** From the begin of the turn to its end. */
+  readonly tookMs: number;
+  /**
+   * Whether the balancer was seen to serve all that is wanted, nothing refused
+   * and nothing held back; the file may follow within a second.
+   */
+  readonly converged: boolean;
+}
+
+/** What a {@linkcode Writer} is made of. */
+export interface WriterOptions<Config, ClusterConfig, Observed> {
+  /** Decides. */
+  readonly balancer: BalancerPlugin<Config, ClusterConfig, Observed>;
+  /** Acts. */
+  readonly effects: BalancerEffects;
+  /** Time. */
+  readonly clock: Clock;
+  /** Chance, for backoff. */
+  readonly random: Random;
+  /** What an operator reads. */
+  readonly log: Logger;
+  /** How often the balancer is looked at although nothing changed. */
+  readonly reconcileMs?: number;
+  /** Hears of each turn that had a new wish or did something. */
+  readonly onApplied?: (applied: Applied) => void;
+}
+
+/** How often the balancer is looked at although nothing changed. */
+const RECONCILE_MS = 5_000;
+
+/** How long a file may wait for its neighbours, and the least time between two such files. */
+const SOON_MS = 500, SOON_INTERVAL_MS = 1_000;
+
+/** When steps that went well and are planned again are tried again. */
+const LEFTOVER_RETRY_MS = 1_000;
+
+/** How long a new process may take until it answers, and how often it is looked for. */
+const TAKEOVER_DEADLINE_MS = 10_000, TAKEOVER_POLL_MS = 10;
+
+/** How long a balancer that ran must be gone before it is started: someone may be restarting it. */
+const GONE_MS = 300;
+
+/** Waits after what may heal by itself: a port that is taken, a socket that is silent, a full disk. */
+const RETRY = { firstMs: 1_000, maxMs: 60_000 };
+
+/** When a file that was refused is checked again although nothing changed: what it refers to may have come. */
+const REFUSED_RETRY_MS = 60_000;
+
+/** How many commands may fail one after the other before a reload is the way out. */
+const COMMAND_FAILURES_MAX = 2;
+
+/** How many rounds a turn may take; each does what the one before made necessary. */
+const ROUNDS_MAX = 50;
+
+/** How many texts are remembered as told. */
+const TOLD_MAX = 1_000;
+
+/** How many commands a log line names. */
+const COMMANDS_IN_LOG = 10;
+
+interface Wish<Config, ClusterConfig> {
+  readonly wanted: Wanted<Config, ClusterConfig>;
+  readonly generation: number | undefined;
+}
+
+type Install = Step & { do: "install" };
+
+/** What one look at the balancer and the wish comes to. */
+interface Decision {
+  /** What to do at once. */
+  readonly steps: readonly Step[];
+  /** Whether the target is in force, but for what `steps` do at leisure. */
+  readonly inForce: boolean;
+}
+
+/** How a turn goes on. */
+type Round = "again" | "wait";
+
+/**
+ * Keeps one balancer as it is wanted: observes it, renders, plans, carries the
+ * plan out and observes again. One job is in flight at a time; wishes wait in
+ * a slot of one, where the newest wins.
+ *
+ * A config that the balancer refuses never stops the rest: the cluster at
+ * fault, or if none can be told the whole, keeps the last form that was
+ * accepted, with its members of today.
+ */
+export class Writer<Config, ClusterConfig, Observed> {
+  readonly #balancer: BalancerPlugin<Config, ClusterConfig, Observed>;
+  readonly #effects: BalancerEffects;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #log: Logger;
+  readonly #reconcileMs: number;
+  readonly #onApplied: (applied: Applied) => void;
+  readonly #mailbox = new Latest<Wish<Config, ClusterConfig>>();
+  readonly #acceptance = new Acceptance<Config, ClusterConfig>();
+  readonly #told = new Set<string>();
+
+  #wish: Wish<Config, ClusterConfig> | undefined;
+  #version: ProgramVersion | undefined;
+  #versionKnown = false;
+  #versioned: { readonly of: Wanted<Config, ClusterConfig>; readonly is: Wanted<Config, ClusterConfig> } | undefined;
+  #rendered: { readonly of: Wanted<Config, ClusterConfig>; readonly is: Rendered } | undefined;
+  #notices: ReadonlySet<string> = new Set();
+
+  /** A file that waits for its neighbours, and since when it may go. */
+  #soon: { readonly step: Install; readonly dueAt: number } | undefined;
+  #lastSoonAt = -Infinity;
+
+  #lookAt = Infinity;
+  #reloadAllowedAt = -Infinity;
+  #startAllowedAt = -Infinity;
+  #forceAllowedAt = -Infinity;
+  #goneSince: number | undefined;
+  #troubles = 0;
+  #forced = 0;
+  #converged = false;
+
+  /** The turn at hand. */
+  #commandFailures = 0;
+  #because: string | undefined;
+  #plannedBefore: string | undefined;
+
+  constructor(options: WriterOptions<Config, ClusterConfig, Observed>) {
+    const { balancer, effects, clock, random, log, reconcileMs = RECONCILE_MS, onApplied = () => {} } = options;
+    [this.#balancer, this.#effects, this.#clock, this.#random, this.#log] = [balancer, effects, clock, random, log];
+    [this.#reconcileMs, this.#onApplied] = [reconcileMs, onApplied];
+  }
+
+  /** Asks for a state to be brought about; an earlier wish that was not begun yet is dropped. */
+  put(wanted: Wanted<Config, ClusterConfig>, { generation }: { readonly generation?: number } = {}): void {
+    this.#mailbox.put({ wanted, generation });
+  }
+
+  /**
+   * Works until the signal is aborted; then finishes what it is at, writes a
+   * file that waits, and resolves. The balancer goes on without it.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      while (!signal.aborted) {
+        const fresh = await this.#awaitWork(signal);
+        if (signal.aborted) return;
+        if (fresh !== undefined) this.#wish = fresh;
+        if (fresh === undefined && this.#soon !== undefined && this.#soon.dueAt <= this.#clock.now()) {
+          await this.#installSoon();
+        } else {
+          await this.#turn(fresh !== undefined, signal);
+        }
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      await this.#installSoon();
+    }
+  }
+
+  /** Waits for a wish, or until something falls due. */
+  async #awaitWork(signal: AbortSignal): Promise<Wish<Config, ClusterConfig> | undefined> {
+    const now = this.#clock.now();
+    const dueAt = Math.min(this.#lookAt, this.#soon?.dueAt ?? Infinity, this.#acceptance.retryAt(now));
+    const wake = new AbortController();
+    const stop = () => wake.abort();
+    const cancel = dueAt === Infinity ? () => {} : this.#clock.after(Math.max(0, dueAt - now), stop);
+    signal.addEventListener("abort", stop, { once: true });
+    try {
+      return await this.#mailbox.take(wake.signal);
+    } catch (error) {
+      if (wake.signal.aborted) return undefined;
+      throw error;
+    } finally {
+      cancel();
+      signal.removeEventListener("abort", stop);
+    }
+  }
+
+  /** One turn: rounds of look, decide and act, until there is nothing to do now. */
+  async #turn(fresh: boolean, signal: AbortSignal): Promise<void> {
+    const wish = this.#wish;
+    if (wish === undefined) return;
+    const began = this.#clock.now();
+    const done: Step[] = [];
+    this.#lookAt = Infinity;
+    [this.#commandFailures, this.#because, this.#plannedBefore] = [0, undefined, undefined];
+    let converged = false;
+    let next: Round = "again";
+    for (let round = 0; next === "again" && !signal.aborted; round++) {
+      if (round === ROUNDS_MAX) {
+        this.#tell("error", `${this.#balancer.name} is not as it is wanted after ${ROUNDS_MAX} rounds`);
+        this.#later();
+        break;
+      }
+      [next, converged] = await this.#round(wish.wanted, done, signal);
+    }
+    this.#converged = converged;
+    this.#lookAgainBy(this.#clock.now() + this.#reconcileMs);
+    if (!fresh && done.length === 0) return;
+    const reloads = done.filter((step) => step.do === "reload" || step.do === "start").length;
+    const tookMs = this.#clock.now() - began;
+    this.#onApplied({ generation: wish.generation, steps: done, reloads, tookMs, converged });
+  }
+
+  async #round(
+    asked: Wanted<Config, ClusterConfig>,
+    done: Step[],
+    signal: AbortSignal,
+  ): Promise<[next: Round, converged: boolean]> {
+    const sources = this.#balancer.sources(asked.config);
+    const look = await this.#look(sources, asked.config, signal);
+    if (look === undefined) return ["wait", false];
+    const { seen, observed } = look;
+    const wanted = await this.#withVersion(asked, sources, signal);
+    const served = () => new Set(seen.file === undefined ? [] : this.#balancer.adopt(seen.file, wanted.config).keys());
+    const { wanted: target, held } = this.#acceptance.compose(wanted, { now: this.#clock.now(), served });
+    const { steps, inForce } = this.#decide(wanted, target, observed, held);
+    if (inForce) {
+      this.#acceptance.accept(target);
+      this.#troubles = 0;
+    }
+    const planned = JSON.stringify(steps);
+    if (steps.length === 0 || planned === this.#plannedBefore) {
+      // What went well and is planned again is for later: a server that cannot go while it has connections.
+      if (steps.length > 0) this.#lookAgainBy(this.#clock.now() + LEFTOVER_RETRY_MS);
+      return ["wait", inForce && target === wanted];
+    }
+    if (steps.some((step) => step.do === "start") && !this.#mayStart()) return ["wait", false];
+    this.#announce(steps);
+    // Nothing that was begun is broken off: each step has a deadline of its own.
+    const outcomes = await this.#effects.execute(steps, sources, new AbortController().signal);
+    for (const outcome of outcomes) if (outcome.ok) done.push(outcome.step);
+    this.#tellOutputs(outcomes);
+    const failed = outcomes.find((outcome) => !outcome.ok) ?? await this.#awaitTakeover(steps, seen, sources, signal);
+    if (steps.some((step) => step.do === "install" || step.do === "start")) this.#soon = undefined;
+    if (failed !== undefined && !failed.ok) {
+      this.#plannedBefore = undefined;
+      return [await this.#recover(wanted, target, failed, { seen, sources, outcomes }), false];
+    }
+    this.#plannedBefore = planned;
+    // The next wish looks for itself, so it need not wait for this one to be looked at once more.
+    return [this.#mailbox.full ? "wait" : "again", false];
+  }
+
+  /** Looks at the balancer; `undefined` if it cannot be read now. */
+  async #look(
+    sources: BalancerSources,
+    config: Config,
+    signal: AbortSignal,
+  ): Promise<{ readonly seen: Seen; readonly observed: Observed } | undefined> {
+    try {
+      const seen = await this.#effects.observe(sources, (answers) => this.#balancer.pid(answers), signal);
+      return { seen, observed: this.#balancer.observe(seen, config) };
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#tell("error", `Cannot observe ${this.#balancer.name}: ${error instanceof Error ? error.message : error}`);
+      this.#later();
+      return undefined;
+    }
+  }
+
+  /** Fills in the version of the program; asked again after each start and reload, when it may be another one. */
+  async #withVersion(
+    wanted: Wanted<Config, ClusterConfig>,
+    { program }: BalancerSources,
+    signal: AbortSignal,
+  ): Promise<Wanted<Config, ClusterConfig>> {
+    if (wanted.version !== undefined) return wanted;
+    if (!this.#versionKnown) {
+      this.#version = await this.#effects.version(program, signal).catch((error) => {
+        signal.throwIfAborted();
+        this.#tell("error", `Cannot ask ${program} for its version: ${error instanceof Error ? error.message : error}`);
+        return undefined;
+      });
+      this.#versionKnown = this.#version !== undefined;
+      this.#versioned = undefined;
+    }
+    if (this.#versioned?.of !== wanted) this.#versioned = { of: wanted, is: { ...wanted, version: this.#version } };
+    return this.#versioned.is;
+  }
+
+  #decide(
+    wanted: Wanted<Config, ClusterConfig>,
+    target: Wanted<Config, ClusterConfig>,
+    observed: Observed,
+    held: boolean,
+  ): Decision {
+    const rendered = this.#render(target);
+    this.#tellNotices(rendered.notices);
+    const steps = this.#balancer.plan(target, rendered, observed, { reload: true, because: this.#because });
+    if (!steps.some((step) => step.do === "reload")) {
+      const now = this.#setSoonAside(steps);
+      const onlyLeftovers = now.length === 0 || JSON.stringify(now) === this.#plannedBefore;
+      return { steps: now, inForce: onlyLeftovers && !held };
+    }
+    const at = this.#clock.now();
+    if (!held && at >= this.#reloadAllowedAt) return { steps, inForce: false };
+    // Until the reload may be, members come and go in what runs.
+    if (!held) this.#lookAgainBy(this.#reloadAllowedAt);
+    const standIn = this.#acceptance.inForce(wanted) ?? target;
+    const meanwhile = this.#balancer.plan(standIn, this.#balancer.render(standIn), observed, { reload: false });
+    return { steps: this.#setSoonAside(meanwhile), inForce: false };
+  }
+
+  #render(wanted: Wanted<Config, ClusterConfig>): Rendered {
+    if (this.#rendered?.of !== wanted) this.#rendered = { of: wanted, is: this.#balancer.render(wanted) };
+    return this.#rendered.is;
+  }
+
+  /** Takes the file that may wait out of a plan, and notes it; a plan without one makes the noted one void. */
+  #setSoonAside(steps: readonly Step[]): readonly Step[] {
+    const step = steps.find((step): step is Install => step.do === "install" && step.when === "soon");
+    const dueAt = this.#soon?.dueAt ?? Math.max(this.#clock.now() + SOON_MS, this.#lastSoonAt + SOON_INTERVAL_MS);
+    this.#soon = step === undefined ? undefined : { step, dueAt };
+    return steps.filter((other) => other !== step);
+  }
+
+  async #installSoon(): Promise<void> {
+    const soon = this.#soon;
+    const wish = this.#wish;
+    if (soon === undefined || wish === undefined) return;
+    this.#soon = undefined;
+    this.#lastSoonAt = this.#clock.now();
+    const sources = this.#balancer.sources(wish.wanted.config);
+    const outcomes = await this.#effects.execute([soon.step], sources, new AbortController().signal);
+    this.#tellOutputs(outcomes);
+    for (const outcome of outcomes) {
+      if (outcome.ok) {
+        this.#log.debug(`${this.#balancer.name}: wrote ${soon.step.path}`, { tookMs: outcome.tookMs });
+      } else {
+        this.#tell("error", `The file ${soon.step.path} stays behind what runs: ${outcome.failure.message}`);
+        this.#later();
+      }
+    }
+    this.#onApplied({
+      generation: wish.generation,
+      steps: outcomes.filter((outcome) => outcome.ok).map((outcome) => outcome.step),
+      reloads: 0,
+      tookMs: this.#clock.now() - this.#lastSoonAt,
+      converged: this.#converged && outcomes.every((outcome) => outcome.ok),
+    });
+  }
+
+  /** Whether a balancer that is not there may be started now; if not, when to look again. */
+  #mayStart(): boolean {
+    const now = this.#clock.now();
+    this.#goneSince ??= this.#acceptance.some ? now : -Infinity;
+    const startAt = Math.max(this.#startAllowedAt, this.#goneSince + GONE_MS);
+    if (now >= startAt) return true;
+    this.#lookAgainBy(startAt);
+    return false;
+  }
+
+  /** Waits until another process answers, after a start or a reload; answers the failure if none does. */
+  async #awaitTakeover(
+    steps: readonly Step[],
+    { answers }: Seen,
+    sources: BalancerSources,
+    signal: AbortSignal,
+  ): Promise<StepOutcome | undefined> {
+    const step = steps.find((step) => step.do === "start" || step.do === "reload");
+    if (step === undefined) return undefined;
+    const pidBefore = answers === undefined ? undefined : this.#balancer.pid(answers);
+    const deadline = this.#clock.now() + TAKEOVER_DEADLINE_MS;
+    this.#versionKnown = false;
+    this.#goneSince = undefined;
+    for (;;) {
+      const seen = await this.#effects.observe(sources, (answers) => this.#balancer.pid(answers), signal)
+        .catch(() => undefined);
+      signal.throwIfAborted();
+      const pid = seen?.answers === undefined ? undefined : this.#balancer.pid(seen.answers);
+      this.#reloadAllowedAt = this.#clock.now() + sources.reloadIntervalMs;
+      if (pid !== undefined && pid !== pidBefore) {
+        this.#log.info(`${this.#balancer.name}: process ${pid} serves`, { pid, pidBefore });
+        return undefined;
+      }
+      if (this.#clock.now() > deadline) {
+        const message = `Cannot ${step.do} ${this.#balancer.name}: no new process answered at ${sources.socket} ` +
+          `within ${TAKEOVER_DEADLINE_MS} ms`;
+        return { ok: false, step, failure: { kind: "program", message } };
+      }
+      await delay(TAKEOVER_POLL_MS, { clock: this.#clock, signal });
+    }
+  }
+
+  /** Decides how to go on after a failure. */
+  async #recover(
+    wanted: Wanted<Config, ClusterConfig>,
+    target: Wanted<Config, ClusterConfig>,
+    { step, failure }: { readonly step: Step; readonly failure: StepFailure },
+    { seen, sources, outcomes }: {
+      readonly seen: Seen;
+      readonly sources: BalancerSources;
+      readonly outcomes: readonly StepOutcome[];
+    },
+  ): Promise<Round> {
+    const now = this.#clock.now();
+    switch (step.do) {
+      case "command": {
+        this.#log.warn(failure.message, { kind: failure.kind });
+        if (++this.#commandFailures < COMMAND_FAILURES_MAX) return "again";
+        if (now < this.#forceAllowedAt || this.#because !== undefined) return this.#later();
+        this.#because = `commands keep failing: ${failure.message}`;
+        this.#forceAllowedAt = now + backoffMs(this.#forced++, { ...RETRY, firstMs: 10_000 }, this.#random);
+        return "again";
+      }
+      case "install":
+        if (failure.kind === "refused") return this.#refuse(wanted, target, failure, () => now + REFUSED_RETRY_MS);
+        this.#tell("error", failure.message);
+        return this.#later();
+      case "start":
+      case "reload": {
+        this.#reloadAllowedAt = now + sources.reloadIntervalMs;
+        await this.#restore(outcomes, seen, sources);
+        const next = this.#refuse(wanted, target, failure, (times) => now + backoffMs(times + 1, RETRY, this.#random));
+        if (step.do === "start" && next === "wait") this.#startAllowedAt = this.#lookAt;
+        return next;
+      }
+    }
+  }
+
+  /** Puts the file back that was there before a process could not be made of the new one. */
+  async #restore(outcomes: readonly StepOutcome[], { file }: Seen, sources: BalancerSources): Promise<void> {
+    const installed = outcomes.find((outcome) => outcome.ok && outcome.step.do === "install")?.step;
+    if (installed?.do !== "install" || file === undefined) return;
+    const step: Step = { ...installed, contents: file, check: [] };
+    const [outcome] = await this.#effects.execute([step], sources, new AbortController().signal);
+    if (outcome?.ok === false) this.#tell("error", outcome.failure.message);
+  }
+
+  #refuse(
+    wanted: Wanted<Config, ClusterConfig>,
+    target: Wanted<Config, ClusterConfig>,
+    failure: StepFailure,
+    retryAt: (times: number) => number,
+  ): Round {
+    const cluster = this.#balancer.blame?.(this.#render(target), failure.message);
+    const more = this.#acceptance.refuse(wanted, target, { cluster, retryAt });
+    const whose = cluster === undefined ? "config" : `config of cluster ${cluster}`;
+    const fate = more || this.#acceptance.some ? "what was last accepted stays in force" : "nothing else is known";
+    this.#tell("error", `${this.#balancer.name} refuses the ${whose}, ${fate}: ${failure.message}`);
+    return more ? "again" : this.#later();
+  }
+
+  /** Ends the turn; the next one begins after a wait that grows. */
+  #later(): Round {
+    this.#lookAgainBy(this.#clock.now() + backoffMs(this.#troubles++, RETRY, this.#random));
+    return "wait";
+  }
+
+  #lookAgainBy(at: number): void {
+    this.#lookAt = Math.min(this.#lookAt, at);
+  }
+
+  #announce(steps: readonly Step[]): void {
+    const commands = steps.filter((step) => step.do === "command").map((step) => step.command);
+    const name = this.#balancer.name;
+    if (commands.length > 0) {
+      const shown = commands.slice(0, COMMANDS_IN_LOG);
+      this.#log.info(
+        `${name}: ${commands.length} commands: ${shown.join(", ")}${commands.length > shown.length ? ", …" : ""}`,
+        {
+          commands: commands.length,
+        },
+      );
+    }
+    for (const step of steps) {
+      if (step.do === "start") this.#log.info(`${name}: starting, as ${step.reason}`, { reason: step.reason });
+      if (step.do === "reload") this.#log.info(`${name}: reloading, as ${step.reason}`, { reason: step.reason });
+      if (step.do === "install") this.#log.debug(`${name}: writing ${step.path}`);
+    }
+  }
+
+  /** Says what programs wrote; what is said at each run, but for the pid, is said once. */
+  #tellOutputs(outcomes: readonly StepOutcome[]): void {
+    for (const outcome of outcomes) {
+      if (!outcome.ok) continue;
+      for (const line of outcome.output.split("\n")) {
+        const loud = /\b(?:warning|alert|error|fatal)\b/i.test(line) && !/^\s*Warnings were found/.test(line);
+        if (line.trim() !== "") this.#tell(loud ? "warn" : "debug", `${this.#balancer.name} says: ${line.trim()}`);
+      }
+    }
+  }
+
+  #tellNotices(notices: readonly string[]): void {
+    for (const notice of notices) if (!this.#notices.has(notice)) this.#log.warn(notice);
+    this.#notices = new Set(notices);
+  }
+
+  /** Logs a text once; what differs in numbers in parentheses alone (a pid) is the same text. */
+  #tell(level: "debug" | "warn" | "error", text: string): void {
+    const key = text.replace(/\([0-9]+\)/g, "()");
+    if (this.#told.has(key)) return this.#log.debug(text);
+    if (this.#told.size >= TOLD_MAX) this.#told.clear();
+    this.#told.add(key);
+    this.#log[level](text);
+  }
+}

@@ -1,0 +1,267 @@
+import assert from "node:assert/strict";
+import haproxy from "../../plugins/balancers/haproxy/mod.ts";
+import type { HaproxyCluster, HaproxyConfig } from "../../plugins/balancers/haproxy/config.ts";
+import type { Observed } from "../../plugins/balancers/haproxy/observe.ts";
+import type { HaproxyWanted } from "../../plugins/balancers/haproxy/render.ts";
+import { type Applied, Writer } from "../../src/balance/writer.ts";
+import { Executor } from "../../src/balance/executor.ts";
+import type { BalancerEffects } from "../../src/balance/effects.ts";
+import { RuntimeSocket } from "../../src/balance/runtime_socket.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import { systemRandom } from "../../src/kernel/random.ts";
+import type { Logger } from "../../src/kernel/logger.ts";
+import type { Node } from "../../src/model/node.ts";
+import { eventually } from "./eventually.ts";
+import { freePort } from "./free_port.ts";
+import { TempDir } from "./temp_dir.ts";
+
+/** The name that the tests' own host has. */
+export const TEST_FQDN = "lb.test";
+
+/** Answers a node on loopback. */
+export function localNode(port: number, host = "app.test"): Node {
+  return { host, ip: "127.0.0.1", port, metadata: {} };
+}
+
+/** Validates a balancer's config the way the program does, and fails the test if it is refused. */
+export function haproxyConfig(file: Record<string, unknown>): HaproxyConfig {
+  const result = haproxy.config["~standard"].validate(file);
+  assert(!(result instanceof Promise));
+  if (result.issues !== undefined) assert.fail(result.issues.map((issue) => issue.message).join("\n"));
+  return result.value;
+}
+
+/** Validates a cluster's section the way the program does, and fails the test if it is refused. */
+export function haproxyCluster(section: Record<string, unknown>): HaproxyCluster {
+  const result = haproxy.cluster["~standard"].validate(section);
+  assert(!(result instanceof Promise));
+  if (result.issues !== undefined) assert.fail(result.issues.map((issue) => issue.message).join("\n"));
+  return result.value;
+}
+
+/** A cluster as a test writes it. */
+export interface TestCluster {
+  /** The `haproxy` section of its file. */
+  readonly section?: Record<string, unknown>;
+  /** Its members. */
+  readonly nodes?: readonly Node[];
+  /** Its meta cluster. */
+  readonly metaCluster?: string;
+}
+
+/**
+ * A place for one HAProxy: config file, socket and pid file in a directory of
+ * its own. Every HAProxy that was started from that directory, by whomever, is
+ * killed when it is disposed of.
+ */
+export class HaproxyBox implements AsyncDisposable {
+  readonly #dir = new TempDir("lighthouse-haproxy-");
+  /** What would be in `balancers/haproxy.yaml`. */
+  readonly file: Record<string, unknown>;
+
+  /** `file`: keys to add to those that say where things are. */
+  constructor(file: Record<string, unknown> = {}) {
+    this.file = {
+      config_file: this.#dir.file("haproxy.cfg"),
+      socket_file: this.#dir.file("haproxy.sock"),
+      pid_file: this.#dir.file("haproxy.pid"),
+      defaults: ["mode http", "timeout connect 2s", "timeout client 20s", "timeout server 20s"],
+      bind_address: "127.0.0.1",
+      ...file,
+    };
+  }
+
+  /** The config file's path. */
+  get configFile(): string {
+    return this.#dir.file("haproxy.cfg");
+  }
+
+  /** The socket's path. */
+  get socketFile(): string {
+    return this.#dir.file("haproxy.sock");
+  }
+
+  /** The pid file's path. */
+  get pidFile(): string {
+    return this.#dir.file("haproxy.pid");
+  }
+
+  /** Another file in the directory. */
+  path(name: string): string {
+    return this.#dir.file(name);
+  }
+
+  /** Answers what would be wanted of this HAProxy. */
+  wanted(clusters: Record<string, TestCluster>, file: Record<string, unknown> = {}): HaproxyWanted {
+    return {
+      config: haproxyConfig({ ...this.file, ...file }),
+      host: { fqdn: TEST_FQDN, ip: "127.0.0.1" },
+      clusters: Object.entries(clusters).map(([name, { section = {}, nodes = [], metaCluster }]) => ({
+        name,
+        metaCluster,
+        config: haproxyCluster(section),
+        nodes,
+      })),
+    };
+  }
+
+  /** Asks the running HAProxy; answers one answer to a command. */
+  async ask(...commands: string[]): Promise<readonly string[]> {
+    using socket = await RuntimeSocket.connect(this.socketFile, { signal: new AbortController().signal });
+    return await socket.ask(commands);
+  }
+
+  /** The pid of the process that answers. */
+  async pid(): Promise<number> {
+    const pid = haproxy.pid(await this.ask("show info"));
+    assert(pid !== undefined);
+    return pid;
+  }
+
+  /** What the plugin observes. */
+  async observe(): Promise<Observed> {
+    const config = haproxyConfig(this.file);
+    const seen = await new Executor().observe(haproxy.sources(config), haproxy.pid, new AbortController().signal);
+    return haproxy.observe(seen, config);
+  }
+
+  /** The servers of a backend that get requests, as `name address:port`, sorted. */
+  async serving(backend: string): Promise<readonly string[]> {
+    const { running } = await this.observe();
+    return [...running?.backends.get(backend)?.values() ?? []]
+      .filter((server) => !server.inMaintenance && !server.draining)
+      .map((server) => `${server.name} ${server.address}:${server.port}`)
+      .toSorted();
+  }
+
+  /** Runs HAProxy as given, in the box's directory; answers what it wrote. Fails if it leaves with an error. */
+  async run(...args: string[]): Promise<string> {
+    const { success, stdout, stderr } = await new Deno.Command("haproxy", { args }).output();
+    const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+    assert(success, output);
+    return output;
+  }
+
+  /** The pids of all HAProxy processes that were started from this directory. */
+  processes(): number[] {
+    const pids: number[] = [];
+    for (const { name } of Deno.readDirSync("/proc")) {
+      if (!/^[0-9]+$/.test(name)) continue;
+      try {
+        const isHaproxy = /\/haproxy[^/]*$/.test(Deno.readLinkSync(`/proc/${name}/exe`).replace(/ \(deleted\)$/, ""));
+        if (isHaproxy && Deno.readTextFileSync(`/proc/${name}/cmdline`).includes(`${this.#dir.path}/`)) {
+          pids.push(Number(name));
+        }
+      } catch {
+        // It ended meanwhile, or is none of ours.
+      }
+    }
+    return pids;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await eventually("all HAProxy processes of the test are gone", () => {
+      const pids = this.processes();
+      for (const pid of pids) kill(pid);
+      return pids.length === 0;
+    });
+    await this.#dir[Symbol.asyncDispose]();
+  }
+}
+
+/** Kills a process that may be gone already. */
+export function kill(pid: number, signal: Deno.Signal = "SIGKILL"): void {
+  try {
+    Deno.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** A writer at work, with all that it said and did. */
+export class RunningWriter implements AsyncDisposable {
+  /** Its log, a record to a line: `info text`. */
+  readonly log: string[] = [];
+  /** Its turns. */
+  readonly turns: Applied[] = [];
+  /** The writer. */
+  readonly writer: Writer<HaproxyConfig, HaproxyCluster, Observed>;
+  readonly #stop = new AbortController();
+  readonly #ended: Promise<void>;
+
+  constructor({ effects = new Executor(), reconcileMs }: { effects?: BalancerEffects; reconcileMs?: number } = {}) {
+    const record = (level: string) => (text: string) => void this.log.push(`${level} ${text}`);
+    const log: Logger = {
+      debug: record("debug"),
+      info: record("info"),
+      warn: record("warn"),
+      error: record("error"),
+    };
+    this.writer = new Writer({
+      balancer: haproxy,
+      effects,
+      clock: systemClock,
+      random: systemRandom,
+      log,
+      ...reconcileMs === undefined ? {} : { reconcileMs },
+      onApplied: (applied) => this.turns.push(applied),
+    });
+    this.#ended = this.writer.run(this.#stop.signal);
+  }
+
+  /** How many reloads and starts there were. */
+  get reloads(): number {
+    return this.turns.reduce((sum, turn) => sum + turn.reloads, 0);
+  }
+
+  /** Puts a wish and waits until it is in force. */
+  async apply(wanted: HaproxyWanted): Promise<void> {
+    const from = this.turns.length;
+    this.writer.put(wanted);
+    await eventually("the wish is in force", () => this.turns.slice(from).some((turn) => turn.converged)).catch(
+      (error) => {
+        throw new Error(`${error.message}\n${this.log.join("\n")}`);
+      },
+    );
+  }
+
+  /** Waits until the log has a line. */
+  logged(pattern: RegExp): Promise<string> {
+    return eventually(`the log has ${pattern}`, () => this.log.find((line) => pattern.test(line)));
+  }
+
+  /** Stops it and waits for its end. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+/** A web server on loopback that answers with its own name. */
+export class NamedServer implements AsyncDisposable {
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+
+  constructor(readonly name: string) {
+    this.#server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => new Response(name));
+  }
+
+  /** Where it listens. */
+  get port(): number {
+    return this.#server.addr.port;
+  }
+
+  /** The node that it is. */
+  get node(): Node {
+    return localNode(this.port, this.name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.shutdown();
+  }
+}
+
+export { freePort };
