@@ -42,6 +42,8 @@ interface Entry {
   registration: Registration;
   /** What the registry was last told with success; `undefined` when it is not known. */
   done: string | undefined;
+  /** Whether the last try failed. */
+  failing: boolean;
   /** Wakes the entry's loop: its wish or what is known has changed. */
   wake: () => void;
   readonly controller: AbortController;
@@ -127,6 +129,7 @@ export class Registrar implements AsyncDisposable {
     const entry: Entry = {
       registration,
       done: undefined,
+      failing: false,
       wake: () => {},
       controller: new AbortController(),
       loop: Promise.resolve(),
@@ -171,6 +174,7 @@ export class Registrar implements AsyncDisposable {
       const isNews = entry.done !== wishOf(registration);
       await change(operation, registration, signal);
       entry.done = wishOf(registration);
+      entry.failing = false;
       if (isNews) {
         log.info(operation === "register" ? "Registered" : "Deregistered", at);
         onChanged?.(operation, registration);
@@ -180,7 +184,9 @@ export class Registrar implements AsyncDisposable {
       entry.done = undefined;
       if (!signal.aborted) {
         const reason = error instanceof Error ? error.message : String(error);
-        log.warn(`Could not ${operation}; trying again`, { ...at, reason });
+        // The first failure is news; the tries after it are not.
+        log[entry.failing ? "debug" : "warn"](`Could not ${operation}; trying again`, { ...at, reason });
+        entry.failing = true;
       }
       return false;
     }

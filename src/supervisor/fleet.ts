@@ -163,11 +163,11 @@ export class Fleet implements AsyncDisposable {
       }
       const died = member.host;
       member.host = undefined;
-      if (died !== undefined) this.#noteEnd();
+      if (died !== undefined) this.#end(died);
       this.#events.onDown(key, member.down);
       if (this.#clock.now() - bornMs > PROVEN_MS) attempt = 0;
       const waitMs = Math.round(backoffMs(attempt++, RESTART_BACKOFF, this.#random));
-      this.#log.warn("Worker died; starting another", { worker: key, reason: member.down, waitMs, attempt });
+      this.#log.warn("Worker ended; starting another", { worker: key, reason: member.down, waitMs, attempt });
       await delay(waitMs, { clock: this.#clock, signal }).catch(() => {});
     }
     // Removed while the new one had not come up: the one that it was to replace goes too.
@@ -191,6 +191,8 @@ export class Fleet implements AsyncDisposable {
       heartbeat: this.#heartbeat,
       onEvent: (event) => {
         if (event.type === "connection" && event.state === "connected") connected.resolve();
+        // A session that is over is opened again in a new worker: one way for both ends.
+        if (event.type === "ended") death.resolve(`Its session ended: ${event.reason}`);
         // While another worker still serves in its place, what a new one says is not news yet.
         if (member.host === host || !replaces) this.#events.onEvent(key, event);
       },

@@ -1,0 +1,245 @@
+import type { Desired, Logging, PluginFile, Settings } from "./config/desired.ts";
+import { compareDiagnostics, type Diagnostic, suggest } from "./config/diagnostics.ts";
+import { validateKnownAsync } from "./config/schema.ts";
+import type { Finding, Path, Source } from "./config/source.ts";
+import type { Cluster } from "./model/cluster.ts";
+import { formatEndpoint } from "./model/endpoint.ts";
+import type { Check, Service } from "./model/service.ts";
+import type { BalancerPlugin, PermissionRequest, Scope } from "./plugin/contract.ts";
+import { decide } from "./plugin/policy.ts";
+import type { PluginCatalog, PluginKind, PluginSource } from "./plugin/source.ts";
+import type { Described } from "./supervisor/describer.ts";
+import type { PluginInstance } from "./supervisor/reconcile.ts";
+
+/** One check of one port of a service that its plugin accepted. */
+export interface AcceptedProbe {
+  /** The port of the service, as it is registered. */
+  readonly port: number;
+  /** The check. */
+  readonly check: Check;
+  /** What runs it. */
+  readonly instance: PluginInstance;
+}
+
+/** A service whose checks were all accepted by their plugins. */
+export interface AcceptedService {
+  readonly service: Service;
+  readonly probes: readonly AcceptedProbe[];
+}
+
+/** A discovery whose config was accepted by its plugin. */
+export interface AcceptedDiscovery {
+  readonly file: PluginFile;
+  readonly instance: PluginInstance;
+}
+
+/** A balancer whose config was accepted by its plugin. */
+export interface AcceptedBalancer {
+  readonly file: PluginFile;
+  readonly plugin: BalancerPlugin;
+  readonly config: unknown;
+}
+
+/** A cluster whose sections were accepted by the balancers that there are. */
+export interface AcceptedCluster {
+  readonly cluster: Cluster;
+  /** What each balancer's plugin made of its section, by the balancer's name. */
+  readonly sections: ReadonlyMap<string, unknown>;
+}
+
+/** What the config directory asks for, as far as the plugins agree: a whole value at one time. */
+export interface Accepted {
+  readonly settings: Settings;
+  readonly logging: Logging;
+  readonly discovery: ReadonlyMap<string, AcceptedDiscovery>;
+  readonly balancers: ReadonlyMap<string, AcceptedBalancer>;
+  readonly clusters: ReadonlyMap<string, AcceptedCluster>;
+  readonly services: ReadonlyMap<string, AcceptedService>;
+}
+
+/** What {@linkcode accept} is told and given. */
+export interface AcceptOptions {
+  /** The plugins that can be had. */
+  readonly catalog: PluginCatalog;
+  /** Asks a plugin, in a worker without permissions. */
+  readonly describe: (module: string, raw: unknown, scope: Scope) => Promise<Described>;
+  /** Loads a balancer that ships; it is pure and runs in the host. */
+  readonly loadBalancer: (name: string) => Promise<BalancerPlugin>;
+  /** What was accepted before: an object that is refused now keeps its last good value. */
+  readonly lastGood?: Accepted | undefined;
+}
+
+/** The id of a discovery's instance. */
+export function discoveryId(name: string): string {
+  return `discovery ${name}`;
+}
+
+/** Has the plugins validate their parts of the config, and the policy decide on what they ask for. Never throws. */
+export async function accept(
+  desired: Desired,
+  options: AcceptOptions,
+): Promise<{ readonly accepted: Accepted; readonly diagnostics: readonly Diagnostic[] }> {
+  const diagnostics: Diagnostic[] = [];
+  const { lastGood } = options;
+
+  async function each<In, Out>(
+    folder: "discovery" | "balancers" | "clusters" | "services",
+    wanted: ReadonlyMap<string, In>,
+    last: ReadonlyMap<string, Out> | undefined,
+    judge: (value: In) => Promise<Judged<Out>>,
+  ): Promise<ReadonlyMap<string, Out>> {
+    const judged = await Promise.all([...wanted].map(async ([name, value]) => ({ name, ...await judge(value) })));
+    const good = new Map<string, Out>();
+    for (const { name, value, findings } of judged) {
+      const source = desired.sources.get(`${folder}/${name}`);
+      diagnostics.push(...diagnose(source, findings));
+      const kept = value ?? last?.get(name);
+      if (kept !== undefined) good.set(name, kept);
+    }
+    return good;
+  }
+
+  const discovery = await each(
+    "discovery",
+    desired.discovery,
+    lastGood?.discovery,
+    (file) => judgeDiscovery(file, options),
+  );
+  const balancers = await each(
+    "balancers",
+    desired.balancers,
+    lastGood?.balancers,
+    (file) => judgeBalancer(file, options),
+  );
+  const clusters = await each(
+    "clusters",
+    desired.clusters,
+    lastGood?.clusters,
+    (cluster) => judgeCluster(cluster, balancers),
+  );
+  const services = await each(
+    "services",
+    desired.services,
+    lastGood?.services,
+    (service) => judgeService(service, options),
+  );
+  const { settings, logging } = desired;
+  return {
+    accepted: { settings, logging, discovery, balancers, clusters, services },
+    diagnostics: diagnostics.toSorted(compareDiagnostics),
+  };
+}
+
+interface Judged<T> {
+  /** Absent if any finding is an error. */
+  readonly value: T | undefined;
+  readonly findings: readonly Finding[];
+}
+
+async function judgeDiscovery(file: PluginFile, options: AcceptOptions): Promise<Judged<AcceptedDiscovery>> {
+  const source = options.catalog.find("discovery", file.type);
+  if (source === undefined) return unknownPlugin("discovery", file.type, ["type"], options.catalog);
+  const id = discoveryId(file.name);
+  const { instance, findings } = await judgeInstance({
+    id,
+    kind: "discovery",
+    source,
+    raw: file.config,
+    scope: { instance: file.name },
+    path: [],
+  }, options);
+  return { value: instance && { file, instance }, findings };
+}
+
+async function judgeBalancer(file: PluginFile, options: AcceptOptions): Promise<Judged<AcceptedBalancer>> {
+  const source = options.catalog.find("balancer", file.type);
+  if (source === undefined) return unknownPlugin("balancer", file.type, ["type"], options.catalog);
+  const plugin = await options.loadBalancer(file.type);
+  const { value, findings } = await validateKnownAsync(file.config, plugin.config["~standard"].validate);
+  return { value: hasError(findings) ? undefined : { file, plugin, config: value }, findings };
+}
+
+async function judgeCluster(
+  cluster: Cluster,
+  balancers: ReadonlyMap<string, AcceptedBalancer>,
+): Promise<Judged<AcceptedCluster>> {
+  const sections = new Map<string, unknown>();
+  const all: Finding[] = [];
+  for (const [name, raw] of cluster.balancers) {
+    // A balancer that is not there yet is a warning of the loader; its section waits.
+    const balancer = balancers.get(name);
+    if (balancer === undefined) continue;
+    const { value, findings } = await validateKnownAsync(raw, balancer.plugin.cluster["~standard"].validate);
+    all.push(...findings.map((finding) => ({ ...finding, path: [name, ...finding.path] })));
+    sections.set(name, value);
+  }
+  return { value: hasError(all) ? undefined : { cluster, sections }, findings: all };
+}
+
+async function judgeService(service: Service, options: AcceptOptions): Promise<Judged<AcceptedService>> {
+  const probes: AcceptedProbe[] = [];
+  const findings = new Map<string, Finding>();
+  const note = (found: readonly Finding[]) => {
+    // Each port asks the same of the same lines.
+    for (const finding of found) findings.set(JSON.stringify(finding), finding);
+  };
+  const wanted = service.ports.flatMap((port) => service.checks.map((check) => ({ port, check })));
+  await Promise.all(wanted.map(async ({ port, check }) => {
+    const path = ["checks", check.name];
+    const source = options.catalog.find("check", check.type);
+    if (source === undefined) return note(unknownPlugin("check", check.type, path, options.catalog).findings);
+    const target = formatEndpoint({ host: check.host ?? service.host, port: check.port ?? port });
+    const id = `check ${service.name}:${port}/${check.name}`;
+    const scope = { instance: id, target };
+    const judged = await judgeInstance({ id, kind: "check", source, raw: check.config, scope, path }, options);
+    note(judged.findings);
+    if (judged.instance !== undefined) probes.push({ port, check, instance: judged.instance });
+  }));
+  const all = [...findings.values()];
+  const sorted = probes.toSorted((a, b) => a.instance.id < b.instance.id ? -1 : 1);
+  return { value: hasError(all) ? undefined : { service, probes: sorted }, findings: all };
+}
+
+async function judgeInstance(
+  { id, kind, source, raw, scope, path }: {
+    readonly id: string;
+    readonly kind: "check" | "discovery";
+    readonly source: PluginSource;
+    readonly raw: unknown;
+    readonly scope: Scope;
+    readonly path: Path;
+  },
+  { describe }: AcceptOptions,
+): Promise<{ readonly instance?: PluginInstance; readonly findings: readonly Finding[] }> {
+  let permissions: PermissionRequest = {};
+  const { value: config, findings } = await validateKnownAsync(raw, async (rest) => {
+    const described = await describe(source.module, rest, scope);
+    if (!described.ok) return { issues: described.issues };
+    permissions = described.permissions;
+    return { value: described.config };
+  });
+  const at = findings.map((finding) => ({ ...finding, path: [...path, ...finding.path] }));
+  if (hasError(at)) return { findings: at };
+  const grant = decide(permissions, { kind, source, scope });
+  if (!grant.ok) {
+    const message = `Cannot grant what the plugin asks for: ${grant.reasons.join("; ")}`;
+    return { findings: [...at, { severity: "error", path, at: "value", message }] };
+  }
+  return { instance: { id, kind, module: source.module, config, scope, granted: grant.granted }, findings: at };
+}
+
+function unknownPlugin(kind: PluginKind, name: string, path: Path, catalog: PluginCatalog): Judged<never> {
+  const known = catalog.names(kind);
+  const meant = suggest(name, known);
+  const hint = meant === undefined ? `there are ${known.join(", ")}` : `did you mean ${meant}?`;
+  const message = `Unknown ${kind} ${JSON.stringify(name)}: ${hint}`;
+  return { value: undefined, findings: [{ severity: "error", path, at: "key", message }] };
+}
+
+function hasError(findings: readonly Finding[]): boolean {
+  return findings.some(({ severity }) => severity === "error");
+}
+
+function diagnose(source: Source | undefined, findings: readonly Finding[]): readonly Diagnostic[] {
+  return source === undefined ? [] : findings.map((finding) => source.diagnose(finding));
+}

@@ -1,0 +1,523 @@
+import { accept, type Accepted, type AcceptedBalancer, discoveryId } from "./accept.ts";
+import { Executor } from "./balance/executor.ts";
+import { type Applied, Writer } from "./balance/writer.ts";
+import { type Diagnostic, formatDiagnostic } from "./config/diagnostics.ts";
+import { loadDirectory, type Loaded } from "./config/load.ts";
+import { type DirectoryWatch, watchDirectory } from "./config/watch.ts";
+import { Monitor, type MonitoredPort } from "./health/monitor.ts";
+import { backoffMs } from "./kernel/backoff.ts";
+import type { Clock } from "./kernel/clock.ts";
+import { delay } from "./kernel/delay.ts";
+import type { Logger } from "./kernel/logger.ts";
+import type { Random } from "./kernel/random.ts";
+import { type Node, PEER_PORT } from "./model/node.ts";
+import type { ClusterName } from "./model/topology.ts";
+import type { BalancerPlugin, HostFacts, ProbeOutcome, Wanted } from "./plugin/contract.ts";
+import type { PluginCatalog } from "./plugin/source.ts";
+import { Registrar, type Registration } from "./registry/registrar.ts";
+import { Store } from "./registry/store.ts";
+import { Describer } from "./supervisor/describer.ts";
+import { Fleet } from "./supervisor/fleet.ts";
+import type { HeartbeatOptions } from "./supervisor/heartbeat.ts";
+import { WorkerDeadError, type WorkerEvent } from "./supervisor/plugin_host.ts";
+import { groupInstances } from "./supervisor/reconcile.ts";
+
+/** What the process does. */
+export type Role = "writer" | "reporter" | "run";
+
+/** What an {@linkcode App} is made of. */
+export interface AppOptions {
+  /** The config directory. */
+  readonly dir: string;
+  /** What the process does. */
+  readonly role: Role;
+  /** What is known of this machine. */
+  readonly host: HostFacts;
+  /** The plugins that can be had. */
+  readonly catalog: PluginCatalog;
+  /** Loads a balancer that ships. */
+  readonly loadBalancer: (name: string) => Promise<BalancerPlugin>;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Gives each part its logger. */
+  readonly log: { part(name: string): Logger };
+  /** Called when `logging.yaml` says how much to log. */
+  readonly onLogLevel?: (level: Accepted["logging"]["level"]) => void;
+  /** Called after each turn of a balancer's writer; for the demo and measurements. */
+  readonly onApplied?: (balancer: string, applied: Applied) => void;
+  /** How the lives of workers are watched. */
+  readonly heartbeat?: HeartbeatOptions;
+}
+
+/** How a run ended. */
+export type Ending =
+  /** It was asked to. */
+  | "stopped"
+  /** Too many threads of workers could not be stopped: the process must be started anew. */
+  | "stuck"
+  /** There is no config directory to start from. */
+  | "unconfigured";
+
+/** So many threads that cannot be stopped are too many: each burns a core. */
+const STUCK_THREADS_MAX = 2;
+/** How long the writer waits for the registries' first answers before it serves what it knows. */
+const FIRST_ANSWER_MS = 2_000;
+/** How long a change of a registration may take. */
+const CHANGE_TIMEOUT_MS = 5_000;
+/** How long the reporter tries to take its nodes back when it ends. */
+const WITHDRAW_DEADLINE_MS = 2_500;
+/** Registrations after a new session are spread over this time. */
+const RENEW_JITTER_MS = 500;
+/** How long a new connection may take to register everything before the one it replaces is closed. */
+const RENEW_DEADLINE_MS = 10_000;
+/** The waits before a watch that was lost is begun again. */
+const WATCH_BACKOFF = { firstMs: 200, maxMs: 10_000 };
+/** A probe's answer may come so much later than its deadline: the message needs its time. */
+const PROBE_GRACE_MS = 200;
+
+interface RunningBalancer {
+  accepted: AcceptedBalancer;
+  readonly writer: Writer<unknown, unknown, unknown>;
+  readonly controller: AbortController;
+  readonly done: Promise<void>;
+}
+
+/** The whole runtime: builds every part, connects them, and owns the order of start and stop. */
+export class App {
+  readonly #options: AppOptions;
+  readonly #log: Logger;
+  readonly #store = new Store();
+  readonly #fleet: Fleet;
+  readonly #monitor: Monitor;
+  readonly #registrar: Registrar;
+  readonly #balancers = new Map<string, RunningBalancer>();
+  /** The clusters watched, by discovery. */
+  readonly #watched = new Map<string, Set<ClusterName>>();
+  /** Tries in a row to watch a cluster that failed. */
+  readonly #lost = new Map<ClusterName, number>();
+  readonly #ended = Promise.withResolvers<Ending>();
+  readonly #stopping = new AbortController();
+  readonly #renewed = new Set<string>();
+  #watch: DirectoryWatch | undefined;
+  #accepted: Accepted | undefined;
+  #told: ReadonlySet<string> = new Set();
+  #settled = false;
+  #settleBy = Infinity;
+  #cancelSettle: (() => void) | undefined;
+
+  constructor(options: AppOptions) {
+    this.#options = options;
+    const { clock, random, log, heartbeat } = options;
+    this.#log = log.part("app");
+    this.#fleet = new Fleet({
+      clock,
+      random,
+      log: log.part("fleet"),
+      ...heartbeat && { heartbeat },
+      events: {
+        onEvent: (key, event) => this.#onWorkerEvent(key, event),
+        onReady: (key) => this.#onWorkerReady(key),
+        onDown: (key, reason) => this.#onWorkerDown(key, reason),
+        onStuck: (threads) => this.#onStuck(threads),
+      },
+    });
+    this.#monitor = new Monitor({
+      clock,
+      random,
+      log: log.part("health"),
+      probe: (id, timeoutMs, signal) => this.#probe(id, timeoutMs, signal),
+      onStatus: () => this.#register(),
+    });
+    this.#registrar = new Registrar({
+      clock,
+      random,
+      log: log.part("registrar"),
+      change: (operation, registration, signal) => this.#change(operation, registration, signal),
+    });
+  }
+
+  /** Looks at the config directory again. */
+  lookAgain(): void {
+    this.#watch?.poke();
+  }
+
+  /** Runs until the signal is aborted, or until it cannot go on. */
+  async run(signal: AbortSignal): Promise<Ending> {
+    const { dir, role, clock, log } = this.#options;
+    const asked = () => this.#ended.resolve("stopped");
+    signal.addEventListener("abort", asked, { once: true });
+    if (signal.aborted) asked();
+    this.#watch = watchDirectory(dir, { signal: this.#stopping.signal, clock, log: log.part("config") });
+    const configuring = this.#configure(this.#watch).catch((error) => {
+      if (!this.#stopping.signal.aborted) this.#ended.reject(error);
+    });
+    this.#log.info(`The ${role} has started`, { dir, host: this.#options.host.fqdn, ip: this.#options.host.ip });
+    try {
+      return await this.#ended.promise;
+    } finally {
+      signal.removeEventListener("abort", asked);
+      await this.#stop();
+      await configuring;
+    }
+  }
+
+  /** Takes the config anew at each hint. */
+  async #configure(watch: DirectoryWatch): Promise<void> {
+    const { dir, role, clock, catalog, loadBalancer } = this.#options;
+    const { signal } = this.#stopping;
+    let lastGood: Loaded | undefined;
+    for await (const _hint of watch) {
+      const loaded = await loadDirectory(dir, { role, signal, clock, lastGood });
+      if (!loaded.ok) {
+        this.#tell(loaded.diagnostics);
+        this.#ended.resolve("unconfigured");
+        return;
+      }
+      const changed = loaded.desired !== lastGood?.desired;
+      lastGood = loaded;
+      if (!changed) {
+        this.#tell(loaded.diagnostics, { partial: true });
+        continue;
+      }
+      await using describer = new Describer({ clock });
+      const { accepted, diagnostics } = await accept(loaded.desired, {
+        catalog,
+        loadBalancer,
+        describe: (module, raw, scope) => describer.describe(module, raw, scope),
+        lastGood: this.#accepted,
+      });
+      this.#tell([...loaded.diagnostics, ...diagnostics]);
+      if (signal.aborted) return;
+      await this.#apply(accepted);
+    }
+  }
+
+  /** Logs each finding once, for as long as it stays. */
+  #tell(diagnostics: readonly Diagnostic[], { partial = false } = {}): void {
+    const log = this.#options.log.part("config");
+    const texts = diagnostics.map((diagnostic) => ({ diagnostic, text: formatDiagnostic(diagnostic) }));
+    for (const { diagnostic, text } of texts) {
+      if (!this.#told.has(text)) log[diagnostic.severity === "error" ? "error" : "warn"](text);
+    }
+    const told = texts.map(({ text }) => text);
+    this.#told = new Set(partial ? [...this.#told, ...told] : told);
+  }
+
+  async #apply(accepted: Accepted): Promise<void> {
+    const { role, onLogLevel } = this.#options;
+    this.#accepted = accepted;
+    onLogLevel?.(accepted.logging.level);
+    if (role !== "reporter") await this.#applyBalancers(accepted);
+    const discovery = [...accepted.discovery.values()].map(({ instance }) => instance);
+    const checks = role === "writer"
+      ? []
+      : [...accepted.services.values()].flatMap(({ probes }) => probes.map(({ instance }) => instance));
+    this.#fleet.apply(groupInstances([...discovery, ...checks], accepted.settings.isolation));
+    if (role !== "writer") {
+      this.#monitor.apply(monitoredPorts(accepted));
+      this.#register();
+    }
+    if (role !== "reporter") this.#applyClusters(accepted);
+    this.#log.info("Config is in force", {
+      clusters: accepted.clusters.size,
+      services: accepted.services.size,
+      discovery: accepted.discovery.size,
+      workers: this.#fleet.status.size,
+    });
+  }
+
+  // The reporter's half: statuses become registrations.
+
+  /** Probes once; whatever keeps the answer from coming is a failure with its reason. */
+  async #probe(id: string, timeoutMs: number, signal: AbortSignal): Promise<ProbeOutcome> {
+    try {
+      const request = { type: "probe", instance: id, timeoutMs } as const;
+      const answer = await this.#fleet.call(id, request, { deadlineMs: timeoutMs + PROBE_GRACE_MS, signal });
+      return answer.type === "outcome"
+        ? answer.outcome
+        : { status: "fail", reason: `The check answered ${answer.type}` };
+    } catch (error) {
+      signal.throwIfAborted();
+      const reason = error instanceof Error ? error.message : String(error);
+      return { status: "fail", reason: error instanceof WorkerDeadError ? `Its worker is dead: ${reason}` : reason };
+    }
+  }
+
+  /** Derives what is to be registered from the services and their statuses, whole. */
+  #register(): void {
+    if (this.#accepted === undefined || this.#stopping.signal.aborted) return;
+    const statuses = this.#monitor.statuses;
+    this.#registrar.apply(registrations(this.#accepted, this.#options.host, (key) => statuses.get(key) ?? "unknown"));
+  }
+
+  async #change(operation: "register" | "deregister", registration: Registration, signal: AbortSignal): Promise<void> {
+    const { discovery, cluster, node } = registration;
+    const id = discoveryId(discovery);
+    // A connection that is gone took all that it had registered with it.
+    if (operation === "deregister" && !this.#fleet.status.has(id)) return;
+    const request = { type: operation, cluster, node, timeoutMs: CHANGE_TIMEOUT_MS } as const;
+    await this.#fleet.call(id, request, { deadlineMs: CHANGE_TIMEOUT_MS + PROBE_GRACE_MS, signal });
+  }
+
+  // The writer's half: snapshots become the balancers' wishes.
+
+  async #applyBalancers(accepted: Accepted): Promise<void> {
+    for (const [name, running] of this.#balancers) {
+      if (accepted.balancers.has(name)) continue;
+      this.#log.warn("A balancer's file is gone: it is left as it is, and no longer kept right", { balancer: name });
+      running.controller.abort();
+      this.#balancers.delete(name);
+    }
+    for (const [name, balancer] of accepted.balancers) {
+      const running = this.#balancers.get(name);
+      if (running?.accepted.plugin === balancer.plugin) {
+        running.accepted = balancer;
+        continue;
+      }
+      running?.controller.abort();
+      await running?.done;
+      await this.#adopt(balancer, accepted);
+      this.#balancers.set(name, this.#startBalancer(name, balancer));
+    }
+  }
+
+  #startBalancer(name: string, accepted: AcceptedBalancer): RunningBalancer {
+    const { clock, random, log, onApplied } = this.#options;
+    const controller = new AbortController();
+    const writer = new Writer({
+      balancer: accepted.plugin,
+      effects: new Executor(),
+      clock,
+      random,
+      log: log.part("writer"),
+      onApplied: (applied) => onApplied?.(name, applied),
+    });
+    const done = writer.run(controller.signal).catch((error) => this.#ended.reject(error));
+    return { accepted, writer, controller, done };
+  }
+
+  /** Until a registry has spoken, a cluster has the members that the balancer's file says. */
+  async #adopt({ plugin, config }: AcceptedBalancer, accepted: Accepted): Promise<void> {
+    let file: string;
+    try {
+      file = await Deno.readTextFile(plugin.sources(config).file);
+    } catch {
+      // There is no file, or none to be read: then nothing is known of earlier.
+      return;
+    }
+    const wanted = new Set([...accepted.clusters.values()].map(({ cluster }) => cluster.name));
+    for (const [cluster, nodes] of plugin.adopt(file, config)) {
+      if (!wanted.has(cluster) || nodes.length === 0) continue;
+      this.#store.adopt(cluster, nodes);
+      this.#log.info("Cluster starts with the members of the last file", { cluster, nodes: nodes.length });
+    }
+  }
+
+  #applyClusters(accepted: Accepted): void {
+    const wanted = new Map<string, Set<ClusterName>>();
+    for (const { cluster } of accepted.clusters.values()) {
+      if (!accepted.discovery.has(cluster.discovery)) continue;
+      wanted.set(cluster.discovery, (wanted.get(cluster.discovery) ?? new Set()).add(cluster.name));
+    }
+    for (const [discovery, clusters] of this.#watched) {
+      for (const cluster of clusters) {
+        if (!wanted.get(discovery)?.has(cluster)) {
+          this.#fleet.post(discoveryId(discovery), { type: "unwatch", cluster });
+        }
+      }
+    }
+    for (const [discovery, clusters] of wanted) {
+      const before = this.#watched.get(discovery);
+      for (const cluster of clusters) {
+        if (!before?.has(cluster)) this.#fleet.post(discoveryId(discovery), { type: "watch", cluster });
+      }
+      this.#watched.set(discovery, clusters);
+    }
+    for (const discovery of this.#watched.keys()) if (!wanted.has(discovery)) this.#watched.delete(discovery);
+    this.#store.keepOnly(new Set([...accepted.clusters.values()].map(({ cluster }) => cluster.name)));
+    this.#balance();
+  }
+
+  /** Puts the newest wish into each balancer's slot. */
+  #balance(): void {
+    const accepted = this.#accepted;
+    if (accepted === undefined || !this.#mayBalance(accepted)) return;
+    const topology = this.#store.topology;
+    for (const [name, { writer, accepted: balancer }] of this.#balancers) {
+      writer.put(wish(name, balancer, accepted, topology.clusters, this.#options.host), {
+        generation: topology.generation,
+      });
+    }
+  }
+
+  /**
+   * At the start, waits a short while for the registries' first answers, so
+   * that a balancer is not first given clusters without members. Who does not
+   * answer in time does not hold up the others.
+   */
+  #mayBalance(accepted: Accepted): boolean {
+    if (this.#settled) return true;
+    const { clock } = this.#options;
+    const silent = [...accepted.clusters.values()].filter(({ cluster }) =>
+      accepted.discovery.has(cluster.discovery) && !this.#store.heard(cluster.name)
+    );
+    if (this.#settleBy === Infinity) this.#settleBy = clock.now() + FIRST_ANSWER_MS;
+    if (silent.length > 0 && clock.now() < this.#settleBy) {
+      this.#cancelSettle ??= clock.after(this.#settleBy - clock.now() + 1, () => this.#balance());
+      return false;
+    }
+    if (silent.length > 0) {
+      const clusters = silent.map(({ cluster }) => cluster.name).join(", ");
+      this.#log.warn("No registry has spoken of some clusters yet: they are served as last known", { clusters });
+    }
+    this.#settled = true;
+    this.#cancelSettle?.();
+    return true;
+  }
+
+  // What workers say.
+
+  #onWorkerEvent(key: string, event: WorkerEvent): void {
+    switch (event.type) {
+      case "log": {
+        const log = this.#options.log.part("plugin");
+        return log[event.level](event.message, { ...event.properties, worker: key });
+      }
+      case "connection": {
+        const { state, detail } = event;
+        if (state === "connected") return this.#log.info("Registry is in reach", { worker: key, detail });
+        const clusters = this.#clustersOf(key);
+        for (const cluster of clusters) this.#store.markStale(cluster, detail);
+        return this.#log.warn("Registry is out of reach: what was known of it stays", { worker: key, detail });
+      }
+      case "snapshot": {
+        const { snapshot } = event;
+        this.#fleet.post(key, { type: "taken", cluster: snapshot.cluster });
+        if (!this.#clustersOf(key).has(snapshot.cluster)) return;
+        this.#lost.delete(snapshot.cluster);
+        const first = !this.#store.heard(snapshot.cluster);
+        if (this.#store.replace(snapshot) || first) {
+          const { cluster, nodes } = snapshot;
+          this.#log.info("Cluster has changed", { cluster, nodes: nodes.length });
+          this.#balance();
+        }
+        return;
+      }
+      case "lost":
+        this.#store.markStale(event.cluster, event.error.message);
+        return void this.#watchAgain(key, event.cluster, event.error.message);
+      case "ended":
+        // The fleet replaces the worker, and with it the session.
+        return;
+    }
+  }
+
+  async #watchAgain(key: string, cluster: ClusterName, reason: string): Promise<void> {
+    const { clock, random } = this.#options;
+    const attempt = this.#lost.get(cluster) ?? 0;
+    this.#lost.set(cluster, attempt + 1);
+    const waitMs = Math.round(backoffMs(attempt, WATCH_BACKOFF, random));
+    this.#log.warn("Lost sight of a cluster: its members stay, and it is watched again", { cluster, reason, waitMs });
+    await delay(waitMs, { clock, signal: this.#stopping.signal }).catch(() => {});
+    if (this.#clustersOf(key).has(cluster)) this.#fleet.post(key, { type: "watch", cluster });
+  }
+
+  /** A discovery's worker is new: nothing is watched or registered in its session yet. */
+  async #onWorkerReady(key: string): Promise<void> {
+    const discovery = discoveryOf(key);
+    if (discovery === undefined) return;
+    for (const cluster of this.#clustersOf(key)) this.#fleet.post(key, { type: "watch", cluster });
+    const jitterMs = this.#renewed.has(key) ? RENEW_JITTER_MS : 0;
+    this.#renewed.add(key);
+    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(RENEW_DEADLINE_MS)]);
+    await this.#registrar.renew(discovery, { jitterMs, signal });
+  }
+
+  #onWorkerDown(key: string, reason: string): void {
+    for (const cluster of this.#clustersOf(key)) this.#store.markStale(cluster, reason);
+  }
+
+  #onStuck(threads: number): void {
+    if (threads === 0) return;
+    const at = { threads, most: STUCK_THREADS_MAX };
+    this.#log.error("A worker's thread does not stop and burns a core until this process is started anew", at);
+    if (threads >= STUCK_THREADS_MAX) this.#ended.resolve("stuck");
+  }
+
+  #clustersOf(key: string): ReadonlySet<ClusterName> {
+    return this.#watched.get(discoveryOf(key) ?? "") ?? new Set();
+  }
+
+  /** Ends all parts: first what is offered is taken back, then what is open is closed. */
+  async #stop(): Promise<void> {
+    this.#log.info("Stopping", { role: this.#options.role });
+    this.#cancelSettle?.();
+    await this.#monitor[Symbol.asyncDispose]();
+    await this.#registrar.withdrawAll(AbortSignal.timeout(WITHDRAW_DEADLINE_MS));
+    this.#stopping.abort();
+    await this.#watch?.[Symbol.asyncDispose]();
+    for (const { controller } of this.#balancers.values()) controller.abort();
+    await Promise.all([
+      ...[...this.#balancers.values()].map(({ done }) => done),
+      this.#fleet[Symbol.asyncDispose](),
+      this.#registrar[Symbol.asyncDispose](),
+    ]);
+    this.#log.info("Stopped; the balancer goes on", { role: this.#options.role });
+  }
+}
+
+function discoveryOf(key: string): string | undefined {
+  return key.startsWith("discovery ") ? key.slice("discovery ".length) : undefined;
+}
+
+/** The ports to monitor. Pure. */
+export function monitoredPorts({ services }: Pick<Accepted, "services">): readonly MonitoredPort[] {
+  return [...services.values()].flatMap(({ service, probes }) =>
+    service.ports.map((port): MonitoredPort => ({
+      key: `${service.name}:${port}`,
+      intervalMs: service.intervalMs,
+      checks: probes.filter((probe) => probe.port === port).map(({ check, instance }) => ({
+        id: instance.id,
+        name: check.name,
+        rise: check.rise,
+        fall: check.fall,
+        timeoutMs: check.timeoutMs,
+      })),
+    }))
+  );
+}
+
+/** What is to be registered: ports that are up are present, ports that are down absent, of the others nothing is said. Pure. */
+export function registrations(
+  { services, discovery }: Pick<Accepted, "services" | "discovery">,
+  host: HostFacts,
+  statusOf: (key: string) => "unknown" | "up" | "down",
+): readonly Registration[] {
+  return [...services.values()].flatMap(({ service }) => {
+    if (!discovery.has(service.discovery)) return [];
+    return service.ports.flatMap((port): Registration[] => {
+      const status = statusOf(`${service.name}:${port}`);
+      if (status === "unknown") return [];
+      const peer = { name: host.fqdn, ip: host.ip, port: PEER_PORT };
+      const node: Node = { host: host.fqdn, ip: host.ip, port, peer, metadata: service.metadata };
+      const wanted = status === "up" ? "present" : "absent";
+      return [{ discovery: service.discovery, cluster: service.name, node, wanted }];
+    });
+  });
+}
+
+/** What one balancer is asked to serve. Pure. */
+export function wish(
+  name: string,
+  balancer: AcceptedBalancer,
+  { clusters }: Pick<Accepted, "clusters">,
+  members: ReadonlyMap<ClusterName, readonly Node[]>,
+  host: HostFacts,
+): Wanted {
+  const wanted = [...clusters.values()].flatMap(({ cluster, sections }) => {
+    if (!sections.has(name)) return [];
+    const nodes = members.get(cluster.name) ?? [];
+    return [{ name: cluster.name, metaCluster: cluster.metaCluster, config: sections.get(name), nodes }];
+  });
+  return { config: balancer.config, host, clusters: wanted.toSorted((a, b) => a.name < b.name ? -1 : 1) };
+}

@@ -1,0 +1,113 @@
+/**
+ * The command line: the only file that knows arguments, signals and exit codes.
+ *
+ * @module
+ */
+import { message } from "@optique/core";
+import { run } from "@optique/run";
+import config from "../deno.json" with { type: "json" };
+import { App, type Ending } from "./app.ts";
+import { type Arguments, type DaemonArguments, parser } from "./cli/arguments.ts";
+import { check } from "./cli/check.ts";
+import { plan } from "./cli/plan.ts";
+import { learnHostFacts } from "./host_facts.ts";
+import { systemClock } from "./kernel/clock.ts";
+import { systemRandom } from "./kernel/random.ts";
+import { Log, type LogFormat, type LogLevel } from "./observe/log.ts";
+import { CATALOG, loadBalancer } from "./plugins.ts";
+
+/** What the process says when it ends: as sysexits.h has them, but for 1. */
+const EXIT = { ok: 0, failed: 1, usage: 2, restartMe: 75 } as const;
+
+const encoder = new TextEncoder();
+
+/** How each end of a run is told to the service manager. */
+const EXIT_OF: Readonly<Record<Ending, number>> = {
+  stopped: EXIT.ok,
+  unconfigured: EXIT.failed,
+  stuck: EXIT.restartMe,
+};
+
+async function daemon(given: DaemonArguments): Promise<number> {
+  using log = openLog(given);
+  const host = await learnHostFacts({ fqdn: given.host, ip: given.ip });
+  const app = new App({
+    dir: given.dir,
+    role: given.command,
+    host,
+    catalog: CATALOG,
+    loadBalancer,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    // A flag is said on purpose; the file is for when nothing is said.
+    onLogLevel: (level) => given.logLevel === undefined && log.setLevel(level ?? "info"),
+  });
+  const stop = new AbortController();
+  const signals: readonly (readonly [Deno.Signal, () => void])[] = [
+    ["SIGTERM", () => stop.abort()],
+    ["SIGINT", () => stop.abort()],
+    ["SIGHUP", () => app.lookAgain()],
+  ];
+  for (const [signal, heard] of signals) Deno.addSignalListener(signal, heard);
+  try {
+    return EXIT_OF[await app.run(stop.signal)];
+  } finally {
+    for (const [signal, heard] of signals) Deno.removeSignalListener(signal, heard);
+  }
+}
+
+function openLog(given: { readonly logLevel?: LogLevel | undefined; readonly logFormat: LogFormat }): Log {
+  return new Log({
+    level: given.logLevel ?? "info",
+    format: given.logFormat,
+    terminal: Deno.stderr.isTerminal(),
+    write: (line) => writeAll(Deno.stderr, line),
+  });
+}
+
+/** Writes a text whole; a reader that went away is no reason to fail. */
+function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  try {
+    for (let bytes = encoder.encode(text); bytes.length > 0;) bytes = bytes.subarray(to.writeSync(bytes));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}
+
+async function main(given: Arguments): Promise<number> {
+  const print = (line: string) => writeAll(Deno.stdout, `${line}\n`);
+  switch (given.command) {
+    case "check": {
+      const { dir, strict, json } = given;
+      return await check({ dir, strict, json, color: Deno.stdout.isTerminal(), print });
+    }
+    case "plan": {
+      using log = openLog(given);
+      const host = await learnHostFacts({ fqdn: given.host, ip: given.ip });
+      return await plan({ dir: given.dir, waitMs: given.waitSeconds * 1_000, host, log, print });
+    }
+    default:
+      return await daemon(given);
+  }
+}
+
+const given = run(parser, {
+  programName: "lighthouse",
+  args: Deno.args,
+  help: "both",
+  version: { value: config.version, option: true },
+  completion: "both",
+  brief: message`Keeps a local HAProxy in step with service discovery.`,
+  footer: message`Start with: lighthouse check DIR. The keys of each file are in docs/config/.`,
+  showDefault: true,
+  showChoices: true,
+  errorExitCode: EXIT.usage,
+  aboveError: "usage",
+});
+try {
+  Deno.exit(await main(given));
+} catch (error) {
+  writeAll(Deno.stderr, `lighthouse: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  Deno.exit(EXIT.failed);
+}
