@@ -1,0 +1,194 @@
+import { eventually } from "./eventually.ts";
+import { freePort } from "./free_port.ts";
+import { TempDir } from "./temp_dir.ts";
+
+/** Where Debian puts the server; the jar's manifest names the other jars it needs. */
+const SERVER_JAR = "/usr/share/java/zookeeper.jar";
+
+/** Says what goes wrong on standard error; without it ZooKeeper's log goes nowhere, which is fine too. */
+const LOG_JAR = "/usr/share/java/slf4j-simple.jar";
+
+/** The most of the server's own words that a failing test shows. */
+const LOG_LENGTH_MAX = 20_000;
+
+/** How long a four letter command may take. */
+const ANSWER_MS = 1_000;
+
+/** How a server is set up. */
+export interface ZooKeeperOptions {
+  /** ZooKeeper's heartbeat, and the step in which it expires sessions. */
+  readonly tickTimeMs?: number;
+  /** More lines of `zoo.cfg`. */
+  readonly config?: readonly string[];
+}
+
+/**
+ * A real ZooKeeper 3.8 of Debian's on a free port of loopback, with data in a
+ * temporary directory. It starts in a quarter of a second and takes 50 MB;
+ * sessions may be as short as two ticks.
+ */
+export class ZooKeeper implements AsyncDisposable {
+  /** The port, the same after each restart. */
+  readonly port: number;
+  readonly #directory: TempDir;
+  readonly #options: ZooKeeperOptions;
+  #child: Deno.ChildProcess | undefined;
+  #log = "";
+  #logged: Promise<void> = Promise.resolve();
+
+  private constructor(port: number, directory: TempDir, options: ZooKeeperOptions) {
+    [this.port, this.#directory, this.#options] = [port, directory, options];
+  }
+
+  /** Starts a server and waits until it answers. */
+  static async start(options: ZooKeeperOptions = {}): Promise<ZooKeeper> {
+    const server = new ZooKeeper(freePort(), new TempDir("lighthouse-zookeeper-"), options);
+    try {
+      await server.start();
+      return server;
+    } catch (error) {
+      await server[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** `127.0.0.1:port`. */
+  get address(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  /** The process id, for as long as it runs. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** What the server said on standard error since the first start. */
+  get log(): string {
+    return this.#log;
+  }
+
+  /** Starts the server again, on the same port and data, and waits until it answers. */
+  async start(): Promise<void> {
+    if (this.#child !== undefined) throw new Error("Cannot start ZooKeeper as it runs already");
+    const file = await this.#directory.write(
+      "zoo.cfg",
+      [
+        `tickTime=${this.#options.tickTimeMs ?? 100}`,
+        "minSessionTimeout=200",
+        "maxSessionTimeout=60000",
+        `dataDir=${this.#directory.file("data")}`,
+        `clientPort=${this.port}`,
+        "clientPortAddress=127.0.0.1",
+        "maxClientCnxns=0",
+        "admin.enableServer=false",
+        "4lw.commands.whitelist=*",
+        ...this.#options.config ?? [],
+        "",
+      ].join("\n"),
+    );
+    const child = new Deno.Command("java", {
+      args: [
+        "-Xmx128m",
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseSerialGC",
+        "-Xshare:auto",
+        "-Dzookeeper.forceSync=no",
+        "-Dzookeeper.preAllocSize=64",
+        "-Dzookeeper.jmx.log4j.disable=true",
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        "-cp",
+        `${SERVER_JAR}:${LOG_JAR}`,
+        "org.apache.zookeeper.server.ZooKeeperServerMain",
+        file,
+      ],
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    this.#child = child;
+    this.#logged = this.#collect(child.stderr);
+    let exited: number | undefined;
+    const ended = child.status.then(({ code }) => exited = code);
+    await eventually(`ZooKeeper answers at ${this.address}`, async () => {
+      if (exited !== undefined) return true;
+      return (await this.ask("srvr")).includes("Mode: ");
+    });
+    if (exited === undefined) return;
+    await ended;
+    this.#child = undefined;
+    throw new Error(`Cannot start ZooKeeper: it ended with code ${exited}: ${this.#log}`);
+  }
+
+  /** Ends the server in good order; its data stays. */
+  async stop(): Promise<void> {
+    await this.#end("SIGTERM");
+  }
+
+  /** Ends the server at once; its data stays. */
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  /** Ends the server and forgets its data: what starts next is another, empty registry. */
+  async wipe(): Promise<void> {
+    await this.kill();
+    await Deno.remove(this.#directory.file("data"), { recursive: true });
+  }
+
+  /** Makes the server silent: connections stand and are even taken, but nobody answers. */
+  pause(): void {
+    this.#child?.kill("SIGSTOP");
+  }
+
+  /** Lets a paused server go on. */
+  resume(): void {
+    this.#child?.kill("SIGCONT");
+  }
+
+  /** Sends a four letter command (`mntr`, `cons`, `wchs`, …) and answers what the server says. */
+  async ask(command: string): Promise<string> {
+    // A server that is just starting may take a connection and then forget it.
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port: this.port });
+    using _deadline = deadline(ANSWER_MS, () => connection.close());
+    await connection.write(new TextEncoder().encode(command));
+    const answer = new TextDecoder();
+    const buffer = new Uint8Array(65_536);
+    let text = "";
+    for (;;) {
+      const count = await connection.read(buffer);
+      if (count === null) return text;
+      text += answer.decode(buffer.subarray(0, count), { stream: true });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    await this.#directory[Symbol.asyncDispose]();
+  }
+
+  async #end(signal: Deno.Signal): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    this.#child = undefined;
+    try {
+      child.kill(signal);
+      // A stopped process takes any signal but SIGKILL only once it goes on.
+      child.kill("SIGCONT");
+    } catch {
+      // It has ended by itself.
+    }
+    await child.status;
+    await this.#logged;
+  }
+
+  async #collect(stream: ReadableStream<Uint8Array>): Promise<void> {
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      this.#log = (this.#log + text).slice(-LOG_LENGTH_MAX);
+    }
+  }
+}
+
+function deadline(ms: number, callback: () => void): Disposable {
+  const timer = setTimeout(callback, ms);
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
+}
