@@ -1,5 +1,6 @@
 import type { BalancerSources, Seen, Step } from "../plugin/contract.ts";
 import { assert } from "../kernel/assert.ts";
+import { parseEndpoint } from "../model/endpoint.ts";
 import { writeAtomically } from "./atomic_file.ts";
 import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "./effects.ts";
 import { NobodyListensError, RuntimeSocket, SocketSilentError } from "./runtime_socket.ts";
@@ -38,8 +39,10 @@ export class Executor implements BalancerEffects {
     signal: AbortSignal,
   ): Promise<Seen> {
     const [answers, file] = await Promise.all([this.#ask(sources, signal), readIfThere(sources.file)]);
-    const pid = answers === undefined ? undefined : pidOf(answers);
-    return { answers, file, masterPid: pid === undefined ? undefined : findMaster(pid) };
+    const program = sources.program.slice(sources.program.lastIndexOf("/") + 1);
+    if (answers === undefined) return { file, strays: findStrays(program, sources.file) };
+    const pid = pidOf(answers);
+    return { answers, file, ...pid === undefined ? {} : placeProcess(pid, program) };
   }
 
   /** Runs `PROGRAM -v` and reads the first version in its output. */
@@ -60,6 +63,11 @@ export class Executor implements BalancerEffects {
     sources: BalancerSources,
     signal: AbortSignal,
   ): Promise<readonly StepOutcome[]> {
+    // Before anything is written: a reload that cannot be would only have to be taken back.
+    for (const step of steps) {
+      const failure = step.do === "reload" ? refuseTaken(step) : undefined;
+      if (failure !== undefined) return [{ ok: false, step, failure }];
+    }
     const outcomes: StepOutcome[] = [];
     for (let next = 0; next < steps.length;) {
       const end = steps.findIndex((step, index) => index >= next && step.do !== "command");
@@ -326,17 +334,67 @@ async function readIfThere(path: string): Promise<string | undefined> {
 }
 
 /**
- * Finds the master of a worker: its parent, if that runs the same program. A
- * daemon's parent is the system's first process, or whoever adopted it.
+ * Looks for the addresses that a reload would newly listen on. They are bound
+ * the way HAProxy binds them, so that only what would stop it is a fault.
  */
-function findMaster(pid: number): number | undefined {
+function refuseTaken({ listens, how }: Step & { do: "reload" }): StepFailure | undefined {
+  for (const endpoint of listens) {
+    const address = parseEndpoint(endpoint);
+    if (address === undefined) continue;
+    try {
+      Deno.listen({ hostname: address.host, port: address.port, reusePort: true }).close();
+    } catch (error) {
+      // A master may be allowed what we are not.
+      if ("signal" in how && error instanceof Deno.errors.PermissionDenied) continue;
+      const why = error instanceof Deno.errors.AddrInUse ? "is taken" : `is taken from us: ${(error as Error).message}`;
+      return { kind: "program", message: `Cannot reload it as the address ${endpoint} ${why}` };
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Says who owns a process: its parent is its master if it runs the same
+ * program; a daemon's parent is the system's first process, or whoever adopted
+ * it. A process that is not here, or is another program, is out of reach.
+ */
+function placeProcess(pid: number, program: string): Pick<Seen, "masterPid" | "outOfReach"> {
+  if (readStat("self") === undefined) return {};
   const own = readStat(pid);
-  const parent = own === undefined ? undefined : readStat(own.parent);
-  return own !== undefined && parent !== undefined && parent.name === own.name ? own.parent : undefined;
+  // The name is cut at 15 characters, and a packager may add a version to it.
+  const known = own !== undefined && (own.name.startsWith(program.slice(0, 15)) || program.startsWith(own.name));
+  if (!known) return { outOfReach: true };
+  return readStat(own.parent)?.name === own.name ? { masterPid: own.parent } : {};
+}
+
+/** Finds processes of a program that were told to read a file: of a balancer whose socket is gone. */
+function findStrays(program: string, file: string): readonly number[] {
+  const strays: number[] = [];
+  try {
+    for (const { name } of Deno.readDirSync("/proc")) {
+      if (!/^[0-9]+$/.test(name)) continue;
+      const [argv0 = "", ...args] = readCommandLine(name);
+      const checks = args.includes("-c");
+      if (argv0.slice(argv0.lastIndexOf("/") + 1) === program && args.includes(file) && !checks) {
+        strays.push(Number(name));
+      }
+    }
+  } catch {
+    // Not every system has this directory; then nobody is found.
+  }
+  return strays.toSorted((a, b) => a - b);
+}
+
+function readCommandLine(pid: string): readonly string[] {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/cmdline`).split("\0");
+  } catch {
+    return [];
+  }
 }
 
 /** Reads `PID (NAME) STATE PPID …`; the name may hold anything, so it ends at the last parenthesis. */
-function readStat(pid: number): { name: string; parent: number } | undefined {
+function readStat(pid: number | "self"): { name: string; parent: number } | undefined {
   try {
     const match = /^[0-9]+ \(([^]*)\) . ([0-9]+) /.exec(Deno.readTextFileSync(`/proc/${pid}/stat`));
     return match === null ? undefined : { name: match[1] as string, parent: Number(match[2]) };

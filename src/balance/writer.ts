@@ -229,7 +229,9 @@ export class Writer<Config, ClusterConfig, Observed> {
     if (look === undefined) return ["wait", false];
     const { seen, observed } = look;
     const wanted = await this.#withVersion(asked, sources, signal);
-    const served = () => new Set(seen.file === undefined ? [] : this.#balancer.adopt(seen.file, wanted.config).keys());
+    const running = seen.answers !== undefined;
+    const served = () =>
+      new Set(running && seen.file !== undefined ? this.#balancer.adopt(seen.file, wanted.config).keys() : []);
     const { wanted: target, held } = this.#acceptance.compose(wanted, { now: this.#clock.now(), served });
     const { steps, inForce } = this.#decide(wanted, target, observed, held);
     if (inForce) {
@@ -304,19 +306,32 @@ export class Writer<Config, ClusterConfig, Observed> {
   ): Decision {
     const rendered = this.#render(target);
     this.#tellNotices(rendered.notices);
-    const steps = this.#balancer.plan(target, rendered, observed, { reload: true, because: this.#because });
-    if (!steps.some((step) => step.do === "reload")) {
+    const steps = held ? undefined : this.#plan(target, rendered, observed);
+    if (steps !== undefined && !steps.some((step) => step.do === "reload")) {
       const now = this.#setSoonAside(steps);
-      const onlyLeftovers = now.length === 0 || JSON.stringify(now) === this.#plannedBefore;
-      return { steps: now, inForce: onlyLeftovers && !held };
+      return { steps: now, inForce: now.length === 0 || JSON.stringify(now) === this.#plannedBefore };
     }
     const at = this.#clock.now();
-    if (!held && at >= this.#reloadAllowedAt) return { steps, inForce: false };
+    if (steps !== undefined && at >= this.#reloadAllowedAt) return { steps, inForce: false };
     // Until the reload may be, members come and go in what runs.
-    if (!held) this.#lookAgainBy(this.#reloadAllowedAt);
+    if (steps !== undefined) this.#lookAgainBy(this.#reloadAllowedAt);
     const standIn = this.#acceptance.inForce(wanted) ?? target;
     const meanwhile = this.#balancer.plan(standIn, this.#balancer.render(standIn), observed, { reload: false });
     return { steps: this.#setSoonAside(meanwhile), inForce: false };
+  }
+
+  /** Plans with a reload if need be; `undefined` if one is needed that cannot be made. */
+  #plan(
+    target: Wanted<Config, ClusterConfig>,
+    rendered: Rendered,
+    observed: Observed,
+  ): readonly Step[] | undefined {
+    try {
+      return this.#balancer.plan(target, rendered, observed, { reload: true, because: this.#because });
+    } catch (error) {
+      this.#tell("error", error instanceof Error ? error.message : String(error));
+      return undefined;
+    }
   }
 
   #render(wanted: Wanted<Config, ClusterConfig>): Rendered {

@@ -226,6 +226,13 @@ export interface Seen {
   readonly file?: string | undefined;
   /** The pid of the master process that owns the one that answers, if there is such a master. */
   readonly masterPid?: number | undefined;
+  /**
+   * Whether the process that answers is none of this host, so that its pid
+   * means another process here or none: it runs in a container of its own.
+   */
+  readonly outOfReach?: boolean | undefined;
+  /** The pids of processes of the program that were started from the file, looked for only if nobody answers. */
+  readonly strays?: readonly number[] | undefined;
 }
 
 /** A thing the writer does, as data: logged, counted, and only printed by `plan`. */
@@ -247,10 +254,16 @@ export type Step =
   }
   /** Starts the balancer, which nobody saw running. */
   | { readonly do: "start"; readonly reason: string; readonly run: readonly string[] }
-  /** Makes the balancer read its config anew: by running a program, or by a signal to its master. The reason is never empty. */
+  /**
+   * Makes the balancer read its config anew: by running a program, or by a
+   * signal to its master. The reason is never empty. `listens` are the
+   * addresses that are new to it: if one of them is taken, the reload is not
+   * begun, for a balancer may stop serving while it tries in vain.
+   */
   | {
     readonly do: "reload";
     readonly reason: string;
+    readonly listens: readonly Endpoint[];
     readonly how: { readonly run: readonly string[] } | { readonly signal: "SIGUSR2"; readonly pid: number };
   };
 
@@ -284,6 +297,8 @@ export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Obser
    * Plans the shortest way from what is observed to what is wanted; `[]` when
    * there. A step that is planned again and again although it went well (a
    * server that cannot go while it has connections) is tried again at leisure.
+   * Throws an `Error` that says why if a reload is needed and allowed, but
+   * cannot be made.
    */
   plan(
     wanted: Wanted<Config, ClusterConfig>,

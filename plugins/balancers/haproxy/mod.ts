@@ -10,6 +10,7 @@ import { balancerSchema, clusterSchema, type HaproxyCluster, type HaproxyConfig 
 import { observe, type Observed, pidOf, QUERIES } from "./observe.ts";
 import { plan } from "./plan.ts";
 import { clusterAt, render } from "./render.ts";
+import { clusterListening } from "./structure.ts";
 
 /** The plugin. */
 const haproxy: BalancerPlugin<HaproxyConfig, HaproxyCluster, Observed> = {
@@ -41,14 +42,16 @@ const haproxy: BalancerPlugin<HaproxyConfig, HaproxyCluster, Observed> = {
   blame,
 };
 
-/** HAProxy names the line, the section, or both. */
+/** HAProxy names the line, the section, or both; the host names an address that is taken. */
 function blame({ text }: Rendered, message: string): ClusterName | undefined {
   for (const [, line] of message.matchAll(/\[[^\]\s]*:([0-9]+)\]/g)) {
     const cluster = clusterAt(text, Number(line));
     if (cluster !== undefined) return cluster;
   }
   const named = /(?:[Pp]roxy|frontend|backend) '?([A-Za-z0-9_.:-]+?)'?[:, ]/.exec(message)?.[1];
-  return named !== undefined && text.includes(`\nbackend ${named}\n`) ? named : undefined;
+  if (named !== undefined && text.includes(`\nbackend ${named}\n`)) return named;
+  const taken = /\baddress (\S+) is taken\b/.exec(message)?.[1];
+  return taken === undefined ? undefined : clusterListening(text, taken);
 }
 
 export default haproxy;

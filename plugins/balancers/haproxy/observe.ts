@@ -34,6 +34,8 @@ export interface RunningHaproxy {
   readonly backends: ReadonlyMap<string, ReadonlyMap<string, RunningServer>>;
   /** The master process that owns it, if there is one. */
   readonly masterPid?: number | undefined;
+  /** Whether its pid means nothing on this host. */
+  readonly outOfReach: boolean;
 }
 
 /** What was observed of HAProxy and its file. */
@@ -42,6 +44,8 @@ export interface Observed {
   readonly running?: RunningHaproxy | undefined;
   /** The text of the config file; absent if there is none. */
   readonly file?: string | undefined;
+  /** Processes that were started from the file, but do not answer: their socket was moved or removed. */
+  readonly strays: readonly number[];
 }
 
 /** What is asked of the socket, in the order in which {@linkcode observe} reads the answers. */
@@ -76,8 +80,11 @@ export function parseVersion(text: string): Version | undefined {
 }
 
 /** Reads what the host saw. Lines that are not understood are passed over. */
-export function observe({ answers, file, masterPid }: Seen, { socketFile }: HaproxyConfig): Observed {
-  if (answers === undefined) return { file };
+export function observe(
+  { answers, file, masterPid, outOfReach = false, strays = [] }: Seen,
+  { socketFile }: HaproxyConfig,
+): Observed {
+  if (answers === undefined) return { file, strays };
   const [info = "", environment = "", backends = "", servers = ""] = answers;
   const pid = pidOf(answers);
   if (pid === undefined) {
@@ -87,12 +94,14 @@ export function observe({ answers, file, masterPid }: Seen, { socketFile }: Hapr
   }
   return {
     file,
+    strays,
     running: {
       pid,
       version: parseVersion(/^Version: (.*)$/m.exec(info)?.[1] ?? ""),
       structure: new RegExp(`^${STRUCTURE_VARIABLE}=([0-9a-f]+)$`, "m").exec(environment)?.[1],
       backends: parseServers(servers, parseBackends(backends)),
       masterPid,
+      outOfReach,
     },
   };
 }

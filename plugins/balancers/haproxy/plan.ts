@@ -4,7 +4,7 @@ import { freeServerId, isAtLeast, type Version, words } from "./backend.ts";
 import type { HaproxyConfig } from "./config.ts";
 import type { Observed, RunningHaproxy, RunningServer } from "./observe.ts";
 import { type HaproxyWanted, type Member, serve, type ServedCluster, structureMark } from "./render.ts";
-import { describeDifference, skeleton } from "./structure.ts";
+import { describeDifference, newListeners, skeleton } from "./structure.ts";
 
 /** The mode of the file: it may hold the password of the statistics page. */
 const FILE_MODE = 0o640;
@@ -57,21 +57,25 @@ const REFUSED_OPTIONS = new Set([
 export function plan(
   wanted: HaproxyWanted,
   rendered: Rendered,
-  { running, file }: Observed,
+  { running, file, strays }: Observed,
   { reload, because }: PlanAllowance,
 ): readonly Step[] {
   const { config, host, version } = wanted;
   const differs = file !== rendered.text;
   const installNow = differs ? [install(wanted, rendered, "now")] : [];
+  const start = startCommand(config, host.fqdn, version);
   if (running === undefined) {
-    const reason = `nobody answers at ${config.socketFile}`;
-    return [...installNow, { do: "start", reason, run: [...startCommand(config, host.fqdn, version)] }];
+    // A process that nobody can talk to would go on serving its old members beside the new one.
+    const relieved = strays.length === 0 ? "" : `, though ${strays.join(" and ")} runs: it is relieved`;
+    const run = strays.length === 0 ? start : [...start, "-sf", ...strays.map(String)];
+    return [...installNow, { do: "start", reason: `nobody answers at ${config.socketFile}${relieved}`, run }];
   }
   const structural = structuralReason(rendered.text, running, file);
   const membership = planMembership(serve(wanted, () => {}), running);
   const reason = because ?? structural ?? listReason(membership.reloadReasons);
   if (reason !== undefined && reload) {
-    return [...installNow, { do: "reload", reason, how: howToReload(wanted, running) }];
+    const listens = newListeners(file ?? "", rendered.text, host.fqdn);
+    return [...installNow, { do: "reload", reason, listens, how: howToReload(wanted, running, reason) }];
   }
   // A file that says more than what runs waits for the reload that makes it true.
   const installs = reason === undefined && differs ? [install(wanted, rendered, "soon")] : [];
@@ -95,7 +99,14 @@ function localPeer(fqdn: string, version: Version | undefined): readonly string[
 function howToReload(
   { config, host, version }: HaproxyWanted,
   running: RunningHaproxy,
+  reason: string,
 ): (Step & { do: "reload" })["how"] {
+  if (running.outOfReach) {
+    throw new Error(
+      `Cannot reload HAProxy as its process ${running.pid} is not one of this host, or not HAProxy: ` +
+        `is it in another container? It is wanted as ${reason}`,
+    );
+  }
   if (running.masterPid !== undefined) return { signal: "SIGUSR2", pid: running.masterPid };
   // A process that bears our mark was started with `expose-fd listeners`; any other would refuse to hand its sockets over.
   const handover = running.structure === undefined ? [] : ["-x", config.socketFile];

@@ -1,3 +1,6 @@
+import type { ClusterName, Endpoint } from "../../../mod.ts";
+import { formatEndpoint, isHostName, isIpv4, isIpv6, isPort } from "../../../src/model/endpoint.ts";
+import { words } from "./backend.ts";
 import { STRUCTURE_VARIABLE } from "./render.ts";
 
 /** How many differences a reason lists before it counts the rest. */
@@ -58,4 +61,46 @@ function nameOf(
   if (name === undefined) return header;
   const whole = there.has(`backend ${name}`) && !missing.has(`backend ${name}`) && !missing.has(`frontend ${name}`);
   return whole ? `cluster ${name}` : header;
+}
+
+/** The addresses that a rendered text listens on and another does not, as far as they are plain; sorted. */
+export function newListeners(before: string, after: string, localPeer: string): readonly Endpoint[] {
+  const old = listeners(before, localPeer);
+  return [...listeners(after, localPeer)].filter((endpoint) => !old.has(endpoint)).toSorted();
+}
+
+/** The cluster whose frontend listens on an address, if one does. */
+export function clusterListening(text: string, endpoint: Endpoint): ClusterName | undefined {
+  const sections = skeletonOf(text);
+  for (const [header, lines] of sections) {
+    const name = /^frontend (\S+)$/.exec(header)?.[1];
+    if (name !== undefined && sections.has(`backend ${name}`) && listeners(lines.join("\n"), "").has(endpoint)) {
+      return name;
+    }
+  }
+  return undefined;
+}
+
+/** What `bind` lines and the local peer listen on; ranges, sockets of other kinds and variables are passed over. */
+function listeners(text: string, localPeer: string): ReadonlySet<Endpoint> {
+  const found = new Set<Endpoint>();
+  for (const line of text.split("\n")) {
+    if (!/^\t\s*(?:bind|peer)\s/.test(line)) continue;
+    const [keyword, first = "", second = ""] = words(line);
+    const addresses = keyword === "bind" ? first.split(",") : first === localPeer ? [second] : [];
+    for (const address of addresses) {
+      const endpoint = plainEndpoint(address);
+      if (endpoint !== undefined) found.add(endpoint);
+    }
+  }
+  return found;
+}
+
+/** Reads an address to bind to, where the last colon stands before the port; no host means all of IPv4. */
+function plainEndpoint(address: string): Endpoint | undefined {
+  const match = /^(.*):([0-9]{1,5})$/.exec(address.replace(/^ipv[46]@/, ""));
+  if (match === null || !isPort(Number(match[2]))) return undefined;
+  const host = (match[1] as string).replace(/^\[(.*)\]$/, "$1").replace(/^\*?$/, "0.0.0.0");
+  if (!isIpv4(host) && !isIpv6(host) && !isHostName(host)) return undefined;
+  return formatEndpoint({ host, port: Number(match[2]) });
 }
