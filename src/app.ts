@@ -1,18 +1,18 @@
-import { accept, type Accepted, type AcceptedBalancer, discoveryId } from "./accept.ts";
+import { monitoredPorts, registrations, wish } from "./app/derive.ts";
+import { accept, type Accepted, type AcceptedBalancer, discoveryId } from "./app/accept.ts";
 import { Executor } from "./balance/executor.ts";
 import { type Applied, Writer } from "./balance/writer.ts";
 import { type Diagnostic, formatDiagnostic } from "./config/diagnostics.ts";
 import { loadDirectory, type Loaded } from "./config/load.ts";
 import { type DirectoryWatch, watchDirectory } from "./config/watch.ts";
-import { Monitor, type MonitoredPort } from "./health/monitor.ts";
+import { Monitor } from "./health/monitor.ts";
 import { backoffMs } from "./kernel/backoff.ts";
 import type { Clock } from "./kernel/clock.ts";
 import { delay } from "./kernel/delay.ts";
 import type { Logger } from "./kernel/logger.ts";
 import type { Random } from "./kernel/random.ts";
-import { type Node, PEER_PORT } from "./model/node.ts";
 import type { ClusterName } from "./model/topology.ts";
-import type { BalancerPlugin, HostFacts, ProbeOutcome, Wanted } from "./plugin/contract.ts";
+import type { BalancerPlugin, HostFacts, ProbeOutcome } from "./plugin/contract.ts";
 import type { PluginCatalog } from "./plugin/source.ts";
 import { Registrar, type Registration } from "./registry/registrar.ts";
 import { Store } from "./registry/store.ts";
@@ -468,56 +468,4 @@ export class App {
 
 function discoveryOf(key: string): string | undefined {
   return key.startsWith("discovery ") ? key.slice("discovery ".length) : undefined;
-}
-
-/** The ports to monitor. Pure. */
-export function monitoredPorts({ services }: Pick<Accepted, "services">): readonly MonitoredPort[] {
-  return [...services.values()].flatMap(({ service, probes }) =>
-    service.ports.map((port): MonitoredPort => ({
-      key: `${service.name}:${port}`,
-      intervalMs: service.intervalMs,
-      checks: probes.filter((probe) => probe.port === port).map(({ check, instance }) => ({
-        id: instance.id,
-        name: check.name,
-        rise: check.rise,
-        fall: check.fall,
-        timeoutMs: check.timeoutMs,
-      })),
-    }))
-  );
-}
-
-/** What is to be registered: ports that are up are present, ports that are down absent, of the others nothing is said. Pure. */
-export function registrations(
-  { services, discovery }: Pick<Accepted, "services" | "discovery">,
-  host: HostFacts,
-  statusOf: (key: string) => "unknown" | "up" | "down",
-): readonly Registration[] {
-  return [...services.values()].flatMap(({ service }) => {
-    if (!discovery.has(service.discovery)) return [];
-    return service.ports.flatMap((port): Registration[] => {
-      const status = statusOf(`${service.name}:${port}`);
-      if (status === "unknown") return [];
-      const peer = { name: host.fqdn, ip: host.ip, port: PEER_PORT };
-      const node: Node = { host: host.fqdn, ip: host.ip, port, peer, metadata: service.metadata };
-      const wanted = status === "up" ? "present" : "absent";
-      return [{ discovery: service.discovery, cluster: service.name, node, wanted }];
-    });
-  });
-}
-
-/** What one balancer is asked to serve. Pure. */
-export function wish(
-  name: string,
-  balancer: AcceptedBalancer,
-  { clusters }: Pick<Accepted, "clusters">,
-  members: ReadonlyMap<ClusterName, readonly Node[]>,
-  host: HostFacts,
-): Wanted {
-  const wanted = [...clusters.values()].flatMap(({ cluster, sections }) => {
-    if (!sections.has(name)) return [];
-    const nodes = members.get(cluster.name) ?? [];
-    return [{ name: cluster.name, metaCluster: cluster.metaCluster, config: sections.get(name), nodes }];
-  });
-  return { config: balancer.config, host, clusters: wanted.toSorted((a, b) => a.name < b.name ? -1 : 1) };
 }

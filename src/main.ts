@@ -10,11 +10,11 @@ import { App, type Ending } from "./app.ts";
 import { type Arguments, type DaemonArguments, parser } from "./cli/arguments.ts";
 import { check } from "./cli/check.ts";
 import { plan } from "./cli/plan.ts";
-import { learnHostFacts } from "./host_facts.ts";
+import { learnHostFacts } from "./app/host_facts.ts";
 import { systemClock } from "./kernel/clock.ts";
 import { systemRandom } from "./kernel/random.ts";
 import { Log, type LogFormat, type LogLevel } from "./observe/log.ts";
-import { CATALOG, loadBalancer } from "./plugins.ts";
+import { CATALOG, loadBalancer } from "./app/plugins.ts";
 
 /** What the process says when it ends: as sysexits.h has them, but for 1. */
 const EXIT = { ok: 0, failed: 1, usage: 2, restartMe: 75 } as const;
@@ -85,7 +85,7 @@ async function main(given: Arguments): Promise<number> {
     case "plan": {
       using log = openLog(given);
       const host = await learnHostFacts({ fqdn: given.host, ip: given.ip });
-      return await plan({ dir: given.dir, waitMs: given.waitSeconds * 1_000, host, log, print });
+      return await plan({ dir: given.dir, waitMs: given.waitSeconds * 1_000, host, log: log.part("plan"), print });
     }
     default:
       return await daemon(given);

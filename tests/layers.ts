@@ -130,7 +130,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "app",
-    files: /^src\/(?:app\/|app\.ts$|host_facts\.ts$)/,
+    files: /^src\/(?:app\/|app\.ts$)/,
     imports: [
       "kernel",
       "kernel/clock",
@@ -156,27 +156,24 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "cli",
     files: /^src\/cli\//,
-    imports: [
-      "kernel",
-      "kernel/clock",
-      "kernel/random",
-      "model",
-      "contract",
-      "config/desired",
-      "config",
-      "plugin/policy",
-      "plugin",
-      "balance",
-      "observe",
-      "app",
-      "workers/builtins",
-    ],
+    imports: ["kernel", "model", "contract", "config/desired", "config", "observe", "app"],
     npm: ["@optique/core", "@optique/run"],
   },
   {
     name: "main",
     files: /^src\/main\.ts$/,
-    imports: ["kernel", "kernel/clock", "kernel/random", "model", "config/desired", "config", "observe", "app", "cli"],
+    imports: [
+      "kernel",
+      "kernel/clock",
+      "kernel/random",
+      "model",
+      "config/desired",
+      "config",
+      "observe",
+      "app",
+      "cli",
+      "manifest",
+    ],
     npm: ["@optique/core", "@optique/run"],
   },
   {
@@ -211,6 +208,7 @@ export const LAYERS: readonly Layer[] = [
     npm: ["valibot"],
     pure: true,
   },
+  { name: "manifest", files: /^deno\.json$/, imports: [] },
   { name: "mod", files: /^mod\.ts$/, imports: [], types: ["contract", "model"], pure: true },
   { name: "examples/plugins", files: /^examples\/plugins\//, imports: [], types: ["mod"] },
 ];

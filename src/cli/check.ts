@@ -1,9 +1,5 @@
-import { accept } from "../accept.ts";
-import { compareDiagnostics, type Diagnostic, formatDiagnostic } from "../config/diagnostics.ts";
-import { loadDirectory } from "../config/load.ts";
-import { systemClock } from "../kernel/clock.ts";
-import { CATALOG, loadBalancer } from "../plugins.ts";
-import { Describer } from "../supervisor/describer.ts";
+import { validateDirectory } from "../app/validate.ts";
+import { formatDiagnostic } from "../config/diagnostics.ts";
 
 /** What `check` is told. */
 export interface CheckOptions {
@@ -20,7 +16,7 @@ export interface CheckOptions {
 
 /** Validates a config directory and prints every finding; answers the exit code. */
 export async function check({ dir, strict, json, color, print }: CheckOptions): Promise<0 | 1> {
-  const diagnostics = await findAll(dir);
+  const { diagnostics } = await validateDirectory(dir, { role: "check" });
   const errors = diagnostics.filter(({ severity }) => severity === "error").length;
   const warnings = diagnostics.length - errors;
   for (const diagnostic of diagnostics) {
@@ -31,18 +27,6 @@ export async function check({ dir, strict, json, color, print }: CheckOptions): 
     print(`${dir}: ${failed ? "not valid" : "valid"}: ${count(errors, "error")}, ${count(warnings, "warning")}`);
   }
   return failed ? 1 : 0;
-}
-
-async function findAll(dir: string): Promise<readonly Diagnostic[]> {
-  const loaded = await loadDirectory(dir, { role: "check", signal: AbortSignal.timeout(30_000) });
-  if (!loaded.ok) return loaded.diagnostics;
-  await using describer = new Describer({ clock: systemClock });
-  const { diagnostics } = await accept(loaded.desired, {
-    catalog: CATALOG,
-    loadBalancer,
-    describe: (module, raw, scope) => describer.describe(module, raw, scope),
-  });
-  return [...loaded.diagnostics, ...diagnostics].toSorted(compareDiagnostics);
 }
 
 function count(number: number, noun: string): string {

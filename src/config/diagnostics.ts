@@ -52,7 +52,8 @@ export function formatDiagnostic(diagnostic: Diagnostic, { color = false }: { re
   const number = String(line).padStart(4);
   const blank = " ".repeat(number.length);
   const caret = `${" ".repeat(excerpt.caret)}${paint(32, "^")}`;
-  return `${head}\n${paint(2, `${number} |`)} ${excerpt.text}\n${paint(2, `${blank} |`)} ${caret}`;
+  const shown = excerpt.text === "" ? "" : ` ${excerpt.text}`;
+  return `${head}\n${paint(2, `${number} |`)}${shown}\n${paint(2, `${blank} |`)} ${caret}`;
 }
 
 /** Orders diagnostics by file, then by place. */

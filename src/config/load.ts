@@ -81,6 +81,9 @@ const SETTLE_MS = 50;
 /** So often at most. */
 const SETTLE_ROUNDS_MAX = 5;
 
+/** No more is told of one file than this. */
+const FINDINGS_MAX = 50;
+
 /**
  * Reads the whole config directory `dir`, anew each time: there are no deltas.
  *
@@ -114,7 +117,7 @@ export async function loadDirectory(
     const kept = lastGood === undefined ? "" : "; what was last read stays in force";
     const message = `Cannot read the config directory as ${tree.reason}${kept}`;
     const diagnostics = Object.freeze([Object.freeze({ severity, file: tree.dir, message } as const)]);
-    return lastGood === undefined ? { ok: false, diagnostics } : { ...lastGood, diagnostics };
+    return Object.freeze(lastGood === undefined ? { ok: false, diagnostics } : { ...lastGood, diagnostics });
   }
   return new Reading(tree, role, lastGood).finish();
 }
@@ -353,7 +356,8 @@ function remember<T>(source: Source, context: string, read: (raw: unknown) => Ch
     return { source, context, value: undefined, diagnostics };
   }
   const { value, findings } = read(source.value);
-  return { source, context, value, diagnostics: findings.map((finding) => source.diagnose(finding)) };
+  const diagnostics = findings.slice(0, FINDINGS_MAX).map((finding) => source.diagnose(finding));
+  return { source, context, value, diagnostics };
 }
 
 function reuseMap<T>(last: ReadonlyMap<string, T> | undefined, now: ReadonlyMap<string, T>): ReadonlyMap<string, T> {

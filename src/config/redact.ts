@@ -59,7 +59,7 @@ const USER_PARTS: readonly RegExp[] = [
   // scheme://token@host
   /(\/\/)([^\s:@/"']+)@/g,
   // user:password@host
-  /((?:^|[\s"'[{(,=])[^\s:@/"',[\]{}]+:)([^\s@]+)@/g,
+  /((?:^|[\s"'[{(,=])[^\s:@/"',[\]{}]+:)((?!\/\/)[^\s@]+)@/g,
 ];
 
 /**
@@ -149,9 +149,10 @@ function secretName(line: string, skip: (offset: number) => boolean): SecretName
   for (const word of line.matchAll(/[\p{L}\p{N}_.-]+/gu)) {
     if (!isSecretKey(word[0]) || skip(word.index)) continue;
     const rest = line.slice(word.index + word[0].length);
-    const after = /^(?:[\w .-]*["']?\s*[:=]+\s*|["']?\s+)/.exec(rest);
+    const after = /^(?:[\w .-]*["']?\s*[:=]+\s*|["']?\s*$|["']?\s+)/.exec(rest);
     if (after === null) continue;
-    const isKey = /[:=]/.test(after[0]);
+    // At the end of a line its colon, and its value, may stand in the next one.
+    const isKey = /[:=]|^["']?\s*$/.test(after[0]);
     return { start: word.index, valueAt: word.index + word[0].length + after[0].length, isKey };
   }
   return undefined;
@@ -175,12 +176,16 @@ export function redact(message: string, secrets: ReadonlySet<string> = new Set()
 function messageMasks(message: string): readonly Span[] {
   const masks: Span[] = [...userParts(message)];
   for (const quoted of message.matchAll(/(?<=current value is ).*|"(?:[^"\\]|\\.)*"/g)) {
-    for (const { start, end } of lineMasks(quoted[0])) {
+    const masked = (offset: number) => MASKED_ENTRY.test(quoted[0].slice(offset));
+    for (const { start, end } of lineMasks(quoted[0], masked)) {
       masks.push({ start: quoted.index + start, end: quoted.index + end });
     }
   }
   return mergeSpans(masks);
 }
+
+/** The rest of a value that whoever wrote the message has masked already. */
+const MASKED_ENTRY = /^[\w.-]+"?:\s*"?\*{5}"?(?=[,}\]]|$)/;
 
 /** Finds known secrets in a text, also in JSON's spelling, and the beginning of one that was cut. */
 export function secretMasks(text: string, secrets: ReadonlySet<string>): readonly Span[] {

@@ -1,8 +1,8 @@
-import { isAlias, isMap, isPair, isScalar, isSeq, parseDocument, type ScalarTag } from "yaml";
+import { isAlias, isCollection, isMap, isPair, isScalar, isSeq, parseDocument, type ScalarTag, visit } from "yaml";
 import type { Alias, Document, Node, Pair, ParsedNode, Scalar, YAMLMap, YAMLParseError } from "yaml";
 import { isSecretKey } from "../kernel/secret.ts";
 import { type Diagnostic, makeExcerpt, type Severity } from "./diagnostics.ts";
-import { applyMasks, brokenMasks, lineMasks, redact, secretMasks, type Span } from "./redact.ts";
+import { brokenMasks, lineMasks, redact, secretMasks, type Span } from "./redact.ts";
 
 /** A file larger than this is not read. */
 export const SOURCE_BYTES_MAX = 1024 * 1024;
@@ -235,12 +235,40 @@ function parse(text: string): { readonly faults: readonly Fault[]; readonly tree
   }
   const broken = document.errors.toSorted((a, b) => a.pos[0] - b.pos[0])[0];
   if (broken !== undefined) {
-    return { faults: [{ offset: broken.pos[0], message: `${CANNOT_PARSE}: ${wordsFor(broken)}` }] };
+    return {
+      faults: [{ offset: offsetOfError(text, document, broken), message: `${CANNOT_PARSE}: ${wordsFor(broken)}` }],
+    };
   }
   const tags = document.warnings.filter((warning) => warning.code === "TAG_RESOLVE_FAILED")
     .map((warning) => ({ offset: warning.pos[0], message: NO_TAGS }));
   const tree = new Tree(text, document);
   return { faults: [...tags, ...tree.faults].toSorted((a, b) => a.offset - b.offset), tree };
+}
+
+/** Answers where to look: for what is not closed, where it was opened, not where the file ends. */
+function offsetOfError(
+  text: string,
+  document: Document.Parsed<ParsedNode, false>,
+  { code, message, pos }: YAMLParseError,
+): number {
+  const unclosed = code === "BAD_INDENT"
+    ? /flow/i.test(message)
+    : code === "MISSING_CHAR" && /quote|flow/i.test(message);
+  let opened: number | undefined;
+  if (unclosed) {
+    visit(document.contents, {
+      Node(_key, node) {
+        const opener = /quote/i.test(message)
+          ? isScalar(node) && /^QUOTE/.test(node.type ?? "")
+          : isCollection(node) && node.flow;
+        const [start = 0, , end = 0] = node.range ?? [];
+        if (opener === true && start <= pos[0] && pos[0] <= end) opened = start;
+      },
+    });
+  }
+  // A line that is not indented as it must be is told at its first letter.
+  return opened ??
+    pos[0] + (code === "BAD_INDENT" ? /^ */.exec(text.slice(pos[0], pos[0] + 1_000))?.[0].length ?? 0 : 0);
 }
 
 const CANNOT_PARSE = "Cannot read the file as YAML";
@@ -487,7 +515,7 @@ class Tree {
     if (typeof value === "bigint") {
       return this.#fault(node, "Cannot use this number as it has too many digits to be kept exactly: put it in quotes");
     }
-    if (secret) this.#noteSecrets(typeof value === "string" ? value : node.source);
+    if (secret) this.#noteSecrets(typeof value === "number" ? node.source : value);
     if (typeof value === "string") this.#noteInnerSecrets(value);
     return value;
   }
@@ -557,7 +585,7 @@ class Tree {
     const keyEnd = pair.key.range?.[1] ?? keyStart;
     this.#secretKeys.push({ start: keyStart, end: keyEnd });
     const start = keyEnd + (/^\s*:?[ \t]*/.exec(this.#text.slice(keyEnd, keyEnd + 1_100))?.[0].length ?? 0);
-    const valueEnd = Math.max(start, pair.value?.range?.[1] ?? start);
+    const valueEnd = start + this.#text.slice(start, pair.value?.range?.[1] ?? start).trimEnd().length;
     const lineEnd = this.#text.indexOf("\n", valueEnd);
     const end = flow ? valueEnd : lineEnd === -1 ? this.#text.length : lineEnd;
     if (end > start) this.masks.push({ start, end });
@@ -591,5 +619,5 @@ function keyOf(key: Scalar): string {
 
 /** Names a key in a message; one that does not look like a key may be anything, so it is not printed. */
 function nameKey(key: string): string {
-  return /^[\w.:/-]{1,80}$/.test(key) ? key : applyMasks("of this line", []);
+  return /^[\w.:/-]{1,80}$/.test(key) ? key : "of this line";
 }

@@ -164,19 +164,21 @@ export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
       await delay(REOPEN_PAUSE_MS, { clock: this.#options.clock, signal: this.#signal });
     }
     if (this.#signal.aborted) return;
-    let failure: unknown = plan.complete ? undefined : new Error("there are too many places to watch");
-    let opened = 0;
+    let failure: unknown = plan.complete ? undefined : new Error("not every place of it can be seen");
+    let again = false;
     for (const [path, { identity }] of fresh) {
       try {
         this.#open(path, identity);
-        opened++;
+        // What happened before the watcher was open was told to nobody.
+        again = true;
       } catch (error) {
-        failure = error;
+        // What has just been removed is no reason for alarm: the next look finds it missing.
+        if (error instanceof Deno.errors.NotFound) again = true;
+        else failure = error;
       }
     }
     this.#setComplete(failure === undefined, failure);
-    // What happened before the new watchers were open was told to nobody.
-    if (opened > 0) this.#coalescer.trigger();
+    if (again) this.#coalescer.trigger();
   }
 
   #open(path: string, identity: string): void {

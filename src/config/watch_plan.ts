@@ -12,7 +12,7 @@ export interface WatchPoint {
 export interface WatchPlan {
   /** By real path. */
   readonly points: ReadonlyMap<string, WatchPoint>;
-  /** Whether that is all: with too many places, some are left out. */
+  /** Whether that is all: some are left out if there are too many, or if the system does not let them be seen. */
   readonly complete: boolean;
 }
 
@@ -29,34 +29,38 @@ const LINKS_MAX = 40;
  */
 export async function planWatch(dir: string, folders: readonly string[], signal: AbortSignal): Promise<WatchPlan> {
   const wanted = new Map<string, { readonly names: Set<string>; yaml: boolean }>();
+  let complete = true;
   const want = (path: string) => {
     let point = wanted.get(path);
     if (point === undefined) wanted.set(path, point = { names: new Set(), yaml: false });
     return point;
   };
-  const root = await follow(dir.startsWith("/") ? dir : `${Deno.cwd()}/${dir}`, want);
+  const hidden = () => void (complete = false);
+  const root = await follow(dir.startsWith("/") ? dir : `${Deno.cwd()}/${dir}`, want, hidden);
   if (root !== undefined) {
     for (const name of folders) want(root).names.add(name);
-    for (const path of [root, ...await Promise.all(folders.map((name) => follow(`${root}/${name}`, want)))]) {
+    for (const path of [root, ...await Promise.all(folders.map((name) => follow(`${root}/${name}`, want, hidden)))]) {
       signal.throwIfAborted();
       if (path === undefined || !await isDirectory(path)) continue;
       want(path).yaml = true;
-      await followFiles(path, want);
+      await followFiles(path, want, hidden);
     }
   }
   const points = new Map<string, WatchPoint>();
   for (const [path, { names, yaml }] of wanted) {
     signal.throwIfAborted();
-    const identity = await identify(path);
-    if (identity !== undefined && points.size < POINTS_MAX) points.set(path, { identity, names, yaml });
+    const identity = await identify(path, hidden);
+    if (identity === undefined) continue;
+    if (points.size < POINTS_MAX) points.set(path, { identity, names, yaml });
+    else complete = false;
   }
-  return { points, complete: wanted.size <= POINTS_MAX };
+  return { points, complete };
 }
 
 type Want = (path: string) => { readonly names: Set<string> };
 
 /** Walks a path link by link; answers where it ends, or `undefined` if it does not exist. */
-async function follow(path: string, want: Want): Promise<string | undefined> {
+async function follow(path: string, want: Want, hidden: () => void): Promise<string | undefined> {
   let [base, links] = ["", 0];
   const rest = path.split("/").reverse();
   for (let name = rest.pop(); name !== undefined; name = rest.pop()) {
@@ -66,7 +70,7 @@ async function follow(path: string, want: Want): Promise<string | undefined> {
       continue;
     }
     const next = `${base}/${name}`;
-    const target = await readLink(next);
+    const target = await readLink(next, hidden);
     if (target === undefined || typeof target === "string") want(base || "/").names.add(name);
     if (target === undefined) return undefined;
     if (typeof target !== "string") {
@@ -84,24 +88,27 @@ async function follow(path: string, want: Want): Promise<string | undefined> {
 }
 
 /** Answers where a link leads, `null` if it is no link, `undefined` if there is nothing. */
-async function readLink(path: string): Promise<string | null | undefined> {
+async function readLink(path: string, hidden: () => void): Promise<string | null | undefined> {
   try {
     const { isSymlink } = await Deno.lstat(path);
     return isSymlink ? await Deno.readLink(path) : null;
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    // What lies behind may be seen all the same.
+    hidden();
+    return null;
   }
 }
 
 /** Files that are links change where they lead to. */
-async function followFiles(folder: string, want: Want): Promise<void> {
+async function followFiles(folder: string, want: Want, hidden: () => void): Promise<void> {
   try {
     for await (const entry of Deno.readDir(folder)) {
       if (!entry.isSymlink || !/^[^.].*\.ya?ml$/.test(entry.name)) continue;
-      await follow(`${folder}/${entry.name}`, want);
+      await follow(`${folder}/${entry.name}`, want, hidden);
     }
-  } catch {
-    // It is gone, or not to be read: then nothing in it can be followed, and the next look will tell.
+  } catch (error) {
+    if (!isMissing(error)) hidden();
   }
 }
 
@@ -113,11 +120,16 @@ async function isDirectory(path: string): Promise<boolean> {
   }
 }
 
-async function identify(path: string): Promise<string | undefined> {
+async function identify(path: string, hidden: () => void): Promise<string | undefined> {
   try {
     const { dev, ino, birthtime } = await Deno.stat(path);
     return `${dev}:${ino}:${birthtime?.getTime()}`;
-  } catch {
+  } catch (error) {
+    if (!isMissing(error)) hidden();
     return undefined;
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
 }

@@ -109,13 +109,25 @@ export const list = <const S extends v.GenericSchema>(item: S, wanted = "a list"
 
 /** A map with any keys, all values alike. */
 export const mapOf = <const S extends v.GenericSchema>(value: S, wanted = "a map") =>
-  v.record(v.string(), value, wanted);
+  notList(v.record(v.string(), value, wanted));
 
 /** A map with known keys; any other is an issue with `unknownKey`. */
-export const keys = <const E extends v.ObjectEntries>(entries: E) => v.strictObject(entries, "a map");
+export const keys = <const E extends v.ObjectEntries>(entries: E) => notList(v.strictObject(entries, "a map"));
 
 /** A key that may be left out. */
 export const optional: typeof v.optional = v.optional;
+
+/** Valibot takes a list for an object whose keys are its indexes; an operator does not. */
+function notList<const S extends v.GenericSchema>(schema: S): S {
+  return {
+    ...schema,
+    "~run"(dataset: v.UnknownDataset, config: v.Config<v.BaseIssue<unknown>>) {
+      if (!Array.isArray(dataset.value)) return schema["~run"](dataset, config);
+      v._addIssue(schema, "type", dataset, config);
+      return dataset;
+    },
+  };
+}
 
 function toIssue(schema: v.GenericSchema, issue: v.BaseIssue<unknown>): Issue {
   const path = (issue.path ?? []).map((item) => typeof item.key === "number" ? item.key : String(item.key));

@@ -1,6 +1,6 @@
-import { BUILTINS } from "../workers/builtins.ts";
-import type { BalancerPlugin } from "./plugin/contract.ts";
-import { PluginCatalog } from "./plugin/source.ts";
+import { BUILTINS } from "../../workers/builtins.ts";
+import type { BalancerPlugin } from "../plugin/contract.ts";
+import { PluginCatalog } from "../plugin/source.ts";
 
 /** The plugins that ship. */
 export const CATALOG: PluginCatalog = new PluginCatalog(BUILTINS.keys());

@@ -1,15 +1,15 @@
-import type { Desired, Logging, PluginFile, Settings } from "./config/desired.ts";
-import { compareDiagnostics, type Diagnostic, suggest } from "./config/diagnostics.ts";
-import { validateKnownAsync } from "./config/schema.ts";
-import type { Finding, Path, Source } from "./config/source.ts";
-import type { Cluster } from "./model/cluster.ts";
-import { formatEndpoint } from "./model/endpoint.ts";
-import type { Check, Service } from "./model/service.ts";
-import type { BalancerPlugin, PermissionRequest, Scope } from "./plugin/contract.ts";
-import { decide } from "./plugin/policy.ts";
-import type { PluginCatalog, PluginKind, PluginSource } from "./plugin/source.ts";
-import type { Described } from "./supervisor/describer.ts";
-import type { PluginInstance } from "./supervisor/reconcile.ts";
+import type { Desired, Logging, PluginFile, Settings } from "../config/desired.ts";
+import { compareDiagnostics, type Diagnostic, suggest } from "../config/diagnostics.ts";
+import { validateKnownAsync } from "../config/schema.ts";
+import type { Finding, Path, Source } from "../config/source.ts";
+import type { Cluster } from "../model/cluster.ts";
+import { formatEndpoint } from "../model/endpoint.ts";
+import type { Check, Service } from "../model/service.ts";
+import type { BalancerPlugin, PermissionRequest, Scope } from "../plugin/contract.ts";
+import { decide } from "../plugin/policy.ts";
+import type { PluginCatalog, PluginKind, PluginSource } from "../plugin/source.ts";
+import type { Described } from "../supervisor/describer.ts";
+import type { PluginInstance } from "../supervisor/reconcile.ts";
 
 /** One check of one port of a service that its plugin accepted. */
 export interface AcceptedProbe {

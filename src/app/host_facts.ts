@@ -1,5 +1,5 @@
 import { lookup, lookupService } from "node:dns/promises";
-import type { HostFacts } from "./plugin/contract.ts";
+import type { HostFacts } from "../plugin/contract.ts";
 
 /** How long name resolution may take at the start. */
 const LOOKUP_DEADLINE_MS = 5_000;

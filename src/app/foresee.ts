@@ -1,0 +1,89 @@
+import { Executor } from "../balance/executor.ts";
+import { type Preview, preview } from "../balance/preview.ts";
+import { systemClock } from "../kernel/clock.ts";
+import type { Logger } from "../kernel/logger.ts";
+import { systemRandom } from "../kernel/random.ts";
+import type { ClusterName } from "../model/topology.ts";
+import type { HostFacts } from "../plugin/contract.ts";
+import { Store } from "../registry/store.ts";
+import { Fleet } from "../supervisor/fleet.ts";
+import { groupInstances } from "../supervisor/reconcile.ts";
+import { type Accepted, discoveryId } from "./accept.ts";
+import { wish } from "./derive.ts";
+
+/** How long a balancer may take to answer. */
+const OBSERVE_DEADLINE_MS = 30_000;
+
+/** What the writer would do to one balancer. */
+export interface Foreseen extends Preview {
+  /** The balancer's name. */
+  readonly balancer: string;
+  /** The file that it is started from. */
+  readonly file: string;
+}
+
+/** What the writer would do. */
+export interface Foresight {
+  readonly balancers: readonly Foreseen[];
+  /** The clusters of which no registry has spoken in time: they stand as last known. */
+  readonly silent: readonly ClusterName[];
+}
+
+/** Looks at the registries and the balancers as the writer does, and says what it would do. Touches nothing. */
+export async function foresee(
+  accepted: Accepted,
+  { host, waitMs, log }: { readonly host: HostFacts; readonly waitMs: number; readonly log: Logger },
+): Promise<Foresight> {
+  const store = new Store();
+  for (const { plugin, config } of accepted.balancers.values()) {
+    const file = await Deno.readTextFile(plugin.sources(config).file).catch(() => "");
+    for (const [cluster, nodes] of plugin.adopt(file, config)) store.adopt(cluster, nodes);
+  }
+  const silent = await readRegistries(accepted, store, { waitMs, log });
+  const balancers: Foreseen[] = [];
+  for (const [name, balancer] of accepted.balancers) {
+    const seen = await preview(wish(name, balancer, accepted, store.topology.clusters, host), {
+      balancer: balancer.plugin,
+      effects: new Executor(),
+      signal: AbortSignal.timeout(OBSERVE_DEADLINE_MS),
+    });
+    balancers.push({ ...seen, balancer: name, file: balancer.plugin.sources(balancer.config).file });
+  }
+  return { balancers, silent };
+}
+
+/** Watches each cluster until it has been heard of once; answers those that were not in time. */
+async function readRegistries(
+  accepted: Accepted,
+  store: Store,
+  { waitMs, log }: { readonly waitMs: number; readonly log: Logger },
+): Promise<readonly ClusterName[]> {
+  const clusters = [...accepted.clusters.values()].map(({ cluster }) => cluster);
+  if (clusters.length === 0) return [];
+  const silent = () => clusters.map(({ name }) => name).filter((name) => !store.heard(name));
+  const heard = Promise.withResolvers<void>();
+  await using fleet = new Fleet({
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    events: {
+      onEvent(_key, event) {
+        if (event.type === "snapshot") store.replace(event.snapshot);
+        if (event.type === "log") log[event.level](event.message, event.properties);
+        if (silent().length === 0) heard.resolve();
+      },
+      onReady(key) {
+        for (const { name, discovery } of clusters) {
+          if (discoveryId(discovery) === key) fleet.post(key, { type: "watch", cluster: name });
+        }
+      },
+      onDown() {},
+      onStuck() {},
+    },
+  });
+  fleet.apply(groupInstances([...accepted.discovery.values()].map(({ instance }) => instance), "worker"));
+  const cancel = systemClock.after(waitMs, () => heard.resolve());
+  await heard.promise;
+  cancel();
+  return silent();
+}

@@ -1,0 +1,30 @@
+import { compareDiagnostics, type Diagnostic } from "../config/diagnostics.ts";
+import { loadDirectory, type Role } from "../config/load.ts";
+import { systemClock } from "../kernel/clock.ts";
+import { Describer } from "../supervisor/describer.ts";
+import { accept, type Accepted } from "./accept.ts";
+import { CATALOG, loadBalancer } from "./plugins.ts";
+
+/** How long the reading of a config directory may take. */
+const READ_DEADLINE_MS = 30_000;
+
+/** A config directory as it stands. */
+export interface Validated {
+  /** What can be used of it; `undefined` if there is no directory to be read. */
+  readonly accepted: Accepted | undefined;
+  /** All that is wrong with it, sorted by file and place. */
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Reads a config directory once and lets each plugin validate its part. Touches nothing. */
+export async function validateDirectory(dir: string, { role }: { readonly role: Role }): Promise<Validated> {
+  const loaded = await loadDirectory(dir, { role, signal: AbortSignal.timeout(READ_DEADLINE_MS) });
+  if (!loaded.ok) return { accepted: undefined, diagnostics: loaded.diagnostics };
+  await using describer = new Describer({ clock: systemClock });
+  const { accepted, diagnostics } = await accept(loaded.desired, {
+    catalog: CATALOG,
+    loadBalancer,
+    describe: (module, raw, scope) => describer.describe(module, raw, scope),
+  });
+  return { accepted, diagnostics: [...loaded.diagnostics, ...diagnostics].toSorted(compareDiagnostics) };
+}
