@@ -6,13 +6,13 @@
  * @module
  */
 import type { Endpoint, ProbeOutcome } from "../../mod.ts";
-import { isIpv4, isIpv6, parseEndpoint } from "../../src/model/endpoint.ts";
+import { type HostPort, parseEndpoint } from "../../src/model/endpoint.ts";
 
 /** How a connection is secured. */
 export interface TlsOptions {
   /** Whether the server's certificate must be valid. */
   readonly verify: boolean;
-  /** The file of the authorities (PEM) that are trusted besides the known ones. */
+  /** The file of the authorities (PEM) that are trusted, instead of the known ones. */
   readonly ca?: string | undefined;
   /** The name that is asked for (SNI) and that the certificate must bear; the target's host unless given. */
   readonly serverName?: string | undefined;
@@ -66,23 +66,11 @@ export async function exchange(
   };
   signal.addEventListener("abort", close, { once: true });
   try {
-    if (tls?.verify === false) {
-      const { connectUnverified } = await import("./unverified_tls.ts");
-      const serverName = tls.serverName ?? address.host;
-      // An address has no place in SNI.
-      stream = connectUnverified(address, isIpv4(serverName) || isIpv6(serverName) ? undefined : serverName);
-    } else {
-      const plain = await Deno.connect({ hostname: address.host, port: address.port, signal });
-      stream = plain;
-      if (tls !== undefined) {
-        const caCerts = tls.ca === undefined ? [] : [await readAuthority(tls.ca, signal)];
-        signal.throwIfAborted();
-        const secured = await Deno.startTls(plain, { hostname: tls.serverName ?? address.host, caCerts });
-        stream = secured;
-        signal.throwIfAborted();
-        await secured.handshake();
-      }
-    }
+    stream = tls === undefined
+      ? await Deno.connect({ hostname: address.host, port: address.port, signal })
+      : await secure(address, tls, signal);
+    // Between the last word of the connect and this line, nobody listened to the signal.
+    signal.throwIfAborted();
     return await talk(new Connection(stream, target));
   } catch (error) {
     signal.throwIfAborted();
@@ -93,15 +81,25 @@ export async function exchange(
   }
 }
 
+async function secure(address: HostPort, tls: TlsOptions, signal: AbortSignal): Promise<ByteStream> {
+  const { connectTls } = await import("./tls_stream.ts");
+  const caCertificates = tls.ca === undefined ? undefined : await readAuthorities(tls.ca, signal);
+  signal.throwIfAborted();
+  return await connectTls(address, { ...tls, caCertificates }, signal);
+}
+
 /** Read anew for each probe, so that a renewed file counts without a restart. */
-async function readAuthority(path: string, signal: AbortSignal): Promise<string> {
+async function readAuthorities(path: string, signal: AbortSignal): Promise<string> {
+  let pem: string;
   try {
-    return await Deno.readTextFile(path, { signal });
+    pem = await Deno.readTextFile(path, { signal });
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof Deno.errors.NotCapable) throw error;
     throw new ProbeError(`Cannot read ca ${path}: ${error instanceof Error ? error.message : error}`);
   }
+  if (!pem.includes("-----BEGIN CERTIFICATE-----")) throw new ProbeError(`There is no certificate (PEM) in ca ${path}`);
+  return pem;
 }
 
 /** One line, as far as it came. */
@@ -181,15 +179,9 @@ export class Connection {
       larger.set(this.#buffer);
       this.#buffer = larger;
     }
-    try {
-      const count = await this.#stream.read(this.#buffer.subarray(this.#end));
-      this.#end += count ?? 0;
-      return count !== null && count > 0;
-    } catch (error) {
-      // A TLS peer that just hangs up instead of saying goodbye: for a probe the end all the same.
-      if (error instanceof Deno.errors.UnexpectedEof) return false;
-      throw error;
-    }
+    const count = await this.#stream.read(this.#buffer.subarray(this.#end));
+    this.#end += count ?? 0;
+    return count !== null && count > 0;
   }
 }
 
@@ -199,11 +191,16 @@ export function quoteBytes(bytes: Uint8Array): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}...` : text);
 }
 
+/** What the codes of node:tls for a certificate that is not trusted begin with, or are. */
+const CERTIFICATE_CODE = /^(?:CERT_|CRL_|DEPTH_ZERO_|ERR_TLS_CERT_|HOSTNAME_|INVALID_|SELF_SIGNED_|UNABLE_TO_)/;
+
 /** Says in an operator's words why an exchange failed; what is no fault of the other side is thrown on. */
 function explain(error: unknown, target: Endpoint): string {
   if (error instanceof ProbeError) return error.message;
   if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
+  if (/^failed to lookup address/.test(error.message)) return `Cannot resolve the name of ${target}: ${error.message}`;
   const code = (error as { readonly code?: unknown }).code;
+  if (typeof code !== "string") throw error;
   switch (code) {
     case "ECONNREFUSED":
       return `Connection refused at ${target}`;
@@ -214,21 +211,14 @@ function explain(error: unknown, target: Endpoint): string {
     case "EHOSTUNREACH":
     case "ENETUNREACH":
       return `No route to ${target}`;
-    case "ETIMEDOUT":
-      return `No connection to ${target}: ${error.message}`;
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return `Cannot resolve the name of ${target}: ${error.message}`;
+    case "EPERM":
+      // How node:tls says that the permission does not cover a name.
+      throw new Deno.errors.NotCapable(error.message);
   }
-  if (error instanceof Deno.errors.UnexpectedEof) return `${target} closed the connection during the TLS handshake`;
-  if (error instanceof Deno.errors.InvalidData || (typeof code === "string" && code.startsWith("ERR_SSL_"))) {
-    const certificate = /^invalid peer certificate: (.*)$/.exec(error.message)?.[1];
-    return certificate === undefined
-      ? `${target} does not speak TLS as expected: ${error.message}`
-      : `The certificate of ${target} is not valid: ${certificate}`;
-  }
-  if (/^failed to lookup address/.test(error.message) || code === "ENOTFOUND" || code === "EAI_AGAIN") {
-    return `Cannot resolve the name of ${target}: ${error.message}`;
-  }
-  if (code !== undefined || Object.values(Deno.errors).some((known) => error instanceof known)) {
-    return `Cannot talk to ${target}: ${error.message}`;
-  }
-  throw error;
+  if (CERTIFICATE_CODE.test(code)) return `The certificate of ${target} is not valid: ${error.message}`;
+  if (code.startsWith("ERR_SSL_")) return `${target} does not speak TLS as expected: ${error.message}`;
+  return `Cannot talk to ${target}: ${error.message}`;
 }

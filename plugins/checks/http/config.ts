@@ -36,7 +36,7 @@ export interface HttpConfig {
   readonly body?: string | undefined;
   /** Whether the certificate must be valid. */
   readonly verify: boolean;
-  /** The file of authorities to trust besides the known ones. */
+  /** The file of the authorities to trust, instead of the known ones. */
   readonly ca?: string | undefined;
   /** The name in SNI, in the certificate and in the Host header, if not the target's. */
   readonly server_name?: string | undefined;

@@ -11,7 +11,7 @@ export interface RedisConfig {
   readonly tls: boolean;
   /** Whether the certificate must be valid. */
   readonly verify: boolean;
-  /** The file of authorities to trust besides the known ones. */
+  /** The file of the authorities to trust, instead of the known ones. */
   readonly ca?: string | undefined;
   /** The name in SNI and in the certificate, if not the target's. */
   readonly server_name?: string | undefined;

@@ -1,0 +1,230 @@
+import assert from "node:assert/strict";
+import http from "../../plugins/checks/http/mod.ts";
+import redis from "../../plugins/checks/redis/mod.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import type { ProbeOutcome } from "../../src/plugin/contract.ts";
+import { decide } from "../../src/plugin/policy.ts";
+import { WorkerError } from "../../src/protocol/wire_error.ts";
+import { Describer } from "../../src/supervisor/describer.ts";
+import { toDenoPermissions } from "../../src/supervisor/permissions.ts";
+import { PluginHost } from "../../src/supervisor/plugin_host.ts";
+import { type Certificates, makeCertificates } from "../support/certificates.ts";
+import { eventually } from "../support/eventually.ts";
+import { probe, reasonOf } from "../support/probe.ts";
+import { RedisServer } from "../support/redis.ts";
+import { answers, isSilent, ScriptedServer, sends } from "../support/scripted_server.ts";
+import { TempDir } from "../support/temp_dir.ts";
+
+const WAIT = { deadlineMs: 10_000 };
+
+let dir: TempDir;
+let pem: Certificates;
+Deno.test.beforeAll(async () => {
+  dir = new TempDir("lighthouse-certificates-");
+  pem = await makeCertificates(dir);
+});
+Deno.test.afterAll(() => dir[Symbol.asyncDispose]());
+
+/** Serves HTTPS with the certificate of a file; answers the path it was asked for. */
+function serveTls(cert: string) {
+  const server = Deno.serve(
+    {
+      port: 0,
+      hostname: "127.0.0.1",
+      cert: Deno.readTextFileSync(cert),
+      key: Deno.readTextFileSync(pem.key),
+      onListen() {},
+    },
+    (request) => new Response(`you asked ${new URL(request.url).pathname} of ${request.headers.get("host")}`),
+  );
+  return {
+    port: server.addr.port,
+    target: `127.0.0.1:${server.addr.port}`,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+Deno.test("http trusts the authorities of its ca file over TLS, by address and by name", async () => {
+  await using server = serveTls(pem.good);
+  const config = { uri: "/up", https: true, ca: pem.ca, body: "you asked /up" };
+  assert.equal((await probe(http, config, server.target)).status, "pass");
+  assert.equal((await probe(http, config, `localhost:${server.port}`)).status, "pass");
+  const named = { ...config, server_name: "localhost", body: "of localhost" };
+  assert.equal((await probe(http, named, server.target)).status, "pass");
+});
+
+Deno.test("http trusts a self-signed certificate that is named as its own authority", async () => {
+  await using server = serveTls(pem.selfSigned);
+  assert.equal((await probe(http, { uri: "/", https: true, ca: pem.selfSigned }, server.target)).status, "pass");
+});
+
+Deno.test.each(
+  [
+    { what: "from an unknown authority", cert: "good", ca: undefined, reason: /unable to verify/ },
+    { what: "that is self-signed", cert: "selfSigned", ca: undefined, reason: /self-signed certificate/ },
+    { what: "that ran out", cert: "expired", ca: "ca", reason: /certificate has expired/ },
+    { what: "for another name", cert: "misnamed", ca: "ca", reason: /does not match certificate's altnames/ },
+  ] as const,
+)("http refuses a certificate $what, unless it is told not to look", async ({ cert, ca, reason }) => {
+  await using server = serveTls(pem[cert]);
+  const config = { uri: "/", https: true, ...(ca !== undefined && { ca: pem[ca] }) };
+  const said = await reasonOf(http, config, server.target);
+  assert.match(said, /^The certificate of 127\.0\.0\.1:\d+ is not valid: /);
+  assert.match(said, reason);
+  const unverified = { ...config, verify: false, body: "you asked /" };
+  assert.equal((await probe(http, unverified, server.target)).status, "pass");
+});
+
+Deno.test("http says what is wrong with its ca file", async () => {
+  await using server = serveTls(pem.good);
+  const missing = dir.file("missing.pem");
+  const unread = await reasonOf(http, { uri: "/", https: true, ca: missing }, server.target);
+  assert.match(unread, /^Cannot read ca .*missing.pem/);
+  const key = await reasonOf(http, { uri: "/", https: true, ca: pem.key }, server.target);
+  assert.match(key, /^There is no certificate \(PEM\) in ca /);
+});
+
+Deno.test.each([{ verify: true }, { verify: false }])(
+  "http says that a server does not speak TLS, with verify $verify",
+  async ({ verify }) => {
+    await using plain = new ScriptedServer(sends("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    assert.match(await reasonOf(http, { uri: "/", https: true, verify }, plain.target), /does not speak TLS|reset by/);
+    await using gone = new ScriptedServer(sends());
+    assert.match(
+      await reasonOf(http, { uri: "/", https: true, verify }, gone.target),
+      /reset by/,
+    );
+  },
+);
+
+Deno.test.each([{ verify: true }, { verify: false }])(
+  "http gives up a silent TLS handshake when it is aborted, with verify $verify",
+  async ({ verify }) => {
+    await using server = new ScriptedServer(isSilent);
+    const controller = new AbortController();
+    const rejected = assert.rejects(
+      probe(http, { uri: "/", https: true, verify }, server.target, controller.signal),
+      /enough/,
+    );
+    await eventually("the probe is connected", () => server.open === 1);
+    controller.abort(new Error("enough"));
+    await rejected;
+    await eventually("the connection is closed", () => server.open === 0);
+  },
+);
+
+Deno.test("http tells a plain request to a TLS server from a healthy one", async () => {
+  await using server = serveTls(pem.good);
+  const reason = await reasonOf(http, { uri: "/" }, server.target);
+  assert.match(reason, /want an HTTP response|without an answer|reset by/);
+});
+
+Deno.test("redis passes on a real Redis without a password", async () => {
+  await using server = await RedisServer.start();
+  assert.deepEqual(await probe(redis, {}, server.target), { status: "pass", detail: "Got PONG" });
+  assert.match(await reasonOf(redis, { password: "x" }, server.target), /without any password configured|refuses/);
+});
+
+Deno.test("redis logs in to a real Redis with a password", async () => {
+  await using server = await RedisServer.start(["requirepass s3cret"]);
+  assert.equal((await probe(redis, { password: "s3cret" }, server.target)).status, "pass");
+  assert.match(await reasonOf(redis, {}, server.target), /NOAUTH.*: it wants a password$/);
+  assert.match(
+    await reasonOf(redis, { password: "wrong" }, server.target),
+    /WRONGPASS.*: it refuses username or password$/,
+  );
+});
+
+Deno.test("redis logs in to a real Redis as an ACL user", async () => {
+  await using server = await RedisServer.start([
+    "user health on >probing +ping",
+    "user mute on >silence -@all",
+    "user default off",
+  ]);
+  assert.equal((await probe(redis, { username: "health", password: "probing" }, server.target)).status, "pass");
+  const reason = await reasonOf(redis, { username: "mute", password: "silence" }, server.target);
+  assert.match(reason, /NOPERM.*: the user may not PING$/);
+});
+
+Deno.test("redis speaks TLS to a real Redis", async () => {
+  const tls = [`tls-cert-file ${pem.good}`, `tls-key-file ${pem.key}`, `tls-ca-cert-file ${pem.ca}`];
+  await using server = await RedisServer.start([...tls, "tls-auth-clients no"], { tls: true });
+  assert.equal((await probe(redis, { tls: true, ca: pem.ca }, server.target)).status, "pass");
+  assert.equal((await probe(redis, { tls: true, verify: false }, server.target)).status, "pass");
+  assert.match(await reasonOf(redis, { tls: true }, server.target), /is not valid: self-signed certificate in/);
+});
+
+/** Describes and admits a built-in check as the reporter does, then probes once in a worker with what it was granted. */
+async function probeInWorker(
+  name: string,
+  raw: unknown,
+  target: string,
+  { grantedFor = target }: { readonly grantedFor?: string } = {},
+): Promise<ProbeOutcome> {
+  const module = `builtin:check/${name}`;
+  const scope = { instance: `test/${name}`, target: grantedFor };
+  await using describer = new Describer({ clock: systemClock });
+  const described = await describer.describe(module, raw, scope);
+  assert.ok(described.ok, JSON.stringify(described));
+  const grant = decide(described.permissions, { kind: "check", source: { module, origin: "builtin" }, scope });
+  assert.ok(grant.ok, JSON.stringify(grant));
+  await using host = new PluginHost({
+    name: scope.instance,
+    module,
+    permissions: toDenoPermissions(grant.granted),
+    clock: systemClock,
+  });
+  await host.loaded();
+  const { config } = described;
+  await host.call({ type: "start", instance: scope.instance, config, scope: { ...scope, target } }, WAIT);
+  const answer = await host.call({ type: "probe", instance: scope.instance, timeoutMs: 8_000 }, WAIT);
+  assert.ok(answer.type === "outcome", JSON.stringify(answer));
+  return answer.outcome;
+}
+
+Deno.test("http passes in a worker with what it asked for, and reaches nothing else", async () => {
+  await using server = new ScriptedServer(answers("HTTP/1.1 200 OK\r\n\r\n"));
+  await using other = new ScriptedServer(isSilent);
+  assert.equal((await probeInWorker("http", { uri: "/" }, server.target)).status, "pass");
+  assert.equal((await probeInWorker("http", { uri: "/" }, `localhost:${server.port}`)).status, "pass");
+  await assert.rejects(
+    probeInWorker("http", { uri: "/" }, other.target, { grantedFor: server.target }),
+    (error) => error instanceof WorkerError && error.kind === "NotCapable",
+  );
+  assert.equal(other.accepted, 0);
+});
+
+Deno.test("http over TLS passes in a worker with what it asked for, and reaches nothing else", async () => {
+  await using server = serveTls(pem.good);
+  await using other = serveTls(pem.good);
+  for (const config of [{ ca: pem.ca }, { ca: pem.ca, server_name: "localhost" }, { verify: false }]) {
+    const raw = { uri: "/", https: true, ...config };
+    assert.deepEqual(await probeInWorker("http", raw, server.target), { status: "pass", detail: "Got status 200" });
+    await assert.rejects(
+      probeInWorker("http", raw, other.target, { grantedFor: server.target }),
+      (error) => error instanceof WorkerError && error.kind === "NotCapable",
+    );
+  }
+});
+
+Deno.test("tcp passes in a worker with what it asked for, and reaches nothing else", async () => {
+  await using server = new ScriptedServer(isSilent);
+  await using other = new ScriptedServer(isSilent);
+  assert.equal((await probeInWorker("tcp", {}, server.target)).status, "pass");
+  await assert.rejects(
+    probeInWorker("tcp", {}, other.target, { grantedFor: server.target }),
+    (error) => error instanceof WorkerError && error.kind === "NotCapable",
+  );
+  assert.equal(other.accepted, 0);
+});
+
+Deno.test("redis passes in a worker with what it asked for, and reaches nothing else", async () => {
+  await using server = await RedisServer.start(["requirepass s3cret"]);
+  await using other = new ScriptedServer(isSilent);
+  assert.equal((await probeInWorker("redis", { password: "s3cret" }, server.target)).status, "pass");
+  await assert.rejects(
+    probeInWorker("redis", { password: "s3cret" }, other.target, { grantedFor: server.target }),
+    (error) => error instanceof WorkerError && error.kind === "NotCapable",
+  );
+  assert.equal(other.accepted, 0);
+});
