@@ -1,0 +1,79 @@
+import { eventually } from "../support/eventually.ts";
+import { Lighthouse } from "../support/lighthouse.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import { print, usageOf } from "./figures.ts";
+
+/** Checks that run, each once a second. */
+const CHECKS = 100;
+/** How long the load is measured. */
+const MEASURED_MS = 10_000;
+
+/** What 100 checks a second cost, in a worker each and in a shared one. */
+export async function checks(): Promise<void> {
+  const own = await measure("worker");
+  const shared = await measure("shared");
+  print(`${CHECKS} http checks, each once a second, for ${MEASURED_MS / 1_000} s (floor: bare connections, as many)`, [
+    { what: "share of a core", value: own.cpuPercent, unit: "%", floor: own.floorPercent, most: 10 },
+    { what: "memory of the whole process", value: own.rssMb, unit: "MB" },
+    {
+      what: "isolation: shared, share of a core",
+      value: shared.cpuPercent,
+      unit: "%",
+      floor: shared.floorPercent,
+      most: 10,
+    },
+    { what: "isolation: shared, memory of the whole process", value: shared.rssMb, unit: "MB" },
+  ]);
+}
+
+async function measure(isolation: string): Promise<{ cpuPercent: number; rssMb: number; floorPercent: number }> {
+  await using dir = new TempDir("lighthouse-bench-");
+  let probes = 0;
+  const listeners = Array.from(
+    { length: CHECKS },
+    () =>
+      Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => {
+        probes++;
+        return new Response("ok");
+      }),
+  );
+  const ports = listeners.map(({ addr }) => addr.port);
+  await dir.write("config/lighthouse.yaml", JSON.stringify({ isolation }));
+  await dir.write("config/discovery/file.yaml", JSON.stringify({ path: dir.file("registry") }));
+  const http = { uri: "/", rise: 1, fall: 1 };
+  await dir.write(
+    "config/services/web.yaml",
+    JSON.stringify({ discovery: "file", ports, checks: { interval: 1, http } }),
+  );
+  try {
+    await using daemon = Lighthouse.start("reporter", dir.file("config"));
+    await eventually("all checks run", () => probes >= 3 * CHECKS, { deadlineMs: 60_000 });
+    const [before, seen] = [usageOf(daemon.pid), probes];
+    await new Promise((resolve) => setTimeout(resolve, MEASURED_MS));
+    const after = usageOf(daemon.pid);
+    const rate = (probes - seen) / MEASURED_MS * 1_000;
+    if (rate < CHECKS * 0.9) throw new Error(`Only ${rate.toFixed(0)} probes a second came, want ${CHECKS}`);
+    const cpuPercent = (after.cpuMs - before.cpuMs) / MEASURED_MS * 100;
+    return { cpuPercent, rssMb: after.rssMb, floorPercent: await measureFloor(ports[0] as number) };
+  } finally {
+    await Promise.all(listeners.map((listener) => listener.shutdown()));
+  }
+}
+
+/** The same number of bare connections with a request and its answer, in a process that does nothing else. */
+async function measureFloor(port: number): Promise<number> {
+  const code = `
+    const request = new TextEncoder().encode("GET / HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n");
+    const buffer = new Uint8Array(4096);
+    for (let i = 0; i < ${CHECKS * 10}; i++) {
+      using connection = await Deno.connect({ hostname: "127.0.0.1", port: ${port} });
+      await connection.write(request);
+      await connection.read(buffer);
+    }
+    const stat = Deno.readTextFileSync("/proc/self/stat");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    console.log(Number(fields[11]) + Number(fields[12]));`;
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["eval", code] }).output();
+  // 10 ms a tick, for the work of 10 s.
+  return Number(new TextDecoder().decode(stdout)) * 10 / 10_000 * 100;
+}

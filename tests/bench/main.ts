@@ -1,0 +1,25 @@
+/**
+ * `deno task bench [NAME…]`: the figures of this project, over real HAProxy and
+ * ZooKeeper. They are for reading, not for a test to assert.
+ *
+ * @module
+ */
+import { setUp } from "../setup.ts";
+import { checks } from "./checks.ts";
+import { propagation } from "./propagation.ts";
+import { startup } from "./startup.ts";
+import { workers } from "./workers.ts";
+import { writer } from "./writer.ts";
+
+const BENCHES: Readonly<Record<string, () => Promise<void>>> = { propagation, writer, startup, workers, checks };
+
+const wanted = Deno.args.length > 0 ? Deno.args : Object.keys(BENCHES);
+const unknown = wanted.filter((name) => !Object.hasOwn(BENCHES, name));
+if (unknown.length > 0) {
+  // deno-lint-ignore no-console -- the report is this program's purpose.
+  console.error(`Unknown bench ${unknown.join(", ")}: there are ${Object.keys(BENCHES).join(", ")}`);
+  Deno.exit(2);
+}
+await setUp(["haproxy", "zookeeper"]);
+for (const name of wanted) await BENCHES[name]?.();
+Deno.exit(0);

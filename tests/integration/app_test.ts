@@ -1,0 +1,205 @@
+import assert from "node:assert/strict";
+import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free_port.ts";
+import { ANNOUNCED, Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
+import { ZooKeeper } from "../support/zookeeper.ts";
+
+const CHECKS = { interval: 0.1, http: { uri: "/health", rise: 2, fall: 2 } };
+
+/** Writes one service of these ports, and the cluster that this host consumes it as. */
+async function configureWeb(host: TestHost, ports: readonly number[], discovery = "file"): Promise<number> {
+  const port = freePort();
+  await host.write("services/web", { discovery, ports, checks: CHECKS });
+  await host.write("clusters/web", { discovery, haproxy: { port, backend: ["mode http"] } });
+  return port;
+}
+
+async function get(port: number): Promise<string> {
+  const response = await fetch(`http://127.0.0.1:${port}/`);
+  const text = await response.text();
+  assert.equal(response.status, 200, text);
+  return text.trim();
+}
+
+Deno.test("reporter and writer: traffic follows health, without a reload", async () => {
+  await using host = new TestHost();
+  await using one = new WebService();
+  await using two = new WebService();
+  await host.configure();
+  const port = await configureWeb(host, [one.port, two.port]);
+  await using writer = Lighthouse.start("writer", host.configDir);
+  await using reporter = Lighthouse.start("reporter", host.configDir);
+  await host.untilServing("web", [one.port, two.port]);
+  assert.match(await get(port), /hello from/);
+  const pid = await host.haproxy.pid();
+
+  one.healthy = false;
+  await host.untilServing("web", [two.port]);
+  assert.equal(await get(port), `hello from ${two.port}`);
+  one.healthy = true;
+  await host.untilServing("web", [one.port, two.port]);
+
+  await using three = new WebService();
+  await host.write("services/web", { discovery: "file", ports: [one.port, two.port, three.port], checks: CHECKS });
+  await host.untilServing("web", [one.port, two.port, three.port]);
+  assert.equal(await host.haproxy.pid(), pid, "no reload for any of it");
+
+  assert.equal(await reporter.stop(), 0, reporter.log);
+  await host.untilServing("web", []);
+  assert.equal(await writer.stop(), 0, writer.log);
+  assert.equal(await host.haproxy.pid(), pid, "HAProxy outlives the writer");
+});
+
+Deno.test("reporter and writer in one process do the same", async () => {
+  await using host = new TestHost();
+  await using web = new WebService();
+  await host.configure();
+  const port = await configureWeb(host, [web.port]);
+  await using both = Lighthouse.start("run", host.configDir);
+  await host.untilServing("web", [web.port]);
+  assert.equal(await get(port), `hello from ${web.port}`);
+  const before = performance.now();
+  assert.equal(await both.stop(), 0, both.log);
+  assert.ok(performance.now() - before < 5_000, "it leaves within 5 s");
+  const left = await Array.fromAsync(Deno.readDir(`${host.registryDir}/web`), ({ name }) => name);
+  assert.deepEqual(left.filter((name) => name.endsWith(".json")), []);
+});
+
+Deno.test("a bad file harms only itself, is told with its line, and is picked up once it is right", async () => {
+  await using host = new TestHost();
+  await using web = new WebService();
+  await using other = new WebService();
+  await host.configure();
+  await configureWeb(host, [web.port]);
+  await using both = Lighthouse.start("run", host.configDir);
+  await host.untilServing("web", [web.port]);
+  const pid = await host.haproxy.pid();
+
+  await host.write("services/web", "discovery: file\nport: 80\nchecks:\n  interval: often\n");
+  await both.logged(/services\/web\.yaml:4:13: error: Cannot use checks\.interval/);
+  await host.write("services/other", {
+    discovery: "file",
+    port: other.port,
+    checks: { interval: 0.1, http: { uri: 7, rise: 1, fall: 1 } },
+  });
+  await both.logged(/services\/other\.yaml:1:\d+: error: Cannot use uri|services\/other\.yaml:1:\d+: error: .*uri/);
+  await host.write("clusters/other", { discovery: "file", haproxy: { port: freePort(), backend: ["mode http"] } });
+  await host.write("services/other", { discovery: "file", port: other.port, checks: CHECKS });
+  await host.untilServing("other", [other.port]);
+  assert.deepEqual(await host.serving("web"), [web.port], "the last good value stays");
+  assert.notEqual(await host.haproxy.pid(), pid, "a new cluster is a reload");
+  assert.match(both.log, /reload/i);
+});
+
+Deno.test("a service stays registered while its check is edited, and goes with its file", async () => {
+  await using host = new TestHost();
+  await using web = new WebService();
+  await host.configure();
+  await configureWeb(host, [web.port]);
+  await using both = Lighthouse.start("run", host.configDir);
+  await host.untilServing("web", [web.port]);
+  for (const rise of [3, 4, 5]) {
+    const http = { uri: `/health?${rise}`, rise, fall: 2 };
+    await host.write("services/web", { discovery: "file", port: web.port, checks: { interval: 0.1, http } });
+    const { probes } = web;
+    await eventually("it is probed on", () => web.probes > probes + 5);
+    assert.deepEqual(await host.serving("web"), [web.port]);
+  }
+  assert.doesNotMatch(both.log, /Deregistered/);
+  await host.remove("services/web");
+  await host.untilServing("web", []);
+});
+
+Deno.test("a writer that starts while the registry is away serves the members of the last file", async () => {
+  await using server = await ZooKeeper.start();
+  await using host = new TestHost();
+  await using web = new WebService();
+  await host.write("balancers/haproxy", host.haproxy.file);
+  await host.write("discovery/zookeeper", { hosts: [server.address], path: "/lighthouse/services" });
+  const port = await configureWeb(host, [web.port], "zookeeper");
+  await using reporter = Lighthouse.start("reporter", host.configDir);
+  {
+    await using first = Lighthouse.start("writer", host.configDir);
+    await host.untilServing("web", [web.port]);
+    await eventually(
+      "the file has it",
+      async () => (await Deno.readTextFile(host.haproxy.configFile)).includes(`:${web.port} `),
+    );
+    assert.equal(await first.stop(), 0);
+  }
+  await server.kill();
+  await using second = Lighthouse.start("writer", host.configDir);
+  await second.logged(/served as last known/);
+  assert.deepEqual(await host.serving("web"), [web.port]);
+  assert.equal(await get(port), `hello from ${web.port}`);
+  await server.start();
+  await second.logged(/Registry is in reach/);
+  await reporter.logged(/Registry is in reach(.|\n)*Registry is in reach/);
+  assert.deepEqual(await host.serving("web"), [web.port]);
+});
+
+Deno.test("a registry that goes away for a while empties nothing", async () => {
+  await using server = await ZooKeeper.start();
+  await using host = new TestHost();
+  await using web = new WebService();
+  await host.write("balancers/haproxy", host.haproxy.file);
+  await host.write("discovery/zookeeper", { hosts: [server.address], path: "/lighthouse/services" });
+  const port = await configureWeb(host, [web.port], "zookeeper");
+  await using both = Lighthouse.start("run", host.configDir);
+  await host.untilServing("web", [web.port]);
+  await server.kill();
+  await both.logged(/Registry is out of reach/);
+  assert.equal(await get(port), `hello from ${web.port}`);
+  await server.start();
+  await both.logged(/Registry is out of reach(.|\n)*Registry is in reach/);
+  assert.equal(await get(port), `hello from ${web.port}`);
+  assert.deepEqual(await host.serving("web"), [web.port]);
+  assert.doesNotMatch(both.log, /Cluster has changed.*nodes=0(.|\n)*out of reach(.|\n)*nodes=0/);
+});
+
+Deno.test("shared isolation serves all checks of a plugin from one worker, and can be switched live", async () => {
+  await using host = new TestHost();
+  await using one = new WebService();
+  await using two = new WebService();
+  await host.configure();
+  await configureWeb(host, [one.port, two.port]);
+  await host.write("lighthouse", { isolation: "shared" });
+  await using both = Lighthouse.start("run", host.configDir);
+  await host.untilServing("web", [one.port, two.port]);
+  assert.match(both.log, /Config is in force.*workers=2/);
+  await host.write("lighthouse", { isolation: "worker" });
+  await both.logged(/Config is in force.*workers=3/);
+  const { probes } = one;
+  await eventually("it is probed on", () => one.probes > probes + 5);
+  assert.deepEqual(await host.serving("web"), [one.port, two.port].toSorted());
+  assert.doesNotMatch(both.log, /Service is down/);
+});
+
+Deno.test("a config directory that is missing at the start ends with exit code 1 and says so", async () => {
+  const lighthouse = Lighthouse.start("run", "/nonexistent/config");
+  assert.equal(await lighthouse.ended(), 1);
+  assert.match(lighthouse.log, /Cannot read the config directory/);
+});
+
+Deno.test("SIGHUP looks at the config again; SIGINT ends as SIGTERM does", async () => {
+  await using host = new TestHost();
+  await host.configure();
+  await using writer = Lighthouse.start("writer", host.configDir, ["--log-level", "debug"]);
+  await writer.logged(/Config is in force/);
+  writer.kill("SIGHUP");
+  writer.kill("SIGINT");
+  assert.equal(await writer.ended(), 0, writer.log);
+});
+
+Deno.test("the announced name is the one that Python's getfqdn() gives", async () => {
+  const python = await new Deno.Command("/usr/bin/python3", { args: ["-c", "import socket; print(socket.getfqdn())"] })
+    .output();
+  const { learnHostFacts } = await import("../../src/app/host_facts.ts");
+  const { fqdn, ip } = await learnHostFacts({});
+  assert.equal(fqdn, new TextDecoder().decode(python.stdout).trim());
+  assert.match(ip, /^\d+\.\d+\.\d+\.\d+$/);
+  assert.deepEqual(await learnHostFacts({ fqdn: ANNOUNCED.host, ip: ANNOUNCED.ip }), {
+    fqdn: ANNOUNCED.host,
+    ip: ANNOUNCED.ip,
+  });
+});

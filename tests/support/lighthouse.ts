@@ -1,0 +1,171 @@
+import { RuntimeSocket } from "../../src/balance/runtime_socket.ts";
+import { eventually } from "./eventually.ts";
+import { HaproxyBox } from "./haproxy.ts";
+import { TempDir } from "./temp_dir.ts";
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+
+/** What the tasks grant the daemon. */
+const GRANTS = [
+  "--no-prompt",
+  "--allow-read",
+  "--allow-write",
+  "--allow-net",
+  "--allow-run",
+  "--allow-env",
+  "--allow-sys=hostname,networkInterfaces",
+];
+
+/** The name and the address that the tests announce. */
+export const ANNOUNCED = { host: "test.host", ip: "127.0.0.1" } as const;
+
+/** A real lighthouse process. */
+export class Lighthouse implements AsyncDisposable {
+  /** What it has logged so far, as text. */
+  log = "";
+  readonly #child: Deno.ChildProcess;
+  readonly #read: Promise<void>;
+
+  private constructor(child: Deno.ChildProcess) {
+    this.#child = child;
+    this.#read = this.#collect(child.stderr);
+  }
+
+  /** Starts `lighthouse ROLE DIR`. */
+  static start(role: "writer" | "reporter" | "run", configDir: string, flags: readonly string[] = []): Lighthouse {
+    const { host, ip } = ANNOUNCED;
+    const args = ["run", ...GRANTS, `${ROOT}src/main.ts`, role, configDir, "--host", host, "--ip", ip, ...flags];
+    return new Lighthouse(
+      new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdin: "null", stdout: "null", stderr: "piped" }).spawn(),
+    );
+  }
+
+  /** Its process. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Sends it a signal. */
+  kill(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  /** Waits for its end; answers its exit code. */
+  async ended(): Promise<number> {
+    const { code } = await this.#child.status;
+    await this.#read;
+    return code;
+  }
+
+  /** Waits until the log has a line. */
+  async logged(pattern: RegExp): Promise<void> {
+    await eventually(`the log has ${pattern}`, () => pattern.test(this.log)).catch((error) => {
+      throw new Error(`${error.message}\n${this.log}`);
+    });
+  }
+
+  /** Asks it to end and waits for that. */
+  async stop(): Promise<number> {
+    try {
+      this.#child.kill("SIGTERM");
+    } catch {
+      // It has ended by itself.
+    }
+    return await this.ended();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #collect(stream: ReadableStream<Uint8Array>): Promise<void> {
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) this.log += text;
+  }
+}
+
+/** A host of its own: a config directory, a HAProxy, and a directory as the registry. */
+export class TestHost implements AsyncDisposable {
+  /** Everything is in here. */
+  readonly dir: TempDir = new TempDir("lighthouse-host-");
+  /** The HAProxy that the writer keeps. */
+  readonly haproxy: HaproxyBox = new HaproxyBox();
+
+  /** The config directory. */
+  get configDir(): string {
+    return this.dir.file("config");
+  }
+
+  /** The directory that serves as the registry. */
+  get registryDir(): string {
+    return this.dir.file("registry");
+  }
+
+  /** Writes a file of the config directory: `services/web`. */
+  async write(name: string, contents: unknown): Promise<void> {
+    // JSON is YAML too, and needs no care for indentation.
+    await this.dir.write(`config/${name}.yaml`, typeof contents === "string" ? contents : JSON.stringify(contents));
+  }
+
+  /** Removes a file of the config directory. */
+  async remove(name: string): Promise<void> {
+    await Deno.remove(`${this.configDir}/${name}.yaml`);
+  }
+
+  /** Writes what every test begins with: this HAProxy, and the registry in a directory. */
+  async configure(balancer: Record<string, unknown> = {}): Promise<void> {
+    await this.write("balancers/haproxy", { ...this.haproxy.file, ...balancer });
+    await this.write("discovery/file", { path: this.registryDir, ttl: 2 });
+  }
+
+  /** Answers the ports of the servers of a cluster that HAProxy sends requests to, sorted. */
+  async serving(cluster: string): Promise<readonly number[]> {
+    using socket = await RuntimeSocket.connect(this.haproxy.socketFile, { signal: AbortSignal.timeout(5_000) });
+    const [servers = ""] = await socket.ask([`show servers state ${cluster}`]);
+    return servers.split("\n").map((line) => line.split(" ")).filter((columns) =>
+      columns[1] === cluster && columns[5] === "2" && columns[6] === "0"
+    ).map((columns) => Number(columns[18])).toSorted();
+  }
+
+  /** Waits until HAProxy sends a cluster's requests to just these ports. */
+  async untilServing(cluster: string, ports: readonly number[]): Promise<void> {
+    const wanted = JSON.stringify(ports.toSorted());
+    let seen: unknown;
+    await eventually(`${cluster} is served by ${wanted}`, async () => {
+      seen = await this.serving(cluster);
+      return JSON.stringify(seen) === wanted;
+    }).catch((error) => {
+      throw new Error(`${error.message}: last seen ${JSON.stringify(seen)}`);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.haproxy[Symbol.asyncDispose]();
+    await this.dir[Symbol.asyncDispose]();
+  }
+}
+
+/** A small web service whose health a test decides. */
+export class WebService implements AsyncDisposable {
+  /** Whether its check passes. */
+  healthy = true;
+  /** Probes so far. */
+  probes = 0;
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+
+  constructor({ port = 0 }: { readonly port?: number } = {}) {
+    this.#server = Deno.serve({ hostname: "127.0.0.1", port, onListen() {} }, (request) => {
+      if (new URL(request.url).pathname !== "/health") return new Response(`hello from ${this.port}\n`);
+      this.probes++;
+      return new Response(null, { status: this.healthy ? 200 : 503 });
+    });
+  }
+
+  /** Where it listens. */
+  get port(): number {
+    return this.#server.addr.port;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.shutdown();
+  }
+}
