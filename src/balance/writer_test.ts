@@ -1,0 +1,410 @@
+import assert from "node:assert/strict";
+import haproxy from "../../plugins/balancers/haproxy/mod.ts";
+import type { HaproxyWanted } from "../../plugins/balancers/haproxy/render.ts";
+import { type CaseCluster, wantedOf } from "../../tests/support/balancer_case.ts";
+import { HaproxyModel } from "../../tests/support/haproxy_model.ts";
+import { FakeClock } from "../kernel/fake_clock.ts";
+import { seededRandom } from "../kernel/random.ts";
+import type { Step } from "../plugin/contract.ts";
+import { type Applied, Writer } from "./writer.ts";
+
+const DEFAULTS = ["mode http"];
+
+/** A wish for clusters: a port and lines of a backend, members as `host:port ip`. */
+function wants(clusters: Record<string, { port?: number; lines?: readonly string[]; nodes?: readonly string[] }>) {
+  return wantedOf({
+    balancer: { defaults: DEFAULTS },
+    clusters: Object.entries(clusters).map(([name, { port, lines = [], nodes = [] }]): CaseCluster => ({
+      name,
+      haproxy: { ...port === undefined ? {} : { port }, backend: lines },
+      nodes,
+    })),
+  });
+}
+
+const A = "a.int:80 10.0.0.1", B = "b.int:80 10.0.0.2", C = "c.int:80 10.0.0.3";
+
+/** A writer on a clock that stands still, with a HAProxy that is a model. */
+class Bench implements AsyncDisposable {
+  readonly clock = new FakeClock();
+  readonly model = new HaproxyModel();
+  readonly log: string[] = [];
+  readonly turns: Applied[] = [];
+  readonly #stop = new AbortController();
+  readonly #writer: Writer<unknown, unknown, unknown>;
+  readonly #ended: Promise<void>;
+
+  constructor() {
+    const record = (level: string) => (text: string) => void this.log.push(`${level} ${text}`);
+    this.#writer = new Writer({
+      balancer: haproxy as never,
+      effects: this.model,
+      clock: this.clock,
+      random: seededRandom(7),
+      log: { debug: record("debug"), info: record("info"), warn: record("warn"), error: record("error") },
+      onApplied: (applied) => this.turns.push(applied),
+    });
+    this.#ended = this.#writer.run(this.#stop.signal);
+  }
+
+  /** Puts a wish, and lets everything happen that needs no time. */
+  async put(wanted: HaproxyWanted, generation?: number): Promise<void> {
+    this.#writer.put(wanted, generation === undefined ? {} : { generation });
+    await this.rest();
+  }
+
+  /** Puts a wish without a pause. */
+  putAtOnce(wanted: HaproxyWanted): void {
+    this.#writer.put(wanted);
+  }
+
+  /** Lets time pass, in small steps. */
+  async pass(ms: number): Promise<void> {
+    const end = this.clock.now() + ms;
+    while (this.clock.now() < end) {
+      this.clock.advance(Math.min(50, end - this.clock.now()));
+      await this.rest();
+    }
+  }
+
+  /** Lets everything happen that needs no time: the model answers at once, so promises are all there is to wait for. */
+  async rest(): Promise<void> {
+    for (let turn = 0; turn < 500; turn++) await undefined;
+  }
+
+  /** Forgets the steps so far. */
+  forget(): void {
+    this.model.steps.length = 0;
+    this.turns.length = 0;
+    this.log.length = 0;
+  }
+
+  /** The steps so far, a word or a command each. */
+  get steps(): readonly string[] {
+    return this.model.steps.map((step) => step.do === "command" ? step.command : step.do);
+  }
+
+  get reloads(): readonly (Step & { do: "reload" })[] {
+    return this.model.steps.filter((step) => step.do === "reload");
+  }
+
+  /** The lines of the log of one level. */
+  logged(level: string): readonly string[] {
+    return this.log.filter((line) => line.startsWith(`${level} `));
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+Deno.test("Writer starts a balancer that nobody started, from a file that was checked", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { port: 8000, nodes: [A] } }), 7);
+  assert.deepEqual(bench.steps, ["install", "start"]);
+  assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80"]);
+  const { generation, reloads, converged } = bench.turns[0]!;
+  assert.deepEqual({ generation, reloads, converged }, { generation: 7, reloads: 1, converged: true });
+});
+
+Deno.test("Writer brings members in and out without a reload, and the file follows within a second", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A, B] } }));
+  const pid = bench.model.process?.pid;
+  bench.forget();
+  await bench.put(wants({ web: { nodes: [B, C] } }));
+  assert.deepEqual(bench.model.serving("web"), ["b.int:80 10.0.0.2:80", "c.int:80 10.0.0.3:80"]);
+  assert.equal(bench.model.process?.pid, pid);
+  assert(!bench.model.file?.includes("c.int"));
+  await bench.pass(1_000);
+  assert(bench.model.file?.includes("c.int") && !bench.model.file.includes("a.int"));
+  assert.deepEqual(bench.reloads, []);
+});
+
+Deno.test("Writer joins the files of a storm: the first soon, then one a second", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: {} }));
+  bench.forget();
+  for (let i = 0; i < 40; i++) {
+    await bench.put(wants({ web: { nodes: [`n${i}.int:80 10.0.1.${i}`] } }));
+    await bench.pass(100);
+  }
+  await bench.pass(1_000);
+  const installs = bench.steps.filter((step) => step === "install").length;
+  assert(installs >= 4 && installs <= 6, `${installs}`);
+  assert(bench.model.file?.includes("n39.int"));
+  assert(!bench.model.file?.includes("n38.int"));
+});
+
+Deno.test("Writer applies the newest of the wishes that came while it was busy", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  bench.forget();
+  bench.putAtOnce(wants({ web: { nodes: [B] } }));
+  bench.putAtOnce(wants({ web: { nodes: [C] } }));
+  await bench.rest();
+  assert.deepEqual(bench.model.serving("web"), ["c.int:80 10.0.0.3:80"]);
+  assert(!bench.steps.some((step) => step.includes("b.int")));
+});
+
+Deno.test("Writer keeps the rate of reloads, and members come and go meanwhile", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { port: 8000, nodes: [A] } }));
+  await bench.pass(3_000);
+  bench.forget();
+  await bench.put(wants({ web: { port: 8001, nodes: [A] } }));
+  assert.equal(bench.reloads.length, 1);
+  await bench.pass(500);
+  await bench.put(wants({ web: { port: 8002, nodes: [A, B] } }));
+  assert.equal(bench.reloads.length, 1);
+  assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80", "b.int:80 10.0.0.2:80"]);
+  // What runs is what the file says, though more is wanted.
+  await bench.pass(1_000);
+  assert(bench.model.file?.includes("bind :8001") && bench.model.file.includes("b.int"));
+  assert.equal(bench.reloads.length, 1);
+  await bench.pass(1_000);
+  assert.equal(bench.reloads.length, 2);
+  assert(bench.model.file?.includes("bind :8002"));
+  assert.match(bench.reloads[1]?.reason ?? "", /frontend web changed/);
+});
+
+Deno.test("Writer serves members of today with the last good config when the new one is refused, and says so once", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { port: 8000, nodes: [A] } }));
+  bench.forget();
+  bench.model.refuses = (text) => text.includes("frontend bad") ? "something is wrong with it" : undefined;
+  const bad = { web: { port: 8000, nodes: [A, B] }, bad: { port: 8009 } };
+  await bench.put(wants(bad));
+  assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80", "b.int:80 10.0.0.2:80"]);
+  await bench.put(wants({ ...bad, web: { port: 8000, nodes: [C] } }));
+  await bench.pass(2_000);
+  assert.deepEqual(bench.model.serving("web"), ["c.int:80 10.0.0.3:80"]);
+  assert(bench.model.file?.includes("c.int") && !bench.model.file.includes("bad"));
+  assert.equal(bench.logged("error").length, 1);
+  assert.match(bench.logged("error")[0] ?? "", /refuses the config.*something is wrong with it/);
+  assert.deepEqual(bench.reloads, []);
+  assert.equal(bench.turns.at(-1)?.converged, false);
+  // A wish that is good is brought about at once.
+  await bench.put(wants({ web: { port: 8000, nodes: [C] }, good: { port: 8009 } }));
+  assert.equal(bench.reloads.length, 1);
+  assert(bench.model.process?.backends.has("good"));
+});
+
+Deno.test("Writer holds only the cluster back that is at fault", async () => {
+  await using bench = new Bench();
+  bench.model.refuses = (text) => {
+    const line = text.split("\n").findIndex((line) => line.includes("timeout server xyz")) + 1;
+    return line === 0 ? undefined : `parsing [/etc/haproxy.cfg:${line}] : timer overflow`;
+  };
+  await bench.put(wants({ web: { nodes: [A] }, bad: { lines: ["timeout server xyz"] }, sick: { nodes: [B] } }));
+  assert.deepEqual([...bench.model.process?.backends.keys() ?? []], ["sick", "web"]);
+  bench.forget();
+  await bench.pass(3_000);
+  await bench.put(wants({ web: { nodes: [A, C] }, sick: { nodes: [A], lines: ["timeout server xyz"] }, api: {} }));
+  await bench.pass(3_000);
+  assert.deepEqual([...bench.model.process?.backends.keys() ?? []], ["api", "sick", "web"]);
+  assert.deepEqual(bench.model.serving("sick"), ["a.int:80 10.0.0.1:80"]);
+  assert(!bench.model.file?.includes("xyz"));
+  assert.match(bench.logged("error").join("\n"), /refuses the config of cluster sick/);
+});
+
+Deno.test("Writer does not take a cluster away that serves, though its file was broken while no writer ran", async () => {
+  await using first = new Bench();
+  await first.put(wants({ web: { nodes: [A] }, api: { nodes: [A] } }));
+  await first.stop();
+  await using bench = new Bench();
+  bench.model.process = first.model.process;
+  bench.model.file = first.model.file;
+  bench.model.refuses = (text) => {
+    const line = text.split("\n").findIndex((line) => line.includes("timeout server xyz")) + 1;
+    return line === 0 ? undefined : `parsing [/etc/haproxy.cfg:${line}] : timer overflow`;
+  };
+  await bench.put(wants({ web: { lines: ["timeout server xyz"], nodes: [A, B] }, api: { nodes: [C] } }));
+  assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80", "b.int:80 10.0.0.2:80"]);
+  assert.deepEqual(bench.model.serving("api"), ["c.int:80 10.0.0.3:80"]);
+  assert.deepEqual(bench.reloads, []);
+});
+
+Deno.test("Writer puts the old file back when no process could be made of the new one, and tries again later", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { port: 8000, nodes: [A] } }));
+  await bench.pass(3_000);
+  const good = bench.model.file;
+  bench.forget();
+  bench.model.fails = (text) =>
+    text.includes("8009") ? "Cannot reload it as the address 0.0.0.0:8009 is taken" : undefined;
+  await bench.put(wants({ web: { port: 8000, nodes: [A] }, late: { port: 8009 } }));
+  assert.equal(bench.model.file, good);
+  await bench.pass(1_000);
+  const tries = bench.reloads.length;
+  bench.model.fails = () => undefined;
+  await bench.pass(60_000);
+  assert(bench.model.process?.backends.has("late"));
+  assert.equal(bench.reloads.length, tries + 1);
+  assert.equal(bench.logged("error").length, 1);
+});
+
+Deno.test("Writer starts a balancer again that died, though not the instant that it is gone", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  bench.forget();
+  bench.model.kill();
+  await bench.put(wants({ web: { nodes: [A, B] } }));
+  assert.deepEqual(bench.steps, []);
+  await bench.pass(400);
+  assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80", "b.int:80 10.0.0.2:80"]);
+  bench.model.kill();
+  await bench.pass(6_000);
+  assert(bench.model.process !== undefined);
+});
+
+Deno.test("Writer waits longer and longer with a balancer that does not start", async () => {
+  await using bench = new Bench();
+  bench.model.fails = () => "it left with 1";
+  await bench.put(wants({ web: { nodes: [A] } }));
+  await bench.pass(60_000);
+  const starts = bench.steps.filter((step) => step === "start").length;
+  assert(starts >= 3 && starts <= 15, `${starts}`);
+  bench.model.fails = () => undefined;
+  await bench.pass(61_000);
+  assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80"]);
+});
+
+Deno.test("Writer undoes what was done to members by hand", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A, B] } }));
+  bench.model.server("web/a.int:80").maintenance = true;
+  bench.model.process?.backends.get("web")?.servers.delete("b.int:80");
+  await bench.pass(5_100);
+  assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80", "b.int:80 10.0.0.2:80"]);
+});
+
+Deno.test("Writer restores a file that was changed by hand", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  const good = bench.model.file;
+  bench.model.file = "global\n";
+  await bench.pass(6_500);
+  assert.equal(bench.model.file, good);
+});
+
+Deno.test("Writer sees that someone else reloaded, and brings the members of today in again", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  await bench.put(wants({ web: { nodes: [B] } }));
+  // The file has not followed yet.
+  bench.model.boot();
+  assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80"]);
+  await bench.pass(5_100);
+  assert.deepEqual(bench.model.serving("web"), ["b.int:80 10.0.0.2:80"]);
+});
+
+Deno.test("Writer leaves a server with connections in maintenance and deletes it when they have ended", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A, B] } }));
+  const server = bench.model.server("web/b.int:80");
+  server.busy = true;
+  bench.forget();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80"]);
+  assert.equal(bench.turns.at(-1)?.converged, true);
+  await bench.pass(10_000);
+  assert.deepEqual(bench.logged("warn"), []);
+  assert(bench.steps.length < 30, `${bench.steps.length} steps`);
+  server.busy = false;
+  await bench.pass(5_100);
+  assert(!bench.model.process?.backends.get("web")?.servers.has("b.int:80"));
+  assert.deepEqual(bench.reloads, []);
+});
+
+Deno.test("Writer looks again after a command that failed, and reloads after the second", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  await bench.pass(3_000);
+  bench.forget();
+  let failures = 1;
+  const isAdd = (step: Step) => step.do === "command" && step.command.startsWith("add server");
+  const failure = { kind: "answer", message: "add server: no" } as const;
+  bench.model.fault = (step) => isAdd(step) && failures-- > 0 ? failure : undefined;
+  await bench.put(wants({ web: { nodes: [A, B] } }));
+  assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80", "b.int:80 10.0.0.2:80"]);
+  assert.deepEqual(bench.reloads, []);
+  failures = Infinity;
+  await bench.put(wants({ web: { nodes: [A, C] } }));
+  assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80", "c.int:80 10.0.0.3:80"]);
+  assert.deepEqual(bench.reloads.map(({ reason }) => reason), ["commands keep failing: add server: no"]);
+});
+
+Deno.test("Writer does not reload over and over though commands fail for ever", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  bench.forget();
+  bench.model.fault = (step) => step.do === "command" ? { kind: "answer", message: "no" } : undefined;
+  for (let i = 0; i < 60; i++) {
+    await bench.put(wants({ web: { nodes: [`n${i}.int:80 10.0.1.${i}`] } }));
+    await bench.pass(1_000);
+  }
+  assert(bench.reloads.length >= 1 && bench.reloads.length <= 12, `${bench.reloads.length}`);
+});
+
+Deno.test("Writer bears a socket that is silent, and goes on when it answers", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  bench.forget();
+  bench.model.beforeObserve = () => {
+    throw new Error("No answer within 5000 ms");
+  };
+  await bench.put(wants({ web: { nodes: [B] } }));
+  await bench.pass(10_000);
+  assert.equal(bench.logged("error").length, 1);
+  bench.model.beforeObserve = () => {};
+  await bench.pass(60_000);
+  assert.deepEqual(bench.model.serving("web"), ["b.int:80 10.0.0.2:80"]);
+});
+
+Deno.test("Writer says what cannot be written, and members are served all the same", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  bench.forget();
+  const full = {
+    kind: "system",
+    message: "Cannot install the file /etc/haproxy.cfg: No space left on device",
+  } as const;
+  bench.model.fault = (step) => step.do === "install" ? full : undefined;
+  await bench.put(wants({ web: { nodes: [B] } }));
+  await bench.pass(10_000);
+  assert.deepEqual(bench.model.serving("web"), ["b.int:80 10.0.0.2:80"]);
+  assert.deepEqual(bench.logged("error").length, 1);
+  assert.match(bench.logged("error")[0] ?? "", /No space left on device/);
+  bench.model.fault = () => undefined;
+  await bench.pass(61_000);
+  assert(bench.model.file?.includes("b.int"));
+});
+
+Deno.test("Writer writes a file that waits when it is stopped, and leaves the balancer running", async () => {
+  const bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  await bench.put(wants({ web: { nodes: [B] } }));
+  assert(!bench.model.file?.includes("b.int"));
+  await bench.stop();
+  assert(bench.model.file?.includes("b.int"));
+  assert.deepEqual(bench.model.serving("web"), ["b.int:80 10.0.0.2:80"]);
+});
+
+Deno.test("Writer does nothing when nothing is to be done", async () => {
+  await using bench = new Bench();
+  const wanted = wants({ web: { nodes: [A] } });
+  await bench.put(wanted);
+  bench.forget();
+  await bench.put(wanted, 2);
+  await bench.pass(60_000);
+  assert.deepEqual(bench.steps, []);
+  assert.deepEqual(bench.turns.map(({ generation, converged }) => ({ generation, converged })), [
+    { generation: 2, converged: true },
+  ]);
+});

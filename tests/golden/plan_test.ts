@@ -1,0 +1,125 @@
+/**
+ * What is planned for HAProxy: a case is a file in `plan/`, with YAML that says
+ * why it is there, what is wanted and what runs, a line `----`, and a step to a
+ * line. `UPDATE_GOLDEN=1` writes the last part anew.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { observe } from "../../plugins/balancers/haproxy/observe.ts";
+import { plan } from "../../plugins/balancers/haproxy/plan.ts";
+import { type HaproxyWanted, render, structureMark } from "../../plugins/balancers/haproxy/render.ts";
+import type { Step } from "../../src/plugin/contract.ts";
+import { caseNames, type CaseWanted, compareCase, readCase, wantedOf } from "../support/balancer_case.ts";
+
+const CASES = new URL("./plan/", import.meta.url);
+
+interface PlanCase {
+  /** Why the case is there. */
+  readonly why: string;
+  /** What is wanted. */
+  readonly wanted: CaseWanted;
+  /** What the file on disk and, unless `running` says otherwise, the running HAProxy were made of; as wanted if left out. */
+  readonly before?: CaseWanted;
+  /** What the socket answers; `none` if nobody answers. */
+  readonly running?: "none" | {
+    /** As wanted if left out. */
+    readonly version?: string;
+    /** `none` for a process that bears no mark. */
+    readonly structure?: "none";
+    /** The process that owns it. */
+    readonly master?: number;
+    /** Backends with servers as `name address:port id N [maint] [drain] [unchecked]`; those of `before` if left out. */
+    readonly backends?: Record<string, readonly string[]>;
+    /** Whether its pid is of another container. */
+    readonly out_of_reach?: boolean;
+  };
+  /** Processes without a socket. */
+  readonly strays?: readonly number[];
+  /** Whether there is no file. */
+  readonly no_file?: boolean;
+  /** Whether a reload may be planned. Defaults to true. */
+  readonly reload?: boolean;
+  /** Why the way over the socket has failed. */
+  readonly because?: string;
+}
+
+const HEADER = "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight " +
+  "srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state " +
+  "bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr " +
+  "srv_agent_addr srv_agent_port";
+
+Deno.test("the golden plans are at least as many as promised", () => assert.ok(caseNames(CASES).length >= 15));
+
+for (const name of caseNames(CASES)) {
+  Deno.test(`plan() of ${name.replace(".txt", "").replaceAll("-", " ")} is as in the golden file`, async () => {
+    const path = new URL(name, CASES);
+    const golden = await readCase<PlanCase>(path);
+    await compareCase(path, golden, show(golden.given));
+  });
+}
+
+function show({ wanted: asked, before: was, running = {}, strays, no_file, reload = true, because }: PlanCase): string {
+  const wanted = wantedOf(asked);
+  const before = was === undefined ? wanted : wantedOf(was);
+  const file = no_file ? undefined : render(before).text;
+  const seen = running === "none" ? { file, strays } : {
+    file,
+    answers: answersOf(running, before),
+    masterPid: running.master,
+    outOfReach: running.out_of_reach,
+  };
+  try {
+    const steps = plan(wanted, render(wanted), observe(seen, wanted.config), { reload, because });
+    return steps.length === 0 ? "nothing\n" : steps.map((step) => `${line(step)}\n`).join("");
+  } catch (error) {
+    return `throws ${(error as Error).message}\n`;
+  }
+}
+
+/** What HAProxy would answer to the queries. */
+function answersOf(
+  running: Exclude<PlanCase["running"], "none" | undefined>,
+  before: HaproxyWanted,
+): readonly string[] {
+  const version = running.version ?? before.version?.join(".") ?? "2.6.12";
+  const mark = structureMark(render(before).text);
+  const backends = running.backends ?? Object.fromEntries(before.clusters.map(({ name, nodes }) => [
+    name,
+    nodes.map(({ host, ip, port }, index) => `${host}:${port} ${ip}:${port} id ${index + 1}`),
+  ]));
+  const rows = Object.entries(backends).flatMap(([backend, servers], index) =>
+    servers.map((server) => {
+      const match = /^(\S+) (\S+):([0-9]+) id ([0-9]+)(.*)$/.exec(server);
+      assert(match !== null, server);
+      const [, name, address, port, id, flags = ""] = match;
+      const admin = (flags.includes("maint") ? 1 : 0) + (flags.includes("drain") ? 8 : 0);
+      const check = flags.includes("unchecked") ? 2 : 6;
+      return `${
+        index + 3
+      } ${backend} ${id} ${name} ${address} 2 ${admin} 1 1 0 1 0 2 ${check} 0 0 0 - ${port} - 0 0 - - 0`;
+    })
+  );
+  return [
+    `Name: HAProxy\nVersion: ${version}-1\nPid: 4711\nUptime: 0d 0h00m10s`,
+    running.structure === "none" || mark === undefined ? "Variable not found" : `LIGHTHOUSE_STRUCTURE=${mark}`,
+    ["# name", ...Object.keys(backends)].join("\n"),
+    ["1", HEADER, ...rows].join("\n"),
+  ];
+}
+
+function line(step: Step): string {
+  switch (step.do) {
+    case "command":
+      return `command ${step.command}`;
+    case "install":
+      return `install ${step.when} ${step.path}, checked by ${step.check.join(" ")}`;
+    case "start":
+      return `start by ${step.run.join(" ")}: ${step.reason}`;
+    case "reload": {
+      const how = "run" in step.how ? step.how.run.join(" ") : `${step.how.signal} to ${step.how.pid}`;
+      const listens = step.listens.length === 0 ? "" : ` if it can listen on ${step.listens.join(" and ")}`;
+      return `reload by ${how}${listens}: ${step.reason}`;
+    }
+  }
+}

@@ -1,0 +1,300 @@
+import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "../../src/balance/effects.ts";
+import type { BalancerSources, Seen, Step } from "../../src/plugin/contract.ts";
+
+/** A server of the model. */
+export interface ModelServer {
+  address: string;
+  port: number;
+  id: number;
+  /** Whether it is in forced maintenance. */
+  maintenance: boolean;
+  /** Whether it is being drained. */
+  draining: boolean;
+  /** Its health check: absent, there but not running, or running. */
+  check: "none" | "stopped" | "running";
+  /** Whether its check or an operator said that it is down. */
+  down: boolean;
+  /** Whether someone is connected to it. */
+  busy: boolean;
+}
+
+/** A backend of the model. */
+export interface ModelBackend {
+  /** Whether it takes servers while it runs. */
+  readonly dynamic: boolean;
+  /** Its servers, by name. */
+  readonly servers: Map<string, ModelServer>;
+}
+
+/** A process of the model. */
+interface ModelProcess {
+  readonly pid: number;
+  readonly structure: string | undefined;
+  readonly backends: Map<string, ModelBackend>;
+}
+
+const HEADER = "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight " +
+  "srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state " +
+  "bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr " +
+  "srv_agent_addr srv_agent_port";
+
+/**
+ * HAProxy 2.6 as far as a writer can see it, in memory: servers and their
+ * states, the answers of the socket, the config file, starts and reloads. It
+ * answers what the real one was seen to answer.
+ */
+export class HaproxyModel implements BalancerEffects {
+  /** The version that the program and the process tell. */
+  programVersion: ProgramVersion = [2, 6, 12];
+  /** The text of the config file. */
+  file: string | undefined;
+  /** The process that answers. */
+  process: ModelProcess | undefined;
+  /** All steps that were carried out, failed ones too. */
+  readonly steps: Step[] = [];
+  /** What the check command says of a text; `undefined` accepts it. */
+  refuses: (text: string) => string | undefined = () => undefined;
+  /** What a start or a reload with a text meets; `undefined` lets it succeed. */
+  fails: (text: string) => string | undefined = () => undefined;
+  /** What befalls a step before it is carried out; `undefined` lets it pass. */
+  fault: (step: Step) => StepFailure | undefined = () => undefined;
+  /** What looking meets; throw to make the socket silent. */
+  beforeObserve: () => void = () => {};
+  #pids = 100;
+
+  /** Ends the process, as SIGKILL does. */
+  kill(): void {
+    this.process = undefined;
+  }
+
+  /** Takes the file over into a new process, as a start or a reload does. */
+  boot(): void {
+    this.process = { pid: ++this.#pids, ...readFile(this.file ?? "") };
+  }
+
+  /** A server that must be there. */
+  server(key: string): ModelServer {
+    const server = this.#find(key);
+    if (server === undefined) throw new Error(`The model has no server ${key}`);
+    return server;
+  }
+
+  /** The servers of a backend that get requests, as `name address:port`, sorted. */
+  serving(backend: string): readonly string[] {
+    return [...this.process?.backends.get(backend)?.servers ?? []]
+      .filter(([, { maintenance, draining }]) => !maintenance && !draining)
+      .map(([name, { address, port }]) => `${name} ${address}:${port}`)
+      .toSorted();
+  }
+
+  /** Looks at the model. */
+  observe(
+    { queries }: BalancerSources,
+    _pidOf: (answers: readonly string[]) => number | undefined,
+    signal: AbortSignal,
+  ): Promise<Seen> {
+    try {
+      signal.throwIfAborted();
+      this.beforeObserve();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const answers = this.process === undefined ? undefined : queries.map((query) => this.command(query));
+    return Promise.resolve({ answers, file: this.file });
+  }
+
+  /** The version of the program. */
+  version(): Promise<ProgramVersion | undefined> {
+    return Promise.resolve(this.programVersion);
+  }
+
+  /** Carries steps out, in order, up to the first failure. */
+  execute(steps: readonly Step[]): Promise<readonly StepOutcome[]> {
+    const outcomes: StepOutcome[] = [];
+    for (const step of steps) {
+      this.steps.push(step);
+      const failure = this.fault(step) ?? this.#perform(step);
+      outcomes.push(failure === undefined ? { ok: true, step, tookMs: 0, output: "" } : { ok: false, step, failure });
+      if (failure !== undefined) break;
+    }
+    return Promise.resolve(outcomes);
+  }
+
+  /** Answers a command as the socket does, trimmed. */
+  command(text: string): string {
+    const process = this.process;
+    if (process === undefined) throw new Error("Nobody listens");
+    const [verb = "", noun = "", key = "", ...rest] = text.split(" ");
+    switch (`${verb} ${noun}`) {
+      case "show info":
+        return `Name: HAProxy\nVersion: ${this.programVersion.join(".")}-1\nPid: ${process.pid}`;
+      case "show env":
+        return process.structure === undefined ? "Variable not found" : `${key}=${process.structure}`;
+      case "show backend":
+        return ["# name", ...process.backends.keys()].join("\n");
+      case "show servers":
+        return ["1", HEADER, ...this.#rows(process)].join("\n");
+      case "add server":
+        return this.#add(key, rest);
+      case "del server":
+        return this.#delete(key);
+    }
+    const server = this.#find(key);
+    if (server === undefined) return "No such server.";
+    switch (`${verb} ${noun}`) {
+      case "enable server":
+        server.maintenance = false;
+        return "";
+      case "enable health":
+        if (server.check === "none") return "Health check was not configured on this server, cannot enable.";
+        server.check = "running";
+        return "";
+      case "set server":
+        return set(server, rest);
+      default:
+        return "Unknown command, but maybe one of the following ones is a better match:";
+    }
+  }
+
+  #find(key: string): ModelServer | undefined {
+    const [backend = "", name = ""] = key.split("/");
+    return this.process?.backends.get(backend)?.servers.get(name);
+  }
+
+  *#rows({ backends }: ModelProcess): Generator<string> {
+    let index = 2;
+    for (const [backend, { servers }] of backends) {
+      index++;
+      for (const [name, { address, port, id, maintenance, draining, check, down }] of servers) {
+        const admin = (maintenance ? 1 : 0) + (draining ? 8 : 0);
+        const checkState = { none: 0, stopped: 2, running: 6 }[check];
+        yield `${index} ${backend} ${id} ${name} ${address} ${down || maintenance ? 0 : 2} ${admin} 1 1 0 1 0 2 ` +
+          `${checkState} 0 0 0 - ${port} - 0 0 - - 0`;
+      }
+    }
+  }
+
+  #add(key: string, [address = "", ...options]: readonly string[]): string {
+    const [backendName = "", name = ""] = key.split("/");
+    const backend = this.process?.backends.get(backendName);
+    if (backend === undefined) return "No such backend.";
+    if (!backend.dynamic) return "Backend must use a dynamic load balancing to support dynamic servers.";
+    if (backend.servers.has(name)) return "Already exists a server with the same name in backend.";
+    if (options.includes("cookie")) return "'cookie' option is not accepted for dynamic server";
+    const server = readServer(address, options, nextId(backend));
+    for (const [other, { id }] of backend.servers) {
+      if (id === server.id) return `'id' : custom id ${id} already used at (null):0 ('server ${other}').`;
+    }
+    backend.servers.set(name, { ...server, maintenance: true, check: server.check === "none" ? "none" : "stopped" });
+    return "New server registered.";
+  }
+
+  #delete(key: string): string {
+    const [backendName = "", name = ""] = key.split("/");
+    const servers = this.process?.backends.get(backendName)?.servers;
+    const server = servers?.get(name);
+    if (servers === undefined || server === undefined) return "No such server.";
+    if (!server.maintenance) return "Only servers in maintenance mode can be deleted.";
+    if (server.busy) return "Server still has connections attached to it, cannot remove it.";
+    servers.delete(name);
+    return "Server deleted.";
+  }
+
+  #perform(step: Step): StepFailure | undefined {
+    switch (step.do) {
+      case "command": {
+        if (this.process === undefined) return { kind: "unreachable", message: "Nobody listens" };
+        const answer = this.command(step.command);
+        return step.expect.some((expected) => new RegExp(`^(?:${expected})$`).test(answer))
+          ? undefined
+          : { kind: "answer", message: `${step.command}: ${answer}` };
+      }
+      case "install": {
+        const message = step.check.length === 0 ? undefined : this.refuses(step.contents);
+        if (message !== undefined) return { kind: "refused", message };
+        this.file = step.contents;
+        return undefined;
+      }
+      case "start":
+      case "reload": {
+        const message = this.fails(this.file ?? "");
+        if (message !== undefined) return { kind: "program", message };
+        this.boot();
+        return undefined;
+      }
+    }
+  }
+}
+
+function set(server: ModelServer, [what = "", value = "", port = "", number = ""]: readonly string[]): string {
+  switch (`${what} ${value}`) {
+    case "state maint":
+      server.maintenance = true;
+      return "";
+    case "state ready":
+      [server.maintenance, server.draining] = [false, false];
+      return "";
+    case "state drain":
+      [server.maintenance, server.draining] = [false, true];
+      return "";
+    case "health down":
+      server.down = true;
+      return "";
+  }
+  if (what !== "addr" || port !== "port") {
+    return "'set server <srv>' only supports 'agent', 'health', 'state' and more.";
+  }
+  const before = `IP changed from '${server.address}' to '${value}', port changed from '${server.port}' to '${number}'`;
+  [server.address, server.port] = [value, Number(number)];
+  return `${before} by 'stats socket command'`;
+}
+
+/** Reads what a process would make of a file: its mark, its backends and their servers. */
+function readFile(text: string): Pick<ModelProcess, "structure" | "backends"> {
+  const backends = new Map<string, ModelBackend>();
+  let here: { name: string; lines: string[] } | undefined;
+  const end = () => {
+    if (here === undefined) return;
+    const balance = here.lines.findLast((line) => line.startsWith("balance "))?.split(" ")[1] ?? "roundrobin";
+    const consistent = here.lines.includes("hash-type consistent");
+    const backend: ModelBackend = {
+      dynamic: /^(?:roundrobin|leastconn|first|random)/.test(balance) || (consistent && balance !== "static-rr"),
+      servers: new Map(),
+    };
+    backends.set(here.name, backend);
+    for (const line of here.lines) {
+      const [keyword, name = "", address = "", ...options] = line.split(" ").filter((word) => word !== "");
+      if (keyword === "server") backend.servers.set(name, readServer(address, options, nextId(backend)));
+    }
+  };
+  for (const line of text.split("\n")) {
+    if (/^[a-z]/.test(line)) {
+      end();
+      here = /^(?:backend|listen) /.test(line) ? { name: line.split(" ")[1] ?? "", lines: [] } : undefined;
+    } else here?.lines.push(line.trim());
+  }
+  end();
+  return { structure: /setenv LIGHTHOUSE_STRUCTURE ([0-9a-f]+)/.exec(text)?.[1], backends };
+}
+
+function readServer(endpoint: string, options: readonly string[], id: number): ModelServer {
+  const colon = endpoint.lastIndexOf(":");
+  const given = Number(options[options.indexOf("id") + 1]);
+  return {
+    address: endpoint.slice(0, colon).replace(/^\[(.*)\]$/, "$1"),
+    port: Number(endpoint.slice(colon + 1)),
+    id: options.includes("id") ? given : id,
+    maintenance: false,
+    draining: false,
+    check: options.includes("check") ? "running" : "none",
+    down: false,
+    busy: false,
+  };
+}
+
+function nextId({ servers }: ModelBackend): number {
+  const used = new Set([...servers.values()].map(({ id }) => id));
+  let id = 1;
+  while (used.has(id)) id++;
+  return id;
+}
