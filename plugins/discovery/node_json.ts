@@ -1,0 +1,111 @@
+/**
+ * A node as the registries hold it: JSON byte for byte as the predecessor
+ * writes it, so that both may share one registry.
+ *
+ * @module
+ */
+import type { Json, Node } from "../../mod.ts";
+import { isRecord, type ParsedNode, parseNode } from "../../src/model/node.ts";
+
+/** How deep metadata may be nested: far beyond use, and far from any stack's end. */
+const DEPTH_MAX = 64;
+
+/**
+ * Writes a node as the predecessor does: sorted keys, `", "` and `": "`,
+ * ASCII only, `peer` and `metadata` as JSON text within a string. A node
+ * without a peer is written without that key; the predecessor's readers then
+ * put their own host's balancer in its place.
+ */
+export function encodeNode(node: Node): Uint8Array {
+  const { host, ip, port, peer, metadata } = node;
+  const payload: Record<string, Json> = { host, ip, metadata: toPythonJson(metadata), port };
+  if (peer !== undefined) payload.peer = toPythonJson({ ip: peer.ip, name: peer.name, port: peer.port });
+  return new TextEncoder().encode(toPythonJson(payload));
+}
+
+/**
+ * Reads what a registry holds of a node; it may come from anybody. `peer` and
+ * `metadata` may be JSON text within a string or plain objects. Metadata that
+ * cannot be read costs only itself: the predecessor never looks at it, and the
+ * node is served. Never throws.
+ */
+export function decodeNode(bytes: Uint8Array): ParsedNode {
+  if (bytes.length === 0) return refuse("it is empty");
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    return refuse(error instanceof SyntaxError ? "it is not JSON" : "it is not UTF-8");
+  }
+  if (!isRecord(value)) return refuse("it is not a JSON object");
+  const { host, ip, port } = value;
+  const peer = typeof value.peer === "string" ? readJson(value.peer) : value.peer;
+  const written = typeof value.metadata === "string" ? readJson(value.metadata) : value.metadata;
+  const metadata = isRecord(written) && depthOf(written) <= DEPTH_MAX ? written : {};
+  return parseNode({ host, ip, port, peer, metadata });
+}
+
+/**
+ * Writes JSON as Python's `json.dumps(value, sort_keys=True)`. A number
+ * without a fraction is written as an integer, for YAML's `1.0` and `1` are
+ * the same number here; other numbers look as in Python (`1e-05`).
+ */
+export function toPythonJson(value: Json): string {
+  if (typeof value === "string") return quoteAscii(value);
+  if (typeof value === "number") return formatNumber(value);
+  if (Array.isArray(value)) return `[${value.map(toPythonJson).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return String(value);
+  const entries = Object.entries(value).toSorted(([a], [b]) => compareByCodePoint(a, b));
+  return `{${entries.map(([key, inner]) => `${quoteAscii(key)}: ${toPythonJson(inner)}`).join(", ")}}`;
+}
+
+/** Whether two payloads are the same bytes. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+}
+
+function refuse(why: string): ParsedNode {
+  return { ok: false, reason: `Cannot use the node as ${why}` };
+}
+
+/** Reads JSON; text that is none stands for itself and is refused by the next check. */
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** How deep a value is nested, counted no further than needed. Walks without recursion: the value is hostile. */
+function depthOf(value: unknown): number {
+  let depth = 0;
+  for (let level: unknown[] = [value]; level.length > 0 && depth <= DEPTH_MAX; depth++) {
+    level = level.flatMap((one) => typeof one === "object" && one !== null ? Object.values(one) : []);
+  }
+  return depth;
+}
+
+function quoteAscii(text: string): string {
+  // JSON leaves everything above the control characters as it is; Python escapes all that is not printable ASCII.
+  return JSON.stringify(text).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+function formatNumber(number: number): string {
+  if (!Number.isFinite(number)) return "null";
+  const text = String(number);
+  if (Number.isInteger(number) || Math.abs(number) >= 1e-4) return text;
+  // Python changes to exponents earlier, and gives them two digits at least.
+  const [digits, exponent = ""] = number.toExponential().split("e-");
+  return `${digits}e-${exponent.padStart(2, "0")}`;
+}
+
+/** Python sorts by code points; JavaScript by code units, which differ beyond U+FFFF. */
+function compareByCodePoint(a: string, b: string): number {
+  const [left, right] = [[...a], [...b]];
+  for (let at = 0; at < Math.min(left.length, right.length); at++) {
+    const difference = (left[at]?.codePointAt(0) ?? 0) - (right[at]?.codePointAt(0) ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return left.length - right.length;
+}

@@ -1,0 +1,225 @@
+import type { ClusterName, ClusterSnapshot, Node, PluginLog } from "../../../mod.ts";
+import type { Clock } from "../../../src/kernel/clock.ts";
+import { Gate } from "../../../src/kernel/gate.ts";
+import type { Random } from "../../../src/kernel/random.ts";
+import { equalBytes } from "../node_json.ts";
+import type { ZooKeeperClient } from "./client.ts";
+import { type Connection, ConnectionLostError, ZooKeeperError } from "./connection.ts";
+import { type Child, composeMembership, newsOfFaults, readChild, sameNodes, sealedChild } from "./membership.ts";
+import { ERROR, type WatchEvent } from "./wire.ts";
+
+/** What a watch of one cluster is made with. */
+export interface ClusterWatchOptions {
+  readonly client: Pick<ZooKeeperClient, "connected">;
+  readonly cluster: ClusterName;
+  /** The cluster's znode. */
+  readonly path: string;
+  readonly log: PluginLog;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** How long a list must stay empty to be believed, where it is not known to be complete. */
+  readonly confirmEmptyMs?: number;
+}
+
+/** Children read at once: enough to hide the way to the server, few enough to leave room for others. */
+const READS_AT_ONCE_MAX = 256;
+/** The list is read again this often though no watch fired, in case one was lost. */
+const RECHECK_MS = 60_000;
+/** See {@linkcode ClusterWatchOptions.confirmEmptyMs}. */
+const CONFIRM_EMPTY_MS = 1_000;
+
+/**
+ * Follows the children of one znode. Watches are only hints to look again: after
+ * each hint the list is read, and of the children those that are new or changed;
+ * after each reconnect everything is. A znode that is missing says nothing, and
+ * neither does a first look at an empty one: both are what a registry looks
+ * like that has just come back.
+ */
+export class ClusterWatch {
+  readonly #options: ClusterWatchOptions;
+  readonly #gate = new Gate(READS_AT_ONCE_MAX);
+  /** The connection that the watches are set on. */
+  #connection: Connection | undefined;
+  #isListStale = true;
+  /** Children to be read again though they are known. */
+  readonly #stale = new Set<string>();
+  #names: readonly string[] = [];
+  readonly #children = new Map<string, Child>();
+  #faults: ReadonlyMap<string, string> = new Map();
+  /** Whether this connection has seen members, so that their absence is news. */
+  #isTrusted = false;
+  #emptySinceMs: number | undefined;
+  #isMissing = false;
+  #hint = Promise.withResolvers<void>();
+
+  constructor(options: ClusterWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Takes note of a watch that fired, for any path. */
+  onEvent({ path }: WatchEvent): void {
+    const own = this.#options.path;
+    if (path === own) this.#isListStale = true;
+    else if (path.startsWith(`${own}/`)) this.#stale.add(path.slice(own.length + 1));
+    else return;
+    this.#hint.resolve();
+  }
+
+  /** Takes note of a new connection, which has no watches yet. */
+  onConnected(): void {
+    this.#hint.resolve();
+  }
+
+  /** Yields each membership that differs from the last; ends when the signal is aborted, throws when the session is over. */
+  async *snapshots(signal: AbortSignal): AsyncGenerator<ClusterSnapshot> {
+    const { client, cluster } = this.#options;
+    let last: readonly Node[] | undefined;
+    while (!signal.aborted) {
+      this.#hint = Promise.withResolvers();
+      let nodes: readonly Node[] | undefined;
+      try {
+        nodes = await this.#look(await client.connected(signal));
+      } catch (error) {
+        if (signal.aborted) return;
+        if (error instanceof ConnectionLostError) continue;
+        throw error;
+      }
+      if (nodes !== undefined && !sameNodes(last, nodes)) {
+        last = nodes;
+        yield { cluster, nodes };
+      }
+      await this.#rest(signal);
+    }
+  }
+
+  /** Reads what is not known; answers all members, or `undefined` if what was read is not to be believed. */
+  async #look(connection: Connection): Promise<readonly Node[] | undefined> {
+    const { path, clock, confirmEmptyMs = CONFIRM_EMPTY_MS } = this.#options;
+    const isNew = connection !== this.#connection;
+    if (isNew) {
+      this.#connection = connection;
+      this.#distrust();
+      for (const name of this.#children.keys()) this.#stale.add(name);
+    }
+    const isDoubtful = !this.#isTrusted;
+    // Another server may be behind the one that was seen last, or be the only one that knows.
+    if (isDoubtful && this.#isListStale) await settled(connection.sync(path));
+    if (this.#isListStale) {
+      const names = await this.#list(connection);
+      if (names === undefined) return undefined;
+      const listed = new Set(names);
+      for (const name of this.#children.keys()) if (!listed.has(name)) this.#children.delete(name);
+      this.#names = names;
+    }
+    await this.#readChildren(connection);
+    const { nodes, faults } = composeMembership(this.#children);
+    for (const line of newsOfFaults(this.#faults, faults)) {
+      this.#options.log.warn(`Left out a child of ${path}: ${line}`);
+    }
+    this.#faults = faults;
+    if (nodes.length > 0) this.#isTrusted = true;
+    if (this.#isTrusted) return nodes;
+    this.#emptySinceMs ??= clock.now();
+    if (clock.now() - this.#emptySinceMs < confirmEmptyMs) return undefined;
+    this.#isTrusted = true;
+    return nodes;
+  }
+
+  /** Lists the children and leaves a watch: on the list, or on the coming of a znode that is missing. */
+  async #list(connection: Connection): Promise<readonly string[] | undefined> {
+    const { path, log } = this.#options;
+    for (;;) {
+      // What fires from now on is news.
+      this.#isListStale = false;
+      try {
+        const names = await connection.getChildren(path, { watch: true });
+        if (this.#isMissing) log.info(`${path} is there`);
+        this.#isMissing = false;
+        return names;
+      } catch (error) {
+        this.#isListStale = true;
+        if (!isError(error, ERROR.noNode)) throw error;
+      }
+      this.#isListStale = false;
+      if (await connection.exists(path, { watch: true })) continue;
+      if (!this.#isMissing) {
+        const kept = this.#children.size;
+        if (kept === 0) log.info(`${path} does not exist yet; waiting for it`);
+        else log.warn(`${path} was deleted; keeping what it had and waiting for it`, { kept });
+      }
+      this.#isMissing = true;
+      this.#names = [];
+      this.#children.clear();
+      this.#distrust();
+      this.#isListStale = false; // Its coming will be reported.
+      return undefined;
+    }
+  }
+
+  async #readChildren(connection: Connection): Promise<void> {
+    const due = this.#names.filter((name) => !this.#children.has(name) || this.#stale.has(name));
+    this.#stale.clear();
+    const results = await Promise.allSettled(
+      due.map((name) => this.#gate.run(() => this.#readChild(connection, name))),
+    );
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed === undefined) return;
+    // Nothing partial: all of these are read again.
+    for (const name of due) this.#stale.add(name);
+    throw failed.reason;
+  }
+
+  async #readChild(connection: Connection, name: string): Promise<void> {
+    try {
+      const { data } = await connection.getData(`${this.#options.path}/${name}`, { watch: true });
+      const before = this.#children.get(name);
+      // What did not change stays the same value, so that no one is told of it.
+      if (before?.node !== undefined && equalBytes(before.data, data)) return;
+      this.#children.set(name, readChild(data));
+    } catch (error) {
+      if (isError(error, ERROR.noNode)) this.#children.delete(name);
+      else if (isError(error, ERROR.noAuth)) this.#children.set(name, sealedChild("It may not be read"));
+      else throw error;
+    }
+  }
+
+  #distrust(): void {
+    this.#isListStale = true;
+    this.#isTrusted = false;
+    this.#emptySinceMs = undefined;
+  }
+
+  /** Waits for a hint, or until it is time to look again without one. */
+  async #rest(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const { clock, random, confirmEmptyMs = CONFIRM_EMPTY_MS } = this.#options;
+    const isConfirming = !this.#isTrusted && this.#emptySinceMs !== undefined;
+    const restMs = isConfirming ? confirmEmptyMs : RECHECK_MS * (0.8 + 0.4 * random());
+    const hint = this.#hint;
+    const cancel = clock.after(restMs, () => {
+      this.#isListStale = true;
+      hint.resolve();
+    });
+    const abort = () => hint.resolve();
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      await hint.promise;
+    } finally {
+      cancel();
+      signal.removeEventListener("abort", abort);
+    }
+  }
+}
+
+function isError(error: unknown, code: number): boolean {
+  return error instanceof ZooKeeperError && error.code === code;
+}
+
+/** Waits for a request whose refusal is as good as its success. */
+async function settled(request: Promise<void>): Promise<void> {
+  try {
+    await request;
+  } catch (error) {
+    if (!(error instanceof ZooKeeperError)) throw error;
+  }
+}

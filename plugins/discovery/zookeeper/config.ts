@@ -1,0 +1,112 @@
+import * as v from "valibot";
+import type { Endpoint } from "../../../mod.ts";
+import { houseSchema, keys, list, optional, seconds, word } from "../../../src/kernel/schema.ts";
+import { formatEndpoint, isHostName, isIpv6, parseEndpoint } from "../../../src/model/endpoint.ts";
+import type { Credential } from "./connection.ts";
+import type { AclChoice } from "./session.ts";
+
+/** `discovery/zookeeper.yaml`, validated. */
+export interface ZooKeeperConfig {
+  /** The servers, no doubles. */
+  readonly hosts: readonly Endpoint[];
+  /** The znode that the clusters are children of, with the chroot of `hosts` in front. */
+  readonly path: string;
+  /** How long the ensemble keeps what was registered by a client that is out of reach. */
+  readonly sessionTimeoutMs: number;
+  /** Who to be. */
+  readonly auth?: Credential | undefined;
+  /** Who may do what with the znodes made here. */
+  readonly acl: AclChoice;
+}
+
+/** ZooKeeper's own port. */
+const DEFAULT_PORT = 2181;
+const HOSTS_WANTED = "a list of host:port, with an optional /chroot after the last";
+const PATH_WANTED = "a path of names, as in /lighthouse/services";
+const AUTH_WANTED = `a map with username and password, or "digest:username:password"`;
+
+/** What a connection string says. */
+interface Ensemble {
+  readonly hosts: readonly Endpoint[];
+  readonly chroot: string;
+}
+
+const digest = v.pipe(
+  keys({
+    scheme: optional(v.picklist(["digest"], "digest"), "digest"),
+    username: optional(v.pipe(word(), v.excludes(":", "a name without a colon"))),
+    user: optional(v.pipe(word(), v.excludes(":", "a name without a colon"))),
+    password: word(),
+  }),
+  v.check(({ username, user }) => (username ?? user) !== undefined, AUTH_WANTED),
+  v.transform(({ scheme, username, user, password }): Credential => ({
+    scheme,
+    secret: `${username ?? user}:${password}`,
+  })),
+);
+
+const line = v.pipe(
+  v.string(AUTH_WANTED),
+  v.regex(/^[a-z]+:[^:]+:.+$/s, AUTH_WANTED),
+  v.transform((text): Credential => {
+    const colon = text.indexOf(":");
+    return { scheme: text.slice(0, colon), secret: text.slice(colon + 1) };
+  }),
+);
+
+/** The validator of `discovery/zookeeper.yaml`. */
+export const schema = houseSchema(v.pipe(
+  keys({
+    hosts: v.pipe(
+      v.union(
+        [word(HOSTS_WANTED), v.pipe(list(word(HOSTS_WANTED), HOSTS_WANTED), v.minLength(1, HOSTS_WANTED))],
+        HOSTS_WANTED,
+      ),
+      v.rawTransform(({ dataset, addIssue, NEVER }): Ensemble => {
+        const ensemble = parseEnsemble([dataset.value].flat().join(","));
+        if (ensemble !== undefined) return ensemble;
+        addIssue({ message: HOSTS_WANTED });
+        return NEVER;
+      }),
+    ),
+    path: v.pipe(word(PATH_WANTED), v.check((path) => normalisePath(path) !== undefined, PATH_WANTED)),
+    session_timeout: optional(seconds({ min: 1, max: 600 }), 10),
+    auth: optional(v.lazy((input) => typeof input === "object" && input !== null ? digest : line)),
+    acl: optional(v.picklist(["open", "creator", "readable"], "open, creator or readable"), "open"),
+  }),
+  v.forward(v.check(({ auth, acl }) => acl === "open" || auth !== undefined, "open, as there is no auth"), ["acl"]),
+  v.transform(({ hosts: { hosts, chroot }, path, session_timeout, auth, acl }): ZooKeeperConfig => ({
+    hosts,
+    path: normalisePath(`${chroot}/${path}`) ?? "/",
+    sessionTimeoutMs: Math.round(session_timeout * 1_000),
+    auth,
+    acl,
+  })),
+));
+
+/** Reads `a:2181,b,[::1]:2181/chroot`, as ZooKeeper's own clients do; `undefined` if it is none. */
+export function parseEnsemble(text: string): Ensemble | undefined {
+  const slash = text.indexOf("/");
+  const chroot = slash === -1 ? "" : normalisePath(text.slice(slash));
+  if (chroot === undefined) return undefined;
+  const hosts = new Set<Endpoint>();
+  for (const part of (slash === -1 ? text : text.slice(0, slash)).split(",")) {
+    const trimmed = part.trim();
+    if (trimmed === "") continue;
+    const endpoint = parseEndpoint(/^(?:\[[^\]]*\]|[^:]*)$/.test(trimmed) ? `${trimmed}:${DEFAULT_PORT}` : trimmed);
+    if (endpoint === undefined || !(isHostName(endpoint.host) || isIpv6(endpoint.host))) return undefined;
+    hosts.add(formatEndpoint(endpoint));
+  }
+  return hosts.size === 0 ? undefined : { hosts: [...hosts], chroot };
+}
+
+/**
+ * Answers a path with one slash before each name and none at its end, as the
+ * predecessor's client reads it; `undefined` for what can be no path.
+ */
+export function normalisePath(path: string): string | undefined {
+  const names = path.split("/").filter((name) => name !== "");
+  // deno-lint-ignore no-control-regex -- ZooKeeper refuses them.
+  const isPath = names.every((name) => name !== "." && name !== ".." && !/[\u0000-\u001f\u007f-\u009f]/.test(name));
+  return isPath ? `/${names.join("/")}` : undefined;
+}

@@ -1,0 +1,78 @@
+import type { Node } from "../../../mod.ts";
+import { nodeName, quote } from "../../../src/model/node.ts";
+import { decodeNode } from "../node_json.ts";
+
+/** What is known of one child of a cluster's znode. */
+export interface Child {
+  /** Its data as it was read last. */
+  readonly data: Uint8Array;
+  /** The node that its data says; `undefined` if it says none. */
+  readonly node: Node | undefined;
+  /** Why it says none. */
+  readonly fault: string | undefined;
+}
+
+/** What is known of the children of a cluster's znode, as nodes. */
+export interface Membership {
+  /** One for each name, sorted by it. */
+  readonly nodes: readonly Node[];
+  /** What an operator should look at, by the child's name. */
+  readonly faults: ReadonlyMap<string, string>;
+}
+
+/** The most faults that are logged one by one; a registry full of rubbish must not fill the log. */
+const FAULTS_LOGGED_MAX = 5;
+
+/** Reads a child's data. */
+export function readChild(data: Uint8Array): Child {
+  const parsed = decodeNode(data);
+  return parsed.ok ? { data, node: parsed.node, fault: undefined } : { data, node: undefined, fault: parsed.reason };
+}
+
+/** A child that may not be read. */
+export function sealedChild(fault: string): Child {
+  return { data: new Uint8Array(0), node: undefined, fault };
+}
+
+/**
+ * Makes a membership of all children. Of several children that say the same
+ * name the one that is called so is taken, or else the first by name: a
+ * balancer refuses a config that has a server twice.
+ */
+export function composeMembership(children: ReadonlyMap<string, Child>): Membership {
+  const faults = new Map<string, string>();
+  const chosen = new Map<string, { readonly child: string; readonly node: Node }>();
+  for (const [child, { node, fault }] of [...children].toSorted(([a], [b]) => compare(a, b))) {
+    if (node === undefined) {
+      faults.set(child, fault ?? "It says nothing");
+      continue;
+    }
+    const name = nodeName(node);
+    const other = chosen.get(name);
+    if (other !== undefined) {
+      const loser = child === name ? other.child : child;
+      faults.set(loser, `It says the same node as another: ${quote(name)}`);
+      if (loser === child) continue;
+    }
+    chosen.set(name, { child, node });
+  }
+  const names = [...chosen.keys()].toSorted(compare);
+  return { nodes: names.map((name) => chosen.get(name)?.node as Node), faults };
+}
+
+/** Whether two lists hold the very same nodes. */
+export function sameNodes(a: readonly Node[] | undefined, b: readonly Node[]): boolean {
+  return a !== undefined && a.length === b.length && a.every((node, at) => node === b[at]);
+}
+
+/** Answers what to log of faults: those that were not there before, a few of them one by one. */
+export function newsOfFaults(before: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): readonly string[] {
+  const news = [...now].filter(([child, fault]) => before.get(child) !== fault);
+  const lines = news.slice(0, FAULTS_LOGGED_MAX).map(([child, fault]) => `${quote(child)}: ${fault}`);
+  const left = news.length - lines.length;
+  return left === 0 ? lines : [...lines, `${left} more are left out likewise`];
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

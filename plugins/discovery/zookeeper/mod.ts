@@ -1,0 +1,23 @@
+import type { DiscoveryPlugin } from "../../../mod.ts";
+import type { ZooKeeperConfig } from "./config.ts";
+import { ZooKeeperSession } from "./session.ts";
+
+const zookeeper: DiscoveryPlugin<ZooKeeperConfig> = {
+  kind: "discovery",
+  apiVersion: 1,
+  name: "zookeeper",
+  summary: "Ephemeral znodes in a ZooKeeper ensemble, shared with Lighthouse 1.0",
+  stability: "stable",
+  config: {
+    "~standard": {
+      version: 1,
+      vendor: "lighthouse",
+      // Only the worker that describes a plugin validates: one that serves never loads a validator.
+      validate: async (value) => (await import("./config.ts")).schema["~standard"].validate(value),
+    },
+  },
+  permissions: ({ hosts }) => ({ net: hosts }),
+  open: (config, context) => Promise.resolve(new ZooKeeperSession(config, context)),
+};
+
+export default zookeeper;

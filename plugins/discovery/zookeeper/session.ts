@@ -1,0 +1,224 @@
+import type { ClusterName, ClusterSnapshot, DiscoveryContext, DiscoverySession, Endpoint, Node } from "../../../mod.ts";
+import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
+import { type Random, systemRandom } from "../../../src/kernel/random.ts";
+import { nodeName, parseNode, quote } from "../../../src/model/node.ts";
+import { encodeNode, equalBytes } from "../node_json.ts";
+import { race, ZooKeeperClient } from "./client.ts";
+import { ClusterWatch } from "./cluster_watch.ts";
+import { type Connection, ConnectionLostError, type Credential, ZooKeeperError } from "./connection.ts";
+import { type Acl, ERROR } from "./wire.ts";
+
+/** Who may do what with the znodes made here. */
+export type AclChoice = "open" | "creator" | "readable";
+
+/** Where the registry is, and how to speak to it. */
+export interface SessionOptions {
+  /** The servers of one ensemble. */
+  readonly hosts: readonly Endpoint[];
+  /** The znode that the clusters are children of: `/` or a path without a slash at its end. */
+  readonly path: string;
+  /** How long the ensemble keeps what was registered by a client that is out of reach. */
+  readonly sessionTimeoutMs: number;
+  /** Who to be. */
+  readonly auth?: Credential | undefined;
+  /** Who may do what with the znodes made here. */
+  readonly acl: AclChoice;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** How long a list must stay empty to be believed right after a connect. */
+  readonly confirmEmptyMs?: number;
+}
+
+/** A znode as it was found. */
+type Found = Awaited<ReturnType<Connection["getData"]>>;
+
+/** All that can be done with a znode. */
+const ALL = 31;
+/** Reading alone. */
+const READ = 1;
+
+/** The predecessor's znodes are `open`. `auth` means whoever this session has proved to be. */
+const ACLS: Readonly<Record<AclChoice, readonly Acl[]>> = {
+  open: [{ permissions: ALL, scheme: "world", id: "anyone" }],
+  creator: [{ permissions: ALL, scheme: "auth", id: "" }],
+  readable: [{ permissions: ALL, scheme: "auth", id: "" }, { permissions: READ, scheme: "world", id: "anyone" }],
+};
+
+/** How often a registration is tried anew because others changed the same znode in between. */
+const RACES_MAX = 20;
+/** What another's change in between looks like. */
+const RACE_CODES: readonly number[] = [ERROR.noNode, ERROR.nodeExists, ERROR.badVersion];
+
+/** A ZooKeeper session: nodes are ephemeral znodes, `<path>/<cluster>/<host>:<port>`. */
+export class ZooKeeperSession implements DiscoverySession {
+  /** Resolves when the session has expired, or was refused. */
+  readonly ended: Promise<string>;
+  readonly #options: SessionOptions;
+  readonly #context: DiscoveryContext;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #client: ZooKeeperClient;
+  readonly #watches = new Set<ClusterWatch>();
+
+  /** Starts connecting. */
+  constructor(options: SessionOptions, context: DiscoveryContext) {
+    [this.#options, this.#context] = [options, context];
+    const { hosts, sessionTimeoutMs, auth, clock = systemClock, random = systemRandom } = options;
+    [this.#clock, this.#random] = [clock, random];
+    this.#client = new ZooKeeperClient({
+      hosts,
+      sessionTimeoutMs,
+      auth,
+      clock,
+      random,
+      onEvent: (event) => {
+        for (const watch of this.#watches) watch.onEvent(event);
+      },
+      onConnected: (connection) => {
+        for (const watch of this.#watches) watch.onConnected();
+        const session = connection.ticket.id.toString(16).padStart(16, "0");
+        context.connection(
+          "connected",
+          `${connection.endpoint}, session 0x${session}, timeout ${connection.timeoutMs} ms`,
+        );
+      },
+      onDisconnected: (cause) => context.connection("disconnected", cause),
+    });
+    this.ended = this.#client.ended;
+    const abandon = () => this.#client.abandon();
+    if (context.signal.aborted) abandon();
+    else context.signal.addEventListener("abort", abandon, { once: true });
+  }
+
+  /** Follows one cluster: see {@linkcode ClusterWatch}. */
+  async *watch(cluster: ClusterName, signal: AbortSignal): AsyncGenerator<ClusterSnapshot> {
+    const path = this.#pathOf(cluster);
+    const { confirmEmptyMs } = this.#options;
+    const watch = new ClusterWatch({
+      client: this.#client,
+      cluster,
+      path,
+      log: this.#context.log,
+      clock: this.#clock,
+      random: this.#random,
+      ...(confirmEmptyMs === undefined ? {} : { confirmEmptyMs }),
+    });
+    this.#watches.add(watch);
+    try {
+      yield* watch.snapshots(signal);
+    } finally {
+      this.#watches.delete(watch);
+    }
+  }
+
+  /**
+   * Makes a node known: one read if it is known already. A change of its data
+   * is written into the znode as it stands, so that the node never leaves;
+   * readers of the predecessor see it with the next change of members.
+   */
+  async register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+    const parsed = parseNode(node);
+    if (!parsed.ok) throw new TypeError(parsed.reason);
+    const path = `${this.#pathOf(cluster)}/${nodeName(node)}`;
+    const data = encodeNode(node);
+    for (let races = 0;;) {
+      try {
+        return await this.#withConnection((connection) => this.#put(connection, path, data), signal);
+      } catch (error) {
+        const isRace = error instanceof ZooKeeperError && RACE_CODES.includes(error.code);
+        if (!isRace || ++races > RACES_MAX) throw error;
+      }
+    }
+  }
+
+  /** Takes a node back. */
+  async deregister(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+    const path = `${this.#pathOf(cluster)}/${nodeName(node)}`;
+    try {
+      await this.#withConnection((connection) => connection.delete(path), signal);
+    } catch (error) {
+      if (!isError(error, ERROR.noNode)) throw error;
+    }
+  }
+
+  /** Closes the session; what it had registered vanishes at once if the ensemble answers within two seconds. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client[Symbol.asyncDispose]();
+  }
+
+  /** Runs a job that may be repeated, on as many connections as it takes. */
+  async #withConnection(job: (connection: Connection) => Promise<void>, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const connection = await this.#client.connected(signal);
+      try {
+        return await race(job(connection), signal, () => new Error(`${connection.endpoint} did not answer in time`));
+      } catch (error) {
+        if (!(error instanceof ConnectionLostError)) throw error;
+      }
+    }
+  }
+
+  async #put(connection: Connection, path: string, data: Uint8Array): Promise<void> {
+    const acl = ACLS[this.#options.acl];
+    const found = await this.#find(connection, path);
+    if (found === undefined) {
+      try {
+        await connection.create(path, data, { ephemeral: true, acl });
+      } catch (error) {
+        if (!isError(error, ERROR.noNode)) throw error;
+        await makeParents(connection, path, acl);
+        await connection.create(path, data, { ephemeral: true, acl });
+      }
+      return;
+    }
+    const { version, ephemeralOwner } = found.stat;
+    if (ephemeralOwner !== connection.ticket.id) {
+      const owner = ephemeralOwner === 0n ? "nobody" : `session 0x${ephemeralOwner.toString(16).padStart(16, "0")}`;
+      this.#context.log.info(`Taking over ${path} from ${owner}`);
+      return await connection.replace(path, data, { version, acl });
+    }
+    if (!equalBytes(found.data, data)) await connection.setData(path, data, { version });
+  }
+
+  async #find(connection: Connection, path: string): Promise<Found | undefined> {
+    try {
+      return await connection.getData(path, { watch: false });
+    } catch (error) {
+      if (isError(error, ERROR.noNode)) return undefined;
+      throw error;
+    }
+  }
+
+  #pathOf(cluster: ClusterName): string {
+    // A slash would lead elsewhere, and ZooKeeper takes neither dots alone nor control characters.
+    // deno-lint-ignore no-control-regex -- these are what is refused.
+    if (cluster === "" || cluster === "." || cluster === ".." || /[\/\u0000-\u001f\u007f-\u009f]/.test(cluster)) {
+      throw new TypeError(
+        `Cannot use cluster as it must be one part of a path, without a slash: current value is ${quote(cluster)}`,
+      );
+    }
+    const { path } = this.#options;
+    return path === "/" ? `/${cluster}` : `${path}/${cluster}`;
+  }
+}
+
+/** Makes the persistent znodes that lead to a path; another may make them at the same time. */
+async function makeParents(connection: Connection, path: string, acl: readonly Acl[]): Promise<void> {
+  const parent = path.slice(0, path.lastIndexOf("/"));
+  if (parent === "") return;
+  const make = () => connection.create(parent, new Uint8Array(0), { ephemeral: false, acl });
+  try {
+    await make();
+  } catch (error) {
+    if (isError(error, ERROR.nodeExists)) return;
+    if (!isError(error, ERROR.noNode)) throw error;
+    await makeParents(connection, parent, acl);
+    await make().catch((again) => {
+      if (!isError(again, ERROR.nodeExists)) throw again;
+    });
+  }
+}
+
+function isError(error: unknown, code: number): boolean {
+  return error instanceof ZooKeeperError && error.code === code;
+}
