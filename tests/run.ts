@@ -66,13 +66,6 @@ export const STEPS: readonly Step[] = [
     tests: ["tests/integration", "tests/faults"],
     programs: true,
   },
-  {
-    name: "alone",
-    title: "bounds of memory and time, one after the other",
-    args: ["test", "-A"],
-    tests: ["tests/bench"],
-    programs: true,
-  },
 ];
 
 /** A step that takes longer hangs. */

@@ -258,7 +258,7 @@ Deno.test.each([
   { raw: { uri: "/", server_name: "a b" }, message: /^Cannot use server_name as it must be a host name/ },
   { raw: { uri: "/", https: "yes" }, message: /^Cannot use https as it must be true or false/ },
   { raw: { uri: "/", url: "/" }, message: /^Unknown key url$/ },
-])("http refuses a config: $message", async ({ raw, message }) => {
+])("http refuses the config $raw", async ({ raw, message }) => {
   const issues = await issuesOf(http, raw);
   assert.equal(issues.length, 1, JSON.stringify(issues));
   assert.match(issues[0]?.message ?? "", message);

@@ -80,7 +80,7 @@ Deno.test.each([
   { raw: { password: 12345 }, message: /^Cannot use password as it must be .*: current value is \*\*\*\*\*$/ },
   { raw: { tls: 1 }, message: /^Cannot use tls as it must be true or false/ },
   { raw: { db: 1 }, message: /^Unknown key db$/ },
-])("redis refuses a config: $message", async ({ raw, message }) => {
+])("redis refuses the config $raw", async ({ raw, message }) => {
   const issues = await issuesOf(redis, raw);
   assert.equal(issues.length, 1, JSON.stringify(issues));
   assert.match(issues[0]?.message ?? "", message);

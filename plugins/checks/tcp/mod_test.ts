@@ -105,7 +105,7 @@ Deno.test.each([
   { raw: { query: 1, response: "x" }, message: /^Cannot use query as it must be a string: current value is 1$/ },
   { raw: { query: "x", response: "a\nb" }, message: /^Cannot use response as it must be one line/ },
   { raw: { uri: "/" }, message: /^Unknown key uri$/ },
-])("tcp refuses a config: $message", async ({ raw, message }) => {
+])("tcp refuses the config $raw", async ({ raw, message }) => {
   const issues = await issuesOf(tcp, raw);
   assert.equal(issues.length, 1, JSON.stringify(issues));
   assert.match(issues[0]?.message ?? "", message);
