@@ -48,6 +48,7 @@ export const LAYERS: readonly Layer[] = [
     imports: ["kernel", "model", "contract"],
     pure: true,
   },
+  { name: "system", files: /^src\/system\//, imports: [] },
   {
     name: "config/desired",
     files: /^src\/config\/(?:desired|diagnostics|redact|schema|source)\.ts$/,
@@ -113,13 +114,14 @@ export const LAYERS: readonly Layer[] = [
       "plugin",
       "plugin/policy",
       "supervisor/decide",
+      "system",
     ],
     types: ["config/desired"],
   },
   {
     name: "balance",
     files: /^src\/balance\//,
-    imports: ["kernel", "kernel/clock", "kernel/random", "kernel/schema", "model"],
+    imports: ["kernel", "kernel/clock", "kernel/random", "kernel/schema", "model", "system"],
     types: ["contract"],
   },
   {

@@ -1,6 +1,7 @@
 import type { BalancerSources, Seen, Step } from "../plugin/contract.ts";
 import { assert } from "../kernel/assert.ts";
 import { parseEndpoint } from "../model/endpoint.ts";
+import { findProcesses, readStats } from "../system/processes.ts";
 import { writeAtomically } from "./atomic_file.ts";
 import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "./effects.ts";
 import { NobodyListensError, RuntimeSocket, SocketSilentError } from "./runtime_socket.ts";
@@ -26,6 +27,7 @@ export interface ExecutorOptions {
 export class Executor implements BalancerEffects {
   readonly #programDeadlineMs: number;
   readonly #socketDeadlineMs: number | undefined;
+  #placed: { readonly pid: number; readonly place: Pick<Seen, "masterPid" | "outOfReach"> } | undefined;
 
   constructor({ programDeadlineMs = PROGRAM_DEADLINE_MS, socketDeadlineMs }: ExecutorOptions = {}) {
     this.#programDeadlineMs = programDeadlineMs;
@@ -40,9 +42,12 @@ export class Executor implements BalancerEffects {
   ): Promise<Seen> {
     const [answers, file] = await Promise.all([this.#ask(sources, signal), readIfThere(sources.file)]);
     const program = sources.program.slice(sources.program.lastIndexOf("/") + 1);
-    if (answers === undefined) return { file, strays: findStrays(program, sources.file) };
+    if (answers === undefined) return { file, strays: await findStrays(program, sources.file) };
     const pid = pidOf(answers);
-    return { answers, file, ...pid === undefined ? {} : placeProcess(pid, program) };
+    if (pid === undefined) return { answers, file };
+    // Who owns a process does not change while it lives, and asking costs more than all the rest of a look.
+    if (this.#placed?.pid !== pid) this.#placed = { pid, place: await placeProcess(pid, program) };
+    return { answers, file, ...this.#placed.place };
   }
 
   /** Runs `PROGRAM -v` and reads the first version in its output. */
@@ -333,21 +338,18 @@ async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/**
- * Looks for the addresses that a reload would newly listen on. They are bound
- * the way HAProxy binds them, so that only what would stop it is a fault.
- */
+/** Tries the addresses that a reload would newly listen on. */
 function refuseTaken({ listens, how }: Step & { do: "reload" }): StepFailure | undefined {
   for (const endpoint of listens) {
     const address = parseEndpoint(endpoint);
     if (address === undefined) continue;
     try {
-      Deno.listen({ hostname: address.host, port: address.port, reusePort: true }).close();
+      Deno.listen({ hostname: address.host, port: address.port }).close();
     } catch (error) {
       // A master may be allowed what we are not.
       if ("signal" in how && error instanceof Deno.errors.PermissionDenied) continue;
-      const why = error instanceof Deno.errors.AddrInUse ? "is taken" : `is taken from us: ${(error as Error).message}`;
-      return { kind: "program", message: `Cannot reload it as the address ${endpoint} ${why}` };
+      const why = error instanceof Error ? error.message : error;
+      return { kind: "program", message: `Cannot reload it as the address ${endpoint} cannot be had: ${why}` };
     }
   }
   return undefined;
@@ -358,47 +360,20 @@ function refuseTaken({ listens, how }: Step & { do: "reload" }): StepFailure | u
  * program; a daemon's parent is the system's first process, or whoever adopted
  * it. A process that is not here, or is another program, is out of reach.
  */
-function placeProcess(pid: number, program: string): Pick<Seen, "masterPid" | "outOfReach"> {
-  if (readStat("self") === undefined) return {};
-  const own = readStat(pid);
+async function placeProcess(pid: number, program: string): Promise<Pick<Seen, "masterPid" | "outOfReach">> {
+  const stats = await readStats([pid]);
+  if (stats === undefined) return {};
+  const own = stats.get(pid);
   // The name is cut at 15 characters, and a packager may add a version to it.
   const known = own !== undefined && (own.name.startsWith(program.slice(0, 15)) || program.startsWith(own.name));
   if (!known) return { outOfReach: true };
-  return readStat(own.parent)?.name === own.name ? { masterPid: own.parent } : {};
+  const parent = (await readStats([own.parent]))?.get(own.parent);
+  return parent?.name === own.name ? { masterPid: own.parent } : {};
 }
 
 /** Finds processes of a program that were told to read a file: of a balancer whose socket is gone. */
-function findStrays(program: string, file: string): readonly number[] {
-  const strays: number[] = [];
-  try {
-    for (const { name } of Deno.readDirSync("/proc")) {
-      if (!/^[0-9]+$/.test(name)) continue;
-      const [argv0 = "", ...args] = readCommandLine(name);
-      const checks = args.includes("-c");
-      if (argv0.slice(argv0.lastIndexOf("/") + 1) === program && args.includes(file) && !checks) {
-        strays.push(Number(name));
-      }
-    }
-  } catch {
-    // Not every system has this directory; then nobody is found.
-  }
-  return strays.toSorted((a, b) => a - b);
-}
-
-function readCommandLine(pid: string): readonly string[] {
-  try {
-    return Deno.readTextFileSync(`/proc/${pid}/cmdline`).split("\0");
-  } catch {
-    return [];
-  }
-}
-
-/** Reads `PID (NAME) STATE PPID …`; the name may hold anything, so it ends at the last parenthesis. */
-function readStat(pid: number | "self"): { name: string; parent: number } | undefined {
-  try {
-    const match = /^[0-9]+ \(([^]*)\) . ([0-9]+) /.exec(Deno.readTextFileSync(`/proc/${pid}/stat`));
-    return match === null ? undefined : { name: match[1] as string, parent: Number(match[2]) };
-  } catch {
-    return undefined;
-  }
+function findStrays(program: string, file: string): Promise<readonly number[]> {
+  return findProcesses(([argv0 = "", ...args]) =>
+    argv0.slice(argv0.lastIndexOf("/") + 1) === program && args.includes(file) && !args.includes("-c")
+  );
 }

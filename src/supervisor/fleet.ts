@@ -4,12 +4,12 @@ import { delay } from "../kernel/delay.ts";
 import { Gate } from "../kernel/gate.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
+import { countOwnThreads } from "../system/processes.ts";
 import type { Answer, Request, ToWorker } from "../protocol/messages.ts";
 import { HEARTBEAT_OPTIONS, type HeartbeatOptions } from "./heartbeat.ts";
 import { joinPermissions, toDenoPermissions } from "./permissions.ts";
 import { liveWorkerCount, PluginHost, WorkerDeadError, type WorkerEvent } from "./plugin_host.ts";
 import { type Action, reconcile, type WorkerSpec } from "./reconcile.ts";
-import { countWorkerThreads } from "./threads.ts";
 
 /** Workers that boot together; a boot keeps one core busy for some 13 ms. */
 const BOOTS_AT_ONCE_MAX = 4;
@@ -248,13 +248,25 @@ export class Fleet implements AsyncDisposable {
     if (this.#closed) return;
     this.#cancelCount ??= this.#clock.after(THREAD_END_MS, () => {
       this.#cancelCount = undefined;
-      if (this.#clock.now() - this.#lastEndMs < THREAD_END_MS / 2) return this.#noteEnd();
-      const threads = countWorkerThreads();
-      const stuck = threads === undefined ? 0 : Math.max(0, threads - liveWorkerCount());
-      if (stuck === this.#stuck) return;
-      this.#stuck = stuck;
-      this.#events.onStuck(stuck);
+      this.#track(this.#countThreads());
     });
+  }
+
+  async #countThreads(): Promise<void> {
+    const [endMs, live] = [this.#lastEndMs, liveWorkerCount()];
+    if (this.#clock.now() - endMs < THREAD_END_MS / 2) return this.#noteEnd();
+    let threads: number | undefined;
+    try {
+      threads = await countOwnThreads(/^worker-[0-9]+$/);
+    } catch (error) {
+      return this.#log.debug("Could not count threads", { reason: String(error) });
+    }
+    // What came or went while counting makes the count worthless.
+    if (endMs !== this.#lastEndMs || live !== liveWorkerCount()) return this.#noteEnd();
+    const stuck = threads === undefined ? 0 : Math.max(0, threads - live);
+    if (stuck === this.#stuck) return;
+    this.#stuck = stuck;
+    this.#events.onStuck(stuck);
   }
 }
 

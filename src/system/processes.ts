@@ -1,0 +1,71 @@
+/**
+ * What the kernel says of processes. Deno refuses all of /proc to a program
+ * that does not run with every permission, so these look through programs that
+ * every Linux has (`cat`, `grep`), and through nothing that a name could reach.
+ *
+ * @module
+ */
+
+/** How long such a look may take. */
+const LOOK_DEADLINE_MS = 2_000;
+
+/** What `/proc/PID/stat` begins with. */
+export interface ProcessStat {
+  readonly pid: number;
+  /** The program's name, cut at 15 characters by the kernel. */
+  readonly name: string;
+  /** The pid of the process that owns it. */
+  readonly parent: number;
+}
+
+/** Reads what processes are, by pid; those that are gone are left out. `undefined` where there is no /proc to ask. */
+export async function readStats(pids: readonly number[]): Promise<ReadonlyMap<number, ProcessStat> | undefined> {
+  const output = await look("cat", ["/proc/self/stat", ...pids.map((pid) => `/proc/${Math.trunc(pid)}/stat`)]);
+  const [own, ...rest] = output.split("\n").map(parseStat);
+  if (own === undefined) return undefined;
+  return new Map(rest.flatMap((stat) => stat === undefined ? [] : [[stat.pid, stat]]));
+}
+
+/** Finds processes by what they were started with; answers their pids, sorted. */
+export async function findProcesses(matches: (args: readonly string[]) => boolean): Promise<readonly number[]> {
+  // -z reads the arguments, which end in NUL, one by one; -H puts the file's name before each.
+  const output = await look("sh", ["-c", 'exec grep -szaH "" /proc/[0-9]*/cmdline']);
+  const byPid = new Map<number, string[]>();
+  for (const record of output.split("\0")) {
+    const match = /^\/proc\/([0-9]+)\/cmdline:([^]*)$/.exec(record);
+    if (match === null) continue;
+    const [, pid = "", argument = ""] = match;
+    byPid.set(Number(pid), [...byPid.get(Number(pid)) ?? [], argument]);
+  }
+  return [...byPid].filter(([, args]) => matches(args)).map(([pid]) => pid).toSorted((a, b) => a - b);
+}
+
+/** Counts the threads of this process whose name a pattern matches; `undefined` where there is no /proc to ask. */
+export async function countOwnThreads(name: RegExp): Promise<number | undefined> {
+  const output = await look("sh", ["-c", 'exec cat /proc/"$0"/task/*/comm', String(Deno.pid)]);
+  const names = output.split("\n").filter((line) => line !== "");
+  return names.length === 0 ? undefined : names.filter((line) => name.test(line)).length;
+}
+
+/** Parses one line `PID (NAME) STATE PPID …`; the name may hold anything, so it ends at the last parenthesis. Pure. */
+export function parseStat(line: string): ProcessStat | undefined {
+  const match = /^([0-9]+) \(([^]*)\) \S ([0-9]+) /.exec(line);
+  return match === null ? undefined : { pid: Number(match[1]), name: match[2] as string, parent: Number(match[3]) };
+}
+
+/** Runs a program and answers what it wrote; files that are gone make it fail and are no reason to. */
+async function look(program: string, args: string[]): Promise<string> {
+  try {
+    const { stdout } = await new Deno.Command(program, {
+      args,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+      signal: AbortSignal.timeout(LOOK_DEADLINE_MS),
+    }).output();
+    return new TextDecoder().decode(stdout);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}

@@ -1,0 +1,13 @@
+import assert from "node:assert/strict";
+import { parseStat } from "./processes.ts";
+
+Deno.test.each([
+  { why: "a plain name", line: "917 (haproxy) S 1 917 917 0 -1", then: { pid: 917, name: "haproxy", parent: 1 } },
+  {
+    why: "a name that looks like the rest of the line",
+    line: "5 (a) R 9 (b) S 4 5 5",
+    then: { pid: 5, name: "a) R 9 (b", parent: 4 },
+  },
+  { why: "an empty line", line: "", then: undefined },
+  { why: "something else", line: "cat: /proc/5/stat: No such file or directory", then: undefined },
+])("parseStat() reads $why", ({ line, then }) => assert.deepEqual(parseStat(line), then));

@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { countOwnThreads, findProcesses, readStats } from "../../src/system/processes.ts";
+import { eventually } from "../support/eventually.ts";
+
+Deno.test("readStats() tells who owns a process, and leaves out what is not there", async () => {
+  const stats = await readStats([Deno.pid, 4_194_304]);
+  assert.equal(stats?.get(Deno.pid)?.parent, Deno.ppid);
+  assert.equal(stats?.size, 1);
+});
+
+Deno.test("findProcesses() finds a process by the arguments that it was started with", async () => {
+  const mark = `60.${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+  await using child = new Deno.Command("sleep", { args: [mark] }).spawn();
+  await eventually("it is found", async () => {
+    const found = await findProcesses((args) => args[0]?.endsWith("sleep") === true && args.includes(mark));
+    return found.length === 1 && found[0] === child.pid;
+  });
+});
+
+Deno.test("countOwnThreads() counts the workers of this process as they come and go", async () => {
+  const workers = async () => await countOwnThreads(/^worker-[0-9]+$/);
+  const before = await workers();
+  assert.ok(before !== undefined);
+  const worker = new Worker("data:text/javascript,", { type: "module", deno: { permissions: "none" } });
+  await eventually("it is counted", async () => await workers() === before + 1);
+  worker.terminate();
+  await eventually("it is gone", async () => await workers() === before);
+});
