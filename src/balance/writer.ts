@@ -245,10 +245,10 @@ export class Writer<Config, ClusterConfig, Observed> {
       return ["wait", inForce && target === wanted];
     }
     if (steps.some((step) => step.do === "start") && !this.#mayStart()) return ["wait", false];
-    this.#announce(steps);
     // Nothing that was begun is broken off: each step has a deadline of its own.
     const outcomes = await this.#effects.execute(steps, sources, new AbortController().signal);
     for (const outcome of outcomes) if (outcome.ok) done.push(outcome.step);
+    this.#report(outcomes);
     this.#tellOutputs(outcomes);
     const failed = outcomes.find((outcome) => !outcome.ok) ?? await this.#awaitTakeover(steps, seen, sources, signal);
     if (steps.some((step) => step.do === "install" || step.do === "start")) this.#soon = undefined;
@@ -355,11 +355,10 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#lastSoonAt = this.#clock.now();
     const sources = this.#balancer.sources(wish.wanted.config);
     const outcomes = await this.#effects.execute([soon.step], sources, new AbortController().signal);
+    this.#report(outcomes);
     this.#tellOutputs(outcomes);
     for (const outcome of outcomes) {
-      if (outcome.ok) {
-        this.#log.debug(`${this.#balancer.name}: wrote ${soon.step.path}`, { tookMs: outcome.tookMs });
-      } else {
+      if (!outcome.ok) {
         this.#tell("error", `The file ${soon.step.path} stays behind what runs: ${outcome.failure.message}`);
         this.#later();
       }
@@ -466,11 +465,13 @@ export class Writer<Config, ClusterConfig, Observed> {
     failure: StepFailure,
     retryAt: (times: number) => number,
   ): Round {
-    const cluster = this.#balancer.blame?.(this.#render(target), failure.message);
+    const { cluster, message } = this.#balancer.explain?.(this.#render(target), failure.message) ??
+      { cluster: undefined, message: failure.message };
     const more = this.#acceptance.refuse(wanted, target, { cluster, retryAt });
     const whose = cluster === undefined ? "config" : `config of cluster ${cluster}`;
     const fate = more || this.#acceptance.some ? "what was last accepted stays in force" : "nothing else is known";
-    this.#tell("error", `${this.#balancer.name} refuses the ${whose}, ${fate}: ${failure.message}`);
+    this.#tell("error", `${this.#balancer.name} refuses the ${whose}, ${fate}: ${message}`);
+    this.#log.debug(failure.message);
     return more ? "again" : this.#later();
   }
 
@@ -484,22 +485,22 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#lookAt = Math.min(this.#lookAt, at);
   }
 
-  #announce(steps: readonly Step[]): void {
-    const commands = steps.filter((step) => step.do === "command").map((step) => step.command);
+  /** Says what was done, and why. */
+  #report(outcomes: readonly StepOutcome[]): void {
     const name = this.#balancer.name;
+    const commands = outcomes.flatMap(({ ok, step }) => ok && step.do === "command" ? [step.command] : []);
     if (commands.length > 0) {
-      const shown = commands.slice(0, COMMANDS_IN_LOG);
-      this.#log.info(
-        `${name}: ${commands.length} commands: ${shown.join(", ")}${commands.length > shown.length ? ", …" : ""}`,
-        {
-          commands: commands.length,
-        },
-      );
+      const more = commands.length > COMMANDS_IN_LOG ? ", …" : "";
+      const shown = commands.slice(0, COMMANDS_IN_LOG).join(", ") + more;
+      this.#log.info(`${name}: ${commands.length} ${commands.length === 1 ? "command" : "commands"}: ${shown}`);
     }
-    for (const step of steps) {
-      if (step.do === "start") this.#log.info(`${name}: starting, as ${step.reason}`, { reason: step.reason });
-      if (step.do === "reload") this.#log.info(`${name}: reloading, as ${step.reason}`, { reason: step.reason });
-      if (step.do === "install") this.#log.debug(`${name}: writing ${step.path}`);
+    for (const outcome of outcomes) {
+      if (!outcome.ok) continue;
+      const { step } = outcome;
+      const tookMs = Math.round(outcome.tookMs);
+      if (step.do === "install") this.#log.debug(`${name}: wrote ${step.path}`, { tookMs });
+      if (step.do === "start") this.#log.info(`${name}: started, as ${step.reason}`, { tookMs });
+      if (step.do === "reload") this.#log.info(`${name}: reloaded, as ${step.reason}`, { tookMs });
     }
   }
 

@@ -307,10 +307,18 @@ export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Obser
     allowed: PlanAllowance,
   ): readonly Step[];
   /**
-   * Finds the cluster that a message of the balancer's program is about, if it
-   * is about one, so that one bad cluster does not hold up the others.
+   * Makes sense of what the balancer's program wrote when it refused a file or
+   * did not start with it, so that one bad cluster does not hold up the others.
    */
-  blame?(rendered: Rendered, message: string): ClusterName | undefined;
+  explain?(rendered: Rendered, output: string): Explanation;
+}
+
+/** Why a file was refused. */
+export interface Explanation {
+  /** The cluster at fault, if it is one cluster's. */
+  readonly cluster?: ClusterName | undefined;
+  /** The fault in a few words, with the line that has it. */
+  readonly message: string;
 }
 
 /** What a plan may use. */

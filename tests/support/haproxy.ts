@@ -227,7 +227,9 @@ export class RunningWriter implements AsyncDisposable {
 
   /** Waits until the log has a line. */
   logged(pattern: RegExp): Promise<string> {
-    return eventually(`the log has ${pattern}`, () => this.log.find((line) => pattern.test(line)));
+    return eventually(`the log has ${pattern}`, () => this.log.find((line) => pattern.test(line))).catch((error) => {
+      throw new Error(`${error.message}\n${this.log.join("\n")}`);
+    });
   }
 
   /** Stops it and waits for its end. */

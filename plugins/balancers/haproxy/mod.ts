@@ -4,13 +4,13 @@
  *
  * @module
  */
-import type { BalancerPlugin, ClusterName, Rendered } from "../../../mod.ts";
+import type { BalancerPlugin } from "../../../mod.ts";
 import { adopt } from "./adopt.ts";
 import { balancerSchema, clusterSchema, type HaproxyCluster, type HaproxyConfig } from "./config.ts";
+import { explain } from "./explain.ts";
 import { observe, type Observed, pidOf, QUERIES } from "./observe.ts";
 import { plan } from "./plan.ts";
-import { clusterAt, render } from "./render.ts";
-import { clusterListening } from "./structure.ts";
+import { render } from "./render.ts";
 
 /** The plugin. */
 const haproxy: BalancerPlugin<HaproxyConfig, HaproxyCluster, Observed> = {
@@ -39,19 +39,7 @@ const haproxy: BalancerPlugin<HaproxyConfig, HaproxyCluster, Observed> = {
   adopt,
   render,
   plan,
-  blame,
+  explain,
 };
-
-/** HAProxy names the line, the section, or both; the host names an address that is taken. */
-function blame({ text }: Rendered, message: string): ClusterName | undefined {
-  for (const [, line] of message.matchAll(/\[[^\]\s]*:([0-9]+)\]/g)) {
-    const cluster = clusterAt(text, Number(line));
-    if (cluster !== undefined) return cluster;
-  }
-  const named = /(?:[Pp]roxy|frontend|backend) '?([A-Za-z0-9_.:-]+?)'?[:, ]/.exec(message)?.[1];
-  if (named !== undefined && text.includes(`\nbackend ${named}\n`)) return named;
-  const taken = /\baddress (\S+) is taken\b/.exec(message)?.[1];
-  return taken === undefined ? undefined : clusterListening(text, taken);
-}
 
 export default haproxy;

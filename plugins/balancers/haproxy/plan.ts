@@ -74,7 +74,9 @@ export function plan(
   const membership = planMembership(serve(wanted, () => {}), running);
   const reason = because ?? structural ?? listReason(membership.reloadReasons);
   if (reason !== undefined && reload) {
-    const listens = newListeners(file ?? "", rendered.text, host.fqdn);
+    // What the running process listens on is known only if it runs what the file says.
+    const known = file !== undefined && structureMark(file) !== undefined && structureMark(file) === running.structure;
+    const listens = known ? newListeners(file, rendered.text, host.fqdn) : [];
     return [...installNow, { do: "reload", reason, listens, how: howToReload(wanted, running, reason) }];
   }
   // A file that says more than what runs waits for the reload that makes it true.

@@ -1,4 +1,4 @@
-import type { ClusterName, Node, Peer, Rendered, Wanted, WantedCluster } from "../../../mod.ts";
+import type { Node, Peer, Rendered, Wanted, WantedCluster } from "../../../mod.ts";
 import { assert } from "../../../src/kernel/assert.ts";
 import { formatEndpoint, isHostName, isIpv4, isIpv6, isPort } from "../../../src/model/endpoint.ts";
 import { nodeName, PEER_PORT, quote } from "../../../src/model/node.ts";
@@ -350,13 +350,4 @@ function comparePeers(a: Peer, b: Peer): number {
 /** Answers the structure that a rendered text is marked with. */
 export function structureMark(text: string): string | undefined {
   return new RegExp(`^\\tsetenv ${STRUCTURE_VARIABLE} ([0-9a-f]+)$`, "m").exec(text)?.[1];
-}
-
-/** The name of a cluster whose section a line of a rendered text is in, if it is in one. */
-export function clusterAt(text: string, line: number): ClusterName | undefined {
-  const lines = text.split("\n").slice(0, line);
-  const here = lines.at(-1) ?? "";
-  const choice = /^\t(?:acl is_|use_backend )([^ ]+)/.exec(here)?.[1];
-  const header = lines.findLast((candidate) => /^[a-z]/.test(candidate)) ?? "";
-  return choice ?? /^(?:frontend|backend|peers) ([^ ]+)$/.exec(header)?.[1];
 }

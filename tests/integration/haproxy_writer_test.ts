@@ -1,0 +1,417 @@
+import assert from "node:assert/strict";
+import { render } from "../../plugins/balancers/haproxy/render.ts";
+import { DryRunExecutor, Executor } from "../../src/balance/executor.ts";
+import { preview } from "../../src/balance/preview.ts";
+import haproxy from "../../plugins/balancers/haproxy/mod.ts";
+import type { Step } from "../../src/plugin/contract.ts";
+import type { Node } from "../../src/model/node.ts";
+import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free_port.ts";
+import { HaproxyBox, kill, localNode, NamedServer, RunningWriter } from "../support/haproxy.ts";
+
+const REQUEST = new TextEncoder().encode("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+
+/** Asks a port of HAProxy over a connection of its own; answers the body, or fails with what came instead. */
+async function get(port: number): Promise<string> {
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  await connection.write(REQUEST);
+  const answer = await new Response(connection.readable).text();
+  if (!answer.startsWith("HTTP/1.1 200 ")) throw new Error(`Not 200: ${answer.slice(0, 40)}`);
+  return answer.slice(answer.indexOf("\r\n\r\n") + 4);
+}
+
+/** Many nodes, on ports where nobody needs to listen. */
+function nodes(count: number): Node[] {
+  return Array.from({ length: count }, (_, index) => localNode(20_001 + index, `n${index}.test`));
+}
+
+/** What the servers of a cluster would be called. */
+function names(of: readonly Node[]): string[] {
+  return of.map(({ host, ip, port }) => `${host}:${port} ${ip}:${port}`).toSorted();
+}
+
+Deno.test("the writer starts HAProxy, and a client is served", async () => {
+  await using box = new HaproxyBox();
+  await using server = new NamedServer("app.test");
+  await using running = new RunningWriter();
+  const port = freePort();
+  await running.apply(box.wanted({ web: { section: { port }, nodes: [server.node] } }));
+  assert.equal(await get(port), "app.test");
+  assert.equal(running.reloads, 1);
+});
+
+Deno.test("the writer changes members without a reload: the process stays, and so do its connections", async () => {
+  await using box = new HaproxyBox();
+  await using one = new NamedServer("one.test");
+  await using two = new NamedServer("two.test");
+  await using running = new RunningWriter();
+  const port = freePort();
+  const section = { port, backend: ["mode http", "balance roundrobin"] };
+  await running.apply(box.wanted({ web: { section, nodes: [one.node] } }));
+  const pid = await box.pid();
+  await running.apply(box.wanted({ web: { section, nodes: [one.node, two.node] } }));
+  assert.deepEqual(new Set([await get(port), await get(port)]), new Set(["one.test", "two.test"]));
+  await running.apply(box.wanted({ web: { section, nodes: [two.node] } }));
+  assert.deepEqual([await get(port), await get(port)], ["two.test", "two.test"]);
+  assert.equal(await box.pid(), pid);
+  assert.equal(running.reloads, 1);
+});
+
+Deno.test("the writer brings a thousand nodes of one snapshot in without a reload, and out again", async () => {
+  await using box = new HaproxyBox();
+  await using running = new RunningWriter();
+  const section = { port: freePort() };
+  await running.apply(box.wanted({ web: { section } }));
+  const many = nodes(1_000);
+  await running.apply(box.wanted({ web: { section, nodes: many } }));
+  assert.deepEqual(await box.serving("web"), names(many));
+  await running.apply(box.wanted({ web: { section, nodes: many.slice(0, 3) } }));
+  assert.deepEqual(await box.serving("web"), names(many.slice(0, 3)));
+  assert.equal(running.reloads, 1);
+});
+
+Deno.test("a server with a health check is down until its check has passed, whoever listens there", async () => {
+  await using box = new HaproxyBox();
+  await using server = new NamedServer("app.test");
+  await using running = new RunningWriter();
+  const port = freePort();
+  const section = { port, server_options: "check inter 300ms rise 1 fall 1" };
+  await running.apply(box.wanted({ web: { section } }));
+  const dead = localNode(freePort(), "dead.test");
+  await running.apply(box.wanted({ web: { section, nodes: [dead] } }));
+  await assert.rejects(get(port), /503/);
+  await running.apply(box.wanted({ web: { section, nodes: [dead, server.node] } }));
+  await eventually("the check has passed", async () => await get(port) === "app.test");
+  assert.equal(running.reloads, 1);
+});
+
+Deno.test("the file follows within a second and equals what runs: a restart by hand gives the same servers", async () => {
+  await using box = new HaproxyBox();
+  await using running = new RunningWriter();
+  const section = { port: freePort(), backend: ["balance uri", "hash-type consistent"] };
+  await running.apply(box.wanted({ web: { section, nodes: nodes(2) } }));
+  const wanted = box.wanted({ web: { section, nodes: nodes(40).slice(1) } });
+  await running.apply(wanted);
+  const before = await eventually("the file follows", async () => {
+    const text = await Deno.readTextFile(box.configFile);
+    return text === render({ ...wanted, version: [2, 6, 12] }).text && text;
+  }, { deadlineMs: 2_000 });
+  const ids = async () =>
+    [...(await box.observe()).running?.backends.get("web")?.values() ?? []]
+      .map(({ name, id }) => `${name} ${id}`).toSorted();
+  const [served, placed] = [await box.serving("web"), await ids()];
+  await running.stop();
+  const old = await box.pid();
+  kill(old, "SIGUSR1");
+  await eventually("the old process has left", () => !box.processes().includes(old));
+  await box.run("-D", "-f", box.configFile, "-p", box.pidFile);
+  assert.deepEqual(await box.serving("web"), served);
+  assert.deepEqual(await ids(), placed);
+  assert.equal(await Deno.readTextFile(box.configFile), before);
+});
+
+Deno.test("a refused config leaves the last good one running, with the members of today", async () => {
+  await using box = new HaproxyBox();
+  await using one = new NamedServer("one.test");
+  await using two = new NamedServer("two.test");
+  await using running = new RunningWriter();
+  const port = freePort();
+  await running.apply(box.wanted({ web: { section: { port }, nodes: [one.node] } }));
+  const pid = await box.pid();
+  running.writer.put(box.wanted({ web: { section: { port, backend: ["timeout server xyz"] }, nodes: [two.node] } }));
+  await running.logged(/error haproxy refuses the config of cluster web.*timeout server xyz/);
+  await eventually("the new member serves", async () => await get(port) === "two.test");
+  assert.equal(await box.pid(), pid);
+  await eventually("the file follows", async () => (await Deno.readTextFile(box.configFile)).includes("two.test"));
+  await box.run("-c", "-f", box.configFile);
+});
+
+Deno.test("a cluster whose config HAProxy refuses does not keep the others from starting", async () => {
+  await using box = new HaproxyBox();
+  await using server = new NamedServer("app.test");
+  await using running = new RunningWriter();
+  const port = freePort();
+  running.writer.put(box.wanted({
+    bad: { section: { port: freePort(), frontend: ["timeout client xyz"] } },
+    web: { section: { port }, nodes: [server.node] },
+  }));
+  await eventually("the good cluster serves", async () => await get(port) === "app.test");
+});
+
+Deno.test("a port that another program has keeps only its own cluster from being served, and the rest is not cut", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0 });
+  await using server = new NamedServer("app.test");
+  await using running = new RunningWriter();
+  const port = freePort();
+  const taken = freePort();
+  const web = { section: { port }, nodes: [server.node] };
+  await running.apply(box.wanted({ web }));
+  {
+    using _other = Deno.listen({ hostname: "127.0.0.1", port: taken });
+    const good = await Deno.readTextFile(box.configFile);
+    const pid = await box.pid();
+    running.writer.put(box.wanted({ web, late: { section: { port: taken }, nodes: [server.node] } }));
+    await running.logged(/error haproxy refuses the config of cluster late.*127\.0\.0\.1:\d+ cannot be had/);
+    assert.equal(await get(port), "app.test");
+    assert.equal(await box.pid(), pid);
+    assert.equal(await Deno.readTextFile(box.configFile), good);
+    // Others' structure goes on.
+    const more = freePort();
+    running.writer.put(box.wanted({
+      web,
+      late: { section: { port: taken }, nodes: [server.node] },
+      more: { section: { port: more }, nodes: [server.node] },
+    }));
+    await eventually("the third cluster serves", async () => await get(more) === "app.test");
+  }
+  await eventually("the late cluster is served once its port is free", async () => await get(taken) === "app.test");
+});
+
+Deno.test("a HAProxy that was killed comes back by itself", async () => {
+  await using box = new HaproxyBox();
+  await using server = new NamedServer("app.test");
+  await using running = new RunningWriter({ reconcileMs: 200 });
+  const port = freePort();
+  await running.apply(box.wanted({ web: { section: { port }, nodes: [server.node] } }));
+  const pid = await box.pid();
+  kill(pid);
+  await eventually("another process serves", async () => await box.pid() !== pid);
+  assert.equal(await get(port), "app.test");
+});
+
+Deno.test("a HAProxy whose socket was removed is relieved, not doubled", async () => {
+  await using box = new HaproxyBox();
+  await using server = new NamedServer("app.test");
+  await using running = new RunningWriter({ reconcileMs: 200 });
+  const port = freePort();
+  await running.apply(box.wanted({ web: { section: { port }, nodes: [server.node] } }));
+  const pid = await box.pid();
+  await Deno.remove(box.socketFile);
+  await eventually("another process serves", async () => await box.pid() !== pid);
+  await eventually("the old one has left", () => box.processes().length === 1);
+  assert.equal(await get(port), "app.test");
+});
+
+Deno.test("what someone does to members by hand is undone", async () => {
+  await using box = new HaproxyBox();
+  await using running = new RunningWriter({ reconcileMs: 100 });
+  const three = nodes(3);
+  await running.apply(box.wanted({ web: { section: { port: freePort() }, nodes: three } }));
+  const [first, second, third] = three.map(({ host, port }) => `web/${host}:${port}`);
+  await box.ask(
+    `set server ${first} state maint`,
+    `set server ${second} addr 127.0.0.9 port 9`,
+    `set server ${third} state maint`,
+    `del server ${third}`,
+    "add server web/intruder:1 127.0.0.1:1",
+    "enable server web/intruder:1",
+  );
+  await eventually("all is as it was", async () => {
+    assert.deepEqual(await box.serving("web"), names(three));
+    return true;
+  });
+  assert.equal(running.reloads, 1);
+});
+
+Deno.test("a hostile name gets nowhere, and the good nodes beside it are served", async () => {
+  await using box = new HaproxyBox();
+  await using running = new RunningWriter();
+  const good = nodes(1);
+  const evil = ["a\nshutdown sessions server web/x", "a;disable frontend web", "a b", "a/b", "", "x".repeat(300)]
+    .map((host) => ({ ...localNode(20_000), host }));
+  const addresses = ["127.0.0.1 enabled", "0.0.0.0", "evil.test", "1.2.3.4\n"].map((ip) => ({
+    ...localNode(20_000),
+    ip,
+  }));
+  await running.apply(box.wanted({ web: { section: { port: freePort() }, nodes: [...evil, ...good, ...addresses] } }));
+  assert.deepEqual(await box.serving("web"), names(good));
+  assert.equal(running.log.filter((line) => /warn Cluster web: a node is left out/.test(line)).length, 10);
+});
+
+Deno.test("a server with an open connection leaves at once for others, and goes when the connection ends", async () => {
+  await using box = new HaproxyBox();
+  using slow = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await using other = new NamedServer("other.test");
+  await using running = new RunningWriter({ reconcileMs: 200 });
+  const port = freePort();
+  const section = { port, backend: ["mode tcp"], frontend: ["mode tcp"] };
+  const node = localNode(slow.addr.port, "slow.test");
+  await running.apply(box.wanted({ web: { section, nodes: [node] } }));
+  {
+    using client = await Deno.connect({ hostname: "127.0.0.1", port });
+    using accepted = await slow.accept();
+    await running.apply(box.wanted({ web: { section, nodes: [other.node] } }));
+    assert.deepEqual(await box.serving("web"), names([other.node]));
+    // The connection that is there goes on.
+    await accepted.write(new TextEncoder().encode("still here"));
+    const buffer = new Uint8Array(32);
+    assert.equal(new TextDecoder().decode(buffer.subarray(0, await client.read(buffer) ?? 0)), "still here");
+    assert.deepEqual(running.log.filter((line) => /^(?:warn|error)/.test(line)), []);
+  }
+  await eventually("the server is gone", async () => (await box.observe()).running?.backends.get("web")?.size === 1);
+  assert.equal(running.reloads, 1);
+});
+
+Deno.test("a reload for a new cluster fails no request", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0 });
+  await using server = new NamedServer("app.test");
+  await using running = new RunningWriter();
+  const port = freePort();
+  const web = { section: { port }, nodes: [server.node] };
+  await running.apply(box.wanted({ web }));
+  const load = new Load(port);
+  for (let round = 0; round < 5; round++) {
+    await running.apply(box.wanted({ web, [`more${round}`]: { section: { port: freePort() } } }));
+    await load.more(100);
+  }
+  const { done, failed } = await load.stop();
+  assert.equal(running.reloads, 6);
+  assert.deepEqual(failed, []);
+  assert(done >= 500, `${done}`);
+});
+
+Deno.test("a HAProxy that the predecessor started is taken over", async () => {
+  await using box = new HaproxyBox();
+  await using server = new NamedServer("app.test");
+  const port = freePort();
+  // What the predecessor writes: no mark, and sockets that are not handed over.
+  await Deno.writeTextFile(
+    box.configFile,
+    `#
+# Auto-generated by Lighthouse (Fri Nov 20 08:41:42 2026)
+#
+
+global
+	daemon
+	stats socket ${box.socketFile} mode 600 level admin
+	stats timeout 2m
+
+defaults
+	mode http
+	timeout connect 2s
+	timeout client 20s
+	timeout server 20s
+
+frontend web
+	bind 127.0.0.1:${port}
+	default_backend web
+
+backend web
+	server app.test:${server.port} 127.0.0.1:${server.port}  
+`,
+  );
+  await box.run("-f", box.configFile, "-p", box.pidFile, "-L", "lb.test");
+  assert.equal(await get(port), "app.test");
+  const old = await box.pid();
+  await using running = new RunningWriter();
+  await running.apply(box.wanted({ web: { section: { port }, nodes: [server.node] } }));
+  assert.notEqual(await box.pid(), old);
+  await eventually("the old process has left", () => !box.processes().includes(old));
+  assert.equal(await get(port), "app.test");
+  assert.match(running.log.join("\n"), /reloaded, as the running HAProxy was not started from a file of ours/);
+});
+
+Deno.test("a writer that comes back finds its HAProxy and does nothing to it", async () => {
+  await using box = new HaproxyBox();
+  const wanted = box.wanted({ web: { section: { port: freePort() }, nodes: nodes(3) } });
+  {
+    await using first = new RunningWriter();
+    await first.apply(wanted);
+  }
+  const pid = await box.pid();
+  await using second = new RunningWriter();
+  await second.apply(wanted);
+  assert.deepEqual(second.turns.flatMap((turn) => turn.steps), []);
+  assert.equal(await box.pid(), pid);
+});
+
+Deno.test("a HAProxy that has a master is reloaded by it", async () => {
+  await using box = new HaproxyBox();
+  await using server = new NamedServer("app.test");
+  const port = freePort();
+  const web = { section: { port }, nodes: [server.node] };
+  const wanted = box.wanted({ web });
+  await Deno.writeTextFile(box.configFile, render({ ...wanted, version: [2, 6, 12] }).text);
+  await box.run("-W", "-D", "-f", box.configFile, "-p", box.pidFile, "-L", "lb.test");
+  const master = Number((await Deno.readTextFile(box.pidFile)).trim());
+  const old = await eventually("the worker answers", () => box.pid());
+  assert.notEqual(old, master);
+  await using running = new RunningWriter();
+  const more = freePort();
+  await running.apply(box.wanted({ web, more: { section: { port: more }, nodes: [server.node] } }));
+  assert.notEqual(await box.pid(), old);
+  assert.equal(await get(more), "app.test");
+  assert(box.processes().includes(master));
+  assert.match(JSON.stringify(running.turns.flatMap((turn) => turn.steps)), new RegExp(`SIGUSR2","pid":${master}`));
+});
+
+Deno.test("a new member of a backend that takes none while it runs comes by a reload that says so", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0 });
+  await using running = new RunningWriter();
+  const section = { port: freePort(), backend: ["balance static-rr"] };
+  await running.apply(box.wanted({ web: { section, nodes: nodes(1) } }));
+  await running.apply(box.wanted({ web: { section, nodes: nodes(2) } }));
+  assert.deepEqual(await box.serving("web"), names(nodes(2)));
+  assert.equal(running.reloads, 2);
+  assert.match(running.log.join("\n"), /reloaded, as web\/n1\.test:20002: balance static-rr takes no new server/);
+  await running.apply(box.wanted({ web: { section, nodes: nodes(1) } }));
+  assert.deepEqual(await box.serving("web"), names(nodes(1)));
+  assert.equal(running.reloads, 2);
+});
+
+Deno.test("preview() says what a writer would do and touches nothing, and so does a dry run", async () => {
+  await using box = new HaproxyBox();
+  const wanted = box.wanted({ web: { section: { port: freePort() }, nodes: nodes(1) } });
+  const effects = new Executor();
+  const signal = new AbortController().signal;
+  const { steps, running, rendered } = await preview(wanted, { balancer: haproxy, effects, signal });
+  assert.deepEqual(steps.map((step) => step.do), ["install", "start"]);
+  assert.equal(running, false);
+  assert.match(rendered.text, /^backend web$/m);
+  const reported: Step[] = [];
+  const outcomes = await new DryRunExecutor(effects, (step) => void reported.push(step)).execute(steps);
+  assert(outcomes.every((outcome) => outcome.ok));
+  assert.deepEqual(reported, steps);
+  assert.deepEqual(box.processes(), []);
+  await assert.rejects(Deno.stat(box.configFile), Deno.errors.NotFound);
+});
+
+Deno.test("a directory that is not there is a clear error, and nothing is started", async () => {
+  await using box = new HaproxyBox();
+  await using running = new RunningWriter();
+  const file = `${box.path("nowhere")}/haproxy.cfg`;
+  running.writer.put(box.wanted({ web: {} }, { config_file: file }));
+  await running.logged(/error Cannot install the file .*\/nowhere\/haproxy\.cfg: No such file or directory/);
+  assert.deepEqual(box.processes(), []);
+});
+
+/** Clients that ask one request a connection, as fast as they are answered. */
+class Load {
+  #done = 0;
+  readonly #failed: string[] = [];
+  #stopped = false;
+  readonly #clients: Promise<void>[];
+
+  constructor(port: number, clients = 4) {
+    this.#clients = Array.from({ length: clients }, () => this.#client(port));
+  }
+
+  /** Waits until so many more requests were answered. */
+  async more(count: number): Promise<void> {
+    const until = this.#done + count;
+    await eventually(`${count} more requests`, () => this.#done >= until);
+  }
+
+  async stop(): Promise<{ done: number; failed: readonly string[] }> {
+    this.#stopped = true;
+    await Promise.all(this.#clients);
+    return { done: this.#done, failed: this.#failed };
+  }
+
+  async #client(port: number): Promise<void> {
+    while (!this.#stopped) {
+      await get(port).catch((error) => void this.#failed.push(String(error)));
+      this.#done++;
+    }
+  }
+}
