@@ -27,6 +27,8 @@ export interface ClientOptions {
   readonly onConnected: (connection: Connection) => void;
   /** Called once when the ensemble gets out of reach, with the cause; not for each try after that. */
   readonly onDisconnected: (cause: string) => void;
+  /** Called once when there will be no connection any more. */
+  readonly onOver: () => void;
 }
 
 /** The waits after each round of all servers that fails. Short: a session is short-lived, and each server is asked once a round. */
@@ -129,10 +131,12 @@ export class ZooKeeperClient implements AsyncDisposable {
   }
 
   #finish(reason: string): void {
-    this.#over ??= new SessionOverError(`The session is over: ${reason}`);
+    if (this.#over !== undefined) return;
+    this.#over = new SessionOverError(`The session is over: ${reason}`);
     this.#stop.abort(this.#over);
     this.#connection?.hangUp(reason);
     this.#waiting.resolve();
+    this.#options.onOver();
   }
 
   async #run(): Promise<void> {

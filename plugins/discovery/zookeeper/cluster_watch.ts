@@ -2,10 +2,10 @@ import type { ClusterName, ClusterSnapshot, Node, PluginLog } from "../../../mod
 import type { Clock } from "../../../src/kernel/clock.ts";
 import { Gate } from "../../../src/kernel/gate.ts";
 import type { Random } from "../../../src/kernel/random.ts";
+import { type Child, composeMembership, newsOfFaults, readChild, sameNodes, sealedChild } from "../membership.ts";
 import { equalBytes } from "../node_json.ts";
 import type { ZooKeeperClient } from "./client.ts";
 import { type Connection, ConnectionLostError, ZooKeeperError } from "./connection.ts";
-import { type Child, composeMembership, newsOfFaults, readChild, sameNodes, sealedChild } from "./membership.ts";
 import { ERROR, type WatchEvent } from "./wire.ts";
 
 /** What a watch of one cluster is made with. */
@@ -65,8 +65,8 @@ export class ClusterWatch {
     this.#hint.resolve();
   }
 
-  /** Takes note of a new connection, which has no watches yet. */
-  onConnected(): void {
+  /** Takes note of a new connection, which has no watches yet, or that there will be none any more. */
+  onConnection(): void {
     this.#hint.resolve();
   }
 

@@ -75,7 +75,7 @@ export class ZooKeeperSession implements DiscoverySession {
         for (const watch of this.#watches) watch.onEvent(event);
       },
       onConnected: (connection) => {
-        for (const watch of this.#watches) watch.onConnected();
+        for (const watch of this.#watches) watch.onConnection();
         const session = connection.ticket.id.toString(16).padStart(16, "0");
         context.connection(
           "connected",
@@ -83,6 +83,9 @@ export class ZooKeeperSession implements DiscoverySession {
         );
       },
       onDisconnected: (cause) => context.connection("disconnected", cause),
+      onOver: () => {
+        for (const watch of this.#watches) watch.onConnection();
+      },
     });
     this.ended = this.#client.ended;
     const abandon = () => this.#client.abandon();

@@ -1,8 +1,15 @@
-import type { Node } from "../../../mod.ts";
-import { nodeName, quote } from "../../../src/model/node.ts";
-import { decodeNode } from "../node_json.ts";
+/**
+ * What a registry holds of a cluster, as nodes: the part that is the same for
+ * all registries. Pure.
+ *
+ * @module
+ */
 
-/** What is known of one child of a cluster's znode. */
+import type { Node } from "../../mod.ts";
+import { nodeName, quote } from "../../src/model/node.ts";
+import { decodeNode } from "./node_json.ts";
+
+/** What is known of one entry of a cluster: a znode, a file. */
 export interface Child {
   /** Its data as it was read last. */
   readonly data: Uint8Array;
@@ -12,30 +19,30 @@ export interface Child {
   readonly fault: string | undefined;
 }
 
-/** What is known of the children of a cluster's znode, as nodes. */
+/** What the entries of a cluster say together. */
 export interface Membership {
   /** One for each name, sorted by it. */
   readonly nodes: readonly Node[];
-  /** What an operator should look at, by the child's name. */
+  /** What an operator should look at, by the entry's name. */
   readonly faults: ReadonlyMap<string, string>;
 }
 
 /** The most faults that are logged one by one; a registry full of rubbish must not fill the log. */
 const FAULTS_LOGGED_MAX = 5;
 
-/** Reads a child's data. */
+/** Reads an entry's data. */
 export function readChild(data: Uint8Array): Child {
   const parsed = decodeNode(data);
   return parsed.ok ? { data, node: parsed.node, fault: undefined } : { data, node: undefined, fault: parsed.reason };
 }
 
-/** A child that may not be read. */
+/** An entry that may not be read. */
 export function sealedChild(fault: string): Child {
   return { data: new Uint8Array(0), node: undefined, fault };
 }
 
 /**
- * Makes a membership of all children. Of several children that say the same
+ * Makes a membership of all entries. Of several that say the same
  * name the one that is called so is taken, or else the first by name: a
  * balancer refuses a config that has a server twice.
  */

@@ -1,0 +1,224 @@
+import type { ClusterName, ClusterSnapshot, Node, PluginLog } from "../../../mod.ts";
+import type { Clock } from "../../../src/kernel/clock.ts";
+import { delay } from "../../../src/kernel/delay.ts";
+import { Gate } from "../../../src/kernel/gate.ts";
+import { quote } from "../../../src/model/node.ts";
+import { composeMembership, newsOfFaults, sameNodes, sealedChild } from "../membership.ts";
+import { type Entry, isOver, readEntry, sameStamp, see, type Sighting, type Stamp } from "./lease.ts";
+
+/** What a watch of one cluster is made with. */
+export interface ClusterWatchOptions {
+  readonly cluster: ClusterName;
+  /** The cluster's directory. */
+  readonly path: string;
+  /** How often it is looked at at least. */
+  readonly pollMs: number;
+  /** The lease of a file that does not say its own. */
+  readonly ttlMs: number;
+  readonly clock: Clock;
+  /** The time of day in milliseconds, to judge files that are seen for the first time. */
+  readonly wallMs: () => number;
+  readonly log: PluginLog;
+  /** Called with each look: whether the registry could be read, and why not. */
+  readonly onReach: (fault: string | undefined) => void;
+}
+
+/** The ending of the files that are nodes. */
+export const FILE_ENDING = ".json";
+
+/** Files read at once. */
+const READS_AT_ONCE_MAX = 32;
+/** The least time from one look to the next, so that a storm of changes is joined. */
+const LOOK_GAP_MS = 20;
+/** How long a directory must stay empty to be believed when it is seen for the first time. */
+const CONFIRM_EMPTY_MS = 250;
+/** A file without a sign of life for so many leases is removed. */
+const REMOVE_AFTER_TTLS = 10;
+/** No node is so large. */
+const FILE_BYTES_MAX = 1_048_576;
+
+/** A file and what is known of it. */
+interface Known {
+  readonly sighting: Sighting;
+  /** `undefined` for what is no node: somebody's half-written file. */
+  readonly entry: Entry | undefined;
+}
+
+/**
+ * Follows the files of one directory. A directory that is missing says nothing;
+ * neither does one that is empty when it is seen for the first time, nor one in
+ * which only dead leases are found, before one lease has passed: that is what a
+ * registry looks like while everything on a host starts.
+ */
+export class ClusterWatch {
+  readonly #options: ClusterWatchOptions;
+  readonly #gate = new Gate(READS_AT_ONCE_MAX);
+  #known: ReadonlyMap<string, Known> = new Map();
+  #faults: ReadonlyMap<string, string> = new Map();
+  #lookedMs: number | undefined;
+  /** Whether members were seen here, so that their absence is news. */
+  #isTrusted = false;
+  #emptySinceMs: number | undefined;
+  #isMissing = false;
+  #hint = Promise.withResolvers<void>();
+
+  constructor(options: ClusterWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Takes note that something may have changed. */
+  onHint(): void {
+    this.#hint.resolve();
+  }
+
+  /** Yields each membership that differs from the last; ends when the signal is aborted. */
+  async *snapshots(signal: AbortSignal): AsyncGenerator<ClusterSnapshot> {
+    const { cluster, clock, onReach } = this.#options;
+    let last: readonly Node[] | undefined;
+    const abort = () => this.#hint.resolve();
+    signal.addEventListener("abort", abort);
+    try {
+      while (!signal.aborted) {
+        this.#hint = Promise.withResolvers();
+        let nodes: readonly Node[] | undefined;
+        try {
+          nodes = await this.#look();
+          onReach(undefined);
+        } catch (error) {
+          // Unreachable is not empty: nothing is said, and the poll looks again.
+          onReach(error instanceof Error ? error.message : String(error));
+        }
+        if (signal.aborted) return;
+        if (nodes !== undefined && !sameNodes(last, nodes)) {
+          last = nodes;
+          yield { cluster, nodes };
+        }
+        await delay(LOOK_GAP_MS, { clock, signal }).catch(() => {});
+        if (!signal.aborted) await this.#hint.promise;
+      }
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  /** Reads the directory; answers all members, or `undefined` if what was read is not to be believed. */
+  async #look(): Promise<readonly Node[] | undefined> {
+    const { path, log, clock, pollMs } = this.#options;
+    const names = await this.#list();
+    if (names === undefined) return undefined;
+    const nowMs = clock.now();
+    // Time in which this process did not run was not watched.
+    const watchedMs = Math.min(nowMs - (this.#lookedMs ?? nowMs), 2 * pollMs);
+    this.#lookedMs = nowMs;
+    const found = await Promise.all(names.map((name) => this.#gate.run(() => this.#lookAt(name, watchedMs))));
+    const before = this.#known;
+    const known = new Map(found.filter((each) => each !== undefined));
+    this.#known = known;
+    const live = new Map<string, Entry>();
+    let deadMs = 0;
+    for (const [name, { entry, sighting }] of known) {
+      if (entry === undefined) continue;
+      if (!isOver(entry.lease, sighting)) {
+        live.set(name.slice(0, -FILE_ENDING.length), entry);
+        continue;
+      }
+      deadMs = Math.max(deadMs, entry.lease?.ttlMs ?? 0);
+      const earlier = before.get(name);
+      if (earlier !== undefined && !isOver(entry.lease, earlier.sighting)) {
+        log.info(`The lease of ${quote(name)} in ${path} is over`);
+      }
+    }
+    await this.#removeLongDead();
+    const { nodes, faults } = composeMembership(live);
+    for (const line of newsOfFaults(this.#faults, faults)) log.warn(`Left out a file of ${path}: ${line}`);
+    this.#faults = faults;
+    if (nodes.length > 0) this.#isTrusted = true;
+    if (this.#isTrusted) return nodes;
+    this.#emptySinceMs ??= nowMs;
+    if (nowMs - this.#emptySinceMs < Math.max(CONFIRM_EMPTY_MS, deadMs)) return undefined;
+    this.#isTrusted = true;
+    return nodes;
+  }
+
+  async #list(): Promise<readonly string[] | undefined> {
+    const { path, log } = this.#options;
+    const names: string[] = [];
+    try {
+      for await (const { name, isFile } of Deno.readDir(path)) if (isFile) names.push(name);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      if (!this.#isMissing) {
+        const kept = this.#known.size;
+        if (kept === 0) log.info(`${path} does not exist yet; waiting for it`);
+        else log.warn(`${path} was removed; keeping what it had and waiting for it`, { kept });
+      }
+      [this.#isMissing, this.#isTrusted, this.#emptySinceMs] = [true, false, undefined];
+      this.#known = new Map();
+      return undefined;
+    }
+    this.#isMissing = false;
+    return names;
+  }
+
+  async #lookAt(name: string, watchedMs: number): Promise<readonly [string, Known] | undefined> {
+    const { path, ttlMs, wallMs } = this.#options;
+    const file = `${path}/${name}`;
+    const before = this.#known.get(name);
+    let entry: Entry | undefined;
+    try {
+      const stat = await Deno.stat(file);
+      const stamp: Stamp = { inode: stat.ino ?? 0, modifiedMs: stat.mtime?.getTime() ?? 0, size: stat.size };
+      if (isNodeFile(name)) {
+        const isKnown = before?.entry !== undefined && sameStamp(before.sighting.stamp, stamp);
+        entry = isKnown ? before.entry : await this.#read(file, stamp, before?.entry);
+      }
+      const seen = { watchedMs, wallMs: wallMs(), ttlMs: entry?.lease?.ttlMs ?? ttlMs };
+      return [name, { sighting: see(before?.sighting, stamp, seen), entry }];
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+  }
+
+  async #read(file: string, { size }: Stamp, before: Entry | undefined): Promise<Entry> {
+    if (size > FILE_BYTES_MAX) return sealed(`It has more than ${FILE_BYTES_MAX} bytes`);
+    let data: Uint8Array;
+    try {
+      data = await Deno.readFile(file);
+    } catch (error) {
+      if (error instanceof Deno.errors.PermissionDenied) return sealed("It may not be read");
+      throw error;
+    }
+    const entry = readEntry(data);
+    // A lease that is renewed by writing changes nothing that anybody is told of.
+    return before?.node !== undefined && sameNode(before.node, entry.node) ? { ...entry, node: before.node } : entry;
+  }
+
+  /** Removes what the dead left behind: nodes, and files that were never finished. */
+  async #removeLongDead(): Promise<void> {
+    const { path, ttlMs } = this.#options;
+    for (const [name, { entry, sighting }] of this.#known) {
+      const leaseMs = entry === undefined ? (isHalfWritten(name) ? ttlMs : undefined) : entry.lease?.ttlMs;
+      if (leaseMs === undefined || sighting.silentMs < REMOVE_AFTER_TTLS * leaseMs) continue;
+      // Whoever may not remove it leaves it to the others.
+      await Deno.remove(`${path}/${name}`).catch(() => {});
+    }
+  }
+}
+
+/** Whether a file is a node; others are left alone, those that begin with a dot are half written. */
+function isNodeFile(name: string): boolean {
+  return name.endsWith(FILE_ENDING) && !name.startsWith(".");
+}
+
+function isHalfWritten(name: string): boolean {
+  return name.startsWith(".") && name.endsWith(".tmp");
+}
+
+function sealed(fault: string): Entry {
+  return { ...sealedChild(fault), lease: undefined };
+}
+
+function sameNode(a: Node, b: Node | undefined): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

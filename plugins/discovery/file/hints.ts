@@ -1,0 +1,116 @@
+import type { PluginLog } from "../../../mod.ts";
+import type { Clock } from "../../../src/kernel/clock.ts";
+import { delay } from "../../../src/kernel/delay.ts";
+
+/** What hints are made with. */
+export interface HintsOptions {
+  /** The directory. */
+  readonly path: string;
+  /** How often everything is to be looked at though nothing was reported. */
+  readonly pollMs: number;
+  readonly clock: Clock;
+  readonly log: PluginLog;
+  /** Called with the name of a directory inside where something may have changed; without one, anything may have. */
+  readonly onHint: (name: string | undefined) => void;
+}
+
+/** A watch on a directory stays silent if it is made in the same moment as another on it ends. */
+const REOPEN_MS = 300;
+/** What is made inside a new directory at once may come before the watch on that directory. */
+const SECOND_LOOK_MS = 50;
+
+/**
+ * Hints that a directory, or one inside it, should be looked at. Events get
+ * lost (in bursts, in new directories) and end for good when the directory is
+ * replaced; so there is a slow poll beside them, and an event is only a reason
+ * to look.
+ */
+export class Hints implements AsyncDisposable {
+  readonly #options: HintsOptions;
+  readonly #stop = new AbortController();
+  readonly #running: Promise<unknown>;
+  #watcher: Deno.FsWatcher | undefined;
+  #inode: number | null = null;
+  #isDeaf = false;
+
+  /** Starts watching. */
+  constructor(options: HintsOptions) {
+    this.#options = options;
+    this.#running = Promise.all([this.#watch(), this.#poll()]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    this.#close();
+    await this.#running;
+  }
+
+  async #watch(): Promise<void> {
+    const { path, clock, log, onHint } = this.#options;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        await Deno.mkdir(path, { recursive: true });
+        this.#inode = (await Deno.stat(path)).ino;
+        if (signal.aborted) return;
+        this.#watcher = Deno.watchFs(path, { recursive: true });
+        this.#isDeaf = false;
+        onHint(undefined);
+        for await (const event of this.#watcher) if (!this.#take(event)) break;
+      } catch (error) {
+        // Out of watches, most likely: the poll goes on.
+        if (!this.#isDeaf && !signal.aborted) {
+          log.warn(`Cannot watch ${path}; polling it alone`, { error: String(error) });
+        }
+        this.#isDeaf = true;
+      }
+      this.#close();
+      await delay(REOPEN_MS, { clock, signal }).catch(() => {});
+    }
+  }
+
+  /** Passes an event on; answers whether the watch is still good for more. */
+  #take({ kind, paths, flag }: Deno.FsEvent): boolean {
+    const { path, clock, onHint } = this.#options;
+    // Renewing a lease modifies a file; whoever changes a node puts another file in its place.
+    if ((kind === "access" || kind === "modify") && flag === undefined) return true;
+    if (flag !== undefined || paths.length === 0) onHint(undefined);
+    for (const each of paths) {
+      if (each === path) {
+        onHint(undefined);
+        if (kind === "remove") return false;
+        continue;
+      }
+      const [name, file] = each.slice(path.length + 1).split("/");
+      // A file that begins with a dot is half written.
+      if (file?.startsWith(".")) continue;
+      onHint(name);
+      if (file === undefined && kind === "create") {
+        delay(SECOND_LOOK_MS, { clock, signal: this.#stop.signal }).then(() => onHint(name), () => {});
+      }
+    }
+    return true;
+  }
+
+  async #poll(): Promise<void> {
+    const { path, pollMs, clock, onHint } = this.#options;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await delay(pollMs, { clock, signal }).catch(() => {});
+      if (signal.aborted) return;
+      onHint(undefined);
+      const found = await Deno.stat(path).catch(() => undefined);
+      // Another directory has taken the place of the one that is watched.
+      if (this.#watcher !== undefined && found?.ino !== this.#inode) this.#close();
+    }
+  }
+
+  #close(): void {
+    try {
+      this.#watcher?.close();
+    } catch {
+      // It has ended by itself.
+    }
+    this.#watcher = undefined;
+  }
+}

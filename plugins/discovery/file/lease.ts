@@ -1,0 +1,94 @@
+/**
+ * The files of the registry: what stands in them, and how long they are
+ * believed. Pure.
+ *
+ * @module
+ */
+import type { Node } from "../../../mod.ts";
+import { isRecord } from "../../../src/model/node.ts";
+import { type Child, readChild } from "../membership.ts";
+
+/** Who registered a node, and for how long after each sign of life. */
+export interface Lease {
+  /** The session. */
+  readonly owner: string;
+  /** A lease that was not renewed for so long is over. */
+  readonly ttlMs: number;
+}
+
+/** A file, read. */
+export interface Entry extends Child {
+  /** `undefined` for a file that somebody wrote by hand: it stands until it is removed. */
+  readonly lease: Lease | undefined;
+}
+
+/** What changes when a file is written or its lease renewed. */
+export interface Stamp {
+  /** Another number is another file. */
+  readonly inode: number;
+  /** Renewed together with the lease. */
+  readonly modifiedMs: number;
+  /** In bytes. */
+  readonly size: number;
+}
+
+/** How long a file has shown no sign of life. */
+export interface Sighting {
+  /** The file as it was seen last. */
+  readonly stamp: Stamp;
+  /** For how long it was seen like that. */
+  readonly silentMs: number;
+}
+
+/** No lease is read as longer or shorter than this. */
+const TTL_MS = { min: 100, max: 3_600_000 };
+
+/** Writes a node and its lease as text that people can read. */
+export function formatEntry({ host, ip, port, peer, metadata }: Node, { owner, ttlMs }: Lease): string {
+  return `${JSON.stringify({ host, ip, port, peer, metadata, owner, ttl: ttlMs / 1_000 }, null, 2)}\n`;
+}
+
+/** Reads a file's contents; never throws. */
+export function readEntry(data: Uint8Array): Entry {
+  const child = readChild(data);
+  return { ...child, lease: child.node === undefined ? undefined : readLease(data) };
+}
+
+/**
+ * Notes that a file was seen. Silence is what a reader has watched itself, not
+ * a difference of clocks: a clock that jumps or a machine that sleeps ends no
+ * lease. Only a file that is seen for the first time is judged by its age, so
+ * that a reader that starts does not believe the dead; and then it counts as
+ * just ended, for nobody has watched it.
+ *
+ * @param before what was known of the file
+ * @param watchedMs for how long the reader has really watched since it looked last
+ */
+export function see(
+  before: Sighting | undefined,
+  stamp: Stamp,
+  { watchedMs, wallMs, ttlMs }: { readonly watchedMs: number; readonly wallMs: number; readonly ttlMs: number },
+): Sighting {
+  if (before === undefined) {
+    return { stamp, silentMs: Math.min(ttlMs, Math.max(0, wallMs - stamp.modifiedMs)) };
+  }
+  const isSame = sameStamp(before.stamp, stamp);
+  return { stamp, silentMs: isSame ? before.silentMs + watchedMs : 0 };
+}
+
+/** Whether a file shows no change. */
+export function sameStamp(a: Stamp, b: Stamp): boolean {
+  return a.inode === b.inode && a.modifiedMs === b.modifiedMs && a.size === b.size;
+}
+
+/** Whether a file's lease is over. */
+export function isOver(lease: Lease | undefined, { silentMs }: Sighting): boolean {
+  return lease !== undefined && silentMs >= lease.ttlMs;
+}
+
+function readLease(data: Uint8Array): Lease | undefined {
+  const value: unknown = JSON.parse(new TextDecoder().decode(data));
+  if (!isRecord(value) || typeof value.owner !== "string") return undefined;
+  const ttlMs = typeof value.ttl === "number" && value.ttl > 0 ? value.ttl * 1_000 : TTL_MS.min;
+  return { owner: value.owner, ttlMs: Math.min(TTL_MS.max, Math.max(TTL_MS.min, ttlMs)) };
+}

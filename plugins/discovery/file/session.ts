@@ -1,0 +1,242 @@
+import type { ClusterName, ClusterSnapshot, DiscoveryContext, DiscoverySession, Node } from "../../../mod.ts";
+import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
+import { Serial } from "../../../src/kernel/serial.ts";
+import { nodeName, parseNode, quote } from "../../../src/model/node.ts";
+import { ClusterWatch, FILE_ENDING } from "./cluster_watch.ts";
+import { Hints } from "./hints.ts";
+import { formatEntry, readEntry } from "./lease.ts";
+
+/** Where the registry is. */
+export interface SessionOptions {
+  /** The absolute path of the directory. */
+  readonly path: string;
+  /** How long a node stays after its reporter's last sign of life. */
+  readonly ttlMs: number;
+  readonly clock?: Clock;
+  /** The time of day in milliseconds. */
+  readonly wallMs?: () => number;
+}
+
+/** A lease is renewed so often within its time, so that two renewals may fail. */
+const RENEWALS_PER_TTL = 3;
+/** Looks at the directory without a hint; often enough to see a lease end in time. */
+const POLL_MS = { min: 50, max: 1_000 };
+/** How often a file is written anew because its directory was removed meanwhile. */
+const WRITES_MAX = 5;
+
+/** A file that this session keeps alive. */
+interface Held {
+  readonly node: Node;
+  /** Its contents, which name the session. */
+  readonly text: string;
+}
+
+/** A registry in a directory: nodes are files, `<path>/<cluster>/<host>:<port>.json`, with a lease each. */
+export class FileSession implements DiscoverySession {
+  /** Never resolves: a lease that ended is written again. */
+  readonly ended: Promise<string> = new Promise(() => {});
+  readonly #options: SessionOptions;
+  readonly #context: DiscoveryContext;
+  readonly #clock: Clock;
+  readonly #wallMs: () => number;
+  readonly #owner = crypto.randomUUID();
+  readonly #watches = new Map<ClusterWatch, ClusterName>();
+  readonly #held = new Map<string, Held>();
+  /** Registering, taking back and renewing never overlap. */
+  readonly #serial = new Serial();
+  #hints: Hints | undefined;
+  #cancelRenewal: () => void = () => {};
+  readonly #closing = new AbortController();
+  #fault: string | undefined | null = null;
+
+  constructor(options: SessionOptions, context: DiscoveryContext) {
+    [this.#options, this.#context] = [options, context];
+    [this.#clock, this.#wallMs] = [options.clock ?? systemClock, options.wallMs ?? Date.now];
+  }
+
+  /** Makes the directory and opens a session on it. */
+  static async open(options: SessionOptions, context: DiscoveryContext): Promise<FileSession> {
+    const session = new FileSession(options, context);
+    await session.#reach(() => Deno.mkdir(options.path, { recursive: true })).catch(() => {});
+    return session;
+  }
+
+  /** Follows one cluster: see {@linkcode ClusterWatch}. */
+  async *watch(cluster: ClusterName, signal: AbortSignal): AsyncGenerator<ClusterSnapshot> {
+    const { path, ttlMs } = this.#options;
+    const pollMs = Math.min(POLL_MS.max, Math.max(POLL_MS.min, ttlMs / 4));
+    const watch = new ClusterWatch({
+      cluster,
+      path: this.#pathOf(cluster),
+      pollMs,
+      ttlMs,
+      clock: this.#clock,
+      wallMs: this.#wallMs,
+      log: this.#context.log,
+      onReach: (fault) => this.#tell(fault),
+    });
+    this.#watches.set(watch, cluster);
+    this.#hints ??= new Hints({
+      path,
+      pollMs,
+      clock: this.#clock,
+      log: this.#context.log,
+      onHint: (name) => {
+        for (const [each, cluster] of this.#watches) if (name === undefined || name === cluster) each.onHint();
+      },
+    });
+    try {
+      yield* watch.snapshots(AbortSignal.any([signal, this.#closing.signal]));
+    } finally {
+      this.#watches.delete(watch);
+    }
+  }
+
+  /** Makes a node known, or changes what is known of it; nothing is written if it stands already. */
+  register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+    const file = this.#fileOf(cluster, node);
+    const { ttlMs } = this.#options;
+    const text = formatEntry(node, { owner: this.#owner, ttlMs });
+    return this.#serial.run(async () => {
+      this.#check(signal);
+      if (this.#held.get(file)?.text === text && await this.#reach(() => readIfThere(file)) === text) return;
+      await this.#reach(() => this.#write(file, text));
+      this.#held.set(file, { node, text });
+      if (this.#held.size === 1) this.#scheduleRenewal();
+    });
+  }
+
+  /** Takes a node back, whoever made it known. */
+  deregister(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+    const file = this.#fileOf(cluster, node);
+    return this.#serial.run(async () => {
+      this.#check(signal);
+      this.#held.delete(file);
+      await this.#reach(() => removeIfThere(file));
+    });
+  }
+
+  /** Takes back all that this session registered. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isClosed) return await this.#serial.idle();
+    this.#closing.abort();
+    this.#cancelRenewal();
+    await this.#hints?.[Symbol.asyncDispose]();
+    await this.#serial.run(async () => {
+      for (const [file, { text }] of this.#held) {
+        // What another has taken over is the other's; what cannot be removed ends with its lease.
+        if (await readIfThere(file).catch(() => undefined) === text) await removeIfThere(file).catch(() => {});
+      }
+      this.#held.clear();
+    });
+  }
+
+  get #isClosed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  /** Puts a file in place in one step; no fsync, for a lease does not outlive a crash anyway. */
+  async #write(file: string, text: string): Promise<void> {
+    const slash = file.lastIndexOf("/");
+    const folder = file.slice(0, slash);
+    const temporary = `${folder}/.${file.slice(slash + 1)}.${this.#owner}.tmp`;
+    for (let writes = 1;; writes++) {
+      try {
+        await Deno.mkdir(folder, { recursive: true });
+        await Deno.writeTextFile(temporary, text);
+        return await Deno.rename(temporary, file);
+      } catch (error) {
+        // The folder was removed under our hands: make it again.
+        if (!(error instanceof Deno.errors.NotFound) || writes === WRITES_MAX) throw error;
+      }
+    }
+  }
+
+  #scheduleRenewal(): void {
+    this.#cancelRenewal();
+    if (this.#isClosed) return;
+    this.#cancelRenewal = this.#clock.after(this.#options.ttlMs / RENEWALS_PER_TTL, () => {
+      void this.#serial.run(async () => {
+        for (const [file, held] of this.#held) {
+          // The next renewal tries again; what went wrong was told.
+          await this.#reach(() => this.#renew(file, held)).catch(() => {});
+        }
+        if (this.#held.size > 0) this.#scheduleRenewal();
+      });
+    });
+  }
+
+  async #renew(file: string, { node, text }: Held): Promise<void> {
+    if (this.#isClosed) return;
+    const found = await readIfThere(file);
+    if (found === text) {
+      const now = new Date(this.#wallMs());
+      return await Deno.utime(file, now, now);
+    }
+    const owner = found === undefined ? undefined : readEntry(new TextEncoder().encode(found)).lease?.owner;
+    if (owner === undefined || owner === this.#owner) {
+      // Somebody removed it, or wrote something else over it.
+      return await this.#write(file, text);
+    }
+    this.#context.log.info(`${quote(nodeName(node))} was taken over by another session`);
+    this.#held.delete(file);
+  }
+
+  /** Does something with the directory, and tells whether that can be done. */
+  async #reach<T>(job: () => Promise<T>): Promise<T> {
+    try {
+      const result = await job();
+      this.#tell(undefined);
+      return result;
+    } catch (error) {
+      this.#tell(error instanceof Error ? error.message : String(error));
+      throw error;
+    }
+  }
+
+  #tell(fault: string | undefined): void {
+    if (this.#fault === fault || this.#isClosed) return;
+    this.#fault = fault;
+    if (fault === undefined) this.#context.connection("connected", this.#options.path);
+    else this.#context.connection("disconnected", fault);
+  }
+
+  #check(signal: AbortSignal): void {
+    signal.throwIfAborted();
+    if (this.#isClosed) throw new Error("Cannot change the registry as the session is closed");
+  }
+
+  #fileOf(cluster: ClusterName, node: Node): string {
+    const parsed = parseNode(node);
+    if (!parsed.ok) throw new TypeError(parsed.reason);
+    return `${this.#pathOf(cluster)}/${nodeName(node)}${FILE_ENDING}`;
+  }
+
+  #pathOf(cluster: ClusterName): string {
+    // A slash or dots would lead out of the directory that this plugin may touch.
+    // deno-lint-ignore no-control-regex -- these are what is refused.
+    if (cluster === "" || cluster.startsWith(".") || /[\/\u0000-\u001f\u007f]/.test(cluster)) {
+      throw new TypeError(
+        `Cannot use cluster as it must be the name of a file, without a slash: current value is ${quote(cluster)}`,
+      );
+    }
+    return `${this.#options.path}/${cluster}`;
+  }
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(file);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+async function removeIfThere(file: string): Promise<void> {
+  try {
+    await Deno.remove(file);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
