@@ -13,13 +13,14 @@ export type PluginModule = {
  * string literal, so that `deno compile` embeds it and a worker without read
  * permission may load it: a computed specifier would be refused on both counts.
  */
-export const BUILTINS: ReadonlyMap<string, () => Promise<PluginModule>> = new Map(
-  [
-    ["check/http", () => import("../plugins/checks/http/mod.ts")],
-    ["check/redis", () => import("../plugins/checks/redis/mod.ts")],
-    ["check/tcp", () => import("../plugins/checks/tcp/mod.ts")],
-    ["discovery/file", () => import("../plugins/discovery/file/mod.ts")],
-    ["discovery/zookeeper", () => import("../plugins/discovery/zookeeper/mod.ts")],
-    ["balancer/haproxy", () => import("../plugins/balancers/haproxy/mod.ts")],
-  ] as const,
-);
+export const BUILTINS: ReadonlyMap<string, () => Promise<PluginModule>> = new Map<
+  string,
+  () => Promise<PluginModule>
+>([
+  ["check/http", () => import("../plugins/checks/http/mod.ts")],
+  ["check/redis", () => import("../plugins/checks/redis/mod.ts")],
+  ["check/tcp", () => import("../plugins/checks/tcp/mod.ts")],
+  ["discovery/file", () => import("../plugins/discovery/file/mod.ts")],
+  ["discovery/zookeeper", () => import("../plugins/discovery/zookeeper/mod.ts")],
+  ["balancer/haproxy", () => import("../plugins/balancers/haproxy/mod.ts")],
+]);
