@@ -6,6 +6,7 @@
  * @module
  */
 import * as v from "valibot";
+import { quote } from "./quote.ts";
 import { isSecretKey, MASK } from "./secret.ts";
 
 /** One thing wrong with a value; fits the plugin contract's `SchemaIssue`. */
@@ -145,7 +146,7 @@ function toIssue(schema: v.GenericSchema, issue: v.BaseIssue<unknown>): Issue {
     }
   }
   const secret = path.some((part) => typeof part === "string" && isSecretKey(part));
-  const value = secret ? MASK : quoteShort(issue.input);
+  const value = secret ? MASK : quote(issue.input, { isHidden: isSecretKey });
   return { message: `Cannot use ${key} as it must be ${issue.message}: current value is ${value}`, path };
 }
 
@@ -180,14 +181,4 @@ function unwrap(schema: unknown): SchemaParts | undefined {
 function wantedOf(schema: unknown): string {
   const message = unwrap(schema)?.message;
   return typeof message === "string" ? message : "";
-}
-
-function quoteShort(value: unknown): string {
-  let text: string;
-  try {
-    text = JSON.stringify(value, (key, inner) => isSecretKey(key) ? MASK : inner) ?? String(value);
-  } catch {
-    text = String(value);
-  }
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

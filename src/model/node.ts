@@ -1,4 +1,7 @@
+import { quote } from "../kernel/quote.ts";
 import { isHostName, isIpv4, isIpv6, isPort } from "./endpoint.ts";
+
+export { quote };
 
 /** A value that JSON can say. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -88,15 +91,4 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 
 function refuse(wanted: string, value: unknown): ParsedNode {
   return { ok: false, reason: `Cannot use the node as ${wanted}: current value is ${quote(value)}` };
-}
-
-/** Writes a value for a message: as JSON, at most 80 characters, so that no hostile text reaches a log whole. */
-export function quote(value: unknown): string {
-  let text: string;
-  try {
-    text = JSON.stringify(value) ?? String(value);
-  } catch {
-    text = String(value);
-  }
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

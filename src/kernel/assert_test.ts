@@ -1,0 +1,11 @@
+import nodeAssert from "node:assert/strict";
+import { assert, AssertionError } from "./assert.ts";
+
+Deno.test("assert() lets pass what holds, and names the invariant that does not", () => {
+  assert(1 === 1, "one is one");
+  nodeAssert.throws(() => assert("", "a reload has a reason"), (error) => {
+    nodeAssert.ok(error instanceof AssertionError);
+    nodeAssert.equal(error.name, "AssertionError");
+    return error.message === "Broken invariant: a reload has a reason";
+  });
+});
