@@ -10,6 +10,7 @@
  * @module
  */
 import { RuntimeSocket } from "../src/balance/runtime_socket.ts";
+import { setUp } from "../tests/setup.ts";
 import { freePort } from "../tests/support/free_port.ts";
 import { TempDir } from "../tests/support/temp_dir.ts";
 import { ask, Traffic } from "./demo/traffic.ts";
@@ -155,8 +156,26 @@ async function writeConfig(
 }
 
 async function demo(): Promise<boolean> {
+  await setUp(overZookeeper ? ["haproxy", "zookeeper"] : ["haproxy"]);
+  await using dir = new TempDir("lighthouse-demo-");
+  try {
+    return await perform(dir);
+  } catch (error) {
+    if (!stopping.signal.aborted) await showLogs(dir);
+    throw error;
+  }
+}
+
+/** Shows the ends of the logs: the directory that they are in goes with the demo. */
+async function showLogs(dir: TempDir): Promise<void> {
+  for (const name of ["writer.log", "reporter.log", "service.log"]) {
+    const text = await Deno.readTextFile(dir.file(name)).catch(() => "");
+    say(`--- ${name}\n${text.split("\n").slice(-20).join("\n")}`);
+  }
+}
+
+async function perform(dir: TempDir): Promise<boolean> {
   await using stack = new AsyncDisposableStack();
-  const dir = stack.use(new TempDir("lighthouse-demo-"));
   const port = portLike(18_080);
   const ports = [18_001, 18_002, 18_003, 18_004].map(portLike);
   const [first = 0, second = 0, third = 0, fourth = 0] = ports;

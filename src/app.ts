@@ -34,7 +34,7 @@ export interface AppOptions {
   /** What is known of this machine. */
   readonly host: HostFacts;
   /** The plugins that can be had. */
-  readonly catalog: PluginCatalog;
+  readonly catalog: Pick<PluginCatalog, "find" | "names">;
   /** Loads a balancer that ships. */
   readonly loadBalancer: (name: string) => Promise<BalancerPlugin>;
   readonly clock: Clock;

@@ -6,9 +6,10 @@
 import { message } from "@optique/core";
 import { run } from "@optique/run";
 import config from "../deno.json" with { type: "json" };
-import { App, type Ending } from "./app.ts";
+import { App } from "./app.ts";
 import { type Arguments, type DaemonArguments, parser } from "./cli/arguments.ts";
 import { check } from "./cli/check.ts";
+import { EXIT, EXIT_OF } from "./cli/exit_codes.ts";
 import { plan } from "./cli/plan.ts";
 import { learnHostFacts } from "./app/host_facts.ts";
 import { systemClock } from "./kernel/clock.ts";
@@ -16,17 +17,7 @@ import { systemRandom } from "./kernel/random.ts";
 import { Log, type LogFormat, type LogLevel } from "./observe/log.ts";
 import { CATALOG, loadBalancer } from "./app/plugins.ts";
 
-/** What the process says when it ends: as sysexits.h has them, but for 1. */
-const EXIT = { ok: 0, failed: 1, usage: 2, restartMe: 75 } as const;
-
 const encoder = new TextEncoder();
-
-/** How each end of a run is told to the service manager. */
-const EXIT_OF: Readonly<Record<Ending, number>> = {
-  stopped: EXIT.ok,
-  unconfigured: EXIT.failed,
-  stuck: EXIT.restartMe,
-};
 
 async function daemon(given: DaemonArguments): Promise<number> {
   using log = openLog(given);

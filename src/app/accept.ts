@@ -60,7 +60,7 @@ export interface Accepted {
 /** What {@linkcode accept} is told and given. */
 export interface AcceptOptions {
   /** The plugins that can be had. */
-  readonly catalog: PluginCatalog;
+  readonly catalog: Pick<PluginCatalog, "find" | "names">;
   /** Asks a plugin, in a worker without permissions. */
   readonly describe: (module: string, raw: unknown, scope: Scope) => Promise<Described>;
   /** Loads a balancer that ships; it is pure and runs in the host. */
@@ -228,7 +228,7 @@ async function judgeInstance(
   return { instance: { id, kind, module: source.module, config, scope, granted: grant.granted }, findings: at };
 }
 
-function unknownPlugin(kind: PluginKind, name: string, path: Path, catalog: PluginCatalog): Judged<never> {
+function unknownPlugin(kind: PluginKind, name: string, path: Path, catalog: AcceptOptions["catalog"]): Judged<never> {
   const known = catalog.names(kind);
   const meant = suggest(name, known);
   const hint = meant === undefined ? `there are ${known.join(", ")}` : `did you mean ${meant}?`;

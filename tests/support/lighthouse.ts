@@ -40,6 +40,15 @@ export class Lighthouse implements AsyncDisposable {
     );
   }
 
+  /** Starts writer and reporter with check plugins of a test's own: `data:` modules by name. */
+  static startWith(modules: Readonly<Record<string, string>>, configDir: string): Lighthouse {
+    const given = Object.entries(modules).map(([name, module]) => `${name}=${module}`);
+    const args = ["run", ...GRANTS, `${ROOT}tests/support/app_with_plugins.ts`, configDir, ...given];
+    return new Lighthouse(
+      new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdin: "null", stdout: "null", stderr: "piped" }).spawn(),
+    );
+  }
+
   /** Its process. */
   get pid(): number {
     return this.#child.pid;

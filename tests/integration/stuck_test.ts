@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { checkModule } from "../support/plugin_source.ts";
+import { Lighthouse, TestHost } from "../support/lighthouse.ts";
+
+/** A check whose probe never gives its thread back: `terminate()` does not stop it. */
+const BUSY = checkModule(`for (;;);`);
+/** A check that fails, as any may. */
+const FAILS = checkModule(`return { status: "fail", reason: "no" };`);
+
+/** A service whose checks are of a plugin of the test's own. */
+function service(type: string, port: number) {
+  const check = { type, rise: 1, fall: 1, timeout: 0.1 };
+  return { discovery: "file", port, checks: { interval: 0.1, made_up: check } };
+}
+
+Deno.test("two threads that cannot be stopped end the process with 75, and HAProxy goes on", async () => {
+  await using host = new TestHost();
+  await host.configure();
+  await host.write("services/one", service("busy", 1));
+  await host.write("services/two", service("busy", 2));
+  await host.write("services/fails", service("fails", 3));
+  await host.write("clusters/web", { discovery: "file", haproxy: { backend: ["mode http"] } });
+  await using both = Lighthouse.startWith({ busy: BUSY, fails: FAILS }, host.configDir);
+  await both.logged(/does not stop and burns a core/);
+  assert.equal(await both.ended(), 75, both.log);
+  assert.match(both.log, /Service is down.*fails:3/, "the others are checked all the while");
+  assert.ok(await host.haproxy.pid() > 0);
+});

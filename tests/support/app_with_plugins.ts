@@ -1,0 +1,42 @@
+/**
+ * The daemon with check plugins of a test's own: `app_with_plugins.ts DIR NAME=MODULE…`,
+ * where a module is a `data:` URL. Ends with the exit code of the real one.
+ *
+ * @module
+ */
+import { App } from "../../src/app.ts";
+import { CATALOG, loadBalancer } from "../../src/app/plugins.ts";
+import { EXIT_OF } from "../../src/cli/exit_codes.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import { systemRandom } from "../../src/kernel/random.ts";
+import { Log } from "../../src/observe/log.ts";
+
+const [dir = "", ...given] = Deno.args;
+const modules = new Map(given.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]));
+const stop = new AbortController();
+Deno.addSignalListener("SIGTERM", () => stop.abort());
+const encoder = new TextEncoder();
+using log = new Log({
+  level: "debug",
+  format: "logfmt",
+  terminal: false,
+  write: (line) => void Deno.stderr.writeSync(encoder.encode(line)),
+});
+const app = new App({
+  dir,
+  role: "run",
+  host: { fqdn: "test.host", ip: "127.0.0.1" },
+  catalog: {
+    find(kind, name) {
+      const module = kind === "check" ? modules.get(name) : undefined;
+      return module === undefined ? CATALOG.find(kind, name) : { module, origin: "foreign" };
+    },
+    names: (kind) => CATALOG.names(kind),
+  },
+  loadBalancer,
+  clock: systemClock,
+  random: systemRandom,
+  log,
+  heartbeat: { everyMs: 50, missesMax: 3 },
+});
+Deno.exit(EXIT_OF[await app.run(stop.signal)]);
