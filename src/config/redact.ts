@@ -23,6 +23,9 @@ const BARE_LENGTH_MIN = 4;
 /** So much of the beginning of a longer secret gives it away, as in a value that was cut. */
 const TELLTALE_LENGTH = 8;
 
+/** Where a value was cut, less of it does. */
+const CUT_LENGTH_MIN = 3;
+
 /** Texts are only looked at up to this length, so that no pattern takes long. */
 const REDACT_LENGTH_MAX = 8_192;
 
@@ -69,11 +72,27 @@ const USER_PARTS: readonly RegExp[] = [
  */
 export function brokenMasks(lines: readonly string[], index: number): readonly Span[] {
   const line = lines[index] ?? "";
-  const masks = lineMasks(line);
-  return index > 0 && hiddenBySecretAbove(lines, index) ? [{ start: 0, end: line.length }] : masks;
+  const find = secretFinder(lines);
+  if (index > 0 && hiddenBySecretAbove(lines, index, find)) return [{ start: 0, end: line.length }];
+  const name = find(line, () => false);
+  return mergeSpans([...userParts(line), ...name === undefined ? [] : [{ start: name.valueAt, end: line.length }]]);
 }
 
-function hiddenBySecretAbove(lines: readonly string[], index: number): boolean {
+type SecretFinder = (line: string, skip: (offset: number) => boolean) => SecretName | undefined;
+
+/** In a file with secrets any anchor may be that of a secret: its alias may be what is broken. */
+function secretFinder(lines: readonly string[]): SecretFinder {
+  if (!lines.some((line) => secretName(line, () => false) !== undefined)) return secretName;
+  return (line, skip) => {
+    const name = secretName(line, skip);
+    const anchor = [...line.matchAll(/&[^\s,[\]{}]+\s*/g)].find((match) => !skip(match.index));
+    if (anchor === undefined || (name !== undefined && name.start < anchor.index)) return name;
+    const valueAt = Math.min(anchor.index + anchor[0].length, name?.valueAt ?? Infinity);
+    return { start: anchor.index, valueAt, keyValueAt: valueAt };
+  };
+}
+
+function hiddenBySecretAbove(lines: readonly string[], index: number, find: SecretFinder): boolean {
   // Columns of the secret keys whose values may still go on.
   const open: number[] = [];
   let until: Closer | undefined;
@@ -92,25 +111,32 @@ function hiddenBySecretAbove(lines: readonly string[], index: number): boolean {
     }
     const key = KEY_LINE.exec(line);
     if (key !== null && from === 0) {
-      const column = (key[1] ?? "").length;
+      // An entry of a list belongs to the key that stands above it in the same column.
+      const column = (key[1] ?? "").length + (key[2] === "" ? 0 : 0.5);
       while ((open.at(-1) ?? -1) >= column) open.pop();
     }
     if (i === index) return seen && (key === null || open.length > 0);
-    const name = secretName(line, (offset) => offset < from);
-    if (name === undefined || !name.isKey) continue;
+    let name = find(line, (offset) => offset < from);
+    // A directive may stand before the key.
+    for (let next = name; next !== undefined && name?.keyValueAt === undefined;) {
+      const { start } = next;
+      next = find(line, (offset) => offset <= start);
+      name = next;
+    }
+    if (name?.keyValueAt === undefined) continue;
     seen = true;
     open.push(/^\s*(?:- +)*["']?$/.test(line.slice(0, name.start)) ? name.start : indentOf(line));
-    const opener = /^(?:[!&][^\s]*\s+)*(["'[{])/.exec(line.slice(name.valueAt));
+    const opener = /^(?:[!&][^\s]*\s+)*(["'[{])/.exec(line.slice(name.keyValueAt));
     if (opener !== null) {
-      const end = closeAt(line, name.valueAt + opener[0].length - 1, { stack: "", quote: "" });
+      const end = closeAt(line, name.keyValueAt + opener[0].length - 1, { stack: "", quote: "" });
       until = typeof end === "number" ? undefined : end;
     }
   }
   return false;
 }
 
-/** A line that begins with a key, as far as text can tell; its indentation in the first group. */
-const KEY_LINE = /^( *)(?:- +)*(?:[A-Za-z0-9_.-]+|"[^"]*"|'[^']*')\s*:(?:\s|$)/;
+/** A line that begins with a key, as far as text can tell; its indentation, and a list's dashes, in groups. */
+const KEY_LINE = /^( *)((?:- +)*)(?:[A-Za-z0-9_][A-Za-z0-9_.-]*|"[^"]*"|'[^']*')\s*:(?:\s|$)/;
 
 /** What a value that began on an earlier line still waits for. */
 interface Closer {
@@ -139,24 +165,40 @@ function closeAt(line: string, from: number, { stack, quote }: Closer): number |
 interface SecretName {
   /** Where the word begins. */
   readonly start: number;
-  /** Where its value begins. */
+  /** Where what follows it begins, all of which is masked. */
   readonly valueAt: number;
-  /** Whether `:` or `=` follows it: it may be a key, and its value may go on in the next lines. */
-  readonly isKey: boolean;
+  /** If it may be a key: where its value begins, which may go on in the next lines. */
+  readonly keyValueAt?: number;
 }
 
 function secretName(line: string, skip: (offset: number) => boolean): SecretName | undefined {
-  for (const word of line.matchAll(/[\p{L}\p{N}_.-]+/gu)) {
+  for (const word of line.matchAll(WORD)) {
     if (!isSecretKey(word[0]) || skip(word.index)) continue;
-    const rest = line.slice(word.index + word[0].length);
-    const after = /^(?:[\w .-]*["']?\s*[:=]+\s*|["']?\s*$|["']?\s+)/.exec(rest);
-    if (after === null) continue;
-    // At the end of a line its colon, and its value, may stand in the next one.
-    const isKey = /[:=]|^["']?\s*$/.test(after[0]);
-    return { start: word.index, valueAt: word.index + word[0].length + after[0].length, isKey };
+    const end = word.index + word[0].length;
+    const rest = line.slice(end);
+    const at = (length: number) => ({ start: word.index, valueAt: end + length, keyValueAt: end + length });
+    // At the end of a line the colon, and the value, may stand in the next one. What is broken may have signs in between.
+    const after = /^[^\p{L}\p{N}\s:=]*\s*[:=]\s*|^[^\p{L}\p{N}\s]*\s*$/u.exec(rest);
+    if (after !== null) return at(after[0].length);
+    const blank = /^["']?\s+/.exec(rest);
+    // A path is no secret: /auth/login.
+    if (blank === null && rest.startsWith("/")) continue;
+    if (blank === null) return at(0);
+    const start = { start: word.index, valueAt: end + blank[0].length };
+    // A key of several words, as "password of the database: x"; or one without its colon, unless it is a directive.
+    const words = /^[\w .-]+["']?\s*:(?:\s+|$)/.exec(rest);
+    if (words !== null) return { ...start, keyValueAt: end + words[0].length };
+    return /^\s*- /.test(line) ? start : at(blank[0].length);
   }
   return undefined;
 }
+
+/** Whether a key names a secret, also if more words, or a stray quote, are in it. */
+export function namesSecret(key: string): boolean {
+  return isSecretKey(key) || (key.match(WORD) ?? []).some((word) => isSecretKey(word));
+}
+
+const WORD = /[\p{L}\p{N}_](?:[\p{L}\p{N}_.-]*[\p{L}\p{N}_])?/gu;
 
 /** Masks what is secret in a message by its text, and the given secrets wherever they stand; cuts it if it is very long. */
 export function redact(message: string, secrets: ReadonlySet<string> = new Set()): string {
@@ -200,9 +242,20 @@ export function secretMasks(text: string, secrets: ReadonlySet<string>): readonl
         if (bare) { for (let i = needle.length; i < spelling.length && text[end] === spelling[i]; i++) end++; }
         masks.push(bare ? { start: at, end } : { start: at + 1, end: end - 1 });
       }
+      const cut = cutAt(text, spelling);
+      if (cut !== undefined) masks.push(cut);
     }
   }
   return mergeSpans(masks);
+}
+
+/** Finds the beginning of a secret where a quoted value was cut: at the end, or before three dots. */
+function cutAt(text: string, secret: string): Span | undefined {
+  const end = text.endsWith("...") ? text.length - 3 : text.length;
+  for (let length = Math.min(secret.length, TELLTALE_LENGTH) - 1; length >= CUT_LENGTH_MIN; length--) {
+    if (text.slice(end - length, end) === secret.slice(0, length)) return { start: end - length, end };
+  }
+  return undefined;
 }
 
 /** Joins spans that touch or overlap; sorted by their start. */

@@ -1,8 +1,8 @@
-import { isAlias, isCollection, isMap, isPair, isScalar, isSeq, parseDocument, type ScalarTag, visit } from "yaml";
+import { Composer, isAlias, isCollection, isMap, isPair, isScalar, isSeq, Parser, type ScalarTag, visit } from "yaml";
 import type { Alias, Document, Node, Pair, ParsedNode, Scalar, YAMLMap, YAMLParseError } from "yaml";
-import { isSecretKey } from "../kernel/secret.ts";
+import { assert } from "../kernel/assert.ts";
 import { type Diagnostic, makeExcerpt, type Severity } from "./diagnostics.ts";
-import { brokenMasks, lineMasks, redact, secretMasks, type Span } from "./redact.ts";
+import { brokenMasks, lineMasks, namesSecret, redact, secretMasks, type Span } from "./redact.ts";
 
 /** A file larger than this is not read. */
 export const SOURCE_BYTES_MAX = 1024 * 1024;
@@ -64,6 +64,7 @@ export class Source {
   /** Where each line begins, as UTF-16 offsets. */
   readonly #lineStarts: readonly number[];
   readonly #tree: Tree | undefined;
+  readonly #faulty: boolean;
 
   /** Reads `bytes`, which must be UTF-8, with or without a byte order mark. */
   constructor(file: string, bytes: Uint8Array) {
@@ -76,6 +77,7 @@ export class Source {
     const fault = decoded.fault ?? findControl(decoded.text);
     const parsed = fault === undefined ? parse(decoded.text) : { faults: [fault] };
     this.#tree = parsed.tree;
+    this.#faulty = parsed.faults.length > 0;
     this.problems = Object.freeze(
       parsed.faults.slice(0, PROBLEMS_MAX).map((found) => this.#diagnostic("error", found.message, found.offset)),
     );
@@ -100,7 +102,7 @@ export class Source {
   /** Makes a diagnostic of a finding; `under` is the path that the finding's own path starts from. No secret gets into it. */
   diagnose(finding: Finding, { under = [] }: { readonly under?: Path } = {}): Diagnostic {
     const path = [...under, ...finding.path];
-    const secret = path.some((part) => typeof part === "string" && isSecretKey(part));
+    const secret = path.some((part) => typeof part === "string" && namesSecret(part));
     const message = secret ? finding.message.replace(/(current value is ).*/s, "$1*****") : finding.message;
     return this.#diagnostic(finding.severity, message, this.#tree?.offsetOf(path, finding.at) ?? 0);
   }
@@ -125,7 +127,9 @@ export class Source {
   /** What must not be shown of a line. */
   #masks(index: number, text: string): readonly Span[] {
     const tree = this.#tree;
-    if (tree === undefined) return brokenMasks(this.#allLines(), index);
+    // What is wrong may be that a secret is not where it was meant to be.
+    const byLines = tree === undefined || this.#faulty ? brokenMasks(this.#allLines(), index) : [];
+    if (tree === undefined) return byLines;
     const start = this.#lineStarts[index] ?? 0;
     const inTree = tree.masks.map((mask) => ({
       start: mask.start - start,
@@ -134,7 +138,7 @@ export class Source {
       .filter((mask) => mask.end > 0 && mask.start < text.length)
       .map((mask) => ({ start: Math.max(mask.start, 0), end: mask.end }));
     const byText = lineMasks(text, (offset) => tree.isSecretKeyAt(start + offset));
-    return [...inTree, ...byText, ...secretMasks(text, tree.secrets)];
+    return [...inTree, ...byText, ...byLines, ...secretMasks(text, tree.secrets)];
   }
 
   #line(index: number): string {
@@ -215,7 +219,7 @@ function lineStartsOf(text: string): readonly number[] {
 function parse(text: string): { readonly faults: readonly Fault[]; readonly tree?: Tree } {
   let document: Document.Parsed<ParsedNode, false>;
   try {
-    document = parseDocument(text, {
+    const composer = new Composer<ParsedNode, false>({
       // Nothing but these tags, whatever a %YAML directive says: the rules of the predecessor's parser.
       schema: "failsafe",
       customTags: [...SCALAR_TAGS],
@@ -224,10 +228,12 @@ function parse(text: string): { readonly faults: readonly Fault[]; readonly tree
       version: "1.1",
       // Keys are compared in Tree, which needs no time in the square of their number.
       uniqueKeys: false,
-      prettyErrors: false,
-      // Silent also about a second document, which is not read.
       logLevel: "silent",
     });
+    // Taking the first document leaves the others, if there are any, unread.
+    const [first] = composer.compose(new Parser().parse(text), true, text.length);
+    assert(first !== undefined, "a text is at least an empty document");
+    document = first;
   } catch (error) {
     return {
       faults: [{ offset: 0, message: `${CANNOT_PARSE}: ${error instanceof RangeError ? TOO_DEEP : "it is broken"}` }],
@@ -409,6 +415,10 @@ class Tree {
   readonly #anchors = new Map<string, Anchored>();
   readonly #aliases = new Map<Node, Node>();
   readonly #secretKeys: Span[] = [];
+  /** The values that are no keys, until all is read. */
+  readonly #scalars: { readonly offset: number; readonly value: unknown }[] = [];
+  /** What is masked in a line by its text, by the offset of the line. */
+  readonly #lineMasks = new Map<number, readonly Span[]>();
   #values = 0;
   #tooMany = false;
 
@@ -416,6 +426,9 @@ class Tree {
     this.#text = text;
     this.#root = document.contents;
     this.value = this.#read(this.#root, { depth: 0, secret: false });
+    // What a diagnostic masks in the line, it masks in the message. Only now all secret keys are known.
+    for (const { offset, value } of this.#scalars) if (this.#isMaskedByText(offset)) this.#noteSecrets(value);
+    this.#scalars.length = 0;
   }
 
   /** Whether a secret's key stands at an offset. */
@@ -517,6 +530,7 @@ class Tree {
     }
     if (secret) this.#noteSecrets(typeof value === "number" ? node.source : value);
     if (typeof value === "string") this.#noteInnerSecrets(value);
+    this.#scalars.push({ offset: node.range?.[0] ?? 0, value });
     return value;
   }
 
@@ -530,10 +544,12 @@ class Tree {
         continue;
       }
       const key = this.#readKey(pair.key, context);
-      const secret = context.secret || (key !== undefined && isSecretKey(key));
+      const secret = context.secret || (key !== undefined && namesSecret(key));
       if (secret && !context.secret) this.#maskPair(pair, node.flow === true);
       const value = this.#read(pair.value, { depth: context.depth + 1, secret });
       if (key === undefined) continue;
+      // A key without a value, where a secret is wanted, is more likely the secret.
+      if (context.secret && value === null) this.#noteSecrets(key);
       const first = firsts.get(key);
       if (first === undefined) {
         firsts.set(key, pair.key);
@@ -547,12 +563,13 @@ class Tree {
   }
 
   #readKey(node: Node | null, context: { readonly depth: number }): string | undefined {
-    const target = node !== null && isAlias(node) ? this.#anchors.get(node.source)?.node ?? node : node;
+    const values = this.#scalars.length;
+    this.#read(node, { depth: context.depth + 1, secret: false });
+    this.#scalars.length = values;
+    const target = node !== null && isAlias(node) ? this.#aliases.get(node) : node;
     if (!isScalar(target) || target.value === null) {
-      this.#read(node, { depth: context.depth + 1, secret: false });
       return this.#fault(node, "Cannot use this key as it must be a text");
     }
-    this.#read(node, { depth: context.depth + 1, secret: false });
     const key = keyOf(target);
     if (key === "__proto__") {
       return this.#fault(node, "Cannot use the key __proto__: it is kept for the language's own use");
@@ -600,11 +617,29 @@ class Tree {
     }
   }
 
+  /** Whether the place is one that is masked in its line for the text before it. */
+  #isMaskedByText(offset: number): boolean {
+    const start = this.#text.lastIndexOf("\n", offset - 1) + 1;
+    let masks = this.#lineMasks.get(start);
+    if (masks === undefined) {
+      const end = this.#text.indexOf("\n", offset);
+      const line = this.#text.slice(start, end === -1 ? undefined : end);
+      masks = line.length > EXCERPT_SOURCE_MAX ? [] : lineMasks(line, (at) => this.isSecretKeyAt(start + at));
+      this.#lineMasks.set(start, masks);
+    }
+    return masks.some((mask) => mask.start <= offset - start && offset - start < mask.end);
+  }
+
   /** Notes what is secret within a longer text, as a password in an address. */
   #noteInnerSecrets(text: string): void {
     for (const line of text.split("\n")) {
       if (line.length > EXCERPT_SOURCE_MAX) continue;
-      for (const { start, end } of lineMasks(line)) this.#noteSecrets(line.slice(start, end));
+      for (const { start, end } of lineMasks(line)) {
+        const secret = line.slice(start, end);
+        this.#noteSecrets(secret);
+        // Of user:password, the password alone too.
+        if (secret.includes(":")) this.#noteSecrets(secret.slice(secret.indexOf(":") + 1));
+      }
     }
   }
 }

@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { applyMasks, brokenMasks, lineMasks, mergeSpans, redact, secretMasks } from "./redact.ts";
+
+const SECRET = "hunter2-hunter2";
+
+Deno.test.each([
+  ["password: hunter2", "password: *****"],
+  ["  password : hunter2 # mine", "  password : *****"],
+  ["- api_key=hunter2", "- api_key=*****"],
+  ["password hunter2", "password *****"],
+  ["password hunter2=x y: z", "password *****"],
+  ["password of the database: hunter2", "password *****"],
+  ['"password": "hunter2"', '"password": *****'],
+  ["{user: me, token: hunter2, rise: 2}", "{user: me, token: *****"],
+  ["  - stats auth admin:hunter2", "  - stats auth *****"],
+  ["  - user me insecure-password hunter2", "  - user me insecure-password *****"],
+  ["http://h/?token=hunter2&x=1", "http://h/?token=*****"],
+  ["uri: redis://me:hunter2@db:6379/0", "uri: redis://me:*****@db:6379/0"],
+  ["uri: redis://me:hun/ter@2@db", "uri: redis://me:*****@db"],
+  ['uri: "redis://me:hunter 2@db"', 'uri: "redis://me:*****@db"'],
+  ["uri: //me:hunter2@db", "uri: //me:*****@db"],
+  ["uri: https://hunter2@db/", "uri: https://*****@db/"],
+  ["hosts: [me:hunter2@zk01:2181]", "hosts: [me:*****@zk01:2181]"],
+  ["port: 8000", "port: 8000"],
+  ["hosts: [zk01:2181, zk02:2181]", "hosts: [zk01:2181, zk02:2181]"],
+  ["uri: http://127.0.0.1:80/health", "uri: http://127.0.0.1:80/health"],
+  ["password:", "password:"],
+])("lineMasks() of %s is %s", (line, shown) => assert.equal(applyMasks(line, lineMasks(line)), shown));
+
+Deno.test.each([
+  { why: "a block that is not indented", text: "password: |\nhunter2", line: 2, shown: "*****" },
+  { why: "a later line of it", text: "password: |\nhunter2\nhunter3", line: 3, shown: "*****" },
+  { why: "a key that follows is shown", text: "password: hunter2\nport: x: y", line: 2, shown: "port: x: y" },
+  { why: "a key that is deeper is not", text: "auth:\n  user: hunter2: x", line: 2, shown: "*****" },
+  { why: "nor after another secret in it", text: "auth:\n  password: x\n  user: h: x", line: 3, shown: "*****" },
+  { why: "but one beside it is", text: "a:\n  password: x\n  user: h: x", line: 3, shown: "  user: h: x" },
+  { why: "in a list, too", text: "- password: x\n  user: h: x", line: 2, shown: "  user: h: x" },
+  {
+    why: "a quote that is open hides all",
+    text: 'password: "hunter2\nport: 8000\nname: x: y',
+    line: 3,
+    shown: "*****",
+  },
+  { why: "until it is closed", text: 'password: "hunter2\n  x"\nport: 8000', line: 3, shown: "port: 8000" },
+  { why: "an escaped quote closes nothing", text: 'password: "a\\"\nport: 8000', line: 2, shown: "*****" },
+  { why: "a bracket that is open hides all", text: "tokens: [hunter2,\nport: 8000,\nb: c", line: 3, shown: "*****" },
+  { why: "until it is closed", text: "tokens: [\nhunter2]\nport: 8000", line: 3, shown: "port: 8000" },
+  { why: "the colon may be in the next line", text: "password\n: hunter2", line: 2, shown: "*****" },
+  { why: "what is before the first secret is shown", text: "port: x: y\npassword: z", line: 1, shown: "port: x: y" },
+  { why: "a line of a PEM is no key", text: "private_key: |\nDEK-Info: x\nMIIEow", line: 3, shown: "*****" },
+  {
+    why: "an anchor may be that of a secret",
+    text: "a: &a hunter2\nb: }\npassword: *a",
+    line: 1,
+    shown: "a: &a *****",
+  },
+  { why: "a directive hides its own line alone", text: "- stats auth a:b\n- x: y: z", line: 2, shown: "- x: y: z" },
+])("brokenMasks(): $why", ({ text, line, shown }) => {
+  const lines = text.split("\n");
+  assert.equal(applyMasks(lines[line - 1] ?? "", brokenMasks(lines, line - 1)), shown);
+});
+
+Deno.test.each([
+  ["Missing key password: it must be a string", "Missing key password: it must be a string"],
+  ["Unknown key pasword: did you mean password?", "Unknown key pasword: did you mean password?"],
+  ['current value is "stats auth admin:hunter2"', 'current value is "stats auth *****'],
+  ['Cannot use "token=hunter2" here', 'Cannot use "token=***** here'],
+  ['current value is {"password":"*****","rise":2}', 'current value is {"password":"*****","rise":2}'],
+  ['current value is {"password":"hunter2"}', 'current value is {"password":*****'],
+  ["Cannot reach redis://me:hunter2@db", "Cannot reach redis://me:*****@db"],
+])("redact() of %s is %s", (message, shown) => assert.equal(redact(message), shown));
+
+Deno.test("redact() masks known secrets wherever they stand, also cut ones and in JSON's spelling", () => {
+  const secrets = new Set(["hunter2-and-more", 'quo"te\nline', "ab", ""]);
+  assert.equal(redact("it is hunter2-and-more, or hunter2-an...", secrets), "it is *****, or *****...");
+  assert.equal(redact('is "quo\\"te\\nline"', secrets), 'is "*****"');
+  assert.equal(redact('a cab, or "ab"', secrets), 'a cab, or "*****"');
+});
+
+Deno.test("redact() cuts what is very long", () => {
+  assert.equal(redact("x".repeat(100_000)).length, 1_000);
+});
+
+Deno.test("mergeSpans() joins what touches", () => {
+  assert.deepEqual(
+    mergeSpans([{ start: 5, end: 7 }, { start: 0, end: 2 }, { start: 1, end: 3 }, { start: 3, end: 4 }]),
+    [
+      { start: 0, end: 4 },
+      { start: 5, end: 7 },
+    ],
+  );
+});
+
+Deno.test("secretMasks() finds each of several", () => {
+  const text = "alpha beta alpha";
+  assert.equal(applyMasks(text, secretMasks(text, new Set(["alpha", "beta"]))), "***** ***** *****");
+});
+
+Deno.test({
+  name: "lineMasks() does not take long over any line of the longest length",
+  timeout: 20_000,
+  fn() {
+    for (const part of ["a:", "//", "a@", "//a:", "password ", ":@", '"', " a:b"]) {
+      lineMasks(part.repeat(4_096 / part.length));
+    }
+  },
+});
+
+Deno.test("lineMasks() leaves no trace of a secret after its name, whatever surrounds it", () => {
+  const name = fc.constantFrom("password", "db_password", "API-KEY", "auth_token", "secret", "passphrase");
+  const around = fc.string({ maxLength: 10 }).filter((text) => !text.includes("hunter"));
+  fc.assert(
+    fc.property(around, name, fc.constantFrom(": ", "=", " ", " : ", '": "'), around, (before, key, mark, after) => {
+      const line = `${before} ${key}${mark}${SECRET}${after}`;
+      assert.doesNotMatch(applyMasks(line, lineMasks(line)), /hunter/);
+    }),
+  );
+});
