@@ -35,7 +35,6 @@ export function quote(
     if (text.length > LENGTH_MAX) return;
     if (typeof value === "string") text += escapeUnprintable(JSON.stringify(value.slice(0, LENGTH_MAX + 1)));
     else if (typeof value !== "object" || value === null) text += primitive(value);
-    else if (value instanceof Date) text += Number.isNaN(value.getTime()) ? "Invalid Date" : `"${value.toISOString()}"`;
     else if (Array.isArray(value)) writeAll("[", value.slice(0, LENGTH_MAX), "]", write);
     else {
       const entries = Object.entries(value).filter(([, inner]) => inner !== undefined);
