@@ -110,26 +110,30 @@ export class WireWriter {
 
   /** A 32 bit integer. */
   int(value: number): this {
-    this.#view.setInt32(this.#reserve(4), value);
+    const at = this.#reserve(4);
+    this.#view.setInt32(at, value);
     return this;
   }
 
   /** A 64 bit integer. */
   long(value: bigint): this {
-    this.#view.setBigInt64(this.#reserve(8), value);
+    const at = this.#reserve(8);
+    this.#view.setBigInt64(at, value);
     return this;
   }
 
   /** A flag. */
   flag(value: boolean): this {
-    this.#view.setUint8(this.#reserve(1), value ? 1 : 0);
+    const at = this.#reserve(1);
+    this.#view.setUint8(at, value ? 1 : 0);
     return this;
   }
 
   /** Bytes with their length. */
   bytes(value: Uint8Array): this {
     this.int(value.length);
-    this.#bytes.set(value, this.#reserve(value.length));
+    const at = this.#reserve(value.length);
+    this.#bytes.set(value, at);
     return this;
   }
 
@@ -151,6 +155,7 @@ export class WireWriter {
     return this.#bytes.subarray(0, this.#length);
   }
 
+  /** Answers where to write; call it before `#bytes` or `#view` is named, since it may replace both. */
   #reserve(count: number): number {
     const at = this.#length;
     this.#length += count;
