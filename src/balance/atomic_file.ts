@@ -1,6 +1,6 @@
 /** What {@linkcode writeAtomically} needs besides path and contents. */
 export interface AtomicWriteOptions {
-  /** The permission bits of the file. */
+  /** The permission bits of a file that is not there yet; one that is keeps its bits and its owner. */
   readonly mode: number;
   /** Looks at the candidate before it takes the file's place; a throw leaves the file as it is. */
   readonly check?: (candidate: string) => Promise<void>;
@@ -20,13 +20,17 @@ export async function writeAtomically(
   // A link is followed, so that what it points to changes and the link stays.
   const target = await Deno.realPath(path).catch(() => path);
   const candidate = `${target}.lighthouse-${crypto.randomUUID()}`;
+  const before = await Deno.stat(target).catch(() => undefined);
   try {
     {
-      using file = await Deno.open(candidate, { write: true, createNew: true, mode });
+      // Nobody else may read what is not yet known to be theirs.
+      using file = await Deno.open(candidate, { write: true, createNew: true, mode: 0o600 });
       const bytes = new TextEncoder().encode(contents);
       for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
       await file.sync();
     }
+    await keepOwner(candidate, before);
+    await Deno.chmod(candidate, before?.mode == null ? mode : before.mode & 0o777);
     await check?.(candidate);
     await Deno.rename(candidate, target);
   } catch (error) {
@@ -34,6 +38,14 @@ export async function writeAtomically(
     throw error;
   }
   await syncDirectory(target.slice(0, target.lastIndexOf("/")) || (target.startsWith("/") ? "/" : "."));
+}
+
+/** Gives the candidate to the owner of the file that it replaces; only root can, and for others there is nothing to keep. */
+async function keepOwner(candidate: string, before: Deno.FileInfo | undefined): Promise<void> {
+  if (before === undefined || before.uid === null || before.gid === null) return;
+  const own = await Deno.stat(candidate);
+  if (own.uid === before.uid && own.gid === before.gid) return;
+  await Deno.chown(candidate, before.uid, before.gid).catch(() => {});
 }
 
 /** Makes the renaming itself last; not every file system can, and the rename has happened all the same. */

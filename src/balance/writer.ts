@@ -67,6 +67,9 @@ const REFUSED_RETRY_MS = 60_000;
 /** How many commands may fail one after the other before a reload is the way out. */
 const COMMAND_FAILURES_MAX = 2;
 
+/** How often a program is asked for its version before it is taken as unknown. */
+const VERSION_ATTEMPTS_MAX = 3;
+
 /** How many rounds a turn may take; each does what the one before made necessary. */
 const ROUNDS_MAX = 50;
 
@@ -117,7 +120,8 @@ export class Writer<Config, ClusterConfig, Observed> {
 
   #wish: Wish<Config, ClusterConfig> | undefined;
   #version: ProgramVersion | undefined;
-  #versionKnown = false;
+  #versionStale = true;
+  #versionAttempts = 0;
   #versioned: { readonly of: Wanted<Config, ClusterConfig>; readonly is: Wanted<Config, ClusterConfig> } | undefined;
   #rendered: { readonly of: Wanted<Config, ClusterConfig>; readonly is: Rendered } | undefined;
   #notices: ReadonlySet<string> = new Set();
@@ -126,8 +130,13 @@ export class Writer<Config, ClusterConfig, Observed> {
   #soon: { readonly step: Install; readonly dueAt: number } | undefined;
   #lastSoonAt = -Infinity;
 
+  /** Steps that went well and were planned again, and how often. */
+  #leftover: { readonly planned: string; readonly times: number } | undefined;
+
   #lookAt = Infinity;
   #reloadAllowedAt = -Infinity;
+  /** The reason of the last reload, and how often it was the same with nothing in force in between. */
+  #vain: { readonly reason: string; readonly times: number } | undefined;
   #startAllowedAt = -Infinity;
   #forceAllowedAt = -Infinity;
   #goneSince: number | undefined;
@@ -229,6 +238,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     if (look === undefined) return ["wait", false];
     const { seen, observed } = look;
     const wanted = await this.#withVersion(asked, sources, signal);
+    if (wanted === undefined) return ["wait", false];
     const running = seen.answers !== undefined;
     const served = () =>
       new Set(running && seen.file !== undefined ? this.#balancer.adopt(seen.file, wanted.config).keys() : []);
@@ -236,12 +246,11 @@ export class Writer<Config, ClusterConfig, Observed> {
     const { steps, inForce } = this.#decide(wanted, target, observed, held);
     if (inForce) {
       this.#acceptance.accept(target);
-      this.#troubles = 0;
+      [this.#troubles, this.#vain] = [0, undefined];
     }
     const planned = JSON.stringify(steps);
     if (steps.length === 0 || planned === this.#plannedBefore) {
-      // What went well and is planned again is for later: a server that cannot go while it has connections.
-      if (steps.length > 0) this.#lookAgainBy(this.#clock.now() + LEFTOVER_RETRY_MS);
+      this.#setLeftoverAside(steps.length === 0 ? undefined : planned);
       return ["wait", inForce && target === wanted];
     }
     if (steps.some((step) => step.do === "start") && !this.#mayStart()) return ["wait", false];
@@ -278,20 +287,31 @@ export class Writer<Config, ClusterConfig, Observed> {
     }
   }
 
-  /** Fills in the version of the program; asked again after each start and reload, when it may be another one. */
+  /**
+   * Fills in the version of the program; asked again after each start and
+   * reload, when it may be another one. A program that does not tell it is asked
+   * some times more before its version is taken as unknown, for then less of
+   * what it can do is used.
+   */
   async #withVersion(
     wanted: Wanted<Config, ClusterConfig>,
     { program }: BalancerSources,
     signal: AbortSignal,
-  ): Promise<Wanted<Config, ClusterConfig>> {
+  ): Promise<Wanted<Config, ClusterConfig> | undefined> {
     if (wanted.version !== undefined) return wanted;
-    if (!this.#versionKnown) {
-      this.#version = await this.#effects.version(program, signal).catch((error) => {
+    if (this.#versionStale) {
+      const told = await this.#effects.version(program, signal).catch((error) => {
         signal.throwIfAborted();
         this.#tell("error", `Cannot ask ${program} for its version: ${error instanceof Error ? error.message : error}`);
         return undefined;
       });
-      this.#versionKnown = this.#version !== undefined;
+      this.#versionAttempts++;
+      if (told === undefined && this.#version === undefined && this.#versionAttempts < VERSION_ATTEMPTS_MAX) {
+        this.#later();
+        return undefined;
+      }
+      this.#version = told ?? this.#version;
+      this.#versionStale = told === undefined;
       this.#versioned = undefined;
     }
     if (this.#versioned?.of !== wanted) this.#versioned = { of: wanted, is: { ...wanted, version: this.#version } };
@@ -372,6 +392,17 @@ export class Writer<Config, ClusterConfig, Observed> {
     });
   }
 
+  /** What went well and is planned again is for later: a server that cannot go while it has connections. */
+  #setLeftoverAside(planned: string | undefined): void {
+    if (planned === undefined) {
+      this.#leftover = undefined;
+      return;
+    }
+    const times = this.#leftover?.planned === planned ? this.#leftover.times + 1 : 0;
+    this.#leftover = { planned, times };
+    this.#lookAgainBy(this.#clock.now() + LEFTOVER_RETRY_MS * 2 ** Math.min(times, 10));
+  }
+
   /** Whether a balancer that is not there may be started now; if not, when to look again. */
   #mayStart(): boolean {
     const now = this.#clock.now();
@@ -393,15 +424,15 @@ export class Writer<Config, ClusterConfig, Observed> {
     if (step === undefined) return undefined;
     const pidBefore = answers === undefined ? undefined : this.#balancer.pid(answers);
     const deadline = this.#clock.now() + TAKEOVER_DEADLINE_MS;
-    this.#versionKnown = false;
+    this.#versionStale = true;
     this.#goneSince = undefined;
     for (;;) {
       const seen = await this.#effects.observe(sources, (answers) => this.#balancer.pid(answers), signal)
         .catch(() => undefined);
       signal.throwIfAborted();
       const pid = seen?.answers === undefined ? undefined : this.#balancer.pid(seen.answers);
-      this.#reloadAllowedAt = this.#clock.now() + sources.reloadIntervalMs;
       if (pid !== undefined && pid !== pidBefore) {
+        this.#holdReloadsBack(step, sources);
         this.#log.info(`${this.#balancer.name}: process ${pid} serves`, { pid, pidBefore });
         return undefined;
       }
@@ -412,6 +443,15 @@ export class Writer<Config, ClusterConfig, Observed> {
       }
       await delay(TAKEOVER_POLL_MS, { clock: this.#clock, signal });
     }
+  }
+
+  /** Keeps the rate of reloads, and lowers it as long as a reload does not bring about what it was made for. */
+  #holdReloadsBack(step: Step, { reloadIntervalMs }: BalancerSources): void {
+    const reason = step.do === "reload" ? step.reason : undefined;
+    const times = reason !== undefined && this.#vain?.reason === reason ? this.#vain.times + 1 : 0;
+    this.#vain = reason === undefined ? undefined : { reason, times };
+    const backoff = times === 0 ? 0 : Math.min(RETRY.maxMs, RETRY.firstMs * 2 ** Math.min(times, 10));
+    this.#reloadAllowedAt = this.#clock.now() + Math.max(reloadIntervalMs, backoff);
   }
 
   /** Decides how to go on after a failure. */
@@ -441,7 +481,7 @@ export class Writer<Config, ClusterConfig, Observed> {
         return this.#later();
       case "start":
       case "reload": {
-        this.#reloadAllowedAt = now + sources.reloadIntervalMs;
+        this.#holdReloadsBack(step, sources);
         await this.#restore(outcomes, seen, sources);
         const next = this.#refuse(wanted, target, failure, (times) => now + backoffMs(times + 1, RETRY, this.#random));
         if (step.do === "start" && next === "wait") this.#startAllowedAt = this.#lookAt;
@@ -485,14 +525,15 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#lookAt = Math.min(this.#lookAt, at);
   }
 
-  /** Says what was done, and why. */
+  /** Says what was done, and why; what is tried once more is no news. */
   #report(outcomes: readonly StepOutcome[]): void {
     const name = this.#balancer.name;
+    const level = JSON.stringify(outcomes.map(({ step }) => step)) === this.#leftover?.planned ? "debug" : "info";
     const commands = outcomes.flatMap(({ ok, step }) => ok && step.do === "command" ? [step.command] : []);
     if (commands.length > 0) {
       const more = commands.length > COMMANDS_IN_LOG ? ", …" : "";
       const shown = commands.slice(0, COMMANDS_IN_LOG).join(", ") + more;
-      this.#log.info(`${name}: ${commands.length} ${commands.length === 1 ? "command" : "commands"}: ${shown}`);
+      this.#log[level](`${name}: ${commands.length} ${commands.length === 1 ? "command" : "commands"}: ${shown}`);
     }
     for (const outcome of outcomes) {
       if (!outcome.ok) continue;

@@ -24,6 +24,8 @@ export interface BackendTraits {
   readonly defaultOptions: readonly string[];
   /** The servers that the lines themselves define: never ours to touch. */
   readonly ownServers: OwnServers;
+  /** Whether the backend is switched off: HAProxy neither lists its servers nor takes any. */
+  readonly disabled: boolean;
 }
 
 /** The servers that lines of a config define, beside the members of the cluster. */
@@ -59,6 +61,7 @@ export function backendTraits(defaults: readonly string[], backend: readonly str
     cookiePrinted: backend.includes("mode http"),
     defaultOptions: all.filter(([first]) => first === "default-server").flatMap((line) => line.slice(1)),
     ownServers: ownServers(own),
+    disabled: all.findLast(([first]) => first === "disabled" || first === "enabled")?.[0] === "disabled",
   };
 }
 

@@ -15,7 +15,7 @@ const NAMES_IN_REASON = 5;
 /** What HAProxy answers to a command that needs no words. */
 const SILENCE = "";
 const ADDED = "New server registered\\.";
-const MOVED = "(?:IP changed from|no need to change the addr)[^]*";
+const MOVED = "(?:IP changed from|port changed from|no need to change)[^]*";
 /**
  * A server with connections, or one that other lines refer to, stays in
  * maintenance: it gets no new requests, and a later plan tries again.
@@ -71,7 +71,8 @@ export function plan(
     return [...installNow, { do: "start", reason: `nobody answers at ${config.socketFile}${relieved}`, run }];
   }
   const structural = structuralReason(rendered.text, running, file);
-  const membership = planMembership(serve(wanted, () => {}), running);
+  const marked = structural === undefined && structureMark(rendered.text) !== undefined;
+  const membership = planMembership(serve(wanted, () => {}), running, marked);
   const reason = because ?? structural ?? listReason(membership.reloadReasons);
   if (reason !== undefined && reload) {
     // What the running process listens on is known only if it runs what the file says.
@@ -139,14 +140,18 @@ interface MembershipPlan {
 }
 
 /** What is to be done over the socket, in three waves: nobody leaves before all have come. */
-function planMembership(clusters: readonly ServedCluster[], running: RunningHaproxy): MembershipPlan {
+function planMembership(clusters: readonly ServedCluster[], running: RunningHaproxy, marked: boolean): MembershipPlan {
   const adds: Step[] = [], changes: Step[] = [], removals: Step[] = [];
   const reloadReasons: string[] = [];
   for (const cluster of clusters) {
     const backend = cluster.wanted.name;
+    if (cluster.traits.disabled) continue;
     const servers = running.backends.get(backend);
-    // A backend that does not run comes with the reload that the structure asks for.
-    if (servers === undefined) continue;
+    if (servers === undefined) {
+      // Where the mark is as it should be the file was exchanged under a master, which passes our mark on.
+      if (marked) reloadReasons.push(`the running HAProxy has no backend ${backend}`);
+      continue;
+    }
     const missing: Member[] = [];
     for (const member of cluster.members) {
       const server = servers.get(member.name);
