@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import zookeeper from "node-zookeeper-client";
 import type { ZooKeeper } from "../support/zookeeper.ts";
 
@@ -32,12 +33,11 @@ export class RawRegistry implements Disposable {
   /** Registers a node: resolves when the server has it. */
   async create(cluster: string, host: string, port: number): Promise<void> {
     const peer = JSON.stringify({ ip: "127.0.0.1", name: host, port: 1024 });
-    const data = new TextEncoder().encode(JSON.stringify({ host, ip: "127.0.0.1", metadata: "{}", peer, port }));
+    const data = Buffer.from(JSON.stringify({ host, ip: "127.0.0.1", metadata: "{}", peer, port }));
     await new Promise<void>((resolve, reject) =>
       this.#client.create(
         `${BASE_PATH}/${cluster}/${host}:${port}`,
-        // deno-lint-ignore no-explicit-any -- the package's types know Node's Buffer alone.
-        data as any,
+        data,
         zookeeper.CreateMode.EPHEMERAL,
         (error: unknown) => error ? reject(error) : resolve(),
       )
