@@ -41,6 +41,9 @@ export const PEER_PORT = 1024;
 /** The most characters that a node's metadata may have as JSON. */
 export const METADATA_LENGTH_MAX = 65_536;
 
+/** Metadata may be nested so deep: far beyond use, and far from any stack's end. */
+const METADATA_DEPTH_MAX = 100;
+
 /** What {@linkcode parseNode} answers. */
 export type ParsedNode =
   | { readonly ok: true; readonly node: Node }
@@ -60,11 +63,13 @@ export function parseNode(value: unknown): ParsedNode {
   const name = host ?? ip;
   if (typeof name !== "string" || !(isHostName(name) || isIpv6(name))) return refuse("host must be a host name", host);
   const metadata = value.metadata ?? {};
-  if (!isRecord(metadata)) return refuse("metadata must be an object", metadata);
+  if (!isRecord(metadata) || !isJson(metadata)) {
+    return refuse("metadata must be an object of what JSON can say", metadata);
+  }
   if (JSON.stringify(metadata).length > METADATA_LENGTH_MAX) {
     return refuse(`metadata must be at most ${METADATA_LENGTH_MAX} characters`, "too long to show");
   }
-  const node = { host: name, ip, port, metadata: metadata as { readonly [key: string]: Json } };
+  const node = { host: name, ip, port, metadata };
   if (peer === undefined || peer === null) return { ok: true, node };
   if (!isRecord(peer)) return refuse("peer must be an object", peer);
   if (typeof peer.name !== "string" || !isHostName(peer.name)) {
@@ -87,6 +92,23 @@ export function parsePort(value: unknown): number | undefined {
 /** Whether a value is an object with keys, not a list and not null. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Whether a value is plain data all through: what a worker sends may hold maps, dates, big integers and circles. */
+function isJson(value: object, levels?: number): value is { readonly [key: string]: Json };
+function isJson(value: unknown, levels?: number): value is Json;
+function isJson(value: unknown, levels = METADATA_DEPTH_MAX): boolean {
+  if (value === null || typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
+    return true;
+  }
+  if (typeof value !== "object" || levels === 0) return false;
+  const prototype = Object.getPrototypeOf(value);
+  if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) return false;
+  // Not `every`, which would pass over the holes of a list.
+  for (const inner of Array.isArray(value) ? value : Object.values(value)) {
+    if (!isJson(inner, levels - 1)) return false;
+  }
+  return true;
 }
 
 function refuse(wanted: string, value: unknown): ParsedNode {

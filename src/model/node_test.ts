@@ -1,0 +1,207 @@
+import assert from "node:assert/strict";
+import { isIP } from "node:net";
+import fc from "fast-check";
+import { METADATA_LENGTH_MAX, type Node, nodeName, parseNode, parsePort } from "./node.ts";
+
+const NODE = { host: "a.int", ip: "10.0.0.1", port: 80, metadata: {} };
+const PEER = { name: "a.int", ip: "10.0.0.1", port: 1024 };
+
+/** What could break out of a line of a config file, or out of a socket command. */
+const BREAKOUT = /[^A-Za-z0-9._:-]/;
+
+/** All the texts of a node that a balancer writes. */
+function textsOf({ host, ip, peer }: Node): readonly string[] {
+  return [host, ip, ...peer === undefined ? [] : [peer.name, peer.ip]];
+}
+
+/** Lists in lists. */
+function deep(levels: number): unknown {
+  let value: unknown = 1;
+  for (let i = 0; i < levels; i++) value = [value];
+  return value;
+}
+
+function circle(): unknown {
+  const value: Record<string, unknown> = {};
+  value.self = value;
+  return value;
+}
+
+Deno.test("parseNode() passes a good node as it is, with its peer", () => {
+  assert.deepEqual(parseNode(NODE), { ok: true, node: NODE });
+  const whole = { ...NODE, ip: "fe80::1", peer: PEER, metadata: { zone: "é", list: [1, null, { a: true }] } };
+  assert.deepEqual(parseNode(whole), { ok: true, node: whole });
+});
+
+Deno.test("parseNode() fills in what older tools leave out", () => {
+  assert.deepEqual(parseNode({ ip: "10.0.0.1", port: "8080" }), {
+    ok: true,
+    node: { host: "10.0.0.1", ip: "10.0.0.1", port: 8080, metadata: {} },
+  });
+  assert.deepEqual(parseNode({ host: null, ip: "::1", port: 1, metadata: null, peer: null }), {
+    ok: true,
+    node: { host: "::1", ip: "::1", port: 1, metadata: {} },
+  });
+  const parsed = parseNode({ ...NODE, peer: { name: "b", ip: "10.0.0.2" } });
+  assert.ok(parsed.ok);
+  assert.deepEqual(parsed.node.peer, { name: "b", ip: "10.0.0.2", port: 1024 });
+});
+
+Deno.test("parseNode() leaves out what it does not know", () => {
+  const parsed = parseNode({ ...NODE, extra: "server evil", peer: { ...PEER, extra: 1 } });
+  assert.deepEqual(parsed, { ok: true, node: { ...NODE, peer: PEER } });
+});
+
+const HOSTILE = [
+  ..."a b|a\nb|a\r\n  server evil 1.2.3.4:80|a;b|a\"b|a'b|a\\b|a#b|a\u0000|a\u001b[2J|a\u2028b|a/b|a,b|ä|-a|$(a)|a%b|{a}"
+    .split("|"),
+  "",
+  " ",
+  "a".repeat(254),
+];
+const NO_TEXTS: readonly unknown[] = [0, true, [], {}, ["a"], { toString: 1, valueOf: 1 }, 1n];
+
+const FIELDS: readonly { readonly field: string; readonly put: (value: unknown) => unknown; readonly then: RegExp }[] =
+  [
+    { field: "host", put: (host) => ({ ...NODE, host }), then: /as host must be a host name: current value is / },
+    { field: "ip", put: (ip) => ({ ...NODE, ip }), then: /as ip must be an IPv4 or IPv6 address: current value is / },
+    { field: "port", put: (port) => ({ ...NODE, port }), then: /as port must be an integer from 1 to 65535: current / },
+    {
+      field: "peer.name",
+      put: (name) => ({ ...NODE, peer: { ...PEER, name } }),
+      then: /as peer.name must be a host name: current value is /,
+    },
+    {
+      field: "peer.ip",
+      put: (ip) => ({ ...NODE, peer: { ...PEER, ip } }),
+      then: /as peer.ip must be an IPv4 or IPv6 address: current value is /,
+    },
+    {
+      field: "peer.port",
+      put: (port) => ({ ...NODE, peer: { ...PEER, port } }),
+      then: /as peer.port must be an integer from 1 to 65535: current value is /,
+    },
+  ];
+
+Deno.test.each(FIELDS)("parseNode() refuses every hostile $field, and shows it harmlessly", ({ put, then }) => {
+  for (const value of [...HOSTILE, ...NO_TEXTS]) {
+    const parsed = parseNode(put(value));
+    assert.ok(!parsed.ok, Deno.inspect(value));
+    assert.match(parsed.reason, then);
+    assert.doesNotMatch(parsed.reason, /[\p{Cc}\p{Zl}]/u);
+    assert.ok(parsed.reason.length < 200);
+  }
+});
+
+const REFUSALS: readonly { readonly why: string; readonly node: unknown; readonly then: RegExp }[] = [
+  { why: "nothing", node: undefined, then: /a node must be an object: current value is undefined/ },
+  { why: "null", node: null, then: /a node must be an object: current value is null/ },
+  { why: "a list", node: [NODE], then: /a node must be an object/ },
+  { why: "a text", node: "10.0.0.1:80", then: /a node must be an object/ },
+  { why: "a peer that is a text", node: { ...NODE, peer: "{}" }, then: /peer must be an object/ },
+  { why: "metadata that is a list", node: { ...NODE, metadata: [] }, then: /metadata must be an object/ },
+  { why: "metadata that is a text", node: { ...NODE, metadata: "{}" }, then: /metadata must be an object/ },
+  { why: "metadata with a big integer", node: { ...NODE, metadata: { a: 1n } }, then: /of what JSON can say/ },
+  { why: "metadata with a map", node: { ...NODE, metadata: { a: new Map() } }, then: /of what JSON can say/ },
+  { why: "metadata that is a map", node: { ...NODE, metadata: new Map() }, then: /of what JSON can say/ },
+  { why: "metadata with a date", node: { ...NODE, metadata: { a: new Date(0) } }, then: /of what JSON can say/ },
+  { why: "metadata with a hole", node: { ...NODE, metadata: { a: new Array(1) } }, then: /of what JSON can say/ },
+  { why: "metadata in a circle", node: { ...NODE, metadata: circle() }, then: /of what JSON can say/ },
+  { why: "metadata that is too deep", node: { ...NODE, metadata: { a: deep(1e5) } }, then: /of what JSON can say/ },
+  {
+    why: "metadata that is too long",
+    node: { ...NODE, metadata: { a: "x".repeat(METADATA_LENGTH_MAX) } },
+    then: /metadata must be at most 65536 characters: current value is "too long to show"/,
+  },
+];
+
+Deno.test.each(REFUSALS)("parseNode() refuses $why", ({ node, then }) => {
+  const parsed = parseNode(node);
+  assert.ok(!parsed.ok);
+  assert.match(parsed.reason, then);
+});
+
+Deno.test("parseNode() is not led astray by keys that any object has", () => {
+  const own = parseNode(JSON.parse(`{"__proto__": {"ip": "10.0.0.1", "port": 80}, "host": "a"}`));
+  assert.ok(!own.ok);
+  const parsed = parseNode(JSON.parse(
+    `{"ip": "10.0.0.1", "port": 80, "metadata": {"__proto__": {"x": 1}, "constructor": 1, "toString": "x"},
+      "peer": {"__proto__": {"port": 9}, "name": "b", "ip": "10.0.0.2"}}`,
+  ));
+  assert.ok(parsed.ok);
+  assert.equal(parsed.node.peer?.port, 1024);
+  assert.equal(JSON.stringify(parsed.node.metadata), `{"__proto__":{"x":1},"constructor":1,"toString":"x"}`);
+  assert.equal(({} as { x?: unknown }).x, undefined);
+});
+
+Deno.test("parseNode() passes nothing that could break out, whatever is given", () => {
+  const text = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.string(),
+    fc.domain(),
+    fc.ipV4(),
+    fc.ipV6(),
+    fc.constantFrom(...HOSTILE),
+    fc.tuple(fc.domain(), fc.constantFrom("\n", " ", ";", "\t", '"', "\\", "\u0000", "#")).map(([a, b]) => a + b),
+  );
+  const port = fc.oneof(fc.integer(), fc.integer({ min: 1, max: 65_535 }), fc.nat().map(String), fc.double());
+  const node = fc.record({
+    host: text,
+    ip: fc.oneof(fc.ipV4(), fc.ipV6(), text),
+    port,
+    metadata: fc.option(fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 1 }), { maxKeys: 2 }), { nil: undefined }),
+    peer: fc.option(fc.record({ name: text, ip: fc.oneof(fc.ipV4(), text), port }, { requiredKeys: [] }), {
+      nil: undefined,
+    }),
+  }, { requiredKeys: [] });
+  let passed = 0;
+  fc.assert(
+    fc.property(node, (given) => {
+      const parsed = parseNode(given);
+      if (!parsed.ok) return;
+      passed++;
+      for (const text of textsOf(parsed.node)) assert.doesNotMatch(text, BREAKOUT);
+      assert.ok(isIP(parsed.node.ip) !== 0);
+      assert.ok(Number.isInteger(parsed.node.port) && parsed.node.port > 0 && parsed.node.port < 65_536);
+      assert.doesNotMatch(nodeName(parsed.node), BREAKOUT);
+      // What passed once passes again, unchanged: what one host accepts, all do.
+      assert.deepEqual(parseNode(parsed.node), parsed);
+    }),
+    { numRuns: 300 },
+  );
+  assert.ok(passed > 10, `${passed} of 300 nodes passed`);
+});
+
+Deno.test("parseNode() never throws", () => {
+  const anything = fc.anything({ withBigInt: true, withMap: true, withNullPrototype: true, maxDepth: 2 });
+  fc.assert(
+    fc.property(anything, (value) => {
+      for (const given of [value, { ...NODE, host: value }, { ...NODE, metadata: value }, { ...NODE, peer: value }]) {
+        assert.equal(typeof parseNode(given).ok, "boolean");
+      }
+    }),
+    { numRuns: 50 },
+  );
+});
+
+Deno.test("nodeName() is unique: no two hosts and ports share one", () => {
+  const host = fc.oneof(fc.domain(), fc.ipV6(), fc.ipV4());
+  const port = fc.integer({ min: 1, max: 65_535 });
+  fc.assert(fc.property(host, port, host, port, (a, portA, b, portB) => {
+    const same = nodeName({ host: a, port: portA }) === nodeName({ host: b, port: portB });
+    assert.equal(same, a === b && portA === portB);
+  }));
+});
+
+Deno.test.each([
+  { given: 80, then: 80 },
+  { given: "80", then: 80 },
+  { given: "00080", then: 80 },
+  { given: "0", then: undefined },
+  { given: "65536", then: undefined },
+  { given: "080000", then: undefined },
+  { given: " 80", then: undefined },
+  { given: "8e1", then: undefined },
+  { given: 80.5, then: undefined },
+  { given: [80], then: undefined },
+])("parsePort() of $given", ({ given, then }) => assert.equal(parsePort(given), then));
