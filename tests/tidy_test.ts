@@ -140,6 +140,23 @@ Deno.test("no file bears a name that says nothing", () => {
   assert.deepEqual(empty, []);
 });
 
+Deno.test("every exported symbol says what it is", () => {
+  const silent = sources.filter((path) => !isTest(path)).flatMap((path) => {
+    const lines = read(path).split("\n");
+    const documented = new Map<string, boolean>();
+    for (const [i, line] of lines.entries()) {
+      const symbol = /^export (?:abstract |async )?(?:class|const|function\*?|interface|let|type) (\w+)/.exec(line)
+        ?.[1];
+      if (symbol === undefined) continue;
+      // A comment for the linter may stand between; of overloads, the first has the comment.
+      const above = lines.slice(0, i).findLast((each) => !each.startsWith("// deno-lint-ignore"));
+      documented.set(symbol, documented.get(symbol) === true || (above?.endsWith("*/") ?? false));
+    }
+    return [...documented].filter(([, said]) => !said).map(([symbol]) => `${path}: ${symbol}`);
+  });
+  assert.deepEqual(silent, []);
+});
+
 Deno.test("files are named in snake case", () => {
   const odd = sources.filter((path) => !/^[a-z0-9_/.]+\.ts$/.test(path));
   assert.deepEqual(odd, []);

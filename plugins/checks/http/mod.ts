@@ -4,6 +4,7 @@ import { lazySchema } from "../lazy_schema.ts";
 import type { HttpConfig, StatusRange } from "./config.ts";
 import { BODY_BYTES_MAX, contains, formatRequest, type Head, readBody, readHead } from "./message.ts";
 
+/** The check `http`; its keys are in the README beside this file. */
 const http: CheckPlugin<HttpConfig> = {
   kind: "check",
   apiVersion: 1,

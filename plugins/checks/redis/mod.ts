@@ -18,6 +18,7 @@ const HINTS: ReadonlyMap<string, string> = new Map([
   ["WRONGPASS", "it refuses username or password"],
 ]);
 
+/** The check `redis`; its keys are in the README beside this file. */
 const redis: CheckPlugin<RedisConfig> = {
   kind: "check",
   apiVersion: 1,

@@ -6,6 +6,7 @@ import type { TcpConfig } from "./config.ts";
 /** The most bytes of an answer. */
 const ANSWER_BYTES_MAX = 65_536;
 
+/** The check `tcp`; its keys are in the README beside this file. */
 const tcp: CheckPlugin<TcpConfig> = {
   kind: "check",
   apiVersion: 1,
