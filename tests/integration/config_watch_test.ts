@@ -266,3 +266,51 @@ Deno.test("watchDirectory() is still when nothing that matters changes", async (
   await follower.sees("web:2", "edit in place");
   assert.ok(follower.loads - loads <= 3, `${follower.loads - loads} loads`);
 });
+
+Deno.test("watchDirectory() looks again and again while the system refuses to watch, and stops that when it can", async () => {
+  await using temp = await configDir();
+  const said: string[] = [];
+  const log = {
+    debug() {},
+    error() {},
+    info: (message: string) => said.push(message),
+    warn: (message: string) => said.push(message),
+  };
+  const watchFs = Deno.watchFs;
+  try {
+    Deno.watchFs = () => {
+      throw new Error("No space left on device (os error 28)");
+    };
+    await using follower = new Follower(temp.file("conf"), { rescanMs: NEVER_MS, unwatchedRescanMs: 50, log });
+    await follower.sees("web:1", "start without watchers");
+    await temp.write("conf/services/web.yaml", service(2));
+    await follower.sees("web:2", "edit without watchers");
+    assert.deepEqual(said, ["Cannot watch the config directory: it is read again and again instead"]);
+    Deno.watchFs = watchFs;
+    await eventually("it watches again", () => said.length === 2);
+    assert.equal(said[1], "The config directory is watched again");
+    await temp.write("conf/services/web.yaml", service(3));
+    await follower.sees("web:3", "edit in place");
+  } finally {
+    Deno.watchFs = watchFs;
+  }
+});
+
+Deno.test("watchDirectory() ends with its signal, and when disposed of", async () => {
+  await using temp = await configDir();
+  const stop = new AbortController();
+  const watch = watchDirectory(temp.file("conf"), { signal: stop.signal });
+  const hints = watch[Symbol.asyncIterator]();
+  assert.equal((await hints.next()).done, false);
+  const next = hints.next();
+  stop.abort();
+  assert.equal((await next).done, true);
+  watch.poke();
+  await watch[Symbol.asyncDispose]();
+  const disposed = watchDirectory(temp.file("conf"));
+  await disposed[Symbol.asyncDispose]();
+  await disposed[Symbol.asyncDispose]();
+  for await (const _hint of disposed) assert.fail("a watch that has ended gives no hint");
+  await using dead = watchDirectory(temp.file("conf"), { signal: AbortSignal.abort() });
+  for await (const _hint of dead) assert.fail("nor one that never began");
+});
