@@ -63,7 +63,7 @@ export function parseNode(value: unknown): ParsedNode {
   const name = host ?? ip;
   if (typeof name !== "string" || !(isHostName(name) || isIpv6(name))) return refuse("host must be a host name", host);
   const metadata = value.metadata ?? {};
-  if (!isRecord(metadata) || !isJson(metadata)) {
+  if (!isRecord(metadata) || !isPlain(metadata)) {
     return refuse("metadata must be an object of what JSON can say", metadata);
   }
   if (JSON.stringify(metadata).length > METADATA_LENGTH_MAX) {
@@ -94,21 +94,23 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Whether a value is plain data all through: what a worker sends may hold maps, dates, big integers and circles. */
-function isJson(value: object, levels?: number): value is { readonly [key: string]: Json };
-function isJson(value: unknown, levels?: number): value is Json;
-function isJson(value: unknown, levels = METADATA_DEPTH_MAX): boolean {
-  if (value === null || typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
-    return true;
-  }
-  if (typeof value !== "object" || levels === 0) return false;
-  const prototype = Object.getPrototypeOf(value);
-  if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) return false;
-  // Not `every`, which would pass over the holes of a list.
-  for (const inner of Array.isArray(value) ? value : Object.values(value)) {
-    if (!isJson(inner, levels - 1)) return false;
-  }
-  return true;
+/**
+ * Whether metadata is plain data all through: what a worker sends may hold
+ * maps, dates, big integers and circles. Values are counted where they stand,
+ * for one list may stand in itself many times.
+ */
+function isPlain(metadata: object): metadata is { readonly [key: string]: Json } {
+  let left = METADATA_LENGTH_MAX;
+  const isJson = (value: unknown, levels: number): boolean => {
+    if (levels === 0 || left-- === 0) return false;
+    if (value === null || ["string", "number", "boolean"].includes(typeof value)) return true;
+    if (typeof value !== "object") return false;
+    const prototype = Object.getPrototypeOf(value);
+    if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) return false;
+    // Through an iterator, which does not pass over the holes of a list.
+    return (Array.isArray(value) ? value : Object.values(value)).values().every((inner) => isJson(inner, levels - 1));
+  };
+  return isJson(metadata, METADATA_DEPTH_MAX);
 }
 
 function refuse(wanted: string, value: unknown): ParsedNode {

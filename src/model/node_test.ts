@@ -27,6 +27,13 @@ function circle(): unknown {
   return value;
 }
 
+/** A list that stands twice in a list, which stands twice in a list: short to send, endless to write. */
+function laughter(levels: number): unknown {
+  let value: unknown = 1;
+  for (let i = 0; i < levels; i++) value = [value, value];
+  return value;
+}
+
 Deno.test("parseNode() passes a good node as it is, with its peer", () => {
   assert.deepEqual(parseNode(NODE), { ok: true, node: NODE });
   const whole = { ...NODE, ip: "fe80::1", peer: PEER, metadata: { zone: "é", list: [1, null, { a: true }] } };
@@ -108,6 +115,7 @@ const REFUSALS: readonly { readonly why: string; readonly node: unknown; readonl
   { why: "metadata with a hole", node: { ...NODE, metadata: { a: new Array(1) } }, then: /of what JSON can say/ },
   { why: "metadata in a circle", node: { ...NODE, metadata: circle() }, then: /of what JSON can say/ },
   { why: "metadata that is too deep", node: { ...NODE, metadata: { a: deep(1e5) } }, then: /of what JSON can say/ },
+  { why: "metadata without an end", node: { ...NODE, metadata: { a: laughter(60) } }, then: /of what JSON can say/ },
   {
     why: "metadata that is too long",
     node: { ...NODE, metadata: { a: "x".repeat(METADATA_LENGTH_MAX) } },

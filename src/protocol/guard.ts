@@ -16,6 +16,14 @@ export const NODES_MAX = 100_000;
 const TEXT_LENGTH_MAX = 2_000;
 /** No list in a permission request or of issues is longer. */
 const LIST_LENGTH_MAX = 1_000;
+/** No more properties of a log record are kept. */
+const PROPERTIES_MAX = 20;
+/** No key of a log record's property is longer. */
+const KEY_LENGTH_MAX = 80;
+/** A config is nested no deeper. */
+const CONFIG_DEPTH_MAX = 100;
+/** A config has no more values, counted where they stand: one list that stands in itself many times is many. */
+const CONFIG_VALUES_MAX = 100_000;
 
 /** What {@linkcode guard} answers: the message as far as it may be believed, or what is wrong with it. */
 export type Guarded =
@@ -28,15 +36,14 @@ class Fault extends Error {}
 /**
  * Checks one message of a worker. A message of an unknown shape is a fault of
  * the worker. A bad node in a snapshot harms only itself: it is left out and
- * named in `refused`.
+ * named in `refused`. Never throws: what is thrown here would end the process.
  */
 export function guard(data: unknown): Guarded {
   const refused: string[] = [];
   try {
     return { ok: true, message: parse(data, refused), refused };
   } catch (error) {
-    if (error instanceof Fault) return { ok: false, fault: error.message };
-    throw error;
+    return { ok: false, fault: error instanceof Fault ? error.message : `A message cannot be read: ${String(error)}` };
   }
 }
 
@@ -90,7 +97,7 @@ function answer(data: Record<string, unknown>): Answer {
     case "outcome":
       return { type: "outcome", outcome: outcome(data.outcome), tookMs: number(data.tookMs, "tookMs") };
     case "described":
-      return { type: "described", config: data.config, permissions: permissions(data.permissions) };
+      return { type: "described", config: plain(data.config), permissions: permissions(data.permissions) };
     case "invalid":
       return { type: "invalid", issues: listOf(data.issues, "issues", LIST_LENGTH_MAX).map(issue) };
     default:
@@ -134,7 +141,7 @@ function permissions(value: unknown): PermissionRequest {
     if (!["net", "read", "write", "env", "run"].includes(kind)) {
       throw new Fault(`Cannot ask for the permission ${quote(kind)}: want net, read, write, env or run`);
     }
-    request[kind] = listOf(wanted, kind, LIST_LENGTH_MAX).map((entry) => text(entry, kind));
+    request[kind] = listOf(wanted, kind, LIST_LENGTH_MAX).map((entry) => exactText(entry, kind));
   }
   return request;
 }
@@ -155,10 +162,10 @@ function wireError(value: unknown): WireError {
 }
 
 function shorten(properties: Record<string, unknown>): Record<string, unknown> {
-  const entries = Object.entries(properties).slice(0, 20);
+  const entries = Object.entries(properties).slice(0, PROPERTIES_MAX);
   return Object.fromEntries(
     entries.map(([key, value]) => [
-      key.slice(0, 80),
+      clean(key.slice(0, KEY_LENGTH_MAX)),
       typeof value === "number" || typeof value === "boolean"
         ? value
         : clean(typeof value === "string" ? value : quote(value)),
@@ -171,7 +178,35 @@ function listOf(value: unknown, key: string, lengthMax: number): readonly unknow
   if (value.length > lengthMax) {
     throw new Fault(`${key} must have at most ${lengthMax} entries: it has ${value.length}`);
   }
-  return value;
+  // A list may have holes, over which `map` would pass.
+  return Array.from(value);
+}
+
+/** A config is kept, compared and sent on: it must be what JSON can say, with keys that are `undefined` besides. */
+function plain(config: unknown): unknown {
+  let left = CONFIG_VALUES_MAX;
+  const isPlain = (value: unknown, levels: number): boolean => {
+    if (levels === 0 || left-- === 0) return false;
+    if (typeof value !== "object" || value === null) return typeof value !== "bigint";
+    const prototype = Object.getPrototypeOf(value);
+    if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) return false;
+    return Object.values(value).every((inner) => isPlain(inner, levels - 1));
+  };
+  if (!isPlain(config, CONFIG_DEPTH_MAX)) throw new Fault("config must be plain data, as JSON can say it");
+  return config;
+}
+
+/** A text that is granted must be what was asked for, not what is left of it. */
+function exactText(value: unknown, key: string): string {
+  const cleaned = text(value, key);
+  if (cleaned !== value) {
+    throw new Fault(
+      `${key} must be a text without control characters of at most ${TEXT_LENGTH_MAX}: current value is ${
+        quote(value)
+      }`,
+    );
+  }
+  return cleaned;
 }
 
 function text(value: unknown, key: string): string {

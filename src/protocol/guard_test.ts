@@ -1,0 +1,235 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { guard, NODES_MAX } from "./guard.ts";
+import type { ToHost } from "./messages.ts";
+
+const NODE = { host: "a.int", ip: "10.0.0.1", port: 80, metadata: {} };
+const ERROR = { name: "Error", message: "no" };
+
+/** Guards a message; answers it as far as it is believed. */
+function believe(data: unknown): ToHost {
+  const guarded = guard(data);
+  assert.ok(guarded.ok, guarded.ok ? "" : guarded.fault);
+  return guarded.message;
+}
+
+/** Guards a message that is not believed; answers why. */
+function faultOf(data: unknown): string {
+  const guarded = guard(data);
+  assert.ok(!guarded.ok, Deno.inspect(data));
+  return guarded.fault;
+}
+
+/** Lists in lists. */
+function deep(levels: number): unknown {
+  let value: unknown = 1;
+  for (let i = 0; i < levels; i++) value = [value];
+  return value;
+}
+
+/** A list that stands twice in a list, which stands twice in a list. */
+function laughter(levels: number): unknown {
+  let value: unknown = 1;
+  for (let i = 0; i < levels; i++) value = [value, value];
+  return value;
+}
+
+const MESSAGES: readonly ToHost[] = [
+  { type: "loaded", kind: "check", apiVersion: 1, name: "http" },
+  { type: "broken", error: ERROR },
+  { type: "snapshot", snapshot: { cluster: "web", nodes: [NODE] } },
+  { type: "lost", cluster: "web", error: ERROR },
+  { type: "ended", reason: "expired" },
+  { type: "connection", state: "connected", detail: "" },
+  { type: "connection", state: "disconnected", detail: "away" },
+  { type: "log", instance: "zookeeper", level: "warn", message: "look", properties: { a: 1, b: true, c: "x" } },
+  { type: "stopped" },
+  { type: "pong", seq: 1 },
+  { type: "ack", seq: 2 },
+  { type: "nack", seq: 3, error: ERROR },
+  { type: "outcome", seq: 4, outcome: { status: "pass" }, tookMs: 1.5 },
+  { type: "outcome", seq: 5, outcome: { status: "pass", detail: "200" }, tookMs: 0 },
+  { type: "outcome", seq: 6, outcome: { status: "fail", reason: "500" }, tookMs: 0 },
+  { type: "described", seq: 7, config: { uri: "/", ca: undefined }, permissions: { net: ["a:80"], read: ["/x"] } },
+  { type: "invalid", seq: 8, issues: [{ message: "no", path: ["a", 0], unknownKey: { known: ["b"] } }] },
+];
+
+Deno.test.each(MESSAGES)("guard() passes $type as it is, and nothing besides", (message) => {
+  assert.deepEqual(guard(message), { ok: true, message, refused: [] });
+  assert.deepEqual(guard({ ...message, extra: "x" }), { ok: true, message, refused: [] });
+});
+
+Deno.test("guard() refuses every message that lacks a key or has one of another type", () => {
+  const OPTIONAL = ["detail", "properties", "config", "unknownKey"];
+  for (const message of MESSAGES) {
+    for (const key of Object.keys(message)) {
+      if (OPTIONAL.includes(key) && message.type !== "connection") continue;
+      const { [key]: _gone, ...rest } = message as Record<string, unknown>;
+      for (const spoilt of [rest, { ...rest, [key]: Symbol.iterator }, { ...rest, [key]: null }]) {
+        const guarded = guard(spoilt);
+        // What is wrong with an outcome is a failure of the check, not of its worker.
+        if (key === "outcome") assert.ok(guarded.ok && guarded.message.type === "outcome");
+        else assert.ok(!guarded.ok, `${message.type} with a spoilt ${key}`);
+      }
+    }
+  }
+});
+
+const FAULTS: readonly { readonly why: string; readonly data: unknown; readonly fault: RegExp }[] = [
+  { why: "no object", data: "hello", fault: /A message must be an object: current value is "hello"/ },
+  { why: "nothing", data: undefined, fault: /must be an object/ },
+  { why: "a list", data: [{ type: "pong" }], fault: /must be an object/ },
+  { why: "an unknown type", data: { type: "root" }, fault: /Unknown type of a message: "root"/ },
+  { why: "a type that any object has", data: { type: "toString" }, fault: /Unknown type/ },
+  { why: "a type by inheritance", data: JSON.parse('{"__proto__":{"type":"stopped"}}'), fault: /Unknown type/ },
+  {
+    why: "a number that is none",
+    data: { type: "ack", seq: NaN },
+    fault: /seq must be a number: current value is NaN/,
+  },
+  { why: "a permission that cannot be said", data: described({ ffi: ["/x"] }), fault: /permission "ffi"/ },
+  {
+    why: "a permission of everything",
+    data: described({ net: true }),
+    fault: /net must be a list: current value is true/,
+  },
+  { why: "a permission with a hole", data: described({ net: new Array(1) }), fault: /net must be a string/ },
+  {
+    why: "too many permissions",
+    data: described({ net: new Array(1_001).fill("a:1") }),
+    fault: /at most 1000 entries: it has 1001/,
+  },
+  {
+    why: "a permission that would be cut",
+    data: described({ read: [`/${"x".repeat(3_000)}`] }),
+    fault: /read must be a text/,
+  },
+  { why: "a permission with a control", data: described({ read: ["/a\n/b"] }), fault: /without control characters/ },
+  { why: "a config with a big integer", data: described({}, { a: 1n }), fault: /config must be plain data/ },
+  { why: "a config with a map", data: described({}, { a: new Map() }), fault: /config must be plain data/ },
+  { why: "a config that is too deep", data: described({}, deep(1e5)), fault: /config must be plain data/ },
+  { why: "a config without an end", data: described({}, laughter(60)), fault: /config must be plain data/ },
+  {
+    why: "issues with a hole",
+    data: { type: "invalid", seq: 1, issues: new Array(2) },
+    fault: /An issue must be an object/,
+  },
+  {
+    why: "too many nodes",
+    data: snapshotOf(new Array(NODES_MAX + 1)),
+    fault: /nodes must have at most 100000 entries/,
+  },
+  { why: "nodes that are no list", data: snapshotOf({ length: 1 }), fault: /nodes must be a list/ },
+  {
+    why: "an unknown level",
+    data: { type: "log", instance: "x", level: "error", message: "" },
+    fault: /Unknown level/,
+  },
+  { why: "an unknown state", data: { type: "connection", state: "up", detail: "" }, fault: /Unknown state/ },
+];
+
+function described(permissions: unknown, config: unknown = {}): unknown {
+  return { type: "described", seq: 1, config, permissions };
+}
+
+function snapshotOf(nodes: unknown): unknown {
+  return { type: "snapshot", snapshot: { cluster: "web", nodes } };
+}
+
+Deno.test.each(FAULTS)("guard() refuses $why", ({ data, fault }) => {
+  assert.match(faultOf(data), fault);
+  assert.ok(faultOf(data).length < 300);
+});
+
+Deno.test("guard() leaves bad nodes out, and each second of one name, and names them", () => {
+  const guarded = guard(snapshotOf([
+    { ...NODE, host: "b.int" },
+    { ...NODE, host: "evil\n  server x" },
+    NODE,
+    { ...NODE, ip: "10.0.0.9" },
+    ,
+    { ...NODE, port: 8080 },
+    "10.0.0.1",
+  ]));
+  assert.ok(guarded.ok && guarded.message.type === "snapshot");
+  assert.deepEqual(
+    guarded.message.snapshot.nodes.map(({ host, ip, port }) => `${host} ${ip} ${port}`),
+    [
+      "a.int 10.0.0.1 8080",
+      "a.int 10.0.0.1 80",
+      "b.int 10.0.0.1 80",
+    ].toSorted((a, b) => a.split(" ")[0] === b.split(" ")[0] ? (a.endsWith(" 80") ? -1 : 1) : a < b ? -1 : 1),
+  );
+  assert.equal(guarded.refused.length, 4);
+  assert.match(guarded.refused.join("\n"), /Two nodes have the name a\.int:80/);
+});
+
+Deno.test("guard() sorts nodes by name, in whatever order they come", () => {
+  const nodes = Array.from({ length: 20 }, (_, i) => ({ ...NODE, host: `${"cba"[i % 3]}${i}.int`, port: 80 + i % 2 }));
+  const sorted = believe(snapshotOf(nodes));
+  fc.assert(fc.property(fc.shuffledSubarray(nodes, { minLength: nodes.length }), (shuffled) => {
+    assert.deepEqual(believe(snapshotOf(shuffled)), sorted);
+  }));
+});
+
+Deno.test.each([
+  { answer: undefined },
+  { answer: "pass" },
+  { answer: { status: "ok" } },
+  { answer: { status: true } },
+  { answer: [] },
+])("guard() takes the outcome $answer for a failure, and says what was answered", ({ answer }) => {
+  const message = believe({ type: "outcome", seq: 1, outcome: answer, tookMs: 1 });
+  assert.ok(message.type === "outcome" && message.outcome.status === "fail");
+  assert.match(message.outcome.reason, /^The check answered .*, want \{ status: "pass" \| "fail" \}$/);
+});
+
+Deno.test("guard() takes out of every text what could forge a log line, and cuts it", () => {
+  const evil = "a\r\nERROR forged\u001b[2J\u009b1m\u0000\u2028";
+  const long = "x".repeat(10_000);
+  const message = believe({
+    type: "log",
+    instance: evil,
+    level: "info",
+    message: evil + long,
+    properties: { [evil]: evil, [`z${long}`]: long, big: 1n, list: [evil], none: undefined, map: new Map() },
+  });
+  assert.ok(message.type === "log");
+  const texts = [message.instance, message.message, ...Object.entries(message.properties).flat().map(String)];
+  for (const text of texts) {
+    assert.doesNotMatch(text, /[\p{Cc}\u2028\u2029]/u);
+    assert.ok(text.length <= 2_000);
+  }
+  assert.deepEqual(Object.keys(message.properties)[0], "a ERROR forged [2J 1m ");
+  const many = Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`k${i}`, i]));
+  const cut = believe({ type: "log", instance: "", level: "info", message: "", properties: many });
+  assert.ok(cut.type === "log");
+  assert.equal(Object.keys(cut.properties).length, 20);
+});
+
+Deno.test("guard() never throws, whatever a worker says", () => {
+  const anything = fc.anything({
+    withBigInt: true,
+    withMap: true,
+    withSet: true,
+    withDate: true,
+    withNullPrototype: true,
+    withSparseArray: true,
+    withTypedArray: true,
+    maxDepth: 2,
+  });
+  fc.assert(
+    fc.property(fc.constantFrom(...MESSAGES), anything, fc.nat(), (message, value, at) => {
+      const keys = Object.keys(message);
+      const spoilt = { ...message, [keys[at % keys.length] ?? "type"]: value };
+      for (
+        const data of [value, spoilt, snapshotOf(value), snapshotOf([value]), described(value), described({}, value)]
+      ) {
+        const guarded = guard(data);
+        if (!guarded.ok) assert.ok(guarded.fault.length < 300, guarded.fault);
+      }
+    }),
+    { numRuns: 100 },
+  );
+  fc.assert(fc.property(fc.jsonValue(), (value) => void guard(value)));
+});
