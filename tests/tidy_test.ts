@@ -207,6 +207,19 @@ Deno.test("deno.json has the tasks that are promised, each described", () => {
   }
 });
 
+Deno.test("every task that a document speaks of exists", () => {
+  const missing = documents.flatMap((path) =>
+    [...read(path).matchAll(/\bdeno(?:@\S+)? task ([a-z][a-z:]*)/g)].filter(([, task = ""]) => !TASKS.includes(task))
+      .map(([text]) => `${path}: ${text}`)
+  );
+  assert.deepEqual(missing, []);
+});
+
+Deno.test("the README's test command is what CI runs", () => {
+  assert.match(read("README.md"), new RegExp(`^npx -y deno@${RegExp.escape(String(pinned))} task test$`, "m"));
+  assert.match(read(".ci/run"), /npx -y "deno@\$\{version\b.*\}" task test /);
+});
+
 Deno.test("every task that starts Lighthouse has the same permissions, and none has all", () => {
   const flags = (task: string) => config.tasks[task].command.match(/--allow-\S+/g).join(" ");
   for (const task of ["writer", "reporter", "run", "compile"]) assert.equal(flags(task), flags("lighthouse"), task);
