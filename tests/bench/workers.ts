@@ -1,3 +1,4 @@
+import { V8_FLAGS } from "../support/lighthouse.ts";
 import { print } from "./figures.ts";
 
 /** What one run of `worker_boot.ts` measured. */
@@ -27,7 +28,8 @@ export async function workers(): Promise<void> {
 
 async function boot(mode: string): Promise<Boot> {
   const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", new URL("./worker_boot.ts", import.meta.url).pathname, mode],
+    // With the engine's flags that the tasks use.
+    args: ["run", "-A", ...V8_FLAGS, new URL("./worker_boot.ts", import.meta.url).pathname, mode],
   }).output();
   if (!success) throw new Error(`The measurement of ${mode} failed: ${new TextDecoder().decode(stderr)}`);
   return JSON.parse(new TextDecoder().decode(stdout));

@@ -1,3 +1,4 @@
+import config from "../../deno.json" with { type: "json" };
 import { RuntimeSocket } from "../../src/balance/runtime_socket.ts";
 import { eventually } from "./eventually.ts";
 import { HaproxyBox } from "./haproxy.ts";
@@ -5,16 +6,13 @@ import { TempDir } from "./temp_dir.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
-/** What the tasks grant the daemon. */
-const GRANTS = [
-  "--no-prompt",
-  "--allow-read",
-  "--allow-write",
-  "--allow-net",
-  "--allow-run",
-  "--allow-env",
-  "--allow-sys=hostname,networkInterfaces",
-];
+/** What `deno` is told by the task `lighthouse`: the tests run what users run. */
+const TASK_ARGS: readonly string[] = config.tasks.lighthouse.command.split(" ").slice(1, -1);
+/** The program of the task. */
+const PROGRAM: string = config.tasks.lighthouse.command.split(" ").at(-1) ?? "";
+
+/** The flags of the engine among them. */
+export const V8_FLAGS: readonly string[] = TASK_ARGS.filter((arg) => arg.startsWith("--v8-flags="));
 
 /** The name and the address that the tests announce. */
 export const ANNOUNCED = { host: "test.host", ip: "127.0.0.1" } as const;
@@ -34,7 +32,7 @@ export class Lighthouse implements AsyncDisposable {
   /** Starts `lighthouse ROLE DIR`. */
   static start(role: "writer" | "reporter" | "run", configDir: string, flags: readonly string[] = []): Lighthouse {
     const { host, ip } = ANNOUNCED;
-    const args = ["run", ...GRANTS, `${ROOT}src/main.ts`, role, configDir, "--host", host, "--ip", ip, ...flags];
+    const args = [...TASK_ARGS, `${ROOT}${PROGRAM}`, role, configDir, "--host", host, "--ip", ip, ...flags];
     return new Lighthouse(
       new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdin: "null", stdout: "null", stderr: "piped" }).spawn(),
     );
@@ -43,7 +41,7 @@ export class Lighthouse implements AsyncDisposable {
   /** Starts writer and reporter with check plugins of a test's own: `data:` modules by name. */
   static startWith(modules: Readonly<Record<string, string>>, configDir: string): Lighthouse {
     const given = Object.entries(modules).map(([name, module]) => `${name}=${module}`);
-    const args = ["run", ...GRANTS, `${ROOT}tests/support/app_with_plugins.ts`, configDir, ...given];
+    const args = [...TASK_ARGS, `${ROOT}tests/support/app_with_plugins.ts`, configDir, ...given];
     return new Lighthouse(
       new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdin: "null", stdout: "null", stderr: "piped" }).spawn(),
     );
