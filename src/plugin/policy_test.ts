@@ -1,0 +1,169 @@
+import assert from "node:assert/strict";
+import { normalize } from "node:path/posix";
+import fc from "fast-check";
+import type { PermissionRequest } from "./contract.ts";
+import { decide } from "./policy.ts";
+import type { PluginKind, PluginSource } from "./source.ts";
+
+const TARGET = "10.0.0.1:80";
+const BUILTIN: PluginSource = { module: "builtin:check/x", origin: "builtin" };
+const FOREIGN: PluginSource = { module: "data:text/javascript,", origin: "foreign" };
+
+/** Decides; answers the reasons of a refusal, none if all was granted as it was asked for. */
+function refusals(
+  request: PermissionRequest,
+  { kind = "check", source = BUILTIN, target = TARGET }: {
+    kind?: PluginKind;
+    source?: PluginSource;
+    target?: string | undefined;
+  } = {},
+): readonly string[] {
+  const scope = target === "" ? { instance: "x" } : { instance: "x", target };
+  const grant = decide(request, { kind, source, scope });
+  if (!grant.ok) return grant.reasons;
+  assert.deepEqual(grant.granted, request);
+  return [];
+}
+
+Deno.test("decide() grants a check its own target, and a discovery the addresses it names", () => {
+  assert.deepEqual(refusals({ net: [TARGET] }), []);
+  assert.deepEqual(refusals({ net: [TARGET] }, { source: FOREIGN }), []);
+  assert.deepEqual(refusals({ net: ["[::1]:80"] }, { target: "[::1]:80" }), []);
+  assert.deepEqual(refusals({ net: ["zk1.int:2181", "[::1]:2181", "unix:/run/x.sock"] }, { kind: "discovery" }), []);
+  assert.deepEqual(refusals({}), []);
+  assert.deepEqual(refusals({ net: [] }, { kind: "discovery", source: FOREIGN }), []);
+});
+
+Deno.test("decide() grants what ships single paths, programs and variables", () => {
+  const request = { read: ["/etc/ssl/ca.pem"], write: ["/var/lib/x/"], run: ["/usr/bin/x"], env: ["HOME", "_x1"] };
+  assert.deepEqual(refusals(request), []);
+});
+
+Deno.test.each([
+  { net: "10.0.0.2:80" },
+  { net: "10.0.0.1:81" },
+  { net: "localhost:80" },
+  { net: "unix:/run/x.sock" },
+])(
+  "decide() refuses a check $net, which is not its target",
+  ({ net }) =>
+    assert.deepEqual(refusals({ net: [TARGET, net] }), [
+      `net ${JSON.stringify(net)} is not the check's own target, "10.0.0.1:80"`,
+    ]),
+);
+
+Deno.test("decide() refuses a check without a target all of the network", () =>
+  assert.deepEqual(refusals({ net: [TARGET] }, { target: "" }), [
+    `net "10.0.0.1:80" is not the check's own target, undefined`,
+  ]));
+
+/** What is no single address, for any reason. */
+const WIDE_ADDRESSES = [
+  ...["", "*", "*:80", "10.0.0.1", "host", ":80", "host:", "host:0", "host:99999", "*.example.com:443", "h*st:80"],
+  ...["10.0.0.0/8:80", "10.0.0.0/8", "host:80,other:80", "host:80 other:80", "http://host:80", "host:80/x", "::1:80"],
+  ...["[::1]", "[::1]:", "[1.2.3.4]:80", "host:080", "[..]:80", "a;b:80", 'a"b:80', "a\u0000b:80", "a\nb:80"],
+  ...["unix:", "unix:/", "unix://", "unix:run/x.sock", "unix:/run/../x", "unix:/./", "UNIX:/run/x"],
+];
+
+Deno.test.each(WIDE_ADDRESSES.map((net) => ({ net })))(
+  "decide() refuses '$net', which is not one address",
+  ({ net }) => assert.match(refusals({ net: [net] }, { kind: "discovery" }).join(), /^net ".*" is not one address/),
+);
+
+/** What is no single path, for any reason. */
+const WIDE_PATHS = [
+  ...[
+    "",
+    "/",
+    "//",
+    "/.",
+    "/./",
+    "//.",
+    "/..",
+    "/a/..",
+    "/a/../..",
+    "/a/../etc",
+    "relative",
+    "./x",
+    "../x",
+    "~",
+    "~/x",
+  ],
+  ...["/a//b", "/a/./b", "/a\u0000b", "/a\nb", "\n/a", "C:\\", "file:///etc"],
+];
+
+Deno.test.each(WIDE_PATHS.map((path) => ({ path })))("decide() refuses '$path', which is not one path", ({ path }) => {
+  for (const access of ["read", "write", "run"] as const) {
+    const [reason = "", ...more] = refusals({ [access]: [path] });
+    assert.match(reason, new RegExp(`^${access} ".*" is not one absolute path`));
+    assert.deepEqual(more, []);
+  }
+});
+
+Deno.test.each([{ env: "" }, { env: "*" }, { env: "A*" }, { env: "A B" }, { env: "A=B" }, { env: "1A" }, {
+  env: "A\n",
+}])(
+  "decide() refuses '$env', which is not the name of a variable",
+  ({ env }) => assert.match(refusals({ env: [env] }).join(), /^env ".*" is not the name of a variable$/),
+);
+
+Deno.test.each(["read", "write", "run"].map((access) => ({ access })))(
+  "decide() refuses a plugin that does not ship to $access",
+  ({ access }) =>
+    assert.deepEqual(refusals({ [access]: ["/usr/bin/true"] }, { source: FOREIGN }), [
+      `${access} is not granted to a plugin that does not ship`,
+    ]),
+);
+
+Deno.test("decide() refuses a plugin that does not ship variables, and a discovery that does not ship the network", () => {
+  assert.deepEqual(refusals({ env: ["HOME"] }, { source: FOREIGN }), [
+    "env is not granted to a plugin that does not ship",
+  ]);
+  for (const net of ["zk1.int:2181", "unix:/var/run/docker.sock"]) {
+    assert.deepEqual(refusals({ net: [net] }, { kind: "discovery", source: FOREIGN }), [
+      "net is not granted to a plugin that does not ship",
+    ]);
+  }
+});
+
+Deno.test("decide() gives every reason at once", () =>
+  assert.equal(refusals({ net: ["*", "a:1"], read: ["/"], env: ["*"] }, { source: FOREIGN }).length, 6));
+
+Deno.test("decide() lets nothing wide pass, whatever is asked for", () => {
+  const path = fc.oneof(
+    fc.constantFrom(...WIDE_PATHS),
+    fc.stringMatching(/^(\/(\.|\.\.|a|)){0,5}$/),
+    fc.string({ unit: "binary" }),
+  );
+  const net = fc.oneof(
+    fc.constantFrom(...WIDE_ADDRESSES, TARGET),
+    fc.stringMatching(/^[a-z*.\[\]:0-9/, ]{0,12}:[0-9*]{0,5}$/),
+    path.map((path) => `unix:${path}`),
+  );
+  const request = fc.record({
+    net: fc.array(net, { maxLength: 2 }),
+    read: fc.array(path, { maxLength: 2 }),
+    write: fc.array(path, { maxLength: 1 }),
+    run: fc.array(path, { maxLength: 1 }),
+    env: fc.array(fc.oneof(fc.string(), fc.constantFrom("*", "HOME", "A*")), { maxLength: 1 }),
+  }, { requiredKeys: [] });
+  const kind = fc.constantFrom<PluginKind>("check", "discovery");
+  fc.assert(
+    fc.property(request, kind, fc.constantFrom(BUILTIN, FOREIGN), (request, kind, source) => {
+      if (refusals(request, { kind, source }).length > 0) return;
+      const sockets = (request.net ?? []).filter((net) => net.startsWith("unix:")).map((net) => net.slice(5));
+      for (const granted of [...request.read ?? [], ...request.write ?? [], ...request.run ?? [], ...sockets]) {
+        assert.equal(normalize(granted), granted);
+        assert.notEqual(granted.replaceAll("/", ""), "");
+      }
+      for (const net of request.net ?? []) assert.doesNotMatch(net, /[*\s,]|\/\d/);
+      for (const env of request.env ?? []) assert.doesNotMatch(env, /[*\s=]/);
+      if (kind === "check") assert.ok((request.net ?? []).every((net) => net === TARGET));
+      if (source === FOREIGN) {
+        const { net = [], read = [], write = [], run = [], env = [] } = request;
+        assert.deepEqual([...read, ...write, ...run, ...env, ...kind === "check" ? [] : net], []);
+      }
+    }),
+    { numRuns: 1_000 },
+  );
+});
