@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { wantedOf } from "../../../tests/support/balancer_case.ts";
+import { adopt } from "./adopt.ts";
+import { render } from "./render.ts";
+
+const host = fc.constantFrom("a.int", "b", "2001:db8::7", "with_underscore.int");
+const node = fc.record({
+  host,
+  ip: fc.constantFrom("10.0.0.1", "10.0.0.2", "2001:db8::1"),
+  port: fc.integer({ min: 1, max: 65_535 }),
+  metadata: fc.constant({}),
+});
+
+Deno.test("adopt() reads back the members that were rendered", () =>
+  fc.assert(fc.property(
+    fc.dictionary(
+      fc.constantFrom("web", "api", "db.main"),
+      fc.uniqueArray(node, { selector: ({ host, port }) => `${host}:${port}`, maxLength: 5 }),
+    ),
+    (members) => {
+      const lines = [["mode http"], ["balance uri", "hash-type consistent"], []];
+      const wanted = wantedOf({
+        clusters: Object.entries(members).map(([name, nodes], index) => ({
+          name,
+          haproxy: { backend: lines[index % 3], server_options: "check inter 2s" },
+          nodes,
+        })),
+      });
+      const adopted = adopt(render(wanted).text);
+      assert.deepEqual([...adopted.keys()], Object.keys(members).toSorted());
+      for (const [name, nodes] of Object.entries(members)) {
+        const plain = (of: readonly { host: string; ip: string; port: number }[] | undefined) =>
+          of?.map(({ host, ip, port }) => `${host} ${ip} ${port}`).toSorted();
+        assert.deepEqual(plain(adopted.get(name)), plain(nodes));
+      }
+    },
+  )));
+
+Deno.test("adopt() reads a file of the predecessor, with the balancers beside the members", async () => {
+  const golden = new URL("../../../tests/golden/render/predecessor/02-docs-web.cfg", import.meta.url);
+  assert.deepEqual([...adopt(await Deno.readTextFile(golden))], [["webapp", [{
+    host: "app01.int",
+    ip: "10.0.1.11",
+    port: 8000,
+    peer: { name: "app01.int", ip: "10.0.1.11", port: 1024 },
+    metadata: {},
+  }]]]);
+});
+
+Deno.test("adopt() passes over servers that are no members", () => {
+  const file = [
+    "backend web",
+    "\tserver spare 10.0.0.9:80 backup",
+    "\tserver db.example.com:80 db.example.com:80",
+    "\tserver a:80 10.0.0.1:81",
+    "\tserver b:80 10.0.0.2:80 check",
+    "\tserver",
+    "listen partner",
+    "\tserver c:80 10.0.0.3:80",
+    "",
+  ].join("\n");
+  assert.deepEqual([...adopt(file)].map(([name, nodes]) => [name, nodes.map(({ host }) => host)]), [["web", ["b"]]]);
+});
+
+Deno.test("adopt() bears any text", () =>
+  fc.assert(fc.property(
+    fc.array(
+      fc.oneof(fc.string(), fc.constantFrom("backend x", "\tserver a:1 1.2.3.4:1", "peers x", "\tpeer a 1.2.3.4:1")),
+    ),
+    (lines) => void adopt(lines.join("\n")),
+  )));

@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { balancerSchema, clusterSchema } from "./config.ts";
+
+const PLACES = { config_file: "/etc/haproxy.cfg", socket_file: "/run/haproxy.sock", pid_file: "/run/haproxy.pid" };
+
+/** The messages of all issues. */
+function issues(schema: typeof balancerSchema | typeof clusterSchema, value: unknown): readonly string[] {
+  const result = schema["~standard"].validate(value);
+  return "issues" in result ? result.issues.map(({ message }) => message) : [];
+}
+
+/** The value, which must be valid. */
+function valid<T>(
+  schema: { "~standard": { validate(value: unknown): { value: T } | { issues: unknown } } },
+  value: unknown,
+): T {
+  const result = schema["~standard"].validate(value);
+  assert("value" in result, JSON.stringify(result));
+  return result.value;
+}
+
+Deno.test("the balancer's schema fills in what may be left out", () =>
+  assert.deepEqual(valid(balancerSchema, PLACES), {
+    configFile: "/etc/haproxy.cfg",
+    socketFile: "/run/haproxy.sock",
+    pidFile: "/run/haproxy.pid",
+    program: "haproxy",
+    global: [],
+    defaults: [],
+    bindAddress: "",
+    metaClusters: [],
+    proxies: [],
+    stats: undefined,
+    restartIntervalMs: 2_000,
+  }));
+
+Deno.test("the balancer's schema takes all forms that the predecessor took", () => {
+  const config = valid(balancerSchema, {
+    ...PLACES,
+    global: "daemon",
+    defaults: null,
+    meta_clusters: { b: { port: "8888" }, a: { frontend: ["mode http"] } },
+    meta_cluster_ports: { a: 8889, c: 8890 },
+    stats: { port: "9000", timeouts: { server: 30_000, client: "4000" } },
+    restart_interval: 0.5,
+  });
+  assert.deepEqual(config.global, ["daemon"]);
+  assert.deepEqual(config.defaults, []);
+  assert.deepEqual(config.metaClusters, [
+    { name: "a", port: 8889, frontend: ["mode http"] },
+    { name: "b", port: 8888, frontend: [] },
+    { name: "c", port: 8890, frontend: [] },
+  ]);
+  assert.deepEqual(config.stats?.timeouts, [{ name: "client", ms: 4_000 }, { name: "server", ms: 30_000 }]);
+  assert.equal(config.restartIntervalMs, 500);
+});
+
+Deno.test("the balancer's schema says what is wrong, where, and what is wanted", () => {
+  assert.deepEqual(issues(balancerSchema, {}), [
+    "Missing key config_file: it must be a path without control characters",
+    "Missing key socket_file: it must be a path without control characters",
+    "Missing key pid_file: it must be a path without control characters",
+  ]);
+  assert.deepEqual(issues(balancerSchema, { ...PLACES, defaults: ["mode http\n\tserver evil 6.6.6.6:80"], bogus: 1 }), [
+    'Cannot use defaults[0] as it must be one line of text without control characters: current value is "mode http\\n\\tserver evil 6.6.6.6:80"',
+    "Unknown key bogus",
+  ]);
+  assert.deepEqual(issues(balancerSchema, { ...PLACES, meta_clusters: { x: {} } }), [
+    'Cannot use meta_clusters.x as it must be a map with a port: current value is {"frontend":[]}',
+  ]);
+  assert.deepEqual(issues(balancerSchema, { ...PLACES, proxies: { "a b": { port: 1, upstreams: [] } } }), [
+    "Cannot use proxies.a b as it must be named with letters, digits and . : _ - alone, as HAProxy wants it: " +
+    'current value is {"port":1,"upstreams":[],"options":[],"bind_address":""}',
+  ]);
+  assert.match(
+    issues(balancerSchema, { ...PLACES, stats: { port: 1, timeouts: { client: "4s" } } })[0] ?? "",
+    /stats\.timeouts\.client/,
+  );
+  assert.match(issues(balancerSchema, { ...PLACES, socket_file: "/run/a b" })[0] ?? "", /without blanks/);
+});
+
+Deno.test("the cluster's schema takes an empty section, one line for many, and digits for a port", () => {
+  assert.deepEqual(valid(clusterSchema, null), {
+    port: undefined,
+    acl: undefined,
+    frontend: [],
+    backend: [],
+    serverOptions: "",
+  });
+  assert.deepEqual(valid(clusterSchema, { port: "8000", backend: "mode http", server_options: null }), {
+    port: 8000,
+    acl: undefined,
+    frontend: [],
+    backend: ["mode http"],
+    serverOptions: "",
+  });
+});
+
+Deno.test("the cluster's schema refuses what could break out of a line, and ports that are none", () => {
+  for (
+    const section of [{ acl: "a\nb" }, { server_options: "check\r\nserver x 1.2.3.4:5" }, { backend: ["a\u0000"] }]
+  ) {
+    assert.match(issues(clusterSchema, section)[0] ?? "", /without control characters/);
+  }
+  assert.match(issues(clusterSchema, { port: 70_000 })[0] ?? "", /an integer from 1 to 65535/);
+  assert.match(issues(clusterSchema, { frontend: [8000] })[0] ?? "", /a list of lines/);
+});
