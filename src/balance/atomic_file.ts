@@ -30,7 +30,7 @@ export async function writeAtomically(
       await file.sync();
     }
     await keepOwner(candidate, before);
-    await Deno.chmod(candidate, before?.mode == null ? mode : before.mode & 0o777);
+    await Deno.chmod(candidate, (before?.mode ?? mode) & 0o777);
     await check?.(candidate);
     await Deno.rename(candidate, target);
   } catch (error) {

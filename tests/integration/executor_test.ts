@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import { Executor } from "../../src/balance/executor.ts";
+import type { StepOutcome } from "../../src/balance/effects.ts";
+import type { BalancerSources, Step } from "../../src/plugin/contract.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import { kill } from "../support/haproxy.ts";
+import { eventually } from "../support/eventually.ts";
+
+const signal = new AbortController().signal;
+
+/** Where a balancer would be. */
+function sources(dir: TempDir): BalancerSources {
+  return { socket: dir.file("socket"), queries: [], file: dir.file("config"), program: "sh", reloadIntervalMs: 0 };
+}
+
+function start(...run: string[]): Step {
+  return { do: "start", reason: "a test", run };
+}
+
+/** Carries one step out. */
+async function perform(
+  step: Step,
+  options: { programDeadlineMs?: number; signal?: AbortSignal } = {},
+): Promise<StepOutcome> {
+  await using dir = new TempDir();
+  const [outcome] = await new Executor(options).execute([step], sources(dir), options.signal ?? signal);
+  assert(outcome !== undefined);
+  return outcome;
+}
+
+/** The names in a directory. */
+function names({ path }: TempDir): string[] {
+  return [...Deno.readDirSync(path)].map(({ name }) => name);
+}
+
+/** Says how a step failed; fails if it did not. */
+function failureOf(outcome: StepOutcome | undefined): string {
+  assert(outcome !== undefined && !outcome.ok);
+  return `${outcome.failure.kind}: ${outcome.failure.message}`;
+}
+
+Deno.test("the executor keeps what a program wrote, and its environment holds nothing but PATH", async () => {
+  Deno.env.set("LIGHTHOUSE_TEST_SECRET", "s3cret");
+  const outcome = await perform(start("sh", "-c", "env; echo to stderr >&2"));
+  Deno.env.delete("LIGHTHOUSE_TEST_SECRET");
+  assert(outcome.ok);
+  assert.match(outcome.output, /to stderr/);
+  assert.match(outcome.output, /^PATH=/m);
+  assert.doesNotMatch(outcome.output, /s3cret|^HOME=/m);
+});
+
+Deno.test("the executor says with what a program left, and what it wrote", async () =>
+  assert.equal(
+    failureOf(await perform(start("sh", "-c", "echo it is broken >&2; exit 3"))),
+    "program: Cannot start it: it left with 3: it is broken",
+  ));
+
+Deno.test("the executor kills a program that does not end in time", async () =>
+  assert.equal(
+    failureOf(await perform(start("sh", "-c", "echo thinking; exec sleep 60"), { programDeadlineMs: 200 })),
+    "program: Cannot start it: it did not end within 200 ms: thinking",
+  ));
+
+Deno.test("the executor does not wait for a daemon that keeps its parent's output open", async () => {
+  const outcome = await perform(start("sh", "-c", "sleep 60 & echo $!"), { programDeadlineMs: 20_000 });
+  assert(outcome.ok);
+  kill(Number(outcome.output));
+});
+
+Deno.test("the executor says that a program is not there", async () =>
+  assert.match(failureOf(await perform(start("/nowhere/haproxy"))), /^system: Cannot start it: .*\/nowhere\/haproxy/));
+
+Deno.test("the executor stops a program when it is told to", async () => {
+  const stop = new AbortController();
+  const done = perform(start("sleep", "60"), { signal: stop.signal });
+  stop.abort(new Error("stopping"));
+  await assert.rejects(done, /stopping/);
+});
+
+Deno.test("the executor leaves a file as it was that its check refuses, and nothing after it is begun", async () => {
+  await using dir = new TempDir();
+  await dir.write("config", "old");
+  const install: Step = {
+    do: "install",
+    path: dir.file("config"),
+    contents: "new",
+    mode: 0o640,
+    check: ["sh", "-c", 'echo "parsing [$0:7]: $(cat "$0")"; exit 1', "%"],
+    when: "now",
+  };
+  const steps = [install, start("touch", dir.file("begun"))];
+  const outcomes = await new Executor().execute(steps, sources(dir), signal);
+  assert.equal(outcomes.length, 1);
+  // The candidate is gone, so the message speaks of the file that it was to be.
+  assert.equal(failureOf(outcomes[0]), `refused: parsing [${dir.file("config")}:7]: new`);
+  assert.equal(await Deno.readTextFile(dir.file("config")), "old");
+  assert.deepEqual(names(dir), ["config"]);
+});
+
+Deno.test("the executor writes nothing for a reload that would meet an address that is taken", async () => {
+  await using dir = new TempDir();
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const reload: Step = {
+    do: "reload",
+    reason: "a test",
+    listens: [`127.0.0.1:${taken.addr.port}`],
+    how: { run: ["touch", dir.file("begun")] },
+  };
+  const install: Step = {
+    do: "install",
+    path: dir.file("config"),
+    contents: "new",
+    mode: 0o640,
+    check: [],
+    when: "now",
+  };
+  const outcomes = await new Executor().execute([install, reload], sources(dir), signal);
+  assert.equal(outcomes.length, 1);
+  assert.match(
+    failureOf(outcomes[0]),
+    new RegExp(`^program: Cannot reload it as the address 127.0.0.1:${taken.addr.port} cannot be had: `),
+  );
+  assert.deepEqual(names(dir), []);
+});
+
+Deno.test("the executor signals a master, and says when it is gone", async () => {
+  await using dir = new TempDir();
+  const ready = dir.file("ready");
+  const program = `trap "exit 7" USR2; touch ${ready}; while :; do sleep 0.01; done`;
+  await using child = new Deno.Command("sh", { args: ["-c", program] }).spawn();
+  await eventually("it listens to signals", () => Deno.stat(ready));
+  const step: Step = {
+    do: "reload",
+    reason: "a test",
+    listens: [],
+    how: { signal: "SIGUSR2", pid: child.pid },
+  };
+  assert((await perform(step)).ok);
+  assert.equal((await child.status).code, 7);
+  assert.match(failureOf(await perform(step)), /^system: Cannot reload it/);
+});
+
+Deno.test("the executor reads a program's version, and has none of a program that is not there or tells nothing", async () => {
+  await using dir = new TempDir();
+  const program = await dir.write("versioned", "#!/bin/sh\necho HAProxy version 2.10.3-dev4 2026/10/17\n");
+  await Deno.chmod(program, 0o755);
+  assert.deepEqual(await new Executor().version(program, signal), [2, 10, 3]);
+  assert.equal(await new Executor().version(dir.file("none"), signal), undefined);
+  assert.equal(await new Executor().version("true", signal), undefined);
+  assert.equal(await new Executor().version("false", signal), undefined);
+});

@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { AssertionError } from "../../src/kernel/assert.ts";
+import { NobodyListensError, RuntimeSocket, SocketSilentError } from "../../src/balance/runtime_socket.ts";
+import { TempDir } from "../support/temp_dir.ts";
+
+/** What a scripted balancer does with a line: an answer, in any number of pieces, or nothing more. */
+type Script = (line: string) => readonly string[] | "silence" | "end";
+
+/** A Unix socket that answers lines as a script says, one connection after the other. */
+class ScriptedSocket implements AsyncDisposable {
+  readonly #dir = new TempDir();
+  readonly #listener: Deno.UnixListener;
+  readonly #served: Promise<void>;
+  readonly #open: Deno.UnixConn[] = [];
+  /** The lines that came. */
+  readonly lines: string[] = [];
+
+  constructor(script: Script) {
+    this.#listener = Deno.listen({ transport: "unix", path: this.path });
+    this.#served = this.#serve(script);
+  }
+
+  /** Where it listens. */
+  get path(): string {
+    return this.#dir.file("socket");
+  }
+
+  async #serve(script: Script): Promise<void> {
+    for await (const connection of this.#listener) {
+      this.#open.push(connection);
+      await this.#answer(connection, script).catch(() => {});
+    }
+  }
+
+  async #answer(connection: Deno.UnixConn, script: Script): Promise<void> {
+    const decoder = new TextDecoder();
+    let rest = "";
+    for (const chunk = new Uint8Array(4_096);;) {
+      const length = await connection.read(chunk);
+      if (length === null) return;
+      const [...lines] = (rest + decoder.decode(chunk.subarray(0, length))).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        this.lines.push(line);
+        const pieces = script(line);
+        if (pieces === "silence") continue;
+        if (pieces === "end") return connection.close();
+        for (const piece of pieces) await connection.write(new TextEncoder().encode(piece));
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#listener.close();
+    for (const connection of this.#open) {
+      try {
+        connection.close();
+      } catch {
+        // The script has closed it.
+      }
+    }
+    await this.#served;
+    await this.#dir[Symbol.asyncDispose]();
+  }
+}
+
+const signal = new AbortController().signal;
+
+/** Answers each line with itself, as the interactive mode does. */
+const echo: Script = (line) => line === "prompt" ? ["\n> "] : [`${line}!\n\n> `];
+
+Deno.test("RuntimeSocket tells answers apart that end in one line break and in two, come in pieces or all at once", async () => {
+  const answers: Record<string, readonly string[]> = {
+    prompt: ["\n", "> "],
+    one: ["No such backend.\n> "],
+    two: ["New server ", "registered.\n", "\n> "],
+    none: ["\n> "],
+    many: ["# name\nb\n\n> \n> "],
+    last: ["ende € nd\n\n> "],
+  };
+  await using server = new ScriptedSocket((line) => answers[line] ?? ["\n> "]);
+  using socket = await RuntimeSocket.connect(server.path, { signal });
+  assert.deepEqual(await socket.ask(["one", "two", "none"]), ["No such backend.", "New server registered.", ""]);
+  assert.deepEqual(await socket.ask(["many", "x"]), ["# name\nb", ""]);
+  assert.deepEqual(await socket.ask([]), []);
+});
+
+Deno.test("RuntimeSocket sends thousands of commands, and each gets its own answer", async () => {
+  await using server = new ScriptedSocket(echo);
+  using socket = await RuntimeSocket.connect(server.path, { signal });
+  const commands = Array.from({ length: 5_000 }, (_, index) => `add server web/node${index}.example.com:8000`);
+  assert.deepEqual(await socket.ask(commands), commands.map((command) => `${command}!`));
+  assert.equal(server.lines.length, commands.length + 1);
+});
+
+Deno.test("RuntimeSocket refuses what would be two commands", async () => {
+  await using server = new ScriptedSocket(echo);
+  using socket = await RuntimeSocket.connect(server.path, { signal });
+  for (const command of ["a;b", "a\nb", "a\rb", ""]) await assert.rejects(socket.ask([command]), AssertionError);
+  assert.deepEqual(server.lines, ["prompt"]);
+});
+
+Deno.test("RuntimeSocket tells that nobody listens from that nobody answers", async () => {
+  await using dir = new TempDir();
+  await assert.rejects(RuntimeSocket.connect(dir.file("none"), { signal }), NobodyListensError);
+  Deno.listen({ transport: "unix", path: dir.file("stale") }).close();
+  await assert.rejects(RuntimeSocket.connect(dir.file("stale"), { signal }), NobodyListensError);
+  await using silent = new ScriptedSocket(() => "silence");
+  await assert.rejects(RuntimeSocket.connect(silent.path, { signal, deadlineMs: 50 }), {
+    name: SocketSilentError.name,
+    message: `No answer at ${silent.path} within 50 ms`,
+  });
+});
+
+Deno.test("RuntimeSocket says when a connection ends in the middle of an answer", async () => {
+  await using server = new ScriptedSocket((line) => line === "prompt" ? ["\n> "] : "end");
+  using socket = await RuntimeSocket.connect(server.path, { signal });
+  await assert.rejects(socket.ask(["show info"]), SocketSilentError);
+});
+
+Deno.test("RuntimeSocket gives up when it is told to", async () => {
+  await using server = new ScriptedSocket((line) => line === "prompt" ? ["\n> "] : "silence");
+  const stop = new AbortController();
+  using socket = await RuntimeSocket.connect(server.path, { signal: stop.signal });
+  const asked = socket.ask(["show info"]);
+  const reason = new Error("stopping");
+  stop.abort(reason);
+  await assert.rejects(asked, reason);
+});
