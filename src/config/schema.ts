@@ -284,7 +284,7 @@ function remarksOn(raw: unknown, service: Service): readonly Finding[] {
 
 /**
  * Reads a file of `clusters/`. `balancers` are the names that may have a
- * section: those of the files in `balancers/`, besides {@linkcode KNOWN_BALANCERS}.
+ * section: those of the files in `balancers/`, besides HAProxy.
  */
 export function readCluster(
   raw: unknown,
@@ -314,7 +314,7 @@ export function readCluster(
 }
 
 /** Balancers whose section in a cluster's file is known even while their own file is missing. */
-export const KNOWN_BALANCERS: readonly string[] = ["haproxy"];
+const KNOWN_BALANCERS: readonly string[] = ["haproxy"];
 
 const CLUSTER_ENTRIES = {
   discovery: name(),
@@ -440,7 +440,7 @@ export function readLogging(raw: unknown): Checked<Logging> {
 }
 
 /** Whether a finding among them is an error. */
-export function hasErrors(findings: readonly Finding[]): boolean {
+function hasErrors(findings: readonly Finding[]): boolean {
   return findings.some((finding) => finding.severity === "error");
 }
 

@@ -178,6 +178,24 @@ Deno.test("watchDirectory() sees the swap of ..data in a mounted folder", async 
   }
 });
 
+Deno.test("watchDirectory() sees the swap of ..data in a directory that is mounted whole", async () => {
+  await using temp = new TempDir();
+  const publish = async (version: number) => {
+    await temp.write(`conf/..v${version}/services/web.yaml`, service(version));
+    await Deno.symlink(`..v${version}`, temp.file("conf/..data_tmp"));
+    await Deno.rename(temp.file("conf/..data_tmp"), temp.file("conf/..data"));
+    if (version > 1) await Deno.remove(temp.file(`conf/..v${version - 1}`), { recursive: true });
+  };
+  await publish(1);
+  await Deno.symlink("..data/services", temp.file("conf/services"));
+  await using follower = new Follower(temp.file("conf"));
+  await follower.sees("web:1", "start");
+  for (let version = 2; version <= 6; version++) {
+    await publish(version);
+    await follower.sees(`web:${version}`, "swap of ..data");
+  }
+});
+
 Deno.test("watchDirectory() follows links: to the directory, on the way to it, to a folder and to a file", async () => {
   await using temp = new TempDir();
   for (const release of [1, 2, 3]) await temp.write(`releases/${release}/conf/services/web.yaml`, service(release));

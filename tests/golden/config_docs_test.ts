@@ -1,0 +1,71 @@
+/**
+ * Holds `docs/config` against the code: every example is read without a
+ * word of complaint, and every key that is known has its row.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { formatDiagnostic } from "../../src/config/diagnostics.ts";
+import { loadDirectory } from "../../src/config/load.ts";
+import { readCluster, readLogging, readService, readSettings } from "../../src/config/schema.ts";
+import { validateDirectory } from "../../src/app/validate.ts";
+import { TempDir } from "../support/temp_dir.ts";
+
+const DOCS = new URL("../../docs/config/", import.meta.url);
+const pages = [...Deno.readDirSync(DOCS)].map(({ name }) => name).toSorted();
+
+/** What the examples of a page refer to, unless they bring it. */
+const AROUND: Readonly<Record<string, string>> = {
+  "discovery/zookeeper.yaml": "hosts: [zk01:2181]\npath: /lighthouse/services\n",
+  "balancers/haproxy.yaml": "config_file: /tmp/h.cfg\nsocket_file: /tmp/h.sock\npid_file: /tmp/h.pid\n" +
+    "meta_clusters: {stuff_api: {port: 8080}}\n",
+  "clusters/around.yaml": "discovery: zookeeper\nhaproxy: {}\n",
+};
+
+for (const page of pages) {
+  Deno.test(`the examples of docs/config/${page} are valid as they stand`, async () => {
+    const text = await Deno.readTextFile(new URL(page, DOCS));
+    const examples = [...text.matchAll(/^```yaml\n# (\S+\.ya?ml)\n([\s\S]*?)^```$/gm)];
+    assert.equal(examples.length, text.match(/^```yaml$/gm)?.length ?? 0, "each example names its file");
+    for (const [, path = "", contents = ""] of examples) {
+      await using temp = new TempDir();
+      for (const [around, own] of Object.entries(AROUND)) await temp.write(`config/${around}`, own);
+      await temp.write(`config/${path}`, contents);
+      const { diagnostics } = await validateDirectory(temp.file("config"), { role: "check" });
+      assert.equal(diagnostics.map((each) => formatDiagnostic(each)).join("\n"), "", path);
+    }
+  });
+}
+
+/** The keys that a reader knows, as its complaint about another lists them. */
+function knownKeys(findings: readonly { readonly message: string }[]): readonly string[] {
+  const list = findings.map(({ message }) => /known are (.*)$/.exec(message)?.[1]).find((each) => each !== undefined);
+  assert.ok(list !== undefined);
+  return list.split(", ");
+}
+
+Deno.test.each([
+  { page: "services.md", findings: readService({ zzzzzzzz: 1 }, { fileName: "x" }).findings },
+  { page: "services.md", findings: [{ message: "known are interval, rise, fall, timeout, type, host, port" }] },
+  { page: "clusters.md", findings: readCluster({ zzzzzzzz: 1 }, { fileName: "x", balancers: [] }).findings, but: "haproxy" },
+  { page: "logging.md", findings: readLogging({ zzzzzzzz: 1 }).findings },
+  { page: "lighthouse.md", findings: readSettings({ zzzzzzzz: 1 }).findings },
+])("docs/config/$page has a row for each key", async ({ page, findings, but }) => {
+  const text = await Deno.readTextFile(new URL(page, DOCS));
+  const rows = text.split("\n").filter((line) => line.startsWith("| `")).map((line) => line.split(" | ")[0] ?? "");
+  const missing = knownKeys(findings).filter((key) => key !== but && !rows.some((row) => row.includes(`\`${key}\``)));
+  assert.deepEqual(missing, []);
+});
+
+Deno.test("the messages that docs/config/README.md shows are those that are told", async () => {
+  const text = await Deno.readTextFile(new URL("README.md", DOCS));
+  const shown = /^## What is wrong[\s\S]*?^```\n([\s\S]*?)^```$/m.exec(text)?.[1];
+  await using temp = new TempDir();
+  await temp.write(
+    "config/services/web.yaml",
+    "discovery: zookeeper\nport: 8000\nprot: 9\nchecks:\n  interval: 2\n  http:\n    rise: two\n    fall: 3\n",
+  );
+  const { diagnostics } = await loadDirectory(temp.file("config"), { role: "check", signal: AbortSignal.timeout(10_000) });
+  const told = diagnostics.map((each) => `${formatDiagnostic(each).replaceAll(`${temp.path}/`, "")}\n`);
+  for (const each of shown?.split(/^(?=config)/m) ?? []) assert.ok(told.includes(each), each);
+});
