@@ -8,6 +8,7 @@ import {
   type TextFormatter,
 } from "@logtape/logtape";
 import type { Logger } from "../kernel/logger.ts";
+import { escapeUnprintable } from "../kernel/quote.ts";
 
 /** How much is logged: records of this level and above. */
 export type LogLevel = "debug" | "info" | "warning" | "error" | "fatal";
@@ -72,8 +73,7 @@ export class Log implements Disposable {
       message: string,
       properties: Readonly<Record<string, unknown>> = {},
     ) => {
-      // Braces are placeholders to the library, but text to us.
-      if (rank >= RANKS[this.#level]) logger[level](message.replaceAll(/[{}]/g, "$&$&"), { ...properties });
+      if (rank >= RANKS[this.#level]) logger[level](asTemplate(message), renamed(properties));
     };
     return {
       debug: record("debug", RANKS.debug),
@@ -88,30 +88,71 @@ export class Log implements Disposable {
   }
 }
 
+/** The keys that a line of logfmt has anyway: a second `level=` would be believed. */
+const OWN_KEYS = new Set(["time", "level", "logger", "msg"]);
+
+/** Braces are placeholders to the library, but text to us; it reads a message as a template if it has an opening one. */
+function asTemplate(message: string): string {
+  return message.includes("{") ? message.replaceAll(/[{}]/g, "$&$&") : message;
+}
+
+function renamed(properties: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(properties).map(([key, value]) => [OWN_KEYS.has(key) ? `${key}_` : key, value]),
+  );
+}
+
 function formatterOf(format: "human" | "logfmt" | "json", color: boolean): TextFormatter {
   switch (format) {
     case "json":
-      return jsonLinesFormatter;
+      return (record) => printable(jsonLinesFormatter(record));
     case "logfmt":
-      return logfmtFormatter;
+      return (record) => printable(logfmtFormatter(record));
     case "human":
       return (record) => formatHuman(record, { color });
   }
 }
 
-/** Writes one record for a person: `09:46:42.123 INFO  writer: HAProxy was reloaded (reason="…")`. */
+/** What is left unprintable in a line stands between quotes or for itself, where an escape says the same. */
+function printable(line: string): string {
+  return `${escapeUnprintable(line.trimEnd())}\n`;
+}
+
+/** Stands before each further line of a message, so that none can be taken for a record of its own. */
+const CONTINUED = "\n  | ";
+
+/**
+ * Writes one record for a person: `09:46:42.123 INFO  writer: HAProxy was reloaded (reason="…")`.
+ * Whatever the record holds, only the line feeds of its message make lines,
+ * and these are marked.
+ */
 export function formatHuman(record: LogRecord, { color }: { color: boolean }): string {
   const time = new Date(record.timestamp).toISOString().slice(11, 23);
   const level = record.level.toUpperCase().slice(0, 5).padEnd(5);
   const message = record.message.map((part) => typeof part === "string" ? part : String(part)).join("");
-  const properties = Object.entries(record.properties).map(([key, value]) => `${key}=${quoted(value)}`).join(" ");
+  const properties = Object.entries(record.properties).map(([key, value]) => `${plain(key)}=${shown(value)}`).join(" ");
   const paint = (text: string, code: number) => color ? `\x1b[${code}m${text}\x1b[0m` : text;
   const part = record.category.slice(1).join(".");
   const rest = properties === "" ? "" : ` ${paint(`(${properties})`, 90)}`;
-  return `${paint(time, 90)} ${paint(level, COLORS[record.level])} ${part}: ${message}${rest}\n`;
+  const lines = message.split("\n").map(escapeUnprintable).join(CONTINUED);
+  return `${paint(time, 90)} ${paint(level, COLORS[record.level])} ${part}: ${lines}${rest}\n`;
 }
 
-function quoted(value: unknown): string {
-  if (typeof value === "string") return /^[\w./:@%+-]+$/.test(value) ? value : JSON.stringify(value);
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+function shown(value: unknown): string {
+  if (typeof value === "string") return plain(value);
+  if (value instanceof Error) return plain(value.message);
+  return escapeUnprintable(typeof value === "object" ? writeObject(value) : String(value));
+}
+
+/** Writes a text as it is if it can be nothing else, else between quotes. */
+function plain(text: string): string {
+  return /^[\w./:@%+-]+$/.test(text) ? text : escapeUnprintable(JSON.stringify(text));
+}
+
+function writeObject(value: object | null): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return Deno.inspect(value, { colors: false, compact: true, breakLength: Infinity });
+  }
 }
