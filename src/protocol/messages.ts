@@ -30,7 +30,7 @@ export type Request =
   | { readonly type: "describe"; readonly raw: unknown; readonly scope: Scope }
   /** Make an instance ready: a check takes its config, a discovery method opens its session. */
   | { readonly type: "start"; readonly instance: string; readonly config: unknown; readonly scope: Scope }
-  /** Run one probe; `timeoutMs` is the plugin's own deadline. */
+  /** Run one probe; after `timeoutMs` the host sends `abort`. */
   | { readonly type: "probe"; readonly instance: string; readonly timeoutMs: number }
   /** Change what the registry says of one node. */
   | {

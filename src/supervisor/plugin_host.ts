@@ -128,6 +128,10 @@ export class PluginHost implements AsyncDisposable {
     const cancel = this.#clock.after(deadlineMs, () => {
       result.reject(new WorkerDeadlineError(`No answer to ${request.type} within ${deadlineMs} ms`));
     });
+    // The plugin is given up a little before the call is, so that it can still say so itself.
+    const cancelAbort = "timeoutMs" in request
+      ? this.#clock.after(request.timeoutMs, () => this.post({ type: "abort", seq }))
+      : undefined;
     const abort = () => result.reject(signal?.reason);
     signal?.addEventListener("abort", abort, { once: true });
     this.post({ ...request, seq });
@@ -139,6 +143,7 @@ export class PluginHost implements AsyncDisposable {
       return answer;
     } finally {
       cancel();
+      cancelAbort?.();
       signal?.removeEventListener("abort", abort);
       this.#calls.delete(seq);
       // Nobody waits any more: the plugin may stop working on it.
