@@ -47,7 +47,7 @@ export function formatDiagnostic(diagnostic: Diagnostic, { color = false }: { re
   const { severity, file, line, column, message, excerpt } = diagnostic;
   const place = line === undefined ? file : `${file}:${line}:${column ?? 1}`;
   const label = paint(severity === "error" ? 31 : 33, `${severity}:`);
-  const head = `${paint(1, `${place}:`)} ${label} ${message}`;
+  const head = `${paint(1, `${replaceUnprintable(place)}:`)} ${label} ${replaceUnprintable(message)}`;
   if (line === undefined || excerpt === undefined) return head;
   const number = String(line).padStart(4);
   const blank = " ".repeat(number.length);
@@ -113,6 +113,11 @@ function cut(cells: readonly { readonly text: string; readonly width: number }[]
 
 /** Control characters and those that turn the writing's direction could make a terminal show something else. */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/u;
+
+/** A key or a file's name, too, may hold what a terminal obeys. */
+function replaceUnprintable(text: string): string {
+  return text.replaceAll(new RegExp(UNPRINTABLE, "gu"), "\uFFFD");
+}
 
 function printable(char: string): { readonly text: string; readonly width: number } {
   if (char === "\t") return { text: " ".repeat(TAB_WIDTH), width: TAB_WIDTH };

@@ -30,6 +30,11 @@ Deno.test("formatDiagnostic() of a whole file has no line", () => {
   assert.equal(formatDiagnostic({ severity: "error", file: "config", message: "Gone" }), "config: error: Gone");
 });
 
+Deno.test("formatDiagnostic() prints nothing that a terminal obeys, whatever a key or a file is called", () => {
+  const text = formatDiagnostic({ severity: "error", file: "a\nb\x1b[2J.yaml", message: "Unknown key \u202Ex\ty" });
+  assert.equal(text, "a\uFFFDb\uFFFD[2J.yaml: error: Unknown key \uFFFDx\uFFFDy");
+});
+
 Deno.test("formatDiagnostic() adds colour, and nothing else, when asked to", () => {
   const painted = formatDiagnostic(diagnostic, { color: true });
   assert.ok(painted.includes("\x1b[31merror:\x1b[0m"));
