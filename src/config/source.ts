@@ -345,7 +345,7 @@ const NUMBERS: readonly (readonly [RegExp, (text: string) => number | bigint])[]
   [/^[-+]?(?:0|[1-9][0-9_]*)$/, (text) => wholeNumber(text, 10)],
   [/^[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+$/, sexagesimal],
   [/^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*$/, sexagesimal],
-  [/^[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?$/, (text) => Number(text.replaceAll("_", ""))],
+  [/^(?:[-+]?[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?$/, (text) => Number(text.replaceAll("_", ""))],
   [/^[-+]?\.(?:inf|Inf|INF)$/, (text) => text.startsWith("-") ? -Infinity : Infinity],
   [/^\.(?:nan|NaN|NAN)$/, () => NaN],
 ];
