@@ -385,6 +385,84 @@ Deno.test("a directory that is not there is a clear error, and nothing is starte
   assert.deepEqual(box.processes(), []);
 });
 
+Deno.test("a HAProxy that stands still is waited for, and brought up to date when it goes on", async () => {
+  await using box = new HaproxyBox();
+  const effects = new Executor({ socketDeadlineMs: 200 });
+  await using running = new RunningWriter({ effects, reconcileMs: 200 });
+  const section = { port: freePort() };
+  await running.apply(box.wanted({ web: { section, nodes: nodes(1) } }));
+  const pid = await box.pid();
+  Deno.kill(pid, "SIGSTOP");
+  running.writer.put(box.wanted({ web: { section, nodes: nodes(2) } }));
+  await running.logged(/error Cannot observe haproxy: No answer at .* within 200 ms/);
+  Deno.kill(pid, "SIGCONT");
+  await eventually("the members are those of today", async () => {
+    assert.deepEqual(await box.serving("web"), names(nodes(2)));
+    return true;
+  });
+  assert.equal(await box.pid(), pid);
+});
+
+Deno.test("a socket that moves takes a new process, and leaves none behind", async () => {
+  await using box = new HaproxyBox();
+  await using server = new NamedServer("app.test");
+  await using running = new RunningWriter();
+  const port = freePort();
+  const web = { section: { port }, nodes: [server.node] };
+  await running.apply(box.wanted({ web }));
+  const old = await box.pid();
+  await running.apply(box.wanted({ web }, { socket_file: box.path("moved.sock") }));
+  await eventually("one process is left, and it is another", () => {
+    const pids = box.processes();
+    return pids.length === 1 && pids[0] !== old;
+  });
+  assert.equal(await get(port), "app.test");
+});
+
+Deno.test("a table that is shared with peers works though this host is no member, and a member may come and go", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0 });
+  await using running = new RunningWriter();
+  const port = freePort();
+  const section = {
+    port,
+    backend: ["mode http", "stick-table type ip size 1k peers web", "stick on src"],
+  };
+  await running.apply(box.wanted({ web: { section } }));
+  const peer = { name: "other.test", ip: "127.0.0.3", port: 1024 };
+  await running.apply(box.wanted({ web: { section, nodes: nodes(2).map((node) => ({ ...node, peer })) } }));
+  assert.deepEqual(await box.serving("web"), names(nodes(2)));
+  assert.equal(running.reloads, 1);
+  await eventually("the file has the peer", async () => {
+    return (await Deno.readTextFile(box.configFile)).includes("\tpeer other.test 127.0.0.3:1024\n");
+  });
+  // A reload for another reason brings it into force.
+  await running.apply(box.wanted({
+    web: { section, nodes: nodes(1).map((node) => ({ ...node, peer })) },
+    more: { section: { port: freePort() } },
+  }));
+  const [peers = ""] = await box.ask("show peers");
+  assert.match(peers, /other\.test/);
+});
+
+Deno.test("members that come and go fail no request, and keep the connections of the others", async () => {
+  await using box = new HaproxyBox();
+  await using one = new NamedServer("one.test");
+  await using two = new NamedServer("two.test");
+  await using running = new RunningWriter();
+  const port = freePort();
+  const section = { port, backend: ["mode http", "balance roundrobin"] };
+  await running.apply(box.wanted({ web: { section, nodes: [one.node] } }));
+  const load = new Load(port);
+  for (let round = 0; round < 20; round++) {
+    const members = round % 2 === 0 ? [one.node, two.node] : round % 4 === 1 ? [two.node] : [one.node];
+    await running.apply(box.wanted({ web: { section, nodes: members } }));
+    await load.more(20);
+  }
+  const { failed } = await load.stop();
+  assert.deepEqual(failed, []);
+  assert.equal(running.reloads, 1);
+});
+
 /** Clients that ask one request a connection, as fast as they are answered. */
 class Load {
   #done = 0;

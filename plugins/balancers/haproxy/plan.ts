@@ -77,7 +77,7 @@ export function plan(
   if (reason !== undefined && reload) {
     // What the running process listens on is known only if it runs what the file says.
     const known = file !== undefined && structureMark(file) !== undefined && structureMark(file) === running.structure;
-    const listens = known ? newListeners(file, rendered.text, host.fqdn) : [];
+    const listens = known ? newListeners(file, rendered.text) : [];
     return [...installNow, { do: "reload", reason, listens, how: howToReload(wanted, running, reason) }];
   }
   // A file that says more than what runs waits for the reload that makes it true.

@@ -1,6 +1,5 @@
 import type { ClusterName, Endpoint } from "../../../mod.ts";
 import { formatEndpoint, isHostName, isIpv4, isIpv6, isPort } from "../../../src/model/endpoint.ts";
-import { words } from "./backend.ts";
 import { STRUCTURE_VARIABLE } from "./render.ts";
 
 /** How many differences a reason lists before it counts the rest. */
@@ -63,10 +62,14 @@ function nameOf(
   return whole ? `cluster ${name}` : header;
 }
 
-/** The addresses that a rendered text listens on and another does not, as far as they are plain; sorted. */
-export function newListeners(before: string, after: string, localPeer: string): readonly Endpoint[] {
-  const old = listeners(before, localPeer);
-  return [...listeners(after, localPeer)].filter((endpoint) => !old.has(endpoint)).toSorted();
+/**
+ * The addresses that a rendered text listens on and another does not, as far as
+ * they are plain; sorted. The peers' port is not among them: it changes with
+ * members, so the file does not tell whether the process has it already.
+ */
+export function newListeners(before: string, after: string): readonly Endpoint[] {
+  const old = listeners(before);
+  return [...listeners(after)].filter((endpoint) => !old.has(endpoint)).toSorted();
 }
 
 /** The cluster whose frontend listens on an address, if one does. */
@@ -74,21 +77,18 @@ export function clusterListening(text: string, endpoint: Endpoint): ClusterName 
   const sections = skeletonOf(text);
   for (const [header, lines] of sections) {
     const name = /^frontend (\S+)$/.exec(header)?.[1];
-    if (name !== undefined && sections.has(`backend ${name}`) && listeners(lines.join("\n"), "").has(endpoint)) {
+    if (name !== undefined && sections.has(`backend ${name}`) && listeners(lines.join("\n")).has(endpoint)) {
       return name;
     }
   }
   return undefined;
 }
 
-/** What `bind` lines and the local peer listen on; ranges, sockets of other kinds and variables are passed over. */
-function listeners(text: string, localPeer: string): ReadonlySet<Endpoint> {
+/** What `bind` lines listen on; ranges, sockets of other kinds and variables are passed over. */
+function listeners(text: string): ReadonlySet<Endpoint> {
   const found = new Set<Endpoint>();
-  for (const line of text.split("\n")) {
-    if (!/^\t\s*(?:bind|peer)\s/.test(line)) continue;
-    const [keyword, first = "", second = ""] = words(line);
-    const addresses = keyword === "bind" ? first.split(",") : first === localPeer ? [second] : [];
-    for (const address of addresses) {
+  for (const [, addresses = ""] of text.matchAll(/^\t\s*bind\s+(\S+)/gm)) {
+    for (const address of addresses.split(",")) {
       const endpoint = plainEndpoint(address);
       if (endpoint !== undefined) found.add(endpoint);
     }
