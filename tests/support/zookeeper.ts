@@ -5,11 +5,8 @@ import { TempDir } from "./temp_dir.ts";
 /** Where Debian puts the server; the jar's manifest names the other jars it needs. */
 const SERVER_JAR = "/usr/share/java/zookeeper.jar";
 
-/** Says what goes wrong on standard error; without it ZooKeeper's log goes nowhere, which is fine too. */
+/** Writes the log; without it ZooKeeper's log goes nowhere, which is fine too. */
 const LOG_JAR = "/usr/share/java/slf4j-simple.jar";
-
-/** The most of the server's own words that a failing test shows. */
-const LOG_LENGTH_MAX = 20_000;
 
 /** How long a four letter command may take. */
 const ANSWER_MS = 1_000;
@@ -33,8 +30,6 @@ export class ZooKeeper implements AsyncDisposable {
   readonly #directory: TempDir;
   readonly #options: ZooKeeperOptions;
   #child: Deno.ChildProcess | undefined;
-  #log = "";
-  #logged: Promise<void> = Promise.resolve();
 
   private constructor(port: number, directory: TempDir, options: ZooKeeperOptions) {
     [this.port, this.#directory, this.#options] = [port, directory, options];
@@ -62,9 +57,9 @@ export class ZooKeeper implements AsyncDisposable {
     return this.#child?.pid;
   }
 
-  /** What the server said on standard error since the first start. */
-  get log(): string {
-    return this.#log;
+  /** What the server has logged since the last start. */
+  async log(): Promise<string> {
+    return await Deno.readTextFile(this.#directory.file("log")).catch(() => "");
   }
 
   /** Starts the server again, on the same port and data, and waits until it answers. */
@@ -96,6 +91,7 @@ export class ZooKeeper implements AsyncDisposable {
         "-Dzookeeper.preAllocSize=64",
         "-Dzookeeper.jmx.log4j.disable=true",
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        `-Dorg.slf4j.simpleLogger.logFile=${this.#directory.file("log")}`,
         "-cp",
         `${SERVER_JAR}:${LOG_JAR}`,
         "org.apache.zookeeper.server.ZooKeeperServerMain",
@@ -103,10 +99,9 @@ export class ZooKeeper implements AsyncDisposable {
       ],
       stdin: "null",
       stdout: "null",
-      stderr: "piped",
+      stderr: "inherit",
     }).spawn();
     this.#child = child;
-    this.#logged = this.#collect(child.stderr);
     let exited: number | undefined;
     const ended = child.status.then(({ code }) => exited = code);
     await eventually(`ZooKeeper answers at ${this.address}`, async () => {
@@ -116,7 +111,7 @@ export class ZooKeeper implements AsyncDisposable {
     if (exited === undefined) return;
     await ended;
     this.#child = undefined;
-    throw new Error(`Cannot start ZooKeeper: it ended with code ${exited}: ${this.#log}`);
+    throw new Error(`Cannot start ZooKeeper: it ended with code ${exited}: ${await this.log()}`);
   }
 
   /** Ends the server in good order; its data stays. */
@@ -178,13 +173,6 @@ export class ZooKeeper implements AsyncDisposable {
       // It has ended by itself.
     }
     await child.status;
-    await this.#logged;
-  }
-
-  async #collect(stream: ReadableStream<Uint8Array>): Promise<void> {
-    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-      this.#log = (this.#log + text).slice(-LOG_LENGTH_MAX);
-    }
   }
 }
 

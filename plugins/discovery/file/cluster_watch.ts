@@ -60,6 +60,7 @@ export class ClusterWatch {
   #isTrusted = false;
   #emptySinceMs: number | undefined;
   #isMissing = false;
+  #hasExisted = false;
   #hint = Promise.withResolvers<void>();
 
   constructor(options: ClusterWatchOptions) {
@@ -148,15 +149,14 @@ export class ClusterWatch {
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
       if (!this.#isMissing) {
-        const kept = this.#known.size;
-        if (kept === 0) log.info(`${path} does not exist yet; waiting for it`);
-        else log.warn(`${path} was removed; keeping what it had and waiting for it`, { kept });
+        if (this.#hasExisted) log.warn(`${path} was removed; keeping what it had and waiting for it`);
+        else log.info(`${path} does not exist yet; waiting for it`);
       }
       [this.#isMissing, this.#isTrusted, this.#emptySinceMs] = [true, false, undefined];
       this.#known = new Map();
       return undefined;
     }
-    this.#isMissing = false;
+    [this.#isMissing, this.#hasExisted] = [false, true];
     return names;
   }
 

@@ -50,6 +50,7 @@ export class ClusterWatch {
   #isTrusted = false;
   #emptySinceMs: number | undefined;
   #isMissing = false;
+  #hasExisted = false;
   #hint = Promise.withResolvers<void>();
 
   constructor(options: ClusterWatchOptions) {
@@ -134,7 +135,7 @@ export class ClusterWatch {
       try {
         const names = await connection.getChildren(path, { watch: true });
         if (this.#isMissing) log.info(`${path} is there`);
-        this.#isMissing = false;
+        [this.#isMissing, this.#hasExisted] = [false, true];
         return names;
       } catch (error) {
         this.#isListStale = true;
@@ -143,9 +144,8 @@ export class ClusterWatch {
       this.#isListStale = false;
       if (await connection.exists(path, { watch: true })) continue;
       if (!this.#isMissing) {
-        const kept = this.#children.size;
-        if (kept === 0) log.info(`${path} does not exist yet; waiting for it`);
-        else log.warn(`${path} was deleted; keeping what it had and waiting for it`, { kept });
+        if (this.#hasExisted) log.warn(`${path} was deleted; keeping what it had and waiting for it`);
+        else log.info(`${path} does not exist yet; waiting for it`);
       }
       this.#isMissing = true;
       this.#names = [];

@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { configured, issuesOf } from "../../../tests/support/probe.ts";
+import file from "./mod.ts";
+
+Deno.test("file takes a path, and a ttl of five seconds unless told", async () => {
+  assert.deepEqual(await configured(file, { path: "/run/registry//" }), { path: "/run/registry", ttlMs: 5_000 });
+  assert.deepEqual(await configured(file, { path: "/a", ttl: "2.5" }), { path: "/a", ttlMs: 2_500 });
+});
+
+Deno.test.each([
+  { path: "registry", says: /path as it must be the absolute path of a directory/ },
+  { path: "./registry", says: /path as it must be/ },
+  { path: "/run/../etc", says: /path as it must be/ },
+  { path: "/", says: /path as it must be/ },
+  { path: "", says: /path as it must be/ },
+  { path: 7, says: /path as it must be/ },
+  { path: "/a", ttl: 0, says: /ttl as it must be a number of seconds from 0.5 to 3600/ },
+  { path: "/a", dir: "/b", says: /Unknown key dir/ },
+  { ttl: 1, says: /Missing key path/ },
+])("file refuses $says", async ({ says, ...wrong }) => {
+  assert.match((await issuesOf(file, wrong)).map(({ message }) => message).join("\n"), says);
+});
+
+Deno.test("file asks for its directory and nothing else", async () => {
+  const config = await configured(file, { path: "/run/registry" });
+  const path = "/run/registry";
+  assert.deepEqual(file.permissions(config, { instance: "file" }), { read: [path], write: [path] });
+});

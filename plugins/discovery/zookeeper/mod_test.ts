@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { configured, issuesOf } from "../../../tests/support/probe.ts";
+import zookeeper from "./mod.ts";
+
+const MINIMAL = { hosts: ["zk1", "zk2:2182"], path: "/lighthouse" };
+
+Deno.test("zookeeper takes what the predecessor takes, with defaults for the rest", async () => {
+  assert.deepEqual(await configured(zookeeper, MINIMAL), {
+    hosts: ["zk1:2181", "zk2:2182"],
+    path: "/lighthouse",
+    sessionTimeoutMs: 10_000,
+    auth: undefined,
+    acl: "open",
+  });
+});
+
+Deno.test.each([
+  { hosts: "zk1, zk2:2182,", wanted: ["zk1:2181", "zk2:2182"] },
+  { hosts: ["zk1:2181", "zk1"], wanted: ["zk1:2181"] },
+  { hosts: ["zk1,zk2", "zk3"], wanted: ["zk1:2181", "zk2:2181", "zk3:2181"] },
+  { hosts: ["[::1]", "[fe80::2]:99", "10.0.0.1"], wanted: ["[::1]:2181", "[fe80::2]:99", "10.0.0.1:2181"] },
+])("zookeeper reads the hosts $hosts", async ({ hosts, wanted }) => {
+  assert.deepEqual((await configured(zookeeper, { ...MINIMAL, hosts })).hosts, wanted);
+});
+
+Deno.test.each([
+  { hosts: "zk", path: "/a/b", wanted: "/a/b" },
+  { hosts: "zk", path: "/a/b/", wanted: "/a/b" },
+  { hosts: "zk", path: "//a//b//", wanted: "/a/b" },
+  { hosts: "zk", path: "a/b", wanted: "/a/b" },
+  { hosts: "zk", path: "/", wanted: "/" },
+  { hosts: "zk1,zk2/apps/x/", path: "/a", wanted: "/apps/x/a" },
+  { hosts: "zk/apps", path: "/", wanted: "/apps" },
+])("zookeeper reads the path $path with the hosts $hosts as $wanted", async ({ hosts, path, wanted }) => {
+  assert.equal((await configured(zookeeper, { hosts, path })).path, wanted);
+});
+
+Deno.test.each([
+  { hosts: [], says: /hosts as it must be a list of host:port/ },
+  { hosts: "zk:port", says: /hosts as it must be/ },
+  { hosts: "zk:0", says: /hosts as it must be/ },
+  { hosts: "zk:99999", says: /hosts as it must be/ },
+  { hosts: "a b", says: /hosts as it must be/ },
+  { hosts: "user@zk:2181", says: /hosts as it must be/ },
+  { hosts: "zk/../x", says: /hosts as it must be/ },
+  { hosts: [3], says: /hosts/ },
+  { path: "/a/../b", says: /path as it must be/ },
+  { path: "", says: /path as it must be/ },
+  { path: 3, says: /path as it must be/ },
+  { session_timeout: 0, says: /session_timeout as it must be a number of seconds from 1 to 600/ },
+  { acl: "closed", says: /acl as it must be open, creator or readable/ },
+  { acl: "creator", says: /acl as it must be open, as there is no auth/ },
+  { auth: "digest", says: /auth as it must be a map with username and password/ },
+  { auth: { username: "a:b", password: "secret" }, says: /auth.username as it must be a name without a colon/ },
+  { auth: { username: "a" }, says: /Missing key auth.password/ },
+  { auth: { password: "secret" }, says: /auth as it must be a map with username/ },
+  { auth: { scheme: "sasl", username: "a", password: "secret" }, says: /auth.scheme as it must be digest/ },
+  { chroot: "/x", says: /Unknown key chroot/ },
+])("zookeeper refuses $says", async ({ says, ...wrong }) => {
+  const messages = (await issuesOf(zookeeper, { ...MINIMAL, ...wrong })).map(({ message }) => message).join("\n");
+  assert.match(messages, says);
+  assert.doesNotMatch(messages, /secret/);
+});
+
+Deno.test("zookeeper misses what is missing", async () => {
+  const messages = (await issuesOf(zookeeper, {})).map(({ message }) => message);
+  assert.equal(messages.length, 2);
+  assert.match(messages.join("\n"), /Missing key hosts[\s\S]*Missing key path/);
+});
+
+Deno.test.each([
+  { auth: "digest:web:a:b:c" },
+  { auth: { username: "web", password: "a:b:c" } },
+  { auth: { scheme: "digest", user: "web", password: "a:b:c" } },
+])("zookeeper reads the credential $auth", async ({ auth }) => {
+  const { auth: read } = await configured(zookeeper, { ...MINIMAL, auth, acl: "creator" });
+  assert.deepEqual(read, { scheme: "digest", secret: "web:a:b:c" });
+});
+
+Deno.test("zookeeper asks for its hosts and nothing else", async () => {
+  const config = await configured(zookeeper, { ...MINIMAL, hosts: "zk1:1,[::1]:2/chroot" });
+  assert.deepEqual(zookeeper.permissions(config, { instance: "zookeeper" }), { net: ["zk1:1", "[::1]:2"] });
+});

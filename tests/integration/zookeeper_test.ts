@@ -1,0 +1,523 @@
+import assert from "node:assert/strict";
+import zookeeper from "../../plugins/discovery/zookeeper/mod.ts";
+import { type SessionOptions, ZooKeeperSession } from "../../plugins/discovery/zookeeper/session.ts";
+import { Connection, ZooKeeperError } from "../../plugins/discovery/zookeeper/connection.ts";
+import { type Acl, ERROR } from "../../plugins/discovery/zookeeper/wire.ts";
+import { encodeNode } from "../../plugins/discovery/node_json.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import type { Endpoint } from "../../src/model/endpoint.ts";
+import { toDenoPermissions } from "../../src/supervisor/permissions.ts";
+import { liveWorkerCount, PluginHost, type WorkerEvent } from "../../src/supervisor/plugin_host.ts";
+import { Follower, RecordingContext, soon, testNode } from "../support/discovery.ts";
+import { eventually } from "../support/eventually.ts";
+import { configured } from "../support/probe.ts";
+import { TcpProxy } from "../support/tcp_proxy.ts";
+import { ZooKeeper } from "../support/zookeeper.ts";
+
+const OPEN: readonly Acl[] = [{ permissions: 31, scheme: "world", id: "anyone" }];
+const PATH = "/lighthouse/services";
+
+/** A session with everything it says. */
+type TestSession = ZooKeeperSession & { readonly context: RecordingContext };
+
+/** Opens a session at one server or several; its time-out is short. */
+function open(hosts: Endpoint | readonly Endpoint[], options: Partial<SessionOptions> = {}): TestSession {
+  const context = new RecordingContext();
+  const session = new ZooKeeperSession({
+    hosts: [hosts].flat(),
+    path: PATH,
+    sessionTimeoutMs: 2_000,
+    acl: "open",
+    confirmEmptyMs: 100,
+    ...options,
+  }, context);
+  return Object.assign(session, { context });
+}
+
+/** A connection of somebody else, to do with znodes whatever comes to mind. */
+async function connect(endpoint: Endpoint): Promise<Connection & AsyncDisposable> {
+  const connection = await Connection.open(endpoint, {
+    ticket: { id: 0n, password: new Uint8Array(16), lastZxid: 0n },
+    sessionTimeoutMs: 10_000,
+    deadlineMs: 10_000,
+    clock: systemClock,
+    signal: soon(),
+    onEvent() {},
+  });
+  return Object.assign(connection, {
+    async [Symbol.asyncDispose]() {
+      await connection.closeSession();
+      await connection.closed;
+    },
+  });
+}
+
+async function put(other: Connection, path: string, data: Uint8Array | string, ephemeral = true): Promise<void> {
+  const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+  await other.create(path, bytes, { ephemeral, acl: OPEN });
+}
+
+async function makePath(other: Connection, path: string): Promise<void> {
+  const names = path.split("/").slice(1);
+  for (const at of names.keys()) {
+    await put(other, `/${names.slice(0, at + 1).join("/")}`, "", false).catch((error) => {
+      if (!(error instanceof ZooKeeperError && error.code === ERROR.nodeExists)) throw error;
+    });
+  }
+}
+
+/** Which session a znode ends with; 0 for none, `undefined` if there is no such znode. */
+async function ownerOf(other: Connection, path: string): Promise<bigint | undefined> {
+  try {
+    return (await other.getData(path, { watch: false })).stat.ephemeralOwner;
+  } catch (error) {
+    if (error instanceof ZooKeeperError && error.code === ERROR.noNode) return undefined;
+    throw error;
+  }
+}
+
+// One server for all tests that do it no harm; each has a cluster of its own.
+let calm: ZooKeeper;
+Deno.test.beforeAll(async () => {
+  calm = await ZooKeeper.start();
+});
+Deno.test.afterAll(async () => {
+  await calm[Symbol.asyncDispose]();
+  assert.equal(liveWorkerCount(), 0, "every worker is stopped");
+});
+
+Deno.test("zookeeper: a node that is registered is seen, changed and gone with its session", async () => {
+  await using reader = open(calm.address);
+  await using follower = new Follower(reader, "life");
+  const writer = open(calm.address);
+  await writer.register("life", testNode(1), soon());
+  await follower.has(1);
+  await writer.register("life", testNode(2), soon());
+  await follower.has(1, 2);
+  await writer.register("life", testNode(2, { zone: "é" }), soon());
+  await eventually("the metadata is seen", () => follower.snapshots.at(-1)?.nodes[1]?.metadata.zone === "é");
+  await writer.deregister("life", testNode(1), soon());
+  await follower.has(2);
+  await writer[Symbol.asyncDispose]();
+  await follower.has();
+});
+
+Deno.test("zookeeper: registering again changes nothing, and deregistering what is not there is fine", async () => {
+  await using session = open(calm.address);
+  await using other = await connect(calm.address);
+  await session.register("again", testNode(1), soon());
+  const before = await other.getData(`${PATH}/again/web.test:1`, { watch: false });
+  await session.register("again", testNode(1), soon());
+  assert.deepEqual(await other.getData(`${PATH}/again/web.test:1`, { watch: false }), before);
+  await session.deregister("again", testNode(9), soon());
+  await session.deregister("nowhere", testNode(9), soon());
+});
+
+Deno.test("zookeeper: many may make the same path at the same time", async () => {
+  const sessions = Array.from({ length: 5 }, () => open(calm.address));
+  await Promise.all(sessions.map((session, port) => session.register("crowd", testNode(port + 1), soon())));
+  await using reader = open(calm.address);
+  await using follower = new Follower(reader, "crowd");
+  await follower.has(1, 2, 3, 4, 5);
+  for (const session of sessions) await session[Symbol.asyncDispose]();
+});
+
+Deno.test("zookeeper: a node is taken over from a session that still lives, and stays when that one ends", async () => {
+  await using other = await connect(calm.address);
+  await using reader = open(calm.address);
+  await using follower = new Follower(reader, "takeover");
+  const old = open(calm.address);
+  await old.register("takeover", testNode(1), soon());
+  await follower.has(1);
+  await using next = open(calm.address);
+  await next.register("takeover", testNode(1), soon());
+  const owner = await ownerOf(other, `${PATH}/takeover/web.test:1`);
+  assert.match(next.context.lines.join("\n"), /Taking over .* from session 0x/);
+  assert.match(next.context.details.join("\n"), new RegExp(`0x${owner?.toString(16).padStart(16, "0")}`));
+  await old[Symbol.asyncDispose]();
+  assert.equal(await ownerOf(other, `${PATH}/takeover/web.test:1`), owner);
+  assert.deepEqual(follower.ports, [1]);
+  assert.ok(follower.snapshots.every(({ nodes }) => nodes.length > 0), "it never left");
+});
+
+Deno.test("zookeeper: sessions that fight over one node all come to an end", async () => {
+  const sessions = Array.from({ length: 4 }, () => open(calm.address));
+  const rounds = Array.from({ length: 25 }, () => sessions.map((each) => each.register("fight", testNode(1), soon())));
+  await Promise.all(rounds.flat());
+  await using other = await connect(calm.address);
+  assert.notEqual(await ownerOf(other, `${PATH}/fight/web.test:1`), undefined);
+  for (const session of sessions) await session[Symbol.asyncDispose]();
+});
+
+Deno.test("zookeeper: a cluster that does not exist yet is waited for, parents and all", async () => {
+  await using reader = open(calm.address, { path: "/far/away" });
+  await using follower = new Follower(reader, "late");
+  await eventually("it waits", () => reader.context.lines.some((line) => line.includes("does not exist yet")));
+  await using other = await connect(calm.address);
+  await makePath(other, "/far/away/late");
+  await put(other, "/far/away/late/web.test:1", encodeNode(testNode(1)));
+  await follower.has(1);
+  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1], "an empty cluster was never told");
+});
+
+Deno.test("zookeeper: an empty cluster is told after a second look", async () => {
+  await using other = await connect(calm.address);
+  await makePath(other, `${PATH}/empty`);
+  await using reader = open(calm.address);
+  await using follower = new Follower(reader, "empty");
+  await follower.has();
+});
+
+Deno.test("zookeeper: a cluster's znode that is deleted removes nobody, and is followed when it comes again", async () => {
+  await using proxy = TcpProxy.start(calm.port);
+  await using other = await connect(calm.address);
+  await using reader = open(proxy.address, { sessionTimeoutMs: 10_000 });
+  const path = `${PATH}/deleted`;
+  await makePath(other, path);
+  await put(other, `${path}/web.test:1`, encodeNode(testNode(1)));
+  await using follower = new Follower(reader, "deleted");
+  await follower.has(1);
+  proxy.refuse();
+  await other.delete(`${path}/web.test:1`);
+  await other.delete(path);
+  proxy.resume();
+  await eventually("it is missed", () => reader.context.lines.some((line) => line.includes("was deleted")));
+  await makePath(other, path);
+  await put(other, `${path}/web.test:2`, encodeNode(testNode(2)));
+  await follower.has(2);
+  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1, 1], "it was never told to be empty");
+});
+
+Deno.test("zookeeper: rubbish is left out with one line each, and the others are served", async () => {
+  await using proxy = TcpProxy.start(calm.port);
+  await using other = await connect(calm.address);
+  await using reader = open(proxy.address);
+  const path = `${PATH}/rubbish`;
+  await makePath(other, path);
+  await put(other, `${path}/web.test:1`, encodeNode(testNode(1)));
+  await put(other, `${path}/empty`, "");
+  await put(other, `${path}/binary`, Uint8Array.of(0, 255, 128));
+  await put(other, `${path}/list`, "[]");
+  await put(other, `${path}/hostile`, JSON.stringify({ host: "a b\nshutdown", ip: "127.0.0.1", port: 1 }));
+  await put(other, `${path}/twice`, encodeNode(testNode(1)));
+  await using follower = new Follower(reader, "rubbish");
+  await follower.has(1);
+  const complaints = () => reader.context.lines.filter((line) => line.startsWith("warn"));
+  assert.equal(complaints().length, 5, complaints().join("\n"));
+  proxy.cut();
+  await eventually("it is back", () => reader.context.states.filter((state) => state === "connected").length === 2);
+  await put(other, `${path}/web.test:2`, encodeNode(testNode(2)));
+  await follower.has(1, 2);
+  assert.equal(complaints().length, 5, complaints().join("\n"));
+  await other.setData(`${path}/empty`, encodeNode(testNode(3)), { version: 0 });
+  await follower.has(1, 2, 3);
+});
+
+Deno.test("zookeeper: children that vanish while they are read are no fault", async () => {
+  await using other = await connect(calm.address);
+  await using reader = open(calm.address);
+  const path = `${PATH}/storm`;
+  await makePath(other, path);
+  await using follower = new Follower(reader, "storm");
+  const storm = Array.from({ length: 600 }, async (_, at) => {
+    const child = `${path}/web.test:${at % 30 + 1}`;
+    // What is there already, or not there any more, is part of a storm.
+    await (at % 7 < 4 ? put(other, child, encodeNode(testNode(at % 30 + 1))) : other.delete(child)).catch((error) =>
+      assert.ok(error instanceof ZooKeeperError, String(error))
+    );
+    if (at % 20 === 0) await eventually("a breath", () => true);
+  });
+  await Promise.all(storm);
+  const left = (await other.getChildren(path, { watch: false })).map((name) => Number(name.split(":")[1]));
+  await follower.has(...left.toSorted((a, b) => `web.test:${a}` < `web.test:${b}` ? -1 : 1));
+  assert.deepEqual(reader.context.lines.filter((line) => line.startsWith("warn")), []);
+});
+
+Deno.test("zookeeper: a thousand nodes are read at once, and of a change only what changed", async () => {
+  await using zk = await ZooKeeper.start();
+  await using other = await connect(zk.address);
+  const path = `${PATH}/large`;
+  await makePath(other, path);
+  await Promise.all(
+    Array.from({ length: 1_000 }, (_, at) => put(other, `${path}/web.test:${at + 1}`, encodeNode(testNode(at + 1)))),
+  );
+  await using reader = open(zk.address, { sessionTimeoutMs: 20_000 });
+  await using follower = new Follower(reader, "large");
+  await eventually("all are there", () => follower.names?.length === 1_000);
+  assert.equal(follower.snapshots.length, 1, "never a part of them");
+  assert.deepEqual(follower.names, follower.names?.toSorted());
+  const received = async () => Number(/Received: ([0-9]+)/.exec(await zk.ask("srvr"))?.[1]);
+  const before = await received();
+  await put(other, `${path}/web.test:1001`, encodeNode(testNode(1_001)));
+  await eventually("the new one is there", () => follower.names?.length === 1_001);
+  await other.delete(`${path}/web.test:7`);
+  await eventually("the old one is gone", () => follower.names?.length === 1_000);
+  assert.ok(await received() - before < 50, "of a thousand children few were read again");
+});
+
+Deno.test("zookeeper: who may not read is told so; who may is served", async () => {
+  await using other = await connect(calm.address);
+  await makePath(other, PATH);
+  const auth = { scheme: "digest", secret: "web:s3cret" };
+  const path = `${PATH}/private`;
+  await using writer = open(calm.address, { auth, acl: "creator", path });
+  await writer.register("web", testNode(1), soon());
+  await using member = open(calm.address, { auth, path });
+  await using follower = new Follower(member, "web");
+  await follower.has(1);
+  await using stranger = open(calm.address, { path });
+  await using refused = new Follower(stranger, "web");
+  await eventually("the stranger is refused", () => /not authorised/.test(refused.error?.message ?? ""));
+  await assert.rejects(stranger.deregister("web", testNode(1), soon()), /not authorised/);
+  const said = [writer, member, stranger].flatMap(({ context }) => [...context.lines, ...context.details]).join("\n");
+  assert.doesNotMatch(said, /s3cret/);
+});
+
+Deno.test("zookeeper: readable znodes are read by all and changed by their owner alone", async () => {
+  await using other = await connect(calm.address);
+  await makePath(other, PATH);
+  const path = `${PATH}/public`;
+  await using writer = open(calm.address, { auth: { scheme: "digest", secret: "web:s3cret" }, acl: "readable", path });
+  await writer.register("web", testNode(1), soon());
+  await using stranger = open(calm.address, { path });
+  await using follower = new Follower(stranger, "web");
+  await follower.has(1);
+  await assert.rejects(stranger.register("web", testNode(1, { mine: true }), soon()), /not authorised/);
+  await assert.rejects(stranger.register("web", testNode(2), soon()), /not authorised/);
+});
+
+Deno.test.each([{ cluster: "a/b" }, { cluster: ".." }, { cluster: "" }, { cluster: "a\u0000b" }])(
+  "zookeeper: $cluster cannot be the name of a cluster",
+  async ({ cluster }) => {
+    await using session = open(calm.address);
+    await assert.rejects(session.register(cluster, testNode(1), soon()), /Cannot use cluster as it must be one part/);
+    await using follower = new Follower(session, cluster);
+    await eventually("the watch throws", () => follower.error instanceof TypeError);
+  },
+);
+
+Deno.test("zookeeper: a server that is killed and started again changes nothing, and is read again", async () => {
+  await using zk = await ZooKeeper.start();
+  await using writer = open(zk.address, { sessionTimeoutMs: 10_000 });
+  await using reader = open(zk.address, { sessionTimeoutMs: 10_000 });
+  await using follower = new Follower(reader, "web");
+  await writer.register("web", testNode(1), soon());
+  await follower.has(1);
+  await zk.kill();
+  await eventually("it is missed", () => reader.context.states.at(-1) === "disconnected");
+  const pending = writer.register("web", testNode(2), soon());
+  await zk.start();
+  await pending;
+  await follower.has(1, 2);
+  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1, 2]);
+  assert.deepEqual(reader.context.states, ["connected", "disconnected", "connected"]);
+  const sessions = writer.context.details.map((detail) => /session \w+/.exec(detail)?.[0]).filter(Boolean);
+  assert.equal(new Set(sessions).size, 1, "the session is the same");
+});
+
+Deno.test("zookeeper: a server that is away when a session opens is waited for", async () => {
+  await using zk = await ZooKeeper.start();
+  await zk.stop();
+  await using session = open(zk.address);
+  await using follower = new Follower(session, "web");
+  await eventually("it is missed", () => session.context.states[0] === "disconnected");
+  const hurried = session.register("web", testNode(9), AbortSignal.timeout(50));
+  await assert.rejects(hurried, /ZooKeeper is out of reach: .*refused/);
+  const patient = session.register("web", testNode(1), soon());
+  await zk.start();
+  await patient;
+  await follower.has(1);
+});
+
+Deno.test("zookeeper: members that left while the registry was away are gone when it is back, after a second look", async () => {
+  await using zk = await ZooKeeper.start();
+  await using proxy = TcpProxy.start(zk.port);
+  await using reader = open(proxy.address, { sessionTimeoutMs: 10_000 });
+  await using follower = new Follower(reader, "web");
+  const writer = open(zk.address);
+  await writer.register("web", testNode(1), soon());
+  await follower.has(1);
+  proxy.refuse();
+  await writer[Symbol.asyncDispose]();
+  await eventually("it is missed", () => reader.context.states.at(-1) === "disconnected");
+  assert.deepEqual(follower.ports, [1], "unreachable is not empty");
+  proxy.resume();
+  await follower.has();
+});
+
+Deno.test("zookeeper: a session that expires ends, and the next one registers again", async () => {
+  await using proxy = TcpProxy.start(calm.port);
+  await using observer = open(calm.address);
+  await using observed = new Follower(observer, "expiry");
+  await using session = open(proxy.address, { sessionTimeoutMs: 600 });
+  await using follower = new Follower(session, "expiry");
+  await session.register("expiry", testNode(1), soon());
+  await follower.has(1);
+  await observed.has(1);
+  proxy.pause();
+  await observed.has();
+  const pending = session.register("expiry", testNode(2), soon());
+  proxy.resume();
+  assert.match(await session.ended, /session has expired/);
+  await assert.rejects(pending, /The session is over: .* expired/);
+  await eventually("the watch throws", () => /The session is over/.test(follower.error?.message ?? ""));
+  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1], "nothing was emptied");
+
+  await using next = open(proxy.address);
+  await using seen = new Follower(next, "expiry");
+  await next.register("expiry", testNode(1), soon());
+  await seen.has(1);
+});
+
+Deno.test("zookeeper: a server that is stopped for longer than the session lasts costs nothing but the session", async () => {
+  await using zk = await ZooKeeper.start();
+  await using session = open(zk.address, { sessionTimeoutMs: 600 });
+  await using follower = new Follower(session, "web");
+  await session.register("web", testNode(1), soon());
+  await follower.has(1);
+  zk.pause();
+  await eventually("the silence is noticed", () => session.context.details.some((detail) => /silent/.test(detail)));
+  const noticed = performance.now();
+  await eventually("the session's time is over", () => performance.now() - noticed > 800);
+  zk.resume();
+  // Whether the server first lets the client in or first looks at its clock is a matter of chance.
+  let ended = false;
+  void session.ended.then(() => ended = true);
+  await eventually("the server has spoken", () => ended || session.context.states.at(-1) === "connected");
+  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1], "nothing was emptied");
+  await using next = open(zk.address);
+  await using seen = new Follower(next, "web");
+  await next.register("web", testNode(1), soon());
+  await seen.has(1);
+});
+
+Deno.test("zookeeper: a registry that comes back without its data ends the session and empties nothing", async () => {
+  await using zk = await ZooKeeper.start();
+  await using session = open(zk.address, { sessionTimeoutMs: 600 });
+  await using follower = new Follower(session, "web");
+  for (let port = 1; port <= 5; port++) await session.register("web", testNode(port), soon());
+  await follower.has(1, 2, 3, 4, 5);
+  await zk.wipe();
+  await zk.start();
+  assert.match(await session.ended, /no server has taken the session back|expired/);
+  assert.deepEqual(follower.ports, [1, 2, 3, 4, 5]);
+  await using next = open(zk.address);
+  await next.register("web", testNode(1), soon());
+});
+
+Deno.test("zookeeper: a silent server is left for another before the session expires", async () => {
+  const [first, second] = [TcpProxy.start(calm.port), TcpProxy.start(calm.port)];
+  await using _first = first;
+  await using _second = second;
+  await using session = open([first.address, second.address], { sessionTimeoutMs: 3_000 });
+  await using follower = new Follower(session, "silent");
+  await session.register("silent", testNode(1), soon());
+  await follower.has(1);
+  const silent = session.context.details[0]?.startsWith(first.address) ? first : second;
+  silent.pause();
+  await eventually("it moved", () => session.context.states.filter((state) => state === "connected").length === 2);
+  await using other = await connect(calm.address);
+  const owner = await ownerOf(other, `${PATH}/silent/web.test:1`);
+  assert.match(session.context.details.at(-1) ?? "", new RegExp(`0x${owner?.toString(16).padStart(16, "0")}`));
+  await session.register("silent", testNode(2), soon());
+  await follower.has(1, 2);
+});
+
+Deno.test("zookeeper: fifty lost connections leave nothing behind, neither here nor there", async () => {
+  await using zk = await ZooKeeper.start();
+  await using proxy = TcpProxy.start(zk.port);
+  // Without chance the waits are the shortest.
+  await using session = open(proxy.address, { sessionTimeoutMs: 10_000, random: () => 0 });
+  await using other = await connect(zk.address);
+  await using follower = new Follower(session, "web");
+  await using missing = new Follower(session, "missing");
+  for (let port = 1; port <= 20; port++) await session.register("web", testNode(port), soon());
+  await eventually("all are there", () => follower.ports?.length === 20);
+  // One for each node, one for their list, and one for the path that is missing.
+  const watches = async () => Number(/zk_watch_count\t([0-9]+)/.exec(await zk.ask("mntr"))?.[1]);
+  await eventually("all watches are set", async () => await watches() === 22);
+  const snapshots = follower.snapshots.length;
+  for (let round = 1; round <= 50; round++) {
+    const due = session.context.states.filter((state) => state === "connected").length + 1;
+    proxy.cut();
+    await eventually("it is back", () => {
+      return session.context.states.filter((state) => state === "connected").length === due;
+    }, { everyMs: 1 });
+  }
+  await eventually("all watches are set again, once", async () => await watches() === 22);
+  assert.equal(proxy.connections, 1);
+  assert.equal(follower.snapshots.length, snapshots, "nothing changed, so nothing was told");
+  assert.match(await zk.ask("wchs"), /^1 connections watching/);
+  await put(other, `${PATH}/web/web.test:21`, encodeNode(testNode(21)));
+  await eventually("a change is seen", () => follower.ports?.includes(21));
+  assert.deepEqual(missing.snapshots, []);
+});
+
+Deno.test("zookeeper: a server that takes connections and hangs up is neither hammered nor trusted", async () => {
+  await using zk = await ZooKeeper.start();
+  await using proxy = TcpProxy.start(zk.port);
+  await using session = open(proxy.address, { sessionTimeoutMs: 10_000 });
+  await using follower = new Follower(session, "web");
+  await session.register("web", testNode(1), soon());
+  await follower.has(1);
+  await zk.kill();
+  const accepted = proxy.accepted;
+  await eventually("it is asked again", () => proxy.accepted >= accepted + 6);
+  assert.equal(session.context.states.filter((state) => state === "disconnected").length, 1, "one outage, told once");
+  await zk.start();
+  await session.register("web", testNode(2), soon());
+  await follower.has(1, 2);
+});
+
+Deno.test("zookeeper: closing takes no longer than its deadline when nobody answers", async () => {
+  await using proxy = TcpProxy.start(calm.port);
+  const session = open(proxy.address, { sessionTimeoutMs: 60_000 });
+  await session.register("closing", testNode(1), soon());
+  proxy.pause();
+  await session[Symbol.asyncDispose]();
+  await session[Symbol.asyncDispose]();
+  await assert.rejects(session.register("closing", testNode(1), soon()), /The session is over: it was closed/);
+});
+
+Deno.test("zookeeper: a connection that is given up leaves its session to the time-out", async () => {
+  const session = open(calm.address, { sessionTimeoutMs: 1_000 });
+  await using reader = open(calm.address);
+  await using follower = new Follower(reader, "given-up");
+  await session.register("given-up", testNode(1), soon());
+  await follower.has(1);
+  session.context.abort();
+  await follower.has();
+  await session[Symbol.asyncDispose]();
+});
+
+Deno.test("zookeeper: in a worker it lives with the permissions it asked for, and with none less", async () => {
+  const config = await configured(zookeeper, { hosts: calm.address, path: `${PATH}/worker/`, session_timeout: 2 });
+  const scope = { instance: "zookeeper" };
+  const granted = toDenoPermissions(zookeeper.permissions(config, scope));
+  assert.deepEqual(granted.net, [calm.address]);
+  const start = async (permissions: Deno.PermissionOptionsObject) => {
+    const events: WorkerEvent[] = [];
+    const host = new PluginHost({
+      name: "zookeeper",
+      module: "builtin:discovery/zookeeper",
+      permissions,
+      clock: systemClock,
+      onEvent: (event) => events.push(event),
+    });
+    await host.loaded();
+    await host.call({ type: "start", instance: "zookeeper", config, scope }, { deadlineMs: 10_000 });
+    return Object.assign(host, { events });
+  };
+  await using host = await start(granted);
+  host.post({ type: "watch", cluster: "web" });
+  const node = testNode(1);
+  await host.call({ type: "register", cluster: "web", node, timeoutMs: 10_000 }, { deadlineMs: 10_000 });
+  await eventually("the snapshot comes", () => {
+    const last = host.events.findLast((event) => event.type === "snapshot");
+    return last?.snapshot.nodes[0]?.port === 1;
+  });
+
+  await using other = await start(toDenoPermissions({ net: ["127.0.0.1:1"] }));
+  const refusal = await eventually("it is refused", () => other.events.find((event) => event.type === "connection"));
+  assert.match(refusal.detail, /Requires net access/);
+});
