@@ -116,7 +116,10 @@ export class Writer<Config, ClusterConfig, Observed> {
   readonly #onApplied: (applied: Applied) => void;
   readonly #mailbox = new Latest<Wish<Config, ClusterConfig>>();
   readonly #acceptance = new Acceptance<Config, ClusterConfig>();
+  /** What programs said. */
   readonly #told = new Set<string>();
+  /** What is wrong now: told again when it has been right in between. */
+  readonly #faultsTold = new Set<string>();
 
   #wish: Wish<Config, ClusterConfig> | undefined;
   #version: ProgramVersion | undefined;
@@ -133,6 +136,8 @@ export class Writer<Config, ClusterConfig, Observed> {
   /** Steps that went well and were planned again, and how often. */
   #leftover: { readonly planned: string; readonly times: number } | undefined;
 
+  /** The process that was last seen. */
+  #pid: number | undefined;
   #lookAt = Infinity;
   #reloadAllowedAt = -Infinity;
   /** The reason of the last reload, and how often it was the same with nothing in force in between. */
@@ -221,6 +226,7 @@ export class Writer<Config, ClusterConfig, Observed> {
       [next, converged] = await this.#round(wish.wanted, done, signal);
     }
     this.#converged = converged;
+    if (converged && this.#soon === undefined) this.#faultsTold.clear();
     this.#lookAgainBy(this.#clock.now() + this.#reconcileMs);
     if (!fresh && done.length === 0) return;
     const reloads = done.filter((step) => step.do === "reload" || step.do === "start").length;
@@ -278,7 +284,13 @@ export class Writer<Config, ClusterConfig, Observed> {
   ): Promise<{ readonly seen: Seen; readonly observed: Observed } | undefined> {
     try {
       const seen = await this.#effects.observe(sources, (answers) => this.#balancer.pid(answers), signal);
-      return { seen, observed: this.#balancer.observe(seen, config) };
+      const observed = this.#balancer.observe(seen, config);
+      const pid = seen.answers === undefined ? undefined : this.#balancer.pid(seen.answers);
+      if (pid !== undefined && this.#pid !== undefined && pid !== this.#pid) {
+        this.#log.info(`${this.#balancer.name}: process ${pid} serves, which somebody else has started`);
+      }
+      this.#pid = pid ?? this.#pid;
+      return { seen, observed };
     } catch (error) {
       signal.throwIfAborted();
       this.#tell("error", `Cannot observe ${this.#balancer.name}: ${error instanceof Error ? error.message : error}`);
@@ -433,7 +445,8 @@ export class Writer<Config, ClusterConfig, Observed> {
       const pid = seen?.answers === undefined ? undefined : this.#balancer.pid(seen.answers);
       if (pid !== undefined && pid !== pidBefore) {
         this.#holdReloadsBack(step, sources);
-        this.#log.info(`${this.#balancer.name}: process ${pid} serves`, { pid, pidBefore });
+        this.#pid = pid;
+        this.#log.info(`${this.#balancer.name}: process ${pid} serves`);
         return undefined;
       }
       if (this.#clock.now() > deadline) {
@@ -563,10 +576,11 @@ export class Writer<Config, ClusterConfig, Observed> {
 
   /** Logs a text once; what differs in numbers in parentheses alone (a pid) is the same text. */
   #tell(level: "debug" | "warn" | "error", text: string): void {
+    const told = level === "error" ? this.#faultsTold : this.#told;
     const key = text.replace(/\([0-9]+\)/g, "()");
-    if (this.#told.has(key)) return this.#log.debug(text);
-    if (this.#told.size >= TOLD_MAX) this.#told.clear();
-    this.#told.add(key);
+    if (told.has(key)) return this.#log.debug(text);
+    if (told.size >= TOLD_MAX) told.clear();
+    told.add(key);
     this.#log[level](text);
   }
 }

@@ -29,7 +29,7 @@ interface PlanCase {
     readonly structure?: "none";
     /** The process that owns it. */
     readonly master?: number;
-    /** Backends with servers as `name address:port id N [maint] [drain] [unchecked]`; those of `before` if left out. */
+    /** Backends with servers as `name address:port id N [maint] [drain] [unchecked] [agent]`; those of `before` if left out. */
     readonly backends?: Record<string, readonly string[]>;
     /** Whether its pid is of another container. */
     readonly out_of_reach?: boolean;
@@ -95,9 +95,10 @@ function answersOf(
       const [, name, address, port, id, flags = ""] = match;
       const admin = (flags.includes("maint") ? 1 : 0) + (flags.includes("drain") ? 8 : 0);
       const check = flags.includes("unchecked") ? 2 : 6;
+      const agent = flags.includes("agent") ? 22 : 0;
       return `${
         index + 3
-      } ${backend} ${id} ${name} ${address} 2 ${admin} 1 1 0 1 0 2 ${check} 0 0 0 - ${port} - 0 0 - - 0`;
+      } ${backend} ${id} ${name} ${address} 2 ${admin} 1 1 0 1 0 2 ${check} ${agent} 0 0 - ${port} - 0 0 - - 0`;
     })
   );
   return [

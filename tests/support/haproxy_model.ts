@@ -149,6 +149,8 @@ export class HaproxyModel implements BalancerEffects {
         if (server.check === "none") return "Health check was not configured on this server, cannot enable.";
         server.check = "running";
         return "";
+      case "enable agent":
+        return "";
       case "set server":
         return set(server, rest);
       default:

@@ -20,6 +20,8 @@ export interface RunningServer {
   readonly draining: boolean;
   /** Whether it has a health check that does not run. */
   readonly checkStopped: boolean;
+  /** Its agent check, which may drain it or put it into maintenance by itself. */
+  readonly agent: "none" | "stopped" | "running";
 }
 
 /** A running HAProxy. */
@@ -59,8 +61,14 @@ export const QUERIES: readonly string[] = [
 /** Bits of `srv_admin_state` (HAProxy's `enum srv_admin`). */
 const FORCED_MAINTENANCE = 0x01, FORCED_DRAIN = 0x08;
 
-/** Bits of `srv_check_state` (HAProxy's `CHK_ST_*`). */
+/** Bits of `srv_check_state` and of `srv_agent_state` (HAProxy's `CHK_ST_*`). */
 const CHECK_CONFIGURED = 0x02, CHECK_ENABLED = 0x04;
+
+/** Whether a check is there, and whether it runs. */
+function checkState(state: number): RunningServer["agent"] {
+  if ((state & CHECK_CONFIGURED) === 0) return "none";
+  return (state & CHECK_ENABLED) === 0 ? "stopped" : "running";
+}
 
 /** Raised when what answers at the socket does not answer as HAProxy does. */
 export class UnreadableAnswerError extends Error {
@@ -121,13 +129,14 @@ function parseServers(
   const columns = new Map(header.replace(/^#\s*/, "").split(" ").map((name, index) => [name, index]));
   const at = (name: string) => columns.get(name) ?? -1;
   const [backendAt, nameAt, idAt, addressAt] = [at("be_name"), at("srv_name"), at("srv_id"), at("srv_addr")];
-  const [portAt, adminAt, checkAt] = [at("srv_port"), at("srv_admin_state"), at("srv_check_state")];
+  const [portAt, adminAt] = [at("srv_port"), at("srv_admin_state")];
+  const [checkAt, agentAt] = [at("srv_check_state"), at("srv_agent_state")];
   for (const row of rows) {
     const fields = row.split(" ");
     const [backend, name, address] = [fields[backendAt], fields[nameAt], fields[addressAt]];
     const [id, port] = [Number(fields[idAt]), Number(fields[portAt])];
     if (backend === undefined || name === undefined || address === undefined || !Number.isInteger(id)) continue;
-    const admin = Number(fields[adminAt] ?? 0), check = Number(fields[checkAt] ?? 0);
+    const admin = Number(fields[adminAt] ?? 0);
     let servers = backends.get(backend);
     if (servers === undefined) backends.set(backend, servers = new Map());
     servers.set(name, {
@@ -137,7 +146,8 @@ function parseServers(
       port,
       inMaintenance: (admin & FORCED_MAINTENANCE) !== 0,
       draining: (admin & FORCED_DRAIN) !== 0,
-      checkStopped: (check & CHECK_CONFIGURED) !== 0 && (check & CHECK_ENABLED) === 0,
+      checkStopped: checkState(Number(fields[checkAt] ?? 0)) === "stopped",
+      agent: checkState(Number(fields[agentAt] ?? 0)),
     });
   }
   return backends;

@@ -210,15 +210,13 @@ function add(
     const cookie = needsCookie ? ["cookie", name] : [];
     const address = formatEndpoint({ host: ip, port });
     const register = command(["add server", key, address, "id", id, ...cookie, ...options].join(" "), ADDED);
-    const enable = command(`enable server ${key}`, SILENCE);
-    if (!options.includes("check")) return [register, enable];
-    // In this order the server is down until its first checks have passed; enabled last, it would get requests before.
-    return [
-      register,
-      enable,
-      command(`set server ${key} health down`, SILENCE),
-      command(`enable health ${key}`, SILENCE),
-    ];
+    const steps = [register, command(`enable server ${key}`, SILENCE)];
+    if (options.includes("check")) {
+      // In this order the server is down until its first checks have passed; enabled last, it would get requests before.
+      steps.push(command(`set server ${key} health down`, SILENCE), command(`enable health ${key}`, SILENCE));
+    }
+    if (options.includes("agent-check")) steps.push(command(`enable agent ${key}`, SILENCE));
+    return steps;
   });
 }
 
@@ -228,15 +226,22 @@ function correct(key: string, { ip, port }: Member, server: RunningServer): read
   if (canonicalAddress(server.address) !== canonicalAddress(ip) || server.port !== port) {
     steps.push(command(`set server ${key} addr ${ip} port ${port}`, MOVED));
   }
-  if (server.inMaintenance || server.draining) steps.push(command(`set server ${key} state ready`, SILENCE));
+  // An agent that runs decides on these itself.
+  const kept = (server.inMaintenance || server.draining) && server.agent !== "running";
+  if (kept) steps.push(command(`set server ${key} state ready`, SILENCE));
   if (server.checkStopped) steps.push(command(`enable health ${key}`, SILENCE));
+  if (server.agent === "stopped") steps.push(command(`enable agent ${key}`, SILENCE));
   return steps;
 }
 
 /** Takes a server that is not wanted out of use at once, and away when HAProxy lets it go. */
-function remove(key: string, { inMaintenance }: RunningServer, version: Version | undefined): readonly Step[] {
-  const steps = inMaintenance ? [] : [command(`set server ${key} state maint`, SILENCE)];
-  return isAtLeast(version, 2, 6) ? [...steps, command(`del server ${key}`, DELETED)] : steps;
+function remove(key: string, { inMaintenance, agent }: RunningServer, version: Version | undefined): readonly Step[] {
+  const steps: Step[] = [];
+  // Its agent could bring it back, and would hide that it has to be brought back when it is wanted again.
+  if (agent === "running") steps.push(command(`disable agent ${key}`, SILENCE));
+  if (!inMaintenance) steps.push(command(`set server ${key} state maint`, SILENCE));
+  if (isAtLeast(version, 2, 6)) steps.push(command(`del server ${key}`, DELETED));
+  return steps;
 }
 
 function command(text: string, expected: string): Step {

@@ -1,5 +1,5 @@
 import type { ClusterName, Endpoint } from "../../../mod.ts";
-import { formatEndpoint, isHostName, isIpv4, isIpv6, isPort } from "../../../src/model/endpoint.ts";
+import { formatEndpoint, isIpv4, isIpv6, isPort } from "../../../src/model/endpoint.ts";
 import { STRUCTURE_VARIABLE } from "./render.ts";
 
 /** How many differences a reason lists before it counts the rest. */
@@ -96,11 +96,14 @@ function listeners(text: string): ReadonlySet<Endpoint> {
   return found;
 }
 
-/** Reads an address to bind to, where the last colon stands before the port; no host means all of IPv4. */
+/**
+ * Reads an address to bind to, where the last colon stands before the port; no
+ * host means all of IPv4. A name is passed over, for to resolve it takes time.
+ */
 function plainEndpoint(address: string): Endpoint | undefined {
   const match = /^(.*):([0-9]{1,5})$/.exec(address.replace(/^ipv[46]@/, ""));
   if (match === null || !isPort(Number(match[2]))) return undefined;
   const host = (match[1] as string).replace(/^\[(.*)\]$/, "$1").replace(/^\*?$/, "0.0.0.0");
-  if (!isIpv4(host) && !isIpv6(host) && !isHostName(host)) return undefined;
+  if (!isIpv4(host) && !isIpv6(host)) return undefined;
   return formatEndpoint({ host, port: Number(match[2]) });
 }
