@@ -1,0 +1,91 @@
+/** Debian's Python: another on the PATH may not have kazoo. */
+const PYTHON = "/usr/bin/python3";
+const SCRIPT = new URL("kazoo_peer.py", import.meta.url).pathname;
+
+/** A znode as kazoo sees it. */
+export interface SeenZnode {
+  /** Its bytes in base64. */
+  readonly data: string;
+  /** The session that it ends with, in decimal; "0" if it is persistent. */
+  readonly ephemeralOwner: string;
+  /** Changes of its data. */
+  readonly version: number;
+  /** Permissions, scheme and id of each entry. */
+  readonly acl: readonly (readonly [number, string, string])[];
+}
+
+/** A ZooKeeper client of kazoo's, the library that the predecessor uses, in a process of its own. */
+export class KazooPeer implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #lines: ReadableStreamDefaultReader<string>;
+  #rest = "";
+
+  private constructor(child: Deno.ChildProcess) {
+    this.#child = child;
+    this.#writer = child.stdin.getWriter();
+    this.#lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  }
+
+  /** Starts a client and waits until it is connected. */
+  static async start(address: string, { timeoutMs = 10_000 }: { timeoutMs?: number } = {}): Promise<KazooPeer> {
+    const peer = new KazooPeer(
+      new Deno.Command(PYTHON, {
+        args: [SCRIPT, address, String(timeoutMs / 1_000)],
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "inherit",
+      }).spawn(),
+    );
+    await peer.ask("start");
+    return peer;
+  }
+
+  /** Looks at a znode; `null` if there is none. */
+  async look(path: string): Promise<SeenZnode | null> {
+    return await this.ask("look", { path }) as SeenZnode | null;
+  }
+
+  /** Creates an ephemeral znode, takes one over, or sets one's data. */
+  async write(how: "put" | "take_over" | "set", path: string, data: Uint8Array): Promise<void> {
+    await this.ask(how, { path, data: data.toBase64() });
+  }
+
+  /** Has a command of the script done; throws what it threw. */
+  async ask(what: string, parameters: Record<string, unknown> = {}): Promise<unknown> {
+    await this.#writer.write(new TextEncoder().encode(`${JSON.stringify({ do: what, ...parameters })}\n`));
+    const answer = JSON.parse(await this.#readLine());
+    if ("error" in answer) throw new Error(`kazoo: ${answer.error}`);
+    return answer.ok;
+  }
+
+  /** Ends it without a word: its session goes on until its time-out. */
+  async kill(): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended by itself.
+    }
+    await this.#writer.close().catch(() => {});
+    await this.#lines.cancel();
+    await this.#child.status;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+  }
+
+  async #readLine(): Promise<string> {
+    for (;;) {
+      const end = this.#rest.indexOf("\n");
+      if (end >= 0) {
+        const line = this.#rest.slice(0, end);
+        this.#rest = this.#rest.slice(end + 1);
+        return line;
+      }
+      const { value, done } = await this.#lines.read();
+      if (done) throw new Error("The kazoo process has ended");
+      this.#rest += value;
+    }
+  }
+}

@@ -1,0 +1,67 @@
+"""A ZooKeeper client of kazoo's, driven by lines of JSON: what the predecessor would do, done by its own library.
+
+Each line on standard input is {"do": name, ...}; each answer is one line, {"ok": value} or {"error": name}.
+"""
+
+import base64
+import json
+import sys
+
+from kazoo.client import KazooClient
+from kazoo.exceptions import NoNodeError
+
+client = KazooClient(hosts=sys.argv[1], timeout=float(sys.argv[2]))
+
+
+def look(path):
+    """Everything that can be compared of a znode; None if there is none."""
+    try:
+        data, stat = client.get(path)
+        acls, _ = client.get_acls(path)
+    except NoNodeError:
+        return None
+    return {
+        "data": base64.b64encode(data).decode(),
+        "ephemeralOwner": str(stat.ephemeralOwner),
+        "version": stat.version,
+        "acl": [[acl.perms, acl.id.scheme, acl.id.id] for acl in acls],
+    }
+
+
+def put(path, data):
+    """Makes an ephemeral znode with the parents it needs."""
+    client.create(path, base64.b64decode(data), ephemeral=True, makepath=True)
+
+
+def take_over(path, data):
+    """Puts an ephemeral znode in the place of another's, in one transaction."""
+    transaction = client.transaction()
+    transaction.delete(path)
+    transaction.create(path, base64.b64decode(data), ephemeral=True)
+    failed = [result for result in transaction.commit() if isinstance(result, Exception)]
+    if failed:
+        raise failed[0]
+
+
+COMMANDS = {
+    "start": lambda: client.start(timeout=20),
+    "stop": lambda: client.stop(),
+    "session": lambda: str(client.client_id[0]),
+    "look": look,
+    "put": put,
+    "take_over": take_over,
+    "set": lambda path, data: client.set(path, base64.b64decode(data)) and None,
+    "delete": lambda path: client.delete(path),
+    "children": lambda path: sorted(client.get_children(path)),
+    # The way that Python's own library writes a node, to hold ours against.
+    "dumps": lambda value: json.dumps(value, sort_keys=True),
+}
+
+for line in sys.stdin:
+    request = json.loads(line)
+    command = COMMANDS[request.pop("do")]
+    try:
+        answer = {"ok": command(**request)}
+    except Exception as error:  # pylint: disable=broad-except -- whatever it is, the test wants to know.
+        answer = {"error": f"{type(error).__name__} {error}"}
+    print(json.dumps(answer), flush=True)
