@@ -152,6 +152,10 @@ export class App {
       if (!this.#stopping.signal.aborted) this.#ended.reject(error);
     });
     this.#log.info(`The ${role} has started`, { dir, host: this.#options.host.fqdn, ip: this.#options.host.ip });
+    if (role !== "writer" && this.#options.host.ip.startsWith("127.")) {
+      const { ip } = this.#options.host;
+      this.#log.warn("Announcing a loopback address, which no other host can reach: --ip gives another", { ip });
+    }
     try {
       return await this.#ended.promise;
     } finally {
@@ -166,6 +170,8 @@ export class App {
     const { dir, role, clock, catalog, loadBalancer } = this.#options;
     const { signal } = this.#stopping;
     let lastGood: Loaded | undefined;
+    /** What the plugins last found wrong. */
+    let refusals: readonly Diagnostic[] = [];
     for await (const _hint of watch) {
       const loaded = await loadDirectory(dir, { role, signal, clock, lastGood });
       if (!loaded.ok) {
@@ -176,7 +182,7 @@ export class App {
       const changed = loaded.desired !== lastGood?.desired;
       lastGood = loaded;
       if (!changed) {
-        this.#tell(loaded.diagnostics, { partial: true });
+        this.#tell([...loaded.diagnostics, ...refusals]);
         continue;
       }
       await using describer = new Describer({ clock });
@@ -186,21 +192,21 @@ export class App {
         describe: (module, raw, scope) => describer.describe(module, raw, scope),
         lastGood: this.#accepted,
       });
-      this.#tell([...loaded.diagnostics, ...diagnostics]);
+      refusals = diagnostics;
+      this.#tell([...loaded.diagnostics, ...refusals]);
       if (signal.aborted) return;
       await this.#apply(accepted);
     }
   }
 
   /** Logs each finding once, for as long as it stays. */
-  #tell(diagnostics: readonly Diagnostic[], { partial = false } = {}): void {
+  #tell(diagnostics: readonly Diagnostic[]): void {
     const log = this.#options.log.part("config");
     const texts = diagnostics.map((diagnostic) => ({ diagnostic, text: formatDiagnostic(diagnostic) }));
     for (const { diagnostic, text } of texts) {
       if (!this.#told.has(text)) log[diagnostic.severity === "error" ? "error" : "warn"](text);
     }
-    const told = texts.map(({ text }) => text);
-    this.#told = new Set(partial ? [...this.#told, ...told] : told);
+    this.#told = new Set(texts.map(({ text }) => text));
   }
 
   async #apply(accepted: Accepted): Promise<void> {
