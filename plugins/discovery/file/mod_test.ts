@@ -8,17 +8,17 @@ Deno.test("file takes a path, and a ttl of five seconds unless told", async () =
 });
 
 Deno.test.each([
-  { path: "registry", says: /path as it must be the absolute path of a directory/ },
-  { path: "./registry", says: /path as it must be/ },
-  { path: "/run/../etc", says: /path as it must be/ },
-  { path: "/", says: /path as it must be/ },
-  { path: "", says: /path as it must be/ },
-  { path: 7, says: /path as it must be/ },
-  { path: "/a", ttl: 0, says: /ttl as it must be a number of seconds from 0.5 to 3600/ },
-  { path: "/a", dir: "/b", says: /Unknown key dir/ },
-  { ttl: 1, says: /Missing key path/ },
+  { path: "registry", says: "path as it must be the absolute path of a directory" },
+  { path: "./registry", says: "path as it must be" },
+  { path: "/run/../etc", says: "path as it must be" },
+  { path: "/", says: "path as it must be" },
+  { path: "", says: "path as it must be" },
+  { path: 7, says: "path as it must be" },
+  { path: "/a", ttl: 0, says: "ttl as it must be a number of seconds from 0.5 to 3600" },
+  { path: "/a", dir: "/b", says: "Unknown key dir" },
+  { ttl: 1, says: "Missing key path" },
 ])("file refuses $says", async ({ says, ...wrong }) => {
-  assert.match((await issuesOf(file, wrong)).map(({ message }) => message).join("\n"), says);
+  assert.match((await issuesOf(file, wrong)).map(({ message }) => message).join("\n"), new RegExp(says));
 });
 
 Deno.test("file asks for its directory and nothing else", async () => {

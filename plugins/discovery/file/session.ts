@@ -47,7 +47,10 @@ export class FileSession implements DiscoverySession {
   #hints: Hints | undefined;
   #cancelRenewal: () => void = () => {};
   readonly #closing = new AbortController();
-  #fault: string | undefined | null = null;
+  /** What cannot be done at present, by who tried. */
+  readonly #faults = new Map<unknown, string>();
+  /** What was told last; `undefined` before the first time. */
+  #told: string | undefined;
 
   constructor(options: SessionOptions, context: DiscoveryContext) {
     [this.#options, this.#context] = [options, context];
@@ -65,7 +68,7 @@ export class FileSession implements DiscoverySession {
   async *watch(cluster: ClusterName, signal: AbortSignal): AsyncGenerator<ClusterSnapshot> {
     const { path, ttlMs } = this.#options;
     const pollMs = Math.min(POLL_MS.max, Math.max(POLL_MS.min, ttlMs / 4));
-    const watch = new ClusterWatch({
+    const watch: ClusterWatch = new ClusterWatch({
       cluster,
       path: this.#pathOf(cluster),
       pollMs,
@@ -73,7 +76,7 @@ export class FileSession implements DiscoverySession {
       clock: this.#clock,
       wallMs: this.#wallMs,
       log: this.#context.log,
-      onReach: (fault) => this.#tell(fault),
+      onReach: (fault) => this.#tell(watch, fault),
     });
     this.#watches.set(watch, cluster);
     this.#hints ??= new Hints({
@@ -89,15 +92,16 @@ export class FileSession implements DiscoverySession {
       yield* watch.snapshots(AbortSignal.any([signal, this.#closing.signal]));
     } finally {
       this.#watches.delete(watch);
+      this.#tell(watch, undefined);
     }
   }
 
   /** Makes a node known, or changes what is known of it; nothing is written if it stands already. */
-  register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+  async register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
     const file = this.#fileOf(cluster, node);
     const { ttlMs } = this.#options;
     const text = formatEntry(node, { owner: this.#owner, ttlMs });
-    return this.#serial.run(async () => {
+    await this.#serial.run(async () => {
       this.#check(signal);
       if (this.#held.get(file)?.text === text && await this.#reach(() => readIfThere(file)) === text) return;
       await this.#reach(() => this.#write(file, text));
@@ -107,9 +111,9 @@ export class FileSession implements DiscoverySession {
   }
 
   /** Takes a node back, whoever made it known. */
-  deregister(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+  async deregister(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
     const file = this.#fileOf(cluster, node);
-    return this.#serial.run(async () => {
+    await this.#serial.run(async () => {
       this.#check(signal);
       this.#held.delete(file);
       await this.#reach(() => removeIfThere(file));
@@ -186,19 +190,23 @@ export class FileSession implements DiscoverySession {
   async #reach<T>(job: () => Promise<T>): Promise<T> {
     try {
       const result = await job();
-      this.#tell(undefined);
+      this.#tell(this, undefined);
       return result;
     } catch (error) {
-      this.#tell(error instanceof Error ? error.message : String(error));
+      this.#tell(this, error instanceof Error ? error.message : String(error));
       throw error;
     }
   }
 
-  #tell(fault: string | undefined): void {
-    if (this.#fault === fault || this.#isClosed) return;
-    this.#fault = fault;
-    if (fault === undefined) this.#context.connection("connected", this.#options.path);
-    else this.#context.connection("disconnected", fault);
+  /** Tells when the registry gets out of reach for anybody, and when it is in reach for all again. */
+  #tell(who: unknown, fault: string | undefined): void {
+    if (fault === undefined) this.#faults.delete(who);
+    else this.#faults.set(who, fault);
+    const [first = ""] = this.#faults.values();
+    if (this.#told === first || this.#isClosed) return;
+    this.#told = first;
+    if (first === "") this.#context.connection("connected", this.#options.path);
+    else this.#context.connection("disconnected", first);
   }
 
   #check(signal: AbortSignal): void {

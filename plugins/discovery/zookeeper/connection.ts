@@ -353,8 +353,9 @@ export class Connection {
     try {
       entry.result.resolve(entry.read(from));
     } catch (error) {
-      entry.result.reject(error);
-      throw error;
+      const cause = new ConnectionLostError(`${this.endpoint} answered what cannot be read: ${messageOf(error)}`);
+      entry.result.reject(cause);
+      this.#end(cause);
     }
   }
 

@@ -36,29 +36,29 @@ Deno.test.each([
 });
 
 Deno.test.each([
-  { hosts: [], says: /hosts as it must be a list of host:port/ },
-  { hosts: "zk:port", says: /hosts as it must be/ },
-  { hosts: "zk:0", says: /hosts as it must be/ },
-  { hosts: "zk:99999", says: /hosts as it must be/ },
-  { hosts: "a b", says: /hosts as it must be/ },
-  { hosts: "user@zk:2181", says: /hosts as it must be/ },
-  { hosts: "zk/../x", says: /hosts as it must be/ },
-  { hosts: [3], says: /hosts/ },
-  { path: "/a/../b", says: /path as it must be/ },
-  { path: "", says: /path as it must be/ },
-  { path: 3, says: /path as it must be/ },
-  { session_timeout: 0, says: /session_timeout as it must be a number of seconds from 1 to 600/ },
-  { acl: "closed", says: /acl as it must be open, creator or readable/ },
-  { acl: "creator", says: /acl as it must be open, as there is no auth/ },
-  { auth: "digest", says: /auth as it must be a map with username and password/ },
-  { auth: { username: "a:b", password: "secret" }, says: /auth.username as it must be a name without a colon/ },
-  { auth: { username: "a" }, says: /Missing key auth.password/ },
-  { auth: { password: "secret" }, says: /auth as it must be a map with username/ },
-  { auth: { scheme: "sasl", username: "a", password: "secret" }, says: /auth.scheme as it must be digest/ },
-  { chroot: "/x", says: /Unknown key chroot/ },
+  { hosts: [], says: "hosts as it must be a list of host:port" },
+  { hosts: "zk:port", says: "hosts as it must be" },
+  { hosts: "zk:0", says: "hosts as it must be" },
+  { hosts: "zk:99999", says: "hosts as it must be" },
+  { hosts: "a b", says: "hosts as it must be" },
+  { hosts: "user@zk:2181", says: "hosts as it must be" },
+  { hosts: "zk/../x", says: "hosts as it must be" },
+  { hosts: [3], says: "hosts" },
+  { path: "/a/../b", says: "path as it must be" },
+  { path: "", says: "path as it must be" },
+  { path: 3, says: "path as it must be" },
+  { session_timeout: 0, says: "session_timeout as it must be a number of seconds from 1 to 600" },
+  { acl: "closed", says: "acl as it must be open, creator or readable" },
+  { acl: "creator", says: "acl as it must be open, as there is no auth" },
+  { auth: "digest", says: "auth as it must be a map with username and password" },
+  { auth: { username: "a:b", password: "secret" }, says: "auth.username as it must be a name without a colon" },
+  { auth: { username: "a" }, says: "Missing key auth.password" },
+  { auth: { password: "secret" }, says: "auth as it must be a map with username" },
+  { auth: { scheme: "sasl", username: "a", password: "secret" }, says: "auth.scheme as it must be digest" },
+  { chroot: "/x", says: "Unknown key chroot" },
 ])("zookeeper refuses $says", async ({ says, ...wrong }) => {
   const messages = (await issuesOf(zookeeper, { ...MINIMAL, ...wrong })).map(({ message }) => message).join("\n");
-  assert.match(messages, says);
+  assert.match(messages, new RegExp(says));
   assert.doesNotMatch(messages, /secret/);
 });
 

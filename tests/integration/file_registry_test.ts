@@ -1,0 +1,370 @@
+import assert from "node:assert/strict";
+import file from "../../plugins/discovery/file/mod.ts";
+import { FileSession, type SessionOptions } from "../../plugins/discovery/file/session.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import { toDenoPermissions } from "../../src/supervisor/permissions.ts";
+import { liveWorkerCount, PluginHost, type WorkerEvent } from "../../src/supervisor/plugin_host.ts";
+import { Follower, RecordingContext, soon, testNode } from "../support/discovery.ts";
+import { eventually } from "../support/eventually.ts";
+import { configured } from "../support/probe.ts";
+import { TempDir } from "../support/temp_dir.ts";
+
+/** A session with everything it says. */
+type TestSession = FileSession & { readonly context: RecordingContext };
+
+/** Opens a session on a directory; its leases are short. */
+async function open(dir: TempDir, options: Partial<SessionOptions> = {}): Promise<TestSession> {
+  const context = new RecordingContext();
+  const session = await FileSession.open({ path: dir.file("registry"), ttlMs: 600, ...options }, context);
+  return Object.assign(session, { context });
+}
+
+/** Another process that registers a node in the cluster `web`. */
+class Reporter implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+
+  constructor(dir: TempDir, port: number) {
+    const script = new URL("../support/file_reporter.ts", import.meta.url).pathname;
+    const args = ["run", "--no-prompt", `--allow-read=${dir.path}`, `--allow-write=${dir.path}`, script];
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: [...args, dir.file("registry"), "600", "web", String(port)],
+      stdin: "null",
+    }).spawn();
+  }
+
+  kill(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.kill("SIGKILL");
+    } catch {
+      // It was killed before.
+    }
+    await this.#child.status;
+  }
+}
+
+async function filesOf(dir: TempDir, cluster: string): Promise<readonly string[]> {
+  const names = await Array.fromAsync(Deno.readDir(dir.file(`registry/${cluster}`)), ({ name }) => name);
+  return names.toSorted();
+}
+
+Deno.test.afterAll(() => assert.equal(liveWorkerCount(), 0, "every worker is stopped"));
+
+Deno.test("file: a node that is registered is seen, changed and gone with its session", async () => {
+  await using dir = new TempDir();
+  await using reader = await open(dir);
+  await using follower = new Follower(reader, "web");
+  const writer = await open(dir);
+  await writer.register("web", testNode(1), soon());
+  await follower.has(1);
+  await writer.register("web", testNode(2), soon());
+  await follower.has(1, 2);
+  await writer.register("web", testNode(2, { zone: "é" }), soon());
+  await eventually("the metadata is seen", () => follower.snapshots.at(-1)?.nodes[1]?.metadata.zone === "é");
+  assert.deepEqual(follower.snapshots.at(-1)?.nodes, [testNode(1), testNode(2, { zone: "é" })]);
+  await writer.deregister("web", testNode(1), soon());
+  await follower.has(2);
+  await writer[Symbol.asyncDispose]();
+  await writer[Symbol.asyncDispose]();
+  await follower.has();
+  assert.deepEqual(await filesOf(dir, "web"), []);
+  await assert.rejects(writer.register("web", testNode(1), soon()), /the session is closed/);
+});
+
+Deno.test("file: a lease that is kept outlives its time many times over, unseen", async () => {
+  await using dir = new TempDir();
+  await using session = await open(dir, { ttlMs: 200 });
+  await using follower = new Follower(session, "web");
+  await session.register("web", testNode(1), soon());
+  await follower.has(1);
+  const path = dir.file("registry/web/web.test:1.json");
+  const first = await Deno.stat(path);
+  const renewals = new Set<number | undefined>();
+  await eventually("it was renewed ten times", async () => {
+    renewals.add((await Deno.stat(path)).mtime?.getTime());
+    return renewals.size > 10;
+  });
+  await session.register("web", testNode(1), soon());
+  assert.equal((await Deno.stat(path)).ino, first.ino, "it is still the same file");
+  assert.equal(follower.snapshots.length, 1);
+});
+
+Deno.test("file: the node of a process that is killed goes with its lease", async () => {
+  await using dir = new TempDir();
+  await using reader = await open(dir);
+  await using follower = new Follower(reader, "web");
+  await using first = new Reporter(dir, 1);
+  await using _second = new Reporter(dir, 2);
+  await follower.has(1, 2);
+  first.kill("SIGKILL");
+  await follower.has(2);
+  assert.match(reader.context.lines.join("\n"), /info The lease of "web.test:1.json" .* is over/);
+  assert.deepEqual(await filesOf(dir, "web"), ["web.test:1.json", "web.test:2.json"], "the file is there for a while");
+});
+
+Deno.test("file: the node of a process that is stopped for a while comes back when it goes on", async () => {
+  await using dir = new TempDir();
+  await using reader = await open(dir);
+  await using follower = new Follower(reader, "web");
+  await using reporter = new Reporter(dir, 1);
+  await follower.has(1);
+  reporter.kill("SIGSTOP");
+  await follower.has();
+  reporter.kill("SIGCONT");
+  await follower.has(1);
+});
+
+Deno.test("file: what the dead leave behind is removed in the end, and nothing else is", async () => {
+  await using dir = new TempDir();
+  await using reader = await open(dir, { ttlMs: 150 });
+  const lease = { ...testNode(1), owner: "dead", ttl: 0.15 };
+  await dir.write("registry/web/web.test:1.json", JSON.stringify(lease));
+  await dir.write("registry/web/.web.test:3.json.dead.tmp", "{");
+  await dir.write("registry/web/web.test:2.json", JSON.stringify(testNode(2)));
+  await dir.write("registry/web/notes.txt", "mine");
+  await dir.write("registry/web/rubbish.json", "?");
+  await using follower = new Follower(reader, "web");
+  await eventually("the dead are gone", async () => (await filesOf(dir, "web")).length === 3);
+  assert.deepEqual(await filesOf(dir, "web"), ["notes.txt", "rubbish.json", "web.test:2.json"]);
+  await follower.has(2);
+});
+
+Deno.test("file: a reader that starts does not believe the dead, but gives them the time of one lease", async () => {
+  await using dir = new TempDir();
+  const path = await dir.write(
+    "registry/web/web.test:1.json",
+    JSON.stringify({ ...testNode(1), owner: "x", ttl: 0.4 }),
+  );
+  const longAgo = new Date(Date.now() - 3_600_000);
+  await Deno.utime(path, longAgo, longAgo);
+  await using reader = await open(dir);
+  await using follower = new Follower(reader, "web");
+  await follower.has();
+  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [0]);
+
+  await using other = await open(dir);
+  await using patient = new Follower(other, "web");
+  // Whoever is alive after all has shown it within that time.
+  await Deno.utime(path, new Date(), new Date());
+  await patient.has(1);
+  assert.deepEqual(patient.snapshots.map(({ nodes }) => nodes.length), [1]);
+});
+
+Deno.test("file: a clock that jumps ends no lease", async () => {
+  await using dir = new TempDir();
+  let jumpMs = 0;
+  const wallMs = () => Date.now() + jumpMs;
+  await using reader = await open(dir, { wallMs, ttlMs: 300 });
+  await using writer = await open(dir, { wallMs, ttlMs: 300 });
+  await using follower = new Follower(reader, "web");
+  await writer.register("web", testNode(1), soon());
+  await follower.has(1);
+  for (const jump of [86_400_000, -86_400_000]) {
+    jumpMs = jump;
+    await writer.register("web", testNode(2), soon());
+    await follower.has(1, 2);
+    const path = dir.file("registry/web/web.test:1.json");
+    const before = (await Deno.stat(path)).mtime?.getTime();
+    await eventually("it is renewed", async () => (await Deno.stat(path)).mtime?.getTime() !== before);
+    await writer.deregister("web", testNode(2), soon());
+    await follower.has(1);
+  }
+  assert.ok(follower.snapshots.every(({ nodes }) => nodes.length > 0));
+});
+
+Deno.test("file: rubbish is left out with one line each, and the others are served", async () => {
+  await using dir = new TempDir();
+  await using session = await open(dir);
+  await session.register("web", testNode(1), soon());
+  await dir.write("registry/web/half.json", `{"host": "web.te`);
+  await dir.write("registry/web/empty.json", "");
+  await dir.write("registry/web/hostile.json", JSON.stringify({ host: "a\nshutdown", ip: "127.0.0.1", port: 1 }));
+  await dir.write("registry/web/large.json", JSON.stringify({ ...testNode(9), metadata: "x".repeat(2_000_000) }));
+  await dir.write("registry/web/twice.json", JSON.stringify(testNode(1)));
+  await dir.write("registry/web/.hidden.json", JSON.stringify(testNode(8)));
+  await Deno.mkdir(dir.file("registry/web/folder.json"));
+  await using follower = new Follower(session, "web");
+  await follower.has(1);
+  const complaints = () => session.context.lines.filter((line) => line.startsWith("warn"));
+  assert.equal(complaints().length, 5, complaints().join("\n"));
+  await dir.write("registry/web/by-hand.json", JSON.stringify(testNode(2)));
+  await follower.has(1, 2);
+  await dir.write("registry/web/half.json", JSON.stringify(testNode(3)));
+  await follower.has(1, 2, 3);
+  assert.equal(complaints().length, 5, complaints().join("\n"));
+});
+
+Deno.test("file: a cluster that does not exist yet is waited for", async () => {
+  await using dir = new TempDir();
+  await using session = await open(dir);
+  await using follower = new Follower(session, "web");
+  await eventually("it waits", () => session.context.lines.some((line) => line.includes("does not exist yet")));
+  await session.register("web", testNode(1), soon());
+  await follower.has(1);
+  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1], "an empty cluster was never told");
+});
+
+Deno.test("file: an empty directory is told after a second look", async () => {
+  await using dir = new TempDir();
+  await using session = await open(dir);
+  await Deno.mkdir(dir.file("registry/web"));
+  await using follower = new Follower(session, "web");
+  await follower.has();
+});
+
+Deno.test.each([{ what: "the cluster's directory", path: "registry/web" }, { what: "the registry", path: "registry" }])(
+  "file: $what that is removed removes nobody, and is followed when it comes again",
+  async ({ path }) => {
+    await using dir = new TempDir();
+    await using reader = await open(dir);
+    await using follower = new Follower(reader, "web");
+    for (let round = 1; round <= 3; round++) {
+      await dir.write("registry/web/web.test:1.json", JSON.stringify(testNode(1)));
+      await dir.write(`registry/web/web.test:${round + 1}.json`, JSON.stringify(testNode(round + 1)));
+      await follower.has(1, round + 1);
+      // A directory that is moved away is gone at once; one that is removed file by file is honestly emptied.
+      await Deno.rename(dir.file(path), dir.file(`gone-${round}`));
+      const missed = () => reader.context.lines.filter((line) => line.includes("was removed")).length;
+      await eventually("it is missed", () => missed() === round);
+      assert.deepEqual(follower.ports, [1, round + 1]);
+    }
+    assert.ok(follower.snapshots.every(({ nodes }) => nodes.length > 0), "it was never told to be empty");
+  },
+);
+
+Deno.test("file: a node whose file is removed or spoiled is written again with the next renewal", async () => {
+  await using dir = new TempDir();
+  await using session = await open(dir);
+  await using follower = new Follower(session, "web");
+  await session.register("web", testNode(1), soon());
+  await follower.has(1);
+  const path = dir.file("registry/web/web.test:1.json");
+  await Deno.remove(path);
+  await follower.has();
+  await follower.has(1);
+  await Deno.writeTextFile(path, "rubbish");
+  await eventually("it is right again", async () => (await Deno.readTextFile(path)).includes(`"port": 1,`));
+  await Deno.remove(dir.file("registry"), { recursive: true });
+  await eventually("it is there again", () => Deno.stat(path));
+  await Deno.remove(path);
+  await session.register("web", testNode(1), soon());
+  assert.ok((await Deno.stat(path)).isFile, "registering looks at the file");
+});
+
+Deno.test("file: a node is taken over from a session that still lives, and stays when that one ends", async () => {
+  await using dir = new TempDir();
+  await using reader = await open(dir);
+  await using follower = new Follower(reader, "web");
+  const old = await open(dir, { ttlMs: 300 });
+  await old.register("web", testNode(1), soon());
+  await follower.has(1);
+  await using next = await open(dir);
+  await next.register("web", testNode(1), soon());
+  await eventually("the old one lets go", () => old.context.lines.some((line) => line.includes("was taken over")));
+  await old[Symbol.asyncDispose]();
+  assert.deepEqual(await filesOf(dir, "web"), ["web.test:1.json"]);
+  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1], "it never left");
+  await reader.deregister("web", testNode(1), soon());
+  await follower.has();
+});
+
+Deno.test("file: a registry that cannot be read empties nothing, and is read again when it can", async () => {
+  await using dir = new TempDir();
+  await using session = await open(dir);
+  await using follower = new Follower(session, "web");
+  await session.register("web", testNode(1), soon());
+  await follower.has(1);
+  await Deno.rename(dir.file("registry"), dir.file("aside"));
+  await Deno.writeTextFile(dir.file("registry"), "a file in the directory's place");
+  await eventually("it is told", () => session.context.states.at(-1) === "disconnected");
+  await assert.rejects(session.register("web", testNode(2), soon()), /Not a directory/);
+  assert.deepEqual(follower.ports, [1]);
+  await Deno.remove(dir.file("registry"));
+  await Deno.rename(dir.file("aside"), dir.file("registry"));
+  await eventually("it is told", () => session.context.states.at(-1) === "connected");
+  await session.register("web", testNode(2), soon());
+  await follower.has(1, 2);
+  assert.ok(follower.snapshots.every(({ nodes }) => nodes.length > 0));
+});
+
+Deno.test("file: hundreds of nodes that come and go at once are all seen", async () => {
+  await using dir = new TempDir();
+  await using reader = await open(dir, { ttlMs: 5_000 });
+  await using writer = await open(dir, { ttlMs: 5_000 });
+  await using follower = new Follower(reader, "web");
+  const nodes = Array.from({ length: 300 }, (_, at) => testNode(at + 1));
+  await Promise.all(nodes.map((node) => writer.register("web", node, soon())));
+  await eventually("all are there", () => follower.ports?.length === 300);
+  assert.deepEqual(follower.names, follower.names?.toSorted());
+  await Promise.all(nodes.slice(10).map((node) => writer.deregister("web", node, soon())));
+  await eventually("most are gone", () => follower.ports?.length === 10);
+});
+
+Deno.test("file: a node with an IPv6 name has a file like any other", async () => {
+  await using dir = new TempDir();
+  await using session = await open(dir);
+  await using follower = new Follower(session, "web");
+  await session.register("web", { host: "fe80::1", ip: "fe80::1", port: 80, metadata: {} }, soon());
+  await eventually("it is seen", () => follower.names?.[0] === "fe80::1:80");
+  assert.deepEqual(await filesOf(dir, "web"), ["fe80::1:80.json"]);
+});
+
+Deno.test.each([{ cluster: "../etc" }, { cluster: ".." }, { cluster: "" }, { cluster: ".x" }, { cluster: "a\u0000b" }])(
+  "file: $cluster cannot be the name of a cluster",
+  async ({ cluster }) => {
+    await using dir = new TempDir();
+    await using session = await open(dir);
+    await assert.rejects(
+      session.register(cluster, testNode(1), soon()),
+      /Cannot use cluster as it must be the name of a file/,
+    );
+    await using follower = new Follower(session, cluster);
+    await eventually("the watch throws", () => follower.error instanceof TypeError);
+  },
+);
+
+Deno.test("file: a node that could lead elsewhere is refused", async () => {
+  await using dir = new TempDir();
+  await using session = await open(dir);
+  const node = { ...testNode(1), host: "../../etc/cron.d/x" };
+  await assert.rejects(session.register("web", node, soon()), /host must be a host name/);
+});
+
+Deno.test("file: in a worker it lives with the permissions it asked for, and with none less", async () => {
+  await using dir = new TempDir();
+  const config = await configured(file, { path: dir.file("deep/registry"), ttl: 1 });
+  const scope = { instance: "file" };
+  const granted = toDenoPermissions(file.permissions(config, scope));
+  assert.deepEqual([granted.net, granted.read, granted.write], [[], [config.path], [config.path]]);
+  const start = async (permissions: Deno.PermissionOptionsObject) => {
+    const events: WorkerEvent[] = [];
+    const onEvent = (event: WorkerEvent) => events.push(event);
+    const host = new PluginHost({
+      name: "file",
+      module: "builtin:discovery/file",
+      permissions,
+      clock: systemClock,
+      onEvent,
+    });
+    await host.loaded();
+    await host.call({ type: "start", instance: "file", config, scope }, { deadlineMs: 10_000 });
+    return Object.assign(host, { events });
+  };
+  const node = testNode(1);
+  const register = { type: "register", cluster: "web", node, timeoutMs: 10_000 } as const;
+  await using host = await start(granted);
+  host.post({ type: "watch", cluster: "web" });
+  await host.call(register, { deadlineMs: 10_000 });
+  await eventually("the snapshot comes", () => {
+    return host.events.findLast((event) => event.type === "snapshot")?.snapshot.nodes[0]?.port === 1;
+  });
+  await host.stop({ graceMs: 5_000 });
+  assert.deepEqual(await Array.fromAsync(Deno.readDir(dir.file("deep/registry/web"))), []);
+
+  await using other = await start(toDenoPermissions({ read: [config.path] }));
+  const refused = other.call({ ...register }, { deadlineMs: 10_000 });
+  await assert.rejects(refused, /Requires write access/);
+});

@@ -1,0 +1,13 @@
+/**
+ * A process that registers one node in a directory and stays, to be stopped or
+ * killed: `file_reporter.ts DIR TTL_MS CLUSTER PORT`.
+ *
+ * @module
+ */
+import { FileSession } from "../../plugins/discovery/file/session.ts";
+import { RecordingContext, testNode } from "./discovery.ts";
+
+const [path = "", ttlMs, cluster = "", port] = Deno.args;
+const context = new RecordingContext();
+const session = await FileSession.open({ path, ttlMs: Number(ttlMs) }, context);
+await session.register(cluster, testNode(Number(port)), context.signal);
