@@ -1,8 +1,11 @@
 import type { Clock } from "../kernel/clock.ts";
+import { within } from "../kernel/within.ts";
 import type { PermissionRequest, SchemaIssue, Scope } from "../plugin/contract.ts";
-import { PluginHost } from "./plugin_host.ts";
+import { PluginHost, WorkerDeadlineError } from "./plugin_host.ts";
 
-/** How long a plugin may take to be loaded or to describe one instance. */
+/** How long a plugin may take to be loaded. */
+const LOAD_DEADLINE_MS = 10_000;
+/** How long a plugin may take to describe one instance. */
 const DESCRIBE_DEADLINE_MS = 5_000;
 
 /** What a plugin says of one config. */
@@ -27,7 +30,10 @@ export class Describer implements AsyncDisposable {
   async describe(module: string, raw: unknown, scope: Scope): Promise<Described> {
     try {
       const host = this.#host(module);
-      await host.loaded();
+      await within(host.loaded(), LOAD_DEADLINE_MS, {
+        clock: this.#clock,
+        late: () => new WorkerDeadlineError(`It was not loaded within ${LOAD_DEADLINE_MS} ms`),
+      });
       const answer = await host.call({ type: "describe", raw, scope }, { deadlineMs: DESCRIBE_DEADLINE_MS });
       if (answer.type === "described") return { ok: true, config: answer.config, permissions: answer.permissions };
       if (answer.type === "invalid") return { ok: false, issues: answer.issues };

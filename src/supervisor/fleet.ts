@@ -4,38 +4,45 @@ import { delay } from "../kernel/delay.ts";
 import { Gate } from "../kernel/gate.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
-import { countOwnThreads } from "../system/processes.ts";
+import { abortable, within } from "../kernel/within.ts";
+import { PLUGIN_API_VERSION } from "../plugin/contract.ts";
 import type { Answer, Request, ToWorker } from "../protocol/messages.ts";
+import { countOwnThreads } from "../system/processes.ts";
+import { ThreadCensus } from "./census.ts";
 import { HEARTBEAT_OPTIONS, type HeartbeatOptions } from "./heartbeat.ts";
 import { joinPermissions, toDenoPermissions } from "./permissions.ts";
-import { liveWorkerCount, PluginHost, WorkerDeadError, type WorkerEvent } from "./plugin_host.ts";
+import { liveWorkerCount, PluginHost, WorkerDeadError, WorkerDeadlineError, type WorkerEvent } from "./plugin_host.ts";
 import { type Action, reconcile, type WorkerSpec } from "./reconcile.ts";
 
 /** Workers that boot together; a boot keeps one core busy for some 13 ms. */
 const BOOTS_AT_ONCE_MAX = 4;
 /** How long a worker may take to load its plugin and start its instances. */
 const BOOT_DEADLINE_MS = 10_000;
-/** How long a new discovery worker may take to reach its registry before the old one is stopped all the same. */
+/** How long a new discovery worker may say nothing of its registry before it takes over all the same. */
 const FIRST_WORD_DEADLINE_MS = 30_000;
 /** How long a stopping worker may take to close what it has open. */
 const STOP_GRACE_MS = 2_000;
-/** A worker that lived this long before it died starts its backoff anew. */
+/** A worker that served this long before it died starts its backoff anew. */
 const PROVEN_MS = 60_000;
-/** How long a terminated worker's thread may take to be gone. */
-const THREAD_END_MS = 2_000;
 /** The waits between restarts of a worker that dies. */
 const RESTART_BACKOFF = { firstMs: 500, maxMs: 30_000 };
+/** So much of what a worker says while it does not serve is kept: one state, and a snapshot of each cluster. */
+const HELD_MAX = 2_000;
 
 /** What the fleet tells its owner. */
 export interface FleetEvents {
-  /** A worker said something without being asked. Called in order, never concurrently. */
+  /**
+   * The worker in service said something without being asked. Called in
+   * order, never concurrently. What one says that is to replace another, or
+   * that is being replaced, is not told, but for its log.
+   */
   onEvent(key: string, event: WorkerEvent): void;
   /**
    * A worker took up its service, for the first time or in place of another.
    * The one that it replaces is stopped once the answer resolves.
    */
   onReady(key: string): Promise<void> | void;
-  /** A worker died; another will be started. */
+  /** No worker is in service any more; another will be started. */
   onDown(key: string, reason: string): void;
   /** The number of threads that could not be stopped has changed. */
   onStuck(threads: number): void;
@@ -51,13 +58,28 @@ export interface FleetOptions {
   readonly heartbeat?: HeartbeatOptions;
 }
 
+/** A worker that is ready to serve, or does. */
+interface Crew {
+  readonly host: PluginHost;
+  /** Holds back what it says while another worker serves. */
+  readonly voice: Voice;
+  /** Resolves with the reason when it cannot go on. */
+  readonly death: Promise<string>;
+}
+
 interface Member {
-  spec: WorkerSpec;
-  /** The host in service; `undefined` while none is. */
-  host: PluginHost | undefined;
+  readonly spec: WorkerSpec;
+  /** The worker in service, or about to be replaced; `undefined` while there is none. */
+  crew: Crew | undefined;
   /** Why there is none. */
   down: string;
-  /** Aborted when the spec changes or the member is removed. */
+  /** The member that serves until this one does. */
+  predecessor: Member | undefined;
+  /** Whether a successor serves in its place: then it waits to be stopped, and starts no more. */
+  isSuperseded: boolean;
+  /** Resolves when its first worker is in service, or could not be started. */
+  readonly tried: PromiseWithResolvers<void>;
+  /** Aborted when the member is replaced or removed. */
   readonly controller: AbortController;
 }
 
@@ -73,12 +95,10 @@ export class Fleet implements AsyncDisposable {
   readonly #heartbeat: HeartbeatOptions;
   readonly #gate = new Gate(BOOTS_AT_ONCE_MAX);
   readonly #members = new Map<string, Member>();
-  /** The member that serves an instance. */
+  /** The member that serves an instance, or is the first that will. */
   readonly #serving = new Map<string, Member>();
   readonly #ending = new Set<Promise<void>>();
-  #lastEndMs = 0;
-  #cancelCount: (() => void) | undefined;
-  #stuck = 0;
+  #census: ThreadCensus | undefined;
   #closed = false;
 
   constructor({ clock, random, log, events, heartbeat = HEARTBEAT_OPTIONS }: FleetOptions) {
@@ -88,41 +108,80 @@ export class Fleet implements AsyncDisposable {
 
   /** Threads of workers that were terminated and run on all the same. */
   get stuckThreads(): number {
-    return this.#stuck;
+    return this.#census?.stuck ?? 0;
   }
 
   /** The keys of the workers wanted, and why each that is not in service is not. */
   get status(): ReadonlyMap<string, "serving" | string> {
-    return new Map([...this.#members].map(([key, { host, down }]) => [key, host === undefined ? down : "serving"]));
+    return new Map(
+      [...this.#members].map(([key, member]) => {
+        const serves = member.crew !== undefined || member.predecessor?.crew !== undefined;
+        return [key, serves ? "serving" : member.down];
+      }),
+    );
   }
 
   /** Takes a new wish, whole. Returns at once; what it takes is done in the background. */
   apply(wanted: readonly WorkerSpec[]): void {
     if (this.#closed) return;
+    this.#census ??= new ThreadCensus({
+      clock: this.#clock,
+      log: this.#log,
+      countThreads: () => countOwnThreads(/^worker-[0-9]+$/),
+      countLive: liveWorkerCount,
+      onStuck: (threads) => this.#events.onStuck(threads),
+    });
     const running = new Map([...this.#members].map(([key, { spec }]) => [key, spec]));
     for (const action of reconcile(wanted, running)) this.#act(action);
+    // Whoever asks for an instance that nobody serves yet waits for the one that will.
+    for (const member of this.#members.values()) {
+      for (const { id } of member.spec.instances) if (!this.#serving.has(id)) this.#serving.set(id, member);
+    }
   }
 
-  /** Asks the worker that serves an instance; throws {@linkcode WorkerDeadError} while none does. */
-  call(instance: string, request: Request, options: { deadlineMs: number; signal?: AbortSignal }): Promise<Answer> {
-    const member = this.#serving.get(instance);
-    if (member?.host === undefined) {
-      return Promise.reject(new WorkerDeadError(member?.down ?? "Its worker is not started yet"));
+  /**
+   * Asks the worker that serves an instance. One that is still starting for the
+   * first time is waited for, and the deadline counts from then; one that is
+   * replaced meanwhile leaves the question to its successor. Throws
+   * {@linkcode WorkerDeadError} while none serves, and what
+   * {@linkcode PluginHost.call} does.
+   */
+  async call(
+    instance: string,
+    request: Request,
+    options: { deadlineMs: number; signal?: AbortSignal },
+  ): Promise<Answer> {
+    for (;;) {
+      const member = this.#serving.get(instance);
+      if (member === undefined) throw new WorkerDeadError("It is not wanted");
+      if (member.crew === undefined) {
+        await (options.signal === undefined ? member.tried.promise : abortable(member.tried.promise, options.signal));
+        if (this.#serving.get(instance) !== member) continue;
+      }
+      const host = member.crew?.host;
+      if (host === undefined) throw new WorkerDeadError(member.down);
+      try {
+        return await host.call(request, options);
+      } catch (error) {
+        const next = this.#serving.get(instance);
+        const isReplaced = next !== undefined && (next !== member || (next.crew?.host ?? host) !== host);
+        if (!(error instanceof WorkerDeadError) || !isReplaced) throw error;
+      }
     }
-    return member.host.call(request, options);
   }
 
   /** Says something to the worker that serves an instance; lost while none does. */
   post(instance: string, message: ToWorker): void {
-    this.#serving.get(instance)?.host?.post(message);
+    this.#serving.get(instance)?.crew?.host.post(message);
   }
 
   /** Stops all workers, each within its grace. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     for (const key of [...this.#members.keys()]) this.#act({ do: "stop", key });
-    await Promise.allSettled([...this.#ending]);
-    this.#cancelCount?.();
+    // What ends may have something to end itself.
+    while (this.#ending.size > 0) await Promise.allSettled([...this.#ending]);
+    await this.#census?.[Symbol.asyncDispose]();
   }
 
   #act(action: Action): void {
@@ -134,55 +193,125 @@ export class Fleet implements AsyncDisposable {
     }
     const { spec } = action;
     const old = this.#members.get(spec.key);
-    const member: Member = { spec, host: undefined, down: "It is starting", controller: new AbortController() };
+    const member: Member = {
+      spec,
+      crew: undefined,
+      down: "It is starting",
+      // One that never came up gives its place, and what it was to replace, to the new one.
+      predecessor: old?.crew === undefined ? old?.predecessor : old,
+      isSuperseded: false,
+      tried: Promise.withResolvers(),
+      controller: new AbortController(),
+    };
+    if (old !== undefined && old.crew === undefined) {
+      old.predecessor = undefined;
+      this.#retire(old);
+    }
     this.#members.set(spec.key, member);
-    this.#track(this.#keep(member, old));
+    this.#track(this.#keep(member));
   }
 
   /** Keeps one member in service until it is replaced or removed. */
-  async #keep(member: Member, old: Member | undefined): Promise<void> {
+  async #keep(member: Member): Promise<void> {
     const { signal } = member.controller;
     const { key } = member.spec;
-    let predecessor = old;
-    for (let attempt = 0; !signal.aborted;) {
-      const death = Promise.withResolvers<string>();
+    for (let attempt = 0; !signal.aborted && !member.isSuperseded;) {
       const bornMs = this.#clock.now();
+      let isReady = false;
       try {
-        const host = await this.#gate.run(() => this.#boot(member, death, signal, predecessor !== undefined));
-        member.host = host;
-        for (const { id } of member.spec.instances) this.#serving.set(id, member);
+        const crew = await this.#launch(member);
+        if (signal.aborted || member.isSuperseded) {
+          this.#dismiss(crew);
+          break;
+        }
+        this.#serve(member, crew);
         this.#log.debug("Worker is in service", { worker: key, bootMs: Math.round(this.#clock.now() - bornMs) });
-        await this.#events.onReady(key);
+        const ready = Promise.try(() => this.#events.onReady(key)).then(() => undefined);
+        const early = await abortable(Promise.race([ready, crew.death]), signal);
+        if (early !== undefined) throw new WorkerDeadError(early);
+        isReady = true;
         // Make before break: only now is the one before it let go.
-        if (predecessor !== undefined) this.#retire(predecessor);
-        predecessor = undefined;
-        member.down = await abortable(death.promise, signal);
+        if (member.predecessor !== undefined) this.#retire(member.predecessor);
+        member.predecessor = undefined;
+        member.down = await abortable(crew.death, signal);
       } catch (error) {
         if (signal.aborted) break;
         member.down = error instanceof Error ? error.message : String(error);
       }
-      const died = member.host;
-      member.host = undefined;
-      if (died !== undefined) this.#end(died);
-      this.#events.onDown(key, member.down);
-      if (this.#clock.now() - bornMs > PROVEN_MS) attempt = 0;
+      const { crew } = member;
+      member.crew = undefined;
+      if (crew !== undefined) this.#dismiss(crew);
+      member.tried.resolve();
+      if (member.isSuperseded) break;
+      if (isReady && this.#clock.now() - bornMs > PROVEN_MS) attempt = 0;
       const waitMs = Math.round(backoffMs(attempt++, RESTART_BACKOFF, this.#random));
-      this.#log.warn("Worker ended; starting another", { worker: key, reason: member.down, waitMs, attempt });
+      const at = { worker: key, reason: member.down, waitMs, attempt };
+      if (this.#fallBack(member)) {
+        this.#log.warn("Could not replace a worker: the one before it goes on, and it is tried again", at);
+      } else {
+        this.#log.warn(isReady ? "Worker ended; starting another" : "Could not start a worker; trying again", at);
+        this.#events.onDown(key, member.down);
+      }
       await delay(waitMs, { clock: this.#clock, signal }).catch(() => {});
     }
-    // Removed while the new one had not come up: the one that it was to replace goes too.
-    if (predecessor !== undefined) this.#retire(predecessor);
+    member.tried.resolve();
+    if (member.predecessor !== undefined) this.#retire(member.predecessor);
+  }
+
+  /** Puts a worker into service. The one before it is kept, silent, until the new one has proven itself. */
+  #serve(member: Member, crew: Crew): void {
+    const { predecessor } = member;
+    if (predecessor !== undefined) {
+      predecessor.isSuperseded = true;
+      predecessor.crew?.voice.hold();
+    }
+    member.crew = crew;
+    for (const { id } of member.spec.instances) this.#serving.set(id, member);
+    member.tried.resolve();
+    crew.voice.speak();
+  }
+
+  /** Gives the service back to the one before, as it is still there; answers whether somebody serves. */
+  #fallBack(member: Member): boolean {
+    const { predecessor } = member;
+    if (predecessor === undefined) return false;
+    if (!predecessor.isSuperseded) return predecessor.crew !== undefined;
+    if (predecessor.crew === undefined) {
+      // It died while it was superseded, and does not start again.
+      this.#retire(predecessor);
+      member.predecessor = undefined;
+      return false;
+    }
+    predecessor.isSuperseded = false;
+    for (const { id } of predecessor.spec.instances) this.#serving.set(id, predecessor);
+    predecessor.crew.voice.speak();
+    return true;
+  }
+
+  /** Starts a worker and waits until it may take up its service. */
+  async #launch(member: Member): Promise<Crew> {
+    const { signal } = member.controller;
+    const { spec, predecessor } = member;
+    const registry = new RegistryWord();
+    const crew = await this.#gate.run(() => this.#boot(spec, { registry, signal }));
+    // Not in the gate: how long a registry takes is no matter of this machine's cores.
+    if (spec.kind !== "discovery" || predecessor === undefined) return crew;
+    try {
+      await this.#awaitFirstWord(spec.key, crew, { registry, signal });
+      return crew;
+    } catch (error) {
+      this.#dismiss(crew);
+      throw error;
+    }
   }
 
   async #boot(
-    member: Member,
-    death: PromiseWithResolvers<string>,
-    signal: AbortSignal,
-    replaces: boolean,
-  ): Promise<PluginHost> {
+    { key, kind, module, instances }: WorkerSpec,
+    { registry, signal }: { registry: RegistryWord; signal: AbortSignal },
+  ): Promise<Crew> {
     signal.throwIfAborted();
-    const { key, module, kind, instances } = member.spec;
-    const connected = Promise.withResolvers<void>();
+    const death = Promise.withResolvers<string>();
+    const voice = new Voice((event) => this.#events.onEvent(key, event));
     const host = new PluginHost({
       name: key,
       module,
@@ -190,91 +319,149 @@ export class Fleet implements AsyncDisposable {
       clock: this.#clock,
       heartbeat: this.#heartbeat,
       onEvent: (event) => {
-        if (event.type === "connection" && event.state === "connected") connected.resolve();
+        if (event.type === "connection") registry.say(event);
         // A session that is over is opened again in a new worker: one way for both ends.
         if (event.type === "ended") death.resolve(`Its session ended: ${event.reason}`);
-        // While another worker still serves in its place, what a new one says is not news yet.
-        if (member.host === host || !replaces) this.#events.onEvent(key, event);
+        voice.say(event);
       },
       onDeath: (reason) => death.resolve(reason),
       onRefused: (reason) => this.#log.warn("Refused what a worker said", { worker: key, reason }),
     });
-    try {
-      const bounded = AbortSignal.any([signal, AbortSignal.timeout(BOOT_DEADLINE_MS)]);
-      await abortable(host.loaded(), bounded);
+    const crew = { host, voice, death: death.promise };
+    const start = async () => {
+      const loaded = await host.loaded();
+      if (loaded.kind !== kind || loaded.apiVersion !== PLUGIN_API_VERSION) {
+        const wanted = `a ${kind} of API version ${PLUGIN_API_VERSION}`;
+        throw new Error(`Its plugin is a ${loaded.kind} of API version ${loaded.apiVersion}: want ${wanted}`);
+      }
       for (const { id, config, scope } of instances) {
-        await host.call({ type: "start", instance: id, config, scope }, {
-          deadlineMs: BOOT_DEADLINE_MS,
-          signal: bounded,
-        });
+        await host.call({ type: "start", instance: id, config, scope }, { deadlineMs: BOOT_DEADLINE_MS, signal });
       }
-      if (kind === "discovery" && replaces) {
-        // The new connection's first good word is that it reached its registry.
-        const timeout = AbortSignal.any([signal, AbortSignal.timeout(FIRST_WORD_DEADLINE_MS)]);
-        await abortable(Promise.race([connected.promise, death.promise]), timeout).catch(() => signal.throwIfAborted());
-      }
+    };
+    try {
+      await within(start(), BOOT_DEADLINE_MS, {
+        clock: this.#clock,
+        signal,
+        late: () => new WorkerDeadlineError(`It was not started within ${BOOT_DEADLINE_MS} ms`),
+      });
       if (host.dead !== undefined) throw new WorkerDeadError(host.dead);
-      return host;
+      return crew;
     } catch (error) {
-      this.#end(host);
+      this.#dismiss(crew);
       throw error;
     }
   }
 
-  /** Takes a member out of service and ends its worker in the background. */
+  /**
+   * Waits until a new connection has reached its registry: its first good word.
+   * While it says that it does not, the one before it goes on, however long;
+   * one that says nothing at all is believed after a while.
+   */
+  async #awaitFirstWord(
+    key: string,
+    { death }: Crew,
+    { registry, signal }: { registry: RegistryWord; signal: AbortSignal },
+  ): Promise<void> {
+    const died = death.then((reason) => {
+      throw new WorkerDeadError(reason);
+    });
+    const silence = new AbortController();
+    const cancel = this.#clock.after(FIRST_WORD_DEADLINE_MS, () => silence.abort());
+    try {
+      const word = await abortable(Promise.race([registry.first, died]), AbortSignal.any([signal, silence.signal]));
+      if (word.state === "connected") return;
+      const at = { worker: key, detail: word.detail };
+      this.#log.warn("A new connection is out of reach of its registry: the one before it goes on meanwhile", at);
+      await abortable(Promise.race([registry.reached, died]), signal);
+    } catch (error) {
+      if (signal.aborted || !silence.signal.aborted) throw error;
+    } finally {
+      cancel();
+    }
+  }
+
+  /** Takes a member, and what it was to replace, out of service and ends their workers in the background. */
   #retire(member: Member): void {
     member.controller.abort();
-    const { host } = member;
-    member.host = undefined;
+    const { crew, predecessor } = member;
+    member.crew = undefined;
+    member.predecessor = undefined;
+    if (predecessor !== undefined) this.#retire(predecessor);
     member.down = "It was stopped";
+    member.tried.resolve();
     for (const { id } of member.spec.instances) {
       if (this.#serving.get(id) === member) this.#serving.delete(id);
     }
-    if (host !== undefined) this.#end(host);
+    if (crew !== undefined) this.#dismiss(crew);
   }
 
-  #end(host: PluginHost): void {
-    this.#track(host.stop({ graceMs: STOP_GRACE_MS }).then(() => this.#noteEnd()));
+  /** Ends a worker in the background; it has nothing to say any more. */
+  #dismiss({ host, voice }: Crew): void {
+    voice.end();
+    this.#track(host.stop({ graceMs: STOP_GRACE_MS }).then(() => this.#census?.noteEnd()));
   }
 
   #track(work: Promise<void>): void {
     const tracked = work.finally(() => this.#ending.delete(tracked));
     this.#ending.add(tracked);
   }
+}
 
-  /** Counts the threads a while after the last worker ended: what is left over could not be stopped. */
-  #noteEnd(): void {
-    this.#lastEndMs = this.#clock.now();
-    if (this.#closed) return;
-    this.#cancelCount ??= this.#clock.after(THREAD_END_MS, () => {
-      this.#cancelCount = undefined;
-      this.#track(this.#countThreads());
-    });
+/** What a worker says on its way to the fleet's owner: held back while it is not in service. Records of its log pass. */
+class Voice {
+  readonly #tell: (event: WorkerEvent) => void;
+  #state: "held" | "heard" | "ended" = "held";
+  #held: WorkerEvent[] = [];
+
+  constructor(tell: (event: WorkerEvent) => void) {
+    this.#tell = tell;
   }
 
-  async #countThreads(): Promise<void> {
-    const [endMs, live] = [this.#lastEndMs, liveWorkerCount()];
-    if (this.#clock.now() - endMs < THREAD_END_MS / 2) return this.#noteEnd();
-    let threads: number | undefined;
-    try {
-      threads = await countOwnThreads(/^worker-[0-9]+$/);
-    } catch (error) {
-      return this.#log.debug("Could not count threads", { reason: String(error) });
-    }
-    // What came or went while counting makes the count worthless.
-    if (endMs !== this.#lastEndMs || live !== liveWorkerCount()) return this.#noteEnd();
-    const stuck = threads === undefined ? 0 : Math.max(0, threads - live);
-    if (stuck === this.#stuck) return;
-    this.#stuck = stuck;
-    this.#events.onStuck(stuck);
+  say(event: WorkerEvent): void {
+    if (event.type === "log" || this.#state === "heard") return this.#tell(event);
+    if (this.#state === "ended") return;
+    // Of the connection only the newest state is of interest.
+    if (event.type === "connection") this.#held = this.#held.filter(({ type }) => type !== "connection");
+    if (this.#held.length < HELD_MAX) this.#held.push(event);
+  }
+
+  /** From now on it is heard, and what it said before is told. */
+  speak(): void {
+    this.#state = "heard";
+    for (const event of this.#held.splice(0)) this.#tell(event);
+  }
+
+  /** From now on what it says is kept for later. */
+  hold(): void {
+    this.#state = "held";
+  }
+
+  /** From now on what it says is of no interest. */
+  end(): void {
+    this.#state = "ended";
+    this.#held = [];
   }
 }
 
-/** Waits for a promise, but no longer than the signal lets it. */
-function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  if (signal.aborted) abort();
-  signal.addEventListener("abort", abort, { once: true });
-  return Promise.race([promise, aborted.promise]).finally(() => signal.removeEventListener("abort", abort));
+type ConnectionEvent = Extract<WorkerEvent, { type: "connection" }>;
+
+/** What a worker has said of its registry so far. */
+class RegistryWord {
+  readonly #first = Promise.withResolvers<ConnectionEvent>();
+  readonly #reached = Promise.withResolvers<void>();
+
+  /** Resolves with the first thing that it says. */
+  get first(): Promise<ConnectionEvent> {
+    return this.#first.promise;
+  }
+
+  /** Resolves when it says that the registry is in reach. */
+  get reached(): Promise<void> {
+    return this.#reached.promise;
+  }
+
+  say(event: ConnectionEvent): void {
+    this.#first.resolve(event);
+    if (event.state === "connected") this.#reached.resolve();
+  }
 }

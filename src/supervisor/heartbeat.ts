@@ -12,7 +12,7 @@ export interface HeartbeatOptions {
   readonly missesMax: number;
 }
 
-/** Five seconds, three misses: a worker that is silent for 15 s is dead. */
+/** Five seconds, three misses: a worker is dead 15 s after the first ping that it did not answer. */
 export const HEARTBEAT_OPTIONS: HeartbeatOptions = { everyMs: 5_000, missesMax: 3 };
 
 /** A worker that was just made. */

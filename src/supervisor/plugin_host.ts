@@ -15,6 +15,10 @@ import { beat, HEARTBEAT_OPTIONS, type HeartbeatOptions, INITIAL_HEARTBEAT, isDe
 const FLOOD_PER_SECOND = 5_000;
 /** Log records in one second above which the rest are dropped and counted. */
 const LOG_RECORDS_PER_SECOND = 50;
+/** Of the nodes that a snapshot brings and that are refused, so many are named. */
+const REFUSED_TOLD_MAX = 3;
+/** So many refusals are remembered for each cluster, and for so many clusters, so that none is told twice. */
+const REFUSED_KEPT_MAX = 1_000;
 
 /** What a worker says without being asked. */
 export type WorkerEvent = Extract<ToHost, { type: "snapshot" | "lost" | "ended" | "connection" | "log" }>;
@@ -31,20 +35,20 @@ export interface PluginHostOptions {
   readonly clock: Clock;
   /** How its life is watched. */
   readonly heartbeat?: HeartbeatOptions;
-  /** Called for each message that is no answer. Never called after death. */
+  /** Called for each message that is no answer; while it stops too, but never after death. Must not throw. */
   readonly onEvent?: (event: WorkerEvent) => void;
   /** Called once, when the worker dies by itself or is found dead; not for {@linkcode PluginHost.stop}. */
   readonly onDeath?: (reason: string) => void;
-  /** Called for nodes that were refused, and for faults an operator should know. */
+  /** Called for nodes that were refused, once for as long as they stay, and for faults an operator should know. */
   readonly onRefused?: (reason: string) => void;
 }
 
-/** Raised when a worker gave no answer in time. */
+/** Raised when a worker gave no answer in time, or was not ready in time. */
 export class WorkerDeadlineError extends Error {
   override name = "WorkerDeadlineError";
 }
 
-/** Raised for all that is asked of a worker that is dead. */
+/** Raised for all that is asked of a worker that is dead, or that is being stopped. */
 export class WorkerDeadError extends Error {
   override name = "WorkerDeadError";
 }
@@ -68,12 +72,16 @@ export class PluginHost implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #heartbeatOptions: HeartbeatOptions;
   readonly #options: PluginHostOptions;
-  readonly #calls = new Map<number, { readonly type: string; readonly result: PromiseWithResolvers<Answer> }>();
+  readonly #calls = new Map<number, PromiseWithResolvers<Answer>>();
   readonly #loaded = Promise.withResolvers<ToHost & { type: "loaded" }>();
   readonly #stopped = Promise.withResolvers<void>();
+  /** What was refused in the last snapshot of each cluster. */
+  readonly #refused = new Map<string, ReadonlySet<string>>();
   #heartbeat = INITIAL_HEARTBEAT;
   #cancelPing: (() => void) | undefined;
   #seq = 0;
+  #isLoaded = false;
+  #isStopping = false;
   #dead: string | undefined;
   #rate = { second: 0, messages: 0, records: 0 };
 
@@ -96,6 +104,9 @@ export class PluginHost implements AsyncDisposable {
       this.#die(event.message);
     };
     this.#worker.onmessageerror = () => this.#die("It sent a message that cannot be read");
+    // Nothing is said on the global channel, but a flood of it would be one all the same.
+    this.#worker.onmessage = () => void this.#count();
+    port1.onmessageerror = () => this.#die("It sent a message that cannot be read");
     port1.onmessage = ({ data }: MessageEvent<unknown>) => this.#receive(data);
     // Whoever does not wait for these learns of a death from onDeath.
     this.#loaded.promise.catch(() => {});
@@ -122,9 +133,10 @@ export class PluginHost implements AsyncDisposable {
   async call(request: Request, { deadlineMs, signal }: { deadlineMs: number; signal?: AbortSignal }): Promise<Answer> {
     signal?.throwIfAborted();
     if (this.#dead !== undefined) throw new WorkerDeadError(this.#dead);
+    if (this.#isStopping) throw new WorkerDeadError("It is being stopped");
     const seq = ++this.#seq;
     const result = Promise.withResolvers<Answer>();
-    this.#calls.set(seq, { type: request.type, result });
+    this.#calls.set(seq, result);
     const cancel = this.#clock.after(deadlineMs, () => {
       result.reject(new WorkerDeadlineError(`No answer to ${request.type} within ${deadlineMs} ms`));
     });
@@ -134,9 +146,9 @@ export class PluginHost implements AsyncDisposable {
       : undefined;
     const abort = () => result.reject(signal?.reason);
     signal?.addEventListener("abort", abort, { once: true });
-    this.post({ ...request, seq });
     let answered = false;
     try {
+      this.post({ ...request, seq });
       const answer = await result.promise;
       answered = true;
       if (answer.type === "nack") throw new WorkerError(answer.error);
@@ -156,13 +168,26 @@ export class PluginHost implements AsyncDisposable {
     if (this.#dead === undefined) this.#port.postMessage(message);
   }
 
-  /** Lets the plugin close what it has open, for at most `graceMs`, then ends the worker. Safe to call twice. */
+  /**
+   * Lets the plugin close what it has open, for at most `graceMs`, then ends
+   * the worker. What it was asked and has not answered yet is rejected at once
+   * with {@linkcode WorkerDeadError}: an answer that only says that it is
+   * being stopped would be taken for one. Safe to call twice.
+   */
   async stop({ graceMs }: { graceMs: number }): Promise<void> {
     if (this.#dead !== undefined) return;
-    this.post({ type: "stop" });
-    const cancel = this.#clock.after(graceMs, () => this.#stopped.resolve());
-    await this.#stopped.promise;
-    cancel();
+    if (!this.#isStopping) {
+      this.#isStopping = true;
+      this.#cancelPing?.();
+      this.#rejectCalls("It is being stopped");
+      this.post({ type: "stop" });
+    }
+    // A plugin that is not loaded has nothing open.
+    if (this.#isLoaded) {
+      const cancel = this.#clock.after(graceMs, () => this.#stopped.resolve());
+      await this.#stopped.promise;
+      cancel();
+    }
     this.#end("It was stopped");
   }
 
@@ -170,24 +195,42 @@ export class PluginHost implements AsyncDisposable {
     return this.stop({ graceMs: 1_000 });
   }
 
-  #receive(data: unknown): void {
-    if (this.#dead !== undefined) return;
+  /** Counts a message; answers whether it is to be looked at. */
+  #count(): boolean {
+    if (this.#dead !== undefined) return false;
     const second = Math.floor(this.#clock.now() / 1_000);
     if (this.#rate.second !== second) {
       const dropped = this.#rate.records - LOG_RECORDS_PER_SECOND;
       if (dropped > 0) this.#options.onRefused?.(`${dropped} log records in one second were dropped`);
       this.#rate = { second, messages: 0, records: 0 };
     }
-    if (++this.#rate.messages > FLOOD_PER_SECOND) {
-      return this.#die(`It sent more than ${FLOOD_PER_SECOND} messages in a second`);
-    }
+    if (++this.#rate.messages <= FLOOD_PER_SECOND) return true;
+    this.#die(`It sent more than ${FLOOD_PER_SECOND} messages in a second`);
+    return false;
+  }
+
+  /** Tells what was refused in a snapshot and had not been in the one before it. */
+  #tellRefused(cluster: string, refused: readonly string[]): void {
+    const before = this.#refused.get(cluster);
+    const news = [...new Set(refused)].filter((reason) => !before?.has(reason));
+    if (this.#refused.size >= REFUSED_KEPT_MAX) this.#refused.clear();
+    if (refused.length === 0) this.#refused.delete(cluster);
+    else this.#refused.set(cluster, new Set(refused.slice(0, REFUSED_KEPT_MAX)));
+    if (news.length === 0 || ++this.#rate.records > LOG_RECORDS_PER_SECOND) return;
+    for (const reason of news.slice(0, REFUSED_TOLD_MAX)) this.#options.onRefused?.(`${cluster}: ${reason}`);
+    const more = news.length - REFUSED_TOLD_MAX;
+    if (more > 0) this.#options.onRefused?.(`${cluster}: ${more} more nodes were refused`);
+  }
+
+  #receive(data: unknown): void {
+    if (!this.#count()) return;
     const guarded = guard(data);
     if (!guarded.ok) return this.#die(`It said what cannot be understood: ${guarded.fault}`);
     const { message, refused } = guarded;
-    for (const reason of refused.slice(0, 3)) this.#options.onRefused?.(reason);
-    if (refused.length > 3) this.#options.onRefused?.(`${refused.length - 3} more nodes were refused`);
+    if (message.type === "snapshot") this.#tellRefused(message.snapshot.cluster, refused);
     switch (message.type) {
       case "loaded":
+        this.#isLoaded = true;
         return this.#loaded.resolve(message);
       case "broken":
         return this.#die(`Its plugin cannot be loaded: ${message.error.message}`);
@@ -204,25 +247,22 @@ export class PluginHost implements AsyncDisposable {
       default: {
         // An answer after its deadline finds no call, and is dropped.
         const { seq, ...answer } = message;
-        this.#calls.get(seq)?.result.resolve(answer);
+        this.#calls.get(seq)?.resolve(answer);
       }
     }
   }
 
-  #schedulePing(): void {
-    this.#cancelPing = this.#clock.after(this.#heartbeatOptions.everyMs, async () => {
-      let answered = true;
-      try {
-        await this.call({ type: "ping" }, { deadlineMs: this.#heartbeatOptions.everyMs });
-      } catch {
-        answered = false;
-      }
-      if (this.#dead !== undefined) return;
+  /** Pings after a while; one that was missed has taken its while already. */
+  #schedulePing(waitMs = this.#heartbeatOptions.everyMs): void {
+    this.#cancelPing = this.#clock.after(waitMs, async () => {
+      const { everyMs } = this.#heartbeatOptions;
+      const answered = await this.call({ type: "ping" }, { deadlineMs: everyMs }).then(() => true, () => false);
+      if (this.#dead !== undefined || this.#isStopping) return;
       this.#heartbeat = beat(this.#heartbeat, answered);
       if (isDead(this.#heartbeat, this.#heartbeatOptions)) {
         return this.#die(`It answered none of ${this.#heartbeat.missed} pings`);
       }
-      this.#schedulePing();
+      this.#schedulePing(answered ? everyMs : 0);
     });
   }
 
@@ -237,11 +277,15 @@ export class PluginHost implements AsyncDisposable {
     this.#dead = reason;
     liveHosts--;
     this.#cancelPing?.();
-    const error = new WorkerDeadError(reason);
-    for (const { result } of this.#calls.values()) result.reject(error);
-    this.#loaded.reject(error);
+    this.#rejectCalls(reason);
+    this.#loaded.reject(new WorkerDeadError(reason));
     this.#stopped.resolve();
     this.#port.close();
     this.#worker.terminate();
+  }
+
+  #rejectCalls(reason: string): void {
+    const error = new WorkerDeadError(reason);
+    for (const result of this.#calls.values()) result.reject(error);
   }
 }

@@ -193,6 +193,55 @@ Deno.test("PluginHost leaves bad nodes out of a snapshot and names them", async 
   assert.match(made.refused.join("\n"), /Two nodes have the name a\.int:80/);
 });
 
+Deno.test("PluginHost tells of a bad node once for as long as it stays", async () => {
+  const module = discoveryModule(`async *watch(cluster) {
+    const bad = (host) => ({ host, ip: "10.0.0.1", port: 80, metadata: {} });
+    for (const names of [["a b"], ["a b"], ["a b", "c d"], [], ["a b"], ["1 ", "2 ", "3 ", "4 ", "5 "]]) {
+      yield { cluster, nodes: names.map(bad) };
+    }
+    await new Promise(() => {}); }`);
+  await using made = host(module);
+  await made.loaded();
+  await made.call({ type: "start", instance: "discovery", config: {}, scope: { instance: "discovery" } }, WAIT);
+  made.post({ type: "watch", cluster: "web" });
+  for (let count = 1; count <= 6; count++) {
+    await eventually("a snapshot comes", () => made.events.length === count);
+    made.post({ type: "taken", cluster: "web" });
+  }
+  const refusal = (name: string) =>
+    `web: Cannot use the node as host must be a host name: current value is ${JSON.stringify(name)}`;
+  assert.deepEqual(made.refused, [
+    refusal("a b"),
+    refusal("c d"),
+    refusal("a b"),
+    ...["1 ", "2 ", "3 "].map(refusal),
+    "web: 2 more nodes were refused",
+  ]);
+});
+
+Deno.test.each([
+  { what: "what JSON cannot say", metadata: "{ a: 1n }" },
+  { what: "a circle", metadata: "(() => { const x = {}; x.x = x; return x })()" },
+  { what: "no end", metadata: "(() => { let x = {}; for (let i = 0; i < 60; i++) x = { a: x, b: x }; return x })()" },
+])("PluginHost outlives metadata with $what", async ({ metadata }) => {
+  const module = discoveryModule(`async *watch(cluster) {
+    yield { cluster, nodes: [{ host: "a", ip: "10.0.0.1", port: 80, metadata: ${metadata} }] };
+    await new Promise(() => {}); }`);
+  await using made = host(module);
+  await made.loaded();
+  await made.call({ type: "start", instance: "discovery", config: {}, scope: { instance: "discovery" } }, WAIT);
+  made.post({ type: "watch", cluster: "web" });
+  await eventually("it is refused", () => made.refused.length === 1);
+  assert.match(made.refused[0] ?? "", /metadata must be an object of what JSON can say/);
+});
+
+Deno.test("PluginHost: a flood on the global channel kills the worker too", async () => {
+  const top = `setTimeout(() => { for (let i = 0; i < 10_000; i++) self.postMessage(i); }, 20);`;
+  await using made = host(checkModule("", { top }));
+  await eventually("the death is told", () => made.deaths.length === 1);
+  assert.match(made.deaths[0] ?? "", /more than 5000 messages in a second/);
+});
+
 Deno.test("PluginHost: the next snapshot waits until the last was taken", async () => {
   const module = discoveryModule(`async *watch(cluster) {
     for (let port = 1; port < 100; port++) yield { cluster, nodes: [{ host: "a", ip: "10.0.0.1", port, metadata: {} }] }; }`);
@@ -246,6 +295,26 @@ Deno.test("PluginHost.stop() lets the plugin close its session, but not for long
   assert.equal(hangs.dead, "It was stopped");
 });
 
+Deno.test("PluginHost.stop() rejects what is in flight at once: the end is no answer", async () => {
+  const made = host(checkModule(`await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    return { status: "fail", reason: "aborted" };`));
+  await startCheck(made);
+  const probing = made.call({ type: "probe", instance: "check", timeoutMs: 60_000 }, WAIT);
+  const stopping = made.stop({ graceMs: 5_000 });
+  await assert.rejects(probing, WorkerDeadError);
+  await assert.rejects(made.call({ type: "ping" }, WAIT), WorkerDeadError);
+  await Promise.all([stopping, made.stop({ graceMs: 5_000 })]);
+  assert.deepEqual(made.deaths, []);
+});
+
+Deno.test("PluginHost.stop() does not wait for a plugin that is not loaded", async () => {
+  const made = host(checkModule("", { top: "await new Promise(() => {});" }));
+  const startMs = performance.now();
+  await made.stop({ graceMs: 60_000 });
+  assert.ok(performance.now() - startMs < 30_000);
+  await assert.rejects(made.loaded(), WorkerDeadError);
+});
+
 Deno.test("Describer validates and asks for permissions in a worker that has none", async () => {
   await using describer = new Describer({ clock: systemClock });
   const scope = { instance: "check", target: "127.0.0.1:80" };
@@ -270,4 +339,16 @@ Deno.test("Describer: a plugin cannot ask for what cannot be said", async () => 
   const ffi = await describer.describe(checkModule("", { permissions: "ffi: ['/x']" }), {}, scope);
   assert.ok(!ffi.ok);
   assert.match(ffi.issues[0]?.message ?? "", /Cannot ask for the permission "ffi"/);
+});
+
+Deno.test("Describer outlives a plugin whose answers are no data", async () => {
+  await using describer = new Describer({ clock: systemClock });
+  const scope = { instance: "check", target: "127.0.0.1:80" };
+  for (const validate of ["({ value: { a: 1n } })", "({ value: new Map() })", "({ issues: new Array(3) })"]) {
+    const answer = await describer.describe(checkModule("", { validate }), {}, scope);
+    assert.ok(!answer.ok);
+    assert.match(answer.issues[0]?.message ?? "", /Cannot use the plugin data:…: /);
+  }
+  const holes = await describer.describe(checkModule("", { permissions: "net: new Array(1)" }), {}, scope);
+  assert.ok(!holes.ok);
 });

@@ -1,0 +1,467 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { type Clock, systemClock } from "../../src/kernel/clock.ts";
+import { delay } from "../../src/kernel/delay.ts";
+import type { Answer } from "../../src/protocol/messages.ts";
+import { Fleet } from "../../src/supervisor/fleet.ts";
+import { liveWorkerCount, WorkerDeadError, type WorkerEvent } from "../../src/supervisor/plugin_host.ts";
+import { groupInstances, type PluginInstance, type WorkerSpec } from "../../src/supervisor/reconcile.ts";
+import { eventually } from "../support/eventually.ts";
+import { checkModule, dataModule, discoveryModule } from "../support/plugin_source.ts";
+
+/** A clock on which a second takes 50 ms, for tests of what takes long. */
+const QUICK: Clock = {
+  now: () => systemClock.now() * 20,
+  after: (ms, callback) => systemClock.after(ms / 20, callback),
+};
+const WAIT = { deadlineMs: 20_000 };
+const KEY = "discovery zoo";
+
+/** What a fleet said, and the means to hold it up. */
+class Bench implements AsyncDisposable {
+  readonly said: string[] = [];
+  readonly events: WorkerEvent[] = [];
+  /** Set to keep the fleet from retiring what is replaced. */
+  ready: (key: string) => Promise<void> | void = () => {};
+  readonly fleet: Fleet;
+
+  constructor({ clock = systemClock }: { clock?: Clock } = {}) {
+    const record = (level: string) => (message: string, properties: Readonly<Record<string, unknown>> = {}) =>
+      void this.said.push(`${level}: ${message}${properties.reason === undefined ? "" : `: ${properties.reason}`}`);
+    this.fleet = new Fleet({
+      clock,
+      random: () => 0,
+      log: { debug() {}, info: record("info"), warn: record("warn"), error: record("error") },
+      events: {
+        onEvent: (_key, event) => void this.events.push(event),
+        onReady: (key) => {
+          this.said.push(`ready ${key}`);
+          return this.ready(key);
+        },
+        onDown: (key) => void this.said.push(`down ${key}`),
+        onStuck: (threads) => void this.said.push(`stuck ${threads}`),
+      },
+    });
+  }
+
+  /** How often something was said. */
+  count(what: string | RegExp): number {
+    return this.said.filter((line) => typeof what === "string" ? line === what : what.test(line)).length;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.fleet[Symbol.asyncDispose]();
+  }
+}
+
+/** Probes; answers the detail of a pass. */
+async function probe(bench: Bench, id = "check a"): Promise<string> {
+  const answer: Answer = await bench.fleet.call(id, { type: "probe", instance: id, timeoutMs: 15_000 }, WAIT);
+  assert.ok(answer.type === "outcome", JSON.stringify(answer));
+  return answer.outcome.status === "pass" ? answer.outcome.detail ?? "" : `failed: ${answer.outcome.reason}`;
+}
+
+/** A check that answers its config, after a while of its own. */
+const ECHO = checkModule(
+  `if (config.takesMs) await new Promise((resolve) => setTimeout(resolve, config.takesMs));
+   if (config.dies) { setTimeout(() => { throw new Error("it was told to") }); await new Promise(() => {}); }
+   return { status: "pass", detail: config.says };`,
+);
+/** One that is slow to load. */
+const SLOW = `await new Promise((resolve) => setTimeout(resolve, 50));`;
+
+function instance(id: string, config: unknown, module = ECHO): PluginInstance {
+  return {
+    id,
+    kind: id.startsWith("discovery") ? "discovery" : "check",
+    module,
+    config,
+    scope: { instance: id },
+    granted: {},
+  };
+}
+
+function check(
+  says: string,
+  { module = ECHO, ...config }: { module?: string; [key: string]: unknown } = {},
+): WorkerSpec {
+  return alone(instance("check a", { says, ...config }, module));
+}
+
+function alone(one: PluginInstance): WorkerSpec {
+  const [spec] = groupInstances([one], "worker");
+  assert.ok(spec);
+  return spec;
+}
+
+/** A discovery whose session is made of `members`, and does `top` when it is opened. */
+function discovery(
+  members: string,
+  { opening = "", config = {} }: { opening?: string; config?: unknown } = {},
+): WorkerSpec {
+  return alone(instance(KEY, config, discoveryModule(`...(() => { ${opening} })(), ${members}`)));
+}
+
+/** Snapshots of one node whose name says who speaks; the next comes each 5 ms, once the last was taken. */
+function speaker(name: string): string {
+  return `async *watch(cluster) { for (let port = 1;; port++) {
+    yield { cluster, nodes: [{ host: "${name}", ip: "10.0.0.1", port: 1 + port % 9, metadata: {} }] };
+    await new Promise((resolve) => setTimeout(resolve, 5)); } }`;
+}
+
+/** Watches a cluster and takes what comes, as the app does. */
+function watchAll(bench: Bench): void {
+  bench.ready = () => bench.fleet.post(KEY, { type: "watch", cluster: "web" });
+  bench.events.push = function (event: WorkerEvent) {
+    if (event.type === "snapshot") bench.fleet.post(KEY, { type: "taken", cluster: "web" });
+    return Array.prototype.push.call(this, event);
+  };
+}
+
+/** Who spoke, each once for as long as it went on: `old new`. */
+function speakers(bench: Bench): string {
+  const names = bench.events.flatMap((event) => event.type === "snapshot" ? [event.snapshot.nodes[0]?.host] : []);
+  return names.filter((name, i) => name !== names[i - 1]).join(" ");
+}
+
+Deno.test.afterEach(() => assert.equal(liveWorkerCount(), 0, "every worker is stopped"));
+
+Deno.test("Fleet starts what is wanted, and a call waits for a worker that is starting", async () => {
+  await using bench = new Bench();
+  bench.fleet.apply([check("hello")]);
+  assert.deepEqual([...bench.fleet.status], [["check a", "It is starting"]]);
+  assert.equal(await probe(bench), "hello");
+  assert.deepEqual([...bench.fleet.status], [["check a", "serving"]]);
+  bench.fleet.apply([check("hello")]);
+  assert.equal(await probe(bench), "hello");
+  assert.deepEqual(bench.said, ["ready check a"], "what is equal is left alone");
+});
+
+Deno.test("Fleet refuses calls for what is not wanted, or cannot be started", async () => {
+  await using bench = new Bench();
+  await assert.rejects(probe(bench), WorkerDeadError);
+  bench.fleet.apply([check("x", { module: dataModule(`throw new Error("broken at load")`) })]);
+  await assert.rejects(probe(bench), /broken at load/);
+  await assert.rejects(probe(bench), /broken at load/);
+  assert.match(bench.fleet.status.get("check a") ?? "", /broken at load/);
+});
+
+Deno.test("Fleet.call() gives up with its signal while a worker is starting", async () => {
+  await using bench = new Bench();
+  bench.fleet.apply([check("x", { module: checkModule("", { top: "await new Promise(() => {});" }) })]);
+  const controller = new AbortController();
+  const request = { type: "probe", instance: "check a", timeoutMs: 1 } as const;
+  const calling = bench.fleet.call("check a", request, { ...WAIT, signal: controller.signal });
+  controller.abort(new Error("enough"));
+  await assert.rejects(calling, /enough/);
+});
+
+Deno.test("Fleet replaces a worker make-before-break: at every moment one serves, first the old, then the new", async () => {
+  await using bench = new Bench();
+  bench.fleet.apply([check("old")]);
+  assert.equal(await probe(bench), "old");
+  const module = checkModule(`return { status: "pass", detail: config.says };`, { top: SLOW });
+  bench.fleet.apply([check("new", { module })]);
+  const seen = new Set<string>();
+  while (!seen.has("new")) seen.add(await probe(bench));
+  for (let i = 0; i < 20; i++) seen.add(await probe(bench));
+  assert.deepEqual([...seen], ["old", "new"]);
+  await eventually("the old one is gone", () => liveWorkerCount() === 1);
+  assert.equal(bench.count(/down/), 0);
+});
+
+Deno.test("Fleet: a probe that is in flight when its worker is replaced is answered by the new one", async () => {
+  await using bench = new Bench();
+  bench.fleet.apply([check("old", { takesMs: 1e8 })]);
+  await eventually("it serves", () => bench.count("ready check a") === 1);
+  const probing = probe(bench);
+  bench.fleet.apply([check("new")]);
+  assert.equal(await probing, "new");
+});
+
+Deno.test("Fleet leaves the old worker serving while the new one cannot start, and goes on trying", async () => {
+  await using bench = new Bench();
+  bench.fleet.apply([check("old")]);
+  assert.equal(await probe(bench), "old");
+  bench.fleet.apply([check("new", { module: dataModule(`throw new Error("broken at load")`) })]);
+  await eventually("it was tried again", () => bench.count(/^warn: Could not replace a worker.*broken at load/) >= 2);
+  assert.equal(await probe(bench), "old");
+  assert.equal(bench.fleet.status.get("check a"), "serving");
+  assert.equal(bench.count(/down/), 0, "nobody is down");
+  bench.fleet.apply([check("newer")]);
+  await eventually("a later one takes over", async () => await probe(bench) === "newer");
+});
+
+Deno.test("Fleet keeps the old worker alive by restarts while the new one cannot start", async () => {
+  await using bench = new Bench();
+  bench.fleet.apply([check("old", { dies: false })]);
+  await probe(bench);
+  const crashing = checkModule(`if (globalThis.crash) throw 1; return { status: "pass", detail: "old" };`, {
+    top: `setTimeout(() => { throw new Error("it crashed") }, 100);`,
+  });
+  bench.fleet.apply([check("old", { module: crashing })]);
+  await eventually("the crashing one serves", () => bench.count("ready check a") === 2);
+  bench.fleet.apply([check("new", { module: dataModule(`throw new Error("broken at load")`) })]);
+  await eventually("it crashed", () => bench.count(/it crashed/) >= 2);
+  await eventually("it serves again", async () => await probe(bench) === "old");
+});
+
+Deno.test("Fleet restarts a worker that dies, and says that it is down meanwhile", async () => {
+  await using bench = new Bench();
+  bench.fleet.apply([check("x", { dies: true })]);
+  await assert.rejects(probe(bench), /it was told to/);
+  await assert.rejects(probe(bench), /it was told to/, "it is refused at once while none serves");
+  await eventually("another one serves", () => bench.count("ready check a") === 2);
+  assert.deepEqual(bench.said.map((line) => line.replace(/: Uncaught.*/, "")), [
+    "ready check a",
+    "warn: Worker ended; starting another",
+    "down check a",
+    "ready check a",
+  ]);
+});
+
+Deno.test("Fleet backs off from a worker that dies again and again", async () => {
+  await using bench = new Bench();
+  const startMs = performance.now();
+  bench.fleet.apply([check("x", { module: dataModule(`throw new Error("broken at load")`) })]);
+  // With all the luck there is the waits are 50, 100 and 200 ms.
+  await eventually("four tries", () => bench.count(/Could not start a worker; trying again/) === 4);
+  assert.ok(performance.now() - startMs >= 349);
+});
+
+Deno.test("Fleet stops what is wanted no more, and lets it close what it has open for a while only", async () => {
+  await using bench = new Bench({ clock: QUICK });
+  bench.fleet.apply([
+    discovery(`async *watch() {}, async [Symbol.asyncDispose]() { log.info("closed"); await new Promise(() => {}); }`),
+  ]);
+  await eventually("it serves", () => bench.count(`ready ${KEY}`) === 1);
+  bench.fleet.apply([]);
+  assert.equal(bench.fleet.status.size, 0);
+  await eventually("it was let close", () => bench.events.some(({ type }) => type === "log"));
+  await eventually("it is gone all the same", () => liveWorkerCount() === 0);
+});
+
+Deno.test("Fleet can be disposed of at any moment, and takes no wish any more", async () => {
+  for (const waitMs of [0, 5, 20, 40, 60]) {
+    const bench = new Bench();
+    const module = checkModule("", { top: SLOW });
+    bench.fleet.apply(Array.from({ length: 6 }, (_, i) => alone(instance(`check ${i}`, {}, module))));
+    await delay(waitMs, { clock: systemClock, signal: new AbortController().signal });
+    bench.fleet.apply([check("replaced"), ...[1, 2].map((i) => alone(instance(`check ${i}`, { other: i }, module)))]);
+    await bench[Symbol.asyncDispose]();
+    assert.equal(liveWorkerCount(), 0);
+    bench.fleet.apply([check("late")]);
+    assert.equal(liveWorkerCount(), 0);
+    await assert.rejects(probe(bench), WorkerDeadError);
+  }
+});
+
+Deno.test("Fleet boots a bounded number of workers at once", async () => {
+  await using bench = new Bench();
+  const module = checkModule("return { status: 'pass' };", { top: SLOW });
+  let most = 0;
+  bench.ready = () => void (most = Math.max(most, liveWorkerCount() - bench.said.length));
+  bench.fleet.apply(Array.from({ length: 12 }, (_, i) => alone(instance(`check ${i}`, {}, module))));
+  while (bench.said.length < 12) {
+    most = Math.max(most, liveWorkerCount() - bench.said.length);
+    await delay(1, { clock: systemClock, signal: new AbortController().signal });
+  }
+  assert.ok(most > 1 && most <= 4, `${most} at once`);
+});
+
+Deno.test("Fleet serves several instances by one worker that is shared, each with its own config", async () => {
+  await using bench = new Bench();
+  const [a, b] = [instance("check a", { says: "a" }), instance("check b", { says: "b", takesMs: 50 })];
+  bench.fleet.apply(groupInstances([a, b], "shared"));
+  assert.deepEqual(await Promise.all([probe(bench, "check a"), probe(bench, "check b")]), ["a", "b"]);
+  assert.equal(liveWorkerCount(), 1);
+  // An edit of one replaces the worker of both; what is in flight for the other must not fail.
+  const probing = probe(bench, "check b");
+  bench.fleet.apply(groupInstances([instance("check a", { says: "edited" }), b], "shared"));
+  await eventually("it is replaced", async () => await probe(bench, "check a") === "edited");
+  assert.equal(await probing, "b");
+});
+
+Deno.test("Fleet changes from workers of one's own to shared ones, and back, without a call that fails", async () => {
+  await using bench = new Bench();
+  const instances = ["a", "b", "c"].map((name) => instance(`check ${name}`, { says: name }));
+  const ask = async () => {
+    for (const { id } of instances) assert.equal(`check ${await probe(bench, id)}`, id);
+  };
+  for (const isolation of ["worker", "shared", "worker"] as const) {
+    bench.fleet.apply(groupInstances(instances, isolation));
+    for (let i = 0; i < 10; i++) await ask();
+    await eventually("the others are gone", () => liveWorkerCount() === (isolation === "worker" ? 3 : 1));
+  }
+});
+
+Deno.test("Fleet opens a session that ended again, in a new worker", async () => {
+  await using bench = new Bench();
+  watchAll(bench);
+  bench.fleet.apply([
+    discovery(`${speaker("zoo")}, ended: new Promise((resolve) => setTimeout(() => resolve("expired"), 200))`),
+  ]);
+  await eventually(
+    "it ends twice",
+    () => bench.count(/Worker ended; starting another: Its session ended: expired/) === 2,
+  );
+  const [first, ...more] = bench.said.filter((line) => !line.startsWith("warn"));
+  assert.deepEqual([first, ...more.slice(0, 3)], [`ready ${KEY}`, `down ${KEY}`, `ready ${KEY}`, `down ${KEY}`]);
+});
+
+Deno.test("Fleet tells nothing of a connection that is to replace another before it has reached its registry", async () => {
+  await using bench = new Bench();
+  watchAll(bench);
+  bench.fleet.apply([discovery(speaker("old"), { opening: `connection("connected", "old");` })]);
+  await eventually("the old one speaks", () => speakers(bench) === "old");
+  bench.fleet.apply([
+    discovery(speaker("new"), {
+      opening: `connection("disconnected", "new is away"); log.info("new has something to say");
+        setTimeout(() => connection("connected", "new"), 200);`,
+    }),
+  ]);
+  await eventually("the new one speaks", () => speakers(bench) === "old new");
+  const states = bench.events.flatMap((event) => event.type === "connection" ? [`${event.state} ${event.detail}`] : []);
+  assert.deepEqual(states, ["connected old", "connected new"]);
+  assert.ok(bench.events.some((event) => event.type === "log"), "its log is heard all the same");
+  assert.equal(bench.count(/^warn: A new connection is out of reach of its registry/), 1);
+  await eventually("the old one is gone", () => liveWorkerCount() === 1);
+  assert.equal(speakers(bench), "old new");
+});
+
+Deno.test("Fleet leaves the old connection serving for as long as the new one says that it is out of reach", async () => {
+  await using bench = new Bench({ clock: QUICK });
+  watchAll(bench);
+  bench.fleet.apply([discovery(speaker("old"), { opening: `connection("connected", "old");` })]);
+  await eventually("the old one speaks", () => speakers(bench) === "old");
+  bench.fleet.apply([discovery(speaker("new"), { opening: `connection("disconnected", "wrong address");` })]);
+  await delay(40_000, { clock: QUICK, signal: new AbortController().signal });
+  assert.equal(speakers(bench), "old");
+  assert.equal(bench.count(`ready ${KEY}`), 1);
+});
+
+Deno.test("Fleet believes a new connection that says nothing at all after a while", async () => {
+  await using bench = new Bench({ clock: QUICK });
+  watchAll(bench);
+  bench.fleet.apply([discovery(speaker("old"))]);
+  await eventually("the old one speaks", () => speakers(bench) === "old");
+  bench.fleet.apply([discovery(speaker("new"))]);
+  await eventually("the new one speaks", () => speakers(bench) === "old new");
+});
+
+Deno.test("Fleet gives the service back if the new worker dies before its owner is ready, and tries it again", async () => {
+  await using bench = new Bench();
+  watchAll(bench);
+  bench.fleet.apply([discovery(speaker("old"), { opening: `connection("connected", "old");` })]);
+  await eventually("the old one speaks", () => speakers(bench) === "old");
+  const held = Promise.withResolvers<void>();
+  const watch = bench.ready;
+  bench.ready = (key) => {
+    void watch(key);
+    return bench.count(`ready ${KEY}`) === 2 ? held.promise : undefined;
+  };
+  bench.fleet.apply([
+    discovery(speaker("new"), {
+      opening: `connection("connected", "new"); setTimeout(() => { throw new Error("it crashed") }, 150);`,
+    }),
+  ]);
+  await eventually("the new one speaks", () => speakers(bench) === "old new");
+  await eventually("the old one speaks again", () => speakers(bench).startsWith("old new old"));
+  assert.equal(bench.count(/^warn: Could not replace a worker.*it crashed/), 1);
+  assert.equal(bench.count(/down/), 0);
+  held.resolve();
+});
+
+Deno.test("Fleet is not led astray by an old worker that dies while the new one is not ready", async () => {
+  await using bench = new Bench();
+  watchAll(bench);
+  bench.fleet.apply([
+    discovery(speaker("old"), {
+      opening: `connection("connected", "old"); setTimeout(() => { throw new Error("it crashed") }, 400);`,
+    }),
+  ]);
+  await eventually("the old one speaks", () => speakers(bench) === "old");
+  const held = Promise.withResolvers<void>();
+  const watch = bench.ready;
+  bench.ready = (key) => {
+    void watch(key);
+    return held.promise;
+  };
+  bench.fleet.apply([discovery(speaker("new"), { opening: `connection("connected", "new");` })]);
+  await eventually("the new one speaks", () => speakers(bench) === "old new");
+  await eventually("the old one died", () => liveWorkerCount() === 1);
+  await delay(250, { clock: systemClock, signal: new AbortController().signal });
+  held.resolve();
+  const { length } = bench.events;
+  await eventually("the new one goes on", () => bench.events.length > length + 3);
+  assert.equal(speakers(bench), "old new");
+  assert.equal(bench.count(/down/), 0);
+});
+
+Deno.test("Fleet hands over only the newest of many wishes in a row", async () => {
+  await using bench = new Bench();
+  bench.fleet.apply([check("0")]);
+  assert.equal(await probe(bench), "0");
+  for (let i = 1; i <= 10; i++) bench.fleet.apply([check(String(i))]);
+  await eventually("the last one serves", async () => await probe(bench) === "10");
+  await eventually("one is left", () => liveWorkerCount() === 1);
+  assert.equal(bench.count("ready check a"), 2, "those in between never came up");
+});
+
+Deno.test("Fleet contains a plugin of the wrong kind, and permissions that cannot be", async () => {
+  await using bench = new Bench();
+  bench.fleet.apply([
+    alone(instance("check a", {}, discoveryModule("async *watch() {}"))),
+    alone({ ...instance("check b", {}), granted: { net: [":8080"] } }),
+    alone(instance("check c", { says: "c" })),
+  ]);
+  await assert.rejects(probe(bench, "check a"), /Its plugin is a discovery of API version 1: want a check/);
+  await assert.rejects(probe(bench, "check b"), WorkerDeadError);
+  assert.equal(await probe(bench, "check c"), "c");
+});
+
+Deno.test("Fleet gives up a worker that does not start in time", async () => {
+  await using bench = new Bench({ clock: QUICK });
+  bench.fleet.apply([check("x", { module: checkModule("", { top: "await new Promise(() => {});" }) })]);
+  await assert.rejects(probe(bench), /It was not started within 10000 ms/);
+});
+
+Deno.test("Fleet ends up with what is wanted, whatever was wanted before", async () => {
+  const wish = fc.record({
+    configs: fc.dictionary(fc.constantFrom("a", "b", "c"), fc.constantFrom("1", "2", "3"), { maxKeys: 3 }),
+    isolation: fc.constantFrom("worker" as const, "shared" as const),
+    waitMs: fc.constantFrom(0, 0, 1, 15, 30),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(wish, { minLength: 2, maxLength: 6 }), async (wishes) => {
+      await using bench = new Bench();
+      for (const { configs, isolation, waitMs } of wishes) {
+        const instances = Object.entries(configs).map(([name, says]) => instance(`check ${name}`, { says }));
+        bench.fleet.apply(groupInstances(instances, isolation));
+        await delay(waitMs, { clock: systemClock, signal: new AbortController().signal });
+      }
+      const { configs = {}, isolation } = wishes.at(-1) ?? {};
+      const wanted = Object.entries(configs);
+      for (const [name, says] of wanted) {
+        await eventually("it serves as wanted", async () => await probe(bench, `check ${name}`) === says);
+      }
+      const workers = isolation === "shared" ? Math.min(1, wanted.length) : wanted.length;
+      await eventually("no other is left", () => liveWorkerCount() === workers);
+    }),
+    { numRuns: 8 },
+  );
+});
+
+Deno.test("Fleet counts threads that cannot be stopped, and goes on", async () => {
+  // In a process of its own: a thread that cannot be stopped keeps the one that runs the tests from its end.
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "-A", new URL("../support/stuck_fleet.ts", import.meta.url).pathname],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    signal: AbortSignal.timeout(60_000),
+  }).spawn();
+  const { code, stdout, stderr } = await child.output();
+  assert.equal(new TextDecoder().decode(stdout), "stuck: 2\nit goes on: yes\n", new TextDecoder().decode(stderr));
+  assert.equal(code, 75);
+});

@@ -1,0 +1,50 @@
+/**
+ * A fleet with two checks whose threads nothing stops: one in a loop, one in a
+ * loop of microtasks, which is no better. Prints how many were counted, and
+ * whether another check goes on; leaves with 75. A program, since a process
+ * with such threads does not end by itself.
+ *
+ * @module
+ */
+// deno-lint-ignore-file no-console -- what it prints is its answer.
+import { type Clock, systemClock } from "../../src/kernel/clock.ts";
+import { SILENT } from "../../src/kernel/logger.ts";
+import { systemRandom } from "../../src/kernel/random.ts";
+import { Fleet } from "../../src/supervisor/fleet.ts";
+import { groupInstances, type PluginInstance } from "../../src/supervisor/reconcile.ts";
+import { eventually } from "./eventually.ts";
+import { checkModule } from "./plugin_source.ts";
+
+/** A second takes 200 ms. */
+const QUICK: Clock = {
+  now: () => systemClock.now() * 5,
+  after: (ms, callback) => systemClock.after(ms / 5, callback),
+};
+
+function instance(id: string, module: string): PluginInstance {
+  return { id, kind: "check", module, config: {}, scope: { instance: id }, granted: {} };
+}
+
+let stuck = 0;
+const fleet = new Fleet({
+  clock: QUICK,
+  random: systemRandom,
+  log: SILENT,
+  heartbeat: { everyMs: 1_000, missesMax: 3 },
+  events: { onEvent() {}, onReady() {}, onDown() {}, onStuck: (threads) => stuck = threads },
+});
+const good = instance("check good", checkModule(`return { status: "pass", detail: "yes" };`));
+const probe = (id: string) => fleet.call(id, { type: "probe", instance: id, timeoutMs: 5_000 }, { deadlineMs: 10_000 });
+
+fleet.apply(groupInstances([
+  good,
+  instance("check loop", checkModule(`for (;;);`)),
+  instance("check microtasks", checkModule(`for (;;) await 0;`)),
+], "worker"));
+await Promise.all([probe("check loop").catch(() => {}), probe("check microtasks").catch(() => {})]);
+fleet.apply(groupInstances([good], "worker"));
+await eventually("both are counted", () => stuck === 2, { deadlineMs: 40_000 });
+console.log(`stuck: ${fleet.stuckThreads}`);
+const answer = await probe("check good");
+console.log(`it goes on: ${answer.type === "outcome" && answer.outcome.status === "pass" && answer.outcome.detail}`);
+Deno.exit(75);
