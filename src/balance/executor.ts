@@ -74,16 +74,12 @@ export class Executor implements BalancerEffects {
       if (failure !== undefined) return [{ ok: false, step, failure }];
     }
     const outcomes: StepOutcome[] = [];
-    for (let next = 0; next < steps.length;) {
-      const end = steps.findIndex((step, index) => index >= next && step.do !== "command");
-      const commands = steps.slice(next, end < 0 ? steps.length : end).filter(isCommand);
-      const first = steps[next] as Step;
-      const done = commands.length > 0
-        ? await this.#command(commands, sources.socket, signal)
-        : [await this.#perform(first, signal)];
+    for (const group of groups(steps)) {
+      const done = group.every(isCommand)
+        ? await this.#command(group, sources.socket, signal)
+        : [await this.#perform(group[0] as Step, signal)];
       outcomes.push(...done);
       if (done.some((outcome) => !outcome.ok)) break;
-      next += done.length;
     }
     return outcomes;
   }
@@ -118,8 +114,6 @@ export class Executor implements BalancerEffects {
     }
   }
 
-  async #perform(step: Exclude<Step, { do: "command" }>, signal: AbortSignal): Promise<StepOutcome>;
-  async #perform(step: Step, signal: AbortSignal): Promise<StepOutcome>;
   async #perform(step: Step, signal: AbortSignal): Promise<StepOutcome> {
     const began = performance.now();
     try {
@@ -300,6 +294,16 @@ class OutputReader {
       if (this.#text.length < OUTPUT_LENGTH_MAX) this.#text += decoder.decode(value, { stream: true });
     }
   }
+}
+
+/** Commands that follow one another make a group; each other step is one by itself. */
+function groups(steps: readonly Step[]): readonly (readonly Step[])[] {
+  return steps.reduce<Step[][]>((found, step) => {
+    const last = found.at(-1);
+    if (last !== undefined && isCommand(step) && last.every(isCommand)) last.push(step);
+    else found.push([step]);
+    return found;
+  }, []);
 }
 
 function isCommand(step: Step): step is CommandStep {

@@ -49,6 +49,9 @@ const RECONCILE_MS = 5_000;
 /** How long a file may wait for its neighbours, and the least time between two such files. */
 const SOON_MS = 500, SOON_INTERVAL_MS = 1_000;
 
+/** How often the writing of such a file may be broken off before it is not. */
+const BROKEN_OFF_MAX = 3;
+
 /** When steps that went well and are planned again are tried again. */
 const LEFTOVER_RETRY_MS = 1_000;
 
@@ -132,6 +135,9 @@ export class Writer<Config, ClusterConfig, Observed> {
   /** A file that waits for its neighbours, and since when it may go. */
   #soon: { readonly step: Install; readonly dueAt: number } | undefined;
   #lastSoonAt = -Infinity;
+  /** Breaks the writing of such a file off, for a wish must not wait for it. */
+  #breakOff: AbortController | undefined;
+  #brokenOff = 0;
 
   /** Steps that went well and were planned again, and how often. */
   #leftover: { readonly planned: string; readonly times: number } | undefined;
@@ -163,6 +169,7 @@ export class Writer<Config, ClusterConfig, Observed> {
   /** Asks for a state to be brought about; an earlier wish that was not begun yet is dropped. */
   put(wanted: Wanted<Config, ClusterConfig>, { generation }: { readonly generation?: number } = {}): void {
     this.#mailbox.put({ wanted, generation });
+    this.#breakOff?.abort();
   }
 
   /**
@@ -175,16 +182,14 @@ export class Writer<Config, ClusterConfig, Observed> {
         const fresh = await this.#awaitWork(signal);
         if (signal.aborted) return;
         if (fresh !== undefined) this.#wish = fresh;
-        if (fresh === undefined && this.#soon !== undefined && this.#soon.dueAt <= this.#clock.now()) {
-          await this.#installSoon();
-        } else {
-          await this.#turn(fresh !== undefined, signal);
-        }
+        const soonIsDue = () => this.#soon !== undefined && this.#soon.dueAt <= this.#clock.now();
+        if (fresh !== undefined || !soonIsDue()) await this.#turn(fresh !== undefined, signal);
+        if (soonIsDue()) await this.#installSoon({ breakable: this.#brokenOff < BROKEN_OFF_MAX });
       }
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
-      await this.#installSoon();
+      await this.#installSoon({ breakable: false });
     }
   }
 
@@ -289,7 +294,7 @@ export class Writer<Config, ClusterConfig, Observed> {
       if (pid !== undefined && this.#pid !== undefined && pid !== this.#pid) {
         this.#log.info(`${this.#balancer.name}: process ${pid} serves, which somebody else has started`);
       }
-      this.#pid = pid ?? this.#pid;
+      if (pid !== undefined) [this.#pid, this.#goneSince] = [pid, undefined];
       return { seen, observed };
     } catch (error) {
       signal.throwIfAborted();
@@ -379,27 +384,37 @@ export class Writer<Config, ClusterConfig, Observed> {
     return steps.filter((other) => other !== step);
   }
 
-  async #installSoon(): Promise<void> {
+  async #installSoon({ breakable }: { readonly breakable: boolean }): Promise<void> {
     const soon = this.#soon;
     const wish = this.#wish;
     if (soon === undefined || wish === undefined) return;
-    this.#soon = undefined;
-    this.#lastSoonAt = this.#clock.now();
+    const began = this.#clock.now();
     const sources = this.#balancer.sources(wish.wanted.config);
-    const outcomes = await this.#effects.execute([soon.step], sources, new AbortController().signal);
+    const breakOff = new AbortController();
+    if (breakable) this.#breakOff = breakOff;
+    let outcomes: readonly StepOutcome[];
+    try {
+      outcomes = await this.#effects.execute([soon.step], sources, breakOff.signal);
+    } catch (error) {
+      if (!breakOff.signal.aborted) throw error;
+      this.#brokenOff++;
+      return;
+    } finally {
+      this.#breakOff = undefined;
+    }
+    [this.#soon, this.#lastSoonAt, this.#brokenOff] = [undefined, began, 0];
     this.#report(outcomes);
     this.#tellOutputs(outcomes);
     for (const outcome of outcomes) {
-      if (!outcome.ok) {
-        this.#tell("error", `The file ${soon.step.path} stays behind what runs: ${outcome.failure.message}`);
-        this.#later();
-      }
+      if (outcome.ok) continue;
+      this.#tell("error", `The file ${soon.step.path} stays behind what runs: ${outcome.failure.message}`);
+      this.#later();
     }
     this.#onApplied({
       generation: wish.generation,
       steps: outcomes.filter((outcome) => outcome.ok).map((outcome) => outcome.step),
       reloads: 0,
-      tookMs: this.#clock.now() - this.#lastSoonAt,
+      tookMs: this.#clock.now() - began,
       converged: this.#converged && outcomes.every((outcome) => outcome.ok),
     });
   }
@@ -489,14 +504,15 @@ export class Writer<Config, ClusterConfig, Observed> {
         return "again";
       }
       case "install":
-        if (failure.kind === "refused") return this.#refuse(wanted, target, failure, () => now + REFUSED_RETRY_MS);
-        this.#tell("error", failure.message);
-        return this.#later();
+        return failure.kind === "refused"
+          ? this.#refuse(wanted, target, failure, () => now + REFUSED_RETRY_MS)
+          : this.#fail(failure);
       case "start":
       case "reload": {
         this.#holdReloadsBack(step, sources);
         await this.#restore(outcomes, seen, sources);
-        const next = this.#refuse(wanted, target, failure, (times) => now + backoffMs(times + 1, RETRY, this.#random));
+        const retryAt = (times: number) => now + backoffMs(times + 1, RETRY, this.#random);
+        const next = failure.kind === "system" ? this.#fail(failure) : this.#refuse(wanted, target, failure, retryAt);
         if (step.do === "start" && next === "wait") this.#startAllowedAt = this.#lookAt;
         return next;
       }
@@ -526,6 +542,12 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#tell("error", `${this.#balancer.name} refuses the ${whose}, ${fate}: ${message}`);
     this.#log.debug(failure.message);
     return more ? "again" : this.#later();
+  }
+
+  /** Ends the turn for what no config is to blame for: a full disk, a program that is not there. */
+  #fail({ message }: StepFailure): Round {
+    this.#tell("error", message);
+    return this.#later();
   }
 
   /** Ends the turn; the next one begins after a wait that grows. */

@@ -141,6 +141,49 @@ Deno.test("Writer joins the files of a storm: the first soon, then one a second"
   assert(!bench.model.file?.includes("n38.int"));
 });
 
+Deno.test("Writer breaks the writing of a file off for a wish, but not for ever", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: {} }));
+  let finish = () => {};
+  bench.model.before = (step, signal) =>
+    step.do !== "install" ? Promise.resolve() : new Promise((resolve, reject) => {
+      finish = resolve;
+      signal.addEventListener("abort", () => reject(signal.reason));
+    });
+  const name = (i: number) => `n${i}.int:80 10.0.1.${i}`;
+  const served: boolean[] = [];
+  for (let i = 0; i < 6; i++) {
+    await bench.put(wants({ web: { nodes: [name(i)] } }));
+    served.push(bench.model.serving("web")[0] === `${name(i)}:80`);
+    await bench.pass(600);
+  }
+  assert.deepEqual(served, [true, true, true, true, false, false]);
+  bench.model.before = undefined;
+  finish();
+  await bench.pass(2_000);
+  assert.deepEqual(bench.model.serving("web"), [`${name(5)}:80`]);
+  assert(bench.model.file?.includes("n5.int"));
+});
+
+Deno.test("Writer writes the file though wishes never cease", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: {} }));
+  bench.forget();
+  let more = true;
+  let i = 0;
+  // Each turn leaves the next wish behind.
+  bench.model.before = (step) => {
+    if (more && step.do === "command") bench.putAtOnce(wants({ web: { nodes: [`n${i++}.int:80 10.0.1.1`] } }));
+    return Promise.resolve();
+  };
+  bench.putAtOnce(wants({ web: { nodes: [A] } }));
+  for (let ms = 0; ms < 3_000; ms += 50) await bench.pass(50);
+  assert(i > 50, `${i}`);
+  assert(bench.steps.filter((step) => step === "install").length >= 2);
+  more = false;
+  await bench.rest();
+});
+
 Deno.test("Writer applies the newest of the wishes that came while it was busy", async () => {
   await using bench = new Bench();
   await bench.put(wants({ web: { nodes: [A] } }));

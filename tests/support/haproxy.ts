@@ -188,6 +188,7 @@ export class RunningWriter implements AsyncDisposable {
   readonly writer: Writer<HaproxyConfig, HaproxyCluster, Observed>;
   readonly #stop = new AbortController();
   readonly #ended: Promise<void>;
+  #generation = 0;
 
   constructor({ effects = new Executor(), reconcileMs }: { effects?: BalancerEffects; reconcileMs?: number } = {}) {
     const record = (level: string) => (text: string) => void this.log.push(`${level} ${text}`);
@@ -216,13 +217,12 @@ export class RunningWriter implements AsyncDisposable {
 
   /** Puts a wish and waits until it is in force. */
   async apply(wanted: HaproxyWanted): Promise<void> {
-    const from = this.turns.length;
-    this.writer.put(wanted);
-    await eventually("the wish is in force", () => this.turns.slice(from).some((turn) => turn.converged)).catch(
-      (error) => {
-        throw new Error(`${error.message}\n${this.log.join("\n")}`);
-      },
-    );
+    const generation = ++this.#generation;
+    this.writer.put(wanted, { generation });
+    const isInForce = () => this.turns.some((turn) => turn.generation === generation && turn.converged);
+    await eventually("the wish is in force", isInForce).catch((error) => {
+      throw new Error(`${error.message}\n${this.log.join("\n")}`);
+    });
   }
 
   /** Waits until the log has a line. */

@@ -58,6 +58,8 @@ export class HaproxyModel implements BalancerEffects {
   fails: (text: string) => string | undefined = () => undefined;
   /** What befalls a step before it is carried out; `undefined` lets it pass. */
   fault: (step: Step) => StepFailure | undefined = () => undefined;
+  /** What a step waits for before it is carried out; it may be aborted then. */
+  before: ((step: Step, signal: AbortSignal) => Promise<void>) | undefined;
   /** What looking meets; throw to make the socket silent. */
   beforeObserve: () => void = () => {};
   #pids = 100;
@@ -109,15 +111,20 @@ export class HaproxyModel implements BalancerEffects {
   }
 
   /** Carries steps out, in order, up to the first failure. */
-  execute(steps: readonly Step[]): Promise<readonly StepOutcome[]> {
+  async execute(
+    steps: readonly Step[],
+    _sources?: BalancerSources,
+    signal?: AbortSignal,
+  ): Promise<readonly StepOutcome[]> {
     const outcomes: StepOutcome[] = [];
     for (const step of steps) {
+      await this.before?.(step, signal ?? new AbortController().signal);
       this.steps.push(step);
       const failure = this.fault(step) ?? this.#perform(step);
       outcomes.push(failure === undefined ? { ok: true, step, tookMs: 0, output: "" } : { ok: false, step, failure });
       if (failure !== undefined) break;
     }
-    return Promise.resolve(outcomes);
+    return outcomes;
   }
 
   /** Answers a command as the socket does, trimmed. */
