@@ -74,13 +74,13 @@ export class Hints implements AsyncDisposable {
     const { path, clock, onHint } = this.#options;
     // Renewing a lease modifies a file; whoever changes a node puts another file in its place.
     if ((kind === "access" || kind === "modify") && flag === undefined) return true;
-    if (flag !== undefined || paths.length === 0) onHint(undefined);
+    if (flag !== undefined || !paths.every((each) => each === path || each.startsWith(`${path}/`))) onHint(undefined);
     for (const each of paths) {
       if (each === path) {
         onHint(undefined);
         if (kind === "remove") return false;
-        continue;
       }
+      if (!each.startsWith(`${path}/`)) continue;
       const [name, file] = each.slice(path.length + 1).split("/");
       // A file that begins with a dot is half written.
       if (file?.startsWith(".")) continue;

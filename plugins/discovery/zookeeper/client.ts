@@ -6,6 +6,7 @@ import type { Random } from "../../../src/kernel/random.ts";
 import {
   Connection,
   type Credential,
+  HandshakeOverdueError,
   HandshakeRefusedError,
   SessionOverError,
   type SessionTicket,
@@ -35,8 +36,12 @@ export interface ClientOptions {
 const RETRY_BACKOFF = { firstMs: 100, maxMs: 1_000 };
 /** A server has at least this long to let a client in, however short the session's timeout. */
 const CONNECT_MIN_MS = 250;
+/** How many times longer than at first a server may have in the end; the session's timeout is the limit all the same. */
+const PATIENCE_MAX = 64;
 /** A session that servers refused for so many timeouts is given up: they have lost it, or their data. */
 const REFUSED_TIMEOUTS_MAX = 2;
+/** Refusals further apart than the timeout and this are two stories. */
+const REFUSED_GAP_MS = 5_000;
 /** The longest that closing takes when nobody answers. */
 const CLOSE_DEADLINE_MS = 2_000;
 
@@ -63,7 +68,10 @@ export class ZooKeeperClient implements AsyncDisposable {
   #over: SessionOverError | undefined;
   #cause = "it was not reached yet";
   #isOutage = false;
-  #refusedSinceMs: number | undefined;
+  /** Since when servers refuse the session, and when one did last. */
+  #refused: { readonly sinceMs: number; readonly lastMs: number } | undefined;
+  /** How many times longer than at first a server has to let a client in. */
+  #patience = 1;
   #closed: Promise<void> | undefined;
 
   /** Starts connecting. */
@@ -152,27 +160,28 @@ export class ZooKeeperClient implements AsyncDisposable {
           await delay(backoffMs(round - 1, RETRY_BACKOFF, random), { clock, signal });
         }
         const startedMs = clock.now();
-        const cause = await this.#serve(endpoint, { round, signal });
+        const cause = await this.#serve(endpoint, signal);
         // One that hangs up at once is no better than one that refuses.
         failures = clock.now() - startedMs < this.#timeoutMs / 3 ? failures + 1 : 0;
         this.#lose(cause);
       } catch (error) {
         failures++;
+        if (error instanceof HandshakeOverdueError) this.#patience = Math.min(2 * this.#patience, PATIENCE_MAX);
         this.#lose(error);
       }
     }
   }
 
   /** Connects to a server and stays until the connection ends; answers why it did. */
-  async #serve(endpoint: Endpoint, { round, signal }: { round: number; signal: AbortSignal }): Promise<Error> {
+  async #serve(endpoint: Endpoint, signal: AbortSignal): Promise<Error> {
     const { sessionTimeoutMs, auth, clock, onEvent, onConnected } = this.#options;
-    // At first there is time to ask every server before the session expires; later patience is worth
-    // more, since servers that many ask at once are slow.
-    const firstMs = Math.max(CONNECT_MIN_MS, this.#timeoutMs / this.#hosts.length / 2);
+    // At first there is time to ask every server more than once before the session expires: one that is just starting may
+    // take a connection and forget it. Patience grows with each that is overdue, for servers that many ask at once are slow.
+    const firstMs = Math.max(CONNECT_MIN_MS, this.#timeoutMs / this.#hosts.length / 4);
     const connection = await Connection.open(endpoint, {
       ticket: this.#ticket,
       sessionTimeoutMs,
-      deadlineMs: Math.min(firstMs * 2 ** round, Math.max(firstMs, this.#timeoutMs)),
+      deadlineMs: Math.min(firstMs * this.#patience, Math.max(firstMs, this.#timeoutMs)),
       auth,
       clock,
       signal,
@@ -181,7 +190,7 @@ export class ZooKeeperClient implements AsyncDisposable {
     this.#ticket = connection.ticket;
     this.#timeoutMs = connection.timeoutMs;
     this.#connection = connection;
-    [this.#isOutage, this.#refusedSinceMs] = [false, undefined];
+    [this.#isOutage, this.#refused, this.#patience] = [false, undefined, 1];
     this.#waiting.resolve();
     onConnected(connection);
     const cause = await connection.closed;
@@ -204,9 +213,13 @@ export class ZooKeeperClient implements AsyncDisposable {
     if (cause instanceof SessionOverError) return this.#expire(message);
     if (!(cause instanceof HandshakeRefusedError) || this.#ticket.id === 0n) return;
     const nowMs = this.#options.clock.now();
-    this.#refusedSinceMs ??= nowMs;
-    if (nowMs - this.#refusedSinceMs > REFUSED_TIMEOUTS_MAX * this.#timeoutMs) {
-      this.#expire(`no server has taken the session back for ${Math.round((nowMs - this.#refusedSinceMs) / 1_000)} s`);
+    const { sinceMs, lastMs } = this.#refused ?? { sinceMs: nowMs, lastMs: nowMs };
+    // Between refusals servers may be down for long; that says nothing of the session.
+    const isOngoing = nowMs - lastMs < this.#timeoutMs + REFUSED_GAP_MS;
+    this.#refused = { sinceMs: isOngoing ? sinceMs : nowMs, lastMs: nowMs };
+    const refusedMs = nowMs - this.#refused.sinceMs;
+    if (refusedMs > REFUSED_TIMEOUTS_MAX * this.#timeoutMs) {
+      this.#expire(`no server has taken the session back for ${Math.round(refusedMs / 1_000)} s`);
     }
   }
 
@@ -218,10 +231,13 @@ export class ZooKeeperClient implements AsyncDisposable {
 
 /** Waits for a promise until the signal is aborted, then throws what `error` makes. */
 export async function race<T>(promise: Promise<T>, signal: AbortSignal, error: () => Error): Promise<T> {
+  if (signal.aborted) {
+    promise.catch(() => {}); // Nobody waits for it any more.
+    throw error();
+  }
   const aborted = Promise.withResolvers<never>();
   const abort = () => aborted.reject(error());
-  if (signal.aborted) abort();
-  else signal.addEventListener("abort", abort, { once: true });
+  signal.addEventListener("abort", abort, { once: true });
   try {
     return await Promise.race([promise, aborted.promise]);
   } finally {

@@ -36,6 +36,11 @@ export class HandshakeRefusedError extends Error {
   override name = "HandshakeRefusedError";
 }
 
+/** Raised when a server does not let a client in within the time it has. */
+export class HandshakeOverdueError extends Error {
+  override name = "HandshakeOverdueError";
+}
+
 /** Raised when the ensemble says that the session is over. */
 export class SessionOverError extends Error {
   override name = "SessionOverError";
@@ -148,7 +153,8 @@ export class Connection {
 
   /**
    * Connects and is let in. Throws {@linkcode SessionOverError},
-   * {@linkcode HandshakeRefusedError}, or what the network says.
+   * {@linkcode HandshakeRefusedError}, {@linkcode HandshakeOverdueError}, or
+   * what the network says.
    */
   static async open(endpoint: Endpoint, options: ConnectionOptions): Promise<Connection> {
     const { ticket, sessionTimeoutMs, deadlineMs, clock, signal } = options;
@@ -157,7 +163,7 @@ export class Connection {
     const giveUp = new AbortController();
     let socket: Deno.TcpConn | undefined;
     const abort = () => {
-      giveUp.abort(new Error(`${endpoint} did not answer within ${Math.round(deadlineMs)} ms`));
+      giveUp.abort(new HandshakeOverdueError(`${endpoint} did not answer within ${Math.round(deadlineMs)} ms`));
       closeQuietly(socket);
     };
     const cancel = clock.after(deadlineMs, abort);
