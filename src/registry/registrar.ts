@@ -3,6 +3,7 @@ import type { Clock } from "../kernel/clock.ts";
 import { delay } from "../kernel/delay.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
+import { abortable } from "../kernel/within.ts";
 import { type Node, nodeName } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
 
@@ -29,7 +30,7 @@ export interface RegistrarOptions {
     registration: Registration,
     signal: AbortSignal,
   ) => Promise<void>;
-  /** Called when a change has been carried out. */
+  /** Called when a change has been carried out; must not throw. */
   readonly onChanged?: (operation: "register" | "deregister", registration: Registration) => void;
 }
 
@@ -40,49 +41,56 @@ const RETRY_BACKOFF = { firstMs: 200, maxMs: 10_000 };
 
 interface Entry {
   registration: Registration;
-  /** What the registry was last told with success; `undefined` when it is not known. */
+  /** Whether nobody speaks of it any more: it is taken back, and forgotten once that is done. */
+  isLeaving: boolean;
+  /** What the registry was last told with success in this session; `undefined` when that is not known. */
   done: string | undefined;
-  /** Whether the last try failed. */
-  failing: boolean;
+  /** Counts the sessions: what was done in an earlier one says nothing of this one. */
+  session: number;
+  /** Resolves when the registry has been told in this session, or never will be. */
+  told: PromiseWithResolvers<void>;
+  /** Why the last try failed; `undefined` if it did not. */
+  failure: string | undefined;
   /** Wakes the entry's loop: its wish or what is known has changed. */
   wake: () => void;
   readonly controller: AbortController;
-  /** Settles when the loop has ended. */
-  loop: Promise<void>;
 }
 
 /**
  * Keeps the registries as the services' statuses want them. Level-triggered:
  * what is wanted is compared with what the registry was told, again after each
  * new session, after each failure, and now and then, so that no report is lost.
+ * One loop for each node makes all its changes, one after the other, so that
+ * none can overtake another.
  */
 export class Registrar implements AsyncDisposable {
   readonly #options: RegistrarOptions;
   readonly #entries = new Map<string, Entry>();
-  readonly #leaving = new Set<Promise<void>>();
+  /** The loops of the entries, as long as they run. */
+  readonly #loops = new Set<Promise<void>>();
+  #isClosed = false;
 
   constructor(options: RegistrarOptions) {
     this.#options = options;
   }
 
-  /** Takes a new wish, whole. What was registered and is not mentioned any more is taken back. */
+  /** Takes a new wish, whole. What was registered and is not mentioned any more is taken back, however long it takes. */
   apply(wanted: readonly Registration[]): void {
+    if (this.#isClosed) return;
     const keys = new Set(wanted.map(keyOf));
     for (const [key, entry] of this.#entries) {
-      if (keys.has(key)) continue;
-      this.#entries.delete(key);
-      const wasPresent = entry.registration.wanted === "present";
-      entry.registration = { ...entry.registration, wanted: "absent" };
-      const leaving = wasPresent ? this.#withdraw(entry) : this.#end(entry);
-      this.#leaving.add(leaving);
-      void leaving.finally(() => this.#leaving.delete(leaving));
+      if (keys.has(key) || entry.isLeaving) continue;
+      entry.isLeaving = true;
+      this.#wish(entry, { ...entry.registration, wanted: "absent" });
+      // It was taken back already.
+      if (entry.done === "absent") this.#forget(entry);
     }
     for (const registration of wanted) {
       const entry = this.#entries.get(keyOf(registration));
       if (entry === undefined) this.#add(registration);
       else {
-        entry.registration = registration;
-        if (wishOf(registration) !== entry.done) entry.wake();
+        entry.isLeaving = false;
+        this.#wish(entry, registration);
       }
     }
   }
@@ -96,126 +104,136 @@ export class Registrar implements AsyncDisposable {
     const { clock, random } = this.#options;
     const entries = [...this.#entries.values()].filter(({ registration }) => registration.discovery === discovery);
     await Promise.all(entries.map(async (entry) => {
+      entry.session++;
       entry.done = undefined;
-      if (jitterMs > 0) await delay(jitterMs * random(), { clock, signal });
-      entry.wake();
-      while (entry.done === undefined && !entry.controller.signal.aborted) {
-        signal.throwIfAborted();
-        await delay(20, { clock, signal });
-      }
-    })).catch((error) => {
-      if (!signal.aborted) throw error;
-    });
+      // Who waits for an earlier session's word waits for this one's.
+      const { resolve } = entry.told;
+      entry.told = Promise.withResolvers();
+      void entry.told.promise.then(resolve);
+      // Aborted or not: it is not registered, so it must be.
+      if (jitterMs > 0) await delay(jitterMs * random(), { clock, signal }).catch(() => {});
+      if (entry.done === undefined) entry.wake();
+      await abortable(entry.told.promise, signal).catch(() => {});
+    }));
   }
 
   /** Takes back all that is registered; resolves when that is done or `signal` is aborted. */
   async withdrawAll(signal: AbortSignal): Promise<void> {
-    const gone = Promise.withResolvers<void>();
-    const abort = () => gone.resolve();
-    signal.addEventListener("abort", abort, { once: true });
-    if (signal.aborted) abort();
     this.apply([]);
-    await Promise.race([Promise.all(this.#leaving), gone.promise]);
-    signal.removeEventListener("abort", abort);
+    // Whoever waits after a failure has no time left to wait.
+    for (const entry of this.#entries.values()) entry.wake();
+    await abortable(Promise.all(this.#loops), signal).catch(() => {});
   }
 
+  /** Ends all loops, and takes no wish any more. What is registered stays so. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const entries = [...this.#entries.values()];
-    this.#entries.clear();
-    await Promise.all(entries.map((entry) => this.#end(entry)));
+    this.#isClosed = true;
+    for (const entry of [...this.#entries.values()]) this.#forget(entry);
+    await Promise.all(this.#loops);
   }
 
   #add(registration: Registration): void {
     const entry: Entry = {
       registration,
+      isLeaving: false,
       done: undefined,
-      failing: false,
+      session: 0,
+      told: Promise.withResolvers(),
+      failure: undefined,
       wake: () => {},
       controller: new AbortController(),
-      loop: Promise.resolve(),
     };
     this.#entries.set(keyOf(registration), entry);
-    entry.loop = this.#keep(entry);
+    const loop = this.#keep(entry).finally(() => this.#loops.delete(loop));
+    this.#loops.add(loop);
+  }
+
+  /** Takes a wish; one that says the same as before does not end a wait after a failure. */
+  #wish(entry: Entry, registration: Registration): void {
+    const isNews = wishOf(registration) !== wishOf(entry.registration);
+    entry.registration = registration;
+    if (isNews) entry.wake();
+  }
+
+  #forget(entry: Entry): void {
+    this.#entries.delete(keyOf(entry.registration));
+    entry.controller.abort();
+    entry.told.resolve();
   }
 
   async #keep(entry: Entry): Promise<void> {
     const { clock, random } = this.#options;
     const { signal } = entry.controller;
-    let failures = 0;
-    while (!signal.aborted) {
+    for (let failures = 0; !signal.aborted;) {
       const woken = Promise.withResolvers<void>();
       entry.wake = () => woken.resolve();
-      const done = await this.#change(entry, signal);
-      failures = done ? 0 : failures + 1;
-      // A wish that changed meanwhile is not waited with.
-      if (done && entry.done !== wishOf(entry.registration)) continue;
+      const isCarriedOut = await this.#change(entry, signal);
+      failures = isCarriedOut ? 0 : failures + 1;
+      const isDone = entry.done === wishOf(entry.registration);
+      if (isDone && entry.isLeaving) return this.#forget(entry);
+      // A wish or a session that changed meanwhile is not waited with.
+      if (isCarriedOut && !isDone) continue;
       // An absent node needs no more than to have been taken back once in a session.
-      const isQuiet = failures === 0 && entry.registration.wanted === "absent";
-      const waitMs = failures > 0
+      const waitMs = !isCarriedOut
         ? backoffMs(failures - 1, RETRY_BACKOFF, random)
-        : REASSERT_MS * (0.8 + 0.4 * random());
-      const sleep = new AbortController();
-      const abort = () => sleep.abort();
-      signal.addEventListener("abort", abort, { once: true });
-      const overdue = isQuiet ? [] : [delay(waitMs, { clock, signal: sleep.signal }).catch(() => {})];
-      await Promise.race([woken.promise, ...overdue]);
-      sleep.abort();
-      signal.removeEventListener("abort", abort);
+        : entry.registration.wanted === "present"
+        ? REASSERT_MS * (0.8 + 0.4 * random())
+        : undefined;
+      await this.#sleep(waitMs, woken.promise, { clock, signal });
     }
+  }
+
+  /** Waits for a time, or for ever, but no longer than until it is woken. */
+  async #sleep(
+    waitMs: number | undefined,
+    woken: Promise<void>,
+    { clock, signal }: { clock: Clock; signal: AbortSignal },
+  ): Promise<void> {
+    const awake = new AbortController();
+    const asleep = AbortSignal.any([signal, awake.signal]);
+    const overdue = waitMs === undefined ? [] : [delay(waitMs, { clock, signal: asleep })];
+    // Rejects only when the loop is ended, which its condition sees.
+    await abortable(Promise.race([woken, ...overdue]), signal).catch(() => {});
+    awake.abort();
   }
 
   /** Tells the registry what is wanted now; answers whether it took it. */
   async #change(entry: Entry, signal: AbortSignal): Promise<boolean> {
     const { change, log, onChanged } = this.#options;
-    const { registration } = entry;
+    const { registration, session } = entry;
+    const wish = wishOf(registration);
+    const isNews = entry.done !== wish;
     const operation = registration.wanted === "present" ? "register" : "deregister";
     const at = { discovery: registration.discovery, cluster: registration.cluster, node: nodeName(registration.node) };
     try {
-      const isNews = entry.done !== wishOf(registration);
       await change(operation, registration, signal);
-      entry.done = wishOf(registration);
-      entry.failing = false;
-      if (isNews) {
-        log.info(operation === "register" ? "Registered" : "Deregistered", at);
-        onChanged?.(operation, registration);
-      }
-      return true;
     } catch (error) {
       entry.done = undefined;
-      if (!signal.aborted) {
-        const reason = error instanceof Error ? error.message : String(error);
-        // The first failure is news; the tries after it are not.
-        log[entry.failing ? "debug" : "warn"](`Could not ${operation}; trying again`, { ...at, reason });
-        entry.failing = true;
-      }
+      const reason = error instanceof Error ? error.message : String(error);
+      if (signal.aborted) return false;
+      // A failure is news, and so is another one; the same again is not.
+      log[entry.failure === reason ? "debug" : "warn"](`Could not ${operation}; trying again`, { ...at, reason });
+      entry.failure = reason;
       return false;
     }
-  }
-
-  /** Takes one node back that is wanted no more, trying a few times. */
-  async #withdraw(entry: Entry): Promise<void> {
-    const { clock, random } = this.#options;
-    await this.#end(entry);
-    const controller = new AbortController();
-    for (let attempt = 0; attempt < 3; attempt++) {
-      if (await this.#change(entry, controller.signal)) return;
-      await delay(backoffMs(attempt, RETRY_BACKOFF, random), { clock, signal: controller.signal });
-      // It was wanted again meanwhile, and has a loop of its own.
-      if (this.#entries.has(keyOf(entry.registration))) return;
+    entry.failure = undefined;
+    if (session === entry.session) {
+      entry.done = wish;
+      entry.told.resolve();
     }
-  }
-
-  async #end(entry: Entry): Promise<void> {
-    entry.controller.abort();
-    entry.wake();
-    await entry.loop;
+    if (isNews) {
+      log.info(operation === "register" ? "Registered" : "Deregistered", at);
+      onChanged?.(operation, registration);
+    }
+    return true;
   }
 }
 
 function keyOf({ discovery, cluster, node }: Registration): string {
-  return `${discovery} ${cluster} ${nodeName(node)}`;
+  return JSON.stringify([discovery, cluster, nodeName(node)]);
 }
 
+/** What is compared: the whole of what a registry is told of a node. */
 function wishOf({ wanted, node }: Registration): string {
   return wanted === "absent" ? "absent" : JSON.stringify(node);
 }

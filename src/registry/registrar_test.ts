@@ -1,0 +1,514 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { FakeClock } from "../kernel/fake_clock.ts";
+import { seededRandom } from "../kernel/random.ts";
+import { type Node, nodeName } from "../model/node.ts";
+import { Registrar, type Registration } from "./registrar.ts";
+
+/** A wish for one node: `web:80` up, unless told. */
+function want(
+  name = "web:80",
+  { wanted = "present", metadata = {}, discovery = "zoo" }: {
+    wanted?: "present" | "absent";
+    metadata?: Node["metadata"];
+    discovery?: string;
+  } = {},
+): Registration {
+  const [cluster = "", port] = name.split(":");
+  return { discovery, cluster, wanted, node: { host: "a.int", ip: "10.0.0.1", port: Number(port), metadata } };
+}
+
+const down = (name?: string) => want(name, { wanted: "absent" });
+
+/** One change that is on its way to the registry. */
+interface Flight {
+  readonly what: string;
+  readonly land: (error?: Error) => void;
+}
+
+/** A registrar on a fake clock, and a registry of which the test holds the strings. */
+class Bench implements AsyncDisposable {
+  readonly clock = new FakeClock();
+  /** Every change that was asked for, as `register web:80`. */
+  readonly asked: string[] = [];
+  readonly said: string[] = [];
+  readonly changed: string[] = [];
+  /** What the registry knows, by `discovery cluster node`. */
+  readonly known = new Map<string, Node>();
+  /** Why the registry takes nothing. */
+  fault: string | undefined;
+  /** Set to keep changes in flight until they are landed. */
+  isSlow = false;
+  readonly flights: Flight[] = [];
+  /** The registry's session: what is in flight when it is lost has no effect. */
+  session = 0;
+  readonly registrar: Registrar;
+
+  constructor({ random = () => 0.5 }: { random?: () => number } = {}) {
+    const say = (level: string) => (message: string, properties: Readonly<Record<string, unknown>> = {}) =>
+      void this.said.push(`${level}: ${message}${properties.reason === undefined ? "" : ` (${properties.reason})`}`);
+    this.registrar = new Registrar({
+      clock: this.clock,
+      random,
+      log: { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") },
+      change: (operation, registration, signal) => this.#change(operation, registration, signal),
+      onChanged: (operation) => this.changed.push(operation),
+    });
+  }
+
+  async #change(operation: "register" | "deregister", registration: Registration, signal: AbortSignal): Promise<void> {
+    const { discovery, cluster, node } = registration;
+    const what = `${operation} ${cluster}:${node.port}`;
+    this.asked.push(what);
+    const { session } = this;
+    if (this.isSlow) {
+      const landing = Promise.withResolvers<void>();
+      const flight = { what, land: (error?: Error) => error === undefined ? landing.resolve() : landing.reject(error) };
+      this.flights.push(flight);
+      signal.addEventListener("abort", () => landing.reject(signal.reason), { once: true });
+      await landing.promise;
+    }
+    if (this.fault !== undefined) throw new Error(this.fault);
+    if (session !== this.session) return;
+    const key = `${discovery} ${cluster} ${nodeName(node)}`;
+    if (operation === "register") this.known.set(key, node);
+    else this.known.delete(key);
+  }
+
+  /** Answers what was asked since the last time. */
+  async news(): Promise<readonly string[]> {
+    await settle();
+    return this.asked.splice(0);
+  }
+
+  /** Lets time pass in small steps. */
+  async pass(ms: number): Promise<void> {
+    const end = this.clock.now() + ms;
+    while (this.clock.now() < end) {
+      await settle();
+      this.clock.advance(Math.min(100, end - this.clock.now()));
+    }
+    await settle();
+  }
+
+  /** Loses the session, with all that was registered in it. */
+  loseSession(): void {
+    this.session++;
+    this.known.clear();
+  }
+
+  renew({ jitterMs = 0, signal = new AbortController().signal } = {}): Promise<void> {
+    return this.registrar.renew("zoo", { jitterMs, signal });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.registrar[Symbol.asyncDispose]();
+  }
+}
+
+/** Lets all promises that can settle do so. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 30; i++) await Promise.resolve();
+}
+
+/** Whether a promise has settled by now. */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  let settled = false;
+  void promise.finally(() => settled = true);
+  await settle();
+  return settled;
+}
+
+Deno.test("Registrar registers what is up, and takes back what is down, whoever made it known", async () => {
+  await using bench = new Bench();
+  bench.registrar.apply([want("web:80"), down("web:81")]);
+  assert.deepEqual(await bench.news(), ["register web:80", "deregister web:81"]);
+  assert.deepEqual(bench.said, ["info: Registered", "info: Deregistered"]);
+  assert.deepEqual(bench.changed, ["register", "deregister"]);
+});
+
+Deno.test("Registrar asks for nothing twice while nothing changes, but asserts now and then what is registered", async () => {
+  await using bench = new Bench();
+  const wish = [want("web:80"), down("web:81")];
+  bench.registrar.apply(wish);
+  await bench.news();
+  for (let i = 0; i < 10; i++) bench.registrar.apply(wish);
+  await bench.pass(20_000);
+  assert.deepEqual(await bench.news(), []);
+  await bench.pass(20_000);
+  assert.deepEqual(await bench.news(), ["register web:80"], "an absent node is taken back once");
+  assert.equal(bench.said.length, 2, "an assertion is no news");
+});
+
+Deno.test("Registrar heals what somebody else removed", async () => {
+  await using bench = new Bench();
+  bench.registrar.apply([want()]);
+  await bench.news();
+  bench.known.clear();
+  await bench.pass(40_000);
+  assert.equal(bench.known.size, 1);
+});
+
+Deno.test("Registrar registers anew when what is announced has changed", async () => {
+  await using bench = new Bench();
+  bench.registrar.apply([want()]);
+  await bench.news();
+  bench.registrar.apply([want("web:80", { metadata: { zone: "b" } })]);
+  assert.deepEqual(await bench.news(), ["register web:80"]);
+  assert.deepEqual([...bench.known.values()].map(({ metadata }) => metadata), [{ zone: "b" }]);
+});
+
+Deno.test("Registrar tries again with backoff what failed, and loses nothing", async () => {
+  await using bench = new Bench({ random: () => 1 });
+  bench.fault = "out of reach";
+  bench.registrar.apply([want()]);
+  // The waits are 200, 400, 800, 1600, 3200, 6400 ms, then 10 s each.
+  await bench.pass(12_650);
+  assert.equal((await bench.news()).length, 7);
+  await bench.pass(100_000);
+  assert.equal((await bench.news()).length, 10);
+  bench.fault = undefined;
+  await bench.pass(10_000);
+  assert.equal(bench.known.size, 1);
+});
+
+Deno.test("Registrar warns of a failure once, and again when the reason is another", async () => {
+  await using bench = new Bench();
+  bench.fault = "out of reach";
+  bench.registrar.apply([want()]);
+  await bench.pass(5_000);
+  bench.fault = "not allowed";
+  await bench.pass(20_000);
+  bench.fault = undefined;
+  await bench.pass(20_000);
+  assert.deepEqual(bench.said.filter((line) => !line.startsWith("debug")), [
+    "warn: Could not register; trying again (out of reach)",
+    "warn: Could not register; trying again (not allowed)",
+    "info: Registered",
+  ]);
+});
+
+Deno.test("Registrar: wishes that say the same as before do not hasten a try after a failure", async () => {
+  await using bench = new Bench({ random: () => 1 });
+  bench.fault = "out of reach";
+  bench.registrar.apply([want("web:80"), want("web:81")]);
+  await bench.pass(3_000);
+  await bench.news();
+  // Another port flaps, so that the whole wish is given again and again.
+  for (let i = 0; i < 50; i++) {
+    bench.registrar.apply([want("web:80"), i % 2 ? want("web:81") : down("web:81")]);
+    await settle();
+  }
+  assert.deepEqual((await bench.news()).filter((what) => what.endsWith("80")), []);
+});
+
+Deno.test("Registrar acts at once when the wish changes, even while it waits after a failure", async () => {
+  await using bench = new Bench({ random: () => 1 });
+  bench.fault = "out of reach";
+  bench.registrar.apply([want()]);
+  await bench.pass(8_000);
+  await bench.news();
+  bench.registrar.apply([down()]);
+  assert.deepEqual(await bench.news(), ["deregister web:80"]);
+});
+
+Deno.test("Registrar ends right when a service flaps while a slow change is in flight", async () => {
+  await using bench = new Bench();
+  bench.isSlow = true;
+  bench.registrar.apply([want()]);
+  assert.deepEqual(await bench.news(), ["register web:80"]);
+  bench.registrar.apply([down()]);
+  bench.registrar.apply([want()]);
+  bench.registrar.apply([down()]);
+  assert.deepEqual(await bench.news(), [], "one change at a time");
+  bench.flights.shift()?.land();
+  assert.deepEqual(await bench.news(), ["deregister web:80"]);
+  bench.registrar.apply([want()]);
+  bench.flights.shift()?.land();
+  assert.deepEqual(await bench.news(), ["register web:80"]);
+  bench.flights.shift()?.land();
+  await settle();
+  assert.equal(bench.known.size, 1);
+});
+
+Deno.test("Registrar takes back what is wanted no more, and only that", async () => {
+  await using bench = new Bench();
+  bench.registrar.apply([want("web:80"), want("web:81"), down("web:82")]);
+  await bench.news();
+  bench.registrar.apply([want("web:81")]);
+  assert.deepEqual(await bench.news(), ["deregister web:80"]);
+  await bench.pass(20_000);
+  assert.deepEqual(await bench.news(), []);
+});
+
+Deno.test("Registrar goes on taking back what is wanted no more while the registry is out of reach", async () => {
+  await using bench = new Bench();
+  bench.registrar.apply([want()]);
+  await bench.news();
+  bench.fault = "out of reach";
+  bench.registrar.apply([]);
+  await bench.pass(600_000);
+  bench.fault = undefined;
+  await bench.pass(10_000);
+  assert.equal(bench.known.size, 0);
+  await bench.news();
+  await bench.pass(100_000);
+  assert.deepEqual(await bench.news(), [], "then it is forgotten");
+});
+
+Deno.test("Registrar takes back a node that went down and was removed before that was told", async () => {
+  await using bench = new Bench();
+  bench.registrar.apply([want()]);
+  await bench.news();
+  bench.isSlow = true;
+  bench.registrar.apply([down()]);
+  await settle();
+  bench.registrar.apply([]);
+  bench.isSlow = false;
+  for (const flight of bench.flights.splice(0)) flight.land(new Error("connection lost"));
+  await bench.pass(5_000);
+  assert.equal(bench.known.size, 0);
+});
+
+Deno.test("Registrar: a node that is wanted again while it is taken back ends up registered", async () => {
+  await using bench = new Bench();
+  bench.registrar.apply([want()]);
+  await bench.news();
+  bench.isSlow = true;
+  bench.registrar.apply([]);
+  assert.deepEqual(await bench.news(), ["deregister web:80"]);
+  bench.registrar.apply([want()]);
+  assert.deepEqual(await bench.news(), [], "no change overtakes another");
+  bench.flights.shift()?.land();
+  assert.deepEqual(await bench.news(), ["register web:80"]);
+  bench.flights.shift()?.land();
+  await settle();
+  assert.equal(bench.known.size, 1);
+});
+
+Deno.test("Registrar: a removal while a registration is in flight ends in none", async () => {
+  await using bench = new Bench();
+  bench.isSlow = true;
+  bench.registrar.apply([want()]);
+  await bench.news();
+  bench.registrar.apply([]);
+  bench.flights.shift()?.land();
+  assert.deepEqual(await bench.news(), ["deregister web:80"]);
+  bench.flights.shift()?.land();
+  await settle();
+  assert.equal(bench.known.size, 0);
+});
+
+Deno.test("Registrar.renew() registers everything of its registry again, once each, spread over the jitter", async () => {
+  const random = seededRandom(1);
+  await using bench = new Bench({ random });
+  const names = ["web:80", "web:81", "web:82", "web:83"];
+  bench.registrar.apply([...names.map((name) => want(name)), want("web:90", { discovery: "other" })]);
+  await bench.news();
+  bench.loseSession();
+  const renewing = bench.renew({ jitterMs: 500 });
+  assert.deepEqual(await bench.news(), [], "not all at once");
+  const at: number[] = [];
+  for (let i = 0; i < 6; i++) {
+    await bench.pass(100);
+    at.push(bench.asked.length);
+  }
+  await renewing;
+  assert.deepEqual((await bench.news()).toSorted(), names.map((name) => `register ${name}`));
+  assert.ok(new Set(at).size > 2, `they come one by one: ${at}`);
+  await bench.pass(10_000);
+  assert.deepEqual(await bench.news(), []);
+});
+
+Deno.test("Registrar.renew() takes back what is down once in each session", async () => {
+  await using bench = new Bench();
+  bench.registrar.apply([down()]);
+  await bench.news();
+  await bench.renew();
+  assert.deepEqual(await bench.news(), ["deregister web:80"]);
+});
+
+Deno.test("Registrar.renew() waits until the new session has everything, through failures", async () => {
+  await using bench = new Bench();
+  bench.registrar.apply([want()]);
+  await bench.news();
+  bench.loseSession();
+  bench.fault = "out of reach";
+  const renewing = bench.renew();
+  await bench.pass(5_000);
+  assert.equal(await isSettled(renewing), false);
+  bench.fault = undefined;
+  await bench.pass(10_000);
+  await renewing;
+  assert.equal(bench.known.size, 1);
+});
+
+Deno.test("Registrar.renew() does not believe what an earlier session answers late", async () => {
+  await using bench = new Bench();
+  bench.isSlow = true;
+  bench.registrar.apply([want()]);
+  await bench.news();
+  bench.loseSession();
+  const renewing = bench.renew();
+  const [late] = bench.flights.splice(0);
+  late?.land();
+  assert.equal(await isSettled(renewing), false);
+  assert.deepEqual(await bench.news(), ["register web:80"]);
+  bench.flights.shift()?.land();
+  await renewing;
+  assert.equal(bench.known.size, 1);
+});
+
+Deno.test("Registrar.renew() waits for the new session also if the last try in the old one had failed", async () => {
+  await using bench = new Bench();
+  bench.registrar.apply([want()]);
+  await bench.news();
+  bench.fault = "out of reach";
+  await bench.pass(40_000);
+  bench.loseSession();
+  const renewing = bench.renew();
+  assert.equal(await isSettled(renewing), false);
+  bench.fault = undefined;
+  await bench.pass(20_000);
+  await renewing;
+  assert.equal(bench.known.size, 1);
+});
+
+Deno.test("Registrar.renew() gives up with its signal, but what is registered anew is not lost", async () => {
+  await using bench = new Bench();
+  bench.registrar.apply([want()]);
+  await bench.news();
+  bench.loseSession();
+  const controller = new AbortController();
+  const renewing = bench.renew({ jitterMs: 60_000, signal: controller.signal });
+  controller.abort();
+  await renewing;
+  await settle();
+  assert.equal(bench.known.size, 1);
+});
+
+Deno.test("Registrar.renew() of an earlier session resolves with the word of the later one", async () => {
+  await using bench = new Bench();
+  bench.isSlow = true;
+  bench.registrar.apply([want()]);
+  const [first, second] = [bench.renew(), bench.renew()];
+  for (let i = 0; i < 3; i++) {
+    await settle();
+    for (const flight of bench.flights.splice(0)) flight.land();
+  }
+  await Promise.all([first, second]);
+});
+
+Deno.test("Registrar.renew() does not wait for a node that is removed meanwhile", async () => {
+  await using bench = new Bench();
+  bench.registrar.apply([down()]);
+  await bench.news();
+  bench.fault = "out of reach";
+  const renewing = bench.renew();
+  await settle();
+  bench.registrar.apply([]);
+  bench.fault = undefined;
+  await bench.pass(5_000);
+  await renewing;
+});
+
+Deno.test("Registrar.withdrawAll() takes back everything, and resolves when that is done", async () => {
+  await using bench = new Bench();
+  bench.registrar.apply([want("web:80"), want("web:81"), down("web:82")]);
+  await bench.news();
+  await bench.registrar.withdrawAll(new AbortController().signal);
+  assert.deepEqual(await bench.news(), ["deregister web:80", "deregister web:81"]);
+  assert.equal(bench.known.size, 0);
+  assert.equal(bench.clock.pending, 0);
+});
+
+Deno.test("Registrar.withdrawAll() tries at once what waits after a failure, and gives up with its signal", async () => {
+  await using bench = new Bench({ random: () => 1 });
+  bench.fault = "out of reach";
+  bench.registrar.apply([down()]);
+  await bench.pass(9_000);
+  await bench.news();
+  const controller = new AbortController();
+  const withdrawing = bench.registrar.withdrawAll(controller.signal);
+  assert.deepEqual(await bench.news(), ["deregister web:80"]);
+  assert.equal(await isSettled(withdrawing), false);
+  controller.abort();
+  await withdrawing;
+  await bench.registrar.withdrawAll(AbortSignal.abort());
+});
+
+Deno.test("Registrar ends what is in flight when it is disposed of, leaves no timer and takes no wish any more", async () => {
+  const bench = new Bench();
+  bench.registrar.apply([want("web:80")]);
+  await bench.news();
+  bench.isSlow = true;
+  bench.registrar.apply([want("web:80"), want("web:81"), down("web:82")]);
+  await bench.news();
+  await bench.registrar[Symbol.asyncDispose]();
+  assert.equal(bench.clock.pending, 0);
+  bench.registrar.apply([want("web:83")]);
+  assert.deepEqual(await bench.news(), []);
+  assert.deepEqual(bench.said, ["info: Registered"], "an end is no failure");
+});
+
+type Happening =
+  | { readonly do: "wish"; readonly wish: readonly Registration[] }
+  | { readonly do: "fail" | "work" | "slow" | "quick" | "lose" | "land" }
+  | { readonly do: "pass"; readonly ms: number };
+
+Deno.test("Registrar ends in what is wanted, after any wishes, failures, delays and lost sessions", async () => {
+  const registration = fc.record({
+    name: fc.constantFrom("web:80", "web:81", "db:80"),
+    wanted: fc.constantFrom("present" as const, "absent" as const),
+    zone: fc.constantFrom("a", "b"),
+  }).map(({ name, wanted, zone }) => want(name, { wanted, metadata: { zone } }));
+  const wish = fc.uniqueArray(registration, {
+    selector: ({ cluster, node }) => `${cluster}:${node.port}`,
+    maxLength: 3,
+  });
+  const happening: fc.Arbitrary<Happening> = fc.oneof(
+    { weight: 3, arbitrary: wish.map((wish) => ({ do: "wish" as const, wish })) },
+    fc.constantFrom(...(["fail", "work", "slow", "quick", "lose", "land"] as const).map((what) => ({ do: what }))),
+    fc.constantFrom(0, 100, 1_000, 15_000).map((ms) => ({ do: "pass" as const, ms })),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(happening, { maxLength: 25 }), fc.integer(), async (happenings, seed) => {
+      await using bench = new Bench({ random: seededRandom(seed) });
+      // Another reporter's leftover: what is down must go, whoever made it known.
+      let last: readonly Registration[] = [];
+      let everWanted = new Set<string>();
+      for (const each of happenings) {
+        if (each.do === "wish") {
+          last = each.wish;
+          everWanted = everWanted.union(new Set(last.map(({ cluster, node }) => `zoo ${cluster} ${nodeName(node)}`)));
+          bench.registrar.apply(last);
+        } else if (each.do === "fail") bench.fault = "out of reach";
+        else if (each.do === "work") bench.fault = undefined;
+        else if (each.do === "slow") bench.isSlow = true;
+        else if (each.do === "quick") bench.isSlow = false;
+        else if (each.do === "land") bench.flights.shift()?.land();
+        else if (each.do === "pass") await bench.pass(each.ms);
+        else {
+          bench.loseSession();
+          void bench.renew({ jitterMs: 500 });
+        }
+        assert.ok(bench.flights.length <= 3, "one change at a time for each node");
+      }
+      [bench.fault, bench.isSlow] = [undefined, false];
+      for (const flight of bench.flights.splice(0)) flight.land();
+      await bench.pass(11_000);
+      const present = last.filter(({ wanted }) => wanted === "present");
+      assert.deepEqual(
+        [...bench.known].filter(([key]) => everWanted.has(key)).toSorted(([a], [b]) => a < b ? -1 : 1),
+        present.map(({ cluster, node }) => [`zoo ${cluster} ${nodeName(node)}`, node] as const)
+          .toSorted(([a], [b]) => a < b ? -1 : 1),
+      );
+      // And quiet: nothing is asked for that is done.
+      await bench.news();
+      await bench.pass(5_000);
+      const late = (await bench.news()).filter((what) => what.startsWith("deregister"));
+      assert.deepEqual(late, []);
+    }),
+    { numRuns: 100 },
+  );
+});
