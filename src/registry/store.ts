@@ -55,6 +55,11 @@ export class Store {
     return this.#known.get(cluster)?.from === "registry";
   }
 
+  /** Why a cluster's members may be out of date; `undefined` while they are not, or nothing is known of it. */
+  stale(cluster: ClusterName): string | undefined {
+    return this.#known.get(cluster)?.stale;
+  }
+
   /** Forgets clusters that are not wanted any more. */
   keepOnly(wanted: ReadonlySet<ClusterName>): void {
     for (const name of this.#known.keys()) {

@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Node } from "../model/node.ts";
+import { Store } from "./store.ts";
+
+function node(host: string, { port = 80, metadata = {} }: { port?: number; metadata?: Node["metadata"] } = {}): Node {
+  return { host, ip: "10.0.0.1", port, metadata };
+}
+
+/** What a store knows, as `web: a.int b.int`. */
+function outline(store: Store): readonly string[] {
+  return [...store.topology.clusters].map(([name, nodes]) => `${name}: ${nodes.map(({ host }) => host).join(" ")}`);
+}
+
+Deno.test("Store keeps what a registry said last, sorted by cluster", () => {
+  const store = new Store();
+  assert.equal(store.replace({ cluster: "web", nodes: [node("a"), node("b")] }), true);
+  assert.equal(store.replace({ cluster: "db", nodes: [node("c")] }), true);
+  assert.equal(store.replace({ cluster: "web", nodes: [node("b")] }), true);
+  assert.deepEqual(outline(store), ["db: c", "web: b"]);
+});
+
+Deno.test("Store: an empty cluster is empty if the registry says so, and is not the same as an unknown one", () => {
+  const store = new Store();
+  assert.equal(store.replace({ cluster: "web", nodes: [] }), true, "it is news that it is empty");
+  assert.deepEqual(outline(store), ["web: "]);
+  assert.equal(store.heard("web"), true);
+  assert.equal(store.heard("db"), false);
+  assert.equal(store.topology.clusters.has("db"), false);
+});
+
+Deno.test("Store: a registry that is out of reach removes nothing", () => {
+  const store = new Store();
+  store.replace({ cluster: "web", nodes: [node("a")] });
+  const before = store.topology;
+  store.markStale("web", "connection lost");
+  assert.deepEqual(store.topology, before);
+  assert.equal(store.stale("web"), "connection lost");
+  assert.equal(store.heard("web"), true);
+  assert.equal(store.replace({ cluster: "web", nodes: [node("a")] }), false);
+  assert.equal(store.stale("web"), undefined, "it is watched again");
+});
+
+Deno.test("Store makes nothing up of a cluster that it never heard of", () => {
+  const store = new Store();
+  store.markStale("web", "connection lost");
+  assert.equal(store.stale("web"), undefined);
+  assert.equal(store.topology.clusters.size, 0);
+});
+
+Deno.test("Store serves what was adopted until a registry speaks, and a registry is never overruled", () => {
+  const store = new Store();
+  store.adopt("web", [node("old")]);
+  assert.deepEqual(outline(store), ["web: old"]);
+  assert.equal(store.heard("web"), false);
+  store.adopt("web", [node("older")]);
+  assert.deepEqual(outline(store), ["web: old"]);
+  store.markStale("web", "out of reach");
+  assert.equal(store.heard("web"), false);
+  assert.deepEqual(outline(store), ["web: old"]);
+  assert.equal(store.replace({ cluster: "web", nodes: [] }), true);
+  store.adopt("web", [node("older")]);
+  assert.deepEqual(outline(store), ["web: "]);
+  assert.equal(store.heard("web"), true);
+});
+
+Deno.test("Store: a registry that confirms what was adopted has spoken, and changes nothing", () => {
+  const store = new Store();
+  store.adopt("web", [node("a")]);
+  const { generation } = store.topology;
+  assert.equal(store.replace({ cluster: "web", nodes: [node("a")] }), false);
+  assert.equal(store.heard("web"), true);
+  assert.equal(store.topology.generation, generation);
+});
+
+Deno.test.each([
+  { why: "another node", nodes: [node("b")] },
+  { why: "one node more", nodes: [node("a"), node("b")] },
+  { why: "one node less", nodes: [] },
+  { why: "another port", nodes: [node("a", { port: 81 })] },
+  { why: "another address of the same name", nodes: [{ ...node("a"), ip: "10.0.0.2" }] },
+  { why: "other metadata", nodes: [node("a", { metadata: { zone: "b" } })] },
+  { why: "a peer", nodes: [{ ...node("a"), peer: { name: "a", ip: "10.0.0.1", port: 1024 } }] },
+])("Store.replace() sees $why", ({ nodes }) => {
+  const store = new Store();
+  store.replace({ cluster: "web", nodes: [node("a")] });
+  const { generation } = store.topology;
+  assert.equal(store.replace({ cluster: "web", nodes }), true);
+  assert.equal(store.topology.generation, generation + 1);
+});
+
+Deno.test("Store.keepOnly() forgets what is not wanted, and nothing else", () => {
+  const store = new Store();
+  for (const cluster of ["a", "b", "c"]) store.replace({ cluster, nodes: [node(cluster)] });
+  store.keepOnly(new Set(["b", "d"]));
+  assert.deepEqual(outline(store), ["b: b"]);
+  assert.equal(store.heard("a"), false);
+  const { generation } = store.topology;
+  store.keepOnly(new Set(["b"]));
+  assert.equal(store.topology.generation, generation);
+});
+
+Deno.test("Store: a topology that was handed out does not change any more", () => {
+  const store = new Store();
+  store.replace({ cluster: "web", nodes: [node("a")] });
+  const before = store.topology;
+  store.replace({ cluster: "web", nodes: [] });
+  store.keepOnly(new Set());
+  assert.equal(before.clusters.get("web")?.length, 1);
+});
+
+Deno.test("Store knows of each cluster what its registry said last, whatever else befell", () => {
+  const cluster = fc.constantFrom("a", "b", "c");
+  const nodes = fc.uniqueArray(fc.constantFrom("x", "y", "z"), { maxLength: 3 }).map((hosts) =>
+    hosts.map((h) => node(h))
+  );
+  const happening = fc.oneof(
+    fc.record({ do: fc.constant("replace" as const), cluster, nodes }),
+    fc.record({ do: fc.constant("adopt" as const), cluster, nodes }),
+    fc.record({ do: fc.constant("stale" as const), cluster }),
+  );
+  fc.assert(fc.property(fc.array(happening), (happenings) => {
+    const store = new Store();
+    let generation = 0;
+    for (const each of happenings) {
+      if (each.do === "replace") store.replace(each);
+      else if (each.do === "adopt") store.adopt(each.cluster, each.nodes);
+      else store.markStale(each.cluster, "away");
+      assert.ok(store.topology.generation >= generation);
+      generation = store.topology.generation;
+    }
+    for (const name of ["a", "b", "c"]) {
+      const said = happenings.findLast((each) => each.do === "replace" && each.cluster === name);
+      const adopted = happenings.find((each) => each.do === "adopt" && each.cluster === name);
+      const source = said ?? adopted;
+      assert.deepEqual(store.topology.clusters.get(name), source?.do === "stale" ? undefined : source?.nodes);
+      assert.equal(store.heard(name), said !== undefined);
+    }
+  }));
+});
