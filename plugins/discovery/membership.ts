@@ -67,9 +67,14 @@ export function composeMembership(children: ReadonlyMap<string, Child>): Members
   return { nodes: names.map((name) => chosen.get(name)?.node as Node), faults };
 }
 
-/** Whether two lists hold the very same nodes. */
+/** Whether two lists say the same; quick where they hold the very same values. */
 export function sameNodes(a: readonly Node[] | undefined, b: readonly Node[]): boolean {
-  return a !== undefined && a.length === b.length && a.every((node, at) => node === b[at]);
+  return a !== undefined && a.length === b.length && a.every((node, at) => sameNode(node, b[at]));
+}
+
+/** Whether two nodes say the same. */
+export function sameNode(a: Node | undefined, b: Node | undefined): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
 }
 
 /** Answers what to log of faults: those that were not there before, a few of them one by one. */

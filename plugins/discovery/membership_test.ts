@@ -45,11 +45,12 @@ Deno.test("newsOfFaults() tells each fault once, and few of many", () => {
   assert.equal(newsOfFaults(new Map(), many).at(-1), "95 more are left out likewise");
 });
 
-Deno.test("sameNodes() compares the values themselves", () => {
+Deno.test("sameNodes() compares what the nodes say", () => {
   const { node } = child("a");
   assert.ok(node !== undefined);
   assert.ok(sameNodes([node], [node]));
-  assert.ok(!sameNodes([node], [{ ...node }]));
+  assert.ok(sameNodes([node], [{ ...node, metadata: {} }]));
+  assert.ok(!sameNodes([node], [{ ...node, ip: "10.0.0.2" }]));
   assert.ok(!sameNodes(undefined, []));
   assert.ok(!sameNodes([node], []));
 });

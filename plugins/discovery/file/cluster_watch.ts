@@ -3,7 +3,7 @@ import type { Clock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
 import { Gate } from "../../../src/kernel/gate.ts";
 import { quote } from "../../../src/model/node.ts";
-import { composeMembership, newsOfFaults, sameNodes, sealedChild } from "../membership.ts";
+import { composeMembership, newsOfFaults, sameNode, sameNodes, sealedChild } from "../membership.ts";
 import { type Entry, isOver, readEntry, sameStamp, see, type Sighting, type Stamp } from "./lease.ts";
 
 /** What a watch of one cluster is made with. */
@@ -217,8 +217,4 @@ function isHalfWritten(name: string): boolean {
 
 function sealed(fault: string): Entry {
   return { ...sealedChild(fault), lease: undefined };
-}
-
-function sameNode(a: Node, b: Node | undefined): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }

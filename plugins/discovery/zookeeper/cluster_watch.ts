@@ -4,13 +4,16 @@ import { Gate } from "../../../src/kernel/gate.ts";
 import type { Random } from "../../../src/kernel/random.ts";
 import { type Child, composeMembership, newsOfFaults, readChild, sameNodes, sealedChild } from "../membership.ts";
 import { equalBytes } from "../node_json.ts";
-import type { ZooKeeperClient } from "./client.ts";
 import { type Connection, ConnectionLostError, ZooKeeperError } from "./connection.ts";
 import { ERROR, type WatchEvent } from "./wire.ts";
 
+/** What a watch asks of a connection. */
+export type ReadingConnection = Pick<Connection, "sync" | "getChildren" | "exists" | "getData">;
+
 /** What a watch of one cluster is made with. */
 export interface ClusterWatchOptions {
-  readonly client: Pick<ZooKeeperClient, "connected">;
+  /** Answers the connection that stands, waiting for one if need be. */
+  readonly connected: (signal: AbortSignal) => Promise<ReadingConnection>;
   readonly cluster: ClusterName;
   /** The cluster's znode. */
   readonly path: string;
@@ -39,7 +42,7 @@ export class ClusterWatch {
   readonly #options: ClusterWatchOptions;
   readonly #gate = new Gate(READS_AT_ONCE_MAX);
   /** The connection that the watches are set on. */
-  #connection: Connection | undefined;
+  #connection: ReadingConnection | undefined;
   #isListStale = true;
   /** Children to be read again though they are known. */
   readonly #stale = new Set<string>();
@@ -73,13 +76,13 @@ export class ClusterWatch {
 
   /** Yields each membership that differs from the last; ends when the signal is aborted, throws when the session is over. */
   async *snapshots(signal: AbortSignal): AsyncGenerator<ClusterSnapshot> {
-    const { client, cluster } = this.#options;
+    const { connected, cluster } = this.#options;
     let last: readonly Node[] | undefined;
     while (!signal.aborted) {
       this.#hint = Promise.withResolvers();
       let nodes: readonly Node[] | undefined;
       try {
-        nodes = await this.#look(await client.connected(signal));
+        nodes = await this.#look(await connected(signal));
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof ConnectionLostError) continue;
@@ -94,69 +97,74 @@ export class ClusterWatch {
   }
 
   /** Reads what is not known; answers all members, or `undefined` if what was read is not to be believed. */
-  async #look(connection: Connection): Promise<readonly Node[] | undefined> {
-    const { path, clock, confirmEmptyMs = CONFIRM_EMPTY_MS } = this.#options;
-    const isNew = connection !== this.#connection;
-    if (isNew) {
+  async #look(connection: ReadingConnection): Promise<readonly Node[] | undefined> {
+    const { path } = this.#options;
+    if (connection !== this.#connection) {
       this.#connection = connection;
+      this.#isListStale = true;
       this.#distrust();
       for (const name of this.#children.keys()) this.#stale.add(name);
     }
-    const isDoubtful = !this.#isTrusted;
-    // Another server may be behind the one that was seen last, or be the only one that knows.
-    if (isDoubtful && this.#isListStale) await settled(connection.sync(path));
-    if (this.#isListStale) {
-      const names = await this.#list(connection);
-      if (names === undefined) return undefined;
-      const listed = new Set(names);
-      for (const name of this.#children.keys()) if (!listed.has(name)) this.#children.delete(name);
-      this.#names = names;
+    const isFresh = this.#isListStale;
+    if (isFresh) {
+      // Another server may be behind the one that was seen last.
+      if (!this.#isTrusted) await settled(connection.sync(path));
+      await this.#list(connection);
     }
+    if (this.#isMissing) return undefined;
     await this.#readChildren(connection);
     const { nodes, faults } = composeMembership(this.#children);
     for (const line of newsOfFaults(this.#faults, faults)) {
       this.#options.log.warn(`Left out a child of ${path}: ${line}`);
     }
     this.#faults = faults;
-    if (nodes.length > 0) this.#isTrusted = true;
-    if (this.#isTrusted) return nodes;
-    this.#emptySinceMs ??= clock.now();
-    if (clock.now() - this.#emptySinceMs < confirmEmptyMs) return undefined;
+    return this.#isToBeBelieved(nodes, { isFresh }) ? nodes : undefined;
+  }
+
+  /** Judges a membership: nobody at all must be seen twice, some time apart, unless somebody was there before. */
+  #isToBeBelieved(nodes: readonly Node[], { isFresh }: { isFresh: boolean }): boolean {
+    const { clock, confirmEmptyMs = CONFIRM_EMPTY_MS } = this.#options;
+    if (!this.#isTrusted && nodes.length === 0) {
+      this.#emptySinceMs ??= clock.now();
+      if (!isFresh || clock.now() - this.#emptySinceMs < confirmEmptyMs) return false;
+    }
     this.#isTrusted = true;
-    return nodes;
+    return true;
   }
 
   /** Lists the children and leaves a watch: on the list, or on the coming of a znode that is missing. */
-  async #list(connection: Connection): Promise<readonly string[] | undefined> {
+  async #list(connection: ReadingConnection): Promise<void> {
     const { path, log } = this.#options;
     for (;;) {
-      // What fires from now on is news.
+      // What fires from here on is news, even if it comes before the answer is taken.
       this.#isListStale = false;
       try {
-        const names = await connection.getChildren(path, { watch: true });
+        this.#names = await connection.getChildren(path, { watch: true });
         if (this.#isMissing) log.info(`${path} is there`);
         [this.#isMissing, this.#hasExisted] = [false, true];
-        return names;
+        const listed = new Set(this.#names);
+        for (const name of this.#children.keys()) if (!listed.has(name)) this.#children.delete(name);
+        return;
       } catch (error) {
-        this.#isListStale = true;
-        if (!isError(error, ERROR.noNode)) throw error;
+        if (!isError(error, ERROR.noNode)) {
+          this.#isListStale = true;
+          throw error;
+        }
       }
-      this.#isListStale = false;
       if (await connection.exists(path, { watch: true })) continue;
       if (!this.#isMissing) {
         if (this.#hasExisted) log.warn(`${path} was deleted; keeping what it had and waiting for it`);
         else log.info(`${path} does not exist yet; waiting for it`);
       }
       this.#isMissing = true;
-      this.#names = [];
-      this.#children.clear();
       this.#distrust();
-      this.#isListStale = false; // Its coming will be reported.
-      return undefined;
+      // What comes again under a name that is known is another znode.
+      for (const name of this.#children.keys()) this.#stale.add(name);
+      return;
     }
   }
 
-  async #readChildren(connection: Connection): Promise<void> {
+  async #readChildren(connection: ReadingConnection): Promise<void> {
     const due = this.#names.filter((name) => !this.#children.has(name) || this.#stale.has(name));
     this.#stale.clear();
     const results = await Promise.allSettled(
@@ -169,7 +177,7 @@ export class ClusterWatch {
     throw failed.reason;
   }
 
-  async #readChild(connection: Connection, name: string): Promise<void> {
+  async #readChild(connection: ReadingConnection, name: string): Promise<void> {
     try {
       const { data } = await connection.getData(`${this.#options.path}/${name}`, { watch: true });
       const before = this.#children.get(name);
@@ -184,7 +192,6 @@ export class ClusterWatch {
   }
 
   #distrust(): void {
-    this.#isListStale = true;
     this.#isTrusted = false;
     this.#emptySinceMs = undefined;
   }

@@ -98,7 +98,7 @@ export class ZooKeeperSession implements DiscoverySession {
     const path = this.#pathOf(cluster);
     const { confirmEmptyMs } = this.#options;
     const watch = new ClusterWatch({
-      client: this.#client,
+      connected: (signal) => this.#client.connected(signal),
       cluster,
       path,
       log: this.#context.log,

@@ -1,0 +1,226 @@
+import assert from "node:assert/strict";
+import { systemClock } from "../../../src/kernel/clock.ts";
+import { nodeName } from "../../../src/model/node.ts";
+import { RecordingContext, testNode } from "../../../tests/support/discovery.ts";
+import { eventually } from "../../../tests/support/eventually.ts";
+import { encodeNode } from "../node_json.ts";
+import { ClusterWatch, type ReadingConnection } from "./cluster_watch.ts";
+import { ConnectionLostError, ZooKeeperError } from "./connection.ts";
+import { ERROR } from "./wire.ts";
+
+const PATH = "/services/web";
+const CREATED = 1, DELETED = 2, CHANGED = 3, CHILDREN = 4;
+const CONFIRM_MS = 60;
+
+/** A registry in memory, for the one thing that a real one cannot be made to do: events at a chosen moment. */
+class Model implements ReadingConnection {
+  /** `undefined` when the cluster's znode is missing. */
+  children: Map<string, Uint8Array> | undefined = new Map();
+  /** What was asked, in order. */
+  readonly asked: string[] = [];
+  /** Runs once, when an answer was made but not taken yet. */
+  meanwhile: () => void = () => {};
+
+  constructor(...ports: readonly number[]) {
+    for (const port of ports) this.put(port);
+  }
+
+  put(port: number, data: Uint8Array = encodeNode(testNode(port))): void {
+    this.children?.set(`web.test:${port}`, data);
+  }
+
+  sync(): Promise<void> {
+    return this.#answer("sync", () => {});
+  }
+
+  getChildren(): Promise<readonly string[]> {
+    return this.#answer("list", () => [...this.#there()]);
+  }
+
+  exists(): Promise<boolean> {
+    return this.#answer("exists", () => this.children !== undefined);
+  }
+
+  getData(path: string): ReturnType<ReadingConnection["getData"]> {
+    const name = path.slice(PATH.length + 1);
+    return this.#answer(`read ${name}`, () => {
+      const data = this.children?.get(name);
+      if (data === undefined) throw new ZooKeeperError(ERROR.noNode, `read ${path}`);
+      return { data, stat: { createdZxid: 1n, modifiedZxid: 1n, version: 0, ephemeralOwner: 1n } };
+    });
+  }
+
+  #there(): IterableIterator<string> {
+    if (this.children === undefined) throw new ZooKeeperError(ERROR.noNode, "list");
+    return this.children.keys();
+  }
+
+  /** Answers in a later turn, as a network does; what happens meanwhile happens in the very turn of the answer. */
+  async #answer<T>(what: string, make: () => T): Promise<T> {
+    this.asked.push(what);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    const answer = Promise.try(make);
+    const meanwhile = this.meanwhile;
+    this.meanwhile = () => {};
+    meanwhile();
+    return await answer;
+  }
+}
+
+/** A watch of a model, and all that it yields: the ports, as text. */
+class Watched implements AsyncDisposable {
+  readonly context = new RecordingContext();
+  readonly yielded: string[] = [];
+  readonly watch: ClusterWatch;
+  connection: Model;
+  readonly #running: Promise<void>;
+
+  constructor(model: Model) {
+    this.connection = model;
+    this.watch = new ClusterWatch({
+      connected: () => Promise.resolve(this.connection),
+      cluster: "web",
+      path: PATH,
+      log: this.context.log,
+      clock: systemClock,
+      random: () => 0,
+      confirmEmptyMs: CONFIRM_MS,
+    });
+    this.#running = this.#run();
+  }
+
+  fire(type: number, path = PATH): void {
+    this.watch.onEvent({ type, path });
+  }
+
+  async yields(...expected: readonly string[]): Promise<void> {
+    await eventually(`it yields ${JSON.stringify(expected)}`, () => {
+      assert.deepEqual(this.yielded, expected);
+      return true;
+    }, { everyMs: 1 });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.context.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    for await (const { nodes } of this.watch.snapshots(this.context.signal)) {
+      this.yielded.push(nodes.map((node) => nodeName(node).split(":")[1]).join(","));
+    }
+  }
+}
+
+/** Waits until nothing was asked for as long as it takes to believe an empty list, twice over. */
+async function quiet(model: Model): Promise<void> {
+  let [count, sinceMs] = [model.asked.length, performance.now()];
+  await eventually("all is quiet", () => {
+    if (model.asked.length !== count) [count, sinceMs] = [model.asked.length, performance.now()];
+    return performance.now() - sinceMs > 2 * CONFIRM_MS;
+  });
+}
+
+Deno.test("ClusterWatch yields the whole, then reads only what is new", async () => {
+  const model = new Model(1, 2);
+  await using watched = new Watched(model);
+  await watched.yields("1,2");
+  model.asked.length = 0;
+  model.put(3);
+  watched.fire(CHILDREN);
+  await watched.yields("1,2", "1,2,3");
+  assert.deepEqual(model.asked, ["list", "read web.test:3"]);
+});
+
+Deno.test("ClusterWatch looks again at a child that changes while it is read", async () => {
+  const model = new Model(1);
+  model.put(1, encodeNode(testNode(1, { old: true })));
+  await using watched = new Watched(model);
+  await eventually("it asks for the child", () => model.asked.includes("read web.test:1"), { everyMs: 0 });
+  model.meanwhile = () => {
+    model.put(1, encodeNode(testNode(8)));
+    watched.fire(CHANGED, `${PATH}/web.test:1`);
+  };
+  await eventually("it knows the new one", () => watched.yielded.at(-1) === "8");
+});
+
+Deno.test("ClusterWatch misses no cluster that comes in the moment when it is found missing", async () => {
+  const model = new Model();
+  model.children = undefined;
+  await using watched = new Watched(model);
+  await eventually("it looks whether there is one", () => model.asked.includes("exists"), { everyMs: 0 });
+  model.meanwhile = () => {
+    model.children = new Map();
+    model.put(1);
+    watched.fire(CREATED);
+  };
+  await watched.yields("1");
+});
+
+Deno.test("ClusterWatch says nothing of a cluster that is missing, whatever else happens", async () => {
+  const model = new Model(1);
+  await using watched = new Watched(model);
+  await watched.yields("1");
+  model.children = undefined;
+  watched.fire(DELETED, `${PATH}/web.test:1`);
+  watched.fire(DELETED);
+  await eventually("it is missed", () => watched.context.lines.some((line) => line.includes("was deleted")));
+  // Hints that come later than an empty list would have been believed.
+  const startMs = performance.now();
+  await eventually("some time passes", () => {
+    watched.fire(CHANGED, `${PATH}/web.test:1`);
+    return performance.now() - startMs > 4 * CONFIRM_MS;
+  });
+  await watched.yields("1");
+  model.children = new Map();
+  watched.fire(CREATED);
+  model.put(2);
+  watched.fire(CHILDREN);
+  await watched.yields("1", "2");
+});
+
+Deno.test("ClusterWatch believes an empty list when it was read twice, and at once when somebody was there", async () => {
+  const model = new Model();
+  await using watched = new Watched(model);
+  await watched.yields("");
+  assert.ok(model.asked.filter((what) => what === "list").length >= 2);
+  model.put(1);
+  watched.fire(CHILDREN);
+  await watched.yields("", "1");
+  model.asked.length = 0;
+  model.children?.clear();
+  watched.fire(CHILDREN);
+  await watched.yields("", "1", "");
+  assert.deepEqual(model.asked, ["list"]);
+});
+
+Deno.test("ClusterWatch doubts an empty list after a reconnect, and reads everything again", async () => {
+  await using watched = new Watched(new Model(1, 2));
+  await watched.yields("1,2");
+  const next = new Model();
+  watched.connection = next;
+  watched.watch.onConnection();
+  await eventually("it is read", () => next.asked.includes("list"));
+  assert.deepEqual(watched.yielded, ["1,2"]);
+  next.put(1);
+  next.put(2);
+  watched.fire(CHILDREN);
+  await quiet(next);
+  await watched.yields("1,2");
+  assert.equal(next.asked[0], "sync");
+  assert.ok(next.asked.includes("read web.test:2"));
+});
+
+Deno.test("ClusterWatch never yields a part: a connection that is lost midway is made up for by the next", async () => {
+  const broken = new Model(1, 2, 3);
+  const next = new Model(1, 2, 3);
+  await using watched = new Watched(broken);
+  const read = broken.getData.bind(broken);
+  broken.getData = async (path) => {
+    if (!path.endsWith(":2")) return await read(path);
+    watched.connection = next;
+    throw new ConnectionLostError("It hung up");
+  };
+  await watched.yields("1,2,3");
+  assert.ok(next.asked.includes("read web.test:1"), "all are read again");
+});
