@@ -12,8 +12,27 @@ import {
   optional,
   or,
   string,
+  type ValueParser,
   withDefault,
 } from "@optique/core";
+import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
+
+/** A text that other hosts will accept: they refuse a node whose name or address is none. */
+function textThat(
+  isRight: (text: string) => boolean,
+  { metavar, wanted }: { readonly metavar: "NAME" | "ADDRESS"; readonly wanted: string },
+): ValueParser<"sync", string> {
+  return {
+    mode: "sync",
+    metavar,
+    placeholder: "",
+    parse: (text) =>
+      isRight(text)
+        ? { success: true, value: text }
+        : { success: false, error: message`Expected ${wanted}, but got ${text}.` },
+    format: (text) => text,
+  };
+}
 
 const dir = argument(string({ metavar: "DIR" }), {
   description: message`The config directory: balancers/, discovery/, clusters/, services/, logging.yaml.`,
@@ -32,10 +51,10 @@ const logging = object("Logging", {
 });
 
 const announced = object("What this host is announced as", {
-  host: optional(option("--host", string({ metavar: "NAME" }), {
+  host: optional(option("--host", textThat(isHostName, { metavar: "NAME", wanted: "a host name" }), {
     description: message`Its name; else its fully qualified name is looked up.`,
   })),
-  ip: optional(option("--ip", string({ metavar: "ADDRESS" }), {
+  ip: optional(option("--ip", textThat(isAddress, { metavar: "ADDRESS", wanted: "an IPv4 or IPv6 address" }), {
     description: message`Its address; else its name is looked up.`,
   })),
 });
@@ -98,10 +117,15 @@ and column. Touches nothing. Exit codes: 0 nothing wrong, 1 something is, 2 wron
     {
       brief: message`Print the HAProxy file that the writer would install and the steps it would take.`,
       description: message`Reads DIR, the registries and the running HAProxy as the writer does, then prints the file \
-(on stdout) and the steps (as comments before it). Touches nothing.`,
+(on stdout) and the steps (as comments before it). Touches nothing. Exit codes: 0 DIR is valid, 1 it is not, 2 wrong \
+usage.`,
     },
   ),
 );
+
+function isAddress(text: string): boolean {
+  return isIpv4(text) || isIpv6(text);
+}
 
 /** What a command line says. */
 export type Arguments = InferValue<typeof parser>;

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { parse } from "@optique/core";
+import { type Arguments, parser } from "./arguments.ts";
+
+/** Parses a command line; `undefined` if its usage is wrong. */
+function parsed(line: string): Arguments | undefined {
+  const result = parse(parser, line.split(" ").filter((word) => word !== ""));
+  return result.success ? result.value : undefined;
+}
+
+/** What `writer`, `reporter` and `run` are told when they are told nothing but DIR. */
+const DAEMON = { dir: "DIR", logLevel: undefined, logFormat: "auto", host: undefined, ip: undefined };
+
+Deno.test.each([
+  { line: "writer DIR", then: { command: "writer", ...DAEMON } },
+  { line: "reporter DIR", then: { command: "reporter", ...DAEMON } },
+  { line: "run DIR", then: { command: "run", ...DAEMON } },
+  {
+    line: "run --log-level debug DIR --log-format=json --host a.int --ip 10.0.0.1",
+    then: { command: "run", dir: "DIR", logLevel: "debug", logFormat: "json", host: "a.int", ip: "10.0.0.1" },
+  },
+  { line: "writer DIR --ip ::1", then: { command: "writer", ...DAEMON, ip: "::1" } },
+  { line: "check DIR", then: { command: "check", dir: "DIR", strict: false, json: false } },
+  { line: "check --strict --json DIR", then: { command: "check", dir: "DIR", strict: true, json: true } },
+  { line: "plan DIR", then: { command: "plan", ...DAEMON, waitSeconds: 5 } },
+  { line: "plan DIR --wait 30", then: { command: "plan", ...DAEMON, waitSeconds: 30 } },
+  { line: "check -- --strict", then: { command: "check", dir: "--strict", strict: false, json: false } },
+])("parser reads `$line`", ({ line, then }) => {
+  const { ...value } = parsed(line);
+  assert.deepEqual(value, then);
+});
+
+Deno.test.each([
+  ...["", "DIR", "nothing DIR", "writer", "check", "check A B", "check --strict=1 DIR", "check --wait 5 DIR"],
+  ...["writer --log-level loud DIR", "writer --log-format xml DIR", "writer --strict DIR", "writer --host DIR"],
+  ...[
+    "plan --wait 0 DIR",
+    "plan --wait 601 DIR",
+    "plan --wait 1.5 DIR",
+    "plan --wait x DIR",
+    "Check DIR",
+    "run DIR DIR",
+  ],
+  ...["run DIR --host a;b", "run DIR --host -a", "run DIR --ip a.int", "run DIR --ip 10.0.0.256", "run DIR --ip [::1]"],
+].map((line) => ({ line })))("parser refuses `$line`", ({ line }) => assert.equal(parsed(line), undefined));

@@ -1,0 +1,33 @@
+import config from "../../deno.json" with { type: "json" };
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+
+/** What `deno` is told by the task `lighthouse`, and the program: the tests run what users run. */
+const ARGS: readonly string[] = config.tasks.lighthouse.command.split(" ").slice(1);
+
+/** How a run ended, and what it printed. */
+export interface CliResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `lighthouse` with the arguments to its end, without colours and with lines of any width. */
+export async function runCli(
+  args: readonly string[],
+  { deadlineMs = 60_000 }: { readonly deadlineMs?: number } = {},
+): Promise<CliResult> {
+  const { COLUMNS: _columns, FORCE_COLOR: _colour, ...env } = Deno.env.toObject();
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [...ARGS, ...args],
+    cwd: ROOT,
+    env: { ...env, NO_COLOR: "1" },
+    clearEnv: true,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    signal: AbortSignal.timeout(deadlineMs),
+  }).output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
