@@ -154,7 +154,14 @@ async function judgeDiscovery(file: PluginFile, options: AcceptOptions): Promise
 async function judgeBalancer(file: PluginFile, options: AcceptOptions): Promise<Judged<AcceptedBalancer>> {
   const source = options.catalog.find("balancer", file.type);
   if (source === undefined) return unknownPlugin("balancer", file.type, ["type"], options.catalog);
-  const plugin = await options.loadBalancer(file.type);
+  let plugin: BalancerPlugin;
+  try {
+    plugin = await options.loadBalancer(file.type);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const message = `Cannot load the balancer ${file.type}: ${reason}`;
+    return { value: undefined, findings: [{ severity: "error", path: ["type"], at: "value", message }] };
+  }
   const { value, findings } = await validateKnownAsync(file.config, plugin.config["~standard"].validate);
   return { value: hasError(findings) ? undefined : { file, plugin, config: value }, findings };
 }
