@@ -164,17 +164,16 @@ export class ClusterWatch {
     }
   }
 
+  /** Reads what is new or changed; one that cannot be read fails them all, for a part is not told. */
   async #readChildren(connection: ReadingConnection): Promise<void> {
     const due = this.#names.filter((name) => !this.#children.has(name) || this.#stale.has(name));
     this.#stale.clear();
+    // All are waited for even so: what came over a connection that was lost must not be noted after that.
     const results = await Promise.allSettled(
       due.map((name) => this.#gate.run(() => this.#readChild(connection, name))),
     );
     const failed = results.find((result) => result.status === "rejected");
-    if (failed === undefined) return;
-    // Nothing partial: all of these are read again.
-    for (const name of due) this.#stale.add(name);
-    throw failed.reason;
+    if (failed !== undefined) throw failed.reason;
   }
 
   async #readChild(connection: ReadingConnection, name: string): Promise<void> {
