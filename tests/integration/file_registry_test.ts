@@ -290,6 +290,19 @@ Deno.test("file: a registry that cannot be read empties nothing, and is read aga
   assert.ok(follower.snapshots.every(({ nodes }) => nodes.length > 0));
 });
 
+Deno.test("file: a connection that is given up takes its nodes back", async () => {
+  await using dir = new TempDir();
+  await using reader = await open(dir);
+  await using follower = new Follower(reader, "web");
+  const session = await open(dir);
+  await session.register("web", testNode(1), soon());
+  await follower.has(1);
+  session.context.abort();
+  await follower.has();
+  await session[Symbol.asyncDispose]();
+  assert.deepEqual(await filesOf(dir, "web"), []);
+});
+
 Deno.test("file: hundreds of nodes that come and go at once are all seen", async () => {
   await using dir = new TempDir();
   await using reader = await open(dir, { ttlMs: 5_000 });

@@ -47,6 +47,7 @@ export class FileSession implements DiscoverySession {
   #hints: Hints | undefined;
   #cancelRenewal: () => void = () => {};
   readonly #closing = new AbortController();
+  #closed: Promise<void> | undefined;
   /** What cannot be done at present, by who tried. */
   readonly #faults = new Map<unknown, string>();
   /** What was told last; `undefined` before the first time. */
@@ -55,6 +56,9 @@ export class FileSession implements DiscoverySession {
   constructor(options: SessionOptions, context: DiscoveryContext) {
     [this.#options, this.#context] = [options, context];
     [this.#clock, this.#wallMs] = [options.clock ?? systemClock, options.wallMs ?? Date.now];
+    const giveUp = () => void this[Symbol.asyncDispose]();
+    if (context.signal.aborted) giveUp();
+    else context.signal.addEventListener("abort", giveUp, { once: true });
   }
 
   /** Makes the directory and opens a session on it. */
@@ -120,9 +124,12 @@ export class FileSession implements DiscoverySession {
     });
   }
 
-  /** Takes back all that this session registered. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#isClosed) return await this.#serial.idle();
+  /** Takes back all that this session registered. Safe to call twice. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
     this.#closing.abort();
     this.#cancelRenewal();
     await this.#hints?.[Symbol.asyncDispose]();
