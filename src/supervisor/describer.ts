@@ -20,21 +20,29 @@ export type Described =
  */
 export class Describer implements AsyncDisposable {
   readonly #clock: Clock;
+  readonly #signal: AbortSignal | undefined;
   readonly #hosts = new Map<string, PluginHost>();
 
-  constructor({ clock }: { readonly clock: Clock }) {
-    this.#clock = clock;
+  /** `signal`: when it is aborted, what is not described by then never will be, and is answered so at once. */
+  constructor({ clock, signal }: { readonly clock: Clock; readonly signal?: AbortSignal | undefined }) {
+    [this.#clock, this.#signal] = [clock, signal];
   }
 
   /** Describes one instance; a plugin that fails at it answers an issue of its own. */
   async describe(module: string, raw: unknown, scope: Scope): Promise<Described> {
+    const signal = this.#signal;
     try {
+      signal?.throwIfAborted();
       const host = this.#host(module);
       await within(host.loaded(), LOAD_DEADLINE_MS, {
         clock: this.#clock,
+        signal,
         late: () => new WorkerDeadlineError(`It was not loaded within ${LOAD_DEADLINE_MS} ms`),
       });
-      const answer = await host.call({ type: "describe", raw, scope }, { deadlineMs: DESCRIBE_DEADLINE_MS });
+      const answer = await host.call({ type: "describe", raw, scope }, {
+        deadlineMs: DESCRIBE_DEADLINE_MS,
+        ...signal && { signal },
+      });
       if (answer.type === "described") return { ok: true, config: answer.config, permissions: answer.permissions };
       if (answer.type === "invalid") return { ok: false, issues: answer.issues };
       throw new Error(`The plugin answered ${answer.type} to describe`);

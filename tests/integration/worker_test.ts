@@ -352,3 +352,15 @@ Deno.test("Describer outlives a plugin whose answers are no data", async () => {
   const holes = await describer.describe(checkModule("", { permissions: "net: new Array(1)" }), {}, scope);
   assert.ok(!holes.ok);
 });
+
+Deno.test("Describer gives up with its signal, on a plugin that never loads as on one that never answers", async () => {
+  for (const code of [{ top: "await new Promise(() => {});" }, { validate: "new Promise(() => {})" }]) {
+    const controller = new AbortController();
+    await using describer = new Describer({ clock: systemClock, signal: controller.signal });
+    const describing = describer.describe(checkModule("", code), {}, { instance: "check" });
+    controller.abort(new Error("enough"));
+    const answer = await describing;
+    assert.ok(!answer.ok);
+    assert.match(answer.issues[0]?.message ?? "", /Cannot use the plugin .*enough/);
+  }
+});
