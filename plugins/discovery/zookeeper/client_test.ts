@@ -3,7 +3,7 @@ import { systemClock } from "../../../src/kernel/clock.ts";
 import { eventually } from "../../../tests/support/eventually.ts";
 import { isSilent, type Script, ScriptedServer } from "../../../tests/support/scripted_server.ts";
 import { type ClientOptions, race, ZooKeeperClient } from "./client.ts";
-import { WireWriter } from "./wire.ts";
+import { ConnectionLostError, ZooKeeperError } from "./connection.ts";
 
 /** A client that keeps what it tells; without chance it waits the least. */
 function connect(hosts: readonly string[], change: Partial<ClientOptions> = {}) {
@@ -22,14 +22,45 @@ function connect(hosts: readonly string[], change: Partial<ClientOptions> = {}) 
   return Object.assign(client, { told });
 }
 
-/** Lets a client in for a session of `timeoutMs` and says nothing more; 0 says that the session has expired. */
-function letsIn(timeoutMs: number): Script {
+/** The answer to a handshake: session 7 for `timeoutMs`; 0 says that it has expired. */
+function welcome(timeoutMs: number): Uint8Array {
+  const frame = new DataView(new ArrayBuffer(41));
+  frame.setInt32(0, 37); // What follows: the protocol's version (0), the timeout, the session, its password.
+  frame.setInt32(8, timeoutMs);
+  frame.setBigInt64(12, 7n);
+  frame.setInt32(20, 16);
+  return new Uint8Array(frame.buffer);
+}
+
+/** The answer to a ping, or to the request number `xid`, with an error code and nothing else. */
+function reply(xid: number, code: number): Uint8Array {
+  const frame = new DataView(new ArrayBuffer(20));
+  frame.setInt32(0, 16);
+  frame.setInt32(4, xid);
+  frame.setBigInt64(8, 1n);
+  frame.setInt32(16, code);
+  return new Uint8Array(frame.buffer);
+}
+
+/** Lets a client in, answers each request as told by its number, and says nothing more. */
+function serves(timeoutMs: number, answer: (xid: number) => readonly Uint8Array[]): Script {
   return async (connection) => {
-    await connection.read(new Uint8Array(1_024));
-    const welcome = new WireWriter().int(0).int(timeoutMs).long(7n).bytes(new Uint8Array(16)).flag(false);
-    await connection.write(welcome.frame());
-    await isSilent(connection);
+    const buffer = new Uint8Array(65_536);
+    await connection.read(buffer);
+    await connection.write(welcome(timeoutMs));
+    for (let count = await connection.read(buffer); count !== null; count = await connection.read(buffer)) {
+      for (let at = 0; at + 8 <= count;) {
+        const view = new DataView(buffer.buffer, at, count - at);
+        for (const bytes of answer(view.getInt32(4))) await connection.write(bytes);
+        at += 4 + view.getInt32(0);
+      }
+    }
   };
+}
+
+/** Lets a client in and says nothing more. */
+function letsIn(timeoutMs: number): Script {
+  return serves(timeoutMs, () => []);
 }
 
 /** Does with each connection the next script; the last one over and over. */
@@ -96,6 +127,48 @@ Deno.test("ZooKeeperClient says why ZooKeeper is out of reach to those who wait 
   await assert.rejects(waiting, /ZooKeeper is out of reach: .* hung up without an answer/);
   await client[Symbol.asyncDispose]();
   await assert.rejects(client.connected(AbortSignal.timeout(100)), /The session is over: it was closed/);
+});
+
+Deno.test.each([
+  { what: "falls silent", answer: () => [], says: /is silent/ },
+  {
+    what: "answers pings and nothing else",
+    answer: (xid: number) => xid === -2 ? [reply(-2, 0)] : [],
+    says: /gave no answer to: look for \/a/,
+  },
+  { what: "answers out of turn", answer: (xid: number) => [reply(xid + 1, 0)], says: /hung up/ },
+])("ZooKeeperClient leaves a server that $what", async ({ answer, says }) => {
+  await using server = new ScriptedServer(serves(120, answer));
+  const client = connect([server.target], { sessionTimeoutMs: 120 });
+  const connection = await client.connected(AbortSignal.timeout(10_000));
+  await assert.rejects(connection.exists("/a", { watch: false }), ConnectionLostError);
+  await connection.closed;
+  await eventually("it is told why", () => client.told.some((each) => says.test(each)));
+  client.abandon();
+  await client[Symbol.asyncDispose]();
+});
+
+Deno.test("ZooKeeperClient goes on when it hears of errors that its library does not know", async () => {
+  await using server = new ScriptedServer(serves(10_000, (xid) => [reply(xid, -127)]), "::1");
+  const client = connect([`[::1]:${server.port}`]);
+  const connection = await client.connected(AbortSignal.timeout(10_000));
+  await assert.rejects(
+    connection.exists("/a", { watch: false }),
+    (error) => error instanceof ZooKeeperError && error.message === "Cannot look for /a: ZooKeeper's error -127",
+  );
+  await assert.rejects(connection.delete("/a"), /Cannot delete \/a: ZooKeeper's error -127/);
+  assert.equal(connection.sessionId, 7n);
+  client.abandon();
+  await client[Symbol.asyncDispose]();
+});
+
+Deno.test("ZooKeeperClient ends when its credential is refused, and does not print it", async () => {
+  await using server = new ScriptedServer(serves(10_000, (xid) => xid === -4 ? [reply(-4, -115)] : []));
+  const client = connect([server.target], { auth: { scheme: "digest", secret: "web:s3cret" } });
+  const reason = await client.ended;
+  assert.match(reason, /does not accept the credential: authentication failed/);
+  assert.doesNotMatch(`${reason} ${client.told}`, /s3cret/);
+  await client[Symbol.asyncDispose]();
 });
 
 Deno.test("race() waits for a promise until the signal is aborted, and takes no notice afterwards", async () => {

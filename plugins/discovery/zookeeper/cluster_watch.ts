@@ -4,8 +4,8 @@ import { Gate } from "../../../src/kernel/gate.ts";
 import type { Random } from "../../../src/kernel/random.ts";
 import { type Child, composeMembership, newsOfFaults, readChild, sameNodes, sealedChild } from "../membership.ts";
 import { equalBytes } from "../node_json.ts";
-import { type Connection, ConnectionLostError, ZooKeeperError } from "./connection.ts";
-import { ERROR, type WatchEvent } from "./wire.ts";
+import type { WatchEvent } from "./client.ts";
+import { type Connection, ConnectionLostError, ERROR, ZooKeeperError } from "./connection.ts";
 
 /** What a watch asks of a connection. */
 export type ReadingConnection = Pick<Connection, "sync" | "getChildren" | "exists" | "getData">;
@@ -108,7 +108,7 @@ export class ClusterWatch {
     const isFresh = this.#isListStale;
     if (isFresh) {
       // Another server may be behind the one that was seen last.
-      if (!this.#isTrusted) await settled(connection.sync(path));
+      if (!this.#isTrusted) await settled(connection.sync());
       await this.#list(connection);
     }
     if (this.#isMissing) return undefined;

@@ -5,8 +5,7 @@ import { RecordingContext, testNode } from "../../../tests/support/discovery.ts"
 import { eventually } from "../../../tests/support/eventually.ts";
 import { encodeNode } from "../node_json.ts";
 import { ClusterWatch, type ReadingConnection } from "./cluster_watch.ts";
-import { ConnectionLostError, ZooKeeperError } from "./connection.ts";
-import { ERROR } from "./wire.ts";
+import { ConnectionLostError, ERROR, ZooKeeperError } from "./connection.ts";
 
 const PATH = "/services/web";
 const CREATED = 1, DELETED = 2, CHANGED = 3, CHILDREN = 4;
@@ -46,7 +45,7 @@ class Model implements ReadingConnection {
     return this.#answer(`read ${name}`, () => {
       const data = this.children?.get(name);
       if (data === undefined) throw new ZooKeeperError(ERROR.noNode, `read ${path}`);
-      return { data, stat: { createdZxid: 1n, modifiedZxid: 1n, version: 0, ephemeralOwner: 1n } };
+      return { data, stat: { version: 0, ephemeralOwner: 1n } };
     });
   }
 

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { Endpoint } from "../../../mod.ts";
 import { houseSchema, keys, list, optional, seconds, word } from "../../../src/kernel/schema.ts";
 import { formatEndpoint, isHostName, isIpv6, parseEndpoint } from "../../../src/model/endpoint.ts";
-import type { Credential } from "./connection.ts";
+import type { Credential } from "./client.ts";
 import type { AclChoice } from "./session.ts";
 
 /** `discovery/zookeeper.yaml`, validated. */

@@ -1,18 +1,17 @@
-import type { Endpoint } from "../../../mod.ts";
-import type { Clock } from "../../../src/kernel/clock.ts";
-import { parseEndpoint } from "../../../src/model/endpoint.ts";
-import {
-  type Acl,
-  ERROR,
-  errorName,
-  FrameCutter,
-  OPERATION,
-  type Stat,
-  type WatchEvent,
-  WireReader,
-  WireWriter,
-  XID,
-} from "./wire.ts";
+import { Buffer } from "node:buffer";
+import zookeeper from "node-zookeeper-client";
+import type { WatchEvent } from "./client.ts";
+
+/** ZooKeeper's error codes that mean something here (`KeeperException.Code`). */
+export const ERROR = {
+  connectionLoss: -4,
+  noNode: -101,
+  noAuth: -102,
+  badVersion: -103,
+  nodeExists: -110,
+  sessionExpired: -112,
+  authFailed: -115,
+} as const;
 
 /** Raised when ZooKeeper refuses a request. */
 export class ZooKeeperError extends Error {
@@ -31,188 +30,108 @@ export class ConnectionLostError extends Error {
   override name = "ConnectionLostError";
 }
 
-/** Raised when a server takes a connection and then hangs up without a word: it is out of its ensemble, or out of date. */
-export class HandshakeRefusedError extends Error {
-  override name = "HandshakeRefusedError";
-}
-
-/** Raised when a server does not let a client in within the time it has. */
-export class HandshakeOverdueError extends Error {
-  override name = "HandshakeOverdueError";
-}
-
 /** Raised when the ensemble says that the session is over. */
 export class SessionOverError extends Error {
   override name = "SessionOverError";
 }
 
-/** How a client proves who it is. */
-export interface Credential {
-  /** ZooKeeper's name of the method, `digest` in most places. */
+/** Who may do what with a znode. */
+export interface Acl {
+  /** A sum of ZooKeeper's permission bits; 31 is all of them. */
+  readonly permissions: number;
+  /** `world`, `auth`, `digest`… */
   readonly scheme: string;
-  /** What the method wants; for `digest` it is `user:password`. Never printed. */
-  readonly secret: string;
+  /** Whom the scheme is about. */
+  readonly id: string;
 }
 
-/** What makes a connection part of a session. */
-export interface SessionTicket {
-  /** 0 asks for a new session. */
-  readonly id: bigint;
-  /** What proves that the session is ours. */
-  readonly password: Uint8Array;
-  /** The newest transaction seen; a server that is behind it refuses, so that time never goes back. */
-  readonly lastZxid: bigint;
+/** What is known of a znode besides its data. */
+export interface Stat {
+  /** Grows with each change of the data. */
+  readonly version: number;
+  /** The session that the znode ends with; 0 if it stays. */
+  readonly ephemeralOwner: bigint;
 }
 
-/** What a connection is made with. */
-export interface ConnectionOptions {
-  /** The session to go on with. */
-  readonly ticket: SessionTicket;
-  /** Asked for; the server may answer another. */
-  readonly sessionTimeoutMs: number;
-  /** How long connecting and being let in may take. */
-  readonly deadlineMs: number;
-  /** Sent right after the handshake. */
-  readonly auth?: Credential | undefined;
-  readonly clock: Clock;
-  /** Gives up connecting. */
-  readonly signal: AbortSignal;
-  /** Called for each watch that fires. */
-  readonly onEvent: (event: WatchEvent) => void;
-}
-
-/** Silence is counted in parts of the session's timeout. */
-const TICKS_PER_TIMEOUT = 6;
-/** A ping goes out every third of the timeout. */
-const TICKS_PER_PING = 2;
-/** A server that said nothing for two thirds of the timeout counts as gone: a third is left to find another. */
-const SILENT_TICKS_MAX = 4;
-/** A request without an answer for three times the timeout means the same, though pings are answered. */
-const REQUEST_TICKS_MAX = 3 * TICKS_PER_TIMEOUT;
-/** Bytes read at once. */
-const READ_BYTES = 65_536;
-
-interface InFlight {
-  readonly xid: number;
-  readonly what: string;
-  readonly tick: number;
-  readonly read: (reader: WireReader) => unknown;
-  readonly result: PromiseWithResolvers<unknown>;
-}
+/** An error of the library that an unknown one is made from. */
+const SYSTEM_ERROR = -1;
 
 /**
- * One TCP connection that was let in by a server. Requests are pipelined and
- * answered in order. It ends by itself when the server hangs up, falls silent
- * or talks nonsense; then everything in flight rejects.
+ * The library throws for a code that it does not know (`throttled`, `quota
+ * exceeded`), in a place where nobody could catch it; here it makes an error of it.
+ */
+const exceptions = zookeeper.Exception as unknown as { create: (code: number, path?: string) => Error };
+const createKnown = exceptions.create;
+exceptions.create = (code, path) =>
+  isKnownCode(code) ? createKnown(code, path) : Object.assign(createKnown(SYSTEM_ERROR, path), { code });
+
+/** The library's client. */
+export type Client = ReturnType<typeof zookeeper.createClient>;
+
+/**
+ * The time from one "connected" of the library's client to the next
+ * "disconnected": what is asked on it is answered on it, or rejects with
+ * {@linkcode ConnectionLostError} when it ends. The library would keep what it
+ * could not send for the next connection, where nobody waits for it any more.
  */
 export class Connection {
   /** The server. */
-  readonly endpoint: Endpoint;
+  readonly endpoint: string;
+  /** The session. */
+  readonly sessionId: bigint;
   /** The session's timeout as the server granted it. */
   readonly timeoutMs: number;
-  /** Resolves, with the cause, when the connection is over. */
-  readonly closed: Promise<Error>;
-  readonly #socket: Deno.TcpConn;
-  readonly #cutter: FrameCutter;
-  readonly #options: ConnectionOptions;
-  readonly #session: Pick<SessionTicket, "id" | "password">;
-  readonly #inFlight: InFlight[] = [];
-  readonly #closing = Promise.withResolvers<Error>();
-  readonly #outbox: Uint8Array[] = [];
-  #flushing = false;
-  #cause: Error | undefined;
-  #xid = 0;
-  #lastZxid: bigint;
+  /** Resolves when it has ended. */
+  readonly closed: Promise<void>;
+  readonly #client: Client;
+  readonly #onEvent: (event: WatchEvent) => void;
+  readonly #inFlight = new Set<
+    { readonly what: string; readonly tick: number; readonly reject: (cause: Error) => void }
+  >();
   #tick = 0;
-  #heardTick = 0;
-  #cancelTick: () => void = () => {};
+  readonly #closing = Promise.withResolvers<void>();
+  #cause: Error | undefined;
 
-  private constructor(
-    endpoint: Endpoint,
-    socket: Deno.TcpConn,
-    cutter: FrameCutter,
-    options: ConnectionOptions,
-    welcome: {
-      readonly timeoutMs: number;
-      readonly id: bigint;
-      readonly password: Uint8Array;
-    },
-  ) {
-    [this.endpoint, this.#socket, this.#cutter, this.#options] = [endpoint, socket, cutter, options];
-    this.timeoutMs = welcome.timeoutMs;
-    this.#session = welcome;
-    this.#lastZxid = options.ticket.lastZxid;
+  /** `onEvent` must be the same function for the life of a client: the library then keeps one of it for each path. */
+  constructor(client: Client, { endpoint, onEvent }: { endpoint: string; onEvent: (event: WatchEvent) => void }) {
+    [this.#client, this.#onEvent, this.endpoint] = [client, onEvent, endpoint];
     this.closed = this.#closing.promise;
-    if (options.auth !== undefined) {
-      const { scheme, secret } = options.auth;
-      this.#send(new WireWriter().int(XID.auth).int(OPERATION.auth).int(0).text(scheme).text(secret));
-    }
-    this.#scheduleTick();
-    void this.#listen();
+    this.sessionId = client.getSessionId().readBigInt64BE();
+    this.timeoutMs = client.getSessionTimeout();
   }
 
-  /**
-   * Connects and is let in. Throws {@linkcode SessionOverError},
-   * {@linkcode HandshakeRefusedError}, {@linkcode HandshakeOverdueError}, or
-   * what the network says.
-   */
-  static async open(endpoint: Endpoint, options: ConnectionOptions): Promise<Connection> {
-    const { ticket, sessionTimeoutMs, deadlineMs, clock, signal } = options;
-    signal.throwIfAborted();
-    const { host: hostname, port } = parseEndpoint(endpoint) ?? { host: "", port: 0 };
-    const giveUp = new AbortController();
-    let socket: Deno.TcpConn | undefined;
-    const abort = () => {
-      giveUp.abort(new HandshakeOverdueError(`${endpoint} did not answer within ${Math.round(deadlineMs)} ms`));
-      closeQuietly(socket);
-    };
-    const cancel = clock.after(deadlineMs, abort);
-    signal.addEventListener("abort", abort, { once: true });
-    try {
-      socket = await Deno.connect({ hostname, port, signal: giveUp.signal });
-      giveUp.signal.throwIfAborted();
-      socket.setNoDelay(true);
-      const hello = new WireWriter().int(0).long(ticket.lastZxid).int(sessionTimeoutMs).long(ticket.id)
-        .bytes(ticket.password).flag(false);
-      await writeAll(socket, hello.frame());
-      const cutter = new FrameCutter();
-      const answer = await readFrame(socket, cutter);
-      if (answer === undefined) throw new HandshakeRefusedError(`${endpoint} hung up without an answer`);
-      answer.int(); // The protocol's version, which is 0 everywhere.
-      const welcome = { timeoutMs: answer.int(), id: answer.long(), password: answer.bytes() };
-      if (welcome.timeoutMs <= 0) throw new SessionOverError(`${endpoint} says that the session has expired`);
-      return new Connection(endpoint, socket, cutter, options, welcome);
-    } catch (error) {
-      closeQuietly(socket);
-      throw giveUp.signal.aborted ? giveUp.signal.reason : error;
-    } finally {
-      cancel();
-      signal.removeEventListener("abort", abort);
-    }
+  /** Ends it: everything in flight rejects, and all that is asked from now on. */
+  end(cause: Error): void {
+    this.#cause ??= cause;
+    this.#closing.resolve();
+    for (const { reject } of this.#inFlight) reject(cause);
+    this.#inFlight.clear();
   }
 
-  /** What another connection needs to go on with the session. */
-  get ticket(): SessionTicket {
-    return { id: this.#session.id, password: this.#session.password, lastZxid: this.#lastZxid };
+  /** Counts a part of the session's timeout; answers what is without an answer for more than `ticksMax` of them. */
+  tick(ticksMax: number): string | undefined {
+    this.#tick++;
+    // They were sent in this order, so the first is the oldest.
+    const [oldest] = this.#inFlight;
+    return oldest !== undefined && this.#tick - oldest.tick > ticksMax ? oldest.what : undefined;
   }
 
   /** Creates a znode: one that ends with the session, or one that stays. */
-  create(
+  async create(
     path: string,
     data: Uint8Array,
     { ephemeral, acl }: { ephemeral: boolean; acl: readonly Acl[] },
   ): Promise<void> {
-    return this.#request(
+    const mode = ephemeral ? zookeeper.CreateMode.EPHEMERAL : zookeeper.CreateMode.PERSISTENT;
+    await this.#ask<string>(
       `create ${path}`,
-      OPERATION.create,
-      (to) => writeCreate(to, path, data, ephemeral, acl),
-      () => {},
+      (answer) => this.#client.create(path, Buffer.from(data), toAcls(acl), mode, answer),
     );
   }
 
   /** Deletes a znode whatever its version. */
-  delete(path: string): Promise<void> {
-    return this.#request(`delete ${path}`, OPERATION.delete, (to) => to.text(path).int(-1), () => {});
+  async delete(path: string): Promise<void> {
+    await this.#ask<void>(`delete ${path}`, (answer) => this.#client.remove(path, -1, answer));
   }
 
   /** Puts an ephemeral znode of this session in the place of another's, all or nothing. */
@@ -221,230 +140,103 @@ export class Connection {
     data: Uint8Array,
     { version, acl }: { version: number; acl: readonly Acl[] },
   ): Promise<void> {
-    const what = `replace ${path}`;
-    const errors = await this.#request(what, OPERATION.multi, (to) => {
-      to.int(OPERATION.delete).flag(false).int(-1).text(path).int(version);
-      writeCreate(to.int(OPERATION.create).flag(false).int(-1), path, data, true, acl);
-      to.int(-1).flag(true).int(-1);
-    }, readMultiErrors);
-    const code = errors.find((error) => error !== 0);
-    if (code !== undefined) throw new ZooKeeperError(code, what);
+    await this.#ask<unknown>(`replace ${path}`, (answer) =>
+      this.#client.transaction().remove(path, version)
+        .create(path, Buffer.from(data), toAcls(acl), zookeeper.CreateMode.EPHEMERAL).commit(answer));
   }
 
   /** Looks whether a znode is there; with `watch`, its coming, going and change will be reported once. */
   async exists(path: string, { watch }: { watch: boolean }): Promise<boolean> {
-    try {
-      await this.#request(`look for ${path}`, OPERATION.exists, (to) => to.text(path).flag(watch), () => {});
-      return true;
-    } catch (error) {
-      if (error instanceof ZooKeeperError && error.code === ERROR.noNode) return false;
-      throw error;
-    }
+    const stat = await this.#ask<unknown>(
+      `look for ${path}`,
+      (answer) => watch ? this.#client.exists(path, this.#onEvent, answer) : this.#client.exists(path, answer),
+    );
+    return stat !== null && stat !== undefined;
   }
 
   /** Reads a znode's data; with `watch`, its going or change will be reported once. */
-  getData(path: string, { watch }: { watch: boolean }): Promise<{ readonly data: Uint8Array; readonly stat: Stat }> {
-    return this.#request(
+  async getData(
+    path: string,
+    { watch }: { watch: boolean },
+  ): Promise<{ readonly data: Uint8Array; readonly stat: Stat }> {
+    const [data, stat] = await this.#askAll<[Buffer | null, { version: number; ephemeralOwner: Buffer }]>(
       `read ${path}`,
-      OPERATION.getData,
-      (to) => to.text(path).flag(watch),
-      (from) => ({ data: from.bytes(), stat: from.stat() }),
+      (answer) => watch ? this.#client.getData(path, this.#onEvent, answer) : this.#client.getData(path, answer),
     );
+    const { version, ephemeralOwner } = stat;
+    return { data: data ?? new Uint8Array(0), stat: { version, ephemeralOwner: ephemeralOwner.readBigInt64BE() } };
   }
 
   /** Changes a znode's data if it still has that version. */
-  setData(path: string, data: Uint8Array, { version }: { version: number }): Promise<void> {
-    return this.#request(`change ${path}`, OPERATION.setData, (to) => to.text(path).bytes(data).int(version), () => {});
+  async setData(path: string, data: Uint8Array, { version }: { version: number }): Promise<void> {
+    await this.#ask<unknown>(
+      `change ${path}`,
+      (answer) => this.#client.setData(path, Buffer.from(data), version, answer),
+    );
   }
 
   /** Lists the names of a znode's children; with `watch`, the next change of the list will be reported once. */
   getChildren(path: string, { watch }: { watch: boolean }): Promise<readonly string[]> {
-    return this.#request(
+    return this.#ask<readonly string[]>(
       `list ${path}`,
-      OPERATION.getChildren,
-      (to) => to.text(path).flag(watch),
-      (from) => from.texts(),
+      (answer) =>
+        watch ? this.#client.getChildren(path, this.#onEvent, answer) : this.#client.getChildren(path, answer),
     );
   }
 
-  /** Waits until the server knows all that its leader knew when it was asked: another server may be behind. */
-  sync(path: string): Promise<void> {
-    return this.#request(`sync ${path}`, OPERATION.sync, (to) => to.text(path), () => {});
+  /**
+   * Waits until the server knows all that its leader knew when it was asked:
+   * another server may be behind. The library has no `sync`; a transaction that
+   * changes nothing has to go through the leader just so.
+   */
+  async sync(): Promise<void> {
+    await this.#ask<unknown>(
+      "catch up with the leader",
+      (answer) => this.#client.transaction().check("/", -1).commit(answer),
+    );
   }
 
-  /** Ends the session: what it had registered vanishes at once. */
-  closeSession(): Promise<void> {
-    return this.#request("close the session", OPERATION.closeSession, () => {}, () => {});
+  async #ask<T>(what: string, send: (answer: (error: unknown, value: T) => void) => void): Promise<T> {
+    const [value] = await this.#askAll<[T]>(what, send as (answer: (error: unknown, ...values: [T]) => void) => void);
+    return value;
   }
 
-  /** Hangs up. The session goes on. */
-  hangUp(reason: string): void {
-    this.#end(new ConnectionLostError(reason));
-  }
-
-  #request<T>(
+  #askAll<T extends unknown[]>(
     what: string,
-    operation: number,
-    write: (to: WireWriter) => void,
-    read: (from: WireReader) => T,
+    send: (answer: (error: unknown, ...values: T) => void) => void,
   ): Promise<T> {
-    if (this.#cause !== undefined) return Promise.reject(this.#cause);
-    const xid = ++this.#xid;
-    const result = Promise.withResolvers<T>();
-    // The result resolves with what `read` answers, so the types fit.
-    const entry = { xid, what, tick: this.#tick, read, result: result as PromiseWithResolvers<unknown> };
-    this.#inFlight.push(entry);
-    const to = new WireWriter().int(xid).int(operation);
-    write(to);
-    this.#send(to);
-    return result.promise;
-  }
-
-  #send(message: WireWriter): void {
-    this.#outbox.push(message.frame());
-    if (this.#flushing) return;
-    this.#flushing = true;
-    // What is asked for in one turn goes out in one piece.
-    queueMicrotask(() => void this.#flush());
-  }
-
-  async #flush(): Promise<void> {
-    try {
-      while (this.#outbox.length > 0 && this.#cause === undefined) {
-        await writeAll(this.#socket, join(this.#outbox.splice(0)));
-      }
-    } catch (error) {
-      this.#end(new ConnectionLostError(`Cannot write to ${this.endpoint}: ${messageOf(error)}`));
-    } finally {
-      this.#flushing = false;
-    }
-  }
-
-  async #listen(): Promise<void> {
-    const buffer = new Uint8Array(READ_BYTES);
-    try {
-      while (this.#cause === undefined) {
-        const count = await this.#socket.read(buffer);
-        if (count === null) return this.#end(new ConnectionLostError(`${this.endpoint} hung up`));
-        this.#heardTick = this.#tick;
-        for (const frame of this.#cutter.push(buffer.subarray(0, count))) this.#receive(new WireReader(frame));
-      }
-    } catch (error) {
-      this.#end(new ConnectionLostError(`Cannot read from ${this.endpoint}: ${messageOf(error)}`));
-    }
-  }
-
-  #receive(from: WireReader): void {
-    const [xid, zxid, code] = [from.int(), from.long(), from.int()];
-    if (zxid > this.#lastZxid) this.#lastZxid = zxid;
-    switch (xid) {
-      case XID.ping:
-        return;
-      case XID.notification:
-        return this.#options.onEvent(from.watchEvent());
-      case XID.auth:
-        if (code === 0) return;
-        return this.#end(new SessionOverError(`${this.endpoint} does not accept the credential: ${errorName(code)}`));
-    }
-    const entry = this.#inFlight.shift();
-    if (entry?.xid !== xid) {
-      entry?.result.reject(new ConnectionLostError(`${this.endpoint} answered out of turn`));
-      return this.#end(new ConnectionLostError(`${this.endpoint} answered out of turn`));
-    }
-    if (code === ERROR.sessionExpired) {
-      entry.result.reject(new SessionOverError("The session has expired"));
-      return this.#end(new SessionOverError(`${this.endpoint} says that the session has expired`));
-    }
-    if (code !== 0) return entry.result.reject(new ZooKeeperError(code, entry.what));
-    try {
-      entry.result.resolve(entry.read(from));
-    } catch (error) {
-      const cause = new ConnectionLostError(`${this.endpoint} answered what cannot be read: ${messageOf(error)}`);
-      entry.result.reject(cause);
-      this.#end(cause);
-    }
-  }
-
-  #scheduleTick(): void {
-    this.#cancelTick = this.#options.clock.after(this.timeoutMs / TICKS_PER_TIMEOUT, () => {
-      // Counted in ticks and not in time, so that a pause of this process is not taken for the server's silence.
-      this.#tick++;
-      if (this.#tick - this.#heardTick >= SILENT_TICKS_MAX) {
-        return this.#end(new ConnectionLostError(`${this.endpoint} is silent`));
-      }
-      const [oldest] = this.#inFlight;
-      if (oldest !== undefined && this.#tick - oldest.tick >= REQUEST_TICKS_MAX) {
-        return this.#end(new ConnectionLostError(`${this.endpoint} gave no answer to: ${oldest.what}`));
-      }
-      if (this.#tick % TICKS_PER_PING === 0) this.#send(new WireWriter().int(XID.ping).int(OPERATION.ping));
-      this.#scheduleTick();
+    const cause = this.#cause;
+    if (cause !== undefined) return Promise.reject(cause);
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const entry = { what, tick: this.#tick, reject };
+    this.#inFlight.add(entry);
+    send((error, ...values) => {
+      this.#inFlight.delete(entry);
+      if (error === null || error === undefined) resolve(values);
+      else reject(toError(error, what));
     });
-  }
-
-  #end(cause: Error): void {
-    if (this.#cause !== undefined) return;
-    this.#cause = cause;
-    this.#cancelTick();
-    closeQuietly(this.#socket);
-    for (const { result } of this.#inFlight.splice(0)) result.reject(cause);
-    this.#closing.resolve(cause);
+    return promise;
   }
 }
 
-function writeCreate(to: WireWriter, path: string, data: Uint8Array, ephemeral: boolean, acl: readonly Acl[]): void {
-  to.text(path).bytes(data).acl(acl).int(ephemeral ? 1 : 0);
+function toError(error: unknown, what: string): Error {
+  const { code } = error as { readonly code?: unknown };
+  if (typeof code !== "number") return error instanceof Error ? error : new Error(String(error));
+  if (code === ERROR.connectionLoss) return new ConnectionLostError(`The connection was lost, trying to ${what}`);
+  if (code === ERROR.sessionExpired) return new SessionOverError("The session has expired");
+  return new ZooKeeperError(code, what);
 }
 
-/** Reads what became of each part of a transaction: 0 where all is well. */
-function readMultiErrors(from: WireReader): number[] {
-  const errors: number[] = [];
-  for (;;) {
-    const [type, done] = [from.int(), from.flag()];
-    from.int(); // The error again, for those results that have none of their own.
-    if (done) return errors;
-    if (type === -1) errors.push(from.int());
-    else if (type === OPERATION.create) from.text();
-  }
+function isKnownCode(code: number): boolean {
+  return Object.values(zookeeper.Exception).includes(code as never);
 }
 
-async function readFrame(socket: Deno.TcpConn, cutter: FrameCutter): Promise<WireReader | undefined> {
-  const buffer = new Uint8Array(READ_BYTES);
-  for (;;) {
-    let count: number | null;
-    try {
-      count = await socket.read(buffer);
-    } catch (error) {
-      if (error instanceof Deno.errors.ConnectionReset) return undefined;
-      throw error;
-    }
-    if (count === null) return undefined;
-    const [frame] = cutter.push(buffer.subarray(0, count));
-    if (frame !== undefined) return new WireReader(frame);
-  }
+/** Says an error code in the library's words: `no node`. */
+function errorName(code: number): string {
+  const [name] = Object.entries(zookeeper.Exception).find(([, value]) => value === code) ?? [];
+  return name === undefined ? `ZooKeeper's error ${code}` : name.toLowerCase().replaceAll("_", " ");
 }
 
-async function writeAll(socket: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
-  for (let sent = 0; sent < bytes.length;) sent += await socket.write(bytes.subarray(sent));
-}
-
-function join(pieces: readonly Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(pieces.reduce((total, { length }) => total + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    joined.set(piece, at);
-    at += piece.length;
-  }
-  return joined;
-}
-
-function closeQuietly(socket: Deno.TcpConn | undefined): void {
-  try {
-    socket?.close();
-  } catch {
-    // It is closed already.
-  }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+function toAcls(acl: readonly Acl[]) {
+  return acl.map(({ permissions, scheme, id }) => new zookeeper.ACL(permissions, new zookeeper.Id(scheme, id)));
 }

@@ -3,10 +3,9 @@ import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
 import { type Random, systemRandom } from "../../../src/kernel/random.ts";
 import { nodeName, parseNode, quote } from "../../../src/model/node.ts";
 import { encodeNode, equalBytes } from "../node_json.ts";
-import { race, ZooKeeperClient } from "./client.ts";
+import { type Credential, race, ZooKeeperClient } from "./client.ts";
 import { ClusterWatch } from "./cluster_watch.ts";
-import { type Connection, ConnectionLostError, type Credential, ZooKeeperError } from "./connection.ts";
-import { type Acl, ERROR } from "./wire.ts";
+import { type Acl, type Connection, ConnectionLostError, ERROR, ZooKeeperError } from "./connection.ts";
 
 /** Who may do what with the znodes made here. */
 export type AclChoice = "open" | "creator" | "readable";
@@ -76,7 +75,7 @@ export class ZooKeeperSession implements DiscoverySession {
       },
       onConnected: (connection) => {
         for (const watch of this.#watches) watch.onConnection();
-        const session = connection.ticket.id.toString(16).padStart(16, "0");
+        const session = connection.sessionId.toString(16).padStart(16, "0");
         context.connection(
           "connected",
           `${connection.endpoint}, session 0x${session}, timeout ${connection.timeoutMs} ms`,
@@ -175,7 +174,7 @@ export class ZooKeeperSession implements DiscoverySession {
       return;
     }
     const { version, ephemeralOwner } = found.stat;
-    if (ephemeralOwner !== connection.ticket.id) {
+    if (ephemeralOwner !== connection.sessionId) {
       const owner = ephemeralOwner === 0n ? "nobody" : `session 0x${ephemeralOwner.toString(16).padStart(16, "0")}`;
       this.#context.log.info(`Taking over ${path} from ${owner}`);
       return await connection.replace(path, data, { version, acl });
