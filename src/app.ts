@@ -97,6 +97,8 @@ export class App {
   readonly #lost = new Map<ClusterName, number>();
   readonly #ended = Promise.withResolvers<Ending>();
   readonly #stopping = new AbortController();
+  /** Ends the taking of new config: the first thing to stop, so that nothing is begun any more. */
+  readonly #closing = new AbortController();
   readonly #renewed = new Set<string>();
   #watch: DirectoryWatch | undefined;
   #accepted: Accepted | undefined;
@@ -147,9 +149,9 @@ export class App {
     const asked = () => this.#ended.resolve("stopped");
     signal.addEventListener("abort", asked, { once: true });
     if (signal.aborted) asked();
-    this.#watch = watchDirectory(dir, { signal: this.#stopping.signal, clock, log: log.part("config") });
+    this.#watch = watchDirectory(dir, { signal: this.#closing.signal, clock, log: log.part("config") });
     const configuring = this.#configure(this.#watch).catch((error) => {
-      if (!this.#stopping.signal.aborted) this.#ended.reject(error);
+      if (!this.#closing.signal.aborted) this.#ended.reject(error);
     });
     this.#log.info(`The ${role} has started`, { dir, host: this.#options.host.fqdn, ip: this.#options.host.ip });
     if (role !== "writer" && this.#options.host.ip.startsWith("127.")) {
@@ -160,15 +162,16 @@ export class App {
       return await this.#ended.promise;
     } finally {
       signal.removeEventListener("abort", asked);
-      await this.#stop();
+      this.#closing.abort();
       await configuring;
+      await this.#stop();
     }
   }
 
   /** Takes the config anew at each hint. */
   async #configure(watch: DirectoryWatch): Promise<void> {
     const { dir, role, clock, catalog, loadBalancer } = this.#options;
-    const { signal } = this.#stopping;
+    const { signal } = this.#closing;
     let lastGood: Loaded | undefined;
     /** What the plugins last found wrong. */
     let refusals: readonly Diagnostic[] = [];
@@ -185,16 +188,17 @@ export class App {
         this.#tell([...loaded.diagnostics, ...refusals]);
         continue;
       }
-      await using describer = new Describer({ clock });
+      await using describer = new Describer({ clock, signal });
       const { accepted, diagnostics } = await accept(loaded.desired, {
         catalog,
         loadBalancer,
         describe: (module, raw, scope) => describer.describe(module, raw, scope),
         lastGood: this.#accepted,
       });
+      // What was not described for the end of all is no finding.
+      if (signal.aborted) return;
       refusals = diagnostics;
       this.#tell([...loaded.diagnostics, ...refusals]);
-      if (signal.aborted) return;
       await this.#apply(accepted);
     }
   }
@@ -273,6 +277,8 @@ export class App {
       this.#log.warn("A balancer's file is gone: it is left as it is, and no longer kept right", { balancer: name });
       running.controller.abort();
       this.#balancers.delete(name);
+      // Its file may come back: there must never be two writers of one balancer.
+      await running.done;
     }
     for (const [name, balancer] of accepted.balancers) {
       const running = this.#balancers.get(name);
@@ -410,6 +416,7 @@ export class App {
         return;
       }
       case "lost":
+        if (!this.#clustersOf(key).has(event.cluster)) return;
         this.#store.markStale(event.cluster, event.error.message);
         return void this.#watchAgain(key, event.cluster, event.error.message);
       case "ended":

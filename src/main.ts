@@ -10,6 +10,7 @@ import { App } from "./app.ts";
 import { type Arguments, type DaemonArguments, parser } from "./cli/arguments.ts";
 import { check } from "./cli/check.ts";
 import { EXIT, EXIT_OF } from "./cli/exit_codes.ts";
+import { LastResort } from "./cli/last_resort.ts";
 import { plan } from "./cli/plan.ts";
 import { learnHostFacts } from "./app/host_facts.ts";
 import { systemClock } from "./kernel/clock.ts";
@@ -41,8 +42,15 @@ async function daemon(given: DaemonArguments): Promise<number> {
     ["SIGHUP", () => app.lookAgain()],
   ];
   for (const [signal, heard] of signals) Deno.addSignalListener(signal, heard);
+  let isBroken = false;
+  using _lastResort = new LastResort((reason) => {
+    log.part("app").error("A fault of Lighthouse itself: ending in order, to be started anew", { reason });
+    isBroken = true;
+    stop.abort();
+  });
   try {
-    return EXIT_OF[await app.run(stop.signal)];
+    const ending = await app.run(stop.signal);
+    return isBroken ? EXIT.broken : EXIT_OF[ending];
   } finally {
     for (const [signal, heard] of signals) Deno.removeSignalListener(signal, heard);
   }

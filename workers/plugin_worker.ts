@@ -26,9 +26,19 @@ self.onmessage = ({ data }: MessageEvent<Init>) => {
   self.onmessage = null;
   const { v, module, port } = data;
   if (v !== PROTOCOL_VERSION) throw new Error(`Cannot speak protocol ${v}: this worker speaks ${PROTOCOL_VERSION}`);
+  const broken = (error: unknown) => port.postMessage({ type: "broken", error: toWireError(error) } satisfies ToHost);
+  // Told as data: left alone, Deno writes what a plugin says, escape codes and all, to our own stderr.
+  self.addEventListener("error", (event) => {
+    event.preventDefault();
+    broken(event.error);
+  });
+  self.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    broken(event.reason);
+  });
   void load(module).then(
     (plugin) => serve(plugin, port),
-    (error) => port.postMessage({ type: "broken", error: toWireError(error) } satisfies ToHost),
+    broken,
   );
 };
 
@@ -47,6 +57,16 @@ interface Instance {
 
 function serve(plugin: Loaded, port: MessagePort): void {
   const send = (message: ToHost) => port.postMessage(message);
+  const print = (level: "debug" | "info" | "warn") => (...parts: unknown[]) =>
+    send({ type: "log", instance: "", level, message: parts.map(String).join(" "), properties: {} });
+  // A plugin that prints logs, like everybody else.
+  Object.assign(console, {
+    log: print("info"),
+    info: print("info"),
+    debug: print("debug"),
+    warn: print("warn"),
+    error: print("warn"),
+  });
   const instances = new Map<string, Instance>();
   const requests = new Map<number, AbortController>();
   const watches = new Map<string, Watch>();

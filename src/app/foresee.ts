@@ -14,6 +14,9 @@ import { wish } from "./derive.ts";
 /** How long a balancer may take to answer. */
 const OBSERVE_DEADLINE_MS = 30_000;
 
+/** A watch that failed is begun again after this time. */
+const RETRY_MS = 500;
+
 /** What the writer would do to one balancer. */
 export interface Foreseen extends Preview {
   /** The balancer's name. */
@@ -62,14 +65,19 @@ async function readRegistries(
   if (clusters.length === 0) return [];
   const silent = () => clusters.map(({ name }) => name).filter((name) => !store.heard(name));
   const heard = Promise.withResolvers<void>();
+  const cancelRetries: (() => void)[] = [];
   await using fleet = new Fleet({
     clock: systemClock,
     random: systemRandom,
     log,
     events: {
-      onEvent(_key, event) {
+      onEvent(key, event) {
         if (event.type === "snapshot") store.replace(event.snapshot);
         if (event.type === "log") log[event.level](event.message, event.properties);
+        if (event.type === "lost") {
+          const { cluster } = event;
+          cancelRetries.push(systemClock.after(RETRY_MS, () => fleet.post(key, { type: "watch", cluster })));
+        }
         if (silent().length === 0) heard.resolve();
       },
       onReady(key) {
@@ -84,6 +92,6 @@ async function readRegistries(
   fleet.apply(groupInstances([...accepted.discovery.values()].map(({ instance }) => instance), "worker"));
   const cancel = systemClock.after(waitMs, () => heard.resolve());
   await heard.promise;
-  cancel();
+  for (const cancelRetry of [cancel, ...cancelRetries]) cancelRetry();
   return silent();
 }

@@ -69,13 +69,13 @@ export const parser = or(
     description: message`Watches the clusters of DIR and keeps the local HAProxy right: members come and go over \
 its socket, without a reload. HAProxy is started if it does not run, and it keeps running when the writer ends. \
 Ends on SIGTERM or SIGINT; SIGHUP looks at DIR again. Exit codes: 0 was asked to end, 1 cannot start, 2 wrong usage, \
-75 restart me (a worker's thread could not be stopped).`,
+70 a fault of its own, 75 restart me (a worker's thread could not be stopped).`,
   }),
   command("reporter", daemon("reporter"), {
     brief: message`Check the local services and register the healthy ones.`,
     description: message`Probes the services of DIR and registers the ports that pass. On SIGTERM or SIGINT it \
 deregisters them and ends within 5 seconds; SIGHUP looks at DIR again. Exit codes: 0 was asked to end, 1 cannot start, \
-2 wrong usage, 75 restart me (a worker's thread could not be stopped).`,
+2 wrong usage, 70 a fault of its own, 75 restart me (a worker's thread could not be stopped).`,
   }),
   command("run", daemon("run"), {
     brief: message`Writer and reporter in one process.`,

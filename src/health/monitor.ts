@@ -32,7 +32,10 @@ export interface MonitorOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  /** Probes once; must settle within the deadline, and never throw but for an aborted signal. */
+  /**
+   * Probes once; must settle, soon after the deadline at most unless its worker
+   * is just starting, and never throw but for an aborted signal.
+   */
   readonly probe: (id: string, timeoutMs: number, signal: AbortSignal) => Promise<ProbeOutcome>;
   /** Called whenever the status of a port has changed. */
   readonly onStatus: (key: string, status: Status) => void;

@@ -68,7 +68,7 @@ export type ToHost =
   | (Answer & { readonly seq: number })
   /** The plugin's module is loaded; what it says of itself. */
   | { readonly type: "loaded"; readonly kind: string; readonly apiVersion: number; readonly name: string }
-  /** The plugin's module could not be loaded. */
+  /** The plugin's module could not be loaded, or it threw where nobody could catch it. */
   | { readonly type: "broken"; readonly error: WireError }
   /** One cluster's whole membership. The next waits for `taken`. */
   | { readonly type: "snapshot"; readonly snapshot: ClusterSnapshot }

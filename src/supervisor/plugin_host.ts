@@ -233,16 +233,21 @@ export class PluginHost implements AsyncDisposable {
         this.#isLoaded = true;
         return this.#loaded.resolve(message);
       case "broken":
-        return this.#die(`Its plugin cannot be loaded: ${message.error.message}`);
+        return this.#die(
+          this.#isLoaded
+            ? `It threw outside of any call: ${message.error.message}`
+            : `Its plugin cannot be loaded: ${message.error.message}`,
+        );
       case "stopped":
         return this.#stopped.resolve();
       case "log":
+      case "connection":
+        // Both become a line of the log.
         if (++this.#rate.records > LOG_RECORDS_PER_SECOND) return;
         return this.#options.onEvent?.(message);
       case "snapshot":
       case "lost":
       case "ended":
-      case "connection":
         return this.#options.onEvent?.(message);
       default: {
         // An answer after its deadline finds no call, and is dropped.

@@ -103,6 +103,20 @@ Deno.test("PluginHost: a throw outside of any call kills the worker, not the pro
   await assert.rejects(made.call({ type: "ping" }, WAIT), WorkerDeadError);
 });
 
+Deno.test("PluginHost: what a plugin prints is logged, less what a terminal would obey", async () => {
+  await using made = host(
+    checkModule(`console.error("\\x1b[31mred\\nlevel=error forged", 7); return { status: "pass" };`),
+  );
+  await startCheck(made);
+  await made.call({ type: "probe", instance: "check", timeoutMs: 5_000 }, WAIT);
+  const record = made.events.find((event) => event.type === "log");
+  assert.ok(record?.type === "log");
+  assert.equal(record.level, "warn");
+  assert.match(record.message, /red.*forged 7$/);
+  // deno-lint-ignore no-control-regex -- control characters are just what must not be there.
+  assert.doesNotMatch(record.message, /[\u0000-\u001f]/);
+});
+
 Deno.test("PluginHost tells why a module cannot be loaded", async () => {
   await using made = host(dataModule(`throw new Error("broken at load")`));
   await assert.rejects(made.loaded(), /cannot be loaded: broken at load/);
