@@ -29,8 +29,9 @@ export interface StepFailure {
 }
 
 /**
- * What a balancer's writer does to the world. There are three: the executor,
- * its dry-run twin, and the model that the simulation puts in their place.
+ * What a balancer's writer does to the world: the executor does it for real,
+ * and a model stands in for both in simulations. A dry run needs no third: it
+ * plans, and leaves it at that.
  */
 export interface BalancerEffects {
   /**

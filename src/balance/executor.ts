@@ -210,37 +210,6 @@ export class Executor implements BalancerEffects {
   }
 }
 
-/** Observes for real, but only reports what it would do. */
-export class DryRunExecutor implements BalancerEffects {
-  readonly #real: BalancerEffects;
-  readonly #report: (step: Step) => void;
-
-  /** `real` is asked for observations; `report` hears of each step. */
-  constructor(real: BalancerEffects, report: (step: Step) => void) {
-    [this.#real, this.#report] = [real, report];
-  }
-
-  /** Looks at the real thing. */
-  observe(
-    sources: BalancerSources,
-    pidOf: (answers: readonly string[]) => number | undefined,
-    signal: AbortSignal,
-  ): Promise<Seen> {
-    return this.#real.observe(sources, pidOf, signal);
-  }
-
-  /** Asks the real program. */
-  version(program: string, signal: AbortSignal): Promise<ProgramVersion | undefined> {
-    return this.#real.version(program, signal);
-  }
-
-  /** Reports each step, does nothing, and says that it went well. */
-  execute(steps: readonly Step[]): Promise<readonly StepOutcome[]> {
-    for (const step of steps) this.#report(step);
-    return Promise.resolve(steps.map((step) => ({ ok: true, step, tookMs: 0, output: "" })));
-  }
-}
-
 type CommandStep = Step & { do: "command" };
 
 interface ProgramResult {
