@@ -3,7 +3,6 @@ import { render } from "../../plugins/balancers/haproxy/render.ts";
 import { Executor } from "../../src/balance/executor.ts";
 import { preview } from "../../src/balance/preview.ts";
 import haproxy from "../../plugins/balancers/haproxy/mod.ts";
-import type { Step } from "../../src/plugin/contract.ts";
 import type { Node } from "../../src/model/node.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
