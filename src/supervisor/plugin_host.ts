@@ -78,6 +78,8 @@ export class PluginHost implements AsyncDisposable {
   /** What was refused in the last snapshot of each cluster. */
   readonly #refused = new Map<string, ReadonlySet<string>>();
   #heartbeat = INITIAL_HEARTBEAT;
+  /** When the worker last said anything. */
+  #heardMs = -Infinity;
   #cancelPing: (() => void) | undefined;
   #seq = 0;
   #isLoaded = false;
@@ -137,13 +139,16 @@ export class PluginHost implements AsyncDisposable {
     const seq = ++this.#seq;
     const result = Promise.withResolvers<Answer>();
     this.#calls.set(seq, result);
-    const cancel = this.#clock.after(deadlineMs, () => {
+    const overdue = () => {
       result.reject(new WorkerDeadlineError(`No answer to ${request.type} within ${deadlineMs} ms`));
+    };
+    const giveUpMs = Math.min("timeoutMs" in request ? request.timeoutMs : Infinity, deadlineMs);
+    let cancel = this.#clock.after(giveUpMs, () => {
+      if (giveUpMs === deadlineMs) return overdue();
+      // The plugin is given up a little before the call is, so that it can still say so itself.
+      this.post({ type: "abort", seq });
+      cancel = this.#clock.after(deadlineMs - giveUpMs, overdue);
     });
-    // The plugin is given up a little before the call is, so that it can still say so itself.
-    const cancelAbort = "timeoutMs" in request
-      ? this.#clock.after(request.timeoutMs, () => this.post({ type: "abort", seq }))
-      : undefined;
     const abort = () => result.reject(signal?.reason);
     signal?.addEventListener("abort", abort, { once: true });
     let answered = false;
@@ -155,7 +160,6 @@ export class PluginHost implements AsyncDisposable {
       return answer;
     } finally {
       cancel();
-      cancelAbort?.();
       signal?.removeEventListener("abort", abort);
       this.#calls.delete(seq);
       // Nobody waits any more: the plugin may stop working on it.
@@ -223,6 +227,7 @@ export class PluginHost implements AsyncDisposable {
   }
 
   #receive(data: unknown): void {
+    this.#heardMs = this.#clock.now();
     if (!this.#count()) return;
     const guarded = guard(data);
     if (!guarded.ok) return this.#die(`It said what cannot be understood: ${guarded.fault}`);
@@ -257,10 +262,13 @@ export class PluginHost implements AsyncDisposable {
     }
   }
 
-  /** Pings after a while; one that was missed has taken its while already. */
+  /** Pings when nothing was heard for a while; one that was missed has taken its while already. */
   #schedulePing(waitMs = this.#heartbeatOptions.everyMs): void {
     this.#cancelPing = this.#clock.after(waitMs, async () => {
       const { everyMs } = this.#heartbeatOptions;
+      // Whatever a worker says shows that it lives: one that is busy need not be asked.
+      const quietMs = this.#clock.now() - this.#heardMs;
+      if (quietMs < everyMs && this.#heartbeat.missed === 0) return this.#schedulePing(everyMs - quietMs);
       const answered = await this.call({ type: "ping" }, { deadlineMs: everyMs }).then(() => true, () => false);
       if (this.#dead !== undefined || this.#isStopping) return;
       this.#heartbeat = beat(this.#heartbeat, answered);

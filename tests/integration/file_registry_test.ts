@@ -207,10 +207,19 @@ Deno.test("file: a cluster that does not exist yet is waited for", async () => {
   assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1], "an empty cluster was never told");
 });
 
+Deno.test("file: who only reads makes no directory", async () => {
+  await using dir = new TempDir();
+  await using session = await open(dir);
+  await using follower = new Follower(session, "web");
+  await eventually("it has looked", () => session.context.states.length > 0);
+  assert.deepEqual(follower.snapshots, []);
+  await assert.rejects(Deno.stat(dir.file("registry")), Deno.errors.NotFound);
+});
+
 Deno.test("file: an empty directory is told after a second look", async () => {
   await using dir = new TempDir();
   await using session = await open(dir);
-  await Deno.mkdir(dir.file("registry/web"));
+  await Deno.mkdir(dir.file("registry/web"), { recursive: true });
   await using follower = new Follower(session, "web");
   await follower.has();
 });
@@ -237,6 +246,8 @@ Deno.test.each([{ what: "the cluster's directory", path: "registry/web" }, { wha
 
 Deno.test("file: a node whose file is removed or spoiled is written again with the next renewal", async () => {
   await using dir = new TempDir();
+  // There from the start, so that it is watched by the time that its file is gone for a moment.
+  await Deno.mkdir(dir.file("registry/web"), { recursive: true });
   await using session = await open(dir);
   await using follower = new Follower(session, "web");
   await session.register("web", testNode(1), soon());

@@ -16,6 +16,8 @@ export interface HintsOptions {
 
 /** A watch on a directory stays silent if it is made in the same moment as another on it ends. */
 const REOPEN_MS = 300;
+/** How often a directory that is missing is looked for. */
+const MISSING_MS = 50;
 /** What is made inside a new directory at once may come before the watch on that directory. */
 const SECOND_LOOK_MS = 50;
 
@@ -50,7 +52,6 @@ export class Hints implements AsyncDisposable {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
-        await Deno.mkdir(path, { recursive: true });
         this.#inode = (await Deno.stat(path)).ino;
         if (signal.aborted) return;
         this.#watcher = Deno.watchFs(path, { recursive: true });
@@ -58,14 +59,15 @@ export class Hints implements AsyncDisposable {
         onHint(undefined);
         for await (const event of this.#watcher) if (!this.#take(event)) break;
       } catch (error) {
-        // Out of watches, most likely: the poll goes on.
-        if (!this.#isDeaf && !signal.aborted) {
+        // Nobody has registered yet, and who only reads makes no directory. Or else out of watches: the poll goes on.
+        if (!(error instanceof Deno.errors.NotFound) && !this.#isDeaf && !signal.aborted) {
           log.warn(`Cannot watch ${path}; polling it alone`, { error: String(error) });
         }
         this.#isDeaf = true;
       }
       this.#close();
-      await delay(REOPEN_MS, { clock, signal }).catch(() => {});
+      const isMissing = await Deno.stat(path).then(() => false, (error) => error instanceof Deno.errors.NotFound);
+      await delay(isMissing ? MISSING_MS : REOPEN_MS, { clock, signal }).catch(() => {});
     }
   }
 

@@ -61,10 +61,10 @@ export class FileSession implements DiscoverySession {
     else context.signal.addEventListener("abort", giveUp, { once: true });
   }
 
-  /** Makes the directory and opens a session on it. */
+  /** Opens a session on a directory, which is made with the first registration. */
   static async open(options: SessionOptions, context: DiscoveryContext): Promise<FileSession> {
     const session = new FileSession(options, context);
-    await session.#reach(() => Deno.mkdir(options.path, { recursive: true })).catch(() => {});
+    await session.#reach(() => lookAt(options.path)).catch(() => {});
     return session;
   }
 
@@ -251,6 +251,15 @@ async function readIfThere(file: string): Promise<string | undefined> {
 async function removeIfThere(file: string): Promise<void> {
   try {
     await Deno.remove(file);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** Looks whether a directory can be had; one that is missing can be made. */
+async function lookAt(path: string): Promise<void> {
+  try {
+    await Deno.stat(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
