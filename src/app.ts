@@ -72,6 +72,8 @@ const RENEW_JITTER_MS = 500;
 const RENEW_DEADLINE_MS = 10_000;
 /** The waits before a watch that was lost is begun again. */
 const WATCH_BACKOFF = { firstMs: 200, maxMs: 10_000 };
+/** A registry that comes and goes is told of again after this time. */
+const REACH_AGAIN_MS = 60_000;
 /** A probe's answer may come so much later than its deadline: the message needs its time. */
 const PROBE_GRACE_MS = 200;
 
@@ -93,6 +95,8 @@ export class App {
   readonly #balancers = new Map<string, RunningBalancer>();
   /** The clusters watched, by discovery. */
   readonly #watched = new Map<string, Set<ClusterName>>();
+  /** What was last told of a registry's being in reach, and when it was last told to be out of it, by worker. */
+  readonly #reach = new Map<string, { readonly state: string | undefined; readonly lostMs: number }>();
   /** Tries in a row to watch a cluster that failed. */
   readonly #lost = new Map<ClusterName, number>();
   readonly #ended = Promise.withResolvers<Ending>();
@@ -140,6 +144,7 @@ export class App {
 
   /** Looks at the config directory again. */
   lookAgain(): void {
+    this.#log.info("Looking at the config again, as asked");
     this.#watch?.poke();
   }
 
@@ -153,7 +158,7 @@ export class App {
     const configuring = this.#configure(this.#watch).catch((error) => {
       if (!this.#closing.signal.aborted) this.#ended.reject(error);
     });
-    this.#log.info(`The ${role} has started`, { dir, host: this.#options.host.fqdn, ip: this.#options.host.ip });
+    this.#log.info(`The ${role} is starting`, { dir, host: this.#options.host.fqdn, ip: this.#options.host.ip });
     if (role !== "writer" && this.#options.host.ip.startsWith("127.")) {
       const { ip } = this.#options.host;
       this.#log.warn("Announcing a loopback address, which no other host can reach: --ip gives another", { ip });
@@ -380,7 +385,8 @@ export class App {
     }
     if (silent.length > 0) {
       const clusters = silent.map(({ cluster }) => cluster.name).join(", ");
-      this.#log.warn("No registry has spoken of some clusters yet: they are served as last known", { clusters });
+      const why = "nobody has registered, or the registry does not answer";
+      this.#log.warn(`Some clusters were not heard of yet (${why}): they are served as last known`, { clusters });
     }
     this.#settled = true;
     this.#cancelSettle?.();
@@ -397,10 +403,10 @@ export class App {
       }
       case "connection": {
         const { state, detail } = event;
-        if (state === "connected") return this.#log.info("Registry is in reach", { worker: key, detail });
-        const clusters = this.#clustersOf(key);
-        for (const cluster of clusters) this.#store.markStale(cluster, detail);
-        return this.#log.warn("Registry is out of reach: what was known of it stays", { worker: key, detail });
+        if (state === "disconnected") {
+          for (const cluster of this.#clustersOf(key)) this.#store.markStale(cluster, detail);
+        }
+        return this.#tellConnection(key, state, detail);
       }
       case "snapshot": {
         const { snapshot } = event;
@@ -423,6 +429,20 @@ export class App {
         // The fleet replaces the worker, and with it the session.
         return;
     }
+  }
+
+  /** Logs whether a registry is in reach; one that comes and goes is told of once a minute. */
+  #tellConnection(key: string, state: "connected" | "disconnected", detail: string): void {
+    const nowMs = this.#options.clock.now();
+    const told = this.#reach.get(key) ?? { state: undefined, lostMs: -Infinity };
+    const at = { worker: key, detail };
+    if (state === "connected") {
+      this.#log[told.state === state ? "debug" : "info"]("Registry is in reach", at);
+      return void this.#reach.set(key, { ...told, state });
+    }
+    const isNews = nowMs - told.lostMs >= REACH_AGAIN_MS;
+    if (isNews) this.#reach.set(key, { state, lostMs: nowMs });
+    this.#log[isNews ? "warn" : "debug"]("Registry is out of reach: what was known of it stays", at);
   }
 
   async #watchAgain(key: string, cluster: ClusterName, reason: string): Promise<void> {

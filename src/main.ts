@@ -20,11 +20,20 @@ import { CATALOG, loadBalancer } from "./app/plugins.ts";
 
 const encoder = new TextEncoder();
 
+/**
+ * A relative directory is meant from where the command was typed: a task runs
+ * in the project's directory, and says in INIT_CWD where it was called.
+ */
+function fromHere(dir: string): string {
+  const typedIn = Deno.env.get("INIT_CWD");
+  return dir.startsWith("/") || typedIn === undefined || typedIn === Deno.cwd() ? dir : `${typedIn}/${dir}`;
+}
+
 async function daemon(given: DaemonArguments): Promise<number> {
   using log = openLog(given);
   const host = await learnHostFacts({ fqdn: given.host, ip: given.ip });
   const app = new App({
-    dir: given.dir,
+    dir: fromHere(given.dir),
     role: given.command,
     host,
     catalog: CATALOG,
@@ -78,13 +87,19 @@ async function main(given: Arguments): Promise<number> {
   const print = (line: string) => writeAll(Deno.stdout, `${line}\n`);
   switch (given.command) {
     case "check": {
-      const { dir, strict, json } = given;
-      return await check({ dir, strict, json, color: Deno.stdout.isTerminal(), print });
+      const { strict, json } = given;
+      return await check({ dir: fromHere(given.dir), strict, json, color: Deno.stdout.isTerminal(), print });
     }
     case "plan": {
       using log = openLog(given);
       const host = await learnHostFacts({ fqdn: given.host, ip: given.ip });
-      return await plan({ dir: given.dir, waitMs: given.waitSeconds * 1_000, host, log: log.part("plan"), print });
+      return await plan({
+        dir: fromHere(given.dir),
+        waitMs: given.waitSeconds * 1_000,
+        host,
+        log: log.part("plan"),
+        print,
+      });
     }
     default:
       return await daemon(given);

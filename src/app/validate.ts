@@ -3,6 +3,7 @@ import { loadDirectory, type Role } from "../config/load.ts";
 import { systemClock } from "../kernel/clock.ts";
 import { Describer } from "../supervisor/describer.ts";
 import { accept, type Accepted } from "./accept.ts";
+import { judgeBalancers } from "./judge.ts";
 import { CATALOG, loadBalancer } from "./plugins.ts";
 
 /** How long the reading of a config directory may take. */
@@ -16,7 +17,7 @@ export interface Validated {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** Reads a config directory once and lets each plugin validate its part. Touches nothing. */
+/** Reads a config directory once, lets each plugin validate its part, and each balancer's program the whole. */
 export async function validateDirectory(dir: string, { role }: { readonly role: Role }): Promise<Validated> {
   const loaded = await loadDirectory(dir, { role, signal: AbortSignal.timeout(READ_DEADLINE_MS) });
   if (!loaded.ok) return { accepted: undefined, diagnostics: loaded.diagnostics };
@@ -26,5 +27,8 @@ export async function validateDirectory(dir: string, { role }: { readonly role: 
     loadBalancer,
     describe: (module, raw, scope) => describer.describe(module, raw, scope),
   });
-  return { accepted, diagnostics: [...loaded.diagnostics, ...diagnostics].toSorted(compareDiagnostics) };
+  const judged = (await judgeBalancers(accepted)).flatMap(({ key, finding }) =>
+    loaded.desired.sources.get(key)?.diagnose(finding) ?? []
+  );
+  return { accepted, diagnostics: [...loaded.diagnostics, ...diagnostics, ...judged].toSorted(compareDiagnostics) };
 }

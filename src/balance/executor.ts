@@ -23,6 +23,9 @@ export interface ExecutorOptions {
   readonly socketDeadlineMs?: number;
 }
 
+/** Where balancers are installed, and a user's PATH often does not lead. */
+const SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin";
+
 /** Carries steps out for real. */
 export class Executor implements BalancerEffects {
   readonly #programDeadlineMs: number;
@@ -169,14 +172,14 @@ export class Executor implements BalancerEffects {
   async #run(argv: readonly string[], signal: AbortSignal): Promise<ProgramResult> {
     const [program = "", ...args] = argv;
     signal.throwIfAborted();
-    const path = Deno.env.get("PATH");
+    const path = [Deno.env.get("PATH"), SYSTEM_PATH].filter((part) => part !== undefined).join(":");
     const child = new Deno.Command(program, {
       args,
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
       clearEnv: true,
-      env: path === undefined ? {} : { PATH: path },
+      env: { PATH: path },
     }).spawn();
     const outputs = [new OutputReader(child.stdout), new OutputReader(child.stderr)];
     let late = false;
@@ -293,7 +296,13 @@ function failureOf(step: Step, error: unknown): StepFailure {
   const what =
     { command: "send a command", install: "install the file", start: "start it", reload: "reload it" }[step.do];
   const at = step.do === "install" ? ` ${step.path}` : "";
-  const message = `Cannot ${what}${at}: ${error instanceof Error ? error.message : error}`;
+  // The candidate's name is made up anew each time, and is gone by now.
+  const why = String(error instanceof Error ? error.message : error).replaceAll(/\.lighthouse-[0-9a-f-]{36}/g, "");
+  const message = error instanceof Deno.errors.NotFound && /^Failed to spawn/.test(why)
+    ? `Cannot ${what}${at}: there is no program ${
+      /'([^']*)'/.exec(why)?.[1] ?? ""
+    }: install it, or say where it is with the key program`
+    : `Cannot ${what}${at}: ${why}`;
   if (error instanceof RefusedError) return { kind: "refused", message: error.message };
   if (error instanceof ProgramError || error instanceof DeadlineError) return { kind: "program", message };
   if (error instanceof NobodyListensError || error instanceof SocketSilentError) {

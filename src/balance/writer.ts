@@ -575,7 +575,10 @@ export class Writer<Config, ClusterConfig, Observed> {
       const { step } = outcome;
       const tookMs = Math.round(outcome.tookMs);
       if (step.do === "install") this.#log.debug(`${name}: wrote ${step.path}`, { tookMs });
-      if (step.do === "start") this.#log.info(`${name}: started, as ${step.reason}`, { tookMs });
+      // One that ran and is gone has died, which somebody should look into.
+      if (step.do === "start" && this.#acceptance.some) {
+        this.#log.warn(`${name}: it was gone and is started again, as ${step.reason}`, { tookMs });
+      } else if (step.do === "start") this.#log.info(`${name}: started, as ${step.reason}`, { tookMs });
       if (step.do === "reload") this.#log.info(`${name}: reloaded, as ${step.reason}`, { tookMs });
     }
   }

@@ -28,7 +28,7 @@ export async function plan({ dir, waitMs, host, log, print }: PlanOptions): Prom
   }
   const { balancers, silent } = await foresee(accepted, { host, waitMs, log });
   if (silent.length > 0) {
-    log.warn("No registry answered in time for some clusters: they are shown as last known", {
+    log.warn("Some clusters were not heard of in time: they are shown as last known", {
       clusters: silent.join(", "),
       waitMs,
     });

@@ -15,13 +15,16 @@ export interface CliResult {
 /** Runs `lighthouse` with the arguments to its end, without colours and with lines of any width. */
 export async function runCli(
   args: readonly string[],
-  { deadlineMs = 60_000 }: { readonly deadlineMs?: number } = {},
+  { deadlineMs = 60_000, variables = {} }: {
+    readonly deadlineMs?: number;
+    readonly variables?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<CliResult> {
   const { COLUMNS: _columns, FORCE_COLOR: _colour, ...env } = Deno.env.toObject();
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [...ARGS, ...args],
     cwd: ROOT,
-    env: { ...env, NO_COLOR: "1" },
+    env: { ...env, NO_COLOR: "1", ...variables },
     clearEnv: true,
     stdin: "null",
     stdout: "piped",
