@@ -11,6 +11,7 @@ import type { Clock } from "./kernel/clock.ts";
 import { delay } from "./kernel/delay.ts";
 import type { Logger } from "./kernel/logger.ts";
 import type { Random } from "./kernel/random.ts";
+import type { Node } from "./model/node.ts";
 import type { ClusterName } from "./model/topology.ts";
 import type { BalancerPlugin, HostFacts, ProbeOutcome } from "./plugin/contract.ts";
 import type { PluginCatalog } from "./plugin/source.ts";
@@ -62,6 +63,8 @@ export type Ending =
 const STUCK_THREADS_MAX = 2;
 /** How long the writer waits for the registries' first answers before it serves what it knows. */
 const FIRST_ANSWER_MS = 2_000;
+/** How long the balancer may take to tell its members at the start. */
+const ADOPT_DEADLINE_MS = 3_000;
 /** How long a change of a registration may take. */
 const CHANGE_TIMEOUT_MS = 5_000;
 /** How long the reporter tries to take its nodes back when it ends. */
@@ -97,8 +100,8 @@ export class App {
   readonly #watched = new Map<string, Set<ClusterName>>();
   /** What was last told of a registry's being in reach, and when it was last told to be out of it, by worker. */
   readonly #reach = new Map<string, { readonly state: string | undefined; readonly lostMs: number }>();
-  /** Tries in a row to watch a cluster that failed. */
-  readonly #lost = new Map<ClusterName, number>();
+  /** Tries in a row to watch a cluster that failed, and why the last did. */
+  readonly #lost = new Map<ClusterName, { readonly attempts: number; readonly reason: string }>();
   readonly #ended = Promise.withResolvers<Ending>();
   readonly #stopping = new AbortController();
   /** Ends the taking of new config: the first thing to stop, so that nothing is begun any more. */
@@ -180,6 +183,8 @@ export class App {
     let lastGood: Loaded | undefined;
     /** What the plugins last found wrong. */
     let refusals: readonly Diagnostic[] = [];
+    /** Whether some plugin could not be asked, so that the same config is worth another try. */
+    let isDoubtful = false;
     for await (const _hint of watch) {
       const loaded = await loadDirectory(dir, { role, signal, clock, lastGood });
       if (!loaded.ok) {
@@ -187,7 +192,7 @@ export class App {
         this.#ended.resolve("unconfigured");
         return;
       }
-      const changed = loaded.desired !== lastGood?.desired;
+      const changed = loaded.desired !== lastGood?.desired || isDoubtful;
       lastGood = loaded;
       if (!changed) {
         this.#tell([...loaded.diagnostics, ...refusals]);
@@ -202,7 +207,7 @@ export class App {
       });
       // What was not described for the end of all is no finding.
       if (signal.aborted) return;
-      refusals = diagnostics;
+      [refusals, isDoubtful] = [diagnostics, describer.hasFailed];
       this.#tell([...loaded.diagnostics, ...refusals]);
       await this.#apply(accepted);
     }
@@ -315,18 +320,30 @@ export class App {
 
   /** Until a registry has spoken, a cluster has the members that the balancer's file says. */
   async #adopt({ plugin, config }: AcceptedBalancer, accepted: Accepted): Promise<void> {
-    let file: string;
-    try {
-      file = await Deno.readTextFile(plugin.sources(config).file);
-    } catch {
-      // There is no file, or none to be read: then nothing is known of earlier.
-      return;
-    }
     const wanted = new Set([...accepted.clusters.values()].map(({ cluster }) => cluster.name));
-    for (const [cluster, nodes] of plugin.adopt(file, config)) {
-      if (!wanted.has(cluster) || nodes.length === 0) continue;
-      this.#store.adopt(cluster, nodes);
-      this.#log.info("Cluster starts with the members of the last file", { cluster, nodes: nodes.length });
+    const sources = plugin.sources(config);
+    // There may be no file, or none to be read: then what runs is asked.
+    const file = await Deno.readTextFile(sources.file).catch(() => "");
+    const running = await this.#adoptRunning(plugin, config);
+    for (const known of [plugin.adopt(file, config), running]) {
+      for (const [cluster, nodes] of known) {
+        if (nodes.length === 0 || this.#store.topology.clusters.has(cluster)) continue;
+        this.#store.adopt(cluster, nodes);
+        // One that is not in the config now may be once its file is right.
+        const level = wanted.has(cluster) ? "info" : "debug";
+        this.#log[level]("Cluster starts with the members that were served last", { cluster, nodes: nodes.length });
+      }
+    }
+  }
+
+  async #adoptRunning(plugin: BalancerPlugin, config: unknown): Promise<ReadonlyMap<ClusterName, readonly Node[]>> {
+    try {
+      const signal = AbortSignal.timeout(ADOPT_DEADLINE_MS);
+      const seen = await new Executor().observe(plugin.sources(config), (answers) => plugin.pid(answers), signal);
+      return plugin.adoptRunning?.(plugin.observe(seen, config)) ?? new Map();
+    } catch (error) {
+      this.#log.debug("Could not ask the balancer for its members", { reason: String(error) });
+      return new Map();
     }
   }
 
@@ -351,7 +368,6 @@ export class App {
       this.#watched.set(discovery, clusters);
     }
     for (const discovery of this.#watched.keys()) if (!wanted.has(discovery)) this.#watched.delete(discovery);
-    this.#store.keepOnly(new Set([...accepted.clusters.values()].map(({ cluster }) => cluster.name)));
     this.#balance();
   }
 
@@ -447,10 +463,13 @@ export class App {
 
   async #watchAgain(key: string, cluster: ClusterName, reason: string): Promise<void> {
     const { clock, random } = this.#options;
-    const attempt = this.#lost.get(cluster) ?? 0;
-    this.#lost.set(cluster, attempt + 1);
+    const before = this.#lost.get(cluster);
+    const attempt = before?.attempts ?? 0;
+    this.#lost.set(cluster, { attempts: attempt + 1, reason });
     const waitMs = Math.round(backoffMs(attempt, WATCH_BACKOFF, random));
-    this.#log.warn("Lost sight of a cluster: its members stay, and it is watched again", { cluster, reason, waitMs });
+    // The same again is no news.
+    const level = before?.reason === reason ? "debug" : "warn";
+    this.#log[level]("Lost sight of a cluster: its members stay, and it is watched again", { cluster, reason, waitMs });
     await delay(waitMs, { clock, signal: this.#stopping.signal }).catch(() => {});
     if (this.#clustersOf(key).has(cluster)) this.#fleet.post(key, { type: "watch", cluster });
   }

@@ -13,6 +13,7 @@ import { EXIT, EXIT_OF } from "./cli/exit_codes.ts";
 import { LastResort } from "./cli/last_resort.ts";
 import { plan } from "./cli/plan.ts";
 import { learnHostFacts } from "./app/host_facts.ts";
+import { redact } from "./config/redact.ts";
 import { systemClock } from "./kernel/clock.ts";
 import { systemRandom } from "./kernel/random.ts";
 import { Log, type LogFormat, type LogLevel } from "./observe/log.ts";
@@ -31,8 +32,17 @@ function fromHere(dir: string): string {
 
 async function daemon(given: DaemonArguments): Promise<number> {
   using log = openLog(given);
+  const stop = new AbortController();
+  let app: App | undefined;
+  // Heard from the first moment on: looking up this host's name may take its time.
+  const signals: readonly (readonly [Deno.Signal, () => void])[] = [
+    ["SIGTERM", () => stop.abort()],
+    ["SIGINT", () => stop.abort()],
+    ["SIGHUP", () => app?.lookAgain()],
+  ];
+  for (const [signal, heard] of signals) Deno.addSignalListener(signal, heard);
   const host = await learnHostFacts({ fqdn: given.host, ip: given.ip });
-  const app = new App({
+  app = new App({
     dir: fromHere(given.dir),
     role: given.command,
     host,
@@ -44,13 +54,6 @@ async function daemon(given: DaemonArguments): Promise<number> {
     // A flag is said on purpose; the file is for when nothing is said.
     onLogLevel: (level) => given.logLevel === undefined && log.setLevel(level ?? "info"),
   });
-  const stop = new AbortController();
-  const signals: readonly (readonly [Deno.Signal, () => void])[] = [
-    ["SIGTERM", () => stop.abort()],
-    ["SIGINT", () => stop.abort()],
-    ["SIGHUP", () => app.lookAgain()],
-  ];
-  for (const [signal, heard] of signals) Deno.addSignalListener(signal, heard);
   let isBroken = false;
   using _lastResort = new LastResort((reason) => {
     log.part("app").error("A fault of Lighthouse itself: ending in order, to be started anew", { reason });
@@ -70,6 +73,7 @@ function openLog(given: { readonly logLevel?: LogLevel | undefined; readonly log
     level: given.logLevel ?? "info",
     format: given.logFormat,
     terminal: Deno.stderr.isTerminal(),
+    redact,
     write: (line) => writeAll(Deno.stderr, line),
   });
 }

@@ -95,7 +95,7 @@ deregisters them and ends within 5 seconds; SIGHUP looks at DIR again. Exit code
     {
       brief: message`Validate a config directory and say all that is wrong with it.`,
       description: message`Reads DIR, lets each plugin validate its part, and prints every finding with its file, line \
-and column. Touches nothing. Exit codes: 0 nothing wrong, 1 something is, 2 wrong usage.`,
+and column; HAProxy itself, if it is installed, judges a temporary copy of its file. Changes nothing. Exit codes: 0 nothing wrong, 1 something is, 2 wrong usage.`,
     },
   ),
   command(

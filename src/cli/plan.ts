@@ -1,6 +1,7 @@
 import { foresee } from "../app/foresee.ts";
 import { validateDirectory } from "../app/validate.ts";
 import { formatDiagnostic } from "../config/diagnostics.ts";
+import { applyMasks, lineMasks } from "../config/redact.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { HostFacts, Step } from "../plugin/contract.ts";
 
@@ -39,7 +40,8 @@ export async function plan({ dir, waitMs, host, log, print }: PlanOptions): Prom
     for (const step of steps) print(`#   ${describeStep(step)}`);
     for (const notice of rendered.notices) print(`# notice: ${notice}`);
     print(`# --- ${file} ---`);
-    print(rendered.text.replace(/\n$/, ""));
+    // What is printed may be passed on; the file itself keeps its secrets.
+    for (const line of rendered.text.trimEnd().split("\n")) print(applyMasks(line, lineMasks(line)));
   }
   return diagnostics.some(({ severity }) => severity === "error") ? 1 : 0;
 }

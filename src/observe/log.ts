@@ -40,15 +40,19 @@ export interface LogOptions {
   readonly write: (line: string) => void;
   /** Whether lines go to a terminal: decides `auto`, and colours. */
   readonly terminal: boolean;
+  /** Takes secrets out of a text; the last net, for what others have said of a config. */
+  readonly redact?: (text: string) => string;
 }
 
 /** The process's log. Disposing of it drops what comes later. */
 export class Log implements Disposable {
   #level: LogLevel;
+  readonly #redact: (text: string) => string;
 
   /** Opens the log; there is one in a process. */
-  constructor({ level, format, write, terminal }: LogOptions) {
+  constructor({ level, format, write, terminal, redact = (text) => text }: LogOptions) {
     this.#level = level;
+    this.#redact = redact;
     const formatter = formatterOf(format === "auto" ? (terminal ? "human" : "logfmt") : format, terminal);
     configureSync({
       reset: true,
@@ -73,7 +77,12 @@ export class Log implements Disposable {
       message: string,
       properties: Readonly<Record<string, unknown>> = {},
     ) => {
-      if (rank >= RANKS[this.#level]) logger[level](asTemplate(message), renamed(properties));
+      if (rank < RANKS[this.#level]) return;
+      const clean = Object.entries(properties).map(([key, value]) => [
+        key,
+        typeof value === "string" ? this.#redact(value) : value,
+      ]);
+      logger[level](asTemplate(this.#redact(message)), renamed(Object.fromEntries(clean)));
     };
     return {
       debug: record("debug", RANKS.debug),

@@ -291,6 +291,8 @@ export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Obser
   observe(seen: Seen, config: Config): Observed;
   /** Reads the members back from a config file that this plugin rendered, for a start while the registry is away. */
   adopt(file: string, config: Config): ReadonlyMap<ClusterName, readonly Node[]>;
+  /** Reads the members back from the balancer that runs, for the same; what it keeps out of service is none. */
+  adoptRunning?(observed: Observed): ReadonlyMap<ClusterName, readonly Node[]>;
   /** Renders the config file. */
   render(wanted: Wanted<Config, ClusterConfig>): Rendered;
   /**

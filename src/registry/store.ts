@@ -13,7 +13,8 @@ interface Known {
 /**
  * The last good membership of every cluster. A snapshot replaces what was
  * known; losing sight of a registry only marks it as stale: unreachable is not
- * empty. Pure: no clock, no I/O.
+ * empty. Nothing is forgotten: a cluster that leaves the config may come back
+ * while its registry is away. Pure: no clock, no I/O.
  */
 export class Store {
   readonly #known = new Map<ClusterName, Known>();
@@ -58,15 +59,6 @@ export class Store {
   /** Why a cluster's members may be out of date; `undefined` while they are not, or nothing is known of it. */
   stale(cluster: ClusterName): string | undefined {
     return this.#known.get(cluster)?.stale;
-  }
-
-  /** Forgets clusters that are not wanted any more. */
-  keepOnly(wanted: ReadonlySet<ClusterName>): void {
-    for (const name of this.#known.keys()) {
-      if (wanted.has(name)) continue;
-      this.#known.delete(name);
-      this.#generation++;
-    }
   }
 }
 

@@ -22,10 +22,16 @@ export class Describer implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #signal: AbortSignal | undefined;
   readonly #hosts = new Map<string, PluginHost>();
+  #hasFailed = false;
 
   /** `signal`: when it is aborted, what is not described by then never will be, and is answered so at once. */
   constructor({ clock, signal }: { readonly clock: Clock; readonly signal?: AbortSignal | undefined }) {
     [this.#clock, this.#signal] = [clock, signal];
+  }
+
+  /** Whether a plugin could not be asked: what was said then is of this moment, not of the config. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
   }
 
   /** Describes one instance; a plugin that fails at it answers an issue of its own. */
@@ -47,6 +53,7 @@ export class Describer implements AsyncDisposable {
       if (answer.type === "invalid") return { ok: false, issues: answer.issues };
       throw new Error(`The plugin answered ${answer.type} to describe`);
     } catch (error) {
+      this.#hasFailed = true;
       const reason = error instanceof Error ? error.message : String(error);
       return { ok: false, issues: [{ message: `Cannot use the plugin ${name(module)}: ${reason}`, path: [] }] };
     }

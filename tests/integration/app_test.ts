@@ -157,6 +157,63 @@ Deno.test("a registry that goes away for a while empties nothing", async () => {
   assert.doesNotMatch(both.log, /Cluster has changed.*nodes=0(.|\n)*out of reach(.|\n)*nodes=0/);
 });
 
+Deno.test("a cluster that leaves the config and comes back while the registry is away keeps its members", async () => {
+  await using server = await ZooKeeper.start();
+  await using host = new TestHost();
+  await using web = new WebService();
+  await host.write("balancers/haproxy", host.haproxy.file);
+  await host.write("discovery/zookeeper", { hosts: [server.address], path: "/lighthouse/services" });
+  const port = await configureWeb(host, [web.port], "zookeeper");
+  await using both = Lighthouse.start("run", host.configDir);
+  await host.untilServing("web", [web.port]);
+  await server.kill();
+  await both.logged(/Registry is out of reach/);
+  await host.remove("clusters/web");
+  await both.logged(/Config is in force.*clusters=0/);
+  await host.write("clusters/web", { discovery: "zookeeper", haproxy: { port, backend: ["mode http"] } });
+  await both.logged(/clusters=0(.|\n)*Config is in force.*clusters=1/);
+  await host.untilServing("web", [web.port]);
+});
+
+Deno.test("a writer that starts without its file and without its registry takes the members from the HAProxy that runs", async () => {
+  await using server = await ZooKeeper.start();
+  await using host = new TestHost();
+  await using web = new WebService();
+  await host.write("balancers/haproxy", host.haproxy.file);
+  await host.write("discovery/zookeeper", { hosts: [server.address], path: "/lighthouse/services" });
+  const port = await configureWeb(host, [web.port], "zookeeper");
+  await using _reporter = Lighthouse.start("reporter", host.configDir);
+  {
+    await using first = Lighthouse.start("writer", host.configDir);
+    await host.untilServing("web", [web.port]);
+    assert.equal(await first.stop(), 0, first.log);
+  }
+  await server.kill();
+  await Deno.remove(host.haproxy.configFile);
+  await using second = Lighthouse.start("writer", host.configDir);
+  await second.logged(/Cluster starts with the members that were served last/);
+  await second.logged(/served as last known/);
+  await eventually(
+    "the file is there again",
+    async () => (await Deno.readTextFile(host.haproxy.configFile)).includes(`:${web.port} `),
+  );
+  assert.deepEqual(await host.serving("web"), [web.port]);
+  assert.equal(await get(port), `hello from ${web.port}`);
+});
+
+Deno.test("no password reaches the log or the plan", async () => {
+  await using host = new TestHost();
+  await host.configure();
+  const frontend = ["stats auth admin:hunter2", "http-request set-header X-Token hunter2 if nonsense"];
+  await host.write("clusters/web", {
+    discovery: "file",
+    haproxy: { port: freePort(), frontend, backend: ["mode http"] },
+  });
+  await using writer = Lighthouse.start("writer", host.configDir, ["--log-level", "debug"]);
+  await writer.logged(/left out(.|\n)*refuses the config/);
+  assert.doesNotMatch(writer.log, /hunter2/);
+});
+
 Deno.test("shared isolation serves all checks of a plugin from one worker, and can be switched live", async () => {
   await using host = new TestHost();
   await using one = new WebService();

@@ -1,7 +1,8 @@
 import type { ClusterName, Node, Peer } from "../../../mod.ts";
-import { parseEndpoint } from "../../../src/model/endpoint.ts";
+import { formatEndpoint, parseEndpoint } from "../../../src/model/endpoint.ts";
 import { nodeName, parseNode } from "../../../src/model/node.ts";
 import { words } from "./backend.ts";
+import type { Observed } from "./observe.ts";
 
 /**
  * Reads the members of each cluster back from a file that was rendered here or
@@ -32,6 +33,17 @@ export function adopt(file: string): ReadonlyMap<ClusterName, readonly Node[]> {
     cluster,
     lines.flatMap(([server = "", address = ""]) => {
       const node = readNode(server, address, peers.get(cluster) ?? []);
+      return node === undefined ? [] : [node];
+    }),
+  ]));
+}
+
+/** Reads the members of each cluster back from the process that runs: the servers that it sends requests to. */
+export function adoptRunning({ running }: Observed): ReadonlyMap<ClusterName, readonly Node[]> {
+  return new Map([...running?.backends ?? []].map(([cluster, servers]) => [
+    cluster,
+    [...servers.values()].flatMap(({ name, address, port, inMaintenance, draining }) => {
+      const node = inMaintenance || draining ? undefined : readNode(name, formatEndpoint({ host: address, port }), []);
       return node === undefined ? [] : [node];
     }),
   ]));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { wantedOf } from "../../../tests/support/balancer_case.ts";
-import { adopt } from "./adopt.ts";
+import { adopt, adoptRunning } from "./adopt.ts";
 import { render } from "./render.ts";
 
 const host = fc.constantFrom("a.int", "b", "2001:db8::7", "with_underscore.int");
@@ -70,3 +70,26 @@ Deno.test("adopt() bears any text", () =>
     ),
     (lines) => void adopt(lines.join("\n")),
   )));
+
+Deno.test("adoptRunning() takes the servers that get requests, and of those only members", () => {
+  const server = (name: string, address: string, port: number, inMaintenance = false) => ({
+    name,
+    id: 1,
+    address,
+    port,
+    inMaintenance,
+    draining: false,
+    checkStopped: false,
+    agent: "none" as const,
+  });
+  const servers = [
+    server("a.int:80", "10.0.0.1", 80),
+    server("b.int:80", "10.0.0.2", 80, true),
+    server("six.int:80", "fd00::1", 80),
+    server("static", "10.0.0.3", 80),
+  ];
+  const backends = new Map([["web", new Map(servers.map((each) => [each.name, each]))]]);
+  const adopted = adoptRunning({ running: { pid: 1, backends, outOfReach: false }, strays: [] });
+  assert.deepEqual(adopted.get("web")?.map(({ host, ip }) => `${host} ${ip}`), ["a.int 10.0.0.1", "six.int fd00::1"]);
+  assert.equal(adoptRunning({ strays: [] }).size, 0);
+});

@@ -5,7 +5,7 @@
  * @module
  */
 import type { BalancerPlugin } from "../../../mod.ts";
-import { adopt } from "./adopt.ts";
+import { adopt, adoptRunning } from "./adopt.ts";
 import { balancerSchema, clusterSchema, type HaproxyCluster, type HaproxyConfig } from "./config.ts";
 import { explain } from "./explain.ts";
 import { observe, type Observed, pidOf, QUERIES } from "./observe.ts";
@@ -37,6 +37,7 @@ const haproxy: BalancerPlugin<HaproxyConfig, HaproxyCluster, Observed> = {
   pid: pidOf,
   observe,
   adopt,
+  adoptRunning,
   render,
   plan,
   explain,

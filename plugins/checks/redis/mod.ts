@@ -60,15 +60,12 @@ function formatCommand(words: readonly string[]): string {
 async function fault(connection: Connection, wanted: string, secret: string | undefined): Promise<string | undefined> {
   const { target } = connection;
   const { bytes, terminated } = await connection.readLine(REPLY_BYTES_MAX);
-  if (!terminated) {
-    return bytes.length === 0
-      ? `${target} closed the connection without an answer`
-      : `${target} closed the connection within its answer ${quoteBytes(bytes)}`;
-  }
+  if (bytes.length === 0 && !terminated) return `${target} closed the connection without an answer`;
   const reply = new TextDecoder().decode(bytes).replace(/\r$/, "");
-  if (reply === wanted) return undefined;
+  if (terminated && reply === wanted) return undefined;
   // A server may quote the command that it did not understand, password and all.
   const shown = quoteBytes(new TextEncoder().encode(secret === undefined ? reply : reply.replaceAll(secret, MASK)));
+  if (!terminated) return `${target} closed the connection within its answer ${shown}`;
   const hint = HINTS.get(/^-([A-Z]+)/.exec(reply)?.[1] ?? "");
   return `Got ${shown} from ${target}${hint === undefined ? "" : `: ${hint}`}`;
 }
