@@ -33,16 +33,16 @@ function fromHere(dir: string): string {
 async function daemon(given: DaemonArguments): Promise<number> {
   using log = openLog(given);
   const stop = new AbortController();
-  let app: App | undefined;
+  let lookAgain = () => {};
   // Heard from the first moment on: looking up this host's name may take its time.
   const signals: readonly (readonly [Deno.Signal, () => void])[] = [
     ["SIGTERM", () => stop.abort()],
     ["SIGINT", () => stop.abort()],
-    ["SIGHUP", () => app?.lookAgain()],
+    ["SIGHUP", () => lookAgain()],
   ];
   for (const [signal, heard] of signals) Deno.addSignalListener(signal, heard);
   const host = await learnHostFacts({ fqdn: given.host, ip: given.ip });
-  app = new App({
+  const app = new App({
     dir: fromHere(given.dir),
     role: given.command,
     host,
@@ -54,6 +54,7 @@ async function daemon(given: DaemonArguments): Promise<number> {
     // A flag is said on purpose; the file is for when nothing is said.
     onLogLevel: (level) => given.logLevel === undefined && log.setLevel(level ?? "info"),
   });
+  lookAgain = () => app.lookAgain();
   let isBroken = false;
   using _lastResort = new LastResort((reason) => {
     log.part("app").error("A fault of Lighthouse itself: ending in order, to be started anew", { reason });
