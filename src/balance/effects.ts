@@ -20,10 +20,11 @@ export interface StepFailure {
   /**
    * `answer`: the balancer answered something else than expected. `refused`:
    * the check command refused the file. `program`: a start or a reload left
-   * with an error. `unreachable`: nobody answered in time. `system`: the
-   * operating system refused, a file or a program is missing.
+   * with an error. `late`: a program did not end in time, which says nothing of
+   * the config. `unreachable`: nobody answered in time. `system`: the operating
+   * system refused, a file or a program is missing.
    */
-  readonly kind: "answer" | "refused" | "program" | "unreachable" | "system";
+  readonly kind: "answer" | "refused" | "program" | "late" | "unreachable" | "system";
   /** What was tried, with what, and what came of it. */
   readonly message: string;
 }
@@ -48,7 +49,8 @@ export interface BalancerEffects {
   /**
    * Carries steps out, in order. Commands that follow one another go together
    * and are all tried; after a failure nothing that comes later is begun. So
-   * there is an outcome for each step up to the failure.
+   * there is an outcome for each step up to the failure. Throws if it is broken
+   * off by the signal: then it is not known what was carried out.
    */
   execute(steps: readonly Step[], sources: BalancerSources, signal: AbortSignal): Promise<readonly StepOutcome[]>;
 }

@@ -304,7 +304,8 @@ function failureOf(step: Step, error: unknown): StepFailure {
     }: install it, or say where it is with the key program`
     : `Cannot ${what}${at}: ${why}`;
   if (error instanceof RefusedError) return { kind: "refused", message: error.message };
-  if (error instanceof ProgramError || error instanceof DeadlineError) return { kind: "program", message };
+  if (error instanceof ProgramError) return { kind: "program", message };
+  if (error instanceof DeadlineError) return { kind: "late", message };
   if (error instanceof NobodyListensError || error instanceof SocketSilentError) {
     return { kind: "unreachable", message };
   }

@@ -73,6 +73,9 @@ const COMMAND_FAILURES_MAX = 2;
 /** How often a program is asked for its version before it is taken as unknown. */
 const VERSION_ATTEMPTS_MAX = 3;
 
+/** How long what is in flight may take once the writer is to end. */
+const END_GRACE_MS = 2_000;
+
 /** How many rounds a turn may take; each does what the one before made necessary. */
 const ROUNDS_MAX = 50;
 
@@ -142,6 +145,11 @@ export class Writer<Config, ClusterConfig, Observed> {
   /** Steps that went well and were planned again, and how often. */
   #leftover: { readonly planned: string; readonly times: number } | undefined;
 
+  /** Where the balancer was when it was last as it was wanted: it is looked for there if it is to move. */
+  #served: BalancerSources | undefined;
+  /** Breaks off what is in flight when the end can wait no longer. */
+  readonly #ending = new AbortController();
+
   /** The process that was last seen. */
   #pid: number | undefined;
   #lookAt = Infinity;
@@ -174,9 +182,14 @@ export class Writer<Config, ClusterConfig, Observed> {
 
   /**
    * Works until the signal is aborted; then finishes what it is at, writes a
-   * file that waits, and resolves. The balancer goes on without it.
+   * file that waits, and resolves; what takes longer than two seconds then is
+   * broken off. The balancer goes on without it. To be called once.
    */
   async run(signal: AbortSignal): Promise<void> {
+    let cancelEnding = () => {};
+    const end = () => cancelEnding = this.#clock.after(END_GRACE_MS, () => this.#ending.abort());
+    if (signal.aborted) end();
+    else signal.addEventListener("abort", end, { once: true });
     try {
       while (!signal.aborted) {
         const fresh = await this.#awaitWork(signal);
@@ -189,7 +202,10 @@ export class Writer<Config, ClusterConfig, Observed> {
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
-      await this.#installSoon({ breakable: false });
+      await this.#installSoon({ breakable: false }).finally(() => {
+        signal.removeEventListener("abort", end);
+        cancelEnding();
+      });
     }
   }
 
@@ -244,19 +260,27 @@ export class Writer<Config, ClusterConfig, Observed> {
     done: Step[],
     signal: AbortSignal,
   ): Promise<[next: Round, converged: boolean]> {
-    const sources = this.#balancer.sources(asked.config);
-    const look = await this.#look(sources, asked.config, signal);
+    let sources = this.#balancer.sources(asked.config);
+    let look = await this.#look(sources, asked.config, signal);
     if (look === undefined) return ["wait", false];
-    const { seen, observed } = look;
     const wanted = await this.#withVersion(asked, sources, signal);
     if (wanted === undefined) return ["wait", false];
-    const running = seen.answers !== undefined;
+    const { answers, file } = look.seen;
     const served = () =>
-      new Set(running && seen.file !== undefined ? this.#balancer.adopt(seen.file, wanted.config).keys() : []);
+      new Set(answers !== undefined && file !== undefined ? this.#balancer.adopt(file, wanted.config).keys() : []);
     const { wanted: target, held } = this.#acceptance.compose(wanted, { now: this.#clock.now(), served });
+    const targetSources = this.#balancer.sources(target.config);
+    if (targetSources.socket !== sources.socket || targetSources.file !== sources.file) {
+      // What was accepted is not where the balancer was refused to go.
+      sources = targetSources;
+      look = await this.#look(sources, target.config, signal);
+      if (look === undefined) return ["wait", false];
+    }
+    const { seen, observed } = look;
     const { steps, inForce } = this.#decide(wanted, target, observed, held);
     if (inForce) {
       this.#acceptance.accept(target);
+      this.#served = sources;
       [this.#troubles, this.#vain] = [0, undefined];
     }
     const planned = JSON.stringify(steps);
@@ -265,8 +289,8 @@ export class Writer<Config, ClusterConfig, Observed> {
       return ["wait", inForce && target === wanted];
     }
     if (steps.some((step) => step.do === "start") && !this.#mayStart()) return ["wait", false];
-    // Nothing that was begun is broken off: each step has a deadline of its own.
-    const outcomes = await this.#effects.execute(steps, sources, new AbortController().signal);
+    // What was begun is broken off at the very end only: each step has a deadline of its own.
+    const outcomes = await this.#effects.execute(steps, sources, this.#ending.signal);
     for (const outcome of outcomes) if (outcome.ok) done.push(outcome.step);
     this.#report(outcomes);
     this.#tellOutputs(outcomes);
@@ -276,6 +300,7 @@ export class Writer<Config, ClusterConfig, Observed> {
       this.#plannedBefore = undefined;
       return [await this.#recover(wanted, target, failed, { seen, sources, outcomes }), false];
     }
+    if (steps.some((step) => step.do === "reload" || step.do === "start")) this.#served = sources;
     this.#plannedBefore = planned;
     // The next wish looks for itself, so it need not wait for this one to be looked at once more.
     return [this.#mailbox.full ? "wait" : "again", false];
@@ -288,7 +313,8 @@ export class Writer<Config, ClusterConfig, Observed> {
     signal: AbortSignal,
   ): Promise<{ readonly seen: Seen; readonly observed: Observed } | undefined> {
     try {
-      const seen = await this.#effects.observe(sources, (answers) => this.#balancer.pid(answers), signal);
+      const here = await this.#effects.observe(sources, (answers) => this.#balancer.pid(answers), signal);
+      const seen = here.answers === undefined ? await this.#withLeftBehind(here, sources, signal) : here;
       const observed = this.#balancer.observe(seen, config);
       const pid = seen.answers === undefined ? undefined : this.#balancer.pid(seen.answers);
       if (pid !== undefined && this.#pid !== undefined && pid !== this.#pid) {
@@ -302,6 +328,28 @@ export class Writer<Config, ClusterConfig, Observed> {
       this.#later();
       return undefined;
     }
+  }
+
+  /**
+   * Adds to those that are to be relieved who serves where the balancer was
+   * before it was to move: it would go on with its old members beside the new
+   * one. Throws if nobody on this host can relieve it.
+   */
+  async #withLeftBehind(seen: Seen, sources: BalancerSources, signal: AbortSignal): Promise<Seen> {
+    const before = this.#served;
+    if (before === undefined || (before.socket === sources.socket && before.file === sources.file)) return seen;
+    const left = await this.#effects.observe(before, (answers) => this.#balancer.pid(answers), signal);
+    const pid = left.answers === undefined ? undefined : this.#balancer.pid(left.answers);
+    if (pid !== undefined && left.outOfReach === true) {
+      throw new Error(
+        `nobody answers at ${sources.socket}, and process ${pid}, which answers at ${before.socket} as before, ` +
+          "is not one of this host: stop it, for two would serve side by side",
+      );
+    }
+    // A master whose worker alone left would take that for a crash.
+    const owner = pid === undefined ? [] : [left.masterPid ?? pid];
+    const strays = new Set([...seen.strays ?? [], ...left.strays ?? [], ...owner]);
+    return { ...seen, strays: [...strays].toSorted((a, b) => a - b) };
   }
 
   /**
@@ -364,11 +412,18 @@ export class Writer<Config, ClusterConfig, Observed> {
     observed: Observed,
   ): readonly Step[] | undefined {
     try {
-      return this.#balancer.plan(target, rendered, observed, { reload: true, because: this.#because });
+      const because = this.#because ?? this.#fileMoved(target);
+      return this.#balancer.plan(target, rendered, observed, { reload: true, because });
     } catch (error) {
       this.#tell("error", error instanceof Error ? error.message : String(error));
       return undefined;
     }
+  }
+
+  /** A process that was started from another file would come back with that one when it is restarted by hand. */
+  #fileMoved({ config }: Wanted<Config, ClusterConfig>): string | undefined {
+    const moved = this.#served !== undefined && this.#served.file !== this.#balancer.sources(config).file;
+    return moved ? "config_file has changed" : undefined;
   }
 
   #render(wanted: Wanted<Config, ClusterConfig>): Rendered {
@@ -394,9 +449,10 @@ export class Writer<Config, ClusterConfig, Observed> {
     if (breakable) this.#breakOff = breakOff;
     let outcomes: readonly StepOutcome[];
     try {
-      outcomes = await this.#effects.execute([soon.step], sources, breakOff.signal);
+      const signal = AbortSignal.any([breakOff.signal, this.#ending.signal]);
+      outcomes = await this.#effects.execute([soon.step], sources, signal);
     } catch (error) {
-      if (!breakOff.signal.aborted) throw error;
+      if (!breakOff.signal.aborted && !this.#ending.signal.aborted) throw error;
       this.#brokenOff++;
       return;
     } finally {
@@ -512,7 +568,7 @@ export class Writer<Config, ClusterConfig, Observed> {
         this.#holdReloadsBack(step, sources);
         await this.#restore(outcomes, seen, sources);
         const retryAt = (times: number) => now + backoffMs(times + 1, RETRY, this.#random);
-        const next = failure.kind === "system" ? this.#fail(failure) : this.#refuse(wanted, target, failure, retryAt);
+        const next = failure.kind === "program" ? this.#refuse(wanted, target, failure, retryAt) : this.#fail(failure);
         if (step.do === "start" && next === "wait") this.#startAllowedAt = this.#lookAt;
         return next;
       }
@@ -524,7 +580,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     const installed = outcomes.find((outcome) => outcome.ok && outcome.step.do === "install")?.step;
     if (installed?.do !== "install" || file === undefined) return;
     const step: Step = { ...installed, contents: file, check: [] };
-    const [outcome] = await this.#effects.execute([step], sources, new AbortController().signal);
+    const [outcome] = await this.#effects.execute([step], sources, this.#ending.signal);
     if (outcome?.ok === false) this.#tell("error", outcome.failure.message);
   }
 

@@ -439,6 +439,49 @@ Deno.test("Writer writes a file that waits when it is stopped, and leaves the ba
   assert.deepEqual(bench.model.serving("web"), ["b.int:80 10.0.0.2:80"]);
 });
 
+Deno.test("Writer breaks off what is in flight two seconds after its end was asked for, and ends", async () => {
+  const bench = new Bench();
+  bench.model.before = (_step, signal) =>
+    new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  await bench.put(wants({ web: { nodes: [A] } }));
+  let ended = false;
+  const stopped = bench.stop().then(() => ended = true);
+  await bench.pass(1_900);
+  assert.equal(ended, false);
+  await bench.pass(100);
+  assert.equal(ended, true);
+  await stopped;
+  assert.equal(bench.clock.pending, 0);
+});
+
+Deno.test("Writer leaves no timer behind when it ends", async () => {
+  const bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  await bench.stop();
+  assert.equal(bench.clock.pending, 0);
+});
+
+Deno.test("Writer reloads once for a config file that moved, and says so", async () => {
+  await using bench = new Bench();
+  const wanted = wants({ web: { port: 8000, nodes: [A] } });
+  await bench.put(wanted);
+  await bench.pass(10_000);
+  bench.forget();
+  await bench.put({ ...wanted, config: { ...wanted.config, configFile: "/etc/moved.cfg" } });
+  await bench.pass(60_000);
+  assert.deepEqual(bench.reloads.map((step) => step.reason), ["config_file has changed"]);
+});
+
+Deno.test("Writer does not blame the config for a program that does not end", async () => {
+  await using bench = new Bench();
+  bench.model.fault = (step) => step.do === "start" ? { kind: "late", message: "it did not end" } : undefined;
+  await bench.put(wants({ web: { port: 8000, nodes: [A] } }));
+  assert.deepEqual(bench.logged("error"), ["error it did not end"]);
+  bench.model.fault = () => undefined;
+  await bench.pass(10_000);
+  assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80"]);
+});
+
 Deno.test("Writer does nothing when nothing is to be done", async () => {
   await using bench = new Bench();
   const wanted = wants({ web: { nodes: [A] } });

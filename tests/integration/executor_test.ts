@@ -58,7 +58,7 @@ Deno.test("the executor says with what a program left, and what it wrote", async
 Deno.test("the executor kills a program that does not end in time", async () =>
   assert.equal(
     failureOf(await perform(start("sh", "-c", "echo thinking; exec sleep 60"), { programDeadlineMs: 200 })),
-    "program: Cannot start it: it did not end within 200 ms: thinking",
+    "late: Cannot start it: it did not end within 200 ms: thinking",
   ));
 
 Deno.test("the executor does not wait for a daemon that keeps its parent's output open", async () => {

@@ -414,6 +414,106 @@ Deno.test("a socket that moves takes a new process, and leaves none behind", asy
   assert.equal(await get(port), "app.test");
 });
 
+Deno.test("a socket and a config file that move together take a new process, and leave none behind", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0 });
+  await using one = new NamedServer("one.test");
+  await using two = new NamedServer("two.test");
+  await using running = new RunningWriter();
+  const port = freePort();
+  await running.apply(box.wanted({ web: { section: { port }, nodes: [one.node] } }));
+  const old = await box.pid();
+  const moved = { socket_file: box.path("moved.sock"), config_file: box.path("moved.cfg") };
+  await running.apply(box.wanted({ web: { section: { port }, nodes: [two.node] } }, moved));
+  await eventually("one process is left, and it is another", () => {
+    const pids = box.processes();
+    return pids.length === 1 && pids[0] !== old;
+  });
+  assert.equal(await get(port), "two.test");
+  assert.equal(running.reloads, 2);
+  assert.match(running.log.join("\n"), new RegExp(`relieving what does not answer there: ${old}$`, "m"));
+});
+
+Deno.test("a socket and a config file whose new config is refused leave the old process serving, with the members of today", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0 });
+  await using one = new NamedServer("one.test");
+  await using two = new NamedServer("two.test");
+  await using running = new RunningWriter();
+  const port = freePort();
+  await running.apply(box.wanted({ web: { section: { port }, nodes: [one.node] } }));
+  const old = await box.pid();
+  const moved = {
+    socket_file: box.path("moved.sock"),
+    config_file: box.path("moved.cfg"),
+    defaults: ["timeout client xyz"],
+  };
+  running.writer.put(box.wanted({ web: { section: { port }, nodes: [two.node] } }, moved));
+  await running.logged(/error haproxy refuses the config/);
+  await eventually("the new member serves", async () => await get(port) === "two.test");
+  assert.deepEqual(box.processes(), [old]);
+});
+
+Deno.test("a config file that moves takes a reload that says so, and one process serves from the new file", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0 });
+  await using server = new NamedServer("app.test");
+  await using running = new RunningWriter();
+  const port = freePort();
+  const web = { section: { port }, nodes: [server.node] };
+  await running.apply(box.wanted({ web }));
+  const old = await box.pid();
+  const file = box.path("moved.cfg");
+  await running.apply(box.wanted({ web }, { config_file: file }));
+  await eventually("one process is left, and it is another", () => {
+    const pids = box.processes();
+    return pids.length === 1 && pids[0] !== old;
+  });
+  const [pid] = box.processes();
+  assert((await Deno.readTextFile(`/proc/${pid}/cmdline`)).split("\0").includes(file));
+  assert.equal(await get(port), "app.test");
+  assert.match(running.log.join("\n"), /reloaded, as config_file has changed$/m);
+  await running.apply(box.wanted({ web }, { config_file: file }));
+  assert.equal(running.reloads, 2);
+});
+
+/** A program in place of HAProxy that passes on to it, but hangs where a pattern of the shell matches its arguments. */
+async function hangingProgram(path: string, pattern: string, pids: string): Promise<string> {
+  const script = `#!/bin/sh
+case " $* " in ${pattern}) echo $$ >> ${pids}; exec sleep 60;; esac
+exec haproxy "$@"
+`;
+  await Deno.writeTextFile(path, script, { mode: 0o755 });
+  return path;
+}
+
+for (const [what, pattern] of [["check", "*' -c '*"], ["start", "*' -D '*"]] as const) {
+  Deno.test(`a ${what} that hangs does not hold the end of the writer up, and is killed`, async () => {
+    await using box = new HaproxyBox();
+    await using running = new RunningWriter();
+    const pids = box.path("pids");
+    const program = await hangingProgram(box.path("slow"), pattern, pids);
+    running.writer.put(box.wanted({ web: { section: { port: freePort() } } }, { program }));
+    const pid = await eventually(
+      "it hangs",
+      async () => Number(await Deno.readTextFile(pids).catch(() => "")) || undefined,
+    );
+    const began = performance.now();
+    await running.stop();
+    const tookMs = performance.now() - began;
+    // The program would have had ten seconds.
+    assert(tookMs < 6_000, `${tookMs}`);
+    assert.throws(() => Deno.kill(pid, "SIGCONT"), Deno.errors.NotFound);
+    assert.doesNotMatch(running.log.join("\n"), /refuses/);
+  });
+
+  Deno.test(`a ${what} that hangs is no reason to say that the config is refused`, async () => {
+    await using box = new HaproxyBox();
+    await using running = new RunningWriter({ effects: new Executor({ programDeadlineMs: 300 }) });
+    const program = await hangingProgram(box.path("slow"), pattern, box.path("pids"));
+    running.writer.put(box.wanted({ web: { section: { port: freePort() } } }, { program }));
+    await running.logged(/error Cannot .* it did not end within 300 ms/);
+    assert.doesNotMatch(running.log.join("\n"), /refuses/);
+  });
+}
+
 Deno.test("a table that is shared with peers works though this host is no member, and a member may come and go", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using running = new RunningWriter();

@@ -66,7 +66,7 @@ export function plan(
   const start = startCommand(config, host.fqdn, version);
   if (running === undefined) {
     // A process that nobody can talk to would go on serving its old members beside the new one.
-    const relieved = strays.length === 0 ? "" : `; relieving what runs without a socket: ${strays.join(", ")}`;
+    const relieved = strays.length === 0 ? "" : `; relieving what does not answer there: ${strays.join(", ")}`;
     const run = strays.length === 0 ? start : [...start, "-sf", ...strays.map(String)];
     return [...installNow, { do: "start", reason: `nobody answers at ${config.socketFile}${relieved}`, run }];
   }
