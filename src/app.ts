@@ -15,7 +15,7 @@ import type { Node } from "./model/node.ts";
 import type { ClusterName } from "./model/topology.ts";
 import type { BalancerPlugin, HostFacts, ProbeOutcome } from "./plugin/contract.ts";
 import type { PluginCatalog } from "./plugin/source.ts";
-import { Registrar, type Registration } from "./registry/registrar.ts";
+import { type Operation, Registrar, type Registration } from "./registry/registrar.ts";
 import { Store } from "./registry/store.ts";
 import { Describer } from "./supervisor/describer.ts";
 import { Fleet } from "./supervisor/fleet.ts";
@@ -270,11 +270,11 @@ export class App {
     this.#registrar.apply(registrations(this.#accepted, this.#options.host, (key) => statuses.get(key) ?? "unknown"));
   }
 
-  async #change(operation: "register" | "deregister", registration: Registration, signal: AbortSignal): Promise<void> {
+  async #change(operation: Operation, registration: Registration, signal: AbortSignal): Promise<void> {
     const { discovery, cluster, node } = registration;
     const id = discoveryId(discovery);
     // A connection that is gone took all that it had registered with it.
-    if (operation === "deregister" && !this.#fleet.status.has(id)) return;
+    if (operation !== "register" && !this.#fleet.status.has(id)) return;
     const request = { type: operation, cluster, node, timeoutMs: CHANGE_TIMEOUT_MS } as const;
     await this.#fleet.call(id, request, { deadlineMs: CHANGE_TIMEOUT_MS + PROBE_GRACE_MS, signal });
   }

@@ -111,7 +111,8 @@ function serve(plugin: Loaded, port: MessagePort): void {
       case "probe":
         return await probe(message.instance, message.timeoutMs, signal);
       case "register":
-      case "deregister": {
+      case "deregister":
+      case "release": {
         if (session === undefined) throw new Error("Cannot reach the registry as no session is open");
         await session[message.type](message.cluster, message.node, signal);
         return { type: "ack" };

@@ -150,8 +150,18 @@ export interface DiscoverySession {
    * nothing is to be done. The node vanishes with the session.
    */
   register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void>;
-  /** Takes a node back, whoever made it known; a node that is not there is fine. */
+  /**
+   * Takes a node back, whoever made it known: its checks say that it is down.
+   * A node that is not there is fine.
+   */
   deregister(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void>;
+  /**
+   * Takes a node back if this session made it known: it is not wanted here any
+   * more, which says nothing of its health. One that another session has by now
+   * (another reporter, another connection to the same registry) is left alone;
+   * so is one that nobody's session has. A node that is not there is fine.
+   */
+  release(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void>;
   /**
    * Resolves, with the reason, when the session is over and what it had
    * registered is gone (a ZooKeeper session that expired): the host opens

@@ -34,7 +34,7 @@ export type Request =
   | { readonly type: "probe"; readonly instance: string; readonly timeoutMs: number }
   /** Change what the registry says of one node. */
   | {
-    readonly type: "register" | "deregister";
+    readonly type: "register" | "deregister" | "release";
     readonly cluster: ClusterName;
     readonly node: Node;
     readonly timeoutMs: number;

@@ -19,19 +19,22 @@ export interface Registration {
   readonly wanted: "present" | "absent";
 }
 
+/**
+ * What a registry is asked for. `deregister`: a node is down, and goes whoever
+ * made it known. `release`: it is not wanted here any more, and goes unless it
+ * is another's by now.
+ */
+export type Operation = "register" | "deregister" | "release";
+
 /** What a registrar is made of. */
 export interface RegistrarOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
   /** Changes the registry; must settle within its own deadline; throws when it could not. */
-  readonly change: (
-    operation: "register" | "deregister",
-    registration: Registration,
-    signal: AbortSignal,
-  ) => Promise<void>;
+  readonly change: (operation: Operation, registration: Registration, signal: AbortSignal) => Promise<void>;
   /** Called when a change has been carried out; must not throw. */
-  readonly onChanged?: (operation: "register" | "deregister", registration: Registration) => void;
+  readonly onChanged?: (operation: Operation, registration: Registration) => void;
 }
 
 /** How often what is registered is asserted again, though nothing changed. */
@@ -41,10 +44,12 @@ const RETRY_BACKOFF = { firstMs: 200, maxMs: 10_000 };
 
 interface Entry {
   registration: Registration;
-  /** Whether nobody speaks of it any more: it is taken back, and forgotten once that is done. */
+  /** Whether nobody speaks of it any more: it is released, and forgotten once that is done. */
   isLeaving: boolean;
   /** What the registry was last told with success in this session; `undefined` when that is not known. */
   done: string | undefined;
+  /** Whether it was registered from here, and not taken back since. */
+  isOurs: boolean;
   /** Counts the sessions: what was done in an earlier one says nothing of this one. */
   session: number;
   /** Resolves when the registry has been told in this session, or never will be. */
@@ -74,24 +79,20 @@ export class Registrar implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Takes a new wish, whole. What was registered and is not mentioned any more is taken back, however long it takes. */
+  /** Takes a new wish, whole. What was registered and is not mentioned any more is released, however long it takes. */
   apply(wanted: readonly Registration[]): void {
     if (this.#isClosed) return;
     const keys = new Set(wanted.map(keyOf));
     for (const [key, entry] of this.#entries) {
       if (keys.has(key) || entry.isLeaving) continue;
-      entry.isLeaving = true;
-      this.#wish(entry, { ...entry.registration, wanted: "absent" });
+      this.#wish(entry, { ...entry.registration, wanted: "absent" }, { isLeaving: true });
       // It was taken back already.
-      if (entry.done === "absent") this.#forget(entry);
+      if (isDone(entry)) this.#forget(entry);
     }
     for (const registration of wanted) {
       const entry = this.#entries.get(keyOf(registration));
       if (entry === undefined) this.#add(registration);
-      else {
-        entry.isLeaving = false;
-        this.#wish(entry, registration);
-      }
+      else this.#wish(entry, registration, { isLeaving: false });
     }
   }
 
@@ -117,7 +118,7 @@ export class Registrar implements AsyncDisposable {
     }));
   }
 
-  /** Takes back all that is registered; resolves when that is done or `signal` is aborted. */
+  /** Releases all that is registered; resolves when that is done or `signal` is aborted. */
   async withdrawAll(signal: AbortSignal): Promise<void> {
     this.apply([]);
     // Whoever waits after a failure has no time left to wait.
@@ -137,6 +138,7 @@ export class Registrar implements AsyncDisposable {
       registration,
       isLeaving: false,
       done: undefined,
+      isOurs: false,
       session: 0,
       told: Promise.withResolvers(),
       failure: undefined,
@@ -149,10 +151,10 @@ export class Registrar implements AsyncDisposable {
   }
 
   /** Takes a wish; one that says the same as before does not end a wait after a failure. */
-  #wish(entry: Entry, registration: Registration): void {
-    const isNews = wishOf(registration) !== wishOf(entry.registration);
-    entry.registration = registration;
-    if (isNews) entry.wake();
+  #wish(entry: Entry, registration: Registration, { isLeaving }: { isLeaving: boolean }): void {
+    const before = wishOf(entry);
+    [entry.registration, entry.isLeaving] = [registration, isLeaving];
+    if (wishOf(entry) !== before) entry.wake();
   }
 
   #forget(entry: Entry): void {
@@ -169,10 +171,9 @@ export class Registrar implements AsyncDisposable {
       entry.wake = () => woken.resolve();
       const isCarriedOut = await this.#change(entry, signal);
       failures = isCarriedOut ? 0 : failures + 1;
-      const isDone = entry.done === wishOf(entry.registration);
-      if (isDone && entry.isLeaving) return this.#forget(entry);
+      if (isDone(entry) && entry.isLeaving) return this.#forget(entry);
       // A wish or a session that changed meanwhile is not waited with.
-      if (isCarriedOut && !isDone) continue;
+      if (isCarriedOut && !isDone(entry)) continue;
       // An absent node needs no more than to have been taken back once in a session.
       const waitMs = !isCarriedOut
         ? backoffMs(failures - 1, RETRY_BACKOFF, random)
@@ -201,10 +202,12 @@ export class Registrar implements AsyncDisposable {
   async #change(entry: Entry, signal: AbortSignal): Promise<boolean> {
     const { change, log, onChanged } = this.#options;
     const { registration, session } = entry;
-    const wish = wishOf(registration);
+    const wish = wishOf(entry);
     const isNews = entry.done !== wish;
-    const operation = registration.wanted === "present" ? "register" : "deregister";
+    const operation = operationOf(entry);
     const at = { discovery: registration.discovery, cluster: registration.cluster, node: nodeName(registration.node) };
+    // What is on its way may arrive even if nobody waits for it any more.
+    if (isNews) entry.done = undefined;
     try {
       await change(operation, registration, signal);
     } catch (error) {
@@ -222,7 +225,9 @@ export class Registrar implements AsyncDisposable {
       entry.told.resolve();
     }
     if (isNews) {
-      log.info(operation === "register" ? "Registered" : "Deregistered", at);
+      const isRegistered = operation === "register";
+      if (isRegistered || entry.isOurs) log.info(isRegistered ? "Registered" : "Deregistered", at);
+      entry.isOurs = isRegistered;
       onChanged?.(operation, registration);
     }
     return true;
@@ -233,7 +238,18 @@ function keyOf({ discovery, cluster, node }: Registration): string {
   return JSON.stringify([discovery, cluster, nodeName(node)]);
 }
 
+function operationOf({ isLeaving, registration }: Entry): Operation {
+  if (isLeaving) return "release";
+  return registration.wanted === "present" ? "register" : "deregister";
+}
+
 /** What is compared: the whole of what a registry is told of a node. */
-function wishOf({ wanted, node }: Registration): string {
-  return wanted === "absent" ? "absent" : JSON.stringify(node);
+function wishOf(entry: Entry): string {
+  const operation = operationOf(entry);
+  return operation === "register" ? JSON.stringify(entry.registration.node) : operation;
+}
+
+/** Whether the registry was told what is wanted; a node that was deregistered has nothing left to release. */
+function isDone(entry: Entry): boolean {
+  return entry.done === wishOf(entry) || (entry.isLeaving && entry.done === "deregister");
 }

@@ -232,7 +232,7 @@ export function discoveryConforms(subject: DiscoverySubject): void {
     });
   }
 
-  const change = (started: Started, type: "register" | "deregister", port: number) =>
+  const change = (started: Started, type: "register" | "deregister" | "release", port: number) =>
     started.host.call({ type, cluster: CLUSTER, node: node(port), timeoutMs: 15_000 }, WAIT);
 
   Deno.test(`${title} yields the whole membership first, and again after each change`, async () => {
@@ -267,6 +267,35 @@ export function discoveryConforms(subject: DiscoverySubject): void {
     await change(started, "deregister", 8001);
     await change(started, "deregister", 8001);
     await untilPorts(started, []);
+  });
+
+  Deno.test(`${title}: release takes back what this session made known, and what is not there is fine`, async () => {
+    await using registry = await subject.registry();
+    await using started = await start("discovery", subject, registry.config, scope);
+    await change(started, "release", 8001);
+    await change(started, "register", 8001);
+    started.host.post({ type: "watch", cluster: CLUSTER });
+    await untilPorts(started, [8001]);
+    await change(started, "release", 8001);
+    await change(started, "release", 8001);
+    await untilPorts(started, []);
+  });
+
+  Deno.test(`${title}: release leaves a node alone that another session has`, async () => {
+    await using registry = await subject.registry();
+    await using old = await start("discovery", subject, registry.config, scope);
+    await using next = await start("discovery", subject, registry.config, scope);
+    for (const port of [8001, 8002]) await change(old, "register", port);
+    for (const port of [8001, 8003]) await change(next, "register", port);
+    for (const port of [8001, 8002, 8003]) await change(old, "release", port);
+    await using writer = await start("discovery", subject, registry.config, scope);
+    writer.host.post({ type: "watch", cluster: CLUSTER });
+    await untilPorts(writer, [8001, 8003]);
+    await old.host.stop({ graceMs: STOPPED_WITHIN_MS });
+    await change(next, "register", 8004);
+    await untilPorts(writer, [8001, 8003, 8004]);
+    await change(writer, "deregister", 8001);
+    await untilPorts(writer, [8003, 8004]);
   });
 
   Deno.test(`${title}: what a session registered vanishes when it is closed`, async () => {

@@ -282,6 +282,51 @@ Deno.test("file: a node is taken over from a session that still lives, and stays
   await follower.has();
 });
 
+Deno.test("file: a node that another session has taken over stays when the old one releases it", async () => {
+  await using dir = new TempDir();
+  await using old = await open(dir, { ttlMs: 60_000 });
+  await using next = await open(dir);
+  await old.register("web", testNode(1), soon());
+  await next.register("web", testNode(1), soon());
+  await dir.write("registry/web/web.test:2.json", JSON.stringify(testNode(2)));
+  await old.release("web", testNode(1), soon());
+  await old.release("web", testNode(2), soon());
+  assert.deepEqual(await filesOf(dir, "web"), ["web.test:1.json", "web.test:2.json"], "one is another's, one nobody's");
+  await next.release("web", testNode(1), soon());
+  await next.release("web", testNode(1), soon());
+  await next.release("nowhere", testNode(1), soon());
+  assert.deepEqual(await filesOf(dir, "web"), ["web.test:2.json"]);
+});
+
+Deno.test("file: nothing is written or removed through a cluster's directory that is a symbolic link", async () => {
+  await using dir = new TempDir();
+  const ttlMs = 150;
+  await using session = await open(dir, { ttlMs });
+  await session.register("web", testNode(1), soon());
+  await Deno.rename(dir.file("registry/web"), dir.file("elsewhere"));
+  const lease = { ...testNode(3), owner: "dead", ttl: 0.1 };
+  await dir.write("elsewhere/web.test:3.json", JSON.stringify(lease));
+  await Deno.symlink(dir.file("elsewhere"), dir.file("registry/web"));
+  const before = await Array.fromAsync(Deno.readDir(dir.file("elsewhere")), ({ name }) => name);
+  const refusal = /Cannot write to .*\/registry\/web as it must be a directory of its own: it is a symbolic link/;
+  await assert.rejects(session.register("web", testNode(2), soon()), refusal);
+  await assert.rejects(session.deregister("web", testNode(1), soon()), refusal);
+  await assert.rejects(session.release("web", testNode(1), soon()), refusal);
+  assert.match(session.context.details.at(-1) ?? "", refusal);
+
+  await Deno.symlink(dir.file("nowhere"), dir.file("registry/dangling"));
+  await assert.rejects(session.register("dangling", testNode(1), soon()), /symbolic link/);
+  await assert.rejects(Deno.stat(dir.file("nowhere")), Deno.errors.NotFound);
+
+  await using _follower = new Follower(session, "web");
+  await eventually("the dead one was silent for so long that a reader would remove it", async () => {
+    const { mtime } = await Deno.stat(dir.file("elsewhere/web.test:3.json"));
+    return Date.now() - (mtime?.getTime() ?? 0) > 20 * ttlMs;
+  });
+  const after = await Array.fromAsync(Deno.readDir(dir.file("elsewhere")), ({ name }) => name);
+  assert.deepEqual(after.toSorted(), before.toSorted());
+});
+
 Deno.test("file: a registry that cannot be read empties nothing, and is read again when it can", async () => {
   await using dir = new TempDir();
   await using session = await open(dir);

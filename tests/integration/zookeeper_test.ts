@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import zookeeper from "../../plugins/discovery/zookeeper/mod.ts";
 import { type SessionOptions, ZooKeeperSession } from "../../plugins/discovery/zookeeper/session.ts";
 import { ZooKeeperClient } from "../../plugins/discovery/zookeeper/client.ts";
@@ -137,6 +138,51 @@ Deno.test("zookeeper: a node is taken over from a session that still lives, and 
   assert.equal(await ownerOf(other, `${PATH}/takeover/web.test:1`), owner);
   assert.deepEqual(follower.ports, [1]);
   assert.ok(follower.snapshots.every(({ nodes }) => nodes.length > 0), "it never left");
+});
+
+Deno.test("zookeeper: a node that another session has taken over stays when the old one releases it", async () => {
+  await using other = await connect(calm.address);
+  await using old = open(calm.address);
+  await using next = open(calm.address);
+  const path = `${PATH}/release/web.test:1`;
+  await old.register("release", testNode(1), soon());
+  await next.register("release", testNode(1), soon());
+  const owner = await ownerOf(other, path);
+  await old.release("release", testNode(1), soon());
+  assert.equal(await ownerOf(other, path), owner);
+  assert.match(old.context.lines.join("\n"), /Leaving .*web\.test:1 to session 0x/);
+  await next.release("release", testNode(1), soon());
+  assert.equal(await ownerOf(other, path), undefined);
+  await next.release("release", testNode(1), soon());
+  await next.release("nowhere", testNode(1), soon());
+});
+
+Deno.test("zookeeper: a znode that stays is nobody's to release, but goes when its node is down", async () => {
+  await using other = await connect(calm.address);
+  await using session = open(calm.address);
+  const path = `${PATH}/lasting/web.test:1`;
+  await makePath(other, `${PATH}/lasting`);
+  await put(other, path, encodeNode(testNode(1)), false);
+  await session.release("lasting", testNode(1), soon());
+  assert.equal(await ownerOf(other, path), 0n);
+  await session.deregister("lasting", testNode(1), soon());
+  assert.equal(await ownerOf(other, path), undefined);
+});
+
+Deno.test("zookeeper: a znode never has the version of the one that it took the place of", async () => {
+  await using other = await connect(calm.address);
+  const sessions = Array.from({ length: 4 }, () => open(calm.address));
+  const path = `${PATH}/version/web.test:1`;
+  let before: number | undefined;
+  for (const session of sessions) {
+    await session.register("version", testNode(1), soon());
+    const { stat, data } = await other.getData(path, { watch: false });
+    assert.deepEqual(data, Buffer.from(encodeNode(testNode(1))));
+    assert.notEqual(stat.version, before);
+    if (before !== undefined) await assert.rejects(other.delete(path, { version: before }), /bad version/);
+    before = stat.version;
+  }
+  for (const session of sessions) await session[Symbol.asyncDispose]();
 });
 
 Deno.test("zookeeper: sessions that fight over one node all come to an end", async () => {

@@ -8,7 +8,7 @@ import { SILENT } from "../../src/kernel/logger.ts";
 import { type Random, seededRandom } from "../../src/kernel/random.ts";
 import { delay } from "../../src/kernel/delay.ts";
 import type { Node } from "../../src/model/node.ts";
-import { Registrar, type Registration } from "../../src/registry/registrar.ts";
+import { type Operation, Registrar, type Registration } from "../../src/registry/registrar.ts";
 import { Store } from "../../src/registry/store.ts";
 import { haproxyCluster, haproxyConfig } from "../support/haproxy.ts";
 import { HaproxyModel } from "../support/haproxy_model.ts";
@@ -222,7 +222,7 @@ export class World implements AsyncDisposable {
   }
 
   async #change(
-    operation: "register" | "deregister",
+    operation: Operation,
     { cluster, node }: Registration,
     signal: AbortSignal,
   ): Promise<void> {

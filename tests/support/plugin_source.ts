@@ -24,8 +24,8 @@ export default {
   config: { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } },
   permissions: () => ({}),
   async open(config, { signal, log, connection }) {
-    return { ended: new Promise(() => {}), async register() {}, async deregister() {}, async [Symbol.asyncDispose]() {},
-      ${session} };
+    return { ended: new Promise(() => {}), async register() {}, async deregister() {}, async release() {},
+      async [Symbol.asyncDispose]() {}, ${session} };
   },
 };`);
 }

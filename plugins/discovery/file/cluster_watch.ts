@@ -5,6 +5,7 @@ import { Gate } from "../../../src/kernel/gate.ts";
 import { quote } from "../../../src/model/node.ts";
 import { composeMembership, newsOfFaults, sameNode, sameNodes, sealedChild } from "../membership.ts";
 import { type Entry, isOver, readEntry, sameStamp, see, type Sighting, type Stamp } from "./lease.ts";
+import { refuseLink } from "./link.ts";
 
 /** What a watch of one cluster is made with. */
 export interface ClusterWatchOptions {
@@ -201,7 +202,7 @@ export class ClusterWatch {
       const leaseMs = entry === undefined ? (isHalfWritten(name) ? ttlMs : undefined) : entry.lease?.ttlMs;
       if (leaseMs === undefined || sighting.silentMs < REMOVE_AFTER_TTLS * leaseMs) continue;
       // Whoever may not remove it leaves it to the others.
-      await Deno.remove(`${path}/${name}`).catch(() => {});
+      await refuseLink(path).then(() => Deno.remove(`${path}/${name}`)).catch(() => {});
     }
   }
 }

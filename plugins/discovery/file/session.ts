@@ -5,6 +5,7 @@ import { nodeName, parseNode, quote } from "../../../src/model/node.ts";
 import { ClusterWatch, FILE_ENDING } from "./cluster_watch.ts";
 import { Hints } from "./hints.ts";
 import { formatEntry, readEntry } from "./lease.ts";
+import { refuseLink } from "./link.ts";
 
 /** Where the registry is. */
 export interface SessionOptions {
@@ -120,7 +121,20 @@ export class FileSession implements DiscoverySession {
     await this.#serial.run(async () => {
       this.#check(signal);
       this.#held.delete(file);
-      await this.#reach(() => removeIfThere(file));
+      await this.#reach(async () => {
+        await refuseLink(folderOf(file));
+        await removeIfThere(file);
+      });
+    });
+  }
+
+  /** Takes a node back if its file is this session's. */
+  async release(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+    const file = this.#fileOf(cluster, node);
+    await this.#serial.run(async () => {
+      this.#check(signal);
+      this.#held.delete(file);
+      await this.#reach(() => this.#removeOwn(file));
     });
   }
 
@@ -134,9 +148,9 @@ export class FileSession implements DiscoverySession {
     this.#cancelRenewal();
     await this.#hints?.[Symbol.asyncDispose]();
     await this.#serial.run(async () => {
-      for (const [file, { text }] of this.#held) {
-        // What another has taken over is the other's; what cannot be removed ends with its lease.
-        if (await readIfThere(file).catch(() => undefined) === text) await removeIfThere(file).catch(() => {});
+      for (const file of this.#held.keys()) {
+        // What cannot be removed ends with its lease.
+        await this.#removeOwn(file).catch(() => {});
       }
       this.#held.clear();
     });
@@ -146,13 +160,20 @@ export class FileSession implements DiscoverySession {
     return this.#closing.signal.aborted;
   }
 
+  /** Removes a file unless another has taken it over. */
+  async #removeOwn(file: string): Promise<void> {
+    await refuseLink(folderOf(file));
+    const found = await readIfThere(file);
+    if (found !== undefined && ownerOf(found) === this.#owner) await removeIfThere(file);
+  }
+
   /** Puts a file in place in one step; no fsync, for a lease does not outlive a crash anyway. */
   async #write(file: string, text: string): Promise<void> {
-    const slash = file.lastIndexOf("/");
-    const folder = file.slice(0, slash);
-    const temporary = `${folder}/.${file.slice(slash + 1)}.${this.#owner}.tmp`;
+    const folder = folderOf(file);
+    const temporary = `${folder}/.${file.slice(folder.length + 1)}.${this.#owner}.tmp`;
     for (let writes = 1;; writes++) {
       try {
+        await refuseLink(folder);
         await Deno.mkdir(folder, { recursive: true });
         await Deno.writeTextFile(temporary, text);
         return await Deno.rename(temporary, file);
@@ -179,12 +200,13 @@ export class FileSession implements DiscoverySession {
 
   async #renew(file: string, { node, text }: Held): Promise<void> {
     if (this.#isClosed) return;
+    await refuseLink(folderOf(file));
     const found = await readIfThere(file);
     if (found === text) {
       const now = new Date(this.#wallMs());
       return await Deno.utime(file, now, now);
     }
-    const owner = found === undefined ? undefined : readEntry(new TextEncoder().encode(found)).lease?.owner;
+    const owner = found === undefined ? undefined : ownerOf(found);
     if (owner === undefined || owner === this.#owner) {
       // Somebody removed it, or wrote something else over it.
       return await this.#write(file, text);
@@ -237,6 +259,15 @@ export class FileSession implements DiscoverySession {
     }
     return `${this.#options.path}/${cluster}`;
   }
+}
+
+function folderOf(file: string): string {
+  return file.slice(0, file.lastIndexOf("/"));
+}
+
+/** The session that a file's contents name. */
+function ownerOf(text: string): string | undefined {
+  return readEntry(new TextEncoder().encode(text)).lease?.owner;
 }
 
 async function readIfThere(file: string): Promise<string | undefined> {

@@ -129,20 +129,26 @@ export class Connection {
     );
   }
 
-  /** Deletes a znode whatever its version. */
-  async delete(path: string): Promise<void> {
-    await this.#ask<void>(`delete ${path}`, (answer) => this.#client.remove(path, -1, answer));
+  /** Deletes a znode if it still has that version; without one, whatever its version. */
+  async delete(path: string, { version = -1 }: { version?: number } = {}): Promise<void> {
+    await this.#ask<void>(`delete ${path}`, (answer) => this.#client.remove(path, version, answer));
   }
 
-  /** Puts an ephemeral znode of this session in the place of another's, all or nothing. */
+  /**
+   * Puts an ephemeral znode of this session in the place of another's, all or
+   * nothing. The new znode never has the version of the old one, so that who
+   * has read the old one cannot delete the new one by mistake.
+   */
   async replace(
     path: string,
     data: Uint8Array,
     { version, acl }: { version: number; acl: readonly Acl[] },
   ): Promise<void> {
-    await this.#ask<unknown>(`replace ${path}`, (answer) =>
-      this.#client.transaction().remove(path, version)
-        .create(path, Buffer.from(data), toAcls(acl), zookeeper.CreateMode.EPHEMERAL).commit(answer));
+    const replacing = this.#client.transaction().remove(path, version)
+      .create(path, Buffer.from(data), toAcls(acl), zookeeper.CreateMode.EPHEMERAL);
+    // A new znode's version is 0; each change of its data adds one.
+    if (version === 0) replacing.setData(path, Buffer.from(data), -1);
+    await this.#ask<unknown>(`replace ${path}`, (answer) => replacing.commit(answer));
   }
 
   /** Looks whether a znode is there; with `watch`, its coming, going and change will be reported once. */

@@ -133,7 +133,7 @@ export class ZooKeeperSession implements DiscoverySession {
     }
   }
 
-  /** Takes a node back. */
+  /** Takes a node back, whichever session made it known. */
   async deregister(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
     const path = `${this.#pathOf(cluster)}/${nodeName(node)}`;
     try {
@@ -141,6 +141,12 @@ export class ZooKeeperSession implements DiscoverySession {
     } catch (error) {
       if (!isError(error, ERROR.noNode)) throw error;
     }
+  }
+
+  /** Takes a node back if its znode ends with this session. */
+  async release(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+    const path = `${this.#pathOf(cluster)}/${nodeName(node)}`;
+    await this.#withConnection((connection) => this.#deleteOwn(connection, path), signal);
   }
 
   /** Closes the session; what it had registered vanishes at once if the ensemble answers within two seconds. */
@@ -175,11 +181,26 @@ export class ZooKeeperSession implements DiscoverySession {
     }
     const { version, ephemeralOwner } = found.stat;
     if (ephemeralOwner !== connection.sessionId) {
-      const owner = ephemeralOwner === 0n ? "nobody" : `session 0x${ephemeralOwner.toString(16).padStart(16, "0")}`;
-      this.#context.log.info(`Taking over ${path} from ${owner}`);
+      this.#context.log.info(`Taking over ${path} from ${sessionName(ephemeralOwner)}`);
       return await connection.replace(path, data, { version, acl });
     }
     if (!equalBytes(found.data, data)) await connection.setData(path, data, { version });
+  }
+
+  async #deleteOwn(connection: Connection, path: string): Promise<void> {
+    const found = await this.#find(connection, path);
+    if (found === undefined) return;
+    const { version, ephemeralOwner } = found.stat;
+    if (ephemeralOwner !== connection.sessionId) {
+      this.#context.log.info(`Leaving ${path} to ${sessionName(ephemeralOwner)}`);
+      return;
+    }
+    try {
+      await connection.delete(path, { version });
+    } catch (error) {
+      // It is gone, or another session's by now.
+      if (!isError(error, ERROR.noNode) && !isError(error, ERROR.badVersion)) throw error;
+    }
   }
 
   async #find(connection: Connection, path: string): Promise<Found | undefined> {
@@ -219,6 +240,11 @@ async function makeParents(connection: Connection, path: string, acl: readonly A
       if (!isError(again, ERROR.nodeExists)) throw again;
     });
   }
+}
+
+/** Says whose a znode is. */
+function sessionName(ephemeralOwner: bigint): string {
+  return ephemeralOwner === 0n ? "nobody" : `session 0x${ephemeralOwner.toString(16).padStart(16, "0")}`;
 }
 
 function isError(error: unknown, code: number): boolean {

@@ -1,0 +1,14 @@
+/**
+ * Throws if a cluster's directory is a symbolic link: whoever may write to the
+ * registry could have Lighthouse write or remove files elsewhere with it. One
+ * that is missing is fine.
+ */
+export async function refuseLink(folder: string): Promise<void> {
+  try {
+    if (!(await Deno.lstat(folder)).isSymlink) return;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  throw new Error(`Cannot write to ${folder} as it must be a directory of its own: it is a symbolic link`);
+}
