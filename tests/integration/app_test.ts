@@ -6,12 +6,19 @@ import { ZooKeeper } from "../support/zookeeper.ts";
 
 const CHECKS = { interval: 0.1, http: { uri: "/health", rise: 2, fall: 2 } };
 
-/** Writes one service of these ports, and the cluster that this host consumes it as. */
+/** Writes one service of these ports, and the cluster that this host consumes it as; answers the cluster's local port. */
 async function configureWeb(host: TestHost, ports: readonly number[], discovery = "file"): Promise<number> {
   const port = freePort();
   await host.write("services/web", { discovery, ports, checks: CHECKS });
   await host.write("clusters/web", { discovery, haproxy: { port, backend: ["mode http"] } });
   return port;
+}
+
+/** Writes the same over a ZooKeeper; answers the cluster's local port. */
+async function configureOverZookeeper(host: TestHost, server: ZooKeeper, ports: readonly number[]): Promise<number> {
+  await host.write("balancers/haproxy", host.haproxy.file);
+  await host.write("discovery/zookeeper", { hosts: [server.address], path: "/lighthouse/services" });
+  return await configureWeb(host, ports, "zookeeper");
 }
 
 async function get(port: number): Promise<string> {
@@ -114,9 +121,7 @@ Deno.test("a writer that starts while the registry is away serves the members of
   await using server = await ZooKeeper.start();
   await using host = new TestHost();
   await using web = new WebService();
-  await host.write("balancers/haproxy", host.haproxy.file);
-  await host.write("discovery/zookeeper", { hosts: [server.address], path: "/lighthouse/services" });
-  const port = await configureWeb(host, [web.port], "zookeeper");
+  const port = await configureOverZookeeper(host, server, [web.port]);
   await using reporter = Lighthouse.start("reporter", host.configDir);
   {
     await using first = Lighthouse.start("writer", host.configDir);
@@ -142,9 +147,7 @@ Deno.test("a registry that goes away for a while empties nothing", async () => {
   await using server = await ZooKeeper.start();
   await using host = new TestHost();
   await using web = new WebService();
-  await host.write("balancers/haproxy", host.haproxy.file);
-  await host.write("discovery/zookeeper", { hosts: [server.address], path: "/lighthouse/services" });
-  const port = await configureWeb(host, [web.port], "zookeeper");
+  const port = await configureOverZookeeper(host, server, [web.port]);
   await using both = Lighthouse.start("run", host.configDir);
   await host.untilServing("web", [web.port]);
   await server.kill();
@@ -161,9 +164,7 @@ Deno.test("a cluster that leaves the config and comes back while the registry is
   await using server = await ZooKeeper.start();
   await using host = new TestHost();
   await using web = new WebService();
-  await host.write("balancers/haproxy", host.haproxy.file);
-  await host.write("discovery/zookeeper", { hosts: [server.address], path: "/lighthouse/services" });
-  const port = await configureWeb(host, [web.port], "zookeeper");
+  const port = await configureOverZookeeper(host, server, [web.port]);
   await using both = Lighthouse.start("run", host.configDir);
   await host.untilServing("web", [web.port]);
   await server.kill();
@@ -179,9 +180,7 @@ Deno.test("a writer that starts without its file and without its registry takes 
   await using server = await ZooKeeper.start();
   await using host = new TestHost();
   await using web = new WebService();
-  await host.write("balancers/haproxy", host.haproxy.file);
-  await host.write("discovery/zookeeper", { hosts: [server.address], path: "/lighthouse/services" });
-  const port = await configureWeb(host, [web.port], "zookeeper");
+  const port = await configureOverZookeeper(host, server, [web.port]);
   await using _reporter = Lighthouse.start("reporter", host.configDir);
   {
     await using first = Lighthouse.start("writer", host.configDir);
