@@ -27,14 +27,22 @@ export async function within<T>(promise: Promise<T>, ms: number, { clock, signal
   }
 }
 
-/** Waits for a promise until the signal is aborted, then throws its reason. */
-export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+/**
+ * Waits for a promise until the signal is aborted, then throws its reason, or
+ * what `error` makes. What the promise does later is nobody's concern.
+ */
+export async function abortable<T>(
+  promise: Promise<T>,
+  signal: AbortSignal,
+  error: () => unknown = () => signal.reason,
+): Promise<T> {
   const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
+  const abort = () => aborted.reject(error());
   if (signal.aborted) abort();
   signal.addEventListener("abort", abort, { once: true });
   try {
-    return await Promise.race([promise, aborted.promise]);
+    // In this order: what was given up is given up, even if its answer is there.
+    return await Promise.race([aborted.promise, promise]);
   } finally {
     signal.removeEventListener("abort", abort);
   }

@@ -51,3 +51,14 @@ Deno.test("abortable() answers what the promise does, or throws the signal's rea
   await assert.rejects(waiting, /enough/);
   await assert.rejects(abortable(Promise.resolve("yes").then(() => never), controller.signal), /enough/);
 });
+
+Deno.test("abortable() throws what it is told to when the signal is aborted, and takes no notice afterwards", async () => {
+  const controller = new AbortController();
+  assert.equal(await abortable(Promise.resolve(1), controller.signal, () => new Error("late")), 1);
+  const slow = Promise.withResolvers<number>();
+  const racing = abortable(slow.promise, controller.signal, () => new Error("late"));
+  controller.abort();
+  await assert.rejects(racing, /late/);
+  slow.reject(new Error("Nobody hears this"));
+  await assert.rejects(abortable(slow.promise, controller.signal, () => new Error("late")), /late/);
+});

@@ -7,6 +7,7 @@ import { backoffMs } from "../../../src/kernel/backoff.ts";
 import type { Clock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
 import type { Random } from "../../../src/kernel/random.ts";
+import { abortable } from "../../../src/kernel/within.ts";
 import { parseEndpoint } from "../../../src/model/endpoint.ts";
 import { type Client, Connection, ConnectionLostError, SessionOverError } from "./connection.ts";
 
@@ -160,7 +161,7 @@ export class ZooKeeperClient implements AsyncDisposable {
     for (;;) {
       if (this.#over !== undefined) throw this.#over;
       if (this.#connection !== undefined) return this.#connection;
-      await race(this.#waiting.promise, signal, () => new Error(`ZooKeeper is out of reach: ${this.#cause}`));
+      await abortable(this.#waiting.promise, signal, () => new Error(`ZooKeeper is out of reach: ${this.#cause}`));
     }
   }
 
@@ -186,7 +187,7 @@ export class ZooKeeperClient implements AsyncDisposable {
       if (this.#over === undefined && this.#wasConnected) {
         const connection = await this.connected(deadline.signal);
         this.#client.close();
-        await race(connection.closed, deadline.signal, () => new Error("No answer in time"));
+        await abortable(connection.closed, deadline.signal, () => new Error("No answer in time"));
       }
     } catch {
       // Its timeout will close it.
@@ -332,22 +333,6 @@ export class ZooKeeperClient implements AsyncDisposable {
     this.#attempt?.socket.destroy();
     this.#waiting.resolve();
     this.#options.onOver();
-  }
-}
-
-/** Waits for a promise until the signal is aborted, then throws what `error` makes. */
-export async function race<T>(promise: Promise<T>, signal: AbortSignal, error: () => Error): Promise<T> {
-  if (signal.aborted) {
-    promise.catch(() => {}); // Nobody waits for it any more.
-    throw error();
-  }
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(error());
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
   }
 }
 

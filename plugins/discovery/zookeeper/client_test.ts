@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../../src/kernel/clock.ts";
 import { eventually } from "../../../tests/support/eventually.ts";
 import { isSilent, type Script, ScriptedServer } from "../../../tests/support/scripted_server.ts";
-import { type ClientOptions, race, ZooKeeperClient } from "./client.ts";
+import { type ClientOptions, ZooKeeperClient } from "./client.ts";
 import { ConnectionLostError, ZooKeeperError } from "./connection.ts";
 
 /** A client that keeps what it tells; without chance it waits the least. */
@@ -169,15 +169,4 @@ Deno.test("ZooKeeperClient ends when its credential is refused, and does not pri
   assert.match(reason, /does not accept the credential: authentication failed/);
   assert.doesNotMatch(`${reason} ${client.told}`, /s3cret/);
   await client[Symbol.asyncDispose]();
-});
-
-Deno.test("race() waits for a promise until the signal is aborted, and takes no notice afterwards", async () => {
-  const controller = new AbortController();
-  assert.equal(await race(Promise.resolve(1), controller.signal, () => new Error("late")), 1);
-  const slow = Promise.withResolvers<number>();
-  const racing = race(slow.promise, controller.signal, () => new Error("late"));
-  controller.abort();
-  await assert.rejects(racing, /late/);
-  slow.reject(new Error("Nobody hears this"));
-  await assert.rejects(race(slow.promise, controller.signal, () => new Error("late")), /late/);
 });

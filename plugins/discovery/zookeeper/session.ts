@@ -1,9 +1,10 @@
 import type { ClusterName, ClusterSnapshot, DiscoveryContext, DiscoverySession, Endpoint, Node } from "../../../mod.ts";
 import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
 import { type Random, systemRandom } from "../../../src/kernel/random.ts";
+import { abortable } from "../../../src/kernel/within.ts";
 import { nodeName, parseNode, quote } from "../../../src/model/node.ts";
 import { encodeNode, equalBytes } from "../node_json.ts";
-import { type Credential, race, ZooKeeperClient } from "./client.ts";
+import { type Credential, ZooKeeperClient } from "./client.ts";
 import { ClusterWatch } from "./cluster_watch.ts";
 import { type Acl, type Connection, ConnectionLostError, ERROR, ZooKeeperError } from "./connection.ts";
 
@@ -159,7 +160,11 @@ export class ZooKeeperSession implements DiscoverySession {
     for (;;) {
       const connection = await this.#client.connected(signal);
       try {
-        return await race(job(connection), signal, () => new Error(`${connection.endpoint} did not answer in time`));
+        return await abortable(
+          job(connection),
+          signal,
+          () => new Error(`${connection.endpoint} did not answer in time`),
+        );
       } catch (error) {
         if (!(error instanceof ConnectionLostError)) throw error;
       }
