@@ -12,6 +12,7 @@ import { check } from "./cli/check.ts";
 import { EXIT, EXIT_OF } from "./cli/exit_codes.ts";
 import { LastResort } from "./cli/last_resort.ts";
 import { plan } from "./cli/plan.ts";
+import { describeVersion } from "./cli/version.ts";
 import { learnHostFacts } from "./app/host_facts.ts";
 import { redact } from "./config/redact.ts";
 import { systemClock } from "./kernel/clock.ts";
@@ -111,6 +112,14 @@ async function main(given: Arguments): Promise<number> {
   }
 }
 
+// The parser's own answer has room for one line only.
+if (Deno.args[0] === "--version") {
+  writeAll(
+    Deno.stdout,
+    `${await describeVersion({ version: config.version, root: new URL("../", import.meta.url) })}\n`,
+  );
+  Deno.exit(0);
+}
 const given = run(parser, {
   programName: "lighthouse",
   args: Deno.args,

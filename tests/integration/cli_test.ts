@@ -36,7 +36,14 @@ Deno.test.each([
   { args: ["--help"], says: /^Keeps a local HAProxy in step/ },
   { args: ["help"], says: /^Keeps a local HAProxy in step/ },
   { args: ["check", "--help"], says: /^Validate a config directory/ },
-  { args: ["--version"], says: new RegExp(`^${RegExp.escape(config.version)}\n$`) },
+  {
+    args: ["--version"],
+    says: new RegExp(
+      `^lighthouse ${RegExp.escape(config.version)}\ncommit [0-9a-f]{12}\ndeno ${
+        RegExp.escape(Deno.version.deno)
+      } \\(\\S+\\)\nhaproxy \\d+\\.\\d+\\S*\n$`,
+    ),
+  },
 ])("lighthouse $args answers and leaves with 0", async ({ args, says }) => {
   const { code, stdout, stderr } = await runCli(args);
   assert.match(stdout, says);
