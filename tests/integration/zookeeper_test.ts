@@ -169,6 +169,63 @@ Deno.test("zookeeper: a znode that stays is nobody's to release, but goes when i
   assert.equal(await ownerOf(other, path), undefined);
 });
 
+Deno.test("zookeeper: a node that somebody deletes or changes by hand is mended at once, parents and all", async () => {
+  await using other = await connect(calm.address);
+  await using session = open(calm.address);
+  const path = `${PATH}/mended/web.test:1`;
+  await session.register("mended", testNode(1), soon());
+  const owner = await ownerOf(other, path);
+  // Twice: what was made again is watched as well.
+  for (let round = 0; round < 2; round++) {
+    await other.delete(path);
+    await eventually("it is there again", async () => await ownerOf(other, path) === owner);
+  }
+  await other.delete(path);
+  await other.delete(`${PATH}/mended`);
+  await eventually("it is there again with its parent", async () => await ownerOf(other, path) === owner);
+  await other.setData(path, new TextEncoder().encode("{"), { version: -1 });
+  await eventually("it says again what it said", async () => {
+    const { data } = await other.getData(path, { watch: false });
+    return Buffer.from(data).equals(encodeNode(testNode(1)));
+  });
+  assert.match(session.context.lines.join("\n"), /warn Somebody has deleted .*web\.test:1: registering it again/);
+});
+
+Deno.test("zookeeper: a node that was deleted while the connection was lost is mended with the next", async () => {
+  await using other = await connect(calm.address);
+  await using proxy = TcpProxy.start(calm.port);
+  await using session = open(proxy.address, { sessionTimeoutMs: 10_000 });
+  const path = `${PATH}/mendedlater/web.test:1`;
+  await session.register("mendedlater", testNode(1), soon());
+  const owner = await ownerOf(other, path);
+  proxy.cut();
+  await eventually("the loss is noticed", () => session.context.states.includes("disconnected"));
+  await other.delete(path);
+  await eventually("it is there again", async () => await ownerOf(other, path) === owner);
+});
+
+Deno.test("zookeeper: a node that was taken back, or over, is not mended", async () => {
+  await using other = await connect(calm.address);
+  await using session = open(calm.address);
+  const paths = [1, 2, 3].map((port) => `${PATH}/unmended/web.test:${port}`);
+  for (const port of [1, 2, 3, 4]) await session.register("unmended", testNode(port), soon());
+  for (const path of paths) await other.delete(path);
+  await session.deregister("unmended", testNode(1), soon());
+  await session.release("unmended", testNode(2), soon());
+  await put(other, paths[2] as string, encodeNode(testNode(3)));
+  // What is mended later says that the time of those before is over.
+  await other.delete(`${PATH}/unmended/web.test:4`);
+  for (let round = 0; round < 2; round++) {
+    await eventually(
+      "another is mended",
+      async () => await ownerOf(other, `${PATH}/unmended/web.test:4`) !== undefined,
+    );
+    await other.delete(`${PATH}/unmended/web.test:4`);
+  }
+  const owners = await Promise.all(paths.map((path) => ownerOf(other, path)));
+  assert.deepEqual(owners, [undefined, undefined, other.sessionId]);
+});
+
 Deno.test("zookeeper: a znode never has the version of the one that it took the place of", async () => {
   await using other = await connect(calm.address);
   const sessions = Array.from({ length: 4 }, () => open(calm.address));

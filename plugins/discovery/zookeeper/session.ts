@@ -7,6 +7,7 @@ import { encodeNode, equalBytes } from "../node_json.ts";
 import { type Credential, ZooKeeperClient } from "./client.ts";
 import { ClusterWatch } from "./cluster_watch.ts";
 import { type Acl, type Connection, ConnectionLostError, ERROR, ZooKeeperError } from "./connection.ts";
+import { OwnZnodes } from "./own_znodes.ts";
 
 /** Who may do what with the znodes made here. */
 export type AclChoice = "open" | "creator" | "readable";
@@ -46,6 +47,8 @@ const ACLS: Readonly<Record<AclChoice, readonly Acl[]>> = {
 
 /** How often a registration is tried anew because others changed the same znode in between. */
 const RACES_MAX = 20;
+/** How long a look at an own znode may take; the next connection looks again. */
+const MEND_DEADLINE_MS = 10_000;
 /** What another's change in between looks like. */
 const RACE_CODES: readonly number[] = [ERROR.noNode, ERROR.nodeExists, ERROR.badVersion];
 
@@ -59,12 +62,14 @@ export class ZooKeeperSession implements DiscoverySession {
   readonly #random: Random;
   readonly #client: ZooKeeperClient;
   readonly #watches = new Set<ClusterWatch>();
+  readonly #own: OwnZnodes;
 
   /** Starts connecting. */
   constructor(options: SessionOptions, context: DiscoveryContext) {
     [this.#options, this.#context] = [options, context];
     const { hosts, sessionTimeoutMs, auth, clock = systemClock, random = systemRandom } = options;
     [this.#clock, this.#random] = [clock, random];
+    this.#own = new OwnZnodes({ clock, random, mend: (path, data) => this.#mend(path, data) });
     this.#client = new ZooKeeperClient({
       hosts,
       sessionTimeoutMs,
@@ -73,9 +78,11 @@ export class ZooKeeperSession implements DiscoverySession {
       random,
       onEvent: (event) => {
         for (const watch of this.#watches) watch.onEvent(event);
+        this.#own.onChange(event.path);
       },
       onConnected: (connection) => {
         for (const watch of this.#watches) watch.onConnection();
+        this.#own.onConnection();
         const session = connection.sessionId.toString(16).padStart(16, "0");
         context.connection(
           "connected",
@@ -84,6 +91,7 @@ export class ZooKeeperSession implements DiscoverySession {
       },
       onDisconnected: (cause) => context.connection("disconnected", cause),
       onOver: () => {
+        this.#own.clear();
         for (const watch of this.#watches) watch.onConnection();
       },
     });
@@ -117,13 +125,15 @@ export class ZooKeeperSession implements DiscoverySession {
   /**
    * Makes a node known: one read if it is known already. A change of its data
    * is written into the znode as it stands, so that the node never leaves;
-   * readers of the predecessor see it with the next change of members.
+   * readers of the predecessor see it with the next change of members. Its
+   * znode is watched from then on, and made again if somebody deletes it.
    */
   async register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
     const parsed = parseNode(node);
     if (!parsed.ok) throw new TypeError(parsed.reason);
     const path = `${this.#pathOf(cluster)}/${nodeName(node)}`;
     const data = encodeNode(node);
+    this.#own.keep(path, data);
     for (let races = 0;;) {
       try {
         return await this.#withConnection((connection) => this.#put(connection, path, data), signal);
@@ -137,6 +147,7 @@ export class ZooKeeperSession implements DiscoverySession {
   /** Takes a node back, whichever session made it known. */
   async deregister(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
     const path = `${this.#pathOf(cluster)}/${nodeName(node)}`;
+    this.#own.forget(path);
     try {
       await this.#withConnection((connection) => connection.delete(path), signal);
     } catch (error) {
@@ -147,11 +158,13 @@ export class ZooKeeperSession implements DiscoverySession {
   /** Takes a node back if its znode ends with this session. */
   async release(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
     const path = `${this.#pathOf(cluster)}/${nodeName(node)}`;
+    this.#own.forget(path);
     await this.#withConnection((connection) => this.#deleteOwn(connection, path), signal);
   }
 
   /** Closes the session; what it had registered vanishes at once if the ensemble answers within two seconds. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#own.clear();
     await this.#client[Symbol.asyncDispose]();
   }
 
@@ -172,28 +185,69 @@ export class ZooKeeperSession implements DiscoverySession {
   }
 
   async #put(connection: Connection, path: string, data: Uint8Array): Promise<void> {
-    const acl = ACLS[this.#options.acl];
-    const found = await this.#find(connection, path);
+    const { acl: choice } = this.#options;
+    const found = await this.#find(connection, path, { watch: true });
     if (found === undefined) {
-      try {
-        await connection.create(path, data, { ephemeral: true, acl });
-      } catch (error) {
-        if (!isError(error, ERROR.noNode)) throw error;
-        await makeParents(connection, path, acl);
-        await connection.create(path, data, { ephemeral: true, acl });
+      await this.#create(connection, path, data);
+    } else {
+      const { version, ephemeralOwner } = found.stat;
+      const isOwn = ephemeralOwner === connection.sessionId;
+      if (isOwn && equalBytes(found.data, data)) return;
+      if (isOwn) {
+        await connection.setData(path, data, { version });
+      } else {
+        this.#context.log.info(`Taking over ${path} from ${sessionName(ephemeralOwner)}`);
+        await connection.replace(path, data, { version, acl: ACLS[choice] });
       }
-      return;
     }
-    const { version, ephemeralOwner } = found.stat;
-    if (ephemeralOwner !== connection.sessionId) {
-      this.#context.log.info(`Taking over ${path} from ${sessionName(ephemeralOwner)}`);
-      return await connection.replace(path, data, { version, acl });
+    // The watch that the first look left has fired, or never was: this one leaves another.
+    if (await this.#find(connection, path, { watch: true }) === undefined) this.#own.onChange(path);
+  }
+
+  async #create(connection: Connection, path: string, data: Uint8Array): Promise<void> {
+    const acl = ACLS[this.#options.acl];
+    try {
+      await connection.create(path, data, { ephemeral: true, acl });
+    } catch (error) {
+      if (!isError(error, ERROR.noNode)) throw error;
+      await makeParents(connection, path, acl);
+      // Meanwhile it may have gone down, and a node that is down must not come back.
+      if (this.#own.isKept(path, data)) await connection.create(path, data, { ephemeral: true, acl });
     }
-    if (!equalBytes(found.data, data)) await connection.setData(path, data, { version });
+  }
+
+  /**
+   * Looks at a znode that was registered from here; makes it again if it is
+   * gone, and forgets it if another session has it by now. What fails is left to
+   * the next connection, or to the host, which asserts now and then.
+   */
+  async #mend(path: string, data: Uint8Array): Promise<void> {
+    const deadline = new AbortController();
+    const cancel = this.#clock.after(MEND_DEADLINE_MS, () => deadline.abort());
+    try {
+      const connection = await this.#client.connected(deadline.signal);
+      const found = await this.#find(connection, path, { watch: true });
+      // A request that takes it back comes after the one below, or was seen here.
+      if (!this.#own.isKept(path, data)) return;
+      if (found === undefined) {
+        this.#context.log.warn(`Somebody has deleted ${path}: registering it again`);
+        await this.#create(connection, path, data);
+        await this.#find(connection, path, { watch: true });
+      } else if (found.stat.ephemeralOwner !== connection.sessionId) {
+        this.#own.forget(path);
+      } else if (!equalBytes(found.data, data)) {
+        await connection.setData(path, data, { version: found.stat.version });
+        await this.#find(connection, path, { watch: true });
+      }
+    } catch (error) {
+      this.#context.log.debug(`Could not look at ${path}: ${error instanceof Error ? error.message : String(error)}`);
+    } finally {
+      cancel();
+    }
   }
 
   async #deleteOwn(connection: Connection, path: string): Promise<void> {
-    const found = await this.#find(connection, path);
+    const found = await this.#find(connection, path, { watch: false });
     if (found === undefined) return;
     const { version, ephemeralOwner } = found.stat;
     if (ephemeralOwner !== connection.sessionId) {
@@ -208,9 +262,9 @@ export class ZooKeeperSession implements DiscoverySession {
     }
   }
 
-  async #find(connection: Connection, path: string): Promise<Found | undefined> {
+  async #find(connection: Connection, path: string, { watch }: { watch: boolean }): Promise<Found | undefined> {
     try {
-      return await connection.getData(path, { watch: false });
+      return await connection.getData(path, { watch });
     } catch (error) {
       if (isError(error, ERROR.noNode)) return undefined;
       throw error;
