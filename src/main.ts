@@ -123,7 +123,8 @@ if (Deno.args[0] === "--version") {
 const given = run(parser, {
   programName: "lighthouse",
   args: Deno.args,
-  help: "both",
+  // The predecessor takes -h.
+  help: { command: true, option: { names: ["--help", "-h"] } },
   version: { value: config.version, option: true },
   completion: "both",
   brief: message`Keeps a local HAProxy in step with service discovery.`,

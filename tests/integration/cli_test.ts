@@ -36,6 +36,8 @@ Deno.test.each([
   { args: ["--help"], says: /^Keeps a local HAProxy in step/ },
   { args: ["help"], says: /^Keeps a local HAProxy in step/ },
   { args: ["check", "--help"], says: /^Validate a config directory/ },
+  { args: ["-h"], says: /^Keeps a local HAProxy in step/ },
+  { args: ["writer", "-h"], says: /^Watch clusters and keep/ },
   {
     args: ["--version"],
     says: new RegExp(
