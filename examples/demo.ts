@@ -5,7 +5,8 @@
  * of health took to become a change of routing.
  *
  * `--once` ends by itself, with exit code 0 if no request failed; `--zookeeper`
- * does the same over a real ZooKeeper instead of a directory.
+ * does the same over a real ZooKeeper instead of a directory; `--program=PATH`
+ * shows a compiled or installed Lighthouse instead of this checkout.
  *
  * @module
  */
@@ -18,9 +19,13 @@ import { ask, Traffic } from "./demo/traffic.ts";
 const ROOT = new URL("..", import.meta.url).pathname;
 const once = Deno.args.includes("--once");
 const overZookeeper = Deno.args.includes("--zookeeper");
-const unknown = Deno.args.filter((arg) => !["--once", "--zookeeper"].includes(arg));
+const program = Deno.args.find((arg) => arg.startsWith("--program="))?.slice("--program=".length);
+const unknown = Deno.args.filter((arg) => !["--once", "--zookeeper"].includes(arg) && !arg.startsWith("--program="));
 if (unknown.length > 0) {
-  say(`Unknown argument ${unknown.join(" ")}: there are --once (end by itself) and --zookeeper (a real ZooKeeper).`);
+  say(
+    `Unknown argument ${unknown.join(" ")}: there are --once (end by itself), --zookeeper (a real ZooKeeper) and \
+--program=PATH (a lighthouse that is compiled or installed).`,
+  );
   Deno.exit(2);
 }
 
@@ -58,9 +63,11 @@ class Program implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #copied: Promise<void>;
 
-  constructor(args: readonly string[], { logFile }: { readonly logFile: string }) {
-    this.#child = new Deno.Command(Deno.execPath(), { args: [...args], cwd: ROOT, stdout: "null", stderr: "piped" })
-      .spawn();
+  constructor(
+    args: readonly string[],
+    { logFile, path = Deno.execPath() }: { readonly logFile: string; readonly path?: string },
+  ) {
+    this.#child = new Deno.Command(path, { args: [...args], cwd: ROOT, stdout: "null", stderr: "piped" }).spawn();
     const file = Deno.openSync(logFile, { create: true, append: true, write: true });
     this.#copied = this.#child.stderr.pipeTo(file.writable).catch(() => {});
   }
@@ -201,13 +208,13 @@ async function perform(dir: TempDir): Promise<boolean> {
 
   say("Starting the reporter, the writer and, through it, HAProxy ...");
   stack.defer(() => stopHaproxy(dir));
-  const lighthouse = (role: string) =>
-    new Program(
-      ["task", "--quiet", "lighthouse", role, dir.file("config"), "--host", "localhost", "--ip", "127.0.0.1"],
-      {
-        logFile: dir.file(`${role}.log`),
-      },
-    );
+  const lighthouse = (role: string) => {
+    const args = [role, dir.file("config"), "--host", "localhost", "--ip", "127.0.0.1"];
+    const logFile = dir.file(`${role}.log`);
+    return program === undefined
+      ? new Program(["task", "--quiet", "lighthouse", ...args], { logFile })
+      : new Program(args, { logFile, path: program });
+  };
   stack.use(lighthouse("writer"));
   stack.use(lighthouse("reporter"));
   await untilHolds("all three are served", async () => (await lookAtHaproxy(dir)).serving.size === 3);

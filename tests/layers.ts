@@ -210,6 +210,12 @@ export const LAYERS: readonly Layer[] = [
     npm: ["valibot"],
     pure: true,
   },
+  {
+    name: "packaging",
+    files: /^src\/packaging\//,
+    imports: ["manifest"],
+    npm: ["@optique/core", "@optique/run"],
+  },
   { name: "manifest", files: /^deno\.json$/, imports: [] },
   { name: "mod", files: /^mod\.ts$/, imports: [], types: ["contract", "model"], pure: true },
   { name: "examples/plugins", files: /^examples\/plugins\//, imports: [], types: ["mod"] },

@@ -10,6 +10,7 @@ const TASKS = [
   "demo",
   "lighthouse",
   "ok",
+  "pack",
   "reporter",
   "run",
   "test",
@@ -220,9 +221,16 @@ Deno.test("the README's test command is what CI runs", () => {
   assert.match(read(".ci/run"), /npx -y "deno@\$\{version\b.*\}" task test /);
 });
 
+Deno.test("the image is built with the pinned Deno", () => {
+  assert.match(
+    read("examples/docker/Dockerfile"),
+    new RegExp(`^FROM denoland/deno:${RegExp.escape(String(pinned))} `, "m"),
+  );
+});
+
 Deno.test("every task that starts Lighthouse has the same permissions, and none has all", () => {
   const flags = (task: string) => config.tasks[task].command.match(/--allow-\S+/g).join(" ");
-  for (const task of ["writer", "reporter", "run", "compile"]) assert.equal(flags(task), flags("lighthouse"), task);
+  for (const task of ["writer", "reporter", "run"]) assert.equal(flags(task), flags("lighthouse"), task);
   for (const task of TASKS.filter((name) => name !== "bench")) {
     assert.doesNotMatch(config.tasks[task].command, /\s(?:-A|--allow-all)\b/, task);
   }

@@ -31,5 +31,5 @@ Deno.test.each([
 Deno.test("the demo says which arguments there are", async () => {
   const { code, output } = await demo("--twice");
   assert.equal(code, 2);
-  assert.match(output, /Unknown argument --twice: there are --once .* and --zookeeper/);
+  assert.match(output, /Unknown argument --twice: there are --once .*, --zookeeper .* and --program/);
 });

@@ -1,0 +1,71 @@
+/**
+ * Makes standalone binaries: `deno task compile [--target TRIPLE…] [--all]`.
+ * Workers, built-in plugins and all subcommands are in them.
+ *
+ * @module
+ */
+import { choice, type InferValue, message, multiple, object, option, string, withDefault } from "@optique/core";
+import { run } from "@optique/run";
+import { noteCommit } from "./commit.ts";
+import { RUN_FLAGS } from "./flags.ts";
+
+/** What `deno compile` makes programs for. */
+const TARGETS = [
+  "x86_64-unknown-linux-gnu",
+  "aarch64-unknown-linux-gnu",
+  "x86_64-apple-darwin",
+  "aarch64-apple-darwin",
+  "x86_64-pc-windows-msvc",
+] as const;
+
+const ROOT = new URL("../../", import.meta.url);
+
+const parser = object({
+  targets: multiple(option("--target", choice(TARGETS, { metavar: "TRIPLE" }), {
+    description: message`A platform to make a binary for; may be given again. Else it is this one.`,
+  })),
+  dir: withDefault(
+    option("--dir", string({ metavar: "DIR" }), { description: message`Where the binaries go.` }),
+    "dist",
+  ),
+  all: withDefault(option("--all", { description: message`One binary for each of the five platforms.` }), false),
+});
+
+/** What the binary for a target is called; `undefined` stands for this machine. */
+function nameFor(target: string | undefined): string {
+  if (target === undefined) return "lighthouse";
+  return `lighthouse-${target}${target.includes("windows") ? ".exe" : ""}`;
+}
+
+/** Compiles for one target; answers whether that went well. */
+async function compile(target: string | undefined, dir: string): Promise<boolean> {
+  const args = [
+    "compile",
+    ...RUN_FLAGS,
+    "--include=dist/commit",
+    ...(target === undefined ? [] : [`--target=${target}`]),
+    `--output=${dir}/${nameFor(target)}`,
+    "src/main.ts",
+  ];
+  const { success } = await new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdin: "null" }).spawn().status;
+  return success;
+}
+
+async function main({ targets, dir, all }: InferValue<typeof parser>): Promise<number> {
+  await noteCommit(ROOT);
+  const wanted = all ? TARGETS : targets.length > 0 ? targets : [undefined];
+  let failed = 0;
+  for (const target of wanted) if (!await compile(target, dir)) failed++;
+  return failed === 0 ? 0 : 1;
+}
+
+Deno.exit(
+  await main(run(parser, {
+    programName: "deno task compile",
+    args: Deno.args,
+    help: "option",
+    showDefault: true,
+    description: message`Makes standalone binaries of Lighthouse in dist/. The runtime in them is downloaded by deno; \
+where that cannot be, DENORT_BIN names the file.`,
+  })),
+);

@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { setUp } from "../setup.ts";
+import { TempDir } from "../support/temp_dir.ts";
+
+const UNITS = new URL("../../examples/systemd/", import.meta.url);
+
+Deno.test.each([{ role: "writer" }, { role: "reporter" }])(
+  "the systemd unit of the $role is one that systemd finds nothing wrong with",
+  async ({ role }) => {
+    await setUp(["systemd"]);
+    await using dir = new TempDir("lighthouse-systemd-");
+    const name = `lighthouse-${role}.service`;
+    const unit = await Deno.readTextFile(new URL(name, UNITS));
+    assert.match(unit, new RegExp(`^ExecStart=/usr/local/bin/lighthouse ${role} /etc/lighthouse$`, "m"));
+    // A program that is not there would be a finding, and where tests run none is installed.
+    await dir.write(name, unit.replace("/usr/local/bin/lighthouse", "/bin/true"));
+    const { success, stdout, stderr } = await new Deno.Command("systemd-analyze", {
+      args: ["verify", dir.file(name)],
+      stdin: "null",
+    }).output();
+    const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+    assert.deepEqual({ success, said }, { success: true, said: "" });
+  },
+);
