@@ -16,6 +16,7 @@ const args = ["run", "--config", root("deno.json"), ...runFlags, root("src/main.
 const child = spawn(deno, args, { stdio: "inherit", env: { ...process.env, DENO_NO_PACKAGE_JSON: "1" } });
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => child.kill(signal));
 child.on("error", (error) => {
+  // deno-lint-ignore no-console -- a program's last word
   console.error(`lighthouse: cannot start Deno: ${error.message}`);
   process.exit(1);
 });
