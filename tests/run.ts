@@ -67,7 +67,7 @@ export const STEPS: readonly Step[] = [
     name: "real",
     title: "real HAProxy, ZooKeeper and Redis, and what befalls them",
     args: ["test", "--no-check", "--parallel", "-A"],
-    tests: ["tests/integration", "tests/faults"],
+    tests: ["tests/integration", "tests/compatibility", "tests/faults"],
     programs: true,
   },
 ];

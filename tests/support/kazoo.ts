@@ -14,6 +14,16 @@ export interface SeenZnode {
   readonly acl: readonly (readonly [number, string, string])[];
 }
 
+/** What came of looking at one znode again and again. */
+export interface Observed {
+  /** How often it was looked at. */
+  readonly looks: number;
+  /** How often it was not there. */
+  readonly absent: number;
+  /** The sessions that it ended with, in decimal, in order. */
+  readonly owners: readonly string[];
+}
+
 /** A ZooKeeper client of kazoo's, the library that the predecessor uses, in a process of its own. */
 export class KazooPeer implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
@@ -49,6 +59,19 @@ export class KazooPeer implements AsyncDisposable {
   /** Creates an ephemeral znode, takes one over, or sets one's data. */
   async write(how: "put" | "take_over" | "set", path: string, data: Uint8Array): Promise<void> {
     await this.ask(how, { path, data: data.toBase64() });
+  }
+
+  /** Answers a node's data in the predecessor's form, written by Python itself. */
+  async payload(
+    port: number,
+    { host = "localhost", metadata = {} }: { readonly host?: string; readonly metadata?: Record<string, unknown> } = {},
+  ): Promise<Uint8Array> {
+    return Uint8Array.fromBase64(await this.ask("payload", { host, port, metadata }) as string);
+  }
+
+  /** What came of `observe` so far. */
+  async observed(): Promise<Observed> {
+    return await this.ask("observed") as Observed;
   }
 
   /** Has a command of the script done; throws what it threw. */

@@ -6,6 +6,7 @@ Each line on standard input is {"do": name, ...}; each answer is one line, {"ok"
 import base64
 import json
 import sys
+import threading
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoNodeError
@@ -43,6 +44,33 @@ def take_over(path, data):
         raise failed[0]
 
 
+def payload(host, port, metadata):
+    """A node's data in the predecessor's form, as Python's own json writes it."""
+    peer = {"name": host, "ip": "127.0.0.1", "port": 1024}
+    node = {"host": host, "ip": "127.0.0.1", "port": port}
+    node["peer"] = json.dumps(peer, sort_keys=True)
+    node["metadata"] = json.dumps(metadata, sort_keys=True)
+    return base64.b64encode(json.dumps(node, sort_keys=True).encode()).decode()
+
+
+watched = {"looks": 0, "absent": 0, "owners": []}
+
+
+def observe(path):
+    """From now on looks at a znode again and again, and notes whose it is, and each time that it is not there."""
+
+    def look_on():
+        while True:
+            stat = client.exists(path)
+            watched["looks"] += 1
+            if stat is None:
+                watched["absent"] += 1
+            elif str(stat.ephemeralOwner) not in watched["owners"][-1:]:
+                watched["owners"].append(str(stat.ephemeralOwner))
+
+    threading.Thread(target=look_on, daemon=True).start()
+
+
 COMMANDS = {
     "start": lambda: client.start(timeout=20),
     "stop": lambda: client.stop(),
@@ -53,6 +81,9 @@ COMMANDS = {
     "set": lambda path, data: client.set(path, base64.b64decode(data)) and None,
     "delete": lambda path: client.delete(path),
     "children": lambda path: sorted(client.get_children(path)),
+    "payload": payload,
+    "observe": observe,
+    "observed": lambda: watched,
     # The way that Python's own library writes a node, to hold ours against.
     "dumps": lambda value: json.dumps(value, sort_keys=True),
 }
