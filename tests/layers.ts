@@ -185,6 +185,12 @@ export const LAYERS: readonly Layer[] = [
     types: ["contract"],
   },
   {
+    name: "workers/parse",
+    files: /^workers\/parse(?:_worker)?\.ts$/,
+    imports: ["kernel", "model", "contract", "protocol"],
+    npm: ["acorn", "amaro"],
+  },
+  {
     name: "workers",
     files: /^workers\//,
     imports: ["kernel", "model", "contract", "protocol", "workers/builtins"],

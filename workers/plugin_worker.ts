@@ -18,6 +18,7 @@ import {
 import { toWireError } from "../src/protocol/wire_error.ts";
 import type { CheckPlugin, DiscoveryPlugin, DiscoverySession, PluginLog } from "../src/plugin/contract.ts";
 import { BUILTINS, type PluginModule } from "./builtins.ts";
+import { shapeFault } from "./plugin_shape.ts";
 
 type Loaded = PluginModule["default"];
 
@@ -43,7 +44,12 @@ self.onmessage = ({ data }: MessageEvent<Init>) => {
 };
 
 async function load(module: string): Promise<Loaded> {
-  if (module.startsWith("data:")) return ((await import(module)) as PluginModule).default;
+  if (module.startsWith("data:")) {
+    const plugin = ((await import(module)) as PluginModule).default;
+    const fault = shapeFault(plugin);
+    if (fault !== undefined) throw new TypeError(`It is no plugin: ${fault}`);
+    return plugin;
+  }
   const builtin = BUILTINS.get(module.slice("builtin:".length));
   if (builtin === undefined) throw new Error(`Cannot load ${module}: there is no such built-in plugin`);
   return (await builtin()).default;
@@ -89,6 +95,12 @@ function serve(plugin: Loaded, port: MessagePort): void {
     switch (message.type) {
       case "ping":
         return { type: "pong" };
+      case "introduce": {
+        const { kind, apiVersion, name, summary, stability, example } = plugin;
+        return { type: "introduced", introduction: { kind, apiVersion, name, summary, stability, example } };
+      }
+      case "parse":
+        throw new Error("Cannot parse a module in a worker that runs one");
       case "describe": {
         const result = await plugin.config["~standard"].validate(message.raw);
         if (result.issues !== undefined) {

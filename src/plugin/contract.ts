@@ -94,6 +94,11 @@ export interface PluginBase<Kind extends string, Config> {
   /** Validates this plugin's part of a config file. */
   readonly config: Schema<Config>;
   /**
+   * A config that `config` takes, plain data: what `lighthouse plugin add`
+   * shows an operator, and asks `permissions` about. Since 2.0.
+   */
+  readonly example?: unknown;
+  /**
    * States what an instance with this config may touch. Pure and synchronous:
    * the host calls it in a worker that has no permission at all.
    */

@@ -7,7 +7,7 @@
 import { isRecord, type Node, nodeName, parseNode, quote } from "../model/node.ts";
 import type { ClusterSnapshot } from "../model/topology.ts";
 import type { PermissionRequest, ProbeOutcome, SchemaIssue } from "../plugin/contract.ts";
-import type { Answer, ToHost } from "./messages.ts";
+import type { Answer, Introduction, ModuleImport, ParsedModule, ToHost } from "./messages.ts";
 import type { WireError } from "./wire_error.ts";
 
 /** No snapshot may have more nodes. */
@@ -22,6 +22,8 @@ const PROPERTIES_MAX = 20;
 const KEY_LENGTH_MAX = 80;
 /** A config is nested no deeper. */
 const CONFIG_DEPTH_MAX = 100;
+/** No module's code is longer, in UTF-16 units. */
+const CODE_LENGTH_MAX = 4 * 1024 * 1024;
 /** A config has no more values, counted where they stand: one list that stands in itself many times is many. */
 const CONFIG_VALUES_MAX = 100_000;
 
@@ -96,6 +98,10 @@ function answer(data: Record<string, unknown>): Answer {
       return { type: "nack", error: wireError(data.error) };
     case "outcome":
       return { type: "outcome", outcome: outcome(data.outcome), tookMs: number(data.tookMs, "tookMs") };
+    case "introduced":
+      return { type: "introduced", introduction: introduction(data.introduction) };
+    case "parsed":
+      return { type: "parsed", parsed: parsedModule(data.parsed) };
     case "described":
       return { type: "described", config: plain(data.config), permissions: permissions(data.permissions) };
     case "invalid":
@@ -103,6 +109,36 @@ function answer(data: Record<string, unknown>): Answer {
     default:
       throw new Fault(`Unknown type of a message: ${quote(data.type)}`);
   }
+}
+
+function introduction(value: unknown): Introduction {
+  if (!isRecord(value)) throw new Fault("An introduction must be an object");
+  return {
+    kind: text(value.kind, "kind"),
+    apiVersion: number(value.apiVersion, "apiVersion"),
+    name: text(value.name, "name"),
+    summary: text(value.summary, "summary"),
+    stability: text(value.stability, "stability"),
+    ...value.example === undefined ? {} : { example: plain(value.example) },
+  };
+}
+
+function parsedModule(value: unknown): ParsedModule {
+  if (!isRecord(value) || typeof value.code !== "string" || value.code.length > CODE_LENGTH_MAX) {
+    throw new Fault(`A parsed module must be an object with code of at most ${CODE_LENGTH_MAX} characters`);
+  }
+  return { code: value.code, imports: listOf(value.imports, "imports", LIST_LENGTH_MAX).map(moduleImport) };
+}
+
+function moduleImport(value: unknown): ModuleImport {
+  if (!isRecord(value)) throw new Fault("An import must be an object");
+  return {
+    specifier: text(value.specifier, "specifier"),
+    start: number(value.start, "start"),
+    end: number(value.end, "end"),
+    line: number(value.line, "line"),
+    column: number(value.column, "column"),
+  };
 }
 
 function outcome(value: unknown): ProbeOutcome {

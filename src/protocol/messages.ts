@@ -24,8 +24,50 @@ export interface Init {
   readonly port: MessagePort;
 }
 
+/** What a plugin says of itself. */
+export interface Introduction {
+  /** What it says it is. */
+  readonly kind: string;
+  /** The contract version that it was written for. */
+  readonly apiVersion: number;
+  /** Its own name, which is not the one that a config gives it. */
+  readonly name: string;
+  /** One line for listings. */
+  readonly summary: string;
+  /** Whether its author means it for use. */
+  readonly stability: string;
+  /** A config that it would take; absent if it shows none. */
+  readonly example?: unknown;
+}
+
+/** One import of a module, as it stands in the code. */
+export interface ModuleImport {
+  /** What is imported. */
+  readonly specifier: string;
+  /** Where the specifier with its quotes begins in the code, in UTF-16 units. */
+  readonly start: number;
+  /** Where it ends. */
+  readonly end: number;
+  /** The line, from 1. */
+  readonly line: number;
+  /** The column, from 1. */
+  readonly column: number;
+}
+
+/** A module without its types, and what is left of its imports. */
+export interface ParsedModule {
+  /** JavaScript; what was a type is blank, so that every place is where it was. */
+  readonly code: string;
+  /** Static and dynamic ones, in order. */
+  readonly imports: readonly ModuleImport[];
+}
+
 /** A message that wants an answer with the same `seq`. */
 export type Request =
+  /** Say what the plugin is. */
+  | { readonly type: "introduce" }
+  /** Strip a module of its types and find its imports; only the parser does it. */
+  | { readonly type: "parse"; readonly path: string; readonly text: string }
   /** Validate a config and say which permissions it needs. */
   | { readonly type: "describe"; readonly raw: unknown; readonly scope: Scope }
   /** Make an instance ready: a check takes its config, a discovery method opens its session. */
@@ -56,6 +98,8 @@ export type ToWorker =
 
 /** A worker's answer to a {@linkcode Request}. */
 export type Answer =
+  | { readonly type: "introduced"; readonly introduction: Introduction }
+  | { readonly type: "parsed"; readonly parsed: ParsedModule }
   | { readonly type: "described"; readonly config: unknown; readonly permissions: PermissionRequest }
   | { readonly type: "invalid"; readonly issues: readonly SchemaIssue[] }
   | { readonly type: "ack" }

@@ -20,6 +20,13 @@ const REFUSED_TOLD_MAX = 3;
 /** So many refusals are remembered for each cluster, and for so many clusters, so that none is told twice. */
 const REFUSED_KEPT_MAX = 1_000;
 
+/** The module of the worker that runs no plugin, but parses them. */
+export const PARSER_MODULE = "parser";
+
+/** Each entry stands as a literal, for `deno compile` to see. */
+const PLUGIN_ENTRY = new URL("../../workers/plugin_worker.ts", import.meta.url);
+const PARSER_ENTRY = new URL("../../workers/parse_worker.ts", import.meta.url);
+
 /** What a worker says without being asked. */
 export type WorkerEvent = Extract<ToHost, { type: "snapshot" | "lost" | "ended" | "connection" | "log" }>;
 
@@ -27,7 +34,7 @@ export type WorkerEvent = Extract<ToHost, { type: "snapshot" | "lost" | "ended" 
 export interface PluginHostOptions {
   /** The worker's name: what logs and `ps -T` readers see. */
   readonly name: string;
-  /** `builtin:kind/name` or a `data:` URL. */
+  /** `builtin:kind/name`, a `data:` URL, or {@linkcode PARSER_MODULE}. */
   readonly module: string;
   /** Exactly these, or nothing at all. */
   readonly permissions: Deno.PermissionOptionsObject | "none";
@@ -93,7 +100,7 @@ export class PluginHost implements AsyncDisposable {
     this.name = options.name;
     this.#clock = options.clock;
     this.#heartbeatOptions = options.heartbeat ?? HEARTBEAT_OPTIONS;
-    this.#worker = new Worker(new URL("../../workers/plugin_worker.ts", import.meta.url), {
+    this.#worker = new Worker(options.module === PARSER_MODULE ? PARSER_ENTRY : PLUGIN_ENTRY, {
       type: "module",
       name: options.name,
       deno: { permissions: options.permissions },

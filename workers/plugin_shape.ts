@@ -1,0 +1,32 @@
+import { isRecord } from "../src/model/node.ts";
+import { PLUGIN_API_VERSION } from "../src/plugin/contract.ts";
+
+/** What a plugin of each kind can do, besides what all can. */
+const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
+  check: ["probe"],
+  discovery: ["open"],
+  balancer: ["sources", "pid", "observe", "adopt", "render", "plan"],
+};
+
+/**
+ * Says why a module's default export is no plugin, or `undefined` if it looks
+ * like one. Of one for another API version only the version is looked at: its
+ * host has to refuse it for that.
+ */
+export function shapeFault(value: unknown): string | undefined {
+  if (value === undefined) return "it has no default export";
+  if (!isRecord(value)) return "its default export is no object";
+  const { kind, apiVersion, config } = value;
+  if (typeof kind !== "string" || !Object.hasOwn(FUNCTIONS, kind)) {
+    return "its kind is none of check, discovery, balancer";
+  }
+  if (typeof apiVersion !== "number") return "its apiVersion is no number";
+  if (apiVersion !== PLUGIN_API_VERSION) return undefined;
+  for (const key of ["name", "summary", "stability"]) {
+    if (typeof value[key] !== "string") return `its ${key} is no text`;
+  }
+  const standard = isRecord(config) ? config["~standard"] : undefined;
+  if (!isRecord(standard) || typeof standard.validate !== "function") return "its config is no Standard Schema";
+  const lacks = ["permissions", ...FUNCTIONS[kind] ?? []].find((key) => typeof value[key] !== "function");
+  return lacks === undefined ? undefined : `it has no function ${lacks}()`;
+}

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { BUILTINS } from "./builtins.ts";
+import { shapeFault } from "./plugin_shape.ts";
+
+const CHECK = {
+  kind: "check",
+  apiVersion: 1,
+  name: "made_up",
+  summary: "Is made up.",
+  stability: "stable",
+  config: { "~standard": { version: 1, vendor: "test", validate: () => ({ value: {} }) } },
+  permissions: () => ({}),
+  probe: () => {},
+};
+
+Deno.test("shapeFault() has nothing against the plugins that ship", async () => {
+  for (const [name, load] of BUILTINS) assert.equal(shapeFault((await load()).default), undefined, name);
+});
+
+Deno.test.each([
+  { what: "no export", value: undefined, fault: "it has no default export" },
+  { what: "a text", value: "check", fault: "its default export is no object" },
+  {
+    what: "another kind",
+    value: { ...CHECK, kind: "toString" },
+    fault: "its kind is none of check, discovery, balancer",
+  },
+  { what: "a version that is no number", value: { ...CHECK, apiVersion: "1" }, fault: "its apiVersion is no number" },
+  { what: "no name", value: { ...CHECK, name: undefined }, fault: "its name is no text" },
+  { what: "no validator", value: { ...CHECK, config: {} }, fault: "its config is no Standard Schema" },
+  { what: "no permissions", value: { ...CHECK, permissions: {} }, fault: "it has no function permissions()" },
+  { what: "no probe", value: { ...CHECK, probe: undefined }, fault: "it has no function probe()" },
+  {
+    what: "a check that calls itself a discovery",
+    value: { ...CHECK, kind: "discovery" },
+    fault: "it has no function open()",
+  },
+  {
+    what: "nothing of another version, which its host judges",
+    value: { kind: "check", apiVersion: 2 },
+    fault: undefined,
+  },
+])("shapeFault() refuses $what", ({ value, fault }) => assert.equal(shapeFault(value), fault));
