@@ -17,7 +17,9 @@ export const BUILTINS: ReadonlyMap<string, () => Promise<PluginModule>> = new Ma
   string,
   () => Promise<PluginModule>
 >([
+  ["check/file", () => import("../plugins/checks/file/mod.ts")],
   ["check/http", () => import("../plugins/checks/http/mod.ts")],
+  ["check/noop", () => import("../plugins/checks/noop/mod.ts")],
   ["check/redis", () => import("../plugins/checks/redis/mod.ts")],
   ["check/tcp", () => import("../plugins/checks/tcp/mod.ts")],
   ["discovery/file", () => import("../plugins/discovery/file/mod.ts")],

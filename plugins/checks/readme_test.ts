@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { configured, issuesOf } from "../../tests/support/probe.ts";
+import file from "./file/mod.ts";
 import http from "./http/mod.ts";
+import noop from "./noop/mod.ts";
 import redis from "./redis/mod.ts";
 import tcp from "./tcp/mod.ts";
 
 /** The keys of a check that the host reads itself. */
 const HOST_KEYS = ["fall", "host", "port", "rise", "timeout"];
+/** What says that a check under a name of its own is of a kind. */
+const KIND_KEY = "type";
 
-Deno.test.each([http, redis, tcp].map((check) => ({ name: check.name, check })))(
+Deno.test.each([file, http, noop, redis, tcp].map((check) => ({ name: check.name, check })))(
   "README of $name: its examples are valid and its table has every key",
   async ({ name, check }) => {
     const readme = await Deno.readTextFile(new URL(`${name}/README.md`, import.meta.url));
@@ -16,7 +20,10 @@ Deno.test.each([http, redis, tcp].map((check) => ({ name: check.name, check })))
     const examples = [...readme.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, yaml = ""]) => parse(yaml));
     assert.ok(examples.length >= 2);
     for (const service of examples) {
-      const own = Object.entries(service.checks[name]).filter(([key]) => !HOST_KEYS.includes(key));
+      const [, raw] = Object.entries<Record<string, unknown>>(service.checks).find(([key, check]) =>
+        (check.type ?? key) === name
+      ) ?? assert.fail(`An example does not show ${name}`);
+      const own = Object.entries(raw).filter(([key]) => key !== KIND_KEY && !HOST_KEYS.includes(key));
       await configured<unknown>(check, Object.fromEntries(own));
     }
 

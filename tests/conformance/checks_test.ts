@@ -1,6 +1,12 @@
+import { freePort } from "../support/free_port.ts";
 import { RedisServer } from "../support/redis.ts";
 import { answers, receive, ScriptedServer, sends } from "../support/scripted_server.ts";
 import { checkConforms } from "./suite.ts";
+
+/** Stands for a service that a check does not look at. */
+function unseen() {
+  return Promise.resolve({ target: `127.0.0.1:${freePort()}`, [Symbol.asyncDispose]: () => Promise.resolve() });
+}
 
 checkConforms({
   source: { module: "builtin:check/http", origin: "builtin" },
@@ -25,4 +31,20 @@ checkConforms({
   name: "redis",
   config: { password: "s3cret" },
   healthy: () => RedisServer.start(["requirepass s3cret"]),
+});
+
+checkConforms({
+  source: { module: "builtin:check/file", origin: "builtin" },
+  name: "file",
+  config: { path: "/nobody/takes/this/service/out" },
+  healthy: unseen,
+  over: "nothing",
+});
+
+checkConforms({
+  source: { module: "builtin:check/noop", origin: "builtin" },
+  name: "noop",
+  config: {},
+  healthy: unseen,
+  over: "nothing",
 });

@@ -9,6 +9,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
 import { systemClock } from "../../src/kernel/clock.ts";
 import type { Node } from "../../src/model/node.ts";
 import type { ProbeOutcome, Scope } from "../../src/plugin/contract.ts";
@@ -35,6 +36,10 @@ export interface CheckSubject extends Subject {
   readonly config: unknown;
   /** Starts a server that is well in the eyes of this config. */
   readonly healthy: () => Promise<{ readonly target: string } & AsyncDisposable> | ScriptedServer;
+  /** How it reaches its target, TCP unless told: by datagrams, or not at all as it looks elsewhere. */
+  readonly over?: "tcp" | "udp" | "nothing";
+  /** Of a check that does not reach its target: a valid config with which a probe waits without an end, if it can. */
+  readonly endless?: unknown;
 }
 
 /** A registry that a discovery method is tested with. */
@@ -127,7 +132,7 @@ async function start(kind: "check" | "discovery", subject: Subject, raw: unknown
 
 /** Registers the tests of a check. */
 export function checkConforms(subject: CheckSubject): void {
-  const { name, config } = subject;
+  const { name, config, over = "tcp", endless } = subject;
   const title = `check/${name}`;
   const scopeOf = (target: string): Scope => ({ instance: `conformance/${name}`, target });
 
@@ -148,11 +153,48 @@ export function checkConforms(subject: CheckSubject): void {
     }
   });
 
-  Deno.test(`${title} asks for its target alone`, async () => {
+  const target = over === "nothing" ? "nothing of the network" : "its target alone";
+  Deno.test(`${title} asks for ${target}`, async () => {
     const described = await describe(subject.source, config, scopeOf("127.0.0.1:1"));
     assert.ok(described.ok);
-    assert.deepEqual(described.permissions.net, ["127.0.0.1:1"]);
+    assert.deepEqual(described.permissions.net ?? [], over === "nothing" ? [] : ["127.0.0.1:1"]);
   });
+
+  if (over === "udp") return stopsOnSilence();
+  if (over === "nothing") return stopsWhenEndless();
+
+  /** A socket that is bound and never answers: nobody but the probe knows whether it has been asked. */
+  function stopsOnSilence(): void {
+    Deno.test(`${title} stops at once when its deadline is over`, async () => {
+      const silent = createSocket("udp4");
+      await new Promise<void>((resolve) => silent.bind(0, "127.0.0.1", resolve));
+      try {
+        await using started = await start("check", subject, config, scopeOf(`127.0.0.1:${silent.address().port}`));
+        const asked = new Promise((resolve) => silent.once("message", resolve));
+        const probing = probe(started, 300);
+        await asked;
+        assert.deepEqual(await probing, { status: "fail", reason: "No answer within 300 ms" });
+        const again = probe(started, 15_000).catch(() => {});
+        await started.host.stop({ graceMs: STOPPED_WITHIN_MS });
+        await again;
+      } finally {
+        await new Promise<void>((resolve) => silent.close(() => resolve()));
+      }
+    });
+  }
+
+  function stopsWhenEndless(): void {
+    if (endless === undefined) return;
+    Deno.test(`${title} stops at once when its deadline is over, and lets its worker stop`, async () => {
+      await using started = await start("check", subject, endless, scopeOf("127.0.0.1:1"));
+      assert.deepEqual(await probe(started, 300), { status: "fail", reason: "No answer within 300 ms" });
+      const again = probe(started, 15_000).catch(() => {});
+      const began = performance.now();
+      await started.host.stop({ graceMs: 2 * STOPPED_WITHIN_MS });
+      assert.ok(performance.now() - began < STOPPED_WITHIN_MS, "it stopped by itself, not at the end of the grace");
+      await again;
+    });
+  }
 
   Deno.test(`${title} fails where nobody listens, and says where`, async () => {
     const target = `127.0.0.1:${freePort()}`;

@@ -1,0 +1,23 @@
+import type { CheckPlugin } from "../../../mod.ts";
+import { lazySchema } from "../lazy_schema.ts";
+import type { NoopConfig } from "./config.ts";
+
+/** The check `noop`; its keys are in the README beside this file. */
+const noop: CheckPlugin<NoopConfig> = {
+  kind: "check",
+  apiVersion: 1,
+  name: "noop",
+  summary: "Passes without a look at anything, or fails for a drill",
+  stability: "stable",
+  config: lazySchema(async () => (await import("./config.ts")).schema),
+  permissions: () => ({}),
+  probe({ status }) {
+    return Promise.resolve(
+      status === "pass"
+        ? { status, detail: "Nothing was looked at" }
+        : { status, reason: "Its config says that it fails (noop with status: fail)" },
+    );
+  },
+};
+
+export default noop;
