@@ -1,0 +1,137 @@
+/**
+ * Decides what is believed of a registry's answer: an answer that would take
+ * out all nodes, too many at once or more than may be missing is held back
+ * until it is confirmed. Pure: no clock, no I/O.
+ *
+ * @module
+ */
+import { type Node, nodeName } from "../model/node.ts";
+
+/** What one cluster's guard is told. */
+export interface GuardSettings {
+  /** What becomes of a cluster whose registry says that it has no nodes. */
+  readonly onEmpty: "keep" | "clear";
+  /** For how long after its registry has come into reach an empty answer is not believed. */
+  readonly emptyGraceMs: number;
+  /** An answer with fewer nodes is held back for as long as it stays so; 0 for never. */
+  readonly minNodes: number;
+  /** A larger part of the nodes that goes within `shrinkGraceMs` is held back for as long; 100 for never. */
+  readonly maxShrinkPercent: number;
+  /** See `maxShrinkPercent`. */
+  readonly shrinkGraceMs: number;
+}
+
+/** What is believed where a cluster's file says nothing of it. */
+export const GUARD_DEFAULTS: GuardSettings = {
+  onEmpty: "clear",
+  emptyGraceMs: 5_000,
+  minNodes: 0,
+  maxShrinkPercent: 100,
+  shrinkGraceMs: 60_000,
+};
+
+/** An empty answer is asked for once more after this time. */
+const SECOND_READ_MS = 500;
+
+/** Why an answer is held back. */
+export type HoldCause =
+  /** It has no nodes. */
+  | "empty"
+  /** It has fewer nodes than `minNodes`. */
+  | "few"
+  /** It lacks more nodes than `maxShrinkPercent` allows to go at once. */
+  | "shrunk";
+
+/** An answer that is held back. */
+export interface Hold {
+  readonly cause: HoldCause;
+  /** When such an answer came first. */
+  readonly since: number;
+  /** How many such answers have come in a row. */
+  readonly reads: number;
+  /** How many nodes the newest has. */
+  readonly said: number;
+  /** When the registry is to be asked again; `Infinity` if it will not be believed however often it says so. */
+  readonly askAt: number;
+}
+
+/** What is remembered of a cluster between two answers. */
+export interface GuardMemory {
+  readonly hold?: Hold | undefined;
+  /** When nodes went that were let go, within the last `shrinkGraceMs`. */
+  readonly departures: readonly number[];
+}
+
+/** Nothing to remember. */
+export const NO_MEMORY: GuardMemory = { departures: [] };
+
+/** What {@linkcode judge} is given. */
+export interface Evidence {
+  /** What is served now. */
+  readonly known: readonly Node[];
+  /** What the registry says. */
+  readonly said: readonly Node[];
+  readonly settings: GuardSettings;
+  readonly memory: GuardMemory;
+  readonly now: number;
+  /** When its registry last came into reach; `-Infinity` if it was never away. */
+  readonly connectedAt: number;
+}
+
+/** What {@linkcode judge} answers. */
+export interface Judgement {
+  /** What to serve: what the registry says, and while that is held back, what was known besides. */
+  readonly nodes: readonly Node[];
+  readonly memory: GuardMemory;
+}
+
+/** Decides what to believe. Pure. */
+export function judge({ known, said, settings, memory, now, connectedAt }: Evidence): Judgement {
+  const recent = memory.departures.filter((at) => at > now - settings.shrinkGraceMs);
+  const names = new Set(said.map(nodeName));
+  const missing = known.filter((node) => !names.has(nodeName(node)));
+  const since = memory.hold?.since ?? now;
+  const doubts = missing.length === 0 ? [] : [
+    ...said.length < settings.minNodes ? [{ cause: "few", until: Infinity } as const] : [],
+    ...said.length === 0 ? [{ cause: "empty", until: emptyUntil(settings, { since, connectedAt }) } as const] : [],
+    ...isSudden({ known: known.length, missing: missing.length, recent: recent.length, settings })
+      ? [{ cause: "shrunk", until: since + settings.shrinkGraceMs } as const]
+      : [],
+  ];
+  const [worst] = doubts.toSorted((a, b) => a.until === b.until ? 0 : b.until - a.until);
+  if (worst === undefined) {
+    return { nodes: said, memory: { departures: [...recent, ...missing.map(() => now)] } };
+  }
+  const reads = (memory.hold?.reads ?? 0) + 1;
+  if (now >= worst.until && reads > 1) return { nodes: said, memory: NO_MEMORY };
+  const askAt = worst.until === Infinity ? Infinity : Math.max(worst.until, now + SECOND_READ_MS);
+  return {
+    nodes: [...said, ...missing].toSorted(byName),
+    memory: { hold: { cause: worst.cause, since, reads, said: said.length, askAt }, departures: recent },
+  };
+}
+
+/** Until when an empty answer is not believed. */
+function emptyUntil(
+  { onEmpty, emptyGraceMs }: GuardSettings,
+  { since, connectedAt }: { readonly since: number; readonly connectedAt: number },
+): number {
+  return onEmpty === "keep" ? Infinity : Math.max(since, connectedAt + emptyGraceMs);
+}
+
+/** Whether more nodes go than may go at once, those that went a short while ago included. */
+function isSudden(
+  { known, missing, recent, settings }: {
+    readonly known: number;
+    readonly missing: number;
+    readonly recent: number;
+    readonly settings: GuardSettings;
+  },
+): boolean {
+  return missing + recent > (known + recent) * settings.maxShrinkPercent / 100;
+}
+
+function byName(a: Node, b: Node): number {
+  const [left, right] = [nodeName(a), nodeName(b)];
+  return left < right ? -1 : left > right ? 1 : 0;
+}

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { type Node, nodeName } from "../model/node.ts";
+import { GUARD_DEFAULTS, type GuardMemory, type GuardSettings, judge, NO_MEMORY } from "./guard.ts";
+
+function node(port: number): Node {
+  return { host: "a.test", ip: "10.0.0.1", port, metadata: {} };
+}
+
+function nodes(count: number): readonly Node[] {
+  return Array.from({ length: count }, (_, i) => node(8000 + i));
+}
+
+/** A cluster whose registry is listened to. */
+class Cluster {
+  known: readonly Node[];
+  memory: GuardMemory = NO_MEMORY;
+  readonly #settings: GuardSettings;
+  connectedAt = -Infinity;
+
+  constructor(known: readonly Node[], settings: Partial<GuardSettings> = {}) {
+    this.known = known;
+    this.#settings = { ...GUARD_DEFAULTS, ...settings };
+  }
+
+  /** Hears an answer; answers how many nodes are served then. */
+  hear(said: readonly Node[], now: number): number {
+    const { known, memory, connectedAt } = this;
+    const judgement = judge({ known, said, settings: this.#settings, memory, now, connectedAt });
+    [this.known, this.memory] = [judgement.nodes, judgement.memory];
+    return this.known.length;
+  }
+}
+
+Deno.test("judge() takes what comes and goes in ordinary measure", () => {
+  const cluster = new Cluster(nodes(3));
+  assert.equal(cluster.hear(nodes(4), 0), 4);
+  assert.equal(cluster.hear(nodes(1), 1), 1);
+  assert.equal(cluster.memory.hold, undefined);
+});
+
+Deno.test("judge() believes an empty answer once it has come twice", () => {
+  const cluster = new Cluster(nodes(3));
+  assert.equal(cluster.hear([], 1_000), 3);
+  assert.deepEqual(cluster.memory.hold, { cause: "empty", since: 1_000, reads: 1, said: 0, askAt: 1_500 });
+  assert.equal(cluster.hear([], 1_500), 0);
+  assert.deepEqual(cluster.memory, NO_MEMORY);
+});
+
+Deno.test("judge() does not believe an empty answer right after the registry came back, however often it comes", () => {
+  const cluster = new Cluster(nodes(3), { emptyGraceMs: 5_000 });
+  cluster.connectedAt = 1_000;
+  assert.equal(cluster.hear([], 1_100), 3);
+  assert.equal(cluster.memory.hold?.askAt, 6_000);
+  assert.equal(cluster.hear([], 2_000), 3);
+  assert.equal(cluster.hear([], 6_000), 0);
+});
+
+Deno.test("judge() starts anew when nodes were seen in between", () => {
+  const cluster = new Cluster(nodes(3));
+  assert.equal(cluster.hear([], 0), 3);
+  assert.equal(cluster.hear(nodes(3), 100), 3);
+  assert.equal(cluster.hear([], 600), 3);
+});
+
+Deno.test("judge() keeps the nodes of a cluster that must not be empty for good", () => {
+  const cluster = new Cluster(nodes(3), { onEmpty: "keep", maxShrinkPercent: 50, shrinkGraceMs: 1_000 });
+  for (const now of [0, 10_000, 1e9]) assert.equal(cluster.hear([], now), 3);
+  assert.deepEqual([cluster.memory.hold?.cause, cluster.memory.hold?.askAt], ["empty", Infinity]);
+});
+
+Deno.test("judge() keeps what is missing below min_nodes, and takes what is new besides", () => {
+  const cluster = new Cluster(nodes(3), { minNodes: 2 });
+  assert.equal(cluster.hear([node(9000)], 0), 4);
+  assert.equal(cluster.memory.hold?.cause, "few");
+  assert.equal(cluster.hear([node(9000), node(9001)], 1e9), 2);
+});
+
+Deno.test("judge() lets a cluster grow that never had min_nodes", () => {
+  const cluster = new Cluster([], { minNodes: 5 });
+  assert.equal(cluster.hear(nodes(1), 0), 1);
+  assert.equal(cluster.hear(nodes(2), 1), 2);
+});
+
+Deno.test("judge() holds a large loss back until it has lasted for shrink_grace", () => {
+  const cluster = new Cluster(nodes(10), { maxShrinkPercent: 50, shrinkGraceMs: 60_000 });
+  assert.equal(cluster.hear(nodes(4), 0), 10);
+  assert.deepEqual(cluster.memory.hold, { cause: "shrunk", since: 0, reads: 1, said: 4, askAt: 60_000 });
+  assert.equal(cluster.hear(nodes(3), 30_000), 10);
+  assert.equal(cluster.hear(nodes(3), 60_000), 3);
+});
+
+Deno.test("judge() sees a large loss that comes in small steps", () => {
+  const cluster = new Cluster(nodes(10), { maxShrinkPercent: 50, shrinkGraceMs: 60_000 });
+  const served = [9, 8, 7, 6, 5, 4, 3].map((count, i) => cluster.hear(nodes(count), i * 100));
+  assert.deepEqual(served, [9, 8, 7, 6, 5, 5, 5]);
+});
+
+Deno.test("judge() forgets losses that are long past", () => {
+  const cluster = new Cluster(nodes(10), { maxShrinkPercent: 50, shrinkGraceMs: 1_000 });
+  assert.equal(cluster.hear(nodes(5), 0), 5);
+  assert.equal(cluster.hear(nodes(3), 2_000), 3);
+});
+
+Deno.test("judge() never serves fewer nodes than are known while it holds back, and never loses what the registry says", () => {
+  const count = fc.integer({ min: 0, max: 12 });
+  const settings = fc.record({
+    onEmpty: fc.constantFrom("keep" as const, "clear" as const),
+    emptyGraceMs: fc.integer({ min: 0, max: 5_000 }),
+    minNodes: fc.integer({ min: 0, max: 4 }),
+    maxShrinkPercent: fc.integer({ min: 0, max: 100 }),
+    shrinkGraceMs: fc.integer({ min: 0, max: 5_000 }),
+  });
+  fc.assert(
+    fc.property(settings, fc.array(fc.tuple(count, fc.integer({ min: 0, max: 2_000 }))), (settings, answers) => {
+      const cluster = new Cluster(nodes(6), settings);
+      let now = 0;
+      for (const [count, waitMs] of answers) {
+        now += waitMs;
+        const before = new Set(cluster.known.map(nodeName));
+        const said = nodes(count);
+        cluster.hear(said, now);
+        const after = new Set(cluster.known.map(nodeName));
+        for (const name of said.map(nodeName)) assert.ok(after.has(name));
+        if (cluster.memory.hold !== undefined) { for (const name of before) assert.ok(after.has(name)); }
+        else assert.equal(after.size, said.length);
+      }
+    }),
+  );
+});

@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Node } from "../model/node.ts";
+import { decodeTopology, encodeTopology, type Members } from "./topology_file.ts";
+
+const NODE: Node = {
+  host: "a.test",
+  ip: "10.0.0.1",
+  port: 8000,
+  peer: { name: "a.test", ip: "10.0.0.1", port: 1024 },
+  metadata: { rack: "b\n2", __proto__: null, tags: ["x"] },
+};
+const MEMBERS: Members = new Map([["web", [NODE]], ["api", []]]);
+
+/** Reads a text; answers why it is refused. */
+async function reasonOf(text: string): Promise<string> {
+  const decoded = await decodeTopology(text);
+  assert.ok(!decoded.ok);
+  return decoded.reason;
+}
+
+Deno.test("decodeTopology() gives back what encodeTopology() wrote", async () => {
+  const decoded = await decodeTopology(await encodeTopology(MEMBERS));
+  assert.ok(decoded.ok);
+  assert.deepEqual(
+    JSON.parse(JSON.stringify([...decoded.members])),
+    JSON.parse(JSON.stringify([...MEMBERS].toReversed())),
+  );
+});
+
+Deno.test("encodeTopology() gives the same text whatever the order of the clusters", async () => {
+  assert.equal(await encodeTopology(MEMBERS), await encodeTopology(new Map([...MEMBERS].toReversed())));
+});
+
+Deno.test("decodeTopology() refuses a file of another format", async () => {
+  assert.match(await reasonOf(""), /^it is not of the format lighthouse-topology-1$/);
+  assert.match(await reasonOf("lighthouse-topology-2 00\n{}\n"), /not of the format/);
+});
+
+Deno.test("decodeTopology() refuses whatever is torn or altered", async () => {
+  const text = await encodeTopology(MEMBERS);
+  await fc.assert(fc.asyncProperty(fc.nat(text.length - 1), fc.nat(255), async (at, code) => {
+    const altered = text.slice(0, at) + String.fromCharCode(code) + text.slice(at + 1);
+    if (altered !== text) await reasonOf(altered);
+    await reasonOf(text.slice(0, at));
+  }));
+});
+
+Deno.test("decodeTopology() refuses a node that no registry could say", async () => {
+  const hostile = new Map([["web", [{ ...NODE, host: "a\nserver evil" }]]]);
+  assert.match(await reasonOf(await encodeTopology(hostile)), /host must be a host name/);
+});
