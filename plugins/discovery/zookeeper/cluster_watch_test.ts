@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../../src/kernel/clock.ts";
+import { FakeClock } from "../../../src/kernel/fake_clock.ts";
 import { nodeName } from "../../../src/model/node.ts";
 import { RecordingContext, testNode } from "../../../tests/support/discovery.ts";
 import { eventually } from "../../../tests/support/eventually.ts";
@@ -176,6 +177,36 @@ Deno.test("ClusterWatch says nothing of a cluster that is missing, whatever else
   model.put(2);
   watched.fire(CHILDREN);
   await watched.yields("1", "2");
+});
+
+Deno.test("ClusterWatch looks thousands of times for a cluster that never comes, and ends at once all the same", async () => {
+  const clock = new FakeClock();
+  const context = new RecordingContext();
+  let looks = 0;
+  const nowhere: ReadingConnection = {
+    sync: () => Promise.resolve(),
+    getChildren: () => Promise.reject(new ZooKeeperError(ERROR.noNode, "list")),
+    exists: () => Promise.resolve(++looks < 0),
+    getData: () => Promise.reject(new ZooKeeperError(ERROR.noNode, "read")),
+  };
+  const watch = new ClusterWatch({
+    connected: () => Promise.resolve(nowhere),
+    cluster: "web",
+    path: PATH,
+    log: context.log,
+    clock,
+    random: () => 0,
+  });
+  const ended = Array.fromAsync(watch.snapshots(context.signal));
+  for (let turns = 0; looks < 3_000 && turns < 100_000; turns++) {
+    clock.advance(clock.pending === 0 ? 0 : 60_000);
+    await Promise.resolve();
+  }
+  assert.equal(looks, 3_000);
+  assert.equal(context.lines.length, 1, "it is told once");
+  context.abort();
+  assert.deepEqual(await ended, []);
+  assert.equal(clock.pending, 0);
 });
 
 Deno.test("ClusterWatch believes an empty list when it was read twice, and at once when somebody was there", async () => {

@@ -1,0 +1,155 @@
+/**
+ * What a user of the predecessor met and must not meet again, as far as no
+ * test of one part shows it: each test fails on what it did.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { runCli } from "../support/cli.ts";
+import { eventually } from "../support/eventually.ts";
+import { KazooPeer } from "../support/kazoo.ts";
+import { ANNOUNCED, Lighthouse, WebService } from "../support/lighthouse.ts";
+import { BASE_PATH, FleetHost } from "../support/old_fleet.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import { ZooKeeper } from "../support/zookeeper.ts";
+
+/** Where a node of `web` is. */
+function znode(port: number): string {
+  return `${BASE_PATH}/web/${ANNOUNCED.host}:${port}`;
+}
+
+Deno.test("B0: a reporter that stood still for longer than its session registers its nodes again", async () => {
+  await using ensemble = await ZooKeeper.start();
+  await using host = new FleetHost();
+  await using web = new WebService();
+  await using kazoo = await KazooPeer.start(ensemble.address);
+  await host.join(ensemble, { sessionTimeout: 1 });
+  await host.consume();
+  await host.offer([web.port]);
+  await using _writer = Lighthouse.start("writer", host.configDir);
+  await using reporter = Lighthouse.start("reporter", host.configDir);
+  await host.untilServing("web", [web.port]);
+  const before = await kazoo.look(znode(web.port));
+  reporter.kill("SIGSTOP");
+  try {
+    await eventually("its session is over", async () => await kazoo.look(znode(web.port)) === null);
+    await host.untilServing("web", []);
+  } finally {
+    reporter.kill("SIGCONT");
+  }
+  const after = await eventually("it is registered again", () => kazoo.look(znode(web.port)));
+  assert.notEqual(after.ephemeralOwner, before?.ephemeralOwner);
+  await host.untilServing("web", [web.port]);
+  assert.doesNotMatch(reporter.log, /Service is down/, "nothing had failed");
+});
+
+Deno.test("B0: an ensemble that is down for longer than the sessions last loses no node for good", async () => {
+  await using ensemble = await ZooKeeper.start();
+  await using host = new FleetHost();
+  await using one = new WebService();
+  await using two = new WebService();
+  await host.join(ensemble, { sessionTimeout: 1 });
+  await host.consume();
+  await host.offer([one.port, two.port]);
+  await using writer = Lighthouse.start("writer", host.configDir);
+  await using reporter = Lighthouse.start("reporter", host.configDir);
+  await host.untilServing("web", [one.port, two.port]);
+  await ensemble.kill();
+  await writer.logged(/Registry is out of reach/);
+  const goneAtMs = performance.now();
+  const statuses = new Set<number>();
+  await eventually("the time of the sessions is over", async () => {
+    const response = await fetch(`http://127.0.0.1:${host.port}/`);
+    await response.text();
+    statuses.add(response.status);
+    return performance.now() - goneAtMs > 3_000;
+  });
+  assert.deepEqual([...statuses], [200]);
+  assert.deepEqual(await host.serving("web"), [one.port, two.port].toSorted());
+  await ensemble.start();
+  for (const each of [writer, reporter]) await each.logged(/out of reach(.|\n)*Registry is in reach/);
+  await using kazoo = await KazooPeer.start(ensemble.address);
+  for (const { port } of [one, two]) await eventually("it is registered", () => kazoo.look(znode(port)));
+  await host.untilServing("web", [one.port, two.port]);
+});
+
+Deno.test("B4: the manual's check of ZooKeeper with ruok passes, and goes on passing", async () => {
+  await using ensemble = await ZooKeeper.start();
+  await using host = new FleetHost();
+  await using kazoo = await KazooPeer.start(ensemble.address);
+  await host.join(ensemble);
+  await host.write("services/web", {
+    discovery: "zookeeper",
+    port: ensemble.port,
+    checks: { interval: 0.1, tcp: { query: "ruok", response: "imok", rise: 10, fall: 1 } },
+  });
+  await using _reporter = Lighthouse.start("reporter", host.configDir);
+  await eventually("ten probes in a row have passed", () => kazoo.look(znode(ensemble.port)));
+});
+
+Deno.test("B6: files that are replaced again and again leave one connection and the same watches", async () => {
+  await using ensemble = await ZooKeeper.start();
+  await using host = new FleetHost();
+  await using kazoo = await KazooPeer.start(ensemble.address);
+  await using one = new WebService();
+  await using two = new WebService();
+  const balancer = { restart_interval: 0 };
+  await host.join(ensemble, { balancer });
+  await host.consume();
+  await kazoo.write("put", znode(one.port), await kazoo.payload(one.port, { host: ANNOUNCED.host }));
+  await using writer = Lighthouse.start("writer", host.configDir);
+  await host.untilServing("web", [one.port]);
+  const watches = async () => (await ensemble.ask("wchs")).trim();
+  const sessions = async () =>
+    [...(await ensemble.ask("cons")).matchAll(/sid=(0x[0-9a-f]+)/g)].map(([, id]) => id).filter((id) => id !== own);
+  const own = `0x${BigInt(await kazoo.ask("session") as string).toString(16)}`;
+  const before = await watches();
+  assert.match(before, /^1 connections watching/);
+
+  const replace = async (name: string, write: () => Promise<void>) => {
+    const path = `${host.configDir}/${name}.yaml`;
+    await Deno.rename(path, `${path}.old`);
+    await write();
+    await Deno.rename(path, `${path}.new`);
+    await Deno.rename(`${path}.new`, path);
+  };
+  for (let round = 0; round < 5; round++) {
+    const backend = ["mode http", `timeout server ${10 + round}s`];
+    await replace("clusters/web", () => host.consume({ backend }));
+    await eventually(
+      "it is in force",
+      async () => (await host.fileLines()).includes(`\ttimeout server ${10 + round}s`),
+    );
+  }
+  for (let round = 0; round < 3; round++) {
+    const old = await sessions();
+    assert.equal(old.length, 1);
+    await replace("discovery/zookeeper", () => host.join(ensemble, { balancer, sessionTimeout: 3 + round }));
+    await eventually("another session is the only one", async () => {
+      const [session, ...others] = await sessions();
+      return session !== undefined && session !== old[0] && others.length === 0;
+    });
+  }
+  await eventually("as much is watched as before", async () => await watches() === before);
+  const told = writer.log.split("Cluster has changed").length;
+  await kazoo.write("put", znode(two.port), await kazoo.payload(two.port, { host: ANNOUNCED.host }));
+  await host.untilServing("web", [one.port, two.port]);
+  assert.equal(writer.log.split("Cluster has changed").length, told + 1, writer.log);
+});
+
+Deno.test("B26: a config file constructs nothing", async () => {
+  await using dir = new TempDir();
+  const made = dir.file("made");
+  await dir.write("discovery/file.yaml", JSON.stringify({ path: dir.file("registry") }));
+  for (
+    const [name, line] of [["apply", `!!python/object/apply:os.system ["touch ${made}"]`], ["js", `!!js/function x`]]
+  ) {
+    await dir.write(`services/${name}.yaml`, `discovery: file\nport: 80\nmetadata: ${line}\nchecks: {interval: 1}\n`);
+  }
+  const { code, stdout } = await runCli(["check", dir.path]);
+  assert.equal(code, 1);
+  for (const name of ["apply", "js"]) {
+    assert.match(stdout, new RegExp(`services/${name}\\.yaml:3:\\d+: error: .*tag`, "i"));
+  }
+  await assert.rejects(Deno.stat(made), Deno.errors.NotFound);
+});
