@@ -67,36 +67,16 @@ export class ZooKeeper implements AsyncDisposable {
     if (this.#child !== undefined) throw new Error("Cannot start ZooKeeper as it runs already");
     const file = await this.#directory.write(
       "zoo.cfg",
-      [
-        `tickTime=${this.#options.tickTimeMs ?? 100}`,
-        "minSessionTimeout=200",
-        "maxSessionTimeout=60000",
-        `dataDir=${this.#directory.file("data")}`,
-        `clientPort=${this.port}`,
-        "clientPortAddress=127.0.0.1",
-        "maxClientCnxns=0",
-        "admin.enableServer=false",
-        "4lw.commands.whitelist=*",
-        ...this.#options.config ?? [],
-        "",
-      ].join("\n"),
+      serverConfig({
+        address: "127.0.0.1",
+        port: this.port,
+        dataDir: this.#directory.file("data"),
+        tickTimeMs: this.#options.tickTimeMs,
+        more: this.#options.config,
+      }),
     );
     const child = new Deno.Command("java", {
-      args: [
-        "-Xmx128m",
-        "-XX:TieredStopAtLevel=1",
-        "-XX:+UseSerialGC",
-        "-Xshare:auto",
-        "-Dzookeeper.forceSync=no",
-        "-Dzookeeper.preAllocSize=64",
-        "-Dzookeeper.jmx.log4j.disable=true",
-        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-        `-Dorg.slf4j.simpleLogger.logFile=${this.#directory.file("log")}`,
-        "-cp",
-        `${SERVER_JAR}:${LOG_JAR}`,
-        "org.apache.zookeeper.server.ZooKeeperServerMain",
-        file,
-      ],
+      args: [...serverArgs({ configFile: file, logFile: this.#directory.file("log") })],
       stdin: "null",
       stdout: "null",
       stderr: "inherit",
@@ -174,6 +154,53 @@ export class ZooKeeper implements AsyncDisposable {
     }
     await child.status;
   }
+}
+
+/** The text of `zoo.cfg` for a server by itself. */
+export function serverConfig(
+  { address, port, dataDir, tickTimeMs = 100, more = [] }: {
+    readonly address: string;
+    readonly port: number;
+    readonly dataDir: string;
+    readonly tickTimeMs?: number | undefined;
+    /** More lines. */
+    readonly more?: readonly string[] | undefined;
+  },
+): string {
+  return [
+    `tickTime=${tickTimeMs}`,
+    "minSessionTimeout=200",
+    "maxSessionTimeout=60000",
+    `dataDir=${dataDir}`,
+    `clientPort=${port}`,
+    `clientPortAddress=${address}`,
+    "maxClientCnxns=0",
+    "admin.enableServer=false",
+    "4lw.commands.whitelist=*",
+    ...more,
+    "",
+  ].join("\n");
+}
+
+/** What `java` is told to run a server. */
+export function serverArgs(
+  { configFile, logFile }: { readonly configFile: string; readonly logFile: string },
+): readonly string[] {
+  return [
+    "-Xmx128m",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+UseSerialGC",
+    "-Xshare:auto",
+    "-Dzookeeper.forceSync=no",
+    "-Dzookeeper.preAllocSize=64",
+    "-Dzookeeper.jmx.log4j.disable=true",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    `-Dorg.slf4j.simpleLogger.logFile=${logFile}`,
+    "-cp",
+    `${SERVER_JAR}:${LOG_JAR}`,
+    "org.apache.zookeeper.server.ZooKeeperServerMain",
+    configFile,
+  ];
 }
 
 function deadline(ms: number, callback: () => void): Disposable {
