@@ -1,8 +1,10 @@
 import { monitoredPorts, registrations, wish } from "./app/derive.ts";
 import { accept, type Accepted, type AcceptedBalancer, discoveryId } from "./app/accept.ts";
+import { placed } from "./app/place.ts";
 import { Executor } from "./balance/executor.ts";
 import { type Applied, Writer } from "./balance/writer.ts";
 import { type Diagnostic, formatDiagnostic } from "./config/diagnostics.ts";
+import { isLoopback } from "./app/host_facts.ts";
 import { loadDirectory, type Loaded } from "./config/load.ts";
 import { type DirectoryWatch, watchDirectory } from "./config/watch.ts";
 import { Monitor } from "./health/monitor.ts";
@@ -11,8 +13,10 @@ import type { Clock } from "./kernel/clock.ts";
 import { delay } from "./kernel/delay.ts";
 import type { Logger } from "./kernel/logger.ts";
 import type { Random } from "./kernel/random.ts";
+import { abortable } from "./kernel/within.ts";
 import type { Node } from "./model/node.ts";
 import type { ClusterName } from "./model/topology.ts";
+import type { HostSettings } from "./config/desired.ts";
 import type { BalancerPlugin, HostFacts, ProbeOutcome } from "./plugin/contract.ts";
 import type { PluginCatalog } from "./plugin/source.ts";
 import { type Operation, Registrar, type Registration } from "./registry/registrar.ts";
@@ -32,8 +36,8 @@ export interface AppOptions {
   readonly dir: string;
   /** What the process does. */
   readonly role: Role;
-  /** What is known of this machine. */
-  readonly host: HostFacts;
+  /** Finds out what this machine is announced as, given what `host.yaml` says; must not throw. */
+  readonly identify: (said: HostSettings) => Promise<HostFacts>;
   /** The plugins that can be had. */
   readonly catalog: Pick<PluginCatalog, "find" | "names">;
   /** Loads a balancer that ships. */
@@ -109,6 +113,10 @@ export class App {
   readonly #renewed = new Set<string>();
   #watch: DirectoryWatch | undefined;
   #accepted: Accepted | undefined;
+  /** The files that it was read from. */
+  #sources: Loaded["desired"]["sources"] = new Map();
+  /** What this machine is announced as; unknown until the config has been read. */
+  #host: HostFacts | undefined;
   #told: ReadonlySet<string> = new Set();
   #settled = false;
   #settleBy = Infinity;
@@ -161,11 +169,7 @@ export class App {
     const configuring = this.#configure(this.#watch).catch((error) => {
       if (!this.#closing.signal.aborted) this.#ended.reject(error);
     });
-    this.#log.info(`The ${role} is starting`, { dir, host: this.#options.host.fqdn, ip: this.#options.host.ip });
-    if (role !== "writer" && this.#options.host.ip.startsWith("127.")) {
-      const { ip } = this.#options.host;
-      this.#log.warn("Announcing a loopback address, which no other host can reach: --ip gives another", { ip });
-    }
+    this.#log.info(`The ${role} is starting`, { dir });
     try {
       return await this.#ended.promise;
     } finally {
@@ -209,6 +213,10 @@ export class App {
       if (signal.aborted) return;
       [refusals, isDoubtful] = [diagnostics, describer.hasFailed];
       this.#tell([...loaded.diagnostics, ...refusals]);
+      if (this.#host === undefined || accepted.host !== this.#accepted?.host) {
+        await this.#identify(accepted.host, signal);
+      }
+      this.#sources = loaded.desired.sources;
       await this.#apply(accepted);
     }
   }
@@ -221,6 +229,24 @@ export class App {
       if (!this.#told.has(text)) log[diagnostic.severity === "error" ? "error" : "warn"](text);
     }
     this.#told = new Set(texts.map(({ text }) => text));
+  }
+
+  /** Finds out who this machine is: at the start, and when `host.yaml` says otherwise than before. */
+  async #identify(said: HostSettings, signal: AbortSignal): Promise<void> {
+    const host = await abortable(this.#options.identify(said), signal);
+    const { fqdn, ip, peerPort } = host;
+    if (JSON.stringify(host) === JSON.stringify(this.#host)) return;
+    this.#log.info(this.#host === undefined ? "This host has a name" : "This host has another name or address now", {
+      host: fqdn,
+      ip,
+      ...peerPort !== undefined && { peerPort },
+    });
+    this.#host = host;
+    if (this.#options.role !== "writer" && isLoopback(ip)) {
+      this.#log.warn("Announcing a loopback address, which no other host can reach: --ip or host.yaml give another", {
+        ip,
+      });
+    }
   }
 
   async #apply(accepted: Accepted): Promise<void> {
@@ -265,16 +291,20 @@ export class App {
 
   /** Derives what is to be registered from the services and their statuses, whole. */
   #register(): void {
-    if (this.#accepted === undefined || this.#stopping.signal.aborted) return;
+    const [accepted, host] = [this.#accepted, this.#host];
+    if (accepted === undefined || host === undefined || this.#stopping.signal.aborted) return;
     const statuses = this.#monitor.statuses;
-    this.#registrar.apply(registrations(this.#accepted, this.#options.host, (key) => statuses.get(key) ?? "unknown"));
+    this.#registrar.apply(registrations(accepted, host, (key) => statuses.get(key) ?? "unknown"));
   }
 
   async #change(operation: Operation, registration: Registration, signal: AbortSignal): Promise<void> {
     const { discovery, cluster, node } = registration;
     const id = discoveryId(discovery);
     // A connection that is gone took all that it had registered with it.
-    if (operation !== "register" && !this.#fleet.status.has(id)) return;
+    if (!this.#fleet.status.has(id)) {
+      if (operation === "register") throw new Error(`There is no usable discovery/${discovery}.yaml`);
+      return;
+    }
     const request = { type: operation, cluster, node, timeoutMs: CHANGE_TIMEOUT_MS } as const;
     await this.#fleet.call(id, request, { deadlineMs: CHANGE_TIMEOUT_MS + PROBE_GRACE_MS, signal });
   }
@@ -373,12 +403,14 @@ export class App {
 
   /** Puts the newest wish into each balancer's slot. */
   #balance(): void {
-    const accepted = this.#accepted;
-    if (accepted === undefined || !this.#mayBalance(accepted)) return;
+    const [accepted, host] = [this.#accepted, this.#host];
+    if (accepted === undefined || host === undefined || !this.#mayBalance(accepted)) return;
     const topology = this.#store.topology;
+    const sources = this.#sources;
     for (const [name, { writer, accepted: balancer }] of this.#balancers) {
-      writer.put(wish(name, balancer, accepted, topology.clusters, this.#options.host), {
+      writer.put(wish(name, balancer, accepted, topology.clusters, host), {
         generation: topology.generation,
+        place: (origin, text) => placed({ accepted, sources, balancer: name }, origin, text),
       });
     }
   }

@@ -13,7 +13,8 @@ import { EXIT, EXIT_OF } from "./cli/exit_codes.ts";
 import { LastResort } from "./cli/last_resort.ts";
 import { plan } from "./cli/plan.ts";
 import { describeVersion } from "./cli/version.ts";
-import { learnHostFacts } from "./app/host_facts.ts";
+import { learnHostFacts, type SaidOfHost } from "./app/host_facts.ts";
+import type { HostSettings } from "./config/desired.ts";
 import { redact } from "./config/redact.ts";
 import { systemClock } from "./kernel/clock.ts";
 import { systemRandom } from "./kernel/random.ts";
@@ -35,18 +36,17 @@ async function daemon(given: DaemonArguments): Promise<number> {
   using log = openLog(given);
   const stop = new AbortController();
   let lookAgain = () => {};
-  // Heard from the first moment on: looking up this host's name may take its time.
+  // Heard from the first moment on.
   const signals: readonly (readonly [Deno.Signal, () => void])[] = [
     ["SIGTERM", () => stop.abort()],
     ["SIGINT", () => stop.abort()],
     ["SIGHUP", () => lookAgain()],
   ];
   for (const [signal, heard] of signals) Deno.addSignalListener(signal, heard);
-  const host = await learnHostFacts({ fqdn: given.host, ip: given.ip });
   const app = new App({
     dir: fromHere(given.dir),
     role: given.command,
-    host,
+    identify: (said) => learnHostFacts(saidOfHost(given, said)),
     catalog: CATALOG,
     loadBalancer,
     clock: systemClock,
@@ -68,6 +68,14 @@ async function daemon(given: DaemonArguments): Promise<number> {
   } finally {
     for (const [signal, heard] of signals) Deno.removeSignalListener(signal, heard);
   }
+}
+
+/** A flag is said on purpose; the file is for when nothing is said. */
+function saidOfHost(
+  { host, ip, peerPort }: Pick<DaemonArguments, "host" | "ip" | "peerPort">,
+  said: HostSettings,
+): SaidOfHost {
+  return { fqdn: host ?? said.name, ip: ip ?? said.ip, peerPort: peerPort ?? said.peerPort };
 }
 
 function openLog(given: { readonly logLevel?: LogLevel | undefined; readonly logFormat: LogFormat }): Log {
@@ -98,11 +106,10 @@ async function main(given: Arguments): Promise<number> {
     }
     case "plan": {
       using log = openLog(given);
-      const host = await learnHostFacts({ fqdn: given.host, ip: given.ip });
       return await plan({
         dir: fromHere(given.dir),
         waitMs: given.waitSeconds * 1_000,
-        host,
+        identify: (said) => learnHostFacts(saidOfHost(given, said)),
         log: log.part("plan"),
         print,
       });

@@ -152,6 +152,7 @@ export const LAYERS: readonly Layer[] = [
       "supervisor",
       "balance",
       "observe",
+      "system",
       "workers/builtins",
     ],
   },

@@ -1,6 +1,7 @@
-import type { Desired, Logging, PluginFile, Settings } from "../config/desired.ts";
+import type { Desired, Draft, HostSettings, Logging, PluginFile, Settings } from "../config/desired.ts";
 import { compareDiagnostics, type Diagnostic, suggest } from "../config/diagnostics.ts";
 import { validateKnownAsync } from "../config/schema.ts";
+import { findServiceClashes, type Relation, settleClashes } from "../config/relations.ts";
 import type { Finding, Path, Source } from "../config/source.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { formatEndpoint } from "../model/endpoint.ts";
@@ -10,6 +11,7 @@ import { decide } from "../plugin/policy.ts";
 import type { PluginCatalog, PluginKind, PluginSource } from "../plugin/source.ts";
 import type { Described } from "../supervisor/describer.ts";
 import type { PluginInstance } from "../supervisor/reconcile.ts";
+import { findAcceptedClusterClashes } from "./clashes.ts";
 
 /** One check of one port of a service that its plugin accepted. */
 export interface AcceptedProbe {
@@ -50,6 +52,7 @@ export interface AcceptedCluster {
 /** What the config directory asks for, as far as the plugins agree: a whole value at one time. */
 export interface Accepted {
   readonly settings: Settings;
+  readonly host: HostSettings;
   readonly logging: Logging;
   readonly discovery: ReadonlyMap<string, AcceptedDiscovery>;
   readonly balancers: ReadonlyMap<string, AcceptedBalancer>;
@@ -87,16 +90,32 @@ export async function accept(
     wanted: ReadonlyMap<string, In>,
     last: ReadonlyMap<string, Out> | undefined,
     judge: (value: In) => Promise<Judged<Out>>,
+    drafts: ReadonlyMap<string, Draft<In>> = new Map(),
   ): Promise<ReadonlyMap<string, Out>> {
+    for (const { source, value } of drafts.values()) {
+      diagnostics.push(...diagnose(source, (await judge(value)).findings));
+    }
     const judged = await Promise.all([...wanted].map(async ([name, value]) => ({ name, ...await judge(value) })));
     const good = new Map<string, Out>();
     for (const { name, value, findings } of judged) {
       const source = desired.sources.get(`${folder}/${name}`);
-      diagnostics.push(...diagnose(source, findings));
+      // What a file said before it was spoilt has been told.
+      if (!drafts.has(name)) diagnostics.push(...diagnose(source, findings));
       const kept = value ?? last?.get(name);
       if (kept !== undefined) good.set(name, kept);
     }
     return good;
+  }
+
+  /** A last good value may clash with what came meanwhile. */
+  function settle<Out>(
+    wanted: ReadonlyMap<string, Out>,
+    last: ReadonlyMap<string, Out> | undefined,
+    find: (objects: ReadonlyMap<string, Out>) => readonly Relation[],
+  ): ReadonlyMap<string, Out> {
+    const { objects, relations } = settleClashes(wanted, { last, find });
+    for (const { key, finding } of relations) diagnostics.push(...diagnose(desired.sources.get(key), [finding]));
+    return objects;
   }
 
   const discovery = await each(
@@ -116,18 +135,34 @@ export async function accept(
     desired.clusters,
     lastGood?.clusters,
     (cluster) => judgeCluster(cluster, balancers),
+    desired.drafts.clusters,
   );
   const services = await each(
     "services",
     desired.services,
     lastGood?.services,
     (service) => judgeService(service, options),
+    desired.drafts.services,
   );
-  const { settings, logging } = desired;
+  const { settings, host, logging } = desired;
   return {
-    accepted: { settings, logging, discovery, balancers, clusters, services },
+    accepted: {
+      settings,
+      host,
+      logging,
+      discovery,
+      balancers,
+      clusters: settle(clusters, lastGood?.clusters, (now) => findAcceptedClusterClashes(balancers, now)),
+      services: settle(services, lastGood?.services, findAcceptedServiceClashes),
+    },
     diagnostics: diagnostics.toSorted(compareDiagnostics),
   };
+}
+
+function findAcceptedServiceClashes(services: ReadonlyMap<string, AcceptedService>): readonly Relation[] {
+  const plain = new Map([...services].map(([file, { service }]) => [file, service]));
+  // What services share without harm was told when they were read.
+  return findServiceClashes(plain).filter(({ finding }) => finding.severity === "error");
 }
 
 interface Judged<T> {

@@ -69,12 +69,14 @@ function desired(
   const source = (name: string) => [name, new Source(`${name}.yaml`, new TextEncoder().encode("a: 1\n"))] as const;
   return {
     settings: { isolation: "worker" },
+    host: {},
     logging: { level: undefined },
     discovery: new Map([["zoo", { name: "zoo", type: zooType, config: zoo }]]),
     balancers: new Map([["haproxy", { name: "haproxy", type: "haproxy", config: haproxy }]]),
     clusters: new Map([["web", section]]),
     services: new Map([["web", web]]),
     sources: new Map(["discovery/zoo", "balancers/haproxy", "clusters/web", "services/web"].map(source)),
+    drafts: { clusters: new Map(), services: new Map() },
   };
 }
 

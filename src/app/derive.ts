@@ -23,23 +23,27 @@ export function monitoredPorts({ services }: Pick<Accepted, "services">): readon
         rise: check.rise,
         fall: check.fall,
         timeoutMs: check.timeoutMs,
+        question: JSON.stringify([instance.module, instance.scope.target, instance.config]),
       })),
     }))
   );
 }
 
-/** What is to be registered: ports that are up are present, ports that are down absent, of the others nothing is said. Pure. */
+/**
+ * What is to be registered: ports that are up are present, ports that are down
+ * absent, of the others nothing is said. A discovery that is not there yet is
+ * named all the same: what is registered elsewhere stays until it comes. Pure.
+ */
 export function registrations(
-  { services, discovery }: Pick<Accepted, "services" | "discovery">,
+  { services }: Pick<Accepted, "services">,
   host: HostFacts,
   statusOf: (key: string) => "unknown" | "up" | "down",
 ): readonly Registration[] {
   return [...services.values()].flatMap(({ service }) => {
-    if (!discovery.has(service.discovery)) return [];
     return service.ports.flatMap((port): Registration[] => {
       const status = statusOf(`${service.name}:${port}`);
       if (status === "unknown") return [];
-      const peer = { name: host.fqdn, ip: host.ip, port: PEER_PORT };
+      const peer = { name: host.fqdn, ip: host.ip, port: host.peerPort ?? PEER_PORT };
       const node: Node = { host: host.fqdn, ip: host.ip, port, peer, metadata: service.metadata };
       const wanted = status === "up" ? "present" : "absent";
       return [{ discovery: service.discovery, cluster: service.name, node, wanted }];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Service } from "../model/service.ts";
 import type { BalancerPlugin } from "../plugin/contract.ts";
-import type { AcceptedBalancer, AcceptedCluster, AcceptedDiscovery, AcceptedProbe, AcceptedService } from "./accept.ts";
+import type { AcceptedBalancer, AcceptedCluster, AcceptedProbe, AcceptedService } from "./accept.ts";
 import { monitoredPorts, registrations, wish } from "./derive.ts";
 
 const HOST = { fqdn: "a.int", ip: "10.0.0.1" };
@@ -31,14 +31,19 @@ function map<T>(...entries: readonly (readonly [string, T])[]): ReadonlyMap<stri
   return new Map(entries);
 }
 
-const ZOO = map(["zoo", {} as AcceptedDiscovery]);
-
 Deno.test("monitoredPorts() gives each port its own probes", () => {
   const services = map(["web", accepted(service("web", [80, 81]))], [
     "db",
     accepted(service("db", [90], { checks: [] })),
   ]);
-  const check = (port: number) => ({ id: `check web:${port}/http`, name: "http", rise: 2, fall: 3, timeoutMs: 500 });
+  const check = (port: number) => ({
+    id: `check web:${port}/http`,
+    name: "http",
+    rise: 2,
+    fall: 3,
+    timeoutMs: 500,
+    question: `["m",null,{}]`,
+  });
   assert.deepEqual(monitoredPorts({ services }), [
     { key: "web:80", intervalMs: 1_000, checks: [check(80)] },
     { key: "web:81", intervalMs: 1_000, checks: [check(81)] },
@@ -50,20 +55,28 @@ Deno.test("registrations() wants what is up present and what is down absent, and
   const services = map(["file", accepted(service("web", [80, 81, 82]))]);
   const statuses: Record<string, "up" | "down"> = { "web:80": "up", "web:81": "down" };
   const node = { host: "a.int", ip: "10.0.0.1", peer: PEER, metadata: { z: 1 } };
-  assert.deepEqual(registrations({ services, discovery: ZOO }, HOST, (key) => statuses[key] ?? "unknown"), [
+  assert.deepEqual(registrations({ services }, HOST, (key) => statuses[key] ?? "unknown"), [
     { discovery: "zoo", cluster: "web", node: { ...node, port: 80 }, wanted: "present" },
     { discovery: "zoo", cluster: "web", node: { ...node, port: 81 }, wanted: "absent" },
   ]);
 });
 
-Deno.test("registrations() leaves out a service whose discovery is not there", () => {
+Deno.test("registrations() names a discovery that is not there yet", () => {
   const services = map(["web", accepted(service("web", [80], { discovery: "other" }))]);
-  assert.deepEqual(registrations({ services, discovery: ZOO }, HOST, () => "up"), []);
+  assert.deepEqual(registrations({ services }, HOST, () => "up").map(({ discovery }) => discovery), ["other"]);
+});
+
+Deno.test("registrations() announces the peers port of this host, 1024 unless told", () => {
+  const services = map(["web", accepted(service("web", [80]))]);
+  const ports = [HOST, { ...HOST, peerPort: 1025 }].flatMap((host) =>
+    registrations({ services }, host, () => "up").map(({ node }) => node.peer?.port)
+  );
+  assert.deepEqual(ports, [1024, 1025]);
 });
 
 Deno.test("registrations() never announces where the checks connect to", () => {
   const services = map(["web", accepted(service("web", [80], { host: "127.0.0.9" }))]);
-  assert.doesNotMatch(JSON.stringify(registrations({ services, discovery: ZOO }, HOST, () => "up")), /127\.0\.0\.9/);
+  assert.doesNotMatch(JSON.stringify(registrations({ services }, HOST, () => "up")), /127\.0\.0\.9/);
 });
 
 function cluster(name: string, sections: Record<string, unknown>, metaCluster?: string): AcceptedCluster {
@@ -73,7 +86,7 @@ function cluster(name: string, sections: Record<string, unknown>, metaCluster?: 
   };
 }
 
-Deno.test("wish() asks a balancer for the clusters that have a section for it, sorted by name", () => {
+Deno.test("wish() asks a balancer for the clusters that have a section for it, sorted by name, with their members and metadata", () => {
   const balancer: AcceptedBalancer = {
     file: { name: "haproxy", type: "haproxy", config: {} },
     plugin: {} as BalancerPlugin,
@@ -84,7 +97,7 @@ Deno.test("wish() asks a balancer for the clusters that have a section for it, s
     ["2", cluster("api", { haproxy: undefined, other: {} })],
     ["1", cluster("db", { other: {} })],
   );
-  const nodes = [{ host: "b.int", ip: "10.0.0.2", port: 80, metadata: {} }];
+  const nodes = [{ host: "b.int", ip: "10.0.0.2", port: 80, metadata: { zone: "east" } }];
   assert.deepEqual(wish("haproxy", balancer, { clusters }, map(["web", nodes], ["db", nodes]), HOST), {
     config: { own: true },
     host: HOST,

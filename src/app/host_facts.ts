@@ -1,32 +1,60 @@
 import { lookup, lookupService } from "node:dns/promises";
+import { isIpv4, isIpv6 } from "../model/endpoint.ts";
 import type { HostFacts } from "../plugin/contract.ts";
+import { findAddresses, type Interfaces } from "../system/interfaces.ts";
 
-/** How long name resolution may take at the start. */
+/** How long name resolution may take in all. */
 const LOOKUP_DEADLINE_MS = 5_000;
 
+/** What an operator says of this host: it overrides what is found out. */
+export interface SaidOfHost {
+  /** Its name. */
+  readonly fqdn?: string | undefined;
+  /** Its address. */
+  readonly ip?: string | undefined;
+  /** The port of its balancer's peers listener. */
+  readonly peerPort?: number | undefined;
+}
+
+/** Where facts are looked up; the system's own resolver and interfaces unless told. */
+export interface HostSources {
+  /** What the system calls this host. */
+  readonly bareName: () => string;
+  /** All addresses of a name, in the order of the system's `getaddrinfo`. */
+  readonly addresses: (name: string) => Promise<readonly string[]>;
+  /** The names of an address, the canonical one first. */
+  readonly names: (address: string) => Promise<readonly string[]>;
+  /** The addresses of this host's interfaces that others may reach. */
+  readonly interfaces: () => Promise<Interfaces>;
+}
+
 /**
- * Learns the names that this host is announced under: what Python's
- * `socket.getfqdn()` and `gethostbyname()` answer, since the predecessor's
- * znodes are named so. What an operator says overrides both.
+ * Learns what this host is announced as: the name that Python's
+ * `socket.getfqdn()` answers, since the predecessor's znodes are named so, and
+ * the IPv4 address of that name. Where that is loopback, which no other host
+ * can reach, or where there is none, the address of the interface that leads
+ * out is taken. What an operator says overrides both. Never throws.
  */
-export async function learnHostFacts(
-  given: { readonly fqdn?: string | undefined; readonly ip?: string | undefined },
-): Promise<HostFacts> {
-  const bare = Deno.hostname();
-  const fqdn = given.fqdn ?? await within(fullyQualified(bare), bare);
-  const ip = given.ip ?? await within(addressOf(fqdn), undefined) ?? await within(addressOf(bare), "127.0.0.1");
-  return { fqdn, ip };
+export async function learnHostFacts(said: SaidOfHost, sources: HostSources = SYSTEM): Promise<HostFacts> {
+  const deadline = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => deadline.resolve(undefined), LOOKUP_DEADLINE_MS);
+  const soon = <T>(promise: Promise<T>) => Promise.race([promise.catch(() => undefined), deadline.promise]);
+  try {
+    const bare = sources.bareName();
+    const fqdn = said.fqdn ?? await soon(fullyQualified(bare, sources)) ?? bare;
+    const ip = said.ip ?? await findAddress([fqdn, bare], { sources, soon });
+    return { fqdn, ip, ...(said.peerPort === undefined ? {} : { peerPort: said.peerPort }) };
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
-async function addressOf(name: string): Promise<string> {
-  return (await lookup(name, { family: 4 })).address;
-}
-
-/** The first of the canonical name and its aliases that has a dot, else the canonical name, else the bare one. */
-async function fullyQualified(bare: string): Promise<string> {
-  const { address } = await lookup(bare, { family: 4 });
-  const canonical = (await lookupService(address, 80)).hostname;
-  return pickFqdn({ canonical, aliases: await aliasesOf(address) });
+/** Python's rule: the first of the canonical name and the aliases of the bare name's first address that has a dot. */
+async function fullyQualified(bare: string, { addresses, names }: HostSources): Promise<string | undefined> {
+  const [first] = await addresses(bare);
+  if (first === undefined) return undefined;
+  const [canonical, ...aliases] = await names(first);
+  return canonical === undefined ? undefined : pickFqdn({ canonical, aliases });
 }
 
 /** Python's rule for the name of a host. Pure. */
@@ -34,13 +62,24 @@ export function pickFqdn({ canonical, aliases }: { canonical: string; aliases: r
   return [canonical, ...aliases].find((name) => name.includes(".")) ?? canonical;
 }
 
-/** The names that /etc/hosts gives an address: what the C library reports as aliases. */
-async function aliasesOf(address: string): Promise<readonly string[]> {
-  try {
-    return parseHosts(await Deno.readTextFile("/etc/hosts"), address);
-  } catch {
-    return [];
-  }
+/** What the predecessor announces if others can reach it; else the best that there is. */
+async function findAddress(
+  candidates: readonly string[],
+  { sources, soon }: {
+    readonly sources: HostSources;
+    readonly soon: <T>(promise: Promise<T>) => Promise<T | undefined>;
+  },
+): Promise<string> {
+  const found: string[] = [];
+  for (const name of new Set(candidates)) found.push(...await soon(sources.addresses(name)) ?? []);
+  const ofName = (is: (address: string) => boolean) => found.find((address) => is(address) && !isLoopback(address));
+  const interfaces = await soon(sources.interfaces());
+  return ofName(isIpv4) ?? interfaces?.ipv4 ?? ofName(isIpv6) ?? interfaces?.ipv6 ?? found.find(isIpv4) ?? "127.0.0.1";
+}
+
+/** Whether an address means this host wherever it is used. Pure. */
+export function isLoopback(address: string): boolean {
+  return address.startsWith("127.") || address === "::1";
 }
 
 /** The names on the first line of a hosts file that is for an address. Pure. */
@@ -52,12 +91,16 @@ export function parseHosts(hosts: string, address: string): readonly string[] {
   return [];
 }
 
-async function within<T>(promise: Promise<T>, otherwise: T): Promise<T> {
-  const deadline = Promise.withResolvers<T>();
-  const timer = setTimeout(() => deadline.resolve(otherwise), LOOKUP_DEADLINE_MS);
-  try {
-    return await Promise.race([promise.catch(() => otherwise), deadline.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
+const SYSTEM: HostSources = {
+  bareName: () => Deno.hostname(),
+  async addresses(name) {
+    return (await lookup(name, { all: true, order: "verbatim" })).map(({ address }) => address);
+  },
+  async names(address) {
+    const { hostname } = await lookupService(address, 80);
+    // What the C library calls aliases; a resolver names none.
+    const aliases = await Deno.readTextFile("/etc/hosts").then((hosts) => parseHosts(hosts, address)).catch(() => []);
+    return [hostname, ...aliases];
+  },
+  interfaces: findAddresses,
+};

@@ -35,7 +35,7 @@ function textThat(
 }
 
 const dir = argument(string({ metavar: "DIR" }), {
-  description: message`The config directory: balancers/, discovery/, clusters/, services/, logging.yaml.`,
+  description: message`The config directory: balancers/, discovery/, clusters/, services/, host.yaml, logging.yaml.`,
 });
 
 const logging = object("Logging", {
@@ -52,10 +52,13 @@ const logging = object("Logging", {
 
 const announced = object("What this host is announced as", {
   host: optional(option("--host", textThat(isHostName, { metavar: "NAME", wanted: "a host name" }), {
-    description: message`Its name; else its fully qualified name is looked up.`,
+    description: message`Its name; else that of host.yaml, else its fully qualified name is looked up.`,
   })),
   ip: optional(option("--ip", textThat(isAddress, { metavar: "ADDRESS", wanted: "an IPv4 or IPv6 address" }), {
-    description: message`Its address; else its name is looked up.`,
+    description: message`Its address; else that of host.yaml, else its name is looked up.`,
+  })),
+  peerPort: optional(option("--peer-port", integer({ min: 1, max: 65_535, metavar: "PORT" }), {
+    description: message`The port of its HAProxy's peers listener; else that of host.yaml, else 1024.`,
   })),
 });
 

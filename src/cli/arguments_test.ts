@@ -9,15 +9,30 @@ function parsed(line: string): Arguments | undefined {
 }
 
 /** What `writer`, `reporter` and `run` are told when they are told nothing but DIR. */
-const DAEMON = { dir: "DIR", logLevel: undefined, logFormat: "auto", host: undefined, ip: undefined };
+const DAEMON = {
+  dir: "DIR",
+  logLevel: undefined,
+  logFormat: "auto",
+  host: undefined,
+  ip: undefined,
+  peerPort: undefined,
+};
 
 Deno.test.each([
   { line: "writer DIR", then: { command: "writer", ...DAEMON } },
   { line: "reporter DIR", then: { command: "reporter", ...DAEMON } },
   { line: "run DIR", then: { command: "run", ...DAEMON } },
   {
-    line: "run --log-level debug DIR --log-format=json --host a.int --ip 10.0.0.1",
-    then: { command: "run", dir: "DIR", logLevel: "debug", logFormat: "json", host: "a.int", ip: "10.0.0.1" },
+    line: "run --log-level debug DIR --log-format=json --host a.int --ip 10.0.0.1 --peer-port 1025",
+    then: {
+      command: "run",
+      dir: "DIR",
+      logLevel: "debug",
+      logFormat: "json",
+      host: "a.int",
+      ip: "10.0.0.1",
+      peerPort: 1025,
+    },
   },
   { line: "writer DIR --ip ::1", then: { command: "writer", ...DAEMON, ip: "::1" } },
   { line: "check DIR", then: { command: "check", dir: "DIR", strict: false, json: false } },
@@ -42,4 +57,5 @@ Deno.test.each([
     "run DIR DIR",
   ],
   ...["run DIR --host a;b", "run DIR --host -a", "run DIR --ip a.int", "run DIR --ip 10.0.0.256", "run DIR --ip [::1]"],
+  ...["run DIR --peer-port 0", "run DIR --peer-port 65536", "check DIR --peer-port 1024"],
 ].map((line) => ({ line })))("parser refuses `$line`", ({ line }) => assert.equal(parsed(line), undefined));

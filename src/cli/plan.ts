@@ -3,6 +3,7 @@ import { validateDirectory } from "../app/validate.ts";
 import { formatDiagnostic } from "../config/diagnostics.ts";
 import { applyMasks, lineMasks } from "../config/redact.ts";
 import type { Logger } from "../kernel/logger.ts";
+import type { HostSettings } from "../config/desired.ts";
 import type { HostFacts, Step } from "../plugin/contract.ts";
 
 /** What `plan` is told. */
@@ -10,14 +11,15 @@ export interface PlanOptions {
   readonly dir: string;
   /** How long the registries may take to answer. */
   readonly waitMs: number;
-  readonly host: HostFacts;
+  /** Finds out what this machine is announced as, given what `host.yaml` says. */
+  readonly identify: (said: HostSettings) => Promise<HostFacts>;
   readonly log: Logger;
   /** Takes each line, without its end. */
   readonly print: (line: string) => void;
 }
 
 /** Prints the file and the steps of each balancer, and touches nothing; answers the exit code. */
-export async function plan({ dir, waitMs, host, log, print }: PlanOptions): Promise<0 | 1> {
+export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): Promise<0 | 1> {
   const { accepted, diagnostics } = await validateDirectory(dir, { role: "writer" });
   for (const diagnostic of diagnostics) {
     log[diagnostic.severity === "error" ? "error" : "warn"](formatDiagnostic(diagnostic));
@@ -27,7 +29,7 @@ export async function plan({ dir, waitMs, host, log, print }: PlanOptions): Prom
     log.error("There is nothing to plan as no balancer is configured", { wanted: `${dir}/balancers/haproxy.yaml` });
     return 1;
   }
-  const { balancers, silent } = await foresee(accepted, { host, waitMs, log });
+  const { balancers, silent } = await foresee(accepted, { host: await identify(accepted.host), waitMs, log });
   if (silent.length > 0) {
     log.warn("Some clusters were not heard of in time: they are shown as last known", {
       clusters: silent.join(", "),
@@ -38,7 +40,7 @@ export async function plan({ dir, waitMs, host, log, print }: PlanOptions): Prom
     print(`# ${balancer}: ${running ? "it answers at its socket" : "nobody answers at its socket"}`);
     print(`# steps: ${steps.length === 0 ? "none, all is as it is wanted" : ""}`);
     for (const step of steps) print(`#   ${describeStep(step)}`);
-    for (const notice of rendered.notices) print(`# notice: ${notice}`);
+    for (const notice of rendered.notices) print(`# notice: ${notice.text}`);
     print(`# --- ${file} ---`);
     // What is printed may be passed on; the file itself keeps its secrets.
     for (const line of rendered.text.trimEnd().split("\n")) print(applyMasks(line, lineMasks(line)));

@@ -18,16 +18,36 @@ export interface Settings {
   readonly isolation: "worker" | "shared";
 }
 
+/** `host.yaml`: what this host is announced as, where it is not to be found out. */
+export interface HostSettings {
+  /** Its name. */
+  readonly name?: string | undefined;
+  /** Its address, IPv4 or IPv6. */
+  readonly ip?: string | undefined;
+  /** The port of its balancer's peers listener. */
+  readonly peerPort?: number | undefined;
+}
+
 /** `logging.yaml`, as far as it is applied. */
 export interface Logging {
   /** The root logger's level; `undefined` if the file does not say. */
   readonly level: "debug" | "info" | "warning" | "error" | "fatal" | undefined;
 }
 
+/** A file that cannot be used, as far as its plugins can judge their parts of it: to tell all its faults at once. */
+export interface Draft<T> {
+  /** What it says; where it says nothing of use, what would do. Never in force. */
+  readonly value: T;
+  /** Where it was read. */
+  readonly source: Source;
+}
+
 /** All that the config directory asks for: a whole value at one time. */
 export interface Desired {
   /** `lighthouse.yaml`. */
   readonly settings: Settings;
+  /** `host.yaml`. */
+  readonly host: HostSettings;
   /** `logging.yaml`. */
   readonly logging: Logging;
   /** `balancers/`, by file name. */
@@ -40,4 +60,9 @@ export interface Desired {
   readonly services: ReadonlyMap<string, Service>;
   /** Where each object was read, by `folder/name` (`services/web`), for diagnostics of what a plugin refuses. */
   readonly sources: ReadonlyMap<string, Source>;
+  /** The files that cannot be used, by file name. */
+  readonly drafts: {
+    readonly clusters: ReadonlyMap<string, Draft<Cluster>>;
+    readonly services: ReadonlyMap<string, Draft<Service>>;
+  };
 }

@@ -2,23 +2,25 @@ import { type Clock, systemClock } from "../kernel/clock.ts";
 import { delay } from "../kernel/delay.ts";
 import type { Cluster } from "../model/cluster.ts";
 import type { Service } from "../model/service.ts";
-import type { Desired, Logging, PluginFile, Settings } from "./desired.ts";
+import type { Desired, Draft, HostSettings, Logging, PluginFile, Settings } from "./desired.ts";
 import { compareDiagnostics, type Diagnostic, suggest } from "./diagnostics.ts";
-import { findClusterClashes, findMissing, findServiceClashes, type Relation } from "./relations.ts";
+import { findClusterClashes, findMissing, findServiceClashes, type Relation, settleClashes } from "./relations.ts";
 import {
   type Checked,
+  DEFAULT_HOST,
   DEFAULT_LOGGING,
   DEFAULT_SETTINGS,
   isName,
   NAME_WANTED,
   readCluster,
+  readHost,
   readLogging,
   readPluginFile,
   readService,
   readSettings,
 } from "./schema.ts";
 import { Source } from "./source.ts";
-import { type FileState, type Folder, type FolderName, FOLDERS, readTree, type Tree } from "./tree.ts";
+import { type FileState, type Folder, type FolderName, FOLDERS, readTree, ROOT_FILES, type Tree } from "./tree.ts";
 
 /** What the process does, and so which parts of the directory it reads. */
 export type Role = "writer" | "reporter" | "run" | "check";
@@ -58,6 +60,7 @@ interface Remembered {
   /** What else the reading depended on. */
   readonly context: string;
   readonly value: unknown;
+  readonly draft: Draft<unknown> | undefined;
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -149,6 +152,8 @@ class Reading {
   readonly #last: Loaded | undefined;
   readonly #memory = new Map<string, Remembered>();
   readonly #sources = new Map<string, Source>();
+  /** What plugins can judge of files that cannot be used, by the file's path without the ending. */
+  readonly #drafts = new Map<string, Draft<unknown>>();
   readonly #diagnostics: Diagnostic[] = [];
 
   constructor(tree: Tree & { readonly state: "read" }, role: Role, lastGood: Loaded | undefined) {
@@ -158,6 +163,7 @@ class Reading {
   finish(): Loaded {
     const last = this.#last?.desired;
     const settings = this.#rootFile("lighthouse", readSettings, last?.settings) ?? DEFAULT_SETTINGS;
+    const host = this.#rootFile("host", readHost, last?.host) ?? DEFAULT_HOST;
     const logging = this.#rootFile("logging", readLogging, last?.logging) ?? DEFAULT_LOGGING;
     const balancers = this.#folder<PluginFile>(
       "balancers",
@@ -170,36 +176,38 @@ class Reading {
       (raw, fileName) => readPluginFile(raw, { fileName }),
     );
     const names = { balancers: this.#names("balancers", balancers), discovery: this.#names("discovery", discovery) };
-    const clusters = this.#folder<Cluster>(
+    const readClusters = this.#folder<Cluster>(
       "clusters",
       last?.clusters,
       (raw, fileName) => readCluster(raw, { fileName, balancers: names.balancers }),
       names.balancers.join(" "),
     );
-    const services = this.#folder<Service>(
+    const readServices = this.#folder<Service>(
       "services",
       last?.services,
       (raw, fileName) => readService(raw, { fileName }),
     );
-    this.#relate(clusters, findClusterClashes(clusters));
-    this.#relate(services, findServiceClashes(services));
-    this.#relate(undefined, findMissing({ clusters, services, ...names }));
+    const clusters = this.#settle("clusters", readClusters, { last: last?.clusters, find: findClusterClashes });
+    const services = this.#settle("services", readServices, { last: last?.services, find: findServiceClashes });
+    this.#relate(findMissing({ clusters, services, ...names }));
     this.#strayFiles();
     this.#nothingToDo({ balancers, clusters, services });
     const desired = reuseDesired(last, {
       settings,
+      host,
       logging,
       balancers: reuseMap(last?.balancers, balancers),
       discovery: reuseMap(last?.discovery, discovery),
       clusters: reuseMap(last?.clusters, clusters),
       services: reuseMap(last?.services, services),
       sources: reuseMap(last?.sources, this.#sources),
+      drafts: this.#draftsOf(last?.drafts),
     });
     const diagnostics = Object.freeze(this.#diagnostics.toSorted(compareDiagnostics));
     return Object.freeze({ ok: true, desired, diagnostics, memory: this.#memory });
   }
 
-  #rootFile<T extends Settings | Logging>(
+  #rootFile<T extends Settings | HostSettings | Logging>(
     key: string,
     read: (raw: unknown) => Checked<T>,
     last: T | undefined,
@@ -273,6 +281,7 @@ class Reading {
       remember(new Source(shown, file.bytes), context, read);
     this.#memory.set(file.path, remembered);
     this.#diagnostics.push(...remembered.diagnostics);
+    if (remembered.draft !== undefined) this.#drafts.set(key, remembered.draft);
     const value = remembered.value as T | undefined;
     if (value === undefined) return this.#keepLast(key, last);
     this.#sources.set(key, remembered.source);
@@ -301,21 +310,51 @@ class Reading {
     return [...new Set([...files, ...objects.keys()])].toSorted();
   }
 
-  /** Tells what two files have to do with one another, and takes away what cannot be used for it. */
-  #relate(objects: Map<string, unknown> | undefined, relations: readonly Relation[]): void {
+  /** Takes objects that cannot be used beside others back to what they last said, or away. */
+  #settle<T>(
+    folder: "clusters" | "services",
+    read: ReadonlyMap<string, T>,
+    { last, find }: Pick<Parameters<typeof settleClashes<T>>[1], "last" | "find">,
+  ): Map<string, T> {
+    const { objects, relations } = settleClashes(read, { last, find });
+    this.#relate(relations);
+    for (const [file, value] of read) {
+      if (objects.get(file) === value) continue;
+      const key = `${folder}/${file}`;
+      const source = this.#sources.get(key);
+      if (source !== undefined && !this.#drafts.has(key)) this.#drafts.set(key, { value, source });
+      this.#sources.delete(key);
+      if (objects.has(file)) this.#keepSource(key);
+    }
+    return objects;
+  }
+
+  /** Tells what files have to do with one another. */
+  #relate(relations: readonly Relation[]): void {
     for (const { key, finding } of relations) {
       const source = this.#sources.get(key);
       if (source !== undefined) this.#diagnostics.push(source.diagnose(finding));
-      if (finding.severity === "error") {
-        objects?.delete(key.slice(key.indexOf("/") + 1));
-        this.#sources.delete(key);
-      }
     }
+  }
+
+  #draftsOf(last: Desired["drafts"] | undefined): Desired["drafts"] {
+    const of = <T>(folder: "clusters" | "services", before: ReadonlyMap<string, Draft<T>> | undefined) => {
+      const entries = [...this.#drafts].filter(([key]) => key.startsWith(`${folder}/`));
+      const now = entries.map(([key, draft]): [string, Draft<T>] => {
+        const [file, known] = [key.slice(folder.length + 1), before?.get(key.slice(folder.length + 1))];
+        const isKnown = known?.value === draft.value && known?.source === draft.source;
+        return [file, isKnown ? known : draft as Draft<T>];
+      });
+      return reuseMap(before, new Map(now));
+    };
+    const now = { clusters: of("clusters", last?.clusters), services: of("services", last?.services) };
+    return last?.clusters === now.clusters && last.services === now.services ? last : now;
   }
 
   #strayFiles(): void {
     for (const path of this.#tree.strayFiles) {
-      const message = "The file is not used: of the files here only lighthouse.yaml and logging.yaml are read";
+      const read = [...ROOT_FILES].map((name) => `${name}.yaml`).join(", ");
+      const message = `The file is not used: of the files here only ${read} are read`;
       this.#say({ severity: "warning", file: `${this.#tree.dir}/${path}`, message });
     }
     for (const path of this.#tree.strayFolders) {
@@ -348,16 +387,18 @@ class Reading {
 }
 
 function remember<T>(source: Source, context: string, read: (raw: unknown) => Checked<T>): Remembered {
-  if (source.problems.length > 0) return { source, context, value: undefined, diagnostics: source.problems };
+  if (source.problems.length > 0) {
+    return { source, context, value: undefined, draft: undefined, diagnostics: source.problems };
+  }
   if (source.blank) {
     // Not the same as a file that says {}: this is what a file looks like that somebody is about to write.
     const message = "Cannot use the file as it is empty: write {} if it is to say nothing";
     const diagnostics = [source.diagnose({ severity: "error", path: [], at: "value", message })];
-    return { source, context, value: undefined, diagnostics };
+    return { source, context, value: undefined, draft: undefined, diagnostics };
   }
-  const { value, findings } = read(source.value);
+  const { value, findings, draft } = read(source.value);
   const diagnostics = findings.slice(0, FINDINGS_MAX).map((finding) => source.diagnose(finding));
-  return { source, context, value, diagnostics };
+  return { source, context, value, draft: draft === undefined ? undefined : { value: draft, source }, diagnostics };
 }
 
 function reuseMap<T>(last: ReadonlyMap<string, T> | undefined, now: ReadonlyMap<string, T>): ReadonlyMap<string, T> {

@@ -5,6 +5,7 @@
  */
 import type { Cluster } from "../model/cluster.ts";
 import type { Service } from "../model/service.ts";
+import { suggest } from "./diagnostics.ts";
 import type { Finding } from "./source.ts";
 
 /** A finding of one file that comes of another. */
@@ -13,6 +14,40 @@ export interface Relation {
   readonly key: string;
   /** What there is to tell; with an error, the object is not used. */
   readonly finding: Finding;
+}
+
+/** What {@linkcode settleClashes} answers. */
+export interface Settled<T> {
+  /** The objects that get along with one another, in the order given. */
+  readonly objects: Map<string, T>;
+  /** Why others are not among them, and what else there is to tell. */
+  readonly relations: readonly Relation[];
+}
+
+/**
+ * Sees to it that no two objects clash: of each that cannot be used beside
+ * another, its last good value takes its place, if that can. `find` tells what
+ * objects by these file names have to do with one another.
+ */
+export function settleClashes<T>(
+  objects: ReadonlyMap<string, T>,
+  { last, find }: {
+    readonly last: ReadonlyMap<string, T> | undefined;
+    readonly find: (objects: ReadonlyMap<string, T>) => readonly Relation[];
+  },
+): Settled<T> {
+  const settled = new Map(objects);
+  const told = new Map<string, Relation>();
+  for (;;) {
+    const relations = find(settled);
+    const clash = relations.find(({ finding }) => finding.severity === "error");
+    if (clash === undefined) return { objects: settled, relations: [...told.values(), ...relations] };
+    const file = clash.key.slice(clash.key.indexOf("/") + 1);
+    if (!told.has(file)) told.set(file, clash);
+    const kept = last?.get(file);
+    if (kept === undefined || settled.get(file) === kept) settled.delete(file);
+    else settled.set(file, kept);
+  }
 }
 
 /** Finds clusters that call themselves the same: the first, by file name, has the name. */
@@ -72,16 +107,22 @@ export function findMissing(
   const lacks = (key: string, wanted: string): readonly Relation[] =>
     discovery.includes(wanted)
       ? []
-      : [relation("warning", key, ["discovery"], `No discovery named ${wanted}: there is no discovery/${wanted}.yaml`)];
+      : [relation("warning", key, ["discovery"], missing("discovery", wanted, discovery))];
   return [
     ...[...clusters].flatMap(([file, cluster]) => [
       ...lacks(`clusters/${file}`, cluster.discovery),
       ...[...cluster.balancers.keys()].filter((name) => !balancers.includes(name)).map((name) =>
-        relation("warning", `clusters/${file}`, [name], `No balancer named ${name}: there is no balancers/${name}.yaml`)
+        relation("warning", `clusters/${file}`, [name], missing("balancer", name, balancers))
       ),
     ]),
     ...[...services].flatMap(([file, service]) => lacks(`services/${file}`, service.discovery)),
   ];
+}
+
+function missing(kind: "discovery" | "balancer", name: string, known: readonly string[]): string {
+  const meant = suggest(name, known);
+  const file = `${kind === "discovery" ? kind : "balancers"}/${name}.yaml`;
+  return `No ${kind} named ${name}: ${meant === undefined ? `there is no ${file}` : `did you mean ${meant}?`}`;
 }
 
 function relation(severity: Finding["severity"], key: string, path: Finding["path"], message: string): Relation {

@@ -23,10 +23,10 @@ import {
 } from "../kernel/schema.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
-import { isRecord, type Json, METADATA_LENGTH_MAX } from "../model/node.ts";
+import { isRecord, type Json, METADATA_LENGTH_MAX, parsePort } from "../model/node.ts";
 import type { Check, Service } from "../model/service.ts";
 import type { SchemaIssue, SchemaResult } from "../plugin/contract.ts";
-import type { Logging, PluginFile, Settings } from "./desired.ts";
+import type { HostSettings, Logging, PluginFile, Settings } from "./desired.ts";
 import { suggest } from "./diagnostics.ts";
 import type { Finding, Path } from "./source.ts";
 
@@ -36,6 +36,8 @@ export interface Checked<T> {
   readonly value: T | undefined;
   /** Errors and warnings, in the order found. */
   readonly findings: readonly Finding[];
+  /** Present if the value is absent and plugins have parts of the file: their parts, and what would do for the rest. */
+  readonly draft?: T | undefined;
 }
 
 /** A value that was valid, boxed since it may be anything; or why it was not. */
@@ -141,11 +143,11 @@ export function isName(text: string): boolean {
 
 const name = () => matching(NAME, NAME_WANTED);
 const port = () => integer({ min: 1, max: 65_535 });
-const host = () =>
-  converted(
-    (value) => typeof value === "string" && (isHostName(value) || isIpv4(value) || isIpv6(value)) ? value : undefined,
-    "a host name or an IP address",
-  );
+const host = () => converted((value) => isHost(value) ? value : undefined, "a host name or an IP address");
+
+function isHost(value: unknown): value is string {
+  return typeof value === "string" && (isHostName(value) || isIpv4(value) || isIpv6(value));
+}
 
 /** The probe's deadline when the file names none: its interval, kept between these. */
 const TIMEOUT_MS = { min: 1_000, max: 5_000 };
@@ -198,7 +200,7 @@ export function readService(raw: unknown, { fileName }: { readonly fileName: str
   const checked = validateKnown(isRecord(raw) ? hostsPart(raw) : raw, needed["~standard"].validate);
   const findings = [...checked.findings, ...checkNames.filter((check) => !isName(check)).map(badCheckName)];
   const file = checked.value;
-  if (file === undefined || hasErrors(findings)) return { value: undefined, findings };
+  if (file === undefined || hasErrors(findings)) return { value: undefined, findings, draft: draftService(raw) };
 
   const ports = [file.ports ?? file.port ?? []].flat();
   const intervalMs = Math.round(file.checks.interval * 1_000);
@@ -238,6 +240,36 @@ function badCheckName(check: string): Finding {
     at: "key",
     message: `Cannot use ${JSON.stringify(check)} as the name of a check as it must be ${NAME_WANTED}`,
   };
+}
+
+/** Answers what a service file that is wrong says to the plugins of its checks. */
+function draftService(raw: unknown): Service | undefined {
+  if (!isRecord(raw) || !isRecord(raw.checks)) return undefined;
+  const valid = <T>(value: unknown, isRight: (value: unknown) => value is T) => isRight(value) ? value : undefined;
+  const checks = Object.entries(raw.checks).flatMap(([key, check]): Check[] => {
+    if (key === "interval" || !isName(key) || !isRecord(check)) return [];
+    const own = {
+      rise: 1,
+      fall: 1,
+      type: valid(check.type, isNameLike),
+      host: valid(check.host, isHost),
+    };
+    return [readCheck(key, own, check, TIMEOUT_MS.max)];
+  });
+  const ports = [raw.ports ?? raw.port].flat().map(parsePort).filter((one) => one !== undefined);
+  return deepFreeze({
+    name: "",
+    discovery: "",
+    host: valid(raw.host, isHost) ?? "127.0.0.1",
+    ports: ports.length === 0 ? [1] : ports,
+    metadata: {},
+    intervalMs: TIMEOUT_MS.max,
+    checks,
+  });
+}
+
+function isNameLike(value: unknown): value is string {
+  return typeof value === "string" && isName(value);
 }
 
 /** A check's own keys as {@linkcode CHECK_ENTRIES} gives them. */
@@ -302,7 +334,7 @@ export function readCluster(
   };
   const needed = refined(schema, (value) => used(value).length === 0 ? [noSection] : []);
   const { value: file, findings } = validateKnown(raw, needed["~standard"].validate);
-  if (file === undefined) return { value: undefined, findings };
+  if (file === undefined) return { value: undefined, findings, draft: draftCluster(raw, names) };
   const sections = file as unknown as Readonly<Record<string, unknown>>;
   const value: Cluster = {
     name: file.name ?? fileName,
@@ -311,6 +343,16 @@ export function readCluster(
     balancers: new Map(used(file).map((key) => [key, deepFreeze(sections[key])])),
   };
   return { value: Object.freeze(value), findings };
+}
+
+/** Answers what a cluster's file that is wrong says to the balancers. */
+function draftCluster(raw: unknown, names: readonly string[]): Cluster | undefined {
+  if (!isRecord(raw)) return undefined;
+  const sections = names.flatMap((name) => {
+    const section = raw[name] ?? {};
+    return Object.hasOwn(raw, name) && isRecord(section) ? [[name, deepFreeze(section)] as const] : [];
+  });
+  return Object.freeze({ name: "", discovery: "", balancers: new Map(sections) });
 }
 
 /** Balancers whose section in a cluster's file is known even while their own file is missing. */
@@ -351,6 +393,37 @@ export function readSettings(raw: unknown): Checked<Settings> {
   const { value, findings } = validateKnown(raw ?? {}, SETTINGS["~standard"].validate);
   if (value === undefined) return { value, findings };
   return { value: Object.freeze({ isolation: value.isolation ?? DEFAULT_SETTINGS.isolation }), findings };
+}
+
+/** What `host.yaml` says when it says nothing. */
+export const DEFAULT_HOST: HostSettings = Object.freeze({});
+
+const HOST = houseSchema(keys({
+  name: optional(
+    converted((value) => typeof value === "string" && isHostName(value) ? value : undefined, "a host name"),
+  ),
+  ip: optional(
+    converted(
+      (value) => typeof value === "string" && (isIpv4(value) || isIpv6(value)) ? value : undefined,
+      "an IPv4 or IPv6 address",
+    ),
+  ),
+  peer_port: optional(port()),
+}));
+
+/** Reads `host.yaml`. */
+export function readHost(raw: unknown): Checked<HostSettings> {
+  const { value, findings } = validateKnown(raw ?? {}, HOST["~standard"].validate);
+  if (value === undefined) return { value, findings };
+  const { name, ip, peer_port } = value;
+  return {
+    value: Object.freeze({
+      ...(name === undefined ? {} : { name }),
+      ...(ip === undefined ? {} : { ip }),
+      ...(peer_port === undefined ? {} : { peerPort: peer_port }),
+    }),
+    findings,
+  };
 }
 
 /** What is applied when there is no `logging.yaml`. */

@@ -15,6 +15,8 @@ export interface MonitoredCheck extends Thresholds {
   readonly name: string;
   /** A probe that takes longer has failed. */
   readonly timeoutMs: number;
+  /** What it asks of whom: when that changes, what was counted before says nothing any more. */
+  readonly question: string;
 }
 
 /** One port of a service, as the monitor watches it. */
@@ -51,13 +53,16 @@ interface RunningCheck {
 interface RunningPort {
   port: MonitoredPort;
   status: Status;
+  /** Present while there is no check to run: says so at each interval. */
+  reminder: { readonly intervalMs: number; readonly controller: AbortController } | undefined;
   readonly checks: Map<string, RunningCheck>;
 }
 
 /**
  * Probes every check of every port at its interval and turns outcomes into
  * statuses. A changed config keeps what is known: a check keeps its verdict,
- * a port its status, so that an edit takes no service out.
+ * a port its status, so that an edit takes no service out. What a check had
+ * counted towards another verdict is forgotten when it asks something else.
  */
 export class Monitor implements AsyncDisposable {
   readonly #options: MonitorOptions;
@@ -79,6 +84,7 @@ export class Monitor implements AsyncDisposable {
     for (const [key, running] of this.#ports) {
       if (keys.has(key)) continue;
       for (const { controller } of running.checks.values()) controller.abort();
+      running.reminder?.controller.abort();
       this.#ports.delete(key);
     }
     for (const port of wanted) this.#applyPort(port);
@@ -90,7 +96,8 @@ export class Monitor implements AsyncDisposable {
   }
 
   #applyPort(port: MonitoredPort): void {
-    const running = this.#ports.get(port.key) ?? { port, status: "unknown" as Status, checks: new Map() };
+    const running: RunningPort = this.#ports.get(port.key) ??
+      { port, status: "unknown", reminder: undefined, checks: new Map() };
     running.port = port;
     this.#ports.set(port.key, running);
     const ids = new Set(port.checks.map(({ id }) => id));
@@ -106,17 +113,40 @@ export class Monitor implements AsyncDisposable {
       const next: RunningCheck = {
         check,
         intervalMs: port.intervalMs,
-        verdict: old?.verdict ?? (check.rise === 0 ? { ...INITIAL_VERDICT, up: true } : INITIAL_VERDICT),
+        verdict: firstVerdict(check, old),
         controller: new AbortController(),
       };
       running.checks.set(check.id, next);
-      const loop = this.#run(running, next).finally(() => this.#loops.delete(loop));
-      this.#loops.add(loop);
+      this.#track(this.#run(running, next));
     }
-    if (port.checks.length === 0) {
-      this.#options.log.warn("Service has no checks and counts as up", { service: port.key });
-    }
+    this.#remind(running);
     this.#update(running);
+  }
+
+  #track(loop: Promise<void>): void {
+    const tracked = loop.finally(() => this.#loops.delete(tracked));
+    this.#loops.add(tracked);
+  }
+
+  /** Sees to it that a port without checks is told at each interval, as long as it has none. */
+  #remind(running: RunningPort): void {
+    const { port: { checks, intervalMs }, reminder } = running;
+    if (checks.length === 0 && reminder?.intervalMs === intervalMs) return;
+    reminder?.controller.abort();
+    running.reminder = checks.length > 0 ? undefined : { intervalMs, controller: new AbortController() };
+    if (running.reminder !== undefined) this.#track(this.#tellOfNoChecks(running, running.reminder));
+  }
+
+  async #tellOfNoChecks(
+    { port: { key } }: RunningPort,
+    { intervalMs, controller: { signal } }: NonNullable<RunningPort["reminder"]>,
+  ): Promise<void> {
+    const { clock, log } = this.#options;
+    while (!signal.aborted) {
+      log.warn("Service has no checks and counts as up", { service: key });
+      // Rejects only when it is over, which the condition sees.
+      await delay(intervalMs, { clock, signal }).catch(() => {});
+    }
   }
 
   async #run(running: RunningPort, current: RunningCheck): Promise<void> {
@@ -153,6 +183,12 @@ export class Monitor implements AsyncDisposable {
     this.#options.log[status === "up" ? "info" : "warn"](`Service is ${status}`, { service: running.port.key });
     this.#options.onStatus(running.port.key, status);
   }
+}
+
+/** What is known of a check before it runs: its verdict stays, but what was counted only if it asks the same. */
+function firstVerdict(check: MonitoredCheck, old: RunningCheck | undefined): Verdict {
+  if (old === undefined) return check.rise === 0 ? { ...INITIAL_VERDICT, up: true } : INITIAL_VERDICT;
+  return old.check.question === check.question ? old.verdict : { ...INITIAL_VERDICT, up: old.verdict.up };
 }
 
 function equal(a: MonitoredCheck, b: MonitoredCheck): boolean {

@@ -4,13 +4,14 @@ import { SILENT } from "../kernel/logger.ts";
 import { Monitor, type MonitoredPort } from "./monitor.ts";
 import type { Status } from "./status.ts";
 
-const CHECK = { id: "check web:80/http", name: "http", rise: 2, fall: 2, timeoutMs: 1_000 };
+const CHECK = { id: "check web:80/http", name: "http", rise: 2, fall: 2, timeoutMs: 1_000, question: "is it well?" };
 const PORT: MonitoredPort = { key: "web:80", intervalMs: 1_000, checks: [CHECK] };
 
 /** A monitor on a fake clock whose probes answer `passes`, and what it said. */
 class Bench implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly said: string[] = [];
+  readonly warned: string[] = [];
   readonly probes: string[] = [];
   passes = true;
   /** Set to keep probes from settling. */
@@ -20,7 +21,7 @@ class Bench implements AsyncDisposable {
   readonly monitor = new Monitor({
     clock: this.clock,
     random: () => 0,
-    log: SILENT,
+    log: { ...SILENT, warn: (message) => void this.warned.push(message) },
     probe: async (id, _timeoutMs, signal) => {
       this.probes.push(id);
       this.atOnceMax = Math.max(this.atOnceMax, ++this.#running);
@@ -68,6 +69,53 @@ Deno.test("Monitor reports up after rise passes and down after fall failures", a
 Deno.test("Monitor counts a service without checks as up", async () => {
   await using bench = new Bench();
   bench.monitor.apply([{ ...PORT, checks: [] }]);
+  assert.deepEqual(bench.said, ["web:80 up"]);
+});
+
+Deno.test("Monitor warns of a service without checks at each interval, until it has one or is gone", async () => {
+  await using bench = new Bench();
+  const rounds = async () => {
+    bench.warned.length = 0;
+    await bench.rounds(2);
+    return bench.warned.filter((message) => message.includes("no checks")).length;
+  };
+  bench.monitor.apply([{ ...PORT, checks: [] }]);
+  assert.equal(await rounds(), 2);
+  bench.monitor.apply([{ ...PORT, checks: [] }]);
+  assert.equal(await rounds(), 2, "the same wish again does not double it");
+  bench.monitor.apply([PORT]);
+  assert.equal(await rounds(), 0);
+  bench.monitor.apply([{ ...PORT, intervalMs: 2_000, checks: [] }]);
+  assert.equal(await rounds(), 1, "at its interval");
+  bench.monitor.apply([]);
+  assert.equal(await rounds(), 0);
+});
+
+Deno.test("Monitor forgets what a check has counted when it asks something else, but not its verdict", async () => {
+  await using bench = new Bench();
+  const asking = (question: string): MonitoredPort => ({ ...PORT, checks: [{ ...CHECK, rise: 3, fall: 3, question }] });
+  bench.monitor.apply([asking("a")]);
+  await bench.rounds(2);
+  bench.monitor.apply([asking("b")]);
+  await bench.rounds(2);
+  assert.deepEqual(bench.said, [], "two passes of each are not three of one");
+  await bench.rounds(1);
+  assert.deepEqual(bench.said, ["web:80 up"]);
+  bench.passes = false;
+  await bench.rounds(2);
+  bench.monitor.apply([asking("c")]);
+  await bench.rounds(2);
+  assert.deepEqual(bench.said, ["web:80 up"], "nor are two failures of each");
+  await bench.rounds(1);
+  assert.deepEqual(bench.said, ["web:80 up", "web:80 down"]);
+});
+
+Deno.test("Monitor keeps what a check has counted when the same is written again", async () => {
+  await using bench = new Bench();
+  bench.monitor.apply([{ ...PORT, checks: [{ ...CHECK, rise: 4 }] }]);
+  await bench.rounds(2);
+  bench.monitor.apply([{ ...PORT, checks: [{ ...CHECK, rise: 4, fall: 7 }] }]);
+  await bench.rounds(2);
   assert.deepEqual(bench.said, ["web:80 up"]);
 });
 

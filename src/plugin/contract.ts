@@ -193,6 +193,8 @@ export interface HostFacts {
   readonly fqdn: string;
   /** The address that is announced. */
   readonly ip: string;
+  /** The port of the local balancer's peers listener, as it is announced to the other hosts; 1024 if absent. */
+  readonly peerPort?: number | undefined;
 }
 
 /** One cluster, as a balancer is asked to serve it. */
@@ -231,6 +233,16 @@ export interface BalancerSources {
   readonly program: string;
   /** The least time between two reloads. */
   readonly reloadIntervalMs: number;
+}
+
+/** An address that a balancer would listen at. */
+export interface Listening {
+  /** The address: empty or `*` for all. */
+  readonly host: string;
+  /** The port. */
+  readonly port: number;
+  /** The keys that say so, in the balancer's own file or in the cluster's section. */
+  readonly path: readonly (string | number)[];
 }
 
 /** What the host saw of a balancer. */
@@ -295,6 +307,11 @@ export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Obser
   extends PluginBase<"balancer", Config> {
   /** Validates the section of a cluster's file that bears this balancer's name. */
   readonly cluster: Schema<ClusterConfig>;
+  /**
+   * Says where the balancer would listen for a cluster's section, or, without
+   * one, for its own file: two that would share an address are told.
+   */
+  listens?(config: Config, cluster?: ClusterConfig): readonly Listening[];
   /** Says where to look. */
   sources(config: Config): BalancerSources;
   /** Finds the pid of the process that gave the answers: the host looks for its master, and sees a takeover by it. */

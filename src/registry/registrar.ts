@@ -71,6 +71,8 @@ interface Entry {
 export class Registrar implements AsyncDisposable {
   readonly #options: RegistrarOptions;
   readonly #entries = new Map<string, Entry>();
+  /** The last wish. */
+  #wanted: readonly Registration[] = [];
   /** The loops of the entries, as long as they run. */
   readonly #loops = new Set<Promise<void>>();
   #isClosed = false;
@@ -79,12 +81,17 @@ export class Registrar implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Takes a new wish, whole. What was registered and is not mentioned any more is released, however long it takes. */
+  /**
+   * Takes a new wish, whole. What was registered and is not mentioned any more
+   * is released, however long it takes; if it is to be registered under another
+   * name or elsewhere, only once it is.
+   */
   apply(wanted: readonly Registration[]): void {
     if (this.#isClosed) return;
+    this.#wanted = wanted;
     const keys = new Set(wanted.map(keyOf));
     for (const [key, entry] of this.#entries) {
-      if (keys.has(key) || entry.isLeaving) continue;
+      if (keys.has(key) || entry.isLeaving || this.#isAwaitingSuccessor(entry)) continue;
       this.#wish(entry, { ...entry.registration, wanted: "absent" }, { isLeaving: true });
       // It was taken back already.
       if (isDone(entry)) this.#forget(entry);
@@ -155,6 +162,15 @@ export class Registrar implements AsyncDisposable {
     const before = wishOf(entry);
     [entry.registration, entry.isLeaving] = [registration, isLeaving];
     if (wishOf(entry) !== before) entry.wake();
+  }
+
+  /** Whether a node that nobody speaks of any more is to be found under another name or elsewhere, and is not yet. */
+  #isAwaitingSuccessor({ isOurs, registration: { cluster, node } }: Entry): boolean {
+    return isOurs &&
+      this.#wanted.some((other) =>
+        other.wanted === "present" && other.cluster === cluster && other.node.port === node.port &&
+        this.#entries.get(keyOf(other))?.isOurs !== true
+      );
   }
 
   #forget(entry: Entry): void {
@@ -229,6 +245,8 @@ export class Registrar implements AsyncDisposable {
       if (isRegistered || entry.isOurs) log.info(isRegistered ? "Registered" : "Deregistered", at);
       entry.isOurs = isRegistered;
       onChanged?.(operation, registration);
+      // What this one takes the place of need not wait any more.
+      if (isRegistered) this.apply(this.#wanted);
     }
     return true;
   }

@@ -163,6 +163,60 @@ Deno.test("Registrar only releases at one registry a node that has moved to anot
   assert.deepEqual((await bench.news()).toSorted(), ["register web:80", "release web:80"]);
 });
 
+/** The same node under another name of its host. */
+function renamed(registration: Registration): Registration {
+  return { ...registration, node: { ...registration.node, host: "b.int" } };
+}
+
+Deno.test("Registrar takes a node back under its old name only once it is registered under the new one", async () => {
+  await using bench = new Bench();
+  bench.registrar.apply([want("web:80")]);
+  await bench.news();
+  bench.fault = "no";
+  bench.registrar.apply([renamed(want("web:80"))]);
+  await bench.pass(5_000);
+  assert.deepEqual([...bench.known.keys()], ["zoo web a.int:80"]);
+  bench.fault = undefined;
+  await bench.pass(20_000);
+  assert.deepEqual([...bench.known.keys()], ["zoo web b.int:80"]);
+  assert.deepEqual((await bench.news()).slice(-2), ["register web:80", "release web:80"]);
+});
+
+Deno.test("Registrar leaves no old name of a node that goes down before it has the new one", async () => {
+  await using bench = new Bench();
+  bench.registrar.apply([want("web:80")]);
+  await bench.news();
+  bench.isSlow = true;
+  bench.registrar.apply([renamed(want("web:80"))]);
+  assert.deepEqual(await bench.news(), ["register web:80"]);
+  bench.registrar.apply([renamed(down("web:80"))]);
+  bench.isSlow = false;
+  bench.flights.at(-1)?.land();
+  await bench.pass(1_000);
+  assert.deepEqual([...bench.known.keys()], []);
+});
+
+Deno.test("Registrar takes an old name back when the new one is taken back again", async () => {
+  await using bench = new Bench();
+  bench.registrar.apply([want("web:80")]);
+  await bench.news();
+  bench.registrar.apply([renamed(want("web:80"))]);
+  bench.registrar.apply([want("web:80")]);
+  await bench.pass(1_000);
+  assert.deepEqual([...bench.known.keys()], ["zoo web a.int:80"]);
+});
+
+Deno.test("Registrar leaves a node where it is until the registry that it moves to has it", async () => {
+  await using bench = new Bench();
+  bench.registrar.apply([want("web:80")]);
+  await bench.news();
+  bench.fault = "There is no usable discovery/zookeper.yaml";
+  bench.registrar.apply([want("web:80", { discovery: "zookeper" })]);
+  await bench.pass(60_000);
+  assert.deepEqual([...bench.known.keys()], ["zoo web a.int:80"]);
+  assert.match(bench.said.join("\n"), /warn: Could not register; trying again \(There is no usable discovery/);
+});
+
 Deno.test("Registrar deregisters a node that is wanted again while it is released, but is down", async () => {
   await using bench = new Bench();
   bench.registrar.apply([want()]);

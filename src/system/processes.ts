@@ -54,7 +54,7 @@ export function parseStat(line: string): ProcessStat | undefined {
 }
 
 /** Runs a program and answers what it wrote; files that are gone make it fail and are no reason to. */
-async function look(program: string, args: string[]): Promise<string> {
+export async function look(program: string, args: string[]): Promise<string> {
   try {
     const { stdout } = await new Deno.Command(program, {
       args,

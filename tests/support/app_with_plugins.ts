@@ -25,7 +25,7 @@ using log = new Log({
 const app = new App({
   dir,
   role: "run",
-  host: { fqdn: "test.host", ip: "127.0.0.1" },
+  identify: () => Promise.resolve({ fqdn: "test.host", ip: "127.0.0.1" }),
   catalog: {
     find(kind, name) {
       const module = kind === "check" ? modules.get(name) : undefined;

@@ -8,6 +8,7 @@ import type { BalancerPlugin } from "../../../mod.ts";
 import { adopt, adoptRunning } from "./adopt.ts";
 import { balancerSchema, clusterSchema, type HaproxyCluster, type HaproxyConfig } from "./config.ts";
 import { explain } from "./explain.ts";
+import { clusterListens, ownListens } from "./listens.ts";
 import { observe, type Observed, pidOf, QUERIES } from "./observe.ts";
 import { plan } from "./plan.ts";
 import { render } from "./render.ts";
@@ -27,6 +28,7 @@ const haproxy: BalancerPlugin<HaproxyConfig, HaproxyCluster, Observed> = {
     write: [configFile, socketFile, pidFile],
     run: program.startsWith("/") ? [program] : [],
   }),
+  listens: (config, cluster) => cluster === undefined ? ownListens(config) : clusterListens(config, cluster),
   sources: ({ configFile, socketFile, program, restartIntervalMs }) => ({
     socket: socketFile,
     queries: QUERIES,

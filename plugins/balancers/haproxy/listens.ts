@@ -1,0 +1,37 @@
+import type { Listening } from "../../../mod.ts";
+import type { HaproxyCluster, HaproxyConfig } from "./config.ts";
+
+/** The addresses that the balancer's own file makes HAProxy listen at. */
+export function ownListens({ bindAddress, metaClusters, proxies, stats }: HaproxyConfig): readonly Listening[] {
+  return [
+    ...metaClusters.flatMap(({ name, port, frontend }) => [
+      { host: bindAddress, port, path: ["meta_clusters", name, "port"] },
+      ...bindLines(frontend, ["meta_clusters", name, "frontend"]),
+    ]),
+    ...proxies.flatMap(({ name, port, bindAddress, options }) => [
+      { host: bindAddress, port, path: ["proxies", name, "port"] },
+      ...bindLines(options, ["proxies", name, "options"]),
+    ]),
+    ...stats === undefined ? [] : [{ host: "", port: stats.port, path: ["stats", "port"] }],
+  ];
+}
+
+/** The addresses that a cluster's section makes HAProxy listen at; none without a port. */
+export function clusterListens(
+  { bindAddress }: HaproxyConfig,
+  { port, frontend }: HaproxyCluster,
+): readonly Listening[] {
+  if (port === undefined) return [];
+  return [{ host: bindAddress, port, path: ["port"] }, ...bindLines(frontend, ["frontend"])];
+}
+
+/** What `bind` among a user's own lines says, as far as it is plain: an address and a port. */
+function bindLines(lines: readonly string[], path: readonly string[]): readonly Listening[] {
+  return lines.flatMap((line, i) => {
+    const addresses = /^\s*bind\s+(\S+)/.exec(line)?.[1]?.split(",") ?? [];
+    return addresses.flatMap((address) => {
+      const match = /^(?:ipv[46]@)?\[?([^@\]]*)\]?:([0-9]{1,5})$/.exec(address);
+      return match === null ? [] : [{ host: match[1] ?? "", port: Number(match[2]), path: [...path, i] }];
+    });
+  });
+}
