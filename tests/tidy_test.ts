@@ -8,6 +8,7 @@ const TASKS = [
   "bench",
   "compile",
   "demo",
+  "fuzz",
   "lighthouse",
   "ok",
   "pack",

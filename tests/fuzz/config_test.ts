@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { loadDirectory } from "../../src/config/load.ts";
+import { FakeClock } from "../../src/kernel/fake_clock.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import { nearly, RUNS } from "./mutation.ts";
+
+/** A good directory: each of its files is broken in turn. */
+const GOOD: Readonly<Record<string, string>> = {
+  "balancers/haproxy.yaml":
+    "config_file: /run/h.cfg\nsocket_file: /run/h.sock\npid_file: /run/h.pid\nglobal:\n  - maxconn 100\n",
+  "clusters/api.yaml": "discovery: zookeeper\nhaproxy:\n  port: 8000\n  backend:\n    - 'mode http'\n",
+  "discovery/zookeeper.yaml": 'hosts: ["127.0.0.1:2181"]\npath: /lighthouse/services\n',
+  "services/web.yaml":
+    "port: 80\ndiscovery: zookeeper\nmetadata: &m {rack: b2}\nchecks:\n  interval: 2\n  http: {uri: /, rise: 2, fall: 2}\n",
+  "logging.yaml":
+    "version: 1\nroot: {level: INFO, handlers: [console]}\nhandlers: {console: {class: logging.StreamHandler}}\n",
+};
+
+Deno.test("what nearly is a config file is told with its place, and harms no other file", async () => {
+  await using dir = new TempDir("lighthouse-fuzz-");
+  for (const [path, text] of Object.entries(GOOD)) await dir.write(path, text);
+  const options = { role: "run", signal: new AbortController().signal, clock: new FakeClock() } as const;
+  const lastGood = await loadDirectory(dir.path, options);
+  assert.ok(lastGood.ok && lastGood.diagnostics.length === 0);
+  const count = ({ desired }: typeof lastGood) =>
+    [desired.balancers, desired.clusters, desired.discovery, desired.services].map((files) => [...files].length);
+
+  for (const [path, good] of Object.entries(GOOD)) {
+    await fc.assert(
+      fc.asyncProperty(nearly(good), async (text) => {
+        await dir.write(path, text);
+        const loaded = await loadDirectory(dir.path, { ...options, lastGood });
+        const lines = text.split(/\r\n|[\n\r]/).length;
+        for (const { file, line, column, message } of loaded.diagnostics) {
+          assert.equal(file, dir.file(path));
+          assert.ok(message.length > 0 && message.length < 5_000, message);
+          if (line === undefined || column === undefined) continue;
+          assert.ok(line >= 1 && line <= lines + 1, `${line} of ${lines}: ${message}`);
+          assert.ok(column >= 1, message);
+        }
+        // A file that cannot be used keeps what it last said.
+        assert.deepEqual(count(loaded), count(lastGood));
+        assert.equal(({} as Record<string, unknown>).polluted, undefined);
+      }),
+      { numRuns: Math.ceil(RUNS / 5) },
+    );
+    await dir.write(path, good);
+  }
+});
