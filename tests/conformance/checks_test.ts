@@ -48,3 +48,12 @@ checkConforms({
   healthy: unseen,
   over: "nothing",
 });
+
+checkConforms({
+  source: { module: "builtin:check/exec", origin: "builtin" },
+  name: "exec",
+  config: { command: "/bin/sh", args: ["-c", "exit 0"] },
+  endless: { command: "/bin/sleep", args: ["300"] },
+  healthy: unseen,
+  over: "nothing",
+});

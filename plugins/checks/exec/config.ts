@@ -1,0 +1,81 @@
+import {
+  converted,
+  houseSchema,
+  integer,
+  type Issue,
+  keys,
+  list,
+  mapOf,
+  matching,
+  optional,
+  refined,
+  word,
+} from "../../../src/kernel/schema.ts";
+
+/** What `exec:` says in a service file, validated. */
+export interface ExecConfig {
+  /** The absolute path of the program. */
+  readonly command: string;
+  /** Its arguments; `{host}`, `{port}` and `{target}` stand for the port under check. */
+  readonly args: readonly string[];
+  /** Its whole environment; the same words stand for the same. */
+  readonly env: { readonly [name: string]: string };
+  /** The folder that it runs in. */
+  readonly directory: string;
+  /** The exit statuses that pass. */
+  readonly status: readonly number[];
+  /** What its output must contain. */
+  readonly output?: string | undefined;
+  /** So many bytes of its output are looked at. */
+  readonly output_limit: number;
+}
+
+const PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[^/\0]+)+$/;
+const FOLDER = /^\/[^\0]*$/;
+
+/** Validates `exec:` of a service file. */
+export const schema = refined(
+  houseSchema(keys({
+    command: matching(PATH, "the absolute path of a program, without //, . and .."),
+    args: optional(list(converted(toText, "a text, without NUL"), "a list of texts"), []),
+    env: optional(mapOf(converted(toText, "a text, without NUL")), {}),
+    directory: optional(matching(FOLDER, "the absolute path of a folder"), "/"),
+    status: optional(converted(toStatuses, "an exit status from 0 to 255, or a list of them"), 0),
+    output: optional(word()),
+    output_limit: optional(integer({ min: 1, max: 1_048_576 }), 65_536),
+  })),
+  faults,
+);
+
+/** YAML makes numbers and booleans of some arguments. */
+function toText(value: unknown): string | undefined {
+  if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") return undefined;
+  return String(value).includes("\0") ? undefined : String(value);
+}
+
+function toStatuses(value: unknown): readonly number[] | undefined {
+  const statuses = (Array.isArray(value) ? value : [value]).map((each) => typeof each === "number" ? each : NaN);
+  const fine = statuses.length > 0 && statuses.every((each) => Number.isInteger(each) && each >= 0 && each <= 255);
+  return fine ? statuses : undefined;
+}
+
+function faults({ env, output, output_limit }: ExecConfig): readonly Issue[] {
+  const issues: Issue[] = [];
+  for (const name of Object.keys(env)) {
+    // The variables of the dynamic linker would make another program of the one that is granted; Deno refuses them.
+    const wanted = !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)
+      ? "letters, digits and _"
+      : /^(?:LD|DYLD)_/i.test(name)
+      ? "of another kind: the dynamic linker is not for a check to steer"
+      : undefined;
+    if (wanted === undefined) continue;
+    issues.push({
+      message: `Cannot use the variable's name as it must be ${wanted}: current value is ${JSON.stringify(name)}`,
+      path: ["env", name],
+    });
+  }
+  if (output !== undefined && new TextEncoder().encode(output).length > output_limit) {
+    issues.push({ message: `Cannot use output as it is longer than output_limit, ${output_limit}`, path: ["output"] });
+  }
+  return issues;
+}

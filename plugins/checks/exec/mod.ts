@@ -1,0 +1,142 @@
+import type { CheckPlugin, Endpoint, ProbeOutcome } from "../../../mod.ts";
+import { isSecretKey, MASK } from "../../../src/kernel/secret.ts";
+import { parseEndpoint } from "../../../src/model/endpoint.ts";
+import { quoteBytes } from "../connection.ts";
+import { lazySchema } from "../lazy_schema.ts";
+import type { ExecConfig } from "./config.ts";
+
+/** So long has a program between SIGTERM and SIGKILL, for a probe must be over within 200 ms of its abort. */
+const KILL_AFTER_MS = 100;
+/** So much is kept of what a program complains of, for the reason. */
+const COMPLAINT_BYTES_MAX = 4_096;
+
+/** The check `exec`; its keys are in the README beside this file. */
+const exec: CheckPlugin<ExecConfig> = {
+  kind: "check",
+  apiVersion: 1,
+  name: "exec",
+  summary: "Passes when a program leaves with a wanted exit status",
+  stability: "stable",
+  config: lazySchema(async () => (await import("./config.ts")).schema),
+  permissions: ({ command }) => ({ run: [command] }),
+  async probe(config, { target, signal }): Promise<ProbeOutcome> {
+    signal.throwIfAborted();
+    const child = spawn(config, target);
+    if ("failed" in child) return { status: "fail", reason: child.failed };
+    const end = () => void endProcess(child);
+    signal.addEventListener("abort", end, { once: true });
+    try {
+      const [output, complaint, status] = await Promise.all([
+        beginning(child.stdout, config.output_limit, signal),
+        beginning(child.stderr, COMPLAINT_BYTES_MAX, signal),
+        child.status,
+      ]);
+      signal.throwIfAborted();
+      return judge(config, { output, complaint, status });
+    } finally {
+      signal.removeEventListener("abort", end);
+    }
+  },
+};
+
+export default exec;
+
+function spawn(config: ExecConfig, target: Endpoint): Deno.ChildProcess | { readonly failed: string } {
+  const { command, args, env, directory: cwd } = config;
+  const address = parseEndpoint(target);
+  const words = new Map([["{host}", address?.host ?? ""], ["{port}", `${address?.port ?? ""}`], ["{target}", target]]);
+  const fill = (text: string) => text.replace(/\{(?:host|port|target)\}/g, (word) => words.get(word) ?? word);
+  try {
+    return new Deno.Command(command, {
+      args: args.map(fill),
+      clearEnv: true,
+      env: Object.fromEntries(Object.entries(env).map(([name, value]) => [name, fill(value)])),
+      cwd,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable || !(error instanceof Error)) throw error;
+    return { failed: `Cannot run ${command}: ${error.message.replace(/^Failed to spawn '.*?': /s, "")}` };
+  }
+}
+
+/** Asks the process to end, then makes it; of its children Deno lets none be ended without the right to run all. */
+async function endProcess(child: Deno.ChildProcess): Promise<void> {
+  send(child, "SIGTERM");
+  const overdue = Promise.withResolvers<"overdue">();
+  AbortSignal.timeout(KILL_AFTER_MS).addEventListener("abort", () => overdue.resolve("overdue"), { once: true });
+  if (await Promise.race([child.status, overdue.promise]) === "overdue") send(child, "SIGKILL");
+}
+
+function send(child: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    child.kill(signal);
+  } catch (error) {
+    // It has ended by itself.
+    if (!(error instanceof TypeError)) throw error;
+  }
+}
+
+/** Reads all of a stream, and keeps the beginning; an abort lets go of it, for a child may hold its other end. */
+async function beginning(stream: ReadableStream<Uint8Array>, maxBytes: number, signal: AbortSignal) {
+  const reader = stream.getReader();
+  const cancel = () => void reader.cancel().catch(() => {});
+  signal.addEventListener("abort", cancel, { once: true });
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      const kept = value.subarray(0, maxBytes - length);
+      if (kept.length > 0) chunks.push(kept);
+      length += kept.length;
+    }
+  } finally {
+    signal.removeEventListener("abort", cancel);
+  }
+  const all = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.length;
+  }
+  return all;
+}
+
+/** What became of a program. */
+interface Ended {
+  readonly output: Uint8Array;
+  readonly complaint: Uint8Array;
+  readonly status: Deno.CommandStatus;
+}
+
+function judge(config: ExecConfig, { output, complaint, status }: Ended): ProbeOutcome {
+  const { command } = config;
+  const said = quoteFirstLine(config, output);
+  const complained = quoteFirstLine(config, complaint) || said;
+  if (status.signal !== null) {
+    return { status: "fail", reason: `${command} was ended by ${status.signal}${complained}` };
+  }
+  if (!config.status.includes(status.code)) {
+    const wanted = config.status.join(", ");
+    return { status: "fail", reason: `Got exit status ${status.code} from ${command}, want ${wanted}${complained}` };
+  }
+  if (config.output !== undefined && !new TextDecoder().decode(output).includes(config.output)) {
+    const wanted = quoteBytes(new TextEncoder().encode(config.output));
+    const where = `the first ${config.output_limit} bytes that ${command} wrote`;
+    return { status: "fail", reason: `${wanted} is not in ${where}${complained}` };
+  }
+  return { status: "pass", detail: `Got exit status ${status.code}${said}` };
+}
+
+/** Quotes the first line with something in it, as `: "…"`, without the secrets that the program was given. */
+function quoteFirstLine({ env }: ExecConfig, bytes: Uint8Array): string {
+  let line = new TextDecoder().decode(bytes).split(/[\r\n]+/).find((each) => each.trim() !== "") ?? "";
+  for (const [name, value] of Object.entries(env)) {
+    if (isSecretKey(name) && value !== "") line = line.replaceAll(value, MASK);
+  }
+  return line === "" ? "" : `: ${quoteBytes(new TextEncoder().encode(line))}`;
+}
