@@ -24,6 +24,7 @@ const REQUIREMENTS = {
   redis: { files: ["redis-server"], packages: ["redis-server"] },
   kazoo: { files: ["python3", "/usr/lib/python3/dist-packages/kazoo"], packages: ["python3-kazoo"] },
   systemd: { files: ["systemd-analyze"], packages: ["systemd"] },
+  dnsmasq: { files: ["dnsmasq"], packages: ["dnsmasq-base"] },
   openssl: { files: ["openssl"], packages: ["openssl"] },
 } as const satisfies Record<string, Requirement>;
 

@@ -17,6 +17,7 @@ export const BUILTINS: ReadonlyMap<string, () => Promise<PluginModule>> = new Ma
   string,
   () => Promise<PluginModule>
 >([
+  ["check/dns", () => import("../plugins/checks/dns/mod.ts")],
   ["check/exec", () => import("../plugins/checks/exec/mod.ts")],
   ["check/file", () => import("../plugins/checks/file/mod.ts")],
   ["check/http", () => import("../plugins/checks/http/mod.ts")],

@@ -1,3 +1,4 @@
+import { NameServer } from "../support/dnsmasq.ts";
 import { freePort } from "../support/free_port.ts";
 import { RedisServer } from "../support/redis.ts";
 import { answers, receive, ScriptedServer, sends } from "../support/scripted_server.ts";
@@ -56,4 +57,12 @@ checkConforms({
   endless: { command: "/bin/sleep", args: ["300"] },
   healthy: unseen,
   over: "nothing",
+});
+
+checkConforms({
+  source: { module: "builtin:check/dns", origin: "builtin" },
+  name: "dns",
+  config: { name: "web.test" },
+  healthy: () => NameServer.start(["host-record=web.test,192.0.2.1"]),
+  over: "udp",
 });

@@ -1,0 +1,58 @@
+import { converted, houseSchema, type Issue, keys, optional, refined } from "../../../src/kernel/schema.ts";
+import { isHostName } from "../../../src/model/endpoint.ts";
+
+/** The types of records that can be asked for. */
+export const RECORD_TYPES = ["A", "AAAA", "CNAME", "MX", "NS", "SRV", "TXT"] as const;
+
+/** A type of records that can be asked for. */
+export type RecordType = typeof RECORD_TYPES[number];
+
+/** What `dns:` says in a service file, validated. */
+export interface DnsConfig {
+  /** The name that is asked for, without a dot at its end unless it is the root. */
+  readonly name: string;
+  /** The type of the records. */
+  readonly record: RecordType;
+  /** The records that must all be among the answer, as texts. */
+  readonly expect: readonly string[];
+}
+
+const WANTED_NAME = "a domain name, such as www.example.com, each part of at most 63 characters";
+
+/** Validates `dns:` of a service file. */
+export const schema = refined(
+  houseSchema(keys({
+    name: converted(toName, WANTED_NAME),
+    record: optional(converted(toRecordType, `one of ${RECORD_TYPES.join(", ")}`), "A"),
+    expect: optional(converted(toTexts, "a text that is not empty, or a list of them"), []),
+  })),
+  faults,
+);
+
+function toName(value: unknown): string | undefined {
+  if (value === ".") return value;
+  if (typeof value !== "string" || !isHostName(value)) return undefined;
+  const name = value.replace(/\.$/, "");
+  return name.split(".").every((label) => label.length >= 1 && label.length <= 63) ? name : undefined;
+}
+
+function toRecordType(value: unknown): RecordType | undefined {
+  return RECORD_TYPES.find((type) => typeof value === "string" && type === value.toUpperCase());
+}
+
+function toTexts(value: unknown): readonly string[] | undefined {
+  const texts = Array.isArray(value) ? value : [value];
+  return texts.every((each) => typeof each === "string" && each !== "") ? texts : undefined;
+}
+
+/** Deno's resolver answers for these by itself, whatever the server would say. */
+const NEVER_ASKED = /(?:^|\.)(?:localhost|invalid|onion)$/i;
+
+function faults({ name }: DnsConfig): readonly Issue[] {
+  if (!NEVER_ASKED.test(name)) return [];
+  return [{
+    message: "Cannot use name as no server is asked for localhost, .invalid and .onion: current value is " +
+      JSON.stringify(name),
+    path: ["name"],
+  }];
+}
