@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
-import { ANNOUNCED, Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
+import { Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 
 const CHECKS = { interval: 0.1, http: { uri: "/health", rise: 2, fall: 2 } };
@@ -245,17 +245,4 @@ Deno.test("SIGHUP looks at the config again; SIGINT ends as SIGTERM does", async
   writer.kill("SIGHUP");
   writer.kill("SIGINT");
   assert.equal(await writer.ended(), 0, writer.log);
-});
-
-Deno.test("the announced name is the one that Python's getfqdn() gives", async () => {
-  const python = await new Deno.Command("/usr/bin/python3", { args: ["-c", "import socket; print(socket.getfqdn())"] })
-    .output();
-  const { learnHostFacts } = await import("../../src/app/host_facts.ts");
-  const { fqdn, ip } = await learnHostFacts({});
-  assert.equal(fqdn, new TextDecoder().decode(python.stdout).trim());
-  assert.match(ip, /^\d+\.\d+\.\d+\.\d+$/);
-  assert.deepEqual(await learnHostFacts({ fqdn: ANNOUNCED.host, ip: ANNOUNCED.ip }), {
-    fqdn: ANNOUNCED.host,
-    ip: ANNOUNCED.ip,
-  });
 });

@@ -29,10 +29,15 @@ export class Lighthouse implements AsyncDisposable {
     this.#read = this.#collect(child.stderr);
   }
 
-  /** Starts `lighthouse ROLE DIR`. */
-  static start(role: "writer" | "reporter" | "run", configDir: string, flags: readonly string[] = []): Lighthouse {
-    const { host, ip } = ANNOUNCED;
-    const args = [...TASK_ARGS, `${ROOT}${PROGRAM}`, role, configDir, "--host", host, "--ip", ip, ...flags];
+  /** Starts `lighthouse ROLE DIR`, which announces {@linkcode ANNOUNCED} unless it is to find out for itself. */
+  static start(
+    role: "writer" | "reporter" | "run",
+    configDir: string,
+    flags: readonly string[] = [],
+    { isTold = true }: { readonly isTold?: boolean } = {},
+  ): Lighthouse {
+    const announced = isTold ? ["--host", ANNOUNCED.host, "--ip", ANNOUNCED.ip] : [];
+    const args = [...TASK_ARGS, `${ROOT}${PROGRAM}`, role, configDir, ...announced, ...flags];
     return new Lighthouse(
       new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdin: "null", stdout: "null", stderr: "piped" }).spawn(),
     );

@@ -1,0 +1,221 @@
+/**
+ * What a host is announced as: held against Python, on hosts of many kinds
+ * that are made of namespaces, and changed while a reporter runs.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import config from "../../deno.json" with { type: "json" };
+import { learnHostFacts } from "../../src/app/host_facts.ts";
+import { eventually } from "../support/eventually.ts";
+import { Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
+import { TempDir } from "../support/temp_dir.ts";
+
+const HOST_FACTS = new URL("../../src/app/host_facts.ts", import.meta.url).href;
+
+/** What `deno` is told by the task `lighthouse`, without the program. */
+const TASK_ARGS: readonly string[] = config.tasks.lighthouse.command.split(" ").slice(1, -1);
+
+const ASK_PYTHON = `
+import json, socket
+name = socket.getfqdn()
+try:
+    address = socket.gethostbyname(name)
+except OSError:
+    address = None
+print(json.dumps([name, address]))
+`;
+
+const ASK_OURS = `
+const { learnHostFacts } = await import("${HOST_FACTS}");
+const { fqdn, ip } = await learnHostFacts({});
+console.log(JSON.stringify([fqdn, ip]));
+`;
+
+/** What a host answers of itself: what Python says, and what we say. */
+interface Answers {
+  readonly python: readonly [string, string | null];
+  readonly ours: readonly [string, string];
+}
+
+/** Asks on a host with this name, this hosts file, no name server, and loopback with these addresses. */
+async function askOn(
+  { name, hosts, addresses }: {
+    readonly name: string;
+    readonly hosts: string;
+    readonly addresses: readonly string[];
+  },
+): Promise<Answers> {
+  await using temp = new TempDir();
+  const [hostsFile, resolver, python, ours] = [
+    await temp.write("hosts", hosts),
+    await temp.write("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"),
+    await temp.write("ask.py", ASK_PYTHON),
+    await temp.write("ask.js", ASK_OURS),
+  ];
+  const script = [
+    "set -e",
+    "ip link set lo up",
+    ...addresses.map((address) => `ip addr add ${address} dev lo`),
+    `hostname ${name}`,
+    `mount --bind ${hostsFile} /etc/hosts`,
+    `mount --bind ${resolver} /etc/resolv.conf`,
+    `/usr/bin/python3 ${python}`,
+    // With the flags of the task: what is looked up must not need more.
+    `${Deno.execPath()} ${TASK_ARGS.join(" ")} --no-check --no-config ${ours}`,
+  ].join("\n");
+  const { code, stdout, stderr } = await new Deno.Command("unshare", {
+    args: ["--net", "--mount", "--uts", "sh", "-c", script],
+    signal: AbortSignal.timeout(60_000),
+  }).output();
+  assert.equal(code, 0, new TextDecoder().decode(stderr));
+  const [first = "", second = ""] = new TextDecoder().decode(stdout).trim().split("\n");
+  return { python: JSON.parse(first), ours: JSON.parse(second) };
+}
+
+const LOCALHOST = "127.0.0.1 localhost\n";
+
+for (
+  const { why, name = "box", hosts, addresses, ip } of [
+    {
+      why: "is in its hosts file with its address",
+      hosts: `${LOCALHOST}10.1.2.3 box.example.org box\n`,
+      addresses: ["10.1.2.3/24"],
+      ip: "10.1.2.3",
+    },
+    {
+      why: "has 127.0.1.1 there, as Debian writes it, and one address",
+      hosts: `${LOCALHOST}127.0.1.1 box.example.org box\n`,
+      addresses: ["10.1.2.3/24"],
+      ip: "10.1.2.3",
+    },
+    {
+      why: "has 127.0.1.1 there, and no address that others reach",
+      hosts: `${LOCALHOST}127.0.1.1 box.example.org box\n`,
+      addresses: [],
+      ip: "127.0.1.1",
+    },
+    { why: "has no dot in any of its names", hosts: `${LOCALHOST}10.1.2.3 box\n`, addresses: [], ip: "10.1.2.3" },
+    {
+      why: "has its full name as an alias only",
+      hosts: `${LOCALHOST}10.1.2.3 box other box.example.org\n`,
+      addresses: [],
+      ip: "10.1.2.3",
+    },
+    {
+      why: "has a full name as its own",
+      name: "box.example.org",
+      hosts: `${LOCALHOST}10.1.2.3 box.example.org box\n`,
+      addresses: [],
+      ip: "10.1.2.3",
+    },
+    {
+      why: "is called localhost by its hosts file",
+      hosts: "127.0.0.1 localhost box\n",
+      addresses: ["10.1.2.3/24"],
+      ip: "10.1.2.3",
+    },
+    {
+      why: "is a container without DNS that knows nothing of itself",
+      hosts: LOCALHOST,
+      addresses: ["10.1.2.3/24"],
+      ip: "10.1.2.3",
+    },
+    {
+      why: "is such a container with two addresses and no way out",
+      hosts: LOCALHOST,
+      addresses: ["10.1.2.3/24", "10.9.9.9/24"],
+      ip: "127.0.0.1",
+    },
+    {
+      why: "has IPv6 alone",
+      hosts: "::1 localhost\nfd00::5 box.example.org box\n",
+      addresses: ["fd00::5/64"],
+      ip: "fd00::5",
+    },
+    {
+      why: "has both, IPv6 first",
+      hosts: `${LOCALHOST}fd00::5 box6.example.org box\n10.1.2.3 box.example.org box\n`,
+      addresses: ["fd00::5/64", "10.1.2.3/24"],
+      ip: "10.1.2.3",
+    },
+  ]
+) {
+  Deno.test({
+    name: `a host that ${why} is named as Python names it, at ${ip} (as root)`,
+    // To make a network namespace and to mount over /etc/hosts takes root.
+    ignore: Deno.uid() !== 0,
+    async fn() {
+      const { python, ours } = await askOn({ name, hosts, addresses });
+      assert.equal(ours[0], python[0]);
+      assert.equal(ours[1], ip);
+    },
+  });
+}
+
+Deno.test("the announced name is the one that Python's getfqdn() gives", async () => {
+  const python = await new Deno.Command("/usr/bin/python3", { args: ["-c", ASK_PYTHON] }).output();
+  const { fqdn, ip } = await learnHostFacts({});
+  assert.equal(fqdn, JSON.parse(new TextDecoder().decode(python.stdout))[0]);
+  assert.match(ip, /^[0-9a-f.:]+$/);
+});
+
+/** The nodes of a cluster in the directory that serves as the registry, with what is announced of them. */
+async function registered(host: TestHost): Promise<Record<string, unknown>> {
+  const found: Record<string, unknown> = {};
+  for await (const { name } of Deno.readDir(`${host.registryDir}/web`)) {
+    if (!name.endsWith(".json")) continue;
+    const node = JSON.parse(await Deno.readTextFile(`${host.registryDir}/web/${name}`));
+    found[name.slice(0, -".json".length)] = [node.ip, node.peer];
+  }
+  return found;
+}
+
+async function untilRegistered(host: TestHost, wanted: Record<string, unknown>): Promise<void> {
+  await eventually("the registry has what is wanted", async () => {
+    assert.deepEqual(await registered(host), wanted);
+    return true;
+  });
+}
+
+Deno.test("host.yaml names a host, and is followed while it runs: the new name is there before the old one goes", async () => {
+  await using host = new TestHost();
+  await using web = new WebService();
+  const { port } = web;
+  await host.write("discovery/file", { path: host.registryDir, ttl: 2 });
+  await host.write("services/web", {
+    discovery: "file",
+    port,
+    checks: { interval: 0.1, http: { uri: "/health", rise: 1, fall: 1 } },
+  });
+  await host.write("host", { name: "one.int", ip: "127.0.0.1", peer_port: "1025" });
+  await using reporter = Lighthouse.start("reporter", host.configDir, [], { isTold: false });
+  const peer = (name: string, ip: string, peerPort: number) => [ip, { ip, name, port: peerPort }];
+  await untilRegistered(host, { [`one.int:${port}`]: peer("one.int", "127.0.0.1", 1025) });
+
+  await host.write("host", { name: "two.int", ip: "127.0.0.2" });
+  await untilRegistered(host, { [`two.int:${port}`]: peer("two.int", "127.0.0.2", 1024) });
+  await reporter.logged(/Registered.*two\.int(.|\n)*Deregistered.*one\.int/);
+
+  await host.write("host", { name: "two.int", ip: "127.0.0.3" });
+  await untilRegistered(host, { [`two.int:${port}`]: peer("two.int", "127.0.0.3", 1024) });
+
+  await host.write("host", "name: not a name\nip: 127.0.0.4\n");
+  await reporter.logged(
+    /host\.yaml:1:7: error: Cannot use name as it must be a host name: current value is "not a name"/,
+  );
+  await untilRegistered(host, { [`two.int:${port}`]: peer("two.int", "127.0.0.3", 1024) });
+  assert.doesNotMatch(reporter.log, /Service is down/);
+});
+
+Deno.test("--host, --ip and --peer-port win over host.yaml", async () => {
+  await using host = new TestHost();
+  await host.write("discovery/file", { path: host.registryDir, ttl: 2 });
+  await host.write("services/web", { discovery: "file", port: 8_000, checks: { interval: 1 } });
+  await host.write("host", { name: "file.int", ip: "127.0.0.9", peer_port: 1025 });
+  await using reporter = Lighthouse.start("reporter", host.configDir, ["--peer-port", "1026"]);
+  await reporter.logged(/Registered/);
+  await untilRegistered(host, {
+    "test.host:8000": ["127.0.0.1", { ip: "127.0.0.1", name: "test.host", port: 1026 }],
+  });
+});
