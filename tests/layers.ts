@@ -51,7 +51,7 @@ export const LAYERS: readonly Layer[] = [
   { name: "system", files: /^src\/system\//, imports: [] },
   {
     name: "config/desired",
-    files: /^src\/config\/(?:desired|diagnostics|redact|schema|source)\.ts$/,
+    files: /^src\/config\/(?:desired|diagnostics|plugins_schema|redact|schema|source)\.ts$/,
     imports: ["kernel", "kernel/schema", "model"],
     types: ["contract"],
     npm: ["yaml"],
@@ -70,9 +70,17 @@ export const LAYERS: readonly Layer[] = [
     pure: true,
   },
   {
+    name: "plugin/graph",
+    files: /^src\/plugin\/(?:graph|flatten)\.ts$/,
+    imports: ["kernel", "model"],
+    types: ["protocol"],
+    pure: true,
+  },
+  {
     name: "plugin",
     files: /^src\/plugin\//,
-    imports: ["kernel", "kernel/clock", "kernel/schema", "model", "contract", "protocol", "plugin/policy"],
+    imports: ["kernel", "kernel/clock", "kernel/schema", "model", "contract", "plugin/graph", "plugin/policy"],
+    types: ["protocol"],
   },
   {
     name: "health",
@@ -112,6 +120,7 @@ export const LAYERS: readonly Layer[] = [
       "contract",
       "protocol",
       "plugin",
+      "plugin/graph",
       "plugin/policy",
       "supervisor/decide",
       "system",
@@ -143,6 +152,7 @@ export const LAYERS: readonly Layer[] = [
       "protocol",
       "config/desired",
       "config",
+      "plugin/graph",
       "plugin/policy",
       "plugin",
       "health",

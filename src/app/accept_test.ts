@@ -69,6 +69,7 @@ function desired(
   const source = (name: string) => [name, new Source(`${name}.yaml`, new TextEncoder().encode("a: 1\n"))] as const;
   return {
     settings: { isolation: "worker" },
+    plugins: new Map(),
     host: {},
     logging: { level: undefined },
     discovery: new Map([["zoo", { name: "zoo", type: zooType, config: zoo }]]),

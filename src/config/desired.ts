@@ -1,3 +1,4 @@
+import type { Allowance } from "../model/allowance.ts";
 import type { Cluster } from "../model/cluster.ts";
 import type { Service } from "../model/service.ts";
 import type { Source } from "./source.ts";
@@ -16,6 +17,24 @@ export interface PluginFile {
 export interface Settings {
   /** `worker`: one for each check of each port. `shared`: one for all checks of a plugin. */
   readonly isolation: "worker" | "shared";
+  /** Where verified plugins are kept; `undefined` for the default place. */
+  readonly pluginCache?: string | undefined;
+}
+
+/** One plugin of `plugins.yaml`. */
+export interface PluginEntry {
+  /** What it has to be. */
+  readonly kind: "check" | "discovery" | "balancer";
+  /** The section that it stands in. */
+  readonly section: "checks" | "discovery" | "balancers";
+  /** What it is called in the config. */
+  readonly name: string;
+  /** An `https:`, `http:` or `file:` URL, or a path, which is seen from the config directory. */
+  readonly url: string;
+  /** The hash that was approved; always there for `https:` and `http:`. */
+  readonly sha256?: string | undefined;
+  /** What it is granted beyond the defaults. */
+  readonly allow?: Allowance | undefined;
 }
 
 /** `host.yaml`: what this host is announced as, where it is not to be found out. */
@@ -50,6 +69,8 @@ export interface Desired {
   readonly host: HostSettings;
   /** `logging.yaml`. */
   readonly logging: Logging;
+  /** `plugins.yaml`, by `kind/name`. */
+  readonly plugins: ReadonlyMap<string, PluginEntry>;
   /** `balancers/`, by file name. */
   readonly balancers: ReadonlyMap<string, PluginFile>;
   /** `discovery/`, by file name. */

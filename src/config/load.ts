@@ -2,8 +2,9 @@ import { type Clock, systemClock } from "../kernel/clock.ts";
 import { delay } from "../kernel/delay.ts";
 import type { Cluster } from "../model/cluster.ts";
 import type { Service } from "../model/service.ts";
-import type { Desired, Draft, HostSettings, Logging, PluginFile, Settings } from "./desired.ts";
+import type { Desired, Draft, HostSettings, Logging, PluginEntry, PluginFile, Settings } from "./desired.ts";
 import { compareDiagnostics, type Diagnostic, suggest } from "./diagnostics.ts";
+import { NO_PLUGINS, readPlugins } from "./plugins_schema.ts";
 import { findClusterClashes, findMissing, findServiceClashes, type Relation, settleClashes } from "./relations.ts";
 import {
   type Checked,
@@ -165,6 +166,7 @@ class Reading {
     const settings = this.#rootFile("lighthouse", readSettings, last?.settings) ?? DEFAULT_SETTINGS;
     const host = this.#rootFile("host", readHost, last?.host) ?? DEFAULT_HOST;
     const logging = this.#rootFile("logging", readLogging, last?.logging) ?? DEFAULT_LOGGING;
+    const plugins = this.#rootFile("plugins", readPlugins, last?.plugins) ?? NO_PLUGINS;
     const balancers = this.#folder<PluginFile>(
       "balancers",
       last?.balancers,
@@ -196,6 +198,7 @@ class Reading {
       settings,
       host,
       logging,
+      plugins,
       balancers: reuseMap(last?.balancers, balancers),
       discovery: reuseMap(last?.discovery, discovery),
       clusters: reuseMap(last?.clusters, clusters),
@@ -207,7 +210,7 @@ class Reading {
     return Object.freeze({ ok: true, desired, diagnostics, memory: this.#memory });
   }
 
-  #rootFile<T extends Settings | HostSettings | Logging>(
+  #rootFile<T extends Settings | HostSettings | Logging | ReadonlyMap<string, PluginEntry>>(
     key: string,
     read: (raw: unknown) => Checked<T>,
     last: T | undefined,

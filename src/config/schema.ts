@@ -386,13 +386,15 @@ const SETTINGS = houseSchema(keys({
   isolation: optional(
     converted((value) => value === "worker" || value === "shared" ? value : undefined, "worker or shared"),
   ),
+  plugin_cache: optional(matching(/^\/./, "an absolute path")),
 }));
 
 /** Reads `lighthouse.yaml`. */
 export function readSettings(raw: unknown): Checked<Settings> {
   const { value, findings } = validateKnown(raw ?? {}, SETTINGS["~standard"].validate);
   if (value === undefined) return { value, findings };
-  return { value: Object.freeze({ isolation: value.isolation ?? DEFAULT_SETTINGS.isolation }), findings };
+  const { isolation = DEFAULT_SETTINGS.isolation, plugin_cache: pluginCache } = value;
+  return { value: Object.freeze({ isolation, ...pluginCache === undefined ? {} : { pluginCache } }), findings };
 }
 
 /** What `host.yaml` says when it says nothing. */

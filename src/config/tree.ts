@@ -8,7 +8,7 @@ export type FolderName = "balancers" | "discovery" | "clusters" | "services";
 export const FOLDERS: readonly FolderName[] = ["balancers", "discovery", "clusters", "services"];
 
 /** The files that are read in the config directory itself, without their endings. */
-export const ROOT_FILES: ReadonlySet<string> = new Set(["host", "lighthouse", "logging"]);
+export const ROOT_FILES: ReadonlySet<string> = new Set(["host", "lighthouse", "logging", "plugins"]);
 
 /** So many files are read at once. */
 const READS_AT_ONCE_MAX = 32;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { normalize } from "node:path/posix";
 import fc from "fast-check";
 import type { PermissionRequest } from "./contract.ts";
-import { decide } from "./policy.ts";
+import { addressesIn, decide } from "./policy.ts";
 import type { PluginKind, PluginSource } from "./source.ts";
 
 const TARGET = "10.0.0.1:80";
@@ -107,27 +107,74 @@ Deno.test.each([{ env: "" }, { env: "*" }, { env: "A*" }, { env: "A B" }, { env:
   ({ env }) => assert.match(refusals({ env: [env] }).join(), /^env ".*" is not the name of a variable$/),
 );
 
-Deno.test.each(["read", "write", "run"].map((access) => ({ access })))(
-  "decide() refuses a plugin that does not ship to $access",
-  ({ access }) =>
-    assert.deepEqual(refusals({ [access]: ["/usr/bin/true"] }, { source: FOREIGN }), [
-      `${access} is not granted to a plugin that does not ship`,
-    ]),
+Deno.test.each(["read", "write", "run", "env"].map((access) => ({ access })))(
+  "decide() refuses a plugin that does not ship to $access, unless the operator allows it",
+  ({ access }) => {
+    const wish = access === "env" ? "HOME" : "/usr/bin/true";
+    assert.deepEqual(refusals({ [access]: [wish] }, { source: FOREIGN }), [
+      `${access} ${JSON.stringify(wish)} is not granted: allow.${access} of the plugin is empty`,
+    ]);
+    const allowing = (entry: string): PluginSource => ({ ...FOREIGN, name: "check/x", allow: { [access]: [entry] } });
+    assert.deepEqual(refusals({ [access]: [wish] }, { source: allowing(wish) }), []);
+    assert.deepEqual(refusals({ [access]: [wish] }, { source: allowing("/other") }), [
+      `${access} ${JSON.stringify(wish)} is not granted: allow.${access} of check/x in plugins.yaml has "/other"`,
+    ]);
+  },
 );
 
-Deno.test("decide() refuses a plugin that does not ship variables, and a discovery that does not ship the network", () => {
-  assert.deepEqual(refusals({ env: ["HOME"] }, { source: FOREIGN }), [
-    "env is not granted to a plugin that does not ship",
-  ]);
+Deno.test("decide() refuses a discovery that does not ship the network, unless the operator allows it", () => {
   for (const net of ["zk1.int:2181", "unix:/var/run/docker.sock"]) {
     assert.deepEqual(refusals({ net: [net] }, { kind: "discovery", source: FOREIGN }), [
-      "net is not granted to a plugin that does not ship",
+      `net ${JSON.stringify(net)} is not granted: allow.net of the plugin is empty`,
     ]);
+    assert.deepEqual(
+      refusals({ net: [net] }, { kind: "discovery", source: { ...FOREIGN, allow: { net: [net] } } }),
+      [],
+    );
   }
 });
 
+Deno.test("decide() takes {config} for the addresses that the instance's own config names, and no others", () => {
+  const source: PluginSource = { ...FOREIGN, allow: { net: ["{config}"] } };
+  const decided = (net: string) =>
+    decide({ net: [net] }, { kind: "discovery", source, scope: { instance: "x" }, config: { hosts: ["a:1", "b:2"] } })
+      .ok;
+  assert.deepEqual(["a:1", "b:2", "a:2", "c:1"].map(decided), [true, true, false, false]);
+});
+
+Deno.test("decide() leaves a foreign check its target when the operator allows more, but not when net says otherwise", () => {
+  const source = (allow: PluginSource["allow"]): PluginSource => ({ ...FOREIGN, allow });
+  assert.deepEqual(refusals({ net: [TARGET] }, { source: source({ read: ["/etc/x"] }) }), []);
+  assert.deepEqual(refusals({ net: [TARGET, "b:2"] }, { source: source({ net: ["{target}", "b:2"] }) }), []);
+  assert.equal(refusals({ net: [TARGET] }, { source: source({ net: [] }) }).length, 1);
+});
+
+Deno.test("decide() takes an allowed directory for all that is in it, and nothing beside it", () => {
+  const source: PluginSource = { ...FOREIGN, allow: { read: ["/etc/ssl/"] } };
+  for (const path of ["/etc/ssl", "/etc/ssl/", "/etc/ssl/a/b.pem"]) {
+    assert.deepEqual(refusals({ read: [path] }, { source }), []);
+  }
+  for (const path of ["/etc", "/etc/ssl2", "/etc/ssl/../shadow"]) {
+    assert.equal(refusals({ read: [path] }, { source }).length, 1, path);
+  }
+  assert.equal(refusals({ write: ["/etc/ssl"] }, { source }).length, 1);
+});
+
+Deno.test.each([
+  { config: { url: "http://a:80/path?x" }, found: ["a:80"] },
+  { config: { url: "https://user:password@[::1]:443" }, found: ["[::1]:443"] },
+  { config: ["zk1:2181,zk2:2181/chroot, zk3:2181"], found: ["zk1:2181", "zk2:2181", "zk3:2181"] },
+  { config: { a: { host: "a", port: 80 }, b: { host: "::1", port: "81" } }, found: ["a:80", "[::1]:81"] },
+  { config: { path: "unix:/run/x.sock" }, found: ["unix:/run/x.sock"] },
+  { config: { text: "no address here", port: 80, host: "a:b" }, found: [] },
+  { config: null, found: [] },
+])(
+  "addressesIn() finds $found",
+  ({ config, found }) => assert.deepEqual([...addressesIn(config)].toSorted(), found.toSorted()),
+);
+
 Deno.test("decide() gives every reason at once", () =>
-  assert.equal(refusals({ net: ["*", "a:1"], read: ["/"], env: ["*"] }, { source: FOREIGN }).length, 6));
+  assert.equal(refusals({ net: ["*", "a:1"], read: ["/"], env: ["*"] }, { source: FOREIGN }).length, 4));
 
 Deno.test("decide() lets nothing wide pass, whatever is asked for", () => {
   const path = fc.oneof(

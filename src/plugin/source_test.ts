@@ -14,3 +14,16 @@ Deno.test("PluginCatalog names the plugins of one kind, sorted", () => {
   assert.deepEqual(CATALOG.names("check"), ["http", "tcp"]);
   assert.deepEqual(CATALOG.names("balancer"), []);
 });
+
+Deno.test("PluginCatalog finds what was loaded besides, says why the rest is missing, and never replaces what ships", () => {
+  const source = { module: "data:text/javascript,", origin: "foreign" } as const;
+  const catalog = CATALOG.with({
+    loaded: new Map([["check/memcached", source], ["check/tcp", source]]),
+    missing: new Map([["check/ftp", "it is not there"]]),
+  });
+  assert.equal(catalog.find("check", "memcached"), source);
+  assert.equal(catalog.find("discovery", "memcached"), undefined);
+  assert.equal(catalog.find("check", "tcp")?.origin, "builtin");
+  assert.equal(catalog.missing("check", "ftp"), "it is not there");
+  assert.deepEqual(catalog.names("check"), ["http", "memcached", "tcp"]);
+});

@@ -1,6 +1,7 @@
 import type { Clock } from "../kernel/clock.ts";
 import { within } from "../kernel/within.ts";
 import type { PermissionRequest, SchemaIssue, Scope } from "../plugin/contract.ts";
+import type { Answer, Introduction, Request } from "../protocol/messages.ts";
 import { PluginHost, WorkerDeadlineError } from "./plugin_host.ts";
 
 /** How long a plugin may take to be loaded. */
@@ -34,28 +35,25 @@ export class Describer implements AsyncDisposable {
     return this.#hasFailed;
   }
 
+  /** Asks a plugin what it is. Throws an error that says why it cannot be told: it is no plugin, it hangs, it dies. */
+  async introduce(module: string): Promise<Introduction> {
+    const answer = await this.#ask(module, { type: "introduce" });
+    if (answer.type !== "introduced") throw new Error(`The plugin answered ${answer.type} to introduce`);
+    return answer.introduction;
+  }
+
   /** Describes one instance; a plugin that fails at it answers an issue of its own. */
   async describe(module: string, raw: unknown, scope: Scope): Promise<Described> {
-    const signal = this.#signal;
     try {
-      signal?.throwIfAborted();
-      const host = this.#host(module);
-      await within(host.loaded(), LOAD_DEADLINE_MS, {
-        clock: this.#clock,
-        signal,
-        late: () => new WorkerDeadlineError(`It was not loaded within ${LOAD_DEADLINE_MS} ms`),
-      });
-      const answer = await host.call({ type: "describe", raw, scope }, {
-        deadlineMs: DESCRIBE_DEADLINE_MS,
-        ...signal && { signal },
-      });
+      const answer = await this.#ask(module, { type: "describe", raw, scope });
       if (answer.type === "described") return { ok: true, config: answer.config, permissions: answer.permissions };
       if (answer.type === "invalid") return { ok: false, issues: answer.issues };
       throw new Error(`The plugin answered ${answer.type} to describe`);
     } catch (error) {
       this.#hasFailed = true;
       const reason = error instanceof Error ? error.message : String(error);
-      return { ok: false, issues: [{ message: `Cannot use the plugin ${name(module)}: ${reason}`, path: [] }] };
+      const which = module.startsWith("data:") ? "" : ` ${name(module)}`;
+      return { ok: false, issues: [{ message: `Cannot use the plugin${which}: ${reason}`, path: [] }] };
     }
   }
 
@@ -63,6 +61,18 @@ export class Describer implements AsyncDisposable {
     const hosts = [...this.#hosts.values()];
     this.#hosts.clear();
     await Promise.all(hosts.map((host) => host.stop({ graceMs: 500 })));
+  }
+
+  async #ask(module: string, request: Request): Promise<Answer> {
+    const signal = this.#signal;
+    signal?.throwIfAborted();
+    const host = this.#host(module);
+    await within(host.loaded(), LOAD_DEADLINE_MS, {
+      clock: this.#clock,
+      signal,
+      late: () => new WorkerDeadlineError(`It was not loaded within ${LOAD_DEADLINE_MS} ms`),
+    });
+    return await host.call(request, { deadlineMs: DESCRIBE_DEADLINE_MS, ...signal && { signal } });
   }
 
   #host(module: string): PluginHost {
@@ -75,5 +85,5 @@ export class Describer implements AsyncDisposable {
 }
 
 function name(module: string): string {
-  return module.startsWith("data:") ? "data:…" : module.replace(/^builtin:/, "");
+  return module.startsWith("data:") ? "a plugin" : module.replace(/^builtin:/, "");
 }

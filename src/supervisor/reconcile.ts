@@ -18,6 +18,8 @@ export interface PluginInstance extends InstanceSpec {
   readonly kind: "check" | "discovery";
   /** `builtin:kind/name` or a `data:` URL. */
   readonly module: string;
+  /** Of a plugin that does not ship its `kind/name`, which stays when its module changes. */
+  readonly plugin?: string | undefined;
 }
 
 /** One worker as it is wanted: its plugin, and the instances that it serves. */
@@ -43,7 +45,7 @@ export function groupInstances(
 ): readonly WorkerSpec[] {
   const groups = Map.groupBy(
     instances,
-    ({ id, kind, module }) => isolation === "shared" && kind === "check" ? `shared ${module}` : id,
+    ({ id, kind, module, plugin = module }) => isolation === "shared" && kind === "check" ? `shared ${plugin}` : id,
   );
   return [...groups].map(([key, members]) => {
     const [first] = members as [PluginInstance, ...PluginInstance[]];

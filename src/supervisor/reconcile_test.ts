@@ -34,6 +34,11 @@ Deno.test("groupInstances() gives each instance a worker of its own", () =>
     "discovery zoo2: discovery zoo2",
   ]));
 
+Deno.test("groupInstances() gives a shared worker of a plugin that does not ship a key that outlives its versions", () => {
+  const [spec] = groupInstances([{ ...HTTP_A, module: "data:text/javascript,", plugin: "check/memcached" }], "shared");
+  assert.equal(spec?.key, "shared check/memcached");
+});
+
 Deno.test("groupInstances() shares a worker among the checks of one plugin, and never among discoveries", () =>
   assert.deepEqual(outline(groupInstances(ALL, "shared")), [
     "discovery zoo: discovery zoo",

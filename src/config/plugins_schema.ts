@@ -1,0 +1,147 @@
+/**
+ * What `plugins.yaml` may say: the plugins that do not ship, where they are and
+ * what they are granted. Pure.
+ *
+ * @module
+ */
+import {
+  converted,
+  flag,
+  formatPath,
+  houseSchema,
+  type Issue,
+  keys,
+  list,
+  mapOf,
+  matching,
+  optional,
+  refined,
+} from "../kernel/schema.ts";
+import { OWN_CONFIG, OWN_TARGET } from "../model/allowance.ts";
+import { parseEndpoint } from "../model/endpoint.ts";
+import { isRecord, quote } from "../model/node.ts";
+import type { PluginEntry } from "./desired.ts";
+import { type Checked, validateKnown } from "./schema.ts";
+
+/** The sections of the file, with the kind of plugin that each holds. */
+export const PLUGIN_SECTIONS = { checks: "check", discovery: "discovery", balancers: "balancer" } as const;
+/** A section of the file. */
+export type PluginSection = keyof typeof PLUGIN_SECTIONS;
+
+/** What `plugins.yaml` says when it says nothing. */
+export const NO_PLUGINS: ReadonlyMap<string, PluginEntry> = new Map();
+
+/** What a plugin can be called in a config: its name there, which need not be the one it gives itself. */
+export const PLUGIN_NAME = /^[a-z][a-z0-9_-]{0,62}$/;
+
+const net = (placeholder: string) =>
+  list(
+    converted(
+      (value) => typeof value === "string" && (value === placeholder || isAddress(value)) ? value : undefined,
+      `${placeholder}, host:port or unix:/path`,
+    ),
+  );
+const path = list(matching(/^\/(?!$)(?!.*(?:\/\/|\/\.{1,2}(?:\/|$)))/, "an absolute path, without //, . and .."));
+const ENTRY = {
+  url: matching(/^\S+$/, "a URL (https:, http:, file:) or a path without blanks"),
+  sha256: optional(matching(/^[0-9a-f]{64}$/, "64 hexadecimal digits in lower case")),
+  insecure: optional(flag()),
+};
+const allowing = (placeholder: string) =>
+  keys({
+    ...ENTRY,
+    allow: optional(keys({
+      net: optional(net(placeholder)),
+      read: optional(path),
+      write: optional(path),
+      env: optional(list(matching(/^[A-Za-z_][A-Za-z0-9_]*$/, "the name of a variable"))),
+      run: optional(path),
+    })),
+  });
+
+const FILE = refined(
+  houseSchema(keys({
+    checks: optional(mapOf(allowing(OWN_TARGET))),
+    discovery: optional(mapOf(allowing(OWN_CONFIG))),
+    // A balancer is given no permission at all: the host does what it plans.
+    balancers: optional(mapOf(keys(ENTRY))),
+  })),
+  (file) =>
+    entriesOf(file).flatMap(({ section, name, entry }) => {
+      const at = [section, name];
+      const issues: Issue[] = [];
+      if (!PLUGIN_NAME.test(name)) {
+        const wanted = "lower case letters, digits, _ and -, a letter first, 63 at most";
+        const message = `Cannot use the name ${quote(name)} as it must be made of ${wanted}`;
+        issues.push({ path: at, message });
+      }
+      const fault = urlFault(entry);
+      if (fault !== undefined) {
+        const message = `Cannot use ${formatPath([...at, "url"])} as ${fault}: current value is ${quote(entry.url)}`;
+        issues.push({ path: [...at, "url"], message });
+      } else if (entry.sha256 === undefined && isRemote(entry.url)) {
+        const message =
+          `Missing key ${formatPath([...at, "sha256"])}: what is fetched needs the hash that was approved; ` +
+          `lighthouse plugin update ${name} writes it`;
+        issues.push({ path: at, message });
+      }
+      return issues;
+    }),
+);
+
+/** Reads `plugins.yaml`: the entries by `kind/name`. */
+export function readPlugins(raw: unknown): Checked<ReadonlyMap<string, PluginEntry>> {
+  // A section without anything in it is one that somebody is about to fill.
+  const file = isRecord(raw)
+    ? Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== null))
+    : raw ?? {};
+  const { value, findings } = validateKnown(file, FILE["~standard"].validate);
+  if (value === undefined) return { value, findings };
+  const entries = entriesOf(value).map(({ section, name, entry }) => {
+    const kind = PLUGIN_SECTIONS[section];
+    return [`${kind}/${name}`, Object.freeze({ kind, section, name, ...entry })] as const;
+  });
+  return { value: new Map(entries), findings };
+}
+
+interface RawEntry {
+  readonly url: string;
+  readonly sha256?: string | undefined;
+  readonly insecure?: boolean | undefined;
+  readonly allow?: PluginEntry["allow"];
+}
+
+function entriesOf(
+  file: { readonly [section in PluginSection]?: Readonly<Record<string, RawEntry>> | undefined },
+): readonly { readonly section: PluginSection; readonly name: string; readonly entry: RawEntry }[] {
+  return (Object.keys(PLUGIN_SECTIONS) as PluginSection[]).flatMap((section) =>
+    Object.entries(file[section] ?? {}).map(([name, entry]) => ({ section, name, entry }))
+  );
+}
+
+/** Whether a plugin is fetched over the network. */
+export function isRemote(url: string): boolean {
+  return /^https?:/i.test(url);
+}
+
+function urlFault({ url, insecure }: RawEntry): string | undefined {
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
+  if (scheme === undefined) return undefined;
+  if (!["https", "http", "file"].includes(scheme)) return "it must be an https:, http: or file: URL, or a path";
+  const parsed = URL.parse(url);
+  if (parsed === null) return "it must be a valid URL";
+  if (parsed.username !== "" || parsed.password !== "") return "it must be a URL without user and password";
+  if (scheme === "file") return parsed.host === "" ? undefined : "a file: URL must be of this machine (file:///path)";
+  if (scheme === "http" && insecure !== true && !isLoopback(parsed.hostname)) {
+    return "http: can be changed on its way, and is only for loopback; insecure: true allows it";
+  }
+  return undefined;
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}
+
+function isAddress(text: string): boolean {
+  return parseEndpoint(text) !== undefined || /^unix:\/[^/]/.test(text);
+}

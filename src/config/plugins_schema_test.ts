@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { readPlugins } from "./plugins_schema.ts";
+
+const HASH = "0123456789abcdef".repeat(4);
+
+/** Reads an entry of `checks`; answers what there is to say of it. */
+function findingsOf(entry: unknown, section = "checks"): readonly string[] {
+  return readPlugins({ [section]: { memcached: entry } }).findings.map(({ path, message }) =>
+    `${path.join(".")}: ${message}`
+  );
+}
+
+Deno.test("readPlugins() reads the entries of each kind", () => {
+  const { value, findings } = readPlugins({
+    checks: {
+      memcached: {
+        url: "https://example.com/mod.ts",
+        sha256: HASH,
+        allow: { net: ["{target}", "a:1"], read: ["/etc/x"] },
+      },
+    },
+    discovery: {
+      consul: { url: "plugins/consul.ts", allow: { net: ["{config}", "unix:/run/x.sock"], env: ["TOKEN"] } },
+    },
+    balancers: { nginx: { url: "file:///opt/nginx.js" } },
+  });
+  assert.deepEqual(findings, []);
+  assert.deepEqual([...value?.keys() ?? []], ["check/memcached", "discovery/consul", "balancer/nginx"]);
+  assert.deepEqual(value?.get("check/memcached"), {
+    kind: "check",
+    section: "checks",
+    name: "memcached",
+    url: "https://example.com/mod.ts",
+    sha256: HASH,
+    allow: { net: ["{target}", "a:1"], read: ["/etc/x"] },
+  });
+});
+
+Deno.test("readPlugins() takes a file that says nothing, and sections that say nothing", () => {
+  for (const raw of [null, {}, { checks: null, discovery: {} }]) {
+    const { value, findings } = readPlugins(raw);
+    assert.deepEqual([findings, value?.size], [[], 0]);
+  }
+});
+
+Deno.test.each([
+  { url: "http://127.0.0.1:8000/mod.ts" },
+  { url: "http://localhost/mod.ts" },
+  { url: "http://[::1]:8000/mod.ts" },
+  { url: "HTTPS://example.com/mod.ts" },
+  { url: "http://example.com/mod.ts", insecure: true },
+])("readPlugins() takes $url", (entry) => assert.deepEqual(findingsOf({ ...entry, sha256: HASH }), []));
+
+Deno.test.each([
+  { url: "http://example.com/mod.ts", fault: /^checks\.memcached\.url: .*only for loopback; insecure: true allows it/ },
+  { url: "http://127.0.0.1.example.com/mod.ts", fault: /only for loopback/ },
+  { url: "http://localhost.example.com/mod.ts", fault: /only for loopback/ },
+  {
+    url: "npm:memcached",
+    fault: /it must be an https:, http: or file: URL, or a path: current value is "npm:memcached"/,
+  },
+  { url: "data:text/javascript,1", fault: /it must be an https:/ },
+  { url: "https://user:password@example.com/mod.ts", fault: /without user and password/ },
+  { url: "https://", fault: /a valid URL/ },
+  { url: "file://server/mod.ts", fault: /of this machine/ },
+  { url: "two words.ts", fault: /without blanks/ },
+  { url: 1, fault: /a URL/ },
+])("readPlugins() refuses $url", ({ url, fault }) => assert.match(findingsOf({ url, sha256: HASH }).join(), fault));
+
+Deno.test("readPlugins() wants a hash for what is fetched, and tells the command that writes it", () => {
+  assert.deepEqual(findingsOf({ url: "https://example.com/mod.ts" }), [
+    "checks.memcached: Missing key checks.memcached.sha256: what is fetched needs the hash that was approved; " +
+    "lighthouse plugin update memcached writes it",
+  ]);
+  assert.deepEqual(findingsOf({ url: "./mod.ts" }), []);
+  assert.match(findingsOf({ url: "./mod.ts", sha256: "3f" }).join(), /sha256 as it must be 64 hexadecimal digits/);
+});
+
+Deno.test.each([
+  { allow: { net: ["*"] }, fault: /allow\.net\[0\] as it must be \{target\}, host:port or unix:\/path/ },
+  { allow: { net: ["{config}"] }, fault: /allow\.net\[0\]/ },
+  { allow: { net: true }, fault: /a list/ },
+  { allow: { read: ["/"] }, fault: /an absolute path/ },
+  { allow: { read: ["/a/../b"] }, fault: /an absolute path/ },
+  { allow: { run: ["curl"] }, fault: /an absolute path/ },
+  { allow: { env: ["*"] }, fault: /the name of a variable/ },
+  { allow: { ffi: ["/x"] }, fault: /Unknown key checks\.memcached\.allow\.ffi/ },
+])(
+  "readPlugins() refuses to allow $allow",
+  ({ allow, fault }) => assert.match(findingsOf({ url: "./mod.ts", allow }).join(), fault),
+);
+
+Deno.test("readPlugins() has nothing to allow a balancer", () =>
+  assert.match(
+    findingsOf({ url: "./mod.ts", allow: {} }, "balancers").join(),
+    /Unknown key balancers\.memcached\.allow/,
+  ));
+
+Deno.test("readPlugins() refuses names that are none", () => {
+  for (const name of ["Memcached", "a b", "", "1a", "-a", "a/b", "a".repeat(64)]) {
+    const { value, findings } = readPlugins({ checks: { [name]: { url: "./mod.ts" } } });
+    assert.equal(value, undefined, name);
+    assert.match(findings[0]?.message ?? "", /^Cannot use the name /);
+  }
+});

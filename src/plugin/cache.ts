@@ -1,0 +1,79 @@
+import { hashGraph } from "./hash.ts";
+import type { ModuleGraph } from "./graph.ts";
+
+/** What a file of the cache holds. */
+interface Kept {
+  /** The form of the file. */
+  readonly format: 1;
+  /** The path of the entry. */
+  readonly entry: string;
+  /** Pairs of path and text. */
+  readonly modules: readonly (readonly [path: string, text: string])[];
+}
+
+/**
+ * The modules of plugins that were verified once, by hash: one file each in
+ * `DIR/plugins/`. What is read is verified again, so nobody needs to trust the
+ * directory; a file is put into place whole, so any number of processes may
+ * use the same one.
+ */
+export class PluginCache {
+  /** The directory. */
+  readonly dir: string;
+
+  constructor(dir: string) {
+    this.dir = dir;
+  }
+
+  /** Answers the modules of that hash; `undefined` if they are not here, or no longer what they were. Never throws. */
+  async get(sha256: string): Promise<ModuleGraph | undefined> {
+    try {
+      const kept = JSON.parse(await Deno.readTextFile(this.#file(sha256))) as Kept;
+      if (kept.format !== 1) return undefined;
+      // In UTF-8 a broken character and its replacement are the same bytes.
+      if (!kept.modules.flat().every((text) => text.isWellFormed())) return undefined;
+      const graph = { entry: kept.entry, modules: new Map(kept.modules) };
+      return await hashGraph(graph) === sha256 ? graph : undefined;
+    } catch {
+      // Missing, unreadable or no longer what it was: all of it means to fetch anew.
+      return undefined;
+    }
+  }
+
+  /** Keeps modules under their hash. Throws what the system says if it cannot. */
+  async put(sha256: string, { entry, modules }: ModuleGraph): Promise<void> {
+    const file = this.#file(sha256);
+    const kept: Kept = { format: 1, entry, modules: [...modules] };
+    await Deno.mkdir(`${this.dir}/plugins`, { recursive: true });
+    const beside = `${file}.${crypto.randomUUID()}.tmp`;
+    try {
+      await Deno.writeTextFile(beside, JSON.stringify(kept));
+      await Deno.rename(beside, file);
+    } catch (error) {
+      await Deno.remove(beside).catch(() => {});
+      throw error;
+    }
+  }
+
+  #file(sha256: string): string {
+    return `${this.dir}/plugins/${sha256}.json`;
+  }
+}
+
+/**
+ * Answers the directory for the cache where nothing says otherwise: what a
+ * service manager gives, then the user's own, then the machine's.
+ */
+export function defaultCacheDir(variable: (name: string) => string | undefined): string {
+  const given = (name: string) => {
+    const value = variable(name);
+    return value?.startsWith("/") ? value.replace(/(?<=.)\/+$/, "") : undefined;
+  };
+  // systemd may give several, separated by colons.
+  const ofService = given("CACHE_DIRECTORY")?.split(":")[0];
+  if (ofService !== undefined) return ofService;
+  const ofUser = given("XDG_CACHE_HOME");
+  if (ofUser !== undefined) return `${ofUser}/lighthouse`;
+  const home = given("HOME");
+  return home === undefined || home === "/" ? "/var/cache/lighthouse" : `${home}/.cache/lighthouse`;
+}

@@ -1,0 +1,127 @@
+import { quote } from "../kernel/quote.ts";
+import { hasModuleEnding, MODULE_BYTES_MAX, PluginFault } from "./graph.ts";
+
+/** How long a module may take to arrive. */
+const FETCH_DEADLINE_MS = 10_000;
+/** A plugin's address may redirect so often. */
+const REDIRECTS_MAX = 5;
+
+/** A module as it was read. */
+export interface FetchedModule {
+  /** Its text, with a byte order mark if it has one. */
+  readonly text: string;
+  /** Where it was found in the end. */
+  readonly url: URL;
+}
+
+/**
+ * Reads a module from an `https:`, `http:` or `file:` URL. `mayRedirect` is for
+ * a plugin's entry alone, and leads to the same origin at most. Throws a
+ * {@linkcode PluginFault} that says what stands in the way, or the signal's reason.
+ */
+export async function fetchModule(
+  url: URL,
+  { signal, mayRedirect }: { readonly signal: AbortSignal; readonly mayRedirect: boolean },
+): Promise<FetchedModule> {
+  signal.throwIfAborted();
+  const at = url.protocol === "file:" ? await readFile(url) : await request(url, { signal, mayRedirect });
+  if (!hasModuleEnding(at.url.pathname)) {
+    throw cannot(at.url, "its name must end in .ts, .mts, .js or .mjs");
+  }
+  try {
+    // The mark is kept: every byte counts for the hash.
+    return { text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(at.bytes), url: at.url };
+  } catch {
+    throw cannot(at.url, "it is no text in UTF-8");
+  }
+}
+
+interface Bytes {
+  readonly bytes: Uint8Array;
+  readonly url: URL;
+}
+
+async function readFile(url: URL): Promise<Bytes> {
+  try {
+    const { isFile, size } = await Deno.stat(url);
+    // Opening a pipe would wait until somebody writes to it.
+    if (!isFile) throw cannot(url, "it is no regular file");
+    if (size > MODULE_BYTES_MAX) throw tooLarge(url);
+    const bytes = await Deno.readFile(url);
+    if (bytes.length > MODULE_BYTES_MAX) throw tooLarge(url);
+    return { bytes, url };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw cannot(url, "there is no such file");
+    if (error instanceof Deno.errors.PermissionDenied) throw cannot(url, "its permissions do not allow it");
+    if (error instanceof PluginFault) throw error;
+    throw cannot(url, error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function request(
+  first: URL,
+  { signal, mayRedirect }: { readonly signal: AbortSignal; readonly mayRedirect: boolean },
+): Promise<Bytes> {
+  const deadline = AbortSignal.timeout(FETCH_DEADLINE_MS);
+  const either = AbortSignal.any([signal, deadline]);
+  let url = first;
+  try {
+    for (let redirects = 0; redirects <= REDIRECTS_MAX; redirects++) {
+      const response = await fetch(url, { redirect: "manual", signal: either });
+      const location = response.headers.get("location");
+      if (response.status < 300 || response.status >= 400 || location === null) {
+        return { bytes: await read(response, url), url };
+      }
+      await response.body?.cancel();
+      const next = URL.parse(location, url);
+      if (next === null) throw cannot(url, `it redirects to ${quote(location)}, which is no URL`);
+      if (!mayRedirect) throw cannot(url, `it redirects to ${next.href}: only a plugin's own address may do so`);
+      if (next.origin !== first.origin) {
+        throw cannot(url, `it redirects to another origin, ${next.href}: if that is to be trusted, use its address`);
+      }
+      url = next;
+    }
+    throw cannot(first, `it redirects more than ${REDIRECTS_MAX} times`);
+  } catch (error) {
+    if (error instanceof PluginFault) throw error;
+    signal.throwIfAborted();
+    if (deadline.aborted) throw cannot(url, `it did not arrive within ${FETCH_DEADLINE_MS} ms`);
+    throw cannot(url, error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function read(response: Response, url: URL): Promise<Uint8Array> {
+  const type = response.headers.get("content-type")?.split(";")[0]?.trim() ?? "";
+  const fault = !response.ok
+    ? cannot(url, `the server answers ${response.status}`)
+    : type === "text/html"
+    ? cannot(url, "the server answers a web page (text/html)")
+    : undefined;
+  if (fault !== undefined) {
+    await response.body?.cancel();
+    throw fault;
+  }
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    // Leaving the loop cancels the rest.
+    if (length > MODULE_BYTES_MAX) throw tooLarge(url);
+    chunks.push(chunk);
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+function tooLarge(url: URL): PluginFault {
+  return cannot(url, `it has more than ${MODULE_BYTES_MAX} bytes`);
+}
+
+function cannot(url: URL, reason: string): PluginFault {
+  return new PluginFault(`Cannot read ${url.protocol === "file:" ? decodeURI(url.pathname) : url.href} as ${reason}`);
+}

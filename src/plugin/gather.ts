@@ -1,0 +1,87 @@
+import { Gate } from "../kernel/gate.ts";
+import { quote } from "../kernel/quote.ts";
+import type { ParsedModule } from "../protocol/messages.ts";
+import {
+  byteLength,
+  GRAPH_BYTES_MAX,
+  type ModuleGraph,
+  MODULES_MAX,
+  type ParsedGraph,
+  PluginFault,
+  resolveImport,
+} from "./graph.ts";
+
+/** So many modules are read at once. */
+const READS_AT_ONCE_MAX = 6;
+
+/** How {@linkcode gather} comes by modules. */
+export interface GatherOptions {
+  /** Reads a module by its path; throws a {@linkcode PluginFault} if it cannot be had. */
+  readonly read: (path: string, signal: AbortSignal) => Promise<string>;
+  /** Strips a module of its types and finds its imports; throws a {@linkcode PluginFault} if it is none. */
+  readonly parse: (path: string, text: string) => Promise<ParsedModule>;
+}
+
+/**
+ * Reads a plugin's entry and all that it imports. Types that are imported are
+ * nothing that is read. Throws the first {@linkcode PluginFault} that is met.
+ */
+export async function gather(
+  entry: string,
+  { read, parse }: GatherOptions,
+): Promise<{ readonly graph: ModuleGraph; readonly parsed: ParsedGraph }> {
+  const gate = new Gate(READS_AT_ONCE_MAX);
+  const texts = new Map<string, string>();
+  const modules = new Map<string, ParsedModule>();
+  const met = new Set<string>();
+  const running: Promise<void>[] = [];
+  const failed = new AbortController();
+  let bytes = 0;
+  const take = async (path: string): Promise<void> => {
+    if (met.has(path)) return;
+    if (met.size >= MODULES_MAX) {
+      throw new PluginFault(`Cannot load the plugin as it has more than ${MODULES_MAX} modules`);
+    }
+    met.add(path);
+    const parsed = await gate.run(async () => {
+      failed.signal.throwIfAborted();
+      const text = await read(path, failed.signal);
+      bytes += byteLength(text);
+      if (bytes > GRAPH_BYTES_MAX) {
+        throw new PluginFault(`Cannot load the plugin as its modules have more than ${GRAPH_BYTES_MAX} bytes`);
+      }
+      texts.set(path, text);
+      return await parse(path, text);
+    });
+    modules.set(path, parsed);
+    const imported = parsed.imports.map(({ specifier, line, column }) => {
+      try {
+        return resolveImport(path, specifier);
+      } catch (error) {
+        if (!(error instanceof PluginFault)) throw error;
+        throw new PluginFault(`${path}:${line}:${column}: ${error.message}`);
+      }
+    });
+    for (const each of imported) begin(each);
+  };
+  const begin = (path: string) => running.push(take(path).catch((error) => failed.abort(error)));
+  begin(entry);
+  // What is taken may begin more.
+  for (const each of running) await each;
+  failed.signal.throwIfAborted();
+  return { graph: { entry, modules: texts }, parsed: { entry, modules } };
+}
+
+/** Parses what was gathered before, as it is kept in a cache; throws a {@linkcode PluginFault} if it is not whole. */
+export function regather(
+  { entry, modules }: ModuleGraph,
+  { parse }: Pick<GatherOptions, "parse">,
+): Promise<{ readonly graph: ModuleGraph; readonly parsed: ParsedGraph }> {
+  const read = (path: string) => {
+    const text = modules.get(path);
+    return text === undefined
+      ? Promise.reject(new PluginFault(`Cannot find the module ${quote(path)} among those that are kept`))
+      : Promise.resolve(text);
+  };
+  return gather(entry, { read, parse });
+}

@@ -1,0 +1,46 @@
+import type { Clock } from "../kernel/clock.ts";
+import { PluginFault } from "../plugin/graph.ts";
+import type { ParsedModule } from "../protocol/messages.ts";
+import { WorkerError } from "../protocol/wire_error.ts";
+import { PARSER_MODULE, PluginHost } from "./plugin_host.ts";
+
+/** How long the parser may take for one module, its own start included. */
+const PARSE_DEADLINE_MS = 20_000;
+
+/**
+ * Parses the modules of one plugin in a worker without permissions. To be used
+ * for one plugin alone: what is too much for the parser leaves it unusable.
+ */
+export class ModuleParser implements AsyncDisposable {
+  readonly #clock: Clock;
+  #host: PluginHost | undefined;
+
+  constructor({ clock }: { readonly clock: Clock }) {
+    this.#clock = clock;
+  }
+
+  /** Strips a module of its types and finds its imports; throws a {@linkcode PluginFault} if it is none. */
+  async parse(path: string, text: string): Promise<ParsedModule> {
+    this.#host ??= new PluginHost({
+      name: "parse a plugin",
+      module: PARSER_MODULE,
+      permissions: "none",
+      clock: this.#clock,
+    });
+    try {
+      const answer = await this.#host.call({ type: "parse", path, text }, { deadlineMs: PARSE_DEADLINE_MS });
+      if (answer.type === "parsed") return answer.parsed;
+      throw new Error(`The parser answered ${answer.type}`);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (error instanceof WorkerError && error.kind === "SyntaxError") throw new PluginFault(`${path}:${reason}`);
+      throw new PluginFault(
+        `Cannot parse ${path}: it is nested too deep, or else more than the parser can take (${reason})`,
+      );
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#host?.stop({ graceMs: 500 });
+  }
+}
