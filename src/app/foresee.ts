@@ -10,6 +10,7 @@ import { Fleet } from "../supervisor/fleet.ts";
 import { groupInstances } from "../supervisor/reconcile.ts";
 import { type Accepted, discoveryId } from "./accept.ts";
 import { wish } from "./derive.ts";
+import { judgeWish } from "./judge.ts";
 
 /** How long a balancer may take to answer. */
 const OBSERVE_DEADLINE_MS = 30_000;
@@ -45,7 +46,8 @@ export async function foresee(
   const silent = await readRegistries(accepted, store, { waitMs, log });
   const balancers: Foreseen[] = [];
   for (const [name, balancer] of accepted.balancers) {
-    const seen = await preview(wish(name, balancer, accepted, store.topology.clusters, host), {
+    const { target } = await judgeWish(wish(name, balancer, accepted, store.topology.clusters, host), balancer);
+    const seen = await preview(target, {
       balancer: balancer.plugin,
       effects: new Executor(),
       signal: AbortSignal.timeout(OBSERVE_DEADLINE_MS),

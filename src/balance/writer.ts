@@ -4,8 +4,18 @@ import { delay } from "../kernel/delay.ts";
 import { Latest } from "../kernel/latest.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
-import type { BalancerPlugin, BalancerSources, Rendered, Seen, Step, Wanted } from "../plugin/contract.ts";
-import { Acceptance } from "./acceptance.ts";
+import type {
+  BalancerPlugin,
+  BalancerSources,
+  Fault,
+  Notice,
+  Origin,
+  Rendered,
+  Seen,
+  Step,
+  Wanted,
+} from "../plugin/contract.ts";
+import { Acceptance, type Fate } from "./acceptance.ts";
 import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "./effects.ts";
 
 /** What happened in one turn of the writer; for tests, the demo and measurements. */
@@ -85,9 +95,24 @@ const TOLD_MAX = 1_000;
 /** How many commands a log line names. */
 const COMMANDS_IN_LOG = 10;
 
+/** How many faults of a file one message tells. */
+const FAULTS_TOLD_MAX = 5;
+
+/** What becomes of what was refused, as an operator reads it. */
+const FATES: { readonly [fate in Fate]: string } = {
+  "left out": "what is refused is left out",
+  "kept": "what was last accepted stays in force",
+  "put aside": "it is not served",
+  "nothing": "nothing else is known",
+};
+
+/** Puts the place in the config, `clusters/web.yaml:7:5`, before what is said of something there. */
+export type Place = (origin: Origin, text: string) => string;
+
 interface Wish<Config, ClusterConfig> {
   readonly wanted: Wanted<Config, ClusterConfig>;
   readonly generation: number | undefined;
+  readonly place: Place;
 }
 
 type Install = Step & { do: "install" };
@@ -108,9 +133,9 @@ type Round = "again" | "wait";
  * plan out and observes again. One job is in flight at a time; wishes wait in
  * a slot of one, where the newest wins.
  *
- * A config that the balancer refuses never stops the rest: the cluster at
- * fault, or if none can be told the whole, keeps the last form that was
- * accepted, with its members of today.
+ * A config that the balancer refuses never stops the rest: what was changed to
+ * it keeps the last form that was accepted, a cluster with its members of
+ * today; what is new is served without the lines that are refused.
  */
 export class Writer<Config, ClusterConfig, Observed> {
   readonly #balancer: BalancerPlugin<Config, ClusterConfig, Observed>;
@@ -174,9 +199,15 @@ export class Writer<Config, ClusterConfig, Observed> {
     [this.#reconcileMs, this.#onApplied] = [reconcileMs, onApplied];
   }
 
-  /** Asks for a state to be brought about; an earlier wish that was not begun yet is dropped. */
-  put(wanted: Wanted<Config, ClusterConfig>, { generation }: { readonly generation?: number } = {}): void {
-    this.#mailbox.put({ wanted, generation });
+  /**
+   * Asks for a state to be brought about; an earlier wish that was not begun yet
+   * is dropped. `place` says where in the config something was written.
+   */
+  put(
+    wanted: Wanted<Config, ClusterConfig>,
+    { generation, place = (_, text) => text }: { readonly generation?: number; readonly place?: Place } = {},
+  ): void {
+    this.#mailbox.put({ wanted, generation, place });
     this.#breakOff?.abort();
   }
 
@@ -590,14 +621,27 @@ export class Writer<Config, ClusterConfig, Observed> {
     failure: StepFailure,
     retryAt: (times: number) => number,
   ): Round {
-    const { cluster, message } = this.#balancer.explain?.(this.#render(target), failure.message) ??
-      { cluster: undefined, message: failure.message };
-    const more = this.#acceptance.refuse(wanted, target, { cluster, retryAt });
+    const { cluster, faults } = this.#balancer.explain?.(this.#render(target), failure.message) ??
+      { cluster: undefined, faults: [{ message: failure.message, remedy: [] }] };
+    const lines = faults.flatMap(({ remedy }) => remedy);
+    const fate = this.#acceptance.refuse(wanted, target, { cluster, lines, retryAt });
     const whose = cluster === undefined ? "config" : `config of cluster ${cluster}`;
-    const fate = more || this.#acceptance.some ? "what was last accepted stays in force" : "nothing else is known";
-    this.#tell("error", `${this.#balancer.name} refuses the ${whose}, ${fate}: ${message}`);
+    // A process goes on with what it has, though nothing else is known to be tried.
+    const told = fate === "nothing" && this.#acceptance.some ? "kept" : fate;
+    this.#tell("error", `${this.#balancer.name} refuses the ${whose}, ${FATES[told]}: ${this.#describeFaults(faults)}`);
     this.#log.debug(failure.message);
-    return more ? "again" : this.#later();
+    return fate === "nothing" ? this.#later() : "again";
+  }
+
+  #describeFaults(faults: readonly Fault[]): string {
+    const told = faults.slice(0, FAULTS_TOLD_MAX).map(({ message, origin }) => this.#at(origin, message));
+    const more = faults.length - told.length;
+    return told.join("; ") + (more > 0 ? `; and ${more} more` : "");
+  }
+
+  /** Says where in the config something is. */
+  #at(origin: Origin | undefined, text: string): string {
+    return origin === undefined ? text : this.#wish?.place(origin, text) ?? text;
   }
 
   /** Ends the turn for what no config is to blame for: a full disk, a program that is not there. */
@@ -650,9 +694,9 @@ export class Writer<Config, ClusterConfig, Observed> {
     }
   }
 
-  #tellNotices(notices: readonly string[]): void {
-    for (const notice of notices) if (!this.#notices.has(notice)) this.#log.warn(notice);
-    this.#notices = new Set(notices);
+  #tellNotices(notices: readonly Notice[]): void {
+    for (const { text, origin } of notices) if (!this.#notices.has(text)) this.#log.warn(this.#at(origin, text));
+    this.#notices = new Set(notices.map(({ text }) => text));
   }
 
   /** Logs a text once; what differs in numbers in parentheses alone (a pid) is the same text. */

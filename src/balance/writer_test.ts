@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import haproxy from "../../plugins/balancers/haproxy/mod.ts";
-import type { HaproxyWanted } from "../../plugins/balancers/haproxy/render.ts";
+import type { HaproxyWanted } from "../../plugins/balancers/haproxy/serve.ts";
 import { type CaseCluster, wantedOf } from "../../tests/support/balancer_case.ts";
 import { HaproxyModel } from "../../tests/support/haproxy_model.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { seededRandom } from "../kernel/random.ts";
-import type { Step } from "../plugin/contract.ts";
+import type { Origin, Step } from "../plugin/contract.ts";
 import { type Applied, Writer } from "./writer.ts";
 
 const DEFAULTS = ["mode http"];
@@ -49,7 +49,8 @@ class Bench implements AsyncDisposable {
 
   /** Puts a wish, and lets everything happen that needs no time. */
   async put(wanted: HaproxyWanted, generation?: number): Promise<void> {
-    this.#writer.put(wanted, generation === undefined ? {} : { generation });
+    const place = ({ cluster = "", path }: Origin, text: string) => `${[cluster, ...path].join("/")}: ${text}`;
+    this.#writer.put(wanted, generation === undefined ? { place } : { generation, place });
     await this.rest();
   }
 
@@ -238,22 +239,111 @@ Deno.test("Writer serves members of today with the last good config when the new
   assert(bench.model.process?.backends.has("good"));
 });
 
-Deno.test("Writer holds only the cluster back that is at fault", async () => {
+/** Refuses each line that holds `xyz`, and says which, as HAProxy does. */
+function refuseXyz(text: string): string | undefined {
+  const lines = text.split("\n").flatMap((line, index) => line.includes("xyz") ? [index + 1] : []);
+  return lines.length === 0
+    ? undefined
+    : lines.map((line) => `[ALERT] (1) : config : parsing [/etc/haproxy.cfg:${line}] : timer overflow`).join("\n");
+}
+
+Deno.test("Writer leaves a line out that is refused of a new cluster, says where it stands, and serves the rest", async () => {
   await using bench = new Bench();
-  bench.model.refuses = (text) => {
-    const line = text.split("\n").findIndex((line) => line.includes("timeout server xyz")) + 1;
-    return line === 0 ? undefined : `parsing [/etc/haproxy.cfg:${line}] : timer overflow`;
-  };
-  await bench.put(wants({ web: { nodes: [A] }, bad: { lines: ["timeout server xyz"] }, sick: { nodes: [B] } }));
-  assert.deepEqual([...bench.model.process?.backends.keys() ?? []], ["sick", "web"]);
+  bench.model.refuses = refuseXyz;
+  await bench.put(wants({ web: { nodes: [A] }, bad: { lines: ["timeout server xyz", "retries 1"], nodes: [B] } }));
+  assert.deepEqual(bench.steps, ["install", "install", "start"]);
+  assert.deepEqual(bench.model.serving("bad"), ["b.int:80 10.0.0.2:80"]);
+  assert(bench.model.file?.includes("backend bad\n\tretries 1\n"));
+  const [told = ""] = bench.logged("error");
+  assert.match(told, /refuses the config of cluster bad, what is refused is left out: bad\/backend\/0: timer overflow/);
+  // It is no news when it is tried again after a while, and neither is it when members come.
+  await bench.pass(130_000);
+  await bench.put(wants({ web: { nodes: [A] }, bad: { lines: ["timeout server xyz", "retries 1"], nodes: [B, C] } }));
+  assert.equal(bench.logged("error").length, 1);
+  assert.deepEqual(bench.reloads, []);
+  assert.deepEqual(bench.model.serving("bad"), ["b.int:80 10.0.0.2:80", "c.int:80 10.0.0.3:80"]);
+});
+
+Deno.test("Writer keeps the form of a cluster that was last accepted, with the members of today, until an edit is good", async () => {
+  await using bench = new Bench();
+  bench.model.refuses = refuseXyz;
+  await bench.put(wants({ web: { nodes: [A] }, sick: { lines: ["timeout server 7s"], nodes: [B] } }));
   bench.forget();
   await bench.pass(3_000);
-  await bench.put(wants({ web: { nodes: [A, C] }, sick: { nodes: [A], lines: ["timeout server xyz"] }, api: {} }));
+  await bench.put(wants({
+    web: { nodes: [A, C] },
+    sick: { nodes: [A], lines: ["timeout server xyz", "retries 1"] },
+    api: {},
+  }));
   await bench.pass(3_000);
   assert.deepEqual([...bench.model.process?.backends.keys() ?? []], ["api", "sick", "web"]);
   assert.deepEqual(bench.model.serving("sick"), ["a.int:80 10.0.0.1:80"]);
-  assert(!bench.model.file?.includes("xyz"));
-  assert.match(bench.logged("error").join("\n"), /refuses the config of cluster sick/);
+  assert.match(bench.model.file ?? "", /timeout server 7s/);
+  assert.doesNotMatch(bench.model.file ?? "", /xyz|retries/);
+  assert.match(bench.logged("error").join("\n"), /refuses the config of cluster sick, what was last accepted stays/);
+  await bench.put(wants({ web: { nodes: [A, C] }, sick: { nodes: [A], lines: ["retries 1"] }, api: {} }));
+  assert.match(bench.model.file ?? "", /retries 1/);
+  assert.equal(bench.turns.at(-1)?.converged, true);
+});
+
+Deno.test("Writer keeps the balancer's own file as it was last accepted, and clusters come and change meanwhile", async () => {
+  await using bench = new Bench();
+  bench.model.refuses = refuseXyz;
+  await bench.put(wants({ web: { nodes: [A] } }));
+  await bench.pass(3_000);
+  const wanted = wants({ web: { nodes: [B] }, api: { port: 8001 } });
+  await bench.put({
+    ...wanted,
+    config: { ...wanted.config, defaults: ["mode http", "timeout client xyz", "retries 9"] },
+  });
+  assert.deepEqual(bench.model.serving("web"), ["b.int:80 10.0.0.2:80"]);
+  assert(bench.model.process?.backends.has("api"));
+  assert.doesNotMatch(bench.model.file ?? "", /xyz|retries 9/);
+});
+
+Deno.test("Writer leaves a line of the balancer's own file out when there is nothing in force", async () => {
+  await using bench = new Bench();
+  bench.model.refuses = refuseXyz;
+  const wanted = wants({ web: { nodes: [A] } });
+  await bench.put({ ...wanted, config: { ...wanted.config, defaults: ["mode http", "timeout client xyz"] } });
+  assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80"]);
+  assert.match(
+    bench.logged("error").join("\n"),
+    /refuses the config, what is refused is left out: \/defaults\/1: timer/,
+  );
+});
+
+Deno.test("Writer puts a new cluster aside whose refused line keeps requests out, and serves the others", async () => {
+  await using bench = new Bench();
+  bench.model.refuses = refuseXyz;
+  await bench.put(wants({ web: { nodes: [A] }, bad: { lines: ["http-request deny if xyz"], nodes: [B] } }));
+  assert.deepEqual([...bench.model.process?.backends.keys() ?? []], ["web"]);
+  assert.match(bench.logged("error").join("\n"), /refuses the config of cluster bad, it is not served/);
+});
+
+Deno.test("Writer puts a new cluster aside if leaving its line out does not help", async () => {
+  await using bench = new Bench();
+  bench.model.refuses = (text) => {
+    const said = refuseXyz(text);
+    return said ?? (text.includes("backend bad") ? "[ALERT] (1) : config : Proxy 'bad': it cannot be." : undefined);
+  };
+  await bench.put(wants({ web: { nodes: [A] }, bad: { lines: ["timeout server xyz"], nodes: [B] } }));
+  assert.deepEqual([...bench.model.process?.backends.keys() ?? []], ["web"]);
+});
+
+Deno.test("Writer leaves a line out though its cluster served with it, as what it was before is not known to a new writer", async () => {
+  await using first = new Bench();
+  await first.put(wants({ web: { nodes: [A] }, api: { nodes: [A] } }));
+  await first.stop();
+  await using bench = new Bench();
+  bench.model.process = first.model.process;
+  bench.model.file = first.model.file;
+  bench.model.refuses = refuseXyz;
+  await bench.put(wants({ web: { lines: ["timeout server xyz"], nodes: [A, B] }, api: { nodes: [C] } }));
+  assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80", "b.int:80 10.0.0.2:80"]);
+  assert.deepEqual(bench.model.serving("api"), ["c.int:80 10.0.0.3:80"]);
+  // Without the line it is what it was.
+  assert.deepEqual(bench.reloads, []);
 });
 
 Deno.test("Writer does not take a cluster away that serves, though its file was broken while no writer ran", async () => {
@@ -263,11 +353,8 @@ Deno.test("Writer does not take a cluster away that serves, though its file was 
   await using bench = new Bench();
   bench.model.process = first.model.process;
   bench.model.file = first.model.file;
-  bench.model.refuses = (text) => {
-    const line = text.split("\n").findIndex((line) => line.includes("timeout server xyz")) + 1;
-    return line === 0 ? undefined : `parsing [/etc/haproxy.cfg:${line}] : timer overflow`;
-  };
-  await bench.put(wants({ web: { lines: ["timeout server xyz"], nodes: [A, B] }, api: { nodes: [C] } }));
+  bench.model.refuses = refuseXyz;
+  await bench.put(wants({ web: { lines: ["http-request deny if xyz"], nodes: [A, B] }, api: { nodes: [C] } }));
   assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80", "b.int:80 10.0.0.2:80"]);
   assert.deepEqual(bench.model.serving("api"), ["c.int:80 10.0.0.3:80"]);
   assert.deepEqual(bench.reloads, []);

@@ -197,6 +197,14 @@ export interface HostFacts {
   readonly peerPort?: number | undefined;
 }
 
+/** Where in the config something was written. */
+export interface Origin {
+  /** The cluster whose section of this balancer it is in; the balancer's own file if absent. */
+  readonly cluster?: ClusterName | undefined;
+  /** Keys and indexes from the root of that section or file; `[]` for the whole. */
+  readonly path: readonly (string | number)[];
+}
+
 /** One cluster, as a balancer is asked to serve it. */
 export interface WantedCluster<ClusterConfig = unknown> {
   /** Its name. */
@@ -219,6 +227,8 @@ export interface Wanted<Config = unknown, ClusterConfig = unknown> {
   readonly version?: readonly [number, number, number] | undefined;
   /** The clusters, sorted by name. */
   readonly clusters: readonly WantedCluster<ClusterConfig>[];
+  /** What is to be left out of the config, as the balancer's program refuses it: what stands there, and all below. */
+  readonly leftOut?: readonly Origin[] | undefined;
 }
 
 /** Where the host has to look to observe a balancer. */
@@ -294,12 +304,22 @@ export type Step =
     readonly how: { readonly run: readonly string[] } | { readonly signal: "SIGUSR2"; readonly pid: number };
   };
 
+/** Something that an operator should know of what was rendered: a line left out, a cluster without nodes. */
+export interface Notice {
+  /** One sentence. */
+  readonly text: string;
+  /** What in the config it is about, if it is about something there. */
+  readonly origin?: Origin | undefined;
+}
+
 /** What a balancer's `render` answers. */
 export interface Rendered {
   /** The config file: the same wish gives the same bytes. */
   readonly text: string;
-  /** What an operator should know of it: a line left out, a cluster without nodes. */
-  readonly notices: readonly string[];
+  /** What an operator should know of it. */
+  readonly notices: readonly Notice[];
+  /** What in the config gave a line of the text, by its number, from 1; lines that are the balancer's own are absent. */
+  readonly origins: ReadonlyMap<number, Origin>;
 }
 
 /** A load balancer: pure functions around effects that the host performs. */
@@ -351,8 +371,18 @@ export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Obser
 export interface Explanation {
   /** The cluster at fault, if it is one cluster's. */
   readonly cluster?: ClusterName | undefined;
+  /** What is wrong, one or more. */
+  readonly faults: readonly Fault[];
+}
+
+/** One thing that is wrong with a file. */
+export interface Fault {
   /** The fault in a few words, with the line that has it. */
   readonly message: string;
+  /** What in the config gave that line. */
+  readonly origin?: Origin | undefined;
+  /** What of the config could be left out, so that the rest can be served; nothing if empty. */
+  readonly remedy: readonly Origin[];
 }
 
 /** What a plan may use. */

@@ -8,7 +8,8 @@
 import assert from "node:assert/strict";
 import { observe } from "../../plugins/balancers/haproxy/observe.ts";
 import { plan } from "../../plugins/balancers/haproxy/plan.ts";
-import { type HaproxyWanted, render, structureMark } from "../../plugins/balancers/haproxy/render.ts";
+import { render, structureMark } from "../../plugins/balancers/haproxy/render.ts";
+import type { HaproxyWanted } from "../../plugins/balancers/haproxy/serve.ts";
 import type { Step } from "../../src/plugin/contract.ts";
 import { caseNames, type CaseWanted, compareCase, readCase, wantedOf } from "../support/balancer_case.ts";
 

@@ -3,6 +3,7 @@ import { formatEndpoint, parseEndpoint } from "../../../src/model/endpoint.ts";
 import { nodeName, parseNode } from "../../../src/model/node.ts";
 import { words } from "./backend.ts";
 import type { Observed } from "./observe.ts";
+import { PEERS_SECTION } from "./peers.ts";
 
 /**
  * Reads the members of each cluster back from a file that was rendered here or
@@ -32,7 +33,7 @@ export function adopt(file: string): ReadonlyMap<ClusterName, readonly Node[]> {
   return new Map([...servers].map(([cluster, lines]) => [
     cluster,
     lines.flatMap(([server = "", address = ""]) => {
-      const node = readNode(server, address, peers.get(cluster) ?? []);
+      const node = readNode(server, address, [...peers.get(cluster) ?? [], ...peers.get(PEERS_SECTION) ?? []]);
       return node === undefined ? [] : [node];
     }),
   ]));

@@ -1,5 +1,3 @@
-import { accepts } from "./directives.ts";
-
 /** The version of an HAProxy. */
 export type Version = readonly [number, number, number];
 
@@ -14,6 +12,8 @@ export interface BackendTraits {
   readonly balance: string;
   /** Whether HAProxy takes servers into such a backend while it runs. */
   readonly takesServers: boolean;
+  /** Whether it is balanced by a hash without a line that says how hashes are spread. */
+  readonly lacksHashType: boolean;
   /** Whether servers are placed on a ring by their id: then the id has to be ours. */
   readonly placedById: boolean;
   /** `keyword`: each server needs one of its own; `dynamic`: HAProxy works it out from the address. */
@@ -39,23 +39,31 @@ export interface OwnServers {
 /** Algorithms that HAProxy can change the servers of while it runs (`BE_LB_PROP_DYN`). */
 const DYNAMIC = new Set(["roundrobin", "leastconn", "first", "random"]);
 
+/** Algorithms by a hash: with `hash-type consistent` HAProxy can change their servers too. */
+const HASHED = new Set(["source", "uri", "url_param", "hdr", "rdp-cookie", "hash"]);
+
+/** What makes a hash take new servers while HAProxy runs. */
+export const HASH_CONSISTENT = "hash-type consistent";
+
 /** What HAProxy balances by if no line says otherwise. */
 const BALANCE_DEFAULT = "roundrobin";
 
-/** Works out what a backend will be like; lines that are not passed on do not count. */
+/** Works out what a backend will be like by the lines that are passed on. */
 export function backendTraits(defaults: readonly string[], backend: readonly string[]): BackendTraits {
-  const inherited = defaults.filter((line) => accepts("defaults", line)).map(words);
-  const own = backend.filter((line) => accepts("backend", line)).map(words);
+  const inherited = defaults.map(words);
+  const own = backend.map(words);
   const all = [...inherited, ...own];
   const last = (keyword: string) => all.findLast(([first]) => first === keyword)?.slice(1);
   const balance = last("balance") ?? [BALANCE_DEFAULT];
   const algorithm = (balance[0] ?? BALANCE_DEFAULT).replace(/\(.*/, "");
-  const consistent = last("hash-type")?.[0] === "consistent";
-  const hashed = !DYNAMIC.has(algorithm) && algorithm !== "static-rr";
+  const hashType = last("hash-type");
+  const consistent = hashType?.[0] === "consistent";
+  const hashed = HASHED.has(algorithm);
   const cookie = last("cookie");
   return {
     balance: balance.join(" "),
     takesServers: DYNAMIC.has(algorithm) || (hashed && consistent),
+    lacksHashType: hashed && hashType === undefined,
     placedById: algorithm === "random" || (hashed && consistent),
     cookie: cookie === undefined ? "none" : cookie.includes("dynamic") ? "dynamic" : "keyword",
     cookiePrinted: backend.includes("mode http"),

@@ -41,8 +41,18 @@ Deno.test("backendTraits() lets a backend's lines override those of defaults", (
   assert.equal(backendTraits(["disabled"], []).disabled, true);
 });
 
-Deno.test("backendTraits() does not count a line that is not passed on", () =>
-  assert.equal(backendTraits(["acl x path /"], ["no cookie", "Balance source"]).balance, "roundrobin"));
+Deno.test("backendTraits() knows a hash that nobody said how to spread", () => {
+  const lacks = (defaults: readonly string[], backend: readonly string[]) =>
+    backendTraits(defaults, backend).lacksHashType;
+  assert.deepEqual([
+    lacks([], ["balance hdr(host)"]),
+    lacks(["balance source"], []),
+    lacks(["hash-type map-based"], ["balance uri"]),
+    lacks([], ["balance uri", "hash-type consistent sdbm"]),
+    lacks([], ["balance static-rr"]),
+    lacks([], []),
+  ], [true, true, false, false, false, false]);
+});
 
 Deno.test("backendTraits() knows the servers that the lines themselves define", () => {
   const { ownServers } = backendTraits([], ["server spare 10.0.0.9:80 id 7", "server-template t 1-3 10.0.0.8:80"]);

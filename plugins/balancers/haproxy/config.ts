@@ -49,6 +49,11 @@ export interface HaproxyConfig {
   readonly pidFile: string;
   /** HAProxy itself: a path, or a name to be found by PATH. */
   readonly program: string;
+  /**
+   * Which lines are passed on: `predecessor` for those that 1.0 passed on, `all`
+   * for all; if it is not said all, and those that 1.0 left out are told of.
+   */
+  readonly directives?: "predecessor" | "all" | undefined;
   /** Lines of `global`. */
   readonly global: readonly string[];
   /** Lines of `defaults`. */
@@ -155,6 +160,7 @@ const balancer = v.pipe(
     socket_file: v.pipe(v.string(PATH), v.regex(/^[^\s\p{Cc}]+$/u, "a path without blanks")),
     pid_file: path,
     program: optional(word("the name or the path of the program"), "haproxy"),
+    directives: optional(v.picklist(["predecessor", "all"], "predecessor or all")),
     global: optional(lines, []),
     defaults: optional(lines, []),
     bind_address: optional(bindAddress, ""),
@@ -206,6 +212,7 @@ const balancer = v.pipe(
     socketFile: file.socket_file,
     pidFile: file.pid_file,
     program: file.program,
+    directives: file.directives,
     global: file.global,
     defaults: file.defaults,
     bindAddress: file.bind_address,

@@ -25,6 +25,7 @@ Deno.test("the balancer's schema fills in what may be left out", () =>
     socketFile: "/run/haproxy.sock",
     pidFile: "/run/haproxy.pid",
     program: "haproxy",
+    directives: undefined,
     global: [],
     defaults: [],
     bindAddress: "",

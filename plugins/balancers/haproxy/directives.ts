@@ -3,8 +3,7 @@ export type Section = "global" | "defaults" | "frontend" | "backend" | "listen";
 
 /**
  * What a line of each section may begin with: the keywords that the manual of
- * HAProxy 1.5 lists for it. These are the lines that the predecessor passes on,
- * so a line that it has been dropping does not come to life unasked.
+ * HAProxy 1.5 lists for it. These are the lines that the predecessor passes on.
  */
 const DIRECTIVES: Readonly<Record<Section, readonly string[]>> = {
   global: split(`
@@ -121,6 +120,51 @@ const DIRECTIVES: Readonly<Record<Section, readonly string[]>> = {
 export function accepts(section: Section, line: string): boolean {
   const plain = line.trim().toLowerCase();
   return DIRECTIVES[section].some((directive) => plain.startsWith(directive));
+}
+
+/** What begins a section of its own in a file of HAProxy, of any version. */
+const SECTIONS = new Set([
+  "global",
+  "defaults",
+  "listen",
+  "frontend",
+  "backend",
+  "peers",
+  "userlist",
+  "mailers",
+  "resolvers",
+  "cache",
+  "program",
+  "ring",
+  "http-errors",
+  "fcgi-app",
+  "log-forward",
+  "log-profile",
+  "crt-store",
+  "namespace_list",
+  "traces",
+  "acme",
+]);
+
+/**
+ * Whether a line would do more than say something of its section: it begins
+ * another one, or a condition around whatever follows.
+ */
+export function reachesBeyond(line: string): boolean {
+  const [first = ""] = line.trim().replaceAll(/["'\\]/g, "").split(/[ \t]/);
+  return SECTIONS.has(first) || first.startsWith(".");
+}
+
+/**
+ * Whether a line keeps something out or covered: without it more would get
+ * through than its author wanted, or in clear.
+ */
+export function isGuard(line: string): boolean {
+  const plain = line.trim().replaceAll(/[ \t]+/g, " ").toLowerCase();
+  return /^(?:block|reqi?(?:deny|tarpit)|rspi?deny|stats auth|stats http-request) /.test(plain) ||
+    /^http-(?:request|response|after-response) (?:deny|auth|tarpit|reject|silent-drop)\b/.test(plain) ||
+    /^tcp-(?:request|response) \S+ (?:reject|silent-drop|close)\b/.test(plain) ||
+    /^(?:default-server .*|server .*)\bssl\b/.test(plain);
 }
 
 /** One directive to a bar or a line break. */

@@ -1,55 +1,142 @@
-import type { ClusterName, Explanation, Rendered } from "../../../mod.ts";
-import { clusterListening } from "./structure.ts";
+import type { ClusterName, Explanation, Fault, Origin, Rendered } from "../../../mod.ts";
+import { words } from "./backend.ts";
+import { isGuard } from "./directives.ts";
+import { PEERS_SECTION, sharesWith } from "./peers.ts";
+import { peersListener, sectionListening } from "./structure.ts";
 
 /** Lines of HAProxy's output that only say that there were others. */
 const EMPTY_WORDS = /Error\(s\) found in configuration file|Fatal errors found in configuration|failed to start their/;
 
-/** How many faults a message holds. */
-const FAULTS_MAX = 3;
+/** Parts of the balancer's own file that make a section each, which can be left out as a whole. */
+const SECTION_KEYS = new Set(["proxies", "meta_clusters", "stats"]);
 
 /** Makes sense of what HAProxy wrote when it refused a file, or of why it was not asked to take it. */
-export function explain({ text }: Rendered, output: string): Explanation {
+export function explain(rendered: Rendered, output: string): Explanation {
+  const file = new RenderedFile(rendered);
   const alerts = output.split("\n").filter((line) => /\[ALERT\]/.test(line) && !EMPTY_WORDS.test(line));
-  const faults = alerts.length === 0 ? [output] : alerts;
-  const more = faults.length - FAULTS_MAX;
+  const texts = [...new Set(alerts.length === 0 ? [output] : alerts)];
   return {
-    cluster: faults.map((fault) => clusterAtFault(text, fault)).find((cluster) => cluster !== undefined),
-    message: faults.slice(0, FAULTS_MAX).map((fault) => describe(text, fault)).join("; ") +
-      (more > 0 ? `; and ${more} more` : ""),
+    cluster: texts.map((text) => file.clusterAtFault(text)).find((cluster) => cluster !== undefined),
+    faults: texts.map((text) => file.faultOf(text)),
   };
 }
 
-/** HAProxy names the line, the section, or both; the host names an address that cannot be had. */
-function clusterAtFault(text: string, fault: string): ClusterName | undefined {
-  const line = lineOf(fault);
-  const byLine = line === undefined ? undefined : clusterAt(text, line);
-  if (byLine !== undefined) return byLine;
-  const named = /(?:[Pp]roxy|frontend|backend) '?([A-Za-z0-9_.:-]+?)'?[:, ]/.exec(fault)?.[1];
-  if (named !== undefined && text.includes(`\nbackend ${named}\n`)) return named;
-  const taken = /\bthe address (\S+) cannot be had\b/.exec(fault)?.[1];
-  return taken === undefined ? undefined : clusterListening(text, taken);
+/** A line of the file: its number from 1, what it says, and the header that it stands below. */
+interface Placed {
+  readonly number: number;
+  readonly text: string;
+  readonly header: string;
+  readonly origin: Origin | undefined;
 }
 
-/** The cluster whose section a line is in, if it is in one; a meta cluster's choices are their clusters'. */
-function clusterAt(text: string, line: number): ClusterName | undefined {
-  const lines = text.split("\n").slice(0, line);
-  const choice = /^\t(?:acl is_|use_backend )([^ ]+)/.exec(lines.at(-1) ?? "")?.[1];
-  const header = lines.findLast((candidate) => /^[a-z]/.test(candidate)) ?? "";
-  const name = choice ?? /^(?:frontend|backend|peers) ([^ ]+)$/.exec(header)?.[1];
-  return name !== undefined && text.includes(`\nbackend ${name}\n`) ? name : undefined;
+/** A rendered file, to be asked who is at fault. */
+class RenderedFile {
+  readonly #lines: readonly Placed[];
+  readonly #clusters: ReadonlySet<ClusterName>;
+  readonly #text: string;
+
+  constructor({ text, origins }: Rendered) {
+    this.#text = text;
+    let header = "";
+    this.#lines = text.split("\n").map((line, index) => {
+      if (/^[a-z]/.test(line)) header = line;
+      return { number: index + 1, text: line.trim(), header, origin: origins.get(index + 1) };
+    });
+    this.#clusters = new Set(this.#lines.flatMap(({ header }) => /^backend (\S+)$/.exec(header)?.[1] ?? []));
+  }
+
+  faultOf(fault: string): Fault {
+    const meant = this.#linesOf(fault);
+    const first = meant.at(0);
+    const remedy = new Map(
+      meant.flatMap((line) => remedyOf(line) ?? []).map((origin) => [JSON.stringify(origin), origin]),
+    );
+    return {
+      message: describe(fault, first),
+      origin: first?.origin,
+      remedy: meant.every((line) => remedyOf(line) !== undefined) ? [...remedy.values()] : [],
+    };
+  }
+
+  /** The cluster whose section a fault is in; a meta cluster's choices are their clusters'. */
+  clusterAtFault(fault: string): ClusterName | undefined {
+    const line = this.#lineOf(fault);
+    const found = line === undefined
+      ? this.#sectionsNamed(fault).map((header) => header.slice(header.indexOf(" ") + 1))
+      : [line.origin?.cluster ?? (/^(?:frontend|backend) (\S+)$/.exec(line.header)?.[1] ?? "")];
+    return found.find((name) => this.#clusters.has(name));
+  }
+
+  /** The lines that a fault is about: the one that it gives, or those that it most likely means. */
+  #linesOf(fault: string): readonly Placed[] {
+    const line = this.#lineOf(fault);
+    if (line !== undefined) return line.header === `peers ${PEERS_SECTION}` ? this.#sharingLines() : [line];
+    const listener = this.#listener(fault);
+    if (listener !== undefined) {
+      if (listener === peersListener(this.#text)) return this.#sharingLines();
+      const header = sectionListening(this.#text, listener);
+      return this.#lines.filter((line) => line.header === header && /^bind\s/.test(line.text));
+    }
+    if (!/unable to find/.test(fault)) return [];
+    const [, ...quoted] = [...fault.matchAll(/'([^']+)'/g)].map(([, word = ""]) => word);
+    const own = new Set(this.#sectionsNamed(fault));
+    const candidates = this.#lines.filter(({ header, origin }) => own.has(header) && origin !== undefined);
+    const isNamed = ({ text }: Placed) => {
+      const said = new Set(words(text));
+      return quoted.some((word) => said.has(word));
+    };
+    // `stick on` without a table means the section's own.
+    const isImplied = ({ text }: Placed) =>
+      /unable to find stick-table/.test(fault) && /^stick (?:on|match|store)/.test(text) && !/\stable\s/.test(text);
+    return candidates.filter((line) => isNamed(line) || isImplied(line));
+  }
+
+  /** The headers of sections that a fault names. */
+  #sectionsNamed(fault: string): readonly string[] {
+    const listener = this.#listener(fault);
+    const listening = listener === undefined ? undefined : sectionListening(this.#text, listener);
+    if (listening !== undefined) return [listening];
+    const names = [...fault.matchAll(/(?:[Pp]roxy|frontend|backend|listen) '?([A-Za-z0-9_.:-]+?)'?[:, ]/g)]
+      .map(([, name = ""]) => name);
+    const headers = new Set(this.#lines.map(({ header }) => header));
+    return names.flatMap((name) => ["frontend", "backend", "listen"].map((kind) => `${kind} ${name}`))
+      .filter((header) => headers.has(header));
+  }
+
+  #sharingLines(): readonly Placed[] {
+    return this.#lines.filter((line) => sharesWith(line) === PEERS_SECTION);
+  }
+
+  #listener(fault: string): string | undefined {
+    return /\bthe address (\S+) cannot be had\b/.exec(fault)?.[1];
+  }
+
+  #lineOf(fault: string): Placed | undefined {
+    const number = /\[[^\]\s]*:([0-9]+)\](?!:[0-9])/.exec(fault)?.[1];
+    return number === undefined ? undefined : this.#lines[Number(number) - 1];
+  }
+}
+
+/**
+ * What could be left out so that HAProxy takes the rest: the line, or else the
+ * section if that is no cluster's. What keeps requests out is not left out by
+ * itself, and neither is what a port or a name says.
+ */
+function remedyOf({ text, origin }: Placed): Origin | undefined {
+  if (origin === undefined) return undefined;
+  const { cluster, path: [first, second] } = origin;
+  const leaf = origin.path.at(-1);
+  const isLine = typeof leaf === "number" || leaf === "acl" || (leaf === "server_options" && !/\sssl\b/.test(text));
+  if (isLine && !isGuard(text)) return origin;
+  if (cluster !== undefined || typeof first !== "string" || !SECTION_KEYS.has(first)) return undefined;
+  return { path: first === "stats" || second === undefined ? [first] : [first, second] };
 }
 
 /** Drops the process and the path, and quotes the line that is meant. */
-function describe(text: string, fault: string): string {
-  const line = lineOf(fault);
-  const meant = line === undefined ? undefined : text.split("\n")[line - 1]?.trim();
-  const words = fault.replace(/^\[ALERT\]\s*\([0-9]+\)\s*:\s*/, "").replace(/^config : /, "")
-    .replace(/^[Pp]arsing \[[^\]]*\]\s*:\s*/, "").trim();
-  return meant === undefined || meant === "" ? words : `${words} (line ${line}: ${JSON.stringify(meant)})`;
-}
-
-/** Reads the number out of `[/etc/haproxy.cfg:12]`. */
-function lineOf(fault: string): number | undefined {
-  const line = /\[[^\]\s]*:([0-9]+)\](?!:)/.exec(fault)?.[1];
-  return line === undefined ? undefined : Number(line);
+function describe(fault: string, meant: Placed | undefined): string {
+  const said = fault.replace(/^\[ALERT\]\s*\([0-9]+\)\s*:\s*/, "").replace(/^config : /, "")
+    .replace(/^(?:[Pp]arsing )?\[[^\]]*\]\s*:\s*/, "").trim();
+  return meant === undefined || meant.text === ""
+    ? said
+    : `${said} (line ${meant.number}: ${JSON.stringify(meant.text)})`;
 }

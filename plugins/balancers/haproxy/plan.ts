@@ -3,7 +3,8 @@ import { formatEndpoint } from "../../../src/model/endpoint.ts";
 import { freeServerId, isAtLeast, type Version, words } from "./backend.ts";
 import type { HaproxyConfig } from "./config.ts";
 import type { Observed, RunningHaproxy, RunningServer } from "./observe.ts";
-import { type HaproxyWanted, type Member, serve, type ServedCluster, structureMark } from "./render.ts";
+import { structureMark } from "./render.ts";
+import { type HaproxyWanted, type Member, serve, type ServedCluster } from "./serve.ts";
 import { describeDifference, newListeners, skeleton } from "./structure.ts";
 
 /** The mode of the file: it may hold the password of the statistics page. */

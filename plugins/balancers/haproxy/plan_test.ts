@@ -5,7 +5,8 @@ import { wantedOf } from "../../../tests/support/balancer_case.ts";
 import type { Node } from "../../../src/model/node.ts";
 import haproxy from "./mod.ts";
 import { canonicalAddress, plan } from "./plan.ts";
-import { type HaproxyWanted, render } from "./render.ts";
+import { render } from "./render.ts";
+import type { HaproxyWanted } from "./serve.ts";
 
 /** Backends of all kinds, by what their lines are. */
 const KINDS: Record<string, Record<string, unknown>> = {

@@ -1,14 +1,12 @@
-import type { Node, Peer, Rendered, Wanted, WantedCluster } from "../../../mod.ts";
-import { assert } from "../../../src/kernel/assert.ts";
-import { formatEndpoint, isHostName, isIpv4, isIpv6, isPort } from "../../../src/model/endpoint.ts";
-import { nodeName, PEER_PORT, quote } from "../../../src/model/node.ts";
-import { assignServerIds, type BackendTraits, backendTraits, isAtLeast } from "./backend.ts";
-import { type HaproxyCluster, type HaproxyConfig, isOneLine, isSectionName } from "./config.ts";
-import { accepts, type Section } from "./directives.ts";
+import type { Origin, Peer, Rendered } from "../../../mod.ts";
+import { formatEndpoint } from "../../../src/model/endpoint.ts";
+import { quote } from "../../../src/model/node.ts";
+import { HASH_CONSISTENT, isAtLeast } from "./backend.ts";
+import type { HaproxyConfig } from "./config.ts";
+import { isLeftOut, type Line, Notices, type Passing, passLines, type Tell } from "./lines.ts";
+import { comparePeers, localPeer, PEERS_SECTION, shareInOne, sharesWith } from "./peers.ts";
+import { defaultsLines, type HaproxyWanted, passingOf, serve, type ServedCluster } from "./serve.ts";
 import { sha256 } from "./sha256.ts";
-
-/** What is wanted of this balancer. */
-export type HaproxyWanted = Wanted<HaproxyConfig, HaproxyCluster>;
 
 /** The variable by which a running HAProxy tells which structure it was started with. */
 export const STRUCTURE_VARIABLE = "LIGHTHOUSE_STRUCTURE";
@@ -19,37 +17,13 @@ export const BACKENDS_TITLE = "Per-cluster backend definitions";
 /** The title of the section of peers. */
 export const PEERS_TITLE = "Per-cluster peer listings";
 
-/** A member as a line of the file and as a command to the socket need it. */
-export interface Member {
-  /** The name of its server, unique in the backend. */
-  readonly name: string;
-  /** Its address: IPv4 or IPv6 without brackets. */
-  readonly ip: string;
-  /** Its port. */
-  readonly port: number;
-}
-
-/** A cluster with all that its backend depends on worked out. */
-export interface ServedCluster {
-  /** The cluster as it is wanted. */
-  readonly wanted: WantedCluster<HaproxyCluster>;
-  /** What its backend is like. */
-  readonly traits: BackendTraits;
-  /** Its members, sorted by name, without doubles and without any that could do harm. */
-  readonly members: readonly Member[];
-  /** The ids of its servers, where ids place them. */
-  readonly ids: ReadonlyMap<string, number>;
-  /** The balancers beside its members, sorted; only if HAProxy has peers. */
-  readonly peers: readonly Peer[];
-}
-
 /** A header and the lines below it. */
 interface Stanza {
   readonly header: string;
   /** What belongs to the structure. */
-  readonly lines: readonly string[];
+  readonly lines: readonly Line[];
   /** What comes and goes with the members, and stands last. */
-  readonly members?: readonly string[];
+  readonly members?: readonly Line[];
   /** What a member's line looks like, for the structure: members share one pattern. */
   readonly pattern?: string;
 }
@@ -58,155 +32,98 @@ interface Stanza {
 interface Chapter {
   readonly title: string;
   readonly stanzas: readonly Stanza[];
-  /** Whether the structure leaves it out: it comes into force at the next reload, and is no reason for one. */
-  readonly outsideStructure?: true;
 }
 
-/** Collects what an operator should know, each thing once. */
-type Notice = (text: string) => void;
+/** What the stanzas are made of. */
+interface Scene {
+  readonly wanted: HaproxyWanted;
+  readonly clusters: readonly ServedCluster[];
+  readonly passing: Passing;
+}
 
 /**
  * Renders the file. The text depends on what is wanted alone, not on the order
  * in which it is given, nor on time or place.
  */
 export function render(wanted: HaproxyWanted): Rendered {
-  const notices = new Set<string>();
-  const notice: Notice = (text) => notices.add(text);
-  const clusters = serve(wanted, notice);
+  const notices = new Notices();
+  const passing = passingOf(wanted, notices.tell);
+  const clusters = serve(wanted, notices.tell);
+  const scene: Scene = { wanted, clusters, passing };
   const { config, version } = wanted;
-  const chapters: Chapter[] = [
-    { title: "Frontend stanzas for ACL meta clusters", stanzas: metaStanzas(config, clusters, notice) },
-    { title: "Per-cluster frontend definitions", stanzas: frontendStanzas(config, clusters, notice) },
-    { title: BACKENDS_TITLE, stanzas: clusters.map((cluster) => backendStanza(cluster, notice)) },
-    {
-      title: PEERS_TITLE,
-      stanzas: isAtLeast(version, 1, 5) ? clusters.map(peersStanza) : [],
-      outsideStructure: true,
-    },
-    { title: "Individual proxy definitions", stanzas: config.proxies.map((proxy) => proxyStanza(proxy, notice)) },
-    ...statsChapters(config),
+  const head = [globalStanza(scene), defaultsStanza(scene)] as const;
+  const sections: readonly Chapter[] = [
+    { title: "Frontend stanzas for ACL meta clusters", stanzas: metaStanzas(scene) },
+    { title: "Per-cluster frontend definitions", stanzas: frontendStanzas(scene) },
+    { title: BACKENDS_TITLE, stanzas: clusters.map((cluster) => backendStanza(cluster, scene)) },
+    { title: PEERS_TITLE, stanzas: [] },
+    { title: "Individual proxy definitions", stanzas: config.proxies.flatMap((proxy) => proxyStanzas(proxy, scene)) },
+    ...statsChapters(scene),
   ];
-  tellSharedListeners(chapters, notice);
-  const head = globalStanza(config, version, notice);
-  const defaults: Stanza = { header: "defaults", lines: passed("defaults", "defaults", config.defaults, notice) };
-  const structure = shortHash(structureOf([head, defaults], chapters));
+  const chapters = withPeers(sections, scene);
+  tellSharedListeners(chapters, notices.tell);
+  const structure = shortHash(structureOf(head, chapters));
   const marked = marksStructure(version)
-    ? { ...head, lines: [...head.lines, `setenv ${STRUCTURE_VARIABLE} ${structure}`] }
-    : head;
-  const body = chapters.map((chapter) => [banner(chapter.title), ...textsOf(chapter.stanzas)].join("\n\n"));
-  const write = (mark: string) =>
-    [[banner(`Auto-generated by Lighthouse${mark}`), ...textsOf([marked, defaults])].join("\n\n"), ...body]
-      .join("\n\n\n") + "\n";
-  return { text: write(` (sha256:${shortHash(write(""))})`), notices: [...notices].toSorted() };
+    ? { ...head[0], lines: [...head[0].lines, { text: `setenv ${STRUCTURE_VARIABLE} ${structure}` }] }
+    : head[0];
+  const write = (mark: string): readonly Line[] => {
+    const first = join([banner(`Auto-generated by Lighthouse${mark}`), ...blocksOf([marked, head[1]])], 1);
+    const rest = chapters.map(({ title, stanzas }) => join([banner(title), ...blocksOf(stanzas)], 1));
+    return [...join([first, ...rest], 2), { text: "" }];
+  };
+  const textOf = (lines: readonly Line[]) => lines.map(({ text }) => text).join("\n");
+  const lines = write(` (sha256:${shortHash(textOf(write("")))})`);
+  const origins = new Map(
+    lines.flatMap(({ origin }, index): [number, Origin][] => origin === undefined ? [] : [[index + 1, origin]]),
+  );
+  return { text: textOf(lines), notices: notices.sorted, origins };
+}
+
+/**
+ * Puts the peers in where a line shares a table with those of a cluster: this
+ * host's own first, for that is what HAProxy binds to, so it belongs to the
+ * structure; the others come and go with the members, and come into force with
+ * the next reload, for HAProxy cannot change them while it runs.
+ */
+function withPeers(chapters: readonly Chapter[], { wanted: { host, version }, clusters }: Scene): readonly Chapter[] {
+  if (!isAtLeast(version, 1, 5)) return chapters;
+  const names = new Set(clusters.map(({ wanted: { name } }) => name));
+  const all = chapters.flatMap(({ stanzas }) => stanzas.flatMap(({ lines }) => lines));
+  const shared = new Set(all.flatMap((line) => sharesWith(line) ?? []));
+  const others = new Map<string, Peer>();
+  for (const { wanted: { name }, peers } of clusters) {
+    for (const peer of shared.has(name) ? peers : []) if (!others.has(peer.name)) others.set(peer.name, peer);
+  }
+  const line = ({ name, ip, port }: Peer): Line => ({
+    text: `peer ${name} ${formatEndpoint({ host: ip, port })}`,
+  });
+  const peers: Stanza = {
+    header: `peers ${PEERS_SECTION}`,
+    lines: [line(localPeer(host))],
+    members: [...others.values()].toSorted(comparePeers).map(line),
+  };
+  const isUsed = shared.intersection(names).size > 0;
+  return chapters.map(({ title, stanzas }) => ({
+    title,
+    stanzas: title === PEERS_TITLE && isUsed
+      ? [peers]
+      : stanzas.map((stanza) => ({ ...stanza, lines: stanza.lines.map((line) => shareInOne(line, names)) })),
+  }));
 }
 
 /** Says which sections listen on one address: HAProxy takes it, and spreads connections over both. */
-function tellSharedListeners(chapters: readonly Chapter[], notice: Notice): void {
+function tellSharedListeners(chapters: readonly Chapter[], tell: Tell): void {
   const listeners = new Map<string, string[]>();
   for (const { header, lines } of chapters.flatMap(({ stanzas }) => stanzas)) {
-    for (const line of lines) {
-      const address = /^bind\s+(\S+)/.exec(line)?.[1];
+    for (const { text } of lines) {
+      const address = /^bind\s+(\S+)/.exec(text)?.[1];
       if (address !== undefined) listeners.set(address, [...listeners.get(address) ?? [], header]);
     }
   }
   for (const [address, headers] of listeners) {
     if (headers.length < 2) continue;
-    notice(`${headers.join(" and ")} listen on one address, ${address}: clients get either, as chance has it`);
+    tell(`${headers.join(" and ")} listen on one address, ${address}: clients get either, as chance has it`);
   }
-}
-
-/** Works out clusters and members, sorted by name; leaves out what could break the file. */
-export function serve({ config, host, version, clusters }: HaproxyWanted, notice: Notice): readonly ServedCluster[] {
-  const served: ServedCluster[] = [];
-  const names = new Set<string>();
-  for (const wanted of clusters.toSorted((a, b) => compare(a.name, b.name))) {
-    if (!isSectionName(wanted.name)) {
-      notice(`Cluster ${quote(wanted.name)} is left out as HAProxy does not take such a name`);
-      continue;
-    }
-    if (names.has(wanted.name)) {
-      notice(`Cluster ${wanted.name} is given twice: the second is left out`);
-      continue;
-    }
-    names.add(wanted.name);
-    const traits = backendTraits(config.defaults, wanted.config.backend);
-    const members = membersOf(wanted, traits, notice);
-    const ids = traits.placedById
-      ? assignServerIds(members.map((member) => member.name), traits.ownServers.ids)
-      : new Map<string, number>();
-    const peers = isAtLeast(version, 1, 5) ? peersOf(wanted, host, config, notice) : [];
-    served.push({ wanted, traits, members, ids, peers });
-  }
-  return served;
-}
-
-function membersOf(
-  { name: cluster, nodes }: WantedCluster<HaproxyCluster>,
-  { ownServers }: BackendTraits,
-  notice: Notice,
-): readonly Member[] {
-  const members = new Map<string, Member>();
-  for (const node of nodes.toSorted(compareNodes)) {
-    const fault = faultOf(node);
-    if (fault !== undefined) {
-      notice(`Cluster ${cluster}: a node is left out as ${fault}`);
-      continue;
-    }
-    const name = nodeName(node);
-    const known = members.get(name);
-    if (ownServers.has(name)) {
-      notice(`Cluster ${cluster}: node ${name} is left out as a line of its backend defines a server of that name`);
-    } else if (known === undefined) {
-      members.set(name, { name, ip: node.ip, port: node.port });
-    } else if (known.ip !== node.ip) {
-      notice(`Cluster ${cluster}: node ${name} is there twice: ${known.ip} is used and ${node.ip} is left out`);
-    }
-  }
-  return [...members.values()];
-}
-
-/** Says why a node must not get into a line or a command: the registry is checked once more at this border. */
-function faultOf({ host, ip, port }: Node): string | undefined {
-  if (!isHostName(host) && !isIpv6(host)) return `its host is not a name: ${quote(host)}`;
-  if (!isIpv4(ip) && !isIpv6(ip)) return `its address is not one: ${quote(ip)}`;
-  // HAProxy takes the unspecified address for "where the client wanted to go", which may be this very host.
-  if (/^[0:.]+$/.test(ip)) return `its address is unspecified: ${quote(ip)}`;
-  if (!isPort(port)) return `its port is not one: ${quote(port)}`;
-  if (!isSectionName(nodeName({ host, port }))) return `its name is too long: ${quote(host)}`;
-  return undefined;
-}
-
-/**
- * The balancers of a cluster's hosts. Our own is at our own address and at the
- * port that all have: a peers line with our name is what this HAProxy binds to,
- * so no registry may choose it.
- */
-function peersOf(
-  { name: cluster, nodes, config }: WantedCluster<HaproxyCluster>,
-  { fqdn, ip }: HaproxyWanted["host"],
-  { defaults }: HaproxyConfig,
-  notice: Notice,
-): readonly Peer[] {
-  const local: Peer = { name: fqdn, ip, port: PEER_PORT };
-  const used = [...defaults, ...config.backend, ...config.frontend].some((line) =>
-    new RegExp(`\\bpeers[ \\t]+${RegExp.escape(cluster)}(?![^ \\t])`).test(line)
-  );
-  // HAProxy refuses a table that is shared with peers among which it does not find itself.
-  const candidates = used ? [local] : [];
-  for (const node of nodes.toSorted(compareNodes)) {
-    if (faultOf(node) === undefined && node.peer) candidates.push(node.peer);
-  }
-  const peers = new Map<string, Peer>();
-  for (const peer of candidates.toSorted(comparePeers)) {
-    if (!isHostName(peer.name) || !(isIpv4(peer.ip) || isIpv6(peer.ip)) || !isPort(peer.port)) {
-      notice(`Cluster ${cluster}: a peer is left out as it is not one: ${quote(peer)}`);
-    } else if (peer.name === fqdn && (peer.ip !== ip || peer.port !== PEER_PORT)) {
-      notice(`Cluster ${cluster}: a peer is left out as it claims to be this host: ${quote(peer)}`);
-    } else if (!peers.has(peer.name)) {
-      peers.set(peer.name, peer);
-    }
-  }
-  return [...peers.values()];
 }
 
 /** Since when the structure can be set, seen, and handed over without losing a connection. */
@@ -214,153 +131,191 @@ function marksStructure(version: HaproxyWanted["version"]): boolean {
   return isAtLeast(version, 1, 8);
 }
 
-function globalStanza(config: HaproxyConfig, version: HaproxyWanted["version"], notice: Notice): Stanza {
+function globalStanza({ wanted: { config, version }, passing }: Scene): Stanza {
   const handover = marksStructure(version) ? " expose-fd listeners" : "";
   return {
     header: "global",
     lines: [
-      ...passed("global", "global", config.global, notice),
-      `stats socket ${config.socketFile} mode 600 level admin${handover}`,
-      "stats timeout 2m",
+      ...passLines("global", { where: "global", texts: config.global, origin: { path: ["global"] } }, passing),
+      {
+        text: `stats socket ${config.socketFile} mode 600 level admin${handover}`,
+        origin: { path: ["socket_file"] },
+      },
+      { text: "stats timeout 2m" },
     ],
   };
 }
 
-function metaStanzas(config: HaproxyConfig, clusters: readonly ServedCluster[], notice: Notice): readonly Stanza[] {
+function defaultsStanza({ wanted, passing }: Scene): Stanza {
+  return { header: "defaults", lines: defaultsLines(wanted, passing) };
+}
+
+function metaStanzas({ wanted: { config }, clusters, passing }: Scene): readonly Stanza[] {
+  const { tell, leftOut } = passing;
   const known = new Map(config.metaClusters.map((meta) => [meta.name, meta]));
   const members = Map.groupBy(clusters, (cluster) => cluster.wanted.metaCluster);
   for (const [name, of] of members) {
     if (name === undefined || known.has(name)) continue;
     for (const { wanted } of of) {
-      notice(`Cluster ${wanted.name} is part of the meta cluster ${quote(name)}, which is not configured`);
+      tell(`Cluster ${wanted.name} is part of the meta cluster ${quote(name)}, which is not configured`, {
+        cluster: wanted.name,
+        path: [],
+      });
     }
   }
   return config.metaClusters.flatMap((meta) => {
     const of = members.get(meta.name);
-    if (of === undefined) return [];
-    const choices = of.flatMap(({ wanted: { name, config: { acl } } }) => {
+    const origin: Origin = { path: ["meta_clusters", meta.name] };
+    if (of === undefined || isLeftOut(origin, leftOut)) return [];
+    const choices = of.flatMap(({ wanted: { name, config: { acl } } }): Line[] => {
+      const at: Origin = { cluster: name, path: ["acl"] };
       if (acl === undefined) {
-        notice(`Cluster ${name} is part of the meta cluster ${meta.name} without an acl: it gets no requests from it`);
-        return [];
+        const fate = "it gets no requests from it";
+        tell(`Cluster ${name} is part of the meta cluster ${meta.name} without an acl: ${fate}`, at);
       }
-      return [`acl is_${name} ${acl}`, `use_backend ${name} if is_${name}`];
+      if (acl === undefined || isLeftOut(at, leftOut)) return [];
+      return [
+        { text: `acl is_${name} ${acl}`, origin: at },
+        { text: `use_backend ${name} if is_${name}`, origin: at },
+      ];
     });
+    const where = `frontend ${meta.name}`;
     return [{
-      header: `frontend ${meta.name}`,
+      header: where,
       lines: [
-        `bind ${config.bindAddress}:${meta.port}`,
-        ...passed("frontend", `frontend ${meta.name}`, meta.frontend, notice),
+        { text: `bind ${config.bindAddress}:${meta.port}`, origin: { path: [...origin.path, "port"] } },
+        ...passLines("frontend", {
+          where,
+          texts: meta.frontend,
+          origin: { path: [...origin.path, "frontend"] },
+        }, passing),
         ...choices,
       ],
     }];
   });
 }
 
-function frontendStanzas(config: HaproxyConfig, clusters: readonly ServedCluster[], notice: Notice): readonly Stanza[] {
-  return clusters.flatMap(({ wanted: { name, config: { port, frontend } } }) =>
-    port === undefined ? [] : [{
-      header: `frontend ${name}`,
+function frontendStanzas({ wanted: { config }, clusters, passing }: Scene): readonly Stanza[] {
+  return clusters.flatMap(({ wanted: { name, config: { port, frontend } } }) => {
+    if (port === undefined) return [];
+    const where = `frontend ${name}`;
+    return [{
+      header: where,
       lines: [
-        ...passed("frontend", `frontend ${name}`, frontend, notice),
-        `bind ${config.bindAddress}:${port}`,
-        `default_backend ${name}`,
+        ...passLines("frontend", { where, texts: frontend, origin: { cluster: name, path: ["frontend"] } }, passing),
+        { text: `bind ${config.bindAddress}:${port}`, origin: { cluster: name, path: ["port"] } },
+        { text: `default_backend ${name}` },
       ],
-    }]
-  );
+    }];
+  });
 }
 
-function backendStanza({ wanted: { name, config }, traits, members, ids }: ServedCluster, notice: Notice): Stanza {
-  if (members.length === 0) notice(`Cluster ${name} has no nodes`);
+function backendStanza(
+  { wanted: { name, config }, traits, lines, members, ids, spreadsConsistently }: ServedCluster,
+  { wanted: { version }, passing: { tell, leftOut } }: Scene,
+): Stanza {
+  if (members.length === 0) tell(`Cluster ${name} has no nodes`);
+  if (traits.cookie === "keyword" && !isAtLeast(version, 3, 0)) {
+    const remedy = "a dynamic cookie with a dynamic-cookie-key takes none, nor does HAProxy 3.0";
+    const cookie = lines.findLast(({ text }) => /^\s*cookie\s/.test(text));
+    tell(`backend ${name}: with its cookie line each new member takes a reload: ${remedy}`, cookie?.origin);
+  }
+  if (spreadsConsistently) {
+    const balance = lines.findLast(({ text }) => /^\s*balance\s/.test(text));
+    const why = "so that members come and go without a reload";
+    const remedy = "a hash-type line of your own, or directives: predecessor, ends this";
+    tell(
+      `backend ${name}: ${HASH_CONSISTENT} is added to balance ${traits.balance} ${why}: ${remedy}`,
+      balance?.origin,
+    );
+  }
+  const optionsAt: Origin = { cluster: name, path: ["server_options"] };
+  const options = isLeftOut(optionsAt, leftOut) ? "" : config.serverOptions;
   const printsCookie = traits.cookiePrinted && traits.cookie !== "dynamic";
   const line = (server: string, address: string, id: number | string | undefined) =>
     `server ${server} ${address}${id === undefined ? "" : ` id ${id}`} ${printsCookie ? `cookie ${server}` : ""} ` +
-    config.serverOptions;
+    options;
   return {
     header: `backend ${name}`,
-    lines: passed("backend", `backend ${name}`, config.backend, notice),
-    members: members.map((member) =>
-      line(member.name, formatEndpoint({ host: member.ip, port: member.port }), ids.get(member.name))
-    ),
+    lines: [...lines, ...spreadsConsistently ? [{ text: HASH_CONSISTENT }] : []],
+    members: members.map((member) => ({
+      text: line(member.name, formatEndpoint({ host: member.ip, port: member.port }), ids.get(member.name)),
+      ...options === "" ? {} : { origin: optionsAt },
+    })),
     pattern: line("NAME", "ADDRESS", traits.placedById ? "ID" : undefined),
   };
 }
 
-function peersStanza({ wanted: { name }, peers }: ServedCluster): Stanza {
-  const lines = peers.map((peer) => `peer ${peer.name} ${formatEndpoint({ host: peer.ip, port: peer.port })}`);
-  // A section without peers would only make HAProxy warn that it is incomplete.
-  return { header: lines.length === 0 ? "" : `peers ${name}`, lines };
-}
-
-function proxyStanza(proxy: HaproxyConfig["proxies"][number], notice: Notice): Stanza {
-  return {
-    header: `listen ${proxy.name}`,
+function proxyStanzas(proxy: HaproxyConfig["proxies"][number], { passing }: Scene): readonly Stanza[] {
+  const path = ["proxies", proxy.name];
+  if (isLeftOut({ path }, passing.leftOut)) return [];
+  const where = `listen ${proxy.name}`;
+  return [{
+    header: where,
     lines: [
-      `bind ${proxy.bindAddress}:${proxy.port}`,
-      ...passed("listen", `listen ${proxy.name}`, proxy.options, notice),
-      ...proxy.upstreams.map(({ host, port, maxConn }) =>
-        `server ${host}:${port} ${host}:${port} ${maxConn === undefined ? "" : `maxconn ${maxConn}`}`
-      ),
+      { text: `bind ${proxy.bindAddress}:${proxy.port}`, origin: { path: [...path, "port"] } },
+      ...passLines("listen", { where, texts: proxy.options, origin: { path: [...path, "options"] } }, passing),
+      ...proxy.upstreams.flatMap(({ host, port, maxConn }, index): Line[] => {
+        const origin: Origin = { path: [...path, "upstreams", index] };
+        if (isLeftOut(origin, passing.leftOut)) return [];
+        const limit = maxConn === undefined ? "" : `maxconn ${maxConn}`;
+        return [{ text: `server ${host}:${port} ${host}:${port} ${limit}`, origin }];
+      }),
     ],
-  };
+  }];
 }
 
-function statsChapters({ stats }: HaproxyConfig): readonly Chapter[] {
-  if (stats === undefined) return [];
-  const timeouts = stats.timeouts.map(({ name, ms }) => `timeout ${name} ${ms}`);
+function statsChapters({ wanted: { config: { stats } }, passing: { leftOut } }: Scene): readonly Chapter[] {
+  if (stats === undefined || isLeftOut({ path: ["stats"] }, leftOut)) return [];
   return [{
     title: "Listener for stats web interface",
     stanzas: [{
       header: "listen stats",
-      lines: [`bind :${stats.port}`, "mode http", "stats enable", `stats uri ${stats.uri}`, ...timeouts],
+      lines: [
+        { text: `bind :${stats.port}`, origin: { path: ["stats", "port"] } },
+        { text: "mode http" },
+        { text: "stats enable" },
+        { text: `stats uri ${stats.uri}`, origin: { path: ["stats", "uri"] } },
+        ...stats.timeouts.map(({ name, ms }) => ({
+          text: `timeout ${name} ${ms}`,
+          origin: { path: ["stats", "timeouts", name] },
+        })),
+      ],
     }],
   }];
 }
 
-/** The lines that are passed on; a notice for each of the others. */
-function passed(section: Section, where: string, lines: readonly string[], notice: Notice): readonly string[] {
-  return lines.filter((line) => {
-    assert(isOneLine(line), `a line of ${where} is one line`);
-    if (accepts(section, line)) return true;
-    notice(`${where}: the line ${quote(line)} is left out as only directives of HAProxy 1.5 are passed on`);
-    return false;
-  });
+function banner(title: string): readonly Line[] {
+  return ["#", `# ${title}`, "#"].map((text) => ({ text }));
 }
 
-function banner(title: string): string {
-  return `#\n# ${title}\n#`;
+/** Joins blocks of lines with so many empty lines between them. */
+function join(blocks: readonly (readonly Line[])[], gap: number): readonly Line[] {
+  return blocks.flatMap((block, index) => index === 0 ? block : [...Array(gap).fill({ text: "" }), ...block]);
 }
 
-function textsOf(stanzas: readonly Stanza[]): readonly string[] {
-  if (stanzas.length === 0) return ["# No stanzas defined for this section."];
+function blocksOf(stanzas: readonly Stanza[]): readonly (readonly Line[])[] {
+  if (stanzas.length === 0) return [[{ text: "# No stanzas defined for this section." }]];
   return stanzas.map(({ header, lines, members = [], pattern }) => {
     // A backend stands there even without a line, so that its first member needs no reload.
-    if (lines.length + members.length === 0 && pattern === undefined) return "";
-    return [header, ...lines.map((line) => `\t${line}`), ...members.map((line) => `\t${line}`)].join("\n");
+    if (lines.length + members.length === 0 && pattern === undefined) return [{ text: "" }];
+    return [{ text: header }, ...[...lines, ...members].map(({ text, origin }) => ({ text: `\t${text}`, origin }))];
   });
 }
 
 /** All that takes a reload to change. */
 function structureOf(head: readonly Stanza[], chapters: readonly Chapter[]): string {
-  const stanzas = [...head, ...chapters.flatMap((chapter) => chapter.outsideStructure ? [] : chapter.stanzas)];
-  return JSON.stringify(stanzas.map(({ header, lines, pattern }) => [header, lines, pattern ?? null]));
+  const stanzas = [...head, ...chapters.flatMap((chapter) => chapter.stanzas)];
+  return JSON.stringify(stanzas.map(({ header, lines, pattern }) => [
+    header,
+    lines.map(({ text }) => text),
+    pattern ?? null,
+  ]));
 }
 
 /** 64 bits are enough to tell structures apart: nobody gains from two that are alike. */
 function shortHash(text: string): string {
   return sha256(text).slice(0, 16);
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
-function compareNodes(a: Node, b: Node): number {
-  return compare(a.host, b.host) || a.port - b.port || compare(a.ip, b.ip) ||
-    (a.peer === undefined || b.peer === undefined ? Number(!!a.peer) - Number(!!b.peer) : comparePeers(a.peer, b.peer));
-}
-
-function comparePeers(a: Peer, b: Peer): number {
-  return compare(a.name, b.name) || compare(a.ip, b.ip) || a.port - b.port;
 }
 
 /** Answers the structure that a rendered text is marked with. */

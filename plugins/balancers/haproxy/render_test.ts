@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { haproxyCluster, haproxyConfig } from "../../../tests/support/haproxy.ts";
 import type { Node } from "../../../mod.ts";
-import { type HaproxyWanted, render, structureMark } from "./render.ts";
+import { render, structureMark } from "./render.ts";
+import type { HaproxyWanted } from "./serve.ts";
 
 const CONFIG = haproxyConfig({
   config_file: "/etc/haproxy.cfg",

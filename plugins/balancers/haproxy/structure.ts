@@ -1,5 +1,6 @@
-import type { ClusterName, Endpoint } from "../../../mod.ts";
+import type { Endpoint } from "../../../mod.ts";
 import { formatEndpoint, isIpv4, isIpv6, isPort } from "../../../src/model/endpoint.ts";
+import { PEERS_SECTION } from "./peers.ts";
 import { STRUCTURE_VARIABLE } from "./render.ts";
 
 /** How many differences a reason lists before it counts the rest. */
@@ -16,11 +17,12 @@ export function skeletonOf(text: string): ReadonlyMap<string, readonly string[]>
   for (const line of text.split("\n")) {
     if (/^[a-z]/.test(line)) {
       header = line.trim();
-      lines = header.startsWith("peers ") ? undefined : [];
-      if (lines !== undefined) sections.set(header, lines);
+      sections.set(header, lines = []);
     } else if (lines !== undefined && line.startsWith("\t")) {
       const isMember = header.startsWith("backend ") && /^\tserver \S+ /.test(line);
-      if (!isMember && !line.startsWith(`\tsetenv ${STRUCTURE_VARIABLE} `)) lines.push(line);
+      // The first peer is this host itself, the others come and go.
+      const isOther = header.startsWith("peers ") && lines.length > 0;
+      if (!isMember && !isOther && !line.startsWith(`\tsetenv ${STRUCTURE_VARIABLE} `)) lines.push(line);
     }
   }
   return sections;
@@ -64,24 +66,22 @@ function nameOf(
 
 /**
  * The addresses that a rendered text listens on and another does not, as far as
- * they are plain; sorted. The peers' port is not among them: it changes with
- * members, so the file does not tell whether the process has it already.
+ * they are plain; sorted.
  */
 export function newListeners(before: string, after: string): readonly Endpoint[] {
-  const old = listeners(before);
-  return [...listeners(after)].filter((endpoint) => !old.has(endpoint)).toSorted();
+  const all = (text: string) => new Set([...listeners(text), ...[peersListener(text) ?? []].flat()]);
+  const old = all(before);
+  return [...all(after)].filter((endpoint) => !old.has(endpoint)).toSorted();
 }
 
-/** The cluster whose frontend listens on an address, if one does. */
-export function clusterListening(text: string, endpoint: Endpoint): ClusterName | undefined {
-  const sections = skeletonOf(text);
-  for (const [header, lines] of sections) {
-    const name = /^frontend (\S+)$/.exec(header)?.[1];
-    if (name !== undefined && sections.has(`backend ${name}`) && listeners(lines.join("\n")).has(endpoint)) {
-      return name;
-    }
-  }
-  return undefined;
+/** The header of the first section that listens on an address, if one does: `frontend web`. */
+export function sectionListening(text: string, endpoint: Endpoint): string | undefined {
+  return [...skeletonOf(text)].find(([, lines]) => listeners(lines.join("\n")).has(endpoint))?.[0];
+}
+
+/** Where a rendered text listens for peers, if it does. */
+export function peersListener(text: string): Endpoint | undefined {
+  return new RegExp(`^peers ${PEERS_SECTION}\\n\\tpeer \\S+ (\\S+)$`, "m").exec(text)?.[1];
 }
 
 /** What `bind` lines listen on; ranges, sockets of other kinds and variables are passed over. */

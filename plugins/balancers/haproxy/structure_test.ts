@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { wantedOf } from "../../../tests/support/balancer_case.ts";
-import { explain } from "./explain.ts";
 import { render } from "./render.ts";
-import { clusterListening, describeDifference, newListeners } from "./structure.ts";
+import { describeDifference, newListeners, sectionListening } from "./structure.ts";
 
 const before = render(wantedOf({
   balancer: { defaults: ["mode http"], bind_address: "127.0.0.1", stats: { port: 9000 } },
@@ -46,63 +45,7 @@ Deno.test("newListeners() tells the plain addresses that only the second text li
   ]);
 });
 
-Deno.test("clusterListening() finds the cluster of a port", () => {
-  assert.equal(clusterListening(after, "127.0.0.1:8005"), "quiet");
-  assert.equal(clusterListening(after, "127.0.0.1:8888"), undefined);
+Deno.test("sectionListening() finds the section of a port", () => {
+  assert.equal(sectionListening(after, "127.0.0.1:8005"), "frontend quiet");
+  assert.equal(sectionListening(after, "127.0.0.1:8889"), undefined);
 });
-
-/** The number of the first line that holds a text. */
-function lineWith(text: string, part: string): number {
-  return text.split("\n").findIndex((line) => line.includes(part)) + 1;
-}
-
-Deno.test.each([
-  {
-    why: "a line of a backend",
-    output: `[NOTICE]   (7) : version\n[ALERT]    (7) : config : parsing [/h.cfg:${
-      lineWith(after, "mode tcp")
-    }] : bad\n[ALERT] (7) : config : Error(s) found in configuration file : /h.cfg`,
-    cluster: "web",
-    message: `bad (line ${lineWith(after, "mode tcp")}: "mode tcp")`,
-  },
-  {
-    why: "a meta cluster's choice of a cluster",
-    output: `[ALERT] (7) : config : parsing [/h.cfg:${lineWith(after, "acl is_web")}] : bad acl`,
-    cluster: "web",
-    message: `bad acl (line ${lineWith(after, "acl is_web")}: "acl is_web path_beg /web")`,
-  },
-  {
-    why: "a port that HAProxy could not bind",
-    output: `[ALERT] (7) : Binding [/h.cfg:${
-      lineWith(after, "bind 127.0.0.1:8002")
-    }] for frontend new: cannot bind socket (Address already in use) for [127.0.0.1:8002]`,
-    cluster: "new",
-    message: `Binding [/h.cfg:${
-      lineWith(after, "bind 127.0.0.1:8002")
-    }] for frontend new: cannot bind socket (Address already in use) for [127.0.0.1:8002] (line ${
-      lineWith(after, "bind 127.0.0.1:8002")
-    }: "bind 127.0.0.1:8002")`,
-  },
-  {
-    why: "a proxy that is named without a line",
-    output: "[ALERT] (7) : config : Proxy 'quiet': unable to find sync peers 'x'.",
-    cluster: "quiet",
-    message: "Proxy 'quiet': unable to find sync peers 'x'.",
-  },
-  {
-    why: "a line of no cluster",
-    output: "[ALERT] (7) : config : parsing [/h.cfg:6] : unknown keyword 'x' in 'global' section",
-    cluster: undefined,
-    message: `unknown keyword 'x' in 'global' section (line 6: ${JSON.stringify(after.split("\n")[5]?.trim())})`,
-  },
-  {
-    why: "an address that the host found taken",
-    output: "Cannot reload it as the address 127.0.0.1:8005 cannot be had: Address already in use",
-    cluster: "quiet",
-    message: "Cannot reload it as the address 127.0.0.1:8005 cannot be had: Address already in use",
-  },
-])(
-  "explain() understands $why",
-  ({ output, cluster, message }) =>
-    assert.deepEqual(explain({ text: after, notices: [] }, output), { cluster, message }),
-);

@@ -1,0 +1,184 @@
+import assert from "node:assert/strict";
+import { type CaseWanted, wantedOf } from "../../../tests/support/balancer_case.ts";
+import { explain } from "./explain.ts";
+import { render } from "./render.ts";
+
+const GIVEN: CaseWanted = {
+  balancer: {
+    global: ["daemon"],
+    defaults: ["mode http"],
+    bind_address: "127.0.0.1",
+    meta_clusters: { api: { port: 8888 } },
+    proxies: {
+      partner: { port: 1100, bind_address: "[::1]", upstreams: [], options: ["mode http", "http-request deny if x"] },
+    },
+  },
+  clusters: [
+    {
+      name: "web",
+      meta_cluster: "api",
+      haproxy: {
+        port: 8000,
+        acl: "path_beg /web",
+        frontend: ["default_backend nix", "use_backend foo if TRUE"],
+        backend: ["mode tcp", "stick-table type ip size 1k peers web", "stick on src", "http-request deny if x"],
+        server_options: "check inter soon",
+      },
+      nodes: ["a.int:80 10.0.0.1"],
+    },
+    { name: "tls", haproxy: { server_options: "ssl verify nothing" }, nodes: ["a.int:80 10.0.0.1"] },
+    { name: "quiet", haproxy: { port: 8005 } },
+  ],
+};
+const rendered = render(wantedOf(GIVEN));
+
+/** The number of the first line that holds a text. */
+function lineWith(part: string): number {
+  return rendered.text.split("\n").findIndex((line) => line.includes(part)) + 1;
+}
+
+/** What HAProxy says of the first line that holds a text. */
+function parsing(part: string): string {
+  return `[ALERT]    (7) : config : parsing [/h.cfg:${lineWith(part)}] : bad`;
+}
+
+Deno.test.each([
+  {
+    why: "a line of a backend",
+    output: parsing("mode tcp"),
+    cluster: "web",
+    origin: { cluster: "web", path: ["backend", 0] },
+    remedy: [{ cluster: "web", path: ["backend", 0] }],
+  },
+  {
+    why: "a meta cluster's choice of a cluster",
+    output: parsing("acl is_web"),
+    cluster: "web",
+    origin: { cluster: "web", path: ["acl"] },
+    remedy: [{ cluster: "web", path: ["acl"] }],
+  },
+  {
+    why: "the options of servers",
+    output: `[ALERT] (7) : config : [/h.cfg:${lineWith("inter soon")}] : 'server web/a.int:80' : unexpected character`,
+    cluster: "web",
+    origin: { cluster: "web", path: ["server_options"] },
+    remedy: [{ cluster: "web", path: ["server_options"] }],
+  },
+  {
+    why: "the options of servers that are spoken to in TLS: never in clear",
+    output: `[ALERT] (7) : config : [/h.cfg:${lineWith("verify nothing")}] : 'server tls/a.int:80' : unknown verify`,
+    cluster: "tls",
+    origin: { cluster: "tls", path: ["server_options"] },
+    remedy: [],
+  },
+  {
+    why: "a line that keeps requests out of a cluster: never without it",
+    output: parsing("\thttp-request deny if x"),
+    cluster: "web",
+    origin: { cluster: "web", path: ["backend", 3] },
+    remedy: [],
+  },
+  {
+    why: "a port that HAProxy could not bind",
+    output: `[ALERT] (7) : Binding [/h.cfg:${
+      lineWith(":8005")
+    }] for frontend quiet: cannot bind socket (in use) for [127.0.0.1:8005]`,
+    cluster: "quiet",
+    origin: { cluster: "quiet", path: ["port"] },
+    remedy: [],
+  },
+  {
+    why: "an address that the host found taken",
+    output: "Cannot reload it as the address 127.0.0.1:8005 cannot be had: Address already in use",
+    cluster: "quiet",
+    origin: { cluster: "quiet", path: ["port"] },
+    remedy: [],
+  },
+  {
+    why: "an address of a proxy that the host found taken",
+    output: "Cannot reload it as the address [::1]:1100 cannot be had: Address already in use",
+    cluster: undefined,
+    origin: { path: ["proxies", "partner", "port"] },
+    remedy: [{ path: ["proxies", "partner"] }],
+  },
+  {
+    why: "the address of peers that the host found taken",
+    output: "Cannot reload it as the address 10.0.9.9:1024 cannot be had: Address already in use",
+    cluster: undefined,
+    origin: { cluster: "web", path: ["backend", 1] },
+    remedy: [{ cluster: "web", path: ["backend", 1] }],
+  },
+  {
+    why: "a line of global",
+    output: parsing("\tdaemon"),
+    cluster: undefined,
+    origin: { path: ["global", 0] },
+    remedy: [{ path: ["global", 0] }],
+  },
+  {
+    why: "a line that is our own",
+    output: parsing("stats timeout"),
+    cluster: undefined,
+    origin: undefined,
+    remedy: [],
+  },
+  {
+    why: "a backend that a frontend names without a line",
+    output: "[ALERT] (7) : config : Proxy 'web': unable to find required use_backend: 'foo'.",
+    cluster: "web",
+    origin: { cluster: "web", path: ["frontend", 1] },
+    remedy: [{ cluster: "web", path: ["frontend", 1] }],
+  },
+  {
+    why: "a table that is not there",
+    output: "[ALERT] (7) : config : Proxy 'web': unable to find stick-table 'web'.",
+    cluster: "web",
+    origin: { cluster: "web", path: ["backend", 2] },
+    remedy: [{ cluster: "web", path: ["backend", 2] }],
+  },
+  {
+    why: "a proxy that is named without a line",
+    output: "[ALERT] (7) : config : Proxy 'quiet': something is wrong.",
+    cluster: "quiet",
+    origin: undefined,
+    remedy: [],
+  },
+  {
+    why: "frontends and backends that do not go together",
+    output:
+      "[ALERT] (7) : config : http frontend 'api' (/h.cfg:12) tries to use incompatible tcp backend 'web' (/h.cfg:40).",
+    cluster: "web",
+    origin: undefined,
+    remedy: [],
+  },
+])("explain() understands $why", ({ output, cluster, origin, remedy }) => {
+  const found = explain(rendered, output);
+  assert.equal(found.cluster, cluster);
+  const [fault] = found.faults;
+  assert.deepEqual({ origin: fault?.origin, remedy: fault?.remedy }, { origin, remedy });
+});
+
+Deno.test("explain() leaves a proxy out as a whole where the line is one that keeps requests out", () => {
+  const lines = rendered.text.split("\n");
+  const line = lines.lastIndexOf("\thttp-request deny if x") + 1;
+  const { faults } = explain(rendered, `[ALERT] (7) : config : parsing [/h.cfg:${line}] : no such ACL : 'x'.`);
+  assert.deepEqual(faults[0]?.remedy, [{ path: ["proxies", "partner"] }]);
+});
+
+Deno.test("explain() tells each fault once, with the line that is meant", () => {
+  const line = lineWith("mode tcp");
+  const { faults } = explain(
+    rendered,
+    [
+      `[NOTICE]   (7) : version`,
+      parsing("mode tcp"),
+      parsing("mode tcp"),
+      parsing("\tdaemon"),
+      "[ALERT] (7) : config : Error(s) found in configuration file : /h.cfg",
+    ].join("\n"),
+  );
+  assert.deepEqual(faults.map(({ message }) => message), [
+    `bad (line ${line}: "mode tcp")`,
+    `bad (line ${lineWith("\tdaemon")}: "daemon")`,
+  ]);
+});

@@ -1,0 +1,61 @@
+import type { Peer } from "../../../mod.ts";
+import { isHostName, isIpv4, isIpv6, isPort } from "../../../src/model/endpoint.ts";
+import { PEER_PORT, quote } from "../../../src/model/node.ts";
+import type { Line, Tell } from "./lines.ts";
+import type { HaproxyWanted } from "./serve.ts";
+
+/** The one section of peers that the file has. */
+export const PEERS_SECTION = "lighthouse";
+
+/** What a line shares a table with: `peers NAME` behind `stick-table`. */
+const SHARED = /^(\s*stick-table\s.*?\speers[ \t]+)([^ \t]+)(?=[ \t]|$)/i;
+
+/** The cluster with whose peers a line shares a table, if it does. */
+export function sharesWith({ text }: Line): string | undefined {
+  return SHARED.exec(text)?.[2];
+}
+
+/**
+ * Turns the peers of a cluster into those of the one section that there is: a
+ * section listens on a port of its own, and all have the same.
+ */
+export function shareInOne(line: Line, clusters: ReadonlySet<string>): Line {
+  const cluster = sharesWith(line);
+  if (cluster === undefined || !clusters.has(cluster)) return line;
+  return { ...line, text: line.text.replace(SHARED, (_, before: string) => before + PEERS_SECTION) };
+}
+
+/** This host's own balancer: what it binds to is never a registry's to say. */
+export function localPeer({ fqdn, ip, peerPort = PEER_PORT }: HaproxyWanted["host"]): Peer {
+  return { name: fqdn, ip, port: peerPort };
+}
+
+/** The balancers of a cluster's other hosts, sorted by name, without any that could do harm. */
+export function otherPeers(
+  candidates: readonly Peer[],
+  { cluster, host, tell }: { readonly cluster: string; readonly host: HaproxyWanted["host"]; readonly tell: Tell },
+): readonly Peer[] {
+  const peers = new Map<string, Peer>();
+  for (const peer of candidates.toSorted(comparePeers)) {
+    if (!isHostName(peer.name) || !(isIpv4(peer.ip) || isIpv6(peer.ip)) || !isPort(peer.port)) {
+      tell(`Cluster ${cluster}: a peer is left out as it is not one: ${quote(peer)}`);
+    } else if (peer.name === host.fqdn) {
+      // A reporter that does not know of `peer_port` announces another port, and does no harm.
+      if (peer.ip !== host.ip) {
+        tell(`Cluster ${cluster}: a peer is left out as it claims to be this host: ${quote(peer)}`);
+      }
+    } else if (!peers.has(peer.name)) {
+      peers.set(peer.name, peer);
+    }
+  }
+  return [...peers.values()];
+}
+
+/** Sorts peers by name. */
+export function comparePeers(a: Peer, b: Peer): number {
+  return compare(a.name, b.name) || compare(a.ip, b.ip) || a.port - b.port;
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

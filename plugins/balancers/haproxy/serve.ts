@@ -1,0 +1,132 @@
+import type { Node, Peer, Wanted, WantedCluster } from "../../../mod.ts";
+import { isHostName, isIpv4, isIpv6, isPort } from "../../../src/model/endpoint.ts";
+import { nodeName, quote } from "../../../src/model/node.ts";
+import { assignServerIds, type BackendTraits, backendTraits, HASH_CONSISTENT, isAtLeast } from "./backend.ts";
+import { type HaproxyCluster, type HaproxyConfig, isSectionName } from "./config.ts";
+import { type Line, type Passing, passLines, type Tell } from "./lines.ts";
+import { comparePeers, otherPeers } from "./peers.ts";
+
+/** What is wanted of this balancer. */
+export type HaproxyWanted = Wanted<HaproxyConfig, HaproxyCluster>;
+
+/** A member as a line of the file and as a command to the socket need it. */
+export interface Member {
+  /** The name of its server, unique in the backend. */
+  readonly name: string;
+  /** Its address: IPv4 or IPv6 without brackets. */
+  readonly ip: string;
+  /** Its port. */
+  readonly port: number;
+}
+
+/** A cluster with all that its backend depends on worked out. */
+export interface ServedCluster {
+  /** The cluster as it is wanted. */
+  readonly wanted: WantedCluster<HaproxyCluster>;
+  /** The lines of its backend. */
+  readonly lines: readonly Line[];
+  /** Whether a line is added so that its hash takes new members while HAProxy runs. */
+  readonly spreadsConsistently: boolean;
+  /** What its backend is like. */
+  readonly traits: BackendTraits;
+  /** Its members, sorted by name, without doubles and without any that could do harm. */
+  readonly members: readonly Member[];
+  /** The ids of its servers, where ids place them. */
+  readonly ids: ReadonlyMap<string, number>;
+  /** The balancers of its members' hosts but for this one, sorted. */
+  readonly peers: readonly Peer[];
+}
+
+/** What decides which lines of a wish get into the file. */
+export function passingOf({ config: { directives }, leftOut = [] }: HaproxyWanted, tell: Tell): Passing {
+  return { directives, leftOut, tell };
+}
+
+/** The lines of `defaults`. */
+export function defaultsLines({ config }: HaproxyWanted, passing: Passing): readonly Line[] {
+  return passLines("defaults", { where: "defaults", texts: config.defaults, origin: { path: ["defaults"] } }, passing);
+}
+
+/** Works out clusters and members, sorted by name; leaves out what could break the file. */
+export function serve(wish: HaproxyWanted, tell: Tell): readonly ServedCluster[] {
+  const { config, host, version, clusters } = wish;
+  const passing = passingOf(wish, tell);
+  const defaults = defaultsLines(wish, passing);
+  const served: ServedCluster[] = [];
+  const names = new Set<string>();
+  for (const wanted of clusters.toSorted((a, b) => compare(a.name, b.name))) {
+    const { name } = wanted;
+    if (!isSectionName(name)) {
+      tell(`Cluster ${quote(name)} is left out as HAProxy does not take such a name`, { cluster: name, path: [] });
+      continue;
+    }
+    if (names.has(name)) {
+      tell(`Cluster ${name} is given twice: the second is left out`, { cluster: name, path: [] });
+      continue;
+    }
+    names.add(name);
+    const lines = passLines("backend", {
+      where: `backend ${name}`,
+      texts: wanted.config.backend,
+      origin: { cluster: name, path: ["backend"] },
+    }, passing);
+    const texts = (of: readonly Line[]) => of.map(({ text }) => text);
+    const asWritten = backendTraits(texts(defaults), texts(lines));
+    const spreadsConsistently = asWritten.lacksHashType && config.directives !== "predecessor" &&
+      isAtLeast(version, 2, 6);
+    const traits = spreadsConsistently ? backendTraits(texts(defaults), [...texts(lines), HASH_CONSISTENT]) : asWritten;
+    const members = membersOf(wanted, traits, tell);
+    const ids = traits.placedById
+      ? assignServerIds(members.map((member) => member.name), traits.ownServers.ids)
+      : new Map<string, number>();
+    const announced = wanted.nodes.flatMap((node) => faultOf(node) === undefined && node.peer ? [node.peer] : []);
+    const peers = otherPeers(announced, { cluster: name, host, tell });
+    served.push({ wanted, lines, spreadsConsistently, traits, members, ids, peers });
+  }
+  return served;
+}
+
+function membersOf(
+  { name: cluster, nodes }: WantedCluster<HaproxyCluster>,
+  { ownServers }: BackendTraits,
+  tell: Tell,
+): readonly Member[] {
+  const members = new Map<string, Member>();
+  for (const node of nodes.toSorted(compareNodes)) {
+    const fault = faultOf(node);
+    if (fault !== undefined) {
+      tell(`Cluster ${cluster}: a node is left out as ${fault}`);
+      continue;
+    }
+    const name = nodeName(node);
+    const known = members.get(name);
+    if (ownServers.has(name)) {
+      tell(`Cluster ${cluster}: node ${name} is left out as a line of its backend defines a server of that name`);
+    } else if (known === undefined) {
+      members.set(name, { name, ip: node.ip, port: node.port });
+    } else if (known.ip !== node.ip) {
+      tell(`Cluster ${cluster}: node ${name} is there twice: ${known.ip} is used and ${node.ip} is left out`);
+    }
+  }
+  return [...members.values()];
+}
+
+/** Says why a node must not get into a line or a command: the registry is checked once more at this border. */
+function faultOf({ host, ip, port }: Node): string | undefined {
+  if (!isHostName(host) && !isIpv6(host)) return `its host is not a name: ${quote(host)}`;
+  if (!isIpv4(ip) && !isIpv6(ip)) return `its address is not one: ${quote(ip)}`;
+  // HAProxy takes the unspecified address for "where the client wanted to go", which may be this very host.
+  if (/^[0:.]+$/.test(ip)) return `its address is unspecified: ${quote(ip)}`;
+  if (!isPort(port)) return `its port is not one: ${quote(port)}`;
+  if (!isSectionName(nodeName({ host, port }))) return `its name is too long: ${quote(host)}`;
+  return undefined;
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function compareNodes(a: Node, b: Node): number {
+  return compare(a.host, b.host) || a.port - b.port || compare(a.ip, b.ip) ||
+    (a.peer === undefined || b.peer === undefined ? Number(!!a.peer) - Number(!!b.peer) : comparePeers(a.peer, b.peer));
+}

@@ -1,0 +1,49 @@
+import type { BalancerPlugin, Explanation, Wanted } from "../plugin/contract.ts";
+import { Acceptance } from "./acceptance.ts";
+import type { BalancerEffects } from "./effects.ts";
+
+/** What a balancer's program makes of a wish. */
+export interface Trial<Config, ClusterConfig> {
+  /** As much of the wish as it takes. */
+  readonly target: Wanted<Config, ClusterConfig>;
+  /** What it has against the rest. */
+  readonly refusals: readonly Explanation[];
+}
+
+/**
+ * Has a balancer's own program judge a wish, as a writer does that knows of no
+ * earlier form: what is refused is left out, and the rest is judged again.
+ * Writes to `candidate` alone. A program that is not there judges nothing.
+ */
+export async function tryOut<Config, ClusterConfig, Observed>(
+  asked: Wanted<Config, ClusterConfig>,
+  { balancer, effects, candidate, signal }: {
+    readonly balancer: BalancerPlugin<Config, ClusterConfig, Observed>;
+    readonly effects: Pick<BalancerEffects, "version" | "execute">;
+    /** A path in a directory that nobody else uses. */
+    readonly candidate: string;
+    readonly signal: AbortSignal;
+  },
+): Promise<Trial<Config, ClusterConfig>> {
+  const sources = balancer.sources(asked.config);
+  const version = asked.version ?? await effects.version(sources.program, signal);
+  const wanted = { ...asked, version };
+  const refusals: Explanation[] = [];
+  if (version === undefined) return { target: wanted, refusals };
+  const acceptance = new Acceptance<Config, ClusterConfig>();
+  for (;;) {
+    const { wanted: target, held } = acceptance.compose(wanted, { now: 0, served: () => new Set() });
+    if (held) return { target, refusals };
+    const rendered = balancer.render(target);
+    const installs = balancer.plan(target, rendered, balancer.observe({}, target.config), { reload: true })
+      .filter((step) => step.do === "install").map((step) => ({ ...step, path: candidate }));
+    const failed = (await effects.execute(installs, sources, signal)).find((outcome) => !outcome.ok);
+    if (failed?.ok !== false || failed.failure.kind !== "refused") return { target, refusals };
+    const output = failed.failure.message.replaceAll(candidate, sources.file);
+    const found = balancer.explain?.(rendered, output) ?? { faults: [{ message: output, remedy: [] }] };
+    refusals.push(found);
+    const lines = found.faults.flatMap(({ remedy }) => remedy);
+    const fate = acceptance.refuse(wanted, target, { cluster: found.cluster, lines, retryAt: () => Infinity });
+    if (fate === "nothing") return { target, refusals };
+  }
+}
