@@ -202,7 +202,7 @@ Deno.test("host.yaml names a host, and is followed while it runs: the new name i
 
   await host.write("host", "name: not a name\nip: 127.0.0.4\n");
   await reporter.logged(
-    /host\.yaml:1:7: error: Cannot use name as it must be a host name: current value is "not a name"/,
+    /host\.yaml:1:7: error: Cannot use name as it must be a host name/,
   );
   await untilRegistered(host, { [`two.int:${port}`]: peer("two.int", "127.0.0.3", 1024) });
   assert.doesNotMatch(reporter.log, /Service is down/);
