@@ -51,7 +51,7 @@ export const LAYERS: readonly Layer[] = [
   { name: "system", files: /^src\/system\//, imports: [] },
   {
     name: "config/desired",
-    files: /^src\/config\/(?:desired|diagnostics|plugins_schema|redact|schema|source)\.ts$/,
+    files: /^src\/config\/(?:desired|diagnostics|logging_schema|plugins_schema|redact|schema|source)\.ts$/,
     imports: ["kernel", "kernel/schema", "model"],
     types: ["contract"],
     npm: ["yaml"],
@@ -134,9 +134,15 @@ export const LAYERS: readonly Layer[] = [
     types: ["contract"],
   },
   {
+    name: "observe/decide",
+    files: /^src\/observe\/(?:logger_names|record|rotation|route|strftime)\.ts$/,
+    imports: ["kernel", "model"],
+    pure: true,
+  },
+  {
     name: "observe",
     files: /^src\/observe\//,
-    imports: ["kernel", "kernel/clock", "model"],
+    imports: ["kernel", "kernel/clock", "model", "observe/decide"],
     npm: ["@logtape/logtape"],
   },
   {
@@ -166,10 +172,35 @@ export const LAYERS: readonly Layer[] = [
       "workers/builtins",
     ],
   },
+  { name: "store/time", files: /^src\/store\/(?:snapshot_name|time_limit)\.ts$/, imports: [] },
+  {
+    name: "store/decide",
+    files:
+      /^src\/store\/(?:history|json_text|lease_wish|leases|limits|lock|path|refusal|retention|rights|snapshot|transaction|tree|version)\.ts$/,
+    imports: ["kernel", "store/time"],
+    pure: true,
+  },
+  {
+    name: "store",
+    files: /^src\/store\//,
+    imports: ["kernel", "kernel/clock", "kernel/random", "kernel/schema", "model", "store/time", "store/decide"],
+    npm: ["yaml"],
+  },
   {
     name: "cli",
     files: /^src\/cli\//,
-    imports: ["kernel", "model", "contract", "config/desired", "config", "observe", "app"],
+    imports: [
+      "kernel",
+      "model",
+      "contract",
+      "config/desired",
+      "config",
+      "observe",
+      "app",
+      "store",
+      "store/time",
+    ],
+    types: ["kernel/clock"],
     npm: ["@optique/core", "@optique/run"],
   },
   {

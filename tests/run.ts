@@ -57,6 +57,12 @@ export const STEPS: readonly Step[] = [
     tests: ["tests/simulation"],
   },
   {
+    name: "store",
+    title: "the store: its contract, and what befalls it",
+    args: ["test", "--no-check", "--parallel", "-A"],
+    tests: ["tests/store"],
+  },
+  {
     name: "golden",
     title: "golden files, conformance of plugins, hostile input",
     args: ["test", "--no-check", "--parallel", "-A"],

@@ -1,0 +1,58 @@
+import type { Clock } from "../kernel/clock.ts";
+import type { Logger } from "../kernel/logger.ts";
+import type { BindAddress } from "../store/bind_address.ts";
+import { StoreServer } from "../store/server.ts";
+import type { TimeLimit } from "../store/time_limit.ts";
+
+/** What `lighthouse store` is told. */
+export interface StoreArguments {
+  readonly dataDir: string;
+  readonly bind: BindAddress;
+  readonly seeds: readonly string[];
+  readonly loadLimit: TimeLimit;
+  readonly removeLimit: TimeLimit;
+  readonly bootstrapLimit: TimeLimit;
+  readonly bootstrap: boolean;
+  readonly tokens?: string | undefined;
+  readonly tlsCert?: string | undefined;
+  readonly tlsKey?: string | undefined;
+  readonly tlsClientCa?: string | undefined;
+  readonly insecure: boolean;
+}
+
+/** Serves a store until the signal is aborted. Throws an error that says why it cannot. */
+export async function serveStore(
+  given: StoreArguments,
+  { clock, wallNow, log, signal }: {
+    readonly clock: Clock;
+    readonly wallNow: () => number;
+    readonly log: Logger;
+    readonly signal: AbortSignal;
+  },
+): Promise<void> {
+  const { dataDir, bind, seeds, loadLimit, removeLimit, bootstrapLimit, bootstrap, tokens, insecure } = given;
+  await using _server = await StoreServer.start({
+    dataDir,
+    bind,
+    seeds,
+    loadLimit: bootstrap ? undefined : loadLimit,
+    removeLimit,
+    bootstrapLimit,
+    tokensFile: tokens,
+    tls: tlsOf(given),
+    isInsecure: insecure,
+    clock,
+    wallNow,
+    log,
+  });
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+function tlsOf({ tlsCert, tlsKey, tlsClientCa }: StoreArguments) {
+  if (tlsCert === undefined && tlsKey === undefined && tlsClientCa === undefined) return undefined;
+  if (tlsCert === undefined || tlsKey === undefined) {
+    throw new Error("Cannot use TLS as it needs both --tls-cert and --tls-key");
+  }
+  return { cert: tlsCert, key: tlsKey, clientCa: tlsClientCa };
+}

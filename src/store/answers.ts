@@ -1,0 +1,92 @@
+import type { Refusal, RefusalReason } from "./refusal.ts";
+import { Branch, List, prettyText, type Tree } from "./tree.ts";
+import { formatVersion, type Version } from "./version.ts";
+
+/** What is served as it stands, again and again. */
+export interface PreparedAnswer {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly init: ResponseInit;
+}
+
+/** The status of each refusal, unless the place says otherwise. */
+const STATUS: Readonly<Record<RefusalReason, number>> = {
+  "Bad Request": 400,
+  "Unauthorized": 401,
+  "Forbidden": 403,
+  "Not Found": 404,
+  "Locked": 403,
+  "Not Locked": 404,
+  "Invalid Lock Code": 404,
+  "Concurrent Update": 409,
+  "Method Not Allowed": 405,
+  "Content Too Large": 413,
+  "Misdirected Request": 421,
+  "Internal Server Error": 500,
+  "Service Unavailable": 503,
+};
+
+const encoder = new TextEncoder();
+const JSON_TYPE = ["content-type", "application/json"] as const;
+
+/** Answers with a refusal: its status, and JSON that says why. */
+export function refuse({ reason, message }: Refusal, { status = STATUS[reason], version }: {
+  readonly status?: number;
+  /** The version in which what was asked for is not there. */
+  readonly version?: Version;
+} = {}): Response {
+  const headers: [string, string][] = [[...JSON_TYPE]];
+  if (version !== undefined) headers.push(["etag", etagOf(version)]);
+  if (status === 401) headers.push(["www-authenticate", "Bearer"]);
+  if (status === 405) headers.push(["allow", "GET, HEAD, PUT, DELETE"]);
+  if (status === 503) headers.push(["retry-after", "1"]);
+  return new Response(`${JSON.stringify({ error: reason, message, status }, null, 2)}\n`, { status, headers });
+}
+
+/** Answers with one of the protocol's words. */
+export function say(word: string, status = 200): Response {
+  return new Response(word, { status, headers: [["content-type", "text/plain; charset=utf-8"]] });
+}
+
+/** Answers with JSON of our own making: its keys are in order already. */
+export function json(value: unknown, { status = 200, version }: {
+  readonly status?: number;
+  readonly version?: Version;
+} = {}): Response {
+  const headers: [string, string][] = [[...JSON_TYPE]];
+  if (version !== undefined) headers.push(["etag", etagOf(version)]);
+  return new Response(JSON.stringify(value, null, 2), { status, headers });
+}
+
+/** Prepares the answer with a value of a version. */
+export function prepare(bytes: Uint8Array<ArrayBuffer>, version: Version): PreparedAnswer {
+  return { bytes, init: { headers: [[...JSON_TYPE], ["etag", etagOf(version)]] } };
+}
+
+/** Writes the `ETag` of a version. */
+export function etagOf(version: Version): string {
+  return `"${formatVersion(version)}"`;
+}
+
+/** So many bytes of encodings are kept. */
+const KEPT_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Encodings of values, kept for as long as the value is part of the document: a change elsewhere costs them nothing. */
+export class Encodings {
+  #kept: WeakMap<Branch | List, Uint8Array<ArrayBuffer>> = new WeakMap();
+  #bytes = 0;
+
+  /** Answers the JSON of a value as people read it. */
+  of(tree: Tree): Uint8Array<ArrayBuffer> {
+    if (!(tree instanceof Branch || tree instanceof List)) return encoder.encode(prettyText(tree));
+    const kept = this.#kept.get(tree);
+    if (kept !== undefined) return kept;
+    const bytes = encoder.encode(prettyText(tree));
+    this.#bytes += bytes.length;
+    if (this.#bytes > KEPT_BYTES_MAX) {
+      this.#kept = new WeakMap();
+      this.#bytes = bytes.length;
+    }
+    this.#kept.set(tree, bytes);
+    return bytes;
+  }
+}

@@ -1,0 +1,411 @@
+import { quote } from "../kernel/quote.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Logger } from "../kernel/logger.ts";
+import { Encodings, etagOf, json, prepare, type PreparedAnswer, refuse, say } from "./answers.ts";
+import { type BindAddress, formatBindAddress, isLoopback, parseBindAddress } from "./bind_address.ts";
+import { readBody } from "./body.ts";
+import { JsonError, parseJson } from "./json_text.ts";
+import { leasesFromJson, leasesToJson } from "./leases.ts";
+import { readLeaseWish } from "./lease_wish.ts";
+import type { Limits } from "./limits.ts";
+import { formatPath, parsePath, type Path } from "./path.ts";
+import { Refusal } from "./refusal.ts";
+import { ANYONE, type Identity } from "./rights.ts";
+import { addressesOf, type Copy } from "./snapshot.ts";
+import type { Store } from "./store.ts";
+import type { Tokens } from "./tokens.ts";
+import { compactText, depthOf, type Tree, treeAt, treeOf } from "./tree.ts";
+import { parseVersion, readVersion } from "./version.ts";
+import { Watching } from "./watching.ts";
+
+/** What a {@linkcode Handler} works with. */
+export interface HandlerOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly limits: Limits;
+  /** Who may do what; without it anyone may do anything. */
+  readonly tokens: Tokens | undefined;
+  /** The address of this instance, as others know it. */
+  readonly me: () => BindAddress;
+}
+
+/** So many answers are kept ready for the version at hand. */
+const READY_MAX = 10_000;
+/** A long poll waits so long unless told otherwise, and at most. */
+const WATCH_SECONDS = { usual: 30, max: 300 } as const;
+const CODE_LENGTH_MAX = 256;
+/** What a copy has around its document. */
+const COPY_ENVELOPE_BYTES = 16 * 1024 * 1024;
+
+/** One request, taken apart. */
+interface Asked {
+  readonly request: Request;
+  readonly method: string;
+  /** The path, without the endpoint's name. */
+  readonly path: Path;
+  readonly query: URLSearchParams;
+  readonly identity: Identity;
+}
+
+/** The HTTP interface of a store: what is asked, and what is answered. */
+export class Handler implements Disposable {
+  readonly #store: Store;
+  readonly #options: HandlerOptions;
+  readonly #watching: Watching;
+  readonly #encodings: Encodings = new Encodings();
+  /** Whole answers of the current version by the URL that was asked. */
+  readonly #ready: Map<string, PreparedAnswer> = new Map();
+  readonly #unwatch: () => void;
+  /** Whether a browser could be led here under a foreign name. */
+  readonly #checksHost: boolean;
+
+  constructor(store: Store, options: HandlerOptions) {
+    this.#store = store;
+    this.#options = options;
+    this.#watching = new Watching(store, { clock: options.clock, watchersMax: options.limits.watchersMax });
+    this.#unwatch = store.watch(() => this.#ready.clear());
+    this.#checksHost = options.tokens === undefined && isLoopback(options.me().host);
+  }
+
+  /** Answers a request; never throws. */
+  handle(request: Request): Response | Promise<Response> {
+    if (this.#options.tokens === undefined && request.method === "GET") {
+      const ready = this.#ready.get(request.url);
+      if (ready !== undefined && !isConditional(request.headers)) return new Response(ready.bytes, ready.init);
+    }
+    return this.#answer(request).catch((error) => {
+      this.#options.log.error("A request has failed", {
+        method: request.method,
+        url: request.url,
+        reason: error instanceof Error ? error.stack : String(error),
+      });
+      return refuse(new Refusal("Internal Server Error", "Cannot answer for a fault of the store itself"));
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#unwatch();
+    this.#watching[Symbol.dispose]();
+  }
+
+  async #answer(request: Request): Promise<Response> {
+    const { url, method } = request;
+    const start = url.indexOf("/", "https://".length);
+    if (this.#checksHost && !isLocalHost(url.slice(url.indexOf("//") + 2, start))) {
+      return refuse(new Refusal("Misdirected Request", "Cannot serve this host name as only this machine is served"));
+    }
+    const mark = url.indexOf("?");
+    const path = parsePath(url.slice(start, mark === -1 ? undefined : mark));
+    if (path === undefined) {
+      return refuse(new Refusal("Bad Request", "Cannot read the path as an escape (%XX) in it is broken"));
+    }
+    const { tokens } = this.#options;
+    const identity = tokens === undefined ? ANYONE : tokens.identify(request.headers.get("authorization"));
+    if (identity === undefined) {
+      return refuse(
+        new Refusal("Unauthorized", "Cannot serve without a token that is known: send Authorization: Bearer"),
+      );
+    }
+    const [endpoint, ...rest] = path;
+    const query = new URLSearchParams(mark === -1 ? "" : url.slice(mark + 1));
+    const asked = { request, method: method === "HEAD" ? "GET" : method, path: rest, query, identity };
+    if (!["GET", "PUT", "DELETE"].includes(asked.method)) {
+      return refuse(new Refusal("Method Not Allowed", `Cannot ${method}: there are GET, HEAD, PUT and DELETE`));
+    }
+    switch (endpoint) {
+      case undefined:
+        return asked.method === "GET" ? this.#state() : refuse(forbidden("change /"));
+      case "data":
+        return await this.#data(asked);
+      case "lock":
+        return await this.#lock(asked);
+      case "update":
+        return await this.#update(asked);
+      case "lease":
+        return await this.#lease(asked);
+      case "copy":
+        return await this.#copy(asked);
+      case "state":
+        return await this.#stateOf(asked);
+      case "version":
+        if (asked.method === "GET" && rest.length === 0) {
+          const { version } = this.#store.copy;
+          return json({ checksum: version.checksum, sequence: version.sequence }, { version });
+        }
+    }
+    return refuse(new Refusal("Not Found", `Cannot find ${formatPath(path)}`));
+  }
+
+  async #data({ request, method, path, query, identity }: Asked): Promise<Response> {
+    const unavailable = this.#store.refuseUnavailable();
+    if (unavailable !== undefined) return refuse(unavailable);
+    if (!identity.mayRead(path)) return refuse(forbidden(`read ${formatPath(path)}`));
+    if (method !== "GET") {
+      return treeAt(this.#store.copy.data, path) === undefined
+        ? this.#missing(path, this.#store.copy)
+        : refuse(new Refusal("Forbidden", "Cannot change /data directly: take the /lock, and use /update"));
+    }
+    const { headers } = request;
+    if (headers.get("accept")?.includes("text/event-stream")) {
+      const tooMany = this.#watching.refuseTooMany();
+      return tooMany === undefined
+        ? this.#watching.stream(path, parseVersion(headers.get("last-event-id") ?? query.get("watch") ?? ""))
+        : refuse(tooMany);
+    }
+    const watch = query.get("watch");
+    if (watch !== null) return await this.#watch(path, watch, { query, signal: request.signal });
+    const { copy } = this.#store;
+    if (headers.get("if-none-match") === etagOf(copy.version)) {
+      return new Response(null, { status: 304, headers: [["etag", etagOf(copy.version)]] });
+    }
+    const value = treeAt(copy.data, path);
+    if (value === undefined) return this.#missing(path, copy);
+    const ready = prepare(this.#encodings.of(value), copy.version);
+    if (this.#ready.size < READY_MAX) this.#ready.set(request.url, ready);
+    return new Response(ready.bytes, ready.init);
+  }
+
+  async #watch(path: Path, watch: string, { query, signal }: {
+    readonly query: URLSearchParams;
+    readonly signal: AbortSignal;
+  }): Promise<Response> {
+    const since = parseVersion(watch);
+    const seconds = Number(query.get("timeout") ?? WATCH_SECONDS.usual);
+    if (since === undefined || !(seconds > 0 && seconds <= WATCH_SECONDS.max)) {
+      return refuse(
+        new Refusal(
+          "Bad Request",
+          since === undefined
+            ? `Cannot watch from version ${quote(watch)} as it must be an ETag that was answered, or its first number`
+            : `Cannot watch for ${quote(query.get("timeout"))} seconds as timeout must be in (0, ${WATCH_SECONDS.max}]`,
+        ),
+      );
+    }
+    const tooMany = this.#watching.refuseTooMany();
+    if (tooMany !== undefined) return refuse(tooMany);
+    const copy = await this.#watching.next(path, since, { timeoutMs: seconds * 1_000, signal });
+    if (copy === undefined) {
+      return new Response(null, { status: 304, headers: [["etag", etagOf(this.#store.copy.version)]] });
+    }
+    const value = treeAt(copy.data, path);
+    if (value === undefined) return this.#missing(path, copy);
+    const { bytes, init } = prepare(this.#encodings.of(value), copy.version);
+    return new Response(bytes, init);
+  }
+
+  async #lock({ request, method, path, identity }: Asked): Promise<Response> {
+    const store = this.#store;
+    const [code] = path;
+    if (method === "GET") {
+      const { lock } = store;
+      if (path.length > 0) return this.#missing(path, store.copy);
+      return lock === undefined ? refuse(new Refusal("Not Locked", "Nobody holds the lock")) : say(lock.code);
+    }
+    if (!identity.isWriter) return refuse(forbidden("take the lock"));
+    const holder = identity.name;
+    const noCode = new Refusal("Not Found", "Cannot give the lock back as the path must be /lock/CODE");
+    if (method === "DELETE") {
+      const refusal = code === undefined ? noCode : store.abort(code, holder);
+      return refusal === undefined ? say("Released") : refuse(refusal);
+    }
+    const body = await readBody(request, CODE_LENGTH_MAX * 4);
+    if (body instanceof Refusal) return refuse(body);
+    if (body === "") {
+      const outcome = code === undefined ? noCode : await store.commit(code, holder);
+      return outcome instanceof Refusal ? refuse(outcome) : say("Released");
+    }
+    if (body.length > CODE_LENGTH_MAX || /\p{Cc}/u.test(body)) {
+      return refuse(
+        new Refusal(
+          "Bad Request",
+          `Cannot take the lock as its code must be at most ${CODE_LENGTH_MAX} printable characters`,
+        ),
+      );
+    }
+    const refusal = store.acquire(body, holder);
+    return refusal === undefined ? say("Acquired") : refuse(refusal);
+  }
+
+  async #update({ request, method, path: [code, ...path], identity }: Asked): Promise<Response> {
+    const store = this.#store;
+    const { limits } = this.#options;
+    if (code === undefined) {
+      return refuse(new Refusal("Not Found", "Cannot find /update: the path must be /update/CODE"));
+    }
+    const holder = identity.name;
+    if (!(method === "GET" ? identity.mayRead(path) : identity.mayWrite(path))) {
+      return refuse(forbidden(`${method === "GET" ? "read" : "change"} ${formatPath(path)}`));
+    }
+    if (method === "GET") {
+      const value = store.readStaged(code, path, holder);
+      if (value instanceof Refusal) return refuseUpdate(value);
+      return new Response(this.#encodings.of(value), { headers: [["content-type", "application/json"]] });
+    }
+    if (method === "DELETE") {
+      const refusal = store.update(code, path, undefined, holder);
+      return refusal === undefined ? new Response(null, { status: 204 }) : refuseUpdate(refusal);
+    }
+    const value = await this.#readJson(request, limits.bodyBytesMax);
+    // Who does not hold the lock learns that first, whatever was sent.
+    const held = store.readStaged(code, [], holder);
+    if (held instanceof Refusal) return refuseUpdate(held);
+    if (value instanceof Refusal) return refuse(value);
+    if (path.length + depthOf(value) > limits.depthMax) {
+      return refuse(new Refusal("Bad Request", `Cannot store more than ${limits.depthMax} levels`));
+    }
+    const refusal = store.update(code, path, value, holder);
+    return refusal === undefined ? say("Created", 201) : refuseUpdate(refusal);
+  }
+
+  async #lease({ request, method, path, identity }: Asked): Promise<Response> {
+    const store = this.#store;
+    const [name] = path;
+    const { leases } = store.copy;
+    if (path.length > 1 || (name === undefined && method !== "GET")) {
+      return refuse(
+        new Refusal("Not Found", `Cannot find a lease at ${formatPath(path)}: the path must be /lease/NAME`),
+      );
+    }
+    const shown = (each: string) => {
+      const { ttlMs, keys = [] } = store.copy.leases.get(each) ?? {};
+      return { expires: store.leaseLeftMs(each) / 1_000, keys, name: each, ttl: (ttlMs ?? 0) / 1_000 };
+    };
+    const mayRead = (each: string) => leases.get(each)?.keys.every((key) => identity.mayRead(parsePath(key) ?? []));
+    if (name === undefined) return json([...leases.keys()].filter(mayRead).map(shown));
+    if (method === "GET") {
+      return leases.has(name) && mayRead(name)
+        ? json(shown(name))
+        : refuse(new Refusal("Not Found", `Cannot find the lease ${quote(name)}: it never was, or it has expired`));
+    }
+    if (!identity.isWriter) return refuse(forbidden("hold a lease"));
+    const unavailable = store.refuseUnavailable();
+    if (unavailable !== undefined) return refuse(unavailable);
+    if (method === "DELETE") {
+      const refusal = await store.endLease(name, identity.name);
+      return refusal === undefined ? new Response(null, { status: 204 }) : refuse(refusal);
+    }
+    const body = await readBody(request, this.#options.limits.bodyBytesMax);
+    if (body instanceof Refusal) return refuse(body);
+    if (body === "") {
+      const refusal = store.renewLease(name, identity.name);
+      return refusal === undefined ? json(shown(name), { version: store.copy.version }) : refuse(refusal);
+    }
+    const wish = readLeaseWish(body, { name, holder: identity.name, depthMax: this.#options.limits.depthMax });
+    if (wish instanceof Refusal) return refuse(wish);
+    const barred = [...wish.keys.keys()].find((key) => !identity.mayWrite(parsePath(key) ?? []));
+    if (barred !== undefined) return refuse(forbidden(`change ${barred}`));
+    const outcome = await store.lease(wish);
+    if (outcome instanceof Refusal) return refuse(outcome);
+    return json(shown(name), { status: outcome.isChanged ? 201 : 200, version: store.copy.version });
+  }
+
+  async #copy({ request, method, path, identity }: Asked): Promise<Response> {
+    const { copy } = this.#store;
+    if (path.length > 0 || method === "DELETE") {
+      return refuse(new Refusal("Not Found", "Cannot find it: there is /copy"));
+    }
+    if (method === "GET") {
+      if (!identity.mayRead([])) return refuse(forbidden("read the whole document"));
+      return new Response(
+        `{"data":${compactText(copy.data)},"leases":${JSON.stringify(leasesToJson(copy.leases))},"version":${
+          JSON.stringify(copy.version, ["checksum", "sequence"])
+        }}`,
+        { headers: [["content-type", "application/json"], ["etag", etagOf(copy.version)]] },
+      );
+    }
+    if (!identity.mayWrite([])) return refuse(forbidden("replace the whole document"));
+    const body = await readBody(request, this.#options.limits.documentBytesMax + COPY_ENVELOPE_BYTES);
+    if (body instanceof Refusal) return refuse(body);
+    const received = readCopy(body, this.#options.limits.depthMax);
+    if (received instanceof Refusal) return refuse(received);
+    const outcome = await this.#store.accept(received);
+    return outcome instanceof Refusal ? refuse(outcome) : say("Created", 201);
+  }
+
+  #state(): Response {
+    const { version } = this.#store.copy;
+    const cluster = this.#store.members.addresses.map((address) => ({
+      address,
+      "last-push": null,
+      "last-reachable": null,
+      reachable: false,
+      version: null,
+    }));
+    const { checksum, sequence } = version;
+    return json({ Me: formatBindAddress(this.#options.me()), cluster, version: { checksum, sequence } }, { version });
+  }
+
+  async #stateOf({ request, method, path, identity }: Asked): Promise<Response> {
+    if (path.length > 0 || method === "DELETE") {
+      return refuse(new Refusal("Not Found", "Cannot find it: there is /state"));
+    }
+    if (method === "GET") return this.#state();
+    if (!identity.mayWrite([])) return refuse(forbidden("add instances"));
+    const body = await readBody(request, this.#options.limits.bodyBytesMax);
+    if (body instanceof Refusal) return refuse(body);
+    let members: unknown;
+    try {
+      members = JSON.parse(body);
+    } catch {
+      members = undefined;
+    }
+    const addresses = addressesOf(members);
+    if (!Array.isArray(members) || addresses.length < members.length) {
+      return refuse(new Refusal("Bad Request", 'Cannot add instances as the body must be [{"address": "HOST:PORT"}]'));
+    }
+    const me = formatBindAddress(this.#options.me());
+    const refused = this.#store.members.add(addresses.filter((address) => address !== me));
+    return refused.length === 0
+      ? say("Created", 201)
+      : refuse(new Refusal("Bad Request", `Cannot add ${quote(refused)} as these must be at most 100 HOST:PORT`));
+  }
+
+  async #readJson(request: Request, bytesMax: number): Promise<Tree | Refusal> {
+    const body = await readBody(request, bytesMax);
+    if (body instanceof Refusal) return body;
+    try {
+      return parseJson(body, { depthMax: this.#options.limits.depthMax });
+    } catch (error) {
+      if (error instanceof JsonError) return new Refusal("Bad Request", error.message);
+      throw error;
+    }
+  }
+
+  #missing(path: Path, { version }: Copy): Response {
+    return refuse(new Refusal("Not Found", `Cannot find ${formatPath(path)}: there is nothing`), { version });
+  }
+}
+
+/** Whether the answer depends on more than the URL. */
+function isConditional(headers: Headers): boolean {
+  return headers.get("if-none-match") !== null || headers.get("accept")?.includes("text/event-stream") === true;
+}
+
+/** Whether a `Host` header names this machine: a foreign name is how a browser is made to speak for a foreign page. */
+function isLocalHost(host: string): boolean {
+  const address = parseBindAddress(host);
+  return address !== undefined && isLoopback(address.host);
+}
+
+function forbidden(what: string): Refusal {
+  return new Refusal("Forbidden", `Cannot ${what}: it is not granted`);
+}
+
+/** At `/update`, who does not hold the lock is forbidden to; at `/lock` there is nothing to be found. */
+function refuseUpdate(refusal: Refusal): Response {
+  const isBarred = refusal.reason === "Not Locked" || refusal.reason === "Invalid Lock Code";
+  return refuse(refusal, isBarred ? { status: 403 } : {});
+}
+
+function readCopy(body: string, depthMax: number): Copy | Refusal {
+  try {
+    const { data, version, leases } = JSON.parse(body) ?? {};
+    const named = readVersion(version);
+    if (named !== undefined && data !== undefined) {
+      return { version: named, data: treeOf(data, depthMax), leases: leasesFromJson(leases) };
+    }
+  } catch {
+    // Said below, whatever of it is wrong.
+  }
+  return new Refusal("Bad Request", 'Cannot take the copy as it must be {"version": {"sequence", "checksum"}, "data"}');
+}

@@ -1,0 +1,117 @@
+import type { Clock } from "../kernel/clock.ts";
+import type { Logger } from "../kernel/logger.ts";
+import type { Journal } from "./journal.ts";
+import { end, grant, isGranted, type Lease, type LeaseWish } from "./leases.ts";
+import { Refusal } from "./refusal.ts";
+import type { Copy } from "./snapshot.ts";
+
+/** A lease that could not be ended for want of a disk is tried again after this. */
+const RETRY_MS = 1_000;
+/** A timer that comes so late means that we were not there to hear renewals. */
+const ABSENT_MS = 1_000;
+
+/** Ends leases that are not renewed. */
+export class LeaseKeeper implements Disposable {
+  readonly #journal: Journal;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  /** When each lease ends, and what takes its timer back. */
+  readonly #ends: Map<string, { readonly atMs: number; readonly cancel: () => void }> = new Map();
+
+  constructor(journal: Journal, { clock, log }: { readonly clock: Clock; readonly log: Logger }) {
+    this.#journal = journal;
+    this.#clock = clock;
+    this.#log = log;
+    this.follow(journal.current);
+  }
+
+  /** Gives a lease its keys, or renews it if it has just them. */
+  async grant(wish: LeaseWish): Promise<{ readonly isChanged: boolean } | Refusal> {
+    const lease = this.#journal.current.leases.get(wish.name);
+    const foreign = refuseForeign(lease, wish.holder);
+    if (foreign !== undefined) return foreign;
+    // While nothing is on its way, what is current is what a turn would find.
+    if (!this.#journal.isBusy && isGranted(this.#journal.current, wish)) {
+      this.#arm(wish.name, wish.ttlMs);
+      return { isChanged: false };
+    }
+    let isChanged = false;
+    const outcome = await this.#journal.change((current) => {
+      const refusal = refuseForeign(current.leases.get(wish.name), wish.holder);
+      if (refusal !== undefined) return refusal;
+      if (isGranted(current, wish)) return undefined;
+      const change = grant(current, wish);
+      if (typeof change === "string") return new Refusal("Concurrent Update", change);
+      isChanged = true;
+      return change;
+    }, { joins: true });
+    if (outcome instanceof Refusal) return outcome;
+    this.#arm(wish.name, wish.ttlMs);
+    return { isChanged };
+  }
+
+  /** Renews a lease as it is. */
+  renew(name: string, holder: string | undefined): Refusal | undefined {
+    const lease = this.#journal.current.leases.get(name);
+    if (lease === undefined) return unknownLease(name);
+    const foreign = refuseForeign(lease, holder);
+    if (foreign === undefined) this.#arm(name, lease.ttlMs);
+    return foreign;
+  }
+
+  /** Ends a lease. */
+  async end(name: string, holder: string | undefined): Promise<Refusal | undefined> {
+    const outcome = await this.#journal.change((current) => {
+      const lease = current.leases.get(name);
+      return lease === undefined ? unknownLease(name) : refuseForeign(lease, holder) ?? end(current, name);
+    }, { joins: true });
+    return outcome instanceof Refusal ? outcome : undefined;
+  }
+
+  /** Answers how long a lease lives from now unless it is renewed, in milliseconds. */
+  leftMs(name: string): number {
+    return Math.max(0, (this.#ends.get(name)?.atMs ?? 0) - this.#clock.now());
+  }
+
+  /** Gives each lease that is new here its full time, and forgets those that are gone. */
+  follow({ leases }: Copy): void {
+    for (const { name, ttlMs } of leases.values()) if (!this.#ends.has(name)) this.#arm(name, ttlMs);
+    for (const [name, { cancel }] of this.#ends) {
+      if (leases.has(name)) continue;
+      cancel();
+      this.#ends.delete(name);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const { cancel } of this.#ends.values()) cancel();
+    this.#ends.clear();
+  }
+
+  #arm(name: string, ms: number): void {
+    if (!this.#journal.current.leases.has(name)) return;
+    this.#ends.get(name)?.cancel();
+    const atMs = this.#clock.now() + ms;
+    this.#ends.set(name, { atMs, cancel: this.#clock.after(ms, () => void this.#expire(name, atMs)) });
+  }
+
+  async #expire(name: string, atMs: number): Promise<void> {
+    const lease = this.#journal.current.leases.get(name);
+    if (lease !== undefined && this.#clock.now() - atMs > ABSENT_MS) return this.#arm(name, lease.ttlMs);
+    const outcome = await this.#journal.change((current) => {
+      // A renewal may have come while this waited for its turn.
+      return this.#ends.get(name)?.atMs === atMs && current.leases.has(name) ? end(current, name) : undefined;
+    }, { joins: true });
+    if (outcome instanceof Refusal) this.#arm(name, RETRY_MS);
+    else if (!outcome.leases.has(name)) this.#log.info("A lease has expired: its keys are gone", { name });
+  }
+}
+
+function unknownLease(name: string): Refusal {
+  return new Refusal("Not Found", `Cannot find the lease ${JSON.stringify(name)}: it never was, or it has expired`);
+}
+
+function refuseForeign(lease: Lease | undefined, holder: string | undefined): Refusal | undefined {
+  if (lease === undefined || lease.holder === holder) return undefined;
+  return new Refusal("Forbidden", `Cannot use the lease ${JSON.stringify(lease.name)} as another token made it`);
+}

@@ -1,0 +1,62 @@
+import { quote } from "../kernel/quote.ts";
+import { JsonError, parseJson } from "./json_text.ts";
+import type { LeaseWish } from "./leases.ts";
+import { formatPath, parsePath, type Path } from "./path.ts";
+import { Refusal } from "./refusal.ts";
+import { Branch, depthOf, type Tree } from "./tree.ts";
+
+/** How long a lease may live without being renewed, in seconds. */
+const TTL_SECONDS = { min: 1, max: 86_400 } as const;
+/** A lease holds at most so many keys. */
+const KEYS_MAX = 10_000;
+const NAME_LENGTH_MAX = 256;
+
+/**
+ * Reads what a lease is asked to hold: `{"ttl": SECONDS, "keys": {PATH: VALUE}}`,
+ * paths as in a URL behind `/data`.
+ */
+export function readLeaseWish(body: string, { name, holder, depthMax }: {
+  readonly name: string;
+  readonly holder: string | undefined;
+  readonly depthMax: number;
+}): LeaseWish | Refusal {
+  const refusal = (why: string) => new Refusal("Bad Request", `Cannot grant the lease ${quote(name)}: ${why}`);
+  if (name === "" || name.length > NAME_LENGTH_MAX) {
+    return refusal(`its name must have 1 to ${NAME_LENGTH_MAX} characters`);
+  }
+  let wish: Tree;
+  try {
+    // The keys are two levels within the body.
+    wish = parseJson(body, { depthMax: depthMax + 2 });
+  } catch (error) {
+    if (error instanceof JsonError) return refusal(error.message);
+    throw error;
+  }
+  const { ttl, keys = new Branch([], []), ...unknown } = wish instanceof Branch ? entriesOf(wish) : {};
+  if (typeof ttl !== "number" || !(ttl >= TTL_SECONDS.min && ttl <= TTL_SECONDS.max)) {
+    return refusal(`ttl must be a number of seconds from ${TTL_SECONDS.min} to ${TTL_SECONDS.max}`);
+  }
+  const [odd] = Object.keys(unknown);
+  if (odd !== undefined) return refusal(`unknown key ${quote(odd)}: there are ttl and keys`);
+  if (!(keys instanceof Branch)) return refusal("keys must be an object of values by their paths");
+  if (keys.keys.length > KEYS_MAX) return refusal(`it must have at most ${KEYS_MAX} keys`);
+  const paths: Path[] = [];
+  const wanted = new Map<string, Tree>();
+  for (const [i, key] of keys.keys.entries()) {
+    const path = parsePath(key);
+    const value = keys.values[i] as Tree;
+    if (path === undefined || path.length === 0) return refusal(`${quote(key)} must be a path, as behind /data`);
+    if (path.length + depthOf(value) > depthMax) return refusal(`${quote(key)} is more than ${depthMax} levels deep`);
+    paths.push(path);
+    wanted.set(formatPath(path), value);
+  }
+  const isNested = paths.some((path) =>
+    path.some((_, length) => length > 0 && wanted.has(formatPath(path.slice(0, length))))
+  );
+  if (isNested || wanted.size < paths.length) return refusal("no key may be another, or within it");
+  return { name, ...(holder === undefined ? {} : { holder }), ttlMs: ttl * 1_000, keys: wanted };
+}
+
+function entriesOf({ keys, values }: Branch): Readonly<Record<string, Tree>> {
+  return Object.fromEntries(keys.map((key, i) => [key, values[i] as Tree]));
+}

@@ -1,0 +1,143 @@
+import { formatPath, isWithin, parsePath, type Path } from "./path.ts";
+import { Branch, sameTree, type Tree, treeAt, withoutValue, withValue } from "./tree.ts";
+
+/** Who keeps which keys alive: the keys vanish with the lease. */
+export interface Lease {
+  readonly name: string;
+  /** Whose token made it; nobody else may renew or end it. Not there where no tokens are asked for. */
+  readonly holder?: string;
+  /** How long it lives without being renewed. */
+  readonly ttlMs: number;
+  /** The paths of its keys, as {@linkcode formatPath} writes them. */
+  readonly keys: readonly string[];
+}
+
+/** Every lease by its name. */
+export type Leases = ReadonlyMap<string, Lease>;
+
+/** A document and the leases on it. */
+export interface Leased {
+  readonly data: Tree;
+  readonly leases: Leases;
+}
+
+/** What a lease is asked to hold, whole: a key that it held and that is not there any more vanishes. */
+export interface LeaseWish {
+  readonly name: string;
+  readonly holder?: string;
+  readonly ttlMs: number;
+  /** The values by the paths of their keys. */
+  readonly keys: ReadonlyMap<string, Tree>;
+}
+
+/** A document after a change to a lease. */
+export interface LeaseChange extends Leased {
+  /** Where the document differs now; empty if only the lease does, or nothing. */
+  readonly touched: readonly Path[];
+}
+
+/** Gives a lease what it asks for; a text says why it cannot be. */
+export function grant({ data, leases }: Leased, wish: LeaseWish): LeaseChange | string {
+  const touched: Path[] = [];
+  const others = new Map(leases);
+  const before = leases.get(wish.name);
+  let tree = data;
+  for (const key of before?.keys ?? []) {
+    if (wish.keys.has(key)) continue;
+    const path = pathOf(key);
+    const without = withoutValue(tree, path);
+    if (without === undefined) continue;
+    tree = without;
+    touched.push(path);
+  }
+  const owners = new Map([...leases.values()].flatMap(({ name, keys }) => keys.map((key) => [key, name] as const)));
+  for (const [key, value] of wish.keys) {
+    const path = pathOf(key);
+    const owner = owners.get(key);
+    if (owner === undefined) {
+      const clash = clashOf(key, path, owners);
+      if (clash !== undefined) return clash;
+    } else if (owner !== wish.name) {
+      takeKey(others, owner, key);
+    }
+    owners.set(key, wish.name);
+    if (!(treeAt(tree, path.slice(0, -1)) ?? new Branch([], []) instanceof Branch)) {
+      return `Cannot lease ${key} as what should hold it is no object`;
+    }
+    if (sameTree(treeAt(tree, path), value)) continue;
+    const next = withValue(tree, path, value, true);
+    if (next === undefined) return `Cannot lease ${key} as what should hold it is no object`;
+    tree = next;
+    touched.push(path);
+  }
+  const { name, holder, ttlMs } = wish;
+  others.set(name, { name, ...(holder === undefined ? {} : { holder }), ttlMs, keys: [...wish.keys.keys()].sort() });
+  return { data: tree, leases: others, touched };
+}
+
+/** Ends a lease: its keys vanish. What holds them stays, since to hold nothing is news and not to be there is none. */
+export function end({ data, leases }: Leased, name: string): LeaseChange {
+  const others = new Map(leases);
+  others.delete(name);
+  let tree = data;
+  const touched: Path[] = [];
+  for (const key of leases.get(name)?.keys ?? []) {
+    const path = pathOf(key);
+    const without = withoutValue(tree, path);
+    if (without === undefined) continue;
+    tree = without;
+    touched.push(path);
+  }
+  return { data: tree, leases: others, touched };
+}
+
+/** Whether a lease is what a wish asks for, so that it is merely renewed. */
+export function isGranted({ data, leases }: Leased, wish: LeaseWish): boolean {
+  const lease = leases.get(wish.name);
+  return lease !== undefined && lease.ttlMs === wish.ttlMs && lease.keys.length === wish.keys.size &&
+    lease.keys.every((key) => {
+      const value = wish.keys.get(key);
+      return value !== undefined && sameTree(treeAt(data, pathOf(key)), value);
+    });
+}
+
+function pathOf(key: string): Path {
+  return parsePath(key) ?? [];
+}
+
+/** A key within another leased key would go with it, unasked. */
+function clashOf(key: string, path: Path, owners: ReadonlyMap<string, string>): string | undefined {
+  for (let length = 1; length < path.length; length++) {
+    const outer = formatPath(path.slice(0, length));
+    if (owners.has(outer)) return `Cannot lease ${key} as it is within ${outer}, which is leased`;
+  }
+  for (const other of owners.keys()) {
+    if (other.startsWith(key) && isWithin(pathOf(other), path)) {
+      return `Cannot lease ${key} as ${other} in it is leased`;
+    }
+  }
+  return undefined;
+}
+
+/** Takes a key from the lease that has it: what was registered anew must not vanish with the registration before it. */
+function takeKey(leases: Map<string, Lease>, owner: string, key: string): void {
+  const lease = leases.get(owner);
+  if (lease !== undefined) leases.set(owner, { ...lease, keys: lease.keys.filter((other) => other !== key) });
+}
+
+/** Writes leases for a file or another instance. */
+export function leasesToJson(leases: Leases): readonly Lease[] {
+  return [...leases.values()];
+}
+
+/** Reads what {@linkcode leasesToJson} wrote; a lease that is none is left out. */
+export function leasesFromJson(json: unknown): Leases {
+  const leases = new Map<string, Lease>();
+  for (const item of Array.isArray(json) ? json : []) {
+    const { name, holder, ttlMs, keys } = (item ?? {}) as { readonly [key in keyof Lease]?: unknown };
+    if (typeof name !== "string" || typeof ttlMs !== "number" || !Array.isArray(keys)) continue;
+    if (!(ttlMs > 0) || !keys.every((key) => typeof key === "string" && (parsePath(key)?.length ?? 0) > 0)) continue;
+    leases.set(name, { name, ...(typeof holder === "string" ? { holder } : {}), ttlMs, keys });
+  }
+  return leases;
+}

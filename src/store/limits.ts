@@ -1,0 +1,19 @@
+/** What a store takes from others at most. */
+export interface Limits {
+  /** The body of a request. */
+  readonly bodyBytesMax: number;
+  /** The canonical JSON of the whole document. */
+  readonly documentBytesMax: number;
+  /** Levels of objects and arrays in the document. */
+  readonly depthMax: number;
+  /** Requests that wait for a change at the same time. */
+  readonly watchersMax: number;
+}
+
+/** What a store takes unless told otherwise. */
+export const LIMITS: Limits = {
+  bodyBytesMax: 16 * 1024 * 1024,
+  documentBytesMax: 256 * 1024 * 1024,
+  depthMax: 100,
+  watchersMax: 10_000,
+};

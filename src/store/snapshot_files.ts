@@ -1,0 +1,101 @@
+import { parseSnapshotName } from "./snapshot_name.ts";
+
+/** Where snapshots are kept. */
+export interface SnapshotFiles {
+  /** Answers the names of all snapshots, oldest first. */
+  names(): Promise<readonly string[]>;
+  /** Reads one whole. */
+  read(name: string): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Writes one. When it resolves, the snapshot is there whatever happens to
+   * the machine; when it throws, there is none of that name.
+   */
+  write(name: string, parts: readonly Uint8Array<ArrayBuffer>[]): Promise<void>;
+  /** Removes one. */
+  remove(name: string): Promise<void>;
+  /** Renames one so that it is a snapshot no more; answers its new name. */
+  setAside(name: string, suffix: string): Promise<string>;
+}
+
+/** Ends the name of a file that is not complete. */
+const UNFINISHED = ".tmp";
+
+/** The directory of a store (`data.d`), which belongs to one process at a time. */
+export class DataDirectory implements SnapshotFiles, Disposable {
+  readonly #path: string;
+  readonly #lock: Deno.FsFile;
+
+  private constructor(path: string, lock: Deno.FsFile) {
+    this.#path = path;
+    this.#lock = lock;
+  }
+
+  /**
+   * Makes the directory if it is not there, takes it for this process, and
+   * clears it of what a crash left unfinished. Throws if another process has it.
+   */
+  static async open(path: string): Promise<DataDirectory> {
+    await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+    const lock = await Deno.open(`${path}/.lock`, { write: true, create: true, mode: 0o600 });
+    if (!await lock.tryLock(true)) {
+      lock.close();
+      throw new Error(`Cannot use the data directory ${path} as another process does`);
+    }
+    for await (const { name } of Deno.readDir(path)) {
+      if (name.endsWith(UNFINISHED)) await Deno.remove(`${path}/${name}`);
+    }
+    return new DataDirectory(path, lock);
+  }
+
+  async names(): Promise<readonly string[]> {
+    const names: string[] = [];
+    for await (const { name, isFile } of Deno.readDir(this.#path)) {
+      if (isFile && parseSnapshotName(name) !== undefined) names.push(name);
+    }
+    return names.sort();
+  }
+
+  read(name: string): Promise<Uint8Array<ArrayBuffer>> {
+    return Deno.readFile(`${this.#path}/${name}`);
+  }
+
+  async write(name: string, parts: readonly Uint8Array<ArrayBuffer>[]): Promise<void> {
+    const target = `${this.#path}/${name}`;
+    const unfinished = `${target}${UNFINISHED}`;
+    try {
+      {
+        using file = await Deno.open(unfinished, { write: true, create: true, truncate: true, mode: 0o600 });
+        for (const part of parts) {
+          for (let written = 0; written < part.length;) written += await file.write(part.subarray(written));
+        }
+        await file.sync();
+      }
+      await Deno.rename(unfinished, target);
+      await this.#sync();
+    } catch (error) {
+      // Renamed or not: what was not acknowledged must not be found later.
+      for (const path of [unfinished, target]) await Deno.remove(path).catch(() => {});
+      throw error;
+    }
+  }
+
+  async remove(name: string): Promise<void> {
+    await Deno.remove(`${this.#path}/${name}`);
+  }
+
+  async setAside(name: string, suffix: string): Promise<string> {
+    const aside = `${name}.${suffix}`;
+    await Deno.rename(`${this.#path}/${name}`, `${this.#path}/${aside}`);
+    await this.#sync();
+    return aside;
+  }
+
+  [Symbol.dispose](): void {
+    this.#lock.close();
+  }
+
+  async #sync(): Promise<void> {
+    using directory = await Deno.open(this.#path);
+    await directory.sync();
+  }
+}

@@ -1,0 +1,289 @@
+import type { Clock } from "../kernel/clock.ts";
+import type { Logger } from "../kernel/logger.ts";
+import { Archive } from "./archive.ts";
+import { HASHES } from "./hashes.ts";
+import { History } from "./history.ts";
+import { Journal } from "./journal.ts";
+import type { LeaseWish } from "./leases.ts";
+import { LeaseKeeper } from "./lease_keeper.ts";
+import { acquire, type Asking, held, type Lock } from "./lock.ts";
+import type { Limits } from "./limits.ts";
+import { Members } from "./members.ts";
+import { formatPath, type Path } from "./path.ts";
+import { Refusal } from "./refusal.ts";
+import type { Copy } from "./snapshot.ts";
+import type { SnapshotFiles } from "./snapshot_files.ts";
+import { resolveTimeLimit, type TimeLimit } from "./time_limit.ts";
+import { put, rebase, remove } from "./transaction.ts";
+import { compactText, EMPTY_BRANCH, sameTree, type Tree, treeAt } from "./tree.ts";
+import { compareVersions, formatVersion, type Version } from "./version.ts";
+
+/** What a {@linkcode Store} works with. */
+export interface StoreOptions {
+  readonly files: SnapshotFiles;
+  readonly clock: Clock;
+  /** Answers the time, in milliseconds since 1970. */
+  readonly wallNow: () => number;
+  readonly log: Logger;
+  readonly limits: Limits;
+  /** A snapshot that is older, or none at all, is not served before others were asked; `undefined` serves at once. */
+  readonly loadLimit: TimeLimit | undefined;
+  /** Snapshots that are older are removed. */
+  readonly removeLimit: TimeLimit;
+  /** When to serve all the same. */
+  readonly bootstrapLimit: TimeLimit;
+  /** The addresses of other instances to begin with. */
+  readonly seeds: readonly string[];
+}
+
+const encoder = new TextEncoder();
+const utf8Md5 = (tree: Tree) => HASHES.md5(encoder.encode(compactText(tree)));
+
+/**
+ * A document, its versions on the disk, the lock with its transaction, and the
+ * leases. Whoever reads sees one whole version, and none that is not on the
+ * disk. Expected refusals are answers, never thrown.
+ */
+export class Store implements AsyncDisposable {
+  readonly #options: StoreOptions;
+  readonly #journal: Journal;
+  readonly #history: History = new History();
+  readonly #leases: LeaseKeeper;
+  readonly #watchers: Set<(copy: Copy) => void> = new Set();
+  /** The other instances. */
+  readonly members: Members;
+  #lock: Lock | undefined;
+  #committing: Promise<Copy | Refusal> | undefined;
+  /** Counts the changes that a transaction cannot be brought over. */
+  #epoch = 0;
+  #isAvailable: boolean;
+  #stopWaiting: () => void = () => {};
+
+  private constructor(first: Copy, isFresh: boolean, archive: Archive, members: Members, options: StoreOptions) {
+    const { clock, log, limits, wallNow, bootstrapLimit } = options;
+    this.#options = options;
+    this.members = members;
+    this.#journal = new Journal(first, {
+      archive,
+      hashes: HASHES,
+      limits,
+      log,
+      cluster: () => members.addresses,
+      publish: (copy, { touched }) => this.#publish(copy, touched),
+    });
+    this.#leases = new LeaseKeeper(this.#journal, { clock, log });
+    this.#history.add(first);
+    this.#isAvailable = isFresh;
+    if (isFresh) return;
+    const waitMs = Math.max(0, resolveTimeLimit(bootstrapLimit, wallNow()) - wallNow());
+    log.warn("Nothing is served until another instance has answered, or the time for that is over", { waitMs });
+    this.#stopWaiting = clock.after(waitMs, () => this.#becomeAvailable("the time for others to answer is over"));
+  }
+
+  /** Loads the newest good snapshot; begins with an empty object if there is none. */
+  static async open(options: StoreOptions): Promise<Store> {
+    const { files, wallNow, removeLimit, log, limits, loadLimit, seeds } = options;
+    const archive = new Archive({
+      files,
+      wallNow,
+      removeLimit,
+      log,
+      hashes: HASHES,
+      depthMax: limits.depthMax,
+      checksumOf: utf8Md5,
+    });
+    const loaded = await archive.load();
+    const isFresh = loadLimit === undefined ||
+      (loaded !== undefined && loaded.writtenMs >= resolveTimeLimit(loadLimit, wallNow()));
+    if (loaded !== undefined) {
+      const { name, copy } = loaded;
+      log.info("A snapshot was loaded", { name, version: formatVersion(copy.version) });
+      await archive.removeOld(name);
+    }
+    const empty = { version: { sequence: 0, checksum: utf8Md5(EMPTY_BRANCH) }, data: EMPTY_BRANCH, leases: new Map() };
+    const members = new Members();
+    members.add([...seeds, ...loaded?.cluster ?? []]);
+    return new Store(loaded?.copy ?? empty, isFresh, archive, members, options);
+  }
+
+  /** The current version, whole. */
+  get copy(): Copy {
+    return this.#journal.current;
+  }
+
+  /** Whether the document may be served: it is fresh enough, or nobody has a fresher one. */
+  get isAvailable(): boolean {
+    return this.#isAvailable;
+  }
+
+  /** The lock, if it is held. */
+  get lock(): Lock | undefined {
+    return this.#committing === undefined ? held(this.#lock, this.#options.clock.now()) : this.#lock;
+  }
+
+  /** Answers an older version that is still remembered; the checksum may be left out. */
+  remembered(version: Partial<Version> & { readonly sequence: number }): Copy | undefined {
+    return this.#history.find(version);
+  }
+
+  /** Calls back with each version from the next on; the answer ends that. */
+  watch(callback: (copy: Copy) => void): () => void {
+    this.#watchers.add(callback);
+    return () => void this.#watchers.delete(callback);
+  }
+
+  /** Takes the lock, or refreshes it. */
+  acquire(code: string, holder: string | undefined): Refusal | undefined {
+    const unavailable = this.refuseUnavailable();
+    if (unavailable !== undefined) return unavailable;
+    const nowMs = this.#options.clock.now();
+    const { data } = this.copy;
+    const lock = this.#committing === undefined
+      ? acquire(this.#lock, code, { holder, nowMs, data, epoch: this.#epoch })
+      : undefined;
+    if (lock === undefined) return new Refusal("Locked", "Cannot take the lock as another holds it: try again later");
+    this.#lock = lock;
+  }
+
+  /** Answers the transaction's own view at a path. */
+  readStaged(code: string, path: Path, holder: string | undefined): Tree | Refusal {
+    const lock = this.#usable(code, { holder, nowMs: this.#options.clock.now() });
+    if (lock instanceof Refusal) return lock;
+    const value = treeAt(lock.transaction.staged, path);
+    return value === undefined ? notFound(path) : value;
+  }
+
+  /** Changes the transaction: sets a value, or takes it away if none is given. */
+  update(code: string, path: Path, value: Tree | undefined, holder: string | undefined): Refusal | undefined {
+    const lock = this.#usable(code, { holder, nowMs: this.#options.clock.now() });
+    if (lock instanceof Refusal) return lock;
+    const transaction = value === undefined ? remove(lock.transaction, path) : put(lock.transaction, path, value);
+    if (transaction === undefined) return notFound(path);
+    this.#lock = { ...lock, transaction };
+  }
+
+  /** Drops the transaction and gives the lock back. */
+  abort(code: string, holder: string | undefined): Refusal | undefined {
+    const lock = this.#usable(code, { holder, nowMs: this.#options.clock.now() });
+    if (lock instanceof Refusal) return lock;
+    this.#lock = undefined;
+  }
+
+  /**
+   * Makes the transaction the next version and gives the lock back; answers
+   * the version that holds it. When it is refused, lock and transaction stay.
+   */
+  commit(code: string, holder: string | undefined): Promise<Copy | Refusal> {
+    const lock = this.#usable(code, { holder, nowMs: this.#options.clock.now() });
+    if (lock instanceof Refusal) return Promise.resolve(lock);
+    this.#committing = this.#journal.change((current) => {
+      const { staged } = lock.transaction;
+      const { version, leases } = current;
+      if (sameTree(staged, current.data)) return { data: current.data, leases, version };
+      const rebased = this.#epoch !== lock.epoch
+        ? undefined
+        : rebase(lock.transaction, current.data, this.#lock?.disturbed ?? []);
+      if (rebased === undefined) {
+        return new Refusal(
+          "Concurrent Update",
+          `Cannot commit as the document was changed otherwise since the lock was taken: it is at version ${
+            formatVersion(version)
+          }; abort, and begin again from there`,
+        );
+      }
+      if (sameTree(rebased.staged, current.data)) return { data: current.data, leases, version };
+      return { data: rebased.staged, leases };
+    }, { joins: false }).then((outcome) => {
+      this.#committing = undefined;
+      if (!(outcome instanceof Refusal)) this.#lock = undefined;
+      return outcome;
+    });
+    return this.#committing;
+  }
+
+  /** Gives a lease its keys, or renews it; answers whether it was more than renewed. */
+  async lease(wish: LeaseWish): Promise<{ readonly isChanged: boolean } | Refusal> {
+    return this.refuseUnavailable() ?? await this.#leases.grant(wish);
+  }
+
+  /** Renews a lease as it is. */
+  renewLease(name: string, holder: string | undefined): Refusal | undefined {
+    return this.refuseUnavailable() ?? this.#leases.renew(name, holder);
+  }
+
+  /** Ends a lease; its keys vanish. */
+  async endLease(name: string, holder: string | undefined): Promise<Refusal | undefined> {
+    return this.refuseUnavailable() ?? await this.#leases.end(name, holder);
+  }
+
+  /** Answers how long a lease lives from now unless it is renewed, in milliseconds. */
+  leaseLeftMs(name: string): number {
+    return this.#leases.leftMs(name);
+  }
+
+  /**
+   * Takes the copy of another instance if it is newer; answers whether it was.
+   * A copy that is not what its version says is refused.
+   */
+  async accept(copy: Copy): Promise<boolean | Refusal> {
+    if (compareVersions(copy.version, this.copy.version) <= 0) return false;
+    if (utf8Md5(copy.data) !== copy.version.checksum) {
+      return new Refusal("Bad Request", `Cannot take version ${formatVersion(copy.version)}: its checksum differs`);
+    }
+    let isNewer = false;
+    const outcome = await this.#journal.change(({ version }) => {
+      isNewer = compareVersions(copy.version, version) > 0;
+      return isNewer ? copy : undefined;
+    }, { joins: false });
+    if (outcome instanceof Refusal) return outcome;
+    if (isNewer) this.#becomeAvailable("another instance had a newer version");
+    return isNewer;
+  }
+
+  /** The refusal of everything while nothing may be served. */
+  refuseUnavailable(): Refusal | undefined {
+    if (this.#isAvailable) return undefined;
+    return new Refusal("Service Unavailable", "Cannot serve yet as a newer version may be with another instance");
+  }
+
+  /** Waits for what is being written. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopWaiting();
+    this.#leases[Symbol.dispose]();
+    await this.#journal.idle();
+  }
+
+  #usable(code: string, { holder, nowMs }: Asking): Lock | Refusal {
+    if (this.#committing !== undefined) {
+      return new Refusal("Not Locked", "Cannot use the lock any more as its transaction is being committed");
+    }
+    const lock = held(this.#lock, nowMs);
+    if (lock === undefined) {
+      this.#lock = undefined;
+      return new Refusal("Not Locked", "Cannot go on as nobody holds the lock: it was never taken, or it has expired");
+    }
+    if (lock.code === code && lock.holder === holder) return lock;
+    return new Refusal("Invalid Lock Code", "Cannot go on as the lock is held under another code");
+  }
+
+  #publish(copy: Copy, touched: readonly Path[] | undefined): void {
+    this.#history.add(copy);
+    if (touched === undefined) this.#epoch++;
+    else if (this.#lock !== undefined) {
+      this.#lock = { ...this.#lock, disturbed: [...this.#lock.disturbed, ...touched] };
+    }
+    this.#leases.follow(copy);
+    for (const tell of this.#watchers) tell(copy);
+  }
+
+  #becomeAvailable(reason: string): void {
+    this.#stopWaiting();
+    if (this.#isAvailable) return;
+    this.#isAvailable = true;
+    this.#options.log.info("The document is served from now on", { reason });
+  }
+}
+
+function notFound(path: Path): Refusal {
+  return new Refusal("Not Found", `Cannot find ${formatPath(path)}: the path, or what should hold it, is not there`);
+}

@@ -1,0 +1,64 @@
+import { parse } from "yaml";
+import { houseSchema, keys, list, matching, optional, word } from "../kernel/schema.ts";
+import { HASHES } from "./hashes.ts";
+import { parsePath } from "./path.ts";
+import { type Identity, identityOf } from "./rights.ts";
+
+const PREFIX = matching(/^\//, "a path that begins with /");
+const FILE = houseSchema(list(
+  keys({
+    name: word(),
+    token: optional(matching(/^[\x21-\x7e]{16,}$/, "at least 16 printable characters without a blank")),
+    sha256: optional(matching(/^[0-9a-f]{64}$/, "64 hexadecimal digits")),
+    read: optional(list(PREFIX), []),
+    write: optional(list(PREFIX), []),
+  }),
+  "a list of tokens",
+));
+
+const encoder = new TextEncoder();
+
+/** The bearer tokens of a store. They are known by their hashes alone. */
+export class Tokens {
+  readonly #identities: ReadonlyMap<string, Identity>;
+
+  private constructor(identities: ReadonlyMap<string, Identity>) {
+    this.#identities = identities;
+  }
+
+  /** Reads the text of a file of tokens (YAML). Throws an error that says what is wrong, and shows no token. */
+  static parse(text: string, file: string): Tokens {
+    let raw: unknown;
+    try {
+      raw = parse(text);
+    } catch {
+      // The parser quotes the line, which may hold a token.
+      throw new Error(`Cannot read the tokens of ${file} as it must be YAML`);
+    }
+    const result = FILE["~standard"].validate(raw);
+    if ("issues" in result) {
+      throw new Error(`Cannot read the tokens of ${file}: ${result.issues.map(({ message }) => message).join("; ")}`);
+    }
+    const identities = new Map<string, Identity>();
+    for (const { name, token, sha256, read, write } of result.value) {
+      if ((token === undefined) === (sha256 === undefined)) {
+        throw new Error(`Cannot read the token ${name} of ${file} as it must have either token or sha256`);
+      }
+      const broken = [...read, ...write].find((prefix) => parsePath(prefix) === undefined);
+      if (broken !== undefined) throw new Error(`Cannot read the path ${broken} of the token ${name} in ${file}`);
+      const hash = sha256 ?? HASHES.sha256(encoder.encode(token));
+      if (identities.has(hash)) throw new Error(`Cannot use the token ${name} of ${file} as another is the same`);
+      identities.set(hash, identityOf({ name, read, write }));
+    }
+    return new Tokens(identities);
+  }
+
+  /**
+   * Answers who bears the token of an `Authorization` header. What is compared
+   * is a hash, so that the time it takes tells nothing of the token.
+   */
+  identify(authorization: string | null): Identity | undefined {
+    const token = /^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
+    return token === undefined ? undefined : this.#identities.get(HASHES.sha256(encoder.encode(token)));
+  }
+}
