@@ -25,6 +25,7 @@ const REQUIREMENTS = {
   kazoo: { files: ["python3", "/usr/lib/python3/dist-packages/kazoo"], packages: ["python3-kazoo"] },
   systemd: { files: ["systemd-analyze"], packages: ["systemd"] },
   dnsmasq: { files: ["dnsmasq"], packages: ["dnsmasq-base"] },
+  grpc: { files: ["python3", "/usr/lib/python3/dist-packages/grpc"], packages: ["python3-grpcio"] },
   openssl: { files: ["openssl"], packages: ["openssl"] },
 } as const satisfies Record<string, Requirement>;
 

@@ -20,6 +20,7 @@ export const BUILTINS: ReadonlyMap<string, () => Promise<PluginModule>> = new Ma
   ["check/dns", () => import("../plugins/checks/dns/mod.ts")],
   ["check/exec", () => import("../plugins/checks/exec/mod.ts")],
   ["check/file", () => import("../plugins/checks/file/mod.ts")],
+  ["check/grpc", () => import("../plugins/checks/grpc/mod.ts")],
   ["check/http", () => import("../plugins/checks/http/mod.ts")],
   ["check/noop", () => import("../plugins/checks/noop/mod.ts")],
   ["check/redis", () => import("../plugins/checks/redis/mod.ts")],

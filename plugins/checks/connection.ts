@@ -83,13 +83,18 @@ export async function exchange(
 
 async function secure(address: HostPort, tls: TlsOptions, signal: AbortSignal): Promise<ByteStream> {
   const { connectTls } = await import("./tls_stream.ts");
-  const caCertificates = tls.ca === undefined ? undefined : await readAuthorities(tls.ca, signal);
+  // Authorities that nobody is held against need not be read, nor is it granted.
+  const caCertificates = tls.ca === undefined || !tls.verify ? undefined : await readAuthorities(tls.ca, signal);
   signal.throwIfAborted();
   return await connectTls(address, { ...tls, caCertificates }, signal);
 }
 
-/** Read anew for each probe, so that a renewed file counts without a restart. */
-async function readAuthorities(path: string, signal: AbortSignal): Promise<string> {
+/**
+ * Reads a file of authorities: anew for each probe, so that a renewed file counts without a restart.
+ *
+ * @throws {ProbeError} if it cannot be read, or holds no certificate
+ */
+export async function readAuthorities(path: string, signal: AbortSignal): Promise<string> {
   let pem: string;
   try {
     pem = await Deno.readTextFile(path, { signal });
@@ -195,7 +200,7 @@ export function quoteBytes(bytes: Uint8Array): string {
 const CERTIFICATE_CODE = /^(?:CERT_|CRL_|DEPTH_ZERO_|ERR_TLS_CERT_|HOSTNAME_|INVALID_|SELF_SIGNED_|UNABLE_TO_)/;
 
 /** Says in an operator's words why an exchange failed; what is no fault of the other side is thrown on. */
-function explain(error: unknown, target: Endpoint): string {
+export function explain(error: unknown, target: Endpoint): string {
   if (error instanceof ProbeError) return error.message;
   if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
   if (/^failed to lookup address/.test(error.message)) return `Cannot resolve the name of ${target}: ${error.message}`;

@@ -1,5 +1,6 @@
 import { NameServer } from "../support/dnsmasq.ts";
 import { freePort } from "../support/free_port.ts";
+import { GrpcServer } from "../support/grpc_server.ts";
 import { RedisServer } from "../support/redis.ts";
 import { answers, receive, ScriptedServer, sends } from "../support/scripted_server.ts";
 import { checkConforms } from "./suite.ts";
@@ -65,4 +66,11 @@ checkConforms({
   config: { name: "web.test" },
   healthy: () => NameServer.start(["host-record=web.test,192.0.2.1"]),
   over: "udp",
+});
+
+checkConforms({
+  source: { module: "builtin:check/grpc", origin: "builtin" },
+  name: "grpc",
+  config: { service: "web" },
+  healthy: () => GrpcServer.start(),
 });

@@ -1,0 +1,119 @@
+/**
+ * One call of `grpc.health.v1.Health/Check` over one HTTP/2 connection, by
+ * `node:http2`. A module of its own, so that only a worker that probes pays
+ * for it. Whatever happens, the connection is closed in the end.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { type ClientHttp2Session, connect } from "node:http2";
+import type { Endpoint } from "../../../mod.ts";
+import { type HostPort, isIpv4, isIpv6 } from "../../../src/model/endpoint.ts";
+import { ProbeError, type TlsOptions } from "../connection.ts";
+import { formatRequest } from "./message.ts";
+
+/** The most bytes of an answer; a HealthCheckResponse has seven. */
+const ANSWER_BYTES_MAX = 4_096;
+
+/** What came back. */
+export interface Reply {
+  /** The HTTP status. */
+  readonly status?: number | undefined;
+  /** The media type. */
+  readonly contentType?: string | undefined;
+  /** The gRPC status, in digits. */
+  readonly grpcStatus?: string | undefined;
+  /** What the server says of it. */
+  readonly grpcMessage?: string | undefined;
+  /** The frame of the answer. */
+  readonly body: Uint8Array;
+}
+
+/** What a call needs besides its address. */
+export interface CallOptions {
+  /** Closes the connection when it is aborted. */
+  readonly signal: AbortSignal;
+  /** Speaks TLS if it is given. */
+  readonly tls?: (TlsOptions & { readonly caCertificates?: string | undefined }) | undefined;
+}
+
+/**
+ * Calls, and reads the answer to its end.
+ *
+ * @throws the signal's reason when it is aborted; what node:http2 says of a connection that fails
+ * @throws {ProbeError} if the answer is too long
+ */
+export function callCheck(
+  service: string,
+  target: Endpoint,
+  { host, port }: HostPort,
+  { signal, tls }: CallOptions,
+): Promise<Reply> {
+  const session = open(target, host, tls);
+  return new Promise((resolve, reject) => {
+    const headers: Record<string, unknown> = {};
+    const chunks: Uint8Array[] = [];
+    let [size, over] = [0, false];
+    let [sessionFault, streamFault]: (unknown | undefined)[] = [];
+    const abort = () => {
+      session.destroy();
+      reject(signal.reason);
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    // The last word: what went wrong with the connection says more than what it did to the stream.
+    session.once("close", () => {
+      signal.removeEventListener("abort", abort);
+      const fault = sessionFault ?? (over ? undefined : streamFault);
+      if (fault !== undefined) reject(fault);
+      else resolve(toReply(headers, chunks));
+    });
+    session.on("error", (error) => sessionFault ??= error);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/grpc.health.v1.Health/Check",
+      ...(tls?.serverName !== undefined && { ":authority": `${tls.serverName}:${port}` }),
+      "content-type": "application/grpc",
+      "te": "trailers",
+      "user-agent": "lighthouse/2",
+    });
+    stream.on("response", (received) => Object.assign(headers, received));
+    stream.on("trailers", (received) => Object.assign(headers, received));
+    stream.on("data", (chunk: Uint8Array) => {
+      size += chunk.length;
+      chunks.push(chunk);
+      if (size <= ANSWER_BYTES_MAX) return;
+      sessionFault ??= new ProbeError(`Got an answer of more than ${ANSWER_BYTES_MAX} bytes from ${target}`);
+      session.destroy();
+    });
+    stream.on("error", (error) => streamFault ??= error);
+    stream.once("end", () => over = true);
+    stream.once("close", () => session.destroy());
+    stream.end(formatRequest(service));
+  });
+}
+
+function open(target: Endpoint, host: string, tls: CallOptions["tls"]): ClientHttp2Session {
+  if (tls === undefined) return connect(`http://${target}`);
+  const { verify, caCertificates, serverName = host } = tls;
+  return connect(`https://${target}`, {
+    rejectUnauthorized: verify,
+    ...(caCertificates !== undefined && { ca: caCertificates }),
+    // An address has no place in SNI; without a name the certificate is held against the host.
+    ...(!isIpv4(serverName) && !isIpv6(serverName) && { servername: serverName }),
+  });
+}
+
+function toReply(headers: Readonly<Record<string, unknown>>, chunks: readonly Uint8Array[]): Reply {
+  const text = (name: string) => {
+    const value = headers[name];
+    return typeof value === "string" ? value : undefined;
+  };
+  const status = headers[":status"];
+  return {
+    status: typeof status === "number" ? status : undefined,
+    contentType: text("content-type"),
+    grpcStatus: text("grpc-status"),
+    grpcMessage: text("grpc-message"),
+    body: new Uint8Array(Buffer.concat(chunks)),
+  };
+}

@@ -1,0 +1,78 @@
+import type { CheckPlugin, Endpoint, ProbeOutcome } from "../../../mod.ts";
+import { quote } from "../../../src/kernel/quote.ts";
+import { parseEndpoint } from "../../../src/model/endpoint.ts";
+import { explain, ProbeError, readAuthorities } from "../connection.ts";
+import { lazySchema } from "../lazy_schema.ts";
+import type { Reply } from "./call.ts";
+import type { GrpcConfig } from "./config.ts";
+import { parseResponse } from "./message.ts";
+
+/** What an operator can make of a gRPC status. */
+const HINTS: ReadonlyMap<string, string> = new Map([
+  ["5", "NOT_FOUND: it does not know the service"],
+  ["7", "PERMISSION_DENIED"],
+  ["8", "RESOURCE_EXHAUSTED"],
+  ["12", "UNIMPLEMENTED: it does not serve grpc.health.v1.Health"],
+  ["13", "INTERNAL"],
+  ["14", "UNAVAILABLE"],
+  ["16", "UNAUTHENTICATED"],
+]);
+
+/** The check `grpc`; its keys are in the README beside this file. */
+const grpc: CheckPlugin<GrpcConfig> = {
+  kind: "check",
+  apiVersion: 1,
+  name: "grpc",
+  summary: "Passes when a gRPC server says that it, or one of its services, is serving",
+  stability: "stable",
+  config: lazySchema(async () => (await import("./config.ts")).schema),
+  permissions: ({ tls, verify, ca }, { target }) => ({
+    net: target === undefined ? [] : [target],
+    ...(tls && verify && ca !== undefined && { read: [ca] }),
+  }),
+  async probe(config, { target, signal }): Promise<ProbeOutcome> {
+    signal.throwIfAborted();
+    const address = parseEndpoint(target);
+    if (address === undefined) throw new TypeError(`Cannot probe "${target}" as it must be host:port`);
+    try {
+      const { callCheck } = await import("./call.ts");
+      const tls = config.tls ? await readTls(config, signal) : undefined;
+      signal.throwIfAborted();
+      return judge(await callCheck(config.service, target, address, { signal, tls }), config, target);
+    } catch (error) {
+      signal.throwIfAborted();
+      return { status: "fail", reason: explain(error, target) };
+    }
+  },
+};
+
+export default grpc;
+
+async function readTls({ verify, ca, server_name: serverName }: GrpcConfig, signal: AbortSignal) {
+  // Authorities that nobody is held against need not be read, nor is it granted.
+  const caCertificates = ca === undefined || !verify ? undefined : await readAuthorities(ca, signal);
+  return { verify, serverName, caCertificates };
+}
+
+function judge(reply: Reply, { service }: GrpcConfig, target: Endpoint): ProbeOutcome {
+  if (reply.status === undefined) throw new ProbeError(`${target} closed the connection without an answer`);
+  if (reply.status !== 200 || !/^application\/grpc\b/.test(reply.contentType ?? "")) {
+    const what = `HTTP status ${reply.status} and content-type ${quote(reply.contentType ?? "")}`;
+    return { status: "fail", reason: `Got ${what} from ${target}, want an answer of gRPC` };
+  }
+  if (reply.grpcStatus === undefined) {
+    return { status: "fail", reason: `${target} closed the call without a gRPC status` };
+  }
+  if (reply.grpcStatus !== "0") {
+    const hint = HINTS.get(reply.grpcStatus);
+    const said = reply.grpcMessage ? `: ${quote(reply.grpcMessage)}` : "";
+    const meaning = hint === undefined ? "" : ` (${hint})`;
+    return { status: "fail", reason: `Got gRPC status ${quote(reply.grpcStatus)}${meaning} from ${target}${said}` };
+  }
+  const serving = parseResponse(reply.body);
+  const whose = service === "" ? "" : ` of ${quote(service)}`;
+  if (serving === undefined) return { status: "fail", reason: `${target} did not answer with a HealthCheckResponse` };
+  return serving === "SERVING"
+    ? { status: "pass", detail: `Got SERVING${whose}` }
+    : { status: "fail", reason: `Got ${serving}${whose} from ${target}, want SERVING` };
+}
