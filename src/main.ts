@@ -12,6 +12,7 @@ import { check } from "./cli/check.ts";
 import { EXIT, EXIT_OF } from "./cli/exit_codes.ts";
 import { LastResort } from "./cli/last_resort.ts";
 import { plan } from "./cli/plan.ts";
+import { serveStore } from "./cli/store.ts";
 import { describeVersion } from "./cli/version.ts";
 import { learnHostFacts, type SaidOfHost } from "./app/host_facts.ts";
 import type { HostSettings } from "./config/desired.ts";
@@ -70,6 +71,30 @@ async function daemon(given: DaemonArguments): Promise<number> {
   }
 }
 
+async function store(given: Extract<Arguments, { readonly command: "store" }>): Promise<number> {
+  using log = openLog(given);
+  const stop = new AbortController();
+  const end = () => stop.abort();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, end);
+  try {
+    const file = (path: string | undefined) => path === undefined ? undefined : fromHere(path);
+    await serveStore({
+      ...given,
+      dataDir: fromHere(given.dataDir),
+      tokens: file(given.tokens),
+      tlsCert: file(given.tlsCert),
+      tlsKey: file(given.tlsKey),
+      tlsClientCa: file(given.tlsClientCa),
+    }, { clock: systemClock, wallNow: Date.now, log: log.part("store"), signal: stop.signal });
+    return EXIT.ok;
+  } catch (error) {
+    log.part("store").error(error instanceof Error ? error.message : String(error));
+    return EXIT.failed;
+  } finally {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.removeSignalListener(signal, end);
+  }
+}
+
 /** A flag is said on purpose; the file is for when nothing is said. */
 function saidOfHost(
   { host, ip, peerPort }: Pick<DaemonArguments, "host" | "ip" | "peerPort">,
@@ -114,6 +139,8 @@ async function main(given: Arguments): Promise<number> {
         print,
       });
     }
+    case "store":
+      return await store(given);
     default:
       return await daemon(given);
   }

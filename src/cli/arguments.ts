@@ -16,6 +16,7 @@ import {
   withDefault,
 } from "@optique/core";
 import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
+import { storeArguments } from "./store_arguments.ts";
 
 /** A text that other hosts will accept: they refuse a node whose name or address is none. */
 function textThat(
@@ -124,6 +125,12 @@ and column; HAProxy itself, if it is installed, judges a temporary copy of its f
 usage.`,
     },
   ),
+  command("store", merge(storeArguments, logging), {
+    brief: message`Serve a configuration store over HTTP.`,
+    description:
+      message`Serves one JSON document, read by path and changed in transactions, and keeps every version on \
+the disk. Ends on SIGTERM or SIGINT. Exit codes: 0 was asked to end, 1 cannot start, 2 wrong usage.`,
+  }),
 );
 
 function isAddress(text: string): boolean {

@@ -18,6 +18,23 @@ const DAEMON = {
   peerPort: undefined,
 };
 
+/** What `store` is told when it is told nothing but the directory. */
+const STORE = {
+  bind: { host: "localhost", port: 8001 },
+  seeds: [],
+  loadLimit: "-7 days",
+  removeLimit: "-7 days",
+  bootstrap: false,
+  bootstrapLimit: "+2 minutes",
+  tokens: undefined,
+  tlsCert: undefined,
+  tlsKey: undefined,
+  tlsClientCa: undefined,
+  insecure: false,
+  logLevel: undefined,
+  logFormat: "auto",
+};
+
 Deno.test.each([
   { line: "writer DIR", then: { command: "writer", ...DAEMON } },
   { line: "reporter DIR", then: { command: "reporter", ...DAEMON } },
@@ -39,6 +56,22 @@ Deno.test.each([
   { line: "check --strict --json DIR", then: { command: "check", dir: "DIR", strict: true, json: true } },
   { line: "plan DIR", then: { command: "plan", ...DAEMON, waitSeconds: 5 } },
   { line: "plan DIR --wait 30", then: { command: "plan", ...DAEMON, waitSeconds: 30 } },
+  {
+    line: "store --data.d DIR",
+    then: { command: "store", dataDir: "DIR", ...STORE },
+  },
+  {
+    line: "store --data.d=DIR --bind=[::1]:9 --seeds=a.int:1,10.0.0.1:2 --bootstrap --insecure",
+    then: {
+      command: "store",
+      dataDir: "DIR",
+      ...STORE,
+      bind: { host: "::1", port: 9 },
+      seeds: ["a.int:1", "10.0.0.1:2"],
+      bootstrap: true,
+      insecure: true,
+    },
+  },
   { line: "check -- --strict", then: { command: "check", dir: "--strict", strict: false, json: false } },
 ])("parser reads `$line`", ({ line, then }) => {
   const { ...value } = parsed(line);
@@ -57,5 +90,6 @@ Deno.test.each([
     "run DIR DIR",
   ],
   ...["run DIR --host a;b", "run DIR --host -a", "run DIR --ip a.int", "run DIR --ip 10.0.0.256", "run DIR --ip [::1]"],
+  ...["store", "store DIR", "store --data.d DIR --bind a:b:c", "store --data.d DIR --load-limit soon"],
   ...["run DIR --peer-port 0", "run DIR --peer-port 65536", "check DIR --peer-port 1024"],
 ].map((line) => ({ line })))("parser refuses `$line`", ({ line }) => assert.equal(parsed(line), undefined));

@@ -1,17 +1,19 @@
+import { assert } from "../kernel/assert.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { BindAddress } from "../store/bind_address.ts";
 import { StoreServer } from "../store/server.ts";
-import type { TimeLimit } from "../store/time_limit.ts";
+import { parseTimeLimit, type TimeLimit } from "../store/time_limit.ts";
 
 /** What `lighthouse store` is told. */
 export interface StoreArguments {
   readonly dataDir: string;
   readonly bind: BindAddress;
   readonly seeds: readonly string[];
-  readonly loadLimit: TimeLimit;
-  readonly removeLimit: TimeLimit;
-  readonly bootstrapLimit: TimeLimit;
+  /** Limits as they were written, and found to be such. */
+  readonly loadLimit: string;
+  readonly removeLimit: string;
+  readonly bootstrapLimit: string;
   readonly bootstrap: boolean;
   readonly tokens?: string | undefined;
   readonly tlsCert?: string | undefined;
@@ -35,9 +37,9 @@ export async function serveStore(
     dataDir,
     bind,
     seeds,
-    loadLimit: bootstrap ? undefined : loadLimit,
-    removeLimit,
-    bootstrapLimit,
+    loadLimit: bootstrap ? undefined : limitOf(loadLimit),
+    removeLimit: limitOf(removeLimit),
+    bootstrapLimit: limitOf(bootstrapLimit),
     tokensFile: tokens,
     tls: tlsOf(given),
     isInsecure: insecure,
@@ -47,6 +49,12 @@ export async function serveStore(
   });
   if (signal.aborted) return;
   await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+function limitOf(text: string): TimeLimit {
+  const limit = parseTimeLimit(text);
+  assert(limit !== undefined, "the command line lets pass times alone");
+  return limit;
 }
 
 function tlsOf({ tlsCert, tlsKey, tlsClientCa }: StoreArguments) {

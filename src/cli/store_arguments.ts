@@ -1,0 +1,115 @@
+import {
+  constant,
+  message,
+  object,
+  option,
+  optional,
+  string,
+  type ValueParser,
+  type ValueParserResult,
+  withDefault,
+} from "@optique/core";
+import { type BindAddress, formatBindAddress, parseBindAddress } from "../store/bind_address.ts";
+import { parseTimeLimit } from "../store/time_limit.ts";
+
+/** Reads a word as `read` does, which answers `undefined` for what is not wanted. */
+function converted<T>(
+  read: (text: string) => T | undefined,
+  { metavar, wanted, placeholder, format }: {
+    readonly metavar: "ADDRESS" | "ADDRESSES" | "TIME";
+    readonly wanted: string;
+    readonly placeholder: T;
+    readonly format: (value: T) => string;
+  },
+): ValueParser<"sync", T> {
+  return {
+    mode: "sync",
+    metavar,
+    placeholder,
+    parse(text): ValueParserResult<T> {
+      const value = read(text);
+      return value === undefined
+        ? { success: false, error: message`Expected ${wanted}, but got ${text}.` }
+        : { success: true, value };
+    },
+    format,
+  };
+}
+
+const LOCAL: BindAddress = { host: "localhost", port: 8001 };
+
+const address = converted(parseBindAddress, {
+  metavar: "ADDRESS",
+  wanted: "an address such as 10.0.0.1:8001",
+  placeholder: LOCAL,
+  format: formatBindAddress,
+});
+
+const addresses = converted<readonly string[]>(
+  (text) => {
+    const list = text.split(",").map((each) => each.trim()).filter((each) => each !== "");
+    return list.every((each) => parseBindAddress(each) !== undefined) ? list : undefined;
+  },
+  {
+    metavar: "ADDRESSES",
+    wanted: "addresses such as 10.0.0.1:8001,10.0.0.2:8001",
+    placeholder: [],
+    format: (list) => list.join(","),
+  },
+);
+
+/** A limit is kept as it was written until it is used: `-7 days`. */
+const time = converted((text) => parseTimeLimit(text) === undefined ? undefined : text, {
+  metavar: "TIME",
+  wanted: "a time such as -7 days, +2 minutes or 2026-01-31T12:00:00",
+  placeholder: "",
+  format: (text) => text,
+});
+
+const file = string({ metavar: "FILE" });
+
+/** What `lighthouse store` is told, but for logging. */
+export const storeArguments = object("The store", {
+  command: constant("store" as const),
+  dataDir: option("--data.d", string({ metavar: "DIR" }), { description: message`The directory of the snapshots.` }),
+  bind: withDefault(
+    option("--bind", address, {
+      description: message`Where to listen. Beyond this machine it takes --tokens or --tls-client-ca, or --insecure.`,
+    }),
+    LOCAL,
+  ),
+  seeds: withDefault(
+    option("--seeds", addresses, { description: message`Other instances to begin with, separated by commas.` }),
+    [],
+  ),
+  loadLimit: withDefault(
+    option("--load-limit", time, {
+      description: message`A snapshot that is older is served only once other instances had time to give a newer one.`,
+    }),
+    "-7 days",
+  ),
+  removeLimit: withDefault(
+    option("--rm-limit", time, { description: message`Snapshots that are older are removed, but for the newest.` }),
+    "-7 days",
+  ),
+  bootstrap: withDefault(
+    option("--bootstrap", {
+      description: message`Serve at once, whatever is there: for the first start of the first.`,
+    }),
+    false,
+  ),
+  bootstrapLimit: withDefault(
+    option("--bootstrap-limit", time, { description: message`How long other instances have time.` }),
+    "+2 minutes",
+  ),
+  tokens: optional(option("--tokens", file, { description: message`The bearer tokens (YAML), and what each may do.` })),
+  tlsCert: optional(option("--tls-cert", file, { description: message`The certificate to listen with (PEM).` })),
+  tlsKey: optional(option("--tls-key", file, { description: message`Its key (PEM).` })),
+  tlsClientCa: optional(
+    option("--tls-client-ca", file, { description: message`Clients need a certificate of this authority (PEM).` }),
+  ),
+  insecure: withDefault(
+    option("--insecure", { description: message`Whoever can reach it may change everything.` }),
+    false,
+  ),
+});
