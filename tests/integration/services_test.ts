@@ -1,0 +1,330 @@
+/**
+ * What a reporter does with the files of `services/`, over a real registry:
+ * each key, and what may happen to a file while the reporter runs.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free_port.ts";
+import { KazooPeer } from "../support/kazoo.ts";
+import { Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
+import { isSilent, ScriptedServer } from "../support/scripted_server.ts";
+import { ZooKeeper } from "../support/zookeeper.ts";
+
+const HTTP = { uri: "/health", rise: 1, fall: 1 };
+
+/** A file of `services/` with one check, quick to judge. */
+function service(more: Record<string, unknown>): Record<string, unknown> {
+  return { discovery: "file", checks: { interval: 0.1, http: HTTP }, ...more };
+}
+
+/** A host whose registry is a directory. */
+async function fileHost(): Promise<TestHost> {
+  const host = new TestHost();
+  await host.write("discovery/file", { path: host.registryDir, ttl: 2 });
+  return host;
+}
+
+/** A host whose registry is a ZooKeeper. */
+async function zookeeperHost(server: ZooKeeper): Promise<TestHost> {
+  const host = new TestHost();
+  await host.write("discovery/zookeeper", { hosts: [server.address], path: "/lighthouse/services" });
+  return host;
+}
+
+/** Answers the nodes of a cluster in the directory that serves as the registry: `name:port`, sorted. */
+async function registered(host: TestHost, cluster: string): Promise<readonly string[]> {
+  try {
+    const names = await Array.fromAsync(Deno.readDir(`${host.registryDir}/${cluster}`), ({ name }) => name);
+    return names.filter((name) => name.endsWith(".json")).map((name) => name.slice(0, -".json".length)).toSorted();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+async function untilRegistered(host: TestHost, cluster: string, ports: readonly number[]): Promise<void> {
+  await eventually(`${cluster} has the ports ${ports}`, async () => {
+    assert.deepEqual(await registered(host, cluster), ports.map((port) => `test.host:${port}`).toSorted());
+    return true;
+  });
+}
+
+Deno.test("several services, each of several ports: each port has a status of its own", async () => {
+  await using host = await fileHost();
+  await using one = new WebService();
+  await using two = new WebService();
+  await using three = new WebService();
+  await host.write("services/web", service({ ports: [one.port, String(two.port)] }));
+  await host.write("services/other", service({ port: String(three.port), name: "api" }));
+  two.healthy = false;
+  await using reporter = Lighthouse.start("reporter", host.configDir);
+  await untilRegistered(host, "web", [one.port]);
+  await untilRegistered(host, "api", [three.port]);
+  [one.healthy, two.healthy] = [false, true];
+  await untilRegistered(host, "web", [two.port]);
+  await untilRegistered(host, "api", [three.port]);
+  assert.doesNotMatch(reporter.log, /level=error/);
+});
+
+Deno.test("a service is checked at its host, which is not announced", async () => {
+  await using host = await fileHost();
+  const { promise: probed, resolve } = Promise.withResolvers<string>();
+  await using server = Deno.serve({ hostname: "127.0.0.7", port: 0, onListen() {} }, (request) => {
+    resolve(request.headers.get("host") ?? "");
+    return new Response();
+  });
+  const { port } = server.addr;
+  await host.write("services/web", service({ port, host: "127.0.0.7" }));
+  await using _reporter = Lighthouse.start("reporter", host.configDir);
+  await untilRegistered(host, "web", [port]);
+  assert.equal(await probed, `127.0.0.7:${port}`);
+  const node = await Deno.readTextFile(`${host.registryDir}/web/test.host:${port}.json`);
+  assert.doesNotMatch(node, /127\.0\.0\.7/);
+});
+
+Deno.test("a service without checks is up, which is told at each interval", async () => {
+  await using host = await fileHost();
+  const port = freePort();
+  await host.write("services/web", service({ port, checks: { interval: 0.1 } }));
+  await using reporter = Lighthouse.start("reporter", host.configDir);
+  await untilRegistered(host, "web", [port]);
+  await eventually("it is told again and again", () => reporter.log.split("has no checks and counts as up").length > 3);
+  await host.write("services/web", service({ port }));
+  await untilRegistered(host, "web", []);
+});
+
+Deno.test("a check is made at its interval, and rise and fall are each check's own", async () => {
+  await using host = await fileHost();
+  await using web = new WebService();
+  const checks = { interval: 0.05, http: { ...HTTP, rise: 3, fall: 5 }, tcp: { rise: 1, fall: 1 } };
+  await host.write("services/web", service({ port: web.port, checks }));
+  await using reporter = Lighthouse.start("reporter", host.configDir);
+  await untilRegistered(host, "web", [web.port]);
+  assert.match(reporter.log, /Check passes now.*check=http passed=3/);
+  assert.match(reporter.log, /Check passes now.*check=tcp passed=1/);
+  web.healthy = false;
+  await untilRegistered(host, "web", []);
+  assert.match(reporter.log, /Check fails now.*check=http failed=5/);
+  assert.doesNotMatch(reporter.log, /Check fails now.*check=tcp/);
+});
+
+Deno.test("B1: a file that is corrected is taken up, and so is what comes after it", async () => {
+  await using host = await fileHost();
+  await using web = new WebService();
+  await using other = new WebService();
+  await host.write("services/web", "port: [\n");
+  await host.write("other-tool", "a: 1\n");
+  await using reporter = Lighthouse.start("reporter", host.configDir);
+  await reporter.logged(/services\/web\.yaml:.*error/);
+  await host.write("other-tool", "a: 2\n");
+  await host.write("services/web", service({ port: web.port }));
+  await untilRegistered(host, "web", [web.port]);
+  // Written slowly: half a file first.
+  const file = await Deno.open(`${host.configDir}/services/other.yaml`, { create: true, write: true });
+  const text = new TextEncoder().encode(JSON.stringify(service({ port: other.port })));
+  await file.write(text.subarray(0, 20));
+  await reporter.logged(/services\/other\.yaml:.*error/);
+  await file.write(text.subarray(20));
+  file.close();
+  await untilRegistered(host, "other", [other.port]);
+});
+
+Deno.test("B2: services that are removed are taken out of the registry, whatever they are called, and the rest is checked on", async () => {
+  await using host = await fileHost();
+  await using web = new WebService();
+  await using stays = new WebService();
+  const many = Array.from({ length: 9 }, (_, i) => `s${i}`);
+  for (const name of many) await host.write(`services/${name}`, service({ port: web.port }));
+  await host.write("services/file", service({ port: web.port, name: "named" }));
+  await host.write("services/stays", service({ port: stays.port }));
+  await using _reporter = Lighthouse.start("reporter", host.configDir);
+  for (const name of [...many, "named"]) await untilRegistered(host, name, [web.port]);
+  await untilRegistered(host, "stays", [stays.port]);
+  for (const name of [...many, "file"]) await host.remove(`services/${name}`);
+  for (const name of [...many, "named"]) await untilRegistered(host, name, []);
+  const { probes } = web;
+  stays.healthy = false;
+  await untilRegistered(host, "stays", []);
+  assert.ok(web.probes <= probes + 1, "nobody asks the others any more");
+});
+
+Deno.test("B4a: a check that hangs fails at its deadline, delays no other, and does not keep the reporter from its end", async () => {
+  await using host = await fileHost();
+  await using web = new WebService();
+  await using silent = new ScriptedServer(isSilent);
+  for (let i = 0; i < 9; i++) {
+    const checks = { interval: 0.1, tcp: { query: "hello", response: "you", timeout: 0.3, rise: 1, fall: 1 } };
+    await host.write(`services/hangs${i}`, service({ port: silent.port, checks }));
+  }
+  await host.write("services/web", service({ port: web.port }));
+  await using reporter = Lighthouse.start("reporter", host.configDir);
+  await untilRegistered(host, "web", [web.port]);
+  await reporter.logged(/Check fails now.*hangs8/);
+  web.healthy = false;
+  await untilRegistered(host, "web", []);
+  assert.equal(await reporter.stop(), 0, reporter.log);
+});
+
+Deno.test("B8: a port that is removed and added again is registered again", async () => {
+  await using host = await fileHost();
+  await using one = new WebService();
+  await using two = new WebService();
+  await host.write("services/web", service({ ports: [one.port, two.port] }));
+  await using reporter = Lighthouse.start("reporter", host.configDir);
+  await untilRegistered(host, "web", [one.port, two.port]);
+  await host.write("services/web", service({ ports: [one.port] }));
+  await untilRegistered(host, "web", [one.port]);
+  await host.write("services/web", service({ ports: [one.port, two.port] }));
+  await untilRegistered(host, "web", [one.port, two.port]);
+  assert.doesNotMatch(reporter.log, new RegExp(`Deregistered.*:${one.port}`), "the other port is not touched");
+});
+
+Deno.test("B17: a file that is written or renamed over with the same content takes nothing out, however high rise is", async () => {
+  await using host = await fileHost();
+  await using web = new WebService();
+  const file = service({ port: web.port, checks: { interval: 0.1, http: { ...HTTP, rise: 5 } } });
+  await host.write("services/web", file);
+  await using reporter = Lighthouse.start("reporter", host.configDir, ["--log-level", "debug"]);
+  await untilRegistered(host, "web", [web.port]);
+  const probesOn = async () => {
+    const { probes } = web;
+    await eventually("it is probed on", () => web.probes > probes + 6);
+    assert.deepEqual(await registered(host, "web"), [`test.host:${web.port}`]);
+  };
+  await host.write("services/web", file);
+  await probesOn();
+  await host.dir.write("config/services/web.new", JSON.stringify(file));
+  await Deno.rename(`${host.configDir}/services/web.new`, `${host.configDir}/services/web.yaml`);
+  await probesOn();
+  await host.write("services/web", {
+    ...file,
+    checks: { interval: 0.1, http: { ...HTTP, rise: 7, uri: "/health?new" } },
+  });
+  await probesOn();
+  assert.doesNotMatch(reporter.log, /Deregistered|Check fails now|Service is down/);
+});
+
+Deno.test("B17: a reporter that is killed and started again takes nothing out, however high rise is", async () => {
+  await using server = await ZooKeeper.start();
+  await using host = await zookeeperHost(server);
+  await using web = new WebService();
+  const checks = { interval: 0.1, http: { ...HTTP, rise: 10 } };
+  await host.write("services/web", { discovery: "zookeeper", port: web.port, checks });
+  const first = Lighthouse.start("reporter", host.configDir);
+  await first.logged(/Registered/);
+  first.kill("SIGKILL");
+  await first.ended();
+  await using kazoo = await KazooPeer.start(server.address);
+  const path = `/lighthouse/services/web/test.host:${web.port}`;
+  const { ephemeralOwner } = await kazoo.look(path) ?? assert.fail("the old session's node is there");
+  await using second = Lighthouse.start("reporter", host.configDir);
+  await eventually("the node is the new session's, and was never away", async () => {
+    const seen = await kazoo.look(path);
+    assert.notEqual(seen, null);
+    return seen?.ephemeralOwner !== ephemeralOwner;
+  }, { everyMs: 2 });
+  assert.doesNotMatch(second.log, /Deregistered/);
+});
+
+Deno.test("B22: checks go on while ZooKeeper is away at the start, and all is registered once it is there", async () => {
+  await using server = await ZooKeeper.start();
+  await using host = await zookeeperHost(server);
+  await using web = new WebService();
+  await server.kill();
+  const names = Array.from({ length: 12 }, (_, i) => `s${i}`);
+  const checks = { interval: 0.1, http: HTTP };
+  for (const name of names) {
+    await host.write(`services/${name}`, { discovery: "zookeeper", port: web.port, checks });
+  }
+  await using reporter = Lighthouse.start("reporter", host.configDir);
+  await eventually("each is probed again and again", () => web.probes >= 10 * names.length);
+  assert.doesNotMatch(reporter.log, /Registered/);
+  await server.start();
+  for (const name of names) await reporter.logged(new RegExp(`Registered.*cluster=${name} `));
+});
+
+Deno.test("B28: what an editor leaves behind is no service, and a file renamed to .disabled switches its service off", async () => {
+  await using host = await fileHost();
+  await using web = new WebService();
+  const text = JSON.stringify(service({ port: web.port }));
+  for (const name of ["a.yaml~", ".b.yaml.swp", "c.conf", "#d.yaml#", "e.yaml.disabled"]) {
+    await host.dir.write(`config/services/${name}`, text);
+  }
+  await host.write("services/quick", service({ port: web.port }));
+  await using reporter = Lighthouse.start("reporter", host.configDir);
+  await untilRegistered(host, "quick", [web.port]);
+  await Deno.rename(`${host.configDir}/services/quick.yaml`, `${host.configDir}/services/quick.yaml.disabled`);
+  await untilRegistered(host, "quick", []);
+  const clusters = await Array.fromAsync(Deno.readDir(host.registryDir), ({ name }) => name);
+  assert.deepEqual(clusters.filter((name) => /^[a-z]/.test(name)), ["quick"], reporter.log);
+});
+
+Deno.test("B29: hosts that are corrected while ZooKeeper could not be reached are used at once", async () => {
+  await using server = await ZooKeeper.start();
+  await using host = await zookeeperHost(server);
+  await using web = new WebService();
+  const path = "/lighthouse/services";
+  await host.write("discovery/zookeeper", { hosts: [`127.0.0.1:${freePort()}`], path });
+  await host.write("services/web", { discovery: "zookeeper", port: web.port, checks: { interval: 0.1, http: HTTP } });
+  await using reporter = Lighthouse.start("reporter", host.configDir);
+  await reporter.logged(/Registry is out of reach/);
+  await host.write("discovery/zookeeper", { hosts: [server.address], path });
+  await reporter.logged(/Registered/);
+});
+
+Deno.test("a service that names a discovery by mistake stays registered where it is, and moves once that comes", async () => {
+  await using host = await fileHost();
+  await using web = new WebService();
+  await host.write("services/web", service({ port: web.port }));
+  await using reporter = Lighthouse.start("reporter", host.configDir);
+  await untilRegistered(host, "web", [web.port]);
+  await host.write("services/web", service({ port: web.port, discovery: "fil" }));
+  await reporter.logged(/warning: No discovery named fil: did you mean file\?/);
+  await reporter.logged(/Could not register.*There is no usable discovery\/fil\.yaml/);
+  await untilRegistered(host, "web", [web.port]);
+  const elsewhere = host.dir.file("elsewhere");
+  await host.write("discovery/fil", { type: "file", path: elsewhere, ttl: 2 });
+  await eventually("it is registered there", () => Deno.stat(`${elsewhere}/web/test.host:${web.port}.json`));
+  await untilRegistered(host, "web", []);
+});
+
+Deno.test("metadata that changes is announced at once, without leaving", async () => {
+  await using server = await ZooKeeper.start();
+  await using host = await zookeeperHost(server);
+  await using web = new WebService();
+  const file = { discovery: "zookeeper", port: web.port, checks: { interval: 0.1, http: HTTP } };
+  await host.write("services/web", { ...file, metadata: { role: "master", zone: "é" } });
+  await using reporter = Lighthouse.start("reporter", host.configDir);
+  await reporter.logged(/Registered/);
+  await using kazoo = await KazooPeer.start(server.address);
+  const path = `/lighthouse/services/web/test.host:${web.port}`;
+  const data = async () =>
+    new TextDecoder().decode(Uint8Array.fromBase64((await kazoo.look(path) ?? assert.fail("it is there")).data));
+  assert.ok(
+    (await data()).includes('"metadata": "{\\"role\\": \\"master\\", \\"zone\\": \\"\\\\u00e9\\"}"'),
+    await data(),
+  );
+  await host.write("services/web", { ...file, metadata: { role: "slave" } });
+  await eventually("the new metadata is there", async () => (await data()).includes("slave"), { everyMs: 2 });
+  assert.doesNotMatch(reporter.log, /Deregistered/);
+});
+
+Deno.test("a check that is deleted from a file is made no more", async () => {
+  await using host = await fileHost();
+  await using web = new WebService();
+  const tcp = { rise: 1, fall: 1 };
+  await host.write("services/web", service({ port: web.port, checks: { interval: 0.1, tcp, http: HTTP } }));
+  await using _reporter = Lighthouse.start("reporter", host.configDir);
+  await untilRegistered(host, "web", [web.port]);
+  await host.write("services/web", service({ port: web.port, checks: { interval: 0.1, tcp } }));
+  web.healthy = false;
+  let probes = -1;
+  await eventually("nobody asks any more", () => {
+    const isStill = probes === web.probes;
+    probes = web.probes;
+    return isStill;
+  }, { everyMs: 500 });
+  await untilRegistered(host, "web", [web.port]);
+});
