@@ -14,6 +14,7 @@ import { delay } from "./kernel/delay.ts";
 import type { Logger } from "./kernel/logger.ts";
 import type { Random } from "./kernel/random.ts";
 import { abortable } from "./kernel/within.ts";
+import type { Logging } from "./model/logging.ts";
 import type { Node } from "./model/node.ts";
 import type { ClusterName } from "./model/topology.ts";
 import type { HostSettings } from "./config/desired.ts";
@@ -46,8 +47,8 @@ export interface AppOptions {
   readonly random: Random;
   /** Gives each part its logger. */
   readonly log: { part(name: string): Logger };
-  /** Called when `logging.yaml` says how much to log. */
-  readonly onLogLevel?: (level: Accepted["logging"]["level"]) => void;
+  /** Called with what `logging.yaml` asks for, each time the config is read. */
+  readonly onLogging?: (logging: Logging) => void;
   /** Called after each turn of a balancer's writer; for the demo and measurements. */
   readonly onApplied?: (balancer: string, applied: Applied) => void;
   /** How the lives of workers are watched. */
@@ -182,7 +183,7 @@ export class App {
 
   /** Takes the config anew at each hint. */
   async #configure(watch: DirectoryWatch): Promise<void> {
-    const { dir, role, clock, catalog, loadBalancer } = this.#options;
+    const { dir, role, clock, catalog, loadBalancer, onLogging } = this.#options;
     const { signal } = this.#closing;
     let lastGood: Loaded | undefined;
     /** What the plugins last found wrong. */
@@ -196,6 +197,8 @@ export class App {
         this.#ended.resolve("unconfigured");
         return;
       }
+      // Before anything else: what is wrong with the rest is said where the file wants it.
+      onLogging?.(loaded.desired.logging);
       const changed = loaded.desired !== lastGood?.desired || isDoubtful;
       lastGood = loaded;
       if (!changed) {
@@ -250,9 +253,8 @@ export class App {
   }
 
   async #apply(accepted: Accepted): Promise<void> {
-    const { role, onLogLevel } = this.#options;
+    const { role } = this.#options;
     this.#accepted = accepted;
-    onLogLevel?.(accepted.logging.level);
     if (role !== "reporter") await this.#applyBalancers(accepted);
     const discovery = [...accepted.discovery.values()].map(({ instance }) => instance);
     const checks = role === "writer"

@@ -34,7 +34,7 @@ function fromHere(dir: string): string {
 }
 
 async function daemon(given: DaemonArguments): Promise<number> {
-  using log = openLog(given);
+  await using log = openLog(given);
   const stop = new AbortController();
   let lookAgain = () => {};
   // Heard from the first moment on.
@@ -53,8 +53,7 @@ async function daemon(given: DaemonArguments): Promise<number> {
     clock: systemClock,
     random: systemRandom,
     log,
-    // A flag is said on purpose; the file is for when nothing is said.
-    onLogLevel: (level) => given.logLevel === undefined && log.setLevel(level ?? "info"),
+    onLogging: (logging) => log.configure(logging),
   });
   lookAgain = () => app.lookAgain();
   let isBroken = false;
@@ -103,13 +102,27 @@ function saidOfHost(
   return { fqdn: host ?? said.name, ip: ip ?? said.ip, peerPort: peerPort ?? said.peerPort };
 }
 
-function openLog(given: { readonly logLevel?: LogLevel | undefined; readonly logFormat: LogFormat }): Log {
+function openLog(
+  given: {
+    readonly command: string;
+    readonly logLevel?: LogLevel | undefined;
+    readonly logFormat: LogFormat;
+  },
+): Log {
+  const startedMs = performance.timeOrigin;
   return new Log({
-    level: given.logLevel ?? "info",
+    level: given.logLevel,
     format: given.logFormat,
     terminal: Deno.stderr.isTerminal(),
     redact,
     write: (line) => writeAll(Deno.stderr, line),
+    handlers: {
+      clock: systemClock,
+      process: { program: given.command.toUpperCase(), pid: Deno.pid, startedMs },
+      streams: { stdout: Deno.stdout, stderr: Deno.stderr },
+      color: !Deno.noColor,
+      resolve: fromHere,
+    },
   });
 }
 

@@ -1,10 +1,11 @@
-import type { Desired, Draft, HostSettings, Logging, PluginFile, Settings } from "../config/desired.ts";
+import type { Desired, Draft, HostSettings, PluginFile, Settings } from "../config/desired.ts";
 import { compareDiagnostics, type Diagnostic, suggest } from "../config/diagnostics.ts";
 import { validateKnownAsync } from "../config/schema.ts";
 import { findServiceClashes, type Relation, settleClashes } from "../config/relations.ts";
 import type { Finding, Path, Source } from "../config/source.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { formatEndpoint } from "../model/endpoint.ts";
+import type { Logging } from "../model/logging.ts";
 import type { Check, Service } from "../model/service.ts";
 import type { BalancerPlugin, PermissionRequest, Scope } from "../plugin/contract.ts";
 import { decide } from "../plugin/policy.ts";

@@ -1,5 +1,6 @@
 import type { Allowance } from "../model/allowance.ts";
 import type { Cluster } from "../model/cluster.ts";
+import type { Logging } from "../model/logging.ts";
 import type { Service } from "../model/service.ts";
 import type { Source } from "./source.ts";
 
@@ -45,12 +46,6 @@ export interface HostSettings {
   readonly ip?: string | undefined;
   /** The port of its balancer's peers listener. */
   readonly peerPort?: number | undefined;
-}
-
-/** `logging.yaml`, as far as it is applied. */
-export interface Logging {
-  /** The root logger's level; `undefined` if the file does not say. */
-  readonly level: "debug" | "info" | "warning" | "error" | "fatal" | undefined;
 }
 
 /** A file that cannot be used, as far as its plugins can judge their parts of it: to tell all its faults at once. */

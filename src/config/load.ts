@@ -1,21 +1,21 @@
 import { type Clock, systemClock } from "../kernel/clock.ts";
 import { delay } from "../kernel/delay.ts";
 import type { Cluster } from "../model/cluster.ts";
+import { DEFAULT_LOGGING, type Logging } from "../model/logging.ts";
 import type { Service } from "../model/service.ts";
-import type { Desired, Draft, HostSettings, Logging, PluginEntry, PluginFile, Settings } from "./desired.ts";
+import type { Desired, Draft, HostSettings, PluginEntry, PluginFile, Settings } from "./desired.ts";
 import { compareDiagnostics, type Diagnostic, suggest } from "./diagnostics.ts";
 import { NO_PLUGINS, readPlugins } from "./plugins_schema.ts";
+import { readLogging } from "./logging_schema.ts";
 import { findClusterClashes, findMissing, findServiceClashes, type Relation, settleClashes } from "./relations.ts";
 import {
   type Checked,
   DEFAULT_HOST,
-  DEFAULT_LOGGING,
   DEFAULT_SETTINGS,
   isName,
   NAME_WANTED,
   readCluster,
   readHost,
-  readLogging,
   readPluginFile,
   readService,
   readSettings,

@@ -7,26 +7,23 @@
  */
 import {
   converted,
-  flag,
   formatPath,
   houseSchema,
   integer,
   type Issue,
   keys,
   list,
-  mapOf,
   matching,
   optional,
   refined,
   seconds,
-  text,
 } from "../kernel/schema.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
 import { isRecord, type Json, METADATA_LENGTH_MAX, parsePort } from "../model/node.ts";
 import type { Check, Service } from "../model/service.ts";
 import type { SchemaIssue, SchemaResult } from "../plugin/contract.ts";
-import type { HostSettings, Logging, PluginFile, Settings } from "./desired.ts";
+import type { HostSettings, PluginFile, Settings } from "./desired.ts";
 import { suggest } from "./diagnostics.ts";
 import type { Finding, Path } from "./source.ts";
 
@@ -426,92 +423,6 @@ export function readHost(raw: unknown): Checked<HostSettings> {
     }),
     findings,
   };
-}
-
-/** What is applied when there is no `logging.yaml`. */
-export const DEFAULT_LOGGING: Logging = Object.freeze({ level: undefined });
-
-type Level = NonNullable<Logging["level"]>;
-
-const LEVELS: ReadonlyMap<string, Level> = new Map([
-  ["NOTSET", "debug"],
-  ["DEBUG", "debug"],
-  ["INFO", "info"],
-  ["WARN", "warning"],
-  ["WARNING", "warning"],
-  ["ERROR", "error"],
-  ["CRITICAL", "fatal"],
-  ["FATAL", "fatal"],
-]);
-
-/** The numbers that Python's levels stand for: a level lets through what is at least as grave. */
-const LEVEL_NUMBERS: readonly (readonly [number, Level])[] = [[10, "debug"], [20, "info"], [30, "warning"], [
-  40,
-  "error",
-]];
-
-function toLevel(value: unknown): Level | undefined {
-  if (typeof value === "string") return LEVELS.get(value.toUpperCase());
-  if (typeof value !== "number" || !Number.isInteger(value) || value < 0) return undefined;
-  return LEVEL_NUMBERS.find(([number]) => value <= number)?.[1] ?? "fatal";
-}
-
-const LEVEL = converted(toLevel, `one of ${[...LEVELS.keys()].join(", ")}, or a number`);
-const ANY_MAP = converted((value) => isRecord(value) ? value : undefined, "a map");
-const HANDLER = converted(
-  (value) =>
-    isRecord(value) && (typeof value.class === "string" || typeof value["()"] === "string") ? value : undefined,
-  "a map with a class",
-);
-const LOGGER = {
-  level: optional(LEVEL),
-  handlers: optional(list(text())),
-  filters: optional(list(text())),
-};
-const SWITCH = {
-  propagate: optional(
-    converted((value) => value === 0 || value === 1 || typeof value === "boolean" ? value : undefined, "true or false"),
-  ),
-};
-
-const LOGGING = refined(
-  houseSchema(keys({
-    version: converted((value) => value === 1 ? value : undefined, "1"),
-    formatters: optional(mapOf(ANY_MAP)),
-    filters: optional(mapOf(ANY_MAP)),
-    handlers: optional(mapOf(HANDLER)),
-    loggers: optional(mapOf(keys({ ...LOGGER, ...SWITCH }))),
-    root: optional(keys({ ...LOGGER, ...SWITCH })),
-    incremental: optional(flag()),
-    disable_existing_loggers: optional(flag()),
-  })),
-  (file) => {
-    const defined = Object.keys(file.handlers ?? {});
-    const missing = (path: Path, names: readonly string[] = []) =>
-      names.flatMap((handler, i) =>
-        defined.includes(handler) ? [] : [missingHandler([...path, "handlers", i], handler, defined)]
-      );
-    const ofLoggers = Object.entries(file.loggers ?? {}).flatMap(([key, logger]) =>
-      missing(["loggers", key], logger.handlers)
-    );
-    return file.incremental === true ? [] : [...missing(["root"], file.root?.handlers), ...ofLoggers];
-  },
-);
-
-function missingHandler(path: Path, handler: string, defined: readonly string[]): Issue {
-  const wanted = defined.length === 0
-    ? "a handler, of which none is defined"
-    : `one of the handlers ${defined.join(", ")}`;
-  return {
-    path,
-    message: `Cannot use ${formatPath(path)} as it must be ${wanted}: current value is ${JSON.stringify(handler)}`,
-  };
-}
-
-/** Reads `logging.yaml`, in the schema of Python's `logging.config.dictConfig`. */
-export function readLogging(raw: unknown): Checked<Logging> {
-  const { value, findings } = validateKnown(raw, LOGGING["~standard"].validate);
-  return { value: value === undefined ? undefined : Object.freeze({ level: value.root?.level }), findings };
 }
 
 /** Whether a finding among them is an error. */

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { SchemaResult } from "../plugin/contract.ts";
+import { readLogging } from "./logging_schema.ts";
 import {
   type Checked,
   DEFAULT_SETTINGS,
   isName,
   readCluster,
-  readLogging,
   readPluginFile,
   readService,
   readSettings,
@@ -261,65 +261,6 @@ Deno.test("readSettings() reads the isolation, worker unless told", () => {
   assert.deepEqual(good(readSettings(null)), DEFAULT_SETTINGS);
   assert.match(bad(readSettings({ isolation: "process" })), /must be worker or shared/);
 });
-
-Deno.test.each([
-  ["DEBUG", "debug"],
-  ["NOTSET", "debug"],
-  ["INFO", "info"],
-  ["WARN", "warning"],
-  ["WARNING", "warning"],
-  ["ERROR", "error"],
-  ["CRITICAL", "fatal"],
-  ["info", "info"],
-  [0, "debug"],
-  [15, "info"],
-  [20, "info"],
-  [50, "fatal"],
-])("readLogging() applies the root level %s as %s", (level, wanted) => {
-  assert.equal(good(readLogging({ version: 1, root: { level } })).level, wanted);
-});
-
-Deno.test("readLogging() accepts what Python's dictConfig does", () => {
-  const file = {
-    version: 1,
-    disable_existing_loggers: false,
-    filters: { context: { "()": "lighthouse.log.ContextFilter" } },
-    formatters: { syslog: { format: "%(program)s: [%(threadName)s] %(message)s" } },
-    handlers: {
-      syslog: {
-        class: "logging.handlers.SysLogHandler",
-        address: "/dev/log",
-        filters: ["context"],
-        formatter: "syslog",
-      },
-      cli: { class: "lighthouse.log.cli.CLIHandler", stream: "ext://sys.stdout" },
-    },
-    loggers: { kazoo: { level: "WARN", handlers: ["syslog"], propagate: false } },
-    root: { handlers: ["syslog", "cli"], level: "DEBUG" },
-  };
-  assert.equal(good(readLogging(file)).level, "debug");
-  assert.equal(good(readLogging({ version: 1 })).level, undefined);
-  assert.equal(
-    good(readLogging({ version: 1, incremental: true, root: { level: "INFO", handlers: ["x"] } })).level,
-    "info",
-  );
-});
-
-Deno.test.each([
-  ["another version", { version: "1" }, /^version: Cannot use version as it must be 1/],
-  ["no version", {}, /^: Missing key version/],
-  [
-    "an unknown level",
-    { version: 1, root: { level: "LOUD" } },
-    /^root\.level: Cannot use root\.level as it must be one of NOTSET/,
-  ],
-  [
-    "a handler that is not defined",
-    { version: 1, root: { handlers: ["x"] } },
-    /^root\.handlers\.0: .* a handler, of which none is defined/,
-  ],
-  ["a handler without a class", { version: 1, handlers: { a: {} } }, /^handlers\.a: .* a map with a class/],
-])("readLogging() refuses %s", (_what, raw, wanted) => assert.match(bad(readLogging(raw)), wanted));
 
 Deno.test("isName() accepts what can be a path component and the name of a section, and nothing else", () => {
   for (const name of ["a", "web-1.x", "api_v2", "a:b", "..a", "x".repeat(255)]) assert.ok(isName(name), name);

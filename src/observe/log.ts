@@ -9,19 +9,25 @@ import {
 } from "@logtape/logtape";
 import type { Logger } from "../kernel/logger.ts";
 import { escapeUnprintable } from "../kernel/quote.ts";
+import { DEFAULT_LOGGING, type Logging } from "../model/logging.ts";
+import { Handlers, type HandlersOptions } from "./handlers.ts";
+import { loggerName } from "./logger_names.ts";
+import type { Entry } from "./record.ts";
+import { hasHandlers, Route, withLevels } from "./route.ts";
 
 /** How much is logged: records of this level and above. */
 export type LogLevel = "debug" | "info" | "warning" | "error" | "fatal";
 /** How a record looks. `auto`: human on a terminal, logfmt otherwise. */
 export type LogFormat = "auto" | "human" | "logfmt" | "json";
 
+/** The levels as Python counts them. */
 const RANKS: Readonly<Record<LogLevel | "trace", number>> = {
-  trace: 0,
-  debug: 1,
-  info: 2,
-  warning: 3,
-  error: 4,
-  fatal: 5,
+  trace: 5,
+  debug: 10,
+  info: 20,
+  warning: 30,
+  error: 40,
+  fatal: 50,
 };
 const COLORS: Readonly<Record<LogRecord["level"], number>> = {
   trace: 90,
@@ -34,29 +40,54 @@ const COLORS: Readonly<Record<LogRecord["level"], number>> = {
 
 /** How the log is opened. */
 export interface LogOptions {
-  readonly level: LogLevel;
+  /** How much is logged whatever `logging.yaml` says of the root; what it says, or else `info`, unless given. */
+  readonly level?: LogLevel | undefined;
+  /** How a line looks that no handler of `logging.yaml` takes. */
   readonly format: LogFormat;
-  /** Takes each line, with its end. */
+  /** Takes each such line, with its end. */
   readonly write: (line: string) => void;
   /** Whether lines go to a terminal: decides `auto`, and colours. */
   readonly terminal: boolean;
   /** Takes secrets out of a text; the last net, for what others have said of a config. */
   readonly redact?: (text: string) => string;
+  /** What the handlers of `logging.yaml` need; no such file is applied without it. */
+  readonly handlers?: Omit<HandlersOptions, "onFailure" | "onRecovery">;
 }
 
 /** The process's log. Disposing of it drops what comes later. */
-export class Log implements Disposable {
-  #level: LogLevel;
+export class Log implements Disposable, AsyncDisposable {
+  readonly #level: LogLevel | undefined;
   readonly #redact: (text: string) => string;
+  readonly #writeLine: (record: LogRecord) => void;
+  readonly #handlers: Handlers | undefined;
+  /** What is in force: of a file that changes levels alone, the whole of it. */
+  #logging: Logging = DEFAULT_LOGGING;
+  /** The file as it was last given. */
+  #given: Logging = DEFAULT_LOGGING;
+  #route: Route;
+  #hasHandlers = false;
 
   /** Opens the log; there is one in a process. */
-  constructor({ level, format, write, terminal, redact = (text) => text }: LogOptions) {
-    this.#level = level;
-    this.#redact = redact;
+  constructor({ level, format, write, terminal, redact = (text) => text, handlers }: LogOptions) {
+    [this.#level, this.#redact] = [level, redact];
     const formatter = formatterOf(format === "auto" ? (terminal ? "human" : "logfmt") : format, terminal);
+    this.#writeLine = (record) => {
+      try {
+        write(formatter(record));
+      } catch {
+        // There is nobody left to tell, and nothing else is to stop for it.
+      }
+    };
+    this.#handlers = handlers && new Handlers({
+      ...handlers,
+      onFailure: (handler, reason) =>
+        this.#tellOwn("error", "Cannot write to a log handler: it is tried again", { handler, reason }),
+      onRecovery: (handler, dropped) => this.#tellOwn("info", "A log handler works again", { handler, dropped }),
+    });
+    this.#route = this.#routeOf(this.#logging);
     configureSync({
       reset: true,
-      sinks: { lines: (record) => write(formatter(record)) },
+      sinks: { lines: (record) => this.#take(record) },
       loggers: [
         { category: ["lighthouse"], sinks: ["lines"], lowestLevel: "debug" },
         { category: ["logtape", "meta"], sinks: ["lines"], lowestLevel: "warning" },
@@ -64,20 +95,26 @@ export class Log implements Disposable {
     });
   }
 
-  /** Changes how much is logged from now on. */
-  setLevel(level: LogLevel): void {
-    this.#level = level;
+  /** Applies `logging.yaml`, from the next record on. The same value again changes nothing. */
+  configure(logging: Logging): void {
+    if (logging === this.#given) return;
+    this.#given = logging;
+    this.#logging = logging.incremental ? withLevels(this.#logging, logging) : logging;
+    this.#route = this.#routeOf(this.#logging);
+    this.#hasHandlers = this.#handlers !== undefined && hasHandlers(this.#logging);
+    this.#handlers?.apply(this.#logging.handlers);
   }
 
-  /** A logger for one part: `writer`, `fleet`. */
+  /** A logger for one part: `writer`, `fleet`; `plugin` is for what workers say, who are named by the property `worker`. */
   part(name: string): Logger {
-    const logger = getLogger(["lighthouse", name]);
+    const category = ["lighthouse", name];
+    const logger = getLogger(category);
     const record = (level: "debug" | "info" | "warn" | "error", rank: number) =>
     (
       message: string,
       properties: Readonly<Record<string, unknown>> = {},
     ) => {
-      if (rank < RANKS[this.#level]) return;
+      if (!this.#route.isEnabled(nameOf(category, properties), rank)) return;
       const clean = Object.entries(properties).map(([key, value]) => [
         key,
         typeof value === "string" ? this.#redact(value) : value,
@@ -95,6 +132,64 @@ export class Log implements Disposable {
   [Symbol.dispose](): void {
     resetSync();
   }
+
+  /** Drops what comes later, and waits a little until what was logged is written. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    resetSync();
+    await this.#handlers?.[Symbol.asyncDispose]();
+  }
+
+  #routeOf(logging: Logging): Route {
+    const said = this.#level === undefined
+      ? logging
+      : { ...logging, root: { ...logging.root, level: RANKS[this.#level] } };
+    // Python's root logs warnings unless it is told; without handlers the file only says how much is logged here.
+    return new Route(said, { rootLevel: hasHandlers(logging) ? RANKS.warning : RANKS.info });
+  }
+
+  #take(record: LogRecord): void {
+    if (!this.#hasHandlers || this.#handlers === undefined) return this.#writeLine(record);
+    const entry = toEntry(record);
+    const handlers = this.#route.handlersOf(entry.name, entry.level);
+    if (handlers !== undefined) return this.#handlers.write(handlers, entry);
+    // Nobody was asked to take it: what matters is said all the same, as Python does.
+    if (entry.level >= RANKS.warning) this.#writeLine(record);
+  }
+
+  /** Says what the handlers cannot. */
+  #tellOwn(level: "info" | "error", message: string, properties: Record<string, unknown>): void {
+    const { reason, ...rest } = properties;
+    const clean = typeof reason === "string" ? { ...rest, reason: this.#redact(reason) } : rest;
+    const timestamp = Date.now();
+    this.#writeLine({
+      category: ["lighthouse", "log"],
+      level,
+      message: [message],
+      rawMessage: message,
+      timestamp,
+      properties: clean,
+    });
+    if (level === "info") this.part("log").info(message, clean);
+  }
+}
+
+function nameOf(category: readonly string[], { worker }: Readonly<Record<string, unknown>>): string {
+  return loggerName(category, category[1] === "plugin" && typeof worker === "string" ? worker : undefined);
+}
+
+/** A record as the handlers of `logging.yaml` take it. */
+function toEntry({ category, level, message, properties, timestamp }: LogRecord): Entry {
+  const { worker, ...rest } = properties;
+  // What is said of a worker is found beside what it says itself.
+  const isWorkers = typeof worker === "string";
+  return {
+    name: nameOf(category, properties),
+    level: RANKS[level],
+    timeMs: timestamp,
+    message: messageText(message),
+    properties: propertiesText(isWorkers ? rest : properties),
+    ...(isWorkers ? { worker: escapeUnprintable(worker) } : {}),
+  };
 }
 
 /** The keys that a line of logfmt has anyway: a second `level=` would be believed. */
@@ -138,13 +233,21 @@ const CONTINUED = "\n  | ";
 export function formatHuman(record: LogRecord, { color }: { color: boolean }): string {
   const time = new Date(record.timestamp).toISOString().slice(11, 23);
   const level = record.level.toUpperCase().slice(0, 5).padEnd(5);
-  const message = record.message.map((part) => typeof part === "string" ? part : String(part)).join("");
-  const properties = Object.entries(record.properties).map(([key, value]) => `${plain(key)}=${shown(value)}`).join(" ");
+  const properties = propertiesText(record.properties);
   const paint = (text: string, code: number) => color ? `\x1b[${code}m${text}\x1b[0m` : text;
   const part = record.category.slice(1).join(".");
   const rest = properties === "" ? "" : ` ${paint(`(${properties})`, 90)}`;
-  const lines = message.split("\n").map(escapeUnprintable).join(CONTINUED);
+  const lines = messageText(record.message);
   return `${paint(time, 90)} ${paint(level, COLORS[record.level])} ${part}: ${lines}${rest}\n`;
+}
+
+function messageText(message: readonly unknown[]): string {
+  const text = message.map((part) => typeof part === "string" ? part : String(part)).join("");
+  return text.split("\n").map(escapeUnprintable).join(CONTINUED);
+}
+
+function propertiesText(properties: Readonly<Record<string, unknown>>): string {
+  return Object.entries(properties).map(([key, value]) => `${plain(key)}=${shown(value)}`).join(" ");
 }
 
 function shown(value: unknown): string {

@@ -7,7 +7,8 @@
 import assert from "node:assert/strict";
 import { formatDiagnostic } from "../../src/config/diagnostics.ts";
 import { loadDirectory } from "../../src/config/load.ts";
-import { readCluster, readLogging, readService, readSettings } from "../../src/config/schema.ts";
+import { readLogging } from "../../src/config/logging_schema.ts";
+import { readCluster, readService, readSettings } from "../../src/config/schema.ts";
 import { validateDirectory } from "../../src/app/validate.ts";
 import { TempDir } from "../support/temp_dir.ts";
 

@@ -1,0 +1,260 @@
+import assert from "node:assert/strict";
+import type { Logging, Output } from "../model/logging.ts";
+import { readLogging } from "./logging_schema.ts";
+
+/** What the file asks for, which nothing is to be said of. */
+function good(file: Record<string, unknown>): Logging {
+  const { value, findings } = readLogging({ version: 1, ...file });
+  assert.deepEqual(findings, []);
+  assert.ok(value !== undefined);
+  return value;
+}
+
+/** What is said of a file, one a line: `severity path: message`. */
+function said(file: unknown): string {
+  return readLogging(file).findings.map(({ severity, path, message }) => `${severity} ${path.join(".")}: ${message}`)
+    .join("\n");
+}
+
+/** Where a handler of a class writes to. */
+function output(handler: Record<string, unknown>): Output | undefined {
+  return good({ handlers: { x: handler } }).handlers.x?.output;
+}
+
+Deno.test("readLogging() reads the file that 1.0's manual shows", () => {
+  const logging = good({
+    disable_existing_loggers: false,
+    filters: { context: { "()": "lighthouse.log.ContextFilter" } },
+    formatters: { syslog: { format: "lighthouse: [%(program)s] [%(threadName)s] %(message)s" } },
+    handlers: {
+      syslog: {
+        class: "logging.handlers.SysLogHandler",
+        address: "/dev/log",
+        filters: ["context"],
+        formatter: "syslog",
+      },
+    },
+    root: { handlers: ["syslog"], level: "DEBUG", propagate: true },
+  });
+  assert.deepEqual(logging, {
+    incremental: false,
+    disableOthers: false,
+    root: { level: 10, propagate: true, handlers: ["syslog"], only: [] },
+    loggers: {},
+    handlers: {
+      syslog: {
+        only: [],
+        format: { style: "%", format: "lighthouse: [%(program)s] [%(threadName)s] %(message)s" },
+        output: { to: "syslog", address: { path: "/dev/log" }, facility: 1, ident: "", appendNul: true },
+      },
+    },
+    handlerLevels: {},
+  });
+});
+
+Deno.test.each([
+  ["DEBUG", 10],
+  ["NOTSET", 0],
+  ["INFO", 20],
+  ["WARN", 30],
+  ["WARNING", 30],
+  ["ERROR", 40],
+  ["CRITICAL", 50],
+  ["FATAL", 50],
+  ["info", 20],
+  [0, 0],
+  [15, 15],
+])("readLogging() reads the level %s as Python's %s", (level, wanted) => {
+  assert.equal(good({ root: { level } }).root.level, wanted);
+});
+
+Deno.test("readLogging() knows where each handler writes to", () => {
+  const stream = { to: "stream", stream: "stderr", terminator: "\n", cli: false };
+  assert.deepEqual(output({ class: "logging.StreamHandler" }), stream);
+  assert.deepEqual(output({ "()": "logging.StreamHandler", stream: "ext://sys.stdout" }), {
+    ...stream,
+    stream: "stdout",
+  });
+  assert.deepEqual(output({ class: "lighthouse.log.cli.CLIHandler" }), { ...stream, cli: true });
+  const file = { to: "file", path: "x.log", mode: "a", delay: false };
+  assert.deepEqual(output({ class: "logging.FileHandler", filename: "x.log", encoding: "utf8" }), file);
+  assert.deepEqual(output({ class: "logging.FileHandler", filename: "x.log", mode: "w", delay: true }), {
+    ...file,
+    mode: "w",
+    delay: true,
+  });
+  assert.deepEqual(output({ class: "logging.handlers.WatchedFileHandler", filename: "x.log" }), file);
+  const rotating = { class: "logging.handlers.RotatingFileHandler", filename: "x.log", mode: "w" };
+  assert.deepEqual(output({ ...rotating, maxBytes: "1000", backupCount: 3 }), {
+    ...file,
+    rotation: { by: "size", maxBytes: 1000, backups: 3 },
+  });
+  assert.deepEqual(output({ ...rotating, maxBytes: 1000 }), file);
+  assert.deepEqual(output(rotating), { ...file, mode: "w" });
+  const timed = { class: "logging.handlers.TimedRotatingFileHandler", filename: "x.log" };
+  assert.deepEqual(output(timed), {
+    ...file,
+    rotation: { by: "time", when: "H", interval: 1, backups: 0, utc: false },
+  });
+  assert.deepEqual(output({ ...timed, when: "midnight", interval: 2, backupCount: 7, utc: true }), {
+    ...file,
+    rotation: { by: "time", when: "MIDNIGHT", interval: 2, backups: 7, utc: true },
+  });
+  const syslog = { class: "logging.handlers.SysLogHandler" };
+  const there = { to: "syslog", address: { host: "localhost", port: 514 }, facility: 1, ident: "", appendNul: true };
+  assert.deepEqual(output(syslog), there);
+  const full = {
+    ...syslog,
+    address: ["logs", 6514],
+    facility: "local3",
+    socktype: "ext://socket.SOCK_STREAM",
+    ".": { ident: "lh: ", append_nul: false },
+  };
+  assert.deepEqual(output(full), {
+    ...there,
+    address: { host: "logs", port: 6514 },
+    facility: 19,
+    socktype: "stream",
+    ident: "lh: ",
+    appendNul: false,
+  });
+  assert.deepEqual(output({ class: "logging.NullHandler" }), { to: "nowhere" });
+});
+
+Deno.test("readLogging() takes a key without a value for none, as Python does", () => {
+  assert.deepEqual(
+    good({ formatters: null, root: null, loggers: { a: { level: null, handlers: null } } }).loggers.a?.level,
+    undefined,
+  );
+});
+
+Deno.test("readLogging() reads filters by name, and those that only add to a record", () => {
+  const { handlers, root } = good({
+    filters: {
+      writer: { name: "lighthouse.writer" },
+      own: { "()": "logging.Filter", name: "kazoo" },
+      context: { "()": "lighthouse.log.context.ContextFilter" },
+      all: {},
+    },
+    handlers: { x: { class: "logging.NullHandler", filters: ["writer", "context", "all"] } },
+    root: { handlers: ["x"], filters: ["own"] },
+  });
+  assert.deepEqual(handlers.x?.only, ["lighthouse.writer"]);
+  assert.deepEqual(root.only, ["kazoo"]);
+});
+
+Deno.test("readLogging() leaves out what it does not know, says so, and uses the rest", () => {
+  const file = {
+    version: 1,
+    formatters: { json: { "()": "pythonjsonlogger.jsonlogger.JsonFormatter", format: "%(message)s %(hostname)s" } },
+    filters: { mine: { "()": "mine.Filter" } },
+    handlers: {
+      gelf: { class: "graypy.GELFUDPHandler", host: "logs", formatter: "json" },
+      console: { class: "logging.StreamHandler", formatter: "json", filters: ["mine"] },
+    },
+    root: { handlers: ["gelf", "console"] },
+  };
+  const { value } = readLogging(file);
+  assert.deepEqual(value?.root.handlers, ["console"]);
+  assert.deepEqual(Object.keys(value?.handlers ?? {}), ["console"]);
+  const lines = said(file).split("\n");
+  assert.match(
+    lines[0] ?? "",
+    /^warning handlers\.gelf\.class: Unknown handler "graypy\.GELFUDPHandler", which is not used: known are /,
+  );
+  assert.match(
+    lines[1] ?? "",
+    /^warning filters\.mine\.\(\): Unknown filter "mine\.Filter", which lets all records pass/,
+  );
+  assert.match(lines[2] ?? "", /^warning formatters\.json\.\(\): Unknown formatter "pythonjsonlogger/);
+  assert.match(
+    lines[3] ?? "",
+    /^warning formatters\.json\.format: Unknown field hostname in formatters\.json\.format, which is written as -/,
+  );
+  assert.equal(lines.length, 4);
+});
+
+Deno.test("readLogging() reads levels alone from a file that is incremental", () => {
+  const { incremental, handlers, handlerLevels, root } = good({
+    incremental: true,
+    handlers: { console: { level: "ERROR", filters: ["whatever"] } },
+    root: { level: "DEBUG", handlers: ["console"] },
+  });
+  assert.deepEqual([incremental, handlers, handlerLevels], [true, {}, { console: 40 }]);
+  assert.deepEqual([root.level, root.handlers], [10, []]);
+});
+
+Deno.test("readLogging() silences loggers only where the file says so itself", () => {
+  assert.equal(good({}).disableOthers, false);
+  assert.equal(good({ disable_existing_loggers: true, loggers: { lighthouse: {} } }).disableOthers, true);
+  assert.match(
+    said({ version: 1, disable_existing_loggers: true }),
+    /^warning disable_existing_loggers: Loggers that the/,
+  );
+});
+
+Deno.test.each([
+  ["another version", { version: "1" }, /^error version: Cannot use version as it must be 1/],
+  ["no version", {}, /^error : Missing key version/],
+  [
+    "an unknown level",
+    { root: { level: "LOUD" } },
+    /^error root\.level: Cannot use root\.level as it must be one of NOTSET/,
+  ],
+  [
+    "a handler that is not defined",
+    { root: { handlers: ["x"] } },
+    /^error root\.handlers\.0: .* a handler, of which none/,
+  ],
+  ["a handler without a class", { handlers: { a: {} } }, /^error handlers\.a: .* a map with a class/],
+  [
+    "a formatter that is not defined",
+    { handlers: { a: { class: "logging.NullHandler", formatter: "x" } } },
+    /^error handlers\.a\.formatter: .* a formatter, of which none is defined: current value is "x"/,
+  ],
+  [
+    "a filter that is not defined",
+    { filters: { y: {} }, root: { filters: ["x"] } },
+    /^error root\.filters\.0: .* one of the filters y: current value is "x"/,
+  ],
+  [
+    "a format that names no field",
+    { formatters: { a: { format: "hello" } } },
+    /^error formatters\.a\.format: .* a field in it such as %\(message\)s: current value is "hello"/,
+  ],
+  [
+    "a format that does not fit its field",
+    { formatters: { a: { format: "%(levelname)d" } } },
+    /^error formatters\.a\.format: .* %d cannot write levelname, which is a text/,
+  ],
+  ["a style that is none", { formatters: { a: { style: "!" } } }, /^error formatters\.a\.style: .* %, \{ or \$/],
+  [
+    "a file without a name",
+    { handlers: { a: { class: "logging.FileHandler" } } },
+    /^error handlers\.a: Missing key handlers\.a\.filename/,
+  ],
+  [
+    "a stream that is none",
+    { handlers: { a: { class: "logging.StreamHandler", stream: "stdout" } } },
+    /^error handlers\.a\.stream: .* ext:\/\/sys\.stdout or ext:\/\/sys\.stderr/,
+  ],
+  [
+    "a facility that is none",
+    { handlers: { a: { class: "logging.handlers.SysLogHandler", facility: "local9" } } },
+    /^error handlers\.a\.facility: .* a number from 0 to 127, or one of auth, /,
+  ],
+  [
+    "an address that is none",
+    { handlers: { a: { class: "logging.handlers.SysLogHandler", address: ["x"] } } },
+    /^error handlers\.a\.address: .* the path of a socket, or a list of a host and a port/,
+  ],
+  [
+    "a unit that is none",
+    { handlers: { a: { class: "logging.handlers.TimedRotatingFileHandler", filename: "x", when: "Y" } } },
+    /^error handlers\.a\.when: .* one of S, M, H, D, midnight, W0 to W6/,
+  ],
+])("readLogging() refuses %s", (_what, file, wanted) => {
+  const raw = Object.hasOwn(file, "version") || Object.keys(file).length === 0 ? file : { version: 1, ...file };
+  assert.equal(readLogging(raw).value, undefined);
+  assert.match(said(raw), wanted);
+});

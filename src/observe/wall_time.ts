@@ -1,0 +1,40 @@
+import type { WallTime } from "./strftime.ts";
+
+/** Names of time zones, by language and offset: asking for one takes its time. */
+const zoneName = new Intl.DateTimeFormat("en-US", { timeZoneName: "short" });
+
+let lastZone: { readonly offsetMinutes: number; readonly name: string } | undefined;
+
+/** What the clock on this machine's wall shows at a time, in milliseconds since 1970. */
+export function localTime(timeMs: number): WallTime {
+  const date = new Date(timeMs);
+  const offsetMinutes = -date.getTimezoneOffset();
+  if (lastZone?.offsetMinutes !== offsetMinutes) {
+    const name = zoneName.formatToParts(date).find(({ type }) => type === "timeZoneName")?.value ?? "";
+    lastZone = { offsetMinutes, name };
+  }
+  return wallTime(timeMs, offsetMinutes, lastZone.name);
+}
+
+/** The same in UTC. */
+export function utcTime(timeMs: number): WallTime {
+  return wallTime(timeMs, 0, "UTC");
+}
+
+function wallTime(timeMs: number, offsetMinutes: number, zone: string): WallTime {
+  const shifted = new Date(timeMs + offsetMinutes * 60_000);
+  const year = shifted.getUTCFullYear();
+  return {
+    year,
+    month: shifted.getUTCMonth() + 1,
+    day: shifted.getUTCDate(),
+    hour: shifted.getUTCHours(),
+    minute: shifted.getUTCMinutes(),
+    second: shifted.getUTCSeconds(),
+    weekday: shifted.getUTCDay(),
+    yearDay: Math.floor((shifted.getTime() - Date.UTC(year, 0, 1)) / 86_400_000) + 1,
+    offsetMinutes,
+    zone,
+    epochSeconds: Math.floor(timeMs / 1_000),
+  };
+}
