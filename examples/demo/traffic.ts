@@ -13,6 +13,7 @@ const REQUEST_DEADLINE_MS = 10_000;
 
 /** Sends requests all the while, each over a connection of its own: the hardest way for a balancer. */
 export class Traffic implements AsyncDisposable {
+  readonly #target: { readonly hostname: string; readonly path: string };
   readonly #port: number;
   readonly #clients: Promise<void>[];
   readonly #stop = new AbortController();
@@ -25,9 +26,15 @@ export class Traffic implements AsyncDisposable {
 
   /** Begins at once: `clients` at a time, each with a short pause between its requests. */
   constructor(
-    { port, clients, pauseMs }: { readonly port: number; readonly clients: number; readonly pauseMs: number },
+    { hostname = "127.0.0.1", port, path = "/", clients, pauseMs }: {
+      readonly hostname?: string;
+      readonly path?: string;
+      readonly port: number;
+      readonly clients: number;
+      readonly pauseMs: number;
+    },
   ) {
-    this.#port = port;
+    [this.#target, this.#port] = [{ hostname, path }, port];
     this.#clients = Array.from({ length: clients }, () => this.#client(pauseMs));
   }
 
@@ -60,7 +67,7 @@ export class Traffic implements AsyncDisposable {
       this.#inFlight++;
       this.#sent++;
       try {
-        const from = await ask(this.#port);
+        const from = await ask(this.#port, this.#target);
         this.#answers.set(from, (this.#answers.get(from) ?? 0) + 1);
       } catch (error) {
         this.#failed++;
@@ -74,15 +81,18 @@ export class Traffic implements AsyncDisposable {
 }
 
 /** Sends one request over a new connection; answers who answered; throws for anything but a 200. */
-export async function ask(port: number): Promise<string> {
-  using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+export async function ask(
+  port: number,
+  { hostname = "127.0.0.1", path = "/" }: { readonly hostname?: string; readonly path?: string } = {},
+): Promise<string> {
+  using connection = await Deno.connect({ hostname, port });
   const timer = setTimeout(() => connection.close(), REQUEST_DEADLINE_MS);
   try {
-    await connection.write(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n\r\n"));
+    await connection.write(new TextEncoder().encode(`GET ${path} HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n\r\n`));
     const answer = await new Response(connection.readable).text();
     const [status = ""] = answer.split("\r\n", 1);
     if (!status.includes(" 200 ")) throw new Error(`Got ${JSON.stringify(status)}, want a 200`);
-    return /hello from (\S+)/.exec(answer)?.[1] ?? "?";
+    return /^served-by: (\S+)/im.exec(answer)?.[1] ?? /hello from (\S+)/.exec(answer)?.[1] ?? "?";
   } finally {
     clearTimeout(timer);
   }
