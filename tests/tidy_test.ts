@@ -8,6 +8,7 @@ const TASKS = [
   "bench",
   "compile",
   "demo",
+  "example",
   "fuzz",
   "lighthouse",
   "ok",
