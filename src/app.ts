@@ -1,5 +1,6 @@
 import { monitoredPorts, registrations, wish } from "./app/derive.ts";
 import { accept, type Accepted, type AcceptedBalancer, discoveryId } from "./app/accept.ts";
+import type { PluginLoader } from "./app/plugin_loader.ts";
 import { placed } from "./app/place.ts";
 import { Executor } from "./balance/executor.ts";
 import { type Applied, Writer } from "./balance/writer.ts";
@@ -41,6 +42,8 @@ export interface AppOptions {
   readonly identify: (said: HostSettings) => Promise<HostFacts>;
   /** The plugins that can be had. */
   readonly catalog: Pick<PluginCatalog, "find" | "names">;
+  /** Makes what loads the plugins of `plugins.yaml`; without it there are none. */
+  readonly pluginLoader?: (onLate: () => void) => PluginLoader;
   /** Loads a balancer that ships. */
   readonly loadBalancer: (name: string) => Promise<BalancerPlugin>;
   readonly clock: Clock;
@@ -66,6 +69,8 @@ export type Ending =
 
 /** So many threads that cannot be stopped are too many: each burns a core. */
 const STUCK_THREADS_MAX = 2;
+/** How long the rest of the config waits for plugins that are not loaded yet. */
+const PLUGINS_WAIT_MS = 3_000;
 /** How long the writer waits for the registries' first answers before it serves what it knows. */
 const FIRST_ANSWER_MS = 2_000;
 /** How long the balancer may take to tell its members at the start. */
@@ -113,6 +118,7 @@ export class App {
   readonly #closing = new AbortController();
   readonly #renewed = new Set<string>();
   #watch: DirectoryWatch | undefined;
+  #plugins: PluginLoader | undefined;
   #accepted: Accepted | undefined;
   /** The files that it was read from. */
   #sources: Loaded["desired"]["sources"] = new Map();
@@ -157,6 +163,7 @@ export class App {
   /** Looks at the config directory again. */
   lookAgain(): void {
     this.#log.info("Looking at the config again, as asked");
+    this.#plugins?.retry();
     this.#watch?.poke();
   }
 
@@ -190,6 +197,10 @@ export class App {
     let refusals: readonly Diagnostic[] = [];
     /** Whether some plugin could not be asked, so that the same config is worth another try. */
     let isDoubtful = false;
+    /** The plugins that could be had when the config was last taken. */
+    let had: AppOptions["catalog"] = catalog;
+    await using plugins = this.#options.pluginLoader?.(() => watch.poke());
+    this.#plugins = plugins;
     for await (const _hint of watch) {
       const loaded = await loadDirectory(dir, { role, signal, clock, lastGood });
       if (!loaded.ok) {
@@ -199,15 +210,23 @@ export class App {
       }
       // Before anything else: what is wrong with the rest is said where the file wants it.
       onLogging?.(loaded.desired.logging);
-      const changed = loaded.desired !== lastGood?.desired || isDoubtful;
+      const available = await plugins?.load(loaded.desired, { dir, waitMs: PLUGINS_WAIT_MS, signal }) ??
+        { catalog, findings: [] };
+      const source = loaded.desired.sources.get("plugins");
+      const found = [
+        ...loaded.diagnostics,
+        ...available.findings.flatMap((finding) => source?.diagnose(finding) ?? []),
+      ];
+      const changed = loaded.desired !== lastGood?.desired || available.catalog !== had || isDoubtful;
+      had = available.catalog;
       lastGood = loaded;
       if (!changed) {
-        this.#tell([...loaded.diagnostics, ...refusals]);
+        this.#tell([...found, ...refusals]);
         continue;
       }
       await using describer = new Describer({ clock, signal });
       const { accepted, diagnostics } = await accept(loaded.desired, {
-        catalog,
+        catalog: available.catalog,
         loadBalancer,
         describe: (module, raw, scope) => describer.describe(module, raw, scope),
         lastGood: this.#accepted,
@@ -215,7 +234,7 @@ export class App {
       // What was not described for the end of all is no finding.
       if (signal.aborted) return;
       [refusals, isDoubtful] = [diagnostics, describer.hasFailed];
-      this.#tell([...loaded.diagnostics, ...refusals]);
+      this.#tell([...found, ...refusals]);
       if (this.#host === undefined || accepted.host !== this.#accepted?.host) {
         await this.#identify(accepted.host, signal);
       }

@@ -20,7 +20,7 @@ import { redact } from "./config/redact.ts";
 import { systemClock } from "./kernel/clock.ts";
 import { systemRandom } from "./kernel/random.ts";
 import { Log, type LogFormat, type LogLevel } from "./observe/log.ts";
-import { CATALOG, loadBalancer } from "./app/plugins.ts";
+import { CATALOG, loadBalancer, makePluginLoader } from "./app/plugins.ts";
 
 const encoder = new TextEncoder();
 
@@ -50,6 +50,7 @@ async function daemon(given: DaemonArguments): Promise<number> {
     identify: (said) => learnHostFacts(saidOfHost(given, said)),
     catalog: CATALOG,
     loadBalancer,
+    pluginLoader: (onLate) => makePluginLoader({ log: log.part("plugins"), onLate }),
     clock: systemClock,
     random: systemRandom,
     log,

@@ -64,7 +64,7 @@ export interface Accepted {
 /** What {@linkcode accept} is told and given. */
 export interface AcceptOptions {
   /** The plugins that can be had. */
-  readonly catalog: Pick<PluginCatalog, "find" | "names">;
+  readonly catalog: Pick<PluginCatalog, "find" | "names"> & Partial<Pick<PluginCatalog, "missing">>;
   /** Asks a plugin, in a worker without permissions. */
   readonly describe: (module: string, raw: unknown, scope: Scope) => Promise<Described>;
   /** Loads a balancer that ships; it is pure and runs in the host. */
@@ -263,15 +263,22 @@ async function judgeInstance(
   });
   const at = findings.map((finding) => ({ ...finding, path: [...path, ...finding.path] }));
   if (hasError(at)) return { findings: at };
-  const grant = decide(permissions, { kind, source, scope });
+  const grant = decide(permissions, { kind, source, scope, config: raw });
   if (!grant.ok) {
     const message = `Cannot grant what the plugin asks for: ${grant.reasons.join("; ")}`;
     return { findings: [...at, { severity: "error", path, at: "value", message }] };
   }
-  return { instance: { id, kind, module: source.module, config, scope, granted: grant.granted }, findings: at };
+  const { module, name: plugin } = source;
+  const instance = { id, kind, module, config, scope, granted: grant.granted, ...plugin !== undefined && { plugin } };
+  return { instance, findings: at };
 }
 
 function unknownPlugin(kind: PluginKind, name: string, path: Path, catalog: AcceptOptions["catalog"]): Judged<never> {
+  const missing = catalog.missing?.(kind, name);
+  if (missing !== undefined) {
+    const message = `Cannot use the ${kind} ${name} of plugins.yaml: ${missing}`;
+    return { value: undefined, findings: [{ severity: "error", path, at: "key", message }] };
+  }
   const known = catalog.names(kind);
   const meant = suggest(name, known);
   const hint = meant === undefined ? `there are ${known.join(", ")}` : `did you mean ${meant}?`;

@@ -1,6 +1,11 @@
-import { BUILTINS } from "../../workers/builtins.ts";
+import { systemClock } from "../kernel/clock.ts";
+import type { Logger } from "../kernel/logger.ts";
+import { systemRandom } from "../kernel/random.ts";
+import { defaultCacheDir } from "../plugin/cache.ts";
 import type { BalancerPlugin } from "../plugin/contract.ts";
 import { PluginCatalog } from "../plugin/source.ts";
+import { BUILTINS } from "../../workers/builtins.ts";
+import { PluginLoader } from "./plugin_loader.ts";
 
 /** The plugins that ship. */
 export const CATALOG: PluginCatalog = new PluginCatalog(BUILTINS.keys());
@@ -10,4 +15,29 @@ export async function loadBalancer(name: string): Promise<BalancerPlugin> {
   const plugin = (await BUILTINS.get(`balancer/${name}`)?.())?.default;
   if (plugin?.kind !== "balancer") throw new Error(`Cannot load the balancer ${name}: none of that name ships`);
   return plugin;
+}
+
+/** Where verified plugins are kept unless `lighthouse.yaml` says: what the environment gives, as far as it may be read. */
+export function pluginCacheDir(): string {
+  return defaultCacheDir((name) => {
+    try {
+      return Deno.env.get(name);
+    } catch {
+      return undefined;
+    }
+  });
+}
+
+/** Makes what loads the plugins of a `plugins.yaml`. */
+export function makePluginLoader(
+  { log, onLate }: { readonly log: Logger; readonly onLate?: () => void },
+): PluginLoader {
+  return new PluginLoader({
+    builtins: CATALOG,
+    cacheDir: pluginCacheDir(),
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    ...onLate && { onLate },
+  });
 }

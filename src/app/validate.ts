@@ -1,10 +1,11 @@
 import { compareDiagnostics, type Diagnostic } from "../config/diagnostics.ts";
 import { loadDirectory, type Role } from "../config/load.ts";
 import { systemClock } from "../kernel/clock.ts";
+import { SILENT } from "../kernel/logger.ts";
 import { Describer } from "../supervisor/describer.ts";
 import { accept, type Accepted } from "./accept.ts";
 import { judgeBalancers } from "./judge.ts";
-import { CATALOG, loadBalancer } from "./plugins.ts";
+import { loadBalancer, makePluginLoader } from "./plugins.ts";
 
 /** How long the reading of a config directory may take. */
 const READ_DEADLINE_MS = 30_000;
@@ -21,14 +22,20 @@ export interface Validated {
 export async function validateDirectory(dir: string, { role }: { readonly role: Role }): Promise<Validated> {
   const loaded = await loadDirectory(dir, { role, signal: AbortSignal.timeout(READ_DEADLINE_MS) });
   if (!loaded.ok) return { accepted: undefined, diagnostics: loaded.diagnostics };
+  await using plugins = makePluginLoader({ log: SILENT });
+  const { catalog, findings } = await plugins.load(loaded.desired, { dir, waitMs: Infinity });
+  const found = findings.flatMap((finding) => loaded.desired.sources.get("plugins")?.diagnose(finding) ?? []);
   await using describer = new Describer({ clock: systemClock });
   const { accepted, diagnostics } = await accept(loaded.desired, {
-    catalog: CATALOG,
+    catalog,
     loadBalancer,
     describe: (module, raw, scope) => describer.describe(module, raw, scope),
   });
   const judged = (await judgeBalancers(accepted)).flatMap(({ key, finding }) =>
     loaded.desired.sources.get(key)?.diagnose(finding) ?? []
   );
-  return { accepted, diagnostics: [...loaded.diagnostics, ...diagnostics, ...judged].toSorted(compareDiagnostics) };
+  return {
+    accepted,
+    diagnostics: [...loaded.diagnostics, ...found, ...diagnostics, ...judged].toSorted(compareDiagnostics),
+  };
 }

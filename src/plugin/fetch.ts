@@ -6,6 +6,11 @@ const FETCH_DEADLINE_MS = 10_000;
 /** A plugin's address may redirect so often. */
 const REDIRECTS_MAX = 5;
 
+/** Raised when a module cannot be had, whatever may be in it. */
+export class FetchFault extends PluginFault {
+  override name = "FetchFault";
+}
+
 /** A module as it was read. */
 export interface FetchedModule {
   /** Its text, with a byte order mark if it has one. */
@@ -17,7 +22,7 @@ export interface FetchedModule {
 /**
  * Reads a module from an `https:`, `http:` or `file:` URL. `mayRedirect` is for
  * a plugin's entry alone, and leads to the same origin at most. Throws a
- * {@linkcode PluginFault} that says what stands in the way, or the signal's reason.
+ * {@linkcode FetchFault} that says what stands in the way, or the signal's reason.
  */
 export async function fetchModule(
   url: URL,
@@ -54,7 +59,7 @@ async function readFile(url: URL): Promise<Bytes> {
     if (error instanceof Deno.errors.NotFound) throw cannot(url, "there is no such file");
     if (error instanceof Deno.errors.PermissionDenied) throw cannot(url, "its permissions do not allow it");
     if (error instanceof PluginFault) throw error;
-    throw cannot(url, error instanceof Error ? error.message : String(error));
+    throw cannot(url, reasonOf(error));
   }
 }
 
@@ -86,8 +91,14 @@ async function request(
     if (error instanceof PluginFault) throw error;
     signal.throwIfAborted();
     if (deadline.aborted) throw cannot(url, `it did not arrive within ${FETCH_DEADLINE_MS} ms`);
-    throw cannot(url, error instanceof Error ? error.message : String(error));
+    throw cannot(url, reasonOf(error));
   }
+}
+
+/** The first cause of an error: that a fetch has failed is known. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : reasonOf(error.cause);
 }
 
 async function read(response: Response, url: URL): Promise<Uint8Array> {
@@ -118,10 +129,10 @@ async function read(response: Response, url: URL): Promise<Uint8Array> {
   return bytes;
 }
 
-function tooLarge(url: URL): PluginFault {
+function tooLarge(url: URL): FetchFault {
   return cannot(url, `it has more than ${MODULE_BYTES_MAX} bytes`);
 }
 
-function cannot(url: URL, reason: string): PluginFault {
-  return new PluginFault(`Cannot read ${url.protocol === "file:" ? decodeURI(url.pathname) : url.href} as ${reason}`);
+function cannot(url: URL, reason: string): FetchFault {
+  return new FetchFault(`Cannot read ${url.protocol === "file:" ? decodeURI(url.pathname) : url.href} as ${reason}`);
 }

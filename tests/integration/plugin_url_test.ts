@@ -1,0 +1,320 @@
+/**
+ * Plugins by URL and by file: fetched from a real server, verified, kept, run
+ * in workers, and swapped while they are in use.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { CATALOG } from "../../src/app/plugins.ts";
+import { type LoadedPlugins, PluginLoader } from "../../src/app/plugin_loader.ts";
+import { readPlugins } from "../../src/config/plugins_schema.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import { SILENT } from "../../src/kernel/logger.ts";
+import { hashGraph } from "../../src/plugin/hash.ts";
+import { Describer } from "../../src/supervisor/describer.ts";
+import { liveWorkerCount } from "../../src/supervisor/plugin_host.ts";
+import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free_port.ts";
+import { checkSource, PluginServer, servedBelow } from "../support/plugin_server.ts";
+import { TempDir } from "../support/temp_dir.ts";
+
+/** The hash of a plugin whose entry is `mod.ts`. */
+function hashOf(source: Readonly<Record<string, string>>): Promise<string> {
+  return hashGraph({ entry: "mod.ts", modules: new Map(Object.entries(source)) });
+}
+
+/** A place with a cache and a config directory, and loaders that use them. */
+class Place implements AsyncDisposable {
+  readonly dir: TempDir = new TempDir("lighthouse-plugins-");
+  readonly #stack = new AsyncDisposableStack();
+  lates = 0;
+
+  loader(): PluginLoader {
+    return this.#stack.use(
+      new PluginLoader({
+        builtins: CATALOG,
+        cacheDir: this.dir.file("cache"),
+        clock: systemClock,
+        random: Math.random,
+        log: SILENT,
+        onLate: () => void this.lates++,
+      }),
+    );
+  }
+
+  /** Loads entries of `checks`. */
+  load(loader: PluginLoader, checks: unknown, waitMs = Infinity): Promise<LoadedPlugins> {
+    const { value, findings } = readPlugins({ checks });
+    assert.deepEqual(findings, []);
+    assert.ok(value !== undefined);
+    return loader.load({ plugins: value, settings: { isolation: "worker" } }, { dir: this.dir.file("config"), waitMs });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+    await this.dir[Symbol.asyncDispose]();
+  }
+}
+
+/** What was found, as `path: message`. */
+function told({ findings }: LoadedPlugins): string {
+  return findings.map(({ path, message }) => `${path.join(".")}: ${message}`).join("\n");
+}
+
+Deno.test.afterEach(() => assert.equal(liveWorkerCount(), 0, "every worker is stopped"));
+
+Deno.test("a plugin of several TypeScript modules is loaded by URL, and describes itself without permissions", async () => {
+  await using place = new Place();
+  const source = checkSource();
+  await using server = new PluginServer(servedBelow("/1.0", source));
+  const url = server.url("/1.0/mod.ts");
+  const loaded = await place.load(place.loader(), { memcached: { url, sha256: await hashOf(source) } });
+  assert.equal(told(loaded), "");
+  const found = loaded.catalog.find("check", "memcached");
+  assert.equal(found?.origin, "foreign");
+  assert.match(found?.module ?? "", /^data:text\/javascript/);
+  assert.deepEqual(server.asked.toSorted(), ["/1.0/lib/connect.ts", "/1.0/mod.ts"]);
+  await using describer = new Describer({ clock: systemClock });
+  const described = await describer.describe(found?.module ?? "", {}, { instance: "x", target: "127.0.0.1:1" });
+  assert.deepEqual(described, { ok: true, config: {}, permissions: { net: ["127.0.0.1:1"] } });
+});
+
+Deno.test("a verified plugin is loaded again without its server, wherever it came from", async () => {
+  await using place = new Place();
+  const source = checkSource();
+  const sha256 = await hashOf(source);
+  const server = new PluginServer(servedBelow("/1.0", source));
+  const first = await place.load(place.loader(), { memcached: { url: server.url("/1.0/mod.ts"), sha256 } });
+  assert.equal(told(first), "");
+  await server[Symbol.asyncDispose]();
+  const again = await place.load(place.loader(), { memcached: { url: "https://elsewhere.invalid/mod.ts", sha256 } });
+  assert.equal(told(again), "");
+  assert.deepEqual(again.catalog.find("check", "memcached"), first.catalog.find("check", "memcached"));
+});
+
+Deno.test("what is in the cache is not believed: a changed copy is fetched anew, or refused", async () => {
+  await using place = new Place();
+  const source = checkSource();
+  const sha256 = await hashOf(source);
+  const server = new PluginServer(servedBelow("", source));
+  const entry = { memcached: { url: server.url("/mod.ts"), sha256 } };
+  await place.load(place.loader(), entry);
+  const file = place.dir.file(`cache/plugins/${sha256}.json`);
+  const good = await Deno.readTextFile(file);
+  await Deno.writeTextFile(file, good.replace("has probed", "has lied"));
+  assert.equal(told(await place.load(place.loader(), entry)), "");
+  assert.equal(await Deno.readTextFile(file), good);
+  await Deno.writeTextFile(file, good.replace("has probed", "has lied"));
+  await server[Symbol.asyncDispose]();
+  const refused = await place.load(place.loader(), entry);
+  assert.match(told(refused), /^checks\.memcached\.url: Cannot read http:.*refused.*; no verified copy of it is in \//);
+  assert.equal(refused.catalog.find("check", "memcached"), undefined);
+});
+
+Deno.test("modules that are not what was approved are refused with both hashes and the command, and the last good go on", async () => {
+  await using place = new Place();
+  const [source, changed] = [checkSource(), checkSource({ version: 2 })];
+  const [sha256, other] = [await hashOf(source), await hashOf(changed)];
+  await using server = new PluginServer(servedBelow("", source));
+  const loader = place.loader();
+  const url = server.url("/mod.ts");
+  const first = await place.load(loader, { memcached: { url, sha256 } });
+  const wrong = await place.load(loader, { memcached: { url, sha256: other } });
+  const dir = place.dir.file("config");
+  assert.equal(
+    told(wrong),
+    `checks.memcached.sha256: Cannot use the plugin memcached as it is not what was approved: its sha256 is ${sha256}, ` +
+      `want ${other}. See what has changed, then: lighthouse plugin update memcached --config ${dir}; ` +
+      "its last good version goes on",
+  );
+  assert.equal(wrong.catalog, first.catalog, "nothing has changed for those who use it");
+  for (const [path, text] of Object.entries(changed)) server.files.set(`/${path}`, text);
+  loader.retry();
+  const right = await place.load(loader, { memcached: { url, sha256: other } });
+  assert.equal(told(right), "");
+  assert.notEqual(right.catalog.find("check", "memcached")?.module, first.catalog.find("check", "memcached")?.module);
+});
+
+Deno.test("a plugin's address may redirect within its origin, and nowhere else", async () => {
+  await using place = new Place();
+  const source = checkSource();
+  const sha256 = await hashOf(source);
+  await using other = new PluginServer(servedBelow("", source));
+  await using server = new PluginServer({
+    ...servedBelow("/1.0", source),
+    "/latest": () => new Response(null, { status: 302, headers: { location: "/1.0/mod.ts" } }),
+    "/away": () => Response.redirect(other.url("/mod.ts")),
+    "/round": () => new Response(null, { status: 307, headers: { location: "/round" } }),
+    "/moved/mod.ts": source["mod.ts"] ?? "",
+    "/moved/lib/connect.ts": () => new Response(null, { status: 301, headers: { location: "/1.0/lib/connect.ts" } }),
+  });
+  const load = async (path: string) =>
+    told(await place.load(place.loader(), { memcached: { url: server.url(path), sha256: "0".repeat(64) } }));
+  assert.equal(told(await place.load(place.loader(), { memcached: { url: server.url("/latest"), sha256 } })), "");
+  assert.match(
+    await load("/away"),
+    /redirects to another origin, http:\/\/127\.0\.0\.1:\d+\/mod\.ts: if that is to be/,
+  );
+  assert.deepEqual(other.asked, []);
+  assert.match(await load("/round"), /redirects more than 5 times/);
+  assert.match(await load("/moved/mod.ts"), /only a plugin's own address may do so/);
+});
+
+const FINE =
+  "config: { '~standard': { version: 1, vendor: 'x', validate: (value) => ({ value }) } }, permissions: () => ({})";
+
+Deno.test.each([
+  { what: "no plugin", text: "export const a = 1;", fault: /It is no plugin: it has no default export/ },
+  {
+    what: "a plugin that lacks something",
+    text: "export default { kind: 'check', apiVersion: 1 }",
+    fault: /its name is no text/,
+  },
+  {
+    what: "another kind",
+    text:
+      `export default { kind: "discovery", apiVersion: 1, name: "x", summary: "", stability: "stable", open() {}, ${FINE} }`,
+    fault: /Cannot use the plugin as a check as it is a discovery/,
+  },
+  {
+    what: "another API version",
+    text: "export default { kind: 'check', apiVersion: 2, name: 'x', summary: '', stability: 'stable' }",
+    fault: /written for API version 2: this Lighthouse speaks 1/,
+  },
+  { what: "what throws", text: "throw new Error('at once')", fault: /cannot be loaded: at once/ },
+  { what: "what reads a file as it is loaded", text: "Deno.readTextFileSync('/etc/passwd')", fault: /read access to/ },
+  { what: "a computed import", text: "await import('np' + 'm:x')", fault: /mod\.ts:1:14: Cannot use import\(\)/ },
+  { what: "a package", text: "import x from 'npm:left-pad';", fault: /mod\.ts:1:15: Cannot import "npm:left-pad" as / },
+  {
+    what: "another origin",
+    text: "import 'https://example.com/x.ts';",
+    fault: /Cannot import "https:\/\/example.com\/x.ts"/,
+  },
+  { what: "no TypeScript", text: "const = 1;", fault: /mod\.ts:1:7: / },
+  {
+    what: "what overflows the parser",
+    text: `const a = ${"(".repeat(50_000)};`,
+    fault: /more than the parser can take/,
+  },
+  { what: "what overflows another parser", text: `1${"+1".repeat(100_000)};`, fault: /more than the parser can take/ },
+  { what: "a circle", text: "import './mod.ts';", fault: /in a circle: mod\.ts imports mod\.ts/ },
+  { what: "a module that is not there", text: "import './a.ts';", fault: /a\.ts as the server answers 404/ },
+  { what: "a large module", text: " ".repeat(1024 * 1024 + 1), fault: /more than 1048576 bytes/ },
+])("$what is refused by its name, and harms nobody", async ({ text, fault }) => {
+  await using place = new Place();
+  await using server = new PluginServer({
+    "/mod.ts": text,
+    "/good/mod.js": `export default { kind: "check", apiVersion: 1,
+    name: "x", summary: "", stability: "stable", probe() {}, ${FINE} }`,
+  });
+  await place.dir.write("config/good.js", String(server.files.get("/good/mod.js")));
+  const sha256 = await hashOf({ "mod.ts": text });
+  const loaded = await place.load(place.loader(), {
+    bad: { url: server.url("/mod.ts"), sha256 },
+    good: { url: "good.js" },
+  });
+  assert.match(told(loaded), fault);
+  assert.match(told(loaded), /^checks\.bad\.url: [^\n]*$/);
+  assert.deepEqual([loaded.catalog.find("check", "bad"), loaded.catalog.find("check", "good")?.origin], [
+    undefined,
+    "foreign",
+  ]);
+  assert.equal(loaded.catalog.missing("check", "bad"), "it could not be loaded");
+});
+
+Deno.test.each([
+  {
+    what: "a web page",
+    answer: () => new Response("<html>", { headers: { "content-type": "text/html; charset=utf-8" } }),
+    fault: /a web page/,
+  },
+  {
+    what: "what is no UTF-8",
+    answer: () => new Response(new Uint8Array([0xff, 0xfe])),
+    fault: /it is no text in UTF-8/,
+  },
+  { what: "an error", answer: () => new Response("", { status: 500 }), fault: /the server answers 500/ },
+])("$what instead of a module is told as such", async ({ answer, fault }) => {
+  await using place = new Place();
+  await using server = new PluginServer({ "/mod.ts": answer });
+  const loaded = await place.load(place.loader(), { x: { url: server.url("/mod.ts"), sha256: "0".repeat(64) } });
+  assert.match(told(loaded), fault);
+});
+
+Deno.test("a plugin cannot take the name of one that ships", async () => {
+  await using place = new Place();
+  await place.dir.write("config/mod.ts", checkSource()["mod.ts"] ?? "");
+  const loaded = await place.load(place.loader(), { tcp: { url: "mod.ts" } });
+  assert.match(told(loaded), /Cannot use the name tcp as a check of that name ships: give it another/);
+  assert.equal(loaded.catalog.find("check", "tcp")?.origin, "builtin");
+});
+
+Deno.test("a plugin that is a file needs no hash, and is taken anew when it or what it imports has changed", async () => {
+  await using place = new Place();
+  for (const [path, text] of Object.entries(checkSource())) await place.dir.write(`config/plugins/${path}`, text);
+  const loader = place.loader();
+  const entry = { memcached: { url: "./plugins/mod.ts" } };
+  const first = await place.load(loader, entry);
+  assert.equal(told(first), "");
+  assert.equal((await place.load(loader, entry)).catalog, first.catalog);
+  await place.dir.write("config/plugins/lib/connect.ts", "export async function connect() {}");
+  const second = await place.load(loader, entry);
+  assert.notEqual(second.catalog.find("check", "memcached")?.module, first.catalog.find("check", "memcached")?.module);
+  await place.dir.write("config/plugins/lib/connect.ts", "export async function connect() {");
+  const broken = await place.load(loader, entry);
+  assert.match(told(broken), /lib\/connect\.ts:1:3[45]: .*; its last good version goes on$/);
+  assert.equal(broken.catalog, second.catalog);
+});
+
+Deno.test("a file with a hash is held to it, after a restart too", async () => {
+  await using place = new Place();
+  const source = checkSource();
+  for (const [path, text] of Object.entries(source)) await place.dir.write(`config/${path}`, text);
+  const entry = { memcached: { url: `file://${place.dir.file("config")}/mod.ts`, sha256: await hashOf(source) } };
+  const first = await place.load(place.loader(), entry);
+  assert.equal(told(first), "");
+  await place.dir.write("config/lib/connect.ts", "export async function connect() {}");
+  const again = await place.load(place.loader(), entry);
+  assert.match(told(again), /is not what was approved: .*; what was approved goes on, from the cache$/);
+  assert.deepEqual(again.catalog.find("check", "memcached"), first.catalog.find("check", "memcached"));
+});
+
+Deno.test("a server that does not answer holds nobody up, and its plugin comes when it does", async () => {
+  await using place = new Place();
+  const source = checkSource();
+  const answered = Promise.withResolvers<void>();
+  await using server = new PluginServer({
+    ...servedBelow("", source),
+    "/mod.ts": () => answered.promise.then(() => new Response(source["mod.ts"])),
+  });
+  const loader = place.loader();
+  const entry = { memcached: { url: server.url("/mod.ts"), sha256: await hashOf(source) } };
+  const early = await place.load(loader, entry, 1);
+  assert.match(told(early), /The plugin memcached is still being loaded/);
+  assert.equal(early.catalog.missing("check", "memcached"), "it is still being loaded");
+  answered.resolve();
+  await eventually("it is told", () => place.lates === 1);
+  const late = await place.load(loader, entry, 1);
+  assert.equal(told(late), "");
+  assert.equal(late.catalog.find("check", "memcached")?.origin, "foreign");
+});
+
+Deno.test("a loader that is ended gives up what it fetches", async () => {
+  await using place = new Place();
+  const never = Promise.withResolvers<Response>();
+  await using server = new PluginServer({ "/mod.ts": () => never.promise });
+  const loader = place.loader();
+  await place.load(loader, { x: { url: server.url("/mod.ts"), sha256: "0".repeat(64) } }, 1);
+  await loader[Symbol.asyncDispose]();
+  never.resolve(new Response(""));
+});
+
+Deno.test("a plugin that leaves plugins.yaml is gone", async () => {
+  await using place = new Place();
+  await place.dir.write("config/mod.js", "export default {}");
+  const loader = place.loader();
+  const unreachable = { url: `http://127.0.0.1:${freePort()}/mod.ts`, sha256: "0".repeat(64) };
+  assert.equal((await place.load(loader, { x: unreachable, y: { url: "mod.js" } })).findings.length, 2);
+  const none = await place.load(loader, {});
+  assert.deepEqual([none.findings, none.catalog.missing("check", "x")], [[], undefined]);
+});
