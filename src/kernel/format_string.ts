@@ -331,9 +331,9 @@ function writeFloat(size: number, type: string, precision: number, alternate: bo
   switch (type) {
     case "f":
     case "F":
-      return new Digits("", pointed(size.toFixed(precision), alternate));
+      return new Digits("", pointed(fixed(size, precision), alternate));
     case "%":
-      return new Digits("", `${pointed((size * 100).toFixed(precision), alternate)}%`);
+      return new Digits("", `${pointed(fixed(size * 100, precision), alternate)}%`);
     case "e":
     case "E": {
       const text = pointed(twoDigitExponent(size.toExponential(precision)), alternate);
@@ -349,6 +349,15 @@ function writeFloat(size: number, type: string, precision: number, alternate: bo
       return new Digits("", type === "G" ? text.toUpperCase() : text);
     }
   }
+}
+
+/** Writes so many digits after the point; what lies just between two goes to the even one, as in C. */
+function fixed(size: number, precision: number): string {
+  const scaled = size * 10 ** precision;
+  const isTie = scaled % 1 === 0.5 && size * 2 ** (precision + 1) % 1 === 0;
+  return isTie && Math.floor(scaled) % 2 === 0
+    ? (Math.floor(scaled) / 10 ** precision).toFixed(precision)
+    : size.toFixed(precision);
 }
 
 function pointed(text: string, alternate: boolean): string {

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { isFull, nextRolloverAt, rolledSuffix, rolloverAt, surplus, type TimedRotation } from "./rotation.ts";
+import type { WallTime } from "./strftime.ts";
+import { utcTime } from "./wall_time.ts";
+
+function timed(when: TimedRotation["when"], interval = 1, backups = 0): TimedRotation {
+  return { by: "time", when, interval, backups, utc: true };
+}
+
+const utc = (epochSeconds: number) => utcTime(epochSeconds * 1_000);
+
+/** Seconds since 1970 of a time in UTC. */
+function at(text: string): number {
+  return Date.parse(`${text}Z`) / 1_000;
+}
+
+function shown(epochSeconds: number): string {
+  return new Date(epochSeconds * 1_000).toISOString().slice(0, 19);
+}
+
+// What Python 3.11 answers from a Wednesday on.
+Deno.test.each([
+  ["S", 30, "2024-01-03T10:20:30", "2024-01-03_10-20-00"],
+  ["M", 5, "2024-01-03T10:25:00", "2024-01-03_10-20"],
+  ["H", 1, "2024-01-03T11:20:00", "2024-01-03_10"],
+  ["D", 1, "2024-01-04T10:20:00", "2024-01-03"],
+  ["MIDNIGHT", 1, "2024-01-04T00:00:00", "2024-01-03"],
+  ["W0", 1, "2024-01-09T00:00:00", "2024-01-02"],
+  ["W2", 1, "2024-01-04T00:00:00", "2023-12-28"],
+  ["W6", 1, "2024-01-08T00:00:00", "2024-01-01"],
+])("rolloverAt() for %s times %d", (when, interval, wanted, suffix) => {
+  const rotation = timed(when as TimedRotation["when"], interval);
+  const rollover = rolloverAt(rotation, at("2024-01-03T10:20:00"), utc);
+  assert.equal(shown(rollover), wanted);
+  assert.equal(rolledSuffix(rotation, rollover, utc), suffix);
+});
+
+Deno.test("rolloverAt() takes midnight from the wall, also where a day has 23 or 25 hours", () => {
+  // Summer time begins in Berlin on 2024-03-31 at 01:00 UTC and ends on 2024-10-27 at 01:00 UTC.
+  const berlin = (epochSeconds: number): WallTime => {
+    const summer = epochSeconds >= at("2024-03-31T01:00:00") && epochSeconds < at("2024-10-27T01:00:00");
+    const hours = summer ? 2 : 1;
+    return { ...utcTime((epochSeconds + hours * 3_600) * 1_000), offsetMinutes: hours * 60, epochSeconds };
+  };
+  const midnight = timed("MIDNIGHT");
+  const spring = rolloverAt(midnight, at("2024-03-30T23:30:00"), berlin);
+  assert.equal(shown(spring), "2024-03-31T22:00:00");
+  assert.equal(rolledSuffix(midnight, spring, berlin), "2024-03-31");
+  const autumn = rolloverAt(midnight, at("2024-10-26T22:30:00"), berlin);
+  assert.equal(shown(autumn), "2024-10-27T23:00:00");
+  assert.equal(rolledSuffix(midnight, autumn, berlin), "2024-10-27");
+});
+
+Deno.test("nextRolloverAt() is always to come", () => {
+  for (const when of ["S", "M", "H", "D", "MIDNIGHT", "W3"] as const) {
+    const now = at("2024-01-03T23:59:59");
+    assert.ok(nextRolloverAt(timed(when), now, utc) > now, when);
+  }
+});
+
+Deno.test("surplus() names the oldest files of its own kind, and no others", () => {
+  const names = [
+    "a.log",
+    "a.log.2024-01-01",
+    "a.log.2024-01-03",
+    "a.log.2024-01-02",
+    "a.log.1",
+    "b.log.2023-01-01",
+    "a.log.2023-01-01.gz",
+  ];
+  assert.deepEqual(surplus(timed("MIDNIGHT", 1, 2), "a.log", names), ["a.log.2024-01-01"]);
+  assert.deepEqual(surplus(timed("MIDNIGHT", 1, 3), "a.log", names), []);
+  assert.deepEqual(surplus(timed("MIDNIGHT", 1, 0), "a.log", names), []);
+  assert.deepEqual(surplus(timed("H", 1, 1), "a.log", names), []);
+});
+
+Deno.test("isFull() has a file give way before it reaches its size", () => {
+  const rotation = { by: "size", maxBytes: 100, backups: 1 } as const;
+  assert.equal(isFull(90, 9, rotation), false);
+  assert.equal(isFull(90, 10, rotation), true);
+  assert.equal(isFull(0, 500, rotation), false, "an empty file has nothing to give way with");
+  assert.equal(isFull(90, 10, { ...rotation, backups: 0 }), false);
+});

@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { DEFAULT_LOGGER, DEFAULT_LOGGING, type HandlerPlan, type LoggerPlan, type Logging } from "../model/logging.ts";
+import { loggerName } from "./logger_names.ts";
+import { hasHandlers, Route, withLevels } from "./route.ts";
+
+const handler: HandlerPlan = { only: [], format: { style: "%", format: "%(message)s" }, output: { to: "nowhere" } };
+
+function logger(plan: Partial<LoggerPlan>): LoggerPlan {
+  return { ...DEFAULT_LOGGER, ...plan };
+}
+
+function logging(file: Partial<Logging>): Logging {
+  return { ...DEFAULT_LOGGING, handlers: { a: handler, b: handler }, ...file };
+}
+
+function route(file: Partial<Logging>): Route {
+  return new Route(logging(file), { rootLevel: 30 });
+}
+
+Deno.test("Route asks the nearest logger that has a level", () => {
+  const asked = route({
+    root: logger({ level: 40 }),
+    loggers: { lighthouse: logger({ level: 20 }), "lighthouse.writer": logger({ level: 0 }) },
+  });
+  assert.equal(asked.isEnabled("lighthouse.writer", 10), false);
+  assert.equal(asked.isEnabled("lighthouse.writer", 20), true, "0 asks the logger above");
+  assert.equal(asked.isEnabled("logtape.meta", 30), false);
+  assert.equal(asked.isEnabled("logtape.meta", 40), true);
+  assert.equal(route({}).isEnabled("lighthouse.app", 20), false, "the root's own level is what it is told");
+  assert.equal(route({ root: logger({ level: 0 }) }).isEnabled("lighthouse.app", 10), true);
+});
+
+Deno.test("Route collects handlers up to a logger that does not propagate, twice if they are named twice", () => {
+  const asked = route({
+    root: logger({ handlers: ["a"], propagate: false }),
+    loggers: {
+      lighthouse: logger({ handlers: ["a"] }),
+      "lighthouse.writer": logger({ handlers: ["b"], propagate: false }),
+      "lighthouse.app": logger({ propagate: false }),
+    },
+  });
+  assert.deepEqual(asked.handlersOf("lighthouse.health", 20), ["a", "a"]);
+  assert.deepEqual(asked.handlersOf("lighthouse.writer", 20), ["b"]);
+  assert.deepEqual(asked.handlersOf("lighthouse.app", 20), undefined);
+  assert.deepEqual(asked.handlersOf("other", 20), ["a"]);
+});
+
+Deno.test("Route heeds the levels and filters of handlers, and the filters of the logger itself", () => {
+  const asked = route({
+    root: logger({ handlers: ["a", "b"], only: ["nobody"] }),
+    handlers: { a: handler, b: { ...handler, only: ["lighthouse.haproxy"] } },
+    handlerLevels: { a: 40 },
+    loggers: { "lighthouse.health": logger({ only: ["lighthouse"] }), "lighthouse.app": logger({ only: ["kazoo"] }) },
+  });
+  assert.deepEqual(asked.handlersOf("lighthouse.writer", 20), ["b"]);
+  assert.deepEqual(asked.handlersOf("lighthouse.health", 40), ["a"]);
+  assert.deepEqual(asked.handlersOf("lighthouse.health", 20), [], "a handler was asked, so nobody else is");
+  assert.equal(asked.isEnabled("lighthouse.health", 40), true);
+  assert.equal(asked.isEnabled("lighthouse.app", 40), false);
+});
+
+Deno.test.each([
+  ["lighthouse.haproxy", "lighthouse.writer"],
+  ["lighthouse.haproxy.control", "lighthouse.writer"],
+  ["lighthouse.configs.watcher", "lighthouse.config"],
+  ["lighthouse.reporter", "lighthouse.registrar"],
+  ["lighthouse.reporter", "lighthouse.health"],
+  ["lighthouse.service", "lighthouse.health"],
+  ["lighthouse.zookeeper", "lighthouse.discovery.zookeeper"],
+  ["kazoo.client", "lighthouse.discovery.zookeeper"],
+  ["lighthouse.redis.check", "lighthouse.checks.redis"],
+  ["lighthouse.checks.http", "lighthouse.checks.http"],
+  ["lighthouse.discovery", "lighthouse.discovery.zookeeper"],
+  ["lighthouse", "lighthouse.fleet"],
+])("Route takes 1.0's %s for %s", (name, own) => {
+  const asked = route({ loggers: { [name]: logger({ level: 10 }) } });
+  assert.equal(asked.isEnabled(own, 10), true);
+  assert.equal(asked.isEnabled("lighthouse.app", 10), name === "lighthouse");
+});
+
+Deno.test("Route believes a name of ours before one of 1.0's, and the general before the special", () => {
+  const asked = route({
+    loggers: {
+      "lighthouse.haproxy.control": logger({ level: 10 }),
+      "lighthouse.haproxy": logger({ level: 20 }),
+      "lighthouse.zookeeper": logger({ level: 10 }),
+      "lighthouse.discovery.zookeeper": logger({ level: 40 }),
+    },
+  });
+  assert.equal(asked.isEnabled("lighthouse.writer", 10), false);
+  assert.equal(asked.isEnabled("lighthouse.writer", 20), true);
+  assert.equal(asked.isEnabled("lighthouse.discovery.zookeeper", 30), false);
+});
+
+Deno.test("Route silences what the file does not name, if the file says so", () => {
+  const asked = route({
+    disableOthers: true,
+    root: logger({ handlers: ["a"] }),
+    loggers: { "lighthouse.writer": DEFAULT_LOGGER },
+  });
+  assert.equal(asked.isEnabled("lighthouse.app", 50), false);
+  assert.equal(asked.isEnabled("lighthouse.writer", 30), true);
+  assert.equal(asked.isEnabled("lighthouse.writer.below", 30), true);
+});
+
+Deno.test("withLevels() changes levels, and leaves all else as it was", () => {
+  const before = logging({
+    root: logger({ level: 20, handlers: ["a"] }),
+    loggers: { x: logger({ level: 30, handlers: ["b"] }) },
+    handlerLevels: { a: 10 },
+  });
+  const change: Logging = {
+    ...DEFAULT_LOGGING,
+    incremental: true,
+    root: logger({ level: 40 }),
+    loggers: { x: logger({ propagate: false }), y: logger({ level: 10 }) },
+    handlerLevels: { b: 40 },
+  };
+  assert.deepEqual(withLevels(before, change), {
+    ...before,
+    root: logger({ level: 40, handlers: ["a"] }),
+    loggers: { x: logger({ level: 30, propagate: false, handlers: ["b"] }), y: logger({ level: 10 }) },
+    handlerLevels: { a: 10, b: 40 },
+  });
+});
+
+Deno.test("hasHandlers() tells whether anybody is asked", () => {
+  assert.equal(hasHandlers(DEFAULT_LOGGING), false);
+  assert.equal(hasHandlers(logging({})), false, "a handler that no logger has gets nothing");
+  assert.equal(hasHandlers(logging({ loggers: { x: logger({ handlers: ["a"] }) } })), true);
+});
+
+Deno.test.each([
+  [["lighthouse", "writer"], undefined, "lighthouse.writer"],
+  [["lighthouse", "plugin"], "discovery zookeeper", "lighthouse.discovery.zookeeper"],
+  [["lighthouse", "plugin"], "check web:8000/http", "lighthouse.checks.http"],
+  [["lighthouse", "plugin"], "shared builtin:check/redis", "lighthouse.checks.redis"],
+  [["lighthouse", "plugin"], "shared ", "lighthouse.checks.unnamed"],
+])("loggerName() of %s from %s", (category, worker, wanted) => {
+  assert.equal(loggerName(category, worker), wanted);
+});
