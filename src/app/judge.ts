@@ -33,17 +33,17 @@ async function judge(
   const members = new Map([...accepted.clusters.values()].map(({ cluster }) => [cluster.name, [SAMPLE]]));
   const asked = wish(name, balancer, accepted, members, HOST);
   const { target, refusals } = await judgeWish(asked, balancer);
-  const notices = balancer.plugin.render({ ...asked, version: target.version }).notices.map(({ text, origin }) =>
+  const refused = refusals.flatMap(({ cluster, faults }) =>
+    faults.map(({ message, origin = { cluster, path: [] } }) =>
+      judgementAt(accepted, name, { severity: "error", message: `${name} refuses it: ${message}`, origin })
+    )
+  );
+  // What is refused for good is told in each round.
+  const found = new Map(refused.map((judgement) => [JSON.stringify(judgement), judgement]));
+  const notices = balancer.plugin.render(target).notices.map(({ text, origin }) =>
     judgementAt(accepted, name, { severity: "warning", message: text, origin })
   );
-  return [
-    ...notices,
-    ...refusals.flatMap(({ cluster, faults }) =>
-      faults.map(({ message, origin = { cluster, path: [] } }) =>
-        judgementAt(accepted, name, { severity: "error", message: `${name} refuses it: ${message}`, origin })
-      )
-    ),
-  ];
+  return [...found.values(), ...notices];
 }
 
 /** Has a balancer's program judge a wish; answers as much of it as it takes, and what it has against the rest. */

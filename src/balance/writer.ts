@@ -278,6 +278,8 @@ export class Writer<Config, ClusterConfig, Observed> {
       [next, converged] = await this.#round(wish.wanted, done, signal);
     }
     this.#converged = converged;
+    // Of what was tried meanwhile, and was refused, nothing took effect.
+    this.#tellNotices(this.#rendered?.is.notices ?? []);
     if (converged && this.#soon === undefined) this.#faultsTold.clear();
     this.#lookAgainBy(this.#clock.now() + this.#reconcileMs);
     if (!fresh && done.length === 0) return;
@@ -421,7 +423,6 @@ export class Writer<Config, ClusterConfig, Observed> {
     held: boolean,
   ): Decision {
     const rendered = this.#render(target);
-    this.#tellNotices(rendered.notices);
     const steps = held ? undefined : this.#plan(target, rendered, observed);
     if (steps !== undefined && !steps.some((step) => step.do === "reload")) {
       const now = this.#setSoonAside(steps);

@@ -84,8 +84,8 @@ function readVersion(text: string): readonly [number, number, number] {
   return [major, minor, patch];
 }
 
-/** `host:port ip`, `host:port ip peer`. */
-function readNode(text: string): Node {
+/** Reads `host:port ip`, with `peer` behind it for one whose host has a balancer. */
+export function readNode(text: string): Node {
   const match = /^(\S+):([0-9]+) (\S+)( peer)?$/.exec(text);
   assert(match !== null, `a node is written as "host:port ip": ${text}`);
   const [, host = "", port, ip = "", peer] = match;

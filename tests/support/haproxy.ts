@@ -39,6 +39,14 @@ export function haproxyCluster(section: Record<string, unknown>): HaproxyCluster
   return result.value;
 }
 
+/** Lets HAProxy judge a file, and fails the test if it is refused. */
+export async function checkConfig(text: string): Promise<void> {
+  await using dir = new TempDir();
+  const args = ["-c", "-f", await dir.write("haproxy.cfg", text), "-L", TEST_FQDN];
+  const { success, stderr, stdout } = await new Deno.Command("haproxy", { args, stdin: "null" }).output();
+  assert(success, new TextDecoder().decode(stderr) + new TextDecoder().decode(stdout));
+}
+
 /** A cluster as a test writes it. */
 export interface TestCluster {
   /** The `haproxy` section of its file. */

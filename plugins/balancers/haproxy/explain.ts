@@ -15,9 +15,16 @@ export function explain(rendered: Rendered, output: string): Explanation {
   const file = new RenderedFile(rendered);
   const alerts = output.split("\n").filter((line) => /\[ALERT\]/.test(line) && !EMPTY_WORDS.test(line));
   const texts = [...new Set(alerts.length === 0 ? [output] : alerts)];
+  const faults = new Map<string, Fault>();
+  for (const text of texts) {
+    const fault = file.faultOf(text);
+    // What follows from a fault of a line is told of the same line.
+    const key = fault.origin === undefined ? text : JSON.stringify(fault.origin);
+    if (!faults.has(key)) faults.set(key, fault);
+  }
   return {
     cluster: texts.map((text) => file.clusterAtFault(text)).find((cluster) => cluster !== undefined),
-    faults: texts.map((text) => file.faultOf(text)),
+    faults: [...faults.values()],
   };
 }
 
@@ -136,7 +143,7 @@ function remedyOf({ text, origin }: Placed): Origin | undefined {
 function describe(fault: string, meant: Placed | undefined): string {
   const said = fault.replace(/^\[ALERT\]\s*\([0-9]+\)\s*:\s*/, "").replace(/^config : /, "")
     .replace(/^(?:[Pp]arsing )?\[[^\]]*\]\s*:\s*/, "").trim();
-  return meant === undefined || meant.text === ""
-    ? said
-    : `${said} (line ${meant.number}: ${JSON.stringify(meant.text)})`;
+  if (meant === undefined || meant.text === "") return said;
+  // Where it is the config's, its place there is what is looked for.
+  return `${said} (${meant.origin === undefined ? `line ${meant.number}: ` : ""}${JSON.stringify(meant.text)})`;
 }

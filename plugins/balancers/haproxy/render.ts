@@ -1,7 +1,7 @@
 import type { Origin, Peer, Rendered } from "../../../mod.ts";
 import { formatEndpoint } from "../../../src/model/endpoint.ts";
 import { quote } from "../../../src/model/node.ts";
-import { HASH_CONSISTENT, isAtLeast } from "./backend.ts";
+import { HASH_CONSISTENT, isAtLeast, words } from "./backend.ts";
 import type { HaproxyConfig } from "./config.ts";
 import { isLeftOut, type Line, Notices, type Passing, passLines, type Tell } from "./lines.ts";
 import { comparePeers, localPeer, PEERS_SECTION, shareInOne, sharesWith } from "./peers.ts";
@@ -211,17 +211,17 @@ function frontendStanzas({ wanted: { config }, clusters, passing }: Scene): read
 }
 
 function backendStanza(
-  { wanted: { name, config }, traits, lines, members, ids, spreadsConsistently }: ServedCluster,
+  { wanted: { name, config }, traits, inherited, lines, members, ids, spreadsConsistently }: ServedCluster,
   { wanted: { version }, passing: { tell, leftOut } }: Scene,
 ): Stanza {
+  const originOf = (keyword: string) =>
+    [...inherited, ...lines].findLast(({ text }) => words(text)[0] === keyword)?.origin;
   if (members.length === 0) tell(`Cluster ${name} has no nodes`);
   if (traits.cookie === "keyword" && !isAtLeast(version, 3, 0)) {
     const remedy = "a dynamic cookie with a dynamic-cookie-key takes none, nor does HAProxy 3.0";
-    const cookie = lines.findLast(({ text }) => /^\s*cookie\s/.test(text));
-    tell(`backend ${name}: with its cookie line each new member takes a reload: ${remedy}`, cookie?.origin);
+    tell(`backend ${name}: with its cookie line each new member takes a reload: ${remedy}`, originOf("cookie"));
   }
   if (spreadsConsistently) {
-    const balance = lines.findLast(({ text }) => /^\s*balance\s/.test(text));
     const why = "so that members come and go without a reload";
     const remedy = "a hash-type line of your own, or directives: predecessor, ends this";
     tell(

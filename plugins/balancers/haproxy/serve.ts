@@ -23,6 +23,8 @@ export interface Member {
 export interface ServedCluster {
   /** The cluster as it is wanted. */
   readonly wanted: WantedCluster<HaproxyCluster>;
+  /** The lines of `defaults`, which its backend inherits. */
+  readonly inherited: readonly Line[];
   /** The lines of its backend. */
   readonly lines: readonly Line[];
   /** Whether a line is added so that its hash takes new members while HAProxy runs. */
@@ -81,7 +83,7 @@ export function serve(wish: HaproxyWanted, tell: Tell): readonly ServedCluster[]
       : new Map<string, number>();
     const announced = wanted.nodes.flatMap((node) => faultOf(node) === undefined && node.peer ? [node.peer] : []);
     const peers = otherPeers(announced, { cluster: name, host, tell });
-    served.push({ wanted, lines, spreadsConsistently, traits, members, ids, peers });
+    served.push({ wanted, inherited: defaults, lines, spreadsConsistently, traits, members, ids, peers });
   }
   return served;
 }
