@@ -30,34 +30,29 @@ function findPortClashes(
   clusters: ReadonlyMap<string, AcceptedCluster>,
 ): readonly Relation[] {
   const relations: Relation[] = [];
-  const held: Held[] = [];
-  const claim = (wanted: readonly Listening[], key: string, severity: "error" | "warning", at: readonly string[]) => {
+  // What clashes within one balancer's own file is left: without that file, nothing would be served.
+  const held: Held[] = [...balancers].flatMap(([name, { plugin, config }]) =>
+    (plugin.listens?.(config) ?? []).map((each) => ({
+      ...each,
+      owner: `${formatPath(each.path)} of balancers/${name}`,
+    }))
+  );
+  for (const [file, { sections }] of clusters) {
+    const wanted = [...sections].flatMap(([name, section]) => {
+      const balancer = balancers.get(name);
+      const listens = balancer?.plugin.listens?.(balancer.config, section) ?? [];
+      return listens.map((each) => ({ ...each, path: [name, ...each.path] }));
+    });
     for (const each of wanted) {
       const holder = held.find((other) => overlaps(each, other));
       if (holder === undefined) continue;
-      const path = [...at, ...each.path];
-      const message = severity === "error"
-        ? `Cannot use port ${each.port} as ${holder.owner} has it already`
-        : `Port ${each.port} is that of ${holder.owner} too: each connection goes to one of them at random`;
-      relations.push({ key, finding: { severity, path, at: "value", message } });
+      const message = `Cannot use port ${each.port} as ${holder.owner} has it already`;
+      relations.push({
+        key: `clusters/${file}`,
+        finding: { severity: "error", path: each.path, at: "value", message },
+      });
     }
-  };
-  const hold = (listens: readonly Listening[], owner: (path: Listening["path"]) => string) =>
-    held.push(...listens.map((each) => ({ ...each, owner: owner(each.path) })));
-  for (const [name, { plugin, config }] of balancers) {
-    for (const each of plugin.listens?.(config) ?? []) {
-      // It was served like that before, so it is told and left: without the file, nothing would be served.
-      claim([each], `balancers/${name}`, "warning", []);
-      hold([each], (path) => `${formatPath(path)} of balancers/${name}`);
-    }
-  }
-  for (const [file, { sections }] of clusters) {
-    const wanted = [...sections].map(([name, section]) => {
-      const balancer = balancers.get(name);
-      return { name, listens: balancer?.plugin.listens?.(balancer.config, section) ?? [] };
-    });
-    for (const { name, listens } of wanted) claim(listens, `clusters/${file}`, "error", [name]);
-    for (const { listens } of wanted) hold(listens, () => `clusters/${file}`);
+    held.push(...wanted.map((each) => ({ ...each, owner: `clusters/${file}` })));
   }
   return relations;
 }

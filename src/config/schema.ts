@@ -245,6 +245,7 @@ function draftService(raw: unknown): Service | undefined {
   const valid = <T>(value: unknown, isRight: (value: unknown) => value is T) => isRight(value) ? value : undefined;
   const checks = Object.entries(raw.checks).flatMap(([key, check]): Check[] => {
     if (key === "interval" || !isName(key) || !isRecord(check)) return [];
+    if (check.type !== undefined && !isNameLike(check.type)) return [];
     const own = {
       rise: 1,
       fall: 1,

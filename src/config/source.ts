@@ -257,6 +257,8 @@ function offsetOfError(
   document: Document.Parsed<ParsedNode, false>,
   { code, message, pos }: YAMLParseError,
 ): number {
+  // Where the stack ends says nothing of the file, and is another place each time.
+  if (code === "RESOURCE_EXHAUSTION") return 0;
   const unclosed = code === "BAD_INDENT"
     ? /flow/i.test(message)
     : code === "MISSING_CHAR" && /quote|flow/i.test(message);
