@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { runCli } from "../support/cli.ts";
 import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free_port.ts";
 import { KazooPeer } from "../support/kazoo.ts";
 import { ANNOUNCED, Lighthouse, WebService } from "../support/lighthouse.ts";
 import { BASE_PATH, FleetHost } from "../support/old_fleet.ts";
@@ -16,6 +17,16 @@ import { ZooKeeper } from "../support/zookeeper.ts";
 /** Where a node of `web` is. */
 function znode(port: number): string {
   return `${BASE_PATH}/web/${ANNOUNCED.host}:${port}`;
+}
+
+/** Whether nobody listens there. */
+async function isRefused(port: number): Promise<boolean> {
+  try {
+    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 Deno.test("B0: a reporter that stood still for longer than its session registers its nodes again", async () => {
@@ -135,6 +146,86 @@ Deno.test("B6: files that are replaced again and again leave one connection and 
   await kazoo.write("put", znode(two.port), await kazoo.payload(two.port, { host: ANNOUNCED.host }));
   await host.untilServing("web", [one.port, two.port]);
   assert.equal(writer.log.split("Cluster has changed").length, told + 1, writer.log);
+});
+
+Deno.test("B11: a proxy serves on while members of clusters leave and come", async () => {
+  await using ensemble = await ZooKeeper.start();
+  await using host = new FleetHost();
+  await using kazoo = await KazooPeer.start(ensemble.address);
+  await using partner = new WebService();
+  await using web = new WebService();
+  const port = freePort();
+  const upstreams = [{ host: "127.0.0.1", port: partner.port }];
+  await host.join(ensemble, {
+    balancer: { proxies: { partner: { port, bind_address: "127.0.0.1", upstreams, options: ["mode http"] } } },
+  });
+  await host.consume();
+  await using _writer = Lighthouse.start("writer", host.configDir);
+  for (let round = 0; round < 2; round++) {
+    await kazoo.write("put", znode(web.port), await kazoo.payload(web.port, { host: ANNOUNCED.host }));
+    await host.untilServing("web", [web.port]);
+    assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), `hello from ${partner.port}\n`);
+    await kazoo.ask("delete", { path: znode(web.port) });
+    await host.untilServing("web", []);
+    assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), `hello from ${partner.port}\n`);
+  }
+});
+
+Deno.test("B15: a cluster that changes in place is in force at once, and one that is removed listens no more", async () => {
+  await using ensemble = await ZooKeeper.start();
+  await using host = new FleetHost();
+  await host.join(ensemble, { balancer: { restart_interval: 0 } });
+  await host.consume();
+  await using _writer = Lighthouse.start("writer", host.configDir);
+  await eventually("it listens", async () => !await isRefused(host.port));
+  const port = freePort();
+  await host.consume({ port });
+  await eventually("it listens there, and here no more", async () => !await isRefused(port) && isRefused(host.port));
+  await host.remove("clusters/web");
+  await eventually("it listens no more", () => isRefused(port));
+});
+
+Deno.test("a balancer whose file is removed is left as it is, and kept right again once the file is back", async () => {
+  await using ensemble = await ZooKeeper.start();
+  await using host = new FleetHost();
+  await using kazoo = await KazooPeer.start(ensemble.address);
+  await using one = new WebService();
+  await using two = new WebService();
+  await host.join(ensemble);
+  await host.consume();
+  await kazoo.write("put", znode(one.port), await kazoo.payload(one.port, { host: ANNOUNCED.host }));
+  await using writer = Lighthouse.start("writer", host.configDir);
+  await host.untilServing("web", [one.port]);
+  const pid = await host.haproxy.pid();
+  await host.remove("balancers/haproxy");
+  await writer.logged(/A balancer's file is gone: it is left as it is/);
+  await kazoo.write("put", znode(two.port), await kazoo.payload(two.port, { host: ANNOUNCED.host }));
+  await writer.logged(/Cluster has changed(.|\n)*file is gone(.|\n)*Cluster has changed/);
+  assert.deepEqual(await host.serving("web"), [one.port]);
+  await host.join(ensemble);
+  await host.untilServing("web", [one.port, two.port]);
+  assert.equal(await host.haproxy.pid(), pid);
+});
+
+Deno.test("a changed path of the registry is followed by reporter and writer", async () => {
+  await using ensemble = await ZooKeeper.start();
+  await using host = new FleetHost();
+  await using web = new WebService();
+  await using kazoo = await KazooPeer.start(ensemble.address);
+  await host.join(ensemble);
+  await host.consume();
+  await host.offer([web.port]);
+  await using writer = Lighthouse.start("writer", host.configDir);
+  await using _reporter = Lighthouse.start("reporter", host.configDir);
+  await host.untilServing("web", [web.port]);
+  await host.join(ensemble, { path: "/elsewhere" });
+  const moved = znode(web.port).replace(BASE_PATH, "/elsewhere");
+  await eventually("it is in the new place alone", async () => {
+    return await kazoo.look(moved) !== null && await kazoo.look(znode(web.port)) === null;
+  });
+  await kazoo.write("put", `${moved}9`.replace(/\d+$/, "9"), await kazoo.payload(9, { host: ANNOUNCED.host }));
+  await host.untilServing("web", [web.port, 9]);
+  assert.doesNotMatch(writer.log, /nodes=0/, "it was never without its member");
 });
 
 Deno.test("B26: a config file constructs nothing", async () => {

@@ -18,19 +18,20 @@ export class FleetHost extends TestHost {
     this.port = port;
   }
 
-  /** Writes what both halves need: the ensemble, with a session of two seconds unless told. */
+  /** Writes what both halves need: the ensemble, with a session of two seconds unless told, and HAProxy. */
   async join(
     ensemble: ZooKeeper,
-    { sessionTimeout = 2, balancer = {} }: {
+    { sessionTimeout = 2, balancer = {}, path = BASE_PATH }: {
       /** In seconds. */
       readonly sessionTimeout?: number;
       readonly balancer?: Record<string, unknown>;
+      readonly path?: string;
     } = {},
   ): Promise<void> {
     await this.write("balancers/haproxy", { ...this.haproxy.file, ...balancer });
     await this.write("discovery/zookeeper", {
       hosts: [ensemble.address],
-      path: BASE_PATH,
+      path,
       session_timeout: sessionTimeout,
     });
   }
