@@ -26,6 +26,7 @@ const REQUIREMENTS = {
   systemd: { files: ["systemd-analyze"], packages: ["systemd"] },
   dnsmasq: { files: ["dnsmasq"], packages: ["dnsmasq-base"] },
   grpc: { files: ["python3", "/usr/lib/python3/dist-packages/grpc"], packages: ["python3-grpcio"] },
+  postgres: { files: ["pg_ctlcluster", "/usr/lib/postgresql"], packages: ["postgresql"] },
   openssl: { files: ["openssl"], packages: ["openssl"] },
 } as const satisfies Record<string, Requirement>;
 

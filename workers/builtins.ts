@@ -23,6 +23,7 @@ export const BUILTINS: ReadonlyMap<string, () => Promise<PluginModule>> = new Ma
   ["check/grpc", () => import("../plugins/checks/grpc/mod.ts")],
   ["check/http", () => import("../plugins/checks/http/mod.ts")],
   ["check/noop", () => import("../plugins/checks/noop/mod.ts")],
+  ["check/postgres", () => import("../plugins/checks/postgres/mod.ts")],
   ["check/redis", () => import("../plugins/checks/redis/mod.ts")],
   ["check/tcp", () => import("../plugins/checks/tcp/mod.ts")],
   ["discovery/file", () => import("../plugins/discovery/file/mod.ts")],

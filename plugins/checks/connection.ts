@@ -16,6 +16,18 @@ export interface TlsOptions {
   readonly ca?: string | undefined;
   /** The name that is asked for (SNI) and that the certificate must bear; the target's host unless given. */
   readonly serverName?: string | undefined;
+  /** What comes before the handshake, where a protocol begins without TLS. */
+  readonly request?: TlsRequest | undefined;
+}
+
+/** How a server is asked for TLS in words of its own protocol. */
+export interface TlsRequest {
+  /** What is sent. */
+  readonly bytes: Uint8Array;
+  /** What it must answer, in ASCII, before it waits for the handshake. */
+  readonly accepted: string;
+  /** Says what is wrong with another answer; an empty one is the end of the connection. */
+  readonly refused: (answer: string) => Error;
 }
 
 /** What an exchange needs besides its target. */

@@ -7,6 +7,7 @@ import file from "./file/mod.ts";
 import grpc from "./grpc/mod.ts";
 import http from "./http/mod.ts";
 import noop from "./noop/mod.ts";
+import postgres from "./postgres/mod.ts";
 import redis from "./redis/mod.ts";
 import tcp from "./tcp/mod.ts";
 
@@ -15,7 +16,7 @@ const HOST_KEYS = ["fall", "host", "port", "rise", "timeout"];
 /** What says that a check under a name of its own is of a kind. */
 const KIND_KEY = "type";
 
-Deno.test.each([dns, exec, file, grpc, http, noop, redis, tcp].map((check) => ({ name: check.name, check })))(
+Deno.test.each([dns, exec, file, grpc, http, noop, postgres, redis, tcp].map((check) => ({ name: check.name, check })))(
   "README of $name: its examples are valid and its table has every key",
   async ({ name, check }) => {
     const readme = await Deno.readTextFile(new URL(`${name}/README.md`, import.meta.url));

@@ -7,50 +7,88 @@
  *
  * @module
  */
+import { connect as connectPlain, type Socket } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import { type HostPort, isIpv4, isIpv6 } from "../../src/model/endpoint.ts";
-import type { ByteStream, TlsOptions } from "./connection.ts";
+import type { ByteStream, TlsOptions, TlsRequest } from "./connection.ts";
 
 /** Connects and shakes hands; resolves when both are done. Closes what it has begun when the signal is aborted. */
-export function connectTls(
+export async function connectTls(
   { host, port }: HostPort,
-  { verify, caCertificates, serverName = host }: TlsOptions & { readonly caCertificates?: string | undefined },
+  { verify, caCertificates, serverName = host, request }: TlsOptions & { readonly caCertificates?: string | undefined },
   signal: AbortSignal,
 ): Promise<ByteStream> {
+  const plain = request === undefined ? undefined : await askForTls({ host, port }, request, signal);
   const socket = connect({
     host,
     port,
+    ...(plain !== undefined && { socket: plain }),
     rejectUnauthorized: verify,
     ...(caCertificates !== undefined && { ca: caCertificates }),
     // An address has no place in SNI; without a name the certificate is held against the host.
     ...(!isIpv4(serverName) && !isIpv6(serverName) && { servername: serverName }),
   });
-  return new Promise((resolve, reject) => {
-    const abort = () => {
+  return await new Promise((resolve, reject) => {
+    const destroy = () => {
       socket.destroy();
+      plain?.destroy();
+    };
+    const abort = () => {
+      destroy();
       reject(signal.reason);
     };
     signal.addEventListener("abort", abort, { once: true });
     // Stays for good: an error that comes while nobody reads must not be an uncaught one.
     socket.on("error", (error) => {
       signal.removeEventListener("abort", abort);
-      socket.destroy();
+      destroy();
       reject(error);
     });
     socket.once("secureConnect", () => {
       signal.removeEventListener("abort", abort);
-      resolve(new SocketStream(socket));
+      resolve(new SocketStream(socket, plain));
+    });
+  });
+}
+
+/** Connects, asks for TLS, and resolves when the server agrees and has said nothing else. */
+function askForTls(address: HostPort, { bytes, accepted, refused }: TlsRequest, signal: AbortSignal): Promise<Socket> {
+  const socket = connectPlain(address);
+  return new Promise((resolve, reject) => {
+    const fail = (error: unknown) => {
+      signal.removeEventListener("abort", abort);
+      socket.destroy();
+      reject(error);
+    };
+    const abort = () => fail(signal.reason);
+    const ended = () => fail(refused(""));
+    signal.addEventListener("abort", abort, { once: true });
+    // Stays for good, as below.
+    socket.on("error", fail);
+    socket.once("end", ended);
+    socket.once("connect", () => socket.write(bytes));
+    socket.once("data", (answer: Uint8Array) => {
+      // What is more than the answer came from somebody who is not under the seal of TLS yet.
+      const text = String.fromCharCode(...answer.subarray(0, 80));
+      if (text !== accepted) return fail(refused(text));
+      signal.removeEventListener("abort", abort);
+      socket.removeListener("end", ended);
+      socket.pause();
+      resolve(socket);
     });
   });
 }
 
 class SocketStream implements ByteStream {
   readonly #socket: TLSSocket;
+  /** What the TLS was laid over, if that was there before. */
+  readonly #plain: Socket | undefined;
   readonly #chunks: AsyncIterator<Uint8Array>;
   #rest = new Uint8Array(0);
 
-  constructor(socket: TLSSocket) {
+  constructor(socket: TLSSocket, plain: Socket | undefined) {
     this.#socket = socket;
+    this.#plain = plain;
     this.#chunks = socket[Symbol.asyncIterator]();
   }
 
@@ -74,5 +112,6 @@ class SocketStream implements ByteStream {
 
   close(): void {
     this.#socket.destroy();
+    this.#plain?.destroy();
   }
 }

@@ -1,6 +1,7 @@
 import { NameServer } from "../support/dnsmasq.ts";
 import { freePort } from "../support/free_port.ts";
 import { GrpcServer } from "../support/grpc_server.ts";
+import { PostgresServer } from "../support/postgres.ts";
 import { RedisServer } from "../support/redis.ts";
 import { answers, receive, ScriptedServer, sends } from "../support/scripted_server.ts";
 import { checkConforms } from "./suite.ts";
@@ -73,4 +74,11 @@ checkConforms({
   name: "grpc",
   config: { service: "web" },
   healthy: () => GrpcServer.start(),
+});
+
+checkConforms({
+  source: { module: "builtin:check/postgres", origin: "builtin" },
+  name: "postgres",
+  config: { user: "health", password: "s3cret", database: "postgres", query: "SELECT 1", expect: 1 },
+  healthy: () => PostgresServer.start(),
 });

@@ -1,0 +1,96 @@
+/** How a check logs in to PostgreSQL: by whichever way the server asks for. @module */
+import { type Connection, ProbeError } from "../connection.ts";
+import { formatInt32, formatMessage, type Message, type MessageReader, parseAuthentication } from "./message.ts";
+import { answerChallenge, firstMessage, makeNonce, SCRAM_SHA_256 } from "./scram.ts";
+
+/** Who logs in. */
+export interface Login {
+  readonly user: string;
+  readonly password?: string | undefined;
+}
+
+/** The numbers of authentication messages. */
+const [OK, CLEARTEXT, MD5, SASL, SASL_CONTINUE, SASL_FINAL] = [0, 3, 5, 10, 11, 12];
+
+/**
+ * Goes on from the server's first message until it lets us in; answers the
+ * message that ends it otherwise: its complaint, as a rule.
+ *
+ * @throws {ProbeError} if it asks for what a check cannot do
+ */
+export async function logIn(
+  connection: Connection,
+  reader: MessageReader,
+  first: Message,
+  { user, password }: Login,
+): Promise<Message | undefined> {
+  const { target } = connection;
+  const known = () => {
+    if (password === undefined) throw new ProbeError(`${target} wants a password of user ${JSON.stringify(user)}`);
+    return password;
+  };
+  const send = (...parts: readonly (string | Uint8Array)[]) => connection.write(formatMessage("p", ...parts));
+  let message = first;
+  for (;; message = await reader.next()) {
+    if (message.type !== "R") return message;
+    const { method, data } = parseAuthentication(message);
+    switch (method) {
+      case OK:
+        return undefined;
+      case CLEARTEXT:
+        await send(known(), "\0");
+        break;
+      case MD5:
+        await send(await hashWithMd5(user, known(), data), "\0");
+        break;
+      case SASL: {
+        const mechanisms = new TextDecoder().decode(data).split("\0");
+        if (!mechanisms.includes(SCRAM_SHA_256)) {
+          throw new ProbeError(`${target} does not offer ${SCRAM_SHA_256}, and a check knows no other SASL`);
+        }
+        const refused = await proveByScram(reader, known(), send);
+        if (refused !== undefined) return refused;
+        break;
+      }
+      default:
+        throw new ProbeError(
+          `${target} asks for authentication ${method}: a check knows cleartext, MD5 and ${SCRAM_SHA_256}`,
+        );
+    }
+  }
+}
+
+/** Proves the password, and has the server do so; answers its complaint if it refuses. */
+async function proveByScram(
+  reader: MessageReader,
+  password: string,
+  send: (...parts: readonly (string | Uint8Array)[]) => Promise<void>,
+): Promise<Message | undefined> {
+  const nonce = makeNonce();
+  const { message, bare } = firstMessage(nonce);
+  const initial = new TextEncoder().encode(message);
+  await send(`${SCRAM_SHA_256}\0`, formatInt32(initial.length), initial);
+  const challenge = await reader.next();
+  if (challenge.type !== "R") return challenge;
+  const { final, expected } = await answerChallenge(saslText(challenge, SASL_CONTINUE), { bare, nonce, password });
+  await send(final);
+  const last = await reader.next();
+  if (last.type !== "R") return last;
+  if (saslText(last, SASL_FINAL) !== expected) {
+    throw new ProbeError("The server does not prove that it knows the password: it may be another than it should be");
+  }
+  return undefined;
+}
+
+function saslText(message: Message, wanted: number): string {
+  const { method, data } = parseAuthentication(message);
+  if (method !== wanted) throw new ProbeError(`The server does not speak ${SCRAM_SHA_256} as expected`);
+  return new TextDecoder().decode(data);
+}
+
+/** `md5` and the hash of a hash, in hex. Only a server that wants MD5 makes a worker pay for node:crypto. */
+async function hashWithMd5(user: string, password: string, salt: Uint8Array): Promise<string> {
+  const { createHash } = await import("node:crypto");
+  const inner = createHash("md5").update(`${password}${user}`).digest("hex");
+  return `md5${createHash("md5").update(inner).update(salt).digest("hex")}`;
+}

@@ -1,0 +1,178 @@
+import type { CheckPlugin, ProbeOutcome } from "../../../mod.ts";
+import { quote } from "../../../src/kernel/quote.ts";
+import { MASK } from "../../../src/kernel/secret.ts";
+import { type Connection, exchange, ProbeError } from "../connection.ts";
+import { lazySchema } from "../lazy_schema.ts";
+import type { PostgresConfig } from "./config.ts";
+import { logIn } from "./login.ts";
+import {
+  type Complaint,
+  formatMessage,
+  formatStartup,
+  type Message,
+  MessageReader,
+  parseComplaint,
+  parseFirstColumn,
+  TLS_REQUEST,
+} from "./message.ts";
+
+/** Who asks whether a server accepts connections; there need be no such user. */
+const NOBODY = "lighthouse";
+
+/** What an operator can make of a complaint, by its code. */
+const HINTS: ReadonlyMap<string, string> = new Map([
+  ["28000", "it does not let the user in"],
+  ["28P01", "it refuses user or password"],
+  ["3D000", "it has no such database"],
+  ["53300", "it has too many connections"],
+  ["57P03", "it is starting up, shutting down or recovering"],
+]);
+
+/** Classes of complaints that say of the server, not of us, that it cannot serve: resources, operators, system, itself. */
+const UNWELL = /^(?:53|57|58|XX)/;
+
+/** The check `postgres`; its keys are in the README beside this file. */
+const postgres: CheckPlugin<PostgresConfig> = {
+  kind: "check",
+  apiVersion: 1,
+  name: "postgres",
+  summary: "Passes when PostgreSQL accepts connections, a login, or a query",
+  stability: "stable",
+  config: lazySchema(async () => (await import("./config.ts")).schema),
+  permissions: ({ tls, verify, ca }, { target }) => ({
+    net: target === undefined ? [] : [target],
+    ...(tls && verify && ca !== undefined && { read: [ca] }),
+  }),
+  probe(config, { target, signal }) {
+    const { verify, ca, server_name: serverName } = config;
+    const request = { bytes: TLS_REQUEST, accepted: "S", refused: (answer: string) => refusal(answer, target) };
+    const tls = config.tls ? { verify, ca, serverName, request } : undefined;
+    return exchange(target, { signal, tls }, (connection) => ask(connection, config));
+  },
+};
+
+export default postgres;
+
+/** Says why TLS is not to be had. */
+function refusal(answer: string, target: string): ProbeError {
+  return new ProbeError(
+    answer === "N"
+      ? `${target} does not offer TLS`
+      : answer === ""
+      ? `${target} closed the connection without an answer`
+      : `Got ${quote(answer)} from ${target}, want its word on TLS`,
+  );
+}
+
+async function ask(connection: Connection, config: PostgresConfig): Promise<ProbeOutcome> {
+  const { user = NOBODY, database } = config;
+  const reader = new MessageReader(connection);
+  const named = database === undefined ? {} : { database };
+  await connection.write(formatStartup({ user, ...named, application_name: NOBODY }));
+  const first = await reader.next();
+  return config.user === undefined
+    ? await judgeReadiness(connection, first)
+    : await judgeSession(connection, reader, first, { ...config, user });
+}
+
+/** Whoever answers accepts connections, as pg_isready has it; a login is not needed to know that. */
+async function judgeReadiness(connection: Connection, first: Message): Promise<ProbeOutcome> {
+  if (first.type === "R") {
+    // Who is let in without a login says goodbye, or the server logs a lost connection.
+    if (first.body.every((byte) => byte === 0)) await goodbye(connection);
+    return { status: "pass", detail: "Accepts connections" };
+  }
+  const complaint = complaintOf(first, connection);
+  return UNWELL.test(complaint.code)
+    ? { status: "fail", reason: explain(complaint, connection) }
+    : { status: "pass", detail: "Accepts connections, though none of ours" };
+}
+
+async function judgeSession(
+  connection: Connection,
+  reader: MessageReader,
+  first: Message,
+  config: PostgresConfig & { readonly user: string },
+): Promise<ProbeOutcome> {
+  const { password } = config;
+  const refused = await logIn(connection, reader, first, config) ?? await unlessReady(reader);
+  if (refused !== undefined) {
+    return { status: "fail", reason: explain(complaintOf(refused, connection), connection, password) };
+  }
+  const outcome: ProbeOutcome = config.query === undefined
+    ? { status: "pass", detail: "Accepts the login" }
+    : judgeAnswer(await query(connection, reader, config.query), config, connection);
+  await goodbye(connection);
+  return outcome;
+}
+
+/** Answers what came instead of the word that a session is ready. */
+async function unlessReady(reader: MessageReader): Promise<Message | undefined> {
+  const message = await reader.next();
+  return message.type === "Z" ? undefined : message;
+}
+
+/** What became of a query. */
+interface Answer {
+  /** What it was refused for. */
+  readonly complaint?: Complaint | undefined;
+  /** The first column of the first row; `undefined` without one. */
+  readonly value?: string | null | undefined;
+}
+
+async function query(connection: Connection, reader: MessageReader, text: string): Promise<Answer> {
+  await connection.write(formatMessage("Q", text, "\0"));
+  let [complaint, value, rows]: [Complaint | undefined, string | null | undefined, number] = [undefined, undefined, 0];
+  for (;;) {
+    const { type, body } = await reader.next();
+    switch (type) {
+      case "Z":
+        return { complaint, value };
+      case "E":
+        complaint ??= parseComplaint(body);
+        // The last word of a session that is ended by the server.
+        if (UNWELL.test(complaint.code)) return { complaint };
+        break;
+      case "D":
+        if (rows++ === 0) value = parseFirstColumn(body);
+        break;
+      case "G":
+      case "H":
+      case "W":
+        throw new ProbeError("Cannot use query as it copies data: a check reads rows alone");
+    }
+  }
+}
+
+function judgeAnswer({ complaint, value }: Answer, config: PostgresConfig, connection: Connection): ProbeOutcome {
+  const { expect, password } = config;
+  if (complaint !== undefined) return { status: "fail", reason: explain(complaint, connection, password) };
+  const got = value === undefined
+    ? "Got no row"
+    : value === null
+    ? "Got NULL"
+    : `Got ${quote(masked(value, password))}`;
+  return expect === undefined || value === expect
+    ? { status: "pass", detail: got }
+    : { status: "fail", reason: `${got} from ${connection.target}, want ${quote(expect)}` };
+}
+
+function complaintOf({ type, body }: Message, { target }: Connection): Complaint {
+  if (type !== "E") throw new ProbeError(`${target} does not speak PostgreSQL's protocol as expected`);
+  return parseComplaint(body);
+}
+
+function explain({ code, text }: Complaint, { target }: Connection, password?: string): string {
+  const hint = HINTS.get(code);
+  const meaning = hint === undefined ? "" : ` (${hint})`;
+  return `Got error ${quote(code)}${meaning} from ${target}: ${quote(masked(text, password))}`;
+}
+
+/** A server may say again what it was told. */
+function masked(text: string, password: string | undefined): string {
+  return password === undefined ? text : text.replaceAll(password, MASK);
+}
+
+async function goodbye(connection: Connection): Promise<void> {
+  await connection.write(formatMessage("X")).catch(() => {});
+}

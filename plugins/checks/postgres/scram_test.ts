@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { answerChallenge, firstMessage, makeNonce } from "./scram.ts";
+
+/** The example of RFC 7677, section 3. */
+const EXAMPLE = { bare: "n=user,r=rOprNGfwEbeRWgbNEkqO", nonce: "rOprNGfwEbeRWgbNEkqO", password: "pencil" };
+const BOTH = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+
+Deno.test("answerChallenge() answers as RFC 7677 has it", async () => {
+  assert.deepEqual(await answerChallenge(`r=${BOTH},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096`, EXAMPLE), {
+    final: `c=biws,r=${BOTH},p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=`,
+    expected: "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
+  });
+});
+
+Deno.test.each([
+  { what: "nothing", challenge: "" },
+  { what: "another nonce", challenge: "r=other,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096" },
+  { what: "our nonce alone", challenge: "r=rOprNGfwEbeRWgbNEkqO,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096" },
+  { what: "no salt", challenge: `r=${BOTH},s=,i=4096` },
+  { what: "a broken salt", challenge: `r=${BOTH},s=W22Za,i=4096` },
+  { what: "no rounds", challenge: `r=${BOTH},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=0` },
+  { what: "a demand that nobody knows", challenge: `m=x,r=${BOTH},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096` },
+])("answerChallenge() refuses $what", async ({ challenge }) => {
+  await assert.rejects(answerChallenge(challenge, EXAMPLE), /does not speak SCRAM-SHA-256 as expected/);
+});
+
+Deno.test("answerChallenge() does not count for ever", async () => {
+  const challenge = `r=${BOTH},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4000000000`;
+  await assert.rejects(
+    answerChallenge(challenge, EXAMPLE),
+    /wants 4000000000 rounds of SCRAM-SHA-256: at most 1000000/,
+  );
+});
+
+Deno.test("firstMessage() says that the channel is not bound, and nothing of the user", () => {
+  assert.deepEqual(firstMessage("abc"), { message: "n,,n=,r=abc", bare: "n=,r=abc" });
+  assert.notEqual(makeNonce(), makeNonce());
+  assert.match(makeNonce(), /^[A-Za-z0-9+/]{24}$/);
+});
