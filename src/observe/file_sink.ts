@@ -90,10 +90,12 @@ export class FileSink implements Sink {
     // What is no regular file cannot be renamed and made anew.
     if (!isFile) return whole;
     if (rotation.by === "time") return { ...whole, rolls: this.#nowMs() / 1_000 >= (this.#rolloverAtS ?? Infinity) };
-    let [text, taken] = ["", 0];
+    let [text, added, taken] = ["", 0, 0];
     for (const line of lines) {
-      if (isFull(size + encoder.encode(text).length, [...line.text].length + 1, rotation)) break;
-      [text, taken] = [`${text}${line.text}\n`, taken + 1];
+      if (isFull(size + added, [...line.text].length + 1, rotation)) break;
+      text += `${line.text}\n`;
+      added += encoder.encode(line.text).length + 1;
+      taken++;
     }
     return { bytes: encoder.encode(text), taken, rolls: taken === 0 };
   }
