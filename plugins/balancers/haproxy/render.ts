@@ -226,7 +226,7 @@ function backendStanza(
     const remedy = "a hash-type line of your own, or directives: predecessor, ends this";
     tell(
       `backend ${name}: ${HASH_CONSISTENT} is added to balance ${traits.balance} ${why}: ${remedy}`,
-      balance?.origin,
+      originOf("balance"),
     );
   }
   const optionsAt: Origin = { cluster: name, path: ["server_options"] };
