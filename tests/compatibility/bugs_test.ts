@@ -148,6 +148,36 @@ Deno.test("B6: files that are replaced again and again leave one connection and 
   assert.equal(writer.log.split("Cluster has changed").length, told + 1, writer.log);
 });
 
+Deno.test("B9: one bad value empties no file, and the members of the others come and go", async () => {
+  await using ensemble = await ZooKeeper.start();
+  await using host = new FleetHost();
+  await using kazoo = await KazooPeer.start(ensemble.address);
+  await using one = new WebService();
+  await using two = new WebService();
+  await host.join(ensemble, { balancer: { restart_interval: 0 } });
+  await host.consume();
+  await kazoo.write("put", znode(one.port), await kazoo.payload(one.port, { host: ANNOUNCED.host }));
+  await using writer = Lighthouse.start("writer", host.configDir);
+  await host.untilServing("web", [one.port]);
+  // Each of these emptied the file, or had HAProxy refuse it whole.
+  await host.write("clusters/null", "discovery: zookeeper\nhaproxy:\n");
+  await host.write("clusters/number", `discovery: zookeeper\nhaproxy: {port: ${freePort()}, backend: [7]}\n`);
+  await host.write("clusters/bare", `discovery: zookeeper\nhaproxy: {port: ${freePort()}}\n`);
+  await host.write(
+    "clusters/meta",
+    "discovery: zookeeper\nmeta_cluster: api\nhaproxy: {acl: path_beg /, backend: [mode http]}\n",
+  );
+  await host.join(ensemble, { balancer: { restart_interval: 0, meta_clusters: { api: { frontend: ["mode http"] } } } });
+  await writer.logged(/clusters\/number\.yaml:2:\d+: error: /);
+  await writer.logged(/balancers\/haproxy\.yaml:\d+:\d+: error: .*port/);
+  await eventually("the rest is in the file", async () => {
+    const lines = await host.fileLines();
+    return lines.includes("backend null") && lines.includes("backend bare") && lines.includes("frontend web");
+  });
+  await kazoo.write("put", znode(two.port), await kazoo.payload(two.port, { host: ANNOUNCED.host }));
+  await host.untilServing("web", [one.port, two.port]);
+});
+
 Deno.test("B11: a proxy serves on while members of clusters leave and come", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
@@ -183,6 +213,46 @@ Deno.test("B15: a cluster that changes in place is in force at once, and one tha
   await eventually("it listens there, and here no more", async () => !await isRefused(port) && isRefused(host.port));
   await host.remove("clusters/web");
   await eventually("it listens no more", () => isRefused(port));
+});
+
+Deno.test("B16: a node with the same name and a new address gets its requests there", async () => {
+  await using ensemble = await ZooKeeper.start();
+  await using host = new FleetHost();
+  await using kazoo = await KazooPeer.start(ensemble.address);
+  await host.join(ensemble);
+  await host.consume();
+  await using _writer = Lighthouse.start("writer", host.configDir);
+  const payload = new TextDecoder().decode(await kazoo.payload(9, { host: ANNOUNCED.host }));
+  const moved = new TextEncoder().encode(payload.replace('"ip": "127.0.0.1"', '"ip": "127.0.0.2"'));
+  await kazoo.write("put", znode(9), await kazoo.payload(9, { host: ANNOUNCED.host }));
+  await host.untilServing("web", [9]);
+  const pid = await host.haproxy.pid();
+  await kazoo.write("set", znode(9), moved);
+  await eventually("it is there", async () => {
+    assert.deepEqual(await host.haproxy.serving("web"), [`${ANNOUNCED.host}:9 127.0.0.2:9`]);
+    return true;
+  });
+  assert.equal(await host.haproxy.pid(), pid, "no reload");
+});
+
+Deno.test("a registry whose file is removed and written again empties nothing, and has every node again", async () => {
+  await using ensemble = await ZooKeeper.start();
+  await using host = new FleetHost();
+  await using kazoo = await KazooPeer.start(ensemble.address);
+  await using web = new WebService();
+  await host.join(ensemble);
+  await host.consume();
+  await host.offer([web.port]);
+  await using writer = Lighthouse.start("writer", host.configDir);
+  await using _reporter = Lighthouse.start("reporter", host.configDir);
+  await host.untilServing("web", [web.port]);
+  await host.remove("discovery/zookeeper");
+  await eventually("its session is over", async () => await kazoo.look(znode(web.port)) === null);
+  assert.deepEqual(await host.serving("web"), [web.port]);
+  await host.join(ensemble);
+  await eventually("it is registered again", () => kazoo.look(znode(web.port)));
+  await host.untilServing("web", [web.port]);
+  assert.doesNotMatch(writer.log, /Cluster has changed.*nodes=0/);
 });
 
 Deno.test("a balancer whose file is removed is left as it is, and kept right again once the file is back", async () => {
