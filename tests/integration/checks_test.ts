@@ -1,21 +1,15 @@
 import assert from "node:assert/strict";
 import http from "../../plugins/checks/http/mod.ts";
 import redis from "../../plugins/checks/redis/mod.ts";
-import { systemClock } from "../../src/kernel/clock.ts";
 import type { ProbeOutcome } from "../../src/plugin/contract.ts";
-import { decide } from "../../src/plugin/policy.ts";
 import { WorkerError } from "../../src/protocol/wire_error.ts";
-import { Describer } from "../../src/supervisor/describer.ts";
-import { toDenoPermissions } from "../../src/supervisor/permissions.ts";
-import { PluginHost } from "../../src/supervisor/plugin_host.ts";
 import { type Certificates, makeCertificates } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
 import { probe, reasonOf } from "../support/probe.ts";
+import { startInWorker } from "../support/probe_in_worker.ts";
 import { RedisServer } from "../support/redis.ts";
 import { answers, isSilent, ScriptedServer, sends } from "../support/scripted_server.ts";
 import { TempDir } from "../support/temp_dir.ts";
-
-const WAIT = { deadlineMs: 10_000 };
 
 let dir: TempDir;
 let pem: Certificates;
@@ -154,32 +148,15 @@ Deno.test("redis speaks TLS to a real Redis", async () => {
   assert.match(await reasonOf(redis, { tls: true }, server.target), /is not valid: self-signed certificate in/);
 });
 
-/** Describes and admits a built-in check as the reporter does, then probes once in a worker with what it was granted. */
+/** Probes once in a worker with what it was granted. */
 async function probeInWorker(
   name: string,
   raw: unknown,
   target: string,
-  { grantedFor = target }: { readonly grantedFor?: string } = {},
+  options: { readonly grantedFor?: string } = {},
 ): Promise<ProbeOutcome> {
-  const module = `builtin:check/${name}`;
-  const scope = { instance: `test/${name}`, target: grantedFor };
-  await using describer = new Describer({ clock: systemClock });
-  const described = await describer.describe(module, raw, scope);
-  assert.ok(described.ok, JSON.stringify(described));
-  const grant = decide(described.permissions, { kind: "check", source: { module, origin: "builtin" }, scope });
-  assert.ok(grant.ok, JSON.stringify(grant));
-  await using host = new PluginHost({
-    name: scope.instance,
-    module,
-    permissions: toDenoPermissions(grant.granted),
-    clock: systemClock,
-  });
-  await host.loaded();
-  const { config } = described;
-  await host.call({ type: "start", instance: scope.instance, config, scope: { ...scope, target } }, WAIT);
-  const answer = await host.call({ type: "probe", instance: scope.instance, timeoutMs: 8_000 }, WAIT);
-  assert.ok(answer.type === "outcome", JSON.stringify(answer));
-  return answer.outcome;
+  await using check = await startInWorker(name, raw, target, options);
+  return await check.probe();
 }
 
 Deno.test("http passes in a worker with what it asked for, and reaches nothing else", async () => {
@@ -197,7 +174,11 @@ Deno.test("http passes in a worker with what it asked for, and reaches nothing e
 Deno.test("http over TLS passes in a worker with what it asked for, and reaches nothing else", async () => {
   await using server = serveTls(pem.good);
   await using other = serveTls(pem.good);
-  for (const config of [{ ca: pem.ca }, { ca: pem.ca, server_name: "localhost" }, { verify: false }]) {
+  const configs = [{ ca: pem.ca }, { ca: pem.ca, server_name: "localhost" }, { verify: false }, {
+    verify: false,
+    ca: pem.ca,
+  }];
+  for (const config of configs) {
     const raw = { uri: "/", https: true, ...config };
     assert.deepEqual(await probeInWorker("http", raw, server.target), { status: "pass", detail: "Got status 200" });
     await assert.rejects(
