@@ -1,7 +1,7 @@
 import type { Desired, Draft, HostSettings, PluginFile, Settings } from "../config/desired.ts";
 import { compareDiagnostics, type Diagnostic, suggest } from "../config/diagnostics.ts";
 import { validateKnownAsync } from "../config/schema.ts";
-import { findServiceClashes, type Relation, settleClashes } from "../config/relations.ts";
+import { findServiceClashes, type Relation, settleClashes, type SettleOptions } from "../config/relations.ts";
 import type { Finding, Path, Source } from "../config/source.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { formatEndpoint } from "../model/endpoint.ts";
@@ -12,7 +12,7 @@ import { decide } from "../plugin/policy.ts";
 import type { PluginCatalog, PluginKind, PluginSource } from "../plugin/source.ts";
 import type { Described } from "../supervisor/describer.ts";
 import type { PluginInstance } from "../supervisor/reconcile.ts";
-import { findAcceptedClusterClashes } from "./clashes.ts";
+import { findAcceptedClusterClashes, findBalancerClashes } from "./clashes.ts";
 
 /** One check of one port of a service that its plugin accepted. */
 export interface AcceptedProbe {
@@ -109,12 +109,8 @@ export async function accept(
   }
 
   /** A last good value may clash with what came meanwhile. */
-  function settle<Out>(
-    wanted: ReadonlyMap<string, Out>,
-    last: ReadonlyMap<string, Out> | undefined,
-    find: (objects: ReadonlyMap<string, Out>) => readonly Relation[],
-  ): ReadonlyMap<string, Out> {
-    const { objects, relations } = settleClashes(wanted, { last, find });
+  function settle<Out>(wanted: ReadonlyMap<string, Out>, options: SettleOptions<Out>): ReadonlyMap<string, Out> {
+    const { objects, relations } = settleClashes(wanted, options);
     for (const { key, finding } of relations) diagnostics.push(...diagnose(desired.sources.get(key), [finding]));
     return objects;
   }
@@ -145,6 +141,14 @@ export async function accept(
     (service) => judgeService(service, options),
     desired.drafts.services,
   );
+  const kept = new Map(balancers);
+  for (const { key, finding } of findBalancerClashes({ balancers, clusters }, lastGood)) {
+    const name = key.slice(key.indexOf("/") + 1);
+    const before = lastGood?.balancers.get(name);
+    if (before === undefined) continue;
+    kept.set(name, before);
+    diagnostics.push(...diagnose(desired.sources.get(key), [finding]));
+  }
   const { settings, host, logging } = desired;
   return {
     accepted: {
@@ -152,9 +156,17 @@ export async function accept(
       host,
       logging,
       discovery,
-      balancers,
-      clusters: settle(clusters, lastGood?.clusters, (now) => findAcceptedClusterClashes(balancers, now)),
-      services: settle(services, lastGood?.services, findAcceptedServiceClashes),
+      balancers: kept,
+      clusters: settle(clusters, {
+        last: lastGood?.clusters,
+        find: (now) => findAcceptedClusterClashes({ balancers: kept, clusters: now }),
+        isSame: (now, last) => now.cluster === last.cluster,
+      }),
+      services: settle(services, {
+        last: lastGood?.services,
+        find: findAcceptedServiceClashes,
+        isSame: (now, last) => now.service === last.service,
+      }),
     },
     diagnostics: diagnostics.toSorted(compareDiagnostics),
   };

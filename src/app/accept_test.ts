@@ -3,6 +3,7 @@ import type { Desired } from "../config/desired.ts";
 import { formatDiagnostic } from "../config/diagnostics.ts";
 import { Source } from "../config/source.ts";
 import type { Cluster } from "../model/cluster.ts";
+import { DEFAULT_LOGGING } from "../model/logging.ts";
 import type { Service } from "../model/service.ts";
 import type { BalancerPlugin, PermissionRequest, Schema, Scope } from "../plugin/contract.ts";
 import { PluginCatalog } from "../plugin/source.ts";
@@ -71,7 +72,7 @@ function desired(
     settings: { isolation: "worker" },
     plugins: new Map(),
     host: {},
-    logging: { level: undefined },
+    logging: DEFAULT_LOGGING,
     discovery: new Map([["zoo", { name: "zoo", type: zooType, config: zoo }]]),
     balancers: new Map([["haproxy", { name: "haproxy", type: "haproxy", config: haproxy }]]),
     clusters: new Map([["web", section]]),
@@ -192,4 +193,100 @@ Deno.test("accept() never throws: a balancer that cannot be loaded is a finding"
   assert.match(findings.join(), /error: Cannot load the balancer haproxy: no such file/);
   assert.equal(accepted.balancers.size, 0);
   assert.equal(accepted.services.size, 1);
+});
+
+Deno.test("accept() tells what plugins find in files that cannot be used, and nothing of what those said before", async () => {
+  const config = desired({ web: service({ odd: 1 }), cluster: cluster({ haproxy: { odd: 1 } }) });
+  const source = new Source("draft.yaml", new TextEncoder().encode("a: 1\n"));
+  const [accepted, findings] = await judge({
+    ...config,
+    drafts: {
+      clusters: new Map([["web", { value: cluster({ haproxy: { bad: 1 } }), source }]]),
+      services: new Map([["web", { value: service({ bad: true }), source }]]),
+    },
+  });
+  assert.deepEqual(findings, ["draft.yaml:1:1: error: It is bad", "draft.yaml:1:1: error: It is bad"]);
+  assert.ok(accepted.services.has("web"), "what it said last stays");
+  assert.ok(accepted.clusters.has("web"));
+});
+
+/** A config of two clusters by file; a section is the port that it wants. */
+function clusters(wanted: Record<string, { name: string; port?: unknown; bad?: true }>): Desired {
+  const config = desired();
+  const objects = Object.entries(wanted).map(([file, { name, ...section }]): [string, Cluster] => [
+    file,
+    { name, discovery: "zoo", balancers: new Map([["haproxy", section]]) },
+  ]);
+  const source = (file: string) =>
+    [`clusters/${file}`, new Source(`${file}.yaml`, new TextEncoder().encode("a: 1\n"))] as const;
+  return {
+    ...config,
+    clusters: new Map(objects),
+    sources: new Map([...config.sources, ...Object.keys(wanted).map(source)]),
+  };
+}
+
+function namesOf(accepted: Accepted): string {
+  return [...accepted.clusters].map(([file, { cluster }]) => `${file}:${cluster.name}`).join(" ");
+}
+
+Deno.test("accept() tells of a name that a last good value has by now, and keeps what was there", async () => {
+  const [before] = await judge(clusters({ a: { name: "x" }, b: { name: "y" } }));
+  // The first gives up its name, but is refused for something else: so it keeps it.
+  const [now, findings] = await judge(clusters({ a: { name: "z", bad: true }, b: { name: "x" } }), {
+    lastGood: before,
+  });
+  assert.equal(namesOf(now), "a:x b:y");
+  assert.deepEqual(findings, [
+    "a.yaml:1:1: error: It is bad",
+    "b.yaml:1:1: error: Cannot use the name x as the cluster of clusters/a has it already",
+  ]);
+});
+
+Deno.test("accept() tells of a port that a last good service has by now", async () => {
+  const two = (one: Service, other: Service): Desired => ({
+    ...desired(),
+    services: new Map([["one", one], ["other", other]]),
+    sources: new Map(
+      ["one", "other"].map((file) => [`services/${file}`, new Source(file, new TextEncoder().encode("a: 1\n"))]),
+    ),
+  });
+  const [before] = await judge(two(service({}, { ports: [80] }), service({}, { ports: [81] })));
+  const [now, findings] = await judge(
+    two(service({ bad: true }, { ports: [82] }), service({}, { ports: [80] })),
+    { lastGood: before },
+  );
+  assert.deepEqual([...now.services].map(([file, { service }]) => `${file}:${service.ports}`), ["one:80", "other:81"]);
+  assert.match(findings.join("\n"), /other:1:1: error: Cannot use port 80 of the service web as services\/one has it/);
+});
+
+Deno.test("accept() leaves a port to the cluster that has it, whoever comes to want it: a cluster or a balancer", async () => {
+  const listening = {
+    ...HAPROXY,
+    config: schema("socket", "port"),
+    listens: (config: { port?: number }, section?: { port?: number }) => {
+      const port = (section ?? config).port;
+      return port === undefined ? [] : [{ host: "", port, path: ["port"] }];
+    },
+  } as unknown as BalancerPlugin;
+  const options = { loadBalancer: () => Promise.resolve(listening) };
+  const served = clusters({ b: { name: "b", port: 80 } });
+  const [before] = await judge(served, options);
+  const newcomer = clusters({ a: { name: "a", port: 80 }, b: { name: "b", port: 80 } });
+  const b = served.clusters.get("b");
+  assert.ok(b);
+  const [now, findings] = await judge(
+    {
+      ...newcomer,
+      clusters: new Map([...newcomer.clusters, ["b", b]]),
+      balancers: new Map([["haproxy", { name: "haproxy", type: "haproxy", config: { port: 80 } }]]),
+    },
+    { ...options, lastGood: before },
+  );
+  assert.equal(namesOf(now), "b:b");
+  assert.equal(now.balancers.get("haproxy"), before.balancers.get("haproxy"));
+  assert.deepEqual(findings.map((line) => line.replace(/^[^:]+:1:1: /, "")).toSorted(), [
+    "error: Cannot use port 80 as clusters/b has it already",
+    "error: Cannot use port 80 as clusters/b has it already",
+  ]);
 });

@@ -9,50 +9,85 @@ import type { Listening } from "../plugin/contract.ts";
 import type { AcceptedBalancer, AcceptedCluster } from "./accept.ts";
 
 /** Finds clusters that call themselves the same, or that a balancer would have to serve at one port. */
-export function findAcceptedClusterClashes(
-  balancers: ReadonlyMap<string, AcceptedBalancer>,
-  clusters: ReadonlyMap<string, AcceptedCluster>,
-): readonly Relation[] {
-  const names = new Map([...clusters].map(([file, { cluster }]) => [file, cluster]));
-  return [...findClusterClashes(names), ...findPortClashes(balancers, clusters)];
+export function findAcceptedClusterClashes(listeners: Listeners): readonly Relation[] {
+  const names = new Map([...listeners.clusters].map(([file, { cluster }]) => [file, cluster]));
+  return [...findClusterClashes(names), ...findPortClashes(listeners)];
+}
+
+/** Balancers and clusters at one time. */
+export interface Listeners {
+  readonly balancers: ReadonlyMap<string, AcceptedBalancer>;
+  readonly clusters: ReadonlyMap<string, AcceptedCluster>;
+}
+
+/**
+ * Finds balancers whose own file newly wants an address at which a cluster is
+ * served, and goes on to be: an edit takes no cluster out.
+ */
+export function findBalancerClashes(now: Listeners, before: Listeners | undefined): readonly Relation[] {
+  const served = clusterListeners(now).filter((each) =>
+    before !== undefined &&
+    clusterListeners(before).some((other) => each.owner === other.owner && overlaps(each, other))
+  );
+  return balancerListeners(now).flatMap(({ balancer, ...each }): readonly Relation[] => {
+    const holder = served.find((other) => overlaps(each, other));
+    if (holder === undefined) return [];
+    const message = `Cannot use port ${each.port} as ${holder.owner} has it already`;
+    return [{ key: `balancers/${balancer}`, finding: { severity: "error", path: each.path, at: "value", message } }];
+  });
 }
 
 interface Held extends Listening {
+  /** Who listens, for messages. */
   readonly owner: string;
+  /** The balancer's name. */
+  readonly balancer: string;
+}
+
+/** The addresses of the balancers' own files. */
+function balancerListeners({ balancers }: Pick<Listeners, "balancers">): readonly Held[] {
+  return [...balancers].flatMap(([balancer, { plugin, config }]) =>
+    (plugin.listens?.(config) ?? []).map((each) => ({
+      ...each,
+      balancer,
+      owner: `${formatPath(each.path)} of balancers/${balancer}`,
+    }))
+  );
+}
+
+/** The addresses of clusters, cluster by cluster. */
+function clusterListeners({ balancers, clusters }: Listeners): readonly Held[] {
+  return [...clusters].flatMap(([file, { sections }]) =>
+    [...sections].flatMap(([name, section]) => {
+      const balancer = balancers.get(name);
+      const listens = balancer?.plugin.listens?.(balancer.config, section) ?? [];
+      return listens.map((each) => ({
+        ...each,
+        path: [name, ...each.path],
+        balancer: name,
+        owner: `clusters/${file}`,
+      }));
+    })
+  );
 }
 
 /**
  * Finds addresses that two would listen at: the system lets them, and gives
- * each connection to either. The balancers' own come first, then clusters by file.
+ * each connection to either. The balancers' own come first, then clusters by
+ * file. What clashes within one balancer's own file is left: without that file,
+ * nothing would be served.
  */
-function findPortClashes(
-  balancers: ReadonlyMap<string, AcceptedBalancer>,
-  clusters: ReadonlyMap<string, AcceptedCluster>,
-): readonly Relation[] {
+function findPortClashes(listeners: Listeners): readonly Relation[] {
   const relations: Relation[] = [];
-  // What clashes within one balancer's own file is left: without that file, nothing would be served.
-  const held: Held[] = [...balancers].flatMap(([name, { plugin, config }]) =>
-    (plugin.listens?.(config) ?? []).map((each) => ({
-      ...each,
-      owner: `${formatPath(each.path)} of balancers/${name}`,
-    }))
-  );
-  for (const [file, { sections }] of clusters) {
-    const wanted = [...sections].flatMap(([name, section]) => {
-      const balancer = balancers.get(name);
-      const listens = balancer?.plugin.listens?.(balancer.config, section) ?? [];
-      return listens.map((each) => ({ ...each, path: [name, ...each.path] }));
-    });
-    for (const each of wanted) {
-      const holder = held.find((other) => overlaps(each, other));
-      if (holder === undefined) continue;
-      const message = `Cannot use port ${each.port} as ${holder.owner} has it already`;
-      relations.push({
-        key: `clusters/${file}`,
-        finding: { severity: "error", path: each.path, at: "value", message },
-      });
+  const held = [...balancerListeners(listeners)];
+  for (const each of clusterListeners(listeners)) {
+    const holder = held.find((other) => other.owner !== each.owner && overlaps(each, other));
+    if (holder === undefined) {
+      held.push(each);
+      continue;
     }
-    held.push(...wanted.map((each) => ({ ...each, owner: `clusters/${file}` })));
+    const message = `Cannot use port ${each.port} as ${holder.owner} has it already`;
+    relations.push({ key: each.owner, finding: { severity: "error", path: each.path, at: "value", message } });
   }
   return relations;
 }

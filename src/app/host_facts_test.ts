@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { learnHostFacts, parseHosts, pickFqdn } from "./host_facts.ts";
+import type { Interfaces } from "../system/interfaces.ts";
+import { type HostSources, learnHostFacts, parseHosts, pickFqdn } from "./host_facts.ts";
 
 Deno.test.each([
   { why: "the canonical name if it has a dot", canonical: "a.int", aliases: ["b.int"], then: "a.int" },
@@ -31,6 +32,72 @@ Deno.test.each([
   ({ address, then }) => assert.deepEqual(parseHosts(HOSTS, address), then),
 );
 
+/** A host as the system would tell of it. */
+function host(
+  { name = "box", addresses = {}, names = {}, interfaces = {} }: {
+    name?: string;
+    addresses?: Record<string, readonly string[]>;
+    names?: Record<string, readonly string[]>;
+    interfaces?: Interfaces;
+  },
+): HostSources {
+  const found = <T>(value: T | undefined) =>
+    value === undefined ? Promise.reject(new Error("no")) : Promise.resolve(value);
+  return {
+    bareName: () => name,
+    addresses: (name) => found(addresses[name]),
+    names: (address) => found(names[address]),
+    interfaces: () => Promise.resolve(interfaces),
+  };
+}
+
+Deno.test.each([
+  {
+    why: "a name with an address that others reach",
+    sources: host({
+      addresses: { box: ["10.0.0.1"], "box.int": ["10.0.0.2"] },
+      names: { "10.0.0.1": ["box.int", "box"] },
+      interfaces: { ipv4: "10.0.0.3" },
+    }),
+    then: { fqdn: "box.int", ip: "10.0.0.2" },
+  },
+  {
+    why: "one that leads to loopback: the way out",
+    sources: host({
+      addresses: { box: ["127.0.1.1"], "box.int": ["127.0.1.1"] },
+      names: { "127.0.1.1": ["box.int"] },
+      interfaces: { ipv4: "10.0.0.3", ipv6: "fd00::3" },
+    }),
+    then: { fqdn: "box.int", ip: "10.0.0.3" },
+  },
+  {
+    why: "one that leads to loopback where nothing leads out",
+    sources: host({ addresses: { box: ["127.0.1.1"] }, names: { "127.0.1.1": ["box"] } }),
+    then: { fqdn: "box", ip: "127.0.1.1" },
+  },
+  {
+    why: "an address whose name nobody knows: the bare one",
+    sources: host({ addresses: { box: ["10.0.0.1"] } }),
+    then: { fqdn: "box", ip: "10.0.0.1" },
+  },
+  { why: "nothing at all", sources: host({}), then: { fqdn: "box", ip: "127.0.0.1" } },
+  {
+    why: "IPv6 alone, by name",
+    sources: host({ addresses: { box: ["fd00::1"] }, names: { "fd00::1": ["box"] }, interfaces: { ipv6: "fd00::2" } }),
+    then: { fqdn: "box", ip: "fd00::1" },
+  },
+  {
+    why: "IPv6 alone, by interface",
+    sources: host({ addresses: { box: ["::1"] }, names: { "::1": ["localhost"] }, interfaces: { ipv6: "fd00::2" } }),
+    then: { fqdn: "localhost", ip: "fd00::2" },
+  },
+])("learnHostFacts() makes do with $why", async ({ sources, then }) => {
+  assert.deepEqual(await learnHostFacts({}, sources), then);
+});
+
 Deno.test("learnHostFacts() believes what it is told, and looks nothing up for it", async () => {
-  assert.deepEqual(await learnHostFacts({ fqdn: "a.int", ip: "10.0.0.1" }), { fqdn: "a.int", ip: "10.0.0.1" });
+  const never = () => Promise.reject(new Error("asked"));
+  const sources = { bareName: () => "box", addresses: never, names: never, interfaces: never };
+  const said = { fqdn: "a.int", ip: "10.0.0.1", peerPort: 1025 };
+  assert.deepEqual(await learnHostFacts(said, sources), said);
 });

@@ -7,7 +7,14 @@ import type { Desired, Draft, HostSettings, PluginEntry, PluginFile, Settings } 
 import { compareDiagnostics, type Diagnostic, suggest } from "./diagnostics.ts";
 import { NO_PLUGINS, readPlugins } from "./plugins_schema.ts";
 import { readLogging } from "./logging_schema.ts";
-import { findClusterClashes, findMissing, findServiceClashes, type Relation, settleClashes } from "./relations.ts";
+import {
+  findClusterClashes,
+  findMissing,
+  findServiceClashes,
+  type Relation,
+  settleClashes,
+  type SettleOptions,
+} from "./relations.ts";
 import {
   type Checked,
   DEFAULT_HOST,
@@ -317,9 +324,9 @@ class Reading {
   #settle<T>(
     folder: "clusters" | "services",
     read: ReadonlyMap<string, T>,
-    { last, find }: Pick<Parameters<typeof settleClashes<T>>[1], "last" | "find">,
+    { last, find }: Omit<SettleOptions<T>, "isSame">,
   ): Map<string, T> {
-    const { objects, relations } = settleClashes(read, { last, find });
+    const { objects, relations } = settleClashes(read, { last, find, isSame: Object.is });
     this.#relate(relations);
     for (const [file, value] of read) {
       if (objects.get(file) === value) continue;

@@ -24,24 +24,39 @@ export interface Settled<T> {
   readonly relations: readonly Relation[];
 }
 
+/** What {@linkcode settleClashes} is told. */
+export interface SettleOptions<T> {
+  /** The last good values. */
+  readonly last: ReadonlyMap<string, T> | undefined;
+  /** Tells what objects by these file names have to do with one another: of two that clash, it is told of the later. */
+  readonly find: (objects: ReadonlyMap<string, T>) => readonly Relation[];
+  /** Whether a value says the same as the last good one. */
+  readonly isSame: (value: T, last: T) => boolean;
+}
+
 /**
- * Sees to it that no two objects clash: of each that cannot be used beside
- * another, its last good value takes its place, if that can. `find` tells what
- * objects by these file names have to do with one another.
+ * Sees to it that no two objects clash: what has not changed has its own, and
+ * then the first by file name. Of one that cannot be used beside another, its
+ * last good value takes its place, if that can.
  */
 export function settleClashes<T>(
   objects: ReadonlyMap<string, T>,
-  { last, find }: {
-    readonly last: ReadonlyMap<string, T> | undefined;
-    readonly find: (objects: ReadonlyMap<string, T>) => readonly Relation[];
-  },
+  { last, find, isSame }: SettleOptions<T>,
 ): Settled<T> {
-  const settled = new Map(objects);
+  const isNew = ([file, value]: [string, T]) => {
+    const before = last?.get(file);
+    return before !== undefined && isSame(value, before) ? 0 : 1;
+  };
+  const settled = new Map([...objects].toSorted((a, b) => isNew(a) - isNew(b)));
+  const files = [...objects.keys()];
   const told = new Map<string, Relation>();
   for (;;) {
     const relations = find(settled);
     const clash = relations.find(({ finding }) => finding.severity === "error");
-    if (clash === undefined) return { objects: settled, relations: [...told.values(), ...relations] };
+    if (clash === undefined) {
+      const inOrder = [...settled].toSorted(([a], [b]) => files.indexOf(a) - files.indexOf(b));
+      return { objects: new Map(inOrder), relations: [...told.values(), ...relations] };
+    }
     const file = clash.key.slice(clash.key.indexOf("/") + 1);
     if (!told.has(file)) told.set(file, clash);
     const kept = last?.get(file);

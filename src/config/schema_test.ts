@@ -4,9 +4,11 @@ import type { SchemaResult } from "../plugin/contract.ts";
 import { readLogging } from "./logging_schema.ts";
 import {
   type Checked,
+  DEFAULT_HOST,
   DEFAULT_SETTINGS,
   isName,
   readCluster,
+  readHost,
   readPluginFile,
   readService,
   readSettings,
@@ -255,6 +257,42 @@ Deno.test("readPluginFile() takes the type from the file, or else from its name"
   assert.match(bad(readPluginFile({ type: "a b" }, { fileName: "x" })), /^type: Cannot use type/);
 });
 
+Deno.test("readHost() reads what a host is announced as, each key by itself", () => {
+  assert.deepEqual(good(readHost({ name: "a.int", ip: "::1", peer_port: "1025" })), {
+    name: "a.int",
+    ip: "::1",
+    peerPort: 1025,
+  });
+  assert.deepEqual(good(readHost({ ip: "10.0.0.1" })), { ip: "10.0.0.1" });
+  assert.deepEqual(good(readHost({})), DEFAULT_HOST);
+  assert.deepEqual(good(readHost(null)), DEFAULT_HOST);
+  assert.match(bad(readHost({ name: "a b" })), /must be a host name/);
+  assert.match(bad(readHost({ ip: "a.int" })), /must be an IPv4 or IPv6 address/);
+  assert.match(bad(readHost({ peer_port: 0 })), /must be an integer from 1 to 65535/);
+});
+
+Deno.test("readService() drafts what plugins can judge of a service that cannot be used", () => {
+  const raw = {
+    port: 80_000,
+    host: "b.int",
+    checks: { http: { url: "/", rise: "x" }, other: { type: "tcp", query: "?" }, odd: { type: 7 }, none: 1 },
+  };
+  const { value, draft } = service(raw);
+  assert.equal(value, undefined);
+  assert.deepEqual([draft?.host, draft?.ports], ["b.int", [1]]);
+  assert.deepEqual(draft?.checks.map(({ name, type, config }) => ({ name, type, config })), [
+    { name: "http", type: "http", config: { url: "/" } },
+    { name: "other", type: "tcp", config: { query: "?" } },
+  ]);
+  assert.equal(service({ port: 80 }).draft, undefined, "there is nothing for a plugin in it");
+});
+
+Deno.test("readCluster() drafts what balancers can judge of a cluster that cannot be used", () => {
+  const { value, draft } = readCluster({ haproxy: { prot: 80 }, edge: 7 }, { fileName: "x", balancers: ["edge"] });
+  assert.equal(value, undefined);
+  assert.deepEqual([...draft?.balancers ?? []], [["haproxy", { prot: 80 }]]);
+});
+
 Deno.test("readSettings() reads the isolation, worker unless told", () => {
   assert.deepEqual(good(readSettings({ isolation: "shared" })), { isolation: "shared" });
   assert.deepEqual(good(readSettings({})), DEFAULT_SETTINGS);
@@ -349,6 +387,7 @@ Deno.test("the readers never throw, and give either a value or an error, whateve
         service(raw),
         readCluster(raw, { fileName: "x", balancers: ["a"] }),
         readPluginFile(raw, { fileName: "x" }),
+        readHost(raw),
         readSettings(raw),
         readLogging(raw),
       ];

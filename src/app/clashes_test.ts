@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import type { BalancerPlugin, Listening } from "../plugin/contract.ts";
+import type { AcceptedBalancer, AcceptedCluster } from "./accept.ts";
+import { findAcceptedClusterClashes, findBalancerClashes, type Listeners } from "./clashes.ts";
+
+/** A balancer whose own file and whose clusters' sections are lists of `host:port`. */
+function listens(addresses: readonly string[]): readonly Listening[] {
+  return addresses.map((address, i) => {
+    const colon = address.lastIndexOf(":");
+    return { host: address.slice(0, colon), port: Number(address.slice(colon + 1)), path: ["at", i] };
+  });
+}
+
+const PLUGIN = {
+  listens: (config: readonly string[], section?: readonly string[]) => listens(section ?? config),
+} as unknown as BalancerPlugin;
+
+function listeners(
+  own: Record<string, readonly string[]>,
+  clusters: Record<string, Record<string, readonly string[]>>,
+): Listeners {
+  const balancer = ([name, config]: [string, readonly string[]]): [string, AcceptedBalancer] => [
+    name,
+    { file: { name, type: name, config: {} }, plugin: PLUGIN, config },
+  ];
+  const cluster = ([name, sections]: [string, Record<string, readonly string[]>]): [string, AcceptedCluster] => [
+    name,
+    { cluster: { name, discovery: "zoo", balancers: new Map() }, sections: new Map(Object.entries(sections)) },
+  ];
+  return {
+    balancers: new Map(Object.entries(own).map(balancer)),
+    clusters: new Map(Object.entries(clusters).map(cluster)),
+  };
+}
+
+Deno.test.each([
+  { why: "one port twice", a: ":80", b: ":80", clash: true },
+  { why: "one port of all addresses and of one", a: ":80", b: "127.0.0.1:80", clash: true },
+  { why: "the same with a star", a: "127.0.0.1:80", b: "*:80", clash: true },
+  { why: "two ports", a: ":80", b: ":81", clash: false },
+  { why: "two addresses", a: "127.0.0.1:80", b: "127.0.0.2:80", clash: false },
+  { why: "all addresses of IPv6 and one of it", a: ":::80", b: "::1:80", clash: true },
+  { why: "IPv4 and IPv6", a: "0.0.0.0:80", b: ":::80", clash: false },
+  { why: "one name", a: "Localhost:80", b: "localhost:80", clash: true },
+])("findAcceptedClusterClashes() judges $why", ({ a, b, clash }) => {
+  const found = findAcceptedClusterClashes(listeners({ haproxy: [] }, { a: { haproxy: [a] }, b: { haproxy: [b] } }));
+  assert.deepEqual(
+    found.map(({ key, finding }) => [key, finding.path, finding.message]),
+    clash ? [["clusters/b", ["haproxy", "at", 0], "Cannot use port 80 as clusters/a has it already"]] : [],
+  );
+});
+
+Deno.test("findAcceptedClusterClashes() tells clusters that want a port of a balancer's own, of any balancer", () => {
+  const found = findAcceptedClusterClashes(
+    listeners({ haproxy: [":80", ":80"], edge: [":90"] }, { a: { haproxy: [":90", ":91"], edge: [":91"] } }),
+  );
+  assert.deepEqual(found.map(({ key, finding }) => `${key}: ${finding.message}`), [
+    "clusters/a: Cannot use port 90 as at[0] of balancers/edge has it already",
+  ]);
+});
+
+Deno.test("findBalancerClashes() tells a balancer that takes the port of a cluster which is served", () => {
+  const before = listeners({ haproxy: [":80"] }, { web: { haproxy: [":90"] } });
+  const told = (now: Listeners, last: Listeners | undefined) =>
+    findBalancerClashes(now, last).map(({ key, finding }) => `${key}: ${finding.message}`);
+  assert.deepEqual(told(listeners({ haproxy: [":90"] }, { web: { haproxy: [":90"] } }), before), [
+    "balancers/haproxy: Cannot use port 90 as clusters/web has it already",
+  ]);
+  assert.deepEqual(
+    told(listeners({ haproxy: [":90"] }, { web: { haproxy: [":80"] } }), before),
+    [],
+    "they change places",
+  );
+  assert.deepEqual(told(listeners({ haproxy: [":90"] }, { new: { haproxy: [":90"] } }), before), []);
+  assert.deepEqual(told(listeners({ haproxy: [":90"] }, { web: { haproxy: [":90"] } }), undefined), []);
+});

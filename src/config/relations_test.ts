@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import type { Cluster } from "../model/cluster.ts";
+import { findClusterClashes, findMissing, settleClashes } from "./relations.ts";
+
+function cluster(name: string, more: Partial<Cluster> = {}): Cluster {
+  return { name, discovery: "zookeeper", balancers: new Map(), ...more };
+}
+
+/** Settles clusters that are called so, by file; answers who is left with which name, and what is told. */
+function settle(now: Record<string, Cluster>, last?: Record<string, Cluster>): [string, readonly string[]] {
+  const { objects, relations } = settleClashes(new Map(Object.entries(now)), {
+    last: last && new Map(Object.entries(last)),
+    find: findClusterClashes,
+    isSame: Object.is,
+  });
+  return [
+    [...objects].map(([file, { name }]) => `${file}:${name}`).join(" "),
+    relations.map(({ key, finding }) => `${key}: ${finding.message}`),
+  ];
+}
+
+const CLASH = (key: string, name: string, owner: string) =>
+  `clusters/${key}: Cannot use the name ${name} as the cluster of clusters/${owner} has it already`;
+
+Deno.test("settleClashes() lets the first by file name have what two want", () => {
+  assert.deepEqual(settle({ a: cluster("x"), b: cluster("x"), c: cluster("y") }), [
+    "a:x c:y",
+    [CLASH("b", "x", "a")],
+  ]);
+});
+
+Deno.test("settleClashes() lets what has not changed have its own, whoever comes first by name", () => {
+  const b = cluster("x");
+  assert.deepEqual(settle({ a: cluster("x"), b }, { b }), ["b:x", [CLASH("a", "x", "b")]]);
+});
+
+Deno.test("settleClashes() puts the last good value in the place of what cannot be used", () => {
+  const [a, b] = [cluster("x"), cluster("y")];
+  assert.deepEqual(settle({ a, b: cluster("x") }, { a, b }), ["a:x b:y", [CLASH("b", "x", "a")]]);
+});
+
+Deno.test("settleClashes() does without one whose last good value clashes too", () => {
+  const a = cluster("x");
+  // The last good value of b is what a is called by now.
+  assert.deepEqual(settle({ a, b: cluster("x") }, { a, b: cluster("x") }), ["a:x", [CLASH("b", "x", "a")]]);
+});
+
+Deno.test("settleClashes() lets two change names with one another", () => {
+  assert.deepEqual(settle({ a: cluster("y"), b: cluster("x") }, { a: cluster("x"), b: cluster("y") }), ["a:y b:x", []]);
+});
+
+Deno.test("findMissing() says which one was meant, if one is like it", () => {
+  const clusters = new Map([
+    ["web", cluster("web", { discovery: "zookeper", balancers: new Map([["haproxi", {}]]) })],
+    ["far", cluster("far", { discovery: "consul" })],
+  ]);
+  const found = findMissing({ clusters, services: new Map(), balancers: ["haproxy"], discovery: ["zookeeper"] });
+  assert.deepEqual(found.map(({ finding }) => finding.message), [
+    "No discovery named zookeper: did you mean zookeeper?",
+    "No balancer named haproxi: did you mean haproxy?",
+    "No discovery named consul: there is no discovery/consul.yaml",
+  ]);
+});
