@@ -30,8 +30,8 @@ export const GUARD_DEFAULTS: GuardSettings = {
   shrinkGraceMs: 60_000,
 };
 
-/** An empty answer is asked for once more after this time. */
-const SECOND_READ_MS = 500;
+/** An answer is asked for once more after this time: a reporter whose session has expired is back by then. */
+const SECOND_READ_MS = 2_000;
 
 /** Why an answer is held back. */
 export type HoldCause =

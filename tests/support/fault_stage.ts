@@ -1,0 +1,108 @@
+import { Traffic } from "../../examples/demo/traffic.ts";
+import { eventually } from "./eventually.ts";
+import { freePort } from "./free_port.ts";
+import { Lighthouse, TestHost, WebService } from "./lighthouse.ts";
+
+/** How the stage is set. */
+export interface FaultStageOptions {
+  /** `discovery/zookeeper.yaml`, or the directory of the host as the registry if it is absent. */
+  readonly zookeeper?: { readonly hosts: readonly string[]; readonly session_timeout?: number } | undefined;
+  /** More keys of the balancer's file. */
+  readonly balancer?: Record<string, unknown>;
+  /** More keys of the cluster's file. */
+  readonly cluster?: Record<string, unknown>;
+  /** How many instances of the web service there are. */
+  readonly instances?: number;
+}
+
+/** What came of a fault. */
+export interface Aftermath {
+  /** Requests sent while it lasted and shortly after. */
+  readonly sent: number;
+  /** How many of them were not answered with a 200. */
+  readonly failed: number;
+  /** Why, at most ten. */
+  readonly reasons: readonly string[];
+}
+
+/** So many requests show whether something is wrong afterwards. */
+const SHOWS = 150;
+
+/**
+ * A host in service: three instances of a web service, a reporter and a writer
+ * as processes of their own, a HAProxy under traffic. Faults befall it, and
+ * what clients notice is counted.
+ */
+export class FaultStage implements AsyncDisposable {
+  readonly host: TestHost;
+  readonly services: readonly WebService[];
+  /** The cluster's local port. */
+  readonly port: number;
+  writer: Lighthouse;
+  reporter: Lighthouse;
+  readonly traffic: Traffic;
+  readonly #stack: AsyncDisposableStack;
+
+  private constructor(
+    parts: Pick<FaultStage, "host" | "services" | "port" | "writer" | "reporter" | "traffic">,
+    stack: AsyncDisposableStack,
+  ) {
+    ({ host: this.host, services: this.services, port: this.port } = parts);
+    ({ writer: this.writer, reporter: this.reporter, traffic: this.traffic } = parts);
+    this.#stack = stack;
+  }
+
+  /** Sets the stage: resolves when all instances are served, under traffic. */
+  static async set(options: FaultStageOptions = {}): Promise<FaultStage> {
+    await using stack = new AsyncDisposableStack();
+    const { zookeeper, balancer = {}, cluster = {}, instances = 3 } = options;
+    const host = stack.use(new TestHost());
+    const services = Array.from({ length: instances }, () => stack.use(new WebService()));
+    const port = freePort();
+    const discovery = zookeeper === undefined ? "file" : "zookeeper";
+    await host.configure(balancer);
+    if (zookeeper !== undefined) {
+      await host.remove("discovery/file");
+      await host.write("discovery/zookeeper", { path: "/lighthouse/services", ...zookeeper });
+    }
+    const ports = services.map((service) => service.port);
+    const checks = { interval: 0.2, http: { uri: "/health", rise: 1, fall: 2 } };
+    await host.write("services/web", { discovery, ports, checks });
+    // A connection that meets a server at its end is tried once more, at another.
+    const backend = ["mode http", "option redispatch", "retries 3"];
+    await host.write("clusters/web", { discovery, haproxy: { port, backend }, ...cluster });
+    const writer = stack.use(Lighthouse.start("writer", host.configDir));
+    const reporter = stack.use(Lighthouse.start("reporter", host.configDir));
+    await host.untilServing("web", ports).catch((error) => {
+      throw new Error(`${error.message}\n${writer.log}\n${reporter.log}`);
+    });
+    const traffic = stack.use(new Traffic({ port, clients: 3, pauseMs: 5 }));
+    return new FaultStage({ host, services, port, writer, reporter, traffic }, stack.move());
+  }
+
+  /** The ports of all instances. */
+  get ports(): readonly number[] {
+    return this.services.map((service) => service.port);
+  }
+
+  /** Lets something befall the host; answers what clients noticed, until a good number of requests after it. */
+  async during(fault: () => Promise<void>): Promise<Aftermath> {
+    const before = this.traffic.count;
+    await fault();
+    const { sent } = this.traffic.count;
+    await eventually("requests go on", () => this.traffic.count.sent > sent + SHOWS);
+    const after = this.traffic.count;
+    return { sent: after.sent - before.sent, failed: after.failed - before.failed, reasons: after.reasons };
+  }
+
+  /** Kills and replaces a process of Lighthouse. */
+  async replace(role: "writer" | "reporter", signal: Deno.Signal): Promise<void> {
+    this[role].kill(signal);
+    await this[role].ended();
+    this[role] = this.#stack.use(Lighthouse.start(role, this.host.configDir));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}
