@@ -71,7 +71,7 @@ export class Journal {
   change(decide: Decide, { joins }: { readonly joins: boolean }): Promise<Copy | Refusal> {
     const { promise, resolve } = Promise.withResolvers<Copy | Refusal>();
     this.#queue.push({ decide, joins, done: resolve });
-    this.#running ??= this.#run().finally(() => this.#running = undefined);
+    this.#running ??= this.#run();
     return promise;
   }
 
@@ -89,6 +89,8 @@ export class Journal {
       const name = await this.#write(batch);
       if (name !== undefined) await this.#options.archive.removeOld(name);
     }
+    // In the same turn in which the queue was seen empty: a job that comes now starts a run of its own.
+    this.#running = undefined;
   }
 
   /** Answers the name of the snapshot, if there was something to write. */

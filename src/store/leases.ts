@@ -1,3 +1,4 @@
+import { assert } from "../kernel/assert.ts";
 import { formatPath, isWithin, parsePath, type Path } from "./path.ts";
 import { Branch, sameTree, type Tree, treeAt, withoutValue, withValue } from "./tree.ts";
 
@@ -61,12 +62,15 @@ export function grant({ data, leases }: Leased, wish: LeaseWish): LeaseChange | 
       takeKey(others, owner, key);
     }
     owners.set(key, wish.name);
-    if (!(treeAt(tree, path.slice(0, -1)) ?? new Branch([], []) instanceof Branch)) {
-      return `Cannot lease ${key} as what should hold it is no object`;
-    }
+    const isHeld = path.every((_, length) => {
+      const outer = treeAt(tree, path.slice(0, length));
+      return outer === undefined || outer instanceof Branch;
+    });
+    // Not within an array either: its items have no names that last.
+    if (!isHeld) return `Cannot lease ${key} as what should hold it is no object`;
     if (sameTree(treeAt(tree, path), value)) continue;
     const next = withValue(tree, path, value, true);
-    if (next === undefined) return `Cannot lease ${key} as what should hold it is no object`;
+    assert(next !== undefined, "objects hold any key");
     tree = next;
     touched.push(path);
   }

@@ -85,6 +85,8 @@ export function decodeSnapshot(
   } catch (error) {
     throw new CorruptSnapshotError(`it is no JSON: ${error instanceof Error ? error.message : error}`);
   }
+  const odd = wanted === undefined && Object.keys(json ?? {}).some((key) => key !== "copy" && key !== "cluster");
+  if (odd) throw new CorruptSnapshotError("it has no hash, though it is not of the kind that had none");
   const { copy, cluster, leases } = (json ?? {}) as {
     readonly copy?: { readonly data?: unknown; readonly version?: unknown };
     readonly cluster?: unknown;

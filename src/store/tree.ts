@@ -176,7 +176,9 @@ export function withValue(tree: Tree, path: Path, value: Tree, makesParents = fa
   if (segment === undefined) return value;
   const before = childOf(tree, segment);
   if (before === undefined && rest.length > 0 && !(makesParents && tree instanceof Branch)) return undefined;
-  const child = rest.length === 0 ? value : withValue(before ?? EMPTY_BRANCH, rest, value, makesParents);
+  const child = rest.length === 0
+    ? value
+    : withValue(before === undefined ? EMPTY_BRANCH : before, rest, value, makesParents);
   if (child === undefined) return undefined;
   if (tree instanceof Branch) {
     const at = search(tree.keys, segment);

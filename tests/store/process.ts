@@ -1,0 +1,58 @@
+import config from "../../deno.json" with { type: "json" };
+import { eventually } from "../support/eventually.ts";
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+
+/** What `deno` is told by the task `store`, and the program: the tests run what users run. */
+const ARGS: readonly string[] = config.tasks.store.command.split(" ").slice(1);
+
+/** A real `lighthouse store` process. */
+export class StoreProcess implements AsyncDisposable {
+  /** What it has logged so far. */
+  log = "";
+  readonly #child: Deno.ChildProcess;
+  readonly #read: Promise<void>;
+
+  /** Starts it with the flags. */
+  constructor(flags: readonly string[]) {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [...ARGS, ...flags],
+      cwd: ROOT,
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    this.#child = child;
+    this.#read = (async () => {
+      for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) this.log += text;
+    })();
+  }
+
+  /** Waits until the log has a line. */
+  async logged(pattern: RegExp): Promise<void> {
+    await eventually(`the log has ${pattern}`, () => pattern.test(this.log)).catch((error) => {
+      throw new Error(`${error.message}\n${this.log}`);
+    });
+  }
+
+  /** Sends it a signal, unless it has ended. */
+  kill(signal: Deno.Signal): void {
+    try {
+      this.#child.kill(signal);
+    } catch {
+      // It has ended by itself.
+    }
+  }
+
+  /** Waits for its end; answers its exit code. */
+  async ended(): Promise<number> {
+    const { code } = await this.#child.status;
+    await this.#read;
+    return code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.kill("SIGTERM");
+    await this.ended();
+  }
+}
