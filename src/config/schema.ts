@@ -331,7 +331,9 @@ export function readCluster(
     message: `Missing key ${names[0]}: a cluster must have a section for at least one balancer (${names.join(", ")})`,
   };
   const needed = refined(schema, (value) => used(value).length === 0 ? [noSection] : []);
-  const { value: file, findings } = validateKnown(raw, needed["~standard"].validate);
+  // A key with nothing behind it says nothing.
+  const said = isRecord(raw) && raw.meta_cluster === null ? pick(raw, (key) => key !== "meta_cluster") : raw;
+  const { value: file, findings } = validateKnown(said, needed["~standard"].validate);
   if (file === undefined) return { value: undefined, findings, draft: draftCluster(raw, names) };
   const sections = file as unknown as Readonly<Record<string, unknown>>;
   const value: Cluster = {

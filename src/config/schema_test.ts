@@ -287,6 +287,11 @@ Deno.test("readService() drafts what plugins can judge of a service that cannot 
   assert.equal(service({ port: 80 }).draft, undefined, "there is nothing for a plugin in it");
 });
 
+Deno.test("readCluster() takes a meta_cluster with nothing behind it for none", () => {
+  const raw = { discovery: "zookeeper", meta_cluster: null, haproxy: {} };
+  assert.equal(good(readCluster(raw, { fileName: "x", balancers: [] })).metaCluster, undefined);
+});
+
 Deno.test("readCluster() drafts what balancers can judge of a cluster that cannot be used", () => {
   const { value, draft } = readCluster({ haproxy: { prot: 80 }, edge: 7 }, { fileName: "x", balancers: ["edge"] });
   assert.equal(value, undefined);

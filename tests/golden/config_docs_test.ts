@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { formatDiagnostic } from "../../src/config/diagnostics.ts";
 import { loadDirectory } from "../../src/config/load.ts";
 import { readLogging } from "../../src/config/logging_schema.ts";
-import { readCluster, readService, readSettings } from "../../src/config/schema.ts";
+import { readCluster, readHost, readService, readSettings } from "../../src/config/schema.ts";
 import { validateDirectory } from "../../src/app/validate.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
@@ -50,6 +50,7 @@ Deno.test.each([
   { page: "services.md", findings: [{ message: "known are interval, rise, fall, timeout, type, host, port" }] },
   { page: "clusters.md", findings: readCluster({ zzzzzzzz: 1 }, { fileName: "x", balancers: [] }).findings, but: "haproxy" },
   { page: "logging.md", findings: readLogging({ zzzzzzzz: 1 }).findings },
+  { page: "host.md", findings: readHost({ zzzzzzzz: 1 }).findings },
   { page: "lighthouse.md", findings: readSettings({ zzzzzzzz: 1 }).findings },
 ])("docs/config/$page has a row for each key", async ({ page, findings, but }) => {
   const text = await Deno.readTextFile(new URL(page, DOCS));
