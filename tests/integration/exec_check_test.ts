@@ -190,7 +190,7 @@ Deno.test("exec leaves no program behind when its worker stops or its deadline i
     env: { PATH: "/usr/bin:/bin" },
   });
   await using check = await startInWorker("exec", config, TARGET);
-  assert.deepEqual(await check.probe(500), { status: "fail", reason: "No answer within 500 ms" });
+  assert.deepEqual(await check.probe(2_000), { status: "fail", reason: "No answer within 2000 ms" });
   const late = await pidIn(dir.file("pid"));
   await eventually("the program is ended", () => !runs(late));
 
