@@ -12,6 +12,7 @@ import { check } from "./cli/check.ts";
 import { EXIT, EXIT_OF } from "./cli/exit_codes.ts";
 import { LastResort } from "./cli/last_resort.ts";
 import { plan } from "./cli/plan.ts";
+import { plugin } from "./cli/plugin.ts";
 import { serveStore } from "./cli/store.ts";
 import { describeVersion } from "./cli/version.ts";
 import { learnHostFacts, type SaidOfHost } from "./app/host_facts.ts";
@@ -152,6 +153,10 @@ async function main(given: Arguments): Promise<number> {
         log: log.part("plan"),
         print,
       });
+    }
+    case "plugin": {
+      const complain = (line: string) => writeAll(Deno.stderr, `${line}\n`);
+      return await plugin(given, { fromHere, clock: systemClock, print, complain });
     }
     case "store":
       return await store(given);

@@ -51,7 +51,7 @@ export const LAYERS: readonly Layer[] = [
   { name: "system", files: /^src\/system\//, imports: [] },
   {
     name: "config/desired",
-    files: /^src\/config\/(?:desired|diagnostics|logging_handlers|logging_schema|plugins_schema|redact|schema|source)\.ts$/,
+    files: /^src\/config\/(?:desired|diagnostics|logging_handlers|logging_schema|plugins_file|plugins_schema|redact|schema|source)\.ts$/,
     imports: ["kernel", "kernel/schema", "model"],
     types: ["contract"],
     npm: ["yaml"],
@@ -195,6 +195,7 @@ export const LAYERS: readonly Layer[] = [
       "contract",
       "config/desired",
       "config",
+      "plugin/graph",
       "observe",
       "app",
       "store",

@@ -16,6 +16,7 @@ import {
   withDefault,
 } from "@optique/core";
 import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
+import { pluginArguments } from "./plugin_arguments.ts";
 import { storeArguments } from "./store_arguments.ts";
 
 /** A text that other hosts will accept: they refuse a node whose name or address is none. */
@@ -125,6 +126,11 @@ and column; HAProxy itself, if it is installed, judges a temporary copy of its f
 usage.`,
     },
   ),
+  command("plugin", pluginArguments, {
+    brief: message`Add plugins that do not ship, list, show, update and verify them.`,
+    description: message`Plugins that do not ship stand in plugins.yaml of the config directory, with the hash of what \
+was approved. Nothing of them ever runs in Lighthouse's own process.`,
+  }),
   command("store", merge(storeArguments, logging), {
     brief: message`Serve a configuration store over HTTP.`,
     description:

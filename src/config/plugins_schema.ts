@@ -59,7 +59,7 @@ const allowing = (placeholder: string) =>
     })),
   });
 
-const FILE = refined(
+const UNPINNED_FILE = refined(
   houseSchema(keys({
     checks: optional(mapOf(allowing(OWN_TARGET))),
     discovery: optional(mapOf(allowing(OWN_CONFIG))),
@@ -79,7 +79,18 @@ const FILE = refined(
       if (fault !== undefined) {
         const message = `Cannot use ${formatPath([...at, "url"])} as ${fault}: current value is ${quote(entry.url)}`;
         issues.push({ path: [...at, "url"], message });
-      } else if (entry.sha256 === undefined && isRemote(entry.url)) {
+      }
+      return issues;
+    }),
+);
+
+const FILE = refined(
+  UNPINNED_FILE,
+  (file) =>
+    entriesOf(file).flatMap(({ section, name, entry }) => {
+      const at = [section, name];
+      const issues: Issue[] = [];
+      if (entry.sha256 === undefined && isRemote(entry.url)) {
         const message =
           `Missing key ${formatPath([...at, "sha256"])}: what is fetched needs the hash that was approved; ` +
           `lighthouse plugin update ${name} writes it`;
@@ -91,11 +102,20 @@ const FILE = refined(
 
 /** Reads `plugins.yaml`: the entries by `kind/name`. */
 export function readPlugins(raw: unknown): Checked<ReadonlyMap<string, PluginEntry>> {
+  return readBy(raw, FILE);
+}
+
+/** Reads it for the command that writes the hashes, to which it is no fault that one is missing. */
+export function readUnpinnedPlugins(raw: unknown): Checked<ReadonlyMap<string, PluginEntry>> {
+  return readBy(raw, UNPINNED_FILE);
+}
+
+function readBy(raw: unknown, schema: typeof FILE): Checked<ReadonlyMap<string, PluginEntry>> {
   // A section without anything in it is one that somebody is about to fill.
   const file = isRecord(raw)
     ? Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== null))
     : raw ?? {};
-  const { value, findings } = validateKnown(file, FILE["~standard"].validate);
+  const { value, findings } = validateKnown(file, schema["~standard"].validate);
   if (value === undefined) return { value, findings };
   const entries = entriesOf(value).map(({ section, name, entry }) => {
     const kind = PLUGIN_SECTIONS[section];
@@ -124,7 +144,8 @@ export function isRemote(url: string): boolean {
   return /^https?:/i.test(url);
 }
 
-function urlFault({ url, insecure }: RawEntry): string | undefined {
+/** Why a URL cannot be that of a plugin; `undefined` if it can. */
+export function urlFault({ url, insecure }: Pick<RawEntry, "url" | "insecure">): string | undefined {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
   if (scheme === undefined) return undefined;
   if (!["https", "http", "file"].includes(scheme)) return "it must be an https:, http: or file: URL, or a path";

@@ -1,0 +1,74 @@
+import { systemClock } from "../kernel/clock.ts";
+import { type Allowance, OWN_CONFIG, OWN_TARGET } from "../model/allowance.ts";
+import type { PermissionRequest, Scope } from "../plugin/contract.ts";
+import { addressesIn, decide } from "../plugin/policy.ts";
+import type { PluginKind, PluginSource } from "../plugin/source.ts";
+import type { Introduction } from "../protocol/messages.ts";
+import { Describer } from "../supervisor/describer.ts";
+
+/** An address for documentation (RFC 5737) that stands for a check's target when there is none yet. */
+const SAMPLE_TARGET = "192.0.2.1:80";
+
+/** One thing that a plugin asks for. */
+export interface Wish {
+  /** What kind of permission it is. */
+  readonly access: keyof PermissionRequest;
+  /** What is asked for, as `allow` would grant it: a check's own target is `{target}`. */
+  readonly entry: string;
+  /** Whether it is granted as things stand. */
+  readonly isGranted: boolean;
+}
+
+/** What a plugin asks for with one config. */
+export interface Wishes {
+  /** The config: the plugin's example, or `{}`. */
+  readonly config: unknown;
+  /** What it asks for. */
+  readonly wishes: readonly Wish[];
+  /** Why it cannot be told: the plugin does not take the config. */
+  readonly refusal?: string | undefined;
+}
+
+/** Asks a plugin, in a worker without permissions, what it wants to be granted with the example config that it gives. */
+export async function wishesOf(
+  { kind, source, example }: {
+    readonly kind: PluginKind;
+    readonly source: PluginSource;
+    readonly example: unknown;
+  },
+): Promise<Wishes> {
+  const config = example ?? {};
+  const scope: Scope = kind === "check" ? { instance: "example", target: SAMPLE_TARGET } : { instance: "example" };
+  await using describer = new Describer({ clock: systemClock });
+  const described = await describer.describe(source.module, config, scope);
+  if (!described.ok) return { config, wishes: [], refusal: described.issues[0]?.message ?? "it does not say why" };
+  const { permissions } = described;
+  const wishes = (["net", "read", "write", "env", "run"] as const).flatMap((access) =>
+    (permissions[access] ?? []).map((entry): Wish => ({
+      access,
+      entry: access === "net" ? placeholderOf(entry, kind, config) : entry,
+      isGranted: decide({ [access]: [entry] }, { kind, source, scope, config }).ok,
+    }))
+  );
+  return { config, wishes };
+}
+
+/** The grant that would cover wishes, with what is allowed already: what an operator may write as `allow`. */
+export function allowanceFor(wishes: readonly Wish[], allow: Allowance | undefined): Allowance {
+  const all = new Map<string, Set<string>>(
+    Object.entries(allow ?? {}).map(([access, entries]) => [access, new Set(entries)]),
+  );
+  for (const { access, entry } of wishes) all.set(access, (all.get(access) ?? new Set()).add(entry));
+  return Object.fromEntries([...all].map(([access, entries]) => [access, [...entries]]));
+}
+
+function placeholderOf(entry: string, kind: PluginKind, config: unknown): string {
+  if (kind === "check") return entry === SAMPLE_TARGET ? OWN_TARGET : entry;
+  return addressesIn(config).has(entry) ? OWN_CONFIG : entry;
+}
+
+/** Asks plugins that ship what they are, in the order given. */
+export async function introduceAll(modules: readonly string[]): Promise<readonly Introduction[]> {
+  await using describer = new Describer({ clock: systemClock });
+  return await Promise.all(modules.map((module) => describer.introduce(module)));
+}

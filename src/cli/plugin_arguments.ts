@@ -1,0 +1,92 @@
+import {
+  argument,
+  command,
+  constant,
+  type InferValue,
+  message,
+  object,
+  option,
+  optional,
+  or,
+  string,
+  withDefault,
+} from "@optique/core";
+
+const config = withDefault(
+  option("--config", string({ metavar: "DIR" }), { description: message`The config directory.` }),
+  ".",
+);
+const entry = string({ metavar: "NAME" });
+
+/** What `lighthouse plugin` is told. */
+export const pluginArguments = or(
+  command(
+    "add",
+    object({
+      command: constant("plugin" as const),
+      action: constant("add" as const),
+      source: argument(string({ metavar: "SOURCE" }), { description: message`A URL, or the path of a file.` }),
+      name: optional(option("--name", entry, {
+        description: message`What the config calls it; else the name it gives itself.`,
+      })),
+      pin: withDefault(
+        option("--pin", { description: message`Hold a file to its hash too: changes are refused until updated.` }),
+        false,
+      ),
+      insecure: withDefault(
+        option("--insecure", { description: message`Allow http: beyond this machine.` }),
+        false,
+      ),
+      config,
+    }),
+    {
+      brief: message`Look at a plugin, and write it with its hash into plugins.yaml.`,
+      description: message`Fetches SOURCE and all that it imports, asks it in a worker without any permission what it \
+is, shows that, its hash and what it would ask for, and writes an entry into plugins.yaml. It grants a check its own \
+target and nothing else; what to write for more is shown. Exit codes: 0 written, 1 not, 2 wrong usage.`,
+    },
+  ),
+  command("list", object({ command: constant("plugin" as const), action: constant("list" as const), config }), {
+    brief: message`List the plugins that ship and those of plugins.yaml.`,
+    description: message`Reads files and the cache alone, nothing over the network. Exit codes: 0 all can be had, 1 \
+some cannot, 2 wrong usage.`,
+  }),
+  command(
+    "show",
+    object({
+      command: constant("plugin" as const),
+      action: constant("show" as const),
+      name: argument(entry, { description: message`A name, or kind/name.` }),
+      config,
+    }),
+    {
+      brief: message`Show what a plugin is, its modules, and what it asks for.`,
+      description: message`Exit codes: 0 shown, 1 it cannot be had, 2 wrong usage.`,
+    },
+  ),
+  command(
+    "update",
+    object({
+      command: constant("plugin" as const),
+      action: constant("update" as const),
+      name: optional(argument(entry, { description: message`A name, or kind/name; all if it is left out.` })),
+      url: optional(option("--url", string({ metavar: "URL" }), {
+        description: message`Take it from here from now on.`,
+      })),
+      config,
+    }),
+    {
+      brief: message`Fetch plugins anew and write their new hashes.`,
+      description: message`Shows what has changed: modules, hash, and what is asked for now and is not granted. It \
+changes the hash, never what is allowed. Exit codes: 0 all are as their sources, 1 some could not be updated, 2 wrong \
+usage.`,
+    },
+  ),
+  command("verify", object({ command: constant("plugin" as const), action: constant("verify" as const), config }), {
+    brief: message`Say whether every plugin can be had as it was approved, without the network.`,
+    description: message`Reads files and the cache alone. Exit codes: 0 all match, 1 some do not, 2 wrong usage.`,
+  }),
+);
+
+/** What one of the commands is told. */
+export type PluginArguments = InferValue<typeof pluginArguments>;

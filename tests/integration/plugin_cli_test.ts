@@ -1,0 +1,237 @@
+/**
+ * `lighthouse plugin` as an operator types it, against real servers on loopback.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { parse } from "yaml";
+import { hashGraph } from "../../src/plugin/hash.ts";
+import { setUp } from "../setup.ts";
+import { makeCertificates } from "../support/certificates.ts";
+import { type CliResult, runCli } from "../support/cli.ts";
+import { checkSource, PluginServer, servedBelow } from "../support/plugin_server.ts";
+import { TempDir } from "../support/temp_dir.ts";
+
+type Source = Readonly<Record<string, string>>;
+
+function hashOf(source: Source): Promise<string> {
+  return hashGraph({ entry: "mod.ts", modules: new Map(Object.entries(source)) });
+}
+
+/** A config directory and a cache, and the commands on them. */
+class Desk implements AsyncDisposable {
+  readonly dir: TempDir = new TempDir("lighthouse-plugin-cli-");
+  /** The file of an authority that is trusted besides. */
+  authority: string | undefined;
+
+  get file(): string {
+    return this.dir.file("config/plugins.yaml");
+  }
+
+  /** Runs `lighthouse plugin …` on the config directory. */
+  async run(...args: readonly string[]): Promise<CliResult> {
+    await Deno.mkdir(this.dir.file("config"), { recursive: true });
+    return await runCli(["plugin", ...args, "--config", this.dir.file("config")], { variables: this.variables });
+  }
+
+  /** The environment of the commands. */
+  get variables(): Readonly<Record<string, string>> {
+    return {
+      CACHE_DIRECTORY: this.dir.file("cache"),
+      ...this.authority === undefined ? {} : { DENO_CERT: this.authority },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dir[Symbol.asyncDispose]();
+  }
+}
+
+Deno.test("plugin add shows a plugin that it fetched over https, and writes it with its hash; check takes it then", async () => {
+  await setUp(["openssl"]);
+  await using desk = new Desk();
+  const { ca, good, key } = await makeCertificates(desk.dir);
+  desk.authority = ca;
+  const source = checkSource();
+  const tls = { cert: await Deno.readTextFile(good), key: await Deno.readTextFile(key) };
+  const sha256 = await hashOf(source);
+  let url: string;
+  {
+    await using server = new PluginServer(servedBelow("/1.0", source), { tls });
+    url = server.url("/1.0/mod.ts");
+    await desk.dir.write("config/plugins.yaml", "# of this host\n");
+    const { code, stdout, stderr } = await desk.run("add", url);
+    assert.deepEqual([code, stderr], [0, ""], stdout);
+    for (
+      const line of [
+        "memcached: a check, experimental",
+        "  Connects, version 1.",
+        `  from     ${url}`,
+        `  sha256   ${sha256}`,
+        "  API      version 1",
+        `           mod.ts          ${source["mod.ts"]?.length} bytes`,
+        "    net    {target}  granted",
+        `It stands in ${desk.file} as checks.memcached.`,
+      ]
+    ) assert.ok(stdout.split("\n").includes(line), `${line}\n${stdout}`);
+  }
+  const text = await Deno.readTextFile(desk.file);
+  assert.match(text, /^# of this host\n/);
+  assert.deepEqual(parse(text), { checks: { memcached: { url, sha256, allow: { net: ["{target}"] } } } });
+  // The server is away: from here on the cache is all there is.
+  const verified = await desk.run("verify");
+  assert.equal(verified.code, 0, verified.stdout);
+  assert.match(verified.stdout, /^check\/memcached: ok, sha256 /);
+  await desk.dir.write("config/discovery/file.yaml", `path: ${desk.dir.file("registry")}\n`);
+  await desk.dir.write(
+    "config/services/web.yaml",
+    "discovery: file\nport: 80\nchecks: { interval: 1, memcached: { rise: 1, fall: 1 } }\n",
+  );
+  const checked = await runCli(["check", desk.dir.file("config")], { variables: desk.variables });
+  assert.deepEqual([checked.code, checked.stderr], [0, ""], checked.stdout);
+});
+
+Deno.test("plugin add takes a file, without a hash unless it is to be pinned, and does not add a name twice", async () => {
+  await using desk = new Desk();
+  for (const [path, text] of Object.entries(checkSource())) await desk.dir.write(`config/plugins/${path}`, text);
+  const path = desk.dir.file("config/plugins/mod.ts");
+  assert.equal((await desk.run("add", path)).code, 0);
+  assert.equal((await desk.run("add", path, "--name", "other", "--pin")).code, 0);
+  assert.deepEqual(parse(await Deno.readTextFile(desk.file)).checks, {
+    memcached: { url: "./plugins/mod.ts", allow: { net: ["{target}"] } },
+    other: { url: "./plugins/mod.ts", sha256: await hashOf(checkSource()), allow: { net: ["{target}"] } },
+  });
+  const before = await Deno.readTextFile(desk.file);
+  const again = await desk.run("add", path);
+  assert.equal(again.code, 1);
+  assert.match(again.stderr, /^Cannot add memcached as it is in .* already: lighthouse plugin update memcached/);
+  const shipped = await desk.run("add", path, "--name", "tcp");
+  assert.equal(shipped.code, 1);
+  assert.match(shipped.stderr, /^Cannot call the plugin tcp as a check of that name ships: --name gives it another/);
+  assert.equal(await Deno.readTextFile(desk.file), before);
+});
+
+Deno.test("plugin add shows what a plugin asks for beyond its target, and does not grant it", async () => {
+  await using desk = new Desk();
+  const source = checkSource({ permissions: '{ net: [target, "10.0.0.1:53"], read: ["/etc/memcached.conf"] }' });
+  for (const [path, text] of Object.entries(source)) await desk.dir.write(`p/${path}`, text);
+  const { code, stdout } = await desk.run("add", desk.dir.file("p/mod.ts"));
+  assert.equal(code, 0, stdout);
+  assert.match(stdout, /read {3}\/etc\/memcached\.conf {2}NOT granted/);
+  const [, line = ""] = /^ {4}(allow: .*)$/m.exec(stdout) ?? [];
+  assert.deepEqual(parse(line), { allow: { net: ["{target}", "10.0.0.1:53"], read: ["/etc/memcached.conf"] } });
+  assert.deepEqual(parse(await Deno.readTextFile(desk.file)).checks.memcached.allow, { net: ["{target}"] });
+});
+
+Deno.test.each([
+  {
+    what: "a file that is not there",
+    source: "/nowhere/mod.ts",
+    fault: /^Cannot add \/nowhere\/mod\.ts as there is no such file$/m,
+  },
+  { what: "http beyond this machine", source: "http://example.com/mod.ts", fault: /--insecure allows it$/m },
+  { what: "a package", source: "npm:memcached", fault: /^Cannot add npm:memcached as it must be an https:/m },
+])("plugin add refuses $what, and writes nothing", async ({ source, fault }) => {
+  await using desk = new Desk();
+  const { code, stderr } = await desk.run("add", source);
+  assert.equal(code, 1);
+  assert.match(stderr, fault);
+  await assert.rejects(Deno.stat(desk.file), Deno.errors.NotFound);
+});
+
+Deno.test("plugin update shows what has changed and writes the new hash, but never what is allowed", async () => {
+  await using desk = new Desk();
+  const [one, two] = [checkSource(), checkSource({ version: 2, permissions: '{ net: [target], env: ["HOME"] }' })];
+  await using server = new PluginServer({ ...servedBelow("", one), ...servedBelow("/2", two) });
+  assert.equal((await desk.run("add", server.url("/mod.ts"))).code, 0);
+  const same = await desk.run("update");
+  assert.deepEqual([same.code, same.stdout], [0, `check/memcached: as it was, sha256 ${await hashOf(one)}\n`]);
+  for (const [path, text] of Object.entries(two)) server.files.set(`/${path}`, text);
+  const { code, stdout, stderr } = await desk.run("update", "memcached");
+  assert.deepEqual([code, stderr], [0, ""], stdout);
+  for (
+    const part of [await hashOf(one), await hashOf(two), "  ~ mod.ts\n", "it asks now for env HOME, and did not before"]
+  ) {
+    assert.ok(stdout.includes(part), `${part}\n${stdout}`);
+  }
+  assert.match(stdout, /env +HOME +NOT granted/);
+  const { memcached } = parse(await Deno.readTextFile(desk.file)).checks;
+  assert.deepEqual(memcached, { url: server.url("/mod.ts"), sha256: await hashOf(two), allow: { net: ["{target}"] } });
+  const moved = await desk.run("update", "check/memcached", "--url", server.url("/2/mod.ts"));
+  assert.equal(moved.code, 0, moved.stderr);
+  assert.equal(parse(await Deno.readTextFile(desk.file)).checks.memcached.url, server.url("/2/mod.ts"));
+  assert.equal((await desk.run("update", "--url", "https://x/mod.ts")).code, 2);
+  assert.equal((await desk.run("update", "nobody")).code, 1);
+});
+
+Deno.test("plugin update writes a hash where there is none yet, and leaves an entry that it cannot update", async () => {
+  await using desk = new Desk();
+  const source = checkSource();
+  await using server = new PluginServer({ ...servedBelow("", source), "/bad.ts": "export default 1;" });
+  const text = `checks:\n  good:\n    url: ${server.url("/mod.ts")}\n  bad:\n    url: ${server.url("/bad.ts")}\n`;
+  await desk.dir.write("config/plugins.yaml", text);
+  const { code, stderr } = await desk.run("update");
+  assert.equal(code, 1);
+  assert.match(stderr, /^check\/bad: Cannot use the plugin: .*It is no plugin: its default export is no object$/m);
+  const url = server.url("/mod.ts");
+  assert.deepEqual(parse(await Deno.readTextFile(desk.file)).checks, {
+    good: { url, sha256: await hashOf(source) },
+    bad: { url: server.url("/bad.ts") },
+  });
+});
+
+Deno.test("plugin verify and list say what cannot be had as it was approved, and leave with 1", async () => {
+  await using desk = new Desk();
+  const source = checkSource();
+  for (const [path, text] of Object.entries(source)) await desk.dir.write(`config/${path}`, text);
+  const sha256 = await hashOf(source);
+  await desk.dir.write(
+    "config/plugins.yaml",
+    JSON.stringify({
+      checks: {
+        away: { url: "https://plugins.invalid/mod.ts", sha256: "0".repeat(64) },
+        pinned: { url: "mod.ts", sha256 },
+        changed: { url: "mod.ts", sha256: "1".repeat(64) },
+      },
+    }),
+  );
+  const { code, stdout } = await desk.run("verify");
+  assert.equal(code, 1);
+  const lines = stdout.split("\n");
+  assert.equal(lines[0], `check/away: FAILED: No verified copy of ${"0".repeat(64)} is in ${desk.dir.file("cache")}`);
+  assert.equal(lines[1], `check/pinned: ok, sha256 ${sha256}`);
+  assert.match(lines[2] ?? "", /^check\/changed: FAILED: It is not what was approved: its sha256 is /);
+  assert.equal(lines[3], `${desk.file}: 1 of 3 plugins can be had as they were approved`);
+  const listed = await desk.run("list");
+  assert.equal(listed.code, 1);
+  assert.match(listed.stdout, /^check +http +ships +Passes when/m);
+  assert.match(listed.stdout, /^check +pinned +mod\.ts +Connects, version 1\.$/m);
+  assert.match(listed.stdout, /^check +away +https:\/\/plugins\.invalid\/mod\.ts +cannot be had: No verified copy/m);
+});
+
+Deno.test("plugin show tells of what ships and of what was added, and of a name that nobody has", async () => {
+  await using desk = new Desk();
+  await desk.dir.write("config/plugins.yaml", "{}\n");
+  const shipped = await desk.run("show", "check/tcp");
+  assert.equal(shipped.code, 0);
+  assert.match(shipped.stdout, /^tcp: a check, stable\n/);
+  const none = await desk.run("show", "nobody");
+  assert.equal(none.code, 1);
+  assert.match(
+    none.stderr,
+    /^Cannot show nobody as neither what ships nor .* has it: lighthouse plugin list has all$/m,
+  );
+});
+
+Deno.test("the plugin commands leave with 1 for a file with faults, and tell each with its place", async () => {
+  await using desk = new Desk();
+  await desk.dir.write("config/plugins.yaml", "checks:\n  x: { url: npm:x }\n");
+  for (const action of [["list"], ["verify"], ["update"], ["show", "x"], ["add", "x.ts"]]) {
+    const { code, stderr } = await desk.run(...action);
+    assert.equal(code, 1, action.join(" "));
+    assert.match(stderr, /plugins\.yaml:2:13: error: Cannot use checks\.x\.url as it must be an https:/);
+  }
+  const elsewhere = await runCli(["plugin", "list", "--config", desk.dir.file("nowhere")]);
+  assert.equal(elsewhere.code, 1);
+  assert.match(elsewhere.stderr, /^Cannot read the config directory .*nowhere: --config names another$/m);
+});
