@@ -227,7 +227,7 @@ function braceField(name: string, conversion: string | undefined, spec: string, 
       ? inBase(Math.trunc(size), type ?? "d", alternate !== undefined)
       : type === undefined && precision === undefined
       ? { prefix: "", digits: floatRepr(size) }
-      : writeFloat(size, type === undefined || type === "n" ? "g" : type, precision ?? 6, alternate !== undefined);
+      : writeFloat(size, type === "n" ? "g" : type ?? "", precision ?? 6, alternate !== undefined);
     const grouped = group === "" ? body : { ...body, digits: inGroups(body.digits, group, type) };
     return padNumber(number < 0 ? "-" : sign === "-" ? "" : sign, grouped, { width, align: side, fill });
   };
@@ -342,10 +342,12 @@ function writeFloat(size: number, type: string, precision: number, alternate: bo
     default: {
       const digits = Math.max(1, precision);
       const exponent = Number(size.toExponential(digits - 1).split("e")[1]);
-      const plain = exponent >= -4 && exponent < digits;
-      const long = plain ? size.toFixed(digits - 1 - exponent) : size.toExponential(digits - 1);
+      // Without a type, one digit at least stands behind the point.
+      const plain = exponent >= -4 && exponent < (type === "" ? digits - 1 : digits);
+      const long = plain ? fixed(size, digits - 1 - exponent) : size.toExponential(digits - 1);
       const short = long.replace(/(\.\d*?)0+(?=e|$)/, "$1").replace(/\.(?=e|$)/, "");
-      const text = twoDigitExponent(alternate ? pointed(long, true) : short);
+      const cut = type === "" && plain && !short.includes(".") ? `${short}.0` : short;
+      const text = twoDigitExponent(alternate ? pointed(long, true) : cut);
       return new Digits("", type === "G" ? text.toUpperCase() : text);
     }
   }

@@ -32,6 +32,14 @@ export interface HandlersOptions {
 /** How long handlers have to write what they hold, when they are replaced or at the end. */
 const CLOSE_DEADLINE_MS = 2_000;
 
+/** What a container's log file often is. */
+const STREAM_FILES: ReadonlyMap<string, "stdout" | "stderr"> = new Map([
+  ["/dev/stdout", "stdout"],
+  ["/proc/self/fd/1", "stdout"],
+  ["/dev/stderr", "stderr"],
+  ["/proc/self/fd/2", "stderr"],
+]);
+
 interface Running {
   /** What it was made of: one that is asked for again goes on. */
   readonly key: string;
@@ -105,8 +113,12 @@ export class Handlers implements AsyncDisposable {
     switch (output.to) {
       case "stream":
         return new StreamSink(this.#options.streams[output.stream], output);
-      case "file":
+      case "file": {
+        // Deno opens nothing below /dev without all permissions; the process has these two open already.
+        const stream = STREAM_FILES.get(output.path);
+        if (stream !== undefined) return new StreamSink(this.#options.streams[stream], { terminator: "\n" });
         return new FileSink({ ...output, path: this.#options.resolve(output.path) });
+      }
       case "syslog":
         return new SyslogSink(output);
       case "nowhere":

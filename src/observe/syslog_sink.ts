@@ -73,10 +73,14 @@ interface OpenOptions {
 
 async function open({ address, socktype }: SyslogOutput, options: OpenOptions): Promise<Channel> {
   if ("path" in address) {
-    if (socktype === "stream") return await connect({ transport: "unix", path: address.path }, options);
-    const datagrams = unixDatagrams(address.path);
-    if (socktype === "datagram") return datagrams;
-    return new EitherKind(datagrams, () => connect({ transport: "unix", path: address.path }, options));
+    const way = await wayTo(address.path);
+    const stream = () => connect({ transport: "unix", path: way.path }, options);
+    if (socktype === "stream") {
+      using _way = way;
+      return await stream();
+    }
+    const first = unixDatagrams(way);
+    return socktype === "datagram" ? first : new EitherKind(first, stream);
   }
   const { host, port } = address;
   if (socktype === "stream") return await connect({ transport: "tcp", hostname: host, port }, options);
@@ -85,13 +89,49 @@ async function open({ address, socktype }: SyslogOutput, options: OpenOptions): 
   return datagrams(socket, { transport: "udp", hostname: ip, port });
 }
 
+/** A path that can be used; disposing of it removes what was made for it. */
+interface Way extends Disposable {
+  readonly path: string;
+}
+
 /**
- * A Unix socket of our own to send from: in Linux's abstract namespace, so that
+ * Deno lets a process without all permissions at nothing below `/dev`, even if
+ * it may write everywhere, and that is where syslog's socket is: a link from
+ * elsewhere leads there.
+ */
+async function wayTo(path: string): Promise<Way> {
+  if (!path.startsWith("/dev/")) return { path, [Symbol.dispose]() {} };
+  const folder = await Deno.makeTempDir({ prefix: "lighthouse-syslog-" });
+  await Deno.symlink(path, `${folder}/socket`);
+  return {
+    path: `${folder}/socket`,
+    [Symbol.dispose]: () => removeFolder(folder),
+  };
+}
+
+function removeFolder(folder: string): void {
+  try {
+    Deno.removeSync(folder, { recursive: true });
+  } catch {
+    // Whoever empties the temporary directory has been there first.
+  }
+}
+
+/**
+ * Sends from a Unix socket of our own: in Linux's abstract namespace, so that
  * it is no file and goes with the process.
  */
-function unixDatagrams(path: string): Channel {
+function unixDatagrams(way: Way): Channel {
   const own = `\0lighthouse-log-${crypto.randomUUID()}`;
-  return datagrams(Deno.listenDatagram({ transport: "unixpacket", path: own }), { transport: "unixpacket", path });
+  const socket = Deno.listenDatagram({ transport: "unixpacket", path: own });
+  const channel = datagrams(socket, { transport: "unixpacket", path: way.path });
+  return {
+    ...channel,
+    close() {
+      channel.close();
+      way[Symbol.dispose]();
+    },
+  };
 }
 
 function datagrams(socket: Deno.DatagramConn, to: Deno.Addr): Channel {

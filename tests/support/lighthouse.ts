@@ -21,12 +21,17 @@ export const ANNOUNCED = { host: "test.host", ip: "127.0.0.1" } as const;
 export class Lighthouse implements AsyncDisposable {
   /** What it has logged so far, as text. */
   log = "";
+  /** What it has written to its standard output so far. */
+  output = "";
   readonly #child: Deno.ChildProcess;
-  readonly #read: Promise<void>;
+  readonly #read: Promise<unknown>;
 
   private constructor(child: Deno.ChildProcess) {
     this.#child = child;
-    this.#read = this.#collect(child.stderr);
+    this.#read = Promise.all([
+      this.#collect(child.stderr, (text) => this.log += text),
+      this.#collect(child.stdout, (text) => this.output += text),
+    ]);
   }
 
   /** Starts `lighthouse ROLE DIR`, which announces {@linkcode ANNOUNCED} unless it is to find out for itself. */
@@ -39,7 +44,7 @@ export class Lighthouse implements AsyncDisposable {
     const announced = isTold ? ["--host", ANNOUNCED.host, "--ip", ANNOUNCED.ip] : [];
     const args = [...TASK_ARGS, `${ROOT}${PROGRAM}`, role, configDir, ...announced, ...flags];
     return new Lighthouse(
-      new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdin: "null", stdout: "null", stderr: "piped" }).spawn(),
+      new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdin: "null", stdout: "piped", stderr: "piped" }).spawn(),
     );
   }
 
@@ -48,7 +53,7 @@ export class Lighthouse implements AsyncDisposable {
     const given = Object.entries(modules).map(([name, module]) => `${name}=${module}`);
     const args = [...TASK_ARGS, `${ROOT}tests/support/app_with_plugins.ts`, configDir, ...given];
     return new Lighthouse(
-      new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdin: "null", stdout: "null", stderr: "piped" }).spawn(),
+      new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdin: "null", stdout: "piped", stderr: "piped" }).spawn(),
     );
   }
 
@@ -90,8 +95,8 @@ export class Lighthouse implements AsyncDisposable {
     await this.stop();
   }
 
-  async #collect(stream: ReadableStream<Uint8Array>): Promise<void> {
-    for await (const text of stream.pipeThrough(new TextDecoderStream())) this.log += text;
+  async #collect(stream: ReadableStream<Uint8Array>, take: (text: string) => void): Promise<void> {
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) take(text);
   }
 }
 

@@ -1,0 +1,524 @@
+/**
+ * `logging.yaml` as an operator meets it: real processes, files and sockets,
+ * and Python's own logging beside ours.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import type { FormatStyle } from "../../src/kernel/format_string.ts";
+import { compileFormat } from "../../src/kernel/format_string.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import { DEFAULT_LOGGING, type HandlerPlan, type Logging, RECORD_FIELDS } from "../../src/model/logging.ts";
+import { readLogging } from "../../src/config/logging_schema.ts";
+import { Log } from "../../src/observe/log.ts";
+import { type Entry, RecordFormatter, syslogMessage } from "../../src/observe/record.ts";
+import { utcTime } from "../../src/observe/wall_time.ts";
+import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free_port.ts";
+import { Lighthouse } from "../support/lighthouse.ts";
+import { TempDir } from "../support/temp_dir.ts";
+
+/** A reporter's config directory, with a service whose check fails four times a second: there is always something to log. */
+class ReporterDir extends TempDir {
+  async configure(logging: unknown): Promise<string> {
+    await Deno.mkdir(this.file("registry"), { recursive: true });
+    await this.write("config/discovery/file.yaml", JSON.stringify({ path: this.file("registry"), ttl: 5 }));
+    const checks = { interval: 0.25, tcp: { rise: 1, fall: 1 } };
+    await this.write("config/services/web.yaml", JSON.stringify({ discovery: "file", port: freePort(), checks }));
+    await this.log(logging);
+    return this.file("config");
+  }
+
+  async log(logging: unknown): Promise<void> {
+    const text = typeof logging === "string" ? logging : JSON.stringify({ version: 1, ...logging as object });
+    await this.write("config/logging.yaml", text);
+  }
+
+  async read(name: string): Promise<string> {
+    return await Deno.readTextFile(this.file(name)).catch(() => "");
+  }
+
+  /** Waits until a file holds a text; answers all of it. */
+  async holds(name: string, pattern: RegExp): Promise<string> {
+    let seen = "";
+    await eventually(`${name} holds ${pattern}`, async () => pattern.test(seen = await this.read(name)))
+      .catch((error) => assert.fail(`${error.message}\n${seen}`));
+    return seen;
+  }
+}
+
+function fileHandler(filename: string, more: Record<string, unknown> = {}): Record<string, unknown> {
+  return { class: "logging.FileHandler", filename, ...more };
+}
+
+const PROBE_FAILED = /Probe failed/;
+
+Deno.test("logging.yaml is in force at once, an edit too, and one that is wrong leaves the last one in force", async () => {
+  await using dir = new ReporterDir();
+  const formatters = {
+    plain: { format: "%(asctime)s|%(name)s|%(levelname)-8s|%(program)s|%(threadName)s|%(message)s" },
+  };
+  const config = await dir.configure({
+    formatters,
+    handlers: { file: fileHandler(dir.file("first.log"), { formatter: "plain" }) },
+    root: { level: "DEBUG", handlers: ["file"] },
+  });
+  await using lighthouse = Lighthouse.start("reporter", config);
+  const first = await dir.holds("first.log", PROBE_FAILED);
+  for (const line of first.trimEnd().split("\n")) {
+    assert.match(line, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\|lighthouse\.[\w.]+\|[A-Z]+ *\|REPORTER\|[^|]+\|/);
+  }
+  assert.match(first, /\|lighthouse\.app\|INFO {4}\|REPORTER\|MainThread\|Config is in force/);
+  assert.match(
+    first,
+    /\|lighthouse\.fleet\|DEBUG {3}\|REPORTER\|(?:check web:\d+\/tcp|discovery file)\|Worker is in service/,
+  );
+
+  await dir.log({
+    formatters: { brace: { style: "{", format: "{levelname:>8} {message}" } },
+    handlers: { file: fileHandler(dir.file("second.log"), { formatter: "brace" }) },
+    root: { level: "DEBUG", handlers: ["file"] },
+  });
+  await dir.holds("second.log", /^ {3}DEBUG Probe failed/m);
+
+  await dir.log("version: 1\nroot:\n  level: LOUD\n");
+  const second = await dir.holds("second.log", /LOUD/);
+  assert.match(second, /config\/logging\.yaml:3:10: error: Cannot use root\.level as it must be one of NOTSET/);
+  const failures = second.match(/Probe failed/g)?.length ?? 0;
+  await eventually(
+    "the last good file goes on",
+    async () => ((await dir.read("second.log")).match(/Probe failed/g)?.length ?? 0) > failures,
+  );
+
+  await dir.log({
+    handlers: {
+      file: fileHandler(dir.file("third.log"), { level: "ERROR" }),
+      all: fileHandler(dir.file("fourth.log")),
+    },
+    loggers: { "lighthouse.service": { level: "INFO" } },
+    root: { level: "DEBUG", handlers: ["file", "all"] },
+  });
+  await dir.holds("fourth.log", /Config is in force/);
+  lighthouse.kill("SIGHUP");
+  await dir.holds("fourth.log", /Looking at the config again/);
+  assert.equal(await lighthouse.stop(), 0);
+  const fourth = await dir.read("fourth.log");
+  assert.match(fourth, /Stopped/, "what was said last is written too");
+  assert.doesNotMatch(fourth, PROBE_FAILED, "1.0's name for a part holds it back");
+  assert.equal(await dir.read("third.log"), "");
+});
+
+Deno.test("both files of 1.0's manual do here what they did there", async () => {
+  await using dir = new ReporterDir();
+  // Below /dev, as /dev/log is: Deno lets nobody at what is there.
+  const address = `/dev/shm/lighthouse-${crypto.randomUUID()}`;
+  using syslog = datagramSocket(address);
+  const manual = (handlers: Record<string, unknown>, names: readonly string[]) => ({
+    disable_existing_loggers: false,
+    filters: { context: { "()": "lighthouse.log.ContextFilter" } },
+    formatters: { syslog: { format: "lighthouse: [%(program)s] [%(threadName)s] %(message)s" } },
+    handlers,
+    root: { handlers: names, level: "DEBUG", propagate: true },
+  });
+  const plain = {
+    class: "logging.handlers.SysLogHandler",
+    address,
+    filters: ["context"],
+    formatter: "syslog",
+  };
+  const config = await dir.configure(manual({ syslog: plain }, ["syslog"]));
+  await using lighthouse = Lighthouse.start("reporter", config);
+  const received = receive(syslog);
+  await eventually("syslog has heard of a probe", () => received.some((text) => PROBE_FAILED.test(text)));
+  const about = /^<1[2-5]>lighthouse: \[REPORTER\] \[[^\]]+\] .*\0$/s;
+  for (const text of received) assert.match(text, about);
+
+  const both = {
+    cli: { class: "lighthouse.log.cli.CLIHandler", stream: "ext://sys.stdout" },
+    syslog: { ...plain, facility: "local6" },
+  };
+  await dir.log(manual(both, ["syslog", "cli"]));
+  await eventually(
+    "the facility has changed",
+    () => received.some((text) => text.startsWith("<182>lighthouse: [REPORTER] ")),
+  );
+  // Off a terminal the line is that of the formatter, of which there is none: the message alone.
+  await eventually("the console has it too", () => /^Probe failed \(service=web/m.test(lighthouse.output));
+  assert.equal(await lighthouse.stop(), 0);
+});
+
+/** A socket for datagrams that goes with its test. */
+function datagramSocket(path?: string): Deno.DatagramConn & Disposable {
+  const socket = path === undefined
+    ? Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 })
+    : Deno.listenDatagram({ transport: "unixpacket", path });
+  return Object.assign(socket, {
+    [Symbol.dispose]() {
+      socket.close();
+      if (path !== undefined) Deno.removeSync(path);
+    },
+  });
+}
+
+/** Collects what a datagram socket receives, until it is closed. */
+function receive(socket: Deno.DatagramConn): string[] {
+  const texts: string[] = [];
+  void (async () => {
+    for await (const [bytes] of socket) texts.push(new TextDecoder().decode(bytes));
+  })().catch(() => {});
+  return texts;
+}
+
+Deno.test("syslog over UDP and TCP gets what is logged, also after the server was away", async () => {
+  await using dir = new ReporterDir();
+  using udp = datagramSocket();
+  const overUdp = receive(udp);
+  const tcpPort = freePort();
+  const handler = { class: "logging.handlers.SysLogHandler", formatter: "f", facility: 3 };
+  const config = await dir.configure({
+    formatters: { f: { format: "%(levelname)s %(message)s" } },
+    handlers: {
+      udp: { ...handler, address: ["localhost", (udp.addr as Deno.NetAddr).port] },
+      tcp: {
+        ...handler,
+        address: ["127.0.0.1", tcpPort],
+        socktype: "ext://socket.SOCK_STREAM",
+        ".": { ident: "lh: " },
+      },
+    },
+    root: { level: "DEBUG", handlers: ["udp", "tcp"] },
+  });
+  await using lighthouse = Lighthouse.start("reporter", config);
+  await eventually("UDP has it", () => overUdp.some((text) => /^<31>DEBUG Probe failed .*\0$/.test(text)));
+  await lighthouse.logged(
+    /level=error logger=lighthouse\.log msg="Cannot write to a log handler: it is tried again" handler=tcp/,
+  );
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: tcpPort });
+  const overTcp = collect(listener);
+  await eventually(
+    "TCP has it, from the first record on",
+    () =>
+      /^<30>lh: INFO This host has a name/.test(overTcp.text) &&
+      /\0<31>lh: DEBUG Probe failed [^\0]*\0/.test(overTcp.text),
+  );
+  await lighthouse.logged(/msg="A log handler works again" handler=tcp/);
+  overTcp.hangUp();
+  const before = overTcp.text.length;
+  await eventually("TCP is connected to again", () => overTcp.connections === 2 && overTcp.text.length > before);
+  assert.equal(lighthouse.log.match(/Cannot write to a log handler/g)?.length, 1, "told once");
+  assert.equal(await lighthouse.stop(), 0);
+});
+
+/** Accepts connections and collects what is said over them, until the listener is closed. */
+function collect(listener: Deno.Listener) {
+  const state = { text: "", connections: 0, hangUp() {} };
+  void (async () => {
+    for await (const connection of listener) {
+      state.connections++;
+      state.hangUp = () => connection.close();
+      void (async () => {
+        for await (const chunk of connection.readable) state.text += new TextDecoder().decode(chunk);
+      })().catch(() => {});
+    }
+  })().catch(() => {});
+  return state;
+}
+
+Deno.test("a handler that is not known, or cannot write, silences nobody and stops nothing", async () => {
+  await using dir = new ReporterDir();
+  assert.ok((await new Deno.Command("mkfifo", { args: [dir.file("pipe")] }).output()).success);
+  const config = await dir.configure({
+    handlers: {
+      gelf: { class: "graypy.GELFUDPHandler", host: "logs" },
+      folder: fileHandler(dir.file("registry")),
+      missing: fileHandler(dir.file("missing/x.log")),
+      pipe: fileHandler(dir.file("pipe")),
+      file: fileHandler(dir.file("good.log")),
+    },
+    root: { level: "DEBUG", handlers: ["gelf", "folder", "missing", "pipe", "file"] },
+  });
+  await using lighthouse = Lighthouse.start("reporter", config);
+  const good = await dir.holds("good.log", PROBE_FAILED);
+  assert.match(
+    good,
+    /logging\.yaml:1:\d+: warning: Unknown handler "graypy\.GELFUDPHandler", which is not used: known are logging\.StreamHandler/,
+  );
+  await lighthouse.logged(
+    /Cannot write to a log handler: it is tried again" handler=folder reason="Is a directory/,
+  );
+  await lighthouse.logged(/handler=missing reason="No such file or directory/);
+  await Deno.mkdir(dir.file("missing"));
+  await dir.holds("missing/x.log", PROBE_FAILED);
+  await lighthouse.logged(/A log handler works again" handler=missing dropped=0/);
+  assert.equal(lighthouse.log.match(/handler=folder/g)?.length, 1, "told once");
+  assert.equal(await lighthouse.stop(), 0);
+  assert.match(await dir.read("good.log"), /Stopped/);
+});
+
+Deno.test("a file without any handler that can be used leaves the log where it was", async () => {
+  await using dir = new ReporterDir();
+  const config = await dir.configure({
+    handlers: { x: { class: "my.Handler" } },
+    root: { level: "DEBUG", handlers: ["x"] },
+  });
+  await using lighthouse = Lighthouse.start("reporter", config);
+  await lighthouse.logged(/level=debug logger=lighthouse\.health msg="Probe failed"/);
+  await lighthouse.logged(/Unknown handler/);
+  assert.equal(await lighthouse.stop(), 0);
+});
+
+Deno.test("a rotating file of a running process keeps its size and its number", async () => {
+  await using dir = new ReporterDir();
+  const rotating = fileHandler(dir.file("a.log"), {
+    class: "logging.handlers.RotatingFileHandler",
+    maxBytes: 400,
+    backupCount: 2,
+  });
+  const config = await dir.configure({ handlers: { rotating }, root: { level: "DEBUG", handlers: ["rotating"] } });
+  await using lighthouse = Lighthouse.start("reporter", config);
+  await dir.holds("a.log.2", PROBE_FAILED);
+  assert.equal(await lighthouse.stop(), 0);
+  const names = (await Array.fromAsync(Deno.readDir(dir.path), ({ name }) => name)).filter((name) =>
+    name.startsWith("a.log")
+  );
+  assert.deepEqual(names.toSorted(), ["a.log", "a.log.1", "a.log.2"]);
+  for (const name of names) assert.ok((await Deno.stat(dir.file(name))).size < 400, name);
+});
+
+/** Runs a part of a log in this process, with streams of the test's own. */
+async function logged(
+  logging: Logging,
+  say: (log: Log) => void,
+  { terminal = false, color = true } = {},
+): Promise<string> {
+  const written: string[] = [];
+  const stream = {
+    write: (bytes: Uint8Array) =>
+      Promise.resolve(written.push(new TextDecoder().decode(bytes))).then(() => bytes.length),
+    isTerminal: () => terminal,
+  };
+  {
+    await using log = new Log({
+      format: "logfmt",
+      terminal: false,
+      write: (line) => written.push(`stderr: ${line}`),
+      handlers: {
+        clock: systemClock,
+        process: { program: "RUN", pid: 1, startedMs: 0 },
+        streams: { stdout: stream, stderr: stream },
+        color,
+        resolve: (path) => path,
+      },
+    });
+    log.configure(logging);
+    say(log);
+  }
+  return written.join("");
+}
+
+function fileOf(file: Record<string, unknown>): Logging {
+  const { value, findings } = readLogging({ version: 1, ...file });
+  assert.deepEqual(findings, []);
+  assert.ok(value !== undefined);
+  return value;
+}
+
+const CLI = fileOf({
+  handlers: { cli: { class: "lighthouse.log.cli.CLIHandler" } },
+  root: { level: "INFO", handlers: ["cli"] },
+});
+
+Deno.test("CLIHandler shows time, level and worker on a terminal, in colours, and the message elsewhere", async () => {
+  const say = (log: Log) => {
+    log.part("app").info("hello");
+    log.part("plugin").error("no route", { worker: "check web:80/http" });
+    log.part("app").debug("not this");
+  };
+  const shown = await logged(CLI, say, { terminal: true });
+  assert.match(
+    shown,
+    // deno-lint-ignore no-control-regex -- the colours are what is looked for.
+    /^\x1b\[34m\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d I\]\x1b\[39m\x1b\[36m\[MainThread\]\x1b\[39m hello\n\x1b\[31m\[[^\]]+ E\]\x1b\[39m\x1b\[34m\[check web:80\/http\]\x1b\[39m no route\n$/,
+  );
+  assert.match(await logged(CLI, say, { terminal: true, color: false }), /^\[[^\]]+ I\]\[MainThread\] hello\n/);
+  assert.equal(await logged(CLI, say), 'hello\nno route (worker="check web:80/http")\n');
+});
+
+Deno.test("a message cannot forge a record, whatever the handler", async () => {
+  const shown = await logged(CLI, (log) => log.part("app").info("a\nb\x1b[2K", { why: "x\ny" }), {
+    terminal: true,
+    color: false,
+  });
+  assert.match(shown, /^\[[^\n]+\] a\n {2}\| b\\u001b\[2K \(why="x\\ny"\)\n$/);
+});
+
+Deno.test("records that no handler was asked to take reach stderr if they matter, as in Python", async () => {
+  const logging = fileOf({
+    handlers: { null: { class: "logging.NullHandler" } },
+    loggers: { "lighthouse.writer": { handlers: ["null"] } },
+    root: { level: "INFO" },
+  });
+  const shown = await logged(logging, (log) => {
+    for (const part of ["app", "writer"]) {
+      log.part(part).info("fine");
+      log.part(part).warn("bad");
+    }
+  });
+  assert.match(shown, /^stderr: [^\n]*level=warning logger=lighthouse\.app msg=bad\n$/);
+});
+
+Deno.test("a file that is incremental changes levels, and leaves handlers and their files open", async () => {
+  await using dir = new TempDir();
+  const logging = fileOf({
+    handlers: { file: fileHandler(dir.file("a.log"), { mode: "w" }) },
+    root: { level: "INFO", handlers: ["file"] },
+  });
+  await logged(logging, (log) => {
+    log.part("app").info("one");
+    log.configure(fileOf({ incremental: true, handlers: { file: { level: "WARNING" } }, root: { level: "DEBUG" } }));
+    log.part("app").info("two");
+    log.part("app").warn("three");
+  });
+  assert.equal(await Deno.readTextFile(dir.file("a.log")), "one\nthree\n");
+});
+
+// Python beside ours.
+
+const RECORD = {
+  name: "lighthouse.writer",
+  levelname: "WARNING",
+  levelno: 30,
+  message: "hé 'q' \"x\" 100%",
+  created: 1704445623.25,
+  msecs: 250.3,
+  relativeCreated: 3250.5,
+  threadName: "MainThread",
+  process: 42,
+  lineno: 0,
+};
+
+async function askPython(question: Record<string, unknown>): Promise<readonly (string | null)[]> {
+  const script = new URL("../support/python_logging.py", import.meta.url).pathname;
+  const child = new Deno.Command("/usr/bin/python3", {
+    args: [script],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(JSON.stringify(question)));
+  await writer.close();
+  const { success, stdout } = await child.output();
+  assert.ok(success);
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+/** Formats as people write them, and each combination of what they are made of. */
+function manyFormats(): readonly (readonly [FormatStyle, string])[] {
+  const formats: [FormatStyle, string][] = [["%", "%(levelname)s:%(name)s:%(message)s"], ["%", "hello"], [
+    "%",
+    "100%% %(message)s",
+  ]];
+  const fields = ["levelname", "levelno", "created", "msecs", "message", "process"];
+  for (const field of fields) {
+    for (const type of "sdixXoeEfFgGra") {
+      for (const flags of ["", "-", "0", "+", " ", "#", "0-+"]) {
+        for (const width of ["", "12"]) {
+          for (const precision of ["", ".0", ".3"]) {
+            formats.push(["%", `<%(${field})${flags}${width}${precision}${type}>`]);
+          }
+        }
+      }
+    }
+    for (const align of ["", "<", "^", ">", "=", "*^"]) {
+      for (const sign of ["", "+", " "]) {
+        for (const rest of ["", "12", "012", ",", "_", ".0", ".3"]) {
+          for (const type of ["", "d", "x", "s", "f", "e", "g", "%"]) {
+            // Digits in groups that zeros fill up are grouped too in Python, and in no log.
+            formats.push(["{", `<{${field}:${align}${sign}${rest}${type}}>`]);
+          }
+        }
+      }
+    }
+    formats.push(["{", `{${field}!r:>30} {{}}`], ["$", `$${field} \${${field}}x $$`], ["$", `$${field} $`]);
+  }
+  return formats;
+}
+
+Deno.test("formats give what Python's logging gives, thousands of them", async () => {
+  const formats = manyFormats();
+  const answers = await askPython({ record: RECORD, formats: formats.map(([style, text]) => [style, text, null]) });
+  const values = new Map(Object.entries(RECORD));
+  const wrong: unknown[] = [];
+  let written = 0;
+  for (const [i, [style, text]] of formats.entries()) {
+    const compiled = compileFormat(style, text, (name) => RECORD_FIELDS.get(name));
+    const ours = compiled.ok
+      ? compiled.write((name) => {
+        const value = values.get(name) ?? "";
+        return RECORD_FIELDS.get(name) === "float" ? { float: Number(value) } : value;
+      })
+      : null;
+    if (ours !== answers[i]) wrong.push({ style, text, ours, python: answers[i] });
+    if (ours !== null) written++;
+  }
+  assert.deepEqual(wrong.slice(0, 10), []);
+  assert.ok(written > 1_000, `${written}`);
+});
+
+Deno.test("times and syslog messages are those of Python's logging, to the byte", async () => {
+  await using dir = new TempDir();
+  using socket = datagramSocket(dir.file("log"));
+  const dates = [
+    "",
+    "%Y-%m-%dT%H:%M:%S",
+    "%a %d %b %j %U %W %V %G %u %w %y %C",
+    "%I:%M %p|%c|%x %X|%D|%F|%T|%R|%r|%e|%k|%l|%h|%s|%%",
+  ];
+  const answers = await askPython({
+    record: RECORD,
+    formats: dates.map((datefmt) => ["%", "%(asctime)s", datefmt]),
+    syslog: dir.file("log"),
+    facility: "local6",
+  });
+  const entry: Entry = {
+    name: RECORD.name,
+    level: RECORD.levelno,
+    timeMs: RECORD.created * 1_000,
+    message: RECORD.message,
+    properties: "",
+  };
+  const process = { program: "WRITER", pid: RECORD.process, startedMs: 0 };
+  const ours = dates.map((datefmt) =>
+    new RecordFormatter({ style: "%", format: "%(asctime)s", datefmt }, process, utcTime).write(entry)
+  );
+  assert.deepEqual(ours, answers);
+  const [bytes] = await socket.receive();
+  assert.deepEqual(bytes, syslogMessage(RECORD.message, RECORD.levelno, { facility: 22, ident: "", appendNul: true }));
+});
+
+Deno.test("a syslog socket that is a stream is spoken to as one, unless the file says otherwise", async () => {
+  await using dir = new TempDir();
+  using listener = Deno.listen({ transport: "unix", path: dir.file("log") });
+  const heard = collect(listener);
+  const syslog = (socktype?: "datagram"): HandlerPlan => ({
+    only: [],
+    format: { style: "%", format: "%(message)s" },
+    output: {
+      to: "syslog",
+      address: { path: dir.file("log") },
+      ...socktype !== undefined && { socktype },
+      facility: 1,
+      ident: "",
+      appendNul: true,
+    },
+  });
+  const root = { ...DEFAULT_LOGGING.root, handlers: ["x"] };
+  const say = (log: Log) => log.part("app").warn("hello");
+  await logged({ ...DEFAULT_LOGGING, root, handlers: { x: syslog() } }, say);
+  await eventually("the stream has it", () => heard.text === "<12>hello\0");
+  assert.match(
+    await logged({ ...DEFAULT_LOGGING, root, handlers: { x: syslog("datagram") } }, say),
+    /^stderr: .*Cannot write to a log handler/,
+  );
+});
