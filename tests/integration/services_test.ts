@@ -328,3 +328,23 @@ Deno.test("a check that is deleted from a file is made no more", async () => {
   }, { everyMs: 500 });
   await untilRegistered(host, "web", [web.port]);
 });
+
+Deno.test("a discovery whose path changes has every node under the new path before the old one goes", async () => {
+  await using server = await ZooKeeper.start();
+  await using host = await zookeeperHost(server);
+  await using web = new WebService();
+  await host.write("services/web", { discovery: "zookeeper", port: web.port, checks: { interval: 0.1, http: HTTP } });
+  await using reporter = Lighthouse.start("reporter", host.configDir);
+  await reporter.logged(/Registered/);
+  await using kazoo = await KazooPeer.start(server.address);
+  const at = (path: string) => kazoo.look(`${path}/web/test.host:${web.port}`);
+  assert.notEqual(await at("/lighthouse/services"), null);
+  await host.write("discovery/zookeeper", { hosts: [server.address], path: "/elsewhere" });
+  await eventually("the node is gone from the old path", async () => {
+    // Asked in this order: what is gone there must be here already.
+    const [old, moved] = [await at("/lighthouse/services"), await at("/elsewhere")];
+    assert.ok(old !== null || moved !== null, "it was nowhere for a moment");
+    return old === null;
+  }, { everyMs: 2 });
+  assert.doesNotMatch(reporter.log, /Service is down/);
+});
