@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import type { Logger } from "../../src/kernel/logger.ts";
+import { StoreServer } from "../../src/store/server.ts";
+import { Tokens } from "../../src/store/tokens.ts";
+import { makeCertificates } from "../support/certificates.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import { StoreProcess } from "./process.ts";
+import { AT_ONCE, TestStore } from "./stage.ts";
+
+const ALL = "all-rights-0123456789";
+const WEB = "web-rights-0123456789";
+const READ = "read-only-0123456789";
+const TOKENS = `
+- {name: all, token: ${ALL}, read: [/], write: [/]}
+- {name: web, token: ${WEB}, read: [/public], write: [/services/web]}
+- name: reader
+  sha256: ${await sha256(READ)}
+  read: [/]
+`;
+
+async function sha256(text: string): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))).toHex();
+}
+
+const as = (token: string) => ({ authorization: `Bearer ${token}` });
+const DOCUMENT = { public: 1, secret: 2, services: { web: {}, db: {} } };
+
+async function startWithTokens(dir: TempDir, log: Logger = AT_ONCE.log): Promise<TestStore> {
+  const tokensFile = await dir.write("tokens.yaml", TOKENS);
+  const store = await TestStore.start({ tokensFile, log });
+  for (const [line, body] of [["PUT /lock", "x"], ["PUT /update/x", DOCUMENT], ["PUT /lock/x"]] as const) {
+    const { status } = await store.ask(line, body, as(ALL));
+    assert.ok(status < 300);
+  }
+  return store;
+}
+
+Deno.test("tokens grant what they say, and nothing else", async () => {
+  await using dir = new TempDir();
+  await using store = await startWithTokens(dir);
+  const rows: readonly (readonly [token: string, line: string, status: number, body?: unknown])[] = [
+    ["", "GET /data/public", 401],
+    ["no-such-token-0123456", "GET /data/public", 401],
+    [READ, "GET /data", 200],
+    [READ, "PUT /lock", 403, "r"],
+    [READ, "PUT /lease/l", 403, { ttl: 9, keys: { "/public": 1 } }],
+    [READ, "PUT /state", 403, []],
+    [READ, "GET /copy", 200],
+    [READ, "PUT /copy", 403, {}],
+    [WEB, "GET /data", 403],
+    [WEB, "GET /data/public", 200],
+    [WEB, "GET /data/secret", 403],
+    [WEB, "GET /data/services/web", 200],
+    [WEB, "GET /data/services/webs", 403],
+    [WEB, "GET /copy", 403],
+    [WEB, "PUT /copy", 403, {}],
+    [WEB, "PUT /lock", 200, "w"],
+    [WEB, "PUT /update/w/services/web/a", 201, "1"],
+    [WEB, "PUT /update/w/services/db/a", 403, "1"],
+    [WEB, "PUT /update/w/public", 403, "1"],
+    [WEB, "PUT /update/w", 403, "1"],
+    [WEB, "DELETE /update/w/secret", 403],
+    [WEB, "GET /update/w/secret", 403],
+    [ALL, "PUT /update/w/secret", 403, "1"],
+    [ALL, "PUT /lock", 403, "w"],
+    [ALL, "DELETE /lock/w", 404],
+    [WEB, "PUT /lock/w", 200],
+    [WEB, "PUT /lease/l", 201, { ttl: 9, keys: { "/services/web/n": 1 } }],
+    [WEB, "PUT /lease/m", 403, { ttl: 9, keys: { "/services/db/n": 1 } }],
+    [ALL, "PUT /lease/l", 403, ""],
+    [ALL, "DELETE /lease/l", 403],
+    [WEB, "DELETE /lease/l", 204],
+    [ALL, "GET /data/services", 200],
+  ];
+  for (const [token, line, status, body] of rows) {
+    const answer = await store.ask(line, body, token === "" ? {} : as(token));
+    assert.equal(answer.status, status, `${token} ${line}: ${answer.text}`);
+    assert.ok(!answer.text.includes("0123456789"), "no answer shows a token");
+  }
+});
+
+Deno.test("no token is in a log or in a snapshot", async () => {
+  await using dir = new TempDir();
+  const lines: string[] = [];
+  const record = (...said: readonly unknown[]) => void lines.push(JSON.stringify(said));
+  await using store = await startWithTokens(dir, { debug: record, info: record, warn: record, error: record });
+  await store.ask("GET /data", undefined, as(`${WEB}-mistyped`));
+  await store.ask("PUT /lock", "w", as(WEB));
+  await store.restart();
+  for await (const { name } of Deno.readDir(store.dir.path)) {
+    lines.push(await Deno.readTextFile(store.dir.file(name)));
+  }
+  assert.ok(lines.length > 3);
+  assert.ok(lines.every((line) => !/-rights-|read-only/.test(line)));
+});
+
+Deno.test.each([
+  { text: "- {name: a, token: short}", fault: /at least 16/ },
+  { text: "- {name: a}", fault: /either token or sha256/ },
+  { text: `- {name: a, token: ${ALL}, sha256: "${"0".repeat(64)}"}`, fault: /either token or sha256/ },
+  { text: `- {name: a, token: ${ALL}, write: [services]}`, fault: /begins with/ },
+  { text: `- {name: a, token: ${ALL}, writes: []}`, fault: /Unknown key/ },
+  { text: `- {name: a, token: ${ALL}}\n- {name: b, token: ${ALL}}`, fault: /another is the same/ },
+  { text: `- {name: a, token: ${ALL}, [`, fault: /must be YAML/ },
+])("a file of tokens is refused, and none is shown: $fault", ({ text, fault }) => {
+  assert.throws(() => Tokens.parse(text, "tokens.yaml"), (error: Error) => {
+    assert.match(error.message, fault);
+    assert.ok(!error.message.includes(ALL) && !error.message.includes("short"));
+    return true;
+  });
+});
+
+Deno.test("a store does not listen beyond this machine unless it knows who asks, or is told to", async () => {
+  await using dir = new TempDir();
+  const start = (more: Partial<typeof AT_ONCE>) =>
+    StoreServer.start({ ...AT_ONCE, dataDir: dir.path, bind: { host: "0.0.0.0", port: 0 }, ...more });
+  await assert.rejects(start({}), /--insecure/);
+  await using certificates = new TempDir();
+  const { good, key } = await makeCertificates(certificates);
+  await assert.rejects(start({ tls: { cert: good, key } }), /--insecure/);
+  await using _insecure = await start({ isInsecure: true });
+});
+
+Deno.test("lighthouse store says why it does not start, and leaves with 1", async () => {
+  await using dir = new TempDir();
+  await using store = new StoreProcess(["--data.d", dir.path, "--bind", "0.0.0.0:0"]);
+  assert.equal(await store.ended(), 1);
+  assert.match(store.log, /Cannot listen on 0\.0\.0\.0:0 as anyone who reaches it could change everything/);
+});
+
+Deno.test("a store for this machine alone answers no foreign host name, as a page could make a browser send", async () => {
+  await using store = await TestStore.start({}, { n: 1 });
+  const { port } = store.server.address;
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  const ask = async (host: string) => {
+    await connection.write(new TextEncoder().encode(`GET /data HTTP/1.1\r\nHost: ${host}\r\n\r\n`));
+    const buffer = new Uint8Array(4096);
+    const length = await connection.read(buffer) ?? 0;
+    return new TextDecoder().decode(buffer.subarray(0, length)).split(" ")[1];
+  };
+  assert.equal(await ask(`localhost:${port}`), "200");
+  assert.equal(await ask(`rebound.example:${port}`), "421");
+  assert.equal(await ask(`[::1]:${port}`), "200");
+});
+
+Deno.test("a store listens with TLS", async () => {
+  await using dir = new TempDir();
+  const { good, key, ca } = await makeCertificates(dir);
+  await using store = await TestStore.start({ tls: { cert: good, key } }, undefined);
+  using client = Deno.createHttpClient({ caCerts: [await Deno.readTextFile(ca)] });
+  const response = await fetch(`https://localhost:${store.server.address.port}/data`, { client });
+  assert.deepEqual([response.status, await response.json()], [200, {}]);
+});
+
+Deno.test("a store that asks for clients' certificates serves none but those of its authority", async () => {
+  await using dir = new TempDir();
+  const { good, key, ca, selfSigned } = await makeCertificates(dir);
+  await using store = await TestStore.start({ tls: { cert: good, key, clientCa: ca } }, undefined);
+  const caCerts = [await Deno.readTextFile(ca)];
+  const pem = { key: await Deno.readTextFile(key), cert: await Deno.readTextFile(good) };
+  const url = `https://localhost:${store.server.address.port}`;
+  using client = Deno.createHttpClient({ caCerts, ...pem });
+  const put = async (path: string, body: string) => {
+    const response = await fetch(`${url}${path}`, { method: "PUT", body, client });
+    return [response.status, await response.text()];
+  };
+  assert.deepEqual(await put("/lock", "me"), [200, "Acquired"]);
+  assert.deepEqual(await put("/update/me/n", JSON.stringify("x".repeat(300_000))), [201, "Created"]);
+  assert.deepEqual(await put("/lock/me", ""), [200, "Released"]);
+  const response = await fetch(`${url}/data/n`, { client });
+  assert.equal((await response.json()).length, 300_000);
+  const strangers = [{}, { ...pem, cert: await Deno.readTextFile(selfSigned) }];
+  for (const stranger of strangers) {
+    using other = Deno.createHttpClient({ caCerts, ...stranger });
+    await assert.rejects(fetch(`${url}/data`, { client: other }).then((answer) => answer.text()), TypeError);
+  }
+});
