@@ -9,6 +9,7 @@ import { formatDiagnostic } from "../../src/config/diagnostics.ts";
 import { loadDirectory } from "../../src/config/load.ts";
 import { readLogging } from "../../src/config/logging_schema.ts";
 import { readCluster, readHost, readService, readSettings } from "../../src/config/schema.ts";
+import { readPlugins } from "../../src/config/plugins_schema.ts";
 import { validateDirectory } from "../../src/app/validate.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
@@ -20,6 +21,10 @@ const AROUND: Readonly<Record<string, string>> = {
   "discovery/zookeeper.yaml": "hosts: [zk01:2181]\npath: /lighthouse/services\n",
   "balancers/haproxy.yaml": "config_file: /tmp/h.cfg\nsocket_file: /tmp/h.sock\npid_file: /tmp/h.pid\n" +
     "meta_clusters: {stuff_api: {port: 8080}}\n",
+  "plugins/memcached.ts": "export default { kind: 'check', apiVersion: 1, name: 'x', summary: '', stability: 'stable', " +
+    "config: { '~standard': { version: 1, vendor: 'x', validate: (value: unknown) => ({ value }) } }, " +
+    "permissions: () => ({}), probe() {} };\n",
+  "plugins.yaml": "checks: { memcached: { url: plugins/memcached.ts } }\n",
   "clusters/around.yaml": "discovery: zookeeper\nhaproxy: {}\n",
 };
 
@@ -51,6 +56,9 @@ Deno.test.each([
   { page: "clusters.md", findings: readCluster({ zzzzzzzz: 1 }, { fileName: "x", balancers: [] }).findings, but: "haproxy" },
   { page: "logging.md", findings: readLogging({ zzzzzzzz: 1 }).findings },
   { page: "host.md", findings: readHost({ zzzzzzzz: 1 }).findings },
+  { page: "plugins.md", findings: readPlugins({ zzzzzzzz: 1 }).findings },
+  { page: "plugins.md", findings: readPlugins({ checks: { x: { url: "x", zzzzzzzz: 1 } } }).findings },
+  { page: "plugins.md", findings: readPlugins({ checks: { x: { url: "x", allow: { zzzzzzzz: 1 } } } }).findings },
   { page: "lighthouse.md", findings: readSettings({ zzzzzzzz: 1 }).findings },
 ])("docs/config/$page has a row for each key", async ({ page, findings, but }) => {
   const text = await Deno.readTextFile(new URL(page, DOCS));
