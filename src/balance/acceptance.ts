@@ -177,11 +177,16 @@ export class Acceptance<Config, ClusterConfig> {
     return !wasFallback && accepted !== undefined && printWhole(accepted) !== printWhole(target) ? "kept" : "nothing";
   }
 
-  /** The lines of a cluster, or of the balancer's own file, that were refused as they are wanted now. */
+  /**
+   * The lines of a cluster, or of the balancer's own file, that were refused as
+   * they are wanted now. When one is to be tried again all are: some may have
+   * made no sense without it.
+   */
   #refusedOf(wanted: Wanted<Config, ClusterConfig>, cluster: ClusterName | undefined, now: number): readonly Origin[] {
-    return [...this.#lines.values()]
-      .filter((line) => line.origin.cluster === cluster && applies(line, printOwner(wanted, line.origin), now))
-      .map(({ origin }) => origin);
+    const own = [...this.#lines.values()].filter(({ origin, fingerprint }) =>
+      origin.cluster === cluster && fingerprint === printOwner(wanted, origin)
+    );
+    return own.every(({ retryAt }) => now < retryAt) ? own.map(({ origin }) => origin) : [];
   }
 
   /** Whether a cluster, or the balancer's own file, was in force in another form than the one that is wanted. */
@@ -194,7 +199,7 @@ export class Acceptance<Config, ClusterConfig> {
   }
 }
 
-function applies(refusal: Refusal, fingerprint: string | undefined, now: number): boolean {
+function applies(refusal: Refusal, fingerprint: string, now: number): boolean {
   return refusal.fingerprint === fingerprint && now < refusal.retryAt;
 }
 

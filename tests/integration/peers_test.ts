@@ -192,3 +192,27 @@ Deno.test("a host that is no member starts without a warning, and clusters witho
   using _free = Deno.listen({ hostname: host.peer.ip, port: host.peer.port });
   assert.deepEqual(host.running.log.filter((line) => /incomplete|^(?:warn|error).*peer/.test(line)), []);
 });
+
+Deno.test("a port for peers that somebody else has costs the shared tables alone, until it is free", async () => {
+  await using server = new NamedServer("app.test");
+  await using host = new Host("one.test", "127.0.0.15");
+  const wanted = host.wanted({ web: [server.node] });
+  const port = freePort();
+  const plain = { section: { port, backend: ["mode http"] }, nodes: [server.node] };
+  const both = { ...wanted, clusters: [...wanted.clusters, ...host.box.wanted({ plain }).clusters] };
+  {
+    using _other = Deno.listen({ hostname: host.peer.ip, port: host.peer.port });
+    host.running.writer.put(both);
+    await eventually("the clusters serve", async () => {
+      const response = await fetch(`http://${host.peer.ip}:${port}/`);
+      return await response.text() === "app.test";
+    });
+    await host.visit("web", "untold");
+    assert.doesNotMatch(await Deno.readTextFile(host.box.configFile), /stick|^peers /m);
+  }
+  await eventually("the table is back", async () => {
+    await host.visit("web", "told");
+    assert.deepEqual(await host.keys("web"), ["told"]);
+    return true;
+  }, { deadlineMs: ROW_DEADLINE_MS });
+});

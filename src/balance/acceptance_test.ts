@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Origin, Wanted } from "../plugin/contract.ts";
+import { Acceptance } from "./acceptance.ts";
+
+/** Lines by number; those below 3 are refused, and told; 9 makes its cluster refused without a line. */
+type Lines = readonly number[];
+type Wish = Wanted<Lines, Lines>;
+
+const lines = fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 4 });
+const wish: fc.Arbitrary<Wish> = fc.record({
+  config: lines.map((own) => own.filter((line) => line !== 9)),
+  host: fc.constant({ fqdn: "a.test", ip: "10.0.0.1" }),
+  clusters: fc.uniqueArray(fc.record({ name: fc.constantFrom("a", "b", "c"), config: lines, nodes: fc.constant([]) }), {
+    selector: ({ name }) => name,
+  }),
+});
+
+/** The lines of a target that are in the file. */
+function inFile(
+  { config, clusters, leftOut = [] }: Wish,
+): readonly { readonly origin: Origin; readonly line: number }[] {
+  const out = new Set(leftOut.map(({ cluster, path }) => JSON.stringify([cluster, path])));
+  return [{ name: undefined, config }, ...clusters].flatMap(({ name, config }) =>
+    config.map((line, index) => ({ origin: { cluster: name, path: [index] }, line }))
+  ).filter(({ origin: { cluster, path } }) => !out.has(JSON.stringify([cluster, path])));
+}
+
+/** Brings a wish about as a writer does; answers what is in force then. */
+function bringAbout(acceptance: Acceptance<Lines, Lines>, wanted: Wish, now: number): Wish {
+  for (let round = 0; round < 20; round++) {
+    const { wanted: target, held } = acceptance.compose(wanted, { now, served: () => new Set() });
+    assert(!held);
+    const found = inFile(target);
+    const refused = found.filter(({ line }) => line < 3).map(({ origin }) => origin);
+    const cluster = refused.length === 0 ? found.find(({ line }) => line === 9)?.origin.cluster : undefined;
+    if (refused.length === 0 && cluster === undefined) {
+      acceptance.accept(target);
+      return target;
+    }
+    const fate = acceptance.refuse(wanted, target, { cluster, lines: refused, retryAt: () => now + 60 });
+    assert.notEqual(fate, "nothing");
+  }
+  assert.fail("it never comes to an end");
+}
+
+const formOf = (of: Wish, cluster: string) => of.clusters.find(({ name }) => name === cluster)?.config;
+const isGood = (config: Lines | undefined) => config !== undefined && config.every((line) => line >= 3 && line !== 9);
+
+Deno.test("Acceptance comes to an end with something that is accepted, and all that is good is in it", () =>
+  fc.assert(fc.property(fc.array(wish, { minLength: 1, maxLength: 4 }), (wishes) => {
+    const acceptance = new Acceptance<Lines, Lines>();
+    wishes.forEach((wanted, index) => {
+      const target = bringAbout(acceptance, wanted, index);
+      for (const { name, config } of wanted.clusters) {
+        if (isGood(config)) assert.equal(formOf(target, name), config);
+      }
+      if (isGood(wanted.config)) assert.equal(target.config, wanted.config);
+    });
+  })));
+
+Deno.test("Acceptance changes nothing of what was in force for an edit that is refused", () =>
+  fc.assert(fc.property(wish, wish, (first, second) => {
+    const acceptance = new Acceptance<Lines, Lines>();
+    const before = bringAbout(acceptance, first, 0);
+    const after = bringAbout(acceptance, second, 1);
+    for (const { name, config } of second.clusters) {
+      const known = formOf(before, name);
+      if (isGood(config) || known === undefined || JSON.stringify(known) === JSON.stringify(config)) continue;
+      assert.deepEqual(formOf(after, name), known);
+      const of = (target: Wish) => inFile(target).filter(({ origin }) => origin.cluster === name);
+      assert.deepEqual(of(after), of(before));
+    }
+  })));
+
+Deno.test("Acceptance tries again what was refused, when its time has come, and takes it if it is accepted now", () => {
+  const acceptance = new Acceptance<Lines, Lines>();
+  const wanted: Wish = {
+    config: [],
+    host: { fqdn: "a.test", ip: "10.0.0.1" },
+    clusters: [{ name: "a", config: [1, 5], nodes: [] }],
+  };
+  const served = () => new Set<string>();
+  bringAbout(acceptance, wanted, 0);
+  assert.equal(acceptance.retryAt(0), 60);
+  assert.deepEqual(acceptance.compose(wanted, { now: 59, served }).wanted.leftOut, [{ cluster: "a", path: [0] }]);
+  const { wanted: whole } = acceptance.compose(wanted, { now: 60, served });
+  assert.equal(whole, wanted);
+  acceptance.accept(whole);
+  assert.equal(acceptance.compose(wanted, { now: 61, served }).wanted, wanted);
+});
