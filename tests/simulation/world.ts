@@ -99,7 +99,7 @@ export class World implements AsyncDisposable {
       PORTS.map((port): MonitoredPort => ({
         key: `${cluster}:${port}`,
         intervalMs: 1_000,
-        checks: [{ id: `${cluster}:${port}`, name: "sim", rise: 2, fall: 2, timeoutMs: 500 }],
+        checks: [{ id: `${cluster}:${port}`, name: "sim", rise: 2, fall: 2, timeoutMs: 500, question: "is it well?" }],
       }))
     ));
     this.#tell();
