@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { BUILTINS } from "./builtins.ts";
+import { decide } from "../src/plugin/policy.ts";
 import { shapeFault } from "./plugin_shape.ts";
 
 const CHECK = {
@@ -41,3 +42,21 @@ Deno.test.each([
     fault: undefined,
   },
 ])("shapeFault() refuses $what", ({ value, fault }) => assert.equal(shapeFault(value), fault));
+
+Deno.test("the plugins that ship take their own examples, and ask for nothing but what they may have", async () => {
+  for (const [key, load] of BUILTINS) {
+    const plugin = (await load()).default;
+    if (plugin.kind === "balancer") continue;
+    assert.notEqual(plugin.example, undefined, key);
+    const result = await plugin.config["~standard"].validate(plugin.example);
+    assert.equal(result.issues, undefined, `${key}: ${JSON.stringify(result.issues)}`);
+    if (result.issues !== undefined) continue;
+    const scope = { instance: "x", target: "192.0.2.1:80" };
+    const grant = decide(plugin.permissions(result.value, scope), {
+      kind: plugin.kind,
+      source: { module: `builtin:${key}`, origin: "builtin" },
+      scope,
+    });
+    assert.deepEqual(grant.ok ? [] : grant.reasons, [], key);
+  }
+});

@@ -14,6 +14,7 @@ const dns: CheckPlugin<DnsConfig> = {
   name: "dns",
   summary: "Passes when a name server answers with records of a name",
   stability: "stable",
+  example: { name: "health.example.com" },
   config: lazySchema(async () => (await import("./config.ts")).schema),
   permissions: ({ record }, { target }) => ({
     net: target === undefined ? [] : [target],

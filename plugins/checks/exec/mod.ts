@@ -17,6 +17,7 @@ const exec: CheckPlugin<ExecConfig> = {
   name: "exec",
   summary: "Passes when a program leaves with a wanted exit status",
   stability: "stable",
+  example: { command: "/usr/lib/nagios/plugins/check_load", args: ["-w", "5,4,3", "-c", "10,8,6"] },
   config: lazySchema(async () => (await import("./config.ts")).schema),
   permissions: ({ command }) => ({ run: [command] }),
   async probe(config, { target, signal }): Promise<ProbeOutcome> {

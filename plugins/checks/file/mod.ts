@@ -13,6 +13,7 @@ const file: CheckPlugin<FileConfig> = {
   name: "file",
   summary: "Fails while a flag file is there, or while it is not",
   stability: "stable",
+  example: { path: "/etc/lighthouse/web.out" },
   config: lazySchema(async () => (await import("./config.ts")).schema),
   permissions: ({ path }) => ({ read: [path] }),
   async probe({ path, down_when }, { signal }): Promise<ProbeOutcome> {

@@ -25,6 +25,7 @@ const grpc: CheckPlugin<GrpcConfig> = {
   name: "grpc",
   summary: "Passes when a gRPC server says that it, or one of its services, is serving",
   stability: "stable",
+  example: {},
   config: lazySchema(async () => (await import("./config.ts")).schema),
   permissions: ({ tls, verify, ca }, { target }) => ({
     net: target === undefined ? [] : [target],

@@ -11,6 +11,7 @@ const http: CheckPlugin<HttpConfig> = {
   name: "http",
   summary: "Passes when an HTTP request is answered with a wanted status",
   stability: "stable",
+  example: { uri: "/health" },
   config: lazySchema(async () => (await import("./config.ts")).schema),
   permissions: ({ https, verify, ca }, { target }) => ({
     net: target === undefined ? [] : [target],

@@ -9,6 +9,7 @@ const noop: CheckPlugin<NoopConfig> = {
   name: "noop",
   summary: "Passes without a look at anything, or fails for a drill",
   stability: "stable",
+  example: {},
   config: lazySchema(async () => (await import("./config.ts")).schema),
   permissions: () => ({}),
   probe({ status }) {

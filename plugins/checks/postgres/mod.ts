@@ -38,6 +38,7 @@ const postgres: CheckPlugin<PostgresConfig> = {
   name: "postgres",
   summary: "Passes when PostgreSQL accepts connections, a login, or a query",
   stability: "stable",
+  example: {},
   config: lazySchema(async () => (await import("./config.ts")).schema),
   permissions: ({ tls, verify, ca }, { target }) => ({
     net: target === undefined ? [] : [target],

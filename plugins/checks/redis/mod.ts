@@ -25,6 +25,7 @@ const redis: CheckPlugin<RedisConfig> = {
   name: "redis",
   summary: "Passes when Redis answers PING with PONG",
   stability: "stable",
+  example: {},
   config: lazySchema(async () => (await import("./config.ts")).schema),
   permissions: ({ tls, verify, ca }, { target }) => ({
     net: target === undefined ? [] : [target],

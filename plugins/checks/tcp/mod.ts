@@ -13,6 +13,7 @@ const tcp: CheckPlugin<TcpConfig> = {
   name: "tcp",
   summary: "Passes when a connection stands, or a line is answered with a wanted line",
   stability: "stable",
+  example: { query: "PING", response: "PONG" },
   config: lazySchema(async () => (await import("./config.ts")).schema),
   permissions: (_config, { target }) => ({ net: target === undefined ? [] : [target] }),
   probe(config, { target, signal }) {

@@ -8,6 +8,7 @@ const file: DiscoveryPlugin<FileConfig> = {
   name: "file",
   summary: "A directory on this host: one file for each node, with a lease; no server needed",
   stability: "stable",
+  example: { path: "/run/lighthouse/registry" },
   config: {
     "~standard": {
       version: 1,

@@ -8,6 +8,7 @@ const zookeeper: DiscoveryPlugin<ZooKeeperConfig> = {
   name: "zookeeper",
   summary: "Ephemeral znodes in a ZooKeeper ensemble, shared with Lighthouse 1.0",
   stability: "stable",
+  example: { hosts: ["zk01.example.com:2181"], path: "/lighthouse/services" },
   config: {
     "~standard": {
       version: 1,
