@@ -22,6 +22,7 @@ import type { HostSettings } from "./config/desired.ts";
 import type { BalancerPlugin, HostFacts, ProbeOutcome } from "./plugin/contract.ts";
 import type { PluginCatalog } from "./plugin/source.ts";
 import { type Operation, Registrar, type Registration } from "./registry/registrar.ts";
+import { Membership } from "./registry/membership.ts";
 import { Store } from "./registry/store.ts";
 import { Describer } from "./supervisor/describer.ts";
 import { Fleet } from "./supervisor/fleet.ts";
@@ -102,6 +103,7 @@ export class App {
   readonly #options: AppOptions;
   readonly #log: Logger;
   readonly #store = new Store();
+  readonly #membership: Membership;
   readonly #fleet: Fleet;
   readonly #monitor: Monitor;
   readonly #registrar: Registrar;
@@ -144,6 +146,13 @@ export class App {
         onDown: (key, reason) => this.#onWorkerDown(key, reason),
         onStuck: (threads) => this.#onStuck(threads),
       },
+    });
+    this.#membership = new Membership({
+      store: this.#store,
+      clock,
+      log: this.#log,
+      askAgain: (cluster) => this.#askAgain(cluster),
+      onChange: () => this.#balance(),
     });
     this.#monitor = new Monitor({
       clock,
@@ -419,6 +428,9 @@ export class App {
       this.#watched.set(discovery, clusters);
     }
     for (const discovery of this.#watched.keys()) if (!wanted.has(discovery)) this.#watched.delete(discovery);
+    this.#membership.apply(
+      new Map([...accepted.clusters.values()].map(({ cluster }) => [cluster.name, cluster.guard])),
+    );
     this.#balance();
   }
 
@@ -474,7 +486,7 @@ export class App {
         const { state, detail } = event;
         if (state === "disconnected") {
           for (const cluster of this.#clustersOf(key)) this.#store.markStale(cluster, detail);
-        }
+        } else this.#membership.connected(this.#clustersOf(key));
         return this.#tellConnection(key, state, detail);
       }
       case "snapshot": {
@@ -482,13 +494,7 @@ export class App {
         this.#fleet.post(key, { type: "taken", cluster: snapshot.cluster });
         if (!this.#clustersOf(key).has(snapshot.cluster)) return;
         this.#lost.delete(snapshot.cluster);
-        const first = !this.#store.heard(snapshot.cluster);
-        if (this.#store.replace(snapshot) || first) {
-          const { cluster, nodes } = snapshot;
-          this.#log.info("Cluster has changed", { cluster, nodes: nodes.length });
-          this.#balance();
-        }
-        return;
+        return this.#membership.hear(snapshot);
       }
       case "lost":
         if (!this.#clustersOf(key).has(event.cluster)) return;
@@ -527,6 +533,15 @@ export class App {
     if (this.#clustersOf(key).has(cluster)) this.#fleet.post(key, { type: "watch", cluster });
   }
 
+  /** Has a cluster's registry tell its whole membership once more. */
+  #askAgain(cluster: ClusterName): void {
+    for (const [discovery, clusters] of this.#watched) {
+      if (!clusters.has(cluster)) continue;
+      this.#fleet.post(discoveryId(discovery), { type: "unwatch", cluster });
+      this.#fleet.post(discoveryId(discovery), { type: "watch", cluster });
+    }
+  }
+
   /** A discovery's worker is new: nothing is watched or registered in its session yet. */
   async #onWorkerReady(key: string): Promise<void> {
     const discovery = discoveryOf(key);
@@ -557,6 +572,7 @@ export class App {
   async #stop(): Promise<void> {
     this.#log.info("Stopping", { role: this.#options.role });
     this.#cancelSettle?.();
+    this.#membership[Symbol.dispose]();
     await this.#monitor[Symbol.asyncDispose]();
     await this.#registrar.withdrawAll(AbortSignal.timeout(WITHDRAW_DEADLINE_MS));
     this.#stopping.abort();

@@ -9,6 +9,7 @@ import type { BalancerPlugin, PermissionRequest, Schema, Scope } from "../plugin
 import { PluginCatalog } from "../plugin/source.ts";
 import type { Described } from "../supervisor/describer.ts";
 import { accept, type Accepted, type AcceptOptions } from "./accept.ts";
+import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 
 const CATALOG = new PluginCatalog(["check/http", "check/tcp", "discovery/zookeeper", "balancer/haproxy"]);
 
@@ -50,11 +51,20 @@ function service(
   { ports = [80], type = "http", host = "127.0.0.1" } = {},
 ): Service {
   const checks = [{ name: "http", type, rise: 1, fall: 1, timeoutMs: 500, config: check }];
-  return { name: "web", discovery: "zookeeper", host, ports, metadata: {}, intervalMs: 1_000, checks };
+  return {
+    ...CLUSTER_DEFAULTS,
+    name: "web",
+    discovery: "zookeeper",
+    host,
+    ports,
+    metadata: {},
+    intervalMs: 1_000,
+    checks,
+  };
 }
 
 function cluster(sections: Record<string, unknown>): Cluster {
-  return { name: "web", discovery: "zookeeper", balancers: new Map(Object.entries(sections)) };
+  return { ...CLUSTER_DEFAULTS, name: "web", discovery: "zookeeper", balancers: new Map(Object.entries(sections)) };
 }
 
 /** A config of one file of each kind. */
@@ -215,7 +225,7 @@ function clusters(wanted: Record<string, { name: string; port?: unknown; bad?: t
   const config = desired();
   const objects = Object.entries(wanted).map(([file, { name, ...section }]): [string, Cluster] => [
     file,
-    { name, discovery: "zoo", balancers: new Map([["haproxy", section]]) },
+    { ...CLUSTER_DEFAULTS, name, discovery: "zoo", balancers: new Map([["haproxy", section]]) },
   ]);
   const source = (file: string) =>
     [`clusters/${file}`, new Source(`${file}.yaml`, new TextEncoder().encode("a: 1\n"))] as const;

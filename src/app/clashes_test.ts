@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { BalancerPlugin, Listening } from "../plugin/contract.ts";
 import type { AcceptedBalancer, AcceptedCluster } from "./accept.ts";
 import { findAcceptedClusterClashes, findBalancerClashes, type Listeners } from "./clashes.ts";
+import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 
 /** A balancer whose own file and whose clusters' sections are lists of `host:port`. */
 function listens(addresses: readonly string[]): readonly Listening[] {
@@ -25,7 +26,10 @@ function listeners(
   ];
   const cluster = ([name, sections]: [string, Record<string, readonly string[]>]): [string, AcceptedCluster] => [
     name,
-    { cluster: { name, discovery: "zoo", balancers: new Map() }, sections: new Map(Object.entries(sections)) },
+    {
+      cluster: { ...CLUSTER_DEFAULTS, name, discovery: "zoo", balancers: new Map() },
+      sections: new Map(Object.entries(sections)),
+    },
   ];
   return {
     balancers: new Map(Object.entries(own).map(balancer)),

@@ -61,7 +61,8 @@ export function wish(
 ): Wanted {
   const wanted = [...clusters.values()].flatMap(({ cluster, sections }) => {
     if (!sections.has(name)) return [];
-    const nodes = members.get(cluster.name) ?? [];
+    const known = members.get(cluster.name) ?? [];
+    const nodes = known.length > 0 ? known : cluster.defaultServers;
     return [{ name: cluster.name, metaCluster: cluster.metaCluster, config: sections.get(name), nodes }];
   });
   return { config: balancer.config, host, clusters: wanted.toSorted((a, b) => a.name < b.name ? -1 : 1) };

@@ -3,13 +3,24 @@ import type { Service } from "../model/service.ts";
 import type { BalancerPlugin } from "../plugin/contract.ts";
 import type { AcceptedBalancer, AcceptedCluster, AcceptedProbe, AcceptedService } from "./accept.ts";
 import { monitoredPorts, registrations, wish } from "./derive.ts";
+import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 
 const HOST = { fqdn: "a.int", ip: "10.0.0.1" };
 const PEER = { name: "a.int", ip: "10.0.0.1", port: 1024 };
 
 function service(name: string, ports: readonly number[], more: Partial<Service> = {}): Service {
   const checks = [{ name: "http", type: "http", rise: 2, fall: 3, timeoutMs: 500, config: {} }];
-  return { name, discovery: "zoo", host: "127.0.0.1", ports, metadata: { z: 1 }, intervalMs: 1_000, checks, ...more };
+  return {
+    ...CLUSTER_DEFAULTS,
+    name,
+    discovery: "zoo",
+    host: "127.0.0.1",
+    ports,
+    metadata: { z: 1 },
+    intervalMs: 1_000,
+    checks,
+    ...more,
+  };
 }
 
 /** A service with one probe for each check of each port. */
@@ -81,7 +92,7 @@ Deno.test("registrations() never announces where the checks connect to", () => {
 
 function cluster(name: string, sections: Record<string, unknown>, metaCluster?: string): AcceptedCluster {
   return {
-    cluster: { name, discovery: "zoo", metaCluster, balancers: map() },
+    cluster: { ...CLUSTER_DEFAULTS, name, discovery: "zoo", metaCluster, balancers: map() },
     sections: new Map(Object.entries(sections)),
   };
 }

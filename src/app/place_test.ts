@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Source } from "../config/source.ts";
 import type { AcceptedCluster } from "./accept.ts";
 import { placed } from "./place.ts";
+import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 
 const yaml = (file: string, text: string) => new Source(file, new TextEncoder().encode(text));
 const sources = new Map([
@@ -11,7 +12,10 @@ const sources = new Map([
   ],
   ["balancers/haproxy", yaml("conf/balancers/haproxy.yaml", "global:\n  - daemon\ndefaults: stats auth joe:secret\n")],
 ]);
-const cluster = { cluster: { name: "web", discovery: "zk", balancers: new Map() }, sections: new Map() };
+const cluster = {
+  cluster: { ...CLUSTER_DEFAULTS, name: "web", discovery: "zk", balancers: new Map() },
+  sections: new Map(),
+};
 const clusters: ReadonlyMap<string, AcceptedCluster> = new Map([["site", cluster]]);
 
 Deno.test.each([

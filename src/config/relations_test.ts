@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import type { Cluster } from "../model/cluster.ts";
 import { findClusterClashes, findMissing, settleClashes } from "./relations.ts";
+import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 
 function cluster(name: string, more: Partial<Cluster> = {}): Cluster {
-  return { name, discovery: "zookeeper", balancers: new Map(), ...more };
+  return { ...CLUSTER_DEFAULTS, name, discovery: "zookeeper", balancers: new Map(), ...more };
 }
 
 /** Settles clusters that are called so, by file; answers who is left with which name, and what is told. */

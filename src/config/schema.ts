@@ -18,9 +18,9 @@ import {
   refined,
   seconds,
 } from "../kernel/schema.ts";
-import type { Cluster } from "../model/cluster.ts";
-import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
-import { isRecord, type Json, METADATA_LENGTH_MAX, parsePort } from "../model/node.ts";
+import { type Cluster, CLUSTER_DEFAULTS, GUARD_DEFAULTS } from "../model/cluster.ts";
+import { isHostName, isIpv4, isIpv6, parseEndpoint } from "../model/endpoint.ts";
+import { isRecord, type Json, METADATA_LENGTH_MAX, type Node, parsePort } from "../model/node.ts";
 import type { Check, Service } from "../model/service.ts";
 import type { SchemaIssue, SchemaResult } from "../plugin/contract.ts";
 import type { HostSettings, PluginFile, Settings } from "./desired.ts";
@@ -340,6 +340,14 @@ export function readCluster(
     name: file.name ?? fileName,
     discovery: file.discovery,
     ...(file.meta_cluster === undefined ? {} : { metaCluster: file.meta_cluster }),
+    guard: Object.freeze({
+      onEmpty: file.on_empty ?? GUARD_DEFAULTS.onEmpty,
+      emptyGraceMs: toMs(file.empty_grace) ?? GUARD_DEFAULTS.emptyGraceMs,
+      minNodes: file.min_nodes ?? GUARD_DEFAULTS.minNodes,
+      maxShrinkPercent: file.max_shrink_percent ?? GUARD_DEFAULTS.maxShrinkPercent,
+      shrinkGraceMs: toMs(file.shrink_grace) ?? GUARD_DEFAULTS.shrinkGraceMs,
+    }),
+    defaultServers: Object.freeze(file.default_servers ?? []),
     balancers: new Map(used(file).map((key) => [key, deepFreeze(sections[key])])),
   };
   return { value: Object.freeze(value), findings };
@@ -352,7 +360,7 @@ function draftCluster(raw: unknown, names: readonly string[]): Cluster | undefin
     const section = raw[name] ?? {};
     return Object.hasOwn(raw, name) && isRecord(section) ? [[name, deepFreeze(section)] as const] : [];
   });
-  return Object.freeze({ name: "", discovery: "", balancers: new Map(sections) });
+  return Object.freeze({ ...CLUSTER_DEFAULTS, name: "", discovery: "", balancers: new Map(sections) });
 }
 
 /** Balancers whose section in a cluster's file is known even while their own file is missing. */
@@ -362,7 +370,26 @@ const CLUSTER_ENTRIES = {
   discovery: name(),
   name: optional(name()),
   meta_cluster: optional(name()),
+  on_empty: optional(converted((value) => value === "keep" || value === "clear" ? value : undefined, "keep or clear")),
+  empty_grace: optional(seconds({ min: 0, max: 3_600 })),
+  min_nodes: optional(integer({ min: 0, max: 100_000 })),
+  max_shrink_percent: optional(integer({ min: 0, max: 100 })),
+  shrink_grace: optional(seconds({ min: 0, max: 86_400 })),
+  default_servers: optional(
+    list(converted(parseServer, "ADDRESS:PORT, with an IPv4 address or an IPv6 one in brackets")),
+  ),
 };
+
+/** A server without a name is called by its address. */
+function parseServer(value: unknown): Node | undefined {
+  const address = typeof value === "string" ? parseEndpoint(value) : undefined;
+  if (address === undefined || !(isIpv4(address.host) || isIpv6(address.host))) return undefined;
+  return Object.freeze({ host: address.host, ip: address.host, port: address.port, metadata: {} });
+}
+
+function toMs(seconds: number | undefined): number | undefined {
+  return seconds === undefined ? undefined : seconds * 1_000;
+}
 
 const SECTION = converted((value) => value === null ? {} : isRecord(value) ? value : undefined, "a map");
 

@@ -15,6 +15,7 @@ import {
   validateKnown,
   validateKnownAsync,
 } from "./schema.ts";
+import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 
 const web = {
   discovery: "zookeeper",
@@ -218,19 +219,48 @@ Deno.test("readCluster() reads a cluster; a balancer's section may be empty", ()
   const balancers = ["haproxy", "nginx"];
   const raw = { discovery: "zookeeper", name: "cache", meta_cluster: "stuff", haproxy: null, nginx: { port: 1 } };
   assert.deepEqual(good(readCluster(raw, { fileName: "x", balancers })), {
+    ...CLUSTER_DEFAULTS,
     name: "cache",
     discovery: "zookeeper",
     metaCluster: "stuff",
     balancers: new Map<string, unknown>([["haproxy", {}], ["nginx", { port: 1 }]]),
   });
   const least = good(readCluster({ discovery: "zookeeper", haproxy: {} }, { fileName: "x", balancers: [] }));
-  assert.deepEqual(least, { name: "x", discovery: "zookeeper", balancers: new Map([["haproxy", {}]]) });
+  const balancer = new Map([["haproxy", {}]]);
+  assert.deepEqual(least, { ...CLUSTER_DEFAULTS, name: "x", discovery: "zookeeper", balancers: balancer });
+});
+
+Deno.test("readCluster() reads what is believed of the registry, and who serves a cluster without members", () => {
+  const { guard, defaultServers } = good(readCluster({
+    discovery: "zookeeper",
+    haproxy: {},
+    on_empty: "keep",
+    empty_grace: 1.5,
+    min_nodes: 2,
+    max_shrink_percent: "50",
+    shrink_grace: 30,
+    default_servers: ["10.0.0.1:80", "[2001:db8::1]:80"],
+  }, { fileName: "x", balancers: [] }));
+  assert.deepEqual(guard, {
+    onEmpty: "keep",
+    emptyGraceMs: 1_500,
+    minNodes: 2,
+    maxShrinkPercent: 50,
+    shrinkGraceMs: 30_000,
+  });
+  assert.deepEqual(defaultServers.map(({ host, ip, port }) => [host, ip, port]), [
+    ["10.0.0.1", "10.0.0.1", 80],
+    ["2001:db8::1", "2001:db8::1", 80],
+  ]);
 });
 
 Deno.test("readCluster() takes a section for a balancer only if there is such a balancer", () => {
   const { value, findings } = readCluster({ discovery: "z", haproxy: {}, nginx: {} }, { fileName: "x", balancers: [] });
   assert.deepEqual([...value?.balancers.keys() ?? []], ["haproxy"]);
-  assert.match(findings[0]?.message ?? "", /^Unknown key nginx, which is not used: known are discovery, haproxy/);
+  assert.match(
+    findings[0]?.message ?? "",
+    /^Unknown key nginx, which is not used: known are default_servers, discovery, /,
+  );
 });
 
 Deno.test("readCluster() wants a section for at least one balancer", () => {

@@ -1,4 +1,28 @@
+import type { Node } from "./node.ts";
 import type { ClusterName } from "./topology.ts";
+
+/** What is believed of a registry's answers about one cluster. */
+export interface GuardSettings {
+  /** What becomes of the cluster when its registry says that it has no nodes. */
+  readonly onEmpty: "keep" | "clear";
+  /** For how long after its registry has come into reach an empty answer is not believed. */
+  readonly emptyGraceMs: number;
+  /** An answer that leaves fewer nodes is held back for as long as it stays so; 0 for never. */
+  readonly minNodes: number;
+  /** If a larger part of the nodes goes within `shrinkGraceMs`, that is held back for as long; 100 for never. */
+  readonly maxShrinkPercent: number;
+  /** See `maxShrinkPercent`. */
+  readonly shrinkGraceMs: number;
+}
+
+/** What is believed where a cluster's file says nothing of it. */
+export const GUARD_DEFAULTS: GuardSettings = Object.freeze({
+  onEmpty: "clear",
+  emptyGraceMs: 5_000,
+  minNodes: 0,
+  maxShrinkPercent: 100,
+  shrinkGraceMs: 60_000,
+});
 
 /** What this host consumes: one file of `clusters/`. */
 export interface Cluster {
@@ -6,8 +30,18 @@ export interface Cluster {
   readonly name: ClusterName;
   /** The discovery that knows its members: the name of a file of `discovery/`. */
   readonly discovery: string;
+  /** What is believed of what its discovery says. */
+  readonly guard: GuardSettings;
+  /** Who serves it while it has no members. */
+  readonly defaultServers: readonly Node[];
   /** The meta cluster it is part of. */
   readonly metaCluster?: string | undefined;
   /** What each balancer is told of it, by the balancer's name; validated by the balancer's plugin. */
   readonly balancers: ReadonlyMap<string, unknown>;
 }
+
+/** What holds of a cluster whose file says no more than it must. */
+export const CLUSTER_DEFAULTS: Pick<Cluster, "guard" | "defaultServers"> = Object.freeze({
+  guard: GUARD_DEFAULTS,
+  defaultServers: [],
+});

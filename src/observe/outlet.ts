@@ -62,6 +62,7 @@ export class Outlet {
   #pumping: Promise<void> | undefined;
   #wake: (() => void) | undefined;
   #isClosing = false;
+  #isClosed = false;
 
   constructor(sink: Sink, options: OutletOptions) {
     [this.#sink, this.#options] = [sink, options];
@@ -92,6 +93,7 @@ export class Outlet {
     const cancel = this.#options.clock.after(deadlineMs, () => deadline.resolve());
     await Promise.race([this.#pumping, deadline.promise]);
     cancel();
+    this.#isClosed = true;
     this.#sink.interrupt();
     this.#sink.close();
   }
@@ -107,6 +109,8 @@ export class Outlet {
     await this.#options.after;
     for (let first = once; first || this.#lines.length > 0 || this.#sink.unfinished; first = false) {
       const failure = await this.#write();
+      // A write that outlived the deadline may have opened the sink anew.
+      if (this.#isClosed) return this.#sink.close();
       if (failure === undefined) {
         // What was taken is not written yet while some of it is left.
         if (!this.#sink.unfinished) this.#recover();

@@ -5,30 +5,8 @@
  *
  * @module
  */
+import type { GuardSettings } from "../model/cluster.ts";
 import { type Node, nodeName } from "../model/node.ts";
-
-/** What one cluster's guard is told. */
-export interface GuardSettings {
-  /** What becomes of a cluster whose registry says that it has no nodes. */
-  readonly onEmpty: "keep" | "clear";
-  /** For how long after its registry has come into reach an empty answer is not believed. */
-  readonly emptyGraceMs: number;
-  /** An answer with fewer nodes is held back for as long as it stays so; 0 for never. */
-  readonly minNodes: number;
-  /** A larger part of the nodes that goes within `shrinkGraceMs` is held back for as long; 100 for never. */
-  readonly maxShrinkPercent: number;
-  /** See `maxShrinkPercent`. */
-  readonly shrinkGraceMs: number;
-}
-
-/** What is believed where a cluster's file says nothing of it. */
-export const GUARD_DEFAULTS: GuardSettings = {
-  onEmpty: "clear",
-  emptyGraceMs: 5_000,
-  minNodes: 0,
-  maxShrinkPercent: 100,
-  shrinkGraceMs: 60_000,
-};
 
 /** An answer is asked for once more after this time: a reporter whose session has expired is back by then. */
 const SECOND_READ_MS = 2_000;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { GUARD_DEFAULTS, type GuardSettings } from "../model/cluster.ts";
 import { type Node, nodeName } from "../model/node.ts";
-import { GUARD_DEFAULTS, type GuardMemory, type GuardSettings, judge, NO_MEMORY } from "./guard.ts";
+import { type GuardMemory, judge, NO_MEMORY } from "./guard.ts";
 
 function node(port: number): Node {
   return { host: "a.test", ip: "10.0.0.1", port, metadata: {} };

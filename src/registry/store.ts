@@ -29,6 +29,11 @@ export class Store {
     };
   }
 
+  /** The members of one cluster; `undefined` if nothing was ever heard of it. */
+  nodes(cluster: ClusterName): readonly Node[] | undefined {
+    return this.#known.get(cluster)?.nodes;
+  }
+
   /** Takes what a registry says; answers whether it changes anything. */
   replace({ cluster, nodes }: ClusterSnapshot): boolean {
     const before = this.#known.get(cluster);

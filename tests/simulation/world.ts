@@ -12,6 +12,7 @@ import { type Operation, Registrar, type Registration } from "../../src/registry
 import { Store } from "../../src/registry/store.ts";
 import { haproxyCluster, haproxyConfig } from "../support/haproxy.ts";
 import { HaproxyModel } from "../support/haproxy_model.ts";
+import { CLUSTER_DEFAULTS } from "../../src/model/cluster.ts";
 
 const CLUSTERS = ["api", "web"] as const;
 const PORTS = [8001, 8002, 8003] as const;
@@ -69,7 +70,7 @@ export class World implements AsyncDisposable {
     const file = { name: "haproxy", type: "haproxy", config: {} };
     this.#balancer = { file, plugin: haproxy as never, config };
     this.#clusters = new Map(CLUSTERS.map((name) => {
-      const cluster = { name, discovery: "sim", balancers: new Map() };
+      const cluster = { ...CLUSTER_DEFAULTS, name, discovery: "sim", balancers: new Map() };
       return [name, { cluster, sections: new Map([["haproxy", haproxyCluster({ backend: ["mode http"] })]]) }];
     }));
     this.#haproxy.fault = (step) => {

@@ -1,0 +1,115 @@
+import type { Clock } from "../kernel/clock.ts";
+import type { Logger } from "../kernel/logger.ts";
+import { GUARD_DEFAULTS, type GuardSettings } from "../model/cluster.ts";
+import type { ClusterName, ClusterSnapshot } from "../model/topology.ts";
+import { type GuardMemory, type Hold, judge, NO_MEMORY } from "./guard.ts";
+import type { Store } from "./store.ts";
+
+/** What a {@linkcode Membership} is made of. */
+export interface MembershipOptions {
+  /** What is believed. */
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Asks a cluster's registry for its whole membership once more. */
+  readonly askAgain: (cluster: ClusterName) => void;
+  /** Hears that the members of some cluster are others, or that a registry has spoken of it for the first time. */
+  readonly onChange: () => void;
+}
+
+/**
+ * Stands between the registries and the store: what they say is judged by each
+ * cluster's guard, and what is held back is asked for again when it is due.
+ */
+export class Membership implements Disposable {
+  readonly #options: MembershipOptions;
+  #guards: ReadonlyMap<ClusterName, GuardSettings> = new Map();
+  readonly #memory = new Map<ClusterName, GuardMemory>();
+  readonly #connectedAt = new Map<ClusterName, number>();
+  readonly #cancels = new Map<ClusterName, () => void>();
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+  }
+
+  /** Takes the guards of all clusters, whole; what is held back is judged anew by them. */
+  apply(guards: ReadonlyMap<ClusterName, GuardSettings>): void {
+    const before = this.#guards;
+    this.#guards = guards;
+    for (const [cluster, { hold }] of this.#memory) {
+      const guard = guards.get(cluster);
+      const isChanged = JSON.stringify(guard) !== JSON.stringify(before.get(cluster));
+      if (hold !== undefined && guard !== undefined && isChanged) this.#options.askAgain(cluster);
+    }
+  }
+
+  /** Notes that the registry of some clusters has come into reach: what it says at first may be what it has not read yet. */
+  connected(clusters: Iterable<ClusterName>): void {
+    for (const cluster of clusters) this.#connectedAt.set(cluster, this.#options.clock.now());
+  }
+
+  /** Takes what a registry says. */
+  hear({ cluster, nodes: said }: ClusterSnapshot): void {
+    const { store, clock, log, onChange } = this.#options;
+    const before = this.#memory.get(cluster) ?? NO_MEMORY;
+    const known = store.nodes(cluster) ?? [];
+    const { nodes, memory } = judge({
+      known,
+      said,
+      settings: this.#guards.get(cluster) ?? GUARD_DEFAULTS,
+      memory: before,
+      now: clock.now(),
+      connectedAt: this.#connectedAt.get(cluster) ?? -Infinity,
+    });
+    this.#memory.set(cluster, memory);
+    this.#cancels.get(cluster)?.();
+    if (memory.hold === undefined) this.#cancels.delete(cluster);
+    else this.#schedule(cluster, memory.hold);
+    this.#tell(cluster, { before: before.hold, hold: memory.hold, known: known.length, said: said.length });
+    const isFirst = !store.heard(cluster);
+    if (!store.replace({ cluster, nodes }) && !isFirst) return;
+    log.info("Cluster has changed", { cluster, nodes: nodes.length });
+    onChange();
+  }
+
+  /** Asks no more. */
+  [Symbol.dispose](): void {
+    for (const cancel of this.#cancels.values()) cancel();
+    this.#cancels.clear();
+  }
+
+  #schedule(cluster: ClusterName, { askAt }: Hold): void {
+    if (askAt === Infinity) return void this.#cancels.delete(cluster);
+    const { clock, askAgain } = this.#options;
+    this.#cancels.set(cluster, clock.after(Math.max(0, askAt - clock.now()), () => askAgain(cluster)));
+  }
+
+  /** Says what is held back and why, once for each time that it begins or gets another reason, and how it ended. */
+  #tell(
+    cluster: ClusterName,
+    { before, hold, known, said }: {
+      readonly before: Hold | undefined;
+      readonly hold: Hold | undefined;
+      readonly known: number;
+      readonly said: number;
+    },
+  ): void {
+    const { log, clock } = this.#options;
+    const at = { cluster, known, said };
+    if (hold === undefined) {
+      if (before === undefined) return;
+      const isBelieved = said < known;
+      const text = isBelieved ? "stayed so, and is believed now" : "is over";
+      return log[isBelieved ? "warn" : "info"](`What was held back of a cluster ${text}`, at);
+    }
+    if (hold.cause === before?.cause) return;
+    const untilS = hold.askAt === Infinity ? undefined : Math.ceil((hold.askAt - clock.now()) / 1_000);
+    const until = untilS === undefined ? "for as long as it stays so" : `until it is confirmed in ${untilS} s`;
+    const why = {
+      empty: "Its registry says that the cluster has no nodes",
+      few: "Its registry leaves the cluster fewer nodes than min_nodes",
+      shrunk: "The cluster would lose more of its nodes at once than max_shrink_percent",
+    }[hold.cause];
+    log[hold.cause === "empty" ? "warn" : "error"](`${why}: its members stay, ${until}`, at);
+  }
+}
