@@ -14,8 +14,11 @@ const PARTNER = `http://${ADDRESS}:7777`;
 /** How long the partner may take to answer. */
 const DEADLINE_MS = 2_000;
 
+/** A connection for each request, as a connection through a proxy lasts no longer than the proxy. */
+const client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
+
 async function askPartner(path: string): Promise<Response> {
-  const response = await fetch(`${PARTNER}${path}`, { signal: AbortSignal.timeout(DEADLINE_MS) });
+  const response = await fetch(`${PARTNER}${path}`, { client, signal: AbortSignal.timeout(DEADLINE_MS) });
   if (response.ok) return response;
   await response.body?.cancel();
   throw new Error(`The partner answered ${response.status} to ${path}`);

@@ -183,7 +183,8 @@ export async function stop(fleet: Fleet, host: Host): Promise<void> {
   const others = (await fleet.hosts()).filter(({ name }) => name !== host.name);
   await until("the others see it go", LEAVE_DEADLINE_MS, () => isGone(host, others)).catch(() => {});
   await endPrograms(host, () => true, "SIGTERM");
-  await end(() => haproxyPids(host), "SIGTERM");
+  // By this signal HAProxy finishes what it has begun; SIGTERM would cut it off.
+  await end(() => haproxyPids(host), "SIGUSR1");
   await fleet.remove(host);
 }
 
