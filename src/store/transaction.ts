@@ -38,9 +38,10 @@ export function remove({ staged, last }: Transaction, path: Path): Transaction |
  * Makes the changes on another base; `undefined` if a place that differs from
  * the old base may be one that they touch.
  *
- * @param disturbed the paths at which the bases differ
+ * @param disturbed the paths at which the bases differ; none means that they are the same
  */
 export function rebase(transaction: Transaction, base: Tree, disturbed: readonly Path[]): Transaction | undefined {
+  if (disturbed.length === 0) return transaction;
   const writes: Write[] = [];
   for (let write = transaction.last; write !== undefined; write = write.previous) writes.push(write);
   if (writes.some(({ path }) => disturbed.some((other) => overlap(path, other)))) return undefined;

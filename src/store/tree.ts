@@ -118,11 +118,18 @@ export function prettyText(tree: Tree, indent = "\n"): string {
   return JSON.stringify(tree);
 }
 
-/** Whether two values are the same, however they came about. */
+/** Whether two values are the same, however they came about; what they share is not looked at. */
 export function sameTree(a: Tree | undefined, b: Tree | undefined): boolean {
   if (a === b) return true;
-  if (a === undefined || b === undefined) return false;
-  return compactText(a) === compactText(b);
+  if (a instanceof Branch && b instanceof Branch) {
+    return a.keys.length === b.keys.length && a.keys.every((key, i) => key === b.keys[i]) &&
+      sameAll(a.values, b.values);
+  }
+  return a instanceof List && b instanceof List && a.items.length === b.items.length && sameAll(a.items, b.items);
+}
+
+function sameAll(a: readonly Tree[], b: readonly Tree[]): boolean {
+  return a.every((value, i) => sameTree(value, b[i]));
 }
 
 /** Answers where a key is or would be: its index, or the complement of the index at which it belongs. */

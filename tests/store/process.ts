@@ -28,6 +28,11 @@ export class StoreProcess implements AsyncDisposable {
     })();
   }
 
+  /** Its process. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   /** Waits until the log has a line. */
   async logged(pattern: RegExp): Promise<void> {
     await eventually(`the log has ${pattern}`, () => pattern.test(this.log)).catch((error) => {
