@@ -52,6 +52,16 @@ const MESSAGES: readonly ToHost[] = [
   { type: "outcome", seq: 6, outcome: { status: "fail", reason: "500" }, tookMs: 0 },
   { type: "described", seq: 7, config: { uri: "/", ca: undefined }, permissions: { net: ["a:80"], read: ["/x"] } },
   { type: "invalid", seq: 8, issues: [{ message: "no", path: ["a", 0], unknownKey: { known: ["b"] } }] },
+  {
+    type: "introduced",
+    seq: 9,
+    introduction: { kind: "check", apiVersion: 1, name: "x", summary: "", stability: "stable", example: { a: [1] } },
+  },
+  {
+    type: "parsed",
+    seq: 10,
+    parsed: { code: "import './a.ts';", imports: [{ specifier: "./a.ts", start: 7, end: 15, line: 1, column: 8 }] },
+  },
 ];
 
 Deno.test.each(MESSAGES)("guard() passes $type as it is, and nothing besides", (message) => {

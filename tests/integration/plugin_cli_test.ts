@@ -5,18 +5,11 @@
  */
 import assert from "node:assert/strict";
 import { parse } from "yaml";
-import { hashGraph } from "../../src/plugin/hash.ts";
 import { setUp } from "../setup.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { type CliResult, runCli } from "../support/cli.ts";
-import { checkSource, PluginServer, servedBelow } from "../support/plugin_server.ts";
+import { checkSource, hashOf, PluginServer, servedBelow } from "../support/plugin_server.ts";
 import { TempDir } from "../support/temp_dir.ts";
-
-type Source = Readonly<Record<string, string>>;
-
-function hashOf(source: Source): Promise<string> {
-  return hashGraph({ entry: "mod.ts", modules: new Map(Object.entries(source)) });
-}
 
 /** A config directory and a cache, and the commands on them. */
 class Desk implements AsyncDisposable {

@@ -1,6 +1,6 @@
 /**
- * Plugins by URL and by file: fetched from a real server, verified, kept, run
- * in workers, and swapped while they are in use.
+ * Plugins by URL and by file: fetched from a real server, verified, kept, and
+ * each fault told. The daemon with them is in `plugin_daemon_test.ts`.
  *
  * @module
  */
@@ -10,19 +10,12 @@ import { type LoadedPlugins, PluginLoader } from "../../src/app/plugin_loader.ts
 import { readPlugins } from "../../src/config/plugins_schema.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { SILENT } from "../../src/kernel/logger.ts";
-import { hashGraph } from "../../src/plugin/hash.ts";
 import { Describer } from "../../src/supervisor/describer.ts";
 import { liveWorkerCount } from "../../src/supervisor/plugin_host.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
-import { ANNOUNCED, Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
-import { checkSource, PluginServer, servedBelow } from "../support/plugin_server.ts";
+import { checkSource, hashOf, PluginServer, servedBelow } from "../support/plugin_server.ts";
 import { TempDir } from "../support/temp_dir.ts";
-
-/** The hash of a plugin whose entry is `mod.ts`. */
-function hashOf(source: Readonly<Record<string, string>>): Promise<string> {
-  return hashGraph({ entry: "mod.ts", modules: new Map(Object.entries(source)) });
-}
 
 /** A place with a cache and a config directory, and loaders that use them. */
 class Place implements AsyncDisposable {
@@ -319,101 +312,3 @@ Deno.test("a plugin that leaves plugins.yaml is gone", async () => {
   const none = await place.load(loader, {});
   assert.deepEqual([none.findings, none.catalog.missing("check", "x")], [[], undefined]);
 });
-
-/** A service of one port whose only check is a plugin's, and the file that stands for it in the registry. */
-async function configureService(host: TestHost, port: number): Promise<string> {
-  await host.write("lighthouse", { plugin_cache: host.dir.file("cache") });
-  await host.write("discovery/file", { path: host.registryDir, ttl: 5 });
-  await host.write("services/web", {
-    discovery: "file",
-    port,
-    checks: { interval: 0.1, memcached: { rise: 1, fall: 1 } },
-  });
-  return `${host.registryDir}/web/${ANNOUNCED.host}:${port}.json`;
-}
-
-async function untilRegistered(file: string, reporter: Lighthouse): Promise<void> {
-  await eventually("the service is registered", async () => (await Deno.stat(file)).isFile).catch((error) => {
-    throw new Error(`${error.message}\n${reporter.log}`);
-  });
-}
-
-Deno.test("a check by URL is swapped live when its hash changes, and needs no network after a restart", async () => {
-  await using host = new TestHost();
-  await using service = new WebService();
-  const [one, two, greedy] = [
-    checkSource(),
-    checkSource({ version: 2 }),
-    checkSource({ version: 3, permissions: "{ net: [target, '127.0.0.1:1'] }" }),
-  ];
-  const server = new PluginServer({
-    ...servedBelow("/1", one),
-    ...servedBelow("/2", two),
-    ...servedBelow("/3", greedy),
-  });
-  const file = await configureService(host, service.port);
-  const use = async (url: string, source: Readonly<Record<string, string>>) =>
-    await host.write("plugins", { checks: { memcached: { url: server.url(url), sha256: await hashOf(source) } } });
-  await use("/1/mod.ts", one);
-  {
-    await using reporter = Lighthouse.start("reporter", host.configDir);
-    await untilRegistered(file, reporter);
-    await reporter.logged(/version 1 has probed/);
-    using removals = new Removals(file);
-
-    await use("/2/mod.ts", two);
-    await reporter.logged(/version 2 has probed/);
-    await use("/1/mod.ts", checkSource({ version: 9 }));
-    await reporter.logged(/plugins\.yaml:1:\d+: error: .* is not what was approved: .*; its last good version goes on/);
-    await use("/3/mod.ts", greedy);
-    await reporter.logged(
-      /net \\?"127\.0\.0\.1:1\\?" is not granted: allow\.net of check\/memcached in plugins\.yaml has/,
-    );
-    const probes = reporter.log.split("version 2 has probed").length;
-    await eventually("version 2 goes on", () => reporter.log.split("version 2 has probed").length > probes + 2);
-    assert.doesNotMatch(reporter.log, /version 3 has probed/);
-    assert.deepEqual(removals.seen, [], "it was never deregistered");
-  }
-  await server[Symbol.asyncDispose]();
-  await use("/2/mod.ts", two);
-  await using reporter = Lighthouse.start("reporter", host.configDir);
-  await untilRegistered(file, reporter);
-  await reporter.logged(/version 2 has probed/);
-});
-
-Deno.test("a service whose plugin is out of reach at the start comes up when its server does", async () => {
-  await using host = new TestHost();
-  await using service = new WebService();
-  const source = checkSource();
-  const port = freePort();
-  const file = await configureService(host, service.port);
-  const entry = { url: `http://127.0.0.1:${port}/mod.ts`, sha256: await hashOf(source) };
-  await host.write("plugins", { checks: { memcached: entry } });
-  await using reporter = Lighthouse.start("reporter", host.configDir);
-  await reporter.logged(/no verified copy of it is in/);
-  await reporter.logged(/Cannot use the check memcached of plugins\.yaml: it could not be loaded/);
-  await using _server = new PluginServer(servedBelow("", source), { port });
-  reporter.kill("SIGHUP");
-  await untilRegistered(file, reporter);
-});
-
-/** The removals of a file, as they happen. */
-class Removals implements Disposable {
-  readonly seen: string[] = [];
-  readonly #watcher: Deno.FsWatcher;
-
-  constructor(file: string) {
-    this.#watcher = Deno.watchFs(file.slice(0, file.lastIndexOf("/")), { recursive: false });
-    void this.#read(file);
-  }
-
-  [Symbol.dispose](): void {
-    this.#watcher.close();
-  }
-
-  async #read(file: string): Promise<void> {
-    for await (const { kind, paths } of this.#watcher) {
-      if (kind === "remove") this.seen.push(...paths.filter((path) => path === file));
-    }
-  }
-}

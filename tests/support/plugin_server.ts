@@ -1,3 +1,5 @@
+import { hashGraph } from "../../src/plugin/hash.ts";
+
 /** What a {@linkcode PluginServer} answers at a path: a module's text, or whatever else it is told. */
 export type Served = string | ((request: Request) => Response | Promise<Response>);
 
@@ -97,4 +99,9 @@ export async function connect(target: string): Promise<void> {
 /** The same as a {@linkcode PluginServer} serves it below a folder. */
 export function servedBelow(folder: string, source: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(source).map(([path, text]) => [`${folder}/${path}`, text]));
+}
+
+/** The hash of a plugin whose entry is `mod.ts`. */
+export function hashOf(source: Readonly<Record<string, string>>): Promise<string> {
+  return hashGraph({ entry: "mod.ts", modules: new Map(Object.entries(source)) });
 }
