@@ -51,7 +51,8 @@ export const LAYERS: readonly Layer[] = [
   { name: "system", files: /^src\/system\//, imports: [] },
   {
     name: "config/desired",
-    files: /^src\/config\/(?:desired|diagnostics|logging_handlers|logging_schema|plugins_file|plugins_schema|redact|schema|source)\.ts$/,
+    files:
+      /^src\/config\/(?:desired|diagnostics|logging_handlers|logging_schema|plugins_file|plugins_schema|redact|schema|source)\.ts$/,
     imports: ["kernel", "kernel/schema", "model"],
     types: ["contract"],
     npm: ["yaml"],

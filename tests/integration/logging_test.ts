@@ -367,6 +367,20 @@ Deno.test("records that no handler was asked to take reach stderr if they matter
   assert.match(shown, /^stderr: [^\n]*level=warning logger=lighthouse\.app msg=bad\n$/);
 });
 
+Deno.test("a full disk is told of once, costs what does not fit, and not the handlers beside it", async () => {
+  await using dir = new TempDir();
+  const logging = fileOf({
+    handlers: { full: fileHandler("/dev/full"), file: fileHandler(dir.file("a.log")) },
+    root: { level: "INFO", handlers: ["full", "file"] },
+  });
+  const shown = await logged(logging, (log) => log.part("app").info("one"));
+  assert.equal(await Deno.readTextFile(dir.file("a.log")), "one\n");
+  assert.match(
+    shown,
+    /^stderr: [^\n]*level=error logger=lighthouse\.log [^\n]*handler=full reason="No space left on device[^\n]*\n$/,
+  );
+});
+
 Deno.test("a file that is incremental changes levels, and leaves handlers and their files open", async () => {
   await using dir = new TempDir();
   const logging = fileOf({
