@@ -81,7 +81,8 @@ export function decodeSnapshot(
   }
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    // What has the right hash is what was encoded, and need not be looked at byte by byte.
+    json = JSON.parse(new TextDecoder("utf-8", { fatal: wanted === undefined, ignoreBOM: true }).decode(bytes));
   } catch (error) {
     throw new CorruptSnapshotError(`it is no JSON: ${error instanceof Error ? error.message : error}`);
   }
