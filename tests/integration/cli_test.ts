@@ -238,7 +238,10 @@ Deno.test("lighthouse check tells what HAProxy refuses, and what 1.0 never gave 
   const { code, stdout } = await runCli(["check", dir.path]);
   assert.equal(code, 1, stdout);
   assert.match(stdout, /clusters\/other\.yaml:5:7: error: haproxy refuses it: balance only supports/);
-  assert.match(stdout, /balancers\/haproxy\.yaml:2:12: warning: global: the line "nbthread 2" takes effect, which 1\.0 left out/);
+  assert.match(
+    stdout,
+    /balancers\/haproxy\.yaml:2:12: warning: global: the line "nbthread 2" takes effect, which 1\.0 left out/,
+  );
   const left = await Array.fromAsync(Deno.readDir("/tmp"), ({ name }) => name);
   assert.deepEqual(left.filter((name) => name.startsWith("lighthouse-check-") && !before.includes(name)), []);
   await assert.rejects(Deno.stat(box.configFile), Deno.errors.NotFound);
