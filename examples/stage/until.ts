@@ -1,5 +1,5 @@
 /** How often it is looked. */
-const EVERY_MS = 100;
+const EVERY_MS = 250;
 
 /** Waits until something holds; answers true. Throws at the deadline, or when looking throws. */
 export async function until(what: string, deadlineMs: number, holds: () => Promise<boolean>): Promise<true> {
