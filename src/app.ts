@@ -1,6 +1,7 @@
 import { monitoredPorts, registrations, wish } from "./app/derive.ts";
 import { accept, type Accepted, type AcceptedBalancer, discoveryId } from "./app/accept.ts";
 import type { PluginLoader } from "./app/plugin_loader.ts";
+import { LastKnown } from "./app/last_known.ts";
 import { placed } from "./app/place.ts";
 import { Executor } from "./balance/executor.ts";
 import { type Applied, Writer } from "./balance/writer.ts";
@@ -16,7 +17,6 @@ import type { Logger } from "./kernel/logger.ts";
 import type { Random } from "./kernel/random.ts";
 import { abortable } from "./kernel/within.ts";
 import type { Logging } from "./model/logging.ts";
-import type { Node } from "./model/node.ts";
 import type { ClusterName } from "./model/topology.ts";
 import type { HostSettings } from "./config/desired.ts";
 import type { BalancerPlugin, HostFacts, ProbeOutcome } from "./plugin/contract.ts";
@@ -74,8 +74,6 @@ const STUCK_THREADS_MAX = 2;
 const PLUGINS_WAIT_MS = 3_000;
 /** How long the writer waits for the registries' first answers before it serves what it knows. */
 const FIRST_ANSWER_MS = 2_000;
-/** How long the balancer may take to tell its members at the start. */
-const ADOPT_DEADLINE_MS = 3_000;
 /** How long a change of a registration may take. */
 const CHANGE_TIMEOUT_MS = 5_000;
 /** How long the reporter tries to take its nodes back when it ends. */
@@ -104,6 +102,7 @@ export class App {
   readonly #log: Logger;
   readonly #store = new Store();
   readonly #membership: Membership;
+  readonly #lastKnown: LastKnown;
   readonly #fleet: Fleet;
   readonly #monitor: Monitor;
   readonly #registrar: Registrar;
@@ -127,6 +126,8 @@ export class App {
   /** What this machine is announced as; unknown until the config has been read. */
   #host: HostFacts | undefined;
   #told: ReadonlySet<string> = new Set();
+  /** Whether a balancer ran already when this process came. */
+  #isServed = false;
   #settled = false;
   #settleBy = Infinity;
   #cancelSettle: (() => void) | undefined;
@@ -152,8 +153,12 @@ export class App {
       clock,
       log: this.#log,
       askAgain: (cluster) => this.#askAgain(cluster),
-      onChange: () => this.#balance(),
+      onChange: () => {
+        this.#lastKnown.note();
+        this.#balance();
+      },
     });
+    this.#lastKnown = new LastKnown({ store: this.#store, clock, log: this.#log });
     this.#monitor = new Monitor({
       clock,
       random,
@@ -350,6 +355,11 @@ export class App {
       // Its file may come back: there must never be two writers of one balancer.
       await running.done;
     }
+    const [first] = accepted.balancers.values();
+    if (first !== undefined) {
+      const { file } = first.plugin.sources(first.config);
+      await this.#lastKnown.at(accepted.settings.topologyFile ?? `${file}.topology`);
+    }
     for (const [name, balancer] of accepted.balancers) {
       const running = this.#balancers.get(name);
       if (running?.accepted.plugin === balancer.plugin) {
@@ -358,7 +368,8 @@ export class App {
       }
       running?.controller.abort();
       await running?.done;
-      await this.#adopt(balancer, accepted);
+      const names = new Set([...accepted.clusters.values()].map(({ cluster }) => cluster.name));
+      if (await this.#lastKnown.adopt(balancer, names)) this.#isServed = true;
       this.#balancers.set(name, this.#startBalancer(name, balancer));
     }
   }
@@ -376,35 +387,6 @@ export class App {
     });
     const done = writer.run(controller.signal).catch((error) => this.#ended.reject(error));
     return { accepted, writer, controller, done };
-  }
-
-  /** Until a registry has spoken, a cluster has the members that the balancer's file says. */
-  async #adopt({ plugin, config }: AcceptedBalancer, accepted: Accepted): Promise<void> {
-    const wanted = new Set([...accepted.clusters.values()].map(({ cluster }) => cluster.name));
-    const sources = plugin.sources(config);
-    // There may be no file, or none to be read: then what runs is asked.
-    const file = await Deno.readTextFile(sources.file).catch(() => "");
-    const running = await this.#adoptRunning(plugin, config);
-    for (const known of [plugin.adopt(file, config), running]) {
-      for (const [cluster, nodes] of known) {
-        if (nodes.length === 0 || this.#store.topology.clusters.has(cluster)) continue;
-        this.#store.adopt(cluster, nodes);
-        // One that is not in the config now may be once its file is right.
-        const level = wanted.has(cluster) ? "info" : "debug";
-        this.#log[level]("Cluster starts with the members that were served last", { cluster, nodes: nodes.length });
-      }
-    }
-  }
-
-  async #adoptRunning(plugin: BalancerPlugin, config: unknown): Promise<ReadonlyMap<ClusterName, readonly Node[]>> {
-    try {
-      const signal = AbortSignal.timeout(ADOPT_DEADLINE_MS);
-      const seen = await new Executor().observe(plugin.sources(config), (answers) => plugin.pid(answers), signal);
-      return plugin.adoptRunning?.(plugin.observe(seen, config)) ?? new Map();
-    } catch (error) {
-      this.#log.debug("Could not ask the balancer for its members", { reason: String(error) });
-      return new Map();
-    }
   }
 
   #applyClusters(accepted: Accepted): void {
@@ -460,7 +442,9 @@ export class App {
       accepted.discovery.has(cluster.discovery) && !this.#store.heard(cluster.name)
     );
     if (this.#settleBy === Infinity) this.#settleBy = clock.now() + FIRST_ANSWER_MS;
-    if (silent.length > 0 && clock.now() < this.#settleBy) {
+    // Where nothing runs, what was known last is served at once: waiting would help nobody.
+    const isReady = !this.#isServed && silent.every(({ cluster }) => this.#store.nodes(cluster.name) !== undefined);
+    if (silent.length > 0 && !isReady && clock.now() < this.#settleBy) {
       this.#cancelSettle ??= clock.after(this.#settleBy - clock.now() + 1, () => this.#balance());
       return false;
     }
@@ -581,6 +565,7 @@ export class App {
     await Promise.all([
       ...[...this.#balancers.values()].map(({ done }) => done),
       this.#fleet[Symbol.asyncDispose](),
+      this.#lastKnown[Symbol.asyncDispose](),
       this.#registrar[Symbol.asyncDispose](),
     ]);
     this.#log.info("Stopped; the balancer goes on", { role: this.#options.role });

@@ -20,6 +20,8 @@ export interface Settings {
   readonly isolation: "worker" | "shared";
   /** Where verified plugins are kept; `undefined` for the default place. */
   readonly pluginCache?: string | undefined;
+  /** Where the last known members are kept; `undefined` for beside the balancer's file. */
+  readonly topologyFile?: string | undefined;
 }
 
 /** One plugin of `plugins.yaml`. */

@@ -414,14 +414,20 @@ const SETTINGS = houseSchema(keys({
     converted((value) => value === "worker" || value === "shared" ? value : undefined, "worker or shared"),
   ),
   plugin_cache: optional(matching(/^\/./, "an absolute path")),
+  topology_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
 }));
 
 /** Reads `lighthouse.yaml`. */
 export function readSettings(raw: unknown): Checked<Settings> {
   const { value, findings } = validateKnown(raw ?? {}, SETTINGS["~standard"].validate);
   if (value === undefined) return { value, findings };
-  const { isolation = DEFAULT_SETTINGS.isolation, plugin_cache: pluginCache } = value;
-  return { value: Object.freeze({ isolation, ...pluginCache === undefined ? {} : { pluginCache } }), findings };
+  const { isolation = DEFAULT_SETTINGS.isolation, plugin_cache: pluginCache, topology_file: topologyFile } = value;
+  const settings = {
+    isolation,
+    ...pluginCache === undefined ? {} : { pluginCache },
+    ...topologyFile === undefined ? {} : { topologyFile },
+  };
+  return { value: Object.freeze(settings), findings };
 }
 
 /** What `host.yaml` says when it says nothing. */

@@ -1,0 +1,140 @@
+import { writeAtomically } from "../balance/atomic_file.ts";
+import { Executor } from "../balance/executor.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { Coalescer } from "../kernel/coalescer.ts";
+import type { Logger } from "../kernel/logger.ts";
+import { Serial } from "../kernel/serial.ts";
+import { type Node, nodeName } from "../model/node.ts";
+import type { ClusterName } from "../model/topology.ts";
+import type { BalancerPlugin } from "../plugin/contract.ts";
+import type { Store } from "../registry/store.ts";
+import { decodeTopology, encodeTopology, type Members } from "../registry/topology_file.ts";
+import type { AcceptedBalancer } from "./accept.ts";
+
+/** What a {@linkcode LastKnown} is made of. */
+export interface LastKnownOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** How long the balancer may take to tell its members. */
+const ADOPT_DEADLINE_MS = 3_000;
+/** How long a change of members waits for its neighbours before it is written, and how long at most. */
+const QUIET_MS = 200, MAX_MS = 1_000;
+/** Members are nobody else's business. */
+const FILE_MODE = 0o600;
+
+/**
+ * What is known of clusters before their registries have spoken: the members
+ * that the balancer has now, by its file and by the process, and those that the
+ * topology file of an earlier life holds, with all that a registry says of a
+ * node. While it runs, keeps that file up to date.
+ */
+export class LastKnown implements AsyncDisposable {
+  readonly #options: LastKnownOptions;
+  readonly #coalescer: Coalescer;
+  readonly #writing = new Serial();
+  #path: string | undefined;
+  #remembered: Members = new Map();
+  #written: string | undefined;
+  #failure: string | undefined;
+
+  constructor(options: LastKnownOptions) {
+    this.#options = options;
+    const { clock } = options;
+    this.#coalescer = new Coalescer(() => void this.#write(), { quietMs: QUIET_MS, maxMs: MAX_MS, clock });
+  }
+
+  /** Says where the topology file is. Before the first members are adopted from it, it is read; a bad one is told and ignored. */
+  async at(path: string): Promise<void> {
+    if (path === this.#path) return;
+    const isFirst = this.#path === undefined;
+    this.#path = path;
+    if (!isFirst) return this.note();
+    const text = await Deno.readTextFile(path).catch(() => undefined);
+    if (text === undefined) return;
+    const decoded = await decodeTopology(text);
+    if (decoded.ok) [this.#remembered, this.#written] = [decoded.members, text];
+    else this.#options.log.warn(`Cannot use the last known members, as ${decoded.reason}: going without`, { path });
+  }
+
+  /**
+   * Gives each cluster that no registry has spoken of the members that were
+   * served last; `wanted` are the clusters of the config. Answers whether the
+   * balancer runs.
+   */
+  async adopt({ plugin, config }: AcceptedBalancer, wanted: ReadonlySet<ClusterName>): Promise<boolean> {
+    // There may be no file, or none to be read: then what runs is asked.
+    const file = await Deno.readTextFile(plugin.sources(config).file).catch(() => "");
+    const running = await this.#adoptRunning(plugin, config);
+    for (const known of [plugin.adopt(file, config), running ?? new Map(), this.#remembered]) {
+      for (const [cluster, nodes] of known) {
+        if (nodes.length === 0 || this.#options.store.nodes(cluster) !== undefined) continue;
+        this.#options.store.adopt(cluster, this.#enrich(cluster, nodes));
+        // One that is not in the config now may be once its file is right.
+        const level = wanted.has(cluster) ? "info" : "debug";
+        const at = { cluster, nodes: nodes.length };
+        this.#options.log[level]("Cluster starts with the members that were served last", at);
+      }
+    }
+    return running !== undefined;
+  }
+
+  /** Notes that members have changed. */
+  note(): void {
+    this.#coalescer.trigger();
+  }
+
+  /** Writes what is not written yet. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#coalescer[Symbol.dispose]();
+    await this.#write();
+  }
+
+  /** Gives nodes what the balancer does not know of them: peer and metadata. */
+  #enrich(cluster: ClusterName, nodes: readonly Node[]): readonly Node[] {
+    const before = new Map(this.#remembered.get(cluster)?.map((node) => [nodeName(node), node]));
+    return nodes.map((node) => {
+      const remembered = before.get(nodeName(node));
+      return remembered?.ip === node.ip ? remembered : node;
+    });
+  }
+
+  /** Asks the process for its members; `undefined` if none answers. */
+  async #adoptRunning(plugin: BalancerPlugin, config: unknown): Promise<Members | undefined> {
+    try {
+      const signal = AbortSignal.timeout(ADOPT_DEADLINE_MS);
+      const seen = await new Executor().observe(plugin.sources(config), (answers) => plugin.pid(answers), signal);
+      if (seen.answers === undefined) return undefined;
+      return plugin.adoptRunning?.(plugin.observe(seen, config)) ?? new Map();
+    } catch (error) {
+      this.#options.log.debug("Could not ask the balancer for its members", { reason: String(error) });
+      return undefined;
+    }
+  }
+
+  async #write(): Promise<void> {
+    await this.#writing.run(async () => {
+      const path = this.#path;
+      if (path === undefined) return;
+      const { clusters } = this.#options.store.topology;
+      // Who has heard of nothing does not overwrite what another life knew.
+      if (clusters.size === 0) return;
+      const text = await encodeTopology(clusters);
+      if (text === this.#written) return;
+      try {
+        await writeAtomically(path, text, { mode: FILE_MODE });
+        this.#written = text;
+        if (this.#failure !== undefined) this.#options.log.info("The last known members are written again", { path });
+        this.#failure = undefined;
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        // The next change tries again; the same trouble is told once.
+        const level = reason === this.#failure ? "debug" : "warn";
+        this.#options.log[level]("Cannot keep the last known members on disk", { path, reason });
+        this.#failure = reason;
+      }
+    });
+  }
+}

@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free_port.ts";
+import { kill } from "../support/haproxy.ts";
+import { Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
+import { ZooKeeper } from "../support/zookeeper.ts";
+
+/** A host whose cluster was served once, and whose registry, HAProxy and writer are gone since. */
+class Aftermath implements AsyncDisposable {
+  private constructor(
+    readonly host: TestHost,
+    readonly web: WebService,
+    readonly port: number,
+    readonly zookeeper: ZooKeeper,
+    readonly stack: AsyncDisposableStack,
+  ) {}
+
+  static async of(): Promise<Aftermath> {
+    await using stack = new AsyncDisposableStack();
+    const host = stack.use(new TestHost());
+    const web = stack.use(new WebService());
+    const zookeeper = stack.use(await ZooKeeper.start());
+    const port = freePort();
+    await host.write("balancers/haproxy", host.haproxy.file);
+    await host.write("discovery/zookeeper", { hosts: [zookeeper.address], path: "/lighthouse/services" });
+    await host.write("services/web", {
+      discovery: "zookeeper",
+      port: web.port,
+      metadata: { rack: "b2" },
+      checks: { interval: 0.1, http: { uri: "/health", rise: 1, fall: 2 } },
+    });
+    await host.write("clusters/web", { discovery: "zookeeper", haproxy: { port, backend: ["mode http"] } });
+    {
+      await using run = Lighthouse.start("run", host.configDir);
+      await host.untilServing("web", [web.port]);
+      await eventually("the members are on disk", async () => (await readTopology(host)).includes("rack"));
+      run.kill("SIGKILL");
+      await run.ended();
+    }
+    await zookeeper.kill();
+    for (const pid of host.haproxy.processes()) kill(pid);
+    await eventually("HAProxy is gone", () => host.haproxy.processes().length === 0);
+    return new Aftermath(host, web, port, zookeeper, stack.move());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stack.disposeAsync();
+  }
+}
+
+async function readTopology(host: TestHost): Promise<string> {
+  return await Deno.readTextFile(`${host.haproxy.configFile}.topology`);
+}
+
+Deno.test("a writer that starts with nothing but the last known members serves them while the registry is away", async () => {
+  await using after = await Aftermath.of();
+  const { host, web } = after;
+  await Deno.remove(host.haproxy.configFile);
+  await using writer = Lighthouse.start("writer", host.configDir);
+  await host.untilServing("web", [web.port]);
+  const answer = await fetch(`http://127.0.0.1:${after.port}/`);
+  assert.equal(await answer.text(), `hello from ${web.port}\n`);
+  assert.doesNotMatch(writer.log, /Registry is in reach/);
+
+  assert.match(await readTopology(host), /"metadata":\{"rack":"b2"\}/, "what is known of a node is kept");
+});
+
+Deno.test("a torn topology file is told and ignored, and written anew once the registry speaks", async () => {
+  await using after = await Aftermath.of();
+  const { host, web } = after;
+  const file = `${host.haproxy.configFile}.topology`;
+  await Deno.truncate(file, 60);
+  await using writer = Lighthouse.start("writer", host.configDir);
+  await writer.logged(/Cannot use the last known members, as its checksum is wrong/);
+  // The balancer's own file knows them, too.
+  await host.untilServing("web", [web.port]);
+  await after.zookeeper.start();
+  await using _reporter = Lighthouse.start("reporter", host.configDir);
+  await eventually("the file is whole again", async () => (await readTopology(host)).includes('"rack":"b2"'));
+});
