@@ -122,10 +122,10 @@ export class PluginLoader implements AsyncDisposable {
     return attempt.open !== undefined && !isRemote(url) && !await isUnchanged(attempt.open, locate(url, dir));
   }
 
-  /** Waits until every attempt is over, or for so long; those that are not are late. */
+  /** Waits until every attempt is over, or for so long; those that are not are late, and not waited for again. */
   async #settle(waitMs: number, signal: AbortSignal | undefined): Promise<void> {
-    const open = [...this.#attempts.values()].filter(({ open, finding }) =>
-      open === undefined && finding === undefined
+    const open = [...this.#attempts.values()].filter(({ open, finding, isLate }) =>
+      open === undefined && finding === undefined && !isLate
     );
     if (open.length === 0) return;
     const late = Promise.withResolvers<void>();

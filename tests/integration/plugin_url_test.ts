@@ -286,6 +286,7 @@ Deno.test("a server that does not answer holds nobody up, and its plugin comes w
   const early = await place.load(loader, entry, 1);
   assert.match(told(early), /The plugin memcached is still being loaded/);
   assert.equal(early.catalog.missing("check", "memcached"), "it is still being loaded");
+  assert.equal(told(await place.load(loader, entry)), told(early), "it is waited for once");
   answered.resolve();
   await eventually("it is told", () => place.lates === 1);
   const late = await place.load(loader, entry, 1);
