@@ -1,5 +1,6 @@
 import { eventually } from "../support/eventually.ts";
 import { Lighthouse } from "../support/lighthouse.ts";
+import { freePort } from "../support/free_port.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 import { Bench, countServing } from "./stage.ts";
 import { print, quantile } from "./figures.ts";
@@ -18,6 +19,7 @@ export async function startup(): Promise<void> {
   await Promise.all(Array.from({ length: NODES }, (_, i) => registry.create("web", "node.test", 1_000 + i)));
   const cold: number[] = [];
   const warm: number[] = [];
+  const away: number[] = [];
   const floors: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     await using bench = new Bench();
@@ -29,6 +31,11 @@ export async function startup(): Promise<void> {
     const names = Array.from({ length: NODES }, (_, i) => `web/node.test:${1_000 + i}`);
     await socket.ask(names.flatMap((name) => [`set server ${name} state maint`, `del server ${name}`]));
     warm.push(await measure(bench));
+    await using other = new Bench();
+    // Nobody listens there: what is known is what the first host wrote down.
+    await other.configure({ zookeeper: `127.0.0.1:${freePort()}`, path: BASE_PATH, cluster: "web" });
+    await Deno.copyFile(`${bench.haproxy.configFile}.topology`, `${other.haproxy.configFile}.topology`);
+    away.push(await measure(other));
   }
   print(`Start of the writer to ${NODES} nodes in HAProxy, ${ROUNDS} rounds (floor: an empty Deno program)`, [
     {
@@ -44,6 +51,13 @@ export async function startup(): Promise<void> {
       unit: "ms",
       floor: quantile(floors, 0.5),
       most: 1_000,
+    },
+    {
+      what: "from the topology file, its registry away, median",
+      value: quantile(away, 0.5),
+      unit: "ms",
+      floor: quantile(floors, 0.5),
+      most: 300,
     },
   ]);
 }
