@@ -19,6 +19,7 @@ import { toWireError } from "../src/protocol/wire_error.ts";
 import type { CheckPlugin, DiscoveryPlugin, DiscoverySession, PluginLog } from "../src/plugin/contract.ts";
 import { BUILTINS, type PluginModule } from "./builtins.ts";
 import { shapeFault } from "./plugin_shape.ts";
+import { seal } from "./seal.ts";
 
 type Loaded = PluginModule["default"];
 
@@ -45,6 +46,7 @@ self.onmessage = ({ data }: MessageEvent<Init>) => {
 
 async function load(module: string): Promise<Loaded> {
   if (module.startsWith("data:")) {
+    seal();
     const plugin = ((await import(module)) as PluginModule).default;
     const fault = shapeFault(plugin);
     if (fault !== undefined) throw new TypeError(`It is no plugin: ${fault}`);

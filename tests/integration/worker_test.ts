@@ -78,11 +78,14 @@ Deno.test.each([
   assert.match(refusal.kind, /NotCapable|TypeError/);
 });
 
-Deno.test("PluginHost: a worker of a worker cannot have more than its parent", async () => {
+Deno.test("PluginHost: a plugin that does not ship cannot make workers of its own", async () => {
   const code = `new Worker("data:text/javascript,", { type: "module", deno: { permissions: { read: true } } });`;
   await using made = host(checkModule(`${code} return { status: "pass" };`), toDenoPermissions({}));
   await startCheck(made);
-  await assert.rejects(made.call({ type: "probe", instance: "check", timeoutMs: 5_000 }, WAIT), /escalate|requires/i);
+  await assert.rejects(
+    made.call({ type: "probe", instance: "check", timeoutMs: 5_000 }, WAIT),
+    /Worker is not defined/,
+  );
 });
 
 Deno.test("PluginHost: a throw in a probe is an answer, and the worker lives on", async () => {
@@ -341,7 +344,7 @@ Deno.test("Describer validates and asks for permissions in a worker that has non
   const nosy = checkModule("", { validate: `{ Deno.readTextFileSync("/etc/passwd") }` });
   const answer = await describer.describe(nosy, {}, scope);
   assert.ok(!answer.ok);
-  assert.match(answer.issues[0]?.message ?? "", /Cannot use the plugin .*(read access|NotCapable)/);
+  assert.match(answer.issues[0]?.message ?? "", /Cannot use the plugin: .*(read access|NotCapable)/);
 });
 
 Deno.test("Describer: a plugin cannot ask for what cannot be said", async () => {
@@ -361,7 +364,7 @@ Deno.test("Describer outlives a plugin whose answers are no data", async () => {
   for (const validate of ["({ value: { a: 1n } })", "({ value: new Map() })", "({ issues: new Array(3) })"]) {
     const answer = await describer.describe(checkModule("", { validate }), {}, scope);
     assert.ok(!answer.ok);
-    assert.match(answer.issues[0]?.message ?? "", /Cannot use the plugin data:…: /);
+    assert.match(answer.issues[0]?.message ?? "", /Cannot use the plugin: /);
   }
   const holes = await describer.describe(checkModule("", { permissions: "net: new Array(1)" }), {}, scope);
   assert.ok(!holes.ok);
@@ -375,6 +378,6 @@ Deno.test("Describer gives up with its signal, on a plugin that never loads as o
     controller.abort(new Error("enough"));
     const answer = await describing;
     assert.ok(!answer.ok);
-    assert.match(answer.issues[0]?.message ?? "", /Cannot use the plugin .*enough/);
+    assert.match(answer.issues[0]?.message ?? "", /Cannot use the plugin: enough/);
   }
 });
