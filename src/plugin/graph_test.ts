@@ -3,7 +3,7 @@ import type { ParsedModule } from "../protocol/messages.ts";
 import { hasModuleEnding, loadOrder, type ParsedGraph, PluginFault, resolveImport } from "./graph.ts";
 
 /** Modules that import one another, without their code. */
-export function graphOf(imports: Readonly<Record<string, readonly string[]>>): ParsedGraph {
+function graphOf(imports: Readonly<Record<string, readonly string[]>>): ParsedGraph {
   const modules = Object.entries(imports).map(([path, specifiers]): readonly [string, ParsedModule] => [path, {
     code: "",
     imports: specifiers.map((specifier) => ({ specifier, start: 0, end: 0, line: 1, column: 1 })),
