@@ -83,10 +83,17 @@ async function store(given: Extract<Arguments, { readonly command: "store" }>): 
       ...given,
       dataDir: fromHere(given.dataDir),
       tokens: file(given.tokens),
+      peerToken: file(given.peerToken),
       tlsCert: file(given.tlsCert),
       tlsKey: file(given.tlsKey),
       tlsClientCa: file(given.tlsClientCa),
-    }, { clock: systemClock, wallNow: Date.now, log: log.part("store"), signal: stop.signal });
+    }, {
+      clock: systemClock,
+      random: systemRandom,
+      wallNow: Date.now,
+      log: log.part("store"),
+      signal: stop.signal,
+    });
     return EXIT.ok;
   } catch (error) {
     log.part("store").error(error instanceof Error ? error.message : String(error));

@@ -177,7 +177,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "store/decide",
     files:
-      /^src\/store\/(?:history|json_text|lease_wish|leases|limits|lock|path|refusal|retention|rights|snapshot|transaction|tree|version)\.ts$/,
+      /^src\/store\/(?:copy_text|history|json_text|lease_wish|leases|limits|lineage|lock|path|refusal|retention|rights|snapshot|transaction|tree|version)\.ts$/,
     imports: ["kernel", "store/time"],
     pure: true,
   },
@@ -202,7 +202,7 @@ export const LAYERS: readonly Layer[] = [
       "store",
       "store/time",
     ],
-    types: ["kernel/clock"],
+    types: ["kernel/clock", "kernel/random"],
     npm: ["@optique/core", "@optique/run"],
   },
   {

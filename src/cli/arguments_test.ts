@@ -27,6 +27,7 @@ const STORE = {
   bootstrap: false,
   bootstrapLimit: "+2 minutes",
   tokens: undefined,
+  peerToken: undefined,
   tlsCert: undefined,
   tlsKey: undefined,
   tlsClientCa: undefined,

@@ -1,5 +1,6 @@
 import { assert } from "../kernel/assert.ts";
 import type { Clock } from "../kernel/clock.ts";
+import type { Random } from "../kernel/random.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { BindAddress } from "../store/bind_address.ts";
 import { StoreServer } from "../store/server.ts";
@@ -16,6 +17,7 @@ export interface StoreArguments {
   readonly bootstrapLimit: string;
   readonly bootstrap: boolean;
   readonly tokens?: string | undefined;
+  readonly peerToken?: string | undefined;
   readonly tlsCert?: string | undefined;
   readonly tlsKey?: string | undefined;
   readonly tlsClientCa?: string | undefined;
@@ -25,14 +27,16 @@ export interface StoreArguments {
 /** Serves a store until the signal is aborted. Throws an error that says why it cannot. */
 export async function serveStore(
   given: StoreArguments,
-  { clock, wallNow, log, signal }: {
+  { clock, random, wallNow, log, signal }: {
     readonly clock: Clock;
+    readonly random: Random;
     readonly wallNow: () => number;
     readonly log: Logger;
     readonly signal: AbortSignal;
   },
 ): Promise<void> {
-  const { dataDir, bind, seeds, loadLimit, removeLimit, bootstrapLimit, bootstrap, tokens, insecure } = given;
+  const { dataDir, bind, seeds, loadLimit, removeLimit, bootstrapLimit, bootstrap, tokens, peerToken, insecure } =
+    given;
   await using _server = await StoreServer.start({
     dataDir,
     bind,
@@ -43,7 +47,9 @@ export async function serveStore(
     tokensFile: tokens,
     tls: tlsOf(given),
     isInsecure: insecure,
+    peerTokenFile: peerToken,
     clock,
+    random,
     wallNow,
     log,
   });

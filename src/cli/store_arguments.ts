@@ -103,6 +103,9 @@ export const storeArguments = object("The store", {
     "+2 minutes",
   ),
   tokens: optional(option("--tokens", file, { description: message`The bearer tokens (YAML), and what each may do.` })),
+  peerToken: optional(
+    option("--peer-token", file, { description: message`The token to show to other instances, alone in a file.` }),
+  ),
   tlsCert: optional(option("--tls-cert", file, { description: message`The certificate to listen with (PEM).` })),
   tlsKey: optional(option("--tls-key", file, { description: message`Its key (PEM).` })),
   tlsClientCa: optional(

@@ -5,6 +5,9 @@ import type { SnapshotFiles } from "./snapshot_files.ts";
 import { formatSnapshotName, nextSnapshotTime, parseSnapshotName } from "./snapshot_name.ts";
 import { resolveTimeLimit, type TimeLimit } from "./time_limit.ts";
 
+/** Ends the name of a snapshot whose version has lost. */
+const LOST = "lost";
+
 /** What an {@linkcode Archive} works with. */
 export interface ArchiveOptions extends DecodeOptions {
   readonly files: SnapshotFiles;
@@ -26,9 +29,26 @@ export interface Loaded extends Snapshot {
 export class Archive {
   readonly #options: ArchiveOptions;
   #names: readonly string[] = [];
+  #lost: readonly string[] = [];
 
   constructor(options: ArchiveOptions) {
     this.#options = options;
+  }
+
+  /** The name of the newest snapshot. */
+  get newest(): string | undefined {
+    return this.#names.at(-1);
+  }
+
+  /** The names of the files that hold versions which have lost against others; they are never removed. */
+  get lost(): readonly string[] {
+    return this.#lost;
+  }
+
+  /** Puts the snapshot of a version that has lost where nothing removes it. */
+  async keepLost(name: string): Promise<void> {
+    this.#names = this.#names.filter((other) => other !== name);
+    this.#lost = [...this.#lost, await this.#options.files.setAside(name, LOST)];
   }
 
   /**
@@ -38,6 +58,7 @@ export class Archive {
   async load(): Promise<Loaded | undefined> {
     const { files, log } = this.#options;
     this.#names = await files.names();
+    this.#lost = await files.asides(LOST);
     for (const name of this.#names.toReversed()) {
       const bytes = await files.read(name);
       try {

@@ -1,10 +1,13 @@
 import { Refusal } from "./refusal.ts";
 
 /**
- * Reads the body of a request as text; refuses one that is longer than
+ * Reads the body of a request, or of an answer, as text; refuses one that is longer than
  * `bytesMax` as soon as that is known, one that ends early, and what is not UTF-8.
  */
-export async function readBody(request: Request, bytesMax: number): Promise<string | Refusal> {
+export async function readBody(
+  request: Pick<Request, "headers" | "body">,
+  bytesMax: number,
+): Promise<string | Refusal> {
   const tooLarge = new Refusal("Content Too Large", `Cannot take the body as it must be at most ${bytesMax} bytes`);
   const said = Number(request.headers.get("content-length") ?? 0);
   if (said > bytesMax) return tooLarge;

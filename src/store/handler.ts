@@ -4,8 +4,8 @@ import type { Logger } from "../kernel/logger.ts";
 import { Encodings, etagOf, json, prepare, type PreparedAnswer, refuse, say } from "./answers.ts";
 import { type BindAddress, formatBindAddress, isLoopback, parseBindAddress } from "./bind_address.ts";
 import { readBody } from "./body.ts";
+import { COPY_ENVELOPE_BYTES, formatCopy, parseCopy } from "./copy_text.ts";
 import { JsonError, parseJson } from "./json_text.ts";
-import { leasesFromJson, leasesToJson } from "./leases.ts";
 import { readLeaseWish } from "./lease_wish.ts";
 import type { Limits } from "./limits.ts";
 import { formatPath, parsePath, type Path } from "./path.ts";
@@ -14,8 +14,8 @@ import { ANYONE, type Identity } from "./rights.ts";
 import { addressesOf, type Copy } from "./snapshot.ts";
 import type { Store } from "./store.ts";
 import type { Tokens } from "./tokens.ts";
-import { compactText, depthOf, type Tree, treeAt, treeOf } from "./tree.ts";
-import { parseVersion, readVersion } from "./version.ts";
+import { depthOf, type Tree, treeAt } from "./tree.ts";
+import { parseVersion } from "./version.ts";
 import { Watching } from "./watching.ts";
 
 /** What a {@linkcode Handler} works with. */
@@ -34,8 +34,6 @@ const READY_MAX = 10_000;
 /** A long poll waits so long unless told otherwise, and at most. */
 const WATCH_SECONDS = { usual: 30, max: 300 } as const;
 const CODE_LENGTH_MAX = 256;
-/** What a copy has around its document. */
-const COPY_ENVELOPE_BYTES = 16 * 1024 * 1024;
 
 /** One request, taken apart. */
 interface Asked {
@@ -306,17 +304,14 @@ export class Handler implements Disposable {
     }
     if (method === "GET") {
       if (!identity.mayRead([])) return refuse(forbidden("read the whole document"));
-      return new Response(
-        `{"data":${compactText(copy.data)},"leases":${JSON.stringify(leasesToJson(copy.leases))},"version":${
-          JSON.stringify(copy.version, ["checksum", "sequence"])
-        }}`,
-        { headers: [["content-type", "application/json"], ["etag", etagOf(copy.version)]] },
-      );
+      return new Response(formatCopy(copy), {
+        headers: [["content-type", "application/json"], ["etag", etagOf(copy.version)]],
+      });
     }
     if (!identity.mayWrite([])) return refuse(forbidden("replace the whole document"));
     const body = await readBody(request, this.#options.limits.documentBytesMax + COPY_ENVELOPE_BYTES);
     if (body instanceof Refusal) return refuse(body);
-    const received = readCopy(body, this.#options.limits.depthMax);
+    const received = parseCopy(body, this.#options.limits);
     if (received instanceof Refusal) return refuse(received);
     const outcome = await this.#store.accept(received);
     return outcome instanceof Refusal ? refuse(outcome) : say("Created", 201);
@@ -324,15 +319,21 @@ export class Handler implements Disposable {
 
   #state(): Response {
     const { version } = this.#store.copy;
-    const cluster = this.#store.members.addresses.map((address) => ({
+    const time = (ms: number | undefined) => ms === undefined ? null : new Date(ms).toISOString();
+    const cluster = this.#store.members.all.map(({ address, lastPushMs, lastReachableMs, reachable, version }) => ({
       address,
-      "last-push": null,
-      "last-reachable": null,
-      reachable: false,
-      version: null,
+      "last-push": time(lastPushMs),
+      "last-reachable": time(lastReachableMs),
+      reachable,
+      version: version === undefined ? null : { checksum: version.checksum, sequence: version.sequence },
     }));
     const { checksum, sequence } = version;
-    return json({ Me: formatBindAddress(this.#options.me()), cluster, version: { checksum, sequence } }, { version });
+    return json({
+      Me: formatBindAddress(this.#options.me()),
+      cluster,
+      lost: this.#store.lost,
+      version: { checksum, sequence },
+    }, { version });
   }
 
   async #stateOf({ request, method, path, identity }: Asked): Promise<Response> {
@@ -355,6 +356,7 @@ export class Handler implements Disposable {
     }
     const me = formatBindAddress(this.#options.me());
     const refused = this.#store.members.add(addresses.filter((address) => address !== me));
+    for (const { renewed } of members) this.#store.hearOfRenewals(Array.isArray(renewed) ? renewed : []);
     return refused.length === 0
       ? say("Created", 201)
       : refuse(new Refusal("Bad Request", `Cannot add ${quote(refused)} as these must be at most 100 HOST:PORT`));
@@ -395,17 +397,4 @@ function forbidden(what: string): Refusal {
 function refuseUpdate(refusal: Refusal): Response {
   const isBarred = refusal.reason === "Not Locked" || refusal.reason === "Invalid Lock Code";
   return refuse(refusal, isBarred ? { status: 403 } : {});
-}
-
-function readCopy(body: string, depthMax: number): Copy | Refusal {
-  try {
-    const { data, version, leases } = JSON.parse(body) ?? {};
-    const named = readVersion(version);
-    if (named !== undefined && data !== undefined) {
-      return { version: named, data: treeOf(data, depthMax), leases: leasesFromJson(leases) };
-    }
-  } catch {
-    // Said below, whatever of it is wrong.
-  }
-  return new Refusal("Bad Request", 'Cannot take the copy as it must be {"version": {"sequence", "checksum"}, "data"}');
 }

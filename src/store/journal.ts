@@ -1,6 +1,7 @@
 import type { Logger } from "../kernel/logger.ts";
 import type { Archive } from "./archive.ts";
 import type { Leased } from "./leases.ts";
+import { descend, type Lineage } from "./lineage.ts";
 import type { Limits } from "./limits.ts";
 import type { Path } from "./path.ts";
 import { Refusal } from "./refusal.ts";
@@ -12,6 +13,10 @@ import type { Version } from "./version.ts";
 export interface Change extends Leased {
   /** Which version it is; without one it is the next. Said for what must keep its name. */
   readonly version?: Version;
+  /** The versions that it came from, if it is not what was current. */
+  readonly lineage?: Lineage;
+  /** Whether the version before it does not live on in it, so that its snapshot must stay. */
+  readonly losesBefore?: boolean;
   /** Where the document differs, if it is a lease that has changed it. */
   readonly touched?: readonly Path[];
 }
@@ -111,7 +116,7 @@ export class Journal {
       settle(before);
       return undefined;
     }
-    const { data, leases, version } = next;
+    const { data, leases, version, losesBefore } = next;
     const bytes = encoder.encode(compactText(data));
     if (bytes.length > limits.documentBytesMax) {
       settle(
@@ -123,18 +128,31 @@ export class Journal {
       return undefined;
     }
     const sequence = version?.sequence ?? before.version.sequence + 1;
-    const copy: Copy = { version: { sequence, checksum: hashes.md5(bytes) }, data, leases };
+    const lineage = next.lineage ??
+      (version === undefined ? descend(before.lineage, before.version) : before.lineage);
+    const copy: Copy = { version: { sequence, checksum: hashes.md5(bytes) }, data, leases, lineage };
+    const nameBefore = archive.newest;
     try {
       const name = await archive.save({ copy, cluster: cluster() }, bytes);
       this.#current = copy;
       publish(copy, { touched: next.touched === undefined ? undefined : touched });
       settle(copy);
+      if (losesBefore && nameBefore !== undefined) await this.#keep(nameBefore);
       return name;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       log.error("A change cannot be written to the disk: it is refused", { sequence, reason });
       settle(new Refusal("Internal Server Error", `Cannot write version ${sequence} to the disk: nothing was changed`));
       return undefined;
+    }
+  }
+
+  async #keep(name: string): Promise<void> {
+    const { archive, log } = this.#options;
+    try {
+      await archive.keepLost(name);
+    } catch (error) {
+      log.error("The snapshot of a version that has lost cannot be put aside", { name, reason: String(error) });
     }
   }
 }

@@ -10,11 +10,27 @@ const RETRY_MS = 1_000;
 /** A timer that comes so late means that we were not there to hear renewals. */
 const ABSENT_MS = 1_000;
 
+/**
+ * A lease that is renewed at another instance is ended here only so long
+ * after its time: that instance may merely be out of reach.
+ */
+const ORPHAN_MS = 60_000;
+
+/** Which leases were renewed here. */
+export interface Renewals {
+  readonly names: readonly string[];
+  /** Up to where this goes: what to ask from next. */
+  readonly next: number;
+}
+
 /** Ends leases that are not renewed. */
 export class LeaseKeeper implements Disposable {
   readonly #journal: Journal;
   readonly #clock: Clock;
   readonly #log: Logger;
+  /** The leases that were renewed here, and at which count. */
+  readonly #renewals: Map<string, number> = new Map();
+  #count = 0;
   /** When each lease ends, and what takes its timer back. */
   readonly #ends: Map<string, { readonly atMs: number; readonly cancel: () => void }> = new Map();
 
@@ -22,7 +38,7 @@ export class LeaseKeeper implements Disposable {
     this.#journal = journal;
     this.#clock = clock;
     this.#log = log;
-    this.follow(journal.current);
+    for (const { name, ttlMs } of journal.current.leases.values()) this.#arm(name, ttlMs);
   }
 
   /** Gives a lease its keys, or renews it if it has just them. */
@@ -32,7 +48,7 @@ export class LeaseKeeper implements Disposable {
     if (foreign !== undefined) return foreign;
     // While nothing is on its way, what is current is what a turn would find.
     if (!this.#journal.isBusy && isGranted(this.#journal.current, wish)) {
-      this.#arm(wish.name, wish.ttlMs);
+      this.#renew(wish.name, wish.ttlMs);
       return { isChanged: false };
     }
     let isChanged = false;
@@ -46,7 +62,7 @@ export class LeaseKeeper implements Disposable {
       return change;
     }, { joins: true });
     if (outcome instanceof Refusal) return outcome;
-    this.#arm(wish.name, wish.ttlMs);
+    this.#renew(wish.name, wish.ttlMs);
     return { isChanged };
   }
 
@@ -55,7 +71,7 @@ export class LeaseKeeper implements Disposable {
     const lease = this.#journal.current.leases.get(name);
     if (lease === undefined) return unknownLease(name);
     const foreign = refuseForeign(lease, holder);
-    if (foreign === undefined) this.#arm(name, lease.ttlMs);
+    if (foreign === undefined) this.#renew(name, lease.ttlMs);
     return foreign;
   }
 
@@ -73,19 +89,41 @@ export class LeaseKeeper implements Disposable {
     return Math.max(0, (this.#ends.get(name)?.atMs ?? 0) - this.#clock.now());
   }
 
-  /** Gives each lease that is new here its full time, and forgets those that are gone. */
+  /** Answers the leases that were renewed here since an earlier answer. */
+  renewalsSince(heardOf: number): Renewals {
+    const names = [...this.#renewals].filter(([, count]) => count > heardOf).map(([name]) => name);
+    return { names, next: this.#count };
+  }
+
+  /** Takes note of leases that were renewed at another instance: ending them is its concern now. */
+  hearOf(names: readonly string[]): void {
+    for (const name of names) {
+      const lease = this.#journal.current.leases.get(name);
+      if (lease === undefined) continue;
+      this.#renewals.delete(name);
+      this.#arm(name, lease.ttlMs + ORPHAN_MS);
+    }
+  }
+
+  /** Takes note of leases that came with a copy, and forgets those that are gone. */
   follow({ leases }: Copy): void {
-    for (const { name, ttlMs } of leases.values()) if (!this.#ends.has(name)) this.#arm(name, ttlMs);
+    for (const { name, ttlMs } of leases.values()) if (!this.#ends.has(name)) this.#arm(name, ttlMs + ORPHAN_MS);
     for (const [name, { cancel }] of this.#ends) {
       if (leases.has(name)) continue;
       cancel();
       this.#ends.delete(name);
+      this.#renewals.delete(name);
     }
   }
 
   [Symbol.dispose](): void {
     for (const { cancel } of this.#ends.values()) cancel();
     this.#ends.clear();
+  }
+
+  #renew(name: string, ttlMs: number): void {
+    this.#renewals.set(name, ++this.#count);
+    this.#arm(name, ttlMs);
   }
 
   #arm(name: string, ms: number): void {

@@ -1,24 +1,61 @@
 import { parseBindAddress } from "./bind_address.ts";
+import type { Version } from "./version.ts";
 
 /** More instances than this are not remembered: nobody runs so many, but anyone might say so. */
 const MEMBERS_MAX = 100;
 
+/** What is known of another instance. */
+export interface Member {
+  readonly address: string;
+  /** Which version it had when it was last heard of. */
+  readonly version?: Version;
+  readonly reachable: boolean;
+  /** When it was last heard of, in milliseconds since 1970. */
+  readonly lastReachableMs?: number;
+  /** When it was last given a version, in milliseconds since 1970. */
+  readonly lastPushMs?: number;
+}
+
 /** The other instances of a cluster, by address. */
 export class Members {
-  readonly #addresses: Set<string> = new Set();
+  readonly #members: Map<string, Member> = new Map();
+  /** Is told of each new one. */
+  onAdd: (address: string) => void = () => {};
 
-  /** Their addresses, in the order in which they became known. */
+  /** All of them, in the order in which they became known. */
+  get all(): readonly Member[] {
+    return [...this.#members.values()];
+  }
+
+  /** Their addresses. */
   get addresses(): readonly string[] {
-    return [...this.#addresses];
+    return [...this.#members.keys()];
   }
 
   /** Adds instances; answers the addresses that are none, or too many. */
   add(addresses: readonly string[]): readonly string[] {
     return addresses.filter((address) => {
-      if (this.#addresses.has(address)) return false;
-      if (this.#addresses.size >= MEMBERS_MAX || parseBindAddress(address) === undefined) return true;
-      this.#addresses.add(address);
+      if (this.#members.has(address)) return false;
+      if (this.#members.size >= MEMBERS_MAX || parseBindAddress(address) === undefined) return true;
+      this.#members.set(address, { address, reachable: false });
+      this.onAdd(address);
       return false;
     });
+  }
+
+  /** Notes what was learnt of one. */
+  learn(address: string, news: Partial<Omit<Member, "address">>): void {
+    const member = this.#members.get(address);
+    if (member !== undefined) this.#members.set(address, { ...member, ...news });
+  }
+
+  /** Answers one. */
+  get(address: string): Member | undefined {
+    return this.#members.get(address);
+  }
+
+  /** Forgets one: it is this very instance under another name. */
+  forget(address: string): void {
+    this.#members.delete(address);
   }
 }

@@ -1,9 +1,12 @@
 import type { Logger } from "../kernel/logger.ts";
 import type { Clock } from "../kernel/clock.ts";
+import type { Random } from "../kernel/random.ts";
 import { type BindAddress, formatBindAddress, isLoopback } from "./bind_address.ts";
+import { Cluster } from "./cluster.ts";
 import { Handler } from "./handler.ts";
 import { LIMITS, type Limits } from "./limits.ts";
 import { type Listener, listenWithClientCertificates } from "./mutual_tls.ts";
+import { PeerClient } from "./peer_client.ts";
 import { DataDirectory } from "./snapshot_files.ts";
 import { Store, type StoreOptions } from "./store.ts";
 import { Tokens } from "./tokens.ts";
@@ -25,9 +28,12 @@ export interface StoreServerOptions
   /** The file of the bearer tokens. */
   readonly tokensFile?: string | undefined;
   readonly tls?: TlsFiles | undefined;
+  /** The file of the token that is shown to other instances. */
+  readonly peerTokenFile?: string | undefined;
   /** Whether anyone who can reach it may change it, beyond this machine too. */
   readonly isInsecure: boolean;
   readonly clock: Clock;
+  readonly random: Random;
   /** Answers the time, in milliseconds since 1970. */
   readonly wallNow: () => number;
   readonly log: Logger;
@@ -75,6 +81,8 @@ export class StoreServer implements AsyncDisposable {
     address = { host: bind.host, port: listening.port };
     resources.defer(() => stop(listening));
     resources.use(handler);
+    const client = resources.use(await openPeerClient(options));
+    resources.use(new Cluster(store, { ...options, client, me: announced(address) }));
     log.info("The store listens", { bind: formatBindAddress(address), tls: tls !== undefined });
     return new StoreServer(store, address, resources.move());
   }
@@ -103,6 +111,19 @@ async function listen(
     port: (server.addr as Deno.NetAddr).port,
     shutdown: () => server.shutdown(),
   };
+}
+
+/** Others cannot use an address that stands for all of ours. */
+function announced(address: BindAddress): string | undefined {
+  return address.host === "0.0.0.0" || address.host === "::" ? undefined : formatBindAddress(address);
+}
+
+async function openPeerClient({ tls, peerTokenFile, limits = LIMITS }: StoreServerOptions): Promise<PeerClient> {
+  const token = peerTokenFile === undefined ? undefined : (await Deno.readTextFile(peerTokenFile)).trim();
+  if (tls === undefined) return new PeerClient({ scheme: "http", token, tls: undefined, limits });
+  const [cert, key] = [await Deno.readTextFile(tls.cert), await Deno.readTextFile(tls.key)];
+  const caCerts = tls.clientCa === undefined ? [] : [await Deno.readTextFile(tls.clientCa)];
+  return new PeerClient({ scheme: "https", token, tls: { cert, key, caCerts }, limits });
 }
 
 async function stop(listening: Listener): Promise<void> {

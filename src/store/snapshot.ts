@@ -1,3 +1,4 @@
+import { type Lineage, lineageFromJson } from "./lineage.ts";
 import { type Leases, leasesFromJson, leasesToJson } from "./leases.ts";
 import { type Tree, treeOf } from "./tree.ts";
 import { readVersion, type Version } from "./version.ts";
@@ -7,6 +8,8 @@ export interface Copy {
   readonly version: Version;
   readonly data: Tree;
   readonly leases: Leases;
+  /** The versions that it came from. */
+  readonly lineage: Lineage;
 }
 
 /** What a snapshot holds. */
@@ -51,7 +54,9 @@ export function encodeSnapshot(
     encoder.encode(`"cluster":${JSON.stringify(cluster.map((address) => ({ address })))},"copy":{"data":`),
     data,
     encoder.encode(
-      `,"version":${JSON.stringify(copy.version)}},"leases":${JSON.stringify(leasesToJson(copy.leases))}}\n`,
+      `,"version":${JSON.stringify(copy.version)}},"leases":${JSON.stringify(leasesToJson(copy.leases))},"lineage":${
+        JSON.stringify(copy.lineage)
+      }}\n`,
     ),
   ];
   return [encoder.encode(`{"sha256":"${sha256(...body)}",`), ...body];
@@ -88,10 +93,11 @@ export function decodeSnapshot(
   }
   const odd = wanted === undefined && Object.keys(json ?? {}).some((key) => key !== "copy" && key !== "cluster");
   if (odd) throw new CorruptSnapshotError("it has no hash, though it is not of the kind that had none");
-  const { copy, cluster, leases } = (json ?? {}) as {
+  const { copy, cluster, leases, lineage } = (json ?? {}) as {
     readonly copy?: { readonly data?: unknown; readonly version?: unknown };
     readonly cluster?: unknown;
     readonly leases?: unknown;
+    readonly lineage?: unknown;
   };
   const version = readVersion(copy?.version);
   if (version === undefined || copy?.data === undefined) throw new CorruptSnapshotError("it holds no copy");
@@ -102,7 +108,10 @@ export function decodeSnapshot(
     throw new CorruptSnapshotError(`its document is more than ${depthMax} levels deep`);
   }
   const named = wanted === undefined ? { ...version, checksum: checksumOf(data) } : version;
-  return { copy: { version: named, data, leases: leasesFromJson(leases) }, cluster: addressesOf(cluster) };
+  return {
+    copy: { version: named, data, leases: leasesFromJson(leases), lineage: lineageFromJson(lineage) },
+    cluster: addressesOf(cluster),
+  };
 }
 
 /** Reads the addresses of instances, as a snapshot or a peer lists them; what is none is left out. */

@@ -4,6 +4,8 @@ import { parseSnapshotName } from "./snapshot_name.ts";
 export interface SnapshotFiles {
   /** Answers the names of all snapshots, oldest first. */
   names(): Promise<readonly string[]>;
+  /** Answers the names of what was set aside under a suffix, oldest first. */
+  asides(suffix: string): Promise<readonly string[]>;
   /** Reads one whole. */
   read(name: string): Promise<Uint8Array<ArrayBuffer>>;
   /**
@@ -47,12 +49,13 @@ export class DataDirectory implements SnapshotFiles, Disposable {
     return new DataDirectory(path, lock);
   }
 
-  async names(): Promise<readonly string[]> {
-    const names: string[] = [];
-    for await (const { name, isFile } of Deno.readDir(this.#path)) {
-      if (isFile && parseSnapshotName(name) !== undefined) names.push(name);
-    }
-    return names.sort();
+  names(): Promise<readonly string[]> {
+    return this.#list((name) => parseSnapshotName(name) !== undefined);
+  }
+
+  asides(suffix: string): Promise<readonly string[]> {
+    const end = `.${suffix}`;
+    return this.#list((name) => name.endsWith(end) && parseSnapshotName(name.slice(0, -end.length)) !== undefined);
   }
 
   read(name: string): Promise<Uint8Array<ArrayBuffer>> {
@@ -92,6 +95,12 @@ export class DataDirectory implements SnapshotFiles, Disposable {
 
   [Symbol.dispose](): void {
     this.#lock.close();
+  }
+
+  async #list(isWanted: (name: string) => boolean): Promise<readonly string[]> {
+    const names: string[] = [];
+    for await (const { name, isFile } of Deno.readDir(this.#path)) if (isFile && isWanted(name)) names.push(name);
+    return names.sort();
   }
 
   async #sync(): Promise<void> {

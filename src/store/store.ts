@@ -5,7 +5,8 @@ import { HASHES } from "./hashes.ts";
 import { History } from "./history.ts";
 import { Journal } from "./journal.ts";
 import type { LeaseWish } from "./leases.ts";
-import { LeaseKeeper } from "./lease_keeper.ts";
+import { LeaseKeeper, type Renewals } from "./lease_keeper.ts";
+import { fateOf } from "./lineage.ts";
 import { acquire, type Asking, held, type Lock } from "./lock.ts";
 import type { Limits } from "./limits.ts";
 import { Members } from "./members.ts";
@@ -46,6 +47,7 @@ const utf8Md5 = (tree: Tree) => HASHES.md5(encoder.encode(compactText(tree)));
  */
 export class Store implements AsyncDisposable {
   readonly #options: StoreOptions;
+  readonly #archive: Archive;
   readonly #journal: Journal;
   readonly #history: History = new History();
   readonly #leases: LeaseKeeper;
@@ -63,6 +65,7 @@ export class Store implements AsyncDisposable {
     const { clock, log, limits, wallNow, bootstrapLimit } = options;
     this.#options = options;
     this.members = members;
+    this.#archive = archive;
     this.#journal = new Journal(first, {
       archive,
       hashes: HASHES,
@@ -100,7 +103,12 @@ export class Store implements AsyncDisposable {
       log.info("A snapshot was loaded", { name, version: formatVersion(copy.version) });
       await archive.removeOld(name);
     }
-    const empty = { version: { sequence: 0, checksum: utf8Md5(EMPTY_BRANCH) }, data: EMPTY_BRANCH, leases: new Map() };
+    const empty = {
+      version: { sequence: 0, checksum: utf8Md5(EMPTY_BRANCH) },
+      data: EMPTY_BRANCH,
+      leases: new Map(),
+      lineage: [],
+    };
     const members = new Members();
     members.add([...seeds, ...loaded?.cluster ?? []]);
     return new Store(loaded?.copy ?? empty, isFresh, archive, members, options);
@@ -233,11 +241,33 @@ export class Store implements AsyncDisposable {
     let isNewer = false;
     const outcome = await this.#journal.change(({ version }) => {
       isNewer = compareVersions(copy.version, version) > 0;
-      return isNewer ? copy : undefined;
+      if (!isNewer) return undefined;
+      const fate = fateOf(version, copy.lineage);
+      if (fate !== "kept") {
+        const what = { lost: formatVersion(version), newer: formatVersion(copy.version) };
+        if (fate === "lost") this.#options.log.warn("A version has lost against another: its snapshot is kept", what);
+        else this.#options.log.warn("A version may have lost, it is too old to tell: its snapshot is kept", what);
+      }
+      return { ...copy, losesBefore: fate !== "kept" };
     }, { joins: false });
     if (outcome instanceof Refusal) return outcome;
     if (isNewer) this.#becomeAvailable("another instance had a newer version");
     return isNewer;
+  }
+
+  /** The names of the snapshots of versions that have lost against others. */
+  get lost(): readonly string[] {
+    return this.#archive.lost;
+  }
+
+  /** Answers the leases that were renewed here since an earlier answer, which said up to where it goes. */
+  renewalsSince(heardOf: number): Renewals {
+    return this.#leases.renewalsSince(heardOf);
+  }
+
+  /** Takes note of leases that were renewed at another instance. */
+  hearOfRenewals(names: readonly string[]): void {
+    this.#leases.hearOf(names);
   }
 
   /** The refusal of everything while nothing may be served. */

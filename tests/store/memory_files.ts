@@ -13,6 +13,10 @@ export class MemoryFiles implements SnapshotFiles {
     return Promise.resolve([...this.contents.keys()].filter((name) => name.endsWith(".json")).sort());
   }
 
+  asides(suffix: string): Promise<readonly string[]> {
+    return Promise.resolve([...this.contents.keys()].filter((name) => name.endsWith(`.${suffix}`)).sort());
+  }
+
   read(name: string): Promise<Uint8Array<ArrayBuffer>> {
     return Promise.resolve(this.contents.get(name) ?? new Uint8Array());
   }

@@ -83,7 +83,7 @@ async function step(
       const sequence = Math.max(0, model.sequence + given.ahead);
       if (sequence === model.sequence) return [0, 0];
       const checksum = HASHES.md5(new TextEncoder().encode(compactText(data)));
-      await store.accept({ version: { sequence, checksum }, data, leases: new Map() });
+      await store.accept({ version: { sequence, checksum }, data, leases: new Map(), lineage: [] });
       model.accept(given.value, sequence);
       return [0, 0];
     }

@@ -1,4 +1,5 @@
 import { systemClock } from "../../src/kernel/clock.ts";
+import { systemRandom } from "../../src/kernel/random.ts";
 import { SILENT } from "../../src/kernel/logger.ts";
 import { LIMITS } from "../../src/store/limits.ts";
 import { StoreServer, type StoreServerOptions } from "../../src/store/server.ts";
@@ -13,6 +14,7 @@ export const AT_ONCE: Omit<StoreServerOptions, "dataDir"> = {
   bootstrapLimit: { fromNowMs: 120_000 },
   isInsecure: false,
   clock: systemClock,
+  random: systemRandom,
   wallNow: Date.now,
   log: SILENT,
   limits: LIMITS,

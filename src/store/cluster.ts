@@ -1,0 +1,117 @@
+import type { Clock } from "../kernel/clock.ts";
+import { delay } from "../kernel/delay.ts";
+import type { Logger } from "../kernel/logger.ts";
+import type { Random } from "../kernel/random.ts";
+import type { PeerClient } from "./peer_client.ts";
+import { Refusal } from "./refusal.ts";
+import type { Store } from "./store.ts";
+import { compareVersions, formatVersion } from "./version.ts";
+
+/** Each other instance is asked so often, and up to so much later. */
+const ROUND_MS = 500;
+const JITTER_MS = 10;
+
+/** What a {@linkcode Cluster} works with. */
+export interface ClusterOptions {
+  /** The address of this instance, as others know it; `undefined` if it has none that they could use. */
+  readonly me: string | undefined;
+  readonly client: PeerClient;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Answers the time, in milliseconds since 1970. */
+  readonly wallNow: () => number;
+  readonly log: Logger;
+}
+
+/**
+ * Keeps a store in step with the others: tells each of all, takes what is
+ * newer there, gives what is newer here, at once after a change.
+ */
+export class Cluster implements AsyncDisposable {
+  readonly #store: Store;
+  readonly #options: ClusterOptions;
+  readonly #stop: AbortController = new AbortController();
+  readonly #loops: Map<string, Promise<void>> = new Map();
+  readonly #wakes: Map<string, () => void> = new Map();
+  readonly #unwatch: () => void;
+
+  constructor(store: Store, options: ClusterOptions) {
+    this.#store = store;
+    this.#options = options;
+    const { members } = store;
+    if (options.me !== undefined) members.forget(options.me);
+    members.onAdd = (address) => this.#follow(address);
+    for (const address of members.addresses) this.#follow(address);
+    this.#unwatch = store.watch(() => {
+      for (const wake of this.#wakes.values()) wake();
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#unwatch();
+    this.#store.members.onAdd = () => {};
+    this.#stop.abort();
+    await Promise.all(this.#loops.values());
+  }
+
+  #follow(address: string): void {
+    if (address === this.#options.me || this.#loops.has(address)) return;
+    this.#loops.set(address, this.#run(address));
+  }
+
+  async #run(address: string): Promise<void> {
+    const { clock, random, wallNow, log } = this.#options;
+    const { members } = this.#store;
+    const { signal } = this.#stop;
+    let heardOf = 0;
+    while (!signal.aborted) {
+      // Set before the exchange, so that what changes in its midst is not waited with.
+      let isWoken = false;
+      const nap = new AbortController();
+      this.#wakes.set(address, () => {
+        isWoken = true;
+        nap.abort();
+      });
+      try {
+        heardOf = await this.#exchange(address, heardOf, signal);
+        if (members.get(address)?.reachable === false) log.info("Another instance is reachable", { address });
+        members.learn(address, { reachable: true, lastReachableMs: wallNow() });
+      } catch (error) {
+        isWoken = false;
+        if (members.get(address)?.reachable && !signal.aborted) {
+          log.warn("Another instance cannot be reached", { address, reason: String(error) });
+        }
+        members.learn(address, { reachable: false });
+      }
+      if (isWoken) continue;
+      await delay(ROUND_MS + random() * JITTER_MS, { clock, signal: AbortSignal.any([signal, nap.signal]) }).catch(
+        () => {},
+      );
+    }
+    this.#wakes.delete(address);
+  }
+
+  /** One round with another instance; answers up to where it was told of renewed leases. */
+  async #exchange(address: string, heardOf: number, signal: AbortSignal): Promise<number> {
+    const { client, me, wallNow, log } = this.#options;
+    const { members } = this.#store;
+    const renewals = this.#store.renewalsSince(heardOf);
+    const others = members.addresses.filter((each) => each !== address);
+    const own = me === undefined ? [] : [{ address: me, renewed: renewals.names }];
+    await client.putState(address, [...own, ...others.map((each) => ({ address: each }))], signal);
+    const { version, cluster } = await client.getState(address, signal);
+    members.add(cluster.filter((each) => each !== me));
+    const order = compareVersions(version, this.#store.copy.version);
+    if (order > 0) {
+      const outcome = await this.#store.accept(await client.getCopy(address, signal));
+      if (outcome instanceof Refusal) log.warn("A copy is refused", { address, reason: outcome.message });
+    } else if (order < 0) {
+      const { copy } = this.#store;
+      await client.putCopy(address, copy, signal);
+      members.learn(address, { lastPushMs: wallNow() });
+      log.debug("A version was given to another instance", { address, version: formatVersion(copy.version) });
+    }
+    members.learn(address, { version: order < 0 ? this.#store.copy.version : version });
+    return renewals.next;
+  }
+}

@@ -1,0 +1,35 @@
+import { leasesFromJson, leasesToJson } from "./leases.ts";
+import { lineageFromJson } from "./lineage.ts";
+import { Refusal } from "./refusal.ts";
+import type { Copy } from "./snapshot.ts";
+import { compactText, treeOf } from "./tree.ts";
+import { readVersion } from "./version.ts";
+
+/** What a copy has around its document, at most. */
+export const COPY_ENVELOPE_BYTES: number = 16 * 1024 * 1024;
+
+/** Writes a copy for another instance. */
+export function formatCopy({ data, leases, lineage, version: { checksum, sequence } }: Copy): string {
+  return `{"data":${compactText(data)},"leases":${JSON.stringify(leasesToJson(leases))},"lineage":${
+    JSON.stringify(lineage)
+  },"version":${JSON.stringify({ checksum, sequence })}}`;
+}
+
+/** Reads what {@linkcode formatCopy} wrote; what is needless may be missing. */
+export function parseCopy(text: string, { depthMax }: { readonly depthMax: number }): Copy | Refusal {
+  try {
+    const { data, version, leases, lineage } = JSON.parse(text) ?? {};
+    const named = readVersion(version);
+    if (named !== undefined && data !== undefined) {
+      return {
+        version: named,
+        data: treeOf(data, depthMax),
+        leases: leasesFromJson(leases),
+        lineage: lineageFromJson(lineage),
+      };
+    }
+  } catch {
+    // Said below, whatever of it is wrong.
+  }
+  return new Refusal("Bad Request", 'Cannot take the copy as it must be {"version": {"sequence", "checksum"}, "data"}');
+}

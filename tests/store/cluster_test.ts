@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import type { StoreServerOptions } from "../../src/store/server.ts";
+import { formatVersion } from "../../src/store/version.ts";
+import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free_port.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import { TestStore } from "./stage.ts";
+
+const addressOf = (store: TestStore) => `127.0.0.1:${store.server.address.port}`;
+const versionOf = (store: TestStore) => formatVersion(store.server.store.copy.version);
+const start = (seeds: readonly TestStore[], more: Partial<StoreServerOptions> = {}, document?: unknown) =>
+  TestStore.start({ seeds: seeds.map(addressOf), ...more }, document);
+
+async function inStep(...stores: readonly TestStore[]): Promise<void> {
+  await eventually("all have the same version", () => new Set(stores.map(versionOf)).size === 1);
+}
+
+Deno.test("instances find each other by one seed, and a commit on any reaches all", async () => {
+  await using a = await start([], {}, { n: 0 });
+  await using b = await start([a]);
+  await using c = await start([b]);
+  await inStep(a, b, c);
+  await eventually(
+    "each knows both others",
+    () => [a, b, c].every((store) => store.server.store.members.addresses.length === 2),
+  );
+  let n = 0;
+  for (const store of [a, b, c, a]) {
+    await store.commit([["PUT", "/n", ++n]]);
+    await inStep(a, b, c);
+  }
+  for (const store of [a, b, c]) {
+    assert.equal((await store.ask("GET /data/n")).text, "4");
+    assert.deepEqual(store.server.store.lost, [], "nothing was lost");
+  }
+  const { cluster } = JSON.parse((await a.ask("GET /state")).text);
+  for (const member of cluster) {
+    assert.equal(member.reachable, true);
+    assert.ok(Date.parse(member["last-reachable"]) > 0);
+  }
+});
+
+Deno.test("an instance without a fresh snapshot serves once a peer has given it one", async () => {
+  await using a = await start([], {}, { n: 1 });
+  await using b = await start([a], { loadLimit: { fromNowMs: -1_000 } });
+  await eventually("it serves", async () => (await b.ask("GET /data/n")).text === "1");
+});
+
+Deno.test("what was committed on both sides of a partition heals to the newest; what loses is kept, and reported", async () => {
+  await using a = await start([], {}, { n: 0 });
+  await using b = await start([], {}, { n: 0 });
+  assert.equal(versionOf(a), versionOf(b), "they were one");
+  await a.commit([["PUT", "/n", "of a"]]);
+  await b.commit([["PUT", "/n", "of b"]]);
+  await b.commit([["PUT", "/m", "of b too"]]);
+  await b.ask("PUT /lock", "holder");
+  await b.ask("PUT /update/holder/k", 1);
+  await a.ask("PUT /lock", "holder");
+  await a.ask("PUT /update/holder/k", 1);
+  const lost = versionOf(a);
+  await a.ask("PUT /state", [{ address: addressOf(b) }]);
+  await inStep(a, b);
+  assert.deepEqual(JSON.parse((await a.ask("GET /data")).text), { m: "of b too", n: "of b" });
+  await eventually("the loser is put aside", () => a.server.store.lost.length === 1);
+  const { lost: [name] } = JSON.parse((await a.ask("GET /state")).text);
+  const kept = JSON.parse(await Deno.readTextFile(a.dir.file(name)));
+  assert.deepEqual(kept.copy.data, { n: "of a" });
+  assert.equal(formatVersion(kept.copy.version), lost);
+  assert.deepEqual(b.server.store.lost, []);
+  assert.equal((await a.ask("PUT /lock/holder")).status, 409, "a transaction on what has lost is refused");
+  assert.equal((await b.ask("PUT /lock/holder")).status, 200);
+  await a.restart({ seeds: [] });
+  assert.deepEqual(a.server.store.lost, [name], "and still reported after a restart");
+});
+
+Deno.test("of two versions with one sequence, the larger checksum wins on all", async () => {
+  await using a = await start([], {}, { side: "a" });
+  await using b = await start([], {}, { side: "b" });
+  const winner = [versionOf(a), versionOf(b)].toSorted()[1];
+  await b.ask("PUT /state", [{ address: addressOf(a) }]);
+  await inStep(a, b);
+  assert.equal(versionOf(a), winner);
+});
+
+Deno.test("an instance that was away catches up", async () => {
+  const port = freePort();
+  await using a = await start([], {}, { n: 0 });
+  await using b = await start([a], { bind: { host: "127.0.0.1", port } });
+  await inStep(a, b);
+  await b.server[Symbol.asyncDispose]();
+  await a.commit([["PUT", "/n", 1]]);
+  await eventually("it is missed", () => a.server.store.members.get(`127.0.0.1:${port}`)?.reachable === false);
+  await b.restart();
+  await inStep(a, b);
+  assert.deepEqual(b.server.store.lost, []);
+});
+
+Deno.test("a lease that is renewed at one instance does not end at another, and ends on all when it is not", async () => {
+  await using a = await start([], {}, {});
+  await using b = await start([a]);
+  await a.ask("PUT /lease/l", { ttl: 1, keys: { "/n": 1 } });
+  await inStep(a, b);
+  const end = performance.now() + 3_000;
+  while (performance.now() < end) {
+    assert.equal((await a.ask("PUT /lease/l", "")).status, 200);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.equal((await b.ask("GET /data/n")).text, "1");
+  assert.ok(b.server.store.leaseLeftMs("l") > 10_000, "it is the other's to end");
+  assert.equal((await b.ask("PUT /lease/l", "")).status, 200);
+  await eventually("a leaves it to b", () => a.server.store.leaseLeftMs("l") > 10_000);
+  await eventually(
+    "it has ended on both",
+    async () => (await a.ask("GET /data/n")).status === 404 && (await b.ask("GET /data/n")).status === 404,
+  );
+});
+
+Deno.test("instances with tokens show theirs to each other; one without is not heard", async () => {
+  await using dir = new TempDir();
+  const tokensFile = await dir.write(
+    "tokens.yaml",
+    "- {name: peer, token: peer-0123456789abcdef, read: [/], write: [/]}",
+  );
+  const peerTokenFile = await dir.write("peer", "peer-0123456789abcdef\n");
+  const headers = { authorization: "Bearer peer-0123456789abcdef" };
+  await using a = await TestStore.start({ tokensFile, peerTokenFile });
+  for (const [line, body] of [["PUT /lock", "x"], ["PUT /update/x/n", "1"], ["PUT /lock/x"]] as const) {
+    assert.ok((await a.ask(line, body, headers)).status < 300);
+  }
+  await using b = await start([a], { tokensFile, peerTokenFile });
+  await using stranger = await start([a]);
+  await inStep(a, b);
+  assert.equal(stranger.server.store.copy.version.sequence, 0);
+});
