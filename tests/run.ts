@@ -61,6 +61,7 @@ export const STEPS: readonly Step[] = [
     title: "the store: its contract, and what befalls it",
     args: ["test", "--no-check", "--parallel", "-A"],
     tests: ["tests/store"],
+    programs: true,
   },
   {
     name: "golden",

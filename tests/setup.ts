@@ -27,6 +27,8 @@ const REQUIREMENTS = {
   dnsmasq: { files: ["dnsmasq"], packages: ["dnsmasq-base"] },
   grpc: { files: ["python3", "/usr/lib/python3/dist-packages/grpc"], packages: ["python3-grpcio"] },
   postgres: { files: ["pg_ctlcluster", "/usr/lib/postgresql"], packages: ["postgresql"] },
+  curl: { files: ["curl"], packages: ["curl"] },
+  iproute: { files: ["ip"], packages: ["iproute2"] },
   openssl: { files: ["openssl"], packages: ["openssl"] },
 } as const satisfies Record<string, Requirement>;
 

@@ -13,10 +13,15 @@ export class StoreProcess implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #read: Promise<void>;
 
-  /** Starts it with the flags. */
-  constructor(flags: readonly string[]) {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: [...ARGS, ...flags],
+  /**
+   * Starts it with the flags.
+   *
+   * @param within a command line before its own, such as `ip netns exec NAME`
+   */
+  constructor(flags: readonly string[], { within = [] }: { readonly within?: readonly string[] } = {}) {
+    const [program = "", ...args] = [...within, Deno.execPath(), ...ARGS, ...flags];
+    const child = new Deno.Command(program, {
+      args,
       cwd: ROOT,
       stdin: "null",
       stdout: "null",
