@@ -1,31 +1,26 @@
 import { monitoredPorts, registrations, wish } from "./app/derive.ts";
-import { accept, type Accepted, type AcceptedBalancer, discoveryId } from "./app/accept.ts";
-import type { PluginLoader } from "./app/plugin_loader.ts";
-import { LastKnown } from "./app/last_known.ts";
+import { type Accepted, type AcceptedBalancer, discoveryId } from "./app/accept.ts";
+import { type ConfigSource, Intake, type IntakeOptions, type Taken } from "./app/intake.ts";
+import { type Disk, LastKnown } from "./app/last_known.ts";
 import { placed } from "./app/place.ts";
+import type { BalancerEffects } from "./balance/effects.ts";
 import { Executor } from "./balance/executor.ts";
 import { type Applied, Writer } from "./balance/writer.ts";
-import { type Diagnostic, formatDiagnostic } from "./config/diagnostics.ts";
 import { isLoopback } from "./app/host_facts.ts";
-import { loadDirectory, type Loaded } from "./config/load.ts";
-import { type DirectoryWatch, watchDirectory } from "./config/watch.ts";
 import { Monitor } from "./health/monitor.ts";
 import { backoffMs } from "./kernel/backoff.ts";
-import type { Clock } from "./kernel/clock.ts";
+import { deadline } from "./kernel/deadline.ts";
 import { delay } from "./kernel/delay.ts";
 import type { Logger } from "./kernel/logger.ts";
 import type { Random } from "./kernel/random.ts";
 import { abortable } from "./kernel/within.ts";
-import type { Logging } from "./model/logging.ts";
 import type { ClusterName } from "./model/topology.ts";
 import type { HostSettings } from "./config/desired.ts";
-import type { BalancerPlugin, HostFacts, ProbeOutcome } from "./plugin/contract.ts";
-import type { PluginCatalog } from "./plugin/source.ts";
+import type { HostFacts, ProbeOutcome } from "./plugin/contract.ts";
 import { type Operation, Registrar, type Registration } from "./registry/registrar.ts";
 import { Membership } from "./registry/membership.ts";
 import { Store } from "./registry/store.ts";
-import { Describer } from "./supervisor/describer.ts";
-import { Fleet } from "./supervisor/fleet.ts";
+import { Fleet, type Threads } from "./supervisor/fleet.ts";
 import type { HeartbeatOptions } from "./supervisor/heartbeat.ts";
 import { WorkerDeadError, type WorkerEvent } from "./supervisor/plugin_host.ts";
 import { groupInstances } from "./supervisor/reconcile.ts";
@@ -34,29 +29,30 @@ import { groupInstances } from "./supervisor/reconcile.ts";
 export type Role = "writer" | "reporter" | "run";
 
 /** What an {@linkcode App} is made of. */
-export interface AppOptions {
-  /** The config directory. */
-  readonly dir: string;
-  /** What the process does. */
-  readonly role: Role;
+export interface AppOptions extends Omit<IntakeOptions, "log"> {
   /** Finds out what this machine is announced as, given what `host.yaml` says; must not throw. */
   readonly identify: (said: HostSettings) => Promise<HostFacts>;
-  /** The plugins that can be had. */
-  readonly catalog: Pick<PluginCatalog, "find" | "names">;
-  /** Makes what loads the plugins of `plugins.yaml`; without it there are none. */
-  readonly pluginLoader?: (onLate: () => void) => PluginLoader;
-  /** Loads a balancer that ships. */
-  readonly loadBalancer: (name: string) => Promise<BalancerPlugin>;
-  readonly clock: Clock;
   readonly random: Random;
   /** Gives each part its logger. */
   readonly log: { part(name: string): Logger };
-  /** Called with what `logging.yaml` asks for, each time the config is read. */
-  readonly onLogging?: (logging: Logging) => void;
   /** Called after each turn of a balancer's writer; for the demo and measurements. */
   readonly onApplied?: (balancer: string, applied: Applied) => void;
   /** How the lives of workers are watched. */
   readonly heartbeat?: HeartbeatOptions;
+  /** What stands in for this machine in a simulation. */
+  readonly machine?: Partial<Machine>;
+}
+
+/** What the runtime touches of the machine that it runs on. */
+export interface Machine {
+  /** Where configs come from. */
+  readonly configs: ConfigSource;
+  /** Where the workers' threads come from. */
+  readonly threads: Threads;
+  /** Makes what acts on a balancer. */
+  readonly effects: () => BalancerEffects;
+  /** Where the last known members are kept. */
+  readonly disk: Disk;
 }
 
 /** How a run ended. */
@@ -70,8 +66,6 @@ export type Ending =
 
 /** So many threads that cannot be stopped are too many: each burns a core. */
 const STUCK_THREADS_MAX = 2;
-/** How long the rest of the config waits for plugins that are not loaded yet. */
-const PLUGINS_WAIT_MS = 3_000;
 /** How long the writer waits for the registries' first answers before it serves what it knows. */
 const FIRST_ANSWER_MS = 2_000;
 /** How long a change of a registration may take. */
@@ -118,14 +112,13 @@ export class App {
   /** Ends the taking of new config: the first thing to stop, so that nothing is begun any more. */
   readonly #closing = new AbortController();
   readonly #renewed = new Set<string>();
-  #watch: DirectoryWatch | undefined;
-  #plugins: PluginLoader | undefined;
+  readonly #configs: ConfigSource;
+  readonly #makeEffects: () => BalancerEffects;
   #accepted: Accepted | undefined;
   /** The files that it was read from. */
-  #sources: Loaded["desired"]["sources"] = new Map();
+  #sources: Taken["sources"] = new Map();
   /** What this machine is announced as; unknown until the config has been read. */
   #host: HostFacts | undefined;
-  #told: ReadonlySet<string> = new Set();
   /** Whether a balancer ran already when this process came. */
   #isServed = false;
   #settled = false;
@@ -134,13 +127,16 @@ export class App {
 
   constructor(options: AppOptions) {
     this.#options = options;
-    const { clock, random, log, heartbeat } = options;
+    const { clock, random, log, heartbeat, machine } = options;
     this.#log = log.part("app");
+    this.#configs = machine?.configs ?? new Intake({ ...options, log: log.part("config") });
+    this.#makeEffects = machine?.effects ?? (() => new Executor());
     this.#fleet = new Fleet({
       clock,
       random,
       log: log.part("fleet"),
       ...heartbeat && { heartbeat },
+      threads: machine?.threads,
       events: {
         onEvent: (key, event) => this.#onWorkerEvent(key, event),
         onReady: (key) => this.#onWorkerReady(key),
@@ -158,7 +154,13 @@ export class App {
         this.#balance();
       },
     });
-    this.#lastKnown = new LastKnown({ store: this.#store, clock, log: this.#log });
+    this.#lastKnown = new LastKnown({
+      store: this.#store,
+      clock,
+      log: this.#log,
+      makeEffects: this.#makeEffects,
+      disk: machine?.disk,
+    });
     this.#monitor = new Monitor({
       clock,
       random,
@@ -177,18 +179,16 @@ export class App {
   /** Looks at the config directory again. */
   lookAgain(): void {
     this.#log.info("Looking at the config again, as asked");
-    this.#plugins?.retry();
-    this.#watch?.poke();
+    this.#configs.lookAgain();
   }
 
   /** Runs until the signal is aborted, or until it cannot go on. */
   async run(signal: AbortSignal): Promise<Ending> {
-    const { dir, role, clock, log } = this.#options;
+    const { dir, role } = this.#options;
     const asked = () => this.#ended.resolve("stopped");
     signal.addEventListener("abort", asked, { once: true });
     if (signal.aborted) asked();
-    this.#watch = watchDirectory(dir, { signal: this.#closing.signal, clock, log: log.part("config") });
-    const configuring = this.#configure(this.#watch).catch((error) => {
+    const configuring = this.#configure(this.#closing.signal).catch((error) => {
       if (!this.#closing.signal.aborted) this.#ended.reject(error);
     });
     this.#log.info(`The ${role} is starting`, { dir });
@@ -202,69 +202,16 @@ export class App {
     }
   }
 
-  /** Takes the config anew at each hint. */
-  async #configure(watch: DirectoryWatch): Promise<void> {
-    const { dir, role, clock, catalog, loadBalancer, onLogging } = this.#options;
-    const { signal } = this.#closing;
-    let lastGood: Loaded | undefined;
-    /** What the plugins last found wrong. */
-    let refusals: readonly Diagnostic[] = [];
-    /** Whether some plugin could not be asked, so that the same config is worth another try. */
-    let isDoubtful = false;
-    /** The plugins that could be had when the config was last taken. */
-    let had: AppOptions["catalog"] = catalog;
-    await using plugins = this.#options.pluginLoader?.(() => watch.poke());
-    this.#plugins = plugins;
-    for await (const _hint of watch) {
-      const loaded = await loadDirectory(dir, { role, signal, clock, lastGood });
-      if (!loaded.ok) {
-        this.#tell(loaded.diagnostics);
-        this.#ended.resolve("unconfigured");
-        return;
-      }
-      // Before anything else: what is wrong with the rest is said where the file wants it.
-      onLogging?.(loaded.desired.logging);
-      const available = await plugins?.load(loaded.desired, { dir, waitMs: PLUGINS_WAIT_MS, signal }) ??
-        { catalog, findings: [] };
-      const source = loaded.desired.sources.get("plugins");
-      const found = [
-        ...loaded.diagnostics,
-        ...available.findings.flatMap((finding) => source?.diagnose(finding) ?? []),
-      ];
-      const changed = loaded.desired !== lastGood?.desired || available.catalog !== had || isDoubtful;
-      had = available.catalog;
-      lastGood = loaded;
-      if (!changed) {
-        this.#tell([...found, ...refusals]);
-        continue;
-      }
-      await using describer = new Describer({ clock, signal });
-      const { accepted, diagnostics } = await accept(loaded.desired, {
-        catalog: available.catalog,
-        loadBalancer,
-        describe: (module, raw, scope) => describer.describe(module, raw, scope),
-        lastGood: this.#accepted,
-      });
-      // What was not described for the end of all is no finding.
-      if (signal.aborted) return;
-      [refusals, isDoubtful] = [diagnostics, describer.hasFailed];
-      this.#tell([...found, ...refusals]);
+  /** Brings each config into force. */
+  async #configure(signal: AbortSignal): Promise<void> {
+    for await (const { accepted, sources } of this.#configs.configs(signal)) {
       if (this.#host === undefined || accepted.host !== this.#accepted?.host) {
         await this.#identify(accepted.host, signal);
       }
-      this.#sources = loaded.desired.sources;
+      this.#sources = sources;
       await this.#apply(accepted);
     }
-  }
-
-  /** Logs each finding once, for as long as it stays. */
-  #tell(diagnostics: readonly Diagnostic[]): void {
-    const log = this.#options.log.part("config");
-    const texts = diagnostics.map((diagnostic) => ({ diagnostic, text: formatDiagnostic(diagnostic) }));
-    for (const { diagnostic, text } of texts) {
-      if (!this.#told.has(text)) log[diagnostic.severity === "error" ? "error" : "warn"](text);
-    }
-    this.#told = new Set(texts.map(({ text }) => text));
+    if (!signal.aborted) this.#ended.resolve("unconfigured");
   }
 
   /** Finds out who this machine is: at the start, and when `host.yaml` says otherwise than before. */
@@ -379,7 +326,7 @@ export class App {
     const controller = new AbortController();
     const writer = new Writer({
       balancer: accepted.plugin,
-      effects: new Executor(),
+      effects: this.#makeEffects(),
       clock,
       random,
       log: log.part("writer"),
@@ -533,8 +480,8 @@ export class App {
     for (const cluster of this.#clustersOf(key)) this.#fleet.post(key, { type: "watch", cluster });
     const jitterMs = this.#renewed.has(key) ? RENEW_JITTER_MS : 0;
     this.#renewed.add(key);
-    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(RENEW_DEADLINE_MS)]);
-    await this.#registrar.renew(discovery, { jitterMs, signal });
+    using late = deadline(RENEW_DEADLINE_MS, { clock: this.#options.clock, signal: this.#stopping.signal });
+    await this.#registrar.renew(discovery, { jitterMs, signal: late.signal });
   }
 
   #onWorkerDown(key: string, reason: string): void {
@@ -558,9 +505,11 @@ export class App {
     this.#cancelSettle?.();
     this.#membership[Symbol.dispose]();
     await this.#monitor[Symbol.asyncDispose]();
-    await this.#registrar.withdrawAll(AbortSignal.timeout(WITHDRAW_DEADLINE_MS));
+    {
+      using late = deadline(WITHDRAW_DEADLINE_MS, { clock: this.#options.clock });
+      await this.#registrar.withdrawAll(late.signal);
+    }
     this.#stopping.abort();
-    await this.#watch?.[Symbol.asyncDispose]();
     for (const { controller } of this.#balancers.values()) controller.abort();
     await Promise.all([
       ...[...this.#balancers.values()].map(({ done }) => done),

@@ -1,7 +1,8 @@
 import { writeAtomically } from "../balance/atomic_file.ts";
-import { Executor } from "../balance/executor.ts";
+import type { BalancerEffects } from "../balance/effects.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { Coalescer } from "../kernel/coalescer.ts";
+import { deadline } from "../kernel/deadline.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { Serial } from "../kernel/serial.ts";
 import { type Node, nodeName } from "../model/node.ts";
@@ -16,7 +17,24 @@ export interface LastKnownOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Makes what looks at a balancer. */
+  readonly makeEffects: () => BalancerEffects;
+  /** Where the files are: this machine's disk, unless a simulation has another. */
+  readonly disk?: Disk | undefined;
 }
+
+/** Files as text. */
+export interface Disk {
+  /** Reads a file; throws if it cannot be read. */
+  read(path: string): Promise<string>;
+  /** Writes a file, whole or not at all. */
+  write(path: string, text: string): Promise<void>;
+}
+
+const OWN_DISK: Disk = {
+  read: (path) => Deno.readTextFile(path),
+  write: (path, text) => writeAtomically(path, text, { mode: FILE_MODE }),
+};
 
 /** How long the balancer may take to tell its members. */
 const ADOPT_DEADLINE_MS = 3_000;
@@ -33,6 +51,7 @@ const FILE_MODE = 0o600;
  */
 export class LastKnown implements AsyncDisposable {
   readonly #options: LastKnownOptions;
+  readonly #disk: Disk;
   readonly #coalescer: Coalescer;
   readonly #writing = new Serial();
   #path: string | undefined;
@@ -42,7 +61,8 @@ export class LastKnown implements AsyncDisposable {
 
   constructor(options: LastKnownOptions) {
     this.#options = options;
-    const { clock } = options;
+    const { clock, disk = OWN_DISK } = options;
+    this.#disk = disk;
     this.#coalescer = new Coalescer(() => void this.#write(), { quietMs: QUIET_MS, maxMs: MAX_MS, clock });
   }
 
@@ -52,7 +72,7 @@ export class LastKnown implements AsyncDisposable {
     const isFirst = this.#path === undefined;
     this.#path = path;
     if (!isFirst) return this.note();
-    const text = await Deno.readTextFile(path).catch(() => undefined);
+    const text = await this.#disk.read(path).catch(() => undefined);
     if (text === undefined) return;
     const decoded = await decodeTopology(text);
     if (decoded.ok) [this.#remembered, this.#written] = [decoded.members, text];
@@ -66,7 +86,7 @@ export class LastKnown implements AsyncDisposable {
    */
   async adopt({ plugin, config }: AcceptedBalancer, wanted: ReadonlySet<ClusterName>): Promise<boolean> {
     // There may be no file, or none to be read: then what runs is asked.
-    const file = await Deno.readTextFile(plugin.sources(config).file).catch(() => "");
+    const file = await this.#disk.read(plugin.sources(config).file).catch(() => "");
     const running = await this.#adoptRunning(plugin, config);
     for (const known of [plugin.adopt(file, config), running ?? new Map(), this.#remembered]) {
       for (const [cluster, nodes] of known) {
@@ -103,13 +123,14 @@ export class LastKnown implements AsyncDisposable {
 
   /** Asks the process for its members; `undefined` if none answers. */
   async #adoptRunning(plugin: BalancerPlugin, config: unknown): Promise<Members | undefined> {
+    const { clock, makeEffects, log } = this.#options;
     try {
-      const signal = AbortSignal.timeout(ADOPT_DEADLINE_MS);
-      const seen = await new Executor().observe(plugin.sources(config), (answers) => plugin.pid(answers), signal);
+      using late = deadline(ADOPT_DEADLINE_MS, { clock });
+      const seen = await makeEffects().observe(plugin.sources(config), (answers) => plugin.pid(answers), late.signal);
       if (seen.answers === undefined) return undefined;
       return plugin.adoptRunning?.(plugin.observe(seen, config)) ?? new Map();
     } catch (error) {
-      this.#options.log.debug("Could not ask the balancer for its members", { reason: String(error) });
+      log.debug("Could not ask the balancer for its members", { reason: String(error) });
       return undefined;
     }
   }
@@ -124,7 +145,7 @@ export class LastKnown implements AsyncDisposable {
       const text = await encodeTopology(clusters);
       if (text === this.#written) return;
       try {
-        await writeAtomically(path, text, { mode: FILE_MODE });
+        await this.#disk.write(path, text);
         this.#written = text;
         if (this.#failure !== undefined) this.#options.log.info("The last known members are written again", { path });
         this.#failure = undefined;

@@ -12,6 +12,7 @@ import { ThreadCensus } from "./census.ts";
 import { HEARTBEAT_OPTIONS, type HeartbeatOptions } from "./heartbeat.ts";
 import { joinPermissions, toDenoPermissions } from "./permissions.ts";
 import { liveWorkerCount, PluginHost, WorkerDeadError, WorkerDeadlineError, type WorkerEvent } from "./plugin_host.ts";
+import { type StartThread, startThread } from "./thread.ts";
 import { type Action, reconcile, type WorkerSpec } from "./reconcile.ts";
 
 /** Workers that boot together; a boot keeps one core busy for some 13 ms. */
@@ -56,7 +57,19 @@ export interface FleetOptions {
   readonly events: FleetEvents;
   /** How the lives of workers are watched. */
   readonly heartbeat?: HeartbeatOptions;
+  /** Where the workers' threads come from: this process, unless a simulation has others. */
+  readonly threads?: Threads | undefined;
 }
+
+/** Where threads come from, and how many there are. */
+export interface Threads {
+  readonly start: StartThread;
+  /** Counts the threads of workers that there are; `undefined` where that cannot be told. */
+  readonly count: () => Promise<number | undefined>;
+}
+
+/** Web Workers, counted by what the kernel says. */
+const OWN_THREADS: Threads = { start: startThread, count: () => countOwnThreads(/^worker-[0-9]+$/) };
 
 /** A worker that is ready to serve, or does. */
 interface Crew {
@@ -93,6 +106,7 @@ export class Fleet implements AsyncDisposable {
   readonly #log: Logger;
   readonly #events: FleetEvents;
   readonly #heartbeat: HeartbeatOptions;
+  readonly #threads: Threads;
   readonly #gate = new Gate(BOOTS_AT_ONCE_MAX);
   readonly #members = new Map<string, Member>();
   /** The member that serves an instance, or is the first that will. */
@@ -101,9 +115,10 @@ export class Fleet implements AsyncDisposable {
   #census: ThreadCensus | undefined;
   #closed = false;
 
-  constructor({ clock, random, log, events, heartbeat = HEARTBEAT_OPTIONS }: FleetOptions) {
+  constructor(options: FleetOptions) {
+    const { clock, random, log, events, heartbeat = HEARTBEAT_OPTIONS, threads = OWN_THREADS } = options;
     [this.#clock, this.#random, this.#log, this.#events] = [clock, random, log, events];
-    this.#heartbeat = heartbeat;
+    [this.#heartbeat, this.#threads] = [heartbeat, threads];
   }
 
   /** Threads of workers that were terminated and run on all the same. */
@@ -127,7 +142,7 @@ export class Fleet implements AsyncDisposable {
     this.#census ??= new ThreadCensus({
       clock: this.#clock,
       log: this.#log,
-      countThreads: () => countOwnThreads(/^worker-[0-9]+$/),
+      countThreads: this.#threads.count,
       countLive: liveWorkerCount,
       onStuck: (threads) => this.#events.onStuck(threads),
     });
@@ -318,6 +333,7 @@ export class Fleet implements AsyncDisposable {
       permissions: toDenoPermissions(joinPermissions(instances.map(({ granted }) => granted))),
       clock: this.#clock,
       heartbeat: this.#heartbeat,
+      startThread: this.#threads.start,
       onEvent: (event) => {
         if (event.type === "connection") registry.say(event);
         // A session that is over is opened again in a new worker: one way for both ends.

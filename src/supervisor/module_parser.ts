@@ -2,7 +2,8 @@ import type { Clock } from "../kernel/clock.ts";
 import { PluginFault } from "../plugin/graph.ts";
 import type { ParsedModule } from "../protocol/messages.ts";
 import { WorkerError } from "../protocol/wire_error.ts";
-import { PARSER_MODULE, PluginHost } from "./plugin_host.ts";
+import { PluginHost } from "./plugin_host.ts";
+import { PARSER_MODULE } from "./thread.ts";
 
 /** How long the parser may take for one module, its own start included. */
 const PARSE_DEADLINE_MS = 20_000;

@@ -1,15 +1,9 @@
 import type { Clock } from "../kernel/clock.ts";
 import { guard } from "../protocol/guard.ts";
-import {
-  type Answer,
-  type Init,
-  PROTOCOL_VERSION,
-  type Request,
-  type ToHost,
-  type ToWorker,
-} from "../protocol/messages.ts";
+import type { Answer, Request, ToHost, ToWorker } from "../protocol/messages.ts";
 import { WorkerError } from "../protocol/wire_error.ts";
 import { beat, HEARTBEAT_OPTIONS, type HeartbeatOptions, INITIAL_HEARTBEAT, isDead } from "./heartbeat.ts";
+import { type StartThread, startThread, type Thread, type ThreadOptions } from "./thread.ts";
 
 /** Messages in one second above which a worker counts as gone mad. */
 const FLOOD_PER_SECOND = 5_000;
@@ -20,28 +14,17 @@ const REFUSED_TOLD_MAX = 3;
 /** So many refusals are remembered for each cluster, and for so many clusters, so that none is told twice. */
 const REFUSED_KEPT_MAX = 1_000;
 
-/** The module of the worker that runs no plugin, but parses them. */
-export const PARSER_MODULE = "parser";
-
-/** Each entry stands as a literal, for `deno compile` to see. */
-const PLUGIN_ENTRY = new URL("../../workers/plugin_worker.ts", import.meta.url);
-const PARSER_ENTRY = new URL("../../workers/parse_worker.ts", import.meta.url);
-
 /** What a worker says without being asked. */
 export type WorkerEvent = Extract<ToHost, { type: "snapshot" | "lost" | "ended" | "connection" | "log" }>;
 
 /** What a worker is made with. */
-export interface PluginHostOptions {
-  /** The worker's name: what logs and `ps -T` readers see. */
-  readonly name: string;
-  /** `builtin:kind/name`, a `data:` URL, or {@linkcode PARSER_MODULE}. */
-  readonly module: string;
-  /** Exactly these, or nothing at all. */
-  readonly permissions: Deno.PermissionOptionsObject | "none";
+export interface PluginHostOptions extends ThreadOptions {
   /** Time. */
   readonly clock: Clock;
   /** How its life is watched. */
   readonly heartbeat?: HeartbeatOptions;
+  /** Starts its thread: a Web Worker unless a simulation has another. */
+  readonly startThread?: StartThread | undefined;
   /** Called for each message that is no answer; while it stops too, but never after death. Must not throw. */
   readonly onEvent?: (event: WorkerEvent) => void;
   /** Called once, when the worker dies by itself or is found dead; not for {@linkcode PluginHost.stop}. */
@@ -74,8 +57,7 @@ export function liveWorkerCount(): number {
 export class PluginHost implements AsyncDisposable {
   /** The worker's name. */
   readonly name: string;
-  readonly #worker: Worker;
-  readonly #port: MessagePort;
+  readonly #thread: Thread;
   readonly #clock: Clock;
   readonly #heartbeatOptions: HeartbeatOptions;
   readonly #options: PluginHostOptions;
@@ -100,27 +82,15 @@ export class PluginHost implements AsyncDisposable {
     this.name = options.name;
     this.#clock = options.clock;
     this.#heartbeatOptions = options.heartbeat ?? HEARTBEAT_OPTIONS;
-    this.#worker = new Worker(options.module === PARSER_MODULE ? PARSER_ENTRY : PLUGIN_ENTRY, {
-      type: "module",
-      name: options.name,
-      deno: { permissions: options.permissions },
+    // Whoever does not wait for this learns of a death from onDeath.
+    this.#loaded.promise.catch(() => {});
+    const { startThread: start = startThread } = options;
+    this.#thread = start(options, {
+      onMessage: (data) => this.#receive(data),
+      onNoise: () => void this.#count(),
+      onFault: (reason) => this.#die(reason),
     });
     liveHosts++;
-    const { port1, port2 } = new MessageChannel();
-    this.#port = port1;
-    this.#worker.onerror = (event) => {
-      event.preventDefault(); // Without this the whole process dies of a plugin's error.
-      this.#die(event.message);
-    };
-    this.#worker.onmessageerror = () => this.#die("It sent a message that cannot be read");
-    // Nothing is said on the global channel, but a flood of it would be one all the same.
-    this.#worker.onmessage = () => void this.#count();
-    port1.onmessageerror = () => this.#die("It sent a message that cannot be read");
-    port1.onmessage = ({ data }: MessageEvent<unknown>) => this.#receive(data);
-    // Whoever does not wait for these learns of a death from onDeath.
-    this.#loaded.promise.catch(() => {});
-    const init: Init = { v: PROTOCOL_VERSION, type: "init", module: options.module, port: port2 };
-    this.#worker.postMessage(init, [port2]);
     this.#schedulePing();
   }
 
@@ -176,7 +146,7 @@ export class PluginHost implements AsyncDisposable {
 
   /** Says something that has no answer. */
   post(message: ToWorker): void {
-    if (this.#dead === undefined) this.#port.postMessage(message);
+    if (this.#dead === undefined) this.#thread.post(message);
   }
 
   /**
@@ -300,8 +270,7 @@ export class PluginHost implements AsyncDisposable {
     this.#rejectCalls(reason);
     this.#loaded.reject(new WorkerDeadError(reason));
     this.#stopped.resolve();
-    this.#port.close();
-    this.#worker.terminate();
+    this.#thread.end();
   }
 
   #rejectCalls(reason: string): void {

@@ -1,0 +1,126 @@
+import { type Diagnostic, formatDiagnostic } from "../config/diagnostics.ts";
+import { loadDirectory, type Loaded } from "../config/load.ts";
+import { type DirectoryWatch, watchDirectory } from "../config/watch.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Logger } from "../kernel/logger.ts";
+import type { Logging } from "../model/logging.ts";
+import type { BalancerPlugin } from "../plugin/contract.ts";
+import type { PluginCatalog } from "../plugin/source.ts";
+import { Describer } from "../supervisor/describer.ts";
+import { accept, type Accepted } from "./accept.ts";
+import type { PluginLoader } from "./plugin_loader.ts";
+
+/** A config that is to be brought into force. */
+export interface Taken {
+  readonly accepted: Accepted;
+  /** The files that it was read from. */
+  readonly sources: Loaded["desired"]["sources"];
+}
+
+/** Where configs come from. */
+export interface ConfigSource {
+  /**
+   * Answers each config that is to be in force, whole. Ends when the signal is
+   * aborted, or when there is none to start from.
+   */
+  configs(signal: AbortSignal): AsyncIterable<Taken>;
+  /** Looks at it again, though nothing seems to have changed. */
+  lookAgain(): void;
+}
+
+/** What an {@linkcode Intake} is made of. */
+export interface IntakeOptions {
+  /** The config directory. */
+  readonly dir: string;
+  readonly role: "writer" | "reporter" | "run";
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** The plugins that can be had. */
+  readonly catalog: Pick<PluginCatalog, "find" | "names">;
+  /** Makes what loads the plugins of `plugins.yaml`; without it there are none. */
+  readonly pluginLoader?: ((onLate: () => void) => PluginLoader) | undefined;
+  /** Loads a balancer that ships. */
+  readonly loadBalancer: (name: string) => Promise<BalancerPlugin>;
+  /** Called with what `logging.yaml` asks for, each time the config is read. */
+  readonly onLogging?: ((logging: Logging) => void) | undefined;
+}
+
+/** How long the rest of the config waits for plugins that are not loaded yet. */
+const PLUGINS_WAIT_MS = 3_000;
+
+/** Takes a config directory as it changes: loaded, judged by the plugins, and what is wrong with it told. */
+export class Intake implements ConfigSource {
+  readonly #options: IntakeOptions;
+  #watch: DirectoryWatch | undefined;
+  #plugins: PluginLoader | undefined;
+  #told: ReadonlySet<string> = new Set();
+
+  constructor(options: IntakeOptions) {
+    this.#options = options;
+  }
+
+  /** See {@linkcode ConfigSource.lookAgain}. */
+  lookAgain(): void {
+    this.#plugins?.retry();
+    this.#watch?.poke();
+  }
+
+  /** See {@linkcode ConfigSource.configs}. */
+  async *configs(signal: AbortSignal): AsyncGenerator<Taken> {
+    const { dir, role, clock, log, catalog, loadBalancer, onLogging, pluginLoader } = this.#options;
+    await using watch = watchDirectory(dir, { signal, clock, log });
+    this.#watch = watch;
+    let lastGood: Loaded | undefined;
+    let lastAccepted: Accepted | undefined;
+    /** What the plugins last found wrong. */
+    let refusals: readonly Diagnostic[] = [];
+    /** Whether some plugin could not be asked, so that the same config is worth another try. */
+    let isDoubtful = false;
+    /** The plugins that could be had when the config was last taken. */
+    let had = catalog;
+    await using plugins = pluginLoader?.(() => watch.poke());
+    this.#plugins = plugins;
+    for await (const _hint of watch) {
+      const loaded = await loadDirectory(dir, { role, signal, clock, lastGood });
+      if (!loaded.ok) return this.#tell(loaded.diagnostics);
+      // Before anything else: what is wrong with the rest is said where the file wants it.
+      onLogging?.(loaded.desired.logging);
+      const available = await plugins?.load(loaded.desired, { dir, waitMs: PLUGINS_WAIT_MS, signal }) ??
+        { catalog, findings: [] };
+      const source = loaded.desired.sources.get("plugins");
+      const found = [
+        ...loaded.diagnostics,
+        ...available.findings.flatMap((finding) => source?.diagnose(finding) ?? []),
+      ];
+      const changed = loaded.desired !== lastGood?.desired || available.catalog !== had || isDoubtful;
+      had = available.catalog;
+      lastGood = loaded;
+      if (!changed) {
+        this.#tell([...found, ...refusals]);
+        continue;
+      }
+      await using describer = new Describer({ clock, signal });
+      const { accepted, diagnostics } = await accept(loaded.desired, {
+        catalog: available.catalog,
+        loadBalancer,
+        describe: (module, raw, scope) => describer.describe(module, raw, scope),
+        lastGood: lastAccepted,
+      });
+      // What was not described for the end of all is no finding.
+      if (signal.aborted) return;
+      [refusals, isDoubtful, lastAccepted] = [diagnostics, describer.hasFailed, accepted];
+      this.#tell([...found, ...refusals]);
+      yield { accepted, sources: loaded.desired.sources };
+    }
+  }
+
+  /** Logs each finding once, for as long as it stays. */
+  #tell(diagnostics: readonly Diagnostic[]): void {
+    const { log } = this.#options;
+    const texts = diagnostics.map((diagnostic) => ({ diagnostic, text: formatDiagnostic(diagnostic) }));
+    for (const { diagnostic, text } of texts) {
+      if (!this.#told.has(text)) log[diagnostic.severity === "error" ? "error" : "warn"](text);
+    }
+    this.#told = new Set(texts.map(({ text }) => text));
+  }
+}

@@ -1,0 +1,20 @@
+import type { Clock } from "./clock.ts";
+
+/** A deadline: its signal, and the alarm that disposing of it takes back. */
+export interface Deadline extends Disposable {
+  /** Aborted when the time is over, or with the signal that was given. */
+  readonly signal: AbortSignal;
+}
+
+/** Answers a signal that is aborted after `ms` on the clock, or when `signal` is. */
+export function deadline(
+  ms: number,
+  { clock, signal }: { readonly clock: Clock; readonly signal?: AbortSignal },
+): Deadline {
+  const late = new AbortController();
+  const cancel = clock.after(ms, () => late.abort(new DOMException(`It took longer than ${ms} ms`, "TimeoutError")));
+  return {
+    signal: signal === undefined ? late.signal : AbortSignal.any([late.signal, signal]),
+    [Symbol.dispose]: cancel,
+  };
+}

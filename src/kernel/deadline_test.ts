@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { deadline } from "./deadline.ts";
+import { FakeClock } from "./fake_clock.ts";
+
+Deno.test("deadline() aborts its signal when its time is over, not before", () => {
+  const clock = new FakeClock();
+  using late = deadline(100, { clock });
+  clock.advance(99);
+  assert.equal(late.signal.aborted, false);
+  clock.advance(1);
+  assert.match(String(late.signal.reason), /It took longer than 100 ms/);
+});
+
+Deno.test("deadline() aborts with the signal that it was given", () => {
+  const given = new AbortController();
+  using late = deadline(100, { clock: new FakeClock(), signal: given.signal });
+  given.abort("enough");
+  assert.equal(late.signal.reason, "enough");
+});
+
+Deno.test("deadline() leaves no timer behind when it is disposed of", () => {
+  const clock = new FakeClock();
+  deadline(100, { clock })[Symbol.dispose]();
+  assert.equal(clock.pending, 0);
+});

@@ -1,0 +1,68 @@
+import { type Init, PROTOCOL_VERSION, type ToWorker } from "../protocol/messages.ts";
+
+/** The module of the worker that runs no plugin, but parses them. */
+export const PARSER_MODULE = "parser";
+
+/** Each entry stands as a literal, for `deno compile` to see. */
+const PLUGIN_ENTRY = new URL("../../workers/plugin_worker.ts", import.meta.url);
+const PARSER_ENTRY = new URL("../../workers/parse_worker.ts", import.meta.url);
+
+/** What a thread is made with. */
+export interface ThreadOptions {
+  /** The worker's name: what logs and `ps -T` readers see. */
+  readonly name: string;
+  /** `builtin:kind/name`, a `data:` URL, or {@linkcode PARSER_MODULE}. */
+  readonly module: string;
+  /** Exactly these, or nothing at all. */
+  readonly permissions: Deno.PermissionOptionsObject | "none";
+}
+
+/** What a thread tells its host. None may throw. */
+export interface ThreadEvents {
+  /** It said something over its port: not to be believed unseen. */
+  onMessage(data: unknown): void;
+  /** It said something where nobody listens. */
+  onNoise(): void;
+  /** It died, or what it said cannot be read. */
+  onFault(reason: string): void;
+}
+
+/** A worker's thread, as its host sees it. */
+export interface Thread {
+  /** Says something to it. */
+  post(message: ToWorker): void;
+  /** Ends it, whatever it does. */
+  end(): void;
+}
+
+/** Makes threads: {@linkcode startThread}, or what stands in for it in a simulation. */
+export type StartThread = (options: ThreadOptions, events: ThreadEvents) => Thread;
+
+/** Starts a Web Worker, and speaks with it over a port of its own. */
+export const startThread: StartThread = ({ name, module, permissions }, events) => {
+  const worker = new Worker(module === PARSER_MODULE ? PARSER_ENTRY : PLUGIN_ENTRY, {
+    type: "module",
+    name,
+    deno: { permissions },
+  });
+  const { port1, port2 } = new MessageChannel();
+  const unreadable = () => events.onFault("It sent a message that cannot be read");
+  worker.onerror = (event) => {
+    event.preventDefault(); // Without this the whole process dies of a plugin's error.
+    events.onFault(event.message);
+  };
+  worker.onmessageerror = unreadable;
+  // Nothing is said on the global channel, but a flood of it would be one all the same.
+  worker.onmessage = () => events.onNoise();
+  port1.onmessageerror = unreadable;
+  port1.onmessage = ({ data }: MessageEvent<unknown>) => events.onMessage(data);
+  const init: Init = { v: PROTOCOL_VERSION, type: "init", module, port: port2 };
+  worker.postMessage(init, [port2]);
+  return {
+    post: (message) => port1.postMessage(message),
+    end: () => {
+      port1.close();
+      worker.terminate();
+    },
+  };
+};
