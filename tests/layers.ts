@@ -177,7 +177,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "store/decide",
     files:
-      /^src\/store\/(?:copy_text|history|json_text|lease_wish|leases|limits|lineage|lock|path|refusal|retention|rights|snapshot|transaction|tree|version)\.ts$/,
+      /^src\/store\/(?:copy_text|history|json_text|lease_wish|leases|limits|lineage|lock|path|refusal|retention|rights|snapshot|transaction|tree|utf8|version)\.ts$/,
     imports: ["kernel", "store/time"],
     pure: true,
   },

@@ -1,6 +1,7 @@
 import type { Refusal, RefusalReason } from "./refusal.ts";
 import { Branch, List, prettyText, type Tree } from "./tree.ts";
 import { formatVersion, type Version } from "./version.ts";
+import { utf8 } from "./utf8.ts";
 
 /** What is served as it stands, again and again. */
 export interface PreparedAnswer {
@@ -25,7 +26,6 @@ const STATUS: Readonly<Record<RefusalReason, number>> = {
   "Service Unavailable": 503,
 };
 
-const encoder = new TextEncoder();
 const JSON_TYPE = ["content-type", "application/json"] as const;
 
 /** Answers with a refusal: its status, and JSON that says why. */
@@ -77,10 +77,10 @@ export class Encodings {
 
   /** Answers the JSON of a value as people read it. */
   of(tree: Tree): Uint8Array<ArrayBuffer> {
-    if (!(tree instanceof Branch || tree instanceof List)) return encoder.encode(prettyText(tree));
+    if (!(tree instanceof Branch || tree instanceof List)) return utf8(prettyText(tree));
     const kept = this.#kept.get(tree);
     if (kept !== undefined) return kept;
-    const bytes = encoder.encode(prettyText(tree));
+    const bytes = utf8(prettyText(tree));
     this.#bytes += bytes.length;
     if (this.#bytes > KEPT_BYTES_MAX) {
       this.#kept = new WeakMap();

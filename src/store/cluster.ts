@@ -97,7 +97,7 @@ export class Cluster implements AsyncDisposable {
     const { members } = this.#store;
     const renewals = this.#store.renewalsSince(heardOf);
     const others = members.addresses.filter((each) => each !== address);
-    const own = me === undefined ? [] : [{ address: me, renewed: renewals.names }];
+    const own = me === undefined ? [] : [{ address: me, renewed: renewals.ages }];
     await client.putState(address, [...own, ...others.map((each) => ({ address: each }))], signal);
     const { version, cluster } = await client.getState(address, signal);
     members.add(cluster.filter((each) => each !== me));

@@ -35,7 +35,7 @@ const READY_MAX = 10_000;
 const WATCH_SECONDS = { usual: 30, max: 300 } as const;
 const CODE_LENGTH_MAX = 256;
 
-/** One request, taken apart. */
+/** One request. */
 interface Asked {
   readonly request: Request;
   readonly method: string;
@@ -54,7 +54,6 @@ export class Handler implements Disposable {
   /** Whole answers of the current version by the URL that was asked. */
   readonly #ready: Map<string, PreparedAnswer> = new Map();
   readonly #unwatch: () => void;
-  /** Whether a browser could be led here under a foreign name. */
   readonly #checksHost: boolean;
 
   constructor(store: Store, options: HandlerOptions) {
@@ -356,7 +355,9 @@ export class Handler implements Disposable {
     }
     const me = formatBindAddress(this.#options.me());
     const refused = this.#store.members.add(addresses.filter((address) => address !== me));
-    for (const { renewed } of members) this.#store.hearOfRenewals(Array.isArray(renewed) ? renewed : []);
+    for (const { renewed } of members) {
+      this.#store.hearOfRenewals(typeof renewed === "object" && renewed !== null ? renewed : {});
+    }
     return refused.length === 0
       ? say("Created", 201)
       : refuse(new Refusal("Bad Request", `Cannot add ${quote(refused)} as these must be at most 100 HOST:PORT`));

@@ -8,6 +8,7 @@ import { Refusal } from "./refusal.ts";
 import type { Copy, Hashes } from "./snapshot.ts";
 import { compactText } from "./tree.ts";
 import type { Version } from "./version.ts";
+import { utf8 } from "./utf8.ts";
 
 /** What a job makes of the copy that is current when its turn comes. */
 export interface Change extends Leased {
@@ -42,8 +43,6 @@ export interface JournalOptions {
   /** Is told of each copy that is on the disk from now on, before anyone who asked for it. */
   readonly publish: (copy: Copy, change: { readonly touched: readonly Path[] | undefined }) => void;
 }
-
-const encoder = new TextEncoder();
 
 /**
  * Makes changes current, one after the other: a change is decided on the copy
@@ -117,7 +116,7 @@ export class Journal {
       return undefined;
     }
     const { data, leases, version, losesBefore } = next;
-    const bytes = encoder.encode(compactText(data));
+    const bytes = utf8(compactText(data));
     if (bytes.length > limits.documentBytesMax) {
       settle(
         new Refusal(

@@ -18,7 +18,8 @@ const ORPHAN_MS = 60_000;
 
 /** Which leases were renewed here. */
 export interface Renewals {
-  readonly names: readonly string[];
+  /** How long ago each was, in milliseconds. */
+  readonly ages: Readonly<Record<string, number>>;
   /** Up to where this goes: what to ask from next. */
   readonly next: number;
 }
@@ -28,8 +29,8 @@ export class LeaseKeeper implements Disposable {
   readonly #journal: Journal;
   readonly #clock: Clock;
   readonly #log: Logger;
-  /** The leases that were renewed here, and at which count. */
-  readonly #renewals: Map<string, number> = new Map();
+  /** The leases that were renewed here last: when, and at which count. */
+  readonly #renewals: Map<string, { readonly atMs: number; readonly count: number }> = new Map();
   #count = 0;
   /** When each lease ends, and what takes its timer back. */
   readonly #ends: Map<string, { readonly atMs: number; readonly cancel: () => void }> = new Map();
@@ -91,15 +92,21 @@ export class LeaseKeeper implements Disposable {
 
   /** Answers the leases that were renewed here since an earlier answer. */
   renewalsSince(heardOf: number): Renewals {
-    const names = [...this.#renewals].filter(([, count]) => count > heardOf).map(([name]) => name);
-    return { names, next: this.#count };
+    const nowMs = this.#clock.now();
+    const recent = [...this.#renewals].filter(([, { count }]) => count > heardOf);
+    return { ages: Object.fromEntries(recent.map(([name, { atMs }]) => [name, nowMs - atMs])), next: this.#count };
   }
 
-  /** Takes note of leases that were renewed at another instance: ending them is its concern now. */
-  hearOf(names: readonly string[]): void {
-    for (const name of names) {
+  /**
+   * Takes note of leases that were renewed at another instance, so long ago:
+   * ending them is its concern now, unless they were renewed here since.
+   */
+  hearOf(ages: Readonly<Record<string, number>>): void {
+    for (const [name, ageMs] of Object.entries(ages)) {
       const lease = this.#journal.current.leases.get(name);
-      if (lease === undefined) continue;
+      const own = this.#renewals.get(name);
+      if (lease === undefined || !(ageMs >= 0)) continue;
+      if (own !== undefined && own.atMs >= this.#clock.now() - ageMs) continue;
       this.#renewals.delete(name);
       this.#arm(name, lease.ttlMs + ORPHAN_MS);
     }
@@ -122,7 +129,7 @@ export class LeaseKeeper implements Disposable {
   }
 
   #renew(name: string, ttlMs: number): void {
-    this.#renewals.set(name, ++this.#count);
+    this.#renewals.set(name, { atMs: this.#clock.now(), count: ++this.#count });
     this.#arm(name, ttlMs);
   }
 

@@ -22,8 +22,8 @@ export interface PeerClientOptions {
 /** What an instance says of itself, element by element. */
 export interface Told {
   readonly address: string;
-  /** The leases that were renewed there since it said so last. */
-  readonly renewed?: readonly string[];
+  /** The leases that were renewed there since it said so last, and how many milliseconds ago. */
+  readonly renewed?: Readonly<Record<string, number>>;
 }
 
 /** Speaks to other instances. Everything throws when they do not answer as they should, in time. */

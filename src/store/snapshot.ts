@@ -2,6 +2,7 @@ import { type Lineage, lineageFromJson } from "./lineage.ts";
 import { type Leases, leasesFromJson, leasesToJson } from "./leases.ts";
 import { type Tree, treeOf } from "./tree.ts";
 import { readVersion, type Version } from "./version.ts";
+import { utf8 } from "./utf8.ts";
 
 /** One whole state of a store. */
 export interface Copy {
@@ -35,7 +36,6 @@ export class CorruptSnapshotError extends Error {
   override name = "CorruptSnapshotError";
 }
 
-const encoder = new TextEncoder();
 const HEAD = /^\{"sha256":"([0-9a-f]{64})",/;
 const HEAD_LENGTH = `{"sha256":"${"0".repeat(64)}",`.length;
 
@@ -51,15 +51,15 @@ export function encodeSnapshot(
   { sha256 }: Hashes,
 ): readonly Uint8Array<ArrayBuffer>[] {
   const body = [
-    encoder.encode(`"cluster":${JSON.stringify(cluster.map((address) => ({ address })))},"copy":{"data":`),
+    utf8(`"cluster":${JSON.stringify(cluster.map((address) => ({ address })))},"copy":{"data":`),
     data,
-    encoder.encode(
+    utf8(
       `,"version":${JSON.stringify(copy.version)}},"leases":${JSON.stringify(leasesToJson(copy.leases))},"lineage":${
         JSON.stringify(copy.lineage)
       }}\n`,
     ),
   ];
-  return [encoder.encode(`{"sha256":"${sha256(...body)}",`), ...body];
+  return [utf8(`{"sha256":"${sha256(...body)}",`), ...body];
 }
 
 /** How a snapshot is read. */

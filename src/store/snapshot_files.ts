@@ -22,6 +22,13 @@ export interface SnapshotFiles {
 /** Ends the name of a file that is not complete. */
 const UNFINISHED = ".tmp";
 
+/** Takes a lock if it is free; a Deno that cannot ask waits until it is. */
+async function takeLock(file: Deno.FsFile & { readonly tryLock?: (exclusive: boolean) => Promise<boolean> }) {
+  if (file.tryLock !== undefined) return await file.tryLock(true);
+  await file.lock(true);
+  return true;
+}
+
 /** The directory of a store (`data.d`), which belongs to one process at a time. */
 export class DataDirectory implements SnapshotFiles, Disposable {
   readonly #path: string;
@@ -39,7 +46,7 @@ export class DataDirectory implements SnapshotFiles, Disposable {
   static async open(path: string): Promise<DataDirectory> {
     await Deno.mkdir(path, { recursive: true, mode: 0o700 });
     const lock = await Deno.open(`${path}/.lock`, { write: true, create: true, mode: 0o600 });
-    if (!await lock.tryLock(true)) {
+    if (!await takeLock(lock)) {
       lock.close();
       throw new Error(`Cannot use the data directory ${path} as another process does`);
     }

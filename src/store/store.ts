@@ -18,6 +18,7 @@ import { resolveTimeLimit, type TimeLimit } from "./time_limit.ts";
 import { put, rebase, remove } from "./transaction.ts";
 import { compactText, EMPTY_BRANCH, sameTree, type Tree, treeAt } from "./tree.ts";
 import { compareVersions, formatVersion, type Version } from "./version.ts";
+import { utf8 } from "./utf8.ts";
 
 /** What a {@linkcode Store} works with. */
 export interface StoreOptions {
@@ -37,8 +38,7 @@ export interface StoreOptions {
   readonly seeds: readonly string[];
 }
 
-const encoder = new TextEncoder();
-const utf8Md5 = (tree: Tree) => HASHES.md5(encoder.encode(compactText(tree)));
+const utf8Md5 = (tree: Tree) => HASHES.md5(utf8(compactText(tree)));
 
 /**
  * A document, its versions on the disk, the lock with its transaction, and the
@@ -265,9 +265,9 @@ export class Store implements AsyncDisposable {
     return this.#leases.renewalsSince(heardOf);
   }
 
-  /** Takes note of leases that were renewed at another instance. */
-  hearOfRenewals(names: readonly string[]): void {
-    this.#leases.hearOf(names);
+  /** Takes note of leases that were renewed at another instance, so many milliseconds ago. */
+  hearOfRenewals(ages: Readonly<Record<string, number>>): void {
+    this.#leases.hearOf(ages);
   }
 
   /** The refusal of everything while nothing may be served. */

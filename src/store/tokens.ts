@@ -3,6 +3,7 @@ import { houseSchema, keys, list, matching, optional, word } from "../kernel/sch
 import { HASHES } from "./hashes.ts";
 import { parsePath } from "./path.ts";
 import { type Identity, identityOf } from "./rights.ts";
+import { utf8 } from "./utf8.ts";
 
 const PREFIX = matching(/^\//, "a path that begins with /");
 const FILE = houseSchema(list(
@@ -15,8 +16,6 @@ const FILE = houseSchema(list(
   }),
   "a list of tokens",
 ));
-
-const encoder = new TextEncoder();
 
 /** The bearer tokens of a store. They are known by their hashes alone. */
 export class Tokens {
@@ -46,7 +45,7 @@ export class Tokens {
       }
       const broken = [...read, ...write].find((prefix) => parsePath(prefix) === undefined);
       if (broken !== undefined) throw new Error(`Cannot read the path ${broken} of the token ${name} in ${file}`);
-      const hash = sha256 ?? HASHES.sha256(encoder.encode(token));
+      const hash = sha256 ?? HASHES.sha256(utf8(token ?? ""));
       if (identities.has(hash)) throw new Error(`Cannot use the token ${name} of ${file} as another is the same`);
       identities.set(hash, identityOf({ name, read, write }));
     }
@@ -59,6 +58,6 @@ export class Tokens {
    */
   identify(authorization: string | null): Identity | undefined {
     const token = /^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
-    return token === undefined ? undefined : this.#identities.get(HASHES.sha256(encoder.encode(token)));
+    return token === undefined ? undefined : this.#identities.get(HASHES.sha256(utf8(token)));
   }
 }

@@ -6,13 +6,12 @@ import type { Copy } from "./snapshot.ts";
 import type { Store } from "./store.ts";
 import { compactText, sameTree, type Tree, treeAt } from "./tree.ts";
 import { formatVersion, type parseVersion } from "./version.ts";
+import { utf8 } from "./utf8.ts";
 
 /** A comment goes over a quiet stream so often, so that both sides notice when the other is gone. */
 const KEEP_ALIVE_MS = 15_000;
 /** A stream whose reader has taken nothing for so many keep-alives is closed. */
 const MISSED_MAX = 4;
-
-const encoder = new TextEncoder();
 
 /** What {@linkcode Watching} works with. */
 export interface WatchingOptions {
@@ -88,7 +87,7 @@ export class Watching implements Disposable {
       sent = { value };
       const id = formatVersion(newest.version);
       const event = value === undefined ? "event: absent\ndata:" : `event: value\ndata: ${compactText(value)}`;
-      controller.enqueue(encoder.encode(`id: ${id}\n${event}\n\n`));
+      controller.enqueue(utf8(`id: ${id}\n${event}\n\n`));
     };
     const body = new ReadableStream<Uint8Array>({
       start: (controller) => {
@@ -100,7 +99,7 @@ export class Watching implements Disposable {
         const keepAlive = () => {
           if ((controller.desiredSize ?? 0) > 0) {
             missed = 0;
-            controller.enqueue(encoder.encode(": still here\n\n"));
+            controller.enqueue(utf8(": still here\n\n"));
           } else if (++missed >= MISSED_MAX) return end();
           cancel = this.#clock.after(KEEP_ALIVE_MS, keepAlive);
         };
