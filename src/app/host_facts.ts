@@ -1,4 +1,4 @@
-import { lookup, lookupService } from "node:dns/promises";
+import dns, { lookup } from "node:dns/promises";
 import { isIpv4, isIpv6 } from "../model/endpoint.ts";
 import type { HostFacts } from "../plugin/contract.ts";
 import { findAddresses, type Interfaces } from "../system/interfaces.ts";
@@ -97,9 +97,11 @@ const SYSTEM: HostSources = {
     return (await lookup(name, { all: true, order: "verbatim" })).map(({ address }) => address);
   },
   async names(address) {
-    const { hostname } = await lookupService(address, 80);
     // What the C library calls aliases; a resolver names none.
     const aliases = await Deno.readTextFile("/etc/hosts").then((hosts) => parseHosts(hosts, address)).catch(() => []);
+    // Deno before 2.6 has no reverse lookup; there the hosts file is all there is.
+    if (!("lookupService" in dns)) return aliases;
+    const { hostname } = await dns.lookupService(address, 80);
     return [hostname, ...aliases];
   },
   interfaces: findAddresses,
