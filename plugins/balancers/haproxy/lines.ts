@@ -68,7 +68,9 @@ export function passLines(
         tell(`${where}: the line ${quote(text)} is left out ${why}`, at);
         return [];
       }
-      if (directives === undefined) {
+      if (section === "backend" && accepts("frontend", text)) {
+        tell(`${where}: the line ${quote(text)} does nothing, as HAProxy heeds it in frontends alone`, at);
+      } else if (directives === undefined) {
         const remedy = "directives: predecessor leaves it out as before, directives: all ends this notice";
         tell(`${where}: the line ${quote(text)} takes effect, which 1.0 left out: ${remedy}`, at);
       }
