@@ -44,6 +44,18 @@ export interface BalancerEffects {
     pidOf: (answers: readonly string[]) => number | undefined,
     signal: AbortSignal,
   ): Promise<Seen>;
+  /**
+   * Resolves when the process that answers at the socket has ended, or has ended
+   * the talk, which is a reason to look; at the latest when the signal is aborted.
+   */
+  attend(sources: BalancerSources, signal: AbortSignal): Promise<void>;
+  /**
+   * Asks a process to leave that served before another one was started beside
+   * it: it serves what it has begun, and takes no new connections. Answers
+   * whether it was there; a process that is not the program, run from the file,
+   * is left alone.
+   */
+  dismiss(pid: number, sources: BalancerSources): Promise<boolean>;
   /** Asks the program for its version; `undefined` if it has none to tell. */
   version(program: string, signal: AbortSignal): Promise<ProgramVersion | undefined>;
   /**

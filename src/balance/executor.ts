@@ -53,6 +53,31 @@ export class Executor implements BalancerEffects {
     return { answers, file, ...this.#placed.place };
   }
 
+  /** Holds a connection to the socket and says nothing: a process that ends, however it does, ends that too. */
+  async attend({ socket }: BalancerSources, signal: AbortSignal): Promise<void> {
+    const connection = await Deno.connect({ transport: "unix", path: socket }).catch(() => undefined);
+    if (connection === undefined) return;
+    const close = () => connection.close();
+    if (signal.aborted) return close();
+    signal.addEventListener("abort", close, { once: true });
+    // Whatever it says or fails with, it is time to look.
+    await connection.read(new Uint8Array(1)).catch(() => {});
+    signal.removeEventListener("abort", close);
+    if (!signal.aborted) close();
+  }
+
+  async dismiss(pid: number, { program, file }: BalancerSources): Promise<boolean> {
+    const name = program.slice(program.lastIndexOf("/") + 1);
+    if (!(await findStrays(name, file)).includes(pid)) return false;
+    try {
+      Deno.kill(pid, "SIGUSR1");
+      return true;
+    } catch {
+      // It has ended meanwhile, or is not ours to dismiss.
+      return false;
+    }
+  }
+
   /** Runs `PROGRAM -v` and reads the first version in its output. */
   async version(program: string, signal: AbortSignal): Promise<ProgramVersion | undefined> {
     try {

@@ -68,8 +68,14 @@ const LEFTOVER_RETRY_MS = 1_000;
 /** How long a new process may take until it answers, and how often it is looked for. */
 const TAKEOVER_DEADLINE_MS = 10_000, TAKEOVER_POLL_MS = 10;
 
+/** How long nobody may listen after a program has started a process: it listens before it leaves, so it has died. */
+const STILLBORN_MS = 1_000;
+
 /** How long a balancer that ran must be gone before it is started: someone may be restarting it. */
 const GONE_MS = 300;
+
+/** The same for one that a master owned: whoever started that is about to start it again. */
+const GONE_WITH_MASTER_MS = 3_000;
 
 /** Waits after what may heal by itself: a port that is taken, a socket that is silent, a full disk. */
 const RETRY = { firstMs: 1_000, maxMs: 60_000 };
@@ -125,6 +131,15 @@ interface Decision {
   readonly inForce: boolean;
 }
 
+/** A process that was seen to serve. */
+interface Serving {
+  readonly pid: number;
+  /** Its master, or itself if it has none. */
+  readonly owner: number;
+  /** Whether its pid means nothing on this host. */
+  readonly outOfReach: boolean;
+}
+
 /** How a turn goes on. */
 type Round = "again" | "wait";
 
@@ -176,7 +191,16 @@ export class Writer<Config, ClusterConfig, Observed> {
   readonly #ending = new AbortController();
 
   /** The process that was last seen. */
-  #pid: number | undefined;
+  #process: Serving | undefined;
+  /** The process whose end is waited for, since when, and what ends the waiting. */
+  #attended: {
+    readonly pid: number;
+    readonly since: number;
+    readonly stop: AbortController;
+    readonly done: Promise<void>;
+  } | undefined;
+  /** Ends the wait for work. */
+  #wake: AbortController | undefined;
   #lookAt = Infinity;
   #reloadAllowedAt = -Infinity;
   /** The reason of the last reload, and how often it was the same with nothing in force in between. */
@@ -188,7 +212,8 @@ export class Writer<Config, ClusterConfig, Observed> {
   #forced = 0;
   #converged = false;
 
-  /** The turn at hand. */
+  /** The turn at hand. Whether all was as it is wanted before it, so that what differs is somebody else's doing. */
+  #wasLeftRight = false;
   #commandFailures = 0;
   #because: string | undefined;
   #plannedBefore: string | undefined;
@@ -233,6 +258,8 @@ export class Writer<Config, ClusterConfig, Observed> {
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
+      this.#attended?.stop.abort();
+      await this.#attended?.done;
       await this.#installSoon({ breakable: false }).finally(() => {
         signal.removeEventListener("abort", end);
         cancelEnding();
@@ -244,7 +271,7 @@ export class Writer<Config, ClusterConfig, Observed> {
   async #awaitWork(signal: AbortSignal): Promise<Wish<Config, ClusterConfig> | undefined> {
     const now = this.#clock.now();
     const dueAt = Math.min(this.#lookAt, this.#soon?.dueAt ?? Infinity, this.#acceptance.retryAt(now));
-    const wake = new AbortController();
+    const wake = this.#wake = new AbortController();
     const stop = () => wake.abort();
     const cancel = dueAt === Infinity ? () => {} : this.#clock.after(Math.max(0, dueAt - now), stop);
     signal.addEventListener("abort", stop, { once: true });
@@ -254,9 +281,30 @@ export class Writer<Config, ClusterConfig, Observed> {
       if (wake.signal.aborted) return undefined;
       throw error;
     } finally {
+      this.#wake = undefined;
       cancel();
       signal.removeEventListener("abort", stop);
     }
+  }
+
+  /** Looks at once when the process that serves ends: nobody is served until another one does. */
+  #attend(pid: number | undefined, sources: BalancerSources): void {
+    const now = this.#clock.now();
+    const before = this.#attended;
+    // One that ends the talk but lives on is not asked again and again.
+    if (before !== undefined && before.pid === pid && now < before.since + this.#reconcileMs) return;
+    if (before !== undefined && before.pid === pid && !before.stop.signal.aborted) return;
+    before?.stop.abort();
+    this.#attended = undefined;
+    if (pid === undefined) return;
+    const stop = new AbortController();
+    const done = this.#effects.attend(sources, stop.signal).then(() => {
+      if (stop.signal.aborted) return;
+      stop.abort();
+      this.#lookAgainBy(this.#clock.now());
+      this.#wake?.abort();
+    });
+    this.#attended = { pid, since: now, stop, done };
   }
 
   /** One turn: rounds of look, decide and act, until there is nothing to do now. */
@@ -267,6 +315,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     const done: Step[] = [];
     this.#lookAt = Infinity;
     [this.#commandFailures, this.#because, this.#plannedBefore] = [0, undefined, undefined];
+    this.#wasLeftRight = !fresh && this.#converged && this.#soon === undefined && this.#leftover === undefined;
     let converged = false;
     let next: Round = "again";
     for (let round = 0; next === "again" && !signal.aborted; round++) {
@@ -311,6 +360,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     }
     const { seen, observed } = look;
     const { steps, inForce } = this.#decide(wanted, target, observed, held);
+    if (this.#wasLeftRight) this.#tellDrift(seen, steps, sources);
     if (inForce) {
       this.#acceptance.accept(target);
       this.#served = sources;
@@ -350,10 +400,12 @@ export class Writer<Config, ClusterConfig, Observed> {
       const seen = here.answers === undefined ? await this.#withLeftBehind(here, sources, signal) : here;
       const observed = this.#balancer.observe(seen, config);
       const pid = seen.answers === undefined ? undefined : this.#balancer.pid(seen.answers);
-      if (pid !== undefined && this.#pid !== undefined && pid !== this.#pid) {
-        this.#log.info(`${this.#balancer.name}: process ${pid} serves, which somebody else has started`);
+      if (pid !== undefined) {
+        const before = this.#process;
+        [this.#process, this.#goneSince] = [servingProcess(pid, seen), undefined];
+        if (before !== undefined && before.pid !== pid) await this.#welcome(this.#process, before, sources);
       }
-      if (pid !== undefined) [this.#pid, this.#goneSince] = [pid, undefined];
+      this.#attend(pid, sources);
       return { seen, observed };
     } catch (error) {
       signal.throwIfAborted();
@@ -361,6 +413,18 @@ export class Writer<Config, ClusterConfig, Observed> {
       this.#later();
       return undefined;
     }
+  }
+
+  /**
+   * Takes note of a process that somebody else has started. If it was started
+   * beside the one that served, not in its place, the two would share the
+   * traffic and one of them nobody would steer: the one before is to leave.
+   */
+  async #welcome(now: Serving, before: Serving, sources: BalancerSources): Promise<void> {
+    const { name } = this.#balancer;
+    this.#log.info(`${name}: process ${now.pid} serves, which somebody else has started`);
+    if (before.outOfReach || before.owner === now.owner || !await this.#effects.dismiss(before.owner, sources)) return;
+    this.#log.info(`${name}: process ${before.owner}, which served before, is asked to leave`);
   }
 
   /**
@@ -522,9 +586,11 @@ export class Writer<Config, ClusterConfig, Observed> {
   #mayStart(): boolean {
     const now = this.#clock.now();
     this.#goneSince ??= this.#acceptance.some ? now : -Infinity;
-    const startAt = Math.max(this.#startAllowedAt, this.#goneSince + GONE_MS);
+    const hadMaster = this.#process !== undefined && this.#process.owner !== this.#process.pid;
+    const goneMs = hadMaster ? GONE_WITH_MASTER_MS : GONE_MS;
+    const startAt = Math.max(this.#startAllowedAt, this.#goneSince + goneMs);
     if (now >= startAt) return true;
-    this.#lookAgainBy(startAt);
+    this.#lookAgainBy(Math.min(startAt, now + GONE_MS));
     return false;
   }
 
@@ -538,7 +604,11 @@ export class Writer<Config, ClusterConfig, Observed> {
     const step = steps.find((step) => step.do === "start" || step.do === "reload");
     if (step === undefined) return undefined;
     const pidBefore = answers === undefined ? undefined : this.#balancer.pid(answers);
-    const deadline = this.#clock.now() + TAKEOVER_DEADLINE_MS;
+    const began = this.#clock.now();
+    const deadline = began + TAKEOVER_DEADLINE_MS;
+    // A master that was asked for a reload may be silent for a while; a program has left.
+    const leftBehind = step.do === "start" || "run" in step.how;
+    const bornBy = leftBehind ? began + STILLBORN_MS : Infinity;
     this.#versionStale = true;
     this.#goneSince = undefined;
     for (;;) {
@@ -548,9 +618,13 @@ export class Writer<Config, ClusterConfig, Observed> {
       const pid = seen?.answers === undefined ? undefined : this.#balancer.pid(seen.answers);
       if (pid !== undefined && pid !== pidBefore) {
         this.#holdReloadsBack(step, sources);
-        this.#pid = pid;
+        this.#process = servingProcess(pid, seen ?? {});
         this.#log.info(`${this.#balancer.name}: process ${pid} serves`);
         return undefined;
+      }
+      if (seen !== undefined && seen.answers === undefined && this.#clock.now() > bornBy) {
+        const message = `Cannot ${step.do} ${this.#balancer.name}: its process ended within ${STILLBORN_MS} ms`;
+        return { ok: false, step, failure: { kind: "program", message } };
       }
       if (this.#clock.now() > deadline) {
         const message = `Cannot ${step.do} ${this.#balancer.name}: no new process answered at ${sources.socket} ` +
@@ -661,6 +735,18 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#lookAt = Math.min(this.#lookAt, at);
   }
 
+  /** Says what somebody else has changed, in the first round of a turn; a process that is gone is told of by its start. */
+  #tellDrift({ file }: Seen, steps: readonly Step[], sources: BalancerSources): void {
+    this.#wasLeftRight = false;
+    const install = this.#soon?.step ?? steps.find((step) => step.do === "install");
+    const found = [
+      ...steps.some((step) => step.do === "command") ? ["its members were changed over the socket"] : [],
+      ...install === undefined ? [] : [`the file ${sources.file} was ${file === undefined ? "removed" : "changed"}`],
+    ];
+    if (found.length === 0) return;
+    this.#log.warn(`${this.#balancer.name}: not as it was left: ${found.join(", and ")}; this is put right`);
+  }
+
   /** Says what was done, and why; what is tried once more is no news. */
   #report(outcomes: readonly StepOutcome[]): void {
     const name = this.#balancer.name;
@@ -684,18 +770,13 @@ export class Writer<Config, ClusterConfig, Observed> {
     }
   }
 
-  /** Says what programs wrote; what is said at each run, but for the pid and the line of the file, is said once. */
+  /** Says what programs wrote; what is said at each run, but for the pid, is said once. */
   #tellOutputs(outcomes: readonly StepOutcome[]): void {
     for (const outcome of outcomes) {
       if (!outcome.ok) continue;
-      const times = new Map<string, number>();
-      for (const line of outcome.output.split("\n").map((line) => line.trim()).filter((line) => line !== "")) {
-        const loud = /\b(?:warning|alert|error|fatal)\b/i.test(line) && !/^Warnings were found/.test(line);
-        // Lines move with each member; several that are alike but for their number are several.
-        const alike = line.replace(/:[0-9]+\]/, "]");
-        const time = (times.get(alike) ?? 0) + 1;
-        times.set(alike, time);
-        this.#tell(loud ? "warn" : "debug", `${this.#balancer.name} says: ${line}`, `${time} ${alike}`);
+      for (const line of outcome.output.split("\n")) {
+        const loud = /\b(?:warning|alert|error|fatal)\b/i.test(line) && !/^\s*Warnings were found/.test(line);
+        if (line.trim() !== "") this.#tell(loud ? "warn" : "debug", `${this.#balancer.name} says: ${line.trim()}`);
       }
     }
   }
@@ -705,13 +786,17 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#notices = new Set(notices.map(({ text }) => text));
   }
 
-  /** Logs a text once; what differs in numbers in parentheses alone (a pid) is the same text, and so is what is `alike`. */
-  #tell(level: "debug" | "warn" | "error", text: string, alike: string = text): void {
+  /** Logs a text once; what differs in numbers in parentheses alone (a pid) is the same text. */
+  #tell(level: "debug" | "warn" | "error", text: string): void {
     const told = level === "error" ? this.#faultsTold : this.#told;
-    const key = alike.replace(/\([0-9]+\)/g, "()");
+    const key = text.replace(/\([0-9]+\)/g, "()");
     if (told.has(key)) return this.#log.debug(text);
     if (told.size >= TOLD_MAX) told.clear();
     told.add(key);
     this.#log[level](text);
   }
+}
+
+function servingProcess(pid: number, { masterPid = pid, outOfReach = false }: Seen): Serving {
+  return { pid, owner: masterPid, outOfReach };
 }

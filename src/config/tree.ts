@@ -30,13 +30,7 @@ export interface FileState {
 
 /** A folder as it was found. */
 export type Folder =
-  | {
-    readonly state: "read";
-    /** By name without ending, sorted. */
-    readonly files: ReadonlyMap<string, FileState>;
-    /** The names of files that nothing reads, and that look as if somebody meant them to be, sorted. */
-    readonly unread: readonly string[];
-  }
+  | { readonly state: "read"; /** By name without ending, sorted. */ readonly files: ReadonlyMap<string, FileState> }
   | { readonly state: "unread"; readonly missing: boolean; readonly reason: string };
 
 /** The whole directory as it was found: bytes, nothing interpreted. */
@@ -86,8 +80,7 @@ interface Reads {
 async function readFolder(dir: string, name: FolderName, reads: Reads): Promise<Folder> {
   const entries = await listFolder(`${dir}/${name}`, reads.signal);
   if (!Array.isArray(entries)) return { state: "unread", ...entries };
-  const names = entries.filter((entry) => !entry.isDirectory).map((entry) => entry.name);
-  const files = pairUp(names);
+  const files = pairUp(entries.filter((entry) => !entry.isDirectory).map((entry) => entry.name));
   if (files.size > FILES_MAX) {
     return {
       state: "unread",
@@ -95,8 +88,7 @@ async function readFolder(dir: string, name: FolderName, reads: Reads): Promise<
       reason: `it must hold at most ${FILES_MAX} files: there are ${files.size}`,
     };
   }
-  const unread = names.filter((name) => !/\.ya?ml$/.test(name) && !LEFTOVER.test(name)).toSorted();
-  return { state: "read", files: await readFiles(dir, `${name}/`, files, reads), unread };
+  return { state: "read", files: await readFiles(dir, `${name}/`, files, reads) };
 }
 
 async function listFolder(
@@ -110,9 +102,6 @@ async function listFolder(
     return { missing: error instanceof Deno.errors.NotFound, reason: reasonOf(error, "directory") };
   }
 }
-
-/** What editors leave, what is switched off, and what speaks to people. */
-const LEFTOVER = /^[.#]|[~#]$|\.(?:disabled|bak|orig|tmp|swp|md|txt)$|^README$/i;
 
 /** A file that is read, and perhaps another of the same name that is not. */
 interface Pair {

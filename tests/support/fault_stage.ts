@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { Traffic } from "../../examples/demo/traffic.ts";
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free_port.ts";
@@ -13,6 +14,8 @@ export interface FaultStageOptions {
   readonly cluster?: Record<string, unknown>;
   /** How many instances of the web service there are. */
   readonly instances?: number;
+  /** Makes the host ready before anything runs on it; answers what is to be disposed of after all that does. */
+  readonly prepare?: (host: TestHost) => Promise<AsyncDisposable | void>;
 }
 
 /** What came of a fault. */
@@ -21,8 +24,12 @@ export interface Aftermath {
   readonly sent: number;
   /** How many of them were not answered with a 200. */
   readonly failed: number;
+  /** How many of those were sent when all had healed. */
+  readonly failedAfterwards: number;
   /** Why, at most ten. */
   readonly reasons: readonly string[];
+  /** From the fault to when all was as it should be, in milliseconds; as long as the fault itself if it needs no healing. */
+  readonly tookMs: number;
 }
 
 /** So many requests show whether something is wrong afterwards. */
@@ -55,8 +62,11 @@ export class FaultStage implements AsyncDisposable {
   /** Sets the stage: resolves when all instances are served, under traffic. */
   static async set(options: FaultStageOptions = {}): Promise<FaultStage> {
     await using stack = new AsyncDisposableStack();
-    const { zookeeper, balancer = {}, cluster = {}, instances = 3 } = options;
+    const { zookeeper, balancer = {}, cluster = {}, instances = 3, prepare } = options;
+    const dirs = stack.use(new AsyncDisposableStack());
     const host = stack.use(new TestHost());
+    const prepared = await prepare?.(host);
+    if (prepared !== undefined) dirs.use(prepared);
     const services = Array.from({ length: instances }, () => stack.use(new WebService()));
     const port = freePort();
     const discovery = zookeeper === undefined ? "file" : "zookeeper";
@@ -85,14 +95,27 @@ export class FaultStage implements AsyncDisposable {
     return this.services.map((service) => service.port);
   }
 
-  /** Lets something befall the host; answers what clients noticed, until a good number of requests after it. */
-  async during(fault: () => Promise<void>): Promise<Aftermath> {
+  /**
+   * Lets something befall the host and waits until it has `healed`; answers
+   * what clients noticed, until a good number of requests after it.
+   */
+  async during(fault: () => Promise<void>, healed: () => Promise<void> = () => Promise.resolve()): Promise<Aftermath> {
     const before = this.traffic.count;
+    const began = performance.now();
     await fault();
-    const { sent } = this.traffic.count;
-    await eventually("requests go on", () => this.traffic.count.sent > sent + SHOWS);
+    await healed();
+    const tookMs = performance.now() - began;
+    // What is under way was sent before.
+    const between = await this.traffic.between(() => Promise.resolve(this.traffic.count));
+    await eventually("requests go on", () => this.traffic.count.sent > between.sent + SHOWS);
     const after = this.traffic.count;
-    return { sent: after.sent - before.sent, failed: after.failed - before.failed, reasons: after.reasons };
+    return {
+      sent: after.sent - before.sent,
+      failed: after.failed - before.failed,
+      failedAfterwards: after.failed - between.failed,
+      reasons: after.reasons,
+      tookMs,
+    };
   }
 
   /** Kills and replaces a process of Lighthouse. */
@@ -105,4 +128,24 @@ export class FaultStage implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync();
   }
+}
+
+/** Holds that no client noticed, and says with how many requests. */
+export function assertUnnoticed({ name }: Pick<Deno.TestContext, "name">, aftermath: Aftermath): void {
+  const { failed, reasons, sent } = aftermath;
+  assert.deepEqual({ failed, reasons }, { failed: 0, reasons: [] });
+  assert.ok(sent > SHOWS);
+  say(name, aftermath);
+}
+
+/** Holds that no client notices any more when all has healed; says how many did before. */
+export function assertHealed({ name }: Pick<Deno.TestContext, "name">, aftermath: Aftermath): void {
+  const { failedAfterwards, reasons } = aftermath;
+  assert.equal(failedAfterwards, 0, reasons.join("\n"));
+  say(name, aftermath);
+}
+
+function say(name: string, { sent, failed, tookMs }: Aftermath): void {
+  // deno-lint-ignore no-console -- the figures are what is told of a release
+  console.log(`faults: ${name}: ${sent} requests, ${failed} failed, ${(tookMs / 1000).toFixed(1)} s`);
 }

@@ -8,6 +8,8 @@ export interface ModelServer {
   id: number;
   /** Whether it is in forced maintenance. */
   maintenance: boolean;
+  /** Its weight in percent of the one that it was given. */
+  weightPercent: number;
   /** Whether it is being drained. */
   draining: boolean;
   /** Its health check: absent, there but not running, or running. */
@@ -50,6 +52,10 @@ export class HaproxyModel implements BalancerEffects {
   file: string | undefined;
   /** The process that answers. */
   process: ModelProcess | undefined;
+  /** The master that owns it, if any. */
+  masterPid: number | undefined;
+  /** The processes that were asked to leave. */
+  readonly dismissed: number[] = [];
   /** All steps that were carried out, failed ones too. */
   readonly steps: Step[] = [];
   /** What the check command says of a text; `undefined` accepts it. */
@@ -58,17 +64,17 @@ export class HaproxyModel implements BalancerEffects {
   fails: (text: string) => string | undefined = () => undefined;
   /** What befalls a step before it is carried out; `undefined` lets it pass. */
   fault: (step: Step) => StepFailure | undefined = () => undefined;
-  /** What a step's program writes. */
-  output: (step: Step) => string = () => "";
   /** What a step waits for before it is carried out; it may be aborted then. */
   before: ((step: Step, signal: AbortSignal) => Promise<void>) | undefined;
   /** What looking meets; throw to make the socket silent. */
   beforeObserve: () => void = () => {};
   #pids = 100;
+  readonly #attending = new Set<() => void>();
 
   /** Ends the process, as SIGKILL does. */
   kill(): void {
     this.process = undefined;
+    for (const resolve of this.#attending) resolve();
   }
 
   /** Takes the file over into a new process, as a start or a reload does. */
@@ -104,7 +110,21 @@ export class HaproxyModel implements BalancerEffects {
       return Promise.reject(error);
     }
     const answers = this.process === undefined ? undefined : queries.map((query) => this.command(query));
-    return Promise.resolve({ answers, file: this.file });
+    return Promise.resolve({ answers, file: this.file, masterPid: this.masterPid });
+  }
+
+  /** Resolves when the process is killed. */
+  attend(_sources: BalancerSources, signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    this.#attending.add(resolve);
+    return promise.finally(() => this.#attending.delete(resolve));
+  }
+
+  /** Notes who is asked to leave: the model has one process at a time. */
+  dismiss(pid: number): Promise<boolean> {
+    this.dismissed.push(pid);
+    return Promise.resolve(true);
   }
 
   /** The version of the program. */
@@ -123,9 +143,7 @@ export class HaproxyModel implements BalancerEffects {
       await this.before?.(step, signal ?? new AbortController().signal);
       this.steps.push(step);
       const failure = this.fault(step) ?? this.#perform(step);
-      outcomes.push(
-        failure === undefined ? { ok: true, step, tookMs: 0, output: this.output(step) } : { ok: false, step, failure },
-      );
+      outcomes.push(failure === undefined ? { ok: true, step, tookMs: 0, output: "" } : { ok: false, step, failure });
       if (failure !== undefined) break;
     }
     return outcomes;
@@ -178,10 +196,12 @@ export class HaproxyModel implements BalancerEffects {
     let index = 2;
     for (const [backend, { servers }] of backends) {
       index++;
-      for (const [name, { address, port, id, maintenance, draining, check, down }] of servers) {
+      for (const [name, { address, port, id, maintenance, draining, weightPercent, check, down }] of servers) {
         const admin = (maintenance ? 1 : 0) + (draining ? 8 : 0);
         const checkState = { none: 0, stopped: 2, running: 6 }[check];
-        yield `${index} ${backend} ${id} ${name} ${address} ${down || maintenance ? 0 : 2} ${admin} 1 1 0 1 0 2 ` +
+        yield `${index} ${backend} ${id} ${name} ${address} ${
+          down || maintenance ? 0 : 2
+        } ${admin} ${weightPercent} 100 0 1 0 2 ` +
           `${checkState} 0 0 0 - ${port} - 0 0 - - 0`;
       }
     }
@@ -253,6 +273,9 @@ function set(server: ModelServer, [what = "", value = "", port = "", number = ""
     case "health down":
       server.down = true;
       return "";
+    case "weight 100%":
+      server.weightPercent = 100;
+      return "";
   }
   if (what !== "addr" || port !== "port") {
     return "'set server <srv>' only supports 'agent', 'health', 'state' and more.";
@@ -299,6 +322,7 @@ function readServer(endpoint: string, options: readonly string[], id: number): M
     id: options.includes("id") ? given : id,
     maintenance: false,
     draining: false,
+    weightPercent: 100,
     check: options.includes("check") ? "running" : "none",
     down: false,
     busy: false,

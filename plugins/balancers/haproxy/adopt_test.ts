@@ -80,6 +80,7 @@ Deno.test("adoptRunning() takes the servers that get requests, and of those only
     inMaintenance,
     draining: false,
     checkStopped: false,
+    weightChanged: false,
     agent: "none" as const,
   });
   const servers = [

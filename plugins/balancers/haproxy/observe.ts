@@ -20,6 +20,8 @@ export interface RunningServer {
   readonly draining: boolean;
   /** Whether it has a health check that does not run. */
   readonly checkStopped: boolean;
+  /** Whether its weight is another one than it was given when it came. */
+  readonly weightChanged: boolean;
   /** Its agent check, which may drain it or put it into maintenance by itself. */
   readonly agent: "none" | "stopped" | "running";
 }
@@ -131,6 +133,7 @@ function parseServers(
   const [backendAt, nameAt, idAt, addressAt] = [at("be_name"), at("srv_name"), at("srv_id"), at("srv_addr")];
   const [portAt, adminAt] = [at("srv_port"), at("srv_admin_state")];
   const [checkAt, agentAt] = [at("srv_check_state"), at("srv_agent_state")];
+  const [weightAt, givenWeightAt] = [at("srv_uweight"), at("srv_iweight")];
   for (const row of rows) {
     const fields = row.split(" ");
     const [backend, name, address] = [fields[backendAt], fields[nameAt], fields[addressAt]];
@@ -147,6 +150,7 @@ function parseServers(
       inMaintenance: (admin & FORCED_MAINTENANCE) !== 0,
       draining: (admin & FORCED_DRAIN) !== 0,
       checkStopped: checkState(Number(fields[checkAt] ?? 0)) === "stopped",
+      weightChanged: fields[weightAt] !== fields[givenWeightAt],
       agent: checkState(Number(fields[agentAt] ?? 0)),
     });
   }

@@ -17,7 +17,7 @@ const ANSWERS = [
     "bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr " +
     "srv_agent_addr srv_agent_port",
     "3 b 1 t0 127.0.0.1 0 1 1 1 46 8 2 0 14 0 0 0 - 1 - 0 0 - - 0",
-    "3 b 24 n24 127.0.0.1 2 0 1 1 31 1 0 2 0 0 0 1 - 24 - 0 0 - - 0",
+    "3 b 24 n24 127.0.0.1 2 0 0 1 31 1 0 2 0 0 0 1 - 24 - 0 0 - - 0",
     "3 b 30 n30 127.0.0.1 0 9 1 1 25 1 0 0 2 0 0 1 - 30 - 0 0 - - 0",
     "3 b 900 six 2001:db8::7 0 5 1 1 0 1 0 0 6 0 0 1 - 82 - 0 0 - - 0",
   ].join("\n"),
@@ -40,11 +40,12 @@ Deno.test("observe() reads process, structure, backends and servers", () => {
       server.inMaintenance && "maintenance",
       server.draining && "draining",
       server.checkStopped && "unchecked",
+      server.weightChanged && "weighed",
     ].filter((part) => part !== false).join(" ")
   );
   assert.deepEqual(flags, [
     "t0 1 127.0.0.1:1 maintenance",
-    "n24 24 127.0.0.1:24",
+    "n24 24 127.0.0.1:24 weighed",
     "n30 30 127.0.0.1:30 maintenance draining unchecked",
     "six 900 2001:db8::7:82 maintenance",
   ]);

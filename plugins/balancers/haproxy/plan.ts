@@ -228,8 +228,11 @@ function correct(key: string, { ip, port }: Member, server: RunningServer): read
     steps.push(command(`set server ${key} addr ${ip} port ${port}`, MOVED));
   }
   // An agent that runs decides on these itself.
-  const kept = (server.inMaintenance || server.draining) && server.agent !== "running";
-  if (kept) steps.push(command(`set server ${key} state ready`, SILENCE));
+  const hasAgent = server.agent === "running";
+  if (server.weightChanged && !hasAgent) steps.push(command(`set server ${key} weight 100%`, SILENCE));
+  if ((server.inMaintenance || server.draining) && !hasAgent) {
+    steps.push(command(`set server ${key} state ready`, SILENCE));
+  }
   if (server.checkStopped) steps.push(command(`enable health ${key}`, SILENCE));
   if (server.agent === "stopped") steps.push(command(`enable agent ${key}`, SILENCE));
   return steps;

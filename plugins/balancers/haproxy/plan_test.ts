@@ -32,7 +32,7 @@ const membership = fc.record(
 const meddling = fc.array(
   fc.record({
     nth: fc.nat(40),
-    how: fc.constantFrom("maint", "drain", "moved", "deleted", "stopped", "busy", "intruder"),
+    how: fc.constantFrom("maint", "drain", "weigh", "moved", "deleted", "stopped", "busy", "intruder"),
   }),
   { maxLength: 6 },
 );
@@ -64,6 +64,7 @@ function meddle(model: HaproxyModel, deeds: readonly { nth: number; how: string 
     if (name === undefined || server === undefined) continue;
     if (how === "maint") server.maintenance = true;
     if (how === "drain") server.draining = true;
+    if (how === "weigh") server.weightPercent = 0;
     if (how === "moved") server.address = "10.66.66.66";
     if (how === "deleted") backend?.servers.delete(name);
     if (how === "stopped" && server.check === "running") server.check = "stopped";
@@ -77,6 +78,7 @@ function intruder() {
     port: 80,
     maintenance: false,
     draining: false,
+    weightPercent: 100,
     check: "none",
     down: false,
     busy: false,
@@ -95,7 +97,9 @@ function expected(nodes: readonly Node[]): readonly string[] {
 
 function serving(model: HaproxyModel, backend: string): readonly string[] {
   return [...model.process?.backends.get(backend)?.servers ?? []]
-    .filter(([name, { maintenance, draining }]) => name !== "spare" && !maintenance && !draining)
+    .filter(([name, server]) =>
+      name !== "spare" && !server.maintenance && !server.draining && server.weightPercent === 100
+    )
     .map(([name, { address, port }]) => `${name} ${canonicalAddress(address)}:${port}`).toSorted();
 }
 

@@ -1,0 +1,249 @@
+import assert from "node:assert/strict";
+import { eventually } from "../support/eventually.ts";
+import { assertHealed, assertUnnoticed, FaultStage } from "../support/fault_stage.ts";
+import { kill } from "../support/haproxy.ts";
+import { HaproxyUnit } from "../support/haproxy_unit.ts";
+import { ANNOUNCED } from "../support/lighthouse.ts";
+import { Mount, WHY_NO_MOUNT } from "../support/mount.ts";
+
+/** Sets the stage around a HAProxy that a service manager runs. */
+async function withUnit(): Promise<{ stage: FaultStage; unit: HaproxyUnit } & AsyncDisposable> {
+  let unit: HaproxyUnit | undefined;
+  const stage = await FaultStage.set({
+    prepare: async (host) => {
+      unit = await HaproxyUnit.start(host.haproxy);
+    },
+  }).catch(async (error) => {
+    await unit?.[Symbol.asyncDispose]();
+    throw error;
+  });
+  assert(unit !== undefined);
+  const ended = unit;
+  await fileHas(stage, stage.ports);
+  return {
+    stage,
+    unit,
+    async [Symbol.asyncDispose]() {
+      // The manager first: it would start anew what the stage takes down.
+      await ended[Symbol.asyncDispose]();
+      await stage[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Waits until another process than these serves all, and nobody beside it. */
+async function untilReplaced(
+  { host, ports }: FaultStage,
+  { pid, processes = 1 }: { readonly pid: number; readonly processes?: number },
+): Promise<void> {
+  await eventually("another process answers", async () => await host.haproxy.pid() !== pid);
+  await host.untilServing("web", ports);
+  await eventually(`${processes} of HAProxy's processes are there`, () => host.haproxy.processes().length === processes)
+    .catch((error) => {
+      throw new Error(`${error.message}: ${host.haproxy.processes()}`);
+    });
+}
+
+/** Waits until HAProxy's file has just these members, as it does a second after HAProxy has; answers its text. */
+function fileHas({ host }: FaultStage, ports: readonly number[]): Promise<string> {
+  const wanted = ports.map((port) => `server ${ANNOUNCED.host}:${port} `).toSorted();
+  return eventually("the file has the members", async () => {
+    const text = await Deno.readTextFile(host.haproxy.configFile);
+    assert.deepEqual(text.match(/server test\.host:[0-9]+ /g)?.toSorted(), wanted);
+    return text;
+  });
+}
+
+/** The name that HAProxy has for a server. */
+function server(port: number | undefined): string {
+  return `web/${ANNOUNCED.host}:${port}`;
+}
+
+Deno.test("HAProxy is killed: refused while nobody listens, then one process serves all members again", async (t) => {
+  await using stage = await FaultStage.set();
+  const pid = await stage.host.haproxy.pid();
+  const aftermath = await stage.during(() => Promise.resolve(kill(pid)), () => untilReplaced(stage, { pid }));
+  await stage.writer.logged(/it was gone and is started again, as nobody answers at/);
+  // A port that nobody listens on refuses: no request can be answered until HAProxy is back.
+  assertHealed(t, aftermath);
+});
+
+Deno.test("HAProxy stands still and goes on: no request fails, and what changed meanwhile is in force", async (t) => {
+  await using stage = await FaultStage.set();
+  const pid = await stage.host.haproxy.pid();
+  const aftermath = await stage.during(async () => {
+    kill(pid, "SIGSTOP");
+    stage.services[0]!.healthy = false;
+    await stage.reporter.logged(/down/i);
+    const since = performance.now();
+    await eventually("it has stood still for a while", () => performance.now() - since > 2_000);
+    kill(pid, "SIGCONT");
+  }, () => stage.host.untilServing("web", stage.ports.slice(1)));
+  assert.equal(await stage.host.haproxy.pid(), pid);
+  assertUnnoticed(t, aftermath);
+});
+
+Deno.test("the worker below a master is killed: the service manager and the writer end up with one HAProxy", async (t) => {
+  await using held = await withUnit();
+  const { stage } = held;
+  const pid = await stage.host.haproxy.pid();
+  const aftermath = await stage.during(
+    () => Promise.resolve(kill(pid)),
+    () => untilReplaced(stage, { pid, processes: 2 }),
+  );
+  // The master ends with its worker, so nobody listens until the service manager has started both.
+  assertHealed(t, aftermath);
+});
+
+Deno.test("the master is killed: the service manager and the writer end up with one HAProxy", async (t) => {
+  await using held = await withUnit();
+  const { stage, unit } = held;
+  const pid = await stage.host.haproxy.pid();
+  const aftermath = await stage.during(
+    () => Promise.resolve(kill(unit.masterPid)),
+    () => untilReplaced(stage, { pid, processes: 2 }),
+  );
+  // A worker ends with its master, so nobody listens until the service manager has started both.
+  assertHealed(t, aftermath);
+});
+
+Deno.test("the service manager restarts HAProxy: all members are there from the first request on", async (t) => {
+  await using held = await withUnit();
+  const { stage, unit } = held;
+  const pid = await stage.host.haproxy.pid();
+  const aftermath = await stage.during(
+    () => Promise.resolve(unit.restart()),
+    () => untilReplaced(stage, { pid, processes: 2 }),
+  );
+  // Between the two nobody listens; whoever is answered is answered with a 200.
+  assert.deepEqual(aftermath.reasons.filter((reason) => reason.includes("503")), []);
+  assertHealed(t, aftermath);
+});
+
+Deno.test("the master stands still while a cluster comes: no request fails, and it is served when the master goes on", async (t) => {
+  await using held = await withUnit();
+  const { stage, unit } = held;
+  const aftermath = await stage.during(async () => {
+    kill(unit.masterPid, "SIGSTOP");
+    await stage.host.write("clusters/late", { discovery: "file", haproxy: {} });
+    const since = performance.now();
+    await eventually("it has stood still for a while", () => performance.now() - since > 2_000);
+    kill(unit.masterPid, "SIGCONT");
+  }, async () => {
+    await eventually("the new cluster is there", async () => {
+      const [backends = ""] = await stage.host.haproxy.ask("show backend");
+      return backends.includes("late");
+    });
+    await stage.host.untilServing("web", stage.ports);
+  });
+  assertUnnoticed(t, aftermath);
+});
+
+Deno.test("somebody else reloads HAProxy from the file: no request fails, and all members are there at once", async (t) => {
+  await using stage = await FaultStage.set();
+  const { haproxy } = stage.host;
+  const pid = await haproxy.pid();
+  const aftermath = await stage.during(async () => {
+    await fileHas(stage, stage.ports);
+    const from = ["-D", "-f", haproxy.configFile, "-p", haproxy.pidFile, "-L", ANNOUNCED.host];
+    await haproxy.run(...from, "-x", haproxy.socketFile, "-sf", String(pid));
+    assert.deepEqual(await stage.host.serving("web"), stage.ports.toSorted());
+  }, () => untilReplaced(stage, { pid }));
+  await stage.writer.logged(/process [0-9]+ serves, which somebody else has started/);
+  assertUnnoticed(t, aftermath);
+});
+
+Deno.test("somebody else starts a second HAProxy beside the first: no request fails, and the first leaves", async (t) => {
+  await using stage = await FaultStage.set();
+  const { haproxy } = stage.host;
+  await fileHas(stage, stage.ports);
+  const pid = await haproxy.pid();
+  const aftermath = await stage.during(async () => {
+    await haproxy.run("-D", "-f", haproxy.configFile, "-p", haproxy.pidFile, "-L", ANNOUNCED.host);
+  }, () => untilReplaced(stage, { pid }));
+  await stage.writer.logged(new RegExp(`process ${pid}, which served before, is asked to leave`));
+  assertUnnoticed(t, aftermath);
+});
+
+Deno.test("the socket is deleted: no request fails, and one process with a socket takes over", async (t) => {
+  await using stage = await FaultStage.set();
+  const pid = await stage.host.haproxy.pid();
+  const aftermath = await stage.during(
+    () => Deno.remove(stage.host.haproxy.socketFile),
+    () => untilReplaced(stage, { pid }),
+  );
+  await stage.writer.logged(/nobody answers at .*; relieving what does not answer there/);
+  assertUnnoticed(t, aftermath);
+});
+
+Deno.test.each([
+  { what: "deleted", harm: (path: string) => Deno.remove(path) },
+  { what: "edited", harm: (path: string) => Deno.writeTextFile(path, "# by hand\n", { append: true }) },
+  { what: "emptied", harm: (path: string) => Deno.truncate(path) },
+])("the config file is $what: no request fails, and it is what it was without a reload", async ({ harm, what }) => {
+  await using stage = await FaultStage.set();
+  const { haproxy } = stage.host;
+  const pid = await haproxy.pid();
+  const good = await fileHas(stage, stage.ports);
+  const aftermath = await stage.during(async () => {
+    // Harm that comes before the writer has seen all in place is mended without a word.
+    await eventually("the log says what was found", async () => {
+      await harm(haproxy.configFile);
+      await eventually("the file is what it was", async () => await Deno.readTextFile(haproxy.configFile) === good);
+      return /not as it was left: the file .* was (?:removed|changed); this is put right/.test(stage.writer.log);
+    });
+  });
+  assert.equal(await haproxy.pid(), pid);
+  assertUnnoticed({ name: `the config file is ${what}` }, aftermath);
+});
+
+const readOnly =
+  "a config file that cannot be replaced is told of, members come and go, and it is written when it can be";
+Deno.test(readOnly, { ignore: WHY_NO_MOUNT !== undefined }, async (t) => {
+  await using stage = await FaultStage.set();
+  const { haproxy } = stage.host;
+  await using mount = await Mount.readOnly(haproxy.configFile);
+  const aftermath = await stage.during(async () => {
+    stage.services[0]!.healthy = false;
+    await stage.host.untilServing("web", stage.ports.slice(1));
+    await stage.writer.logged(/The file .* stays behind what runs: Cannot install the file .*/);
+  }, async () => {
+    await mount.undo();
+    await fileHas(stage, stage.ports.slice(1));
+  });
+  assertUnnoticed(t, aftermath);
+});
+
+Deno.test("what is changed by hand over the socket is undone, and the log says what was found", async (t) => {
+  await using stage = await FaultStage.set({ instances: 4 });
+  const [maint, deleted, weighed, moved] = stage.ports.map(server);
+  const { haproxy } = stage.host;
+  const pid = await haproxy.pid();
+  const state = async () => {
+    const [servers = ""] = await haproxy.ask("show servers state web");
+    return servers.split("\n").map((row) => row.split(" ")).filter(([, backend]) => backend === "web")
+      .map((columns) => `${columns[3]} ${columns[4]}:${columns[18]} ${columns[6]} ${columns[7]}`).toSorted();
+  };
+  await fileHas(stage, stage.ports);
+  const before = await state();
+  const aftermath = await stage.during(async () => {
+    await haproxy.ask(
+      `set server ${maint} state maint`,
+      `set server ${deleted} state maint`,
+      `set server ${weighed} weight 0`,
+      `set server ${moved} addr 127.0.0.1 port ${stage.ports[1]}`,
+    );
+    await eventually("it can be deleted", async () => {
+      const [answer] = await haproxy.ask(`del server ${deleted}`);
+      return /deleted|No such server/.test(answer ?? "");
+    });
+  }, async () => {
+    await eventually("all is as it was", async () => {
+      assert.deepEqual(await state(), before);
+      return true;
+    });
+  });
+  assert.equal(await haproxy.pid(), pid);
+  await stage.writer.logged(/not as it was left: its members were changed over the socket/);
+  assertUnnoticed(t, aftermath);
+});
