@@ -344,6 +344,7 @@ export function readCluster(
       onEmpty: file.on_empty ?? GUARD_DEFAULTS.onEmpty,
       emptyGraceMs: toMs(file.empty_grace) ?? GUARD_DEFAULTS.emptyGraceMs,
       minNodes: file.min_nodes ?? GUARD_DEFAULTS.minNodes,
+      maxNodes: file.max_nodes ?? GUARD_DEFAULTS.maxNodes,
       maxShrinkPercent: file.max_shrink_percent ?? GUARD_DEFAULTS.maxShrinkPercent,
       shrinkGraceMs: toMs(file.shrink_grace) ?? GUARD_DEFAULTS.shrinkGraceMs,
     }),
@@ -373,6 +374,7 @@ const CLUSTER_ENTRIES = {
   on_empty: optional(converted((value) => value === "keep" || value === "clear" ? value : undefined, "keep or clear")),
   empty_grace: optional(seconds({ min: 0, max: 3_600 })),
   min_nodes: optional(integer({ min: 0, max: 100_000 })),
+  max_nodes: optional(integer({ min: 1, max: 100_000 })),
   max_shrink_percent: optional(integer({ min: 0, max: 100 })),
   shrink_grace: optional(seconds({ min: 0, max: 86_400 })),
   default_servers: optional(

@@ -237,6 +237,7 @@ Deno.test("readCluster() reads what is believed of the registry, and who serves 
     on_empty: "keep",
     empty_grace: 1.5,
     min_nodes: 2,
+    max_nodes: 500,
     max_shrink_percent: "50",
     shrink_grace: 30,
     default_servers: ["10.0.0.1:80", "[2001:db8::1]:80"],
@@ -245,6 +246,7 @@ Deno.test("readCluster() reads what is believed of the registry, and who serves 
     onEmpty: "keep",
     emptyGraceMs: 1_500,
     minNodes: 2,
+    maxNodes: 500,
     maxShrinkPercent: 50,
     shrinkGraceMs: 30_000,
   });

@@ -9,6 +9,8 @@ export interface GuardSettings {
   readonly emptyGraceMs: number;
   /** An answer that leaves fewer nodes is held back for as long as it stays so; 0 for never. */
   readonly minNodes: number;
+  /** An answer with more nodes is held back for as long as it stays so: no balancer is made for them. */
+  readonly maxNodes: number;
   /** If a larger part of the nodes goes within `shrinkGraceMs`, that is held back for as long; 100 for never. */
   readonly maxShrinkPercent: number;
   /** See `maxShrinkPercent`. */
@@ -20,6 +22,7 @@ export const GUARD_DEFAULTS: GuardSettings = Object.freeze({
   onEmpty: "clear",
   emptyGraceMs: 5_000,
   minNodes: 0,
+  maxNodes: 10_000,
   maxShrinkPercent: 100,
   shrinkGraceMs: 60_000,
 });

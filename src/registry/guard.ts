@@ -17,6 +17,8 @@ export type HoldCause =
   | "empty"
   /** It has fewer nodes than `minNodes`. */
   | "few"
+  /** It has more nodes than `maxNodes`. */
+  | "many"
   /** It lacks more nodes than `maxShrinkPercent` allows to go at once. */
   | "shrunk";
 
@@ -58,7 +60,7 @@ export interface Evidence {
 
 /** What {@linkcode judge} answers. */
 export interface Judgement {
-  /** What to serve: what the registry says, and while that is held back, what was known besides. */
+  /** What to serve: what the registry says, and while that is held back, what was known besides; if it says too much, that alone. */
   readonly nodes: readonly Node[];
   readonly memory: GuardMemory;
 }
@@ -66,6 +68,11 @@ export interface Judgement {
 /** Decides what to believe. Pure. */
 export function judge({ known, said, settings, memory, now, connectedAt }: Evidence): Judgement {
   const recent = memory.departures.filter((at) => at > now - settings.shrinkGraceMs);
+  if (said.length > settings.maxNodes) {
+    const reads = (memory.hold?.reads ?? 0) + 1;
+    const hold: Hold = { cause: "many", since: memory.hold?.since ?? now, reads, said: said.length, askAt: Infinity };
+    return { nodes: known, memory: { hold, departures: recent } };
+  }
   const names = new Set(said.map(nodeName));
   const missing = known.filter((node) => !names.has(nodeName(node)));
   const since = memory.hold?.since ?? now;

@@ -77,6 +77,13 @@ Deno.test("judge() keeps what is missing below min_nodes, and takes what is new 
   assert.equal(cluster.hear([node(9000), node(9001)], 1e9), 2);
 });
 
+Deno.test("judge() keeps to what was known when there are more than max_nodes", () => {
+  const cluster = new Cluster(nodes(3), { maxNodes: 5 });
+  assert.equal(cluster.hear(nodes(6), 0), 3);
+  assert.deepEqual([cluster.memory.hold?.cause, cluster.memory.hold?.askAt], ["many", Infinity]);
+  assert.equal(cluster.hear(nodes(5), 1), 5);
+});
+
 Deno.test("judge() lets a cluster grow that never had min_nodes", () => {
   const cluster = new Cluster([], { minNodes: 5 });
   assert.equal(cluster.hear(nodes(1), 0), 1);
@@ -109,6 +116,7 @@ Deno.test("judge() never serves fewer nodes than are known while it holds back, 
     onEmpty: fc.constantFrom("keep" as const, "clear" as const),
     emptyGraceMs: fc.integer({ min: 0, max: 5_000 }),
     minNodes: fc.integer({ min: 0, max: 4 }),
+    maxNodes: fc.constant(100),
     maxShrinkPercent: fc.integer({ min: 0, max: 100 }),
     shrinkGraceMs: fc.integer({ min: 0, max: 5_000 }),
   });

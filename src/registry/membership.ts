@@ -98,7 +98,7 @@ export class Membership implements Disposable {
     const at = { cluster, known, said };
     if (hold === undefined) {
       if (before === undefined) return;
-      const isBelieved = said < known;
+      const isBelieved = before.cause !== "many" && said < known;
       const text = isBelieved ? "stayed so, and is believed now" : "is over";
       return log[isBelieved ? "warn" : "info"](`What was held back of a cluster ${text}`, at);
     }
@@ -107,6 +107,7 @@ export class Membership implements Disposable {
     const until = untilS === undefined ? "for as long as it stays so" : `until it is confirmed in ${untilS} s`;
     const why = {
       empty: "Its registry says that the cluster has no nodes",
+      many: "Its registry says that the cluster has more nodes than max_nodes",
       few: "Its registry leaves the cluster fewer nodes than min_nodes",
       shrunk: "The cluster would lose more of its nodes at once than max_shrink_percent",
     }[hold.cause];

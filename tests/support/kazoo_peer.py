@@ -94,7 +94,21 @@ def end_session(session, address):
             pass
 
 
+def fill(path, count):
+    """Makes so many children that are valid nodes, a thousand at a time."""
+    for start in range(0, count, 1_000):
+        transaction = client.transaction()
+        for number in range(start, min(start + 1_000, count)):
+            port = number % 60_000 + 1
+            node = {"host": f"n{number}", "ip": "127.0.0.1", "port": port}
+            transaction.create(f"{path}/n{number}:{port}", json.dumps(node).encode())
+        failed = [result for result in transaction.commit() if isinstance(result, Exception)]
+        if failed:
+            raise failed[0]
+
+
 COMMANDS = {
+    "fill": fill,
     "end_session": end_session,
     "start": lambda: client.start(timeout=20),
     "stop": lambda: client.stop(),
