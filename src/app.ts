@@ -11,11 +11,13 @@ import { Monitor } from "./health/monitor.ts";
 import { backoffMs } from "./kernel/backoff.ts";
 import { deadline } from "./kernel/deadline.ts";
 import { delay } from "./kernel/delay.ts";
+import { Damper } from "./kernel/damper.ts";
 import type { Logger } from "./kernel/logger.ts";
 import type { Random } from "./kernel/random.ts";
 import { abortable } from "./kernel/within.ts";
 import type { ClusterName } from "./model/topology.ts";
-import type { HostSettings } from "./config/desired.ts";
+import type { HostSettings, Settings } from "./config/desired.ts";
+import { DEFAULT_SETTINGS } from "./config/schema.ts";
 import type { HostFacts, ProbeOutcome } from "./plugin/contract.ts";
 import { type Operation, Registrar, type Registration } from "./registry/registrar.ts";
 import { Membership } from "./registry/membership.ts";
@@ -101,6 +103,7 @@ export class App {
   readonly #monitor: Monitor;
   readonly #registrar: Registrar;
   readonly #balancers = new Map<string, RunningBalancer>();
+  #damper: Damper<ClusterName>;
   /** The clusters watched, by discovery. */
   readonly #watched = new Map<string, Set<ClusterName>>();
   /** What was last told of a registry's being in reach, and when it was last told to be out of it, by worker. */
@@ -144,14 +147,15 @@ export class App {
         onStuck: (threads) => this.#onStuck(threads),
       },
     });
+    this.#damper = this.#makeDamper(DEFAULT_SETTINGS);
     this.#membership = new Membership({
       store: this.#store,
       clock,
       log: this.#log,
       askAgain: (cluster) => this.#askAgain(cluster),
-      onChange: () => {
+      onChange: (cluster) => {
         this.#lastKnown.note();
-        this.#balance();
+        this.#damper.trigger(cluster);
       },
     });
     this.#lastKnown = new LastKnown({
@@ -234,7 +238,12 @@ export class App {
 
   async #apply(accepted: Accepted): Promise<void> {
     const { role } = this.#options;
+    const before = this.#accepted?.settings ?? DEFAULT_SETTINGS;
     this.#accepted = accepted;
+    if (JSON.stringify(accepted.settings.updates) !== JSON.stringify(before.updates)) {
+      this.#damper[Symbol.dispose]();
+      this.#damper = this.#makeDamper(accepted.settings);
+    }
     if (role !== "reporter") await this.#applyBalancers(accepted);
     const discovery = [...accepted.discovery.values()].map(({ instance }) => instance);
     const checks = role === "writer"
@@ -361,6 +370,16 @@ export class App {
       new Map([...accepted.clusters.values()].map(({ cluster }) => [cluster.name, cluster.guard])),
     );
     this.#balance();
+  }
+
+  /** Joins the changes of members, so that a storm of them is no storm for the balancers. */
+  #makeDamper({ updates }: Settings): Damper<ClusterName> {
+    return new Damper((changed) => {
+      for (const cluster of changed) {
+        this.#log.info("Cluster has changed", { cluster, nodes: this.#store.nodes(cluster)?.length ?? 0 });
+      }
+      this.#balance();
+    }, { ...updates, clock: this.#options.clock });
   }
 
   /** Puts the newest wish into each balancer's slot. */
@@ -504,6 +523,7 @@ export class App {
     this.#log.info("Stopping", { role: this.#options.role });
     this.#cancelSettle?.();
     this.#membership[Symbol.dispose]();
+    this.#damper[Symbol.dispose]();
     await this.#monitor[Symbol.asyncDispose]();
     {
       using late = deadline(WITHDRAW_DEADLINE_MS, { clock: this.#options.clock });

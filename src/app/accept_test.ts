@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Desired } from "../config/desired.ts";
 import { formatDiagnostic } from "../config/diagnostics.ts";
+import { DEFAULT_SETTINGS } from "../config/schema.ts";
 import { Source } from "../config/source.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { DEFAULT_LOGGING } from "../model/logging.ts";
@@ -79,7 +80,7 @@ function desired(
 ): Desired {
   const source = (name: string) => [name, new Source(`${name}.yaml`, new TextEncoder().encode("a: 1\n"))] as const;
   return {
-    settings: { isolation: "worker" },
+    settings: DEFAULT_SETTINGS,
     plugins: new Map(),
     host: {},
     logging: DEFAULT_LOGGING,

@@ -18,6 +18,13 @@ export interface PluginFile {
 export interface Settings {
   /** `worker`: one for each check of each port. `shared`: one for all checks of a plugin. */
   readonly isolation: "worker" | "shared";
+  /** How changes of members are joined on their way to the balancers. */
+  readonly updates: {
+    /** A cluster that was quiet for so long has its change passed on at once. */
+    readonly quietMs: number;
+    /** No change waits longer. */
+    readonly maxMs: number;
+  };
   /** Where verified plugins are kept; `undefined` for the default place. */
   readonly pluginCache?: string | undefined;
   /** Where the last known members are kept; `undefined` for beside the balancer's file. */

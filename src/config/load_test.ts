@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { TempDir } from "../../tests/support/temp_dir.ts";
 import { formatDiagnostic } from "./diagnostics.ts";
+import { DEFAULT_SETTINGS } from "./schema.ts";
 import { loadDirectory, type Loaded, type Role } from "./load.ts";
 
 const SERVICE = "discovery: zookeeper\nport: 8000\nchecks:\n  interval: 2\n  tcp: {rise: 1, fall: 1}\n";
@@ -44,7 +45,7 @@ Deno.test("loadDirectory() reads the whole directory", async () => {
   const loaded = await load(temp);
   assert.equal(said(temp, loaded), "");
   assert.equal(names(loaded), ALL);
-  assert.deepEqual(loaded.desired.settings, { isolation: "shared" });
+  assert.deepEqual(loaded.desired.settings, { ...DEFAULT_SETTINGS, isolation: "shared" });
   assert.equal(loaded.desired.logging.root.level, 40);
   assert.deepEqual(loaded.desired.host, { name: "a.int", peerPort: 1025 });
   assert.deepEqual([...loaded.desired.sources.keys()].toSorted(), [
@@ -170,7 +171,7 @@ Deno.test("loadDirectory() drops the object of a file that is deleted", async ()
     "discovery/zookeeper",
     "clusters/cache",
   ]);
-  assert.deepEqual(second.desired.settings, { isolation: "worker" });
+  assert.deepEqual(second.desired.settings, DEFAULT_SETTINGS);
   assert.equal(second.desired.logging.root.level, undefined);
 });
 

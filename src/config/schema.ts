@@ -409,27 +409,47 @@ export function readPluginFile(raw: unknown, { fileName }: { readonly fileName: 
 }
 
 /** What `lighthouse.yaml` says when it says nothing. */
-export const DEFAULT_SETTINGS: Settings = Object.freeze({ isolation: "worker" });
+export const DEFAULT_SETTINGS: Settings = Object.freeze({
+  isolation: "worker",
+  updates: Object.freeze({ quietMs: 50, maxMs: 500 }),
+});
 
-const SETTINGS = houseSchema(keys({
-  isolation: optional(
-    converted((value) => value === "worker" || value === "shared" ? value : undefined, "worker or shared"),
-  ),
-  plugin_cache: optional(matching(/^\/./, "an absolute path")),
-  topology_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
-}));
+const SETTINGS = refined(
+  houseSchema(keys({
+    isolation: optional(
+      converted((value) => value === "worker" || value === "shared" ? value : undefined, "worker or shared"),
+    ),
+    updates: optional(keys({
+      quiet: optional(seconds({ min: 0, max: 60 }), DEFAULT_SETTINGS.updates.quietMs / 1_000),
+      max: optional(seconds({ min: 0, max: 60 }), DEFAULT_SETTINGS.updates.maxMs / 1_000),
+    })),
+    plugin_cache: optional(matching(/^\/./, "an absolute path")),
+    topology_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
+  })),
+  ({ updates }) =>
+    updates !== undefined && updates.quiet > updates.max
+      ? [{
+        path: ["updates"],
+        message: `Cannot use updates as quiet must be <= max: current values are ${updates.quiet} and ${updates.max}`,
+      }]
+      : [],
+);
 
 /** Reads `lighthouse.yaml`. */
 export function readSettings(raw: unknown): Checked<Settings> {
   const { value, findings } = validateKnown(raw ?? {}, SETTINGS["~standard"].validate);
   if (value === undefined) return { value, findings };
-  const { isolation = DEFAULT_SETTINGS.isolation, plugin_cache: pluginCache, topology_file: topologyFile } = value;
+  const { isolation = DEFAULT_SETTINGS.isolation, updates, plugin_cache: pluginCache, topology_file: topologyFile } =
+    value;
   const settings = {
     isolation,
+    updates: updates === undefined
+      ? DEFAULT_SETTINGS.updates
+      : { quietMs: updates.quiet * 1_000, maxMs: updates.max * 1_000 },
     ...pluginCache === undefined ? {} : { pluginCache },
     ...topologyFile === undefined ? {} : { topologyFile },
   };
-  return { value: Object.freeze(settings), findings };
+  return { value: deepFreeze(settings), findings };
 }
 
 /** What `host.yaml` says when it says nothing. */

@@ -331,10 +331,17 @@ Deno.test("readCluster() drafts what balancers can judge of a cluster that canno
 });
 
 Deno.test("readSettings() reads the isolation, worker unless told", () => {
-  assert.deepEqual(good(readSettings({ isolation: "shared" })), { isolation: "shared" });
+  assert.deepEqual(good(readSettings({ isolation: "shared" })), { ...DEFAULT_SETTINGS, isolation: "shared" });
   assert.deepEqual(good(readSettings({})), DEFAULT_SETTINGS);
   assert.deepEqual(good(readSettings(null)), DEFAULT_SETTINGS);
   assert.match(bad(readSettings({ isolation: "process" })), /must be worker or shared/);
+});
+
+Deno.test("readSettings() reads how changes of members are joined, in seconds", () => {
+  assert.deepEqual(good(readSettings({ updates: { quiet: 0.2 } })).updates, { quietMs: 200, maxMs: 500 });
+  assert.deepEqual(good(readSettings({ updates: { quiet: 0, max: 0 } })).updates, { quietMs: 0, maxMs: 0 });
+  assert.match(bad(readSettings({ updates: { quiet: 2 } })), /quiet must be <= max: current values are 2 and 0.5/);
+  assert.match(bad(readSettings({ updates: { max: 61 } })), /updates.max/);
 });
 
 Deno.test("isName() accepts what can be a path component and the name of a section, and nothing else", () => {

@@ -13,8 +13,8 @@ export interface MembershipOptions {
   readonly log: Logger;
   /** Asks a cluster's registry for its whole membership once more. */
   readonly askAgain: (cluster: ClusterName) => void;
-  /** Hears that the members of some cluster are others, or that a registry has spoken of it for the first time. */
-  readonly onChange: () => void;
+  /** Hears that the members of a cluster are others, or that a registry has spoken of it for the first time. */
+  readonly onChange: (cluster: ClusterName) => void;
 }
 
 /**
@@ -50,7 +50,7 @@ export class Membership implements Disposable {
 
   /** Takes what a registry says. */
   hear({ cluster, nodes: said }: ClusterSnapshot): void {
-    const { store, clock, log, onChange } = this.#options;
+    const { store, clock, onChange } = this.#options;
     const before = this.#memory.get(cluster) ?? NO_MEMORY;
     const known = store.nodes(cluster) ?? [];
     const { nodes, memory } = judge({
@@ -68,8 +68,7 @@ export class Membership implements Disposable {
     this.#tell(cluster, { before: before.hold, hold: memory.hold, known: known.length, said: said.length });
     const isFirst = !store.heard(cluster);
     if (!store.replace({ cluster, nodes }) && !isFirst) return;
-    log.info("Cluster has changed", { cluster, nodes: nodes.length });
-    onChange();
+    onChange(cluster);
   }
 
   /** Asks no more. */

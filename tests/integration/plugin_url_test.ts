@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { CATALOG } from "../../src/app/plugins.ts";
 import { type LoadedPlugins, PluginLoader } from "../../src/app/plugin_loader.ts";
+import { DEFAULT_SETTINGS } from "../../src/config/schema.ts";
 import { readPlugins } from "../../src/config/plugins_schema.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { SILENT } from "../../src/kernel/logger.ts";
@@ -41,7 +42,7 @@ class Place implements AsyncDisposable {
     const { value, findings } = readPlugins({ checks });
     assert.deepEqual(findings, []);
     assert.ok(value !== undefined);
-    return loader.load({ plugins: value, settings: { isolation: "worker" } }, { dir: this.dir.file("config"), waitMs });
+    return loader.load({ plugins: value, settings: DEFAULT_SETTINGS }, { dir: this.dir.file("config"), waitMs });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
