@@ -95,7 +95,7 @@ export class Damper<Key> {
   #lookAt(at: number): void {
     if (this.#next !== undefined && this.#next.at <= at) return;
     this.#next?.cancel();
-    const cancel = this.#clock.after(at - this.#clock.now(), () => {
+    const cancel = this.#clock.after(Math.max(0, at - this.#clock.now()), () => {
       this.#next = undefined;
       this.#look();
     });

@@ -1,4 +1,5 @@
 import type { RuntimeSocket } from "../../src/balance/runtime_socket.ts";
+import { DEFAULT_SETTINGS } from "../../src/config/schema.ts";
 import { eventually } from "../support/eventually.ts";
 import { Lighthouse } from "../support/lighthouse.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
@@ -8,6 +9,8 @@ import { BASE_PATH, RawRegistry } from "./registry.ts";
 
 /** How many single changes are measured. */
 const CHANGES = 300;
+/** A single change is one that comes so long after the last: the writer joins what comes sooner. */
+const APART_MS = DEFAULT_SETTINGS.updates.quietMs + 10;
 
 /** From a znode's creation to HAProxy sending requests to it, for clusters of several sizes. */
 export async function propagation(): Promise<void> {
@@ -31,10 +34,12 @@ export async function propagation(): Promise<void> {
     for (let i = 0; i < CHANGES; i++) {
       const port = 30_000 + i;
       const name = `new.test:${port}`;
+      await pause(APART_MS);
       let began = performance.now();
       await registry.create(cluster, "new.test", port);
       await untilServing(socket, cluster, name, true);
       joins.push(performance.now() - began);
+      await pause(APART_MS);
       began = performance.now();
       await registry.remove(cluster, "new.test", port);
       await untilServing(socket, cluster, name, false);
@@ -57,6 +62,10 @@ export async function propagation(): Promise<void> {
       ],
     );
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** The raw watch round trip plus one socket command: what nobody can be faster than. */
