@@ -173,6 +173,12 @@ export const LAYERS: readonly Layer[] = [
       "workers/builtins",
     ],
   },
+  {
+    name: "conformance",
+    files: /^src\/conformance\//,
+    imports: ["kernel", "kernel/clock", "model", "contract", "plugin/policy", "supervisor"],
+    types: ["plugin"],
+  },
   { name: "store/time", files: /^src\/store\/(?:snapshot_name|time_limit)\.ts$/, imports: [] },
   {
     name: "store/decide",
@@ -199,6 +205,8 @@ export const LAYERS: readonly Layer[] = [
       "plugin/graph",
       "observe",
       "app",
+      "conformance",
+      "plugin",
       "store",
       "store/time",
     ],

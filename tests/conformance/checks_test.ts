@@ -12,14 +12,12 @@ function unseen() {
 }
 
 checkConforms({
-  source: { module: "builtin:check/http", origin: "builtin" },
   name: "http",
   config: { uri: "/" },
   healthy: () => new ScriptedServer(answers("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")),
 });
 
 checkConforms({
-  source: { module: "builtin:check/tcp", origin: "builtin" },
   name: "tcp",
   config: { query: "ruok", response: "imok" },
   healthy: () =>
@@ -30,14 +28,12 @@ checkConforms({
 });
 
 checkConforms({
-  source: { module: "builtin:check/redis", origin: "builtin" },
   name: "redis",
   config: { password: "s3cret" },
   healthy: () => RedisServer.start(["requirepass s3cret"]),
 });
 
 checkConforms({
-  source: { module: "builtin:check/file", origin: "builtin" },
   name: "file",
   config: { path: "/nobody/takes/this/service/out" },
   healthy: unseen,
@@ -45,7 +41,6 @@ checkConforms({
 });
 
 checkConforms({
-  source: { module: "builtin:check/noop", origin: "builtin" },
   name: "noop",
   config: {},
   healthy: unseen,
@@ -53,7 +48,6 @@ checkConforms({
 });
 
 checkConforms({
-  source: { module: "builtin:check/exec", origin: "builtin" },
   name: "exec",
   config: { command: "/bin/sh", args: ["-c", "exit 0"] },
   endless: { command: "/bin/sleep", args: ["300"] },
@@ -62,7 +56,6 @@ checkConforms({
 });
 
 checkConforms({
-  source: { module: "builtin:check/dns", origin: "builtin" },
   name: "dns",
   config: { name: "web.test" },
   healthy: () => NameServer.start(["host-record=web.test,192.0.2.1"]),
@@ -70,14 +63,12 @@ checkConforms({
 });
 
 checkConforms({
-  source: { module: "builtin:check/grpc", origin: "builtin" },
   name: "grpc",
   config: { service: "web" },
   healthy: () => GrpcServer.start(),
 });
 
 checkConforms({
-  source: { module: "builtin:check/postgres", origin: "builtin" },
   name: "postgres",
   config: { user: "health", password: "s3cret", database: "postgres", query: "SELECT 1", expect: 1 },
   healthy: () => PostgresServer.start(),

@@ -5,19 +5,18 @@ import { discoveryConforms } from "./suite.ts";
 const SESSION_TIMEOUT_S = 5;
 
 discoveryConforms({
-  source: { module: "builtin:discovery/zookeeper", origin: "builtin" },
   name: "zookeeper",
+  example: { hosts: ["127.0.0.1:1"], path: "/services", session_timeout: SESSION_TIMEOUT_S },
   registry: async () => {
     const server = await ZooKeeper.start();
     const config = { hosts: [server.address], path: "/services", session_timeout: SESSION_TIMEOUT_S };
     return { config, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
   },
-  elsewhere: (address) => ({ hosts: [address], path: "/services", session_timeout: SESSION_TIMEOUT_S }),
 });
 
 discoveryConforms({
-  source: { module: "builtin:discovery/file", origin: "builtin" },
   name: "file",
+  example: { path: "/var/lib/lighthouse/registry" },
   registry: () => {
     const dir = new TempDir("lighthouse-registry-");
     return Promise.resolve({ config: { path: dir.path }, [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose]() });

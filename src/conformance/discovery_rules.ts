@@ -1,0 +1,221 @@
+/**
+ * What every discovery method must do: tell whole memberships and nothing else,
+ * register so that twice is once, and live through a registry that goes away.
+ *
+ * @module
+ */
+import { parseEndpoint } from "../model/endpoint.ts";
+import type { Node } from "../model/node.ts";
+import type { Scope } from "../plugin/contract.ts";
+import { addressesIn } from "../plugin/policy.ts";
+import { eventually } from "./eventually.ts";
+import { pluginRules, start, type Started, STOP_WITHIN_MS, type Subject, timeStop, WAIT } from "./plugin_rules.ts";
+import { readdress } from "./readdress.ts";
+import { must, mustTakeAtMost, type Rule } from "./rule.ts";
+import { ScriptedServer, sends } from "./scripted_server.ts";
+import { TcpProxy } from "./tcp_proxy.ts";
+
+/** A registry that a discovery method is tested with. */
+export interface Registry extends AsyncDisposable {
+  /** A valid config for it. */
+  readonly config: unknown;
+}
+
+/** A discovery method under test. */
+export interface DiscoverySubject extends Subject {
+  /** A valid config; nobody need answer at its addresses. */
+  readonly example: unknown;
+  /** Brings a registry whose cluster `conformance` is empty, if there is one. */
+  readonly registry?: (() => Promise<Registry>) | undefined;
+}
+
+const CLUSTER = "conformance";
+/** How long a change in the registry may take to be seen. */
+const SEEN_WITHIN = { deadlineMs: 20_000 };
+
+function node(port: number): Node {
+  return {
+    host: "one.example",
+    ip: "192.0.2.1",
+    port,
+    peer: { name: "one.example", ip: "192.0.2.1", port: 1024 },
+    metadata: { role: "über", n: 1 },
+  };
+}
+
+/** The rules for a discovery method. */
+export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
+  const { name, example, registry, stopWithinMs = STOP_WITHIN_MS } = subject;
+  const scope: Scope = { instance: name };
+  const addresses = [...addressesIn(example)].filter((address) => !address.startsWith("unix:"));
+  const skipped = registry === undefined ? "no registry was named" : undefined;
+  const addressless = addresses.length === 0 ? "its config names no address" : undefined;
+
+  /** A rule that a registry is needed for. */
+  const rule = (title: string, run: (registry: Registry) => Promise<void>, why = skipped): Rule => ({
+    title,
+    skipped: why,
+    async run() {
+      await using opened = await registry?.();
+      if (opened !== undefined) await run(opened);
+    },
+  });
+  const open = (config: unknown) => start(subject, config, scope);
+  const change = async ({ host }: Started, type: "register" | "deregister" | "release", port: number) =>
+    void await host.call({ type, cluster: CLUSTER, node: node(port), timeoutMs: 15_000 }, WAIT);
+  const watch = ({ host }: Started) => host.post({ type: "watch", cluster: CLUSTER });
+
+  return [
+    ...pluginRules("discovery", subject, { scope, config: () => example }),
+    rule("yields the whole membership first, and again after each change", async ({ config }) => {
+      await using reporter = await open(config);
+      for (const port of [8001, 8002]) await change(reporter, "register", port);
+      await using writer = await open(config);
+      watch(writer);
+      await untilSaid(writer, () => portsSaid(writer).length > 0);
+      const [first] = snapshots(writer);
+      must(first?.cluster === CLUSTER, `Its snapshot is of the cluster ${first?.cluster}: want ${CLUSTER}`);
+      const sorted = first.nodes.toSorted((a, b) => a.port - b.port);
+      const wanted = JSON.stringify([8001, 8002].map(node).map(inOrder));
+      const got = JSON.stringify(sorted.map(inOrder));
+      must(got === wanted, `Its first snapshot is not the whole, just as it was registered: ${got}, want ${wanted}`);
+      await change(reporter, "register", 8003);
+      await untilPorts(writer, [8001, 8002, 8003]);
+      await change(reporter, "deregister", 8002);
+      await untilPorts(writer, [8001, 8003]);
+    }),
+    rule("registers twice what is there once, and deregisters what is not there", async ({ config }) => {
+      await using started = await open(config);
+      await change(started, "deregister", 8001);
+      for (let i = 0; i < 2; i++) await change(started, "register", 8001);
+      watch(started);
+      await untilPorts(started, [8001]);
+      for (let i = 0; i < 2; i++) await change(started, "deregister", 8001);
+      await untilPorts(started, []);
+    }),
+    rule("releases what this session made known, and what is not there", async ({ config }) => {
+      await using started = await open(config);
+      await change(started, "release", 8001);
+      await change(started, "register", 8001);
+      watch(started);
+      await untilPorts(started, [8001]);
+      for (let i = 0; i < 2; i++) await change(started, "release", 8001);
+      await untilPorts(started, []);
+    }),
+    rule("leaves a node alone, when it releases, that another session has", async ({ config }) => {
+      await using old = await open(config);
+      await using next = await open(config);
+      for (const port of [8001, 8002]) await change(old, "register", port);
+      for (const port of [8001, 8003]) await change(next, "register", port);
+      for (const port of [8001, 8002, 8003]) await change(old, "release", port);
+      await using writer = await open(config);
+      watch(writer);
+      await untilPorts(writer, [8001, 8003]);
+      await old.host.stop({ graceMs: 5_000 });
+      await change(next, "register", 8004);
+      await untilPorts(writer, [8001, 8003, 8004]);
+      await change(writer, "deregister", 8001);
+      await untilPorts(writer, [8003, 8004]);
+    }),
+    rule("takes back what a session registered when it is closed", async ({ config }) => {
+      await using writer = await open(config);
+      watch(writer);
+      const reporter = await open(config);
+      await change(reporter, "register", 8001);
+      await untilPorts(writer, [8001]);
+      await reporter.host.stop({ graceMs: 5_000 });
+      await untilPorts(writer, []);
+    }),
+    rule("stops in the middle of a watch", async ({ config }) => {
+      await mustTakeAtMost(stopWithinMs, "To stop", async () => {
+        await using started = await open(config);
+        watch(started);
+        return await timeStop(started, stopWithinMs);
+      });
+    }),
+    rule(
+      "survives a registry that goes away and comes back, and never tells less than there is",
+      async ({ config }) => {
+        await using reporter = await open(config);
+        await change(reporter, "register", 8001);
+        await using stack = new AsyncDisposableStack();
+        const proxies = [...addressesIn(config)].flatMap((address) => {
+          const at = parseEndpoint(address);
+          return at === undefined
+            ? []
+            : [{ address, proxy: stack.use(TcpProxy.start(at.port, { hostname: at.host })) }];
+        });
+        const through = new Map(proxies.map(({ address, proxy }) => [address, proxy.address]));
+        await using writer = await open(readdress(config, through));
+        watch(writer);
+        await untilPorts(writer, [8001]);
+        for (const { proxy } of proxies) proxy.refuse();
+        await change(reporter, "register", 8002);
+        for (const { proxy } of proxies) proxy.resume();
+        await untilPorts(writer, [8001, 8002]);
+        const partial = portsSaid(writer).find((ports) => !ports.includes(8001));
+        must(
+          partial === undefined,
+          `It told [${partial}] while 8001 was there all the time: out of reach is not empty`,
+        );
+      },
+      skipped ?? addressless,
+    ),
+    {
+      title: "says nothing of members when the registry is out of reach, and stops all the same",
+      skipped: addressless,
+      async run() {
+        await using server = new ScriptedServer(sends("this is no registry\n"));
+        const elsewhere = readdress(example, new Map(addresses.map((address) => [address, server.target])));
+        await mustTakeAtMost(stopWithinMs, "To stop", async () => {
+          await using started = await open(elsewhere);
+          const before = server.accepted;
+          watch(started);
+          await untilSaid(started, () => server.accepted >= before + 2);
+          must(portsSaid(started).length === 0, `It told [${portsSaid(started).at(-1)}] of what is no registry`);
+          return await timeStop(started, stopWithinMs);
+        });
+      },
+    },
+  ];
+}
+
+/** The snapshots that were told so far. */
+function snapshots({ events }: Started) {
+  return events.flatMap((event) => event.type === "snapshot" ? [event.snapshot] : []);
+}
+
+/** The ports of the members of each. */
+function portsSaid(started: Started): readonly (readonly number[])[] {
+  return snapshots(started).map(({ nodes }) => nodes.map(({ port }) => port).toSorted((a, b) => a - b));
+}
+
+/** Does as the host does until something holds: takes each snapshot, and watches again when a watch is lost. */
+async function untilSaid({ host, events }: Started, holds: () => boolean, what = "it says so"): Promise<void> {
+  let seen = 0;
+  await eventually(what, () => {
+    if (host.dead !== undefined) return true;
+    for (; seen < events.length; seen++) {
+      if (events[seen]?.type === "lost") host.post({ type: "watch", cluster: CLUSTER });
+    }
+    host.post({ type: "taken", cluster: CLUSTER });
+    return holds();
+  }, { ...SEEN_WITHIN, everyMs: 20 });
+  must(host.dead === undefined, `Its worker died: ${host.dead}`);
+}
+
+async function untilPorts(started: Started, wanted: readonly number[]): Promise<void> {
+  const isThere = () => JSON.stringify(portsSaid(started).at(-1)) === JSON.stringify(wanted);
+  await untilSaid(started, isThere, `the members are [${wanted}]`).catch((error) => {
+    const said = portsSaid(started).at(-1);
+    const lost = started.events.findLast((event) => event.type === "lost");
+    const why = lost?.type === "lost" ? `; its watch was lost: ${lost.error.message}` : "";
+    throw new Error(`${error.message}: it told ${said === undefined ? "nothing" : `[${said}]`}${why}`);
+  });
+}
+
+/** A node with its keys in one order, to be compared as text. */
+function inOrder({ host, ip, port, peer, metadata }: Node): unknown {
+  const sorted = Object.entries(metadata).toSorted(([a], [b]) => a < b ? -1 : 1);
+  return [host, ip, port, peer?.name, peer?.ip, peer?.port, sorted];
+}

@@ -1,0 +1,146 @@
+/**
+ * What every plugin must do, whatever its kind and whoever wrote it. A plugin
+ * is tested through the very path that runs it: described without permissions,
+ * judged by the policy, run in a worker with what it asked for and no more.
+ *
+ * @module
+ */
+import { systemClock } from "../kernel/clock.ts";
+import type { PermissionRequest, Scope } from "../plugin/contract.ts";
+import { PLUGIN_API_VERSION } from "../plugin/contract.ts";
+import { decide } from "../plugin/policy.ts";
+import type { PluginKind, PluginSource } from "../plugin/source.ts";
+import { type Described, Describer } from "../supervisor/describer.ts";
+import { toDenoPermissions } from "../supervisor/permissions.ts";
+import { PluginHost, type WorkerEvent } from "../supervisor/plugin_host.ts";
+import { must, type Rule } from "./rule.ts";
+
+/** What is said of every plugin under test. */
+export interface Subject {
+  /** What a worker is told to load: `builtin:kind/name` or a `data:` URL. */
+  readonly source: PluginSource;
+  /** The name that the plugin bears. */
+  readonly name: string;
+  /** After an abort, everything must be closed within so long; 200 ms unless told. */
+  readonly stopWithinMs?: number | undefined;
+}
+
+/** How long a plugin may take to stop: an operator's restart waits for it. */
+export const STOP_WITHIN_MS = 200;
+/** How long an answer of a worker is waited for. */
+export const WAIT = { deadlineMs: 20_000 };
+
+/** A key that no plugin knows. */
+const UNKNOWN_KEY = "nobody_knows_me";
+
+/** The rules that all kinds share; `config` is one that the plugin takes. */
+export function pluginRules(
+  kind: PluginKind,
+  { source, name }: Subject,
+  { scope, config }: { readonly scope: Scope; readonly config: () => unknown | Promise<unknown> },
+): readonly Rule[] {
+  return [
+    {
+      title: "loads without any permission, and says who it is",
+      async run() {
+        await using host = new PluginHost({ name, module: source.module, permissions: "none", clock: systemClock });
+        const said = await host.loaded();
+        must(said.kind === kind, `It says that it is a ${said.kind}: want ${kind}`);
+        must(said.name === name, `It calls itself ${said.name}: want ${name}`);
+        must(said.apiVersion === PLUGIN_API_VERSION, `It is for API version ${said.apiVersion}`);
+        must(/^[a-z][a-z0-9_]*$/.test(name), `Its name is ${name}: want lower snake case`);
+      },
+    },
+    {
+      title: "is described without any permission, the same each time, and asks for nothing wide",
+      async run() {
+        const raw = await config();
+        const first = await describe(source, raw, scope);
+        must(first.ok, `It refuses its example config: ${faultsOf(first)}`);
+        const second = await describe(source, raw, scope);
+        must(JSON.stringify(second) === JSON.stringify(first), "It says something else when it is asked again");
+        const { permissions } = first;
+        // What it asks for may be more than it is granted here; that it is told narrowly is what counts.
+        const grant = decide(permissions, { kind, source: { ...source, allow: permissions }, scope, config: raw });
+        must(grant.ok, grant.ok ? "" : grant.reasons.join("; "));
+        return `asks for ${listed(permissions)}`;
+      },
+    },
+    {
+      title: "names an unknown key with its path, and the keys that it knows",
+      async run() {
+        const described = await describe(source, { ...await config() as object, [UNKNOWN_KEY]: 1 }, scope);
+        must(!described.ok, `It takes the key ${UNKNOWN_KEY} without a word: want an issue with unknownKey`);
+        const issue = described.issues.find((each) => each.unknownKey !== undefined);
+        must(issue !== undefined, `No issue has unknownKey: ${faultsOf(described)}`);
+        must(
+          JSON.stringify(issue.path) === JSON.stringify([UNKNOWN_KEY]),
+          `The path of its issue is ${JSON.stringify(issue.path)}: want ["${UNKNOWN_KEY}"]`,
+        );
+        must(issue.message.includes(UNKNOWN_KEY), `Its message does not name the key: ${issue.message}`);
+      },
+    },
+    {
+      title: "refuses what is no map at all, and does not throw at it",
+      async run() {
+        for (const raw of [null, undefined, 1, true, "text", ["list"]]) {
+          const described = await describe(source, raw, scope);
+          must(!described.ok, `It takes ${JSON.stringify(raw)} as its config`);
+          const thrown = described.issues.find(({ message }) => message.startsWith("Cannot use the plugin"));
+          must(thrown === undefined, `It fails at ${JSON.stringify(raw)}: ${thrown?.message}`);
+        }
+      },
+    },
+  ];
+}
+
+/** Asks a plugin in a worker without permissions what it makes of a config. */
+export async function describe(source: PluginSource, raw: unknown, scope: Scope): Promise<Described> {
+  await using describer = new Describer({ clock: systemClock });
+  return await describer.describe(source.module, raw, scope);
+}
+
+/** A worker with a started instance, and what it said. */
+export interface Started extends AsyncDisposable {
+  readonly host: PluginHost;
+  readonly events: readonly WorkerEvent[];
+}
+
+/** Starts an instance in a worker that may do what the plugin asked for, and nothing else. */
+export async function start(subject: Subject, raw: unknown, scope: Scope): Promise<Started> {
+  const described = await describe(subject.source, raw, scope);
+  must(described.ok, `It refuses its example config: ${faultsOf(described)}`);
+  const events: WorkerEvent[] = [];
+  await using stack = new AsyncDisposableStack();
+  const host = stack.use(
+    new PluginHost({
+      name: scope.instance,
+      module: subject.source.module,
+      permissions: toDenoPermissions(described.permissions),
+      clock: systemClock,
+      onEvent: (event) => events.push(event),
+    }),
+  );
+  await host.loaded();
+  await host.call({ type: "start", instance: scope.instance, config: described.config, scope }, WAIT);
+  const owned = stack.move();
+  return { host, events, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Stops a worker in order; answers how long it took, much more than it may if it had to be cut. */
+export async function timeStop({ host }: Started, limitMs: number): Promise<number> {
+  const began = performance.now();
+  await host.stop({ graceMs: 2 * limitMs });
+  return performance.now() - began;
+}
+
+function faultsOf(described: Described): string {
+  return described.ok ? "" : described.issues.map(({ message }) => message).join("; ");
+}
+
+function listed(permissions: PermissionRequest): string {
+  const all = Object.entries<readonly string[]>({ ...permissions }).flatMap(([access, entries]) =>
+    entries.map((each) => `${access} ${each}`)
+  );
+  return all.length === 0 ? "no permission" : all.join(", ");
+}

@@ -1,0 +1,10 @@
+import assert from "node:assert/strict";
+import { BUILTINS } from "../../workers/builtins.ts";
+
+Deno.test("every plugin that ships is tested by the conformance suite", async () => {
+  const texts = await Promise.all(
+    ["balancers", "checks", "discovery"].map((file) => Deno.readTextFile(new URL(`${file}_test.ts`, import.meta.url))),
+  );
+  const tested = texts.join("").matchAll(/^(check|discovery|balancer)Conforms\(\{\n {2}name: "(\w+)"/gm);
+  assert.deepEqual([...tested].map(([, kind, name]) => `${kind}/${name}`).toSorted(), [...BUILTINS.keys()].toSorted());
+});

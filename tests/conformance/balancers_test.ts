@@ -1,0 +1,29 @@
+import type { BalancerFunctions } from "../../src/conformance/balancer_rules.ts";
+import haproxy from "../../plugins/balancers/haproxy/mod.ts";
+import { haproxyCluster, haproxyConfig } from "../support/haproxy.ts";
+import { HaproxyModel } from "../support/haproxy_model.ts";
+import { balancerConforms } from "./suite.ts";
+
+const CONFIG = {
+  config_file: "/etc/haproxy.cfg",
+  socket_file: "/var/run/haproxy.sock",
+  pid_file: "/var/run/haproxy.pid",
+};
+const config = haproxyConfig(CONFIG);
+
+balancerConforms({
+  name: "haproxy",
+  example: CONFIG,
+  functions: {
+    // Its config is its own affair: what is handed over is what its schema answered.
+    plugin: haproxy as BalancerFunctions,
+    config,
+    cluster: haproxyCluster({ port: 8080 }),
+    running: ({ text }) => {
+      const model = new HaproxyModel();
+      model.file = text;
+      model.boot();
+      return haproxy.sources(config).queries.map((query) => model.command(query));
+    },
+  },
+});
