@@ -78,6 +78,12 @@ export const LAYERS: readonly Layer[] = [
     pure: true,
   },
   {
+    name: "plugin/skeleton",
+    files: /^src\/plugin\/skeleton\//,
+    imports: [],
+    types: ["mod"],
+  },
+  {
     name: "plugin",
     files: /^src\/plugin\//,
     imports: ["kernel", "kernel/clock", "kernel/schema", "model", "contract", "plugin/graph", "plugin/policy"],

@@ -13,6 +13,8 @@ import { PluginFault } from "../plugin/graph.ts";
 import { EXIT } from "./exit_codes.ts";
 import type { PluginArguments } from "./plugin_arguments.ts";
 import { list, show, verify } from "./plugin_listing.ts";
+import { testPlugin } from "./plugin_conformance.ts";
+import { newPlugin } from "./plugin_new.ts";
 import { describeChanges, describePlugin, describeWishes } from "./plugin_text.ts";
 
 /** How long the fetching of one plugin may take. */
@@ -32,6 +34,9 @@ export interface PluginCommandOptions {
 
 /** Runs one of the `plugin` commands; answers the exit code. */
 export async function plugin(given: PluginArguments, options: PluginCommandOptions): Promise<number> {
+  // Authors have no config directory.
+  if (given.action === "new") return await newPlugin(given, options);
+  if (given.action === "test") return await testPlugin(given, options);
   const dir = options.fromHere(given.config);
   const config = await readPluginConfig(dir);
   if (config === undefined) {

@@ -1,5 +1,6 @@
 import {
   argument,
+  choice,
   command,
   constant,
   type InferValue,
@@ -80,6 +81,50 @@ some cannot, 2 wrong usage.`,
       description: message`Shows what has changed: modules, hash, and what is asked for now and is not granted. It \
 changes the hash, never what is allowed. Exit codes: 0 all are as their sources, 1 some could not be updated, 2 wrong \
 usage.`,
+    },
+  ),
+  command(
+    "new",
+    object({
+      command: constant("plugin" as const),
+      action: constant("new" as const),
+      kind: argument(choice(["check", "discovery", "balancer"], { metavar: "KIND" }), {
+        description: message`What it is to be.`,
+      }),
+      name: argument(entry, { description: message`What it calls itself: lower case letters, digits and _.` }),
+      dir: optional(option("--dir", string({ metavar: "DIR" }), {
+        description: message`The folder to write; else one of its name.`,
+      })),
+    }),
+    {
+      brief: message`Write a new plugin that works, with tests and a README.`,
+      description:
+        message`Writes into a folder of its own, never over a file; what it needs of types is in it, so nothing is fetched. Exit codes: 0 written, 1 not, 2 wrong usage.`,
+    },
+  ),
+  command(
+    "test",
+    object({
+      command: constant("plugin" as const),
+      action: constant("test" as const),
+      source: argument(string({ metavar: "SOURCE" }), { description: message`A URL, or the path of a file.` }),
+      example: optional(option("--example", string({ metavar: "FILE" }), {
+        description: message`A YAML file with the config to test with; else it is the plugin's own example.`,
+      })),
+      target: optional(option("--target", string({ metavar: "ADDRESS" }), {
+        description: message`For a check: a server that is well, as host:port.`,
+      })),
+      live: withDefault(
+        option("--live", {
+          description: message`For a discovery: a registry answers where the config says, and may be written to.`,
+        }),
+        false,
+      ),
+    }),
+    {
+      brief: message`Hold a plugin against the conformance suite.`,
+      description:
+        message`Runs the plugin as Lighthouse would, in workers with what it asks for and nothing else, and prints a line for each rule: ok, skip, or FAIL and why. Exit codes: 0 none failed, 1 some did, 2 wrong usage.`,
     },
   ),
   command("verify", object({ command: constant("plugin" as const), action: constant("verify" as const), config }), {

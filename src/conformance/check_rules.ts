@@ -102,7 +102,7 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
           let asked = 0;
           silent.on("message", () => asked++);
           const probing = probe(started, SHORT_MS);
-          await eventually("the server is asked", () => asked > 0, { deadlineMs: ASKED_WITHIN_MS });
+          await untilAsked(probing, () => asked > 0);
           mustBeGivenUp(await probing);
           const again = probe(started, LONG_MS).catch(() => {});
           const tookMs = await timeStop(started, stopWithinMs);
@@ -165,7 +165,7 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
           await using server = new ScriptedServer(isSilent);
           await using started = await startAt(server.target);
           const probing = probe(started, SHORT_MS);
-          await eventually("the probe is connected", () => server.accepted > 0, { deadlineMs: ASKED_WITHIN_MS });
+          await untilAsked(probing, () => server.accepted > 0);
           mustBeGivenUp(await probing);
           const tookMs = await timeUntil(() => server.open === 0, 10 * stopWithinMs);
           const { type } = await started.host.call({ type: "ping" }, WAIT);
@@ -181,7 +181,7 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
           await using server = new ScriptedServer(isSilent);
           await using started = await startAt(server.target);
           const probing = probe(started, LONG_MS).catch(() => {});
-          await eventually("the probe is connected", () => server.open > 0, { deadlineMs: ASKED_WITHIN_MS });
+          await untilAsked(probing, () => server.open > 0);
           const stopMs = await timeStop(started, stopWithinMs);
           await probing;
           return Math.max(stopMs, await timeUntil(() => server.open === 0, 10 * stopWithinMs));
@@ -224,6 +224,14 @@ async function bindSilent(port = 0): Promise<Socket> {
     socket.bind(port, "127.0.0.1", resolve);
   });
   return socket;
+}
+
+/** Waits until a probe has asked its server. */
+async function untilAsked(probing: Promise<unknown>, isAsked: () => boolean): Promise<void> {
+  let isOver = false;
+  probing.catch(() => {}).finally(() => isOver = true);
+  await eventually("the server is asked", () => isAsked() || isOver, { deadlineMs: ASKED_WITHIN_MS });
+  must(isAsked(), "The probe was over before it had asked its server");
 }
 
 /** How long it takes until something holds; `mostMs` if it does not. */

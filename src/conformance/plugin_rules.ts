@@ -6,6 +6,7 @@
  * @module
  */
 import { systemClock } from "../kernel/clock.ts";
+import { OWN_TARGET } from "../model/allowance.ts";
 import type { PermissionRequest, Scope } from "../plugin/contract.ts";
 import { PLUGIN_API_VERSION } from "../plugin/contract.ts";
 import { decide } from "../plugin/policy.ts";
@@ -63,7 +64,7 @@ export function pluginRules(
         // What it asks for may be more than it is granted here; that it is told narrowly is what counts.
         const grant = decide(permissions, { kind, source: { ...source, allow: permissions }, scope, config: raw });
         must(grant.ok, grant.ok ? "" : grant.reasons.join("; "));
-        return `asks for ${listed(permissions)}`;
+        return `it asks for ${listed(permissions, scope)}`;
       },
     },
     {
@@ -138,9 +139,10 @@ function faultsOf(described: Described): string {
   return described.ok ? "" : described.issues.map(({ message }) => message).join("; ");
 }
 
-function listed(permissions: PermissionRequest): string {
+function listed(permissions: PermissionRequest, { target }: Scope): string {
+  const word = (entry: string) => entry === target ? OWN_TARGET : entry;
   const all = Object.entries<readonly string[]>({ ...permissions }).flatMap(([access, entries]) =>
-    entries.map((each) => `${access} ${each}`)
+    entries.map((each) => `${access} ${word(each)}`)
   );
   return all.length === 0 ? "no permission" : all.join(", ");
 }

@@ -31,7 +31,7 @@ const CONTENTS = [
 
 /** Whether a file of those folders is for developers alone. */
 function isForDevelopers(path: string): boolean {
-  return path.endsWith("_test.ts") || path.startsWith("src/packaging/");
+  return path.endsWith("_test.ts") || path.startsWith("src/packaging/") || path.startsWith("src/plugin/skeleton/");
 }
 
 /** Copies a file, or a folder with all that is in it. */

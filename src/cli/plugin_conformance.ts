@@ -1,0 +1,121 @@
+import { fetchPlugin, locate, openPlugin } from "../app/open_plugin.ts";
+import { urlFault } from "../config/plugins_schema.ts";
+import { balancerRules } from "../conformance/balancer_rules.ts";
+import { checkRules, findTransport } from "../conformance/check_rules.ts";
+import { discoveryRules } from "../conformance/discovery_rules.ts";
+import { BrokenRule, type Rule } from "../conformance/rule.ts";
+import { formatDiagnostic } from "../config/diagnostics.ts";
+import { Source } from "../config/source.ts";
+import { escapeUnprintable } from "../kernel/quote.ts";
+import { within } from "../kernel/within.ts";
+import { PluginFault } from "../plugin/graph.ts";
+import { EXIT } from "./exit_codes.ts";
+import type { PluginArguments } from "./plugin_arguments.ts";
+import type { PluginCommandOptions } from "./plugin.ts";
+
+/** How long the fetching of the plugin may take. */
+const FETCH_DEADLINE_MS = 60_000;
+/** How long one rule may take; each of its parts has a shorter deadline of its own. */
+const RULE_DEADLINE_MS = 120_000;
+
+type TestArguments = Extract<PluginArguments, { readonly action: "test" }>;
+
+/** Holds a plugin against the conformance suite, and prints a line for each rule. Answers the exit code. */
+export async function testPlugin(
+  given: TestArguments,
+  { fromHere, clock, print, complain }: PluginCommandOptions,
+): Promise<number> {
+  let rules: readonly Rule[];
+  try {
+    const { source } = given;
+    const isPath = !/^[a-z][a-z0-9+.-]*:/i.test(source);
+    const fault = isPath ? undefined : urlFault({ url: source, insecure: false });
+    if (fault !== undefined) throw new PluginFault(`Cannot test ${source} as ${fault}`);
+    const url = locate(isPath ? fromHere(source) : source, Deno.cwd());
+    const signal = AbortSignal.timeout(FETCH_DEADLINE_MS);
+    const { module, introduction } = await openPlugin(await fetchPlugin(url, { clock, signal }), {
+      clock,
+      label: "under-test",
+      signal,
+    });
+    const example = given.example === undefined ? introduction.example : await readExample(fromHere(given.example));
+    if (example === undefined) {
+      throw new PluginFault("Cannot test the plugin as it gives no example config: --example FILE names one");
+    }
+    print(escapeUnprintable(`${introduction.name}: a ${introduction.kind}. ${introduction.summary}`));
+    rules = await rulesFor(introduction, { module, example, given });
+  } catch (error) {
+    if (!(error instanceof PluginFault)) throw error;
+    complain(escapeUnprintable(error.message));
+    return EXIT.failed;
+  }
+  const counts = { ok: 0, failed: 0, skipped: 0 };
+  for (const { title, skipped, run } of rules) {
+    if (skipped !== undefined) {
+      print(`skip  ${title}: ${skipped}`);
+      counts.skipped++;
+      continue;
+    }
+    try {
+      const late = () => new BrokenRule(`It was not over within ${RULE_DEADLINE_MS / 1_000} s`);
+      const detail = await within(run(), RULE_DEADLINE_MS, { clock, late });
+      print(escapeUnprintable(`ok    ${title}${typeof detail === "string" ? `: ${detail}` : ""}`));
+      counts.ok++;
+    } catch (error) {
+      print(escapeUnprintable(`FAIL  ${title}: ${error instanceof Error ? error.message : String(error)}`));
+      counts.failed++;
+    }
+  }
+  print(`${counts.ok} ok, ${counts.failed} failed, ${counts.skipped} skipped`);
+  return counts.failed === 0 ? EXIT.ok : EXIT.failed;
+}
+
+async function rulesFor(
+  { kind, name }: { readonly kind: string; readonly name: string },
+  { module, example, given: { target, live } }: {
+    readonly module: string;
+    readonly example: unknown;
+    readonly given: TestArguments;
+  },
+): Promise<readonly Rule[]> {
+  const subject = { name, source: { module, origin: "foreign" } } as const;
+  switch (kind) {
+    case "check": {
+      const healthy = target === undefined ? undefined : () => Promise.resolve(isThere({ target }));
+      // A check that cannot even be started is told by the rules; how it reaches its target is of no interest then.
+      const over = await findTransport({ ...subject, config: example }).catch(() => "tcp" as const);
+      return withAdvice(checkRules({ ...subject, config: example, healthy, over }), "--target ADDRESS names one");
+    }
+    case "discovery": {
+      const registry = live ? () => Promise.resolve(isThere({ config: example })) : undefined;
+      const advice = "--live says that one answers where the example config says";
+      return withAdvice(discoveryRules({ ...subject, example, registry }), advice);
+    }
+    default:
+      return balancerRules({ ...subject, example });
+  }
+}
+
+/** Something that was there before, and stays. */
+function isThere<T extends object>(what: T): T & AsyncDisposable {
+  return { ...what, [Symbol.asyncDispose]: () => Promise.resolve() };
+}
+
+/** Says of what was skipped for want of a server what would bring it. */
+function withAdvice(rules: readonly Rule[], advice: string): readonly Rule[] {
+  return rules.map((rule) =>
+    rule.skipped?.endsWith("was named") ? { ...rule, skipped: `${rule.skipped} (${advice})` } : rule
+  );
+}
+
+async function readExample(path: string): Promise<unknown> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await Deno.readFile(path);
+  } catch (error) {
+    throw new PluginFault(`Cannot read the example config ${path}: ${error instanceof Error ? error.message : error}`);
+  }
+  const { value, problems: [problem] } = new Source(path, bytes);
+  if (problem !== undefined) throw new PluginFault(formatDiagnostic(problem));
+  return value;
+}

@@ -1,0 +1,47 @@
+import { skeletonOf } from "../plugin/skeleton.ts";
+import { EXIT } from "./exit_codes.ts";
+import type { PluginArguments } from "./plugin_arguments.ts";
+import type { PluginCommandOptions } from "./plugin.ts";
+
+/** What a plugin may call itself: the conformance suite wants it so. */
+const OWN_NAME = /^[a-z][a-z0-9_]*$/;
+
+/** Writes a new plugin that works, with its tests; never over a file that is there. Answers the exit code. */
+export async function newPlugin(
+  { kind, name, dir = name }: Extract<PluginArguments, { readonly action: "new" }>,
+  { fromHere, print, complain }: PluginCommandOptions,
+): Promise<number> {
+  if (!OWN_NAME.test(name)) {
+    complain(`Cannot call a plugin ${JSON.stringify(name)}: want lower case letters, digits and _, a letter first`);
+    return EXIT.usage;
+  }
+  const folder = fromHere(dir);
+  const files = skeletonOf(kind, name);
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+    for (const path of files.keys()) {
+      if (await isThere(`${folder}/${path}`)) {
+        complain(`Cannot write ${folder}/${path} as it is there already: --dir names another folder`);
+        return EXIT.failed;
+      }
+    }
+    for (const [path, text] of files) await Deno.writeTextFile(`${folder}/${path}`, text, { createNew: true });
+  } catch (error) {
+    complain(`Cannot write the plugin to ${folder}: ${error instanceof Error ? error.message : String(error)}`);
+    return EXIT.failed;
+  }
+  for (const path of files.keys()) print(`${dir}/${path}`);
+  print("");
+  print(`A ${kind} that works. Try it: lighthouse plugin test ${dir}/mod.ts`);
+  return EXIT.ok;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Puts together what `lighthouse plugin new` writes: the skeletons, and the
+ * types that they are written against, as texts. A compiled binary has no
+ * source files to read them from; a test holds `src/plugin/skeleton.json`
+ * against this.
+ *
+ * @module
+ */
+
+const SKELETONS = ["balancer", "check", "discovery"] as const;
+/** The contract, and the nouns that it speaks of. */
+const CONTRACT = "src/plugin/contract.ts";
+const NOUNS = {
+  "src/model/endpoint.ts": ["Endpoint"],
+  "src/model/node.ts": ["Json", "Peer", "Node"],
+  "src/model/topology.ts": ["ClusterName", "ClusterSnapshot"],
+} as const;
+
+/** Reads all skeletons, by path: `check/mod.ts`; the types are `lighthouse.ts`. */
+export async function collectSkeletons(root: URL): Promise<Readonly<Record<string, string>>> {
+  const files: Record<string, string> = { "lighthouse.ts": await collectTypes(root) };
+  for (const kind of SKELETONS) {
+    const folder = new URL(`src/plugin/skeleton/${kind}/`, root);
+    const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).toSorted();
+    for (const name of names) {
+      const text = await Deno.readTextFile(new URL(name, folder));
+      files[`${kind}/${name}`] = text.replaceAll(`"../../../../mod.ts"`, `"./lighthouse.ts"`);
+    }
+  }
+  return files;
+}
+
+/** Makes one module of the contract and its nouns, which imports nothing. */
+async function collectTypes(root: URL): Promise<string> {
+  const contract = await Deno.readTextFile(new URL(CONTRACT, root));
+  const nouns: string[] = [];
+  for (const [path, names] of Object.entries(NOUNS)) {
+    const text = await Deno.readTextFile(new URL(path, root));
+    for (const name of names) nouns.push(declarationOf(name, text, path));
+  }
+  const own = contract.replaceAll(/^import type .*\n/gm, "");
+  if (/^import/m.test(own)) throw new Error(`${CONTRACT} imports more than types from one line each`);
+  return `// deno-lint-ignore-file -- written by lighthouse plugin new, not by hand\n${own.trimEnd()}\n\n${
+    nouns.join("\n\n")
+  }\n`;
+}
+
+/** Cuts an exported declaration with its comment out of a module: up to the next empty line. */
+function declarationOf(name: string, text: string, path: string): string {
+  const at = new RegExp(`^export (?:interface|type) ${name}\\b`, "m").exec(text)?.index;
+  if (at === undefined) throw new Error(`${path} has no declaration of ${name}`);
+  const end = text.indexOf("\n\n", at);
+  return text.slice(text.lastIndexOf("/**", at), end < 0 ? undefined : end).trimEnd();
+}

@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import plugin from "./mod.ts";
+
+/** Probes a server that says `greeting` to whoever connects. */
+async function probe(greeting: string, config: unknown = {}) {
+  const server = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const served = (async () => {
+    const connection = await server.accept();
+    await connection.write(new TextEncoder().encode(greeting));
+    connection.close();
+  })();
+  const validated = await plugin.config["~standard"].validate(config);
+  assert.ok(validated.issues === undefined, JSON.stringify(validated.issues));
+  const target = `127.0.0.1:${server.addr.port}`;
+  const log = { debug() {}, info() {}, warn() {} };
+  const outcome = await plugin.probe(validated.value, { target, signal: new AbortController().signal, log });
+  await served;
+  server.close();
+  return outcome;
+}
+
+Deno.test("my_check passes when the server greets as expected", async () => {
+  assert.deepEqual(await probe("220 here I am\r\n"), { status: "pass" });
+  assert.deepEqual(await probe("hello\n", { expect: "hel" }), { status: "pass" });
+});
+
+Deno.test("my_check fails when the server says something else, and says what", async () => {
+  const outcome = await probe("554 go away\r\n");
+  assert.ok(outcome.status === "fail");
+  assert.match(outcome.reason, /greets with "554 go away": want "220 "$/);
+});
+
+Deno.test("my_check names an unknown key with its path", async () => {
+  const { issues } = await plugin.config["~standard"].validate({ expcet: "220" });
+  assert.deepEqual(issues?.[0]?.path, ["expcet"]);
+  assert.deepEqual(issues?.[0]?.unknownKey, { known: ["expect"] });
+});

@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import plugin from "./mod.ts";
+import { Registry } from "./registry.ts";
+
+const NODE = { host: "app.example", ip: "192.0.2.1", port: 8001, metadata: {} };
+
+Deno.test("my_discovery tells the whole membership, and again after a change", async () => {
+  await using registry = new Registry();
+  const controller = new AbortController();
+  const { signal } = controller;
+  const log = { debug() {}, info() {}, warn() {} };
+  const states: string[] = [];
+  const context = { signal, log, connection: (state: string) => void states.push(state) };
+  await using session = await plugin.open({ address: registry.address }, context);
+  const snapshots = session.watch("web", signal)[Symbol.asyncIterator]();
+
+  assert.deepEqual((await snapshots.next()).value, { cluster: "web", nodes: [] });
+  await session.register("web", NODE, signal);
+  assert.deepEqual((await snapshots.next()).value, { cluster: "web", nodes: [NODE] });
+  await session.release("web", NODE, signal);
+  assert.deepEqual((await snapshots.next()).value, { cluster: "web", nodes: [] });
+  assert.ok(states.every((state) => state === "connected"));
+  controller.abort();
+});
+
+Deno.test("my_discovery throws where there is no registry, and never tells that a cluster is empty", async () => {
+  const { signal } = new AbortController();
+  const log = { debug() {}, info() {}, warn() {} };
+  const registry = new Registry();
+  const { address } = registry;
+  await registry[Symbol.asyncDispose]();
+  await using session = await plugin.open({ address }, { signal, log, connection() {} });
+  await assert.rejects(session.watch("web", signal)[Symbol.asyncIterator]().next());
+});
+
+Deno.test("my_discovery asks for its registry alone, and names an unknown key with its path", async () => {
+  assert.deepEqual(plugin.permissions({ address: "127.0.0.1:8500" }, { instance: "x" }), { net: ["127.0.0.1:8500"] });
+  const { issues } = await plugin.config["~standard"].validate({ address: "127.0.0.1:8500", adress: 1 });
+  assert.deepEqual(issues?.[0]?.path, ["adress"]);
+});

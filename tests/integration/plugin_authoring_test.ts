@@ -1,0 +1,201 @@
+/**
+ * What an author of a plugin does: writes one with `lighthouse plugin new`,
+ * tests it with `lighthouse plugin test`, and reads docs/plugins.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { type BalancerFunctions, balancerRules } from "../../src/conformance/balancer_rules.ts";
+import { type CliResult, runCli } from "../support/cli.ts";
+import { answers, ScriptedServer, sends } from "../support/scripted_server.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import balancer from "../../src/plugin/skeleton/balancer/mod.ts";
+import { Registry } from "../../src/plugin/skeleton/discovery/registry.ts";
+
+const KINDS = ["check", "discovery", "balancer"] as const;
+
+async function deno(...args: readonly string[]): Promise<CliResult> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [...args],
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+  }).output();
+  return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+}
+
+Deno.test.each(KINDS.map((kind) => ({ kind })))(
+  "plugin new $kind writes one that type-checks, whose tests pass, and that conforms, with nothing to fetch",
+  async ({ kind }) => {
+    await using dir = new TempDir("lighthouse-author-");
+    const made = await runCli(["plugin", "new", kind, "my_own", "--dir", dir.file("my_own")]);
+    assert.deepEqual([made.code, made.stderr], [0, ""]);
+    const folder = dir.file("my_own");
+    for (
+      const args of [
+        ["check", "--no-config", "--no-remote", folder],
+        ["test", "--no-config", "--no-remote", "--allow-net=127.0.0.1", folder],
+      ]
+    ) {
+      const { code, stdout, stderr } = await deno(...args);
+      assert.equal(code, 0, `deno ${args.join(" ")}\n${stdout}${stderr}`);
+    }
+    const { code, stdout } = await runCli(["plugin", "test", `${folder}/mod.ts`]);
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /^my_own: a /);
+    assert.match(stdout, /^\d+ ok, 0 failed, \d+ skipped$/m);
+    const again = await runCli(["plugin", "new", kind, "my_own", "--dir", folder]);
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /^Cannot write .* as it is there already: --dir names another folder$/m);
+  },
+);
+
+Deno.test("plugin new refuses a name that no plugin can bear", async () => {
+  const { code, stderr } = await runCli(["plugin", "new", "check", "My-Own"]);
+  assert.deepEqual([code, stderr], [
+    2,
+    'Cannot call a plugin "My-Own": want lower case letters, digits and _, a letter first\n',
+  ]);
+});
+
+Deno.test("the skeleton of a check keeps every rule where a server that is well is named", async () => {
+  await using server = new ScriptedServer(sends("220 here I am\r\n"));
+  const source = "src/plugin/skeleton/check/mod.ts";
+  const { code, stdout } = await runCli(["plugin", "test", source, "--target", server.target]);
+  assert.equal(code, 0, stdout);
+  assert.match(stdout, /^10 ok, 0 failed, 0 skipped$/m);
+});
+
+Deno.test("the skeleton of a discovery keeps every rule where a registry answers", async () => {
+  await using dir = new TempDir("lighthouse-author-");
+  await using registry = new Registry();
+  const example = await dir.write("example.yaml", `address: ${registry.address}\n`);
+  const source = "src/plugin/skeleton/discovery/mod.ts";
+  const { code, stdout } = await runCli(["plugin", "test", source, "--example", example, "--live"]);
+  assert.equal(code, 0, stdout);
+  assert.match(stdout, /^12 ok, 0 failed, 0 skipped$/m);
+});
+
+Deno.test("the skeleton of a balancer keeps the rules of its functions", async (t) => {
+  const { example } = balancer;
+  const rules = balancerRules({
+    name: balancer.name,
+    source: { module: "data:text/javascript,", origin: "foreign" },
+    example,
+    functions: {
+      plugin: balancer as BalancerFunctions,
+      config: example,
+      cluster: { port: 8080 },
+      running: ({ text }) => ["12\n", `${text.split("\n", 1)[0]}\n`],
+    },
+  });
+  for (const { title, run } of rules.slice(-5)) await t.step(title, async () => void await run());
+});
+
+/** A check in JavaScript that keeps all rules, unless a part of it is another. */
+function checkText(
+  {
+    permissions = "({ net: [target] })",
+    validate = `typeof value !== "object" || value === null || Array.isArray(value)
+      ? { issues: [{ message: "must be a map" }] }
+      : Object.keys(value).length > 0
+      ? { issues: Object.keys(value).map((key) => ({ message: "unknown " + key, path: [key], unknownKey: { known: ["a"] } })) }
+      : { value }`,
+    probe = `
+      const [hostname, port] = target.split(":");
+      const connection = await Deno.connect({ hostname, port: Number(port) });
+      const close = () => { try { connection.close(); } catch {} };
+      signal.addEventListener("abort", close);
+      try {
+        const buffer = new Uint8Array(99);
+        const count = await connection.read(buffer);
+        const text = new TextDecoder().decode(buffer.subarray(0, count ?? 0));
+        return text.startsWith("hi") ? { status: "pass" } : { status: "fail", reason: target + " says " + text };
+      } finally { close(); }`,
+  }: { readonly permissions?: string; readonly validate?: string; readonly probe?: string } = {},
+): string {
+  return `export default {
+  kind: "check", apiVersion: 1, name: "hi", summary: "Says hi", stability: "experimental", example: {},
+  config: { "~standard": { version: 1, vendor: "hi", validate: (value) => ${validate} } },
+  permissions: (config, { target }) => ${permissions},
+  async probe(config, { target, signal }) {
+    try { ${probe} } catch (error) { return { status: "fail", reason: target + ": " + error.message }; }
+  },
+};`;
+}
+
+Deno.test.each([
+  { what: "nothing", parts: {}, told: /^10 ok, 0 failed, 0 skipped$/m },
+  {
+    what: "an unknown key that is swallowed",
+    parts: { validate: "({ value })" },
+    told: /^FAIL {2}names an unknown key .*: It takes the key nobody_knows_me without a word/m,
+  },
+  {
+    what: "an unknown key without its path",
+    parts: { validate: `({ issues: [{ message: "nobody_knows_me", unknownKey: { known: [] } }] })` },
+    told: /^FAIL {2}names an unknown key with its path.*: The path of its issue is \[\]/m,
+  },
+  {
+    what: "a validator that throws",
+    parts: { validate: "(value.x, { value })" },
+    told: /^FAIL {2}refuses what is no map at all/m,
+  },
+  {
+    what: "a wish for a whole host",
+    parts: { permissions: '({ net: [target, "127.0.0.1"] })' },
+    told: /^FAIL {2}is described .*: net \\?"127\.0\.0\.1\\?" is not one address/m,
+  },
+  {
+    what: "a use of what was not asked for",
+    parts: { permissions: "({ net: [target], read: [] })", probe: 'await Deno.readTextFile("/etc/hostname");' },
+    told: /^FAIL {2}passes on a healthy server .*: Probe 1 of 3 ended with fail: .*Requires read access/m,
+  },
+  {
+    what: "a wish that changes from time to time",
+    parts: { permissions: "({ net: [target], env: ['A' + Math.floor(Math.random() * 1e9)] })" },
+    told: /^FAIL {2}is described .*: It says something else when it is asked again$/m,
+  },
+  {
+    what: "a signal that nobody listens to",
+    parts: {
+      probe: `
+        const [hostname, port] = target.split(":");
+        const connection = await Deno.connect({ hostname, port: Number(port) });
+        const count = await connection.read(new Uint8Array(99));
+        connection.close();
+        return count === 2 ? { status: "pass" } : { status: "fail", reason: target };`,
+    },
+    told:
+      /^FAIL {2}is given up when its deadline is over.*: To close its connection took \d+ ms: want at most 200 ms$/m,
+  },
+  {
+    what: "a pass whatever the server says",
+    parts: { probe: 'return { status: "pass" };' },
+    told: /^FAIL {2}fails where nobody listens, and says where: It passes where nobody listens$/m,
+  },
+])("plugin test tells $what", async ({ parts, told }) => {
+  await using dir = new TempDir("lighthouse-author-");
+  await using server = new ScriptedServer(sends("hi"));
+  const path = await dir.write("mod.js", checkText(parts));
+  const { code, stdout } = await runCli(["plugin", "test", path, "--target", server.target], { deadlineMs: 120_000 });
+  assert.match(stdout, told);
+  assert.equal(code, stdout.includes("FAIL") ? 1 : 0, stdout);
+});
+
+Deno.test("plugin test says why it cannot begin", async () => {
+  await using dir = new TempDir("lighthouse-author-");
+  await using web = new ScriptedServer(answers("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"));
+  for (
+    const [source, said] of [
+      [dir.file("nowhere.ts"), /^Cannot read .*nowhere\.ts/],
+      [await dir.write("none.ts", "export default 1;"), /It is no plugin: its default export is no object/],
+      [`http://${web.target}/mod.ts`, /404/],
+      ["npm:x", /^Cannot test npm:x as it must be an https:/],
+      [await dir.write("bare.js", checkText().replace("example: {},", "")), /--example FILE names one/],
+    ] as const
+  ) {
+    const { code, stderr } = await runCli(["plugin", "test", source]);
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, said);
+  }
+});
