@@ -1,5 +1,5 @@
-import { eventually } from "./eventually.ts";
 import { freePort } from "./free_port.ts";
+import { listens, ServerProcess } from "./server_process.ts";
 
 /** Debian's Python: another on the PATH may not have grpcio. */
 const PYTHON = "/usr/bin/python3";
@@ -9,9 +9,9 @@ const SCRIPT = new URL("grpc_server.py", import.meta.url).pathname;
 export class GrpcServer implements AsyncDisposable {
   /** Where it listens, as a check's target. */
   readonly target: string;
-  readonly #process: Deno.ChildProcess;
+  readonly #process: ServerProcess;
 
-  private constructor(target: string, process: Deno.ChildProcess) {
+  private constructor(target: string, process: ServerProcess) {
     this.target = target;
     this.#process = process;
   }
@@ -30,36 +30,15 @@ export class GrpcServer implements AsyncDisposable {
   ): Promise<GrpcServer> {
     const port = freePort();
     const files = tls === undefined ? [] : [tls.key, tls.certificate];
-    const process = new Deno.Command(PYTHON, {
+    const process = await ServerProcess.start(PYTHON, {
+      name: "the gRPC server",
       args: [SCRIPT, `127.0.0.1:${port}`, health ? "health" : "nothing", ...files],
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    const server = new GrpcServer(`127.0.0.1:${port}`, process);
-    let ended = false;
-    void process.status.then(() => ended = true);
-    try {
-      await eventually("the gRPC server listens or ends", async () => {
-        if (ended) return true;
-        (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-        return true;
-      });
-      if (ended) throw new Error("The gRPC server ended at once");
-    } catch (error) {
-      await server[Symbol.asyncDispose]();
-      throw error;
-    }
-    return server;
+      serves: () => listens(port),
+    });
+    return new GrpcServer(`127.0.0.1:${port}`, process);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      this.#process.kill("SIGKILL");
-    } catch (error) {
-      // It ended before, which the test will have noticed.
-      if (!(error instanceof TypeError)) throw error;
-    }
-    await this.#process.status;
+    await this.#process[Symbol.asyncDispose]();
   }
 }

@@ -1,5 +1,5 @@
-import { eventually } from "./eventually.ts";
 import { freePort } from "./free_port.ts";
+import { ServerProcess } from "./server_process.ts";
 import { TempDir } from "./temp_dir.ts";
 
 /** How to log in, by user; `seal` may do so over TLS alone, and nobody else is known. */
@@ -31,10 +31,10 @@ const ROLES = `
 export class PostgresServer implements AsyncDisposable {
   /** Where it listens, as a check's target. */
   readonly target: string;
-  readonly #process: Deno.ChildProcess;
+  readonly #process: ServerProcess;
   readonly #dir: TempDir;
 
-  private constructor(port: number, process: Deno.ChildProcess, dir: TempDir) {
+  private constructor(port: number, process: ServerProcess, dir: TempDir) {
     this.target = `127.0.0.1:${port}`;
     this.#process = process;
     this.#dir = dir;
@@ -67,40 +67,26 @@ export class PostgresServer implements AsyncDisposable {
     const environment = { ...owner, cwd: dir.path, clearEnv: true, env: { LC_ALL: "C" } };
     await run("initdb", ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"], environment);
     await Deno.writeTextFile(`${data}/pg_hba.conf`, `${HBA.join("\n")}\n`);
-    const process = new Deno.Command(programOf("postgres"), {
-      args: ["-D", data, "-p", `${port}`, ...settings.flatMap((setting) => ["-c", setting])],
-      ...environment,
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    const server = new PostgresServer(port, process, dir);
-    let ended = false;
-    void process.status.then(() => ended = true);
-    try {
-      const login = ["-h", dir.path, "-p", `${port}`, "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-q"];
-      await eventually("PostgreSQL serves or ends", async () => {
-        if (!ended) await run("psql", [...login, "-c", "SELECT 1"], environment);
-        return true;
-      });
-      if (ended) throw new Error(`PostgreSQL ended at once, with these settings: ${settings.join("; ")}`);
-      await run("psql", [...login, "-c", ROLES], environment);
-    } catch (error) {
-      await server[Symbol.asyncDispose]();
-      throw error;
-    }
-    return server;
+    const login = ["-h", dir.path, "-p", `${port}`, "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-q"];
+    await using stack = new AsyncDisposableStack();
+    stack.use(dir);
+    const process = stack.use(
+      await ServerProcess.start(programOf("postgres"), {
+        name: "PostgreSQL",
+        args: ["-D", data, "-p", `${port}`, ...settings.flatMap((setting) => ["-c", setting])],
+        ...environment,
+        serves: () => run("psql", [...login, "-c", "SELECT 1"], environment),
+        // Ends it and all its processes at once, and leaves nothing in shared memory.
+        endSignal: "SIGQUIT",
+      }),
+    );
+    await run("psql", [...login, "-c", ROLES], environment);
+    stack.move();
+    return new PostgresServer(port, process, dir);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      // Ends it and all its processes at once, and leaves nothing in shared memory.
-      this.#process.kill("SIGQUIT");
-    } catch (error) {
-      // It ended before, which the test will have noticed.
-      if (!(error instanceof TypeError)) throw error;
-    }
-    await this.#process.status;
+    await this.#process[Symbol.asyncDispose]();
     await this.#dir[Symbol.asyncDispose]();
   }
 }

@@ -1,15 +1,15 @@
-import { eventually } from "./eventually.ts";
 import { freePort } from "./free_port.ts";
+import { listens, ServerProcess } from "./server_process.ts";
 import { TempDir } from "./temp_dir.ts";
 
 /** A Redis server of the test's own on loopback, killed when it is disposed of. */
 export class RedisServer implements AsyncDisposable {
   /** Where it listens. */
   readonly port: number;
-  readonly #process: Deno.ChildProcess;
+  readonly #process: ServerProcess;
   readonly #dir: TempDir;
 
-  private constructor(port: number, process: Deno.ChildProcess, dir: TempDir) {
+  private constructor(port: number, process: ServerProcess, dir: TempDir) {
     this.port = port;
     this.#process = process;
     this.#dir = dir;
@@ -28,37 +28,19 @@ export class RedisServer implements AsyncDisposable {
     const dir = new TempDir("lighthouse-redis-");
     const ports = tls ? ["port 0", `tls-port ${port}`] : [`port ${port}`];
     const config = [...ports, "bind 127.0.0.1", 'save ""', `dir ${dir.path}`, ...lines];
-    const process = new Deno.Command("redis-server", {
+    const process = await ServerProcess.start("redis-server", {
+      name: `redis-server with ${config.join("; ")}`,
       args: [await dir.write("redis.conf", `${config.join("\n")}\n`)],
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    const server = new RedisServer(port, process, dir);
-    let ended = false;
-    void process.status.then(() => ended = true);
-    try {
-      await eventually("redis-server listens or ends", async () => {
-        if (ended) return true;
-        (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-        return true;
-      });
-      if (ended) throw new Error(`redis-server ended at once, with this config: ${config.join("; ")}`);
-    } catch (error) {
-      await server[Symbol.asyncDispose]();
+      serves: () => listens(port),
+    }).catch(async (error) => {
+      await dir[Symbol.asyncDispose]();
       throw error;
-    }
-    return server;
+    });
+    return new RedisServer(port, process, dir);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      this.#process.kill("SIGKILL");
-    } catch (error) {
-      // It ended before, which the test will have noticed.
-      if (!(error instanceof TypeError)) throw error;
-    }
-    await this.#process.status;
+    await this.#process[Symbol.asyncDispose]();
     await this.#dir[Symbol.asyncDispose]();
   }
 }

@@ -1,0 +1,51 @@
+import { eventually } from "./eventually.ts";
+
+/** What a server is started with, and how its coming is seen. */
+export interface ServerProcessOptions
+  extends Pick<Deno.CommandOptions, "args" | "cwd" | "env" | "clearEnv" | "uid" | "gid"> {
+  /** What it is called in messages. */
+  readonly name: string;
+  /** Looks whether it serves; a throw or `false` is not yet. */
+  readonly serves: () => Promise<unknown>;
+  /** What ends it at once. */
+  readonly endSignal?: Deno.Signal;
+}
+
+/** A server of the test's own, ended when it is disposed of. */
+export class ServerProcess implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #endSignal: Deno.Signal;
+
+  private constructor(child: Deno.ChildProcess, endSignal: Deno.Signal) {
+    [this.#child, this.#endSignal] = [child, endSignal];
+  }
+
+  /** Starts a program and resolves when it serves; throws if it ends before, or does not in time. */
+  static async start(program: string, options: ServerProcessOptions): Promise<ServerProcess> {
+    const { name, serves, endSignal = "SIGKILL", ...command } = options;
+    const child = new Deno.Command(program, { ...command, stdin: "null", stdout: "null", stderr: "null" }).spawn();
+    await using stack = new AsyncDisposableStack();
+    const server = stack.use(new ServerProcess(child, endSignal));
+    let ended = false;
+    void child.status.then(() => ended = true);
+    await eventually(`${name} serves or ends`, async () => ended || await serves() !== false);
+    if (ended) throw new Error(`${name} ended at once: ${program} ${command.args?.join(" ") ?? ""}`);
+    stack.move();
+    return server;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill(this.#endSignal);
+    } catch (error) {
+      // It ended before, which the test will have noticed.
+      if (!(error instanceof TypeError)) throw error;
+    }
+    await this.#child.status;
+  }
+}
+
+/** Whether somebody takes connections there; throws if nobody does. */
+export async function listens(port: number, hostname = "127.0.0.1"): Promise<void> {
+  (await Deno.connect({ hostname, port })).close();
+}
