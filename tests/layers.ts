@@ -43,6 +43,13 @@ export const LAYERS: readonly Layer[] = [
   { name: "model", files: /^src\/model\//, imports: ["kernel"], pure: true },
   { name: "contract", files: /^src\/plugin\/contract\.ts$/, imports: [], types: ["model"], pure: true },
   {
+    name: "plugin/decider",
+    files: /^src\/plugin\/decider\.ts$/,
+    imports: [],
+    types: ["contract", "model"],
+    pure: true,
+  },
+  {
     name: "protocol",
     files: /^src\/protocol\//,
     imports: ["kernel", "model", "contract"],
@@ -127,6 +134,7 @@ export const LAYERS: readonly Layer[] = [
       "contract",
       "protocol",
       "plugin",
+      "plugin/decider",
       "plugin/graph",
       "plugin/policy",
       "supervisor/decide",
@@ -137,7 +145,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "balance",
     files: /^src\/balance\//,
-    imports: ["kernel", "kernel/clock", "kernel/random", "kernel/schema", "model", "system"],
+    imports: ["kernel", "kernel/clock", "kernel/random", "kernel/schema", "model", "plugin/decider", "system"],
     types: ["contract"],
   },
   {
@@ -165,6 +173,7 @@ export const LAYERS: readonly Layer[] = [
       "protocol",
       "config/desired",
       "config",
+      "plugin/decider",
       "plugin/graph",
       "plugin/policy",
       "plugin",

@@ -23,6 +23,9 @@ export type Fate =
   /** There is nothing else to try. */
   | "nothing";
 
+/** No more refused lines are remembered. */
+const LINES_MAX = 10_000;
+
 /** A config that the balancer did not take. */
 interface Refusal {
   /** The config in question; another one is tried at once. */
@@ -55,6 +58,11 @@ export class Acceptance<Config, ClusterConfig> {
   /** Whether anything was ever seen in force. */
   get some(): boolean {
     return this.#accepted !== undefined;
+  }
+
+  /** Whether a cluster is refused as it is wanted, so that `served` is of interest to {@linkcode compose}. */
+  get refusesCluster(): boolean {
+    return this.#clusters.size > 0;
   }
 
   /** The earliest time at which something that was refused is to be tried again. */
@@ -157,6 +165,8 @@ export class Acceptance<Config, ClusterConfig> {
     );
     if (fresh.length > 0) {
       for (const origin of fresh) {
+        // What explains a refusal may make lines up, new ones each time.
+        if (this.#lines.size >= LINES_MAX) this.#lines.clear();
         const key = printOrigin(origin);
         this.#lines.set(key, { origin, ...again(this.#lines.get(key), printOwner(wanted, origin), retryAt) });
       }

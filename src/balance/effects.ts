@@ -1,4 +1,5 @@
 import type { BalancerSources, Seen, Step } from "../plugin/contract.ts";
+import type { Awaitable } from "../plugin/decider.ts";
 
 /** A version as `[major, minor, patch]`. */
 export type ProgramVersion = readonly [number, number, number];
@@ -41,7 +42,7 @@ export interface BalancerEffects {
    */
   observe(
     sources: BalancerSources,
-    pidOf: (answers: readonly string[]) => number | undefined,
+    pidOf: (answers: readonly string[]) => Awaitable<number | undefined>,
     signal: AbortSignal,
   ): Promise<Seen>;
   /**

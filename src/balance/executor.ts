@@ -1,4 +1,5 @@
 import type { BalancerSources, Seen, Step } from "../plugin/contract.ts";
+import type { Awaitable } from "../plugin/decider.ts";
 import { assert } from "../kernel/assert.ts";
 import { parseEndpoint } from "../model/endpoint.ts";
 import { findProcesses, readStats } from "../system/processes.ts";
@@ -40,13 +41,13 @@ export class Executor implements BalancerEffects {
   /** Looks at the socket and the file, at the same time. */
   async observe(
     sources: BalancerSources,
-    pidOf: (answers: readonly string[]) => number | undefined,
+    pidOf: (answers: readonly string[]) => Awaitable<number | undefined>,
     signal: AbortSignal,
   ): Promise<Seen> {
     const [answers, file] = await Promise.all([this.#ask(sources, signal), readIfThere(sources.file)]);
     const program = sources.program.slice(sources.program.lastIndexOf("/") + 1);
     if (answers === undefined) return { file, strays: await findStrays(program, sources.file) };
-    const pid = pidOf(answers);
+    const pid = await pidOf(answers);
     if (pid === undefined) return { answers, file };
     // Who owns a process does not change while it lives, and asking costs more than all the rest of a look.
     if (this.#placed?.pid !== pid) this.#placed = { pid, place: await placeProcess(pid, program) };

@@ -1,4 +1,5 @@
-import type { BalancerPlugin, Rendered, Step, Wanted } from "../plugin/contract.ts";
+import type { Rendered, Step, Wanted } from "../plugin/contract.ts";
+import type { Decider } from "../plugin/decider.ts";
 import type { BalancerEffects } from "./effects.ts";
 
 /** What would be done now. */
@@ -18,16 +19,17 @@ export interface Preview {
 export async function preview<Config, ClusterConfig, Observed>(
   wanted: Wanted<Config, ClusterConfig>,
   { balancer, effects, signal }: {
-    readonly balancer: BalancerPlugin<Config, ClusterConfig, Observed>;
+    readonly balancer: Decider<Config, ClusterConfig, Observed>;
     readonly effects: Pick<BalancerEffects, "observe" | "version">;
     readonly signal: AbortSignal;
   },
 ): Promise<Preview> {
-  const sources = balancer.sources(wanted.config);
+  const sources = await balancer.sources(wanted.config);
   const seen = await effects.observe(sources, (answers) => balancer.pid(answers), signal);
   const version = wanted.version ?? await effects.version(sources.program, signal);
   const known = { ...wanted, version };
-  const rendered = balancer.render(known);
-  const steps = balancer.plan(known, rendered, balancer.observe(seen, wanted.config), { reload: true });
+  const rendered = await balancer.render(known);
+  const observed = await balancer.observe(seen, wanted.config);
+  const steps = await balancer.plan(known, rendered, observed, { reload: true });
   return { rendered, steps, running: seen.answers !== undefined };
 }

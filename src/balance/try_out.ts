@@ -1,4 +1,5 @@
-import type { BalancerPlugin, Explanation, Wanted } from "../plugin/contract.ts";
+import type { Explanation, Wanted } from "../plugin/contract.ts";
+import type { Decider } from "../plugin/decider.ts";
 import { Acceptance } from "./acceptance.ts";
 import type { BalancerEffects } from "./effects.ts";
 
@@ -18,29 +19,31 @@ export interface Trial<Config, ClusterConfig> {
 export async function tryOut<Config, ClusterConfig, Observed>(
   asked: Wanted<Config, ClusterConfig>,
   { balancer, effects, candidate, signal }: {
-    readonly balancer: BalancerPlugin<Config, ClusterConfig, Observed>;
+    readonly balancer: Decider<Config, ClusterConfig, Observed>;
     readonly effects: Pick<BalancerEffects, "version" | "execute">;
     /** A path in a directory that nobody else uses. */
     readonly candidate: string;
     readonly signal: AbortSignal;
   },
 ): Promise<Trial<Config, ClusterConfig>> {
-  const sources = balancer.sources(asked.config);
+  const sources = await balancer.sources(asked.config);
   const version = asked.version ?? await effects.version(sources.program, signal);
   const wanted = { ...asked, version };
   const refusals: Explanation[] = [];
   if (version === undefined) return { target: wanted, refusals };
   const acceptance = new Acceptance<Config, ClusterConfig>();
   for (;;) {
+    signal.throwIfAborted();
     const { wanted: target, held } = acceptance.compose(wanted, { now: 0, served: () => new Set() });
     if (held) return { target, refusals };
-    const rendered = balancer.render(target);
-    const installs = balancer.plan(target, rendered, balancer.observe({}, target.config), { reload: true })
-      .filter((step) => step.do === "install").map((step) => ({ ...step, path: candidate }));
+    const rendered = await balancer.render(target);
+    const observed = await balancer.observe({}, target.config);
+    const steps = await balancer.plan(target, rendered, observed, { reload: true });
+    const installs = steps.filter((step) => step.do === "install").map((step) => ({ ...step, path: candidate }));
     const failed = (await effects.execute(installs, sources, signal)).find((outcome) => !outcome.ok);
     if (failed?.ok !== false || failed.failure.kind !== "refused") return { target, refusals };
     const output = failed.failure.message.replaceAll(candidate, sources.file);
-    const found = balancer.explain?.(rendered, output) ?? { faults: [{ message: output, remedy: [] }] };
+    const found = await balancer.explain?.(rendered, output) ?? { faults: [{ message: output, remedy: [] }] };
     refusals.push(found);
     const lines = found.faults.flatMap(({ remedy }) => remedy);
     const fate = acceptance.refuse(wanted, target, { cluster: found.cluster, lines, retryAt: () => Infinity });

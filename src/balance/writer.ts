@@ -4,17 +4,9 @@ import { delay } from "../kernel/delay.ts";
 import { Latest } from "../kernel/latest.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
-import type {
-  BalancerPlugin,
-  BalancerSources,
-  Fault,
-  Notice,
-  Origin,
-  Rendered,
-  Seen,
-  Step,
-  Wanted,
-} from "../plugin/contract.ts";
+import type { ClusterName } from "../model/topology.ts";
+import type { BalancerSources, Fault, Notice, Origin, Rendered, Seen, Step, Wanted } from "../plugin/contract.ts";
+import { type Decider, UndecidedError } from "../plugin/decider.ts";
 import { Acceptance, type Fate } from "./acceptance.ts";
 import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "./effects.ts";
 
@@ -38,7 +30,7 @@ export interface Applied {
 /** What a {@linkcode Writer} is made of. */
 export interface WriterOptions<Config, ClusterConfig, Observed> {
   /** Decides. */
-  readonly balancer: BalancerPlugin<Config, ClusterConfig, Observed>;
+  readonly balancer: Decider<Config, ClusterConfig, Observed>;
   /** Acts. */
   readonly effects: BalancerEffects;
   /** Time. */
@@ -153,7 +145,7 @@ type Round = "again" | "wait";
  * today; what is new is served without the lines that are refused.
  */
 export class Writer<Config, ClusterConfig, Observed> {
-  readonly #balancer: BalancerPlugin<Config, ClusterConfig, Observed>;
+  readonly #balancer: Decider<Config, ClusterConfig, Observed>;
   readonly #effects: BalancerEffects;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -324,7 +316,7 @@ export class Writer<Config, ClusterConfig, Observed> {
         this.#later();
         break;
       }
-      [next, converged] = await this.#round(wish.wanted, done, signal);
+      [next, converged] = await this.#roundOrWait(wish.wanted, done, signal);
     }
     this.#converged = converged;
     // Of what was tried meanwhile, and was refused, nothing took effect.
@@ -337,21 +329,36 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#onApplied({ generation: wish.generation, steps: done, reloads, tookMs, converged });
   }
 
+  /** A round that is none if a plugin that does not ship cannot answer: what runs stays, and it is asked again later. */
+  async #roundOrWait(
+    asked: Wanted<Config, ClusterConfig>,
+    done: Step[],
+    signal: AbortSignal,
+  ): Promise<[next: Round, converged: boolean]> {
+    try {
+      return await this.#round(asked, done, signal);
+    } catch (error) {
+      if (!(error instanceof UndecidedError)) throw error;
+      this.#tell("error", error.message);
+      return [this.#later(), false];
+    }
+  }
+
   async #round(
     asked: Wanted<Config, ClusterConfig>,
     done: Step[],
     signal: AbortSignal,
   ): Promise<[next: Round, converged: boolean]> {
-    let sources = this.#balancer.sources(asked.config);
+    let sources = await this.#balancer.sources(asked.config);
     let look = await this.#look(sources, asked.config, signal);
     if (look === undefined) return ["wait", false];
     const wanted = await this.#withVersion(asked, sources, signal);
     if (wanted === undefined) return ["wait", false];
     const { answers, file } = look.seen;
-    const served = () =>
-      new Set(answers !== undefined && file !== undefined ? this.#balancer.adopt(file, wanted.config).keys() : []);
-    const { wanted: target, held } = this.#acceptance.compose(wanted, { now: this.#clock.now(), served });
-    const targetSources = this.#balancer.sources(target.config);
+    const isAsked = this.#acceptance.refusesCluster && answers !== undefined && file !== undefined;
+    const served = new Set<ClusterName>(isAsked ? (await this.#balancer.adopt(file, wanted.config)).keys() : []);
+    const { wanted: target, held } = this.#acceptance.compose(wanted, { now: this.#clock.now(), served: () => served });
+    const targetSources = await this.#balancer.sources(target.config);
     if (targetSources.socket !== sources.socket || targetSources.file !== sources.file) {
       // What was accepted is not where the balancer was refused to go.
       sources = targetSources;
@@ -359,7 +366,7 @@ export class Writer<Config, ClusterConfig, Observed> {
       if (look === undefined) return ["wait", false];
     }
     const { seen, observed } = look;
-    const { steps, inForce } = this.#decide(wanted, target, observed, held);
+    const { steps, inForce } = await this.#decide(wanted, target, observed, held);
     if (this.#wasLeftRight) this.#tellDrift(seen, steps, sources);
     if (inForce) {
       this.#acceptance.accept(target);
@@ -389,6 +396,11 @@ export class Writer<Config, ClusterConfig, Observed> {
     return [this.#mailbox.full ? "wait" : "again", false];
   }
 
+  /** The pid of the process that answered, if one did. */
+  async #pidOf({ answers }: Pick<Seen, "answers">): Promise<number | undefined> {
+    return answers === undefined ? undefined : await this.#balancer.pid(answers);
+  }
+
   /** Looks at the balancer; `undefined` if it cannot be read now. */
   async #look(
     sources: BalancerSources,
@@ -398,8 +410,8 @@ export class Writer<Config, ClusterConfig, Observed> {
     try {
       const here = await this.#effects.observe(sources, (answers) => this.#balancer.pid(answers), signal);
       const seen = here.answers === undefined ? await this.#withLeftBehind(here, sources, signal) : here;
-      const observed = this.#balancer.observe(seen, config);
-      const pid = seen.answers === undefined ? undefined : this.#balancer.pid(seen.answers);
+      const observed = await this.#balancer.observe(seen, config);
+      const pid = await this.#pidOf(seen);
       if (pid !== undefined) {
         const before = this.#process;
         [this.#process, this.#goneSince] = [servingProcess(pid, seen), undefined];
@@ -436,7 +448,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     const before = this.#served;
     if (before === undefined || (before.socket === sources.socket && before.file === sources.file)) return seen;
     const left = await this.#effects.observe(before, (answers) => this.#balancer.pid(answers), signal);
-    const pid = left.answers === undefined ? undefined : this.#balancer.pid(left.answers);
+    const pid = await this.#pidOf(left);
     if (pid !== undefined && left.outOfReach === true) {
       throw new Error(
         `nobody answers at ${sources.socket}, and process ${pid}, which answers at ${before.socket} as before, ` +
@@ -480,14 +492,14 @@ export class Writer<Config, ClusterConfig, Observed> {
     return this.#versioned.is;
   }
 
-  #decide(
+  async #decide(
     wanted: Wanted<Config, ClusterConfig>,
     target: Wanted<Config, ClusterConfig>,
     observed: Observed,
     held: boolean,
-  ): Decision {
-    const rendered = this.#render(target);
-    const steps = held ? undefined : this.#plan(target, rendered, observed);
+  ): Promise<Decision> {
+    const rendered = await this.#render(target);
+    const steps = held ? undefined : await this.#plan(target, rendered, observed);
     if (steps !== undefined && !steps.some((step) => step.do === "reload")) {
       const now = this.#setSoonAside(steps);
       return { steps: now, inForce: now.length === 0 || JSON.stringify(now) === this.#plannedBefore };
@@ -497,33 +509,35 @@ export class Writer<Config, ClusterConfig, Observed> {
     // Until the reload may be, members come and go in what runs.
     if (steps !== undefined) this.#lookAgainBy(this.#reloadAllowedAt);
     const standIn = this.#acceptance.inForce(wanted) ?? target;
-    const meanwhile = this.#balancer.plan(standIn, this.#balancer.render(standIn), observed, { reload: false });
+    const standInRendered = await this.#balancer.render(standIn);
+    const meanwhile = await this.#balancer.plan(standIn, standInRendered, observed, { reload: false });
     return { steps: this.#setSoonAside(meanwhile), inForce: false };
   }
 
   /** Plans with a reload if need be; `undefined` if one is needed that cannot be made. */
-  #plan(
+  async #plan(
     target: Wanted<Config, ClusterConfig>,
     rendered: Rendered,
     observed: Observed,
-  ): readonly Step[] | undefined {
+  ): Promise<readonly Step[] | undefined> {
     try {
-      const because = this.#because ?? this.#fileMoved(target);
-      return this.#balancer.plan(target, rendered, observed, { reload: true, because });
+      const because = this.#because ?? await this.#fileMoved(target);
+      return await this.#balancer.plan(target, rendered, observed, { reload: true, because });
     } catch (error) {
+      if (error instanceof UndecidedError) throw error;
       this.#tell("error", error instanceof Error ? error.message : String(error));
       return undefined;
     }
   }
 
   /** A process that was started from another file would come back with that one when it is restarted by hand. */
-  #fileMoved({ config }: Wanted<Config, ClusterConfig>): string | undefined {
-    const moved = this.#served !== undefined && this.#served.file !== this.#balancer.sources(config).file;
+  async #fileMoved({ config }: Wanted<Config, ClusterConfig>): Promise<string | undefined> {
+    const moved = this.#served !== undefined && this.#served.file !== (await this.#balancer.sources(config)).file;
     return moved ? "config_file has changed" : undefined;
   }
 
-  #render(wanted: Wanted<Config, ClusterConfig>): Rendered {
-    if (this.#rendered?.of !== wanted) this.#rendered = { of: wanted, is: this.#balancer.render(wanted) };
+  async #render(wanted: Wanted<Config, ClusterConfig>): Promise<Rendered> {
+    if (this.#rendered?.of !== wanted) this.#rendered = { of: wanted, is: await this.#balancer.render(wanted) };
     return this.#rendered.is;
   }
 
@@ -540,7 +554,12 @@ export class Writer<Config, ClusterConfig, Observed> {
     const wish = this.#wish;
     if (soon === undefined || wish === undefined) return;
     const began = this.#clock.now();
-    const sources = this.#balancer.sources(wish.wanted.config);
+    const sources = await this.#sourcesOf(wish.wanted.config);
+    if (sources === undefined) {
+      // The next turn plans it anew.
+      this.#soon = undefined;
+      return;
+    }
     const breakOff = new AbortController();
     if (breakable) this.#breakOff = breakOff;
     let outcomes: readonly StepOutcome[];
@@ -569,6 +588,18 @@ export class Writer<Config, ClusterConfig, Observed> {
       tookMs: this.#clock.now() - began,
       converged: this.#converged && outcomes.every((outcome) => outcome.ok),
     });
+  }
+
+  /** Where to look; `undefined` if it cannot be told now. */
+  async #sourcesOf(config: Config): Promise<BalancerSources | undefined> {
+    try {
+      return await this.#balancer.sources(config);
+    } catch (error) {
+      if (!(error instanceof UndecidedError)) throw error;
+      this.#tell("error", error.message);
+      this.#later();
+      return undefined;
+    }
   }
 
   /** What went well and is planned again is for later: a server that cannot go while it has connections. */
@@ -603,7 +634,7 @@ export class Writer<Config, ClusterConfig, Observed> {
   ): Promise<StepOutcome | undefined> {
     const step = steps.find((step) => step.do === "start" || step.do === "reload");
     if (step === undefined) return undefined;
-    const pidBefore = answers === undefined ? undefined : this.#balancer.pid(answers);
+    const pidBefore = await this.#pidOf({ answers });
     const began = this.#clock.now();
     const deadline = began + TAKEOVER_DEADLINE_MS;
     // A master that was asked for a reload may be silent for a while; a program has left.
@@ -615,7 +646,7 @@ export class Writer<Config, ClusterConfig, Observed> {
       const seen = await this.#effects.observe(sources, (answers) => this.#balancer.pid(answers), signal)
         .catch(() => undefined);
       signal.throwIfAborted();
-      const pid = seen?.answers === undefined ? undefined : this.#balancer.pid(seen.answers);
+      const pid = seen === undefined ? undefined : await this.#pidOf(seen);
       if (pid !== undefined && pid !== pidBefore) {
         this.#holdReloadsBack(step, sources);
         this.#process = servingProcess(pid, seen ?? {});
@@ -674,7 +705,9 @@ export class Writer<Config, ClusterConfig, Observed> {
         this.#holdReloadsBack(step, sources);
         await this.#restore(outcomes, seen, sources);
         const retryAt = (times: number) => now + backoffMs(times + 1, RETRY, this.#random);
-        const next = failure.kind === "program" ? this.#refuse(wanted, target, failure, retryAt) : this.#fail(failure);
+        const next = failure.kind === "program"
+          ? await this.#refuse(wanted, target, failure, retryAt)
+          : this.#fail(failure);
         if (step.do === "start" && next === "wait") this.#startAllowedAt = this.#lookAt;
         return next;
       }
@@ -690,13 +723,13 @@ export class Writer<Config, ClusterConfig, Observed> {
     if (outcome?.ok === false) this.#tell("error", outcome.failure.message);
   }
 
-  #refuse(
+  async #refuse(
     wanted: Wanted<Config, ClusterConfig>,
     target: Wanted<Config, ClusterConfig>,
     failure: StepFailure,
     retryAt: (times: number) => number,
-  ): Round {
-    const { cluster, faults } = this.#balancer.explain?.(this.#render(target), failure.message) ??
+  ): Promise<Round> {
+    const { cluster, faults } = await this.#balancer.explain?.(await this.#render(target), failure.message) ??
       { cluster: undefined, faults: [{ message: failure.message, remedy: [] }] };
     const lines = faults.flatMap(({ remedy }) => remedy);
     const fate = this.#acceptance.refuse(wanted, target, { cluster, lines, retryAt });
