@@ -1,5 +1,6 @@
 import { monitoredPorts, registrations, wish } from "./app/derive.ts";
 import { type Accepted, type AcceptedBalancer, discoveryId } from "./app/accept.ts";
+import { BalancerPlugins } from "./app/balancer_plugins.ts";
 import { type ConfigSource, Intake, type IntakeOptions, type Taken } from "./app/intake.ts";
 import { type Disk, LastKnown } from "./app/last_known.ts";
 import { placed } from "./app/place.ts";
@@ -19,10 +20,12 @@ import type { ClusterName } from "./model/topology.ts";
 import type { HostSettings, Settings } from "./config/desired.ts";
 import { DEFAULT_SETTINGS } from "./config/schema.ts";
 import type { HostFacts, ProbeOutcome } from "./plugin/contract.ts";
+import { type Decider, UndecidedError } from "./plugin/decider.ts";
 import { type Operation, Registrar, type Registration } from "./registry/registrar.ts";
 import { Membership } from "./registry/membership.ts";
 import { Store } from "./registry/store.ts";
 import { Fleet, type Threads } from "./supervisor/fleet.ts";
+import { ForeignBalancer, type StuckThreads } from "./supervisor/foreign_balancer.ts";
 import type { HeartbeatOptions } from "./supervisor/heartbeat.ts";
 import { WorkerDeadError, type WorkerEvent } from "./supervisor/plugin_host.ts";
 import { groupInstances } from "./supervisor/reconcile.ts";
@@ -31,7 +34,9 @@ import { groupInstances } from "./supervisor/reconcile.ts";
 export type Role = "writer" | "reporter" | "run";
 
 /** What an {@linkcode App} is made of. */
-export interface AppOptions extends Omit<IntakeOptions, "log"> {
+export interface AppOptions extends Omit<IntakeOptions, "log" | "balancerPlugins"> {
+  /** Loads a balancer that ships; it is pure and runs in the host. */
+  readonly loadBalancer: (type: string) => Promise<Decider>;
   /** Finds out what this machine is announced as, given what `host.yaml` says; must not throw. */
   readonly identify: (said: HostSettings) => Promise<HostFacts>;
   readonly random: Random;
@@ -104,6 +109,7 @@ export class App {
   readonly #registrar: Registrar;
   readonly #balancers = new Map<string, RunningBalancer>();
   #damper: Damper<ClusterName>;
+  readonly #balancerPlugins: BalancerPlugins;
   /** The clusters watched, by discovery. */
   readonly #watched = new Map<string, Set<ClusterName>>();
   /** What was last told of a registry's being in reach, and when it was last told to be out of it, by worker. */
@@ -132,7 +138,6 @@ export class App {
     this.#options = options;
     const { clock, random, log, heartbeat, machine } = options;
     this.#log = log.part("app");
-    this.#configs = machine?.configs ?? new Intake({ ...options, log: log.part("config") });
     this.#makeEffects = machine?.effects ?? (() => new Executor());
     this.#fleet = new Fleet({
       clock,
@@ -148,6 +153,15 @@ export class App {
       },
     });
     this.#damper = this.#makeDamper(DEFAULT_SETTINGS);
+    this.#balancerPlugins = new BalancerPlugins({
+      loadBuiltin: options.loadBalancer,
+      clock,
+      random,
+      log: log.part("plugin"),
+      threads: stuckThreads(this.#fleet),
+    });
+    this.#configs = machine?.configs ??
+      new Intake({ ...options, log: log.part("config"), balancerPlugins: this.#balancerPlugins });
     this.#membership = new Membership({
       store: this.#store,
       clock,
@@ -306,28 +320,31 @@ export class App {
     for (const [name, running] of this.#balancers) {
       if (accepted.balancers.has(name)) continue;
       this.#log.warn("A balancer's file is gone: it is left as it is, and no longer kept right", { balancer: name });
-      running.controller.abort();
       this.#balancers.delete(name);
       // Its file may come back: there must never be two writers of one balancer.
-      await running.done;
+      await this.#endBalancer(running);
     }
-    const [first] = accepted.balancers.values();
-    if (first !== undefined) {
-      const { file } = first.plugin.sources(first.config);
-      await this.#lastKnown.at(accepted.settings.topologyFile ?? `${file}.topology`);
-    }
+    const topologyFile = accepted.settings.topologyFile ?? await topologyFileOf(accepted);
+    if (topologyFile !== undefined) await this.#lastKnown.at(topologyFile);
     for (const [name, balancer] of accepted.balancers) {
       const running = this.#balancers.get(name);
       if (running?.accepted.plugin === balancer.plugin) {
         running.accepted = balancer;
         continue;
       }
-      running?.controller.abort();
-      await running?.done;
+      if (running !== undefined) await this.#endBalancer(running);
       const names = new Set([...accepted.clusters.values()].map(({ cluster }) => cluster.name));
       if (await this.#lastKnown.adopt(balancer, names)) this.#isServed = true;
       this.#balancers.set(name, this.#startBalancer(name, balancer));
     }
+    await this.#balancerPlugins.keep(new Set([...accepted.balancers.values()].map(({ plugin }) => plugin)));
+  }
+
+  /** Ends a balancer's writer, which must not wait for a plugin that hangs. */
+  async #endBalancer({ accepted, controller, done }: RunningBalancer): Promise<void> {
+    controller.abort();
+    await this.#balancerPlugins.end(accepted.plugin);
+    await done;
   }
 
   #startBalancer(name: string, accepted: AcceptedBalancer): RunningBalancer {
@@ -530,15 +547,37 @@ export class App {
       await this.#registrar.withdrawAll(late.signal);
     }
     this.#stopping.abort();
-    for (const { controller } of this.#balancers.values()) controller.abort();
     await Promise.all([
-      ...[...this.#balancers.values()].map(({ done }) => done),
+      ...[...this.#balancers.values()].map((running) => this.#endBalancer(running)),
       this.#fleet[Symbol.asyncDispose](),
       this.#lastKnown[Symbol.asyncDispose](),
       this.#registrar[Symbol.asyncDispose](),
     ]);
+    await this.#balancerPlugins[Symbol.asyncDispose]();
     this.#log.info("Stopped; the balancer goes on", { role: this.#options.role });
   }
+}
+
+/** The default place of the last known members: beside the file of the first balancer, one that ships if there is one. */
+async function topologyFileOf({ balancers }: Accepted): Promise<string | undefined> {
+  const all = [...balancers.values()];
+  const first = all.find(({ plugin }) => !(plugin instanceof ForeignBalancer)) ?? all[0];
+  try {
+    return first && `${(await first.plugin.sources(first.config)).file}.topology`;
+  } catch (error) {
+    if (!(error instanceof UndecidedError)) throw error;
+    return undefined;
+  }
+}
+
+/** What a fleet knows of the threads of workers that do not end. */
+function stuckThreads(fleet: Fleet): StuckThreads {
+  return {
+    get count() {
+      return fleet.stuckThreads;
+    },
+    ended: () => fleet.noteEnd(),
+  };
 }
 
 function discoveryOf(key: string): string | undefined {

@@ -72,7 +72,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "plugin/policy",
-    files: /^src\/plugin\/policy\.ts$/,
+    files: /^src\/plugin\/(?:balancer_)?policy\.ts$/,
     imports: ["kernel", "model", "contract"],
     types: ["plugin"],
     pure: true,

@@ -25,8 +25,13 @@ export function shapeFault(value: unknown): string | undefined {
   for (const key of ["name", "summary", "stability"]) {
     if (typeof value[key] !== "string") return `its ${key} is no text`;
   }
-  const standard = isRecord(config) ? config["~standard"] : undefined;
-  if (!isRecord(standard) || typeof standard.validate !== "function") return "its config is no Standard Schema";
+  if (!isSchema(config)) return "its config is no Standard Schema";
+  if (kind === "balancer" && !isSchema(value.cluster)) return "its cluster is no Standard Schema";
   const lacks = ["permissions", ...FUNCTIONS[kind] ?? []].find((key) => typeof value[key] !== "function");
   return lacks === undefined ? undefined : `it has no function ${lacks}()`;
+}
+
+function isSchema(value: unknown): boolean {
+  const standard = isRecord(value) ? value["~standard"] : undefined;
+  return isRecord(standard) && typeof standard.validate === "function";
 }

@@ -16,7 +16,15 @@ import {
   type ToWorker,
 } from "../src/protocol/messages.ts";
 import { toWireError } from "../src/protocol/wire_error.ts";
-import type { CheckPlugin, DiscoveryPlugin, DiscoverySession, PluginLog } from "../src/plugin/contract.ts";
+import type {
+  BalancerPlugin,
+  CheckPlugin,
+  DiscoveryPlugin,
+  DiscoverySession,
+  PluginLog,
+  SchemaIssue,
+} from "../src/plugin/contract.ts";
+import { answerQuestion } from "./balancer_answer.ts";
 import { BUILTINS, type PluginModule } from "./builtins.ts";
 import { shapeFault } from "./plugin_shape.ts";
 import { seal } from "./seal.ts";
@@ -105,17 +113,16 @@ function serve(plugin: Loaded, port: MessagePort): void {
         throw new Error("Cannot parse a module in a worker that runs one");
       case "describe": {
         const result = await plugin.config["~standard"].validate(message.raw);
-        if (result.issues !== undefined) {
-          const issues = result.issues.map(({ message, path, unknownKey }) => ({
-            message,
-            path: (path ?? []).map((part) => typeof part === "object" ? part.key : part).map(toPathPart),
-            unknownKey,
-          }));
-          return { type: "invalid", issues };
-        }
+        if (result.issues !== undefined) return invalid(result.issues);
         const permissions = plugin.permissions(result.value, message.scope);
         return { type: "described", config: result.value, permissions };
       }
+      case "section": {
+        const result = await balancer(plugin).cluster["~standard"].validate(message.raw);
+        return result.issues === undefined ? { type: "valid", config: result.value } : invalid(result.issues);
+      }
+      case "decide":
+        return { type: "decided", decision: answerQuestion(balancer(plugin), message.question) };
       case "start": {
         const { instance, config, scope } = message;
         instances.set(instance, { config, target: scope.target ?? "", log: logOf(instance) });
@@ -240,6 +247,23 @@ function serve(plugin: Loaded, port: MessagePort): void {
     }
   };
   send({ type: "loaded", kind: plugin.kind, apiVersion: plugin.apiVersion, name: plugin.name });
+}
+
+function balancer(plugin: Loaded): BalancerPlugin {
+  if (plugin.kind !== "balancer") throw new Error(`Cannot decide for a balancer: it is a ${plugin.kind}`);
+  return plugin;
+}
+
+/** What a schema finds wrong, in a form that crosses the wire. */
+function invalid(issues: readonly SchemaIssue[]): Answer {
+  return {
+    type: "invalid",
+    issues: issues.map(({ message, path, unknownKey }) => ({
+      message,
+      path: (path ?? []).map((part) => typeof part === "object" ? part.key : part).map(toPathPart),
+      unknownKey,
+    })),
+  };
 }
 
 function toPathPart(key: PropertyKey): string | number {

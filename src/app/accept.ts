@@ -7,11 +7,13 @@ import type { Cluster } from "../model/cluster.ts";
 import { formatEndpoint } from "../model/endpoint.ts";
 import type { Logging } from "../model/logging.ts";
 import type { Check, Service } from "../model/service.ts";
-import type { BalancerPlugin, PermissionRequest, Scope } from "../plugin/contract.ts";
+import type { HostFacts, PermissionRequest, Scope } from "../plugin/contract.ts";
+import { type Decider, UndecidedError } from "../plugin/decider.ts";
 import { decide } from "../plugin/policy.ts";
 import type { PluginCatalog, PluginKind, PluginSource } from "../plugin/source.ts";
 import type { Described } from "../supervisor/describer.ts";
 import type { PluginInstance } from "../supervisor/reconcile.ts";
+import type { BalancerUse } from "./balancer_plugins.ts";
 import { findAcceptedClusterClashes, findBalancerClashes } from "./clashes.ts";
 
 /** One check of one port of a service that its plugin accepted. */
@@ -39,7 +41,7 @@ export interface AcceptedDiscovery {
 /** A balancer whose config was accepted by its plugin. */
 export interface AcceptedBalancer {
   readonly file: PluginFile;
-  readonly plugin: BalancerPlugin;
+  readonly plugin: Decider;
   readonly config: unknown;
 }
 
@@ -67,11 +69,14 @@ export interface AcceptOptions {
   readonly catalog: Pick<PluginCatalog, "find" | "names"> & Partial<Pick<PluginCatalog, "missing">>;
   /** Asks a plugin, in a worker without permissions. */
   readonly describe: (module: string, raw: unknown, scope: Scope) => Promise<Described>;
-  /** Loads a balancer that ships; it is pure and runs in the host. */
-  readonly loadBalancer: (name: string) => Promise<BalancerPlugin>;
+  /** Opens the plugin of a balancer, which is told apart from others by identity. */
+  readonly openBalancer: (use: BalancerUse) => Promise<Decider>;
   /** What was accepted before: an object that is refused now keeps its last good value. */
   readonly lastGood?: Accepted | undefined;
 }
+
+/** A host to render for. */
+const SAMPLE_HOST: HostFacts = { fqdn: "sample.invalid", ip: "192.0.2.1" };
 
 /** The id of a discovery's instance. */
 export function discoveryId(name: string): string {
@@ -90,13 +95,15 @@ export async function accept(
     folder: "discovery" | "balancers" | "clusters" | "services",
     wanted: ReadonlyMap<string, In>,
     last: ReadonlyMap<string, Out> | undefined,
-    judge: (value: In) => Promise<Judged<Out>>,
+    judge: (value: In, last: Out | undefined) => Promise<Judged<Out>>,
     drafts: ReadonlyMap<string, Draft<In>> = new Map(),
   ): Promise<ReadonlyMap<string, Out>> {
     for (const { source, value } of drafts.values()) {
-      diagnostics.push(...diagnose(source, (await judge(value)).findings));
+      diagnostics.push(...diagnose(source, (await judge(value, undefined)).findings));
     }
-    const judged = await Promise.all([...wanted].map(async ([name, value]) => ({ name, ...await judge(value) })));
+    const judged = await Promise.all(
+      [...wanted].map(async ([name, value]) => ({ name, ...await judge(value, last?.get(name)) })),
+    );
     const good = new Map<string, Out>();
     for (const { name, value, findings } of judged) {
       const source = desired.sources.get(`${folder}/${name}`);
@@ -131,7 +138,7 @@ export async function accept(
     "clusters",
     desired.clusters,
     lastGood?.clusters,
-    (cluster) => judgeCluster(cluster, balancers),
+    (cluster, last) => judgeCluster(cluster, balancers, last),
     desired.drafts.clusters,
   );
   const services = await each(
@@ -202,21 +209,31 @@ async function judgeDiscovery(file: PluginFile, options: AcceptOptions): Promise
 async function judgeBalancer(file: PluginFile, options: AcceptOptions): Promise<Judged<AcceptedBalancer>> {
   const source = options.catalog.find("balancer", file.type);
   if (source === undefined) return unknownPlugin("balancer", file.type, ["type"], options.catalog);
-  let plugin: BalancerPlugin;
+  const { name, type } = file;
   try {
-    plugin = await options.loadBalancer(file.type);
+    const plugin = await options.openBalancer({ name, type, source });
+    const { value, findings } = await validateKnownAsync(file.config, plugin.config["~standard"].validate);
+    if (hasError(findings)) return { value: undefined, findings };
+    if (source.origin === "foreign") await prove(plugin, value);
+    return { value: { file, plugin, config: value }, findings };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    const message = `Cannot load the balancer ${file.type}: ${reason}`;
+    const message = error instanceof UndecidedError ? reason : `Cannot load the balancer ${type}: ${reason}`;
     return { value: undefined, findings: [{ severity: "error", path: ["type"], at: "value", message }] };
   }
-  const { value, findings } = await validateKnownAsync(file.config, plugin.config["~standard"].validate);
-  return { value: hasError(findings) ? undefined : { file, plugin, config: value }, findings };
+}
+
+/** Has a plugin give its first good word before it takes over: where it is, and a file without a cluster. Throws if it cannot. */
+async function prove(plugin: Decider, config: unknown): Promise<void> {
+  await plugin.sources(config);
+  await plugin.listens?.(config);
+  await plugin.render({ config, host: SAMPLE_HOST, clusters: [] });
 }
 
 async function judgeCluster(
   cluster: Cluster,
   balancers: ReadonlyMap<string, AcceptedBalancer>,
+  last: AcceptedCluster | undefined,
 ): Promise<Judged<AcceptedCluster>> {
   const sections = new Map<string, unknown>();
   const all: Finding[] = [];
@@ -224,9 +241,17 @@ async function judgeCluster(
     // A balancer that is not there yet is a warning of the loader; its section waits.
     const balancer = balancers.get(name);
     if (balancer === undefined) continue;
-    const { value, findings } = await validateKnownAsync(raw, balancer.plugin.cluster["~standard"].validate);
-    all.push(...findings.map((finding) => ({ ...finding, path: [name, ...finding.path] })));
-    sections.set(name, value);
+    try {
+      const { value, findings } = await validateKnownAsync(raw, balancer.plugin.cluster["~standard"].validate);
+      all.push(...findings.map((finding) => ({ ...finding, path: [name, ...finding.path] })));
+      if (!hasError(findings)) await balancer.plugin.listens?.(balancer.config, value);
+      sections.set(name, value);
+    } catch (error) {
+      if (!(error instanceof UndecidedError)) throw error;
+      // One balancer's plugin that fails is no matter of the others: the section stays as it was.
+      all.push({ severity: "warning", path: [name], at: "key", message: error.message });
+      if (last?.sections.has(name)) sections.set(name, last.sections.get(name));
+    }
   }
   return { value: hasError(all) ? undefined : { cluster, sections }, findings: all };
 }

@@ -44,7 +44,7 @@ function describe(_module: string, raw: unknown, scope: Scope): Promise<Describe
   return Promise.resolve({ ok: true, config: { ...config, checked: true }, permissions });
 }
 
-const OPTIONS: AcceptOptions = { catalog: CATALOG, describe, loadBalancer: () => Promise.resolve(HAPROXY) };
+const OPTIONS: AcceptOptions = { catalog: CATALOG, describe, openBalancer: () => Promise.resolve(HAPROXY) };
 
 /** A service with one check `http`; `check` is what its file says of it. */
 function service(
@@ -199,7 +199,7 @@ Deno.test("accept() lets the section of a balancer wait that is not there", asyn
 
 Deno.test("accept() never throws: a balancer that cannot be loaded is a finding", async () => {
   const [accepted, findings] = await judge(desired(), {
-    loadBalancer: () => Promise.reject(new Error("no such file")),
+    openBalancer: () => Promise.reject(new Error("no such file")),
   });
   assert.match(findings.join(), /error: Cannot load the balancer haproxy: no such file/);
   assert.equal(accepted.balancers.size, 0);
@@ -280,7 +280,7 @@ Deno.test("accept() leaves a port to the cluster that has it, whoever comes to w
       return port === undefined ? [] : [{ host: "", port, path: ["port"] }];
     },
   } as unknown as BalancerPlugin;
-  const options = { loadBalancer: () => Promise.resolve(listening) };
+  const options = { openBalancer: () => Promise.resolve(listening) };
   const served = clusters({ b: { name: "b", port: 80 } });
   const [before] = await judge(served, options);
   const newcomer = clusters({ a: { name: "a", port: 80 }, b: { name: "b", port: 80 } });

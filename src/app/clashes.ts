@@ -6,6 +6,7 @@
 import { findClusterClashes, type Relation } from "../config/relations.ts";
 import { formatPath } from "../kernel/schema.ts";
 import type { Listening } from "../plugin/contract.ts";
+import type { Awaitable } from "../plugin/decider.ts";
 import type { AcceptedBalancer, AcceptedCluster } from "./accept.ts";
 
 /** Finds clusters that call themselves the same, or that a balancer would have to serve at one port. */
@@ -47,7 +48,7 @@ interface Held extends Listening {
 /** The addresses of the balancers' own files. */
 function balancerListeners({ balancers }: Pick<Listeners, "balancers">): readonly Held[] {
   return [...balancers].flatMap(([balancer, { plugin, config }]) =>
-    (plugin.listens?.(config) ?? []).map((each) => ({
+    listensNow(plugin.listens?.(config)).map((each) => ({
       ...each,
       balancer,
       owner: `${formatPath(each.path)} of balancers/${balancer}`,
@@ -60,7 +61,7 @@ function clusterListeners({ balancers, clusters }: Listeners): readonly Held[] {
   return [...clusters].flatMap(([file, { sections }]) =>
     [...sections].flatMap(([name, section]) => {
       const balancer = balancers.get(name);
-      const listens = balancer?.plugin.listens?.(balancer.config, section) ?? [];
+      const listens = listensNow(balancer?.plugin.listens?.(balancer.config, section));
       return listens.map((each) => ({
         ...each,
         path: [name, ...each.path],
@@ -90,6 +91,17 @@ function findPortClashes(listeners: Listeners): readonly Relation[] {
     relations.push({ key: each.owner, finding: { severity: "error", path: each.path, at: "value", message } });
   }
   return relations;
+}
+
+/**
+ * What is known at once. A plugin that does not ship was asked when it accepted
+ * its part, and answers the same at once; of what it cannot tell any more
+ * nothing is known to clash.
+ */
+function listensNow(listens: Awaitable<readonly Listening[]> | undefined): readonly Listening[] {
+  if (!(listens instanceof Promise)) return listens ?? [];
+  listens.catch(() => {});
+  return [];
 }
 
 /** Whether a connection could come to either of two. */

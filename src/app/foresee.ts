@@ -40,8 +40,9 @@ export async function foresee(
 ): Promise<Foresight> {
   const store = new Store();
   for (const { plugin, config } of accepted.balancers.values()) {
-    const file = await Deno.readTextFile(plugin.sources(config).file).catch(() => "");
-    for (const [cluster, nodes] of plugin.adopt(file, config)) store.adopt(cluster, nodes);
+    const { file } = await plugin.sources(config);
+    const text = await Deno.readTextFile(file).catch(() => "");
+    for (const [cluster, nodes] of await plugin.adopt(text, config)) store.adopt(cluster, nodes);
   }
   const silent = await readRegistries(accepted, store, { waitMs, log });
   const balancers: Foreseen[] = [];
@@ -52,7 +53,7 @@ export async function foresee(
       effects: new Executor(),
       signal: AbortSignal.timeout(OBSERVE_DEADLINE_MS),
     });
-    balancers.push({ ...seen, balancer: name, file: balancer.plugin.sources(balancer.config).file });
+    balancers.push({ ...seen, balancer: name, file: (await balancer.plugin.sources(balancer.config)).file });
   }
   return { balancers, silent };
 }

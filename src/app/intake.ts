@@ -4,10 +4,10 @@ import { type DirectoryWatch, watchDirectory } from "../config/watch.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Logging } from "../model/logging.ts";
-import type { BalancerPlugin } from "../plugin/contract.ts";
 import type { PluginCatalog } from "../plugin/source.ts";
 import { Describer } from "../supervisor/describer.ts";
 import { accept, type Accepted } from "./accept.ts";
+import type { BalancerPlugins } from "./balancer_plugins.ts";
 import type { PluginLoader } from "./plugin_loader.ts";
 
 /** A config that is to be brought into force. */
@@ -39,8 +39,8 @@ export interface IntakeOptions {
   readonly catalog: Pick<PluginCatalog, "find" | "names">;
   /** Makes what loads the plugins of `plugins.yaml`; without it there are none. */
   readonly pluginLoader?: ((onLate: () => void) => PluginLoader) | undefined;
-  /** Loads a balancer that ships. */
-  readonly loadBalancer: (name: string) => Promise<BalancerPlugin>;
+  /** Opens the plugins of balancers. */
+  readonly balancerPlugins: Pick<BalancerPlugins, "open" | "isAnyDown">;
   /** Called with what `logging.yaml` asks for, each time the config is read. */
   readonly onLogging?: ((logging: Logging) => void) | undefined;
 }
@@ -67,7 +67,7 @@ export class Intake implements ConfigSource {
 
   /** See {@linkcode ConfigSource.configs}. */
   async *configs(signal: AbortSignal): AsyncGenerator<Taken> {
-    const { dir, role, clock, log, catalog, loadBalancer, onLogging, pluginLoader } = this.#options;
+    const { dir, role, clock, log, catalog, balancerPlugins, onLogging, pluginLoader } = this.#options;
     await using watch = watchDirectory(dir, { signal, clock, log });
     this.#watch = watch;
     let lastGood: Loaded | undefined;
@@ -102,13 +102,17 @@ export class Intake implements ConfigSource {
       await using describer = new Describer({ clock, signal });
       const { accepted, diagnostics } = await accept(loaded.desired, {
         catalog: available.catalog,
-        loadBalancer,
+        openBalancer: (use) => balancerPlugins.open(use),
         describe: (module, raw, scope) => describer.describe(module, raw, scope),
         lastGood: lastAccepted,
       });
       // What was not described for the end of all is no finding.
       if (signal.aborted) return;
-      [refusals, isDoubtful, lastAccepted] = [diagnostics, describer.hasFailed, accepted];
+      [refusals, isDoubtful, lastAccepted] = [
+        diagnostics,
+        describer.hasFailed || balancerPlugins.isAnyDown,
+        accepted,
+      ];
       this.#tell([...found, ...refusals]);
       yield { accepted, sources: loaded.desired.sources };
     }

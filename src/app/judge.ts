@@ -2,6 +2,7 @@ import { Executor } from "../balance/executor.ts";
 import { type Trial, tryOut } from "../balance/try_out.ts";
 import type { Node } from "../model/node.ts";
 import type { HostFacts, Wanted } from "../plugin/contract.ts";
+import { UndecidedError } from "../plugin/decider.ts";
 import type { Accepted, AcceptedBalancer } from "./accept.ts";
 import { wish } from "./derive.ts";
 import { type Judgement, judgementAt } from "./place.ts";
@@ -21,7 +22,14 @@ const JUDGE_DEADLINE_MS = 20_000;
  */
 export async function judgeBalancers(accepted: Accepted): Promise<readonly Judgement[]> {
   const found: Judgement[] = [];
-  for (const [name, balancer] of accepted.balancers) found.push(...await judge(name, balancer, accepted));
+  for (const [name, balancer] of accepted.balancers) {
+    try {
+      found.push(...await judge(name, balancer, accepted));
+    } catch (error) {
+      if (!(error instanceof UndecidedError)) throw error;
+      found.push(judgementAt(accepted, name, { severity: "error", message: error.message, origin: undefined }));
+    }
+  }
   return found;
 }
 
@@ -40,7 +48,8 @@ async function judge(
   );
   // What is refused for good is told in each round.
   const found = new Map(refused.map((judgement) => [JSON.stringify(judgement), judgement]));
-  const notices = balancer.plugin.render(target).notices.map(({ text, origin }) =>
+  const { notices: told } = await balancer.plugin.render(target);
+  const notices = told.map(({ text, origin }) =>
     judgementAt(accepted, name, { severity: "warning", message: text, origin })
   );
   return [...found.values(), ...notices];

@@ -7,7 +7,7 @@ import type { Logger } from "../kernel/logger.ts";
 import { Serial } from "../kernel/serial.ts";
 import { type Node, nodeName } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
-import type { BalancerPlugin } from "../plugin/contract.ts";
+import { type Decider, UndecidedError } from "../plugin/decider.ts";
 import type { Store } from "../registry/store.ts";
 import { decodeTopology, encodeTopology, type Members } from "../registry/topology_file.ts";
 import type { AcceptedBalancer } from "./accept.ts";
@@ -85,10 +85,9 @@ export class LastKnown implements AsyncDisposable {
    * balancer runs.
    */
   async adopt({ plugin, config }: AcceptedBalancer, wanted: ReadonlySet<ClusterName>): Promise<boolean> {
-    // There may be no file, or none to be read: then what runs is asked.
-    const file = await this.#disk.read(plugin.sources(config).file).catch(() => "");
+    const inFile = await this.#adoptFile(plugin, config);
     const running = await this.#adoptRunning(plugin, config);
-    for (const known of [plugin.adopt(file, config), running ?? new Map(), this.#remembered]) {
+    for (const known of [inFile, running ?? new Map(), this.#remembered]) {
       for (const [cluster, nodes] of known) {
         if (nodes.length === 0 || this.#options.store.nodes(cluster) !== undefined) continue;
         this.#options.store.adopt(cluster, this.#enrich(cluster, nodes));
@@ -121,14 +120,27 @@ export class LastKnown implements AsyncDisposable {
     });
   }
 
+  /** Reads the members of the file. There may be none, or none to be read: then what runs is asked. */
+  async #adoptFile(plugin: Decider, config: unknown): Promise<Members> {
+    try {
+      const { file } = await plugin.sources(config);
+      return await plugin.adopt(await this.#disk.read(file).catch(() => ""), config);
+    } catch (error) {
+      if (!(error instanceof UndecidedError)) throw error;
+      this.#options.log.debug("Could not read the balancer's file for its members", { reason: error.message });
+      return new Map();
+    }
+  }
+
   /** Asks the process for its members; `undefined` if none answers. */
-  async #adoptRunning(plugin: BalancerPlugin, config: unknown): Promise<Members | undefined> {
+  async #adoptRunning(plugin: Decider, config: unknown): Promise<Members | undefined> {
     const { clock, makeEffects, log } = this.#options;
     try {
+      const sources = await plugin.sources(config);
       using late = deadline(ADOPT_DEADLINE_MS, { clock });
-      const seen = await makeEffects().observe(plugin.sources(config), (answers) => plugin.pid(answers), late.signal);
+      const seen = await makeEffects().observe(sources, (answers) => plugin.pid(answers), late.signal);
       if (seen.answers === undefined) return undefined;
-      return plugin.adoptRunning?.(plugin.observe(seen, config)) ?? new Map();
+      return await plugin.adoptRunning?.(await plugin.observe(seen, config)) ?? new Map();
     } catch (error) {
       log.debug("Could not ask the balancer for its members", { reason: String(error) });
       return undefined;

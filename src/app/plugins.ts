@@ -5,6 +5,8 @@ import { defaultCacheDir } from "../plugin/cache.ts";
 import type { BalancerPlugin } from "../plugin/contract.ts";
 import { PluginCatalog } from "../plugin/source.ts";
 import { BUILTINS } from "../../workers/builtins.ts";
+import type { StuckThreads } from "../supervisor/foreign_balancer.ts";
+import { BalancerPlugins } from "./balancer_plugins.ts";
 import { PluginLoader } from "./plugin_loader.ts";
 
 /** The plugins that ship. */
@@ -15,6 +17,20 @@ export async function loadBalancer(name: string): Promise<BalancerPlugin> {
   const plugin = (await BUILTINS.get(`balancer/${name}`)?.())?.default;
   if (plugin?.kind !== "balancer") throw new Error(`Cannot load the balancer ${name}: none of that name ships`);
   return plugin;
+}
+
+/** Makes what opens the plugins of balancers. */
+export function makeBalancerPlugins({ log, threads }: {
+  readonly log: Logger;
+  readonly threads?: StuckThreads;
+}): BalancerPlugins {
+  return new BalancerPlugins({
+    loadBuiltin: loadBalancer,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    ...threads && { threads },
+  });
 }
 
 /** Where verified plugins are kept unless `lighthouse.yaml` says: what the environment gives, as far as it may be read. */

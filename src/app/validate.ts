@@ -5,7 +5,8 @@ import { SILENT } from "../kernel/logger.ts";
 import { Describer } from "../supervisor/describer.ts";
 import { accept, type Accepted } from "./accept.ts";
 import { judgeBalancers } from "./judge.ts";
-import { loadBalancer, makePluginLoader } from "./plugins.ts";
+import type { BalancerPlugins } from "./balancer_plugins.ts";
+import { makeBalancerPlugins, makePluginLoader } from "./plugins.ts";
 
 /** How long the reading of a config directory may take. */
 const READ_DEADLINE_MS = 30_000;
@@ -18,8 +19,17 @@ export interface Validated {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** Reads a config directory once, lets each plugin validate its part, and each balancer's program the whole. */
-export async function validateDirectory(dir: string, { role }: { readonly role: Role }): Promise<Validated> {
+/**
+ * Reads a config directory once, lets each plugin validate its part, and each
+ * balancer's program the whole. Where a balancer's plugin does not ship, what
+ * was accepted can be used as long as the `balancerPlugins` are there.
+ */
+export async function validateDirectory(
+  dir: string,
+  { role, balancerPlugins: given }: { readonly role: Role; readonly balancerPlugins?: BalancerPlugins },
+): Promise<Validated> {
+  await using own = makeBalancerPlugins({ log: SILENT });
+  const balancerPlugins = given ?? own;
   const loaded = await loadDirectory(dir, { role, signal: AbortSignal.timeout(READ_DEADLINE_MS) });
   if (!loaded.ok) return { accepted: undefined, diagnostics: loaded.diagnostics };
   await using plugins = makePluginLoader({ log: SILENT });
@@ -28,7 +38,7 @@ export async function validateDirectory(dir: string, { role }: { readonly role: 
   await using describer = new Describer({ clock: systemClock });
   const { accepted, diagnostics } = await accept(loaded.desired, {
     catalog,
-    loadBalancer,
+    openBalancer: (use) => balancerPlugins.open(use),
     describe: (module, raw, scope) => describer.describe(module, raw, scope),
   });
   const judged = (await judgeBalancers(accepted)).flatMap(({ key, finding }) =>

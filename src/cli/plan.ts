@@ -1,4 +1,5 @@
 import { foresee } from "../app/foresee.ts";
+import { makeBalancerPlugins } from "../app/plugins.ts";
 import { validateDirectory } from "../app/validate.ts";
 import { formatDiagnostic } from "../config/diagnostics.ts";
 import { applyMasks, lineMasks } from "../config/redact.ts";
@@ -20,7 +21,8 @@ export interface PlanOptions {
 
 /** Prints the file and the steps of each balancer, and touches nothing; answers the exit code. */
 export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): Promise<0 | 1> {
-  const { accepted, diagnostics } = await validateDirectory(dir, { role: "writer" });
+  await using balancerPlugins = makeBalancerPlugins({ log });
+  const { accepted, diagnostics } = await validateDirectory(dir, { role: "writer", balancerPlugins });
   for (const diagnostic of diagnostics) {
     log[diagnostic.severity === "error" ? "error" : "warn"](formatDiagnostic(diagnostic));
   }

@@ -235,13 +235,19 @@ export interface Wanted<Config = unknown, ClusterConfig = unknown> {
 export interface BalancerSources {
   /** The Unix socket that answers `queries`. */
   readonly socket: string;
+  /**
+   * What is spoken there. `prompt`: HAProxy's interactive mode, with a command
+   * for each query. `http`: a query is the path of a GET, its answer the body;
+   * such a socket takes no commands. `prompt` if absent.
+   */
+  readonly speaks?: "prompt" | "http" | undefined;
   /** The commands whose answers `observe` reads, in order. */
   readonly queries: readonly string[];
   /** The config file that the balancer is started from. */
   readonly file: string;
   /** The program whose version is asked with `-v`. */
   readonly program: string;
-  /** The least time between two reloads. */
+  /** The least time between two reloads; never less than a second for a plugin that does not ship. */
   readonly reloadIntervalMs: number;
 }
 
@@ -322,7 +328,20 @@ export interface Rendered {
   readonly origins: ReadonlyMap<number, Origin>;
 }
 
-/** A load balancer: pure functions around effects that the host performs. */
+/**
+ * A load balancer: pure functions around effects that the host performs.
+ *
+ * The functions of one that does not ship run in a worker without any
+ * permission. What they are given and what they answer is cloned on its way,
+ * checked for shape and size (a file of 16 Mi characters, 100,000 steps, 100
+ * notices), and held against what `permissions` asked for and the operator
+ * granted: `sources` and each step may name only files of `write`, sockets of
+ * `net` (`unix:/path`) and programs of `run`. A plan with one step that goes beyond is refused whole. What is thrown,
+ * answered in a wrong shape or not within five seconds leaves what runs as it
+ * is; the host asks again later, in a new worker if need be. So a function must
+ * need nothing but its arguments: what `observe` answers stays in the worker,
+ * and is made anew for each `plan`.
+ */
 export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Observed = unknown>
   extends PluginBase<"balancer", Config> {
   /** Validates the section of a cluster's file that bears this balancer's name. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { guard, NODES_MAX } from "./guard.ts";
+import { guard } from "./guard.ts";
+import { NODES_MAX } from "./values.ts";
 import type { ToHost } from "./messages.ts";
 
 const NODE = { host: "a.int", ip: "10.0.0.1", port: 80, metadata: {} };

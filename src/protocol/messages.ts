@@ -4,7 +4,20 @@
  *
  * @module
  */
-import type { PermissionRequest, ProbeOutcome, SchemaIssue, Scope } from "../plugin/contract.ts";
+import type {
+  BalancerSources,
+  Explanation,
+  Listening,
+  PermissionRequest,
+  PlanAllowance,
+  ProbeOutcome,
+  Rendered,
+  SchemaIssue,
+  Scope,
+  Seen,
+  Step,
+  Wanted,
+} from "../plugin/contract.ts";
 import type { Node } from "../model/node.ts";
 import type { ClusterName, ClusterSnapshot } from "../model/topology.ts";
 import type { WireError } from "./wire_error.ts";
@@ -62,6 +75,48 @@ export interface ParsedModule {
   readonly imports: readonly ModuleImport[];
 }
 
+/**
+ * A question to a balancer's plugin: a function of the contract, and what it is
+ * given. What it observes stays in the worker and is never kept: it is read
+ * anew from what was seen, so that any worker can answer any question.
+ */
+export type Question =
+  /** Where to look, and what it wants to be granted. */
+  | { readonly ask: "sources"; readonly config: unknown; readonly scope: Scope }
+  /** Where it would listen, for the section of a cluster if there is one. */
+  | { readonly ask: "listens"; readonly config: unknown; readonly section?: { readonly config: unknown } | undefined }
+  | { readonly ask: "pid"; readonly answers: readonly string[] }
+  /** Whether it can make sense of what was seen. */
+  | { readonly ask: "observe"; readonly seen: Seen; readonly config: unknown }
+  | { readonly ask: "adopt"; readonly file: string; readonly config: unknown }
+  | { readonly ask: "adoptRunning"; readonly seen: Seen; readonly config: unknown }
+  | { readonly ask: "render"; readonly wanted: Wanted }
+  | {
+    readonly ask: "plan";
+    readonly wanted: Wanted;
+    readonly rendered: Rendered;
+    readonly seen: Seen;
+    readonly config: unknown;
+    readonly allowed: PlanAllowance;
+  }
+  | { readonly ask: "explain"; readonly rendered: Rendered; readonly output: string };
+
+/** The members of clusters. */
+type Members = ReadonlyMap<ClusterName, readonly Node[]>;
+
+/** What a balancer's plugin answers to a {@linkcode Question}. */
+export type Decision =
+  | { readonly ask: "sources"; readonly sources: BalancerSources; readonly permissions: PermissionRequest }
+  | { readonly ask: "listens"; readonly listens: readonly Listening[] }
+  | { readonly ask: "pid"; readonly pid: number | undefined }
+  | { readonly ask: "observe" }
+  | { readonly ask: "adopt"; readonly members: Members }
+  | { readonly ask: "adoptRunning"; readonly members: Members }
+  | { readonly ask: "render"; readonly rendered: Rendered }
+  | { readonly ask: "plan"; readonly steps: readonly Step[] }
+  /** Nothing, if it explains nothing. */
+  | { readonly ask: "explain"; readonly explanation: Explanation | undefined };
+
 /** A message that wants an answer with the same `seq`. */
 export type Request =
   /** Say what the plugin is. */
@@ -70,6 +125,10 @@ export type Request =
   | { readonly type: "parse"; readonly path: string; readonly text: string }
   /** Validate a config and say which permissions it needs. */
   | { readonly type: "describe"; readonly raw: unknown; readonly scope: Scope }
+  /** Validate the section of a cluster's file, as a balancer does. */
+  | { readonly type: "section"; readonly raw: unknown }
+  /** Ask a balancer's plugin. */
+  | { readonly type: "decide"; readonly question: Question }
   /** Make an instance ready: a check takes its config, a discovery method opens its session. */
   | { readonly type: "start"; readonly instance: string; readonly config: unknown; readonly scope: Scope }
   /** Run one probe; after `timeoutMs` the host sends `abort`. */
@@ -101,6 +160,8 @@ export type Answer =
   | { readonly type: "introduced"; readonly introduction: Introduction }
   | { readonly type: "parsed"; readonly parsed: ParsedModule }
   | { readonly type: "described"; readonly config: unknown; readonly permissions: PermissionRequest }
+  | { readonly type: "valid"; readonly config: unknown }
+  | { readonly type: "decided"; readonly decision: Decision }
   | { readonly type: "invalid"; readonly issues: readonly SchemaIssue[] }
   | { readonly type: "ack" }
   | { readonly type: "nack"; readonly error: WireError }

@@ -126,6 +126,11 @@ export class Fleet implements AsyncDisposable {
     return this.#census?.stuck ?? 0;
   }
 
+  /** Notes that somebody else has terminated a worker: its thread is looked for. */
+  noteEnd(): void {
+    this.#census?.noteEnd();
+  }
+
   /** The keys of the workers wanted, and why each that is not in service is not. */
   get status(): ReadonlyMap<string, "serving" | string> {
     return new Map(

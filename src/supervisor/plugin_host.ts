@@ -74,6 +74,7 @@ export class PluginHost implements AsyncDisposable {
   #isLoaded = false;
   #isStopping = false;
   #dead: string | undefined;
+  #fellSilent = false;
   #rate = { second: 0, messages: 0, records: 0 };
 
   /** Makes the worker; {@linkcode loaded} tells when its plugin is there. */
@@ -102,6 +103,11 @@ export class PluginHost implements AsyncDisposable {
   /** Why the worker is dead; `undefined` while it lives. */
   get dead(): string | undefined {
     return this.#dead;
+  }
+
+  /** Whether it is dead as it said nothing: then its thread may run on. */
+  get fellSilent(): boolean {
+    return this.#fellSilent;
   }
 
   /**
@@ -250,6 +256,7 @@ export class PluginHost implements AsyncDisposable {
       if (this.#dead !== undefined || this.#isStopping) return;
       this.#heartbeat = beat(this.#heartbeat, answered);
       if (isDead(this.#heartbeat, this.#heartbeatOptions)) {
+        this.#fellSilent = true;
         return this.#die(`It answered none of ${this.#heartbeat.missed} pings`);
       }
       this.#schedulePing(answered ? everyMs : 0);

@@ -55,14 +55,14 @@ for (const name of caseNames(CASES)) {
     const host = { fqdn: TEST_FQDN, ip: "10.0.9.9" };
     const asked: Wanted = { ...wish("haproxy", balancer, accepted, given.nodes, host), version: VERSION };
     const { target } = await judgeWish(asked, balancer);
-    const { text } = balancer.plugin.render(target);
+    const { text } = await balancer.plugin.render(target);
     const told = diagnostics.map((each) => `${formatDiagnostic(each).replaceAll(`${temp.path}/`, "")}\n`).join("");
     await compareCase(path, { text: input, given, expected: expected.join("----\n") }, `${told}----\n${text}`);
     await checkConfig(text);
     if (given.isForPredecessor) {
       compareWithPredecessor(given, (directives) => {
         const config = { ...asked.config as Record<string, unknown>, directives };
-        return balancer.plugin.render({ ...asked, config });
+        return balancer.plugin.render({ ...asked, config }) as Rendered;
       });
     }
   });

@@ -1,0 +1,76 @@
+import type { Clock } from "../kernel/clock.ts";
+import type { Logger } from "../kernel/logger.ts";
+import type { Random } from "../kernel/random.ts";
+import type { Decider } from "../plugin/decider.ts";
+import type { PluginSource } from "../plugin/source.ts";
+import { ForeignBalancer, type StuckThreads } from "../supervisor/foreign_balancer.ts";
+
+/** What a {@linkcode BalancerPlugins} is made of. */
+export interface BalancerPluginsOptions {
+  /** Loads a balancer that ships; it is pure and runs in the host. */
+  readonly loadBuiltin: (type: string) => Promise<Decider>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** Tells of threads that no worker should be added to. */
+  readonly threads?: StuckThreads;
+}
+
+/** A balancer of the config, and where its plugin is. */
+export interface BalancerUse {
+  /** What the config calls the balancer. */
+  readonly name: string;
+  /** What it calls the plugin. */
+  readonly type: string;
+  readonly source: PluginSource;
+}
+
+/**
+ * The plugins of balancers: those that ship run in the host, each other one in
+ * a worker of its own for each balancer, which is kept as long as plugin and
+ * grant are the same and somebody uses it.
+ */
+export class BalancerPlugins implements AsyncDisposable {
+  readonly #options: BalancerPluginsOptions;
+  readonly #foreign = new Map<string, ForeignBalancer>();
+
+  constructor(options: BalancerPluginsOptions) {
+    this.#options = options;
+  }
+
+  /** Whether one cannot be asked now: the same config is worth another try. */
+  get isAnyDown(): boolean {
+    return [...this.#foreign.values()].some(({ isDown }) => isDown);
+  }
+
+  /** Opens a balancer's plugin; the very same as before if nothing has changed. */
+  async open({ name, type, source }: BalancerUse): Promise<Decider> {
+    if (source.origin === "builtin") return await this.#options.loadBuiltin(type);
+    const key = JSON.stringify([name, source.module, source.allow ?? null]);
+    let plugin = this.#foreign.get(key);
+    if (plugin === undefined) {
+      plugin = new ForeignBalancer({ ...this.#options, name, source });
+      this.#foreign.set(key, plugin);
+    }
+    return plugin as Decider;
+  }
+
+  /** Ends one, if it does not run in the host. */
+  async end(plugin: Decider): Promise<void> {
+    const found = [...this.#foreign].find(([, foreign]) => foreign === plugin);
+    if (found === undefined) return;
+    this.#foreign.delete(found[0]);
+    await found[1][Symbol.asyncDispose]();
+  }
+
+  /** Ends all that are not among those in use. */
+  async keep(used: ReadonlySet<Decider>): Promise<void> {
+    const ending = [...this.#foreign].filter(([, plugin]) => !used.has(plugin as Decider));
+    for (const [key] of ending) this.#foreign.delete(key);
+    await Promise.all(ending.map(([, plugin]) => plugin[Symbol.asyncDispose]()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.keep(new Set());
+  }
+}

@@ -1,0 +1,253 @@
+/**
+ * What a balancer's plugin answers is checked before the host acts on it:
+ * shapes, sizes, kinds of steps. What it may touch is for the policy to say.
+ *
+ * @module
+ */
+import { isRecord, type Node, quote } from "../model/node.ts";
+import type {
+  BalancerSources,
+  Explanation,
+  Fault as ConfigFault,
+  Listening,
+  Origin,
+  Rendered,
+  Step,
+} from "../plugin/contract.ts";
+import type { Decision } from "./messages.ts";
+import { exactText, Fault, listOf, nodesOf, number, permissions, record, text } from "./values.ts";
+
+/** No config file is longer, in UTF-16 units. */
+export const FILE_LENGTH_MAX = 16 * 1024 * 1024;
+/** No plan has more steps: a command for each of many members. */
+export const STEPS_MAX = 100_000;
+/** No balancer is asked more at each look. */
+const QUERIES_MAX = 20;
+/** No program is given more arguments. */
+const ARGUMENTS_MAX = 100;
+/** So many notices, faults and things to leave out are enough for an operator. */
+const NOTICES_MAX = 100;
+/** No balancer listens at more addresses for one section. */
+const LISTENS_MAX = 1_000;
+/** No config has more clusters. */
+const CLUSTERS_MAX = 10_000;
+/** What in the config gave a line is no deeper in there. */
+const PATH_LENGTH_MAX = 100;
+/** No reload is held back for longer. */
+const RELOAD_INTERVAL_MAX_MS = 3_600_000;
+
+/** Takes an answer of a balancer's plugin. Throws a `Fault` for what cannot be believed. */
+export function decision(value: unknown): Decision {
+  const { ask, ...rest } = record(value, "decision");
+  switch (ask) {
+    case "sources":
+      return { ask, sources: sources(rest.sources), permissions: permissions(rest.permissions) };
+    case "listens":
+      return { ask, listens: listOf(rest.listens, "listens", LISTENS_MAX).map(listening) };
+    case "pid":
+      return { ask, pid: rest.pid === undefined ? undefined : integer(rest.pid, "pid", 2, 2 ** 31) };
+    case "observe":
+      return { ask };
+    case "adopt":
+    case "adoptRunning":
+      return { ask, members: members(rest.members) };
+    case "render":
+      return { ask, rendered: rendered(rest.rendered) };
+    case "plan":
+      return { ask, steps: listOf(rest.steps, "steps", STEPS_MAX).map(step) };
+    case "explain":
+      return { ask, explanation: rest.explanation === undefined ? undefined : explanation(rest.explanation) };
+    default:
+      throw new Fault(`Unknown kind of a decision: ${quote(ask)}`);
+  }
+}
+
+function sources(value: unknown): BalancerSources {
+  const { socket, speaks, queries, file, program, reloadIntervalMs } = record(value, "sources");
+  if (speaks !== undefined && speaks !== "prompt" && speaks !== "http") {
+    throw new Fault(`speaks must be "prompt" or "http": current value is ${quote(speaks)}`);
+  }
+  const asked = listOf(queries, "queries", QUERIES_MAX).map((query) => command(query, "query"));
+  const odd = speaks === "http" ? asked.find((query) => !/^\/[!-~]*$/.test(query)) : undefined;
+  if (odd !== undefined) throw new Fault(`A query over http must be a path: current value is ${quote(odd)}`);
+  return {
+    socket: exactText(socket, "socket"),
+    ...speaks !== undefined && { speaks },
+    queries: asked,
+    file: exactText(file, "file"),
+    program: exactText(program, "program"),
+    reloadIntervalMs: within(reloadIntervalMs, "reloadIntervalMs", 0, RELOAD_INTERVAL_MAX_MS),
+  };
+}
+
+function listening(value: unknown): Listening {
+  const { host, port, path: at } = record(value, "listening");
+  return { host: exactText(host, "host"), port: integer(port, "port", 1, 65_535), path: path(at) };
+}
+
+function members(value: unknown): ReadonlyMap<string, readonly Node[]> {
+  const found = new Map<string, readonly Node[]>();
+  for (const [cluster, nodes] of mapOf(value, "members", CLUSTERS_MAX)) {
+    // What was served and cannot be believed is not served again before its registry has spoken.
+    found.set(exactText(cluster, "cluster"), nodesOf(nodes, []));
+  }
+  return found;
+}
+
+function rendered(value: unknown): Rendered {
+  const { text: contents, notices, origins } = record(value, "rendered");
+  return {
+    text: fileText(contents),
+    notices: listOf(notices, "notices", NOTICES_MAX).map((notice) => {
+      const { text: said, origin: at } = record(notice, "notice");
+      return { text: text(said, "text"), ...at !== undefined && { origin: origin(at) } };
+    }),
+    origins: new Map(
+      Array.from(
+        mapOf(origins, "origins", FILE_LENGTH_MAX),
+        ([line, at]) => [integer(line, "line", 1, FILE_LENGTH_MAX), origin(at)],
+      ),
+    ),
+  };
+}
+
+function step(value: unknown): Step {
+  const raw = record(value, "step");
+  switch (raw.do) {
+    case "command":
+      return {
+        do: "command",
+        command: command(raw.command, "command"),
+        expect: listOf(raw.expect, "expect", 10).map(expectation),
+      };
+    case "install": {
+      if (raw.when !== "now" && raw.when !== "soon") {
+        throw new Fault(`when must be "now" or "soon": current value is ${quote(raw.when)}`);
+      }
+      return {
+        do: "install",
+        path: exactText(raw.path, "path"),
+        contents: fileText(raw.contents),
+        mode: integer(raw.mode, "mode", 0, 0o777),
+        check: listOf(raw.check, "check", ARGUMENTS_MAX).map((argument) => exactText(argument, "check")),
+        when: raw.when,
+      };
+    }
+    case "start":
+      return { do: "start", reason: reason(raw.reason), run: argv(raw.run) };
+    case "reload": {
+      const listens = listOf(raw.listens, "listens", LISTENS_MAX).map((endpoint) => exactText(endpoint, "listens"));
+      return { do: "reload", reason: reason(raw.reason), listens, how: reloadWay(raw.how) };
+    }
+    default:
+      throw new Fault(`Unknown kind of a step: ${quote(raw.do)}`);
+  }
+}
+
+function reloadWay(value: unknown): (Step & { do: "reload" })["how"] {
+  const { run, signal, pid } = record(value, "how");
+  if (run !== undefined) return { run: argv(run) };
+  if (signal === "SIGUSR2") return { signal, pid: integer(pid, "pid", 2, 2 ** 31) };
+  throw new Fault(`how must run a program or send SIGUSR2: current value is ${quote(value)}`);
+}
+
+function explanation(value: unknown): Explanation {
+  const { cluster, faults } = record(value, "explanation");
+  return {
+    ...cluster !== undefined && { cluster: exactText(cluster, "cluster") },
+    faults: listOf(faults, "faults", NOTICES_MAX).map(configFault),
+  };
+}
+
+function configFault(value: unknown): ConfigFault {
+  const { message, origin: at, remedy } = record(value, "fault");
+  return {
+    message: text(message, "message"),
+    ...at !== undefined && { origin: origin(at) },
+    remedy: listOf(remedy, "remedy", NOTICES_MAX).map(origin),
+  };
+}
+
+function origin(value: unknown): Origin {
+  const { cluster, path: at } = record(value, "origin");
+  return { ...cluster !== undefined && { cluster: exactText(cluster, "cluster") }, path: path(at) };
+}
+
+function path(value: unknown): readonly (string | number)[] {
+  return listOf(value, "path", PATH_LENGTH_MAX).map((part) =>
+    typeof part === "number" ? integer(part, "path", 0, 2 ** 31) : exactText(part, "path")
+  );
+}
+
+/** One command of a line: a line break or a semicolon would make two of it. */
+function command(value: unknown, key: string): string {
+  const line = exactText(value, key);
+  if (line === "" || line.includes(";")) {
+    throw new Fault(`${key} must be one command, without a semicolon: current value is ${quote(line)}`);
+  }
+  return line;
+}
+
+/**
+ * A regular expression that needs no longer than the answer is long: the host
+ * evaluates it, and one that a plugin wrote could keep it busy for ever. So it
+ * has no groups and no choices, and of `*`, `+` and `?` one at most.
+ */
+function expectation(value: unknown): string {
+  const pattern = exactText(value, "expect");
+  const plain = pattern.replaceAll(/\\./g, "a").replaceAll(/\[[^\]]*\]/g, "a");
+  const isQuick = !/[()|{}]/.test(plain) && (plain.match(/[*+?]/g) ?? []).length <= 1;
+  if (!isQuick) {
+    throw new Fault(
+      `expect must have no group, no choice, no count and one of * + ? at most: current value is ${quote(pattern)}`,
+    );
+  }
+  try {
+    new RegExp(`^(?:${pattern})$`);
+  } catch {
+    throw new Fault(`expect must be a regular expression: current value is ${quote(pattern)}`);
+  }
+  return pattern;
+}
+
+function argv(value: unknown): readonly string[] {
+  const all = listOf(value, "run", ARGUMENTS_MAX).map((argument) => exactText(argument, "run"));
+  if (all.length === 0) throw new Fault("run must name a program");
+  return all;
+}
+
+function reason(value: unknown): string {
+  const why = text(value, "reason").trim();
+  if (why === "") throw new Fault("A start or a reload must have a reason");
+  return why;
+}
+
+function fileText(value: unknown): string {
+  if (typeof value !== "string" || value.length > FILE_LENGTH_MAX) {
+    const is = typeof value === "string" ? `it has ${value.length}` : `current value is ${quote(value)}`;
+    throw new Fault(`A config file must be a text of at most ${FILE_LENGTH_MAX} characters: ${is}`);
+  }
+  return value;
+}
+
+function mapOf(value: unknown, key: string, sizeMax: number): ReadonlyMap<unknown, unknown> {
+  if (!(value instanceof Map)) {
+    throw new Fault(`${key} must be a Map: current value is ${isRecord(value) ? "an object" : quote(value)}`);
+  }
+  if (value.size > sizeMax) throw new Fault(`${key} must have at most ${sizeMax} entries: it has ${value.size}`);
+  return value;
+}
+
+function integer(value: unknown, key: string, least: number, most: number): number {
+  const found = within(value, key, least, most);
+  if (!Number.isInteger(found)) throw new Fault(`${key} must be an integer: current value is ${quote(value)}`);
+  return found;
+}
+
+function within(value: unknown, key: string, least: number, most: number): number {
+  const found = number(value, key);
+  if (found < least || found > most) {
+    throw new Fault(`${key} must be from ${least} to ${most}: current value is ${found}`);
+  }
+  return found;
+}

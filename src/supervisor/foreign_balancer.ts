@@ -1,0 +1,301 @@
+import { backoffMs } from "../kernel/backoff.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Logger } from "../kernel/logger.ts";
+import type { Random } from "../kernel/random.ts";
+import { within } from "../kernel/within.ts";
+import type { Node } from "../model/node.ts";
+import type { ClusterName } from "../model/topology.ts";
+import { sourceFaults, stepFault } from "../plugin/balancer_policy.ts";
+import type {
+  BalancerSources,
+  Explanation,
+  Listening,
+  PermissionRequest,
+  PlanAllowance,
+  Rendered,
+  Schema,
+  SchemaResult,
+  Seen,
+  Step,
+  Wanted,
+} from "../plugin/contract.ts";
+import { type Awaitable, type Decider, UndecidedError } from "../plugin/decider.ts";
+import { decide } from "../plugin/policy.ts";
+import type { PluginSource } from "../plugin/source.ts";
+import type { Answer, Decision, Question, Request } from "../protocol/messages.ts";
+import { WorkerError } from "../protocol/wire_error.ts";
+import { PluginHost, WorkerDeadlineError } from "./plugin_host.ts";
+
+/** How long a worker may take to load the plugin. */
+const LOAD_DEADLINE_MS = 10_000;
+/** How long one answer may take; what is later is never believed. */
+const ANSWER_DEADLINE_MS = 5_000;
+/** The least time between two reloads, whatever a plugin says. */
+const RELOAD_INTERVAL_MIN_MS = 1_000;
+/** The waits before a worker that ended is replaced. */
+const REST = { firstMs: 1_000, maxMs: 60_000 };
+/** How long one that hung rests at least: by then it is known whether its thread runs on. */
+const HUNG_REST_MS = 10_000;
+/** A worker that lived this long before it ended starts its backoff anew. */
+const PROVEN_MS = 60_000;
+/** A writer asks about the config that is wanted and about those that were in force. */
+const PLACES_KEPT_MAX = 8;
+/** So many answers of `listens` are kept; one is there for each section of a cluster. */
+const LISTENS_KEPT_MAX = 10_000;
+
+/** What is known of the threads of workers that were ended. */
+export interface StuckThreads {
+  /** How many run on. */
+  readonly count: number;
+  /** Notes that one was ended. */
+  ended(): void;
+}
+
+/** What a {@linkcode ForeignBalancer} is made of. */
+export interface ForeignBalancerOptions {
+  /** What the config calls the balancer. */
+  readonly name: string;
+  /** Where its plugin is, and what it is allowed. */
+  readonly source: PluginSource;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** Tells of threads that no worker should be added to. */
+  readonly threads?: StuckThreads;
+}
+
+/** What a plugin that does not ship observes: what was seen, to be read anew in the worker. */
+export interface Sight {
+  readonly seen: Seen;
+  readonly config: unknown;
+}
+
+/** Where a balancer is, for one config, and what its plugin may have done there. */
+interface Place {
+  readonly config: unknown;
+  readonly sources: BalancerSources;
+  readonly granted: PermissionRequest;
+}
+
+/**
+ * A balancer whose plugin does not ship: its functions run in a worker that has
+ * no permission at all, and what they answer is held against what the operator
+ * granted before the host acts on it. A worker that dies or hangs is ended, and
+ * another is started when it is asked again after a rest. All that it throws
+ * for the plugin's sake is an {@linkcode UndecidedError}; of what the contract
+ * lets a plugin throw, in `observe` and `plan`, a `WorkerError`.
+ */
+export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncDisposable {
+  readonly name: string;
+  readonly config: Schema<unknown>;
+  readonly cluster: Schema<unknown>;
+  readonly #options: ForeignBalancerOptions;
+  #host: PluginHost | undefined;
+  #bornMs = 0;
+  #falls = 0;
+  #restUntilMs = -Infinity;
+  /** Why there is no worker, if it ended. */
+  #fallen = "";
+  /** The stuck threads that there were when the last worker was started, if it hung since. */
+  #stuckBefore: number | undefined;
+  #isEnded = false;
+  #places: readonly Place[] = [];
+  readonly #listens = new Map<string, readonly Listening[]>();
+  #refusals = 0;
+  #refused = "";
+
+  constructor(options: ForeignBalancerOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.config = this.#schema((raw) => ({ type: "describe", raw, scope: { instance: this.name } }));
+    this.cluster = this.#schema((raw) => ({ type: "section", raw }));
+  }
+
+  /** Whether it cannot be asked now. */
+  get isDown(): boolean {
+    return this.#fallen !== "" && this.#host === undefined;
+  }
+
+  /** How many of its plans and places went beyond what it was granted. */
+  get refusals(): number {
+    return this.#refusals;
+  }
+
+  /** Answers at once what it has answered before. */
+  listens(config: unknown, section?: unknown): Awaitable<readonly Listening[]> {
+    const isOwn = section === undefined;
+    const key = JSON.stringify([config, isOwn ? [] : [section]]);
+    return this.#listens.get(key) ??
+      this.#askListens(key, { ask: "listens", config, section: isOwn ? undefined : { config: section } });
+  }
+
+  /** Answers at once for a config that it has answered for before. */
+  sources(config: unknown): Awaitable<BalancerSources> {
+    const known = this.#places.find((place) => place.config === config);
+    return known?.sources ?? this.#find(config).then(({ sources }) => sources);
+  }
+
+  async pid(answers: readonly string[]): Promise<number | undefined> {
+    return (await this.#ask({ ask: "pid", answers })).pid;
+  }
+
+  async observe(seen: Seen, config: unknown): Promise<Sight> {
+    await this.#ask({ ask: "observe", seen, config }, { mayThrow: true });
+    return { seen, config };
+  }
+
+  async adopt(file: string, config: unknown): Promise<ReadonlyMap<ClusterName, readonly Node[]>> {
+    return (await this.#ask({ ask: "adopt", file, config })).members;
+  }
+
+  async adoptRunning(sight: Sight): Promise<ReadonlyMap<ClusterName, readonly Node[]>> {
+    return (await this.#ask({ ask: "adoptRunning", ...sight })).members;
+  }
+
+  async render(wanted: Wanted): Promise<Rendered> {
+    return (await this.#ask({ ask: "render", wanted })).rendered;
+  }
+
+  async plan(wanted: Wanted, rendered: Rendered, sight: Sight, allowed: PlanAllowance): Promise<readonly Step[]> {
+    const place = this.#places.find(({ config }) => config === wanted.config) ?? await this.#find(wanted.config);
+    const question: Question & { ask: "plan" } = { ask: "plan", wanted, rendered, ...sight, allowed };
+    const { steps } = await this.#ask(question, { mayThrow: allowed.reload });
+    for (const step of steps) {
+      const fault = stepFault(step, { ...place, seen: sight.seen });
+      if (fault !== undefined) throw this.#refuse(`Cannot ${fault} for the balancer ${this.name}: it was not granted`);
+    }
+    return steps;
+  }
+
+  async explain(rendered: Rendered, output: string): Promise<Explanation> {
+    const { explanation } = await this.#ask({ ask: "explain", rendered, output });
+    return explanation ?? { faults: [{ message: output, remedy: [] }] };
+  }
+
+  /** Ends its worker; what is asked is answered by an {@linkcode UndecidedError}, now and later. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isEnded = true;
+    const host = this.#host;
+    this.#host = undefined;
+    await host?.stop({ graceMs: 500 });
+    if (host !== undefined) this.#options.threads?.ended();
+  }
+
+  #schema(request: (raw: unknown) => Request): Schema<unknown> {
+    const validate = async (raw: unknown): Promise<SchemaResult<unknown>> => {
+      const answer = await this.#call(request(raw), { mayThrow: false });
+      if (answer.type === "invalid") return { issues: answer.issues };
+      if (answer.type === "described" || answer.type === "valid") return { value: answer.config };
+      throw this.#undecided(`it answered ${answer.type} to ${request(raw).type}`);
+    };
+    return { "~standard": { version: 1, vendor: "lighthouse", validate } };
+  }
+
+  async #askListens(key: string, question: Question & { ask: "listens" }): Promise<readonly Listening[]> {
+    const { listens } = await this.#ask(question);
+    if (this.#listens.size >= LISTENS_KEPT_MAX) this.#listens.clear();
+    this.#listens.set(key, listens);
+    return listens;
+  }
+
+  /** Asks where the balancer is, and holds that against what the operator granted. */
+  async #find(config: unknown): Promise<Place> {
+    const scope = { instance: this.name };
+    const { sources, permissions } = await this.#ask({ ask: "sources", config, scope });
+    const grant = decide(permissions, { kind: "balancer", source: this.#options.source, scope });
+    if (!grant.ok) throw this.#refuse(`Cannot grant what the plugin asks for: ${grant.reasons.join("; ")}`);
+    const faults = sourceFaults(sources, grant.granted);
+    if (faults.length > 0) {
+      throw this.#refuse(
+        `Cannot ${faults.join(", ")} for the balancer ${this.name}: its plugin did not ask for the permission`,
+      );
+    }
+    const reloadIntervalMs = Math.max(sources.reloadIntervalMs, RELOAD_INTERVAL_MIN_MS);
+    const place = { config, sources: { ...sources, reloadIntervalMs }, granted: grant.granted };
+    this.#places = [place, ...this.#places].slice(0, PLACES_KEPT_MAX);
+    return place;
+  }
+
+  async #ask<Asked extends Question["ask"]>(
+    question: Question & { readonly ask: Asked },
+    { mayThrow = false }: { readonly mayThrow?: boolean } = {},
+  ): Promise<Extract<Decision, { readonly ask: Asked }>> {
+    const answer = await this.#call({ type: "decide", question }, { mayThrow });
+    if (answer.type === "decided" && answer.decision.ask === question.ask) {
+      return answer.decision as Extract<Decision, { readonly ask: Asked }>;
+    }
+    throw this.#undecided(`it answered something else to ${question.ask}`);
+  }
+
+  async #call(request: Request, { mayThrow }: { readonly mayThrow: boolean }): Promise<Answer> {
+    const host = this.#host ?? this.#start();
+    const { clock } = this.#options;
+    try {
+      const late = () => new WorkerDeadlineError(`It was not loaded within ${LOAD_DEADLINE_MS} ms`);
+      await within(host.loaded(), LOAD_DEADLINE_MS, { clock, late });
+      return await host.call(request, { deadlineMs: ANSWER_DEADLINE_MS });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (error instanceof WorkerError) {
+        if (mayThrow) throw error;
+        throw this.#undecided(`it threw: ${reason}`);
+      }
+      // Its functions are synchronous: one that is late hangs, and would answer nobody else either.
+      this.#fall(host, reason, { isHung: error instanceof WorkerDeadlineError });
+      throw this.#undecided(reason);
+    }
+  }
+
+  #start(): PluginHost {
+    const { source, clock, log, threads } = this.#options;
+    if (this.#isEnded) throw this.#undecided("it is not wanted any more");
+    const isStuck = this.#stuckBefore !== undefined && (threads?.count ?? 0) > this.#stuckBefore;
+    if (isStuck || clock.now() < this.#restUntilMs) throw this.#undecided(this.#fallen);
+    const at = { balancer: this.name };
+    const host: PluginHost = new PluginHost({
+      name: `balancer ${this.name}`,
+      module: source.module,
+      permissions: "none",
+      clock,
+      onEvent: (event) => {
+        if (event.type === "log") log[event.level](event.message, { ...event.properties, ...at });
+      },
+      onDeath: (reason) => this.#fall(host, reason, { isHung: host.fellSilent }),
+      onRefused: (reason) => log.warn("Refused what a worker said", { ...at, reason }),
+    });
+    [this.#host, this.#bornMs, this.#fallen] = [host, clock.now(), ""];
+    this.#stuckBefore = undefined;
+    return host;
+  }
+
+  /** Ends a worker that cannot go on; the next comes after a rest. */
+  #fall(host: PluginHost, reason: string, { isHung }: { readonly isHung: boolean }): void {
+    if (this.#host !== host) return;
+    const { clock, random, log, threads } = this.#options;
+    this.#host = undefined;
+    this.#fallen = reason;
+    if (isHung) this.#stuckBefore = threads?.count;
+    void host.stop({ graceMs: 0 }).then(() => threads?.ended());
+    if (clock.now() - this.#bornMs > PROVEN_MS) this.#falls = 0;
+    const waitMs = Math.round((isHung ? HUNG_REST_MS : 0) + backoffMs(this.#falls++, REST, random));
+    this.#restUntilMs = clock.now() + waitMs;
+    log.warn("The worker of a balancer's plugin ended: what runs stays as it is", {
+      balancer: this.name,
+      reason,
+      waitMs,
+    });
+  }
+
+  /** Counts something that goes beyond what was granted, and says so once. */
+  #refuse(reason: string): UndecidedError {
+    const level = reason === this.#refused ? "debug" : "warn";
+    this.#refused = reason;
+    const at = { balancer: this.name, reason, refusals: ++this.#refusals };
+    this.#options.log[level]("Refused what a balancer's plugin wanted", at);
+    return new UndecidedError(reason);
+  }
+
+  #undecided(reason: string): UndecidedError {
+    return new UndecidedError(`Cannot use the plugin of the balancer ${this.name}: ${reason}`);
+  }
+}
