@@ -18,7 +18,7 @@ import type { Random } from "./kernel/random.ts";
 import { abortable } from "./kernel/within.ts";
 import type { ClusterName } from "./model/topology.ts";
 import type { HostSettings, Settings } from "./config/desired.ts";
-import { DEFAULT_SETTINGS } from "./config/schema.ts";
+import { DEFAULT_SETTINGS } from "./config/settings_schema.ts";
 import type { HostFacts, ProbeOutcome } from "./plugin/contract.ts";
 import { type Decider, UndecidedError } from "./plugin/decider.ts";
 import { type Operation, Registrar, type Registration } from "./registry/registrar.ts";

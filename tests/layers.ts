@@ -59,7 +59,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "config/desired",
     files:
-      /^src\/config\/(?:desired|diagnostics|logging_handlers|logging_schema|plugins_file|plugins_schema|redact|schema|source)\.ts$/,
+      /^src\/config\/(?:desired|diagnostics|known_keys|logging_handlers|[a-z_]+_schema|plugins_file|redact|reuse|schema_words|source)\.ts$/,
     imports: ["kernel", "kernel/schema", "model"],
     types: ["contract"],
     npm: ["yaml"],

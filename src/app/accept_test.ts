@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Desired } from "../config/desired.ts";
 import { formatDiagnostic } from "../config/diagnostics.ts";
-import { DEFAULT_SETTINGS } from "../config/schema.ts";
+import { DEFAULT_SETTINGS } from "../config/settings_schema.ts";
 import { Source } from "../config/source.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { DEFAULT_LOGGING } from "../model/logging.ts";

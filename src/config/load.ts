@@ -4,7 +4,10 @@ import type { Cluster } from "../model/cluster.ts";
 import { DEFAULT_LOGGING, type Logging } from "../model/logging.ts";
 import type { Service } from "../model/service.ts";
 import type { Desired, Draft, HostSettings, PluginEntry, PluginFile, Settings } from "./desired.ts";
+import { readCluster } from "./cluster_schema.ts";
 import { compareDiagnostics, type Diagnostic, suggest } from "./diagnostics.ts";
+import type { Checked } from "./known_keys.ts";
+import { readPluginFile } from "./plugin_file_schema.ts";
 import { NO_PLUGINS, readPlugins } from "./plugins_schema.ts";
 import { readLogging } from "./logging_schema.ts";
 import {
@@ -15,18 +18,10 @@ import {
   settleClashes,
   type SettleOptions,
 } from "./relations.ts";
-import {
-  type Checked,
-  DEFAULT_HOST,
-  DEFAULT_SETTINGS,
-  isName,
-  NAME_WANTED,
-  readCluster,
-  readHost,
-  readPluginFile,
-  readService,
-  readSettings,
-} from "./schema.ts";
+import { reuseDesired, reuseMap, sameValue } from "./reuse.ts";
+import { isName, NAME_WANTED } from "./schema_words.ts";
+import { readService } from "./service_schema.ts";
+import { DEFAULT_HOST, DEFAULT_SETTINGS, readHost, readSettings } from "./settings_schema.ts";
 import { Source } from "./source.ts";
 import { type FileState, type Folder, type FolderName, FOLDERS, readTree, ROOT_FILES, type Tree } from "./tree.ts";
 
@@ -409,31 +404,4 @@ function remember<T>(source: Source, context: string, read: (raw: unknown) => Ch
   const { value, findings, draft } = read(source.value);
   const diagnostics = findings.slice(0, FINDINGS_MAX).map((finding) => source.diagnose(finding));
   return { source, context, value, draft: draft === undefined ? undefined : { value: draft, source }, diagnostics };
-}
-
-function reuseMap<T>(last: ReadonlyMap<string, T> | undefined, now: ReadonlyMap<string, T>): ReadonlyMap<string, T> {
-  if (last === undefined || last.size !== now.size) return now;
-  const before = last.entries();
-  return now.entries().every(([key, value]) => {
-      const [lastKey, lastValue] = before.next().value ?? [];
-      return key === lastKey && value === lastValue;
-    })
-    ? last
-    : now;
-}
-
-function reuseDesired(last: Desired | undefined, now: Desired): Desired {
-  const parts = Object.keys(now) as (keyof Desired)[];
-  return last !== undefined && parts.every((part) => last[part] === now[part]) ? last : Object.freeze(now);
-}
-
-/** Compares two values of files, the order of keys and entries too: a balancer may write in the order it reads. */
-function sameValue(a: unknown, b: unknown): boolean {
-  if (Object.is(a, b)) return true;
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
-  if (a instanceof Map || b instanceof Map) return a instanceof Map && b instanceof Map && sameValue([...a], [...b]);
-  if (Array.isArray(a) !== Array.isArray(b)) return false;
-  const [ofA, ofB] = [Object.entries(a), Object.entries(b)];
-  return ofA.length === ofB.length &&
-    ofA.every(([key, value], i) => key === ofB[i]?.[0] && sameValue(value, ofB[i]?.[1]));
 }

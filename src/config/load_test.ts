@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { TempDir } from "../../tests/support/temp_dir.ts";
 import { formatDiagnostic } from "./diagnostics.ts";
-import { DEFAULT_SETTINGS } from "./schema.ts";
+import { DEFAULT_SETTINGS } from "./settings_schema.ts";
 import { loadDirectory, type Loaded, type Role } from "./load.ts";
 
 const SERVICE = "discovery: zookeeper\nport: 8000\nchecks:\n  interval: 2\n  tcp: {rise: 1, fall: 1}\n";

@@ -1,5 +1,5 @@
 import type { RuntimeSocket } from "../../src/balance/runtime_socket.ts";
-import { DEFAULT_SETTINGS } from "../../src/config/schema.ts";
+import { DEFAULT_SETTINGS } from "../../src/config/settings_schema.ts";
 import { eventually } from "../support/eventually.ts";
 import { Lighthouse } from "../support/lighthouse.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";

@@ -7,9 +7,11 @@
 import assert from "node:assert/strict";
 import { formatDiagnostic } from "../../src/config/diagnostics.ts";
 import { loadDirectory } from "../../src/config/load.ts";
+import { readCluster } from "../../src/config/cluster_schema.ts";
 import { readLogging } from "../../src/config/logging_schema.ts";
-import { readCluster, readHost, readService, readSettings } from "../../src/config/schema.ts";
 import { readPlugins } from "../../src/config/plugins_schema.ts";
+import { readService } from "../../src/config/service_schema.ts";
+import { readHost, readSettings } from "../../src/config/settings_schema.ts";
 import { validateDirectory } from "../../src/app/validate.ts";
 import { TempDir } from "../support/temp_dir.ts";
 

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { CATALOG } from "../../src/app/plugins.ts";
 import { type LoadedPlugins, PluginLoader } from "../../src/app/plugin_loader.ts";
-import { DEFAULT_SETTINGS } from "../../src/config/schema.ts";
+import { DEFAULT_SETTINGS } from "../../src/config/settings_schema.ts";
 import { readPlugins } from "../../src/config/plugins_schema.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { SILENT } from "../../src/kernel/logger.ts";

@@ -1,0 +1,105 @@
+/**
+ * What a file of `clusters/` may say: a plain value goes in, a cluster comes
+ * out, with what balancers are to judge of it. Pure.
+ *
+ * @module
+ */
+import {
+  converted,
+  houseSchema,
+  integer,
+  type Issue,
+  keys,
+  list,
+  optional,
+  refined,
+  seconds,
+} from "../kernel/schema.ts";
+import { type Cluster, CLUSTER_DEFAULTS, GUARD_DEFAULTS } from "../model/cluster.ts";
+import { isIpv4, isIpv6, parseEndpoint } from "../model/endpoint.ts";
+import { isRecord, type Node } from "../model/node.ts";
+import { type Checked, validateKnown } from "./known_keys.ts";
+import { deepFreeze, name, pick } from "./schema_words.ts";
+
+/**
+ * Reads a file of `clusters/`. `balancers` are the names that may have a
+ * section: those of the files in `balancers/`, besides HAProxy.
+ */
+export function readCluster(
+  raw: unknown,
+  { fileName, balancers }: { readonly fileName: string; readonly balancers: Iterable<string> },
+): Checked<Cluster> {
+  const names = [...new Set([...KNOWN_BALANCERS, ...balancers])].filter((key) => !Object.hasOwn(CLUSTER_ENTRIES, key));
+  const schema = houseSchema(keys({
+    ...Object.fromEntries(names.map((key) => [key, optional(SECTION)])),
+    ...CLUSTER_ENTRIES,
+  }));
+  const used = (value: object) => names.filter((key) => Object.hasOwn(value, key));
+  const noSection: Issue = {
+    path: [],
+    message: `Missing key ${names[0]}: a cluster must have a section for at least one balancer (${names.join(", ")})`,
+  };
+  const needed = refined(schema, (value) => used(value).length === 0 ? [noSection] : []);
+  // A key with nothing behind it says nothing.
+  const said = isRecord(raw) && raw.meta_cluster === null ? pick(raw, (key) => key !== "meta_cluster") : raw;
+  const { value: file, findings } = validateKnown(said, needed["~standard"].validate);
+  if (file === undefined) return { value: undefined, findings, draft: draftCluster(raw, names) };
+  const sections = file as unknown as Readonly<Record<string, unknown>>;
+  const value: Cluster = {
+    name: file.name ?? fileName,
+    discovery: file.discovery,
+    ...(file.meta_cluster === undefined ? {} : { metaCluster: file.meta_cluster }),
+    guard: Object.freeze({
+      onEmpty: file.on_empty ?? GUARD_DEFAULTS.onEmpty,
+      emptyGraceMs: toMs(file.empty_grace) ?? GUARD_DEFAULTS.emptyGraceMs,
+      minNodes: file.min_nodes ?? GUARD_DEFAULTS.minNodes,
+      maxNodes: file.max_nodes ?? GUARD_DEFAULTS.maxNodes,
+      maxShrinkPercent: file.max_shrink_percent ?? GUARD_DEFAULTS.maxShrinkPercent,
+      shrinkGraceMs: toMs(file.shrink_grace) ?? GUARD_DEFAULTS.shrinkGraceMs,
+    }),
+    defaultServers: Object.freeze(file.default_servers ?? []),
+    balancers: new Map(used(file).map((key) => [key, deepFreeze(sections[key])])),
+  };
+  return { value: Object.freeze(value), findings };
+}
+
+/** Answers what a cluster's file that is wrong says to the balancers. */
+function draftCluster(raw: unknown, names: readonly string[]): Cluster | undefined {
+  if (!isRecord(raw)) return undefined;
+  const sections = names.flatMap((name) => {
+    const section = raw[name] ?? {};
+    return Object.hasOwn(raw, name) && isRecord(section) ? [[name, deepFreeze(section)] as const] : [];
+  });
+  return Object.freeze({ ...CLUSTER_DEFAULTS, name: "", discovery: "", balancers: new Map(sections) });
+}
+
+/** Balancers whose section in a cluster's file is known even while their own file is missing. */
+const KNOWN_BALANCERS: readonly string[] = ["haproxy"];
+
+const CLUSTER_ENTRIES = {
+  discovery: name(),
+  name: optional(name()),
+  meta_cluster: optional(name()),
+  on_empty: optional(converted((value) => value === "keep" || value === "clear" ? value : undefined, "keep or clear")),
+  empty_grace: optional(seconds({ min: 0, max: 3_600 })),
+  min_nodes: optional(integer({ min: 0, max: 100_000 })),
+  max_nodes: optional(integer({ min: 1, max: 100_000 })),
+  max_shrink_percent: optional(integer({ min: 0, max: 100 })),
+  shrink_grace: optional(seconds({ min: 0, max: 86_400 })),
+  default_servers: optional(
+    list(converted(parseServer, "ADDRESS:PORT, with an IPv4 address or an IPv6 one in brackets")),
+  ),
+};
+
+/** A server without a name is called by its address. */
+function parseServer(value: unknown): Node | undefined {
+  const address = typeof value === "string" ? parseEndpoint(value) : undefined;
+  if (address === undefined || !(isIpv4(address.host) || isIpv6(address.host))) return undefined;
+  return Object.freeze({ host: address.host, ip: address.host, port: address.port, metadata: {} });
+}
+
+function toMs(seconds: number | undefined): number | undefined {
+  return seconds === undefined ? undefined : seconds * 1_000;
+}
+
+const SECTION = converted((value) => value === null ? {} : isRecord(value) ? value : undefined, "a map");

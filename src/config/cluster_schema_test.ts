@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { bad, good } from "../../tests/support/checked.ts";
+import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
+import { readCluster } from "./cluster_schema.ts";
+
+Deno.test("readCluster() reads a cluster; a balancer's section may be empty", () => {
+  const balancers = ["haproxy", "nginx"];
+  const raw = { discovery: "zookeeper", name: "cache", meta_cluster: "stuff", haproxy: null, nginx: { port: 1 } };
+  assert.deepEqual(good(readCluster(raw, { fileName: "x", balancers })), {
+    ...CLUSTER_DEFAULTS,
+    name: "cache",
+    discovery: "zookeeper",
+    metaCluster: "stuff",
+    balancers: new Map<string, unknown>([["haproxy", {}], ["nginx", { port: 1 }]]),
+  });
+  const least = good(readCluster({ discovery: "zookeeper", haproxy: {} }, { fileName: "x", balancers: [] }));
+  const balancer = new Map([["haproxy", {}]]);
+  assert.deepEqual(least, { ...CLUSTER_DEFAULTS, name: "x", discovery: "zookeeper", balancers: balancer });
+});
+
+Deno.test("readCluster() reads what is believed of the registry, and who serves a cluster without members", () => {
+  const { guard, defaultServers } = good(readCluster({
+    discovery: "zookeeper",
+    haproxy: {},
+    on_empty: "keep",
+    empty_grace: 1.5,
+    min_nodes: 2,
+    max_nodes: 500,
+    max_shrink_percent: "50",
+    shrink_grace: 30,
+    default_servers: ["10.0.0.1:80", "[2001:db8::1]:80"],
+  }, { fileName: "x", balancers: [] }));
+  assert.deepEqual(guard, {
+    onEmpty: "keep",
+    emptyGraceMs: 1_500,
+    minNodes: 2,
+    maxNodes: 500,
+    maxShrinkPercent: 50,
+    shrinkGraceMs: 30_000,
+  });
+  assert.deepEqual(defaultServers.map(({ host, ip, port }) => [host, ip, port]), [
+    ["10.0.0.1", "10.0.0.1", 80],
+    ["2001:db8::1", "2001:db8::1", 80],
+  ]);
+});
+
+Deno.test("readCluster() takes a section for a balancer only if there is such a balancer", () => {
+  const { value, findings } = readCluster({ discovery: "z", haproxy: {}, nginx: {} }, { fileName: "x", balancers: [] });
+  assert.deepEqual([...value?.balancers.keys() ?? []], ["haproxy"]);
+  assert.match(
+    findings[0]?.message ?? "",
+    /^Unknown key nginx, which is not used: known are default_servers, discovery, /,
+  );
+});
+
+Deno.test("readCluster() wants a section for at least one balancer", () => {
+  const wanted = ": Missing key haproxy: a cluster must have a section for at least one balancer (haproxy, nginx)";
+  assert.equal(bad(readCluster({ discovery: "z" }, { fileName: "x", balancers: ["nginx"] })), wanted);
+  assert.equal(bad(readCluster({ discovery: "z", haproxi: {} }, { fileName: "x", balancers: ["nginx"] })), wanted);
+});
+
+Deno.test("readCluster() takes a balancer that is called as a key of its own for the key", () => {
+  const balancers = ["name", "discovery"];
+  assert.equal(good(readCluster({ discovery: "z", name: "n", haproxy: {} }, { fileName: "x", balancers })).name, "n");
+});
+
+Deno.test("readCluster() takes a meta_cluster with nothing behind it for none", () => {
+  const raw = { discovery: "zookeeper", meta_cluster: null, haproxy: {} };
+  assert.equal(good(readCluster(raw, { fileName: "x", balancers: [] })).metaCluster, undefined);
+});
+
+Deno.test("readCluster() drafts what balancers can judge of a cluster that cannot be used", () => {
+  const { value, draft } = readCluster({ haproxy: { prot: 80 }, edge: 7 }, { fileName: "x", balancers: ["edge"] });
+  assert.equal(value, undefined);
+  assert.deepEqual([...draft?.balancers ?? []], [["haproxy", { prot: 80 }]]);
+});

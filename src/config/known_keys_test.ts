@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { SchemaResult } from "../plugin/contract.ts";
+import { validateKnown, validateKnownAsync } from "./known_keys.ts";
+
+/** A validator that, like many, names one unknown key at a time, and only then looks at the others. */
+function oneAtATime(known: readonly string[]): (value: unknown) => SchemaResult<object> {
+  return (value) => {
+    const unknown = Object.keys(value as object).find((key) => !known.includes(key));
+    return unknown === undefined
+      ? { value: value as object }
+      : { issues: [{ message: `no ${unknown}`, path: [unknown], unknownKey: { known } }] };
+  };
+}
+
+Deno.test("validateKnown() takes unknown keys away until none is left", () => {
+  const { value, findings } = validateKnown({ a: 1, bb: 2, c: 3, d: 4 }, oneAtATime(["a", "d"]));
+  assert.deepEqual(value, { a: 1, d: 4 });
+  assert.deepEqual(findings.map(({ path, severity }) => [path[0], severity]), [["bb", "warning"], ["c", "warning"]]);
+});
+
+Deno.test("validateKnown() takes keys away deep inside, and changes nothing of what it was given", () => {
+  const given = Object.freeze({ list: Object.freeze([Object.freeze({ a: 1, x: 2 })]), b: 3 });
+  const { value } = validateKnown(given, (value): SchemaResult<unknown> => {
+    const inner = (value as typeof given).list[0];
+    return inner !== undefined && Object.hasOwn(inner, "x")
+      ? { issues: [{ message: "x", path: [{ key: "list" }, 0, "x"], unknownKey: { known: ["a"] } }] }
+      : { value };
+  });
+  assert.deepEqual(value, { list: [{ a: 1 }], b: 3 });
+});
+
+Deno.test("validateKnown() does not go round for ever with a validator that is never content", () => {
+  const never = (path: readonly string[]) => (): SchemaResult<never> => ({
+    issues: [{ message: "never", path, unknownKey: { known: [] } }],
+  });
+  for (const path of [[], ["b"], ["a", "b"]]) {
+    const { value, findings } = validateKnown({ a: 1 }, never(path));
+    assert.equal(value, undefined);
+    assert.deepEqual(findings.map(({ severity, message }) => [severity, message]), [["error", "never"]]);
+  }
+});
+
+Deno.test("validateKnownAsync() answers what validateKnown() does", async () => {
+  const names = fc.uniqueArray(fc.constantFrom(..."abcdefgh"), { maxLength: 8 });
+  await fc.assert(fc.asyncProperty(names, names, async (keys, known) => {
+    const value = Object.fromEntries(keys.map((key) => [key, 1]));
+    const sync = validateKnown(value, oneAtATime(known));
+    const async = await validateKnownAsync(value, (given) => Promise.resolve(oneAtATime(known)(given)));
+    assert.deepEqual(async, sync);
+    assert.deepEqual(Object.keys(sync.value ?? {}), keys.filter((key) => known.includes(key)));
+  }));
+});

@@ -1,0 +1,47 @@
+/**
+ * What the schemas of several files have in common: names, ports and hosts,
+ * and what is done with a value once it is read. Pure.
+ *
+ * @module
+ */
+import { converted, integer, matching } from "../kernel/schema.ts";
+import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
+
+/** A name becomes a path component in the registry and the name of a section: nothing that either could misread. */
+const NAME = /^(?!\.{1,2}$)[A-Za-z0-9_.:-]{1,255}$/;
+
+/** What {@linkcode isName} wants, for messages. */
+export const NAME_WANTED = "a name of at most 255 letters, digits and _ . : -";
+
+/** Whether a text can name a service, a cluster, a discovery or a balancer. */
+export function isName(text: string): boolean {
+  return NAME.test(text);
+}
+
+/** A name, in a schema. */
+export const name = () => matching(NAME, NAME_WANTED);
+
+/** A port, in a schema. */
+export const port = () => integer({ min: 1, max: 65_535 });
+
+/** A host, in a schema. */
+export const host = () => converted((value) => isHost(value) ? value : undefined, "a host name or an IP address");
+
+/** Whether a value is a name or an address of a host. */
+export function isHost(value: unknown): value is string {
+  return typeof value === "string" && (isHostName(value) || isIpv4(value) || isIpv6(value));
+}
+
+/** Copies what of a map is wanted. */
+export function pick(map: Record<string, unknown>, wanted: (key: string) => boolean): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(map).filter(([key]) => wanted(key)));
+}
+
+/** Freezes a value, and all that is in it. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const inner of Object.values(value)) deepFreeze(inner);
+  }
+  return value;
+}

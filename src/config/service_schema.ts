@@ -1,0 +1,193 @@
+/**
+ * What a file of `services/` may say: a plain value goes in, a service comes
+ * out, and of its checks what is the host's. Pure.
+ *
+ * @module
+ */
+import {
+  converted,
+  houseSchema,
+  integer,
+  type Issue,
+  keys,
+  list,
+  optional,
+  refined,
+  seconds,
+} from "../kernel/schema.ts";
+import { isRecord, type Json, METADATA_LENGTH_MAX, parsePort } from "../model/node.ts";
+import type { Check, Service } from "../model/service.ts";
+import { type Checked, validateKnown } from "./known_keys.ts";
+import { deepFreeze, host, isHost, isName, name, NAME_WANTED, pick, port } from "./schema_words.ts";
+import type { Finding, Path } from "./source.ts";
+
+/** The probe's deadline when the file names none: its interval, kept between these. */
+const TIMEOUT_MS = { min: 1_000, max: 5_000 };
+
+/** The keys of a check that are the host's; all others are the plugin's. */
+const CHECK_ENTRIES = {
+  rise: integer({ min: 0 }),
+  fall: integer({ min: 0 }),
+  timeout: optional(seconds({ min: 0.01, max: 3_600 })),
+  type: optional(name()),
+  host: optional(host()),
+  port: optional(port()),
+};
+
+const INTERVAL = seconds({ min: 0.01, max: 86_400 });
+
+const METADATA = converted(
+  toMetadata,
+  `a map of what JSON can say, at most ${METADATA_LENGTH_MAX} characters`,
+);
+
+function toMetadata(value: unknown): { readonly [key: string]: Json } | undefined {
+  if (value === null) return {};
+  return isRecord(value) && isJson(value) && JSON.stringify(value).length <= METADATA_LENGTH_MAX ? value : undefined;
+}
+
+function isJson(value: unknown): value is { readonly [key: string]: Json } {
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value !== "object" || value === null) return ["boolean", "string", "object"].includes(typeof value);
+  return Object.values(value).every((inner) => isJson(inner));
+}
+
+/** Reads a file of `services/`; `fileName` is its name without the ending. */
+export function readService(raw: unknown, { fileName }: { readonly fileName: string }): Checked<Service> {
+  const checks = isRecord(raw) && isRecord(raw.checks) ? raw.checks : {};
+  const checkNames = Object.keys(checks).filter((key) => key !== "interval");
+  const schema = houseSchema(keys({
+    discovery: name(),
+    name: optional(name()),
+    host: optional(host()),
+    port: optional(port()),
+    ports: optional(isRecord(raw) && Array.isArray(raw.ports) ? list(port()) : port()),
+    metadata: optional(METADATA),
+    checks: keys({
+      interval: INTERVAL,
+      ...Object.fromEntries(checkNames.map((check) => [check, keys(CHECK_ENTRIES)])),
+    }),
+  }));
+  const needed = refined(schema, ({ port, ports }) => port === undefined && ports === undefined ? [NO_PORTS] : []);
+  const checked = validateKnown(isRecord(raw) ? hostsPart(raw) : raw, needed["~standard"].validate);
+  const findings = [...checked.findings, ...checkNames.filter((check) => !isName(check)).map(badCheckName)];
+  const file = checked.value;
+  if (file === undefined || hasErrors(findings)) return { value: undefined, findings, draft: draftService(raw) };
+
+  const ports = [file.ports ?? file.port ?? []].flat();
+  const intervalMs = Math.round(file.checks.interval * 1_000);
+  const hosts = file.checks as unknown as Readonly<Record<string, HostsCheck>>;
+  const value: Service = {
+    name: file.name ?? fileName,
+    discovery: file.discovery,
+    host: file.host ?? "127.0.0.1",
+    ports: [...new Set(ports)].toSorted((a, b) => a - b),
+    metadata: file.metadata ?? {},
+    intervalMs,
+    checks: checkNames.map((check) => readCheck(check, hosts[check], checks[check], intervalMs)),
+  };
+  return { value: deepFreeze(value), findings: [...findings, ...remarksOn(raw, value)] };
+}
+
+const NO_PORTS: Issue = {
+  path: [],
+  message: "Missing key ports: it must be a port, or a list of ports (or port, a single one)",
+};
+
+/** Answers a service file with only the host's keys left in each check. */
+function hostsPart(raw: Record<string, unknown>): Record<string, unknown> {
+  const { checks } = raw;
+  if (!isRecord(checks)) return raw;
+  const own = Object.entries(checks).map(([key, check]) => [
+    key,
+    key === "interval" || !isRecord(check) ? check : pick(check, (inner) => Object.hasOwn(CHECK_ENTRIES, inner)),
+  ]);
+  return { ...raw, checks: Object.fromEntries(own) };
+}
+
+function badCheckName(check: string): Finding {
+  return {
+    severity: "error",
+    path: ["checks", check],
+    at: "key",
+    message: `Cannot use ${JSON.stringify(check)} as the name of a check as it must be ${NAME_WANTED}`,
+  };
+}
+
+/** Answers what a service file that is wrong says to the plugins of its checks. */
+function draftService(raw: unknown): Service | undefined {
+  if (!isRecord(raw) || !isRecord(raw.checks)) return undefined;
+  const valid = <T>(value: unknown, isRight: (value: unknown) => value is T) => isRight(value) ? value : undefined;
+  const checks = Object.entries(raw.checks).flatMap(([key, check]): Check[] => {
+    if (key === "interval" || !isName(key) || !isRecord(check)) return [];
+    if (check.type !== undefined && !isNameLike(check.type)) return [];
+    const own = {
+      rise: 1,
+      fall: 1,
+      type: valid(check.type, isNameLike),
+      host: valid(check.host, isHost),
+    };
+    return [readCheck(key, own, check, TIMEOUT_MS.max)];
+  });
+  const ports = [raw.ports ?? raw.port].flat().map(parsePort).filter((one) => one !== undefined);
+  return deepFreeze({
+    name: "",
+    discovery: "",
+    host: valid(raw.host, isHost) ?? "127.0.0.1",
+    ports: ports.length === 0 ? [1] : ports,
+    metadata: {},
+    intervalMs: TIMEOUT_MS.max,
+    checks,
+  });
+}
+
+function isNameLike(value: unknown): value is string {
+  return typeof value === "string" && isName(value);
+}
+
+/** A check's own keys as {@linkcode CHECK_ENTRIES} gives them. */
+interface HostsCheck {
+  readonly rise: number;
+  readonly fall: number;
+  readonly timeout?: number | undefined;
+  readonly type?: string | undefined;
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+}
+
+function readCheck(check: string, own: HostsCheck | undefined, raw: unknown, intervalMs: number): Check {
+  const { rise = 1, fall = 1, timeout, type = check, host, port } = own ?? {};
+  const timeoutMs = timeout === undefined
+    ? Math.min(TIMEOUT_MS.max, Math.max(TIMEOUT_MS.min, intervalMs))
+    : Math.round(timeout * 1_000);
+  return {
+    name: check,
+    type,
+    rise,
+    // The predecessor takes a check down at once for a fall of 0, which is what 1 does.
+    fall: Math.max(1, fall),
+    timeoutMs,
+    ...(host === undefined ? {} : { host }),
+    ...(port === undefined ? {} : { port }),
+    config: isRecord(raw) ? pick(raw, (key) => !Object.hasOwn(CHECK_ENTRIES, key)) : {},
+  };
+}
+
+/** Says what is legal but seldom meant. */
+function remarksOn(raw: unknown, service: Service): readonly Finding[] {
+  const remarks: Finding[] = [];
+  const remark = (path: Path, message: string) => remarks.push({ severity: "warning", path, at: "key", message });
+  if (isRecord(raw) && Object.hasOwn(raw, "port") && Object.hasOwn(raw, "ports")) {
+    remark(["port"], "Key port is not used as ports is there too");
+  }
+  if (service.ports.length === 0) remark(["ports"], "No port is checked or registered as ports is an empty list");
+  if (service.checks.length === 0) {
+    remark(["checks"], "Nothing is checked as there is no check: every port counts as up");
+  }
+  return remarks;
+}
+
+/** Whether a finding among them is an error. */
+function hasErrors(findings: readonly Finding[]): boolean {
+  return findings.some((finding) => finding.severity === "error");
+}

@@ -1,0 +1,204 @@
+import assert from "node:assert/strict";
+import { bad, good } from "../../tests/support/checked.ts";
+import type { Checked } from "./known_keys.ts";
+import { readService } from "./service_schema.ts";
+
+const web = {
+  discovery: "zookeeper",
+  port: 8000,
+  checks: { interval: 2, http: { uri: "/health", rise: 2, fall: 3 } },
+};
+
+function service(raw: unknown): Checked<NonNullable<ReturnType<typeof readService>["value"]>> {
+  return readService(raw, { fileName: "web" });
+}
+
+Deno.test("readService() reads a service, and gives what is not the host's to the plugin", () => {
+  assert.deepEqual(good(service(web)), {
+    name: "web",
+    discovery: "zookeeper",
+    host: "127.0.0.1",
+    ports: [8000],
+    metadata: {},
+    intervalMs: 2_000,
+    checks: [{ name: "http", type: "http", rise: 2, fall: 3, timeoutMs: 2_000, config: { uri: "/health" } }],
+  });
+});
+
+Deno.test("readService() reads each key that a service may have", () => {
+  const raw = {
+    name: "app",
+    discovery: "other",
+    host: "::1",
+    ports: ["8001", 8000, 8000],
+    metadata: { zone: "é", list: [1, null, true, { a: "b" }] },
+    checks: {
+      interval: "0.5",
+      alive: { type: "tcp", rise: "0", fall: "2", timeout: 0.25, host: "db.local", port: "99", query: "ping" },
+    },
+  };
+  assert.deepEqual(good(service(raw)), {
+    name: "app",
+    discovery: "other",
+    host: "::1",
+    ports: [8000, 8001],
+    metadata: raw.metadata,
+    intervalMs: 500,
+    checks: [
+      {
+        name: "alive",
+        type: "tcp",
+        rise: 0,
+        fall: 2,
+        timeoutMs: 250,
+        host: "db.local",
+        port: 99,
+        config: { query: "ping" },
+      },
+    ],
+  });
+});
+
+Deno.test.each([
+  ["port", { port: 80 }, [80]],
+  ["port in digits", { port: "80" }, [80]],
+  ["ports", { ports: [81, "80"] }, [80, 81]],
+  ["a single port as ports", { ports: 80 }, [80]],
+  ["a single port in digits as ports", { ports: "22" }, [22]],
+])("readService() takes %s", (_what, own, ports) => {
+  const { port: _, ...rest } = web;
+  assert.deepEqual(good(service({ ...rest, ...own })).ports, ports);
+});
+
+Deno.test.each([
+  [0.2, 1_000],
+  [2, 2_000],
+  [60, 5_000],
+])("readService() gives a probe at an interval of %d s a deadline of %d ms", (interval, timeoutMs) => {
+  const { checks } = good(service({ ...web, checks: { interval, tcp: { rise: 1, fall: 1 } } }));
+  assert.equal(checks[0]?.timeoutMs, timeoutMs);
+});
+
+Deno.test("readService() reads a fall of 0 as 1, which is what the predecessor does for it", () => {
+  assert.equal(good(service({ ...web, checks: { interval: 1, tcp: { rise: 1, fall: 0 } } })).checks[0]?.fall, 1);
+});
+
+Deno.test("readService() freezes what it answers", () => {
+  const value = good(service(structuredClone(web)));
+  for (const part of [value, value.ports, value.checks, value.checks[0], value.checks[0]?.config, value.metadata]) {
+    assert.ok(Object.isFrozen(part));
+  }
+});
+
+Deno.test.each([
+  ["a null as file", null, ": Cannot use the file as it must be a map: current value is null"],
+  [
+    "no port",
+    { ...web, port: undefined },
+    ": Missing key ports: it must be a port, or a list of ports (or port, a single one)",
+  ],
+  [
+    "a port out of range",
+    { ...web, port: 65536 },
+    "port: Cannot use port as it must be an integer from 1 to 65535: current value is 65536",
+  ],
+  [
+    "ports that are null",
+    { ...web, ports: null },
+    "ports: Cannot use ports as it must be an integer from 1 to 65535: current value is null",
+  ],
+  [
+    "a bad name",
+    { ...web, name: "a/b" },
+    'name: Cannot use name as it must be a name of at most 255 letters, digits and _ . : -: current value is "a/b"',
+  ],
+  [
+    "an interval of words",
+    { ...web, checks: { interval: "soon" } },
+    'checks.interval: Cannot use checks.interval as it must be a number of seconds from 0.01 to 86400: current value is "soon"',
+  ],
+  [
+    "no interval",
+    { ...web, checks: {} },
+    "checks: Missing key checks.interval: it must be a number of seconds from 0.01 to 86400",
+  ],
+  [
+    "no rise",
+    { ...web, checks: { interval: 1, tcp: { fall: 1 } } },
+    "checks.tcp: Missing key checks.tcp.rise: it must be an integer >= 0",
+  ],
+  [
+    "a rise below 0",
+    { ...web, checks: { interval: 1, tcp: { rise: -1, fall: 1 } } },
+    "checks.tcp.rise: Cannot use checks.tcp.rise as it must be an integer >= 0: current value is -1",
+  ],
+  [
+    "a check that is null",
+    { ...web, checks: { interval: 1, tcp: null } },
+    "checks.tcp: Cannot use checks.tcp as it must be a map: current value is null",
+  ],
+  [
+    "checks that are a list",
+    { ...web, checks: [] },
+    "checks: Cannot use checks as it must be a map: current value is []",
+  ],
+  [
+    "metadata that is no JSON",
+    { ...web, metadata: { a: Infinity } },
+    'metadata: Cannot use metadata as it must be a map of what JSON can say, at most 65536 characters: current value is {"a":Infinity}',
+  ],
+  [
+    "metadata that is too long",
+    { ...web, metadata: { a: "x".repeat(65_536) } },
+    `metadata: Cannot use metadata as it must be a map of what JSON can say, at most 65536 characters: current value is {"a":"${
+      "x".repeat(71)
+    }...`,
+  ],
+  [
+    "a host that is none",
+    { ...web, host: "a b" },
+    'host: Cannot use host as it must be a host name or an IP address: current value is "a b"',
+  ],
+])("readService() refuses %s", (_what, raw, wanted) => assert.equal(bad(service(raw)), wanted));
+
+Deno.test("readService() leaves out unknown keys with a warning each, and reads the rest", () => {
+  const { value, findings } = service({ ...web, prot: 1, zzz: 2, metdata: {} });
+  assert.equal(value?.name, "web");
+  assert.deepEqual(findings.map(({ severity, path, message, at }) => [severity, path.join("."), message, at]), [
+    ["warning", "prot", "Unknown key prot, which is not used: did you mean port?", "key"],
+    [
+      "warning",
+      "zzz",
+      "Unknown key zzz, which is not used: known are checks, discovery, host, metadata, name, port, ports",
+      "key",
+    ],
+    ["warning", "metdata", "Unknown key metdata, which is not used: did you mean metadata?", "key"],
+  ]);
+});
+
+Deno.test("readService() passes on what objects have by nature as what it is: keys", () => {
+  const raw = JSON.parse(
+    '{"discovery":"z","port":1,"checks":{"interval":1,"constructor":{"rise":1,"fall":1,"toString":2}}}',
+  );
+  const { checks } = good(service(raw));
+  assert.deepEqual(checks.map(({ name, config }) => [name, Object.entries(config)]), [["constructor", [[
+    "toString",
+    2,
+  ]]]]);
+});
+
+Deno.test("readService() drafts what plugins can judge of a service that cannot be used", () => {
+  const raw = {
+    port: 80_000,
+    host: "b.int",
+    checks: { http: { url: "/", rise: "x" }, other: { type: "tcp", query: "?" }, odd: { type: 7 }, none: 1 },
+  };
+  const { value, draft } = service(raw);
+  assert.equal(value, undefined);
+  assert.deepEqual([draft?.host, draft?.ports], ["b.int", [1]]);
+  assert.deepEqual(draft?.checks.map(({ name, type, config }) => ({ name, type, config })), [
+    { name: "http", type: "http", config: { url: "/" } },
+    { name: "other", type: "tcp", config: { query: "?" } },
+  ]);
+  assert.equal(service({ port: 80 }).draft, undefined, "there is nothing for a plugin in it");
+});

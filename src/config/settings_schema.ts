@@ -1,0 +1,86 @@
+/**
+ * What the files about this host may say: `lighthouse.yaml` and `host.yaml`.
+ * Pure.
+ *
+ * @module
+ */
+import { converted, houseSchema, keys, matching, optional, refined, seconds } from "../kernel/schema.ts";
+import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
+import type { HostSettings, Settings } from "./desired.ts";
+import { type Checked, validateKnown } from "./known_keys.ts";
+import { deepFreeze, port } from "./schema_words.ts";
+
+/** What `lighthouse.yaml` says when it says nothing. */
+export const DEFAULT_SETTINGS: Settings = Object.freeze({
+  isolation: "worker",
+  updates: Object.freeze({ quietMs: 50, maxMs: 500 }),
+});
+
+const SETTINGS = refined(
+  houseSchema(keys({
+    isolation: optional(
+      converted((value) => value === "worker" || value === "shared" ? value : undefined, "worker or shared"),
+    ),
+    updates: optional(keys({
+      quiet: optional(seconds({ min: 0, max: 60 }), DEFAULT_SETTINGS.updates.quietMs / 1_000),
+      max: optional(seconds({ min: 0, max: 60 }), DEFAULT_SETTINGS.updates.maxMs / 1_000),
+    })),
+    plugin_cache: optional(matching(/^\/./, "an absolute path")),
+    topology_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
+  })),
+  ({ updates }) =>
+    updates !== undefined && updates.quiet > updates.max
+      ? [{
+        path: ["updates"],
+        message: `Cannot use updates as quiet must be <= max: current values are ${updates.quiet} and ${updates.max}`,
+      }]
+      : [],
+);
+
+/** Reads `lighthouse.yaml`. */
+export function readSettings(raw: unknown): Checked<Settings> {
+  const { value, findings } = validateKnown(raw ?? {}, SETTINGS["~standard"].validate);
+  if (value === undefined) return { value, findings };
+  const { isolation = DEFAULT_SETTINGS.isolation, updates, plugin_cache: pluginCache, topology_file: topologyFile } =
+    value;
+  const settings = {
+    isolation,
+    updates: updates === undefined
+      ? DEFAULT_SETTINGS.updates
+      : { quietMs: updates.quiet * 1_000, maxMs: updates.max * 1_000 },
+    ...pluginCache === undefined ? {} : { pluginCache },
+    ...topologyFile === undefined ? {} : { topologyFile },
+  };
+  return { value: deepFreeze(settings), findings };
+}
+
+/** What `host.yaml` says when it says nothing. */
+export const DEFAULT_HOST: HostSettings = Object.freeze({});
+
+const HOST = houseSchema(keys({
+  name: optional(
+    converted((value) => typeof value === "string" && isHostName(value) ? value : undefined, "a host name"),
+  ),
+  ip: optional(
+    converted(
+      (value) => typeof value === "string" && (isIpv4(value) || isIpv6(value)) ? value : undefined,
+      "an IPv4 or IPv6 address",
+    ),
+  ),
+  peer_port: optional(port()),
+}));
+
+/** Reads `host.yaml`. */
+export function readHost(raw: unknown): Checked<HostSettings> {
+  const { value, findings } = validateKnown(raw ?? {}, HOST["~standard"].validate);
+  if (value === undefined) return { value, findings };
+  const { name, ip, peer_port } = value;
+  return {
+    value: Object.freeze({
+      ...(name === undefined ? {} : { name }),
+      ...(ip === undefined ? {} : { ip }),
+      ...(peer_port === undefined ? {} : { peerPort: peer_port }),
+    }),
+    findings,
+  };
+}

@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { bad, good } from "../../tests/support/checked.ts";
+import { DEFAULT_HOST, DEFAULT_SETTINGS, readHost, readSettings } from "./settings_schema.ts";
+
+Deno.test("readHost() reads what a host is announced as, each key by itself", () => {
+  assert.deepEqual(good(readHost({ name: "a.int", ip: "::1", peer_port: "1025" })), {
+    name: "a.int",
+    ip: "::1",
+    peerPort: 1025,
+  });
+  assert.deepEqual(good(readHost({ ip: "10.0.0.1" })), { ip: "10.0.0.1" });
+  assert.deepEqual(good(readHost({})), DEFAULT_HOST);
+  assert.deepEqual(good(readHost(null)), DEFAULT_HOST);
+  assert.match(bad(readHost({ name: "a b" })), /must be a host name/);
+  assert.match(bad(readHost({ ip: "a.int" })), /must be an IPv4 or IPv6 address/);
+  assert.match(bad(readHost({ peer_port: 0 })), /must be an integer from 1 to 65535/);
+});
+
+Deno.test("readSettings() reads the isolation, worker unless told", () => {
+  assert.deepEqual(good(readSettings({ isolation: "shared" })), { ...DEFAULT_SETTINGS, isolation: "shared" });
+  assert.deepEqual(good(readSettings({})), DEFAULT_SETTINGS);
+  assert.deepEqual(good(readSettings(null)), DEFAULT_SETTINGS);
+  assert.match(bad(readSettings({ isolation: "process" })), /must be worker or shared/);
+});
+
+Deno.test("readSettings() reads how changes of members are joined, in seconds", () => {
+  assert.deepEqual(good(readSettings({ updates: { quiet: 0.2 } })).updates, { quietMs: 200, maxMs: 500 });
+  assert.deepEqual(good(readSettings({ updates: { quiet: 0, max: 0 } })).updates, { quietMs: 0, maxMs: 0 });
+  assert.match(bad(readSettings({ updates: { quiet: 2 } })), /quiet must be <= max: current values are 2 and 0.5/);
+  assert.match(bad(readSettings({ updates: { max: 61 } })), /updates.max/);
+});

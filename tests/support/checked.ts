@@ -1,0 +1,16 @@
+import assert from "node:assert/strict";
+import type { Checked } from "../../src/config/known_keys.ts";
+
+/** The value of what has no findings. */
+export function good<T>({ value, findings }: Checked<T>): T {
+  assert.deepEqual(findings, []);
+  assert.ok(value !== undefined);
+  return value;
+}
+
+/** The errors of what has no value, one a line: `path: message`. */
+export function bad(checked: Checked<unknown>): string {
+  assert.equal(checked.value, undefined);
+  return checked.findings.filter(({ severity }) => severity === "error")
+    .map(({ path, message }) => `${path.join(".")}: ${message}`).join("\n");
+}
