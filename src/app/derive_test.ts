@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Node } from "../model/node.ts";
 import type { Service } from "../model/service.ts";
 import type { BalancerPlugin } from "../plugin/contract.ts";
 import type { AcceptedBalancer, AcceptedCluster, AcceptedProbe, AcceptedService } from "./accept.ts";
@@ -11,7 +12,6 @@ const PEER = { name: "a.int", ip: "10.0.0.1", port: 1024 };
 function service(name: string, ports: readonly number[], more: Partial<Service> = {}): Service {
   const checks = [{ name: "http", type: "http", rise: 2, fall: 3, timeoutMs: 500, config: {} }];
   return {
-    ...CLUSTER_DEFAULTS,
     name,
     discovery: "zoo",
     host: "127.0.0.1",
@@ -117,4 +117,17 @@ Deno.test("wish() asks a balancer for the clusters that have a section for it, s
       { name: "web", metaCluster: "meta", config: { port: 80 }, nodes },
     ],
   });
+});
+
+Deno.test("wish() gives a cluster without members its default servers", () => {
+  const spare = { host: "10.0.0.9", ip: "10.0.0.9", port: 80, metadata: {} };
+  const web = cluster("web", { haproxy: {} });
+  const clusters = map(["1", { ...web, cluster: { ...web.cluster, defaultServers: [spare] } }]);
+  const file = { name: "haproxy", type: "haproxy", config: {} };
+  const balancer: AcceptedBalancer = { file, plugin: {} as BalancerPlugin, config: {} };
+  const nodesWith = (members: readonly Node[]) =>
+    wish("haproxy", balancer, { clusters }, map(["web", members]), HOST).clusters[0]?.nodes;
+  assert.deepEqual(nodesWith([]), [spare]);
+  const member = { ...spare, host: "a.test" };
+  assert.deepEqual(nodesWith([member]), [member]);
 });
