@@ -223,7 +223,9 @@ export const LAYERS: readonly Layer[] = [
       "conformance",
       "plugin",
       "store",
+      "store/decide",
       "store/time",
+      "system",
     ],
     types: ["kernel/clock", "kernel/random"],
     npm: ["@optique/core", "@optique/run"],
@@ -271,7 +273,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "plugins/discovery",
     files: /^plugins\/discovery\//,
-    imports: ["kernel", "kernel/clock", "kernel/random", "kernel/schema", "model"],
+    imports: ["kernel", "kernel/clock", "kernel/random", "kernel/schema", "model", "system"],
     types: ["mod"],
     npm: "any",
   },

@@ -27,6 +27,7 @@ export const BUILTINS: ReadonlyMap<string, () => Promise<PluginModule>> = new Ma
   ["check/redis", () => import("../plugins/checks/redis/mod.ts")],
   ["check/tcp", () => import("../plugins/checks/tcp/mod.ts")],
   ["discovery/file", () => import("../plugins/discovery/file/mod.ts")],
+  ["discovery/lighthouse", () => import("../plugins/discovery/lighthouse/mod.ts")],
   ["discovery/zookeeper", () => import("../plugins/discovery/zookeeper/mod.ts")],
   ["balancer/haproxy", () => import("../plugins/balancers/haproxy/mod.ts")],
 ]);

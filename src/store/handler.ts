@@ -34,6 +34,8 @@ const READY_MAX = 10_000;
 /** A long poll waits so long unless told otherwise, and at most. */
 const WATCH_SECONDS = { usual: 30, max: 300 } as const;
 const CODE_LENGTH_MAX = 256;
+/** Says whether the answer came from the version that was watched from: if not, that one has lost, or is elsewhere. */
+const FOLLOWS = "lighthouse-follows";
 
 /** One request. */
 interface Asked {
@@ -181,13 +183,15 @@ export class Handler implements Disposable {
     const tooMany = this.#watching.refuseTooMany();
     if (tooMany !== undefined) return refuse(tooMany);
     const copy = await this.#watching.next(path, since, { timeoutMs: seconds * 1_000, signal });
-    if (copy === undefined) {
-      return new Response(null, { status: 304, headers: [["etag", etagOf(this.#store.copy.version)]] });
-    }
-    const value = treeAt(copy.data, path);
-    if (value === undefined) return this.#missing(path, copy);
-    const { bytes, init } = prepare(this.#encodings.of(value), copy.version);
-    return new Response(bytes, init);
+    const value = copy && treeAt(copy.data, path);
+    const answer = copy === undefined
+      ? new Response(null, { status: 304, headers: [["etag", etagOf(this.#store.copy.version)]] })
+      : value === undefined
+      ? this.#missing(path, copy)
+      : valueAnswer(prepare(this.#encodings.of(value), copy.version));
+    const { checksum, sequence } = since;
+    if (checksum !== undefined) answer.headers.set(FOLLOWS, String(this.#store.follows({ checksum, sequence })));
+    return answer;
   }
 
   async #lock({ request, method, path, identity }: Asked): Promise<Response> {
@@ -388,6 +392,10 @@ function isConditional(headers: Headers): boolean {
 function isLocalHost(host: string): boolean {
   const address = parseBindAddress(host);
   return address !== undefined && isLoopback(address.host);
+}
+
+function valueAnswer({ bytes, init }: PreparedAnswer): Response {
+  return new Response(bytes, init);
 }
 
 function forbidden(what: string): Refusal {

@@ -3,7 +3,7 @@ import { JsonError, parseJson } from "./json_text.ts";
 import type { LeaseWish } from "./leases.ts";
 import { formatPath, parsePath, type Path } from "./path.ts";
 import { Refusal } from "./refusal.ts";
-import { Branch, depthOf, type Tree } from "./tree.ts";
+import { Branch, depthOf, List, type Tree } from "./tree.ts";
 
 /** How long a lease may live without being renewed, in seconds. */
 const TTL_SECONDS = { min: 1, max: 86_400 } as const;
@@ -13,7 +13,8 @@ const NAME_LENGTH_MAX = 256;
 
 /**
  * Reads what a lease is asked to hold: `{"ttl": SECONDS, "keys": {PATH: VALUE}}`,
- * paths as in a URL behind `/data`.
+ * paths as in a URL behind `/data`; `"yields": [PATH]` names the keys that are
+ * left to another lease if one has them by now.
  */
 export function readLeaseWish(body: string, { name, holder, depthMax }: {
   readonly name: string;
@@ -32,12 +33,12 @@ export function readLeaseWish(body: string, { name, holder, depthMax }: {
     if (error instanceof JsonError) return refusal(error.message);
     throw error;
   }
-  const { ttl, keys = new Branch([], []), ...unknown } = wish instanceof Branch ? entriesOf(wish) : {};
+  const { ttl, keys = new Branch([], []), yields, ...unknown } = wish instanceof Branch ? entriesOf(wish) : {};
   if (typeof ttl !== "number" || !(ttl >= TTL_SECONDS.min && ttl <= TTL_SECONDS.max)) {
     return refusal(`ttl must be a number of seconds from ${TTL_SECONDS.min} to ${TTL_SECONDS.max}`);
   }
   const [odd] = Object.keys(unknown);
-  if (odd !== undefined) return refusal(`unknown key ${quote(odd)}: there are ttl and keys`);
+  if (odd !== undefined) return refusal(`unknown key ${quote(odd)}: there are ttl, keys and yields`);
   if (!(keys instanceof Branch)) return refusal("keys must be an object of values by their paths");
   if (keys.keys.length > KEYS_MAX) return refusal(`it must have at most ${KEYS_MAX} keys`);
   const paths: Path[] = [];
@@ -54,7 +55,13 @@ export function readLeaseWish(body: string, { name, holder, depthMax }: {
     path.some((_, length) => length > 0 && wanted.has(formatPath(path.slice(0, length))))
   );
   if (isNested || wanted.size < paths.length) return refusal("no key may be another, or within it");
-  return { name, ...(holder === undefined ? {} : { holder }), ttlMs: ttl * 1_000, keys: wanted };
+  const left = new Set<string>();
+  for (const key of yields === undefined ? [] : yields instanceof List ? yields.items : [undefined]) {
+    const path = typeof key === "string" ? parsePath(key) : undefined;
+    if (path === undefined) return refusal("yields must be a list of paths, as behind /data");
+    left.add(formatPath(path));
+  }
+  return { name, ...(holder === undefined ? {} : { holder }), ttlMs: ttl * 1_000, keys: wanted, yields: left };
 }
 
 function entriesOf({ keys, values }: Branch): Readonly<Record<string, Tree>> {

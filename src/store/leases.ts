@@ -29,6 +29,8 @@ export interface LeaseWish {
   readonly ttlMs: number;
   /** The values by the paths of their keys. */
   readonly keys: ReadonlyMap<string, Tree>;
+  /** The keys that are left to another lease if one has them by now. */
+  readonly yields?: ReadonlySet<string>;
 }
 
 /** A document after a change to a lease. */
@@ -38,7 +40,9 @@ export interface LeaseChange extends Leased {
 }
 
 /** Gives a lease what it asks for; a text says why it cannot be. */
-export function grant({ data, leases }: Leased, wish: LeaseWish): LeaseChange | string {
+export function grant({ data, leases }: Leased, asked: LeaseWish): LeaseChange | string {
+  const owners = ownersOf(leases);
+  const wish = yielded(asked, owners);
   const touched: Path[] = [];
   const others = new Map(leases);
   const before = leases.get(wish.name);
@@ -51,7 +55,6 @@ export function grant({ data, leases }: Leased, wish: LeaseWish): LeaseChange | 
     tree = without;
     touched.push(path);
   }
-  const owners = new Map([...leases.values()].flatMap(({ name, keys }) => keys.map((key) => [key, name] as const)));
   for (const [key, value] of wish.keys) {
     const path = pathOf(key);
     const owner = owners.get(key);
@@ -96,13 +99,26 @@ export function end({ data, leases }: Leased, name: string): LeaseChange {
 }
 
 /** Whether a lease is what a wish asks for, so that it is merely renewed. */
-export function isGranted({ data, leases }: Leased, wish: LeaseWish): boolean {
-  const lease = leases.get(wish.name);
+export function isGranted({ data, leases }: Leased, asked: LeaseWish): boolean {
+  const lease = leases.get(asked.name);
+  const wish = lease?.keys.length === asked.keys.size ? asked : yielded(asked, ownersOf(leases));
   return lease !== undefined && lease.ttlMs === wish.ttlMs && lease.keys.length === wish.keys.size &&
     lease.keys.every((key) => {
       const value = wish.keys.get(key);
       return value !== undefined && sameTree(treeAt(data, pathOf(key)), value);
     });
+}
+
+/** Which lease has each key. */
+function ownersOf(leases: Leases): Map<string, string> {
+  return new Map([...leases.values()].flatMap(({ name, keys }) => keys.map((key) => [key, name] as const)));
+}
+
+/** Leaves out what is left to other leases. */
+function yielded(wish: LeaseWish, owners: ReadonlyMap<string, string>): LeaseWish {
+  if (wish.yields === undefined || wish.yields.size === 0) return wish;
+  const isLeft = (key: string) => wish.yields?.has(key) && (owners.get(key) ?? wish.name) !== wish.name;
+  return { ...wish, keys: new Map([...wish.keys].filter(([key]) => !isLeft(key))) };
 }
 
 function pathOf(key: string): Path {

@@ -134,6 +134,12 @@ export class Store implements AsyncDisposable {
     return this.#history.find(version);
   }
 
+  /** Whether the current version is this one or came from it, as far as is remembered. */
+  follows(version: Version): boolean {
+    const { version: current, lineage } = this.copy;
+    return compareVersions(version, current) === 0 || lineage.includes(formatVersion(version));
+  }
+
   /** Calls back with each version from the next on; the answer ends that. */
   watch(callback: (copy: Copy) => void): () => void {
     this.#watchers.add(callback);

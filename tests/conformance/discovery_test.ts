@@ -1,3 +1,4 @@
+import { TestStore } from "../store/stage.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 import { discoveryConforms } from "./suite.ts";
@@ -21,4 +22,15 @@ discoveryConforms({
     const dir = new TempDir("lighthouse-registry-");
     return Promise.resolve({ config: { path: dir.path }, [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose]() });
   },
+});
+
+discoveryConforms({
+  source: { module: "builtin:discovery/lighthouse", origin: "builtin" },
+  name: "lighthouse",
+  registry: async () => {
+    const store = await TestStore.start();
+    const config = { hosts: [`127.0.0.1:${store.server.address.port}`], path: "/services", ttl: 5 };
+    return { config, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
+  },
+  elsewhere: (address) => ({ hosts: [address], path: "/services", ttl: 5 }),
 });

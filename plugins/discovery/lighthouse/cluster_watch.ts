@@ -1,0 +1,151 @@
+import type { ClusterName, ClusterSnapshot, Node, PluginLog } from "../../../mod.ts";
+import type { Clock } from "../../../src/kernel/clock.ts";
+import { delay } from "../../../src/kernel/delay.ts";
+import { isRecord } from "../../../src/model/node.ts";
+import type { HttpAnswer } from "../../../src/system/http_client.ts";
+import { type Child, composeMembership, newsOfFaults, readChild, sameNodes } from "../membership.ts";
+import { Belief } from "./belief.ts";
+import { describeRefusal, type Instances } from "./instances.ts";
+
+/** What a watch of one cluster is made with. */
+export interface ClusterWatchOptions {
+  readonly cluster: ClusterName;
+  /** The cluster's path in the document, as in a URL. */
+  readonly path: string;
+  readonly instances: Instances;
+  /** The time in which every living reporter has renewed its lease. */
+  readonly ttlMs: number;
+  readonly clock: Clock;
+  readonly log: PluginLog;
+}
+
+/** How long one request waits for a change. */
+const WAIT_MS = 30_000;
+/** The wait before none of the instances is asked again, and what it grows to. */
+const RETRY_MS = { first: 100, max: 1_000 } as const;
+/** How often what is doubted is looked at again. */
+const DOUBT_MS = 200;
+
+/** An entry of the cluster as it was read last, and the text that it was read from. */
+interface Known {
+  readonly text: string;
+  readonly child: Child;
+}
+
+/** Follows what a store has at one path. */
+export class ClusterWatch {
+  readonly #options: ClusterWatchOptions;
+  readonly #belief: Belief;
+  #known: ReadonlyMap<string, Known> = new Map();
+  #faults: ReadonlyMap<string, string> = new Map();
+  /** The version from which a change is waited for, an `ETag`; `undefined` before the first answer. */
+  #seen: string | undefined;
+  /** The version that was believed last. */
+  #believed: string | undefined;
+  #isMissing = false;
+  #isDoubted = false;
+
+  constructor(options: ClusterWatchOptions) {
+    this.#options = options;
+    this.#belief = new Belief({ firstMs: options.ttlMs / 3, lostMs: options.ttlMs });
+  }
+
+  /**
+   * Yields each membership that differs from the last; ends when the signal is
+   * aborted. Throws if the store refuses to tell.
+   */
+  async *snapshots(signal: AbortSignal): AsyncGenerator<ClusterSnapshot> {
+    const { cluster, clock } = this.#options;
+    let last: readonly Node[] | undefined;
+    let retryMs: number = RETRY_MS.first;
+    while (!signal.aborted) {
+      let answer: HttpAnswer;
+      try {
+        answer = await this.#ask(signal);
+        retryMs = RETRY_MS.first;
+      } catch {
+        // Unreachable is not empty: nothing is said.
+        if (!signal.aborted) await delay(retryMs, { clock, signal }).catch(() => {});
+        retryMs = Math.min(2 * retryMs, RETRY_MS.max);
+        continue;
+      }
+      const nodes = this.#take(answer);
+      if (nodes !== undefined && !sameNodes(last, nodes)) {
+        last = nodes;
+        yield { cluster, nodes };
+      }
+      if (this.#isDoubted) await delay(DOUBT_MS, { clock, signal }).catch(() => {});
+    }
+  }
+
+  async #ask(signal: AbortSignal): Promise<HttpAnswer> {
+    const { path, instances } = this.#options;
+    const since = this.#isDoubted ? this.#believed : this.#seen;
+    if (since === undefined) return await instances.ask({ method: "GET", path: `/data${path}`, signal });
+    const waitsMs = this.#isDoubted ? DOUBT_MS : WAIT_MS;
+    const query = `watch=${encodeURIComponent(since)}&timeout=${waitsMs / 1_000}`;
+    return await instances.ask({ method: "GET", path: `/data${path}?${query}`, waitsMs, signal });
+  }
+
+  /** Makes sense of an answer; answers all members if they are to be believed. */
+  #take(answer: HttpAnswer): readonly Node[] | undefined {
+    const { path, clock, log, instances } = this.#options;
+    const { status, headers: { etag } } = answer;
+    const wasDoubted = this.#isDoubted;
+    if (![200, 304, 404].includes(status) || etag === undefined) {
+      throw new Error(`Cannot read ${path} at ${instances.current}: it answered ${status} ${describeRefusal(answer)}`);
+    }
+    this.#isDoubted = false;
+    if (status === 304) {
+      [this.#seen, this.#believed] = [etag, etag];
+      if (wasDoubted) this.#belief.confirm();
+      return undefined;
+    }
+    this.#tellMissing(status === 404);
+    if (status === 404) {
+      this.#seen = etag;
+      this.#belief.judge(undefined, clock.now());
+      return undefined;
+    }
+    const nodes = this.#read(answer.text);
+    const follows = answer.headers["lighthouse-follows"] !== "false";
+    if (this.#belief.judge({ nodes, follows }, clock.now())) {
+      if (wasDoubted && !follows) {
+        log.warn(`${path} has lost its past (${this.#believed} is unknown at ${instances.current}); taken as it is`);
+      }
+      [this.#seen, this.#believed] = [etag, etag];
+      return nodes;
+    }
+    this.#isDoubted = true;
+    if (!wasDoubted && this.#belief.hasMembers) {
+      log.warn(`${instances.current} lacks members of ${path} that it may not know of yet; keeping what there was`);
+    }
+    return undefined;
+  }
+
+  #read(text: string): readonly Node[] {
+    const { path, log } = this.#options;
+    const value: unknown = JSON.parse(text);
+    if (!isRecord(value)) throw new Error(`Cannot read ${path} as it must be an object of nodes`);
+    const known = new Map<string, Known>();
+    for (const [name, entry] of Object.entries(value)) {
+      const text = JSON.stringify(entry);
+      const before = this.#known.get(name);
+      known.set(name, before?.text === text ? before : { text, child: readChild(new TextEncoder().encode(text)) });
+    }
+    this.#known = known;
+    const { nodes, faults } = composeMembership(new Map([...known].map(([name, { child }]) => [name, child])));
+    for (const line of newsOfFaults(this.#faults, faults)) log.warn(`Left out a key of ${path}: ${line}`);
+    this.#faults = faults;
+    return nodes;
+  }
+
+  #tellMissing(isMissing: boolean): void {
+    const { path, log } = this.#options;
+    if (isMissing && !this.#isMissing) {
+      if (this.#belief.hasMembers) log.warn(`${path} was removed; keeping what it had and waiting for it`);
+      else log.info(`${path} does not exist yet; waiting for it`);
+    }
+    this.#isMissing = isMissing;
+  }
+}

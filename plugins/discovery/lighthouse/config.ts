@@ -1,0 +1,61 @@
+import * as v from "valibot";
+import type { Endpoint } from "../../../mod.ts";
+import { houseSchema, keys, list, matching, optional, seconds, word } from "../../../src/kernel/schema.ts";
+import { formatEndpoint, isHostName, isIpv6, parseEndpoint } from "../../../src/model/endpoint.ts";
+
+/** `discovery/lighthouse.yaml`, validated. */
+export interface LighthouseConfig {
+  /** The instances of one store, the preferred first, no doubles. */
+  readonly hosts: readonly Endpoint[];
+  /** The names that lead to what holds the clusters. */
+  readonly path: readonly string[];
+  /** How long a node stays after its reporter's last sign of life. */
+  readonly ttlMs: number;
+  /** The bearer token to show. */
+  readonly token?: string | undefined;
+  /** The file (PEM) of the authority whose certificates the instances have; without it they are not asked for any. */
+  readonly ca?: string | undefined;
+}
+
+/** The store's own port. */
+const DEFAULT_PORT = 8001;
+const HOSTS_WANTED = "a list of host:port";
+const PATH_WANTED = "a path of names, as in /services";
+
+/** The validator of `discovery/lighthouse.yaml`. */
+export const schema = houseSchema(v.pipe(
+  keys({
+    hosts: v.pipe(
+      v.union(
+        [word(HOSTS_WANTED), v.pipe(list(word(HOSTS_WANTED), HOSTS_WANTED), v.minLength(1, HOSTS_WANTED))],
+        HOSTS_WANTED,
+      ),
+      v.rawTransform(({ dataset, addIssue, NEVER }): readonly Endpoint[] => {
+        const hosts = parseHosts([dataset.value].flat());
+        if (hosts !== undefined) return hosts;
+        addIssue({ message: HOSTS_WANTED });
+        return NEVER;
+      }),
+    ),
+    path: v.pipe(
+      word(PATH_WANTED),
+      v.transform((path) => path.split("/").filter((name) => name !== "")),
+      v.check((names) => names.length > 0, PATH_WANTED),
+    ),
+    ttl: optional(seconds({ min: 1, max: 3_600 }), 10),
+    token: optional(matching(/^[\x21-\x7e]+$/, "printable characters without a blank")),
+    ca: optional(matching(/^\/[^\0]+$/, "the absolute path of a PEM file")),
+  }),
+  v.transform(({ ttl, ...rest }): LighthouseConfig => ({ ...rest, ttlMs: Math.round(ttl * 1_000) })),
+));
+
+function parseHosts(texts: readonly string[]): readonly Endpoint[] | undefined {
+  const hosts = new Set<Endpoint>();
+  for (const text of texts.flatMap((each) => each.split(","))) {
+    const trimmed = text.trim();
+    const endpoint = parseEndpoint(/^(?:\[[^\]]*\]|[^:]*)$/.test(trimmed) ? `${trimmed}:${DEFAULT_PORT}` : trimmed);
+    if (endpoint === undefined || !(isHostName(endpoint.host) || isIpv6(endpoint.host))) return undefined;
+    hosts.add(formatEndpoint(endpoint));
+  }
+  return [...hosts];
+}

@@ -1,0 +1,154 @@
+import type { Endpoint } from "../../../mod.ts";
+import type { Clock } from "../../../src/kernel/clock.ts";
+import { parseEndpoint } from "../../../src/model/endpoint.ts";
+import { type HttpAnswer, HttpClient } from "../../../src/system/http_client.ts";
+
+/** What {@linkcode Instances} are made with. */
+export interface InstancesOptions {
+  /** Their addresses, the preferred first. */
+  readonly hosts: readonly Endpoint[];
+  readonly token?: string | undefined;
+  /** The authority (PEM) of their certificates; without it they are spoken to without TLS. */
+  readonly ca?: string | undefined;
+  /** How long one has to answer at once. */
+  readonly answerMs: number;
+  readonly clock: Clock;
+  /** Called with each answer, and when none of them answers: why. */
+  readonly onReach: (fault: string | undefined) => void;
+  /** Called when another one is asked from now on. */
+  readonly onMove: (reason: string) => void;
+}
+
+/** One request to whichever instance answers. */
+export interface InstanceRequest {
+  readonly method: "GET" | "HEAD" | "PUT" | "DELETE";
+  readonly path: string;
+  readonly body?: string | undefined;
+  /** How long it may be before it answers, besides the time that all answers may take. */
+  readonly waitsMs?: number;
+  readonly signal: AbortSignal;
+}
+
+/** No cluster has so much to say. */
+const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+
+/**
+ * The instances of one store, of which one is asked as long as it answers. All
+ * hosts should ask the same one, as two that are changed at the same moment
+ * take one of the changes back: so the first is preferred, and returned to.
+ */
+export class Instances implements Disposable {
+  readonly #options: InstancesOptions;
+  readonly #client: HttpClient;
+  #at = 0;
+  /** Aborted when the instance that is asked is left. */
+  #left = new AbortController();
+  /** The largest sequence that was seen. */
+  #newest = 0;
+
+  constructor(options: InstancesOptions) {
+    this.#options = options;
+    this.#client = new HttpClient({ tls: options.ca === undefined ? undefined : { ca: options.ca } });
+  }
+
+  /** The one that is asked. */
+  get current(): Endpoint {
+    return this.#options.hosts[this.#at] ?? "";
+  }
+
+  /**
+   * Asks the current one, and if it does not answer, or cannot serve, the
+   * others in turn. Throws an error that names each fault if none can.
+   */
+  async ask(request: InstanceRequest): Promise<HttpAnswer> {
+    const { hosts, onReach } = this.#options;
+    const faults: string[] = [];
+    for (let tries = 0; tries < hosts.length; tries++) {
+      const at = this.#at;
+      const left = this.#left.signal;
+      const host = hosts[at] ?? "";
+      let fault: string;
+      try {
+        const answer = await this.#askOne(host, request, left);
+        if (answer.status < 500) {
+          onReach(undefined);
+          return answer;
+        }
+        fault = `${host} answered ${answer.status} ${describeRefusal(answer)}`.trimEnd();
+      } catch (error) {
+        request.signal.throwIfAborted();
+        // Whoever left it knows why.
+        if (left.aborted) continue;
+        fault = `${host}: ${error instanceof Error ? error.message : String(error)}`;
+      }
+      faults.push(fault);
+      if (this.#at === at) this.#goTo((at + 1) % hosts.length, fault);
+    }
+    const fault = faults.join("; ") || "the instance was left";
+    if (faults.length > 0) onReach(fault);
+    throw new Error(`Cannot reach the store: ${fault}`);
+  }
+
+  /** Returns to an instance that is preferred to the current one, if one can serve and is not behind. */
+  async prefer(path: string, signal: AbortSignal): Promise<void> {
+    const newest = this.#newest;
+    for (let at = 0; at < this.#at; at++) {
+      const host = this.#options.hosts[at] ?? "";
+      const answer = await this.#askOne(host, { method: "HEAD", path, signal }, signal).catch(() => undefined);
+      if (answer === undefined || !(answer.status === 200 || answer.status === 404)) continue;
+      if (sequenceOf(answer) < newest || at >= this.#at) continue;
+      return this.#goTo(at, "it is preferred");
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#client[Symbol.dispose]();
+  }
+
+  #goTo(at: number, reason: string): void {
+    if (at !== this.#at) this.#options.onMove(`Asking ${this.#options.hosts[at]} from now on: ${reason}`);
+    this.#at = at;
+    this.#left.abort(new Error("Another instance is asked"));
+    this.#left = new AbortController();
+  }
+
+  async #askOne(host: Endpoint, request: InstanceRequest, left: AbortSignal): Promise<HttpAnswer> {
+    const { method, path, body, waitsMs = 0, signal } = request;
+    const { token, answerMs, clock } = this.#options;
+    const address = parseEndpoint(host);
+    if (address === undefined) throw new TypeError(`Cannot ask "${host}" as it must be host:port`);
+    const overdue = new AbortController();
+    const cancel = clock.after(waitsMs + answerMs, () => {
+      overdue.abort(new Error(`it did not answer within ${Math.round(waitsMs + answerMs)} ms`));
+    });
+    try {
+      const answer = await this.#client.ask(address, {
+        method,
+        path,
+        body,
+        headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+        bytesMax: ANSWER_BYTES_MAX,
+        signal: AbortSignal.any([signal, left, overdue.signal]),
+      });
+      this.#newest = Math.max(this.#newest, sequenceOf(answer));
+      return answer;
+    } finally {
+      cancel();
+    }
+  }
+}
+
+/** What a refusal says, in its own words; nothing if it has none. */
+export function describeRefusal({ text }: HttpAnswer): string {
+  try {
+    const { error, message } = JSON.parse(text) ?? {};
+    if (typeof error === "string" && typeof message === "string") return `${error}: ${message}`.slice(0, 300);
+  } catch {
+    // It is none of a store.
+  }
+  return "";
+}
+
+function sequenceOf({ headers: { etag } }: HttpAnswer): number {
+  return Number(/^"([0-9]{1,15})-/.exec(etag ?? "")?.[1] ?? 0);
+}

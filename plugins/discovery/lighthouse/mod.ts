@@ -1,0 +1,24 @@
+import type { DiscoveryPlugin } from "../../../mod.ts";
+import type { LighthouseConfig } from "./config.ts";
+import { LighthouseSession } from "./session.ts";
+
+const lighthouse: DiscoveryPlugin<LighthouseConfig> = {
+  kind: "discovery",
+  apiVersion: 1,
+  name: "lighthouse",
+  summary: "A Lighthouse store, one instance or several: nodes are keys that vanish with their lease",
+  stability: "stable",
+  example: { hosts: ["store01.example.com:8001"], path: "/services" },
+  config: {
+    "~standard": {
+      version: 1,
+      vendor: "lighthouse",
+      // Only the worker that describes a plugin validates: one that serves never loads a validator.
+      validate: async (value) => (await import("./config.ts")).schema["~standard"].validate(value),
+    },
+  },
+  permissions: ({ hosts, ca }) => ({ net: hosts, ...(ca === undefined ? {} : { read: [ca] }) }),
+  open: (config, context) => LighthouseSession.open(config, context),
+};
+
+export default lighthouse;

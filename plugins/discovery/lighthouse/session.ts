@@ -1,0 +1,189 @@
+import type { ClusterName, ClusterSnapshot, DiscoveryContext, DiscoverySession, Node } from "../../../mod.ts";
+import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
+import { delay } from "../../../src/kernel/delay.ts";
+import { type Random, systemRandom } from "../../../src/kernel/random.ts";
+import { nodeName, parseNode } from "../../../src/model/node.ts";
+import { ClusterWatch } from "./cluster_watch.ts";
+import type { LighthouseConfig } from "./config.ts";
+import { describeRefusal, Instances } from "./instances.ts";
+import { OwnLease } from "./own_lease.ts";
+
+/** Where the registry is. */
+export interface SessionOptions extends LighthouseConfig {
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** A lease is renewed so often within its time, so that two renewals may fail. */
+const RENEWALS_PER_TTL = 3;
+/** After a renewal that failed comes another so soon, within a lease of any length. */
+const RETRIES_PER_TTL = 10;
+const RETRY_MAX_MS = 1_000;
+/** How long an instance has to answer at once. */
+const ANSWER_MS = { min: 1_000, max: 5_000 } as const;
+/** How long closing may take: what is not taken back goes with its lease. */
+const CLOSE_MS = 2_000;
+
+/** A registry in a Lighthouse store: nodes are keys, `<path>/<cluster>/<host>:<port>`, held by one lease for each session. */
+export class LighthouseSession implements DiscoverySession {
+  /** Never resolves: a lease that ended is asked for again, with all that it held. */
+  readonly ended: Promise<string> = new Promise(() => {});
+  readonly #options: SessionOptions;
+  readonly #context: DiscoveryContext;
+  readonly #clock: Clock;
+  readonly #instances: Instances;
+  readonly #lease: OwnLease;
+  readonly #closing = new AbortController();
+  readonly #pulsing: Promise<void>;
+  /** What was told last; `undefined` before the first time. */
+  #told: string | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(options: SessionOptions, context: DiscoveryContext, { ca }: { readonly ca?: string | undefined } = {}) {
+    [this.#options, this.#context] = [options, context];
+    this.#clock = options.clock ?? systemClock;
+    const { hosts, token, ttlMs } = options;
+    this.#instances = new Instances({
+      hosts,
+      token,
+      ca,
+      answerMs: Math.min(ANSWER_MS.max, Math.max(ANSWER_MS.min, ttlMs / RENEWALS_PER_TTL)),
+      clock: this.#clock,
+      onReach: (fault) => this.#tell(fault),
+      onMove: (text) => context.log.info(text),
+    });
+    this.#lease = new OwnLease({
+      name: `lighthouse-${crypto.randomUUID()}`,
+      ttlMs,
+      instances: this.#instances,
+      log: context.log,
+      signal: this.#closing.signal,
+    });
+    const giveUp = () => void this[Symbol.asyncDispose]();
+    context.signal.addEventListener("abort", giveUp, { once: true });
+    this.#pulsing = this.#pulse();
+    if (context.signal.aborted) giveUp();
+  }
+
+  /** Opens a session, which goes on connecting by itself. Throws if the authority's file cannot be read. */
+  static async open(options: SessionOptions, context: DiscoveryContext): Promise<LighthouseSession> {
+    const { ca } = options;
+    const pem = ca === undefined ? undefined : await Deno.readTextFile(ca);
+    if (pem !== undefined && !pem.includes("-----BEGIN CERTIFICATE-----")) {
+      throw new Error(`Cannot use ca ${ca} as it must have a certificate (PEM)`);
+    }
+    return new LighthouseSession(options, context, { ca: pem });
+  }
+
+  /** Follows one cluster: see {@linkcode ClusterWatch}. */
+  async *watch(cluster: ClusterName, signal: AbortSignal): AsyncGenerator<ClusterSnapshot> {
+    const { ttlMs } = this.#options;
+    const watch = new ClusterWatch({
+      cluster,
+      path: this.#pathOf(cluster),
+      instances: this.#instances,
+      ttlMs,
+      clock: this.#clock,
+      log: this.#context.log,
+    });
+    yield* watch.snapshots(AbortSignal.any([signal, this.#closing.signal]));
+  }
+
+  /** Makes a node known, or changes what is known of it; the store writes nothing if it stands already. */
+  async register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+    this.#check(signal);
+    const { host, ip, port, peer, metadata } = node;
+    await this.#lease.set(this.#keyOf(cluster, node), { host, ip, port, peer, metadata }, signal);
+  }
+
+  /** Takes a node back, whoever made it known. */
+  async deregister(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+    this.#check(signal);
+    const key = this.#keyOf(cluster, node);
+    const answer = await this.#instances.ask({ method: "GET", path: `/data${key}`, signal });
+    if (answer.status !== 200 && answer.status !== 404) {
+      throw new Error(
+        `Cannot deregister at ${this.#instances.current}: it answered ${answer.status} ${describeRefusal(answer)}`,
+      );
+    }
+    // A key is another's until this lease takes it over; then it can go, without the lock.
+    if (answer.status === 200) await this.#lease.set(key, JSON.parse(answer.text), signal);
+    await this.#lease.set(key, undefined, signal);
+  }
+
+  /** Takes a node back if it is this session's. */
+  async release(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+    this.#check(signal);
+    const key = this.#keyOf(cluster, node);
+    if (this.#lease.has(key)) await this.#lease.set(key, undefined, signal);
+  }
+
+  /** Takes back all that this session registered. Safe to call twice. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort(new Error("The session is closed"));
+    await this.#pulsing;
+    const overdue = new AbortController();
+    const cancel = this.#clock.after(CLOSE_MS, () => overdue.abort());
+    // What cannot be taken back goes when the lease is over.
+    await this.#lease.end(overdue.signal).catch(() => {});
+    cancel();
+    this.#instances[Symbol.dispose]();
+  }
+
+  /** Keeps the lease alive, and notices an instance that has fallen silent, for the watches too. */
+  async #pulse(): Promise<void> {
+    const { ttlMs, random = systemRandom } = this.#options;
+    const { signal } = this.#closing;
+    const path = `/data${this.#root}`;
+    while (!signal.aborted) {
+      let pauseMs = ttlMs / RENEWALS_PER_TTL;
+      try {
+        if (this.#lease.isEmpty) await this.#instances.ask({ method: "HEAD", path, signal });
+        else await this.#lease.renew();
+        await this.#instances.prefer(path, signal);
+      } catch (error) {
+        pauseMs = Math.min(RETRY_MAX_MS, ttlMs / RETRIES_PER_TTL) * (0.5 + random());
+        if (!signal.aborted) this.#context.log.debug(error instanceof Error ? error.message : String(error));
+      }
+      await delay(pauseMs, { clock: this.#clock, signal }).catch(() => {});
+    }
+  }
+
+  /** Tells when the store gets out of reach, and when it is in reach again. */
+  #tell(fault: string | undefined): void {
+    const told = fault ?? "";
+    if (this.#told === told || this.#closing.signal.aborted) return;
+    this.#told = told;
+    if (fault === undefined) this.#context.connection("connected", this.#instances.current);
+    else this.#context.connection("disconnected", fault);
+  }
+
+  #check(signal: AbortSignal): void {
+    signal.throwIfAborted();
+    if (this.#closing.signal.aborted) throw new Error("Cannot change the registry as the session is closed");
+  }
+
+  get #root(): string {
+    return this.#options.path.map(escape).join("");
+  }
+
+  #pathOf(cluster: ClusterName): string {
+    if (cluster === "") throw new TypeError(`Cannot use cluster as it must have a name: current value is ""`);
+    return `${this.#root}${escape(cluster)}`;
+  }
+
+  #keyOf(cluster: ClusterName, node: Node): string {
+    const parsed = parseNode(node);
+    if (!parsed.ok) throw new TypeError(parsed.reason);
+    return `${this.#pathOf(cluster)}${escape(nodeName(node))}`;
+  }
+}
+
+/** Writes a name as a step of a path. */
+function escape(name: string): string {
+  return `/${encodeURIComponent(name.toWellFormed())}`;
+}

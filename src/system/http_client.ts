@@ -1,0 +1,100 @@
+import { Agent as PlainAgent, type ClientRequest, type IncomingMessage, request as requestPlain } from "node:http";
+import { Agent as TlsAgent, request as requestTls } from "node:https";
+
+/** Where a server is. */
+export interface HttpAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** One request; the server has so long for its whole answer as the signal says. */
+export interface HttpRequest {
+  readonly method: "GET" | "HEAD" | "PUT" | "DELETE";
+  /** The path with the query, escaped. */
+  readonly path: string;
+  readonly body?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** A longer answer is refused. */
+  readonly bytesMax: number;
+  readonly signal: AbortSignal;
+}
+
+/** What was answered, whole. */
+export interface HttpAnswer {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: IncomingMessage["headers"];
+  readonly text: string;
+}
+
+/**
+ * Asks servers over HTTP, over connections that it keeps. By `node:http` and
+ * not by `fetch`, which would ask the proxy of `HTTP_PROXY` for a server on
+ * this very machine, and refuses some ports.
+ */
+export class HttpClient implements Disposable {
+  readonly #request: typeof requestPlain;
+  readonly #agent: PlainAgent;
+  readonly #open: Set<ClientRequest> = new Set();
+
+  /** Speaks TLS if it is given an authority (PEM) to believe, or told to believe those of the system. */
+  constructor({ tls }: { readonly tls?: { readonly ca?: string | undefined } | undefined } = {}) {
+    this.#request = tls === undefined ? requestPlain : requestTls;
+    this.#agent = tls === undefined
+      ? new PlainAgent({ keepAlive: true })
+      : new TlsAgent({ keepAlive: true, ...(tls.ca === undefined ? {} : { ca: tls.ca }) });
+  }
+
+  /** Asks one server. Throws if it is out of reach, answers no HTTP or too much, or the signal is aborted. */
+  async ask({ host, port }: HttpAddress, asked: HttpRequest): Promise<HttpAnswer> {
+    const { method, path, body, bytesMax, signal } = asked;
+    signal.throwIfAborted();
+    const bytes = body === undefined ? undefined : new TextEncoder().encode(body);
+    const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
+    const headers = { ...asked.headers, ...(bytes === undefined ? {} : { "content-length": String(bytes.length) }) };
+    const request = this.#request({ host, port, method, path, headers, agent: this.#agent });
+    this.#open.add(request);
+    const abort = () => {
+      reject(signal.reason);
+      request.destroy();
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    // Stays for good: an error that comes when all is over must not be an uncaught one.
+    request.on("error", reject);
+    request.once("response", (response) => {
+      collect(response, bytesMax).then(
+        (text) => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }),
+        (error) => {
+          reject(error);
+          request.destroy();
+        },
+      );
+    });
+    request.end(bytes);
+    try {
+      return await promise;
+    } finally {
+      signal.removeEventListener("abort", abort);
+      this.#open.delete(request);
+    }
+  }
+
+  /** Gives up what is under way, and closes what is kept open. */
+  [Symbol.dispose](): void {
+    for (const request of this.#open) request.destroy(new Error("The client is closed"));
+    this.#agent.destroy();
+  }
+}
+
+async function collect(response: IncomingMessage, bytesMax: number): Promise<string> {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let text = "";
+  let bytes = 0;
+  for await (const chunk of response) {
+    bytes += chunk.length;
+    if (bytes > bytesMax) throw new Error(`The answer has more than ${bytesMax} bytes`);
+    text += decoder.decode(chunk, { stream: true });
+  }
+  if (!response.complete) throw new Error("The answer was cut off");
+  return text + decoder.decode();
+}
