@@ -5,8 +5,9 @@
  * of health took to become a change of routing.
  *
  * `--once` ends by itself, with exit code 0 if no request failed; `--zookeeper`
- * does the same over a real ZooKeeper instead of a directory; `--program=PATH`
- * shows a compiled or installed Lighthouse instead of this checkout.
+ * does the same over a real ZooKeeper instead of a directory, `--store` over a
+ * Lighthouse store; `--program=PATH` shows a compiled or installed Lighthouse
+ * instead of this checkout.
  *
  * @module
  */
@@ -19,12 +20,17 @@ import { ask, Traffic } from "./demo/traffic.ts";
 const ROOT = new URL("..", import.meta.url).pathname;
 const once = Deno.args.includes("--once");
 const overZookeeper = Deno.args.includes("--zookeeper");
+const overStore = Deno.args.includes("--store");
 const program = Deno.args.find((arg) => arg.startsWith("--program="))?.slice("--program=".length);
-const unknown = Deno.args.filter((arg) => !["--once", "--zookeeper"].includes(arg) && !arg.startsWith("--program="));
-if (unknown.length > 0) {
+const KNOWN = ["--once", "--zookeeper", "--store"];
+const unknown = Deno.args.filter((arg) => !KNOWN.includes(arg) && !arg.startsWith("--program="));
+if (unknown.length > 0 || (overZookeeper && overStore)) {
   say(
-    `Unknown argument ${unknown.join(" ")}: there are --once (end by itself), --zookeeper (a real ZooKeeper) and \
---program=PATH (a lighthouse that is compiled or installed).`,
+    unknown.length === 0
+      ? "There is one registry: either --zookeeper or --store."
+      : `Unknown argument ${unknown.join(" ")}: \
+there are --once (end by itself), --zookeeper (a real ZooKeeper), --store (a Lighthouse store) and --program=PATH (a \
+lighthouse that is compiled or installed).`,
   );
   Deno.exit(2);
 }
@@ -140,24 +146,31 @@ async function setHealth(port: number, health: "pass" | "fail"): Promise<void> {
   await (await fetch(`http://127.0.0.1:${port}/health/${health}`, { method: "POST" })).body?.cancel();
 }
 
+/** A server that is the registry. */
+interface Registry {
+  readonly name: "zookeeper" | "lighthouse";
+  readonly address: string;
+}
+
 /** Copies the example with this run's own paths and ports. */
 async function writeConfig(
   dir: TempDir,
-  { port, ports, zookeeper }: {
+  { port, ports, registry }: {
     readonly port: number;
     readonly ports: readonly number[];
-    readonly zookeeper: string | undefined;
+    readonly registry: Registry | undefined;
   },
 ): Promise<void> {
   for (const folder of ["balancers/haproxy", "clusters/web", "services/web", "discovery/file", "logging"]) {
-    if (folder === "discovery/file" && zookeeper !== undefined) {
-      await dir.write("config/discovery/zookeeper.yaml", `hosts: ["${zookeeper}"]\npath: /lighthouse/services\n`);
+    if (folder === "discovery/file" && registry !== undefined) {
+      const { name, address } = registry;
+      await dir.write(`config/discovery/${name}.yaml`, `hosts: ["${address}"]\npath: /lighthouse/services\n`);
       continue;
     }
     const text = await Deno.readTextFile(`${ROOT}examples/web/${folder}.yaml`);
     const own = text.replaceAll("/tmp/lighthouse-demo", dir.path).replaceAll("18080", String(port))
       .replace("[18001, 18002, 18003]", JSON.stringify(ports.slice(0, 3)));
-    const named = zookeeper === undefined ? own : own.replace("discovery: file", "discovery: zookeeper");
+    const named = registry === undefined ? own : own.replace("discovery: file", `discovery: ${registry.name}`);
     await dir.write(`config/${folder}.yaml`, named);
   }
 }
@@ -175,10 +188,37 @@ async function demo(): Promise<boolean> {
 
 /** Shows the ends of the logs: the directory that they are in goes with the demo. */
 async function showLogs(dir: TempDir): Promise<void> {
-  for (const name of ["writer.log", "reporter.log", "service.log"]) {
+  for (const name of ["writer.log", "reporter.log", "service.log", "store.log"]) {
     const text = await Deno.readTextFile(dir.file(name)).catch(() => "");
     say(`--- ${name}\n${text.split("\n").slice(-20).join("\n")}`);
   }
+}
+
+/** Starts Lighthouse; its log is named after the command. */
+function lighthouse(args: readonly string[], dir: TempDir): Program {
+  const logFile = dir.file(`${args[0]}.log`);
+  return program === undefined
+    ? new Program(["task", "--quiet", "lighthouse", ...args], { logFile })
+    : new Program(args, { logFile, path: program });
+}
+
+/** Starts the server that is the registry, unless a directory is. */
+async function startRegistry(dir: TempDir, stack: AsyncDisposableStack): Promise<Registry | undefined> {
+  if (overZookeeper) {
+    say("Starting ZooKeeper ...");
+    const { ZooKeeper } = await import("../tests/support/zookeeper.ts");
+    return { name: "zookeeper", address: stack.use(await ZooKeeper.start()).address };
+  }
+  if (!overStore) return undefined;
+  say("Starting a Lighthouse store ...");
+  const address = `127.0.0.1:${portLike(8_001)}`;
+  stack.use(lighthouse(["store", "--data.d", dir.file("store"), "--bind", address, "--bootstrap"], dir));
+  await untilHolds("the store answers", async () => {
+    await (await fetch(`http://${address}/version`)).body?.cancel();
+    return true;
+  });
+  say(`  Its document: curl http://${address}/data`);
+  return { name: "lighthouse", address };
 }
 
 async function perform(dir: TempDir): Promise<boolean> {
@@ -186,13 +226,8 @@ async function perform(dir: TempDir): Promise<boolean> {
   const port = portLike(18_080);
   const ports = [18_001, 18_002, 18_003, 18_004].map(portLike);
   const [first = 0, second = 0, third = 0, fourth = 0] = ports;
-  let zookeeper: string | undefined;
-  if (overZookeeper) {
-    say("Starting ZooKeeper ...");
-    const { ZooKeeper } = await import("../tests/support/zookeeper.ts");
-    zookeeper = stack.use(await ZooKeeper.start()).address;
-  }
-  await writeConfig(dir, { port, ports, zookeeper });
+  const registry = await startRegistry(dir, stack);
+  await writeConfig(dir, { port, ports, registry });
 
   say(`Starting three instances of a web service on 127.0.0.1, ports ${ports.slice(0, 3).join(", ")} ...`);
   const instance = (at: number) =>
@@ -208,15 +243,9 @@ async function perform(dir: TempDir): Promise<boolean> {
 
   say("Starting the reporter, the writer and, through it, HAProxy ...");
   stack.defer(() => stopHaproxy(dir));
-  const lighthouse = (role: string) => {
-    const args = [role, dir.file("config"), "--host", "localhost", "--ip", "127.0.0.1"];
-    const logFile = dir.file(`${role}.log`);
-    return program === undefined
-      ? new Program(["task", "--quiet", "lighthouse", ...args], { logFile })
-      : new Program(args, { logFile, path: program });
-  };
-  stack.use(lighthouse("writer"));
-  stack.use(lighthouse("reporter"));
+  for (const role of ["writer", "reporter"]) {
+    stack.use(lighthouse([role, dir.file("config"), "--host", "localhost", "--ip", "127.0.0.1"], dir));
+  }
   await untilHolds("all three are served", async () => (await lookAtHaproxy(dir)).serving.size === 3);
 
   say();

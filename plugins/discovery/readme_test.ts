@@ -3,9 +3,10 @@ import { parse } from "yaml";
 import { configured, issuesOf } from "../../tests/support/probe.ts";
 import file from "./file/mod.ts";
 import { readEntry } from "./file/lease.ts";
+import lighthouse from "./lighthouse/mod.ts";
 import zookeeper from "./zookeeper/mod.ts";
 
-Deno.test.each([file, zookeeper].map((discovery) => ({ name: discovery.name, discovery })))(
+Deno.test.each([file, lighthouse, zookeeper].map((discovery) => ({ name: discovery.name, discovery })))(
   "README of $name: its examples are valid and its table has every key",
   async ({ name, discovery }) => {
     const readme = await Deno.readTextFile(new URL(`${name}/README.md`, import.meta.url));

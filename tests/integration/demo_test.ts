@@ -16,6 +16,7 @@ async function demo(...flags: string[]): Promise<{ readonly code: number; readon
 Deno.test.each([
   { registry: "a directory", flags: ["--once"] },
   { registry: "ZooKeeper", flags: ["--once", "--zookeeper"] },
+  { registry: "a Lighthouse store", flags: ["--once", "--store"] },
 ])("the demo over $registry ends by itself, with no request failed and no reload", async ({ flags }) => {
   const { code, output } = await demo(...flags);
   assert.equal(code, 0, output);
@@ -31,5 +32,5 @@ Deno.test.each([
 Deno.test("the demo says which arguments there are", async () => {
   const { code, output } = await demo("--twice");
   assert.equal(code, 2);
-  assert.match(output, /Unknown argument --twice: there are --once .*, --zookeeper .* and --program/);
+  assert.match(output, /Unknown argument --twice: there are --once .*, --zookeeper .*, --store .* and --program/);
 });

@@ -72,6 +72,22 @@ Deno.test("a key that another lease asks for moves to it, and does not vanish wi
   assert.deepEqual(await read(store, KEY), NODE);
 });
 
+Deno.test("a key that yields stays with another lease that has it, and is taken if none has", async () => {
+  await using store = await TestStore.start({}, {});
+  const other = "/services/web/b";
+  await store.ask("PUT /lease/before", WISH);
+  const wish = { ttl: 10, keys: { [KEY]: 1, [other]: 2 }, yields: [KEY, "services/web/b"] };
+  const answer = await store.ask("PUT /lease/after", wish);
+  assert.deepEqual([answer.status, JSON.parse(answer.text).keys], [201, [other]]);
+  assert.deepEqual(await read(store, KEY), NODE);
+  const { version } = store.server.store.copy;
+  assert.equal((await store.ask("PUT /lease/after", wish)).status, 200, "it is merely renewed");
+  assert.deepEqual(store.server.store.copy.version, version);
+  await store.ask("DELETE /lease/before");
+  assert.equal((await store.ask("PUT /lease/after", wish)).status, 201);
+  assert.deepEqual(await read(store, KEY), 1);
+});
+
 Deno.test("leases survive a restart with their full time", async () => {
   const clock = new FakeClock();
   await using store = await TestStore.start({ clock }, {});
@@ -140,6 +156,8 @@ Deno.test.each([
   { body: { ttl: 10, keys: { "/a": 1, "/a%20": 1, "/a/b": 1 } }, why: "a key is within another, and not beside it" },
   { body: { ttl: 10, keys: { "/a": 1, "a": 1 } }, why: "a key is there twice" },
   { body: { ttl: 10, keyz: {} }, why: "it has an unknown key" },
+  { body: { ttl: 10, yields: "/a" }, why: "what it yields is no list" },
+  { body: { ttl: 10, yields: [1] }, why: "what it yields is no path" },
   { body: { ttl: 10, keys: { "/list/0": 1 } }, why: "an item of an array has no name that lasts", status: 409 },
   { body: { ttl: 10, keys: { "/leaf/x": 1 } }, why: "a number holds nothing", status: 409 },
   { body: { ttl: 10, keys: { "/null/x": 1 } }, why: "null holds nothing", status: 409 },

@@ -161,3 +161,19 @@ Deno.test("a store that ends answers those who wait", async () => {
   assert.equal((await waiting).status, 304);
   await assert.rejects(events.next(), /ended/);
 });
+
+Deno.test("a long poll says whether the answer came from the version that was watched from", async () => {
+  await using store = await TestStore.start({}, { n: 0 });
+  const since = (await store.ask("GET /data")).headers.get("etag") ?? "";
+  const follows = async (version: string, path = "/data") => {
+    const { status, headers } = await store.ask(`GET ${path}?watch=${encodeURIComponent(version)}&timeout=0.05`);
+    return [status, headers.get("lighthouse-follows")];
+  };
+  assert.deepEqual(await follows(since), [304, "true"]);
+  for (let n = 1; n < 80; n++) await store.commit([["PUT", "/n", n]]);
+  assert.deepEqual(await follows(since), [200, "true"], "beyond the versions that are remembered");
+  assert.deepEqual(await follows(since, "/data/nothing"), [404, "true"]);
+  assert.deepEqual(await follows(`1-${"0".repeat(32)}`), [200, "false"], "another past");
+  assert.deepEqual(await follows(`99-${"0".repeat(32)}`), [200, "false"], "another future");
+  assert.deepEqual(await follows("1"), [200, null], "a number names no version");
+});

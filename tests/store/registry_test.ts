@@ -1,0 +1,396 @@
+import assert from "node:assert/strict";
+import lighthouse from "../../plugins/discovery/lighthouse/mod.ts";
+import type { LighthouseConfig } from "../../plugins/discovery/lighthouse/config.ts";
+import { LighthouseSession } from "../../plugins/discovery/lighthouse/session.ts";
+import { makeCertificates } from "../support/certificates.ts";
+import { Follower, RecordingContext, soon, testNode } from "../support/discovery.ts";
+import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free_port.ts";
+import { configured } from "../support/probe.ts";
+import { TcpProxy } from "../support/tcp_proxy.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import { Network } from "./network.ts";
+import { StoreProcess } from "./process.ts";
+import { TestStore } from "./stage.ts";
+
+/** A session with everything it says. */
+type TestSession = LighthouseSession & { readonly context: RecordingContext };
+
+/** Opens a session at stores, or at what stands before them; its leases are short. */
+async function open(
+  hosts: readonly (TestStore | TcpProxy | string)[],
+  config: Partial<LighthouseConfig> = {},
+): Promise<TestSession> {
+  const context = new RecordingContext();
+  const addresses = hosts.map((host) =>
+    typeof host === "string" ? host : `127.0.0.1:${host instanceof TestStore ? host.server.address.port : host.port}`
+  );
+  const options = { hosts: addresses, path: ["services"], ttlMs: 2_000, ...config };
+  return Object.assign(await LighthouseSession.open(options, context), { context });
+}
+
+/** A process that registers a node, if it has a port, and follows the cluster. */
+class Client implements AsyncDisposable {
+  /** The ports of each snapshot that it saw. */
+  readonly seen: string[] = [];
+  readonly #child: Deno.ChildProcess;
+  readonly #read: Promise<void>;
+
+  constructor(hosts: string, { ttlMs = 2_000, port, within = [] }: {
+    readonly ttlMs?: number;
+    readonly port?: number;
+    readonly within?: readonly string[];
+  } = {}) {
+    const script = new URL("../support/store_client.ts", import.meta.url).pathname;
+    const own = port === undefined ? [] : [String(port)];
+    const [program = "", ...args] = [
+      ...within,
+      Deno.execPath(),
+      ...["run", "--no-prompt", `--allow-net=${hosts}`, "--allow-env", script, hosts, String(ttlMs), ...own],
+    ];
+    const child = new Deno.Command(program, { args, stdin: "null", stdout: "piped" }).spawn();
+    this.#child = child;
+    this.#read = (async () => {
+      let text = "";
+      for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) {
+        const lines = (text + piece).split("\n");
+        text = lines.pop() ?? "";
+        this.seen.push(...lines);
+      }
+    })();
+  }
+
+  /** Waits until the last snapshot has just these ports. */
+  async has(...ports: readonly number[]): Promise<void> {
+    await eventually(`${ports} are seen`, () => {
+      assert.equal(this.seen.at(-1), ports.join(","));
+      return true;
+    }, { deadlineMs: 60_000 });
+  }
+
+  kill(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.kill("SIGKILL");
+    } catch {
+      // It was killed before.
+    }
+    await this.#child.status;
+    await this.#read;
+  }
+}
+
+Deno.test("lighthouse: a node that is registered is seen, changed and gone with its session", async () => {
+  await using store = await TestStore.start();
+  await using reader = await open([store]);
+  await using follower = new Follower(reader, "web");
+  const writer = await open([store]);
+  await writer.register("web", testNode(1), soon());
+  await follower.has(1);
+  await writer.register("web", testNode(2), soon());
+  await follower.has(1, 2);
+  await writer.register("web", testNode(2, { zone: "é" }), soon());
+  await eventually("the metadata is seen", () => follower.snapshots.at(-1)?.nodes[1]?.metadata.zone === "é");
+  assert.deepEqual(follower.snapshots.at(-1)?.nodes, [testNode(1), testNode(2, { zone: "é" })]);
+  await writer.deregister("web", testNode(1), soon());
+  await follower.has(2);
+  await writer[Symbol.asyncDispose]();
+  await writer[Symbol.asyncDispose]();
+  await follower.has();
+  assert.deepEqual(JSON.parse((await store.ask("GET /lease")).text), []);
+  await assert.rejects(writer.register("web", testNode(1), soon()), /the session is closed/);
+});
+
+Deno.test("lighthouse: the node of a process that is killed goes with its lease, and of one that is stopped comes back", async () => {
+  await using store = await TestStore.start();
+  await using reader = await open([store]);
+  await using follower = new Follower(reader, "web");
+  const hosts = `127.0.0.1:${store.server.address.port}`;
+  await using first = new Client(hosts, { port: 1 });
+  await using second = new Client(hosts, { port: 2 });
+  await follower.has(1, 2);
+  first.kill("SIGKILL");
+  await follower.has(2);
+  second.kill("SIGSTOP");
+  await follower.has();
+  second.kill("SIGCONT");
+  await follower.has(2);
+});
+
+Deno.test("lighthouse: a node that another session has registered stays with it, whoever renews", async () => {
+  await using store = await TestStore.start();
+  await using before = await open([store], { ttlMs: 1_000 });
+  await using after = await open([store]);
+  await before.register("web", testNode(1), soon());
+  await before.register("web", testNode(2), soon());
+  await after.register("web", testNode(1), soon());
+  await eventually("it is noticed", () => before.context.lines.some((line) => line.includes("was taken over")));
+  const { version } = store.server.store.copy;
+  await before.register("web", testNode(2), soon());
+  assert.deepEqual(store.server.store.copy.version, version, "nothing is written");
+  const leases = [...store.server.store.copy.leases.values()].map(({ keys }) => keys).toSorted();
+  assert.deepEqual(leases, [["/services/web/web.test%3A1"], ["/services/web/web.test%3A2"]]);
+});
+
+Deno.test("lighthouse: what somebody deletes or changes by hand is as it was after the next renewal", async () => {
+  await using store = await TestStore.start();
+  await using session = await open([store], { ttlMs: 1_000 });
+  await session.register("web", testNode(1), soon());
+  await using follower = new Follower(session, "web");
+  await follower.has(1);
+  await store.commit([["PUT", "/services/web/web.test%3A1", { by: "hand" }]]);
+  await follower.has();
+  await follower.has(1);
+  await store.commit([["DELETE", "/services/web/web.test%3A1"]]);
+  await follower.has();
+  await follower.has(1);
+});
+
+Deno.test("lighthouse: a thousand nodes are registered at once, and read whole", async () => {
+  await using store = await TestStore.start();
+  await using session = await open([store], { ttlMs: 30_000 });
+  const ports = Array.from({ length: 1_000 }, (_, i) => 1_000 + i);
+  const before = store.server.store.copy.version.sequence;
+  await Promise.all(ports.map((port) => session.register("web", testNode(port), soon())));
+  assert.ok(store.server.store.copy.version.sequence - before < 10, "together, not one by one");
+  await using reader = await open([store]);
+  await using follower = new Follower(reader, "web");
+  await follower.has(...ports);
+  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1_000]);
+});
+
+Deno.test("lighthouse: a cluster that does not exist is waited for; one that is empty is told in a while", async () => {
+  await using store = await TestStore.start({}, { services: { empty: {} } });
+  await using session = await open([store]);
+  await using follower = new Follower(session, "web");
+  await using empty = new Follower(session, "empty");
+  await eventually("it waits", () => session.context.lines.some((line) => line.includes("/web does not exist yet")));
+  await session.register("web", testNode(1), soon());
+  await follower.has(1);
+  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1], "an empty cluster was never told");
+  await empty.has();
+});
+
+Deno.test("lighthouse: a path that is removed removes nobody, and is followed when it comes again", async () => {
+  await using store = await TestStore.start();
+  await using reader = await open([store]);
+  await using follower = new Follower(reader, "web");
+  await using first = await open([store]);
+  await using second = await open([store], { ttlMs: 3_000 });
+  await first.register("web", testNode(1), soon());
+  await second.register("web", testNode(2), soon());
+  await follower.has(1, 2);
+  await store.commit([["DELETE", "/services"]]);
+  await eventually("it is noticed", () => reader.context.lines.some((line) => line.includes("was removed")));
+  await eventually("both are there again", async () => {
+    const { text } = await store.ask("GET /data/services/web");
+    return Object.keys(JSON.parse(text)).length === 2;
+  });
+  await first.register("web", testNode(3), soon());
+  await follower.has(1, 2, 3);
+  assert.ok(follower.snapshots.slice(1).every(({ nodes }) => nodes.length >= 2));
+});
+
+Deno.test("lighthouse: rubbish is left out with one line each, and the others are served", async () => {
+  const web = {
+    "web.test:1": testNode(1),
+    empty: {},
+    hostile: { ...testNode(9), host: "a\nshutdown" },
+    list: [1],
+    number: 7,
+    twice: testNode(1),
+  };
+  await using store = await TestStore.start({}, { services: { web } });
+  await using session = await open([store]);
+  await using follower = new Follower(session, "web");
+  await follower.has(1);
+  const complaints = session.context.lines.filter((line) => line.startsWith("warn"));
+  assert.equal(complaints.length, 5, complaints.join("\n"));
+});
+
+Deno.test("lighthouse: a store that is killed and started again loses nothing, and nobody leaves", async () => {
+  await using dir = new TempDir("lighthouse-store-");
+  const address = `127.0.0.1:${freePort()}`;
+  const flags = ["--data.d", dir.path, "--bootstrap", "--bind", address];
+  const first = new StoreProcess(flags);
+  await first.logged(/The store listens/);
+  await using session = await open([address]);
+  await using reader = await open([address]);
+  await using follower = new Follower(reader, "web");
+  await session.register("web", testNode(1), soon());
+  await session.register("web", testNode(2), soon());
+  await follower.has(1, 2);
+  first.kill("SIGKILL");
+  await first.ended();
+  await eventually("it is noticed", () => reader.context.states.includes("disconnected"));
+  await assert.rejects(session.register("web", testNode(3), soon()), /Cannot reach the store: 127\.0\.0\.1:\d+: /);
+  await using _second = new StoreProcess(flags);
+  await eventually("it is reached", () => reader.context.states.at(-1) === "connected");
+  await session.register("web", testNode(3), soon());
+  await follower.has(1, 2, 3);
+  assert.deepEqual(follower.snapshots.slice(1).filter(({ nodes }) => nodes.length < 2), []);
+});
+
+Deno.test("lighthouse: a store that begins anew with nothing empties no cluster; who does not come again goes", async () => {
+  const port = freePort();
+  const bind = { host: "127.0.0.1", port };
+  const before = await TestStore.start({ bind });
+  await using reader = await open([before]);
+  await using follower = new Follower(reader, "web");
+  await using first = await open([before]);
+  await using second = await open([before], { ttlMs: 3_000 });
+  const third = await open([before], { ttlMs: 60_000 });
+  for (const [i, session] of [first, second, third].entries()) {
+    await session.register("web", testNode(i + 1), soon());
+  }
+  await follower.has(1, 2, 3);
+  await before[Symbol.asyncDispose]();
+  await third[Symbol.asyncDispose]();
+  const counted = follower.snapshots.length;
+  await using _after = await TestStore.start({ bind });
+  await follower.has(1, 2);
+  assert.deepEqual(follower.snapshots.slice(counted).map(({ nodes }) => nodes.length), [2], "nobody left in between");
+  assert.match(reader.context.lines.join("\n"), /warn .* lacks members of \/services\/web/);
+});
+
+/** Two instances of one store, each behind a network with faults. */
+async function pair(stack: AsyncDisposableStack): Promise<readonly [TcpProxy, TcpProxy, TestStore, TestStore]> {
+  const first = stack.use(await TestStore.start());
+  const seeds = [`127.0.0.1:${first.server.address.port}`];
+  const second = stack.use(await TestStore.start({ seeds }));
+  return [
+    stack.use(TcpProxy.start(first.server.address.port)),
+    stack.use(TcpProxy.start(second.server.address.port)),
+    first,
+    second,
+  ];
+}
+
+Deno.test.each([{ how: "refuse" }, { how: "pause" }] as const)(
+  "lighthouse: an instance that is out of reach ($how) is left for the next one, and returned to",
+  async ({ how }) => {
+    await using stack = new AsyncDisposableStack();
+    const [one, two, , second] = await pair(stack);
+    await using session = await open([one, two]);
+    await using reader = await open([one, two]);
+    await using follower = new Follower(reader, "web");
+    await session.register("web", testNode(1), soon());
+    await follower.has(1);
+    await eventually("the other has it", () => second.server.store.copy.leases.size === 1);
+    one[how]();
+    await session.register("web", testNode(2), soon());
+    await follower.has(1, 2);
+    assert.match(session.context.lines.join("\n"), new RegExp(`info Asking 127.0.0.1:${two.port} from now on: .*`));
+    one.resume();
+    await eventually(
+      "it is returned to",
+      () => session.context.lines.at(-1) === `info Asking 127.0.0.1:${one.port} from now on: it is preferred`,
+    );
+    await session.deregister("web", testNode(1), soon());
+    await follower.has(2);
+    assert.ok(follower.snapshots.slice(1).every(({ nodes }) => nodes.length > 0));
+  },
+);
+
+Deno.test("lighthouse: an instance that may not serve yet is passed by", async () => {
+  await using waits = await TestStore.start({ loadLimit: { fromNowMs: -1 } });
+  await using store = await TestStore.start();
+  await using session = await open([waits, store]);
+  await session.register("web", testNode(1), soon());
+  assert.equal(store.server.store.copy.leases.size, 1);
+  assert.match(session.context.lines.join("\n"), /answered 503 Service Unavailable/);
+});
+
+Deno.test("lighthouse: an instance that is behind takes nobody away", async () => {
+  await using ahead = await TestStore.start();
+  await using behind = await TestStore.start({}, { services: { web: {} } });
+  await using proxy = TcpProxy.start(ahead.server.address.port);
+  await using session = await open([proxy, behind], { ttlMs: 3_000 });
+  await using follower = new Follower(session, "web");
+  const node = testNode(1);
+  await ahead.commit([["PUT", "", { services: { web: { "web.test:1": node } } }]]);
+  await follower.has(1);
+  for (const n of [1, 2, 3]) await ahead.commit([["PUT", "/n", n]]);
+  proxy.refuse();
+  await eventually("it is doubted", () => session.context.lines.some((line) => line.includes("lacks members")));
+  await behind.ask("PUT /copy", (await ahead.ask("GET /copy")).text);
+  await behind.commit([["PUT", "/services/web/web.test%3A2", testNode(2)]]);
+  await follower.has(1, 2);
+  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1, 2]);
+});
+
+Deno.test("lighthouse: a token that may not is refused, with the reason and without the token; the others go on", async () => {
+  await using dir = new TempDir();
+  const token = "web-rights-0123456789";
+  const tokensFile = await dir.write("tokens.yaml", `- {name: web, token: ${token}, write: [/services/web]}\n`);
+  await using store = await TestStore.start({ tokensFile });
+  await using session = await open([store], { token });
+  const [allowed, barred] = await Promise.allSettled([
+    session.register("web", testNode(1), soon()),
+    session.register("db", testNode(2), soon()),
+  ]);
+  assert.equal(allowed.status, "fulfilled");
+  assert.ok(barred.status === "rejected");
+  assert.match(
+    String(barred.reason),
+    /Cannot register at 127.*: it answered 403 Forbidden: Cannot change \/services\/db/,
+  );
+  await using unknown = await open([store], { token: "no-such-token-0123456" });
+  await using follower = new Follower(unknown, "web");
+  await eventually("it is refused", () => follower.error !== undefined);
+  assert.match(String(follower.error), /it answered 401 Unauthorized/);
+  const said = [...session.context.lines, ...unknown.context.lines, String(follower.error), String(barred.reason)];
+  assert.ok(said.every((line) => !line.includes("0123456")));
+});
+
+Deno.test("lighthouse: TLS with an authority of one's own; an instance of another is none", async () => {
+  await using dir = new TempDir();
+  const { good, selfSigned, key, ca } = await makeCertificates(dir);
+  await using store = await TestStore.start({ tls: { cert: good, key } });
+  await using stranger = await TestStore.start({ tls: { cert: selfSigned, key } });
+  await using session = await open([stranger, store], { ca });
+  await session.register("web", testNode(1), soon());
+  assert.equal(stranger.server.store.copy.leases.size, 0);
+  assert.equal(store.server.store.copy.leases.size, 1);
+  await assert.rejects(open([store], { ca: key }), /must have a certificate/);
+});
+
+Deno.test("lighthouse: asks for its hosts and the authority alone", async () => {
+  const config = { hosts: ["store01", "10.0.0.2:9000", "[::1]:8001"], path: "/a/b/", ca: "/etc/ca.pem" };
+  const told = await configured<LighthouseConfig>(lighthouse, config);
+  const hosts = ["store01:8001", "10.0.0.2:9000", "[::1]:8001"];
+  assert.deepEqual(told, { hosts, path: ["a", "b"], ca: "/etc/ca.pem", ttlMs: 10_000 });
+  assert.deepEqual(lighthouse.permissions(told, { instance: "x" }), { net: hosts, read: ["/etc/ca.pem"] });
+});
+
+Deno.test("lighthouse: a network that splits takes nobody away, on either side, and heals", async () => {
+  await using dir = new TempDir("lighthouse-partition-");
+  await using network = await Network.of(4);
+  await using stack = new AsyncDisposableStack();
+  const [first, second] = [1, 2].map((host) => `${network.address(host)}:8001`);
+  for (const host of [1, 2]) {
+    const joins = host === 1 ? ["--bootstrap"] : ["--seeds", String(first)];
+    const flags = ["--data.d", dir.file(`${host}`), "--bind", `${network.address(host)}:8001`, "--insecure", ...joins];
+    await stack.use(new StoreProcess(flags, { within: network.on(host) })).logged(/The store listens/);
+  }
+  const client = (host: number, port?: number) => {
+    const told = port === undefined ? {} : { port };
+    return stack.use(new Client(`${first},${second}`, { ttlMs: 3_000, within: network.on(host), ...told }));
+  };
+  const clients = [client(3, 3), client(4, 4)];
+  for (const each of clients) await each.has(3, 4);
+  const counted = clients.map(({ seen }) => seen.length);
+
+  await network.plug(1, "down");
+  const late = client(2, 2);
+  for (const each of [...clients, late]) await each.has(2, 3, 4);
+  await network.plug(1, "up");
+  client(3, 5);
+  for (const each of [...clients, late]) await each.has(2, 3, 4, 5);
+  for (const [i, { seen }] of clients.entries()) {
+    assert.ok(seen.slice(counted[i]).every((ports) => ports.includes("3,4")), seen.join(" | "));
+  }
+});
