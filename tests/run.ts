@@ -72,9 +72,16 @@ export const STEPS: readonly Step[] = [
   },
   {
     name: "real",
-    title: "real HAProxy, ZooKeeper and Redis, and what befalls them",
+    title: "real HAProxy, ZooKeeper and Redis",
     args: ["test", "--no-check", "--parallel", "-A"],
-    tests: ["tests/integration", "tests/compatibility", "tests/faults"],
+    tests: ["tests/integration", "tests/compatibility"],
+    programs: true,
+  },
+  {
+    name: "faults",
+    title: "what befalls real processes, networks and disks, under traffic",
+    args: ["test", "--no-check", "--parallel", "-A"],
+    tests: ["tests/faults"],
     programs: true,
   },
 ];

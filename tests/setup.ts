@@ -28,6 +28,8 @@ const REQUIREMENTS = {
   grpc: { files: ["python3", "/usr/lib/python3/dist-packages/grpc"], packages: ["python3-grpcio"] },
   postgres: { files: ["pg_ctlcluster", "/usr/lib/postgresql"], packages: ["postgresql"] },
   curl: { files: ["curl"], packages: ["curl"] },
+  nftables: { files: ["nft"], packages: ["nftables"] },
+  faketime: { files: ["/usr/bin/faketime"], packages: ["faketime"] },
   iproute: { files: ["ip"], packages: ["iproute2"] },
   openssl: { files: ["openssl"], packages: ["openssl"] },
 } as const satisfies Record<string, Requirement>;

@@ -118,10 +118,15 @@ export class FaultStage implements AsyncDisposable {
     };
   }
 
-  /** Kills and replaces a process of Lighthouse. */
-  async replace(role: "writer" | "reporter", signal: Deno.Signal): Promise<void> {
+  /** Kills and replaces a process of Lighthouse; `meanwhile` nobody does its work. */
+  async replace(
+    role: "writer" | "reporter",
+    signal: Deno.Signal,
+    meanwhile: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
     this[role].kill(signal);
     await this[role].ended();
+    await meanwhile();
     this[role] = this.#stack.use(Lighthouse.start(role, this.host.configDir));
   }
 

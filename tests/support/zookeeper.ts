@@ -19,6 +19,8 @@ export interface ZooKeeperOptions {
   readonly config?: readonly string[];
   /** Its number among the servers of an ensemble. */
   readonly id?: number;
+  /** The network namespace that it is in; the one of this process unless told. */
+  readonly namespace?: { readonly name: string; readonly address: string };
 }
 
 /**
@@ -49,9 +51,13 @@ export class ZooKeeper implements AsyncDisposable {
     }
   }
 
-  /** `127.0.0.1:port`. */
+  /** `127.0.0.1:port`, or the address of its namespace. */
   get address(): string {
-    return `127.0.0.1:${this.port}`;
+    return `${this.#hostname}:${this.port}`;
+  }
+
+  get #hostname(): string {
+    return this.#options.namespace?.address ?? "127.0.0.1";
   }
 
   /** The process id, for as long as it runs. */
@@ -71,15 +77,21 @@ export class ZooKeeper implements AsyncDisposable {
     const file = await this.#directory.write(
       "zoo.cfg",
       serverConfig({
-        address: "127.0.0.1",
+        address: this.#hostname,
         port: this.port,
         dataDir: this.#directory.file("data"),
         tickTimeMs: this.#options.tickTimeMs,
         more: this.#options.config,
       }),
     );
-    const child = new Deno.Command("java", {
+    const { namespace } = this.#options;
+    const [program = "", ...within] = [
+      ...namespace === undefined ? [] : ["ip", "netns", "exec", namespace.name],
+      "java",
+    ];
+    const child = new Deno.Command(program, {
       args: [
+        ...within,
         ...serverArgs({
           configFile: file,
           logFile: this.#directory.file("log"),
@@ -129,10 +141,20 @@ export class ZooKeeper implements AsyncDisposable {
     this.#child?.kill("SIGCONT");
   }
 
+  /** The same as {@linkcode ask}, from within its namespace: whatever befalls the network there. */
+  async askWithin(command: string): Promise<string> {
+    const { namespace } = this.#options;
+    if (namespace === undefined) return await this.ask(command);
+    const script = `exec 3<>/dev/tcp/${namespace.address}/${this.port}; printf %s ${command} >&3; cat <&3`;
+    const args = ["netns", "exec", namespace.name, "timeout", `${ANSWER_MS / 1_000}`, "bash", "-c", script];
+    const { stdout } = await new Deno.Command("ip", { args, stdin: "null", stderr: "null" }).output();
+    return new TextDecoder().decode(stdout);
+  }
+
   /** Sends a four letter command (`mntr`, `cons`, `wchs`, …) and answers what the server says. */
   async ask(command: string): Promise<string> {
     // A server that is just starting may take a connection and then forget it.
-    using connection = await Deno.connect({ hostname: "127.0.0.1", port: this.port });
+    using connection = await Deno.connect({ hostname: this.#hostname, port: this.port });
     using _deadline = deadline(ANSWER_MS, () => connection.close());
     await connection.write(new TextEncoder().encode(command));
     const answer = new TextDecoder();

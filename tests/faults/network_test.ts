@@ -1,0 +1,106 @@
+import { eventually } from "../support/eventually.ts";
+import { assertUnnoticed, FaultStage } from "../support/fault_stage.ts";
+import { KazooPeer } from "../support/kazoo.ts";
+import { NetworkNamespace, type Trouble, WHY_NO_NAMESPACE } from "../support/network_namespace.ts";
+import { SlowLink } from "../support/slow_link.ts";
+import { ZooKeeper } from "../support/zookeeper.ts";
+
+/** Where the nodes of the stage are. */
+const CLUSTER = "/lighthouse/services/web";
+
+/** Without root there are no networks to part. */
+const ignore = WHY_NO_NAMESPACE !== undefined;
+// deno-lint-ignore no-console -- a test that is left out says why
+if (ignore) console.log(`faults: the tests with networks are left out, as ${WHY_NO_NAMESPACE}`);
+
+/** Waits until all nodes are registered, and by a session that is alive: each is there and is served. */
+async function untilRegistered({ host, ports }: FaultStage, zookeeper: ZooKeeper): Promise<void> {
+  await using kazoo = await KazooPeer.start(zookeeper.address);
+  await eventually("all are registered", async () => {
+    const children = await kazoo.ask("children", { path: CLUSTER }) as readonly string[];
+    return children.length === ports.length;
+  });
+  await host.untilServing("web", ports);
+}
+
+/** Waits until the registry has forgotten the reporter's session, as seen from the registry's own side. */
+async function untilExpired(zookeeper: ZooKeeper): Promise<void> {
+  await eventually("the session has expired", async () => !/web\/test\.host/.test(await zookeeper.askWithin("dump")));
+}
+
+Deno.test.each(
+  [
+    { trouble: "drop", how: "loses all packets" },
+    { trouble: "reject", how: "is cut and refuses all connections" },
+  ] as const,
+)(
+  "the network to ZooKeeper $how for longer than a session: no request fails, and every node comes back",
+  { ignore },
+  async ({ trouble, how }: { trouble: Trouble; how: string }) => {
+    await using namespace = await NetworkNamespace.make();
+    await using zookeeper = await ZooKeeper.start({ namespace });
+    await using stage = await FaultStage.set({ zookeeper: { hosts: [zookeeper.address], session_timeout: 1.5 } });
+    const aftermath = await stage.during(async () => {
+      await namespace.befall(trouble);
+      await stage.writer.logged(/Registry is out of reach/);
+      await untilExpired(zookeeper);
+      await namespace.heal();
+    }, () => untilRegistered(stage, zookeeper));
+    assertUnnoticed({ name: `the network to ZooKeeper ${how}` }, aftermath);
+  },
+);
+
+Deno.test(
+  "the network to ZooKeeper loses three packets of ten: no request fails, and members come and go",
+  { ignore },
+  async (t) => {
+    await using namespace = await NetworkNamespace.make();
+    await using zookeeper = await ZooKeeper.start({ namespace });
+    await using stage = await FaultStage.set({ zookeeper: { hosts: [zookeeper.address], session_timeout: 10 } });
+    const aftermath = await stage.during(async () => {
+      await namespace.befall("loss");
+      for (const healthy of [false, true]) {
+        stage.services[0]!.healthy = healthy;
+        await eventually("the change arrives", async () => {
+          const serving = await stage.host.serving("web");
+          return serving.includes(stage.ports[0]!) === healthy;
+        }, { deadlineMs: 60_000 });
+      }
+      await namespace.heal();
+    }, () => untilRegistered(stage, zookeeper));
+    assertUnnoticed(t, aftermath);
+  },
+);
+
+Deno.test(
+  "a connection to ZooKeeper is open at one end alone: no request fails, and another one takes its place",
+  { ignore },
+  async (t) => {
+    await using namespace = await NetworkNamespace.make();
+    await using zookeeper = await ZooKeeper.start({ namespace });
+    await using stage = await FaultStage.set({ zookeeper: { hosts: [zookeeper.address], session_timeout: 2 } });
+    const aftermath = await stage.during(async () => {
+      await namespace.forgetConnections();
+      await zookeeper.kill();
+      await zookeeper.start();
+      stage.services[0]!.healthy = false;
+    }, async () => {
+      await stage.host.untilServing("web", stage.ports.slice(1));
+      stage.services[0]!.healthy = true;
+      await untilRegistered(stage, zookeeper);
+    });
+    assertUnnoticed(t, aftermath);
+  },
+);
+
+Deno.test("every byte to and from ZooKeeper takes half a second: no request fails, members come and go, and it stays in reach", async (t) => {
+  await using zookeeper = await ZooKeeper.start();
+  await using link = new SlowLink(zookeeper.address, { delayMs: 500 });
+  await using stage = await FaultStage.set({ zookeeper: { hosts: [link.address], session_timeout: 4 } });
+  const aftermath = await stage.during(async () => {
+    stage.services[0]!.healthy = false;
+    await stage.host.untilServing("web", stage.ports.slice(1));
+    stage.services[0]!.healthy = true;
+  }, () => untilRegistered(stage, zookeeper));
+  assertUnnoticed(t, aftermath);
+});
