@@ -77,7 +77,8 @@ class RenderedFile {
   /** The lines that a fault is about: the one that it gives, or those that it most likely means. */
   #linesOf(fault: string): readonly Placed[] {
     const line = this.#lineOf(fault);
-    if (line !== undefined) return line.header === `peers ${PEERS_SECTION}` ? this.#sharingLines() : [line];
+    if (line !== undefined && line.header === `peers ${PEERS_SECTION}`) return this.#sharingLines();
+    if (line !== undefined) return [line.text === line.header ? this.#opening(line) : line];
     const listener = this.#listener(fault);
     if (listener !== undefined) {
       if (listener === peersListener(this.#text)) return this.#sharingLines();
@@ -108,6 +109,14 @@ class RenderedFile {
     const headers = new Set(this.#lines.map(({ header }) => header));
     return names.flatMap((name) => ["frontend", "backend", "listen"].map((kind) => `${kind} ${name}`))
       .filter((header) => headers.has(header));
+  }
+
+  /** The header of a section, as what the section's port came from: so it has a place, and its section a remedy. */
+  #opening(line: Placed): Placed {
+    const below = this.#lines.slice(line.number);
+    const next = below.findIndex(({ text, header }) => text === header && text !== "");
+    const own = below.slice(0, next === -1 ? undefined : next);
+    return { ...line, origin: own.find(({ text }) => /^bind\s/.test(text))?.origin };
   }
 
   #sharingLines(): readonly Placed[] {

@@ -109,6 +109,24 @@ Deno.test.each([
     remedy: [{ cluster: "web", path: ["backend", 1] }],
   },
   {
+    why: "a proxy with a name that another section has",
+    output: `[ALERT] (7) : config : parsing [/h.cfg:${
+      lineWith("listen partner")
+    }] : proxy 'partner' has the same name as frontend 'partner' declared at /h.cfg:9.`,
+    cluster: undefined,
+    origin: { path: ["proxies", "partner", "port"] },
+    remedy: [{ path: ["proxies", "partner"] }],
+  },
+  {
+    why: "a cluster with a name that another section has",
+    output: `[ALERT] (7) : config : parsing [/h.cfg:${
+      lineWith("frontend quiet")
+    }] : frontend 'quiet' has the same name as frontend 'quiet' declared at /h.cfg:9.`,
+    cluster: "quiet",
+    origin: { cluster: "quiet", path: ["port"] },
+    remedy: [],
+  },
+  {
     why: "a line of global",
     output: parsing("\tdaemon"),
     cluster: undefined,
