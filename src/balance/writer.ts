@@ -803,13 +803,18 @@ export class Writer<Config, ClusterConfig, Observed> {
     }
   }
 
-  /** Says what programs wrote; what is said at each run, but for the pid, is said once. */
+  /** Says what programs wrote; what is said at each run, but for the pid and the line of the file, is said once. */
   #tellOutputs(outcomes: readonly StepOutcome[]): void {
     for (const outcome of outcomes) {
       if (!outcome.ok) continue;
-      for (const line of outcome.output.split("\n")) {
-        const loud = /\b(?:warning|alert|error|fatal)\b/i.test(line) && !/^\s*Warnings were found/.test(line);
-        if (line.trim() !== "") this.#tell(loud ? "warn" : "debug", `${this.#balancer.name} says: ${line.trim()}`);
+      const times = new Map<string, number>();
+      for (const line of outcome.output.split("\n").map((line) => line.trim()).filter((line) => line !== "")) {
+        const loud = /\b(?:warning|alert|error|fatal)\b/i.test(line) && !/^Warnings were found/.test(line);
+        // Lines move with each member; several that are alike but for their number are several.
+        const alike = line.replace(/:[0-9]+\]/, "]");
+        const time = (times.get(alike) ?? 0) + 1;
+        times.set(alike, time);
+        this.#tell(loud ? "warn" : "debug", `${this.#balancer.name} says: ${line}`, `${time} ${alike}`);
       }
     }
   }
@@ -819,10 +824,10 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#notices = new Set(notices.map(({ text }) => text));
   }
 
-  /** Logs a text once; what differs in numbers in parentheses alone (a pid) is the same text. */
-  #tell(level: "debug" | "warn" | "error", text: string): void {
+  /** Logs a text once; what differs in numbers in parentheses alone (a pid) is the same text, and so is what is `alike`. */
+  #tell(level: "debug" | "warn" | "error", text: string, alike: string = text): void {
     const told = level === "error" ? this.#faultsTold : this.#told;
-    const key = text.replace(/\([0-9]+\)/g, "()");
+    const key = alike.replace(/\([0-9]+\)/g, "()");
     if (told.has(key)) return this.#log.debug(text);
     if (told.size >= TOLD_MAX) told.clear();
     told.add(key);

@@ -584,6 +584,25 @@ Deno.test("Writer says what cannot be written, and members are served all the sa
   assert(bench.model.file?.includes("b.int"));
 });
 
+Deno.test("Writer says what HAProxy warns of once, though its pid and the lines change with each member", async () => {
+  await using bench = new Bench();
+  let run = 70;
+  bench.model.output = (step) => {
+    if (step.do !== "install") return "";
+    run++;
+    return [5, 9].map((line) => `[WARNING]  (${run}) : parsing [/etc/haproxy.cfg:${run + line}] : is ignored`).join(
+      "\n",
+    );
+  };
+  await bench.put(wants({ web: { nodes: [A] } }));
+  for (const nodes of [[A, B], [B], [B, C]]) {
+    await bench.put(wants({ web: { nodes } }));
+    await bench.pass(2_000);
+  }
+  assert(run > 72, `the file was written ${run - 70} times`);
+  assert.equal(bench.logged("warn").filter((text) => text.includes("is ignored")).length, 2);
+});
+
 Deno.test("Writer writes a file that waits when it is stopped, and leaves the balancer running", async () => {
   const bench = new Bench();
   await bench.put(wants({ web: { nodes: [A] } }));

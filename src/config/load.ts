@@ -362,6 +362,13 @@ class Reading {
       const message = `The file is not used: of the files here only ${read} are read`;
       this.#say({ severity: "warning", file: `${this.#tree.dir}/${path}`, message });
     }
+    for (const [folder, found] of this.#last === undefined ? this.#tree.folders : []) {
+      // The predecessor reads them at its start, and never again.
+      for (const name of found.state === "read" ? found.unread : []) {
+        const message = "The file is not read as its name does not end in .yaml or .yml: rename it if it is meant";
+        this.#say({ severity: "warning", file: `${this.#tree.dir}/${folder}/${name}`, message });
+      }
+    }
     for (const path of this.#tree.strayFolders) {
       const missing = [...this.#tree.folders].filter(([, folder]) => folder.state === "unread").map(([name]) => name);
       const meant = suggest(path, missing);

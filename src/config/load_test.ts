@@ -249,8 +249,14 @@ Deno.test("loadDirectory() reads .yaml before .yml and nothing else", async () =
   ]]);
   assert.equal(
     said(temp, loaded),
-    "conf/services/web.yml: error: Cannot use the file as services/web.yaml is there too: only that one is read",
+    [
+      "conf/services/4913: warning: The file is not read as its name does not end in .yaml or .yml: rename it if it is meant",
+      "conf/services/web.json: warning: The file is not read as its name does not end in .yaml or .yml: rename it if it is meant",
+      "conf/services/web.yml: error: Cannot use the file as services/web.yaml is there too: only that one is read",
+    ].join("\n"),
   );
+  const shadowed = /^conf\/services\/web\.yml: error: .*$/;
+  assert.match(said(temp, await load(temp, loaded)), shadowed, "what else lies there is told once");
 });
 
 Deno.test({

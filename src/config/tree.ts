@@ -30,7 +30,13 @@ export interface FileState {
 
 /** A folder as it was found. */
 export type Folder =
-  | { readonly state: "read"; /** By name without ending, sorted. */ readonly files: ReadonlyMap<string, FileState> }
+  | {
+    readonly state: "read";
+    /** By name without ending, sorted. */
+    readonly files: ReadonlyMap<string, FileState>;
+    /** The names of files that nothing reads, and that look as if somebody meant them to be, sorted. */
+    readonly unread: readonly string[];
+  }
   | { readonly state: "unread"; readonly missing: boolean; readonly reason: string };
 
 /** The whole directory as it was found: bytes, nothing interpreted. */
@@ -80,7 +86,8 @@ interface Reads {
 async function readFolder(dir: string, name: FolderName, reads: Reads): Promise<Folder> {
   const entries = await listFolder(`${dir}/${name}`, reads.signal);
   if (!Array.isArray(entries)) return { state: "unread", ...entries };
-  const files = pairUp(entries.filter((entry) => !entry.isDirectory).map((entry) => entry.name));
+  const names = entries.filter((entry) => !entry.isDirectory).map((entry) => entry.name);
+  const files = pairUp(names);
   if (files.size > FILES_MAX) {
     return {
       state: "unread",
@@ -88,7 +95,8 @@ async function readFolder(dir: string, name: FolderName, reads: Reads): Promise<
       reason: `it must hold at most ${FILES_MAX} files: there are ${files.size}`,
     };
   }
-  return { state: "read", files: await readFiles(dir, `${name}/`, files, reads) };
+  const unread = names.filter((name) => !/\.ya?ml$/.test(name) && !LEFTOVER.test(name)).toSorted();
+  return { state: "read", files: await readFiles(dir, `${name}/`, files, reads), unread };
 }
 
 async function listFolder(
@@ -102,6 +110,9 @@ async function listFolder(
     return { missing: error instanceof Deno.errors.NotFound, reason: reasonOf(error, "directory") };
   }
 }
+
+/** What editors leave, what is switched off, and what speaks to people. */
+const LEFTOVER = /^[.#]|[~#]$|\.(?:disabled|bak|orig|tmp|swp|md|txt)$|^README$/i;
 
 /** A file that is read, and perhaps another of the same name that is not. */
 interface Pair {

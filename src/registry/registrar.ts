@@ -242,7 +242,9 @@ export class Registrar implements AsyncDisposable {
     }
     if (isNews) {
       const isRegistered = operation === "register";
-      if (isRegistered || entry.isOurs) log.info(isRegistered ? "Registered" : "Deregistered", at);
+      // In a session that has ended meanwhile it is not registered, and is about to be.
+      const isInForce = entry.done === wish;
+      if (isInForce && (isRegistered || entry.isOurs)) log.info(isRegistered ? "Registered" : "Deregistered", at);
       entry.isOurs = isRegistered;
       onChanged?.(operation, registration);
       // What this one takes the place of need not wait any more.

@@ -64,6 +64,8 @@ export class HaproxyModel implements BalancerEffects {
   fails: (text: string) => string | undefined = () => undefined;
   /** What befalls a step before it is carried out; `undefined` lets it pass. */
   fault: (step: Step) => StepFailure | undefined = () => undefined;
+  /** What a step's program writes. */
+  output: (step: Step) => string = () => "";
   /** What a step waits for before it is carried out; it may be aborted then. */
   before: ((step: Step, signal: AbortSignal) => Promise<void>) | undefined;
   /** What looking meets; throw to make the socket silent. */
@@ -143,7 +145,9 @@ export class HaproxyModel implements BalancerEffects {
       await this.before?.(step, signal ?? new AbortController().signal);
       this.steps.push(step);
       const failure = this.fault(step) ?? this.#perform(step);
-      outcomes.push(failure === undefined ? { ok: true, step, tookMs: 0, output: "" } : { ok: false, step, failure });
+      outcomes.push(
+        failure === undefined ? { ok: true, step, tookMs: 0, output: this.output(step) } : { ok: false, step, failure },
+      );
       if (failure !== undefined) break;
     }
     return outcomes;

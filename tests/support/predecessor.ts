@@ -158,7 +158,9 @@ function statsChapter({ stats }: Balancer): readonly (readonly [string, readonly
 export function withoutTold({ text, notices, origins }: Rendered): string {
   const place = ({ cluster, path }: Origin) => JSON.stringify([cluster, path]);
   const told = new Set(
-    notices.flatMap(({ text, origin }) => / takes effect, /.test(text) && origin ? [place(origin)] : []),
+    notices.flatMap(({ text, origin }) =>
+      / (?:takes effect|does nothing), /.test(text) && origin ? [place(origin)] : []
+    ),
   );
   return text.split("\n").filter((line, index) => {
     const origin = origins.get(index + 1);

@@ -4,8 +4,14 @@ import { isGuard } from "./directives.ts";
 import { PEERS_SECTION, sharesWith } from "./peers.ts";
 import { peersListener, sectionListening } from "./structure.ts";
 
-/** Lines of HAProxy's output that only say that there were others. */
-const EMPTY_WORDS = /Error\(s\) found in configuration file|Fatal errors found in configuration|failed to start their/;
+/** Lines of HAProxy's output that only say that there were others, or that it goes on all the same. */
+const EMPTY_WORDS = new RegExp([
+  "Error\\(s\\) found in configuration file",
+  "Fatal errors found in configuration",
+  "Failed to initialize server\\(s\\) addr",
+  "failed to start their",
+  "already specified\\. Continuing",
+].join("|"));
 
 /** Parts of the balancer's own file that make a section each, which can be left out as a whole. */
 const SECTION_KEYS = new Set(["proxies", "meta_clusters", "stats"]);
@@ -84,6 +90,11 @@ class RenderedFile {
       if (listener === peersListener(this.#text)) return this.#sharingLines();
       const header = sectionListening(this.#text, listener);
       return this.#lines.filter((line) => line.header === header && /^bind\s/.test(line.text));
+    }
+    const [, from, to] = /frontend '([^']+)'.* backend '([^']+)'.* in a 'use_backend' rule/.exec(fault) ?? [];
+    if (from !== undefined && to !== undefined) {
+      const choice = `use_backend ${to} `;
+      return this.#lines.filter(({ header, text }) => header === `frontend ${from}` && `${text} `.startsWith(choice));
     }
     if (!/unable to find/.test(fault)) return [];
     const [, ...quoted] = [...fault.matchAll(/'([^']+)'/g)].map(([, word = ""]) => word);

@@ -164,7 +164,15 @@ Deno.test.each([
   {
     why: "frontends and backends that do not go together",
     output:
-      "[ALERT] (7) : config : http frontend 'api' (/h.cfg:12) tries to use incompatible tcp backend 'web' (/h.cfg:40).",
+      "[ALERT] (7) : config : http frontend 'api' (/h.cfg:12) tries to use incompatible tcp backend 'web' (/h.cfg:40) in a 'use_backend' rule (see 'mode').",
+    cluster: "web",
+    origin: { cluster: "web", path: ["acl"] },
+    remedy: [{ cluster: "web", path: ["acl"] }],
+  },
+  {
+    why: "a frontend and its default backend that do not go together",
+    output:
+      "[ALERT] (7) : config : http frontend 'web' (/h.cfg:12) tries to use incompatible tcp backend 'web' (/h.cfg:40) as its default backend (see 'mode').",
     cluster: "web",
     origin: undefined,
     remedy: [],
@@ -191,6 +199,8 @@ Deno.test("explain() tells each fault once, with the line that is meant", () => 
       parsing("mode tcp"),
       parsing("mode tcp"),
       parsing("\tdaemon"),
+      `[ALERT] (7) : config : parsing [/h.cfg:${lineWith("stats timeout")}] : 'pidfile' already specified. Continuing.`,
+      "[ALERT] (7) : config : Failed to initialize server(s) addr.",
       "[ALERT] (7) : config : Error(s) found in configuration file : /h.cfg",
     ].join("\n"),
   );

@@ -69,8 +69,13 @@ export function passLines(
         return [];
       }
       if (directives === undefined) {
+        // HAProxy takes what is a frontend's, and ignores it.
+        const isIdle = section === "backend" && accepts("frontend", text);
+        const what = isIdle
+          ? "does nothing, as HAProxy heeds it in frontends alone"
+          : "takes effect, which 1.0 left out";
         const remedy = "directives: predecessor leaves it out as before, directives: all ends this notice";
-        tell(`${where}: the line ${quote(text)} takes effect, which 1.0 left out: ${remedy}`, at);
+        tell(`${where}: the line ${quote(text)} ${what}: ${remedy}`, at);
       }
     }
     return [{ text, origin: at }];
