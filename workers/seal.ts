@@ -1,15 +1,61 @@
 /**
- * Takes away what a plugin that does not ship could bring code in with that
- * nobody has parsed: code made from text, workers of its own, the modules of
- * Node, the inside of Deno. All that it runs is then in the modules whose hash
- * was approved, and an import that was refused there cannot be made here:
- * `npm:` takes no permission in Deno, leaves the machine, and one package that
- * is not in the lock file ends every worker that is made afterwards.
+ * What of its realm a plugin that does not ship is left with.
  *
- * It comes before the plugin's first line; what it may touch is limited by the
- * worker's permissions all the same.
+ * Permissions alone are not enough in Deno 2.9. With none at all a worker may
+ * still end the whole process (`Deno.kill` of its own pid), write to its
+ * standard output, read its input, talk to every other worker over a
+ * `BroadcastChannel`, keep files in a `Cache`, start a GPU's driver, listen where it may connect; and bring
+ * code in that nobody has parsed and whose hash nobody approved: made from text,
+ * in a worker of its own, from Node's modules. With that it could import from
+ * `npm:`, which takes no permission, leaves the machine, and, where it is not in
+ * the lock file, ends every worker that is made afterwards.
+ *
+ * @module
  */
+
+/** What stays of `Deno`: what needs a permission, and what tells nothing of the process and does nothing to it. */
+const DENO_NAMES: ReadonlySet<string> = new Set(
+  `ChildProcess Command FsFile HttpClient Permissions PermissionStatus SeekMode build chmod chmodSync chown chownSync
+  connect connectTls copyFile copyFileSync create createHttpClient createSync env errors hostname inspect link linkSync
+  lstat lstatSync makeTempDir makeTempDirSync makeTempFile makeTempFileSync mkdir
+  mkdirSync networkInterfaces open openSync permissions readDir readDirSync readFile readFileSync readLink readLinkSync
+  readTextFile readTextFileSync realPath realPathSync remove removeSync rename renameSync resolveDns startTls stat
+  statSync symlink symlinkSync truncate truncateSync utime utimeSync version watchFs writeFile writeFileSync
+  writeTextFile writeTextFileSync`.split(/\s+/),
+);
+
+/** What stays of the global scope: the language, and what the web has for bytes, texts, time and connections. */
+const GLOBAL_NAMES: ReadonlySet<string> = new Set(
+  `AggregateError Array ArrayBuffer AsyncDisposableStack Atomics BigInt BigInt64Array BigUint64Array Boolean DataView
+  Date DisposableStack Error EvalError FinalizationRegistry Float16Array Float32Array Float64Array Function Infinity
+  Int16Array Int32Array Int8Array Intl Iterator JSON Map Math NaN Number Object Promise Proxy RangeError ReferenceError
+  Reflect RegExp Set SharedArrayBuffer String SuppressedError Symbol SyntaxError Temporal TypeError URIError
+  Uint16Array Uint32Array Uint8Array Uint8ClampedArray WeakMap WeakRef WeakSet WebAssembly decodeURI decodeURIComponent
+  encodeURI encodeURIComponent escape eval globalThis isFinite isNaN parseFloat parseInt undefined unescape
+
+  AbortController AbortSignal Blob ByteLengthQueuingStrategy CloseEvent CompressionStream CountQueuingStrategy Crypto
+  CryptoKey CustomEvent DOMException DecompressionStream Deno ErrorEvent Event EventTarget File FileReader FormData
+  Headers MessageChannel MessageEvent MessagePort Performance PerformanceEntry PerformanceMark PerformanceMeasure
+  ProgressEvent PromiseRejectionEvent QuotaExceededError ReadableByteStreamController ReadableStream
+  ReadableStreamBYOBReader ReadableStreamBYOBRequest ReadableStreamDefaultController ReadableStreamDefaultReader Request
+  Response SubtleCrypto TextDecoder TextDecoderStream TextEncoder TextEncoderStream TransformStream
+  TransformStreamDefaultController URL URLPattern URLSearchParams WebSocket WebSocketError WebSocketStream
+  WritableStream WritableStreamDefaultController WritableStreamDefaultWriter addEventListener atob btoa clearInterval
+  clearTimeout close console crypto dispatchEvent fetch name onerror onmessage onunhandledrejection performance
+  postMessage queueMicrotask removeEventListener reportError self setInterval setTimeout structuredClone`.split(/\s+/),
+);
+
+/** Takes away all that is not named above, and what makes code from text. To be called before the plugin's first line. */
 export function seal(): void {
+  const deno = Object.fromEntries(
+    Object.entries(Object.getOwnPropertyDescriptors(Deno)).filter(([name]) => DENO_NAMES.has(name)),
+  );
+  Object.defineProperty(globalThis, "Deno", { value: Object.defineProperties({}, deno) });
+  for (const name of Object.getOwnPropertyNames(globalThis)) {
+    const isFine = GLOBAL_NAMES.has(name) || Reflect.deleteProperty(globalThis, name);
+    // It ends the worker: nothing of the plugin runs with what should not be there.
+    if (!isFine) throw new Error(`Cannot take ${name} away from a plugin`);
+  }
   const refuse: { (): never; prototype: unknown } = function (): never {
     throw new EvalError("Cannot make code from text in a plugin: all that it runs must be in its modules");
   };
@@ -20,7 +66,4 @@ export function seal(): void {
     Object.defineProperty(Object.getPrototypeOf(maker), "constructor", { value: refuse });
   }
   for (const name of ["eval", "Function"]) Object.defineProperty(globalThis, name, { value: refuse });
-  for (const name of ["Worker", "process", "global"]) Reflect.deleteProperty(globalThis, name);
-  const inside = (Deno as unknown as { readonly internal?: symbol }).internal;
-  if (inside !== undefined) Reflect.deleteProperty(Deno, inside);
 }

@@ -1,0 +1,256 @@
+/**
+ * What a plugin that does not ship tries to touch beyond the one address that
+ * it was granted: each try is refused, nothing is touched, and a good check
+ * beside it goes on.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { liveWorkerCount } from "../../../src/supervisor/plugin_host.ts";
+import { Sandbox } from "../../support/sandbox.ts";
+import { isSilent, ScriptedServer } from "../../support/scripted_server.ts";
+
+Deno.test.afterEach(() => assert.equal(liveWorkerCount(), 0, "every worker is stopped"));
+
+/** Things that an attacker would like to touch, and whether somebody did. */
+class Decoys implements AsyncDisposable {
+  readonly secret: string;
+  readonly marker: string;
+  readonly socket: string;
+  readonly otherPort: ScriptedServer = new ScriptedServer(isSilent);
+  readonly otherAddress: ScriptedServer = new ScriptedServer(isSilent, "127.0.0.2");
+  readonly #sandbox: Sandbox;
+  readonly #listener: Deno.UnixListener;
+  #accepted = 0;
+
+  constructor(sandbox: Sandbox) {
+    this.#sandbox = sandbox;
+    this.secret = sandbox.dir.file("secret");
+    this.marker = sandbox.dir.file("marker");
+    this.socket = sandbox.dir.file("decoy.sock");
+    Deno.writeTextFileSync(this.secret, "the secret");
+    this.#listener = Deno.listen({ transport: "unix", path: this.socket });
+    void this.#accept();
+  }
+
+  /** Puts the decoys' places into an attacker's code. */
+  in(code: string): string {
+    return code.replaceAll("SECRET", JSON.stringify(this.secret))
+      .replaceAll("MARKER", JSON.stringify(this.marker))
+      .replaceAll("SOCKET", JSON.stringify(this.socket))
+      .replaceAll("OTHER_PORT", String(this.otherPort.port))
+      .replaceAll("OTHER_ADDRESS_PORT", String(this.otherAddress.port))
+      .replaceAll("TARGET_PORT", String(this.#sandbox.service.port));
+  }
+
+  /** Fails if somebody touched one of them. */
+  async areUntouched(): Promise<void> {
+    assert.equal(this.otherPort.accepted + this.otherAddress.accepted + this.#accepted, 0, "nobody connected");
+    assert.equal(await Deno.readTextFile(this.secret), "the secret");
+    await assert.rejects(Deno.stat(this.marker), Deno.errors.NotFound);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#listener.close();
+    await this.otherPort[Symbol.asyncDispose]();
+    await this.otherAddress[Symbol.asyncDispose]();
+  }
+
+  async #accept(): Promise<void> {
+    for await (const connection of this.#listener) {
+      this.#accepted++;
+      connection.close();
+    }
+  }
+}
+
+const DENIED = /Requires (?:read|write|net|env|run|sys|ffi|import) access\b/;
+const GONE = /is not defined|is not a function|is not a constructor|Cannot read properties of undefined/;
+
+Deno.test.each([
+  { what: "reads a file", probe: "return Deno.readTextFileSync(SECRET);", said: DENIED },
+  { what: "reads a file by fetch", probe: "return (await fetch('file://' + SECRET)).text();", said: DENIED },
+  {
+    what: "reads what the process was started with",
+    probe: "return Deno.readTextFileSync('/proc/self/environ');",
+    said: DENIED,
+  },
+  { what: "lists a directory", probe: "return [...Deno.readDirSync('/')].length;", said: DENIED },
+  { what: "writes a file", probe: "Deno.writeTextFileSync(MARKER, 'x');", said: DENIED },
+  { what: "makes a temporary file", probe: "return Deno.makeTempFileSync();", said: DENIED },
+  { what: "removes a file", probe: "Deno.removeSync(SECRET);", said: DENIED },
+  { what: "links a file to another place", probe: "Deno.linkSync(SECRET, MARKER);", said: DENIED },
+  { what: "reads a variable", probe: "return Deno.env.get('HOME');", said: DENIED },
+  { what: "reads the environment", probe: "return JSON.stringify(Deno.env.toObject());", said: DENIED },
+  { what: "changes the environment", probe: "Deno.env.set('PATH', '/tmp');", said: DENIED },
+  {
+    what: "connects to another loopback address",
+    probe: "await Deno.connect({ hostname: '127.0.0.2', port: OTHER_ADDRESS_PORT });",
+    said: DENIED,
+  },
+  {
+    what: "connects to another port of its address",
+    probe: "await Deno.connect({ hostname: '127.0.0.1', port: OTHER_PORT });",
+    said: DENIED,
+  },
+  {
+    what: "writes its address in another way",
+    probe: "await Deno.connect({ hostname: 'localhost', port: OTHER_PORT });",
+    said: DENIED,
+  },
+  {
+    what: "connects to another Unix socket",
+    probe: "await Deno.connect({ transport: 'unix', path: SOCKET });",
+    said: DENIED,
+  },
+  { what: "fetches from another port", probe: "await fetch('http://127.0.0.1:OTHER_PORT/');", said: DENIED },
+  { what: "opens a web socket", probe: "new WebSocket('ws://127.0.0.1:OTHER_PORT/');", said: DENIED },
+  {
+    what: "fetches through another as its proxy",
+    probe: `const client = Deno.createHttpClient({ proxy: { url: "http://127.0.0.1:OTHER_PORT" } });
+      await fetch("http://" + target + "/", { client });`,
+    said: DENIED,
+  },
+  {
+    what: "fetches through a Unix socket",
+    probe: `const client = Deno.createHttpClient({ proxy: { transport: "unix", path: SOCKET } });
+      await fetch("http://" + target + "/", { client });`,
+    said: DENIED,
+  },
+  { what: "tells a name server a secret", probe: "await Deno.resolveDns('secret.invalid', 'A');", said: DENIED },
+  { what: "fetches from a name, which is looked up", probe: "await fetch('http://secret.invalid/');", said: DENIED },
+  {
+    what: "listens where it may connect",
+    probe: "Deno.listen({ hostname: '127.0.0.1', port: TARGET_PORT });",
+    said: GONE,
+  },
+  {
+    what: "serves where it may connect",
+    probe: "Deno.serve({ hostname: '127.0.0.1', port: TARGET_PORT }, () => {});",
+    said: GONE,
+  },
+  { what: "runs a program", probe: "new Deno.Command('/bin/touch', { args: [MARKER] }).outputSync();", said: DENIED },
+  {
+    what: "starts a worker with more",
+    probe: "new Worker('data:text/javascript,1', { type: 'module', deno: { permissions: 'inherit' } });",
+    said: GONE,
+  },
+  { what: "opens a library", probe: "Deno.dlopen('/lib/x86_64-linux-gnu/libc.so.6', {});", said: GONE },
+  { what: "kills the process", probe: "Deno.kill(Deno.pid, 'SIGKILL');", said: GONE },
+  { what: "kills any process", probe: "Deno.kill(1, 'SIGKILL');", said: GONE },
+  { what: "ends the process", probe: "Deno.exit(0);", said: GONE },
+  { what: "takes the process's signals", probe: "Deno.addSignalListener('SIGTERM', () => {});", said: GONE },
+  { what: "writes to the process's output", probe: "Deno.stderr.writeSync(new Uint8Array([72]));", said: GONE },
+  { what: "reads the process's input", probe: "Deno.stdin.readSync(new Uint8Array(1));", said: GONE },
+  {
+    what: "makes a file of the process's output",
+    probe: "new Deno.FsFile(1).writeSync(new Uint8Array(1));",
+    said: /^refused: /,
+  },
+  { what: "opens the process's output", probe: "Deno.openSync('/dev/stdout', { write: true });", said: DENIED },
+  { what: "changes the working directory", probe: "Deno.chdir('/');", said: GONE },
+  { what: "talks to other workers", probe: "new BroadcastChannel('x').postMessage(1);", said: GONE },
+  { what: "keeps files in a cache", probe: "await caches.open('x');", said: GONE },
+  { what: "starts a GPU's driver", probe: "await navigator.gpu.requestAdapter();", said: GONE },
+  { what: "asks for more", probe: "return (await Deno.permissions.request({ name: 'read' })).state;", said: /denied/ },
+  { what: "asks who the machine is", probe: "return Deno.hostname();", said: DENIED },
+  { what: "asks which addresses it has", probe: "return Deno.networkInterfaces().length;", said: DENIED },
+  {
+    what: "takes Node's modules",
+    probe: "return process.getBuiltinModule('node:fs').readFileSync(SECRET, 'utf8');",
+    said: GONE,
+  },
+  { what: "makes code from text", probe: "return (0, eval)('1');", said: /Cannot make code from text/ },
+  {
+    what: "makes code from text by a maker",
+    probe: "return probeOf.constructor('return 1')();",
+    said: /Cannot make code/,
+  },
+])("an attacker that $what is refused, and touches nothing", async ({ probe, said }) => {
+  await using sandbox = new Sandbox();
+  await using decoys = new Decoys(sandbox);
+  const attempt = decoys.in(probe);
+  const outcome = await sandbox.attack({
+    top: "function probeOf() {}",
+    probe: `
+      const got = await (async () => { ${attempt} })().then((value) => "got " + value, (error) => "refused: " + error.message);
+      return { status: "fail", reason: got };`,
+  });
+  assert.ok(outcome.status === "fail");
+  assert.match(outcome.reason, said);
+  assert.doesNotMatch(outcome.reason, /the secret/);
+  await decoys.areUntouched();
+  await sandbox.goesOn();
+});
+
+Deno.test("an attacker whose own service sends it on to another port does not get there", async () => {
+  await using sandbox = new Sandbox();
+  await using decoys = new Decoys(sandbox);
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => Response.redirect(`http://127.0.0.1:${decoys.otherPort.port}/`),
+  );
+  const outcome = await sandbox.attack({
+    permissions: `{ net: ["127.0.0.1:${server.addr.port}"] }`,
+    probe:
+      `return { status: "fail", reason: await fetch("http://127.0.0.1:${server.addr.port}/").then(String, String) };`,
+  }, { allow: { net: [`127.0.0.1:${server.addr.port}`] } });
+  assert.ok(outcome.status === "fail");
+  assert.match(outcome.reason, DENIED);
+  await decoys.areUntouched();
+  await sandbox.goesOn();
+});
+
+Deno.test.each([
+  {
+    what: "from a web server",
+    top: `import { x } from "http://127.0.0.1:OTHER_PORT/mod.ts"; x;`,
+    said: /http:\/\/127/,
+  },
+  { what: "from npm", top: `import "npm:left-pad";`, said: /npm:left-pad/ },
+  { what: "from jsr", top: `import "jsr:@std/path";`, said: /jsr:/ },
+  { what: "of Node's files", top: `import fs from "node:fs"; fs;`, said: /node:fs/ },
+  { what: "of Node's processes", top: `import c from "node:child_process"; c;`, said: /node:child_process/ },
+  { what: "of Node's workers", top: `import w from "node:worker_threads"; w;`, said: /node:worker_threads/ },
+  { what: "of Node's files, later", top: `const fs = () => import("node:fs"); fs;`, said: /node:fs/ },
+  { what: "from data", top: `import "data:text/javascript,1";`, said: /data:/ },
+  { what: "that it computes", top: `const f = (x: string) => import("npm" + x); f;`, said: /import\(\)/ },
+  { what: "of a file elsewhere", top: `import "../../../../../etc/passwd.ts";`, said: /passwd/ },
+  { what: "by an attribute", top: `import x from "./x.json" with { type: "json" }; x;`, said: /import with attributes/ },
+])(
+  "an attacker that imports code $what is refused before it is run, and nothing is asked for",
+  async ({ top, said }) => {
+    await using sandbox = new Sandbox();
+    await using decoys = new Decoys(sandbox);
+    await assert.rejects(sandbox.attack({ top: decoys.in(top) }), said);
+    await decoys.areUntouched();
+    await sandbox.goesOn();
+  },
+);
+
+Deno.test.each([
+  { what: "all of the network", permissions: `{ net: ["0.0.0.0/0"] }`, said: /is not one address/ },
+  { what: "a whole host", permissions: `{ net: ["127.0.0.1"] }`, said: /is not one address/ },
+  { what: "another address", permissions: `{ net: [target, "127.0.0.2:80"] }`, said: /is not granted/ },
+  { what: "all files", permissions: `{ read: ["/"] }`, said: /is not one absolute path/ },
+  { what: "a file", permissions: `{ read: ["/etc/passwd"] }`, said: /is not granted/ },
+  { what: "a program", permissions: `{ run: ["/bin/sh"] }`, said: /is not granted/ },
+  { what: "all, as no list", permissions: `{ net: true }`, said: /net must be a list/ },
+  { what: "native code", permissions: `{ ffi: ["/lib/x.so"] }`, said: /Cannot ask for the permission "ffi"/ },
+  { what: "imports", permissions: `{ import: ["example.com"] }`, said: /Cannot ask for the permission "import"/ },
+  {
+    what: "a comma, so that Deno sees two",
+    permissions: `{ net: [target + ",127.0.0.2:80"] }`,
+    said: /is not one address/,
+  },
+  {
+    what: "one thing now and another when asked again",
+    permissions: `new Proxy({}, { ownKeys: () => ["net"], getOwnPropertyDescriptor: () => ({ enumerable: true,
+      configurable: true, value: ["10.0.0.1:1"] }) })`,
+    said: /could not be cloned|is not granted/,
+  },
+])("an attacker that asks for $what is not started", async ({ permissions, said }) => {
+  await using sandbox = new Sandbox();
+  await assert.rejects(sandbox.attack({ permissions }), said);
+  await sandbox.goesOn();
+});
