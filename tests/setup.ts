@@ -23,6 +23,7 @@ const REQUIREMENTS = {
   },
   redis: { files: ["redis-server"], packages: ["redis-server"] },
   kazoo: { files: ["python3", "/usr/lib/python3/dist-packages/kazoo"], packages: ["python3-kazoo"] },
+  nginx: { files: ["nginx"], packages: ["nginx-light"] },
   systemd: { files: ["systemd-analyze"], packages: ["systemd"] },
   dnsmasq: { files: ["dnsmasq"], packages: ["dnsmasq-base"] },
   grpc: { files: ["python3", "/usr/lib/python3/dist-packages/grpc"], packages: ["python3-grpcio"] },

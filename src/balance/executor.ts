@@ -2,8 +2,9 @@ import type { BalancerSources, Seen, Step } from "../plugin/contract.ts";
 import type { Awaitable } from "../plugin/decider.ts";
 import { assert } from "../kernel/assert.ts";
 import { parseEndpoint } from "../model/endpoint.ts";
-import { findProcesses, readStats } from "../system/processes.ts";
+import { findProcesses, type ProcessStat, readStats } from "../system/processes.ts";
 import { writeAtomically } from "./atomic_file.ts";
+import { askOverHttp } from "./http_socket.ts";
 import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "./effects.ts";
 import { NobodyListensError, RuntimeSocket, SocketSilentError } from "./runtime_socket.ts";
 
@@ -55,7 +56,11 @@ export class Executor implements BalancerEffects {
   }
 
   /** Holds a connection to the socket and says nothing: a process that ends, however it does, ends that too. */
-  async attend({ socket }: BalancerSources, signal: AbortSignal): Promise<void> {
+  async attend({ socket, speaks }: BalancerSources, signal: AbortSignal): Promise<void> {
+    // What speaks HTTP ends a connection on which nothing is said, and may wait for it before it leaves.
+    if (speaks === "http") {
+      return await new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    }
     const connection = await Deno.connect({ transport: "unix", path: socket }).catch(() => undefined);
     if (connection === undefined) return;
     const close = () => connection.close();
@@ -106,15 +111,21 @@ export class Executor implements BalancerEffects {
     for (const group of groups(steps)) {
       const done = group.every(isCommand)
         ? await this.#command(group, sources.socket, signal)
-        : [await this.#perform(group[0] as Step, signal)];
+        : [await this.#perform(group[0] as Step, sources, signal)];
       outcomes.push(...done);
       if (done.some((outcome) => !outcome.ok)) break;
     }
     return outcomes;
   }
 
-  async #ask({ socket, queries }: BalancerSources, signal: AbortSignal): Promise<readonly string[] | undefined> {
+  async #ask(
+    { socket, speaks, queries }: BalancerSources,
+    signal: AbortSignal,
+  ): Promise<readonly string[] | undefined> {
     try {
+      if (speaks === "http") {
+        return await askOverHttp(socket, queries, { signal, deadlineMs: this.#socketDeadlineMs });
+      }
       using connection = await this.#connect(socket, signal);
       return await connection.ask(queries);
     } catch (error) {
@@ -143,10 +154,10 @@ export class Executor implements BalancerEffects {
     }
   }
 
-  async #perform(step: Step, signal: AbortSignal): Promise<StepOutcome> {
+  async #perform(step: Step, sources: BalancerSources, signal: AbortSignal): Promise<StepOutcome> {
     const began = performance.now();
     try {
-      const output = await this.#effect(step, signal);
+      const output = await this.#effect(step, sources, signal);
       return { ok: true, step, tookMs: performance.now() - began, output };
     } catch (error) {
       signal.throwIfAborted();
@@ -154,7 +165,7 @@ export class Executor implements BalancerEffects {
     }
   }
 
-  async #effect(step: Step, signal: AbortSignal): Promise<string> {
+  async #effect(step: Step, { program }: BalancerSources, signal: AbortSignal): Promise<string> {
     switch (step.do) {
       case "install":
         return await this.#install(step, signal);
@@ -162,6 +173,7 @@ export class Executor implements BalancerEffects {
         return await this.#runOrFail(step.run, signal);
       case "reload":
         if ("run" in step.how) return await this.#runOrFail(step.how.run, signal);
+        await verifyProgram(step.how.pid, program);
         Deno.kill(step.how.pid, step.how.signal);
         return "";
       case "command":
@@ -373,11 +385,23 @@ async function placeProcess(pid: number, program: string): Promise<Pick<Seen, "m
   const stats = await readStats([pid]);
   if (stats === undefined) return {};
   const own = stats.get(pid);
-  // The name is cut at 15 characters, and a packager may add a version to it.
-  const known = own !== undefined && (own.name.startsWith(program.slice(0, 15)) || program.startsWith(own.name));
-  if (!known) return { outOfReach: true };
+  if (own === undefined || !isProgram(own, program)) return { outOfReach: true };
   const parent = (await readStats([own.parent]))?.get(own.parent);
   return parent?.name === own.name ? { masterPid: own.parent } : {};
+}
+
+/** Throws if a process that is to get a signal is not of the program: a pid that was read may mean another one by now. */
+async function verifyProgram(pid: number, path: string): Promise<void> {
+  const program = path.slice(path.lastIndexOf("/") + 1);
+  const stat = (await readStats([pid]))?.get(pid);
+  if (stat === undefined || !isProgram(stat, program)) {
+    throw new Error(`process ${pid} is ${stat === undefined ? "not there" : stat.name}, want ${program}`);
+  }
+}
+
+/** Whether a process is of a program: its name is cut at 15 characters, and a packager may add a version to it. */
+function isProgram({ name }: ProcessStat, program: string): boolean {
+  return name.startsWith(program.slice(0, 15)) || program.startsWith(name);
 }
 
 /** Finds processes of a program that were told to read a file: of a balancer whose socket is gone. */

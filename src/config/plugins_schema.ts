@@ -41,6 +41,7 @@ const net = (placeholder: string) =>
       `${placeholder}, host:port or unix:/path`,
     ),
   );
+const sockets = list(matching(/^unix:\/(?!$)(?!.*(?:\/\/|\/\.{1,2}(?:\/|$)))/, "unix:/path"));
 const path = list(matching(/^\/(?!$)(?!.*(?:\/\/|\/\.{1,2}(?:\/|$)))/, "an absolute path, without //, . and .."));
 const ENTRY = {
   url: matching(/^\S+$/, "a URL (https:, http:, file:) or a path without blanks"),
@@ -63,8 +64,13 @@ const UNPINNED_FILE = refined(
   houseSchema(keys({
     checks: optional(mapOf(allowing(OWN_TARGET))),
     discovery: optional(mapOf(allowing(OWN_CONFIG))),
-    // A balancer is given no permission at all: the host does what it plans.
-    balancers: optional(mapOf(keys(ENTRY))),
+    // A balancer's worker has no permission at all: this is what the host does for it.
+    balancers: optional(mapOf(keys({
+      ...ENTRY,
+      allow: optional(
+        keys({ net: optional(sockets), read: optional(path), write: optional(path), run: optional(path) }),
+      ),
+    }))),
   })),
   (file) =>
     entriesOf(file).flatMap(({ section, name, entry }) => {

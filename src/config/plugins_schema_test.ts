@@ -90,11 +90,25 @@ Deno.test.each([
   ({ allow, fault }) => assert.match(findingsOf({ url: "./mod.ts", allow }).join(), fault),
 );
 
-Deno.test("readPlugins() has nothing to allow a balancer", () =>
-  assert.match(
-    findingsOf({ url: "./mod.ts", allow: {} }, "balancers").join(),
-    /Unknown key balancers\.memcached\.allow/,
-  ));
+Deno.test.each([
+  { allow: { net: ["127.0.0.1:80"] }, fault: /allow\.net\[0\] as it must be unix:\/path/ },
+  { allow: { net: ["unix:/run/../x"] }, fault: /allow\.net\[0\]/ },
+  { allow: { run: ["nginx"] }, fault: /an absolute path/ },
+  { allow: { env: ["HOME"] }, fault: /Unknown key balancers\.memcached\.allow\.env/ },
+])(
+  "readPlugins() refuses to allow a balancer $allow",
+  ({ allow, fault }) => assert.match(findingsOf({ url: "./mod.ts", allow }, "balancers").join(), fault),
+);
+
+Deno.test("readPlugins() allows a balancer files, sockets and programs", () => {
+  const allow = {
+    net: ["unix:/run/nginx.sock"],
+    read: ["/etc/nginx"],
+    write: ["/etc/nginx"],
+    run: ["/usr/sbin/nginx"],
+  };
+  assert.deepEqual(findingsOf({ url: "./mod.ts", allow }, "balancers"), []);
+});
 
 Deno.test("readPlugins() refuses names that are none", () => {
   for (const name of ["Memcached", "a b", "", "1a", "-a", "a/b", "a".repeat(64)]) {

@@ -1,0 +1,95 @@
+import { NobodyListensError, SocketSilentError } from "./runtime_socket.ts";
+
+/** How long all questions of a look may take. */
+const DEADLINE_MS = 5_000;
+
+/** What an answer may come to, with its head, before the other side is taken for mad. */
+const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+
+/** What {@linkcode askOverHttp} may be told. */
+export interface HttpSocketOptions {
+  /** Gives the exchange up. */
+  readonly signal: AbortSignal;
+  /** How long all questions may take. */
+  readonly deadlineMs?: number | undefined;
+}
+
+/**
+ * Asks a Unix socket that speaks HTTP: a GET for each path, one after the
+ * other; answers the bodies, trimmed. Each has a connection of its own, which
+ * ends with its answer (HTTP/1.0), so none is kept by a process that is to
+ * leave. Throws {@linkcode NobodyListensError}, or {@linkcode SocketSilentError}
+ * for an answer that does not come, has no end or another status than 200.
+ */
+export async function askOverHttp(
+  path: string,
+  queries: readonly string[],
+  { signal, deadlineMs = DEADLINE_MS }: HttpSocketOptions,
+): Promise<readonly string[]> {
+  const deadline = AbortSignal.timeout(deadlineMs);
+  const either = AbortSignal.any([signal, deadline]);
+  const answers: string[] = [];
+  try {
+    for (const query of queries) answers.push(await ask(path, query, either));
+    return answers;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (deadline.aborted) throw new SocketSilentError(`No answer at ${path} within ${deadlineMs} ms`, { cause: error });
+    throw error;
+  }
+}
+
+async function ask(path: string, query: string, signal: AbortSignal): Promise<string> {
+  const connection = await connect(path);
+  let isOpen = true;
+  const close = () => {
+    if (isOpen) connection.close();
+    isOpen = false;
+  };
+  signal.addEventListener("abort", close, { once: true });
+  try {
+    signal.throwIfAborted();
+    const request = new TextEncoder().encode(`GET ${query} HTTP/1.0\r\nHost: localhost\r\n\r\n`);
+    for (let sent = 0; sent < request.length;) sent += await connection.write(request.subarray(sent));
+    return bodyOf(await readAll(connection), path, query);
+  } catch (error) {
+    if (error instanceof SocketSilentError) throw error;
+    throw new SocketSilentError(`The connection to ${path} broke: ${(error as Error).message}`, { cause: error });
+  } finally {
+    signal.removeEventListener("abort", close);
+    close();
+  }
+}
+
+async function connect(path: string): Promise<Deno.UnixConn> {
+  try {
+    return await Deno.connect({ transport: "unix", path });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.ConnectionRefused) {
+      throw new NobodyListensError(`Nobody listens at ${path}`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+async function readAll(connection: Deno.UnixConn): Promise<string> {
+  const decoder = new TextDecoder();
+  const chunk = new Uint8Array(65_536);
+  let text = "";
+  for (let bytes = 0; bytes <= ANSWER_BYTES_MAX;) {
+    const length = await connection.read(chunk);
+    if (length === null) return text;
+    bytes += length;
+    text += decoder.decode(chunk.subarray(0, length), { stream: true });
+  }
+  throw new SocketSilentError(`An answer does not end within ${ANSWER_BYTES_MAX} bytes`);
+}
+
+function bodyOf(answer: string, path: string, query: string): string {
+  const end = answer.indexOf("\r\n\r\n");
+  const status = /^HTTP\/1\.[01] ([0-9]{3})/.exec(answer)?.[1];
+  if (end < 0 || status !== "200") {
+    throw new SocketSilentError(`${path} answers ${status ?? "no HTTP"} to GET ${query}: want 200`);
+  }
+  return answer.slice(end + 4).trim();
+}

@@ -1,0 +1,211 @@
+/**
+ * Balancers whose plugins do not ship: nginx beside HAProxy, and what plugins
+ * that misbehave come to.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { Traffic } from "../../examples/demo/traffic.ts";
+import { eventually } from "../support/eventually.ts";
+import { NginxBox, nginxSource, oddBalancerSource } from "../support/foreign_balancer.ts";
+import { freePort } from "../support/free_port.ts";
+import { Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
+import { hashOf, PluginServer, servedBelow } from "../support/plugin_server.ts";
+import { setUp } from "../setup.ts";
+
+const CHECKS = { interval: 0.1, http: { uri: "/health", rise: 1, fall: 1 } };
+
+Deno.test("a cluster is served by HAProxy and by an nginx whose plugin came by URL, and neither fails a request", async () => {
+  await setUp(["haproxy", "nginx"]);
+  await using host = new TestHost();
+  await using nginx = new NginxBox();
+  await using one = new WebService();
+  await using two = new WebService();
+  const source = await nginxSource();
+  const second = { ...source, "mod.ts": `${source["mod.ts"]}// Another version, which renders the same.\n` };
+  const hangs = {
+    "mod.ts": source["mod.ts"]?.replace(
+      "function render(",
+      "function render(...given) { throw new Error('out of order'); }\nfunction renderNot(",
+    ) ?? "",
+    "schema.ts": source["schema.ts"] ?? "",
+  };
+  await using server = new PluginServer({
+    ...servedBelow("/1", source),
+    ...servedBelow("/2", second),
+    ...servedBelow("/3", hangs),
+  });
+  const use = async (version: number, modules: Readonly<Record<string, string>>) =>
+    await host.write("plugins", {
+      balancers: {
+        nginx: { url: server.url(`/${version}/mod.ts`), sha256: await hashOf(modules), allow: nginx.allow },
+      },
+    });
+  await use(1, source);
+  await host.configure();
+  await host.write("lighthouse", { plugin_cache: host.dir.file("plugins") });
+  await host.write("balancers/nginx", nginx.file);
+  const ports = { haproxy: freePort(), nginx: freePort() };
+  await host.write("services/web", { discovery: "file", ports: [one.port, two.port], checks: CHECKS });
+  await host.write("clusters/web", {
+    discovery: "file",
+    haproxy: { port: ports.haproxy, backend: ["mode http"] },
+    nginx: { port: ports.nginx },
+  });
+  await using both = Lighthouse.start("run", host.configDir);
+  const untilServing = async (expected: readonly number[]) => {
+    await host.untilServing("web", expected);
+    await nginx.untilServing(expected).catch((error) => {
+      throw new Error(`${error.message}\n${both.log}`);
+    });
+  };
+  await untilServing([one.port, two.port]);
+  {
+    await using viaHaproxy = new Traffic({ port: ports.haproxy, clients: 2, pauseMs: 5 });
+    await using viaNginx = new Traffic({ port: ports.nginx, clients: 2, pauseMs: 5 });
+    two.healthy = false;
+    await untilServing([one.port]);
+    two.healthy = true;
+    await untilServing([one.port, two.port]);
+    await eventually(
+      "both have answered through both",
+      () => [viaHaproxy, viaNginx].every(({ count }) => count.answers.size >= 2 && count.sent > 20),
+    );
+    for (const { count } of [viaHaproxy, viaNginx]) assert.deepEqual(count.reasons, []);
+  }
+
+  const running = await nginx.status();
+  await use(2, second);
+  await both.logged(/Plugin is loaded.*plugin=balancer\/nginx(.|\n)*Plugin is loaded.*plugin=balancer\/nginx/);
+  await both.logged(/Config is in force(.|\n)*Config is in force/);
+  two.healthy = false;
+  await host.untilServing("web", [one.port]);
+  await nginx.untilServing([one.port]);
+  two.healthy = true;
+  await untilServing([one.port, two.port]);
+  // The same config has the same print; each change of members was one reload, the swap none.
+  assert.equal((await nginx.status()).split(" ")[1], running.split(" ")[1]);
+  assert.equal(both.log.match(/nginx: reloaded/g)?.length, 4, both.log);
+
+  await use(3, hangs);
+  await both.logged(/balancers\/nginx\.yaml:1:.*Cannot use the plugin of the balancer nginx: it threw: out of order/);
+  two.healthy = false;
+  await untilServing([one.port]);
+});
+
+/** What plugins do that they must not, and what the log says of it. */
+const ATTACKS: readonly { readonly name: string; readonly members: string; readonly told: RegExp }[] = [
+  {
+    name: "elsewhere",
+    members: `plan: () => [install("root::0:0::/:", { path: "/etc/lighthouse-attack" })]`,
+    told: /Cannot install \\?"\/etc\/lighthouse-attack\\?" for the balancer elsewhere: it was not granted/,
+  },
+  {
+    name: "upwards",
+    members: `plan: () => [install("", { path: dir + "/file/../../odd" })]`,
+    told: /Cannot install .* for the balancer upwards/,
+  },
+  {
+    name: "shell",
+    members: `plan: () => [install("x"), start("/bin/sh", "-c", "touch " + dir + "/pwned")]`,
+    told: /Cannot run \\?"\/bin\/sh\\?" for the balancer shell/,
+  },
+  {
+    name: "check",
+    members: `plan: () => [install("x", { check: ["/bin/sh", "-c", "touch " + dir + "/pwned", "%"] })]`,
+    told: /Cannot run \\?"\/bin\/sh\\?" for the balancer check/,
+  },
+  {
+    name: "signal",
+    members: `plan: () => [{ do: "reload", reason: "x", listens: [], how: { signal: "SIGUSR2", pid: ${Deno.pid} } }]`,
+    told: new RegExp(`Cannot signal process ${Deno.pid}, which is not its master for the balancer signal`),
+  },
+  {
+    name: "kill",
+    members: `plan: () => [{ do: "reload", reason: "x", listens: [], how: { signal: "SIGKILL", pid: ${Deno.pid} } }]`,
+    told: /balancer kill: .*how must run a program or send SIGUSR2/,
+  },
+  {
+    name: "semicolon",
+    members: `plan: () => [{ do: "command", command: "show info; shutdown sessions", expect: [".*"] }]`,
+    told: /balancer semicolon: .*command must be one command, without a semicolon/,
+  },
+  {
+    name: "pattern",
+    members: `plan: () => [{ do: "command", command: "show info", expect: ["(a+)+b"] }]`,
+    told: /balancer pattern: .*expect must have no group/,
+  },
+  {
+    name: "long",
+    members: `render: () => ({ text: "x".repeat(100_000_000), notices: [], origins: new Map() })`,
+    told: /balancer long: .*A config file must be a text of at most 16777216 characters/,
+  },
+  { name: "hangs", members: `plan: () => { for (;;); }`, told: /balancer hangs: No answer to decide within 5000 ms/ },
+  { name: "leaves", members: `plan: () => { close(); return []; }`, told: /balancer leaves: No answer to decide/ },
+  { name: "garbage", members: `plan: () => ({ do: "good" })`, told: /balancer garbage: .*steps must be a list/ },
+  { name: "promise", members: `plan: async () => []`, told: /promise.*could not be cloned/i },
+  { name: "throws", members: `observe() { throw { toString() { throw 1; } }; }`, told: /Cannot observe throws: / },
+  {
+    name: "reads",
+    members: `render: () => ({ text: Deno.readTextFileSync("/etc/hostname"), notices: [], origins: new Map() })`,
+    told: /balancer reads: it threw: Requires read access to \\?"\/etc\/hostname/,
+  },
+  {
+    name: "wide",
+    members: `permissions: () => ({ write: ["/etc"], env: ["HOME"] })`,
+    told: /Cannot grant what the plugin asks for: write .*\/etc.* is not granted/,
+  },
+  {
+    name: "looks",
+    members:
+      `sources: () => ({ socket: "/run/x", queries: [], file: "/etc/shadow", program: "/bin/sh", reloadIntervalMs: 0 })`,
+    told: /Cannot write .*\/etc\/shadow.*, ask the socket .*\/run\/x.*, run .*\/bin\/sh.* for the balancer looks/,
+  },
+  { name: "endless", members: `plan: () => [install("x")]`, told: /Config is in force/ },
+  {
+    name: "restless",
+    members: `plan: () => [install(String(Math.random()))]`,
+    told: /restless is not as it is wanted after 50/,
+  },
+];
+
+Deno.test("balancers whose plugins misbehave are contained, each by itself, and HAProxy is kept right", async () => {
+  await setUp(["haproxy"]);
+  await using host = new TestHost();
+  await using one = new WebService();
+  await using two = new WebService();
+  await host.configure();
+  await host.write("services/web", { discovery: "file", ports: [one.port, two.port], checks: CHECKS });
+  const sections: Record<string, unknown> = { haproxy: { port: freePort(), backend: ["mode http"] } };
+  const balancers: Record<string, unknown> = {};
+  for (const { name, members } of ATTACKS) {
+    const dir = host.dir.file(`odd/${name}`);
+    await host.dir.write(`odd/${name}/check`, '#!/bin/sh\necho >> "${0%/*}/runs"\n');
+    await Deno.chmod(`${dir}/check`, 0o755);
+    await host.dir.write(`config/plugins/${name}.js`, oddBalancerSource(dir, members));
+    await host.write(`balancers/${name}`, { odd: true });
+    balancers[name] = {
+      url: `plugins/${name}.js`,
+      allow: { net: [`unix:${dir}/socket`], write: [`${dir}/file`], run: [`${dir}/check`] },
+    };
+    sections[name] = {};
+  }
+  await host.write("plugins", { balancers });
+  await host.write("clusters/web", { discovery: "file", ...sections });
+  await using both = Lighthouse.start("run", host.configDir);
+  await host.untilServing("web", [one.port, two.port]).catch((error) => {
+    throw new Error(`${error.message}\n${both.log}`);
+  });
+  for (const { told } of ATTACKS) await both.logged(told);
+  two.healthy = false;
+  await host.untilServing("web", [one.port]);
+  two.healthy = true;
+  await host.untilServing("web", [one.port, two.port]);
+  await assert.rejects(Deno.stat("/etc/lighthouse-attack"), Deno.errors.NotFound);
+  for (const { name } of ATTACKS) {
+    await assert.rejects(Deno.stat(host.dir.file(`odd/${name}/pwned`)), Deno.errors.NotFound);
+  }
+  // A plan that is never done is carried out less and less often.
+  const runs = (await Deno.readTextFile(host.dir.file("odd/endless/runs"))).length;
+  assert(runs < 30, `${runs}`);
+});
