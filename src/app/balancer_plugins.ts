@@ -33,6 +33,8 @@ export interface BalancerUse {
 export class BalancerPlugins implements AsyncDisposable {
   readonly #options: BalancerPluginsOptions;
   readonly #foreign = new Map<string, ForeignBalancer>();
+  /** Those that were asked for since others were last ended. */
+  readonly #asked = new Set<string>();
 
   constructor(options: BalancerPluginsOptions) {
     this.#options = options;
@@ -47,6 +49,7 @@ export class BalancerPlugins implements AsyncDisposable {
   async open({ name, type, source }: BalancerUse): Promise<Decider> {
     if (source.origin === "builtin") return await this.#options.loadBuiltin(type);
     const key = JSON.stringify([name, source.module, source.allow ?? null]);
+    this.#asked.add(key);
     let plugin = this.#foreign.get(key);
     if (plugin === undefined) {
       plugin = new ForeignBalancer({ ...this.#options, name, source });
@@ -63,14 +66,19 @@ export class BalancerPlugins implements AsyncDisposable {
     await found[1][Symbol.asyncDispose]();
   }
 
-  /** Ends all that are not among those in use. */
+  /**
+   * Ends all that are neither among those in use nor were asked for since the
+   * last time: one that was not accepted rests until it is tried again.
+   */
   async keep(used: ReadonlySet<Decider>): Promise<void> {
-    const ending = [...this.#foreign].filter(([, plugin]) => !used.has(plugin as Decider));
+    const ending = [...this.#foreign].filter(([key, plugin]) => !used.has(plugin as Decider) && !this.#asked.has(key));
+    this.#asked.clear();
     for (const [key] of ending) this.#foreign.delete(key);
     await Promise.all(ending.map(([, plugin]) => plugin[Symbol.asyncDispose]()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#asked.clear();
     await this.keep(new Set());
   }
 }

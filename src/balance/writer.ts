@@ -421,7 +421,11 @@ export class Writer<Config, ClusterConfig, Observed> {
       return { seen, observed };
     } catch (error) {
       signal.throwIfAborted();
-      this.#tell("error", `Cannot observe ${this.#balancer.name}: ${error instanceof Error ? error.message : error}`);
+      const why = error instanceof Error ? error.message : error;
+      this.#tell(
+        "error",
+        error instanceof UndecidedError ? error.message : `Cannot observe ${this.#balancer.name}: ${why}`,
+      );
       this.#later();
       return undefined;
     }

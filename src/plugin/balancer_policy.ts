@@ -37,7 +37,7 @@ export interface PlanCase {
 export function stepFault(step: Step, { granted, sources, seen }: PlanCase): string | undefined {
   switch (step.do) {
     case "command":
-      return sources.speaks === "http" ? `send a command to a socket that speaks http` : undefined;
+      return sources.speaks === "http" ? "send a command to a socket that speaks http" : undefined;
     case "install": {
       const [program, ...args] = step.check;
       if (!isWithin(step.path, granted.write ?? [])) return `install ${quote(step.path)}`;

@@ -128,7 +128,7 @@ export class Fleet implements AsyncDisposable {
 
   /** Notes that somebody else has terminated a worker: its thread is looked for. */
   noteEnd(): void {
-    this.#census?.noteEnd();
+    if (!this.#closed) this.#countThreads().noteEnd();
   }
 
   /** The keys of the workers wanted, and why each that is not in service is not. */
@@ -144,13 +144,7 @@ export class Fleet implements AsyncDisposable {
   /** Takes a new wish, whole. Returns at once; what it takes is done in the background. */
   apply(wanted: readonly WorkerSpec[]): void {
     if (this.#closed) return;
-    this.#census ??= new ThreadCensus({
-      clock: this.#clock,
-      log: this.#log,
-      countThreads: this.#threads.count,
-      countLive: liveWorkerCount,
-      onStuck: (threads) => this.#events.onStuck(threads),
-    });
+    this.#countThreads();
     const running = new Map([...this.#members].map(([key, { spec }]) => [key, spec]));
     for (const action of reconcile(wanted, running)) this.#act(action);
     // Whoever asks for an instance that nobody serves yet waits for the one that will.
@@ -202,6 +196,16 @@ export class Fleet implements AsyncDisposable {
     // What ends may have something to end itself.
     while (this.#ending.size > 0) await Promise.allSettled([...this.#ending]);
     await this.#census?.[Symbol.asyncDispose]();
+  }
+
+  #countThreads(): ThreadCensus {
+    return this.#census ??= new ThreadCensus({
+      clock: this.#clock,
+      log: this.#log,
+      countThreads: this.#threads.count,
+      countLive: liveWorkerCount,
+      onStuck: (threads) => this.#events.onStuck(threads),
+    });
   }
 
   #act(action: Action): void {

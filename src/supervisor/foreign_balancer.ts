@@ -96,6 +96,8 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
   #restUntilMs = -Infinity;
   /** Why there is no worker, if it ended. */
   #fallen = "";
+  /** Why the last one ended that did. */
+  #fellBy = "";
   /** The stuck threads that there were when the last worker was started, if it hung since. */
   #stuckBefore: number | undefined;
   #isEnded = false;
@@ -273,17 +275,15 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     if (this.#host !== host) return;
     const { clock, random, log, threads } = this.#options;
     this.#host = undefined;
-    this.#fallen = reason;
+    const isNews = this.#fellBy !== reason;
+    [this.#fallen, this.#fellBy] = [reason, reason];
     if (isHung) this.#stuckBefore = threads?.count;
     void host.stop({ graceMs: 0 }).then(() => threads?.ended());
     if (clock.now() - this.#bornMs > PROVEN_MS) this.#falls = 0;
     const waitMs = Math.round((isHung ? HUNG_REST_MS : 0) + backoffMs(this.#falls++, REST, random));
     this.#restUntilMs = clock.now() + waitMs;
-    log.warn("The worker of a balancer's plugin ended: what runs stays as it is", {
-      balancer: this.name,
-      reason,
-      waitMs,
-    });
+    const at = { balancer: this.name, reason, waitMs, falls: this.#falls };
+    log[isNews ? "warn" : "debug"]("The worker of a balancer's plugin ended: what runs stays as it is", at);
   }
 
   /** Counts something that goes beyond what was granted, and says so once. */

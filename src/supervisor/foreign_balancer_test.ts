@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { eventually } from "../../tests/support/eventually.ts";
+import { oddBalancerSource } from "../../tests/support/foreign_balancer.ts";
+import { FakeClock } from "../kernel/fake_clock.ts";
+import type { Allowance } from "../model/allowance.ts";
+import type { Wanted } from "../plugin/contract.ts";
+import { UndecidedError } from "../plugin/decider.ts";
+import { ForeignBalancer } from "./foreign_balancer.ts";
+
+const ALLOW: Allowance = { net: ["unix:/odd/socket"], write: ["/odd/file"], run: ["/odd/check"] };
+const CONFIG = {};
+const WANTED: Wanted = { config: CONFIG, host: { fqdn: "a.test", ip: "192.0.2.1" }, clusters: [] };
+
+/** A balancer that does what `members` says, on a clock that stands still. */
+class Bench implements AsyncDisposable {
+  readonly clock = new FakeClock();
+  readonly log: string[] = [];
+  readonly balancer: ForeignBalancer;
+  stuck = 0;
+
+  constructor(members: string, allow: Allowance = ALLOW) {
+    const record = (level: string) => (text: string, properties: Record<string, unknown> = {}) =>
+      void this.log.push(`${level} ${text} ${JSON.stringify(properties)}`);
+    const read = () => this.stuck;
+    this.balancer = new ForeignBalancer({
+      name: "odd",
+      source: {
+        module: `data:text/javascript,${encodeURIComponent(oddBalancerSource("/odd", members))}`,
+        origin: "foreign",
+        name: "balancer/odd",
+        allow,
+      },
+      clock: this.clock,
+      random: () => 0,
+      log: { debug: record("debug"), info: record("info"), warn: record("warn"), error: record("error") },
+      threads: {
+        get count() {
+          return read();
+        },
+        ended() {},
+      },
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // A worker that has left says nothing any more, and time stands still.
+    const ending = this.balancer[Symbol.asyncDispose]();
+    let isOver = false;
+    void ending.then(() => isOver = true);
+    await eventually("the worker has ended", () => {
+      this.clock.advance(1_000);
+      return isOver;
+    });
+    await ending;
+  }
+}
+
+/** Lets time pass until a promise is settled; answers the error that it rejects with. */
+async function failure(promise: Promise<unknown>, clock: FakeClock): Promise<Error> {
+  let error: Error | undefined;
+  let isOver = false;
+  void promise.then(() => isOver = true, (reason) => [error, isOver] = [reason, true]);
+  await eventually("it is over", () => {
+    clock.advance(100);
+    return isOver;
+  });
+  assert(error !== undefined, "it went well");
+  return error;
+}
+
+Deno.test("ForeignBalancer answers from a worker, and at once what it has answered before", async () => {
+  await using bench = new Bench(`
+    listens: () => [{ host: "", port: 80, path: ["port"] }],
+    plan: (wanted, rendered, observed, allowed) => [install(JSON.stringify([rendered.text, observed, allowed.reload]))],
+    render: ({ host }) => ({ text: host.fqdn, notices: [], origins: new Map() }),
+    observe: ({ file }) => ({ file, call: () => {} }),
+  `);
+  const { balancer } = bench;
+  const sources = await balancer.sources(CONFIG);
+  assert.equal(sources.reloadIntervalMs, 1_000, "no plugin reloads more often");
+  assert.equal(balancer.sources(CONFIG), sources);
+  const listens = await balancer.listens(CONFIG, { a: 1 });
+  assert.equal(balancer.listens(CONFIG, { a: 1 }), listens);
+  const rendered = await balancer.render(WANTED);
+  // What is observed never leaves the worker: functions and all.
+  const sight = await balancer.observe({ file: "x" }, CONFIG);
+  const [step] = await balancer.plan(WANTED, rendered, sight, { reload: true });
+  assert.equal(step?.do === "install" && step.contents, '["a.test",{"file":"x"},true]');
+  assert.deepEqual(await balancer.config["~standard"].validate(1), { value: 1 });
+});
+
+Deno.test("ForeignBalancer refuses a plan whole that goes beyond what was granted, and counts", async () => {
+  await using bench = new Bench(`plan: () => [install("x"), start("/bin/sh")]`);
+  const { balancer } = bench;
+  const sight = await balancer.observe({}, CONFIG);
+  const rendered = await balancer.render(WANTED);
+  for (let times = 1; times <= 2; times++) {
+    const planned = balancer.plan(WANTED, rendered, sight, { reload: true });
+    await assert.rejects(planned, new UndecidedError('Cannot run "/bin/sh" for the balancer odd: it was not granted'));
+    assert.equal(balancer.refusals, times);
+  }
+  assert.equal(bench.log.filter((line) => line.startsWith("warn ")).length, 1, "it is told once");
+});
+
+Deno.test("ForeignBalancer is given no place that the operator does not grant", async () => {
+  await using bench = new Bench("", { ...ALLOW, run: [] });
+  await assert.rejects(
+    Promise.resolve(bench.balancer.sources(CONFIG)),
+    /Cannot grant .* run "\/odd\/check" is not granted: allow\.run of balancer\/odd in plugins\.yaml is empty/,
+  );
+});
+
+Deno.test("ForeignBalancer lets a plugin throw in plan and observe, as the contract says", async () => {
+  await using bench = new Bench(`
+    observe() { throw new Error("not mine") },
+    plan() { throw new Error("cannot be reloaded") },
+    render() { throw new Error("out of order") },
+  `);
+  const { balancer, clock } = bench;
+  const isContract = (error: Error) => !(error instanceof UndecidedError);
+  assert(isContract(await failure(balancer.observe({}, CONFIG), clock)));
+  const rendered = { text: "", notices: [], origins: new Map() };
+  assert(!isContract(await failure(balancer.render(WANTED), clock)));
+  const plan = (reload: boolean) => balancer.plan(WANTED, rendered, { seen: {}, config: CONFIG }, { reload });
+  assert.match((await failure(plan(true), clock)).message, /not mine/);
+  assert(!isContract(await failure(plan(false), clock)));
+});
+
+Deno.test("ForeignBalancer rests after a worker that hung, for longer while its thread runs on, and is asked again", async () => {
+  await using bench = new Bench(`render: () => close()`);
+  const { balancer, clock } = bench;
+  await balancer.pid([]);
+  assert.match((await failure(balancer.render(WANTED), clock)).message, /No answer to decide within 5000 ms/);
+  assert(balancer.isDown);
+  await assert.rejects(balancer.pid([]), /No answer to decide within 5000 ms/);
+  bench.stuck = 1;
+  clock.advance(60_000);
+  await assert.rejects(balancer.pid([]), UndecidedError);
+  bench.stuck = 0;
+  assert.equal(await balancer.pid([]), undefined);
+  assert(!balancer.isDown);
+});
