@@ -47,15 +47,21 @@ export const startThread: StartThread = ({ name, module, permissions }, events) 
   });
   const { port1, port2 } = new MessageChannel();
   const unreadable = () => events.onFault("It sent a message that cannot be read");
+  const isOnlyData = (ports: readonly MessagePort[]): boolean => {
+    // Nobody closes a port that nobody wants: each would be kept for good.
+    for (const port of ports) port.close();
+    if (ports.length > 0) events.onFault("It sent a port: only data is taken");
+    return ports.length === 0;
+  };
   worker.onerror = (event) => {
     event.preventDefault(); // Without this the whole process dies of a plugin's error.
     events.onFault(event.message);
   };
   worker.onmessageerror = unreadable;
   // Nothing is said on the global channel, but a flood of it would be one all the same.
-  worker.onmessage = () => events.onNoise();
+  worker.onmessage = ({ ports }) => isOnlyData(ports) && events.onNoise();
   port1.onmessageerror = unreadable;
-  port1.onmessage = ({ data }: MessageEvent<unknown>) => events.onMessage(data);
+  port1.onmessage = ({ data, ports }: MessageEvent<unknown>) => isOnlyData(ports) && events.onMessage(data);
   const init: Init = { v: PROTOCOL_VERSION, type: "init", module, port: port2 };
   worker.postMessage(init, [port2]);
   return {

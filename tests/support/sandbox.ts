@@ -74,7 +74,7 @@ export class Sandbox implements AsyncDisposable {
       clock: systemClock,
       random: systemRandom,
       log,
-      heartbeat: { everyMs: 1_000, missesMax: 3 },
+      heartbeat: { everyMs: 500, missesMax: 3 },
       events: {
         onEvent: (key, event) => void this.events.push({ key, event }),
         onReady() {},

@@ -216,7 +216,11 @@ Deno.test.each([
   { what: "from data", top: `import "data:text/javascript,1";`, said: /data:/ },
   { what: "that it computes", top: `const f = (x: string) => import("npm" + x); f;`, said: /import\(\)/ },
   { what: "of a file elsewhere", top: `import "../../../../../etc/passwd.ts";`, said: /passwd/ },
-  { what: "by an attribute", top: `import x from "./x.json" with { type: "json" }; x;`, said: /import with attributes/ },
+  {
+    what: "by an attribute",
+    top: `import x from "./x.json" with { type: "json" }; x;`,
+    said: /import with attributes/,
+  },
 ])(
   "an attacker that imports code $what is refused before it is run, and nothing is asked for",
   async ({ top, said }) => {

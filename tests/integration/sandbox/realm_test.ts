@@ -1,0 +1,287 @@
+/**
+ * What a plugin that does not ship does to the realm that it shares with the
+ * worker's own code, and says over the port that it can steal there: it lies
+ * for itself alone. The host is not harmed, and a good check beside it goes on.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { liveWorkerCount } from "../../../src/supervisor/plugin_host.ts";
+import { eventually } from "../../support/eventually.ts";
+import { Sandbox } from "../../support/sandbox.ts";
+
+Deno.test.afterEach(() => assert.equal(liveWorkerCount(), 0, "every worker is stopped"));
+
+/** Takes the worker's port when it is used, and says what stands in the place of FORGED with it. */
+const STEAL = `
+const post = MessagePort.prototype.postMessage;
+let port: any;
+MessagePort.prototype.postMessage = function (this: any, ...args: any[]) { port = this; return (post as any).apply(this, args); };
+const say = (message: any, transfer: any[] = []) => port === undefined ? undefined : post.call(port, message, transfer);
+`;
+
+/** What an attacker comes to: it passes or fails for itself, or its worker is ended for this reason. */
+type Fate = { readonly outcome: RegExp } | { readonly death: RegExp };
+
+const CASES: readonly { readonly what: string; readonly top?: string; readonly probe?: string; readonly fate: Fate }[] =
+  [
+    {
+      what: "posts forged messages on the global channel",
+      probe: `
+      for (const type of ["loaded", "stopped", "outcome", "ack"]) postMessage({ type, seq: 1, kind: "check", v: 1 });
+      self.onmessage = () => { throw new Error("heard"); };
+      return { status: "fail", reason: "said" };`,
+      fate: { outcome: /^said$/ },
+    },
+    {
+      what: "floods the global channel",
+      probe: `for (let i = 0; i < 20_000; i++) postMessage(i); return new Promise(() => {});`,
+      fate: { death: /It sent more than 5000 messages in a second/ },
+    },
+    {
+      what: "floods the stolen port",
+      top: STEAL,
+      probe: `for (let i = 0; i < 20_000; i++) say({ type: "pong", seq: i }); return new Promise(() => {});`,
+      fate: { death: /It sent more than 5000 messages in a second/ },
+    },
+    {
+      what: "says over the stolen port that it is another kind",
+      top: STEAL,
+      probe: `say({ type: "loaded", kind: "discovery", apiVersion: 1, name: "zookeeper" });
+      return { status: "fail", reason: "said" };`,
+      fate: { outcome: /^said$/ },
+    },
+    {
+      what: "tells members of a cluster over the stolen port",
+      top: STEAL,
+      probe: `say({ type: "snapshot", snapshot: { cluster: "web", nodes: [] } });
+      say({ type: "lost", cluster: "web", error: { name: "E", message: "x" } });
+      say({ type: "connection", state: "disconnected", detail: "x" });
+      return { status: "fail", reason: "said" };`,
+      fate: { outcome: /^said$/ },
+    },
+    {
+      what: "answers what nobody asked over the stolen port",
+      top: STEAL,
+      probe:
+        `for (let seq = -5; seq < 100; seq++) say({ type: "outcome", outcome: { status: "pass" }, tookMs: 1, seq });
+      return { status: "fail", reason: "never told" };`,
+      fate: { outcome: /^PASS$/ },
+    },
+    {
+      what: "says what no worker says over the stolen port",
+      top: STEAL,
+      probe: `say({ type: "grant", permissions: "all" }); return new Promise(() => {});`,
+      fate: { death: /It said what cannot be understood: Unknown type of a message: \\?"grant\\?"/ },
+    },
+    {
+      what: "says nonsense over the stolen port",
+      top: STEAL,
+      probe: `say(null); return new Promise(() => {});`,
+      fate: { death: /It said what cannot be understood: A message must be an object/ },
+    },
+    {
+      what: "sends ports over the stolen port",
+      top: STEAL,
+      probe: `for (let i = 0; i < 100; i++) { const { port1 } = new MessageChannel();
+        say({ type: "log", instance: "", level: "info", message: "x", properties: { port1 } }, [port1]); }
+      return new Promise(() => {});`,
+      fate: { death: /It sent a port/ },
+    },
+    {
+      what: "closes the stolen port",
+      top: STEAL,
+      probe: `port.close(); return { status: "pass" };`,
+      fate: { death: /It answered none of 3 pings/ },
+    },
+    {
+      what: "makes its log lines another's, and breaks them",
+      probe: `log.info("a\\nlevel=error \\u001b[31mfake", { worker: "check good", "x\\ny": "a\\u2028b" });
+      return { status: "fail", reason: "a\\nb\\u001b[2Jc" };`,
+      fate: { outcome: /^a b \[2Jc$/ },
+    },
+    {
+      what: "answers with polluted prototypes",
+      probe:
+        `log.info("x", JSON.parse('{"__proto__": {"polluted": 1}, "constructor": {"prototype": {"polluted": 1}}}'));
+      return JSON.parse('{"status": "fail", "reason": "said", "__proto__": {"polluted": 1}}');`,
+      fate: { outcome: /^said$/ },
+    },
+    {
+      what: "changes Object.prototype",
+      top: `Object.defineProperty(Object.prototype, "status", { value: "pass" });
+      Object.defineProperty(Object.prototype, "type", { value: "loaded", writable: true });`,
+      probe: `return {};`,
+      fate: { outcome: /./ },
+    },
+    {
+      what: "changes how arrays are walked",
+      top: `Array.prototype[Symbol.iterator] = function* () { yield ["check good", {}]; } as any;
+      Array.prototype.map = () => { throw new Error("no map"); };`,
+      fate: { outcome: /./ },
+    },
+    {
+      what: "changes what promises do",
+      top: `const then = Promise.prototype.then;
+      Promise.prototype.then = function (this: any, a: any, b: any) { return then.call(this, a, b); } as any;
+      Promise.race = () => ({ then: (f: any) => f({ status: "pass", detail: "mine" }) }) as any;`,
+      fate: { outcome: /./ },
+    },
+    {
+      what: "breaks what the worker's own code uses",
+      top:
+        `for (const name of ["structuredClone", "queueMicrotask", "AbortController", "Map", "Promise", "console", "performance"]) {
+        (globalThis as any)[name] = undefined;
+      }
+      Map.prototype.get = () => undefined;`,
+      fate: { outcome: /./ },
+    },
+    { what: "throws nothing", probe: `throw null;`, fate: { outcome: /null/ } },
+    { what: "throws undefined", probe: `throw undefined;`, fate: { outcome: /undefined/ } },
+    {
+      what: "throws what throws at each look",
+      probe: `throw new Proxy({}, new Proxy({}, { get() { throw new Error("trap"); } }));`,
+      fate: { outcome: /An error that cannot be told/ },
+    },
+    {
+      what: "throws an error whose message throws",
+      probe: `throw Object.defineProperties(new Error(), {
+        message: { get() { throw new Error("m"); } }, name: { get() { throw new Error("n"); } } });`,
+      fate: { outcome: /An error that cannot be told/ },
+    },
+    {
+      what: "throws an error with a name of a megabyte",
+      probe: `const error = new Error("y".repeat(1e6)); error.name = "x".repeat(1e6); throw error;`,
+      fate: { outcome: /^refused: y{2000}$/ },
+    },
+    {
+      what: "answers with what cannot be copied",
+      probe: `return { status: "pass", detail: () => {} };`,
+      fate: { outcome: /could not be cloned/ },
+    },
+    {
+      what: "answers with what is no outcome",
+      probe: `return { status: "great" };`,
+      fate: { outcome: /^The check answered .*want \{ status: "pass" \| "fail" \}$/ },
+    },
+    {
+      what: "answers with a promise of its own making",
+      probe: `return { then(resolve: any) { resolve({ then() {} }); } };`,
+      fate: { outcome: /^No answer within 1000 ms$/ },
+    },
+    {
+      what: "throws outside of any call",
+      probe: `setTimeout(() => { throw new Error("later"); }); return new Promise(() => {});`,
+      fate: { death: /It threw outside of any call: later/ },
+    },
+    {
+      what: "rejects where nobody looks",
+      probe: `Promise.reject(null); return new Promise(() => {});`,
+      fate: { death: /It threw outside of any call: null/ },
+    },
+    {
+      what: "closes itself",
+      probe: `self.close(); return new Promise(() => {});`,
+      fate: { death: /It answered none of 3 pings/ },
+    },
+    {
+      what: "floods the log",
+      probe: `for (let i = 0; i < 2_000; i++) log.warn("noise " + i); return { status: "fail", reason: "said" };`,
+      fate: { outcome: /^said$/ },
+    },
+    {
+      what: "says 100 megabytes",
+      probe: `log.info("x".repeat(1e8)); return { status: "fail", reason: "said" };`,
+      fate: { outcome: /^said$/ },
+    },
+    {
+      what: "says what is nested without an end",
+      probe: `let deep: any = {}; for (let i = 0; i < 1e5; i++) deep = { deep }; log.info("x", { deep });
+      return { status: "pass" };`,
+      fate: { outcome: /call stack|could not be cloned|cannot be told/i },
+    },
+    {
+      what: "says what holds itself",
+      probe:
+        `const own: any = { list: [] }; own.list.push(own, own); log.info("x", { own }); return { status: "fail", reason: "said" };`,
+      fate: { outcome: /^said$/ },
+    },
+  ];
+
+/** In a worker that checks share, so much is tried again. */
+const SHARED = /floods the stolen port|what no worker says|outside of any call/;
+
+Deno.test.each([
+  ...CASES.map((each) => ({ ...each, isolation: "worker" as const })),
+  ...CASES.filter(({ what }) => SHARED.test(what)).map((each) => ({ ...each, isolation: "shared" as const })),
+])("an attacker that $what harms itself alone (isolation: $isolation)", async ({ top, probe, fate, isolation }) => {
+  await using sandbox = new Sandbox({ isolation });
+  const attacker = { ...top !== undefined && { top }, ...probe !== undefined && { probe } };
+  const said = await sandbox.attack(attacker, { timeoutMs: 1_000 }).then(
+    (outcome) => outcome.status === "pass" ? "PASS" : outcome.reason,
+    (error) => `refused: ${error.message}`,
+  );
+  if ("outcome" in fate) assert.match(said, fate.outcome);
+  else {
+    await eventually("its worker is ended", () => sandbox.downs.some((down) => fate.death.test(down))).catch(
+      (error) => {
+        throw new Error(`${error.message}: ${JSON.stringify([said, sandbox.downs, sandbox.log])}`);
+      },
+    );
+    assert.ok(sandbox.log.some((line) => line.startsWith("warn ") && fate.death.test(line)), "it is told in the log");
+  }
+  assert.equal(({} as Record<string, unknown>).polluted, undefined, "no prototype of the host is changed");
+  for (const { key, event } of sandbox.events) {
+    assert.match(key, /attacker/, "what it says is told as its own");
+    // deno-lint-ignore no-control-regex -- what could forge a line is just what is looked for.
+    assert.doesNotMatch(JSON.stringify(event).replaceAll("\\\\", ""), /\\n|\\u001b|[\u0000-\u001f\u2028]/);
+  }
+  assert.ok(sandbox.events.length <= 200, "its log is limited");
+  await sandbox.goesOn();
+});
+
+Deno.test.each([
+  { what: "never ends to be loaded", top: "await new Promise(() => {});", said: /It was not loaded within 10000 ms/ },
+  { what: "throws when it is loaded", top: "throw null;", said: /Cannot use the plugin: .*null/ },
+  { what: "closes itself when it is loaded", top: "self.close();", said: /Cannot use the plugin: / },
+  {
+    what: "floods when it is loaded",
+    top: "for (let i = 0; i < 20_000; i++) postMessage(i);",
+    said: /more than 5000 messages/,
+  },
+  {
+    what: "calls itself a discovery",
+    members: `kind: "discovery", open() {},`,
+    said: /Cannot use the plugin as a check as it is a discovery/,
+  },
+  { what: "is of a kind that nobody has", members: `kind: "root",`, said: /its kind is none of/ },
+  { what: "is for another version", members: "apiVersion: 2,", said: /written for API version 2/ },
+  { what: "has a name that is no text", members: "name: {},", said: /its name is no text/ },
+  {
+    what: "answers a kind now and another later",
+    members: `get kind() { return Math.random() < 2 && self.name.length % 2 ? "check" : {}; },`,
+    said: /./,
+  },
+  { what: "shows an example that cannot be copied", members: "example: () => {},", said: /could not be cloned/ },
+  { what: "throws as it is described", validate: `(() => { throw null; })()`, said: /Cannot use the plugin: null/ },
+  {
+    what: "never ends to be described",
+    validate: `new Promise(() => {})`,
+    said: /No answer to describe within 5000 ms/,
+  },
+  { what: "makes a config that is no data", validate: `({ value: new Map() })`, said: /config must be plain data/ },
+  {
+    what: "finds faults without an end",
+    validate: `({ issues: new Array(1e5).fill({ message: "x" }) })`,
+    said: /issues must have at most 1000 entries/,
+  },
+  {
+    what: "asks for what throws at a look",
+    permissions: `Object.defineProperty({}, "net", { enumerable: true, get() { throw null; } })`,
+    said: /./,
+  },
+])("an attacker that $what is not started", async ({ what: _what, said, ...attacker }) => {
+  await using sandbox = new Sandbox();
+  await assert.rejects(sandbox.attack(attacker), said);
+  await sandbox.goesOn();
+});
