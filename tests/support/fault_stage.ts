@@ -14,7 +14,9 @@ export interface FaultStageOptions {
   readonly cluster?: Record<string, unknown>;
   /** How many instances of the web service there are. */
   readonly instances?: number;
-  /** Makes the host ready before anything runs on it; answers what is to be disposed of after all that does. */
+  /** What stands before the command line of each process of Lighthouse. */
+  readonly within?: readonly string[];
+  /** Makes the host ready before anything runs on it; answers what is to be disposed of when Lighthouse has ended. */
   readonly prepare?: (host: TestHost) => Promise<AsyncDisposable | void>;
 }
 
@@ -62,11 +64,10 @@ export class FaultStage implements AsyncDisposable {
   /** Sets the stage: resolves when all instances are served, under traffic. */
   static async set(options: FaultStageOptions = {}): Promise<FaultStage> {
     await using stack = new AsyncDisposableStack();
-    const { zookeeper, balancer = {}, cluster = {}, instances = 3, prepare } = options;
-    const dirs = stack.use(new AsyncDisposableStack());
+    const { zookeeper, balancer = {}, cluster = {}, instances = 3, prepare, within = [] } = options;
     const host = stack.use(new TestHost());
     const prepared = await prepare?.(host);
-    if (prepared !== undefined) dirs.use(prepared);
+    if (prepared !== undefined) stack.use(prepared);
     const services = Array.from({ length: instances }, () => stack.use(new WebService()));
     const port = freePort();
     const discovery = zookeeper === undefined ? "file" : "zookeeper";
@@ -81,8 +82,8 @@ export class FaultStage implements AsyncDisposable {
     // A connection that meets a server at its end is tried once more, at another.
     const backend = ["mode http", "option redispatch", "retries 3"];
     await host.write("clusters/web", { discovery, haproxy: { port, backend }, ...cluster });
-    const writer = stack.use(Lighthouse.start("writer", host.configDir));
-    const reporter = stack.use(Lighthouse.start("reporter", host.configDir));
+    const writer = stack.use(Lighthouse.start("writer", host.configDir, [], { within }));
+    const reporter = stack.use(Lighthouse.start("reporter", host.configDir, [], { within }));
     await host.untilServing("web", ports).catch((error) => {
       throw new Error(`${error.message}\n${writer.log}\n${reporter.log}`);
     });

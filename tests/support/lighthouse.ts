@@ -39,12 +39,25 @@ export class Lighthouse implements AsyncDisposable {
     role: "writer" | "reporter" | "run",
     configDir: string,
     flags: readonly string[] = [],
-    { isTold = true }: { readonly isTold?: boolean } = {},
+    { isTold = true, within = [] }: {
+      readonly isTold?: boolean;
+      /** What stands before the command line: a program that runs another. */
+      readonly within?: readonly string[];
+    } = {},
   ): Lighthouse {
     const announced = isTold ? ["--host", ANNOUNCED.host, "--ip", ANNOUNCED.ip] : [];
-    const args = [...TASK_ARGS, `${ROOT}${PROGRAM}`, role, configDir, ...announced, ...flags];
+    const [program = "", ...args] = [
+      ...within,
+      Deno.execPath(),
+      ...TASK_ARGS,
+      `${ROOT}${PROGRAM}`,
+      role,
+      configDir,
+      ...announced,
+      ...flags,
+    ];
     return new Lighthouse(
-      new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdin: "null", stdout: "piped", stderr: "piped" }).spawn(),
+      new Deno.Command(program, { args, cwd: ROOT, stdin: "null", stdout: "piped", stderr: "piped" }).spawn(),
     );
   }
 

@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { eventually } from "../support/eventually.ts";
+import { assertUnnoticed, FaultStage } from "../support/fault_stage.ts";
+import { Mount, WHY_NO_MOUNT } from "../support/mount.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import { ZooKeeper } from "../support/zookeeper.ts";
+
+/** Without root there is no disk to fill. */
+const noMount = WHY_NO_MOUNT !== undefined;
+// deno-lint-ignore no-console -- a test that is left out says why
+if (noMount) console.log(`faults: the test with a disk that is full is left out, as ${WHY_NO_MOUNT}`);
+
+/** So large is the disk that gets full. */
+const DISK_BYTES = 512 * 1024;
+
+/** So many files come at once; so many of them are services, each in a cluster of its own. */
+const FILES = 5_000, SERVICES = 500;
+
+/** Takes from root what lets it pass over permissions. */
+const WITHOUT_PASSING_OVER = Deno.uid() === 0 ? ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] : [];
+
+/** Fills a disk until nothing more goes in. */
+async function fill(path: string): Promise<void> {
+  using file = await Deno.open(path, { write: true, create: true });
+  const block = new Uint8Array(4_096);
+  try {
+    for (;;) await file.write(block);
+  } catch (error) {
+    assert.match(String(error), /No space left/);
+  }
+}
+
+/** Waits until HAProxy's file names a port, or does not. */
+async function untilFile({ host }: FaultStage, has: boolean, what: string): Promise<void> {
+  await eventually(`the file has ${has ? "" : "no "}${what}`, async () => {
+    return (await Deno.readTextFile(host.haproxy.configFile)).includes(what) === has;
+  });
+}
+
+Deno.test(
+  "the disk of HAProxy's file is full: no request fails, members come and go, and the file follows when there is room",
+  {
+    ignore: noMount,
+  },
+  async (t) => {
+    await using stage = await FaultStage.set({
+      prepare: (host) => Mount.disk(host.haproxy.path("."), { bytes: DISK_BYTES }),
+    });
+    const ballast = stage.host.haproxy.path("ballast");
+    const gone = `:${stage.ports[0]} `;
+    const aftermath = await stage.during(async () => {
+      await untilFile(stage, true, gone);
+      await fill(ballast);
+      stage.services[0]!.healthy = false;
+      await stage.host.untilServing("web", stage.ports.slice(1));
+      await stage.writer.logged(/The file .* stays behind what runs: .*No space left/);
+      await untilFile(stage, true, gone);
+      await Deno.remove(ballast);
+    }, () => untilFile(stage, false, gone));
+    assertUnnoticed(t, aftermath);
+  },
+);
+
+Deno.test("the config directory is moved away and back: no request fails, and what is changed in it afterwards counts", async (t) => {
+  await using stage = await FaultStage.set();
+  const { configDir } = stage.host;
+  const aftermath = await stage.during(async () => {
+    await Deno.rename(configDir, `${configDir}.away`);
+    await stage.writer.logged(/config.* (?:gone|does not exist|cannot be read|missing|No such file)/i);
+    await Deno.rename(`${configDir}.away`, configDir);
+    await stage.host.write("clusters/late", { discovery: "file", haproxy: {} });
+  }, async () => {
+    await eventually("the new cluster is there", async () => {
+      const [backends = ""] = await stage.host.haproxy.ask("show backend");
+      return backends.includes("late");
+    });
+    await stage.host.untilServing("web", stage.ports);
+  });
+  assertUnnoticed(t, aftermath);
+});
+
+Deno.test("permissions are wrong: no request fails, what cannot be read stays as it was, and what cannot be written follows", async (t) => {
+  await using stage = await FaultStage.set({ within: WITHOUT_PASSING_OVER });
+  const { host } = stage;
+  const cluster = `${host.configDir}/clusters/web.yaml`;
+  const dir = host.haproxy.path(".");
+  const gone = `:${stage.ports[0]} `;
+  const aftermath = await stage.during(async () => {
+    await untilFile(stage, true, gone);
+    await Deno.chmod(cluster, 0);
+    await stage.writer.logged(/clusters\/web\.yaml.*(?:denied|read)/i);
+    await Deno.chmod(dir, 0o500);
+    stage.services[0]!.healthy = false;
+    await host.untilServing("web", stage.ports.slice(1));
+    await stage.writer.logged(/The file .* stays behind what runs: .*denied/);
+    await Deno.chmod(dir, 0o700);
+    await Deno.chmod(cluster, 0o644);
+  }, () => untilFile(stage, false, gone));
+  assertUnnoticed(t, aftermath);
+});
+
+Deno.test(`${FILES} config files come at once: no request fails, members go meanwhile, and all are served`, async (t) => {
+  await using stage = await FaultStage.set();
+  const { host } = stage;
+  // Leases of two seconds are not to be renewed for hundreds of nodes.
+  await host.write("discovery/file", { path: host.registryDir, ttl: 60 });
+  const clusters = FILES - SERVICES;
+  const aftermath = await stage.during(async () => {
+    writeAll(host.configDir, clusters);
+    stage.services[0]!.healthy = false;
+    await eventually("a member goes meanwhile", async () => {
+      return (await host.serving("web")).length === stage.ports.length - 1;
+    }, { deadlineMs: 60_000, everyMs: 100 });
+  }, async () => {
+    await eventually("all are served", async () => {
+      const [backends = "", servers = ""] = await host.haproxy.ask("show backend", "show servers state");
+      const seen = {
+        clusters: backends.split("\n").filter((name) => /^c[0-9]+$/.test(name.trim())).length,
+        services: servers.split("\n").filter((row) => / c[0-9]+ .* 2 0 /.test(row)).length,
+      };
+      assert.deepEqual(seen, { clusters, services: SERVICES });
+      return true;
+    }, { deadlineMs: 60_000, everyMs: 200 });
+  });
+  assertUnnoticed(t, aftermath);
+});
+
+Deno.test("the clock jumps an hour ahead, and then two back: no request fails, and members come and go", async (t) => {
+  await using dir = new TempDir();
+  await using zookeeper = await ZooKeeper.start();
+  const clock = await dir.write("clock", "+0\n");
+  const library = (await Array.fromAsync(Deno.readDir("/usr/lib")))
+    .map(({ name }) => `/usr/lib/${name}/faketime/libfaketimeMT.so.1`).find((path) => exists(path));
+  assert(library !== undefined, "libfaketime is not there");
+  const within = [
+    "env",
+    `LD_PRELOAD=${library}`,
+    `FAKETIME_TIMESTAMP_FILE=${clock}`,
+    "FAKETIME_NO_CACHE=1",
+    // A clock that jumps is the wall's: the one by which waits are measured never does.
+    "FAKETIME_DONT_FAKE_MONOTONIC=1",
+  ];
+  await using stage = await FaultStage.set({
+    zookeeper: { hosts: [zookeeper.address], session_timeout: 4 },
+    within,
+  });
+  const others = stage.ports.slice(1);
+  const aftermath = await stage.during(async () => {
+    for (const jump of ["+3600", "-3600"]) {
+      await Deno.writeTextFile(clock, `${jump}\n`);
+      stage.services[0]!.healthy = false;
+      await stage.host.untilServing("web", others);
+      stage.services[0]!.healthy = true;
+      await stage.host.untilServing("web", stage.ports);
+    }
+  });
+  const hours = new Set([...stage.writer.log.matchAll(/^time=\S+T([0-9]{2}):/gm)].map(([, hour]) => hour));
+  assert.ok(hours.size >= 3, `the log knows the hours ${[...hours]}`);
+  assertUnnoticed(t, aftermath);
+});
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Writes all at one go, with no look at anything else in between. */
+function writeAll(configDir: string, clusters: number): void {
+  for (let i = 0; i < clusters; i++) {
+    Deno.writeTextFileSync(`${configDir}/clusters/c${i}.yaml`, "discovery: file\nhaproxy: {}\n");
+    if (i >= SERVICES) continue;
+    const service = `discovery: file\nport: ${20_000 + i}\nchecks: { interval: 1 }\n`;
+    Deno.writeTextFileSync(`${configDir}/services/c${i}.yaml`, service);
+  }
+}
