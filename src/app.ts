@@ -138,7 +138,7 @@ export class App {
     this.#options = options;
     const { clock, random, log, heartbeat, machine } = options;
     this.#log = log.part("app");
-    this.#makeEffects = machine?.effects ?? (() => new Executor());
+    this.#makeEffects = machine?.effects ?? (() => new Executor({ isSole: true }));
     this.#fleet = new Fleet({
       clock,
       random,
@@ -350,15 +350,17 @@ export class App {
   #startBalancer(name: string, accepted: AcceptedBalancer): RunningBalancer {
     const { clock, random, log, onApplied } = this.#options;
     const controller = new AbortController();
+    const effects = this.#makeEffects();
     const writer = new Writer({
       balancer: accepted.plugin,
-      effects: this.#makeEffects(),
+      effects,
       clock,
       random,
       log: log.part("writer"),
       onApplied: (applied) => onApplied?.(name, applied),
     });
-    const done = writer.run(controller.signal).catch((error) => this.#ended.reject(error));
+    const done = writer.run(controller.signal).catch((error) => this.#ended.reject(error))
+      .finally(() => effects[Symbol.dispose]?.());
     return { accepted, writer, controller, done };
   }
 

@@ -23,9 +23,10 @@ export interface StepFailure {
    * the check command refused the file. `program`: a start or a reload left
    * with an error. `late`: a program did not end in time, which says nothing of
    * the config. `unreachable`: nobody answered in time. `system`: the operating
-   * system refused, a file or a program is missing.
+   * system refused, a file or a program is missing. `taken`: another writer
+   * keeps the balancer, so nothing was tried.
    */
-  readonly kind: "answer" | "refused" | "program" | "late" | "unreachable" | "system";
+  readonly kind: "answer" | "refused" | "program" | "late" | "unreachable" | "system" | "taken";
   /** What was tried, with what, and what came of it. */
   readonly message: string;
 }
@@ -35,7 +36,7 @@ export interface StepFailure {
  * and a model stands in for both in simulations. A dry run needs no third: it
  * plans, and leaves it at that.
  */
-export interface BalancerEffects {
+export interface BalancerEffects extends Partial<Disposable> {
   /**
    * Looks at the socket and the file. Nobody listening is an answer; a socket
    * that does not answer in time is an error, which is thrown.

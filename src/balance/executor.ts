@@ -1,12 +1,15 @@
-import type { BalancerSources, Seen, Step } from "../plugin/contract.ts";
+import type { BalancerSources, CommandStep, Seen, Step } from "../plugin/contract.ts";
 import type { Awaitable } from "../plugin/decider.ts";
 import { assert } from "../kernel/assert.ts";
 import { parseEndpoint } from "../model/endpoint.ts";
-import { findProcesses, type ProcessStat, readStats } from "../system/processes.ts";
+import { systemClock } from "../kernel/clock.ts";
+import { findProcesses, type ProcessStat, readOpenFilesLimit, readStats } from "../system/processes.ts";
 import { writeAtomically } from "./atomic_file.ts";
 import { askOverHttp } from "./http_socket.ts";
 import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "./effects.ts";
+import { reloadByMaster, ReloadFailedError } from "./master_socket.ts";
 import { NobodyListensError, RuntimeSocket, SocketSilentError } from "./runtime_socket.ts";
+import { OtherWriterError, SoleWriter } from "./sole_writer.ts";
 
 /** How long a program may take to check a file, to start or to take over. */
 const PROGRAM_DEADLINE_MS = 10_000;
@@ -23,20 +26,29 @@ export interface ExecutorOptions {
   readonly programDeadlineMs?: number;
   /** How long the socket may take to answer. */
   readonly socketDeadlineMs?: number;
+  /** Whether it keeps other writers off, and carries nothing out while there is one. */
+  readonly isSole?: boolean;
 }
 
 /** Where balancers are installed, and a user's PATH often does not lead. */
 const SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin";
 
 /** Carries steps out for real. */
-export class Executor implements BalancerEffects {
+export class Executor implements BalancerEffects, Disposable {
   readonly #programDeadlineMs: number;
   readonly #socketDeadlineMs: number | undefined;
-  #placed: { readonly pid: number; readonly place: Pick<Seen, "masterPid" | "outOfReach"> } | undefined;
+  readonly #soleWriter: SoleWriter | undefined;
+  #placed: { readonly pid: number; readonly place: Place } | undefined;
 
-  constructor({ programDeadlineMs = PROGRAM_DEADLINE_MS, socketDeadlineMs }: ExecutorOptions = {}) {
+  constructor({ programDeadlineMs = PROGRAM_DEADLINE_MS, socketDeadlineMs, isSole = false }: ExecutorOptions = {}) {
     this.#programDeadlineMs = programDeadlineMs;
     this.#socketDeadlineMs = socketDeadlineMs;
+    this.#soleWriter = isSole ? new SoleWriter() : undefined;
+  }
+
+  /** Lets other writers have the balancer. */
+  [Symbol.dispose](): void {
+    this.#soleWriter?.[Symbol.dispose]();
   }
 
   /** Looks at the socket and the file, at the same time. */
@@ -51,7 +63,9 @@ export class Executor implements BalancerEffects {
     const pid = await pidOf(answers);
     if (pid === undefined) return { answers, file };
     // Who owns a process does not change while it lives, and asking costs more than all the rest of a look.
-    if (this.#placed?.pid !== pid) this.#placed = { pid, place: await placeProcess(pid, program) };
+    if (this.#placed?.pid !== pid) {
+      this.#placed = { pid, place: await placeProcess(pid, { program, file: sources.file }) };
+    }
     return { answers, file, ...this.#placed.place };
   }
 
@@ -102,6 +116,10 @@ export class Executor implements BalancerEffects {
     sources: BalancerSources,
     signal: AbortSignal,
   ): Promise<readonly StepOutcome[]> {
+    const [first] = steps;
+    if (first === undefined) return [];
+    const taken = await this.#refuseOtherWriter(first, sources);
+    if (taken !== undefined) return [{ ok: false, step: first, failure: taken }];
     // Before anything is written: a reload that cannot be would only have to be taken back.
     for (const step of steps) {
       const failure = step.do === "reload" ? refuseTaken(step) : undefined;
@@ -170,9 +188,16 @@ export class Executor implements BalancerEffects {
       case "install":
         return await this.#install(step, signal);
       case "start":
-        return await this.#runOrFail(step.run, signal);
+        return await this.#runOrFail(step.run, signal, step.deadlineMs);
       case "reload":
-        if ("run" in step.how) return await this.#runOrFail(step.how.run, signal);
+        if ("run" in step.how) return await this.#runOrFail(step.how.run, signal, step.how.deadlineMs);
+        if ("master" in step.how) {
+          return await reloadByMaster(step.how.master, {
+            clock: systemClock,
+            deadlineMs: this.#programDeadlineMs,
+            signal,
+          });
+        }
         await verifyProgram(step.how.pid, program);
         Deno.kill(step.how.pid, step.how.signal);
         return "";
@@ -181,8 +206,20 @@ export class Executor implements BalancerEffects {
     }
   }
 
-  async #install({ path, contents, mode, check }: Step & { do: "install" }, signal: AbortSignal): Promise<string> {
+  async #refuseOtherWriter(step: Step, { file }: BalancerSources): Promise<StepFailure | undefined> {
+    try {
+      await this.#soleWriter?.claim(file);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof OtherWriterError)) throw error;
+      return { kind: "taken", message: `Cannot ${WHAT[step.do]}: ${error.message}` };
+    }
+  }
+
+  async #install(step: Step & { do: "install" }, signal: AbortSignal): Promise<string> {
+    const { path, contents, mode, check } = step;
     let output = "";
+    await refuseTooManyFiles(step);
     await writeAtomically(path, contents, {
       mode,
       check: async (candidate) => {
@@ -196,8 +233,8 @@ export class Executor implements BalancerEffects {
     return output;
   }
 
-  async #runOrFail(argv: readonly string[], signal: AbortSignal): Promise<string> {
-    const { success, code, output } = await this.#run(argv, signal);
+  async #runOrFail(argv: readonly string[], signal: AbortSignal, deadlineMs?: number): Promise<string> {
+    const { success, code, output } = await this.#run(argv, signal, deadlineMs);
     if (!success) throw new ProgramError(`it left with ${code}: ${output || "it wrote nothing"}`);
     return output;
   }
@@ -207,7 +244,11 @@ export class Executor implements BalancerEffects {
    * at the deadline. Its output is not awaited for long after its end, since a
    * daemon that it left behind may keep the pipe.
    */
-  async #run(argv: readonly string[], signal: AbortSignal): Promise<ProgramResult> {
+  async #run(
+    argv: readonly string[],
+    signal: AbortSignal,
+    deadlineMs = this.#programDeadlineMs,
+  ): Promise<ProgramResult> {
     const [program = "", ...args] = argv;
     signal.throwIfAborted();
     const path = [Deno.env.get("PATH"), SYSTEM_PATH].filter((part) => part !== undefined).join(":");
@@ -231,7 +272,7 @@ export class Executor implements BalancerEffects {
     const timer = setTimeout(() => {
       late = true;
       kill();
-    }, this.#programDeadlineMs);
+    }, deadlineMs);
     signal.addEventListener("abort", kill, { once: true });
     try {
       const { success, code } = await child.status;
@@ -240,7 +281,7 @@ export class Executor implements BalancerEffects {
       const output = texts.join("").trim();
       if (late) {
         throw new DeadlineError(
-          `it did not end within ${this.#programDeadlineMs} ms${output === "" ? "" : `: ${output}`}`,
+          `it did not end within ${deadlineMs} ms${output === "" ? "" : `: ${output}`}`,
         );
       }
       return { success, code, output };
@@ -251,7 +292,16 @@ export class Executor implements BalancerEffects {
   }
 }
 
-type CommandStep = Step & { do: "command" };
+/** What the steps are called in a message. */
+const WHAT = {
+  command: "send a command",
+  install: "install the file",
+  start: "start it",
+  reload: "reload it",
+} as const;
+
+/** What is known of the process that answers, and of its like. */
+type Place = Pick<Seen, "masterPid" | "outOfReach" | "older">;
 
 interface ProgramResult {
   readonly success: boolean;
@@ -331,8 +381,7 @@ function judge(step: CommandStep, answer: string, tookMs: number): StepOutcome {
 }
 
 function failureOf(step: Step, error: unknown): StepFailure {
-  const what =
-    { command: "send a command", install: "install the file", start: "start it", reload: "reload it" }[step.do];
+  const what = WHAT[step.do];
   const at = step.do === "install" ? ` ${step.path}` : "";
   // The candidate's name is made up anew each time, and is gone by now.
   const why = String(error instanceof Error ? error.message : error).replaceAll(/\.lighthouse-[0-9a-f-]{36}/g, "");
@@ -342,12 +391,23 @@ function failureOf(step: Step, error: unknown): StepFailure {
     }: install it, or say where it is with the key program`
     : `Cannot ${what}${at}: ${why}`;
   if (error instanceof RefusedError) return { kind: "refused", message: error.message };
-  if (error instanceof ProgramError) return { kind: "program", message };
+  if (error instanceof ProgramError || error instanceof ReloadFailedError) return { kind: "program", message };
   if (error instanceof DeadlineError) return { kind: "late", message };
   if (error instanceof NobodyListensError || error instanceof SocketSilentError) {
     return { kind: "unreachable", message };
   }
   return { kind: "system", message };
+}
+
+/** HAProxy's own check does not look at limits, and a process that may not have enough files does not start. */
+async function refuseTooManyFiles({ path, openFiles }: Step & { do: "install" }): Promise<void> {
+  const limit = openFiles === undefined ? undefined : await readOpenFilesLimit(openFiles.of);
+  if (openFiles === undefined || limit === undefined || limit >= openFiles.needed) return;
+  throw new RefusedError(
+    `[ALERT] (${Deno.pid}) : config : parsing [${path}:${openFiles.line}] : it takes at least ${openFiles.needed} ` +
+      `open files, two for each connection, and the process would get ${limit}: ` +
+      "raise its limit (LimitNOFILE, ulimit -n), or lower maxconn",
+  );
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {
@@ -381,13 +441,18 @@ function refuseTaken({ listens, how }: Step & { do: "reload" }): StepFailure | u
  * program; a daemon's parent is the system's first process, or whoever adopted
  * it. A process that is not here, or is another program, is out of reach.
  */
-async function placeProcess(pid: number, program: string): Promise<Pick<Seen, "masterPid" | "outOfReach">> {
-  const stats = await readStats([pid]);
+async function placeProcess(
+  pid: number,
+  { program, file }: { readonly program: string; readonly file: string },
+): Promise<Place> {
+  const [stats, all] = await Promise.all([readStats([pid]), findStrays(program, file)]);
   if (stats === undefined) return {};
   const own = stats.get(pid);
   if (own === undefined || !isProgram(own, program)) return { outOfReach: true };
   const parent = (await readStats([own.parent]))?.get(own.parent);
-  return parent?.name === own.name ? { masterPid: own.parent } : {};
+  const masterPid = parent?.name === own.name ? own.parent : undefined;
+  const older = all.filter((other) => other !== pid && other !== masterPid);
+  return masterPid === undefined ? { older } : { masterPid, older };
 }
 
 /** Throws if a process that is to get a signal is not of the program: a pid that was read may mean another one by now. */

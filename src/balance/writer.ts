@@ -5,7 +5,17 @@ import { Latest } from "../kernel/latest.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
 import type { ClusterName } from "../model/topology.ts";
-import type { BalancerSources, Fault, Notice, Origin, Rendered, Seen, Step, Wanted } from "../plugin/contract.ts";
+import type {
+  BalancerSources,
+  CommandStep,
+  Fault,
+  Notice,
+  Origin,
+  Rendered,
+  Seen,
+  Step,
+  Wanted,
+} from "../plugin/contract.ts";
 import { type Decider, UndecidedError } from "../plugin/decider.ts";
 import { Acceptance, type Fate } from "./acceptance.ts";
 import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "./effects.ts";
@@ -203,9 +213,12 @@ export class Writer<Config, ClusterConfig, Observed> {
   #troubles = 0;
   #forced = 0;
   #converged = false;
+  /** When a reload that is wanted may be made, its jitter included; unknown while none is. */
+  #reloadDueAt: number | undefined;
+  /** Whether all was in force when last looked at: what is otherwise then was not our doing. */
+  #isCalm = false;
 
-  /** The turn at hand. Whether all was as it is wanted before it, so that what differs is somebody else's doing. */
-  #wasLeftRight = false;
+  /** The turn at hand. */
   #commandFailures = 0;
   #because: string | undefined;
   #plannedBefore: string | undefined;
@@ -306,8 +319,8 @@ export class Writer<Config, ClusterConfig, Observed> {
     const began = this.#clock.now();
     const done: Step[] = [];
     this.#lookAt = Infinity;
+    this.#isCalm &&= !fresh && this.#soon === undefined;
     [this.#commandFailures, this.#because, this.#plannedBefore] = [0, undefined, undefined];
-    this.#wasLeftRight = !fresh && this.#converged && this.#soon === undefined && this.#leftover === undefined;
     let converged = false;
     let next: Round = "again";
     for (let round = 0; next === "again" && !signal.aborted; round++) {
@@ -367,7 +380,6 @@ export class Writer<Config, ClusterConfig, Observed> {
     }
     const { seen, observed } = look;
     const { steps, inForce } = await this.#decide(wanted, target, observed, held);
-    if (this.#wasLeftRight) this.#tellDrift(seen, steps, sources);
     if (inForce) {
       this.#acceptance.accept(target);
       this.#served = sources;
@@ -376,9 +388,12 @@ export class Writer<Config, ClusterConfig, Observed> {
     const planned = JSON.stringify(steps);
     if (steps.length === 0 || planned === this.#plannedBefore) {
       this.#setLeftoverAside(steps.length === 0 ? undefined : planned);
+      if (this.#isCalm && steps.length === 0) this.#tellDrift(seen, steps, sources);
+      this.#isCalm = inForce;
       return ["wait", inForce && target === wanted];
     }
     if (steps.some((step) => step.do === "start") && !this.#mayStart()) return ["wait", false];
+    if (this.#isCalm) this.#tellDrift(seen, steps, sources);
     // What was begun is broken off at the very end only: each step has a deadline of its own.
     const outcomes = await this.#effects.execute(steps, sources, this.#ending.signal);
     for (const outcome of outcomes) if (outcome.ok) done.push(outcome.step);
@@ -386,6 +401,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#tellOutputs(outcomes);
     const failed = outcomes.find((outcome) => !outcome.ok) ?? await this.#awaitTakeover(steps, seen, sources, signal);
     if (steps.some((step) => step.do === "install" || step.do === "start")) this.#soon = undefined;
+    this.#isCalm &&= failed === undefined && steps.every((step) => step.do === "command");
     if (failed !== undefined && !failed.ok) {
       this.#plannedBefore = undefined;
       return [await this.#recover(wanted, target, failed, { seen, sources, outcomes }), false];
@@ -505,13 +521,18 @@ export class Writer<Config, ClusterConfig, Observed> {
     const rendered = await this.#render(target);
     const steps = held ? undefined : await this.#plan(target, rendered, observed);
     if (steps !== undefined && !steps.some((step) => step.do === "reload")) {
+      this.#reloadDueAt = undefined;
       const now = this.#setSoonAside(steps);
       return { steps: now, inForce: now.length === 0 || JSON.stringify(now) === this.#plannedBefore };
     }
     const at = this.#clock.now();
-    if (steps !== undefined && at >= this.#reloadAllowedAt) return { steps, inForce: false };
-    // Until the reload may be, members come and go in what runs.
-    if (steps !== undefined) this.#lookAgainBy(this.#reloadAllowedAt);
+    if (steps !== undefined) {
+      const { reloadJitterMs = 0 } = await this.#balancer.sources(target.config);
+      this.#reloadDueAt ??= Math.max(at, this.#reloadAllowedAt) + reloadJitterMs * this.#random();
+      if (at >= this.#reloadDueAt) return { steps, inForce: false };
+      // Until the reload may be, members come and go in what runs.
+      this.#lookAgainBy(this.#reloadDueAt);
+    }
     const standIn = this.#acceptance.inForce(wanted) ?? target;
     const standInRendered = await this.#balancer.render(standIn);
     const meanwhile = await this.#balancer.plan(standIn, standInRendered, observed, { reload: false });
@@ -642,7 +663,9 @@ export class Writer<Config, ClusterConfig, Observed> {
     const began = this.#clock.now();
     const deadline = began + TAKEOVER_DEADLINE_MS;
     // A master that was asked for a reload may be silent for a while; a program has left.
-    const leftBehind = step.do === "start" || "run" in step.how;
+    // What a service manager runs may leave before the process that it starts listens.
+    const { deadlineMs } = step.do === "start" ? step : "run" in step.how ? step.how : {};
+    const leftBehind = (step.do === "start" || "run" in step.how) && deadlineMs === undefined;
     const bornBy = leftBehind ? began + STILLBORN_MS : Infinity;
     this.#versionStale = true;
     this.#goneSince = undefined;
@@ -654,7 +677,10 @@ export class Writer<Config, ClusterConfig, Observed> {
       if (pid !== undefined && pid !== pidBefore) {
         this.#holdReloadsBack(step, sources);
         this.#process = servingProcess(pid, seen ?? {});
-        this.#log.info(`${this.#balancer.name}: process ${pid} serves`);
+        if (step.do === "reload") await this.#carryOver(step.then ?? [], sources);
+        const older = (seen?.older ?? []).filter((other) => other !== pidBefore);
+        const still = older.length === 0 ? "" : `; older ones still have connections: ${older.join(", ")}`;
+        this.#log.info(`${this.#balancer.name}: process ${pid} serves${still}`);
         return undefined;
       }
       if (seen !== undefined && seen.answers === undefined && this.#clock.now() > bornBy) {
@@ -670,12 +696,21 @@ export class Writer<Config, ClusterConfig, Observed> {
     }
   }
 
+  /** Tells a new process what the one before knew; what it does not take is no reason to start over. */
+  async #carryOver(commands: readonly CommandStep[], sources: BalancerSources): Promise<void> {
+    if (commands.length === 0) return;
+    const outcomes = await this.#effects.execute(commands, sources, this.#ending.signal);
+    this.#report(outcomes);
+    for (const outcome of outcomes) if (!outcome.ok) this.#log.warn(outcome.failure.message);
+  }
+
   /** Keeps the rate of reloads, and lowers it as long as a reload does not bring about what it was made for. */
   #holdReloadsBack(step: Step, { reloadIntervalMs }: BalancerSources): void {
     const reason = step.do === "reload" ? step.reason : undefined;
     const times = reason !== undefined && this.#vain?.reason === reason ? this.#vain.times + 1 : 0;
     this.#vain = reason === undefined ? undefined : { reason, times };
     const backoff = times === 0 ? 0 : Math.min(RETRY.maxMs, RETRY.firstMs * 2 ** Math.min(times, 10));
+    this.#reloadDueAt = undefined;
     this.#reloadAllowedAt = this.#clock.now() + Math.max(reloadIntervalMs, backoff);
   }
 
@@ -691,6 +726,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     },
   ): Promise<Round> {
     const now = this.#clock.now();
+    if (failure.kind === "taken") return this.#fail(failure);
     switch (step.do) {
       case "command": {
         this.#log.warn(failure.message, { kind: failure.kind });
@@ -772,16 +808,18 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#lookAt = Math.min(this.#lookAt, at);
   }
 
-  /** Says what somebody else has changed, in the first round of a turn; a process that is gone is told of by its start. */
+  /** Says what somebody else has changed; a process that is gone is told of by its start. */
   #tellDrift({ file }: Seen, steps: readonly Step[], sources: BalancerSources): void {
-    this.#wasLeftRight = false;
     const install = this.#soon?.step ?? steps.find((step) => step.do === "install");
+    const changes = steps.flatMap((step) => step.do === "command" && step.found !== undefined ? [step.found] : []);
+    const more = changes.length > COMMANDS_IN_LOG ? [`${changes.length - COMMANDS_IN_LOG} changes more`] : [];
     const found = [
-      ...steps.some((step) => step.do === "command") ? ["its members were changed over the socket"] : [],
+      ...changes.slice(0, COMMANDS_IN_LOG),
+      ...more,
       ...install === undefined ? [] : [`the file ${sources.file} was ${file === undefined ? "removed" : "changed"}`],
     ];
     if (found.length === 0) return;
-    this.#log.warn(`${this.#balancer.name}: not as it was left: ${found.join(", and ")}; this is put right`);
+    this.#log.warn(`${this.#balancer.name}: not as it was left: ${found.join(", ")}; this is put right`);
   }
 
   /** Says what was done, and why; what is tried once more is no news. */

@@ -471,7 +471,7 @@ Deno.test("Writer undoes what was done to members by hand", async () => {
   await bench.pass(5_100);
   assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80", "b.int:80 10.0.0.2:80"]);
   assert.deepEqual(bench.logged("warn"), [
-    "warn haproxy: not as it was left: its members were changed over the socket; this is put right",
+    "warn haproxy: not as it was left: web/b.int:80 is missing, web/a.int:80 is in maintenance; this is put right",
   ]);
 });
 

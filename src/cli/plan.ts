@@ -5,7 +5,7 @@ import { formatDiagnostic } from "../config/diagnostics.ts";
 import { applyMasks, lineMasks } from "../config/redact.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { HostSettings } from "../config/desired.ts";
-import type { HostFacts, Step } from "../plugin/contract.ts";
+import type { HostFacts, ReloadWay, Step } from "../plugin/contract.ts";
 
 /** What `plan` is told. */
 export interface PlanOptions {
@@ -62,8 +62,12 @@ export function describeStep(step: Step): string {
     case "start":
       return `start (${step.reason}): ${step.run.join(" ")}`;
     case "reload": {
-      const how = "run" in step.how ? step.how.run.join(" ") : `${step.how.signal} to ${step.how.pid}`;
-      return `reload (${step.reason}): ${how}`;
+      return `reload (${step.reason}): ${describeWay(step.how)}`;
     }
   }
+}
+
+function describeWay(how: ReloadWay): string {
+  if ("run" in how) return how.run.join(" ");
+  return "master" in how ? `reload, asked of the master at ${how.master}` : `${how.signal} to ${how.pid}`;
 }

@@ -49,6 +49,11 @@ export function stepFault(step: Step, { granted, sources, seen }: PlanCase): str
       return runFaults(step.run[0], granted)[0];
     case "reload": {
       if ("run" in step.how) return runFaults(step.how.run[0], granted)[0];
+      if ("master" in step.how) {
+        return granted.net?.includes(`unix:${step.how.master}`)
+          ? undefined
+          : `ask the master at ${quote(step.how.master)}`;
+      }
       return step.how.pid === seen.masterPid ? undefined : `signal process ${step.how.pid}, which is not its master`;
     }
   }

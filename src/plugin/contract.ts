@@ -249,6 +249,8 @@ export interface BalancerSources {
   readonly program: string;
   /** The least time between two reloads; never less than a second for a plugin that does not ship. */
   readonly reloadIntervalMs: number;
+  /** A reload that may be made is made after a random part of this time, so that a fleet does not do it at once. */
+  readonly reloadJitterMs?: number | undefined;
 }
 
 /** An address that a balancer would listen at. */
@@ -276,12 +278,49 @@ export interface Seen {
   readonly outOfReach?: boolean | undefined;
   /** The pids of processes of the program that were started from the file, looked for only if nobody answers. */
   readonly strays?: readonly number[] | undefined;
+  /**
+   * The pids of processes of the program that were started from the file
+   * before the one that answers, and serve what connections they still have;
+   * counted when a process is seen for the first time.
+   */
+  readonly older?: readonly number[] | undefined;
 }
+
+/** A runtime command, as data. */
+export interface CommandStep {
+  /** The discriminant of {@linkcode Step}. */
+  readonly do: "command";
+  /** One command, without a line break. */
+  readonly command: string;
+  /** Its answer, trimmed, must match one of these: regular expressions, anchored. */
+  readonly expect: readonly string[];
+  /** What of the balancer is otherwise than it is wanted: told if nobody had asked for a change. Since 2.0. */
+  readonly found?: string | undefined;
+}
+
+/** How many files a process must be allowed to have open to serve a config. */
+export interface OpenFiles {
+  /** So many, at least. */
+  readonly needed: number;
+  /** The line of the config that makes it so many, from 1. */
+  readonly line: number;
+  /** The process whose limit holds, by pid; that of whoever installs if absent. */
+  readonly of?: number | undefined;
+}
+
+/** How a balancer is made to read its config anew. */
+export type ReloadWay =
+  /** By a program that does not take longer than `deadlineMs`. */
+  | { readonly run: readonly string[]; readonly deadlineMs?: number | undefined }
+  /** By a signal to its master. */
+  | { readonly signal: "SIGUSR2"; readonly pid: number }
+  /** By asking its master, over the socket at this path, which tells whether it went well. */
+  | { readonly master: string };
 
 /** A thing the writer does, as data: logged, counted, and only printed by `plan`. */
 export type Step =
-  /** Sends one runtime command; its answer, trimmed, must match one of `expect` (regular expressions, anchored). */
-  | { readonly do: "command"; readonly command: string; readonly expect: readonly string[] }
+  /** Sends one runtime command. */
+  | CommandStep
   /**
    * Writes beside `path`, runs `check` on the candidate (`%` stands for its
    * path), then renames it into place: at once, or within a second, joined
@@ -294,20 +333,29 @@ export type Step =
     readonly mode: number;
     readonly check: readonly string[];
     readonly when: "now" | "soon";
+    /** Present if the config may take more open files than a process gets: then it is refused. Since 2.0. */
+    readonly openFiles?: OpenFiles | undefined;
   }
   /** Starts the balancer, which nobody saw running. */
-  | { readonly do: "start"; readonly reason: string; readonly run: readonly string[] }
+  | {
+    readonly do: "start";
+    readonly reason: string;
+    readonly run: readonly string[];
+    /** How long that may take, if not as long as any program. Since 2.0. */
+    readonly deadlineMs?: number | undefined;
+  }
   /**
-   * Makes the balancer read its config anew: by running a program, or by a
-   * signal to its master. The reason is never empty. `listens` are the
-   * addresses that are new to it: if one of them is taken, the reload is not
-   * begun, for a balancer may stop serving while it tries in vain.
+   * Makes the balancer read its config anew. The reason is never empty.
+   * `listens` are the addresses that are new to it: if one of them is taken,
+   * the reload is not begun, for a balancer may stop serving while it tries in
+   * vain. `then` is said to the new process at once, before it can know.
    */
   | {
     readonly do: "reload";
     readonly reason: string;
     readonly listens: readonly Endpoint[];
-    readonly how: { readonly run: readonly string[] } | { readonly signal: "SIGUSR2"; readonly pid: number };
+    readonly how: ReloadWay;
+    readonly then?: readonly CommandStep[] | undefined;
   };
 
 /** Something that an operator should know of what was rendered: a line left out, a cluster without nodes. */

@@ -7,10 +7,13 @@
 import { isRecord, type Node, quote } from "../model/node.ts";
 import type {
   BalancerSources,
+  CommandStep,
   Explanation,
   Fault as ConfigFault,
   Listening,
+  OpenFiles,
   Origin,
+  ReloadWay,
   Rendered,
   Step,
 } from "../plugin/contract.ts";
@@ -35,6 +38,8 @@ const CLUSTERS_MAX = 10_000;
 const PATH_LENGTH_MAX = 100;
 /** No reload is held back for longer. */
 const RELOAD_INTERVAL_MAX_MS = 3_600_000;
+/** No program has longer to start or to reload a balancer. */
+const DEADLINE_MAX_MS = 600_000;
 
 /** Takes an answer of a balancer's plugin. Throws a `Fault` for what cannot be believed. */
 export function decision(value: unknown): Decision {
@@ -63,7 +68,7 @@ export function decision(value: unknown): Decision {
 }
 
 function sources(value: unknown): BalancerSources {
-  const { socket, speaks, queries, file, program, reloadIntervalMs } = record(value, "sources");
+  const { socket, speaks, queries, file, program, reloadIntervalMs, reloadJitterMs } = record(value, "sources");
   if (speaks !== undefined && speaks !== "prompt" && speaks !== "http") {
     throw new Fault(`speaks must be "prompt" or "http": current value is ${quote(speaks)}`);
   }
@@ -77,6 +82,9 @@ function sources(value: unknown): BalancerSources {
     file: exactText(file, "file"),
     program: exactText(program, "program"),
     reloadIntervalMs: within(reloadIntervalMs, "reloadIntervalMs", 0, RELOAD_INTERVAL_MAX_MS),
+    ...reloadJitterMs !== undefined && {
+      reloadJitterMs: within(reloadJitterMs, "reloadJitterMs", 0, RELOAD_INTERVAL_MAX_MS),
+    },
   };
 }
 
@@ -115,11 +123,7 @@ function step(value: unknown): Step {
   const raw = record(value, "step");
   switch (raw.do) {
     case "command":
-      return {
-        do: "command",
-        command: command(raw.command, "command"),
-        expect: listOf(raw.expect, "expect", 10).map(expectation),
-      };
+      return commandStep(raw);
     case "install": {
       if (raw.when !== "now" && raw.when !== "soon") {
         throw new Fault(`when must be "now" or "soon": current value is ${quote(raw.when)}`);
@@ -131,24 +135,51 @@ function step(value: unknown): Step {
         mode: integer(raw.mode, "mode", 0, 0o777),
         check: listOf(raw.check, "check", ARGUMENTS_MAX).map((argument) => exactText(argument, "check")),
         when: raw.when,
+        ...raw.openFiles !== undefined && { openFiles: openFiles(raw.openFiles) },
       };
     }
     case "start":
-      return { do: "start", reason: reason(raw.reason), run: argv(raw.run) };
+      return { do: "start", reason: reason(raw.reason), run: argv(raw.run), ...deadline(raw.deadlineMs) };
     case "reload": {
       const listens = listOf(raw.listens, "listens", LISTENS_MAX).map((endpoint) => exactText(endpoint, "listens"));
-      return { do: "reload", reason: reason(raw.reason), listens, how: reloadWay(raw.how) };
+      const then = raw.then === undefined ? undefined : listOf(raw.then, "then", STEPS_MAX).map(commandStep);
+      const how = reloadWay(raw.how);
+      return { do: "reload", reason: reason(raw.reason), listens, how, ...then !== undefined && { then } };
     }
     default:
       throw new Fault(`Unknown kind of a step: ${quote(raw.do)}`);
   }
 }
 
-function reloadWay(value: unknown): (Step & { do: "reload" })["how"] {
-  const { run, signal, pid } = record(value, "how");
-  if (run !== undefined) return { run: argv(run) };
+function commandStep(value: unknown): CommandStep {
+  const raw = record(value, "step");
+  return {
+    do: "command",
+    command: command(raw.command, "command"),
+    expect: listOf(raw.expect, "expect", 10).map(expectation),
+    ...raw.found !== undefined && { found: text(raw.found, "found") },
+  };
+}
+
+function openFiles(value: unknown): OpenFiles {
+  const { needed, line, of } = record(value, "openFiles");
+  return {
+    needed: integer(needed, "needed", 0, 2 ** 40),
+    line: integer(line, "line", 1, FILE_LENGTH_MAX),
+    ...of !== undefined && { of: integer(of, "of", 2, 2 ** 31) },
+  };
+}
+
+function deadline(value: unknown): { readonly deadlineMs?: number } {
+  return value === undefined ? {} : { deadlineMs: within(value, "deadlineMs", 1, DEADLINE_MAX_MS) };
+}
+
+function reloadWay(value: unknown): ReloadWay {
+  const { run, signal, pid, master, deadlineMs } = record(value, "how");
+  if (run !== undefined) return { run: argv(run), ...deadline(deadlineMs) };
+  if (master !== undefined) return { master: exactText(master, "master") };
   if (signal === "SIGUSR2") return { signal, pid: integer(pid, "pid", 2, 2 ** 31) };
-  throw new Fault(`how must run a program or send SIGUSR2: current value is ${quote(value)}`);
+  throw new Fault(`how must run a program, ask a master or send SIGUSR2: current value is ${quote(value)}`);
 }
 
 function explanation(value: unknown): Explanation {

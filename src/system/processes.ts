@@ -9,6 +9,9 @@
 /** How long such a look may take. */
 const LOOK_DEADLINE_MS = 2_000;
 
+/** The bit of `CapEff` that stands for the right to raise limits (`capabilities(7)`). */
+const CAP_SYS_RESOURCE = 24n;
+
 /** What `/proc/PID/stat` begins with. */
 export interface ProcessStat {
   readonly pid: number;
@@ -68,4 +71,25 @@ export async function look(program: string, args: string[]): Promise<string> {
     if (error instanceof Deno.errors.NotFound) return "";
     throw error;
   }
+}
+
+/**
+ * Answers how many files a process may have open at most, or this one's
+ * children if none is named; `undefined` where there is no /proc to ask. One
+ * with the right to raise its own limits (`CAP_SYS_RESOURCE`) gets as many as
+ * the system has for any process.
+ */
+export async function readOpenFilesLimit(pid?: number): Promise<number | undefined> {
+  const of = pid === undefined ? "self" : Math.trunc(pid);
+  const output = await look("cat", [`/proc/${of}/limits`, `/proc/${of}/status`, "/proc/sys/fs/nr_open"]);
+  return parseOpenFilesLimit(output);
+}
+
+/** Reads the same out of `limits`, `status` and `nr_open` of /proc, one after the other. Pure. */
+export function parseOpenFilesLimit(output: string): number | undefined {
+  const most = Number(/^([0-9]+)$/m.exec(output)?.[1] ?? Infinity);
+  const capabilities = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(output)?.[1] ?? "0"}`);
+  if ((capabilities >> CAP_SYS_RESOURCE & 1n) === 1n) return most;
+  const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(output)?.[1];
+  return hard === undefined ? undefined : Math.min(most, hard === "unlimited" ? Infinity : Number(hard));
 }

@@ -30,7 +30,7 @@ interface PlanCase {
     readonly structure?: "none";
     /** The process that owns it. */
     readonly master?: number;
-    /** Backends with servers as `name address:port id N [maint] [drain] [unchecked] [agent]`; those of `before` if left out. */
+    /** Backends with servers as `name address:port id N [maint] [drain] [since SECONDS] [down] [no check] [unchecked] [agent]`; those of `before` if left out. */
     readonly backends?: Record<string, readonly string[]>;
     /** Whether its pid is of another container. */
     readonly out_of_reach?: boolean;
@@ -95,11 +95,12 @@ function answersOf(
       assert(match !== null, server);
       const [, name, address, port, id, flags = ""] = match;
       const admin = (flags.includes("maint") ? 1 : 0) + (flags.includes("drain") ? 8 : 0);
-      const check = flags.includes("unchecked") ? 2 : 6;
+      const check = flags.includes("no check") ? 0 : flags.includes("unchecked") ? 2 : 6;
+      const since = Number(/ since ([0-9]+)/.exec(flags)?.[1] ?? 0);
       const agent = flags.includes("agent") ? 22 : 0;
       return `${
         index + 3
-      } ${backend} ${id} ${name} ${address} 2 ${admin} 1 1 0 1 0 2 ${check} ${agent} 0 0 - ${port} - 0 0 - - 0`;
+      } ${backend} ${id} ${name} ${address} ${flags.includes("down") ? 0 : 2} ${admin} 1 1 ${since} 1 0 2 ${check} ${agent} 0 0 - ${port} - 0 0 - - 0`;
     })
   );
   return [
@@ -113,15 +114,30 @@ function answersOf(
 function line(step: Step): string {
   switch (step.do) {
     case "command":
-      return `command ${step.command}`;
+      return `command ${step.command}${step.found === undefined ? "" : `, as ${step.found}`}`;
     case "install":
-      return `install ${step.when} ${step.path}, checked by ${step.check.join(" ")}`;
+      return `install ${step.when} ${step.path}, checked by ${step.check.join(" ")}${filesOf(step)}`;
     case "start":
-      return `start by ${step.run.join(" ")}: ${step.reason}`;
+      return `start by ${step.run.join(" ")}${deadlineOf(step)}: ${step.reason}`;
     case "reload": {
-      const how = "run" in step.how ? step.how.run.join(" ") : `${step.how.signal} to ${step.how.pid}`;
+      const { how, then = [] } = step;
+      const by = "run" in how
+        ? how.run.join(" ") + deadlineOf(how)
+        : "master" in how
+        ? `the master at ${how.master}`
+        : `${how.signal} to ${how.pid}`;
+      const told = then.map(({ command }) => `\nthen tell it ${command}`).join("");
       const listens = step.listens.length === 0 ? "" : ` if it can listen on ${step.listens.join(" and ")}`;
-      return `reload by ${how}${listens}: ${step.reason}`;
+      return `reload by ${by}${listens}: ${step.reason}${told}`;
     }
   }
+}
+
+function filesOf({ openFiles }: Step & { do: "install" }): string {
+  if (openFiles === undefined) return "";
+  return ` if ${openFiles.of === undefined ? "we" : `process ${openFiles.of}`} may have ${openFiles.needed} files open`;
+}
+
+function deadlineOf({ deadlineMs }: { readonly deadlineMs?: number | undefined }): string {
+  return deadlineMs === undefined ? "" : ` within ${deadlineMs} ms`;
 }

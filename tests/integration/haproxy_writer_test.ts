@@ -6,18 +6,8 @@ import haproxy from "../../plugins/balancers/haproxy/mod.ts";
 import type { Node } from "../../src/model/node.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
+import { get, HttpLoad } from "../support/http_load.ts";
 import { HaproxyBox, kill, localNode, NamedServer, RunningWriter } from "../support/haproxy.ts";
-
-const REQUEST = new TextEncoder().encode("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-
-/** Asks a port of HAProxy over a connection of its own; answers the body, or fails with what came instead. */
-async function get(port: number): Promise<string> {
-  const connection = await Deno.connect({ hostname: "127.0.0.1", port });
-  await connection.write(REQUEST);
-  const answer = await new Response(connection.readable).text();
-  if (!answer.startsWith("HTTP/1.1 200 ")) throw new Error(`Not 200: ${answer.slice(0, 40)}`);
-  return answer.slice(answer.indexOf("\r\n\r\n") + 4);
-}
 
 /** Many nodes, on ports where nobody needs to listen. */
 function nodes(count: number): Node[] {
@@ -258,7 +248,7 @@ Deno.test("a reload for a new cluster fails no request", async () => {
   const port = freePort();
   const web = { section: { port }, nodes: [server.node] };
   await running.apply(box.wanted({ web }));
-  const load = new Load(port);
+  const load = new HttpLoad(port);
   for (let round = 0; round < 5; round++) {
     await running.apply(box.wanted({ web, [`more${round}`]: { section: { port: freePort() } } }));
     await load.more(100);
@@ -547,7 +537,7 @@ Deno.test("members that come and go fail no request, and keep the connections of
   const port = freePort();
   const section = { port, backend: ["mode http", "balance roundrobin"] };
   await running.apply(box.wanted({ web: { section, nodes: [one.node] } }));
-  const load = new Load(port);
+  const load = new HttpLoad(port);
   for (let round = 0; round < 20; round++) {
     const members = round % 2 === 0 ? [one.node, two.node] : round % 4 === 1 ? [two.node] : [one.node];
     await running.apply(box.wanted({ web: { section, nodes: members } }));
@@ -557,34 +547,3 @@ Deno.test("members that come and go fail no request, and keep the connections of
   assert.deepEqual(failed, []);
   assert.equal(running.reloads, 1);
 });
-
-/** Clients that ask one request a connection, as fast as they are answered. */
-class Load {
-  #done = 0;
-  readonly #failed: string[] = [];
-  #stopped = false;
-  readonly #clients: Promise<void>[];
-
-  constructor(port: number, clients = 4) {
-    this.#clients = Array.from({ length: clients }, () => this.#client(port));
-  }
-
-  /** Waits until so many more requests were answered. */
-  async more(count: number): Promise<void> {
-    const until = this.#done + count;
-    await eventually(`${count} more requests`, () => this.#done >= until);
-  }
-
-  async stop(): Promise<{ done: number; failed: readonly string[] }> {
-    this.#stopped = true;
-    await Promise.all(this.#clients);
-    return { done: this.#done, failed: this.#failed };
-  }
-
-  async #client(port: number): Promise<void> {
-    while (!this.#stopped) {
-      await get(port).catch((error) => void this.#failed.push(String(error)));
-      this.#done++;
-    }
-  }
-}

@@ -171,6 +171,12 @@ export class HaproxyModel implements BalancerEffects {
         return this.#add(key, rest);
       case "del server":
         return this.#delete(key);
+      case "shutdown sessions": {
+        const server = this.#find(rest[0] ?? "");
+        if (server === undefined) return "No such server.";
+        server.busy = false;
+        return "";
+      }
     }
     const server = this.#find(key);
     if (server === undefined) return "No such server.";
@@ -186,6 +192,8 @@ export class HaproxyModel implements BalancerEffects {
         return "";
       case "set server":
         return set(server, rest);
+      case "disable agent":
+        return "";
       default:
         return "Unknown command, but maybe one of the following ones is a better match:";
     }
@@ -276,6 +284,9 @@ function set(server: ModelServer, [what = "", value = "", port = "", number = ""
       return "";
     case "health down":
       server.down = true;
+      return "";
+    case "health up":
+      server.down = false;
       return "";
     case "weight 100%":
       server.weightPercent = 100;

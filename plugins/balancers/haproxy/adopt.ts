@@ -3,6 +3,7 @@ import { formatEndpoint, parseEndpoint } from "../../../src/model/endpoint.ts";
 import { nodeName, parseNode } from "../../../src/model/node.ts";
 import { words } from "./backend.ts";
 import type { Observed } from "./observe.ts";
+import { twinOf } from "./panic.ts";
 import { PEERS_SECTION } from "./peers.ts";
 
 /**
@@ -19,7 +20,7 @@ export function adopt(file: string): ReadonlyMap<ClusterName, readonly Node[]> {
     const [first = "", second = "", third = ""] = words(line);
     if (/^[a-z]/.test(line)) {
       [keyword, name] = [first, second];
-      if (keyword === "backend" && name !== "") servers.set(name, []);
+      if (keyword === "backend" && name !== "" && twinOf(name) === undefined) servers.set(name, []);
     } else if (keyword === "backend" && first === "server") {
       servers.get(name)?.push([second, third]);
     } else if (keyword === "peers" && first === "peer") {
@@ -41,7 +42,8 @@ export function adopt(file: string): ReadonlyMap<ClusterName, readonly Node[]> {
 
 /** Reads the members of each cluster back from the process that runs: the servers that it sends requests to. */
 export function adoptRunning({ running }: Observed): ReadonlyMap<ClusterName, readonly Node[]> {
-  return new Map([...running?.backends ?? []].map(([cluster, servers]) => [
+  const backends = [...running?.backends ?? []].filter(([name]) => twinOf(name) === undefined);
+  return new Map(backends.map(([cluster, servers]) => [
     cluster,
     [...servers.values()].flatMap(({ name, address, port, inMaintenance, draining }) => {
       const node = inMaintenance || draining ? undefined : readNode(name, formatEndpoint({ host: address, port }), []);

@@ -79,7 +79,9 @@ Deno.test("adoptRunning() takes the servers that get requests, and of those only
     port,
     inMaintenance,
     draining: false,
-    checkStopped: false,
+    down: false,
+    sinceS: 0,
+    check: "none" as const,
     weightChanged: false,
     agent: "none" as const,
   });

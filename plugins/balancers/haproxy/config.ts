@@ -73,6 +73,14 @@ export interface HaproxyConfig {
   } | undefined;
   /** The least time between two reloads. */
   readonly restartIntervalMs: number;
+  /** A reload waits for a random part of this time. */
+  readonly reloadJitterMs: number;
+  /** The socket of a master process that the writer starts, and has reload. */
+  readonly masterSocket?: string | undefined;
+  /** What starts and reloads HAProxy instead of the writer: a service manager. */
+  readonly reloadCommand?: readonly string[] | undefined;
+  /** How long that command may take. */
+  readonly reloadTimeoutMs: number;
 }
 
 /** The `haproxy` section of a cluster's file, validated. */
@@ -87,10 +95,19 @@ export interface HaproxyCluster {
   readonly backend: readonly string[];
   /** Printed at the end of each of its server lines. */
   readonly serverOptions: string;
+  /** How long a server that is not wanted any more is drained before it is taken away. */
+  readonly drainTimeoutMs: number;
+  /** Whether the connections that it has left by then are closed. */
+  readonly closeAfterDrain: boolean;
+  /** With fewer of its servers up, in percent, requests go to all of them; never if 0. */
+  readonly panicThreshold: number;
 }
 
 /** The least time between two reloads unless told: what the predecessor keeps. */
 const RESTART_INTERVAL_S = 2;
+
+/** How long a command that reloads may take unless told: a service manager may wait for a start. */
+const RELOAD_TIMEOUT_S = 30;
 
 /** What ends a line or hides in it. A tab may stand in a line. */
 // deno-lint-ignore no-control-regex -- control characters are what is looked for
@@ -121,6 +138,11 @@ const lines = v.pipe(
 
 const PATH = "a path without control characters";
 const path = v.pipe(v.string(PATH), v.minLength(1, PATH), v.check(isOneLine, PATH));
+
+/** HAProxy splits at blanks, and takes a comma for the begin of its own options. */
+const socketPath = v.pipe(v.string(PATH), v.regex(/^[^\s\p{Cc}]+$/u, "a path without blanks"));
+
+const COMMAND = "a list of a program and its arguments, each a text";
 
 const ADDRESS = "an address to bind to, without blanks";
 const bindAddress = v.pipe(
@@ -157,7 +179,7 @@ function checkNames(
 const balancer = v.pipe(
   keys({
     config_file: path,
-    socket_file: v.pipe(v.string(PATH), v.regex(/^[^\s\p{Cc}]+$/u, "a path without blanks")),
+    socket_file: socketPath,
     pid_file: path,
     program: optional(word("the name or the path of the program"), "haproxy"),
     directives: optional(v.picklist(["predecessor", "all"], "predecessor or all")),
@@ -184,6 +206,12 @@ const balancer = v.pipe(
       ),
     })),
     restart_interval: optional(seconds({ min: 0, max: 3_600 }), RESTART_INTERVAL_S),
+    reload_jitter: optional(seconds({ min: 0, max: 3_600 }), 0),
+    master_socket: optional(socketPath),
+    reload_command: optional(
+      v.pipe(list(v.pipe(v.string(COMMAND), v.minLength(1, COMMAND)), COMMAND), v.minLength(1, COMMAND)),
+    ),
+    reload_timeout: optional(seconds({ min: 1, max: 600 }), RELOAD_TIMEOUT_S),
   }),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
@@ -201,6 +229,9 @@ const balancer = v.pipe(
     checkNames(input.meta_clusters, "meta_clusters", report);
     checkNames(input.meta_cluster_ports, "meta_cluster_ports", report);
     checkNames(input.proxies, "proxies", report);
+    if (input.master_socket !== undefined && input.reload_command !== undefined) {
+      report("left out beside master_socket: either reloads HAProxy", ["reload_command"]);
+    }
     for (const [name, meta] of Object.entries(input.meta_clusters)) {
       if (meta.port === undefined && input.meta_cluster_ports[name] === undefined) {
         report("a map with a port", ["meta_clusters", name]);
@@ -244,6 +275,10 @@ const balancer = v.pipe(
       }),
     },
     restartIntervalMs: file.restart_interval * 1_000,
+    reloadJitterMs: file.reload_jitter * 1_000,
+    masterSocket: file.master_socket,
+    reloadCommand: file.reload_command,
+    reloadTimeoutMs: file.reload_timeout * 1_000,
   })),
 );
 
@@ -260,6 +295,9 @@ const cluster = v.pipe(
     frontend: optional(lines, []),
     backend: optional(lines, []),
     server_options: optional(v.pipe(v.nullable(line), v.transform((options) => options ?? "")), ""),
+    drain_timeout: optional(seconds({ min: 0, max: 86_400 }), 0),
+    close_after_drain: optional(v.boolean("true or false"), false),
+    panic_threshold: optional(integer({ min: 0, max: 100 }), 0),
   })),
   v.transform((section): HaproxyCluster => ({
     port: section?.port,
@@ -267,6 +305,9 @@ const cluster = v.pipe(
     frontend: section?.frontend ?? [],
     backend: section?.backend ?? [],
     serverOptions: section?.server_options ?? "",
+    drainTimeoutMs: (section?.drain_timeout ?? 0) * 1_000,
+    closeAfterDrain: section?.close_after_drain ?? false,
+    panicThreshold: section?.panic_threshold ?? 0,
   })),
 );
 

@@ -33,6 +33,10 @@ Deno.test("the balancer's schema fills in what may be left out", () =>
     proxies: [],
     stats: undefined,
     restartIntervalMs: 2_000,
+    reloadJitterMs: 0,
+    masterSocket: undefined,
+    reloadCommand: undefined,
+    reloadTimeoutMs: 30_000,
   }));
 
 Deno.test("the balancer's schema takes all forms that the predecessor took", () => {
@@ -80,13 +84,26 @@ Deno.test("the balancer's schema says what is wrong, where, and what is wanted",
   assert.match(issues(balancerSchema, { ...PLACES, socket_file: "/run/a b" })[0] ?? "", /without blanks/);
 });
 
+Deno.test("the balancer's schema wants one way to reload, and a command that is one", () => {
+  const both = { ...PLACES, master_socket: "/run/master.sock", reload_command: ["systemctl", "reload", "haproxy"] };
+  assert.match(issues(balancerSchema, both)[0] ?? "", /Cannot use reload_command as it must be left out/);
+  for (const reload_command of ["systemctl reload haproxy", [], [""], [1]]) {
+    assert.match(
+      issues(balancerSchema, { ...PLACES, reload_command })[0] ?? "",
+      /a list of a program and its arguments/,
+    );
+  }
+});
+
 Deno.test("the cluster's schema takes an empty section, one line for many, and digits for a port", () => {
+  const DEFAULTS = { drainTimeoutMs: 0, closeAfterDrain: false, panicThreshold: 0 };
   assert.deepEqual(valid(clusterSchema, null), {
     port: undefined,
     acl: undefined,
     frontend: [],
     backend: [],
     serverOptions: "",
+    ...DEFAULTS,
   });
   assert.deepEqual(valid(clusterSchema, { port: "8000", backend: "mode http", server_options: null }), {
     port: 8000,
@@ -94,6 +111,7 @@ Deno.test("the cluster's schema takes an empty section, one line for many, and d
     frontend: [],
     backend: ["mode http"],
     serverOptions: "",
+    ...DEFAULTS,
   });
 });
 

@@ -1,6 +1,7 @@
 import type { ClusterName, Explanation, Fault, Origin, Rendered } from "../../../mod.ts";
 import { words } from "./backend.ts";
 import { isGuard } from "./directives.ts";
+import { twinOf } from "./panic.ts";
 import { PEERS_SECTION, sharesWith } from "./peers.ts";
 import { peersListener, sectionListening } from "./structure.ts";
 
@@ -55,7 +56,8 @@ class RenderedFile {
       if (/^[a-z]/.test(line)) header = line;
       return { number: index + 1, text: line.trim(), header, origin: origins.get(index + 1) };
     });
-    this.#clusters = new Set(this.#lines.flatMap(({ header }) => /^backend (\S+)$/.exec(header)?.[1] ?? []));
+    const backends = this.#lines.flatMap(({ header }) => /^backend (\S+)$/.exec(header)?.[1] ?? []);
+    this.#clusters = new Set(backends.filter((name) => twinOf(name) === undefined));
   }
 
   faultOf(fault: string): Fault {
@@ -77,7 +79,7 @@ class RenderedFile {
     const found = line === undefined
       ? this.#sectionsNamed(fault).map((header) => header.slice(header.indexOf(" ") + 1))
       : [line.origin?.cluster ?? (/^(?:frontend|backend) (\S+)$/.exec(line.header)?.[1] ?? "")];
-    return found.find((name) => this.#clusters.has(name));
+    return found.map((name) => twinOf(name) ?? name).find((name) => this.#clusters.has(name));
   }
 
   /** The lines that a fault is about: the one that it gives, or those that it most likely means. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { BalancerPlugin } from "../../../mod.ts";
+import type { BalancerPlugin, Endpoint } from "../../../mod.ts";
 import { adopt, adoptRunning } from "./adopt.ts";
 import { balancerSchema, clusterSchema, type HaproxyCluster, type HaproxyConfig } from "./config.ts";
 import { explain } from "./explain.ts";
@@ -22,19 +22,23 @@ const haproxy: BalancerPlugin<HaproxyConfig, HaproxyCluster, Observed> = {
   stability: "stable",
   config: balancerSchema,
   cluster: clusterSchema,
-  permissions: ({ configFile, socketFile, pidFile, program }) => ({
-    net: [`unix:${socketFile}`],
-    read: [configFile, socketFile],
-    write: [configFile, socketFile, pidFile],
-    run: program.startsWith("/") ? [program] : [],
-  }),
+  permissions: ({ configFile, socketFile, masterSocket, pidFile, program, reloadCommand: [reload = ""] = [] }) => {
+    const sockets = [socketFile, ...masterSocket === undefined ? [] : [masterSocket]];
+    return {
+      net: sockets.map((path): Endpoint => `unix:${path}`),
+      read: [configFile, ...sockets],
+      write: [configFile, ...sockets, pidFile],
+      run: [program, reload].filter((path) => path.startsWith("/")),
+    };
+  },
   listens: (config, cluster) => cluster === undefined ? ownListens(config) : clusterListens(config, cluster),
-  sources: ({ configFile, socketFile, program, restartIntervalMs }) => ({
+  sources: ({ configFile, socketFile, program, restartIntervalMs, reloadJitterMs }) => ({
     socket: socketFile,
     queries: QUERIES,
     file: configFile,
     program,
     reloadIntervalMs: restartIntervalMs,
+    reloadJitterMs,
   }),
   pid: pidOf,
   observe,

@@ -4,6 +4,9 @@ import type { Version } from "./backend.ts";
 import type { HaproxyConfig } from "./config.ts";
 import { STRUCTURE_VARIABLE } from "./render.ts";
 
+/** Whether a server has a check of a kind, and whether it runs. */
+export type CheckState = "none" | "stopped" | "running";
+
 /** One server, as a running HAProxy has it. */
 export interface RunningServer {
   /** Its name. */
@@ -18,12 +21,16 @@ export interface RunningServer {
   readonly inMaintenance: boolean;
   /** Whether it is being drained. */
   readonly draining: boolean;
-  /** Whether it has a health check that does not run. */
-  readonly checkStopped: boolean;
   /** Whether its weight is another one than it was given when it came. */
   readonly weightChanged: boolean;
+  /** Whether it is down: its checks or somebody's hand say so. */
+  readonly down: boolean;
+  /** For how long it has been so: seconds since it went up, down, into or out of maintenance or draining. */
+  readonly sinceS: number;
+  /** Its health check. */
+  readonly check: CheckState;
   /** Its agent check, which may drain it or put it into maintenance by itself. */
-  readonly agent: "none" | "stopped" | "running";
+  readonly agent: CheckState;
 }
 
 /** A running HAProxy. */
@@ -63,11 +70,14 @@ export const QUERIES: readonly string[] = [
 /** Bits of `srv_admin_state` (HAProxy's `enum srv_admin`). */
 const FORCED_MAINTENANCE = 0x01, FORCED_DRAIN = 0x08;
 
+/** `srv_op_state` of a server that gets nothing, in maintenance or not (`SRV_ST_STOPPED`). */
+const STOPPED = "0";
+
 /** Bits of `srv_check_state` and of `srv_agent_state` (HAProxy's `CHK_ST_*`). */
 const CHECK_CONFIGURED = 0x02, CHECK_ENABLED = 0x04;
 
 /** Whether a check is there, and whether it runs. */
-function checkState(state: number): RunningServer["agent"] {
+function checkState(state: number): CheckState {
   if ((state & CHECK_CONFIGURED) === 0) return "none";
   return (state & CHECK_ENABLED) === 0 ? "stopped" : "running";
 }
@@ -134,6 +144,7 @@ function parseServers(
   const [portAt, adminAt] = [at("srv_port"), at("srv_admin_state")];
   const [checkAt, agentAt] = [at("srv_check_state"), at("srv_agent_state")];
   const [weightAt, givenWeightAt] = [at("srv_uweight"), at("srv_iweight")];
+  const [stateAt, sinceAt] = [at("srv_op_state"), at("srv_time_since_last_change")];
   for (const row of rows) {
     const fields = row.split(" ");
     const [backend, name, address] = [fields[backendAt], fields[nameAt], fields[addressAt]];
@@ -149,8 +160,10 @@ function parseServers(
       port,
       inMaintenance: (admin & FORCED_MAINTENANCE) !== 0,
       draining: (admin & FORCED_DRAIN) !== 0,
-      checkStopped: checkState(Number(fields[checkAt] ?? 0)) === "stopped",
       weightChanged: fields[weightAt] !== fields[givenWeightAt],
+      down: fields[stateAt] === STOPPED,
+      sinceS: Number(fields[sinceAt] ?? 0),
+      check: checkState(Number(fields[checkAt] ?? 0)),
       agent: checkState(Number(fields[agentAt] ?? 0)),
     });
   }

@@ -39,7 +39,7 @@ Deno.test("observe() reads process, structure, backends and servers", () => {
       `${server.address}:${server.port}`,
       server.inMaintenance && "maintenance",
       server.draining && "draining",
-      server.checkStopped && "unchecked",
+      server.check === "stopped" && "unchecked",
       server.weightChanged && "weighed",
     ].filter((part) => part !== false).join(" ")
   );

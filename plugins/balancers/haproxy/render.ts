@@ -4,6 +4,7 @@ import { quote } from "../../../src/model/node.ts";
 import { HASH_CONSISTENT, isAtLeast, words } from "./backend.ts";
 import type { HaproxyConfig } from "./config.ts";
 import { isLeftOut, type Line, Notices, type Passing, passLines, type Tell } from "./lines.ts";
+import { panicLines } from "./panic.ts";
 import { comparePeers, localPeer, PEERS_SECTION, shareInOne, sharesWith } from "./peers.ts";
 import { defaultsLines, type HaproxyWanted, passingOf, serve, type ServedCluster } from "./serve.ts";
 import { sha256 } from "./sha256.ts";
@@ -151,6 +152,7 @@ function defaultsStanza({ wanted, passing }: Scene): Stanza {
 }
 
 function metaStanzas({ wanted: { config }, clusters, passing }: Scene): readonly Stanza[] {
+  const twins = twinsOf(clusters);
   const { tell, leftOut } = passing;
   const known = new Map(config.metaClusters.map((meta) => [meta.name, meta]));
   const members = Map.groupBy(clusters, (cluster) => cluster.wanted.metaCluster);
@@ -167,6 +169,10 @@ function metaStanzas({ wanted: { config }, clusters, passing }: Scene): readonly
     const of = members.get(meta.name);
     const origin: Origin = { path: ["meta_clusters", meta.name] };
     if (of === undefined || isLeftOut(origin, leftOut)) return [];
+    const panics = new Map(of.map((cluster) => {
+      const { name } = cluster.wanted;
+      return [name, panicLines(cluster, twins, `is_${name}`)];
+    }));
     const choices = of.flatMap(({ wanted: { name, config: { acl } } }): Line[] => {
       const at: Origin = { cluster: name, path: ["acl"] };
       if (acl === undefined) {
@@ -176,6 +182,7 @@ function metaStanzas({ wanted: { config }, clusters, passing }: Scene): readonly
       if (acl === undefined || isLeftOut(at, leftOut)) return [];
       return [
         { text: `acl is_${name} ${acl}`, origin: at },
+        ...panics.get(name)?.choice ?? [],
         { text: `use_backend ${name} if is_${name}`, origin: at },
       ];
     });
@@ -184,6 +191,7 @@ function metaStanzas({ wanted: { config }, clusters, passing }: Scene): readonly
       header: where,
       lines: [
         { text: `bind ${config.bindAddress}:${meta.port}`, origin: { path: [...origin.path, "port"] } },
+        ...[...panics.values()].flatMap(({ first }) => first),
         ...passLines("frontend", {
           where,
           texts: meta.frontend,
@@ -195,15 +203,25 @@ function metaStanzas({ wanted: { config }, clusters, passing }: Scene): readonly
   });
 }
 
+/** The names of the backends that are twins of clusters. */
+function twinsOf(clusters: readonly ServedCluster[]): ReadonlySet<string> {
+  return new Set(clusters.flatMap(({ wanted: { name }, panicOf }) => panicOf === undefined ? [] : [name]));
+}
+
 function frontendStanzas({ wanted: { config }, clusters, passing }: Scene): readonly Stanza[] {
-  return clusters.flatMap(({ wanted: { name, config: { port, frontend } } }) => {
+  const twins = twinsOf(clusters);
+  return clusters.flatMap((cluster) => {
+    const { name, config: { port, frontend } } = cluster.wanted;
     if (port === undefined) return [];
+    const panic = panicLines(cluster, twins);
     const where = `frontend ${name}`;
     return [{
       header: where,
       lines: [
+        ...panic.first,
         ...passLines("frontend", { where, texts: frontend, origin: { cluster: name, path: ["frontend"] } }, passing),
         { text: `bind ${config.bindAddress}:${port}`, origin: { cluster: name, path: ["port"] } },
+        ...panic.choice,
         { text: `default_backend ${name}` },
       ],
     }];
@@ -211,9 +229,12 @@ function frontendStanzas({ wanted: { config }, clusters, passing }: Scene): read
 }
 
 function backendStanza(
-  { wanted: { name, config }, traits, inherited, lines, members, ids, spreadsConsistently }: ServedCluster,
-  { wanted: { version }, passing: { tell, leftOut } }: Scene,
+  { wanted: { name }, traits, inherited, lines, members, ids, spreadsConsistently, serverOptions, panicOf }:
+    ServedCluster,
+  { wanted: { version }, passing }: Scene,
 ): Stanza {
+  // What is said of a cluster is not said of its twin once more.
+  const tell: Tell = panicOf === undefined ? passing.tell : () => {};
   const originOf = (keyword: string) =>
     [...inherited, ...lines].findLast(({ text }) => words(text)[0] === keyword)?.origin;
   if (members.length === 0) tell(`Cluster ${name} has no nodes`);
@@ -229,18 +250,17 @@ function backendStanza(
       originOf("balance"),
     );
   }
-  const optionsAt: Origin = { cluster: name, path: ["server_options"] };
-  const options = isLeftOut(optionsAt, leftOut) ? "" : config.serverOptions;
+  const optionsAt: Origin = { cluster: panicOf ?? name, path: ["server_options"] };
   const printsCookie = traits.cookiePrinted && traits.cookie !== "dynamic";
   const line = (server: string, address: string, id: number | string | undefined) =>
     `server ${server} ${address}${id === undefined ? "" : ` id ${id}`} ${printsCookie ? `cookie ${server}` : ""} ` +
-    options;
+    serverOptions;
   return {
     header: `backend ${name}`,
     lines: [...lines, ...spreadsConsistently ? [{ text: HASH_CONSISTENT }] : []],
     members: members.map((member) => ({
       text: line(member.name, formatEndpoint({ host: member.ip, port: member.port }), ids.get(member.name)),
-      ...options === "" ? {} : { origin: optionsAt },
+      ...serverOptions === "" ? {} : { origin: optionsAt },
     })),
     pattern: line("NAME", "ADDRESS", traits.placedById ? "ID" : undefined),
   };

@@ -1,9 +1,10 @@
-import type { Node, Peer, Wanted, WantedCluster } from "../../../mod.ts";
+import type { ClusterName, Node, Peer, Wanted, WantedCluster } from "../../../mod.ts";
 import { isHostName, isIpv4, isIpv6, isPort } from "../../../src/model/endpoint.ts";
 import { nodeName, quote } from "../../../src/model/node.ts";
-import { assignServerIds, type BackendTraits, backendTraits, HASH_CONSISTENT, isAtLeast } from "./backend.ts";
+import { assignServerIds, type BackendTraits, backendTraits, HASH_CONSISTENT, isAtLeast, words } from "./backend.ts";
 import { type HaproxyCluster, type HaproxyConfig, isSectionName } from "./config.ts";
-import { type Line, type Passing, passLines, type Tell } from "./lines.ts";
+import { isLeftOut, type Line, type Passing, passLines, type Tell } from "./lines.ts";
+import { panicTwin } from "./panic.ts";
 import { comparePeers, otherPeers } from "./peers.ts";
 
 /** What is wanted of this balancer. */
@@ -37,6 +38,12 @@ export interface ServedCluster {
   readonly ids: ReadonlyMap<string, number>;
   /** The balancers of its members' hosts but for this one, sorted. */
   readonly peers: readonly Peer[];
+  /** What stands at the end of each of its server lines. */
+  readonly serverOptions: string;
+  /** What each of its servers is given while HAProxy runs, which then inherits nothing from `default-server` lines. */
+  readonly options: readonly string[];
+  /** The cluster that it is the twin of, for when too few servers of that are up; absent if it is none. */
+  readonly panicOf?: ClusterName | undefined;
 }
 
 /** What decides which lines of a wish get into the file. */
@@ -56,6 +63,7 @@ export function serve(wish: HaproxyWanted, tell: Tell): readonly ServedCluster[]
   const defaults = defaultsLines(wish, passing);
   const served: ServedCluster[] = [];
   const names = new Set<string>();
+  const taken = new Set(clusters.map(({ name }) => name));
   for (const wanted of clusters.toSorted((a, b) => compare(a.name, b.name))) {
     const { name } = wanted;
     if (!isSectionName(name)) {
@@ -83,7 +91,14 @@ export function serve(wish: HaproxyWanted, tell: Tell): readonly ServedCluster[]
       : new Map<string, number>();
     const announced = wanted.nodes.flatMap((node) => faultOf(node) === undefined && node.peer ? [node.peer] : []);
     const peers = otherPeers(announced, { cluster: name, host, tell });
-    served.push({ wanted, inherited: defaults, lines, spreadsConsistently, traits, members, ids, peers });
+    const serverOptions = isLeftOut({ cluster: name, path: ["server_options"] }, passing.leftOut)
+      ? ""
+      : wanted.config.serverOptions;
+    const options = [...traits.defaultOptions, ...words(serverOptions)];
+    const cluster = { wanted, inherited: defaults, lines, spreadsConsistently, traits, members, ids, peers };
+    const whole = { ...cluster, serverOptions, options };
+    const twin = panicTwin(whole, { taken, tell });
+    served.push(whole, ...twin === undefined ? [] : [twin]);
   }
   return served;
 }

@@ -1,5 +1,6 @@
 import type { Endpoint } from "../../../mod.ts";
 import { formatEndpoint, isIpv4, isIpv6, isPort } from "../../../src/model/endpoint.ts";
+import { twinOf } from "./panic.ts";
 import { PEERS_SECTION } from "./peers.ts";
 import { STRUCTURE_VARIABLE } from "./render.ts";
 
@@ -59,7 +60,7 @@ function nameOf(
   missing: ReadonlyMap<string, unknown>,
 ): string {
   const name = CLUSTER_SECTION.exec(header)?.[1];
-  if (name === undefined) return header;
+  if (name === undefined || twinOf(name) !== undefined) return header;
   const whole = there.has(`backend ${name}`) && !missing.has(`backend ${name}`) && !missing.has(`frontend ${name}`);
   return whole ? `cluster ${name}` : header;
 }

@@ -1,0 +1,240 @@
+import type { CommandStep } from "../../../mod.ts";
+import { formatEndpoint } from "../../../src/model/endpoint.ts";
+import { freeServerId, isAtLeast, type Version } from "./backend.ts";
+import type { HaproxyCluster } from "./config.ts";
+import type { RunningHaproxy, RunningServer } from "./observe.ts";
+import type { Member, ServedCluster } from "./serve.ts";
+
+/** How many names a reason lists before it counts the rest. */
+const NAMES_IN_REASON = 5;
+
+/** How long the first checks of a new member may take. */
+const FIRST_CHECKS_MS = 30_000;
+
+/** What HAProxy answers to a command that needs no words. */
+const SILENCE = "";
+const ADDED = "New server registered\\.";
+const MOVED = "(?:IP changed from|port changed from|no need to change)[^]*";
+/**
+ * A server with connections, or one that other lines refer to, stays in
+ * maintenance: it gets no new requests, and a later plan tries again.
+ */
+const DELETED = "Server deleted\\.|Server still has connections attached to it, cannot remove it\\.|" +
+  "This server cannot be removed at runtime due to other configuration elements pointing to it\\.";
+
+/**
+ * Words of `server_options` that `add server` refuses (seen on 2.6), or that
+ * mean something else there. `enabled` makes 2.6 register a server that never
+ * gets a request.
+ */
+const REFUSED_OPTIONS = new Set([
+  "enabled",
+  "id",
+  "init-addr",
+  "log-bufsize",
+  "log-proto",
+  "namespace",
+  "no-check",
+  "no-agent-check",
+  "non-stick",
+  "redir",
+  "resolve-net",
+  "resolve-opts",
+  "resolve-prefer",
+  "resolvers",
+  "socks4",
+  "stick",
+  "tcp-ut",
+  "track",
+]);
+
+/** What is to be done about members. */
+export interface MembershipPlan {
+  /** What is done over the socket. */
+  readonly steps: readonly CommandStep[];
+  /** What cannot be done over the socket, one sentence for each cause. */
+  readonly reloadReasons: readonly string[];
+}
+
+/** What is to be done over the socket, in three waves: nobody leaves before all have come. */
+export function planMembership(
+  clusters: readonly ServedCluster[],
+  running: RunningHaproxy,
+  marked: boolean,
+): MembershipPlan {
+  const adds: CommandStep[] = [], changes: CommandStep[] = [], removals: CommandStep[] = [];
+  const reloadReasons: string[] = [];
+  for (const cluster of clusters) {
+    const backend = cluster.wanted.name;
+    if (cluster.traits.disabled) continue;
+    const servers = running.backends.get(backend);
+    if (servers === undefined) {
+      // Where the mark is as it should be the file was exchanged under a master, which passes our mark on.
+      if (marked) reloadReasons.push(`the running HAProxy has no backend ${backend}`);
+      continue;
+    }
+    const missing: Member[] = [];
+    for (const member of cluster.members) {
+      const server = servers.get(member.name);
+      if (server === undefined && !awaitsItsCheck(cluster, member, running)) missing.push(member);
+      else if (server === undefined) continue;
+      else {changes.push(
+          ...correct(`${backend}/${member.name}`, member, { server, isTracking: cluster.options.includes("track") }),
+        );}
+    }
+    if (missing.length > 0) {
+      const obstacle = obstacleToAdding(cluster, running.version);
+      if (obstacle === undefined) adds.push(...add(cluster, missing, servers));
+      else reloadReasons.push(`${listNames(missing.map(({ name }) => `${backend}/${name}`))}: ${obstacle}`);
+    }
+    const staying = new Set(cluster.members.map(({ name }) => name));
+    for (const server of servers.values()) {
+      if (staying.has(server.name) || cluster.traits.ownServers.has(server.name)) continue;
+      removals.push(...remove(`${backend}/${server.name}`, server, cluster.wanted.config, running.version));
+    }
+  }
+  return { steps: [...adds, ...changes, ...removals], reloadReasons };
+}
+
+/**
+ * Whether a member that is missing in a twin has only just come: it must not
+ * get requests, nor count among those that are down, before its first checks
+ * had their time.
+ */
+function awaitsItsCheck({ panicOf }: ServedCluster, { name }: Member, { backends }: RunningHaproxy): boolean {
+  if (panicOf === undefined) return false;
+  const server = backends.get(panicOf)?.get(name);
+  return server === undefined || (server.down && server.sinceS * 1_000 < FIRST_CHECKS_MS);
+}
+
+/** Says why a backend's new members have to come by a reload, or `undefined` if they need not. */
+function obstacleToAdding(
+  { traits, options }: ServedCluster,
+  version: Version | undefined,
+): string | undefined {
+  if (!isAtLeast(version, 2, 6)) {
+    return `HAProxy ${version?.join(".") ?? "of an unknown version"} takes no new server while it runs: 2.6 does`;
+  }
+  if (!traits.takesServers) {
+    const remedy = /^static-rr/.test(traits.balance) ? "roundrobin does" : "it does with hash-type consistent";
+    return `balance ${traits.balance} takes no new server while HAProxy runs: ${remedy}`;
+  }
+  if (traits.cookie === "keyword" && !isAtLeast(version, 3, 0)) {
+    return "a server cannot get a cookie while HAProxy runs: 3.0 can, and so can a dynamic cookie";
+  }
+  const refused = options.find((word) =>
+    REFUSED_OPTIONS.has(word) || /["'\\#$;]/.test(word) || (word === "cookie" && !isAtLeast(version, 3, 0))
+  );
+  return refused === undefined ? undefined : `the server option ${refused} cannot be given while HAProxy runs`;
+}
+
+function add(
+  { wanted: { name: backend }, traits, ids, options }: ServedCluster,
+  missing: readonly Member[],
+  servers: ReadonlyMap<string, RunningServer>,
+): readonly CommandStep[] {
+  const needsCookie = traits.cookie === "keyword" && traits.cookiePrinted;
+  const used = new Set([...traits.ownServers.ids, ...[...servers.values()].map(({ id }) => id)]);
+  return missing.flatMap(({ name, ip, port }) => {
+    const key = `${backend}/${name}`;
+    const planned = ids.get(name);
+    const id = planned !== undefined && !used.has(planned) ? planned : freeServerId(name, used);
+    used.add(id);
+    const cookie = needsCookie ? ["cookie", name] : [];
+    const address = formatEndpoint({ host: ip, port });
+    const register = command(["add server", key, address, "id", id, ...cookie, ...options].join(" "), ADDED, {
+      found: `${key} is missing`,
+    });
+    const steps = [register, command(`enable server ${key}`, SILENCE)];
+    if (options.includes("check")) {
+      // In this order the server is down until its first checks have passed; enabled last, it would get requests before.
+      steps.push(command(`set server ${key} health down`, SILENCE), command(`enable health ${key}`, SILENCE));
+    }
+    if (options.includes("agent-check")) steps.push(command(`enable agent ${key}`, SILENCE));
+    return steps;
+  });
+}
+
+/** Brings a server that is wanted and there to where it is wanted. */
+function correct(
+  key: string,
+  { ip, port }: Member,
+  { server, isTracking }: { readonly server: RunningServer; readonly isTracking: boolean },
+): readonly CommandStep[] {
+  const steps: CommandStep[] = [];
+  const { inMaintenance, draining, down, check, agent, weightChanged } = server;
+  const [is, wanted] = [{ host: server.address, port: server.port }, { host: ip, port }];
+  if (canonicalAddress(is.host) !== canonicalAddress(ip) || is.port !== port) {
+    const found = `${key} is at ${formatEndpoint(is)} instead of ${formatEndpoint(wanted)}`;
+    steps.push(command(`set server ${key} addr ${ip} port ${port}`, MOVED, { found }));
+  }
+  // An agent that runs decides on these itself.
+  if (weightChanged && agent !== "running") {
+    steps.push(command(`set server ${key} weight 100%`, SILENCE, { found: `${key} has another weight` }));
+  }
+  if ((inMaintenance || draining) && agent !== "running") {
+    const found = `${key} is ${inMaintenance ? "in maintenance" : "being drained"}`;
+    steps.push(command(`set server ${key} state ready`, SILENCE, { found }));
+  }
+  if (check === "stopped") {
+    steps.push(command(`enable health ${key}`, SILENCE, { found: `the check of ${key} is switched off` }));
+  }
+  if (agent === "stopped") {
+    steps.push(command(`enable agent ${key}`, SILENCE, { found: `the agent check of ${key} is switched off` }));
+  }
+  // Without a check nobody but a hand takes a server down, and none brings it back.
+  if (down && check === "none" && agent === "none" && !inMaintenance && !isTracking) {
+    steps.push(command(`set server ${key} health up`, SILENCE, { found: `${key} is down, and has no check` }));
+  }
+  return steps;
+}
+
+/**
+ * Takes a server that is not wanted out of use: drained first where its cluster
+ * says so, for as long as it says; then kept out of service, and deleted when
+ * HAProxy lets it go.
+ */
+function remove(
+  key: string,
+  { inMaintenance, draining, sinceS, agent }: RunningServer,
+  { drainTimeoutMs, closeAfterDrain }: HaproxyCluster,
+  version: Version | undefined,
+): readonly CommandStep[] {
+  const steps: CommandStep[] = [];
+  // One that is on its way out is no news.
+  const found = inMaintenance || draining ? {} : { found: `${key} is not wanted` };
+  // Its agent could bring it back, and would hide that it has to be brought back when it is wanted again.
+  if (agent === "running") steps.push(command(`disable agent ${key}`, SILENCE, found));
+  if (drainTimeoutMs > 0 && !inMaintenance && !draining) {
+    return [...steps, command(`set server ${key} state drain`, SILENCE, found)];
+  }
+  if (!inMaintenance && draining && sinceS * 1_000 < drainTimeoutMs) return steps;
+  if (!inMaintenance) steps.push(command(`set server ${key} state maint`, SILENCE, found));
+  if (closeAfterDrain) steps.push(command(`shutdown sessions server ${key}`, SILENCE));
+  if (isAtLeast(version, 2, 6)) steps.push(command(`del server ${key}`, DELETED));
+  return steps;
+}
+
+function command(text: string, expected: string, { found }: { readonly found?: string } = {}): CommandStep {
+  return { do: "command", command: text, expect: [expected], ...found === undefined ? {} : { found } };
+}
+
+/** One text for each address, so that HAProxy's spelling and a registry's compare. */
+export function canonicalAddress(address: string): string {
+  if (!address.includes(":")) return address;
+  const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(address);
+  const hex = (high: string | undefined, low: string | undefined) => (Number(high) * 256 + Number(low)).toString(16);
+  const plain = dotted === null ? address : `${dotted[1]}${hex(dotted[2], dotted[3])}:${hex(dotted[4], dotted[5])}`;
+  const [head = "", tail] = plain.split("::");
+  const groups = (half: string) => half === "" ? [] : half.split(":");
+  const [before, after] = [groups(head), groups(tail ?? "")];
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length);
+  return [...before, ...Array<string>(zeros).fill("0"), ...after].map((group) => parseInt(group, 16).toString(16)).join(
+    ":",
+  );
+}
+
+function listNames(names: readonly string[]): string {
+  const more = names.length - NAMES_IN_REASON;
+  return names.slice(0, NAMES_IN_REASON).join(", ") + (more > 0 ? ` and ${more} more` : "");
+}

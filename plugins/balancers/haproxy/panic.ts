@@ -1,0 +1,88 @@
+import type { Line, Tell } from "./lines.ts";
+import type { ServedCluster } from "./serve.ts";
+
+/** What the name of the backend ends in that has all servers of a cluster, whatever their checks say. */
+const SUFFIX = ":panic";
+
+/** Options that concern checks, and how many words they take. */
+const CHECK_OPTIONS: ReadonlyMap<string, number> = new Map([
+  ["check", 1],
+  ["no-check", 1],
+  ["agent-check", 1],
+  ["no-agent-check", 1],
+  ["observe", 2],
+  ["on-error", 2],
+]);
+
+/** The cluster that a backend is the twin of; `undefined` if it is none. */
+export function twinOf(backend: string): string | undefined {
+  return backend.endsWith(SUFFIX) ? backend.slice(0, -SUFFIX.length) : undefined;
+}
+
+/**
+ * Makes the twin of a cluster that has a `panic_threshold`: a backend with the
+ * same lines and the same members, none of them checked. HAProxy itself chooses
+ * between the two for each request, so it needs nobody to watch over it.
+ */
+export function panicTwin(cluster: ServedCluster, { taken, tell }: {
+  /** The names of all clusters. */
+  readonly taken: ReadonlySet<string>;
+  readonly tell: Tell;
+}): ServedCluster | undefined {
+  const { wanted: { name, config, nodes }, lines, options, serverOptions, traits } = cluster;
+  if (config.panicThreshold === 0) return undefined;
+  const obstacle = obstacleTo(cluster, taken);
+  if (obstacle !== undefined) {
+    tell(`Cluster ${name}: panic_threshold has no effect as ${obstacle}`, { cluster: name, path: ["panic_threshold"] });
+    return undefined;
+  }
+  return {
+    ...cluster,
+    wanted: { name: name + SUFFIX, nodes, config: { ...config, port: undefined, acl: undefined } },
+    // An id is one backend's.
+    lines: lines.filter(({ text }) => !/^\s*(?:id|guid)\s/.test(text)),
+    traits: { ...traits, defaultOptions: withoutChecks(traits.defaultOptions) },
+    options: withoutChecks(options),
+    serverOptions: `${serverOptions} no-check no-agent-check`.trim(),
+    panicOf: name,
+  };
+}
+
+/** The lines of a frontend that choose the twin of a cluster, if it has one, where `condition` holds. */
+export function panicLines(cluster: ServedCluster, twins: ReadonlySet<string>, condition = ""): {
+  /** To stand first in the frontend: rules of the user may end the evaluation. */
+  readonly first: readonly Line[];
+  /** To stand right before what chooses the cluster. */
+  readonly choice: readonly Line[];
+} {
+  const { name, config: { panicThreshold } } = cluster.wanted;
+  const twin = name + SUFFIX;
+  if (!twins.has(twin)) return { first: [], choice: [] };
+  const all = `txn.lighthouse_all_${name.replaceAll(/[^A-Za-z0-9]/g, (other) => `_${other.charCodeAt(0)}_`)}`;
+  const origin = { cluster: name, path: ["panic_threshold"] };
+  // The servers of the twin are all up, so their number is that of all members.
+  const isLow = `{ nbsrv(${name}),mul(100),div(${all}) lt ${panicThreshold} }`;
+  return {
+    first: [{ text: `tcp-request content set-var(${all}) nbsrv(${twin})`, origin }],
+    choice: [{ text: `use_backend ${twin} if ${condition === "" ? "" : `${condition} `}${isLow}`, origin }],
+  };
+}
+
+function obstacleTo({ wanted: { name }, lines, options }: ServedCluster, taken: ReadonlySet<string>) {
+  if (taken.has(name + SUFFIX)) return `a cluster is called ${name + SUFFIX}`;
+  if (options.includes("track")) return "its servers follow the checks of others";
+  if (!options.includes("check")) return "its servers have no check: server_options may say check";
+  if (lines.some(({ text }) => /^\s*server(?:-template)?\s/.test(text))) return "lines of its backend define servers";
+  return undefined;
+}
+
+function withoutChecks(options: readonly string[]): readonly string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < options.length;) {
+    const option = options[i] as string;
+    const length = CHECK_OPTIONS.get(option);
+    if (length === undefined) kept.push(option);
+    i += length ?? 1;
+  }
+  return kept;
+}

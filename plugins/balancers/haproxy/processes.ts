@@ -1,0 +1,110 @@
+import type { CommandStep, OpenFiles, ReloadWay, Rendered, Step } from "../../../mod.ts";
+import { isAtLeast, type Version, words } from "./backend.ts";
+import type { HaproxyConfig } from "./config.ts";
+import type { RunningHaproxy } from "./observe.ts";
+import type { HaproxyWanted, ServedCluster } from "./serve.ts";
+
+/** Files that any HAProxy has open beside those of connections: it reserves ten, and three for each thread. */
+const OPEN_FILES_RESERVED = 13;
+
+/** What a process that has just been started answers to what its predecessor knew. */
+const TOLD = "|No such (?:server|backend)\\.";
+
+/** A step that starts HAProxy, which nobody saw running. */
+export function startStep(wanted: HaproxyWanted, strays: readonly number[]): Step {
+  const { config } = wanted;
+  const why = `nobody answers at ${config.socketFile}`;
+  const { reloadCommand, reloadTimeoutMs } = config;
+  if (reloadCommand !== undefined) return { do: "start", reason: why, run: reloadCommand, deadlineMs: reloadTimeoutMs };
+  // A process that nobody can talk to would go on serving its old members beside the new one.
+  const relieved = strays.length === 0 ? "" : `; relieving what does not answer there: ${strays.join(", ")}`;
+  const relieve = strays.length === 0 ? [] : ["-sf", ...strays.map(String)];
+  return { do: "start", reason: why + relieved, run: [...startCommand(wanted), ...relieve] };
+}
+
+/** `-D`: HAProxy has to outlive the writer. */
+function startCommand({ config, host, version }: HaproxyWanted): readonly string[] {
+  const { program, configFile, pidFile, masterSocket } = config;
+  const owned = masterSocket === undefined ? [] : ["-W", "-S", `${masterSocket},mode,600,level,admin`];
+  return [program, "-D", ...owned, "-f", configFile, "-p", pidFile, ...localPeer(host.fqdn, version)];
+}
+
+/** How HAProxy is told what the local peer is called. */
+export function localPeer(fqdn: string, version: Version | undefined): readonly string[] {
+  return isAtLeast(version, 1, 5) ? ["-L", fqdn] : [];
+}
+
+/**
+ * Says how the running HAProxy is reloaded: by the command of the config, by
+ * its master, or by one that relieves it. Throws if it cannot be.
+ */
+export function reloadWay(wanted: HaproxyWanted, running: RunningHaproxy, reason: string): ReloadWay {
+  const { config: { reloadCommand, reloadTimeoutMs, masterSocket, socketFile } } = wanted;
+  if (reloadCommand !== undefined) return { run: reloadCommand, deadlineMs: reloadTimeoutMs };
+  if (running.outOfReach) {
+    throw new Error(
+      `Cannot reload HAProxy as its process ${running.pid} is not one of this host, or not HAProxy: ` +
+        `is it in another container? It is wanted as ${reason}`,
+    );
+  }
+  if (running.masterPid !== undefined) {
+    return masterSocket === undefined ? { signal: "SIGUSR2", pid: running.masterPid } : { master: masterSocket };
+  }
+  // A process that bears our mark was started with `expose-fd listeners`; any other would refuse to hand its sockets over.
+  const handover = running.structure === undefined ? [] : ["-x", socketFile];
+  return { run: [...startCommand(wanted), ...handover, "-sf", String(running.pid)] };
+}
+
+/**
+ * What a new process must be told at once: which servers are down. It takes
+ * each for up until its own first checks have failed.
+ */
+export function carryOver(clusters: readonly ServedCluster[], running: RunningHaproxy): readonly CommandStep[] {
+  return clusters.flatMap(({ wanted: { name: backend }, options, members }) => {
+    // One without a check in the new process would stay down for ever.
+    if (!options.includes("check")) return [];
+    return members.flatMap(({ name }): CommandStep[] => {
+      const server = running.backends.get(backend)?.get(name);
+      const isKnownDown = server?.down === true && server.check === "running" && !server.inMaintenance;
+      return isKnownDown
+        ? [{ do: "command", command: `set server ${backend}/${name} health down`, expect: [TOLD] }]
+        : [];
+    });
+  });
+}
+
+/**
+ * Works out how many files HAProxy needs to be allowed to have open, from
+ * `maxconn` of `global`: two for each connection. HAProxy 2.3 and newer does
+ * not start with fewer, though `haproxy -c` is content; what it needs beyond
+ * this is little. `undefined` where nothing is said, or HAProxy makes do.
+ */
+export function openFiles(
+  { config, version }: HaproxyWanted,
+  { text }: Rendered,
+  running: RunningHaproxy | undefined,
+): OpenFiles | undefined {
+  const lines = text.split("\n");
+  const from = lines.indexOf("global") + 1;
+  const length = lines.slice(from).findIndex((line) => !line.startsWith("\t"));
+  const global = lines.slice(from, from + length).map(words);
+  const at = global.findLastIndex(([keyword]) => keyword === "maxconn");
+  const maxconn = Number(global[at]?.[1]);
+  const makesDo = global.some(([first, second]) => first === "no" && second === "strict-limits");
+  if (!Number.isInteger(maxconn) || makesDo || !isAtLeast(version, 2, 3) || running?.outOfReach === true) {
+    return undefined;
+  }
+  const of = processOfLimits(config, running);
+  if (of === "unknown") return undefined;
+  return { needed: 2 * maxconn + OPEN_FILES_RESERVED, line: from + at + 1, ...of === "ours" ? {} : { of } };
+}
+
+/** Whose limits a new process will have: its master's, those of one that a service manager started, or ours. */
+function processOfLimits(
+  { reloadCommand }: HaproxyConfig,
+  running: RunningHaproxy | undefined,
+): number | "ours" | "unknown" {
+  if (running?.masterPid !== undefined) return running.masterPid;
+  if (reloadCommand !== undefined) return running?.pid ?? "unknown";
+  return "ours";
+}

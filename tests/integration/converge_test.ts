@@ -1,0 +1,116 @@
+/**
+ * What befalls a real HAProxy and its file behind the writer's back, and heals
+ * by itself: each time the log says what was found and what was done.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free_port.ts";
+import { HaproxyBox, kill, localNode, NamedServer, RunningWriter } from "../support/haproxy.ts";
+import { get, HttpLoad } from "../support/http_load.ts";
+
+Deno.test("what a hand has changed of members heals, and the log says which were otherwise, and how", async () => {
+  await using box = new HaproxyBox();
+  await using running = new RunningWriter({ reconcileMs: 100 });
+  const nodes = ["a", "b", "c", "d", "e"].map((name, index) => localNode(20_001 + index, `${name}.test`));
+  await running.apply(box.wanted({ web: { section: { port: freePort() }, nodes } }));
+  const healthy = await box.serving("web");
+  await eventually("it is looked at in peace", () => running.turns.some(({ converged }) => converged));
+  for (
+    const [done, told] of [
+      ["set server web/a.test:20001 state maint", "web/a.test:20001 is in maintenance"],
+      ["set server web/b.test:20002 state drain", "web/b.test:20002 is being drained"],
+      [
+        "set server web/c.test:20003 addr 127.0.0.9 port 9",
+        "web/c.test:20003 is at 127.0.0.9:9 instead of 127.0.0.1:20003",
+      ],
+      ["set server web/d.test:20004 health down", "web/d.test:20004 is down, and has no check"],
+      ["add server web/intruder:1 127.0.0.1:1", undefined],
+    ] as const
+  ) {
+    await box.ask(done);
+    if (told === undefined) continue;
+    const line = await running.logged(new RegExp(`not as it was left: .*${told}`));
+    assert.match(line, /^warn haproxy: /);
+  }
+  await box.ask("set server web/e.test:20005 state maint", "del server web/e.test:20005");
+  await running.logged(/not as it was left: .*web\/e\.test:20005 is missing/);
+  await eventually("all is as it was", async () => {
+    const { running: seen } = await box.observe();
+    assert.deepEqual(await box.serving("web"), healthy);
+    assert.equal(seen?.backends.get("web")?.size, 5);
+    return [...seen?.backends.get("web")?.values() ?? []].every(({ down }) => !down);
+  });
+  assert.equal(running.reloads, 1);
+});
+
+Deno.test("what the writer itself has changed is told to be nobody else's doing", async () => {
+  await using box = new HaproxyBox();
+  await using running = new RunningWriter({ reconcileMs: 50 });
+  const section = { port: freePort(), drain_timeout: 1 };
+  const nodes = [localNode(20_001, "a.test"), localNode(20_002, "b.test")];
+  await running.apply(box.wanted({ web: { section, nodes } }));
+  await running.apply(box.wanted({ web: { section, nodes: nodes.slice(1) } }));
+  await eventually("the server is gone", async () => (await box.observe()).running?.backends.get("web")?.size === 1);
+  await eventually("the file follows", async () => !(await Deno.readTextFile(box.configFile)).includes("a.test"));
+  assert.deepEqual(running.log.filter((line) => /not as it was left/.test(line)), []);
+});
+
+Deno.test("a config file that is deleted or edited is as it was, and the log says so", async () => {
+  await using box = new HaproxyBox();
+  await using running = new RunningWriter({ reconcileMs: 100 });
+  await running.apply(box.wanted({ web: { section: { port: freePort() }, nodes: [localNode(20_001)] } }));
+  const text = await Deno.readTextFile(box.configFile);
+  const isBack = () => eventually("it is back", async () => await Deno.readTextFile(box.configFile) === text);
+  await Deno.writeTextFile(box.configFile, `${text}\n# a hand was here\n`);
+  await isBack();
+  await running.logged(
+    /warn haproxy: not as it was left: .*haproxy\.cfg was changed; this is put right/,
+  );
+  await Deno.remove(box.configFile);
+  await isBack();
+  await running.logged(/warn haproxy: not as it was left: .*haproxy\.cfg was removed; this is put right/);
+  assert.equal(running.reloads, 1);
+});
+
+Deno.test("a worker that somebody's reload replaced is seen, and has the members of today under load", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0 });
+  await using one = new NamedServer("one.test");
+  await using two = new NamedServer("two.test");
+  await using running = new RunningWriter({ reconcileMs: 100 });
+  const file = { master_socket: box.path("master.sock") };
+  const section = { port: freePort() };
+  await running.apply(box.wanted({ web: { section, nodes: [one.node] } }, file));
+  const { masterPid } = (await box.observe()).running ?? {};
+  assert(masterPid !== undefined);
+  const load = new HttpLoad(section.port);
+  // The file does not know of the second member yet when somebody reloads.
+  running.writer.put(box.wanted({ web: { section, nodes: [one.node, two.node] } }, file));
+  await eventually("both serve", async () => (await box.serving("web")).length === 2);
+  const pid = await box.pid();
+  kill(masterPid, "SIGUSR2");
+  await eventually("another worker serves", async () => await box.pid() !== pid);
+  await eventually("both serve", async () => (await box.serving("web")).length === 2);
+  await running.logged(/info haproxy: process \d+ serves, which somebody else has started/);
+  await load.more(50);
+  assert.deepEqual((await load.stop()).failed, []);
+});
+
+Deno.test("a HAProxy that a service manager has restarted is brought up to date, without another reload", async () => {
+  await using box = new HaproxyBox();
+  await using one = new NamedServer("one.test");
+  await using running = new RunningWriter({ reconcileMs: 100 });
+  const section = { port: freePort() };
+  const wanted = box.wanted({ web: { section, nodes: [one.node] } });
+  await running.apply(wanted);
+  const [old] = box.processes();
+  assert(old !== undefined);
+  // Stopped and started within the time that a HAProxy that is gone is given.
+  kill(old);
+  await box.run("-W", "-D", "-f", box.configFile, "-p", box.pidFile, "-L", "lb.test");
+  await running.logged(/process \d+ serves, which somebody else has started/);
+  await running.apply(wanted);
+  assert.equal(await get(section.port), "one.test");
+  assert.equal(running.reloads, 1);
+});

@@ -1,0 +1,210 @@
+/**
+ * Reloads of a real HAProxy: the three ways, what happens when one fails, and
+ * what must never happen to a stranger.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { render } from "../../plugins/balancers/haproxy/render.ts";
+import { Executor } from "../../src/balance/executor.ts";
+import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free_port.ts";
+import { HaproxyBox, kill, localNode, NamedServer, RunningWriter } from "../support/haproxy.ts";
+import { get, HttpLoad } from "../support/http_load.ts";
+
+Deno.test("master_socket: HAProxy is started with a master of its own, which does the reloads and fails no request", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0 });
+  await using server = new NamedServer("app.test");
+  await using running = new RunningWriter();
+  const file = { master_socket: box.path("master.sock") };
+  const port = freePort();
+  const web = { section: { port }, nodes: [server.node] };
+  await running.apply(box.wanted({ web }, file));
+  const { masterPid } = (await box.observe()).running ?? {};
+  assert(masterPid !== undefined);
+  const load = new HttpLoad(port);
+  for (let round = 0; round < 3; round++) {
+    await running.apply(box.wanted({ web, [`more${round}`]: { section: { port: freePort() } } }, file));
+    await load.more(100);
+  }
+  const { failed } = await load.stop();
+  assert.deepEqual(failed, []);
+  assert.equal((await box.observe()).running?.masterPid, masterPid);
+  const ways = running.turns.flatMap(({ steps }) => steps).flatMap((step) => step.do === "reload" ? [step.how] : []);
+  assert.deepEqual(ways, Array(3).fill({ master: file.master_socket }), running.log.join("\n"));
+});
+
+Deno.test("master_socket: a reload that fails is told at once, and the last good file and process stay", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0 });
+  await using server = new NamedServer("app.test");
+  await using running = new RunningWriter();
+  const file = { master_socket: box.path("master.sock") };
+  const port = freePort();
+  const web = { section: { port }, nodes: [server.node] };
+  await running.apply(box.wanted({ web }, file));
+  const [pid, text] = [await box.pid(), await Deno.readTextFile(box.configFile)];
+  // What the check cannot know: a socket where nothing can be made.
+  const frontend = [`bind unix@${box.path("nowhere")}/socket`];
+  running.writer.put(box.wanted({ web, bad: { section: { port: freePort(), frontend } } }, file));
+  await running.logged(/error haproxy refuses the config/);
+  assert.equal(await box.pid(), pid);
+  assert.equal(await get(port), "app.test");
+  await eventually("the file is the last good one", async () => await Deno.readTextFile(box.configFile) === text);
+  await running.apply(box.wanted({ web, good: { section: { port: freePort() } } }, file));
+  assert.notEqual(await box.pid(), pid);
+});
+
+Deno.test("master_socket: a daemon that runs without a master is relieved by one that has one", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0 });
+  await using server = new NamedServer("app.test");
+  await using running = new RunningWriter();
+  const port = freePort();
+  const web = { section: { port }, nodes: [server.node] };
+  await running.apply(box.wanted({ web }));
+  const load = new HttpLoad(port);
+  const file = { master_socket: box.path("master.sock") };
+  await running.apply(box.wanted({ web, more: { section: { port: freePort() } } }, file));
+  assert.deepEqual((await load.stop()).failed, []);
+  assert.notEqual((await box.observe()).running?.masterPid, undefined);
+});
+
+Deno.test("reload_command: it starts HAProxy and reloads it, and the writer sees the new process through", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0 });
+  await using server = new NamedServer("app.test");
+  await using running = new RunningWriter();
+  const script = box.path("manager");
+  // What a service manager does: start, or have the master reload.
+  await Deno.writeTextFile(
+    script,
+    `#!/bin/sh
+echo "$*" >> ${box.path("calls")}
+if kill -USR2 "$(cat ${box.pidFile})" 2>/dev/null; then exit 0; fi
+exec haproxy -W -D -f ${box.configFile} -p ${box.pidFile} -L lb.test
+`,
+    { mode: 0o755 },
+  );
+  const file = { reload_command: [script, "reload-or-restart", "haproxy"] };
+  const port = freePort();
+  const web = { section: { port }, nodes: [server.node] };
+  await running.apply(box.wanted({ web }, file));
+  const load = new HttpLoad(port);
+  await running.apply(box.wanted({ web, more: { section: { port: freePort() } } }, file));
+  assert.deepEqual((await load.stop()).failed, []);
+  assert.equal(await Deno.readTextFile(box.path("calls")), "reload-or-restart haproxy\n".repeat(2));
+  assert.equal(running.reloads, 2);
+});
+
+Deno.test("reload_command: one that hangs is ended at its deadline, told, and tried again, and all goes on meanwhile", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0 });
+  await using one = new NamedServer("one.test");
+  await using two = new NamedServer("two.test");
+  await using running = new RunningWriter({ reconcileMs: 200 });
+  const script = box.path("manager");
+  await Deno.writeTextFile(script, `#!/bin/sh\necho $$ >> ${box.path("pids")}\nexec sleep 60\n`, { mode: 0o755 });
+  const port = freePort();
+  await running.apply(box.wanted({ web: { section: { port }, nodes: [one.node] } }));
+  const [pid, text] = [await box.pid(), await Deno.readTextFile(box.configFile)];
+  const file = { reload_command: [script], reload_timeout: 1 };
+  const more = { section: { port: freePort() } };
+  running.writer.put(box.wanted({ web: { section: { port }, nodes: [two.node] }, more }, file));
+  await running.logged(/error Cannot reload it: it did not end within 1000 ms/);
+  assert.equal(await Deno.readTextFile(box.configFile), text);
+  await eventually("the new member serves", async () => await get(port) === "two.test");
+  await eventually("it is tried again", async () => (await Deno.readTextFile(box.path("pids"))).split("\n").length > 2);
+  assert.equal(await box.pid(), pid);
+  await running.stop();
+  for (const hung of (await Deno.readTextFile(box.path("pids"))).trim().split("\n")) {
+    await eventually("it is ended", () => {
+      try {
+        Deno.kill(Number(hung), "SIGCONT");
+        return false;
+      } catch {
+        return true;
+      }
+    });
+  }
+});
+
+Deno.test("a pid file that names a stranger signals nobody, in each way to reload", async () => {
+  for (const file of [{}, { master_socket: "master.sock" }]) {
+    await using box = new HaproxyBox({ restart_interval: 0 });
+    await using server = new NamedServer("app.test");
+    await using running = new RunningWriter();
+    const own = file.master_socket === undefined ? {} : { master_socket: box.path(file.master_socket) };
+    const web = { section: { port: freePort() }, nodes: [server.node] };
+    await running.apply(box.wanted({ web }, own));
+    // SIGUSR1 and SIGUSR2 end it.
+    const stranger = new Deno.Command("sleep", { args: ["600"] }).spawn();
+    await Deno.writeTextFile(box.pidFile, `${stranger.pid}\n`);
+    await running.apply(box.wanted({ web, more: { section: { port: freePort() } } }, own));
+    kill(await box.pid());
+    await running.apply(box.wanted({ web, more: { section: { port: freePort() } }, third: {} }, own));
+    // It gets this one only if it has had none before.
+    stranger.kill("SIGTERM");
+    assert.equal((await stranger.status).signal, "SIGTERM");
+  }
+});
+
+Deno.test("servers that are known to be down get no request from a new process before its own first check", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0, defaults: ["mode http", "timeout connect 1s", "retries 0"] });
+  await using up = new NamedServer("up.test");
+  await using running = new RunningWriter();
+  const section = (inter: string) => ({ port, server_options: `check inter ${inter} rise 1 fall 1` });
+  const port = freePort();
+  const dead = localNode(freePort(), "dead.test");
+  const nodes = [up.node, dead];
+  await running.apply(box.wanted({ web: { section: section("100ms"), nodes } }));
+  const isDown = async () => (await box.observe()).running?.backends.get("web")?.get(`dead.test:${dead.port}`)?.down;
+  await eventually("the other is down", isDown);
+  // The new process would take it for up for a minute.
+  await running.apply(box.wanted({ web: { section: section("60s"), nodes } }));
+  assert.equal(running.reloads, 2);
+  assert.equal(await isDown(), true);
+  const load = new HttpLoad(port, 1);
+  await load.more(50);
+  assert.deepEqual((await load.stop()).failed, []);
+  assert.match(running.log.join("\n"), /info haproxy: 1 command: set server web\/dead\.test:\d+ health down/);
+});
+
+Deno.test("a maxconn that a process could not have files for is refused before HAProxy is given it", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0 });
+  await using server = new NamedServer("app.test");
+  await using running = new RunningWriter();
+  const port = freePort();
+  const web = { section: { port }, nodes: [server.node] };
+  await running.apply(box.wanted({ web }));
+  const [pid, text] = [await box.pid(), await Deno.readTextFile(box.configFile)];
+  // More than any process may have: HAProxy's own check is content, and a start of it would fail.
+  const wanted = box.wanted({ web }, { global: ["maxconn 999999999"] });
+  const { text: candidate } = render({ ...wanted, version: [2, 6, 12] });
+  await Deno.writeTextFile(box.path("candidate"), candidate);
+  await box.run("-c", "-f", box.path("candidate"));
+  running.writer.put(wanted);
+  await running.logged(
+    /error haproxy refuses the config.*takes at least 2000000011 open files.*would get \d+.*maxconn/,
+  );
+  assert.equal(await box.pid(), pid);
+  assert.equal(await Deno.readTextFile(box.configFile), text);
+  assert.equal(await get(port), "app.test");
+});
+
+Deno.test("a second writer of one HAProxy says who has it and touches nothing, and takes over when the first has ended", async () => {
+  await using box = new HaproxyBox();
+  await using one = new NamedServer("one.test");
+  await using two = new NamedServer("two.test");
+  const section = { port: freePort() };
+  using first = new Executor({ isSole: true });
+  using second = new Executor({ isSole: true });
+  await using running = new RunningWriter({ effects: first, reconcileMs: 100 });
+  await using waiting = new RunningWriter({ effects: second, reconcileMs: 100 });
+  await running.apply(box.wanted({ web: { section, nodes: [one.node] } }));
+  waiting.writer.put(box.wanted({ web: { section, nodes: [two.node] } }));
+  await waiting.logged(
+    new RegExp(`error Cannot send a command: process ${Deno.pid} writes to it, and holds .*\\.lock`),
+  );
+  assert.equal(await get(section.port), "one.test");
+  assert.deepEqual(waiting.turns.flatMap(({ steps }) => steps), []);
+  await running.stop();
+  first[Symbol.dispose]();
+  await eventually("the second has it", async () => await get(section.port) === "two.test");
+});
