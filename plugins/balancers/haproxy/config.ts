@@ -127,12 +127,14 @@ const ONE_LINE = "one line of text without control characters";
 const line = v.pipe(v.string(ONE_LINE), v.check(isOneLine, ONE_LINE));
 
 const LINES = "a list of lines, each a text without control characters";
+const NO_LIST = v.union(
+  [v.pipe(line, v.transform((only) => [only])), v.pipe(v.null(), v.transform((): readonly string[] => []))],
+  LINES,
+);
 /** Lines; one text alone is one line, and a key with nothing behind it is no line. */
 const lines = v.pipe(
-  v.union(
-    [v.pipe(line, v.transform((only) => [only])), list(line, LINES), v.pipe(v.null(), v.transform(() => []))],
-    LINES,
-  ),
+  // What is a list is judged item by item, so that the one that is wrong is told.
+  v.lazy((input): v.GenericSchema<unknown, readonly string[]> => Array.isArray(input) ? list(line, LINES) : NO_LIST),
   v.readonly(),
 );
 

@@ -122,5 +122,5 @@ Deno.test("the cluster's schema refuses what could break out of a line, and port
     assert.match(issues(clusterSchema, section)[0] ?? "", /without control characters/);
   }
   assert.match(issues(clusterSchema, { port: 70_000 })[0] ?? "", /an integer from 1 to 65535/);
-  assert.match(issues(clusterSchema, { frontend: [8000] })[0] ?? "", /a list of lines/);
+  assert.match(issues(clusterSchema, { frontend: [8000] })[0] ?? "", /frontend\[0\] as it must be one line of text/);
 });
