@@ -5,7 +5,11 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { stringify } from "yaml";
 import { Traffic } from "../../examples/demo/traffic.ts";
+import { Executor } from "../../src/balance/executor.ts";
+import type { Step } from "../../src/plugin/contract.ts";
+import { runCli } from "../support/cli.ts";
 import { eventually } from "../support/eventually.ts";
 import { NginxBox, nginxSource, oddBalancerSource } from "../support/foreign_balancer.ts";
 import { freePort } from "../support/free_port.ts";
@@ -74,7 +78,7 @@ Deno.test("a cluster is served by HAProxy and by an nginx whose plugin came by U
     for (const { count } of [viaHaproxy, viaNginx]) assert.deepEqual(count.reasons, []);
   }
 
-  const running = await nginx.status();
+  const running = await nginx.text();
   await use(2, second);
   await both.logged(/Plugin is loaded.*plugin=balancer\/nginx(.|\n)*Plugin is loaded.*plugin=balancer\/nginx/);
   await both.logged(/Config is in force(.|\n)*Config is in force/);
@@ -83,14 +87,46 @@ Deno.test("a cluster is served by HAProxy and by an nginx whose plugin came by U
   await nginx.untilServing([one.port]);
   two.healthy = true;
   await untilServing([one.port, two.port]);
-  // The same config has the same print; each change of members was one reload, the swap none.
-  assert.equal((await nginx.status()).split(" ")[1], running.split(" ")[1]);
+  // Each change of members was one reload, the swap none.
+  assert.equal(await nginx.text(), running);
+  await both.logged(/(?:nginx: reloaded(?:.|\n)*){4}/);
   assert.equal(both.log.match(/nginx: reloaded/g)?.length, 4, both.log);
 
   await use(3, hangs);
   await both.logged(/balancers\/nginx\.yaml:1:.*Cannot use the plugin of the balancer nginx: it threw: out of order/);
   two.healthy = false;
   await untilServing([one.port]);
+
+  // Neither waits for the other.
+  const pid = await host.haproxy.pid();
+  Deno.kill(pid, "SIGSTOP");
+  two.healthy = true;
+  await nginx.untilServing([one.port, two.port]);
+  Deno.kill(pid, "SIGCONT");
+  await untilServing([one.port, two.port]);
+});
+
+Deno.test("check tells what nginx refuses with the file, line and column that it comes from", async () => {
+  await setUp(["nginx"]);
+  await using host = new TestHost();
+  await using nginx = new NginxBox();
+  const url = new URL("../../examples/plugins/nginx/mod.ts", import.meta.url).href;
+  await host.write("plugins", { balancers: { nginx: { url, allow: nginx.allow } } });
+  await host.write("discovery/file", { path: host.registryDir });
+  await host.write("balancers/nginx", nginx.file);
+  const lines = ["keepalive_timeout 3s", "nonsense on"];
+  await host.write("clusters/web", stringify({ discovery: "file", nginx: { port: freePort(), lines } }));
+  const { code, stdout } = await runCli(["check", host.configDir]);
+  assert.equal(code, 1, stdout);
+  assert.match(stdout, /clusters\/web\.yaml:6:7: error: nginx refuses it: unknown directive "nonsense"/);
+});
+
+Deno.test("Executor sends a signal to no process of another program", async () => {
+  const step: Step = { do: "reload", reason: "a test", listens: [], how: { signal: "SIGUSR2", pid: Deno.pid } };
+  const sources = { socket: "/none", queries: [], file: "/none", program: "/usr/sbin/nginx", reloadIntervalMs: 0 };
+  const [outcome] = await new Executor().execute([step], sources, new AbortController().signal);
+  assert(outcome?.ok === false);
+  assert.match(outcome.failure.message, new RegExp(`process ${Deno.pid} is deno, want nginx`));
 });
 
 /** What plugins do that they must not, and what the log says of it. */
@@ -160,6 +196,21 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
     members:
       `sources: () => ({ socket: "/run/x", queries: [], file: "/etc/shadow", program: "/bin/sh", reloadIntervalMs: 0 })`,
     told: /Cannot write .*\/etc\/shadow.*, ask the socket .*\/run\/x.*, run .*\/bin\/sh.* for the balancer looks/,
+  },
+  {
+    name: "judge",
+    members: `cluster: { "~standard": { version: 1, vendor: "x", validate() { throw new Error("no judge") } } }`,
+    told: /clusters\/web\.yaml:1:.* warning: Cannot use the plugin of the balancer judge: it threw: no judge/,
+  },
+  {
+    name: "deaf",
+    members: `listens(config, section) { if (section !== undefined) throw new Error("no ears"); return []; }`,
+    told: /clusters\/web\.yaml:1:.* warning: Cannot use the plugin of the balancer deaf: it threw: no ears/,
+  },
+  {
+    name: "loud",
+    members: `plan() { for (let i = 0; i < 10_000; i++) console.log(i); return []; }`,
+    told: /balancer loud: It sent more than 5000 messages in a second/,
   },
   { name: "endless", members: `plan: () => [install("x")]`, told: /Config is in force/ },
   {

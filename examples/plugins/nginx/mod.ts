@@ -232,7 +232,7 @@ function plan(
 }
 
 function explain({ origins }: Rendered, output: string): Explanation {
-  const [, message = output, line] = /\[emerg\] (.*) in \S+:([0-9]+)$/m.exec(output) ?? [];
+  const [, message = output, line] = /\[emerg\] (?:[0-9]+#[0-9]+: )?(.*) in \S+:([0-9]+)$/m.exec(output) ?? [];
   const origin = origins.get(Number(line));
   const remedy = origin?.path[0] === "lines" ? [origin] : [];
   return { cluster: origin?.cluster, faults: [{ message, origin, remedy }] };
