@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { TempDir } from "../../tests/support/temp_dir.ts";
-import { askOverHttp } from "./http_socket.ts";
-import { NobodyListensError, SocketSilentError } from "./runtime_socket.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import { askOverHttp } from "../../src/balance/http_socket.ts";
+import { NobodyListensError, SocketSilentError } from "../../src/balance/runtime_socket.ts";
 
 const { signal } = new AbortController();
 
