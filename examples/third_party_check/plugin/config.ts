@@ -1,0 +1,28 @@
+import type { SchemaIssue, SchemaResult } from "./lighthouse.ts";
+
+/** What a service file says under the name of this check, validated. */
+export interface Config {
+  /** How full the cache may be, in percent of its limit. */
+  readonly max_fill_percent: number;
+}
+
+/** Says all that is wrong with a config at once, each with the path to it; never throws. */
+export function validate(value: unknown): SchemaResult<Config> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return { issues: [{ message: "Cannot use the config as it must be a map" }] };
+  }
+  const { max_fill_percent = 100, ...others } = value as Record<string, unknown>;
+  const issues: SchemaIssue[] = Object.keys(others).map((key) => ({
+    message: `Cannot use ${key} as this check does not know it`,
+    path: [key],
+    unknownKey: { known: ["max_fill_percent"] },
+  }));
+  const isPercent = typeof max_fill_percent === "number" && max_fill_percent >= 0 && max_fill_percent <= 100;
+  if (isPercent && issues.length === 0) return { value: { max_fill_percent } };
+  if (!isPercent) {
+    const current = JSON.stringify(max_fill_percent);
+    const message = `Cannot use max_fill_percent as it must be a number from 0 to 100: current value is ${current}`;
+    issues.push({ message, path: ["max_fill_percent"] });
+  }
+  return { issues };
+}
