@@ -25,7 +25,8 @@ import { type Operation, Registrar, type Registration } from "./registry/registr
 import { Membership } from "./registry/membership.ts";
 import { Store } from "./registry/store.ts";
 import { Fleet, type Threads } from "./supervisor/fleet.ts";
-import { ForeignBalancer, type StuckThreads } from "./supervisor/foreign_balancer.ts";
+import { ForeignBalancer } from "./supervisor/foreign_balancer.ts";
+import type { StuckThreads } from "./supervisor/hangs.ts";
 import type { HeartbeatOptions } from "./supervisor/heartbeat.ts";
 import { WorkerDeadError, type WorkerEvent } from "./supervisor/plugin_host.ts";
 import { groupInstances } from "./supervisor/reconcile.ts";
@@ -161,7 +162,12 @@ export class App {
       threads: stuckThreads(this.#fleet),
     });
     this.#configs = machine?.configs ??
-      new Intake({ ...options, log: log.part("config"), balancerPlugins: this.#balancerPlugins });
+      new Intake({
+        ...options,
+        log: log.part("config"),
+        balancerPlugins: this.#balancerPlugins,
+        hangs: this.#fleet.hangs,
+      });
     this.#membership = new Membership({
       store: this.#store,
       clock,

@@ -51,7 +51,7 @@ async function daemon(given: DaemonArguments): Promise<number> {
     identify: (said) => learnHostFacts(saidOfHost(given, said)),
     catalog: CATALOG,
     loadBalancer,
-    pluginLoader: (onLate) => makePluginLoader({ log: log.part("plugins"), onLate }),
+    pluginLoader: (onLate, hangs) => makePluginLoader({ log: log.part("plugins"), onLate, hangs }),
     clock: systemClock,
     random: systemRandom,
     log,

@@ -3,7 +3,8 @@ import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
 import type { Decider } from "../plugin/decider.ts";
 import type { PluginSource } from "../plugin/source.ts";
-import { ForeignBalancer, type StuckThreads } from "../supervisor/foreign_balancer.ts";
+import { ForeignBalancer } from "../supervisor/foreign_balancer.ts";
+import type { StuckThreads } from "../supervisor/hangs.ts";
 
 /** What a {@linkcode BalancerPlugins} is made of. */
 export interface BalancerPluginsOptions {

@@ -6,6 +6,7 @@ import type { Logger } from "../kernel/logger.ts";
 import type { Logging } from "../model/logging.ts";
 import type { PluginCatalog } from "../plugin/source.ts";
 import { Describer } from "../supervisor/describer.ts";
+import type { Hangs } from "../supervisor/hangs.ts";
 import { accept, type Accepted } from "./accept.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
 import type { PluginLoader } from "./plugin_loader.ts";
@@ -38,7 +39,9 @@ export interface IntakeOptions {
   /** The plugins that can be had. */
   readonly catalog: Pick<PluginCatalog, "find" | "names">;
   /** Makes what loads the plugins of `plugins.yaml`; without it there are none. */
-  readonly pluginLoader?: ((onLate: () => void) => PluginLoader) | undefined;
+  readonly pluginLoader?: ((onLate: () => void, hangs?: Hangs) => PluginLoader) | undefined;
+  /** What hung before is not run again. */
+  readonly hangs?: Hangs | undefined;
   /** Opens the plugins of balancers. */
   readonly balancerPlugins: Pick<BalancerPlugins, "open" | "isAnyDown">;
   /** Called with what `logging.yaml` asks for, each time the config is read. */
@@ -67,7 +70,7 @@ export class Intake implements ConfigSource {
 
   /** See {@linkcode ConfigSource.configs}. */
   async *configs(signal: AbortSignal): AsyncGenerator<Taken> {
-    const { dir, role, clock, log, catalog, balancerPlugins, onLogging, pluginLoader } = this.#options;
+    const { dir, role, clock, log, catalog, balancerPlugins, onLogging, pluginLoader, hangs } = this.#options;
     await using watch = watchDirectory(dir, { signal, clock, log });
     this.#watch = watch;
     let lastGood: Loaded | undefined;
@@ -78,7 +81,7 @@ export class Intake implements ConfigSource {
     let isDoubtful = false;
     /** The plugins that could be had when the config was last taken. */
     let had = catalog;
-    await using plugins = pluginLoader?.(() => watch.poke());
+    await using plugins = pluginLoader?.(() => watch.poke(), hangs);
     this.#plugins = plugins;
     for await (const _hint of watch) {
       const loaded = await loadDirectory(dir, { role, signal, clock, lastGood });
@@ -99,7 +102,7 @@ export class Intake implements ConfigSource {
         this.#tell([...found, ...refusals]);
         continue;
       }
-      await using describer = new Describer({ clock, signal });
+      await using describer = new Describer({ clock, signal, hangs });
       const { accepted, diagnostics } = await accept(loaded.desired, {
         catalog: available.catalog,
         openBalancer: (use) => balancerPlugins.open(use),

@@ -17,6 +17,7 @@ import { hashGraph } from "../plugin/hash.ts";
 import type { PluginKind } from "../plugin/source.ts";
 import type { Introduction } from "../protocol/messages.ts";
 import { Describer } from "../supervisor/describer.ts";
+import type { Hangs } from "../supervisor/hangs.ts";
 import { ModuleParser } from "../supervisor/module_parser.ts";
 
 /** How long all modules of a plugin together may take to arrive. */
@@ -103,15 +104,17 @@ export async function recallPlugin(
  */
 export async function openPlugin(
   fetched: FetchedPlugin,
-  { clock, kind, label, signal }: {
+  { clock, kind, label, signal, hangs }: {
     readonly clock: Clock;
     readonly kind?: PluginKind | undefined;
     readonly label: string;
     readonly signal: AbortSignal;
+    /** What hung before is not run again. */
+    readonly hangs?: Hangs | undefined;
   },
 ): Promise<OpenPlugin> {
   const module = flatten(fetched.parsed, { label });
-  await using describer = new Describer({ clock, signal });
+  await using describer = new Describer({ clock, signal, hangs });
   let introduction: Introduction;
   try {
     introduction = await describer.introduce(module);

@@ -10,6 +10,7 @@ import { PluginCache } from "../plugin/cache.ts";
 import { FetchFault, fetchModule } from "../plugin/fetch.ts";
 import { PluginFault } from "../plugin/graph.ts";
 import type { PluginCatalog, PluginSource } from "../plugin/source.ts";
+import type { Hangs } from "../supervisor/hangs.ts";
 import { type FetchedPlugin, fetchPlugin, locate, type OpenPlugin, openPlugin, recallPlugin } from "./open_plugin.ts";
 
 /** The waits before a plugin that could not be loaded is tried again; it is looked at each time the config is. */
@@ -24,6 +25,8 @@ export interface PluginLoaderOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** What hung before is not run again. */
+  readonly hangs?: Hangs | undefined;
   /** Called when something was loaded, or could not be, after {@linkcode PluginLoader.load} had answered. */
   readonly onLate?: () => void;
 }
@@ -194,12 +197,12 @@ export class PluginLoader implements AsyncDisposable {
     entry: PluginEntry,
     { cache, dir, signal }: { readonly cache: PluginCache; readonly dir: string; readonly signal: AbortSignal },
   ): Promise<{ readonly open: OpenPlugin; readonly finding?: Finding }> {
-    const { builtins, clock } = this.#options;
+    const { builtins, clock, hangs } = this.#options;
     const { kind, name, sha256 } = entry;
     if (builtins.find(kind, name) !== undefined) {
       throw new PluginFault(`Cannot use the name ${name} as a ${kind} of that name ships: give it another`);
     }
-    const open = (fetched: FetchedPlugin) => openPlugin(fetched, { clock, kind, label: key, signal });
+    const open = (fetched: FetchedPlugin) => openPlugin(fetched, { clock, kind, label: key, signal, hangs });
     const kept = async () => sha256 === undefined ? undefined : await recallPlugin(sha256, { cache, clock });
     const first = isRemote(entry.url) ? await kept() : undefined;
     if (first !== undefined) return { open: await open(first) };

@@ -5,7 +5,7 @@ import { defaultCacheDir } from "../plugin/cache.ts";
 import type { BalancerPlugin } from "../plugin/contract.ts";
 import { PluginCatalog } from "../plugin/source.ts";
 import { BUILTINS } from "../../workers/builtins.ts";
-import type { StuckThreads } from "../supervisor/foreign_balancer.ts";
+import type { Hangs, StuckThreads } from "../supervisor/hangs.ts";
 import { BalancerPlugins } from "./balancer_plugins.ts";
 import { PluginLoader } from "./plugin_loader.ts";
 
@@ -46,7 +46,11 @@ export function pluginCacheDir(): string {
 
 /** Makes what loads the plugins of a `plugins.yaml`. */
 export function makePluginLoader(
-  { log, onLate }: { readonly log: Logger; readonly onLate?: () => void },
+  { log, onLate, hangs }: {
+    readonly log: Logger;
+    readonly onLate?: () => void;
+    readonly hangs?: Hangs | undefined;
+  },
 ): PluginLoader {
   return new PluginLoader({
     builtins: CATALOG,
@@ -54,6 +58,7 @@ export function makePluginLoader(
     clock: systemClock,
     random: systemRandom,
     log,
+    hangs,
     ...onLate && { onLate },
   });
 }

@@ -2,6 +2,7 @@ import type { Clock } from "../kernel/clock.ts";
 import { within } from "../kernel/within.ts";
 import type { PermissionRequest, SchemaIssue, Scope } from "../plugin/contract.ts";
 import type { Answer, Introduction, Request } from "../protocol/messages.ts";
+import type { Hangs } from "./hangs.ts";
 import { PluginHost, WorkerDeadlineError } from "./plugin_host.ts";
 
 /** How long a plugin may take to be loaded. */
@@ -22,12 +23,22 @@ export type Described =
 export class Describer implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #signal: AbortSignal | undefined;
+  readonly #hangs: Hangs | undefined;
   readonly #hosts = new Map<string, PluginHost>();
   #hasFailed = false;
 
-  /** `signal`: when it is aborted, what is not described by then never will be, and is answered so at once. */
-  constructor({ clock, signal }: { readonly clock: Clock; readonly signal?: AbortSignal | undefined }) {
-    [this.#clock, this.#signal] = [clock, signal];
+  /**
+   * `signal`: when it is aborted, what is not described by then never will be,
+   * and is answered so at once. `hangs`: what hung is not asked again for a while, or ever.
+   */
+  constructor(
+    { clock, signal, hangs }: {
+      readonly clock: Clock;
+      readonly signal?: AbortSignal | undefined;
+      readonly hangs?: Hangs | undefined;
+    },
+  ) {
+    [this.#clock, this.#signal, this.#hangs] = [clock, signal, hangs];
   }
 
   /** Whether a plugin could not be asked: what was said then is of this moment, not of the config. */
@@ -66,7 +77,26 @@ export class Describer implements AsyncDisposable {
   async #ask(module: string, request: Request): Promise<Answer> {
     const signal = this.#signal;
     signal?.throwIfAborted();
+    const isForeign = module.startsWith("data:");
+    const refusal = isForeign ? this.#hangs?.refusal(module) : undefined;
+    if (refusal !== undefined) throw new Error(refusal.reason);
     const host = this.#host(module);
+    try {
+      return await this.#askHost(host, request);
+    } catch (error) {
+      if (isForeign && (error instanceof WorkerDeadlineError || host.fellSilent)) {
+        this.#hangs?.note(module);
+        // It would not answer anybody else either.
+        this.#hosts.delete(module);
+        await host.stop({ graceMs: 0 });
+        this.#hangs?.ended();
+      }
+      throw error;
+    }
+  }
+
+  async #askHost(host: PluginHost, request: Request): Promise<Answer> {
+    const signal = this.#signal;
     await within(host.loaded(), LOAD_DEADLINE_MS, {
       clock: this.#clock,
       signal,

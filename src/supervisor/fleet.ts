@@ -9,6 +9,7 @@ import { PLUGIN_API_VERSION } from "../plugin/contract.ts";
 import type { Answer, Request, ToWorker } from "../protocol/messages.ts";
 import { countOwnThreads } from "../system/processes.ts";
 import { ThreadCensus } from "./census.ts";
+import { Hangs } from "./hangs.ts";
 import { HEARTBEAT_OPTIONS, type HeartbeatOptions } from "./heartbeat.ts";
 import { joinPermissions, toDenoPermissions } from "./permissions.ts";
 import { liveWorkerCount, PluginHost, WorkerDeadError, WorkerDeadlineError, type WorkerEvent } from "./plugin_host.ts";
@@ -27,6 +28,8 @@ const STOP_GRACE_MS = 2_000;
 const PROVEN_MS = 60_000;
 /** The waits between restarts of a worker that dies. */
 const RESTART_BACKOFF = { firstMs: 500, maxMs: 30_000 };
+/** How often is looked whether what hung may run again. */
+const HUNG_LOOK_MS = 1_000;
 /** So much of what a worker says while it does not serve is kept: one state, and a snapshot of each cluster. */
 const HELD_MAX = 2_000;
 
@@ -113,12 +116,24 @@ export class Fleet implements AsyncDisposable {
   readonly #serving = new Map<string, Member>();
   readonly #ending = new Set<Promise<void>>();
   #census: ThreadCensus | undefined;
+  /** What hung, and is not run again while its thread runs on: a plugin's module, or a worker's key. */
+  readonly hangs: Hangs;
   #closed = false;
 
   constructor(options: FleetOptions) {
     const { clock, random, log, events, heartbeat = HEARTBEAT_OPTIONS, threads = OWN_THREADS } = options;
     [this.#clock, this.#random, this.#log, this.#events] = [clock, random, log, events];
     [this.#heartbeat, this.#threads] = [heartbeat, threads];
+    const stuckThreads = () => this.stuckThreads;
+    this.hangs = new Hangs({
+      clock,
+      threads: {
+        get count() {
+          return stuckThreads();
+        },
+        ended: () => this.noteEnd(),
+      },
+    });
   }
 
   /** Threads of workers that were terminated and run on all the same. */
@@ -241,7 +256,18 @@ export class Fleet implements AsyncDisposable {
     const { key } = member.spec;
     for (let attempt = 0; !signal.aborted && !member.isSuperseded;) {
       const bornMs = this.#clock.now();
+      const refusal = this.hangs.refusal(hangKey(member.spec));
+      if (refusal !== undefined) {
+        if (refusal.isForGood && member.down !== refusal.reason) {
+          this.#log.error("A worker is not started again", { worker: key, reason: refusal.reason });
+        }
+        member.down = refusal.reason;
+        member.tried.resolve();
+        await delay(HUNG_LOOK_MS, { clock: this.#clock, signal }).catch(() => {});
+        continue;
+      }
       let isReady = false;
+      let isHung = false;
       try {
         const crew = await this.#launch(member);
         if (signal.aborted || member.isSuperseded) {
@@ -260,10 +286,12 @@ export class Fleet implements AsyncDisposable {
         member.down = await abortable(crew.death, signal);
       } catch (error) {
         if (signal.aborted) break;
+        isHung = error instanceof WorkerDeadlineError;
         member.down = error instanceof Error ? error.message : String(error);
       }
       const { crew } = member;
       member.crew = undefined;
+      if (isHung || crew?.host.fellSilent) this.hangs.note(hangKey(member.spec));
       if (crew !== undefined) this.#dismiss(crew);
       member.tried.resolve();
       if (member.isSuperseded) break;
@@ -430,6 +458,11 @@ export class Fleet implements AsyncDisposable {
     const tracked = work.finally(() => this.#ending.delete(tracked));
     this.#ending.add(tracked);
   }
+}
+
+/** What hangs together: all of a plugin that does not ship; of what ships one worker alone. */
+function hangKey({ key, module }: WorkerSpec): string {
+  return module.startsWith("data:") ? module : key;
 }
 
 /** What a worker says on its way to the fleet's owner: held back while it is not in service. Records of its log pass. */

@@ -24,6 +24,7 @@ import { decide } from "../plugin/policy.ts";
 import type { PluginSource } from "../plugin/source.ts";
 import type { Answer, Decision, Question, Request } from "../protocol/messages.ts";
 import { WorkerError } from "../protocol/wire_error.ts";
+import type { StuckThreads } from "./hangs.ts";
 import { PluginHost, WorkerDeadlineError } from "./plugin_host.ts";
 
 /** How long a worker may take to load the plugin. */
@@ -42,14 +43,6 @@ const PROVEN_MS = 60_000;
 const PLACES_KEPT_MAX = 8;
 /** So many answers of `listens` are kept; one is there for each section of a cluster. */
 const LISTENS_KEPT_MAX = 10_000;
-
-/** What is known of the threads of workers that were ended. */
-export interface StuckThreads {
-  /** How many run on. */
-  readonly count: number;
-  /** Notes that one was ended. */
-  ended(): void;
-}
 
 /** What a {@linkcode ForeignBalancer} is made of. */
 export interface ForeignBalancerOptions {

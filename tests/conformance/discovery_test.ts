@@ -25,12 +25,11 @@ discoveryConforms({
 });
 
 discoveryConforms({
-  source: { module: "builtin:discovery/lighthouse", origin: "builtin" },
   name: "lighthouse",
+  example: { hosts: ["127.0.0.1:1"], path: "/services", ttl: 5 },
   registry: async () => {
     const store = await TestStore.start();
     const config = { hosts: [`127.0.0.1:${store.server.address.port}`], path: "/services", ttl: 5 };
     return { config, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
   },
-  elsewhere: (address) => ({ hosts: [address], path: "/services", ttl: 5 }),
 });

@@ -1,0 +1,66 @@
+import type { Clock } from "../kernel/clock.ts";
+
+/** What is known of the threads of workers that were ended. */
+export interface StuckThreads {
+  /** How many run on. */
+  readonly count: number;
+  /** Notes that one was ended. */
+  ended(): void;
+}
+
+/** How long what hung rests at least: by then it is known whether its thread runs on. */
+const REST_MS = 6_000;
+
+/** Why something is not run now. */
+export interface HangRefusal {
+  /** For messages. */
+  readonly reason: string;
+  /** Whether that stays so as long as this process lives. */
+  readonly isForGood: boolean;
+}
+
+interface Hang {
+  readonly stuckBefore: number;
+  readonly untilMs: number;
+}
+
+/**
+ * Remembers what hung, and lets nothing run again whose thread could not be
+ * stopped: nothing ends a loop, each try would burn one more core, and all of
+ * this process would have to be started anew for the sake of one plugin.
+ */
+export class Hangs {
+  readonly #clock: Clock;
+  readonly #threads: StuckThreads;
+  readonly #hung = new Map<string, Hang>();
+
+  constructor({ clock, threads }: { readonly clock: Clock; readonly threads: StuckThreads }) {
+    [this.#clock, this.#threads] = [clock, threads];
+  }
+
+  /** Notes that something did not answer in time; to be called before its worker is ended. */
+  note(key: string): void {
+    const stuckBefore = Math.min(this.#threads.count, this.#hung.get(key)?.stuckBefore ?? Infinity);
+    this.#hung.set(key, { stuckBefore, untilMs: this.#clock.now() + REST_MS });
+  }
+
+  /** Says why something is not run now; `undefined` if it may. */
+  refusal(key: string): HangRefusal | undefined {
+    const hang = this.#hung.get(key);
+    if (hang === undefined) return undefined;
+    if (this.#threads.count > hang.stuckBefore) {
+      const reason =
+        "It hung and its thread could not be stopped: it is not run again until it changes, or Lighthouse " +
+        "is started anew";
+      return { reason, isForGood: true };
+    }
+    if (this.#clock.now() < hang.untilMs) return { reason: "It hung a moment ago", isForGood: false };
+    this.#hung.delete(key);
+    return undefined;
+  }
+
+  /** Notes that a worker was ended. */
+  ended(): void {
+    this.#threads.ended();
+  }
+}

@@ -1,0 +1,20 @@
+import assert from "node:assert/strict";
+import { FakeClock } from "../kernel/fake_clock.ts";
+import { Hangs } from "./hangs.ts";
+
+Deno.test("Hangs lets what hung rest, then run again if its thread has ended, and never if it runs on", () => {
+  const clock = new FakeClock();
+  const threads = { count: 1, ended() {} };
+  const hangs = new Hangs({ clock, threads });
+  assert.equal(hangs.refusal("slow"), undefined);
+  hangs.note("slow");
+  hangs.note("stuck");
+  assert.equal(hangs.refusal("slow")?.isForGood, false);
+  clock.advance(6_000);
+  assert.equal(hangs.refusal("slow"), undefined, "it was only slow");
+  threads.count = 2;
+  assert.equal(hangs.refusal("slow"), undefined, "it is none of its business");
+  assert.equal(hangs.refusal("stuck")?.isForGood, true);
+  clock.advance(3_600_000);
+  assert.match(hangs.refusal("stuck")?.reason ?? "", /not run again until it changes/);
+});
