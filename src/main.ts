@@ -14,6 +14,7 @@ import { LastResort } from "./cli/last_resort.ts";
 import { plan } from "./cli/plan.ts";
 import { plugin } from "./cli/plugin.ts";
 import { serveStore } from "./cli/store.ts";
+import { runStoreCommand } from "./cli/store_commands.ts";
 import { describeVersion } from "./cli/version.ts";
 import { learnHostFacts, type SaidOfHost } from "./app/host_facts.ts";
 import type { HostSettings } from "./config/desired.ts";
@@ -72,11 +73,18 @@ async function daemon(given: DaemonArguments): Promise<number> {
   }
 }
 
-async function store(given: Extract<Arguments, { readonly command: "store" }>): Promise<number> {
+type StoreArguments = Extract<Arguments, { readonly command: "store" }>;
+
+async function store(given: Exclude<StoreArguments, { readonly action: unknown }>): Promise<number> {
   using log = openLog(given);
   const stop = new AbortController();
-  const end = () => stop.abort();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, end);
+  let reload = () => Promise.resolve();
+  const signals: readonly (readonly [Deno.Signal, () => void])[] = [
+    ["SIGTERM", () => stop.abort()],
+    ["SIGINT", () => stop.abort()],
+    ["SIGHUP", () => void reload()],
+  ];
+  for (const [signal, heard] of signals) Deno.addSignalListener(signal, heard);
   try {
     const file = (path: string | undefined) => path === undefined ? undefined : fromHere(path);
     await serveStore({
@@ -84,6 +92,7 @@ async function store(given: Extract<Arguments, { readonly command: "store" }>): 
       dataDir: fromHere(given.dataDir),
       tokens: file(given.tokens),
       peerToken: file(given.peerToken),
+      peerCa: file(given.peerCa),
       tlsCert: file(given.tlsCert),
       tlsKey: file(given.tlsKey),
       tlsClientCa: file(given.tlsClientCa),
@@ -93,14 +102,45 @@ async function store(given: Extract<Arguments, { readonly command: "store" }>): 
       wallNow: Date.now,
       log: log.part("store"),
       signal: stop.signal,
+      onServing: (again) => reload = again,
     });
     return EXIT.ok;
   } catch (error) {
     log.part("store").error(error instanceof Error ? error.message : String(error));
     return EXIT.failed;
   } finally {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.removeSignalListener(signal, end);
+    for (const [signal, heard] of signals) Deno.removeSignalListener(signal, heard);
   }
+}
+
+/** Speaks to a store, until it is done or asked to end. */
+async function speakToStore(given: Extract<StoreArguments, { readonly action: unknown }>): Promise<number> {
+  const stop = new AbortController();
+  const end = () => stop.abort();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, end);
+  return await runStoreCommand(given, {
+    clock: systemClock,
+    signal: stop.signal,
+    fromHere,
+    readStdin: () => new Response(Deno.stdin.readable).text(),
+    write: (text) => writeAll(Deno.stdout, text),
+    complain: (line) => writeAll(Deno.stderr, `${line}\n`),
+    runEditor,
+    ask: (question, letters) => {
+      if (!Deno.stdin.isTerminal()) return undefined;
+      for (;;) {
+        const answer = prompt(`${question} [${[...letters].join("/")}]`)?.trim().toLowerCase() ?? "n";
+        if (answer.length === 1 && letters.includes(answer)) return answer;
+      }
+    },
+  });
+}
+
+/** Has a file edited as the environment says: a command line, to which the file is added. */
+async function runEditor(file: string): Promise<number> {
+  const editor = Deno.env.get("VISUAL") || Deno.env.get("EDITOR") || "vi";
+  const command = new Deno.Command("sh", { args: ["-c", `${editor} "$1"`, "sh", file] });
+  return (await command.spawn().status).code;
 }
 
 /** A flag is said on purpose; the file is for when nothing is said. */
@@ -166,7 +206,7 @@ async function main(given: Arguments): Promise<number> {
       return await plugin(given, { fromHere, clock: systemClock, print, complain });
     }
     case "store":
-      return await store(given);
+      return await ("action" in given ? speakToStore(given) : store(given));
     default:
       return await daemon(given);
   }

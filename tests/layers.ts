@@ -198,14 +198,23 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "store/decide",
     files:
-      /^src\/store\/(?:copy_text|history|json_text|lease_wish|leases|limits|lineage|lock|path|refusal|retention|rights|snapshot|transaction|tree|utf8|version)\.ts$/,
+      /^src\/store\/(?:copy_text|history|json_text|lease_wish|leases|limits|lineage|lock|metrics|page|path|refusal|retention|rights|snapshot|transaction|tree|tree_changes|utf8|version)\.ts$/,
     imports: ["kernel", "store/time"],
     pure: true,
   },
   {
     name: "store",
     files: /^src\/store\//,
-    imports: ["kernel", "kernel/clock", "kernel/random", "kernel/schema", "model", "store/time", "store/decide"],
+    imports: [
+      "kernel",
+      "kernel/clock",
+      "kernel/random",
+      "kernel/schema",
+      "model",
+      "store/time",
+      "store/decide",
+      "system",
+    ],
     npm: ["yaml"],
   },
   {

@@ -28,6 +28,7 @@ const REQUIREMENTS = {
   dnsmasq: { files: ["dnsmasq"], packages: ["dnsmasq-base"] },
   grpc: { files: ["python3", "/usr/lib/python3/dist-packages/grpc"], packages: ["python3-grpcio"] },
   postgres: { files: ["pg_ctlcluster", "/usr/lib/postgresql"], packages: ["postgresql"] },
+  chromium: { files: ["chromium"], packages: ["chromium"] },
   curl: { files: ["curl"], packages: ["curl"] },
   nftables: { files: ["nft"], packages: ["nftables"] },
   faketime: { files: ["/usr/bin/faketime"], packages: ["faketime"] },

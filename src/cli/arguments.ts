@@ -18,6 +18,7 @@ import {
 import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
 import { pluginArguments } from "./plugin_arguments.ts";
 import { storeArguments } from "./store_arguments.ts";
+import { storeCommandArguments } from "./store_command_arguments.ts";
 
 /** A text that other hosts will accept: they refuse a node whose name or address is none. */
 function textThat(
@@ -131,11 +132,12 @@ usage.`,
     description: message`Plugins that do not ship stand in plugins.yaml of the config directory, with the hash of what \
 was approved. Nothing of them ever runs in Lighthouse's own process.`,
   }),
-  command("store", merge(storeArguments, logging), {
-    brief: message`Serve a configuration store over HTTP.`,
+  command("store", or(storeCommandArguments, merge(storeArguments, logging)), {
+    brief: message`Serve a configuration store over HTTP, or speak to one.`,
     description:
-      message`Serves one JSON document, read by path and changed in transactions, and keeps every version on \
-the disk. Ends on SIGTERM or SIGINT. Exit codes: 0 was asked to end, 1 cannot start, 2 wrong usage.`,
+      message`Without a command of its own, serves one JSON document, read by path and changed in transactions, and \
+keeps every version on the disk. Ends on SIGTERM or SIGINT; SIGHUP reads tokens and certificates again. Exit codes: 0 \
+was asked to end, 1 cannot start, 2 wrong usage.`,
   }),
 );
 

@@ -10,6 +10,7 @@ import { parseTimeLimit, type TimeLimit } from "../store/time_limit.ts";
 export interface StoreArguments {
   readonly dataDir: string;
   readonly bind: BindAddress;
+  readonly advertise?: BindAddress | undefined;
   readonly seeds: readonly string[];
   /** Limits as they were written, and found to be such. */
   readonly loadLimit: string;
@@ -18,6 +19,7 @@ export interface StoreArguments {
   readonly bootstrap: boolean;
   readonly tokens?: string | undefined;
   readonly peerToken?: string | undefined;
+  readonly peerCa?: string | undefined;
   readonly tlsCert?: string | undefined;
   readonly tlsKey?: string | undefined;
   readonly tlsClientCa?: string | undefined;
@@ -27,17 +29,18 @@ export interface StoreArguments {
 /** Serves a store until the signal is aborted. Throws an error that says why it cannot. */
 export async function serveStore(
   given: StoreArguments,
-  { clock, random, wallNow, log, signal }: {
+  { clock, random, wallNow, log, signal, onServing }: {
     readonly clock: Clock;
     readonly random: Random;
     readonly wallNow: () => number;
     readonly log: Logger;
     readonly signal: AbortSignal;
+    /** Is given what reads tokens and certificates again. */
+    readonly onServing: (reload: () => Promise<void>) => void;
   },
 ): Promise<void> {
-  const { dataDir, bind, seeds, loadLimit, removeLimit, bootstrapLimit, bootstrap, tokens, peerToken, insecure } =
-    given;
-  await using _server = await StoreServer.start({
+  const { dataDir, bind, seeds, loadLimit, removeLimit, bootstrapLimit, bootstrap, tokens, insecure } = given;
+  await using server = await StoreServer.start({
     dataDir,
     bind,
     seeds,
@@ -47,12 +50,15 @@ export async function serveStore(
     tokensFile: tokens,
     tls: tlsOf(given),
     isInsecure: insecure,
-    peerTokenFile: peerToken,
+    peerTokenFile: given.peerToken,
+    peerCa: given.peerCa,
+    advertise: given.advertise,
     clock,
     random,
     wallNow,
     log,
   });
+  onServing(() => server.reload());
   if (signal.aborted) return;
   await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

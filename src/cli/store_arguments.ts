@@ -13,10 +13,10 @@ import { type BindAddress, formatBindAddress, parseBindAddress } from "../store/
 import { parseTimeLimit } from "../store/time_limit.ts";
 
 /** Reads a word as `read` does, which answers `undefined` for what is not wanted. */
-function converted<T>(
+export function converted<T>(
   read: (text: string) => T | undefined,
   { metavar, wanted, placeholder, format }: {
-    readonly metavar: "ADDRESS" | "ADDRESSES" | "TIME";
+    readonly metavar: "ADDRESS" | "ADDRESSES" | "PATH" | "TIME";
     readonly wanted: string;
     readonly placeholder: T;
     readonly format: (value: T) => string;
@@ -36,9 +36,11 @@ function converted<T>(
   };
 }
 
-const LOCAL: BindAddress = { host: "localhost", port: 8001 };
+/** Where a store listens unless told otherwise. */
+export const LOCAL: BindAddress = { host: "localhost", port: 8001 };
 
-const address = converted(parseBindAddress, {
+/** An address of a store. */
+export const address: ValueParser<"sync", BindAddress> = converted(parseBindAddress, {
   metavar: "ADDRESS",
   wanted: "an address such as 10.0.0.1:8001",
   placeholder: LOCAL,
@@ -66,7 +68,8 @@ const time = converted((text) => parseTimeLimit(text) === undefined ? undefined 
   format: (text) => text,
 });
 
-const file = string({ metavar: "FILE" });
+/** The path of a file. */
+export const file: ValueParser<"sync", string> = string({ metavar: "FILE" });
 
 /** What `lighthouse store` is told, but for logging. */
 export const storeArguments = object("The store", {
@@ -77,6 +80,11 @@ export const storeArguments = object("The store", {
       description: message`Where to listen. Beyond this machine it takes --tokens or --tls-client-ca, or --insecure.`,
     }),
     LOCAL,
+  ),
+  advertise: optional(
+    option("--advertise", address, {
+      description: message`How other instances reach this one, if not by where it listens.`,
+    }),
   ),
   seeds: withDefault(
     option("--seeds", addresses, { description: message`Other instances to begin with, separated by commas.` }),
@@ -105,6 +113,9 @@ export const storeArguments = object("The store", {
   tokens: optional(option("--tokens", file, { description: message`The bearer tokens (YAML), and what each may do.` })),
   peerToken: optional(
     option("--peer-token", file, { description: message`The token to show to other instances, alone in a file.` }),
+  ),
+  peerCa: optional(
+    option("--peer-ca", file, { description: message`The authority of other instances' certificates (PEM).` }),
   ),
   tlsCert: optional(option("--tls-cert", file, { description: message`The certificate to listen with (PEM).` })),
   tlsKey: optional(option("--tls-key", file, { description: message`Its key (PEM).` })),

@@ -29,14 +29,16 @@ const STATUS: Readonly<Record<RefusalReason, number>> = {
 const JSON_TYPE = ["content-type", "application/json"] as const;
 
 /** Answers with a refusal: its status, and JSON that says why. */
-export function refuse({ reason, message }: Refusal, { status = STATUS[reason], version }: {
+export function refuse({ reason, message }: Refusal, { status = STATUS[reason], version, asksPeople = false }: {
   readonly status?: number;
   /** The version in which what was asked for is not there. */
   readonly version?: Version;
+  /** Whether a browser asks, which can ask for a password alone: a token serves as one. */
+  readonly asksPeople?: boolean;
 } = {}): Response {
   const headers: [string, string][] = [[...JSON_TYPE]];
   if (version !== undefined) headers.push(["etag", etagOf(version)]);
-  if (status === 401) headers.push(["www-authenticate", "Bearer"]);
+  if (status === 401) headers.push(["www-authenticate", asksPeople ? 'Basic realm="token as password"' : "Bearer"]);
   if (status === 405) headers.push(["allow", "GET, HEAD, PUT, DELETE"]);
   if (status === 503) headers.push(["retry-after", "1"]);
   return new Response(`${JSON.stringify({ error: reason, message, status }, null, 2)}\n`, { status, headers });

@@ -15,6 +15,8 @@ const JITTER_MS = 10;
 export interface ClusterOptions {
   /** The address of this instance, as others know it; `undefined` if it has none that they could use. */
   readonly me: string | undefined;
+  /** Names this run of the instance, to recognise it at an address that it does not know of. */
+  readonly id: string;
   readonly client: PeerClient;
   readonly clock: Clock;
   readonly random: Random;
@@ -39,7 +41,7 @@ export class Cluster implements AsyncDisposable {
     this.#store = store;
     this.#options = options;
     const { members } = store;
-    if (options.me !== undefined) members.forget(options.me);
+    if (options.me !== undefined) members.forget(options.me, options.me);
     members.onAdd = (address) => this.#follow(address);
     for (const address of members.addresses) this.#follow(address);
     this.#unwatch = store.watch(() => {
@@ -64,7 +66,7 @@ export class Cluster implements AsyncDisposable {
     const { members } = this.#store;
     const { signal } = this.#stop;
     let heardOf = 0;
-    while (!signal.aborted) {
+    while (!signal.aborted && members.get(address) !== undefined) {
       // Set before the exchange, so that what changes in its midst is not waited with.
       let isWoken = false;
       const nap = new AbortController();
@@ -89,6 +91,7 @@ export class Cluster implements AsyncDisposable {
       );
     }
     this.#wakes.delete(address);
+    this.#loops.delete(address);
   }
 
   /** One round with another instance; answers up to where it was told of renewed leases. */
@@ -99,8 +102,9 @@ export class Cluster implements AsyncDisposable {
     const others = members.addresses.filter((each) => each !== address);
     const own = me === undefined ? [] : [{ address: me, renewed: renewals.ages }];
     await client.putState(address, [...own, ...others.map((each) => ({ address: each }))], signal);
-    const { version, cluster } = await client.getState(address, signal);
+    const { version, cluster, id, me: known } = await client.getState(address, signal);
     members.add(cluster.filter((each) => each !== me));
+    if (this.#isOtherName(address, { id, known })) return heardOf;
     const order = compareVersions(version, this.#store.copy.version);
     if (order > 0) {
       const outcome = await this.#store.accept(await client.getCopy(address, signal));
@@ -111,7 +115,27 @@ export class Cluster implements AsyncDisposable {
       members.learn(address, { lastPushMs: wallNow() });
       log.debug("A version was given to another instance", { address, version: formatVersion(copy.version) });
     }
-    members.learn(address, { version: order < 0 ? this.#store.copy.version : version });
+    members.learn(address, {
+      ...(id === undefined ? {} : { id }),
+      version: order < 0 ? this.#store.copy.version : version,
+    });
     return renewals.next;
+  }
+
+  /** Whether an address is another name of this instance, or of one that answers by a better one; then it is forgotten. */
+  #isOtherName(
+    address: string,
+    { id, known }: { readonly id: string | undefined; readonly known: string | undefined },
+  ): boolean {
+    const { me, id: own, log } = this.#options;
+    const { members } = this.#store;
+    if (id === undefined) return false;
+    const others = members.all.filter((each) => each.address !== address && each.id === id && each.reachable);
+    if (id === own) members.forget(address, me ?? address);
+    // Of two names that answer, the one that it calls itself is kept.
+    else if (others.length > 0 && known !== address) members.forget(address, others[0]?.address ?? address);
+    else return false;
+    log.info("An instance is known by another address", { address, known });
+    return true;
   }
 }

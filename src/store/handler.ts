@@ -2,12 +2,14 @@ import { quote } from "../kernel/quote.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { Encodings, etagOf, json, prepare, type PreparedAnswer, refuse, say } from "./answers.ts";
-import { type BindAddress, formatBindAddress, isLoopback, parseBindAddress } from "./bind_address.ts";
+import { type BindAddress, isLoopback, parseBindAddress } from "./bind_address.ts";
 import { readBody } from "./body.ts";
 import { COPY_ENVELOPE_BYTES, formatCopy, parseCopy } from "./copy_text.ts";
 import { JsonError, parseJson } from "./json_text.ts";
 import { readLeaseWish } from "./lease_wish.ts";
 import type { Limits } from "./limits.ts";
+import type { Counts } from "./metrics.ts";
+import { Overview } from "./overview.ts";
 import { formatPath, parsePath, type Path } from "./path.ts";
 import { Refusal } from "./refusal.ts";
 import { ANYONE, type Identity } from "./rights.ts";
@@ -24,9 +26,14 @@ export interface HandlerOptions {
   readonly log: Logger;
   readonly limits: Limits;
   /** Who may do what; without it anyone may do anything. */
-  readonly tokens: Tokens | undefined;
+  readonly tokens: () => Tokens | undefined;
+  /** Where it listens. */
+  readonly bind: BindAddress;
   /** The address of this instance, as others know it. */
-  readonly me: () => BindAddress;
+  readonly me: () => string;
+  /** Names this run of the instance. */
+  readonly id: string;
+  readonly counts: Counts;
 }
 
 /** So many answers are kept ready for the version at hand. */
@@ -52,6 +59,7 @@ export class Handler implements Disposable {
   readonly #store: Store;
   readonly #options: HandlerOptions;
   readonly #watching: Watching;
+  readonly #overview: Overview;
   readonly #encodings: Encodings = new Encodings();
   /** Whole answers of the current version by the URL that was asked. */
   readonly #ready: Map<string, PreparedAnswer> = new Map();
@@ -62,15 +70,22 @@ export class Handler implements Disposable {
     this.#store = store;
     this.#options = options;
     this.#watching = new Watching(store, { clock: options.clock, watchersMax: options.limits.watchersMax });
-    this.#unwatch = store.watch(() => this.#ready.clear());
-    this.#checksHost = options.tokens === undefined && isLoopback(options.me().host);
+    this.#overview = new Overview(store, { ...options, watchers: () => this.#watching.count });
+    this.#unwatch = store.watch(() => {
+      options.counts.versions++;
+      this.#ready.clear();
+    });
+    this.#checksHost = options.tokens() === undefined && isLoopback(options.bind.host);
   }
 
   /** Answers a request; never throws. */
   handle(request: Request): Response | Promise<Response> {
-    if (this.#options.tokens === undefined && request.method === "GET") {
+    if (request.method === "GET" && this.#options.tokens() === undefined) {
       const ready = this.#ready.get(request.url);
-      if (ready !== undefined && !isConditional(request.headers)) return new Response(ready.bytes, ready.init);
+      if (ready !== undefined && !isConditional(request.headers)) {
+        this.#options.counts.reads++;
+        return new Response(ready.bytes, ready.init);
+      }
     }
     return this.#answer(request).catch((error) => {
       this.#options.log.error("A request has failed", {
@@ -90,7 +105,8 @@ export class Handler implements Disposable {
   async #answer(request: Request): Promise<Response> {
     const { url, method } = request;
     const start = url.indexOf("/", "https://".length);
-    if (this.#checksHost && !isLocalHost(url.slice(url.indexOf("//") + 2, start))) {
+    const host = url.slice(url.indexOf("//") + 2, start);
+    if (this.#checksHost && !isLocalHost(host) && host !== this.#options.me()) {
       return refuse(new Refusal("Misdirected Request", "Cannot serve this host name as only this machine is served"));
     }
     const mark = url.indexOf("?");
@@ -98,11 +114,12 @@ export class Handler implements Disposable {
     if (path === undefined) {
       return refuse(new Refusal("Bad Request", "Cannot read the path as an escape (%XX) in it is broken"));
     }
-    const { tokens } = this.#options;
+    const tokens = this.#options.tokens();
     const identity = tokens === undefined ? ANYONE : tokens.identify(request.headers.get("authorization"));
     if (identity === undefined) {
       return refuse(
         new Refusal("Unauthorized", "Cannot serve without a token that is known: send Authorization: Bearer"),
+        { asksPeople: wantsPage(request.headers) },
       );
     }
     const [endpoint, ...rest] = path;
@@ -113,7 +130,7 @@ export class Handler implements Disposable {
     }
     switch (endpoint) {
       case undefined:
-        return asked.method === "GET" ? this.#state() : refuse(forbidden("change /"));
+        return this.#root(asked);
       case "data":
         return await this.#data(asked);
       case "lock":
@@ -126,6 +143,9 @@ export class Handler implements Disposable {
         return await this.#copy(asked);
       case "state":
         return await this.#stateOf(asked);
+      case "metrics":
+        if (asked.method === "GET" && rest.length === 0) return this.#overview.metrics();
+        break;
       case "version":
         if (asked.method === "GET" && rest.length === 0) {
           const { version } = this.#store.copy;
@@ -133,6 +153,12 @@ export class Handler implements Disposable {
         }
     }
     return refuse(new Refusal("Not Found", `Cannot find ${formatPath(path)}`));
+  }
+
+  #root({ request: { headers }, method, query, identity }: Asked): Response {
+    if (method !== "GET") return refuse(forbidden("change /"));
+    if (!wantsPage(headers)) return this.#overview.state();
+    return this.#overview.page(identity, parsePath(query.get("path") ?? "") ?? []);
   }
 
   async #data({ request, method, path, query, identity }: Asked): Promise<Response> {
@@ -159,6 +185,7 @@ export class Handler implements Disposable {
     }
     const value = treeAt(copy.data, path);
     if (value === undefined) return this.#missing(path, copy);
+    this.#options.counts.reads++;
     const ready = prepare(this.#encodings.of(value), copy.version);
     if (this.#ready.size < READY_MAX) this.#ready.set(request.url, ready);
     return new Response(ready.bytes, ready.init);
@@ -213,6 +240,7 @@ export class Handler implements Disposable {
     if (body instanceof Refusal) return refuse(body);
     if (body === "") {
       const outcome = code === undefined ? noCode : await store.commit(code, holder);
+      this.#count(outcome);
       return outcome instanceof Refusal ? refuse(outcome) : say("Released");
     }
     if (body.length > CODE_LENGTH_MAX || /\p{Cc}/u.test(body)) {
@@ -261,21 +289,17 @@ export class Handler implements Disposable {
   async #lease({ request, method, path, identity }: Asked): Promise<Response> {
     const store = this.#store;
     const [name] = path;
-    const { leases } = store.copy;
     if (path.length > 1 || (name === undefined && method !== "GET")) {
       return refuse(
         new Refusal("Not Found", `Cannot find a lease at ${formatPath(path)}: the path must be /lease/NAME`),
       );
     }
-    const shown = (each: string) => {
-      const { ttlMs, keys = [] } = store.copy.leases.get(each) ?? {};
-      return { expires: store.leaseLeftMs(each) / 1_000, keys, name: each, ttl: (ttlMs ?? 0) / 1_000 };
-    };
-    const mayRead = (each: string) => leases.get(each)?.keys.every((key) => identity.mayRead(parsePath(key) ?? []));
-    if (name === undefined) return json([...leases.keys()].filter(mayRead).map(shown));
+    if (name === undefined) return json(this.#overview.leases(identity));
+    const shown = () => this.#overview.lease(name, ANYONE);
     if (method === "GET") {
-      return leases.has(name) && mayRead(name)
-        ? json(shown(name))
+      const lease = this.#overview.lease(name, identity);
+      return lease !== undefined
+        ? json(lease)
         : refuse(new Refusal("Not Found", `Cannot find the lease ${quote(name)}: it never was, or it has expired`));
     }
     if (!identity.isWriter) return refuse(forbidden("hold a lease"));
@@ -289,7 +313,7 @@ export class Handler implements Disposable {
     if (body instanceof Refusal) return refuse(body);
     if (body === "") {
       const refusal = store.renewLease(name, identity.name);
-      return refusal === undefined ? json(shown(name), { version: store.copy.version }) : refuse(refusal);
+      return refusal === undefined ? json(shown(), { version: store.copy.version }) : refuse(refusal);
     }
     const wish = readLeaseWish(body, { name, holder: identity.name, depthMax: this.#options.limits.depthMax });
     if (wish instanceof Refusal) return refuse(wish);
@@ -297,7 +321,7 @@ export class Handler implements Disposable {
     if (barred !== undefined) return refuse(forbidden(`change ${barred}`));
     const outcome = await store.lease(wish);
     if (outcome instanceof Refusal) return refuse(outcome);
-    return json(shown(name), { status: outcome.isChanged ? 201 : 200, version: store.copy.version });
+    return json(shown(), { status: outcome.isChanged ? 201 : 200, version: store.copy.version });
   }
 
   async #copy({ request, method, path, identity }: Asked): Promise<Response> {
@@ -320,30 +344,11 @@ export class Handler implements Disposable {
     return outcome instanceof Refusal ? refuse(outcome) : say("Created", 201);
   }
 
-  #state(): Response {
-    const { version } = this.#store.copy;
-    const time = (ms: number | undefined) => ms === undefined ? null : new Date(ms).toISOString();
-    const cluster = this.#store.members.all.map(({ address, lastPushMs, lastReachableMs, reachable, version }) => ({
-      address,
-      "last-push": time(lastPushMs),
-      "last-reachable": time(lastReachableMs),
-      reachable,
-      version: version === undefined ? null : { checksum: version.checksum, sequence: version.sequence },
-    }));
-    const { checksum, sequence } = version;
-    return json({
-      Me: formatBindAddress(this.#options.me()),
-      cluster,
-      lost: this.#store.lost,
-      version: { checksum, sequence },
-    }, { version });
-  }
-
   async #stateOf({ request, method, path, identity }: Asked): Promise<Response> {
     if (path.length > 0 || method === "DELETE") {
       return refuse(new Refusal("Not Found", "Cannot find it: there is /state"));
     }
-    if (method === "GET") return this.#state();
+    if (method === "GET") return this.#overview.state();
     if (!identity.mayWrite([])) return refuse(forbidden("add instances"));
     const body = await readBody(request, this.#options.limits.bodyBytesMax);
     if (body instanceof Refusal) return refuse(body);
@@ -357,7 +362,7 @@ export class Handler implements Disposable {
     if (!Array.isArray(members) || addresses.length < members.length) {
       return refuse(new Refusal("Bad Request", 'Cannot add instances as the body must be [{"address": "HOST:PORT"}]'));
     }
-    const me = formatBindAddress(this.#options.me());
+    const me = this.#options.me();
     const refused = this.#store.members.add(addresses.filter((address) => address !== me));
     for (const { renewed } of members) {
       this.#store.hearOfRenewals(typeof renewed === "object" && renewed !== null ? renewed : {});
@@ -378,6 +383,13 @@ export class Handler implements Disposable {
     }
   }
 
+  #count(outcome: Copy | Refusal): void {
+    const { counts } = this.#options;
+    if (!(outcome instanceof Refusal)) counts.commits++;
+    else if (outcome.reason === "Concurrent Update") counts.conflicts++;
+    else counts.failures++;
+  }
+
   #missing(path: Path, { version }: Copy): Response {
     return refuse(new Refusal("Not Found", `Cannot find ${formatPath(path)}: there is nothing`), { version });
   }
@@ -386,6 +398,11 @@ export class Handler implements Disposable {
 /** Whether the answer depends on more than the URL. */
 function isConditional(headers: Headers): boolean {
   return headers.get("if-none-match") !== null || headers.get("accept")?.includes("text/event-stream") === true;
+}
+
+/** Whether a browser asks for something that people read. */
+function wantsPage(headers: Headers): boolean {
+  return headers.get("accept")?.includes("text/html") === true;
 }
 
 /** Whether a `Host` header names this machine: a foreign name is how a browser is made to speak for a foreign page. */

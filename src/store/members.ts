@@ -14,11 +14,15 @@ export interface Member {
   readonly lastReachableMs?: number;
   /** When it was last given a version, in milliseconds since 1970. */
   readonly lastPushMs?: number;
+  /** Names the run of the instance that answers there. */
+  readonly id?: string;
 }
 
 /** The other instances of a cluster, by address. */
 export class Members {
   readonly #members: Map<string, Member> = new Map();
+  /** Addresses of instances that are known by another one. */
+  readonly #aliases: Map<string, string> = new Map();
   /** Is told of each new one. */
   onAdd: (address: string) => void = () => {};
 
@@ -35,7 +39,7 @@ export class Members {
   /** Adds instances; answers the addresses that are none, or too many. */
   add(addresses: readonly string[]): readonly string[] {
     return addresses.filter((address) => {
-      if (this.#members.has(address)) return false;
+      if (this.#members.has(address) || this.#isAlias(address)) return false;
       if (this.#members.size >= MEMBERS_MAX || parseBindAddress(address) === undefined) return true;
       this.#members.set(address, { address, reachable: false });
       this.onAdd(address);
@@ -54,8 +58,17 @@ export class Members {
     return this.#members.get(address);
   }
 
-  /** Forgets one: it is this very instance under another name. */
-  forget(address: string): void {
+  /** Forgets an address: it is that of an instance which is known by another one, or of this very instance. */
+  forget(address: string, known: string): void {
     this.#members.delete(address);
+    if (this.#aliases.size < MEMBERS_MAX) this.#aliases.set(address, known);
+  }
+
+  /** An address that was forgotten is of use again when the better one is not, unless it is our own. */
+  #isAlias(address: string): boolean {
+    const known = this.#aliases.get(address);
+    if (known === undefined) return false;
+    const member = this.#members.get(known);
+    return member === undefined || member.reachable;
   }
 }

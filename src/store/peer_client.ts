@@ -1,4 +1,5 @@
-import { readBody } from "./body.ts";
+import { HttpClient } from "../system/http_client.ts";
+import { parseBindAddress } from "./bind_address.ts";
 import { COPY_ENVELOPE_BYTES, formatCopy, parseCopy } from "./copy_text.ts";
 import type { Limits } from "./limits.ts";
 import { Refusal } from "./refusal.ts";
@@ -11,12 +12,21 @@ const STATE_BYTES_MAX = 4 * 1024 * 1024;
 
 /** How other instances are reached. */
 export interface PeerClientOptions {
-  readonly scheme: "http" | "https";
   /** The token that is shown to them. */
   readonly token: string | undefined;
-  /** Whom to believe, and with which certificate. */
-  readonly tls: Deno.TlsCertifiedKeyPem & { readonly caCerts: string[] } | undefined;
+  /** With which certificate, and whose to believe (PEM); the system's authorities if none is given. No TLS without it. */
+  readonly tls: { readonly cert: string; readonly key: string; readonly ca: string | undefined } | undefined;
   readonly limits: Limits;
+}
+
+/** What another instance says when it is asked. */
+export interface PeerState {
+  readonly version: Version;
+  readonly cluster: readonly string[];
+  /** Its address, as it knows it. */
+  readonly me: string | undefined;
+  /** Names its run; an instance of the original has none. */
+  readonly id: string | undefined;
 }
 
 /** What an instance says of itself, element by element. */
@@ -28,12 +38,19 @@ export interface Told {
 
 /** Speaks to other instances. Everything throws when they do not answer as they should, in time. */
 export class PeerClient implements Disposable {
-  readonly #options: PeerClientOptions;
-  readonly #client: Deno.HttpClient;
+  #options: PeerClientOptions;
+  #http: HttpClient;
 
   constructor(options: PeerClientOptions) {
     this.#options = options;
-    this.#client = Deno.createHttpClient(options.tls ?? {});
+    this.#http = new HttpClient({ tls: options.tls });
+  }
+
+  /** Speaks otherwise from now on. */
+  reload(options: PeerClientOptions): void {
+    this.#http[Symbol.dispose]();
+    this.#options = options;
+    this.#http = new HttpClient({ tls: options.tls });
   }
 
   /** Tells it of the cluster. */
@@ -41,13 +58,19 @@ export class PeerClient implements Disposable {
     await this.#ask(address, "/state", { body: JSON.stringify(told), bytesMax: 10_000, ms: DEADLINE_MS.state, signal });
   }
 
-  /** Asks for its version and whom it knows. */
-  async getState(address: string, signal: AbortSignal): Promise<{ version: Version; cluster: readonly string[] }> {
+  /** Asks for its version, whom it knows, and who it is: how it is known to others, and the name of its run. */
+  async getState(address: string, signal: AbortSignal): Promise<PeerState> {
     const text = await this.#ask(address, "/state", { bytesMax: STATE_BYTES_MAX, ms: DEADLINE_MS.state, signal });
-    const state = JSON.parse(text) as { readonly version?: unknown; readonly cluster?: unknown } | null;
+    const state = JSON.parse(text) as Readonly<Record<string, unknown>> | null;
     const version = readVersion(state?.version);
     if (version === undefined) throw new Error(`Cannot use the state of ${address} as it has no version`);
-    return { version, cluster: addressesOf(state?.cluster) };
+    const { Me: me, id } = state ?? {};
+    return {
+      version,
+      cluster: addressesOf(state?.cluster),
+      me: typeof me === "string" ? me : undefined,
+      id: typeof id === "string" ? id : undefined,
+    };
   }
 
   /** Asks for its whole document. */
@@ -65,7 +88,7 @@ export class PeerClient implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#client.close();
+    this.#http[Symbol.dispose]();
   }
 
   async #ask(address: string, path: string, { body, bytesMax, ms, signal }: {
@@ -74,18 +97,18 @@ export class PeerClient implements Disposable {
     readonly ms: number;
     readonly signal: AbortSignal;
   }): Promise<string> {
-    const { scheme, token } = this.#options;
-    const response = await fetch(`${scheme}://${address}${path}`, {
-      client: this.#client,
+    const { token } = this.#options;
+    const at = parseBindAddress(address);
+    if (at === undefined) throw new Error(`Cannot ask ${address} as it must be HOST:PORT`);
+    const answer = await this.#http.ask(at, {
       method: body === undefined ? "GET" : "PUT",
-      body: body ?? null,
+      path,
+      body,
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-      redirect: "error",
+      bytesMax,
       signal: AbortSignal.any([signal, AbortSignal.timeout(ms)]),
     });
-    const text = await readBody(response, bytesMax);
-    if (text instanceof Refusal) throw new Error(text.message);
-    if (!response.ok) throw new Error(`${address} answered ${response.status} to ${path}`);
-    return text;
+    if (answer.status >= 300) throw new Error(`${address} answered ${answer.status} to ${path}`);
+    return answer.text;
   }
 }

@@ -5,8 +5,10 @@ import { type BindAddress, formatBindAddress, isLoopback } from "./bind_address.
 import { Cluster } from "./cluster.ts";
 import { Handler } from "./handler.ts";
 import { LIMITS, type Limits } from "./limits.ts";
-import { type Listener, listenWithClientCertificates } from "./mutual_tls.ts";
-import { PeerClient } from "./peer_client.ts";
+import { ReloadingListener, type TlsPem } from "./listener.ts";
+import { measured } from "./measured_files.ts";
+import { newCounts } from "./metrics.ts";
+import { PeerClient, type PeerClientOptions } from "./peer_client.ts";
 import { DataDirectory } from "./snapshot_files.ts";
 import { Store, type StoreOptions } from "./store.ts";
 import { Tokens } from "./tokens.ts";
@@ -30,6 +32,10 @@ export interface StoreServerOptions
   readonly tls?: TlsFiles | undefined;
   /** The file of the token that is shown to other instances. */
   readonly peerTokenFile?: string | undefined;
+  /** The file of the authority of their certificates, besides that of clients. */
+  readonly peerCa?: string | undefined;
+  /** How others know this instance, if not by where it listens. */
+  readonly advertise?: BindAddress | undefined;
   /** Whether anyone who can reach it may change it, beyond this machine too. */
   readonly isInsecure: boolean;
   readonly clock: Clock;
@@ -40,21 +46,27 @@ export interface StoreServerOptions
   readonly limits?: Limits;
 }
 
-/** How long requests may go on once the store was asked to end. */
-const GRACE_MS = 2_000;
-
 /** A store that listens. Disposing of it ends its requests, and waits for what is being written. */
 export class StoreServer implements AsyncDisposable {
   /** What it serves. */
   readonly store: Store;
   /** Where it listens. */
   readonly address: BindAddress;
+  readonly #options: StoreServerOptions;
+  readonly #parts: Parts;
   readonly #resources: AsyncDisposableStack;
 
-  private constructor(store: Store, address: BindAddress, resources: AsyncDisposableStack) {
-    this.store = store;
-    this.address = address;
-    this.#resources = resources;
+  private constructor(
+    { store, address, options, parts }: {
+      readonly store: Store;
+      readonly address: BindAddress;
+      readonly options: StoreServerOptions;
+      readonly parts: Parts;
+    },
+    resources: AsyncDisposableStack,
+  ) {
+    [this.store, this.address] = [store, address];
+    [this.#options, this.#parts, this.#resources] = [options, parts, resources];
   }
 
   /** Loads the newest snapshot and listens. Throws an error that says what the operator should change. */
@@ -68,23 +80,54 @@ export class StoreServer implements AsyncDisposable {
           "or --tls-cert, --tls-key and --tls-client-ca, or say --insecure",
       );
     }
-    const tokens = tokensFile === undefined ? undefined : Tokens.parse(await Deno.readTextFile(tokensFile), tokensFile);
+    const secrets = await readSecrets(options);
     if (!isLoopback(bind.host) && tls === undefined) {
       log.warn("Without TLS, what is sent can be read and changed on its way", { bind: formatBindAddress(bind) });
     }
     await using resources = new AsyncDisposableStack();
-    const files = resources.use(await DataDirectory.open(dataDir));
+    const counts = newCounts();
+    const files = measured(resources.use(await DataDirectory.open(dataDir)), counts, clock);
     const store = resources.use(await Store.open({ ...options, files, limits }));
     let address = bind;
-    const handler = new Handler(store, { clock, log, limits, tokens, me: () => address });
-    const listening = await listen(bind, tls, (request) => handler.handle(request));
-    address = { host: bind.host, port: listening.port };
-    resources.defer(() => stop(listening));
+    const parts: Parts = { tokens: secrets.tokens };
+    const id = crypto.randomUUID();
+    const handler = new Handler(store, {
+      clock,
+      log,
+      limits,
+      tokens: () => parts.tokens,
+      bind,
+      me: () => formatBindAddress(options.advertise ?? address),
+      id,
+      counts,
+    });
+    const listener = await ReloadingListener.start(bind, secrets.pem, (request) => handler.handle(request));
+    address = { host: bind.host, port: listener.port };
+    parts.listener = resources.use(listener);
     resources.use(handler);
-    const client = resources.use(await openPeerClient(options));
-    resources.use(new Cluster(store, { ...options, client, me: announced(address) }));
+    const client = parts.client = resources.use(new PeerClient({ ...secrets.peer, limits }));
+    const me = options.advertise === undefined ? announced(address) : formatBindAddress(options.advertise);
+    resources.use(new Cluster(store, { ...options, client, me, id }));
     log.info("The store listens", { bind: formatBindAddress(address), tls: tls !== undefined });
-    return new StoreServer(store, address, resources.move());
+    return new StoreServer({ store, address, options, parts }, resources.move());
+  }
+
+  /**
+   * Reads the tokens, the certificates and the token for other instances again.
+   * What cannot be used is said, and what there was is used on.
+   */
+  async reload(): Promise<void> {
+    const { log, limits = LIMITS } = this.#options;
+    try {
+      const { tokens, peer, pem } = await readSecrets(this.#options);
+      if (pem !== undefined) await this.#parts.listener?.reload(pem);
+      this.#parts.tokens = tokens;
+      this.#parts.client?.reload({ ...peer, limits });
+      log.info("Tokens and certificates were read again");
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      log.error("Tokens and certificates cannot be read again: what there was is used on", { reason });
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -92,43 +135,38 @@ export class StoreServer implements AsyncDisposable {
   }
 }
 
-async function listen(
-  { host, port }: BindAddress,
-  tls: TlsFiles | undefined,
-  handle: (request: Request) => Response | Promise<Response>,
-): Promise<Listener> {
+/** What of a store changes when it is told to read its files again. */
+interface Parts {
+  tokens: Tokens | undefined;
+  listener?: ReloadingListener;
+  client?: PeerClient;
+}
+
+/** What the files say that are read again. */
+interface Secrets {
+  readonly tokens: Tokens | undefined;
+  readonly pem: TlsPem | undefined;
+  readonly peer: Pick<PeerClientOptions, "tls" | "token">;
+}
+
+async function readSecrets({ tokensFile, tls, peerTokenFile, peerCa }: StoreServerOptions): Promise<Secrets> {
+  const read = async (file: string | undefined) => file === undefined ? undefined : await Deno.readTextFile(file);
+  const tokens = tokensFile === undefined ? undefined : Tokens.parse(await Deno.readTextFile(tokensFile), tokensFile);
   const pem = tls && {
     cert: await Deno.readTextFile(tls.cert),
     key: await Deno.readTextFile(tls.key),
-    clientCa: tls.clientCa === undefined ? undefined : await Deno.readTextFile(tls.clientCa),
+    clientCa: await read(tls.clientCa),
   };
-  if (pem?.clientCa !== undefined) {
-    return await listenWithClientCertificates({ ...pem, clientCa: pem.clientCa, host, port, handle });
-  }
-  const common = { hostname: host, port, onListen() {} };
-  const server = Deno.serve(pem === undefined ? common : { ...common, cert: pem.cert, key: pem.key }, handle);
+  const authorities = [pem?.clientCa, await read(peerCa)].filter((each) => each !== undefined);
+  const ca = authorities.length === 0 ? undefined : authorities.join("\n");
   return {
-    port: (server.addr as Deno.NetAddr).port,
-    shutdown: () => server.shutdown(),
+    tokens,
+    pem,
+    peer: { token: (await read(peerTokenFile))?.trim(), tls: pem && { cert: pem.cert, key: pem.key, ca } },
   };
 }
 
 /** Others cannot use an address that stands for all of ours. */
 function announced(address: BindAddress): string | undefined {
   return address.host === "0.0.0.0" || address.host === "::" ? undefined : formatBindAddress(address);
-}
-
-async function openPeerClient({ tls, peerTokenFile, limits = LIMITS }: StoreServerOptions): Promise<PeerClient> {
-  const token = peerTokenFile === undefined ? undefined : (await Deno.readTextFile(peerTokenFile)).trim();
-  if (tls === undefined) return new PeerClient({ scheme: "http", token, tls: undefined, limits });
-  const [cert, key] = [await Deno.readTextFile(tls.cert), await Deno.readTextFile(tls.key)];
-  const caCerts = tls.clientCa === undefined ? [] : [await Deno.readTextFile(tls.clientCa)];
-  return new PeerClient({ scheme: "https", token, tls: { cert, key, caCerts }, limits });
-}
-
-async function stop(listening: Listener): Promise<void> {
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, GRACE_MS);
-  await Promise.race([listening.shutdown(), late.promise]);
-  clearTimeout(timer);
 }

@@ -54,10 +54,22 @@ export class Tokens {
 
   /**
    * Answers who bears the token of an `Authorization` header. What is compared
-   * is a hash, so that the time it takes tells nothing of the token.
+   * is a hash, so that the time it takes tells nothing of the token. A browser
+   * sends it as the password of a user of any name.
    */
   identify(authorization: string | null): Identity | undefined {
-    const token = /^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
-    return token === undefined ? undefined : this.#identities.get(HASHES.sha256(utf8(token)));
+    const [, scheme = "", sent = ""] = /^(Bearer|Basic) +(\S+) *$/i.exec(authorization ?? "") ?? [];
+    const token = scheme.toLowerCase() === "basic" ? passwordOf(sent) : sent;
+    return token === "" ? undefined : this.#identities.get(HASHES.sha256(utf8(token)));
+  }
+}
+
+/** The password in the credentials of `Basic`; nothing if there is none. */
+function passwordOf(credentials: string): string {
+  try {
+    const text = atob(credentials);
+    return text.slice(text.indexOf(":") + 1);
+  } catch {
+    return "";
   }
 }

@@ -33,6 +33,11 @@ export class Watching implements Disposable {
     this.#watchersMax = watchersMax;
   }
 
+  /** How many wait. */
+  get count(): number {
+    return this.#endings.size;
+  }
+
   /** Whether one more may wait. */
   refuseTooMany(): Refusal | undefined {
     if (this.#endings.size < this.#watchersMax) return undefined;

@@ -27,6 +27,15 @@ export interface HttpAnswer {
   readonly text: string;
 }
 
+/** How TLS is spoken; all is PEM. */
+export interface ClientTls {
+  /** The authority that is believed; those of the system if there is none. */
+  readonly ca?: string | undefined;
+  /** The certificate that is shown, with its key. */
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+}
+
 /**
  * Asks servers over HTTP, over connections that it keeps. By `node:http` and
  * not by `fetch`, which would ask the proxy of `HTTP_PROXY` for a server on
@@ -37,12 +46,15 @@ export class HttpClient implements Disposable {
   readonly #agent: PlainAgent;
   readonly #open: Set<ClientRequest> = new Set();
 
-  /** Speaks TLS if it is given an authority (PEM) to believe, or told to believe those of the system. */
-  constructor({ tls }: { readonly tls?: { readonly ca?: string | undefined } | undefined } = {}) {
+  /** Speaks TLS if it is told with what. */
+  constructor({ tls }: { readonly tls?: ClientTls | undefined } = {}) {
     this.#request = tls === undefined ? requestPlain : requestTls;
-    this.#agent = tls === undefined
-      ? new PlainAgent({ keepAlive: true })
-      : new TlsAgent({ keepAlive: true, ...(tls.ca === undefined ? {} : { ca: tls.ca }) });
+    const { ca, cert, key } = tls ?? {};
+    this.#agent = tls === undefined ? new PlainAgent({ keepAlive: true }) : new TlsAgent({
+      keepAlive: true,
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined || key === undefined ? {} : { cert, key }),
+    });
   }
 
   /** Asks one server. Throws if it is out of reach, answers no HTTP or too much, or the signal is aborted. */

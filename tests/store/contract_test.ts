@@ -312,7 +312,7 @@ Deno.test("GET /state and GET / show the version, this instance and the others",
   await using store = await TestStore.start({ seeds: ["10.0.0.9:8001"] }, {});
   for (const line of ["GET /state", "GET /"]) {
     const state = JSON.parse((await store.ask(line)).text);
-    assert.deepEqual(Object.keys(state), ["Me", "cluster", "lost", "version"]);
+    assert.deepEqual(Object.keys(state), ["Me", "cluster", "id", "lost", "version"]);
     assert.equal(state.Me, `127.0.0.1:${store.server.address.port}`);
     assert.deepEqual(Object.keys(state.cluster[0]), ["address", "last-push", "last-reachable", "reachable", "version"]);
     assert.equal(state.cluster[0].address, "10.0.0.9:8001");

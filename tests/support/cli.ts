@@ -15,22 +15,26 @@ export interface CliResult {
 /** Runs `lighthouse` with the arguments to its end, without colours and with lines of any width. */
 export async function runCli(
   args: readonly string[],
-  { deadlineMs = 60_000, variables = {} }: {
+  { deadlineMs = 60_000, variables = {}, stdin }: {
     readonly deadlineMs?: number;
+    /** What is written to its standard input. */
+    readonly stdin?: string;
     readonly variables?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<CliResult> {
   const { COLUMNS: _columns, FORCE_COLOR: _colour, ...env } = Deno.env.toObject();
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+  const child = new Deno.Command(Deno.execPath(), {
     args: [...ARGS, ...args],
     cwd: ROOT,
     env: { ...env, NO_COLOR: "1", ...variables },
     clearEnv: true,
-    stdin: "null",
+    stdin: stdin === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
     signal: AbortSignal.timeout(deadlineMs),
-  }).output();
+  }).spawn();
+  if (stdin !== undefined) await new Response(stdin).body?.pipeTo(child.stdin);
+  const { code, stdout, stderr } = await child.output();
   const decoder = new TextDecoder();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }

@@ -1,0 +1,74 @@
+import { JsonError, parseJson } from "../store/json_text.ts";
+import { LIMITS } from "../store/limits.ts";
+import { formatPath, type Path } from "../store/path.ts";
+import { prettyText, sameTree, type Tree, treeAt } from "../store/tree.ts";
+import { changesBetween, formatTreeChange, type TreeChange } from "../store/tree_changes.ts";
+import { StoreError, type StoreTransaction } from "./store_client.ts";
+
+/** Who is asked, and what is shown to whom. */
+export interface Desk {
+  /** Has a file edited; answers the editor's exit code. */
+  readonly runEditor: (file: string) => Promise<number>;
+  /** Asks who sits there, if somebody does: one of the letters, or `undefined` if nobody sits there. */
+  readonly ask: (question: string, letters: string) => string | undefined;
+  readonly complain: (line: string) => void;
+}
+
+/** What came of editing. */
+export type Edited =
+  | { readonly changes: readonly TreeChange[]; readonly file: string }
+  | { readonly given: "up"; readonly reason: string }
+  | { readonly given: "nothing" };
+
+/** Has a value edited as JSON until it can be used, and the changes agreed to. */
+export async function edit(path: Path, value: Tree, { runEditor, ask, complain }: Desk): Promise<Edited> {
+  const file = await Deno.makeTempFile({ prefix: "lighthouse-", suffix: ".json" });
+  let isKept = false;
+  try {
+    await Deno.writeTextFile(file, `${prettyText(value)}\n`);
+    for (;;) {
+      const code = await runEditor(file);
+      if (code !== 0) return { given: "up", reason: `The editor left with ${code}: nothing was changed` };
+      let changes: readonly TreeChange[];
+      try {
+        changes = changesBetween(value, parseJson(await Deno.readTextFile(file), { depthMax: LIMITS.depthMax }), path);
+      } catch (error) {
+        if (!(error instanceof JsonError)) throw error;
+        complain(error.message);
+        if (ask("Edit it again?", "yn") === "y") continue;
+        isKept = true;
+        return { given: "up", reason: `Nothing was changed; what was written is in ${file}` };
+      }
+      if (changes.length === 0) return { given: "nothing" };
+      show(changes, complain);
+      const answer = ask("Commit this, or edit it again?", "yen");
+      if (answer === "e") continue;
+      isKept = true;
+      if (answer === "n") return { given: "up", reason: `Nothing was changed; what was written is in ${file}` };
+      return { changes, file };
+    }
+  } finally {
+    if (!isKept) await Deno.remove(file);
+  }
+}
+
+/** Shows changes before they are made. */
+export function show(changes: readonly TreeChange[], complain: Desk["complain"]): void {
+  for (const change of changes) complain(formatTreeChange(change));
+}
+
+/**
+ * Makes the changes, each where what it changes is still what it was. Throws
+ * if somebody else has changed the same: what others did elsewhere stays.
+ */
+export async function apply(changes: readonly TreeChange[], at: Path, transaction: StoreTransaction): Promise<void> {
+  const current = await transaction.read(at);
+  for (const { path, before, after } of changes) {
+    const now = current === undefined ? undefined : treeAt(current, path.slice(at.length));
+    if (sameTree(now, after)) continue;
+    if (!sameTree(now, before)) {
+      throw new StoreError(`Cannot change ${formatPath(path)} as somebody else has just done so: nothing was changed`);
+    }
+    await transaction.write(path, after);
+  }
+}

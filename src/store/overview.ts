@@ -1,0 +1,136 @@
+import { utf8 } from "./utf8.ts";
+import { json } from "./answers.ts";
+import { HASHES } from "./hashes.ts";
+import { type Counts, formatMetrics, metricsOf } from "./metrics.ts";
+import { renderPage, STYLE } from "./page.ts";
+import { parsePath, type Path } from "./path.ts";
+import type { Identity } from "./rights.ts";
+import type { Store } from "./store.ts";
+import { treeAt } from "./tree.ts";
+import { formatVersion, type Version } from "./version.ts";
+
+/** What an {@linkcode Overview} works with. */
+export interface OverviewOptions {
+  /** The address of this instance, as others know it. */
+  readonly me: () => string;
+  /** Names this run of the instance, whatever address it is asked at. */
+  readonly id: string;
+  readonly counts: Counts;
+  /** How many requests wait for a change. */
+  readonly watchers: () => number;
+}
+
+/** A lease as it is shown. */
+export interface ShownLease {
+  /** In how many seconds it ends. */
+  readonly expires: number;
+  readonly keys: readonly string[];
+  readonly name: string;
+  /** In seconds. */
+  readonly ttl: number;
+}
+
+const STYLE_HASH = btoa(HASHES.sha256(utf8(STYLE)).replace(/../g, (hex) => String.fromCharCode(parseInt(hex, 16))));
+/** The browser runs nothing, loads nothing and sends nothing, whatever was stored; the page's own style is all it uses. */
+const PAGE_HEADERS: readonly [string, string][] = [
+  ["content-type", "text/html; charset=utf-8"],
+  [
+    "content-security-policy",
+    `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+  ],
+  ["x-content-type-options", "nosniff"],
+  ["referrer-policy", "no-referrer"],
+  ["cache-control", "no-store"],
+  ["vary", "accept"],
+];
+
+/** What a store says of itself: to programs, to people and to Prometheus. */
+export class Overview {
+  readonly #store: Store;
+  readonly #options: OverviewOptions;
+
+  constructor(store: Store, options: OverviewOptions) {
+    this.#store = store;
+    this.#options = options;
+  }
+
+  /** Answers the state, as JSON. */
+  state(): Response {
+    const { copy: { version }, members, lost } = this.#store;
+    const cluster = members.all.map(({ address, lastPushMs, lastReachableMs, reachable, version }) => ({
+      address,
+      "last-push": timeOf(lastPushMs) ?? null,
+      "last-reachable": timeOf(lastReachableMs) ?? null,
+      reachable,
+      version: version === undefined ? null : shownVersion(version),
+    }));
+    return json({ Me: this.#options.me(), cluster, id: this.#options.id, lost, version: shownVersion(version) }, {
+      version,
+    });
+  }
+
+  /** Answers the page for people, of what the one who asks may read. */
+  page(identity: Identity, path: Path): Response {
+    const { copy, isAvailable, lock, members, lost } = this.#store;
+    const html = renderPage({
+      me: this.#options.me(),
+      version: formatVersion(copy.version),
+      isAvailable,
+      lockHolder: lock === undefined ? undefined : lock.holder ?? "somebody",
+      cluster: members.all.map(({ address, reachable, lastReachableMs, version }) => ({
+        address,
+        reachable,
+        lastReachable: timeOf(lastReachableMs),
+        version: version === undefined ? undefined : formatVersion(version),
+      })),
+      lost,
+      leases: this.leases(identity).map(({ name, expires, ttl, keys }) => ({
+        name,
+        expiresSeconds: expires,
+        ttlSeconds: ttl,
+        keys,
+      })),
+      path,
+      tree: !identity.mayRead(path) ? "barred" : isAvailable ? treeAt(copy.data, path) : undefined,
+    });
+    return new Response(html, { headers: [...PAGE_HEADERS] });
+  }
+
+  /** Answers the figures, as Prometheus reads them. */
+  metrics(): Response {
+    const { copy: { version, leases }, isAvailable, lock, members, lost } = this.#store;
+    const text = formatMetrics(metricsOf(this.#options.counts, {
+      sequence: version.sequence,
+      isAvailable,
+      isLocked: lock !== undefined,
+      watchers: this.#options.watchers(),
+      leases: leases.size,
+      leasedKeys: [...leases.values()].reduce((sum, { keys }) => sum + keys.length, 0),
+      peers: members.all.length,
+      peersReachable: members.all.filter(({ reachable }) => reachable).length,
+      lost: lost.length,
+    }));
+    return new Response(text, { headers: [["content-type", "text/plain; version=0.0.4; charset=utf-8"]] });
+  }
+
+  /** Answers the leases whose keys the one who asks may read. */
+  leases(identity: Identity): readonly ShownLease[] {
+    const shown = [...this.#store.copy.leases.keys()].map((name) => this.lease(name, identity));
+    return shown.filter((lease) => lease !== undefined);
+  }
+
+  /** Answers one lease; `undefined` if there is none, or it may not be read. */
+  lease(name: string, identity: Identity): ShownLease | undefined {
+    const lease = this.#store.copy.leases.get(name);
+    if (!lease?.keys.every((key) => identity.mayRead(parsePath(key) ?? []))) return undefined;
+    return { expires: this.#store.leaseLeftMs(name) / 1_000, keys: lease.keys, name, ttl: lease.ttlMs / 1_000 };
+  }
+}
+
+function shownVersion({ checksum, sequence }: Version): Version {
+  return { checksum, sequence };
+}
+
+function timeOf(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString();
+}
