@@ -32,6 +32,7 @@ export class ReloadingListener implements AsyncDisposable {
 
   /** Listens at an address; port 0 is any that is free. */
   static async start({ host, port }: BindAddress, pem: TlsPem | undefined, handle: Handle): Promise<ReloadingListener> {
+    if (pem !== undefined) await tryOut(pem);
     return new ReloadingListener(await listen({ host, port }, pem, handle), host, pem, handle);
   }
 
@@ -41,8 +42,7 @@ export class ReloadingListener implements AsyncDisposable {
    */
   async reload(pem: TlsPem): Promise<void> {
     if (JSON.stringify(pem) === JSON.stringify(this.#pem)) return;
-    // Whether they can be used shows at another port, before this one is given up.
-    await (await listen({ host: this.#host, port: 0 }, pem, this.#handle)).shutdown();
+    await tryOut(pem);
     void this.#listener.shutdown();
     for (let tries = 1;; tries++) {
       try {
@@ -61,6 +61,15 @@ export class ReloadingListener implements AsyncDisposable {
     const timer = setTimeout(late.resolve, GRACE_MS);
     await Promise.race([this.#listener.shutdown(), late.promise]);
     clearTimeout(timer);
+  }
+}
+
+/** Throws if certificates cannot be used, which shows when one listens with them: at another port, for a moment. */
+async function tryOut({ cert, key, clientCa }: TlsPem): Promise<void> {
+  const refuse = () => new Response(null, { status: 503 });
+  await (await listen({ host: "127.0.0.1", port: 0 }, { cert, key }, refuse)).shutdown();
+  if (clientCa !== undefined && !clientCa.includes("-----BEGIN CERTIFICATE-----")) {
+    throw new Error("Cannot use the authority of clients as there is no certificate (PEM) in its file");
   }
 }
 

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import type { StoreServerOptions } from "../../src/store/server.ts";
 import { formatVersion } from "../../src/store/version.ts";
+import { makeCertificates } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
+import { TcpProxy } from "../support/tcp_proxy.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { TestStore } from "./stage.ts";
 
@@ -132,3 +134,69 @@ Deno.test("instances with tokens show theirs to each other; one without is not h
   await inStep(a, b);
   assert.equal(stranger.server.store.copy.version.sequence, 0);
 });
+
+Deno.test("an instance is known by the address that it is told to advertise, and by no other", async () => {
+  const [port, elsewhere] = [freePort(), freePort()];
+  await using proxy = TcpProxy.start(port);
+  await using a = await start([], {
+    bind: { host: "127.0.0.1", port },
+    advertise: { host: "127.0.0.1", port: proxy.port },
+    // Its own advertised address is none of another instance.
+    seeds: [`127.0.0.1:${proxy.port}`],
+  }, { n: 1 });
+  const everywhere = { host: "0.0.0.0", port: elsewhere };
+  await using hidden = await start([], { bind: everywhere, isInsecure: true, seeds: [proxy.address] });
+  await using c = await start([], { seeds: [`127.0.0.1:${elsewhere}`] });
+  await inStep(a, hidden, c);
+  await eventually("the others know it by that", () => {
+    assert.deepEqual(hidden.server.store.members.addresses.includes(proxy.address), true);
+    assert.ok(c.server.store.members.addresses.includes(proxy.address));
+    return true;
+  });
+  assert.equal(JSON.parse((await a.ask("GET /state")).text).Me, proxy.address);
+  for (const store of [a, hidden, c]) {
+    assert.ok(!store.server.store.members.addresses.includes(`127.0.0.1:${port}`));
+    assert.ok(!store.server.store.members.addresses.includes(`0.0.0.0:${elsewhere}`), "nobody can use that");
+  }
+});
+
+Deno.test("an instance that is given as a seed under another name is recognised: itself, and another", async () => {
+  const port = freePort();
+  const bind = { host: "127.0.0.1", port };
+  await using a = await start([], { bind, seeds: [`localhost:${port}`] }, { n: 1 });
+  await using b = await start([a], { seeds: [`localhost:${port}`, `127.0.0.1:${port}`] });
+  await using c = await start([b]);
+  await inStep(a, b, c);
+  const known = () => [a, b, c].map(({ server }) => server.store.members.addresses.toSorted());
+  await eventually("each is known by one name", () => {
+    assert.deepEqual(known(), [[b, c], [a, c], [a, b]].map((stores) => stores.map(addressOf).toSorted()));
+    return true;
+  });
+});
+
+Deno.test.each([{ how: "a token and an authority of their own" }, { how: "certificates on both sides" }])(
+  "instances speak TLS to each other, with $how",
+  async ({ how }) => {
+    await using dir = new TempDir();
+    const { good, key, ca, selfSigned } = await makeCertificates(dir);
+    const token = "all-rights-0123456789";
+    const tokensFile = await dir.write("tokens.yaml", `- {name: all, token: ${token}, write: [/]}\n`);
+    const peerTokenFile = await dir.write("peer", `${token}\n`);
+    const secure = how.startsWith("a token")
+      ? { tls: { cert: good, key }, peerCa: ca, tokensFile, peerTokenFile }
+      : { tls: { cert: good, key, clientCa: ca } };
+    await using a = await start([], secure);
+    await using b = await start([a], secure);
+    await using stranger = await start([a, b], { ...secure, tls: { ...secure.tls, cert: selfSigned } });
+    const wish = { name: "l", ttlMs: 60_000, keys: new Map([["/n", 1]]) };
+    await a.server.store.lease(wish);
+    await inStep(a, b);
+    await b.server.store.lease({ ...wish, name: "m", keys: new Map([["/m", 2]]) });
+    await inStep(a, b);
+    assert.deepEqual(a.server.store.copy.version.sequence, 2);
+    const reachable = (store: TestStore) =>
+      store.server.store.members.all.filter((member) => member.reachable).map((member) => member.address);
+    assert.deepEqual(reachable(a), [addressOf(b)]);
+    assert.ok(!reachable(b).includes(addressOf(stranger)), "a certificate of another authority is not believed");
+  },
+);

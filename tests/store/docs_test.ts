@@ -1,12 +1,14 @@
-/** Runs the examples of `docs/store.md` with curl: what is shown is what comes. */
+/** Runs the examples of `docs/store.md`, with curl and with our own commands: what is shown is what comes. */
 import assert from "node:assert/strict";
+import config from "../../deno.json" with { type: "json" };
 import { freePort } from "../support/free_port.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { StoreProcess } from "./process.ts";
 
+const ROOT = new URL("../..", import.meta.url).pathname;
 const DOCUMENT = new URL("../../docs/store.md", import.meta.url);
 
-Deno.test("docs/store.md shows what a store answers to curl", async () => {
+Deno.test("docs/store.md shows what a store answers to curl, and to commands", async () => {
   const text = await Deno.readTextFile(DOCUMENT);
   const blocks = [...text.matchAll(/^```console\n([\s\S]*?)^```$/gm)].map(([, block = ""]) => block);
   const steps = blocks.flatMap((block) => block.split(/^\$ /m).slice(1)).map((step) => {
@@ -17,12 +19,20 @@ Deno.test("docs/store.md shows what a store answers to curl", async () => {
   assert.equal(start?.command, "lighthouse store --data.d data.d --bootstrap");
   await using dir = new TempDir("lighthouse-store-");
   const address = `localhost:${freePort()}`;
-  await using store = new StoreProcess(["--data.d", dir.path, "--bootstrap", "--bind", address]);
+  await using store = new StoreProcess(["--data.d", dir.file("data.d"), "--bootstrap", "--bind", address]);
   await store.logged(/The store listens/);
-  assert.ok(requests.length > 10);
+  assert.ok(requests.length > 20);
+  // The program of that name, at this store.
+  const run = config.tasks.lighthouse.command.replace(/^deno run/, `'${Deno.execPath()}' run`)
+    .replace("src/main.ts", `${ROOT}src/main.ts`);
+  await dir.write("bin/lighthouse", `#!/bin/sh\nexec ${run} "$@" --at ${address}\n`);
+  await Deno.chmod(dir.file("bin/lighthouse"), 0o755);
+  const PATH = `${dir.file("bin")}:${Deno.env.get("PATH")}`;
   for (const { command, output } of requests) {
     const { stdout } = await new Deno.Command("sh", {
-      args: ["-c", command.replace("localhost:8001", address)],
+      args: ["-c", `{ ${command.replace("localhost:8001", address)}\n} 2>&1`],
+      cwd: dir.path,
+      env: { PATH },
       stdin: "null",
     }).output();
     assert.equal(new TextDecoder().decode(stdout).trimEnd(), output, command);
