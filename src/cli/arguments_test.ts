@@ -21,6 +21,7 @@ const DAEMON = {
 /** What `store` is told when it is told nothing but the directory. */
 const STORE = {
   bind: { host: "localhost", port: 8001 },
+  advertise: undefined,
   seeds: [],
   loadLimit: "-7 days",
   removeLimit: "-7 days",
@@ -28,6 +29,7 @@ const STORE = {
   bootstrapLimit: "+2 minutes",
   tokens: undefined,
   peerToken: undefined,
+  peerCa: undefined,
   tlsCert: undefined,
   tlsKey: undefined,
   tlsClientCa: undefined,
@@ -73,6 +75,35 @@ Deno.test.each([
       insecure: true,
     },
   },
+  {
+    line: "store put --raw -p /a%2Fb/c text --wait 5 --at [::1]",
+    then: {
+      command: "store",
+      action: "put",
+      path: ["a/b", "c"],
+      value: "text",
+      raw: true,
+      parents: true,
+      waitSeconds: 5,
+      at: { host: "::1", port: 8001 },
+      tokenFile: undefined,
+      ca: undefined,
+    },
+  },
+  {
+    line: "store import - --token-file T --ca C --yes",
+    then: {
+      command: "store",
+      action: "import",
+      file: "-",
+      path: [],
+      yes: true,
+      waitSeconds: 30,
+      at: { host: "localhost", port: 8001 },
+      tokenFile: "T",
+      ca: "C",
+    },
+  },
   { line: "check -- --strict", then: { command: "check", dir: "--strict", strict: false, json: false } },
 ])("parser reads `$line`", ({ line, then }) => {
   const { ...value } = parsed(line);
@@ -92,5 +123,6 @@ Deno.test.each([
   ],
   ...["run DIR --host a;b", "run DIR --host -a", "run DIR --ip a.int", "run DIR --ip 10.0.0.256", "run DIR --ip [::1]"],
   ...["store", "store DIR", "store --data.d DIR --bind a:b:c", "store --data.d DIR --load-limit soon"],
+  ...["store put", "store put /%FF 1", "store get a b", "store get --at a:b:c", "store edit --raw", "store import"],
   ...["run DIR --peer-port 0", "run DIR --peer-port 65536", "check DIR --peer-port 1024"],
 ].map((line) => ({ line })))("parser refuses `$line`", ({ line }) => assert.equal(parsed(line), undefined));
