@@ -8,7 +8,7 @@ import { formatEndpoint } from "../model/endpoint.ts";
 import type { Logging } from "../model/logging.ts";
 import type { Check, Service } from "../model/service.ts";
 import type { HostFacts, PermissionRequest, Scope } from "../plugin/contract.ts";
-import { type Decider, UndecidedError } from "../plugin/decider.ts";
+import { BeyondGrantError, type Decider, UndecidedError } from "../plugin/decider.ts";
 import { decide } from "../plugin/policy.ts";
 import type { PluginCatalog, PluginKind, PluginSource } from "../plugin/source.ts";
 import type { Described } from "../supervisor/describer.ts";
@@ -83,12 +83,18 @@ export function discoveryId(name: string): string {
   return `discovery ${name}`;
 }
 
+/** What {@linkcode accept} answers. */
+export interface Acceptation {
+  readonly accepted: Accepted;
+  readonly diagnostics: readonly Diagnostic[];
+  /** Whether a balancer's plugin could not say: the same config is worth another try. */
+  readonly isUndecided: boolean;
+}
+
 /** Has the plugins validate their parts of the config, and the policy decide on what they ask for. Never throws. */
-export async function accept(
-  desired: Desired,
-  options: AcceptOptions,
-): Promise<{ readonly accepted: Accepted; readonly diagnostics: readonly Diagnostic[] }> {
+export async function accept(desired: Desired, options: AcceptOptions): Promise<Acceptation> {
   const diagnostics: Diagnostic[] = [];
+  let isUndecided = false;
   const { lastGood } = options;
 
   async function each<In, Out>(
@@ -105,7 +111,8 @@ export async function accept(
       [...wanted].map(async ([name, value]) => ({ name, ...await judge(value, last?.get(name)) })),
     );
     const good = new Map<string, Out>();
-    for (const { name, value, findings } of judged) {
+    for (const { name, value, findings, isDoubtful = false } of judged) {
+      isUndecided ||= isDoubtful;
       const source = desired.sources.get(`${folder}/${name}`);
       // What a file said before it was spoilt has been told.
       if (!drafts.has(name)) diagnostics.push(...diagnose(source, findings));
@@ -176,6 +183,7 @@ export async function accept(
       }),
     },
     diagnostics: diagnostics.toSorted(compareDiagnostics),
+    isUndecided,
   };
 }
 
@@ -189,6 +197,8 @@ interface Judged<T> {
   /** Absent if any finding is an error. */
   readonly value: T | undefined;
   readonly findings: readonly Finding[];
+  /** Whether a plugin could not say now, so that it may say otherwise later. */
+  readonly isDoubtful?: boolean;
 }
 
 async function judgeDiscovery(file: PluginFile, options: AcceptOptions): Promise<Judged<AcceptedDiscovery>> {
@@ -219,8 +229,14 @@ async function judgeBalancer(file: PluginFile, options: AcceptOptions): Promise<
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const message = error instanceof UndecidedError ? reason : `Cannot load the balancer ${type}: ${reason}`;
-    return { value: undefined, findings: [{ severity: "error", path: ["type"], at: "value", message }] };
+    const findings: readonly Finding[] = [{ severity: "error", path: ["type"], at: "value", message }];
+    return { value: undefined, findings, isDoubtful: isPassing(error) };
   }
+}
+
+/** Whether a plugin that was asked again might answer. */
+function isPassing(error: unknown): boolean {
+  return error instanceof UndecidedError && !(error instanceof BeyondGrantError);
 }
 
 /** Has a plugin give its first good word before it takes over: where it is, and a file without a cluster. Throws if it cannot. */
@@ -237,6 +253,7 @@ async function judgeCluster(
 ): Promise<Judged<AcceptedCluster>> {
   const sections = new Map<string, unknown>();
   const all: Finding[] = [];
+  let isDoubtful = false;
   for (const [name, raw] of cluster.balancers) {
     // A balancer that is not there yet is a warning of the loader; its section waits.
     const balancer = balancers.get(name);
@@ -248,12 +265,13 @@ async function judgeCluster(
       sections.set(name, value);
     } catch (error) {
       if (!(error instanceof UndecidedError)) throw error;
+      isDoubtful ||= isPassing(error);
       // One balancer's plugin that fails is no matter of the others: the section stays as it was.
       all.push({ severity: "warning", path: [name], at: "key", message: error.message });
       if (last?.sections.has(name)) sections.set(name, last.sections.get(name));
     }
   }
-  return { value: hasError(all) ? undefined : { cluster, sections }, findings: all };
+  return { value: hasError(all) ? undefined : { cluster, sections }, findings: all, isDoubtful };
 }
 
 async function judgeService(service: Service, options: AcceptOptions): Promise<Judged<AcceptedService>> {

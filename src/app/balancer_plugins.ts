@@ -41,11 +41,6 @@ export class BalancerPlugins implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Whether one cannot be asked now: the same config is worth another try. */
-  get isAnyDown(): boolean {
-    return [...this.#foreign.values()].some(({ isDown }) => isDown);
-  }
-
   /** Opens a balancer's plugin; the very same as before if nothing has changed. */
   async open({ name, type, source }: BalancerUse): Promise<Decider> {
     if (source.origin === "builtin") return await this.#options.loadBuiltin(type);

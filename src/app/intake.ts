@@ -43,7 +43,7 @@ export interface IntakeOptions {
   /** What hung before is not run again. */
   readonly hangs?: Hangs | undefined;
   /** Opens the plugins of balancers. */
-  readonly balancerPlugins: Pick<BalancerPlugins, "open" | "isAnyDown">;
+  readonly balancerPlugins: Pick<BalancerPlugins, "open">;
   /** Called with what `logging.yaml` asks for, each time the config is read. */
   readonly onLogging?: ((logging: Logging) => void) | undefined;
 }
@@ -103,7 +103,7 @@ export class Intake implements ConfigSource {
         continue;
       }
       await using describer = new Describer({ clock, signal, hangs });
-      const { accepted, diagnostics } = await accept(loaded.desired, {
+      const { accepted, diagnostics, isUndecided } = await accept(loaded.desired, {
         catalog: available.catalog,
         openBalancer: (use) => balancerPlugins.open(use),
         describe: (module, raw, scope) => describer.describe(module, raw, scope),
@@ -113,7 +113,7 @@ export class Intake implements ConfigSource {
       if (signal.aborted) return;
       [refusals, isDoubtful, lastAccepted] = [
         diagnostics,
-        describer.hasFailed || balancerPlugins.isAnyDown,
+        describer.hasFailed || isUndecided,
         accepted,
       ];
       this.#tell([...found, ...refusals]);

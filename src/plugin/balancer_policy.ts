@@ -48,6 +48,10 @@ export function stepFault(step: Step, { granted, sources, seen }: PlanCase): str
     case "start":
       return runFaults(step.run[0], granted)[0];
     case "reload": {
+      for (const command of step.then ?? []) {
+        const fault = stepFault(command, { granted, sources, seen });
+        if (fault !== undefined) return fault;
+      }
       if ("run" in step.how) return runFaults(step.how.run[0], granted)[0];
       if ("master" in step.how) {
         return granted.net?.includes(`unix:${step.how.master}`)

@@ -48,6 +48,11 @@ Deno.test.each<{ step: Step; fault: string | undefined }>([
   { step: { do: "start", reason: "x", run: ["/bin/sh", "-c", "x"] }, fault: 'run "/bin/sh"' },
   { step: { do: "reload", reason: "x", listens: [], how: { run: ["x"] } }, fault: 'run "x"' },
   { step: { do: "reload", reason: "x", listens: [], how: { signal: "SIGUSR2", pid: 7 } }, fault: undefined },
+  { step: { do: "reload", reason: "x", listens: [], how: { master: "/run/x.sock" } }, fault: undefined },
+  {
+    step: { do: "reload", reason: "x", listens: [], how: { master: "/run/docker.sock" } },
+    fault: 'ask the master at "/run/docker.sock"',
+  },
   {
     step: { do: "reload", reason: "x", listens: [], how: { signal: "SIGUSR2", pid: 8 } },
     fault: "signal process 8, which is not its master",
@@ -58,9 +63,10 @@ Deno.test.each<{ step: Step; fault: string | undefined }>([
 
 Deno.test("stepFault() has no command for a socket that speaks http", () => {
   const sources = { ...SOURCES, speaks: "http" } as const;
-  const step: Step = { do: "command", command: "x", expect: [] };
-  assert.equal(
-    stepFault(step, { granted: GRANTED, sources, seen: {} }),
-    "send a command to a socket that speaks http",
-  );
+  const command = { do: "command", command: "x", expect: [] } as const;
+  const reload: Step = { do: "reload", reason: "x", listens: [], how: { run: ["/usr/sbin/x"] }, then: [command] };
+  for (const step of [command, reload]) {
+    const fault = stepFault(step, { granted: GRANTED, sources, seen: {} });
+    assert.equal(fault, "send a command to a socket that speaks http");
+  }
 });

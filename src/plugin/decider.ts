@@ -62,3 +62,8 @@ export interface Decider<Config = unknown, ClusterConfig = unknown, Observed = u
 export class UndecidedError extends Error {
   override name = "UndecidedError";
 }
+
+/** Raised for what goes beyond what the operator granted: asked again, it would be the same. */
+export class BeyondGrantError extends UndecidedError {
+  override name = "BeyondGrantError";
+}

@@ -84,7 +84,7 @@ Deno.test.each([
   { decision: { ask: "plan", steps: [{ do: "start", reason: "x", run: [] }] }, fault: /run must name a program/ },
   {
     decision: { ask: "plan", steps: [{ do: "reload", reason: "x", listens: [], how: { signal: "SIGKILL", pid: 9 } }] },
-    fault: /how must run a program or send SIGUSR2/,
+    fault: /how must run a program, ask a master or send SIGUSR2/,
   },
 ])("guard() refuses a decision with $fault", ({ decision, fault }) => assert.match(String(judge(decision)), fault));
 

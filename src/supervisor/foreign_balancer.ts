@@ -19,7 +19,7 @@ import type {
   Step,
   Wanted,
 } from "../plugin/contract.ts";
-import { type Awaitable, type Decider, UndecidedError } from "../plugin/decider.ts";
+import { type Awaitable, BeyondGrantError, type Decider, UndecidedError } from "../plugin/decider.ts";
 import { decide } from "../plugin/policy.ts";
 import type { PluginSource } from "../plugin/source.ts";
 import type { Answer, Decision, Question, Request } from "../protocol/messages.ts";
@@ -104,11 +104,6 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     this.name = options.name;
     this.config = this.#schema((raw) => ({ type: "describe", raw, scope: { instance: this.name } }));
     this.cluster = this.#schema((raw) => ({ type: "section", raw }));
-  }
-
-  /** Whether it cannot be asked now. */
-  get isDown(): boolean {
-    return this.#fallen !== "" && this.#host === undefined;
   }
 
   /** How many of its plans and places went beyond what it was granted. */
@@ -280,12 +275,12 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
   }
 
   /** Counts something that goes beyond what was granted, and says so once. */
-  #refuse(reason: string): UndecidedError {
+  #refuse(reason: string): BeyondGrantError {
     const level = reason === this.#refused ? "debug" : "warn";
     this.#refused = reason;
     const at = { balancer: this.name, reason, refusals: ++this.#refusals };
     this.#options.log[level]("Refused what a balancer's plugin wanted", at);
-    return new UndecidedError(reason);
+    return new BeyondGrantError(reason);
   }
 
   #undecided(reason: string): UndecidedError {

@@ -159,7 +159,7 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
   {
     name: "kill",
     members: `plan: () => [{ do: "reload", reason: "x", listens: [], how: { signal: "SIGKILL", pid: ${Deno.pid} } }]`,
-    told: /balancer kill: .*how must run a program or send SIGUSR2/,
+    told: /balancer kill: .*how must run a program, ask a master or send SIGUSR2/,
   },
   {
     name: "semicolon",
