@@ -1,257 +1,441 @@
-import haproxy from "../../plugins/balancers/haproxy/mod.ts";
-import { wish } from "../../src/app/derive.ts";
-import type { AcceptedBalancer, AcceptedCluster } from "../../src/app/accept.ts";
-import { Writer } from "../../src/balance/writer.ts";
-import { Monitor, type MonitoredPort } from "../../src/health/monitor.ts";
+import type { BalancerEffects } from "../../src/balance/effects.ts";
 import { FakeClock } from "../../src/kernel/fake_clock.ts";
-import { SILENT } from "../../src/kernel/logger.ts";
 import { type Random, seededRandom } from "../../src/kernel/random.ts";
-import { delay } from "../../src/kernel/delay.ts";
-import type { Node } from "../../src/model/node.ts";
-import { type Operation, Registrar, type Registration } from "../../src/registry/registrar.ts";
-import { Store } from "../../src/registry/store.ts";
-import { haproxyCluster, haproxyConfig } from "../support/haproxy.ts";
+import { nodeName } from "../../src/model/node.ts";
+import type { Seen } from "../../src/plugin/contract.ts";
 import { HaproxyModel } from "../support/haproxy_model.ts";
-import { CLUSTER_DEFAULTS } from "../../src/model/cluster.ts";
+import type { Bug } from "./bugs.ts";
+import { type Fault, FAULTS } from "./faults.ts";
+import { describeDifference, Invariants, membersOfFile, membersOfProcess } from "./invariants.ts";
+import { GUARDED, type Wish } from "./sim_config.ts";
+import { SimHost } from "./sim_host.ts";
+import { SimRegistry } from "./sim_registry.ts";
+import type { SimHostWorld, WorkerFaults } from "./sim_threads.ts";
 
-const CLUSTERS = ["api", "web"] as const;
-const PORTS = [8001, 8002, 8003] as const;
-const HOST = { fqdn: "sim.test", ip: "10.0.0.1" };
+/** What the services are called, and the clusters that they make. */
+const SERVICES: ReadonlyMap<string, readonly number[]> = new Map([["api", [8001, 8002]], [GUARDED, [8101, 8102]], [
+  "web",
+  [8201],
+]]);
+const CLUSTERS = [...SERVICES.keys()];
+/** The host whose program is writer and reporter, and one with a reporter alone. */
+const HOSTS = ["host-a", "host-b"] as const;
+/** Each port of each service, by host: what it is called in the registry, and in the story of its health. */
+const PLACES = new Map(HOSTS.map((name) => [
+  name,
+  [...SERVICES].flatMap(([cluster, ports]) =>
+    ports.map((port) => ({
+      cluster,
+      key: `${cluster}/${nodeName({ host: `${name}.sim`, port })}`,
+      id: `${name} ${cluster}:${port}`,
+    }))
+  ),
+]));
+/** So much time goes by at once. */
+const TICK_MS = 10;
+/** A fault that lasts does so for at most so long. */
+const FAULT_MS = 9_000;
+/** A lie is over before it is asked about again. */
+const LIE_MS = 1_200;
 
-/** What can befall the world. */
-const FAULTS = [
-  "health flips",
-  "health flips",
-  "health flips",
-  "registry goes away",
-  "registry comes back",
-  "session expires",
-  "HAProxy is killed",
-  "a hand takes a server out",
-  "commands get lost",
-  "time passes",
-  "time passes",
-] as const;
+const NO_FAULTS: WorkerFaults = { lateMs: 0, lost: 0, doubled: 0, missedEvents: 0, silent: false };
+
+interface HostState {
+  readonly faults: WorkerFaults;
+  /** How many faults keep the registry out of its reach. */
+  partings: number;
+  /** When something last befell it that its registrations may suffer from. */
+  troubledAt: number;
+  /** Whether its program runs. */
+  isUp: boolean;
+}
+
+/** What a {@linkcode World} is made with. */
+export interface WorldOptions {
+  /** A bug to plant. */
+  readonly bug?: Bug | undefined;
+}
 
 /**
- * Reporter, registry, writer and HAProxy in one process on a clock of its own:
- * the real monitor, registrar, store and writer; a registry in memory, a model
- * of HAProxy, and faults drawn from a seed.
+ * Two hosts with the whole program, but for threads, a registry, and a model of
+ * HAProxy, on one clock; and what befalls them, drawn from a seed. All that
+ * happens is told to {@linkcode Invariants}.
  */
 export class World implements AsyncDisposable {
   /** What happened, for whoever reads a failure. */
   readonly story: string[] = [];
+  readonly registry: SimRegistry = new SimRegistry();
+  readonly haproxy: HaproxyModel = new HaproxyModel();
+  readonly hostNames: readonly string[] = HOSTS;
   readonly #clock = new FakeClock();
   readonly #random: Random;
-  readonly #haproxy = new HaproxyModel();
-  readonly #store = new Store();
-  readonly #stop = new AbortController();
-  readonly #monitor: Monitor;
-  readonly #registrar: Registrar;
-  readonly #writer: Writer<unknown, unknown, unknown>;
-  readonly #writing: Promise<void>;
-  readonly #healthy = new Set<string>();
-  /** What the registry holds: ports by cluster. */
-  readonly #registry = new Map<string, Set<number>>(CLUSTERS.map((name) => [name, new Set()]));
-  /** What the registry was last heard to hold. */
-  readonly #heard = new Map<string, readonly number[]>();
-  readonly #balancer: AcceptedBalancer;
-  readonly #clusters: ReadonlyMap<string, AcceptedCluster>;
-  readonly #forgetful: boolean;
-  #reachable = true;
-  #losesCommands = false;
+  /** What happens outside has chance of its own, so that a change of the program leaves the story as it was. */
+  readonly #fate: Random;
+  readonly #states = new Map<string, HostState>();
+  readonly #hosts = new Map<string, SimHost>();
+  readonly #invariants: Invariants;
+  readonly #unhealthy = new Set<string>();
+  /** Since when each node is wanted in the registry, with nothing in its way. */
+  readonly #wantedSince = new Map<string, number>();
+  readonly #faults: readonly Fault[];
+  readonly #ends = new Set<() => void>();
 
-  /** `forgetful`: a world with a bug, which takes an outage of the registry for an empty answer. */
-  constructor(seed: number, { forgetful = false }: { readonly forgetful?: boolean } = {}) {
-    this.#forgetful = forgetful;
+  constructor(seed: number, { bug }: WorldOptions = {}) {
     this.#random = seededRandom(seed);
-    const [clock, random] = [this.#clock, this.#random];
-    const config = haproxyConfig({ config_file: "/sim/cfg", socket_file: "/sim/sock", pid_file: "/sim/pid" });
-    const file = { name: "haproxy", type: "haproxy", config: {} };
-    this.#balancer = { file, plugin: haproxy as never, config };
-    this.#clusters = new Map(CLUSTERS.map((name) => {
-      const cluster = { ...CLUSTER_DEFAULTS, name, discovery: "sim", balancers: new Map() };
-      return [name, { cluster, sections: new Map([["haproxy", haproxyCluster({ backend: ["mode http"] })]]) }];
-    }));
-    this.#haproxy.fault = (step) => {
-      if (!this.#losesCommands || step.do !== "command") return undefined;
-      return { kind: "unreachable", message: "the simulation lost it" };
-    };
-    this.#writer = new Writer({ balancer: haproxy as never, effects: this.#haproxy, clock, random, log: SILENT });
-    this.#writing = this.#writer.run(this.#stop.signal);
-    this.#registrar = new Registrar({
-      clock,
-      random,
-      log: SILENT,
-      change: (operation, registration, signal) => this.#change(operation, registration, signal),
+    this.#fate = seededRandom(seed ^ 0x5eed);
+    const kinds = new Set(FAULTS.map(({ kind }) => kind).filter((kind) => kind === "health" || this.chance(0.45)));
+    this.#faults = FAULTS.filter(({ kind }) => kinds.has(kind));
+    this.story.push(`${[...kinds].join(", ")} are at stake`);
+    this.#invariants = new Invariants({
+      now: () => this.#clock.now(),
+      model: this.haproxy,
+      balancerMayFail: kinds.has("balancer") || kinds.has("process"),
+      workersMayFail: kinds.has("workers") || kinds.has("process"),
+      clusters: () => this.#host(HOSTS[0]).wish.clusters,
+      wanted: () => this.#wantedSince,
+      isRegistered: (cluster, name) => this.registry.has(cluster, name),
     });
-    this.#monitor = new Monitor({
-      clock,
-      random,
-      log: SILENT,
-      probe: (id) =>
-        Promise.resolve(
-          this.#healthy.has(id) ? { status: "pass" } : { status: "fail", reason: "the simulation says so" },
-        ),
-      onStatus: () => this.#register(),
-    });
-    for (const cluster of CLUSTERS) for (const port of PORTS) this.#healthy.add(`${cluster}:${port}`);
-    this.#monitor.apply(CLUSTERS.flatMap((cluster) =>
-      PORTS.map((port): MonitoredPort => ({
-        key: `${cluster}:${port}`,
-        intervalMs: 1_000,
-        checks: [{ id: `${cluster}:${port}`, name: "sim", rise: 2, fall: 2, timeoutMs: 500, question: "is it well?" }],
-      }))
-    ));
-    this.#tell();
+    for (const name of HOSTS) {
+      const state: HostState = { faults: { ...NO_FAULTS }, partings: 0, troubledAt: 0, isUp: true };
+      this.#states.set(name, state);
+      const isWriter = name === HOSTS[0];
+      const wish = {
+        clusters: new Set(isWriter ? CLUSTERS : []),
+        services: SERVICES,
+        structure: 1,
+        discovery: 1,
+        metadata: 1,
+      };
+      this.#hosts.set(
+        name,
+        new SimHost({
+          role: isWriter ? "run" : "reporter",
+          world: this.#hostWorld(name, state, bug),
+          wish,
+          effects: isWriter ? this.#watched(bug?.looksOnce === true) : undefined,
+          plugin: bug?.plugin,
+          readFile: (path) => path === "/sim/cfg" ? this.haproxy.file : undefined,
+        }),
+      );
+    }
+  }
+
+  /** The first promise that was broken; `undefined` if none was. */
+  get fault(): string | undefined {
+    return this.#invariants.fault;
   }
 
   /** Lets one thing befall the world, and some time pass. */
   async step(): Promise<void> {
-    const fault = FAULTS[Math.floor(this.#random() * FAULTS.length)] ?? "time passes";
-    this.story.push(`${this.#clock.now()} ms: ${fault}`);
-    const cluster = this.#pick(CLUSTERS);
-    const port = this.#pick(PORTS);
-    switch (fault) {
-      case "health flips":
-        if (!this.#healthy.delete(`${cluster}:${port}`)) this.#healthy.add(`${cluster}:${port}`);
-        break;
-      case "registry goes away":
-        this.#reachable = false;
-        // The bug that the canary has: out of reach is taken for empty.
-        if (this.#forgetful) this.#hear(cluster, []);
-        break;
-      case "registry comes back":
-        this.#reachable = true;
-        this.#tell();
-        break;
-      case "session expires":
-        if (!this.#reachable) break;
-        for (const ports of this.#registry.values()) ports.clear();
-        this.#tell();
-        void this.#registrar.renew("sim", { jitterMs: 500, signal: this.#stop.signal });
-        break;
-      case "HAProxy is killed":
-        this.#haproxy.kill();
-        break;
-      case "a hand takes a server out":
-        if (this.#haproxy.process !== undefined) {
-          this.#haproxy.command(`set server ${cluster}/sim.test:${port} state maint`);
-        }
-        break;
-      case "commands get lost":
-        this.#losesCommands = !this.#losesCommands;
-        break;
-      case "time passes":
-        break;
+    if (this.chance(0.8)) {
+      const fault = this.pick(this.#faults);
+      this.story.push(`${Math.round(this.#clock.now())} ms: ${fault.name}`);
+      const end = fault.begin(this);
+      if (end) this.#endWithin(FAULT_MS * this.#fate(), fault.name, end);
     }
-    await this.pass(Math.floor(this.#random() * 4_000));
+    await this.pass(this.chance(0.3) ? 50 : 4_000 * this.#fate());
   }
 
-  /** Ends all faults. */
+  /** Ends all that is wrong. */
   heal(): void {
-    this.story.push(`${this.#clock.now()} ms: all is well`);
-    this.#reachable = true;
-    this.#losesCommands = false;
-    this.#tell();
+    this.story.push(`${Math.round(this.#clock.now())} ms: all is well`);
+    for (const end of [...this.#ends]) end();
   }
 
-  /** Lets time pass, in small steps. */
+  /** Lets time pass, in ticks; all that needs no time happens after each. Stops at a broken promise. */
   async pass(ms: number): Promise<void> {
     const end = this.#clock.now() + ms;
-    while (this.#clock.now() < end) {
-      this.#clock.advance(Math.min(100, end - this.#clock.now()));
-      // The model and the registry answer without a clock, so promises are all there is to wait for.
-      for (let turn = 0; turn < 100; turn++) await undefined;
+    await settle();
+    while (this.#clock.now() < end && this.fault === undefined) {
+      const next = Math.max(this.#clock.now() + TICK_MS, Math.ceil(this.#clock.nextAt / TICK_MS) * TICK_MS);
+      this.#clock.advance(Math.min(next, end) - this.#clock.now());
+      await settle();
+      this.#noteWanted();
+      this.#invariants.onTick();
     }
   }
 
-  /** What is wrong with the world while faults may be going on; `undefined` if nothing is. */
-  fault(): string | undefined {
-    for (const [cluster, ports] of this.#heard) {
-      const known = this.#store.topology.clusters.get(cluster)?.map((node) => node.port) ?? [];
-      if (!this.#reachable && JSON.stringify(known) !== JSON.stringify(ports)) {
-        return `the registry is out of reach, yet ${cluster} went from ${ports} to ${known}`;
-      }
-    }
-    return undefined;
-  }
-
-  /** What is wrong with the world once it has been quiet; `undefined` if nothing is. */
+  /** What is wrong with the world once it has been quiet for long; `undefined` if nothing is. */
   unsettled(): string | undefined {
     for (const cluster of CLUSTERS) {
-      const wanted = PORTS.filter((port) => this.#healthy.has(`${cluster}:${port}`));
-      const registered = [...this.#registry.get(cluster) ?? []].toSorted();
-      if (JSON.stringify(registered) !== JSON.stringify(wanted)) {
-        return `${cluster}: ${wanted} are well, but ${registered} are registered`;
+      const wanted = this.#wantedIn(cluster);
+      const registered = new Set(this.registry.nodes(cluster).map(nodeName));
+      if (!isSame(registered, wanted)) {
+        return `${cluster}: ${[...wanted]} are well, but ${[...registered]} are registered`;
       }
-      const served = this.#haproxy.serving(cluster).map((server) => Number(server.slice(server.lastIndexOf(":") + 1)));
-      if (JSON.stringify(served.toSorted()) !== JSON.stringify(wanted)) {
-        return `${cluster}: ${wanted} are well, but HAProxy serves ${served}`;
-      }
+      if (!this.#host(HOSTS[0]).wish.clusters.has(cluster)) continue;
+      const served = membersOfProcess(this.haproxy, cluster);
+      if (!isSame(served, wanted)) return `${cluster}: ${[...wanted]} are well, but HAProxy serves ${[...served]}`;
+      const inFile = membersOfFile(this.haproxy.file, cluster);
+      if (!isSame(inFile, wanted)) return `${cluster}: ${[...wanted]} are served, but the file has ${[...inFile]}`;
     }
-    const { file } = this.#haproxy;
-    for (const cluster of CLUSTERS) {
-      const inFile = haproxy.adopt(file ?? "", this.#balancer.config as never).get(cluster)?.map(({ port }) => port) ??
-        [];
-      const wanted = PORTS.filter((port) => this.#healthy.has(`${cluster}:${port}`));
-      if (JSON.stringify(inFile.toSorted()) !== JSON.stringify(wanted)) {
-        return `${cluster}: ${wanted} are served, but the file has ${inFile}`;
-      }
-    }
-    return undefined;
+    return this.haproxy.process === undefined ? "HAProxy does not run" : describeDifference(this.haproxy);
+  }
+
+  /** What the world has come to, to compare two runs of one seed. */
+  fingerprint(): string {
+    const steps = this.haproxy.steps.map((step) => step.do === "command" ? step.command : step.do);
+    return JSON.stringify([this.story, steps, this.haproxy.file, this.#clock.now()]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
-    await Promise.all([this.#writing, this.#monitor[Symbol.asyncDispose](), this.#registrar[Symbol.asyncDispose]()]);
+    this.heal();
+    for (const host of this.#hosts.values()) host.stop();
+    let isOver = false;
+    const ended = Promise.all([...this.#hosts.values()].map((host) => host.ended())).finally(() => isOver = true);
+    // What it waits for may take its time, which only passes here.
+    while (!isOver) {
+      this.#clock.advance(100);
+      await settle();
+    }
+    await ended;
   }
 
-  #pick<T>(from: readonly T[]): T {
-    return from[Math.floor(this.#random() * from.length)] as T;
+  // What faults are made of.
+
+  /** Whether something happens that does so with this probability. */
+  chance(probability: number): boolean {
+    return this.#fate() < probability;
   }
 
-  #register(): void {
-    const { statuses } = this.#monitor;
-    this.#registrar.apply(CLUSTERS.flatMap((cluster) =>
-      PORTS.flatMap((port): Registration[] => {
-        const status = statuses.get(`${cluster}:${port}`) ?? "unknown";
-        if (status === "unknown") return [];
-        return [{ discovery: "sim", cluster, node: nodeOf(port), wanted: status === "up" ? "present" : "absent" }];
-      })
-    ));
+  /** Picks one. */
+  pick<T>(from: readonly T[]): T {
+    return from[Math.floor(this.#fate() * from.length)] as T;
   }
 
-  async #change(
-    operation: Operation,
-    { cluster, node }: Registration,
-    signal: AbortSignal,
-  ): Promise<void> {
-    await delay(Math.floor(this.#random() * 300), { clock: this.#clock, signal });
-    if (!this.#reachable) throw new Error("The registry is out of reach");
-    const ports = this.#registry.get(cluster);
-    if (operation === "register") ports?.add(node.port);
-    else ports?.delete(node.port);
-    this.#tell();
+  /** Picks a cluster. */
+  pickCluster(): string {
+    return this.pick(CLUSTERS);
   }
 
-  /** Tells the writer's half what the registry holds, a little later. */
-  #tell(): void {
-    for (const cluster of CLUSTERS) {
-      this.#clock.after(Math.floor(this.#random() * 50), () => {
-        if (this.#reachable) this.#hear(cluster, [...this.#registry.get(cluster) ?? []].toSorted());
-      });
+  /** Lets a service's port go down or come up. */
+  flipHealth(): void {
+    const service = this.pick(CLUSTERS);
+    const id = `${this.pick(HOSTS)} ${service}:${this.pick(SERVICES.get(service) ?? [])}`;
+    if (!this.#unhealthy.delete(id)) this.#unhealthy.add(id);
+  }
+
+  /** Takes the registry out of the reach of hosts; answers what ends that. */
+  part(hosts: readonly string[]): () => void {
+    const change = (by: number) => {
+      for (const name of hosts) {
+        this.#state(name).partings += by;
+        this.#trouble(name);
+        this.#host(name).threads.noticeReach();
+      }
+    };
+    change(1);
+    return () => change(-1);
+  }
+
+  /** Ends the sessions of hosts. */
+  expire(hosts: readonly string[]): void {
+    for (const name of hosts) {
+      this.#trouble(name);
+      this.#host(name).threads.expire();
     }
   }
 
-  #hear(cluster: string, ports: readonly number[]): void {
-    if (this.#reachable) this.#heard.set(cluster, ports);
-    if (!this.#store.replace({ cluster, nodes: ports.map(nodeOf) })) return;
-    const { clusters } = this.#store.topology;
-    this.#writer.put(wish("haproxy", this.#balancer, { clusters: this.#clusters }, clusters, HOST));
+  /** Lets the registry lie for a moment. */
+  lie(lie: NonNullable<SimRegistry["lie"]>): void {
+    const { registry } = this;
+    registry.lie = lie;
+    for (const cluster of CLUSTERS) registry.tell(cluster);
+    this.#endWithin(LIE_MS, "a lie", () => {
+      if (registry.lie !== lie) return;
+      registry.lie = undefined;
+      for (const cluster of CLUSTERS) registry.tell(cluster);
+    });
+  }
+
+  /** Lets the registry leave most of a guarded cluster out for a moment. */
+  lieOfGuarded(): void {
+    this.lie((cluster, nodes) => cluster === GUARDED ? nodes.slice(0, Math.floor(nodes.length / 4)) : undefined);
+  }
+
+  /** Spoils what the workers of a host say; answers what ends that. */
+  spoil(faults: Partial<WorkerFaults>): () => void {
+    const name = this.pick(HOSTS);
+    const { faults: now } = this.#state(name);
+    Object.assign(now, faults);
+    return () => {
+      for (const key of Object.keys(faults)) Object.assign(now, { [key]: NO_FAULTS[key as keyof WorkerFaults] });
+      this.#trouble(name);
+    };
+  }
+
+  /** Crashes workers of a host. */
+  crash(name: string, kind: "check" | "discovery"): void {
+    this.#trouble(name);
+    this.#host(name).threads.crash(kind);
+  }
+
+  /** Does something to a server over the socket, as an operator may. */
+  byHand(verb: string, what: string): void {
+    const { process } = this.haproxy;
+    const cluster = this.pick(CLUSTERS);
+    const servers = [...process?.backends.get(cluster)?.servers.keys() ?? []];
+    if (servers.length > 0) this.haproxy.command(`${verb} ${cluster}/${this.pick(servers)} ${what}`);
+  }
+
+  /** Adds a cluster to the writer's config, or takes one out. */
+  toggleCluster(): void {
+    const host = this.#host(HOSTS[0]);
+    const cluster = this.pick(CLUSTERS);
+    host.configure({ ...host.wish, clusters: host.wish.clusters.symmetricDifference(new Set([cluster])) });
+  }
+
+  /** Adds a service to a host's config, or takes one out. */
+  toggleService(): void {
+    const name = this.pick(HOSTS);
+    const host = this.#host(name);
+    const service = this.pick(CLUSTERS);
+    const services = new Map(host.wish.services);
+    if (!services.delete(service)) services.set(service, SERVICES.get(service) ?? []);
+    host.configure({ ...host.wish, services });
+  }
+
+  /** Edits a host's config. */
+  edit(key: "structure" | "discovery" | "metadata"): void {
+    const name = this.pick(HOSTS);
+    const host = this.#host(name);
+    // A new connection registers all anew before the old one is closed.
+    if (key === "discovery") this.#trouble(name);
+    host.configure({ ...host.wish, [key]: host.wish[key] + 1 });
+  }
+
+  /** Saves a config of which one part cannot be used yet, so that it keeps its last good value; later all of it. */
+  editHalf(): () => void {
+    const host = this.#host(this.pick(HOSTS));
+    const whole: Wish = { ...host.wish, structure: host.wish.structure + 1, metadata: host.wish.metadata + 1 };
+    host.configure({ ...whole, structure: host.wish.structure });
+    return () => host.configure({ ...host.wish, structure: Math.max(host.wish.structure, whole.structure) });
+  }
+
+  /** Ends the program of a host; answers what starts it again. */
+  restart(how: "stop" | "kill"): (() => void) | void {
+    const name = this.pick(HOSTS);
+    const state = this.#state(name);
+    if (!state.isUp) return;
+    state.isUp = false;
+    this.#trouble(name);
+    this.#host(name)[how]();
+    const start = () => {
+      // There are never two of it.
+      if (!this.#host(name).isOver) return void this.#clock.after(TICK_MS, start);
+      state.isUp = true;
+      this.#trouble(name);
+      if (name === HOSTS[0]) this.#invariants.onRestart();
+      this.#host(name).start();
+    };
+    return start;
+  }
+
+  #host(name: string): SimHost {
+    return this.#hosts.get(name) as SimHost;
+  }
+
+  #state(name: string): HostState {
+    return this.#states.get(name) as HostState;
+  }
+
+  /** Notes that something befell a host. */
+  #trouble(name: string): void {
+    this.#state(name).troubledAt = this.#clock.now();
+  }
+
+  /** Ends a fault later, or when all is to be well. */
+  #endWithin(ms: number, name: string, end: () => void): void {
+    const once = () => {
+      if (!this.#ends.delete(once)) return;
+      cancel();
+      this.story.push(`${Math.round(this.#clock.now())} ms: over: ${name}`);
+      end();
+    };
+    const cancel = this.#clock.after(ms, once);
+    this.#ends.add(once);
+  }
+
+  #hostWorld(name: string, state: HostState, bug: Bug | undefined): SimHostWorld {
+    const isWriter = name === HOSTS[0];
+    return {
+      name,
+      clock: this.#clock,
+      random: this.#random,
+      registry: this.registry,
+      faults: state.faults,
+      isReachable: () => state.partings === 0,
+      isHealthy: (instance) => !this.#unhealthy.has(`${name} ${/^check (\S+)\/sim$/.exec(instance)?.[1]}`),
+      onDelivered: (cluster, nodes, isHonest) => {
+        if (isWriter) this.#invariants.onDelivered(cluster, nodes, isHonest);
+      },
+      onChange: (operation, cluster, node) => {
+        this.#noteWanted();
+        if (operation !== "register" && state.isUp) this.#invariants.onTakenBack(cluster, nodeName(node));
+      },
+      bug: bug?.discovery,
+    };
+  }
+
+  /** The effects of the writer, watched. */
+  #watched(looksOnce: boolean): BalancerEffects {
+    const model = this.haproxy;
+    const invariants = this.#invariants;
+    const seen = new Map<string, Seen>();
+    model.before = (step) => Promise.resolve(invariants.onStep(step));
+    return {
+      observe: async (...args) => {
+        const key = JSON.stringify([model.process?.pid, model.steps.length]);
+        if (looksOnce && seen.has(key)) return seen.get(key) as Seen;
+        const now = await model.observe(...args);
+        seen.clear();
+        seen.set(key, now);
+        return now;
+      },
+      attend: (...args) => model.attend(...args),
+      dismiss: (pid) => model.dismiss(pid),
+      version: () => model.version(),
+      execute: async (...args) => {
+        invariants.onExecute();
+        try {
+          return await model.execute(...args);
+        } finally {
+          invariants.onExecuted();
+        }
+      },
+    };
+  }
+
+  /** The names of the nodes that are to be in the registry. */
+  #wantedIn(cluster: string): ReadonlySet<string> {
+    return new Set(HOSTS.flatMap((name) =>
+      (this.#host(name).wish.services.get(cluster) ?? [])
+        .filter((port) => !this.#unhealthy.has(`${name} ${cluster}:${port}`))
+        .map((port) => nodeName({ host: `${name}.sim`, port }))
+    ));
+  }
+
+  /** Notes since when each node is wanted, with nothing in its way. */
+  #noteWanted(): void {
+    const now = this.#clock.now();
+    for (const name of HOSTS) {
+      const { partings, troubledAt, isUp, faults } = this.#state(name);
+      const isFree = isUp && partings === 0 && faults.lateMs === 0 && faults.lost === 0 && !faults.silent &&
+        faults.doubled === 0;
+      const { services } = this.#host(name).wish;
+      for (const { key, cluster, id } of PLACES.get(name) ?? []) {
+        if (!isFree || !services.has(cluster) || this.#unhealthy.has(id)) this.#wantedSince.delete(key);
+        else this.#wantedSince.set(key, Math.max(this.#wantedSince.get(key) ?? now, troubledAt));
+      }
+    }
   }
 }
 
-function nodeOf(port: number): Node {
-  return { host: HOST.fqdn, ip: HOST.ip, port, metadata: {} };
+/** Lets all happen that needs no time: what answers does so without one, so promises are all there is to wait for. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function isSame(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  return a.symmetricDifference(b).size === 0;
 }

@@ -68,6 +68,10 @@ export class HaproxyModel implements BalancerEffects {
   output: (step: Step) => string = () => "";
   /** What a step waits for before it is carried out; it may be aborted then. */
   before: ((step: Step, signal: AbortSignal) => Promise<void>) | undefined;
+  /** Whether a command is answered as if it had been carried out, and is not. */
+  swallows: (command: string) => boolean = () => false;
+  /** What becomes of an answer on its way. */
+  garbles: (answer: string) => string = (answer) => answer;
   /** What looking meets; throw to make the socket silent. */
   beforeObserve: () => void = () => {};
   #pids = 100;
@@ -76,12 +80,14 @@ export class HaproxyModel implements BalancerEffects {
   /** Ends the process, as SIGKILL does. */
   kill(): void {
     this.process = undefined;
-    for (const resolve of this.#attending) resolve();
+    this.#tellAttending();
   }
 
   /** Takes the file over into a new process, as a start or a reload does. */
   boot(): void {
     this.process = { pid: ++this.#pids, ...readFile(this.file ?? "") };
+    // The one before it leaves, and with it all who talk to it.
+    this.#tellAttending();
   }
 
   /** A server that must be there. */
@@ -102,7 +108,7 @@ export class HaproxyModel implements BalancerEffects {
   /** Looks at the model. */
   observe(
     { queries }: BalancerSources,
-    _pidOf: (answers: readonly string[]) => number | undefined,
+    _pidOf: unknown,
     signal: AbortSignal,
   ): Promise<Seen> {
     try {
@@ -111,7 +117,7 @@ export class HaproxyModel implements BalancerEffects {
     } catch (error) {
       return Promise.reject(error);
     }
-    const answers = this.process === undefined ? undefined : queries.map((query) => this.command(query));
+    const answers = this.process === undefined ? undefined : queries.map((query) => this.garbles(this.command(query)));
     return Promise.resolve({ answers, file: this.file, masterPid: this.masterPid });
   }
 
@@ -141,14 +147,18 @@ export class HaproxyModel implements BalancerEffects {
     signal?: AbortSignal,
   ): Promise<readonly StepOutcome[]> {
     const outcomes: StepOutcome[] = [];
+    let isBroken = false;
     for (const step of steps) {
+      // Commands that follow one another go together: one that fails is no reason not to try the next.
+      if (isBroken && (step.do !== "command" || outcomes.at(-1)?.step.do !== "command")) break;
       await this.before?.(step, signal ?? new AbortController().signal);
       this.steps.push(step);
       const failure = this.fault(step) ?? this.#perform(step);
       outcomes.push(
         failure === undefined ? { ok: true, step, tookMs: 0, output: this.output(step) } : { ok: false, step, failure },
       );
-      if (failure !== undefined) break;
+      if (failure?.kind === "unreachable") break;
+      if (failure !== undefined) isBroken = true;
     }
     return outcomes;
   }
@@ -197,6 +207,10 @@ export class HaproxyModel implements BalancerEffects {
       default:
         return "Unknown command, but maybe one of the following ones is a better match:";
     }
+  }
+
+  #tellAttending(): void {
+    for (const resolve of this.#attending) resolve();
   }
 
   #find(key: string): ModelServer | undefined {
@@ -249,7 +263,10 @@ export class HaproxyModel implements BalancerEffects {
     switch (step.do) {
       case "command": {
         if (this.process === undefined) return { kind: "unreachable", message: "Nobody listens" };
-        const answer = this.command(step.command);
+        const { process } = this;
+        const before = this.swallows(step.command) ? structuredClone(process.backends) : undefined;
+        const answer = this.garbles(this.command(step.command));
+        if (before !== undefined) this.process = { ...process, backends: before };
         return step.expect.some((expected) => new RegExp(`^(?:${expected})$`).test(answer))
           ? undefined
           : { kind: "answer", message: `${step.command}: ${answer}` };

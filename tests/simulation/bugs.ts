@@ -1,0 +1,85 @@
+import haproxy from "../../plugins/balancers/haproxy/mod.ts";
+import type { BalancerPlugin, Step } from "../../src/plugin/contract.ts";
+import type { SimHostWorld } from "./sim_threads.ts";
+
+/** A bug to plant in a world, to see that it is found. */
+export interface Bug {
+  /** What it does wrong. */
+  readonly name: string;
+  /** What the checker has to say of it. */
+  readonly found: RegExp;
+  /** A balancer that decides wrongly. */
+  readonly plugin?: BalancerPlugin;
+  /** A discovery that is wrong. */
+  readonly discovery?: NonNullable<SimHostWorld["bug"]>;
+  /** Whether the writer is told old news of the balancer, so that nothing heals. */
+  readonly looksOnce?: true;
+}
+
+const sound = haproxy as never as BalancerPlugin;
+
+/** The bugs, each caught by another promise. */
+export const BUGS: readonly Bug[] = [
+  { name: "takes an outage for emptiness", discovery: "empty when out of reach", found: /no registry has said/ },
+  { name: "hears no more after an outage", discovery: "deaf after reconnect", found: /HAProxy serves|no registry/ },
+  {
+    name: "says that it has registered, and has not",
+    discovery: "registers nothing",
+    found: /not registered|are registered/,
+  },
+  {
+    name: "reloads for members",
+    plugin: {
+      ...sound,
+      plan: (wanted, rendered, observed, allowed) => {
+        const steps = sound.plan(wanted, rendered, observed, allowed);
+        const isMembership = allowed.reload &&
+          steps.some((step) => step.do === "command" && /^add server/.test(step.command));
+        return isMembership ? [reload("a member has come"), ...steps] : steps;
+      },
+    },
+    found: /a reload for nothing but members/,
+  },
+  {
+    name: "keeps no rate of reloads",
+    plugin: { ...sound, sources: (config) => ({ ...sound.sources(config), reloadIntervalMs: 0 }) },
+    found: /two reloads are/,
+  },
+  {
+    name: "leaves the file behind",
+    plugin: {
+      ...sound,
+      plan: (...args) => sound.plan(...args).filter((step) => step.do !== "install" || step.when === "now"),
+    },
+    found: /the file is not what runs|but the file has/,
+  },
+  {
+    name: "writes what it has read of a node as it is",
+    plugin: {
+      ...sound,
+      render: (wanted) => {
+        const rendered = sound.render(wanted);
+        const nodes = wanted.clusters.flatMap(({ nodes }) => nodes);
+        return {
+          ...rendered,
+          text: `${rendered.text}${nodes.map(({ metadata }) => `# ${metadata.note ?? ""}\n`).join("")}`,
+        };
+      },
+    },
+    found: /not validated/,
+  },
+  {
+    name: "forgets the last member",
+    plugin: {
+      ...sound,
+      render: (wanted) =>
+        sound.render({ ...wanted, clusters: wanted.clusters.map((c) => ({ ...c, nodes: c.nodes.slice(0, -1) })) }),
+    },
+    found: /no registry has said|the file is not what runs|but the file has/,
+  },
+  { name: "never looks again", looksOnce: true, found: /HAProxy serves|but the file has|the file is not/ },
+];
+
+function reload(reason: string): Step {
+  return { do: "reload", reason, listens: [], how: { run: ["haproxy"] } };
+}

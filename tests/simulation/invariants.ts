@@ -1,0 +1,242 @@
+import haproxy from "../../plugins/balancers/haproxy/mod.ts";
+import { type Node, nodeName } from "../../src/model/node.ts";
+import type { Step } from "../../src/plugin/contract.ts";
+import type { HaproxyModel } from "../support/haproxy_model.ts";
+import { RELOAD_INTERVAL_MS } from "./sim_config.ts";
+
+/** What a stranger puts into the registry bears this word, wherever it could do harm. */
+export const EVIL = "evil";
+/** A wish may be so old when it takes effect: joined, decided on, and carried out behind a slow balancer. */
+const WISH_AGE_MS = 20_000;
+/** How long the file and the structure may differ from what runs, where nothing is wrong with the balancer. */
+const FILE_GRACE_MS = 4_000;
+/** How soon a member that the registry has told of gets requests, where nothing is wrong with the balancer. */
+const SERVED_WITHIN_MS = 5_000;
+/** A healthy service is registered so soon after all that keeps it from it has ended. */
+const REGISTERED_WITHIN_MS = 20_000;
+/** The same if workers die: their restarts wait up to half a minute. */
+const REGISTERED_WITHIN_OF_CRASH_MS = 60_000;
+/** A service that was well for so long is not taken back. */
+const WELL_MS = 6_000;
+
+/** Reasons for which the same structure may be loaded again, where the balancer may fail or lie. */
+const OTHER_REASONS = /^(?:commands keep failing|the running HAProxy )/;
+
+/** What the checker has to know of a world. */
+export interface Facts {
+  now(): number;
+  readonly model: HaproxyModel;
+  /** Whether something may be wrong with the balancer in this world. */
+  readonly balancerMayFail: boolean;
+  /** Whether workers may die or be mute in this world. */
+  readonly workersMayFail: boolean;
+  /** The clusters that the writer's config has. */
+  clusters(): ReadonlySet<string>;
+  /** The nodes that hosts want registered now: by `cluster/host:port`, since when it has been so without a break. */
+  wanted(): ReadonlyMap<string, number>;
+  /** Whether the registry has a node of this name. */
+  isRegistered(cluster: string, name: string): boolean;
+}
+
+interface Delivery {
+  readonly at: number;
+  readonly names: ReadonlySet<string>;
+}
+
+/**
+ * Watches a world and says what is wrong with it: what the program did, told
+ * apart from what befell it. The first fault stays.
+ */
+export class Invariants {
+  readonly #facts: Facts;
+  /** What the writer was honestly told, by cluster, the newest last. */
+  readonly #deliveries = new Map<string, Delivery[]>();
+  #fault: string | undefined;
+  #lastReloadAt = -Infinity;
+  #executing = 0;
+  #differsSince: number | undefined;
+  /** Since when a member is wanted that gets no requests, by `cluster/node`. */
+  readonly #unservedSince = new Map<string, number>();
+
+  constructor(facts: Facts) {
+    this.#facts = facts;
+  }
+
+  /** The first thing that was wrong; `undefined` if nothing was. */
+  get fault(): string | undefined {
+    return this.#fault;
+  }
+
+  /** The writer's program was started anew: it knows what it finds. */
+  onRestart(): void {
+    this.#lastReloadAt = -Infinity;
+    const { model } = this.#facts;
+    for (const [cluster, deliveries] of this.#deliveries) {
+      const kept = [...this.#kept(cluster)].filter((name) =>
+        membersOfFile(model.file, cluster).has(name) && membersOfProcess(model, cluster).has(name)
+      );
+      deliveries.splice(0, deliveries.length, { at: this.#facts.now(), names: new Set(kept) });
+    }
+  }
+
+  /** The writer was told the members of a cluster. */
+  onDelivered(cluster: string, nodes: readonly Node[], isHonest: boolean): void {
+    if (!isHonest) return;
+    const deliveries = this.#deliveries.get(cluster) ?? [];
+    deliveries.push({ at: this.#facts.now(), names: new Set(nodes.map(nodeName)) });
+    // Only the newest of what is too old counts.
+    while ((deliveries[1]?.at ?? Infinity) < this.#facts.now() - WISH_AGE_MS) deliveries.shift();
+    this.#deliveries.set(cluster, deliveries);
+  }
+
+  /** A reporter asks for a node to be taken back. */
+  onTakenBack(cluster: string, name: string): void {
+    // Before it is there, there is nothing to take back.
+    if (!this.#facts.isRegistered(cluster, name)) return;
+    const since = this.#facts.wanted().get(`${cluster}/${name}`);
+    if (since !== undefined && this.#facts.now() - since > WELL_MS) {
+      this.#tell(`${cluster}/${name} is taken back, though it has been well for ${this.#facts.now() - since} ms`);
+    }
+  }
+
+  /** The writer begins to carry steps out. */
+  onExecute(): void {
+    if (++this.#executing > 1) this.#tell("two things are done to the balancer at once");
+  }
+
+  /** It has carried them out. */
+  onExecuted(): void {
+    this.#executing--;
+  }
+
+  /** The writer does something to the balancer. */
+  onStep(step: Step): void {
+    const { model, balancerMayFail } = this.#facts;
+    switch (step.do) {
+      case "command": {
+        if (step.command.includes(EVIL) || !/^[!-~]+(?: [!-~]+)*$/.test(step.command) || step.command.includes(";")) {
+          this.#tell(`a command holds what was not validated: ${JSON.stringify(step.command)}`);
+        }
+        const gone = /^(?:del server|set server) ([^/]+)\/(\S+)(?: state (?:maint|drain))?$/.exec(step.command);
+        if (gone !== null) this.#onRemoval(gone[1] ?? "", gone[2] ?? "", step.command);
+        return;
+      }
+      case "install":
+        // What is put back was there before.
+        if (step.check.length === 0) return;
+        if (step.contents.includes(EVIL)) this.#tell("the file holds what was not validated");
+        for (const cluster of membersByCluster(step.contents).keys()) {
+          for (const name of this.#kept(cluster)) {
+            if (!membersOfFile(step.contents, cluster).has(name)) this.#onRemoval(cluster, name, "the file");
+          }
+        }
+        return;
+      case "start":
+        return;
+      case "reload": {
+        const now = this.#facts.now();
+        if (now - this.#lastReloadAt < RELOAD_INTERVAL_MS - 1) {
+          this.#tell(`two reloads are ${now - this.#lastReloadAt} ms apart: ${step.reason}`);
+        }
+        this.#lastReloadAt = now;
+        const isSame = model.process !== undefined && markOf(model.file) === model.process.structure;
+        if (isSame && (!balancerMayFail || !OTHER_REASONS.test(step.reason))) {
+          this.#tell(`a reload for nothing but members: ${step.reason}`);
+        }
+      }
+    }
+  }
+
+  /** Looks at the world, as it is now. */
+  onTick(): void {
+    const { model } = this.#facts;
+    if (!this.#facts.balancerMayFail) {
+      const now = this.#facts.now();
+      const difference = describeDifference(model);
+      if (difference === undefined) this.#differsSince = undefined;
+      else if (now - (this.#differsSince ??= now) > FILE_GRACE_MS) {
+        this.#tell(`the file is not what runs for ${now - this.#differsSince} ms: ${difference}`);
+      }
+      this.#lookForUnserved(now);
+    }
+    const now = this.#facts.now();
+    const withinMs = this.#facts.workersMayFail ? REGISTERED_WITHIN_OF_CRASH_MS : REGISTERED_WITHIN_MS;
+    for (const [key, since] of this.#facts.wanted()) {
+      if (now - since <= withinMs) continue;
+      const slash = key.indexOf("/");
+      if (!this.#facts.isRegistered(key.slice(0, slash), key.slice(slash + 1))) {
+        this.#tell(`${key} is not registered, though nothing has kept it from that for ${now - since} ms`);
+      }
+    }
+  }
+
+  #lookForUnserved(now: number): void {
+    const { model } = this.#facts;
+    const unserved = new Set([...this.#deliveries.keys()].flatMap((cluster) => {
+      const missing = this.#kept(cluster).difference(membersOfProcess(model, cluster));
+      return [...missing].map((name) => `${cluster}/${name}`);
+    }));
+    for (const key of this.#unservedSince.keys()) if (!unserved.has(key)) this.#unservedSince.delete(key);
+    for (const key of unserved) {
+      const since = this.#unservedSince.get(key) ?? now;
+      this.#unservedSince.set(key, since);
+      if (now - since > SERVED_WITHIN_MS) this.#tell(`${key} gets no requests for ${now - since} ms`);
+    }
+  }
+
+  /** The nodes of a cluster that nothing the writer was told allows to go. */
+  #kept(cluster: string): ReadonlySet<string> {
+    if (!this.#facts.clusters().has(cluster)) return new Set();
+    const [first, ...rest] = this.#deliveries.get(cluster) ?? [];
+    return rest.reduce((kept, { names }) => kept.intersection(names), new Set(first?.names));
+  }
+
+  #onRemoval(cluster: string, name: string, by: string): void {
+    if (this.#kept(cluster).has(name)) {
+      this.#tell(`${cluster}/${name} is taken out by ${by}, though no registry has said that it is gone`);
+    }
+  }
+
+  #tell(fault: string): void {
+    this.#fault ??= `${Math.round(this.#facts.now())} ms: ${fault}`;
+  }
+}
+
+/** The file that was last read, and what it has. */
+let lastRead: { readonly file: string; readonly members: ReadonlyMap<string, ReadonlySet<string>> } | undefined;
+
+function membersByCluster(file: string): ReadonlyMap<string, ReadonlySet<string>> {
+  if (lastRead?.file !== file) {
+    const adopted = [...haproxy.adopt(file, {} as never)];
+    lastRead = { file, members: new Map(adopted.map(([cluster, nodes]) => [cluster, new Set(nodes.map(nodeName))])) };
+  }
+  return lastRead.members;
+}
+
+/** The members that a file has of a cluster. */
+export function membersOfFile(file: string | undefined, cluster: string): ReadonlySet<string> {
+  return membersByCluster(file ?? "").get(cluster) ?? new Set();
+}
+
+/** The members of a cluster that a process sends requests to. */
+export function membersOfProcess(model: HaproxyModel, cluster: string): ReadonlySet<string> {
+  return new Set(model.serving(cluster).map((server) => server.slice(0, server.indexOf(" "))));
+}
+
+/** Says how the file differs from what runs; `undefined` if it does not, or nothing runs. */
+export function describeDifference(model: HaproxyModel): string | undefined {
+  const { process, file } = model;
+  if (process === undefined) return undefined;
+  if (markOf(file) !== process.structure) return "its structure is another one";
+  for (const cluster of process.backends.keys()) {
+    const [inFile, running] = [membersOfFile(file, cluster), membersOfProcess(model, cluster)];
+    if (inFile.symmetricDifference(running).size > 0) {
+      return `${cluster} has ${[...inFile]} in the file, and ${[...running]} in the process`;
+    }
+  }
+  return undefined;
+}
+
+function markOf(file: string | undefined): string | undefined {
+  return /setenv LIGHTHOUSE_STRUCTURE ([0-9a-f]+)/.exec(file ?? "")?.[1];
+}

@@ -1,0 +1,3 @@
+import { testPart } from "./live.ts";
+
+testPart(0, 4);

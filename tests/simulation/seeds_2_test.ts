@@ -1,0 +1,3 @@
+import { testPart } from "./live.ts";
+
+testPart(1, 4);

@@ -1,0 +1,116 @@
+import haproxy from "../../plugins/balancers/haproxy/mod.ts";
+import type { Accepted } from "../../src/app/accept.ts";
+import type { ConfigSource, Taken } from "../../src/app/intake.ts";
+import { DEFAULT_SETTINGS } from "../../src/config/settings_schema.ts";
+import { Latest } from "../../src/kernel/latest.ts";
+import { CLUSTER_DEFAULTS, GUARD_DEFAULTS } from "../../src/model/cluster.ts";
+import { DEFAULT_LOGGING } from "../../src/model/logging.ts";
+import type { BalancerPlugin } from "../../src/plugin/contract.ts";
+import { haproxyCluster, haproxyConfig } from "../support/haproxy.ts";
+
+/** The least time between two reloads. */
+export const RELOAD_INTERVAL_MS = 2_000;
+/** The time from one probe to the next. */
+export const INTERVAL_MS = 1_000;
+
+/** What a host's config directory says, as far as the simulation changes it. */
+export interface Wish {
+  /** The clusters that it consumes. */
+  readonly clusters: ReadonlySet<string>;
+  /** The services that it offers, and their ports. */
+  readonly services: ReadonlyMap<string, readonly number[]>;
+  /** Counts the edits of what a reload is needed for. */
+  readonly structure: number;
+  /** Counts the edits of the discovery's file: each takes a new worker. */
+  readonly discovery: number;
+  /** Counts the edits of the services' metadata. */
+  readonly metadata: number;
+}
+
+const BALANCER = haproxyConfig({
+  config_file: "/sim/cfg",
+  socket_file: "/sim/sock",
+  pid_file: "/sim/pid",
+  restart_interval: RELOAD_INTERVAL_MS / 1_000,
+});
+
+/** The cluster that has a guard against partial lists. */
+export const GUARDED = "guarded";
+/** For how long that holds back what is doubtful. */
+export const SHRINK_GRACE_MS = 10_000;
+
+/** Makes of a wish what the taking of a config would. `plugin` may be one with a bug, for canaries. */
+export function acceptedOf(
+  { clusters, services, structure, discovery, metadata }: Wish,
+  plugin: BalancerPlugin = haproxy as never,
+): Accepted {
+  const instance = { module: "builtin:discovery/sim", scope: { instance: "sim" }, granted: {} };
+  return {
+    settings: DEFAULT_SETTINGS,
+    host: {},
+    logging: DEFAULT_LOGGING,
+    discovery: new Map([["sim", {
+      file: { name: "sim", type: "sim", config: {} },
+      instance: { ...instance, id: "discovery sim", kind: "discovery", config: { discovery } },
+    }]]),
+    balancers: new Map([["haproxy", {
+      file: { name: "haproxy", type: "haproxy", config: {} },
+      plugin,
+      config: BALANCER,
+    }]]),
+    clusters: new Map(
+      [...clusters].toSorted().map((name, index) => {
+        const guard = name === GUARDED
+          ? { ...GUARD_DEFAULTS, maxShrinkPercent: 50, shrinkGraceMs: SHRINK_GRACE_MS }
+          : GUARD_DEFAULTS;
+        const cluster = { ...CLUSTER_DEFAULTS, name, guard, discovery: "sim", balancers: new Map() };
+        const section = haproxyCluster({ port: 9_000 + index, backend: ["mode http", `retries ${structure}`] });
+        return [name, { cluster, sections: new Map([["haproxy", section]]) }];
+      }),
+    ),
+    services: new Map([...services].map(([name, ports]) => {
+      const check = { name: "sim", type: "sim", rise: 2, fall: 2, timeoutMs: 500, config: {} };
+      const service = {
+        name,
+        discovery: "sim",
+        host: "127.0.0.1",
+        ports,
+        metadata: { edit: metadata },
+        intervalMs: INTERVAL_MS,
+        checks: [check],
+      };
+      const probes = ports.map((port) => ({
+        port,
+        check,
+        instance: {
+          ...instance,
+          id: `check ${name}:${port}/sim`,
+          kind: "check" as const,
+          module: "builtin:check/sim",
+          config: {},
+        },
+      }));
+      return [name, { service, probes }];
+    })),
+  };
+}
+
+/** A config directory that a simulation edits. */
+export class SimConfigs implements ConfigSource {
+  readonly #slot = new Latest<Taken>();
+
+  /** Puts another config into force. */
+  put(accepted: Accepted): void {
+    this.#slot.put({ accepted, sources: new Map() });
+  }
+
+  async *configs(signal: AbortSignal): AsyncGenerator<Taken> {
+    for (;;) {
+      const taken = await this.#slot.take(signal).catch(() => undefined);
+      if (taken === undefined) return;
+      yield taken;
+    }
+  }
+
+  lookAgain(): void {}
+}

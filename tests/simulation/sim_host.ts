@@ -1,0 +1,136 @@
+import haproxy from "../../plugins/balancers/haproxy/mod.ts";
+import { App, type Role } from "../../src/app.ts";
+import type { BalancerEffects } from "../../src/balance/effects.ts";
+import { SILENT } from "../../src/kernel/logger.ts";
+import type { BalancerPlugin } from "../../src/plugin/contract.ts";
+import { acceptedOf, SimConfigs, type Wish } from "./sim_config.ts";
+import { type SimHostWorld, SimThreads } from "./sim_threads.ts";
+
+/** One life of the program on a host. */
+interface Life {
+  readonly stop: AbortController;
+  readonly threads: SimThreads;
+  readonly configs: SimConfigs;
+  readonly ended: Promise<unknown>;
+  /** Whether it was killed: whatever it still does reaches nobody. */
+  isDead: boolean;
+  /** Whether it has ended. */
+  isOver: boolean;
+}
+
+/** What a {@linkcode SimHost} is made of. */
+export interface SimHostOptions {
+  readonly role: Role;
+  readonly world: SimHostWorld;
+  readonly wish: Wish;
+  /** Its balancer; without one it must be a reporter. */
+  readonly effects?: BalancerEffects | undefined;
+  /** Reads a file of its disk; `undefined` if there is none. */
+  readonly readFile: (path: string) => string | undefined;
+  /** The plugin that decides for it; one with a bug for canaries. */
+  readonly plugin?: BalancerPlugin | undefined;
+}
+
+/** A host that runs the whole program, but for threads: the real app on the world's clock. */
+export class SimHost {
+  readonly #options: SimHostOptions;
+  readonly #lives: Life[] = [];
+  wish: Wish;
+
+  constructor(options: SimHostOptions) {
+    this.#options = options;
+    this.wish = options.wish;
+    this.start();
+  }
+
+  /** Its workers. */
+  get threads(): SimThreads {
+    return this.#life.threads;
+  }
+
+  /** Begins a life. */
+  start(): void {
+    const { role, world, effects, readFile, plugin = haproxy as never as BalancerPlugin } = this.#options;
+    const stop = new AbortController();
+    const threads = new SimThreads(world);
+    const configs = new SimConfigs();
+    const app = new App({
+      dir: "/sim",
+      role,
+      identify: () => Promise.resolve({ fqdn: `${world.name}.sim`, ip: addressOf(world.name) }),
+      catalog: { find: () => undefined, names: () => [] },
+      loadBalancer: () => Promise.resolve(plugin),
+      clock: world.clock,
+      random: world.random,
+      log: { part: () => SILENT },
+      machine: {
+        configs,
+        threads,
+        effects: () => mortal(effects, () => life.isDead),
+        disk: {
+          read: (path) => Promise.try(() => readFile(path) ?? Promise.reject(new Error("There is no such file"))),
+          write: () => Promise.resolve(),
+        },
+      },
+    });
+    const ended = app.run(stop.signal).then(() => void (life.isOver = true));
+    const life: Life = { stop, threads, configs, isDead: false, isOver: false, ended };
+    this.#lives.push(life);
+    configs.put(acceptedOf(this.wish, plugin));
+  }
+
+  /** Whether its last life is over, so that another may begin. */
+  get isOver(): boolean {
+    return this.#life.isOver || this.#life.isDead;
+  }
+
+  /** Edits its config. */
+  configure(wish: Wish): void {
+    this.wish = wish;
+    this.#life.configs.put(acceptedOf(wish, this.#options.plugin));
+  }
+
+  /** Asks it to end. */
+  stop(): void {
+    this.#life.stop.abort();
+  }
+
+  /** Kills it: nothing is taken back, nothing is closed. */
+  kill(): void {
+    const life = this.#life;
+    life.isDead = true;
+    life.threads.cut();
+    life.stop.abort();
+  }
+
+  /** Resolves when all its lives have ended. */
+  async ended(): Promise<void> {
+    await Promise.all(this.#lives.map(({ ended }) => ended));
+  }
+
+  get #life(): Life {
+    const life = this.#lives.at(-1);
+    if (life === undefined) throw new Error("It was never started");
+    return life;
+  }
+}
+
+/** The address of a host: the last letter of its name counts. */
+export function addressOf(host: string): string {
+  return `10.0.0.${host.charCodeAt(host.length - 1) - 96}`;
+}
+
+/** Effects that reach the balancer for as long as the program lives. */
+function mortal(effects: BalancerEffects | undefined, isDead: () => boolean): BalancerEffects {
+  const alive = (): BalancerEffects => {
+    if (effects === undefined || isDead()) throw new Error("The process is dead");
+    return effects;
+  };
+  return {
+    observe: async (...args) => await alive().observe(...args),
+    attend: async (sources, signal) => await effects?.attend(sources, signal),
+    dismiss: async (...args) => await alive().dismiss(...args),
+    version: async (...args) => await alive().version(...args),
+    execute: async (...args) => await alive().execute(...args),
+  };
+}

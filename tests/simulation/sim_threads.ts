@@ -1,0 +1,374 @@
+import type { Clock } from "../../src/kernel/clock.ts";
+import type { Random } from "../../src/kernel/random.ts";
+import type { Node } from "../../src/model/node.ts";
+import type { Request, ToHost, ToWorker } from "../../src/protocol/messages.ts";
+import type { Threads } from "../../src/supervisor/fleet.ts";
+import type { Thread, ThreadEvents } from "../../src/supervisor/thread.ts";
+import type { Session, SimRegistry } from "./sim_registry.ts";
+
+/** A session that has been out of reach for so long is over. */
+export const SESSION_MS = 4_000;
+/** A watch that was missed is made good by reading all again, so often. */
+const REREAD_MS = 10_000;
+/** How soon a connection is seen to be gone, or back. */
+const NOTICE_MS = 100;
+
+/** What may be wrong with a host's workers. */
+export interface WorkerFaults {
+  /** Answers come up to so much later. */
+  lateMs: number;
+  /** The share of answers that never come. */
+  lost: number;
+  /** The share of answers that come twice. */
+  doubled: number;
+  /** The share of changes of the registry that nobody is told of. */
+  missedEvents: number;
+  /** Whether workers say nothing at all. */
+  silent: boolean;
+}
+
+/** All that a host's threads are given. */
+export interface SimHostWorld {
+  /** The host. */
+  readonly name: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly registry: SimRegistry;
+  readonly faults: WorkerFaults;
+  /** Whether the registry can be reached from this host. */
+  isReachable(): boolean;
+  /** Whether what a check looks at is well. */
+  isHealthy(instance: string): boolean;
+  /** Hears of each snapshot as the host gets it. */
+  onDelivered(cluster: string, nodes: readonly Node[], isHonest: boolean): void;
+  /** Hears of each change that the registry is asked for, before it is made. */
+  onChange(operation: "register" | "deregister" | "release", cluster: string, node: Node): void;
+  /** A plugin with a bug, for canaries. */
+  readonly bug?: "empty when out of reach" | "deaf after reconnect" | "registers nothing" | undefined;
+}
+
+/** The threads of one host's workers, on the world's clock: a check or a discovery in each. */
+export class SimThreads implements Threads {
+  readonly #world: SimHostWorld;
+  readonly #threads = new Set<SimThread>();
+  #isCut = false;
+
+  constructor(world: SimHostWorld) {
+    this.#world = world;
+  }
+
+  readonly start: Threads["start"] = ({ module }, events) => {
+    const thread = module === "builtin:discovery/sim"
+      ? new DiscoveryThread(this.#world, events)
+      : new CheckThread(this.#world, events);
+    this.#threads.add(thread);
+    return {
+      post: (message) => {
+        if (!this.#isCut) thread.post(message);
+      },
+      end: () => {
+        this.#threads.delete(thread);
+        thread.end();
+      },
+    };
+  };
+
+  /** There are none that anybody could count. */
+  count(): Promise<number> {
+    return Promise.resolve(0);
+  }
+
+  /** Crashes the workers of a kind. */
+  crash(kind: "check" | "discovery"): void {
+    for (const thread of this.#threads) if (thread.kind === kind) thread.crash();
+  }
+
+  /** Ends all as the end of the process does: nothing is said any more, and sessions run out by themselves. */
+  cut(): void {
+    this.#isCut = true;
+    for (const thread of this.#threads) thread.end();
+    this.#threads.clear();
+  }
+
+  /** Tells all that the registry may have come into reach, or gone out of it. */
+  noticeReach(): void {
+    for (const thread of this.#threads) if (thread instanceof DiscoveryThread) thread.noticeReach();
+  }
+
+  /** Ends the sessions of all. */
+  expire(): void {
+    for (const thread of this.#threads) if (thread instanceof DiscoveryThread) thread.expire();
+  }
+}
+
+/** What both kinds have in common: it answers late, twice or never, as its host's faults say. */
+abstract class SimThread implements Thread {
+  abstract readonly kind: "check" | "discovery";
+  protected readonly world: SimHostWorld;
+  readonly #events: ThreadEvents;
+  /** When the last message that keeps its place arrives. */
+  #lastAt = 0;
+  protected isOver = false;
+
+  constructor(world: SimHostWorld, events: ThreadEvents) {
+    [this.world, this.#events] = [world, events];
+  }
+
+  abstract post(message: ToWorker): void;
+
+  end(): void {
+    this.isOver = true;
+  }
+
+  crash(): void {
+    if (this.isOver) return;
+    this.end();
+    this.#events.onFault("the simulation crashed it");
+  }
+
+  /** Answers a request: may be late, overtaken, lost or doubled. */
+  protected answer(message: ToHost): void {
+    const { random, faults } = this.world;
+    if (faults.silent || random() < faults.lost) return;
+    const times = random() < faults.doubled ? 2 : 1;
+    for (let i = 0; i < times; i++) this.#deliver(message, 1 + random() * 10 + random() * faults.lateMs);
+  }
+
+  /** Says something unasked: late at most, and in order, as a port keeps it. */
+  protected say(message: ToHost, onDelivered = () => {}): void {
+    const { clock, random, faults } = this.world;
+    const at = Math.max(this.#lastAt, clock.now() + 1 + random() * 10 + random() * faults.lateMs);
+    this.#lastAt = at;
+    this.#deliver(message, at - clock.now(), onDelivered);
+  }
+
+  #deliver(message: ToHost, inMs: number, onDelivered = () => {}): void {
+    this.world.clock.after(inMs, () => {
+      if (this.isOver) return;
+      onDelivered();
+      this.#events.onMessage(structuredClone(message));
+    });
+  }
+}
+
+class CheckThread extends SimThread {
+  readonly kind = "check";
+
+  constructor(world: SimHostWorld, events: ThreadEvents) {
+    super(world, events);
+    this.say({ type: "loaded", kind: "check", apiVersion: 1, name: "sim" });
+  }
+
+  post(message: ToWorker): void {
+    switch (message.type) {
+      case "start":
+        return this.answer({ type: "ack", seq: message.seq });
+      case "ping":
+        return this.answer({ type: "pong", seq: message.seq });
+      case "probe": {
+        const outcome = this.world.isHealthy(message.instance)
+          ? { status: "pass" } as const
+          : { status: "fail", reason: "the simulation says so" } as const;
+        return this.answer({ type: "outcome", seq: message.seq, outcome, tookMs: 1 });
+      }
+      case "stop":
+        return this.answer({ type: "stopped" });
+    }
+  }
+}
+
+interface Watch {
+  /** What was last sent, as text; `undefined` before the first snapshot. */
+  sent: string | undefined;
+  /** Whether the host has not taken the last snapshot yet. */
+  isPending: boolean;
+  /** Whether the registry has changed since. */
+  isDirty: boolean;
+}
+
+class DiscoveryThread extends SimThread {
+  readonly kind = "discovery";
+  readonly #watches = new Map<string, Watch>();
+  /** Requests that wait for the registry, by their number. */
+  readonly #waiting = new Map<number, () => void>();
+  #session: Session;
+  #isConnected = false;
+  #lostAt = 0;
+  #isDeaf = false;
+  readonly #stopListening: () => void;
+
+  constructor(world: SimHostWorld, events: ThreadEvents) {
+    super(world, events);
+    this.#session = { host: world.name, isOver: false };
+    this.#stopListening = world.registry.listen((cluster) => this.#onEvent(cluster));
+    this.say({ type: "loaded", kind: "discovery", apiVersion: 1, name: "sim" });
+    this.#reread();
+  }
+
+  post(message: ToWorker): void {
+    if (this.isOver) return;
+    switch (message.type) {
+      case "start":
+        this.answer({ type: "ack", seq: message.seq });
+        return this.noticeReach();
+      case "ping":
+        return this.answer({ type: "pong", seq: message.seq });
+      case "watch":
+        if (!this.#watches.has(message.cluster)) {
+          this.#watches.set(message.cluster, { sent: undefined, isPending: false, isDirty: true });
+          this.#readSoon(message.cluster);
+        }
+        return;
+      case "unwatch":
+        this.#watches.delete(message.cluster);
+        return;
+      case "taken": {
+        const watch = this.#watches.get(message.cluster);
+        if (watch === undefined) return;
+        watch.isPending = false;
+        if (watch.isDirty) this.#readSoon(message.cluster);
+        return;
+      }
+      case "register":
+      case "deregister":
+      case "release":
+        return this.#change(message);
+      case "abort": {
+        if (this.#waiting.delete(message.seq)) this.#nack(message.seq, "it was given up");
+        return;
+      }
+      case "stop":
+        this.answer({ type: "stopped" });
+        this.#stopListening();
+        // What an orderly end takes back is gone at once, if the registry hears of it.
+        if (this.world.isReachable()) this.world.registry.end(this.#session);
+        else this.#expireLater();
+        return;
+    }
+  }
+
+  override end(): void {
+    if (this.isOver) return;
+    super.end();
+    this.#stopListening();
+    this.#expireLater();
+  }
+
+  /** Sees a little later whether the registry is in reach, and acts on it. */
+  noticeReach(): void {
+    const { clock, random } = this.world;
+    clock.after(NOTICE_MS * (0.2 + random()), () => {
+      if (this.isOver || this.world.isReachable() === this.#isConnected) return;
+      this.#isConnected = this.world.isReachable();
+      if (!this.#isConnected) return this.#onLost();
+      const isOver = this.#session.isOver || (this.#lostAt > 0 && clock.now() - this.#lostAt > SESSION_MS);
+      if (isOver) return this.#onExpired();
+      this.say({ type: "connection", state: "connected", detail: "sim" });
+      if (this.world.bug === "deaf after reconnect" && this.#lostAt > 0) this.#isDeaf = true;
+      for (const cluster of this.#watches.keys()) this.#readSoon(cluster);
+      for (const [seq, act] of this.#waiting) {
+        this.#waiting.delete(seq);
+        act();
+      }
+    });
+  }
+
+  /** Ends its session, as the registry's own decision. */
+  expire(): void {
+    this.world.registry.end(this.#session);
+    if (this.#isConnected) this.#onExpired();
+  }
+
+  #onLost(): void {
+    const { clock } = this.world;
+    this.#lostAt = clock.now();
+    this.say({ type: "connection", state: "disconnected", detail: "sim" });
+    this.#expireLater();
+    if (this.world.bug !== "empty when out of reach") return;
+    for (const cluster of this.#watches.keys()) this.#send(cluster, [], false);
+    clock.after(2_500, () => {
+      if (!this.#isConnected) { for (const cluster of this.#watches.keys()) this.#send(cluster, [], false); }
+    });
+  }
+
+  #onExpired(): void {
+    this.say({ type: "ended", reason: "the session has expired" });
+  }
+
+  /** What it registered is gone when it has been away for long enough. */
+  #expireLater(): void {
+    const { clock, registry } = this.world;
+    const session = this.#session;
+    const lostAt = this.#lostAt;
+    clock.after(SESSION_MS, () => {
+      if (this.isOver || (!this.#isConnected && this.#lostAt === lostAt)) registry.end(session);
+    });
+  }
+
+  #onEvent(cluster: string): void {
+    const watch = this.#watches.get(cluster);
+    if (watch === undefined || !this.#isConnected || this.#isDeaf) return;
+    if (this.world.random() < this.world.faults.missedEvents) return;
+    this.#readSoon(cluster);
+  }
+
+  #reread(): void {
+    this.world.clock.after(REREAD_MS, () => {
+      if (this.isOver) return;
+      if (!this.#isDeaf) { for (const cluster of this.#watches.keys()) this.#readSoon(cluster); }
+      this.#reread();
+    });
+  }
+
+  #readSoon(cluster: string): void {
+    const { clock, random, registry, faults } = this.world;
+    clock.after(1 + random() * 30 + random() * faults.lateMs, () => {
+      const watch = this.#watches.get(cluster);
+      if (watch === undefined || this.isOver || !this.#isConnected || !this.world.isReachable()) return;
+      if (watch.isPending) return void (watch.isDirty = true);
+      const { nodes, isHonest } = registry.read(cluster);
+      watch.isDirty = false;
+      const text = JSON.stringify(nodes);
+      if (text === watch.sent) return;
+      watch.sent = text;
+      this.#send(cluster, nodes, isHonest);
+    });
+  }
+
+  #send(cluster: string, nodes: readonly unknown[], isHonest: boolean): void {
+    const watch = this.#watches.get(cluster);
+    if (watch !== undefined) watch.isPending = true;
+    const good = nodes.filter((node): node is Node => !JSON.stringify(node).includes("evil"));
+    this.say(
+      { type: "snapshot", snapshot: { cluster, nodes: nodes as readonly Node[] } },
+      () => this.world.onDelivered(cluster, good, isHonest),
+    );
+  }
+
+  #change(message: Extract<Request, { node: Node }> & { readonly seq: number }): void {
+    const { seq, type, cluster, node } = message;
+    const act = () => {
+      const { registry } = this.world;
+      this.world.onChange(type, cluster, node);
+      try {
+        if (type === "register" && this.world.bug !== "registers nothing") {
+          registry.register(this.#session, cluster, node);
+        }
+        if (type === "deregister") registry.deregister(cluster, node);
+        if (type === "release") registry.release(this.#session, cluster, node);
+        this.answer({ type: "ack", seq });
+      } catch (error) {
+        this.#nack(seq, String(error));
+      }
+    };
+    this.world.clock.after(1 + this.world.random() * 50, () => {
+      if (this.isOver) return;
+      if (this.#isConnected && this.world.isReachable()) act();
+      else this.#waiting.set(seq, act);
+    });
+  }
+
+  #nack(seq: number, message: string): void {
+    this.answer({ type: "nack", seq, error: { name: "Error", message } });
+  }
+}
