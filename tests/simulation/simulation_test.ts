@@ -6,10 +6,13 @@ import { live } from "./live.ts";
 const SEEDS_FOR_A_BUG = 40;
 
 Deno.test("the simulation is the same for the same seed, and another for another", async () => {
-  const fingerprints: string[] = [];
-  for (const seed of [7, 8, 7]) fingerprints.push((await live(seed)).fingerprint);
-  assert.equal(fingerprints[0], fingerprints[2]);
-  assert.notEqual(fingerprints[0], fingerprints[1]);
+  const runs: string[][] = [];
+  for (let run = 0; run < 2; run++) {
+    runs.push([]);
+    for (let seed = 1; seed <= 12; seed++) runs.at(-1)?.push((await live(seed)).fingerprint);
+  }
+  assert.deepEqual(runs[0], runs[1]);
+  assert.equal(new Set(runs[0]).size, 12);
 });
 
 for (const bug of BUGS) {
