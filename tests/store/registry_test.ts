@@ -149,6 +149,17 @@ Deno.test("lighthouse: what somebody deletes or changes by hand is as it was aft
   await follower.has(1);
 });
 
+Deno.test("lighthouse: a cluster that is watched again is told whole, at once, also if it is empty by now", async () => {
+  await using store = await TestStore.start();
+  await using session = await open([store], { ttlMs: 60_000 });
+  await session.register("web", testNode(1), soon());
+  for (const ports of [[1], [1], []]) {
+    if (ports.length === 0) await session.deregister("web", testNode(1), soon());
+    await using follower = new Follower(session, "web");
+    await follower.has(...ports);
+  }
+});
+
 Deno.test("lighthouse: a thousand nodes are registered at once, and read whole", async () => {
   await using store = await TestStore.start();
   await using session = await open([store], { ttlMs: 30_000 });

@@ -8,6 +8,8 @@ import { Lighthouse, TestHost, WebService } from "./lighthouse.ts";
 export interface FaultStageOptions {
   /** `discovery/zookeeper.yaml`, or the directory of the host as the registry if it is absent. */
   readonly zookeeper?: { readonly hosts: readonly string[]; readonly session_timeout?: number } | undefined;
+  /** `discovery/lighthouse.yaml`, if a store is the registry. */
+  readonly store?: { readonly hosts: readonly string[]; readonly ttl?: number } | undefined;
   /** More keys of the balancer's file. */
   readonly balancer?: Record<string, unknown>;
   /** More keys of the cluster's file. */
@@ -64,17 +66,18 @@ export class FaultStage implements AsyncDisposable {
   /** Sets the stage: resolves when all instances are served, under traffic. */
   static async set(options: FaultStageOptions = {}): Promise<FaultStage> {
     await using stack = new AsyncDisposableStack();
-    const { zookeeper, balancer = {}, cluster = {}, instances = 3, prepare, within = [] } = options;
+    const { zookeeper, store, balancer = {}, cluster = {}, instances = 3, prepare, within = [] } = options;
     const host = stack.use(new TestHost());
     const prepared = await prepare?.(host);
     if (prepared !== undefined) stack.use(prepared);
     const services = Array.from({ length: instances }, () => stack.use(new WebService()));
     const port = freePort();
-    const discovery = zookeeper === undefined ? "file" : "zookeeper";
+    const discovery = zookeeper !== undefined ? "zookeeper" : store !== undefined ? "lighthouse" : "file";
     await host.configure(balancer);
-    if (zookeeper !== undefined) {
+    const server = zookeeper ?? store;
+    if (server !== undefined) {
       await host.remove("discovery/file");
-      await host.write("discovery/zookeeper", { path: "/lighthouse/services", ...zookeeper });
+      await host.write(`discovery/${discovery}`, { path: "/lighthouse/services", ...server });
     }
     const ports = services.map((service) => service.port);
     const checks = { interval: 0.2, http: { uri: "/health", rise: 1, fall: 2 } };

@@ -42,6 +42,8 @@ export class ClusterWatch {
   #seen: string | undefined;
   /** The version that was believed last. */
   #believed: string | undefined;
+  /** The members that were believed last. */
+  #nodes: readonly Node[] | undefined;
   #isMissing = false;
   #isDoubted = false;
 
@@ -52,12 +54,16 @@ export class ClusterWatch {
 
   /**
    * Yields each membership that differs from the last; ends when the signal is
-   * aborted. Throws if the store refuses to tell.
+   * aborted. Throws if the store refuses to tell. May be called again when it
+   * has ended: what was seen before is remembered.
    */
   async *snapshots(signal: AbortSignal): AsyncGenerator<ClusterSnapshot> {
     const { cluster, clock } = this.#options;
     let last: readonly Node[] | undefined;
     let retryMs: number = RETRY_MS.first;
+    // What was believed in an earlier watch is compared with what there is now.
+    this.#isDoubted = this.#believed !== undefined;
+    this.#seen = undefined;
     while (!signal.aborted) {
       let answer: HttpAnswer;
       try {
@@ -99,7 +105,7 @@ export class ClusterWatch {
     if (status === 304) {
       [this.#seen, this.#believed] = [etag, etag];
       if (wasDoubted) this.#belief.confirm();
-      return undefined;
+      return this.#isMissing ? undefined : this.#nodes;
     }
     this.#tellMissing(status === 404);
     if (status === 404) {
@@ -113,7 +119,7 @@ export class ClusterWatch {
       if (wasDoubted && !follows) {
         log.warn(`${path} has lost its past (${this.#believed} is unknown at ${instances.current}); taken as it is`);
       }
-      [this.#seen, this.#believed] = [etag, etag];
+      [this.#seen, this.#believed, this.#nodes] = [etag, etag, nodes];
       return nodes;
     }
     this.#isDoubted = true;

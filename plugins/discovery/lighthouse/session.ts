@@ -33,6 +33,7 @@ export class LighthouseSession implements DiscoverySession {
   readonly #clock: Clock;
   readonly #instances: Instances;
   readonly #lease: OwnLease;
+  readonly #idleWatches = new Map<ClusterName, ClusterWatch>();
   readonly #closing = new AbortController();
   readonly #pulsing: Promise<void>;
   /** What was told last; `undefined` before the first time. */
@@ -78,7 +79,8 @@ export class LighthouseSession implements DiscoverySession {
   /** Follows one cluster: see {@linkcode ClusterWatch}. */
   async *watch(cluster: ClusterName, signal: AbortSignal): AsyncGenerator<ClusterSnapshot> {
     const { ttlMs } = this.#options;
-    const watch = new ClusterWatch({
+    // One that has ended is gone on with: it remembers what it has seen.
+    const watch = this.#idleWatches.get(cluster) ?? new ClusterWatch({
       cluster,
       path: this.#pathOf(cluster),
       instances: this.#instances,
@@ -86,7 +88,12 @@ export class LighthouseSession implements DiscoverySession {
       clock: this.#clock,
       log: this.#context.log,
     });
-    yield* watch.snapshots(AbortSignal.any([signal, this.#closing.signal]));
+    this.#idleWatches.delete(cluster);
+    try {
+      yield* watch.snapshots(AbortSignal.any([signal, this.#closing.signal]));
+    } finally {
+      this.#idleWatches.set(cluster, watch);
+    }
   }
 
   /** Makes a node known, or changes what is known of it; the store writes nothing if it stands already. */
