@@ -543,6 +543,20 @@ export class App {
     return this.#watched.get(discoveryOf(key) ?? "") ?? new Set();
   }
 
+  /**
+   * Takes the nodes back, and waits until the other hosts have heard of it:
+   * whoever ends the services when this process has ended ends nobody's requests.
+   */
+  async #withdraw(): Promise<void> {
+    const { clock } = this.#options;
+    const { deregisterGraceMs: graceMs } = this.#accepted?.settings ?? DEFAULT_SETTINGS;
+    using late = deadline(WITHDRAW_DEADLINE_MS, { clock });
+    const hadAny = await this.#registrar.withdrawAll(late.signal);
+    if (!hadAny || graceMs === 0) return;
+    this.#log.info("The nodes are taken back: waiting for those who still use them", { graceMs });
+    await delay(graceMs, { clock, signal: this.#stopping.signal });
+  }
+
   /** Ends all parts: first what is offered is taken back, then what is open is closed. */
   async #stop(): Promise<void> {
     this.#log.info("Stopping", { role: this.#options.role });
@@ -550,10 +564,7 @@ export class App {
     this.#membership[Symbol.dispose]();
     this.#damper[Symbol.dispose]();
     await this.#monitor[Symbol.asyncDispose]();
-    {
-      using late = deadline(WITHDRAW_DEADLINE_MS, { clock: this.#options.clock });
-      await this.#registrar.withdrawAll(late.signal);
-    }
+    await this.#withdraw();
     this.#stopping.abort();
     await Promise.all([
       ...[...this.#balancers.values()].map((running) => this.#endBalancer(running)),

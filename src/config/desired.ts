@@ -25,6 +25,8 @@ export interface Settings {
     /** No change waits longer. */
     readonly maxMs: number;
   };
+  /** How long the process stays after it has taken its nodes back, while others may still use them. */
+  readonly deregisterGraceMs: number;
   /** Where verified plugins are kept; `undefined` for the default place. */
   readonly pluginCache?: string | undefined;
   /** Where the last known members are kept; `undefined` for beside the balancer's file. */

@@ -14,6 +14,7 @@ import { deepFreeze, port } from "./schema_words.ts";
 export const DEFAULT_SETTINGS: Settings = Object.freeze({
   isolation: "worker",
   updates: Object.freeze({ quietMs: 50, maxMs: 500 }),
+  deregisterGraceMs: 0,
 });
 
 const SETTINGS = refined(
@@ -25,6 +26,7 @@ const SETTINGS = refined(
       quiet: optional(seconds({ min: 0, max: 60 }), DEFAULT_SETTINGS.updates.quietMs / 1_000),
       max: optional(seconds({ min: 0, max: 60 }), DEFAULT_SETTINGS.updates.maxMs / 1_000),
     })),
+    deregister_grace: optional(seconds({ min: 0, max: 300 }), DEFAULT_SETTINGS.deregisterGraceMs / 1_000),
     plugin_cache: optional(matching(/^\/./, "an absolute path")),
     topology_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
   })),
@@ -48,6 +50,7 @@ export function readSettings(raw: unknown): Checked<Settings> {
     updates: updates === undefined
       ? DEFAULT_SETTINGS.updates
       : { quietMs: updates.quiet * 1_000, maxMs: updates.max * 1_000 },
+    deregisterGraceMs: value.deregister_grace * 1_000,
     ...pluginCache === undefined ? {} : { pluginCache },
     ...topologyFile === undefined ? {} : { topologyFile },
   };

@@ -29,3 +29,9 @@ Deno.test("readSettings() reads how changes of members are joined, in seconds", 
   assert.match(bad(readSettings({ updates: { quiet: 2 } })), /quiet must be <= max: current values are 2 and 0.5/);
   assert.match(bad(readSettings({ updates: { max: 61 } })), /updates.max/);
 });
+
+Deno.test("readSettings() reads how long a reporter stays after its nodes, not at all unless told", () => {
+  assert.equal(good(readSettings({ deregister_grace: 2.5 })).deregisterGraceMs, 2_500);
+  assert.equal(good(readSettings(null)).deregisterGraceMs, 0);
+  assert.match(bad(readSettings({ deregister_grace: 301 })), /a number of seconds from 0 to 300/);
+});

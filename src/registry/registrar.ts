@@ -125,12 +125,17 @@ export class Registrar implements AsyncDisposable {
     }));
   }
 
-  /** Releases all that is registered; resolves when that is done or `signal` is aborted. */
-  async withdrawAll(signal: AbortSignal): Promise<void> {
+  /**
+   * Releases all that is registered; resolves when that is done or `signal` is
+   * aborted, and answers whether there was anything.
+   */
+  async withdrawAll(signal: AbortSignal): Promise<boolean> {
+    const hadAny = [...this.#entries.values()].some(({ isOurs }) => isOurs);
     this.apply([]);
     // Whoever waits after a failure has no time left to wait.
     for (const entry of this.#entries.values()) entry.wake();
     await abortable(Promise.all(this.#loops), signal).catch(() => {});
+    return hadAny;
   }
 
   /** Ends all loops, and takes no wish any more. What is registered stays so. */

@@ -348,3 +348,19 @@ Deno.test("a discovery whose path changes has every node under the new path befo
   }, { everyMs: 2 });
   assert.doesNotMatch(reporter.log, /Service is down/);
 });
+
+Deno.test("a reporter that is asked to end takes its nodes back, stays for deregister_grace, and ends in order", async () => {
+  await using host = await fileHost();
+  await using web = new WebService();
+  await host.write("services/web", service({ port: web.port }));
+  await host.write("lighthouse", { deregister_grace: 1.5 });
+  await using reporter = Lighthouse.start("reporter", host.configDir);
+  await untilRegistered(host, "web", [web.port]);
+  reporter.kill("SIGTERM");
+  await untilRegistered(host, "web", []);
+  const gone = performance.now();
+  assert.equal(await reporter.ended(), 0);
+  const stayedMs = performance.now() - gone;
+  assert(stayedMs > 1_000, `${stayedMs}`);
+  assert.match(reporter.log, /waiting for those who still use them/);
+});

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { TempDir } from "../../tests/support/temp_dir.ts";
+import { systemClock } from "../kernel/clock.ts";
+import { readStatus, reloadByMaster, ReloadFailedError } from "./master_socket.ts";
+import { NobodyListensError, SocketSilentError } from "./runtime_socket.ts";
+
+const BEFORE = `#<PID>          <type>          <reloads>       <uptime>        <version>
+10036           master          0 [failed: 0]   0d00h00m04s     2.6.12-1+deb12u4
+# workers
+10038           worker          0               0d00h00m04s     2.6.12-1+deb12u4
+# programs
+`;
+const AFTER = BEFORE.replace("10038 ", "10050 ").replace(
+  "# programs",
+  "# old workers\n10038 worker 1 0d00h00m09s\n# programs",
+);
+const FAILED = BEFORE.replace("failed: 0", "failed: 1");
+
+/** A master that answers each command by the next of its answers, the last one again and again. */
+async function reloadWith(
+  answers: { readonly "show proc": readonly string[]; readonly reload: string },
+  deadlineMs = 5_000,
+): Promise<string> {
+  await using dir = new TempDir();
+  const path = dir.file("master.sock");
+  const statuses = [...answers["show proc"]];
+  using listener = Deno.listen({ transport: "unix", path });
+  const serving = (async () => {
+    for await (const connection of listener) {
+      const buffer = new Uint8Array(64);
+      const command = new TextDecoder().decode(buffer.subarray(0, await connection.read(buffer) ?? 0)).trim();
+      const answer = command === "reload"
+        ? answers.reload
+        : (statuses.length > 1 ? statuses.shift() : statuses[0]) ?? "";
+      await connection.write(new TextEncoder().encode(answer));
+      connection.close();
+    }
+  })();
+  try {
+    return await reloadByMaster(path, { clock: systemClock, deadlineMs, signal: new AbortController().signal });
+  } finally {
+    listener.close();
+    await serving.catch(() => {});
+  }
+}
+
+Deno.test("readStatus() tells workers that serve from those that leave", () => {
+  assert.deepEqual(readStatus(BEFORE), { failed: 0, workers: [10038], older: [] });
+  assert.deepEqual(readStatus(AFTER), { failed: 0, workers: [10050], older: [10038] });
+  assert.deepEqual(readStatus(""), { failed: 0, workers: [], older: [] });
+});
+
+Deno.test("reloadByMaster() takes the word of a master that tells", async () => {
+  const told = { "show proc": [BEFORE], reload: "Success=1\n--\n[WARNING] (7) : a word\n" };
+  assert.equal(await reloadWith(told), "[WARNING] (7) : a word");
+  await assert.rejects(
+    reloadWith({ ...told, reload: "Success=0\n--\n[ALERT] (7) : cannot bind\n" }),
+    new ReloadFailedError("[ALERT] (7) : cannot bind"),
+  );
+});
+
+Deno.test("reloadByMaster() looks what became of it where the master says nothing", async () => {
+  assert.equal(await reloadWith({ "show proc": [BEFORE, BEFORE, AFTER], reload: "" }), "");
+  await assert.rejects(reloadWith({ "show proc": [BEFORE, BEFORE, FAILED], reload: "" }), ReloadFailedError);
+  await assert.rejects(reloadWith({ "show proc": [BEFORE], reload: "" }, 200), SocketSilentError);
+});
+
+Deno.test("reloadByMaster() says that there is no master", async () => {
+  await using dir = new TempDir();
+  const options = { clock: systemClock, deadlineMs: 1_000, signal: new AbortController().signal };
+  await assert.rejects(reloadByMaster(dir.file("none"), options), NobodyListensError);
+});
