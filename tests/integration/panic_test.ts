@@ -110,7 +110,7 @@ Deno.test("panic_threshold: the share is of today's nodes, which come and go wit
   assert.equal(running.reloads, 2);
 });
 
-Deno.test("panic_threshold: in a meta cluster, and with tcp", async () => {
+Deno.test("panic_threshold: in a meta cluster, and with tcp, and without a writer", async () => {
   await using box = new HaproxyBox();
   await using a = new Patient("a.test");
   await using b = new Patient("b.test");
@@ -127,8 +127,11 @@ Deno.test("panic_threshold: in a meta cluster, and with tcp", async () => {
     },
   }, { meta_clusters: { all: { port: meta } } }));
   for (const port of [meta, tcp]) await sees(port, ["a.test", "b.test", "c.test"]);
+  await running.stop();
   [b.isHealthy, c.isHealthy] = [true, false];
   for (const port of [meta, tcp]) await sees(port, ["a.test", "b.test"]);
+  [a.isHealthy, b.isHealthy] = [false, false];
+  for (const port of [meta, tcp]) await sees(port, ["a.test", "b.test", "c.test"]);
 });
 
 Deno.test("panic_threshold: without a check it has no effect, which is told", async () => {

@@ -6,11 +6,14 @@
  */
 import assert from "node:assert/strict";
 import { render } from "../../plugins/balancers/haproxy/render.ts";
+import { validateDirectory } from "../../src/app/validate.ts";
 import { Executor } from "../../src/balance/executor.ts";
+import { formatDiagnostic } from "../../src/config/diagnostics.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { HaproxyBox, kill, localNode, NamedServer, RunningWriter } from "../support/haproxy.ts";
 import { get, HttpLoad } from "../support/http_load.ts";
+import { TempDir } from "../support/temp_dir.ts";
 
 Deno.test("master_socket: HAProxy is started with a master of its own, which does the reloads and fails no request", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
@@ -207,4 +210,76 @@ Deno.test("a second writer of one HAProxy says who has it and touches nothing, a
   await running.stop();
   first[Symbol.dispose]();
   await eventually("the second has it", async () => await get(section.port) === "two.test");
+});
+
+Deno.test("commands are held back from the file on until the new process answers, and none is lost", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0 });
+  await using one = new NamedServer("one.test");
+  await using two = new NamedServer("two.test");
+  await using running = new RunningWriter();
+  const script = box.path("manager");
+  // Long enough for members to change before the new process is there.
+  await Deno.writeTextFile(
+    script,
+    `#!/bin/sh
+touch ${box.path("asked")}
+sleep 1
+exec haproxy -D -f ${box.configFile} -p ${box.pidFile} -x ${box.socketFile} -sf "$(cat ${box.pidFile})" -L lb.test
+`,
+    { mode: 0o755 },
+  );
+  const section = { port: freePort() };
+  await running.apply(box.wanted({ web: { section, nodes: [one.node] } }));
+  const file = { reload_command: [script] };
+  const more = { section: { port: freePort() } };
+  running.writer.put(box.wanted({ web: { section, nodes: [one.node] }, more }, file));
+  await eventually("the reload has begun", () => Deno.stat(box.path("asked")));
+  await running.apply(box.wanted({ web: { section, nodes: [one.node, two.node] }, more }, file));
+  const done = running.turns.flatMap(({ steps }) => steps).map((step) =>
+    step.do === "command" ? step.command.split(" ").slice(0, 2).join(" ") : step.do
+  );
+  assert.deepEqual(done.slice(0, 6), ["install", "start", "install", "reload", "add server", "enable server"]);
+  assert.equal((await box.serving("web")).length, 2);
+});
+
+Deno.test("processes of before that still have connections are told of when the next one serves", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0 });
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await using running = new RunningWriter();
+  const section = { port: freePort(), backend: ["mode tcp"], frontend: ["mode tcp"] };
+  const web = { section, nodes: [localNode(listener.addr.port)] };
+  await running.apply(box.wanted({ web }));
+  const first = await box.pid();
+  using _client = await Deno.connect({ hostname: "127.0.0.1", port: section.port });
+  using _accepted = await listener.accept();
+  await running.apply(box.wanted({ web, more: {} }));
+  assert.doesNotMatch(running.log.join("\n"), /older ones/);
+  await running.apply(box.wanted({ web, third: {} }));
+  await running.logged(new RegExp(`process \\d+ serves; older ones still have connections: ${first}$`));
+});
+
+Deno.test("reload_jitter: a reload waits for a part of it, and members come and go meanwhile", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0, reload_jitter: 3_600 });
+  await using one = new NamedServer("one.test");
+  await using two = new NamedServer("two.test");
+  await using running = new RunningWriter();
+  const section = { port: freePort() };
+  await running.apply(box.wanted({ web: { section, nodes: [one.node] } }));
+  running.writer.put(box.wanted({ web: { section, nodes: [two.node] }, more: {} }));
+  await eventually("the new member serves", async () => await get(section.port) === "two.test");
+  assert.equal(running.reloads, 1);
+});
+
+Deno.test("check tells of a maxconn that a process could not have files for, with its line", async () => {
+  await using dir = new TempDir();
+  await dir.write("config/discovery/zookeeper.yaml", "hosts: [127.0.0.1:2181]\npath: /lighthouse\n");
+  await dir.write("config/clusters/web.yaml", "discovery: zookeeper\nhaproxy: {port: 8000}\n");
+  const places = ["config_file", "socket_file", "pid_file"].map((key) => `${key}: ${dir.file(key)}\n`).join("");
+  await dir.write("config/balancers/haproxy.yaml", `${places}global:\n  - maxconn 999999999\n`);
+  const { diagnostics } = await validateDirectory(dir.file("config"), { role: "check" });
+  const told = diagnostics.map((diagnostic) => formatDiagnostic(diagnostic)).join("\n");
+  assert.match(
+    told,
+    /balancers\/haproxy\.yaml:5:5: error: haproxy refuses it: it takes at least 2000000011 open files/,
+  );
 });
