@@ -1,0 +1,145 @@
+/**
+ * Attackers in the real daemon, all at once, from its plugins.yaml: each is
+ * told in the log, and a good service beside them stays registered throughout.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { eventually } from "../../support/eventually.ts";
+import { ANNOUNCED, Lighthouse, TestHost, WebService } from "../../support/lighthouse.ts";
+import { hashOf, PluginServer } from "../../support/plugin_server.ts";
+import { type Attacker, attackerText } from "../../support/sandbox.ts";
+
+/** What each does, and the line of the log that tells it. */
+const ATTACKERS: Readonly<Record<string, Attacker & { readonly told: RegExp }>> = {
+  closes: {
+    probe: "self.close(); return new Promise(() => {});",
+    told: /worker="check closes:\d+\/closes" reason="It answered none of 3 pings"/,
+  },
+  claims: { members: `kind: "discovery", open() {},`, told: /Cannot use the plugin as a check as it is a discovery/ },
+  floods: {
+    probe: "for (let i = 0; i < 20_000; i++) postMessage(i); return new Promise(() => {});",
+    told: /worker="check floods:\d+\/floods" reason="It sent more than 5000 messages in a second"/,
+  },
+  forges: {
+    top: `const post = MessagePort.prototype.postMessage;
+      let port: any;
+      MessagePort.prototype.postMessage = function (this: any, ...args: any[]) { port = this; return (post as any).apply(this, args); };`,
+    probe: `post.call(port, { type: "snapshot", snapshot: { cluster: "good", nodes: [] } });
+      post.call(port, { type: "ended", reason: "mine" });
+      return new Promise(() => {});`,
+    told: /worker="check forges:\d+\/forges" reason="Its session ended: mine"/,
+  },
+  imports: { top: `import "npm:nobody-has-this-package";`, told: /plugins\.yaml.*npm:nobody-has-this-package/ },
+  kills: {
+    probe: "Deno.kill(Deno.pid, 'SIGKILL'); return { status: 'pass' };",
+    told: /check=kills .*Deno\.kill is not a function|Deno\.kill is not a function.*kills/,
+  },
+  loops: { probe: "for (;;);", told: /A worker is not started again" worker="check loops:\d+\/loops"/ },
+  never: { top: "await new Promise(() => {});", told: /plugins\.yaml.*It was not loaded within 10000 ms/ },
+  pollutes: {
+    top: `Object.defineProperty(Object.prototype, "pollution", { get() { throw null; }, enumerable: true });`,
+    probe: "throw new Proxy({}, { get() { throw null; } });",
+    told: /pollutes/,
+  },
+  reads: {
+    probe: "return { status: 'fail', reason: Deno.readTextFileSync('/etc/passwd') };",
+    told: /Requires read access to \\?"\/etc\/passwd/,
+  },
+  throws: {
+    probe: "setTimeout(() => { throw null; }); return new Promise(() => {});",
+    told: /worker="check throws:\d+\/throws" reason="It threw outside of any call: null"/,
+  },
+  wants: {
+    permissions: `{ net: [target, "127.0.0.1:1"] }`,
+    told: /net \\?"127\.0\.0\.1:1\\?" is not granted: allow\.net of check\/wants/,
+  },
+};
+
+Deno.test("twelve attackers at once in the daemon harm nobody: each is told, and a good service stays registered", async () => {
+  await using host = new TestHost();
+  await using service = new WebService();
+  const names = Object.keys(ATTACKERS);
+  await using server = new PluginServer(
+    Object.fromEntries(names.map((name) => [`/${name}/mod.ts`, attackerText(ATTACKERS[name] ?? {})])),
+  );
+  await host.write("lighthouse", { plugin_cache: host.dir.file("cache") });
+  await host.write("discovery/file", { path: host.registryDir, ttl: 5 });
+  await host.write("services/good", {
+    discovery: "file",
+    port: service.port,
+    checks: { interval: 0.2, http: { uri: "/health", rise: 1, fall: 1, timeout: 10 } },
+  });
+  const entries = await Promise.all(names.map(async (name) => {
+    const sha256 = await hashOf({ "mod.ts": attackerText(ATTACKERS[name] ?? {}) });
+    return [name, { url: server.url(`/${name}/mod.ts`), sha256 }] as const;
+  }));
+  await host.write("plugins", { checks: Object.fromEntries(entries) });
+  for (const [i, name] of names.entries()) {
+    const checks = { interval: 0.5, [name]: { rise: 1, fall: 1, timeout: 1 } };
+    await host.write(`services/${name}`, { discovery: "file", port: 20_000 + i, checks });
+  }
+  await using reporter = Lighthouse.start("reporter", host.configDir, ["--log-format", "logfmt"]);
+  const file = `${host.registryDir}/good/${ANNOUNCED.host}:${service.port}.json`;
+  await eventually("the good service is registered", async () => (await Deno.stat(file)).isFile);
+  using watcher = Deno.watchFs(`${host.registryDir}/good`, { recursive: false });
+  const removals: string[] = [];
+  const watching = (async () => {
+    for await (const { kind, paths } of watcher) if (kind === "remove") removals.push(...paths);
+  })();
+
+  for (const [name, { told }] of Object.entries(ATTACKERS)) {
+    await eventually(`${name} is told`, () => told.test(reporter.log), { deadlineMs: 60_000 }).catch((error) => {
+      throw new Error(`${error.message}\n${reporter.log}`);
+    });
+  }
+  const probes = service.probes;
+  await eventually("the good service is probed on", () => service.probes > probes + 3);
+  assert.ok((await Deno.stat(file)).isFile);
+  assert.deepEqual(removals.filter((path) => path === file), [], "it was never taken back");
+  assert.equal(
+    reporter.log.match(/burns a core/g)?.length,
+    1,
+    "one thread cannot be stopped, and is not started again",
+  );
+  const registered = (await Array.fromAsync(Deno.readDir(host.registryDir))).map(({ name }) => name);
+  const others = registered.filter((name) => name in ATTACKERS);
+  assert.deepEqual(others, [], "no attacker's service is registered");
+  assert.equal(reporter.output, "", "nobody wrote to the daemon's output");
+  watcher.close();
+  await watching;
+});
+
+Deno.test("an attacker that loops as it is loaded, or as it is described, is run once, and the daemon goes on", async () => {
+  await using host = new TestHost();
+  await using service = new WebService();
+  await host.write("discovery/file", { path: host.registryDir, ttl: 5 });
+  await host.write("services/good", {
+    discovery: "file",
+    port: service.port,
+    checks: { interval: 0.2, http: { uri: "/health", rise: 1, fall: 1, timeout: 10 } },
+  });
+  await host.dir.write("config/loops.ts", attackerText({ permissions: "(() => { for (;;); })()" }));
+  await host.write("plugins", { checks: { loops: { url: "loops.ts" } } });
+  await host.write("services/loops", {
+    discovery: "file",
+    port: 20_000,
+    checks: { interval: 1, loops: { rise: 1, fall: 1 } },
+  });
+  await using reporter = Lighthouse.start("reporter", host.configDir);
+  const file = `${host.registryDir}/good/${ANNOUNCED.host}:${service.port}.json`;
+  await eventually("the good service is registered", async () => (await Deno.stat(file)).isFile);
+  await reporter.logged(/services\/loops\.yaml.*No answer to describe within 5000 ms/);
+  await eventually("it is not run again", () => /thread could not be stopped: it is not run again/.test(reporter.log), {
+    deadlineMs: 60_000,
+  }).catch((error) => {
+    throw new Error(`${error.message}\n${reporter.log}`);
+  });
+  for (let i = 0; i < 3; i++) {
+    reporter.kill("SIGHUP");
+    const probes = service.probes;
+    await eventually("the good service is probed on", () => service.probes > probes + 5);
+  }
+  assert.equal(reporter.log.match(/burns a core/g)?.length ?? 0, 1);
+  assert.ok((await Deno.stat(file)).isFile);
+});
