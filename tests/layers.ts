@@ -191,8 +191,8 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "conformance",
     files: /^src\/conformance\//,
-    imports: ["kernel", "kernel/clock", "model", "contract", "plugin/policy", "supervisor"],
-    types: ["plugin"],
+    imports: ["kernel", "kernel/clock", "kernel/random", "model", "contract", "plugin/policy", "supervisor"],
+    types: ["plugin", "plugin/decider"],
   },
   { name: "store/time", files: /^src\/store\/(?:snapshot_name|time_limit)\.ts$/, imports: [] },
   {

@@ -114,6 +114,9 @@ usage.`,
       target: optional(option("--target", string({ metavar: "ADDRESS" }), {
         description: message`For a check: a server that is well, as host:port.`,
       })),
+      cluster: optional(option("--cluster", string({ metavar: "FILE" }), {
+        description: message`For a balancer: a YAML file with a cluster's section of it; else it is empty.`,
+      })),
       live: withDefault(
         option("--live", {
           description: message`For a discovery: a registry answers where the config says, and may be written to.`,

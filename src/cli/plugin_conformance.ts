@@ -1,5 +1,6 @@
 import { fetchPlugin, locate, openPlugin } from "../app/open_plugin.ts";
 import { urlFault } from "../config/plugins_schema.ts";
+import { openBalancer } from "../conformance/balancer_in_worker.ts";
 import { balancerRules } from "../conformance/balancer_rules.ts";
 import { checkRules, findTransport } from "../conformance/check_rules.ts";
 import { discoveryRules } from "../conformance/discovery_rules.ts";
@@ -25,6 +26,7 @@ export async function testPlugin(
   given: TestArguments,
   { fromHere, clock, print, complain }: PluginCommandOptions,
 ): Promise<number> {
+  await using stack = new AsyncDisposableStack();
   let rules: readonly Rule[];
   try {
     const { source } = given;
@@ -43,7 +45,8 @@ export async function testPlugin(
       throw new PluginFault("Cannot test the plugin as it gives no example config: --example FILE names one");
     }
     print(escapeUnprintable(`${introduction.name}: a ${introduction.kind}. ${introduction.summary}`));
-    rules = await rulesFor(introduction, { module, example, given });
+    const section = given.cluster === undefined ? {} : await readExample(fromHere(given.cluster));
+    rules = await rulesFor(introduction, { module, example, section, given, stack });
   } catch (error) {
     if (!(error instanceof PluginFault)) throw error;
     complain(escapeUnprintable(error.message));
@@ -72,10 +75,13 @@ export async function testPlugin(
 
 async function rulesFor(
   { kind, name }: { readonly kind: string; readonly name: string },
-  { module, example, given: { target, live } }: {
+  { module, example, section, given: { target, live }, stack }: {
     readonly module: string;
     readonly example: unknown;
+    readonly section: unknown;
     readonly given: TestArguments;
+    /** Takes what is to be ended when the rules are through. */
+    readonly stack: AsyncDisposableStack;
   },
 ): Promise<readonly Rule[]> {
   const subject = { name, source: { module, origin: "foreign" } } as const;
@@ -91,8 +97,11 @@ async function rulesFor(
       const advice = "--live says that one answers where the example config says";
       return withAdvice(discoveryRules({ ...subject, example, registry }), advice);
     }
-    default:
-      return balancerRules({ ...subject, example });
+    default: {
+      const opened = await openBalancer(subject, { example, section });
+      if ("functions" in opened) stack.use(opened);
+      return withAdvice(balancerRules({ ...subject, ...opened, example }), "--cluster FILE names one");
+    }
   }
 }
 
@@ -104,7 +113,7 @@ function isThere<T extends object>(what: T): T & AsyncDisposable {
 /** Says of what was skipped for want of a server what would bring it. */
 function withAdvice(rules: readonly Rule[], advice: string): readonly Rule[] {
   return rules.map((rule) =>
-    rule.skipped?.endsWith("was named") ? { ...rule, skipped: `${rule.skipped} (${advice})` } : rule
+    rule.skipped?.includes("was named") ? { ...rule, skipped: `${rule.skipped} (${advice})` } : rule
   );
 }
 

@@ -5,39 +5,28 @@
  * @module
  */
 import type { Node } from "../model/node.ts";
-import type { BalancerPlugin, BalancerSources, Rendered, Seen, Step, Wanted } from "../plugin/contract.ts";
+import type { Rendered, Wanted } from "../plugin/contract.ts";
+import type { Awaitable, Decider } from "../plugin/decider.ts";
 import { pluginRules, type Subject } from "./plugin_rules.ts";
 import { must, type Rule } from "./rule.ts";
 
-/** Answered here, or by a worker. */
-type Soon<T> = T | Promise<T>;
-
-/** The functions of a balancer, wherever they run. */
-export interface BalancerFunctions {
-  /** See {@linkcode BalancerPlugin.sources}. */
-  sources(config: unknown): Soon<BalancerSources>;
-  /** See {@linkcode BalancerPlugin.observe}. */
-  observe(seen: Seen, config: unknown): Soon<unknown>;
-  /** See {@linkcode BalancerPlugin.adopt}. */
-  adopt(file: string, config: unknown): Soon<ReturnType<BalancerPlugin["adopt"]>>;
-  /** See {@linkcode BalancerPlugin.render}. */
-  render(wanted: Wanted): Soon<Rendered>;
-  /** See {@linkcode BalancerPlugin.plan}. */
-  plan(...args: Parameters<BalancerPlugin["plan"]>): Soon<readonly Step[]>;
-}
+/** The functions of a balancer that rules call, wherever they run. */
+export type Functions = Pick<Decider<unknown, unknown, unknown>, "sources" | "observe" | "adopt" | "render" | "plan">;
 
 /** A balancer under test. */
 export interface BalancerSubject extends Subject {
+  /** Why its functions cannot be called, if they cannot. */
+  readonly refusal?: string | undefined;
   /** A valid config, as an operator writes it. */
   readonly example: unknown;
   /** Its functions, with the same config and a cluster's section as its schemas answer them; if they can be called. */
   readonly functions?:
     | {
-      readonly plugin: BalancerFunctions;
+      readonly plugin: Functions;
       readonly config: unknown;
       readonly cluster: unknown;
       /** The answers of a balancer that runs what was rendered; a balancer without queries needs none. */
-      readonly running?: (rendered: Rendered) => Soon<readonly string[]>;
+      readonly running?: (rendered: Rendered) => Awaitable<readonly string[]>;
     }
     | undefined;
 }
@@ -48,13 +37,13 @@ function node(port: number): Node {
 
 /** The rules for a balancer. */
 export function balancerRules(subject: BalancerSubject): readonly Rule[] {
-  const { functions, example, name } = subject;
-  const skipped = functions === undefined ? "its functions cannot be called here" : undefined;
-  const rule = (title: string, run: (given: NonNullable<typeof functions>) => Promise<void>): Rule => ({
+  const { functions, example, name, refusal } = subject;
+  const skipped = functions === undefined ? refusal ?? "its functions cannot be called" : undefined;
+  const rule = (title: string, run: (given: NonNullable<typeof functions>) => Promise<string | void>): Rule => ({
     title,
     skipped,
     async run() {
-      if (functions !== undefined) await run(functions);
+      if (functions !== undefined) return await run(functions);
     },
   });
   const wantedOf = ({ config, cluster }: NonNullable<typeof functions>, ports: readonly number[]): Wanted => ({
@@ -113,6 +102,7 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
       const rendered = await plugin.render(wanted);
       const { queries } = await plugin.sources(config);
       const answers = (await running?.(rendered)) ?? [];
+      if (running === undefined && queries.length > 0) return "not tried, as what it would be answered is not known";
       must(answers.length === queries.length, `${queries.length} queries want as many answers: got ${answers.length}`);
       const there = await plugin.observe({ answers, file: rendered.text }, config);
       const steps = await plugin.plan(wanted, rendered, there, { reload: true });

@@ -1,4 +1,4 @@
-import type { BalancerFunctions } from "../../src/conformance/balancer_rules.ts";
+import type { Functions } from "../../src/conformance/balancer_rules.ts";
 import haproxy from "../../plugins/balancers/haproxy/mod.ts";
 import { haproxyCluster, haproxyConfig } from "../support/haproxy.ts";
 import { HaproxyModel } from "../support/haproxy_model.ts";
@@ -16,7 +16,7 @@ balancerConforms({
   example: CONFIG,
   functions: {
     // Its config is its own affair: what is handed over is what its schema answered.
-    plugin: haproxy as BalancerFunctions,
+    plugin: haproxy as Functions,
     config,
     cluster: haproxyCluster({ port: 8080 }),
     running: ({ text }) => {

@@ -5,7 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { type BalancerFunctions, balancerRules } from "../../src/conformance/balancer_rules.ts";
+import { balancerRules, type Functions } from "../../src/conformance/balancer_rules.ts";
 import { type CliResult, runCli } from "../support/cli.ts";
 import { answers, ScriptedServer, sends } from "../support/scripted_server.ts";
 import { TempDir } from "../support/temp_dir.ts";
@@ -82,13 +82,27 @@ Deno.test("the skeleton of a balancer keeps the rules of its functions", async (
     source: { module: "data:text/javascript,", origin: "foreign" },
     example,
     functions: {
-      plugin: balancer as BalancerFunctions,
+      plugin: balancer as Functions,
       config: example,
       cluster: { port: 8080 },
       running: ({ text }) => ["12\n", `${text.split("\n", 1)[0]}\n`],
     },
   });
   for (const { title, run } of rules.slice(-5)) await t.step(title, async () => void await run());
+});
+
+Deno.test("plugin test calls a balancer's functions in a worker, if it is told a cluster's section that it takes", async () => {
+  await using dir = new TempDir("lighthouse-author-");
+  const source = "src/plugin/skeleton/balancer/mod.ts";
+  const section = await dir.write("section.yaml", "port: 8080\n");
+  const told = await runCli(["plugin", "test", source, "--cluster", section]);
+  assert.equal(told.code, 0, told.stdout);
+  assert.match(told.stdout, /^9 ok, 0 failed, 0 skipped$/m);
+  const untold = await runCli(["plugin", "test", source]);
+  assert.match(
+    untold.stdout,
+    /^skip {2}renders .*: no cluster's section was named: .*port.*\(--cluster FILE names one\)$/m,
+  );
 });
 
 /** A check in JavaScript that keeps all rules, unless a part of it is another. */
