@@ -183,16 +183,17 @@ export class HaproxyModel implements BalancerEffects {
         return this.#delete(key);
       case "shutdown sessions": {
         const server = this.#find(rest[0] ?? "");
-        if (server === undefined) return "No such server.";
+        if (server === undefined) return this.#missing(rest[0] ?? "");
         server.busy = false;
         return "";
       }
     }
     const server = this.#find(key);
-    if (server === undefined) return "No such server.";
+    if (server === undefined) return this.#missing(key);
     switch (`${verb} ${noun}`) {
       case "enable server":
-        server.maintenance = false;
+        endMaintenance(server);
+        server.draining = false;
         return "";
       case "enable health":
         if (server.check === "none") return "Health check was not configured on this server, cannot enable.";
@@ -207,6 +208,10 @@ export class HaproxyModel implements BalancerEffects {
       default:
         return "Unknown command, but maybe one of the following ones is a better match:";
     }
+  }
+
+  #missing(key: string): string {
+    return this.process?.backends.has(key.split("/")[0] ?? "") ? "No such server." : "No such backend.";
   }
 
   #tellAttending(): void {
@@ -238,12 +243,12 @@ export class HaproxyModel implements BalancerEffects {
     const backend = this.process?.backends.get(backendName);
     if (backend === undefined) return "No such backend.";
     if (!backend.dynamic) return "Backend must use a dynamic load balancing to support dynamic servers.";
-    if (backend.servers.has(name)) return "Already exists a server with the same name in backend.";
     if (options.includes("cookie")) return "'cookie' option is not accepted for dynamic server";
     const server = readServer(address, options, nextId(backend));
     for (const [other, { id }] of backend.servers) {
       if (id === server.id) return `'id' : custom id ${id} already used at (null):0 ('server ${other}').`;
     }
+    if (backend.servers.has(name)) return "Already exists a server with the same name in backend.";
     backend.servers.set(name, { ...server, maintenance: true, check: server.check === "none" ? "none" : "stopped" });
     return "New server registered.";
   }
@@ -252,7 +257,7 @@ export class HaproxyModel implements BalancerEffects {
     const [backendName = "", name = ""] = key.split("/");
     const servers = this.process?.backends.get(backendName)?.servers;
     const server = servers?.get(name);
-    if (servers === undefined || server === undefined) return "No such server.";
+    if (servers === undefined || server === undefined) return this.#missing(key);
     if (!server.maintenance) return "Only servers in maintenance mode can be deleted.";
     if (server.busy) return "Server still has connections attached to it, cannot remove it.";
     servers.delete(name);
@@ -288,16 +293,24 @@ export class HaproxyModel implements BalancerEffects {
   }
 }
 
+/** A server that leaves maintenance is up, whatever it was before. */
+function endMaintenance(server: ModelServer): void {
+  if (server.maintenance) server.down = false;
+  server.maintenance = false;
+}
+
 function set(server: ModelServer, [what = "", value = "", port = "", number = ""]: readonly string[]): string {
   switch (`${what} ${value}`) {
     case "state maint":
-      server.maintenance = true;
+      [server.maintenance, server.draining] = [true, false];
       return "";
     case "state ready":
-      [server.maintenance, server.draining] = [false, false];
+      endMaintenance(server);
+      server.draining = false;
       return "";
     case "state drain":
-      [server.maintenance, server.draining] = [false, true];
+      endMaintenance(server);
+      server.draining = true;
       return "";
     case "health down":
       server.down = true;

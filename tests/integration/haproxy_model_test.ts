@@ -1,0 +1,113 @@
+/**
+ * Holds the model of HAProxy, which the simulation runs against, against
+ * HAProxy itself: the same commands, drawn at random, have to give the same
+ * answers and lead to the same servers.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { RuntimeSocket } from "../../src/balance/runtime_socket.ts";
+import { type Random, seededRandom } from "../../src/kernel/random.ts";
+import { HaproxyBox } from "../support/haproxy.ts";
+import { HaproxyModel } from "../support/haproxy_model.ts";
+
+/** How many sequences are played, and how many commands each has. */
+const SEQUENCES = 300, COMMANDS = 20;
+
+const BACKENDS = ["round", "least", "static", "hashed", "spread", "absent"] as const;
+const SERVERS = ["a:1", "b:2", "first"] as const;
+const ADDRESSES = ["127.0.0.1", "10.0.0.7", "::1"] as const;
+const PORTS = [1, 8080, 65_535] as const;
+
+/** What the commands of a writer and of an operator's hand look like; checks are so rare that none decides anything. */
+function drawCommand(random: Random): string {
+  const pick = <T>(from: readonly T[]) => from[Math.floor(random() * from.length)] as T;
+  const key = `${pick(BACKENDS)}/${pick(SERVERS)}`;
+  const address = pick(ADDRESSES);
+  const options = pick(["", " id 7", " id 8", " check inter 1h", " id 9 check inter 1h", " cookie x"]);
+  return pick([
+    () => `add server ${key} ${address.includes(":") ? `[${address}]` : address}:${pick(PORTS)}${options}`,
+    () => `add server ${key} ${address.includes(":") ? `[${address}]` : address}:${pick(PORTS)} id ${pick([11, 12])}`,
+    () => `del server ${key}`,
+    () => `enable server ${key}`,
+    () => `enable health ${key}`,
+    () => `set server ${key} state ${pick(["maint", "ready", "drain"])}`,
+    () => `set server ${key} state maint`,
+    () => `set server ${key} health ${pick(["down", "up"])}`,
+    () => `set server ${key} addr ${address} port ${pick(PORTS)}`,
+    () => `set server ${key} weight 100%`,
+    () => `shutdown sessions server ${key}`,
+    () => "show backend",
+    () => "show env LIGHTHOUSE_STRUCTURE",
+  ])();
+}
+
+/** What an answer means to the writer: what differs from run to run, or is told in other words, is left out. */
+function meaning(answer: string): string {
+  if (/^(?:IP changed|port changed|no need to change|nothing changed)/.test(answer)) return "moved";
+  return answer.replace(/ at .*$/s, "");
+}
+
+/** The columns of `show servers state` that the writer reads. */
+function servers(answer: string): readonly string[] {
+  const [, header = "", ...rows] = answer.split("\n");
+  const columns = header.replace(/^# /, "").split(" ");
+  return rows.filter((row) => row !== "").map((row) => {
+    const fields = row.split(" ");
+    const of = (name: string) => fields[columns.indexOf(name)] ?? "?";
+    const check = Number(of("srv_check_state")) & 0x06;
+    const isOtherWeight = of("srv_uweight") !== of("srv_iweight");
+    const state = check === 0 ? of("srv_op_state") : "by its check";
+    const isAdministered = Number(of("srv_admin_state")) & 0x09;
+    return [of("be_name"), of("srv_name"), of("srv_id"), of("srv_addr"), of("srv_port"), isAdministered, check, state]
+      .join(" ") + (isOtherWeight ? " other weight" : "");
+  }).toSorted();
+}
+
+Deno.test("the model of HAProxy answers as HAProxy does, and comes to the same servers", async () => {
+  await using box = new HaproxyBox();
+  const file = [
+    "global",
+    "\tsetenv LIGHTHOUSE_STRUCTURE abc123",
+    `\tstats socket ${box.socketFile} mode 600 level admin`,
+    "defaults",
+    "\tmode http",
+    "\ttimeout connect 1s",
+    "\ttimeout client 1s",
+    "\ttimeout server 1s",
+    "backend round",
+    "\tserver first 127.0.0.1:9 id 3",
+    "backend least",
+    "\tbalance leastconn",
+    "backend static",
+    "\tbalance static-rr",
+    "\tserver first 127.0.0.1:9",
+    "backend hashed",
+    "\tbalance uri",
+    "backend spread",
+    "\tbalance uri",
+    "\thash-type consistent",
+    "",
+  ].join("\n");
+  await Deno.writeTextFile(box.configFile, file);
+  await box.run("-D", "-f", box.configFile, "-p", box.pidFile);
+  const model = new HaproxyModel();
+  model.file = file;
+  model.boot();
+  using socket = await RuntimeSocket.connect(box.socketFile, { signal: new AbortController().signal });
+  const random = seededRandom(Number(Deno.env.get("SEED") ?? 1));
+  for (let sequence = 0; sequence < SEQUENCES; sequence++) {
+    const commands = Array.from({ length: COMMANDS }, () => drawCommand(random));
+    const questions = commands.flatMap((command) => [command, "show servers state"]);
+    const answers = await socket.ask(questions);
+    const story: string[] = [];
+    for (const [i, command] of commands.entries()) {
+      const [said = "", state = ""] = answers.slice(2 * i, 2 * i + 2);
+      const modelled = model.command(command);
+      story.push(`${command} => ${said}`);
+      assert.equal(meaning(modelled), meaning(said), `sequence ${sequence}:\n${story.join("\n")}`);
+      const is = servers(model.command("show servers state"));
+      assert.deepEqual(is, servers(state), `sequence ${sequence}:\n${story.join("\n")}`);
+    }
+  }
+});
