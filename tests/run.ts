@@ -79,9 +79,9 @@ export const STEPS: readonly Step[] = [
   },
   {
     name: "faults",
-    title: "what befalls real processes, networks and disks, under traffic",
+    title: "what befalls real processes, networks and disks, under traffic; and for long",
     args: ["test", "--no-check", "--parallel", "-A"],
-    tests: ["tests/faults"],
+    tests: ["tests/faults", "tests/soak"],
     programs: true,
   },
 ];
