@@ -36,6 +36,8 @@ const BALANCER = haproxyConfig({
 
 /** The cluster that has a guard against partial lists. */
 export const GUARDED = "guarded";
+/** The cluster whose servers are drained before they go. */
+export const DRAINED = "web";
 /** For how long that holds back what is doubtful. */
 export const SHRINK_GRACE_MS = 10_000;
 
@@ -64,7 +66,11 @@ export function acceptedOf(
           ? { ...GUARD_DEFAULTS, maxShrinkPercent: 50, shrinkGraceMs: SHRINK_GRACE_MS }
           : GUARD_DEFAULTS;
         const cluster = { ...CLUSTER_DEFAULTS, name, guard, discovery: "sim", balancers: new Map() };
-        const section = haproxyCluster({ port: 9_000 + index, backend: ["mode http", `retries ${structure}`] });
+        const section = haproxyCluster({
+          port: 9_000 + index,
+          backend: ["mode http", `retries ${structure}`],
+          ...name === DRAINED && { drain_timeout: 3, close_after_drain: true },
+        });
         return [name, { cluster, sections: new Map([["haproxy", section]]) }];
       }),
     ),

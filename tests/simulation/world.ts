@@ -81,6 +81,7 @@ export class World implements AsyncDisposable {
   readonly #ends = new Set<() => void>();
 
   constructor(seed: number, { bug }: WorldOptions = {}) {
+    this.haproxy.now = () => this.#clock.now();
     this.#random = seededRandom(seed);
     this.#fate = seededRandom(seed ^ 0x5eed);
     const kinds = new Set(FAULTS.map(({ kind }) => kind).filter((kind) => kind === "health" || this.chance(0.45)));
@@ -276,6 +277,15 @@ export class World implements AsyncDisposable {
     const cluster = this.pick(CLUSTERS);
     const servers = [...process?.backends.get(cluster)?.servers.keys() ?? []];
     if (servers.length > 0) this.haproxy.command(`${verb} ${cluster}/${this.pick(servers)} ${what}`);
+  }
+
+  /** Lets somebody be connected to a server; answers what ends that. */
+  occupy(): (() => void) | void {
+    const servers = [...this.haproxy.process?.backends.get(this.pick(CLUSTERS))?.servers.values() ?? []];
+    if (servers.length === 0) return;
+    const server = this.pick(servers);
+    server.busy = true;
+    return () => server.busy = false;
   }
 
   /** Adds a cluster to the writer's config, or takes one out. */

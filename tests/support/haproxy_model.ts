@@ -18,6 +18,8 @@ export interface ModelServer {
   down: boolean;
   /** Whether someone is connected to it. */
   busy: boolean;
+  /** When it last came into or out of service. */
+  changedAt: number;
 }
 
 /** A backend of the model. */
@@ -48,6 +50,8 @@ const HEADER = "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_
 export class HaproxyModel implements BalancerEffects {
   /** The version that the program and the process tell. */
   programVersion: ProgramVersion = [2, 6, 12];
+  /** The time, in milliseconds, by which it tells how long a server has been as it is. */
+  now: () => number = () => 0;
   /** The text of the config file. */
   file: string | undefined;
   /** The process that answers. */
@@ -202,6 +206,7 @@ export class HaproxyModel implements BalancerEffects {
       case "enable agent":
         return "";
       case "set server":
+        if (rest[0] === "state") server.changedAt = this.now();
         return set(server, rest);
       case "disable agent":
         return "";
@@ -227,12 +232,14 @@ export class HaproxyModel implements BalancerEffects {
     let index = 2;
     for (const [backend, { servers }] of backends) {
       index++;
-      for (const [name, { address, port, id, maintenance, draining, weightPercent, check, down }] of servers) {
+      for (
+        const [name, { address, port, id, maintenance, draining, weightPercent, check, down, changedAt }] of servers
+      ) {
         const admin = (maintenance ? 1 : 0) + (draining ? 8 : 0);
         const checkState = { none: 0, stopped: 2, running: 6 }[check];
         yield `${index} ${backend} ${id} ${name} ${address} ${
           down || maintenance ? 0 : 2
-        } ${admin} ${weightPercent} 100 0 1 0 2 ` +
+        } ${admin} ${weightPercent} 100 ${Math.floor((this.now() - changedAt) / 1_000)} 1 0 2 ` +
           `${checkState} 0 0 0 - ${port} - 0 0 - - 0`;
       }
     }
@@ -371,6 +378,7 @@ function readServer(endpoint: string, options: readonly string[], id: number): M
     check: options.includes("check") ? "running" : "none",
     down: false,
     busy: false,
+    changedAt: 0,
   };
 }
 
