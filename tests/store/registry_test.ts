@@ -306,6 +306,21 @@ Deno.test.each([{ how: "refuse" }, { how: "pause" }] as const)(
   },
 );
 
+Deno.test("lighthouse: a token for one cluster alone fails over and returns as others do", async () => {
+  await using dir = new TempDir();
+  const token = "web-rights-0123456789";
+  const tokensFile = await dir.write("tokens.yaml", `- {name: web, token: ${token}, write: [/services/web]}\n`);
+  await using first = await TestStore.start({ tokensFile });
+  await using second = await TestStore.start({ tokensFile });
+  await using proxy = TcpProxy.start(first.server.address.port);
+  await using session = await open([proxy, second], { token });
+  await session.register("web", testNode(1), soon());
+  proxy.refuse();
+  await eventually("the other has it", () => second.server.store.copy.leases.size === 1);
+  proxy.resume();
+  await eventually("it is returned to", () => session.context.lines.at(-1)?.endsWith("it is preferred"));
+});
+
 Deno.test("lighthouse: an instance that may not serve yet is passed by", async () => {
   await using waits = await TestStore.start({ loadLimit: { fromNowMs: -1 } });
   await using store = await TestStore.start();

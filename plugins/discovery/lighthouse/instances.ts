@@ -94,9 +94,12 @@ export class Instances implements Disposable {
     const newest = this.#newest;
     for (let at = 0; at < this.#at; at++) {
       const host = this.#options.hosts[at] ?? "";
-      const answer = await this.#askOne(host, { method: "HEAD", path, signal }, signal).catch(() => undefined);
-      if (answer === undefined || !(answer.status === 200 || answer.status === 404)) continue;
-      if (sequenceOf(answer) < newest || at >= this.#at) continue;
+      const ask = (path: string) => this.#askOne(host, { method: "HEAD", path, signal }, signal).catch(() => undefined);
+      const answer = await ask(path);
+      if (answer === undefined || answer.status >= 500) continue;
+      // Who may read a part alone is told no version with the whole.
+      const told = answer.headers.etag === undefined ? await ask("/version") : answer;
+      if (told === undefined || sequenceOf(told) < newest || at >= this.#at) continue;
       return this.#goTo(at, "it is preferred");
     }
   }
