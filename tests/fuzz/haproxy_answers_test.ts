@@ -26,7 +26,7 @@ Deno.test("what nearly is an answer of HAProxy is read or refused, and comes to 
   model.boot();
   model.command("del server web/app.test:9001");
   const sources = haproxy.sources(CONFIG);
-  const seen = await model.observe(sources, (answers) => haproxy.pid(answers), new AbortController().signal);
+  const seen = await model.observe(sources, haproxy.pid, new AbortController().signal);
   const answers = seen.answers ?? [];
   assert.equal(answers.length, sources.queries.length);
 
