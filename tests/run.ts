@@ -87,7 +87,7 @@ export const STEPS: readonly Step[] = [
 ];
 
 /** A step that takes longer hangs. */
-const STEP_DEADLINE_MS = 420_000;
+const STEP_DEADLINE_MS = 1_200_000;
 
 /** How one step went. */
 export interface StepResult {
