@@ -3,7 +3,7 @@ import { lineageFromJson } from "./lineage.ts";
 import { Refusal } from "./refusal.ts";
 import type { Copy } from "./snapshot.ts";
 import { compactText, treeOf } from "./tree.ts";
-import { readVersion } from "./version.ts";
+import { readVersion, SEQUENCE_MAX } from "./version.ts";
 
 /** What a copy has around its document, at most. */
 export const COPY_ENVELOPE_BYTES: number = 16 * 1024 * 1024;
@@ -20,7 +20,7 @@ export function parseCopy(text: string, { depthMax }: { readonly depthMax: numbe
   try {
     const { data, version, leases, lineage } = JSON.parse(text) ?? {};
     const named = readVersion(version);
-    if (named !== undefined && data !== undefined) {
+    if (named !== undefined && named.sequence <= SEQUENCE_MAX && data !== undefined) {
       return {
         version: named,
         data: treeOf(data, depthMax),

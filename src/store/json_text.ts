@@ -1,6 +1,10 @@
 import { quote } from "../kernel/quote.ts";
 import { type Tree, treeOf } from "./tree.ts";
 
+const [QUOTE, BACKSLASH, MINUS, ZERO, NINE] = [0x22, 0x5c, 0x2d, 0x30, 0x39] as const;
+/** A number of fewer characters, without an exponent, is always held. */
+const EXACT_LENGTH_MAX = 16;
+
 /** What cannot be stored; the message says why, and what is wanted. */
 export class JsonError extends Error {
   override name = "JsonError";
@@ -28,17 +32,39 @@ export function parseJson(text: string, { depthMax }: { readonly depthMax: numbe
   }
 }
 
+/** Looks at each number of a text that is JSON. */
 function refuseLostNumbers(text: string): void {
-  const check = (_key: string, value: unknown, context: { readonly source?: string }) => {
-    const { source } = context;
-    if (typeof value !== "number" || source === undefined) return value;
-    const whole = /^-?[0-9]+$/.test(source);
-    if (!Number.isFinite(value) || (whole && BigInt(source) !== BigInt(value))) {
-      throw new JsonError(
-        `Cannot store the number ${quote(source)} as it does not fit 64 bits without loss: write it as a string`,
-      );
+  const number = /-?[0-9][0-9.eE+-]*/y;
+  for (let at = 0; at < text.length;) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      at = endOfString(text, at);
+    } else if (code === MINUS || (code >= ZERO && code <= NINE)) {
+      number.lastIndex = at;
+      const source = number.exec(text)?.[0] ?? "";
+      refuseIfLost(source);
+      at += source.length;
+    } else {
+      at++;
     }
-    return value;
-  };
-  JSON.parse(text, check as (key: string, value: unknown) => unknown);
+  }
+}
+
+/** Answers where a string is over that begins at an index: behind the first quote that is not escaped. */
+function endOfString(text: string, start: number): number {
+  for (let quoteAt = text.indexOf('"', start + 1);; quoteAt = text.indexOf('"', quoteAt + 1)) {
+    let before = quoteAt;
+    while (text.charCodeAt(before - 1) === BACKSLASH) before--;
+    if ((quoteAt - before) % 2 === 0) return quoteAt + 1;
+  }
+}
+
+function refuseIfLost(source: string): void {
+  if (source.length < EXACT_LENGTH_MAX && !/[eE]/.test(source)) return;
+  const value = Number(source);
+  const whole = /^-?[0-9]+$/.test(source);
+  if (Number.isFinite(value) && !(whole && BigInt(source) !== BigInt(value))) return;
+  throw new JsonError(
+    `Cannot store the number ${quote(source)} as it does not fit 64 bits without loss: write it as a string`,
+  );
 }

@@ -36,7 +36,9 @@ export class Tokens {
     }
     const result = FILE["~standard"].validate(raw);
     if ("issues" in result) {
-      throw new Error(`Cannot read the tokens of ${file}: ${result.issues.map(({ message }) => message).join("; ")}`);
+      // Without the values: a token may stand where none belongs.
+      const faults = result.issues.map(({ message }) => message.replace(/: current value is [^]*$/, ""));
+      throw new Error(`Cannot read the tokens of ${file}: ${faults.join("; ")}`);
     }
     const identities = new Map<string, Identity>();
     for (const { name, token, sha256, read, write } of result.value) {

@@ -5,6 +5,9 @@ export interface Version {
   readonly checksum: string;
 }
 
+/** A version of a larger sequence is taken from nobody: the ones that follow it must be exact numbers of 15 digits too. */
+export const SEQUENCE_MAX = 99_999_999_999_999;
+
 /** Orders versions: the larger sequence is newer; of equal ones, the larger checksum. 0 means the same version. */
 export function compareVersions(a: Version, b: Version): number {
   if (a.sequence !== b.sequence) return a.sequence - b.sequence;

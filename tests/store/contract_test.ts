@@ -388,6 +388,27 @@ Deno.test.each([
   if (stored) assert.deepEqual(JSON.parse((await store.ask("GET /update/me/n")).text), JSON.parse(json));
 });
 
+Deno.test("a number is looked at where it stands, and not within a text", async () => {
+  await using store = await TestStore.start();
+  await store.ask("PUT /lock", "me");
+  const texts = String.raw`["12345678901234567890", "a\\", "\"1e999", "\\\\", "]1e999[", {"1e999\"": "1e999"}`;
+  assert.equal((await store.ask("PUT /update/me/n", `${texts}, 1e-300, -1.5E+300]`)).status, 201);
+  assert.equal((await store.ask("PUT /update/me/n", `${texts}, -1e999]`)).status, 400);
+  assert.equal((await store.ask("PUT /update/me/n", `${texts}, {"a":9007199254740993}]`)).status, 400);
+});
+
+Deno.test("a copy's sequence leaves room for those that follow: what is committed after the largest is there after a restart", async () => {
+  await using store = await TestStore.start();
+  const copy = (sequence: number) => ({ data: 1, version: { sequence, checksum: "c4ca4238a0b923820dcc509a6f75849b" } });
+  assert.equal((await store.ask("PUT /copy", JSON.stringify(copy(Number.MAX_SAFE_INTEGER)))).status, 400);
+  assert.equal((await store.ask("PUT /copy", JSON.stringify(copy(99_999_999_999_999)))).status, 201);
+  await store.ask("PUT /lock", "me");
+  await store.ask("PUT /update/me", "2");
+  assert.equal((await store.ask("PUT /lock/me")).status, 200);
+  await store.restart();
+  assert.equal((await store.ask("GET /data")).text, "2");
+});
+
 Deno.test("keys that mean something to the language are data alone", async () => {
   await using store = await TestStore.start({}, {});
   const hostile = '{"__proto__": {"polluted": 1}, "constructor": {"prototype": {"polluted": 2}}, "toString": null}';

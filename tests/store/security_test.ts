@@ -102,6 +102,9 @@ Deno.test.each([
   { text: `- {name: a, token: ${ALL}, writes: []}`, fault: /Unknown key/ },
   { text: `- {name: a, token: ${ALL}}\n- {name: b, token: ${ALL}}`, fault: /another is the same/ },
   { text: `- {name: a, token: ${ALL}, [`, fault: /must be YAML/ },
+  { text: `- {name: a, sha256: ${ALL}}`, fault: /64 hexadecimal digits/ },
+  { text: `- ${ALL}`, fault: /must be a map/ },
+  { text: ALL, fault: /a list of tokens/ },
 ])("a file of tokens is refused, and none is shown: $fault", ({ text, fault }) => {
   assert.throws(() => Tokens.parse(text, "tokens.yaml"), (error: Error) => {
     assert.match(error.message, fault);
