@@ -9,7 +9,8 @@ export class OtherWriterError extends Error {
  * Keeps a second writer off a balancer: who writes to it holds a lock on a file
  * beside its config file, which the system lets go with the process, however
  * that ends. Where no such file can be had (a directory that may not be
- * written) nothing is held: there, nobody can write the config file either.
+ * written) nothing is held: there, nobody can write the config file either. Nor
+ * is it under a Deno that cannot ask for a lock without waiting for it.
  */
 export class SoleWriter implements Disposable {
   #held: { readonly path: string; readonly file: Deno.FsFile | undefined } | undefined;
@@ -44,6 +45,7 @@ export class SoleWriter implements Disposable {
 }
 
 async function open(path: string): Promise<Deno.FsFile | undefined> {
+  if (!("tryLock" in Deno.FsFile.prototype)) return undefined;
   try {
     return await Deno.open(path, { read: true, write: true, create: true, mode: 0o644 });
   } catch {

@@ -56,11 +56,14 @@ Deno.test("a cluster is served by HAProxy and by an nginx whose plugin came by U
     haproxy: { port: ports.haproxy, backend: ["mode http"] },
     nginx: { port: ports.nginx },
   });
-  await using both = Lighthouse.start("run", host.configDir);
+  // Both are registered before there is a writer, or nginx is started with one, and reloaded for the other.
+  await using reporter = Lighthouse.start("reporter", host.configDir);
+  await reporter.logged(/(?:msg=Registered(?:.|\n)*){2}/);
+  await using writer = Lighthouse.start("writer", host.configDir);
   const untilServing = async (expected: readonly number[]) => {
     await host.untilServing("web", expected);
     await nginx.untilServing(expected).catch((error) => {
-      throw new Error(`${error.message}\n${both.log}`);
+      throw new Error(`${error.message}\n${writer.log}`);
     });
   };
   await untilServing([one.port, two.port]);
@@ -80,8 +83,8 @@ Deno.test("a cluster is served by HAProxy and by an nginx whose plugin came by U
 
   const running = await nginx.text();
   await use(2, second);
-  await both.logged(/Plugin is loaded.*plugin=balancer\/nginx(.|\n)*Plugin is loaded.*plugin=balancer\/nginx/);
-  await both.logged(/Config is in force(.|\n)*Config is in force/);
+  await writer.logged(/Plugin is loaded.*plugin=balancer\/nginx(.|\n)*Plugin is loaded.*plugin=balancer\/nginx/);
+  await writer.logged(/Config is in force(.|\n)*Config is in force/);
   two.healthy = false;
   await host.untilServing("web", [one.port]);
   await nginx.untilServing([one.port]);
@@ -89,11 +92,11 @@ Deno.test("a cluster is served by HAProxy and by an nginx whose plugin came by U
   await untilServing([one.port, two.port]);
   // Each change of members was one reload, the swap none.
   assert.equal(await nginx.text(), running);
-  await both.logged(/(?:nginx: reloaded(?:.|\n)*){4}/);
-  assert.equal(both.log.match(/nginx: reloaded/g)?.length, 4, both.log);
+  await writer.logged(/(?:nginx: reloaded(?:.|\n)*){4}/);
+  assert.equal(writer.log.match(/nginx: reloaded/g)?.length, 4, writer.log);
 
   await use(3, hangs);
-  await both.logged(/balancers\/nginx\.yaml:1:.*Cannot use the plugin of the balancer nginx: it threw: out of order/);
+  await writer.logged(/balancers\/nginx\.yaml:1:.*Cannot use the plugin of the balancer nginx: it threw: out of order/);
   two.healthy = false;
   await untilServing([one.port]);
 

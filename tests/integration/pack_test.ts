@@ -22,15 +22,18 @@ Deno.test("deno task pack makes a package that npm installs and that runs the de
   await setUp(["haproxy"]);
   await using dir = new TempDir("lighthouse-pack-");
   const packed = (await run(Deno.execPath(), ["task", "--quiet", "pack"], ROOT)).trim();
-  await dir.write("package.json", "{}");
-  await run("npm", ["install", "--silent", "--no-audit", "--no-fund", `${ROOT}${packed}`], dir.path);
-  const installed = dir.file("node_modules/.bin/lighthouse");
+  const page = await Deno.readTextFile(`${ROOT}docs/install.md`);
+  const [, archive = ""] = /^npm install --global (\S+)$/m.exec(page) ?? [];
+  assert.equal(archive, `./${packed}`, "docs/install.md names what is packed");
+  const quietly = ["--silent", "--no-audit", "--no-fund"];
+  await run("npm", ["install", ...quietly, "--prefix", dir.path, "--global", archive], ROOT);
+  const installed = dir.file("bin/lighthouse");
 
   assert.match(
     await run(installed, ["--version"], dir.path),
     new RegExp(`^lighthouse ${RegExp.escape(config.version)}\ncommit [0-9a-f]{12}`),
   );
-  const modules = dir.file("node_modules/@lighthouse/lighthouse");
+  const modules = dir.file("lib/node_modules/@lighthouse/lighthouse");
   assert.ok((await Deno.stat(`${modules}/mod.ts`)).isFile);
   await assert.rejects(Deno.stat(`${modules}/src/app/accept_test.ts`), Deno.errors.NotFound);
   // It ends what it has started with a signal, which has to come through.

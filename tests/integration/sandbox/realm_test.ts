@@ -285,3 +285,20 @@ Deno.test.each([
   await assert.rejects(sandbox.attack(attacker), said);
   await sandbox.goesOn();
 });
+
+Deno.test("an attacker that calls itself what ships, or another plugin, is told and held to its grant under its operator's name", async () => {
+  for (const name of ["tcp", "check good", "../../http\n"]) {
+    await using sandbox = new Sandbox();
+    const attacker = {
+      members: `name: ${JSON.stringify(name)},`,
+      probe: `log.warn("it is I"); await Deno.connect({ hostname: "127.0.0.1", port: 1 });`,
+    };
+    const said = await sandbox.attack(attacker).then(
+      (outcome) => outcome.status === "pass" ? "PASS" : outcome.reason,
+      (error) => error.message,
+    );
+    assert.match(said, /Requires net access|its name/, name);
+    for (const { key } of sandbox.events) assert.match(key, /attacker/);
+    await sandbox.goesOn();
+  }
+});
