@@ -653,7 +653,7 @@ export class Writer<Config, ClusterConfig, Observed> {
   /** Waits until another process answers, after a start or a reload; answers the failure if none does. */
   async #awaitTakeover(
     steps: readonly Step[],
-    { answers }: Seen,
+    { answers, strays }: Seen,
     sources: BalancerSources,
     signal: AbortSignal,
   ): Promise<StepOutcome | undefined> {
@@ -681,6 +681,7 @@ export class Writer<Config, ClusterConfig, Observed> {
         const older = (seen?.older ?? []).filter((other) => other !== pidBefore);
         const still = older.length === 0 ? "" : `; older ones still have connections: ${older.join(", ")}`;
         this.#log.info(`${this.#balancer.name}: process ${pid} serves${still}`);
+        if (step.do === "start" && step.deadlineMs === undefined) await this.#relieve(older, strays ?? [], sources);
         return undefined;
       }
       if (seen !== undefined && seen.answers === undefined && this.#clock.now() > bornBy) {
@@ -693,6 +694,18 @@ export class Writer<Config, ClusterConfig, Observed> {
         return { ok: false, step, failure: { kind: "program", message } };
       }
       await delay(TAKEOVER_POLL_MS, { clock: this.#clock, signal });
+    }
+  }
+
+  /**
+   * Asks those to leave that came while we started one of our own: whoever
+   * starts the balancer after its end was as quick as we were, and of two that
+   * share the traffic one would be steered by nobody. `relieved` were asked already.
+   */
+  async #relieve(beside: readonly number[], relieved: readonly number[], sources: BalancerSources): Promise<void> {
+    for (const pid of beside) {
+      if (relieved.includes(pid) || !await this.#effects.dismiss(pid, sources)) continue;
+      this.#log.info(`${this.#balancer.name}: process ${pid}, which was started at the same time, is asked to leave`);
     }
   }
 

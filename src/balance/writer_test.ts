@@ -423,6 +423,18 @@ Deno.test("Writer asks the process to leave beside which another was started, bu
   assert.deepEqual(bench.model.dismissed, [first, second]);
 });
 
+Deno.test("Writer asks those to leave that somebody started while it started one itself", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  bench.model.kill();
+  bench.model.older = [7, 8];
+  await bench.pass(400);
+  assert.deepEqual(bench.model.dismissed, [7, 8]);
+  // Those that a reload left behind leave by themselves.
+  await bench.put(wants({ web: { nodes: [A] }, more: {} }));
+  assert.deepEqual(bench.model.dismissed, [7, 8]);
+});
+
 Deno.test("Writer does not look over and over at a balancer that ends each talk", async () => {
   await using bench = new Bench();
   let looks = 0;

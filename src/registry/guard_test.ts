@@ -57,6 +57,16 @@ Deno.test("judge() does not believe an empty answer right after the registry cam
   assert.equal(cluster.hear([], 6_000), 0);
 });
 
+Deno.test("judge() does not count the time that the registry was away as time that a large loss has lasted", () => {
+  const cluster = new Cluster(nodes(10), { maxShrinkPercent: 30, shrinkGraceMs: 60_000 });
+  assert.equal(cluster.hear(nodes(2), 1_000), 10);
+  // It was restarted meanwhile: what it says first may be what it has not read yet.
+  cluster.connectedAt = 100_000;
+  assert.equal(cluster.hear(nodes(2), 100_100), 10);
+  assert.equal(cluster.memory.hold?.askAt, 160_000);
+  assert.equal(cluster.hear(nodes(2), 160_000), 2);
+});
+
 Deno.test("judge() starts anew when nodes were seen in between", () => {
   const cluster = new Cluster(nodes(3));
   assert.equal(cluster.hear([], 0), 3);

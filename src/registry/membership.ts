@@ -38,8 +38,15 @@ export class Membership implements Disposable {
     this.#guards = guards;
     for (const [cluster, { hold }] of this.#memory) {
       const guard = guards.get(cluster);
+      if (guard === undefined) {
+        // What was said before it went confirms nothing when it comes back.
+        this.#memory.delete(cluster);
+        this.#cancels.get(cluster)?.();
+        this.#cancels.delete(cluster);
+        continue;
+      }
       const isChanged = JSON.stringify(guard) !== JSON.stringify(before.get(cluster));
-      if (hold !== undefined && guard !== undefined && isChanged) this.#options.askAgain(cluster);
+      if (hold !== undefined && isChanged) this.#options.askAgain(cluster);
     }
   }
 

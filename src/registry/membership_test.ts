@@ -107,3 +107,30 @@ Deno.test("Membership: an answer that is held back is an answer", () => {
   assert.equal(stage.hear(0), 1);
   assert.deepEqual([stage.changes, stage.store.heard("web")], [1, true]);
 });
+
+Deno.test("Membership does not take what was said before a cluster was removed as a confirmation when it is back", () => {
+  using stage = new Stage();
+  stage.hear(3);
+  assert.equal(stage.hear(0), 3);
+  stage.membership.apply(new Map());
+  stage.clock.advance(3_600_000);
+  assert.equal(stage.asked, 0);
+  stage.apply({});
+  assert.equal(stage.hear(0), 3);
+  stage.clock.advance(2_000);
+  assert.equal(stage.asked, 1);
+  assert.equal(stage.hear(0), 0);
+});
+
+Deno.test("Membership keeps all of a cluster whose guard says keep, though its file was away for a while", () => {
+  using stage = new Stage({ onEmpty: "keep" });
+  stage.hear(3);
+  assert.equal(stage.hear(0), 3);
+  stage.membership.apply(new Map());
+  stage.apply({ onEmpty: "keep" });
+  for (let hour = 0; hour < 3; hour++) {
+    assert.equal(stage.hear(0), 3);
+    stage.clock.advance(3_600_000);
+  }
+  assert.equal(stage.hear(1), 1);
+});

@@ -38,15 +38,27 @@ export async function decodeTopology(text: string): Promise<DecodedTopology> {
   if (rest.length !== 1 || rest[0] !== "" || await sha256(body) !== checksum) {
     return { ok: false, reason: "its checksum is wrong: it is torn, or was edited" };
   }
-  const clusters = JSON.parse(body) as Readonly<Record<string, readonly unknown[]>>;
+  const clusters = parseBody(body);
+  if (clusters === undefined) return { ok: false, reason: "it holds no clusters" };
   const members = new Map<ClusterName, readonly Node[]>();
   for (const [cluster, nodes] of Object.entries(clusters)) {
+    if (!Array.isArray(nodes)) return { ok: false, reason: `cluster ${JSON.stringify(cluster)} is no list of nodes` };
     const parsed = nodes.map((node) => parseNode(node));
     const refused = parsed.find((each) => !each.ok);
     if (refused !== undefined && !refused.ok) return { ok: false, reason: refused.reason };
     members.set(cluster, parsed.flatMap((each) => each.ok ? [each.node] : []));
   }
   return { ok: true, members };
+}
+
+/** Parses the JSON; `undefined` if it is no object, which a right checksum does not rule out. */
+function parseBody(body: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(body);
+    return typeof value === "object" && value !== null ? value as Readonly<Record<string, unknown>> : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function sha256(text: string): Promise<string> {

@@ -50,3 +50,11 @@ Deno.test("decodeTopology() refuses a node that no registry could say", async ()
   const hostile = new Map([["web", [{ ...NODE, host: "a\nserver evil" }]]]);
   assert.match(await reasonOf(await encodeTopology(hostile)), /host must be a host name/);
 });
+
+Deno.test("decodeTopology() refuses what is no list of members, though its checksum is right", async () => {
+  for (const body of ["null", "7", "{", '{"web":null}', '{"web":{"0":1}}']) {
+    const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(body));
+    const checksum = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    assert.match(await reasonOf(`lighthouse-topology-1 ${checksum}\n${body}\n`), /no clusters|no list of nodes/);
+  }
+});

@@ -10,7 +10,7 @@ export interface Interfaces {
 
 /** Reads what Linux's kernel says of its interfaces; elsewhere nothing is found. Never throws. */
 export async function findAddresses(): Promise<Interfaces> {
-  const read = (name: string) => look("cat", [`/proc/net/${name}`]);
+  const read = (name: string) => look("cat", [`/proc/net/${name}`]).catch(() => "");
   const [routes, trie, inet6] = await Promise.all([read("route"), read("fib_trie"), read("if_inet6")]);
   return { ipv4: pickIpv4(routes, trie), ipv6: pickIpv6(routes, inet6) };
 }

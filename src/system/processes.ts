@@ -56,16 +56,26 @@ export function parseStat(line: string): ProcessStat | undefined {
   return match === null ? undefined : { pid: Number(match[1]), name: match[2] as string, parent: Number(match[3]) };
 }
 
-/** Runs a program and answers what it wrote; files that are gone make it fail and are no reason to. */
-export async function look(program: string, args: string[]): Promise<string> {
+/**
+ * Runs a program and answers what it wrote; files that are gone make it fail
+ * and are no reason to. Throws if it does not end in time: half of what there
+ * is would be taken for all of it.
+ */
+export async function look(
+  program: string,
+  args: string[],
+  { deadlineMs = LOOK_DEADLINE_MS }: { readonly deadlineMs?: number } = {},
+): Promise<string> {
+  const signal = AbortSignal.timeout(deadlineMs);
   try {
-    const { stdout } = await new Deno.Command(program, {
+    const { success, stdout } = await new Deno.Command(program, {
       args,
       stdin: "null",
       stdout: "piped",
       stderr: "null",
-      signal: AbortSignal.timeout(LOOK_DEADLINE_MS),
+      signal,
     }).output();
+    if (signal.aborted && !success) throw new Error(`${program} did not end within ${deadlineMs} ms`);
     return new TextDecoder().decode(stdout);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "";

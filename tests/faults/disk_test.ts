@@ -100,13 +100,22 @@ Deno.test("permissions are wrong: no request fails, what cannot be read stays as
 });
 
 Deno.test(`${FILES} config files come at once: no request fails, members go meanwhile, and all are served`, async (t) => {
-  await using stage = await FaultStage.set();
+  const clusters = FILES - SERVICES;
+  let ready = "";
+  await using stage = await FaultStage.set({
+    prepare: (host) => {
+      ready = host.dir.file("ready");
+      writeAll(ready, clusters);
+      return Promise.resolve();
+    },
+  });
   const { host } = stage;
   // Leases of two seconds are not to be renewed for hundreds of nodes.
   await host.write("discovery/file", { path: host.registryDir, ttl: 60 });
-  const clusters = FILES - SERVICES;
   const aftermath = await stage.during(async () => {
-    writeAll(host.configDir, clusters);
+    // A process of its own writes them, so that the traffic of this one goes on.
+    const { success } = await new Deno.Command("cp", { args: ["-r", `${ready}/.`, host.configDir] }).output();
+    assert(success);
     stage.services[0]!.healthy = false;
     await eventually("a member goes meanwhile", async () => {
       return (await host.serving("web")).length === stage.ports.length - 1;
@@ -168,8 +177,9 @@ function exists(path: string): boolean {
   }
 }
 
-/** Writes all at one go, with no look at anything else in between. */
+/** Writes all files into a directory, which is made. */
 function writeAll(configDir: string, clusters: number): void {
+  for (const folder of ["clusters", "services"]) Deno.mkdirSync(`${configDir}/${folder}`, { recursive: true });
   for (let i = 0; i < clusters; i++) {
     Deno.writeTextFileSync(`${configDir}/clusters/c${i}.yaml`, "discovery: file\nhaproxy: {}\n");
     if (i >= SERVICES) continue;

@@ -33,14 +33,14 @@ async function withUnit(): Promise<{ stage: FaultStage; unit: HaproxyUnit } & As
 
 /** Waits until another process than these serves all, and nobody beside it. */
 async function untilReplaced(
-  { host, ports }: FaultStage,
+  { host, ports, writer }: FaultStage,
   { pid, processes = 1 }: { readonly pid: number; readonly processes?: number },
 ): Promise<void> {
   await eventually("another process answers", async () => await host.haproxy.pid() !== pid);
   await host.untilServing("web", ports);
   await eventually(`${processes} of HAProxy's processes are there`, () => host.haproxy.processes().length === processes)
     .catch((error) => {
-      throw new Error(`${error.message}: ${host.haproxy.processes()}`);
+      throw new Error(`${error.message}: ${host.haproxy.processes()}\n${writer.log}`);
     });
 }
 
@@ -202,6 +202,8 @@ const readOnly =
 Deno.test(readOnly, { ignore: WHY_NO_MOUNT !== undefined }, async (t) => {
   await using stage = await FaultStage.set();
   const { haproxy } = stage.host;
+  // Before the members are in it, the file would be due anyway, and have nothing to say once the node is gone again.
+  await fileHas(stage, stage.ports);
   await using mount = await Mount.readOnly(haproxy.configFile);
   const aftermath = await stage.during(async () => {
     stage.services[0]!.healthy = false;

@@ -114,3 +114,21 @@ Deno.test("a HAProxy that a service manager has restarted is brought up to date,
   assert.equal(await get(section.port), "one.test");
   assert.equal(running.reloads, 1);
 });
+
+Deno.test("a HAProxy that a service manager starts at the same moment as the writer does leaves again", async () => {
+  await using box = new HaproxyBox();
+  await using one = new NamedServer("one.test");
+  await using running = new RunningWriter({ reconcileMs: 100 });
+  const section = { port: freePort() };
+  // What the writer runs finds that somebody was quicker, by so little that the writer did not see it.
+  const program = box.path("haproxy");
+  const manager = `-W -D -f ${box.configFile} -p ${box.pidFile} -L lb.test`;
+  await Deno.writeTextFile(program, `#!/bin/sh\n[ "$1" = -D ] && haproxy ${manager}\nexec haproxy "$@"\n`, {
+    mode: 0o755,
+  });
+  await running.apply(box.wanted({ web: { section, nodes: [one.node] } }, { program }));
+  await running.logged(/process \d+, which was started at the same time, is asked to leave/);
+  await eventually("one is left", () => box.processes().length === 1);
+  assert.equal(await get(section.port), "one.test");
+  assert.equal((await box.observe()).running?.pid, box.processes()[0]);
+});

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { countOwnThreads, findProcesses, readStats } from "../../src/system/processes.ts";
+import { countOwnThreads, findProcesses, look, readOpenFilesLimit, readStats } from "../../src/system/processes.ts";
 import { eventually } from "../support/eventually.ts";
 
 Deno.test("readStats() tells who owns a process, and leaves out what is not there", async () => {
@@ -25,4 +25,19 @@ Deno.test("countOwnThreads() counts the workers of this process as they come and
   await eventually("it is counted", async () => await workers() === before + 1);
   worker.terminate();
   await eventually("it is gone", async () => await workers() === before);
+});
+
+Deno.test("readOpenFilesLimit() reads that of this process and of another, and of none that is gone", async () => {
+  const own = await readOpenFilesLimit();
+  assert(own !== undefined && own > 0);
+  assert.equal(await readOpenFilesLimit(Deno.pid), own);
+  assert.equal(await readOpenFilesLimit(2 ** 22 + 1), undefined);
+});
+
+Deno.test("look() answers nothing rather than half of what there is when it takes too long", async () => {
+  await assert.rejects(
+    look("sh", ["-c", "echo half; exec sleep 60"], { deadlineMs: 200 }),
+    /sh did not end within 200 ms/,
+  );
+  assert.equal(await look("sh", ["-c", "echo all; exit 1"]), "all\n");
 });

@@ -58,6 +58,8 @@ export class HaproxyModel implements BalancerEffects {
   process: ModelProcess | undefined;
   /** The master that owns it, if any. */
   masterPid: number | undefined;
+  /** Others that were started from the file. */
+  older: readonly number[] = [];
   /** The processes that were asked to leave. */
   readonly dismissed: number[] = [];
   /** All steps that were carried out, failed ones too. */
@@ -122,7 +124,7 @@ export class HaproxyModel implements BalancerEffects {
       return Promise.reject(error);
     }
     const answers = this.process === undefined ? undefined : queries.map((query) => this.garbles(this.command(query)));
-    return Promise.resolve({ answers, file: this.file, masterPid: this.masterPid });
+    return Promise.resolve({ answers, file: this.file, masterPid: this.masterPid, older: this.older });
   }
 
   /** Resolves when the process is killed. */
