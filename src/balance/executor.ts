@@ -3,7 +3,13 @@ import type { Awaitable } from "../plugin/decider.ts";
 import { assert } from "../kernel/assert.ts";
 import { parseEndpoint } from "../model/endpoint.ts";
 import { systemClock } from "../kernel/clock.ts";
-import { findProcesses, type ProcessStat, readOpenFilesLimit, readStats } from "../system/processes.ts";
+import {
+  findProcesses,
+  type ProcessStat,
+  readOpenFilesLimit,
+  readStats,
+  withoutContained,
+} from "../system/processes.ts";
 import { writeAtomically } from "./atomic_file.ts";
 import { askOverHttp } from "./http_socket.ts";
 import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "./effects.ts";
@@ -469,9 +475,13 @@ function isProgram({ name }: ProcessStat, program: string): boolean {
   return name.startsWith(program.slice(0, 15)) || program.startsWith(name);
 }
 
-/** Finds processes of a program that were told to read a file: of a balancer whose socket is gone. */
-function findStrays(program: string, file: string): Promise<readonly number[]> {
-  return findProcesses(([argv0 = "", ...args]) =>
+/**
+ * Finds processes of a program that were told to read a file: of a balancer
+ * whose socket is gone. In a container a file of that name is another one.
+ */
+async function findStrays(program: string, file: string): Promise<readonly number[]> {
+  const pids = await findProcesses(([argv0 = "", ...args]) =>
     argv0.slice(argv0.lastIndexOf("/") + 1) === program && args.includes(file) && !args.includes("-c")
   );
+  return await withoutContained(pids);
 }

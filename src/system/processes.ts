@@ -43,6 +43,15 @@ export async function findProcesses(matches: (args: readonly string[]) => boolea
   return [...byPid].filter(([, args]) => matches(args)).map(([pid]) => pid).toSorted((a, b) => a - b);
 }
 
+/** Of some processes, those that are of this system: not in a container that numbers its processes for itself. */
+export async function withoutContained(pids: readonly number[]): Promise<readonly number[]> {
+  if (pids.length === 0) return pids;
+  // A process in a namespace below ours has a number there, too.
+  const statuses = await look("cat", pids.map((pid) => `/proc/${Math.trunc(pid)}/status`));
+  const contained = new Set([...statuses.matchAll(/^NSpid:\t([0-9]+)\t[0-9]/gm)].map(([, pid]) => Number(pid)));
+  return pids.filter((pid) => !contained.has(pid));
+}
+
 /** Counts the threads of this process whose name a pattern matches; `undefined` where there is no /proc to ask. */
 export async function countOwnThreads(name: RegExp): Promise<number | undefined> {
   const output = await look("sh", ["-c", 'exec cat /proc/"$0"/task/*/comm', String(Deno.pid)]);

@@ -10,6 +10,12 @@ import { freePort } from "../support/free_port.ts";
 import { HaproxyBox, kill, localNode, NamedServer, RunningWriter } from "../support/haproxy.ts";
 import { get, HttpLoad } from "../support/http_load.ts";
 
+/** Runs a program as a container does: it numbers its processes for itself, and all of them end with the first. */
+const CONTAINED = ["--pid", "--fork", "--kill-child"];
+
+/** Whether there can be one here. */
+const MAY_CONTAIN = new Deno.Command("unshare", { args: [...CONTAINED, "true"], stdin: "null" }).outputSync().success;
+
 Deno.test("what a hand has changed of members heals, and the log says which were otherwise, and how", async () => {
   await using box = new HaproxyBox();
   await using running = new RunningWriter({ reconcileMs: 100 });
@@ -131,4 +137,20 @@ Deno.test("a HAProxy that a service manager starts at the same moment as the wri
   await eventually("one is left", () => box.processes().length === 1);
   assert.equal(await get(section.port), "one.test");
   assert.equal((await box.observe()).running?.pid, box.processes()[0]);
+});
+
+Deno.test("a HAProxy in a container with a file of the same name is nobody that the writer would relieve", {
+  ignore: !MAY_CONTAIN,
+}, async () => {
+  await using box = new HaproxyBox();
+  await Deno.writeTextFile(box.configFile, `listen other\n\tmode tcp\n\tbind 127.0.0.1:${freePort()}\n`);
+  const args = [...CONTAINED, "haproxy", "-W", "-db", "-f", box.configFile];
+  await using container = new Deno.Command("unshare", { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
+  const before = await eventually("it runs", () => box.processes().length === 2 ? box.processes() : false);
+  await using running = new RunningWriter({ reconcileMs: 100 });
+  await running.apply(box.wanted({ web: {} }));
+  await running.apply(box.wanted({ web: {}, more: {} }));
+  assert.deepEqual(box.processes().filter((pid) => before.includes(pid)), before);
+  assert.doesNotMatch(running.log.join("\n"), /relieving|asked to leave|older ones/);
+  container.kill("SIGKILL");
 });
