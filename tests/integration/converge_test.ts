@@ -154,3 +154,17 @@ Deno.test("a HAProxy in a container with a file of the same name is nobody that 
   assert.doesNotMatch(running.log.join("\n"), /relieving|asked to leave|older ones/);
   container.kill("SIGKILL");
 });
+
+Deno.test("a cluster without nodes is listened for, and answers 503 at once", async () => {
+  await using box = new HaproxyBox();
+  await using one = new NamedServer("one.test");
+  await using running = new RunningWriter();
+  const section = { port: freePort() };
+  for (const nodes of [[], [one.node], []]) {
+    await running.apply(box.wanted({ web: { section, nodes } }));
+    const response = await fetch(`http://127.0.0.1:${section.port}/`, { signal: AbortSignal.timeout(30_000) });
+    await response.body?.cancel();
+    assert.equal(response.status, nodes.length === 0 ? 503 : 200);
+  }
+  assert.equal(running.reloads, 1);
+});

@@ -78,3 +78,53 @@ Deno.test("a torn topology file is told and ignored, and written anew once the r
   await using _reporter = Lighthouse.start("reporter", host.configDir);
   await eventually("the file is whole again", async () => (await readTopology(host)).includes('"rack":"b2"'));
 });
+
+Deno.test("the registry is away while a cluster is edited and HAProxy and the writer are killed: all members stay", async () => {
+  await using after = await Aftermath.of();
+  const { host, web } = after;
+  await using stack = new AsyncDisposableStack();
+  let writer = stack.use(Lighthouse.start("writer", host.configDir));
+  await host.untilServing("web", [web.port]);
+  let port = after.port;
+  const edit = () => {
+    port = freePort();
+    return host.write("clusters/web", { discovery: "zookeeper", haproxy: { port, backend: ["mode http"] } });
+  };
+  const restart = async () => {
+    writer.kill("SIGKILL");
+    await writer.ended();
+    writer = stack.use(Lighthouse.start("writer", host.configDir));
+  };
+  const untilServed = async () => {
+    await eventually("it is served at its port of now", async () => {
+      const answer = await fetch(`http://127.0.0.1:${port}/`);
+      return await answer.text() === `hello from ${web.port}\n`;
+    });
+    await host.untilServing("web", [web.port]);
+  };
+  const killHaproxy = () => {
+    for (const pid of host.haproxy.processes()) kill(pid);
+  };
+  // In each order of the three.
+  await edit();
+  killHaproxy();
+  await restart();
+  await untilServed();
+  killHaproxy();
+  await edit();
+  await untilServed();
+  await restart();
+  await edit();
+  killHaproxy();
+  await untilServed();
+  // Not even a cluster that is gone for a while, and its file's part with it, is forgotten.
+  await host.remove("clusters/web");
+  await eventually(
+    "its part is gone",
+    async () => !(await Deno.readTextFile(host.haproxy.configFile)).includes("backend web"),
+  );
+  await restart();
+  await edit();
+  await untilServed();
+  assert.doesNotMatch(writer.log, /Registry is in reach/);
+});

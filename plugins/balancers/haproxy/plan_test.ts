@@ -135,6 +135,17 @@ Deno.test("plan() never reloads for members of a backend that takes them while i
     assert.equal(model.process?.pid, pid);
   })));
 
+Deno.test("plan() lets nobody leave before all have come", () =>
+  fc.assert(fc.asyncProperty(membership, membership, async (before, after) => {
+    const model = new HaproxyModel();
+    await carryOut(model, wants({ ...before, fixed: [] }));
+    const { steps } = await carryOut(model, wants({ ...after, fixed: [] }));
+    const commands = steps.flatMap((step) => step.do === "command" ? [step.command] : []);
+    const lastCome = commands.findLastIndex((command) => /^(?:add|enable) server /.test(command));
+    const firstGone = commands.findIndex((command) => / state (?:maint|drain)$/.test(command));
+    assert(firstGone === -1 || lastCome < firstGone, commands.join("\n"));
+  })));
+
 Deno.test("plan() without a reload leaves alone what does not run yet, and writes nothing that does not run", () =>
   fc.assert(fc.asyncProperty(membership, membership, async (before, after) => {
     const model = new HaproxyModel();
