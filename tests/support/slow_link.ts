@@ -6,14 +6,15 @@
 export class SlowLink implements AsyncDisposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #target: Deno.ConnectOptions;
-  readonly #delayMs: number;
+  /** How long each direction takes; of what is on its way, what it was then. */
+  delayMs: number;
   readonly #open = new Set<Deno.TcpConn>();
   readonly #running: Promise<void>;
 
-  /** `address`: the server, as `127.0.0.1:port`; `delayMs`: how long each direction takes. */
+  /** `address`: the server, as `127.0.0.1:port`; `delayMs`: how long each direction takes at first. */
   constructor(address: string, { delayMs }: { readonly delayMs: number }) {
     const [hostname = "", port = ""] = address.split(":");
-    [this.#target, this.#delayMs] = [{ hostname, port: Number(port) }, delayMs];
+    [this.#target, this.delayMs] = [{ hostname, port: Number(port) }, delayMs];
     this.#running = this.#accept();
   }
 
@@ -56,7 +57,7 @@ export class SlowLink implements AsyncDisposable {
     for (;;) {
       const length = await from.read(buffer).catch(() => null);
       const bytes = length === null ? undefined : buffer.slice(0, length);
-      const due = new Promise<void>((resolve) => setTimeout(resolve, this.#delayMs));
+      const due = new Promise<void>((resolve) => setTimeout(resolve, this.delayMs));
       arrived = arrived.then(() => due).then(() => bytes === undefined ? to.closeWrite() : send(to, bytes)).catch(
         () => {},
       );

@@ -83,6 +83,7 @@ function intruder() {
     check: "none",
     down: false,
     busy: false,
+    changedAt: 0,
   } as const;
 }
 
