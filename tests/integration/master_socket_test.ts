@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { TempDir } from "../../tests/support/temp_dir.ts";
-import { systemClock } from "../kernel/clock.ts";
-import { readStatus, reloadByMaster, ReloadFailedError } from "./master_socket.ts";
-import { NobodyListensError, SocketSilentError } from "./runtime_socket.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import { readStatus, reloadByMaster, ReloadFailedError } from "../../src/balance/master_socket.ts";
+import { NobodyListensError, SocketSilentError } from "../../src/balance/runtime_socket.ts";
 
 const BEFORE = `#<PID>          <type>          <reloads>       <uptime>        <version>
 10036           master          0 [failed: 0]   0d00h00m04s     2.6.12-1+deb12u4
