@@ -11,6 +11,7 @@ import type { Limits } from "./limits.ts";
 import type { Counts } from "./metrics.ts";
 import { Overview } from "./overview.ts";
 import { formatPath, parsePath, type Path } from "./path.ts";
+import { ReadyAnswers } from "./ready_answers.ts";
 import { Refusal } from "./refusal.ts";
 import { ANYONE, type Identity } from "./rights.ts";
 import { addressesOf, type Copy } from "./snapshot.ts";
@@ -36,8 +37,8 @@ export interface HandlerOptions {
   readonly counts: Counts;
 }
 
-/** So many answers are kept ready for the version at hand. */
-const READY_MAX = 10_000;
+/** So many bytes of answers are kept ready for the version at hand. */
+const READY_BYTES_MAX = 64 * 1024 * 1024;
 /** A long poll waits so long unless told otherwise, and at most. */
 const WATCH_SECONDS = { usual: 30, max: 300 } as const;
 const CODE_LENGTH_MAX = 256;
@@ -62,7 +63,7 @@ export class Handler implements Disposable {
   readonly #overview: Overview;
   readonly #encodings: Encodings = new Encodings();
   /** Whole answers of the current version by the URL that was asked. */
-  readonly #ready: Map<string, PreparedAnswer> = new Map();
+  readonly #ready: ReadyAnswers = new ReadyAnswers(READY_BYTES_MAX);
   readonly #unwatch: () => void;
   readonly #checksHost: boolean;
 
@@ -81,7 +82,7 @@ export class Handler implements Disposable {
   /** Answers a request; never throws. */
   handle(request: Request): Response | Promise<Response> {
     if (request.method === "GET" && this.#options.tokens() === undefined) {
-      const ready = this.#ready.get(request.url);
+      const ready = this.#ready.find(request.url);
       if (ready !== undefined && !isConditional(request.headers)) {
         this.#options.counts.reads++;
         return new Response(ready.bytes, ready.init);
@@ -187,7 +188,7 @@ export class Handler implements Disposable {
     if (value === undefined) return this.#missing(path, copy);
     this.#options.counts.reads++;
     const ready = prepare(this.#encodings.of(value), copy.version);
-    if (this.#ready.size < READY_MAX) this.#ready.set(request.url, ready);
+    if (this.#options.tokens() === undefined) this.#ready.keep(request.url, ready);
     return new Response(ready.bytes, ready.init);
   }
 

@@ -1,0 +1,37 @@
+import type { PreparedAnswer } from "./answers.ts";
+
+/** What keeping an answer takes besides its bytes and its URL. */
+const ENTRY_BYTES = 512;
+
+/**
+ * Whole answers by the URL that was asked, up to a number of bytes: whoever
+ * reads chooses the URLs, and a thousand of them can lead to one large value.
+ */
+export class ReadyAnswers {
+  readonly #bytesMax: number;
+  readonly #answers: Map<string, PreparedAnswer> = new Map();
+  #bytes = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** Answers what was kept for a URL. */
+  find(url: string): PreparedAnswer | undefined {
+    return this.#answers.get(url);
+  }
+
+  /** Keeps an answer, if there is room. */
+  keep(url: string, answer: PreparedAnswer): void {
+    const bytes = answer.bytes.length + url.length + ENTRY_BYTES;
+    if (this.#answers.has(url) || this.#bytes + bytes > this.#bytesMax) return;
+    this.#bytes += bytes;
+    this.#answers.set(url, answer);
+  }
+
+  /** Forgets all. */
+  clear(): void {
+    this.#answers.clear();
+    this.#bytes = 0;
+  }
+}
