@@ -189,3 +189,37 @@ Deno.test("two writers that race over thousands of commits lose nothing that was
   assert.equal(store.copy.version.sequence, 2 * COMMITS + 1);
   assert.ok(refused.locked > 0, "they did meet");
 });
+
+Deno.test.each([{ fails: false }, { fails: true }])(
+  "a lock that expires while its commit is being written is given to nobody before that has ended (disk fails: $fails)",
+  async ({ fails }) => {
+    const files = new MemoryFiles();
+    const clock = new FakeClock();
+    await using store = await open(files, clock);
+    assert.equal(store.acquire("me", undefined), undefined);
+    assert.equal(store.update("me", ["n"], 1, undefined), undefined);
+    const disk = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    files.during = () => {
+      begun.resolve();
+      return disk.promise;
+    };
+    const committed = store.commit("me", undefined);
+    await begun.promise;
+    clock.advance(60_000);
+    assert.equal(store.lock?.code, "me");
+    for (const code of ["me", "you"]) assert.equal(store.acquire(code, undefined)?.reason, "Locked");
+    assert.equal(store.update("me", ["n"], 2, undefined)?.reason, "Not Locked");
+    assert.equal(store.abort("me", undefined)?.reason, "Not Locked");
+    assert.equal(treeAt(store.copy.data, ["n"]), undefined, "nobody sees what is not on the disk");
+    files.fails = fails;
+    disk.resolve();
+    const outcome = await committed;
+    assert.equal(outcome instanceof Refusal ? outcome.reason : "done", fails ? "Internal Server Error" : "done");
+    assert.equal(store.lock, undefined);
+    assert.equal(store.acquire("you", undefined), undefined);
+    const seen = store.readStaged("you", [], undefined);
+    assert.ok(!(seen instanceof Refusal));
+    assert.equal(compactText(seen), fails ? "{}" : '{"n":1}');
+  },
+);
