@@ -75,7 +75,8 @@ export function judge({ known, said, settings, memory, now, connectedAt }: Evide
   }
   const names = new Set(said.map(nodeName));
   const missing = known.filter((node) => !names.has(nodeName(node)));
-  const since = memory.hold?.since ?? now;
+  const held = confirmable(memory.hold, { isEmpty: said.length === 0, connectedAt });
+  const since = held?.since ?? now;
   const doubts = missing.length === 0 ? [] : [
     ...said.length < settings.minNodes ? [{ cause: "few", until: Infinity } as const] : [],
     ...said.length === 0 ? [{ cause: "empty", until: emptyUntil(settings, { since, connectedAt }) } as const] : [],
@@ -87,13 +88,24 @@ export function judge({ known, said, settings, memory, now, connectedAt }: Evide
   if (worst === undefined) {
     return { nodes: said, memory: { departures: [...recent, ...missing.map(() => now)] } };
   }
-  const reads = (memory.hold?.reads ?? 0) + 1;
+  const reads = (held?.reads ?? 0) + 1;
   if (now >= worst.until && reads > 1) return { nodes: said, memory: NO_MEMORY };
   const askAt = worst.until === Infinity ? Infinity : Math.max(worst.until, now + SECOND_READ_MS);
   return {
     nodes: [...said, ...missing].toSorted(byName),
     memory: { hold: { cause: worst.cause, since, reads, said: said.length, askAt }, departures: recent },
   };
+}
+
+/**
+ * What is held back, if the answer at hand can confirm it: not if it was said
+ * before the registry was last away, and not if only now there is nothing left.
+ */
+function confirmable(
+  hold: Hold | undefined,
+  { isEmpty, connectedAt }: { readonly isEmpty: boolean; readonly connectedAt: number },
+): Hold | undefined {
+  return hold === undefined || hold.since < connectedAt || (isEmpty && hold.said > 0) ? undefined : hold;
 }
 
 /** Until when an empty answer is not believed. */

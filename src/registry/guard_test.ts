@@ -74,6 +74,22 @@ Deno.test("judge() starts anew when nodes were seen in between", () => {
   assert.equal(cluster.hear([], 600), 3);
 });
 
+Deno.test("judge() does not take the first answer after an outage for the confirmation of one before it", () => {
+  const cluster = new Cluster(nodes(4), { maxShrinkPercent: 50, shrinkGraceMs: 10_000 });
+  assert.equal(cluster.hear(nodes(1), 0), 4);
+  cluster.connectedAt = 30_000;
+  assert.equal(cluster.hear(nodes(1), 30_100), 4);
+  assert.equal(cluster.memory.hold?.askAt, 40_100);
+  assert.equal(cluster.hear(nodes(1), 40_100), 1);
+});
+
+Deno.test("judge() does not take a first empty answer for the confirmation of a loss of some", () => {
+  const cluster = new Cluster(nodes(4), { maxShrinkPercent: 50, shrinkGraceMs: 10_000 });
+  assert.equal(cluster.hear(nodes(1), 0), 4);
+  assert.equal(cluster.hear([], 10_000), 4);
+  assert.equal(cluster.hear([], 20_000), 0);
+});
+
 Deno.test("judge() keeps the nodes of a cluster that must not be empty for good", () => {
   const cluster = new Cluster(nodes(3), { onEmpty: "keep", maxShrinkPercent: 50, shrinkGraceMs: 1_000 });
   for (const now of [0, 10_000, 1e9]) assert.equal(cluster.hear([], now), 3);

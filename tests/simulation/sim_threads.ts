@@ -292,6 +292,8 @@ class DiscoveryThread extends SimThread {
   }
 
   #onExpired(): void {
+    // There is no session any more to watch anything in.
+    this.#watches.clear();
     this.say({ type: "ended", reason: "the session has expired" });
   }
 

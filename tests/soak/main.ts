@@ -1,5 +1,5 @@
 /**
- * The soak: `deno task soak [MINUTES]`, ten unless told. Prints what the
+ * The soak: `deno task soak [MINUTES]`, twelve unless told. Prints what the
  * process uses as it goes, and at the end by how much each figure grows.
  *
  * @module
@@ -8,7 +8,7 @@
 import { FIGURES, trends } from "./gauge.ts";
 import { soak } from "./soak.ts";
 
-const minutes = Number(Deno.args[0] ?? 10);
+const minutes = Number(Deno.args[0] ?? 12);
 if (!(minutes > 0)) {
   console.error(`Cannot soak as MINUTES must be a number > 0: current value is "${Deno.args[0]}"`);
   Deno.exit(2);

@@ -3,7 +3,7 @@ import { trends } from "./gauge.ts";
 import { soak } from "./soak.ts";
 
 /** By how much a figure may be higher at the end than after the warm-up: a leak in each reconnect is far more. */
-const GROWTH_MOST = { rssKb: 0.35, handles: 0.2, threads: 0.1 };
+const GROWTH_MOST = { rssKb: 0.35, handles: 0.2, threads: 0.3 };
 
 Deno.test("memory, handles and threads stay flat through reconnects and changes of members (the short form)", async () => {
   const { reconnects, changes, samples } = await soak({ reconnects: 40, changes: 800, mostMs: 18_000 });
