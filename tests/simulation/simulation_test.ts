@@ -3,7 +3,7 @@ import { BUGS } from "./bugs.ts";
 import { live } from "./live.ts";
 
 /** So many worlds are enough for each bug. */
-const SEEDS_FOR_A_BUG = 40;
+const SEEDS_FOR_A_BUG = 200;
 
 Deno.test("the simulation is the same for the same seed, and another for another", async () => {
   const runs: string[][] = [];

@@ -129,7 +129,8 @@ export class World implements AsyncDisposable {
   /** Lets one thing befall the world, and some time pass. */
   async step(): Promise<void> {
     if (this.chance(0.8)) {
-      const fault = this.pick(this.#faults);
+      // Members come and go all the time, whatever else befalls them.
+      const fault = this.pick(this.chance(0.25) ? this.#faults.filter(({ kind }) => kind === "health") : this.#faults);
       this.story.push(`${Math.round(this.#clock.now())} ms: ${fault.name}`);
       const end = fault.begin(this);
       if (end) this.#endWithin(FAULT_MS * this.#fate(), fault.name, end);
