@@ -18,6 +18,8 @@ const REGISTERED_WITHIN_MS = 20_000;
 const REGISTERED_WITHIN_OF_CRASH_MS = 60_000;
 /** A service that was well for so long is not taken back. */
 const WELL_MS = 6_000;
+/** The same if workers may be mute: that they were is noticed later, and they rest before they are started again. */
+const WELL_AFTER_SILENCE_MS = 40_000;
 
 /** Reasons for which the same structure may be loaded again, where the balancer may fail or lie. */
 const OTHER_REASONS = /^(?:commands keep failing|the running HAProxy )/;
@@ -94,7 +96,8 @@ export class Invariants {
     // Before it is there, there is nothing to take back.
     if (!this.#facts.isRegistered(cluster, name)) return;
     const since = this.#facts.wanted().get(`${cluster}/${name}`);
-    if (since !== undefined && this.#facts.now() - since > WELL_MS) {
+    const wellMs = this.#facts.workersMayFail ? WELL_AFTER_SILENCE_MS : WELL_MS;
+    if (since !== undefined && this.#facts.now() - since > wellMs) {
       this.#tell(`${cluster}/${name} is taken back, though it has been well for ${this.#facts.now() - since} ms`);
     }
   }
