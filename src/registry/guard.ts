@@ -81,7 +81,7 @@ export function judge({ known, said, settings, memory, now, connectedAt }: Evide
     ...said.length < settings.minNodes ? [{ cause: "few", until: Infinity } as const] : [],
     ...said.length === 0 ? [{ cause: "empty", until: emptyUntil(settings, { since, connectedAt }) } as const] : [],
     ...isSudden({ known: known.length, missing: missing.length, recent: recent.length, settings })
-      ? [{ cause: "shrunk", until: Math.max(since, connectedAt) + settings.shrinkGraceMs } as const]
+      ? [{ cause: "shrunk", until: since + settings.shrinkGraceMs } as const]
       : [],
   ];
   const [worst] = doubts.toSorted((a, b) => a.until === b.until ? 0 : b.until - a.until);
