@@ -87,7 +87,7 @@ export class LastKnown implements AsyncDisposable {
   async adopt({ plugin, config }: AcceptedBalancer, wanted: ReadonlySet<ClusterName>): Promise<boolean> {
     const inFile = await this.#adoptFile(plugin, config);
     const running = await this.#adoptRunning(plugin, config);
-    for (const known of [inFile, running ?? new Map(), this.#remembered]) {
+    for (const known of [both(inFile, running ?? new Map()), this.#remembered]) {
       for (const [cluster, nodes] of known) {
         if (nodes.length === 0 || this.#options.store.nodes(cluster) !== undefined) continue;
         this.#options.store.adopt(cluster, this.#enrich(cluster, nodes));
@@ -170,4 +170,17 @@ export class LastKnown implements AsyncDisposable {
       }
     });
   }
+}
+
+/**
+ * What the file has, and what runs besides: a member that came in the second
+ * before the writer was killed is not in the file, which knows peers.
+ */
+function both(inFile: Members, running: Members): Members {
+  const clusters = new Set([...inFile.keys(), ...running.keys()]);
+  return new Map([...clusters].map((cluster) => {
+    const written = inFile.get(cluster) ?? [];
+    const names = new Set(written.map(nodeName));
+    return [cluster, [...written, ...(running.get(cluster) ?? []).filter((node) => !names.has(nodeName(node)))]];
+  }));
 }

@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import haproxy from "../../plugins/balancers/haproxy/mod.ts";
+import { render } from "../../plugins/balancers/haproxy/render.ts";
+import { wantedOf } from "../../tests/support/balancer_case.ts";
+import { HaproxyModel } from "../../tests/support/haproxy_model.ts";
+import { FakeClock } from "../kernel/fake_clock.ts";
+import { nodeName } from "../model/node.ts";
+import { Store } from "../registry/store.ts";
+import { LastKnown } from "./last_known.ts";
+
+Deno.test("LastKnown adopts a member that runs and is not in the file yet", async () => {
+  const wanted = wantedOf({
+    balancer: { defaults: ["mode http"] },
+    clusters: [{ name: "web", haproxy: {}, nodes: ["a.int:80 10.0.0.1"] }],
+  });
+  const model = new HaproxyModel();
+  model.file = render(wanted).text;
+  model.boot();
+  model.command("add server web/b.int:80 10.0.0.2:80 id 7");
+  model.command("enable server web/b.int:80");
+  const store = new Store();
+  const ignore = () => {};
+  const log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+  const disk = { read: () => Promise.resolve(model.file ?? ""), write: () => Promise.resolve() };
+  await using known = new LastKnown({ store, clock: new FakeClock(), log, makeEffects: () => model, disk });
+  const file = { name: "haproxy", type: "haproxy", config: {} };
+  assert.equal(await known.adopt({ file, plugin: haproxy as never, config: wanted.config }, new Set(["web"])), true);
+  assert.deepEqual(store.nodes("web")?.map(nodeName), ["a.int:80", "b.int:80"]);
+});
