@@ -75,8 +75,7 @@ export function judge({ known, said, settings, memory, now, connectedAt }: Evide
   }
   const names = new Set(said.map(nodeName));
   const missing = known.filter((node) => !names.has(nodeName(node)));
-  const held = confirmable(memory.hold, { isEmpty: said.length === 0, connectedAt });
-  const since = held?.since ?? now;
+  const { since, reads } = confirmed(memory.hold, { isEmpty: said.length === 0, connectedAt, now });
   const doubts = missing.length === 0 ? [] : [
     ...said.length < settings.minNodes ? [{ cause: "few", until: Infinity } as const] : [],
     ...said.length === 0 ? [{ cause: "empty", until: emptyUntil(settings, { since, connectedAt }) } as const] : [],
@@ -88,7 +87,6 @@ export function judge({ known, said, settings, memory, now, connectedAt }: Evide
   if (worst === undefined) {
     return { nodes: said, memory: { departures: [...recent, ...missing.map(() => now)] } };
   }
-  const reads = (held?.reads ?? 0) + 1;
   if (now >= worst.until && reads > 1) return { nodes: said, memory: NO_MEMORY };
   const askAt = worst.until === Infinity ? Infinity : Math.max(worst.until, now + SECOND_READ_MS);
   return {
@@ -98,14 +96,16 @@ export function judge({ known, said, settings, memory, now, connectedAt }: Evide
 }
 
 /**
- * What is held back, if the answer at hand can confirm it: not if it was said
- * before the registry was last away, and not if only now there is nothing left.
+ * Since when the answer at hand has been held back, and how often it has come:
+ * what was said before the registry was last away confirms nothing, and neither
+ * does a loss of some confirm that now there is nothing left.
  */
-function confirmable(
+function confirmed(
   hold: Hold | undefined,
-  { isEmpty, connectedAt }: { readonly isEmpty: boolean; readonly connectedAt: number },
-): Hold | undefined {
-  return hold === undefined || hold.since < connectedAt || (isEmpty && hold.said > 0) ? undefined : hold;
+  { isEmpty, connectedAt, now }: { readonly isEmpty: boolean; readonly connectedAt: number; readonly now: number },
+): Pick<Hold, "since" | "reads"> {
+  if (hold === undefined || (isEmpty && hold.said > 0)) return { since: now, reads: 1 };
+  return hold.since < connectedAt ? { since: connectedAt, reads: 1 } : { since: hold.since, reads: hold.reads + 1 };
 }
 
 /** Until when an empty answer is not believed. */
