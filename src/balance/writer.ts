@@ -69,6 +69,8 @@ const LEFTOVER_RETRY_MS = 1_000;
 
 /** How long a new process may take until it answers, and how often it is looked for. */
 const TAKEOVER_DEADLINE_MS = 10_000, TAKEOVER_POLL_MS = 10;
+/** For so long after a takeover, who served before may still answer while it leaves (nginx's workers share a socket). */
+const LEAVING_MS = 2_000;
 
 /** How long nobody may listen after a program has started a process: it listens before it leaves, so it has died. */
 const STILLBORN_MS = 1_000;
@@ -210,6 +212,8 @@ export class Writer<Config, ClusterConfig, Observed> {
   #startAllowedAt = -Infinity;
   #forceAllowedAt = -Infinity;
   #goneSince: number | undefined;
+  /** Who was relieved by the last takeover, and until when its answers count for nothing. */
+  #leaving: { readonly pid: number; readonly until: number } | undefined;
   #troubles = 0;
   #forced = 0;
   #converged = false;
@@ -424,7 +428,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     signal: AbortSignal,
   ): Promise<{ readonly seen: Seen; readonly observed: Observed } | undefined> {
     try {
-      const here = await this.#effects.observe(sources, (answers) => this.#balancer.pid(answers), signal);
+      const here = await this.#observe(sources, signal);
       const seen = here.answers === undefined ? await this.#withLeftBehind(here, sources, signal) : here;
       const observed = await this.#balancer.observe(seen, config);
       const pid = await this.#pidOf(seen);
@@ -444,6 +448,17 @@ export class Writer<Config, ClusterConfig, Observed> {
       );
       this.#later();
       return undefined;
+    }
+  }
+
+  /** Looks past a process that has been relieved, and answers once more while it leaves. */
+  async #observe(sources: BalancerSources, signal: AbortSignal): Promise<Seen> {
+    for (;;) {
+      const seen = await this.#effects.observe(sources, (answers) => this.#balancer.pid(answers), signal);
+      const leaving = this.#leaving;
+      if (leaving === undefined || this.#clock.now() >= leaving.until) return seen;
+      if (await this.#pidOf(seen) !== leaving.pid) return seen;
+      await delay(TAKEOVER_POLL_MS, { clock: this.#clock, signal });
     }
   }
 
@@ -677,6 +692,7 @@ export class Writer<Config, ClusterConfig, Observed> {
       if (pid !== undefined && pid !== pidBefore) {
         this.#holdReloadsBack(step, sources);
         this.#process = servingProcess(pid, seen ?? {});
+        this.#leaving = pidBefore === undefined ? undefined : { pid: pidBefore, until: this.#clock.now() + LEAVING_MS };
         if (step.do === "reload") await this.#carryOver(step.then ?? [], sources);
         const older = (seen?.older ?? []).filter((other) => other !== pidBefore);
         const still = older.length === 0 ? "" : `; older ones still have connections: ${older.join(", ")}`;

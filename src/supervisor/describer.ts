@@ -85,7 +85,7 @@ export class Describer implements AsyncDisposable {
       return await this.#askHost(host, request);
     } catch (error) {
       if (isForeign && (error instanceof WorkerDeadlineError || host.fellSilent)) {
-        this.#hangs?.note(module);
+        this.#hangs?.note(module, error instanceof Error ? error.message : String(error));
         // It would not answer anybody else either.
         this.#hosts.delete(module);
         await host.stop({ graceMs: 0 });

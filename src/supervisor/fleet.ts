@@ -291,7 +291,7 @@ export class Fleet implements AsyncDisposable {
       }
       const { crew } = member;
       member.crew = undefined;
-      if (isHung || crew?.host.fellSilent) this.hangs.note(hangKey(member.spec));
+      if (isHung || crew?.host.fellSilent) this.hangs.note(hangKey(member.spec), member.down ?? "no answer");
       if (crew !== undefined) this.#dismiss(crew);
       member.tried.resolve();
       if (member.isSuperseded) break;

@@ -22,6 +22,7 @@ export interface HangRefusal {
 interface Hang {
   readonly stuckBefore: number;
   readonly untilMs: number;
+  readonly how: string;
 }
 
 /**
@@ -38,10 +39,10 @@ export class Hangs {
     [this.#clock, this.#threads] = [clock, threads];
   }
 
-  /** Notes that something did not answer in time; to be called before its worker is ended. */
-  note(key: string): void {
+  /** Notes that something did not answer in time, and `how` for messages; to be called before its worker is ended. */
+  note(key: string, how: string): void {
     const stuckBefore = Math.min(this.#threads.count, this.#hung.get(key)?.stuckBefore ?? Infinity);
-    this.#hung.set(key, { stuckBefore, untilMs: this.#clock.now() + REST_MS });
+    this.#hung.set(key, { stuckBefore, untilMs: this.#clock.now() + REST_MS, how });
   }
 
   /** Says why something is not run now; `undefined` if it may. */
@@ -50,11 +51,11 @@ export class Hangs {
     if (hang === undefined) return undefined;
     if (this.#threads.count > hang.stuckBefore) {
       const reason =
-        "It hung and its thread could not be stopped: it is not run again until it changes, or Lighthouse " +
-        "is started anew";
+        `It hung (${hang.how}) and its thread could not be stopped: it is not run again until it changes, or ` +
+        "Lighthouse is started anew";
       return { reason, isForGood: true };
     }
-    if (this.#clock.now() < hang.untilMs) return { reason: "It hung a moment ago", isForGood: false };
+    if (this.#clock.now() < hang.untilMs) return { reason: `It hung a moment ago (${hang.how})`, isForGood: false };
     this.#hung.delete(key);
     return undefined;
   }

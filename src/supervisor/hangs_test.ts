@@ -7,8 +7,8 @@ Deno.test("Hangs lets what hung rest, then run again if its thread has ended, an
   const threads = { count: 1, ended() {} };
   const hangs = new Hangs({ clock, threads });
   assert.equal(hangs.refusal("slow"), undefined);
-  hangs.note("slow");
-  hangs.note("stuck");
+  hangs.note("slow", "no answer within 5 s");
+  hangs.note("stuck", "no answer within 5 s");
   assert.equal(hangs.refusal("slow")?.isForGood, false);
   clock.advance(6_000);
   assert.equal(hangs.refusal("slow"), undefined, "it was only slow");
@@ -16,5 +16,8 @@ Deno.test("Hangs lets what hung rest, then run again if its thread has ended, an
   assert.equal(hangs.refusal("slow"), undefined, "it is none of its business");
   assert.equal(hangs.refusal("stuck")?.isForGood, true);
   clock.advance(3_600_000);
-  assert.match(hangs.refusal("stuck")?.reason ?? "", /not run again until it changes/);
+  assert.match(
+    hangs.refusal("stuck")?.reason ?? "",
+    /^It hung \(no answer within 5 s\) .*not run again until it changes/,
+  );
 });

@@ -6,7 +6,11 @@ import { TempDir } from "../support/temp_dir.ts";
 const ROOT = new URL("../../", import.meta.url).pathname;
 
 /** A runtime that makes binaries which run; Deno itself in its place makes some that only show what is in them. */
-const DENORT = Deno.env.get("DENORT_BIN");
+const DENORT = [Deno.env.get("DENORT_BIN")].find((path) => path !== undefined && !isDeno(path));
+
+function isDeno(path: string): boolean {
+  return Deno.realPathSync(path) === Deno.realPathSync(Deno.execPath());
+}
 
 /** Runs `deno task compile`; answers what it printed. */
 async function compile(args: readonly string[], denort: string): Promise<string> {

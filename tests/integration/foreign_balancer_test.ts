@@ -94,6 +94,7 @@ Deno.test("a cluster is served by HAProxy and by an nginx whose plugin came by U
   assert.equal(await nginx.text(), running);
   await writer.logged(/(?:nginx: reloaded(?:.|\n)*){4}/);
   assert.equal(writer.log.match(/nginx: reloaded/g)?.length, 4, writer.log);
+  assert.doesNotMatch(writer.log, /somebody else/, "a worker that leaves is none that somebody has started");
 
   await use(3, hangs);
   await writer.logged(/balancers\/nginx\.yaml:1:.*Cannot use the plugin of the balancer nginx: it threw: out of order/);
