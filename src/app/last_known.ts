@@ -162,7 +162,11 @@ export class LastKnown implements AsyncDisposable {
         if (this.#failure !== undefined) this.#options.log.info("The last known members are written again", { path });
         this.#failure = undefined;
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
+        // The candidate's name is made up anew each time.
+        const reason = (error instanceof Error ? error.message : String(error)).replace(
+          /\.lighthouse-[0-9a-f-]{36}/,
+          "",
+        );
         // The next change tries again; the same trouble is told once.
         const level = reason === this.#failure ? "debug" : "warn";
         this.#options.log[level]("Cannot keep the last known members on disk", { path, reason });

@@ -27,3 +27,23 @@ Deno.test("LastKnown adopts a member that runs and is not in the file yet", asyn
   assert.equal(await known.adopt({ file, plugin: haproxy as never, config: wanted.config }, new Set(["web"])), true);
   assert.deepEqual(store.nodes("web")?.map(nodeName), ["a.int:80", "b.int:80"]);
 });
+
+Deno.test("LastKnown tells once that its file cannot be written, though the candidate has another name each time", async () => {
+  const store = new Store();
+  const warnings: string[] = [];
+  const ignore = () => {};
+  const log = { debug: ignore, info: ignore, warn: (text: string) => void warnings.push(text), error: ignore };
+  const clock = new FakeClock();
+  const disk = {
+    read: () => Promise.reject(new Error("not there")),
+    write: (path: string) => Promise.reject(new Error(`Read-only: open '${path}.lighthouse-${crypto.randomUUID()}'`)),
+  };
+  {
+    await using known = new LastKnown({ store, clock, log, makeEffects: () => new HaproxyModel(), disk });
+    await known.at("/topology");
+    store.adopt("web", []);
+    known.note();
+    clock.advance(1_000);
+  }
+  assert.equal(warnings.length, 1);
+});
