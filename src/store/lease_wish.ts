@@ -1,7 +1,7 @@
 import { quote } from "../kernel/quote.ts";
 import { JsonError, parseJson } from "./json_text.ts";
 import type { LeaseWish } from "./leases.ts";
-import { formatPath, parsePath, type Path } from "./path.ts";
+import { formatPath, outerTexts, parsePath } from "./path.ts";
 import { Refusal } from "./refusal.ts";
 import { Branch, depthOf, List, type Tree } from "./tree.ts";
 
@@ -41,20 +41,16 @@ export function readLeaseWish(body: string, { name, holder, depthMax }: {
   if (odd !== undefined) return refusal(`unknown key ${quote(odd)}: there are ttl, keys and yields`);
   if (!(keys instanceof Branch)) return refusal("keys must be an object of values by their paths");
   if (keys.keys.length > KEYS_MAX) return refusal(`it must have at most ${KEYS_MAX} keys`);
-  const paths: Path[] = [];
   const wanted = new Map<string, Tree>();
   for (const [i, key] of keys.keys.entries()) {
     const path = parsePath(key);
     const value = keys.values[i] as Tree;
     if (path === undefined || path.length === 0) return refusal(`${quote(key)} must be a path, as behind /data`);
     if (path.length + depthOf(value) > depthMax) return refusal(`${quote(key)} is more than ${depthMax} levels deep`);
-    paths.push(path);
     wanted.set(formatPath(path), value);
   }
-  const isNested = paths.some((path) =>
-    path.some((_, length) => length > 0 && wanted.has(formatPath(path.slice(0, length))))
-  );
-  if (isNested || wanted.size < paths.length) return refusal("no key may be another, or within it");
+  const isNested = [...wanted.keys()].some((key) => outerTexts(key).some((outer) => wanted.has(outer)));
+  if (isNested || wanted.size < keys.keys.length) return refusal("no key may be another, or within it");
   const left = new Set<string>();
   for (const key of yields === undefined ? [] : yields instanceof List ? yields.items : [undefined]) {
     const path = typeof key === "string" ? parsePath(key) : undefined;

@@ -1,5 +1,5 @@
 import { assert } from "../kernel/assert.ts";
-import { formatPath, isWithin, parsePath, type Path } from "./path.ts";
+import { outerTexts, parsePath, type Path } from "./path.ts";
 import { Branch, sameTree, type Tree, treeAt, withoutValue, withValue } from "./tree.ts";
 
 /** Who keeps which keys alive: the keys vanish with the lease. */
@@ -55,22 +55,15 @@ export function grant({ data, leases }: Leased, asked: LeaseWish): LeaseChange |
     tree = without;
     touched.push(path);
   }
+  const clash = clashOf(wish.keys, owners);
+  if (clash !== undefined) return clash;
   for (const [key, value] of wish.keys) {
     const path = pathOf(key);
     const owner = owners.get(key);
-    if (owner === undefined) {
-      const clash = clashOf(key, path, owners);
-      if (clash !== undefined) return clash;
-    } else if (owner !== wish.name) {
+    if (owner !== undefined && owner !== wish.name) {
       takeKey(others, owner, key);
     }
-    owners.set(key, wish.name);
-    const isHeld = path.every((_, length) => {
-      const outer = treeAt(tree, path.slice(0, length));
-      return outer === undefined || outer instanceof Branch;
-    });
-    // Not within an array either: its items have no names that last.
-    if (!isHeld) return `Cannot lease ${key} as what should hold it is no object`;
+    if (!canHold(tree, path)) return `Cannot lease ${key} as what should hold it is no object`;
     if (sameTree(treeAt(tree, path), value)) continue;
     const next = withValue(tree, path, value, true);
     assert(next !== undefined, "objects hold any key");
@@ -125,18 +118,33 @@ function pathOf(key: string): Path {
   return parsePath(key) ?? [];
 }
 
-/** A key within another leased key would go with it, unasked. */
-function clashOf(key: string, path: Path, owners: ReadonlyMap<string, string>): string | undefined {
-  for (let length = 1; length < path.length; length++) {
-    const outer = formatPath(path.slice(0, length));
-    if (owners.has(outer)) return `Cannot lease ${key} as it is within ${outer}, which is leased`;
+/** A key within another leased key would go with it, unasked; those that are leased already are looked at no more. */
+function clashOf(keys: ReadonlyMap<string, Tree>, owners: ReadonlyMap<string, string>): string | undefined {
+  const added = new Set([...keys.keys()].filter((key) => !owners.has(key)));
+  let shortest = Infinity;
+  for (const key of added) {
+    shortest = Math.min(shortest, key.length);
+    const outer = outerTexts(key).find((text) => owners.has(text));
+    if (outer !== undefined) return `Cannot lease ${key} as it is within ${outer}, which is leased`;
   }
   for (const other of owners.keys()) {
-    if (other.startsWith(key) && isWithin(pathOf(other), path)) {
-      return `Cannot lease ${key} as ${other} in it is leased`;
-    }
+    // Most keys stand beside each other, and none within another: that much shows quickly.
+    if (other.lastIndexOf("/") < shortest - 1) continue;
+    const key = outerTexts(other).find((text) => added.has(text));
+    if (key !== undefined) return `Cannot lease ${key} as ${other} in it is leased`;
   }
   return undefined;
+}
+
+/** Whether objects, or nothing yet, stand on the way to a path; an array is none, as its items have no names that last. */
+function canHold(tree: Tree, path: Path): boolean {
+  let at: Tree | undefined = tree;
+  for (const segment of path) {
+    if (at === undefined) return true;
+    if (!(at instanceof Branch)) return false;
+    at = treeAt(at, [segment]);
+  }
+  return true;
 }
 
 /** Takes a key from the lease that has it: what was registered anew must not vanish with the registration before it. */

@@ -26,6 +26,22 @@ export function formatPath(path: Path): string {
   return path.at(-1) === "" ? `${text}/` : text;
 }
 
+/**
+ * Answers the texts of the paths that lead to what holds a value, outermost
+ * first, the document itself left out. Takes a path as {@linkcode formatPath}
+ * writes it.
+ */
+export function outerTexts(text: string): readonly string[] {
+  const outer: string[] = [];
+  for (let at = text.indexOf("/", 1); at !== -1; at = text.indexOf("/", at + 1)) {
+    // An empty key at the end has one slash more.
+    const before = text.slice(0, at);
+    const whole = before.endsWith("/") ? `${before}/` : before;
+    if (whole.length < text.length) outer.push(whole);
+  }
+  return outer;
+}
+
 /** Whether a path leads to a value or to something within it. */
 export function isWithin(path: Path, outer: Path): boolean {
   return outer.length <= path.length && outer.every((segment, i) => segment === path[i]);

@@ -1,0 +1,12 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { formatPath, outerTexts, parsePath } from "./path.ts";
+
+Deno.test("outerTexts() answers what formatPath() writes for all that leads to a path, empty keys and slashes within keys too", () => {
+  const segment = fc.oneof(fc.constantFrom("", "a", "/", "%2F", "..", "__proto__"), fc.string());
+  fc.assert(fc.property(fc.array(segment, { minLength: 1, maxLength: 6 }), (path) => {
+    const text = formatPath(path);
+    assert.deepEqual(parsePath(text), path);
+    assert.deepEqual(outerTexts(text), path.slice(1).map((_, i) => formatPath(path.slice(0, i + 1))));
+  }));
+});
