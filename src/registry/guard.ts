@@ -104,8 +104,8 @@ function confirmed(
   hold: Hold | undefined,
   { isEmpty, connectedAt, now }: { readonly isEmpty: boolean; readonly connectedAt: number; readonly now: number },
 ): Pick<Hold, "since" | "reads"> {
-  if (hold === undefined || (isEmpty && hold.said > 0)) return { since: now, reads: 1 };
-  return hold.since < connectedAt ? { since: connectedAt, reads: 1 } : { since: hold.since, reads: hold.reads + 1 };
+  const isNews = hold === undefined || hold.since < connectedAt || (isEmpty && hold.said > 0);
+  return isNews ? { since: now, reads: 1 } : { since: hold.since, reads: hold.reads + 1 };
 }
 
 /** Until when an empty answer is not believed. */
