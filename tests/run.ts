@@ -21,6 +21,8 @@ export interface Step {
   readonly tests?: readonly string[];
   /** Whether it runs programs that `setup.ts` has to bring. */
   readonly programs?: true;
+  /** Whether its tests wait most of the time, for programs and clocks, so that more of them go side by side. */
+  readonly waits?: true;
 }
 
 /** What tests beside their source may do: files, loopback, no program. */
@@ -62,6 +64,7 @@ export const STEPS: readonly Step[] = [
     args: ["test", "--no-check", "--parallel", "-A"],
     tests: ["tests/store"],
     programs: true,
+    waits: true,
   },
   {
     name: "golden",
@@ -76,6 +79,7 @@ export const STEPS: readonly Step[] = [
     args: ["test", "--no-check", "--parallel", "-A"],
     tests: ["tests/integration", "tests/compatibility"],
     programs: true,
+    waits: true,
   },
   {
     name: "faults",
@@ -83,6 +87,7 @@ export const STEPS: readonly Step[] = [
     args: ["test", "--no-check", "--parallel", "-A"],
     tests: ["tests/faults", "tests/soak"],
     programs: true,
+    waits: true,
   },
 ];
 
@@ -135,7 +140,9 @@ async function runStep(step: Step): Promise<StepResult> {
   const args = step.tests === undefined
     ? step.args
     : [...step.args, "--permit-no-files", `--junit-path=${junitPath}`, ...tests];
-  const child = new Deno.Command(Deno.execPath(), { args: [...args], stdin: "null" }).spawn();
+  const jobs = navigator.hardwareConcurrency * (step.waits ? 2 : 1);
+  const env = { DENO_JOBS: String(jobs) };
+  const child = new Deno.Command(Deno.execPath(), { args: [...args], env, stdin: "null" }).spawn();
   const hung = setTimeout(() => child.kill("SIGKILL"), STEP_DEADLINE_MS);
   const { success, code } = await child.status;
   clearTimeout(hung);
