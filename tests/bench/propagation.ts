@@ -10,7 +10,7 @@ import { BASE_PATH, RawRegistry } from "./registry.ts";
 /** How many single changes are measured. */
 const CHANGES = 300;
 /** A single change is one that comes so long after the last: the writer joins what comes sooner. */
-const APART_MS = DEFAULT_SETTINGS.updates.quietMs + 10;
+const APART_MS = 2 * DEFAULT_SETTINGS.updates.quietMs;
 
 /** From a znode's creation to HAProxy sending requests to it, for clusters of several sizes. */
 export async function propagation(): Promise<void> {
@@ -72,6 +72,8 @@ function pause(ms: number): Promise<void> {
 async function measureFloor(registry: RawRegistry, cluster: string, socket: RuntimeSocket): Promise<readonly number[]> {
   const times: number[] = [];
   for (let i = 0; i < CHANGES; i++) {
+    // As far apart as the changes are: who was idle takes longer to wake up.
+    await pause(APART_MS);
     const fired = Promise.withResolvers<void>();
     await registry.children(cluster, () => fired.resolve());
     const began = performance.now();
