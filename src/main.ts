@@ -8,13 +8,8 @@ import { run } from "@optique/run";
 import config from "../deno.json" with { type: "json" };
 import { App } from "./app.ts";
 import { type Arguments, type DaemonArguments, parser } from "./cli/arguments.ts";
-import { check } from "./cli/check.ts";
 import { EXIT, EXIT_OF } from "./cli/exit_codes.ts";
 import { LastResort } from "./cli/last_resort.ts";
-import { plan } from "./cli/plan.ts";
-import { plugin } from "./cli/plugin.ts";
-import { serveStore } from "./cli/store.ts";
-import { runStoreCommand } from "./cli/store_commands.ts";
 import { describeVersion } from "./cli/version.ts";
 import { learnHostFacts, type SaidOfHost } from "./app/host_facts.ts";
 import type { HostSettings } from "./config/desired.ts";
@@ -87,6 +82,7 @@ async function store(given: Exclude<StoreArguments, { readonly action: unknown }
   for (const [signal, heard] of signals) Deno.addSignalListener(signal, heard);
   try {
     const file = (path: string | undefined) => path === undefined ? undefined : fromHere(path);
+    const { serveStore } = await import("./cli/store.ts");
     await serveStore({
       ...given,
       dataDir: fromHere(given.dataDir),
@@ -118,6 +114,7 @@ async function speakToStore(given: Extract<StoreArguments, { readonly action: un
   const stop = new AbortController();
   const end = () => stop.abort();
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, end);
+  const { runStoreCommand } = await import("./cli/store_commands.ts");
   return await runStoreCommand(given, {
     clock: systemClock,
     signal: stop.signal,
@@ -184,14 +181,17 @@ function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): v
   }
 }
 
+/** Does what the command says; what one command alone needs is loaded for it alone, as a daemon had better start soon. */
 async function main(given: Arguments): Promise<number> {
   const print = (line: string) => writeAll(Deno.stdout, `${line}\n`);
   switch (given.command) {
     case "check": {
+      const { check } = await import("./cli/check.ts");
       const { strict, json } = given;
       return await check({ dir: fromHere(given.dir), strict, json, color: Deno.stdout.isTerminal(), print });
     }
     case "plan": {
+      const { plan } = await import("./cli/plan.ts");
       using log = openLog(given);
       return await plan({
         dir: fromHere(given.dir),
@@ -203,6 +203,7 @@ async function main(given: Arguments): Promise<number> {
     }
     case "plugin": {
       const complain = (line: string) => writeAll(Deno.stderr, `${line}\n`);
+      const { plugin } = await import("./cli/plugin.ts");
       return await plugin(given, { fromHere, clock: systemClock, print, complain });
     }
     case "store":
