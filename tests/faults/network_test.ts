@@ -97,7 +97,7 @@ Deno.test(
 Deno.test("every byte to and from ZooKeeper takes half a second: no request fails, members come and go, and it stays in reach", async (t) => {
   await using zookeeper = await ZooKeeper.start();
   await using link = new SlowLink(zookeeper.address, { delayMs: 0 });
-  await using stage = await FaultStage.set({ zookeeper: { hosts: [link.address], session_timeout: 4 } });
+  await using stage = await FaultStage.set({ zookeeper: { hosts: [link.address], session_timeout: 12 } });
   const aftermath = await stage.during(async () => {
     link.delayMs = 500;
     stage.services[0]!.healthy = false;
