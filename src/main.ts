@@ -3,11 +3,9 @@
  *
  * @module
  */
-import { message } from "@optique/core";
-import { run } from "@optique/run";
 import config from "../deno.json" with { type: "json" };
 import { App } from "./app.ts";
-import { type Arguments, type DaemonArguments, parser } from "./cli/arguments.ts";
+import { type Arguments, type DaemonArguments, readArguments } from "./cli/arguments.ts";
 import { EXIT, EXIT_OF } from "./cli/exit_codes.ts";
 import { LastResort } from "./cli/last_resort.ts";
 import { describeVersion } from "./cli/version.ts";
@@ -221,20 +219,7 @@ if (Deno.args[0] === "--version") {
   );
   Deno.exit(0);
 }
-const given = run(parser, {
-  programName: "lighthouse",
-  args: Deno.args,
-  // The predecessor takes -h.
-  help: { command: true, option: { names: ["--help", "-h"] } },
-  version: { value: config.version, option: true },
-  completion: "both",
-  brief: message`Keeps a local HAProxy in step with service discovery.`,
-  footer: message`Start with: lighthouse check DIR. The keys of each file are in docs/config/.`,
-  showDefault: true,
-  showChoices: true,
-  errorExitCode: EXIT.usage,
-  aboveError: "usage",
-});
+const given = readArguments(Deno.args) ?? (await import("./cli/help.ts")).help(Deno.args, config.version);
 try {
   Deno.exit(await main(given));
 } catch (error) {

@@ -53,13 +53,30 @@ const config = JSON.parse(read("deno.json"));
 const pinned = /^deno (\S+)$/m.exec(read(".tool-versions"))?.[1];
 
 /** The imports of a module, relative ones resolved to paths from the root. */
-function importsOf(path: string): { readonly specifier: string; readonly typesOnly: boolean }[] {
+function importsOf(
+  path: string,
+): { readonly specifier: string; readonly typesOnly: boolean; readonly isDynamic: boolean }[] {
   // The lint plugin checks each import with a parser; this reading of lines is for the graph alone.
   const pattern = /^(?:import|export)\s+(type\s)?(?:[^"';]*?\sfrom\s+)?"([^"]+)";?|\bimport\(\s*"([^"]+)"/gm;
   return [...read(path).matchAll(pattern)].map(([, type, fixed, dynamic]) => ({
     specifier: fixed ?? dynamic ?? "",
     typesOnly: type !== undefined,
+    isDynamic: dynamic !== undefined,
   }));
+}
+
+/** The packages that are loaded with a module; what it imports dynamically comes later, if at all. */
+function packagesLoadedWith(entry: string): ReadonlySet<string> {
+  const seen = new Set([entry]);
+  const packages = new Set<string>();
+  for (const path of seen) {
+    for (const { specifier, typesOnly, isDynamic } of importsOf(path)) {
+      if (typesOnly || isDynamic) continue;
+      if (!specifier.startsWith(".")) packages.add(specifier);
+      else if (/\.ts$/.test(specifier)) seen.add(resolvePath(path, specifier));
+    }
+  }
+  return packages;
 }
 
 Deno.test("every source file belongs to a layer", () => {
@@ -101,6 +118,20 @@ Deno.test("modules import one another in no circle", () => {
     done.add(path);
   };
   for (const path of sources) visit(path, []);
+});
+
+Deno.test("a daemon loads for its start what it needs then, and no more", () => {
+  const heavy =
+    /^(?:@optique\/run|@optique\/core(?:\/facade)?|acorn|amaro|node-zookeeper-client|node:https?|node:http2)$/;
+  assert.deepEqual([...packagesLoadedWith("src/main.ts")].filter((name) => heavy.test(name)), []);
+});
+
+Deno.test("the host loads of what ships only what describes it: no client of a registry, no package but the validator", () => {
+  const described = sources.filter((path) => /^plugins\/(?:checks|discovery)\/[a-z]+\/(?:mod|config)\.ts$/.test(path));
+  assert.ok(described.length >= 24, `${described.length}`);
+  for (const path of described) {
+    assert.deepEqual([...packagesLoadedWith(path)].filter((name) => name !== "valibot"), [], path);
+  }
 });
 
 Deno.test.each([

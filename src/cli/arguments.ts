@@ -1,20 +1,9 @@
-import {
-  argument,
-  choice,
-  command,
-  constant,
-  type InferValue,
-  integer,
-  merge,
-  message,
-  object,
-  option,
-  optional,
-  or,
-  string,
-  type ValueParser,
-  withDefault,
-} from "@optique/core";
+import { merge, object, or } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { optional, withDefault } from "@optique/core/modifiers";
+import { type InferValue, parse } from "@optique/core/parser";
+import { argument, command, constant, option } from "@optique/core/primitives";
+import { choice, integer, string, type ValueParser } from "@optique/core/valueparser";
 import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
 import { pluginArguments } from "./plugin_arguments.ts";
 import { storeArguments } from "./store_arguments.ts";
@@ -149,3 +138,9 @@ function isAddress(text: string): boolean {
 export type Arguments = InferValue<typeof parser>;
 /** What `writer`, `reporter` and `run` are told. */
 export type DaemonArguments = Extract<Arguments, { readonly command: "writer" | "reporter" | "run" }>;
+
+/** Reads a command line; `undefined` if it is not one as it stands: it asks for help, or has a mistake (see `help.ts`). */
+export function readArguments(args: readonly string[]): Arguments | undefined {
+  const result = parse(parser, args);
+  return result.success ? result.value : undefined;
+}

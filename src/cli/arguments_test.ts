@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
-import { parse } from "@optique/core";
-import { type Arguments, parser } from "./arguments.ts";
+import { type Arguments, readArguments } from "./arguments.ts";
 
 /** Parses a command line; `undefined` if its usage is wrong. */
 function parsed(line: string): Arguments | undefined {
-  const result = parse(parser, line.split(" ").filter((word) => word !== ""));
-  return result.success ? result.value : undefined;
+  return readArguments(line.split(" ").filter((word) => word !== ""));
 }
 
 /** What `writer`, `reporter` and `run` are told when they are told nothing but DIR. */
@@ -105,7 +103,7 @@ Deno.test.each([
     },
   },
   { line: "check -- --strict", then: { command: "check", dir: "--strict", strict: false, json: false } },
-])("parser reads `$line`", ({ line, then }) => {
+])("readArguments() reads `$line`", ({ line, then }) => {
   const { ...value } = parsed(line);
   assert.deepEqual(value, then);
 });
@@ -125,4 +123,4 @@ Deno.test.each([
   ...["store", "store DIR", "store --data.d DIR --bind a:b:c", "store --data.d DIR --load-limit soon"],
   ...["store put", "store put /%FF 1", "store get a b", "store get --at a:b:c", "store edit --raw", "store import"],
   ...["run DIR --peer-port 0", "run DIR --peer-port 65536", "check DIR --peer-port 1024"],
-].map((line) => ({ line })))("parser refuses `$line`", ({ line }) => assert.equal(parsed(line), undefined));
+].map((line) => ({ line })))("readArguments() refuses `$line`", ({ line }) => assert.equal(parsed(line), undefined));

@@ -1,17 +1,9 @@
-import {
-  argument,
-  choice,
-  command,
-  constant,
-  type InferValue,
-  message,
-  object,
-  option,
-  optional,
-  or,
-  string,
-  withDefault,
-} from "@optique/core";
+import { object, or } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { optional, withDefault } from "@optique/core/modifiers";
+import type { InferValue } from "@optique/core/parser";
+import { argument, command, constant, option } from "@optique/core/primitives";
+import { choice, string } from "@optique/core/valueparser";
 
 const config = withDefault(
   option("--config", string({ metavar: "DIR" }), { description: message`The config directory.` }),

@@ -1,14 +1,8 @@
-import {
-  constant,
-  message,
-  object,
-  option,
-  optional,
-  string,
-  type ValueParser,
-  type ValueParserResult,
-  withDefault,
-} from "@optique/core";
+import { object } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { optional, withDefault } from "@optique/core/modifiers";
+import { constant, option } from "@optique/core/primitives";
+import { string, type ValueParser, type ValueParserResult } from "@optique/core/valueparser";
 import { type BindAddress, formatBindAddress, parseBindAddress } from "../store/bind_address.ts";
 import { parseTimeLimit } from "../store/time_limit.ts";
 

@@ -1,17 +1,8 @@
-import {
-  argument,
-  command,
-  constant,
-  integer,
-  merge,
-  message,
-  object,
-  option,
-  optional,
-  or,
-  string,
-  withDefault,
-} from "@optique/core";
+import { merge, object, or } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { optional, withDefault } from "@optique/core/modifiers";
+import { argument, command, constant, option } from "@optique/core/primitives";
+import { integer, string } from "@optique/core/valueparser";
 import { formatPath, parsePath, type Path } from "../store/path.ts";
 import { address, converted, file, LOCAL } from "./store_arguments.ts";
 

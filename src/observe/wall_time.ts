@@ -1,8 +1,8 @@
 import type { WallTime } from "./strftime.ts";
 
-/** Names of time zones, by language and offset: asking for one takes its time. */
-const zoneName = new Intl.DateTimeFormat("en-US", { timeZoneName: "short" });
-
+/** What names time zones: made when it is first asked, for that takes its time. */
+let zones: Intl.DateTimeFormat | undefined;
+/** The zone that was named last: asking for its name takes its time, too. */
 let lastZone: { readonly offsetMinutes: number; readonly name: string } | undefined;
 
 /** What the clock on this machine's wall shows at a time, in milliseconds since 1970. */
@@ -10,7 +10,8 @@ export function localTime(timeMs: number): WallTime {
   const date = new Date(timeMs);
   const offsetMinutes = -date.getTimezoneOffset();
   if (lastZone?.offsetMinutes !== offsetMinutes) {
-    const name = zoneName.formatToParts(date).find(({ type }) => type === "timeZoneName")?.value ?? "";
+    zones ??= new Intl.DateTimeFormat("en-US", { timeZoneName: "short" });
+    const name = zones.formatToParts(date).find(({ type }) => type === "timeZoneName")?.value ?? "";
     lastZone = { offsetMinutes, name };
   }
   return wallTime(timeMs, offsetMinutes, lastZone.name);

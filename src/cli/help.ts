@@ -1,0 +1,29 @@
+/**
+ * What a command line gets that cannot be carried out as it stands: help, the
+ * version, a shell's completion, or what is wrong with it. Apart from the
+ * parser, as a daemon that was called rightly has no use for it.
+ *
+ * @module
+ */
+import { message } from "@optique/core/message";
+import { run } from "@optique/run";
+import { type Arguments, parser } from "./arguments.ts";
+import { EXIT } from "./exit_codes.ts";
+
+/** Prints what a command line asks for, or what is wrong with it, and ends the process; answers it if nothing is. */
+export function help(args: readonly string[], version: string): Arguments {
+  return run(parser, {
+    programName: "lighthouse",
+    args,
+    // The predecessor takes -h.
+    help: { command: true, option: { names: ["--help", "-h"] } },
+    version: { value: version, option: true },
+    completion: "both",
+    brief: message`Keeps a local HAProxy in step with service discovery.`,
+    footer: message`Start with: lighthouse check DIR. The keys of each file are in docs/config/.`,
+    showDefault: true,
+    showChoices: true,
+    errorExitCode: EXIT.usage,
+    aboveError: "usage",
+  });
+}
