@@ -11,9 +11,9 @@ import type { HostFacts, PermissionRequest, Scope } from "../plugin/contract.ts"
 import { BeyondGrantError, type Decider, UndecidedError } from "../plugin/decider.ts";
 import { decide } from "../plugin/policy.ts";
 import type { PluginCatalog, PluginKind, PluginSource } from "../plugin/source.ts";
-import type { Described } from "../supervisor/describer.ts";
 import type { PluginInstance } from "../supervisor/reconcile.ts";
 import type { BalancerUse } from "./balancer_plugins.ts";
+import type { Describe } from "./describe.ts";
 import { findAcceptedClusterClashes, findBalancerClashes } from "./clashes.ts";
 
 /** One check of one port of a service that its plugin accepted. */
@@ -67,8 +67,8 @@ export interface Accepted {
 export interface AcceptOptions {
   /** The plugins that can be had. */
   readonly catalog: Pick<PluginCatalog, "find" | "names"> & Partial<Pick<PluginCatalog, "missing">>;
-  /** Asks a plugin, in a worker without permissions. */
-  readonly describe: (module: string, raw: unknown, scope: Scope) => Promise<Described>;
+  /** Asks a plugin. */
+  readonly describe: Describe;
   /** Opens the plugin of a balancer, which is told apart from others by identity. */
   readonly openBalancer: (use: BalancerUse) => Promise<Decider>;
   /** What was accepted before: an object that is refused now keeps its last good value. */
@@ -129,18 +129,10 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
     return objects;
   }
 
-  const discovery = await each(
-    "discovery",
-    desired.discovery,
-    lastGood?.discovery,
-    (file) => judgeDiscovery(file, options),
-  );
-  const balancers = await each(
-    "balancers",
-    desired.balancers,
-    lastGood?.balancers,
-    (file) => judgeBalancer(file, options),
-  );
+  const [discovery, balancers] = await Promise.all([
+    each("discovery", desired.discovery, lastGood?.discovery, (file) => judgeDiscovery(file, options)),
+    each("balancers", desired.balancers, lastGood?.balancers, (file) => judgeBalancer(file, options)),
+  ]);
   const clusters = await each(
     "clusters",
     desired.clusters,
@@ -155,6 +147,7 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
     (service) => judgeService(service, options),
     desired.drafts.services,
   );
+
   const kept = new Map(balancers);
   for (const { key, finding } of findBalancerClashes({ balancers, clusters }, lastGood)) {
     const name = key.slice(key.indexOf("/") + 1);

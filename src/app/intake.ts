@@ -9,6 +9,7 @@ import { Describer } from "../supervisor/describer.ts";
 import type { Hangs } from "../supervisor/hangs.ts";
 import { accept, type Accepted } from "./accept.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
+import { describeWith } from "./describe.ts";
 import type { PluginLoader } from "./plugin_loader.ts";
 
 /** A config that is to be brought into force. */
@@ -83,13 +84,16 @@ export class Intake implements ConfigSource {
     let had = catalog;
     await using plugins = pluginLoader?.(() => watch.poke(), hangs);
     this.#plugins = plugins;
+
     for await (const _hint of watch) {
       const loaded = await loadDirectory(dir, { role, signal, clock, lastGood });
+
       if (!loaded.ok) return this.#tell(loaded.diagnostics);
       // Before anything else: what is wrong with the rest is said where the file wants it.
       onLogging?.(loaded.desired.logging);
       const available = await plugins?.load(loaded.desired, { dir, waitMs: PLUGINS_WAIT_MS, signal }) ??
         { catalog, findings: [] };
+
       const source = loaded.desired.sources.get("plugins");
       const found = [
         ...loaded.diagnostics,
@@ -106,9 +110,10 @@ export class Intake implements ConfigSource {
       const { accepted, diagnostics, isUndecided } = await accept(loaded.desired, {
         catalog: available.catalog,
         openBalancer: (use) => balancerPlugins.open(use),
-        describe: (module, raw, scope) => describer.describe(module, raw, scope),
+        describe: describeWith(describer),
         lastGood: lastAccepted,
       });
+
       // What was not described for the end of all is no finding.
       if (signal.aborted) return;
       [refusals, isDoubtful, lastAccepted] = [

@@ -4,6 +4,7 @@ import { systemClock } from "../kernel/clock.ts";
 import { SILENT } from "../kernel/logger.ts";
 import { Describer } from "../supervisor/describer.ts";
 import { accept, type Accepted } from "./accept.ts";
+import { describeWith } from "./describe.ts";
 import { judgeBalancers } from "./judge.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
 import { makeBalancerPlugins, makePluginLoader } from "./plugins.ts";
@@ -39,7 +40,7 @@ export async function validateDirectory(
   const { accepted, diagnostics } = await accept(loaded.desired, {
     catalog,
     openBalancer: (use) => balancerPlugins.open(use),
-    describe: (module, raw, scope) => describer.describe(module, raw, scope),
+    describe: describeWith(describer),
   });
   const judged = (await judgeBalancers(accepted)).flatMap(({ key, finding }) =>
     loaded.desired.sources.get(key)?.diagnose(finding) ?? []

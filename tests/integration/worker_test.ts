@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { describeWith } from "../../src/app/describe.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { WorkerError } from "../../src/protocol/wire_error.ts";
 import { Describer } from "../../src/supervisor/describer.ts";
@@ -10,6 +11,7 @@ import {
   WorkerDeadlineError,
   type WorkerEvent,
 } from "../../src/supervisor/plugin_host.ts";
+import { BUILTINS } from "../../workers/builtins.ts";
 import { eventually } from "../support/eventually.ts";
 import { checkModule, dataModule, discoveryModule } from "../support/plugin_source.ts";
 
@@ -343,6 +345,33 @@ Deno.test("Describer validates and asks for permissions in a worker that has non
   });
   const nosy = checkModule("", { validate: `{ Deno.readTextFileSync("/etc/passwd") }` });
   const answer = await describer.describe(nosy, {}, scope);
+  assert.ok(!answer.ok);
+  assert.match(answer.issues[0]?.message ?? "", /Cannot use the plugin: .*(read access|NotCapable)/);
+});
+
+Deno.test("describeWith() hears from what ships, in the host, what its worker would say", async () => {
+  await using describer = new Describer({ clock: systemClock });
+  const describe = describeWith(describer);
+  const scope = { instance: "x", target: "127.0.0.1:80" };
+  for (const [name, load] of BUILTINS) {
+    const { default: plugin } = await load();
+    if (plugin.kind === "balancer") continue;
+    for (const raw of [plugin.example, { ...plugin.example as object, no_such_key: 1 }, 7]) {
+      const here = await describe(`builtin:${name}`, raw, scope);
+      // What crosses to a worker and back is data: what is undefined stands for what is absent.
+      assert.deepEqual(
+        JSON.stringify(here),
+        JSON.stringify(await describer.describe(`builtin:${name}`, raw, scope)),
+        name,
+      );
+    }
+  }
+});
+
+Deno.test("describeWith() has what does not ship described in a worker without permissions", async () => {
+  await using describer = new Describer({ clock: systemClock });
+  const nosy = checkModule("", { validate: `{ Deno.readTextFileSync("/etc/passwd") }` });
+  const answer = await describeWith(describer)(nosy, {}, { instance: "x", target: "127.0.0.1:80" });
   assert.ok(!answer.ok);
   assert.match(answer.issues[0]?.message ?? "", /Cannot use the plugin: .*(read access|NotCapable)/);
 });

@@ -1,6 +1,5 @@
 import type { DiscoveryPlugin } from "../../../mod.ts";
 import type { FileConfig } from "./config.ts";
-import { FileSession } from "./session.ts";
 
 const file: DiscoveryPlugin<FileConfig> = {
   kind: "discovery",
@@ -13,12 +12,12 @@ const file: DiscoveryPlugin<FileConfig> = {
     "~standard": {
       version: 1,
       vendor: "lighthouse",
-      // Only the worker that describes a plugin validates: one that serves never loads a validator.
+      // The host validates and never loads a client; a worker that serves never loads a validator.
       validate: async (value) => (await import("./config.ts")).schema["~standard"].validate(value),
     },
   },
   permissions: ({ path }) => ({ read: [path], write: [path] }),
-  open: (config, context) => FileSession.open(config, context),
+  open: async (config, context) => await (await import("./session.ts")).FileSession.open(config, context),
 };
 
 export default file;

@@ -1,6 +1,5 @@
 import type { DiscoveryPlugin } from "../../../mod.ts";
 import type { LighthouseConfig } from "./config.ts";
-import { LighthouseSession } from "./session.ts";
 
 const lighthouse: DiscoveryPlugin<LighthouseConfig> = {
   kind: "discovery",
@@ -13,12 +12,12 @@ const lighthouse: DiscoveryPlugin<LighthouseConfig> = {
     "~standard": {
       version: 1,
       vendor: "lighthouse",
-      // Only the worker that describes a plugin validates: one that serves never loads a validator.
+      // The host validates and never loads a client; a worker that serves never loads a validator.
       validate: async (value) => (await import("./config.ts")).schema["~standard"].validate(value),
     },
   },
   permissions: ({ hosts, ca }) => ({ net: hosts, ...(ca === undefined ? {} : { read: [ca] }) }),
-  open: (config, context) => LighthouseSession.open(config, context),
+  open: async (config, context) => await (await import("./session.ts")).LighthouseSession.open(config, context),
 };
 
 export default lighthouse;

@@ -1,6 +1,5 @@
 import type { DiscoveryPlugin } from "../../../mod.ts";
 import type { ZooKeeperConfig } from "./config.ts";
-import { ZooKeeperSession } from "./session.ts";
 
 const zookeeper: DiscoveryPlugin<ZooKeeperConfig> = {
   kind: "discovery",
@@ -13,12 +12,15 @@ const zookeeper: DiscoveryPlugin<ZooKeeperConfig> = {
     "~standard": {
       version: 1,
       vendor: "lighthouse",
-      // Only the worker that describes a plugin validates: one that serves never loads a validator.
+      // The host validates and never loads a client; a worker that serves never loads a validator.
       validate: async (value) => (await import("./config.ts")).schema["~standard"].validate(value),
     },
   },
   permissions: ({ hosts }) => ({ net: hosts }),
-  open: (config, context) => Promise.resolve(new ZooKeeperSession(config, context)),
+  open: async (config, context) => {
+    const { ZooKeeperSession } = await import("./session.ts");
+    return new ZooKeeperSession(config, context);
+  },
 };
 
 export default zookeeper;
