@@ -264,7 +264,11 @@ export class App {
       this.#damper[Symbol.dispose]();
       this.#damper = this.#makeDamper(accepted.settings);
     }
-    if (role !== "reporter") await this.#applyBalancers(accepted);
+    if (role !== "reporter") {
+      await this.#applyBalancers(accepted);
+      // Before the workers: what is known is served first, and only then is it asked what is new.
+      this.#applyClusters(accepted);
+    }
     const discovery = [...accepted.discovery.values()].map(({ instance }) => instance);
     const checks = role === "writer"
       ? []
@@ -274,7 +278,6 @@ export class App {
       this.#monitor.apply(monitoredPorts(accepted));
       this.#register();
     }
-    if (role !== "reporter") this.#applyClusters(accepted);
     this.#log.info("Config is in force", {
       clusters: accepted.clusters.size,
       services: accepted.services.size,

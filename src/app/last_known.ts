@@ -85,8 +85,10 @@ export class LastKnown implements AsyncDisposable {
    * balancer runs.
    */
   async adopt({ plugin, config }: AcceptedBalancer, wanted: ReadonlySet<ClusterName>): Promise<boolean> {
-    const inFile = await this.#adoptFile(plugin, config);
-    const running = await this.#adoptRunning(plugin, config);
+    const [inFile, running] = await Promise.all([
+      this.#adoptFile(plugin, config),
+      this.#adoptRunning(plugin, config),
+    ]);
     for (const known of [both(inFile, running ?? new Map()), this.#remembered]) {
       for (const [cluster, nodes] of known) {
         if (nodes.length === 0 || this.#options.store.nodes(cluster) !== undefined) continue;

@@ -367,10 +367,12 @@ export class Writer<Config, ClusterConfig, Observed> {
     signal: AbortSignal,
   ): Promise<[next: Round, converged: boolean]> {
     let sources = await this.#balancer.sources(asked.config);
-    let look = await this.#look(sources, asked.config, signal);
-    if (look === undefined) return ["wait", false];
-    const wanted = await this.#withVersion(asked, sources, signal);
-    if (wanted === undefined) return ["wait", false];
+    const [seenFirst, wanted] = await Promise.all([
+      this.#look(sources, asked.config, signal),
+      this.#withVersion(asked, sources, signal),
+    ]);
+    let look = seenFirst;
+    if (look === undefined || wanted === undefined) return ["wait", false];
     const { answers, file } = look.seen;
     const isAsked = this.#acceptance.refusesCluster && answers !== undefined && file !== undefined;
     const served = new Set<ClusterName>(isAsked ? (await this.#balancer.adopt(file, wanted.config)).keys() : []);

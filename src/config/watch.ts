@@ -151,6 +151,7 @@ export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
   }
 
   async #followPlan(): Promise<void> {
+    const isFirst = this.#watchers.size === 0;
     const plan = await planWatch(this.#dir, FOLDERS, this.#signal);
     const stale = [...this.#watchers].filter(([path, open]) =>
       open.gone || plan.points.get(path)?.identity !== open.identity
@@ -178,7 +179,10 @@ export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
       }
     }
     this.#setComplete(failure === undefined, failure);
-    if (again) this.#coalescer.trigger();
+    if (!again) return;
+    // Nobody has read anything yet: there is nothing to wait for.
+    if (isFirst) this.#hint("change");
+    else this.#coalescer.trigger();
   }
 
   #open(path: string, identity: string): void {

@@ -361,7 +361,8 @@ export class Fleet implements AsyncDisposable {
     { key, kind, module, instances }: WorkerSpec,
     { registry, signal }: { registry: RegistryWord; signal: AbortSignal },
   ): Promise<Crew> {
-    signal.throwIfAborted();
+    // Making a thread blocks this one for some 10 ms: what was asked for before goes out first.
+    await delay(0, { clock: this.#clock, signal });
     const death = Promise.withResolvers<string>();
     const voice = new Voice((event) => this.#events.onEvent(key, event));
     const host = new PluginHost({
