@@ -212,9 +212,9 @@ export class Executor implements BalancerEffects, Disposable {
     }
   }
 
-  async #refuseOtherWriter(step: Step, { file }: BalancerSources): Promise<StepFailure | undefined> {
+  async #refuseOtherWriter(step: Step, { file, socket }: BalancerSources): Promise<StepFailure | undefined> {
     try {
-      await this.#soleWriter?.claim(file);
+      await this.#soleWriter?.claim([file, socket]);
       return undefined;
     } catch (error) {
       if (!(error instanceof OtherWriterError)) throw error;
