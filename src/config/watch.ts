@@ -64,6 +64,7 @@ export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
   #plan: WatchPlan = { points: new Map(), complete: true };
   #planning: Promise<void> = Promise.resolve();
   #planAgain = false;
+  #hasHinted = false;
   #complete = true;
   #cancelRescan: (() => void) | undefined;
 
@@ -109,6 +110,7 @@ export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
 
   #hint(why: Hint["why"]): void {
     if (this.#signal.aborted) return;
+    this.#hasHinted = true;
     this.#hints.put({ why });
     this.#scheduleRescan();
     this.#replan();
@@ -151,7 +153,6 @@ export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
   }
 
   async #followPlan(): Promise<void> {
-    const isFirst = this.#watchers.size === 0;
     const plan = await planWatch(this.#dir, FOLDERS, this.#signal);
     const stale = [...this.#watchers].filter(([path, open]) =>
       open.gone || plan.points.get(path)?.identity !== open.identity
@@ -180,9 +181,9 @@ export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
     }
     this.#setComplete(failure === undefined, failure);
     if (!again) return;
+    if (this.#hasHinted) this.#coalescer.trigger();
     // Nobody has read anything yet: there is nothing to wait for.
-    if (isFirst) this.#hint("change");
-    else this.#coalescer.trigger();
+    else this.#hint("change");
   }
 
   #open(path: string, identity: string): void {
