@@ -1,0 +1,154 @@
+import type { Logger } from "../kernel/logger.ts";
+import type { ClusterName } from "../model/topology.ts";
+import type { BalancerSources, Fault, Notice, Origin, Seen, Step } from "../plugin/contract.ts";
+import type { Fate } from "./acceptance.ts";
+import type { StepOutcome } from "./effects.ts";
+
+/** Puts the place in the config, `clusters/web.yaml:7:5`, before what is said of something there. */
+export type Place = (origin: Origin, text: string) => string;
+
+/** How many texts are remembered as told. */
+const TOLD_MAX = 1_000;
+
+/** How many commands a log line names. */
+const COMMANDS_IN_LOG = 10;
+
+/** How many faults of a file one message tells. */
+const FAULTS_TOLD_MAX = 5;
+
+/** What becomes of what was refused, as an operator reads it. */
+const FATES: { readonly [fate in Fate]: string } = {
+  "left out": "what is refused is left out",
+  "kept": "what was last accepted stays in force",
+  "put aside": "it is not served",
+  "nothing": "nothing else is known",
+};
+
+/**
+ * What an operator is told of a balancer, in which words, and how often: a
+ * writer looks every few seconds, and meets the same again and again.
+ */
+export class OperatorLog {
+  readonly #name: string;
+  readonly #log: Logger;
+  /** What programs said. */
+  readonly #said = new Set<string>();
+  /** What is wrong now: told again when it has been right in between. */
+  readonly #faults = new Set<string>();
+  #notices: ReadonlySet<string> = new Set();
+
+  /** Tells `log` of the balancer that calls itself `name`. */
+  constructor(name: string, log: Logger) {
+    [this.#name, this.#log] = [name, log];
+  }
+
+  /** Tells what is wrong, once until {@linkcode forgetFaults}; what differs in a number in parentheses alone, a pid, is the same. */
+  tellFault(text: string): void {
+    this.#tellOnce("error", text, { told: this.#faults });
+  }
+
+  /** Notes that all is as it is wanted: what is wrong from now on is news. */
+  forgetFaults(): void {
+    this.#faults.clear();
+  }
+
+  /** Tells that the balancer refused a config, its own or a cluster's, why, and what becomes of it. */
+  tellRefusal(
+    { cluster, faults, fate }: {
+      readonly cluster: ClusterName | undefined;
+      readonly faults: readonly Fault[];
+      readonly fate: Fate;
+    },
+    place: Place,
+  ): void {
+    const whose = cluster === undefined ? "config" : `config of cluster ${cluster}`;
+    const told = faults.slice(0, FAULTS_TOLD_MAX).map(({ message, origin }) => put(place, origin, message)).join("; ");
+    const more = faults.length > FAULTS_TOLD_MAX ? `; and ${faults.length - FAULTS_TOLD_MAX} more` : "";
+    this.tellFault(`${this.#name} refuses the ${whose}, ${FATES[fate]}: ${told}${more}`);
+  }
+
+  /** Tells of those notices that are new since the last time. */
+  tellNotices(notices: readonly Notice[], place: Place): void {
+    for (const { text, origin } of notices) if (!this.#notices.has(text)) this.#log.warn(put(place, origin, text));
+    this.#notices = new Set(notices.map(({ text }) => text));
+  }
+
+  /**
+   * Tells what somebody else has changed, which is what `steps` put right; a
+   * process that is gone is told of by its start.
+   */
+  tellDrift({ file }: Seen, steps: readonly Step[], sources: BalancerSources): void {
+    const changes = steps.flatMap((step) => step.do === "command" && step.found !== undefined ? [step.found] : []);
+    const more = changes.length > COMMANDS_IN_LOG ? [`${changes.length - COMMANDS_IN_LOG} changes more`] : [];
+    const changed = `the file ${sources.file} was ${file === undefined ? "removed" : "changed"}`;
+    const found = [
+      ...changes.slice(0, COMMANDS_IN_LOG),
+      ...more,
+      ...steps.some((step) => step.do === "install") ? [changed] : [],
+    ];
+    if (found.length === 0) return;
+    this.#log.warn(`${this.#name}: not as it was left: ${found.join(", ")}; this is put right`);
+  }
+
+  /**
+   * Tells what was done, and why, and what programs wrote meanwhile; failures
+   * are for others to tell. `tried`: whether the same was done before, so that
+   * it is no news. `ran`: whether the balancer had been seen to serve.
+   */
+  tellOutcomes(
+    outcomes: readonly StepOutcome[],
+    { tried, ran }: { readonly tried: boolean; readonly ran: boolean },
+  ): void {
+    const commands = outcomes.flatMap(({ ok, step }) => ok && step.do === "command" ? [step.command] : []);
+    if (commands.length > 0) {
+      const more = commands.length > COMMANDS_IN_LOG ? ", …" : "";
+      const shown = commands.slice(0, COMMANDS_IN_LOG).join(", ") + more;
+      const count = `${commands.length} ${commands.length === 1 ? "command" : "commands"}`;
+      this.#log[tried ? "debug" : "info"](`${this.#name}: ${count}: ${shown}`);
+    }
+    for (const outcome of outcomes) if (outcome.ok) this.#tellStep(outcome.step, Math.round(outcome.tookMs), ran);
+    for (const outcome of outcomes) if (outcome.ok) this.#tellOutput(outcome.output);
+  }
+
+  #tellStep(step: Step, tookMs: number, ran: boolean): void {
+    const name = this.#name;
+    if (step.do === "install") this.#log.debug(`${name}: wrote ${step.path}`, { tookMs });
+    // One that ran and is gone has died, which somebody should look into.
+    if (step.do === "start" && ran) {
+      this.#log.warn(`${name}: it was gone and is started again, as ${step.reason}`, { tookMs });
+    } else if (step.do === "start") this.#log.info(`${name}: started, as ${step.reason}`, { tookMs });
+    if (step.do === "reload") this.#log.info(`${name}: reloaded, as ${step.reason}`, { tookMs });
+  }
+
+  /** Says what a program wrote; what is said at each run, but for the pid and the line of the file, is said once. */
+  #tellOutput(output: string): void {
+    const times = new Map<string, number>();
+    for (const line of output.split("\n").map((line) => line.trim()).filter((line) => line !== "")) {
+      const loud = /\b(?:warning|alert|error|fatal)\b/i.test(line) && !/^Warnings were found/.test(line);
+      // Lines move with each member; several that are alike but for their number are several.
+      const alike = line.replace(/:[0-9]+\]/, "]");
+      const time = (times.get(alike) ?? 0) + 1;
+      times.set(alike, time);
+      const text = `${this.#name} says: ${line}`;
+      this.#tellOnce(loud ? "warn" : "debug", text, { told: this.#said, alike: `${time} ${alike}` });
+    }
+  }
+
+  /** Logs a text once; what differs in numbers in parentheses alone (a pid) is the same text, and so is what is `alike`. */
+  #tellOnce(
+    level: "debug" | "warn" | "error",
+    text: string,
+    { told, alike = text }: { readonly told: Set<string>; readonly alike?: string },
+  ): void {
+    const key = alike.replace(/\([0-9]+\)/g, "()");
+    if (told.has(key)) return this.#log.debug(text);
+    if (told.size >= TOLD_MAX) told.clear();
+    told.add(key);
+    this.#log[level](text);
+  }
+}
+
+/** Says where in the config something is. */
+function put(place: Place, origin: Origin | undefined, text: string): string {
+  return origin === undefined ? text : place(origin, text);
+}

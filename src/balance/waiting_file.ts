@@ -1,0 +1,74 @@
+import type { Step } from "../plugin/contract.ts";
+
+/** How long a file may wait for its neighbours, and the least time between two such files. */
+const SOON_MS = 500, SOON_INTERVAL_MS = 1_000;
+
+/** How often the writing of such a file may be broken off before it is not. */
+const BROKEN_OFF_MAX = 3;
+
+type Install = Step & { do: "install" };
+
+/**
+ * The file that follows a change of members: it waits a little for what else
+ * may change, so that a storm is one file a second, and its writing stands back
+ * for a wish, though not for ever. Times are readings of a clock that others take.
+ */
+export class WaitingFile {
+  #file: { readonly step: Install; readonly dueAt: number } | undefined;
+  #lastAt = -Infinity;
+  #writing: AbortController | undefined;
+  #brokenOff = 0;
+
+  /** The step that would write it, as a list of one; of none if nothing waits. */
+  get steps(): readonly Install[] {
+    return this.#file === undefined ? [] : [this.#file.step];
+  }
+
+  /** When it is to be written; `Infinity` if none waits. */
+  get dueAt(): number {
+    return this.#file?.dueAt ?? Infinity;
+  }
+
+  /** Takes the file that may wait out of a plan, and notes it; a plan without one makes the noted one void. */
+  setAside(steps: readonly Step[], now: number): readonly Step[] {
+    const step = steps.find((step): step is Install => step.do === "install" && step.when === "soon");
+    const dueAt = this.#file?.dueAt ?? Math.max(now + SOON_MS, this.#lastAt + SOON_INTERVAL_MS);
+    this.#file = step === undefined ? undefined : { step, dueAt };
+    return steps.filter((other) => other !== step);
+  }
+
+  /** Forgets it, for a newer one is in place, or will be planned. */
+  forget(): void {
+    this.#file = undefined;
+  }
+
+  /** Breaks its writing off, if that is at hand and was not broken off too often. */
+  standBack(): void {
+    this.#writing?.abort();
+  }
+
+  /**
+   * Has it written by `write`, which is to throw when its signal is aborted:
+   * then the file goes on waiting, and the answer is `undefined`. `last`: no
+   * wish may break it off. There must be one that waits.
+   */
+  async write<T>(
+    write: (signal: AbortSignal) => Promise<T>,
+    { now, last, signal }: { readonly now: number; readonly last: boolean; readonly signal: AbortSignal },
+  ): Promise<T | undefined> {
+    const writing = new AbortController();
+    if (!last && this.#brokenOff < BROKEN_OFF_MAX) this.#writing = writing;
+    let result: T;
+    try {
+      result = await write(AbortSignal.any([writing.signal, signal]));
+    } catch (error) {
+      if (!writing.signal.aborted && !signal.aborted) throw error;
+      this.#brokenOff++;
+      return undefined;
+    } finally {
+      this.#writing = undefined;
+    }
+    [this.#file, this.#lastAt, this.#brokenOff] = [undefined, now, 0];
+    return result;
+  }
+}
