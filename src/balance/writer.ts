@@ -380,7 +380,11 @@ export class Writer<Config, ClusterConfig, Observed> {
       turn.plannedBefore = undefined;
       return await this.#recover(turn, view, failed, outcomes);
     }
-    if (steps.some(isBirth)) this.#serving.settle(view.sources);
+    if (steps.some(isBirth)) {
+      // Seen in force or not: a process came up with it, and goes on with it if the next wish is refused.
+      this.#planner.accept(view.target.wanted);
+      this.#serving.settle(view.sources);
+    }
     turn.plannedBefore = planned;
     // The next wish looks for itself, so it need not wait for this one to be looked at once more.
     return this.#agenda.hasWish ? "wait" : "again";

@@ -286,6 +286,22 @@ Deno.test("Writer keeps the form of a cluster that was last accepted, with the m
   assert.equal(bench.turns.at(-1)?.converged, true);
 });
 
+Deno.test("Writer keeps the form that a process came up with, though the next wish came before that was looked at", async () => {
+  await using bench = new Bench();
+  bench.model.refuses = refuseXyz;
+  bench.model.fails = () => {
+    bench.model.fails = () => undefined;
+    bench.putAtOnce(wants({ web: { lines: ["timeout server xyz", "retries 1"], nodes: [A, B] } }));
+    return undefined;
+  };
+  await bench.put(wants({ web: { lines: ["timeout server 7s"], nodes: [A] } }));
+  await bench.pass(3_000);
+  assert.match(bench.logged("error").join("\n"), /refuses the config of cluster web, what was last accepted stays/);
+  assert.match(bench.model.file ?? "", /timeout server 7s/);
+  assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80", "b.int:80 10.0.0.2:80"]);
+  assert.deepEqual(bench.reloads, []);
+});
+
 Deno.test("Writer keeps the balancer's own file as it was last accepted, and clusters come and change meanwhile", async () => {
   await using bench = new Bench();
   bench.model.refuses = refuseXyz;

@@ -50,6 +50,8 @@ interface Entry {
   done: string | undefined;
   /** Whether it was registered from here, and not taken back since. */
   isOurs: boolean;
+  /** Whether it is being registered: the registry may have it before it has said so. */
+  isOnItsWay: boolean;
   /** Counts the sessions: what was done in an earlier one says nothing of this one. */
   session: number;
   /** Resolves when the registry has been told in this session, or never will be. */
@@ -127,10 +129,10 @@ export class Registrar implements AsyncDisposable {
 
   /**
    * Releases all that is registered; resolves when that is done or `signal` is
-   * aborted, and answers whether there was anything.
+   * aborted, and answers whether there may have been anything.
    */
   async withdrawAll(signal: AbortSignal): Promise<boolean> {
-    const hadAny = [...this.#entries.values()].some(({ isOurs }) => isOurs);
+    const hadAny = [...this.#entries.values()].some(({ isOurs, isOnItsWay }) => isOurs || isOnItsWay);
     this.apply([]);
     // Whoever waits after a failure has no time left to wait.
     for (const entry of this.#entries.values()) entry.wake();
@@ -151,6 +153,7 @@ export class Registrar implements AsyncDisposable {
       isLeaving: false,
       done: undefined,
       isOurs: false,
+      isOnItsWay: false,
       session: 0,
       told: Promise.withResolvers(),
       failure: undefined,
@@ -229,6 +232,7 @@ export class Registrar implements AsyncDisposable {
     const at = { discovery: registration.discovery, cluster: registration.cluster, node: nodeName(registration.node) };
     // What is on its way may arrive even if nobody waits for it any more.
     if (isNews) entry.done = undefined;
+    entry.isOnItsWay = operation === "register";
     try {
       await change(operation, registration, signal);
     } catch (error) {
@@ -239,6 +243,8 @@ export class Registrar implements AsyncDisposable {
       log[entry.failure === reason ? "debug" : "warn"](`Could not ${operation}; trying again`, { ...at, reason });
       entry.failure = reason;
       return false;
+    } finally {
+      entry.isOnItsWay = false;
     }
     entry.failure = undefined;
     if (session === entry.session) {

@@ -539,6 +539,20 @@ Deno.test("Registrar.withdrawAll() takes back everything, and resolves when that
   assert.equal(bench.clock.pending, 0);
 });
 
+Deno.test("Registrar.withdrawAll() says whether others may have seen a node, one too that is being registered", async () => {
+  await using bench = new Bench();
+  const { signal } = new AbortController();
+  assert.equal(await bench.registrar.withdrawAll(signal), false);
+  bench.isSlow = true;
+  bench.registrar.apply([want("web:80")]);
+  await bench.news();
+  const withdrawing = bench.registrar.withdrawAll(signal);
+  bench.isSlow = false;
+  bench.flights.shift()?.land();
+  assert.equal(await withdrawing, true);
+  assert.equal(bench.known.size, 0);
+});
+
 Deno.test("Registrar.withdrawAll() tries at once what waits after a failure, and gives up with its signal", async () => {
   await using bench = new Bench({ random: () => 1 });
   bench.fault = "out of reach";
