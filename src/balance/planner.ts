@@ -1,35 +1,73 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { ClusterName } from "../model/topology.ts";
-import type { Notice, Rendered, Seen, Step, Wanted } from "../plugin/contract.ts";
+import type { BalancerSources, Notice, Rendered, Seen, Step, Wanted } from "../plugin/contract.ts";
 import { type Decider, UndecidedError } from "../plugin/decider.ts";
 import { Acceptance, type Target } from "./acceptance.ts";
 import type { StepFailure } from "./effects.ts";
 import type { OperatorLog, Place } from "./operator_log.ts";
+import type { Pace } from "./pace.ts";
+import type { WaitingFile } from "./waiting_file.ts";
+
+/** What there is, and what is wanted of it: what a decision is made from. */
+export interface View<Config, ClusterConfig, Observed> {
+  /** Where the balancer was looked at. */
+  readonly sources: BalancerSources;
+  /** What the host saw there. */
+  readonly seen: Seen;
+  /** What the plugin made of that. */
+  readonly observed: Observed;
+  /** The wish, with the version of the program. */
+  readonly wanted: Wanted<Config, ClusterConfig>;
+  /** As much of the wish as the balancer takes. */
+  readonly target: Target<Config, ClusterConfig>;
+  /** The random part of the time after which a reload is made that may be. */
+  readonly reloadJitterMs: number;
+}
+
+/** What a view comes to. */
+export interface Decision {
+  /** What to do at once. */
+  readonly steps: readonly Step[];
+  /** The same as a text. */
+  readonly planned: string;
+  /** Whether the target is in force, but for what `steps` do at leisure. */
+  readonly inForce: boolean;
+  /** When a reload that is held back may be made; `Infinity` if none is. */
+  readonly reloadAt: number;
+}
 
 /** What {@linkcode Planner} is made of. */
 export interface PlannerOptions<Config, ClusterConfig, Observed> {
   /** Decides. */
   readonly balancer: Decider<Config, ClusterConfig, Observed>;
-  /** Time, for what was refused is tried again. */
+  /** Time: what was refused is tried again, and reloads keep their rate. */
   readonly clock: Clock;
   /** Is told of refusals, and of why there is no plan. */
   readonly told: OperatorLog;
+  /** Says when a reload may be made. */
+  readonly pace: Pace;
+  /** Takes the file that may wait out of each plan. */
+  readonly waiting: WaitingFile;
 }
 
 /**
- * Has the balancer's plugin render and plan, for as much of a wish as the
- * balancer takes: remembers what it took and what it refused.
+ * Decides what is to be done now: has the balancer's plugin render and plan,
+ * for as much of a wish as the balancer takes, and without a reload until one
+ * may be made. Remembers what the balancer took and what it refused.
  */
 export class Planner<Config, ClusterConfig, Observed> {
   readonly #balancer: Decider<Config, ClusterConfig, Observed>;
   readonly #clock: Clock;
   readonly #told: OperatorLog;
+  readonly #pace: Pace;
+  readonly #waiting: WaitingFile;
   readonly #acceptance = new Acceptance<Config, ClusterConfig>();
   #rendered: { readonly of: Wanted<Config, ClusterConfig>; readonly is: Rendered } | undefined;
 
   /** Knows of nothing that was taken or refused. */
-  constructor({ balancer, clock, told }: PlannerOptions<Config, ClusterConfig, Observed>) {
+  constructor({ balancer, clock, told, pace, waiting }: PlannerOptions<Config, ClusterConfig, Observed>) {
     [this.#balancer, this.#clock, this.#told] = [balancer, clock, told];
+    [this.#pace, this.#waiting] = [pace, waiting];
   }
 
   /** Whether anything was ever seen in force. */
@@ -55,34 +93,35 @@ export class Planner<Config, ClusterConfig, Observed> {
   }
 
   /**
-   * Plans the way to a target, with a reload if need be, or `because` one is to
-   * be made; `undefined` if its structure has to wait, or if a reload is needed
-   * that cannot be made, which is told.
+   * Decides what is to be done now. `because`: why there must be a reload,
+   * though the plan could do without. `plannedBefore`: the steps that were
+   * carried out last; planned again although they went well, they are no
+   * reason to doubt that the target is in force.
    */
-  async plan(
-    { wanted: target, held }: Target<Config, ClusterConfig>,
-    observed: Observed,
-    because: string | undefined,
-  ): Promise<readonly Step[] | undefined> {
-    const rendered = await this.#render(target);
-    if (held) return undefined;
-    try {
-      return await this.#balancer.plan(target, rendered, observed, { reload: true, because });
-    } catch (error) {
-      if (error instanceof UndecidedError) throw error;
-      this.#told.tellFault(error instanceof Error ? error.message : String(error));
-      return undefined;
+  async decide(
+    { observed, wanted, target, reloadJitterMs }: View<Config, ClusterConfig, Observed>,
+    { because, plannedBefore }: {
+      readonly because: string | undefined;
+      readonly plannedBefore: string | undefined;
+    },
+  ): Promise<Decision> {
+    const steps = await this.#plan(target, observed, because);
+    const now = this.#clock.now();
+    let reloadAt = Infinity;
+    if (steps !== undefined && !steps.some((step) => step.do === "reload")) {
+      this.#pace.forgetReload();
+      const atOnce = this.#waiting.setAside(steps, now);
+      const planned = JSON.stringify(atOnce);
+      return { steps: atOnce, planned, inForce: atOnce.length === 0 || planned === plannedBefore, reloadAt };
     }
-  }
-
-  /** Plans what needs no reload: members come and go in what was last in force. */
-  async planMeanwhile(
-    wanted: Wanted<Config, ClusterConfig>,
-    { wanted: target }: Target<Config, ClusterConfig>,
-    observed: Observed,
-  ): Promise<readonly Step[]> {
-    const standIn = this.#acceptance.inForce(wanted) ?? target;
-    return await this.#balancer.plan(standIn, await this.#balancer.render(standIn), observed, { reload: false });
+    if (steps !== undefined) {
+      reloadAt = this.#pace.reloadAt(now, reloadJitterMs);
+      if (now >= reloadAt) return { steps, planned: JSON.stringify(steps), inForce: false, reloadAt: Infinity };
+    }
+    // Until the reload may be, members come and go in what runs.
+    const meanwhile = await this.#planMeanwhile(wanted, target, observed);
+    const atOnce = this.#waiting.setAside(meanwhile, this.#clock.now());
+    return { steps: atOnce, planned: JSON.stringify(atOnce), inForce: false, reloadAt };
   }
 
   /** Notes that the balancer was seen to serve a target. */
@@ -112,6 +151,37 @@ export class Planner<Config, ClusterConfig, Observed> {
     const told = fate === "nothing" && this.#acceptance.some ? "kept" : fate;
     this.#told.tellRefusal({ cluster, faults, fate: told }, place);
     return fate !== "nothing";
+  }
+
+  /**
+   * Plans the way to a target, with a reload if need be, or `because` one is to
+   * be made; `undefined` if its structure has to wait, or if a reload is needed
+   * that cannot be made, which is told.
+   */
+  async #plan(
+    { wanted: target, held }: Target<Config, ClusterConfig>,
+    observed: Observed,
+    because: string | undefined,
+  ): Promise<readonly Step[] | undefined> {
+    const rendered = await this.#render(target);
+    if (held) return undefined;
+    try {
+      return await this.#balancer.plan(target, rendered, observed, { reload: true, because });
+    } catch (error) {
+      if (error instanceof UndecidedError) throw error;
+      this.#told.tellFault(error instanceof Error ? error.message : String(error));
+      return undefined;
+    }
+  }
+
+  /** Plans what needs no reload: members come and go in what was last in force. */
+  async #planMeanwhile(
+    wanted: Wanted<Config, ClusterConfig>,
+    { wanted: target }: Target<Config, ClusterConfig>,
+    observed: Observed,
+  ): Promise<readonly Step[]> {
+    const standIn = this.#acceptance.inForce(wanted) ?? target;
+    return await this.#balancer.plan(standIn, await this.#balancer.render(standIn), observed, { reload: false });
   }
 
   async #render(wanted: Wanted<Config, ClusterConfig>): Promise<Rendered> {

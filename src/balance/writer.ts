@@ -1,16 +1,16 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
-import type { BalancerSources, CommandStep, Seen, Step, Wanted } from "../plugin/contract.ts";
+import type { BalancerSources, CommandStep, Step, Wanted } from "../plugin/contract.ts";
 import { type Decider, UndecidedError } from "../plugin/decider.ts";
-import type { Target } from "./acceptance.ts";
 import { Agenda } from "./agenda.ts";
 import type { BalancerEffects, StepFailure, StepOutcome } from "./effects.ts";
 import { KnownVersion } from "./known_version.ts";
 import { OperatorLog, type Place } from "./operator_log.ts";
 import { Pace } from "./pace.ts";
-import { Planner } from "./planner.ts";
+import { type Decision, Planner, type View } from "./planner.ts";
 import { type Birth, Serving } from "./serving.ts";
+import { survey } from "./survey.ts";
 import { WaitingFile } from "./waiting_file.ts";
 
 export type { Place } from "./operator_log.ts";
@@ -84,26 +84,6 @@ interface Turn<Config, ClusterConfig> {
   plannedBefore: string | undefined;
 }
 
-/** What a round finds: what there is, and as much of the wish as the balancer takes. */
-interface View<Config, ClusterConfig, Observed> {
-  readonly sources: BalancerSources;
-  readonly seen: Seen;
-  readonly observed: Observed;
-  readonly wanted: Wanted<Config, ClusterConfig>;
-  readonly target: Target<Config, ClusterConfig>;
-  readonly reloadJitterMs: number;
-}
-
-/** What a view comes to. */
-interface Decision {
-  /** What to do at once. */
-  readonly steps: readonly Step[];
-  /** The same as a text. */
-  readonly planned: string;
-  /** Whether the target is in force, but for what `steps` do at leisure. */
-  readonly inForce: boolean;
-}
-
 /** A step that failed. */
 type Failed = StepOutcome & { readonly ok: false };
 
@@ -157,8 +137,8 @@ export class Writer<Config, ClusterConfig, Observed> {
       attendAgainMs: reconcileMs,
       onEnd: () => agenda.lookNow(),
     });
-    this.#planner = new Planner({ balancer, clock, told });
-    this.#pace = new Pace(random);
+    const pace = this.#pace = new Pace(random);
+    this.#planner = new Planner({ balancer, clock, told, pace, waiting: this.#waiting });
   }
 
   /**
@@ -251,9 +231,13 @@ export class Writer<Config, ClusterConfig, Observed> {
 
   async #round(turn: Turn<Config, ClusterConfig>): Promise<[next: Round, converged: boolean]> {
     const view = await this.#survey(turn);
-    if (view === undefined) return ["wait", false];
-    const decision = await this.#decide(turn, view);
-    const { steps, planned, inForce } = decision;
+    if (view === undefined) return [this.#later(), false];
+    // A process that was started from another file would come back with that one when it is restarted by hand.
+    const hasMoved = this.#serving.settledAt !== undefined && this.#serving.settledAt.file !== view.sources.file;
+    const because = turn.because ?? (hasMoved ? "config_file has changed" : undefined);
+    const decision = await this.#planner.decide(view, { because, plannedBefore: turn.plannedBefore });
+    const { steps, planned, inForce, reloadAt } = decision;
+    this.#agenda.lookBy(reloadAt);
     if (inForce) {
       this.#planner.accept(view.target.wanted);
       this.#serving.settle(view.sources);
@@ -270,88 +254,17 @@ export class Writer<Config, ClusterConfig, Observed> {
     return [await this.#act(turn, view, decision), false];
   }
 
-  /** Finds out what there is, and how much of the wish the balancer takes; `undefined` if that cannot be told now. */
-  async #survey(
+  #survey(
     { wish, signal }: Turn<Config, ClusterConfig>,
   ): Promise<View<Config, ClusterConfig, Observed> | undefined> {
-    const asked = wish.wanted;
-    const sources = await this.#balancer.sources(asked.config);
-    const [look, wanted] = await Promise.all([
-      this.#look(sources, asked.config, signal),
-      this.#withVersion(asked, sources, signal),
-    ]);
-    if (look === undefined || wanted === undefined) return undefined;
-    const target = await this.#planner.aim(wanted, look.seen);
-    const there = await this.#balancer.sources(target.wanted.config);
-    const { reloadJitterMs = 0 } = there;
-    if (there.socket === sources.socket && there.file === sources.file) {
-      return { sources, ...look, wanted, target, reloadJitterMs };
-    }
-    // What was accepted is not where the balancer was refused to go.
-    const lookThere = await this.#look(there, target.wanted.config, signal);
-    return lookThere && { sources: there, ...lookThere, wanted, target, reloadJitterMs };
-  }
-
-  /** Looks at the balancer; `undefined` if it cannot be read now. */
-  async #look(
-    sources: BalancerSources,
-    config: Config,
-    signal: AbortSignal,
-  ): Promise<{ readonly seen: Seen; readonly observed: Observed } | undefined> {
-    try {
-      const seen = await this.#serving.look(sources, signal);
-      const observed = await this.#balancer.observe(seen, config);
-      await this.#serving.meet(seen, sources);
-      return { seen, observed };
-    } catch (error) {
-      signal.throwIfAborted();
-      const why = error instanceof Error ? error.message : error;
-      this.#told.tellFault(
-        error instanceof UndecidedError ? error.message : `Cannot observe ${this.#balancer.name}: ${why}`,
-      );
-      this.#later();
-      return undefined;
-    }
-  }
-
-  /** Fills in the program's version; `undefined` if it is to be asked again first. */
-  async #withVersion(
-    wanted: Wanted<Config, ClusterConfig>,
-    { program }: BalancerSources,
-    signal: AbortSignal,
-  ): Promise<Wanted<Config, ClusterConfig> | undefined> {
-    const versioned = await this.#version.fillIn(wanted, program, signal);
-    if (versioned === undefined) this.#later();
-    return versioned;
-  }
-
-  async #decide(
-    { because, plannedBefore }: Turn<Config, ClusterConfig>,
-    { sources, observed, wanted, target, reloadJitterMs }: View<Config, ClusterConfig, Observed>,
-  ): Promise<Decision> {
-    // A process that was started from another file would come back with that one when it is restarted by hand.
-    const hasMoved = this.#serving.settledAt !== undefined && this.#serving.settledAt.file !== sources.file;
-    const steps = await this.#planner.plan(
-      target,
-      observed,
-      because ?? (hasMoved ? "config_file has changed" : undefined),
-    );
-    const now = this.#clock.now();
-    if (steps !== undefined && !steps.some((step) => step.do === "reload")) {
-      this.#pace.forgetReload();
-      const atOnce = this.#waiting.setAside(steps, now);
-      const planned = JSON.stringify(atOnce);
-      return { steps: atOnce, planned, inForce: atOnce.length === 0 || planned === plannedBefore };
-    }
-    if (steps !== undefined) {
-      const reloadAt = this.#pace.reloadAt(now, reloadJitterMs);
-      if (now >= reloadAt) return { steps, planned: JSON.stringify(steps), inForce: false };
-      // Until the reload may be, members come and go in what runs.
-      this.#agenda.lookBy(reloadAt);
-    }
-    const meanwhile = await this.#planner.planMeanwhile(wanted, target, observed);
-    const atOnce = this.#waiting.setAside(meanwhile, this.#clock.now());
-    return { steps: atOnce, planned: JSON.stringify(atOnce), inForce: false };
+    return survey(wish.wanted, {
+      balancer: this.#balancer,
+      serving: this.#serving,
+      version: this.#version,
+      planner: this.#planner,
+      told: this.#told,
+      signal,
+    });
   }
 
   /** Whether a balancer that is not there may be started now; if not, when to look again. */
