@@ -4,24 +4,20 @@ import { delay } from "../kernel/delay.ts";
 import { Gate } from "../kernel/gate.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
-import { abortable, within } from "../kernel/within.ts";
-import { PLUGIN_API_VERSION } from "../plugin/contract.ts";
+import { abortable } from "../kernel/within.ts";
 import type { Answer, Request, ToWorker } from "../protocol/messages.ts";
 import { countOwnThreads } from "../system/processes.ts";
 import { ThreadCensus } from "./census.ts";
+import { bootCrew, type Crew } from "./crew.ts";
 import { Hangs } from "./hangs.ts";
 import { HEARTBEAT_OPTIONS, type HeartbeatOptions } from "./heartbeat.ts";
-import { joinPermissions, toDenoPermissions } from "./permissions.ts";
-import { liveWorkerCount, PluginHost, WorkerDeadError, WorkerDeadlineError, type WorkerEvent } from "./plugin_host.ts";
+import { liveWorkerCount, WorkerDeadError, WorkerDeadlineError, type WorkerEvent } from "./plugin_host.ts";
 import { type StartThread, startThread } from "./thread.ts";
 import { type Action, reconcile, type WorkerSpec } from "./reconcile.ts";
+import { RegistryWord } from "./registry_word.ts";
 
 /** Workers that boot together; a boot keeps one core busy for some 13 ms. */
 const BOOTS_AT_ONCE_MAX = 4;
-/** How long a worker may take to load its plugin and start its instances. */
-const BOOT_DEADLINE_MS = 10_000;
-/** How long a new discovery worker may say nothing of its registry before it takes over all the same. */
-const FIRST_WORD_DEADLINE_MS = 30_000;
 /** How long a stopping worker may take to close what it has open. */
 const STOP_GRACE_MS = 2_000;
 /** A worker that served this long before it died starts its backoff anew. */
@@ -30,8 +26,6 @@ const PROVEN_MS = 60_000;
 const RESTART_BACKOFF = { firstMs: 500, maxMs: 30_000 };
 /** How often is looked whether what hung may run again. */
 const HUNG_LOOK_MS = 1_000;
-/** So much of what a worker says while it does not serve is kept: one state, and a snapshot of each cluster. */
-const HELD_MAX = 2_000;
 
 /** What the fleet tells its owner. */
 export interface FleetEvents {
@@ -73,15 +67,6 @@ export interface Threads {
 
 /** Web Workers, counted by what the kernel says. */
 const OWN_THREADS: Threads = { start: startThread, count: () => countOwnThreads(/^worker-[0-9]+$/) };
-
-/** A worker that is ready to serve, or does. */
-interface Crew {
-  readonly host: PluginHost;
-  /** Holds back what it says while another worker serves. */
-  readonly voice: Voice;
-  /** Resolves with the reason when it cannot go on. */
-  readonly death: Promise<string>;
-}
 
 interface Member {
   readonly spec: WorkerSpec;
@@ -344,93 +329,32 @@ export class Fleet implements AsyncDisposable {
   async #launch(member: Member): Promise<Crew> {
     const { signal } = member.controller;
     const { spec, predecessor } = member;
+    const { key } = spec;
     const registry = new RegistryWord();
-    const crew = await this.#gate.run(() => this.#boot(spec, { registry, signal }));
+    const crew = await this.#gate.run(() =>
+      bootCrew(spec, {
+        clock: this.#clock,
+        log: this.#log,
+        heartbeat: this.#heartbeat,
+        startThread: this.#threads.start,
+        registry,
+        onEvent: (event) => this.#events.onEvent(key, event),
+        dismiss: (crew) => this.#dismiss(crew),
+        signal,
+      })
+    );
     // Not in the gate: how long a registry takes is no matter of this machine's cores.
     if (spec.kind !== "discovery" || predecessor === undefined) return crew;
-    try {
-      await this.#awaitFirstWord(spec.key, crew, { registry, signal });
-      return crew;
-    } catch (error) {
-      this.#dismiss(crew);
-      throw error;
-    }
-  }
-
-  async #boot(
-    { key, kind, module, instances }: WorkerSpec,
-    { registry, signal }: { registry: RegistryWord; signal: AbortSignal },
-  ): Promise<Crew> {
-    // Making a thread blocks this one for some 10 ms: what was asked for before goes out first.
-    await delay(0, { clock: this.#clock, signal });
-    const death = Promise.withResolvers<string>();
-    const voice = new Voice((event) => this.#events.onEvent(key, event));
-    const host = new PluginHost({
-      name: key,
-      module,
-      permissions: toDenoPermissions(joinPermissions(instances.map(({ granted }) => granted))),
-      clock: this.#clock,
-      heartbeat: this.#heartbeat,
-      startThread: this.#threads.start,
-      onEvent: (event) => {
-        if (event.type === "connection") registry.say(event);
-        // A session that is over is opened again in a new worker: one way for both ends.
-        if (event.type === "ended") death.resolve(`Its session ended: ${event.reason}`);
-        voice.say(event);
-      },
-      onDeath: (reason) => death.resolve(reason),
-      onRefused: (reason) => this.#log.warn("Refused what a worker said", { worker: key, reason }),
-    });
-    const crew = { host, voice, death: death.promise };
-    const start = async () => {
-      const loaded = await host.loaded();
-      if (loaded.kind !== kind || loaded.apiVersion !== PLUGIN_API_VERSION) {
-        const wanted = `a ${kind} of API version ${PLUGIN_API_VERSION}`;
-        throw new Error(`Its plugin is a ${loaded.kind} of API version ${loaded.apiVersion}: want ${wanted}`);
-      }
-      for (const { id, config, scope } of instances) {
-        await host.call({ type: "start", instance: id, config, scope }, { deadlineMs: BOOT_DEADLINE_MS, signal });
-      }
+    const onOutOfReach = (detail: string) => {
+      const at = { worker: key, detail };
+      this.#log.warn("A new connection is out of reach of its registry: the one before it goes on meanwhile", at);
     };
     try {
-      await within(start(), BOOT_DEADLINE_MS, {
-        clock: this.#clock,
-        signal,
-        late: () => new WorkerDeadlineError(`It was not started within ${BOOT_DEADLINE_MS} ms`),
-      });
-      if (host.dead !== undefined) throw new WorkerDeadError(host.dead);
+      await registry.awaitReach({ death: crew.death, clock: this.#clock, signal, onOutOfReach });
       return crew;
     } catch (error) {
       this.#dismiss(crew);
       throw error;
-    }
-  }
-
-  /**
-   * Waits until a new connection has reached its registry: its first good word.
-   * While it says that it does not, the one before it goes on, however long;
-   * one that says nothing at all is believed after a while.
-   */
-  async #awaitFirstWord(
-    key: string,
-    { death }: Crew,
-    { registry, signal }: { registry: RegistryWord; signal: AbortSignal },
-  ): Promise<void> {
-    const died = death.then((reason) => {
-      throw new WorkerDeadError(reason);
-    });
-    const silence = new AbortController();
-    const cancel = this.#clock.after(FIRST_WORD_DEADLINE_MS, () => silence.abort());
-    try {
-      const word = await abortable(Promise.race([registry.first, died]), AbortSignal.any([signal, silence.signal]));
-      if (word.state === "connected") return;
-      const at = { worker: key, detail: word.detail };
-      this.#log.warn("A new connection is out of reach of its registry: the one before it goes on meanwhile", at);
-      await abortable(Promise.race([registry.reached, died]), signal);
-    } catch (error) {
-      if (signal.aborted || !silence.signal.aborted) throw error;
-    } finally {
-      cancel();
     }
   }
 
@@ -464,63 +388,4 @@ export class Fleet implements AsyncDisposable {
 /** What hangs together: all of a plugin that does not ship; of what ships one worker alone. */
 function hangKey({ key, module }: WorkerSpec): string {
   return module.startsWith("data:") ? module : key;
-}
-
-/** What a worker says on its way to the fleet's owner: held back while it is not in service. Records of its log pass. */
-class Voice {
-  readonly #tell: (event: WorkerEvent) => void;
-  #state: "held" | "heard" | "ended" = "held";
-  #held: WorkerEvent[] = [];
-
-  constructor(tell: (event: WorkerEvent) => void) {
-    this.#tell = tell;
-  }
-
-  say(event: WorkerEvent): void {
-    if (event.type === "log" || this.#state === "heard") return this.#tell(event);
-    if (this.#state === "ended") return;
-    // Of the connection only the newest state is of interest.
-    if (event.type === "connection") this.#held = this.#held.filter(({ type }) => type !== "connection");
-    if (this.#held.length < HELD_MAX) this.#held.push(event);
-  }
-
-  /** From now on it is heard, and what it said before is told. */
-  speak(): void {
-    this.#state = "heard";
-    for (const event of this.#held.splice(0)) this.#tell(event);
-  }
-
-  /** From now on what it says is kept for later. */
-  hold(): void {
-    this.#state = "held";
-  }
-
-  /** From now on what it says is of no interest. */
-  end(): void {
-    this.#state = "ended";
-    this.#held = [];
-  }
-}
-
-type ConnectionEvent = Extract<WorkerEvent, { type: "connection" }>;
-
-/** What a worker has said of its registry so far. */
-class RegistryWord {
-  readonly #first = Promise.withResolvers<ConnectionEvent>();
-  readonly #reached = Promise.withResolvers<void>();
-
-  /** Resolves with the first thing that it says. */
-  get first(): Promise<ConnectionEvent> {
-    return this.#first.promise;
-  }
-
-  /** Resolves when it says that the registry is in reach. */
-  get reached(): Promise<void> {
-    return this.#reached.promise;
-  }
-
-  say(event: ConnectionEvent): void {
-    this.#first.resolve(event);
-    if (event.state === "connected") this.#reached.resolve();
-  }
 }
