@@ -4,6 +4,8 @@ import { BalancerPlugins } from "./app/balancer_plugins.ts";
 import { type ConfigSource, Intake, type IntakeOptions, type Taken } from "./app/intake.ts";
 import { type Disk, LastKnown } from "./app/last_known.ts";
 import { placed } from "./app/place.ts";
+import type { Parts } from "./app/status.ts";
+import { Reach } from "./app/reach.ts";
 import type { BalancerEffects } from "./balance/effects.ts";
 import { Executor } from "./balance/executor.ts";
 import { type Applied, Writer } from "./balance/writer.ts";
@@ -86,8 +88,6 @@ const RENEW_JITTER_MS = 500;
 const RENEW_DEADLINE_MS = 10_000;
 /** The waits before a watch that was lost is begun again. */
 const WATCH_BACKOFF = { firstMs: 200, maxMs: 10_000 };
-/** A registry that comes and goes is told of again after this time. */
-const REACH_AGAIN_MS = 60_000;
 /** A probe's answer may come so much later than its deadline: the message needs its time. */
 const PROBE_GRACE_MS = 200;
 
@@ -113,8 +113,7 @@ export class App {
   readonly #balancerPlugins: BalancerPlugins;
   /** The clusters watched, by discovery. */
   readonly #watched = new Map<string, Set<ClusterName>>();
-  /** What was last told of a registry's being in reach, and when it was last told to be out of it, by worker. */
-  readonly #reach = new Map<string, { readonly state: string | undefined; readonly lostMs: number }>();
+  readonly #reach: Reach;
   /** Tries in a row to watch a cluster that failed, and why the last did. */
   readonly #lost = new Map<ClusterName, { readonly attempts: number; readonly reason: string }>();
   readonly #ended = Promise.withResolvers<Ending>();
@@ -140,6 +139,7 @@ export class App {
     const { clock, random, log, heartbeat, machine } = options;
     this.#log = log.part("app");
     this.#makeEffects = machine?.effects ?? (() => new Executor({ isSole: true }));
+    this.#reach = new Reach({ clock, log: this.#log });
     this.#fleet = new Fleet({
       clock,
       random,
@@ -198,6 +198,25 @@ export class App {
       log: log.part("registrar"),
       change: (operation, registration, signal) => this.#change(operation, registration, signal),
     });
+  }
+
+  /** The parts as they stand, to be read alone. */
+  get parts(): Parts {
+    const { dir, role } = this.#options;
+    return {
+      dir,
+      role,
+      reading: this.#configs.reading,
+      accepted: this.#accepted,
+      store: this.#store,
+      membership: this.#membership,
+      reach: this.#reach,
+      fleet: this.#fleet,
+      monitor: this.#monitor,
+      registrar: this.#registrar,
+      balancers: this.#balancers,
+      isStopping: this.#closing.signal.aborted,
+    };
   }
 
   /** Looks at the config directory again. */
@@ -381,9 +400,11 @@ export class App {
     }
     for (const [discovery, clusters] of this.#watched) {
       for (const cluster of clusters) {
-        if (!wanted.get(discovery)?.has(cluster)) {
-          this.#fleet.post(discoveryId(discovery), { type: "unwatch", cluster });
-        }
+        if (wanted.get(discovery)?.has(cluster)) continue;
+        this.#fleet.post(discoveryId(discovery), { type: "unwatch", cluster });
+        this.#membership.lostSight([cluster], `It is not watched at discovery/${discovery}.yaml any more`, {
+          until: "told",
+        });
       }
     }
     for (const [discovery, clusters] of wanted) {
@@ -462,10 +483,10 @@ export class App {
       }
       case "connection": {
         const { state, detail } = event;
-        if (state === "disconnected") {
-          for (const cluster of this.#clustersOf(key)) this.#store.markStale(cluster, detail);
-        } else this.#membership.connected(this.#clustersOf(key));
-        return this.#tellConnection(key, state, detail);
+        const clusters = this.#clustersOf(key);
+        if (state === "connected") this.#membership.connected(clusters);
+        else this.#membership.lostSight(clusters, detail, { until: "connected" });
+        return this.#reach.hear(key, state, detail);
       }
       case "snapshot": {
         const { snapshot } = event;
@@ -476,26 +497,12 @@ export class App {
       }
       case "lost":
         if (!this.#clustersOf(key).has(event.cluster)) return;
-        this.#store.markStale(event.cluster, event.error.message);
+        this.#membership.lostSight([event.cluster], event.error.message, { until: "told" });
         return void this.#watchAgain(key, event.cluster, event.error.message);
       case "ended":
         // The fleet replaces the worker, and with it the session.
         return;
     }
-  }
-
-  /** Logs whether a registry is in reach; one that comes and goes is told of once a minute. */
-  #tellConnection(key: string, state: "connected" | "disconnected", detail: string): void {
-    const nowMs = this.#options.clock.now();
-    const told = this.#reach.get(key) ?? { state: undefined, lostMs: -Infinity };
-    const at = { worker: key, detail };
-    if (state === "connected") {
-      this.#log[told.state === state ? "debug" : "info"]("Registry is in reach", at);
-      return void this.#reach.set(key, { ...told, state });
-    }
-    const isNews = nowMs - told.lostMs >= REACH_AGAIN_MS;
-    if (isNews) this.#reach.set(key, { state, lostMs: nowMs });
-    this.#log[isNews ? "warn" : "debug"]("Registry is out of reach: what was known of it stays", at);
   }
 
   async #watchAgain(key: string, cluster: ClusterName, reason: string): Promise<void> {
@@ -532,7 +539,8 @@ export class App {
   }
 
   #onWorkerDown(key: string, reason: string): void {
-    for (const cluster of this.#clustersOf(key)) this.#store.markStale(cluster, reason);
+    this.#reach.lose(key, reason);
+    this.#membership.lostSight(this.#clustersOf(key), reason, { until: "told" });
   }
 
   #onStuck(threads: number): void {

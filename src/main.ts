@@ -14,6 +14,8 @@ import type { HostSettings } from "./config/desired.ts";
 import { redact } from "./config/redact.ts";
 import { systemClock } from "./kernel/clock.ts";
 import { systemRandom } from "./kernel/random.ts";
+import type { Logger } from "./kernel/logger.ts";
+import type { StatusAddress } from "./model/status_address.ts";
 import { Log, type LogFormat, type LogLevel } from "./observe/log.ts";
 import { CATALOG, loadBalancer, makePluginLoader } from "./app/plugins.ts";
 
@@ -59,10 +61,26 @@ async function daemon(given: DaemonArguments): Promise<number> {
     stop.abort();
   });
   try {
+    await using served = given.status && await serveStatus(given.status, { app, log: log.part("status") });
+    if (given.status !== undefined && served === undefined) return EXIT.failed;
     const ending = await app.run(stop.signal);
     return isBroken ? EXIT.broken : EXIT_OF[ending];
   } finally {
     for (const [signal, heard] of signals) Deno.removeSignalListener(signal, heard);
+  }
+}
+
+/** Serves how the daemon stands; what that takes is loaded only where it is wanted. */
+async function serveStatus(
+  address: StatusAddress,
+  { app, log }: { readonly app: App; readonly log: Logger },
+): Promise<AsyncDisposable | undefined> {
+  const { serveStatus } = await import("./app/serve_status.ts");
+  try {
+    return await serveStatus(address, { app, version: config.version, pid: Deno.pid, clock: systemClock, log });
+  } catch (error) {
+    log.error(error instanceof Error ? error.message : String(error));
+    return undefined;
   }
 }
 

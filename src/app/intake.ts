@@ -19,8 +19,25 @@ export interface Taken {
   readonly sources: Loaded["desired"]["sources"];
 }
 
+/** How the reading of the config stands. Times are those of the clock; `undefined` before the first. */
+export interface Reading {
+  /** When it was last read to the end. */
+  readonly readMs: number | undefined;
+  /** When one that differs from the one before was last taken. */
+  readonly takenMs: number | undefined;
+  /** Why it could not be read the last time; `undefined` if it could. */
+  readonly unread: string | undefined;
+  /** All that is wrong with it now. */
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** What there is to say before anything was read. */
+export const UNREAD: Reading = { readMs: undefined, takenMs: undefined, unread: undefined, diagnostics: [] };
+
 /** Where configs come from. */
 export interface ConfigSource {
+  /** How far it was read. */
+  readonly reading: Reading;
   /**
    * Answers each config that is to be in force, whole. Ends when the signal is
    * aborted, or when there is none to start from.
@@ -58,9 +75,15 @@ export class Intake implements ConfigSource {
   #watch: DirectoryWatch | undefined;
   #plugins: PluginLoader | undefined;
   #told: ReadonlySet<string> = new Set();
+  #reading: Reading = UNREAD;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
+  }
+
+  /** See {@linkcode ConfigSource.reading}. */
+  get reading(): Reading {
+    return this.#reading;
   }
 
   /** See {@linkcode ConfigSource.lookAgain}. */
@@ -103,7 +126,7 @@ export class Intake implements ConfigSource {
       had = available.catalog;
       lastGood = loaded;
       if (!changed) {
-        this.#tell([...found, ...refusals]);
+        this.#note(loaded, [...found, ...refusals]);
         continue;
       }
       await using describer = new Describer({ clock, signal, hangs });
@@ -121,9 +144,19 @@ export class Intake implements ConfigSource {
         describer.hasFailed || isUndecided,
         accepted,
       ];
-      this.#tell([...found, ...refusals]);
+      this.#note(loaded, [...found, ...refusals], { takenMs: clock.now() });
       yield { accepted, sources: loaded.desired.sources };
     }
+  }
+
+  /** Notes that the directory was read to the end, and says what was found. */
+  #note(
+    { unread }: Loaded,
+    diagnostics: readonly Diagnostic[],
+    { takenMs = this.#reading.takenMs }: { readonly takenMs?: number | undefined } = {},
+  ): void {
+    this.#reading = { readMs: this.#options.clock.now(), takenMs, unread, diagnostics };
+    this.#tell(diagnostics);
   }
 
   /** Logs each finding once, for as long as it stays. */

@@ -5,6 +5,7 @@ import type { BalancerSources, CommandStep, Step, Wanted } from "../plugin/contr
 import { type Decider, UndecidedError } from "../plugin/decider.ts";
 import { Agenda } from "./agenda.ts";
 import type { BalancerEffects, StepFailure, StepOutcome } from "./effects.ts";
+import { Logbook, type Standing } from "./logbook.ts";
 import { KnownVersion } from "./known_version.ts";
 import { OperatorLog, type Place } from "./operator_log.ts";
 import { Pace } from "./pace.ts";
@@ -107,6 +108,7 @@ export class Writer<Config, ClusterConfig, Observed> {
   readonly #reconcileMs: number;
   readonly #onApplied: (applied: Applied) => void;
 
+  readonly #logbook: Logbook;
   readonly #agenda: Agenda<Wish<Config, ClusterConfig>>;
   readonly #told: OperatorLog;
   readonly #version: KnownVersion<Config, ClusterConfig>;
@@ -123,7 +125,9 @@ export class Writer<Config, ClusterConfig, Observed> {
   #isCalm = false;
 
   constructor(options: WriterOptions<Config, ClusterConfig, Observed>) {
-    const { balancer, effects, clock, random, log, reconcileMs = RECONCILE_MS, onApplied = () => {} } = options;
+    const { balancer, effects, clock, random, reconcileMs = RECONCILE_MS, onApplied = () => {} } = options;
+    this.#logbook = new Logbook(clock.now());
+    const log = this.#logbook.listen(options.log, clock);
     [this.#balancer, this.#effects, this.#clock, this.#log] = [balancer, effects, clock, log];
     [this.#reconcileMs, this.#onApplied] = [reconcileMs, onApplied];
     const agenda = this.#agenda = new Agenda(clock);
@@ -139,6 +143,11 @@ export class Writer<Config, ClusterConfig, Observed> {
     });
     const pace = this.#pace = new Pace(random);
     this.#planner = new Planner({ balancer, clock, told, pace, waiting: this.#waiting });
+  }
+
+  /** How the balancer stands. */
+  get standing(): Standing {
+    return this.#logbook.standing;
   }
 
   /**
@@ -208,6 +217,7 @@ export class Writer<Config, ClusterConfig, Observed> {
       [next, converged] = await this.#roundOrWait(turn);
     }
     this.#converged = converged;
+    this.#logbook.turned(converged, this.#clock.now());
     // Of what was tried meanwhile, and was refused, nothing took effect.
     this.#told.tellNotices(this.#planner.notices, wish.place);
     if (converged && this.#waiting.steps.length === 0) this.#told.forgetFaults();
@@ -238,8 +248,10 @@ export class Writer<Config, ClusterConfig, Observed> {
     const decision = await this.#planner.decide(view, { because, plannedBefore: turn.plannedBefore });
     const { steps, planned, inForce, reloadAt } = decision;
     this.#agenda.lookBy(reloadAt);
+    if (view.seen.answers !== undefined) this.#logbook.saw(this.#clock.now());
     if (inForce) {
       this.#planner.accept(view.target.wanted);
+      this.#logbook.served(view.target.wanted, turn.wish.generation);
       this.#serving.settle(view.sources);
       this.#pace.settle();
     }
@@ -283,7 +295,9 @@ export class Writer<Config, ClusterConfig, Observed> {
     { steps, planned }: Decision,
   ): Promise<Round> {
     // What was begun is broken off at the very end only: each step has a deadline of its own.
+    this.#logbook.begins(steps, this.#clock.now());
     const outcomes = await this.#effects.execute(steps, view.sources, this.#ending.signal);
+    this.#logbook.did(outcomes, this.#clock.now());
     for (const outcome of outcomes) if (outcome.ok) turn.done.push(outcome.step);
     this.#tellOutcomes(outcomes);
     const failed = outcomes.find((outcome) => !outcome.ok) ?? await this.#takeOver(turn, view, steps);

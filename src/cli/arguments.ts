@@ -5,8 +5,9 @@ import { type InferValue, parse } from "@optique/core/parser";
 import { argument, command, constant, option } from "@optique/core/primitives";
 import { choice, integer, string, type ValueParser } from "@optique/core/valueparser";
 import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
+import { formatStatusAddress, parseStatusAddress } from "../model/status_address.ts";
 import { pluginArguments } from "./plugin_arguments.ts";
-import { storeArguments } from "./store_arguments.ts";
+import { converted, storeArguments } from "./store_arguments.ts";
 import { storeCommandArguments } from "./store_command_arguments.ts";
 
 /** A text that other hosts will accept: they refuse a node whose name or address is none. */
@@ -54,8 +55,25 @@ const announced = object("What this host is announced as", {
   })),
 });
 
+const standing = object("How it stands", {
+  status: optional(
+    option(
+      "--status",
+      converted(parseStatusAddress, {
+        metavar: "ADDRESS",
+        wanted: "an address such as 127.0.0.1:9180, [::1]:9180 or unix:/run/lighthouse/status.sock",
+        placeholder: { path: "" },
+        format: formatStatusAddress,
+      }),
+      {
+        description: message`Where to serve /status and /health over HTTP: HOST:PORT or unix:/PATH; else nowhere.`,
+      },
+    ),
+  ),
+});
+
 const daemon = <const Name extends "writer" | "reporter" | "run">(name: Name) =>
-  merge(object({ command: constant(name), dir }), logging, announced);
+  merge(object({ command: constant(name), dir }), logging, announced, standing);
 
 /** The command line: every subcommand, with its help. */
 export const parser = or(

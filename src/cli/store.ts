@@ -2,7 +2,7 @@ import { assert } from "../kernel/assert.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Random } from "../kernel/random.ts";
 import type { Logger } from "../kernel/logger.ts";
-import type { BindAddress } from "../store/bind_address.ts";
+import type { BindAddress } from "../model/bind_address.ts";
 import { StoreServer } from "../store/server.ts";
 import { parseTimeLimit, type TimeLimit } from "../store/time_limit.ts";
 

@@ -3,7 +3,8 @@ import { message } from "@optique/core/message";
 import { optional, withDefault } from "@optique/core/modifiers";
 import { constant, option } from "@optique/core/primitives";
 import { string, type ValueParser, type ValueParserResult } from "@optique/core/valueparser";
-import { type BindAddress, formatBindAddress, parseBindAddress } from "../store/bind_address.ts";
+import { type BindAddress, formatBindAddress } from "../model/bind_address.ts";
+import { parseStoreAddress } from "../store/store_address.ts";
 import { parseTimeLimit } from "../store/time_limit.ts";
 
 /** Reads a word as `read` does, which answers `undefined` for what is not wanted. */
@@ -34,7 +35,7 @@ export function converted<T>(
 export const LOCAL: BindAddress = { host: "localhost", port: 8001 };
 
 /** An address of a store. */
-export const address: ValueParser<"sync", BindAddress> = converted(parseBindAddress, {
+export const address: ValueParser<"sync", BindAddress> = converted(parseStoreAddress, {
   metavar: "ADDRESS",
   wanted: "an address such as 10.0.0.1:8001",
   placeholder: LOCAL,
@@ -44,7 +45,7 @@ export const address: ValueParser<"sync", BindAddress> = converted(parseBindAddr
 const addresses = converted<readonly string[]>(
   (text) => {
     const list = text.split(",").map((each) => each.trim()).filter((each) => each !== "");
-    return list.every((each) => parseBindAddress(each) !== undefined) ? list : undefined;
+    return list.every((each) => parseStoreAddress(each) !== undefined) ? list : undefined;
   },
   {
     metavar: "ADDRESSES",

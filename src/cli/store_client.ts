@@ -1,6 +1,6 @@
 import type { Clock } from "../kernel/clock.ts";
 import { delay } from "../kernel/delay.ts";
-import { type BindAddress, formatBindAddress } from "../store/bind_address.ts";
+import { type BindAddress, formatBindAddress } from "../model/bind_address.ts";
 import { parseJson } from "../store/json_text.ts";
 import { LIMITS } from "../store/limits.ts";
 import { formatPath, parsePath, type Path } from "../store/path.ts";

@@ -1,5 +1,5 @@
 import type { Clock } from "../kernel/clock.ts";
-import type { BindAddress } from "../store/bind_address.ts";
+import type { BindAddress } from "../model/bind_address.ts";
 import { JsonError, parseJson } from "../store/json_text.ts";
 import { LIMITS } from "../store/limits.ts";
 import { formatPath, isWithin, type Path } from "../store/path.ts";

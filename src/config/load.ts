@@ -43,6 +43,8 @@ export interface Loaded {
   readonly desired: Desired;
   /** All that is wrong with it now, sorted by file and place. */
   readonly diagnostics: readonly Diagnostic[];
+  /** Why the directory could not be read this time; absent if it could. */
+  readonly unread?: string | undefined;
   /** What makes the next load cheap; of no use to others. */
   readonly memory: Memory;
 }
@@ -123,7 +125,9 @@ export async function loadDirectory(
     const kept = lastGood === undefined ? "" : "; what was last read stays in force";
     const message = `Cannot read the config directory as ${tree.reason}${kept}`;
     const diagnostics = Object.freeze([Object.freeze({ severity, file: tree.dir, message } as const)]);
-    return Object.freeze(lastGood === undefined ? { ok: false, diagnostics } : { ...lastGood, diagnostics });
+    return Object.freeze(
+      lastGood === undefined ? { ok: false, diagnostics } : { ...lastGood, diagnostics, unread: tree.reason },
+    );
   }
   return new Reading(tree, role, lastGood).finish();
 }

@@ -43,16 +43,39 @@ export interface MonitorOptions {
   readonly onStatus: (key: string, status: Status) => void;
 }
 
+/** What is known of one check of a port. Times are those of the monitor's clock. */
+export interface CheckReport {
+  readonly name: string;
+  readonly verdict: Verdict;
+  /** When a probe last came to its end; when it was begun to be probed, if none has yet. */
+  readonly probedMs: number;
+  /** Why the last probe failed; `undefined` if it did not, or there was none. */
+  readonly failure: string | undefined;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+}
+
+/** What is known of one port. */
+export interface PortReport {
+  readonly status: Status;
+  /** Since when. */
+  readonly sinceMs: number;
+  readonly checks: readonly CheckReport[];
+}
+
 interface RunningCheck {
   readonly check: MonitoredCheck;
   readonly intervalMs: number;
   verdict: Verdict;
+  probedMs: number;
+  failure: string | undefined;
   readonly controller: AbortController;
 }
 
 interface RunningPort {
   port: MonitoredPort;
   status: Status;
+  sinceMs: number;
   /** Present while there is no check to run: says so at each interval. */
   reminder: { readonly intervalMs: number; readonly controller: AbortController } | undefined;
   readonly checks: Map<string, RunningCheck>;
@@ -78,6 +101,24 @@ export class Monitor implements AsyncDisposable {
     return new Map([...this.#ports].map(([key, { status }]) => [key, status]));
   }
 
+  /** What is known of each port, by key. */
+  get ports(): ReadonlyMap<string, PortReport> {
+    return new Map(
+      [...this.#ports].map(([key, { status, sinceMs, checks }]) => [key, {
+        status,
+        sinceMs,
+        checks: [...checks.values()].map(({ check: { name, timeoutMs }, verdict, probedMs, failure, intervalMs }) => ({
+          name,
+          verdict,
+          probedMs,
+          failure,
+          intervalMs,
+          timeoutMs,
+        })),
+      }]),
+    );
+  }
+
   /** Takes a new wish, whole. */
   apply(wanted: readonly MonitoredPort[]): void {
     const keys = new Set(wanted.map(({ key }) => key));
@@ -97,7 +138,7 @@ export class Monitor implements AsyncDisposable {
 
   #applyPort(port: MonitoredPort): void {
     const running: RunningPort = this.#ports.get(port.key) ??
-      { port, status: "unknown", reminder: undefined, checks: new Map() };
+      { port, status: "unknown", sinceMs: this.#options.clock.now(), reminder: undefined, checks: new Map() };
     running.port = port;
     this.#ports.set(port.key, running);
     const ids = new Set(port.checks.map(({ id }) => id));
@@ -114,6 +155,8 @@ export class Monitor implements AsyncDisposable {
         check,
         intervalMs: port.intervalMs,
         verdict: firstVerdict(check, old),
+        probedMs: this.#options.clock.now(),
+        failure: old?.failure,
         controller: new AbortController(),
       };
       running.checks.set(check.id, next);
@@ -158,6 +201,7 @@ export class Monitor implements AsyncDisposable {
         const startedMs = clock.now();
         const outcome = await probe(check.id, check.timeoutMs, signal);
         signal.throwIfAborted();
+        [current.probedMs, current.failure] = [clock.now(), outcome.status === "fail" ? outcome.reason : undefined];
         const before = current.verdict;
         current.verdict = judge(before, outcome.status === "pass", check);
         const at = { service: running.port.key, check: check.name };
@@ -179,7 +223,7 @@ export class Monitor implements AsyncDisposable {
     const verdicts = [...running.checks.values()].map(({ verdict }) => verdict);
     const status = statusOf(verdicts, running.status);
     if (status === running.status) return;
-    running.status = status;
+    [running.status, running.sinceMs] = [status, this.#options.clock.now()];
     this.#options.log[status === "up" ? "info" : "warn"](`Service is ${status}`, { service: running.port.key });
     this.#options.onStatus(running.port.key, status);
   }

@@ -3,7 +3,7 @@ import type { Logger } from "../kernel/logger.ts";
 import { GUARD_DEFAULTS, type GuardSettings } from "../model/cluster.ts";
 import type { ClusterName, ClusterSnapshot } from "../model/topology.ts";
 import { type GuardMemory, type Hold, judge, NO_MEMORY } from "./guard.ts";
-import type { Store } from "./store.ts";
+import type { Stale, Store } from "./store.ts";
 
 /** What a {@linkcode Membership} is made of. */
 export interface MembershipOptions {
@@ -52,7 +52,25 @@ export class Membership implements Disposable {
 
   /** Notes that the registry of some clusters has come into reach: what it says at first may be what it has not read yet. */
   connected(clusters: Iterable<ClusterName>): void {
-    for (const cluster of clusters) this.#connectedAt.set(cluster, this.#options.clock.now());
+    const { store, clock } = this.#options;
+    for (const cluster of clusters) {
+      this.#connectedAt.set(cluster, clock.now());
+      store.markConnected(cluster);
+    }
+  }
+
+  /**
+   * Notes that some clusters are not watched at present: until the connection is
+   * there again, or, if the watch itself is lost, until their members are told anew.
+   */
+  lostSight(clusters: Iterable<ClusterName>, reason: string, { until }: Pick<Stale, "until">): void {
+    const { store, clock } = this.#options;
+    for (const cluster of clusters) store.markStale(cluster, { reason, sinceMs: clock.now(), until });
+  }
+
+  /** What is held back of a cluster's last answer; `undefined` if nothing is. */
+  hold(cluster: ClusterName): Hold | undefined {
+    return this.#memory.get(cluster)?.hold;
   }
 
   /** Takes what a registry says. */

@@ -37,6 +37,15 @@ export interface RegistrarOptions {
   readonly onChanged?: (operation: Operation, registration: Registration) => void;
 }
 
+/** How far a registry is as it is wanted. */
+export interface RegistrationReport {
+  readonly registration: Registration;
+  /** Whether the registry was told so in this session. */
+  readonly isDone: boolean;
+  /** Why the last try failed; `undefined` if it did not. */
+  readonly failure: string | undefined;
+}
+
 /** How often what is registered is asserted again, though nothing changed. */
 const REASSERT_MS = 30_000;
 /** The waits between tries that fail. */
@@ -81,6 +90,15 @@ export class Registrar implements AsyncDisposable {
 
   constructor(options: RegistrarOptions) {
     this.#options = options;
+  }
+
+  /** How far each node is registered as it is wanted, those that are on their way out included. */
+  get report(): readonly RegistrationReport[] {
+    return [...this.#entries.values()].map((entry) => ({
+      registration: entry.registration,
+      isDone: isDone(entry),
+      failure: entry.failure,
+    }));
   }
 
   /**

@@ -4,10 +4,21 @@ import type { ClusterName, ClusterSnapshot, Topology } from "../model/topology.t
 /** What is known of one cluster. */
 interface Known {
   readonly nodes: readonly Node[];
+  /** The generation with which these members came. */
+  readonly generation: number;
   /** `adopted`: read back from the balancer's file. `registry`: the registry said so. */
   readonly from: "adopted" | "registry";
-  /** Why it may be out of date; `undefined` while it is watched. */
-  readonly stale?: string | undefined;
+  /** Absent while it is watched. */
+  readonly stale?: Stale | undefined;
+}
+
+/** That members may be out of date. */
+export interface Stale {
+  readonly reason: string;
+  /** Since when, in milliseconds of the caller's clock. */
+  readonly sinceMs: number;
+  /** `connected`: until the connection is there again, whose watch goes on. `told`: until the registry has told them anew. */
+  readonly until: "connected" | "told";
 }
 
 /**
@@ -37,23 +48,34 @@ export class Store {
   /** Takes what a registry says; answers whether it changes anything. */
   replace({ cluster, nodes }: ClusterSnapshot): boolean {
     const before = this.#known.get(cluster);
-    this.#known.set(cluster, { nodes, from: "registry" });
-    if (before !== undefined && sameNodes(before.nodes, nodes)) return false;
-    this.#generation++;
-    return true;
+    const isSame = before !== undefined && sameNodes(before.nodes, nodes);
+    if (!isSame) this.#generation++;
+    this.#known.set(cluster, { nodes, from: "registry", generation: isSame ? before.generation : this.#generation });
+    return !isSame;
   }
 
   /** Takes members from an earlier life, for a cluster of which no registry has spoken yet. */
   adopt(cluster: ClusterName, nodes: readonly Node[]): void {
     if (this.#known.has(cluster)) return;
-    this.#known.set(cluster, { nodes, from: "adopted" });
-    this.#generation++;
+    this.#known.set(cluster, { nodes, from: "adopted", generation: ++this.#generation });
   }
 
-  /** Notes that a cluster is not watched at present. Its members stay. */
-  markStale(cluster: ClusterName, reason: string): void {
+  /** Notes that a cluster is not watched at present. Its members stay, and it has been so since the first such note. */
+  markStale(cluster: ClusterName, { reason, sinceMs, until }: Stale): void {
     const before = this.#known.get(cluster);
-    if (before !== undefined) this.#known.set(cluster, { ...before, stale: reason });
+    if (before === undefined) return;
+    const stale: Stale = {
+      reason,
+      sinceMs: before.stale?.sinceMs ?? sinceMs,
+      until: before.stale?.until === "told" ? "told" : until,
+    };
+    this.#known.set(cluster, { ...before, stale });
+  }
+
+  /** Notes that the connection to a cluster's registry is there again: a watch that was not lost goes on. */
+  markConnected(cluster: ClusterName): void {
+    const before = this.#known.get(cluster);
+    if (before?.stale?.until === "connected") this.#known.set(cluster, { ...before, stale: undefined });
   }
 
   /** Whether a registry has spoken of a cluster since the start. */
@@ -62,8 +84,13 @@ export class Store {
   }
 
   /** Why a cluster's members may be out of date; `undefined` while they are not, or nothing is known of it. */
-  stale(cluster: ClusterName): string | undefined {
+  stale(cluster: ClusterName): Stale | undefined {
     return this.#known.get(cluster)?.stale;
+  }
+
+  /** The generation with which a cluster's members came; `undefined` if nothing is known of it. */
+  generation(cluster: ClusterName): number | undefined {
+    return this.#known.get(cluster)?.generation;
   }
 }
 

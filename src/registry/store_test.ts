@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Node } from "../model/node.ts";
-import { Store } from "./store.ts";
+import { type Stale, Store } from "./store.ts";
+
+const AWAY: Stale = { reason: "connection lost", sinceMs: 5, until: "connected" };
 
 function node(host: string, { port = 80, metadata = {} }: { port?: number; metadata?: Node["metadata"] } = {}): Node {
   return { host, ip: "10.0.0.1", port, metadata };
@@ -29,13 +31,45 @@ Deno.test("Store: an empty cluster is empty if the registry says so, and is not 
   assert.equal(store.topology.clusters.has("db"), false);
 });
 
+Deno.test("Store: a cluster is stale since the first loss, until its connection is there again", () => {
+  const store = new Store();
+  store.replace({ cluster: "web", nodes: [node("a")] });
+  store.markStale("web", AWAY);
+  store.markStale("web", { ...AWAY, reason: "still away", sinceMs: 90 });
+  assert.deepEqual(store.stale("web"), { ...AWAY, reason: "still away" });
+  store.markConnected("web");
+  assert.equal(store.stale("web"), undefined, "its watch goes on, and tells what is new");
+});
+
+Deno.test("Store: a cluster whose watch is lost stays stale until it is told anew", () => {
+  const store = new Store();
+  store.replace({ cluster: "web", nodes: [node("a")] });
+  store.markStale("web", { reason: "the watch failed", sinceMs: 1, until: "told" });
+  store.markStale("web", AWAY);
+  store.markConnected("web");
+  assert.equal(store.stale("web")?.sinceMs, 1);
+  store.replace({ cluster: "web", nodes: [node("a")] });
+  assert.equal(store.stale("web"), undefined);
+});
+
+Deno.test("Store.generation() is the one with which a cluster's members came", () => {
+  const store = new Store();
+  assert.equal(store.generation("web"), undefined);
+  store.adopt("web", [node("a")]);
+  store.replace({ cluster: "db", nodes: [node("d")] });
+  store.replace({ cluster: "web", nodes: [node("a")] });
+  assert.deepEqual(["web", "db"].map((name) => store.generation(name)), [1, 2]);
+  store.replace({ cluster: "web", nodes: [] });
+  assert.deepEqual([store.generation("web"), store.topology.generation], [3, 3]);
+});
+
 Deno.test("Store: a registry that is out of reach removes nothing", () => {
   const store = new Store();
   store.replace({ cluster: "web", nodes: [node("a")] });
   const before = store.topology;
-  store.markStale("web", "connection lost");
+  store.markStale("web", AWAY);
   assert.deepEqual(store.topology, before);
-  assert.equal(store.stale("web"), "connection lost");
+  assert.deepEqual(store.stale("web"), AWAY);
   assert.equal(store.heard("web"), true);
   assert.equal(store.replace({ cluster: "web", nodes: [node("a")] }), false);
   assert.equal(store.stale("web"), undefined, "it is watched again");
@@ -43,7 +77,7 @@ Deno.test("Store: a registry that is out of reach removes nothing", () => {
 
 Deno.test("Store makes nothing up of a cluster that it never heard of", () => {
   const store = new Store();
-  store.markStale("web", "connection lost");
+  store.markStale("web", AWAY);
   assert.equal(store.stale("web"), undefined);
   assert.equal(store.topology.clusters.size, 0);
 });
@@ -55,7 +89,7 @@ Deno.test("Store serves what was adopted until a registry speaks, and a registry
   assert.equal(store.heard("web"), false);
   store.adopt("web", [node("older")]);
   assert.deepEqual(outline(store), ["web: old"]);
-  store.markStale("web", "out of reach");
+  store.markStale("web", AWAY);
   assert.equal(store.heard("web"), false);
   assert.deepEqual(outline(store), ["web: old"]);
   assert.equal(store.replace({ cluster: "web", nodes: [] }), true);
@@ -93,7 +127,7 @@ Deno.test("Store forgets nothing: a cluster may come back while its registry is 
   const store = new Store();
   store.replace({ cluster: "a", nodes: [node("a")] });
   store.replace({ cluster: "b", nodes: [node("b")] });
-  store.markStale("a", "it is wanted no more");
+  store.markStale("a", AWAY);
   assert.deepEqual(outline(store), ["a: a", "b: b"]);
 });
 
@@ -121,7 +155,7 @@ Deno.test("Store knows of each cluster what its registry said last, whatever els
     for (const each of happenings) {
       if (each.do === "replace") store.replace(each);
       else if (each.do === "adopt") store.adopt(each.cluster, each.nodes);
-      else store.markStale(each.cluster, "away");
+      else store.markStale(each.cluster, AWAY);
       assert.ok(store.topology.generation >= generation);
       generation = store.topology.generation;
     }

@@ -1,8 +1,8 @@
 import { quote } from "../kernel/quote.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
+import { type BindAddress, isLocalHost, isLoopback } from "../model/bind_address.ts";
 import { Encodings, etagOf, json, prepare, type PreparedAnswer, refuse, say } from "./answers.ts";
-import { type BindAddress, isLoopback, parseBindAddress } from "./bind_address.ts";
 import { readBody } from "./body.ts";
 import { COPY_ENVELOPE_BYTES, formatCopy, parseCopy } from "./copy_text.ts";
 import { JsonError, parseJson } from "./json_text.ts";
@@ -404,12 +404,6 @@ function isConditional(headers: Headers): boolean {
 /** Whether a browser asks for something that people read. */
 function wantsPage(headers: Headers): boolean {
   return headers.get("accept")?.includes("text/html") === true;
-}
-
-/** Whether a `Host` header names this machine: a foreign name is how a browser is made to speak for a foreign page. */
-function isLocalHost(host: string): boolean {
-  const address = parseBindAddress(host);
-  return address !== undefined && isLoopback(address.host);
 }
 
 function valueAnswer({ bytes, init }: PreparedAnswer): Response {

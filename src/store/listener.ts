@@ -1,4 +1,4 @@
-import type { BindAddress } from "./bind_address.ts";
+import type { BindAddress } from "../model/bind_address.ts";
 import { type Listener, listenWithClientCertificates } from "./mutual_tls.ts";
 
 /** Certificates and key to listen with, PEM. */

@@ -1,4 +1,4 @@
-import { parseBindAddress } from "./bind_address.ts";
+import { parseStoreAddress } from "./store_address.ts";
 import type { Version } from "./version.ts";
 
 /** More instances than this are not remembered: nobody runs so many, but anyone might say so. */
@@ -40,7 +40,7 @@ export class Members {
   add(addresses: readonly string[]): readonly string[] {
     return addresses.filter((address) => {
       if (this.#members.has(address) || this.#isAlias(address)) return false;
-      if (this.#members.size >= MEMBERS_MAX || parseBindAddress(address) === undefined) return true;
+      if (this.#members.size >= MEMBERS_MAX || parseStoreAddress(address) === undefined) return true;
       this.#members.set(address, { address, reachable: false });
       this.onAdd(address);
       return false;

@@ -1,5 +1,5 @@
 import { HttpClient } from "../system/http_client.ts";
-import { parseBindAddress } from "./bind_address.ts";
+import { parseStoreAddress } from "./store_address.ts";
 import { COPY_ENVELOPE_BYTES, formatCopy, parseCopy } from "./copy_text.ts";
 import type { Limits } from "./limits.ts";
 import { Refusal } from "./refusal.ts";
@@ -98,7 +98,7 @@ export class PeerClient implements Disposable {
     readonly signal: AbortSignal;
   }): Promise<string> {
     const { token } = this.#options;
-    const at = parseBindAddress(address);
+    const at = parseStoreAddress(address);
     if (at === undefined) throw new Error(`Cannot ask ${address} as it must be HOST:PORT`);
     const answer = await this.#http.ask(at, {
       method: body === undefined ? "GET" : "PUT",

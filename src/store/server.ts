@@ -1,7 +1,7 @@
 import type { Logger } from "../kernel/logger.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Random } from "../kernel/random.ts";
-import { type BindAddress, formatBindAddress, isLoopback } from "./bind_address.ts";
+import { type BindAddress, formatBindAddress, isLoopback } from "../model/bind_address.ts";
 import { Cluster } from "./cluster.ts";
 import { Handler } from "./handler.ts";
 import { LIMITS, type Limits } from "./limits.ts";

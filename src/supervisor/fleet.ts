@@ -68,12 +68,24 @@ export interface Threads {
 /** Web Workers, counted by what the kernel says. */
 const OWN_THREADS: Threads = { start: startThread, count: () => countOwnThreads(/^worker-[0-9]+$/) };
 
+/** How a worker stands. */
+export interface WorkerReport {
+  /** Why none is in service; `undefined` while one is. */
+  readonly down: string | undefined;
+  /** Since when, in milliseconds of the fleet's clock. One that soon died again was never in service. */
+  readonly sinceMs: number;
+}
+
 interface Member {
   readonly spec: WorkerSpec;
   /** The worker in service, or about to be replaced; `undefined` while there is none. */
   crew: Crew | undefined;
   /** Why there is none. */
   down: string;
+  /** Since when there has been none, or none that lasted. */
+  downSinceMs: number;
+  /** When the one in service took it up. */
+  servesSinceMs: number;
   /** The member that serves until this one does. */
   predecessor: Member | undefined;
   /** Whether a successor serves in its place: then it waits to be stopped, and starts no more. */
@@ -137,6 +149,18 @@ export class Fleet implements AsyncDisposable {
       [...this.#members].map(([key, member]) => {
         const serves = member.crew !== undefined || member.predecessor?.crew !== undefined;
         return [key, serves ? "serving" : member.down];
+      }),
+    );
+  }
+
+  /** How each worker that is wanted stands, by key. */
+  get workers(): ReadonlyMap<string, WorkerReport> {
+    return new Map(
+      [...this.#members].map(([key, member]): [string, WorkerReport] => {
+        const serving = [member, member.predecessor].find((each) => each?.crew !== undefined);
+        return serving === undefined
+          ? [key, { down: member.down, sinceMs: member.downSinceMs }]
+          : [key, { down: undefined, sinceMs: serving.servesSinceMs }];
       }),
     );
   }
@@ -221,6 +245,8 @@ export class Fleet implements AsyncDisposable {
       spec,
       crew: undefined,
       down: "It is starting",
+      downSinceMs: old === undefined || old.crew !== undefined ? this.#clock.now() : old.downSinceMs,
+      servesSinceMs: this.#clock.now(),
       // One that never came up gives its place, and what it was to replace, to the new one.
       predecessor: old?.crew === undefined ? old?.predecessor : old,
       isSuperseded: false,
@@ -280,7 +306,7 @@ export class Fleet implements AsyncDisposable {
       if (crew !== undefined) this.#dismiss(crew);
       member.tried.resolve();
       if (member.isSuperseded) break;
-      if (isReady && this.#clock.now() - bornMs > PROVEN_MS) attempt = 0;
+      if (isReady && this.#clock.now() - bornMs > PROVEN_MS) [attempt, member.downSinceMs] = [0, this.#clock.now()];
       const waitMs = Math.round(backoffMs(attempt++, RESTART_BACKOFF, this.#random));
       const at = { worker: key, reason: member.down, waitMs, attempt };
       if (this.#fallBack(member)) {
@@ -302,7 +328,7 @@ export class Fleet implements AsyncDisposable {
       predecessor.isSuperseded = true;
       predecessor.crew?.voice.hold();
     }
-    member.crew = crew;
+    [member.crew, member.servesSinceMs] = [crew, this.#clock.now()];
     for (const { id } of member.spec.instances) this.#serving.set(id, member);
     member.tried.resolve();
     crew.voice.speak();

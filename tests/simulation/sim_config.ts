@@ -1,6 +1,6 @@
 import haproxy from "../../plugins/balancers/haproxy/mod.ts";
 import type { Accepted } from "../../src/app/accept.ts";
-import type { ConfigSource, Taken } from "../../src/app/intake.ts";
+import { type ConfigSource, type Taken, UNREAD } from "../../src/app/intake.ts";
 import { DEFAULT_SETTINGS } from "../../src/config/settings_schema.ts";
 import { Latest } from "../../src/kernel/latest.ts";
 import { CLUSTER_DEFAULTS, GUARD_DEFAULTS } from "../../src/model/cluster.ts";
@@ -103,6 +103,7 @@ export function acceptedOf(
 
 /** A config directory that a simulation edits. */
 export class SimConfigs implements ConfigSource {
+  readonly reading = UNREAD;
   readonly #slot = new Latest<Taken>();
 
   /** Puts another config into force. */

@@ -1,0 +1,98 @@
+import type { Status } from "./status_shape.ts";
+
+/** What `GET /health` answers. */
+export interface Health {
+  readonly status: "ok" | "failing" | "stopping";
+  /** What of its own work Lighthouse does not do. */
+  readonly reasons?: readonly string[];
+  /** What keeps it from doing more, though it does its work. */
+  readonly degraded?: readonly string[];
+}
+
+/** How late is too late, in seconds. */
+export interface HealthLimits {
+  /** For the main loop. */
+  readonly loop: number;
+  /** For whatever is done again and again: to look at the config, at a balancer, to probe; to be in service. */
+  readonly work: number;
+  /** For steps under way: a `reload_command` may take ten minutes. */
+  readonly steps: number;
+  /** For what takes a moment as a rule, before it is told. */
+  readonly settle: number;
+}
+
+/** The limits, unless a test has others. */
+export const HEALTH_LIMITS: HealthLimits = { loop: 5, work: 60, steps: 660, settle: 10 };
+
+/** A check may miss so many of its probes. */
+const PROBES_MISSED_MAX = 3;
+
+/**
+ * Judges whether Lighthouse does its work. What keeps it from that and is not
+ * its own is no failure: a registry out of reach, a config that is refused, a
+ * balancer that does not answer. Pure.
+ */
+export function judgeHealth(status: Status, limits: HealthLimits = HEALTH_LIMITS): Health {
+  if (status.stopping) return { status: "stopping" };
+  const reasons = [...failures(status, limits)];
+  const degraded = [...hindrances(status, limits)];
+  return {
+    status: reasons.length > 0 ? "failing" : "ok",
+    ...reasons.length > 0 && { reasons },
+    ...degraded.length > 0 && { degraded },
+  };
+}
+
+function* failures(status: Status, { loop, work, steps }: HealthLimits): Generator<string> {
+  const { config, upSeconds, stuckThreads } = status;
+  if (status.loop.lateSeconds > loop) yield `The main loop is late by ${status.loop.lateSeconds} s`;
+  const unreadFor = config.readSeconds ?? upSeconds;
+  if (unreadFor > work) yield `The config directory has not been looked at for ${unreadFor} s`;
+  for (const [name, { lookedSeconds, underWay }] of Object.entries(status.balancers)) {
+    const isAtIt = underWay !== null && underWay.agoSeconds <= steps;
+    if (lookedSeconds === null || lookedSeconds <= work || isAtIt) continue;
+    const at = underWay === null ? "" : `, and is at ${underWay.text} for ${underWay.agoSeconds} s`;
+    yield `The writer has not come to an end with balancer ${name} for ${lookedSeconds} s${at}`;
+  }
+  for (const [key, { checks }] of Object.entries(status.services)) {
+    for (const { name, probedSeconds, intervalSeconds, timeoutSeconds } of checks) {
+      const most = Math.max(work, PROBES_MISSED_MAX * (intervalSeconds + timeoutSeconds));
+      if (probedSeconds > most) yield `Check ${name} of ${key} has not been probed for ${probedSeconds} s`;
+    }
+  }
+  for (const [key, { serving, forSeconds, reason }] of Object.entries(status.workers)) {
+    if (!serving && forSeconds > work) yield `Worker ${key} has not been in service for ${forSeconds} s: ${reason}`;
+  }
+  if (stuckThreads > 0) {
+    yield `${stuckThreads} ${stuckThreads === 1 ? "thread" : "threads"} of workers cannot be stopped`;
+  }
+}
+
+function* hindrances(status: Status, { work, settle }: HealthLimits): Generator<string> {
+  const { unreadable, errors } = status.config;
+  if (unreadable !== null) yield `The config directory cannot be read: ${unreadable}`;
+  if (errors > 0) yield `The config has ${errors} ${errors === 1 ? "error" : "errors"}: what is wrong is not in force`;
+  for (const [name, { registry, forSeconds, detail }] of Object.entries(status.discovery)) {
+    if (registry === "disconnected") yield `Registry ${name} has been out of reach for ${forSeconds} s: ${detail}`;
+  }
+  for (const [name, { state, reason, forSeconds }] of Object.entries(status.clusters)) {
+    const since = forSeconds === null ? "" : ` for ${forSeconds} s`;
+    const why = reason === null ? "" : `: ${reason}`;
+    if (state === "stale") yield `Cluster ${name} has been stale${since}${why}`;
+    if (state === "held") yield `An answer for cluster ${name} has been held back${since}${why}`;
+    if (state === "last-known") yield `Cluster ${name} is served as last known${why}`;
+  }
+  for (const [name, { inForce, forSeconds, lastError }] of Object.entries(status.balancers)) {
+    if (inForce || forSeconds <= settle) continue;
+    const why = lastError === null ? "" : `: ${lastError.text}`;
+    yield `Balancer ${name} has not been as it is wanted for ${forSeconds} s${why}`;
+  }
+  for (const [key, { registration }] of Object.entries(status.services)) {
+    if (registration === null || registration.failure === null) continue;
+    yield `${key} is not ${registration.wanted} in its registry as it should be: ${registration.failure}`;
+  }
+  for (const [key, { serving, forSeconds, reason }] of Object.entries(status.workers)) {
+    const isToBeTold = forSeconds > settle && forSeconds <= work;
+    if (!serving && isToBeTold) yield `Worker ${key} has not been in service for ${forSeconds} s: ${reason}`;
+  }
+}

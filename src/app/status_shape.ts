@@ -1,0 +1,142 @@
+/**
+ * What `GET /status` answers: docs/operations.md explains it key by key. What is
+ * not known, or not so, is `null`; ages are in seconds.
+ *
+ * @module
+ */
+
+/** Something that happened once. */
+export interface Event {
+  readonly text: string;
+  readonly agoSeconds: number;
+}
+
+/** How the config directory stands. */
+export interface ConfigStatus {
+  readonly dir: string;
+  /** Since it was last read; every ten seconds it is, whatever happens. */
+  readonly readSeconds: number | null;
+  /** Since what it says was last taken as something new. */
+  readonly takenSeconds: number | null;
+  /** Why it cannot be read: what it said before stays in force. */
+  readonly unreadable: string | null;
+  readonly errors: number;
+  readonly warnings: number;
+  /** What is wrong with it, with file, line and column: the errors first. */
+  readonly findings: readonly string[];
+}
+
+/** How a connection to a registry stands. */
+export interface DiscoveryStatus {
+  /** `serving`, or why there is none. */
+  readonly worker: string;
+  readonly registry: "connected" | "disconnected" | "unknown";
+  /** Since when it is so. */
+  readonly forSeconds: number | null;
+  /** What the worker said with it. */
+  readonly detail: string | null;
+}
+
+/** What is known of a cluster's members. */
+export interface ClusterStatus {
+  readonly discovery: string;
+  /**
+   * `current`: as its registry says now. `stale`: its registry is not in sight.
+   * `held`: what it says is held back. `last-known`: it has not spoken yet, and
+   * what an earlier life knew is served. `unknown`: nothing is known of it.
+   */
+  readonly state: "current" | "stale" | "held" | "last-known" | "unknown";
+  /** Why it is not `current`. */
+  readonly reason: string | null;
+  /** How long it has been stale or held. */
+  readonly forSeconds: number | null;
+  readonly nodes: number;
+  /** The name of the set of members. */
+  readonly members: string;
+  /** Grows with each change of members on this host. */
+  readonly generation: number | null;
+}
+
+/** How a balancer stands, as its writer sees it. */
+export interface BalancerStatus {
+  /** Whether all that is wanted was seen in force. */
+  readonly inForce: boolean;
+  /** Since when it is so. */
+  readonly forSeconds: number;
+  /** Since the writer last came to an end with it; every five seconds it does, whatever it finds. */
+  readonly lookedSeconds: number | null;
+  /** Since it last answered. */
+  readonly seenSeconds: number | null;
+  /** The steps under way. */
+  readonly underWay: Event | null;
+  /** The newest generation of members that was seen in force. */
+  readonly generation: number | null;
+  /** The clusters that were seen in force. */
+  readonly clusters: Readonly<Record<string, Pick<ClusterStatus, "nodes" | "members">>>;
+  readonly reloads: number;
+  readonly starts: number;
+  /** The last reload or start, with its reason. */
+  readonly lastReload: Event | null;
+  /** The last error of its writer, which may be over. */
+  readonly lastError: Event | null;
+}
+
+/** What is known of a check of a port. */
+export interface CheckStatus {
+  readonly name: string;
+  /** What `rise` and `fall` make of its probes. */
+  readonly passes: boolean | null;
+  /** Since a probe last came to its end. */
+  readonly probedSeconds: number;
+  /** Why the last probe failed. */
+  readonly failure: string | null;
+  readonly intervalSeconds: number;
+  readonly timeoutSeconds: number;
+}
+
+/** How a port of a service stands. */
+export interface ServiceStatus {
+  readonly status: "up" | "down" | "unknown";
+  /** Since when it is so. */
+  readonly forSeconds: number;
+  readonly checks: readonly CheckStatus[];
+  readonly discovery: string;
+  /** Absent while nothing was asked of the registry. */
+  readonly registration: {
+    readonly wanted: "present" | "absent";
+    /** Whether the registry was told so in this session. */
+    readonly done: boolean;
+    /** Why the last try failed. */
+    readonly failure: string | null;
+  } | null;
+}
+
+/** How a worker stands. */
+export interface WorkerStatus {
+  readonly serving: boolean;
+  /** Since when it is so. */
+  readonly forSeconds: number;
+  /** Why it is not serving. */
+  readonly reason: string | null;
+}
+
+/** How all stands. */
+export interface Status {
+  readonly version: string;
+  readonly role: "writer" | "reporter" | "run";
+  readonly pid: number;
+  readonly upSeconds: number;
+  /** Whether it was asked to end, and does. */
+  readonly stopping: boolean;
+  /** How late the main loop is. */
+  readonly loop: { readonly lateSeconds: number };
+  readonly config: ConfigStatus;
+  readonly discovery: Readonly<Record<string, DiscoveryStatus>>;
+  readonly clusters: Readonly<Record<string, ClusterStatus>>;
+  readonly balancers: Readonly<Record<string, BalancerStatus>>;
+  /** By name and port: `web:8000`. */
+  readonly services: Readonly<Record<string, ServiceStatus>>;
+  readonly workers: Readonly<Record<string, WorkerStatus>>;
+  /** Threads of workers that nothing can stop. */
+  readonly stuckThreads: number;
+}
