@@ -6,8 +6,8 @@ function parsed(line: string): Arguments | undefined {
   return readArguments(line.split(" ").filter((word) => word !== ""));
 }
 
-/** What `writer`, `reporter` and `run` are told when they are told nothing but DIR. */
-const DAEMON = {
+/** What `plan` is told of this host when it is told nothing but DIR. */
+const PLAN = {
   dir: "DIR",
   logLevel: undefined,
   logFormat: "auto",
@@ -15,6 +15,9 @@ const DAEMON = {
   ip: undefined,
   peerPort: undefined,
 };
+
+/** What `writer`, `reporter` and `run` are told when they are told nothing but DIR. */
+const DAEMON = { ...PLAN, status: undefined };
 
 /** What `store` is told when it is told nothing but the directory. */
 const STORE = {
@@ -50,13 +53,22 @@ Deno.test.each([
       host: "a.int",
       ip: "10.0.0.1",
       peerPort: 1025,
+      status: undefined,
     },
+  },
+  {
+    line: "writer DIR --status 127.0.0.1:9180",
+    then: { command: "writer", ...DAEMON, status: { host: "127.0.0.1", port: 9180 } },
+  },
+  {
+    line: "reporter --status=unix:/run/lighthouse/reporter.sock DIR",
+    then: { command: "reporter", ...DAEMON, status: { path: "/run/lighthouse/reporter.sock" } },
   },
   { line: "writer DIR --ip ::1", then: { command: "writer", ...DAEMON, ip: "::1" } },
   { line: "check DIR", then: { command: "check", dir: "DIR", strict: false, json: false } },
   { line: "check --strict --json DIR", then: { command: "check", dir: "DIR", strict: true, json: true } },
-  { line: "plan DIR", then: { command: "plan", ...DAEMON, waitSeconds: 5 } },
-  { line: "plan DIR --wait 30", then: { command: "plan", ...DAEMON, waitSeconds: 30 } },
+  { line: "plan DIR", then: { command: "plan", ...PLAN, waitSeconds: 5 } },
+  { line: "plan DIR --wait 30", then: { command: "plan", ...PLAN, waitSeconds: 30 } },
   {
     line: "store --data.d DIR",
     then: { command: "store", dataDir: "DIR", ...STORE },
@@ -123,4 +135,10 @@ Deno.test.each([
   ...["store", "store DIR", "store --data.d DIR --bind a:b:c", "store --data.d DIR --load-limit soon"],
   ...["store put", "store put /%FF 1", "store get a b", "store get --at a:b:c", "store edit --raw", "store import"],
   ...["run DIR --peer-port 0", "run DIR --peer-port 65536", "check DIR --peer-port 1024"],
+  ...[
+    "run DIR --status 9180",
+    "run DIR --status localhost",
+    "run DIR --status unix:run.sock",
+    "plan DIR --status [::1]:1",
+  ],
 ].map((line) => ({ line })))("readArguments() refuses `$line`", ({ line }) => assert.equal(parsed(line), undefined));

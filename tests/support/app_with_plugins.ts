@@ -1,14 +1,17 @@
 /**
- * The daemon with check plugins of a test's own: `app_with_plugins.ts DIR NAME=MODULE…`,
+ * The daemon with check plugins of a test's own: `app_with_plugins.ts DIR [--status=ADDRESS] NAME=MODULE…`,
  * where a module is a `data:` URL. Ends with the exit code of the real one.
  *
  * @module
  */
 import { App } from "../../src/app.ts";
+import { HEALTH_LIMITS } from "../../src/app/health.ts";
 import { CATALOG, loadBalancer } from "../../src/app/plugins.ts";
+import { serveStatus } from "../../src/app/serve_status.ts";
 import { EXIT_OF } from "../../src/cli/exit_codes.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { systemRandom } from "../../src/kernel/random.ts";
+import { parseStatusAddress } from "../../src/model/status_address.ts";
 import { Log } from "../../src/observe/log.ts";
 
 const [dir = "", ...given] = Deno.args;
@@ -39,4 +42,16 @@ const app = new App({
   log,
   heartbeat: { everyMs: 50, missesMax: 3 },
 });
+const address = parseStatusAddress(modules.get("--status") ?? "");
+if (address !== undefined) {
+  const limits = { ...HEALTH_LIMITS, work: 2 };
+  await serveStatus(address, {
+    app,
+    version: "0.0.0",
+    pid: Deno.pid,
+    clock: systemClock,
+    log: log.part("status"),
+    limits,
+  });
+}
 Deno.exit(EXIT_OF[await app.run(stop.signal)]);

@@ -61,9 +61,17 @@ export class Lighthouse implements AsyncDisposable {
     );
   }
 
-  /** Starts writer and reporter with check plugins of a test's own: `data:` modules by name. */
-  static startWith(modules: Readonly<Record<string, string>>, configDir: string): Lighthouse {
-    const given = Object.entries(modules).map(([name, module]) => `${name}=${module}`);
+  /**
+   * Starts writer and reporter with check plugins of a test's own: `data:` modules
+   * by name. Where it serves its status, two seconds are late.
+   */
+  static startWith(
+    modules: Readonly<Record<string, string>>,
+    configDir: string,
+    { status }: { readonly status?: string } = {},
+  ): Lighthouse {
+    const flags = status === undefined ? [] : [`--status=${status}`];
+    const given = [...flags, ...Object.entries(modules).map(([name, module]) => `${name}=${module}`)];
     const args = [...TASK_ARGS, `${ROOT}tests/support/app_with_plugins.ts`, configDir, ...given];
     return new Lighthouse(
       new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdin: "null", stdout: "piped", stderr: "piped" }).spawn(),

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { TempDir } from "../../tests/support/temp_dir.ts";
-import { SILENT } from "../kernel/logger.ts";
-import type { StatusAddress } from "../model/status_address.ts";
-import { StatusServer } from "./status_server.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import { SILENT } from "../../src/kernel/logger.ts";
+import type { StatusAddress } from "../../src/model/status_address.ts";
+import { StatusServer } from "../../src/observe/status_server.ts";
 
 /** Serves something, well or not. */
 function serve(address: StatusAddress, { isFailing = false } = {}): Promise<StatusServer> {
