@@ -13,8 +13,10 @@ export interface Health {
 export interface HealthLimits {
   /** For the main loop. */
   readonly loop: number;
-  /** For whatever is done again and again: to look at the config, at a balancer, to probe; to be in service. */
+  /** For whatever is done again and again: to look at the config, at a balancer, to probe. */
   readonly work: number;
+  /** For a worker to be in service again. */
+  readonly worker: number;
   /** For steps under way: a `reload_command` may take ten minutes. */
   readonly steps: number;
   /** For what takes a moment as a rule, before it is told. */
@@ -22,7 +24,7 @@ export interface HealthLimits {
 }
 
 /** The limits, unless a test has others. */
-export const HEALTH_LIMITS: HealthLimits = { loop: 5, work: 60, steps: 660, settle: 10 };
+export const HEALTH_LIMITS: HealthLimits = { loop: 5, work: 60, worker: 60, steps: 660, settle: 10 };
 
 /** A check may miss so many of its probes. */
 const PROBES_MISSED_MAX = 3;
@@ -43,7 +45,7 @@ export function judgeHealth(status: Status, limits: HealthLimits = HEALTH_LIMITS
   };
 }
 
-function* failures(status: Status, { loop, work, steps }: HealthLimits): Generator<string> {
+function* failures(status: Status, { loop, work, worker, steps }: HealthLimits): Generator<string> {
   const { config, upSeconds, stuckThreads } = status;
   if (status.loop.lateSeconds > loop) yield `The main loop is late by ${status.loop.lateSeconds} s`;
   const unreadFor = config.readSeconds ?? upSeconds;
@@ -61,14 +63,14 @@ function* failures(status: Status, { loop, work, steps }: HealthLimits): Generat
     }
   }
   for (const [key, { serving, forSeconds, reason }] of Object.entries(status.workers)) {
-    if (!serving && forSeconds > work) yield `Worker ${key} has not been in service for ${forSeconds} s: ${reason}`;
+    if (!serving && forSeconds > worker) yield `Worker ${key} has not been in service for ${forSeconds} s: ${reason}`;
   }
   if (stuckThreads > 0) {
     yield `${stuckThreads} ${stuckThreads === 1 ? "thread" : "threads"} of workers cannot be stopped`;
   }
 }
 
-function* hindrances(status: Status, { work, settle }: HealthLimits): Generator<string> {
+function* hindrances(status: Status, { worker, settle }: HealthLimits): Generator<string> {
   const { unreadable, errors } = status.config;
   if (unreadable !== null) yield `The config directory cannot be read: ${unreadable}`;
   if (errors > 0) yield `The config has ${errors} ${errors === 1 ? "error" : "errors"}: what is wrong is not in force`;
@@ -92,7 +94,7 @@ function* hindrances(status: Status, { work, settle }: HealthLimits): Generator<
     yield `${key} is not ${registration.wanted} in its registry as it should be: ${registration.failure}`;
   }
   for (const [key, { serving, forSeconds, reason }] of Object.entries(status.workers)) {
-    const isToBeTold = forSeconds > settle && forSeconds <= work;
+    const isToBeTold = forSeconds > settle && forSeconds <= worker;
     if (!serving && isToBeTold) yield `Worker ${key} has not been in service for ${forSeconds} s: ${reason}`;
   }
 }

@@ -44,7 +44,7 @@ const app = new App({
 });
 const address = parseStatusAddress(modules.get("--status") ?? "");
 if (address !== undefined) {
-  const limits = { ...HEALTH_LIMITS, work: 2 };
+  const limits = { ...HEALTH_LIMITS, worker: 2 };
   await serveStatus(address, {
     app,
     version: "0.0.0",

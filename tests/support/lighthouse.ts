@@ -63,7 +63,7 @@ export class Lighthouse implements AsyncDisposable {
 
   /**
    * Starts writer and reporter with check plugins of a test's own: `data:` modules
-   * by name. Where it serves its status, two seconds are late.
+   * by name. Where it serves its status, a worker that is out of service for two seconds is a failure.
    */
   static startWith(
     modules: Readonly<Record<string, string>>,
