@@ -51,6 +51,24 @@ Deno.test("what a hand has changed of members heals, and the log says which were
   assert.equal(running.reloads, 1);
 });
 
+Deno.test("a frontend that a hand has closed is open again: one that was disabled at once, one that was shut down by a reload", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0 });
+  await using server = new NamedServer("app.test");
+  await using running = new RunningWriter({ reconcileMs: 100 });
+  const section = { port: freePort() };
+  await running.apply(box.wanted({ web: { section, nodes: [server.node] } }));
+  await eventually("it is looked at in peace", () => running.turns.some(({ converged }) => converged));
+  const pid = await box.pid();
+  await box.ask("disable frontend web");
+  await running.logged(/not as it was left: frontend web is disabled; this is put right/);
+  await eventually("it serves again", async () => await get(section.port) === "app.test");
+  assert.equal(await box.pid(), pid);
+  await box.ask("shutdown frontend web");
+  await running.logged(/reloaded, as frontend web was shut down/);
+  await eventually("it serves again", async () => await get(section.port) === "app.test");
+  await eventually("that was one reload", () => running.reloads === 2);
+});
+
 Deno.test("what the writer itself has changed is told to be nobody else's doing", async () => {
   await using box = new HaproxyBox();
   await using running = new RunningWriter({ reconcileMs: 50 });

@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import { RuntimeSocket } from "../../src/balance/runtime_socket.ts";
 import { type Random, seededRandom } from "../../src/kernel/random.ts";
+import { freePort } from "../support/free_port.ts";
 import { HaproxyBox } from "../support/haproxy.ts";
 import { HaproxyModel } from "../support/haproxy_model.ts";
 
@@ -16,6 +17,7 @@ const SEQUENCES = 300, COMMANDS = 20;
 
 const BACKENDS = ["round", "least", "static", "hashed", "spread", "absent"] as const;
 const SERVERS = ["a:1", "b:2", "first"] as const;
+const FRONTENDS = ["open", "shut", "absent"] as const;
 const ADDRESSES = ["127.0.0.1", "10.0.0.7", "::1"] as const;
 const PORTS = [1, 8080, 65_535] as const;
 
@@ -37,6 +39,10 @@ function drawCommand(random: Random): string {
     () => `set server ${key} addr ${address} port ${pick(PORTS)}`,
     () => `set server ${key} weight 100%`,
     () => `shutdown sessions server ${key}`,
+    () => `${pick(["disable", "enable"])} frontend ${pick(FRONTENDS)}`,
+    // Nothing opens it again.
+    () => "shutdown frontend shut",
+    () => "show stat -1 1 -1",
     () => "show backend",
     () => "show env LIGHTHOUSE_STRUCTURE",
   ])();
@@ -45,6 +51,11 @@ function drawCommand(random: Random): string {
 /** What an answer means to the writer: what differs from run to run, or is told in other words, is left out. */
 function meaning(answer: string): string {
   if (/^(?:IP changed|port changed|no need to change|nothing changed)/.test(answer)) return "moved";
+  if (answer.startsWith("# pxname,")) {
+    const [header = [], ...rows] = answer.split("\n").map((row) => row.replace(/^# /, "").split(","));
+    const columns = ["pxname", "svname", "status"].map((name) => header.indexOf(name));
+    return rows.map((row) => columns.map((column) => row[column]).join(" ")).join("\n").trim();
+  }
   return answer.replace(/ at .*$/s, "");
 }
 
@@ -75,6 +86,7 @@ Deno.test("the model of HAProxy answers as HAProxy does, and comes to the same s
     "\ttimeout connect 1s",
     "\ttimeout client 1s",
     "\ttimeout server 1s",
+    ...["open", "shut"].flatMap((name) => [`frontend ${name}`, `\tbind 127.0.0.1:${freePort()}`]),
     "backend round",
     "\tserver first 127.0.0.1:9 id 3",
     "backend least",

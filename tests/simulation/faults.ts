@@ -120,6 +120,11 @@ export const FAULTS: readonly Fault[] = [
     begin: (world) => world.byHand("set server", "addr 10.9.9.9 port 99"),
   },
   {
+    name: "a hand closes a frontend",
+    kind: "balancer",
+    begin: (world) => world.closeFrontend(),
+  },
+  {
     name: "a hand adds a server",
     kind: "balancer",
     begin({ haproxy }) {

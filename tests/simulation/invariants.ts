@@ -22,7 +22,7 @@ const WELL_MS = 6_000;
 const WELL_AFTER_SILENCE_MS = 40_000;
 
 /** Reasons for which the same structure may be loaded again, where the balancer may fail or lie. */
-const OTHER_REASONS = /^(?:commands keep failing|the running HAProxy )/;
+const OTHER_REASONS = /^(?:commands keep failing|the running HAProxy |frontend \S+ was shut down)/;
 
 /** What the checker has to know of a world. */
 export interface Facts {

@@ -171,7 +171,10 @@ export class World implements AsyncDisposable {
       const inFile = membersOfFile(this.haproxy.file, cluster);
       if (!isSame(inFile, wanted)) return `${cluster}: ${[...wanted]} are served, but the file has ${[...inFile]}`;
     }
-    return this.haproxy.process === undefined ? "HAProxy does not run" : describeDifference(this.haproxy);
+    const { process } = this.haproxy;
+    if (process === undefined) return "HAProxy does not run";
+    const closed = [...process.frontends].filter(([, state]) => state !== "OPEN").map(([name]) => name);
+    return closed.length > 0 ? `frontends are closed: ${closed.join(", ")}` : describeDifference(this.haproxy);
   }
 
   /** What the world has come to, to compare two runs of one seed. */
@@ -278,6 +281,14 @@ export class World implements AsyncDisposable {
     const cluster = this.pick(CLUSTERS);
     const servers = [...process?.backends.get(cluster)?.servers.keys() ?? []];
     if (servers.length > 0) this.haproxy.command(`${verb} ${cluster}/${this.pick(servers)} ${what}`);
+  }
+
+  /** Closes a frontend over the socket, so that it can be opened again or not. */
+  closeFrontend(): void {
+    const frontends = [...this.haproxy.process?.frontends.keys() ?? []];
+    if (frontends.length > 0) {
+      this.haproxy.command(`${this.pick(["disable", "shutdown"])} frontend ${this.pick(frontends)}`);
+    }
   }
 
   /** Lets somebody be connected to a server; answers what ends that. */

@@ -34,6 +34,8 @@ export interface ModelBackend {
 interface ModelProcess {
   readonly pid: number;
   readonly structure: string | undefined;
+  /** Its frontends, by name, and what `show stat` says of each. */
+  readonly frontends: Map<string, "OPEN" | "PAUSED" | "STOP">;
   readonly backends: Map<string, ModelBackend>;
 }
 
@@ -181,6 +183,13 @@ export class HaproxyModel implements BalancerEffects {
         return process.structure === undefined ? "Variable not found" : `${key}=${process.structure}`;
       case "show backend":
         return ["# name", ...process.backends.keys()].join("\n");
+      case "show stat":
+        return ["# pxname,svname,status", ...[...process.frontends].map(([name, is]) => `${name},FRONTEND,${is}`)]
+          .join("\n");
+      case "disable frontend":
+      case "enable frontend":
+      case "shutdown frontend":
+        return setFrontend(process.frontends, key, verb);
       case "show servers":
         return ["1", HEADER, ...this.#rows(process)].join("\n");
       case "add server":
@@ -302,6 +311,21 @@ export class HaproxyModel implements BalancerEffects {
   }
 }
 
+function setFrontend(frontends: ModelProcess["frontends"], name: string, verb: string): string {
+  const is = frontends.get(name);
+  if (is === undefined) return "No such frontend.";
+  if (verb === "shutdown") {
+    if (is === "STOP") return "Frontend was already shut down.";
+    frontends.set(name, "STOP");
+    return "";
+  }
+  if (is === "STOP") return `Frontend was previously shut down, cannot ${verb}.`;
+  const wanted = verb === "enable" ? "OPEN" : "PAUSED";
+  if (is === wanted) return `All sockets are already ${verb}d.`;
+  frontends.set(name, wanted);
+  return "";
+}
+
 /** A server that leaves maintenance is up, whatever it was before. */
 function endMaintenance(server: ModelServer): void {
   if (server.maintenance) server.down = false;
@@ -340,7 +364,8 @@ function set(server: ModelServer, [what = "", value = "", port = "", number = ""
 }
 
 /** Reads what a process would make of a file: its mark, its backends and their servers. */
-function readFile(text: string): Pick<ModelProcess, "structure" | "backends"> {
+function readFile(text: string): Pick<ModelProcess, "structure" | "frontends" | "backends"> {
+  const names = [...text.matchAll(/^(?:frontend|listen) (\S+)/gm)].map(([, name = ""]) => name);
   const backends = new Map<string, ModelBackend>();
   let here: { name: string; lines: string[] } | undefined;
   const end = () => {
@@ -364,7 +389,11 @@ function readFile(text: string): Pick<ModelProcess, "structure" | "backends"> {
     } else here?.lines.push(line.trim());
   }
   end();
-  return { structure: /setenv LIGHTHOUSE_STRUCTURE ([0-9a-f]+)/.exec(text)?.[1], backends };
+  return {
+    structure: /setenv LIGHTHOUSE_STRUCTURE ([0-9a-f]+)/.exec(text)?.[1],
+    frontends: new Map(names.map((name) => [name, "OPEN"])),
+    backends,
+  };
 }
 
 function readServer(endpoint: string, options: readonly string[], id: number): ModelServer {

@@ -33,6 +33,9 @@ export interface RunningServer {
   readonly agent: CheckState;
 }
 
+/** Whether a frontend takes connections; if not, whether it can be told to again: one that was shut down cannot. */
+export type FrontendState = "open" | "paused" | "shut";
+
 /** A running HAProxy. */
 export interface RunningHaproxy {
   /** The pid of the process that answers. */
@@ -41,6 +44,8 @@ export interface RunningHaproxy {
   readonly version?: Version | undefined;
   /** The structure that it was started with; absent if it was not started from a file of ours. */
   readonly structure?: string | undefined;
+  /** Its proxies that can listen, by name. */
+  readonly frontends: ReadonlyMap<string, FrontendState>;
   /** Its proxies that can have servers, by name, and their servers, by name. */
   readonly backends: ReadonlyMap<string, ReadonlyMap<string, RunningServer>>;
   /** The master process that owns it, if there is one. */
@@ -65,6 +70,7 @@ export const QUERIES: readonly string[] = [
   `show env ${STRUCTURE_VARIABLE}`,
   "show backend",
   "show servers state",
+  "show stat -1 1 -1",
 ];
 
 /** Bits of `srv_admin_state` (HAProxy's `enum srv_admin`). */
@@ -105,7 +111,7 @@ export function observe(
   { socketFile }: HaproxyConfig,
 ): Observed {
   if (answers === undefined) return { file, strays };
-  const [info = "", environment = "", backends = "", servers = ""] = answers;
+  const [info = "", environment = "", backends = "", servers = "", stat = ""] = answers;
   const pid = pidOf(answers);
   if (pid === undefined) {
     throw new UnreadableAnswerError(
@@ -119,11 +125,28 @@ export function observe(
       pid,
       version: parseVersion(/^Version: (.*)$/m.exec(info)?.[1] ?? ""),
       structure: new RegExp(`^${STRUCTURE_VARIABLE}=([0-9a-f]+)$`, "m").exec(environment)?.[1],
+      frontends: parseFrontends(stat),
       backends: parseServers(servers, parseBackends(backends)),
       masterPid,
       outOfReach,
     },
   };
+}
+
+/** Reads `show stat` of frontends: a header that names the columns, a frontend to a line. Names hold no commas. */
+function parseFrontends(answer: string): ReadonlyMap<string, FrontendState> {
+  const [header = "", ...rows] = answer.split("\n");
+  const columns = header.replace(/^#\s*/, "").split(",");
+  const [nameAt, kindAt, statusAt] = [columns.indexOf("pxname"), columns.indexOf("svname"), columns.indexOf("status")];
+  const frontends = new Map<string, FrontendState>();
+  for (const row of rows) {
+    const fields = row.split(",");
+    const [name, status] = [fields[nameAt], fields[statusAt]];
+    if (name === undefined || name === "" || fields[kindAt] !== "FRONTEND") continue;
+    // What is not known to be closed is taken for open: nothing is done about it.
+    frontends.set(name, status === "PAUSED" ? "paused" : status === "STOP" ? "shut" : "open");
+  }
+  return frontends;
 }
 
 /** Reads `show backend`: a name to a line, below a header. */

@@ -21,15 +21,23 @@ const ANSWERS = [
     "3 b 30 n30 127.0.0.1 0 9 1 1 25 1 0 0 2 0 0 1 - 30 - 0 0 - - 0",
     "3 b 900 six 2001:db8::7 0 5 1 1 0 1 0 0 6 0 0 1 - 82 - 0 0 - - 0",
   ].join("\n"),
+  [
+    "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,",
+    "f,FRONTEND,,,0,0,9985,0,0,0,0,0,0,,,,,OPEN,,",
+    "g,FRONTEND,,,0,0,9985,0,0,0,0,0,0,,,,,PAUSED,,",
+    "h,FRONTEND,,,0,0,9985,0,0,0,0,0,0,,,,,STOP,,",
+    "",
+  ].join("\n"),
 ];
 
-Deno.test("observe() reads process, structure, backends and servers", () => {
+Deno.test("observe() reads process, structure, frontends, backends and servers", () => {
   const { running, file } = observe({ answers: ANSWERS, file: "text", masterPid: 7 }, CONFIG);
   assert.equal(file, "text");
   assert.equal(running?.pid, 6037);
   assert.deepEqual(running?.version, [2, 6, 12]);
   assert.equal(running?.structure, "abc123");
   assert.equal(running?.masterPid, 7);
+  assert.deepEqual([...running?.frontends ?? []], [["f", "open"], ["g", "paused"], ["h", "shut"]]);
   assert.deepEqual([...running?.backends.keys() ?? []], ["b", "empty"]);
   assert.equal(running?.backends.get("empty")?.size, 0);
   const flags = [...running?.backends.get("b")?.values() ?? []].map((server) =>

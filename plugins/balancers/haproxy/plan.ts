@@ -1,4 +1,5 @@
 import type { PlanAllowance, Rendered, Step } from "../../../mod.ts";
+import { planFrontends } from "./frontends.ts";
 import { planMembership } from "./membership.ts";
 import type { Observed, RunningHaproxy } from "./observe.ts";
 import { carryOver, localPeer, openFiles, reloadWay, startStep } from "./processes.ts";
@@ -27,7 +28,8 @@ export function plan(
   const marked = structural === undefined && structureMark(rendered.text) !== undefined;
   const clusters = serve(wanted, () => {});
   const membership = planMembership(clusters, running, marked);
-  const reason = because ?? structural ?? listReason(membership.reloadReasons);
+  const listening = marked ? planFrontends(running) : { steps: [], reloadReasons: [] };
+  const reason = because ?? structural ?? listReason([...listening.reloadReasons, ...membership.reloadReasons]);
   if (reason !== undefined && reload) {
     // What the running process listens on is known only if it runs what the file says.
     const known = file !== undefined && structureMark(file) !== undefined && structureMark(file) === running.structure;
@@ -37,7 +39,7 @@ export function plan(
     return [...installAs("now"), { do: "reload", reason, listens, how, ...then.length === 0 ? {} : { then } }];
   }
   // A file that says more than what runs waits for the reload that makes it true.
-  return [...membership.steps, ...reason === undefined ? installAs("soon") : []];
+  return [...listening.steps, ...membership.steps, ...reason === undefined ? installAs("soon") : []];
 }
 
 function install(

@@ -126,6 +126,21 @@ Deno.test("plan() brings a HAProxy to any wanted membership in one go, whatever 
     }
   })));
 
+Deno.test("plan() opens a frontend that was disabled, and reloads for one that was shut down", async () => {
+  const model = new HaproxyModel();
+  const wanted = wants({});
+  await carryOut(model, wanted);
+  model.command("disable frontend plain");
+  const { steps, next } = await carryOut(model, wanted);
+  assert.deepEqual(steps.map((step) => step.do === "command" ? step.command : step.do), ["enable frontend plain"]);
+  assert.deepEqual(next, []);
+  model.command("shutdown frontend checked");
+  const [reload] = (await carryOut(model, wanted)).steps;
+  assert(reload?.do === "reload");
+  assert.equal(reload.reason, "frontend checked was shut down");
+  assert.deepEqual(new Set(model.process?.frontends.values()), new Set(["OPEN"]));
+});
+
 Deno.test("plan() never reloads for members of a backend that takes them while it runs", () =>
   fc.assert(fc.asyncProperty(membership, membership, async (before, after) => {
     const model = new HaproxyModel();
