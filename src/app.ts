@@ -1,14 +1,15 @@
-import { monitoredPorts, registrations, wish } from "./app/derive.ts";
-import { type Accepted, type AcceptedBalancer, discoveryId } from "./app/accept.ts";
+import { monitoredPorts, registrations } from "./app/derive.ts";
+import { type Accepted, discoveryId } from "./app/accept.ts";
 import { BalancerPlugins } from "./app/balancer_plugins.ts";
+import { Balancers } from "./app/balancers.ts";
 import { type ConfigSource, Intake, type IntakeOptions, type Taken } from "./app/intake.ts";
 import { type Disk, LastKnown } from "./app/last_known.ts";
-import { placed } from "./app/place.ts";
-import type { Parts } from "./app/status.ts";
 import { Reach } from "./app/reach.ts";
+import { Settling } from "./app/settling.ts";
+import type { Parts } from "./app/status.ts";
 import type { BalancerEffects } from "./balance/effects.ts";
 import { Executor } from "./balance/executor.ts";
-import { type Applied, Writer } from "./balance/writer.ts";
+import type { Applied } from "./balance/writer.ts";
 import { isLoopback } from "./app/host_facts.ts";
 import { Monitor } from "./health/monitor.ts";
 import { backoffMs } from "./kernel/backoff.ts";
@@ -22,12 +23,11 @@ import type { ClusterName } from "./model/topology.ts";
 import type { HostSettings, Settings } from "./config/desired.ts";
 import { DEFAULT_SETTINGS } from "./config/settings_schema.ts";
 import type { HostFacts, ProbeOutcome } from "./plugin/contract.ts";
-import { type Decider, UndecidedError } from "./plugin/decider.ts";
+import type { Decider } from "./plugin/decider.ts";
 import { type Operation, Registrar, type Registration } from "./registry/registrar.ts";
 import { Membership } from "./registry/membership.ts";
 import { Store } from "./registry/store.ts";
 import { Fleet, type Threads } from "./supervisor/fleet.ts";
-import { ForeignBalancer } from "./supervisor/foreign_balancer.ts";
 import type { StuckThreads } from "./supervisor/hangs.ts";
 import type { HeartbeatOptions } from "./supervisor/heartbeat.ts";
 import { WorkerDeadError, type WorkerEvent } from "./supervisor/plugin_host.ts";
@@ -76,8 +76,6 @@ export type Ending =
 
 /** So many threads that cannot be stopped are too many: each burns a core. */
 const STUCK_THREADS_MAX = 2;
-/** How long the writer waits for the registries' first answers before it serves what it knows. */
-const FIRST_ANSWER_MS = 2_000;
 /** How long a change of a registration may take. */
 const CHANGE_TIMEOUT_MS = 5_000;
 /** How long the reporter tries to take its nodes back when it ends. */
@@ -91,13 +89,6 @@ const WATCH_BACKOFF = { firstMs: 200, maxMs: 10_000 };
 /** A probe's answer may come so much later than its deadline: the message needs its time. */
 const PROBE_GRACE_MS = 200;
 
-interface RunningBalancer {
-  accepted: AcceptedBalancer;
-  readonly writer: Writer<unknown, unknown, unknown>;
-  readonly controller: AbortController;
-  readonly done: Promise<void>;
-}
-
 /** The whole runtime: builds every part, connects them, and owns the order of start and stop. */
 export class App {
   readonly #options: AppOptions;
@@ -108,7 +99,8 @@ export class App {
   readonly #fleet: Fleet;
   readonly #monitor: Monitor;
   readonly #registrar: Registrar;
-  readonly #balancers = new Map<string, RunningBalancer>();
+  readonly #balancers: Balancers;
+  readonly #settling: Settling;
   #damper: Damper<ClusterName>;
   readonly #balancerPlugins: BalancerPlugins;
   /** The clusters watched, by discovery. */
@@ -122,23 +114,17 @@ export class App {
   readonly #closing = new AbortController();
   readonly #renewed = new Set<string>();
   readonly #configs: ConfigSource;
-  readonly #makeEffects: () => BalancerEffects;
   #accepted: Accepted | undefined;
   /** The files that it was read from. */
   #sources: Taken["sources"] = new Map();
   /** What this machine is announced as; unknown until the config has been read. */
   #host: HostFacts | undefined;
-  /** Whether a balancer ran already when this process came. */
-  #isServed = false;
-  #settled = false;
-  #settleBy = Infinity;
-  #cancelSettle: (() => void) | undefined;
 
   constructor(options: AppOptions) {
     this.#options = options;
     const { clock, random, log, heartbeat, machine } = options;
     this.#log = log.part("app");
-    this.#makeEffects = machine?.effects ?? (() => new Executor({ isSole: true }));
+    const makeEffects = machine?.effects ?? (() => new Executor({ isSole: true }));
     this.#reach = new Reach({ clock, log: this.#log });
     this.#fleet = new Fleet({
       clock,
@@ -182,9 +168,20 @@ export class App {
       store: this.#store,
       clock,
       log: this.#log,
-      makeEffects: this.#makeEffects,
+      makeEffects,
       disk: machine?.disk,
     });
+    this.#balancers = new Balancers({
+      clock,
+      random,
+      log,
+      makeEffects,
+      plugins: this.#balancerPlugins,
+      lastKnown: this.#lastKnown,
+      onApplied: options.onApplied,
+      onFailure: (error) => this.#ended.reject(error),
+    });
+    this.#settling = new Settling({ store: this.#store, clock, log: this.#log, onDue: () => this.#balance() });
     this.#monitor = new Monitor({
       clock,
       random,
@@ -214,7 +211,7 @@ export class App {
       fleet: this.#fleet,
       monitor: this.#monitor,
       registrar: this.#registrar,
-      balancers: this.#balancers,
+      balancers: this.#balancers.running,
       isStopping: this.#closing.signal.aborted,
     };
   }
@@ -284,7 +281,7 @@ export class App {
       this.#damper = this.#makeDamper(accepted.settings);
     }
     if (role !== "reporter") {
-      await this.#applyBalancers(accepted);
+      await this.#balancers.apply(accepted);
       // Before the workers: what is known is served first, and only then is it asked what is new.
       this.#applyClusters(accepted);
     }
@@ -344,54 +341,6 @@ export class App {
 
   // The writer's half: snapshots become the balancers' wishes.
 
-  async #applyBalancers(accepted: Accepted): Promise<void> {
-    for (const [name, running] of this.#balancers) {
-      if (accepted.balancers.has(name)) continue;
-      this.#log.warn("A balancer's file is gone: it is left as it is, and no longer kept right", { balancer: name });
-      this.#balancers.delete(name);
-      // Its file may come back: there must never be two writers of one balancer.
-      await this.#endBalancer(running);
-    }
-    const topologyFile = accepted.settings.topologyFile ?? await topologyFileOf(accepted);
-    if (topologyFile !== undefined) await this.#lastKnown.at(topologyFile);
-    for (const [name, balancer] of accepted.balancers) {
-      const running = this.#balancers.get(name);
-      if (running?.accepted.plugin === balancer.plugin) {
-        running.accepted = balancer;
-        continue;
-      }
-      if (running !== undefined) await this.#endBalancer(running);
-      const names = new Set([...accepted.clusters.values()].map(({ cluster }) => cluster.name));
-      if (await this.#lastKnown.adopt(balancer, names)) this.#isServed = true;
-      this.#balancers.set(name, this.#startBalancer(name, balancer));
-    }
-    await this.#balancerPlugins.keep(new Set([...accepted.balancers.values()].map(({ plugin }) => plugin)));
-  }
-
-  /** Ends a balancer's writer, which must not wait for a plugin that hangs. */
-  async #endBalancer({ accepted, controller, done }: RunningBalancer): Promise<void> {
-    controller.abort();
-    await this.#balancerPlugins.end(accepted.plugin);
-    await done;
-  }
-
-  #startBalancer(name: string, accepted: AcceptedBalancer): RunningBalancer {
-    const { clock, random, log, onApplied } = this.#options;
-    const controller = new AbortController();
-    const effects = this.#makeEffects();
-    const writer = new Writer({
-      balancer: accepted.plugin,
-      effects,
-      clock,
-      random,
-      log: log.part("writer"),
-      onApplied: (applied) => onApplied?.(name, applied),
-    });
-    const done = writer.run(controller.signal).catch((error) => this.#ended.reject(error))
-      .finally(() => effects[Symbol.dispose]?.());
-    return { accepted, writer, controller, done };
-  }
-
   #applyClusters(accepted: Accepted): void {
     const wanted = new Map<string, Set<ClusterName>>();
     for (const { cluster } of accepted.clusters.values()) {
@@ -431,46 +380,12 @@ export class App {
     }, { ...updates, clock: this.#options.clock });
   }
 
-  /** Puts the newest wish into each balancer's slot. */
+  /** Gives each balancer the newest wish. */
   #balance(): void {
     const [accepted, host] = [this.#accepted, this.#host];
-    if (accepted === undefined || host === undefined || !this.#mayBalance(accepted)) return;
-    const topology = this.#store.topology;
-    const sources = this.#sources;
-    for (const [name, { writer, accepted: balancer }] of this.#balancers) {
-      writer.put(wish(name, balancer, accepted, topology.clusters, host), {
-        generation: topology.generation,
-        place: (origin, text) => placed({ accepted, sources, balancer: name }, origin, text),
-      });
-    }
-  }
-
-  /**
-   * At the start, waits a short while for the registries' first answers, so
-   * that a balancer is not first given clusters without members. Who does not
-   * answer in time does not hold up the others.
-   */
-  #mayBalance(accepted: Accepted): boolean {
-    if (this.#settled) return true;
-    const { clock } = this.#options;
-    const silent = [...accepted.clusters.values()].filter(({ cluster }) =>
-      accepted.discovery.has(cluster.discovery) && !this.#store.heard(cluster.name)
-    );
-    if (this.#settleBy === Infinity) this.#settleBy = clock.now() + FIRST_ANSWER_MS;
-    // Where nothing runs, what was known last is served at once: waiting would help nobody.
-    const isReady = !this.#isServed && silent.every(({ cluster }) => this.#store.nodes(cluster.name) !== undefined);
-    if (silent.length > 0 && !isReady && clock.now() < this.#settleBy) {
-      this.#cancelSettle ??= clock.after(this.#settleBy - clock.now() + 1, () => this.#balance());
-      return false;
-    }
-    if (silent.length > 0) {
-      const clusters = silent.map(({ cluster }) => cluster.name).join(", ");
-      const why = "nobody has registered, or the registry does not answer";
-      this.#log.warn(`Some clusters were not heard of yet (${why}): they are served as last known`, { clusters });
-    }
-    this.#settled = true;
-    this.#cancelSettle?.();
-    return true;
+    if (accepted === undefined || host === undefined) return;
+    if (!this.#settling.mayServe(accepted, this.#balancers.isServed)) return;
+    this.#balancers.put({ accepted, sources: this.#sources, topology: this.#store.topology, host });
   }
 
   // What workers say.
@@ -571,32 +486,20 @@ export class App {
   /** Ends all parts: first what is offered is taken back, then what is open is closed. */
   async #stop(): Promise<void> {
     this.#log.info("Stopping", { role: this.#options.role });
-    this.#cancelSettle?.();
+    this.#settling[Symbol.dispose]();
     this.#membership[Symbol.dispose]();
     this.#damper[Symbol.dispose]();
     await this.#monitor[Symbol.asyncDispose]();
     await this.#withdraw();
     this.#stopping.abort();
     await Promise.all([
-      ...[...this.#balancers.values()].map((running) => this.#endBalancer(running)),
+      this.#balancers[Symbol.asyncDispose](),
       this.#fleet[Symbol.asyncDispose](),
       this.#lastKnown[Symbol.asyncDispose](),
       this.#registrar[Symbol.asyncDispose](),
     ]);
     await this.#balancerPlugins[Symbol.asyncDispose]();
     this.#log.info("Stopped; the balancer goes on", { role: this.#options.role });
-  }
-}
-
-/** The default place of the last known members: beside the file of the first balancer, one that ships if there is one. */
-async function topologyFileOf({ balancers }: Accepted): Promise<string | undefined> {
-  const all = [...balancers.values()];
-  const first = all.find(({ plugin }) => !(plugin instanceof ForeignBalancer)) ?? all[0];
-  try {
-    return first && `${(await first.plugin.sources(first.config)).file}.topology`;
-  } catch (error) {
-    if (!(error instanceof UndecidedError)) throw error;
-    return undefined;
   }
 }
 

@@ -1,0 +1,151 @@
+import type { BalancerEffects } from "../balance/effects.ts";
+import { type Applied, Writer } from "../balance/writer.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Logger } from "../kernel/logger.ts";
+import type { Random } from "../kernel/random.ts";
+import type { Topology } from "../model/topology.ts";
+import type { HostFacts } from "../plugin/contract.ts";
+import { UndecidedError } from "../plugin/decider.ts";
+import { ForeignBalancer } from "../supervisor/foreign_balancer.ts";
+import type { Accepted, AcceptedBalancer } from "./accept.ts";
+import type { BalancerPlugins } from "./balancer_plugins.ts";
+import { wish } from "./derive.ts";
+import type { Taken } from "./intake.ts";
+import type { LastKnown } from "./last_known.ts";
+import { placed } from "./place.ts";
+
+/** What {@linkcode Balancers} is made of. */
+export interface BalancersOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Gives each part its logger. */
+  readonly log: { part(name: string): Logger };
+  /** Makes what acts on a balancer. */
+  readonly makeEffects: () => BalancerEffects;
+  /** Where the plugins come from, to be ended with the balancers. */
+  readonly plugins: Pick<BalancerPlugins, "end" | "keep">;
+  /** Knows the members that were served last. */
+  readonly lastKnown: Pick<LastKnown, "at" | "adopt">;
+  /** Called after each turn of a balancer's writer. */
+  readonly onApplied?: ((balancer: string, applied: Applied) => void) | undefined;
+  /** Called when a writer cannot go on. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** A balancer that is kept right. */
+export interface RunningBalancer {
+  /** The config that it has now; its plugin stays the same. */
+  accepted: AcceptedBalancer;
+  /** Keeps it right. */
+  readonly writer: Writer<unknown, unknown, unknown>;
+  /** Ends the writer. */
+  readonly controller: AbortController;
+  /** Resolves when the writer has ended. */
+  readonly done: Promise<void>;
+}
+
+/** The balancers of this host, each with a writer of its own: begun, given wishes and ended as the config says. */
+export class Balancers implements AsyncDisposable {
+  readonly #options: BalancersOptions;
+  readonly #log: Logger;
+  readonly #running = new Map<string, RunningBalancer>();
+  #isServed = false;
+
+  /** Has none before a config is applied. */
+  constructor(options: BalancersOptions) {
+    this.#options = options;
+    this.#log = options.log.part("app");
+  }
+
+  /** Those that are kept right, by name. */
+  get running(): ReadonlyMap<string, RunningBalancer> {
+    return this.#running;
+  }
+
+  /** Whether one of them ran already when its writer was begun. */
+  get isServed(): boolean {
+    return this.#isServed;
+  }
+
+  /** Begins and ends writers as a config says; each new one has the members adopted that its balancer serves. */
+  async apply(accepted: Accepted): Promise<void> {
+    const { plugins, lastKnown } = this.#options;
+    for (const [name, running] of this.#running) {
+      if (accepted.balancers.has(name)) continue;
+      this.#log.warn("A balancer's file is gone: it is left as it is, and no longer kept right", { balancer: name });
+      this.#running.delete(name);
+      // Its file may come back: there must never be two writers of one balancer.
+      await this.#end(running);
+    }
+    const topologyFile = accepted.settings.topologyFile ?? await topologyFileOf(accepted);
+    if (topologyFile !== undefined) await lastKnown.at(topologyFile);
+    for (const [name, balancer] of accepted.balancers) {
+      const running = this.#running.get(name);
+      if (running?.accepted.plugin === balancer.plugin) {
+        running.accepted = balancer;
+        continue;
+      }
+      if (running !== undefined) await this.#end(running);
+      const names = new Set([...accepted.clusters.values()].map(({ cluster }) => cluster.name));
+      if (await lastKnown.adopt(balancer, names)) this.#isServed = true;
+      this.#running.set(name, this.#begin(name, balancer));
+    }
+    await plugins.keep(new Set([...accepted.balancers.values()].map(({ plugin }) => plugin)));
+  }
+
+  /** Puts the newest wish into each one's slot. */
+  put({ accepted, sources, topology, host }: {
+    readonly accepted: Accepted;
+    /** The files that the config was read from. */
+    readonly sources: Taken["sources"];
+    readonly topology: Topology;
+    readonly host: HostFacts;
+  }): void {
+    for (const [name, { writer, accepted: balancer }] of this.#running) {
+      writer.put(wish(name, balancer, accepted, topology.clusters, host), {
+        generation: topology.generation,
+        place: (origin, text) => placed({ accepted, sources, balancer: name }, origin, text),
+      });
+    }
+  }
+
+  /** Ends all writers; the balancers go on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#running.values()].map((running) => this.#end(running)));
+  }
+
+  #begin(name: string, accepted: AcceptedBalancer): RunningBalancer {
+    const { clock, random, log, onApplied, onFailure, makeEffects } = this.#options;
+    const controller = new AbortController();
+    const effects = makeEffects();
+    const writer = new Writer({
+      balancer: accepted.plugin,
+      effects,
+      clock,
+      random,
+      log: log.part("writer"),
+      onApplied: (applied) => onApplied?.(name, applied),
+    });
+    const done = writer.run(controller.signal).catch(onFailure).finally(() => effects[Symbol.dispose]?.());
+    return { accepted, writer, controller, done };
+  }
+
+  /** Ends a balancer's writer, which must not wait for a plugin that hangs. */
+  async #end({ accepted, controller, done }: RunningBalancer): Promise<void> {
+    controller.abort();
+    await this.#options.plugins.end(accepted.plugin);
+    await done;
+  }
+}
+
+/** The default place of the last known members: beside the file of the first balancer, one that ships if there is one. */
+async function topologyFileOf({ balancers }: Accepted): Promise<string | undefined> {
+  const all = [...balancers.values()];
+  const first = all.find(({ plugin }) => !(plugin instanceof ForeignBalancer)) ?? all[0];
+  try {
+    return first && `${(await first.plugin.sources(first.config)).file}.topology`;
+  } catch (error) {
+    if (!(error instanceof UndecidedError)) throw error;
+    return undefined;
+  }
+}

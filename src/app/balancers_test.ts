@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import haproxy from "../../plugins/balancers/haproxy/mod.ts";
+import { wantedOf } from "../../tests/support/balancer_case.ts";
+import { HaproxyModel } from "../../tests/support/haproxy_model.ts";
+import { RecordingLogger } from "../../tests/support/recording_logger.ts";
+import { DEFAULT_SETTINGS } from "../config/settings_schema.ts";
+import { FakeClock } from "../kernel/fake_clock.ts";
+import { seededRandom } from "../kernel/random.ts";
+import type { Decider } from "../plugin/decider.ts";
+import type { Accepted, AcceptedBalancer } from "./accept.ts";
+import { Balancers } from "./balancers.ts";
+
+/** Another plugin of the same kind: plugins are told apart by identity. */
+function plugin(): Decider {
+  return { ...haproxy } as unknown as Decider;
+}
+
+function configOf(configFile: string): unknown {
+  return { ...wantedOf({ balancer: { defaults: ["mode http"] }, clusters: [] }).config, configFile };
+}
+
+/** A config with balancers, each with a plugin and its config file. */
+function config(balancers: Readonly<Record<string, readonly [Decider, string]>>): Accepted {
+  return {
+    settings: DEFAULT_SETTINGS,
+    host: {},
+    logging: {},
+    discovery: new Map(),
+    clusters: new Map(),
+    services: new Map(),
+    balancers: new Map(
+      Object.entries(balancers).map(([name, [plugin, file]]): [string, AcceptedBalancer] => [
+        name,
+        { file: {} as AcceptedBalancer["file"], plugin, config: configOf(file) },
+      ]),
+    ),
+  } as unknown as Accepted;
+}
+
+/** The balancers of a host, each of which is a model; what happens to them is a list. */
+class Bench implements AsyncDisposable {
+  readonly happened: string[] = [];
+  readonly log = new RecordingLogger();
+  readonly models: HaproxyModel[] = [];
+  readonly failures: unknown[] = [];
+  /** Whether a balancer runs when its members are adopted. */
+  runs = false;
+  readonly balancers = new Balancers({
+    clock: new FakeClock(),
+    random: seededRandom(7),
+    log: { part: () => this.log },
+    makeEffects: () => {
+      const number = this.models.push(new HaproxyModel());
+      this.happened.push(`effects ${number} made`);
+      return Object.assign(this.models[number - 1]!, {
+        [Symbol.dispose]: () => void this.happened.push(`effects ${number} disposed`),
+      });
+    },
+    plugins: {
+      end: () => Promise.resolve(void this.happened.push("plugin ended")),
+      keep: (used) => Promise.resolve(void this.happened.push(`${used.size} kept`)),
+    },
+    lastKnown: {
+      at: (path) => Promise.resolve(void this.happened.push(`members at ${path}`)),
+      adopt: () => Promise.resolve(this.runs),
+    },
+    onFailure: (error) => void this.failures.push(error),
+  });
+
+  /** Applies a config; answers what happened. */
+  async apply(accepted: Accepted): Promise<readonly string[]> {
+    this.happened.length = 0;
+    await this.balancers.apply(accepted);
+    return [...this.happened];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.balancers[Symbol.asyncDispose]();
+  }
+}
+
+Deno.test("Balancers begins a writer for each balancer, and keeps it while its plugin is the same", async () => {
+  await using bench = new Bench();
+  const shared = plugin();
+  assert.deepEqual(await bench.apply(config({ front: [shared, "/etc/a.cfg"] })), [
+    "members at /etc/a.cfg.topology",
+    "effects 1 made",
+    "1 kept",
+  ]);
+  const writer = bench.balancers.running.get("front")?.writer;
+  const edited = config({ front: [shared, "/etc/b.cfg"] });
+  assert.deepEqual(await bench.apply(edited), ["members at /etc/b.cfg.topology", "1 kept"]);
+  assert.equal(bench.balancers.running.get("front")?.writer, writer);
+  assert.equal(bench.balancers.running.get("front")?.accepted, edited.balancers.get("front"));
+});
+
+Deno.test("Balancers ends the writer of before when the plugin is another one, and only then begins the new one", async () => {
+  await using bench = new Bench();
+  await bench.apply(config({ front: [plugin(), "/etc/a.cfg"] }));
+  assert.deepEqual(await bench.apply(config({ front: [plugin(), "/etc/a.cfg"] })), [
+    "members at /etc/a.cfg.topology",
+    "plugin ended",
+    "effects 1 disposed",
+    "effects 2 made",
+    "1 kept",
+  ]);
+});
+
+Deno.test("Balancers leaves a balancer alone whose file is gone, and says so", async () => {
+  await using bench = new Bench();
+  await bench.apply(config({ front: [plugin(), "/etc/a.cfg"] }));
+  assert.deepEqual(await bench.apply(config({})), ["plugin ended", "effects 1 disposed", "0 kept"]);
+  assert.equal(bench.balancers.running.size, 0);
+  assert.match(bench.log.take().join(), /^warn A balancer's file is gone: it is left as it is/);
+});
+
+Deno.test("Balancers gives each the newest wish, and ends all without touching what runs", async () => {
+  await using bench = new Bench();
+  const accepted = config({ front: [plugin(), "/etc/a.cfg"], back: [plugin(), "/etc/b.cfg"] });
+  await bench.apply(accepted);
+  const host = { fqdn: "a.test", ip: "10.0.0.1" };
+  bench.balancers.put({ accepted, sources: new Map(), topology: { generation: 1, clusters: new Map() }, host });
+  for (let turn = 0; turn < 1_000; turn++) await undefined;
+  assert.deepEqual(bench.models.map(({ process }) => process !== undefined), [true, true]);
+  await bench.balancers[Symbol.asyncDispose]();
+  assert.deepEqual(bench.models.map(({ process }) => process !== undefined), [true, true]);
+  assert.deepEqual(bench.failures, []);
+});
+
+Deno.test("Balancers knows whether one of them ran already", async () => {
+  await using bench = new Bench();
+  await bench.apply(config({ front: [plugin(), "/etc/a.cfg"] }));
+  assert(!bench.balancers.isServed);
+  bench.runs = true;
+  await bench.apply(config({ front: [plugin(), "/etc/a.cfg"] }));
+  assert(bench.balancers.isServed);
+});
