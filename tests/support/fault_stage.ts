@@ -90,11 +90,8 @@ export class FaultStage implements AsyncDisposable {
     await host.untilServing("web", ports).catch((error) => {
       throw new Error(`${error.message}\n${writer.log}\n${reporter.log}`);
     });
-    // Whoever starts a HAProxy while the writer starts one is asked to leave: it must have ended its start.
-    await eventually(
-      "the writer's start is done",
-      () => !/haproxy: started/.test(writer.log) || /haproxy: process [0-9]+ serves/.test(writer.log),
-    );
+    // Whoever starts a HAProxy while the writer starts one is asked to leave: its start must be over.
+    await writer.logged(/haproxy: process [0-9]+ serves/);
     const traffic = stack.use(new Traffic({ port, clients: 3, pauseMs: 5 }));
     return new FaultStage({ host, services, port, writer, reporter, traffic }, stack.move());
   }
