@@ -66,6 +66,23 @@ Deno.test("Monitor reports up after rise passes and down after fall failures", a
   assert.deepEqual(bench.said, ["web:80 up", "web:80 down"]);
 });
 
+Deno.test("Monitor.ports tells since when a port is so, when each check was probed, and why that failed", async () => {
+  await using bench = new Bench();
+  bench.monitor.apply([PORT]);
+  const seen = () => bench.monitor.ports.get("web:80");
+  assert.deepEqual([seen()?.status, seen()?.checks[0]?.verdict.up], ["unknown", undefined]);
+  await bench.rounds(2);
+  assert.deepEqual([seen()?.status, seen()?.sinceMs, seen()?.checks[0]?.failure], ["up", 2_000, undefined]);
+  bench.passes = false;
+  await bench.rounds(2);
+  assert.deepEqual([seen()?.status, seen()?.sinceMs, seen()?.checks[0]?.failure], ["down", 4_000, "no"]);
+  bench.hangs = true;
+  await bench.rounds(1);
+  const { probedMs } = seen()?.checks[0] ?? {};
+  await bench.rounds(90);
+  assert.equal(seen()?.checks[0]?.probedMs, probedMs, "a probe that does not end counts for nothing");
+});
+
 Deno.test("Monitor counts a service without checks as up", async () => {
   await using bench = new Bench();
   bench.monitor.apply([{ ...PORT, checks: [] }]);

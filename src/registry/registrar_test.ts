@@ -119,6 +119,28 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return settled;
 }
 
+Deno.test("Registrar.report tells how far each node is registered, and why not", async () => {
+  await using bench = new Bench();
+  const { registrar } = bench;
+  const told = () =>
+    registrar.report.map(({ registration, isDone, failure }) => [registration.wanted, isDone, failure]);
+  bench.fault = "refused";
+  registrar.apply([want()]);
+  await settle();
+  assert.deepEqual(told(), [["present", false, "refused"]]);
+  bench.fault = undefined;
+  await bench.pass(1_000);
+  assert.deepEqual(told(), [["present", true, undefined]]);
+  bench.isSlow = true;
+  bench.loseSession();
+  const renewing = bench.renew();
+  await settle();
+  assert.deepEqual(told(), [["present", false, undefined]], "in the new session nothing is registered yet");
+  for (const { land } of bench.flights) land();
+  await renewing;
+  assert.deepEqual(told(), [["present", true, undefined]]);
+});
+
 Deno.test("Registrar registers what is up, and takes back what is down, whoever made it known", async () => {
   await using bench = new Bench();
   bench.registrar.apply([want("web:80"), down("web:81")]);

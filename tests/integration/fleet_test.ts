@@ -146,6 +146,20 @@ Deno.test("Fleet refuses calls for what is not wanted, or cannot be started", as
   assert.match(bench.fleet.status.get("check a") ?? "", /broken at load/);
 });
 
+Deno.test("Fleet.workers tells since when a worker serves, or since when none does that lasts", async () => {
+  await using bench = new Bench({ clock: QUICK });
+  bench.fleet.apply(groupInstances([instance("check a", { dies: true })], "worker"));
+  const seen = () => bench.fleet.workers.get("check a");
+  assert.equal(seen()?.down, "It is starting");
+  await eventually("it serves", () => seen()?.down === undefined);
+  const servesSinceMs = seen()?.sinceMs ?? -Infinity;
+  await probe(bench).catch(() => {});
+  await eventually("it is down, and has been from the start", () => {
+    const { down, sinceMs } = seen() ?? {};
+    return down?.includes("it was told to") === true && sinceMs !== undefined && sinceMs < servesSinceMs;
+  });
+});
+
 Deno.test("Fleet.call() gives up with its signal while a worker is starting", async () => {
   await using bench = new Bench();
   bench.fleet.apply([check("x", { module: checkModule("", { top: "await new Promise(() => {});" }) })]);
