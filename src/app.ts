@@ -1,5 +1,5 @@
 import { monitoredPorts, registrations } from "./app/derive.ts";
-import { type Accepted, discoveryId } from "./app/accept.ts";
+import { type Accepted, discoveryId, discoveryOf } from "./app/accept.ts";
 import { BalancerPlugins } from "./app/balancer_plugins.ts";
 import { Balancers } from "./app/balancers.ts";
 import { type ConfigSource, Intake, type IntakeOptions, type Taken } from "./app/intake.ts";
@@ -7,12 +7,12 @@ import { type Disk, LastKnown } from "./app/last_known.ts";
 import { Reach } from "./app/reach.ts";
 import { Settling } from "./app/settling.ts";
 import type { Parts } from "./app/status.ts";
+import { Watches } from "./app/watches.ts";
 import type { BalancerEffects } from "./balance/effects.ts";
 import { Executor } from "./balance/executor.ts";
 import type { Applied } from "./balance/writer.ts";
 import { isLoopback } from "./app/host_facts.ts";
 import { Monitor } from "./health/monitor.ts";
-import { backoffMs } from "./kernel/backoff.ts";
 import { deadline } from "./kernel/deadline.ts";
 import { delay } from "./kernel/delay.ts";
 import { Damper } from "./kernel/damper.ts";
@@ -84,8 +84,6 @@ const WITHDRAW_DEADLINE_MS = 2_500;
 const RENEW_JITTER_MS = 500;
 /** How long a new connection may take to register everything before the one it replaces is closed. */
 const RENEW_DEADLINE_MS = 10_000;
-/** The waits before a watch that was lost is begun again. */
-const WATCH_BACKOFF = { firstMs: 200, maxMs: 10_000 };
 /** A probe's answer may come so much later than its deadline: the message needs its time. */
 const PROBE_GRACE_MS = 200;
 
@@ -103,11 +101,8 @@ export class App {
   readonly #settling: Settling;
   #damper: Damper<ClusterName>;
   readonly #balancerPlugins: BalancerPlugins;
-  /** The clusters watched, by discovery. */
-  readonly #watched = new Map<string, Set<ClusterName>>();
+  readonly #watches: Watches;
   readonly #reach: Reach;
-  /** Tries in a row to watch a cluster that failed, and why the last did. */
-  readonly #lost = new Map<ClusterName, { readonly attempts: number; readonly reason: string }>();
   readonly #ended = Promise.withResolvers<Ending>();
   readonly #stopping = new AbortController();
   /** Ends the taking of new config: the first thing to stop, so that nothing is begun any more. */
@@ -158,11 +153,19 @@ export class App {
       store: this.#store,
       clock,
       log: this.#log,
-      askAgain: (cluster) => this.#askAgain(cluster),
+      askAgain: (cluster) => this.#watches.askAgain(cluster),
       onChange: (cluster) => {
         this.#lastKnown.note();
         this.#damper.trigger(cluster);
       },
+    });
+    this.#watches = new Watches({
+      fleet: this.#fleet,
+      membership: this.#membership,
+      clock,
+      random,
+      log: this.#log,
+      signal: this.#stopping.signal,
     });
     this.#lastKnown = new LastKnown({
       store: this.#store,
@@ -283,7 +286,8 @@ export class App {
     if (role !== "reporter") {
       await this.#balancers.apply(accepted);
       // Before the workers: what is known is served first, and only then is it asked what is new.
-      this.#applyClusters(accepted);
+      this.#watches.apply(accepted);
+      this.#balance();
     }
     const discovery = [...accepted.discovery.values()].map(({ instance }) => instance);
     const checks = role === "writer"
@@ -341,35 +345,6 @@ export class App {
 
   // The writer's half: snapshots become the balancers' wishes.
 
-  #applyClusters(accepted: Accepted): void {
-    const wanted = new Map<string, Set<ClusterName>>();
-    for (const { cluster } of accepted.clusters.values()) {
-      if (!accepted.discovery.has(cluster.discovery)) continue;
-      wanted.set(cluster.discovery, (wanted.get(cluster.discovery) ?? new Set()).add(cluster.name));
-    }
-    for (const [discovery, clusters] of this.#watched) {
-      for (const cluster of clusters) {
-        if (wanted.get(discovery)?.has(cluster)) continue;
-        this.#fleet.post(discoveryId(discovery), { type: "unwatch", cluster });
-        this.#membership.lostSight([cluster], `It is not watched at discovery/${discovery}.yaml any more`, {
-          until: "told",
-        });
-      }
-    }
-    for (const [discovery, clusters] of wanted) {
-      const before = this.#watched.get(discovery);
-      for (const cluster of clusters) {
-        if (!before?.has(cluster)) this.#fleet.post(discoveryId(discovery), { type: "watch", cluster });
-      }
-      this.#watched.set(discovery, clusters);
-    }
-    for (const discovery of this.#watched.keys()) if (!wanted.has(discovery)) this.#watched.delete(discovery);
-    this.#membership.apply(
-      new Map([...accepted.clusters.values()].map(({ cluster }) => [cluster.name, cluster.guard])),
-    );
-    this.#balance();
-  }
-
   /** Joins the changes of members, so that a storm of them is no storm for the balancers. */
   #makeDamper({ updates }: Settings): Damper<ClusterName> {
     return new Damper((changed) => {
@@ -396,49 +371,15 @@ export class App {
         const log = this.#options.log.part("plugin");
         return log[event.level](event.message, { ...event.properties, worker: key });
       }
-      case "connection": {
-        const { state, detail } = event;
-        const clusters = this.#clustersOf(key);
-        if (state === "connected") this.#membership.connected(clusters);
-        else this.#membership.lostSight(clusters, detail, { until: "connected" });
-        return this.#reach.hear(key, state, detail);
-      }
-      case "snapshot": {
-        const { snapshot } = event;
-        this.#fleet.post(key, { type: "taken", cluster: snapshot.cluster });
-        if (!this.#clustersOf(key).has(snapshot.cluster)) return;
-        this.#lost.delete(snapshot.cluster);
-        return this.#membership.hear(snapshot);
-      }
+      case "connection":
+        this.#watches.hear(key, event);
+        return this.#reach.hear(key, event.state, event.detail);
+      case "snapshot":
       case "lost":
-        if (!this.#clustersOf(key).has(event.cluster)) return;
-        this.#membership.lostSight([event.cluster], event.error.message, { until: "told" });
-        return void this.#watchAgain(key, event.cluster, event.error.message);
+        return this.#watches.hear(key, event);
       case "ended":
         // The fleet replaces the worker, and with it the session.
         return;
-    }
-  }
-
-  async #watchAgain(key: string, cluster: ClusterName, reason: string): Promise<void> {
-    const { clock, random } = this.#options;
-    const before = this.#lost.get(cluster);
-    const attempt = before?.attempts ?? 0;
-    this.#lost.set(cluster, { attempts: attempt + 1, reason });
-    const waitMs = Math.round(backoffMs(attempt, WATCH_BACKOFF, random));
-    // The same again is no news.
-    const level = before?.reason === reason ? "debug" : "warn";
-    this.#log[level]("Lost sight of a cluster: its members stay, and it is watched again", { cluster, reason, waitMs });
-    await delay(waitMs, { clock, signal: this.#stopping.signal }).catch(() => {});
-    if (this.#clustersOf(key).has(cluster)) this.#fleet.post(key, { type: "watch", cluster });
-  }
-
-  /** Has a cluster's registry tell its whole membership once more. */
-  #askAgain(cluster: ClusterName): void {
-    for (const [discovery, clusters] of this.#watched) {
-      if (!clusters.has(cluster)) continue;
-      this.#fleet.post(discoveryId(discovery), { type: "unwatch", cluster });
-      this.#fleet.post(discoveryId(discovery), { type: "watch", cluster });
     }
   }
 
@@ -446,7 +387,7 @@ export class App {
   async #onWorkerReady(key: string): Promise<void> {
     const discovery = discoveryOf(key);
     if (discovery === undefined) return;
-    for (const cluster of this.#clustersOf(key)) this.#fleet.post(key, { type: "watch", cluster });
+    this.#watches.begin(key);
     const jitterMs = this.#renewed.has(key) ? RENEW_JITTER_MS : 0;
     this.#renewed.add(key);
     using late = deadline(RENEW_DEADLINE_MS, { clock: this.#options.clock, signal: this.#stopping.signal });
@@ -455,7 +396,7 @@ export class App {
 
   #onWorkerDown(key: string, reason: string): void {
     this.#reach.lose(key, reason);
-    this.#membership.lostSight(this.#clustersOf(key), reason, { until: "told" });
+    this.#watches.lose(key, reason);
   }
 
   #onStuck(threads: number): void {
@@ -463,10 +404,6 @@ export class App {
     const at = { threads, most: STUCK_THREADS_MAX };
     this.#log.error("A worker's thread does not stop and burns a core until this process is started anew", at);
     if (threads >= STUCK_THREADS_MAX) this.#ended.resolve("stuck");
-  }
-
-  #clustersOf(key: string): ReadonlySet<ClusterName> {
-    return this.#watched.get(discoveryOf(key) ?? "") ?? new Set();
   }
 
   /**
@@ -511,8 +448,4 @@ function stuckThreads(fleet: Fleet): StuckThreads {
     },
     ended: () => fleet.noteEnd(),
   };
-}
-
-function discoveryOf(key: string): string | undefined {
-  return key.startsWith("discovery ") ? key.slice("discovery ".length) : undefined;
 }

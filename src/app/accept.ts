@@ -83,6 +83,12 @@ export function discoveryId(name: string): string {
   return `discovery ${name}`;
 }
 
+/** The name of the discovery whose instance has an id; `undefined` if it is none of a discovery. */
+export function discoveryOf(id: string): string | undefined {
+  const prefix = discoveryId("");
+  return id.startsWith(prefix) ? id.slice(prefix.length) : undefined;
+}
+
 /** What {@linkcode accept} answers. */
 export interface Acceptation {
   readonly accepted: Accepted;
