@@ -1,5 +1,3 @@
-import { assert } from "../kernel/assert.ts";
-
 /** Another writer keeps the same balancer. */
 export class OtherWriterError extends Error {
   override name = "OtherWriterError";
@@ -9,8 +7,8 @@ export class OtherWriterError extends Error {
  * Keeps a second writer off a balancer: who writes to it holds a lock on a file
  * beside its config file, and on one beside its socket, which the system lets
  * go with the process, however that ends. Where no such file can be had (a
- * directory that may not be written) nothing is held. Nor is it under a Deno
- * that cannot ask for a lock without waiting for it.
+ * directory that may not be written, something else of that name) nothing is
+ * held. Nor is it under a Deno that cannot ask for a lock without waiting for it.
  */
 export class SoleWriter implements Disposable {
   /** The locks, by the path of each. */
@@ -42,16 +40,18 @@ export class SoleWriter implements Disposable {
   async #lock(path: string): Promise<void> {
     const file = await open(path);
     if (file === undefined) return;
-    if (!await file.tryLock(true)) {
-      const owner = (await Deno.readTextFile(path).catch(() => "")).trim();
+    try {
+      if (!await file.tryLock(true)) throw new OtherWriterError(await describeHolder(path));
+      // A link that was put there meanwhile leads to a file that is not ours to write to.
+      if (!await isStillAt(path, file)) return file.close();
+    } catch (error) {
       file.close();
-      const who = /^[0-9]{1,10}$/.test(owner) ? `process ${owner}` : "another process";
-      throw new OtherWriterError(`${who} writes to it, and holds ${path}: two would undo each other's work`);
+      if (error instanceof OtherWriterError) throw error;
+      // A file system that knows no locks.
+      return;
     }
     this.#held.set(path, file);
-    await file.truncate();
-    const sent = await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
-    assert(sent > 0, "a lock file takes a pid");
+    await sign(file);
   }
 
   #release(path: string): void {
@@ -60,16 +60,43 @@ export class SoleWriter implements Disposable {
   }
 }
 
-async function isStillAt(path: string, file: Deno.FsFile): Promise<boolean> {
-  const [there, ours] = await Promise.all([Deno.stat(path).catch(() => undefined), file.stat()]);
-  return there !== undefined && there.dev === ours.dev && there.ino === ours.ino;
-}
+/** Only who may write may lock: else any user of the machine could keep the writer off. */
+const LOCK_MODE = 0o600;
 
 async function open(path: string): Promise<Deno.FsFile | undefined> {
   if (!("tryLock" in Deno.FsFile.prototype)) return undefined;
   try {
-    return await Deno.open(path, { read: true, write: true, create: true, mode: 0o644 });
+    // Whoever owns the directory may have put a link there, to have another file written to.
+    if (await isOtherThanFile(path)) return undefined;
+    return await Deno.open(path, { read: true, write: true, create: true, mode: LOCK_MODE });
   } catch {
     return undefined;
   }
+}
+
+async function isOtherThanFile(path: string): Promise<boolean> {
+  const there = await Deno.lstat(path).catch(() => undefined);
+  return there !== undefined && !there.isFile;
+}
+
+/** Whether the path itself, no link there, is the file that is open, and is its only name. */
+async function isStillAt(path: string, file: Deno.FsFile): Promise<boolean> {
+  const [there, ours] = await Promise.all([Deno.lstat(path).catch(() => undefined), file.stat()]);
+  return there?.isFile === true && there.nlink === 1 && there.dev === ours.dev && there.ino === ours.ino;
+}
+
+/** Leaves word of who holds the lock. A disk that is full takes none, and is no reason not to write to the balancer. */
+async function sign(file: Deno.FsFile): Promise<void> {
+  try {
+    await file.truncate();
+    await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
+  } catch {
+    // The lock holds without a name.
+  }
+}
+
+async function describeHolder(path: string): Promise<string> {
+  const owner = (await Deno.readTextFile(path).catch(() => "")).trim();
+  const who = /^[0-9]{1,10}$/.test(owner) ? `process ${owner}` : "another process";
+  return `${who} writes to it, and holds ${path}: two would undo each other's work`;
 }

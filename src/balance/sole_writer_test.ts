@@ -44,3 +44,45 @@ Deno.test("SoleWriter whose lock file was removed locks it again, or gives way t
   await second.claim([dir.file("a")]);
   await assert.rejects(first.claim([dir.file("a")]), OtherWriterError);
 });
+
+Deno.test("SoleWriter writes to no file but its own: not through a link, nor to one of two names, nor into a pipe", async () => {
+  await using dir = new TempDir();
+  await dir.write("precious", "keep me");
+  for (
+    const [name, make] of [
+      ["linked", () => Deno.symlink(dir.file("precious"), dir.file("linked.lock"))],
+      ["dangling", () => Deno.symlink(dir.file("nothing"), dir.file("dangling.lock"))],
+      ["twin", () => Deno.link(dir.file("precious"), dir.file("twin.lock"))],
+      ["pipe", () => new Deno.Command("mkfifo", { args: [dir.file("pipe.lock")] }).output()],
+      ["directory", () => Deno.mkdir(dir.file("directory.lock"))],
+    ] as const
+  ) {
+    await make();
+    using writer = new SoleWriter();
+    await writer.claim([dir.file(name)]);
+    await writer.claim([dir.file(name)]);
+  }
+  assert.equal(await Deno.readTextFile(dir.file("precious")), "keep me");
+  await assert.rejects(Deno.lstat(dir.file("nothing")), Deno.errors.NotFound);
+});
+
+Deno.test("SoleWriter has a lock that only its own user can hold", async () => {
+  await using dir = new TempDir();
+  using writer = new SoleWriter();
+  await writer.claim([dir.file("a")]);
+  assert.equal(((await Deno.stat(dir.file("a.lock"))).mode ?? 0) & 0o777, 0o600);
+});
+
+Deno.test("SoleWriter holds its lock though the disk has no room for its name", async () => {
+  await using dir = new TempDir();
+  using first = new SoleWriter();
+  using second = new SoleWriter();
+  const { write } = Deno.FsFile.prototype;
+  Deno.FsFile.prototype.write = () => Promise.reject(new Error("No space left on device (os error 28)"));
+  try {
+    await first.claim([dir.file("a")]);
+  } finally {
+    Deno.FsFile.prototype.write = write;
+  }
+  await assert.rejects(second.claim([dir.file("a")]), /another process writes to it/);
+});
