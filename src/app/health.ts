@@ -84,7 +84,10 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
     if (state === "held") yield `An answer for cluster ${name} has been held back${since}${why}`;
     if (state === "last-known") yield `Cluster ${name} is served as last known${why}`;
   }
-  for (const [name, { inForce, forSeconds, lastError }] of Object.entries(status.balancers)) {
+  for (const [name, { inForce, forSeconds, lastError, fileBehind }] of Object.entries(status.balancers)) {
+    if (fileBehind !== null && fileBehind.agoSeconds > settle) {
+      yield `The file of balancer ${name} has been behind what runs for ${fileBehind.agoSeconds} s: ${fileBehind.text}`;
+    }
     if (inForce || forSeconds <= settle) continue;
     const why = lastError === null ? "" : `: ${lastError.text}`;
     yield `Balancer ${name} has not been as it is wanted for ${forSeconds} s${why}`;

@@ -40,6 +40,8 @@ const OWN_DISK: Disk = {
 const ADOPT_DEADLINE_MS = 3_000;
 /** How long a change of members waits for its neighbours before it is written, and how long at most. */
 const QUIET_MS = 200, MAX_MS = 1_000;
+/** After so long a file is tried again that could not be written, though no members have changed. */
+const RETRY_MS = 10_000;
 /** Members are nobody else's business. */
 const FILE_MODE = 0o600;
 
@@ -58,6 +60,7 @@ export class LastKnown implements AsyncDisposable {
   #remembered: Members = new Map();
   #written: string | undefined;
   #failure: string | undefined;
+  #cancelRetry = () => {};
 
   constructor(options: LastKnownOptions) {
     this.#options = options;
@@ -111,6 +114,7 @@ export class LastKnown implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#coalescer[Symbol.dispose]();
     await this.#write();
+    this.#cancelRetry();
   }
 
   /** Gives nodes what the balancer does not know of them: peer and metadata. */
@@ -153,6 +157,7 @@ export class LastKnown implements AsyncDisposable {
     await this.#writing.run(async () => {
       const path = this.#path;
       if (path === undefined) return;
+      this.#cancelRetry();
       const { clusters } = this.#options.store.topology;
       // Who has heard of nothing does not overwrite what another life knew.
       if (clusters.size === 0) return;
@@ -169,7 +174,8 @@ export class LastKnown implements AsyncDisposable {
           /\.lighthouse-[0-9a-f-]{36}/,
           "",
         );
-        // The next change tries again; the same trouble is told once.
+        this.#cancelRetry = this.#options.clock.after(RETRY_MS, () => this.note());
+        // The same trouble is told once.
         const level = reason === this.#failure ? "debug" : "warn";
         this.#options.log[level]("Cannot keep the last known members on disk", { path, reason });
         this.#failure = reason;

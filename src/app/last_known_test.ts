@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import haproxy from "../../plugins/balancers/haproxy/mod.ts";
 import { render } from "../../plugins/balancers/haproxy/render.ts";
 import { wantedOf } from "../../tests/support/balancer_case.ts";
+import { eventually } from "../../tests/support/eventually.ts";
 import { HaproxyModel } from "../../tests/support/haproxy_model.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { nodeName } from "../model/node.ts";
@@ -46,4 +47,34 @@ Deno.test("LastKnown tells once that its file cannot be written, though the cand
     clock.advance(1_000);
   }
   assert.equal(warnings.length, 1);
+});
+
+Deno.test("LastKnown writes its file once it can be written, though no members change meanwhile", async () => {
+  const store = new Store();
+  const told: string[] = [];
+  const tell = (text: string) => void told.push(text);
+  const log = { debug: tell, info: tell, warn: tell, error: tell };
+  const clock = new FakeClock();
+  let isFull = true;
+  const written: string[] = [];
+  const disk = {
+    read: () => Promise.reject(new Error("not there")),
+    write(_: string, text: string) {
+      if (isFull) return Promise.reject(new Error("No space left"));
+      written.push(text);
+      return Promise.resolve();
+    },
+  };
+  await using known = new LastKnown({ store, clock, log, makeEffects: () => new HaproxyModel(), disk });
+  await known.at("/topology");
+  store.adopt("web", []);
+  known.note();
+  for (const full of [true, true, false]) {
+    isFull = full;
+    clock.advance(11_000);
+    // What it writes is hashed first, which takes a turn of the event loop.
+    await eventually("it has tried", () => told.length > 0 && (full || written.length > 0));
+  }
+  assert.match(written[0] ?? "", /"web"/);
+  assert.deepEqual(told.at(-1), "The last known members are written again");
 });

@@ -183,7 +183,7 @@ function trustOf(
 }
 
 function balancerOf(standing: Standing, age: Age): BalancerStatus {
-  const { inForce, sinceMs, served, turnedMs, seenMs, underWay, lastReload, reloads, starts, lastError } = standing;
+  const { inForce, sinceMs, served, turnedMs, seenMs, underWay, lastReload, reloads, starts } = standing;
   return {
     inForce,
     forSeconds: age(sinceMs),
@@ -199,7 +199,8 @@ function balancerOf(standing: Standing, age: Age): BalancerStatus {
     reloads,
     starts,
     lastReload: eventOf(lastReload, age),
-    lastError: eventOf(lastError, age),
+    lastError: eventOf(standing.lastError, age),
+    fileBehind: eventOf(standing.fileBehind, age),
   };
 }
 

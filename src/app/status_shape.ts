@@ -79,6 +79,8 @@ export interface BalancerStatus {
   readonly lastReload: Event | null;
   /** The last error of its writer, which may be over. */
   readonly lastError: Event | null;
+  /** Why its file cannot be made to say what runs, and since when. */
+  readonly fileBehind: Event | null;
 }
 
 /** What is known of a check of a port. */

@@ -148,6 +148,7 @@ Deno.test("statusOf() says what of a balancer was seen in force, which may be le
   stage.logbook.did([{ ok: true, step: { do: "reload", reason: "cluster web is new" } } as never], 300);
   stage.logbook.served(wanted, 4);
   stage.logbook.turned(false, 300);
+  stage.logbook.follows({ text: "No space left", atMs: 300 });
   stage.clock.advance(700);
   assert.deepEqual(stage.status().balancers["haproxy"], {
     inForce: false,
@@ -161,6 +162,7 @@ Deno.test("statusOf() says what of a balancer was seen in force, which may be le
     starts: 0,
     lastReload: { text: "cluster web is new", agoSeconds: 0.7 },
     lastError: null,
+    fileBehind: { text: "No space left", agoSeconds: 0.7 },
   });
 });
 
@@ -250,6 +252,7 @@ const AT_WORK: Status = {
       starts: 0,
       lastReload: null,
       lastError: null,
+      fileBehind: null,
     },
   },
   services: {
@@ -354,6 +357,11 @@ Deno.test.each([
       balancers: { haproxy: { inForce: false, forSeconds: 3_600, lastError: { text: "silent", agoSeconds: 3_590 } } },
     },
     said: /Balancer haproxy has not been as it is wanted for 3600 s: silent/,
+  },
+  {
+    why: "the balancer's file cannot be written",
+    change: { balancers: { haproxy: { fileBehind: { text: "No space left", agoSeconds: 60 } } } },
+    said: /The file of balancer haproxy has been behind what runs for 60 s: No space left/,
   },
   {
     why: "a registration fails",

@@ -29,6 +29,8 @@ export interface Standing {
   readonly starts: number;
   /** The last error that was told. */
   readonly lastError: Entry | undefined;
+  /** Since when its file is not what runs because it cannot be written, and why. */
+  readonly fileBehind: Entry | undefined;
 }
 
 /** What a writer does, as far as others ask for it: how it stands now, and what was last. */
@@ -47,6 +49,7 @@ export class Logbook {
       reloads: 0,
       starts: 0,
       lastError: undefined,
+      fileBehind: undefined,
     };
   }
 
@@ -81,6 +84,11 @@ export class Logbook {
         ...step.do === "reload" ? { reloads: reloads + 1 } : { starts: starts + 1 },
       });
     }
+  }
+
+  /** The file that follows what runs could not be written, or is as it should be. */
+  follows(fileBehind: Entry | undefined): void {
+    this.#note({ fileBehind });
   }
 
   /** A turn has ended. */

@@ -1,7 +1,11 @@
 import type { Step } from "../plugin/contract.ts";
+import type { Entry } from "./logbook.ts";
 
 /** How long a file may wait for its neighbours, and the least time between two such files. */
 const SOON_MS = 500, SOON_INTERVAL_MS = 1_000;
+
+/** After so many failures in a row the waits between two tries grow no longer: then they are eight seconds. */
+const FAILURES_COUNTED_MAX = 3;
 
 /** How often the writing of such a file may be broken off before it is not. */
 const BROKEN_OFF_MAX = 3;
@@ -18,6 +22,13 @@ export class WaitingFile {
   #lastAt = -Infinity;
   #writing: AbortController | undefined;
   #brokenOff = 0;
+  #failures = 0;
+  #behind: Entry | undefined;
+
+  /** Since when the file on disk is not what runs because it could not be written, and why the last try failed. */
+  get behind(): Entry | undefined {
+    return this.#behind;
+  }
 
   /** The step that would write it, as a list of one; of none if nothing waits. */
   get steps(): readonly Install[] {
@@ -32,14 +43,22 @@ export class WaitingFile {
   /** Takes the file that may wait out of a plan, and notes it; a plan without one makes the noted one void. */
   setAside(steps: readonly Step[], now: number): readonly Step[] {
     const step = steps.find((step): step is Install => step.do === "install" && step.when === "soon");
-    const dueAt = this.#file?.dueAt ?? Math.max(now + SOON_MS, this.#lastAt + SOON_INTERVAL_MS);
+    const intervalMs = SOON_INTERVAL_MS * 2 ** Math.min(this.#failures, FAILURES_COUNTED_MAX);
+    const dueAt = this.#file?.dueAt ?? Math.max(now + SOON_MS, this.#lastAt + intervalMs);
     this.#file = step === undefined ? undefined : { step, dueAt };
+    if (step === undefined) this.note(undefined, now);
     return steps.filter((other) => other !== step);
   }
 
   /** Forgets it, for a newer one is in place, or will be planned. */
   forget(): void {
     this.#file = undefined;
+  }
+
+  /** Notes why it could not be written, or that it is as it should be. */
+  note(failure: string | undefined, now: number): void {
+    this.#failures = failure === undefined ? 0 : this.#failures + 1;
+    this.#behind = failure === undefined ? undefined : { text: failure, atMs: this.#behind?.atMs ?? now };
   }
 
   /** Breaks its writing off, if that is at hand and was not broken off too often. */

@@ -92,3 +92,22 @@ Deno.test("WaitingFile passes on what else goes wrong, and goes on waiting", asy
   await assert.rejects(waiting.write(broken, { now: 500, last: false, signal: NEVER }), /it broke/);
   assert.equal(waiting.steps.length, 1);
 });
+
+Deno.test("WaitingFile is tried again more and more rarely while it cannot be written, and tells since when it is behind", async () => {
+  const waiting = new WaitingFile();
+  let now = 500;
+  for (const dueAfter of [2_000, 4_000, 8_000, 8_000]) {
+    waiting.setAside([file("a")], now);
+    await waiting.write(atOnce, { now, last: false, signal: NEVER });
+    waiting.note("No space left", now);
+    waiting.setAside([file("a")], now);
+    assert.equal(waiting.dueAt, now + dueAfter);
+    now = waiting.dueAt;
+  }
+  assert.deepEqual(waiting.behind, { text: "No space left", atMs: 500 });
+  waiting.note(undefined, now);
+  assert.equal(waiting.behind, undefined);
+  waiting.note("No space left", now);
+  waiting.setAside([], now);
+  assert.equal(waiting.behind, undefined, "somebody else has written it");
+});

@@ -218,6 +218,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     }
     this.#converged = converged;
     this.#logbook.turned(converged, this.#clock.now());
+    this.#logbook.follows(this.#waiting.behind);
     // Of what was tried meanwhile, and was refused, nothing took effect.
     this.#told.tellNotices(this.#planner.notices, wish.place);
     if (converged && this.#waiting.steps.length === 0) this.#told.forgetFaults();
@@ -427,10 +428,12 @@ export class Writer<Config, ClusterConfig, Observed> {
     if (outcomes === undefined) return;
     this.#tellOutcomes(outcomes);
     for (const outcome of outcomes) {
+      this.#waiting.note(outcome.ok ? undefined : outcome.failure.message, this.#clock.now());
       if (outcome.ok) continue;
       this.#told.tellFault(`The file ${step.path} stays behind what runs: ${outcome.failure.message}`);
       this.#later();
     }
+    this.#logbook.follows(this.#waiting.behind);
     this.#onApplied({
       generation: wish.generation,
       steps: outcomes.filter((outcome) => outcome.ok).map((outcome) => outcome.step),
@@ -454,7 +457,9 @@ export class Writer<Config, ClusterConfig, Observed> {
 
   /** Tells what somebody else has changed since all was in force, if it was. */
   #tellDrift({ seen, sources }: View<Config, ClusterConfig, Observed>, steps: readonly Step[]): void {
-    if (this.#isCalm) this.#told.tellDrift(seen, [...steps, ...this.#waiting.steps], sources);
+    // A file that could not be written has been changed by nobody.
+    const follows = this.#waiting.behind === undefined ? this.#waiting.steps : [];
+    if (this.#isCalm) this.#told.tellDrift(seen, [...steps, ...follows], sources);
   }
 
   #tellOutcomes(outcomes: readonly StepOutcome[]): void {

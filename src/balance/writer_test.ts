@@ -6,6 +6,7 @@ import { HaproxyModel } from "../../tests/support/haproxy_model.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { seededRandom } from "../kernel/random.ts";
 import type { Origin, Step } from "../plugin/contract.ts";
+import type { Standing } from "./logbook.ts";
 import { type Applied, Writer } from "./writer.ts";
 
 const DEFAULTS = ["mode http"];
@@ -71,6 +72,11 @@ class Bench implements AsyncDisposable {
   /** Lets everything happen that needs no time: the model answers at once, so promises are all there is to wait for. */
   async rest(): Promise<void> {
     for (let turn = 0; turn < 500; turn++) await undefined;
+  }
+
+  /** How the writer sees it. */
+  get standing(): Standing {
+    return this.#writer.standing;
   }
 
   /** Forgets the steps so far. */
@@ -517,6 +523,28 @@ Deno.test("Writer restores a file that was changed by hand", async () => {
     "warn haproxy: not as it was left: the file /etc/haproxy.cfg was changed; this is put right",
     "warn haproxy: not as it was left: the file /etc/haproxy.cfg was removed; this is put right",
   ]);
+});
+
+Deno.test("Writer blames nobody for a file that it cannot write, says since when it is behind, and tries it now and then", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  await bench.pass(2_000);
+  bench.model.fault = (step) =>
+    step.do === "install" ? { kind: "system", message: "No space left on device" } : undefined;
+  const since = bench.clock.now();
+  await bench.put(wants({ web: { nodes: [A, B] } }));
+  bench.forget();
+  await bench.pass(60_000);
+  const tries = bench.steps.length;
+  assert.ok(tries > 5 && tries < 15, `it is tried every eight seconds: ${tries} tries in a minute`);
+  assert.deepEqual(bench.logged("warn"), []);
+  assert.equal(bench.logged("error").length, 1);
+  assert.deepEqual(bench.standing.fileBehind, { text: "No space left on device", atMs: since + 500 });
+  bench.model.fault = () => undefined;
+  await bench.pass(10_000);
+  assert.match(bench.model.file ?? "", /server b\.int:80/);
+  assert.equal(bench.standing.fileBehind, undefined);
+  assert.deepEqual(bench.logged("warn"), []);
 });
 
 Deno.test("Writer sees that someone else reloaded, and brings the members of today in again", async () => {

@@ -38,7 +38,7 @@ async function untilFile({ host }: FaultStage, has: boolean, what: string): Prom
 }
 
 Deno.test(
-  "the disk of HAProxy's file is full: no request fails, members come and go, and the file follows when there is room",
+  "the disk of HAProxy's file is full, and the writer is started anew: no request fails, members come and go, and the file follows when there is room",
   {
     ignore: noMount,
   },
@@ -55,6 +55,14 @@ Deno.test(
       await stage.host.untilServing("web", stage.ports.slice(1));
       await stage.writer.logged(/The file .* stays behind what runs: .*No space left/);
       await untilFile(stage, true, gone);
+      await stage.replace("writer", "SIGKILL", async () => {
+        // The next one has no room for the pid in its lock files.
+        for (const file of ["configFile", "socketFile"] as const) await Deno.remove(`${stage.host.haproxy[file]}.lock`);
+      });
+      stage.services[1]!.healthy = false;
+      await stage.host.untilServing("web", stage.ports.slice(2));
+      assert.doesNotMatch(stage.writer.log, /not as it was left: the file/);
+      stage.services[1]!.healthy = true;
       await Deno.remove(ballast);
     }, () => untilFile(stage, false, gone));
     assertUnnoticed(t, aftermath);
