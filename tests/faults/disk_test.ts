@@ -58,12 +58,13 @@ Deno.test(
       await stage.replace("writer", "SIGKILL", async () => {
         // The next one has no room for the pid in its lock files.
         for (const file of ["configFile", "socketFile"] as const) await Deno.remove(`${stage.host.haproxy[file]}.lock`);
+        await fill(`${ballast}.more`);
       });
       stage.services[1]!.healthy = false;
       await stage.host.untilServing("web", stage.ports.slice(2));
       assert.doesNotMatch(stage.writer.log, /not as it was left: the file/);
       stage.services[1]!.healthy = true;
-      await Deno.remove(ballast);
+      for (const path of [ballast, `${ballast}.more`]) await Deno.remove(path);
     }, () => untilFile(stage, false, gone));
     assertUnnoticed(t, aftermath);
   },
