@@ -110,10 +110,12 @@ class Bench implements AsyncDisposable {
   }
 }
 
-Deno.test("Writer starts a balancer that nobody started, from a file that was checked", async () => {
+Deno.test("Writer starts a balancer that nobody started, and where there was no file the start itself is the check", async () => {
   await using bench = new Bench();
   await bench.put(wants({ web: { port: 8000, nodes: [A] } }), 7);
   assert.deepEqual(bench.steps, ["install", "start"]);
+  const [first] = bench.model.steps;
+  assert(first?.do === "install" && first.check.length === 0);
   assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80"]);
   const { generation, reloads, converged } = bench.turns[0]!;
   assert.deepEqual({ generation, reloads, converged }, { generation: 7, reloads: 1, converged: true });
@@ -257,7 +259,7 @@ Deno.test("Writer leaves a line out that is refused of a new cluster, says where
   await using bench = new Bench();
   bench.model.refuses = refuseXyz;
   await bench.put(wants({ web: { nodes: [A] }, bad: { lines: ["timeout server xyz", "retries 1"], nodes: [B] } }));
-  assert.deepEqual(bench.steps, ["install", "install", "start"]);
+  assert.deepEqual(bench.steps, ["install", "start", "install", "start"]);
   assert.deepEqual(bench.model.serving("bad"), ["b.int:80 10.0.0.2:80"]);
   assert(bench.model.file?.includes("backend bad\n\tretries 1\n"));
   const [told = ""] = bench.logged("error");

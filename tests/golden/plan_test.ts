@@ -116,7 +116,7 @@ function line(step: Step): string {
     case "command":
       return `command ${step.command}${step.found === undefined ? "" : `, as ${step.found}`}`;
     case "install":
-      return `install ${step.when} ${step.path}, checked by ${step.check.join(" ")}${filesOf(step)}`;
+      return `install ${step.when} ${step.path}, checked by ${step.check.join(" ") || "the start"}${filesOf(step)}`;
     case "start":
       return `start by ${step.run.join(" ")}${deadlineOf(step)}: ${step.reason}`;
     case "reload": {

@@ -480,6 +480,8 @@ for (const [what, pattern] of [["check", "*' -c '*"], ["start", "*' -D '*"]] as 
     await using running = new RunningWriter();
     const pids = box.path("pids");
     const program = await hangingProgram(box.path("slow"), pattern, pids);
+    // Where there is a file already, another one is checked before it takes its place.
+    await Deno.writeTextFile(box.configFile, "# of before\n");
     running.writer.put(box.wanted({ web: { section: { port: freePort() } } }, { program }));
     const pid = await eventually(
       "it hangs",
@@ -498,6 +500,7 @@ for (const [what, pattern] of [["check", "*' -c '*"], ["start", "*' -D '*"]] as 
     await using box = new HaproxyBox();
     await using running = new RunningWriter({ effects: new Executor({ programDeadlineMs: 300 }) });
     const program = await hangingProgram(box.path("slow"), pattern, box.path("pids"));
+    await Deno.writeTextFile(box.configFile, "# of before\n");
     running.writer.put(box.wanted({ web: { section: { port: freePort() } } }, { program }));
     await running.logged(/error Cannot .* it did not end within 300 ms/);
     assert.doesNotMatch(running.log.join("\n"), /refuses/);

@@ -66,9 +66,9 @@ export class HaproxyModel implements BalancerEffects {
   readonly dismissed: number[] = [];
   /** All steps that were carried out, failed ones too. */
   readonly steps: Step[] = [];
-  /** What the check command says of a text; `undefined` accepts it. */
+  /** What is wrong with a text, as the check command says, and a start; `undefined` accepts it. */
   refuses: (text: string) => string | undefined = () => undefined;
-  /** What a start or a reload with a text meets; `undefined` lets it succeed. */
+  /** What else a start or a reload with a text meets; `undefined` lets it succeed. */
   fails: (text: string) => string | undefined = () => undefined;
   /** What befalls a step before it is carried out; `undefined` lets it pass. */
   fault: (step: Step) => StepFailure | undefined = () => undefined;
@@ -302,7 +302,7 @@ export class HaproxyModel implements BalancerEffects {
       }
       case "start":
       case "reload": {
-        const message = this.fails(this.file ?? "");
+        const message = this.fails(this.file ?? "") ?? this.refuses(this.file ?? "");
         if (message !== undefined) return { kind: "program", message };
         this.boot();
         return undefined;

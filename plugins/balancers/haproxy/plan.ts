@@ -22,8 +22,13 @@ export function plan(
   { reload, because }: PlanAllowance,
 ): readonly Step[] {
   const differs = file !== rendered.text;
-  const installAs = (when: "now" | "soon") => differs ? [install(wanted, rendered, { running, when })] : [];
-  if (running === undefined) return [...installAs("now"), startStep(wanted, strays)];
+  const installAs = (when: "now" | "soon", isChecked = true) =>
+    differs ? [install(wanted, rendered, { running, when, isChecked })] : [];
+  if (running === undefined) {
+    // Where there is neither a process nor a file nothing can be lost, and HAProxy's own start is the check.
+    const startProves = file === undefined && strays.length === 0 && wanted.config.reloadCommand === undefined;
+    return [...installAs("now", !startProves), startStep(wanted, strays)];
+  }
   const structural = structuralReason(rendered.text, running, file);
   const marked = structural === undefined && structureMark(rendered.text) !== undefined;
   const clusters = serve(wanted, () => {});
@@ -45,13 +50,14 @@ export function plan(
 function install(
   wanted: HaproxyWanted,
   rendered: Rendered,
-  { running, when }: {
+  { running, when, isChecked }: {
     readonly running: RunningHaproxy | undefined;
     readonly when: "now" | "soon";
+    readonly isChecked: boolean;
   },
 ): Step {
   const { config: { program, configFile: path }, host, version } = wanted;
-  const check = [program, "-c", "-f", "%", ...localPeer(host.fqdn, version)];
+  const check = isChecked ? [program, "-c", "-f", "%", ...localPeer(host.fqdn, version)] : [];
   const files = openFiles(wanted, rendered, running);
   const needs = files === undefined ? {} : { openFiles: files };
   return { do: "install", path, contents: rendered.text, mode: FILE_MODE, check, when, ...needs };
