@@ -189,6 +189,7 @@ function balancerOf(standing: Standing, age: Age): BalancerStatus {
     forSeconds: age(sinceMs),
     lookedSeconds: turnedMs === undefined ? null : age(turnedMs),
     seenSeconds: seenMs === undefined ? null : age(seenMs),
+    olderPids: standing.older,
     underWay: eventOf(underWay, age),
     generation: served?.generation ?? null,
     clusters: byName(

@@ -67,6 +67,8 @@ export interface BalancerStatus {
   readonly lookedSeconds: number | null;
   /** Since it last answered. */
   readonly seenSeconds: number | null;
+  /** The processes of before the last reload that have connections still. */
+  readonly olderPids: readonly number[];
   /** The steps under way. */
   readonly underWay: Event | null;
   /** The newest generation of members that was seen in force. */

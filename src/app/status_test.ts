@@ -141,7 +141,7 @@ Deno.test("statusOf() says what of a balancer was seen in force, which may be le
     host: { fqdn: "h", ip: "10.0.0.9" },
     clusters: [{ name: "web", config: {}, nodes: [node("a")] }],
   };
-  stage.logbook.saw(100);
+  stage.logbook.saw({ older: [77] }, 100);
   stage.logbook.begins([{ do: "reload", reason: "cluster web is new", how: { run: [] } } as never], 200);
   stage.clock.advance(300);
   assert.deepEqual(stage.status().balancers["haproxy"]?.underWay, { text: "reload", agoSeconds: 0.1 });
@@ -155,6 +155,7 @@ Deno.test("statusOf() says what of a balancer was seen in force, which may be le
     forSeconds: 1,
     lookedSeconds: 0.7,
     seenSeconds: 0.9,
+    olderPids: [77],
     underWay: null,
     generation: 4,
     clusters: { web: { nodes: 1, members: nameMembers([node("a")]) } },
@@ -245,6 +246,7 @@ const AT_WORK: Status = {
       forSeconds: 900,
       lookedSeconds: 4,
       seenSeconds: 4,
+      olderPids: [],
       underWay: null,
       generation: 1,
       clusters: {},

@@ -23,6 +23,9 @@ const PROGRAM_DEADLINE_MS = 10_000;
 /** How long output is awaited after its program has ended: a daemon may hold on to it. */
 const OUTPUT_GRACE_MS = 100;
 
+/** How often processes of before are looked for, as long as there are some. */
+const OLDER_LOOK_MS = 5_000;
+
 /** What is kept of a program's output. */
 const OUTPUT_LENGTH_MAX = 16_384;
 
@@ -44,7 +47,7 @@ export class Executor implements BalancerEffects, Disposable {
   readonly #programDeadlineMs: number;
   readonly #socketDeadlineMs: number | undefined;
   readonly #soleWriter: SoleWriter | undefined;
-  #placed: { readonly pid: number; readonly place: Place } | undefined;
+  #placed: { readonly pid: number; readonly place: Place; readonly atMs: number } | undefined;
 
   constructor({ programDeadlineMs = PROGRAM_DEADLINE_MS, socketDeadlineMs, isSole = false }: ExecutorOptions = {}) {
     this.#programDeadlineMs = programDeadlineMs;
@@ -69,10 +72,17 @@ export class Executor implements BalancerEffects, Disposable {
     const pid = await pidOf(answers);
     if (pid === undefined) return { answers, file };
     // Who owns a process does not change while it lives, and asking costs more than all the rest of a look.
-    if (this.#placed?.pid !== pid) {
-      this.#placed = { pid, place: await placeProcess(pid, { program, file: sources.file }) };
+    const { older = [] } = this.#placed?.place ?? {};
+    const isToldYet = this.#placed?.pid === pid &&
+      (older.length === 0 || performance.now() < this.#placed.atMs + OLDER_LOOK_MS);
+    if (!isToldYet) {
+      this.#placed = {
+        pid,
+        place: await placeProcess(pid, { program, file: sources.file }),
+        atMs: performance.now(),
+      };
     }
-    return { answers, file, ...this.#placed.place };
+    return { answers, file, ...this.#placed?.place };
   }
 
   /** Holds a connection to the socket and says nothing: a process that ends, however it does, ends that too. */

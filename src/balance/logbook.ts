@@ -1,6 +1,6 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
-import type { Step, Wanted } from "../plugin/contract.ts";
+import type { Seen, Step, Wanted } from "../plugin/contract.ts";
 import type { StepOutcome } from "./effects.ts";
 
 /** Something that happened to a balancer. Times are those of the writer's clock. */
@@ -21,6 +21,8 @@ export interface Standing {
   readonly turnedMs: number | undefined;
   /** When the balancer was last seen; `undefined` if it never was. */
   readonly seenMs: number | undefined;
+  /** The processes of before that had connections still when it was last looked for them. */
+  readonly older: readonly number[];
   /** The steps under way, and since when; `undefined` if none are. */
   readonly underWay: Entry | undefined;
   /** The last reload or start, with its reason. */
@@ -44,6 +46,7 @@ export class Logbook {
       served: undefined,
       turnedMs: undefined,
       seenMs: undefined,
+      older: [],
       underWay: undefined,
       lastReload: undefined,
       reloads: 0,
@@ -58,9 +61,9 @@ export class Logbook {
     return this.#standing;
   }
 
-  /** The balancer was seen. */
-  saw(seenMs: number): void {
-    this.#note({ seenMs });
+  /** The balancer was seen, and who is left of before it. */
+  saw({ older = [] }: Pick<Seen, "older">, seenMs: number): void {
+    this.#note({ seenMs, older });
   }
 
   /** Something was seen in force, which may be less than is wanted. */

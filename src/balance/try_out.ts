@@ -37,7 +37,8 @@ export async function tryOut<Config, ClusterConfig, Observed>(
     const { wanted: target, held } = acceptance.compose(wanted, { now: 0, served: () => new Set() });
     if (held) return { target, refusals };
     const rendered = await balancer.render(target);
-    const observed = await balancer.observe({}, target.config);
+    // As if it took the place of another: a file that is the first may be left to the start to be judged.
+    const observed = await balancer.observe({ file: "" }, target.config);
     const steps = await balancer.plan(target, rendered, observed, { reload: true });
     const installs = steps.filter((step) => step.do === "install").map((step) => ({ ...step, path: candidate }));
     const failed = (await effects.execute(installs, sources, signal)).find((outcome) => !outcome.ok);

@@ -249,7 +249,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     const decision = await this.#planner.decide(view, { because, plannedBefore: turn.plannedBefore });
     const { steps, planned, inForce, reloadAt } = decision;
     this.#agenda.lookBy(reloadAt);
-    if (view.seen.answers !== undefined) this.#logbook.saw(this.#clock.now());
+    if (view.seen.answers !== undefined) this.#logbook.saw(view.seen, this.#clock.now());
     if (inForce) {
       this.#planner.accept(view.target.wanted);
       this.#logbook.served(view.target.wanted, turn.wish.generation);

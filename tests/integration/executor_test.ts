@@ -149,3 +149,13 @@ Deno.test("the executor reads a program's version, and has none of a program tha
   assert.equal(await new Executor().version("true", signal), undefined);
   assert.equal(await new Executor().version("false", signal), undefined);
 });
+
+Deno.test("the executor does not wait for a lock file that is a pipe", async () => {
+  await using dir = new TempDir();
+  const { file } = sources(dir);
+  assert((await new Deno.Command("mkfifo", { args: [`${file}.lock`] }).output()).success);
+  using executor = new Executor({ isSole: true });
+  const step: Step = { do: "install", path: file, contents: "text", mode: 0o600, check: [], when: "now" };
+  const outcomes = await executor.execute([step], sources(dir), signal);
+  assert.deepEqual(outcomes.map(({ ok }) => ok), [true]);
+});

@@ -242,20 +242,23 @@ exec haproxy -D -f ${box.configFile} -p ${box.pidFile} -x ${box.socketFile} -sf 
   assert.equal((await box.serving("web")).length, 2);
 });
 
-Deno.test("processes of before that still have connections are told of when the next one serves", async () => {
+Deno.test("processes of before that still have connections are told of when the next one serves, and counted until they leave", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  await using running = new RunningWriter();
+  await using running = new RunningWriter({ reconcileMs: 100 });
   const section = { port: freePort(), backend: ["mode tcp"], frontend: ["mode tcp"] };
   const web = { section, nodes: [localNode(listener.addr.port)] };
   await running.apply(box.wanted({ web }));
   const first = await box.pid();
-  using _client = await Deno.connect({ hostname: "127.0.0.1", port: section.port });
+  const client = await Deno.connect({ hostname: "127.0.0.1", port: section.port });
   using _accepted = await listener.accept();
   await running.apply(box.wanted({ web, more: {} }));
   assert.doesNotMatch(running.log.join("\n"), /older ones/);
   await running.apply(box.wanted({ web, third: {} }));
   await running.logged(new RegExp(`process \\d+ serves; older ones still have connections: ${first}$`));
+  await eventually("the older one is known", () => running.writer.standing.older.includes(first));
+  client.close();
+  await eventually("nobody is left", () => running.writer.standing.older.length === 0);
 });
 
 Deno.test("reload_jitter: a reload waits for a part of it, and members come and go meanwhile", async () => {
