@@ -3,16 +3,12 @@ import type { Awaitable } from "../plugin/decider.ts";
 import { assert } from "../kernel/assert.ts";
 import { parseEndpoint } from "../model/endpoint.ts";
 import { systemClock } from "../kernel/clock.ts";
-import {
-  findProcesses,
-  type ProcessStat,
-  readOpenFilesLimit,
-  readStats,
-  withoutContained,
-} from "../system/processes.ts";
+import { readOpenFilesLimit } from "../system/processes.ts";
 import { writeAtomically } from "./atomic_file.ts";
 import { askOverHttp } from "./http_socket.ts";
 import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "./effects.ts";
+import { findStrays, type Place, placeProcess, verifyProgram } from "./placing.ts";
+import { LateProgramError, type ProgramResult, runProgram } from "./program.ts";
 import { reloadByMaster, ReloadFailedError } from "./master_socket.ts";
 import { NobodyListensError, RuntimeSocket, SocketSilentError } from "./runtime_socket.ts";
 import { OtherWriterError, SoleWriter } from "./sole_writer.ts";
@@ -20,14 +16,8 @@ import { OtherWriterError, SoleWriter } from "./sole_writer.ts";
 /** How long a program may take to check a file, to start or to take over. */
 const PROGRAM_DEADLINE_MS = 10_000;
 
-/** How long output is awaited after its program has ended: a daemon may hold on to it. */
-const OUTPUT_GRACE_MS = 100;
-
 /** How often processes of before are looked for, as long as there are some. */
 const OLDER_LOOK_MS = 5_000;
-
-/** What is kept of a program's output. */
-const OUTPUT_LENGTH_MAX = 16_384;
 
 /** What {@linkcode Executor} may be told. */
 export interface ExecutorOptions {
@@ -38,9 +28,6 @@ export interface ExecutorOptions {
   /** Whether it keeps other writers off, and carries nothing out while there is one. */
   readonly isSole?: boolean;
 }
-
-/** Where balancers are installed, and a user's PATH often does not lead. */
-const SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin";
 
 /** Carries steps out for real. */
 export class Executor implements BalancerEffects, Disposable {
@@ -122,7 +109,7 @@ export class Executor implements BalancerEffects, Disposable {
       return match === null ? undefined : [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)];
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof DeadlineError || error instanceof Deno.errors.NotFound) return undefined;
+      if (error instanceof LateProgramError || error instanceof Deno.errors.NotFound) return undefined;
       throw error;
     }
   }
@@ -249,62 +236,14 @@ export class Executor implements BalancerEffects, Disposable {
     return output;
   }
 
+  #run(argv: readonly string[], signal: AbortSignal, deadlineMs = this.#programDeadlineMs): Promise<ProgramResult> {
+    return runProgram(argv, { signal, deadlineMs });
+  }
+
   async #runOrFail(argv: readonly string[], signal: AbortSignal, deadlineMs?: number): Promise<string> {
     const { success, code, output } = await this.#run(argv, signal, deadlineMs);
     if (!success) throw new ProgramError(`it left with ${code}: ${output || "it wrote nothing"}`);
     return output;
-  }
-
-  /**
-   * Runs a program in an environment that holds nothing but PATH, and kills it
-   * at the deadline. Its output is not awaited for long after its end, since a
-   * daemon that it left behind may keep the pipe.
-   */
-  async #run(
-    argv: readonly string[],
-    signal: AbortSignal,
-    deadlineMs = this.#programDeadlineMs,
-  ): Promise<ProgramResult> {
-    const [program = "", ...args] = argv;
-    signal.throwIfAborted();
-    const path = [Deno.env.get("PATH"), SYSTEM_PATH].filter((part) => part !== undefined).join(":");
-    const child = new Deno.Command(program, {
-      args,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-      clearEnv: true,
-      env: { PATH: path },
-    }).spawn();
-    const outputs = [new OutputReader(child.stdout), new OutputReader(child.stderr)];
-    let late = false;
-    const kill = () => {
-      try {
-        child.kill("SIGKILL");
-      } catch {
-        // It has ended by itself.
-      }
-    };
-    const timer = setTimeout(() => {
-      late = true;
-      kill();
-    }, deadlineMs);
-    signal.addEventListener("abort", kill, { once: true });
-    try {
-      const { success, code } = await child.status;
-      const texts = await Promise.all(outputs.map((output) => output.text(OUTPUT_GRACE_MS)));
-      signal.throwIfAborted();
-      const output = texts.join("").trim();
-      if (late) {
-        throw new DeadlineError(
-          `it did not end within ${deadlineMs} ms${output === "" ? "" : `: ${output}`}`,
-        );
-      }
-      return { success, code, output };
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", kill);
-    }
   }
 }
 
@@ -316,15 +255,6 @@ const WHAT = {
   reload: "reload it",
 } as const;
 
-/** What is known of the process that answers, and of its like. */
-type Place = Pick<Seen, "masterPid" | "outOfReach" | "older">;
-
-interface ProgramResult {
-  readonly success: boolean;
-  readonly code: number;
-  readonly output: string;
-}
-
 /** The check command refused a file; the message is what it wrote. */
 class RefusedError extends Error {
   override name = "RefusedError";
@@ -333,43 +263,6 @@ class RefusedError extends Error {
 /** A program left with an error. */
 class ProgramError extends Error {
   override name = "ProgramError";
-}
-
-/** A program did not end in time. */
-class DeadlineError extends Error {
-  override name = "DeadlineError";
-}
-
-/** Collects what a program writes, as far as it is short enough to be of use. */
-class OutputReader {
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
-  readonly #ended: Promise<void>;
-  #text = "";
-
-  constructor(stream: ReadableStream<Uint8Array>) {
-    this.#reader = stream.getReader();
-    this.#ended = this.#pump();
-  }
-
-  /** Answers what came, at the end of the stream or after `graceMs`. */
-  async text(graceMs: number): Promise<string> {
-    const grace = Promise.withResolvers<void>();
-    const timer = setTimeout(grace.resolve, graceMs);
-    await Promise.race([this.#ended, grace.promise]);
-    clearTimeout(timer);
-    await this.#reader.cancel().catch(() => {});
-    await this.#ended;
-    return this.#text;
-  }
-
-  async #pump(): Promise<void> {
-    const decoder = new TextDecoder();
-    for (;;) {
-      const { done, value } = await this.#reader.read().catch(() => ({ done: true, value: undefined }));
-      if (done || value === undefined) return;
-      if (this.#text.length < OUTPUT_LENGTH_MAX) this.#text += decoder.decode(value, { stream: true });
-    }
-  }
 }
 
 /** Commands that follow one another make a group; each other step is one by itself. */
@@ -408,7 +301,7 @@ function failureOf(step: Step, error: unknown): StepFailure {
     : `Cannot ${what}${at}: ${why}`;
   if (error instanceof RefusedError) return { kind: "refused", message: error.message };
   if (error instanceof ProgramError || error instanceof ReloadFailedError) return { kind: "program", message };
-  if (error instanceof DeadlineError) return { kind: "late", message };
+  if (error instanceof LateProgramError) return { kind: "late", message };
   if (error instanceof NobodyListensError || error instanceof SocketSilentError) {
     return { kind: "unreachable", message };
   }
@@ -450,48 +343,4 @@ function refuseTaken({ listens, how }: Step & { do: "reload" }): StepFailure | u
     }
   }
   return undefined;
-}
-
-/**
- * Says who owns a process: its parent is its master if it runs the same
- * program; a daemon's parent is the system's first process, or whoever adopted
- * it. A process that is not here, or is another program, is out of reach.
- */
-async function placeProcess(
-  pid: number,
-  { program, file }: { readonly program: string; readonly file: string },
-): Promise<Place> {
-  const [stats, all] = await Promise.all([readStats([pid]), findStrays(program, file)]);
-  if (stats === undefined) return {};
-  const own = stats.get(pid);
-  if (own === undefined || !isProgram(own, program)) return { outOfReach: true };
-  const parent = (await readStats([own.parent]))?.get(own.parent);
-  const masterPid = parent?.name === own.name ? own.parent : undefined;
-  const older = all.filter((other) => other !== pid && other !== masterPid);
-  return masterPid === undefined ? { older } : { masterPid, older };
-}
-
-/** Throws if a process that is to get a signal is not of the program: a pid that was read may mean another one by now. */
-async function verifyProgram(pid: number, path: string): Promise<void> {
-  const program = path.slice(path.lastIndexOf("/") + 1);
-  const stat = (await readStats([pid]))?.get(pid);
-  if (stat === undefined || !isProgram(stat, program)) {
-    throw new Error(`process ${pid} is ${stat === undefined ? "not there" : stat.name}, want ${program}`);
-  }
-}
-
-/** Whether a process is of a program: its name is cut at 15 characters, and a packager may add a version to it. */
-function isProgram({ name }: ProcessStat, program: string): boolean {
-  return name.startsWith(program.slice(0, 15)) || program.startsWith(name);
-}
-
-/**
- * Finds processes of a program that were told to read a file: of a balancer
- * whose socket is gone. In a container a file of that name is another one.
- */
-async function findStrays(program: string, file: string): Promise<readonly number[]> {
-  const pids = await findProcesses(([argv0 = "", ...args]) =>
-    argv0.slice(argv0.lastIndexOf("/") + 1) === program && args.includes(file) && !args.includes("-c")
-  );
-  return await withoutContained(pids);
 }

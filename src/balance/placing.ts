@@ -1,0 +1,49 @@
+import type { Seen } from "../plugin/contract.ts";
+import { findProcesses, type ProcessStat, readStats, withoutContained } from "../system/processes.ts";
+
+/** What is known of the process that answers, and of its like. */
+export type Place = Pick<Seen, "masterPid" | "outOfReach" | "older">;
+
+/**
+ * Says who owns a process: its parent is its master if it runs the same
+ * program; a daemon's parent is the system's first process, or whoever adopted
+ * it. A process that is not here, or is another program, is out of reach.
+ */
+export async function placeProcess(
+  pid: number,
+  { program, file }: { readonly program: string; readonly file: string },
+): Promise<Place> {
+  const [stats, all] = await Promise.all([readStats([pid]), findStrays(program, file)]);
+  if (stats === undefined) return {};
+  const own = stats.get(pid);
+  if (own === undefined || !isProgram(own, program)) return { outOfReach: true };
+  const parent = (await readStats([own.parent]))?.get(own.parent);
+  const masterPid = parent?.name === own.name ? own.parent : undefined;
+  const older = all.filter((other) => other !== pid && other !== masterPid);
+  return masterPid === undefined ? { older } : { masterPid, older };
+}
+
+/** Throws if a process that is to get a signal is not of the program: a pid that was read may mean another one by now. */
+export async function verifyProgram(pid: number, path: string): Promise<void> {
+  const program = path.slice(path.lastIndexOf("/") + 1);
+  const stat = (await readStats([pid]))?.get(pid);
+  if (stat === undefined || !isProgram(stat, program)) {
+    throw new Error(`process ${pid} is ${stat === undefined ? "not there" : stat.name}, want ${program}`);
+  }
+}
+
+/** Whether a process is of a program: its name is cut at 15 characters, and a packager may add a version to it. */
+function isProgram({ name }: ProcessStat, program: string): boolean {
+  return name.startsWith(program.slice(0, 15)) || program.startsWith(name);
+}
+
+/**
+ * Finds processes of a program that were told to read a file: of a balancer
+ * whose socket is gone. In a container a file of that name is another one.
+ */
+export async function findStrays(program: string, file: string): Promise<readonly number[]> {
+  const pids = await findProcesses(([argv0 = "", ...args]) =>
+    argv0.slice(argv0.lastIndexOf("/") + 1) === program && args.includes(file) && !args.includes("-c")
+  );
+  return await withoutContained(pids);
+}
