@@ -59,7 +59,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "config/desired",
     files:
-      /^src\/config\/(?:desired|diagnostics|known_keys|logging_handlers|[a-z_]+_schema|plugins_file|redact|reuse|schema_words|source)\.ts$/,
+      /^src\/config\/(?:desired|diagnostics|findings|known_keys|logging_handlers|[a-z_]+_schema|plugins_file|redact|reuse|schema_words|source|yaml_faults|yaml_scalars|yaml_tree)\.ts$/,
     imports: ["kernel", "kernel/schema", "model"],
     types: ["contract"],
     npm: ["yaml"],

@@ -1,8 +1,9 @@
 import type { Desired, Draft, HostSettings, PluginFile, Settings } from "../config/desired.ts";
 import { compareDiagnostics, type Diagnostic, suggest } from "../config/diagnostics.ts";
+import type { Finding, Path } from "../config/findings.ts";
 import { validateKnownAsync } from "../config/known_keys.ts";
 import { findServiceClashes, type Relation, settleClashes, type SettleOptions } from "../config/relations.ts";
-import type { Finding, Path, Source } from "../config/source.ts";
+import type { Source } from "../config/source.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { formatEndpoint } from "../model/endpoint.ts";
 import type { Logging } from "../model/logging.ts";

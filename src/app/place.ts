@@ -1,4 +1,5 @@
-import type { Finding, Source } from "../config/source.ts";
+import type { Finding } from "../config/findings.ts";
+import type { Source } from "../config/source.ts";
 import type { Origin } from "../plugin/contract.ts";
 import type { Accepted } from "./accept.ts";
 

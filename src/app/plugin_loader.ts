@@ -1,6 +1,6 @@
 import type { Desired, PluginEntry } from "../config/desired.ts";
+import type { Finding } from "../config/findings.ts";
 import { isRemote } from "../config/plugins_schema.ts";
-import type { Finding } from "../config/source.ts";
 import { backoffMs } from "../kernel/backoff.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";

@@ -66,6 +66,9 @@ function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+/** A line longer than this is not shown, only its place is told. */
+export const EXCERPT_SOURCE_MAX = 4_096;
+
 /** An excerpt has at most so many character cells. */
 const EXCERPT_WIDTH_MAX = 100;
 

@@ -8,7 +8,7 @@
 import { formatPath } from "../kernel/schema.ts";
 import type { SchemaIssue, SchemaResult } from "../plugin/contract.ts";
 import { suggest } from "./diagnostics.ts";
-import type { Finding, Path } from "./source.ts";
+import type { Finding, Path } from "./findings.ts";
 
 /** A value as far as it could be used, and what there is to say of it. */
 export interface Checked<T> {

@@ -31,7 +31,7 @@ import { isRecord } from "../model/node.ts";
 import { suggest } from "./diagnostics.ts";
 import { type Arguments, type Entries, HANDLER_CLASSES, type HandlerClass, oneOf, SWITCH } from "./logging_handlers.ts";
 import { type Checked, validateKnown } from "./known_keys.ts";
-import type { Finding, Path } from "./source.ts";
+import type { Finding, Path } from "./findings.ts";
 
 const LEVEL = converted(toLevel, `one of ${[...LEVELS.keys()].join(", ")}, or a number`);
 

@@ -6,7 +6,7 @@
 import type { Cluster } from "../model/cluster.ts";
 import type { Service } from "../model/service.ts";
 import { suggest } from "./diagnostics.ts";
-import type { Finding } from "./source.ts";
+import type { Finding } from "./findings.ts";
 
 /** A finding of one file that comes of another. */
 export interface Relation {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { formatDiagnostic } from "./diagnostics.ts";
-import { type Finding, Source } from "./source.ts";
+import type { Finding } from "./findings.ts";
+import { Source } from "./source.ts";
 
 function read(text: string): Source {
   return new Source("config/services/web.yaml", new TextEncoder().encode(text));

@@ -1,0 +1,109 @@
+/**
+ * What is wrong with a text that is not the YAML that is read, in this house's words. Pure.
+ *
+ * @module
+ */
+import { isCollection, isScalar, visit } from "yaml";
+import type { Document, ParsedNode, YAMLParseError } from "yaml";
+
+/** Something wrong at an offset of the text. */
+export interface Fault {
+  /** In UTF-16 code units. */
+  readonly offset: number;
+  /** What is wrong and what is wanted. */
+  readonly message: string;
+}
+
+/** What a message of a text that is no YAML begins with. */
+export const CANNOT_PARSE = "Cannot read the file as YAML";
+
+/** What is wrong with lists and maps that are more than can be read. */
+export const TOO_DEEP = "lists and maps are inside one another too deep";
+
+/** What is wrong with a tag. */
+export const NO_TAGS =
+  "Cannot use a tag as only texts, numbers, yes and no, lists and maps are read: take away what begins with !";
+
+/** Answers where to look: for what is not closed, where it was opened, not where the file ends. */
+export function offsetOfError(
+  text: string,
+  document: Document.Parsed<ParsedNode, false>,
+  { code, message, pos }: YAMLParseError,
+): number {
+  // Where the stack ends says nothing of the file, and is another place each time.
+  if (code === "RESOURCE_EXHAUSTION") return 0;
+  const unclosed = code === "BAD_INDENT"
+    ? /flow/i.test(message)
+    : code === "MISSING_CHAR" && /quote|flow/i.test(message);
+  let opened: number | undefined;
+  if (unclosed) {
+    visit(document.contents, {
+      Node(_key, node) {
+        const opener = /quote/i.test(message)
+          ? isScalar(node) && /^QUOTE/.test(node.type ?? "")
+          : isCollection(node) && node.flow;
+        const [start = 0, , end = 0] = node.range ?? [];
+        if (opener === true && start <= pos[0] && pos[0] <= end) opened = start;
+      },
+    });
+  }
+  // A line that is not indented as it must be is told at its first letter.
+  return opened ??
+    pos[0] + (code === "BAD_INDENT" ? /^ */.exec(text.slice(pos[0], pos[0] + 1_000))?.[0].length ?? 0 : 0);
+}
+
+/**
+ * Says what is wrong in this house's words. The library's own are only looked
+ * at, never shown: some quote the file, and the file may hold a secret there.
+ */
+export function wordsFor(error: YAMLParseError): string {
+  const { code, message } = error;
+  switch (code) {
+    case "TAB_AS_INDENT":
+      return "lines are indented with blanks, never with a tab";
+    case "RESOURCE_EXHAUSTION":
+      return TOO_DEEP;
+    case "BAD_DQ_ESCAPE":
+      return "in \"...\" a backslash must be followed by one of the known letters; write \\\\ for a backslash, or use '...'";
+    case "BAD_SCALAR_START":
+      return "a text that begins with this character must be in quotes";
+    case "BLOCK_AS_IMPLICIT_KEY":
+      return "a second key in the same line; a text with a colon and a blank in it must be in quotes";
+    case "MULTILINE_IMPLICIT_KEY":
+      return "a key must be on one line, followed by a colon and a blank";
+    case "KEY_OVER_1024_CHARS":
+      return "a key must be at most 1024 characters";
+    case "BLOCK_IN_FLOW":
+      return "inside [ ] and { } lists and maps must be written with brackets too";
+    case "ALIAS_PROPS":
+    case "BAD_ALIAS":
+    case "MULTIPLE_ANCHORS":
+      return "an anchor (&name) or an alias (*name) is not written as it must be; a text that begins with & or * must be in quotes";
+    case "MULTIPLE_TAGS":
+    case "BAD_PROP_ORDER":
+    case "TAG_RESOLVE_FAILED":
+    case "BAD_COLLECTION_TYPE":
+      return "a tag that cannot be used here; a text that begins with ! must be in quotes";
+    case "BAD_DIRECTIVE":
+      return "a line that begins with % is not understood";
+    case "BAD_INDENT":
+      return /flow/i.test(message)
+        ? "a [ or { is not closed, or what is in it is not indented enough"
+        : "the indentation does not fit to the lines above";
+    case "MISSING_CHAR":
+      if (/quote/i.test(message)) return "a text in quotes is not closed";
+      if (/map values/.test(message)) return "a key must be followed by a colon and a blank";
+      if (/, |flow/.test(message)) {
+        return "a comma is missing between the values in brackets, or a bracket is not closed";
+      }
+      if (/Comments/.test(message)) return "a comment must have a blank before its #";
+      if (/^Missing space|- indicator/.test(message)) return "a blank is missing";
+      return "something is missing here";
+    case "UNEXPECTED_TOKEN":
+      if (/Block scalar header/.test(message)) return "after | or > the text must begin on the next line";
+      if (/node end/.test(message)) return "the indentation does not fit, or a text that must be in quotes is not";
+      return "this cannot stand here; a text that begins with a special character must be in quotes";
+    default:
+      return "this is not understood";
+  }
+}
