@@ -50,11 +50,13 @@ function* failures(status: Status, { loop, work, worker, steps }: HealthLimits):
   if (status.loop.lateSeconds > loop) yield `The main loop is late by ${status.loop.lateSeconds} s`;
   const unreadFor = config.readSeconds ?? upSeconds;
   if (unreadFor > work) yield `The config directory has not been looked at for ${unreadFor} s`;
-  for (const [name, { lookedSeconds, underWay }] of Object.entries(status.balancers)) {
+  for (const [name, { lookedSeconds, forSeconds, underWay }] of Object.entries(status.balancers)) {
     const isAtIt = underWay !== null && underWay.agoSeconds <= steps;
-    if (lookedSeconds === null || lookedSeconds <= work || isAtIt) continue;
+    // The very first look may hang like any other.
+    const unendedFor = lookedSeconds ?? forSeconds;
+    if (unendedFor <= work || isAtIt) continue;
     const at = underWay === null ? "" : `, and is at ${underWay.text} for ${underWay.agoSeconds} s`;
-    yield `The writer has not come to an end with balancer ${name} for ${lookedSeconds} s${at}`;
+    yield `The writer has not come to an end with balancer ${name} for ${unendedFor} s${at}`;
   }
   for (const [key, { checks }] of Object.entries(status.services)) {
     for (const { name, probedSeconds, intervalSeconds, timeoutSeconds } of checks) {

@@ -31,8 +31,11 @@ export interface Disk {
   write(path: string, text: string): Promise<void>;
 }
 
+/** A file of more bytes is none of ours: a hundred thousand members are some fifteen million. */
+const FILE_BYTES_MAX = 256 * 1024 * 1024;
+
 const OWN_DISK: Disk = {
-  read: (path) => Deno.readTextFile(path),
+  read: readFile,
   write: (path, text) => writeAtomically(path, text, { mode: FILE_MODE }),
 };
 
@@ -75,7 +78,7 @@ export class LastKnown implements AsyncDisposable {
     const isFirst = this.#path === undefined;
     this.#path = path;
     if (!isFirst) return this.note();
-    const text = await this.#disk.read(path).catch(() => undefined);
+    const text = await this.#read(path);
     if (text === undefined) return;
     const decoded = await decodeTopology(text);
     if (decoded.ok) [this.#remembered, this.#written] = [decoded.members, text];
@@ -115,6 +118,18 @@ export class LastKnown implements AsyncDisposable {
     this.#coalescer[Symbol.dispose]();
     await this.#write();
     this.#cancelRetry();
+  }
+
+  /** Reads what an earlier life wrote; `undefined` if there is nothing, or nothing that can be read. */
+  async #read(path: string): Promise<string | undefined> {
+    try {
+      return await this.#disk.read(path);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#options.log.warn("Cannot read the last known members: going without", { path, reason });
+      return undefined;
+    }
   }
 
   /** Gives nodes what the balancer does not know of them: peer and metadata. */
@@ -182,6 +197,14 @@ export class LastKnown implements AsyncDisposable {
       }
     });
   }
+}
+
+/** Reads a file as text. What is none, a pipe for one, would be read for ever. */
+async function readFile(path: string): Promise<string> {
+  const { isFile, size } = await Deno.stat(path);
+  if (!isFile) throw new Error("it is no file");
+  if (size > FILE_BYTES_MAX) throw new Error(`it has ${size} bytes, which is more than ${FILE_BYTES_MAX}`);
+  return await Deno.readTextFile(path);
 }
 
 /**

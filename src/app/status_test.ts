@@ -304,6 +304,11 @@ Deno.test.each([
     reason: /not come to an end with balancer haproxy for 61 s/,
   },
   {
+    why: "a writer does not come to an end with its first look",
+    change: { balancers: { haproxy: { lookedSeconds: null, forSeconds: 61 } } },
+    reason: /not come to an end with balancer haproxy for 61 s/,
+  },
+  {
     why: "a step takes longer than any may",
     change: { balancers: { haproxy: { lookedSeconds: 700, underWay: { text: "reload", agoSeconds: 699 } } } },
     reason: /and is at reload for 699 s/,
@@ -388,7 +393,10 @@ Deno.test.each([
     why: "a long reload is under way",
     change: { balancers: { haproxy: { lookedSeconds: 300, underWay: { text: "reload", agoSeconds: 299 } } } },
   },
-  { why: "a balancer waits for its first wish", change: { balancers: { haproxy: { lookedSeconds: null } } } },
+  {
+    why: "a balancer waits for its first wish",
+    change: { balancers: { haproxy: { lookedSeconds: null, forSeconds: 5 } } },
+  },
   { why: "a change was made a moment ago", change: { balancers: { haproxy: { inForce: false, forSeconds: 2 } } } },
 ])("judgeHealth() says nothing when $why", ({ change }) => {
   assert.deepEqual(judgeHealth(but(change)), { status: "ok" });

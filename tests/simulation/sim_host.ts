@@ -74,7 +74,8 @@ export class SimHost {
         threads,
         effects: () => mortal(effects, () => life.isDead),
         disk: {
-          read: (path) => Promise.try(() => readFile(path) ?? Promise.reject(new Error("There is no such file"))),
+          read: (path) =>
+            Promise.try(() => readFile(path) ?? Promise.reject(new Deno.errors.NotFound("There is no such file"))),
           write: () => Promise.resolve(),
         },
       },
