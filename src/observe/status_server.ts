@@ -1,3 +1,5 @@
+import { systemClock } from "../kernel/clock.ts";
+import { delay } from "../kernel/delay.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { isLocalHost, isLoopback } from "../model/bind_address.ts";
 import { formatStatusAddress, type StatusAddress } from "../model/status_address.ts";
@@ -21,6 +23,8 @@ export interface StatusServerOptions {
 const SOCKET_MODE = 0o600;
 /** How long requests may go on once the process ends. */
 const GRACE_MS = 500;
+/** After so long it listens again if the listening was ended by a fault. */
+const AGAIN_MS = 1_000;
 
 /**
  * Serves how the process stands over HTTP, to be read: `GET /status` and
@@ -29,46 +33,38 @@ const GRACE_MS = 500;
  * no web page can.
  */
 export class StatusServer implements AsyncDisposable {
-  /** Where it listens. */
-  readonly address: StatusAddress;
-  readonly #stop: AbortController;
-  readonly #finished: Promise<void>;
-  readonly #socket: Socket | undefined;
+  readonly #log: Logger;
+  readonly #handle: (request: Request) => Response;
+  readonly #stop = new AbortController();
+  #address: StatusAddress;
+  /** Resolves when nothing is served any more; never rejects. */
+  #finished: Promise<void> = Promise.resolve();
+  #socket: Socket | undefined;
+  /** Why the listening was last ended by a fault. */
+  #told: string | undefined;
 
-  private constructor(
-    address: StatusAddress,
-    { stop, finished, socket }: {
-      readonly stop: AbortController;
-      readonly finished: Promise<void>;
-      readonly socket?: Socket;
-    },
-  ) {
-    [this.address, this.#stop, this.#finished, this.#socket] = [address, stop, finished, socket];
+  private constructor({ address, answers, log }: StatusServerOptions) {
+    [this.#address, this.#log] = [address, log];
+    const checksHost = !("path" in address) && isLoopback(address.host);
+    this.#handle = (request) => answer(request, { answers, checksHost, log });
   }
 
   /** Listens. Throws an error that names the address if it cannot be had. */
-  static async start({ address, answers, log }: StatusServerOptions): Promise<StatusServer> {
-    const stop = new AbortController();
-    const { signal } = stop;
-    const checksHost = !("path" in address) && isLoopback(address.host);
-    const handle = (request: Request) => answer(request, { answers, checksHost, log });
-    const common = { signal, onListen() {}, onError: () => new Response(null, { status: 500 }) };
+  static async start(options: StatusServerOptions): Promise<StatusServer> {
+    const server = new StatusServer(options);
     try {
-      if ("path" in address) {
-        const { socket, finished } = await listenAtSocket(
-          address.path,
-          (path) => Deno.serve({ ...common, path }, handle).finished,
-        );
-        return new StatusServer(address, { stop, finished, socket });
-      }
-      const { host: hostname, port } = address;
-      const server = Deno.serve({ ...common, hostname, port }, handle);
-      return new StatusServer({ ...address, port: server.addr.port }, { stop, finished: server.finished });
+      await server.#listen();
+      return server;
     } catch (error) {
-      stop.abort();
+      server.#stop.abort();
       const why = error instanceof Error ? error.message : String(error);
-      throw new Error(`Cannot serve the status at ${formatStatusAddress(address)}: ${why}`);
+      throw new Error(`Cannot serve the status at ${formatStatusAddress(options.address)}: ${why}`);
     }
+  }
+
+  /** Where it listens. */
+  get address(): StatusAddress {
+    return this.#address;
   }
 
   /** Ends, and takes its socket file with it. */
@@ -81,6 +77,41 @@ export class StatusServer implements AsyncDisposable {
     // Another process may have taken the path meanwhile.
     const { path, inode } = this.#socket ?? {};
     if (path !== undefined && await inodeOf(path) === inode) await Deno.remove(path).catch(() => {});
+  }
+
+  async #listen(): Promise<void> {
+    const listening = new AbortController();
+    const signal = AbortSignal.any([this.#stop.signal, listening.signal]);
+    const common = { signal, onListen() {}, onError: () => new Response(null, { status: 500 }) };
+    const address = this.#address;
+    let serving: Promise<void>;
+    if ("path" in address) {
+      const { socket, finished } = await listenAtSocket(
+        address.path,
+        (path) => Deno.serve({ ...common, path }, this.#handle).finished,
+      );
+      [this.#socket, serving] = [socket, finished];
+    } else {
+      const server = Deno.serve({ ...common, hostname: address.host, port: address.port }, this.#handle);
+      [this.#address, serving] = [{ ...address, port: server.addr.port }, server.finished];
+    }
+    this.#finished = serving.catch((error) => {
+      // The connections that are open may be what it had too many of.
+      listening.abort();
+      return this.#listenAgain(error);
+    });
+  }
+
+  /** Goes on after what ended the listening, as too many connections do: the daemon has other work than this. */
+  async #listenAgain(error: unknown): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    const at = formatStatusAddress(this.#address);
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#log[reason === this.#told ? "debug" : "error"]("The status is not served for a moment", { at, reason });
+    this.#told = reason;
+    await delay(AGAIN_MS, { clock: systemClock, signal: this.#stop.signal }).catch(() => {});
+    if (this.#stop.signal.aborted) return;
+    await this.#listen().catch((error) => this.#listenAgain(error));
   }
 }
 

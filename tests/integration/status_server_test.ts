@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { eventually } from "../support/eventually.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { SILENT } from "../../src/kernel/logger.ts";
 import type { StatusAddress } from "../../src/model/status_address.ts";
@@ -128,4 +129,46 @@ Deno.test("StatusServer ends although somebody keeps a connection open", async (
   using connection = await Deno.connect({ hostname: "127.0.0.1", port: portOf(server) });
   await connection.write(new TextEncoder().encode("GET /status HTTP/1.1\r\nHost: loc"));
   await server[Symbol.asyncDispose]();
+});
+
+Deno.test("StatusServer that gets more connections than the process may have goes on, and so does the process", async () => {
+  // A process of its own, for it is to have few files.
+  const script = `
+    import { StatusServer } from "./src/observe/status_server.ts";
+    const answers = { status: () => ({}), health: () => ({ isFailing: false, said: {} }) };
+    const tell = (text) => console.log(text);
+    const log = { debug() {}, info() {}, warn() {}, error: tell };
+    await using server = await StatusServer.start({ address: { host: "127.0.0.1", port: 0 }, answers, log });
+    console.log("port", server.address.port);
+    await Deno.stdin.read(new Uint8Array(1));
+  `;
+  const command = `ulimit -n 100; exec "$0" eval --no-check "$1"`;
+  await using child = new Deno.Command("sh", {
+    args: ["-c", command, Deno.execPath(), script],
+    cwd: new URL("../..", import.meta.url).pathname,
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  let said = "";
+  const reading = (async () => {
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) said += text;
+  })();
+  await eventually("it listens", () => /port ([0-9]+)/.test(said));
+  const port = Number(/port ([0-9]+)/.exec(said)?.[1]);
+  {
+    await using stack = new AsyncDisposableStack();
+    await eventually("it has too many connections", async () => {
+      if (said.includes("not served for a moment")) return true;
+      for (let i = 0; i < 50; i++) stack.use(await Deno.connect({ hostname: "127.0.0.1", port }));
+      return false;
+    });
+  }
+  await eventually("it answers again", async () => {
+    const answer = await fetch(`http://127.0.0.1:${port}/health`);
+    await answer.body?.cancel();
+    return answer.ok;
+  });
+  await child.stdin.close();
+  assert.equal((await child.status).code, 0);
+  await reading;
 });
