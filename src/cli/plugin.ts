@@ -15,22 +15,11 @@ import type { PluginArguments } from "./plugin_arguments.ts";
 import { list, show, verify } from "./plugin_listing.ts";
 import { testPlugin } from "./plugin_conformance.ts";
 import { newPlugin } from "./plugin_new.ts";
+import type { PluginCommandOptions } from "./plugin_options.ts";
 import { describeChanges, describePlugin, describeWishes } from "./plugin_text.ts";
 
 /** How long the fetching of one plugin may take. */
 const FETCH_DEADLINE_MS = 60_000;
-
-/** What the `plugin` commands are told besides their arguments. */
-export interface PluginCommandOptions {
-  /** Finds a path as it was meant where the command was typed. */
-  readonly fromHere: (path: string) => string;
-  /** Time. */
-  readonly clock: Clock;
-  /** Takes each line of what was asked for. */
-  readonly print: (line: string) => void;
-  /** Takes each line of what went wrong. */
-  readonly complain: (line: string) => void;
-}
 
 /** Runs one of the `plugin` commands; answers the exit code. */
 export async function plugin(given: PluginArguments, options: PluginCommandOptions): Promise<number> {

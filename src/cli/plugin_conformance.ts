@@ -12,7 +12,7 @@ import { within } from "../kernel/within.ts";
 import { PluginFault } from "../plugin/graph.ts";
 import { EXIT } from "./exit_codes.ts";
 import type { PluginArguments } from "./plugin_arguments.ts";
-import type { PluginCommandOptions } from "./plugin.ts";
+import type { PluginCommandOptions } from "./plugin_options.ts";
 
 /** How long the fetching of the plugin may take. */
 const FETCH_DEADLINE_MS = 60_000;

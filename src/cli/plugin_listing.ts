@@ -6,7 +6,7 @@ import type { PluginEntry } from "../config/desired.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { PluginFault } from "../plugin/graph.ts";
 import { EXIT } from "./exit_codes.ts";
-import type { PluginCommandOptions } from "./plugin.ts";
+import type { PluginCommandOptions } from "./plugin_options.ts";
 import { describePlugin, describeWishes, table } from "./plugin_text.ts";
 
 const KINDS = ["check", "discovery", "balancer"] as const;

@@ -1,7 +1,7 @@
 import { skeletonOf } from "../plugin/skeleton.ts";
 import { EXIT } from "./exit_codes.ts";
 import type { PluginArguments } from "./plugin_arguments.ts";
-import type { PluginCommandOptions } from "./plugin.ts";
+import type { PluginCommandOptions } from "./plugin_options.ts";
 
 /** What a plugin may call itself: the conformance suite wants it so. */
 const OWN_NAME = /^[a-z][a-z0-9_]*$/;
