@@ -1,5 +1,6 @@
 import { monitoredPorts, registrations } from "./app/derive.ts";
-import { type Accepted, discoveryId, discoveryOf } from "./app/accept.ts";
+import { discoveryId, discoveryOf } from "./app/accept.ts";
+import type { Accepted } from "./app/accepted.ts";
 import { BalancerPlugins } from "./app/balancer_plugins.ts";
 import { Balancers } from "./app/balancers.ts";
 import { type ConfigSource, Intake, type IntakeOptions, type Taken } from "./app/intake.ts";

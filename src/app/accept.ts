@@ -1,4 +1,4 @@
-import type { Desired, Draft, HostSettings, PluginFile, Settings } from "../config/desired.ts";
+import type { Desired, Draft, PluginFile } from "../config/desired.ts";
 import { compareDiagnostics, type Diagnostic, suggest } from "../config/diagnostics.ts";
 import type { Finding, Path } from "../config/findings.ts";
 import { validateKnownAsync } from "../config/known_keys.ts";
@@ -6,63 +6,23 @@ import { findServiceClashes, type Relation, settleClashes, type SettleOptions } 
 import type { Source } from "../config/source.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { formatEndpoint } from "../model/endpoint.ts";
-import type { Logging } from "../model/logging.ts";
-import type { Check, Service } from "../model/service.ts";
+import type { Service } from "../model/service.ts";
 import type { HostFacts, PermissionRequest, Scope } from "../plugin/contract.ts";
 import { BeyondGrantError, type Decider, UndecidedError } from "../plugin/decider.ts";
 import { decide } from "../plugin/policy.ts";
 import type { PluginCatalog, PluginKind, PluginSource } from "../plugin/source.ts";
 import type { PluginInstance } from "../supervisor/reconcile.ts";
+import type {
+  Accepted,
+  AcceptedBalancer,
+  AcceptedCluster,
+  AcceptedDiscovery,
+  AcceptedProbe,
+  AcceptedService,
+} from "./accepted.ts";
 import type { BalancerUse } from "./balancer_plugins.ts";
 import type { Describe } from "./describe.ts";
 import { findAcceptedClusterClashes, findBalancerClashes } from "./clashes.ts";
-
-/** One check of one port of a service that its plugin accepted. */
-export interface AcceptedProbe {
-  /** The port of the service, as it is registered. */
-  readonly port: number;
-  /** The check. */
-  readonly check: Check;
-  /** What runs it. */
-  readonly instance: PluginInstance;
-}
-
-/** A service whose checks were all accepted by their plugins. */
-export interface AcceptedService {
-  readonly service: Service;
-  readonly probes: readonly AcceptedProbe[];
-}
-
-/** A discovery whose config was accepted by its plugin. */
-export interface AcceptedDiscovery {
-  readonly file: PluginFile;
-  readonly instance: PluginInstance;
-}
-
-/** A balancer whose config was accepted by its plugin. */
-export interface AcceptedBalancer {
-  readonly file: PluginFile;
-  readonly plugin: Decider;
-  readonly config: unknown;
-}
-
-/** A cluster whose sections were accepted by the balancers that there are. */
-export interface AcceptedCluster {
-  readonly cluster: Cluster;
-  /** What each balancer's plugin made of its section, by the balancer's name. */
-  readonly sections: ReadonlyMap<string, unknown>;
-}
-
-/** What the config directory asks for, as far as the plugins agree: a whole value at one time. */
-export interface Accepted {
-  readonly settings: Settings;
-  readonly host: HostSettings;
-  readonly logging: Logging;
-  readonly discovery: ReadonlyMap<string, AcceptedDiscovery>;
-  readonly balancers: ReadonlyMap<string, AcceptedBalancer>;
-  readonly clusters: ReadonlyMap<string, AcceptedCluster>;
-  readonly services: ReadonlyMap<string, AcceptedService>;
-}
 
 /** What {@linkcode accept} is told and given. */
 export interface AcceptOptions {

@@ -9,7 +9,8 @@ import type { Service } from "../model/service.ts";
 import type { BalancerPlugin, PermissionRequest, Schema, Scope } from "../plugin/contract.ts";
 import { PluginCatalog } from "../plugin/source.ts";
 import type { Described } from "../supervisor/describer.ts";
-import { accept, type Accepted, type AcceptOptions } from "./accept.ts";
+import { accept, type AcceptOptions } from "./accept.ts";
+import type { Accepted } from "./accepted.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 
 const CATALOG = new PluginCatalog(["check/http", "check/tcp", "discovery/zookeeper", "balancer/haproxy"]);

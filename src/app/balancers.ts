@@ -7,7 +7,7 @@ import type { Topology } from "../model/topology.ts";
 import type { HostFacts } from "../plugin/contract.ts";
 import { UndecidedError } from "../plugin/decider.ts";
 import { ForeignBalancer } from "../supervisor/foreign_balancer.ts";
-import type { Accepted, AcceptedBalancer } from "./accept.ts";
+import type { Accepted, AcceptedBalancer } from "./accepted.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
 import { wish } from "./derive.ts";
 import type { Taken } from "./intake.ts";

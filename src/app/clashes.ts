@@ -7,7 +7,7 @@ import { findClusterClashes, type Relation } from "../config/relations.ts";
 import { formatPath } from "../kernel/schema.ts";
 import type { Listening } from "../plugin/contract.ts";
 import type { Awaitable } from "../plugin/decider.ts";
-import type { AcceptedBalancer, AcceptedCluster } from "./accept.ts";
+import type { AcceptedBalancer, AcceptedCluster } from "./accepted.ts";
 
 /** Finds clusters that call themselves the same, or that a balancer would have to serve at one port. */
 export function findAcceptedClusterClashes(listeners: Listeners): readonly Relation[] {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { BalancerPlugin, Listening } from "../plugin/contract.ts";
-import type { AcceptedBalancer, AcceptedCluster } from "./accept.ts";
+import type { AcceptedBalancer, AcceptedCluster } from "./accepted.ts";
 import { findAcceptedClusterClashes, findBalancerClashes, type Listeners } from "./clashes.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 

@@ -9,7 +9,7 @@ import { type Node, PEER_PORT } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { HostFacts, Wanted } from "../plugin/contract.ts";
 import type { Registration } from "../registry/registrar.ts";
-import type { Accepted, AcceptedBalancer } from "./accept.ts";
+import type { Accepted, AcceptedBalancer } from "./accepted.ts";
 
 /** The ports to monitor. Pure. */
 export function monitoredPorts({ services }: Pick<Accepted, "services">): readonly MonitoredPort[] {

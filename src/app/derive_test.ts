@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Node } from "../model/node.ts";
 import type { Service } from "../model/service.ts";
 import type { BalancerPlugin } from "../plugin/contract.ts";
-import type { AcceptedBalancer, AcceptedCluster, AcceptedProbe, AcceptedService } from "./accept.ts";
+import type { AcceptedBalancer, AcceptedCluster, AcceptedProbe, AcceptedService } from "./accepted.ts";
 import { monitoredPorts, registrations, wish } from "./derive.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 

@@ -8,7 +8,8 @@ import type { HostFacts } from "../plugin/contract.ts";
 import { Store } from "../registry/store.ts";
 import { Fleet } from "../supervisor/fleet.ts";
 import { groupInstances } from "../supervisor/reconcile.ts";
-import { type Accepted, discoveryId } from "./accept.ts";
+import { discoveryId } from "./accept.ts";
+import type { Accepted } from "./accepted.ts";
 import { wish } from "./derive.ts";
 import { judgeWish } from "./judge.ts";
 

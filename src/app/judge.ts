@@ -3,7 +3,7 @@ import { type Trial, tryOut } from "../balance/try_out.ts";
 import type { Node } from "../model/node.ts";
 import type { HostFacts, Wanted } from "../plugin/contract.ts";
 import { UndecidedError } from "../plugin/decider.ts";
-import type { Accepted, AcceptedBalancer } from "./accept.ts";
+import type { Accepted, AcceptedBalancer } from "./accepted.ts";
 import { wish } from "./derive.ts";
 import { type Judgement, judgementAt } from "./place.ts";
 

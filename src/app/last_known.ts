@@ -10,7 +10,7 @@ import type { ClusterName } from "../model/topology.ts";
 import { type Decider, UndecidedError } from "../plugin/decider.ts";
 import type { Store } from "../registry/store.ts";
 import { decodeTopology, encodeTopology, type Members } from "../registry/topology_file.ts";
-import type { AcceptedBalancer } from "./accept.ts";
+import type { AcceptedBalancer } from "./accepted.ts";
 
 /** What a {@linkcode LastKnown} is made of. */
 export interface LastKnownOptions {

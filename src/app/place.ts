@@ -1,7 +1,7 @@
 import type { Finding } from "../config/findings.ts";
 import type { Source } from "../config/source.ts";
 import type { Origin } from "../plugin/contract.ts";
-import type { Accepted } from "./accept.ts";
+import type { Accepted } from "./accepted.ts";
 
 /** Something to tell of a file of the config directory. */
 export interface Judgement {

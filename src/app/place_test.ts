@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Source } from "../config/source.ts";
-import type { AcceptedCluster } from "./accept.ts";
+import type { AcceptedCluster } from "./accepted.ts";
 import { placed } from "./place.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 

@@ -1,7 +1,7 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Store } from "../registry/store.ts";
-import type { Accepted } from "./accept.ts";
+import type { Accepted } from "./accepted.ts";
 
 /** What {@linkcode Settling} is made of. */
 export interface SettlingOptions {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { RecordingLogger } from "../../tests/support/recording_logger.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
-import type { AcceptedCluster, AcceptedDiscovery } from "./accept.ts";
+import type { AcceptedCluster, AcceptedDiscovery } from "./accepted.ts";
 import { Settling } from "./settling.ts";
 
 /** A start with the clusters `web` and `api`, and `lost`, whose discovery is not there. */

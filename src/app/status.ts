@@ -10,7 +10,8 @@ import type { Hold } from "../registry/guard.ts";
 import type { RegistrationReport } from "../registry/registrar.ts";
 import type { Store } from "../registry/store.ts";
 import type { WorkerReport } from "../supervisor/fleet.ts";
-import { type Accepted, discoveryId } from "./accept.ts";
+import { discoveryId } from "./accept.ts";
+import type { Accepted } from "./accepted.ts";
 import type { Reading } from "./intake.ts";
 import type { Reachable } from "./reach.ts";
 import type {

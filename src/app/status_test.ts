@@ -6,7 +6,7 @@ import { GUARD_DEFAULTS } from "../model/cluster.ts";
 import type { Node } from "../model/node.ts";
 import { Membership } from "../registry/membership.ts";
 import { Store } from "../registry/store.ts";
-import type { Accepted } from "./accept.ts";
+import type { Accepted } from "./accepted.ts";
 import { Beat } from "./beat.ts";
 import { type Health, HEALTH_LIMITS, judgeHealth } from "./health.ts";
 import { UNREAD } from "./intake.ts";

@@ -7,7 +7,8 @@ import type { ClusterName } from "../model/topology.ts";
 import type { Membership } from "../registry/membership.ts";
 import type { Fleet } from "../supervisor/fleet.ts";
 import type { WorkerEvent } from "../supervisor/plugin_host.ts";
-import { type Accepted, discoveryId, discoveryOf } from "./accept.ts";
+import { discoveryId, discoveryOf } from "./accept.ts";
+import type { Accepted } from "./accepted.ts";
 
 /** What {@linkcode Watches} is made of. */
 export interface WatchesOptions {

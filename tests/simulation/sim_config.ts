@@ -1,5 +1,5 @@
 import haproxy from "../../plugins/balancers/haproxy/mod.ts";
-import type { Accepted } from "../../src/app/accept.ts";
+import type { Accepted } from "../../src/app/accepted.ts";
 import { type ConfigSource, type Taken, UNREAD } from "../../src/app/intake.ts";
 import { DEFAULT_SETTINGS } from "../../src/config/settings_schema.ts";
 import { Latest } from "../../src/kernel/latest.ts";
