@@ -9,15 +9,7 @@ import { delay } from "../../../src/kernel/delay.ts";
 import type { Random } from "../../../src/kernel/random.ts";
 import { abortable } from "../../../src/kernel/within.ts";
 import { parseEndpoint } from "../../../src/model/endpoint.ts";
-import { type Client, Connection, ConnectionLostError, SessionOverError } from "./connection.ts";
-
-/** A watch that fired: a hint to look again. */
-export interface WatchEvent {
-  /** ZooKeeper's number for what happened (`Watcher.Event.EventType`). */
-  readonly type: number;
-  /** What it was set on. */
-  readonly path: string;
-}
+import { type Client, Connection, ConnectionLostError, SessionOverError, type WatchEvent } from "./connection.ts";
 
 /** How a client proves who it is. */
 export interface Credential {

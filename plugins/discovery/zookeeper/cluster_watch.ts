@@ -4,8 +4,7 @@ import { Gate } from "../../../src/kernel/gate.ts";
 import type { Random } from "../../../src/kernel/random.ts";
 import { type Child, composeMembership, newsOfFaults, readChild, sameNodes, sealedChild } from "../membership.ts";
 import { equalBytes } from "../node_json.ts";
-import type { WatchEvent } from "./client.ts";
-import { type Connection, ConnectionLostError, ERROR, ZooKeeperError } from "./connection.ts";
+import { type Connection, ConnectionLostError, ERROR, type WatchEvent, ZooKeeperError } from "./connection.ts";
 
 /** What a watch asks of a connection. */
 export type ReadingConnection = Pick<Connection, "sync" | "getChildren" | "exists" | "getData">;

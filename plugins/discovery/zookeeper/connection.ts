@@ -1,6 +1,5 @@
 import { Buffer } from "node:buffer";
 import zookeeper from "node-zookeeper-client";
-import type { WatchEvent } from "./client.ts";
 
 /** ZooKeeper's error codes that mean something here (`KeeperException.Code`). */
 export const ERROR = {
@@ -51,6 +50,14 @@ export interface Stat {
   readonly version: number;
   /** The session that the znode ends with; 0 if it stays. */
   readonly ephemeralOwner: bigint;
+}
+
+/** A watch that fired: a hint to look again. */
+export interface WatchEvent {
+  /** ZooKeeper's number for what happened (`Watcher.Event.EventType`). */
+  readonly type: number;
+  /** What it was set on. */
+  readonly path: string;
 }
 
 /** An error of the library that an unknown one is made from. */
