@@ -7,28 +7,8 @@
  */
 import type { Endpoint, ProbeOutcome } from "../../mod.ts";
 import { type HostPort, parseEndpoint } from "../../src/model/endpoint.ts";
-
-/** How a connection is secured. */
-export interface TlsOptions {
-  /** Whether the server's certificate must be valid. */
-  readonly verify: boolean;
-  /** The file of the authorities (PEM) that are trusted, instead of the known ones. */
-  readonly ca?: string | undefined;
-  /** The name that is asked for (SNI) and that the certificate must bear; the target's host unless given. */
-  readonly serverName?: string | undefined;
-  /** What comes before the handshake, where a protocol begins without TLS. */
-  readonly request?: TlsRequest | undefined;
-}
-
-/** How a server is asked for TLS in words of its own protocol. */
-export interface TlsRequest {
-  /** What is sent. */
-  readonly bytes: Uint8Array;
-  /** What it must answer, in ASCII, before it waits for the handshake. */
-  readonly accepted: string;
-  /** Says what is wrong with another answer; an empty one is the end of the connection. */
-  readonly refused: (answer: string) => Error;
-}
+import type { ByteStream } from "./byte_stream.ts";
+import type { TlsOptions } from "./tls_stream.ts";
 
 /** What an exchange needs besides its target. */
 export interface ExchangeOptions {
@@ -41,16 +21,6 @@ export interface ExchangeOptions {
 /** Raised when the other side does not do what it should; the message is for an operator. */
 export class ProbeError extends Error {
   override name = "ProbeError";
-}
-
-/** The bytes of a connection, plain or secured. */
-export interface ByteStream {
-  /** Reads some bytes into the buffer; `null` at the end. */
-  read(buffer: Uint8Array): Promise<number | null>;
-  /** Writes some of the bytes; answers how many. */
-  write(bytes: Uint8Array): Promise<number>;
-  /** Closes both directions. */
-  close(): void;
 }
 
 /**

@@ -10,7 +10,29 @@
 import { connect as connectPlain, type Socket } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import { type HostPort, isIpv4, isIpv6 } from "../../src/model/endpoint.ts";
-import type { ByteStream, TlsOptions, TlsRequest } from "./connection.ts";
+import type { ByteStream } from "./byte_stream.ts";
+
+/** How a connection is secured. */
+export interface TlsOptions {
+  /** Whether the server's certificate must be valid. */
+  readonly verify: boolean;
+  /** The file of the authorities (PEM) that are trusted, instead of the known ones. */
+  readonly ca?: string | undefined;
+  /** The name that is asked for (SNI) and that the certificate must bear; the target's host unless given. */
+  readonly serverName?: string | undefined;
+  /** What comes before the handshake, where a protocol begins without TLS. */
+  readonly request?: TlsRequest | undefined;
+}
+
+/** How a server is asked for TLS in words of its own protocol. */
+export interface TlsRequest {
+  /** What is sent. */
+  readonly bytes: Uint8Array;
+  /** What it must answer, in ASCII, before it waits for the handshake. */
+  readonly accepted: string;
+  /** Says what is wrong with another answer; an empty one is the end of the connection. */
+  readonly refused: (answer: string) => Error;
+}
 
 /** Connects and shakes hands; resolves when both are done. Closes what it has begun when the signal is aborted. */
 export async function connectTls(

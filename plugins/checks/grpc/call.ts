@@ -9,7 +9,8 @@ import { Buffer } from "node:buffer";
 import { type ClientHttp2Session, connect } from "node:http2";
 import type { Endpoint } from "../../../mod.ts";
 import { type HostPort, isIpv4, isIpv6 } from "../../../src/model/endpoint.ts";
-import { ProbeError, type TlsOptions } from "../connection.ts";
+import { ProbeError } from "../connection.ts";
+import type { TlsOptions } from "../tls_stream.ts";
 import { formatRequest } from "./message.ts";
 
 /** The most bytes of an answer; a HealthCheckResponse has seven. */

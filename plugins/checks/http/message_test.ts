@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type ByteStream, Connection, ProbeError } from "../connection.ts";
+import type { ByteStream } from "../byte_stream.ts";
+import { Connection, ProbeError } from "../connection.ts";
 import { contains, readBody, readHead } from "./message.ts";
 
 /** A connection that yields these bytes, cut at these places, and then ends. */
