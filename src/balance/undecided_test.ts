@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import haproxy from "../../plugins/balancers/haproxy/mod.ts";
-import type { HaproxyWanted } from "../../plugins/balancers/haproxy/serve.ts";
+import type { HaproxyWanted } from "../../plugins/balancers/haproxy/config.ts";
 import { wantedOf } from "../../tests/support/balancer_case.ts";
 import { HaproxyModel } from "../../tests/support/haproxy_model.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";

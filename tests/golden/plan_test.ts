@@ -6,10 +6,10 @@
  * @module
  */
 import assert from "node:assert/strict";
+import type { HaproxyWanted } from "../../plugins/balancers/haproxy/config.ts";
 import { observe } from "../../plugins/balancers/haproxy/observe.ts";
 import { plan } from "../../plugins/balancers/haproxy/plan.ts";
 import { render, structureMark } from "../../plugins/balancers/haproxy/render.ts";
-import type { HaproxyWanted } from "../../plugins/balancers/haproxy/serve.ts";
 import type { Step } from "../../src/plugin/contract.ts";
 import { caseNames, type CaseWanted, compareCase, readCase, wantedOf } from "../support/balancer_case.ts";
 

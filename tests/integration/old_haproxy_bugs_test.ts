@@ -6,8 +6,8 @@
  * @module
  */
 import assert from "node:assert/strict";
+import type { HaproxyWanted } from "../../plugins/balancers/haproxy/config.ts";
 import { render } from "../../plugins/balancers/haproxy/render.ts";
-import type { HaproxyWanted } from "../../plugins/balancers/haproxy/serve.ts";
 import type { Node } from "../../src/model/node.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";

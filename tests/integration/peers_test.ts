@@ -5,7 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { HaproxyWanted } from "../../plugins/balancers/haproxy/serve.ts";
+import type { HaproxyWanted } from "../../plugins/balancers/haproxy/config.ts";
 import type { Node, Peer } from "../../src/model/node.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";

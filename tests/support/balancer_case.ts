@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parse } from "yaml";
-import type { HaproxyWanted } from "../../plugins/balancers/haproxy/serve.ts";
+import type { HaproxyWanted } from "../../plugins/balancers/haproxy/config.ts";
 import type { Node } from "../../src/model/node.ts";
 import { haproxyCluster, haproxyConfig, TEST_FQDN } from "./haproxy.ts";
 

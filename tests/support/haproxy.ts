@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import haproxy from "../../plugins/balancers/haproxy/mod.ts";
-import type { HaproxyCluster, HaproxyConfig } from "../../plugins/balancers/haproxy/config.ts";
+import type { HaproxyCluster, HaproxyConfig, HaproxyWanted } from "../../plugins/balancers/haproxy/config.ts";
 import type { Observed } from "../../plugins/balancers/haproxy/observe.ts";
-import type { HaproxyWanted } from "../../plugins/balancers/haproxy/serve.ts";
 import { type Applied, Writer } from "../../src/balance/writer.ts";
 import { Executor } from "../../src/balance/executor.ts";
 import type { BalancerEffects } from "../../src/balance/effects.ts";

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { Wanted } from "../../../mod.ts";
 import {
   type HouseSchema,
   houseSchema,
@@ -102,6 +103,9 @@ export interface HaproxyCluster {
   /** With fewer of its servers up, in percent, requests go to all of them; never if 0. */
   readonly panicThreshold: number;
 }
+
+/** What is wanted of this balancer. */
+export type HaproxyWanted = Wanted<HaproxyConfig, HaproxyCluster>;
 
 /** The least time between two reloads unless told: what the predecessor keeps. */
 const RESTART_INTERVAL_S = 2;

@@ -3,7 +3,7 @@ import { formatEndpoint } from "../../../src/model/endpoint.ts";
 import { freeServerId, isAtLeast, type Version } from "./backend.ts";
 import type { HaproxyCluster } from "./config.ts";
 import type { RunningHaproxy, RunningServer } from "./observe.ts";
-import type { Member, ServedCluster } from "./serve.ts";
+import type { Member, ServedCluster } from "./served.ts";
 
 /** How many names a reason lists before it counts the rest. */
 const NAMES_IN_REASON = 5;

@@ -1,5 +1,5 @@
 import type { Line, Tell } from "./lines.ts";
-import type { ServedCluster } from "./serve.ts";
+import type { ServedCluster } from "./served.ts";
 
 /** What the name of the backend ends in that has all servers of a cluster, whatever their checks say. */
 const SUFFIX = ":panic";

@@ -1,8 +1,8 @@
 import type { Peer } from "../../../mod.ts";
 import { isHostName, isIpv4, isIpv6, isPort } from "../../../src/model/endpoint.ts";
 import { PEER_PORT, quote } from "../../../src/model/node.ts";
+import type { HaproxyWanted } from "./config.ts";
 import type { Line, Tell } from "./lines.ts";
-import type { HaproxyWanted } from "./serve.ts";
 
 /** The one section of peers that the file has. */
 export const PEERS_SECTION = "lighthouse";

@@ -1,10 +1,11 @@
 import type { PlanAllowance, Rendered, Step } from "../../../mod.ts";
+import type { HaproxyWanted } from "./config.ts";
 import { planFrontends } from "./frontends.ts";
 import { planMembership } from "./membership.ts";
 import type { Observed, RunningHaproxy } from "./observe.ts";
 import { carryOver, localPeer, openFiles, reloadWay, startStep } from "./processes.ts";
 import { structureMark } from "./render.ts";
-import { type HaproxyWanted, serve } from "./serve.ts";
+import { serve } from "./serve.ts";
 import { describeDifference, newListeners, skeleton } from "./structure.ts";
 
 /** The mode of the file: it may hold the password of the statistics page. */

@@ -7,7 +7,7 @@ import haproxy from "./mod.ts";
 import { canonicalAddress } from "./membership.ts";
 import { plan } from "./plan.ts";
 import { render } from "./render.ts";
-import type { HaproxyWanted } from "./serve.ts";
+import type { HaproxyWanted } from "./config.ts";
 
 /** Backends of all kinds, by what their lines are. */
 const KINDS: Record<string, Record<string, unknown>> = {

@@ -2,11 +2,12 @@ import type { Origin, Peer, Rendered } from "../../../mod.ts";
 import { formatEndpoint } from "../../../src/model/endpoint.ts";
 import { quote } from "../../../src/model/node.ts";
 import { HASH_CONSISTENT, isAtLeast, words } from "./backend.ts";
-import type { HaproxyConfig } from "./config.ts";
+import type { HaproxyConfig, HaproxyWanted } from "./config.ts";
 import { isLeftOut, type Line, Notices, type Passing, passLines, type Tell } from "./lines.ts";
 import { panicLines } from "./panic.ts";
 import { comparePeers, localPeer, PEERS_SECTION, shareInOne, sharesWith } from "./peers.ts";
-import { defaultsLines, type HaproxyWanted, passingOf, serve, type ServedCluster } from "./serve.ts";
+import { defaultsLines, passingOf, serve } from "./serve.ts";
+import type { ServedCluster } from "./served.ts";
 import { sha256 } from "./sha256.ts";
 
 /** The variable by which a running HAProxy tells which structure it was started with. */

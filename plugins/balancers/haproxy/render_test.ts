@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { haproxyCluster, haproxyConfig } from "../../../tests/support/haproxy.ts";
 import type { Node } from "../../../mod.ts";
 import { render, structureMark } from "./render.ts";
-import type { HaproxyWanted } from "./serve.ts";
+import type { HaproxyWanted } from "./config.ts";
 
 const CONFIG = haproxyConfig({
   config_file: "/etc/haproxy.cfg",
