@@ -82,7 +82,7 @@ const CHANGE_TIMEOUT_MS = 5_000;
 /** How long the reporter tries to take its nodes back when it ends. */
 const WITHDRAW_DEADLINE_MS = 2_500;
 /** Registrations after a new session are spread over this time. */
-const RENEW_JITTER_MS = 500;
+export const RENEW_JITTER_MS = 500;
 /** How long a new connection may take to register everything before the one it replaces is closed. */
 const RENEW_DEADLINE_MS = 10_000;
 /** A probe's answer may come so much later than its deadline: the message needs its time. */

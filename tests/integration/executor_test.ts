@@ -159,3 +159,54 @@ Deno.test("the executor does not wait for a lock file that is a pipe", async () 
   const outcomes = await executor.execute([step], sources(dir), signal);
   assert.deepEqual(outcomes.map(({ ok }) => ok), [true]);
 });
+
+Deno.test("the executor signals nobody who is not the balancer's program, and asks nobody else to leave", async () => {
+  await using dir = new TempDir();
+  await using stranger = new Deno.Command("sleep", { args: ["60"], stdin: "null" }).spawn();
+  let hasEnded = false;
+  const ending = stranger.status.then(() => hasEnded = true);
+  const executor = new Executor();
+  const haproxy = { ...sources(dir), program: "haproxy" };
+  const how = { signal: "SIGUSR2", pid: stranger.pid } as const;
+  const [outcome] = await executor.execute([{ do: "reload", reason: "a test", listens: [], how }], haproxy, signal);
+  assert.match(failureOf(outcome), /^system: Cannot reload it: .*haproxy/);
+  assert.equal(await executor.dismiss(stranger.pid, haproxy), false);
+  // A signal that was sent before this one would have ended it before.
+  Deno.kill(stranger.pid, "SIGCONT");
+  await new Deno.Command("sleep", { args: ["0"] }).output();
+  assert.equal(hasEnded, false);
+  stranger.kill("SIGKILL");
+  await ending;
+});
+
+Deno.test("the executor carries nothing out while another one writes to the file, or to the socket", async () => {
+  await using dir = new TempDir();
+  using first = new Executor({ isSole: true });
+  await first.execute([start("true")], sources(dir), signal);
+  for (const elsewhere of [{ file: dir.file("other") }, { socket: dir.file("other") }]) {
+    using second = new Executor({ isSole: true });
+    const [outcome] = await second.execute(
+      [start("touch", dir.file("done"))],
+      { ...sources(dir), ...elsewhere },
+      signal,
+    );
+    assert.match(failureOf(outcome), /^taken: Cannot start it: process [0-9]+ writes to it/);
+  }
+  assert.equal(names(dir).includes("done"), false);
+});
+
+Deno.test("the executor that attends a process hears at once that it ends the talk", async () => {
+  await using dir = new TempDir();
+  const at = sources(dir);
+  const executor = new Executor();
+  await executor.attend(at, signal);
+  using listener = Deno.listen({ transport: "unix", path: at.socket });
+  const stop = new AbortController();
+  let hasHeard = false;
+  const attending = executor.attend(at, stop.signal).then(() => hasHeard = true);
+  const connection = await listener.accept();
+  assert.equal(hasHeard, false);
+  connection.close();
+  await eventually("it hears", () => hasHeard);
+  await attending;
+});

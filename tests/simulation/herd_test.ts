@@ -5,6 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { RENEW_JITTER_MS } from "../../src/app.ts";
 import { Monitor } from "../../src/health/monitor.ts";
 import { FakeClock } from "../../src/kernel/fake_clock.ts";
 import { SILENT } from "../../src/kernel/logger.ts";
@@ -13,8 +14,6 @@ import { Registrar } from "../../src/registry/registrar.ts";
 
 /** The hosts of the fleet. */
 const HOSTS = 200;
-/** What the app spreads registrations in a new session over. */
-const RENEW_JITTER_MS = 500;
 /** Of all that happens, no more than this share may fall into one of ten parts of the time. */
 const SHARE_MOST = 0.25;
 
