@@ -128,3 +128,18 @@ Deno.test("the registry is away while a cluster is edited and HAProxy and the wr
   await untilServed();
   assert.doesNotMatch(writer.log, /Registry is in reach/);
 });
+
+Deno.test("a pipe in the place of the topology file is told, and holds up nobody", async () => {
+  await using host = new TestHost();
+  await using web = new WebService();
+  await host.configure();
+  const pipe = host.dir.file("pipe");
+  assert((await new Deno.Command("mkfifo", { args: [pipe] }).output()).success);
+  await host.write("lighthouse", { topology_file: pipe });
+  const checks = { interval: 0.1, http: { uri: "/health", rise: 1, fall: 2 } };
+  await host.write("services/web", { discovery: "file", port: web.port, checks });
+  await host.write("clusters/web", { discovery: "file", haproxy: { port: freePort(), backend: ["mode http"] } });
+  await using run = Lighthouse.start("run", host.configDir);
+  await host.untilServing("web", [web.port]);
+  await run.logged(/Cannot read the last known members: going without.*reason="it is no file"/);
+});
