@@ -124,6 +124,11 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
     diagnostics.push(...diagnose(desired.sources.get(key), [finding]));
   }
   const { settings, host, logging } = desired;
+  const settled = settle(clusters, {
+    last: lastGood?.clusters,
+    find: (now) => findAcceptedClusterClashes({ balancers: kept, clusters: now }),
+    isSame: (now, last) => now.cluster === last.cluster,
+  });
   return {
     accepted: {
       settings,
@@ -131,11 +136,8 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
       logging,
       discovery,
       balancers: kept,
-      clusters: settle(clusters, {
-        last: lastGood?.clusters,
-        find: (now) => findAcceptedClusterClashes({ balancers: kept, clusters: now }),
-        isSame: (now, last) => now.cluster === last.cluster,
-      }),
+      clusters: settled,
+      unknownClusters: unknownClusters(desired, settled),
       services: settle(services, {
         last: lastGood?.services,
         find: findAcceptedServiceClashes,
@@ -145,6 +147,17 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
     diagnostics: diagnostics.toSorted(compareDiagnostics),
     isUndecided,
   };
+}
+
+/** What the clusters may be called that the config has, and of which nothing is known that could be served. */
+function unknownClusters(
+  desired: Desired,
+  accepted: ReadonlyMap<string, AcceptedCluster>,
+): Accepted["unknownClusters"] {
+  if (desired.unknownClusters === "all") return "all";
+  const refused = [...desired.clusters].flatMap(([file, { name }]) => accepted.has(file) ? [] : [name]);
+  const known = new Set([...accepted.values()].map(({ cluster }) => cluster.name));
+  return [...desired.unknownClusters, ...refused].filter((name) => !known.has(name));
 }
 
 function findAcceptedServiceClashes(services: ReadonlyMap<string, AcceptedService>): readonly Relation[] {

@@ -90,6 +90,7 @@ function desired(
     clusters: new Map([["web", section]]),
     services: new Map([["web", web]]),
     sources: new Map(["discovery/zoo", "balancers/haproxy", "clusters/web", "services/web"].map(source)),
+    unknownClusters: [],
     drafts: { clusters: new Map(), services: new Map() },
   };
 }

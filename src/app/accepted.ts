@@ -2,6 +2,7 @@ import type { HostSettings, PluginFile, Settings } from "../config/desired.ts";
 import type { Cluster } from "../model/cluster.ts";
 import type { Logging } from "../model/logging.ts";
 import type { Check, Service } from "../model/service.ts";
+import type { ClusterName } from "../model/topology.ts";
 import type { Decider } from "../plugin/decider.ts";
 import type { PluginInstance } from "../supervisor/reconcile.ts";
 
@@ -49,5 +50,7 @@ export interface Accepted {
   readonly discovery: ReadonlyMap<string, AcceptedDiscovery>;
   readonly balancers: ReadonlyMap<string, AcceptedBalancer>;
   readonly clusters: ReadonlyMap<string, AcceptedCluster>;
+  /** The clusters of files that are there, and could never be used; `all` if none can be looked at. */
+  readonly unknownClusters: readonly ClusterName[] | "all";
   readonly services: ReadonlyMap<string, AcceptedService>;
 }

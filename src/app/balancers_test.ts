@@ -27,6 +27,7 @@ function config(balancers: Readonly<Record<string, readonly [Decider, string]>>)
     logging: {},
     discovery: new Map(),
     clusters: new Map(),
+    unknownClusters: [],
     services: new Map(),
     balancers: new Map(
       Object.entries(balancers).map(([name, [plugin, file]]): [string, AcceptedBalancer] => [

@@ -55,7 +55,7 @@ export function registrations(
 export function wish(
   name: string,
   balancer: AcceptedBalancer,
-  { clusters }: Pick<Accepted, "clusters">,
+  { clusters, unknownClusters }: Pick<Accepted, "clusters" | "unknownClusters">,
   members: ReadonlyMap<ClusterName, readonly Node[]>,
   host: HostFacts,
 ): Wanted {
@@ -65,5 +65,10 @@ export function wish(
     const nodes = known.length > 0 ? known : cluster.defaultServers;
     return [{ name: cluster.name, metaCluster: cluster.metaCluster, config: sections.get(name), nodes }];
   });
-  return { config: balancer.config, host, clusters: wanted.toSorted((a, b) => a.name < b.name ? -1 : 1) };
+  return {
+    config: balancer.config,
+    host,
+    clusters: wanted.toSorted((a, b) => a.name < b.name ? -1 : 1),
+    ...unknownClusters.length > 0 && { unknown: unknownClusters },
+  };
 }

@@ -97,7 +97,7 @@ function cluster(name: string, sections: Record<string, unknown>, metaCluster?: 
   };
 }
 
-Deno.test("wish() asks a balancer for the clusters that have a section for it, sorted by name, with their members and metadata", () => {
+Deno.test("wish() asks a balancer for the clusters that have a section for it, sorted by name, with their members and metadata, and names those that nothing is known of", () => {
   const balancer: AcceptedBalancer = {
     file: { name: "haproxy", type: "haproxy", config: {} },
     plugin: {} as BalancerPlugin,
@@ -109,7 +109,9 @@ Deno.test("wish() asks a balancer for the clusters that have a section for it, s
     ["1", cluster("db", { other: {} })],
   );
   const nodes = [{ host: "b.int", ip: "10.0.0.2", port: 80, metadata: { zone: "east" } }];
-  assert.deepEqual(wish("haproxy", balancer, { clusters }, map(["web", nodes], ["db", nodes]), HOST), {
+  const asked = { clusters, unknownClusters: ["broken"] };
+  assert.deepEqual(wish("haproxy", balancer, asked, map(["web", nodes], ["db", nodes]), HOST), {
+    unknown: ["broken"],
     config: { own: true },
     host: HOST,
     clusters: [
@@ -126,7 +128,7 @@ Deno.test("wish() gives a cluster without members its default servers", () => {
   const file = { name: "haproxy", type: "haproxy", config: {} };
   const balancer: AcceptedBalancer = { file, plugin: {} as BalancerPlugin, config: {} };
   const nodesWith = (members: readonly Node[]) =>
-    wish("haproxy", balancer, { clusters }, map(["web", members]), HOST).clusters[0]?.nodes;
+    wish("haproxy", balancer, { clusters, unknownClusters: [] }, map(["web", members]), HOST).clusters[0]?.nodes;
   assert.deepEqual(nodesWith([]), [spare]);
   const member = { ...spare, host: "a.test" };
   assert.deepEqual(nodesWith([member]), [member]);

@@ -87,9 +87,17 @@ export class Planner<Config, ClusterConfig, Observed> {
 
   /** Makes a target of a wish, which is the wish itself if nothing of it was refused. */
   async aim(wanted: Wanted<Config, ClusterConfig>, { answers, file }: Seen): Promise<Target<Config, ClusterConfig>> {
-    const isAsked = this.#acceptance.refusesCluster && answers !== undefined && file !== undefined;
+    const isAsked = (this.#acceptance.refusesCluster || wanted.unknown !== undefined) && answers !== undefined &&
+      file !== undefined;
     const served = new Set<ClusterName>(isAsked ? (await this.#balancer.adopt(file, wanted.config)).keys() : []);
-    return this.#acceptance.compose(wanted, { now: this.#clock.now(), served: () => served });
+    const target = this.#acceptance.compose(wanted, { now: this.#clock.now(), served: () => served });
+    const unknown = servedUnknown(wanted, served);
+    if (unknown.length === 0) return target;
+    this.#told.tellFault(
+      `${this.#balancer.name} serves ${unknown.join(", ")}, whose config cannot be used: it goes on as it runs, and ` +
+        "nothing that takes a reload is done before that config is mended, or its file removed",
+    );
+    return { ...target, held: true };
   }
 
   /**
@@ -188,4 +196,13 @@ export class Planner<Config, ClusterConfig, Observed> {
     if (this.#rendered?.of !== wanted) this.#rendered = { of: wanted, is: await this.#balancer.render(wanted) };
     return this.#rendered.is;
   }
+}
+
+/** The clusters that are served, and of which it is not known how: they are left as they run. Pure. */
+export function servedUnknown(
+  { unknown = [], clusters }: Wanted,
+  served: ReadonlySet<ClusterName>,
+): readonly ClusterName[] {
+  const known = new Set(clusters.map(({ name }) => name));
+  return [...served].filter((name) => !known.has(name) && (unknown === "all" || unknown.includes(name)));
 }

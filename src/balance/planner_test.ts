@@ -185,3 +185,23 @@ Deno.test("Planner takes no cluster away that is served, by the file that was se
   const { steps, reloadAt } = await bench.planner.decide({ ...held, target }, NO_MATTER);
   assert.deepEqual({ steps, reloadAt }, { steps: [COMMAND], reloadAt: Infinity });
 });
+
+Deno.test("Planner has no reload made as long as a cluster is served of which nothing is known, and says so", async () => {
+  const bench = new Bench();
+  bench.plan = (_, { reload }) => reload ? [RELOAD] : [COMMAND];
+  const served = { file: "web api" };
+  for (const unknown of [["web"], "all"] as const) {
+    const held = await bench.view({ ...wish("one", { api: "x" }), unknown }, served);
+    assert.deepEqual((await bench.planner.decide(held, NO_MATTER)).steps, [COMMAND]);
+  }
+  const [told = "", ...more] = bench.log.lines.filter((line) => line.startsWith("error "));
+  assert.deepEqual(more, []);
+  assert.match(told, /^error haproxy serves web, whose config cannot be used: it goes on as it runs/);
+  // One that is not served, or is known by another file, or was removed, is no reason.
+  for (const unknown of [["new"], ["api"], []] as const) {
+    const view = await bench.view({ ...wish("one", { api: "x" }), unknown }, served);
+    assert.deepEqual((await bench.planner.decide(view, NO_MATTER)).steps, [RELOAD]);
+  }
+  const nobody = await bench.planner.aim({ ...wish("one"), unknown: "all" }, { file: "web" });
+  assert.equal(nobody.held, false);
+});

@@ -1,6 +1,8 @@
+import type { ClusterName } from "../model/topology.ts";
 import type { Rendered, Step, Wanted } from "../plugin/contract.ts";
 import type { Decider } from "../plugin/decider.ts";
 import type { BalancerEffects } from "./effects.ts";
+import { servedUnknown } from "./planner.ts";
 
 /** What would be done now. */
 export interface Preview {
@@ -10,6 +12,8 @@ export interface Preview {
   readonly steps: readonly Step[];
   /** Whether the balancer answers at its socket. */
   readonly running: boolean;
+  /** The clusters that are served and whose config cannot be used: while there are some there is no reload. */
+  readonly leftAlone: readonly ClusterName[];
 }
 
 /**
@@ -30,6 +34,9 @@ export async function preview<Config, ClusterConfig, Observed>(
   const known = { ...wanted, version };
   const rendered = await balancer.render(known);
   const observed = await balancer.observe(seen, wanted.config);
-  const steps = await balancer.plan(known, rendered, observed, { reload: true });
-  return { rendered, steps, running: seen.answers !== undefined };
+  const { answers, file } = seen;
+  const served = answers === undefined || file === undefined ? [] : (await balancer.adopt(file, wanted.config)).keys();
+  const leftAlone = servedUnknown(known, new Set(served));
+  const steps = await balancer.plan(known, rendered, observed, { reload: leftAlone.length === 0 });
+  return { rendered, steps, running: answers !== undefined, leftAlone };
 }

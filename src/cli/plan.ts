@@ -38,10 +38,13 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
       waitMs,
     });
   }
-  for (const { balancer, file, running, steps, rendered } of balancers) {
+  for (const { balancer, file, running, steps, rendered, leftAlone } of balancers) {
     print(`# ${balancer}: ${running ? "it answers at its socket" : "nobody answers at its socket"}`);
     print(`# steps: ${steps.length === 0 ? "none, all is as it is wanted" : ""}`);
     for (const step of steps) print(`#   ${describeStep(step)}`);
+    if (leftAlone.length > 0) {
+      print(`# left as they run, and no reload, until their config can be used: ${leftAlone.join(", ")}`);
+    }
     for (const notice of rendered.notices) print(`# notice: ${notice.text}`);
     print(`# --- ${file} ---`);
     // What is printed may be passed on; the file itself keeps its secrets.
@@ -57,7 +60,8 @@ export function describeStep(step: Step): string {
       return `send: ${step.command}`;
     case "install": {
       const when = step.when === "soon" ? ", within a second" : "";
-      return `install ${step.path}${when}, once this accepts it: ${step.check.join(" ")}`;
+      const judge = step.check.length === 0 ? "" : `, once this accepts it: ${step.check.join(" ")}`;
+      return `install ${step.path}${when}${judge}`;
     }
     case "start":
       return `start (${step.reason}): ${step.run.join(" ")}`;

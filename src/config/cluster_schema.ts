@@ -63,14 +63,15 @@ export function readCluster(
   return { value: Object.freeze(value), findings };
 }
 
-/** Answers what a cluster's file that is wrong says to the balancers. */
+/** Answers what a cluster's file that is wrong says to the balancers, and what it calls the cluster, if it does. */
 function draftCluster(raw: unknown, names: readonly string[]): Cluster | undefined {
   if (!isRecord(raw)) return undefined;
   const sections = names.flatMap((name) => {
     const section = raw[name] ?? {};
     return Object.hasOwn(raw, name) && isRecord(section) ? [[name, deepFreeze(section)] as const] : [];
   });
-  return Object.freeze({ ...CLUSTER_DEFAULTS, name: "", discovery: "", balancers: new Map(sections) });
+  const name = typeof raw["name"] === "string" ? raw["name"] : "";
+  return Object.freeze({ ...CLUSTER_DEFAULTS, name, discovery: "", balancers: new Map(sections) });
 }
 
 /** Balancers whose section in a cluster's file is known even while their own file is missing. */

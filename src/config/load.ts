@@ -210,6 +210,7 @@ class Reading {
       clusters: reuseMap(last?.clusters, clusters),
       services: reuseMap(last?.services, services),
       sources: reuseMap(last?.sources, this.#sources),
+      unknownClusters: this.#unknownClusters(clusters, last?.unknownClusters),
       drafts: this.#draftsOf(last?.drafts),
     });
     const diagnostics = Object.freeze(this.#diagnostics.toSorted(compareDiagnostics));
@@ -344,6 +345,23 @@ class Reading {
       const source = this.#sources.get(key);
       if (source !== undefined) this.#diagnostics.push(source.diagnose(finding));
     }
+  }
+
+  /** What the clusters may be called whose files are there, and say nothing that is or ever was of use. */
+  #unknownClusters(
+    known: ReadonlyMap<string, Cluster>,
+    last: Desired["unknownClusters"] | undefined,
+  ): Desired["unknownClusters"] {
+    const folder = this.#tree.folders.get("clusters");
+    // A folder that is missing is not an empty one.
+    if (folder?.state === "unread" && known.size === 0) return "all";
+    const files = folder?.state === "read" ? [...folder.files.keys()].filter((file) => !known.has(file)) : [];
+    const names = files.flatMap((file) => {
+      const draft = this.#drafts.get(`clusters/${file}`)?.value as Cluster | undefined;
+      return draft === undefined || draft.name === "" ? [file] : [file, draft.name];
+    });
+    const now = [...new Set(names)].toSorted();
+    return last !== undefined && sameValue(last, now) ? last : now;
   }
 
   #draftsOf(last: Desired["drafts"] | undefined): Desired["drafts"] {

@@ -157,6 +157,25 @@ Deno.test("loadDirectory() has no object of a file that was never good, and has 
   assert.equal(names(await load(temp, first)), ALL);
 });
 
+Deno.test("loadDirectory() names the clusters of files that were never good, whatever their files call them", async () => {
+  await using temp = await fine();
+  const cluster = await Deno.readTextFile(temp.file("conf/clusters/cache.yaml"));
+  await temp.write("conf/clusters/empty.yaml", "");
+  await temp.write("conf/clusters/other.yaml", "name: api\ndiscovery: 7\n");
+  const first = await load(temp);
+  assert.deepEqual(first.desired.unknownClusters, ["api", "empty", "other"]);
+  assert.equal((await load(temp, first)).desired, first.desired);
+  await temp.write("conf/clusters/empty.yaml", cluster);
+  await Deno.remove(temp.file("conf/clusters/other.yaml"));
+  const second = await load(temp, first);
+  assert.deepEqual(second.desired.unknownClusters, []);
+  await temp.write("conf/clusters/empty.yaml", "");
+  assert.deepEqual((await load(temp, second)).desired.unknownClusters, [], "it says what it said");
+  await Deno.rename(temp.file("conf/clusters"), temp.file("conf/away"));
+  assert.deepEqual((await load(temp, second)).desired.unknownClusters, []);
+  assert.equal((await load(temp)).desired.unknownClusters, "all");
+});
+
 Deno.test("loadDirectory() drops the object of a file that is deleted", async () => {
   await using temp = await fine();
   const first = await load(temp);

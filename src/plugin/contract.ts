@@ -229,6 +229,13 @@ export interface Wanted<Config = unknown, ClusterConfig = unknown> {
   readonly clusters: readonly WantedCluster<ClusterConfig>[];
   /** What is to be left out of the config, as the balancer's program refuses it: what stands there, and all below. */
   readonly leftOut?: readonly Origin[] | undefined;
+  /**
+   * Clusters that there are, and of which nothing is known: their files cannot
+   * be used, and never could since the start. `all` if no file can be looked
+   * at. The host sees to it that those that are served are left as they run;
+   * nothing is to be rendered for them. Since 2.0.
+   */
+  readonly unknown?: readonly ClusterName[] | "all" | undefined;
 }
 
 /** Where the host has to look to observe a balancer. */

@@ -143,3 +143,53 @@ Deno.test("a pipe in the place of the topology file is told, and holds up nobody
   await host.untilServing("web", [web.port]);
   await run.logged(/Cannot read the last known members: going without.*reason="it is no file"/);
 });
+
+Deno.test("a writer that starts with a broken file, or without a folder, leaves the cluster as it runs until that is mended", async () => {
+  await using host = new TestHost();
+  await using web = new WebService();
+  await using api = new WebService();
+  const [port, apiPort] = [freePort(), freePort()];
+  await host.configure();
+  const checks = { interval: 0.1, http: { uri: "/health", rise: 1, fall: 2 } };
+  await host.write("services/web", { discovery: "file", port: web.port, checks });
+  await host.write("services/api", { discovery: "file", port: api.port, checks });
+  const section = { discovery: "file", haproxy: { port, backend: ["mode http"] } };
+  await host.write("clusters/web", section);
+  await using _reporter = Lighthouse.start("reporter", host.configDir);
+  const served = async () => {
+    await host.untilServing("web", [web.port]);
+    await (await fetch(`http://127.0.0.1:${port}/`)).body?.cancel();
+  };
+  {
+    await using _writer = Lighthouse.start("writer", host.configDir);
+    await served();
+  }
+  const pid = await host.haproxy.pid();
+  const file = `${host.configDir}/clusters/web.yaml`;
+  for (
+    const [harm, mend] of [
+      [() => Deno.truncate(file), () => host.write("clusters/web", section)],
+      [
+        () => Deno.rename(`${host.configDir}/clusters`, `${host.configDir}/away`),
+        () => Deno.rename(`${host.configDir}/away`, `${host.configDir}/clusters`),
+      ],
+    ] as const
+  ) {
+    await harm();
+    await using writer = Lighthouse.start("writer", host.configDir);
+    await writer.logged(/haproxy serves web, whose config cannot be used: it goes on as it runs/);
+    await served();
+    await mend();
+    await writer.logged(/Config is in force"? clusters=1/);
+    await served();
+  }
+  assert.equal(await host.haproxy.pid(), pid, "nothing took a reload");
+  // What is new waits until it is known whether the old is to stay.
+  await Deno.truncate(file);
+  await host.write("clusters/api", { discovery: "file", haproxy: { port: apiPort, backend: ["mode http"] } });
+  await using writer = Lighthouse.start("writer", host.configDir);
+  await writer.logged(/haproxy serves web, whose config cannot be used/);
+  await Deno.remove(file);
+  await host.untilServing("api", [api.port]);
+  await writer.logged(/reloaded, as .*cluster web is gone/);
+});
