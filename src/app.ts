@@ -79,6 +79,8 @@ export type Ending =
 const STUCK_THREADS_MAX = 2;
 /** How long a change of a registration may take. */
 const CHANGE_TIMEOUT_MS = 5_000;
+/** How long the taking of a config that is under way may hold up the end. */
+const CONFIGURE_END_MS = 1_000;
 /** How long the reporter tries to take its nodes back when it ends. */
 const WITHDRAW_DEADLINE_MS = 2_500;
 /** Registrations after a new session are spread over this time. */
@@ -241,7 +243,9 @@ export class App {
     } finally {
       signal.removeEventListener("abort", asked);
       this.#closing.abort();
-      await configuring;
+      using late = deadline(CONFIGURE_END_MS, { clock: this.#options.clock });
+      // What hangs there, a disk that is away for one, must not keep the nodes from being taken back.
+      await abortable(configuring, late.signal).catch(() => {});
       await this.#stop();
     }
   }

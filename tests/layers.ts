@@ -162,7 +162,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "app",
-    files: /^src\/(?:app\/|app\.ts$)/,
+    files: /^src\/(?:app\/|app(?:_test)?\.ts$)/,
     imports: [
       "kernel",
       "kernel/clock",
