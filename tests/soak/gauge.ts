@@ -6,8 +6,14 @@ export interface Sample {
   readonly rssKb: number;
   /** Open files, sockets and the like. */
   readonly handles: number;
+  /** Threads, but for those of the pool. */
   readonly threads: number;
+  /** Threads of Deno's pool for what blocks: as many as were needed at once in the last ten seconds. */
+  readonly pool: number;
 }
+
+/** What the threads of the pool are called, as far as the kernel keeps a name. */
+const POOL_THREAD = "tokio-runtime-w";
 
 /** The figures that are watched, with their units. */
 export const FIGURES = { rssKb: "kB", handles: "handles", threads: "threads" } as const;
@@ -26,12 +32,19 @@ export interface Trend {
 export async function look(pid: number, beganAt: number): Promise<Sample> {
   const status = await Deno.readTextFile(`/proc/${pid}/status`);
   const handles = await Array.fromAsync(Deno.readDir(`/proc/${pid}/fd`));
+  const names = await Promise.all(
+    (await Array.fromAsync(Deno.readDir(`/proc/${pid}/task`)))
+      // One that has ended meanwhile has no name any more.
+      .map(({ name }) => Deno.readTextFile(`/proc/${pid}/task/${name}/comm`).catch(() => "")),
+  );
+  const pool = names.filter((name) => name.trim() === POOL_THREAD).length;
   const number = (key: string) => Number(new RegExp(`^${key}:\\s+([0-9]+)`, "m").exec(status)?.[1]);
   return {
     atMs: performance.now() - beganAt,
     rssKb: number("VmRSS"),
     handles: handles.length,
-    threads: number("Threads"),
+    threads: names.filter((name) => name !== "").length - pool,
+    pool,
   };
 }
 

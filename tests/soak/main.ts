@@ -17,9 +17,11 @@ const { reconnects, changes, samples } = await soak({
   reconnects: 1_000,
   changes: 20_000,
   mostMs: minutes * 60_000,
-  onSample: ({ atMs, rssKb, handles, threads }, done) =>
+  onSample: ({ atMs, rssKb, handles, threads, pool }, done) =>
     console.log(
-      `${(atMs / 1_000).toFixed(0).padStart(5)} s  ${rssKb} kB  ${handles} handles  ${threads} threads  ` +
+      `${
+        (atMs / 1_000).toFixed(0).padStart(5)
+      } s  ${rssKb} kB  ${handles} handles  ${threads} threads, ${pool} of the pool  ` +
         `${done.reconnects} reconnects  ${done.changes} changes`,
     ),
 });
