@@ -114,7 +114,6 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
     (service) => judgeService(service, options),
     desired.drafts.services,
   );
-
   const kept = new Map(balancers);
   for (const { key, finding } of findBalancerClashes({ balancers, clusters }, lastGood)) {
     const name = key.slice(key.indexOf("/") + 1);

@@ -108,16 +108,13 @@ export class Intake implements ConfigSource {
     let had = catalog;
     await using plugins = pluginLoader?.(() => watch.poke(), hangs);
     this.#plugins = plugins;
-
     for await (const _hint of watch) {
       const loaded = await loadDirectory(dir, { role, signal, clock, lastGood });
-
       if (!loaded.ok) return this.#tell(loaded.diagnostics);
       // Before anything else: what is wrong with the rest is said where the file wants it.
       onLogging?.(loaded.desired.logging);
       const available = await plugins?.load(loaded.desired, { dir, waitMs: PLUGINS_WAIT_MS, signal }) ??
         { catalog, findings: [] };
-
       const source = loaded.desired.sources.get("plugins");
       const found = [
         ...loaded.diagnostics,
@@ -137,7 +134,6 @@ export class Intake implements ConfigSource {
         describe: describeWith(describer),
         lastGood: lastAccepted,
       });
-
       // What was not described for the end of all is no finding.
       if (signal.aborted) return;
       [refusals, isDoubtful, lastAccepted] = [

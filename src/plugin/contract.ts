@@ -100,7 +100,8 @@ export interface PluginBase<Kind extends string, Config> {
   readonly example?: unknown;
   /**
    * States what an instance with this config may touch. Pure and synchronous:
-   * the host calls it in a worker that has no permission at all.
+   * of a plugin that does not ship, the host calls it in a worker that has no
+   * permission at all.
    */
   permissions(config: Config, scope: Scope): PermissionRequest;
 }
