@@ -1,8 +1,9 @@
 /**
  * Runs what CI runs: `deno run tests/run.ts [STEP…]`, all steps unless named.
  * Each check that is no test (format, lint, types…) counts as one item. Ends
- * with all that failed and a line `N passed, N failed`; leaves with 1 if
- * anything failed.
+ * with the slowest tests, all that failed, and a line `N passed, N failed`;
+ * exits with 1 if anything failed. `DENO_JOBS` in the environment sets how many
+ * test files run at once.
  *
  * @module
  */
@@ -94,17 +95,29 @@ export const STEPS: readonly Step[] = [
 /** A step that takes longer hangs. */
 const STEP_DEADLINE_MS = 1_200_000;
 
+/** How many of the slowest tests the run ends with. */
+const SLOWEST_COUNT = 10;
+
+/** A test, and how long it took. */
+export interface TimedTest {
+  readonly name: string;
+  readonly seconds: number;
+}
+
 /** How one step went. */
 export interface StepResult {
   /** How many items passed. */
   readonly passed: number;
   /** The items that failed, each in a line. */
   readonly failed: readonly string[];
+  /** Every test that ran, with its duration. */
+  readonly timed: readonly TimedTest[];
 }
 
 /** Reads what `deno test --junit-path` wrote. */
 export function readJunit(xml: string): StepResult {
   const failed: string[] = [];
+  const timed: TimedTest[] = [];
   let passed = 0;
   for (
     const [, attributes = "", slash, body = ""] of xml.matchAll(
@@ -113,13 +126,20 @@ export function readJunit(xml: string): StepResult {
   ) {
     const attribute = (name: string) =>
       unescapeXml(new RegExp(`(?:^|\\s)${name}="([^"]*)"`).exec(attributes)?.[1] ?? "");
+    const name = `${attribute("classname")}: ${attribute("name")}`;
+    timed.push({ name, seconds: Number(attribute("time")) || 0 });
     if (slash === undefined && /<(?:failure|error)\b/.test(body)) {
-      failed.push(`${attribute("classname")}: ${attribute("name")}`);
+      failed.push(name);
     } else if (slash !== undefined || !/<skipped\b/.test(body)) {
       passed++;
     }
   }
-  return { passed, failed };
+  return { passed, failed, timed };
+}
+
+/** The slowest of these tests, slowest first. */
+export function slowest(timed: readonly TimedTest[], count = SLOWEST_COUNT): readonly TimedTest[] {
+  return timed.toSorted((a, b) => b.seconds - a.seconds).slice(0, count);
 }
 
 function unescapeXml(text: string): string {
@@ -135,19 +155,19 @@ async function runStep(step: Step): Promise<StepResult> {
   const junitPath = `junit-${step.name}.xml`;
   const tests = (step.tests ?? []).filter(isThere);
   // Without a path, deno would run every test there is.
-  if (step.tests !== undefined && tests.length === 0) return { passed: 0, failed: [] };
+  if (step.tests !== undefined && tests.length === 0) return { passed: 0, failed: [], timed: [] };
   if (step.tests !== undefined) await Deno.remove(junitPath).catch(() => {});
   const args = step.tests === undefined
     ? step.args
     : [...step.args, "--permit-no-files", `--junit-path=${junitPath}`, ...tests];
-  const jobs = navigator.hardwareConcurrency * (step.waits ? 2 : 1);
-  const env = { DENO_JOBS: String(jobs) };
+  const jobs = Deno.env.get("DENO_JOBS") ?? String(navigator.hardwareConcurrency * (step.waits ? 2 : 1));
+  const env = { DENO_JOBS: jobs };
   const child = new Deno.Command(Deno.execPath(), { args: [...args], env, stdin: "null" }).spawn();
   const hung = setTimeout(() => child.kill("SIGKILL"), STEP_DEADLINE_MS);
   const { success, code } = await child.status;
   clearTimeout(hung);
   const own = `deno ${args.join(" ")}`;
-  if (step.tests === undefined) return success ? { passed: 1, failed: [] } : { passed: 0, failed: [own] };
+  if (step.tests === undefined) return { passed: success ? 1 : 0, failed: success ? [] : [own], timed: [] };
   const xml = await Deno.readTextFile(junitPath).catch(() => "");
   const result = readJunit(xml);
   // A crash, a leak between tests or a module that does not load is no test case, but a failure all the same.
@@ -169,7 +189,8 @@ function isThere(path: string): boolean {
 async function run(names: readonly string[]): Promise<StepResult> {
   const unknown = names.filter((name) => !STEPS.some((step) => step.name === name));
   if (unknown.length > 0) {
-    return { passed: 0, failed: [`no such step: ${unknown.join(", ")} (${STEPS.map((s) => s.name).join(", ")})`] };
+    const failed = `Unknown step ${unknown.join(", ")}: known are ${STEPS.map((s) => s.name).join(", ")}`;
+    return { passed: 0, failed: [failed], timed: [] };
   }
   const steps = names.length === 0 ? STEPS : STEPS.filter((step) => names.includes(step.name));
   if (steps.some((step) => step.programs)) {
@@ -177,26 +198,30 @@ async function run(names: readonly string[]): Promise<StepResult> {
     try {
       await setUp();
     } catch (error) {
-      return { passed: 0, failed: [error instanceof Error ? error.message : String(error)] };
+      return { passed: 0, failed: [error instanceof Error ? error.message : String(error)], timed: [] };
     }
   }
   let passed = 0;
   const failed: string[] = [];
+  const timed: TimedTest[] = [];
   for (const step of steps) {
     console.log(`\n== ${step.name}: ${step.title}`);
     const started = performance.now();
     const result = await runStep(step);
     passed += result.passed;
     failed.push(...result.failed.map((item) => `${step.name}: ${item}`));
+    timed.push(...result.timed);
     const took = ((performance.now() - started) / 1000).toFixed(1);
     console.log(`-- ${step.name}: ${result.passed} passed, ${result.failed.length} failed (${took} s)`);
   }
-  return { passed, failed };
+  return { passed, failed, timed };
 }
 
 if (import.meta.main) {
   Deno.chdir(new URL("..", import.meta.url));
-  const { passed, failed } = await run(Deno.args);
+  const { passed, failed, timed } = await run(Deno.args);
+  const slow = slowest(timed).map(({ name, seconds }) => `  ${seconds.toFixed(1).padStart(6)} s  ${name}`);
+  if (slow.length > 0) console.log(`\nSlowest tests:\n${slow.join("\n")}`);
   if (failed.length > 0) console.log(`\nFailed:\n${failed.map((item) => `  ${item}`).join("\n")}`);
   console.log(`\n${passed} passed, ${failed.length} failed`);
   Deno.exit(failed.length === 0 ? 0 : 1);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { importFault, isTest, layerOf, LAYERS, resolvePath } from "./layers.ts";
 import plugin from "./lint_plugin.ts";
-import { readJunit, STEPS } from "./run.ts";
+import { readJunit, slowest, STEPS } from "./run.ts";
 
 /** The tasks that README, CI and operators count on. */
 const TASKS = [
@@ -307,5 +307,18 @@ Deno.test("readJunit() counts passes and names failures", () => {
     <testcase name="&quot;c&quot; fails" classname="./a_test.ts"><failure message="no">stack</failure></testcase>
     <testcase name="d is skipped" classname="./a_test.ts"><skipped/></testcase>
   </testsuite></testsuites>`;
-  assert.deepEqual(readJunit(xml), { passed: 2, failed: ['./a_test.ts: "c" fails'] });
+  const { passed, failed } = readJunit(xml);
+  assert.deepEqual({ passed, failed }, { passed: 2, failed: ['./a_test.ts: "c" fails'] });
+});
+
+Deno.test("slowest() ranks the tests of a report by duration", () => {
+  const xml = `<testsuite>
+    <testcase name="a" classname="./a_test.ts" time="0.2"/>
+    <testcase name="b" classname="./a_test.ts" time="11.5"></testcase>
+    <testcase name="c" classname="./a_test.ts" time="3"/>
+  </testsuite>`;
+  assert.deepEqual(slowest(readJunit(xml).timed, 2), [
+    { name: "./a_test.ts: b", seconds: 11.5 },
+    { name: "./a_test.ts: c", seconds: 3 },
+  ]);
 });
