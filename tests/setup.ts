@@ -33,6 +33,7 @@ const REQUIREMENTS = {
   nftables: { files: ["nft"], packages: ["nftables"] },
   faketime: { files: ["/usr/bin/faketime"], packages: ["faketime"] },
   iproute: { files: ["ip"], packages: ["iproute2"] },
+  patchelf: { files: ["patchelf"], packages: ["patchelf"] },
   openssl: { files: ["openssl"], packages: ["openssl"] },
 } as const satisfies Record<string, Requirement>;
 
