@@ -211,7 +211,7 @@ async function main(given: Arguments): Promise<number> {
       using log = openLog(given);
       return await plan({
         dir: fromHere(given.dir),
-        waitMs: given.waitSeconds * 1_000,
+        waitMs: given.waitMs,
         identify: (said) => learnHostFacts(saidOfHost(given, said)),
         log: log.part("plan"),
         print,

@@ -194,7 +194,7 @@ export const LAYERS: readonly Layer[] = [
     imports: ["kernel", "kernel/clock", "kernel/random", "model", "contract", "plugin/policy", "supervisor"],
     types: ["plugin", "plugin/decider"],
   },
-  { name: "store/time", files: /^src\/store\/(?:snapshot_name|time_limit)\.ts$/, imports: [] },
+  { name: "store/time", files: /^src\/store\/(?:snapshot_name|time_limit)\.ts$/, imports: ["kernel"] },
   {
     name: "store/decide",
     files:

@@ -7,7 +7,7 @@ import { choice, integer, string, type ValueParser } from "@optique/core/valuepa
 import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
 import { formatStatusAddress, parseStatusAddress } from "../model/status_address.ts";
 import { pluginArguments } from "./plugin_arguments.ts";
-import { converted, storeArguments } from "./store_arguments.ts";
+import { converted, duration, storeArguments } from "./store_arguments.ts";
 import { storeCommandArguments } from "./store_command_arguments.ts";
 
 /** A text that other hosts will accept: they refuse a node whose name or address is none. */
@@ -117,11 +117,11 @@ and column; HAProxy itself, if it is installed, judges a temporary copy of its f
       object({
         command: constant("plan" as const),
         dir,
-        waitSeconds: withDefault(
-          option("--wait", integer({ min: 1, max: 600, metavar: "SECONDS" }), {
+        waitMs: withDefault(
+          option("--wait", duration({ minMs: 100, maxMs: 600_000 }), {
             description: message`How long to wait for the registries' first answers.`,
           }),
-          5,
+          5_000,
         ),
       }),
       logging,

@@ -3,6 +3,7 @@ import { message } from "@optique/core/message";
 import { optional, withDefault } from "@optique/core/modifiers";
 import { constant, option } from "@optique/core/primitives";
 import { string, type ValueParser, type ValueParserResult } from "@optique/core/valueparser";
+import { formatDuration, parseDuration } from "../kernel/duration.ts";
 import { type BindAddress, formatBindAddress } from "../model/bind_address.ts";
 import { parseStoreAddress } from "../store/store_address.ts";
 import { parseTimeLimit } from "../store/time_limit.ts";
@@ -11,7 +12,7 @@ import { parseTimeLimit } from "../store/time_limit.ts";
 export function converted<T>(
   read: (text: string) => T | undefined,
   { metavar, wanted, placeholder, format }: {
-    readonly metavar: "ADDRESS" | "ADDRESSES" | "PATH" | "TIME";
+    readonly metavar: "ADDRESS" | "ADDRESSES" | "DURATION" | "PATH" | "TIME";
     readonly wanted: string;
     readonly placeholder: T;
     readonly format: (value: T) => string;
@@ -58,10 +59,27 @@ const addresses = converted<readonly string[]>(
 /** A limit is kept as it was written until it is used: `-7 days`. */
 const time = converted((text) => parseTimeLimit(text) === undefined ? undefined : text, {
   metavar: "TIME",
-  wanted: "a time such as -7 days, +2 minutes or 2026-01-31T12:00:00",
+  wanted: "a time such as -7d, +2m, 500ms or 2026-01-31T12:00:00",
   placeholder: "",
   format: (text) => text,
 });
+
+/** A duration in milliseconds, as config files have it: `5`, `500ms`, `2m`. */
+export function duration({ minMs, maxMs }: { readonly minMs: number; readonly maxMs: number }): ValueParser<
+  "sync",
+  number
+> {
+  const range = `from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`;
+  return converted((text) => {
+    const ms = parseDuration(text);
+    return ms === undefined || ms < minMs || ms > maxMs ? undefined : ms;
+  }, {
+    metavar: "DURATION",
+    wanted: `a duration ${range}, such as 500ms, 2s or 5m`,
+    placeholder: 0,
+    format: formatDuration,
+  });
+}
 
 /** The path of a file. */
 export const file: ValueParser<"sync", string> = string({ metavar: "FILE" });

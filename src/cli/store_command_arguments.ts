@@ -2,9 +2,9 @@ import { merge, object, or } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { optional, withDefault } from "@optique/core/modifiers";
 import { argument, command, constant, option } from "@optique/core/primitives";
-import { integer, string } from "@optique/core/valueparser";
+import { string } from "@optique/core/valueparser";
 import { formatPath, parsePath, type Path } from "../store/path.ts";
-import { address, converted, file, LOCAL } from "./store_arguments.ts";
+import { address, converted, duration, file, LOCAL } from "./store_arguments.ts";
 
 const pathParser = converted<Path>(parsePath, {
   metavar: "PATH",
@@ -25,11 +25,11 @@ const store = object("The store", {
 const writing = merge(
   store,
   object({
-    waitSeconds: withDefault(
-      option("--wait", integer({ min: 0, max: 600, metavar: "SECONDS" }), {
-        description: message`How long to wait for the lock, and to begin again when another was quicker.`,
+    waitMs: withDefault(
+      option("--wait", duration({ minMs: 0, maxMs: 600_000 }), {
+        description: message`How long to wait for the lock, and to retry after a conflict.`,
       }),
-      30,
+      30_000,
     ),
   }),
 );

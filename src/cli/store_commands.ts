@@ -15,7 +15,7 @@ export interface StoreCommand {
   readonly at: BindAddress;
   readonly tokenFile?: string | undefined;
   readonly ca?: string | undefined;
-  readonly waitSeconds?: number;
+  readonly waitMs?: number;
   /** Where in the document, as in a URL. */
   readonly path: Path;
   /** The value, as JSON; `-` or none is read from the standard input. */
@@ -47,7 +47,7 @@ export async function runStoreCommand(given: StoreCommand, options: StoreCommand
       at: given.at,
       token: (await read(given.tokenFile))?.trim(),
       ca: await read(given.ca),
-      waitMs: (given.waitSeconds ?? 0) * 1_000,
+      waitMs: given.waitMs ?? 0,
       clock,
       signal,
     });

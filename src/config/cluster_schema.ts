@@ -12,6 +12,7 @@ import {
   keys,
   list,
   optional,
+  percentage,
   refined,
   seconds,
 } from "../kernel/schema.ts";
@@ -85,7 +86,7 @@ const CLUSTER_ENTRIES = {
   empty_grace: optional(seconds({ min: 0, max: 3_600 })),
   min_nodes: optional(integer({ min: 0, max: 100_000 })),
   max_nodes: optional(integer({ min: 1, max: 100_000 })),
-  max_shrink_percent: optional(integer({ min: 0, max: 100 })),
+  max_shrink_percent: optional(percentage()),
   shrink_grace: optional(seconds({ min: 0, max: 86_400 })),
   default_servers: optional(
     list(converted(parseServer, "ADDRESS:PORT, with an IPv4 address or an IPv6 one in brackets")),
@@ -102,5 +103,8 @@ function parseServer(value: unknown): Node | undefined {
 function toMs(seconds: number | undefined): number | undefined {
   return seconds === undefined ? undefined : seconds * 1_000;
 }
+
+/** The keys of a cluster's file but for the sections of balancers. */
+export const clusterSchema = houseSchema(keys(CLUSTER_ENTRIES));
 
 const SECTION = converted((value) => value === null ? {} : isRecord(value) ? value : undefined, "a map");

@@ -52,22 +52,30 @@ function isJson(value: unknown): value is { readonly [key: string]: Json } {
   return Object.values(value).every((inner) => isJson(inner));
 }
 
-/** Reads a file of `services/`; `fileName` is its name without the ending. */
-export function readService(raw: unknown, { fileName }: { readonly fileName: string }): Checked<Service> {
-  const checks = isRecord(raw) && isRecord(raw.checks) ? raw.checks : {};
-  const checkNames = Object.keys(checks).filter((key) => key !== "interval");
-  const schema = houseSchema(keys({
+/** The keys of a service's file whose checks have these names. */
+export function serviceSchema({ checkNames, hasList }: {
+  readonly checkNames: readonly string[];
+  readonly hasList: boolean;
+}) {
+  return houseSchema(keys({
     discovery: name(),
     name: optional(name()),
     host: optional(host()),
     port: optional(port()),
-    ports: optional(isRecord(raw) && Array.isArray(raw.ports) ? list(port()) : port()),
+    ports: optional(hasList ? list(port()) : port()),
     metadata: optional(METADATA),
     checks: keys({
       interval: INTERVAL,
       ...Object.fromEntries(checkNames.map((check) => [check, keys(CHECK_ENTRIES)])),
     }),
   }));
+}
+
+/** Reads a file of `services/`; `fileName` is its name without the ending. */
+export function readService(raw: unknown, { fileName }: { readonly fileName: string }): Checked<Service> {
+  const checks = isRecord(raw) && isRecord(raw.checks) ? raw.checks : {};
+  const checkNames = Object.keys(checks).filter((key) => key !== "interval");
+  const schema = serviceSchema({ checkNames, hasList: isRecord(raw) && Array.isArray(raw.ports) });
   const needed = refined(schema, ({ port, ports }) => port === undefined && ports === undefined ? [NO_PORTS] : []);
   const checked = validateKnown(isRecord(raw) ? hostsPart(raw) : raw, needed["~standard"].validate);
   const findings = [...checked.findings, ...checkNames.filter((check) => !isName(check)).map(badCheckName)];

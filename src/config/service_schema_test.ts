@@ -115,12 +115,12 @@ Deno.test.each([
   [
     "an interval of words",
     { ...web, checks: { interval: "soon" } },
-    'checks.interval: Cannot use checks.interval as it must be a number of seconds from 0.01 to 86400: current value is "soon"',
+    'checks.interval: Cannot use checks.interval as it must be a duration from 10ms to 1d (2s, 500ms, or a number of seconds): current value is "soon"',
   ],
   [
     "no interval",
     { ...web, checks: {} },
-    "checks: Missing key checks.interval: it must be a number of seconds from 0.01 to 86400",
+    "checks: Missing key checks.interval: it must be a duration from 10ms to 1d (2s, 500ms, or a number of seconds)",
   ],
   [
     "no rise",

@@ -17,7 +17,8 @@ export const DEFAULT_SETTINGS: Settings = Object.freeze({
   deregisterGraceMs: 0,
 });
 
-const SETTINGS = refined(
+/** The keys of `lighthouse.yaml`. */
+export const settingsSchema = refined(
   houseSchema(keys({
     isolation: optional(
       converted((value) => value === "worker" || value === "shared" ? value : undefined, "worker or shared"),
@@ -41,7 +42,7 @@ const SETTINGS = refined(
 
 /** Reads `lighthouse.yaml`. */
 export function readSettings(raw: unknown): Checked<Settings> {
-  const { value, findings } = validateKnown(raw ?? {}, SETTINGS["~standard"].validate);
+  const { value, findings } = validateKnown(raw ?? {}, settingsSchema["~standard"].validate);
   if (value === undefined) return { value, findings };
   const { isolation = DEFAULT_SETTINGS.isolation, updates, plugin_cache: pluginCache, topology_file: topologyFile } =
     value;

@@ -6,6 +6,7 @@
  * @module
  */
 import * as v from "valibot";
+import { formatDuration, parseDuration, parsePercentage } from "./duration.ts";
 import { quote } from "./quote.ts";
 import { isSecretKey, MASK } from "./secret.ts";
 
@@ -31,7 +32,7 @@ export interface HouseSchema<Output> {
 
 /** Makes a valibot schema speak in this house's words. */
 export function houseSchema<const S extends v.GenericSchema>(schema: S): HouseSchema<v.InferOutput<S>> {
-  return {
+  return within(schema, {
     "~standard": {
       version: 1,
       vendor: "lighthouse",
@@ -41,7 +42,34 @@ export function houseSchema<const S extends v.GenericSchema>(schema: S): HouseSc
         return { issues: result.issues.map((issue) => toIssue(schema, issue)) };
       },
     },
+  });
+}
+
+/** The schema that a house schema was made of. */
+const INSIDE = new WeakMap<object, v.GenericSchema>();
+
+function within<Output>(inside: v.GenericSchema | undefined, schema: HouseSchema<Output>): HouseSchema<Output> {
+  if (inside !== undefined) INSIDE.set(schema, inside);
+  return schema;
+}
+
+/**
+ * Finds the keys of a schema that take a duration or a percentage, by their
+ * paths: `updates.quiet`; `*` stands for any key or index.
+ */
+export function keyTypesOf(schema: HouseSchema<unknown>): ReadonlyMap<string, KeyType> {
+  const found = new Map<string, KeyType>();
+  const walk = (part: unknown, path: readonly string[]) => {
+    const at = unwrap(part);
+    const type = at === undefined ? undefined : KEY_TYPES.get(at);
+    if (type !== undefined) found.set(path.join("."), type);
+    for (const [key, inner] of Object.entries(at?.entries ?? {})) walk(inner, [...path, key]);
+    for (const inner of [at?.item, at?.type === "record" ? at.value : undefined]) {
+      if (inner !== undefined) walk(inner, [...path, "*"]);
+    }
   };
+  walk(INSIDE.get(schema), []);
+  return found;
 }
 
 /** Adds to a schema what no single key can tell: `faults` looks at a value whose keys are all fine. */
@@ -49,7 +77,7 @@ export function refined<Output>(
   schema: HouseSchema<Output>,
   faults: (value: Output) => readonly Issue[],
 ): HouseSchema<Output> {
-  return {
+  return within(INSIDE.get(schema), {
     "~standard": {
       version: 1,
       vendor: "lighthouse",
@@ -60,7 +88,7 @@ export function refined<Output>(
         return issues.length === 0 ? result : { issues };
       },
     },
-  };
+  });
 }
 
 /** A string. */
@@ -94,14 +122,57 @@ export function integer({ min, max = Number.MAX_SAFE_INTEGER }: { readonly min: 
   );
 }
 
-/** A time in seconds, fractions allowed, as a number or as digits in a string. */
+/** How the tables of the docs call what a key takes, where several keys share a form. */
+export type KeyType = "duration" | "percentage";
+
+const KEY_TYPES = new WeakMap<object, KeyType>();
+
+function keyed<const S extends v.GenericSchema>(type: KeyType, schema: S): S {
+  KEY_TYPES.set(schema, type);
+  return schema;
+}
+
+/** A duration as seconds: a number of them, or text with a unit (`500ms`, `2s`, `5m`, `1h`, `1d`). */
 export function seconds({ min, max }: { readonly min: number; readonly max: number }) {
-  const wanted = `a number of seconds from ${min} to ${max}`;
+  const range = `from ${formatDuration(min * 1_000)} to ${formatDuration(max * 1_000)}`;
+  const wanted = `a duration ${range} (2s, 500ms, or a number of seconds)`;
+  const read = (text: string) => parseDuration(text, { bareUnit: "s" }) ?? NaN;
+  return keyed(
+    "duration",
+    v.pipe(numberOr((text) => read(text) / 1_000, wanted), v.minValue(min, wanted), v.maxValue(max, wanted)),
+  );
+}
+
+/** A duration as whole milliseconds, for keys whose bare numbers always were milliseconds. */
+export function milliseconds({ min, max }: { readonly min: number; readonly max: number }) {
+  const range = `from ${formatDuration(min)} to ${formatDuration(max)}`;
+  const wanted = `a duration ${range} (2s, 500ms, or a number of milliseconds)`;
+  const read = (text: string) => parseDuration(text, { bareUnit: "ms" }) ?? NaN;
+  return keyed(
+    "duration",
+    v.pipe(numberOr(read, wanted), v.integer(wanted), v.minValue(min, wanted), v.maxValue(max, wanted)),
+  );
+}
+
+/** A number, or text that `read` makes one of; it answers `NaN` for what is not wanted. */
+function numberOr(read: (text: string) => number, wanted: string) {
   return v.pipe(
-    v.union([v.number(), v.pipe(v.string(), v.regex(/^[0-9]+(?:\.[0-9]+)?$/, wanted))], wanted),
-    v.transform(Number),
-    v.minValue(min, wanted),
-    v.maxValue(max, wanted),
+    v.union([v.number(), v.pipe(v.string(), v.check((text) => !Number.isNaN(read(text)), wanted))], wanted),
+    v.transform((given) => typeof given === "string" ? read(given) : given),
+  );
+}
+
+/** A percentage as a whole number: the number, or text with or without its sign (`80%`). */
+export function percentage({ min = 0, max = 100 }: { readonly min?: number; readonly max?: number } = {}) {
+  const wanted = `a whole percentage from ${min} to ${max}, with or without %`;
+  return keyed(
+    "percentage",
+    v.pipe(
+      numberOr((text) => parsePercentage(text) ?? NaN, wanted),
+      v.integer(wanted),
+      v.minValue(min, wanted),
+      v.maxValue(max, wanted),
+    ),
   );
 }
 

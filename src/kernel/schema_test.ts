@@ -8,10 +8,13 @@ import {
   houseSchema,
   integer,
   keys,
+  keyTypesOf,
   list,
   mapOf,
   matching,
+  milliseconds,
   optional,
+  percentage,
   refined,
   seconds,
   text,
@@ -162,6 +165,13 @@ Deno.test.each([
   { given: 0.5, then: 0.5 },
   { given: "0.5", then: 0.5 },
   { given: 60, then: 60 },
+  { given: 0.57, then: 0.57 },
+  { given: "500ms", then: 0.5 },
+  { given: "2s", then: 2 },
+  { given: "1m", then: 60 },
+  { given: "2m", then: undefined },
+  { given: "99ms", then: undefined },
+  { given: "2 s", then: undefined },
   { given: 0, then: undefined },
   { given: 61, then: undefined },
   { given: ".5", then: undefined },
@@ -171,7 +181,57 @@ Deno.test.each([
 ])("seconds() reads $given", ({ given, then }) => {
   const answer = judge(withX(seconds({ min: 0.1, max: 60 })), { x: given });
   if (then !== undefined) assert.deepEqual(answer, { x: then });
-  else assert.match(String(answer), /Cannot use x as it must be a number of seconds from 0.1 to 60/);
+  else assert.match(String(answer), /Cannot use x as it must be a duration from 100ms to 1m \(/);
+});
+
+Deno.test.each([
+  { given: 250, then: 250 },
+  { given: "250", then: 250 },
+  { given: "2s", then: 2_000 },
+  { given: "1.5s", then: 1_500 },
+  { given: 0.5, then: undefined },
+  { given: "0.5ms", then: undefined },
+  { given: "1d", then: undefined },
+])("milliseconds() reads $given", ({ given, then }) => {
+  const answer = judge(withX(milliseconds({ min: 0, max: 60_000 })), { x: given });
+  if (then !== undefined) assert.deepEqual(answer, { x: then });
+  else {assert.match(
+      String(answer),
+      /Cannot use x as it must be a duration from 0s to 1m \(2s, 500ms, or a number of milli/,
+    );}
+});
+
+Deno.test.each([
+  { given: 80, then: 80 },
+  { given: "80", then: 80 },
+  { given: "80%", then: 80 },
+  { given: "101%", then: undefined },
+  { given: "80.5%", then: undefined },
+  { given: 0.8, then: undefined },
+  { given: "80 %", then: undefined },
+])("percentage() reads $given", ({ given, then }) => {
+  const answer = judge(withX(percentage()), { x: given });
+  if (then !== undefined) assert.deepEqual(answer, { x: then });
+  else assert.match(String(answer), /Cannot use x as it must be a whole percentage from 0 to 100, with or without %/);
+});
+
+Deno.test("keyTypesOf() finds durations and percentages wherever they stand in a schema", () => {
+  const schema = refined(
+    houseSchema(keys({
+      a: optional(seconds({ min: 0, max: 1 }), 1),
+      b: keys({ c: percentage() }),
+      d: list(keys({ e: milliseconds({ min: 0, max: 1 }) })),
+      f: mapOf(seconds({ min: 0, max: 1 })),
+      g: integer({ min: 0 }),
+    })),
+    () => [],
+  );
+  assert.deepEqual(Object.fromEntries(keyTypesOf(schema)), {
+    a: "duration",
+    "b.c": "percentage",
+    "d.*.e": "duration",
+    "f.*": "duration",
+  });
 });
 
 Deno.test("converted() answers what the function makes of a value", () => {

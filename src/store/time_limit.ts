@@ -1,16 +1,19 @@
-const UNITS: Readonly<Record<string, number>> = { day: 86_400_000, hour: 3_600_000, minute: 60_000, second: 1_000 };
+import { parseDuration } from "../kernel/duration.ts";
 
 /** A point in time: so far from now, or fixed. */
 export type TimeLimit = { readonly fromNowMs: number } | { readonly atMs: number };
 
 /**
- * Reads a limit as operators write it: `-7 days`, `+2 minutes`, `30 seconds`,
- * or a date and time, `2026-01-31` or `2026-01-31T12:00:00` (in UTC unless it
+ * Reads a limit as operators write it: a duration with or without a sign
+ * (`-7d`, `+2m`, `500ms`), one in words (`-7 days`, `30 seconds`), or a date and time, `2026-01-31` or `2026-01-31T12:00:00` (in UTC unless it
  * says otherwise). `undefined` if it is none.
  */
 export function parseTimeLimit(text: string): TimeLimit | undefined {
-  const [, sign, amount, unit = ""] = /^([+-]?)\s*([0-9]{1,9})\s+(day|hour|minute|second)s?$/.exec(text.trim()) ?? [];
-  if (amount !== undefined) return { fromNowMs: Number(amount) * (UNITS[unit] ?? 0) * (sign === "-" ? -1 : 1) };
+  const [, sign, length = ""] = /^([+-]?)\s*(.*)$/s.exec(text.trim()) ?? [];
+  const durationMs = parseDuration(
+    length.replace(/\s+(day|hour|minute|second)s?$/, (_, word: string) => word.charAt(0)),
+  );
+  if (durationMs !== undefined) return { fromNowMs: sign === "-" ? -durationMs : durationMs };
   const [date, time, zone] = /^\d{4}-\d\d-\d\d(?:[T ](\d\d:\d\d(?::\d\d)?)(Z|[+-]\d\d:\d\d)?)?$/.exec(text.trim()) ??
     [];
   if (date === undefined) return undefined;

@@ -7,7 +7,9 @@ import {
   keys,
   list,
   mapOf,
+  milliseconds,
   optional,
+  percentage,
   seconds,
   word,
 } from "../../../src/kernel/schema.ts";
@@ -160,7 +162,7 @@ const HOST = "a host name or an address, without blanks";
 const host = v.pipe(v.string(HOST), v.regex(/^[^\s\p{Cc}]+$/u, HOST));
 
 const port = integer({ min: 1, max: 65_535 });
-const milliseconds = integer({ min: 0, max: 2_147_483_647 });
+const timeout = milliseconds({ min: 0, max: 2_147_483_647 });
 
 /** A map that may be left empty in YAML. */
 function mapOrNull<const S extends v.GenericSchema>(value: S) {
@@ -207,7 +209,7 @@ const balancer = v.pipe(
       port,
       uri: optional(v.pipe(v.string(ONE_LINE), v.regex(/^[^\s\p{Cc}]+$/u, "a path of a URL without blanks")), "/"),
       timeouts: optional(
-        keys({ client: optional(milliseconds), connect: optional(milliseconds), server: optional(milliseconds) }),
+        keys({ client: optional(timeout), connect: optional(timeout), server: optional(timeout) }),
         {},
       ),
     })),
@@ -303,7 +305,7 @@ const cluster = v.pipe(
     server_options: optional(v.pipe(v.nullable(line), v.transform((options) => options ?? "")), ""),
     drain_timeout: optional(seconds({ min: 0, max: 86_400 }), 0),
     close_after_drain: optional(v.boolean("true or false"), false),
-    panic_threshold: optional(integer({ min: 0, max: 100 }), 0),
+    panic_threshold: optional(percentage(), 0),
   })),
   v.transform((section): HaproxyCluster => ({
     port: section?.port,

@@ -78,7 +78,7 @@ Deno.test("the balancer's schema says what is wrong, where, and what is wanted",
     'current value is {"port":1,"upstreams":[],"options":[],"bind_address":""}',
   ]);
   assert.match(
-    issues(balancerSchema, { ...PLACES, stats: { port: 1, timeouts: { client: "4s" } } })[0] ?? "",
+    issues(balancerSchema, { ...PLACES, stats: { port: 1, timeouts: { client: "4 s" } } })[0] ?? "",
     /stats\.timeouts\.client/,
   );
   assert.match(issues(balancerSchema, { ...PLACES, socket_file: "/run/a b" })[0] ?? "", /without blanks/);

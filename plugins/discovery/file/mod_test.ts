@@ -14,7 +14,7 @@ Deno.test.each([
   { path: "/", says: "path as it must be" },
   { path: "", says: "path as it must be" },
   { path: 7, says: "path as it must be" },
-  { path: "/a", ttl: 0, says: "ttl as it must be a number of seconds from 0.5 to 3600" },
+  { path: "/a", ttl: 0, says: "ttl as it must be a duration from 500ms to 1h" },
   { path: "/a", dir: "/b", says: "Unknown key dir" },
   { ttl: 1, says: "Missing key path" },
 ])("file refuses $says", async ({ says, ...wrong }) => {

@@ -47,7 +47,7 @@ Deno.test.each([
   { path: "/a/../b", says: "path as it must be" },
   { path: "", says: "path as it must be" },
   { path: 3, says: "path as it must be" },
-  { session_timeout: 0, says: "session_timeout as it must be a number of seconds from 1 to 600" },
+  { session_timeout: 0, says: "session_timeout as it must be a duration from 1s to 10m" },
   { acl: "closed", says: "acl as it must be open, creator or readable" },
   { acl: "creator", says: "acl as it must be open, as there is no auth" },
   { auth: "digest", says: "auth as it must be a map with username and password" },
