@@ -54,13 +54,28 @@ function say(text = ""): void {
   console.log(text);
 }
 
-/** Takes the port that the example names if it is free, or else any that is. */
+/**
+ * Takes the port that the example names if it is free, or else any that is.
+ * A demo that ends by itself takes any: several may run at once, and HAProxy
+ * shares a port with another HAProxy without a word.
+ */
 function portLike(wanted: number): number {
+  if (once) return freePort();
   try {
     using listener = Deno.listen({ hostname: "127.0.0.1", port: wanted });
     return listener.addr.port;
   } catch {
-    return freePort();
+    const port = freePort();
+    say(`Port ${wanted} is in use; using ${port} instead.`);
+    return port;
+  }
+}
+
+/** Adds what comes to a file, chunk by chunk, so that it can be read meanwhile. */
+async function copyToFile(from: ReadableStream<Uint8Array>, path: string): Promise<void> {
+  using file = await Deno.open(path, { create: true, append: true });
+  for await (const chunk of from) {
+    for (let rest = chunk; rest.length > 0;) rest = rest.subarray(await file.write(rest));
   }
 }
 
@@ -74,8 +89,7 @@ class Program implements AsyncDisposable {
     { logFile, path = Deno.execPath() }: { readonly logFile: string; readonly path?: string },
   ) {
     this.#child = new Deno.Command(path, { args: [...args], cwd: ROOT, stdout: "null", stderr: "piped" }).spawn();
-    const file = Deno.openSync(logFile, { create: true, append: true, write: true });
-    this.#copied = this.#child.stderr.pipeTo(file.writable).catch(() => {});
+    this.#copied = copyToFile(this.#child.stderr, logFile).catch(() => {});
   }
 
   async end(signal: Deno.Signal = "SIGTERM"): Promise<void> {

@@ -263,6 +263,12 @@ Deno.test("the image is built with the pinned Deno", () => {
   );
 });
 
+Deno.test("the image is built of the source alone: no history, and nothing that this machine built before", () => {
+  const left = read(".dockerignore").split("\n");
+  for (const folder of [".git", "dist", "node_modules"]) assert.ok(left.includes(folder), folder);
+  assert.match(read("examples/docker/Dockerfile"), /^RUN LIGHTHOUSE_COMMIT="\$COMMIT" deno task compile$/m);
+});
+
 Deno.test("every task that starts Lighthouse has the same permissions, and none has all", () => {
   const flags = (task: string) => config.tasks[task].command.match(/--allow-\S+/g).join(" ");
   for (const task of ["writer", "reporter", "run", "store"]) assert.equal(flags(task), flags("lighthouse"), task);

@@ -1,25 +1,23 @@
 /**
- * Notes the commit in `dist/commit`, which goes into binaries and packages:
- * what is made of a checkout has no repository to ask. Where there is no git
- * (in an image, of an archive), what was noted before stays, else `unknown`.
+ * Answers the commit of a checkout, for what is made of it: that has no
+ * repository to ask. Where there is no git (in an image, of an archive), the
+ * environment may say it (`LIGHTHOUSE_COMMIT`), else it is `unknown`.
  */
-export async function noteCommit(root: URL): Promise<void> {
-  const note = new URL("dist/commit", root);
-  await Deno.mkdir(new URL("dist/", root), { recursive: true });
-  const commit = await askGit(root);
-  if (commit !== undefined) return await Deno.writeTextFile(note, commit);
-  await Deno.writeTextFile(note, "unknown\n", { createNew: true }).catch((error) => {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-  });
+export async function describeCommit(root: URL): Promise<string> {
+  // An archive that was unpacked inside some other checkout is not of that checkout's commit.
+  const isCheckout = await askGit(root, ["rev-parse", "--show-prefix"]) === "";
+  const commit = isCheckout && await askGit(root, ["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]);
+  return commit || Deno.env.get("LIGHTHOUSE_COMMIT")?.trim() || "unknown";
 }
 
-async function askGit(root: URL): Promise<string | undefined> {
+async function askGit(root: URL, args: readonly string[]): Promise<string | undefined> {
   try {
     const { success, stdout } = await new Deno.Command("git", {
-      args: ["-C", root.pathname, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+      args: ["-C", root.pathname, ...args],
       stdin: "null",
+      stderr: "null",
     }).output();
-    return success ? new TextDecoder().decode(stdout) : undefined;
+    return success ? new TextDecoder().decode(stdout).trim() : undefined;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;

@@ -4,10 +4,11 @@
  *
  * @module
  */
+// deno-lint-ignore-file no-console -- for whoever compiles
 import { choice, type InferValue, message, multiple, object, option, string, withDefault } from "@optique/core";
 import { run } from "@optique/run";
-import { noteCommit } from "./commit.ts";
 import { RUN_FLAGS } from "./flags.ts";
+import { makeStage, pinnedDeno, ROOT } from "./stage.ts";
 
 /** What `deno compile` makes programs for. */
 const TARGETS = [
@@ -17,8 +18,6 @@ const TARGETS = [
   "aarch64-apple-darwin",
   "x86_64-pc-windows-msvc",
 ] as const;
-
-const ROOT = new URL("../../", import.meta.url);
 
 const parser = object({
   targets: multiple(option("--target", choice(TARGETS, { metavar: "TRIPLE" }), {
@@ -37,25 +36,37 @@ function nameFor(target: string | undefined): string {
   return `lighthouse-${target}${target.includes("windows") ? ".exe" : ""}`;
 }
 
-/** Compiles for one target; answers whether that went well. */
-async function compile(target: string | undefined, dir: string): Promise<boolean> {
+/** Compiles what is staged for one target; answers whether that went well. */
+async function compile(stage: string, target: string | undefined, dir: string): Promise<boolean> {
   const args = [
     "compile",
     ...RUN_FLAGS,
+    "--config=deno.json",
+    // Types are checked before each commit, by the Deno whose types they are.
+    "--no-check",
+    // The cache would stand in the directory for temporary files, and be read there whoever has written it.
+    "--no-code-cache",
     "--include=dist/commit",
     ...(target === undefined ? [] : [`--target=${target}`]),
     `--output=${dir}/${nameFor(target)}`,
     "src/main.ts",
   ];
-  const { success } = await new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdin: "null" }).spawn().status;
+  const { success } = await new Deno.Command(Deno.execPath(), { args, cwd: stage, stdin: "null" }).spawn().status;
   return success;
 }
 
 async function main({ targets, dir, all }: InferValue<typeof parser>): Promise<number> {
-  await noteCommit(ROOT);
+  const pinned = await pinnedDeno();
+  if (Deno.version.deno !== pinned) {
+    console.error(
+      `Compiling with Deno ${Deno.version.deno}; Lighthouse is tested with Deno ${pinned} (.tool-versions)`,
+    );
+  }
+  await using stage = await makeStage();
+  const out = dir.startsWith("/") ? dir : `${ROOT.pathname}${dir}`;
   const wanted = all ? TARGETS : targets.length > 0 ? targets : [undefined];
   let failed = 0;
-  for (const target of wanted) if (!await compile(target, dir)) failed++;
+  for (const target of wanted) if (!await compile(stage.path, target, out)) failed++;
   return failed === 0 ? 0 : 1;
 }
 

@@ -25,7 +25,7 @@ async function compile(args: readonly string[], denort: string): Promise<string>
   return said;
 }
 
-Deno.test("deno task compile embeds the entry of workers, every plugin, every package and the commit", async () => {
+Deno.test("deno task compile embeds the entry of workers, every plugin, what they import and the commit", async () => {
   await using dir = new TempDir("lighthouse-compile-");
   const said = await compile(["--dir", dir.path], Deno.execPath());
   assert.ok((await Deno.stat(dir.file("lighthouse"))).isFile);
@@ -36,9 +36,19 @@ Deno.test("deno task compile embeds the entry of workers, every plugin, every pa
   for (const name of ["workers", ...plugins]) assert.ok(names.includes(name), `${name} is missing in:\n${said}`);
   // Where nothing else is in its folder, that is told in its place.
   assert.ok(names.some((name) => name === "dist/commit" || name === "dist"), `dist/commit is missing in:\n${said}`);
-  for (const name of ["yaml", "valibot", "node-zookeeper-client", "@logtape", "@optique"]) {
-    assert.ok(said.includes(name), `${name} is missing in:\n${said}`);
+  for (const name of ["yaml.js", "valibot.js", "node-zookeeper-client.js", "@logtape", "@optique"]) {
+    assert.ok(names.includes(name), `${name} is missing in:\n${said}`);
   }
+  assert.doesNotMatch(said, /fast-check|pure-rand/);
+});
+
+Deno.test("a compiled binary keeps no code cache, which anybody could put where it would be looked for", async () => {
+  await using dir = new TempDir("lighthouse-compile-");
+  await compile(["--dir", dir.path], Deno.execPath());
+  const binary = new TextDecoder("latin1").decode(await Deno.readFile(dir.file("lighthouse")));
+  // What the binary is told of itself stands in it as JSON.
+  const keys = [...binary.matchAll(/"code_cache_key":(null|[^,]{1,40})/g)].map(([, key]) => key);
+  assert.deepEqual(keys, ["null"]);
 });
 
 Deno.test("deno task compile makes binaries for another platform, and says which there are", async () => {

@@ -12,6 +12,8 @@ Deno.test.each([{ role: "writer" }, { role: "reporter" }])(
     const name = `lighthouse-${role}.service`;
     const unit = await Deno.readTextFile(new URL(name, UNITS));
     assert.match(unit, new RegExp(`^ExecStart=/usr/local/bin/lighthouse ${role} /etc/lighthouse$`, "m"));
+    // Without it, five quick failures (a config directory that is mounted late) end all starts.
+    assert.match(unit, /^StartLimitIntervalSec=0$/m);
     // A program that is not there would be a finding, and where tests run none is installed.
     await dir.write(name, unit.replace("/usr/local/bin/lighthouse", "/bin/true"));
     const { success, stdout, stderr } = await new Deno.Command("systemd-analyze", {
