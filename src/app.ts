@@ -295,6 +295,7 @@ export class App {
       this.#balance();
     }
     const discovery = [...accepted.discovery.values()].map(({ instance }) => instance);
+    this.#reach.apply(new Set(discovery.map(({ id }) => id)));
     const checks = role === "writer"
       ? []
       : [...accepted.services.values()].flatMap(({ probes }) => probes.map(({ instance }) => instance));
@@ -429,6 +430,7 @@ export class App {
   async #stop(): Promise<void> {
     this.#log.info("Stopping", { role: this.#options.role });
     this.#settling[Symbol.dispose]();
+    this.#reach[Symbol.dispose]();
     this.#membership[Symbol.dispose]();
     this.#damper[Symbol.dispose]();
     await this.#monitor[Symbol.asyncDispose]();

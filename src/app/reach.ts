@@ -11,21 +11,31 @@ export interface Reachable {
   readonly sinceMs: number;
 }
 
-/** What was last told of a registry, and when it was last told to be out of reach. */
-interface Told {
-  readonly state: "connected" | "disconnected" | undefined;
-  readonly lostMs: number;
+/** What the log last said of a registry. */
+interface Logged {
+  readonly state: Reachable["state"];
+  /** When an outage was last logged as a warning. */
+  readonly warnedMs: number;
+  /** Ends the wait for an outage to prove that it lasts. */
+  readonly cancel: () => void;
 }
 
-/** A registry that comes and goes is told of again after this time. */
-const REACH_AGAIN_MS = 60_000;
+/** An outage that follows another within this time is logged as a warning only if it lasts. */
+const AGAIN_MS = 60_000;
+/** How long such an outage must last. */
+const LASTING_MS = 5_000;
 
-/** Which registries are in reach, by the worker that speaks to each. Logs it: one that comes and goes once a minute. */
-export class Reach {
+const NOT_LOGGED: Logged = { state: "unknown", warnedMs: -Infinity, cancel: () => {} };
+
+/**
+ * Which registries are reachable, by the worker that speaks to each, and the log of it. A registry that comes and
+ * goes is logged once a minute; whatever lasts longer than five seconds is what the log said last.
+ */
+export class Reach implements Disposable {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #now = new Map<string, Reachable>();
-  readonly #told = new Map<string, Told>();
+  readonly #logged = new Map<string, Logged>();
 
   constructor({ clock, log }: { readonly clock: Clock; readonly log: Logger }) {
     [this.#clock, this.#log] = [clock, log];
@@ -36,24 +46,54 @@ export class Reach {
     return this.#now.get(worker);
   }
 
+  /** Takes the workers that there are, whole: nothing is logged of others any more. */
+  apply(workers: ReadonlySet<string>): void {
+    for (const [worker, { cancel }] of this.#logged) {
+      if (workers.has(worker)) continue;
+      cancel();
+      this.#logged.delete(worker);
+    }
+    for (const worker of this.#now.keys()) if (!workers.has(worker)) this.#now.delete(worker);
+  }
+
   /** Takes what a worker says of its registry. */
   hear(worker: string, state: "connected" | "disconnected", detail: string): void {
     this.#note(worker, state, detail);
-    const nowMs = this.#clock.now();
-    const told = this.#told.get(worker) ?? { state: undefined, lostMs: -Infinity };
-    const at = { worker, detail };
-    if (state === "connected") {
-      this.#log[told.state === state ? "debug" : "info"]("Registry is in reach", at);
-      return void this.#told.set(worker, { ...told, state });
-    }
-    const isNews = nowMs - told.lostMs >= REACH_AGAIN_MS;
-    if (isNews) this.#told.set(worker, { state, lostMs: nowMs });
-    this.#log[isNews ? "warn" : "debug"]("Registry is out of reach: what was known of it stays", at);
+    const logged = this.#logged.get(worker) ?? NOT_LOGGED;
+    logged.cancel();
+    if (state === "connected") return this.#tellConnected(worker, detail, logged);
+    if (this.#clock.now() - logged.warnedMs >= AGAIN_MS) return this.#tellLost(worker, detail);
+    this.#log.debug("Registry unreachable", { event: "registry.unreachable", worker, detail });
+    if (logged.state === "disconnected") return void this.#logged.set(worker, { ...logged, cancel: () => {} });
+    const cancel = this.#clock.after(LASTING_MS, () => this.#tellLost(worker, detail));
+    this.#logged.set(worker, { ...logged, cancel });
   }
 
   /** Notes that a worker is not in service any more, so that nobody knows. */
   lose(worker: string, reason: string): void {
-    if (this.#now.has(worker)) this.#note(worker, "unknown", reason);
+    if (!this.#now.has(worker)) return;
+    this.#note(worker, "unknown", reason);
+    const logged = this.#logged.get(worker) ?? NOT_LOGGED;
+    logged.cancel();
+    // The end of the worker is logged by now, so the next connection is news.
+    this.#logged.set(worker, { ...logged, state: "unknown", cancel: () => {} });
+  }
+
+  /** Logs nothing any more. */
+  [Symbol.dispose](): void {
+    for (const { cancel } of this.#logged.values()) cancel();
+  }
+
+  #tellConnected(worker: string, detail: string, logged: Logged): void {
+    const level = logged.state === "connected" ? "debug" : "info";
+    this.#log[level]("Registry connected", { event: "registry.connected", worker, detail });
+    this.#logged.set(worker, { ...logged, state: "connected", cancel: () => {} });
+  }
+
+  #tellLost(worker: string, detail: string): void {
+    const at = { event: "registry.unreachable", worker, detail };
+    this.#log.warn("Registry unreachable; serving last known members", at);
+    this.#logged.set(worker, { state: "disconnected", warnedMs: this.#clock.now(), cancel: () => {} });
   }
 
   #note(worker: string, state: Reachable["state"], detail: string): void {

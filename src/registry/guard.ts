@@ -35,15 +35,25 @@ export interface Hold {
   readonly askAt: number;
 }
 
+/** How many nodes a cluster had until some of them were let go. */
+export interface Peak {
+  readonly nodes: number;
+  /** When it last had so many. */
+  readonly untilMs: number;
+}
+
 /** What is remembered of a cluster between two answers. */
 export interface GuardMemory {
   readonly hold?: Hold | undefined;
-  /** When nodes went that were let go, within the last `shrinkGraceMs`. */
-  readonly departures: readonly number[];
+  /**
+   * The sizes that the cluster has shrunk from within `shrinkGraceMs`, each smaller
+   * than the one before it: there are never more than it had nodes.
+   */
+  readonly peaks: readonly Peak[];
 }
 
 /** Nothing to remember. */
-export const NO_MEMORY: GuardMemory = { departures: [] };
+export const NO_MEMORY: GuardMemory = { peaks: [] };
 
 /** What {@linkcode judge} is given. */
 export interface Evidence {
@@ -67,11 +77,11 @@ export interface Judgement {
 
 /** Decides what to believe. Pure. */
 export function judge({ known, said, settings, memory, now, connectedAt }: Evidence): Judgement {
-  const recent = memory.departures.filter((at) => at > now - settings.shrinkGraceMs);
+  const peaks = memory.peaks.filter(({ untilMs }) => untilMs > now - settings.shrinkGraceMs);
   if (said.length > settings.maxNodes) {
     const reads = (memory.hold?.reads ?? 0) + 1;
     const hold: Hold = { cause: "many", since: memory.hold?.since ?? now, reads, said: said.length, askAt: Infinity };
-    return { nodes: known, memory: { hold, departures: recent } };
+    return { nodes: known, memory: { hold, peaks } };
   }
   const names = new Set(said.map(nodeName));
   const missing = known.filter((node) => !names.has(nodeName(node)));
@@ -79,19 +89,19 @@ export function judge({ known, said, settings, memory, now, connectedAt }: Evide
   const doubts = missing.length === 0 ? [] : [
     ...said.length < settings.minNodes ? [{ cause: "few", until: Infinity } as const] : [],
     ...said.length === 0 ? [{ cause: "empty", until: emptyUntil(settings, { since, connectedAt }) } as const] : [],
-    ...isSudden({ known: known.length, missing: missing.length, recent: recent.length, settings })
+    ...isSudden({ known, missing, said, peaks, settings })
       ? [{ cause: "shrunk", until: since + settings.shrinkGraceMs } as const]
       : [],
   ];
   const [worst] = doubts.toSorted((a, b) => a.until === b.until ? 0 : b.until - a.until);
   if (worst === undefined) {
-    return { nodes: said, memory: { departures: [...recent, ...missing.map(() => now)] } };
+    return { nodes: said, memory: { peaks: peaksAfter(peaks, { known, said, settings, now }) } };
   }
   if (now >= worst.until && reads > 1) return { nodes: said, memory: NO_MEMORY };
   const askAt = worst.until === Infinity ? Infinity : Math.max(worst.until, now + SECOND_READ_MS);
   return {
     nodes: [...said, ...missing].toSorted(byName),
-    memory: { hold: { cause: worst.cause, since, reads, said: said.length, askAt }, departures: recent },
+    memory: { hold: { cause: worst.cause, since, reads, said: said.length, askAt }, peaks },
   };
 }
 
@@ -116,16 +126,38 @@ function emptyUntil(
   return onEmpty === "keep" ? Infinity : Math.max(since, connectedAt + emptyGraceMs);
 }
 
-/** Whether more nodes go than may go at once, those that went a short while ago included. */
+/**
+ * Whether the cluster loses more than it may: nodes that it has now, in one answer, or size, since its largest within
+ * `shrinkGraceMs`. Nodes that are back, or that others have replaced, are no loss: a rolling restart loses
+ * no more than what is away at one time.
+ */
 function isSudden(
-  { known, missing, recent, settings }: {
-    readonly known: number;
-    readonly missing: number;
-    readonly recent: number;
+  { known, missing, said, peaks, settings: { maxShrinkPercent } }: {
+    readonly known: readonly Node[];
+    readonly missing: readonly Node[];
+    readonly said: readonly Node[];
+    readonly peaks: readonly Peak[];
     readonly settings: GuardSettings;
   },
 ): boolean {
-  return missing + recent > (known + recent) * settings.maxShrinkPercent / 100;
+  const isTooMuch = (lost: number, of: number) => lost > of * maxShrinkPercent / 100;
+  const largest = Math.max(known.length, peaks[0]?.nodes ?? 0);
+  return isTooMuch(missing.length, known.length) || isTooMuch(largest - said.length, largest);
+}
+
+/** Notes the size that a cluster shrinks from. A guard that allows any loss remembers nothing. */
+function peaksAfter(
+  peaks: readonly Peak[],
+  { known, said, settings, now }: {
+    readonly known: readonly Node[];
+    readonly said: readonly Node[];
+    readonly settings: GuardSettings;
+    readonly now: number;
+  },
+): readonly Peak[] {
+  if (settings.maxShrinkPercent >= 100) return [];
+  if (said.length >= known.length) return peaks;
+  return [...peaks.filter(({ nodes }) => nodes > known.length), { nodes: known.length, untilMs: now }];
 }
 
 function byName(a: Node, b: Node): number {

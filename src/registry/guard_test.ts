@@ -127,6 +127,68 @@ Deno.test("judge() forgets losses that are long past", () => {
   assert.equal(cluster.hear(nodes(3), 2_000), 3);
 });
 
+Deno.test("judge() lets one flapping node come and go, however often", () => {
+  const cluster = new Cluster(nodes(10), { maxShrinkPercent: 20, shrinkGraceMs: 60_000 });
+  for (let i = 0; i < 20; i++) {
+    assert.equal(cluster.hear(nodes(9), i * 2_000), 9);
+    assert.equal(cluster.hear(nodes(10), i * 2_000 + 1_000), 10);
+  }
+});
+
+Deno.test("judge() never holds a rolling restart, whatever its size, order and pace", () => {
+  const restarts = fc.record({
+    count: fc.integer({ min: 1, max: 40 }),
+    percent: fc.integer({ min: 1, max: 99 }),
+    order: fc.array(fc.nat()),
+    stepMs: fc.integer({ min: 1, max: 20_000 }),
+    isRenamed: fc.boolean(),
+  });
+  fc.assert(fc.property(restarts, ({ count, percent, order, stepMs, isRenamed }) => {
+    const cluster = new Cluster(nodes(count), { maxShrinkPercent: percent, shrinkGraceMs: 60_000 });
+    const atOnce = Math.floor(count * percent / 100);
+    if (atOnce === 0) return;
+    let members = [...nodes(count)];
+    let now = 0;
+    for (const [round, first] of order.entries()) {
+      const away = members.slice(first % count).slice(0, atOnce);
+      const left = members.filter((each) => !away.includes(each));
+      assert.equal(cluster.hear(left, now += stepMs), left.length);
+      // A new machine comes under a name of its own.
+      const back = isRenamed ? away.map((_, i) => node(10_000 + round * 100 + i)) : away;
+      members = [...left, ...back];
+      assert.equal(cluster.hear(members, now += stepMs), count);
+    }
+  }));
+});
+
+Deno.test("judge() holds each loss of more than max_shrink_percent within shrink_grace, however it is cut up", () => {
+  const losses = fc.record({
+    count: fc.integer({ min: 2, max: 40 }),
+    percent: fc.integer({ min: 0, max: 90 }),
+    cuts: fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1 }),
+  });
+  fc.assert(fc.property(losses, ({ count, percent, cuts }) => {
+    const cluster = new Cluster(nodes(count), { maxShrinkPercent: percent, shrinkGraceMs: 60_000 });
+    let left = count;
+    for (const [at, cut] of cuts.entries()) {
+      left = Math.max(0, left - cut);
+      cluster.hear(nodes(left), at * 10);
+      const isTooMuch = count - left > count * percent / 100;
+      assert.equal(cluster.memory.hold !== undefined, isTooMuch, `${left} of ${count} are left at ${percent} %`);
+      if (isTooMuch) return;
+    }
+  }));
+});
+
+Deno.test("judge() remembers no more of a cluster than it has nodes, and nothing where any loss is allowed", () => {
+  const cluster = new Cluster(nodes(40), { maxShrinkPercent: 90, shrinkGraceMs: 86_400_000 });
+  for (let i = 0; i < 5_000; i++) cluster.hear(nodes(10 + i * 7 % 31), i);
+  assert.ok(cluster.memory.peaks.length <= 40, `${cluster.memory.peaks.length} sizes are remembered`);
+  const free = new Cluster(nodes(40), { maxShrinkPercent: 100 });
+  for (let i = 0; i < 100; i++) free.hear(nodes(1 + i % 40), i);
+  assert.deepEqual(free.memory, NO_MEMORY);
+});
+
 Deno.test("judge() never serves fewer nodes than are known while it holds back, and never loses what the registry says", () => {
   const count = fc.integer({ min: 0, max: 12 });
   const settings = fc.record({

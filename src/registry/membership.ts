@@ -122,19 +122,27 @@ export class Membership implements Disposable {
     const at = { cluster, known, said };
     if (hold === undefined) {
       if (before === undefined) return;
-      const isBelieved = before.cause !== "many" && said < known;
-      const text = isBelieved ? "stayed so, and is believed now" : "is over";
-      return log[isBelieved ? "warn" : "info"](`What was held back of a cluster ${text}`, at);
+      const isConfirmed = before.cause !== "many" && said < known;
+      const text = isConfirmed ? "Held membership change confirmed, applying" : "Hold released; members are back";
+      return log[isConfirmed ? "warn" : "info"](text, { event: "cluster.released", ...at });
     }
     if (hold.cause === before?.cause) return;
-    const untilS = hold.askAt === Infinity ? undefined : Math.ceil((hold.askAt - clock.now()) / 1_000);
-    const until = untilS === undefined ? "for as long as it stays so" : `until it is confirmed in ${untilS} s`;
-    const why = {
-      empty: "Its registry says that the cluster has no nodes",
-      many: "Its registry says that the cluster has more nodes than max_nodes",
-      few: "Its registry leaves the cluster fewer nodes than min_nodes",
-      shrunk: "The cluster would lose more of its nodes at once than max_shrink_percent",
-    }[hold.cause];
-    log[hold.cause === "empty" ? "warn" : "error"](`${why}: its members stay, ${until}`, at);
+    const { cause, askAt } = hold;
+    // When the registry is asked again; its answer takes the time that its plugin needs to be sure of it.
+    const recheck = askAt === Infinity ? "never" : `${Math.ceil((askAt - clock.now()) / 1_000)}s`;
+    log.warn(`${HELD[cause]}; keeping ${known}${askAt === Infinity ? "" : " until confirmed"}`, {
+      event: "cluster.held",
+      cause,
+      recheck,
+      ...at,
+    });
   }
 }
+
+/** What a registry reports that is not accepted at once, by the guard's cause. */
+const HELD: { readonly [cause in Hold["cause"]]: string } = {
+  empty: "Registry reports 0 nodes",
+  many: "Registry reports more nodes than max_nodes",
+  few: "Registry reports fewer nodes than min_nodes",
+  shrunk: "Registry reports a loss above max_shrink_percent",
+};

@@ -15,7 +15,10 @@ class Stage implements Disposable {
   readonly membership: Membership;
 
   constructor(guard: Partial<GuardSettings> = {}) {
-    const say = (level: string) => (text: string) => void this.log.push(`${level} ${text}`);
+    const say = (level: string) => (_text: string, properties: Record<string, unknown> = {}) => {
+      const { event, cause, recheck, said } = properties;
+      this.log.push([level, event, cause, recheck, said].filter((each) => each !== undefined).join(" "));
+    };
     this.membership = new Membership({
       store: this.store,
       clock: this.clock,
@@ -54,8 +57,8 @@ Deno.test("Membership asks a second time before a cluster is emptied, and says s
   assert.equal(stage.asked, 1);
   assert.equal(stage.hear(0), 0);
   assert.deepEqual(stage.log, [
-    "warn Its registry says that the cluster has no nodes: its members stay, until it is confirmed in 2 s",
-    "warn What was held back of a cluster stayed so, and is believed now",
+    "warn cluster.held empty 2s 0",
+    "warn cluster.released 0",
   ]);
 });
 
@@ -79,8 +82,8 @@ Deno.test("Membership takes what returns while something is held back, and says 
   stage.clock.advance(120_000);
   assert.equal(stage.asked, 0, "nothing is held back any more");
   assert.deepEqual(stage.log, [
-    "error The cluster would lose more of its nodes at once than max_shrink_percent: its members stay, until it is confirmed in 60 s",
-    "info What was held back of a cluster is over",
+    "warn cluster.held shrunk 60s 2",
+    "info cluster.released 10",
   ]);
 });
 

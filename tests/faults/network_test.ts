@@ -43,7 +43,7 @@ Deno.test.each(
     await using stage = await FaultStage.set({ zookeeper: { hosts: [zookeeper.address], session_timeout: 1.5 } });
     const aftermath = await stage.during(async () => {
       await namespace.befall(trouble);
-      await stage.writer.logged(/Registry is out of reach/);
+      await stage.writer.logged(/registry\.unreachable/);
       await untilExpired(zookeeper);
       await namespace.heal();
     }, () => untilRegistered(stage, zookeeper));
@@ -104,6 +104,6 @@ Deno.test("every byte to and from ZooKeeper takes half a second: no request fail
     await stage.host.untilServing("web", stage.ports.slice(1));
     stage.services[0]!.healthy = true;
   }, () => untilRegistered(stage, zookeeper));
-  for (const { log } of [stage.writer, stage.reporter]) assert.doesNotMatch(log, /Registry is out of reach/);
+  for (const { log } of [stage.writer, stage.reporter]) assert.doesNotMatch(log, /registry\.unreachable/);
   assertUnnoticed(t, aftermath);
 });

@@ -33,7 +33,7 @@ Deno.test("a store is killed and started again: no request fails, and every node
   await using stage = await FaultStage.set({ store: { hosts: [address], ttl: 3 } });
   const { failed, reasons, sent } = await stage.during(async () => {
     await kill(store);
-    await stage.writer.logged(/Registry is out of reach/);
+    await stage.writer.logged(/registry\.unreachable/);
     stack.use(await start(dir.path, address, "--bootstrap"));
     await untilRegistered(address, 3);
     stage.services[0]!.healthy = false;

@@ -138,8 +138,8 @@ Deno.test("a writer that starts while the registry is away serves the members of
   assert.deepEqual(await host.serving("web"), [web.port]);
   assert.equal(await get(port), `hello from ${web.port}`);
   await server.start();
-  await second.logged(/Registry is in reach/);
-  await reporter.logged(/Registry is in reach(.|\n)*Registry is in reach/);
+  await second.logged(/registry\.connected/);
+  await reporter.logged(/registry\.connected(.|\n)*registry\.connected/);
   assert.deepEqual(await host.serving("web"), [web.port]);
 });
 
@@ -151,10 +151,10 @@ Deno.test("a registry that goes away for a while empties nothing", async () => {
   await using both = Lighthouse.start("run", host.configDir);
   await host.untilServing("web", [web.port]);
   await server.kill();
-  await both.logged(/Registry is out of reach/);
+  await both.logged(/registry\.unreachable/);
   assert.equal(await get(port), `hello from ${web.port}`);
   await server.start();
-  await both.logged(/Registry is out of reach(.|\n)*Registry is in reach/);
+  await both.logged(/Registry is registry\.unreachable(.|\n)*registry\.connected/);
   assert.equal(await get(port), `hello from ${web.port}`);
   assert.deepEqual(await host.serving("web"), [web.port]);
   assert.doesNotMatch(both.log, /Cluster has changed.*nodes=0(.|\n)*out of reach(.|\n)*nodes=0/);
@@ -168,7 +168,7 @@ Deno.test("a cluster that leaves the config and comes back while the registry is
   await using both = Lighthouse.start("run", host.configDir);
   await host.untilServing("web", [web.port]);
   await server.kill();
-  await both.logged(/Registry is out of reach/);
+  await both.logged(/registry\.unreachable/);
   await host.remove("clusters/web");
   await both.logged(/Config is in force.*clusters=0/);
   await host.write("clusters/web", { discovery: "zookeeper", haproxy: { port, backend: ["mode http"] } });

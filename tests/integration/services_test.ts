@@ -269,7 +269,7 @@ Deno.test("B29: hosts that are corrected while ZooKeeper could not be reached ar
   await host.write("discovery/zookeeper", { hosts: [`127.0.0.1:${freePort()}`], path });
   await host.write("services/web", { discovery: "zookeeper", port: web.port, checks: { interval: 0.1, http: HTTP } });
   await using reporter = Lighthouse.start("reporter", host.configDir);
-  await reporter.logged(/Registry is out of reach/);
+  await reporter.logged(/registry\.unreachable/);
   await host.write("discovery/zookeeper", { hosts: [server.address], path });
   await reporter.logged(/Registered/);
 });
