@@ -191,7 +191,16 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "conformance",
     files: /^src\/conformance\//,
-    imports: ["kernel", "kernel/clock", "kernel/random", "model", "contract", "plugin/policy", "supervisor"],
+    imports: [
+      "kernel",
+      "kernel/clock",
+      "kernel/random",
+      "model",
+      "contract",
+      "protocol",
+      "plugin/policy",
+      "supervisor",
+    ],
     types: ["plugin", "plugin/decider"],
   },
   { name: "store/time", files: /^src\/store\/(?:snapshot_name|time_limit)\.ts$/, imports: ["kernel"] },

@@ -15,6 +15,7 @@ import {
   type ToHost,
   type ToWorker,
 } from "../src/protocol/messages.ts";
+import { ownFault } from "../src/kernel/own_fault.ts";
 import { toWireError } from "../src/protocol/wire_error.ts";
 import type {
   BalancerPlugin,
@@ -158,6 +159,14 @@ function serve(plugin: Loaded, port: MessagePort): void {
     try {
       const outcome = await Promise.race([probing, overdue.promise]);
       return { type: "outcome", outcome, tookMs: performance.now() - started };
+    } catch (error) {
+      const lack = ownFault(error);
+      if (lack === undefined) throw error;
+      return {
+        type: "outcome",
+        outcome: { status: "unknown", reason: `Cannot probe: ${lack}` },
+        tookMs: performance.now() - started,
+      };
     } finally {
       signal.removeEventListener("abort", giveUp);
     }

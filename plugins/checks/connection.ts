@@ -6,6 +6,7 @@
  * @module
  */
 import type { Endpoint, ProbeOutcome } from "../../mod.ts";
+import { ownFault } from "../../src/kernel/own_fault.ts";
 import { type HostPort, parseEndpoint } from "../../src/model/endpoint.ts";
 import type { ByteStream } from "./byte_stream.ts";
 import type { TlsOptions } from "./tls_stream.ts";
@@ -16,6 +17,11 @@ export interface ExchangeOptions {
   readonly signal: AbortSignal;
   /** Speaks TLS if it is given. */
   readonly tls?: TlsOptions | undefined;
+}
+
+/** Raised when a probe cannot be made, which says nothing of the service; the message is for an operator. */
+export class CannotProbeError extends Error {
+  override name = "CannotProbeError";
 }
 
 /** Raised when the other side does not do what it should; the message is for an operator. */
@@ -56,7 +62,7 @@ export async function exchange(
     return await talk(new Connection(stream, target));
   } catch (error) {
     signal.throwIfAborted();
-    return { status: "fail", reason: explain(error, target) };
+    return outcomeOf(error, target);
   } finally {
     signal.removeEventListener("abort", close);
     close();
@@ -74,7 +80,7 @@ async function secure(address: HostPort, tls: TlsOptions, signal: AbortSignal): 
 /**
  * Reads a file of authorities: anew for each probe, so that a renewed file counts without a restart.
  *
- * @throws {ProbeError} if it cannot be read, or holds no certificate
+ * @throws {CannotProbeError} if it cannot be read, or holds no certificate
  */
 export async function readAuthorities(path: string, signal: AbortSignal): Promise<string> {
   let pem: string;
@@ -83,9 +89,11 @@ export async function readAuthorities(path: string, signal: AbortSignal): Promis
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof Deno.errors.NotCapable) throw error;
-    throw new ProbeError(`Cannot read ca ${path}: ${error instanceof Error ? error.message : error}`);
+    throw new CannotProbeError(`Cannot read ca ${path}: ${error instanceof Error ? error.message : error}`);
   }
-  if (!pem.includes("-----BEGIN CERTIFICATE-----")) throw new ProbeError(`There is no certificate (PEM) in ca ${path}`);
+  if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
+    throw new CannotProbeError(`There is no certificate (PEM) in ca ${path}`);
+  }
   return pem;
 }
 
@@ -181,10 +189,28 @@ export function quoteBytes(bytes: Uint8Array): string {
 /** What the codes of node:tls for a certificate that is not trusted begin with, or are. */
 const CERTIFICATE_CODE = /^(?:CERT_|CRL_|DEPTH_ZERO_|ERR_TLS_CERT_|HOSTNAME_|INVALID_|SELF_SIGNED_|UNABLE_TO_)/;
 
-/** Says in an operator's words why an exchange failed; what is no fault of the other side is thrown on. */
-export function explain(error: unknown, target: Endpoint): string {
-  if (error instanceof ProbeError) return error.message;
+/**
+ * Says in an operator's words why an exchange failed: as a failure if the other
+ * side may be at fault, as unknown if this host is. What is neither is thrown on.
+ */
+export function outcomeOf(error: unknown, target: Endpoint): ProbeOutcome {
+  if (error instanceof CannotProbeError) return { status: "unknown", reason: error.message };
+  if (error instanceof ProbeError) return { status: "fail", reason: error.message };
+  const lack = isDenied(error) ? undefined : ownFault(error);
+  if (lack !== undefined) return { status: "unknown", reason: `Cannot probe ${target}: ${lack}` };
+  return { status: "fail", reason: explain(error, target) };
+}
+
+/** Whether the sandbox denied it: `node:net` and `node:tls` say so as the system says that it may not. */
+function isDenied(error: unknown): boolean {
+  if (error instanceof Deno.errors.NotCapable) return true;
+  return (error as { readonly code?: unknown } | undefined)?.code === "EPERM" &&
+    !(error instanceof Deno.errors.PermissionDenied);
+}
+
+function explain(error: unknown, target: Endpoint): string {
   if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
+  if (isDenied(error)) throw new Deno.errors.NotCapable(error.message);
   if (/^failed to lookup address/.test(error.message)) return `Cannot resolve the name of ${target}: ${error.message}`;
   const code = (error as { readonly code?: unknown }).code;
   if (typeof code !== "string") throw error;
@@ -199,11 +225,7 @@ export function explain(error: unknown, target: Endpoint): string {
     case "ENETUNREACH":
       return `No route to ${target}`;
     case "ENOTFOUND":
-    case "EAI_AGAIN":
       return `Cannot resolve the name of ${target}: ${error.message}`;
-    case "EPERM":
-      // How node:tls says that the permission does not cover a name.
-      throw new Deno.errors.NotCapable(error.message);
   }
   if (CERTIFICATE_CODE.test(code)) return `The certificate of ${target} is not valid: ${error.message}`;
   if (code.startsWith("ERR_SSL_")) return `${target} does not speak TLS as expected: ${error.message}`;

@@ -6,6 +6,7 @@
  */
 import { createSocket, type Socket } from "node:dgram";
 import type { ProbeOutcome, Scope } from "../plugin/contract.ts";
+import { WorkerError } from "../protocol/wire_error.ts";
 import {
   describe,
   pluginRules,
@@ -56,7 +57,12 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
   const giveUp = { status: "fail", reason: `No answer within ${SHORT_MS} ms` };
 
   async function probe({ host }: Started, timeoutMs: number): Promise<ProbeOutcome> {
-    const answer = await host.call({ type: "probe", instance, timeoutMs }, WAIT);
+    const answer = await host.call({ type: "probe", instance, timeoutMs }, WAIT).catch((error) => {
+      if (error instanceof WorkerError) return error;
+      throw error;
+    });
+    // A throw is a failure, as the contract says.
+    if (answer instanceof WorkerError) return { status: "fail", reason: answer.message };
     must(answer.type === "outcome", `It answered ${answer.type} to a probe`);
     return answer.outcome;
   }
@@ -242,5 +248,5 @@ async function timeUntil(holds: () => boolean, mostMs: number): Promise<number> 
 }
 
 function said(outcome: ProbeOutcome): string {
-  return outcome.status === "pass" ? "pass" : `fail: ${outcome.reason}`;
+  return outcome.status === "pass" ? "pass" : `${outcome.status}: ${outcome.reason}`;
 }

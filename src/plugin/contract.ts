@@ -106,10 +106,16 @@ export interface PluginBase<Kind extends string, Config> {
   permissions(config: Config, scope: Scope): PermissionRequest;
 }
 
-/** The outcome of one probe. */
+/**
+ * The outcome of one probe. `unknown` says that the probe could not be made,
+ * for a reason that is this host's and not the service's: no open file, no
+ * local port, no process was left. It counts neither as a pass nor as a
+ * failure. Since 2.0.
+ */
 export type ProbeOutcome =
   | { readonly status: "pass"; readonly detail?: string }
-  | { readonly status: "fail"; readonly reason: string };
+  | { readonly status: "fail"; readonly reason: string }
+  | { readonly status: "unknown"; readonly reason: string };
 
 /** What a probe gets besides its config. */
 export interface ProbeContext {
@@ -126,7 +132,8 @@ export interface CheckPlugin<Config = unknown> extends PluginBase<"check", Confi
   /**
    * Probes once; never called again before the last call has settled or its
    * signal was aborted. A throw counts as a failure with the error's message
-   * as its reason.
+   * as its reason, or as `unknown` if the error says that this host lacks what
+   * a probe needs (`EMFILE`, `EADDRNOTAVAIL`, `ENOMEM` and their like).
    */
   probe(config: Config, context: ProbeContext): Promise<ProbeOutcome>;
 }

@@ -138,9 +138,11 @@ function outcome(value: unknown): ProbeOutcome {
   if (isRecord(value) && value.status === "pass") {
     return value.detail === undefined ? { status: "pass" } : { status: "pass", detail: text(value.detail, "detail") };
   }
-  if (isRecord(value) && value.status === "fail") return { status: "fail", reason: text(value.reason, "reason") };
+  if (isRecord(value) && (value.status === "fail" || value.status === "unknown")) {
+    return { status: value.status, reason: text(value.reason, "reason") };
+  }
   // A plugin that answers nonsense has not shown that the service is well.
-  return { status: "fail", reason: `The check answered ${quote(value)}, want { status: "pass" | "fail" }` };
+  return { status: "fail", reason: `The check answered ${quote(value)}, want { status: "pass" | "fail" | "unknown" }` };
 }
 
 function snapshot(value: unknown, refused: string[]): ClusterSnapshot {

@@ -51,6 +51,7 @@ const MESSAGES: readonly ToHost[] = [
   { type: "outcome", seq: 4, outcome: { status: "pass" }, tookMs: 1.5 },
   { type: "outcome", seq: 5, outcome: { status: "pass", detail: "200" }, tookMs: 0 },
   { type: "outcome", seq: 6, outcome: { status: "fail", reason: "500" }, tookMs: 0 },
+  { type: "outcome", seq: 6, outcome: { status: "unknown", reason: "no open file is left" }, tookMs: 0 },
   { type: "described", seq: 7, config: { uri: "/", ca: undefined }, permissions: { net: ["a:80"], read: ["/x"] } },
   { type: "invalid", seq: 8, issues: [{ message: "no", path: ["a", 0], unknownKey: { known: ["b"] } }] },
   {
@@ -192,7 +193,7 @@ Deno.test.each([
 ])("guard() takes the outcome $answer for a failure, and says what was answered", ({ answer }) => {
   const message = believe({ type: "outcome", seq: 1, outcome: answer, tookMs: 1 });
   assert.ok(message.type === "outcome" && message.outcome.status === "fail");
-  assert.match(message.outcome.reason, /^The check answered .*, want \{ status: "pass" \| "fail" \}$/);
+  assert.match(message.outcome.reason, /^The check answered .*, want \{ status: "pass" \| "fail" \| "unknown" \}$/);
 });
 
 Deno.test("guard() takes out of every text what could forge a log line, and cuts it", () => {

@@ -87,10 +87,10 @@ Deno.test("dns never passes with a name that this machine knows by itself", asyn
   const target = `127.0.0.1:${freePort()}`;
   await using check = await startInWorker("dns", { name }, target);
   const outcome = await check.probe(500);
-  assert.equal(outcome.status, "fail", JSON.stringify(outcome));
+  assert.notEqual(outcome.status, "pass", JSON.stringify(outcome));
   if (own === undefined) return;
   assert.equal(
-    outcome.status === "fail" && outcome.reason,
+    outcome.status === "unknown" && outcome.reason,
     `Cannot ask for "${own}" as /etc/hosts of this machine has it: no server would be asked`,
   );
 });

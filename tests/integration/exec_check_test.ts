@@ -114,7 +114,7 @@ Deno.test.each([
   {
     what: "a file that is no program",
     config: { command: "/etc/passwd" },
-    reason: /^Cannot run \/etc\/passwd: Permission/,
+    reason: /^Cannot run \/etc\/passwd: .*Permission denied/,
   },
 ])("exec fails for $what", async ({ config, reason }) => {
   assert.match(await reasonOf(exec, config, TARGET), reason);

@@ -25,7 +25,7 @@ const plugin: CheckPlugin<Config> = {
       lines = await ask(target, "version\r\nstats\r\n", "END", signal);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      return { status: "fail", reason: `Cannot ask ${target}: ${message}` };
+      throw new Error(`Cannot ask ${target}: ${message}`, { cause: error });
     }
     const [, version] = /^VERSION (\S+)$/.exec(lines[0] ?? "") ?? [];
     if (version === undefined) {

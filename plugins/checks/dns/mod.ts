@@ -1,4 +1,5 @@
 import type { CheckPlugin, ProbeOutcome } from "../../../mod.ts";
+import { ownFault } from "../../../src/kernel/own_fault.ts";
 import { quote } from "../../../src/kernel/quote.ts";
 import { isIpv4, isIpv6, parseEndpoint } from "../../../src/model/endpoint.ts";
 import { lazySchema } from "../lazy_schema.ts";
@@ -24,11 +25,11 @@ const dns: CheckPlugin<DnsConfig> = {
     signal.throwIfAborted();
     const address = parseEndpoint(target);
     if (address === undefined || !(isIpv4(address.host) || isIpv6(address.host))) {
-      return { status: "fail", reason: `Cannot ask ${target}: a name server is told by its IP address, with host` };
+      return { status: "unknown", reason: `Cannot ask ${target}: a name server is told by its IP address, with host` };
     }
     if (isInHostsFile(record) && await isKnownHere(name)) {
       const reason = `Cannot ask for ${quote(name)} as ${HOSTS_FILE} of this machine has it: no server would be asked`;
-      return { status: "fail", reason };
+      return { status: "unknown", reason };
     }
     const nameServer = { ipAddr: address.host, port: address.port };
     let records: readonly string[];
@@ -36,7 +37,7 @@ const dns: CheckPlugin<DnsConfig> = {
       records = await resolve(name, record, { nameServer, signal });
     } catch (error) {
       signal.throwIfAborted();
-      return { status: "fail", reason: explain(error, `${record} records of ${quote(name)}`, target) };
+      return explain(error, `${record} records of ${quote(name)}`, target);
     }
     const missing = expect.find((each) => !records.some((found) => isSame(found, each, record)));
     const got = `Got ${record} ${quote(records)}`;
@@ -93,12 +94,17 @@ function isSame(found: string, wanted: string, record: RecordType): boolean {
 }
 
 /** Says in an operator's words why there are no records; what is no fault of the server is thrown on. */
-function explain(error: unknown, what: string, target: string): string {
+function explain(error: unknown, what: string, target: string): ProbeOutcome {
+  const lack = ownFault(error);
+  if (lack !== undefined) return { status: "unknown", reason: `Cannot ask ${target} for ${what}: ${lack}` };
+  const fail = (reason: string): ProbeOutcome => ({ status: "fail", reason });
   // Deno has one answer for all of these.
   if (error instanceof Deno.errors.NotFound) {
-    return `Got no ${what} from ${target}: there are none, there is no such name, or it refuses or fails to answer`;
+    return fail(
+      `Got no ${what} from ${target}: there are none, there is no such name, or it refuses or fails to answer`,
+    );
   }
-  if (error instanceof Deno.errors.TimedOut) return `Got no answer from ${target} to the question for ${what}`;
+  if (error instanceof Deno.errors.TimedOut) return fail(`Got no answer from ${target} to the question for ${what}`);
   if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
-  return `Cannot ask ${target} for ${what}: ${error.message}`;
+  return fail(`Cannot ask ${target} for ${what}: ${error.message}`);
 }

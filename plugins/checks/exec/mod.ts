@@ -1,4 +1,5 @@
 import type { CheckPlugin, Endpoint, ProbeOutcome } from "../../../mod.ts";
+import { ownFault } from "../../../src/kernel/own_fault.ts";
 import { isSecretKey, MASK } from "../../../src/kernel/secret.ts";
 import { parseEndpoint } from "../../../src/model/endpoint.ts";
 import { quoteBytes } from "../connection.ts";
@@ -23,7 +24,8 @@ const exec: CheckPlugin<ExecConfig> = {
   async probe(config, { target, signal }): Promise<ProbeOutcome> {
     signal.throwIfAborted();
     const child = spawn(config, target);
-    if ("failed" in child) return { status: "fail", reason: child.failed };
+    // A program that was not run has said nothing of the service.
+    if ("failed" in child) return { status: "unknown", reason: child.failed };
     const end = () => void endProcess(child);
     signal.addEventListener("abort", end, { once: true });
     try {
@@ -59,7 +61,8 @@ function spawn(config: ExecConfig, target: Endpoint): Deno.ChildProcess | { read
     }).spawn();
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable || !(error instanceof Error)) throw error;
-    return { failed: `Cannot run ${command}: ${error.message.replace(/^Failed to spawn '.*?': /s, "")}` };
+    const why = ownFault(error) ?? error.message;
+    return { failed: `Cannot run ${command}: ${why.replace(/Failed to spawn '.*?': /s, "")}` };
   }
 }
 

@@ -20,7 +20,7 @@ const file: CheckPlugin<FileConfig> = {
     signal.throwIfAborted();
     const found = await look(path);
     signal.throwIfAborted();
-    if ("unknown" in found) return { status: "fail", reason: `Cannot look for ${path}: ${found.unknown}` };
+    if ("unknown" in found) return { status: "unknown", reason: `Cannot look for ${path}: ${found.unknown}` };
     if (found.exists === (down_when === "absent")) {
       return { status: "pass", detail: `${path} is ${found.exists ? "" : "not "}there` };
     }

@@ -1,7 +1,7 @@
 import type { CheckPlugin, Endpoint, ProbeOutcome } from "../../../mod.ts";
 import { quote } from "../../../src/kernel/quote.ts";
 import { parseEndpoint } from "../../../src/model/endpoint.ts";
-import { explain, ProbeError, readAuthorities } from "../connection.ts";
+import { outcomeOf, ProbeError, readAuthorities } from "../connection.ts";
 import { lazySchema } from "../lazy_schema.ts";
 import type { Reply } from "./call.ts";
 import type { GrpcConfig } from "./config.ts";
@@ -42,7 +42,7 @@ const grpc: CheckPlugin<GrpcConfig> = {
       return judge(await callCheck(config.service, target, address, { signal, tls }), config, target);
     } catch (error) {
       signal.throwIfAborted();
-      return { status: "fail", reason: explain(error, target) };
+      return outcomeOf(error, target);
     }
   },
 };

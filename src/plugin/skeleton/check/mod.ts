@@ -77,8 +77,9 @@ const plugin: CheckPlugin<Config> = {
         reason: `${target} greets with ${JSON.stringify(line)}: want ${JSON.stringify(expect)}`,
       };
     } catch (error) {
+      // A throw is a failure, unless its cause is that this host has no open file or port left.
       const message = error instanceof Error ? error.message : String(error);
-      return { status: "fail", reason: `Cannot read a greeting from ${target}: ${message}` };
+      throw new Error(`Cannot read a greeting from ${target}: ${message}`, { cause: error });
     }
   },
 };
