@@ -16,7 +16,7 @@ import { systemClock } from "./kernel/clock.ts";
 import { systemRandom } from "./kernel/random.ts";
 import type { Logger } from "./kernel/logger.ts";
 import type { StatusAddress } from "./model/status_address.ts";
-import { Log, type LogFormat, type LogLevel } from "./observe/log.ts";
+import { Log, type LogFormat, type LogLevel } from "./logging/log.ts";
 import { CATALOG, loadBalancer, makePluginLoader } from "./app/plugins.ts";
 
 const encoder = new TextEncoder();
@@ -182,7 +182,6 @@ function openLog(
       clock: systemClock,
       process: { program: given.command.toUpperCase(), pid: Deno.pid, startedMs },
       streams: { stdout: Deno.stdout, stderr: Deno.stderr },
-      color: !Deno.noColor,
       resolve: fromHere,
     },
   });

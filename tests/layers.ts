@@ -59,16 +59,27 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "config/desired",
     files:
-      /^src\/config\/(?:desired|diagnostics|findings|known_keys|logging_handlers|[a-z_]+_schema|plugins_file|redact|reuse|schema_words|source|yaml_faults|yaml_scalars|yaml_tree)\.ts$/,
+      /^src\/config\/(?:desired|diagnostics|findings|known_keys|[a-z_]+_schema|plugins_file|redact|reuse|schema_words|source|yaml_faults|yaml_scalars|yaml_tree)\.ts$/,
     imports: ["kernel", "kernel/schema", "model"],
-    types: ["contract"],
+    types: ["contract", "logging/decide"],
     npm: ["yaml"],
     pure: true,
   },
   {
+    name: "logging/decide",
+    files: /^src\/logging\/(?:format|handler_classes|logger_names|plan|record|rotation|route|schema|wall_time)\.ts$/,
+    imports: ["kernel", "kernel/schema", "model", "config/desired"],
+  },
+  {
+    name: "logging",
+    files: /^src\/logging\//,
+    imports: ["kernel", "kernel/clock", "logging/decide"],
+    npm: ["@logtape/logtape"],
+  },
+  {
     name: "config",
     files: /^src\/config\//,
-    imports: ["kernel", "kernel/clock", "kernel/random", "model", "contract", "config/desired"],
+    imports: ["kernel", "kernel/clock", "kernel/random", "model", "contract", "config/desired", "logging/decide"],
   },
   {
     name: "plugin/policy",
@@ -148,18 +159,7 @@ export const LAYERS: readonly Layer[] = [
     imports: ["kernel", "kernel/clock", "kernel/random", "kernel/schema", "model", "plugin/decider", "system"],
     types: ["contract"],
   },
-  {
-    name: "observe/decide",
-    files: /^src\/observe\/(?:logger_names|record|rotation|route|strftime)\.ts$/,
-    imports: ["kernel", "model"],
-    pure: true,
-  },
-  {
-    name: "observe",
-    files: /^src\/observe\//,
-    imports: ["kernel", "kernel/clock", "model", "observe/decide"],
-    npm: ["@logtape/logtape"],
-  },
+  { name: "observe", files: /^src\/observe\//, imports: ["kernel", "kernel/clock", "model"] },
   {
     name: "app",
     files: /^src\/(?:app\/|app(?:_test)?\.ts$)/,
@@ -183,6 +183,7 @@ export const LAYERS: readonly Layer[] = [
       "supervisor/decide",
       "supervisor",
       "balance",
+      "logging/decide",
       "observe",
       "system",
       "workers/builtins",
@@ -258,7 +259,7 @@ export const LAYERS: readonly Layer[] = [
       "model",
       "config/desired",
       "config",
-      "observe",
+      "logging",
       "app",
       "cli",
       "manifest",

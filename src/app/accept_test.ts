@@ -4,7 +4,7 @@ import { formatDiagnostic } from "../config/diagnostics.ts";
 import { DEFAULT_SETTINGS } from "../config/settings_schema.ts";
 import { Source } from "../config/source.ts";
 import type { Cluster } from "../model/cluster.ts";
-import { DEFAULT_LOGGING } from "../model/logging.ts";
+import { DEFAULT_LOGGING } from "../logging/plan.ts";
 import type { Service } from "../model/service.ts";
 import type { BalancerPlugin, PermissionRequest, Schema, Scope } from "../plugin/contract.ts";
 import { PluginCatalog } from "../plugin/source.ts";

@@ -1,6 +1,6 @@
 import type { HostSettings, PluginFile, Settings } from "../config/desired.ts";
 import type { Cluster } from "../model/cluster.ts";
-import type { Logging } from "../model/logging.ts";
+import type { Logging } from "../logging/plan.ts";
 import type { Check, Service } from "../model/service.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { Decider } from "../plugin/decider.ts";

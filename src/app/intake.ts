@@ -3,7 +3,7 @@ import { loadDirectory, type Loaded } from "../config/load.ts";
 import { type DirectoryWatch, watchDirectory } from "../config/watch.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
-import type { Logging } from "../model/logging.ts";
+import type { Logging } from "../logging/plan.ts";
 import type { PluginCatalog } from "../plugin/source.ts";
 import { Describer } from "../supervisor/describer.ts";
 import type { Hangs } from "../supervisor/hangs.ts";

@@ -1,6 +1,6 @@
 import type { Allowance } from "../model/allowance.ts";
 import type { Cluster } from "../model/cluster.ts";
-import type { Logging } from "../model/logging.ts";
+import type { Logging } from "../logging/plan.ts";
 import type { Service } from "../model/service.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { Source } from "./source.ts";

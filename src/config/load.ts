@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from "../kernel/clock.ts";
 import { delay } from "../kernel/delay.ts";
 import type { Cluster } from "../model/cluster.ts";
-import { DEFAULT_LOGGING, type Logging } from "../model/logging.ts";
+import { DEFAULT_LOGGING, type Logging } from "../logging/plan.ts";
 import type { Service } from "../model/service.ts";
 import type { Desired, Draft, HostSettings, PluginEntry, PluginFile, Settings } from "./desired.ts";
 import { readCluster } from "./cluster_schema.ts";
@@ -9,7 +9,7 @@ import { compareDiagnostics, type Diagnostic, suggest } from "./diagnostics.ts";
 import type { Checked } from "./known_keys.ts";
 import { readPluginFile } from "./plugin_file_schema.ts";
 import { NO_PLUGINS, readPlugins } from "./plugins_schema.ts";
-import { readLogging } from "./logging_schema.ts";
+import { readLogging } from "../logging/schema.ts";
 import {
   findClusterClashes,
   findMissing,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { readCluster } from "./cluster_schema.ts";
-import { readLogging } from "./logging_schema.ts";
+import { readLogging } from "../logging/schema.ts";
 import { readPluginFile } from "./plugin_file_schema.ts";
 import { readService } from "./service_schema.ts";
 import { readHost, readSettings } from "./settings_schema.ts";

@@ -14,7 +14,7 @@ import tcp from "../../plugins/checks/tcp/mod.ts";
 import fileRegistry from "../../plugins/discovery/file/mod.ts";
 import zookeeper from "../../plugins/discovery/zookeeper/mod.ts";
 import { readCluster } from "../../src/config/cluster_schema.ts";
-import { readLogging } from "../../src/config/logging_schema.ts";
+import { readLogging } from "../../src/logging/schema.ts";
 import { readPlugins } from "../../src/config/plugins_schema.ts";
 import { readService } from "../../src/config/service_schema.ts";
 import { readHost, readSettings } from "../../src/config/settings_schema.ts";

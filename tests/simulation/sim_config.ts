@@ -4,7 +4,7 @@ import { type ConfigSource, type Taken, UNREAD } from "../../src/app/intake.ts";
 import { DEFAULT_SETTINGS } from "../../src/config/settings_schema.ts";
 import { Latest } from "../../src/kernel/latest.ts";
 import { CLUSTER_DEFAULTS, GUARD_DEFAULTS } from "../../src/model/cluster.ts";
-import { DEFAULT_LOGGING } from "../../src/model/logging.ts";
+import { DEFAULT_LOGGING } from "../../src/logging/plan.ts";
 import type { BalancerPlugin } from "../../src/plugin/contract.ts";
 import { haproxyCluster, haproxyConfig } from "../support/haproxy.ts";
 

@@ -12,7 +12,7 @@ import { EXIT_OF } from "../../src/cli/exit_codes.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { systemRandom } from "../../src/kernel/random.ts";
 import { parseStatusAddress } from "../../src/model/status_address.ts";
-import { Log } from "../../src/observe/log.ts";
+import { Log } from "../../src/logging/log.ts";
 
 const [dir = "", ...given] = Deno.args;
 const modules = new Map(given.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]));

@@ -19,68 +19,16 @@ export const LEVELS: ReadonlyMap<string, number> = new Map([
 ]);
 
 /** The facilities of syslog by name, as Python numbers them. */
-export const FACILITIES: ReadonlyMap<string, number> = new Map([
-  ["kern", 0],
-  ["user", 1],
-  ["mail", 2],
-  ["daemon", 3],
-  ["auth", 4],
-  ["syslog", 5],
-  ["lpr", 6],
-  ["news", 7],
-  ["uucp", 8],
-  ["cron", 9],
-  ["authpriv", 10],
-  ["ftp", 11],
-  ["ntp", 12],
-  ["security", 13],
-  ["console", 14],
-  ["solaris-cron", 15],
-  ["local0", 16],
-  ["local1", 17],
-  ["local2", 18],
-  ["local3", 19],
-  ["local4", 20],
-  ["local5", 21],
-  ["local6", 22],
-  ["local7", 23],
-]);
+export const FACILITIES: ReadonlyMap<string, number> = new Map(
+  ("kern user mail daemon auth syslog lpr news uucp cron authpriv ftp ntp security console solaris-cron " +
+    "local0 local1 local2 local3 local4 local5 local6 local7").split(" ").map((name, number) => [name, number]),
+);
 
-/** The fields that a format may name, and what they are: Python refuses `%d` for a text. */
-export const RECORD_FIELDS: ReadonlyMap<string, "text" | "int" | "float"> = new Map([
-  ["name", "text"],
-  ["msg", "text"],
-  ["args", "text"],
-  ["levelname", "text"],
-  ["levelno", "int"],
-  ["pathname", "text"],
-  ["filename", "text"],
-  ["module", "text"],
-  ["exc_info", "text"],
-  ["exc_text", "text"],
-  ["stack_info", "text"],
-  ["lineno", "int"],
-  ["funcName", "text"],
-  ["created", "float"],
-  ["msecs", "float"],
-  ["relativeCreated", "float"],
-  ["thread", "int"],
-  ["threadName", "text"],
-  ["processName", "text"],
-  ["process", "int"],
-  ["taskName", "text"],
-  ["message", "text"],
-  ["asctime", "text"],
-  ["program", "text"],
-]);
-
-/** How a record becomes a text. */
+/** How a record becomes a line. */
 export interface LogFormat {
-  /** The kind of `format`: `%(name)s`, `{name}` or `$name`. */
-  readonly style: "%" | "{" | "$";
-  /** The text with fields in it. */
+  /** A string with fields in it, such as `%(message)s`. */
   readonly format: string;
-  /** How `asctime` is written, as strftime reads it; ISO 8601 with milliseconds unless said. */
+  /** How `asctime` is written, as strftime reads it; ISO 8601 with milliseconds by default. */
   readonly datefmt?: string;
 }
 
@@ -107,8 +55,6 @@ export type Output =
     readonly stream: "stdout" | "stderr";
     /** What ends a record. */
     readonly terminator: string;
-    /** Whether a terminal gets the line of `lighthouse.log.cli.CLIHandler` instead of the format. */
-    readonly cli: boolean;
   }
   | {
     readonly to: "file";
@@ -154,15 +100,13 @@ export interface LoggerPlan {
 
 /** `logging.yaml`, whole. */
 export interface Logging {
-  /** Whether it changes levels alone, and leaves handlers as they are. */
-  readonly incremental: boolean;
   /** Whether loggers that the file does not name are silent. */
   readonly disableOthers: boolean;
   readonly root: LoggerPlan;
   /** By the name that the file uses. */
   readonly loggers: { readonly [name: string]: LoggerPlan };
   readonly handlers: { readonly [name: string]: HandlerPlan };
-  /** The handlers' levels; all that is said of them if {@linkcode Logging.incremental}. */
+  /** The handlers' levels. */
   readonly handlerLevels: { readonly [name: string]: number };
 }
 
@@ -176,7 +120,6 @@ export const DEFAULT_LOGGER: LoggerPlan = Object.freeze({
 
 /** What is in force when there is no `logging.yaml`. */
 export const DEFAULT_LOGGING: Logging = Object.freeze({
-  incremental: false,
   disableOthers: false,
   root: DEFAULT_LOGGER,
   loggers: Object.freeze({}),

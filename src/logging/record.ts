@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { type CompiledFormat, compileFormat, type FieldValue } from "../kernel/format_string.ts";
-import { type LogFormat, RECORD_FIELDS } from "../model/logging.ts";
-import { strftime, type WallTime } from "./strftime.ts";
+import { type CompiledFormat, compileFormat } from "./format.ts";
+import type { LogFormat } from "./plan.ts";
+import { strftime, type WallTime } from "./wall_time.ts";
 
 /** One record. */
 export interface Entry {
@@ -33,9 +33,6 @@ export interface ProcessFacts {
   readonly startedMs: number;
 }
 
-/** Python's name for the thread of the main process. */
-const MAIN_THREAD = "MainThread";
-
 const LEVEL_NAMES: ReadonlyMap<number, string> = new Map([
   [10, "DEBUG"],
   [20, "INFO"],
@@ -45,7 +42,7 @@ const LEVEL_NAMES: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** Python's name for a level. */
-export function levelName(level: number): string {
+function levelName(level: number): string {
   return LEVEL_NAMES.get(level) ?? `Level ${level}`;
 }
 
@@ -61,7 +58,7 @@ export class RecordFormatter {
    * @throws {TypeError} if the format is none; `logging.yaml` is checked before
    */
   constructor(format: LogFormat, process: ProcessFacts, face: (timeMs: number) => WallTime) {
-    const compiled = compileFormat(format.style, format.format, (name) => RECORD_FIELDS.get(name));
+    const compiled = compileFormat(format.format);
     if (!compiled.ok) throw new TypeError(`Cannot use the format as it must be ${compiled.wanted}`);
     [this.#compiled, this.#datefmt, this.#process, this.#face] = [compiled, format.datefmt, process, face];
   }
@@ -71,7 +68,7 @@ export class RecordFormatter {
     return this.#compiled.write((name) => this.#valueOf(name, entry));
   }
 
-  #valueOf(name: string, entry: Entry): FieldValue {
+  #valueOf(name: string, entry: Entry): string | number {
     const { program, pid, startedMs } = this.#process;
     switch (name) {
       case "name":
@@ -94,15 +91,15 @@ export class RecordFormatter {
       case "funcName":
         return "(unknown function)";
       case "created":
-        return { float: entry.timeMs / 1_000 };
+        return entry.timeMs / 1_000;
       case "msecs":
-        return { float: milliseconds(entry.timeMs) };
+        return milliseconds(entry.timeMs);
       case "relativeCreated":
-        return { float: entry.timeMs - startedMs };
+        return entry.timeMs - startedMs;
       case "thread":
         return entry.worker === undefined ? pid : threadNumber(entry.worker);
       case "threadName":
-        return entry.worker ?? MAIN_THREAD;
+        return entry.worker ?? "MainThread";
       case "processName":
         return "MainProcess";
       case "process":
@@ -144,48 +141,6 @@ function threadNumber(worker: string): number {
   let hash = 7;
   for (const char of worker) hash = (Math.imul(hash, 31) + (char.codePointAt(0) ?? 0)) >>> 0;
   return hash;
-}
-
-const LEVEL_COLORS: ReadonlyMap<number, number> = new Map([[20, 34], [30, 33], [40, 31], [50, 35]]);
-const OTHER_LEVEL_COLOR = 37;
-/** Cyan, blue, magenta, green: one after the other for each thread that is new. */
-const THREAD_COLORS: readonly number[] = [36, 34, 35, 32];
-/** So many threads keep their colour. */
-const THREADS_MAX = 1_000;
-
-/** Writes the line that `lighthouse.log.cli.CLIHandler` shows on a terminal: `[2026-11-20 09:17:09 I][MainThread] hello`. */
-export class CliFormatter {
-  readonly #face: (timeMs: number) => WallTime;
-  readonly #color: boolean;
-  readonly #threads = new Map<string, number>();
-
-  /** `color` says whether levels and threads are told apart by colours. */
-  constructor(face: (timeMs: number) => WallTime, { color }: { readonly color: boolean }) {
-    [this.#face, this.#color] = [face, color];
-  }
-
-  /** Writes a record, without an end of line. */
-  write(entry: Entry): string {
-    const thread = entry.worker ?? MAIN_THREAD;
-    const time = strftime("%Y-%m-%d %H:%M:%S", this.#face(entry.timeMs));
-    const head = this.#paint(
-      `[${time} ${levelName(entry.level).charAt(0)}]`,
-      LEVEL_COLORS.get(entry.level) ?? OTHER_LEVEL_COLOR,
-    );
-    return `${head}${this.#paint(`[${thread}]`, this.#colorOf(thread))} ${messageOf(entry, { withWorker: false })}`;
-  }
-
-  #paint(text: string, code: number): string {
-    return this.#color ? `\x1b[${code}m${text}\x1b[39m` : text;
-  }
-
-  #colorOf(thread: string): number {
-    if (!this.#threads.has(thread)) {
-      if (this.#threads.size >= THREADS_MAX) this.#threads.clear();
-      this.#threads.set(thread, THREAD_COLORS[this.#threads.size % THREAD_COLORS.length] ?? OTHER_LEVEL_COLOR);
-    }
-    return this.#threads.get(thread) ?? OTHER_LEVEL_COLOR;
-  }
 }
 
 /** What syslog calls the levels. */

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { DEFAULT_LOGGER, DEFAULT_LOGGING, type HandlerPlan, type LoggerPlan, type Logging } from "../model/logging.ts";
+import { DEFAULT_LOGGER, DEFAULT_LOGGING, type HandlerPlan, type LoggerPlan, type Logging } from "./plan.ts";
 import { loggerName } from "./logger_names.ts";
-import { hasHandlers, Route, withLevels } from "./route.ts";
+import { hasHandlers, Route } from "./route.ts";
 
-const handler: HandlerPlan = { only: [], format: { style: "%", format: "%(message)s" }, output: { to: "nowhere" } };
+const handler: HandlerPlan = { only: [], format: { format: "%(message)s" }, output: { to: "nowhere" } };
 
 function logger(plan: Partial<LoggerPlan>): LoggerPlan {
   return { ...DEFAULT_LOGGER, ...plan };
@@ -101,27 +101,6 @@ Deno.test("Route silences what the file does not name, if the file says so", () 
   assert.equal(asked.isEnabled("lighthouse.app", 50), false);
   assert.equal(asked.isEnabled("lighthouse.writer", 30), true);
   assert.equal(asked.isEnabled("lighthouse.writer.below", 30), true);
-});
-
-Deno.test("withLevels() changes levels, and leaves all else as it was", () => {
-  const before = logging({
-    root: logger({ level: 20, handlers: ["a"] }),
-    loggers: { x: logger({ level: 30, handlers: ["b"] }) },
-    handlerLevels: { a: 10 },
-  });
-  const change: Logging = {
-    ...DEFAULT_LOGGING,
-    incremental: true,
-    root: logger({ level: 40 }),
-    loggers: { x: logger({ propagate: false }), y: logger({ level: 10 }) },
-    handlerLevels: { b: 40 },
-  };
-  assert.deepEqual(withLevels(before, change), {
-    ...before,
-    root: logger({ level: 40, handlers: ["a"] }),
-    loggers: { x: logger({ level: 30, propagate: false, handlers: ["b"] }), y: logger({ level: 10 }) },
-    handlerLevels: { a: 10, b: 40 },
-  });
 });
 
 Deno.test("hasHandlers() tells whether anybody is asked", () => {

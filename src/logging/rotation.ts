@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { Rotation } from "../model/logging.ts";
-import { strftime, type WallTime } from "./strftime.ts";
+import type { Rotation } from "./plan.ts";
+import { strftime, type WallTime } from "./wall_time.ts";
 
 /** A rotation by time. */
 export type TimedRotation = Extract<Rotation, { by: "time" }>;

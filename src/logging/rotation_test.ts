@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { isFull, nextRolloverAt, rolledSuffix, rolloverAt, surplus, type TimedRotation } from "./rotation.ts";
-import type { WallTime } from "./strftime.ts";
-import { utcTime } from "./wall_time.ts";
+import { utcTime, type WallTime } from "./wall_time.ts";
 
 function timed(when: TimedRotation["when"], interval = 1, backups = 0): TimedRotation {
   return { by: "time", when, interval, backups, utc: true };
@@ -40,7 +39,7 @@ Deno.test("rolloverAt() takes midnight from the wall, also where a day has 23 or
   const berlin = (epochSeconds: number): WallTime => {
     const summer = epochSeconds >= at("2024-03-31T01:00:00") && epochSeconds < at("2024-10-27T01:00:00");
     const hours = summer ? 2 : 1;
-    return { ...utcTime((epochSeconds + hours * 3_600) * 1_000), offsetMinutes: hours * 60, epochSeconds };
+    return { ...utcTime((epochSeconds + hours * 3_600) * 1_000), offsetMinutes: hours * 60 };
   };
   const midnight = timed("MIDNIGHT");
   const spring = rolloverAt(midnight, at("2024-03-30T23:30:00"), berlin);

@@ -1,5 +1,5 @@
 import { lookup } from "node:dns/promises";
-import type { Output } from "../model/logging.ts";
+import type { Output } from "./plan.ts";
 import type { Line, Sink } from "./outlet.ts";
 import { syslogMessage } from "./record.ts";
 

@@ -1,10 +1,12 @@
 /**
- * What `logging.yaml` may say: the schema of Python's `logging.config.dictConfig`.
- * Pure.
+ * What `logging.yaml` may say: the schema of Python's `logging.config.dictConfig`,
+ * as far as configuration files use it. Pure.
  *
  * @module
  */
-import { compileFormat, type FormatStyle } from "../kernel/format_string.ts";
+import { suggest } from "../config/diagnostics.ts";
+import type { Finding, Path } from "../config/findings.ts";
+import { type Checked, validateKnown } from "../config/known_keys.ts";
 import {
   converted,
   flag,
@@ -18,20 +20,11 @@ import {
   refined,
   text,
 } from "../kernel/schema.ts";
-import {
-  DEFAULT_LOGGER,
-  type HandlerPlan,
-  LEVELS,
-  type LogFormat,
-  type LoggerPlan,
-  type Logging,
-  RECORD_FIELDS,
-} from "../model/logging.ts";
 import { isRecord } from "../model/node.ts";
-import { suggest } from "./diagnostics.ts";
-import { type Arguments, type Entries, HANDLER_CLASSES, type HandlerClass, oneOf, SWITCH } from "./logging_handlers.ts";
-import { type Checked, validateKnown } from "./known_keys.ts";
-import type { Finding, Path } from "./findings.ts";
+import { compileFormat, RECORD_FIELDS } from "./format.ts";
+import { type Arguments, type Entries, HANDLER_CLASSES, type HandlerClass, SWITCH } from "./handler_classes.ts";
+import { DEFAULT_LOGGER, type HandlerPlan, LEVELS, type LogFormat, type LoggerPlan, type Logging } from "./plan.ts";
+import { unknownDirectives } from "./wall_time.ts";
 
 const LEVEL = converted(toLevel, `one of ${[...LEVELS.keys()].join(", ")}, or a number`);
 
@@ -51,7 +44,7 @@ const FORMATTER = keys({
   format: optional(text()),
   fmt: optional(text()),
   datefmt: optional(text()),
-  style: optional(oneOf({ "%": "%", "{": "{", "$": "$" } as const, "%, { or $")),
+  style: optional(text()),
   validate: optional(SWITCH),
   class: optional(text()),
   "()": optional(text()),
@@ -70,7 +63,6 @@ function classOf(raw: unknown): string | undefined {
 
 /** The file as its schema gives it. */
 interface LoggingFile {
-  readonly incremental?: boolean;
   readonly disable_existing_loggers?: boolean;
   readonly formatters?: Readonly<Record<string, FormatterFile>>;
   readonly filters?: Readonly<Record<string, { readonly value: unknown }>>;
@@ -83,7 +75,7 @@ interface FormatterFile {
   readonly format?: string;
   readonly fmt?: string;
   readonly datefmt?: string;
-  readonly style?: FormatStyle;
+  readonly style?: string;
 }
 
 interface HandlerFile extends Arguments {
@@ -100,19 +92,16 @@ interface LoggerFile {
 }
 
 /**
- * Reads `logging.yaml`. What other Python programs would find elsewhere, as a
- * handler of their own, is warned of and left out; the rest is in force.
+ * Reads `logging.yaml`. Legal Python that Lighthouse has no counterpart for, such
+ * as a handler class of someone's own, is a warning and is left out; the rest is
+ * used.
  */
 export function readLogging(raw: unknown): Checked<Logging> {
   const file = withoutNulls(raw, NULLS_DEPTH);
   const parts = isRecord(file) ? file : {};
-  const incremental = parts.incremental === true;
-  const schema = refined(
-    houseSchema(schemaFor(parts, incremental)),
-    (value) => faultsOf(value as unknown as LoggingFile, incremental),
-  );
+  const schema = refined(houseSchema(schemaFor(parts)), (value) => faultsOf(value as unknown as LoggingFile));
   const { value, findings } = validateKnown(file, schema["~standard"].validate);
-  const remarks = [...findings, ...remarksOn(parts, incremental)];
+  const remarks = [...findings, ...remarksOn(parts)];
   if (value === undefined) return { value, findings: remarks };
   return { value: toLogging(value as unknown as LoggingFile, parts), findings: remarks };
 }
@@ -127,12 +116,12 @@ function withoutNulls(value: unknown, depth: number): unknown {
 }
 
 /** The schema depends on the classes that the file names. */
-function schemaFor(parts: Record<string, unknown>, incremental: boolean) {
+function schemaFor(parts: Record<string, unknown>) {
   return keys({
     version: converted((value) => value === 1 ? value : undefined, "1"),
     formatters: optional(mapOf(FORMATTER)),
     filters: optional(mapOf(ANYTHING)),
-    handlers: optional(named(parts.handlers, (handler) => handlerSchema(handler, incremental))),
+    handlers: optional(named(parts.handlers, handlerSchema)),
     loggers: optional(mapOf(LOGGER)),
     root: optional(LOGGER),
     incremental: optional(flag()),
@@ -145,19 +134,18 @@ function named(raw: unknown, schemaOf: (value: unknown) => Entries[string]) {
   return keys(Object.fromEntries(entries.map(([key, value]) => [key, schemaOf(value)])));
 }
 
-function handlerSchema(raw: unknown, incremental: boolean): Entries[string] {
+function handlerSchema(raw: unknown): Entries[string] {
   const known = HANDLER_CLASSES.get(classOf(raw) ?? "");
   const own = { class: optional(text()), "()": optional(text()), ...COMMON, formatter: optional(text()) };
   if (known !== undefined) return keys({ ...own, ...known.entries });
-  if (!incremental && classOf(raw) === undefined) return NO_CLASS;
-  // Of what we do not have, and of what is there already, only what all handlers have is looked at.
+  if (classOf(raw) === undefined) return NO_CLASS;
+  // Of a class that is not known, only the keys that all handlers have are looked at.
   const rest = isRecord(raw) ? Object.keys(raw).filter((key) => !Object.hasOwn(own, key)) : [];
   return keys({ ...own, ...Object.fromEntries(rest.map((key) => [key, ANYTHING])) });
 }
 
 /** What is wrong between the parts of a file whose keys are all fine. */
-function faultsOf(file: LoggingFile, incremental: boolean): readonly Issue[] {
-  if (incremental) return [];
+function faultsOf(file: LoggingFile): readonly Issue[] {
   const { formatters = {}, filters = {}, handlers = {}, loggers = {}, root = {} } = file;
   const faults = Object.entries(formatters).flatMap(([name, formatter]) => formatFaults(name, formatter));
   for (const [name, handler] of Object.entries(handlers)) {
@@ -177,13 +165,18 @@ function faultsOf(file: LoggingFile, incremental: boolean): readonly Issue[] {
   return faults;
 }
 
-function formatFaults(name: string, { format, fmt, style = "%" }: FormatterFile): Issue[] {
-  const own = format ?? fmt ?? "";
+function formatFaults(name: string, formatter: FormatterFile): Issue[] {
+  const own = ownFormat(formatter);
   if (own === "") return [];
-  const compiled = compileFormat(style, own, (field) => RECORD_FIELDS.get(field));
+  const compiled = compileFormat(own);
   if (compiled.ok) return [];
-  const path = ["formatters", name, format === undefined ? "fmt" : "format"];
+  const path = ["formatters", name, formatter.format === undefined ? "fmt" : "format"];
   return [{ path, message: cannot(path, compiled.wanted, own) }];
+}
+
+/** A formatter's format; empty if the file gives none, or one of a style that is not used. */
+function ownFormat({ format, fmt, style = "%" }: FormatterFile): string {
+  return style === "%" ? format ?? fmt ?? "" : "";
 }
 
 function unknownNames(path: Path, names: string | readonly string[], defined: object): readonly Issue[] {
@@ -200,9 +193,8 @@ function cannot(path: Path, wanted: string, value: unknown): string {
   return `Cannot use ${formatPath(path)} as it must be ${wanted}: current value is ${JSON.stringify(value)}`;
 }
 
-/** What is legal, and left out or written otherwise here. */
-function remarksOn(parts: Record<string, unknown>, incremental: boolean): readonly Finding[] {
-  if (incremental) return [];
+/** Legal Python that is left out, or means something else here. */
+function remarksOn(parts: Record<string, unknown>): readonly Finding[] {
   const remarks: Finding[] = [];
   const remark = (path: Path, message: string, at: "key" | "value" = "value") =>
     remarks.push({ severity: "warning", path, at, message });
@@ -233,6 +225,9 @@ function remarksOn(parts: Record<string, unknown>, incremental: boolean): readon
     const message = "Loggers that the file does not name are silent: write false if they are to be heard";
     remark(["disable_existing_loggers"], message, "key");
   }
+  if (parts.incremental === true) {
+    remark(["incremental"], "Key incremental is not used: the file replaces the previous one whole", "key");
+  }
   return remarks;
 }
 
@@ -246,16 +241,25 @@ function formatterRemarks(name: string, formatter: Record<string, unknown>): rea
     }, which is not used: records are written by the key format alone`;
     remarks.push({ severity: "warning", path, at: "value", message });
   }
-  const { style = "%", format, fmt } = formatter;
-  const text = format ?? fmt;
-  if (typeof text !== "string" || (style !== "%" && style !== "{" && style !== "$")) return remarks;
-  const compiled = compileFormat(style, text, (field) => RECORD_FIELDS.get(field));
-  const path = ["formatters", name, format === undefined ? "fmt" : "format"];
-  for (const field of compiled.ok ? compiled.unknown : []) {
-    const message = `Unknown field ${field} in ${formatPath(path)}, which is written as -: ${
-      meant(field, [...RECORD_FIELDS.keys()])
-    }`;
-    remarks.push({ severity: "warning", path, at: "value", message });
+  const remark = (key: string, message: string) =>
+    remarks.push({ severity: "warning", path: ["formatters", name, key], at: "value", message });
+  const { style = "%", format, fmt, datefmt } = formatter;
+  if (style !== "%") {
+    remark("style", `Style ${JSON.stringify(style)} is not supported; records are written as %(message)s. Use style %`);
+  }
+  const pattern = format ?? fmt;
+  const key = format === undefined ? "fmt" : "format";
+  const compiled = typeof pattern === "string" && style === "%" ? compileFormat(pattern) : undefined;
+  if (compiled?.ok) {
+    for (const field of compiled.unknown) {
+      remark(key, `Unknown field ${field}, written as -: ${meant(field, [...RECORD_FIELDS.keys()])}`);
+    }
+    for (const conversion of compiled.unsupported) {
+      remark(key, `Conversion ${conversion} is not supported; written as %s. Use s, d or f, with width and precision`);
+    }
+  }
+  for (const directive of typeof datefmt === "string" ? unknownDirectives(datefmt) : []) {
+    remark("datefmt", `Directive ${directive} is not supported; written as it is`);
   }
   return remarks;
 }
@@ -272,10 +276,10 @@ function entriesOf(raw: unknown): readonly (readonly [string, Record<string, unk
 }
 
 function toLogging(file: LoggingFile, parts: Record<string, unknown>): Logging {
-  const { formatters = {}, loggers = {}, root, incremental = false, disable_existing_loggers = false } = file;
+  const { formatters = {}, loggers = {}, root, disable_existing_loggers = false } = file;
   const filters = new Map(entriesOf(parts.filters));
   const raw = new Map(entriesOf(parts.handlers));
-  const usable = Object.entries(incremental ? {} : file.handlers ?? {}).flatMap(([name, handler]) => {
+  const usable = Object.entries(file.handlers ?? {}).flatMap(([name, handler]) => {
     const known = HANDLER_CLASSES.get(classOf(raw.get(name)) ?? "");
     return known === undefined ? [] : [[name, toHandler(handler, known, { formatters, filters })] as const];
   });
@@ -290,7 +294,6 @@ function toLogging(file: LoggingFile, parts: Record<string, unknown>): Logging {
     only: namesOf(logger.filters, filters),
   });
   return Object.freeze({
-    incremental,
     disableOthers: disable_existing_loggers,
     root: root === undefined ? DEFAULT_LOGGER : toLogger(root),
     loggers: Object.fromEntries(Object.entries(loggers).map(([name, logger]) => [name, toLogger(logger)])),
@@ -307,18 +310,15 @@ function toHandler(
   { formatters, filters }: { readonly formatters: Readonly<Record<string, FormatterFile>>; readonly filters: Filters },
 ): HandlerPlan {
   const formatter = handler.formatter === undefined ? undefined : formatters[handler.formatter];
-  return { only: namesOf(handler.filters, filters), format: toFormat(formatter ?? {}), output: known.output(handler) };
+  const format = formatter === undefined ? known.format ?? MESSAGE_ALONE : toFormat(formatter);
+  return { only: namesOf(handler.filters, filters), format, output: known.output(handler) };
 }
 
-const DEFAULT_FORMATS: Readonly<Record<FormatStyle, string>> = {
-  "%": "%(message)s",
-  "{": "{message}",
-  "$": "${message}",
-};
+const MESSAGE_ALONE: LogFormat = { format: "%(message)s" };
 
-function toFormat({ format, fmt, datefmt, style = "%" }: FormatterFile): LogFormat {
-  const own = format ?? fmt ?? "";
-  return { style, format: own === "" ? DEFAULT_FORMATS[style] : own, ...(datefmt === undefined ? {} : { datefmt }) };
+function toFormat(formatter: FormatterFile): LogFormat {
+  const { datefmt } = formatter;
+  return { format: ownFormat(formatter) || MESSAGE_ALONE.format, ...datefmt !== undefined && { datefmt } };
 }
 
 /** The loggers that filters let pass: those of `logging.Filter`, the only ones that keep anything back. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { RECORD_FIELDS } from "../model/logging.ts";
-import { CliFormatter, type Entry, RecordFormatter, syslogMessage } from "./record.ts";
+import { RECORD_FIELDS } from "./format.ts";
+import { type Entry, RecordFormatter, syslogMessage } from "./record.ts";
 import { utcTime } from "./wall_time.ts";
 
 const PROCESS = { program: "WRITER", pid: 42, startedMs: Date.UTC(2024, 0, 5, 9, 7, 0) };
@@ -16,7 +16,7 @@ const entry: Entry = {
 const probing: Entry = { ...entry, name: "lighthouse.checks.http", worker: "check web:8000/http", properties: "" };
 
 function write(format: string, record = entry, datefmt?: string): string {
-  return new RecordFormatter({ style: "%", format, ...datefmt !== undefined && { datefmt } }, PROCESS, utcTime)
+  return new RecordFormatter({ format, ...datefmt !== undefined && { datefmt } }, PROCESS, utcTime)
     .write(record);
 }
 
@@ -59,38 +59,6 @@ Deno.test("RecordFormatter has a value for each field that a format may name", (
   for (const [field, kind] of RECORD_FIELDS) {
     assert.notEqual(write(`%(${field})${kind === "text" ? "s" : "d"}`), "-", field);
   }
-});
-
-Deno.test("CliFormatter writes the line of 1.0 on a terminal, to the byte", () => {
-  const cli = new CliFormatter(utcTime, { color: true });
-  const hello = { ...entry, message: "hello x", properties: "" };
-  assert.equal(cli.write(hello), "\x1b[34m[2024-01-05 09:07:03 I]\x1b[39m\x1b[36m[MainThread]\x1b[39m hello x");
-  assert.equal(
-    cli.write({ ...hello, level: 40, worker: "discovery zk" }),
-    "\x1b[31m[2024-01-05 09:07:03 E]\x1b[39m\x1b[34m[discovery zk]\x1b[39m hello x",
-  );
-});
-
-Deno.test("CliFormatter gives each thread the next of four colours, and keeps to it", () => {
-  const cli = new CliFormatter(utcTime, { color: true });
-  const codes = ["a", "b", "c", "d", "e", "a", "d"].map((worker) =>
-    // deno-lint-ignore no-control-regex -- the colours are what is looked for.
-    /\x1b\[(\d+)m\[[a-e]\]/.exec(cli.write({ ...entry, worker }))?.[1]
-  );
-  assert.deepEqual(codes, ["36", "34", "35", "32", "36", "36", "32"]);
-});
-
-Deno.test.each([[10, "37"], [20, "34"], [30, "33"], [40, "31"], [50, "35"], [5, "37"]])(
-  "CliFormatter colours level %d as 1.0 did",
-  (level, code) => {
-    const cli = new CliFormatter(utcTime, { color: true });
-    assert.ok(cli.write({ ...entry, level }).startsWith(`\x1b[${code}m[`));
-  },
-);
-
-Deno.test("CliFormatter writes the same line without colours", () => {
-  const cli = new CliFormatter(utcTime, { color: false });
-  assert.equal(cli.write({ ...entry, properties: "" }), "[2024-01-05 09:07:03 I][MainThread] HAProxy was reloaded");
 });
 
 function message(text: string, level: number, { facility = 1, ident = "", appendNul = true } = {}): string {

@@ -1,4 +1,4 @@
-import type { Rotation } from "../model/logging.ts";
+import type { Rotation } from "./plan.ts";
 import type { Line, Sink } from "./outlet.ts";
 import { isFull, nextRolloverAt, rolledSuffix, rolloverAt, surplus } from "./rotation.ts";
 import { localTime, utcTime } from "./wall_time.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import { converted, integer, keys, optional, text, word } from "../kernel/schema.ts";
-import { FACILITIES, type Output, type RotationUnit } from "../model/logging.ts";
+import { FACILITIES, type LogFormat, type Output, type RotationUnit } from "./plan.ts";
 
 /** The keys of a map. */
 export type Entries = Parameters<typeof keys>[0];
@@ -94,24 +94,31 @@ export interface Arguments {
   readonly socktype?: "datagram" | "stream";
 }
 
-/** A handler that we have. */
+/** A handler class that Lighthouse has. */
 export interface HandlerClass {
   /** Its arguments. */
   readonly entries: Entries;
   readonly output: (given: Arguments) => Output;
+  /** How it writes a record without a formatter; the message alone by default. */
+  readonly format?: LogFormat;
 }
 
-const streamOutput = ({ stream, strm, ".": own }: Arguments, cli: boolean): Output => ({
-  to: "stream",
-  stream: stream ?? strm ?? "stderr",
-  terminator: own?.terminator ?? "\n",
-  cli,
-});
 const fileOutput = ({ filename = "", mode = "a", delay = false }: Arguments) =>
   ({ to: "file", path: filename, mode, delay }) as const;
 
-const STREAM_HANDLER: HandlerClass = { entries: STREAM_ENTRIES, output: (given) => streamOutput(given, false) };
-const CLI_HANDLER: HandlerClass = { entries: STREAM_ENTRIES, output: (given) => streamOutput(given, true) };
+const STREAM_HANDLER: HandlerClass = {
+  entries: STREAM_ENTRIES,
+  output: ({ stream, strm, ".": own }) => ({
+    to: "stream",
+    stream: stream ?? strm ?? "stderr",
+    terminator: own?.terminator ?? "\n",
+  }),
+};
+/** The line that 1.0 shows on a terminal, less its colors. */
+const CLI_HANDLER: HandlerClass = {
+  ...STREAM_HANDLER,
+  format: { format: "[%(asctime)s %(levelname).1s][%(threadName)s] %(message)s", datefmt: "%Y-%m-%d %H:%M:%S" },
+};
 const FILE_HANDLER: HandlerClass = { entries: FILE_ENTRIES, output: fileOutput };
 
 /** All of them, by the names that Python finds them under. */

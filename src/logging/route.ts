@@ -1,4 +1,4 @@
-import type { LoggerPlan, Logging } from "../model/logging.ts";
+import type { LoggerPlan, Logging } from "./plan.ts";
 import { isBelow, lineage, meantBy } from "./logger_names.ts";
 
 /** What becomes of the records of one logger. */
@@ -83,21 +83,4 @@ function passes(name: string, only: readonly string[]): boolean {
 /** Whether any logger has a handler: if none has, the file only says how much is logged. */
 export function hasHandlers({ root, loggers }: Logging): boolean {
   return [root, ...Object.values(loggers)].some(({ handlers }) => handlers.length > 0);
-}
-
-/** What is in force after a file that changes levels alone (`incremental`), as Python has it. */
-export function withLevels(now: Logging, change: Logging): Logging {
-  const names = new Set([...Object.keys(now.loggers), ...Object.keys(change.loggers)]);
-  const relevel = (own: LoggerPlan | undefined, next: LoggerPlan | undefined): LoggerPlan => ({
-    level: next?.level ?? own?.level,
-    propagate: next?.propagate ?? own?.propagate,
-    handlers: own?.handlers ?? [],
-    only: own?.only ?? [],
-  });
-  return {
-    ...now,
-    root: relevel(now.root, change.root),
-    loggers: Object.fromEntries([...names].map((name) => [name, relevel(now.loggers[name], change.loggers[name])])),
-    handlerLevels: { ...now.handlerLevels, ...change.handlerLevels },
-  };
 }

@@ -9,11 +9,11 @@ import {
 } from "@logtape/logtape";
 import type { Logger } from "../kernel/logger.ts";
 import { escapeUnprintable } from "../kernel/quote.ts";
-import { DEFAULT_LOGGING, type Logging } from "../model/logging.ts";
+import { DEFAULT_LOGGING, type Logging } from "./plan.ts";
 import { Handlers, type HandlersOptions } from "./handlers.ts";
 import { loggerName } from "./logger_names.ts";
 import type { Entry } from "./record.ts";
-import { hasHandlers, Route, withLevels } from "./route.ts";
+import { hasHandlers, Route } from "./route.ts";
 
 /** How much is logged: records of this level and above. */
 export type LogLevel = "debug" | "info" | "warning" | "error" | "fatal";
@@ -60,10 +60,7 @@ export class Log implements Disposable, AsyncDisposable {
   readonly #redact: (text: string) => string;
   readonly #writeLine: (record: LogRecord) => void;
   readonly #handlers: Handlers | undefined;
-  /** What is in force: of a file that changes levels alone, the whole of it. */
   #logging: Logging = DEFAULT_LOGGING;
-  /** The file as it was last given. */
-  #given: Logging = DEFAULT_LOGGING;
   #route: Route;
   #hasHandlers = false;
 
@@ -97,9 +94,8 @@ export class Log implements Disposable, AsyncDisposable {
 
   /** Applies `logging.yaml`, from the next record on. The same value again changes nothing. */
   configure(logging: Logging): void {
-    if (logging === this.#given) return;
-    this.#given = logging;
-    this.#logging = logging.incremental ? withLevels(this.#logging, logging) : logging;
+    if (logging === this.#logging) return;
+    this.#logging = logging;
     this.#route = this.#routeOf(this.#logging);
     this.#hasHandlers = this.#handlers !== undefined && hasHandlers(this.#logging);
     this.#handlers?.apply(this.#logging.handlers);

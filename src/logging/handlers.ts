@@ -1,8 +1,8 @@
 import type { Clock } from "../kernel/clock.ts";
-import type { HandlerPlan, Output } from "../model/logging.ts";
+import type { HandlerPlan, Output } from "./plan.ts";
 import { FileSink } from "./file_sink.ts";
 import { Outlet, type Sink } from "./outlet.ts";
-import { CliFormatter, type Entry, type ProcessFacts, RecordFormatter } from "./record.ts";
+import { type Entry, type ProcessFacts, RecordFormatter } from "./record.ts";
 import { StreamSink } from "./stream_sink.ts";
 import { SyslogSink } from "./syslog_sink.ts";
 import { localTime } from "./wall_time.ts";
@@ -10,7 +10,6 @@ import { localTime } from "./wall_time.ts";
 /** A stream of the process. */
 export interface LogStream {
   write(bytes: Uint8Array): Promise<number>;
-  isTerminal(): boolean;
 }
 
 /** What {@linkcode Handlers} are told. */
@@ -19,8 +18,6 @@ export interface HandlersOptions {
   readonly process: ProcessFacts;
   /** Where `ext://sys.stdout` and `ext://sys.stderr` lead. */
   readonly streams: { readonly [name in "stdout" | "stderr"]: LogStream };
-  /** Whether a terminal is to see colours. */
-  readonly color: boolean;
   /** Makes a path of the file absolute. */
   readonly resolve: (path: string) => string;
   /** Called once when a handler cannot write, until it can again. */
@@ -95,9 +92,8 @@ export class Handlers implements AsyncDisposable {
     { format, output }: HandlerPlan,
     { key, after }: { readonly key: string; readonly after: Promise<void> },
   ): Running {
-    const { clock, process, streams, color, onFailure, onRecovery } = this.#options;
-    const isCli = output.to === "stream" && output.cli && streams[output.stream].isTerminal();
-    const formatter = isCli ? new CliFormatter(localTime, { color }) : new RecordFormatter(format, process, localTime);
+    const { clock, process, onFailure, onRecovery } = this.#options;
+    const formatter = new RecordFormatter(format, process, localTime);
     const sink = this.#sinkOf(output);
     const outlet = sink && new Outlet(sink, {
       clock,
