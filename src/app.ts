@@ -70,8 +70,10 @@ export interface Machine {
 export type Ending =
   /** It was asked to. */
   | "stopped"
-  /** Too many threads of workers could not be stopped: the process must be started anew. */
+  /** Too many threads of workers could not be stopped: the process must be restarted. */
   | "stuck"
+  /** Lighthouse itself has failed: the process must be restarted. */
+  | "broken"
   /** There is no config directory to start from. */
   | "unconfigured";
 
@@ -228,7 +230,15 @@ export class App {
     this.#configs.lookAgain();
   }
 
-  /** Runs until the signal is aborted, or until it cannot go on. */
+  /** Ends the run as Lighthouse itself has failed. */
+  fail(): void {
+    this.#ended.resolve("broken");
+  }
+
+  /**
+   * Runs until the signal is aborted, or until it cannot go on. After an end that a supervisor restarts, all nodes
+   * stay registered until their sessions time out, so that the successor takes them over.
+   */
   async run(signal: AbortSignal): Promise<Ending> {
     const { dir, role } = this.#options;
     const asked = () => this.#ended.resolve("stopped");
@@ -238,15 +248,18 @@ export class App {
       if (!this.#closing.signal.aborted) this.#ended.reject(error);
     });
     this.#log.info(`The ${role} is starting`, { dir });
+    let isRestarted = true;
     try {
-      return await this.#ended.promise;
+      const ending = await this.#ended.promise;
+      isRestarted = ending === "stuck" || ending === "broken";
+      return ending;
     } finally {
       signal.removeEventListener("abort", asked);
       this.#closing.abort();
       using late = deadline(CONFIGURE_END_MS, { clock: this.#options.clock });
       // What hangs there, a disk that is away for one, must not keep the nodes from being taken back.
       await abortable(configuring, late.signal).catch(() => {});
-      await this.#stop();
+      await this.#stop({ isRestarted });
     }
   }
 
@@ -408,7 +421,7 @@ export class App {
   #onStuck(threads: number): void {
     if (threads === 0) return;
     const at = { threads, most: STUCK_THREADS_MAX };
-    this.#log.error("A worker's thread does not stop and burns a core until this process is started anew", at);
+    this.#log.error("Stuck worker thread (100 % CPU); restart required", { event: "worker.stuck", ...at });
     if (threads >= STUCK_THREADS_MAX) this.#ended.resolve("stuck");
   }
 
@@ -422,28 +435,36 @@ export class App {
     using late = deadline(WITHDRAW_DEADLINE_MS, { clock });
     const hadAny = await this.#registrar.withdrawAll(late.signal);
     if (!hadAny || graceMs === 0) return;
-    this.#log.info("The nodes are taken back: waiting for those who still use them", { graceMs });
+    this.#log.info("Deregistered; waiting deregister_grace for clients to drain", {
+      event: "registration.draining",
+      graceMs,
+    });
     await delay(graceMs, { clock, signal: this.#stopping.signal });
   }
 
-  /** Ends all parts: first what is offered is taken back, then what is open is closed. */
-  async #stop(): Promise<void> {
-    this.#log.info("Stopping", { role: this.#options.role });
+  /** Ends all parts: first all nodes are deregistered, unless a successor takes them over; then what is open is closed. */
+  async #stop({ isRestarted }: { readonly isRestarted: boolean }): Promise<void> {
+    const { role } = this.#options;
+    this.#log.info("Stopping", { event: "process.stopping", role });
     this.#settling[Symbol.dispose]();
     this.#reach[Symbol.dispose]();
     this.#membership[Symbol.dispose]();
     this.#damper[Symbol.dispose]();
     await this.#monitor[Symbol.asyncDispose]();
-    await this.#withdraw();
+    if (!isRestarted) await this.#withdraw();
+    else if (role !== "writer") {
+      this.#log.info("Nodes stay registered for the successor", { event: "registration.kept" });
+    }
     this.#stopping.abort();
     await Promise.all([
       this.#balancers[Symbol.asyncDispose](),
-      this.#fleet[Symbol.asyncDispose](),
+      isRestarted ? this.#fleet.abandon() : this.#fleet[Symbol.asyncDispose](),
       this.#lastKnown[Symbol.asyncDispose](),
       this.#registrar[Symbol.asyncDispose](),
     ]);
     await this.#balancerPlugins[Symbol.asyncDispose]();
-    this.#log.info("Stopped; the balancer goes on", { role: this.#options.role });
+    const what = role === "reporter" ? "Stopped" : "Stopped; HAProxy keeps running";
+    this.#log.info(what, { event: "process.stopped", role });
   }
 }
 

@@ -55,16 +55,20 @@ async function daemon(given: DaemonArguments): Promise<number> {
   });
   lookAgain = () => app.lookAgain();
   let isBroken = false;
-  using _lastResort = new LastResort((reason) => {
-    log.part("app").error("A fault of Lighthouse itself: ending in order, to be started anew", { reason });
+  const fail = (reason: string) => {
+    log.part("app").error("Internal error, shutting down (exit 70)", { event: "process.failed", reason });
     isBroken = true;
-    stop.abort();
-  });
+    app.fail();
+  };
+  using _lastResort = new LastResort(fail);
   try {
     await using served = given.status && await serveStatus(given.status, { app, log: log.part("status") });
     if (given.status !== undefined && served === undefined) return EXIT.failed;
     const ending = await app.run(stop.signal);
     return isBroken ? EXIT.broken : EXIT_OF[ending];
+  } catch (error) {
+    fail(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    return EXIT.broken;
   } finally {
     for (const [signal, heard] of signals) Deno.removeSignalListener(signal, heard);
   }

@@ -8,4 +8,5 @@ export const EXIT_OF: Readonly<Record<Ending, number>> = {
   stopped: EXIT.ok,
   unconfigured: EXIT.failed,
   stuck: EXIT.restartMe,
+  broken: EXIT.broken,
 };

@@ -116,6 +116,7 @@ export class Fleet implements AsyncDisposable {
   /** What hung, and is not run again while its thread runs on: a plugin's module, or a worker's key. */
   readonly hangs: Hangs;
   #closed = false;
+  #isAbandoned = false;
 
   constructor(options: FleetOptions) {
     const { clock, random, log, events, heartbeat = HEARTBEAT_OPTIONS, threads = OWN_THREADS } = options;
@@ -211,6 +212,15 @@ export class Fleet implements AsyncDisposable {
   /** Says something to the worker that serves an instance; lost while none does. */
   post(instance: string, message: ToWorker): void {
     this.#serving.get(instance)?.crew?.host.post(message);
+  }
+
+  /**
+   * Ends all workers without leave to close anything: a registry keeps what they registered for as long as
+   * it waits for a session that is silent, so that a successor can take over.
+   */
+  async abandon(): Promise<void> {
+    this.#isAbandoned = true;
+    await this[Symbol.asyncDispose]();
   }
 
   /** Stops all workers, each within its grace. */
@@ -402,6 +412,7 @@ export class Fleet implements AsyncDisposable {
   /** Ends a worker in the background; it has nothing to say any more. */
   #dismiss({ host, voice }: Crew): void {
     voice.end();
+    if (this.#isAbandoned) return host.cut();
     this.#track(host.stop({ graceMs: STOP_GRACE_MS }).then(() => this.#census?.noteEnd()));
   }
 
