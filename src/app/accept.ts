@@ -1,8 +1,9 @@
 import type { Desired, Draft, PluginFile } from "../config/desired.ts";
 import { compareDiagnostics, type Diagnostic, suggest } from "../config/diagnostics.ts";
 import type { Finding, Path } from "../config/findings.ts";
-import { validateKnownAsync } from "../config/known_keys.ts";
+import { under, validateKnownAsync } from "../config/known_keys.ts";
 import { findServiceClashes, type Relation, settleClashes, type SettleOptions } from "../config/relations.ts";
+import { HOST_KEYS } from "../config/service_schema.ts";
 import type { Source } from "../config/source.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { formatEndpoint } from "../model/endpoint.ts";
@@ -104,7 +105,7 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
     "clusters",
     desired.clusters,
     lastGood?.clusters,
-    (cluster, last) => judgeCluster(cluster, balancers, last),
+    (cluster, last) => judgeCluster(cluster, { balancers, last, options, files: desired.balancers }),
     desired.drafts.clusters,
   );
   const services = await each(
@@ -218,21 +219,42 @@ async function prove(plugin: Decider, config: unknown): Promise<void> {
   await plugin.render({ config, host: SAMPLE_HOST, clusters: [] });
 }
 
+/** Opens the plugin of a balancer that was not accepted; `undefined` if none can be had. */
+async function pluginOf(
+  name: string,
+  { options: { catalog, openBalancer }, files }: {
+    readonly options: AcceptOptions;
+    readonly files: Desired["balancers"];
+  },
+): Promise<Decider | undefined> {
+  const type = files.get(name)?.type ?? name;
+  const source = catalog.find("balancer", type);
+  // What is wrong with the plugin is told of the balancer's own file.
+  return source && await openBalancer({ name, type, source }).catch(() => undefined);
+}
+
 async function judgeCluster(
   cluster: Cluster,
-  balancers: ReadonlyMap<string, AcceptedBalancer>,
-  last: AcceptedCluster | undefined,
+  { balancers, last, ...asked }: {
+    readonly balancers: ReadonlyMap<string, AcceptedBalancer>;
+    readonly last: AcceptedCluster | undefined;
+    readonly options: AcceptOptions;
+    /** The files of balancers, whether they were accepted or not. */
+    readonly files: Desired["balancers"];
+  },
 ): Promise<Judged<AcceptedCluster>> {
   const sections = new Map<string, unknown>();
   const all: Finding[] = [];
   let isDoubtful = false;
   for (const [name, raw] of cluster.balancers) {
-    // A balancer that is not there yet is a warning of the loader; its section waits.
     const balancer = balancers.get(name);
-    if (balancer === undefined) continue;
     try {
-      const { value, findings } = await validateKnownAsync(raw, balancer.plugin.cluster["~standard"].validate);
-      all.push(...findings.map((finding) => ({ ...finding, path: [name, ...finding.path] })));
+      // The section of a balancer whose own file cannot be used waits, but is judged all the same.
+      const plugin = balancer?.plugin ?? await pluginOf(name, asked);
+      if (plugin === undefined) continue;
+      const { value, findings } = await validateKnownAsync(raw, plugin.cluster["~standard"].validate);
+      all.push(...under([name], findings));
+      if (balancer === undefined) continue;
       if (!hasError(findings)) await balancer.plugin.listens?.(balancer.config, value);
       sections.set(name, value);
     } catch (error) {
@@ -261,7 +283,10 @@ async function judgeService(service: Service, options: AcceptOptions): Promise<J
     const target = formatEndpoint({ host: check.host ?? service.host, port: check.port ?? port });
     const id = `check ${service.name}:${port}/${check.name}`;
     const scope = { instance: id, target };
-    const judged = await judgeInstance({ id, kind: "check", source, raw: check.config, scope, path }, options);
+    const judged = await judgeInstance(
+      { id, kind: "check", source, raw: check.config, scope, path, alsoKnown: HOST_KEYS },
+      options,
+    );
     note(judged.findings);
     if (judged.instance !== undefined) probes.push({ port, check, instance: judged.instance });
   }));
@@ -271,13 +296,14 @@ async function judgeService(service: Service, options: AcceptOptions): Promise<J
 }
 
 async function judgeInstance(
-  { id, kind, source, raw, scope, path }: {
+  { id, kind, source, raw, scope, path, alsoKnown }: {
     readonly id: string;
     readonly kind: "check" | "discovery";
     readonly source: PluginSource;
     readonly raw: unknown;
     readonly scope: Scope;
     readonly path: Path;
+    readonly alsoKnown?: readonly string[] | undefined;
   },
   { describe }: AcceptOptions,
 ): Promise<{ readonly instance?: PluginInstance; readonly findings: readonly Finding[] }> {
@@ -287,8 +313,8 @@ async function judgeInstance(
     if (!described.ok) return { issues: described.issues };
     permissions = described.permissions;
     return { value: described.config };
-  });
-  const at = findings.map((finding) => ({ ...finding, path: [...path, ...finding.path] }));
+  }, { alsoKnown });
+  const at = path.length === 0 ? findings : under(path, findings);
   if (hasError(at)) return { findings: at };
   const grant = decide(permissions, { kind, source, scope, config: raw });
   if (!grant.ok) {

@@ -199,6 +199,16 @@ Deno.test("accept() lets the section of a balancer wait that is not there", asyn
   assert.deepEqual([...accepted.clusters.get("web")?.sections.keys() ?? []], ["haproxy"]);
 });
 
+Deno.test("accept() judges the section of a balancer whose own file cannot be used", async () => {
+  const broken = desired({ haproxy: { bad: 1 }, cluster: cluster({ haproxy: { bad: 1 } }) });
+  const { accepted, diagnostics } = await accept(broken, OPTIONS);
+  assert.equal(accepted.clusters.size, 0);
+  assert.deepEqual(diagnostics.map(({ file, message }) => `${file} ${message}`).toSorted(), [
+    "balancers/haproxy.yaml It is bad",
+    "clusters/web.yaml It is bad",
+  ]);
+});
+
 Deno.test("accept() never throws: a balancer that cannot be loaded is a finding", async () => {
   const [accepted, findings] = await judge(desired(), {
     openBalancer: () => Promise.reject(new Error("no such file")),

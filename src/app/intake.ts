@@ -109,7 +109,7 @@ export class Intake implements ConfigSource {
     await using plugins = pluginLoader?.(() => watch.poke(), hangs);
     this.#plugins = plugins;
     for await (const _hint of watch) {
-      const loaded = await loadDirectory(dir, { role, signal, clock, lastGood });
+      const loaded = await loadDirectory(dir, { role, signal, clock, lastGood, checks: catalog.names("check") });
       if (!loaded.ok) return this.#tell(loaded.diagnostics);
       // Before anything else: what is wrong with the rest is said where the file wants it.
       onLogging?.(loaded.desired.logging);

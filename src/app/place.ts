@@ -16,12 +16,13 @@ export function judgementAt(
   balancer: string,
   { severity, message, origin }: Pick<Finding, "severity" | "message"> & { readonly origin: Origin | undefined },
 ): Judgement {
-  const { cluster: name, path } = origin ?? { path: [] };
+  const { cluster: name, path, from } = origin ?? { path: [] };
   const file = [...clusters].find(([, { cluster }]) => cluster.name === name)?.[0];
   const at = path.length === 0 ? "key" : "value";
-  return file === undefined
-    ? { key: `balancers/${balancer}`, finding: { severity, message, path, at } }
-    : { key: `clusters/${file}`, finding: { severity, message, path: [balancer, ...path], at } };
+  return file === undefined ? { key: `balancers/${balancer}`, finding: { severity, message, path, at } } : {
+    key: `clusters/${file}`,
+    finding: { severity, message, path: from === "file" ? path : [balancer, ...path], at },
+  };
 }
 
 /** Says of something in a balancer's part of the config where it stands, with no secret in it. Pure. */

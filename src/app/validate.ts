@@ -8,7 +8,7 @@ import type { Accepted } from "./accepted.ts";
 import { describeWith } from "./describe.ts";
 import { judgeBalancers } from "./judge.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
-import { makeBalancerPlugins, makePluginLoader } from "./plugins.ts";
+import { CATALOG, makeBalancerPlugins, makePluginLoader } from "./plugins.ts";
 
 /** How long the reading of a config directory may take. */
 const READ_DEADLINE_MS = 30_000;
@@ -32,7 +32,11 @@ export async function validateDirectory(
 ): Promise<Validated> {
   await using own = makeBalancerPlugins({ log: SILENT });
   const balancerPlugins = given ?? own;
-  const loaded = await loadDirectory(dir, { role, signal: AbortSignal.timeout(READ_DEADLINE_MS) });
+  const loaded = await loadDirectory(dir, {
+    role,
+    signal: AbortSignal.timeout(READ_DEADLINE_MS),
+    checks: CATALOG.names("check"),
+  });
   if (!loaded.ok) return { accepted: undefined, diagnostics: loaded.diagnostics };
   await using plugins = makePluginLoader({ log: SILENT });
   const { catalog, findings } = await plugins.load(loaded.desired, { dir, waitMs: Infinity });

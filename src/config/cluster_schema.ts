@@ -40,7 +40,7 @@ export function readCluster(
     path: [],
     message: `Missing key ${names[0]}: a cluster must have a section for at least one balancer (${names.join(", ")})`,
   };
-  const needed = refined(schema, (value) => used(value).length === 0 ? [noSection] : []);
+  const needed = refined(schema, (value) => used(value).length === 0 ? [noSection] : [], []);
   // A key with nothing behind it says nothing.
   const said = isRecord(raw) && raw.meta_cluster === null ? pick(raw, (key) => key !== "meta_cluster") : raw;
   const { value: file, findings } = validateKnown(said, needed["~standard"].validate);

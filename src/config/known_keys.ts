@@ -36,7 +36,7 @@ const ROUNDS_MAX = 1_000;
 export function validateKnown<T>(value: unknown, validate: (value: unknown) => SchemaResult<T>): Checked<T> {
   let warnings: readonly Finding[] = [];
   for (let round = 1;; round++) {
-    const next = judgeRound(value, validate(value), warnings, round);
+    const next = judgeRound(value, validate(value), { warnings, round, alsoKnown: [] });
     if ("done" in next) return next.done;
     [value, warnings] = [next.again, next.warnings];
   }
@@ -46,16 +46,28 @@ export function validateKnown<T>(value: unknown, validate: (value: unknown) => S
 export async function validateKnownAsync<T>(
   value: unknown,
   validate: (value: unknown) => SchemaResult<T> | Promise<SchemaResult<T>>,
+  { alsoKnown = [] }: {
+    /** Keys that stand beside those of the value and were taken out of it before: one of them may be meant. */
+    readonly alsoKnown?: readonly string[] | undefined;
+  } = {},
 ): Promise<Checked<T>> {
   let warnings: readonly Finding[] = [];
   for (let round = 1;; round++) {
-    const next = judgeRound(value, await validate(value), warnings, round);
+    const next = judgeRound(value, await validate(value), { warnings, round, alsoKnown });
     if ("done" in next) return next.done;
     [value, warnings] = [next.again, next.warnings];
   }
 }
 
-function judgeRound<T>(value: unknown, result: SchemaResult<T>, before: readonly Finding[], round: number): Round<T> {
+function judgeRound<T>(
+  value: unknown,
+  result: SchemaResult<T>,
+  { warnings: before, round, alsoKnown }: {
+    readonly warnings: readonly Finding[];
+    readonly round: number;
+    readonly alsoKnown: readonly string[];
+  },
+): Round<T> {
   if (result.issues === undefined) return { done: { value: result.value, findings: before } };
   const warnings: Finding[] = [];
   let rest = value;
@@ -66,7 +78,8 @@ function judgeRound<T>(value: unknown, result: SchemaResult<T>, before: readonly
       const next = withoutKey(rest, path);
       if (next === undefined) continue;
       rest = next.value;
-      warnings.push({ severity: "warning", path, at: "key", message: unknownKeyMessage(path, issue.unknownKey.known) });
+      const known = [...issue.unknownKey.known, ...path.length === 1 ? alsoKnown : []];
+      warnings.push({ severity: "warning", path, at: "key", message: unknownKeyMessage(path, known) });
     }
   }
   if (warnings.length > 0) return { again: rest, warnings: [...before, ...warnings] };
@@ -79,6 +92,28 @@ function unknownKeyMessage(path: Path, known: readonly string[]): string {
   return `Unknown key ${formatPath(path)}, which is not used: ${
     meant === undefined ? `known are ${known.toSorted().join(", ") || "none"}` : `did you mean ${meant}?`
   }`;
+}
+
+/**
+ * Moves findings of a part of a file below the path of that part, in their
+ * messages too: `Cannot use uri` becomes `Cannot use checks.http.uri`.
+ */
+export function under(path: Path, findings: readonly Finding[]): readonly Finding[] {
+  const part = formatPath(path);
+  return findings.map((finding) => {
+    const [whole, said = "", rest = ""] = /^((?:Cannot use|Missing key|Unknown key) )(.*)$/s.exec(finding.message) ??
+      [];
+    const named = formatPath(finding.path);
+    const isNamed = named !== "" && rest.startsWith(named) && !/^[\w-]/.test(rest.slice(named.length));
+    const message = whole === undefined
+      ? finding.message
+      : finding.path.length === 0 && rest.startsWith("the file ")
+      ? `${said}${part}${rest.slice("the file".length)}`
+      : isNamed || said === "Missing key "
+      ? `${said}${part}.${rest}`
+      : finding.message;
+    return { ...finding, path: [...path, ...finding.path], message };
+  });
 }
 
 function errorOf(issue: SchemaIssue): Finding {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { SchemaResult } from "../plugin/contract.ts";
-import { validateKnown, validateKnownAsync } from "./known_keys.ts";
+import { under, validateKnown, validateKnownAsync } from "./known_keys.ts";
 
 /** A validator that, like many, names one unknown key at a time, and only then looks at the others. */
 function oneAtATime(known: readonly string[]): (value: unknown) => SchemaResult<object> {
@@ -50,4 +50,29 @@ Deno.test("validateKnownAsync() answers what validateKnown() does", async () => 
     assert.deepEqual(async, sync);
     assert.deepEqual(Object.keys(sync.value ?? {}), keys.filter((key) => known.includes(key)));
   }));
+});
+
+Deno.test("under() moves findings below the path of their part, in their messages too", () => {
+  const moved = (path: readonly (string | number)[], message: string) =>
+    under(["checks", "http"], [{ severity: "error", at: "value", path, message }])[0];
+  assert.deepEqual(
+    [
+      moved(["uri"], "Cannot use uri as it must be a path: current value is 1"),
+      moved(["headers", "x"], "Cannot use the header name as it must be another"),
+      moved(["lines", 0], "Cannot use lines[0] as it must be text"),
+      moved([], "Missing key uri: it must be a path"),
+      moved([], "Cannot use the file as it must be a map: current value is 1"),
+      moved(["uri"], "Cannot use uri-like things"),
+      moved(["urj"], "Unknown key urj, which is not used: did you mean uri?"),
+    ].map((each) => `${each?.path.join(".")}: ${each?.message}`),
+    [
+      "checks.http.uri: Cannot use checks.http.uri as it must be a path: current value is 1",
+      "checks.http.headers.x: Cannot use the header name as it must be another",
+      "checks.http.lines.0: Cannot use checks.http.lines[0] as it must be text",
+      "checks.http: Missing key checks.http.uri: it must be a path",
+      "checks.http: Cannot use checks.http as it must be a map: current value is 1",
+      "checks.http.uri: Cannot use uri-like things",
+      "checks.http.urj: Unknown key checks.http.urj, which is not used: did you mean uri?",
+    ],
+  );
 });

@@ -77,6 +77,8 @@ export interface LoadOptions {
   readonly signal: AbortSignal;
   /** The time; the machine's own unless told. */
   readonly clock?: Clock;
+  /** The checks that ship, by name: one that stands at a wrong place is told apart from an unknown key. */
+  readonly checks?: readonly string[];
 }
 
 /**
@@ -109,7 +111,9 @@ export function loadDirectory(
 ): Promise<Loaded | NotLoaded>;
 export async function loadDirectory(
   dir: string,
-  { role, signal, clock = systemClock, lastGood }: LoadOptions & { readonly lastGood?: Loaded | undefined },
+  { role, signal, clock = systemClock, checks = [], lastGood }: LoadOptions & {
+    readonly lastGood?: Loaded | undefined;
+  },
 ): Promise<Loaded | NotLoaded> {
   const read = () => readTree(dir, FOLDERS_OF[role], signal);
   let tree = await read();
@@ -129,7 +133,7 @@ export async function loadDirectory(
       lastGood === undefined ? { ok: false, diagnostics } : { ...lastGood, diagnostics, unread: tree.reason },
     );
   }
-  return new Reading(tree, role, lastGood).finish();
+  return new Reading(tree, { role, checks, lastGood }).finish();
 }
 
 /** Whether anything that was there last time is not there now. */
@@ -156,6 +160,7 @@ function outline(tree: Tree): string {
 class Reading {
   readonly #tree: Tree & { readonly state: "read" };
   readonly #role: Role;
+  readonly #checks: readonly string[];
   readonly #last: Loaded | undefined;
   readonly #memory = new Map<string, Remembered>();
   readonly #sources = new Map<string, Source>();
@@ -163,8 +168,14 @@ class Reading {
   readonly #drafts = new Map<string, Draft<unknown>>();
   readonly #diagnostics: Diagnostic[] = [];
 
-  constructor(tree: Tree & { readonly state: "read" }, role: Role, lastGood: Loaded | undefined) {
-    [this.#tree, this.#role, this.#last] = [tree, role, lastGood];
+  constructor(
+    tree: Tree & { readonly state: "read" },
+    { role, checks, lastGood }: Pick<LoadOptions, "role"> & {
+      readonly checks: readonly string[];
+      readonly lastGood: Loaded | undefined;
+    },
+  ) {
+    [this.#tree, this.#role, this.#checks, this.#last] = [tree, role, checks, lastGood];
   }
 
   finish(): Loaded {
@@ -190,10 +201,13 @@ class Reading {
       (raw, fileName) => readCluster(raw, { fileName, balancers: names.balancers }),
       names.balancers.join(" "),
     );
+    const own = [...plugins.values()].filter(({ kind }) => kind === "check").map(({ name }) => name);
+    const checks = [...new Set([...this.#checks, ...own])].toSorted();
     const readServices = this.#folder<Service>(
       "services",
       last?.services,
-      (raw, fileName) => readService(raw, { fileName }),
+      (raw, fileName) => readService(raw, { fileName, plugins: checks }),
+      checks.join(" "),
     );
     const clusters = this.#settle("clusters", readClusters, { last: last?.clusters, find: findClusterClashes });
     const services = this.#settle("services", readServices, { last: last?.services, find: findServiceClashes });

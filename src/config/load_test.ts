@@ -73,6 +73,17 @@ Deno.test.each(
   assert.equal(names(await load(temp, undefined, role)), wanted);
 });
 
+Deno.test("loadDirectory() refuses a check beside checks as soon as plugins.yaml has a check of that name", async () => {
+  await using temp = await fine();
+  await temp.write("conf/services/web.yaml", `${SERVICE}memcached: {rise: 1}\n`);
+  const before = await load(temp);
+  assert.match(said(temp, before), /web\.yaml:6:1: warning: Unknown key memcached/);
+  await temp.write("conf/plugins.yaml", "checks: {memcached: {url: memcached.ts}}\n");
+  const after = await load(temp, before);
+  assert.match(said(temp, after), /web\.yaml:6:1: error: Cannot use memcached here as it is a check/);
+  assert.equal(after.desired.services.get("web"), before.desired.services.get("web"));
+});
+
 Deno.test("loadDirectory() answers an error value for a directory that is missing at first", async () => {
   await using temp = new TempDir();
   const result = await loadDirectory(`${temp.file("conf")}//`, { role: "run", signal: AbortSignal.timeout(20_000) });

@@ -8,6 +8,7 @@ import {
   converted,
   flag,
   formatPath,
+  type HouseSchema,
   houseSchema,
   type Issue,
   keys,
@@ -60,7 +61,20 @@ const allowing = (placeholder: string) =>
     })),
   });
 
-const UNPINNED_FILE = refined(
+type PlacedEntry = ReturnType<typeof entriesOf>[number];
+
+/** Judges the entries of each section whose keys are all fine, whatever is wrong in others. */
+function judged<Output extends PluginSections>(
+  schema: HouseSchema<Output>,
+  faults: (placed: PlacedEntry) => readonly Issue[],
+): HouseSchema<Output> {
+  return (Object.keys(PLUGIN_SECTIONS) as PluginSection[]).reduce(
+    (all, section) => refined(all, (file) => entriesOf({ [section]: file[section] }).flatMap(faults), [section]),
+    schema,
+  );
+}
+
+const UNPINNED_FILE = judged(
   houseSchema(keys({
     checks: optional(mapOf(allowing(OWN_TARGET))),
     discovery: optional(mapOf(allowing(OWN_CONFIG))),
@@ -72,38 +86,36 @@ const UNPINNED_FILE = refined(
       ),
     }))),
   })),
-  (file) =>
-    entriesOf(file).flatMap(({ section, name, entry }) => {
-      const at = [section, name];
-      const issues: Issue[] = [];
-      if (!PLUGIN_NAME.test(name)) {
-        const wanted = "lower case letters, digits, _ and -, a letter first, 63 at most";
-        const message = `Cannot use the name ${quote(name)} as it must be made of ${wanted}`;
-        issues.push({ path: at, message });
-      }
-      const fault = urlFault(entry);
-      if (fault !== undefined) {
-        const message = `Cannot use ${formatPath([...at, "url"])} as ${fault}: current value is ${quote(entry.url)}`;
-        issues.push({ path: [...at, "url"], message });
-      }
-      return issues;
-    }),
+  ({ section, name, entry }) => {
+    const at = [section, name];
+    const issues: Issue[] = [];
+    if (!PLUGIN_NAME.test(name)) {
+      const wanted = "lower case letters, digits, _ and -, a letter first, 63 at most";
+      const message = `Cannot use the name ${quote(name)} as it must be made of ${wanted}`;
+      issues.push({ path: at, message });
+    }
+    const fault = urlFault(entry);
+    if (fault !== undefined) {
+      const message = `Cannot use ${formatPath([...at, "url"])} as ${fault}: current value is ${quote(entry.url)}`;
+      issues.push({ path: [...at, "url"], message });
+    }
+    return issues;
+  },
 );
 
-const FILE = refined(
+const FILE = judged(
   UNPINNED_FILE,
-  (file) =>
-    entriesOf(file).flatMap(({ section, name, entry }) => {
-      const at = [section, name];
-      const issues: Issue[] = [];
-      if (entry.sha256 === undefined && isRemote(entry.url)) {
-        const message =
-          `Missing key ${formatPath([...at, "sha256"])}: what is fetched needs the hash that was approved; ` +
-          `lighthouse plugin update ${name} writes it`;
-        issues.push({ path: at, message });
-      }
-      return issues;
-    }),
+  ({ section, name, entry }) => {
+    const at = [section, name];
+    const issues: Issue[] = [];
+    if (entry.sha256 === undefined && isRemote(entry.url)) {
+      const message =
+        `Missing key ${formatPath([...at, "sha256"])}: what is fetched needs the hash that was approved; ` +
+        `lighthouse plugin update ${name} writes it`;
+      issues.push({ path: at, message });
+    }
+    return issues;
+  },
 );
 
 /** Reads `plugins.yaml`: the entries by `kind/name`. */
@@ -137,8 +149,10 @@ interface RawEntry {
   readonly allow?: PluginEntry["allow"];
 }
 
+type PluginSections = { readonly [section in PluginSection]?: Readonly<Record<string, RawEntry>> | undefined };
+
 function entriesOf(
-  file: { readonly [section in PluginSection]?: Readonly<Record<string, RawEntry>> | undefined },
+  file: PluginSections,
 ): readonly { readonly section: PluginSection; readonly name: string; readonly entry: RawEntry }[] {
   return (Object.keys(PLUGIN_SECTIONS) as PluginSection[]).flatMap((section) =>
     Object.entries(file[section] ?? {}).map(([name, entry]) => ({ section, name, entry }))

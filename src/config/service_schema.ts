@@ -34,12 +34,25 @@ const CHECK_ENTRIES = {
   port: optional(port()),
 };
 
+/** The names of {@linkcode CHECK_ENTRIES}. */
+export const HOST_KEYS: readonly string[] = Object.keys(CHECK_ENTRIES);
+
 const INTERVAL = seconds({ min: 0.01, max: 86_400 });
 
 const METADATA = converted(
   toMetadata,
   `a map of what JSON can say, at most ${METADATA_LENGTH_MAX} characters`,
 );
+
+/** The keys of a service but for `checks`, and `ports` by itself. */
+const SERVICE_ENTRIES = {
+  discovery: name(),
+  name: optional(name()),
+  host: optional(host()),
+  port: optional(port()),
+  ports: optional(port()),
+  metadata: optional(METADATA),
+};
 
 function toMetadata(value: unknown): { readonly [key: string]: Json } | undefined {
   if (value === null) return {};
@@ -58,12 +71,8 @@ export function serviceSchema({ checkNames, hasList }: {
   readonly hasList: boolean;
 }) {
   return houseSchema(keys({
-    discovery: name(),
-    name: optional(name()),
-    host: optional(host()),
-    port: optional(port()),
+    ...SERVICE_ENTRIES,
     ports: optional(hasList ? list(port()) : port()),
-    metadata: optional(METADATA),
     checks: keys({
       interval: INTERVAL,
       ...Object.fromEntries(checkNames.map((check) => [check, keys(CHECK_ENTRIES)])),
@@ -71,14 +80,28 @@ export function serviceSchema({ checkNames, hasList }: {
   }));
 }
 
-/** Reads a file of `services/`; `fileName` is its name without the ending. */
-export function readService(raw: unknown, { fileName }: { readonly fileName: string }): Checked<Service> {
+/**
+ * Reads a file of `services/`; `fileName` is its name without the ending,
+ * `plugins` are the names of the checks that there are.
+ */
+export function readService(
+  given: unknown,
+  { fileName, plugins = [] }: { readonly fileName: string; readonly plugins?: readonly string[] },
+): Checked<Service> {
+  const { raw, findings: misplaced } = withoutMisplaced(given, plugins);
   const checks = isRecord(raw) && isRecord(raw.checks) ? raw.checks : {};
   const checkNames = Object.keys(checks).filter((key) => key !== "interval");
   const schema = serviceSchema({ checkNames, hasList: isRecord(raw) && Array.isArray(raw.ports) });
-  const needed = refined(schema, ({ port, ports }) => port === undefined && ports === undefined ? [NO_PORTS] : []);
+  const needed = refined(schema, ({ port, ports }) => port === undefined && ports === undefined ? [NO_PORTS] : [], [
+    "port",
+    "ports",
+  ]);
   const checked = validateKnown(isRecord(raw) ? hostsPart(raw) : raw, needed["~standard"].validate);
-  const findings = [...checked.findings, ...checkNames.filter((check) => !isName(check)).map(badCheckName)];
+  const findings = [
+    ...misplaced,
+    ...checked.findings,
+    ...checkNames.filter((check) => !isName(check)).map(badCheckName),
+  ];
   const file = checked.value;
   if (file === undefined || hasErrors(findings)) return { value: undefined, findings, draft: draftService(raw) };
 
@@ -101,6 +124,35 @@ const NO_PORTS: Issue = {
   path: [],
   message: "Missing key ports: it must be a port, or a list of ports (or port, a single one)",
 };
+
+/**
+ * Takes away what stands at a wrong depth, and says where it belongs: a check
+ * beside `checks`, which would leave the service without it, and a key of a
+ * check in `checks` itself.
+ */
+function withoutMisplaced(
+  raw: unknown,
+  plugins: readonly string[],
+): { readonly raw: unknown; readonly findings: readonly Finding[] } {
+  if (!isRecord(raw)) return { raw, findings: [] };
+  const isCheck = (key: string) => plugins.includes(key) && key !== "checks" && !Object.hasOwn(SERVICE_ENTRIES, key);
+  const beside = Object.keys(raw).filter(isCheck);
+  const { checks } = raw;
+  const above = isRecord(checks)
+    ? Object.keys(checks).filter((key) => Object.hasOwn(CHECK_ENTRIES, key) && !isRecord(checks[key]))
+    : [];
+  const error = (path: Path, message: string): Finding => ({ severity: "error", path, at: "key", message });
+  const findings = [
+    ...beside.map((key) => error([key], `Cannot use ${key} here as it is a check: ${key} belongs below checks`)),
+    ...above.map((key) =>
+      error(["checks", key], `Cannot use checks.${key} as ${key} belongs into a check: checks.NAME.${key}`)
+    ),
+  ];
+  if (findings.length === 0) return { raw, findings };
+  const rest = pick(raw, (key) => !isCheck(key));
+  if (isRecord(checks)) rest.checks = pick(checks, (key) => !above.includes(key));
+  return { raw: rest, findings };
+}
 
 /** Answers a service file with only the host's keys left in each check. */
 function hostsPart(raw: Record<string, unknown>): Record<string, unknown> {

@@ -202,3 +202,28 @@ Deno.test("readService() drafts what plugins can judge of a service that cannot 
   ]);
   assert.equal(service({ port: 80 }).draft, undefined, "there is nothing for a plugin in it");
 });
+
+Deno.test("readService() refuses a check that stands beside checks, whatever it is called", () => {
+  const beside = { discovery: "zookeeper", port: 1, checks: { interval: 2 }, http: { uri: "/", rise: 1, fall: 1 } };
+  const { value, findings } = readService(beside, { fileName: "web", plugins: ["http", "name"] });
+  assert.equal(value, undefined);
+  assert.deepEqual(findings.map(({ severity, path, message }) => [severity, path, message]), [
+    ["error", ["http"], "Cannot use http here as it is a check: http belongs below checks"],
+  ]);
+  const named = readService({ ...beside, http: undefined, name: "own" }, { fileName: "web", plugins: ["name"] });
+  assert.equal(named.findings.some(({ severity }) => severity === "error"), false);
+});
+
+Deno.test("readService() says where a key of a check belongs that stands in checks itself", () => {
+  const checks = { interval: 2, timeout: 3, tcp: { rise: 1, fall: 1 } };
+  const { value, findings } = service({ discovery: "zookeeper", port: 1, checks });
+  assert.equal(value, undefined);
+  assert.deepEqual(findings.map(({ path, message }) => [path.join("."), message]), [
+    ["checks.timeout", "Cannot use checks.timeout as timeout belongs into a check: checks.NAME.timeout"],
+  ]);
+});
+
+Deno.test("readService() says that there is no port though another key is wrong", () => {
+  const { findings } = readService({ discovery: "zookeeper", checks: { interval: "soon" } }, { fileName: "web" });
+  assert.match(findings.map(({ message }) => message).join("\n"), /checks\.interval[^]*Missing key ports/);
+});

@@ -38,6 +38,7 @@ export const settingsSchema = refined(
         message: `Cannot use updates as quiet must be <= max: current values are ${updates.quiet} and ${updates.max}`,
       }]
       : [],
+  ["updates"],
 );
 
 /** Reads `lighthouse.yaml`. */

@@ -26,8 +26,16 @@ export interface HouseSchema<Output> {
   readonly "~standard": {
     readonly version: 1;
     readonly vendor: string;
-    readonly validate: (value: unknown) => { readonly value: Output } | { readonly issues: readonly Issue[] };
+    readonly validate: (value: unknown) => { readonly value: Output } | Refusal;
   };
+}
+
+/** Why a value was refused. */
+export interface Refusal {
+  /** All that is wrong with it. */
+  readonly issues: readonly Issue[];
+  /** What of a map could be read all the same, and which of its keys could not; for rules that look at other keys. */
+  readonly rest?: { readonly value: unknown; readonly broken: ReadonlySet<string> } | undefined;
 }
 
 /** Makes a valibot schema speak in this house's words. */
@@ -39,10 +47,17 @@ export function houseSchema<const S extends v.GenericSchema>(schema: S): HouseSc
       validate(value) {
         const result = v.safeParse(schema, value);
         if (result.success) return { value: result.output };
-        return { issues: result.issues.map((issue) => toIssue(schema, issue)) };
+        return { issues: result.issues.map((issue) => toIssue(schema, issue)), rest: restOf(schema, result) };
       },
     },
   });
+}
+
+function restOf(schema: v.GenericSchema, { output, issues }: v.SafeParseResult<v.GenericSchema>): Refusal["rest"] {
+  const keys = issues?.map(({ path }) => path?.[0]?.key);
+  // Behind a map's own schema the value may have another shape, which only what is fine has gone through.
+  if (schema.type !== "strict_object" || "pipe" in schema || keys?.includes(undefined)) return undefined;
+  return { value: output, broken: new Set(keys?.map(String)) };
 }
 
 /** The schema that a house schema was made of. */
@@ -72,10 +87,15 @@ export function keyTypesOf(schema: HouseSchema<unknown>): ReadonlyMap<string, Ke
   return found;
 }
 
-/** Adds to a schema what no single key can tell: `faults` looks at a value whose keys are all fine. */
-export function refined<Output>(
+/**
+ * Adds to a schema what no single key can tell: `faults` looks at the keys
+ * `of`, and is asked if these are fine, whatever is wrong with others: one
+ * finding hides no other. Without `of` it looks at all.
+ */
+export function refined<Output, const Key extends keyof Output & string = keyof Output & string>(
   schema: HouseSchema<Output>,
-  faults: (value: Output) => readonly Issue[],
+  faults: (value: Pick<Output, Key>) => readonly Issue[],
+  of?: readonly Key[],
 ): HouseSchema<Output> {
   return within(INSIDE.get(schema), {
     "~standard": {
@@ -83,9 +103,13 @@ export function refined<Output>(
       vendor: "lighthouse",
       validate(value) {
         const result = schema["~standard"].validate(value);
-        if ("issues" in result) return result;
-        const issues = faults(result.value);
-        return issues.length === 0 ? result : { issues };
+        if (!("issues" in result)) {
+          const issues = faults(result.value);
+          return issues.length === 0 ? result : { issues, rest: { value: result.value, broken: new Set() } };
+        }
+        const { rest } = result;
+        if (of === undefined || rest === undefined || of.some((key) => rest.broken.has(key))) return result;
+        return { issues: [...result.issues, ...faults(rest.value as Pick<Output, Key>)], rest };
       },
     },
   });
@@ -205,7 +229,7 @@ function toIssue(schema: v.GenericSchema, issue: v.BaseIssue<unknown>): Issue {
   const path = (issue.path ?? []).map((item) => typeof item.key === "number" ? item.key : String(item.key));
   const key = path.length === 0 ? "the file" : formatPath(path);
   if (issue.type === "strict_object" && path.length > 0) {
-    const entries = entriesAt(schema, path.slice(0, -1));
+    const entries = entriesAt(schema, issue.path ?? []);
     if (issue.expected === "never") {
       return { message: `Unknown key ${key}`, path, unknownKey: { known: Object.keys(entries) } };
     }
@@ -226,11 +250,12 @@ export function formatPath(path: readonly (string | number)[]): string {
   return path.map((part, i) => typeof part === "number" ? `[${part}]` : i === 0 ? part : `.${part}`).join("");
 }
 
-function entriesAt(schema: unknown, path: readonly (string | number)[]): Record<string, unknown> {
-  let at = unwrap(schema);
-  for (const part of path) {
-    if (typeof part === "number") at = unwrap(at?.item);
-    else at = unwrap(at?.entries === undefined ? at?.value : at.entries[part]);
+/** The entries of the map that holds the last key of an issue's path. */
+function entriesAt(schema: unknown, path: readonly v.IssuePathItem[]): Record<string, unknown> {
+  let at = unwrap(schema, path[0]?.input);
+  for (const { key, value } of path.slice(0, -1)) {
+    if (typeof key === "number") at = unwrap(at?.item, value);
+    else at = unwrap(at?.entries === undefined ? at?.value : at.entries[String(key)], value);
   }
   return at?.entries ?? {};
 }
@@ -242,11 +267,14 @@ interface SchemaParts {
   readonly item?: unknown;
   readonly value?: unknown;
   readonly wrapped?: unknown;
+  /** Of a schema that depends on the value. */
+  readonly getter?: (input: unknown) => unknown;
 }
 
-function unwrap(schema: unknown): SchemaParts | undefined {
+function unwrap(schema: unknown, input?: unknown): SchemaParts | undefined {
   const parts = schema as SchemaParts | undefined;
-  return parts?.wrapped === undefined ? parts : unwrap(parts.wrapped);
+  if (parts?.getter !== undefined) return unwrap(parts.getter(input), input);
+  return parts?.wrapped === undefined ? parts : unwrap(parts.wrapped, input);
 }
 
 function wantedOf(schema: unknown): string {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import * as v from "valibot";
 import {
   converted,
   flag,
@@ -245,6 +246,27 @@ Deno.test("refined() looks at a value only if its keys are all fine", () => {
   assert.deepEqual(judge(schema, { x: 6 }), { x: 6 });
   assert.deepEqual(judge(schema, { x: 7 }), ["Not 7"]);
   assert.match(String(judge(schema, { x: "seven" })), /an integer >= 0/);
+});
+
+Deno.test("refined() looks at its keys though others are wrong or missing", () => {
+  const schema = refined(
+    houseSchema(keys({ x: integer({ min: 0 }), y: integer({ min: 0 }), z: integer({ min: 0 }) })),
+    ({ x, y }) => x > y ? [{ message: "x > y", path: ["x"] }] : [],
+    ["x", "y"],
+  );
+  const messages = (value: unknown) => (judge(schema, value) as readonly string[]).map((each) => each.slice(0, 14));
+  assert.deepEqual(messages({ x: 2, y: 1, z: -1 }), ["Cannot use z a", "x > y"]);
+  assert.deepEqual(messages({ x: 2, y: 1 }), ["Missing key z:", "x > y"]);
+  assert.deepEqual(messages({ x: 2, y: 1, z: 1, w: 1 }), ["Unknown key w", "x > y"]);
+  assert.deepEqual(messages({ x: 2, z: 1 }), ["Missing key y:"]);
+  assert.deepEqual(messages({ x: "2?", y: 1, z: 1 }), ["Cannot use x a"]);
+});
+
+Deno.test("houseSchema() names the known keys of a map whose schema depends on the value", () => {
+  const schema = withX(v.lazy((value) => typeof value === "string" ? text() : keys({ user: optional(text()) })));
+  const result = schema["~standard"].validate({ x: { usr: "u" } });
+  assert.ok("issues" in result);
+  assert.deepEqual(result.issues.map(({ unknownKey }) => unknownKey?.known), [["user"]]);
 });
 
 Deno.test("formatPath() writes a path as a reader would", () => {

@@ -222,13 +222,13 @@ function printable(line: string): string {
 const CONTINUED = "\n  | ";
 
 /**
- * Writes one record for a person: `09:46:42.123 INFO  writer: HAProxy was reloaded (reason="…")`.
+ * Writes one record for a person: `2026-01-31 09:46:42.123Z INFO  writer: HAProxy was reloaded (reason="…")`.
  * Whatever the record holds, only the line feeds of its message make lines,
  * and these are marked.
  */
 export function formatHuman(record: LogRecord, { color }: { color: boolean }): string {
-  const time = new Date(record.timestamp).toISOString().slice(11, 23);
-  const level = record.level.toUpperCase().slice(0, 5).padEnd(5);
+  const time = new Date(record.timestamp).toISOString().replace("T", " ");
+  const level = (record.level === "warning" ? "warn" : record.level).toUpperCase().padEnd(5);
   const properties = propertiesText(record.properties);
   const paint = (text: string, code: number) => color ? `\x1b[${code}m${text}\x1b[0m` : text;
   const part = record.category.slice(1).join(".");

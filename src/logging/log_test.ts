@@ -21,14 +21,14 @@ function lines(
 /** Logs one record at `info`; answers what was written of it, less the time. */
 function line(format: LogFormat, message: string, properties?: Record<string, unknown>): string {
   return lines((log) => log.info(message, properties), { format }).join("")
-    .replace(/^[\d:.]{12} |time=\S+ |"@timestamp":"[^"]+",/, "");
+    .replace(/^[\d-]{10} [\d:.]{12}Z |time=\S+ |"@timestamp":"[^"]+",/, "");
 }
 
 const FORMATS: readonly LogFormat[] = ["human", "logfmt", "json"];
 
 /** What a registry, a plugin or HAProxy may say to look like more than a text. */
 const HOSTILE = [
-  "\n09:46:42.123 ERROR app: forged",
+  "\n2026-01-31 09:46:42.123Z ERROR app: forged",
   '\ntime=2026-01-01T00:00:00.000Z level=error logger=lighthouse.app msg="forged"',
   '"} \n{"level":"ERROR"}',
   "\r\u001b[2K\u001b[1A\u001b]0;title\u0007",
@@ -55,7 +55,7 @@ Deno.test("Log writes one line for a record, in each format", () => {
 
 Deno.test("Log begins each line with the time, in UTC", () => {
   const [human = ""] = lines((log) => log.info("x"));
-  assert.match(human, /^\d\d:\d\d:\d\d\.\d{3} INFO {2}writer: x\n$/);
+  assert.match(human, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z INFO {2}writer: x\n$/);
   const [logfmt = ""] = lines((log) => log.info("x"), { format: "logfmt" });
   assert.match(logfmt, /^time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=info /);
 });

@@ -17,7 +17,6 @@ import {
   list,
   mapOf,
   optional,
-  refined,
   text,
 } from "../kernel/schema.ts";
 import { isRecord } from "../model/node.ts";
@@ -99,10 +98,11 @@ interface LoggerFile {
 export function readLogging(raw: unknown): Checked<Logging> {
   const file = withoutNulls(raw, NULLS_DEPTH);
   const parts = isRecord(file) ? file : {};
-  const schema = refined(houseSchema(schemaFor(parts)), (value) => faultsOf(value as unknown as LoggingFile));
-  const { value, findings } = validateKnown(file, schema["~standard"].validate);
-  const remarks = [...findings, ...remarksOn(parts)];
-  if (value === undefined) return { value, findings: remarks };
+  const { value, findings } = validateKnown(file, houseSchema(schemaFor(parts))["~standard"].validate);
+  // What one part says of others is checked whatever else is wrong with the file.
+  const faults = faultsOf(parts).map((issue): Finding => ({ severity: "error", at: "value", ...issue }));
+  const remarks = [...findings, ...faults, ...remarksOn(parts)];
+  if (value === undefined || faults.length > 0) return { value: undefined, findings: remarks };
   return { value: toLogging(value as unknown as LoggingFile, parts), findings: remarks };
 }
 
@@ -144,30 +144,31 @@ function handlerSchema(raw: unknown): Entries[string] {
   return keys({ ...own, ...Object.fromEntries(rest.map((key) => [key, ANYTHING])) });
 }
 
-/** What is wrong between the parts of a file whose keys are all fine. */
-function faultsOf(file: LoggingFile): readonly Issue[] {
-  const { formatters = {}, filters = {}, handlers = {}, loggers = {}, root = {} } = file;
-  const faults = Object.entries(formatters).flatMap(([name, formatter]) => formatFaults(name, formatter));
-  for (const [name, handler] of Object.entries(handlers)) {
-    if (handler.formatter !== undefined && handler.formatter !== "") {
+/** What is wrong between the parts of a file. */
+function faultsOf(parts: Record<string, unknown>): readonly Issue[] {
+  const { formatters, filters, handlers, loggers, root } = parts;
+  const faults = entriesOf(formatters).flatMap(([name, formatter]) => formatFaults(name, formatter));
+  for (const [name, handler] of entriesOf(handlers)) {
+    if (handler.formatter !== "") {
       faults.push(...unknownNames(["handlers", name, "formatter"], handler.formatter, formatters));
     }
-    faults.push(...unknownNames(["handlers", name, "filters"], handler.filters ?? [], filters));
+    faults.push(...unknownNames(["handlers", name, "filters"], handler.filters, filters));
   }
   const all = [
-    ...Object.entries(loggers).map(([name, logger]) => [["loggers", name], logger] as const),
-    [["root"], root] as const,
+    ...entriesOf(loggers).map(([name, logger]) => [["loggers", name], logger] as const),
+    ...entriesOf({ root }).map(([name, logger]) => [[name], logger] as const),
   ];
   for (const [path, logger] of all) {
-    faults.push(...unknownNames([...path, "handlers"], logger.handlers ?? [], handlers));
-    faults.push(...unknownNames([...path, "filters"], logger.filters ?? [], filters));
+    faults.push(...unknownNames([...path, "handlers"], logger.handlers, handlers));
+    faults.push(...unknownNames([...path, "filters"], logger.filters, filters));
   }
   return faults;
 }
 
-function formatFaults(name: string, formatter: FormatterFile): Issue[] {
-  const own = ownFormat(formatter);
-  if (own === "") return [];
+function formatFaults(name: string, formatter: Record<string, unknown>): Issue[] {
+  const { format, fmt, style = "%" } = formatter;
+  const own = format ?? fmt;
+  if (typeof own !== "string" || own === "" || style !== "%") return [];
   const compiled = compileFormat(own);
   if (compiled.ok) return [];
   const path = ["formatters", name, formatter.format === undefined ? "fmt" : "format"];
@@ -179,14 +180,17 @@ function ownFormat({ format, fmt, style = "%" }: FormatterFile): string {
   return style === "%" ? format ?? fmt ?? "" : "";
 }
 
-function unknownNames(path: Path, names: string | readonly string[], defined: object): readonly Issue[] {
-  const known = Object.keys(defined);
+/** Names that are not defined; what is no name is a fault of its own. */
+function unknownNames(path: Path, names: unknown, defined: unknown): readonly Issue[] {
+  const known = isRecord(defined) ? Object.keys(defined) : [];
   const kind = path.at(-1) === "formatter" ? "formatter" : String(path.at(-1)).replace(/s$/, "");
   const wanted = known.length === 0 ? `a ${kind}, of which none is defined` : `one of the ${kind}s ${known.join(", ")}`;
-  const given = typeof names === "string"
-    ? [[path, names] as const]
-    : names.map((name, i) => [[...path, i], name] as const);
-  return given.flatMap(([at, name]) => known.includes(name) ? [] : [{ path: at, message: cannot(at, wanted, name) }]);
+  const given: readonly (readonly [Path, unknown])[] = Array.isArray(names)
+    ? names.map((name, i) => [[...path, i], name])
+    : [[path, names]];
+  return given.flatMap(([at, name]) =>
+    typeof name !== "string" || known.includes(name) ? [] : [{ path: at, message: cannot(at, wanted, name) }]
+  );
 }
 
 function cannot(path: Path, wanted: string, value: unknown): string {

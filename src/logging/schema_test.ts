@@ -262,3 +262,10 @@ Deno.test.each([
   assert.equal(readLogging(raw).value, undefined);
   assert.match(said(raw), wanted);
 });
+
+Deno.test("readLogging() names a handler that is not defined though the level beside it is wrong", () => {
+  assert.deepEqual(said({ version: 1, root: { level: "LOUD", handlers: ["consle"] } }).split("\n"), [
+    'error root.level: Cannot use root.level as it must be one of NOTSET, DEBUG, INFO, WARN, WARNING, ERROR, CRITICAL, FATAL, or a number: current value is "LOUD"',
+    'error root.handlers.0: Cannot use root.handlers[0] as it must be a handler, of which none is defined: current value is "consle"',
+  ]);
+});

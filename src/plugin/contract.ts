@@ -211,6 +211,8 @@ export interface Origin {
   readonly cluster?: ClusterName | undefined;
   /** Keys and indexes from the root of that section or file; `[]` for the whole. */
   readonly path: readonly (string | number)[];
+  /** Present if `path` starts from the root of the cluster's file instead: at its `meta_cluster`. Since 2.0. */
+  readonly from?: "file" | undefined;
 }
 
 /** One cluster, as a balancer is asked to serve it. */

@@ -200,8 +200,12 @@ function configFault(value: unknown): ConfigFault {
 }
 
 function origin(value: unknown): Origin {
-  const { cluster, path: at } = record(value, "origin");
-  return { ...cluster !== undefined && { cluster: exactText(cluster, "cluster") }, path: path(at) };
+  const { cluster, path: at, from } = record(value, "origin");
+  return {
+    ...cluster !== undefined && { cluster: exactText(cluster, "cluster") },
+    path: path(at),
+    ...from === "file" && { from },
+  };
 }
 
 function path(value: unknown): readonly (string | number)[] {

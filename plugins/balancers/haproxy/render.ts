@@ -162,7 +162,8 @@ function metaStanzas({ wanted: { config }, clusters, passing }: Scene): readonly
     for (const { wanted } of of) {
       tell(`Cluster ${wanted.name} is part of the meta cluster ${quote(name)}, which is not configured`, {
         cluster: wanted.name,
-        path: [],
+        path: ["meta_cluster"],
+        from: "file",
       });
     }
   }

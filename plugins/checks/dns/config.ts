@@ -27,6 +27,7 @@ export const schema = refined(
     expect: optional(converted(toTexts, "a text that is not empty, or a list of them"), []),
   })),
   faults,
+  ["name"],
 );
 
 function toName(value: unknown): string | undefined {
@@ -48,7 +49,7 @@ function toTexts(value: unknown): readonly string[] | undefined {
 /** Deno's resolver answers for these by itself, whatever the server would say. */
 const NEVER_ASKED = /(?:^|\.)(?:localhost|invalid|onion)$/i;
 
-function faults({ name }: DnsConfig): readonly Issue[] {
+function faults({ name }: Pick<DnsConfig, "name">): readonly Issue[] {
   if (!NEVER_ASKED.test(name)) return [];
   return [{
     message: "Cannot use name as no server is asked for localhost, .invalid and .onion: current value is " +

@@ -35,16 +35,21 @@ const FOLDER = /^\/[^\0]*$/;
 
 /** Validates `exec:` of a service file. */
 export const schema = refined(
-  houseSchema(keys({
-    command: matching(PATH, "the absolute path of a program, without //, . and .."),
-    args: optional(list(converted(toText, "a text, without NUL"), "a list of texts"), []),
-    env: optional(mapOf(converted(toText, "a text, without NUL")), {}),
-    directory: optional(matching(FOLDER, "the absolute path of a folder"), "/"),
-    status: optional(converted(toStatuses, "an exit status from 0 to 255, or a list of them"), 0),
-    output: optional(word()),
-    output_limit: optional(integer({ min: 1, max: 1_048_576 }), 65_536),
-  })),
-  faults,
+  refined(
+    houseSchema(keys({
+      command: matching(PATH, "the absolute path of a program, without //, . and .."),
+      args: optional(list(converted(toText, "a text, without NUL"), "a list of texts"), []),
+      env: optional(mapOf(converted(toText, "a text, without NUL")), {}),
+      directory: optional(matching(FOLDER, "the absolute path of a folder"), "/"),
+      status: optional(converted(toStatuses, "an exit status from 0 to 255, or a list of them"), 0),
+      output: optional(word()),
+      output_limit: optional(integer({ min: 1, max: 1_048_576 }), 65_536),
+    })),
+    nameFaults,
+    ["env"],
+  ),
+  outputFaults,
+  ["output", "output_limit"],
 );
 
 /** YAML makes numbers and booleans of some arguments. */
@@ -59,7 +64,7 @@ function toStatuses(value: unknown): readonly number[] | undefined {
   return fine ? statuses : undefined;
 }
 
-function faults({ env, output, output_limit }: ExecConfig): readonly Issue[] {
+function nameFaults({ env }: Pick<ExecConfig, "env">): readonly Issue[] {
   const issues: Issue[] = [];
   for (const name of Object.keys(env)) {
     // The variables of the dynamic linker would make another program of the one that is granted; Deno refuses them.
@@ -74,8 +79,10 @@ function faults({ env, output, output_limit }: ExecConfig): readonly Issue[] {
       path: ["env", name],
     });
   }
-  if (output !== undefined && new TextEncoder().encode(output).length > output_limit) {
-    issues.push({ message: `Cannot use output as it is longer than output_limit, ${output_limit}`, path: ["output"] });
-  }
   return issues;
+}
+
+function outputFaults({ output, output_limit }: Pick<ExecConfig, "output" | "output_limit">): readonly Issue[] {
+  if (output === undefined || new TextEncoder().encode(output).length <= output_limit) return [];
+  return [{ message: `Cannot use output as it is longer than output_limit, ${output_limit}`, path: ["output"] }];
 }

@@ -46,16 +46,21 @@ const WANTED_STATUS = "a status, a range or a list of them, such as 200, 200-299
 
 /** Validates `http:` of a service file. */
 export const schema = refined(
-  houseSchema(keys({
-    uri: matching(/^(?:\/[!-~]*|\*)$/, 'a path that starts with "/", in ASCII and without spaces'),
-    method: optional(converted(toMethod, "the name of a method, such as GET"), "GET"),
-    https: optional(flag(), false),
-    headers: optional(mapOf(converted(toHeaderValue, "a text in one line")), {}),
-    status: optional(converted(toStatusRanges, WANTED_STATUS), "200-299"),
-    body: optional(word()),
-    ...TLS_KEYS,
-  })),
-  faults,
+  refined(
+    houseSchema(keys({
+      uri: matching(/^(?:\/[!-~]*|\*)$/, 'a path that starts with "/", in ASCII and without spaces'),
+      method: optional(converted(toMethod, "the name of a method, such as GET"), "GET"),
+      https: optional(flag(), false),
+      headers: optional(mapOf(converted(toHeaderValue, "a text in one line")), {}),
+      status: optional(converted(toStatusRanges, WANTED_STATUS), "200-299"),
+      body: optional(word()),
+      ...TLS_KEYS,
+    })),
+    headerFaults,
+    ["headers"],
+  ),
+  bodyFaults,
+  ["body", "method"],
 );
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
@@ -92,7 +97,7 @@ function toStatusRange(part: string): StatusRange | undefined {
 /** Headers that would tell the server of a body which is never sent. */
 const FRAMING = new Set(["content-length", "transfer-encoding"]);
 
-function faults({ headers, body, method }: HttpConfig): readonly Issue[] {
+function headerFaults({ headers }: Pick<HttpConfig, "headers">): readonly Issue[] {
   const issues: Issue[] = [];
   for (const name of Object.keys(headers)) {
     const wanted = !TOKEN.test(name)
@@ -107,11 +112,10 @@ function faults({ headers, body, method }: HttpConfig): readonly Issue[] {
       });
     }
   }
-  if (body !== undefined && method === "HEAD") {
-    issues.push({
-      message: "Cannot use body as the answer to HEAD has none: leave it out, or use GET",
-      path: ["body"],
-    });
-  }
   return issues;
+}
+
+function bodyFaults({ body, method }: Pick<HttpConfig, "body" | "method">): readonly Issue[] {
+  if (body === undefined || method !== "HEAD") return [];
+  return [{ message: "Cannot use body as the answer to HEAD has none: leave it out, or use GET", path: ["body"] }];
 }

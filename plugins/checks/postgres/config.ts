@@ -36,16 +36,21 @@ const word = () => matching(/^[^\0]+$/, "a string that is not empty, without NUL
 
 /** Validates `postgres:` of a service file. */
 export const schema = refined(
-  houseSchema(keys({
-    user: optional(word()),
-    password: optional(word()),
-    database: optional(word()),
-    query: optional(word()),
-    expect: optional(converted(toText, "a text, a number, true or false")),
-    tls: optional(flag(), false),
-    ...TLS_KEYS,
-  })),
-  faults,
+  refined(
+    houseSchema(keys({
+      user: optional(word()),
+      password: optional(word()),
+      database: optional(word()),
+      query: optional(word()),
+      expect: optional(converted(toText, "a text, a number, true or false")),
+      tls: optional(flag(), false),
+      ...TLS_KEYS,
+    })),
+    userFaults,
+    ["user", "password", "database", "query"],
+  ),
+  expectFaults,
+  ["query", "expect"],
 );
 
 /** YAML makes numbers and booleans of some values; PostgreSQL writes a boolean as one letter. */
@@ -54,15 +59,19 @@ function toText(value: unknown): string | undefined {
   return typeof value === "string" || typeof value === "number" ? String(value) : undefined;
 }
 
-function faults({ user, password, database, query, expect }: PostgresConfig): readonly Issue[] {
+function userFaults(
+  { user, password, database, query }: Pick<PostgresConfig, "user" | "password" | "database" | "query">,
+): readonly Issue[] {
   const issues: Issue[] = [];
   if (user === undefined) {
     for (const [key, value] of Object.entries({ password, database, query })) {
       if (value !== undefined) issues.push({ message: `Missing key user: without it ${key} is of no use`, path: [] });
     }
   }
-  if (expect !== undefined && query === undefined) {
-    issues.push({ message: "Missing key query: expect must say what it is the answer to", path: [] });
-  }
   return issues;
+}
+
+function expectFaults({ query, expect }: Pick<PostgresConfig, "query" | "expect">): readonly Issue[] {
+  if (expect === undefined || query !== undefined) return [];
+  return [{ message: "Missing key query: expect must say what it is the answer to", path: [] }];
 }

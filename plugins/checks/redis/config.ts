@@ -26,9 +26,10 @@ export const schema = refined(
     ...TLS_KEYS,
   })),
   faults,
+  ["username", "password"],
 );
 
-function faults({ username, password }: RedisConfig): readonly Issue[] {
+function faults({ username, password }: Pick<RedisConfig, "username" | "password">): readonly Issue[] {
   return username !== undefined && password === undefined
     ? [{ message: "Missing key password: a username alone cannot log in", path: [] }]
     : [];

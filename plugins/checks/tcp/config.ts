@@ -9,7 +9,10 @@ export interface TcpConfig {
 }
 
 /** Validates `tcp:` of a service file. */
-export const schema = refined(houseSchema(keys({ query: optional(text()), response: optional(text()) })), faults);
+export const schema = refined(houseSchema(keys({ query: optional(text()), response: optional(text()) })), faults, [
+  "query",
+  "response",
+]);
 
 function faults({ query, response }: TcpConfig): readonly Issue[] {
   if (query !== undefined && response === undefined) {
