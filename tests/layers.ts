@@ -73,7 +73,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "logging",
     files: /^src\/logging\//,
-    imports: ["kernel", "kernel/clock", "logging/decide"],
+    imports: ["kernel", "kernel/clock", "logging/decide", "system"],
     npm: ["@logtape/logtape"],
   },
   {
@@ -104,7 +104,16 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "plugin",
     files: /^src\/plugin\//,
-    imports: ["kernel", "kernel/clock", "kernel/schema", "model", "contract", "plugin/graph", "plugin/policy"],
+    imports: [
+      "kernel",
+      "kernel/clock",
+      "kernel/schema",
+      "model",
+      "contract",
+      "plugin/graph",
+      "plugin/policy",
+      "system",
+    ],
     types: ["protocol"],
   },
   {

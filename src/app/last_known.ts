@@ -1,4 +1,3 @@
-import { writeAtomically } from "../balance/atomic_file.ts";
 import type { BalancerEffects } from "../balance/effects.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { Coalescer } from "../kernel/coalescer.ts";
@@ -7,6 +6,8 @@ import type { Logger } from "../kernel/logger.ts";
 import { Serial } from "../kernel/serial.ts";
 import { type Node, nodeName } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
+import { writeAtomically } from "../system/atomic_file.ts";
+import { resolveTrusted } from "../system/trusted_file.ts";
 import { type Decider, UndecidedError } from "../plugin/decider.ts";
 import type { Store } from "../registry/store.ts";
 import { decodeTopology, encodeTopology, type Members } from "../registry/topology_file.ts";
@@ -201,10 +202,12 @@ export class LastKnown implements AsyncDisposable {
 
 /** Reads a file as text. What is none, a pipe for one, would be read for ever. */
 async function readFile(path: string): Promise<string> {
-  const { isFile, size } = await Deno.stat(path);
+  // Who may put a file in its place would say which members a host serves.
+  const real = await resolveTrusted(path);
+  const { isFile, size } = await Deno.stat(real);
   if (!isFile) throw new Error("it is no file");
   if (size > FILE_BYTES_MAX) throw new Error(`it has ${size} bytes, which is more than ${FILE_BYTES_MAX}`);
-  return await Deno.readTextFile(path);
+  return await Deno.readTextFile(real);
 }
 
 /**

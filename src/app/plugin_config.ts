@@ -7,6 +7,7 @@ import { systemClock } from "../kernel/clock.ts";
 import { PluginCache } from "../plugin/cache.ts";
 import { PluginFault } from "../plugin/graph.ts";
 import { type FetchedPlugin, fetchPlugin, locate, recallPlugin } from "./open_plugin.ts";
+import { writeAtomically } from "../system/atomic_file.ts";
 import { pluginCacheDir } from "./plugins.ts";
 
 /** How long the reading of a config directory may take. */
@@ -48,16 +49,7 @@ export async function readPluginConfig(dir: string): Promise<PluginConfig | unde
 
 /** Replaces the text of `plugins.yaml` as a whole, through a link if it is one. */
 export async function writePluginConfig({ file }: PluginConfig, text: string): Promise<void> {
-  const real = await Deno.realPath(file).catch(() => file);
-  const beside = `${real}.${crypto.randomUUID()}.tmp`;
-  const mode = await Deno.stat(real).then(({ mode }) => mode, () => null);
-  try {
-    await Deno.writeTextFile(beside, text, mode === null ? {} : { mode: mode & 0o777 });
-    await Deno.rename(beside, real);
-  } catch (error) {
-    await Deno.remove(beside).catch(() => {});
-    throw error;
-  }
+  await writeAtomically(file, text, { mode: 0o644 });
 }
 
 /** Answers the modules of an entry as they were approved, without the network. Throws a `PluginFault` if they cannot be had. */

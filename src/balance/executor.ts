@@ -4,7 +4,7 @@ import { assert } from "../kernel/assert.ts";
 import { parseEndpoint } from "../model/endpoint.ts";
 import { systemClock } from "../kernel/clock.ts";
 import { readOpenFilesLimit } from "../system/processes.ts";
-import { writeAtomically } from "./atomic_file.ts";
+import { writeAtomically } from "../system/atomic_file.ts";
 import { askOverHttp } from "./http_socket.ts";
 import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "./effects.ts";
 import { findStrays, type Place, placeProcess, verifyProgram } from "./placing.ts";

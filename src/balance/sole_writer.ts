@@ -1,3 +1,5 @@
+import { openTrusted } from "../system/trusted_file.ts";
+
 /** Another writer keeps the same balancer. */
 export class OtherWriterError extends Error {
   override name = "OtherWriterError";
@@ -66,9 +68,9 @@ const LOCK_MODE = 0o600;
 async function open(path: string): Promise<Deno.FsFile | undefined> {
   if (!("tryLock" in Deno.FsFile.prototype)) return undefined;
   try {
-    // Whoever owns the directory may have put a link there, to have another file written to.
+    // A pipe would be waited for.
     if (await isOtherThanFile(path)) return undefined;
-    return await Deno.open(path, { read: true, write: true, create: true, mode: LOCK_MODE });
+    return await openTrusted(path, { read: true, mode: LOCK_MODE, noLink: true });
   } catch {
     return undefined;
   }

@@ -1,4 +1,5 @@
 import { skeletonOf } from "../plugin/skeleton.ts";
+import { createFile } from "../system/trusted_file.ts";
 import { EXIT } from "./exit_codes.ts";
 import type { PluginArguments } from "./plugin_arguments.ts";
 import type { PluginCommandOptions } from "./plugin_options.ts";
@@ -25,7 +26,7 @@ export async function newPlugin(
         return EXIT.failed;
       }
     }
-    for (const [path, text] of files) await Deno.writeTextFile(`${folder}/${path}`, text, { createNew: true });
+    for (const [path, text] of files) await createFile(`${folder}/${path}`, text);
   } catch (error) {
     complain(`Cannot write the plugin to ${folder}: ${error instanceof Error ? error.message : String(error)}`);
     return EXIT.failed;

@@ -3,6 +3,7 @@ import { LIMITS } from "../store/limits.ts";
 import { formatPath, type Path } from "../store/path.ts";
 import { prettyText, sameTree, type Tree, treeAt } from "../store/tree.ts";
 import { changesBetween, formatTreeChange, type TreeChange } from "../store/tree_changes.ts";
+import { openTrusted, writeAll } from "../system/trusted_file.ts";
 import { StoreError, type StoreTransaction } from "./store_client.ts";
 
 /** Who is asked, and what is shown to whom. */
@@ -25,7 +26,10 @@ export async function edit(path: Path, value: Tree, { runEditor, ask, complain }
   const file = await Deno.makeTempFile({ prefix: "lighthouse-", suffix: ".json" });
   let isKept = false;
   try {
-    await Deno.writeTextFile(file, `${prettyText(value)}\n`);
+    {
+      using opened = await openTrusted(file, { mode: 0o600, create: false });
+      await writeAll(opened, new TextEncoder().encode(`${prettyText(value)}\n`));
+    }
     for (;;) {
       const code = await runEditor(file);
       if (code !== 0) return { given: "up", reason: `The editor left with ${code}: nothing was changed` };

@@ -1,3 +1,4 @@
+import { openTrusted } from "../system/trusted_file.ts";
 import type { Rotation } from "./plan.ts";
 import type { Line, Sink } from "./outlet.ts";
 import { isFull, nextRolloverAt, rolledSuffix, rolloverAt, surplus } from "./rotation.ts";
@@ -112,8 +113,9 @@ export class FileSink implements Sink {
     }
     const empties = mode === "w" && this.#isFirst;
     // A file that rotates is never emptied, as with Python.
-    const how = empties && rotation === undefined ? { truncate: true } : { append: true };
-    this.#file = await Deno.open(path, { write: true, create: true, ...how });
+    const isEmptied = empties && rotation === undefined;
+    this.#file = await openTrusted(path, { mode: 0o666, append: !isEmptied });
+    if (isEmptied) await this.#file.truncate();
     this.#isFirst = false;
     this.#identity = await identify(path);
     return this.#file;

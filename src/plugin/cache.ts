@@ -1,5 +1,6 @@
 import { hashGraph } from "./hash.ts";
 import type { ModuleGraph } from "./graph.ts";
+import { writeAtomically } from "../system/atomic_file.ts";
 
 /** What a file of the cache holds. */
 interface Kept {
@@ -45,14 +46,7 @@ export class PluginCache {
     const file = this.#file(sha256);
     const kept: Kept = { format: 1, entry, modules: [...modules] };
     await Deno.mkdir(`${this.dir}/plugins`, { recursive: true });
-    const beside = `${file}.${crypto.randomUUID()}.tmp`;
-    try {
-      await Deno.writeTextFile(beside, JSON.stringify(kept));
-      await Deno.rename(beside, file);
-    } catch (error) {
-      await Deno.remove(beside).catch(() => {});
-      throw error;
-    }
+    await writeAtomically(file, JSON.stringify(kept), { mode: 0o644 });
   }
 
   #file(sha256: string): string {

@@ -1,3 +1,4 @@
+import { createFile, openTrusted, requireOwnDirectory } from "../system/trusted_file.ts";
 import { parseSnapshotName } from "./snapshot_name.ts";
 
 /** Where snapshots are kept. */
@@ -45,7 +46,9 @@ export class DataDirectory implements SnapshotFiles, Disposable {
    */
   static async open(path: string): Promise<DataDirectory> {
     await Deno.mkdir(path, { recursive: true, mode: 0o700 });
-    const lock = await Deno.open(`${path}/.lock`, { write: true, create: true, mode: 0o600 });
+    // Who may put a snapshot there would say what is stored.
+    await requireOwnDirectory(path);
+    const lock = await openTrusted(`${path}/.lock`, { mode: 0o600, noLink: true });
     if (!await takeLock(lock)) {
       lock.close();
       throw new Error(`Cannot use the data directory ${path} as another process does`);
@@ -73,13 +76,7 @@ export class DataDirectory implements SnapshotFiles, Disposable {
     const target = `${this.#path}/${name}`;
     const unfinished = `${target}${UNFINISHED}`;
     try {
-      {
-        using file = await Deno.open(unfinished, { write: true, create: true, truncate: true, mode: 0o600 });
-        for (const part of parts) {
-          for (let written = 0; written < part.length;) written += await file.write(part.subarray(written));
-        }
-        await file.sync();
-      }
+      await createFile(unfinished, parts, { mode: 0o600, isSynced: true });
       await Deno.rename(unfinished, target);
       await this.#sync();
     } catch (error) {

@@ -15,6 +15,12 @@ export class Mount implements AsyncDisposable {
     return mount;
   }
 
+  /** Mounts a file by itself, as containers do with a single file: it can be written, not replaced. */
+  static async alone(path: string, { from = path }: { readonly from?: string } = {}): Promise<Mount> {
+    await run("mount", "--bind", from, path);
+    return new Mount(path);
+  }
+
   /** Mounts an empty disk of so many bytes over a directory, which is made if it is not there. */
   static async disk(path: string, { bytes }: { readonly bytes: number }): Promise<Mount> {
     await Deno.mkdir(path, { recursive: true });

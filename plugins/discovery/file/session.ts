@@ -2,6 +2,7 @@ import type { ClusterName, ClusterSnapshot, DiscoveryContext, DiscoverySession, 
 import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
 import { Serial } from "../../../src/kernel/serial.ts";
 import { nodeName, parseNode, quote } from "../../../src/model/node.ts";
+import { createFile } from "../../../src/system/trusted_file.ts";
 import { ClusterWatch, FILE_ENDING } from "./cluster_watch.ts";
 import { Hints } from "./hints.ts";
 import { formatEntry, readEntry } from "./lease.ts";
@@ -175,11 +176,14 @@ export class FileSession implements DiscoverySession {
       try {
         await refuseLink(folder);
         await Deno.mkdir(folder, { recursive: true });
-        await Deno.writeTextFile(temporary, text);
+        // Its name can be read from an earlier entry: a neighbour may have put a link there.
+        await removeIfThere(temporary);
+        await createFile(temporary, text);
         return await Deno.rename(temporary, file);
       } catch (error) {
         // The folder was removed under our hands: make it again.
-        if (!(error instanceof Deno.errors.NotFound) || writes === WRITES_MAX) throw error;
+        const isRaced = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.AlreadyExists;
+        if (!isRaced || writes === WRITES_MAX) throw error;
       }
     }
   }

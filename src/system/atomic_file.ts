@@ -1,0 +1,144 @@
+import { createFile, folderOf, openTrusted, resolveTrusted, UntrustedPathError, writeAll } from "./trusted_file.ts";
+
+/** What {@linkcode writeAtomically} needs besides path and contents. */
+export interface AtomicWriteOptions {
+  /** The permission bits of a file that is not there yet; one that is keeps its bits and its owner. */
+  readonly mode: number;
+  /** Looks at the candidate before it takes the file's place; a throw leaves the file as it is. */
+  readonly check?: ((candidate: string) => Promise<void>) | undefined;
+}
+
+/** Ends the name of a candidate that stands beside its target. */
+const CANDIDATE = /^\.lighthouse-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** A candidate of this age was left by a process that died: no check takes as long. */
+const CANDIDATE_AGE_MAX_MS = 60_000;
+
+/** What was left of a file's candidates is looked for once in this time. */
+const SWEEP_INTERVAL_MS = 60_000;
+
+/** When candidates were last looked for, by the path of the target. */
+const swept = new Map<string, number>();
+
+/** What the system says of a directory that may not be written, or of a file that is mounted by itself. */
+const NOT_REPLACEABLE: ReadonlySet<unknown> = new Set(["EACCES", "EPERM", "EROFS", "EBUSY"]);
+
+/**
+ * Replaces a file as a whole: a reader sees the old contents or the new ones,
+ * and after a crash one of them is there. The candidate stands beside its
+ * target until it is complete and has passed the check. Throws what the file
+ * system or the check throws, and an `UntrustedPathError` if another user may
+ * have led the path elsewhere; then the target is as it was.
+ *
+ * A file that can be written but not replaced, as it is mounted by itself or
+ * its directory belongs to somebody else, is written in place once the
+ * candidate has passed the check. A crash in that moment can leave half of it.
+ */
+export async function writeAtomically(
+  path: string,
+  contents: string,
+  { mode, check }: AtomicWriteOptions,
+): Promise<void> {
+  // A link is followed, so that what it points to changes and the link stays.
+  const target = await resolveTrusted(path);
+  const before = await Deno.stat(target).catch(() => undefined);
+  if (before?.isDirectory) throw new Deno.errors.IsADirectory(`Is a directory: ${target}`);
+  await sweep(target);
+  const candidate = `${target}.lighthouse-${crypto.randomUUID()}`;
+  try {
+    // Nobody else may read what is not yet known to be theirs.
+    await createFile(candidate, contents, { mode: 0o600, isSynced: true });
+    await keepOwner(candidate, before);
+    await Deno.chmod(candidate, (before?.mode ?? mode) & 0o777);
+    await check?.(candidate);
+    await Deno.rename(candidate, target);
+  } catch (error) {
+    await Deno.remove(candidate).catch(() => {});
+    if (before === undefined || !isNotReplaceable(error)) throw error;
+    return await writeInPlace(target, contents, { check, why: error });
+  }
+  await syncDirectory(folderOf(target));
+}
+
+/** Writes into the file itself, once a candidate in a directory of this process's own has passed the check. */
+async function writeInPlace(
+  target: string,
+  contents: string,
+  { check, why }: Pick<AtomicWriteOptions, "check"> & { readonly why: Error },
+): Promise<void> {
+  let file: Deno.FsFile;
+  try {
+    file = await openTrusted(target, { mode: 0o600, create: false });
+  } catch (error) {
+    if (error instanceof UntrustedPathError) throw error;
+    why.message += `; want ${target} or its directory to be writable`;
+    throw why;
+  }
+  using _file = file;
+  if (check !== undefined) {
+    const dir = await Deno.makeTempDir({ prefix: "lighthouse-candidate-" });
+    try {
+      const candidate = `${dir}/candidate.lighthouse-${crypto.randomUUID()}`;
+      await createFile(candidate, contents, { mode: 0o600 });
+      await check(candidate);
+    } finally {
+      await Deno.remove(dir, { recursive: true });
+    }
+  }
+  const before = await Deno.readFile(target);
+  try {
+    await overwrite(file, new TextEncoder().encode(contents));
+  } catch (error) {
+    // The disk may be full; what was there has its room still.
+    await overwrite(file, before).catch(() => {});
+    throw error;
+  }
+}
+
+async function overwrite(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  await file.seek(0, Deno.SeekMode.Start);
+  await writeAll(file, bytes);
+  await file.truncate(bytes.length);
+  await file.sync();
+}
+
+function isNotReplaceable(error: unknown): error is Error {
+  return error instanceof Error && NOT_REPLACEABLE.has((error as Error & { readonly code?: string }).code);
+}
+
+/** Removes the candidates that a process left which was killed. What cannot be removed is in nobody's way. */
+async function sweep(target: string): Promise<void> {
+  const now = performance.now();
+  if (now < (swept.get(target) ?? -Infinity) + SWEEP_INTERVAL_MS) return;
+  swept.set(target, now);
+  const folder = folderOf(target);
+  const name = target.slice(folder === "/" ? 1 : folder.length + 1);
+  try {
+    for await (const entry of Deno.readDir(folder)) {
+      if (!entry.isFile || !entry.name.startsWith(name) || !CANDIDATE.test(entry.name.slice(name.length))) continue;
+      const path = `${folder}/${entry.name}`;
+      const writtenMs = (await Deno.lstat(path)).mtime?.getTime() ?? Infinity;
+      if (Date.now() - writtenMs > CANDIDATE_AGE_MAX_MS) await Deno.remove(path);
+    }
+  } catch {
+    return;
+  }
+}
+
+/** Gives the candidate to the owner of the file that it replaces; only root can, and for others there is nothing to keep. */
+async function keepOwner(candidate: string, before: Deno.FileInfo | undefined): Promise<void> {
+  if (before === undefined || before.uid === null || before.gid === null) return;
+  const own = await Deno.stat(candidate);
+  if (own.uid === before.uid && own.gid === before.gid) return;
+  await Deno.chown(candidate, before.uid, before.gid).catch(() => {});
+}
+
+/** Makes the renaming itself last; not every file system can, and the rename has happened all the same. */
+async function syncDirectory(path: string): Promise<void> {
+  try {
+    using directory = await Deno.open(path);
+    await directory.sync();
+  } catch {
+    return;
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * One rule for every file that is written, and for every file whose contents
+ * are believed: another user of the machine must not be able to decide which
+ * file that is. Where others may put names into a directory, as in `/tmp`, a
+ * link is followed only if this user or root made it, and a file must be this
+ * user's or root's and have one name. It is the rule of Linux's
+ * `fs.protected_symlinks`, `protected_regular` and `protected_hardlinks`, kept
+ * where the kernel does not keep it: those are settings, know sticky
+ * directories alone, and cannot see who a link is resolved for.
+ *
+ * @module
+ */
+
+/** A path leads where another user of the machine may have led it. */
+export class UntrustedPathError extends Error {
+  override name = "UntrustedPathError";
+}
+
+/** What is known of a name in a directory. */
+type Stat = Pick<Deno.FileInfo, "isSymlink" | "isDirectory" | "uid" | "nlink" | "mode">;
+
+/** So many links lead on to one another at most, as with the kernel. */
+const LINKS_MAX = 40;
+
+/** Write permission for the group and for others. */
+const GROUP_WRITES = 0o020, OTHERS_WRITE = 0o002;
+
+/**
+ * Says why what stands in a directory must not be trusted by a user;
+ * `undefined` if it may be, or if this system has no users. Pure.
+ */
+export function distrust(entry: Stat, folder: Pick<Stat, "uid" | "mode">, uid: number | null): string | undefined {
+  if (uid === null || folder.uid === null || folder.mode === null || entry.uid === null) return undefined;
+  const isOurs = (owner: number | null) => owner === uid || owner === 0;
+  const othersPutNames = !isOurs(folder.uid) || (folder.mode & (GROUP_WRITES | OTHERS_WRITE)) !== 0;
+  if (!othersPutNames) return undefined;
+  if (entry.isSymlink) {
+    return isOurs(entry.uid) ? undefined : `a link that user ${entry.uid} made, in a directory that others may write`;
+  }
+  if (!isOurs(entry.uid) && (folder.mode & OTHERS_WRITE) !== 0) {
+    return `owned by user ${entry.uid}, in a directory that everybody may write`;
+  }
+  if (!entry.isDirectory && (entry.nlink ?? 1) > 1) {
+    return "one of several names of a file, in a directory that others may write";
+  }
+  return undefined;
+}
+
+/**
+ * Follows all links of a path and answers the path without any. What it leads
+ * to need not exist. Throws an {@linkcode UntrustedPathError} if another user
+ * may have led it there.
+ */
+export async function resolveTrusted(path: string): Promise<string> {
+  const uid = ownUser();
+  let at = "/";
+  let rest = namesIn(path.startsWith("/") ? path : `${Deno.cwd()}/${path}`);
+  for (let links = 0; rest.length > 0;) {
+    const [name = "", ...after] = rest;
+    rest = after;
+    if (name === "..") {
+      at = folderOf(at);
+      continue;
+    }
+    const next = at === "/" ? `/${name}` : `${at}/${name}`;
+    let entry: Deno.FileInfo;
+    try {
+      entry = await Deno.lstat(next);
+    } catch (error) {
+      // What is not there leads nowhere, and below /proc and /dev, which Deno keeps shut, are only the kernel's names.
+      if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable) {
+        return [next, ...rest].join("/");
+      }
+      throw error;
+    }
+    const fault = distrust(entry, await Deno.stat(at), uid);
+    if (fault !== undefined) throw new UntrustedPathError(`Cannot use ${path}: ${next} is ${fault}`);
+    if (!entry.isSymlink) {
+      at = next;
+      continue;
+    }
+    if (++links > LINKS_MAX) throw new UntrustedPathError(`Cannot use ${path}: more than ${LINKS_MAX} links in a row`);
+    const target = await Deno.readLink(next);
+    if (target.startsWith("/")) at = "/";
+    rest = [...namesIn(target), ...rest];
+  }
+  return at;
+}
+
+/** How {@linkcode openTrusted} opens. */
+export interface OpenTrusted {
+  /** The permission bits of a file that is not there yet. */
+  readonly mode: number;
+  /** Whether what is written is added to the end. */
+  readonly append?: boolean;
+  /** Whether it is read, too. */
+  readonly read?: boolean;
+  /** Whether it is made if it is not there; yes unless told. */
+  readonly create?: boolean;
+  /** Whether a link in its place is an error, whoever made it. */
+  readonly noLink?: boolean;
+}
+
+/**
+ * Opens a file to be written, and makes it if it is not there; what is in it
+ * stays. Throws an {@linkcode UntrustedPathError} if another user may have led
+ * the path there, also while it was opened.
+ */
+export async function openTrusted(
+  path: string,
+  { mode, append = false, read = false, create = true, noLink = false }: OpenTrusted,
+): Promise<Deno.FsFile> {
+  if (noLink) await refuseLink(path);
+  const real = await resolveTrusted(path);
+  const file = await Deno.open(real, { write: true, append, read, create, mode });
+  try {
+    // Nothing is written before it is known that no link was put there meanwhile.
+    const [there, ours] = await Promise.all([Deno.lstat(real), file.stat()]);
+    const fault = distrust(there, await Deno.stat(folderOf(real)), ownUser());
+    if (there.dev !== ours.dev || there.ino !== ours.ino || fault !== undefined) {
+      throw new UntrustedPathError(`Cannot use ${path}: ${real} is ${fault ?? "another file than a moment ago"}`);
+    }
+    return file;
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+/** Makes a file that is not there yet; whatever is there, a link too, is an `AlreadyExists`. */
+export async function createFile(
+  path: string,
+  contents: string | readonly Uint8Array<ArrayBuffer>[],
+  { mode = 0o666, isSynced = false }: {
+    readonly mode?: number;
+    /** Whether it is to outlast the machine's sudden end. */
+    readonly isSynced?: boolean;
+  } = {},
+): Promise<void> {
+  using file = await Deno.open(path, { write: true, createNew: true, mode });
+  const parts = typeof contents === "string" ? [new TextEncoder().encode(contents)] : contents;
+  for (const part of parts) await writeAll(file, part);
+  if (isSynced) await file.sync();
+}
+
+/** Reads a file whose contents are believed. Throws as {@linkcode resolveTrusted} does. */
+export async function readTrusted(path: string): Promise<string> {
+  return await Deno.readTextFile(await resolveTrusted(path));
+}
+
+/**
+ * Throws an {@linkcode UntrustedPathError} if a directory whose contents are
+ * believed is another user's, or one that everybody may write.
+ */
+export async function requireOwnDirectory(path: string): Promise<void> {
+  const uid = ownUser();
+  const real = await resolveTrusted(path);
+  const { uid: owner, mode } = await Deno.stat(real);
+  if (uid === null || owner === null || mode === null) return;
+  if (owner !== uid && owner !== 0) {
+    throw new UntrustedPathError(`Cannot use the directory ${real}: it is owned by user ${owner}, want user ${uid}`);
+  }
+  if ((mode & OTHERS_WRITE) !== 0) {
+    throw new UntrustedPathError(`Cannot use the directory ${real}: everybody may write it; chmod o-w ${real}`);
+  }
+}
+
+/** Writes all the bytes: one call may write fewer. */
+export async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await file.write(rest));
+}
+
+/** The directory that a path without links is in. */
+export function folderOf(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash < 0 ? "." : path.slice(0, slash) || "/";
+}
+
+async function refuseLink(path: string): Promise<void> {
+  const there = await Deno.lstat(path).catch(() => undefined);
+  if (there?.isSymlink) throw new UntrustedPathError(`Cannot use ${path}: it is a link`);
+}
+
+/** The names of a path, one by one. */
+function namesIn(path: string): string[] {
+  return path.split("/").filter((name) => name !== "" && name !== ".");
+}
+
+/** The user that this process runs as; `null` where there are none. */
+function ownUser(): number | null {
+  return Deno.uid();
+}

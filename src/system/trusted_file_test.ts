@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { TempDir } from "../../tests/support/temp_dir.ts";
+import { distrust, openTrusted, readTrusted, resolveTrusted, UntrustedPathError } from "./trusted_file.ts";
+import { writeAtomically } from "./atomic_file.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** Where files are written by other means, and why that is safe. */
+const OTHER_WAYS: Readonly<Record<string, string>> = {
+  "src/system/trusted_file.ts": "the rule itself",
+  "src/logging/syslog_sink.ts": "a link in a directory that it has just made for itself",
+  "src/packaging/stage.ts": "a developer's checkout",
+  "src/packaging/pack.ts": "a developer's checkout",
+};
+
+Deno.test("every file that is written is written by the one rule", async () => {
+  const writes =
+    /\b(?:writeTextFile|writeFile|copyFile|symlink|truncate|create|link)(?:Sync)?\(|\bopen(?:Sync)?\([^;]*?\b(?:write|append|create|createNew|truncate): true/;
+  const found: string[] = [];
+  for (const folder of ["src", "plugins", "workers"]) {
+    for await (const path of sourcesIn(`${folder}/`)) {
+      const text = await Deno.readTextFile(new URL(path, ROOT));
+      const calls = text.split("Deno.").slice(1).filter((call) => new RegExp(`^(?:${writes.source})`).test(call));
+      if (calls.length > 0 || /from "node:fs(?:\/promises)?"/.test(text)) found.push(path);
+    }
+  }
+  assert.deepEqual(found.toSorted(), Object.keys(OTHER_WAYS).toSorted());
+});
+
+async function* sourcesIn(folder: string): AsyncGenerator<string> {
+  for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
+    if (isDirectory) yield* sourcesIn(`${folder}${name}/`);
+    else if (name.endsWith(".ts") && !name.endsWith("_test.ts")) yield `${folder}${name}`;
+  }
+}
+
+const US = 1_000, THEM = 1_001;
+const FILE = { isSymlink: false, isDirectory: false, nlink: 1, mode: 0o644 };
+const LINK = { ...FILE, isSymlink: true };
+const TMP = { uid: 0, mode: 0o1777 };
+
+Deno.test.each([
+  {
+    what: "a link of another in /tmp",
+    entry: { ...LINK, uid: THEM },
+    folder: TMP,
+    fault: /a link that user 1001 made/,
+  },
+  {
+    what: "a link of another in their directory",
+    entry: { ...LINK, uid: THEM },
+    folder: { uid: THEM, mode: 0o755 },
+    fault: /link/,
+  },
+  {
+    what: "a link of another where a group may write",
+    entry: { ...LINK, uid: THEM },
+    folder: { uid: 0, mode: 0o775 },
+    fault: /link/,
+  },
+  { what: "a file of another in /tmp", entry: { ...FILE, uid: THEM }, folder: TMP, fault: /owned by user 1001/ },
+  {
+    what: "a directory of another in /tmp",
+    entry: { ...FILE, isDirectory: true, uid: THEM },
+    folder: TMP,
+    fault: /owned by/,
+  },
+  {
+    what: "a second name of root's file in /tmp",
+    entry: { ...FILE, uid: 0, nlink: 2 },
+    folder: TMP,
+    fault: /several names/,
+  },
+  {
+    what: "a second name in a directory of another",
+    entry: { ...FILE, uid: 0, nlink: 2 },
+    folder: { uid: THEM, mode: 0o755 },
+    fault: /names/,
+  },
+])("distrust() trusts not $what", ({ entry, folder, fault }) => {
+  assert.match(distrust(entry, folder, US) ?? "", fault);
+});
+
+Deno.test.each([
+  { what: "our link in /tmp", entry: { ...LINK, uid: US }, folder: TMP },
+  { what: "root's link in /tmp", entry: { ...LINK, uid: 0 }, folder: TMP },
+  { what: "anybody's link where only root may write", entry: { ...LINK, uid: THEM }, folder: { uid: 0, mode: 0o755 } },
+  { what: "our file in /tmp", entry: { ...FILE, uid: US }, folder: TMP },
+  {
+    what: "a file of another that root put into root's directory",
+    entry: { ...FILE, uid: THEM, nlink: 2 },
+    folder: { uid: 0, mode: 0o755 },
+  },
+  { what: "a file of another that a group shares", entry: { ...FILE, uid: THEM }, folder: { uid: 0, mode: 0o2775 } },
+  {
+    what: "a directory with its many names in a directory of another",
+    entry: { ...FILE, isDirectory: true, uid: US, nlink: 9 },
+    folder: { uid: THEM, mode: 0o755 },
+  },
+  { what: "what has no owner", entry: { ...FILE, uid: null }, folder: { uid: null, mode: null } },
+])("distrust() trusts $what", ({ entry, folder }) => {
+  assert.equal(distrust(entry, folder, US), undefined);
+});
+
+Deno.test("resolveTrusted() follows links of every kind, and names what is not there yet", async () => {
+  await using dir = new TempDir();
+  await dir.write("real/deep/a", "a");
+  await Deno.symlink("real", dir.file("folder"));
+  await Deno.symlink("../real/deep/../deep/a", dir.file("real/up"));
+  await Deno.symlink(dir.file("folder/new"), dir.file("dangling"));
+  assert.equal(await resolveTrusted(dir.file("folder/deep/a")), dir.file("real/deep/a"));
+  assert.equal(await resolveTrusted(dir.file("folder/./deep//../up")), dir.file("real/deep/a"));
+  assert.equal(await resolveTrusted(dir.file("dangling")), dir.file("real/new"));
+  await Deno.symlink("loop", dir.file("loop"));
+  await assert.rejects(resolveTrusted(dir.file("loop")), /more than 40 links in a row/);
+});
+
+/** A directory as /tmp is, with what another user has put there. Only root can play another user. */
+async function sharedDir(): Promise<TempDir> {
+  const dir = new TempDir("lighthouse-shared-");
+  await Deno.chmod(dir.path, 0o1777);
+  await dir.write("victim", "secret");
+  return dir;
+}
+
+const ignore = Deno.uid() !== 0;
+
+Deno.test("no write goes through a link that another user put into a shared directory", { ignore }, async () => {
+  await using dir = await sharedDir();
+  await Deno.symlink(dir.file("victim"), dir.file("trap"));
+  await new Deno.Command("chown", { args: ["--no-dereference", "65534", dir.file("trap")] }).output();
+  for (
+    const attempt of [
+      () => writeAtomically(dir.file("trap"), "new", { mode: 0o640 }),
+      () => openTrusted(dir.file("trap"), { mode: 0o640, append: true }),
+      () => readTrusted(dir.file("trap")),
+    ]
+  ) {
+    await assert.rejects(attempt, (error: Error) => {
+      assert.ok(error instanceof UntrustedPathError);
+      assert.match(error.message, /trap is a link that user 65534 made, in a directory that others may write$/);
+      return true;
+    });
+  }
+  assert.equal(await Deno.readTextFile(dir.file("victim")), "secret");
+});
+
+Deno.test("no write goes below a directory that another user put into a shared one", { ignore }, async () => {
+  await using dir = await sharedDir();
+  await Deno.mkdir(dir.file("theirs"));
+  await Deno.chown(dir.file("theirs"), 65534, 65534);
+  await assert.rejects(writeAtomically(dir.file("theirs/a"), "new", { mode: 0o640 }), UntrustedPathError);
+  await assert.rejects(Deno.lstat(dir.file("theirs/a")), Deno.errors.NotFound);
+});
+
+Deno.test("a link of our own in a shared directory is followed, and a file of our own written", async () => {
+  await using dir = await sharedDir();
+  await Deno.symlink(dir.file("victim"), dir.file("own"));
+  await writeAtomically(dir.file("own"), "new", { mode: 0o640 });
+  assert.equal(await readTrusted(dir.file("victim")), "new");
+  {
+    using file = await openTrusted(dir.file("victim"), { mode: 0o640, append: true });
+    await file.write(new TextEncoder().encode("er"));
+  }
+  assert.equal(await Deno.readTextFile(dir.file("own")), "newer");
+});
