@@ -61,6 +61,11 @@ export interface BalancerEffects extends Partial<Disposable> {
   /** Asks the program for its version; `undefined` if it has none to tell. */
   version(program: string, signal: AbortSignal): Promise<ProgramVersion | undefined>;
   /**
+   * Identifies the program's file without running it: another answer means that
+   * it was upgraded. `undefined` if there is no such file.
+   */
+  programFile(program: string): string | undefined;
+  /**
    * Carries steps out, in order. Commands that follow one another go together
    * and are all tried; after a failure nothing that comes later is begun. So
    * there is an outcome for each step up to the failure. Throws if it is broken

@@ -8,7 +8,7 @@ import { writeAtomically } from "../system/atomic_file.ts";
 import { askOverHttp } from "./http_socket.ts";
 import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "./effects.ts";
 import { findStrays, type Place, placeProcess, verifyProgram } from "./placing.ts";
-import { LateProgramError, type ProgramResult, runProgram } from "./program.ts";
+import { identifyProgram, LateProgramError, type ProgramResult, runProgram } from "./program.ts";
 import { reloadByMaster, ReloadFailedError } from "./master_socket.ts";
 import { NobodyListensError, RuntimeSocket, SocketSilentError } from "./runtime_socket.ts";
 import { OtherWriterError, SoleWriter } from "./sole_writer.ts";
@@ -112,6 +112,10 @@ export class Executor implements BalancerEffects, Disposable {
       if (error instanceof LateProgramError || error instanceof Deno.errors.NotFound) return undefined;
       throw error;
     }
+  }
+
+  programFile(program: string): string | undefined {
+    return identifyProgram(program);
   }
 
   async execute(

@@ -6,22 +6,25 @@ import type { OperatorLog } from "./operator_log.ts";
 const ATTEMPTS_MAX = 3;
 
 /**
- * The version of the balancer's program, as last told: asked again after each
- * start and reload, when it may be another one. A program that does not tell it
+ * The version of the balancer's program, as last told: asked again when its
+ * file was exchanged, as an upgrade does, and after each start and reload, since
+ * the file may be a script that runs another one. A program that does not tell it
  * is asked some times more before its version is taken as unknown, for then
  * less of what it can do is used.
  */
 export class KnownVersion<Config, ClusterConfig> {
-  readonly #effects: Pick<BalancerEffects, "version">;
+  readonly #effects: Pick<BalancerEffects, "version" | "programFile">;
   readonly #told: OperatorLog;
   #version: ProgramVersion | undefined;
+  /** The program's file when its version was last asked for. */
+  #file: string | undefined;
   #doubted = true;
   #attempts = 0;
   /** The last wish that was filled in: the same wish stays one value, so that it is not rendered anew. */
   #filled: { readonly of: Wanted<Config, ClusterConfig>; readonly is: Wanted<Config, ClusterConfig> } | undefined;
 
   /** Asks by `effects`, and tells `told` of a program that cannot be asked. */
-  constructor(effects: Pick<BalancerEffects, "version">, told: OperatorLog) {
+  constructor(effects: Pick<BalancerEffects, "version" | "programFile">, told: OperatorLog) {
     [this.#effects, this.#told] = [effects, told];
   }
 
@@ -40,7 +43,9 @@ export class KnownVersion<Config, ClusterConfig> {
     signal: AbortSignal,
   ): Promise<Wanted<Config, ClusterConfig> | undefined> {
     if (wanted.version !== undefined) return wanted;
-    if (this.#doubted) {
+    const file = this.#effects.programFile(program);
+    if (this.#doubted || file !== this.#file) {
+      this.#file = file;
       const told = await this.#effects.version(program, signal).catch((error) => {
         signal.throwIfAborted();
         const why = error instanceof Error ? error.message : error;

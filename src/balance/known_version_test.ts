@@ -12,14 +12,16 @@ const NEVER = new AbortController().signal;
 function program(...answers: readonly (ProgramVersion | Error | undefined)[]) {
   const left = [...answers];
   const log = new RecordingLogger();
+  const file = { id: "1" };
   const known = new KnownVersion<string, string>({
+    programFile: () => file.id,
     version: () => {
       const answer = left.shift();
       return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
     },
   }, new OperatorLog("haproxy", log));
   const fillIn = (wanted = WANTED, signal = NEVER) => known.fillIn(wanted, "/sbin/haproxy", signal);
-  return { known, log, fillIn, left };
+  return { known, log, fillIn, left, file };
 }
 
 Deno.test("KnownVersion asks once, and answers the same value for the same wish", async () => {
@@ -43,6 +45,15 @@ Deno.test("KnownVersion asks again when it is doubted", async () => {
   await fillIn();
   known.doubt();
   assert.deepEqual((await fillIn())?.version, [2, 8, 0]);
+});
+
+Deno.test("KnownVersion asks again when the program's file was exchanged", async () => {
+  const { file, fillIn, left } = program([2, 6, 12], [3, 4, 7], [3, 6, 0]);
+  await fillIn();
+  file.id = "2";
+  assert.deepEqual((await fillIn())?.version, [3, 4, 7]);
+  assert.deepEqual((await fillIn())?.version, [3, 4, 7]);
+  assert.equal(left.length, 1);
 });
 
 Deno.test("KnownVersion takes a version as unknown when it was not told three times, and goes on asking", async () => {

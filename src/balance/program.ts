@@ -26,14 +26,13 @@ export async function runProgram(
 ): Promise<ProgramResult> {
   const [program = "", ...args] = argv;
   signal.throwIfAborted();
-  const path = [Deno.env.get("PATH"), SYSTEM_PATH].filter((part) => part !== undefined).join(":");
   const child = new Deno.Command(program, {
     args,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
     clearEnv: true,
-    env: { PATH: path },
+    env: { PATH: searchPath() },
   }).spawn();
   const outputs = [new OutputReader(child.stdout), new OutputReader(child.stderr)];
   let late = false;
@@ -64,6 +63,29 @@ export async function runProgram(
     clearTimeout(timer);
     signal.removeEventListener("abort", kill);
   }
+}
+
+/**
+ * Identifies the file that a name or a path leads to: another program in its
+ * place, as an upgrade puts there, is told from it. `undefined` if there is none.
+ */
+export function identifyProgram(program: string): string | undefined {
+  const candidates = program.includes("/")
+    ? [program]
+    : searchPath().split(":").map((folder) => `${folder}/${program}`);
+  for (const path of candidates) {
+    try {
+      const { isFile, dev, ino, size, mtime } = Deno.statSync(path);
+      if (isFile) return [path, dev, ino, size, mtime?.getTime()].join(" ");
+    } catch {
+      // It is not there, or not ours to see: the next one may be.
+    }
+  }
+  return undefined;
+}
+
+function searchPath(): string {
+  return [Deno.env.get("PATH"), SYSTEM_PATH].filter((part) => part !== undefined).join(":");
 }
 
 /** A program did not end in time. */

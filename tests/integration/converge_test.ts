@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { HaproxyBox, kill, localNode, NamedServer, RunningWriter } from "../support/haproxy.ts";
+import { frontendName } from "../support/haproxy_version.ts";
 import { get, HttpLoad } from "../support/http_load.ts";
 
 /** Runs a program as a container does: it numbers its processes for itself, and all of them end with the first. */
@@ -59,12 +60,14 @@ Deno.test("a frontend that a hand has closed is open again: one that was disable
   await running.apply(box.wanted({ web: { section, nodes: [server.node] } }));
   await eventually("it is looked at in peace", () => running.turns.some(({ converged }) => converged));
   const pid = await box.pid();
-  await box.ask("disable frontend web");
-  await running.logged(/not as it was left: frontend web is disabled; this is put right/);
+  await box.ask(`disable frontend ${frontendName("web")}`);
+  await running.logged(
+    new RegExp(`not as it was left: frontend ${frontendName("web")} is disabled; this is put right`),
+  );
   await eventually("it serves again", async () => await get(section.port) === "app.test");
   assert.equal(await box.pid(), pid);
-  await box.ask("shutdown frontend web");
-  await running.logged(/reloaded, as frontend web was shut down/);
+  await box.ask(`shutdown frontend ${frontendName("web")}`);
+  await running.logged(new RegExp(`reloaded, as frontend ${frontendName("web")} was shut down`));
   await eventually("it serves again", async () => await get(section.port) === "app.test");
   await eventually("that was one reload", () => running.reloads === 2);
 });

@@ -8,6 +8,7 @@ import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { get, HttpLoad } from "../support/http_load.ts";
 import { HaproxyBox, kill, localNode, NamedServer, RunningWriter } from "../support/haproxy.ts";
+import { frontendName, HAPROXY_VERSION } from "../support/haproxy_version.ts";
 
 /** Many nodes, on ports where nobody needs to listen. */
 function nodes(count: number): Node[] {
@@ -83,7 +84,7 @@ Deno.test("the file follows within a second and equals what runs: a restart by h
   await running.apply(wanted);
   const before = await eventually("the file follows", async () => {
     const text = await Deno.readTextFile(box.configFile);
-    return text === render({ ...wanted, version: [2, 6, 12] }).text && text;
+    return text === render({ ...wanted, version: HAPROXY_VERSION }).text && text;
   }, { deadlineMs: 2_000 });
   const ids = async () =>
     [...(await box.observe()).running?.backends.get("web")?.values() ?? []]
@@ -235,7 +236,9 @@ Deno.test("a server with an open connection leaves at once for others, and goes 
     await accepted.write(new TextEncoder().encode("still here"));
     const buffer = new Uint8Array(32);
     assert.equal(new TextDecoder().decode(buffer.subarray(0, await client.read(buffer) ?? 0)), "still here");
-    assert.deepEqual(running.log.filter((line) => /^(?:warn|error)/.test(line)), []);
+    // From 3.4 on HAProxy warns of a start as root, which is how tests may run.
+    const isOfRoot = /was started as (?:the )?root/;
+    assert.deepEqual(running.log.filter((line) => /^(?:warn|error)/.test(line) && !isOfRoot.test(line)), []);
   }
   await eventually("the server is gone", async () => (await box.observe()).running?.backends.get("web")?.size === 1);
   assert.equal(running.reloads, 1);
@@ -281,7 +284,7 @@ defaults
 	timeout client 20s
 	timeout server 20s
 
-frontend web
+frontend ${frontendName("web")}
 	bind 127.0.0.1:${port}
 	default_backend web
 
@@ -320,7 +323,7 @@ Deno.test("a HAProxy that has a master is reloaded by it", async () => {
   const port = freePort();
   const web = { section: { port }, nodes: [server.node] };
   const wanted = box.wanted({ web });
-  await Deno.writeTextFile(box.configFile, render({ ...wanted, version: [2, 6, 12] }).text);
+  await Deno.writeTextFile(box.configFile, render({ ...wanted, version: HAPROXY_VERSION }).text);
   await box.run("-W", "-D", "-f", box.configFile, "-p", box.pidFile, "-L", "lb.test");
   const master = Number((await Deno.readTextFile(box.pidFile)).trim());
   const old = await eventually("the worker answers", () => box.pid());

@@ -10,6 +10,7 @@ import type { Node, Peer } from "../../src/model/node.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { HaproxyBox, NamedServer, RunningWriter } from "../support/haproxy.ts";
+import { frontendName } from "../support/haproxy_version.ts";
 
 /** How long a row of a table may take to the other host: peers that found nobody try again every few seconds. */
 const ROW_DEADLINE_MS = 60_000;
@@ -154,7 +155,7 @@ defaults
 	timeout client 20s
 	timeout server 20s
 
-frontend web
+frontend ${frontendName("web")}
 	bind ${peer.ip}:${port}
 	default_backend web
 

@@ -12,6 +12,7 @@ import { formatDiagnostic } from "../../src/config/diagnostics.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { HaproxyBox, kill, localNode, NamedServer, RunningWriter } from "../support/haproxy.ts";
+import { HAPROXY_VERSION } from "../support/haproxy_version.ts";
 import { get, HttpLoad } from "../support/http_load.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
@@ -179,7 +180,7 @@ Deno.test("a maxconn that a process could not have files for is refused before H
   const [pid, text] = [await box.pid(), await Deno.readTextFile(box.configFile)];
   // More than any process may have: HAProxy's own check is content, and a start of it would fail.
   const wanted = box.wanted({ web }, { global: ["maxconn 999999999"] });
-  const { text: candidate } = render({ ...wanted, version: [2, 6, 12] });
+  const { text: candidate } = render({ ...wanted, version: HAPROXY_VERSION });
   await Deno.writeTextFile(box.path("candidate"), candidate);
   await box.run("-c", "-f", box.path("candidate"));
   running.writer.put(wanted);

@@ -138,6 +138,7 @@ function mortal(effects: BalancerEffects | undefined, isDead: () => boolean): Ba
     attend: async (sources, signal) => await effects?.attend(sources, signal),
     dismiss: async (...args) => await alive().dismiss(...args),
     version: async (...args) => await alive().version(...args),
+    programFile: (program) => alive().programFile(program),
     execute: async (...args) => await alive().execute(...args),
   };
 }

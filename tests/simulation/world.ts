@@ -417,6 +417,7 @@ export class World implements AsyncDisposable {
       attend: (...args) => model.attend(...args),
       dismiss: (pid) => model.dismiss(pid),
       version: () => model.version(),
+      programFile: () => model.programFile(),
       execute: async (...args) => {
         invariants.onExecute();
         try {

@@ -148,6 +148,11 @@ export class HaproxyModel implements BalancerEffects {
     return Promise.resolve(this.programVersion);
   }
 
+  /** The program's file: another one for each version. */
+  programFile(): string | undefined {
+    return this.programVersion.join(".");
+  }
+
   /** Carries steps out, in order, up to the first failure. */
   async execute(
     steps: readonly Step[],

@@ -45,8 +45,8 @@ const HASHED = new Set(["source", "uri", "url_param", "hdr", "rdp-cookie", "hash
 /** What makes a hash take new servers while HAProxy runs. */
 export const HASH_CONSISTENT = "hash-type consistent";
 
-/** What HAProxy balances by if no line says otherwise. */
-const BALANCE_DEFAULT = "roundrobin";
+/** What HAProxy balances by if no line says otherwise; from 3.3 on the file says so. */
+export const BALANCE_DEFAULT = "roundrobin";
 
 /** Works out what a backend will be like by the lines that are passed on. */
 export function backendTraits(defaults: readonly string[], backend: readonly string[]): BackendTraits {

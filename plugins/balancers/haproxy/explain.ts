@@ -1,9 +1,10 @@
 import type { ClusterName, Explanation, Fault, Origin, Rendered } from "../../../mod.ts";
 import { words } from "./backend.ts";
 import { isGuard } from "./directives.ts";
+import { clusterOfFrontend } from "./frontend_names.ts";
 import { twinOf } from "./panic.ts";
 import { PEERS_SECTION, sharesWith } from "./peers.ts";
-import { peersListener, sectionListening } from "./structure.ts";
+import { peersListener, sectionListening, skeletonOf } from "./structure.ts";
 
 /** Lines of HAProxy's output that only say that there were others, or that it goes on all the same. */
 const EMPTY_WORDS = new RegExp([
@@ -47,6 +48,8 @@ interface Placed {
 class RenderedFile {
   readonly #lines: readonly Placed[];
   readonly #clusters: ReadonlySet<ClusterName>;
+  /** The clusters that have a frontend of their own, by its header. */
+  readonly #frontends: ReadonlyMap<string, ClusterName>;
   readonly #text: string;
 
   constructor({ text, origins }: Rendered) {
@@ -58,6 +61,12 @@ class RenderedFile {
     });
     const backends = this.#lines.flatMap(({ header }) => /^backend (\S+)$/.exec(header)?.[1] ?? []);
     this.#clusters = new Set(backends.filter((name) => twinOf(name) === undefined));
+    this.#frontends = new Map(
+      [...skeletonOf(text)].flatMap(([header, lines]) => {
+        const cluster = clusterOfFrontend(header, lines);
+        return cluster === undefined ? [] : [[header, cluster]];
+      }),
+    );
   }
 
   faultOf(fault: string): Fault {
@@ -77,9 +86,14 @@ class RenderedFile {
   clusterAtFault(fault: string): ClusterName | undefined {
     const line = this.#lineOf(fault);
     const found = line === undefined
-      ? this.#sectionsNamed(fault).map((header) => header.slice(header.indexOf(" ") + 1))
-      : [line.origin?.cluster ?? (/^(?:frontend|backend) (\S+)$/.exec(line.header)?.[1] ?? "")];
+      ? this.#sectionsNamed(fault).map((header) => this.#nameIn(header))
+      : [line.origin?.cluster ?? (/^(?:frontend|backend) /.test(line.header) ? this.#nameIn(line.header) : "")];
     return found.map((name) => twinOf(name) ?? name).find((name) => this.#clusters.has(name));
+  }
+
+  /** What a section is called after: the cluster, if it is one's own frontend. */
+  #nameIn(header: string): string {
+    return this.#frontends.get(header) ?? header.slice(header.indexOf(" ") + 1);
   }
 
   /** The lines that a fault is about: the one that it gives, or those that it most likely means. */
@@ -117,8 +131,9 @@ class RenderedFile {
     const listener = this.#listener(fault);
     const listening = listener === undefined ? undefined : sectionListening(this.#text, listener);
     if (listening !== undefined) return [listening];
-    const names = [...fault.matchAll(/(?:[Pp]roxy|frontend|backend|listen) '?([A-Za-z0-9_.:-]+?)'?[:, ]/g)]
-      .map(([, name = ""]) => name);
+    // A name may hold colons, and one may follow it.
+    const named = /(?:[Pp]roxy|frontend|backend|listen) (?:'([^']+)'|([A-Za-z0-9_.:-]+?)(?=[:,]?(?:\s|$)))/g;
+    const names = [...fault.matchAll(named)].map(([, quoted, plain = ""]) => quoted ?? plain);
     const headers = new Set(this.#lines.map(({ header }) => header));
     return names.flatMap((name) => ["frontend", "backend", "listen"].map((kind) => `${kind} ${name}`))
       .filter((header) => headers.has(header));

@@ -44,7 +44,7 @@ export interface RunningHaproxy {
   readonly version?: Version | undefined;
   /** The structure that it was started with; absent if it was not started from a file of ours. */
   readonly structure?: string | undefined;
-  /** Its proxies that can listen, by name. */
+  /** Its proxies that can listen, by name; none of a process that is leaving, which has closed them itself. */
   readonly frontends: ReadonlyMap<string, FrontendState>;
   /** Its proxies that can have servers, by name, and their servers, by name. */
   readonly backends: ReadonlyMap<string, ReadonlyMap<string, RunningServer>>;
@@ -125,7 +125,8 @@ export function observe(
       pid,
       version: parseVersion(/^Version: (.*)$/m.exec(info)?.[1] ?? ""),
       structure: new RegExp(`^${STRUCTURE_VARIABLE}=([0-9a-f]+)$`, "m").exec(environment)?.[1],
-      frontends: parseFrontends(stat),
+      // One that another process has just relieved may answer once more.
+      frontends: /^Stopping: 1$/m.test(info) ? new Map() : parseFrontends(stat),
       backends: parseServers(servers, parseBackends(backends)),
       masterPid,
       outOfReach,

@@ -30,7 +30,8 @@ export function plan(
     const startProves = file === undefined && strays.length === 0 && wanted.config.reloadCommand === undefined;
     return [...installAs("now", !startProves), startStep(wanted, strays)];
   }
-  const structural = structuralReason(rendered.text, running, file);
+  const changed = structuralReason(rendered.text, running, file);
+  const structural = changed && [upgrade(wanted, running) ?? [], changed].flat().join(": ");
   const marked = structural === undefined && structureMark(rendered.text) !== undefined;
   const clusters = serve(wanted, () => {});
   const membership = planMembership(clusters, running, marked);
@@ -79,6 +80,13 @@ function structuralReason(text: string, running: RunningHaproxy, file: string | 
     ? describeDifference(file, text)
     : undefined;
   return told ?? "the running HAProxy was started from another file than the one that is wanted";
+}
+
+/** Says that another HAProxy is installed than runs, where that is why the file changes. */
+function upgrade({ version: installed }: HaproxyWanted, { version: runs }: RunningHaproxy): string | undefined {
+  if (installed === undefined || runs === undefined) return undefined;
+  if (installed[0] === runs[0] && installed[1] === runs[1]) return undefined;
+  return `HAProxy ${installed.join(".")} is installed and ${runs.join(".")} runs`;
 }
 
 function listReason(reasons: readonly string[]): string | undefined {

@@ -3,6 +3,7 @@ import { formatEndpoint } from "../../../src/model/endpoint.ts";
 import { quote } from "../../../src/model/node.ts";
 import { HASH_CONSISTENT, isAtLeast, words } from "./backend.ts";
 import type { HaproxyConfig, HaproxyWanted } from "./config.ts";
+import { type FrontendNames, frontendNames } from "./frontend_names.ts";
 import { isLeftOut, type Line, Notices, type Passing, passLines, type Tell } from "./lines.ts";
 import { panicLines } from "./panic.ts";
 import { comparePeers, localPeer, PEERS_SECTION, shareInOne, sharesWith } from "./peers.ts";
@@ -40,6 +41,7 @@ interface Chapter {
 interface Scene {
   readonly wanted: HaproxyWanted;
   readonly clusters: readonly ServedCluster[];
+  readonly names: FrontendNames;
   readonly passing: Passing;
 }
 
@@ -51,7 +53,8 @@ export function render(wanted: HaproxyWanted): Rendered {
   const notices = new Notices();
   const passing = passingOf(wanted, notices.tell);
   const clusters = serve(wanted, notices.tell);
-  const scene: Scene = { wanted, clusters, passing };
+  const names = frontendNames({ wanted, clusters }, notices.tell);
+  const scene: Scene = { wanted, clusters, names, passing };
   const { config, version } = wanted;
   const head = [globalStanza(scene), defaultsStanza(scene)] as const;
   const sections: readonly Chapter[] = [
@@ -152,7 +155,7 @@ function defaultsStanza({ wanted, passing }: Scene): Stanza {
   return { header: "defaults", lines: defaultsLines(wanted, passing) };
 }
 
-function metaStanzas({ wanted: { config }, clusters, passing }: Scene): readonly Stanza[] {
+function metaStanzas({ wanted: { config }, clusters, names, passing }: Scene): readonly Stanza[] {
   const twins = twinsOf(clusters);
   const { tell, leftOut } = passing;
   const known = new Map(config.metaClusters.map((meta) => [meta.name, meta]));
@@ -188,7 +191,7 @@ function metaStanzas({ wanted: { config }, clusters, passing }: Scene): readonly
         { text: `use_backend ${name} if is_${name}`, origin: at },
       ];
     });
-    const where = `frontend ${meta.name}`;
+    const where = `frontend ${names.ofMetas.get(meta.name)}`;
     return [{
       header: where,
       lines: [
@@ -210,13 +213,13 @@ function twinsOf(clusters: readonly ServedCluster[]): ReadonlySet<string> {
   return new Set(clusters.flatMap(({ wanted: { name }, panicOf }) => panicOf === undefined ? [] : [name]));
 }
 
-function frontendStanzas({ wanted: { config }, clusters, passing }: Scene): readonly Stanza[] {
+function frontendStanzas({ wanted: { config }, clusters, names, passing }: Scene): readonly Stanza[] {
   const twins = twinsOf(clusters);
   return clusters.flatMap((cluster) => {
     const { name, config: { port, frontend } } = cluster.wanted;
     if (port === undefined) return [];
     const panic = panicLines(cluster, twins);
-    const where = `frontend ${name}`;
+    const where = `frontend ${names.ofClusters.get(name)}`;
     return [{
       header: where,
       lines: [

@@ -1,7 +1,15 @@
 import type { Node, WantedCluster } from "../../../mod.ts";
 import { isHostName, isIpv4, isIpv6, isPort } from "../../../src/model/endpoint.ts";
 import { nodeName, quote } from "../../../src/model/node.ts";
-import { assignServerIds, type BackendTraits, backendTraits, HASH_CONSISTENT, isAtLeast, words } from "./backend.ts";
+import {
+  assignServerIds,
+  type BackendTraits,
+  backendTraits,
+  BALANCE_DEFAULT,
+  HASH_CONSISTENT,
+  isAtLeast,
+  words,
+} from "./backend.ts";
 import { type HaproxyCluster, type HaproxyWanted, isSectionName } from "./config.ts";
 import { isLeftOut, type Line, type Passing, passLines, type Tell } from "./lines.ts";
 import { panicTwin } from "./panic.ts";
@@ -13,9 +21,18 @@ export function passingOf({ config: { directives }, leftOut = [] }: HaproxyWante
   return { directives, leftOut, tell };
 }
 
-/** The lines of `defaults`. */
-export function defaultsLines({ config }: HaproxyWanted, passing: Passing): readonly Line[] {
-  return passLines("defaults", { where: "defaults", texts: config.defaults, origin: { path: ["defaults"] } }, passing);
+/**
+ * The lines of `defaults`. From 3.3 on HAProxy balances by `random` where no
+ * line says otherwise; it is told to go on by what it did before.
+ */
+export function defaultsLines({ config, version }: HaproxyWanted, passing: Passing): readonly Line[] {
+  const lines = passLines(
+    "defaults",
+    { where: "defaults", texts: config.defaults, origin: { path: ["defaults"] } },
+    passing,
+  );
+  const isImplied = isAtLeast(version, 3, 3) && !lines.some(({ text }) => words(text)[0] === "balance");
+  return isImplied ? [...lines, { text: `balance ${BALANCE_DEFAULT}` }] : lines;
 }
 
 /** Works out clusters and members, sorted by name; leaves out what could break the file. */

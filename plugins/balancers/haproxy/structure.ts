@@ -1,14 +1,12 @@
 import type { Endpoint } from "../../../mod.ts";
 import { formatEndpoint, isIpv4, isIpv6, isPort } from "../../../src/model/endpoint.ts";
+import { clusterOfFrontend } from "./frontend_names.ts";
 import { twinOf } from "./panic.ts";
 import { PEERS_SECTION } from "./peers.ts";
 import { STRUCTURE_VARIABLE } from "./render.ts";
 
 /** How many differences a reason lists before it counts the rest. */
 const DIFFERENCES_IN_REASON = 5;
-
-/** Sections that clusters have by their own name. */
-const CLUSTER_SECTION = /^(?:frontend|backend) (\S+)$/;
 
 /** The sections of a rendered text by their header, without what comes and goes with members. */
 export function skeletonOf(text: string): ReadonlyMap<string, readonly string[]> {
@@ -41,8 +39,8 @@ export function skeleton(text: string): string {
 export function describeDifference(before: string, after: string): string | undefined {
   const [old, now] = [skeletonOf(before), skeletonOf(after)];
   const differences = new Set<string>();
-  for (const header of now.keys()) if (!old.has(header)) differences.add(`${nameOf(header, now, old)} is new`);
-  for (const header of old.keys()) if (!now.has(header)) differences.add(`${nameOf(header, old, now)} is gone`);
+  for (const name of namesOf(now, old)) differences.add(`${name} is new`);
+  for (const name of namesOf(old, now)) differences.add(`${name} is gone`);
   for (const [header, lines] of now) {
     const known = old.get(header);
     if (known !== undefined && JSON.stringify(known) !== JSON.stringify(lines)) differences.add(`${header} changed`);
@@ -53,16 +51,20 @@ export function describeDifference(before: string, after: string): string | unde
   return listed.slice(0, DIFFERENCES_IN_REASON).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
 
-/** A cluster of which every section came or went is named as one. */
-function nameOf(
-  header: string,
-  there: ReadonlyMap<string, unknown>,
-  missing: ReadonlyMap<string, unknown>,
-): string {
-  const name = CLUSTER_SECTION.exec(header)?.[1];
-  if (name === undefined || twinOf(name) !== undefined) return header;
-  const whole = there.has(`backend ${name}`) && !missing.has(`backend ${name}`) && !missing.has(`frontend ${name}`);
-  return whole ? `cluster ${name}` : header;
+/** Names sections that one text has and another lacks; a cluster of which the other has none is named as one. */
+function namesOf(there: ReadonlyMap<string, readonly string[]>, other: ReadonlyMap<string, readonly string[]>) {
+  const known = new Set([...other].map(([header, lines]) => clusterOf(header, lines)));
+  return [...there].filter(([header]) => !other.has(header)).map(([header, lines]) => {
+    const name = clusterOf(header, lines);
+    const isWhole = name !== undefined && twinOf(name) === undefined && there.has(`backend ${name}`) &&
+      !known.has(name);
+    return isWhole ? `cluster ${name}` : header;
+  });
+}
+
+/** The cluster, or the twin of one, whose frontend or backend a section is. */
+function clusterOf(header: string, lines: readonly string[]): string | undefined {
+  return /^backend (\S+)$/.exec(header)?.[1] ?? clusterOfFrontend(header, lines);
 }
 
 /**

@@ -1,0 +1,29 @@
+/**
+ * The HAProxy that the tests run: the first `haproxy` that `PATH` leads to,
+ * which `deno task test:haproxy` makes one of several versions.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { isAtLeast, type Version } from "../../plugins/balancers/haproxy/backend.ts";
+import { parseVersion } from "../../plugins/balancers/haproxy/observe.ts";
+
+/** Its version. */
+export const HAPROXY_VERSION: Version = askVersion();
+
+/** Whether it is of a version or of a later one. */
+export function isHaproxyAtLeast(major: number, minor: number): boolean {
+  return isAtLeast(HAPROXY_VERSION, major, minor);
+}
+
+/** What a cluster's frontend is called in its file. */
+export function frontendName(cluster: string): string {
+  return isHaproxyAtLeast(3, 1) ? `${cluster}:in` : cluster;
+}
+
+function askVersion(): Version {
+  const { stdout } = new Deno.Command("haproxy", { args: ["-v"], stdin: "null", stderr: "null" }).outputSync();
+  const version = parseVersion(new TextDecoder().decode(stdout));
+  assert(version !== undefined, "haproxy -v tells a version");
+  return version;
+}
