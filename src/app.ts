@@ -31,6 +31,7 @@ import { Store } from "./registry/store.ts";
 import { Fleet, type Threads } from "./supervisor/fleet.ts";
 import type { StuckThreads } from "./supervisor/hangs.ts";
 import type { HeartbeatOptions } from "./supervisor/heartbeat.ts";
+import { WorkerError } from "./protocol/wire_error.ts";
 import { WorkerDeadError, type WorkerEvent } from "./supervisor/plugin_host.ts";
 import { groupInstances } from "./supervisor/reconcile.ts";
 
@@ -327,18 +328,22 @@ export class App {
 
   // The reporter's half: statuses become registrations.
 
-  /** Probes once; whatever keeps the answer from coming is a failure with its reason. */
+  /**
+   * Probes once. What the worker does not answer is unknown: neither its end nor its silence says anything of
+   * the service. Only what the check itself says, or throws, is an outcome.
+   */
   async #probe(id: string, timeoutMs: number, signal: AbortSignal): Promise<ProbeOutcome> {
     try {
       const request = { type: "probe", instance: id, timeoutMs } as const;
       const answer = await this.#fleet.call(id, request, { deadlineMs: timeoutMs + PROBE_GRACE_MS, signal });
       return answer.type === "outcome"
         ? answer.outcome
-        : { status: "fail", reason: `The check answered ${answer.type}` };
+        : { status: "unknown", reason: `The worker answered ${answer.type}, want outcome` };
     } catch (error) {
       signal.throwIfAborted();
       const reason = error instanceof Error ? error.message : String(error);
-      return { status: "fail", reason: error instanceof WorkerDeadError ? `Its worker is dead: ${reason}` : reason };
+      if (error instanceof WorkerError) return { status: "fail", reason };
+      return { status: "unknown", reason: error instanceof WorkerDeadError ? `No worker: ${reason}` : reason };
     }
   }
 

@@ -61,6 +61,7 @@ function service(
     ports,
     metadata: {},
     intervalMs: 1_000,
+    unknownGraceMs: 60_000,
     checks,
   };
 }

@@ -23,6 +23,7 @@ export function monitoredPorts({ services }: Pick<Accepted, "services">): readon
         rise: check.rise,
         fall: check.fall,
         timeoutMs: check.timeoutMs,
+        unknownGraceMs: service.unknownGraceMs,
         question: JSON.stringify([instance.module, instance.scope.target, instance.config]),
       })),
     }))

@@ -18,6 +18,7 @@ function service(name: string, ports: readonly number[], more: Partial<Service> 
     ports,
     metadata: { z: 1 },
     intervalMs: 1_000,
+    unknownGraceMs: 60_000,
     checks,
     ...more,
   };
@@ -53,6 +54,7 @@ Deno.test("monitoredPorts() gives each port its own probes", () => {
     rise: 2,
     fall: 3,
     timeoutMs: 500,
+    unknownGraceMs: 60_000,
     question: `["m",null,{}]`,
   });
   assert.deepEqual(monitoredPorts({ services }), [

@@ -94,6 +94,13 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
     const why = lastError === null ? "" : `: ${lastError.text}`;
     yield `Balancer ${name} has not been as it is wanted for ${forSeconds} s${why}`;
   }
+  for (const [key, { checks }] of Object.entries(status.services)) {
+    for (const { name, passes, unknown } of checks) {
+      if (unknown === null) continue;
+      const meanwhile = { true: "counts as up", false: "counts as down", null: "not up yet" }[`${passes}`];
+      yield `Check ${name} of ${key} cannot run for ${unknown.agoSeconds} s, ${meanwhile}: ${unknown.text}`;
+    }
+  }
   for (const [key, { registration }] of Object.entries(status.services)) {
     if (registration === null || registration.failure === null) continue;
     yield `${key} is not ${registration.wanted} in its registry as it should be: ${registration.failure}`;

@@ -221,8 +221,7 @@ function servicesOf(
         discovery === service.discovery && cluster === service.name && node.port === port
       );
       return [[key, {
-        status: known.status,
-        forSeconds: age(known.sinceMs),
+        ...statusOfPort(known, age),
         checks: known.checks.map((check) => checkOf(check, age)),
         discovery: service.discovery,
         registration: registrationOf(registrations),
@@ -231,8 +230,24 @@ function servicesOf(
   );
 }
 
+/** How a port stands: up or down as its checks have proven, and unknown while one that passed cannot be made. */
+function statusOfPort(
+  { status, sinceMs, checks }: PortReport,
+  age: Age,
+): Pick<ServiceStatus, "status" | "reason" | "forSeconds"> {
+  const blind = checks.find(({ unknown }) => unknown !== undefined);
+  if (blind?.unknown === undefined || status === "down") return { status, reason: null, forSeconds: age(sinceMs) };
+  const { sinceMs: blindMs, reason } = blind.unknown;
+  const meanwhile = status === "up" ? "counts as up" : "not up yet";
+  return {
+    status: "unknown",
+    reason: redact(`Check ${blind.name} cannot run: ${reason}; ${meanwhile}`),
+    forSeconds: age(blindMs),
+  };
+}
+
 function checkOf(
-  { name, verdict, probedMs, failure, intervalMs, timeoutMs }: PortReport["checks"][number],
+  { name, verdict, probedMs, failure, unknown, intervalMs, timeoutMs }: PortReport["checks"][number],
   age: Age,
 ): CheckStatus {
   return {
@@ -240,6 +255,7 @@ function checkOf(
     passes: verdict.up ?? null,
     probedSeconds: age(probedMs),
     failure: shown(failure),
+    unknown: eventOf(unknown && { text: unknown.reason, atMs: unknown.sinceMs }, age),
     intervalSeconds: seconds(intervalMs),
     timeoutSeconds: seconds(timeoutMs),
   };

@@ -94,13 +94,18 @@ export interface CheckStatus {
   readonly probedSeconds: number;
   /** Why the last probe failed. */
   readonly failure: string | null;
+  /** Why no probe can be made, and since when: the last verdict stands for `unknown_grace`. */
+  readonly unknown: Event | null;
   readonly intervalSeconds: number;
   readonly timeoutSeconds: number;
 }
 
 /** How a port of a service stands. */
 export interface ServiceStatus {
+  /** `unknown`: its checks have proven neither yet, or one cannot be made at present. */
   readonly status: "up" | "down" | "unknown";
+  /** Why it is `unknown`, and what it counts as meanwhile. */
+  readonly reason: string | null;
   /** Since when it is so. */
   readonly forSeconds: number;
   readonly checks: readonly CheckStatus[];

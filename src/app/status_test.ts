@@ -260,10 +260,27 @@ const AT_WORK: Status = {
   services: {
     "api:80": {
       status: "up",
+      reason: null,
       forSeconds: 900,
       checks: [
-        { name: "http", passes: true, probedSeconds: 2, failure: null, intervalSeconds: 2, timeoutSeconds: 1 },
-        { name: "exec", passes: true, probedSeconds: 700, failure: null, intervalSeconds: 600, timeoutSeconds: 60 },
+        {
+          name: "http",
+          passes: true,
+          probedSeconds: 2,
+          failure: null,
+          unknown: null,
+          intervalSeconds: 2,
+          timeoutSeconds: 1,
+        },
+        {
+          name: "exec",
+          passes: true,
+          probedSeconds: 700,
+          failure: null,
+          unknown: null,
+          intervalSeconds: 600,
+          timeoutSeconds: 60,
+        },
       ],
       discovery: "zk",
       registration: { wanted: "present", done: true, failure: null },
@@ -284,7 +301,7 @@ function but(changes: unknown, of: unknown = AT_WORK): Status {
   return { ...before, ...Object.fromEntries(after) } as Status;
 }
 
-const EXEC = { name: "exec", passes: true, failure: null, intervalSeconds: 600, timeoutSeconds: 60 };
+const EXEC = { name: "exec", passes: true, failure: null, unknown: null, intervalSeconds: 600, timeoutSeconds: 60 };
 
 Deno.test("judgeHealth() is content with an app that does its work", () => {
   assert.deepEqual(judgeHealth(AT_WORK), { status: "ok" });
@@ -369,6 +386,15 @@ Deno.test.each([
     why: "the balancer's file cannot be written",
     change: { balancers: { haproxy: { fileBehind: { text: "No space left", agoSeconds: 60 } } } },
     said: /The file of balancer haproxy has been behind what runs for 60 s: No space left/,
+  },
+  {
+    why: "a check cannot run",
+    change: {
+      services: {
+        "api:80": { checks: [{ ...EXEC, probedSeconds: 1, unknown: { text: "no worker", agoSeconds: 12 } }] },
+      },
+    },
+    said: /Check exec of api:80 cannot run for 12 s, counts as up: no worker/,
   },
   {
     why: "a registration fails",

@@ -37,7 +37,16 @@ const CHECK_ENTRIES = {
 /** The names of {@linkcode CHECK_ENTRIES}. */
 export const HOST_KEYS: readonly string[] = Object.keys(CHECK_ENTRIES);
 
-const INTERVAL = seconds({ min: 0.01, max: 86_400 });
+/** The keys of `checks` that are no check. */
+const ROUND_ENTRIES = {
+  interval: seconds({ min: 0.01, max: 86_400 }),
+  unknown_grace: optional(seconds({ min: 0, max: 86_400 }), 60),
+};
+
+/** Whether a key of `checks` names a check. */
+function isCheckName(key: string): boolean {
+  return !Object.hasOwn(ROUND_ENTRIES, key);
+}
 
 const METADATA = converted(
   toMetadata,
@@ -74,7 +83,7 @@ export function serviceSchema({ checkNames, hasList }: {
     ...SERVICE_ENTRIES,
     ports: optional(hasList ? list(port()) : port()),
     checks: keys({
-      interval: INTERVAL,
+      ...ROUND_ENTRIES,
       ...Object.fromEntries(checkNames.map((check) => [check, keys(CHECK_ENTRIES)])),
     }),
   }));
@@ -90,7 +99,7 @@ export function readService(
 ): Checked<Service> {
   const { raw, findings: misplaced } = withoutMisplaced(given, plugins);
   const checks = isRecord(raw) && isRecord(raw.checks) ? raw.checks : {};
-  const checkNames = Object.keys(checks).filter((key) => key !== "interval");
+  const checkNames = Object.keys(checks).filter(isCheckName);
   const schema = serviceSchema({ checkNames, hasList: isRecord(raw) && Array.isArray(raw.ports) });
   const needed = refined(schema, ({ port, ports }) => port === undefined && ports === undefined ? [NO_PORTS] : [], [
     "port",
@@ -115,6 +124,7 @@ export function readService(
     ports: [...new Set(ports)].toSorted((a, b) => a - b),
     metadata: file.metadata ?? {},
     intervalMs,
+    unknownGraceMs: Math.round(file.checks.unknown_grace * 1_000),
     checks: checkNames.map((check) => readCheck(check, hosts[check], checks[check], intervalMs)),
   };
   return { value: deepFreeze(value), findings: [...findings, ...remarksOn(raw, value)] };
@@ -160,7 +170,7 @@ function hostsPart(raw: Record<string, unknown>): Record<string, unknown> {
   if (!isRecord(checks)) return raw;
   const own = Object.entries(checks).map(([key, check]) => [
     key,
-    key === "interval" || !isRecord(check) ? check : pick(check, (inner) => Object.hasOwn(CHECK_ENTRIES, inner)),
+    !isCheckName(key) || !isRecord(check) ? check : pick(check, (inner) => Object.hasOwn(CHECK_ENTRIES, inner)),
   ]);
   return { ...raw, checks: Object.fromEntries(own) };
 }
@@ -179,7 +189,7 @@ function draftService(raw: unknown): Service | undefined {
   if (!isRecord(raw) || !isRecord(raw.checks)) return undefined;
   const valid = <T>(value: unknown, isRight: (value: unknown) => value is T) => isRight(value) ? value : undefined;
   const checks = Object.entries(raw.checks).flatMap(([key, check]): Check[] => {
-    if (key === "interval" || !isName(key) || !isRecord(check)) return [];
+    if (!isCheckName(key) || !isName(key) || !isRecord(check)) return [];
     if (check.type !== undefined && !isNameLike(check.type)) return [];
     const own = {
       rise: 1,
@@ -197,6 +207,7 @@ function draftService(raw: unknown): Service | undefined {
     ports: ports.length === 0 ? [1] : ports,
     metadata: {},
     intervalMs: TIMEOUT_MS.max,
+    unknownGraceMs: 0,
     checks,
   });
 }

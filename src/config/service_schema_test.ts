@@ -21,6 +21,7 @@ Deno.test("readService() reads a service, and gives what is not the host's to th
     ports: [8000],
     metadata: {},
     intervalMs: 2_000,
+    unknownGraceMs: 60_000,
     checks: [{ name: "http", type: "http", rise: 2, fall: 3, timeoutMs: 2_000, config: { uri: "/health" } }],
   });
 });
@@ -44,6 +45,7 @@ Deno.test("readService() reads each key that a service may have", () => {
     ports: [8000, 8001],
     metadata: raw.metadata,
     intervalMs: 500,
+    unknownGraceMs: 60_000,
     checks: [
       {
         name: "alive",

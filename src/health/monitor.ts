@@ -5,7 +5,10 @@ import type { Random } from "../kernel/random.ts";
 import type { ProbeOutcome } from "../plugin/contract.ts";
 import { firstDelayMs, nextDelayMs } from "./schedule.ts";
 import { type Status, statusOf } from "./status.ts";
-import { INITIAL_VERDICT, judge, type Thresholds, type Verdict } from "./verdict.ts";
+import { INITIAL_VERDICT, judge, judgeUnknown, type Thresholds, type Unknown, type Verdict } from "./verdict.ts";
+
+/** A check that cannot be made is tried again after this time, if its interval is longer. */
+const UNKNOWN_RETRY_MS = 5_000;
 
 /** One check of one port, as the monitor runs it. */
 export interface MonitoredCheck extends Thresholds {
@@ -15,6 +18,8 @@ export interface MonitoredCheck extends Thresholds {
   readonly name: string;
   /** A probe that takes longer has failed. */
   readonly timeoutMs: number;
+  /** How long the last verdict stands while no probe can be made. */
+  readonly unknownGraceMs: number;
   /** What it asks of whom: when that changes, what was counted before says nothing any more. */
   readonly question: string;
 }
@@ -51,6 +56,8 @@ export interface CheckReport {
   readonly probedMs: number;
   /** Why the last probe failed; `undefined` if it did not, or there was none. */
   readonly failure: string | undefined;
+  /** Since when no probe could be made, and why; `undefined` if the last one was made. */
+  readonly unknown: Unknown | undefined;
   readonly intervalMs: number;
   readonly timeoutMs: number;
 }
@@ -69,6 +76,7 @@ interface RunningCheck {
   verdict: Verdict;
   probedMs: number;
   failure: string | undefined;
+  unknown: Unknown | undefined;
   readonly controller: AbortController;
 }
 
@@ -107,13 +115,14 @@ export class Monitor implements AsyncDisposable {
       [...this.#ports].map(([key, { status, sinceMs, checks }]) => [key, {
         status,
         sinceMs,
-        checks: [...checks.values()].map(({ check: { name, timeoutMs }, verdict, probedMs, failure, intervalMs }) => ({
-          name,
-          verdict,
-          probedMs,
-          failure,
-          intervalMs,
-          timeoutMs,
+        checks: [...checks.values()].map((running) => ({
+          name: running.check.name,
+          verdict: running.verdict,
+          probedMs: running.probedMs,
+          failure: running.failure,
+          unknown: running.unknown,
+          intervalMs: running.intervalMs,
+          timeoutMs: running.check.timeoutMs,
         })),
       }]),
     );
@@ -157,6 +166,7 @@ export class Monitor implements AsyncDisposable {
         verdict: firstVerdict(check, old),
         probedMs: this.#options.clock.now(),
         failure: old?.failure,
+        unknown: old?.unknown,
         controller: new AbortController(),
       };
       running.checks.set(check.id, next);
@@ -193,7 +203,7 @@ export class Monitor implements AsyncDisposable {
   }
 
   async #run(running: RunningPort, current: RunningCheck): Promise<void> {
-    const { clock, random, log, probe } = this.#options;
+    const { clock, random, probe } = this.#options;
     const { check, intervalMs, controller: { signal } } = current;
     try {
       await delay(firstDelayMs(intervalMs, random), { clock, signal });
@@ -201,22 +211,49 @@ export class Monitor implements AsyncDisposable {
         const startedMs = clock.now();
         const outcome = await probe(check.id, check.timeoutMs, signal);
         signal.throwIfAborted();
-        [current.probedMs, current.failure] = [clock.now(), outcome.status === "fail" ? outcome.reason : undefined];
-        const before = current.verdict;
-        current.verdict = judge(before, outcome.status === "pass", check);
-        const at = { service: running.port.key, check: check.name };
-        if (outcome.status === "fail") log.debug("Probe failed", { ...at, reason: outcome.reason });
-        if (before.up !== current.verdict.up) {
-          const { length } = current.verdict.streak;
-          if (outcome.status === "pass") log.info("Check passes now", { ...at, passed: length });
-          else log.warn("Check fails now", { ...at, failed: length, reason: outcome.reason });
-        }
+        current.probedMs = clock.now();
+        this.#take(running, current, outcome);
         this.#update(running);
-        await delay(nextDelayMs({ startedMs, endedMs: clock.now(), intervalMs }), { clock, signal });
+        const waitMs = nextDelayMs({ startedMs, endedMs: clock.now(), intervalMs });
+        // What could not be asked is asked again soon: a grace must not pass between two tries.
+        await delay(current.unknown === undefined ? waitMs : Math.min(waitMs, UNKNOWN_RETRY_MS), { clock, signal });
       }
     } catch (error) {
       if (!signal.aborted) throw error;
     }
+  }
+
+  /** Takes what one probe has shown of a check, and logs what that changes. */
+  #take({ port: { key } }: RunningPort, current: RunningCheck, outcome: ProbeOutcome): void {
+    const { clock, log } = this.#options;
+    const { check, verdict: before, unknown } = current;
+    const at = { service: key, check: check.name };
+    if (outcome.status === "unknown") {
+      const { reason } = outcome;
+      const nowMs = clock.now();
+      current.failure = undefined;
+      current.unknown = { sinceMs: unknown?.sinceMs ?? nowMs, reason };
+      current.verdict = judgeUnknown(before, current.unknown, { graceMs: check.unknownGraceMs, nowMs });
+      const level = unknown === undefined ? "warn" : "debug";
+      log[level]("Check cannot run; last verdict stands", { event: "check.unknown", ...at, reason });
+      if (before.up === current.verdict.up) return;
+      const forMs = nowMs - current.unknown.sinceMs;
+      return log.error("Check cannot run for unknown_grace; counting as down", {
+        event: "check.unknown_expired",
+        ...at,
+        forMs,
+        reason,
+      });
+    }
+    const isPass = outcome.status === "pass";
+    [current.failure, current.unknown] = [isPass ? undefined : outcome.reason, undefined];
+    current.verdict = judge(before, isPass, check);
+    if (unknown !== undefined) log.info("Check runs again", { event: "check.known", ...at });
+    if (!isPass) log.debug("Probe failed", { event: "probe.failed", ...at, reason: outcome.reason });
+    if (before.up === current.verdict.up) return;
+    const { length } = current.verdict.streak;
+    if (isPass) log.info("Check passes now", { event: "check.up", ...at, passed: length });
+    else log.warn("Check fails now", { event: "check.down", ...at, failed: length, reason: outcome.reason });
   }
 
   #update(running: RunningPort): void {

@@ -4,7 +4,15 @@ import { SILENT } from "../kernel/logger.ts";
 import { Monitor, type MonitoredPort } from "./monitor.ts";
 import type { Status } from "./status.ts";
 
-const CHECK = { id: "check web:80/http", name: "http", rise: 2, fall: 2, timeoutMs: 1_000, question: "is it well?" };
+const CHECK = {
+  id: "check web:80/http",
+  name: "http",
+  rise: 2,
+  fall: 2,
+  timeoutMs: 1_000,
+  unknownGraceMs: 60_000,
+  question: "is it well?",
+};
 const PORT: MonitoredPort = { key: "web:80", intervalMs: 1_000, checks: [CHECK] };
 
 /** A monitor on a fake clock whose probes answer `passes`, and what it said. */
@@ -14,6 +22,8 @@ class Bench implements AsyncDisposable {
   readonly warned: string[] = [];
   readonly probes: string[] = [];
   passes = true;
+  /** Why no probe can be made. */
+  blind: string | undefined;
   /** Set to keep probes from settling. */
   hangs = false;
   atOnceMax = 0;
@@ -27,6 +37,7 @@ class Bench implements AsyncDisposable {
       this.atOnceMax = Math.max(this.atOnceMax, ++this.#running);
       try {
         if (this.hangs) await new Promise((_resolve, reject) => signal.addEventListener("abort", reject));
+        if (this.blind !== undefined) return { status: "unknown", reason: this.blind };
         return this.passes ? { status: "pass" } : { status: "fail", reason: "no" };
       } finally {
         this.#running--;
@@ -81,6 +92,68 @@ Deno.test("Monitor.ports tells since when a port is so, when each check was prob
   const { probedMs } = seen()?.checks[0] ?? {};
   await bench.rounds(90);
   assert.equal(seen()?.checks[0]?.probedMs, probedMs, "a probe that does not end counts for nothing");
+});
+
+Deno.test("Monitor lets the last verdict stand for unknown_grace while no probe can be made, and then counts it as down", async () => {
+  await using bench = new Bench();
+  bench.monitor.apply([PORT]);
+  const seen = () => bench.monitor.ports.get("web:80")?.checks[0];
+  await bench.rounds(2);
+  bench.blind = "no worker";
+  await bench.rounds(60);
+  assert.deepEqual(bench.said, ["web:80 up"]);
+  assert.deepEqual([seen()?.verdict.up, seen()?.unknown], [true, { sinceMs: 3_000, reason: "no worker" }]);
+  await bench.rounds(2);
+  assert.deepEqual(bench.said, ["web:80 up", "web:80 down"]);
+  bench.blind = undefined;
+  await bench.rounds(2);
+  assert.deepEqual([bench.said.at(-1), seen()?.unknown], ["web:80 up", undefined]);
+});
+
+Deno.test("Monitor counts nothing while no probe can be made: neither passes nor failures go on, and none are lost", async () => {
+  await using bench = new Bench();
+  bench.monitor.apply([PORT]);
+  await bench.rounds(2);
+  bench.passes = false;
+  await bench.rounds(1);
+  bench.blind = "no open file is left";
+  await bench.rounds(20);
+  assert.deepEqual(bench.said, ["web:80 up"]);
+  bench.blind = undefined;
+  await bench.rounds(1);
+  assert.deepEqual(bench.said, ["web:80 up", "web:80 down"]);
+});
+
+Deno.test("Monitor takes a service whose checks could never be made for neither up nor down", async () => {
+  await using bench = new Bench();
+  bench.blind = "no worker";
+  bench.monitor.apply([PORT]);
+  await bench.rounds(200);
+  assert.deepEqual([bench.said, bench.monitor.statuses.get("web:80")], [[], "unknown"]);
+  bench.blind = undefined;
+  await bench.rounds(2);
+  assert.deepEqual(bench.said, ["web:80 up"]);
+});
+
+Deno.test("Monitor tries a check that could not be made again long before its interval is over", async () => {
+  await using bench = new Bench();
+  bench.monitor.apply([{ ...PORT, intervalMs: 300_000, checks: [{ ...CHECK, rise: 1 }] }]);
+  await bench.rounds(2);
+  bench.blind = "no worker";
+  await bench.rounds(300);
+  const before = bench.probes.length;
+  await bench.rounds(50);
+  assert.ok(bench.probes.length >= before + 9, `${bench.probes.length - before} tries in 50 s`);
+  assert.deepEqual(bench.said, ["web:80 up"]);
+});
+
+Deno.test("Monitor counts as down at once where unknown_grace is 0", async () => {
+  await using bench = new Bench();
+  bench.monitor.apply([{ ...PORT, checks: [{ ...CHECK, unknownGraceMs: 0 }] }]);
+  await bench.rounds(2);
+  bench.blind = "no worker";
+  await bench.rounds(1);
+  assert.deepEqual(bench.said, ["web:80 up", "web:80 down"]);
 });
 
 Deno.test("Monitor counts a service without checks as up", async () => {

@@ -14,6 +14,24 @@ export interface Thresholds {
   readonly fall: number;
 }
 
+/** Since when a check could not be made, and why it could not the last time. */
+export interface Unknown {
+  readonly sinceMs: number;
+  readonly reason: string;
+}
+
+/**
+ * The verdict of a check that cannot be made: the last one stands for `graceMs`, for nothing was learnt of the
+ * service; then the check is down. A check that never had a verdict has none still. Pure.
+ */
+export function judgeUnknown(
+  before: Verdict,
+  { sinceMs }: Unknown,
+  { graceMs, nowMs }: { readonly graceMs: number; readonly nowMs: number },
+): Verdict {
+  return before.up === undefined || nowMs - sinceMs < graceMs ? before : { ...INITIAL_VERDICT, up: false };
+}
+
 /** Nothing is known of a check that never ran. */
 export const INITIAL_VERDICT: Verdict = { up: undefined, streak: { passed: false, length: 0 } };
 

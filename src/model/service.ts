@@ -14,6 +14,8 @@ export interface Service {
   readonly metadata: { readonly [key: string]: Json };
   /** The time from one round of checks to the next. */
   readonly intervalMs: number;
+  /** How long the last verdict of a check stands while no probe can be made. */
+  readonly unknownGraceMs: number;
   /** All must pass; none at all counts as passing. */
   readonly checks: readonly Check[];
 }

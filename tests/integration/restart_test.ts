@@ -1,4 +1,8 @@
 import assert from "node:assert/strict";
+import { ZooKeeperClient } from "../../plugins/discovery/zookeeper/client.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import { systemRandom } from "../../src/kernel/random.ts";
+import type { Endpoint } from "../../src/model/endpoint.ts";
 import { eventually } from "../support/eventually.ts";
 import { Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
 import { checkModule } from "../support/plugin_source.ts";
@@ -17,12 +21,29 @@ interface Registry extends AsyncDisposable {
 
 async function zookeeper(): Promise<Registry> {
   const server = await ZooKeeper.start();
+  const client = new ZooKeeperClient({
+    hosts: [server.address as Endpoint],
+    sessionTimeoutMs: 30_000,
+    clock: systemClock,
+    random: systemRandom,
+    onEvent: () => {},
+    onConnected: () => {},
+    onDisconnected: () => {},
+    onOver: () => {},
+  });
+  const { signal } = new AbortController();
   return {
     name: "zookeeper",
     file: { hosts: [server.address], path: "/services", session_timeout: 30 },
-    // Watching changes nothing: the server lists its ephemeral znodes.
-    has: async () => (await server.ask("dump")).includes("/services/web/"),
-    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    has: async () => {
+      const connection = await client.connected(signal);
+      const children = await connection.getChildren("/services/web", { watch: false }).catch(() => []);
+      return children.length > 0;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await client[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
   };
 }
 

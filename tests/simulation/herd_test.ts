@@ -95,7 +95,15 @@ Deno.test("a fleet that starts at once probes, and so registers, over the time f
         onStatus: () => times.push(clock.now()),
       }),
     );
-    const check = { id: "check web:80/http", name: "http", rise: 2, fall: 2, timeoutMs: 500, question: "is it well?" };
+    const check = {
+      id: "check web:80/http",
+      name: "http",
+      rise: 2,
+      fall: 2,
+      timeoutMs: 500,
+      unknownGraceMs: 0,
+      question: "is it well?",
+    };
     monitor.apply([{ key: "web:80", intervalMs: 1_000, checks: [check] }]);
   }
   await pass(clock, 2_100);

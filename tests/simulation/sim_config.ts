@@ -12,6 +12,8 @@ import { haproxyCluster, haproxyConfig } from "../support/haproxy.ts";
 export const RELOAD_INTERVAL_MS = 2_000;
 /** The time from one probe to the next. */
 export const INTERVAL_MS = 1_000;
+/** How long the last verdict of a check stands while it cannot be made: longer than any of what keeps it from that. */
+export const UNKNOWN_GRACE_MS = 120_000;
 
 /** What a host's config directory says, as far as the simulation changes it. */
 export interface Wish {
@@ -45,6 +47,7 @@ export const SHRINK_GRACE_MS = 10_000;
 export function acceptedOf(
   { clusters, services, structure, discovery, metadata }: Wish,
   plugin: BalancerPlugin = haproxy as never,
+  unknownGraceMs = UNKNOWN_GRACE_MS,
 ): Accepted {
   const instance = { module: "builtin:discovery/sim", scope: { instance: "sim" }, granted: {} };
   return {
@@ -84,6 +87,7 @@ export function acceptedOf(
         ports,
         metadata: { edit: metadata },
         intervalMs: INTERVAL_MS,
+        unknownGraceMs,
         checks: [check],
       };
       const probes = ports.map((port) => ({
