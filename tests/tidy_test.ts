@@ -121,8 +121,7 @@ Deno.test("modules import one another in no circle", () => {
 });
 
 Deno.test("a daemon loads for its start what it needs then, and no more", () => {
-  const heavy =
-    /^(?:@optique\/run|@optique\/core(?:\/facade)?|acorn|amaro|node-zookeeper-client|node:https?|node:http2)$/;
+  const heavy = /^(?:@optique\/run|@optique\/core(?:\/facade)?|acorn|amaro|node:https?|node:http2)$/;
   assert.deepEqual([...packagesLoadedWith("src/main.ts")].filter((name) => heavy.test(name)), []);
 });
 

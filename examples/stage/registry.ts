@@ -1,5 +1,8 @@
-import zookeeper from "node-zookeeper-client";
-import { Connection, ERROR, ZooKeeperError } from "../../plugins/discovery/zookeeper/connection.ts";
+import { ZooKeeperClient } from "../../plugins/discovery/zookeeper/client.ts";
+import { type Connection, ERROR, ZooKeeperError } from "../../plugins/discovery/zookeeper/connection.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import { systemRandom } from "../../src/kernel/random.ts";
+import { abortable } from "../../src/kernel/within.ts";
 
 /** The znode that all services are below: what `discovery/zookeeper.yaml` says. */
 const PATH = "/lighthouse/services";
@@ -21,19 +24,24 @@ export interface Registered {
 
 /** Reads all nodes that are registered, sorted by path; `undefined` if the registry is out of reach. */
 export async function readRegistry(ensemble: string): Promise<readonly Registered[] | undefined> {
-  const client = zookeeper.createClient(ensemble, { sessionTimeout: 10_000, spinDelay: 100, retries: 0 });
-  const connected = Promise.withResolvers<true>();
-  const late = Promise.withResolvers<undefined>();
-  client.once("connected", () => connected.resolve(true));
-  const timer = setTimeout(() => late.resolve(undefined), DEADLINE_MS);
+  const signal = AbortSignal.timeout(DEADLINE_MS);
+  const client = new ZooKeeperClient({
+    hosts: ensemble.split(","),
+    sessionTimeoutMs: 10_000,
+    clock: systemClock,
+    random: systemRandom,
+    onEvent() {},
+    onConnected() {},
+    onDisconnected() {},
+    onOver() {},
+  });
   try {
-    client.connect();
-    if (await Promise.race([connected.promise, late.promise]) === undefined) return undefined;
-    const connection = new Connection(client, { endpoint: ensemble, onEvent() {} });
-    return await Promise.race([readAll(connection), late.promise]);
+    return await abortable(client.connected(signal).then(readAll), signal);
+  } catch (error) {
+    if (signal.aborted) return undefined;
+    throw error;
   } finally {
-    clearTimeout(timer);
-    client.close();
+    await client[Symbol.asyncDispose]();
   }
 }
 

@@ -15,7 +15,7 @@ const APART_MS = 2 * DEFAULT_SETTINGS.updates.quietMs;
 /** From a znode's creation to HAProxy sending requests to it, for clusters of several sizes. */
 export async function propagation(): Promise<void> {
   await using server = await ZooKeeper.start();
-  using registry = await RawRegistry.connect(server);
+  await using registry = await RawRegistry.connect(server);
   for (const size of [10, 1_000]) {
     await using bench = new Bench();
     const cluster = `web${size}`;

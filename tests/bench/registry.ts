@@ -1,71 +1,79 @@
-import { Buffer } from "node:buffer";
-import zookeeper from "node-zookeeper-client";
+import { ZooKeeperClient } from "../../plugins/discovery/zookeeper/client.ts";
+import { type Acl, type Connection, ERROR, ZooKeeperError } from "../../plugins/discovery/zookeeper/connection.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import { systemRandom } from "../../src/kernel/random.ts";
 import type { ZooKeeper } from "../support/zookeeper.ts";
 
 /** The path that the benches register under. */
 export const BASE_PATH = "/lighthouse/services";
 
-/** A client that writes znodes as any reporter would, and knows nothing of ours. */
-export class RawRegistry implements Disposable {
-  readonly #client: ReturnType<typeof zookeeper.createClient>;
+const OPEN: readonly Acl[] = [{ permissions: 31, scheme: "world", id: "anyone" }];
+const CONNECT_MS = 30_000;
 
-  private constructor(client: ReturnType<typeof zookeeper.createClient>) {
-    this.#client = client;
+/** Writes znodes as any reporter would, without what a reporter does besides. */
+export class RawRegistry implements AsyncDisposable {
+  readonly #client: ZooKeeperClient;
+  readonly #connection: Connection;
+  readonly #onChange: Map<string, () => void>;
+
+  private constructor(client: ZooKeeperClient, connection: Connection, onChange: Map<string, () => void>) {
+    [this.#client, this.#connection, this.#onChange] = [client, connection, onChange];
   }
 
   /** Connects. */
   static async connect(server: ZooKeeper): Promise<RawRegistry> {
-    const client = zookeeper.createClient(server.address, { sessionTimeout: 30_000 });
-    const connected = Promise.withResolvers<void>();
-    client.once("connected", () => connected.resolve());
-    client.connect();
-    await connected.promise;
-    return new RawRegistry(client);
+    const onChange = new Map<string, () => void>();
+    const client = new ZooKeeperClient({
+      hosts: [server.address],
+      sessionTimeoutMs: 30_000,
+      clock: systemClock,
+      random: systemRandom,
+      onEvent({ path }) {
+        const call = onChange.get(path);
+        onChange.delete(path);
+        call?.();
+      },
+      onConnected() {},
+      onDisconnected() {},
+      onOver() {},
+    });
+    return new RawRegistry(client, await client.connected(AbortSignal.timeout(CONNECT_MS)), onChange);
   }
 
   /** Makes a path and its parents. */
   async makePath(path: string): Promise<void> {
-    await new Promise<void>((resolve, reject) =>
-      this.#client.mkdirp(path, (error: unknown) => error ? reject(error) : resolve())
-    );
+    const names = path.split("/").slice(1);
+    for (const at of names.keys()) {
+      try {
+        const parent = `/${names.slice(0, at + 1).join("/")}`;
+        await this.#connection.create(parent, new Uint8Array(0), { ephemeral: false, acl: OPEN });
+      } catch (error) {
+        if (!(error instanceof ZooKeeperError && error.code === ERROR.nodeExists)) throw error;
+      }
+    }
   }
 
   /** Registers a node: resolves when the server has it. */
   async create(cluster: string, host: string, port: number): Promise<void> {
     const peer = JSON.stringify({ ip: "127.0.0.1", name: host, port: 1024 });
-    const data = Buffer.from(JSON.stringify({ host, ip: "127.0.0.1", metadata: "{}", peer, port }));
-    await new Promise<void>((resolve, reject) =>
-      this.#client.create(
-        `${BASE_PATH}/${cluster}/${host}:${port}`,
-        data,
-        zookeeper.CreateMode.EPHEMERAL,
-        (error: unknown) => error ? reject(error) : resolve(),
-      )
-    );
+    const data = JSON.stringify({ host, ip: "127.0.0.1", metadata: "{}", peer, port });
+    const path = `${BASE_PATH}/${cluster}/${host}:${port}`;
+    await this.#connection.create(path, new TextEncoder().encode(data), { ephemeral: true, acl: OPEN });
   }
 
-  /** Takes a node back. */
+  /** Deletes a node. */
   async remove(cluster: string, host: string, port: number): Promise<void> {
-    await new Promise<void>((resolve, reject) =>
-      this.#client.remove(
-        `${BASE_PATH}/${cluster}/${host}:${port}`,
-        (error: unknown) => error ? reject(error) : resolve(),
-      )
-    );
+    await this.#connection.delete(`${BASE_PATH}/${cluster}/${host}:${port}`);
   }
 
   /** Lists the children, and calls once when they change. */
   async children(cluster: string, onChange: () => void): Promise<readonly string[]> {
-    return await new Promise((resolve, reject) =>
-      this.#client.getChildren(
-        `${BASE_PATH}/${cluster}`,
-        onChange,
-        (error: unknown, children: readonly string[]) => error ? reject(error) : resolve(children),
-      )
-    );
+    const path = `${BASE_PATH}/${cluster}`;
+    this.#onChange.set(path, onChange);
+    return await this.#connection.getChildren(path, { watch: true });
   }
 
-  [Symbol.dispose](): void {
-    this.#client.close();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client[Symbol.asyncDispose]();
   }
 }

@@ -14,7 +14,7 @@ const ROUNDS = 5;
 /** From the start of the writer's process to a large cluster in HAProxy, ZooKeeper's reads included. */
 export async function startup(): Promise<void> {
   await using server = await ZooKeeper.start();
-  using registry = await RawRegistry.connect(server);
+  await using registry = await RawRegistry.connect(server);
   await registry.makePath(`${BASE_PATH}/web`);
   await Promise.all(Array.from({ length: NODES }, (_, i) => registry.create("web", "node.test", 1_000 + i)));
   const cold: number[] = [];

@@ -36,7 +36,7 @@ Deno.test("deno task compile embeds the entry of workers, every plugin, what the
   for (const name of ["workers", ...plugins]) assert.ok(names.includes(name), `${name} is missing in:\n${said}`);
   // Where nothing else is in its folder, that is told in its place.
   assert.ok(names.some((name) => name === "dist/commit" || name === "dist"), `dist/commit is missing in:\n${said}`);
-  for (const name of ["yaml.js", "valibot.js", "node-zookeeper-client.js", "@logtape", "@optique"]) {
+  for (const name of ["yaml.js", "valibot.js", "@logtape", "@optique"]) {
     assert.ok(names.includes(name), `${name} is missing in:\n${said}`);
   }
   assert.doesNotMatch(said, /fast-check|pure-rand/);

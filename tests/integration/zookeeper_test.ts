@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
 import zookeeper from "../../plugins/discovery/zookeeper/mod.ts";
 import { type SessionOptions, ZooKeeperSession } from "../../plugins/discovery/zookeeper/session.ts";
 import { ZooKeeperClient } from "../../plugins/discovery/zookeeper/client.ts";
 import { type Acl, type Connection, ERROR, ZooKeeperError } from "../../plugins/discovery/zookeeper/connection.ts";
-import { encodeNode } from "../../plugins/discovery/node_json.ts";
+import { encodeNode, equalBytes } from "../../plugins/discovery/node_json.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { systemRandom } from "../../src/kernel/random.ts";
 import type { Endpoint } from "../../src/model/endpoint.ts";
@@ -186,7 +185,7 @@ Deno.test("zookeeper: a node that somebody deletes or changes by hand is mended 
   await other.setData(path, new TextEncoder().encode("{"), { version: -1 });
   await eventually("it says again what it said", async () => {
     const { data } = await other.getData(path, { watch: false });
-    return Buffer.from(data).equals(encodeNode(testNode(1)));
+    return equalBytes(data, encodeNode(testNode(1)));
   });
   assert.match(session.context.lines.join("\n"), /warn Somebody has deleted .*web\.test:1: registering it again/);
 });
@@ -234,7 +233,7 @@ Deno.test("zookeeper: a znode never has the version of the one that it took the 
   for (const session of sessions) {
     await session.register("version", testNode(1), soon());
     const { stat, data } = await other.getData(path, { watch: false });
-    assert.deepEqual(data, Buffer.from(encodeNode(testNode(1))));
+    assert.deepEqual(data, encodeNode(testNode(1)));
     assert.notEqual(stat.version, before);
     if (before !== undefined) await assert.rejects(other.delete(path, { version: before }), /bad version/);
     before = stat.version;
@@ -553,6 +552,45 @@ Deno.test("zookeeper: fifty lost connections leave nothing behind, neither here 
   await put(other, `${PATH}/web/web.test:21`, encodeNode(testNode(21)));
   await eventually("a change is seen", () => follower.ports?.includes(21));
   assert.deepEqual(missing.snapshots, []);
+});
+
+Deno.test("zookeeper: more than 1 MB of watched paths are followed again after a server crash", async () => {
+  await using zk = await ZooKeeper.start();
+  await using other = await connect(zk.address);
+  const path = `/production${PATH}/large`;
+  await makePath(other, path);
+  const ports = Array.from({ length: 12_000 }, (_, at) => at + 1);
+  const host = "ip-10-100-3-7.eu-central-1.compute.internal.cluster-a.example.org";
+  const create = (port: number) =>
+    put(other, `${path}/${host}:${port}`, encodeNode({ ...testNode(port), host }), false);
+  for (let at = 0; at < ports.length; at += 500) await Promise.all(ports.slice(at, at + 500).map(create));
+  assert.ok(ports.length * `${path}/${host}:10000`.length > 1_048_575, "no single request could set all watches");
+  await using session = open(zk.address, { path: `/production${PATH}`, sessionTimeoutMs: 30_000 });
+  await using follower = new Follower(session, "large");
+  await eventually("all are read", () => follower.ports?.length === ports.length);
+  await zk.kill();
+  await eventually("it is missed", () => session.context.states.at(-1) === "disconnected");
+  await zk.start();
+  await using again = await connect(zk.address);
+  await put(again, `${path}/web.test:1`, encodeNode(testNode(1)));
+  await eventually("a new member is seen", () => follower.ports?.length === ports.length + 1);
+  assert.deepEqual(session.context.states, ["connected", "disconnected", "connected"]);
+});
+
+Deno.test("zookeeper: a request larger than jute.maxbuffer is rejected locally and keeps the connection", async () => {
+  await using other = await connect(calm.address);
+  await makePath(other, `${PATH}/heavy`);
+  const path = `${PATH}/heavy/web.test:1`;
+  const tooLarge = new Uint8Array(1_048_576);
+  const refusal = /: request of 104\d{4} bytes exceeds jute\.maxbuffer \(1048575\)/;
+  await assert.rejects(other.create(path, tooLarge, { ephemeral: true, acl: OPEN }), refusal);
+  await put(other, path, "");
+  await assert.rejects(other.setData(path, tooLarge, { version: 0 }), refusal);
+  await assert.rejects(other.replace(path, tooLarge, { version: 0, acl: OPEN }), refusal);
+  // Two thirds of what a request may have: twice the data would be too much for one transaction.
+  await other.replace(path, new Uint8Array(700_000), { version: 0, acl: OPEN });
+  const { data, stat } = await other.getData(path, { watch: false });
+  assert.deepEqual([data.length, stat.version, stat.ephemeralOwner], [700_000, 1, other.sessionId]);
 });
 
 Deno.test("zookeeper: a server that takes connections and hangs up is neither hammered nor trusted", async () => {

@@ -136,7 +136,21 @@ Deno.test.each([
     answer: (xid: number) => xid === -2 ? [reply(-2, 0)] : [],
     says: /gave no answer to: look for \/a/,
   },
-  { what: "answers out of turn", answer: (xid: number) => [reply(xid + 1, 0)], says: /hung up/ },
+  {
+    what: "answers out of turn",
+    answer: (xid: number) => [reply(xid + 1, 0)],
+    says: /sent an invalid frame: reply out of order, xid 2/,
+  },
+  {
+    what: "announces a frame of 2 GB",
+    answer: () => [new Uint8Array([0x7f, 0xff, 0xff, 0xff])],
+    says: /sent an invalid frame: length 2147483647, at most 67108864 bytes are accepted/,
+  },
+  {
+    what: "announces a frame of negative length",
+    answer: () => [new Uint8Array([0xff, 0xff, 0xff, 0xff])],
+    says: /sent an invalid frame: length -1/,
+  },
 ])("ZooKeeperClient leaves a server that $what", async ({ answer, says }) => {
   await using server = new ScriptedServer(serves(120, answer));
   const client = connect([server.target], { sessionTimeoutMs: 120 });
@@ -148,15 +162,15 @@ Deno.test.each([
   await client[Symbol.asyncDispose]();
 });
 
-Deno.test("ZooKeeperClient goes on when it hears of errors that its library does not know", async () => {
-  await using server = new ScriptedServer(serves(10_000, (xid) => [reply(xid, -127)]), "::1");
+Deno.test("ZooKeeperClient goes on when it hears of errors that it does not know", async () => {
+  await using server = new ScriptedServer(serves(10_000, (xid) => [reply(xid, -999)]), "::1");
   const client = connect([`[::1]:${server.port}`]);
   const connection = await client.connected(AbortSignal.timeout(10_000));
   await assert.rejects(
     connection.exists("/a", { watch: false }),
-    (error) => error instanceof ZooKeeperError && error.message === "Cannot look for /a: ZooKeeper's error -127",
+    (error) => error instanceof ZooKeeperError && error.message === "Cannot look for /a: ZooKeeper's error -999",
   );
-  await assert.rejects(connection.delete("/a"), /Cannot delete \/a: ZooKeeper's error -127/);
+  await assert.rejects(connection.delete("/a"), /Cannot delete \/a: ZooKeeper's error -999/);
   assert.equal(connection.sessionId, 7n);
   client.abandon();
   await client[Symbol.asyncDispose]();

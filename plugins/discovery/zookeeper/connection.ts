@@ -1,9 +1,7 @@
-import { Buffer } from "node:buffer";
-import zookeeper from "node-zookeeper-client";
+import { FrameReader, JuteError, JuteReader, JuteWriter, OP, XID } from "./jute.ts";
 
 /** ZooKeeper's error codes that mean something here (`KeeperException.Code`). */
 export const ERROR = {
-  connectionLoss: -4,
   noNode: -101,
   noAuth: -102,
   badVersion: -103,
@@ -12,6 +10,40 @@ export const ERROR = {
   authFailed: -115,
 } as const;
 
+/** What ZooKeeper's error codes are called in its manual. */
+const ERROR_NAMES: ReadonlyMap<number, string> = new Map([
+  [-1, "system error"],
+  [-2, "runtime inconsistency"],
+  [-3, "data inconsistency"],
+  [-4, "connection loss"],
+  [-5, "marshalling error"],
+  [-6, "unimplemented"],
+  [-7, "operation timeout"],
+  [-8, "bad arguments"],
+  [-13, "new config no quorum"],
+  [-14, "reconfig in progress"],
+  [-100, "API error"],
+  [-101, "no node"],
+  [-102, "no auth"],
+  [-103, "bad version"],
+  [-108, "no children for ephemerals"],
+  [-110, "node exists"],
+  [-111, "not empty"],
+  [-112, "session expired"],
+  [-113, "invalid callback"],
+  [-114, "invalid ACL"],
+  [-115, "auth failed"],
+  [-118, "session moved"],
+  [-119, "not read only"],
+  [-120, "ephemeral on local session"],
+  [-121, "no watcher"],
+  [-122, "request timeout"],
+  [-123, "reconfig disabled"],
+  [-124, "session closed require SASL auth"],
+  [-125, "quota exceeded"],
+  [-127, "throttled"],
+]);
+
 /** Raised when ZooKeeper refuses a request. */
 export class ZooKeeperError extends Error {
   override name = "ZooKeeperError";
@@ -19,7 +51,7 @@ export class ZooKeeperError extends Error {
   readonly code: number;
 
   constructor(code: number, what: string) {
-    super(`Cannot ${what}: ${errorName(code)}`);
+    super(`Cannot ${what}: ${ERROR_NAMES.get(code) ?? `ZooKeeper's error ${code}`}`);
     this.code = code;
   }
 }
@@ -60,26 +92,73 @@ export interface WatchEvent {
   readonly path: string;
 }
 
-/** An error of the library that an unknown one is made from. */
-const SYSTEM_ERROR = -1;
+/** How a client proves who it is. */
+export interface Credential {
+  /** ZooKeeper's name of the method, `digest` in most places. */
+  readonly scheme: string;
+  /** What the method wants; for `digest` it is `user:password`. Never printed. */
+  readonly secret: string;
+}
+
+/** A session as the ensemble knows it: what a client takes from one connection to the next. */
+export interface SessionTicket {
+  readonly id: bigint;
+  readonly password: Uint8Array;
+  /** The last change that the client has seen: a server that is behind it does not let the client in. */
+  readonly zxid: bigint;
+}
+
+/** What a connection is opened with. */
+export interface ConnectionOptions {
+  /** The server, for messages. */
+  readonly endpoint: string;
+  /** What to ask for. */
+  readonly timeoutMs: number;
+  /** The session to go on with; a new one is asked for without it. */
+  readonly ticket: SessionTicket | undefined;
+  readonly auth: Credential | undefined;
+  /** Hangs up when it is aborted before the server has let the client in. */
+  readonly signal: AbortSignal;
+}
+
+/** Who hears of what a server says unasked. */
+export interface ConnectionListener {
+  /** Called for each watch that fires. */
+  readonly onEvent: (event: WatchEvent) => void;
+  /** Called when the server does not accept the credential. */
+  readonly onAuthFailed: () => void;
+  /** Called once, when it has ended, before what is in flight is rejected. */
+  readonly onEnd: (cause: Error) => void;
+}
+
+/** What is spoken over: of `Deno.Conn` no more than this. */
+export type ByteChannel = Pick<Deno.Conn, "read" | "write" | "close">;
+
+/** One request that was sent and not answered yet. */
+interface InFlight {
+  readonly xid: number;
+  readonly what: string;
+  readonly tick: number;
+  readonly answer: (reader: JuteReader) => void;
+  readonly reject: (cause: Error) => void;
+}
+
+/** The most bytes of a request: ZooKeeper's own default (`jute.maxbuffer`); a server hangs up on more. */
+const REQUEST_BYTES_MAX = 1_048_575;
+/** The most bytes of an answer. A list of children may be long, and no server limits it; this is a million of them. */
+const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+/** The most bytes of the answer to the handshake; it has 37. */
+const HANDSHAKE_BYTES_MAX = 1_024;
+/** Pings are sent each so many ticks. */
+const TICKS_PER_PING = 2;
+/** The least bytes of a string in a list: its length. */
+const STRING_BYTES_MIN = 4;
 
 /**
- * The library throws for a code that it does not know (`throttled`, `quota
- * exceeded`), in a place where nobody could catch it; here it makes an error of it.
- */
-const exceptions = zookeeper.Exception as unknown as { create: (code: number, path?: string) => Error };
-const createKnown = exceptions.create;
-exceptions.create = (code, path) =>
-  isKnownCode(code) ? createKnown(code, path) : Object.assign(createKnown(SYSTEM_ERROR, path), { code });
-
-/** The library's client. */
-export type Client = ReturnType<typeof zookeeper.createClient>;
-
-/**
- * The time from one "connected" of the library's client to the next
- * "disconnected": what is asked on it is answered on it, or rejects with
- * {@linkcode ConnectionLostError} when it ends. The library would keep what it
- * could not send for the next connection, where nobody waits for it any more.
+ * One connection to one server, from the handshake on: what is asked on it is
+ * answered on it, or rejects with {@linkcode ConnectionLostError} when it ends.
+ * Watches end with it as well, so that who has set them sets them again on the
+ * next one: there is no list of watches to send, which could grow too long.
  */
 export class Connection {
   /** The server. */
@@ -90,37 +169,125 @@ export class Connection {
   readonly timeoutMs: number;
   /** Resolves when it has ended. */
   readonly closed: Promise<void>;
-  readonly #client: Client;
-  readonly #onEvent: (event: WatchEvent) => void;
-  readonly #inFlight = new Set<
-    { readonly what: string; readonly tick: number; readonly reject: (cause: Error) => void }
-  >();
-  #tick = 0;
+  readonly #channel: ByteChannel;
+  readonly #frames: FrameReader;
+  readonly #auth: Credential | undefined;
+  readonly #password: Uint8Array;
+  readonly #inFlight: Set<InFlight> = new Set();
+  readonly #outgoing: Uint8Array[] = [];
   readonly #closing = Promise.withResolvers<void>();
+  #isWriting = false;
+  #xid = 0;
+  #zxid: bigint;
+  #tick = 0;
+  #heardTick = 0;
   #cause: Error | undefined;
+  #listener: ConnectionListener | undefined;
 
-  /** `onEvent` must be the same function for the life of a client: the library then keeps one of it for each path. */
-  constructor(client: Client, { endpoint, onEvent }: { endpoint: string; onEvent: (event: WatchEvent) => void }) {
-    [this.#client, this.#onEvent, this.endpoint] = [client, onEvent, endpoint];
+  private constructor(
+    channel: ByteChannel,
+    frames: FrameReader,
+    options: ConnectionOptions,
+    granted: { readonly id: bigint; readonly password: Uint8Array; readonly timeoutMs: number },
+  ) {
+    [this.#channel, this.#frames, this.#auth, this.#password] = [channel, frames, options.auth, granted.password];
+    [this.endpoint, this.sessionId, this.timeoutMs] = [options.endpoint, granted.id, granted.timeoutMs];
+    this.#zxid = options.ticket?.zxid ?? 0n;
     this.closed = this.#closing.promise;
-    this.sessionId = client.getSessionId().readBigInt64BE();
-    this.timeoutMs = client.getSessionTimeout();
+  }
+
+  /**
+   * Shakes hands over a channel, which it closes if that fails.
+   *
+   * @throws {SessionOverError} if the ensemble knows the session no more
+   * @throws {ConnectionLostError} if the server does not let the client in
+   * @throws the signal's reason
+   */
+  static async open(channel: ByteChannel, options: ConnectionOptions): Promise<Connection> {
+    const { endpoint, timeoutMs, ticket, signal } = options;
+    let isOpen = true;
+    const close = () => {
+      if (isOpen) channel.close();
+      isOpen = false;
+    };
+    signal.addEventListener("abort", close, { once: true });
+    try {
+      signal.throwIfAborted();
+      const hello = new JuteWriter().int(0).long(ticket?.zxid ?? 0n).int(timeoutMs).long(ticket?.id ?? 0n)
+        .buffer(ticket?.password ?? new Uint8Array(16)).bool(false);
+      await writeAll(channel, hello.frame());
+      let heard = () => {};
+      const frames = new FrameReader(async (buffer) => {
+        const count = await channel.read(buffer);
+        heard();
+        return count;
+      });
+      const answer = await frames.next(HANDSHAKE_BYTES_MAX);
+      signal.throwIfAborted();
+      if (answer === undefined) throw new ConnectionLostError(`${endpoint} hung up without an answer`);
+      const reader = new JuteReader(answer);
+      reader.int();
+      const granted = { timeoutMs: reader.int(), id: reader.long(), password: reader.buffer() };
+      if (granted.timeoutMs <= 0) throw new SessionOverError("the ensemble says that the session has expired");
+      const connection = new Connection(channel, frames, options, granted);
+      heard = () => connection.#heardTick = connection.#tick;
+      return connection;
+    } catch (error) {
+      close();
+      signal.throwIfAborted();
+      if (error instanceof SessionOverError || error instanceof ConnectionLostError) throw error;
+      throw new ConnectionLostError(`${endpoint}: ${error instanceof Error ? error.message : String(error)}`);
+    } finally {
+      signal.removeEventListener("abort", close);
+    }
+  }
+
+  /** Starts to hear what the server says; to be called at once, and before anything is asked. */
+  listen(listener: ConnectionListener): void {
+    this.#listener = listener;
+    if (this.#auth !== undefined) this.#sendAuth(this.#auth);
+    void this.#readAll();
+  }
+
+  /** What to take to the next connection. */
+  get ticket(): SessionTicket {
+    return { id: this.sessionId, password: this.#password, zxid: this.#zxid };
   }
 
   /** Ends it: everything in flight rejects, and all that is asked from now on. */
   end(cause: Error): void {
-    this.#cause ??= cause;
+    if (this.#cause !== undefined) return;
+    this.#cause = cause;
+    this.#channel.close();
+    this.#listener?.onEnd(cause);
     this.#closing.resolve();
     for (const { reject } of this.#inFlight) reject(cause);
     this.#inFlight.clear();
+    this.#outgoing.length = 0;
   }
 
-  /** Counts a part of the session's timeout; answers what is without an answer for more than `ticksMax` of them. */
-  tick(ticksMax: number): string | undefined {
+  /**
+   * Counts a part of the session's timeout, and pings now and then. Ends when
+   * the server was silent for `silentMax` of them, or owes an answer for more
+   * than `owedMax`. Counted in ticks and not in time, so that a pause of this
+   * process is not taken for the server's silence.
+   */
+  tick({ silentMax, owedMax }: { readonly silentMax: number; readonly owedMax: number }): void {
     this.#tick++;
     // They were sent in this order, so the first is the oldest.
     const [oldest] = this.#inFlight;
-    return oldest !== undefined && this.#tick - oldest.tick > ticksMax ? oldest.what : undefined;
+    if (this.#tick - this.#heardTick >= silentMax) {
+      this.end(new ConnectionLostError(`${this.endpoint} is silent`));
+    } else if (oldest !== undefined && this.#tick - oldest.tick > owedMax) {
+      this.end(new ConnectionLostError(`${this.endpoint} gave no answer to: ${oldest.what}`));
+    } else if (this.#tick % TICKS_PER_PING === 0) {
+      this.#send(new JuteWriter().int(XID.ping).int(OP.ping).frame());
+    }
+  }
+
+  /** Ends the session: what it has registered vanishes. The server hangs up when it has done so. */
+  async close(): Promise<void> {
+    await this.#ask("close the session", OP.close, () => {}, () => {});
   }
 
   /** Creates a znode: one that ends with the session, or one that stays. */
@@ -129,16 +296,12 @@ export class Connection {
     data: Uint8Array,
     { ephemeral, acl }: { ephemeral: boolean; acl: readonly Acl[] },
   ): Promise<void> {
-    const mode = ephemeral ? zookeeper.CreateMode.EPHEMERAL : zookeeper.CreateMode.PERSISTENT;
-    await this.#ask<string>(
-      `create ${path}`,
-      (answer) => this.#client.create(path, Buffer.from(data), toAcls(acl), mode, answer),
-    );
+    await this.#ask(`create ${path}`, OP.create, (to) => writeCreate(to, path, data, { ephemeral, acl }), () => {});
   }
 
   /** Deletes a znode if it still has that version; without one, whatever its version. */
   async delete(path: string, { version = -1 }: { version?: number } = {}): Promise<void> {
-    await this.#ask<void>(`delete ${path}`, (answer) => this.#client.remove(path, version, answer));
+    await this.#ask(`delete ${path}`, OP.delete, (to) => to.string(path).int(version), () => {});
   }
 
   /**
@@ -151,20 +314,33 @@ export class Connection {
     data: Uint8Array,
     { version, acl }: { version: number; acl: readonly Acl[] },
   ): Promise<void> {
-    const replacing = this.#client.transaction().remove(path, version)
-      .create(path, Buffer.from(data), toAcls(acl), zookeeper.CreateMode.EPHEMERAL);
-    // A new znode's version is 0; each change of its data adds one.
-    if (version === 0) replacing.setData(path, Buffer.from(data), -1);
-    await this.#ask<unknown>(`replace ${path}`, (answer) => replacing.commit(answer));
+    // A new znode's version is 0; each change of its data adds one. The data is sent once in either case.
+    const isChanged = version === 0;
+    const code = await this.#ask(
+      `replace ${path}`,
+      OP.multi,
+      (to) => {
+        writeMultiHeader(to, OP.delete).string(path).int(version);
+        writeCreate(writeMultiHeader(to, OP.create), path, isChanged ? new Uint8Array(0) : data, {
+          ephemeral: true,
+          acl,
+        });
+        if (isChanged) writeMultiHeader(to, OP.setData).string(path).buffer(data).int(-1);
+        to.int(-1).bool(true).int(-1);
+      },
+      readMultiError,
+    );
+    if (code !== undefined) throw new ZooKeeperError(code, `replace ${path}`);
   }
 
   /** Looks whether a znode is there; with `watch`, its coming, going and change will be reported once. */
   async exists(path: string, { watch }: { watch: boolean }): Promise<boolean> {
-    const stat = await this.#ask<unknown>(
-      `look for ${path}`,
-      (answer) => watch ? this.#client.exists(path, this.#onEvent, answer) : this.#client.exists(path, answer),
-    );
-    return stat !== null && stat !== undefined;
+    try {
+      return await this.#ask(`look for ${path}`, OP.exists, (to) => to.string(path).bool(watch), () => true);
+    } catch (error) {
+      if (error instanceof ZooKeeperError && error.code === ERROR.noNode) return false;
+      throw error;
+    }
   }
 
   /** Reads a znode's data; with `watch`, its going or change will be reported once. */
@@ -172,84 +348,199 @@ export class Connection {
     path: string,
     { watch }: { watch: boolean },
   ): Promise<{ readonly data: Uint8Array; readonly stat: Stat }> {
-    const [data, stat] = await this.#askAll<[Buffer | null, { version: number; ephemeralOwner: Buffer }]>(
+    return await this.#ask(
       `read ${path}`,
-      (answer) => watch ? this.#client.getData(path, this.#onEvent, answer) : this.#client.getData(path, answer),
+      OP.getData,
+      (to) => to.string(path).bool(watch),
+      (from) => ({ data: from.buffer(), stat: readStat(from) }),
     );
-    const { version, ephemeralOwner } = stat;
-    return { data: data ?? new Uint8Array(0), stat: { version, ephemeralOwner: ephemeralOwner.readBigInt64BE() } };
   }
 
   /** Changes a znode's data if it still has that version. */
   async setData(path: string, data: Uint8Array, { version }: { version: number }): Promise<void> {
-    await this.#ask<unknown>(
-      `change ${path}`,
-      (answer) => this.#client.setData(path, Buffer.from(data), version, answer),
-    );
+    await this.#ask(`change ${path}`, OP.setData, (to) => to.string(path).buffer(data).int(version), () => {});
   }
 
   /** Lists the names of a znode's children; with `watch`, the next change of the list will be reported once. */
   getChildren(path: string, { watch }: { watch: boolean }): Promise<readonly string[]> {
-    return this.#ask<readonly string[]>(
+    return this.#ask(
       `list ${path}`,
-      (answer) =>
-        watch ? this.#client.getChildren(path, this.#onEvent, answer) : this.#client.getChildren(path, answer),
+      OP.getChildren,
+      (to) => to.string(path).bool(watch),
+      (from) => from.vector(STRING_BYTES_MIN, () => from.string()),
     );
   }
 
-  /**
-   * Waits until the server knows all that its leader knew when it was asked:
-   * another server may be behind. The library has no `sync`; a transaction that
-   * changes nothing has to go through the leader just so.
-   */
+  /** Waits until the server knows all that its leader knew when it was asked: another server may be behind. */
   async sync(): Promise<void> {
-    await this.#ask<unknown>(
-      "catch up with the leader",
-      (answer) => this.#client.transaction().check("/", -1).commit(answer),
-    );
+    await this.#ask("catch up with the leader", OP.sync, (to) => to.string("/"), () => {});
   }
 
-  async #ask<T>(what: string, send: (answer: (error: unknown, value: T) => void) => void): Promise<T> {
-    const [value] = await this.#askAll<[T]>(what, send as (answer: (error: unknown, ...values: [T]) => void) => void);
-    return value;
-  }
-
-  #askAll<T extends unknown[]>(
+  #ask<T>(
     what: string,
-    send: (answer: (error: unknown, ...values: T) => void) => void,
+    op: number,
+    write: (to: JuteWriter) => void,
+    read: (from: JuteReader) => T,
   ): Promise<T> {
-    const cause = this.#cause;
-    if (cause !== undefined) return Promise.reject(cause);
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    const entry = { what, tick: this.#tick, reject };
-    this.#inFlight.add(entry);
-    send((error, ...values) => {
-      this.#inFlight.delete(entry);
-      if (error === null || error === undefined) resolve(values);
-      else reject(toError(error, what));
+    if (this.#cause !== undefined) {
+      reject(this.#cause);
+      return promise;
+    }
+    const xid = this.#xid = (this.#xid + 1) & 0x7fffffff;
+    const request = new JuteWriter().int(xid).int(op);
+    write(request);
+    const frame = request.frame();
+    const length = frame.length - 4;
+    if (length > REQUEST_BYTES_MAX) {
+      reject(new Error(`Cannot ${what}: request of ${length} bytes exceeds jute.maxbuffer (${REQUEST_BYTES_MAX})`));
+      return promise;
+    }
+    this.#inFlight.add({
+      xid,
+      what,
+      tick: this.#tick,
+      reject,
+      answer: (reader) => {
+        const code = reader.int();
+        if (code === ERROR.sessionExpired) reject(new SessionOverError("The session has expired"));
+        else if (code !== 0) reject(new ZooKeeperError(code, what));
+        else resolve(read(reader));
+      },
     });
+    this.#send(frame);
     return promise;
   }
+
+  #sendAuth({ scheme, secret }: Credential): void {
+    const auth = new JuteWriter().int(XID.auth).int(OP.auth).int(0).string(scheme);
+    this.#send(auth.buffer(new TextEncoder().encode(secret)).frame());
+  }
+
+  #send(frame: Uint8Array): void {
+    this.#outgoing.push(frame);
+    if (!this.#isWriting) void this.#flush();
+  }
+
+  /** Writes what is to go out; what comes meanwhile goes out together. */
+  async #flush(): Promise<void> {
+    this.#isWriting = true;
+    try {
+      while (this.#outgoing.length > 0) await writeAll(this.#channel, join(this.#outgoing.splice(0)));
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#isWriting = false;
+    }
+  }
+
+  async #readAll(): Promise<void> {
+    try {
+      for (;;) {
+        const frame = await this.#frames.next(ANSWER_BYTES_MAX);
+        if (frame === undefined) break;
+        this.#take(new JuteReader(frame));
+      }
+      this.end(new ConnectionLostError(`${this.endpoint} hung up`));
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    const cause = error instanceof JuteError
+      ? `${this.endpoint} sent an invalid frame: ${message}`
+      : `${this.endpoint}: ${message}`;
+    this.end(new ConnectionLostError(cause));
+  }
+
+  /** Makes sense of one frame. */
+  #take(reader: JuteReader): void {
+    const xid = reader.int();
+    const zxid = reader.long();
+    if (xid === XID.ping) return;
+    if (xid === XID.auth) {
+      if (reader.int() !== 0) this.#listener?.onAuthFailed();
+      return;
+    }
+    if (xid === XID.event) {
+      reader.int();
+      const type = reader.int();
+      reader.int();
+      const path = reader.string();
+      // Others tell of the connection itself, which is known here better.
+      if (type > 0) this.#listener?.onEvent({ type, path });
+      return;
+    }
+    const [oldest] = this.#inFlight;
+    if (oldest === undefined || oldest.xid !== xid) throw new JuteError(`reply out of order, xid ${xid}`);
+    if (zxid > this.#zxid) this.#zxid = zxid;
+    oldest.answer(reader);
+    // Only now: what cannot be understood is in flight still, and rejects as everything does.
+    this.#inFlight.delete(oldest);
+  }
 }
 
-function toError(error: unknown, what: string): Error {
-  const { code } = error as { readonly code?: unknown };
-  if (typeof code !== "number") return error instanceof Error ? error : new Error(String(error));
-  if (code === ERROR.connectionLoss) return new ConnectionLostError(`The connection was lost, trying to ${what}`);
-  if (code === ERROR.sessionExpired) return new SessionOverError("The session has expired");
-  return new ZooKeeperError(code, what);
+function writeCreate(
+  to: JuteWriter,
+  path: string,
+  data: Uint8Array,
+  { ephemeral, acl }: { readonly ephemeral: boolean; readonly acl: readonly Acl[] },
+): void {
+  to.string(path).buffer(data);
+  to.vector(acl, ({ permissions, scheme, id }) => to.int(permissions).string(scheme).string(id));
+  to.int(ephemeral ? 1 : 0);
 }
 
-function isKnownCode(code: number): boolean {
-  return Object.values(zookeeper.Exception).includes(code as never);
+function writeMultiHeader(to: JuteWriter, op: number): JuteWriter {
+  return to.int(op).bool(false).int(-1);
 }
 
-/** Says an error code in the library's words: `no node`. */
-function errorName(code: number): string {
-  const [name] = Object.entries(zookeeper.Exception).find(([, value]) => value === code) ?? [];
-  return name === undefined ? `ZooKeeper's error ${code}` : name.toLowerCase().replaceAll("_", " ");
+/** Answers the code of the operation that a transaction failed for; `undefined` if it did not. */
+function readMultiError(from: JuteReader): number | undefined {
+  let failed: number | undefined;
+  for (;;) {
+    const op = from.int();
+    const isLast = from.bool();
+    from.int();
+    if (isLast) return failed;
+    if (op === OP.create) from.string();
+    else if (op === OP.setData) readStat(from);
+    else if (op === OP.error) {
+      const code = from.int();
+      // Those before the one that failed say 0, those behind it "runtime inconsistency".
+      if (code !== 0 && (failed === undefined || failed === RUNTIME_INCONSISTENCY)) failed = code;
+    } else if (op !== OP.delete) throw new JuteError(`unknown operation ${op} in a multi reply`);
+  }
 }
 
-function toAcls(acl: readonly Acl[]) {
-  return acl.map(({ permissions, scheme, id }) => new zookeeper.ACL(permissions, new zookeeper.Id(scheme, id)));
+const RUNTIME_INCONSISTENCY = -2;
+
+function readStat(from: JuteReader): Stat {
+  for (let times = 0; times < 4; times++) from.long();
+  const version = from.int();
+  from.int();
+  from.int();
+  const ephemeralOwner = from.long();
+  from.int();
+  from.int();
+  from.long();
+  return { version, ephemeralOwner };
+}
+
+function join(frames: readonly Uint8Array[]): Uint8Array {
+  const [first] = frames;
+  if (frames.length === 1 && first !== undefined) return first;
+  const joined = new Uint8Array(frames.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const frame of frames) {
+    joined.set(frame, at);
+    at += frame.length;
+  }
+  return joined;
+}
+
+async function writeAll(channel: ByteChannel, bytes: Uint8Array): Promise<void> {
+  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await channel.write(rest));
 }
