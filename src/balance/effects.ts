@@ -29,6 +29,8 @@ export interface StepFailure {
   readonly kind: "answer" | "refused" | "program" | "late" | "unreachable" | "system" | "taken";
   /** What was tried, with what, and what came of it. */
   readonly message: string;
+  /** What the balancer answered, if it answered something else than expected. */
+  readonly answer?: string | undefined;
 }
 
 /**

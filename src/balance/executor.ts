@@ -290,7 +290,7 @@ function judge(step: CommandStep, answer: string, tookMs: number): StepOutcome {
   const message = `Cannot ${JSON.stringify(step.command)} as the answer is not the one expected: ${
     JSON.stringify(answer.slice(0, 200))
   }`;
-  return { ok: false, step, failure: { kind: "answer", message } };
+  return { ok: false, step, failure: { kind: "answer", message, answer } };
 }
 
 function failureOf(step: Step, error: unknown): StepFailure {

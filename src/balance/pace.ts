@@ -95,6 +95,8 @@ export class Pace {
   /** Whether commands that keep failing may be answered by a reload now; if so it is taken as made. */
   takeForced(now: number): boolean {
     if (now < this.#forceAllowedAt) return false;
+    // What needs none for so long is over.
+    if (now >= this.#forceAllowedAt + FORCE.maxMs) this.#forced = 0;
     this.#forceAllowedAt = now + backoffMs(this.#forced++, FORCE, this.#random);
     return true;
   }

@@ -64,6 +64,13 @@ Deno.test("Pace answers commands that keep failing by a reload ten seconds apart
   assert.deepEqual(forced, [0, 10, 30, 70, 130, 190, 250]);
 });
 
+Deno.test("Pace begins with short waits again when commands have not failed for a while", () => {
+  const pace = new Pace(HIGHEST);
+  for (let second = 0; second < 300; second++) pace.takeForced(second * 1_000);
+  assert(!pace.takeForced(309_000));
+  assert(pace.takeForced(400_000) && pace.takeForced(410_000));
+});
+
 Deno.test("Pace tries a refused file again after a minute, and a config without a process after a wait that grows", () => {
   const pace = new Pace(HIGHEST);
   assert.equal(pace.refusedFileRetryAt(500), 60_500);

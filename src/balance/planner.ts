@@ -1,8 +1,9 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { ClusterName } from "../model/topology.ts";
-import type { BalancerSources, Notice, Rendered, Seen, Step, Wanted } from "../plugin/contract.ts";
+import type { BalancerSources, Notice, PlanAllowance, Rendered, Seen, Step, Wanted } from "../plugin/contract.ts";
 import { type Decider, UndecidedError } from "../plugin/decider.ts";
 import { Acceptance, type Target } from "./acceptance.ts";
+import type { Recalled } from "./command_memory.ts";
 import type { StepFailure } from "./effects.ts";
 import type { OperatorLog, Place } from "./operator_log.ts";
 import type { Pace } from "./pace.ts";
@@ -108,12 +109,14 @@ export class Planner<Config, ClusterConfig, Observed> {
    */
   async decide(
     { observed, wanted, target, reloadJitterMs }: View<Config, ClusterConfig, Observed>,
-    { because, plannedBefore }: {
+    { because, plannedBefore, known }: {
       readonly because: string | undefined;
       readonly plannedBefore: string | undefined;
+      /** What commands came to so far. */
+      readonly known: Recalled;
     },
   ): Promise<Decision> {
-    const steps = await this.#plan(target, observed, because);
+    const steps = await this.#plan(target, observed, { reload: true, because, ...known });
     const now = this.#clock.now();
     let reloadAt = Infinity;
     if (steps !== undefined && !steps.some((step) => step.do === "reload")) {
@@ -127,7 +130,7 @@ export class Planner<Config, ClusterConfig, Observed> {
       if (now >= reloadAt) return { steps, planned: JSON.stringify(steps), inForce: false, reloadAt: Infinity };
     }
     // Until the reload may be, members come and go in what runs.
-    const meanwhile = await this.#planMeanwhile(wanted, target, observed);
+    const meanwhile = await this.#planMeanwhile(wanted, target, { observed, known });
     const atOnce = this.#waiting.setAside(meanwhile, this.#clock.now());
     return { steps: atOnce, planned: JSON.stringify(atOnce), inForce: false, reloadAt };
   }
@@ -162,19 +165,19 @@ export class Planner<Config, ClusterConfig, Observed> {
   }
 
   /**
-   * Plans the way to a target, with a reload if need be, or `because` one is to
+   * Plans the way to a target, with a reload if need be, or because one is to
    * be made; `undefined` if its structure has to wait, or if a reload is needed
    * that cannot be made, which is told.
    */
   async #plan(
     { wanted: target, held }: Target<Config, ClusterConfig>,
     observed: Observed,
-    because: string | undefined,
+    allowed: PlanAllowance,
   ): Promise<readonly Step[] | undefined> {
     const rendered = await this.#render(target);
     if (held) return undefined;
     try {
-      return await this.#balancer.plan(target, rendered, observed, { reload: true, because });
+      return await this.#balancer.plan(target, rendered, observed, allowed);
     } catch (error) {
       if (error instanceof UndecidedError) throw error;
       this.#told.tellFault(error instanceof Error ? error.message : String(error));
@@ -186,10 +189,13 @@ export class Planner<Config, ClusterConfig, Observed> {
   async #planMeanwhile(
     wanted: Wanted<Config, ClusterConfig>,
     { wanted: target }: Target<Config, ClusterConfig>,
-    observed: Observed,
+    { observed, known }: { readonly observed: Observed; readonly known: Recalled },
   ): Promise<readonly Step[]> {
     const standIn = this.#acceptance.inForce(wanted) ?? target;
-    return await this.#balancer.plan(standIn, await this.#balancer.render(standIn), observed, { reload: false });
+    return await this.#balancer.plan(standIn, await this.#balancer.render(standIn), observed, {
+      reload: false,
+      ...known,
+    });
   }
 
   async #render(wanted: Wanted<Config, ClusterConfig>): Promise<Rendered> {

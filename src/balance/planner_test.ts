@@ -14,7 +14,11 @@ const SOURCES = { socket: "/run/s", queries: [], file: "/etc/f", program: "p", r
 const RELOAD: Step = { do: "reload", reason: "frontend web", listens: [], how: { run: ["p"] } };
 const COMMAND: Step = { do: "command", command: "add server", expect: [""] };
 const SOON: Step = { do: "install", path: "/etc/f", contents: "", mode: 0o644, check: [], when: "soon" };
-const NO_MATTER = { because: undefined, plannedBefore: undefined };
+const NO_MATTER = {
+  because: undefined,
+  plannedBefore: undefined,
+  known: { rejected: [], sentAgoMs: new Map<string, number>() },
+};
 
 function wish(config: string, clusters: Record<string, string> = {}): Wish {
   return {
@@ -90,7 +94,7 @@ Deno.test("Planner takes the target for in force when the same is planned again,
   bench.plan = () => [COMMAND, SOON];
   const { planned, inForce } = await bench.planner.decide(view, NO_MATTER);
   assert(!inForce);
-  assert((await bench.planner.decide(view, { because: undefined, plannedBefore: planned })).inForce);
+  assert((await bench.planner.decide(view, { ...NO_MATTER, plannedBefore: planned })).inForce);
 });
 
 Deno.test("Planner makes a reload when it may be made, and until then has members come and go in what was in force", async () => {
@@ -126,7 +130,7 @@ Deno.test("Planner hands on why there must be a reload", async () => {
   const bench = new Bench();
   bench.plan = (_, { because }) => because === undefined ? [] : [{ ...RELOAD, reason: because }];
   const view = await bench.view(wish("one"));
-  const { steps } = await bench.planner.decide(view, { because: "config_file has changed", plannedBefore: undefined });
+  const { steps } = await bench.planner.decide(view, { ...NO_MATTER, because: "config_file has changed" });
   assert.deepEqual(steps, [{ ...RELOAD, reason: "config_file has changed" }]);
 });
 

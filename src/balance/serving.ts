@@ -97,6 +97,11 @@ export class Serving {
     return this.#settledAt;
   }
 
+  /** The process that was last seen to serve. */
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
   /** Notes where the balancer is, and is as it is wanted. */
   settle(sources: BalancerSources): void {
     this.#settledAt = sources;

@@ -4,6 +4,7 @@ import type { Random } from "../kernel/random.ts";
 import type { BalancerSources, CommandStep, Step, Wanted } from "../plugin/contract.ts";
 import { type Decider, UndecidedError } from "../plugin/decider.ts";
 import { Agenda } from "./agenda.ts";
+import { type Answering, CommandMemory } from "./command_memory.ts";
 import type { BalancerEffects, StepFailure, StepOutcome } from "./effects.ts";
 import { Logbook, type Standing } from "./logbook.ts";
 import { KnownVersion } from "./known_version.ts";
@@ -116,6 +117,7 @@ export class Writer<Config, ClusterConfig, Observed> {
   readonly #planner: Planner<Config, ClusterConfig, Observed>;
   readonly #pace: Pace;
   readonly #waiting = new WaitingFile();
+  readonly #commands = new CommandMemory();
 
   /** Breaks off what is in flight when the end can wait no longer. */
   readonly #ending = new AbortController();
@@ -246,7 +248,11 @@ export class Writer<Config, ClusterConfig, Observed> {
     // A process that was started from another file would come back with that one when it is restarted by hand.
     const hasMoved = this.#serving.settledAt !== undefined && this.#serving.settledAt.file !== view.sources.file;
     const because = turn.because ?? (hasMoved ? "config_file has changed" : undefined);
-    const decision = await this.#planner.decide(view, { because, plannedBefore: turn.plannedBefore });
+    const decision = await this.#planner.decide(view, {
+      because,
+      plannedBefore: turn.plannedBefore,
+      known: this.#commands.recall(this.#answering(view)),
+    });
     const { steps, planned, inForce, reloadAt } = decision;
     this.#agenda.lookBy(reloadAt);
     if (view.seen.answers !== undefined) this.#logbook.saw(view.seen, this.#clock.now());
@@ -265,6 +271,11 @@ export class Writer<Config, ClusterConfig, Observed> {
     if (steps.some((step) => step.do === "start") && !this.#mayStart()) return ["wait", false];
     this.#tellDrift(view, steps);
     return [await this.#act(turn, view, decision), false];
+  }
+
+  /** Who answers commands now. */
+  #answering({ wanted: { version } }: Pick<View<Config, ClusterConfig, Observed>, "wanted">): Answering {
+    return { pid: this.#serving.pid, version, nowMs: this.#clock.now() };
   }
 
   #survey(
@@ -299,6 +310,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#logbook.begins(steps, this.#clock.now());
     const outcomes = await this.#effects.execute(steps, view.sources, this.#ending.signal);
     this.#logbook.did(outcomes, this.#clock.now());
+    this.#commands.note(outcomes, this.#answering(view));
     for (const outcome of outcomes) if (outcome.ok) turn.done.push(outcome.step);
     this.#tellOutcomes(outcomes);
     const failed = outcomes.find((outcome) => !outcome.ok) ?? await this.#takeOver(turn, view, steps);
@@ -312,6 +324,8 @@ export class Writer<Config, ClusterConfig, Observed> {
       // Seen in force or not: a process came up with it, and goes on with it if the next wish is refused.
       this.#planner.accept(view.target.wanted);
       this.#serving.settle(view.sources);
+      // The reload that failed commands asked for is made.
+      [turn.because, turn.commandFailures] = [undefined, 0];
     }
     turn.plannedBefore = planned;
     // The next wish looks for itself, so it need not wait for this one to be looked at once more.

@@ -596,6 +596,48 @@ Deno.test("Writer looks again after a command that failed, and reloads after the
   assert.deepEqual(bench.reloads.map(({ reason }) => reason), ["commands keep failing: add server: no"]);
 });
 
+Deno.test("Writer makes the reload that failed commands ask for once", async () => {
+  await using bench = new Bench();
+  const wants = (nodes: readonly string[]) =>
+    wantedOf({ balancer: { defaults: DEFAULTS, restart_interval: 0 }, clusters: [{ name: "web", nodes }] });
+  await bench.put(wants([A]));
+  bench.forget();
+  bench.model.fault = (step) => step.do === "command" ? { kind: "answer", message: "no" } : undefined;
+  await bench.put(wants([A, B]));
+  await bench.pass(60_000);
+  assert.deepEqual(bench.reloads.map(({ reason }) => reason), ["commands keep failing: no"]);
+});
+
+Deno.test("Writer learns from an answer which option takes a reload, until the program has another version", async () => {
+  await using bench = new Bench();
+  const wants = (nodes: readonly string[]) =>
+    wantedOf({
+      version: "unknown",
+      balancer: { defaults: DEFAULTS, restart_interval: 0 },
+      clusters: [{ name: "web", haproxy: { server_options: "new-option 3" }, nodes }],
+    });
+  await bench.put(wants([]));
+  bench.forget();
+  const answer = "'new-option' option is not accepted for dynamic server";
+  bench.model.fault = (step) =>
+    step.do === "command" && /new-option/.test(step.command) && bench.model.programVersion[0] === 2
+      ? { kind: "answer", message: answer, answer }
+      : undefined;
+  const adds = () => bench.steps.filter((step) => step.startsWith("add server")).length;
+  for (const nodes of [[A], [A, B], [A, B, C]]) {
+    await bench.put(wants(nodes));
+    await bench.pass(1_000);
+    assert.deepEqual([bench.reloads.length, adds()], [nodes.length, 1]);
+  }
+  assert.match(bench.reloads[0]?.reason ?? "", /the server option new-option cannot be given/);
+  bench.model.programVersion = [3, 0, 0];
+  await bench.put(wants([A, B]));
+  bench.model.kill();
+  await bench.pass(6_000);
+  await bench.put(wants([A, B, C]));
+  assert.equal(adds(), 2);
+});
+
 Deno.test("Writer does not reload over and over though commands fail for ever", async () => {
   await using bench = new Bench();
   await bench.put(wants({ web: { nodes: [A] } }));

@@ -313,6 +313,18 @@ export interface CommandStep {
   readonly expect: readonly string[];
   /** What of the balancer is otherwise than it is wanted: told if nobody had asked for a change. Since 2.0. */
   readonly found?: string | undefined;
+  /** Whether later plans are to know how long ago it was last carried out: see `PlanAllowance.sentAgoMs`. Since 2.0. */
+  readonly isTimed?: true | undefined;
+}
+
+/** A command that the balancer answered otherwise than was expected. */
+export interface RejectedCommand {
+  /** The command. */
+  readonly command: string;
+  /** What was answered. */
+  readonly answer: string;
+  /** Whether the process that answers now said so, and not one before it. */
+  readonly isCurrent: boolean;
 }
 
 /** How many files a process must be allowed to have open to serve a config. */
@@ -475,6 +487,17 @@ export interface PlanAllowance {
   readonly reload: boolean;
   /** Present when the way without a reload has failed: then a reload is planned, for this reason. */
   readonly because?: string | undefined;
+  /**
+   * The commands that were rejected since the program is of its version, the
+   * latest 1,000: so a plan need not try them again. Since 2.0.
+   */
+  readonly rejected?: readonly RejectedCommand[] | undefined;
+  /**
+   * How long ago each command that a plan has marked `isTimed` was last carried
+   * out by this writer; absent if it is not known, as for `plan` on the command
+   * line. Since 2.0.
+   */
+  readonly sentAgoMs?: ReadonlyMap<string, number> | undefined;
 }
 
 /** Any plugin, told apart by `kind`. */

@@ -158,6 +158,7 @@ function commandStep(value: unknown): CommandStep {
     command: command(raw.command, "command"),
     expect: listOf(raw.expect, "expect", 10).map(expectation),
     ...raw.found !== undefined && { found: text(raw.found, "found") },
+    ...raw.isTimed === true && { isTimed: true },
   };
 }
 

@@ -30,7 +30,7 @@ interface PlanCase {
     readonly structure?: "none";
     /** The process that owns it. */
     readonly master?: number;
-    /** Backends with servers as `name address:port id N [maint] [drain] [since SECONDS] [down] [no check] [unchecked] [agent]`; those of `before` if left out. */
+    /** Backends with servers as `name address:port id N [maint] [drain] [sent SECONDS] [since SECONDS] [down] [no check] [unchecked] [agent]`; those of `before` if left out. */
     readonly backends?: Record<string, readonly string[]>;
     /** Whether its pid is of another container. */
     readonly out_of_reach?: boolean;
@@ -43,6 +43,8 @@ interface PlanCase {
   readonly reload?: boolean;
   /** Why the way over the socket has failed. */
   readonly because?: string;
+  /** What the running process answered to `add server web/a.int:80`. */
+  readonly rejected?: readonly string[];
 }
 
 const HEADER = "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight " +
@@ -60,7 +62,7 @@ for (const name of caseNames(CASES)) {
   });
 }
 
-function show({ wanted: asked, before: was, running = {}, strays, no_file, reload = true, because }: PlanCase): string {
+function show({ wanted: asked, before: was, running = {}, strays, no_file, reload = true, because, rejected = [] }: PlanCase): string {
   const wanted = wantedOf(asked);
   const before = was === undefined ? wanted : wantedOf(was);
   const file = no_file ? undefined : render(before).text;
@@ -71,11 +73,27 @@ function show({ wanted: asked, before: was, running = {}, strays, no_file, reloa
     outOfReach: running.out_of_reach,
   };
   try {
-    const steps = plan(wanted, render(wanted), observe(seen, wanted.config), { reload, because });
+    const steps = plan(wanted, render(wanted), observe(seen, wanted.config), {
+      reload,
+      because,
+      rejected: rejected.map((answer) => ({ command: "add server web/a.int:80", answer, isCurrent: true })),
+      sentAgoMs: sentAgoMs(running),
+    });
     return steps.length === 0 ? "nothing\n" : steps.map((step) => `${line(step)}\n`).join("");
   } catch (error) {
     return `throws ${(error as Error).message}\n`;
   }
+}
+
+/** How long ago the writer sent each drain. */
+function sentAgoMs(running: PlanCase["running"]): ReadonlyMap<string, number> {
+  const backends = running === undefined || running === "none" ? {} : running.backends ?? {};
+  return new Map(Object.entries(backends).flatMap(([backend, servers]) =>
+    servers.flatMap((server): [string, number][] => {
+      const [, name, seconds] = /^(\S+) .* sent ([0-9]+)/.exec(server) ?? [];
+      return seconds === undefined ? [] : [[`set server ${backend}/${name} state drain`, Number(seconds) * 1_000]];
+    })
+  ));
 }
 
 /** What HAProxy would answer to the queries. */

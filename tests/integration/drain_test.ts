@@ -73,6 +73,26 @@ Deno.test("a node that goes is drained for drain_timeout, its connections go on,
   assert.equal(running.reloads, 1);
 });
 
+Deno.test("a drain is counted from its begin, however long the server was up before", async () => {
+  await using box = new HaproxyBox();
+  using echo = new Echo();
+  await using running = new RunningWriter({ reconcileMs: 50 });
+  const section = { port: freePort(), ...TCP, drain_timeout: 2, close_after_drain: true };
+  await running.apply(box.wanted({ web: { section, nodes: [echo.node] } }));
+  const server = `echo.test:${echo.node.port}`;
+  await eventually("it is up for longer than it is drained", async () => {
+    const { running } = await box.observe();
+    return (running?.backends.get("web")?.get(server)?.sinceS ?? 0) > section.drain_timeout;
+  });
+  using client = await Deno.connect({ hostname: "127.0.0.1", port: section.port });
+  assert(await lives(client));
+  const began = performance.now();
+  await running.apply(box.wanted({ web: { section } }));
+  await eventually("it is deleted", async () => await stateOf(box, server) === "gone");
+  assert(performance.now() - began >= section.drain_timeout * 1_000);
+  assert(!await lives(client));
+});
+
 Deno.test("close_after_drain closes what a drained node has left, and deletes it", async () => {
   await using box = new HaproxyBox();
   using echo = new Echo();
@@ -104,7 +124,7 @@ Deno.test("a node that comes back while it is drained is ready again, and keeps 
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("a writer that starts anew goes on with a drain where the one before was", async () => {
+Deno.test("a writer that starts counts a drain that it finds from its start", async () => {
   await using box = new HaproxyBox();
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");

@@ -297,7 +297,7 @@ export class HaproxyModel implements BalancerEffects {
         if (before !== undefined) this.process = { ...process, backends: before };
         return step.expect.some((expected) => new RegExp(`^(?:${expected})$`).test(answer))
           ? undefined
-          : { kind: "answer", message: `${step.command}: ${answer}` };
+          : { kind: "answer", message: `${step.command}: ${answer}`, answer };
       }
       case "install": {
         const message = step.check.length === 0 ? undefined : this.refuses(step.contents);

@@ -1,10 +1,10 @@
 import type { ClusterName, Node, Peer } from "../../../mod.ts";
 import { formatEndpoint, parseEndpoint } from "../../../src/model/endpoint.ts";
 import { nodeName, parseNode } from "../../../src/model/node.ts";
-import { words } from "./backend.ts";
 import type { Observed } from "./observe.ts";
 import { twinOf } from "./panic.ts";
 import { PEERS_SECTION } from "./peers.ts";
+import { words } from "./words.ts";
 
 /**
  * Reads the members of each cluster back from a file that was rendered here or

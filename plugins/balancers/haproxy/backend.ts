@@ -1,3 +1,5 @@
+import { words } from "./words.ts";
+
 /** The version of an HAProxy. */
 export type Version = readonly [number, number, number];
 
@@ -36,8 +38,8 @@ export interface OwnServers {
   readonly ids: ReadonlySet<number>;
 }
 
-/** Algorithms that HAProxy can change the servers of while it runs (`BE_LB_PROP_DYN`). */
-const DYNAMIC = new Set(["roundrobin", "leastconn", "first", "random"]);
+/** Algorithms that HAProxy can change the servers of while it runs (`BE_LB_PROP_DYN`); `sticky` is one since 3.0. */
+const DYNAMIC = new Set(["roundrobin", "leastconn", "first", "random", "sticky"]);
 
 /** Algorithms by a hash: with `hash-type consistent` HAProxy can change their servers too. */
 const HASHED = new Set(["source", "uri", "url_param", "hdr", "rdp-cookie", "hash"]);
@@ -71,12 +73,6 @@ export function backendTraits(defaults: readonly string[], backend: readonly str
     ownServers: ownServers(own),
     disabled: all.findLast(([first]) => first === "disabled" || first === "enabled")?.[0] === "disabled",
   };
-}
-
-/** Splits a line at blanks. */
-export function words(line: string): readonly string[] {
-  const trimmed = line.trim();
-  return trimmed === "" ? [] : trimmed.split(/[ \t]+/);
 }
 
 function ownServers(lines: readonly (readonly string[])[]): OwnServers {

@@ -130,7 +130,12 @@ export function isSectionName(name: string): boolean {
 }
 
 const ONE_LINE = "one line of text without control characters";
-const line = v.pipe(v.string(ONE_LINE), v.check(isOneLine, ONE_LINE));
+/** One line; the line feed at its end, which YAML leaves behind a block (`>`, `|`), says nothing. */
+const line = v.pipe(
+  v.string(ONE_LINE),
+  v.transform((text) => text.replace(/[\r\n]+$/, "")),
+  v.check(isOneLine, ONE_LINE),
+);
 
 const LINES = "a list of lines, each a text without control characters";
 const NO_LIST = v.union(

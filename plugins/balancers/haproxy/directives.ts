@@ -1,3 +1,5 @@
+import { words } from "./words.ts";
+
 /** A kind of section of an HAProxy file that takes lines from a config. */
 export type Section = "global" | "defaults" | "frontend" | "backend" | "listen";
 
@@ -144,6 +146,7 @@ const SECTIONS = new Set([
   "namespace_list",
   "traces",
   "acme",
+  "healthcheck",
 ]);
 
 /**
@@ -151,7 +154,7 @@ const SECTIONS = new Set([
  * another one, or a condition around whatever follows.
  */
 export function reachesBeyond(line: string): boolean {
-  const [first = ""] = line.trim().replaceAll(/["'\\]/g, "").split(/[ \t]/);
+  const [first = ""] = words(line);
   return SECTIONS.has(first) || first.startsWith(".");
 }
 
@@ -160,7 +163,7 @@ export function reachesBeyond(line: string): boolean {
  * through than its author wanted, or in clear.
  */
 export function isGuard(line: string): boolean {
-  const plain = line.trim().replaceAll(/[ \t]+/g, " ").toLowerCase();
+  const plain = words(line).join(" ").toLowerCase();
   return /^(?:block|reqi?(?:deny|tarpit)|rspi?deny|stats auth|stats http-request) /.test(plain) ||
     /^http-(?:request|response|after-response) (?:deny|auth|tarpit|reject|silent-drop)\b/.test(plain) ||
     /^tcp-(?:request|response) \S+ (?:reject|silent-drop|close)\b/.test(plain) ||

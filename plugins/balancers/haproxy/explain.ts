@@ -1,10 +1,10 @@
 import type { ClusterName, Explanation, Fault, Origin, Rendered } from "../../../mod.ts";
-import { words } from "./backend.ts";
 import { isGuard } from "./directives.ts";
 import { clusterOfFrontend } from "./frontend_names.ts";
 import { twinOf } from "./panic.ts";
 import { PEERS_SECTION, sharesWith } from "./peers.ts";
 import { peersListener, sectionListening, skeletonOf } from "./structure.ts";
+import { words } from "./words.ts";
 
 /** Lines of HAProxy's output that only say that there were others, or that it goes on all the same. */
 const EMPTY_WORDS = new RegExp([
@@ -13,6 +13,7 @@ const EMPTY_WORDS = new RegExp([
   "Failed to initialize server\\(s\\) addr",
   "failed to start their",
   "already specified\\. Continuing",
+  "exited with code",
 ].join("|"));
 
 /** Parts of the balancer's own file that make a section each, which can be left out as a whole. */
@@ -105,12 +106,12 @@ class RenderedFile {
     if (listener !== undefined) {
       if (listener === peersListener(this.#text)) return this.#sharingLines();
       const header = sectionListening(this.#text, listener);
-      return this.#lines.filter((line) => line.header === header && /^bind\s/.test(line.text));
+      return this.#lines.filter((line) => line.header === header && words(line.text)[0] === "bind");
     }
     const [, from, to] = /frontend '([^']+)'.* backend '([^']+)'.* in a 'use_backend' rule/.exec(fault) ?? [];
     if (from !== undefined && to !== undefined) {
-      const choice = `use_backend ${to} `;
-      return this.#lines.filter(({ header, text }) => header === `frontend ${from}` && `${text} `.startsWith(choice));
+      const isChoice = ([keyword, backend]: readonly string[]) => keyword === "use_backend" && backend === to;
+      return this.#lines.filter(({ header, text }) => header === `frontend ${from}` && isChoice(words(text)));
     }
     if (!/unable to find/.test(fault)) return [];
     const [, ...quoted] = [...fault.matchAll(/'([^']+)'/g)].map(([, word = ""]) => word);
@@ -121,8 +122,11 @@ class RenderedFile {
       return quoted.some((word) => said.has(word));
     };
     // `stick on` without a table means the section's own.
-    const isImplied = ({ text }: Placed) =>
-      /unable to find stick-table/.test(fault) && /^stick (?:on|match|store)/.test(text) && !/\stable\s/.test(text);
+    const isImplied = ({ text }: Placed) => {
+      const [keyword, rule = "", ...rest] = words(text);
+      return /unable to find stick-table/.test(fault) && keyword === "stick" && /^(?:on|match|store)/.test(rule) &&
+        !rest.includes("table");
+    };
     return candidates.filter((line) => isNamed(line) || isImplied(line));
   }
 
@@ -144,7 +148,7 @@ class RenderedFile {
     const below = this.#lines.slice(line.number);
     const next = below.findIndex(({ text, header }) => text === header && text !== "");
     const own = below.slice(0, next === -1 ? undefined : next);
-    return { ...line, origin: own.find(({ text }) => /^bind\s/.test(text))?.origin };
+    return { ...line, origin: own.find(({ text }) => words(text)[0] === "bind")?.origin };
   }
 
   #sharingLines(): readonly Placed[] {

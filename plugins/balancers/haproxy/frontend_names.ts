@@ -1,8 +1,9 @@
 import type { ClusterName } from "../../../mod.ts";
-import { isAtLeast, words } from "./backend.ts";
+import { isAtLeast } from "./backend.ts";
 import type { HaproxyWanted } from "./config.ts";
 import type { Tell } from "./lines.ts";
 import type { ServedCluster } from "./served.ts";
+import { words } from "./words.ts";
 
 /** What is put behind the name of a frontend so that no backend has the same. */
 const SUFFIX = ":in";

@@ -3,6 +3,7 @@ import { assert } from "../../../src/kernel/assert.ts";
 import { quote } from "../../../src/model/node.ts";
 import { type HaproxyConfig, isOneLine } from "./config.ts";
 import { accepts, reachesBeyond, type Section } from "./directives.ts";
+import { words } from "./words.ts";
 
 /** One line of a section, and what in the config gave it. */
 export interface Line {
@@ -57,7 +58,7 @@ export function passLines(
     assert(isOneLine(text), `a line of ${where} is one line`);
     const at = { ...origin, path: [...origin.path, index] };
     // Nothing is said by them, so nothing is lost without them.
-    if (/^\s*(?:#|$)/.test(text) || isLeftOut(at, leftOut)) return [];
+    if (words(text).length === 0 || isLeftOut(at, leftOut)) return [];
     if (reachesBeyond(text)) {
       tell(`${where}: the line ${quote(text)} is left out as it would reach beyond its section`, at);
       return [];

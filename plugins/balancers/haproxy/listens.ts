@@ -1,5 +1,6 @@
 import type { Listening } from "../../../mod.ts";
 import type { HaproxyCluster, HaproxyConfig } from "./config.ts";
+import { words } from "./words.ts";
 
 /** The addresses that the balancer's own file makes HAProxy listen at. */
 export function ownListens({ bindAddress, metaClusters, proxies, stats }: HaproxyConfig): readonly Listening[] {
@@ -28,8 +29,9 @@ export function clusterListens(
 /** What `bind` among a user's own lines says, as far as it is plain: an address and a port. */
 function bindLines(lines: readonly string[], path: readonly string[]): readonly Listening[] {
   return lines.flatMap((line, i) => {
-    const addresses = /^\s*bind\s+(\S+)/.exec(line)?.[1]?.split(",") ?? [];
-    return addresses.flatMap((address) => {
+    const [keyword, addresses = ""] = words(line);
+    if (keyword !== "bind") return [];
+    return addresses.split(",").flatMap((address) => {
       const match = /^(?:ipv[46]@)?\[?([^@\]]*)\]?:([0-9]{1,5})$/.exec(address);
       return match === null ? [] : [{ host: match[1] ?? "", port: Number(match[2]), path: [...path, i] }];
     });

@@ -1,9 +1,10 @@
-import type { CommandStep } from "../../../mod.ts";
+import type { CommandStep, RejectedCommand } from "../../../mod.ts";
 import { formatEndpoint } from "../../../src/model/endpoint.ts";
 import { freeServerId, isAtLeast, type Version } from "./backend.ts";
 import type { HaproxyCluster } from "./config.ts";
 import type { RunningHaproxy, RunningServer } from "./observe.ts";
 import type { Member, ServedCluster } from "./served.ts";
+import { learntRejections, missingFiles, rejectedOption } from "./server_options.ts";
 
 /** How many names a reason lists before it counts the rest. */
 const NAMES_IN_REASON = 5;
@@ -14,39 +15,14 @@ const FIRST_CHECKS_MS = 30_000;
 /** What HAProxy answers to a command that needs no words. */
 const SILENCE = "";
 const ADDED = "New server registered\\.";
-const MOVED = "(?:IP changed from|port changed from|no need to change)[^]*";
+/** `nothing changed` is what 3.0 and later say of an address that is so already. */
+const MOVED = "(?:IP changed from|port changed from|no need to change|nothing changed)[^]*";
 /**
  * A server with connections, or one that other lines refer to, stays in
  * maintenance: it gets no new requests, and a later plan tries again.
  */
 const DELETED = "Server deleted\\.|Server still has connections attached to it, cannot remove it\\.|" +
   "This server cannot be removed at runtime due to other configuration elements pointing to it\\.";
-
-/**
- * Words of `server_options` that `add server` refuses (seen on 2.6), or that
- * mean something else there. `enabled` makes 2.6 register a server that never
- * gets a request.
- */
-const REFUSED_OPTIONS = new Set([
-  "enabled",
-  "id",
-  "init-addr",
-  "log-bufsize",
-  "log-proto",
-  "namespace",
-  "no-check",
-  "no-agent-check",
-  "non-stick",
-  "redir",
-  "resolve-net",
-  "resolve-opts",
-  "resolve-prefer",
-  "resolvers",
-  "socks4",
-  "stick",
-  "tcp-ut",
-  "track",
-]);
 
 /** What is to be done about members. */
 export interface MembershipPlan {
@@ -60,8 +36,15 @@ export interface MembershipPlan {
 export function planMembership(
   clusters: readonly ServedCluster[],
   running: RunningHaproxy,
-  marked: boolean,
+  { marked, rejected, sentAgoMs }: {
+    /** Whether the running process was started from the structure that is wanted. */
+    readonly marked: boolean;
+    readonly rejected: readonly RejectedCommand[];
+    readonly sentAgoMs: ReadonlyMap<string, number> | undefined;
+  },
 ): MembershipPlan {
+  const learnt = learntRejections(rejected);
+  const lacking = missingFiles(rejected);
   const adds: CommandStep[] = [], changes: CommandStep[] = [], removals: CommandStep[] = [];
   const reloadReasons: string[] = [];
   for (const cluster of clusters) {
@@ -83,14 +66,16 @@ export function planMembership(
         );}
     }
     if (missing.length > 0) {
-      const obstacle = obstacleToAdding(cluster, running.version);
+      const obstacle = obstacleToAdding(cluster, running.version, { learnt, lacking });
       if (obstacle === undefined) adds.push(...add(cluster, missing, servers));
       else reloadReasons.push(`${listNames(missing.map(({ name }) => `${backend}/${name}`))}: ${obstacle}`);
     }
     const staying = new Set(cluster.members.map(({ name }) => name));
     for (const server of servers.values()) {
       if (staying.has(server.name) || cluster.traits.ownServers.has(server.name)) continue;
-      removals.push(...remove(`${backend}/${server.name}`, server, cluster.wanted.config, running.version));
+      removals.push(
+        ...remove(`${backend}/${server.name}`, server, cluster.wanted.config, { version: running.version, sentAgoMs }),
+      );
     }
   }
   return { steps: [...adds, ...changes, ...removals], reloadReasons };
@@ -109,8 +94,9 @@ function awaitsItsCheck({ panicOf }: ServedCluster, { name }: Member, { backends
 
 /** Says why a backend's new members have to come by a reload, or `undefined` if they need not. */
 function obstacleToAdding(
-  { traits, options }: ServedCluster,
+  { wanted: { name }, traits, options }: ServedCluster,
   version: Version | undefined,
+  { learnt, lacking }: { readonly learnt: ReadonlySet<string>; readonly lacking: ReadonlyMap<string, string> },
 ): string | undefined {
   if (!isAtLeast(version, 2, 6)) {
     return `HAProxy ${version?.join(".") ?? "of an unknown version"} takes no new server while it runs: 2.6 does`;
@@ -122,10 +108,10 @@ function obstacleToAdding(
   if (traits.cookie === "keyword" && !isAtLeast(version, 3, 0)) {
     return "a server cannot get a cookie while HAProxy runs: 3.0 can, and so can a dynamic cookie";
   }
-  const refused = options.find((word) =>
-    REFUSED_OPTIONS.has(word) || /["'\\#$;]/.test(word) || (word === "cookie" && !isAtLeast(version, 3, 0))
-  );
-  return refused === undefined ? undefined : `the server option ${refused} cannot be given while HAProxy runs`;
+  const refused = rejectedOption(options, { version, learnt });
+  if (refused !== undefined) return `the server option ${refused} cannot be given while HAProxy runs`;
+  const words = lacking.get(name);
+  return words === undefined ? undefined : `HAProxy reads a file of its server options only as it starts: ${words}`;
 }
 
 function add(
@@ -145,7 +131,7 @@ function add(
     const register = command(["add server", key, address, "id", id, ...cookie, ...options].join(" "), ADDED, {
       found: `${key} is missing`,
     });
-    const steps = [register, command(`enable server ${key}`, SILENCE)];
+    const steps = [register, command(`set server ${key} state ready`, SILENCE)];
     if (options.includes("check")) {
       // In this order the server is down until its first checks have passed; enabled last, it would get requests before.
       steps.push(command(`set server ${key} health down`, SILENCE), command(`enable health ${key}`, SILENCE));
@@ -192,31 +178,42 @@ function correct(
 /**
  * Takes a server that is not wanted out of use: drained first where its cluster
  * says so, for as long as it says; then kept out of service, and deleted when
- * HAProxy lets it go.
+ * HAProxy lets it go. The drain is counted from when this writer sent it: since
+ * 2.8 HAProxy's own times say nothing of it, and a writer that starts sends it
+ * again, which changes nothing else.
  */
 function remove(
   key: string,
-  { inMaintenance, draining, sinceS, agent }: RunningServer,
+  { inMaintenance, draining, agent }: RunningServer,
   { drainTimeoutMs, closeAfterDrain }: HaproxyCluster,
-  version: Version | undefined,
+  { version, sentAgoMs }: {
+    readonly version: Version | undefined;
+    readonly sentAgoMs: ReadonlyMap<string, number> | undefined;
+  },
 ): readonly CommandStep[] {
   const steps: CommandStep[] = [];
   // One that is on its way out is no news.
   const found = inMaintenance || draining ? {} : { found: `${key} is not wanted` };
   // Its agent could bring it back, and would hide that it has to be brought back when it is wanted again.
   if (agent === "running") steps.push(command(`disable agent ${key}`, SILENCE, found));
-  if (drainTimeoutMs > 0 && !inMaintenance && !draining) {
-    return [...steps, command(`set server ${key} state drain`, SILENCE, found)];
+  if (drainTimeoutMs > 0 && !inMaintenance) {
+    const drain = `set server ${key} state drain`;
+    const drainedMs = sentAgoMs === undefined ? 0 : sentAgoMs.get(drain);
+    if (!draining || drainedMs === undefined) return [...steps, command(drain, SILENCE, { ...found, isTimed: true })];
+    if (drainedMs < drainTimeoutMs) return steps;
   }
-  if (!inMaintenance && draining && sinceS * 1_000 < drainTimeoutMs) return steps;
   if (!inMaintenance) steps.push(command(`set server ${key} state maint`, SILENCE, found));
   if (closeAfterDrain) steps.push(command(`shutdown sessions server ${key}`, SILENCE));
   if (isAtLeast(version, 2, 6)) steps.push(command(`del server ${key}`, DELETED));
   return steps;
 }
 
-function command(text: string, expected: string, { found }: { readonly found?: string } = {}): CommandStep {
-  return { do: "command", command: text, expect: [expected], ...found === undefined ? {} : { found } };
+function command(
+  text: string,
+  expected: string,
+  marks: Pick<CommandStep, "found" | "isTimed"> = {},
+): CommandStep {
+  return { do: "command", command: text, expect: [expected], ...marks };
 }
 
 /** One text for each address, so that HAProxy's spelling and a registry's compare. */

@@ -25,7 +25,7 @@ export interface RunningServer {
   readonly weightChanged: boolean;
   /** Whether it is down: its checks or somebody's hand say so. */
   readonly down: boolean;
-  /** For how long it has been so: seconds since it went up, down, into or out of maintenance or draining. */
+  /** For how long: seconds since it went up or down, into or out of maintenance. Since 2.8 a drain leaves it as it is. */
   readonly sinceS: number;
   /** Its health check. */
   readonly check: CheckState;

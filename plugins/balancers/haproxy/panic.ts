@@ -1,5 +1,6 @@
 import type { Line, Tell } from "./lines.ts";
 import type { ServedCluster } from "./served.ts";
+import { withoutComment, words } from "./words.ts";
 
 /** What the name of the backend ends in that has all servers of a cluster, whatever their checks say. */
 const SUFFIX = ":panic";
@@ -40,10 +41,10 @@ export function panicTwin(cluster: ServedCluster, { taken, tell }: {
     ...cluster,
     wanted: { name: name + SUFFIX, nodes, config: { ...config, port: undefined, acl: undefined } },
     // An id is one backend's.
-    lines: lines.filter(({ text }) => !/^\s*(?:id|guid)\s/.test(text)),
+    lines: lines.filter(({ text }) => !["id", "guid"].includes(words(text)[0] ?? "")),
     traits: { ...traits, defaultOptions: withoutChecks(traits.defaultOptions) },
     options: withoutChecks(options),
-    serverOptions: `${serverOptions} no-check no-agent-check`.trim(),
+    serverOptions: `${withoutComment(serverOptions)} no-check no-agent-check`.trim(),
     panicOf: name,
   };
 }
@@ -72,7 +73,9 @@ function obstacleTo({ wanted: { name }, lines, options }: ServedCluster, taken: 
   if (taken.has(name + SUFFIX)) return `a cluster is called ${name + SUFFIX}`;
   if (options.includes("track")) return "its servers follow the checks of others";
   if (!options.includes("check")) return "its servers have no check: server_options may say check";
-  if (lines.some(({ text }) => /^\s*server(?:-template)?\s/.test(text))) return "lines of its backend define servers";
+  if (lines.some(({ text }) => ["server", "server-template"].includes(words(text)[0] ?? ""))) {
+    return "lines of its backend define servers";
+  }
   return undefined;
 }
 

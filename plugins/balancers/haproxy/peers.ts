@@ -3,16 +3,22 @@ import { isHostName, isIpv4, isIpv6, isPort } from "../../../src/model/endpoint.
 import { PEER_PORT, quote } from "../../../src/model/node.ts";
 import type { HaproxyWanted } from "./config.ts";
 import type { Line, Tell } from "./lines.ts";
+import { readWords, type Word } from "./words.ts";
 
 /** The one section of peers that the file has. */
 export const PEERS_SECTION = "lighthouse";
 
-/** What a line shares a table with: `peers NAME` behind `stick-table`. */
-const SHARED = /^(\s*stick-table\s.*?\speers[ \t]+)([^ \t]+)(?=[ \t]|$)/i;
-
 /** The cluster with whose peers a line shares a table, if it does. */
 export function sharesWith({ text }: Line): string | undefined {
-  return SHARED.exec(text)?.[2];
+  return sharedName(text)?.text;
+}
+
+/** The word that names what a line shares a table with: behind `peers`, in a `stick-table`. */
+function sharedName(text: string): Word | undefined {
+  if (!text.includes("peers")) return undefined;
+  const [keyword, ...rest] = readWords(text);
+  const at = rest.findIndex(({ text }) => text === "peers");
+  return keyword?.text === "stick-table" && at !== -1 ? rest[at + 1] : undefined;
 }
 
 /**
@@ -20,9 +26,9 @@ export function sharesWith({ text }: Line): string | undefined {
  * section listens on a port of its own, and all have the same.
  */
 export function shareInOne(line: Line, clusters: ReadonlySet<string>): Line {
-  const cluster = sharesWith(line);
-  if (cluster === undefined || !clusters.has(cluster)) return line;
-  return { ...line, text: line.text.replace(SHARED, (_, before: string) => before + PEERS_SECTION) };
+  const name = sharedName(line.text);
+  if (name === undefined || !clusters.has(name.text)) return line;
+  return { ...line, text: line.text.slice(0, name.start) + PEERS_SECTION + line.text.slice(name.end) };
 }
 
 /** This host's own balancer: what it binds to is never a registry's to say. */

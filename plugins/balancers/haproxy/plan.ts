@@ -20,7 +20,7 @@ export function plan(
   wanted: HaproxyWanted,
   rendered: Rendered,
   { running, file, strays }: Observed,
-  { reload, because }: PlanAllowance,
+  { reload, because, rejected = [], sentAgoMs }: PlanAllowance,
 ): readonly Step[] {
   const differs = file !== rendered.text;
   const installAs = (when: "now" | "soon", isChecked = true) =>
@@ -34,7 +34,7 @@ export function plan(
   const structural = changed && [upgrade(wanted, running) ?? [], changed].flat().join(": ");
   const marked = structural === undefined && structureMark(rendered.text) !== undefined;
   const clusters = serve(wanted, () => {});
-  const membership = planMembership(clusters, running, marked);
+  const membership = planMembership(clusters, running, { marked, rejected, sentAgoMs });
   const listening = marked ? planFrontends(running) : { steps: [], reloadReasons: [] };
   const reason = because ?? structural ?? listReason([...listening.reloadReasons, ...membership.reloadReasons]);
   if (reason !== undefined && reload) {

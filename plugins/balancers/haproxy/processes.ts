@@ -1,8 +1,9 @@
 import type { CommandStep, OpenFiles, ReloadWay, Rendered, Step } from "../../../mod.ts";
-import { isAtLeast, type Version, words } from "./backend.ts";
+import { isAtLeast, type Version } from "./backend.ts";
 import type { HaproxyConfig, HaproxyWanted } from "./config.ts";
 import type { RunningHaproxy } from "./observe.ts";
 import type { ServedCluster } from "./served.ts";
+import { words } from "./words.ts";
 
 /** Files that any HAProxy has open beside those of connections: it reserves ten, and three for each thread. */
 const OPEN_FILES_RESERVED = 13;

@@ -1,7 +1,7 @@
 import type { Origin, Peer, Rendered } from "../../../mod.ts";
 import { formatEndpoint } from "../../../src/model/endpoint.ts";
 import { quote } from "../../../src/model/node.ts";
-import { HASH_CONSISTENT, isAtLeast, words } from "./backend.ts";
+import { HASH_CONSISTENT, isAtLeast } from "./backend.ts";
 import type { HaproxyConfig, HaproxyWanted } from "./config.ts";
 import { type FrontendNames, frontendNames } from "./frontend_names.ts";
 import { isLeftOut, type Line, Notices, type Passing, passLines, type Tell } from "./lines.ts";
@@ -10,6 +10,7 @@ import { comparePeers, localPeer, PEERS_SECTION, shareInOne, sharesWith } from "
 import { defaultsLines, passingOf, serve } from "./serve.ts";
 import type { ServedCluster } from "./served.ts";
 import { sha256 } from "./sha256.ts";
+import { words } from "./words.ts";
 
 /** The variable by which a running HAProxy tells which structure it was started with. */
 export const STRUCTURE_VARIABLE = "LIGHTHOUSE_STRUCTURE";
@@ -121,8 +122,10 @@ function tellSharedListeners(chapters: readonly Chapter[], tell: Tell): void {
   const listeners = new Map<string, string[]>();
   for (const { header, lines } of chapters.flatMap(({ stanzas }) => stanzas)) {
     for (const { text } of lines) {
-      const address = /^bind\s+(\S+)/.exec(text)?.[1];
-      if (address !== undefined) listeners.set(address, [...listeners.get(address) ?? [], header]);
+      const [keyword, address] = words(text);
+      if (keyword === "bind" && address !== undefined) {
+        listeners.set(address, [...listeners.get(address) ?? [], header]);
+      }
     }
   }
   for (const [address, headers] of listeners) {

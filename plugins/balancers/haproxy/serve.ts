@@ -8,13 +8,14 @@ import {
   BALANCE_DEFAULT,
   HASH_CONSISTENT,
   isAtLeast,
-  words,
 } from "./backend.ts";
 import { type HaproxyCluster, type HaproxyWanted, isSectionName } from "./config.ts";
 import { isLeftOut, type Line, type Passing, passLines, type Tell } from "./lines.ts";
 import { panicTwin } from "./panic.ts";
 import { comparePeers, otherPeers } from "./peers.ts";
 import type { Member, ServedCluster } from "./served.ts";
+import { runtimeOptions } from "./server_options.ts";
+import { words } from "./words.ts";
 
 /** What decides which lines of a wish get into the file. */
 export function passingOf({ config: { directives }, leftOut = [] }: HaproxyWanted, tell: Tell): Passing {
@@ -73,7 +74,7 @@ export function serve(wish: HaproxyWanted, tell: Tell): readonly ServedCluster[]
     const serverOptions = isLeftOut({ cluster: name, path: ["server_options"] }, passing.leftOut)
       ? ""
       : wanted.config.serverOptions;
-    const options = [...traits.defaultOptions, ...words(serverOptions)];
+    const options = runtimeOptions([...traits.defaultOptions, ...words(serverOptions)]);
     const cluster = { wanted, inherited: defaults, lines, spreadsConsistently, traits, members, ids, peers };
     const whole = { ...cluster, serverOptions, options };
     const twin = panicTwin(whole, { taken, tell });

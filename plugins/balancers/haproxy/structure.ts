@@ -4,6 +4,7 @@ import { clusterOfFrontend } from "./frontend_names.ts";
 import { twinOf } from "./panic.ts";
 import { PEERS_SECTION } from "./peers.ts";
 import { STRUCTURE_VARIABLE } from "./render.ts";
+import { words } from "./words.ts";
 
 /** How many differences a reason lists before it counts the rest. */
 const DIFFERENCES_IN_REASON = 5;
@@ -90,7 +91,11 @@ export function peersListener(text: string): Endpoint | undefined {
 /** What `bind` lines listen on; ranges, sockets of other kinds and variables are passed over. */
 function listeners(text: string): ReadonlySet<Endpoint> {
   const found = new Set<Endpoint>();
-  for (const [, addresses = ""] of text.matchAll(/^\t\s*bind\s+(\S+)/gm)) {
+  for (const line of text.split("\n")) {
+    // Only these can begin with a `bind`, quoted or escaped: a text may have many thousands of servers.
+    if (!/^\t\s*[b"'\\]/.test(line)) continue;
+    const [keyword, addresses = ""] = words(line);
+    if (keyword !== "bind") continue;
     for (const address of addresses.split(",")) {
       const endpoint = plainEndpoint(address);
       if (endpoint !== undefined) found.add(endpoint);
