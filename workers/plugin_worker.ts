@@ -24,11 +24,13 @@ import type {
   DiscoverySession,
   PluginLog,
   SchemaIssue,
+  WatchOptions,
 } from "../src/plugin/contract.ts";
 import { answerQuestion } from "./balancer_answer.ts";
 import { BUILTINS, type PluginModule } from "./builtins.ts";
 import { shapeFault } from "./plugin_shape.ts";
 import { seal } from "./seal.ts";
+import type { ClusterSnapshot } from "../src/model/topology.ts";
 
 type Loaded = PluginModule["default"];
 
@@ -200,14 +202,14 @@ function serve(plugin: Loaded, port: MessagePort): void {
     opened = undefined;
   }
 
-  async function follow(cluster: string, watch: Watch): Promise<void> {
+  async function follow(cluster: string, watch: Watch, options: WatchOptions): Promise<void> {
     const { signal } = watch.controller;
     try {
       if (session === undefined) throw new Error("Cannot watch as no session is open");
-      for await (const snapshot of session.watch(cluster, signal)) {
+      for await (const snapshot of session.watch(cluster, signal, options)) {
         if (signal.aborted) return;
         watch.taken = Promise.withResolvers();
-        send({ type: "snapshot", snapshot });
+        send({ type: "snapshot", snapshot: options.withoutMetadata ? bare(snapshot) : snapshot });
         await watch.taken.promise;
         if (signal.aborted) return;
       }
@@ -226,7 +228,7 @@ function serve(plugin: Loaded, port: MessagePort): void {
         const watch = { controller: new AbortController(), taken: Promise.withResolvers<void>() };
         watch.controller.signal.addEventListener("abort", () => watch.taken.resolve(), { once: true });
         watches.set(message.cluster, watch);
-        return await follow(message.cluster, watch);
+        return await follow(message.cluster, watch, { withoutMetadata: message.withoutMetadata });
       }
       case "unwatch":
         watches.get(message.cluster)?.controller.abort();
@@ -256,6 +258,12 @@ function serve(plugin: Loaded, port: MessagePort): void {
     }
   };
   send({ type: "loaded", kind: plugin.kind, apiVersion: plugin.apiVersion, name: plugin.name });
+}
+
+/** Takes what nobody reads out of a snapshot before it crosses to the host; what is no list is the guard's to judge. */
+function bare(snapshot: ClusterSnapshot): ClusterSnapshot {
+  if (!Array.isArray(snapshot?.nodes)) return snapshot;
+  return { ...snapshot, nodes: snapshot.nodes.map((node) => ({ ...node, metadata: {} })) };
 }
 
 function balancer(plugin: Loaded): BalancerPlugin {

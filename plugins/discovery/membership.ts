@@ -11,8 +11,10 @@ import { decodeNode } from "./node_json.ts";
 
 /** What is known of one entry of a cluster: a znode, a file. */
 export interface Child {
-  /** Its data as it was read last. */
+  /** Its data as it was read last; empty if it is so large that it is not kept, as nobody reads its metadata. */
   readonly data: Uint8Array;
+  /** How many bytes of it are kept. */
+  readonly size: number;
   /** The node that its data says; `undefined` if it says none. */
   readonly node: Node | undefined;
   /** Why it says none. */
@@ -25,20 +27,39 @@ export interface Membership {
   readonly nodes: readonly Node[];
   /** What an operator should look at, by the entry's name. */
   readonly faults: ReadonlyMap<string, string>;
+  /** What is left out of the nodes as the cluster has too much of it; `undefined` if nothing is. */
+  readonly excess: string | undefined;
 }
+
+/** How an entry is read. */
+export interface ReadChildOptions {
+  /** Whether nobody reads metadata. */
+  readonly withoutMetadata?: boolean | undefined;
+  /** What was known of the entry: a node that says the same stays the same value. */
+  readonly before?: Child | undefined;
+}
+
+/** So many bytes of an entry are kept where nobody reads its metadata, to see that it did not change. */
+const DATA_KEPT_MAX = 4_096;
+
+/** So many bytes of a cluster's entries are kept: with a thousand nodes, 8 KiB for each. */
+export const CLUSTER_BYTES_MAX = 8 * 1024 * 1024;
 
 /** The most faults that are logged one by one; a registry full of rubbish must not fill the log. */
 const FAULTS_LOGGED_MAX = 5;
 
 /** Reads an entry's data. */
-export function readChild(data: Uint8Array): Child {
-  const parsed = decodeNode(data);
-  return parsed.ok ? { data, node: parsed.node, fault: undefined } : { data, node: undefined, fault: parsed.reason };
+export function readChild(data: Uint8Array, { withoutMetadata, before }: ReadChildOptions = {}): Child {
+  const parsed = decodeNode(data, { withoutMetadata });
+  const kept = withoutMetadata && data.length > DATA_KEPT_MAX ? new Uint8Array(0) : data;
+  if (!parsed.ok) return { data: kept, size: kept.length, node: undefined, fault: parsed.reason };
+  const node = sameNode(before?.node, parsed.node) ? before?.node : parsed.node;
+  return { data: kept, size: kept.length, node, fault: undefined };
 }
 
 /** An entry that may not be read. */
 export function sealedChild(fault: string): Child {
-  return { data: new Uint8Array(0), node: undefined, fault };
+  return { data: new Uint8Array(0), size: 0, node: undefined, fault };
 }
 
 /**
@@ -48,8 +69,8 @@ export function sealedChild(fault: string): Child {
  */
 export function composeMembership(children: ReadonlyMap<string, Child>): Membership {
   const faults = new Map<string, string>();
-  const chosen = new Map<string, { readonly child: string; readonly node: Node }>();
-  for (const [child, { node, fault }] of [...children].toSorted(([a], [b]) => compare(a, b))) {
+  const chosen = new Map<string, { readonly child: string; readonly node: Node; readonly size: number }>();
+  for (const [child, { node, fault, size }] of [...children].toSorted(([a], [b]) => compare(a, b))) {
     if (node === undefined) {
       faults.set(child, fault ?? "It says nothing");
       continue;
@@ -61,10 +82,22 @@ export function composeMembership(children: ReadonlyMap<string, Child>): Members
       faults.set(loser, `It says the same node as another: ${quote(name)}`);
       if (loser === child) continue;
     }
-    chosen.set(name, { child, node });
+    chosen.set(name, { child, node, size });
   }
-  const names = [...chosen.keys()].toSorted(compare);
-  return { nodes: names.map((name) => chosen.get(name)?.node as Node), faults };
+  const sorted = [...chosen].toSorted(([a], [b]) => compare(a, b)).map(([, each]) => each);
+  const nodes: Node[] = [];
+  const bared: Node[] = [];
+  let bytes = 0;
+  for (const { node, size } of sorted) {
+    bytes += size;
+    const isExcess = bytes > CLUSTER_BYTES_MAX && Object.keys(node.metadata).length > 0;
+    nodes.push(isExcess ? { ...node, metadata: {} } : node);
+    if (isExcess) bared.push(node);
+  }
+  const [first] = bared;
+  const excess = first && `The nodes have more than ${CLUSTER_BYTES_MAX} bytes: the metadata of ${bared.length} of ` +
+      `${nodes.length} nodes is left out, from ${quote(nodeName(first))} on; all of them are served`;
+  return { nodes, faults, excess };
 }
 
 /** Whether two lists say the same; quick where they hold the very same values. */

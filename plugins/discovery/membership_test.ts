@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { nodeName } from "../../src/model/node.ts";
-import { type Child, composeMembership, newsOfFaults, readChild, sameNodes, sealedChild } from "./membership.ts";
+import {
+  type Child,
+  CLUSTER_BYTES_MAX,
+  composeMembership,
+  newsOfFaults,
+  readChild,
+  sameNodes,
+  sealedChild,
+} from "./membership.ts";
 import { encodeNode } from "./node_json.ts";
 
 function child(host: string, ip = "10.0.0.1"): Child {
@@ -33,6 +41,37 @@ Deno.test.each([
     assert.deepEqual(nodes.map(({ ip }) => ip), [ips.get(taken)]);
     assert.deepEqual([...faults.keys()].toSorted(), names.filter((name) => name !== taken).toSorted());
   }));
+});
+
+function heavy(host: string, note: string): Uint8Array {
+  return encodeNode({ host, ip: "10.0.0.1", port: 80, metadata: { note } });
+}
+
+Deno.test("readChild() looks at no metadata that nobody reads, keeps none of its bytes, and sees no change in it", () => {
+  const before = readChild(heavy("a", "x".repeat(60_000)), { withoutMetadata: true });
+  assert.deepEqual([before.node?.metadata, before.data.length, before.size], [{}, 0, 0]);
+  const after = readChild(heavy("a", "y".repeat(60_000)), { withoutMetadata: true, before });
+  assert.equal(after.node, before.node);
+  // What would be refused for its length is served where nobody looks at it.
+  assert.equal(readChild(heavy("a", "x".repeat(90_000)), { withoutMetadata: true }).fault, undefined);
+  assert.match(readChild(heavy("a", "x".repeat(90_000))).fault ?? "", /metadata must be at most 65536 characters/);
+});
+
+Deno.test("composeMembership() leaves out metadata of a cluster that has too much of it, and serves every node", () => {
+  const count = Math.floor(CLUSTER_BYTES_MAX / 60_000) + 20;
+  const children = new Map(Array.from({ length: count }, (_, at): [string, Child] => {
+    const name = `n${String(at).padStart(4, "0")}`;
+    return [name, readChild(heavy(name, "x".repeat(60_000)))];
+  }));
+  const { nodes, excess, faults } = composeMembership(children);
+  assert.deepEqual([nodes.length, faults.size], [count, 0]);
+  const kept = nodes.filter(({ metadata }) => "note" in metadata).length;
+  assert.ok(kept >= CLUSTER_BYTES_MAX / 60_200 - 1 && kept <= CLUSTER_BYTES_MAX / 60_000, `${kept}`);
+  assert.match(
+    excess ?? "",
+    new RegExp(`more than 8388608 bytes: the metadata of ${count - kept} of ${count} nodes is left out, from "n0`),
+  );
+  assert.equal(composeMembership(new Map([...children].slice(0, 10))).excess, undefined);
 });
 
 Deno.test("newsOfFaults() tells each fault once, and few of many", () => {

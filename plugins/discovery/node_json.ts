@@ -27,9 +27,12 @@ export function encodeNode(node: Node): Uint8Array {
  * Reads what a registry holds of a node; it may come from anybody. `peer` and
  * `metadata` may be JSON text within a string or plain objects. Metadata that
  * cannot be read costs only itself: the predecessor never looks at it, and the
- * node is served. Never throws.
+ * node is served; where nobody reads it, it is not looked at. Never throws.
  */
-export function decodeNode(bytes: Uint8Array): ParsedNode {
+export function decodeNode(
+  bytes: Uint8Array,
+  { withoutMetadata = false }: { readonly withoutMetadata?: boolean | undefined } = {},
+): ParsedNode {
   if (bytes.length === 0) return refuse("it is empty");
   let value: unknown;
   try {
@@ -40,6 +43,7 @@ export function decodeNode(bytes: Uint8Array): ParsedNode {
   if (!isRecord(value)) return refuse("it is not a JSON object");
   const { host, ip, port } = value;
   const peer = typeof value.peer === "string" ? readJson(value.peer) : value.peer;
+  if (withoutMetadata) return parseNode({ host, ip, port, peer, metadata: {} });
   const written = typeof value.metadata === "string" ? readJson(value.metadata) : value.metadata;
   const metadata = isRecord(written) && depthOf(written) <= DEPTH_MAX ? written : {};
   return parseNode({ host, ip, port, peer, metadata });

@@ -35,6 +35,8 @@ export class Watches {
   readonly #options: WatchesOptions;
   /** The clusters watched, by discovery. */
   readonly #watched = new Map<string, ReadonlySet<ClusterName>>();
+  /** Whether no balancer reads the metadata of nodes, so that no worker need send it. */
+  #withoutMetadata = true;
   /** Tries in a row to watch a cluster that failed, and why the last did. */
   readonly #lost = new Map<ClusterName, { readonly attempts: number; readonly reason: string }>();
 
@@ -44,8 +46,13 @@ export class Watches {
   }
 
   /** Watches the clusters of a config whose discovery there is, and no others. */
-  apply({ clusters, discovery }: Pick<Accepted, "clusters" | "discovery">): void {
+  apply({ clusters, discovery, balancers }: Pick<Accepted, "clusters" | "discovery" | "balancers">): void {
     const { membership } = this.#options;
+    const withoutMetadata = [...balancers.values()].every(({ plugin }) => plugin.ignoresMetadata === true);
+    if (withoutMetadata !== this.#withoutMetadata) {
+      this.#withoutMetadata = withoutMetadata;
+      for (const [name, watched] of this.#watched) for (const cluster of watched) this.#watchAnew(name, cluster);
+    }
     const wanted = new Map<string, Set<ClusterName>>();
     for (const { cluster } of clusters.values()) {
       if (!discovery.has(cluster.discovery)) continue;
@@ -54,13 +61,13 @@ export class Watches {
     for (const [name, watched] of this.#watched) {
       for (const cluster of watched) {
         if (wanted.get(name)?.has(cluster)) continue;
-        this.#post(name, "unwatch", cluster);
+        this.#unwatch(discoveryId(name), cluster);
         membership.lostSight([cluster], `It is not watched at discovery/${name}.yaml any more`, { until: "told" });
       }
     }
     for (const [name, watched] of wanted) {
       const before = this.#watched.get(name);
-      for (const cluster of watched) if (!before?.has(cluster)) this.#post(name, "watch", cluster);
+      for (const cluster of watched) if (!before?.has(cluster)) this.#watch(discoveryId(name), cluster);
       this.#watched.set(name, watched);
     }
     for (const name of this.#watched.keys()) if (!wanted.has(name)) this.#watched.delete(name);
@@ -69,7 +76,7 @@ export class Watches {
 
   /** Begins all watches of a discovery whose worker is new. */
   begin(key: string): void {
-    for (const cluster of this.#clustersOf(key)) this.#options.fleet.post(key, { type: "watch", cluster });
+    for (const cluster of this.#clustersOf(key)) this.#watch(key, cluster);
   }
 
   /** Takes what a worker says of its registry and its clusters. */
@@ -103,14 +110,12 @@ export class Watches {
   /** Has a cluster's registry tell its whole membership once more. */
   askAgain(cluster: ClusterName): void {
     for (const [name, clusters] of this.#watched) {
-      if (!clusters.has(cluster)) continue;
-      this.#post(name, "unwatch", cluster);
-      this.#post(name, "watch", cluster);
+      if (clusters.has(cluster)) this.#watchAnew(name, cluster);
     }
   }
 
   async #watchAgain(key: string, cluster: ClusterName, reason: string): Promise<void> {
-    const { fleet, clock, random, log, signal } = this.#options;
+    const { clock, random, log, signal } = this.#options;
     const before = this.#lost.get(cluster);
     const attempt = before?.attempts ?? 0;
     this.#lost.set(cluster, { attempts: attempt + 1, reason });
@@ -119,11 +124,20 @@ export class Watches {
     const level = before?.reason === reason ? "debug" : "warn";
     log[level]("Lost sight of a cluster: its members stay, and it is watched again", { cluster, reason, waitMs });
     await delay(waitMs, { clock, signal }).catch(() => {});
-    if (this.#clustersOf(key).has(cluster)) fleet.post(key, { type: "watch", cluster });
+    if (this.#clustersOf(key).has(cluster)) this.#watch(key, cluster);
   }
 
-  #post(discovery: string, type: "watch" | "unwatch", cluster: ClusterName): void {
-    this.#options.fleet.post(discoveryId(discovery), { type, cluster });
+  #watchAnew(discovery: string, cluster: ClusterName): void {
+    this.#unwatch(discoveryId(discovery), cluster);
+    this.#watch(discoveryId(discovery), cluster);
+  }
+
+  #watch(key: string, cluster: ClusterName): void {
+    this.#options.fleet.post(key, { type: "watch", cluster, withoutMetadata: this.#withoutMetadata });
+  }
+
+  #unwatch(key: string, cluster: ClusterName): void {
+    this.#options.fleet.post(key, { type: "unwatch", cluster });
   }
 
   #clustersOf(key: string): ReadonlySet<ClusterName> {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { RecordingLogger } from "../../tests/support/recording_logger.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
-import type { AcceptedCluster, AcceptedDiscovery } from "./accepted.ts";
+import type { AcceptedBalancer, AcceptedCluster, AcceptedDiscovery } from "./accepted.ts";
 import { Watches } from "./watches.ts";
 
 const ZOO = "discovery zoo";
@@ -14,7 +14,12 @@ class Bench {
   readonly stop = new AbortController();
   readonly #told: string[] = [];
   readonly watches = new Watches({
-    fleet: { post: (key, message) => this.#tell(`${key}: ${message.type}`, "cluster" in message && message.cluster) },
+    fleet: {
+      post: (key, message) => {
+        const full = message.type === "watch" && !message.withoutMetadata && "with metadata";
+        this.#tell(...[`${key}: ${message.type}`, "cluster" in message && message.cluster, full].filter(Boolean));
+      },
+    },
     membership: {
       apply: () => {},
       connected: (clusters) => this.#tell("connected", ...clusters),
@@ -32,13 +37,17 @@ class Bench {
   }
 
   /** Applies a config of clusters with their discoveries, of which `zoo` and `dns` are there; answers what was told. */
-  apply(clusters: Readonly<Record<string, string>>): readonly string[] {
+  apply(clusters: Readonly<Record<string, string>>, ...ignoresMetadata: readonly boolean[]): readonly string[] {
     const entries = Object.entries(clusters).map(([name, discovery]): [string, AcceptedCluster] => [
       name,
       { cluster: { ...CLUSTER_DEFAULTS, name, discovery, balancers: new Map() }, sections: new Map() },
     ]);
+    const balancers = new Map(ignoresMetadata.map((ignores, at) => {
+      const plugin = { ignoresMetadata: ignores } as AcceptedBalancer["plugin"];
+      return [String(at), { plugin } as AcceptedBalancer];
+    }));
     const discovery = new Map(["zoo", "dns"].map((name) => [name, {} as AcceptedDiscovery]));
-    this.watches.apply({ clusters: new Map(entries), discovery });
+    this.watches.apply({ clusters: new Map(entries), discovery, balancers });
     return this.take();
   }
 
@@ -69,6 +78,23 @@ Deno.test("Watches begins what is new, ends what is gone, and leaves the rest", 
     "discovery zoo: unwatch api",
     "lost until told (It is not watched at discovery/zoo.yaml any more) api",
     "discovery dns: watch api",
+  ]);
+});
+
+Deno.test("Watches asks for metadata only while a balancer reads it", () => {
+  const bench = new Bench();
+  assert.deepEqual(bench.apply({ web: "zoo" }, true), ["discovery zoo: watch web"]);
+  assert.deepEqual(bench.apply({ web: "zoo", api: "dns" }, true, false), [
+    "discovery zoo: unwatch web",
+    "discovery zoo: watch web with metadata",
+    "discovery dns: watch api with metadata",
+  ]);
+  assert.deepEqual(bench.apply({ web: "zoo", api: "dns" }, true, false), []);
+  assert.deepEqual(bench.apply({ web: "zoo" }, true), [
+    "discovery zoo: unwatch web",
+    "discovery zoo: watch web",
+    "discovery dns: unwatch api",
+    "lost until told (It is not watched at discovery/dns.yaml any more) api",
   ]);
 });
 

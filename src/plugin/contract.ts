@@ -148,6 +148,15 @@ export interface DiscoveryContext {
   connection(state: "connected" | "disconnected", detail?: string): void;
 }
 
+/** What the host needs of a watched cluster. */
+export interface WatchOptions {
+  /**
+   * Whether nobody on this host reads the metadata of nodes: a plugin may
+   * then leave it out, as the host does with what comes.
+   */
+  readonly withoutMetadata?: boolean | undefined;
+}
+
 /** An open connection to a registry. */
 export interface DiscoverySession {
   /**
@@ -156,7 +165,7 @@ export interface DiscoverySession {
    * cannot go on: the host keeps the last snapshot and watches again with
    * backoff. Never yields a partial snapshot: out of reach is not empty.
    */
-  watch(cluster: ClusterName, signal: AbortSignal): AsyncIterable<ClusterSnapshot>;
+  watch(cluster: ClusterName, signal: AbortSignal, options?: WatchOptions): AsyncIterable<ClusterSnapshot>;
   /**
    * Makes a node known. Idempotent and level-triggered: the host calls it
    * again now and then and after each reconnect, so it must be cheap when
@@ -423,6 +432,8 @@ export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Obser
   extends PluginBase<"balancer", Config> {
   /** Validates the section of a cluster's file that bears this balancer's name. */
   readonly cluster: Schema<ClusterConfig>;
+  /** Whether the metadata of nodes is never read, so that the host need not carry it. Read unless told. */
+  readonly ignoresMetadata?: boolean;
   /**
    * Says where the balancer would listen for a cluster's section, or, without
    * one, for its own file: two that would share an address are told.

@@ -28,6 +28,8 @@ export interface Decider<Config = unknown, ClusterConfig = unknown, Observed = u
   readonly config: Schema<Config>;
   /** Validates the section of a cluster's file. */
   readonly cluster: Schema<ClusterConfig>;
+  /** Whether the metadata of nodes is never read. */
+  readonly ignoresMetadata?: boolean;
   /** Says where the balancer would listen. */
   listens?(config: Config, cluster?: ClusterConfig): Awaitable<readonly Listening[]>;
   /** Says where to look. */

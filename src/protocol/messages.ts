@@ -146,8 +146,10 @@ export type Request =
 /** Host to worker. */
 export type ToWorker =
   | (Request & { readonly seq: number })
-  /** Begin to watch a cluster, or end it. */
-  | { readonly type: "watch" | "unwatch"; readonly cluster: ClusterName }
+  /** Begin to watch a cluster. */
+  | { readonly type: "watch"; readonly cluster: ClusterName; readonly withoutMetadata?: boolean }
+  /** End to watch a cluster. */
+  | { readonly type: "unwatch"; readonly cluster: ClusterName }
   /** The host has taken the last snapshot of a cluster: the next may come. */
   | { readonly type: "taken"; readonly cluster: ClusterName }
   /** Give up one request: abort its signal. */

@@ -53,6 +53,20 @@ async function filesOf(dir: TempDir, cluster: string): Promise<readonly string[]
 
 Deno.test.afterAll(() => assert.equal(liveWorkerCount(), 0, "every worker is stopped"));
 
+Deno.test("file: metadata that nobody reads is left out, and a change of it is no news", async () => {
+  await using dir = new TempDir();
+  await using writer = await open(dir);
+  const large = (text: string) => testNode(1, { note: text.repeat(50_000) });
+  await writer.register("web", large("a"), soon());
+  await using reader = await open(dir);
+  await using follower = new Follower(reader, "web", { withoutMetadata: true });
+  await follower.has(1);
+  await writer.register("web", large("b"), soon());
+  await writer.register("web", testNode(2), soon());
+  await follower.has(1, 2);
+  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes), [[testNode(1)], [testNode(1), testNode(2)]]);
+});
+
 Deno.test("file: a node that is registered is seen, changed and gone with its session", async () => {
   await using dir = new TempDir();
   await using reader = await open(dir);

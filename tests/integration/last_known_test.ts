@@ -26,14 +26,13 @@ class Aftermath implements AsyncDisposable {
     await host.write("services/web", {
       discovery: "zookeeper",
       port: web.port,
-      metadata: { rack: "b2" },
       checks: { interval: 0.1, http: { uri: "/health", rise: 1, fall: 2 } },
     });
     await host.write("clusters/web", { discovery: "zookeeper", haproxy: { port, backend: ["mode http"] } });
     {
       await using run = Lighthouse.start("run", host.configDir);
       await host.untilServing("web", [web.port]);
-      await eventually("the members are on disk", async () => (await readTopology(host)).includes("rack"));
+      await eventually("the members are on disk", async () => (await readTopology(host)).includes('"peer"'));
       run.kill("SIGKILL");
       await run.ended();
     }
@@ -62,7 +61,7 @@ Deno.test("a writer that starts with nothing but the last known members serves t
   assert.equal(await answer.text(), `hello from ${web.port}\n`);
   assert.doesNotMatch(writer.log, /registry\.connected/);
 
-  assert.match(await readTopology(host), /"metadata":\{"rack":"b2"\}/, "what is known of a node is kept");
+  assert.match(await readTopology(host), /"peer":\{/, "the peer of a node is kept");
 });
 
 Deno.test("a torn topology file is told and ignored, and written anew once the registry speaks", async () => {
@@ -76,7 +75,7 @@ Deno.test("a torn topology file is told and ignored, and written anew once the r
   await host.untilServing("web", [web.port]);
   await after.zookeeper.start();
   await using _reporter = Lighthouse.start("reporter", host.configDir);
-  await eventually("the file is whole again", async () => (await readTopology(host)).includes('"rack":"b2"'));
+  await eventually("the file is whole again", async () => (await readTopology(host)).includes('"peer":{'));
 });
 
 Deno.test("the registry is away while a cluster is edited and HAProxy and the writer are killed: all members stay", async () => {

@@ -212,6 +212,19 @@ Deno.test("PluginHost leaves bad nodes out of a snapshot and names them", async 
   assert.match(made.refused.join("\n"), /Two nodes have the name a\.int:80/);
 });
 
+Deno.test("a worker sends no metadata that nobody reads, whatever the plugin yields", async () => {
+  const module = discoveryModule(`async *watch(cluster) {
+    yield { cluster, nodes: [{ host: "a.int", ip: "10.0.0.1", port: 80, metadata: { note: "x".repeat(50_000) } }] };
+    await new Promise(() => {}); }`);
+  await using made = host(module);
+  await made.loaded();
+  await made.call({ type: "start", instance: "discovery", config: {}, scope: { instance: "discovery" } }, WAIT);
+  made.post({ type: "watch", cluster: "web", withoutMetadata: true });
+  const event = await eventually("a snapshot comes", () => made.events.find((event) => event.type === "snapshot"));
+  assert.ok(event.type === "snapshot");
+  assert.deepEqual(event.snapshot.nodes.map(({ host, metadata }) => [host, metadata]), [["a.int", {}]]);
+});
+
 Deno.test("PluginHost tells of a bad node once for as long as it stays", async () => {
   const module = discoveryModule(`async *watch(cluster) {
     const bad = (host) => ({ host, ip: "10.0.0.1", port: 80, metadata: {} });

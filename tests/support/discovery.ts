@@ -1,4 +1,4 @@
-import type { ClusterSnapshot, DiscoveryContext, DiscoverySession, Node } from "../../mod.ts";
+import type { ClusterSnapshot, DiscoveryContext, DiscoverySession, Node, WatchOptions } from "../../mod.ts";
 import { nodeName } from "../../src/model/node.ts";
 import { eventually } from "./eventually.ts";
 
@@ -49,8 +49,8 @@ export class Follower implements AsyncDisposable {
   readonly #controller = new AbortController();
   readonly #running: Promise<void>;
 
-  constructor(session: DiscoverySession, cluster: string) {
-    this.#running = this.#follow(session, cluster);
+  constructor(session: DiscoverySession, cluster: string, options?: WatchOptions) {
+    this.#running = this.#follow(session, cluster, options);
   }
 
   /** The names in the last snapshot; `undefined` before the first. */
@@ -78,9 +78,10 @@ export class Follower implements AsyncDisposable {
     await this.#running;
   }
 
-  async #follow(session: DiscoverySession, cluster: string): Promise<void> {
+  async #follow(session: DiscoverySession, cluster: string, options: WatchOptions | undefined): Promise<void> {
+    const { signal } = this.#controller;
     try {
-      for await (const snapshot of session.watch(cluster, this.#controller.signal)) this.snapshots.push(snapshot);
+      for await (const snapshot of session.watch(cluster, signal, options)) this.snapshots.push(snapshot);
     } catch (error) {
       this.error = error as Error;
     }

@@ -22,6 +22,7 @@ const haproxy: BalancerPlugin<HaproxyConfig, HaproxyCluster, Observed> = {
   stability: "stable",
   config: balancerSchema,
   cluster: clusterSchema,
+  ignoresMetadata: true,
   permissions: ({ configFile, socketFile, masterSocket, pidFile, program, reloadCommand: [reload = ""] = [] }) => {
     const sockets = [socketFile, ...masterSocket === undefined ? [] : [masterSocket]];
     return {

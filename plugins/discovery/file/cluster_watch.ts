@@ -3,7 +3,7 @@ import type { Clock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
 import { Gate } from "../../../src/kernel/gate.ts";
 import { quote } from "../../../src/model/node.ts";
-import { composeMembership, newsOfFaults, sameNode, sameNodes, sealedChild } from "../membership.ts";
+import { composeMembership, newsOfFaults, sameNodes, sealedChild } from "../membership.ts";
 import { type Entry, isOver, readEntry, sameStamp, see, type Sighting, type Stamp } from "./lease.ts";
 import { refuseLink } from "./link.ts";
 
@@ -22,6 +22,8 @@ export interface ClusterWatchOptions {
   readonly log: PluginLog;
   /** Called with each look: whether the registry could be read, and why not. */
   readonly onReach: (fault: string | undefined) => void;
+  /** Whether nobody reads metadata. */
+  readonly withoutMetadata?: boolean | undefined;
 }
 
 /** The ending of the files that are nodes. */
@@ -56,6 +58,7 @@ export class ClusterWatch {
   readonly #gate = new Gate(READS_AT_ONCE_MAX);
   #known: ReadonlyMap<string, Known> = new Map();
   #faults: ReadonlyMap<string, string> = new Map();
+  #excess: string | undefined;
   #lookedMs: number | undefined;
   /** Whether members were seen here, so that their absence is news. */
   #isTrusted = false;
@@ -131,7 +134,9 @@ export class ClusterWatch {
       }
     }
     await this.#removeLongDead();
-    const { nodes, faults } = composeMembership(live);
+    const { nodes, faults, excess } = composeMembership(live);
+    if (excess !== undefined && excess !== this.#excess) log.warn(`${path}: ${excess}`);
+    this.#excess = excess;
     for (const line of newsOfFaults(this.#faults, faults)) log.warn(`Left out a file of ${path}: ${line}`);
     this.#faults = faults;
     if (nodes.length > 0) this.#isTrusted = true;
@@ -190,9 +195,8 @@ export class ClusterWatch {
       if (error instanceof Deno.errors.PermissionDenied) return sealed("It may not be read");
       throw error;
     }
-    const entry = readEntry(data);
     // A lease that is renewed by writing changes nothing that anybody is told of.
-    return before?.node !== undefined && sameNode(before.node, entry.node) ? { ...entry, node: before.node } : entry;
+    return readEntry(data, { withoutMetadata: this.#options.withoutMetadata, before });
   }
 
   /** Removes what the dead left behind: nodes, and files that were never finished. */

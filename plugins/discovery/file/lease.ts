@@ -6,7 +6,7 @@
  */
 import type { Node } from "../../../mod.ts";
 import { isRecord } from "../../../src/model/node.ts";
-import { type Child, readChild } from "../membership.ts";
+import { type Child, readChild, type ReadChildOptions } from "../membership.ts";
 
 /** Who registered a node, and for how long after each sign of life. */
 export interface Lease {
@@ -49,8 +49,8 @@ export function formatEntry({ host, ip, port, peer, metadata }: Node, { owner, t
 }
 
 /** Reads a file's contents; never throws. */
-export function readEntry(data: Uint8Array): Entry {
-  const child = readChild(data);
+export function readEntry(data: Uint8Array, options?: ReadChildOptions): Entry {
+  const child = readChild(data, options);
   return { ...child, lease: child.node === undefined ? undefined : readLease(data) };
 }
 

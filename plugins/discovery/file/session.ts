@@ -1,4 +1,11 @@
-import type { ClusterName, ClusterSnapshot, DiscoveryContext, DiscoverySession, Node } from "../../../mod.ts";
+import type {
+  ClusterName,
+  ClusterSnapshot,
+  DiscoveryContext,
+  DiscoverySession,
+  Node,
+  WatchOptions,
+} from "../../../mod.ts";
 import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
 import { Serial } from "../../../src/kernel/serial.ts";
 import { nodeName, parseNode, quote } from "../../../src/model/node.ts";
@@ -71,7 +78,11 @@ export class FileSession implements DiscoverySession {
   }
 
   /** Follows one cluster: see {@linkcode ClusterWatch}. */
-  async *watch(cluster: ClusterName, signal: AbortSignal): AsyncGenerator<ClusterSnapshot> {
+  async *watch(
+    cluster: ClusterName,
+    signal: AbortSignal,
+    { withoutMetadata }: WatchOptions = {},
+  ): AsyncGenerator<ClusterSnapshot> {
     const { path, ttlMs } = this.#options;
     const pollMs = Math.min(POLL_MS.max, Math.max(POLL_MS.min, ttlMs / 4));
     const watch: ClusterWatch = new ClusterWatch({
@@ -83,6 +94,7 @@ export class FileSession implements DiscoverySession {
       wallMs: this.#wallMs,
       log: this.#context.log,
       onReach: (fault) => this.#tell(watch, fault),
+      withoutMetadata,
     });
     this.#watches.set(watch, cluster);
     this.#hints ??= new Hints({

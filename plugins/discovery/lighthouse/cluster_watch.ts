@@ -1,4 +1,4 @@
-import type { ClusterName, ClusterSnapshot, Node, PluginLog } from "../../../mod.ts";
+import type { ClusterName, ClusterSnapshot, Node, PluginLog, WatchOptions } from "../../../mod.ts";
 import type { Clock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
 import { isRecord } from "../../../src/model/node.ts";
@@ -26,9 +26,9 @@ const RETRY_MS = { first: 100, max: 1_000 } as const;
 /** How often what is doubted is looked at again. */
 const DOUBT_MS = 200;
 
-/** An entry of the cluster as it was read last, and the text that it was read from. */
+/** An entry of the cluster as it was read last, and the text that it was read from, unless that is too long to be kept. */
 interface Known {
-  readonly text: string;
+  readonly text: string | undefined;
   readonly child: Child;
 }
 
@@ -38,6 +38,8 @@ export class ClusterWatch {
   readonly #belief: Belief;
   #known: ReadonlyMap<string, Known> = new Map();
   #faults: ReadonlyMap<string, string> = new Map();
+  #excess: string | undefined;
+  #withoutMetadata: boolean | undefined;
   /** The version from which a change is waited for, an `ETag`; `undefined` before the first answer. */
   #seen: string | undefined;
   /** The version that was believed last. */
@@ -57,7 +59,14 @@ export class ClusterWatch {
    * aborted. Throws if the store refuses to tell. May be called again when it
    * has ended: what was seen before is remembered.
    */
-  async *snapshots(signal: AbortSignal): AsyncGenerator<ClusterSnapshot> {
+  async *snapshots(
+    signal: AbortSignal,
+    { withoutMetadata }: WatchOptions = {},
+  ): AsyncGenerator<ClusterSnapshot> {
+    if (withoutMetadata !== this.#withoutMetadata) {
+      // What was read for the other case has too little, or too much.
+      [this.#withoutMetadata, this.#known, this.#believed] = [withoutMetadata, new Map(), undefined];
+    }
     const { cluster, clock } = this.#options;
     let last: readonly Node[] | undefined;
     let retryMs: number = RETRY_MS.first;
@@ -137,12 +146,20 @@ export class ClusterWatch {
     for (const [name, entry] of Object.entries(value)) {
       const text = JSON.stringify(entry);
       const before = this.#known.get(name);
-      known.set(name, before?.text === text ? before : { text, child: readChild(new TextEncoder().encode(text)) });
+      if (before !== undefined && before.text === text) {
+        known.set(name, before);
+        continue;
+      }
+      const options = { withoutMetadata: this.#withoutMetadata, before: before?.child };
+      const child = readChild(new TextEncoder().encode(text), options);
+      known.set(name, { text: child.data.length > 0 ? text : undefined, child });
     }
     this.#known = known;
-    const { nodes, faults } = composeMembership(new Map([...known].map(([name, { child }]) => [name, child])));
+    const { nodes, faults, excess } = composeMembership(new Map([...known].map(([name, { child }]) => [name, child])));
     for (const line of newsOfFaults(this.#faults, faults)) log.warn(`Left out a key of ${path}: ${line}`);
     this.#faults = faults;
+    if (excess !== undefined && excess !== this.#excess) log.warn(`${path}: ${excess}`);
+    this.#excess = excess;
     return nodes;
   }
 

@@ -1,4 +1,11 @@
-import type { ClusterName, ClusterSnapshot, DiscoveryContext, DiscoverySession, Node } from "../../../mod.ts";
+import type {
+  ClusterName,
+  ClusterSnapshot,
+  DiscoveryContext,
+  DiscoverySession,
+  Node,
+  WatchOptions,
+} from "../../../mod.ts";
 import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
 import { type Random, systemRandom } from "../../../src/kernel/random.ts";
@@ -77,7 +84,11 @@ export class LighthouseSession implements DiscoverySession {
   }
 
   /** Follows one cluster: see {@linkcode ClusterWatch}. */
-  async *watch(cluster: ClusterName, signal: AbortSignal): AsyncGenerator<ClusterSnapshot> {
+  async *watch(
+    cluster: ClusterName,
+    signal: AbortSignal,
+    { withoutMetadata }: WatchOptions = {},
+  ): AsyncGenerator<ClusterSnapshot> {
     const { ttlMs } = this.#options;
     // One that has ended is gone on with: it remembers what it has seen.
     const watch = this.#idleWatches.get(cluster) ?? new ClusterWatch({
@@ -90,7 +101,7 @@ export class LighthouseSession implements DiscoverySession {
     });
     this.#idleWatches.delete(cluster);
     try {
-      yield* watch.snapshots(AbortSignal.any([signal, this.#closing.signal]));
+      yield* watch.snapshots(AbortSignal.any([signal, this.#closing.signal]), { withoutMetadata });
     } finally {
       this.#idleWatches.set(cluster, watch);
     }

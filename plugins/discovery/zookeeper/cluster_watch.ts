@@ -17,6 +17,8 @@ export interface ClusterWatchOptions {
   /** The cluster's znode. */
   readonly path: string;
   readonly log: PluginLog;
+  /** Whether nobody reads metadata. */
+  readonly withoutMetadata?: boolean | undefined;
   readonly clock: Clock;
   readonly random: Random;
   /** How long a list must stay empty to be believed, where it is not known to be complete. */
@@ -48,6 +50,7 @@ export class ClusterWatch {
   #names: readonly string[] = [];
   readonly #children = new Map<string, Child>();
   #faults: ReadonlyMap<string, string> = new Map();
+  #excess: string | undefined;
   /** Whether this connection has seen members, so that their absence is news. */
   #isTrusted = false;
   #emptySinceMs: number | undefined;
@@ -112,7 +115,9 @@ export class ClusterWatch {
     }
     if (this.#isMissing) return undefined;
     await this.#readChildren(connection);
-    const { nodes, faults } = composeMembership(this.#children);
+    const { nodes, faults, excess } = composeMembership(this.#children);
+    if (excess !== undefined && excess !== this.#excess) this.#options.log.warn(`${path}: ${excess}`);
+    this.#excess = excess;
     for (const line of newsOfFaults(this.#faults, faults)) {
       this.#options.log.warn(`Left out a child of ${path}: ${line}`);
     }
@@ -181,7 +186,7 @@ export class ClusterWatch {
       const before = this.#children.get(name);
       // What did not change stays the same value, so that no one is told of it.
       if (before?.node !== undefined && equalBytes(before.data, data)) return;
-      this.#children.set(name, readChild(data));
+      this.#children.set(name, readChild(data, { withoutMetadata: this.#options.withoutMetadata, before }));
     } catch (error) {
       if (isError(error, ERROR.noNode)) this.#children.delete(name);
       else if (isError(error, ERROR.noAuth)) this.#children.set(name, sealedChild("It may not be read"));

@@ -1,4 +1,12 @@
-import type { ClusterName, ClusterSnapshot, DiscoveryContext, DiscoverySession, Endpoint, Node } from "../../../mod.ts";
+import type {
+  ClusterName,
+  ClusterSnapshot,
+  DiscoveryContext,
+  DiscoverySession,
+  Endpoint,
+  Node,
+  WatchOptions,
+} from "../../../mod.ts";
 import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
 import { type Random, systemRandom } from "../../../src/kernel/random.ts";
 import { abortable } from "../../../src/kernel/within.ts";
@@ -102,7 +110,11 @@ export class ZooKeeperSession implements DiscoverySession {
   }
 
   /** Follows one cluster: see {@linkcode ClusterWatch}. */
-  async *watch(cluster: ClusterName, signal: AbortSignal): AsyncGenerator<ClusterSnapshot> {
+  async *watch(
+    cluster: ClusterName,
+    signal: AbortSignal,
+    { withoutMetadata }: WatchOptions = {},
+  ): AsyncGenerator<ClusterSnapshot> {
     const path = this.#pathOf(cluster);
     const { confirmEmptyMs } = this.#options;
     const watch = new ClusterWatch({
@@ -112,6 +124,7 @@ export class ZooKeeperSession implements DiscoverySession {
       log: this.#context.log,
       clock: this.#clock,
       random: this.#random,
+      withoutMetadata,
       ...(confirmEmptyMs === undefined ? {} : { confirmEmptyMs }),
     });
     this.#watches.add(watch);
