@@ -49,10 +49,8 @@ export class Watches {
   apply({ clusters, discovery, balancers }: Pick<Accepted, "clusters" | "discovery" | "balancers">): void {
     const { membership } = this.#options;
     const withoutMetadata = [...balancers.values()].every(({ plugin }) => plugin.ignoresMetadata === true);
-    if (withoutMetadata !== this.#withoutMetadata) {
-      this.#withoutMetadata = withoutMetadata;
-      for (const [name, watched] of this.#watched) for (const cluster of watched) this.#watchAnew(name, cluster);
-    }
+    const isOther = withoutMetadata !== this.#withoutMetadata;
+    this.#withoutMetadata = withoutMetadata;
     const wanted = new Map<string, Set<ClusterName>>();
     for (const { cluster } of clusters.values()) {
       if (!discovery.has(cluster.discovery)) continue;
@@ -67,7 +65,10 @@ export class Watches {
     }
     for (const [name, watched] of wanted) {
       const before = this.#watched.get(name);
-      for (const cluster of watched) if (!before?.has(cluster)) this.#watch(discoveryId(name), cluster);
+      for (const cluster of watched) {
+        if (!before?.has(cluster)) this.#watch(discoveryId(name), cluster);
+        else if (isOther) this.#watchAnew(name, cluster);
+      }
       this.#watched.set(name, watched);
     }
     for (const name of this.#watched.keys()) if (!wanted.has(name)) this.#watched.delete(name);

@@ -91,10 +91,10 @@ Deno.test("Watches asks for metadata only while a balancer reads it", () => {
   ]);
   assert.deepEqual(bench.apply({ web: "zoo", api: "dns" }, true, false), []);
   assert.deepEqual(bench.apply({ web: "zoo" }, true), [
-    "discovery zoo: unwatch web",
-    "discovery zoo: watch web",
     "discovery dns: unwatch api",
     "lost until told (It is not watched at discovery/dns.yaml any more) api",
+    "discovery zoo: unwatch web",
+    "discovery zoo: watch web",
   ]);
 });
 
