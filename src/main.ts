@@ -206,8 +206,15 @@ async function main(given: Arguments): Promise<number> {
   switch (given.command) {
     case "check": {
       const { check } = await import("./cli/check.ts");
-      const { strict, json } = given;
-      return await check({ dir: fromHere(given.dir), strict, json, color: Deno.stdout.isTerminal(), print });
+      const candidates = new Map(given.candidates.map(({ name, path }) => [name, fromHere(path)]));
+      return await check({
+        ...given,
+        dir: fromHere(given.dir),
+        candidates,
+        color: Deno.stdout.isTerminal(),
+        print,
+        complain: (line) => writeAll(Deno.stderr, `${line}\n`),
+      });
     }
     case "plan": {
       const { plan } = await import("./cli/plan.ts");
@@ -240,7 +247,10 @@ if (Deno.args[0] === "--version") {
   );
   Deno.exit(0);
 }
-const given = readArguments(Deno.args) ?? (await import("./cli/help.ts")).help(Deno.args, config.version);
+const given = readArguments(Deno.args) ?? (await import("./cli/help.ts")).help(Deno.args, {
+  version: config.version,
+  complain: (line) => writeAll(Deno.stderr, `${line}\n`),
+});
 try {
   Deno.exit(await main(given));
 } catch (error) {

@@ -7,6 +7,7 @@ import { HOST_KEYS } from "../config/service_schema.ts";
 import type { Source } from "../config/source.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { formatEndpoint } from "../model/endpoint.ts";
+import { isRecord } from "../model/node.ts";
 import type { Service } from "../model/service.ts";
 import type { HostFacts, PermissionRequest, Scope } from "../plugin/contract.ts";
 import { BeyondGrantError, type Decider, UndecidedError } from "../plugin/decider.ts";
@@ -23,7 +24,7 @@ import type {
 } from "./accepted.ts";
 import type { BalancerUse } from "./balancer_plugins.ts";
 import type { Describe } from "./describe.ts";
-import { findAcceptedClusterClashes, findBalancerClashes } from "./clashes.ts";
+import { findAcceptedClusterClashes, findBalancerClashes, findServicePortClashes } from "./clashes.ts";
 
 /** What {@linkcode accept} is told and given. */
 export interface AcceptOptions {
@@ -129,6 +130,11 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
     find: (now) => findAcceptedClusterClashes({ balancers: kept, clusters: now }),
     isSame: (now, last) => now.cluster === last.cluster,
   });
+  for (const { key, finding } of findServicePortClashes({ balancers: kept, clusters: settled, services })) {
+    const source = desired.sources.get(key);
+    const at = isRecord(source?.value) && Object.hasOwn(source.value, "ports") ? "ports" : "port";
+    diagnostics.push(...diagnose(source, [{ ...finding, path: [at] }]));
+  }
   return {
     accepted: {
       settings,

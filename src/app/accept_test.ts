@@ -312,5 +312,6 @@ Deno.test("accept() leaves a port to the cluster that has it, whoever comes to w
   assert.deepEqual(findings.map((line) => line.replace(/^[^:]+:1:1: /, "")).toSorted(), [
     "error: Cannot use port 80 as clusters/b has it already",
     "error: Cannot use port 80 as clusters/b has it already",
+    "warning: Port 80 is served by clusters/b on this host too: the service's check asks the balancer",
   ]);
 });

@@ -7,7 +7,7 @@ import { findClusterClashes, type Relation } from "../config/relations.ts";
 import { formatPath } from "../kernel/schema.ts";
 import type { Listening } from "../plugin/contract.ts";
 import type { Awaitable } from "../plugin/decider.ts";
-import type { AcceptedBalancer, AcceptedCluster } from "./accepted.ts";
+import type { AcceptedBalancer, AcceptedCluster, AcceptedService } from "./accepted.ts";
 
 /** Finds clusters that call themselves the same, or that a balancer would have to serve at one port. */
 export function findAcceptedClusterClashes(listeners: Listeners): readonly Relation[] {
@@ -36,6 +36,26 @@ export function findBalancerClashes(now: Listeners, before: Listeners | undefine
     const message = `Cannot use port ${each.port} as ${holder.owner} has it already`;
     return [{ key: `balancers/${balancer}`, finding: { severity: "error", path: each.path, at: "value", message } }];
   });
+}
+
+/**
+ * Finds services whose own port a cluster would be served at on this host:
+ * either cannot listen, or the service's check asks the balancer.
+ */
+export function findServicePortClashes(
+  { services, ...listeners }: Listeners & { readonly services: ReadonlyMap<string, AcceptedService> },
+): readonly Relation[] {
+  const held = [...balancerListeners(listeners), ...clusterListeners(listeners)];
+  return [...services].flatMap(([file, { service }]) =>
+    service.ports.flatMap((port): readonly Relation[] => {
+      const host = service.host === "localhost" ? "127.0.0.1" : service.host;
+      const holder = held.find((each) => overlaps({ host, port, path: [] }, each));
+      if (holder === undefined) return [];
+      const message =
+        `Port ${port} is served by ${holder.owner} on this host too: the service's check asks the balancer`;
+      return [{ key: `services/${file}`, finding: { severity: "warning", path: ["ports"], at: "value", message } }];
+    })
+  );
 }
 
 interface Held extends Listening {

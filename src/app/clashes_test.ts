@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import type { Service } from "../model/service.ts";
 import type { BalancerPlugin, Listening } from "../plugin/contract.ts";
 import type { AcceptedBalancer, AcceptedCluster } from "./accepted.ts";
-import { findAcceptedClusterClashes, findBalancerClashes, type Listeners } from "./clashes.ts";
+import { findAcceptedClusterClashes, findBalancerClashes, findServicePortClashes, type Listeners } from "./clashes.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 
 /** A balancer whose own file and whose clusters' sections are lists of `host:port`. */
@@ -77,4 +78,33 @@ Deno.test("findBalancerClashes() tells a balancer that takes the port of a clust
   );
   assert.deepEqual(told(listeners({ haproxy: [":90"] }, { new: { haproxy: [":90"] } }), before), []);
   assert.deepEqual(told(listeners({ haproxy: [":90"] }, { web: { haproxy: [":90"] } }), undefined), []);
+});
+
+Deno.test.each([
+  { host: "127.0.0.1", at: ":80", clash: true },
+  { host: "127.0.0.1", at: "127.0.0.1:80", clash: true },
+  { host: "localhost", at: "127.0.0.1:80", clash: true },
+  { host: "10.0.0.9", at: "127.0.0.1:80", clash: false },
+  { host: "127.0.0.1", at: ":81", clash: false },
+])("findServicePortClashes() judges a service at $host:80 beside a cluster at $at", ({ host, at, clash }) => {
+  const service: Service = {
+    name: "app",
+    discovery: "zoo",
+    host,
+    ports: [80],
+    metadata: {},
+    intervalMs: 1_000,
+    unknownGraceMs: 60_000,
+    checks: [],
+  };
+  const services = new Map([["app", { service, probes: [] }]]);
+  const found = findServicePortClashes({ ...listeners({ haproxy: [] }, { web: { haproxy: [at] } }), services });
+  assert.deepEqual(
+    found.map(({ key, finding }) => `${key} ${finding.severity}: ${finding.message}`),
+    clash
+      ? [
+        "services/app warning: Port 80 is served by clusters/web on this host too: the service's check asks the balancer",
+      ]
+      : [],
+  );
 });

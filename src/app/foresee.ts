@@ -1,6 +1,7 @@
 import { Executor } from "../balance/executor.ts";
 import { type Preview, preview } from "../balance/preview.ts";
 import { systemClock } from "../kernel/clock.ts";
+import { formatDuration } from "../kernel/duration.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { systemRandom } from "../kernel/random.ts";
 import type { ClusterName } from "../model/topology.ts";
@@ -32,6 +33,8 @@ export interface Foresight {
   readonly balancers: readonly Foreseen[];
   /** The clusters of which no registry has spoken in time: they stand as last known. */
   readonly silent: readonly ClusterName[];
+  /** The registries that could not be reached in time, and why. */
+  readonly unreachable: readonly { readonly discovery: string; readonly detail: string }[];
 }
 
 /** Looks at the registries and the balancers as the writer does, and says what it would do. Touches nothing. */
@@ -45,7 +48,7 @@ export async function foresee(
     const text = await Deno.readTextFile(file).catch(() => "");
     for (const [cluster, nodes] of await plugin.adopt(text, config)) store.adopt(cluster, nodes);
   }
-  const silent = await readRegistries(accepted, store, { waitMs, log });
+  const heard = await readRegistries(accepted, store, { waitMs, log });
   const balancers: Foreseen[] = [];
   for (const [name, balancer] of accepted.balancers) {
     const { target } = await judgeWish(wish(name, balancer, accepted, store.topology.clusters, host), balancer);
@@ -56,7 +59,7 @@ export async function foresee(
     });
     balancers.push({ ...seen, balancer: name, file: (await balancer.plugin.sources(balancer.config)).file });
   }
-  return { balancers, silent };
+  return { balancers, ...heard };
 }
 
 /** Watches each cluster until it has been heard of once; answers those that were not in time. */
@@ -64,9 +67,11 @@ async function readRegistries(
   accepted: Accepted,
   store: Store,
   { waitMs, log }: { readonly waitMs: number; readonly log: Logger },
-): Promise<readonly ClusterName[]> {
+): Promise<Pick<Foresight, "silent" | "unreachable">> {
   const clusters = [...accepted.clusters.values()].map(({ cluster }) => cluster);
-  if (clusters.length === 0) return [];
+  if (clusters.length === 0) return { silent: [], unreachable: [] };
+  /** What was last heard of the connection to each registry, by its worker. */
+  const reached = new Map<string, { readonly isReached: boolean; readonly detail: string }>();
   const silent = () => clusters.map(({ name }) => name).filter((name) => !store.heard(name));
   const heard = Promise.withResolvers<void>();
   const cancelRetries: (() => void)[] = [];
@@ -77,6 +82,9 @@ async function readRegistries(
     events: {
       onEvent(key, event) {
         if (event.type === "snapshot") store.replace(event.snapshot);
+        if (event.type === "connection") {
+          reached.set(key, { isReached: event.state === "connected", detail: event.detail });
+        }
         if (event.type === "log") log[event.level](event.message, event.properties);
         if (event.type === "lost") {
           const { cluster } = event;
@@ -97,5 +105,12 @@ async function readRegistries(
   const cancel = systemClock.after(waitMs, () => heard.resolve());
   await heard.promise;
   for (const cancelRetry of [cancel, ...cancelRetries]) cancelRetry();
-  return silent();
+  const names = new Set(silent());
+  const asked = new Set(clusters.filter(({ name }) => names.has(name)).map(({ discovery }) => discovery));
+  const unreachable = [...asked].filter((name) => accepted.discovery.has(name)).flatMap((discovery) => {
+    const { isReached, detail } = reached.get(discoveryId(discovery)) ??
+      { isReached: false, detail: `no answer within ${formatDuration(waitMs)}` };
+    return isReached ? [] : [{ discovery, detail }];
+  });
+  return { silent: [...names], unreachable };
 }

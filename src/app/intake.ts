@@ -67,6 +67,9 @@ export interface IntakeOptions {
   readonly onLogging?: ((logging: Logging) => void) | undefined;
 }
 
+/** How findings are logged. */
+export const LEVELS = { error: "error", warning: "warn", notice: "info" } as const;
+
 /** How long the rest of the config waits for plugins that are not loaded yet. */
 const PLUGINS_WAIT_MS = 3_000;
 
@@ -161,7 +164,7 @@ export class Intake implements ConfigSource {
     const { log } = this.#options;
     const texts = diagnostics.map((diagnostic) => ({ diagnostic, text: formatDiagnostic(diagnostic) }));
     for (const { diagnostic, text } of texts) {
-      if (!this.#told.has(text)) log[diagnostic.severity === "error" ? "error" : "warn"](text);
+      if (!this.#told.has(text)) log[LEVELS[diagnostic.severity]](text);
     }
     this.#told = new Set(texts.map(({ text }) => text));
   }

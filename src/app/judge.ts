@@ -1,7 +1,7 @@
 import { Executor } from "../balance/executor.ts";
 import { type Trial, tryOut } from "../balance/try_out.ts";
 import type { Node } from "../model/node.ts";
-import type { HostFacts, Wanted } from "../plugin/contract.ts";
+import type { HostFacts, Listening, Wanted } from "../plugin/contract.ts";
 import { UndecidedError } from "../plugin/decider.ts";
 import type { Accepted, AcceptedBalancer } from "./accepted.ts";
 import { wish } from "./derive.ts";
@@ -14,17 +14,28 @@ const HOST: HostFacts = { fqdn: "sample.invalid", ip: "192.0.2.1" };
 /** How long a balancer's program may take to judge a config, with all that it makes necessary to leave out. */
 const JUDGE_DEADLINE_MS = 20_000;
 
+/** How severe a judge is. */
+export interface JudgeOptions {
+  /** Whether a program that cannot be asked is a warning. */
+  readonly strict?: boolean | undefined;
+  /** Whether a name that cannot be resolved here is none of the config's faults. */
+  readonly ignoresNames?: boolean | undefined;
+}
+
 /**
  * Renders what each balancer would be given, with a sample member in each
  * cluster, and has its own program judge it: what only a running writer would
- * find otherwise. A program that is not installed judges nothing. Writes to a
- * temporary directory alone.
+ * find otherwise. That a program is not installed, and so judges nothing, is
+ * said. Writes to a temporary directory alone.
  */
-export async function judgeBalancers(accepted: Accepted): Promise<readonly Judgement[]> {
+export async function judgeBalancers(
+  accepted: Accepted,
+  options: JudgeOptions = {},
+): Promise<readonly Judgement[]> {
   const found: Judgement[] = [];
   for (const [name, balancer] of accepted.balancers) {
     try {
-      found.push(...await judge(name, balancer, accepted));
+      found.push(...await judge(name, balancer, accepted, options));
     } catch (error) {
       if (!(error instanceof UndecidedError)) throw error;
       found.push(judgementAt(accepted, name, { severity: "error", message: error.message, origin: undefined }));
@@ -37,22 +48,51 @@ async function judge(
   name: string,
   balancer: AcceptedBalancer,
   accepted: Accepted,
+  { strict = false, ignoresNames = false }: JudgeOptions,
 ): Promise<readonly Judgement[]> {
   const members = new Map([...accepted.clusters.values()].map(({ cluster }) => [cluster.name, [SAMPLE]]));
   const asked = wish(name, balancer, accepted, members, HOST);
-  const { target, refusals } = await judgeWish(asked, balancer);
+  const { target, refusals, isAsked, output } = await judgeWish(asked, balancer);
   const refused = refusals.flatMap(({ cluster, faults }) =>
-    faults.map(({ message, origin = { cluster, path: [] } }) =>
-      judgementAt(accepted, name, { severity: "error", message: `${name} refuses it: ${message}`, origin })
-    )
+    faults.filter(({ unresolved }) => !ignoresNames || unresolved === undefined).map((
+      { message, origin = { cluster, path: [] } },
+    ) => judgementAt(accepted, name, { severity: "error", message: `${name} refuses it: ${message}`, origin }))
   );
   // What is refused for good is told in each round.
   const found = new Map(refused.map((judgement) => [JSON.stringify(judgement), judgement]));
-  const { notices: told } = await balancer.plugin.render(target);
+  const rendered = await balancer.plugin.render(target);
+  const { notices: told } = rendered;
   const notices = told.map(({ text, origin }) =>
     judgementAt(accepted, name, { severity: "warning", message: text, origin })
   );
-  return [...found.values(), ...notices];
+  const warnings = (output ?? "").split("\n").filter((line) => /\bwarn(?:ing)?\b/i.test(line)).join("\n");
+  const explained = warnings === "" ? undefined : await balancer.plugin.explain?.(rendered, warnings);
+  const warned = (explained?.faults ?? []).map(({ message, origin = { cluster: explained?.cluster, path: [] } }) =>
+    judgementAt(accepted, name, { severity: "warning", message: `${name} warns: ${message}`, origin })
+  );
+  const { program } = await balancer.plugin.sources(balancer.config);
+  const unasked = isAsked ? [] : [
+    judgementAt(accepted, name, {
+      severity: strict ? "warning" : "notice",
+      message: `${name} was not asked, as the program ${program} cannot be run here: only it knows all of its lines`,
+      origin: undefined,
+    }),
+  ];
+  return [...found.values(), ...notices, ...warned, ...unasked, ...openListeners(name, balancer, accepted)];
+}
+
+/** Says that clusters are served on all addresses where nobody asked for that. */
+function openListeners(name: string, balancer: AcceptedBalancer, accepted: Accepted): readonly Judgement[] {
+  const ports = [...accepted.clusters.values()].flatMap(({ sections }) => {
+    const listens = sections.has(name) ? balancer.plugin.listens?.(balancer.config, sections.get(name)) : undefined;
+    // A plugin that does not ship answers later; where it listens is its own matter.
+    return Array.isArray(listens) ? (listens as readonly Listening[]) : [];
+  }).filter(({ host }) => host === "").map(({ port }) => port);
+  if (ports.length === 0) return [];
+  const shown = [...new Set(ports)].toSorted((a, b) => a - b);
+  const list = `${shown.slice(0, 5).join(", ")}${shown.length > 5 ? " …" : ""}`;
+  const message = `Without bind_address, clusters listen on all addresses of this host (ports ${list})`;
+  return [judgementAt(accepted, name, { severity: "notice", message, origin: undefined })];
 }
 
 /** Has a balancer's program judge a wish; answers as much of it as it takes, and what it has against the rest. */

@@ -6,7 +6,7 @@ import { Describer } from "../supervisor/describer.ts";
 import { accept } from "./accept.ts";
 import type { Accepted } from "./accepted.ts";
 import { describeWith } from "./describe.ts";
-import { judgeBalancers } from "./judge.ts";
+import { judgeBalancers, type JudgeOptions } from "./judge.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
 import { CATALOG, makeBalancerPlugins, makePluginLoader } from "./plugins.ts";
 
@@ -28,7 +28,12 @@ export interface Validated {
  */
 export async function validateDirectory(
   dir: string,
-  { role, balancerPlugins: given }: { readonly role: Role; readonly balancerPlugins?: BalancerPlugins },
+  { role, balancerPlugins: given, candidates, ...severity }: JudgeOptions & {
+    readonly role: Role;
+    readonly balancerPlugins?: BalancerPlugins;
+    /** Files that are read in the place of those of the directory, by their path in it. */
+    readonly candidates?: ReadonlyMap<string, string> | undefined;
+  },
 ): Promise<Validated> {
   await using own = makeBalancerPlugins({ log: SILENT });
   const balancerPlugins = given ?? own;
@@ -36,6 +41,7 @@ export async function validateDirectory(
     role,
     signal: AbortSignal.timeout(READ_DEADLINE_MS),
     checks: CATALOG.names("check"),
+    candidates,
   });
   if (!loaded.ok) return { accepted: undefined, diagnostics: loaded.diagnostics };
   await using plugins = makePluginLoader({ log: SILENT });
@@ -47,7 +53,7 @@ export async function validateDirectory(
     openBalancer: (use) => balancerPlugins.open(use),
     describe: describeWith(describer),
   });
-  const judged = (await judgeBalancers(accepted)).flatMap(({ key, finding }) =>
+  const judged = (await judgeBalancers(accepted, severity)).flatMap(({ key, finding }) =>
     loaded.desired.sources.get(key)?.diagnose(finding) ?? []
   );
   return {

@@ -9,6 +9,10 @@ export interface Trial<Config, ClusterConfig> {
   readonly target: Wanted<Config, ClusterConfig>;
   /** What it has against the rest. */
   readonly refusals: readonly Explanation[];
+  /** What it wrote as it took it; `undefined` if it was not asked or took nothing. */
+  readonly output?: string | undefined;
+  /** Whether there is such a program to ask. */
+  readonly isAsked: boolean;
 }
 
 /**
@@ -30,24 +34,29 @@ export async function tryOut<Config, ClusterConfig, Observed>(
   const version = asked.version ?? await effects.version(sources.program, signal);
   const wanted = { ...asked, version };
   const refusals: Explanation[] = [];
-  if (version === undefined) return { target: wanted, refusals };
+  if (version === undefined) return { target: wanted, refusals, isAsked: false };
   const acceptance = new Acceptance<Config, ClusterConfig>();
   for (;;) {
     signal.throwIfAborted();
     const { wanted: target, held } = acceptance.compose(wanted, { now: 0, served: () => new Set() });
-    if (held) return { target, refusals };
+    if (held) return { target, refusals, isAsked: true };
     const rendered = await balancer.render(target);
     // As if it took the place of another: a file that is the first may be left to the start to be judged.
     const observed = await balancer.observe({ file: "" }, target.config);
     const steps = await balancer.plan(target, rendered, observed, { reload: true });
     const installs = steps.filter((step) => step.do === "install").map((step) => ({ ...step, path: candidate }));
-    const failed = (await effects.execute(installs, sources, signal)).find((outcome) => !outcome.ok);
-    if (failed?.ok !== false || failed.failure.kind !== "refused") return { target, refusals };
+    const outcomes = await effects.execute(installs, sources, signal);
+    const failed = outcomes.find((outcome) => !outcome.ok);
+    if (failed?.ok !== false || failed.failure.kind !== "refused") {
+      const said = outcomes.flatMap((outcome) => outcome.ok && outcome.output !== "" ? [outcome.output] : []);
+      const output = said.join("\n").replaceAll(candidate, sources.file);
+      return { target, refusals, isAsked: true, ...failed === undefined && { output } };
+    }
     const output = failed.failure.message.replaceAll(candidate, sources.file);
     const found = await balancer.explain?.(rendered, output) ?? { faults: [{ message: output, remedy: [] }] };
     refusals.push(found);
     const lines = found.faults.flatMap(({ remedy }) => remedy);
     const fate = acceptance.refuse(wanted, target, { cluster: found.cluster, lines, retryAt: () => Infinity });
-    if (fate === "nothing") return { target, refusals };
+    if (fate === "nothing") return { target, refusals, isAsked: true };
   }
 }

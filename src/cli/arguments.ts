@@ -1,6 +1,6 @@
 import { merge, object, or } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
-import { optional, withDefault } from "@optique/core/modifiers";
+import { multiple, optional, withDefault } from "@optique/core/modifiers";
 import { type InferValue, parse } from "@optique/core/parser";
 import { argument, command, constant, option } from "@optique/core/primitives";
 import { choice, integer, string, type ValueParser } from "@optique/core/valueparser";
@@ -55,6 +55,17 @@ const announced = object("What this host is announced as", {
   })),
 });
 
+/** A file of the config directory, and what is read in its place. */
+const candidate = converted((text) => {
+  const [, name, path] = /^((?:(?:balancers|discovery|clusters|services)\/)?[^/=]+\.ya?ml)=(.+)$/s.exec(text) ?? [];
+  return name === undefined || path === undefined ? undefined : { name, path };
+}, {
+  metavar: "NAME=PATH",
+  wanted: "a file of the config directory and another path, such as services/web.yaml=/tmp/new",
+  placeholder: { name: "", path: "" },
+  format: ({ name, path }) => `${name}=${path}`,
+});
+
 const standing = object("How it stands", {
   status: optional(
     option(
@@ -100,15 +111,30 @@ deregisters them and ends within 5 seconds; SIGHUP looks at DIR again. Exit code
       command: constant("check" as const),
       dir,
       strict: withDefault(
-        option("--strict", { description: message`Warnings (such as unknown keys) fail too.` }),
+        option("--strict", {
+          description: message`Warnings (such as unknown keys) fail too, and so does a HAProxy that cannot be asked.`,
+        }),
         false,
+      ),
+      ignoresNames: withDefault(
+        option("--no-resolve", {
+          description: message`Ignore host names that cannot be resolved here, as in continuous integration.`,
+        }),
+        false,
+      ),
+      candidates: withDefault(
+        multiple(option("--file", candidate, {
+          description:
+            message`Check DIR with PATH in the place of its file NAME, such as services/web.yaml=/tmp/new; can be repeated.`,
+        })),
+        [],
       ),
       json: withDefault(option("--json", { description: message`Print one JSON object for each finding.` }), false),
     }),
     {
       brief: message`Validate a config directory and say all that is wrong with it.`,
       description: message`Reads DIR, lets each plugin validate its part, and prints every finding with its file, line \
-and column; HAProxy itself, if it is installed, judges a temporary copy of its file. Changes nothing. Exit codes: 0 nothing wrong, 1 something is, 2 wrong usage.`,
+and column; HAProxy itself judges a temporary copy of its file, and if it is not installed, that is said. Changes nothing. Exit codes: 0 nothing wrong, 1 something is, 2 wrong usage.`,
     },
   ),
   command(
@@ -130,8 +156,8 @@ and column; HAProxy itself, if it is installed, judges a temporary copy of its f
     {
       brief: message`Print the HAProxy file that the writer would install and the steps it would take.`,
       description: message`Reads DIR, the registries and the running HAProxy as the writer does, then prints the file \
-(on stdout) and the steps (as comments before it). Touches nothing. Exit codes: 0 DIR is valid, 1 it is not, 2 wrong \
-usage.`,
+(on stdout) and the steps (as comments before it). Touches nothing. Exit codes: 0 DIR is valid and its registries answered, 1 one of these \
+is not so, 2 wrong usage.`,
     },
   ),
   command("plugin", pluginArguments, {

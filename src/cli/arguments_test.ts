@@ -7,6 +7,8 @@ function parsed(line: string): Arguments | undefined {
 }
 
 /** What `plan` is told of this host when it is told nothing but DIR. */
+/** What `check` is told unless it is told otherwise. */
+const CHECK = { strict: false, json: false, ignoresNames: false, candidates: [] };
 const PLAN = {
   dir: "DIR",
   logLevel: undefined,
@@ -65,8 +67,18 @@ Deno.test.each([
     then: { command: "reporter", ...DAEMON, status: { path: "/run/lighthouse/reporter.sock" } },
   },
   { line: "writer DIR --ip ::1", then: { command: "writer", ...DAEMON, ip: "::1" } },
-  { line: "check DIR", then: { command: "check", dir: "DIR", strict: false, json: false } },
-  { line: "check --strict --json DIR", then: { command: "check", dir: "DIR", strict: true, json: true } },
+  {
+    line: "check DIR --no-resolve --file services/web.yaml=/tmp/a=b --file host.yml=c",
+    then: {
+      command: "check",
+      dir: "DIR",
+      ...CHECK,
+      ignoresNames: true,
+      candidates: [{ name: "services/web.yaml", path: "/tmp/a=b" }, { name: "host.yml", path: "c" }],
+    },
+  },
+  { line: "check DIR", then: { command: "check", dir: "DIR", ...CHECK } },
+  { line: "check --strict --json DIR", then: { command: "check", dir: "DIR", ...CHECK, strict: true, json: true } },
   { line: "plan DIR", then: { command: "plan", ...PLAN, waitMs: 5_000 } },
   { line: "plan DIR --wait 30", then: { command: "plan", ...PLAN, waitMs: 30_000 } },
   { line: "plan DIR --wait 500ms", then: { command: "plan", ...PLAN, waitMs: 500 } },
@@ -115,7 +127,7 @@ Deno.test.each([
       ca: "C",
     },
   },
-  { line: "check -- --strict", then: { command: "check", dir: "--strict", strict: false, json: false } },
+  { line: "check -- --strict", then: { command: "check", dir: "--strict", ...CHECK } },
 ])("readArguments() reads `$line`", ({ line, then }) => {
   const { ...value } = parsed(line);
   assert.deepEqual(value, then);
@@ -142,4 +154,7 @@ Deno.test.each([
     "run DIR --status unix:run.sock",
     "plan DIR --status [::1]:1",
   ],
+  "check DIR --file services/web=/tmp/a",
+  "check DIR --file plugins/a.yaml=/tmp/a",
+  "check DIR --file ../a.yaml=/tmp/a",
 ].map((line) => ({ line })))("readArguments() refuses `$line`", ({ line }) => assert.equal(parsed(line), undefined));

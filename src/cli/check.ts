@@ -1,34 +1,64 @@
 import { validateDirectory } from "../app/validate.ts";
-import { formatDiagnostic } from "../config/diagnostics.ts";
+import { type Diagnostic, formatDiagnostic, type Severity } from "../config/diagnostics.ts";
 
 /** What `check` is told. */
 export interface CheckOptions {
   readonly dir: string;
-  /** Whether warnings fail too. */
+  /** Whether warnings fail too, and a balancer's program that cannot be asked is one. */
   readonly strict: boolean;
+  /** Whether a host name that cannot be resolved here is no fault. */
+  readonly ignoresNames: boolean;
+  /** Files that are read in the place of those of the directory, by their path in it. */
+  readonly candidates: ReadonlyMap<string, string>;
   /** Whether each finding is printed as one JSON object. */
   readonly json: boolean;
   /** Whether the text is coloured. */
   readonly color: boolean;
   /** Takes each line of the findings, without its end. */
   readonly print: (line: string) => void;
+  /** Takes each line on why there are no findings. */
+  readonly complain: (line: string) => void;
 }
 
 /** Validates a config directory and prints every finding; answers the exit code. */
-export async function check({ dir, strict, json, color, print }: CheckOptions): Promise<0 | 1> {
-  const { diagnostics } = await validateDirectory(dir, { role: "check" });
-  const errors = diagnostics.filter(({ severity }) => severity === "error").length;
-  const warnings = diagnostics.length - errors;
+export async function check(
+  { dir, strict, ignoresNames, candidates, json, color, print, complain }: CheckOptions,
+): Promise<0 | 1> {
+  for (const [name, path] of candidates) {
+    const fault = await whyUnreadable(path);
+    if (fault === undefined) continue;
+    complain(`Cannot check ${path} as ${name}: ${fault}`);
+    return 1;
+  }
+  const { accepted, diagnostics } = await validateDirectory(dir, { role: "check", strict, ignoresNames, candidates });
   for (const diagnostic of diagnostics) {
     print(json ? JSON.stringify(diagnostic) : formatDiagnostic(diagnostic, { color }));
   }
-  const failed = errors > 0 || (strict && warnings > 0);
+  if (accepted === undefined && (await Deno.stat(dir).catch(() => undefined))?.isFile) {
+    complain(`To check a file in its directory: lighthouse check DIR --file services/NAME.yaml=${dir}`);
+  }
+  const count = (severity: Severity) => counted(diagnostics, severity);
+  const failed = count("error").number > 0 || (strict && count("warning").number > 0);
   if (!json) {
-    print(`${dir}: ${failed ? "not valid" : "valid"}: ${count(errors, "error")}, ${count(warnings, "warning")}`);
+    const notices = count("notice");
+    const counts = [count("error"), count("warning"), ...notices.number > 0 ? [notices] : []];
+    print(`${dir}: ${failed ? "not valid" : "valid"}: ${counts.map(({ text }) => text).join(", ")}`);
   }
   return failed ? 1 : 0;
 }
 
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+async function whyUnreadable(path: string): Promise<string | undefined> {
+  try {
+    return (await Deno.stat(path)).isFile ? undefined : "it is not a regular file";
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound ? "there is no such file" : String(error);
+  }
+}
+
+function counted(
+  diagnostics: readonly Diagnostic[],
+  severity: Severity,
+): { readonly number: number; readonly text: string } {
+  const { length: number } = diagnostics.filter((each) => each.severity === severity);
+  return { number, text: `${number} ${severity}${number === 1 ? "" : "s"}` };
 }

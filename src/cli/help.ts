@@ -6,12 +6,17 @@
  * @module
  */
 import { message } from "@optique/core/message";
+import { suggestSync } from "@optique/core/parser";
 import { run } from "@optique/run";
 import { type Arguments, parser } from "./arguments.ts";
 import { EXIT } from "./exit_codes.ts";
+import { describeMistake } from "./mistake.ts";
 
 /** Prints what a command line asks for, or what is wrong with it, and ends the process; answers it if nothing is. */
-export function help(args: readonly string[], version: string): Arguments {
+export function help(
+  args: readonly string[],
+  { version, complain }: { readonly version: string; readonly complain: (line: string) => void },
+): Arguments {
   return run(parser, {
     programName: "lighthouse",
     args,
@@ -24,6 +29,12 @@ export function help(args: readonly string[], version: string): Arguments {
     showDefault: true,
     showChoices: true,
     errorExitCode: EXIT.usage,
-    aboveError: "usage",
+    aboveError: "none",
+    stderr: (reason) => complain(describeMistake(reason, args, wordsAfter)),
   });
+}
+
+function wordsAfter(args: readonly string[]): readonly string[] {
+  const [first = "", ...rest] = args;
+  return suggestSync(parser, [first, ...rest]).flatMap((word) => word.kind === "literal" ? [word.text] : []);
 }

@@ -1,4 +1,5 @@
 import { foresee } from "../app/foresee.ts";
+import { LEVELS } from "../app/intake.ts";
 import { makeBalancerPlugins } from "../app/plugins.ts";
 import { validateDirectory } from "../app/validate.ts";
 import { formatDiagnostic } from "../config/diagnostics.ts";
@@ -24,16 +25,24 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
   await using balancerPlugins = makeBalancerPlugins({ log });
   const { accepted, diagnostics } = await validateDirectory(dir, { role: "writer", balancerPlugins });
   for (const diagnostic of diagnostics) {
-    log[diagnostic.severity === "error" ? "error" : "warn"](formatDiagnostic(diagnostic));
+    log[LEVELS[diagnostic.severity]](formatDiagnostic(diagnostic));
   }
   if (accepted === undefined) return 1;
   if (accepted.balancers.size === 0) {
     log.error("There is nothing to plan as no balancer is configured", { wanted: `${dir}/balancers/haproxy.yaml` });
     return 1;
   }
-  const { balancers, silent } = await foresee(accepted, { host: await identify(accepted.host), waitMs, log });
+  const { balancers, silent, unreachable } = await foresee(accepted, {
+    host: await identify(accepted.host),
+    waitMs,
+    log,
+  });
+  for (const { discovery, detail } of unreachable) {
+    log.error("Registry unreachable", { event: "registry.unreachable", discovery, detail });
+  }
   if (silent.length > 0) {
-    log.warn("Some clusters were not heard of in time: they are shown as last known", {
+    log.warn("No data for some clusters; planning with their last known good members", {
+      event: "plan.incomplete",
       clusters: silent.join(", "),
       waitMs,
     });
@@ -50,7 +59,7 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
     // What is printed may be passed on; the file itself keeps its secrets.
     for (const line of rendered.text.trimEnd().split("\n")) print(applyMasks(line, lineMasks(line)));
   }
-  return diagnostics.some(({ severity }) => severity === "error") ? 1 : 0;
+  return unreachable.length > 0 || diagnostics.some(({ severity }) => severity === "error") ? 1 : 0;
 }
 
 /** Writes a step for a person. */

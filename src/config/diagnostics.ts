@@ -14,8 +14,13 @@
 import { MASK } from "../kernel/secret.ts";
 import { mergeSpans, type Span } from "./redact.ts";
 
-/** `error`: the file is not used, its last good content stays. `warning`: it is used all the same. */
-export type Severity = "error" | "warning";
+/**
+ * `error`: the file is not used, its last good content stays. `warning`: it is
+ * used all the same. `notice`: nothing is wrong, but worth knowing.
+ */
+export type Severity = "error" | "warning" | "notice";
+
+const COLORS: { readonly [severity in Severity]: number } = { error: 31, warning: 33, notice: 36 };
 
 /** The line that a diagnostic is about, fit to be printed: secrets masked, control characters replaced, cut if long. */
 export interface Excerpt {
@@ -46,7 +51,7 @@ export function formatDiagnostic(diagnostic: Diagnostic, { color = false }: { re
   const paint = (code: number, text: string) => color ? `\x1b[${code}m${text}\x1b[0m` : text;
   const { severity, file, line, column, message, excerpt } = diagnostic;
   const place = line === undefined ? file : `${file}:${line}:${column ?? 1}`;
-  const label = paint(severity === "error" ? 31 : 33, `${severity}:`);
+  const label = paint(COLORS[severity], `${severity}:`);
   const head = `${paint(1, `${replaceUnprintable(place)}:`)} ${label} ${replaceUnprintable(message)}`;
   if (line === undefined || excerpt === undefined) return head;
   const number = String(line).padStart(4);

@@ -79,6 +79,8 @@ export interface LoadOptions {
   readonly clock?: Clock;
   /** The checks that ship, by name: one that stands at a wrong place is told apart from an unknown key. */
   readonly checks?: readonly string[];
+  /** Files that are read in the place of those of the directory, by their path in it: `services/web.yaml`. */
+  readonly candidates?: ReadonlyMap<string, string> | undefined;
 }
 
 /**
@@ -111,11 +113,11 @@ export function loadDirectory(
 ): Promise<Loaded | NotLoaded>;
 export async function loadDirectory(
   dir: string,
-  { role, signal, clock = systemClock, checks = [], lastGood }: LoadOptions & {
+  { role, signal, clock = systemClock, checks = [], candidates, lastGood }: LoadOptions & {
     readonly lastGood?: Loaded | undefined;
   },
 ): Promise<Loaded | NotLoaded> {
-  const read = () => readTree(dir, FOLDERS_OF[role], signal);
+  const read = () => readTree(dir, FOLDERS_OF[role], { signal, candidates });
   let tree = await read();
   for (let round = 0; round < SETTLE_ROUNDS_MAX && lastGood !== undefined && lacksSomething(tree, lastGood); round++) {
     await delay(SETTLE_MS, { clock, signal });

@@ -56,21 +56,29 @@ export type Tree =
   }
   | { readonly state: "unread"; readonly dir: string; readonly reason: string };
 
+/** How a directory is read. */
+export interface ReadOptions {
+  readonly signal: AbortSignal;
+  /** Files that are read in the place of those of the directory, or beside them, by their path in it. */
+  readonly candidates?: ReadonlyMap<string, string> | undefined;
+}
+
 /** Reads the directory with those folders in it. Never throws but for the signal's reason. */
-export async function readTree(dir: string, folders: readonly FolderName[], signal: AbortSignal): Promise<Tree> {
+export async function readTree(dir: string, folders: readonly FolderName[], options: ReadOptions): Promise<Tree> {
+  const { signal, candidates = new Map() } = options;
   const shown = dir.replace(/(?<=.)\/+$/, "");
   const gate = new Gate(READS_AT_ONCE_MAX);
-  const root = await listFolder(shown, signal);
+  const root = await listFolder(shown, "", { signal, candidates });
   if (!Array.isArray(root)) return { state: "unread", dir: shown, reason: root.reason };
   const yaml = pairUp(root.filter((entry) => !entry.isDirectory).map((entry) => entry.name));
   const stray = [...yaml].filter(([key]) => !ROOT_FILES.has(key)).map(([, { name }]) => name);
   const wanted = new Map([...yaml].filter(([key]) => ROOT_FILES.has(key)));
   const known = new Set<string>(FOLDERS);
-  const read = await Promise.all(folders.map((name) => readFolder(shown, name, { gate, signal })));
+  const read = await Promise.all(folders.map((name) => readFolder(shown, name, { gate, signal, candidates })));
   return {
     state: "read",
     dir: shown,
-    root: await readFiles(shown, "", wanted, { gate, signal }),
+    root: await readFiles(shown, "", wanted, { gate, signal, candidates }),
     folders: new Map(folders.map((name, i) => [name, read[i] ?? { state: "unread", missing: true, reason: "" }])),
     strayFiles: stray,
     strayFolders: root.filter((entry) => entry.isDirectory && !/^\./.test(entry.name) && !known.has(entry.name))
@@ -81,10 +89,11 @@ export async function readTree(dir: string, folders: readonly FolderName[], sign
 interface Reads {
   readonly gate: Gate;
   readonly signal: AbortSignal;
+  readonly candidates: ReadonlyMap<string, string>;
 }
 
 async function readFolder(dir: string, name: FolderName, reads: Reads): Promise<Folder> {
-  const entries = await listFolder(`${dir}/${name}`, reads.signal);
+  const entries = await listFolder(dir, `${name}/`, reads);
   if (!Array.isArray(entries)) return { state: "unread", ...entries };
   const names = entries.filter((entry) => !entry.isDirectory).map((entry) => entry.name);
   const files = pairUp(names);
@@ -100,13 +109,23 @@ async function readFolder(dir: string, name: FolderName, reads: Reads): Promise<
 }
 
 async function listFolder(
-  path: string,
-  signal: AbortSignal,
-): Promise<Deno.DirEntry[] | { readonly missing: boolean; readonly reason: string }> {
+  dir: string,
+  folder: "" | `${FolderName}/`,
+  { signal, candidates }: Omit<Reads, "gate">,
+): Promise<Pick<Deno.DirEntry, "name" | "isDirectory">[] | { readonly missing: boolean; readonly reason: string }> {
   signal.throwIfAborted();
+  const added = [...candidates.keys()].flatMap((path) => {
+    const name = path.startsWith(folder) ? path.slice(folder.length) : "";
+    return name === "" || name.includes("/") ? [] : [name];
+  });
   try {
-    return await Array.fromAsync(Deno.readDir(path));
+    const there = await Array.fromAsync(Deno.readDir(`${dir}/${folder}`));
+    const known = new Set(there.map(({ name }) => name));
+    return [...there, ...added.filter((name) => !known.has(name)).map((name) => ({ name, isDirectory: false }))];
   } catch (error) {
+    if (folder !== "" && added.length > 0 && error instanceof Deno.errors.NotFound) {
+      return added.map((name) => ({ name, isDirectory: false }));
+    }
     return { missing: error instanceof Deno.errors.NotFound, reason: reasonOf(error, "directory") };
   }
 }
@@ -138,7 +157,7 @@ async function readFiles(
   dir: string,
   folder: string,
   files: ReadonlyMap<string, Pair>,
-  { gate, signal }: Reads,
+  { gate, signal, candidates }: Reads,
 ): Promise<ReadonlyMap<string, FileState>> {
   const read = await Promise.all(
     [...files].map(([key, { name, shadowed }]) =>
@@ -146,7 +165,7 @@ async function readFiles(
         signal.throwIfAborted();
         const path = `${folder}${name}`;
         const beside = shadowed === undefined ? {} : { shadowed: `${folder}${shadowed}` };
-        return [key, { path, ...beside, ...await readBytes(`${dir}/${path}`) }];
+        return [key, { path, ...beside, ...await readBytes(candidates.get(path) ?? `${dir}/${path}`) }];
       })
     ),
   );

@@ -490,6 +490,8 @@ export interface Fault {
   readonly origin?: Origin | undefined;
   /** What of the config could be left out, so that the rest can be served; nothing if empty. */
   readonly remedy: readonly Origin[];
+  /** The name that could not be resolved, if that is all that is wrong. Since 2.0. */
+  readonly unresolved?: string | undefined;
 }
 
 /** What a plan may use. */

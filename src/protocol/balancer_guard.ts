@@ -192,11 +192,12 @@ function explanation(value: unknown): Explanation {
 }
 
 function configFault(value: unknown): ConfigFault {
-  const { message, origin: at, remedy } = record(value, "fault");
+  const { message, origin: at, remedy, unresolved } = record(value, "fault");
   return {
     message: text(message, "message"),
     ...at !== undefined && { origin: origin(at) },
     remedy: listOf(remedy, "remedy", NOTICES_MAX).map(origin),
+    ...unresolved !== undefined && { unresolved: text(unresolved, "unresolved") },
   };
 }
 

@@ -28,12 +28,13 @@ const pages = [...Deno.readDirSync(DOCS)].map(({ name }) => name).toSorted();
 const AROUND: Readonly<Record<string, string>> = {
   "discovery/zookeeper.yaml": "hosts: [zk01:2181]\npath: /lighthouse/services\n",
   "balancers/haproxy.yaml": "config_file: /tmp/h.cfg\nsocket_file: /tmp/h.sock\npid_file: /tmp/h.pid\n" +
+    "defaults: [mode http, timeout connect 2s, timeout client 20s, timeout server 20s]\n" +
     "meta_clusters: {stuff_api: {port: 8080}}\n",
   "plugins/memcached.ts": "export default { kind: 'check', apiVersion: 1, name: 'x', summary: '', stability: 'stable', " +
     "config: { '~standard': { version: 1, vendor: 'x', validate: (value: unknown) => ({ value }) } }, " +
     "permissions: () => ({}), probe() {} };\n",
   "plugins.yaml": "checks: { memcached: { url: plugins/memcached.ts } }\n",
-  "clusters/around.yaml": "discovery: zookeeper\nhaproxy: {}\n",
+  "clusters/around.yaml": "discovery: zookeeper\nhaproxy: {port: 64000}\n",
 };
 
 for (const page of pages) {
@@ -46,7 +47,8 @@ for (const page of pages) {
       for (const [around, own] of Object.entries(AROUND)) await temp.write(`config/${around}`, own);
       await temp.write(`config/${path}`, contents);
       const { diagnostics } = await validateDirectory(temp.file("config"), { role: "check" });
-      assert.equal(diagnostics.map((each) => formatDiagnostic(each)).join("\n"), "", path);
+      const told = diagnostics.filter(({ severity }) => severity !== "notice");
+      assert.equal(told.map((each) => formatDiagnostic(each)).join("\n"), "", path);
     }
   });
 }

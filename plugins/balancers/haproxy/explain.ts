@@ -14,6 +14,7 @@ const EMPTY_WORDS = new RegExp([
   "failed to start their",
   "already specified\\. Continuing",
   "exited with code",
+  "Warnings were found\\. *$",
 ].join("|"));
 
 /** Parts of the balancer's own file that make a section each, which can be left out as a whole. */
@@ -22,7 +23,10 @@ const SECTION_KEYS = new Set(["proxies", "meta_clusters", "stats"]);
 /** Makes sense of what HAProxy wrote when it refused a file, or of why it was not asked to take it. */
 export function explain(rendered: Rendered, output: string): Explanation {
   const file = new RenderedFile(rendered);
-  const alerts = output.split("\n").filter((line) => /\[ALERT\]/.test(line) && !EMPTY_WORDS.test(line));
+  const said = output.split("\n").filter((line) => !EMPTY_WORDS.test(line));
+  // Beside alerts, warnings are no reason.
+  const alerts = [/\[ALERT\]/, /\[WARNING\]/].map((level) => said.filter((line) => level.test(line)))
+    .find((lines) => lines.length > 0) ?? [];
   const texts = [...new Set(alerts.length === 0 ? [output] : alerts)];
   const faults = new Map<string, Fault>();
   for (const text of texts) {
@@ -73,6 +77,7 @@ class RenderedFile {
   faultOf(fault: string): Fault {
     const meant = this.#linesOf(fault);
     const first = meant.at(0);
+    const unresolved = /could not resolve address '([^']+)'/.exec(fault)?.[1];
     const remedy = new Map(
       meant.flatMap((line) => remedyOf(line) ?? []).map((origin) => [JSON.stringify(origin), origin]),
     );
@@ -80,6 +85,7 @@ class RenderedFile {
       message: describe(fault, first),
       origin: first?.origin,
       remedy: meant.every((line) => remedyOf(line) !== undefined) ? [...remedy.values()] : [],
+      ...unresolved !== undefined && { unresolved },
     };
   }
 
@@ -182,7 +188,7 @@ function remedyOf({ text, origin }: Placed): Origin | undefined {
 
 /** Drops the process and the path, and quotes the line that is meant. */
 function describe(fault: string, meant: Placed | undefined): string {
-  const said = fault.replace(/^\[ALERT\]\s*\([0-9]+\)\s*:\s*/, "").replace(/^config : /, "")
+  const said = fault.replace(/^\[(?:ALERT|WARNING)\]\s*\([0-9]+\)\s*:\s*/, "").replace(/^config : /, "")
     .replace(/^(?:[Pp]arsing )?\[[^\]]*\]\s*:\s*/, "").trim();
   if (meant === undefined || meant.text === "") return said;
   // Where it is the config's, its place there is what is looked for.

@@ -11,6 +11,7 @@ import { defaultsLines, passingOf, serve } from "./serve.ts";
 import type { ServedCluster } from "./served.ts";
 import { sha256 } from "./sha256.ts";
 import { words } from "./words.ts";
+import { unreachedClusters } from "./unreached.ts";
 
 /** The variable by which a running HAProxy tells which structure it was started with. */
 export const STRUCTURE_VARIABLE = "LIGHTHOUSE_STRUCTURE";
@@ -68,6 +69,10 @@ export function render(wanted: HaproxyWanted): Rendered {
   ];
   const chapters = withPeers(sections, scene);
   tellSharedListeners(chapters, notices.tell);
+  for (const name of unreachedClusters(wanted)) {
+    const why = "it has neither a port nor a meta_cluster, and no line uses its backend";
+    notices.tell(`Cluster ${name} is unreachable: ${why}`, { cluster: name, path: [] });
+  }
   const structure = shortHash(structureOf(head, chapters));
   const marked = marksStructure(version)
     ? { ...head[0], lines: [...head[0].lines, { text: `setenv ${STRUCTURE_VARIABLE} ${structure}` }] }

@@ -1,0 +1,154 @@
+/**
+ * What `check` and `plan` say that takes more than the files: HAProxy itself,
+ * names, a candidate in the place of a file, and a registry that is not there.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { validateDirectory } from "../../src/app/validate.ts";
+import type { JudgeOptions } from "../../src/app/judge.ts";
+import { check } from "../../src/cli/check.ts";
+import { formatDiagnostic } from "../../src/config/diagnostics.ts";
+import { runCli } from "../support/cli.ts";
+import { freePort } from "../support/free_port.ts";
+import { TempDir } from "../support/temp_dir.ts";
+
+const TIMEOUTS = "timeout connect 2s, timeout client 20s, timeout server 20s";
+
+/** A directory with HAProxy and one cluster. */
+async function directory(
+  { own = "", section = "{port: 64001}", discovery = "path: /tmp" }: {
+    readonly own?: string;
+    readonly section?: string;
+    readonly discovery?: string;
+  } = {},
+): Promise<TempDir> {
+  const temp = new TempDir();
+  const places = ["config_file", "socket_file", "pid_file"].map((key) => `${key}: ${temp.file(key)}\n`).join("");
+  await temp.write("c/balancers/haproxy.yaml", `${places}defaults: [mode http, ${TIMEOUTS}]\n${own}`);
+  await temp.write("c/discovery/registry.yaml", discovery === "" ? "" : discovery.replace(/^(?!type)/, "type: file\n"));
+  await temp.write("c/clusters/web.yaml", `discovery: registry\nhaproxy: ${section}\n`);
+  return temp;
+}
+
+/** Each finding in one line: `balancers/haproxy.yaml:4:1: warning: …`. */
+async function findings(temp: TempDir, options: JudgeOptions = {}): Promise<readonly string[]> {
+  const { diagnostics } = await validateDirectory(temp.file("c"), { role: "check", ...options });
+  return diagnostics.map((each) => formatDiagnostic(each).split("\n")[0]?.replace(`${temp.file("c")}/`, "") ?? "");
+}
+
+/** Runs `check`; answers its exit code and all that it printed. */
+async function checked(
+  temp: TempDir,
+  options: { readonly strict?: boolean; readonly ignoresNames?: boolean; readonly candidates?: Record<string, string> },
+): Promise<{ readonly code: number; readonly text: string }> {
+  const lines: string[] = [];
+  const print = (line: string) => void lines.push(line);
+  const { strict = false, ignoresNames = false, candidates = {} } = options;
+  const code = await check({
+    dir: temp.file("c"),
+    strict,
+    ignoresNames,
+    candidates: new Map(Object.entries(candidates)),
+    json: false,
+    color: false,
+    print,
+    complain: print,
+  });
+  return { code, text: lines.join("\n").replaceAll(`${temp.file("c")}/`, "") };
+}
+
+Deno.test("check shows what HAProxy warns of, where the line stands", async () => {
+  await using temp = await directory({
+    own: "bind_address: 127.0.0.1\ndirectives: all\n",
+    section: "\n  port: 64001\n  backend:\n    - maxconn 500",
+  });
+  assert.deepEqual(await findings(temp), [
+    "clusters/web.yaml:5:7: warning: haproxy warns: 'maxconn' ignored because backend 'web' has no frontend " +
+    `capability. Maybe you want 'fullconn' instead ? ("maxconn 500")`,
+  ]);
+});
+
+Deno.test("check says that HAProxy was not asked, and fails for it with --strict", async () => {
+  await using temp = await directory({ own: "bind_address: 127.0.0.1\nprogram: /nonexistent/haproxy\n" });
+  const said = /balancers\/haproxy\.yaml:1:1: (\w+): haproxy was not asked, as the program \/nonexistent\/haproxy/;
+  const lenient = await checked(temp, {});
+  assert.equal(said.exec(lenient.text)?.[1], "notice");
+  assert.match(lenient.text, /: valid: 0 errors, 0 warnings, 1 notice$/);
+  assert.equal(lenient.code, 0);
+  const strict = await checked(temp, { strict: true });
+  assert.equal(said.exec(strict.text)?.[1], "warning");
+  assert.equal(strict.code, 1);
+});
+
+Deno.test("check notices that clusters listen on all addresses, but fails for it never", async () => {
+  await using temp = await directory();
+  const { code, text } = await checked(temp, { strict: true });
+  assert.match(text, /notice: Without bind_address, clusters listen on all addresses of this host \(ports 64001\)/);
+  assert.equal(code, 0);
+});
+
+Deno.test("check warns of a service at the port of a cluster", async () => {
+  await using temp = await directory({ own: "bind_address: 127.0.0.1\n" });
+  await temp.write(
+    "c/services/app.yaml",
+    "discovery: registry\nport: 64001\nchecks: {interval: 1, tcp: {rise: 1, fall: 1}}\n",
+  );
+  assert.deepEqual(await findings(temp), [
+    "services/app.yaml:2:7: warning: Port 64001 is served by clusters/web on this host too: the service's check asks " +
+    "the balancer",
+  ]);
+});
+
+Deno.test("check --no-resolve passes over names that do not resolve, and over nothing else", async () => {
+  const upstreams = "upstreams: [{host: partner.invalid, port: 80}]";
+  await using temp = await directory({ own: `bind_address: 127.0.0.1\nproxies: {p: {port: 64002, ${upstreams}}}\n` });
+  const [refusal, ...more] = await findings(temp);
+  assert.match(refusal ?? "", /error: haproxy refuses it: .*could not resolve address 'partner\.invalid'/);
+  assert.deepEqual(more, []);
+  assert.deepEqual(await findings(temp, { ignoresNames: true }), []);
+  await temp.write(
+    "c/clusters/web.yaml",
+    "discovery: registry\nhaproxy: {port: 64001, backend: [balnce roundrobin]}\n",
+  );
+  assert.match((await findings(temp, { ignoresNames: true })).join("\n"), /^clusters\/web\.yaml.*balnce[^\n]*$/);
+});
+
+Deno.test("check --file judges the directory with a candidate in the place of one of its files", async () => {
+  await using temp = await directory({ own: "bind_address: 127.0.0.1\n" });
+  await temp.write("candidate", "discovery: registry\nhaproxy: {port: 0}\n");
+  await temp.write("new", "discovery: registry\nhaproxy: {port: 64001}\n");
+  const before = await checked(temp, {});
+  assert.equal(before.code, 0, before.text);
+  const replaced = await checked(temp, { candidates: { "clusters/web.yaml": temp.file("candidate") } });
+  assert.match(replaced.text, /^clusters\/web\.yaml:2:17: error: Cannot use haproxy\.port/);
+  assert.equal(replaced.code, 1);
+  const added = await checked(temp, { candidates: { "clusters/two.yaml": temp.file("new") } });
+  assert.match(added.text, /error: Cannot use port 64001 as clusters\/two has it already/);
+  const inNewFolder = await checked(temp, { candidates: { "services/app.yaml": temp.file("candidate") } });
+  assert.match(inNewFolder.text, /^services\/app\.yaml:1:1: error: /);
+  const missing = await checked(temp, { candidates: { "clusters/web.yaml": temp.file("nothing") } });
+  assert.match(missing.text, /^Cannot check \S+ as clusters\/web\.yaml: there is no such file$/);
+  assert.equal(missing.code, 1);
+});
+
+Deno.test("check of a file says how a file is checked in its directory", async () => {
+  await using temp = await directory();
+  const file = temp.file("c/clusters/web.yaml");
+  const { code, stderr } = await runCli(["check", file]);
+  assert.equal(code, 1);
+  assert.equal(stderr, `To check a file in its directory: lighthouse check DIR --file services/NAME.yaml=${file}\n`);
+});
+
+Deno.test("plan says that a registry is unreachable, and why, exit status 1", async () => {
+  const port = freePort();
+  await using temp = await directory({ discovery: `type: zookeeper\nhosts: ["127.0.0.1:${port}"]\npath: /services\n` });
+  const { code, stdout, stderr } = await runCli(["plan", "--wait", "3s", "--log-format", "logfmt", temp.file("c")]);
+  assert.match(
+    stderr,
+    /level=error .*msg="Registry unreachable" event=registry\.unreachable discovery=registry detail=/,
+  );
+  assert.match(stderr, /detail="[^"]*(?:ECONNREFUSED|refused)[^"]*"/i);
+  assert.match(stdout, /^# steps: /m);
+  assert.equal(code, 1);
+});
