@@ -8,6 +8,7 @@ import { App } from "./app.ts";
 import { type Arguments, type DaemonArguments, readArguments } from "./cli/arguments.ts";
 import { EXIT, EXIT_OF } from "./cli/exit_codes.ts";
 import { LastResort } from "./cli/last_resort.ts";
+import { StopSignals } from "./cli/stop_signals.ts";
 import { describeVersion } from "./cli/version.ts";
 import { learnHostFacts, type SaidOfHost } from "./app/host_facts.ts";
 import type { HostSettings } from "./config/desired.ts";
@@ -35,12 +36,7 @@ async function daemon(given: DaemonArguments): Promise<number> {
   const stop = new AbortController();
   let lookAgain = () => {};
   // Heard from the first moment on.
-  const signals: readonly (readonly [Deno.Signal, () => void])[] = [
-    ["SIGTERM", () => stop.abort()],
-    ["SIGINT", () => stop.abort()],
-    ["SIGHUP", () => lookAgain()],
-  ];
-  for (const [signal, heard] of signals) Deno.addSignalListener(signal, heard);
+  using _signals = hearSignals({ stop, log: log.part("app"), onHangup: () => lookAgain() });
   const app = new App({
     dir: fromHere(given.dir),
     role: given.command,
@@ -69,9 +65,31 @@ async function daemon(given: DaemonArguments): Promise<number> {
   } catch (error) {
     fail(error instanceof Error ? (error.stack ?? error.message) : String(error));
     return EXIT.broken;
-  } finally {
-    for (const [signal, heard] of signals) Deno.removeSignalListener(signal, heard);
   }
+}
+
+/** Hears the signals of a daemon: to end in order, to end at once, to look again. */
+function hearSignals(
+  { stop, log, onHangup }: {
+    readonly stop: AbortController;
+    readonly log: Logger;
+    readonly onHangup: () => void;
+  },
+): Disposable {
+  const signals = new DisposableStack();
+  signals.use(
+    new StopSignals({
+      stop: () => stop.abort(),
+      exit: (code, signal) => {
+        log.warn(`Second signal, exiting at once (exit ${code})`, { event: "process.killed", signal });
+        Deno.exit(code);
+      },
+      now: () => performance.now(),
+    }),
+  );
+  Deno.addSignalListener("SIGHUP", onHangup);
+  signals.defer(() => Deno.removeSignalListener("SIGHUP", onHangup));
+  return signals;
 }
 
 /** Serves how the daemon stands; what that takes is loaded only where it is wanted. */
@@ -94,12 +112,7 @@ async function store(given: Exclude<StoreArguments, { readonly action: unknown }
   using log = openLog(given);
   const stop = new AbortController();
   let reload = () => Promise.resolve();
-  const signals: readonly (readonly [Deno.Signal, () => void])[] = [
-    ["SIGTERM", () => stop.abort()],
-    ["SIGINT", () => stop.abort()],
-    ["SIGHUP", () => void reload()],
-  ];
-  for (const [signal, heard] of signals) Deno.addSignalListener(signal, heard);
+  using _signals = hearSignals({ stop, log: log.part("store"), onHangup: () => void reload() });
   try {
     const file = (path: string | undefined) => path === undefined ? undefined : fromHere(path);
     const { serveStore } = await import("./cli/store.ts");
@@ -124,16 +137,17 @@ async function store(given: Exclude<StoreArguments, { readonly action: unknown }
   } catch (error) {
     log.part("store").error(error instanceof Error ? error.message : String(error));
     return EXIT.failed;
-  } finally {
-    for (const [signal, heard] of signals) Deno.removeSignalListener(signal, heard);
   }
 }
 
 /** Speaks to a store, until it is done or asked to end. */
 async function speakToStore(given: Extract<StoreArguments, { readonly action: unknown }>): Promise<number> {
   const stop = new AbortController();
-  const end = () => stop.abort();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, end);
+  using _signals = new StopSignals({
+    stop: () => stop.abort(),
+    exit: (code) => Deno.exit(code),
+    now: () => performance.now(),
+  });
   const { runStoreCommand } = await import("./cli/store_commands.ts");
   return await runStoreCommand(given, {
     clock: systemClock,

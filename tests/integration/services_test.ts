@@ -349,6 +349,26 @@ Deno.test("a discovery whose path changes has every node under the new path befo
   assert.doesNotMatch(reporter.log, /Service is down/);
 });
 
+Deno.test("a second signal ends a reporter at once that waits for its deregister_grace", async () => {
+  await using host = await fileHost();
+  await using web = new WebService();
+  await host.write("services/web", service({ port: web.port }));
+  await host.write("lighthouse", { deregister_grace: 300 });
+  await using reporter = Lighthouse.start("reporter", host.configDir);
+  await untilRegistered(host, "web", [web.port]);
+  reporter.kill("SIGINT");
+  await untilRegistered(host, "web", []);
+  let code: number | undefined;
+  void reporter.ended().then((ended) => code = ended);
+  // Within a moment of the first it would be the same Ctrl-C.
+  await eventually("it has ended", () => {
+    if (code === undefined) reporter.kill("SIGINT");
+    return code !== undefined;
+  }, { everyMs: 50 });
+  assert.equal(code, 130, reporter.log);
+  assert.match(reporter.log, /Second signal, exiting at once/);
+});
+
 Deno.test("a reporter that is asked to end takes its nodes back, stays for deregister_grace, and ends in order", async () => {
   await using host = await fileHost();
   await using web = new WebService();

@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { eventually } from "../../tests/support/eventually.ts";
+import { judgeStop, SAME_WISH_MS, StopSignals } from "./stop_signals.ts";
+
+Deno.test("judgeStop() ends in order first, and at once when asked again, but not for one Ctrl-C that comes twice", () => {
+  assert.equal(judgeStop(undefined, 5), "stop");
+  assert.equal(judgeStop(5, 5 + SAME_WISH_MS - 1), "same");
+  assert.equal(judgeStop(5, 5 + SAME_WISH_MS), "now");
+});
+
+Deno.test("StopSignals hears the signals until it is disposed of", async () => {
+  const did: string[] = [];
+  let now = 0;
+  {
+    using _signals = new StopSignals({
+      stop: () => did.push("stop"),
+      exit: (code, signal) => did.push(`${signal} ${code}`),
+      now: () => now,
+    });
+    Deno.kill(Deno.pid, "SIGTERM");
+    await eventually("the first is heard", () => did.length === 1);
+    now = SAME_WISH_MS;
+    Deno.kill(Deno.pid, "SIGTERM");
+    await eventually("the second is heard", () => did.length === 2);
+  }
+  assert.deepEqual(did, ["stop", "SIGTERM 143"]);
+});
