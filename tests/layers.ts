@@ -168,7 +168,8 @@ export const LAYERS: readonly Layer[] = [
     imports: ["kernel", "kernel/clock", "kernel/random", "kernel/schema", "model", "plugin/decider", "system"],
     types: ["contract"],
   },
-  { name: "observe", files: /^src\/observe\//, imports: ["kernel", "kernel/clock", "model"] },
+  { name: "http", files: /^src\/http\//, imports: ["kernel", "kernel/clock", "model"] },
+  { name: "observe", files: /^src\/observe\//, imports: ["kernel", "kernel/clock", "model", "http"] },
   {
     name: "app",
     files: /^src\/(?:app\/|app(?:_test)?\.ts$)/,
@@ -217,7 +218,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "store/decide",
     files:
-      /^src\/store\/(?:copy_text|history|json_text|lease_wish|leases|limits|lineage|lock|metrics|page|path|refusal|retention|rights|snapshot|transaction|tree|tree_changes|utf8|version)\.ts$/,
+      /^src\/store\/(?:copy_text|history|json_text|lease_wish|leases|limits|lineage|lock|metrics|page|path|refusal|retention|rights|snapshot|transaction|tree|tree_changes|version)\.ts$/,
     imports: ["kernel", "store/time"],
     pure: true,
   },
@@ -230,6 +231,7 @@ export const LAYERS: readonly Layer[] = [
       "kernel/random",
       "kernel/schema",
       "model",
+      "http",
       "store/time",
       "store/decide",
       "system",

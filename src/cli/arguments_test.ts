@@ -37,6 +37,7 @@ const STORE = {
   tlsKey: undefined,
   tlsClientCa: undefined,
   insecure: false,
+  maxConnections: undefined,
   logLevel: undefined,
   logFormat: "auto",
 };
@@ -96,6 +97,7 @@ Deno.test.each([
       seeds: ["a.int:1", "10.0.0.1:2"],
       bootstrap: true,
       insecure: true,
+      maxConnections: undefined,
     },
   },
   {

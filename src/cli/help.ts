@@ -12,6 +12,18 @@ import { type Arguments, parser } from "./arguments.ts";
 import { EXIT } from "./exit_codes.ts";
 import { describeMistake } from "./mistake.ts";
 
+/** What to type first, and where all is told, by the first word of a command line. */
+function footerOf(command: string | undefined) {
+  switch (command) {
+    case "store":
+      return message`Start with: lighthouse store --data.d DIR --bootstrap. Requests and flags are in docs/store.md.`;
+    case "plugin":
+      return message`Start with: lighthouse plugin list. How a plugin is written is in docs/plugins/.`;
+    default:
+      return message`Start with: lighthouse check DIR. The keys of each file are in docs/config/.`;
+  }
+}
+
 /** Prints what a command line asks for, or what is wrong with it, and ends the process; answers it if nothing is. */
 export function help(
   args: readonly string[],
@@ -25,7 +37,7 @@ export function help(
     version: { value: version, option: true },
     completion: "both",
     brief: message`Keeps a local HAProxy in step with service discovery.`,
-    footer: message`Start with: lighthouse check DIR. The keys of each file are in docs/config/.`,
+    footer: footerOf(args[0]),
     showDefault: true,
     showChoices: true,
     errorExitCode: EXIT.usage,

@@ -3,6 +3,7 @@ import type { Clock } from "../kernel/clock.ts";
 import type { Random } from "../kernel/random.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { BindAddress } from "../model/bind_address.ts";
+import { readOwnOpenFilesLimit } from "../system/processes.ts";
 import { StoreServer } from "../store/server.ts";
 import { parseTimeLimit, type TimeLimit } from "../store/time_limit.ts";
 
@@ -24,6 +25,7 @@ export interface StoreArguments {
   readonly tlsKey?: string | undefined;
   readonly tlsClientCa?: string | undefined;
   readonly insecure: boolean;
+  readonly maxConnections?: number | undefined;
 }
 
 /** Serves a store until the signal is aborted. Throws an error that says why it cannot. */
@@ -53,6 +55,8 @@ export async function serveStore(
     peerTokenFile: given.peerToken,
     peerCa: given.peerCa,
     advertise: given.advertise,
+    connectionsMax: given.maxConnections,
+    openFilesMax: await readOwnOpenFilesLimit(),
     clock,
     random,
     wallNow,

@@ -2,7 +2,7 @@ import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { optional, withDefault } from "@optique/core/modifiers";
 import { constant, option } from "@optique/core/primitives";
-import { string, type ValueParser, type ValueParserResult } from "@optique/core/valueparser";
+import { integer, string, type ValueParser, type ValueParserResult } from "@optique/core/valueparser";
 import { formatDuration, parseDuration } from "../kernel/duration.ts";
 import { type BindAddress, formatBindAddress } from "../model/bind_address.ts";
 import { parseStoreAddress } from "../store/store_address.ts";
@@ -134,6 +134,11 @@ export const storeArguments = object("The store", {
   tlsKey: optional(option("--tls-key", file, { description: message`Its key (PEM).` })),
   tlsClientCa: optional(
     option("--tls-client-ca", file, { description: message`Clients need a certificate of this authority (PEM).` }),
+  ),
+  maxConnections: optional(
+    option("--max-connections", integer({ metavar: "NUMBER", min: 8, max: 1_000_000 }), {
+      description: message`Connections at the same time; three quarters of the open files unless given.`,
+    }),
   ),
   insecure: withDefault(
     option("--insecure", { description: message`Whoever can reach it may change everything.` }),

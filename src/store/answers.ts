@@ -1,7 +1,7 @@
 import type { Refusal, RefusalReason } from "./refusal.ts";
 import { Branch, List, prettyText, type Tree } from "./tree.ts";
 import { formatVersion, type Version } from "./version.ts";
-import { utf8 } from "./utf8.ts";
+import { utf8 } from "../kernel/utf8.ts";
 
 /** What is served as it stands, again and again. */
 export interface PreparedAnswer {

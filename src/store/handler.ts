@@ -2,6 +2,7 @@ import { quote } from "../kernel/quote.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { type BindAddress, isLocalHost, isLoopback } from "../model/bind_address.ts";
+import type { HttpRequest } from "../http/request.ts";
 import { Encodings, etagOf, json, prepare, type PreparedAnswer, refuse, say } from "./answers.ts";
 import { readBody } from "./body.ts";
 import { COPY_ENVELOPE_BYTES, formatCopy, parseCopy } from "./copy_text.ts";
@@ -47,7 +48,7 @@ const FOLLOWS = "lighthouse-follows";
 
 /** One request. */
 interface Asked {
-  readonly request: Request;
+  readonly request: HttpRequest;
   readonly method: string;
   /** The path, without the endpoint's name. */
   readonly path: Path;
@@ -80,7 +81,7 @@ export class Handler implements Disposable {
   }
 
   /** Answers a request; never throws. */
-  handle(request: Request): Response | Promise<Response> {
+  handle(request: HttpRequest): Response | Promise<Response> {
     if (request.method === "GET" && this.#options.tokens() === undefined) {
       const ready = this.#ready.find(request.url);
       if (ready !== undefined && !isConditional(request.headers)) {
@@ -103,7 +104,7 @@ export class Handler implements Disposable {
     this.#watching[Symbol.dispose]();
   }
 
-  async #answer(request: Request): Promise<Response> {
+  async #answer(request: HttpRequest): Promise<Response> {
     const { url, method } = request;
     const start = url.indexOf("/", "https://".length);
     const host = url.slice(url.indexOf("//") + 2, start);
@@ -373,7 +374,7 @@ export class Handler implements Disposable {
       : refuse(new Refusal("Bad Request", `Cannot add ${quote(refused)} as these must be at most 100 HOST:PORT`));
   }
 
-  async #readJson(request: Request, bytesMax: number): Promise<Tree | Refusal> {
+  async #readJson(request: HttpRequest, bytesMax: number): Promise<Tree | Refusal> {
     const body = await readBody(request, bytesMax);
     if (body instanceof Refusal) return body;
     try {

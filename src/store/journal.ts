@@ -8,7 +8,7 @@ import { Refusal } from "./refusal.ts";
 import type { Copy, Hashes } from "./snapshot.ts";
 import { compactText } from "./tree.ts";
 import type { Version } from "./version.ts";
-import { utf8 } from "./utf8.ts";
+import { utf8 } from "../kernel/utf8.ts";
 
 /** What a job makes of the copy that is current when its turn comes. */
 export interface Change extends Leased {

@@ -1,4 +1,4 @@
-import { utf8 } from "./utf8.ts";
+import { utf8 } from "../kernel/utf8.ts";
 import { json } from "./answers.ts";
 import { HASHES } from "./hashes.ts";
 import { type Counts, formatMetrics, metricsOf } from "./metrics.ts";

@@ -2,10 +2,14 @@ import type { Logger } from "../kernel/logger.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Random } from "../kernel/random.ts";
 import { type BindAddress, formatBindAddress, isLoopback } from "../model/bind_address.ts";
+import { connectionsFor, HTTP_LIMITS, type HttpLimits } from "../http/limits.ts";
+import { listenAt } from "../http/listening.ts";
+import { HttpServer } from "../http/server.ts";
+import { type TlsPem, tryCertificates } from "../http/tls.ts";
+import { assert } from "../kernel/assert.ts";
 import { Cluster } from "./cluster.ts";
 import { Handler } from "./handler.ts";
 import { LIMITS, type Limits } from "./limits.ts";
-import { ReloadingListener, type TlsPem } from "./listener.ts";
 import { measured } from "./measured_files.ts";
 import { newCounts } from "./metrics.ts";
 import { PeerClient, type PeerClientOptions } from "./peer_client.ts";
@@ -44,7 +48,18 @@ export interface StoreServerOptions
   readonly wallNow: () => number;
   readonly log: Logger;
   readonly limits?: Limits;
+  /** So many connections at the same time; derived from the open files that the process may have unless given. */
+  readonly connectionsMax?: number | undefined;
+  /** How many files the process may have open, if that is known. */
+  readonly openFilesMax?: number | undefined;
+  /** How long clients have, if not as usual. */
+  readonly httpLimits?: Omit<HttpLimits, "connectionsMax"> | undefined;
 }
+
+/** How long requests may go on once the store ends. */
+const GRACE_MS = 2_000;
+/** The part of the open files that connections may be; the rest is for snapshots and for other instances. */
+const CONNECTIONS = { share: 3 / 4, most: 20_000 } as const;
 
 /** A store that listens. Disposing of it ends its requests, and waits for what is being written. */
 export class StoreServer implements AsyncDisposable {
@@ -72,6 +87,7 @@ export class StoreServer implements AsyncDisposable {
   /** Loads the newest snapshot and listens. Throws an error that says what the operator should change. */
   static async start(options: StoreServerOptions): Promise<StoreServer> {
     const { dataDir, bind, tokensFile, tls, isInsecure, log, clock, limits = LIMITS } = options;
+    const { connectionsMax = connectionsFor(options.openFilesMax, CONNECTIONS) } = options;
     if (!isLoopback(bind.host) && tokensFile === undefined && tls?.clientCa === undefined && !isInsecure) {
       throw new Error(
         `Cannot listen on ${
@@ -101,14 +117,26 @@ export class StoreServer implements AsyncDisposable {
       id,
       counts,
     });
-    const listener = await ReloadingListener.start(bind, secrets.pem, (request) => handler.handle(request));
-    address = { host: bind.host, port: listener.port };
-    parts.listener = resources.use(listener);
+    const listening = resources.use(await listenAt(bind));
+    assert("port" in listening.address, "it listens at a port");
+    address = listening.address;
+    parts.server = resources.use(
+      new HttpServer({
+        listener: listening.listener,
+        at: formatBindAddress(address),
+        handle: (request) => handler.handle(request),
+        limits: { ...options.httpLimits ?? HTTP_LIMITS, connectionsMax },
+        tls: secrets.pem,
+        clock,
+        log,
+        graceMs: GRACE_MS,
+      }),
+    );
     resources.use(handler);
     const client = parts.client = resources.use(new PeerClient({ ...secrets.peer, limits }));
     const me = options.advertise === undefined ? announced(address) : formatBindAddress(options.advertise);
     resources.use(new Cluster(store, { ...options, client, me, id }));
-    log.info("The store listens", { bind: formatBindAddress(address), tls: tls !== undefined });
+    log.info("The store listens", { bind: formatBindAddress(address), tls: tls !== undefined, connectionsMax });
     return new StoreServer({ store, address, options, parts }, resources.move());
   }
 
@@ -120,7 +148,7 @@ export class StoreServer implements AsyncDisposable {
     const { log, limits = LIMITS } = this.#options;
     try {
       const { tokens, peer, pem } = await readSecrets(this.#options);
-      if (pem !== undefined) await this.#parts.listener?.reload(pem);
+      if (pem !== undefined) this.#parts.server?.useCertificates(pem);
       this.#parts.tokens = tokens;
       this.#parts.client?.reload({ ...peer, limits });
       log.info("Tokens and certificates were read again");
@@ -138,7 +166,7 @@ export class StoreServer implements AsyncDisposable {
 /** What of a store changes when it is told to read its files again. */
 interface Parts {
   tokens: Tokens | undefined;
-  listener?: ReloadingListener;
+  server?: HttpServer;
   client?: PeerClient;
 }
 
@@ -157,6 +185,7 @@ async function readSecrets({ tokensFile, tls, peerTokenFile, peerCa }: StoreServ
     key: await Deno.readTextFile(tls.key),
     clientCa: await read(tls.clientCa),
   };
+  if (pem !== undefined) tryCertificates(pem);
   const authorities = [pem?.clientCa, await read(peerCa)].filter((each) => each !== undefined);
   const ca = authorities.length === 0 ? undefined : authorities.join("\n");
   return {

@@ -2,7 +2,7 @@ import { type Lineage, lineageFromJson } from "./lineage.ts";
 import { type Leases, leasesFromJson, leasesToJson } from "./leases.ts";
 import { type Tree, treeOf } from "./tree.ts";
 import { readVersion, type Version } from "./version.ts";
-import { utf8 } from "./utf8.ts";
+import { utf8 } from "../kernel/utf8.ts";
 
 /** One whole state of a store. */
 export interface Copy {

@@ -18,7 +18,7 @@ import { resolveTimeLimit, type TimeLimit } from "./time_limit.ts";
 import { put, rebase, remove } from "./transaction.ts";
 import { compactText, EMPTY_BRANCH, sameTree, type Tree, treeAt } from "./tree.ts";
 import { compareVersions, formatVersion, type Version } from "./version.ts";
-import { utf8 } from "./utf8.ts";
+import { utf8 } from "../kernel/utf8.ts";
 
 /** What a {@linkcode Store} works with. */
 export interface StoreOptions {

@@ -3,7 +3,7 @@ import { houseSchema, keys, list, matching, optional, word } from "../kernel/sch
 import { HASHES } from "./hashes.ts";
 import { parsePath } from "./path.ts";
 import { type Identity, identityOf } from "./rights.ts";
-import { utf8 } from "./utf8.ts";
+import { utf8 } from "../kernel/utf8.ts";
 
 const PREFIX = matching(/^\//, "a path that begins with /");
 const FILE = houseSchema(list(

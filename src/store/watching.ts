@@ -6,7 +6,7 @@ import type { Copy } from "./snapshot.ts";
 import type { Store } from "./store.ts";
 import { compactText, sameTree, type Tree, treeAt } from "./tree.ts";
 import { formatVersion, type parseVersion } from "./version.ts";
-import { utf8 } from "./utf8.ts";
+import { utf8 } from "../kernel/utf8.ts";
 
 /** A comment goes over a quiet stream so often, so that both sides notice when the other is gone. */
 const KEEP_ALIVE_MS = 15_000;

@@ -1,0 +1,70 @@
+import { formatStatusAddress, type StatusAddress } from "../model/status_address.ts";
+
+/** A socket may be used by whoever runs the process, and nobody else. */
+const SOCKET_MODE = 0o600;
+
+/** What listens, and where. Disposing of it removes the file of its socket; whoever serves closes the listener. */
+export interface Listening extends AsyncDisposable {
+  readonly listener: Deno.Listener;
+  readonly address: StatusAddress;
+}
+
+/** Listens at a port or a socket. Throws an error that names the address if it cannot be had. */
+export async function listenAt(address: StatusAddress): Promise<Listening> {
+  try {
+    if ("path" in address) return await listenAtSocket(address.path);
+    const listener = Deno.listen({ hostname: address.host, port: address.port });
+    return {
+      listener,
+      address: { host: address.host, port: listener.addr.port },
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`Cannot listen at ${formatStatusAddress(address)}: ${why}`, { cause: error });
+  }
+}
+
+/**
+ * Listens at a socket. It is made under another name, where nobody looks for
+ * it, given its mode, and then put in place of an old one that nobody answers at.
+ */
+async function listenAtSocket(path: string): Promise<Listening> {
+  await refuseTaken(path);
+  const made = `${path}.${crypto.randomUUID().slice(0, 8)}`;
+  const listener = Deno.listen({ transport: "unix", path: made });
+  try {
+    await Deno.chmod(made, SOCKET_MODE);
+    await Deno.rename(made, path);
+  } catch (error) {
+    listener.close();
+    await Deno.remove(made).catch(() => {});
+    throw error;
+  }
+  const inode = await inodeOf(path);
+  return {
+    listener,
+    address: { path },
+    async [Symbol.asyncDispose]() {
+      // Another process may have taken the path meanwhile.
+      if (await inodeOf(path) === inode) await Deno.remove(path).catch(() => {});
+    },
+  };
+}
+
+/** Throws if something is there that is not an old socket. */
+async function refuseTaken(path: string): Promise<void> {
+  const there = await Deno.lstat(path).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  });
+  if (there === undefined) return;
+  if (there.isSocket !== true) throw new Error("there is a file that is no socket");
+  const connection = await Deno.connect({ transport: "unix", path }).catch(() => undefined);
+  connection?.close();
+  if (connection !== undefined) throw new Error("another process answers there");
+}
+
+async function inodeOf(path: string): Promise<number | null | undefined> {
+  return (await Deno.lstat(path).catch(() => undefined))?.ino;
+}

@@ -1,0 +1,166 @@
+/**
+ * An HTTP/1.1 server that many may connect to and nobody can use up. It has no
+ * more connections than it was given: one more closes those that have waited
+ * for their clients the longest. Each client has its time for a handshake, a
+ * head, a body and to take its answer. A process without open files left makes
+ * room in the same way, and accepts again.
+ *
+ * @module
+ */
+import type { Clock } from "../kernel/clock.ts";
+import { delay } from "../kernel/delay.ts";
+import type { Logger } from "../kernel/logger.ts";
+import { ownFault } from "../kernel/own_fault.ts";
+import { utf8 } from "../kernel/utf8.ts";
+import { type ByteStream, closeQuietly } from "./byte_stream.ts";
+import { Connection } from "./connection.ts";
+import type { HttpLimits } from "./limits.ts";
+import type { HttpHandle } from "./request.ts";
+import { toShed } from "./shedding.ts";
+import { shakeHands, type TlsPem } from "./tls.ts";
+
+/** What an {@linkcode HttpServer} is made of. */
+export interface HttpServerOptions {
+  /** Closed with the server. */
+  readonly listener: Deno.Listener;
+  /** Where it listens, for the log and for requests that name no host. */
+  readonly at: string;
+  readonly handle: HttpHandle;
+  readonly limits: HttpLimits;
+  readonly tls?: TlsPem | undefined;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** How long requests may go on once it ends. */
+  readonly graceMs: number;
+}
+
+/** It accepts again after so long if that failed. */
+const AGAIN_MS = 100;
+/** That connections were closed is logged so often at most. */
+const TOLD_EVERY_MS = 60_000;
+/** Whose time is over is looked for so often. */
+const SWEEP_MS = 1_000;
+const BUSY = utf8(
+  "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+);
+
+/** Serves until it is disposed of. */
+export class HttpServer implements AsyncDisposable {
+  readonly #options: HttpServerOptions;
+  readonly #connections: Map<Connection, Promise<void>> = new Map();
+  readonly #stop: AbortController = new AbortController();
+  readonly #accepting: Promise<void>;
+  #tls: TlsPem | undefined;
+  #cancelSweep: () => void = () => {};
+  /** What was closed since that was logged, and when it was. */
+  #shed = 0;
+  #toldMs = -Infinity;
+
+  constructor(options: HttpServerOptions) {
+    this.#options = options;
+    this.#tls = options.tls;
+    this.#accepting = this.#accept();
+    this.#sweepLater();
+  }
+
+  /** How many connections there are. */
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Shakes hands by other certificates from now on; connections that there are stay as they are. */
+  useCertificates(tls: TlsPem): void {
+    this.#tls = tls;
+  }
+
+  /** Accepts nobody any more, lets requests at hand end, and closes what is left. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    this.#cancelSweep();
+    closeQuietly(this.#options.listener);
+    await this.#accepting;
+    for (const connection of this.#connections.keys()) connection.end();
+    const { clock, graceMs } = this.#options;
+    const late = Promise.withResolvers<void>();
+    const cancel = clock.after(graceMs, late.resolve);
+    await Promise.race([Promise.all(this.#connections.values()), late.promise]);
+    cancel();
+    for (const connection of this.#connections.keys()) connection.close();
+  }
+
+  async #accept(): Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        this.#admit(await this.#options.listener.accept());
+      } catch (error) {
+        if (signal.aborted) return;
+        // Whatever it is, the next one may be accepted.
+        const lack = ownFault(error);
+        if (lack !== undefined) this.#makeRoom(lack);
+        await delay(AGAIN_MS, { clock, signal }).catch(() => {});
+      }
+    }
+  }
+
+  #admit(stream: ByteStream): void {
+    const { limits: { connectionsMax } } = this.#options;
+    if (this.#connections.size >= connectionsMax) this.#makeRoom(`there are ${connectionsMax} connections`);
+    if (this.#connections.size >= connectionsMax) return this.#turnAway(stream);
+    const { handle, limits, clock, at } = this.#options;
+    const tls = this.#tls;
+    const connection = new Connection(stream, {
+      scheme: tls === undefined ? "http" : "https",
+      ownHost: at,
+      handle,
+      limits,
+      now: () => clock.now(),
+      secure: tls && ((raw) => shakeHands(raw, tls)),
+    });
+    this.#connections.set(connection, connection.serve().finally(() => this.#connections.delete(connection)));
+  }
+
+  /** Closes the connections that have waited for their clients the longest. */
+  #makeRoom(reason: string): void {
+    const shed = toShed(this.#connections.keys());
+    for (const connection of shed) {
+      connection.close();
+      this.#connections.delete(connection);
+    }
+    this.#tell(shed.length, reason);
+  }
+
+  /** Says that there is no room, where that can be said before a handshake. */
+  #turnAway(stream: ByteStream): void {
+    this.#tell(1, "every connection waits for its answer");
+    if (this.#tls !== undefined) return closeQuietly(stream);
+    stream.write(BUSY).catch(() => {}).finally(() => closeQuietly(stream));
+  }
+
+  #tell(closed: number, reason: string): void {
+    this.#shed += closed;
+    const nowMs = this.#options.clock.now();
+    if (nowMs - this.#toldMs < TOLD_EVERY_MS) return;
+    const { at, limits: { connectionsMax }, log } = this.#options;
+    log.warn("Closing connections to make room for new ones", {
+      event: "http.shed",
+      at,
+      closed: this.#shed,
+      connections: this.#connections.size,
+      limit: connectionsMax,
+      reason,
+    });
+    [this.#shed, this.#toldMs] = [0, nowMs];
+  }
+
+  #sweepLater(): void {
+    const { clock, limits } = this.#options;
+    const shortestMs = Math.min(limits.handshakeMs, limits.headMs, limits.bodyMs, limits.stallMs, limits.idleMs);
+    this.#cancelSweep = clock.after(Math.min(SWEEP_MS, shortestMs), () => {
+      const nowMs = clock.now();
+      for (const connection of this.#connections.keys()) if (connection.isOverdue(nowMs)) connection.close();
+      this.#sweepLater();
+    });
+  }
+}

@@ -1,0 +1,391 @@
+import assert from "node:assert/strict";
+import { HTTP_LIMITS, type HttpLimits } from "../../src/http/limits.ts";
+import { listenAt } from "../../src/http/listening.ts";
+import { HttpServer, type HttpServerOptions } from "../../src/http/server.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import { SILENT } from "../../src/kernel/logger.ts";
+import { makeCertificates } from "../support/certificates.ts";
+import { eventually } from "../support/eventually.ts";
+import { TempDir } from "../support/temp_dir.ts";
+
+/** Clients have so long where a test waits for the end of it. */
+const SHORT: HttpLimits = {
+  connectionsMax: 100,
+  handshakeMs: 300,
+  headMs: 300,
+  bodyMs: 1_000,
+  stallMs: 300,
+  idleMs: 300,
+};
+const LONG: HttpLimits = { ...HTTP_LIMITS, connectionsMax: 100 };
+
+/** A server of a test. */
+interface Served extends AsyncDisposable {
+  readonly server: HttpServer;
+  readonly port: number;
+}
+
+/** Serves; what is asked is answered with method, URL and body unless told otherwise. */
+async function serve(options: Partial<HttpServerOptions> = {}): Promise<Served> {
+  const listening = await listenAt({ host: "127.0.0.1", port: 0 });
+  assert.ok("port" in listening.address);
+  const { port } = listening.address;
+  const server = new HttpServer({
+    listener: listening.listener,
+    at: `127.0.0.1:${port}`,
+    limits: LONG,
+    clock: systemClock,
+    log: SILENT,
+    graceMs: 500,
+    async handle({ method, url, body }) {
+      let text = "";
+      const decoder = new TextDecoder();
+      try {
+        for await (const chunk of body ?? []) text += decoder.decode(chunk, { stream: true });
+      } catch {
+        return new Response("broken", { status: 400 });
+      }
+      return new Response(`${method} ${new URL(url).pathname} ${text}`);
+    },
+    ...options,
+  });
+  return { server, port, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+}
+
+/** A client that says what it is told to. */
+class Client implements Disposable {
+  /** All that was answered so far. */
+  said = "";
+  /** Whether the server has closed. */
+  isOver = false;
+  readonly #connection: Deno.Conn;
+
+  private constructor(connection: Deno.Conn) {
+    this.#connection = connection;
+    void this.#read();
+  }
+
+  static async connect({ port }: { readonly port: number }): Promise<Client> {
+    return new Client(await Deno.connect({ hostname: "127.0.0.1", port }));
+  }
+
+  async say(text: string): Promise<void> {
+    let rest = new TextEncoder().encode(text);
+    while (rest.length > 0) rest = rest.subarray(await this.#connection.write(rest));
+  }
+
+  /** Waits until the server has closed. */
+  async closed(): Promise<string> {
+    await eventually("the server closes", () => this.isOver, { everyMs: 10 });
+    return this.said;
+  }
+
+  /** Waits for an answer. */
+  async heard(pattern: RegExp): Promise<void> {
+    await eventually(`it says ${pattern}`, () => pattern.test(this.said), { everyMs: 5 });
+  }
+
+  async #read(): Promise<void> {
+    const buffer = new Uint8Array(65_536);
+    try {
+      for (;;) {
+        const count = await this.#connection.read(buffer);
+        if (count === null) break;
+        this.said += new TextDecoder().decode(buffer.subarray(0, count));
+      }
+    } catch {
+      // Reset.
+    }
+    this.isOver = true;
+  }
+
+  [Symbol.dispose](): void {
+    try {
+      this.#connection.close();
+    } catch {
+      // Closed already.
+    }
+  }
+}
+
+const GET = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
+const post = (fields: string, body = "") => `POST /x HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n${body}`;
+
+Deno.test.each([
+  { what: "says nothing", text: "" },
+  { what: "sends half a head", text: "GET / HTTP/1.1\r\nHost: a\r\n" },
+  { what: "sends half a body", text: post("Content-Length: 10", "abc") },
+  { what: "sends half a chunk", text: post("Transfer-Encoding: chunked", "5\r\nab") },
+  { what: "keeps a connection after its answer", text: GET },
+])("HttpServer lets go of a client that $what", async ({ text }) => {
+  await using served = await serve({ limits: SHORT });
+  using client = await Client.connect(served);
+  await client.say(text);
+  await client.closed();
+  await eventually("it is forgotten", () => served.server.connections === 0);
+});
+
+Deno.test("HttpServer gives a head its time as a whole, not for each byte", async () => {
+  await using served = await serve({ limits: SHORT });
+  using client = await Client.connect(served);
+  let isOver = false;
+  const dripping = (async () => {
+    for (const byte of "GET / HTTP/1.1\r\nX: ".padEnd(10_000, "x")) {
+      if (client.isOver) break;
+      await client.say(byte).catch(() => {});
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    isOver = true;
+  })();
+  await client.closed();
+  await dripping;
+  assert.ok(isOver);
+});
+
+Deno.test("HttpServer gives a body its time as a whole, not for each byte", async () => {
+  await using served = await serve({ limits: SHORT });
+  using client = await Client.connect(served);
+  await client.say(post("Content-Length: 10000"));
+  while (!client.isOver) {
+    await client.say("x").catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  assert.equal(client.said.includes("200"), false);
+});
+
+Deno.test("HttpServer lets go of a client that does not take its answer", async () => {
+  await using served = await serve({ limits: SHORT, handle: () => new Response(new Uint8Array(50_000_000)) });
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port: served.port });
+  await connection.write(new TextEncoder().encode(GET));
+  await eventually("the answer begins", () => served.server.connections === 1);
+  await eventually("it is let go", () => served.server.connections === 0);
+});
+
+Deno.test("HttpServer keeps a request that waits for its answer, and a stream that says something, beyond all limits", async () => {
+  const answer = Promise.withResolvers<Response>();
+  let stream: ReadableStreamDefaultController<Uint8Array> | undefined;
+  await using served = await serve({
+    limits: SHORT,
+    handle: ({ url }) =>
+      url.endsWith("/poll") ? answer.promise : new Response(
+        new ReadableStream({ start: (controller) => void (stream = controller) }),
+        { headers: { "content-type": "text/event-stream" } },
+      ),
+  });
+  using poll = await Client.connect(served);
+  using events = await Client.connect(served);
+  using idle = await Client.connect(served);
+  await poll.say(GET.replace("/x", "/poll"));
+  await events.say(GET.replace("/x", "/events"));
+  await events.heard(/^HTTP\/1.1 200 OK\r\n[^]*transfer-encoding: chunked\r\n/);
+  // The one that waits for nothing shows that all limits are over.
+  await idle.closed();
+  await idle.closed();
+  assert.deepEqual([poll.isOver, events.isOver], [false, false]);
+  stream?.enqueue(new TextEncoder().encode("data: 1\n\n"));
+  await events.heard(/\r\n9\r\ndata: 1\n\n\r\n$/);
+  answer.resolve(new Response("at last"));
+  await poll.heard(/at last$/);
+  stream?.close();
+  await events.heard(/\r\n0\r\n\r\n$/);
+});
+
+Deno.test("HttpServer tells a request whose client is gone, and a stream that nobody reads", async () => {
+  let aborted = 0;
+  await using served = await serve({
+    handle: ({ url, signal }) => {
+      if (url.endsWith("/poll")) {
+        return new Promise((resolve) => {
+          signal.addEventListener("abort", () => {
+            aborted++;
+            resolve(new Response("gone"));
+          });
+        });
+      }
+      return new Response(new ReadableStream({ cancel: () => void aborted++ }), {
+        headers: { "content-type": "text/event-stream" },
+      });
+    },
+  });
+  {
+    using poll = await Client.connect(served);
+    using events = await Client.connect(served);
+    await poll.say(GET.replace("/x", "/poll"));
+    await events.say(GET);
+    await events.heard(/200 OK/);
+  }
+  await eventually("both are told", () => aborted === 2);
+  await eventually("both are forgotten", () => served.server.connections === 0);
+});
+
+Deno.test("HttpServer with as many connections as it may have closes who has waited the longest, and serves the new", async () => {
+  const told: string[] = [];
+  const warn = (message: string, properties: Readonly<Record<string, unknown>> = {}) =>
+    void told.push(`${message} ${properties.event}`);
+  await using served = await serve({ limits: { ...LONG, connectionsMax: 16 }, log: { ...SILENT, warn } });
+  await using stack = new AsyncDisposableStack();
+  const idle: Client[] = [];
+  for (let i = 0; i < 40; i++) {
+    const client = await Client.connect(served);
+    idle.push(client);
+    stack.defer(() => client[Symbol.dispose]());
+  }
+  using client = await Client.connect(served);
+  await client.say(GET);
+  await client.heard(/GET \/x/);
+  await eventually("the first are closed", () => idle.slice(0, 20).every(({ isOver }) => isOver));
+  assert.ok(served.server.connections <= 16);
+  assert.deepEqual(told, ["Closing connections to make room for new ones http.shed"], "once, however many there are");
+});
+
+Deno.test("HttpServer turns a client away while all others wait for their answers, and cuts none of them off", async () => {
+  const answer = Promise.withResolvers<Response>();
+  let asked = 0;
+  await using served = await serve({
+    limits: { ...LONG, connectionsMax: 8 },
+    handle: () => {
+      asked++;
+      return answer.promise.then((response) => response.clone());
+    },
+  });
+  await using stack = new AsyncDisposableStack();
+  const waiting: Client[] = [];
+  for (let i = 0; i < 8; i++) {
+    const client = await Client.connect(served);
+    stack.defer(() => client[Symbol.dispose]());
+    waiting.push(client);
+    await client.say(GET);
+  }
+  await eventually("all wait", () => asked === 8);
+  using late = await Client.connect(served);
+  assert.match(await late.closed(), /^HTTP\/1.1 503 Service Unavailable\r\nretry-after: 1\r\n/);
+  answer.resolve(new Response("at last"));
+  for (const client of waiting) await client.heard(/at last$/);
+});
+
+Deno.test.each([
+  { why: "a bare line feed", text: "GET / HTTP/1.1\nHost: a\n\n" },
+  { why: "a bare line feed in the head", text: "GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n" },
+  { why: "a length and chunks", text: post("Content-Length: 5\r\nTransfer-Encoding: chunked", "0\r\n\r\n") },
+  { why: "an endless head", text: `GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(100_000)}`, status: 431 },
+  { why: "2,000 fields", text: `GET / HTTP/1.1\r\nHost: a\r\n${"X: y\r\n".repeat(2_000)}\r\n`, status: 431 },
+  { why: "a preface of HTTP/2", text: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" },
+  { why: "a handshake of TLS", text: "\x16\x03\x01\x02\x00\x01\x00\x01\n\x03\x03" },
+])("HttpServer refuses $why, and closes", async ({ text, status = 400 }) => {
+  await using served = await serve();
+  using client = await Client.connect(served);
+  await client.say(`${text}${GET}`).catch(() => {});
+  const said = await client.closed();
+  assert.match(said, new RegExp(`^HTTP/1.1 ${status} `));
+  assert.equal(said.match(/HTTP\/1\.1/g)?.length, 1, "what follows is not taken for a request");
+});
+
+Deno.test.each([
+  { why: "a size that is no number", body: "x\r\nab\r\n0\r\n\r\n" },
+  { why: "a size with a sign", body: "+2\r\nab\r\n0\r\n\r\n" },
+  { why: "a size with 0x", body: "0x2\r\nab\r\n0\r\n\r\n" },
+  { why: "a size that is too long", body: "000000002\r\nab\r\n0\r\n\r\n" },
+  { why: "an empty size", body: "\r\nab\r\n0\r\n\r\n" },
+  { why: "a chunk that is longer than its size", body: "1\r\nab\r\n0\r\n\r\n" },
+  { why: "a chunk that ends in a line feed", body: "2\r\nab\n0\r\n\r\n" },
+  { why: "a size that ends in a line feed", body: "2\nab\r\n0\r\n\r\n" },
+  { why: "a trailer without a name", body: "0\r\n: x\r\n\r\n" },
+  { why: "a trailer that is folded", body: "0\r\nX: a\r\n b\r\n\r\n" },
+])("HttpServer refuses $why in chunks, and closes", async ({ body }) => {
+  await using served = await serve();
+  using client = await Client.connect(served);
+  await client.say(post("Transfer-Encoding: chunked", `${body}${GET}`));
+  const said = await client.closed();
+  assert.match(said, /^HTTP\/1.1 400 /);
+  assert.equal(said.match(/HTTP\/1\.1/g)?.length, 1, "what follows is not taken for a request");
+});
+
+Deno.test("HttpServer answers requests that were sent at once, in order, whatever frames their bodies", async () => {
+  await using served = await serve();
+  using client = await Client.connect(served);
+  const chunked = post("Transfer-Encoding: chunked", "2;x=y\r\nab\r\n00003\r\ncde\r\n0\r\nX: y\r\n\r\n");
+  await client.say(`${GET}${post("Content-Length: 3", "abc")}\r\n${chunked}${GET.replace("1.1", "1.0")}`);
+  const said = await client.closed();
+  const bodies = said.split(/HTTP\/1\.1 200 OK\r\n[^]*?\r\n\r\n/).slice(1);
+  assert.deepEqual(bodies, ["GET /x ", "POST /x abc", "POST /x abcde", "GET /x "]);
+});
+
+Deno.test("HttpServer asks for a body that its client holds back, and not for one that nobody reads", async () => {
+  await using served = await serve();
+  using client = await Client.connect(served);
+  await client.say(post("Content-Length: 2\r\nExpect: 100-continue"));
+  await client.heard(/^HTTP\/1.1 100 Continue\r\n\r\n$/);
+  await client.say("ab");
+  await client.heard(/POST \/x ab$/);
+  await using deaf = await serve({ handle: () => new Response("no", { status: 403 }) });
+  using other = await Client.connect(deaf);
+  await other.say(post("Content-Length: 2\r\nExpect: 100-continue"));
+  assert.match(await other.closed(), /^HTTP\/1.1 403 Forbidden\r\n[^]*connection: close\r\n\r\nno$/);
+});
+
+Deno.test("HttpServer answers HEAD with the length of the body, and 304 and 204 with none", async () => {
+  await using served = await serve({
+    handle: ({ url }) =>
+      url.endsWith("/x") ? new Response("12345") : new Response(null, { status: Number(url.slice(-3)) }),
+  });
+  using client = await Client.connect(served);
+  await client.say(GET.replace("GET", "HEAD"));
+  await client.heard(/content-length: 5\r\n\r\n$/);
+  for (const status of [304, 204]) {
+    client.said = "";
+    await client.say(GET.replace("/x", `/${status}`));
+    await client.heard(/\r\n\r\n$/);
+    assert.doesNotMatch(client.said, /content-length|transfer-encoding/);
+  }
+});
+
+Deno.test("HttpServer over TLS lets go of half a handshake and of none, and serves others meanwhile", async () => {
+  await using dir = new TempDir();
+  const files = await makeCertificates(dir);
+  const tls = { cert: await Deno.readTextFile(files.good), key: await Deno.readTextFile(files.key) };
+  await using served = await serve({ limits: SHORT, tls });
+  using nothing = await Client.connect(served);
+  using half = await Client.connect(served);
+  await half.say("\x16\x03\x01\x02\x00\x01\x00\x01");
+  using plain = await Client.connect(served);
+  await plain.say(GET);
+  using client = Deno.createHttpClient({ caCerts: [await Deno.readTextFile(files.ca)] });
+  const answer = await fetch(`https://localhost:${served.port}/x`, { client, method: "POST", body: "abc" });
+  assert.equal(await answer.text(), "POST /x abc");
+  await Promise.all([nothing.closed(), half.closed(), plain.closed()]);
+  await eventually("all are forgotten", () => served.server.connections === 0);
+});
+
+Deno.test("HttpServer over TLS with other certificates shakes new hands by them, and lets connections be", async () => {
+  await using dir = new TempDir();
+  const files = await makeCertificates(dir);
+  const key = await Deno.readTextFile(files.key);
+  const good = { cert: await Deno.readTextFile(files.good), key };
+  await using served = await serve({ tls: good });
+  using client = Deno.createHttpClient({ caCerts: [await Deno.readTextFile(files.ca)] });
+  const ask = (with_: Deno.HttpClient) => fetch(`https://localhost:${served.port}/x`, { client: with_ });
+  assert.equal(await (await ask(client)).text(), "GET /x ");
+  served.server.useCertificates({ cert: await Deno.readTextFile(files.expired), key });
+  assert.equal(await (await ask(client)).text(), "GET /x ", "over the connection that there is");
+  using another = Deno.createHttpClient({ caCerts: [await Deno.readTextFile(files.ca)] });
+  await assert.rejects(ask(another), TypeError, "it has expired");
+});
+
+Deno.test("HttpServer that ends lets a request at hand end, and closes who waits", async () => {
+  const answer = Promise.withResolvers<Response>();
+  let asked = 0;
+  const handle = () => {
+    asked++;
+    return answer.promise;
+  };
+  const served = await serve({ handle, graceMs: 10_000 });
+  using idle = await Client.connect(served);
+  using client = await Client.connect(served);
+  await client.say(GET);
+  await eventually("both are there", () => asked === 1 && served.server.connections === 2);
+  const ending = served[Symbol.asyncDispose]();
+  await idle.closed();
+  answer.resolve(new Response("at last"));
+  assert.match(await client.closed(), /connection: close\r\n\r\nat last$/);
+  await ending;
+});
