@@ -12,6 +12,10 @@ export interface Bug {
   readonly plugin?: BalancerPlugin;
   /** A discovery that is wrong. */
   readonly discovery?: NonNullable<SimHostWorld["bug"]>;
+  /** How long the last verdict of a check stands while it cannot be made. */
+  readonly unknownGraceMs?: number;
+  /** Whether an end that is restarted is taken for one that is meant. */
+  readonly deregistersOnFailure?: true;
   /** Whether the writer is told old news of the balancer, so that nothing heals. */
   readonly looksOnce?: true;
 }
@@ -21,6 +25,12 @@ const sound = haproxy as never as BalancerPlugin;
 /** The bugs, each caught by another promise. */
 export const BUGS: readonly Bug[] = [
   { name: "takes an outage for emptiness", discovery: "empty when out of reach", found: /no registry has said/ },
+  {
+    name: "takes a check that cannot run for a service that is down",
+    unknownGraceMs: 0,
+    found: /is taken back|is absent/,
+  },
+  { name: "deregisters as it is to be restarted", deregistersOnFailure: true, found: /left the registry/ },
   { name: "hears no more after an outage", discovery: "deaf after reconnect", found: /HAProxy serves|no registry/ },
   {
     name: "says that it has registered, and has not",

@@ -4,7 +4,7 @@ import type { World } from "./world.ts";
 export interface Fault {
   readonly name: string;
   /** What it is about: a world is given some kinds of faults, and spared the others. */
-  readonly kind: "health" | "registry" | "lies" | "messages" | "workers" | "balancer" | "config" | "process";
+  readonly kind: "health" | "registry" | "lies" | "messages" | "checks" | "workers" | "balancer" | "config" | "process";
   /** Lets it happen; answers what ends it, if it lasts. */
   begin(world: World): (() => void) | void;
 }
@@ -79,7 +79,22 @@ export const FAULTS: readonly Fault[] = [
     kind: "workers",
     begin: (world) => world.crash(world.pick(world.hostNames), "discovery"),
   },
-  { name: "check workers crash", kind: "workers", begin: (world) => world.crash(world.pick(world.hostNames), "check") },
+  { name: "check workers crash", kind: "checks", begin: (world) => world.crash(world.pick(world.hostNames), "check") },
+  {
+    name: "a check's plugin crashes again and again",
+    kind: "checks",
+    begin(world) {
+      const end = world.spoil({ unloadable: true });
+      for (const host of world.hostNames) world.crash(host, "check");
+      return end;
+    },
+  },
+  { name: "checks cannot tell", kind: "checks", begin: (world) => world.spoil({ blind: "no local port is left" }) },
+  {
+    name: "no open file is left for checks",
+    kind: "checks",
+    begin: (world) => world.spoil({ blind: "too many open files", unloadable: true }),
+  },
   { name: "HAProxy is killed", kind: "balancer", begin: ({ haproxy }) => haproxy.kill() },
   {
     name: "somebody reloads HAProxy",
@@ -191,4 +206,5 @@ export const FAULTS: readonly Fault[] = [
   { name: "the config is saved half-written", kind: "config", begin: (world) => world.editHalf() },
   { name: "the program is stopped and started", kind: "process", begin: (world) => world.restart("stop") },
   { name: "the program is killed and started", kind: "process", begin: (world) => world.restart("kill") },
+  { name: "the program fails and is restarted", kind: "process", begin: (world) => world.restart("fail") },
 ];

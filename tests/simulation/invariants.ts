@@ -14,12 +14,10 @@ const FILE_GRACE_MS = 4_000;
 const SERVED_WITHIN_MS = 5_000;
 /** A healthy service is registered so soon after all that keeps it from it has ended. */
 const REGISTERED_WITHIN_MS = 20_000;
-/** The same if workers die: their restarts wait up to half a minute. */
-const REGISTERED_WITHIN_OF_CRASH_MS = 60_000;
-/** A service that was well for so long is not taken back. */
+/** The same for one that is not registered while workers die: their restarts wait up to half a minute. */
+const REGISTERED_WITHIN_OF_CRASH_MS = 45_000;
+/** A service that was well for so long is not taken back, whether its checks could be made or not. */
 const WELL_MS = 6_000;
-/** The same if workers may be mute: that they were is noticed later, and they rest before they are started again. */
-const WELL_AFTER_SILENCE_MS = 40_000;
 
 /** Reasons for which the same structure may be loaded again, where the balancer may fail or lie. */
 const OTHER_REASONS = /^(?:commands keep failing|the running HAProxy |frontend \S+ was shut down)/;
@@ -32,6 +30,8 @@ export interface Facts {
   readonly balancerMayFail: boolean;
   /** Whether workers may die or be mute in this world. */
   readonly workersMayFail: boolean;
+  /** By `cluster/host:port`, since when a service has been well with its registry in reach, whatever befell its checks. */
+  well(): ReadonlyMap<string, number>;
   /** The clusters that the writer's config has. */
   clusters(): ReadonlySet<string>;
   /** The nodes that hosts want registered now: by `cluster/host:port`, since when it has been so without a break. */
@@ -59,6 +59,8 @@ export class Invariants {
   #differsSince: number | undefined;
   /** Since when a member is wanted that gets no requests, by `cluster/node`. */
   readonly #unservedSince = new Map<string, number>();
+  /** The nodes that were registered while their service was well, and since when it has been. */
+  readonly #present = new Map<string, number>();
 
   constructor(facts: Facts) {
     this.#facts = facts;
@@ -95,11 +97,15 @@ export class Invariants {
   onTakenBack(cluster: string, name: string): void {
     // Before it is there, there is nothing to take back.
     if (!this.#facts.isRegistered(cluster, name)) return;
-    const since = this.#facts.wanted().get(`${cluster}/${name}`);
-    const wellMs = this.#facts.workersMayFail ? WELL_AFTER_SILENCE_MS : WELL_MS;
-    if (since !== undefined && this.#facts.now() - since > wellMs) {
+    const since = this.#facts.well().get(`${cluster}/${name}`);
+    if (since !== undefined && this.#facts.now() - since > WELL_MS) {
       this.#tell(`${cluster}/${name} is taken back, though it has been well for ${this.#facts.now() - since} ms`);
     }
+  }
+
+  /** A program ended to be restarted, and its successor begins within the session's time; `missing` are not registered any more. */
+  onSuccessor(missing: readonly string[]): void {
+    if (missing.length > 0) this.#tell(`${missing.join(", ")} left the registry as the program failed`);
   }
 
   /** The writer begins to carry steps out. */
@@ -162,6 +168,7 @@ export class Invariants {
       }
       this.#lookForUnserved(now);
     }
+    this.#lookForAbsent();
     const now = this.#facts.now();
     const withinMs = this.#facts.workersMayFail ? REGISTERED_WITHIN_OF_CRASH_MS : REGISTERED_WITHIN_MS;
     for (const [key, since] of this.#facts.wanted()) {
@@ -169,6 +176,20 @@ export class Invariants {
       const slash = key.indexOf("/");
       if (!this.#facts.isRegistered(key.slice(0, slash), key.slice(slash + 1))) {
         this.#tell(`${key} is not registered, though nothing has kept it from that for ${now - since} ms`);
+      }
+    }
+  }
+
+  /** What was registered and is well stays registered, for as long as nothing befalls its registry. */
+  #lookForAbsent(): void {
+    const well = this.#facts.well();
+    for (const [key, since] of this.#present) if (well.get(key) !== since) this.#present.delete(key);
+    for (const [key, since] of well) {
+      const slash = key.indexOf("/");
+      if (this.#facts.isRegistered(key.slice(0, slash), key.slice(slash + 1))) {
+        if (this.#facts.now() - since > WELL_MS) this.#present.set(key, since);
+      } else if (this.#present.has(key)) {
+        this.#tell(`${key} is absent, though it was registered and is well`);
       }
     }
   }

@@ -14,6 +14,7 @@ Object.defineProperty(crypto.subtle, "digest", { value: () => Promise.resolve(ne
 
 /** One life of the program on a host. */
 interface Life {
+  readonly app: App;
   readonly stop: AbortController;
   readonly threads: SimThreads;
   readonly configs: SimConfigs;
@@ -35,6 +36,8 @@ export interface SimHostOptions {
   readonly readFile: (path: string) => string | undefined;
   /** The plugin that decides for it; one with a bug for canaries. */
   readonly plugin?: BalancerPlugin | undefined;
+  /** How long the last verdict of a check stands while it cannot be made; another one for canaries. */
+  readonly unknownGraceMs?: number | undefined;
 }
 
 /** A host that runs the whole program, but for threads: the real app on the world's clock. */
@@ -81,9 +84,9 @@ export class SimHost {
       },
     });
     const ended = app.run(stop.signal).then(() => void (life.isOver = true));
-    const life: Life = { stop, threads, configs, isDead: false, isOver: false, ended };
+    const life: Life = { app, stop, threads, configs, isDead: false, isOver: false, ended };
     this.#lives.push(life);
-    configs.put(acceptedOf(this.wish, plugin));
+    configs.put(acceptedOf(this.wish, plugin, this.#options.unknownGraceMs));
   }
 
   /** Whether its last life is over, so that another may begin. */
@@ -94,12 +97,17 @@ export class SimHost {
   /** Edits its config. */
   configure(wish: Wish): void {
     this.wish = wish;
-    this.#life.configs.put(acceptedOf(wish, this.#options.plugin));
+    this.#life.configs.put(acceptedOf(wish, this.#options.plugin, this.#options.unknownGraceMs));
   }
 
   /** Asks it to end. */
   stop(): void {
     this.#life.stop.abort();
+  }
+
+  /** Lets it fail, so that it ends to be restarted. */
+  fail(): void {
+    this.#life.app.fail();
   }
 
   /** Kills it: nothing is taken back, nothing is closed. */

@@ -25,6 +25,10 @@ export interface WorkerFaults {
   missedEvents: number;
   /** Whether workers say nothing at all. */
   silent: boolean;
+  /** Why no probe can be made; `undefined` while all can. */
+  blind: string | undefined;
+  /** Whether a check's worker dies as it starts. */
+  unloadable: boolean;
 }
 
 /** All that a host's threads are given. */
@@ -156,6 +160,7 @@ class CheckThread extends SimThread {
 
   constructor(world: SimHostWorld, events: ThreadEvents) {
     super(world, events);
+    if (world.faults.unloadable) world.clock.after(1, () => this.crash());
     this.say({ type: "loaded", kind: "check", apiVersion: 1, name: "sim" });
   }
 
@@ -166,7 +171,10 @@ class CheckThread extends SimThread {
       case "ping":
         return this.answer({ type: "pong", seq: message.seq });
       case "probe": {
-        const outcome = this.world.isHealthy(message.instance)
+        const { blind } = this.world.faults;
+        const outcome = blind !== undefined
+          ? { status: "unknown", reason: blind } as const
+          : this.world.isHealthy(message.instance)
           ? { status: "pass" } as const
           : { status: "fail", reason: "the simulation says so" } as const;
         return this.answer({ type: "outcome", seq: message.seq, outcome, tookMs: 1 });

@@ -10,7 +10,7 @@ import { describeDifference, Invariants, membersOfFile, membersOfProcess } from 
 import { GUARDED, type Wish } from "./sim_config.ts";
 import { SimHost } from "./sim_host.ts";
 import { SimRegistry } from "./sim_registry.ts";
-import type { SimHostWorld, WorkerFaults } from "./sim_threads.ts";
+import { SESSION_MS, type SimHostWorld, type WorkerFaults } from "./sim_threads.ts";
 
 /** What the services are called, and the clusters that they make. */
 const SERVICES: ReadonlyMap<string, readonly number[]> = new Map([["api", [8001, 8002]], [GUARDED, [8101, 8102]], [
@@ -38,7 +38,15 @@ const FAULT_MS = 9_000;
 /** A lie is over before it is asked about again. */
 const LIE_MS = 1_200;
 
-const NO_FAULTS: WorkerFaults = { lateMs: 0, lost: 0, doubled: 0, missedEvents: 0, silent: false };
+const NO_FAULTS: WorkerFaults = {
+  lateMs: 0,
+  lost: 0,
+  doubled: 0,
+  missedEvents: 0,
+  silent: false,
+  blind: undefined,
+  unloadable: false,
+};
 
 interface HostState {
   readonly faults: WorkerFaults;
@@ -46,6 +54,8 @@ interface HostState {
   partings: number;
   /** When something last befell it that its registrations may suffer from. */
   troubledAt: number;
+  /** When something last befell its checks, which no registration may suffer from. */
+  blindedAt: number;
   /** Whether its program runs. */
   isUp: boolean;
 }
@@ -77,11 +87,15 @@ export class World implements AsyncDisposable {
   readonly #unhealthy = new Set<string>();
   /** Since when each node is wanted in the registry, with nothing in its way. */
   readonly #wantedSince = new Map<string, number>();
+  /** Since when each service has been well, with nothing in the way of its registration but that checks may not be made. */
+  readonly #wellSince = new Map<string, number>();
+  readonly #deregistersOnFailure: boolean;
   readonly #faults: readonly Fault[];
   readonly #ends = new Set<() => void>();
 
   constructor(seed: number, { bug }: WorldOptions = {}) {
     this.haproxy.now = () => this.#clock.now();
+    this.#deregistersOnFailure = bug?.deregistersOnFailure === true;
     this.#random = seededRandom(seed);
     this.#fate = seededRandom(seed ^ 0x5eed);
     const kinds = new Set(FAULTS.map(({ kind }) => kind).filter((kind) => kind === "health" || this.chance(0.45)));
@@ -91,13 +105,14 @@ export class World implements AsyncDisposable {
       now: () => this.#clock.now(),
       model: this.haproxy,
       balancerMayFail: kinds.has("balancer") || kinds.has("process"),
-      workersMayFail: kinds.has("workers") || kinds.has("process"),
+      workersMayFail: kinds.has("workers") || kinds.has("checks") || kinds.has("process"),
+      well: () => this.#wellSince,
       clusters: () => this.#host(HOSTS[0]).wish.clusters,
       wanted: () => this.#wantedSince,
       isRegistered: (cluster, name) => this.registry.has(cluster, name),
     });
     for (const name of HOSTS) {
-      const state: HostState = { faults: { ...NO_FAULTS }, partings: 0, troubledAt: 0, isUp: true };
+      const state: HostState = { faults: { ...NO_FAULTS }, partings: 0, troubledAt: 0, blindedAt: 0, isUp: true };
       this.#states.set(name, state);
       const isWriter = name === HOSTS[0];
       const wish = {
@@ -115,6 +130,7 @@ export class World implements AsyncDisposable {
           wish,
           effects: isWriter ? this.#watched(bug?.looksOnce === true) : undefined,
           plugin: bug?.plugin,
+          unknownGraceMs: bug?.unknownGraceMs,
           readFile: (path) => path === "/sim/cfg" ? this.haproxy.file : undefined,
         }),
       );
@@ -265,13 +281,15 @@ export class World implements AsyncDisposable {
     Object.assign(now, faults);
     return () => {
       for (const key of Object.keys(faults)) Object.assign(now, { [key]: NO_FAULTS[key as keyof WorkerFaults] });
-      this.#trouble(name);
+      if ("blind" in faults || "unloadable" in faults) this.#state(name).blindedAt = this.#clock.now();
+      else this.#trouble(name);
     };
   }
 
   /** Crashes workers of a host. */
   crash(name: string, kind: "check" | "discovery"): void {
-    this.#trouble(name);
+    if (kind === "check") this.#state(name).blindedAt = this.#clock.now();
+    else this.#trouble(name);
     this.#host(name).threads.crash(kind);
   }
 
@@ -335,22 +353,35 @@ export class World implements AsyncDisposable {
   }
 
   /** Ends the program of a host; answers what starts it again. */
-  restart(how: "stop" | "kill"): (() => void) | void {
+  restart(how: "stop" | "kill" | "fail"): (() => void) | void {
     const name = this.pick(HOSTS);
     const state = this.#state(name);
     if (!state.isUp) return;
+    const registered = how === "fail" && state.partings === 0 ? this.#registeredOf(name) : [];
     state.isUp = false;
     this.#trouble(name);
-    this.#host(name)[how]();
+    const { troubledAt } = state;
+    this.#host(name)[how === "fail" && this.#deregistersOnFailure ? "stop" : how]();
     const start = () => {
       // There are never two of it.
       if (!this.#host(name).isOver) return void this.#clock.after(TICK_MS, start);
+      // What nothing else befell is there for as long as its session is.
+      if (state.troubledAt === troubledAt && this.#clock.now() - troubledAt < SESSION_MS) {
+        const now = new Set(this.#registeredOf(name));
+        this.#invariants.onSuccessor(registered.filter((key) => !now.has(key)));
+      }
       state.isUp = true;
       this.#trouble(name);
       if (name === HOSTS[0]) this.#invariants.onRestart();
       this.#host(name).start();
     };
     return start;
+  }
+
+  /** The nodes of a host that are registered. */
+  #registeredOf(name: string): readonly string[] {
+    return (PLACES.get(name as typeof HOSTS[number]) ?? []).map(({ key }) => key)
+      .filter((key) => this.registry.has(key.slice(0, key.indexOf("/")), key.slice(key.indexOf("/") + 1)));
   }
 
   #host(name: string): SimHost {
@@ -442,13 +473,18 @@ export class World implements AsyncDisposable {
   #noteWanted(): void {
     const now = this.#clock.now();
     for (const name of HOSTS) {
-      const { partings, troubledAt, isUp, faults } = this.#state(name);
+      const { partings, troubledAt, blindedAt, isUp, faults } = this.#state(name);
       const isFree = isUp && partings === 0 && faults.lateMs === 0 && faults.lost === 0 && !faults.silent &&
         faults.doubled === 0;
+      const canTell = faults.blind === undefined && !faults.unloadable;
       const { services } = this.#host(name).wish;
       for (const { key, cluster, id } of PLACES.get(name) ?? []) {
-        if (!isFree || !services.has(cluster) || this.#unhealthy.has(id)) this.#wantedSince.delete(key);
-        else this.#wantedSince.set(key, Math.max(this.#wantedSince.get(key) ?? now, troubledAt));
+        const isWell = isFree && services.has(cluster) && !this.#unhealthy.has(id);
+        const since = (before: number | undefined, ...at: readonly number[]) => Math.max(before ?? now, ...at);
+        if (isWell) this.#wellSince.set(key, since(this.#wellSince.get(key), troubledAt));
+        else this.#wellSince.delete(key);
+        if (isWell && canTell) this.#wantedSince.set(key, since(this.#wantedSince.get(key), troubledAt, blindedAt));
+        else this.#wantedSince.delete(key);
       }
     }
   }
