@@ -12,7 +12,8 @@ import { Watches } from "./app/watches.ts";
 import type { BalancerEffects } from "./balance/effects.ts";
 import { Executor } from "./balance/executor.ts";
 import type { Applied } from "./balance/writer.ts";
-import { isLoopback } from "./app/host_facts.ts";
+import { Announcement } from "./app/announcement.ts";
+import type { Identity } from "./app/host_facts.ts";
 import { Monitor } from "./health/monitor.ts";
 import { deadline } from "./kernel/deadline.ts";
 import { delay } from "./kernel/delay.ts";
@@ -23,7 +24,7 @@ import { abortable } from "./kernel/within.ts";
 import type { ClusterName } from "./model/topology.ts";
 import type { HostSettings, Settings } from "./config/desired.ts";
 import { DEFAULT_SETTINGS } from "./config/settings_schema.ts";
-import type { HostFacts, ProbeOutcome } from "./plugin/contract.ts";
+import type { ProbeOutcome } from "./plugin/contract.ts";
 import type { Decider } from "./plugin/decider.ts";
 import { type Operation, Registrar, type Registration } from "./registry/registrar.ts";
 import { Membership } from "./registry/membership.ts";
@@ -43,7 +44,7 @@ export interface AppOptions extends Omit<IntakeOptions, "log" | "balancerPlugins
   /** Loads a balancer that ships; it is pure and runs in the host. */
   readonly loadBalancer: (type: string) => Promise<Decider>;
   /** Finds out what this machine is announced as, given what `host.yaml` says; must not throw. */
-  readonly identify: (said: HostSettings) => Promise<HostFacts>;
+  readonly identify: (said: HostSettings) => Promise<Identity>;
   readonly random: Random;
   /** Gives each part its logger. */
   readonly log: { part(name: string): Logger };
@@ -109,6 +110,7 @@ export class App {
   readonly #balancerPlugins: BalancerPlugins;
   readonly #watches: Watches;
   readonly #reach: Reach;
+  readonly #announcement: Announcement;
   readonly #ended = Promise.withResolvers<Ending>();
   readonly #stopping = new AbortController();
   /** Ends the taking of new config: the first thing to stop, so that nothing is begun any more. */
@@ -118,8 +120,6 @@ export class App {
   #accepted: Accepted | undefined;
   /** The files that it was read from. */
   #sources: Taken["sources"] = new Map();
-  /** What this machine is announced as; unknown until the config has been read. */
-  #host: HostFacts | undefined;
 
   constructor(options: AppOptions) {
     this.#options = options;
@@ -127,6 +127,17 @@ export class App {
     this.#log = log.part("app");
     const makeEffects = machine?.effects ?? (() => new Executor({ isSole: true }));
     this.#reach = new Reach({ clock, log: this.#log });
+    this.#announcement = new Announcement({
+      clock,
+      random,
+      log: this.#log,
+      identify: options.identify,
+      announces: options.role !== "writer",
+      onChange: () => {
+        this.#register();
+        this.#balance();
+      },
+    });
     this.#fleet = new Fleet({
       clock,
       random,
@@ -217,6 +228,7 @@ export class App {
       store: this.#store,
       membership: this.#membership,
       reach: this.#reach,
+      announcement: this.#announcement,
       fleet: this.#fleet,
       monitor: this.#monitor,
       registrar: this.#registrar,
@@ -229,6 +241,7 @@ export class App {
   lookAgain(): void {
     this.#log.info("Looking at the config again, as asked");
     this.#configs.lookAgain();
+    this.#announcement.askAgain();
   }
 
   /** Ends the run as Lighthouse itself has failed. */
@@ -267,31 +280,11 @@ export class App {
   /** Brings each config into force. */
   async #configure(signal: AbortSignal): Promise<void> {
     for await (const { accepted, sources } of this.#configs.configs(signal)) {
-      if (this.#host === undefined || accepted.host !== this.#accepted?.host) {
-        await this.#identify(accepted.host, signal);
-      }
+      if (accepted.host !== this.#accepted?.host) await this.#announcement.learn(accepted.host, signal);
       this.#sources = sources;
       await this.#apply(accepted);
     }
     if (!signal.aborted) this.#ended.resolve("unconfigured");
-  }
-
-  /** Finds out who this machine is: at the start, and when `host.yaml` says otherwise than before. */
-  async #identify(said: HostSettings, signal: AbortSignal): Promise<void> {
-    const host = await abortable(this.#options.identify(said), signal);
-    const { fqdn, ip, peerPort } = host;
-    if (JSON.stringify(host) === JSON.stringify(this.#host)) return;
-    this.#log.info(this.#host === undefined ? "This host has a name" : "This host has another name or address now", {
-      host: fqdn,
-      ip,
-      ...peerPort !== undefined && { peerPort },
-    });
-    this.#host = host;
-    if (this.#options.role !== "writer" && isLoopback(ip)) {
-      this.#log.warn("Announcing a loopback address, which no other host can reach: --ip or host.yaml give another", {
-        ip,
-      });
-    }
   }
 
   async #apply(accepted: Accepted): Promise<void> {
@@ -349,7 +342,7 @@ export class App {
 
   /** Derives what is to be registered from the services and their statuses, whole. */
   #register(): void {
-    const [accepted, host] = [this.#accepted, this.#host];
+    const [accepted, host] = [this.#accepted, this.#announcement.announced];
     if (accepted === undefined || host === undefined || this.#stopping.signal.aborted) return;
     const statuses = this.#monitor.statuses;
     this.#registrar.apply(registrations(accepted, host, (key) => statuses.get(key) ?? "unknown"));
@@ -381,7 +374,7 @@ export class App {
 
   /** Gives each balancer the newest wish. */
   #balance(): void {
-    const [accepted, host] = [this.#accepted, this.#host];
+    const [accepted, host] = [this.#accepted, this.#announcement.facts];
     if (accepted === undefined || host === undefined) return;
     if (!this.#settling.mayServe(accepted, this.#balancers.isServed)) return;
     this.#balancers.put({ accepted, sources: this.#sources, topology: this.#store.topology, host });
@@ -453,6 +446,7 @@ export class App {
     this.#log.info("Stopping", { event: "process.stopping", role });
     this.#settling[Symbol.dispose]();
     this.#reach[Symbol.dispose]();
+    this.#announcement[Symbol.dispose]();
     this.#membership[Symbol.dispose]();
     this.#damper[Symbol.dispose]();
     await this.#monitor[Symbol.asyncDispose]();

@@ -74,6 +74,8 @@ function* failures(status: Status, { loop, work, worker, steps }: HealthLimits):
 
 function* hindrances(status: Status, { worker, settle }: HealthLimits): Generator<string> {
   const { unreadable, errors } = status.config;
+  const refused = status.host?.refused ?? null;
+  if (refused !== null && Object.keys(status.services).length > 0) yield refused;
   if (unreadable !== null) yield `The config directory cannot be read: ${unreadable}`;
   if (errors > 0) yield `The config has ${errors} ${errors === 1 ? "error" : "errors"}: what is wrong is not in force`;
   for (const [name, { registry, forSeconds, detail }] of Object.entries(status.discovery)) {

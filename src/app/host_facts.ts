@@ -16,6 +16,24 @@ export interface SaidOfHost {
   readonly peerPort?: number | undefined;
 }
 
+/** What a host is announced as, and how good an answer that is. */
+export interface Identity {
+  /** The name and address. */
+  readonly facts: HostFacts;
+  /** Why nothing may be announced under them; `undefined` if it may. */
+  readonly refusal?: string | undefined;
+  /** Whether a later look may find something better: DNS may not be there yet. */
+  readonly isProvisional: boolean;
+}
+
+/** Names that mean this host on every host: two hosts that announce one of them share each node. */
+const LOCAL_NAMES = /^(?:localhost[46]?|ip6-localhost|ip6-loopback)(?:\.localdomain[46]?)?$|\.localhost$/i;
+
+/** Whether a name means this host wherever it is used. Pure. */
+export function isLocalName(name: string): boolean {
+  return LOCAL_NAMES.test(name.replace(/\.$/, ""));
+}
+
 /** Where facts are looked up; the system's own resolver and interfaces unless told. */
 export interface HostSources {
   /** What the system calls this host. */
@@ -33,9 +51,9 @@ export interface HostSources {
  * `socket.getfqdn()` answers, since the predecessor's znodes are named so, and
  * the IPv4 address of that name. Where that is loopback, which no other host
  * can reach, or where there is none, the address of the interface that leads
- * out is taken. What an operator says overrides both. Never throws.
+ * out is taken. What an operator says overrides both, and is never refused. Never throws.
  */
-export async function learnHostFacts(said: SaidOfHost, sources: HostSources = SYSTEM): Promise<HostFacts> {
+export async function learnHostFacts(said: SaidOfHost, sources: HostSources = SYSTEM): Promise<Identity> {
   const deadline = Promise.withResolvers<undefined>();
   const timer = setTimeout(() => deadline.resolve(undefined), LOOKUP_DEADLINE_MS);
   const soon = <T>(promise: Promise<T>) => Promise.race([promise.catch(() => undefined), deadline.promise]);
@@ -43,10 +61,24 @@ export async function learnHostFacts(said: SaidOfHost, sources: HostSources = SY
     const bare = sources.bareName();
     const fqdn = said.fqdn ?? await soon(fullyQualified(bare, sources)) ?? bare;
     const ip = said.ip ?? await findAddress([fqdn, bare], { sources, soon });
-    return { fqdn, ip, ...(said.peerPort === undefined ? {} : { peerPort: said.peerPort }) };
+    const facts = { fqdn, ip, ...(said.peerPort === undefined ? {} : { peerPort: said.peerPort }) };
+    const refusal = refusalOf(facts, said);
+    const isProvisional = refusal !== undefined || (said.fqdn === undefined && !fqdn.includes("."));
+    return { facts, refusal, isProvisional };
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Why what was found out must not be announced: every host would answer to it. Pure. */
+function refusalOf({ fqdn, ip }: HostFacts, said: SaidOfHost): string | undefined {
+  if (said.fqdn === undefined && isLocalName(fqdn)) {
+    return `Cannot announce this host as ${fqdn}, the name of every host: set name in host.yaml, or --host`;
+  }
+  if (said.ip === undefined && isLoopback(ip)) {
+    return `Cannot announce ${fqdn} at ${ip}, a loopback address: set ip in host.yaml, or --ip`;
+  }
+  return undefined;
 }
 
 /** Python's rule: the first of the canonical name and the aliases of the bare name's first address that has a dot. */

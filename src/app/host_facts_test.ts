@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Interfaces } from "../system/interfaces.ts";
-import { type HostSources, learnHostFacts, parseHosts, pickFqdn } from "./host_facts.ts";
+import { type HostSources, isLocalName, learnHostFacts, parseHosts, pickFqdn } from "./host_facts.ts";
 
 Deno.test.each([
   { why: "the canonical name if it has a dot", canonical: "a.int", aliases: ["b.int"], then: "a.int" },
@@ -92,12 +92,49 @@ Deno.test.each([
     then: { fqdn: "localhost", ip: "fd00::2" },
   },
 ])("learnHostFacts() makes do with $why", async ({ sources, then }) => {
-  assert.deepEqual(await learnHostFacts({}, sources), then);
+  assert.deepEqual((await learnHostFacts({}, sources)).facts, then);
+});
+
+Deno.test.each([
+  "localhost",
+  "LocalHost.",
+  "localhost4",
+  "localhost6",
+  "localhost.localdomain",
+  "localhost4.localdomain4",
+  "localhost6.localdomain6",
+  "ip6-localhost",
+  "ip6-loopback",
+  "app.localhost",
+])("%s is no name to announce, unless an operator says so", async (name) => {
+  const sources = host({ name, addresses: { [name]: ["10.0.0.1"] }, names: { "10.0.0.1": [name] } });
+  const found = await learnHostFacts({}, sources);
+  assert.match(found.refusal ?? "", /the name of every host: set name in host.yaml/);
+  assert.ok(found.isProvisional, "DNS may know better later");
+  const said = await learnHostFacts({ fqdn: name }, sources);
+  assert.deepEqual([said.refusal, said.isProvisional], [undefined, false]);
+});
+
+Deno.test("a name that leads to loopback alone is not announced without an address", async () => {
+  const sources = host({ addresses: { "box": ["127.0.1.1"] }, names: { "127.0.1.1": ["box.int"] } });
+  assert.match((await learnHostFacts({}, sources)).refusal ?? "", /box.int at 127.0.1.1, a loopback address: set ip/);
+  assert.equal((await learnHostFacts({ ip: "127.0.0.1" }, sources)).refusal, undefined);
+});
+
+Deno.test.each(["localhostess", "mylocalhost", "localhost.example.org", "web01.localdomain"])(
+  "%s is a name like any other",
+  (name) => assert.equal(isLocalName(name), false),
+);
+
+Deno.test("a name without a dot may be found better later, one with a dot not", async () => {
+  const full = host({ addresses: { box: ["10.0.0.1"] }, names: { "10.0.0.1": ["box.int"] } });
+  assert.equal((await learnHostFacts({}, full)).isProvisional, false);
+  assert.equal((await learnHostFacts({}, host({ addresses: { box: ["10.0.0.1"] } }))).isProvisional, true);
 });
 
 Deno.test("learnHostFacts() believes what it is told, and looks nothing up for it", async () => {
   const never = () => Promise.reject(new Error("asked"));
   const sources = { bareName: () => "box", addresses: never, names: never, interfaces: never };
   const said = { fqdn: "a.int", ip: "10.0.0.1", peerPort: 1025 };
-  assert.deepEqual(await learnHostFacts(said, sources), said);
+  assert.deepEqual(await learnHostFacts(said, sources), { facts: said, refusal: undefined, isProvisional: false });
 });

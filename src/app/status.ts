@@ -6,6 +6,7 @@ import type { PortReport } from "../health/monitor.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { type Node, nodeName } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
+import type { HostFacts } from "../plugin/contract.ts";
 import type { Hold } from "../registry/guard.ts";
 import type { RegistrationReport } from "../registry/registrar.ts";
 import type { Store } from "../registry/store.ts";
@@ -36,6 +37,7 @@ export interface Parts {
   readonly store: Pick<Store, "nodes" | "heard" | "stale" | "generation">;
   readonly membership: { hold(cluster: ClusterName): Hold | undefined };
   readonly reach: { of(worker: string): Reachable | undefined };
+  readonly announcement: { readonly facts: HostFacts | undefined; readonly refusal: string | undefined };
   readonly fleet: { readonly workers: ReadonlyMap<string, WorkerReport>; readonly stuckThreads: number };
   readonly monitor: { readonly ports: ReadonlyMap<string, PortReport> };
   readonly registrar: { readonly report: readonly RegistrationReport[] };
@@ -77,6 +79,7 @@ export function statusOf(parts: Parts, { version, pid, startedMs, nowMs, lateMs 
     upSeconds: age(startedMs),
     stopping: parts.isStopping,
     loop: { lateSeconds: seconds(lateMs) },
+    host: hostOf(parts),
     config: configOf(parts, age),
     discovery: byName([...accepted?.discovery.keys() ?? []].map((name) => [name, discoveryOf(name, parts, age)])),
     clusters: byName(clusters.map(({ cluster }) => [cluster.name, clusterOf(cluster, parts, age)])),
@@ -121,6 +124,11 @@ function eventOf(entry: Entry | undefined, age: Age): Event | null {
 function byName<T>(entries: readonly (readonly [string, T])[]): Readonly<Record<string, T>> {
   // Names come from files and registries: "__proto__" is one like any other.
   return Object.fromEntries(entries.toSorted(([a], [b]) => a < b ? -1 : 1));
+}
+
+function hostOf({ announcement: { facts, refusal }, role }: Parts): Status["host"] {
+  if (facts === undefined) return null;
+  return { name: facts.fqdn, ip: facts.ip, refused: role === "writer" ? null : refusal ?? null };
 }
 
 function configOf({ dir, reading }: Parts, age: Age): ConfigStatus {

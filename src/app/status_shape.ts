@@ -26,6 +26,15 @@ export interface ConfigStatus {
   readonly findings: readonly string[];
 }
 
+/** What this host is called. */
+export interface HostStatus {
+  /** Its name, as its nodes and its peer are called. */
+  readonly name: string;
+  readonly ip: string;
+  /** Why nothing is announced under what was found out. */
+  readonly refused: string | null;
+}
+
 /** How a connection to a registry stands. */
 export interface DiscoveryStatus {
   /** `serving`, or why there is none. */
@@ -139,6 +148,8 @@ export interface Status {
   readonly stopping: boolean;
   /** How late the main loop is. */
   readonly loop: { readonly lateSeconds: number };
+  /** What this host is called; absent until it was found out. */
+  readonly host: HostStatus | null;
   readonly config: ConfigStatus;
   readonly discovery: Readonly<Record<string, DiscoveryStatus>>;
   readonly clusters: Readonly<Record<string, ClusterStatus>>;

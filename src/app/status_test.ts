@@ -43,6 +43,7 @@ class Stage implements Disposable {
     store: this.store,
     membership: this.membership,
     reach: this.reach,
+    announcement: { facts: { fqdn: "web01.test", ip: "10.0.0.1" }, refusal: undefined },
     fleet: { workers: new Map([["discovery zk", { down: undefined, sinceMs: 0 }]]), stuckThreads: 0 },
     monitor: { ports: new Map() },
     registrar: { report: [] },
@@ -227,6 +228,7 @@ const AT_WORK: Status = {
   upSeconds: 1_000,
   stopping: false,
   loop: { lateSeconds: 0.01 },
+  host: { name: "web01.test", ip: "10.0.0.1", refused: null },
   config: {
     dir: "/etc/lighthouse",
     readSeconds: 9,
@@ -386,6 +388,11 @@ Deno.test.each([
     why: "the balancer's file cannot be written",
     change: { balancers: { haproxy: { fileBehind: { text: "No space left", agoSeconds: 60 } } } },
     said: /The file of balancer haproxy has been behind what runs for 60 s: No space left/,
+  },
+  {
+    why: "this host has no name to announce",
+    change: { host: { refused: "Cannot announce this host as localhost" } },
+    said: /Cannot announce this host as localhost/,
   },
   {
     why: "a check cannot run",

@@ -1,4 +1,5 @@
 import { foresee } from "../app/foresee.ts";
+import type { Identity } from "../app/host_facts.ts";
 import { LEVELS } from "../app/intake.ts";
 import { makeBalancerPlugins } from "../app/plugins.ts";
 import { validateDirectory } from "../app/validate.ts";
@@ -6,7 +7,7 @@ import { formatDiagnostic } from "../config/diagnostics.ts";
 import { applyMasks, lineMasks } from "../config/redact.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { HostSettings } from "../config/desired.ts";
-import type { HostFacts, ReloadWay, Step } from "../plugin/contract.ts";
+import type { ReloadWay, Step } from "../plugin/contract.ts";
 
 /** What `plan` is told. */
 export interface PlanOptions {
@@ -14,7 +15,7 @@ export interface PlanOptions {
   /** How long the registries may take to answer. */
   readonly waitMs: number;
   /** Finds out what this machine is announced as, given what `host.yaml` says. */
-  readonly identify: (said: HostSettings) => Promise<HostFacts>;
+  readonly identify: (said: HostSettings) => Promise<Identity>;
   readonly log: Logger;
   /** Takes each line, without its end. */
   readonly print: (line: string) => void;
@@ -33,7 +34,7 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
     return 1;
   }
   const { balancers, silent, unreachable } = await foresee(accepted, {
-    host: await identify(accepted.host),
+    host: (await identify(accepted.host)).facts,
     waitMs,
     log,
   });

@@ -28,7 +28,7 @@ print(json.dumps([name, address]))
 
 const ASK_OURS = `
 const { learnHostFacts } = await import("${HOST_FACTS}");
-const { fqdn, ip } = await learnHostFacts({});
+const { facts: { fqdn, ip } } = await learnHostFacts({});
 console.log(JSON.stringify([fqdn, ip]));
 `;
 
@@ -155,7 +155,7 @@ for (
 
 Deno.test("the announced name is the one that Python's getfqdn() gives", async () => {
   const python = await new Deno.Command("/usr/bin/python3", { args: ["-c", ASK_PYTHON] }).output();
-  const { fqdn, ip } = await learnHostFacts({});
+  const { facts: { fqdn, ip } } = await learnHostFacts({});
   assert.equal(fqdn, JSON.parse(new TextDecoder().decode(python.stdout))[0]);
   assert.match(ip, /^[0-9a-f.:]+$/);
 });

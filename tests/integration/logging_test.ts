@@ -197,7 +197,7 @@ Deno.test("syslog over UDP and TCP gets what is logged, also after the server wa
   await eventually(
     "TCP has it, from the first record on",
     () =>
-      /^<30>lh: INFO This host has a name/.test(overTcp.text) &&
+      /^<30>lh: INFO Announcing host/.test(overTcp.text) &&
       /\0<31>lh: DEBUG Probe failed [^\0]*\0/.test(overTcp.text),
   );
   await lighthouse.logged(/msg="A log handler works again" handler=tcp/);

@@ -210,7 +210,8 @@ Deno.test("status: a check whose worker hangs or dies makes health fail, with th
   );
   assert.deepEqual([dead.code, dead.status], [503, "failing"]);
   const { services } = await client.status();
-  assert.match(services["dies:2"]?.checks[0]?.failure ?? "", /./);
+  assert.match(services["dies:2"]?.checks[0]?.unknown?.text ?? "", /./);
+  assert.equal(services["dies:2"]?.status, "unknown");
   assert.equal(services["good:1"]?.status, "up");
   await host.remove("services/dies");
   await client.untilHealth("what is not wanted any more is no failure", ({ code }) => code === 200);

@@ -46,7 +46,7 @@ Deno.test("a storm of a thousand changes a second is a few rounds, no reload, an
   const app = new App({
     dir: host.configDir,
     role: "writer",
-    identify: () => Promise.resolve({ fqdn: "test.host", ip: "127.0.0.1" }),
+    identify: () => Promise.resolve({ facts: { fqdn: "test.host", ip: "127.0.0.1" }, isProvisional: false }),
     catalog: {
       find: (kind, name) => name === "stormy" ? { module: STORMY, origin: "foreign" } : CATALOG.find(kind, name),
       names: (kind) => CATALOG.names(kind),

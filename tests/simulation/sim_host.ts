@@ -66,7 +66,8 @@ export class SimHost {
     const app = new App({
       dir: "/sim",
       role,
-      identify: () => Promise.resolve({ fqdn: `${world.name}.sim`, ip: addressOf(world.name) }),
+      identify: () =>
+        Promise.resolve({ facts: { fqdn: `${world.name}.sim`, ip: addressOf(world.name) }, isProvisional: false }),
       catalog: { find: () => undefined, names: () => [] },
       loadBalancer: () => Promise.resolve(plugin),
       clock: world.clock,

@@ -357,7 +357,9 @@ export class World implements AsyncDisposable {
     const name = this.pick(HOSTS);
     const state = this.#state(name);
     if (!state.isUp) return;
-    const registered = how === "fail" && state.partings === 0 ? this.#registeredOf(name) : [];
+    // What befell it a moment ago may still take out nodes of an earlier session.
+    const isCalm = state.partings === 0 && this.#clock.now() - state.troubledAt > 2 * SESSION_MS;
+    const registered = how === "fail" && isCalm ? this.#registeredOf(name) : [];
     state.isUp = false;
     this.#trouble(name);
     const { troubledAt } = state;

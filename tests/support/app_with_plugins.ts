@@ -28,7 +28,7 @@ using log = new Log({
 const app = new App({
   dir,
   role: "run",
-  identify: () => Promise.resolve({ fqdn: "test.host", ip: "127.0.0.1" }),
+  identify: () => Promise.resolve({ facts: { fqdn: "test.host", ip: "127.0.0.1" }, isProvisional: false }),
   catalog: {
     find(kind, name) {
       const module = kind === "check" ? modules.get(name) : undefined;
