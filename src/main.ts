@@ -176,7 +176,7 @@ async function runEditor(file: string): Promise<number> {
 
 /** A flag is said on purpose; the file is for when nothing is said. */
 function saidOfHost(
-  { host, ip, peerPort }: Pick<DaemonArguments, "host" | "ip" | "peerPort">,
+  { host, ip, peerPort }: Pick<DaemonArguments, "host" | "ip"> & Partial<Pick<DaemonArguments, "peerPort">>,
   said: HostSettings,
 ): SaidOfHost {
   return { fqdn: host ?? said.name, ip: ip ?? said.ip, peerPort: peerPort ?? said.peerPort };
@@ -225,6 +225,7 @@ async function main(given: Arguments): Promise<number> {
         ...given,
         dir: fromHere(given.dir),
         candidates,
+        identify: (said) => learnHostFacts(saidOfHost(given, said)),
         color: Deno.stdout.isTerminal(),
         print,
         complain: (line) => writeAll(Deno.stderr, `${line}\n`),

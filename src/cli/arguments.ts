@@ -43,13 +43,17 @@ const logging = object("Logging", {
   ),
 });
 
-const announced = object("What this host is announced as", {
+const named = {
   host: optional(option("--host", textThat(isHostName, { metavar: "NAME", wanted: "a host name" }), {
     description: message`Its name; else that of host.yaml, else its fully qualified name is looked up.`,
   })),
   ip: optional(option("--ip", textThat(isAddress, { metavar: "ADDRESS", wanted: "an IPv4 or IPv6 address" }), {
     description: message`Its address; else that of host.yaml, else its name is looked up.`,
   })),
+};
+
+const announced = object("What this host is announced as", {
+  ...named,
   peerPort: optional(option("--peer-port", integer({ min: 1, max: 65_535, metavar: "PORT" }), {
     description: message`The port of its HAProxy's peers listener; else that of host.yaml, else 1024.`,
   })),
@@ -107,30 +111,33 @@ deregisters them and ends within 5 seconds; SIGHUP looks at DIR again. Exit code
   }),
   command(
     "check",
-    object({
-      command: constant("check" as const),
-      dir,
-      strict: withDefault(
-        option("--strict", {
-          description: message`Warnings (such as unknown keys) fail too, and so does a HAProxy that cannot be asked.`,
-        }),
-        false,
-      ),
-      ignoresNames: withDefault(
-        option("--no-resolve", {
-          description: message`Ignore host names that cannot be resolved here, as in continuous integration.`,
-        }),
-        false,
-      ),
-      candidates: withDefault(
-        multiple(option("--file", candidate, {
-          description:
-            message`Check DIR with PATH in the place of its file NAME, such as services/web.yaml=/tmp/new; can be repeated.`,
-        })),
-        [],
-      ),
-      json: withDefault(option("--json", { description: message`Print one JSON object for each finding.` }), false),
-    }),
+    merge(
+      object({
+        command: constant("check" as const),
+        dir,
+        strict: withDefault(
+          option("--strict", {
+            description: message`Warnings (such as unknown keys) fail too, and so does a HAProxy that cannot be asked.`,
+          }),
+          false,
+        ),
+        ignoresNames: withDefault(
+          option("--no-resolve", {
+            description: message`Ignore host names that cannot be resolved here, as in continuous integration.`,
+          }),
+          false,
+        ),
+        candidates: withDefault(
+          multiple(option("--file", candidate, {
+            description:
+              message`Check DIR with PATH in the place of its file NAME, such as services/web.yaml=/tmp/new; can be repeated.`,
+          })),
+          [],
+        ),
+        json: withDefault(option("--json", { description: message`Print one JSON object for each finding.` }), false),
+      }),
+      object("What this host is announced as", named),
+    ),
     {
       brief: message`Validate a config directory and say all that is wrong with it.`,
       description: message`Reads DIR, lets each plugin validate its part, and prints every finding with its file, line \

@@ -1,4 +1,6 @@
-import { validateDirectory } from "../app/validate.ts";
+import type { Identity } from "../app/host_facts.ts";
+import { type Validated, validateDirectory } from "../app/validate.ts";
+import type { HostSettings } from "../config/desired.ts";
 import { type Diagnostic, formatDiagnostic, type Severity } from "../config/diagnostics.ts";
 
 /** What `check` is told. */
@@ -12,6 +14,8 @@ export interface CheckOptions {
   readonly candidates: ReadonlyMap<string, string>;
   /** Whether each finding is printed as one JSON object. */
   readonly json: boolean;
+  /** Finds out what this machine is announced as, given what `host.yaml` says. */
+  readonly identify: (said: HostSettings) => Promise<Identity>;
   /** Whether the text is coloured. */
   readonly color: boolean;
   /** Takes each line of the findings, without its end. */
@@ -22,7 +26,7 @@ export interface CheckOptions {
 
 /** Validates a config directory and prints every finding; answers the exit code. */
 export async function check(
-  { dir, strict, ignoresNames, candidates, json, color, print, complain }: CheckOptions,
+  { dir, strict, ignoresNames, candidates, json, identify, color, print, complain }: CheckOptions,
 ): Promise<0 | 1> {
   for (const [name, path] of candidates) {
     const fault = await whyUnreadable(path);
@@ -30,7 +34,11 @@ export async function check(
     complain(`Cannot check ${path} as ${name}: ${fault}`);
     return 1;
   }
-  const { accepted, diagnostics } = await validateDirectory(dir, { role: "check", strict, ignoresNames, candidates });
+  const validated = await validateDirectory(dir, { role: "check", strict, ignoresNames, candidates });
+  const { accepted } = validated;
+  // Where names are not resolved, this is not the machine that announces the services.
+  const refused = ignoresNames ? [] : await refusedHost(dir, validated, identify);
+  const diagnostics = [...validated.diagnostics, ...refused];
   for (const diagnostic of diagnostics) {
     print(json ? JSON.stringify(diagnostic) : formatDiagnostic(diagnostic, { color }));
   }
@@ -61,4 +69,15 @@ function counted(
 ): { readonly number: number; readonly text: string } {
   const { length: number } = diagnostics.filter((each) => each.severity === severity);
   return { number, text: `${number} ${severity}${number === 1 ? "" : "s"}` };
+}
+
+/** Says why the services of a config directory could not be announced from this machine. */
+async function refusedHost(
+  dir: string,
+  { accepted }: Validated,
+  identify: CheckOptions["identify"],
+): Promise<readonly Diagnostic[]> {
+  if (accepted === undefined || accepted.services.size === 0) return [];
+  const { refusal } = await identify(accepted.host);
+  return refusal === undefined ? [] : [{ severity: "error", file: `${dir}/host.yaml`, message: refusal }];
 }

@@ -15,6 +15,8 @@ const HOST_FACTS = new URL("../../src/app/host_facts.ts", import.meta.url).href;
 
 /** What `deno` is told by the task `lighthouse`, without the program. */
 const TASK_ARGS: readonly string[] = config.tasks.lighthouse.command.split(" ").slice(1, -1);
+/** The program of the task. */
+const PROGRAM_FILE = new URL(`../../${config.tasks.lighthouse.command.split(" ").at(-1)}`, import.meta.url).pathname;
 
 const ASK_PYTHON = `
 import json, socket
@@ -218,4 +220,53 @@ Deno.test("--host, --ip and --peer-port win over host.yaml", async () => {
   await untilRegistered(host, {
     "test.host:8000": ["127.0.0.1", { ip: "127.0.0.1", name: "test.host", port: 1026 }],
   });
+});
+
+Deno.test("a host that is called localhost registers nothing until it has a name, which DNS may give later (as root)", async () => {
+  await using host = new TestHost();
+  await using web = new WebService();
+  const { port } = web;
+  const hosts = await host.dir.write("hosts", "127.0.0.1 localhost box\n");
+  const resolver = await host.dir.write("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n");
+  const script = `hostname box; mount --bind ${hosts} /etc/hosts; mount --bind ${resolver} /etc/resolv.conf; exec "$@"`;
+  const within = ["unshare", "--mount", "--uts", "sh", "-c", script, "sh"];
+  await host.write("discovery/file", { path: host.registryDir, ttl: 2 });
+  await host.write("services/web", {
+    discovery: "file",
+    port,
+    checks: { interval: 0.1, http: { uri: "/health", rise: 1, fall: 1 } },
+  });
+  await using reporter = Lighthouse.start("reporter", host.configDir, ["--ip", "127.0.0.1"], { isTold: false, within });
+  await reporter.logged(/level=error .*event=host\.refused .*localhost/);
+  await reporter.logged(/event=check\.up/);
+  assert.doesNotMatch(reporter.log, /Registered/);
+
+  await Deno.writeTextFile(hosts, "127.0.0.1 localhost\n10.0.0.9 late.example.org box\n");
+  await reporter.logged(/event=host\.identity .*late\.example\.org/);
+  const peer = { ip: "127.0.0.1", name: "late.example.org", port: 1024 };
+  await untilRegistered(host, { [`late.example.org:${port}`]: ["127.0.0.1", peer] });
+});
+
+Deno.test("check reports a host that is called localhost, and takes a name from host.yaml or --host (as root)", async () => {
+  await using host = new TestHost();
+  const hosts = await host.dir.write("hosts", "127.0.0.1 localhost box\n");
+  await host.write("discovery/file", { path: host.registryDir });
+  await host.write("services/web", { discovery: "file", port: 1, checks: { interval: 1, tcp: { rise: 1, fall: 1 } } });
+  const check = async (...flags: readonly string[]) => {
+    const command = `${Deno.execPath()} ${TASK_ARGS.join(" ")} ${PROGRAM_FILE} check ${host.configDir} ${
+      flags.join(" ")
+    }`;
+    const script = `hostname box; mount --bind ${hosts} /etc/hosts; ${command}`;
+    const { code, stdout } = await new Deno.Command("unshare", {
+      args: ["--mount", "--uts", "sh", "-c", script],
+      signal: AbortSignal.timeout(60_000),
+    }).output();
+    return { code, stdout: new TextDecoder().decode(stdout) };
+  };
+  const refused = await check();
+  assert.equal(refused.code, 1);
+  assert.match(refused.stdout, /host\.yaml: error: Cannot announce this host as localhost, .*: set name in host\.yaml/);
+  assert.equal((await check("--host", "web01.test", "--ip", "10.0.0.1")).code, 0);
+  await host.write("host", { name: "web01.test", ip: "10.0.0.1" });
+  assert.equal((await check()).code, 0);
 });

@@ -382,5 +382,5 @@ Deno.test("a reporter that is asked to end takes its nodes back, stays for dereg
   assert.equal(await reporter.ended(), 0);
   const stayedMs = performance.now() - gone;
   assert(stayedMs > 1_000, `${stayedMs}`);
-  assert.match(reporter.log, /waiting for those who still use them/);
+  assert.match(reporter.log, /registration\.draining/);
 });
