@@ -8,7 +8,7 @@ function parsed(line: string): Arguments | undefined {
 
 /** What `plan` is told of this host when it is told nothing but DIR. */
 /** What `check` is told unless it is told otherwise. */
-const CHECK = { strict: false, json: false, ignoresNames: false, candidates: [] };
+const CHECK = { host: undefined, ip: undefined, strict: false, json: false, ignoresNames: false, candidates: [] };
 const PLAN = {
   dir: "DIR",
   logLevel: undefined,

@@ -49,6 +49,7 @@ async function checked(
     dir: temp.file("c"),
     strict,
     ignoresNames,
+    identify: () => Promise.resolve({ facts: { fqdn: "test.host", ip: "10.0.0.1" }, isProvisional: false }),
     candidates: new Map(Object.entries(candidates)),
     json: false,
     color: false,
