@@ -297,7 +297,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "plugins/checks",
     files: /^plugins\/checks\//,
-    imports: ["kernel", "kernel/schema", "model"],
+    imports: ["kernel", "kernel/schema", "model", "system"],
     types: ["mod"],
   },
   {

@@ -327,3 +327,47 @@ Deno.test("slowest() ranks the tests of a report by duration", () => {
     { name: "./a_test.ts: c", seconds: 3 },
   ]);
 });
+
+/** Says which ways to connect a source uses besides `connectTcp`; each tries one address of a name, or skips the helper. */
+function* connectionsBeside(path: string): Generator<string> {
+  const text = read(path).replaceAll(/^\s*(?:\*|\/\/).*$/gm, "");
+  for (const [call] of text.matchAll(/\bDeno\.(?:connect(?!\(\{ transport: "unix", path)|connectTls|startTls)\b.*/g)) {
+    yield `${path}: ${call}`;
+  }
+  if (/(?<![.\w])fetch\(/.test(text)) yield `${path}: fetch`;
+  for (
+    const [line, names = "", module = ""] of text.matchAll(/^import \{([^}]*)\} from "node:(net|tls|https?|http2)";/gm)
+  ) {
+    const values = names.split(",").map((name) => name.trim()).filter((name) =>
+      name !== "" && !name.startsWith("type ")
+    );
+    const connects = values.some((name) =>
+      /^(?:Agent|connect|createConnection|get|request|Socket|TLSSocket)\b/.test(name)
+    );
+    // Node's own modules connect to the first address alone, unless they are handed a socket.
+    if (connects && (module === "net" || module === "https" || !/\bnew TcpSocket\(/.test(text))) {
+      yield `${path}: ${line}`;
+    }
+  }
+}
+
+Deno.test("every TCP connection is made by connectTcp, which tries all addresses of a name", () => {
+  const own = sources.filter((path) => /^(?:src|plugins|workers)\//.test(path) && !isTest(path));
+  const apart = [
+    // What plugins are made of: they cannot import the helper, and `Deno.connect` and `fetch` do the same.
+    /^src\/plugin\/skeleton\//,
+    // From loopback to loopback, for tests of plugins.
+    /^src\/conformance\/tcp_proxy\.ts$/,
+    // Plugins are downloaded through a proxy where there is one; `fetch` tries all addresses.
+    /^src\/plugin\/fetch\.ts$/,
+    /^src\/system\/tcp\.ts$/,
+  ];
+  const found = own.flatMap((path) => [...connectionsBeside(path)]);
+  assert.deepEqual(
+    found.filter((each) => !apart.some((pattern) => pattern.test(each.slice(0, each.indexOf(":"))))),
+    [],
+  );
+  for (const pattern of apart) {
+    assert.ok(found.some((each) => pattern.test(each.slice(0, each.indexOf(":")))), `${pattern}`);
+  }
+});

@@ -8,6 +8,7 @@
 import type { Endpoint, ProbeOutcome } from "../../mod.ts";
 import { ownFault } from "../../src/kernel/own_fault.ts";
 import { type HostPort, parseEndpoint } from "../../src/model/endpoint.ts";
+import { connectTcp } from "../../src/system/tcp.ts";
 import type { ByteStream } from "./byte_stream.ts";
 import type { TlsOptions } from "./tls_stream.ts";
 
@@ -54,9 +55,7 @@ export async function exchange(
   };
   signal.addEventListener("abort", close, { once: true });
   try {
-    stream = tls === undefined
-      ? await Deno.connect({ hostname: address.host, port: address.port, signal })
-      : await secure(address, tls, signal);
+    stream = tls === undefined ? await connectTcp(address, signal) : await secure(address, tls, signal);
     // Between the last word of the connect and this line, nobody listened to the signal.
     signal.throwIfAborted();
     return await talk(new Connection(stream, target));

@@ -7,9 +7,10 @@
  *
  * @module
  */
-import { connect as connectPlain, type Socket } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import { type HostPort, isIpv4, isIpv6 } from "../../src/model/endpoint.ts";
+import { connectTcp } from "../../src/system/tcp.ts";
+import { TcpSocket } from "../../src/system/tcp_socket.ts";
 import type { ByteStream } from "./byte_stream.ts";
 
 /** How a connection is secured. */
@@ -34,83 +35,102 @@ export interface TlsRequest {
   readonly refused: (answer: string) => Error;
 }
 
+/** How a handshake is done: {@linkcode TlsOptions}, with all that was read from files. */
+export interface HandshakeOptions extends TlsOptions {
+  /** The authorities (PEM) that are trusted, instead of the known ones. */
+  readonly caCertificates?: string | undefined;
+  /** The protocols that are offered (ALPN). */
+  readonly protocols?: readonly string[] | undefined;
+}
+
 /** Connects and shakes hands; resolves when both are done. Closes what it has begun when the signal is aborted. */
 export async function connectTls(
-  { host, port }: HostPort,
-  { verify, caCertificates, serverName = host, request }: TlsOptions & { readonly caCertificates?: string | undefined },
+  address: HostPort,
+  options: HandshakeOptions,
   signal: AbortSignal,
 ): Promise<ByteStream> {
-  const plain = request === undefined ? undefined : await askForTls({ host, port }, request, signal);
+  return new SocketStream(await connectTlsSocket(address, options, signal));
+}
+
+/** As {@linkcode connectTls}; answers the socket of `node:tls`, which is closed by destroying it. */
+export async function connectTlsSocket(
+  { host, port }: HostPort,
+  { verify, caCertificates, serverName = host, request, protocols }: HandshakeOptions,
+  signal: AbortSignal,
+): Promise<TLSSocket> {
+  const connection = await connectTcp({ host, port }, signal);
+  if (request !== undefined) await askForTls(connection, request, signal);
+  const plain = new TcpSocket(connection);
   const socket = connect({
     host,
     port,
-    ...(plain !== undefined && { socket: plain }),
+    socket: plain,
     rejectUnauthorized: verify,
     ...(caCertificates !== undefined && { ca: caCertificates }),
+    ...(protocols !== undefined && { ALPNProtocols: [...protocols] }),
     // An address has no place in SNI; without a name the certificate is held against the host.
     ...(!isIpv4(serverName) && !isIpv6(serverName) && { servername: serverName }),
   });
+  socket.once("close", () => plain.destroy());
+  // Stay for good: an error that comes while nobody reads must not be an uncaught one.
+  plain.on("error", (error) => socket.destroy(error));
   return await new Promise((resolve, reject) => {
-    const destroy = () => {
-      socket.destroy();
-      plain?.destroy();
-    };
-    const abort = () => {
-      destroy();
-      reject(signal.reason);
-    };
-    signal.addEventListener("abort", abort, { once: true });
-    // Stays for good: an error that comes while nobody reads must not be an uncaught one.
-    socket.on("error", (error) => {
-      signal.removeEventListener("abort", abort);
-      destroy();
-      reject(error);
-    });
-    socket.once("secureConnect", () => {
-      signal.removeEventListener("abort", abort);
-      resolve(new SocketStream(socket, plain));
-    });
-  });
-}
-
-/** Connects, asks for TLS, and resolves when the server agrees and has said nothing else. */
-function askForTls(address: HostPort, { bytes, accepted, refused }: TlsRequest, signal: AbortSignal): Promise<Socket> {
-  const socket = connectPlain(address);
-  return new Promise((resolve, reject) => {
     const fail = (error: unknown) => {
       signal.removeEventListener("abort", abort);
       socket.destroy();
+      plain.destroy();
       reject(error);
     };
     const abort = () => fail(signal.reason);
-    const ended = () => fail(refused(""));
     signal.addEventListener("abort", abort, { once: true });
-    // Stays for good, as below.
+    if (signal.aborted) abort();
     socket.on("error", fail);
-    socket.once("end", ended);
-    socket.once("connect", () => socket.write(bytes));
-    socket.once("data", (answer: Uint8Array) => {
-      // What is more than the answer came from somebody who is not under the seal of TLS yet.
-      const text = String.fromCharCode(...answer.subarray(0, 80));
-      if (text !== accepted) return fail(refused(text));
+    socket.once("secureConnect", () => {
       signal.removeEventListener("abort", abort);
-      socket.removeListener("end", ended);
-      socket.pause();
       resolve(socket);
     });
   });
 }
 
+/** Asks for TLS; resolves when the server agrees and has said nothing else, and closes the connection if it does not. */
+async function askForTls(
+  connection: Deno.TcpConn,
+  { bytes, accepted, refused }: TlsRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  let isOpen = true;
+  const close = () => {
+    if (isOpen) connection.close();
+    isOpen = false;
+  };
+  signal.addEventListener("abort", close, { once: true });
+  try {
+    signal.throwIfAborted();
+    for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await connection.write(rest));
+    const buffer = new Uint8Array(ANSWER_BYTES_MAX);
+    const count = await connection.read(buffer) ?? 0;
+    // What is more than the answer came from somebody who is not under the seal of TLS yet.
+    const answer = String.fromCharCode(...buffer.subarray(0, count));
+    if (answer !== accepted) throw refused(answer);
+  } catch (error) {
+    close();
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", close);
+  }
+}
+
+/** So much of an answer is shown. */
+const ANSWER_BYTES_MAX = 80;
+
 class SocketStream implements ByteStream {
   readonly #socket: TLSSocket;
-  /** What the TLS was laid over, if that was there before. */
-  readonly #plain: Socket | undefined;
   readonly #chunks: AsyncIterator<Uint8Array>;
   #rest = new Uint8Array(0);
 
-  constructor(socket: TLSSocket, plain: Socket | undefined) {
+  constructor(socket: TLSSocket) {
     this.#socket = socket;
-    this.#plain = plain;
     this.#chunks = socket[Symbol.asyncIterator]();
   }
 
@@ -134,6 +154,5 @@ class SocketStream implements ByteStream {
 
   close(): void {
     this.#socket.destroy();
-    this.#plain?.destroy();
   }
 }

@@ -14,6 +14,7 @@ interface Pair {
 export class TcpProxy implements AsyncDisposable {
   /** Where clients connect to. */
   readonly port: number;
+  readonly #at: string;
   readonly #target: { readonly hostname: string; readonly port: number };
   readonly #pairs = new Set<Pair>();
   readonly #jobs = new Set<Promise<void>>();
@@ -24,18 +25,25 @@ export class TcpProxy implements AsyncDisposable {
 
   private constructor(listener: Deno.TcpListener, target: { readonly hostname: string; readonly port: number }) {
     this.port = listener.addr.port;
+    this.#at = listener.addr.hostname;
     this.#target = target;
     this.#listen(listener);
   }
 
-  /** Stands between clients and the server at a port, of loopback unless told. */
-  static start(port: number, { hostname = "127.0.0.1" }: { readonly hostname?: string } = {}): TcpProxy {
-    return new TcpProxy(Deno.listen({ hostname: "127.0.0.1", port: 0 }), { hostname, port });
+  /** Stands between clients and the server at a port; both sides are on loopback unless told. */
+  static start(
+    port: number,
+    { hostname = "127.0.0.1", at = { hostname: "127.0.0.1", port: 0 } }: {
+      readonly hostname?: string;
+      readonly at?: { readonly hostname: string; readonly port: number };
+    } = {},
+  ): TcpProxy {
+    return new TcpProxy(Deno.listen(at), { hostname, port });
   }
 
-  /** `127.0.0.1:port`. */
+  /** `127.0.0.1:port`, or where it was told to listen. */
   get address(): string {
-    return `127.0.0.1:${this.port}`;
+    return `${this.#at}:${this.port}`;
   }
 
   /** How many connections stand now. */
@@ -70,7 +78,7 @@ export class TcpProxy implements AsyncDisposable {
 
   /** Ends a pause or a refusal: what was held back goes through now. */
   resume(): void {
-    if (this.#listener === undefined) this.#listen(Deno.listen({ hostname: "127.0.0.1", port: this.port }));
+    if (this.#listener === undefined) this.#listen(Deno.listen({ hostname: this.#at, port: this.port }));
     this.#mode = "forward";
     this.#release();
   }

@@ -1,4 +1,5 @@
 import { lookup } from "node:dns/promises";
+import { connectTcp } from "../system/tcp.ts";
 import type { Output } from "./plan.ts";
 import type { Line, Sink } from "./outlet.ts";
 import { syslogMessage } from "./record.ts";
@@ -145,11 +146,13 @@ function datagrams(socket: Deno.DatagramConn, to: Deno.Addr): Channel {
 
 async function connect(
   to:
-    | (Deno.ConnectOptions & { readonly transport: "tcp" })
+    | { readonly transport: "tcp"; readonly hostname: string; readonly port: number }
     | (Deno.UnixConnectOptions & { readonly transport: "unix" }),
   { signal, gone }: OpenOptions,
 ): Promise<Channel> {
-  const connection: Deno.Conn = to.transport === "tcp" ? await Deno.connect({ ...to, signal }) : await Deno.connect(to);
+  const connection: Deno.Conn = to.transport === "tcp"
+    ? await connectTcp({ host: to.hostname, port: to.port }, signal)
+    : await Deno.connect({ transport: "unix", path: to.path });
   let isOpen = true;
   const channel: Channel = {
     async send(message) {

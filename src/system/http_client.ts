@@ -1,5 +1,9 @@
-import { Agent as PlainAgent, type ClientRequest, type IncomingMessage, request as requestPlain } from "node:http";
-import { Agent as TlsAgent, request as requestTls } from "node:https";
+import { Agent, type ClientRequest, type ClientRequestArgs, type IncomingMessage, request } from "node:http";
+import { isIP } from "node:net";
+import type { Duplex } from "node:stream";
+import { connect as secure } from "node:tls";
+import { connectTcp } from "./tcp.ts";
+import { TcpSocket } from "./tcp_socket.ts";
 
 /** Where a server is. */
 export interface HttpAddress {
@@ -42,19 +46,12 @@ export interface ClientTls {
  * this very machine, and refuses some ports.
  */
 export class HttpClient implements Disposable {
-  readonly #request: typeof requestPlain;
-  readonly #agent: PlainAgent;
+  readonly #agent: TcpAgent;
   readonly #open: Set<ClientRequest> = new Set();
 
   /** Speaks TLS if it is told with what. */
   constructor({ tls }: { readonly tls?: ClientTls | undefined } = {}) {
-    this.#request = tls === undefined ? requestPlain : requestTls;
-    const { ca, cert, key } = tls ?? {};
-    this.#agent = tls === undefined ? new PlainAgent({ keepAlive: true }) : new TlsAgent({
-      keepAlive: true,
-      ...(ca === undefined ? {} : { ca }),
-      ...(cert === undefined || key === undefined ? {} : { cert, key }),
-    });
+    this.#agent = new TcpAgent(tls);
   }
 
   /** Asks one server. Throws if it is out of reach, answers no HTTP or too much, or the signal is aborted. */
@@ -64,37 +61,73 @@ export class HttpClient implements Disposable {
     const bytes = body === undefined ? undefined : new TextEncoder().encode(body);
     const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
     const headers = { ...asked.headers, ...(bytes === undefined ? {} : { "content-length": String(bytes.length) }) };
-    const request = this.#request({ host, port, method, path, headers, agent: this.#agent });
-    this.#open.add(request);
+    const asking = request({ host, port, method, path, headers, agent: this.#agent, signal });
+    this.#open.add(asking);
     const abort = () => {
       reject(signal.reason);
-      request.destroy();
+      asking.destroy();
     };
     signal.addEventListener("abort", abort, { once: true });
     // Stays for good: an error that comes when all is over must not be an uncaught one.
-    request.on("error", reject);
-    request.once("response", (response) => {
+    asking.on("error", reject);
+    asking.once("response", (response) => {
       collect(response, bytesMax).then(
         (text) => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }),
         (error) => {
           reject(error);
-          request.destroy();
+          asking.destroy();
         },
       );
     });
-    request.end(bytes);
+    asking.end(bytes);
     try {
       return await promise;
     } finally {
       signal.removeEventListener("abort", abort);
-      this.#open.delete(request);
+      this.#open.delete(asking);
     }
   }
 
   /** Gives up what is under way, and closes what is kept open. */
   [Symbol.dispose](): void {
-    for (const request of this.#open) request.destroy(new Error("The client is closed"));
+    for (const asking of this.#open) asking.destroy(new Error("The client is closed"));
     this.#agent.destroy();
+  }
+}
+
+/** Keeps connections that were made by {@linkcode connectTcp}, so that a name stands for all of its addresses. */
+class TcpAgent extends Agent {
+  readonly #tls: ClientTls | undefined;
+  /** Ends what is being connected. */
+  readonly #stop = new AbortController();
+
+  constructor(tls: ClientTls | undefined) {
+    super({ keepAlive: true });
+    this.#tls = tls;
+  }
+
+  override createConnection({ host, port, signal }: ClientRequestArgs): Duplex {
+    const either = AbortSignal.any([this.#stop.signal, ...(signal === undefined ? [] : [signal])]);
+    const address = { host: String(host), port: Number(port) };
+    const plain = new TcpSocket(connectTcp(address, either));
+    if (this.#tls === undefined) return plain;
+    const { ca, cert, key } = this.#tls;
+    const socket = secure({
+      ...address,
+      socket: plain,
+      ...(ca !== undefined && { ca }),
+      ...(cert !== undefined && key !== undefined && { cert, key }),
+      // An address has no place in SNI; without a name the certificate is held against the host.
+      ...(isIP(address.host) === 0 && { servername: address.host }),
+    });
+    socket.once("close", () => plain.destroy());
+    plain.on("error", (error) => socket.destroy(error));
+    return socket;
+  }
+
+  override destroy(): void {
+    this.#stop.abort(new Error("The client is closed"));
+    super.destroy();
   }
 }
 

@@ -8,9 +8,11 @@
 import { Buffer } from "node:buffer";
 import { type ClientHttp2Session, connect } from "node:http2";
 import type { Endpoint } from "../../../mod.ts";
-import { type HostPort, isIpv4, isIpv6 } from "../../../src/model/endpoint.ts";
+import type { HostPort } from "../../../src/model/endpoint.ts";
+import { connectTcp } from "../../../src/system/tcp.ts";
+import { TcpSocket } from "../../../src/system/tcp_socket.ts";
 import { ProbeError } from "../connection.ts";
-import type { TlsOptions } from "../tls_stream.ts";
+import { connectTlsSocket, type HandshakeOptions } from "../tls_stream.ts";
 import { formatRequest } from "./message.ts";
 
 /** The most bytes of an answer; a HealthCheckResponse has seven. */
@@ -35,7 +37,7 @@ export interface CallOptions {
   /** Closes the connection when it is aborted. */
   readonly signal: AbortSignal;
   /** Speaks TLS if it is given. */
-  readonly tls?: (TlsOptions & { readonly caCertificates?: string | undefined }) | undefined;
+  readonly tls?: HandshakeOptions | undefined;
 }
 
 /**
@@ -44,14 +46,14 @@ export interface CallOptions {
  * @throws the signal's reason when it is aborted; what node:http2 says of a connection that fails
  * @throws {ProbeError} if the answer is too long
  */
-export function callCheck(
+export async function callCheck(
   service: string,
   target: Endpoint,
-  { host, port }: HostPort,
+  address: HostPort,
   { signal, tls }: CallOptions,
 ): Promise<Reply> {
-  const session = open(target, host, tls);
-  return new Promise((resolve, reject) => {
+  const session = await open(target, address, { signal, tls });
+  return await new Promise((resolve, reject) => {
     const headers: Record<string, unknown> = {};
     const chunks: Uint8Array[] = [];
     let [size, over] = [0, false];
@@ -61,6 +63,7 @@ export function callCheck(
       reject(signal.reason);
     };
     signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) abort();
     // The last word: what went wrong with the connection says more than what it did to the stream.
     session.once("close", () => {
       signal.removeEventListener("abort", abort);
@@ -72,7 +75,7 @@ export function callCheck(
     const stream = session.request({
       ":method": "POST",
       ":path": "/grpc.health.v1.Health/Check",
-      ...(tls?.serverName !== undefined && { ":authority": `${tls.serverName}:${port}` }),
+      ...(tls?.serverName !== undefined && { ":authority": `${tls.serverName}:${address.port}` }),
       "content-type": "application/grpc",
       "te": "trailers",
       "user-agent": "lighthouse/2",
@@ -93,15 +96,13 @@ export function callCheck(
   });
 }
 
-function open(target: Endpoint, host: string, tls: CallOptions["tls"]): ClientHttp2Session {
-  if (tls === undefined) return connect(`http://${target}`);
-  const { verify, caCertificates, serverName = host } = tls;
-  return connect(`https://${target}`, {
-    rejectUnauthorized: verify,
-    ...(caCertificates !== undefined && { ca: caCertificates }),
-    // An address has no place in SNI; without a name the certificate is held against the host.
-    ...(!isIpv4(serverName) && !isIpv6(serverName) && { servername: serverName }),
-  });
+async function open(target: Endpoint, address: HostPort, { signal, tls }: CallOptions): Promise<ClientHttp2Session> {
+  const socket = tls === undefined
+    ? new TcpSocket(await connectTcp(address, signal))
+    : await connectTlsSocket(address, { ...tls, protocols: ["h2"] }, signal);
+  const session = connect(`${tls === undefined ? "http" : "https"}://${target}`, { createConnection: () => socket });
+  session.once("close", () => socket.destroy());
+  return session;
 }
 
 function toReply(headers: Readonly<Record<string, unknown>>, chunks: readonly Uint8Array[]): Reply {
