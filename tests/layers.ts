@@ -59,7 +59,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "config/desired",
     files:
-      /^src\/config\/(?:desired|diagnostics|findings|known_keys|[a-z_]+_schema|plugins_file|redact|reuse|schema_words|source|yaml_faults|yaml_scalars|yaml_tree)\.ts$/,
+      /^src\/config\/(?:desired|diagnostics|findings|known_keys|[a-z_]+_schema|plugins_file|redact|reuse|schema_words|secret_keys|source|yaml_faults|yaml_scalars|yaml_tree)\.ts$/,
     imports: ["kernel", "kernel/schema", "model"],
     types: ["contract", "logging/decide"],
     npm: ["yaml"],

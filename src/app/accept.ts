@@ -3,6 +3,7 @@ import { compareDiagnostics, type Diagnostic, suggest } from "../config/diagnost
 import type { Finding, Path } from "../config/findings.ts";
 import { under, validateKnownAsync } from "../config/known_keys.ts";
 import { findServiceClashes, type Relation, settleClashes, type SettleOptions } from "../config/relations.ts";
+import { type SecretTexts, withSecrets } from "../config/secret_keys.ts";
 import { HOST_KEYS } from "../config/service_schema.ts";
 import type { Source } from "../config/source.ts";
 import type { Cluster } from "../model/cluster.ts";
@@ -34,6 +35,8 @@ export interface AcceptOptions {
   readonly describe: Describe;
   /** Opens the plugin of a balancer, which is told apart from others by identity. */
   readonly openBalancer: (use: BalancerUse) => Promise<Decider>;
+  /** What the files with secrets say that the config names. */
+  readonly secrets?: SecretTexts;
   /** What was accepted before: an object that is refused now keeps its last good value. */
   readonly lastGood?: Accepted | undefined;
 }
@@ -201,7 +204,10 @@ async function judgeBalancer(file: PluginFile, options: AcceptOptions): Promise<
   const { name, type } = file;
   try {
     const plugin = await options.openBalancer({ name, type, source });
-    const { value, findings } = await validateKnownAsync(file.config, plugin.config["~standard"].validate);
+    const filled = withSecrets(file.config, options.secrets ?? new Map());
+    if (filled.findings.length > 0) return { value: undefined, findings: filled.findings };
+    const { value, findings: found } = await validateKnownAsync(filled.value, plugin.config["~standard"].validate);
+    const findings = filled.placed(found);
     if (hasError(findings)) return { value: undefined, findings };
     if (source.origin === "foreign") await prove(plugin, value);
     return { value: { file, plugin, config: value }, findings };
@@ -311,16 +317,18 @@ async function judgeInstance(
     readonly path: Path;
     readonly alsoKnown?: readonly string[] | undefined;
   },
-  { describe }: AcceptOptions,
+  { describe, secrets = new Map() }: AcceptOptions,
 ): Promise<{ readonly instance?: PluginInstance; readonly findings: readonly Finding[] }> {
   let permissions: PermissionRequest = {};
-  const { value: config, findings } = await validateKnownAsync(raw, async (rest) => {
+  const filled = withSecrets(raw, secrets);
+  if (filled.findings.length > 0) return { findings: under(path, filled.findings) };
+  const { value: config, findings } = await validateKnownAsync(filled.value, async (rest) => {
     const described = await describe(source.module, rest, scope);
     if (!described.ok) return { issues: described.issues };
     permissions = described.permissions;
     return { value: described.config };
   }, { alsoKnown });
-  const at = path.length === 0 ? findings : under(path, findings);
+  const at = under(path, filled.placed(findings));
   if (hasError(at)) return { findings: at };
   const grant = decide(permissions, { kind, source, scope, config: raw });
   if (!grant.ok) {

@@ -1,5 +1,7 @@
 import { type Diagnostic, formatDiagnostic } from "../config/diagnostics.ts";
 import { loadDirectory, type Loaded } from "../config/load.ts";
+import { readSecrets, sameSecrets, secretPath } from "../config/secret_files.ts";
+import type { SecretTexts } from "../config/secret_keys.ts";
 import { type DirectoryWatch, watchDirectory } from "../config/watch.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
@@ -109,6 +111,8 @@ export class Intake implements ConfigSource {
     let isDoubtful = false;
     /** The plugins that could be had when the config was last taken. */
     let had = catalog;
+    /** What the files with secrets last said. */
+    let known: SecretTexts = new Map();
     await using plugins = pluginLoader?.(() => watch.poke(), hangs);
     this.#plugins = plugins;
     for await (const _hint of watch) {
@@ -123,8 +127,11 @@ export class Intake implements ConfigSource {
         ...loaded.diagnostics,
         ...available.findings.flatMap((finding) => source?.diagnose(finding) ?? []),
       ];
-      const changed = loaded.desired !== lastGood?.desired || available.catalog !== had || isDoubtful;
-      had = available.catalog;
+      const secrets = await readSecrets(loaded.desired, dir);
+      watch.follow([...secrets.keys()].map((file) => secretPath(file, dir)));
+      const changed = loaded.desired !== lastGood?.desired || available.catalog !== had || isDoubtful ||
+        !sameSecrets(secrets, known);
+      [had, known] = [available.catalog, secrets];
       lastGood = loaded;
       if (!changed) {
         this.#note(loaded, [...found, ...refusals]);
@@ -135,6 +142,7 @@ export class Intake implements ConfigSource {
         catalog: available.catalog,
         openBalancer: (use) => balancerPlugins.open(use),
         describe: describeWith(describer),
+        secrets,
         lastGood: lastAccepted,
       });
       // What was not described for the end of all is no finding.

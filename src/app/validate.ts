@@ -1,6 +1,7 @@
 import { compareDiagnostics, type Diagnostic } from "../config/diagnostics.ts";
 import { loadDirectory, type Role } from "../config/load.ts";
 import { systemClock } from "../kernel/clock.ts";
+import { readSecrets } from "../config/secret_files.ts";
 import { SILENT } from "../kernel/logger.ts";
 import { Describer } from "../supervisor/describer.ts";
 import { accept } from "./accept.ts";
@@ -52,6 +53,7 @@ export async function validateDirectory(
     catalog,
     openBalancer: (use) => balancerPlugins.open(use),
     describe: describeWith(describer),
+    secrets: await readSecrets(loaded.desired, dir),
   });
   const judged = (await judgeBalancers(accepted, severity)).flatMap(({ key, finding }) =>
     loaded.desired.sources.get(key)?.diagnose(finding) ?? []

@@ -99,6 +99,7 @@ function unknownKeyMessage(path: Path, known: readonly string[]): string {
  * messages too: `Cannot use uri` becomes `Cannot use checks.http.uri`.
  */
 export function under(path: Path, findings: readonly Finding[]): readonly Finding[] {
+  if (path.length === 0) return findings;
   const part = formatPath(path);
   return findings.map((finding) => {
     const [whole, said = "", rest = ""] = /^((?:Cannot use|Missing key|Unknown key) )(.*)$/s.exec(finding.message) ??

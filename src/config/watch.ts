@@ -61,6 +61,8 @@ export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
     { readonly identity: string; readonly watcher: Deno.FsWatcher; gone: boolean }
   >();
   readonly #readers = new Set<Promise<void>>();
+  /** Files that are watched besides. */
+  #files: readonly string[] = [];
   #plan: WatchPlan = { points: new Map(), complete: true };
   #planning: Promise<void> = Promise.resolve();
   #planAgain = false;
@@ -86,6 +88,13 @@ export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
   /** Gives a hint at once: somebody asks to look again. */
   poke(): void {
     this.#hint("poke");
+  }
+
+  /** Watches these files too, and the links on the way to them, instead of those named before. */
+  follow(files: readonly string[]): void {
+    if (files.length === this.#files.length && files.every((file, i) => file === this.#files[i])) return;
+    this.#files = [...files];
+    this.#replan();
   }
 
   /** Answers the hints, the newest only; ends when the watch does. To be iterated by one at a time. */
@@ -153,7 +162,7 @@ export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
   }
 
   async #followPlan(): Promise<void> {
-    const plan = await planWatch(this.#dir, FOLDERS, this.#signal);
+    const plan = await planWatch(this.#dir, { folders: FOLDERS, files: this.#files, signal: this.#signal });
     const stale = [...this.#watchers].filter(([path, open]) =>
       open.gone || plan.points.get(path)?.identity !== open.identity
     );

@@ -27,7 +27,15 @@ const LINKS_MAX = 40;
  * holds it, or the nearest that exists, for its name alone; each link on the
  * way, where it can be swapped; and what linked files really are.
  */
-export async function planWatch(dir: string, folders: readonly string[], signal: AbortSignal): Promise<WatchPlan> {
+export async function planWatch(
+  dir: string,
+  { folders, files, signal }: {
+    readonly folders: readonly string[];
+    /** Files that are watched besides, wherever they are. */
+    readonly files: readonly string[];
+    readonly signal: AbortSignal;
+  },
+): Promise<WatchPlan> {
   const wanted = new Map<string, { readonly names: Set<string>; yaml: boolean }>();
   let complete = true;
   const want = (path: string) => {
@@ -36,7 +44,8 @@ export async function planWatch(dir: string, folders: readonly string[], signal:
     return point;
   };
   const hidden = () => void (complete = false);
-  const root = await follow(dir.startsWith("/") ? dir : `${Deno.cwd()}/${dir}`, want, hidden);
+  const absolute = (path: string) => path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
+  const root = await follow(absolute(dir), want, hidden);
   if (root !== undefined) {
     for (const name of folders) want(root).names.add(name);
     for (const path of [root, ...await Promise.all(folders.map((name) => follow(`${root}/${name}`, want, hidden)))]) {
@@ -45,6 +54,10 @@ export async function planWatch(dir: string, folders: readonly string[], signal:
       want(path).yaml = true;
       await followFiles(path, want, hidden);
     }
+  }
+  for (const file of files) {
+    signal.throwIfAborted();
+    await follow(absolute(file), want, hidden);
   }
   const points = new Map<string, WatchPoint>();
   for (const [path, { names, yaml }] of wanted) {

@@ -1,0 +1,49 @@
+import type { Desired, PluginFile } from "./desired.ts";
+import { secretFilesIn, type SecretText, type SecretTexts } from "./secret_keys.ts";
+
+/** A secret is not longer than this. */
+const SECRET_BYTES_MAX = 64 * 1024;
+
+/** Reads all files with secrets that a config names, each time anew; a relative path is seen from the config directory. */
+export async function readSecrets(desired: Desired, dir: string): Promise<SecretTexts> {
+  const files = new Set(configsOf(desired).flatMap(secretFilesIn));
+  return new Map(
+    await Promise.all([...files].map(async (file) => [file, await readSecret(secretPath(file, dir))] as const)),
+  );
+}
+
+/** Where a file with a secret is, and with it all links on the way, to be watched. */
+export function secretPath(file: string, dir: string): string {
+  return file.startsWith("/") ? file : `${dir.replace(/(?<=.)\/+$/, "")}/${file}`;
+}
+
+/** Whether two readings say the same. */
+export function sameSecrets(a: SecretTexts, b: SecretTexts): boolean {
+  return a.size === b.size && [...a].every(([file, said]) => JSON.stringify(said) === JSON.stringify(b.get(file)));
+}
+
+/** The parts of a config that plugins judge. */
+function configsOf({ discovery, balancers, services, drafts }: Desired): readonly unknown[] {
+  const own = (files: ReadonlyMap<string, PluginFile>) => [...files.values()].map(({ config }) => config);
+  const all = [...services.values(), ...[...drafts.services.values()].map(({ value }) => value)];
+  return [...own(discovery), ...own(balancers), ...all.flatMap(({ checks }) => checks.map(({ config }) => config))];
+}
+
+async function readSecret(path: string): Promise<SecretText> {
+  try {
+    const { isFile, size } = await Deno.stat(path);
+    // Opening a pipe would wait until somebody writes to it.
+    if (!isFile) return { reason: "it must name a regular file" };
+    if (size > SECRET_BYTES_MAX) {
+      return { reason: `the file must be at most ${SECRET_BYTES_MAX} bytes: it has ${size}` };
+    }
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(await Deno.readFile(path)).replace(/\r?\n$/, "");
+    return text === "" ? { reason: "the file is empty" } : { text };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return { reason: "there is no such file" };
+    if (error instanceof Deno.errors.PermissionDenied) return { reason: "its permissions do not allow it to be read" };
+    if (error instanceof TypeError) return { reason: "the file must be UTF-8" };
+    const code = error instanceof Error && "code" in error ? ` (${error.code})` : "";
+    return { reason: `the system refuses to read it${code}` };
+  }
+}

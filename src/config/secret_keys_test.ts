@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { secretFilesIn, withSecrets } from "./secret_keys.ts";
+
+const TEXTS = new Map([
+  ["redis.pass", { text: "hunter22" }],
+  ["/run/user", { text: "lighthouse" }],
+  ["gone", { reason: "there is no such file" }],
+]);
+
+Deno.test("secretFilesIn() finds the files of secrets and of users' names, wherever they stand", () => {
+  const raw = {
+    password_file: "a",
+    auth: { username_file: "b", user_file: "c" },
+    hosts: [{ token_file: "d" }],
+    headers: { Authorization_file: "e" },
+    config_file: "no",
+    pid_file: "no",
+    _file: "no",
+    password: "no",
+  };
+  assert.deepEqual(secretFilesIn(raw), ["a", "b", "c", "d", "e"]);
+  assert.deepEqual([secretFilesIn(null), secretFilesIn("password_file"), secretFilesIn({ password_file: 5 })], [
+    [],
+    [],
+    [],
+  ]);
+});
+
+Deno.test("withSecrets() hands on the plain keys", () => {
+  const { value, findings } = withSecrets({
+    tls: true,
+    auth: { username_file: "/run/user", password_file: "redis.pass" },
+  }, TEXTS);
+  assert.deepEqual(value, { tls: true, auth: { username: "lighthouse", password: "hunter22" } });
+  assert.deepEqual(findings, []);
+});
+
+Deno.test.each([
+  { raw: { password_file: "gone" }, says: "Cannot use password_file as there is no such file" },
+  {
+    raw: { password_file: "redis.pass", password: "x" },
+    says: "Cannot use password_file as password is there too: give one of them",
+  },
+  {
+    raw: { auth: { password_file: 7 } },
+    says: "Cannot use auth.password_file as it must be the path of a file: current value is *****",
+  },
+])("withSecrets() refuses $raw", ({ raw, says }) => {
+  assert.deepEqual(withSecrets(raw, TEXTS).findings.map(({ message }) => message), [says]);
+});
+
+Deno.test("withSecrets() places findings at the key that names the file, and shows nothing of what it says", () => {
+  const { placed } = withSecrets({ auth: { username_file: "/run/user" }, port: 1 }, TEXTS);
+  const at = { severity: "error", at: "value" } as const;
+  assert.deepEqual(
+    placed([
+      {
+        ...at,
+        path: ["auth", "username"],
+        message: 'Cannot use auth.username as it must be short: current value is "lighthouse"',
+      },
+      { ...at, path: ["port"], message: "Cannot use port as it must be 2: current value is 1" },
+    ]).map(({ path, message }) => [path.join("."), message]),
+    [
+      ["auth.username_file", "Cannot use auth.username_file as it must be short: current value is *****"],
+      ["port", "Cannot use port as it must be 2: current value is 1"],
+    ],
+  );
+});
+
+Deno.test("withSecrets() leaves a config without such keys the very same", () => {
+  fc.assert(fc.property(fc.jsonValue(), (raw) => {
+    if (secretFilesIn(raw).length > 0 || JSON.stringify(raw).includes("_file")) return;
+    assert.equal(withSecrets(raw, TEXTS).value, raw);
+  }));
+});
