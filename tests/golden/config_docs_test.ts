@@ -35,6 +35,7 @@ const AROUND: Readonly<Record<string, string>> = {
     "permissions: () => ({}), probe() {} };\n",
   "plugins.yaml": "checks: { memcached: { url: plugins/memcached.ts } }\n",
   "clusters/around.yaml": "discovery: zookeeper\nhaproxy: {port: 64000}\n",
+  "secrets/redis": "not-this-one\n",
 };
 
 for (const page of pages) {
