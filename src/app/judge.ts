@@ -1,5 +1,6 @@
 import { Executor } from "../balance/executor.ts";
 import { type Trial, tryOut } from "../balance/try_out.ts";
+import { findWritingObstacles } from "../balance/written_paths.ts";
 import type { Node } from "../model/node.ts";
 import type { HostFacts, Listening, Wanted } from "../plugin/contract.ts";
 import { UndecidedError } from "../plugin/decider.ts";
@@ -20,6 +21,8 @@ export interface JudgeOptions {
   readonly strict?: boolean | undefined;
   /** Whether a name that cannot be resolved here is none of the config's faults. */
   readonly ignoresNames?: boolean | undefined;
+  /** Whether what is in the way of writing a balancer's files is said, too. */
+  readonly looksAtPaths?: boolean | undefined;
 }
 
 /**
@@ -36,6 +39,10 @@ export async function judgeBalancers(
   for (const [name, balancer] of accepted.balancers) {
     try {
       found.push(...await judge(name, balancer, accepted, options));
+      if (!options.looksAtPaths) continue;
+      for (const obstacle of await findWritingObstacles(await balancer.plugin.sources(balancer.config))) {
+        found.push(judgementAt(accepted, name, { ...obstacle, origin: undefined }));
+      }
     } catch (error) {
       if (!(error instanceof UndecidedError)) throw error;
       found.push(judgementAt(accepted, name, { severity: "error", message: error.message, origin: undefined }));

@@ -11,6 +11,7 @@ import { findStrays, type Place, placeProcess, verifyProgram } from "./placing.t
 import { identifyProgram, LateProgramError, type ProgramResult, runProgram } from "./program.ts";
 import { reloadByMaster, ReloadFailedError } from "./master_socket.ts";
 import { NobodyListensError, RuntimeSocket, SocketSilentError } from "./runtime_socket.ts";
+import { verifyWrittenPaths } from "./written_paths.ts";
 import { OtherWriterError, SoleWriter } from "./sole_writer.ts";
 
 /** How long a program may take to check a file, to start or to take over. */
@@ -190,13 +191,16 @@ export class Executor implements BalancerEffects, Disposable {
     }
   }
 
-  async #effect(step: Step, { program }: BalancerSources, signal: AbortSignal): Promise<string> {
+  async #effect(step: Step, sources: BalancerSources, signal: AbortSignal): Promise<string> {
+    const { program } = sources;
     switch (step.do) {
       case "install":
         return await this.#install(step, signal);
       case "start":
+        await verifyWrittenPaths(sources);
         return await this.#runOrFail(step.run, signal, step.deadlineMs);
       case "reload":
+        await verifyWrittenPaths(sources);
         if ("run" in step.how) return await this.#runOrFail(step.how.run, signal, step.how.deadlineMs);
         if ("master" in step.how) {
           return await reloadByMaster(step.how.master, {

@@ -34,9 +34,10 @@ export async function check(
     complain(`Cannot check ${path} as ${name}: ${fault}`);
     return 1;
   }
-  const validated = await validateDirectory(dir, { role: "check", strict, ignoresNames, candidates });
+  // Where names are not resolved, this is not the machine that announces the services, and writes the files.
+  const looksAtPaths = !ignoresNames;
+  const validated = await validateDirectory(dir, { role: "check", strict, ignoresNames, looksAtPaths, candidates });
   const { accepted } = validated;
-  // Where names are not resolved, this is not the machine that announces the services.
   const refused = ignoresNames ? [] : await refusedHost(dir, validated, identify);
   const diagnostics = [...validated.diagnostics, ...refused];
   for (const diagnostic of diagnostics) {

@@ -9,11 +9,13 @@ const CANDIDATE = "%";
  * would read and write that file, ask that socket, run that program for it. Pure.
  */
 export function sourceFaults(
-  { socket, file, program }: BalancerSources,
+  { socket, file, alsoWrites = [], program }: BalancerSources,
   granted: PermissionRequest,
 ): readonly string[] {
   return [
-    ...isWithin(file, granted.write ?? []) ? [] : [`write ${quote(file)}`],
+    ...[file, ...alsoWrites].filter((path) => !isWithin(path, granted.write ?? [])).map((path) =>
+      `write ${quote(path)}`
+    ),
     ...granted.net?.includes(`unix:${socket}`) ? [] : [`ask the socket ${quote(socket)}`],
     ...runFaults(program, granted),
   ];

@@ -271,6 +271,8 @@ export interface BalancerSources {
   readonly queries: readonly string[];
   /** The config file that the balancer is started from. */
   readonly file: string;
+  /** What the program itself writes besides, a pid file for one: no start follows a link that another user put there. */
+  readonly alsoWrites?: readonly string[] | undefined;
   /** The program whose version is asked with `-v`. */
   readonly program: string;
   /** The least time between two reloads; never less than a second for a plugin that does not ship. */

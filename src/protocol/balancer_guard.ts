@@ -26,6 +26,8 @@ export const FILE_LENGTH_MAX = 16 * 1024 * 1024;
 export const STEPS_MAX = 100_000;
 /** No balancer is asked more at each look. */
 const QUERIES_MAX = 20;
+/** So many files a program writes besides its config file. */
+const PATHS_MAX = 16;
 /** No program is given more arguments. */
 const ARGUMENTS_MAX = 100;
 /** So many notices, faults and things to leave out are enough for an operator. */
@@ -68,7 +70,10 @@ export function decision(value: unknown): Decision {
 }
 
 function sources(value: unknown): BalancerSources {
-  const { socket, speaks, queries, file, program, reloadIntervalMs, reloadJitterMs } = record(value, "sources");
+  const { socket, speaks, queries, file, alsoWrites, program, reloadIntervalMs, reloadJitterMs } = record(
+    value,
+    "sources",
+  );
   if (speaks !== undefined && speaks !== "prompt" && speaks !== "http") {
     throw new Fault(`speaks must be "prompt" or "http": current value is ${quote(speaks)}`);
   }
@@ -80,6 +85,9 @@ function sources(value: unknown): BalancerSources {
     ...speaks !== undefined && { speaks },
     queries: asked,
     file: exactText(file, "file"),
+    ...alsoWrites !== undefined && {
+      alsoWrites: listOf(alsoWrites, "alsoWrites", PATHS_MAX).map((path) => exactText(path, "alsoWrites")),
+    },
     program: exactText(program, "program"),
     reloadIntervalMs: within(reloadIntervalMs, "reloadIntervalMs", 0, RELOAD_INTERVAL_MAX_MS),
     ...reloadJitterMs !== undefined && {

@@ -24,6 +24,7 @@ import { decide } from "../plugin/policy.ts";
 import type { PluginSource } from "../plugin/source.ts";
 import type { Answer, Decision, Question, Request } from "../protocol/messages.ts";
 import { WorkerError } from "../protocol/wire_error.ts";
+import { resolveTrusted } from "../system/trusted_file.ts";
 import type { StuckThreads } from "./hangs.ts";
 import { PluginHost, WorkerDeadlineError } from "./plugin_host.ts";
 
@@ -153,6 +154,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     for (const step of steps) {
       const fault = stepFault(step, { ...place, seen: sight.seen });
       if (fault !== undefined) throw this.#refuse(`Cannot ${fault} for the balancer ${this.name}: it was not granted`);
+      if (step.do === "install") await this.#refuseLink(step.path);
     }
     return steps;
   }
@@ -200,10 +202,26 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
         `Cannot ${faults.join(", ")} for the balancer ${this.name}: its plugin did not ask for the permission`,
       );
     }
+    await this.#refuseLink(sources.file);
     const reloadIntervalMs = Math.max(sources.reloadIntervalMs, RELOAD_INTERVAL_MIN_MS);
     const place = { config, sources: { ...sources, reloadIntervalMs }, granted: grant.granted };
     this.#places = [place, ...this.#places].slice(0, PLACES_KEPT_MAX);
     return place;
+  }
+
+  /** Refuses a file that a link leads out of the directory it was granted by. A file that was granted itself may be one. */
+  async #refuseLink(path: string): Promise<void> {
+    const { write = [] } = this.#options.source.allow ?? {};
+    if (write.includes(path)) return;
+    const folder = write.map((each) => each.replace(/\/$/, "")).find((each) => path.startsWith(`${each}/`));
+    if (folder === undefined) return;
+    const [real, realFolder] = await Promise.all([path, folder].map(resolveTrusted)).catch((error) => {
+      throw this.#refuse(`Cannot write ${path} for the balancer ${this.name}: ${error.message}`);
+    });
+    if (real?.startsWith(`${realFolder}/`)) return;
+    throw this.#refuse(
+      `Cannot write ${path} for the balancer ${this.name}: it leads to ${real}, which was not granted`,
+    );
   }
 
   async #ask<Asked extends Question["ask"]>(

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { eventually } from "../../tests/support/eventually.ts";
 import { oddBalancerSource } from "../../tests/support/foreign_balancer.ts";
+import { TempDir } from "../../tests/support/temp_dir.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import type { Allowance } from "../model/allowance.ts";
 import type { Wanted } from "../plugin/contract.ts";
@@ -18,14 +19,14 @@ class Bench implements AsyncDisposable {
   readonly balancer: ForeignBalancer;
   stuck = 0;
 
-  constructor(members: string, allow: Allowance = ALLOW) {
+  constructor(members: string, allow: Allowance = ALLOW, folder = "/odd") {
     const record = (level: string) => (text: string, properties: Record<string, unknown> = {}) =>
       void this.log.push(`${level} ${text} ${JSON.stringify(properties)}`);
     const read = () => this.stuck;
     this.balancer = new ForeignBalancer({
       name: "odd",
       source: {
-        module: `data:text/javascript,${encodeURIComponent(oddBalancerSource("/odd", members))}`,
+        module: `data:text/javascript,${encodeURIComponent(oddBalancerSource(folder, members))}`,
         origin: "foreign",
         name: "balancer/odd",
         allow,
@@ -103,6 +104,29 @@ Deno.test("ForeignBalancer refuses a plan whole that goes beyond what was grante
     assert.equal(balancer.refusals, times);
   }
   assert.equal(bench.log.filter((line) => line.startsWith("warn ")).length, 1, "it is told once");
+});
+
+Deno.test("ForeignBalancer refuses a file that a link leads out of the directory it was granted by", async () => {
+  await using dir = new TempDir();
+  await dir.write("elsewhere/file", "not granted");
+  await Deno.mkdir(dir.file("granted"));
+  await Deno.symlink(dir.file("elsewhere/file"), dir.file("granted/file"));
+  const folder = dir.file("granted");
+  const allow = { net: [`unix:${folder}/socket`], run: [`${folder}/check`] };
+  {
+    await using bench = new Bench("", { ...allow, write: [folder] }, folder);
+    await assert.rejects(
+      Promise.resolve(bench.balancer.sources(CONFIG)),
+      new BeyondGrantError(
+        `Cannot write ${folder}/file for the balancer odd: it leads to ${
+          dir.file("elsewhere/file")
+        }, which was not granted`,
+      ),
+    );
+  }
+  // An operator who grants the link itself knows where it leads.
+  await using bench = new Bench("", { ...allow, write: [`${folder}/file`] }, folder);
+  assert.equal((await bench.balancer.sources(CONFIG)).file, `${folder}/file`);
 });
 
 Deno.test("ForeignBalancer is given no place that the operator does not grant", async () => {

@@ -37,6 +37,22 @@ async function findings(temp: TempDir, options: JudgeOptions = {}): Promise<read
   return diagnostics.map((each) => formatDiagnostic(each).split("\n")[0]?.replace(`${temp.file("c")}/`, "") ?? "");
 }
 
+Deno.test("check says which directory of a balancer's files is missing, and is content", async () => {
+  await using temp = await directory({ own: "" });
+  await temp.write(
+    "c/balancers/haproxy.yaml",
+    `config_file: ${temp.file("cfg")}\nsocket_file: ${temp.file("none/socket")}\npid_file: ${temp.file("none/pid")}\n` +
+      `defaults: [mode http, ${TIMEOUTS}]\n`,
+  );
+  const { code, text } = await checked(temp, { strict: true });
+  assert.equal(code, 0, text);
+  assert.match(
+    text,
+    new RegExp(`notice: Directory ${temp.file("none")} does not exist; the writer makes no directory`),
+  );
+  assert.match(text, /: valid: 0 errors, 0 warnings, 2 notices$/);
+});
+
 /** Runs `check`; answers its exit code and all that it printed. */
 async function checked(
   temp: TempDir,

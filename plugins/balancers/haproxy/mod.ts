@@ -33,10 +33,11 @@ const haproxy: BalancerPlugin<HaproxyConfig, HaproxyCluster, Observed> = {
     };
   },
   listens: (config, cluster) => cluster === undefined ? ownListens(config) : clusterListens(config, cluster),
-  sources: ({ configFile, socketFile, program, restartIntervalMs, reloadJitterMs }) => ({
+  sources: ({ configFile, socketFile, pidFile, masterSocket, program, restartIntervalMs, reloadJitterMs }) => ({
     socket: socketFile,
     queries: QUERIES,
     file: configFile,
+    alsoWrites: [pidFile, ...masterSocket === undefined ? [] : [masterSocket]],
     program,
     reloadIntervalMs: restartIntervalMs,
     reloadJitterMs,

@@ -1,0 +1,81 @@
+import type { BalancerSources } from "../plugin/contract.ts";
+import { look } from "../system/processes.ts";
+import { folderOf, resolveTrusted, UntrustedPathError } from "../system/trusted_file.ts";
+
+/** What stands in the way of writing a balancer's files. */
+export interface WritingObstacle {
+  /** `warning`: no start will get past it. `notice`: it may be otherwise by the time, or for another user. */
+  readonly severity: "warning" | "notice";
+  readonly message: string;
+}
+
+/** Everything that the host or the balancer's program writes for it. */
+function writtenPaths({ file, socket, alsoWrites = [] }: BalancerSources): readonly string[] {
+  return [...new Set([file, socket, ...alsoWrites])];
+}
+
+/**
+ * Throws, before a balancer's program is started, if another user of the
+ * machine may have led a file elsewhere that the program writes, or if its
+ * directory is missing: the program would follow the one, and say of the
+ * other what nobody finds.
+ */
+export async function verifyWrittenPaths(sources: BalancerSources): Promise<void> {
+  for (const path of writtenPaths(sources)) {
+    const folder = folderOf(await resolveTrusted(path));
+    if (!await isThere(folder)) throw new Error(`the directory of ${path} does not exist`);
+  }
+}
+
+/** Says what a writer that is started by this user now would find in its way; looks, and writes nothing. */
+export async function findWritingObstacles(sources: BalancerSources): Promise<readonly WritingObstacle[]> {
+  const found: WritingObstacle[] = [];
+  const missing = new Map<string, string[]>();
+  for (const path of writtenPaths(sources)) {
+    try {
+      const folder = folderOf(await resolveTrusted(path));
+      if (!await isThere(folder)) missing.set(folder, [...missing.get(folder) ?? [], path]);
+    } catch (error) {
+      if (!(error instanceof UntrustedPathError)) continue;
+      found.push({ severity: "warning", message: error.message });
+    }
+  }
+  for (const [folder, paths] of missing) {
+    found.push({
+      severity: "notice",
+      message: `Directory ${folder} does not exist; the writer makes no directory, and ${paths.join(", ")} ` +
+        `${paths.length === 1 ? "is" : "are"} written there`,
+    });
+  }
+  const inPlace = missing.has(folderOf(sources.file)) ? undefined : await whyInPlace(sources.file);
+  if (inPlace !== undefined) found.push({ severity: "notice", message: inPlace });
+  return found;
+}
+
+/** Why a config file cannot be replaced as a whole; `undefined` if it can. */
+async function whyInPlace(path: string): Promise<string | undefined> {
+  const real = await resolveTrusted(path).catch(() => undefined);
+  if (real === undefined || !await isThere(real)) return undefined;
+  const mounts = (await look("cat", ["/proc/self/mountinfo"])).split("\n").map((line) => line.split(" ")[4]);
+  // The kernel writes blanks and backslashes as octal numbers.
+  const mounted = real.replaceAll(/[ \t\n\\]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, "0")}`);
+  const inPlace = "it is written in place, so a crash can leave half of it";
+  if (mounts.includes(mounted)) return `${path} is mounted by itself: ${inPlace}. Mount its directory instead`;
+  const folder = folderOf(real);
+  if (await mayWrite(folder)) return undefined;
+  return await mayWrite(real)
+    ? `Directory ${folder} is not writable, ${path} is: ${inPlace}. Make the directory writable`
+    : `Neither ${path} nor its directory is writable for user ${Deno.uid()}, who runs this`;
+}
+
+/** Whether this user may write; where a group may, that counts as yes. */
+async function mayWrite(path: string): Promise<boolean> {
+  const { uid, mode } = await Deno.stat(path);
+  const user = Deno.uid();
+  if (user === null || user === 0 || mode === null) return true;
+  return (mode & (uid === user ? 0o200 : 0o022)) !== 0;
+}
+
+function isThere(path: string): Promise<boolean> {
+  return Deno.stat(path).then(() => true, () => false);
+}

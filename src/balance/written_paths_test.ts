@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { Mount, WHY_NO_MOUNT } from "../../tests/support/mount.ts";
+import { TempDir } from "../../tests/support/temp_dir.ts";
+import type { BalancerSources } from "../plugin/contract.ts";
+import { findWritingObstacles, verifyWrittenPaths } from "./written_paths.ts";
+
+/** A balancer whose files are where a test wants them. */
+function sourcesAt(file: string, socket: string, ...alsoWrites: string[]): BalancerSources {
+  return { socket, queries: [], file, alsoWrites, program: "haproxy", reloadIntervalMs: 1_000 };
+}
+
+Deno.test("a directory that is missing is named before the balancer is started, and by check", async () => {
+  await using dir = new TempDir();
+  const sources = sourcesAt(dir.file("file"), dir.file("none/socket"), dir.file("none/pid"));
+  await assert.rejects(
+    verifyWrittenPaths(sources),
+    new Error(`the directory of ${dir.file("none/socket")} does not exist`),
+  );
+  assert.deepEqual(await findWritingObstacles(sources), [{
+    severity: "notice",
+    message: `Directory ${dir.file("none")} does not exist; the writer makes no directory, and ` +
+      `${dir.file("none/socket")}, ${dir.file("none/pid")} are written there`,
+  }]);
+  await Deno.mkdir(dir.file("none"));
+  await verifyWrittenPaths(sources);
+  assert.deepEqual(await findWritingObstacles(sources), []);
+});
+
+Deno.test(
+  "no balancer is started whose pid file is a link that another user put into a shared directory",
+  { ignore: Deno.uid() !== 0 },
+  async () => {
+    await using dir = new TempDir();
+    await Deno.chmod(dir.path, 0o1777);
+    await dir.write("victim", "");
+    await Deno.symlink(dir.file("victim"), dir.file("pid"));
+    await new Deno.Command("chown", { args: ["--no-dereference", "65534", dir.file("pid")] }).output();
+    const sources = sourcesAt(dir.file("file"), dir.file("socket"), dir.file("pid"));
+    await assert.rejects(verifyWrittenPaths(sources), /pid is a link that user 65534 made/);
+    const [obstacle, ...others] = await findWritingObstacles(sources);
+    assert.deepEqual([obstacle?.severity, others], ["warning", []]);
+  },
+);
+
+Deno.test(
+  "a config file that is mounted by itself is said to be written in place",
+  { ignore: WHY_NO_MOUNT !== undefined },
+  async () => {
+    await using dir = new TempDir();
+    await dir.write("a file", "");
+    const sources = sourcesAt(dir.file("a file"), dir.file("socket"));
+    assert.deepEqual(await findWritingObstacles(sources), []);
+    await using _mount = await Mount.alone(dir.file("a file"));
+    const [{ severity, message } = { severity: "", message: "" }] = await findWritingObstacles(sources);
+    assert.equal(severity, "notice");
+    assert.match(message, /a file is mounted by itself: it is written in place.* Mount its directory instead$/);
+  },
+);
