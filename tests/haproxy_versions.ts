@@ -67,9 +67,11 @@ const KEPT_PACKAGE = /^(?:haproxy|lib.+|zlib1g)$/;
  */
 export async function haproxyProgram(
   version: HaproxyVersion,
-  { refresh = false }: {
+  { refresh = false, mayFetch = true }: {
     /** Whether a cached one is fetched again. Defaults to false. */
     readonly refresh?: boolean;
+    /** Whether one that is neither installed nor cached is fetched. Defaults to true. */
+    readonly mayFetch?: boolean;
   } = {},
 ): Promise<HaproxyProgram> {
   const installed = await tryProgram("/usr/sbin/haproxy", version);
@@ -77,6 +79,7 @@ export async function haproxyProgram(
   const dir = `${cacheDir()}/${version}`;
   const cached = refresh ? undefined : await tryProgram(`${dir}/haproxy`, version);
   if (cached !== undefined) return cached;
+  if (!mayFetch) throw new UnavailableVersionError("neither installed nor cached");
   const failures: string[] = [];
   for (const source of SOURCES[version]) {
     try {

@@ -1,0 +1,192 @@
+/**
+ * HAProxy is upgraded under a writer, and a writer takes over what another
+ * version of HAProxy runs, under traffic. Needs two versions: those that are
+ * neither installed nor fetched by `tests/haproxy_versions.ts` are left out.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { haproxyProgram, type HaproxyVersion, UnavailableVersionError } from "../haproxy_versions.ts";
+import { render } from "../../plugins/balancers/haproxy/render.ts";
+import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free_port.ts";
+import { HaproxyBox, kill, NamedServer, RunningWriter } from "../support/haproxy.ts";
+import { get, HttpLoad } from "../support/http_load.ts";
+
+/** The path of a version's program, or `undefined` where it is not there. */
+async function find(version: HaproxyVersion): Promise<string | undefined> {
+  try {
+    return (await haproxyProgram(version, { mayFetch: false })).path;
+  } catch (error) {
+    if (!(error instanceof UnavailableVersionError)) throw error;
+    return undefined;
+  }
+}
+
+const PROGRAMS = new Map(
+  await Promise.all(
+    (["2.6", "3.0", "3.2", "3.4"] as const).map(async (version) => [version, await find(version)] as const),
+  ),
+);
+
+/** A program that is upgraded as a package manager does: another file in its place. */
+class Installed {
+  readonly path: string;
+
+  constructor(box: HaproxyBox, version: HaproxyVersion) {
+    this.path = box.path("haproxy");
+    Deno.symlinkSync(PROGRAMS.get(version) as string, this.path);
+  }
+
+  upgrade(version: HaproxyVersion): void {
+    const next = `${this.path}.new`;
+    Deno.symlinkSync(PROGRAMS.get(version) as string, next);
+    Deno.renameSync(next, this.path);
+  }
+}
+
+/** The version of the process that answers: its first two numbers. */
+async function running(box: HaproxyBox): Promise<string | undefined> {
+  return /^Version: (\d+\.\d+)/m.exec((await box.ask("show info"))[0] ?? "")?.[1];
+}
+
+const UPGRADES: readonly { readonly from: HaproxyVersion; readonly to: HaproxyVersion }[] = [
+  { from: "2.6", to: "3.2" },
+  { from: "2.6", to: "3.4" },
+  { from: "3.0", to: "3.4" },
+];
+
+for (const { from, to } of UPGRADES) {
+  const ignore = PROGRAMS.get(from) === undefined || PROGRAMS.get(to) === undefined;
+
+  for (const mode of ["a daemon", "a master"] as const) {
+    Deno.test({
+      name: `HAProxy ${from} as ${mode} is upgraded to ${to} under a writer by one reload, which fails no request`,
+      ignore,
+      fn: async () => {
+        await using box = new HaproxyBox({ restart_interval: 0 });
+        const program = new Installed(box, from);
+        await using server = new NamedServer("app.test");
+        await using writer = new RunningWriter({ reconcileMs: 100 });
+        const port = freePort();
+        const file = {
+          program: program.path,
+          ...mode === "a master" ? { master_socket: box.path("master.sock") } : {},
+        };
+        const wanted = box.wanted({ web: { section: { port }, nodes: [server.node] } }, file);
+        await writer.apply(wanted);
+        const load = new HttpLoad(port);
+        await load.more(50);
+        program.upgrade(to);
+        await writer.logged(new RegExp(`reloaded, as HAProxy ${to}[0-9.]* is installed and ${from}[0-9.]* runs: `));
+        await eventually("the new version answers", async () => await running(box) === to);
+        await load.more(200);
+        // What comes later needs no reload either.
+        await using other = new NamedServer("other.test");
+        await writer.apply(box.wanted({ web: { section: { port }, nodes: [server.node, other.node] } }, file));
+        await load.more(50);
+        const { failed } = await load.stop();
+        assert.deepEqual(failed, []);
+        assert.equal(writer.reloads, 2, writer.log.join("\n"));
+      },
+    });
+  }
+
+  Deno.test({
+    name: `a HAProxy ${from} that is stopped for its upgrade to ${to} comes back with a file of that version`,
+    ignore,
+    fn: async () => {
+      await using box = new HaproxyBox({ restart_interval: 0 });
+      const program = new Installed(box, from);
+      await using server = new NamedServer("app.test");
+      await using writer = new RunningWriter({ reconcileMs: 100 });
+      const port = freePort();
+      await writer.apply(
+        box.wanted({ web: { section: { port }, nodes: [server.node] } }, { program: program.path }),
+      );
+      program.upgrade(to);
+      for (const pid of box.processes()) kill(pid);
+      await eventually("the new version answers", async () => await running(box) === to);
+      assert.equal(await get(port), "app.test");
+      assert.equal(writer.log.some((line) => /refuses/.test(line)), false, writer.log.join("\n"));
+    },
+  });
+
+  Deno.test({
+    name: `a HAProxy ${from} that 1.0 started is taken over by ${to} with one reload`,
+    ignore,
+    fn: async () => {
+      await using box = new HaproxyBox({ restart_interval: 0 });
+      const program = new Installed(box, from);
+      await using server = new NamedServer("app.test");
+      const port = freePort();
+      const wanted = box.wanted({ web: { section: { port }, nodes: [server.node] } }, { program: program.path });
+      // No mark, and sockets that are not handed over.
+      const { text } = render({ ...wanted, version: [1, 5, 8] });
+      await Deno.writeTextFile(box.configFile, text);
+      const args = ["-D", "-f", box.configFile, "-p", box.pidFile, "-L", "lb.test"];
+      assert((await new Deno.Command(program.path, { args, stderr: "null" }).output()).success);
+      assert.equal(await get(port), "app.test");
+      program.upgrade(to);
+      await using writer = new RunningWriter({ reconcileMs: 100 });
+      await writer.apply(wanted);
+      assert.equal(await get(port), "app.test");
+      assert.equal(writer.reloads, 1, writer.log.join("\n"));
+      assert.equal(await running(box), to);
+    },
+  });
+
+  Deno.test({
+    name: `a HAProxy ${from} that the previous version of Lighthouse started is taken over by ${to} with one reload`,
+    ignore,
+    fn: async () => {
+      await using box = new HaproxyBox({ restart_interval: 0 });
+      const program = new Installed(box, from);
+      await using server = new NamedServer("app.test");
+      const port = freePort();
+      const wanted = box.wanted({ web: { section: { port }, nodes: [server.node] } }, { program: program.path });
+      // Frontend and backend share a name there, whatever the version.
+      await Deno.writeTextFile(box.configFile, render({ ...wanted, version: [2, 6, 12] }).text);
+      const args = ["-D", "-f", box.configFile, "-p", box.pidFile, "-L", "lb.test"];
+      assert((await new Deno.Command(program.path, { args, stderr: "null" }).output()).success);
+      const load = new HttpLoad(port);
+      await load.more(50);
+      program.upgrade(to);
+      await using writer = new RunningWriter({ reconcileMs: 100 });
+      await writer.apply(wanted);
+      await load.more(200);
+      const { failed } = await load.stop();
+      assert.deepEqual(failed, []);
+      assert.equal(writer.reloads, 1, writer.log.join("\n"));
+      assert.equal(await running(box), to);
+    },
+  });
+}
+
+const NEWER = PROGRAMS.get("3.2");
+
+Deno.test({
+  name:
+    "a HAProxy 3.2 that the previous version of Lighthouse started, with names that frontends and backends share, " +
+    "is taken over with one reload",
+  ignore: NEWER === undefined,
+  fn: async () => {
+    await using box = new HaproxyBox({ restart_interval: 0 });
+    const program = new Installed(box, "3.2");
+    await using server = new NamedServer("app.test");
+    const port = freePort();
+    const wanted = box.wanted({ web: { section: { port }, nodes: [server.node] } }, { program: program.path });
+    await Deno.writeTextFile(box.configFile, render({ ...wanted, version: [3, 0, 11] }).text);
+    const args = ["-D", "-f", box.configFile, "-p", box.pidFile, "-L", "lb.test"];
+    assert((await new Deno.Command(program.path, { args, stderr: "null" }).output()).success);
+    const load = new HttpLoad(port);
+    await load.more(50);
+    await using writer = new RunningWriter({ reconcileMs: 100 });
+    await writer.apply(wanted);
+    await load.more(200);
+    assert.deepEqual((await load.stop()).failed, []);
+    assert.equal(writer.reloads, 1, writer.log.join("\n"));
+    assert.match(writer.log.join("\n"), /reloaded, as frontend web:in is new, frontend web is gone/);
+    assert.equal(writer.log.some((line) => /has the same name/.test(line)), false);
+  },
+});
