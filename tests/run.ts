@@ -8,7 +8,8 @@
  * @module
  */
 // deno-lint-ignore-file no-console -- this program's output is its purpose
-import { setUp } from "./setup.ts";
+import { haproxyProgram, type HaproxyVersion, UnavailableVersionError } from "./haproxy_versions.ts";
+import { type RequirementName, setUp } from "./setup.ts";
 
 /** One thing to run: an item by itself, or a set of tests. */
 export interface Step {
@@ -20,8 +21,14 @@ export interface Step {
   readonly args: readonly string[];
   /** For tests: the files and folders that hold them. */
   readonly tests?: readonly string[];
-  /** Whether it runs programs that `setup.ts` has to bring. */
-  readonly programs?: true;
+  /** The programs that it runs and `setup.ts` has to bring; `all` that there are. */
+  readonly programs?: "all" | readonly RequirementName[];
+  /**
+   * The HAProxy versions that its tests are run with, instead of the installed
+   * one: of each list the first that can be had. One that cannot be had is
+   * named and skipped.
+   */
+  readonly haproxy?: readonly (readonly HaproxyVersion[])[];
   /** Whether its tests wait most of the time, for programs and clocks, so that more of them go side by side. */
   readonly waits?: true;
 }
@@ -64,7 +71,7 @@ export const STEPS: readonly Step[] = [
     title: "the store: its contract, and what befalls it",
     args: ["test", "--no-check", "--parallel", "-A"],
     tests: ["tests/store"],
-    programs: true,
+    programs: "all",
     waits: true,
   },
   {
@@ -72,14 +79,22 @@ export const STEPS: readonly Step[] = [
     title: "golden files, conformance of plugins, hostile input",
     args: ["test", "--no-check", "--parallel", "-A"],
     tests: ["tests/golden", "tests/conformance", "tests/fuzz"],
-    programs: true,
+    programs: "all",
+  },
+  {
+    name: "haproxy",
+    title: "the HAProxy versions that are not installed",
+    args: ["test", "--no-check", "--parallel", "-A"],
+    programs: ["haproxy", "patchelf"],
+    haproxy: [["3.0"], ["3.4", "3.2"]],
+    waits: true,
   },
   {
     name: "real",
     title: "real HAProxy, ZooKeeper and Redis",
     args: ["test", "--no-check", "--parallel", "-A"],
     tests: ["tests/integration", "tests/compatibility"],
-    programs: true,
+    programs: "all",
     waits: true,
   },
   {
@@ -87,9 +102,27 @@ export const STEPS: readonly Step[] = [
     title: "what befalls real processes, networks and disks, under traffic; and for long",
     args: ["test", "--no-check", "--parallel", "-A"],
     tests: ["tests/faults", "tests/soak"],
-    programs: true,
+    programs: "all",
     waits: true,
   },
+];
+
+/** The tests in which the version of HAProxy shows: a minute for each version. */
+const HAPROXY_TESTS: readonly string[] = [
+  "tests/golden/directories_test.ts",
+  "tests/golden/render_test.ts",
+  ...[
+    "converge",
+    "demo_once",
+    "drain",
+    "haproxy_model",
+    "haproxy_writer",
+    "master_socket",
+    "old_haproxy_bugs",
+    "panic",
+    "peers",
+    "reload",
+  ].map((name) => `tests/integration/${name}_test.ts`),
 ];
 
 /** A step that takes longer hangs. */
@@ -150,8 +183,44 @@ function unescapeXml(text: string): string {
   });
 }
 
+/** Runs a step with each version of HAProxy that can be had. */
+async function runVersions(step: Step, versions: NonNullable<Step["haproxy"]>): Promise<StepResult> {
+  const results: StepResult[] = [];
+  for (const any of versions) {
+    const program = await firstProgram(any);
+    if (program === undefined) continue;
+    const { version, path, banner } = program;
+    console.log(`\n-- ${banner}`);
+    const folder = path.slice(0, path.lastIndexOf("/"));
+    const { haproxy: _, ...rest } = step;
+    const result = await runStep({ ...rest, name: `haproxy-${version}`, tests: HAPROXY_TESTS }, {
+      PATH: `${folder}:${Deno.env.get("PATH")}`,
+    });
+    results.push({ ...result, failed: result.failed.map((item) => `HAProxy ${version}: ${item}`) });
+  }
+  return {
+    passed: results.reduce((sum, { passed }) => sum + passed, 0),
+    failed: results.flatMap(({ failed }) => failed),
+    timed: results.flatMap(({ timed }) => timed),
+  };
+}
+
+/** The first of some versions that can be had; says why the others cannot. */
+async function firstProgram(versions: readonly HaproxyVersion[]) {
+  for (const version of versions) {
+    try {
+      return await haproxyProgram(version);
+    } catch (error) {
+      if (!(error instanceof UnavailableVersionError)) throw error;
+      console.log(`\n-- HAProxy ${version}: skipped, as it cannot be had: ${error.message}`);
+    }
+  }
+  return undefined;
+}
+
 /** Runs one step; its output goes where ours goes. */
-async function runStep(step: Step): Promise<StepResult> {
+async function runStep(step: Step, environment: Readonly<Record<string, string>> = {}): Promise<StepResult> {
+  if (step.haproxy !== undefined) return await runVersions(step, step.haproxy);
   const junitPath = `junit-${step.name}.xml`;
   const tests = (step.tests ?? []).filter(isThere);
   // Without a path, deno would run every test there is.
@@ -161,7 +230,7 @@ async function runStep(step: Step): Promise<StepResult> {
     ? step.args
     : [...step.args, "--permit-no-files", `--junit-path=${junitPath}`, ...tests];
   const jobs = Deno.env.get("DENO_JOBS") ?? String(navigator.hardwareConcurrency * (step.waits ? 2 : 1));
-  const env = { DENO_JOBS: jobs };
+  const env = { ...environment, DENO_JOBS: jobs };
   const child = new Deno.Command(Deno.execPath(), { args: [...args], env, stdin: "null" }).spawn();
   const hung = setTimeout(() => child.kill("SIGKILL"), STEP_DEADLINE_MS);
   const { success, code } = await child.status;
@@ -185,18 +254,24 @@ function isThere(path: string): boolean {
   }
 }
 
-/** Runs the steps of these names, in the table's order; answers the sum. */
-async function run(names: readonly string[]): Promise<StepResult> {
+/** The steps of these names, in the table's order; all of them where none is named. */
+function stepsNamed(names: readonly string[]): readonly Step[] {
   const unknown = names.filter((name) => !STEPS.some((step) => step.name === name));
   if (unknown.length > 0) {
-    const failed = `Unknown step ${unknown.join(", ")}: known are ${STEPS.map((s) => s.name).join(", ")}`;
-    return { passed: 0, failed: [failed], timed: [] };
+    console.error(`Unknown step ${unknown.join(", ")}: known are ${STEPS.map((s) => s.name).join(", ")}`);
+    Deno.exit(2);
   }
-  const steps = names.length === 0 ? STEPS : STEPS.filter((step) => names.includes(step.name));
-  if (steps.some((step) => step.programs)) {
+  return names.length === 0 ? STEPS : STEPS.filter((step) => names.includes(step.name));
+}
+
+/** Runs steps, one after the other; answers the sum. */
+async function run(steps: readonly Step[]): Promise<StepResult> {
+  const programs = steps.flatMap(({ programs }) => programs ?? []);
+  const names = programs.filter((name) => name !== "all");
+  if (programs.length > 0) {
     console.log("\n== setup: the programs that tests run");
     try {
-      await setUp();
+      await setUp(names.length < programs.length ? undefined : names);
     } catch (error) {
       return { passed: 0, failed: [error instanceof Error ? error.message : String(error)], timed: [] };
     }
@@ -217,12 +292,15 @@ async function run(names: readonly string[]): Promise<StepResult> {
   return { passed, failed, timed };
 }
 
-if (import.meta.main) {
+/** Runs steps in the project's folder, prints the sum, and ends this program. */
+export async function runAndExit(steps: readonly Step[]): Promise<never> {
   Deno.chdir(new URL("..", import.meta.url));
-  const { passed, failed, timed } = await run(Deno.args);
+  const { passed, failed, timed } = await run(steps);
   const slow = slowest(timed).map(({ name, seconds }) => `  ${seconds.toFixed(1).padStart(6)} s  ${name}`);
   if (slow.length > 0) console.log(`\nSlowest tests:\n${slow.join("\n")}`);
   if (failed.length > 0) console.log(`\nFailed:\n${failed.map((item) => `  ${item}`).join("\n")}`);
   console.log(`\n${passed} passed, ${failed.length} failed`);
   Deno.exit(failed.length === 0 ? 0 : 1);
 }
+
+if (import.meta.main) await runAndExit(stepsNamed(Deno.args));

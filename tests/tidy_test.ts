@@ -18,6 +18,7 @@ const TASKS = [
   "soak",
   "store",
   "test",
+  "test:haproxy",
   "test:sim",
   "test:unit",
   "writer",

@@ -2,8 +2,9 @@
  * What becomes of a config directory: a case is a file in `directories/`, with
  * `# why`, the members of clusters behind `=== nodes`, the files of the
  * directory, each behind `=== path`, a line `----`, what `check` tells of them,
- * a line `----`, and the HAProxy file, which HAProxy itself must accept.
- * `UPDATE_GOLDEN=1` writes the last two anew.
+ * a line `----`, and the HAProxy file, which HAProxy itself must accept. What a
+ * later version has otherwise stands behind that (`version_columns.ts`).
+ * `UPDATE_GOLDEN=1` writes what is expected again, for the HAProxy that the tests run.
  *
  * Each file is compared with what 1.0 makes of the same directory too, less the
  * differences that are documented.
@@ -17,13 +18,17 @@ import { validateDirectory } from "../../src/app/validate.ts";
 import { formatDiagnostic } from "../../src/config/diagnostics.ts";
 import type { Node } from "../../src/model/node.ts";
 import type { Rendered, Wanted } from "../../src/plugin/contract.ts";
-import { caseNames, compareCase, readNode } from "../support/balancer_case.ts";
+import { caseNames, compareColumn, readNode } from "../support/balancer_case.ts";
 import { checkConfig, TEST_FQDN } from "../support/haproxy.ts";
+import { HAPROXY_VERSION } from "../support/haproxy_version.ts";
 import { lessDifferences, predecessorText, readYaml, withoutTold } from "../support/predecessor.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 const CASES = new URL("./directories/", import.meta.url);
-const VERSION = [2, 6, 12] as const;
+
+/** The version whose file is compared with that of 1.0. */
+const COMPARED = [2, 6, 12] as const;
+
 const DISCOVERY = "hosts:\n  - 127.0.0.1:2181\npath: /lighthouse\n";
 
 /** What a case is about. */
@@ -53,16 +58,16 @@ for (const name of caseNames(CASES)) {
     const balancer = accepted?.balancers.get("haproxy");
     assert(accepted !== undefined && balancer !== undefined);
     const host = { fqdn: TEST_FQDN, ip: "10.0.9.9" };
-    const asked: Wanted = { ...wish("haproxy", balancer, accepted, given.nodes, host), version: VERSION };
+    const asked: Wanted = { ...wish("haproxy", balancer, accepted, given.nodes, host), version: HAPROXY_VERSION };
     const { target } = await judgeWish(asked, balancer);
     const { text } = await balancer.plugin.render(target);
     const told = diagnostics.map((each) => `${formatDiagnostic(each).replaceAll(`${temp.path}/`, "")}\n`).join("");
-    await compareCase(path, { text: input, given, expected: expected.join("----\n") }, `${told}----\n${text}`);
+    await compareColumn(path, { text: input, given, expected: expected.join("----\n") }, `${told}----\n${text}`);
     await checkConfig(text);
     if (given.isForPredecessor) {
       compareWithPredecessor(given, (directives) => {
         const config = { ...asked.config as Record<string, unknown>, directives };
-        return balancer.plugin.render({ ...asked, config }) as Rendered;
+        return balancer.plugin.render({ ...asked, version: COMPARED, config }) as Rendered;
       });
     }
   });
@@ -79,7 +84,7 @@ function compareWithPredecessor(given: Given, render: (directives: "predecessor"
       const name = file["name"] ?? base;
       return [{ name, file: file as never, nodes: given.nodes.get(name) ?? [] }];
     }),
-    version: VERSION,
+    version: COMPARED,
   });
   assert.equal(lessDifferences(render("predecessor").text), lessDifferences(theirs));
   assert.equal(lessDifferences(withoutTold(render(undefined))), lessDifferences(theirs));

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };
+import { checkDemo, demo } from "../support/demo.ts";
 import { eventually } from "../support/eventually.ts";
 
 /** What the task runs the demo with. */
@@ -7,32 +8,11 @@ const TASK_FLAGS = config.tasks.demo.command.split(" ").slice(2, -1);
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
-/** Runs the demo as a reader of README does. */
-async function demo(...flags: string[]): Promise<{ readonly code: number; readonly output: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["task", "demo", ...flags],
-    cwd: ROOT,
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  return { code, output: decoder.decode(stdout) + decoder.decode(stderr) };
-}
+Deno.test("the demo over ZooKeeper ends by itself, with no request failed and no reload", () =>
+  checkDemo("--zookeeper"));
 
-Deno.test.each([
-  { registry: "a directory", flags: ["--once"] },
-  { registry: "ZooKeeper", flags: ["--once", "--zookeeper"] },
-  { registry: "a Lighthouse store", flags: ["--once", "--store"] },
-])("the demo over $registry ends by itself, with no request failed and no reload", async ({ flags }) => {
-  const { code, output } = await demo(...flags);
-  assert.equal(code, 0, output);
-  assert.match(output, /curl http:\/\/127\.0\.0\.1:\d+\//);
-  for (const change of ["health check fails", "well again", "fourth instance joins", "is killed"]) {
-    assert.match(output, new RegExp(`${change}.*\\d+ ms +0 +0$`, "m"), output);
-  }
-  assert.match(output, /requests sent +[1-9]\d+/);
-  assert.match(output, /requests failed +0$/m);
-  assert.match(output, /reloads +0$/m);
-});
+Deno.test("the demo over a Lighthouse store ends by itself, with no request failed and no reload", () =>
+  checkDemo("--store"));
 
 Deno.test("the demo takes another port than one in use, and its logs grow while it lives", async () => {
   // HAProxy listens as this does: another that asks for the same gets a share of the port. It may be in use already.
