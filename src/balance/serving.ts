@@ -48,8 +48,12 @@ const STILLBORN_MS = 1_000;
 /** How long a balancer that ran must be gone before it is started: someone may be restarting it. */
 const GONE_MS = 300;
 
-/** The same for one that a master owned: whoever started that is about to start it again. */
-const GONE_WITH_MASTER_MS = 3_000;
+/**
+ * The same for one that a master owned, since whoever started that is about to
+ * start it again, and where a process was started from the file: it may not
+ * listen yet.
+ */
+const GONE_WITH_OTHERS_MS = 3_000;
 
 /** A process that was seen to serve. */
 interface Process {
@@ -130,12 +134,13 @@ export class Serving {
 
   /**
    * From when on the start of a balancer that is not there is ours: one that
-   * `ran` may be about to be started by somebody else.
+   * `ran` may be about to be started by somebody else. `strays` are processes
+   * that do not answer.
    */
-  startableAt(ran: boolean): number {
+  startableAt(ran: boolean, strays: readonly number[] = []): number {
     this.#goneSince ??= ran ? this.#clock.now() : -Infinity;
     const hadMaster = this.#process !== undefined && this.#process.owner !== this.#process.pid;
-    return this.#goneSince + (hadMaster ? GONE_WITH_MASTER_MS : GONE_MS);
+    return this.#goneSince + (hadMaster || strays.length > 0 ? GONE_WITH_OTHERS_MS : GONE_MS);
   }
 
   /** Waits until another process answers than was `seen` before the step. Throws if the signal is aborted meanwhile. */

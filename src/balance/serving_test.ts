@@ -140,6 +140,7 @@ Deno.test("Serving leaves the start of one that has gone to others for a while, 
   assert.equal(bench.serving.startableAt(true), 1_300);
   bench.clock.advance(100);
   assert.equal(bench.serving.startableAt(true), 1_300, "it has been gone since then");
+  assert.equal(bench.serving.startableAt(true, [7]), 4_000, "another that does not answer may only have begun");
   bench.set("web", seen(11, { masterPid: 9 }));
   await bench.see("web");
   assert.equal(bench.serving.startableAt(true), 4_100);

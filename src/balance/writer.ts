@@ -268,7 +268,7 @@ export class Writer<Config, ClusterConfig, Observed> {
       this.#isCalm = inForce;
       return ["wait", inForce && view.target.wanted === view.wanted];
     }
-    if (steps.some((step) => step.do === "start") && !this.#mayStart()) return ["wait", false];
+    if (steps.some((step) => step.do === "start") && !this.#mayStart(view.seen.strays)) return ["wait", false];
     this.#tellDrift(view, steps);
     return [await this.#act(turn, view, decision), false];
   }
@@ -292,9 +292,9 @@ export class Writer<Config, ClusterConfig, Observed> {
   }
 
   /** Whether a balancer that is not there may be started now; if not, when to look again. */
-  #mayStart(): boolean {
+  #mayStart(strays: readonly number[] | undefined): boolean {
     const now = this.#clock.now();
-    const startAt = Math.max(this.#pace.startAllowedAt, this.#serving.startableAt(this.#planner.hasServed));
+    const startAt = Math.max(this.#pace.startAllowedAt, this.#serving.startableAt(this.#planner.hasServed, strays));
     if (now >= startAt) return true;
     this.#agenda.lookBy(Math.min(startAt, now + GONE_POLL_MS));
     return false;

@@ -239,7 +239,7 @@ exec haproxy -D -f ${box.configFile} -p ${box.pidFile} -x ${box.socketFile} -sf 
   const done = running.turns.flatMap(({ steps }) => steps).map((step) =>
     step.do === "command" ? step.command.split(" ").slice(0, 2).join(" ") : step.do
   );
-  assert.deepEqual(done.slice(0, 6), ["install", "start", "install", "reload", "add server", "enable server"]);
+  assert.deepEqual(done.slice(0, 6), ["install", "start", "install", "reload", "add server", "set server"]);
   assert.equal((await box.serving("web")).length, 2);
 });
 
