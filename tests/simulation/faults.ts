@@ -95,6 +95,7 @@ export const FAULTS: readonly Fault[] = [
     kind: "checks",
     begin: (world) => world.spoil({ blind: "too many open files", unloadable: true }),
   },
+  { name: "HAProxy is upgraded", kind: "balancer", begin: (world) => world.upgradeHaproxy() },
   { name: "HAProxy is killed", kind: "balancer", begin: ({ haproxy }) => haproxy.kill() },
   {
     name: "somebody reloads HAProxy",

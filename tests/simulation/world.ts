@@ -1,4 +1,4 @@
-import type { BalancerEffects } from "../../src/balance/effects.ts";
+import type { BalancerEffects, ProgramVersion } from "../../src/balance/effects.ts";
 import { FakeClock } from "../../src/kernel/fake_clock.ts";
 import { type Random, seededRandom } from "../../src/kernel/random.ts";
 import { nodeName } from "../../src/model/node.ts";
@@ -31,6 +31,8 @@ const PLACES = new Map(HOSTS.map((name) => [
     }))
   ),
 ]));
+/** The HAProxy of a world: by its seed, and in this order if it is upgraded. */
+const VERSIONS: readonly ProgramVersion[] = [[2, 6, 12], [2, 8, 0], [3, 0, 11], [3, 2, 26], [3, 4, 7]];
 /** So much time goes by at once. */
 const TICK_MS = 10;
 /** A fault that lasts does so for at most so long. */
@@ -96,11 +98,12 @@ export class World implements AsyncDisposable {
   constructor(seed: number, { bug }: WorldOptions = {}) {
     this.haproxy.now = () => this.#clock.now();
     this.#deregistersOnFailure = bug?.deregistersOnFailure === true;
+    this.haproxy.programVersion = VERSIONS[seed % VERSIONS.length] as ProgramVersion;
     this.#random = seededRandom(seed);
     this.#fate = seededRandom(seed ^ 0x5eed);
     const kinds = new Set(FAULTS.map(({ kind }) => kind).filter((kind) => kind === "health" || this.chance(0.45)));
     this.#faults = FAULTS.filter(({ kind }) => kinds.has(kind));
-    this.story.push(`${[...kinds].join(", ")} are at stake`);
+    this.story.push(`${[...kinds].join(", ")} are at stake, with HAProxy ${this.haproxy.programVersion.join(".")}`);
     this.#invariants = new Invariants({
       now: () => this.#clock.now(),
       model: this.haproxy,
@@ -299,6 +302,12 @@ export class World implements AsyncDisposable {
     const cluster = this.pick(CLUSTERS);
     const servers = [...process?.backends.get(cluster)?.servers.keys() ?? []];
     if (servers.length > 0) this.haproxy.command(`${verb} ${cluster}/${this.pick(servers)} ${what}`);
+  }
+
+  /** Puts the next version of HAProxy in the place of the one that is installed. */
+  upgradeHaproxy(): void {
+    const at = VERSIONS.indexOf(this.haproxy.programVersion);
+    this.haproxy.programVersion = VERSIONS[at + 1] ?? this.haproxy.programVersion;
   }
 
   /** Closes a frontend over the socket, so that it can be opened again or not. */

@@ -1,3 +1,4 @@
+import { isAtLeast } from "../../plugins/balancers/haproxy/backend.ts";
 import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "../../src/balance/effects.ts";
 import type { BalancerSources, Seen, Step } from "../../src/plugin/contract.ts";
 
@@ -5,6 +6,8 @@ import type { BalancerSources, Seen, Step } from "../../src/plugin/contract.ts";
 export interface ModelServer {
   address: string;
   port: number;
+  /** Where it goes next: from 3.0 on a new address holds once others look, not at once. */
+  next?: { readonly address: string; readonly port: number } | undefined;
   id: number;
   /** Whether it is in forced maintenance. */
   maintenance: boolean;
@@ -33,6 +36,8 @@ export interface ModelBackend {
 /** A process of the model. */
 interface ModelProcess {
   readonly pid: number;
+  /** The version of the program that it was started from. */
+  readonly version: ProgramVersion;
   readonly structure: string | undefined;
   /** Its frontends, by name, and what `show stat` says of each. */
   readonly frontends: Map<string, "OPEN" | "PAUSED" | "STOP">;
@@ -45,12 +50,12 @@ const HEADER = "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_
   "srv_agent_addr srv_agent_port";
 
 /**
- * HAProxy 2.6 as far as a writer can see it, in memory: servers and their
- * states, the answers of the socket, the config file, starts and reloads. It
- * answers what the real one was seen to answer.
+ * HAProxy as far as a writer can see it, in memory: servers and their states,
+ * the answers of the socket, the config file, starts and reloads. It answers
+ * what the real one was seen to answer, of the version that it is given.
  */
 export class HaproxyModel implements BalancerEffects {
-  /** The version that the program and the process tell. */
+  /** The version of the program; a process keeps the one that it was started from. */
   programVersion: ProgramVersion = [2, 6, 12];
   /** The time, in milliseconds, by which it tells how long a server has been as it is. */
   now: () => number = () => 0;
@@ -93,13 +98,18 @@ export class HaproxyModel implements BalancerEffects {
 
   /** Takes the file over into a new process, as a start or a reload does. */
   boot(): void {
-    this.process = { pid: ++this.#pids, ...readFile(this.file ?? "") };
+    this.process = {
+      pid: ++this.#pids,
+      version: this.programVersion,
+      ...readFile(this.file ?? "", this.programVersion),
+    };
     // The one before it leaves, and with it all who talk to it.
     this.#tellAttending();
   }
 
   /** A server that must be there. */
   server(key: string): ModelServer {
+    this.settle();
     const server = this.#find(key);
     if (server === undefined) throw new Error(`The model has no server ${key}`);
     return server;
@@ -107,6 +117,7 @@ export class HaproxyModel implements BalancerEffects {
 
   /** The servers of a backend that get requests, as `name address:port`, sorted. */
   serving(backend: string): readonly string[] {
+    this.settle();
     return [...this.process?.backends.get(backend)?.servers ?? []]
       .filter(([, { maintenance, draining }]) => !maintenance && !draining)
       .map(([name, { address, port }]) => `${name} ${address}:${port}`)
@@ -125,6 +136,7 @@ export class HaproxyModel implements BalancerEffects {
     } catch (error) {
       return Promise.reject(error);
     }
+    this.settle();
     const answers = this.process === undefined ? undefined : queries.map((query) => this.garbles(this.command(query)));
     return Promise.resolve({ answers, file: this.file, masterPid: this.masterPid, older: this.older });
   }
@@ -183,7 +195,7 @@ export class HaproxyModel implements BalancerEffects {
     const [verb = "", noun = "", key = "", ...rest] = text.split(" ");
     switch (`${verb} ${noun}`) {
       case "show info":
-        return `Name: HAProxy\nVersion: ${this.programVersion.join(".")}-1\nPid: ${process.pid}`;
+        return `Name: HAProxy\nVersion: ${process.version.join(".")}-1\nPid: ${process.pid}`;
       case "show env":
         return process.structure === undefined ? "Variable not found" : `${key}=${process.structure}`;
       case "show backend":
@@ -222,8 +234,7 @@ export class HaproxyModel implements BalancerEffects {
       case "enable agent":
         return "";
       case "set server":
-        if (rest[0] === "state") server.changedAt = this.now();
-        return set(server, rest);
+        return this.#set(server, rest, process.version);
       case "disable agent":
         return "";
       default:
@@ -265,13 +276,22 @@ export class HaproxyModel implements BalancerEffects {
     const [backendName = "", name = ""] = key.split("/");
     const backend = this.process?.backends.get(backendName);
     if (backend === undefined) return "No such backend.";
-    if (!backend.dynamic) return "Backend must use a dynamic load balancing to support dynamic servers.";
-    if (options.includes("cookie")) return "'cookie' option is not accepted for dynamic server";
+    const { version = this.programVersion } = this.process ?? {};
+    if (!backend.dynamic) {
+      return isAtLeast(version, 3, 4)
+        ? `Backend does not support dynamic servers : backend '${backendName}' uses a non dynamic load balancing method.`
+        : "Backend must use a dynamic load balancing to support dynamic servers.";
+    }
+    const isNew = isAtLeast(version, 3, 0);
+    const isThere = "Already exists a server with the same name in backend.";
+    if (isAtLeast(version, 3, 4) && backend.servers.has(name)) return isThere;
+    if (options.includes("cookie") && !isNew) return "'cookie' option is not accepted for dynamic server";
+    if (options.includes("enabled") && isNew) return "'enabled' option is not accepted for dynamic server";
     const server = readServer(address, options, nextId(backend));
     for (const [other, { id }] of backend.servers) {
       if (id === server.id) return `'id' : custom id ${id} already used at (null):0 ('server ${other}').`;
     }
-    if (backend.servers.has(name)) return "Already exists a server with the same name in backend.";
+    if (backend.servers.has(name)) return isThere;
     backend.servers.set(name, { ...server, maintenance: true, check: server.check === "none" ? "none" : "stopped" });
     return "New server registered.";
   }
@@ -287,6 +307,30 @@ export class HaproxyModel implements BalancerEffects {
     return "Server deleted.";
   }
 
+  /** What is wrong with a text by the version of the program, or as the test has it. */
+  #refusal(text: string): string | undefined {
+    return this.refuses(text) ?? (isAtLeast(this.programVersion, 3, 3) ? sharedName(text) : undefined);
+  }
+
+  /** Lets new addresses hold: for whoever looks over a new connection they do. */
+  settle(): void {
+    for (const { servers } of this.process?.backends.values() ?? []) {
+      for (const server of servers.values()) {
+        if (server.next === undefined) continue;
+        [server.address, server.port, server.next] = [server.next.address, server.next.port, undefined];
+      }
+    }
+  }
+
+  #set(server: ModelServer, rest: readonly string[], version: ProgramVersion): string {
+    // From 2.8 on the time counts from a change of the operational state alone, and draining is none.
+    const isStopped = () => server.down || server.maintenance;
+    const before = isStopped();
+    const answer = set(server, rest, isAtLeast(version, 3, 0));
+    if (rest[0] === "state" && (!isAtLeast(version, 2, 8) || before !== isStopped())) server.changedAt = this.now();
+    return answer;
+  }
+
   #perform(step: Step): StepFailure | undefined {
     switch (step.do) {
       case "command": {
@@ -300,20 +344,32 @@ export class HaproxyModel implements BalancerEffects {
           : { kind: "answer", message: `${step.command}: ${answer}`, answer };
       }
       case "install": {
-        const message = step.check.length === 0 ? undefined : this.refuses(step.contents);
+        const message = step.check.length === 0 ? undefined : this.#refusal(step.contents);
         if (message !== undefined) return { kind: "refused", message };
         this.file = step.contents;
         return undefined;
       }
       case "start":
       case "reload": {
-        const message = this.fails(this.file ?? "") ?? this.refuses(this.file ?? "");
+        const message = this.fails(this.file ?? "") ?? this.#refusal(this.file ?? "");
         if (message !== undefined) return { kind: "program", message };
         this.boot();
         return undefined;
       }
     }
   }
+}
+
+/** What HAProxy 3.3 and later have against a frontend and a backend of one name. */
+function sharedName(text: string): string | undefined {
+  const frontends = new Set([...text.matchAll(/^frontend (\S+)$/gm)].map(([, name = ""]) => name));
+  const lines = text.split("\n");
+  const at = lines.findIndex((line) => line.startsWith("backend ") && frontends.has(line.slice("backend ".length)));
+  if (at === -1) return undefined;
+  const name = lines[at]?.slice("backend ".length);
+  return `[ALERT]    (7) : config : Parsing [/sim/cfg:${at + 1}]: backend '${name}' has the same name as frontend ` +
+    `'${name}' declared at /sim/cfg:${lines.indexOf(`frontend ${name}`) + 1}. This is no longer supported as of 3.3. ` +
+    "Please rename one or the other.";
 }
 
 function setFrontend(frontends: ModelProcess["frontends"], name: string, verb: string): string {
@@ -337,7 +393,11 @@ function endMaintenance(server: ModelServer): void {
   server.maintenance = false;
 }
 
-function set(server: ModelServer, [what = "", value = "", port = "", number = ""]: readonly string[]): string {
+function set(
+  server: ModelServer,
+  [what = "", value = "", port = "", number = ""]: readonly string[],
+  isNew: boolean,
+): string {
   switch (`${what} ${value}`) {
     case "state maint":
       [server.maintenance, server.draining] = [true, false];
@@ -363,19 +423,28 @@ function set(server: ModelServer, [what = "", value = "", port = "", number = ""
   if (what !== "addr" || port !== "port") {
     return "'set server <srv>' only supports 'agent', 'health', 'state' and more.";
   }
-  const before = `IP changed from '${server.address}' to '${value}', port changed from '${server.port}' to '${number}'`;
-  [server.address, server.port] = [value, Number(number)];
+  const is = server.next ?? server;
+  if (is.address === value && is.port === Number(number)) {
+    return isNew ? "nothing changed" : "no need to change the addr, no need to change the port";
+  }
+  const before = `IP changed from '${is.address}' to '${value}', port changed from '${is.port}' to '${number}'`;
+  server.next = { address: value, port: Number(number) };
+  if (!isNew) [server.address, server.port, server.next] = [value, Number(number), undefined];
   return `${before} by 'stats socket command'`;
 }
 
 /** Reads what a process would make of a file: its mark, its backends and their servers. */
-function readFile(text: string): Pick<ModelProcess, "structure" | "frontends" | "backends"> {
+function readFile(
+  text: string,
+  version: ProgramVersion,
+): Pick<ModelProcess, "structure" | "frontends" | "backends"> {
   const names = [...text.matchAll(/^(?:frontend|listen) (\S+)/gm)].map(([, name = ""]) => name);
   const backends = new Map<string, ModelBackend>();
   let here: { name: string; lines: string[] } | undefined;
   const end = () => {
     if (here === undefined) return;
-    const balance = here.lines.findLast((line) => line.startsWith("balance "))?.split(" ")[1] ?? "roundrobin";
+    const byDefault = isAtLeast(version, 3, 3) ? "random" : "roundrobin";
+    const balance = here.lines.findLast((line) => line.startsWith("balance "))?.split(" ")[1] ?? byDefault;
     const consistent = here.lines.includes("hash-type consistent");
     const backend: ModelBackend = {
       dynamic: /^(?:roundrobin|leastconn|first|random)/.test(balance) || (consistent && balance !== "static-rr"),

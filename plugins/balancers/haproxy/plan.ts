@@ -30,8 +30,7 @@ export function plan(
     const startProves = file === undefined && strays.length === 0 && wanted.config.reloadCommand === undefined;
     return [...installAs("now", !startProves), startStep(wanted, strays)];
   }
-  const changed = structuralReason(rendered.text, running, file);
-  const structural = changed && [upgrade(wanted, running) ?? [], changed].flat().join(": ");
+  const structural = structuralReason(wanted, rendered.text, running, file);
   const marked = structural === undefined && structureMark(rendered.text) !== undefined;
   const clusters = serve(wanted, () => {});
   const membership = planMembership(clusters, running, { marked, rejected, sentAgoMs });
@@ -66,7 +65,12 @@ function install(
 }
 
 /** Says what takes a reload besides members, or `undefined` if nothing does. */
-function structuralReason(text: string, running: RunningHaproxy, file: string | undefined): string | undefined {
+function structuralReason(
+  wanted: HaproxyWanted,
+  text: string,
+  running: RunningHaproxy,
+  file: string | undefined,
+): string | undefined {
   const mark = structureMark(text);
   if (mark === undefined) {
     // HAProxy before 1.8 cannot tell; the file that we installed is taken for what runs.
@@ -79,10 +83,11 @@ function structuralReason(text: string, running: RunningHaproxy, file: string | 
   const told = file !== undefined && structureMark(file) === running.structure
     ? describeDifference(file, text)
     : undefined;
-  return told ?? "the running HAProxy was started from another file than the one that is wanted";
+  if (told === undefined) return "the running HAProxy was started from another file than the one that is wanted";
+  return [upgrade(wanted, running) ?? [], told].flat().join(": ");
 }
 
-/** Says that another HAProxy is installed than runs, where that is why the file changes. */
+/** Says that another HAProxy is installed than runs, which may be why the file changes. */
 function upgrade({ version: installed }: HaproxyWanted, { version: runs }: RunningHaproxy): string | undefined {
   if (installed === undefined || runs === undefined) return undefined;
   if (installed[0] === runs[0] && installed[1] === runs[1]) return undefined;
