@@ -18,6 +18,7 @@ import { systemRandom } from "./kernel/random.ts";
 import type { Logger } from "./kernel/logger.ts";
 import type { StatusAddress } from "./model/status_address.ts";
 import { Log, type LogFormat, type LogLevel } from "./logging/log.ts";
+import { findMissingTools } from "./system/processes.ts";
 import { CATALOG, loadBalancer, makePluginLoader } from "./app/plugins.ts";
 
 const encoder = new TextEncoder();
@@ -57,6 +58,7 @@ async function daemon(given: DaemonArguments): Promise<number> {
     app.fail();
   };
   using _lastResort = new LastResort(fail);
+  void reportMissingTools(log.part("app"));
   try {
     await using served = given.status && await serveStatus(given.status, { app, log: log.part("status") });
     if (given.status !== undefined && served === undefined) return EXIT.failed;
@@ -66,6 +68,17 @@ async function daemon(given: DaemonArguments): Promise<number> {
     fail(error instanceof Error ? (error.stack ?? error.message) : String(error));
     return EXIT.broken;
   }
+}
+
+/** Reports what a daemon cannot see on a machine without the programs that show it. */
+async function reportMissingTools(log: Logger): Promise<void> {
+  const missing = await findMissingTools();
+  if (missing.length === 0) return;
+  log.warn("Processes cannot be inspected", {
+    event: "process.tools",
+    missing: missing.join(", "),
+    unseen: "a master of HAProxy, orphan processes, stuck worker threads, open file limits",
+  });
 }
 
 /** Hears the signals of a daemon: to end in order, to end at once, to look again. */

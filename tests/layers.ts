@@ -168,7 +168,7 @@ export const LAYERS: readonly Layer[] = [
     imports: ["kernel", "kernel/clock", "kernel/random", "kernel/schema", "model", "plugin/decider", "system"],
     types: ["contract"],
   },
-  { name: "http", files: /^src\/http\//, imports: ["kernel", "kernel/clock", "model"] },
+  { name: "http", files: /^src\/http\//, imports: ["kernel", "kernel/clock", "model", "system"] },
   { name: "observe", files: /^src\/observe\//, imports: ["kernel", "kernel/clock", "model", "http"] },
   {
     name: "app",
@@ -274,6 +274,7 @@ export const LAYERS: readonly Layer[] = [
       "app",
       "cli",
       "manifest",
+      "system",
     ],
     npm: ["@optique/core", "@optique/run"],
   },

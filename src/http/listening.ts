@@ -1,4 +1,5 @@
 import { formatStatusAddress, type StatusAddress } from "../model/status_address.ts";
+import { folderOf, resolveTrusted } from "../system/trusted_file.ts";
 
 /** A socket may be used by whoever runs the process, and nobody else. */
 const SOCKET_MODE = 0o600;
@@ -30,6 +31,8 @@ export async function listenAt(address: StatusAddress): Promise<Listening> {
  * it, given its mode, and then put in place of an old one that nobody answers at.
  */
 async function listenAtSocket(path: string): Promise<Listening> {
+  // Whose directory it is can put a link in the socket's place before that is given its mode.
+  await resolveTrusted(folderOf(path));
   await refuseTaken(path);
   const made = `${path}.${crypto.randomUUID().slice(0, 8)}`;
   const listener = Deno.listen({ transport: "unix", path: made });

@@ -12,6 +12,30 @@ const LOOK_DEADLINE_MS = 2_000;
 /** The bit of `CapEff` that stands for the right to raise limits (`capabilities(7)`). */
 const CAP_SYS_RESOURCE = 24n;
 
+/** The programs that these looks are made through, each with arguments that make it end at once. */
+const TOOLS: Readonly<Record<string, readonly string[]>> = {
+  cat: ["/dev/null"],
+  grep: ["-q", "x", "/dev/null"],
+  sh: ["-c", ":"],
+};
+
+/** Answers which of the programs that look at processes cannot be run here, as in an image without a shell. */
+export async function findMissingTools(
+  tools: Readonly<Record<string, readonly string[]>> = TOOLS,
+): Promise<readonly string[]> {
+  const missing = await Promise.all(
+    Object.entries(tools).map(async ([program, args]) => {
+      try {
+        await new Deno.Command(program, { args: [...args], stdin: "null", stdout: "null", stderr: "null" }).output();
+        return [];
+      } catch {
+        return [program];
+      }
+    }),
+  );
+  return missing.flat();
+}
+
 /** What `/proc/PID/stat` begins with. */
 export interface ProcessStat {
   readonly pid: number;

@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { countOwnThreads, findProcesses, look, readOpenFilesLimit, readStats } from "../../src/system/processes.ts";
+import {
+  countOwnThreads,
+  findMissingTools,
+  findProcesses,
+  look,
+  readOpenFilesLimit,
+  readStats,
+} from "../../src/system/processes.ts";
 import { eventually } from "../support/eventually.ts";
 
 Deno.test("readStats() tells who owns a process, and leaves out what is not there", async () => {
@@ -32,6 +39,11 @@ Deno.test("readOpenFilesLimit() reads that of this process and of another, and o
   assert(own !== undefined && own > 0);
   assert.equal(await readOpenFilesLimit(Deno.pid), own);
   assert.equal(await readOpenFilesLimit(2 ** 22 + 1), undefined);
+});
+
+Deno.test("findMissingTools() names the programs that this machine lacks", async () => {
+  assert.deepEqual(await findMissingTools(), []);
+  assert.deepEqual(await findMissingTools({ sh: ["-c", ":"], "not-a-program": [] }), ["not-a-program"]);
 });
 
 Deno.test("look() answers nothing rather than half of what there is when it takes too long", async () => {
