@@ -348,7 +348,11 @@ export class App {
     this.#registrar.apply(registrations(accepted, host, (key) => statuses.get(key) ?? "unknown"));
   }
 
-  async #change(operation: Operation, registration: Registration, signal: AbortSignal): Promise<void> {
+  async #change(
+    operation: Operation,
+    registration: Registration,
+    signal: AbortSignal,
+  ): Promise<{ readonly takenFrom: string } | void> {
     const { discovery, cluster, node } = registration;
     const id = discoveryId(discovery);
     // A connection that is gone took all that it had registered with it.
@@ -357,7 +361,8 @@ export class App {
       return;
     }
     const request = { type: operation, cluster, node, timeoutMs: CHANGE_TIMEOUT_MS } as const;
-    await this.#fleet.call(id, request, { deadlineMs: CHANGE_TIMEOUT_MS + PROBE_GRACE_MS, signal });
+    const done = await this.#fleet.call(id, request, { deadlineMs: CHANGE_TIMEOUT_MS + PROBE_GRACE_MS, signal });
+    if (done.type === "ack" && done.takenFrom !== undefined) return { takenFrom: done.takenFrom };
   }
 
   // The writer's half: snapshots become the balancers' wishes.

@@ -138,8 +138,8 @@ function serve(plugin: Loaded, port: MessagePort): void {
       case "deregister":
       case "release": {
         if (session === undefined) throw new Error("Cannot reach the registry as no session is open");
-        await session[message.type](message.cluster, message.node, signal);
-        return { type: "ack" };
+        const done = await session[message.type](message.cluster, message.node, signal);
+        return { type: "ack", ...done && { takenFrom: done.takenFrom } };
       }
       default:
         message satisfies never;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Node } from "../../mod.ts";
+import type { Node, Takeover } from "../../mod.ts";
 import { nodeName, quote } from "../../src/model/node.ts";
 import { decodeNode } from "./node_json.ts";
 
@@ -98,6 +98,11 @@ export function composeMembership(children: ReadonlyMap<string, Child>): Members
   const excess = first && `The nodes have more than ${CLUSTER_BYTES_MAX} bytes: the metadata of ${bared.length} of ` +
       `${nodes.length} nodes is left out, from ${quote(nodeName(first))} on; all of them are served`;
   return { nodes, faults, excess };
+}
+
+/** What taking a node over means: nothing, unless it was announced with another address. */
+export function takeover(before: Node | undefined, { ip }: Node): Takeover | undefined {
+  return before === undefined || before.ip === ip ? undefined : { takenFrom: before.ip };
 }
 
 /** Whether two lists say the same; quick where they hold the very same values. */

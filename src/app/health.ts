@@ -104,6 +104,10 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
     }
   }
   for (const [key, { registration }] of Object.entries(status.services)) {
+    if (registration !== null && registration.contestedBy !== null) {
+      const name = status.host?.name ?? "its name";
+      yield `${key} is contested: another host at ${registration.contestedBy} registers it as ${name} too`;
+    }
     if (registration === null || registration.failure === null) continue;
     yield `${key} is not ${registration.wanted} in its registry as it should be: ${registration.failure}`;
   }

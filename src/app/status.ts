@@ -277,5 +277,6 @@ function registrationOf(reports: readonly RegistrationReport[]): ServiceStatus["
     wanted: reports.some(({ registration }) => registration.wanted === "present") ? "present" : "absent",
     done: reports.every(({ isDone }) => isDone),
     failure: shown(reports.find(({ failure }) => failure !== undefined)?.failure),
+    contestedBy: shown(reports.find(({ contestedBy }) => contestedBy !== undefined)?.contestedBy),
   };
 }

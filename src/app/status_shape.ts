@@ -126,6 +126,8 @@ export interface ServiceStatus {
     readonly done: boolean;
     /** Why the last try failed. */
     readonly failure: string | null;
+    /** The address of another host that registers the same node again and again. */
+    readonly contestedBy: string | null;
   } | null;
 }
 

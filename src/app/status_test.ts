@@ -285,7 +285,7 @@ const AT_WORK: Status = {
         },
       ],
       discovery: "zk",
-      registration: { wanted: "present", done: true, failure: null },
+      registration: { wanted: "present", done: true, failure: null, contestedBy: null },
     },
   },
   workers: {
@@ -402,6 +402,11 @@ Deno.test.each([
       },
     },
     said: /Check exec of api:80 cannot run for 12 s, counts as up: no worker/,
+  },
+  {
+    why: "two hosts fight over one node",
+    change: { services: { "api:80": { registration: { contestedBy: "10.0.0.2" } } } },
+    said: /api:80 is contested: another host at 10.0.0.2 registers it as web01.test too/,
   },
   {
     why: "a registration fails",

@@ -60,7 +60,13 @@ export class Watches {
       for (const cluster of watched) {
         if (wanted.get(name)?.has(cluster)) continue;
         this.#unwatch(discoveryId(name), cluster);
-        membership.lostSight([cluster], `It is not watched at discovery/${name}.yaml any more`, { until: "told" });
+        const next = clusters.get(cluster)?.cluster.discovery;
+        const reason = next === undefined
+          ? "No file of clusters/ names it"
+          : discovery.has(next)
+          ? `Moving to discovery/${next}.yaml: waiting for its first answer`
+          : `No usable discovery/${next}.yaml`;
+        membership.lostSight([cluster], reason, { until: "told" });
       }
     }
     for (const [name, watched] of wanted) {

@@ -76,7 +76,7 @@ Deno.test("Watches begins what is new, ends what is gone, and leaves the rest", 
   ]);
   assert.deepEqual(bench.apply({ web: "zoo", api: "dns" }), [
     "discovery zoo: unwatch api",
-    "lost until told (It is not watched at discovery/zoo.yaml any more) api",
+    "lost until told (Moving to discovery/dns.yaml: waiting for its first answer) api",
     "discovery dns: watch api",
   ]);
 });
@@ -92,7 +92,7 @@ Deno.test("Watches asks for metadata only while a balancer reads it", () => {
   assert.deepEqual(bench.apply({ web: "zoo", api: "dns" }, true, false), []);
   assert.deepEqual(bench.apply({ web: "zoo" }, true), [
     "discovery dns: unwatch api",
-    "lost until told (It is not watched at discovery/dns.yaml any more) api",
+    "lost until told (No file of clusters/ names it) api",
     "discovery zoo: unwatch web",
     "discovery zoo: watch web",
   ]);

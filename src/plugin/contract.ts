@@ -157,6 +157,12 @@ export interface WatchOptions {
   readonly withoutMetadata?: boolean | undefined;
 }
 
+/** That a node was taken over from another session that had registered it with another address. */
+export interface Takeover {
+  /** That address. */
+  readonly takenFrom: string;
+}
+
 /** An open connection to a registry. */
 export interface DiscoverySession {
   /**
@@ -169,9 +175,10 @@ export interface DiscoverySession {
   /**
    * Makes a node known. Idempotent and level-triggered: the host calls it
    * again now and then and after each reconnect, so it must be cheap when
-   * nothing is to be done. The node vanishes with the session.
+   * nothing is to be done. The node vanishes with the session. Answers whose it was if another session had
+   * registered it with another address: two hosts of one name share each node, and the host warns of it.
    */
-  register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void>;
+  register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<Takeover | void>;
   /**
    * Takes a node back, whoever made it known: its checks say that it is down.
    * A node that is not there is fine.

@@ -82,7 +82,7 @@ function answer(data: Record<string, unknown>): Answer {
     case "pong":
       return { type: "pong" };
     case "ack":
-      return { type: "ack" };
+      return { type: "ack", ...data.takenFrom !== undefined && { takenFrom: text(data.takenFrom, "takenFrom") } };
     case "nack":
       return { type: "nack", error: wireError(data.error) };
     case "outcome":

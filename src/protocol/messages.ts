@@ -165,7 +165,8 @@ export type Answer =
   | { readonly type: "valid"; readonly config: unknown }
   | { readonly type: "decided"; readonly decision: Decision }
   | { readonly type: "invalid"; readonly issues: readonly SchemaIssue[] }
-  | { readonly type: "ack" }
+  /** `takenFrom`: the other address under which the node stood there, as another session's. */
+  | { readonly type: "ack"; readonly takenFrom?: string | undefined }
   | { readonly type: "nack"; readonly error: WireError }
   | { readonly type: "outcome"; readonly outcome: ProbeOutcome; readonly tookMs: number }
   | { readonly type: "pong" };

@@ -32,9 +32,11 @@ export interface RegistrarOptions {
   readonly random: Random;
   readonly log: Logger;
   /** Changes the registry; must settle within its own deadline; throws when it could not. */
-  readonly change: (operation: Operation, registration: Registration, signal: AbortSignal) => Promise<void>;
-  /** Called when a change has been carried out; must not throw. */
-  readonly onChanged?: (operation: Operation, registration: Registration) => void;
+  readonly change: (
+    operation: Operation,
+    registration: Registration,
+    signal: AbortSignal,
+  ) => Promise<{ readonly takenFrom: string } | void>;
 }
 
 /** How far a registry is as it is wanted. */
@@ -44,8 +46,12 @@ export interface RegistrationReport {
   readonly isDone: boolean;
   /** Why the last try failed; `undefined` if it did not. */
   readonly failure: string | undefined;
+  /** The address of another host that registers the same node again and again; `undefined` if none does. */
+  readonly contestedBy: string | undefined;
 }
 
+/** A node that is taken over again within this time is contested: a host that has moved takes it over once. */
+const CONTEST_MS = 180_000;
 /** How often what is registered is asserted again, though nothing changed. */
 const REASSERT_MS = 30_000;
 /** The waits between tries that fail. */
@@ -67,6 +73,8 @@ interface Entry {
   told: PromiseWithResolvers<void>;
   /** Why the last try failed; `undefined` if it did not. */
   failure: string | undefined;
+  /** When it was last taken over from another address, from which, and whether another time shortly before. */
+  takeover: { readonly atMs: number; readonly from: string; readonly isContest: boolean } | undefined;
   /** Wakes the entry's loop: its wish or what is known has changed. */
   wake: () => void;
   readonly controller: AbortController;
@@ -98,6 +106,7 @@ export class Registrar implements AsyncDisposable {
       registration: entry.registration,
       isDone: isDone(entry),
       failure: entry.failure,
+      contestedBy: this.#contestedBy(entry),
     }));
   }
 
@@ -165,6 +174,32 @@ export class Registrar implements AsyncDisposable {
     await Promise.all(this.#loops);
   }
 
+  /** Notes that a node stood in the registry with another address: two hosts of one name take it from one another. */
+  #noteTakeover(entry: Entry, from: string): void {
+    const { clock, log } = this.#options;
+    const { takeover: before, registration: { discovery, cluster, node } } = entry;
+    const atMs = clock.now();
+    const isContest = before !== undefined && atMs - before.atMs < CONTEST_MS;
+    entry.takeover = { atMs, from, isContest };
+    const isNews = isContest && !before.isContest;
+    log[isNews ? "warn" : isContest ? "debug" : "info"](
+      isContest ? "Node contested: another host registers the same name" : "Node taken over from another address",
+      {
+        event: isContest ? "registration.contested" : "registration.taken_over",
+        discovery,
+        cluster,
+        node: nodeName(node),
+        ours: node.ip,
+        theirs: from,
+      },
+    );
+  }
+
+  #contestedBy({ takeover }: Entry): string | undefined {
+    if (takeover === undefined || !takeover.isContest) return undefined;
+    return this.#options.clock.now() - takeover.atMs < CONTEST_MS ? takeover.from : undefined;
+  }
+
   #add(registration: Registration): void {
     const entry: Entry = {
       registration,
@@ -175,6 +210,7 @@ export class Registrar implements AsyncDisposable {
       session: 0,
       told: Promise.withResolvers(),
       failure: undefined,
+      takeover: undefined,
       wake: () => {},
       controller: new AbortController(),
     };
@@ -242,7 +278,7 @@ export class Registrar implements AsyncDisposable {
 
   /** Tells the registry what is wanted now; answers whether it took it. */
   async #change(entry: Entry, signal: AbortSignal): Promise<boolean> {
-    const { change, log, onChanged } = this.#options;
+    const { change, log } = this.#options;
     const { registration, session } = entry;
     const wish = wishOf(entry);
     const isNews = entry.done !== wish;
@@ -252,7 +288,8 @@ export class Registrar implements AsyncDisposable {
     if (isNews) entry.done = undefined;
     entry.isOnItsWay = operation === "register";
     try {
-      await change(operation, registration, signal);
+      const done = await change(operation, registration, signal);
+      if (done) this.#noteTakeover(entry, done.takenFrom);
     } catch (error) {
       entry.done = undefined;
       const reason = error instanceof Error ? error.message : String(error);
@@ -275,7 +312,6 @@ export class Registrar implements AsyncDisposable {
       const isInForce = entry.done === wish;
       if (isInForce && (isRegistered || entry.isOurs)) log.info(isRegistered ? "Registered" : "Deregistered", at);
       entry.isOurs = isRegistered;
-      onChanged?.(operation, registration);
       // What this one takes the place of need not wait any more.
       if (isRegistered) this.apply(this.#wanted);
     }

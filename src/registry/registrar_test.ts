@@ -32,9 +32,10 @@ class Bench implements AsyncDisposable {
   /** Every change that was asked for, as `register web:80`. */
   readonly asked: string[] = [];
   readonly said: string[] = [];
-  readonly changed: string[] = [];
   /** What the registry knows, by `discovery cluster node`. */
   readonly known = new Map<string, Node>();
+  /** The address of another host's node that each registration replaces. */
+  takenFrom: string | undefined;
   /** Why the registry takes nothing. */
   fault: string | undefined;
   /** Set to keep changes in flight until they are landed. */
@@ -52,11 +53,14 @@ class Bench implements AsyncDisposable {
       random,
       log: { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") },
       change: (operation, registration, signal) => this.#change(operation, registration, signal),
-      onChanged: (operation) => this.changed.push(operation),
     });
   }
 
-  async #change(operation: Operation, registration: Registration, signal: AbortSignal): Promise<void> {
+  async #change(
+    operation: Operation,
+    registration: Registration,
+    signal: AbortSignal,
+  ): Promise<{ readonly takenFrom: string } | void> {
     const { discovery, cluster, node } = registration;
     const what = `${operation} ${cluster}:${node.port}`;
     this.asked.push(what);
@@ -73,6 +77,7 @@ class Bench implements AsyncDisposable {
     const key = `${discovery} ${cluster} ${nodeName(node)}`;
     if (operation === "register") this.known.set(key, node);
     else this.known.delete(key);
+    if (operation === "register" && this.takenFrom !== undefined) return { takenFrom: this.takenFrom };
   }
 
   /** Answers what was asked since the last time. */
@@ -145,7 +150,6 @@ Deno.test("Registrar registers what is up, and takes back what is down, whoever 
   await using bench = new Bench();
   bench.registrar.apply([want("web:80"), down("web:81")]);
   assert.deepEqual(await bench.news(), ["register web:80", "deregister web:81"]);
-  assert.deepEqual(bench.changed, ["register", "deregister"]);
   bench.registrar.apply([down("web:80"), want("web:81")]);
   assert.deepEqual(await bench.news(), ["deregister web:80", "register web:81"]);
 });
@@ -536,6 +540,8 @@ Deno.test("Registrar.renew() of an earlier session resolves with the word of the
     for (const flight of bench.flights.splice(0)) flight.land();
   }
   await Promise.all([first, second]);
+  assert.equal(bench.known.size, 1);
+  assert.deepEqual(bench.registrar.report.map(({ isDone }) => isDone), [true], "the later session has the node");
 });
 
 Deno.test("Registrar.renew() does not wait for a node that is removed meanwhile", async () => {
@@ -545,10 +551,29 @@ Deno.test("Registrar.renew() does not wait for a node that is removed meanwhile"
   bench.fault = "out of reach";
   const renewing = bench.renew();
   await settle();
+  assert.equal(await isSettled(renewing), false, "while the node is to be deregistered");
   bench.registrar.apply([]);
   bench.fault = undefined;
   await bench.pass(5_000);
-  await renewing;
+  assert.equal(await isSettled(renewing), true);
+  assert.deepEqual(bench.registrar.report, [], "nothing is left of it");
+});
+
+Deno.test("Registrar reports a node that another host takes over again and again as contested, for as long as it does", async () => {
+  await using bench = new Bench();
+  const contested = () => bench.registrar.report.map(({ contestedBy }) => contestedBy);
+  bench.takenFrom = "10.0.0.2";
+  bench.registrar.apply([want()]);
+  await settle();
+  assert.deepEqual(contested(), [undefined], "a host that has moved takes it over once");
+  await bench.pass(40_000);
+  assert.deepEqual(contested(), ["10.0.0.2"]);
+  await bench.pass(120_000);
+  const warnings = bench.said.filter((line) => line.startsWith("warn: Node contested"));
+  assert.equal(warnings.length, 1, "it is logged once");
+  bench.takenFrom = undefined;
+  await bench.pass(180_000);
+  assert.deepEqual(contested(), [undefined]);
 });
 
 Deno.test("Registrar.withdrawAll() takes back everything, and resolves when that is done", async () => {

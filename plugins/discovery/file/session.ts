@@ -4,12 +4,14 @@ import type {
   DiscoveryContext,
   DiscoverySession,
   Node,
+  Takeover,
   WatchOptions,
 } from "../../../mod.ts";
 import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
 import { Serial } from "../../../src/kernel/serial.ts";
 import { nodeName, parseNode, quote } from "../../../src/model/node.ts";
 import { createFile } from "../../../src/system/trusted_file.ts";
+import { takeover } from "../membership.ts";
 import { ClusterWatch, FILE_ENDING } from "./cluster_watch.ts";
 import { Hints } from "./hints.ts";
 import { formatEntry, readEntry } from "./lease.ts";
@@ -115,16 +117,19 @@ export class FileSession implements DiscoverySession {
   }
 
   /** Makes a node known, or changes what is known of it; nothing is written if it stands already. */
-  async register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+  async register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<Takeover | void> {
     const file = this.#fileOf(cluster, node);
     const { ttlMs } = this.#options;
     const text = formatEntry(node, { owner: this.#owner, ttlMs });
-    await this.#serial.run(async () => {
+    return await this.#serial.run(async () => {
       this.#check(signal);
-      if (this.#held.get(file)?.text === text && await this.#reach(() => readIfThere(file)) === text) return;
+      const found = await this.#reach(() => readIfFile(file));
+      if (this.#held.get(file)?.text === text && found === text) return undefined;
       await this.#reach(() => this.#write(file, text));
       this.#held.set(file, { node, text });
       if (this.#held.size === 1) this.#scheduleRenewal();
+      if (found === undefined || ownerOf(found) === this.#owner) return undefined;
+      return takeover(readEntry(new TextEncoder().encode(found)).node, node);
     });
   }
 
@@ -284,6 +289,12 @@ function folderOf(file: string): string {
 /** The session that a file's contents name. */
 function ownerOf(text: string): string | undefined {
   return readEntry(new TextEncoder().encode(text)).lease?.owner;
+}
+
+/** Reads a file, unless it is something else: a neighbour may have put a pipe there. */
+async function readIfFile(file: string): Promise<string | undefined> {
+  const { isFile } = await Deno.lstat(file).catch(() => ({ isFile: false }));
+  return isFile ? await readIfThere(file) : undefined;
 }
 
 async function readIfThere(file: string): Promise<string | undefined> {

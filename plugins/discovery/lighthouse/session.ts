@@ -4,12 +4,14 @@ import type {
   DiscoveryContext,
   DiscoverySession,
   Node,
+  Takeover,
   WatchOptions,
 } from "../../../mod.ts";
 import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
 import { type Random, systemRandom } from "../../../src/kernel/random.ts";
 import { nodeName, parseNode } from "../../../src/model/node.ts";
+import { readChild, takeover } from "../membership.ts";
 import { ClusterWatch } from "./cluster_watch.ts";
 import type { LighthouseConfig } from "./config.ts";
 import { describeRefusal, Instances } from "./instances.ts";
@@ -108,10 +110,19 @@ export class LighthouseSession implements DiscoverySession {
   }
 
   /** Makes a node known, or changes what is known of it; the store writes nothing if it stands already. */
-  async register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+  async register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<Takeover | void> {
     this.#check(signal);
     const { host, ip, port, peer, metadata } = node;
-    await this.#lease.set(this.#keyOf(cluster, node), { host, ip, port, peer, metadata }, signal);
+    const key = this.#keyOf(cluster, node);
+    const before = await this.#look(key, signal);
+    await this.#lease.set(key, { host, ip, port, peer, metadata }, signal);
+    return takeover(before, node);
+  }
+
+  /** The node that a key says at present; `undefined` if there is none. */
+  async #look(key: string, signal: AbortSignal): Promise<Node | undefined> {
+    const answer = await this.#instances.ask({ method: "GET", path: `/data${key}`, signal });
+    return answer.status === 200 ? readChild(new TextEncoder().encode(answer.text)).node : undefined;
   }
 
   /** Takes a node back, whoever made it known. */

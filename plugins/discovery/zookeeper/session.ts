@@ -5,12 +5,14 @@ import type {
   DiscoverySession,
   Endpoint,
   Node,
+  Takeover,
   WatchOptions,
 } from "../../../mod.ts";
 import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
 import { type Random, systemRandom } from "../../../src/kernel/random.ts";
 import { abortable } from "../../../src/kernel/within.ts";
 import { nodeName, parseNode, quote } from "../../../src/model/node.ts";
+import { readChild, takeover } from "../membership.ts";
 import { encodeNode, equalBytes } from "../node_json.ts";
 import { type Credential, ZooKeeperClient } from "./client.ts";
 import { ClusterWatch } from "./cluster_watch.ts";
@@ -141,7 +143,7 @@ export class ZooKeeperSession implements DiscoverySession {
    * readers of the predecessor see it with the next change of members. Its
    * znode is watched from then on, and made again if somebody deletes it.
    */
-  async register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+  async register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<Takeover | void> {
     const parsed = parseNode(node);
     if (!parsed.ok) throw new TypeError(parsed.reason);
     const path = `${this.#pathOf(cluster)}/${nodeName(node)}`;
@@ -149,7 +151,8 @@ export class ZooKeeperSession implements DiscoverySession {
     this.#own.keep(path, data);
     for (let races = 0;;) {
       try {
-        return await this.#withConnection((connection) => this.#put(connection, path, data), signal);
+        const before = await this.#withConnection((connection) => this.#put(connection, path, data), signal);
+        return takeover(before, node);
       } catch (error) {
         const isRace = error instanceof ZooKeeperError && RACE_CODES.includes(error.code);
         if (!isRace || ++races > RACES_MAX) throw error;
@@ -182,7 +185,7 @@ export class ZooKeeperSession implements DiscoverySession {
   }
 
   /** Runs a job that may be repeated, on as many connections as it takes. */
-  async #withConnection(job: (connection: Connection) => Promise<void>, signal: AbortSignal): Promise<void> {
+  async #withConnection<T>(job: (connection: Connection) => Promise<T>, signal: AbortSignal): Promise<T> {
     for (;;) {
       const connection = await this.#client.connected(signal);
       try {
@@ -197,24 +200,28 @@ export class ZooKeeperSession implements DiscoverySession {
     }
   }
 
-  async #put(connection: Connection, path: string, data: Uint8Array): Promise<void> {
+  /** Puts a node's data in place; answers what another session had there. */
+  async #put(connection: Connection, path: string, data: Uint8Array): Promise<Node | undefined> {
     const { acl: choice } = this.#options;
     const found = await this.#find(connection, path, { watch: true });
+    let before: Node | undefined;
     if (found === undefined) {
       await this.#create(connection, path, data);
     } else {
       const { version, ephemeralOwner } = found.stat;
       const isOwn = ephemeralOwner === connection.sessionId;
-      if (isOwn && equalBytes(found.data, data)) return;
+      if (isOwn && equalBytes(found.data, data)) return undefined;
       if (isOwn) {
         await connection.setData(path, data, { version });
       } else {
         this.#context.log.info(`Taking over ${path} from ${sessionName(ephemeralOwner)}`);
         await connection.replace(path, data, { version, acl: ACLS[choice] });
+        before = readChild(found.data).node;
       }
     }
     // The watch that the first look left has fired, or never was: this one leaves another.
     if (await this.#find(connection, path, { watch: true }) === undefined) this.#own.onChange(path);
+    return before;
   }
 
   async #create(connection: Connection, path: string, data: Uint8Array): Promise<void> {

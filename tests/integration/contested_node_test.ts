@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import type { DiscoverySession, Node } from "../../mod.ts";
+import { FileSession } from "../../plugins/discovery/file/session.ts";
+import { LighthouseSession } from "../../plugins/discovery/lighthouse/session.ts";
+import { ZooKeeperSession } from "../../plugins/discovery/zookeeper/session.ts";
+import { TestStore } from "../store/stage.ts";
+import { RecordingContext, soon, testNode } from "../support/discovery.ts";
+import { eventually } from "../support/eventually.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import { ZooKeeper } from "../support/zookeeper.ts";
+
+/** A registry, and how to open a session of another host at it. */
+interface Registry extends AsyncDisposable {
+  open(): Promise<DiscoverySession>;
+}
+
+async function zookeeper(): Promise<Registry> {
+  const server = await ZooKeeper.start();
+  return {
+    open: () => {
+      const options = { hosts: [server.address], path: "/services", sessionTimeoutMs: 2_000, acl: "open" } as const;
+      return Promise.resolve(new ZooKeeperSession(options as never, new RecordingContext()));
+    },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+async function store(): Promise<Registry> {
+  const server = await TestStore.start();
+  const hosts = [`127.0.0.1:${server.server.address.port}`];
+  return {
+    open: () => LighthouseSession.open({ hosts, path: ["services"], ttlMs: 2_000 } as never, new RecordingContext()),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+function directory(): Promise<Registry> {
+  const dir = new TempDir();
+  return Promise.resolve({
+    open: () => FileSession.open({ path: dir.file("registry"), ttlMs: 2_000 }, new RecordingContext()),
+    [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
+  });
+}
+
+Deno.test.each([
+  { what: "ZooKeeper", start: zookeeper },
+  { what: "a store", start: store },
+  { what: "a directory", start: directory },
+])("two hosts that register one node in $what are each told of the other's address", async ({ start }) => {
+  await using registry = await start();
+  await using one = await registry.open();
+  await using two = await registry.open();
+  const at = (ip: string): Node => ({ ...testNode(8000), ip });
+  const register = (session: DiscoverySession, ip: string) => session.register("web", at(ip), soon());
+  assert.equal(await register(one, "10.0.0.1"), undefined);
+  assert.equal(await register(one, "10.0.0.1"), undefined, "its own node is taken from nobody");
+  assert.deepEqual(await register(two, "10.0.0.2"), { takenFrom: "10.0.0.1" });
+  await eventually("the first takes it back", async () => {
+    const taken = await register(one, "10.0.0.1");
+    if (taken) assert.deepEqual(taken, { takenFrom: "10.0.0.2" });
+    return taken !== undefined;
+  });
+  await two.release("web", at("10.0.0.2"), soon());
+  await one.release("web", at("10.0.0.1"), soon());
+  // The same host with another session: a restart, not another host.
+  assert.equal(await register(one, "10.0.0.1"), undefined);
+  assert.equal(await register(two, "10.0.0.1"), undefined);
+});
