@@ -10,6 +10,7 @@ import { ownFault } from "../../src/kernel/own_fault.ts";
 import { type HostPort, parseEndpoint } from "../../src/model/endpoint.ts";
 import { connectTcp } from "../../src/system/tcp.ts";
 import type { ByteStream } from "./byte_stream.ts";
+import { isCertificateCode } from "./certificate_error.ts";
 import type { TlsOptions } from "./tls_stream.ts";
 
 /** What an exchange needs besides its target. */
@@ -185,9 +186,6 @@ export function quoteBytes(bytes: Uint8Array): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}...` : text);
 }
 
-/** What the codes of node:tls for a certificate that is not trusted begin with, or are. */
-const CERTIFICATE_CODE = /^(?:CERT_|CRL_|DEPTH_ZERO_|ERR_TLS_CERT_|HOSTNAME_|INVALID_|SELF_SIGNED_|UNABLE_TO_)/;
-
 /**
  * Says in an operator's words why an exchange failed: as a failure if the other
  * side may be at fault, as unknown if this host is. What is neither is thrown on.
@@ -226,7 +224,7 @@ function explain(error: unknown, target: Endpoint): string {
     case "ENOTFOUND":
       return `Cannot resolve the name of ${target}: ${error.message}`;
   }
-  if (CERTIFICATE_CODE.test(code)) return `The certificate of ${target} is not valid: ${error.message}`;
+  if (isCertificateCode(code)) return `The certificate of ${target} is not valid: ${error.message}`;
   if (code.startsWith("ERR_SSL_")) return `${target} does not speak TLS as expected: ${error.message}`;
   return `Cannot talk to ${target}: ${error.message}`;
 }

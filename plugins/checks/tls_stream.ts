@@ -12,6 +12,7 @@ import { type HostPort, isIpv4, isIpv6 } from "../../src/model/endpoint.ts";
 import { connectTcp } from "../../src/system/tcp.ts";
 import { TcpSocket } from "../../src/system/tcp_socket.ts";
 import type { ByteStream } from "./byte_stream.ts";
+import { isCertificateCode } from "./certificate_error.ts";
 
 /** How a connection is secured. */
 export interface TlsOptions {
@@ -33,6 +34,16 @@ export interface TlsRequest {
   readonly accepted: string;
   /** Says what is wrong with another answer; an empty one is the end of the connection. */
   readonly refused: (answer: string) => Error;
+}
+
+/** Raised for a certificate that is not verified and cannot be used all the same. */
+class UnsupportedKeyError extends Error {
+  override name = "UnsupportedKeyError";
+  readonly code = "ERR_SSL_UNSUPPORTED_KEY";
+
+  constructor() {
+    super("the key of its certificate is not supported, such as RSA with fewer than 2048 bits");
+  }
 }
 
 /** How a handshake is done: {@linkcode TlsOptions}, with all that was read from files. */
@@ -79,7 +90,9 @@ export async function connectTlsSocket(
       signal.removeEventListener("abort", abort);
       socket.destroy();
       plain.destroy();
-      reject(error);
+      const { code } = error as { readonly code?: unknown };
+      // Nobody has verified it, so it was not distrust: the signature of the handshake could not be checked.
+      reject(!verify && isCertificateCode(code) ? new UnsupportedKeyError() : error);
     };
     const abort = () => fail(signal.reason);
     signal.addEventListener("abort", abort, { once: true });

@@ -5,10 +5,12 @@ import type { ProbeOutcome } from "../../src/plugin/contract.ts";
 import { WorkerError } from "../../src/protocol/wire_error.ts";
 import { type Certificates, makeCertificates } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free_port.ts";
 import { probe, reasonOf } from "../support/probe.ts";
 import { startInWorker } from "../support/probe_in_worker.ts";
 import { RedisServer } from "../support/redis.ts";
 import { answers, isSilent, ScriptedServer, sends } from "../support/scripted_server.ts";
+import { listens, ServerProcess } from "../support/server_process.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 let dir: TempDir;
@@ -209,3 +211,70 @@ Deno.test("redis passes in a worker with what it asked for, and reaches nothing 
   );
   assert.equal(other.accepted, 0);
 });
+
+Deno.test.each([
+  {
+    what: "an RSA key of 1024 bits",
+    bits: 1024,
+    args: ["-cipher", "ALL:@SECLEVEL=0"],
+    reason: /does not speak TLS as expected: the key of its certificate is not supported, such as RSA with fewer than/,
+  },
+  {
+    what: "RSA key exchange alone",
+    bits: 2048,
+    args: ["-tls1_2", "-cipher", "AES128-GCM-SHA256"],
+    reason: /does not speak TLS as expected: .*HandshakeFailure/,
+  },
+  {
+    what: "a CBC suite alone",
+    bits: 2048,
+    args: ["-tls1_2", "-cipher", "ECDHE-RSA-AES128-SHA"],
+    reason: /does not speak TLS as expected: .*HandshakeFailure/,
+  },
+  {
+    what: "DHE alone",
+    bits: 2048,
+    args: ["-tls1_2", "-cipher", "DHE-RSA-AES128-GCM-SHA256"],
+    reason: /does not speak TLS as expected: .*HandshakeFailure/,
+  },
+  {
+    what: "TLS 1.1 alone",
+    bits: 2048,
+    args: ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"],
+    reason: /does not speak TLS as expected: .*ProtocolVersion/,
+  },
+])("http fails on TLS with $what, and says so", async ({ bits, args, reason }) => {
+  await using server = await openssl(bits, args);
+  assert.match(await reasonOf(http, { uri: "/", https: true, verify: false }, server.target), reason);
+});
+
+Deno.test("http passes on TLS 1.2 with ECDHE and AES-GCM", async () => {
+  await using server = await openssl(2048, ["-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256"]);
+  assert.equal((await probe(http, { uri: "/", https: true, verify: false }, server.target)).status, "pass");
+});
+
+/** OpenSSL's own web server, with a certificate whose RSA key has so many bits. */
+async function openssl(bits: number, args: readonly string[]): Promise<AsyncDisposable & { readonly target: string }> {
+  const [key, cert] = [dir.file(`rsa${bits}.key`), dir.file(`rsa${bits}.pem`)];
+  const made = [
+    "req",
+    "-x509",
+    "-newkey",
+    `rsa:${bits}`,
+    "-nodes",
+    "-keyout",
+    key,
+    "-out",
+    cert,
+    "-subj",
+    "/CN=localhost",
+  ];
+  await new Deno.Command("openssl", { args: made, stdin: "null", stderr: "null" }).output();
+  const port = freePort();
+  const process = await ServerProcess.start("openssl", {
+    name: "openssl s_server",
+    args: ["s_server", "-accept", `127.0.0.1:${port}`, "-cert", cert, "-key", key, "-www", "-quiet", ...args],
+    serves: () => listens(port),
+  });
+  return Object.assign(process, { target: `127.0.0.1:${port}` });
+}

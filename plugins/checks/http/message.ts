@@ -1,7 +1,9 @@
 /**
  * HTTP/1.1 as far as a health check needs it: one request without a body, one
- * response read with bounds and without leniency. `fetch` would obey
- * `HTTP_PROXY`, refuse some ports and cost each worker a megabyte more.
+ * response read with bounds. As lenient as Python's `http.client`, which
+ * Lighthouse 1.0 uses: the connection carries one response, so that nothing can
+ * be smuggled by it. `fetch` would obey `HTTP_PROXY`, refuse some ports and
+ * cost each worker a megabyte more.
  *
  * @module
  */
@@ -11,7 +13,7 @@ import { type Connection, ProbeError, quoteBytes } from "../connection.ts";
 import type { HttpConfig } from "./config.ts";
 
 /** The most bytes that the status line and the headers may have together. */
-const HEAD_BYTES_MAX = 32_768;
+const HEAD_BYTES_MAX = 262_144;
 /** The most bytes of a body that are looked at. */
 export const BODY_BYTES_MAX = 65_536;
 /** The most interim (1xx) responses before the final one. */
@@ -81,7 +83,7 @@ async function readOneHead(connection: Connection): Promise<Head> {
   if (first.bytes.length === 0 && !first.terminated) {
     throw new ProbeError(`${target} closed the connection without an answer`);
   }
-  const status = /^HTTP\/1\.[01] ([1-5][0-9]{2})(?: |$)/.exec(toText(first.bytes))?.[1];
+  const status = /^[ \t]*HTTP\/(?:0\.9|1\.[0-9]+)[ \t]+([1-5][0-9]{2})(?:[ \t]|$)/.exec(toText(first.bytes))?.[1];
   if (status === undefined) {
     throw new ProbeError(`Got ${quoteBytes(first.bytes)} from ${target}, want an HTTP response`);
   }
@@ -92,9 +94,12 @@ async function readOneHead(connection: Connection): Promise<Head> {
     if (bytes.length === 0) return { status: Number(status), headers };
     // A line that goes on from the one before: an old way to write long values, none of which matters here.
     if (bytes[0] === 0x20 || bytes[0] === 0x09) continue;
-    const match = /^([^\s:]+):[ \t]*(.*?)[ \t]*$/s.exec(toText(bytes));
-    if (match === null) throw new ProbeError(`Got ${quoteBytes(bytes)} from ${target}, want a header`);
-    const [, name = "", value = ""] = match;
+    const line = toText(bytes);
+    const colon = line.indexOf(":");
+    const name = line.slice(0, Math.max(0, colon)).trim();
+    // What is no header says nothing of status and body: it is passed over.
+    if (name === "") continue;
+    const value = line.slice(colon + 1).trim();
     const before = headers.get(name.toLowerCase());
     headers.set(name.toLowerCase(), before === undefined ? value : `${before}, ${value}`);
   }
@@ -112,18 +117,20 @@ function toText(bytes: Uint8Array): string {
  */
 export async function* readBody(connection: Connection, { status, headers }: Head): AsyncGenerator<Uint8Array> {
   if (status === 204 || status === 304) return;
-  const encoding = headers.get("transfer-encoding");
-  const length = headers.get("content-length");
-  if (encoding !== undefined) {
-    if (encoding.toLowerCase() !== "chunked") {
+  const encoding = listOf(headers.get("transfer-encoding")).filter((each) => each !== "identity").join(", ");
+  // A length that is told more than once is a length all the same, as long as it is the same.
+  const [length, ...others] = new Set(listOf(headers.get("content-length")));
+  if (encoding !== "") {
+    if (encoding !== "chunked") {
       throw new ProbeError(
         `Got a body in transfer-encoding ${quote(encoding)} from ${connection.target}, want chunked`,
       );
     }
     yield* readChunks(connection);
   } else if (length !== undefined) {
-    if (!/^[0-9]{1,15}$/.test(length)) {
-      throw new ProbeError(`Got content-length ${quote(length)} from ${connection.target}, want a number`);
+    if (!/^[0-9]{1,15}$/.test(length) || others.length > 0) {
+      const found = quote([length, ...others].join(", "));
+      throw new ProbeError(`Got content-length ${found} from ${connection.target}, want a number`);
     }
     yield* readExactly(connection, Number(length));
   } else {
@@ -133,6 +140,11 @@ export async function* readBody(connection: Connection, { status, headers }: Hea
       yield piece;
     }
   }
+}
+
+/** The items of a header that is a list, in lower case. */
+function listOf(value = ""): readonly string[] {
+  return value.toLowerCase().split(",").map((item) => item.trim()).filter((item) => item !== "");
 }
 
 async function* readChunks(connection: Connection): AsyncGenerator<Uint8Array> {
