@@ -26,12 +26,13 @@ export interface Listeners {
  * served, and goes on to be: an edit takes no cluster out.
  */
 export function findBalancerClashes(now: Listeners, before: Listeners | undefined): readonly Relation[] {
-  const served = clusterListeners(now).filter((each) =>
-    before !== undefined &&
-    clusterListeners(before).some((other) => each.owner === other.owner && overlaps(each, other))
+  if (before === undefined) return [];
+  const earlier = new Taken(clusterListeners(before));
+  const served = new Taken(
+    clusterListeners(now).filter((each) => earlier.find(each, ({ owner }) => owner === each.owner) !== undefined),
   );
   return balancerListeners(now).flatMap(({ balancer, ...each }): readonly Relation[] => {
-    const holder = served.find((other) => overlaps(each, other));
+    const holder = served.find(each);
     if (holder === undefined) return [];
     const message = `Cannot use port ${each.port} as ${holder.owner} has it already`;
     return [{ key: `balancers/${balancer}`, finding: { severity: "error", path: each.path, at: "value", message } }];
@@ -45,11 +46,11 @@ export function findBalancerClashes(now: Listeners, before: Listeners | undefine
 export function findServicePortClashes(
   { services, ...listeners }: Listeners & { readonly services: ReadonlyMap<string, AcceptedService> },
 ): readonly Relation[] {
-  const held = [...balancerListeners(listeners), ...clusterListeners(listeners)];
+  const held = new Taken([...balancerListeners(listeners), ...clusterListeners(listeners)]);
   return [...services].flatMap(([file, { service }]) =>
     service.ports.flatMap((port): readonly Relation[] => {
       const host = service.host === "localhost" ? "127.0.0.1" : service.host;
-      const holder = held.find((each) => overlaps({ host, port, path: [] }, each));
+      const holder = held.find({ host, port, path: [] });
       if (holder === undefined) return [];
       const message =
         `Port ${port} is served by ${holder.owner} on this host too: the service's check asks the balancer`;
@@ -63,6 +64,26 @@ interface Held extends Listening {
   readonly owner: string;
   /** The balancer's name. */
   readonly balancer: string;
+}
+
+/** Addresses that are taken, by port: thousands of clusters are not compared with one another. */
+class Taken {
+  readonly #byPort = new Map<number, Held[]>();
+
+  constructor(listeners: readonly Held[]) {
+    for (const each of listeners) this.add(each);
+  }
+
+  add(listener: Held): void {
+    const others = this.#byPort.get(listener.port);
+    if (others === undefined) this.#byPort.set(listener.port, [listener]);
+    else others.push(listener);
+  }
+
+  /** The first that a connection to an address could come to. */
+  find(address: Listening, isMeant: (other: Held) => boolean = () => true): Held | undefined {
+    return this.#byPort.get(address.port)?.find((other) => overlaps(address, other) && isMeant(other));
+  }
 }
 
 /** The addresses of the balancers' own files. */
@@ -100,11 +121,11 @@ function clusterListeners({ balancers, clusters }: Listeners): readonly Held[] {
  */
 function findPortClashes(listeners: Listeners): readonly Relation[] {
   const relations: Relation[] = [];
-  const held = [...balancerListeners(listeners)];
+  const held = new Taken(balancerListeners(listeners));
   for (const each of clusterListeners(listeners)) {
-    const holder = held.find((other) => other.owner !== each.owner && overlaps(each, other));
+    const holder = held.find(each, ({ owner }) => owner !== each.owner);
     if (holder === undefined) {
-      held.push(each);
+      held.add(each);
       continue;
     }
     const message = `Cannot use port ${each.port} as ${holder.owner} has it already`;

@@ -108,3 +108,21 @@ Deno.test.each([
       : [],
   );
 });
+
+Deno.test("clashes among thousands of clusters are found by asking each cluster a few times where it listens", () => {
+  const count = 3_000;
+  let asked = 0;
+  const plugin = {
+    listens: (config: readonly string[], section?: readonly string[]) => {
+      asked++;
+      return listens(section ?? config);
+    },
+  } as unknown as BalancerPlugin;
+  const sections = Object.fromEntries(Array.from({ length: count }, (_, i) => [`c${i}`, { haproxy: [`:${i + 1}`] }]));
+  const { balancers, clusters } = listeners({ haproxy: [":65000"] }, sections);
+  const all = { balancers: new Map([...balancers].map(([name, each]) => [name, { ...each, plugin }])), clusters };
+  assert.deepEqual(findAcceptedClusterClashes(all), []);
+  assert.deepEqual(findBalancerClashes(all, all), []);
+  assert.deepEqual(findServicePortClashes({ ...all, services: new Map() }), []);
+  assert.ok(asked <= 6 * count, `${asked} times for ${count} clusters`);
+});

@@ -48,13 +48,14 @@ export function settleClashes<T>(
     return before !== undefined && isSame(value, before) ? 0 : 1;
   };
   const settled = new Map([...objects].toSorted((a, b) => isNew(a) - isNew(b)));
-  const files = [...objects.keys()];
+  const places = new Map([...objects.keys()].map((file, place) => [file, place]));
+  const placeOf = (file: string) => places.get(file) ?? -1;
   const told = new Map<string, Relation>();
   for (;;) {
     const relations = find(settled);
     const clash = relations.find(({ finding }) => finding.severity === "error");
     if (clash === undefined) {
-      const inOrder = [...settled].toSorted(([a], [b]) => files.indexOf(a) - files.indexOf(b));
+      const inOrder = [...settled].toSorted(([a], [b]) => placeOf(a) - placeOf(b));
       return { objects: new Map(inOrder), relations: [...told.values(), ...relations] };
     }
     const file = clash.key.slice(clash.key.indexOf("/") + 1);
