@@ -1,3 +1,4 @@
+import { formatDuration } from "../kernel/duration.ts";
 import type { Status } from "./status_shape.ts";
 
 /** What `GET /health` answers. */
@@ -45,27 +46,32 @@ export function judgeHealth(status: Status, limits: HealthLimits = HEALTH_LIMITS
   };
 }
 
+/** Writes an age as an operator reads it: whole seconds, and `300ms` of what is younger than one. */
+function spoken(seconds: number): string {
+  return seconds < 1 ? formatDuration(Math.round(1_000 * seconds)) : `${Math.round(seconds)}s`;
+}
+
 function* failures(status: Status, { loop, work, worker, steps }: HealthLimits): Generator<string> {
   const { config, upSeconds, stuckThreads } = status;
-  if (status.loop.lateSeconds > loop) yield `The main loop is late by ${status.loop.lateSeconds} s`;
+  if (status.loop.lateSeconds > loop) yield `The main loop is late by ${spoken(status.loop.lateSeconds)}`;
   const unreadFor = config.readSeconds ?? upSeconds;
-  if (unreadFor > work) yield `The config directory has not been looked at for ${unreadFor} s`;
+  if (unreadFor > work) yield `The config directory has not been looked at for ${spoken(unreadFor)}`;
   for (const [name, { lookedSeconds, forSeconds, underWay }] of Object.entries(status.balancers)) {
     const isAtIt = underWay !== null && underWay.agoSeconds <= steps;
     // The very first look may hang like any other.
     const unendedFor = lookedSeconds ?? forSeconds;
     if (unendedFor <= work || isAtIt) continue;
-    const at = underWay === null ? "" : `, and is at ${underWay.text} for ${underWay.agoSeconds} s`;
-    yield `The writer has not come to an end with balancer ${name} for ${unendedFor} s${at}`;
+    const at = underWay === null ? "" : `, and is at ${underWay.text} for ${spoken(underWay.agoSeconds)}`;
+    yield `The writer has not come to an end with balancer ${name} for ${spoken(unendedFor)}${at}`;
   }
   for (const [key, { checks }] of Object.entries(status.services)) {
     for (const { name, probedSeconds, intervalSeconds, timeoutSeconds } of checks) {
       const most = Math.max(work, PROBES_MISSED_MAX * (intervalSeconds + timeoutSeconds));
-      if (probedSeconds > most) yield `Check ${name} of ${key} has not been probed for ${probedSeconds} s`;
+      if (probedSeconds > most) yield `Check ${name} of ${key} has not been probed for ${spoken(probedSeconds)}`;
     }
   }
   for (const [key, { serving, forSeconds, reason }] of Object.entries(status.workers)) {
-    if (!serving && forSeconds > worker) yield `Worker ${key} has not been in service for ${forSeconds} s: ${reason}`;
+    if (!serving && forSeconds > worker) yield `Worker ${key} has not been in service for ${spoken(forSeconds)}: ${reason}`;
   }
   if (stuckThreads > 0) {
     yield `${stuckThreads} ${stuckThreads === 1 ? "thread" : "threads"} of workers cannot be stopped`;
@@ -79,10 +85,10 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
   if (unreadable !== null) yield `The config directory cannot be read: ${unreadable}`;
   if (errors > 0) yield `The config has ${errors} ${errors === 1 ? "error" : "errors"}: what is wrong is not in force`;
   for (const [name, { registry, forSeconds, detail }] of Object.entries(status.discovery)) {
-    if (registry === "disconnected") yield `Registry ${name} has been out of reach for ${forSeconds} s: ${detail}`;
+    if (registry === "disconnected") yield `Registry ${name} has been out of reach for ${spoken(forSeconds)}: ${detail}`;
   }
   for (const [name, { state, reason, forSeconds }] of Object.entries(status.clusters)) {
-    const since = forSeconds === null ? "" : ` for ${forSeconds} s`;
+    const since = forSeconds === null ? "" : ` for ${spoken(forSeconds)}`;
     const why = reason === null ? "" : `: ${reason}`;
     if (state === "stale") yield `Cluster ${name} has been stale${since}${why}`;
     if (state === "held") yield `An answer for cluster ${name} has been held back${since}${why}`;
@@ -90,17 +96,17 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
   }
   for (const [name, { inForce, forSeconds, lastError, fileBehind }] of Object.entries(status.balancers)) {
     if (fileBehind !== null && fileBehind.agoSeconds > settle) {
-      yield `The file of balancer ${name} has been behind what runs for ${fileBehind.agoSeconds} s: ${fileBehind.text}`;
+      yield `The file of balancer ${name} has been behind what runs for ${spoken(fileBehind.agoSeconds)}: ${fileBehind.text}`;
     }
     if (inForce || forSeconds <= settle) continue;
     const why = lastError === null ? "" : `: ${lastError.text}`;
-    yield `Balancer ${name} has not been as it is wanted for ${forSeconds} s${why}`;
+    yield `Balancer ${name} has not been as it is wanted for ${spoken(forSeconds)}${why}`;
   }
   for (const [key, { checks }] of Object.entries(status.services)) {
     for (const { name, passes, unknown } of checks) {
       if (unknown === null) continue;
       const meanwhile = { true: "counts as up", false: "counts as down", null: "not up yet" }[`${passes}`];
-      yield `Check ${name} of ${key} cannot run for ${unknown.agoSeconds} s, ${meanwhile}: ${unknown.text}`;
+      yield `Check ${name} of ${key} cannot run for ${spoken(unknown.agoSeconds)}, ${meanwhile}: ${unknown.text}`;
     }
   }
   for (const [key, { registration }] of Object.entries(status.services)) {
@@ -113,6 +119,6 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
   }
   for (const [key, { serving, forSeconds, reason }] of Object.entries(status.workers)) {
     const isToBeTold = forSeconds > settle && forSeconds <= worker;
-    if (!serving && isToBeTold) yield `Worker ${key} has not been in service for ${forSeconds} s: ${reason}`;
+    if (!serving && isToBeTold) yield `Worker ${key} has not been in service for ${spoken(forSeconds)}: ${reason}`;
   }
 }

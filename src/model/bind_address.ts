@@ -36,5 +36,6 @@ export function isLoopback(host: string): boolean {
 /** Whether a `Host` header names this machine: a foreign name is how a browser is made to speak for a foreign page. */
 export function isLocalHost(header: string): boolean {
   const address = parseBindAddress(header, { defaultPort: 80 });
-  return address !== undefined && isLoopback(address.host);
+  // Host names have no case, and may end with the dot of the root.
+  return address !== undefined && isLoopback(address.host.toLowerCase().replace(/\.$/, ""));
 }

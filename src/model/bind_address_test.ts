@@ -25,8 +25,24 @@ Deno.test.each(["", ":9180", "9180", "::1:9180", "[127.0.0.1]:1", "127.0.0.1:655
 Deno.test("isLoopback() and isLocalHost() know this machine by its names for itself alone", () => {
   assert.deepEqual(["localhost", "::1", "127.9.9.9"].filter((host) => !isLoopback(host)), []);
   assert.deepEqual(["0.0.0.0", "::", "10.0.0.1", "127.evil.example", "localhost.evil.example"].filter(isLoopback), []);
-  assert.deepEqual(["localhost", "localhost:1", "127.0.0.1:9180", "[::1]:9180"].filter((at) => !isLocalHost(at)), []);
-  assert.deepEqual(["evil.example", "127.0.0.1.evil.example:9180", "", "10.0.0.1:9180"].filter(isLocalHost), []);
+  assert.deepEqual(
+    [
+      "localhost",
+      "localhost:1",
+      "127.0.0.1:9180",
+      "[::1]:9180",
+      "LocalHost:8001",
+      "localhost.",
+      "LOCALHOST.:80",
+    ].filter((at) => !isLocalHost(at)),
+    [],
+  );
+  assert.deepEqual(
+    ["evil.example", "127.0.0.1.evil.example:9180", "", "10.0.0.1:9180", "localhost..", "localhost.evil."].filter(
+      isLocalHost,
+    ),
+    [],
+  );
 });
 
 Deno.test.each(["127.0.0.1:9180", "[::1]:9180", "unix:/run/lighthouse/writer.sock"])(

@@ -71,7 +71,7 @@ export class Handler implements Disposable {
   constructor(store: Store, options: HandlerOptions) {
     this.#store = store;
     this.#options = options;
-    this.#watching = new Watching(store, { clock: options.clock, watchersMax: options.limits.watchersMax });
+    this.#watching = new Watching(store, { clock: options.clock, ...options.limits });
     this.#overview = new Overview(store, { ...options, watchers: () => this.#watching.count });
     this.#unwatch = store.watch(() => {
       options.counts.versions++;
@@ -174,18 +174,19 @@ export class Handler implements Disposable {
     }
     const { headers } = request;
     if (headers.get("accept")?.includes("text/event-stream")) {
-      const tooMany = this.#watching.refuseTooMany();
-      return tooMany === undefined
-        ? this.#watching.stream(path, parseVersion(headers.get("last-event-id") ?? query.get("watch") ?? ""))
-        : refuse(tooMany);
+      const tooMany = this.#watching.refuseTooMany(identity.name);
+      const since = parseVersion(headers.get("last-event-id") ?? query.get("watch") ?? "");
+      return tooMany === undefined ? this.#watching.stream(path, since, identity.name) : refuse(tooMany);
     }
     const watch = query.get("watch");
-    if (watch !== null) return await this.#watch(path, watch, { query, signal: request.signal });
+    if (watch !== null) {
+      return await this.#watch(path, watch, { query, signal: request.signal, holder: identity.name });
+    }
     const { copy } = this.#store;
-    if (headers.get("if-none-match") === etagOf(copy.version)) {
+    const value = treeAt(copy.data, path);
+    if (isKnown(headers.get("if-none-match"), { etag: etagOf(copy.version), exists: value !== undefined })) {
       return new Response(null, { status: 304, headers: [["etag", etagOf(copy.version)]] });
     }
-    const value = treeAt(copy.data, path);
     if (value === undefined) return this.#missing(path, copy);
     this.#options.counts.reads++;
     const ready = prepare(this.#encodings.of(value), copy.version);
@@ -193,7 +194,8 @@ export class Handler implements Disposable {
     return new Response(ready.bytes, ready.init);
   }
 
-  async #watch(path: Path, watch: string, { query, signal }: {
+  async #watch(path: Path, watch: string, { query, signal, holder }: {
+    readonly holder: string | undefined;
     readonly query: URLSearchParams;
     readonly signal: AbortSignal;
   }): Promise<Response> {
@@ -209,9 +211,9 @@ export class Handler implements Disposable {
         ),
       );
     }
-    const tooMany = this.#watching.refuseTooMany();
+    const tooMany = this.#watching.refuseTooMany(holder);
     if (tooMany !== undefined) return refuse(tooMany);
-    const copy = await this.#watching.next(path, since, { timeoutMs: seconds * 1_000, signal });
+    const copy = await this.#watching.next(path, since, { timeoutMs: seconds * 1_000, signal, holder });
     const value = copy && treeAt(copy.data, path);
     const answer = copy === undefined
       ? new Response(null, { status: 304, headers: [["etag", etagOf(this.#store.copy.version)]] })
@@ -235,7 +237,11 @@ export class Handler implements Disposable {
     const holder = identity.name;
     const noCode = new Refusal("Not Found", "Cannot give the lock back as the path must be /lock/CODE");
     if (method === "DELETE") {
-      const refusal = code === undefined ? noCode : store.abort(code, holder);
+      const refusal = code === undefined
+        ? noCode
+        : identity.mayWrite([])
+        ? store.breakLock(code, holder)
+        : store.abort(code, holder);
       return refusal === undefined ? say("Released") : refuse(refusal);
     }
     const body = await readBody(request, CODE_LENGTH_MAX * 4);
@@ -395,6 +401,20 @@ export class Handler implements Disposable {
   #missing(path: Path, { version }: Copy): Response {
     return refuse(new Refusal("Not Found", `Cannot find ${formatPath(path)}: there is nothing`), { version });
   }
+}
+
+/**
+ * Whether a client has the version already, by what it sent in `If-None-Match`:
+ * a list of tags, weak ones too, as a proxy that compresses makes them, or `*`
+ * for any that there is.
+ */
+function isKnown(
+  header: string | null,
+  { etag, exists }: { readonly etag: string; readonly exists: boolean },
+): boolean {
+  if (header === null) return false;
+  if (header.trim() === "*") return exists;
+  return header.split(",").some((each) => each.trim().replace(/^W\//, "") === etag);
 }
 
 /** Whether the answer depends on more than the URL. */

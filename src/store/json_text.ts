@@ -2,7 +2,7 @@ import { quote } from "../kernel/quote.ts";
 import { type Tree, treeOf } from "./tree.ts";
 
 const [QUOTE, BACKSLASH, MINUS, ZERO, NINE] = [0x22, 0x5c, 0x2d, 0x30, 0x39] as const;
-/** A number of fewer characters, without an exponent, is always held. */
+/** A number of fewer characters, without an exponent, is always stored as it is. */
 const EXACT_LENGTH_MAX = 16;
 
 /** What cannot be stored; the message says why, and what is wanted. */
@@ -22,8 +22,8 @@ export function parseJson(text: string, { depthMax }: { readonly depthMax: numbe
   } catch (error) {
     throw new JsonError(`Cannot read the body as it must be JSON: ${error instanceof Error ? error.message : error}`);
   }
-  // Only a number of many digits, or with an exponent, can be one that a double does not hold.
-  if (/[0-9][eE][+-]?[0-9]{3}|[0-9]{16}/.test(text)) refuseLostNumbers(text);
+  // Only a number of many digits, or with a large exponent, can be one that a double does not hold.
+  if (/[0-9][eE][+-]?[0-9]{3}|[0-9.]{16}/.test(text)) refuseLostNumbers(text);
   try {
     return treeOf(json, depthMax);
   } catch (error) {
@@ -59,11 +59,23 @@ function endOfString(text: string, start: number): number {
   }
 }
 
+/** Writes a number in one way: its digits without zeros around them, and how often to multiply them by ten. */
+function decimal(source: string): string {
+  const [, sign = "", whole = "", fraction = "", exponent = "0"] =
+    /^(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?$/.exec(source) ?? [];
+  const digits = `${whole}${fraction}`.replace(/^0+/, "");
+  const shortened = digits.replace(/0+$/, "");
+  if (shortened === "") return "0";
+  const power = BigInt(exponent) - BigInt(fraction.length) + BigInt(digits.length - shortened.length);
+  return `${sign}${shortened}e${power}`;
+}
+
 function refuseIfLost(source: string): void {
   if (source.length < EXACT_LENGTH_MAX && !/[eE]/.test(source)) return;
   const value = Number(source);
-  const whole = /^-?[0-9]+$/.test(source);
-  if (Number.isFinite(value) && !(whole && BigInt(source) !== BigInt(value))) return;
+  // A double has 17 digits that tell it from all others; programs write as many as they need, or all of them.
+  const wanted = decimal(source);
+  if (Number.isFinite(value) && [String(value), value.toPrecision(17)].some((text) => decimal(text) === wanted)) return;
   throw new JsonError(
     `Cannot store the number ${quote(source)} as it does not fit 64 bits without loss: write it as a string`,
   );

@@ -8,6 +8,8 @@ export interface Limits {
   readonly depthMax: number;
   /** Requests that wait for a change at the same time. */
   readonly watchersMax: number;
+  /** Those of them that have the same token, where tokens are asked for. */
+  readonly watchersOfTokenMax: number;
 }
 
 /** What a store takes unless told otherwise. */
@@ -16,4 +18,5 @@ export const LIMITS: Limits = {
   documentBytesMax: 256 * 1024 * 1024,
   depthMax: 100,
   watchersMax: 10_000,
+  watchersOfTokenMax: 5_000,
 };

@@ -1,9 +1,12 @@
-import type { Path } from "./path.ts";
 import { begin, type Transaction } from "./transaction.ts";
 import type { Tree } from "./tree.ts";
 
 /** So long a lock is held without being refreshed. */
 export const LOCK_MS = 30_000;
+/** So long a token holds the lock at most, however often it is refreshed. */
+export const LOCK_TOTAL_MS = 600_000;
+/** So long a token that had to give the lock up leaves it to others. */
+export const LOCK_REST_MS = 30_000;
 
 /** The one lock of a store, and the transaction under it. */
 export interface Lock {
@@ -11,12 +14,12 @@ export interface Lock {
   readonly code: string;
   /** Whose token took it; nobody else may use it. Not there where no tokens are asked for. */
   readonly holder: string | undefined;
+  /** When it was taken, by the clock. */
+  readonly takenMs: number;
   /** When it is lost, by the clock. */
   readonly expiresMs: number;
   /** Which base the transaction stands on: a counter of changes that it cannot be brought over. */
   readonly epoch: number;
-  /** What leases have changed since. */
-  readonly disturbed: readonly Path[];
   readonly transaction: Transaction;
 }
 
@@ -41,8 +44,19 @@ export function acquire(
   code: string,
   { holder, nowMs, data, epoch }: Asking & { readonly data: Tree; readonly epoch: number },
 ): Lock | undefined {
-  const expiresMs = nowMs + LOCK_MS;
   const current = held(lock, nowMs);
-  if (current === undefined) return { code, holder, expiresMs, epoch, disturbed: [], transaction: begin(data) };
-  return current.code === code && current.holder === holder ? { ...current, expiresMs } : undefined;
+  if (current === undefined) {
+    return { code, holder, takenMs: nowMs, expiresMs: nowMs + LOCK_MS, epoch, transaction: begin(data) };
+  }
+  if (current.code !== code || current.holder !== holder) return undefined;
+  const lastMs = holder === undefined ? Infinity : current.takenMs + LOCK_TOTAL_MS;
+  return { ...current, expiresMs: Math.min(nowMs + LOCK_MS, lastMs) };
+}
+
+/**
+ * Whether a lock that is over has used up all its time: then its holder leaves
+ * it to others for a while.
+ */
+export function isUsedUp({ holder, takenMs, expiresMs }: Lock): boolean {
+  return holder !== undefined && expiresMs >= takenMs + LOCK_TOTAL_MS;
 }

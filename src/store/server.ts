@@ -58,6 +58,8 @@ export interface StoreServerOptions
 
 /** How long requests may go on once the store ends. */
 const GRACE_MS = 2_000;
+/** The part of the connections that may wait for a change. */
+const WATCHERS_SHARE = 3 / 4;
 /** The part of the open files that connections may be; the rest is for snapshots and for other instances. */
 const CONNECTIONS = { share: 3 / 4, most: 20_000 } as const;
 
@@ -86,8 +88,9 @@ export class StoreServer implements AsyncDisposable {
 
   /** Loads the newest snapshot and listens. Throws an error that says what the operator should change. */
   static async start(options: StoreServerOptions): Promise<StoreServer> {
-    const { dataDir, bind, tokensFile, tls, isInsecure, log, clock, limits = LIMITS } = options;
+    const { dataDir, bind, tokensFile, tls, isInsecure, log, clock } = options;
     const { connectionsMax = connectionsFor(options.openFilesMax, CONNECTIONS) } = options;
+    const limits = limitWatchers(options.limits ?? LIMITS, connectionsMax);
     if (!isLoopback(bind.host) && tokensFile === undefined && tls?.clientCa === undefined && !isInsecure) {
       throw new Error(
         `Cannot listen on ${
@@ -193,6 +196,13 @@ async function readSecrets({ tokensFile, tls, peerTokenFile, peerCa }: StoreServ
     pem,
     peer: { token: (await read(peerTokenFile))?.trim(), tls: pem && { cert: pem.cert, key: pem.key, ca } },
   };
+}
+
+/** Leaves some connections to those who do not wait for a change, and some waits to other tokens. */
+function limitWatchers(limits: Limits, connectionsMax: number): Limits {
+  const watchersMax = Math.min(limits.watchersMax, Math.ceil(WATCHERS_SHARE * connectionsMax));
+  const watchersOfTokenMax = Math.min(limits.watchersOfTokenMax, Math.ceil(watchersMax / 2));
+  return { ...limits, watchersMax, watchersOfTokenMax };
 }
 
 /** Others cannot use an address that stands for all of ours. */

@@ -7,7 +7,7 @@ import { Journal } from "./journal.ts";
 import type { LeaseWish } from "./leases.ts";
 import { LeaseKeeper, type Renewals } from "./lease_keeper.ts";
 import { fateOf } from "./lineage.ts";
-import { acquire, type Asking, held, type Lock } from "./lock.ts";
+import { acquire, type Asking, held, isUsedUp, type Lock, LOCK_REST_MS } from "./lock.ts";
 import type { Limits } from "./limits.ts";
 import { Members } from "./members.ts";
 import { formatPath, type Path } from "./path.ts";
@@ -55,6 +55,10 @@ export class Store implements AsyncDisposable {
   /** The other instances. */
   readonly members: Members;
   #lock: Lock | undefined;
+  /** What leases have changed since the lock was taken, each path once. */
+  readonly #disturbed: Map<string, Path> = new Map();
+  /** Who leaves the lock to others, and until when. */
+  #resting: { readonly holder: string; readonly untilMs: number } | undefined;
   #committing: Promise<Copy | Refusal> | undefined;
   /** Counts the changes that a transaction cannot be brought over. */
   #epoch = 0;
@@ -126,7 +130,12 @@ export class Store implements AsyncDisposable {
 
   /** The lock, if it is held. */
   get lock(): Lock | undefined {
-    return this.#committing === undefined ? held(this.#lock, this.#options.clock.now()) : this.#lock;
+    return this.#committing === undefined ? this.#heldLock(this.#options.clock.now()) : this.#lock;
+  }
+
+  /** What leases have changed since the lock was taken, each path once; nothing while nobody holds it. */
+  get disturbed(): readonly Path[] {
+    return [...this.#disturbed.values()];
   }
 
   /** Answers an older version that is still remembered; the checksum may be left out. */
@@ -152,10 +161,21 @@ export class Store implements AsyncDisposable {
     if (unavailable !== undefined) return unavailable;
     const nowMs = this.#options.clock.now();
     const { data } = this.copy;
+    const before = this.#committing === undefined ? this.#heldLock(nowMs) : this.#lock;
+    if (before === undefined && holder !== undefined && holder === this.#resting?.holder) {
+      const restMs = this.#resting.untilMs - nowMs;
+      if (restMs > 0) {
+        return new Refusal(
+          "Locked",
+          `Cannot take the lock as this token had to give it up: try again in ${Math.ceil(restMs / 1_000)}s`,
+        );
+      }
+    }
     const lock = this.#committing === undefined
       ? acquire(this.#lock, code, { holder, nowMs, data, epoch: this.#epoch })
       : undefined;
     if (lock === undefined) return new Refusal("Locked", "Cannot take the lock as another holds it: try again later");
+    if (before === undefined) this.#disturbed.clear();
     this.#lock = lock;
   }
 
@@ -183,6 +203,16 @@ export class Store implements AsyncDisposable {
     this.#lock = undefined;
   }
 
+  /** Drops the transaction of whoever holds the lock: the right of who may change everything. */
+  breakLock(code: string, by: string | undefined): Refusal | undefined {
+    const nowMs = this.#options.clock.now();
+    const lock = this.#heldLock(nowMs);
+    const refusal = this.abort(code, lock?.holder);
+    if (refusal !== undefined || lock === undefined || lock.holder === by) return refusal;
+    if (lock.holder !== undefined) this.#resting = { holder: lock.holder, untilMs: nowMs + LOCK_REST_MS };
+    this.#options.log.warn("Lock broken", { event: "store.lock_broken", holder: lock.holder, by });
+  }
+
   /**
    * Makes the transaction the next version and gives the lock back; answers
    * the version that holds it. When it is refused, lock and transaction stay.
@@ -194,9 +224,7 @@ export class Store implements AsyncDisposable {
       const { staged } = lock.transaction;
       const { version, leases } = current;
       if (sameTree(staged, current.data)) return { data: current.data, leases, version };
-      const rebased = this.#epoch !== lock.epoch
-        ? undefined
-        : rebase(lock.transaction, current.data, this.#lock?.disturbed ?? []);
+      const rebased = this.#epoch !== lock.epoch ? undefined : rebase(lock.transaction, current.data, this.disturbed);
       if (rebased === undefined) {
         return new Refusal(
           "Concurrent Update",
@@ -293,21 +321,28 @@ export class Store implements AsyncDisposable {
     if (this.#committing !== undefined) {
       return new Refusal("Not Locked", "Cannot use the lock any more as its transaction is being committed");
     }
-    const lock = held(this.#lock, nowMs);
+    const lock = this.#heldLock(nowMs);
     if (lock === undefined) {
-      this.#lock = undefined;
       return new Refusal("Not Locked", "Cannot go on as nobody holds the lock: it was never taken, or it has expired");
     }
     if (lock.code === code && lock.holder === holder) return lock;
     return new Refusal("Invalid Lock Code", "Cannot go on as the lock is held under another code");
   }
 
+  /** Answers the lock; one that is over is forgotten, with its transaction and all that was kept for it. */
+  #heldLock(nowMs: number): Lock | undefined {
+    if (this.#lock === undefined || held(this.#lock, nowMs) !== undefined) return this.#lock;
+    const { holder, expiresMs } = this.#lock;
+    if (holder !== undefined && isUsedUp(this.#lock)) this.#resting = { holder, untilMs: expiresMs + LOCK_REST_MS };
+    this.#lock = undefined;
+    this.#disturbed.clear();
+    return undefined;
+  }
+
   #publish(copy: Copy, touched: readonly Path[] | undefined): void {
     this.#history.add(copy);
     if (touched === undefined) this.#epoch++;
-    else if (this.#lock !== undefined) {
-      this.#lock = { ...this.#lock, disturbed: [...this.#lock.disturbed, ...touched] };
-    }
+    else if (this.lock !== undefined) { for (const path of touched) this.#disturbed.set(formatPath(path), path); }
     this.#leases.follow(copy);
     for (const tell of this.#watchers) tell(copy);
   }

@@ -21,10 +21,10 @@ export function formatVersion({ sequence, checksum }: Version): string {
 
 /**
  * Reads what {@linkcode formatVersion} wrote, with the quotes of an `ETag` or
- * without; the checksum may be left out. `undefined` if it is none.
+ * without, weak as a proxy that compresses makes it too; the checksum may be left out. `undefined` if it is none.
  */
 export function parseVersion(text: string): { readonly sequence: number; readonly checksum?: string } | undefined {
-  const [, digits, checksum] = /^"?([0-9]{1,15})(?:-([0-9a-f]{32}))?"?$/.exec(text) ?? [];
+  const [, digits, checksum] = /^(?:W\/)?"?([0-9]{1,15})(?:-([0-9a-f]{32}))?"?$/.exec(text) ?? [];
   if (digits === undefined) return undefined;
   return checksum === undefined ? { sequence: Number(digits) } : { sequence: Number(digits), checksum };
 }

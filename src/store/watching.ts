@@ -18,6 +18,8 @@ export interface WatchingOptions {
   readonly clock: Clock;
   /** So many requests may wait at the same time. */
   readonly watchersMax: number;
+  /** So many of them with the same token. */
+  readonly watchersOfTokenMax: number;
 }
 
 /** Requests that wait for a change. Disposing of it ends them all. */
@@ -25,12 +27,16 @@ export class Watching implements Disposable {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #watchersMax: number;
+  readonly #watchersOfTokenMax: number;
+  /** How many wait with each token. */
+  readonly #ofToken: Map<string, number> = new Map();
   readonly #endings: Set<() => void> = new Set();
 
-  constructor(store: Store, { clock, watchersMax }: WatchingOptions) {
+  constructor(store: Store, { clock, watchersMax, watchersOfTokenMax }: WatchingOptions) {
     this.#store = store;
     this.#clock = clock;
     this.#watchersMax = watchersMax;
+    this.#watchersOfTokenMax = watchersOfTokenMax;
   }
 
   /** How many wait. */
@@ -38,8 +44,14 @@ export class Watching implements Disposable {
     return this.#endings.size;
   }
 
-  /** Whether one more may wait. */
-  refuseTooMany(): Refusal | undefined {
+  /** Whether one more may wait, with a token or where none is asked for. */
+  refuseTooMany(holder: string | undefined): Refusal | undefined {
+    if (holder !== undefined && (this.#ofToken.get(holder) ?? 0) >= this.#watchersOfTokenMax) {
+      return new Refusal(
+        "Service Unavailable",
+        `Cannot wait for a change as ${this.#watchersOfTokenMax} requests with this token do already`,
+      );
+    }
     if (this.#endings.size < this.#watchersMax) return undefined;
     return new Refusal("Service Unavailable", `Cannot wait for a change as ${this.#watchersMax} requests do already`);
   }
@@ -49,7 +61,8 @@ export class Watching implements Disposable {
    * it was in the version `since`; at once if that is not remembered.
    * `undefined` when the time is over or the request was given up.
    */
-  next(path: Path, since: NonNullable<ReturnType<typeof parseVersion>>, { timeoutMs, signal }: {
+  next(path: Path, since: NonNullable<ReturnType<typeof parseVersion>>, { timeoutMs, signal, holder }: {
+    readonly holder: string | undefined;
     readonly timeoutMs: number;
     readonly signal: AbortSignal;
   }): Promise<Copy | undefined> {
@@ -65,7 +78,9 @@ export class Watching implements Disposable {
     });
     signal.addEventListener("abort", giveUp, { once: true });
     this.#endings.add(giveUp);
+    const leave = this.#enter(holder);
     return promise.finally(() => {
+      leave();
       cancel();
       unwatch();
       signal.removeEventListener("abort", giveUp);
@@ -78,7 +93,7 @@ export class Watching implements Disposable {
    * has it from the version `since`, and again after each change. A reader
    * that is slow skips versions, never the newest one.
    */
-  stream(path: Path, since: ReturnType<typeof parseVersion>): Response {
+  stream(path: Path, since: ReturnType<typeof parseVersion>, holder: string | undefined): Response {
     const known = since === undefined ? undefined : this.#store.remembered(since);
     let sent: { readonly value: Tree | undefined } | undefined = known && { value: treeAt(known.data, path) };
     let newest = this.#store.copy;
@@ -110,8 +125,11 @@ export class Watching implements Disposable {
         };
         cancel = this.#clock.after(KEEP_ALIVE_MS, keepAlive);
         let isOpen = true;
+        const leave = this.#enter(holder);
         gone = () => {
+          if (!isOpen) return;
           isOpen = false;
+          leave();
           unwatch();
           cancel();
           this.#endings.delete(end);
@@ -129,6 +147,18 @@ export class Watching implements Disposable {
     return new Response(body, {
       headers: [["content-type", "text/event-stream"], ["cache-control", "no-store"], ["etag", etagOf(newest.version)]],
     });
+  }
+
+  /** Counts one more with a token; the answer counts it out again. */
+  #enter(holder: string | undefined): () => void {
+    if (holder === undefined) return () => {};
+    const count = (by: number) => {
+      const left = (this.#ofToken.get(holder) ?? 0) + by;
+      if (left > 0) this.#ofToken.set(holder, left);
+      else this.#ofToken.delete(holder);
+    };
+    count(1);
+    return () => count(-1);
   }
 
   [Symbol.dispose](): void {

@@ -345,7 +345,7 @@ Deno.test("a commit that changes nothing leaves the sequence as it is", async ()
 });
 
 Deno.test("what is too large or too deep is refused", async () => {
-  const limits = { bodyBytesMax: 100, documentBytesMax: 150, depthMax: 5, watchersMax: 1 };
+  const limits = { bodyBytesMax: 100, documentBytesMax: 150, depthMax: 5, watchersMax: 1, watchersOfTokenMax: 1 };
   await using store = await TestStore.start({ limits });
   await store.ask("PUT /lock", "me");
   const put = async (path: string, value: unknown) =>
@@ -364,7 +364,7 @@ Deno.test("what is too large or too deep is refused", async () => {
 
 Deno.test("a body without a length is measured while it comes", async () => {
   await using store = await TestStore.start({
-    limits: { bodyBytesMax: 100, documentBytesMax: 1_000, depthMax: 5, watchersMax: 1 },
+    limits: { bodyBytesMax: 100, documentBytesMax: 1_000, depthMax: 5, watchersMax: 1, watchersOfTokenMax: 1 },
   });
   await store.ask("PUT /lock", "me");
   const chunks = Array.from({ length: 50 }, () => "1".repeat(10));
@@ -430,3 +430,31 @@ Deno.test("HEAD answers what GET does, without the body", async () => {
   const { status, text, headers } = await store.ask("HEAD /data/n");
   assert.deepEqual([status, text, headers.get("content-type")], [200, "", "application/json"]);
 });
+
+Deno.test("a client that has the version is told so, whatever a proxy made of its tag", async () => {
+  await using store = await TestStore.start({}, { n: 1 });
+  const etag = (await store.ask("GET /data/n")).headers.get("etag") ?? "";
+  const statusOf = async (tag: string, path = "/data/n") =>
+    (await store.ask(`GET ${path}`, undefined, { "if-none-match": tag })).status;
+  for (const tag of [etag, `W/${etag}`, `"other", W/${etag}`, `${etag},"other"`, "*", " * "]) {
+    assert.equal(await statusOf(tag), 304, tag);
+  }
+  for (const tag of ['"other"', 'W/"other"', "w/" + etag, etag.slice(1, -1), "", '"*"']) {
+    assert.equal(await statusOf(tag), 200, tag);
+  }
+  assert.equal(await statusOf("*", "/data/none"), 404, "there is none to be had");
+  for (const watch of [`W/${etag}`, etag]) {
+    const answer = await store.ask(`GET /data/n?watch=${encodeURIComponent(watch)}&timeout=0.01`);
+    assert.equal(answer.status, 304, watch);
+  }
+});
+
+Deno.test.each(["1e-400", "123456789012345.678901"])(
+  "a number that would be stored as another is refused: %s",
+  async (number) => {
+    await using store = await TestStore.start();
+    await store.ask("PUT /lock", "me");
+    assert.equal((await store.ask("PUT /update/me/n", number)).status, 400);
+    assert.equal((await store.ask("PUT /lease/l", `{"ttl": 9, "keys": {"/n": ${number}}}`)).status, 400);
+  },
+);

@@ -223,3 +223,56 @@ Deno.test.each([{ fails: false }, { fails: true }])(
     assert.equal(compactText(seen), fails ? "{}" : '{"n":1}');
   },
 );
+
+/** A store with tokens, on a clock that a test moves. */
+async function openLeased(clock: FakeClock) {
+  const store = await open(new MemoryFiles(), clock);
+  let n = 0;
+  const churn = async () => {
+    const keys = new Map([["/k", n++]]);
+    const outcome = await store.lease({ name: "l", ttlMs: 3_600_000, keys });
+    assert.ok(!(outcome instanceof Refusal), JSON.stringify(outcome));
+  };
+  return { store, churn };
+}
+
+Deno.test("a lock that has expired is forgotten with all that was kept for it, though nobody asks for it", async () => {
+  const clock = new FakeClock();
+  const { store: opened, churn } = await openLeased(clock);
+  await using store = opened;
+  assert.equal(store.acquire("me", "web"), undefined);
+  for (let i = 0; i < 5; i++) await churn();
+  assert.deepEqual(store.disturbed, [["k"]], "a path is kept once, however often it changes");
+  clock.advance(30_000);
+  await churn();
+  assert.deepEqual([store.disturbed, store.lock], [[], undefined]);
+});
+
+Deno.test("a token whose time with the lock is used up leaves it to others for a while", async () => {
+  const clock = new FakeClock();
+  const { store: opened } = await openLeased(clock);
+  await using store = opened;
+  assert.equal(store.acquire("me", "web"), undefined);
+  for (let i = 0; i < 59; i++) {
+    clock.advance(10_000);
+    assert.equal(store.acquire("me", "web"), undefined);
+  }
+  clock.advance(10_000);
+  assert.match(store.acquire("me", "web")?.message ?? "", /had to give it up: try again in 30s$/);
+  assert.equal(store.acquire("you", "db"), undefined, "others need not wait");
+  assert.equal(store.abort("you", "db"), undefined);
+  clock.advance(30_000);
+  assert.equal(store.acquire("me", "web"), undefined);
+});
+
+Deno.test("a lock that is broken is free, and not for its holder at once", async () => {
+  const clock = new FakeClock();
+  const { store: opened } = await openLeased(clock);
+  await using store = opened;
+  store.acquire("me", "web");
+  assert.equal(store.breakLock("other", "admin")?.reason, "Invalid Lock Code");
+  assert.equal(store.breakLock("me", "admin"), undefined);
+  assert.equal(store.update("me", ["n"], 1, "web")?.reason, "Not Locked");
+  assert.equal(store.acquire("me", "web")?.reason, "Locked");
+  assert.equal(store.acquire("mine", "admin"), undefined);
+});

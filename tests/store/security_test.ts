@@ -3,6 +3,8 @@ import type { Logger } from "../../src/kernel/logger.ts";
 import { StoreServer } from "../../src/store/server.ts";
 import { Tokens } from "../../src/store/tokens.ts";
 import { makeCertificates } from "../support/certificates.ts";
+import { LIMITS } from "../../src/store/limits.ts";
+import { eventually } from "../support/eventually.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { StoreProcess } from "./process.ts";
 import { AT_ONCE, TestStore } from "./stage.ts";
@@ -63,8 +65,17 @@ Deno.test("tokens grant what they say, and nothing else", async () => {
     [WEB, "GET /update/w/secret", 403],
     [ALL, "PUT /update/w/secret", 403, "1"],
     [ALL, "PUT /lock", 403, "w"],
-    [ALL, "DELETE /lock/w", 404],
+    [ALL, "DELETE /lock/x", 404],
+    [ALL, "PUT /lock/w", 404],
     [WEB, "PUT /lock/w", 200],
+    [WEB, "PUT /lock", 200, "w"],
+    [READ, "DELETE /lock/w", 403],
+    [ALL, "DELETE /lock/w", 200],
+    [WEB, "PUT /lock/w", 404],
+    [WEB, "PUT /lock", 403, "w"],
+    [ALL, "PUT /lock", 200, "a"],
+    [WEB, "DELETE /lock/a", 404],
+    [ALL, "DELETE /lock/a", 200],
     [WEB, "PUT /lease/l", 201, { ttl: 9, keys: { "/services/web/n": 1 } }],
     [WEB, "PUT /lease/m", 403, { ttl: 9, keys: { "/services/db/n": 1 } }],
     [ALL, "PUT /lease/l", 403, ""],
@@ -177,4 +188,39 @@ Deno.test("a store that asks for clients' certificates serves none but those of 
     using other = Deno.createHttpClient({ caCerts, ...stranger });
     await assert.rejects(fetch(`${url}/data`, { client: other }).then((answer) => answer.text()), TypeError);
   }
+});
+
+Deno.test("a token takes no more than its part of the watches, and others wait all the same", async () => {
+  await using dir = new TempDir();
+  const tokensFile = await dir.write("tokens.yaml", TOKENS);
+  await using store = await TestStore.start({
+    tokensFile,
+    limits: { ...LIMITS, watchersMax: 3, watchersOfTokenMax: 2 },
+  });
+  const giveUp = new AbortController();
+  const watch = (token: string, kind: "poll" | "events") =>
+    fetch(`${store.url}/data/public?watch=0&timeout=300`, {
+      signal: giveUp.signal,
+      headers: { ...as(token), accept: kind === "events" ? "text/event-stream" : "*/*" },
+    });
+  const polls = [watch(WEB, "poll")];
+  const events = await watch(WEB, "events");
+  assert.equal(events.status, 200);
+  await eventually("two wait", async () => {
+    const { text } = await store.ask("GET /metrics", undefined, as(ALL));
+    return /watchers 2$/m.test(text);
+  });
+  for (const kind of ["poll", "events"] as const) {
+    const refused = await watch(WEB, kind);
+    assert.deepEqual([refused.status, /2 requests with this token/.test(await refused.text())], [503, true]);
+  }
+  const other = await watch(READ, "events");
+  assert.equal(other.status, 200);
+  giveUp.abort();
+  await Promise.allSettled([...polls, events.body?.cancel(), other.body?.cancel()]);
+  await eventually("there is room again", async () => {
+    const again = await fetch(`${store.url}/data/public`, { headers: { ...as(WEB), accept: "text/event-stream" } });
+    await again.body?.cancel();
+    return again.status === 200;
+  });
 });

@@ -132,7 +132,7 @@ Deno.test("a stream of events that was read up to now begins with the next chang
 
 Deno.test("more watchers than there may be are refused, and one that leaves makes room", async () => {
   await using store = await TestStore.start({
-    limits: { bodyBytesMax: 1e6, documentBytesMax: 1e6, depthMax: 50, watchersMax: 2 },
+    limits: { bodyBytesMax: 1e6, documentBytesMax: 1e6, depthMax: 50, watchersMax: 2, watchersOfTokenMax: 2 },
   }, { n: 1 });
   const leave = new AbortController();
   const open = (signal?: AbortSignal) =>
