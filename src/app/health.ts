@@ -71,7 +71,9 @@ function* failures(status: Status, { loop, work, worker, steps }: HealthLimits):
     }
   }
   for (const [key, { serving, forSeconds, reason }] of Object.entries(status.workers)) {
-    if (!serving && forSeconds > worker) yield `Worker ${key} has not been in service for ${spoken(forSeconds)}: ${reason}`;
+    if (!serving && forSeconds > worker) {
+      yield `Worker ${key} has not been in service for ${spoken(forSeconds)}: ${reason}`;
+    }
   }
   if (stuckThreads > 0) {
     yield `${stuckThreads} ${stuckThreads === 1 ? "thread" : "threads"} of workers cannot be stopped`;
@@ -85,7 +87,9 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
   if (unreadable !== null) yield `The config directory cannot be read: ${unreadable}`;
   if (errors > 0) yield `The config has ${errors} ${errors === 1 ? "error" : "errors"}: what is wrong is not in force`;
   for (const [name, { registry, forSeconds, detail }] of Object.entries(status.discovery)) {
-    if (registry === "disconnected") yield `Registry ${name} has been out of reach for ${spoken(forSeconds)}: ${detail}`;
+    if (registry === "disconnected") {
+      yield `Registry ${name} has been out of reach for ${spoken(forSeconds)}: ${detail}`;
+    }
   }
   for (const [name, { state, reason, forSeconds }] of Object.entries(status.clusters)) {
     const since = forSeconds === null ? "" : ` for ${spoken(forSeconds)}`;
@@ -96,7 +100,9 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
   }
   for (const [name, { inForce, forSeconds, lastError, fileBehind }] of Object.entries(status.balancers)) {
     if (fileBehind !== null && fileBehind.agoSeconds > settle) {
-      yield `The file of balancer ${name} has been behind what runs for ${spoken(fileBehind.agoSeconds)}: ${fileBehind.text}`;
+      yield `The file of balancer ${name} has been behind what runs for ${
+        spoken(fileBehind.agoSeconds)
+      }: ${fileBehind.text}`;
     }
     if (inForce || forSeconds <= settle) continue;
     const why = lastError === null ? "" : `: ${lastError.text}`;

@@ -8,12 +8,38 @@ Deno.test.each([
   ...["secret", "clientSecret", "SECRET_KEY", "token", "authToken", "X-Auth-Token", "credentials"],
   ...["auth", "auth_scheme", "basic_auth", "http-auth", "x-auth", "Authorization", "Proxy-Authorization"],
   ...["private_key", "privateKey", "api_key", "apikey", "X-API-Key", "access_key", "signing-key", "encryptionKey"],
+  ...[
+    "pasword",
+    "passwrd",
+    "passsword",
+    "apssword",
+    "dbPasswrod",
+    "db_pssword",
+    "sercet",
+    "client-secert",
+    "credental",
+  ],
+  ...["pw", "PW", "db_pw"],
   ...["dynamic-cookie-key", "__proto__password", "pass\u0000word\npassword"],
 ].map((key) => ({ key })))("isSecretKey() hides the value of $key", ({ key }) => assert.ok(isSecretKey(key)));
 
 Deno.test.each([
   ...["", "host", "port", "uri", "path", "hosts", "name", "user", "username", "key", "keys", "compass_rose"],
-  ...["author", "authority", "cookie", "monkey", "keyspace", "hasOwnProperty", "__proto__", "constructor"],
+  ...[
+    "author",
+    "authority",
+    "sword",
+    "section",
+    "crossword",
+    "pwm",
+    "swap",
+    "cookie",
+    "monkey",
+    "keyspace",
+    "hasOwnProperty",
+    "__proto__",
+    "constructor",
+  ],
 ].map((key) => ({ key })))("isSecretKey() shows the value of '$key'", ({ key }) => assert.ok(!isSecretKey(key)));
 
 Deno.test("isSecretKey() finds a secret's name in any case, with anything before it", () => {
