@@ -88,7 +88,8 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
   if (errors > 0) yield `The config has ${errors} ${errors === 1 ? "error" : "errors"}: what is wrong is not in force`;
   for (const [name, { registry, forSeconds, detail }] of Object.entries(status.discovery)) {
     if (registry === "disconnected") {
-      yield `Registry ${name} has been out of reach for ${spoken(forSeconds)}: ${detail}`;
+      const since = forSeconds === null ? "" : ` for ${spoken(forSeconds)}`;
+      yield `Registry ${name} has been out of reach${since}: ${detail}`;
     }
   }
   for (const [name, { state, reason, forSeconds }] of Object.entries(status.clusters)) {

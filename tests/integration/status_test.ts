@@ -59,8 +59,8 @@ Deno.test("status: while ZooKeeper is silent or gone, age grows, members stay, a
     assert.equal(later.clusters["web"]?.members, before.clusters["web"]?.members, "the members stay");
     const { code, status, reasons, degraded = [] } = await client.health();
     assert.deepEqual([code, status, reasons], [200, "ok", undefined]);
-    assert.match(degraded.join("\n"), /Registry zookeeper has been out of reach for [\d.]+ s/);
-    assert.match(degraded.join("\n"), /Cluster web has been stale for [\d.]+ s/);
+    assert.match(degraded.join("\n"), /Registry zookeeper has been out of reach for \d+m?s/);
+    assert.match(degraded.join("\n"), /Cluster web has been stale for \d+m?s/);
     await back();
     const after = await client.until("it is as its registry says, with nothing changed", isCurrent);
     assert.equal(after.clusters["web"]?.members, before.clusters["web"]?.members);
