@@ -46,6 +46,8 @@ export interface AppOptions extends Omit<IntakeOptions, "log" | "balancerPlugins
   /** Finds out what this machine is announced as, given what `host.yaml` says; must not throw. */
   readonly identify: (said: HostSettings) => Promise<Identity>;
   readonly random: Random;
+  /** The time of day in milliseconds; the system's unless told. */
+  readonly wallNow?: () => number;
   /** Gives each part its logger. */
   readonly log: { part(name: string): Logger };
   /** Called after each turn of a balancer's writer; for the demo and measurements. */
@@ -187,6 +189,7 @@ export class App {
     this.#lastKnown = new LastKnown({
       store: this.#store,
       clock,
+      wallNow: options.wallNow ?? Date.now,
       log: this.#log,
       makeEffects,
       disk: machine?.disk,
@@ -296,6 +299,7 @@ export class App {
       this.#damper = this.#makeDamper(accepted.settings);
     }
     if (role !== "reporter") {
+      this.#lastKnown.apply(new Set(accepted.clusters.keys()), accepted.settings.maxAgeMs);
       await this.#balancers.apply(accepted);
       // Before the workers: what is known is served first, and only then is it asked what is new.
       this.#watches.apply(accepted);

@@ -92,6 +92,9 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
       yield `Registry ${name} has been out of reach${since}: ${detail}`;
     }
   }
+  for (const [name, { outdated, ageSeconds }] of Object.entries(status.clusters)) {
+    if (outdated) yield `Members of cluster ${name} were last confirmed ${ageSeconds} s ago, longer than max_age`;
+  }
   for (const [name, { state, reason, forSeconds }] of Object.entries(status.clusters)) {
     const since = forSeconds === null ? "" : ` for ${spoken(forSeconds)}`;
     const why = reason === null ? "" : `: ${reason}`;

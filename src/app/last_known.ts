@@ -10,13 +10,15 @@ import { writeAtomically } from "../system/atomic_file.ts";
 import { resolveTrusted } from "../system/trusted_file.ts";
 import { type Decider, UndecidedError } from "../plugin/decider.ts";
 import type { Store } from "../registry/store.ts";
-import { decodeTopology, encodeTopology, type Members } from "../registry/topology_file.ts";
+import { type Confirmed, decodeTopology, encodeTopology, type Members } from "../registry/topology_file.ts";
 import type { AcceptedBalancer } from "./accepted.ts";
 
 /** What a {@linkcode LastKnown} is made of. */
 export interface LastKnownOptions {
   readonly store: Store;
   readonly clock: Clock;
+  /** The time of day in milliseconds: what is written outlives the clock. */
+  readonly wallNow: () => number;
   readonly log: Logger;
   /** Makes what looks at a balancer. */
   readonly makeEffects: () => BalancerEffects;
@@ -46,6 +48,10 @@ const ADOPT_DEADLINE_MS = 3_000;
 const QUIET_MS = 200, MAX_MS = 1_000;
 /** After so long a file is tried again that could not be written, though no members have changed. */
 const RETRY_MS = 10_000;
+/** So often the file is written though no members have changed: it says when they were last confirmed. */
+const REFRESH_MS = 3_600_000;
+/** How long members of an earlier life are served before that is told, unless the config says otherwise. */
+export const MAX_AGE_MS = 7 * 86_400_000;
 /** Members are nobody else's business. */
 const FILE_MODE = 0o600;
 
@@ -62,9 +68,13 @@ export class LastKnown implements AsyncDisposable {
   readonly #writing = new Serial();
   #path: string | undefined;
   #remembered: Members = new Map();
-  #written: string | undefined;
+  #confirmed: Confirmed = new Map();
+  #wanted: ReadonlySet<ClusterName> = new Set();
+  #maxAgeMs = MAX_AGE_MS;
+  /** The members that the file has, as text, and when it was written. */
+  #written: { readonly members: string; readonly atMs: number } | undefined;
   #failure: string | undefined;
-  #cancelRetry = () => {};
+  #cancelNext = () => {};
 
   constructor(options: LastKnownOptions) {
     this.#options = options;
@@ -82,8 +92,13 @@ export class LastKnown implements AsyncDisposable {
     const text = await this.#read(path);
     if (text === undefined) return;
     const decoded = await decodeTopology(text);
-    if (decoded.ok) [this.#remembered, this.#written] = [decoded.members, text];
+    if (decoded.ok) [this.#remembered, this.#confirmed] = [decoded.members, decoded.confirmed];
     else this.#options.log.warn(`Cannot use the last known members, as ${decoded.reason}: going without`, { path });
+  }
+
+  /** Takes the clusters of the config, and how old members may be: others are forgotten when they are older. */
+  apply(wanted: ReadonlySet<ClusterName>, maxAgeMs: number): void {
+    [this.#wanted, this.#maxAgeMs] = [wanted, maxAgeMs];
   }
 
   /**
@@ -99,11 +114,14 @@ export class LastKnown implements AsyncDisposable {
     for (const known of [both(inFile, running ?? new Map()), this.#remembered]) {
       for (const [cluster, nodes] of known) {
         if (nodes.length === 0 || this.#options.store.nodes(cluster) !== undefined) continue;
-        this.#options.store.adopt(cluster, this.#enrich(cluster, nodes));
+        const ageMs = this.#ageMs(cluster);
+        this.#options.store.adopt(cluster, this.#enrich(cluster, nodes), this.#options.clock.now() - ageMs);
         // One that is not in the config now may be once its file is right.
         const level = wanted.has(cluster) ? "info" : "debug";
-        const at = { cluster, nodes: nodes.length };
-        this.#options.log[level]("Cluster starts with the members that were served last", at);
+        const at = { cluster, nodes: nodes.length, age: `${Math.round(ageMs / 1_000)}s` };
+        this.#options.log[level]("Serving last known members", { event: "cluster.last_known", ...at });
+        if (ageMs <= this.#maxAgeMs || !wanted.has(cluster)) continue;
+        this.#options.log.warn("Last known members are older than max_age", { event: "cluster.outdated", ...at });
       }
     }
     return running !== undefined;
@@ -117,8 +135,14 @@ export class LastKnown implements AsyncDisposable {
   /** Writes what is not written yet. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#coalescer[Symbol.dispose]();
-    await this.#write();
-    this.#cancelRetry();
+    await this.#write({ isLast: true });
+    this.#cancelNext();
+  }
+
+  /** How long ago a registry confirmed the members that an earlier life knew; 0 if that life did not say. */
+  #ageMs(cluster: ClusterName): number {
+    const { wallNow } = this.#options;
+    return Math.max(0, wallNow() - (this.#confirmed.get(cluster) ?? Infinity));
   }
 
   /** Reads what an earlier life wrote; `undefined` if there is nothing, or nothing that can be read. */
@@ -169,19 +193,29 @@ export class LastKnown implements AsyncDisposable {
     }
   }
 
-  async #write(): Promise<void> {
+  async #write({ isLast = false } = {}): Promise<void> {
     await this.#writing.run(async () => {
       const path = this.#path;
       if (path === undefined) return;
-      this.#cancelRetry();
-      const { clusters } = this.#options.store.topology;
+      this.#cancelNext();
+      const { store, clock, wallNow } = this.#options;
+      const nowMs = clock.now();
+      store.forget(this.#wanted, { beforeMs: nowMs - this.#maxAgeMs, nowMs });
+      const { clusters } = store.topology;
       // Who has heard of nothing does not overwrite what another life knew.
       if (clusters.size === 0) return;
-      const text = await encodeTopology(clusters);
-      if (text === this.#written) return;
+      const members = JSON.stringify([...clusters]);
+      this.#cancelNext = clock.after(REFRESH_MS, () => this.note());
+      const isFresh = members === this.#written?.members && nowMs - this.#written.atMs < REFRESH_MS;
+      if (isFresh && !isLast) return;
+      const confirmed = [...clusters.keys()].map((cluster): [ClusterName, number] => [
+        cluster,
+        wallNow() - nowMs + (store.confirmedMs(cluster, nowMs) ?? nowMs),
+      ]);
+      const text = await encodeTopology(clusters, new Map(confirmed));
       try {
         await this.#disk.write(path, text);
-        this.#written = text;
+        this.#written = { members, atMs: nowMs };
         if (this.#failure !== undefined) this.#options.log.info("The last known members are written again", { path });
         this.#failure = undefined;
       } catch (error) {
@@ -190,7 +224,8 @@ export class LastKnown implements AsyncDisposable {
           /\.lighthouse-[0-9a-f-]{36}/,
           "",
         );
-        this.#cancelRetry = this.#options.clock.after(RETRY_MS, () => this.note());
+        this.#cancelNext();
+        this.#cancelNext = clock.after(RETRY_MS, () => this.note());
         // The same trouble is told once.
         const level = reason === this.#failure ? "debug" : "warn";
         this.#options.log[level]("Cannot keep the last known members on disk", { path, reason });

@@ -34,7 +34,7 @@ export interface Parts {
   readonly reading: Reading;
   /** What is in force; `undefined` before the first config. */
   readonly accepted: Accepted | undefined;
-  readonly store: Pick<Store, "nodes" | "heard" | "stale" | "generation">;
+  readonly store: Pick<Store, "nodes" | "heard" | "stale" | "generation" | "confirmedMs">;
   readonly membership: { hold(cluster: ClusterName): Hold | undefined };
   readonly reach: { of(worker: string): Reachable | undefined };
   readonly announcement: { readonly facts: HostFacts | undefined; readonly refusal: string | undefined };
@@ -82,7 +82,7 @@ export function statusOf(parts: Parts, { version, pid, startedMs, nowMs, lateMs 
     host: hostOf(parts),
     config: configOf(parts, age),
     discovery: byName([...accepted?.discovery.keys() ?? []].map((name) => [name, discoveryOf(name, parts, age)])),
-    clusters: byName(clusters.map(({ cluster }) => [cluster.name, clusterOf(cluster, parts, age)])),
+    clusters: byName(clusters.map(({ cluster }) => [cluster.name, clusterOf(cluster, parts, age, nowMs)])),
     balancers: byName([...parts.balancers].map(([name, { writer }]) => [name, balancerOf(writer.standing, age)])),
     services: byName(servicesOf(parts, age)),
     workers: byName(
@@ -159,12 +159,16 @@ function discoveryOf(name: string, { fleet, reach }: Parts, age: Age): Discovery
   };
 }
 
-function clusterOf({ name, discovery }: Cluster, parts: Parts, age: Age): ClusterStatus {
-  const { store } = parts;
+function clusterOf({ name, discovery }: Cluster, parts: Parts, age: Age, nowMs: number): ClusterStatus {
+  const { store, accepted } = parts;
+  const confirmedMs = store.confirmedMs(name, nowMs);
+  const ageSeconds = confirmedMs === undefined ? null : age(confirmedMs);
   const nodes = store.nodes(name) ?? [];
   return {
     discovery,
     ...trustOf(name, discovery, parts, age),
+    ageSeconds,
+    outdated: ageSeconds !== null && ageSeconds * 1_000 > (accepted?.settings.maxAgeMs ?? Infinity),
     nodes: nodes.length,
     members: nameMembers(nodes),
     generation: store.generation(name) ?? null,

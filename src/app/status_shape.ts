@@ -59,6 +59,10 @@ export interface ClusterStatus {
   readonly reason: string | null;
   /** How long it has been stale or held. */
   readonly forSeconds: number | null;
+  /** Since its registry last confirmed its members: 0 while it is watched. */
+  readonly ageSeconds: number | null;
+  /** Whether that is longer ago than `max_age`. */
+  readonly outdated: boolean;
   readonly nodes: number;
   /** The name of the set of members. */
   readonly members: string;

@@ -38,6 +38,7 @@ class Stage implements Disposable {
     accepted: {
       discovery: new Map([["zk", {}]]),
       clusters: new Map([["web", { cluster: { name: "web", discovery: "zk" } }]]),
+      settings: { maxAgeMs: 7 * 86_400_000 },
       services: new Map([["api", { service: { name: "api", discovery: "zk", ports: [80] } }]]),
     } as unknown as Accepted,
     store: this.store,
@@ -84,6 +85,8 @@ Deno.test("statusOf() says of a cluster what is known, from nothing to what its 
     state: "current",
     reason: null,
     forSeconds: null,
+    ageSeconds: 0,
+    outdated: false,
     nodes: 1,
     members: nameMembers([node("a")]),
     generation: 1,
@@ -240,7 +243,17 @@ const AT_WORK: Status = {
   },
   discovery: { zk: { worker: "serving", registry: "connected", forSeconds: 900, detail: "10.0.0.1:2181" } },
   clusters: {
-    web: { discovery: "zk", state: "current", reason: null, forSeconds: null, nodes: 1, members: "x", generation: 1 },
+    web: {
+      discovery: "zk",
+      state: "current",
+      reason: null,
+      forSeconds: null,
+      ageSeconds: 0,
+      outdated: false,
+      nodes: 1,
+      members: "x",
+      generation: 1,
+    },
   },
   balancers: {
     haproxy: {
@@ -388,6 +401,11 @@ Deno.test.each([
     why: "the balancer's file cannot be written",
     change: { balancers: { haproxy: { fileBehind: { text: "No space left", agoSeconds: 60 } } } },
     said: /The file of balancer haproxy has been behind what runs for 60s: No space left/,
+  },
+  {
+    why: "members are older than max_age",
+    change: { clusters: { web: { outdated: true, ageSeconds: 700_000 } } },
+    said: /Members of cluster web were last confirmed 700000 s ago, longer than max_age/,
   },
   {
     why: "this host has no name to announce",

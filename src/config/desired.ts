@@ -28,6 +28,8 @@ export interface Settings {
   };
   /** How long the process stays after it has taken its nodes back, while others may still use them. */
   readonly deregisterGraceMs: number;
+  /** How old the members of an earlier life may be before they are reported as outdated, and forgotten if nothing wants them. */
+  readonly maxAgeMs: number;
   /** Where verified plugins are kept; `undefined` for the default place. */
   readonly pluginCache?: string | undefined;
   /** Where the last known members are kept; `undefined` for beside the balancer's file. */

@@ -15,6 +15,7 @@ export const DEFAULT_SETTINGS: Settings = Object.freeze({
   isolation: "worker",
   updates: Object.freeze({ quietMs: 50, maxMs: 500 }),
   deregisterGraceMs: 0,
+  maxAgeMs: 7 * 86_400_000,
 });
 
 /** The keys of `lighthouse.yaml`. */
@@ -28,6 +29,7 @@ export const settingsSchema = refined(
       max: optional(seconds({ min: 0, max: 60 }), DEFAULT_SETTINGS.updates.maxMs / 1_000),
     })),
     deregister_grace: optional(seconds({ min: 0, max: 300 }), DEFAULT_SETTINGS.deregisterGraceMs / 1_000),
+    max_age: optional(seconds({ min: 60, max: 315_360_000 }), DEFAULT_SETTINGS.maxAgeMs / 1_000),
     plugin_cache: optional(matching(/^\/./, "an absolute path")),
     topology_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
   })),
@@ -52,6 +54,7 @@ export function readSettings(raw: unknown): Checked<Settings> {
     updates: updates === undefined
       ? DEFAULT_SETTINGS.updates
       : { quietMs: updates.quiet * 1_000, maxMs: updates.max * 1_000 },
+    maxAgeMs: value.max_age * 1_000,
     deregisterGraceMs: value.deregister_grace * 1_000,
     ...pluginCache === undefined ? {} : { pluginCache },
     ...topologyFile === undefined ? {} : { topologyFile },

@@ -33,5 +33,7 @@ Deno.test("readSettings() reads how changes of members are joined, in seconds", 
 Deno.test("readSettings() reads how long a reporter stays after its nodes, not at all unless told", () => {
   assert.equal(good(readSettings({ deregister_grace: 2.5 })).deregisterGraceMs, 2_500);
   assert.equal(good(readSettings(null)).deregisterGraceMs, 0);
+  assert.equal(good(readSettings({ max_age: "2d" })).maxAgeMs, 172_800_000);
+  assert.equal(good(readSettings(null)).maxAgeMs, 604_800_000);
   assert.match(bad(readSettings({ deregister_grace: 301 })), /a duration from 0s to 5m/);
 });

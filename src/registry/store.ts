@@ -8,6 +8,8 @@ interface Known {
   readonly generation: number;
   /** `adopted`: read back from the balancer's file. `registry`: the registry said so. */
   readonly from: "adopted" | "registry";
+  /** When its registry last confirmed what was adopted, in milliseconds of the caller's clock, as far as is known. */
+  readonly confirmedMs?: number | undefined;
   /** Absent while it is watched. */
   readonly stale?: Stale | undefined;
 }
@@ -24,8 +26,8 @@ export interface Stale {
 /**
  * The last good membership of every cluster. A snapshot replaces what was
  * known; losing sight of a registry only marks it as stale: unreachable is not
- * empty. Nothing is forgotten: a cluster that leaves the config may come back
- * while its registry is away. Pure: no clock, no I/O.
+ * empty. A cluster that leaves the config may come back while its registry is
+ * away, so nothing is forgotten before {@linkcode forget} says so. Pure: no clock, no I/O.
  */
 export class Store {
   readonly #known = new Map<ClusterName, Known>();
@@ -55,9 +57,26 @@ export class Store {
   }
 
   /** Takes members from an earlier life, for a cluster of which no registry has spoken yet. */
-  adopt(cluster: ClusterName, nodes: readonly Node[]): void {
+  adopt(cluster: ClusterName, nodes: readonly Node[], confirmedMs?: number): void {
     if (this.#known.has(cluster)) return;
-    this.#known.set(cluster, { nodes, from: "adopted", generation: ++this.#generation });
+    this.#known.set(cluster, { nodes, from: "adopted", generation: ++this.#generation, confirmedMs });
+  }
+
+  /**
+   * When a cluster's registry last confirmed its members: now, while it is watched; `undefined` if nothing is
+   * known of it, or not when.
+   */
+  confirmedMs(cluster: ClusterName, nowMs: number): number | undefined {
+    const known = this.#known.get(cluster);
+    return known?.from === "registry" ? known.stale?.sinceMs ?? nowMs : known?.confirmedMs;
+  }
+
+  /** Forgets clusters that were last confirmed before a time, but for those that are wanted. */
+  forget(wanted: ReadonlySet<ClusterName>, { beforeMs, nowMs }: { beforeMs: number; nowMs: number }): void {
+    for (const cluster of this.#known.keys()) {
+      if (wanted.has(cluster)) continue;
+      if ((this.confirmedMs(cluster, nowMs) ?? Infinity) < beforeMs) this.#known.delete(cluster);
+    }
   }
 
   /** Notes that a cluster is not watched at present. Its members stay, and it has been so since the first such note. */

@@ -8,21 +8,26 @@
 import { type Node, parseNode } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
 
-/** The first word of every file of this format. */
-const FORMAT = "lighthouse-topology-1";
+/** The first word of every file of this format; the one before it has no times. */
+const FORMAT = "lighthouse-topology-2";
+const OLD_FORMAT = "lighthouse-topology-1";
 
 /** Members by cluster. */
 export type Members = ReadonlyMap<ClusterName, readonly Node[]>;
 
+/** When its registry last confirmed each cluster, in milliseconds of the wall clock. */
+export type Confirmed = ReadonlyMap<ClusterName, number>;
+
 /** What {@linkcode decodeTopology} answers. */
 export type DecodedTopology =
-  | { readonly ok: true; readonly members: Members }
+  | { readonly ok: true; readonly members: Members; readonly confirmed: Confirmed }
   | { readonly ok: false; readonly reason: string };
 
 /** Writes members as text: a line with format and checksum, and one with JSON, its clusters sorted. */
-export async function encodeTopology(members: Members): Promise<string> {
-  const clusters = Object.fromEntries([...members].toSorted(([a], [b]) => a < b ? -1 : 1));
-  const body = JSON.stringify(clusters);
+export async function encodeTopology(members: Members, confirmed: Confirmed = new Map()): Promise<string> {
+  const sorted = <T>(map: ReadonlyMap<ClusterName, T>) =>
+    Object.fromEntries([...map].toSorted(([a], [b]) => a < b ? -1 : 1));
+  const body = JSON.stringify({ clusters: sorted(members), confirmed: sorted(confirmed) });
   return `${FORMAT} ${await sha256(body)}\n${body}\n`;
 }
 
@@ -34,11 +39,12 @@ export async function encodeTopology(members: Members): Promise<string> {
 export async function decodeTopology(text: string): Promise<DecodedTopology> {
   const [head = "", body = "", ...rest] = text.split("\n");
   const [format, checksum] = head.split(" ");
-  if (format !== FORMAT) return { ok: false, reason: `it is not of the format ${FORMAT}` };
+  if (format !== FORMAT && format !== OLD_FORMAT) return { ok: false, reason: `it is not of the format ${FORMAT}` };
   if (rest.length !== 1 || rest[0] !== "" || await sha256(body) !== checksum) {
     return { ok: false, reason: "its checksum is wrong: it is torn, or was edited" };
   }
-  const clusters = parseBody(body);
+  const whole = parseBody(body);
+  const clusters = format === OLD_FORMAT ? whole : recordOf(whole?.clusters);
   if (clusters === undefined) return { ok: false, reason: "it holds no clusters" };
   const members = new Map<ClusterName, readonly Node[]>();
   for (const [cluster, nodes] of Object.entries(clusters)) {
@@ -48,14 +54,19 @@ export async function decodeTopology(text: string): Promise<DecodedTopology> {
     if (refused !== undefined && !refused.ok) return { ok: false, reason: refused.reason };
     members.set(cluster, parsed.flatMap((each) => each.ok ? [each.node] : []));
   }
-  return { ok: true, members };
+  const times = format === OLD_FORMAT ? undefined : recordOf(whole?.confirmed);
+  const confirmed = Object.entries(times ?? {}).filter((entry): entry is [string, number] => Number.isFinite(entry[1]));
+  return { ok: true, members, confirmed: new Map(confirmed) };
+}
+
+function recordOf(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  return typeof value === "object" && value !== null ? value as Readonly<Record<string, unknown>> : undefined;
 }
 
 /** Parses the JSON; `undefined` if it is no object, which a right checksum does not rule out. */
 function parseBody(body: string): Readonly<Record<string, unknown>> | undefined {
   try {
-    const value: unknown = JSON.parse(body);
-    return typeof value === "object" && value !== null ? value as Readonly<Record<string, unknown>> : undefined;
+    return recordOf(JSON.parse(body));
   } catch {
     return undefined;
   }

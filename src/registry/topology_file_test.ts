@@ -28,13 +28,22 @@ Deno.test("decodeTopology() gives back what encodeTopology() wrote", async () =>
   );
 });
 
+Deno.test("decodeTopology() tells when each cluster was confirmed, and reads the format that does not", async () => {
+  const decoded = await decodeTopology(await encodeTopology(MEMBERS, new Map([["web", 1_700_000_000_000]])));
+  assert.deepEqual(decoded.ok && [...decoded.confirmed], [["web", 1_700_000_000_000]]);
+  const body = JSON.stringify(Object.fromEntries(MEMBERS));
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(body));
+  const old = await decodeTopology(`lighthouse-topology-1 ${new Uint8Array(digest).toHex()}\n${body}\n`);
+  assert.deepEqual(old.ok && [[...old.members.keys()].toSorted(), [...old.confirmed]], [["api", "web"], []]);
+});
+
 Deno.test("encodeTopology() gives the same text whatever the order of the clusters", async () => {
   assert.equal(await encodeTopology(MEMBERS), await encodeTopology(new Map([...MEMBERS].toReversed())));
 });
 
 Deno.test("decodeTopology() refuses a file of another format", async () => {
-  assert.match(await reasonOf(""), /^it is not of the format lighthouse-topology-1$/);
-  assert.match(await reasonOf("lighthouse-topology-2 00\n{}\n"), /not of the format/);
+  assert.match(await reasonOf(""), /^it is not of the format lighthouse-topology-2$/);
+  assert.match(await reasonOf("lighthouse-topology-3 00\n{}\n"), /not of the format/);
 });
 
 Deno.test("decodeTopology() refuses whatever is torn or altered", async () => {

@@ -71,6 +71,7 @@ export class SimHost {
       catalog: { find: () => undefined, names: () => [] },
       loadBalancer: () => Promise.resolve(plugin),
       clock: world.clock,
+      wallNow: () => world.clock.now(),
       random: world.random,
       log: { part: () => SILENT },
       machine: {
