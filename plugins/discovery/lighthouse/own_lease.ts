@@ -35,6 +35,8 @@ export class OwnLease {
   readonly #serial = new Serial();
   /** What it holds: values by the paths of their keys. */
   #held: ReadonlyMap<string, unknown> = new Map();
+  /** What another session has taken over, and was not set since. */
+  readonly #taken = new Set<string>();
   #waiting: Change[] = [];
 
   constructor(options: OwnLeaseOptions) {
@@ -44,6 +46,11 @@ export class OwnLease {
   /** Whether it holds anything. */
   get isEmpty(): boolean {
     return this.#held.size === 0;
+  }
+
+  /** Whether another session has taken a key over, as far as is known. */
+  wasTaken(key: string): boolean {
+    return this.#taken.has(key);
   }
 
   /** Whether it holds a key, as far as is known. */
@@ -128,9 +135,11 @@ export class OwnLease {
     const answer = await instances.ask({ method: "PUT", path: this.#path, body, signal });
     if (answer.status !== 200 && answer.status !== 201) throw refused("register", instances, answer);
     const has = keysOf(answer);
+    for (const key of taken) this.#taken.delete(key);
     for (const key of next.keys()) {
       if (has.has(key)) continue;
       next.delete(key);
+      this.#taken.add(key);
       log.info(`${decodeURIComponent(key)} was taken over by another session`);
     }
     this.#held = next;

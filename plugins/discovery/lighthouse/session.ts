@@ -114,7 +114,8 @@ export class LighthouseSession implements DiscoverySession {
     this.#check(signal);
     const { host, ip, port, peer, metadata } = node;
     const key = this.#keyOf(cluster, node);
-    const before = await this.#look(key, signal);
+    // Only what was lost is looked at: thousands of nodes that are registered at once cost no request each.
+    const before = this.#lease.wasTaken(key) ? await this.#look(key, signal) : undefined;
     await this.#lease.set(key, { host, ip, port, peer, metadata }, signal);
     return takeover(before, node);
   }
