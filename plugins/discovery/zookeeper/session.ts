@@ -57,6 +57,11 @@ const ACLS: Readonly<Record<AclChoice, readonly Acl[]>> = {
 
 /** How often a registration is tried anew because others changed the same znode in between. */
 const RACES_MAX = 20;
+/**
+ * How many connections one job may lose: a server hangs up on a request that is larger than its own `jute.maxbuffer`, and
+ * all others on the connection pay for it. Who asked tries again, with growing waits.
+ */
+const LOSSES_MAX = 5;
 /** How long a look at an own znode may take; the next connection looks again. */
 const MEND_DEADLINE_MS = 10_000;
 /** What another's change in between looks like. */
@@ -184,9 +189,9 @@ export class ZooKeeperSession implements DiscoverySession {
     await this.#client[Symbol.asyncDispose]();
   }
 
-  /** Runs a job that may be repeated, on as many connections as it takes. */
+  /** Runs a job that may be repeated, on a few connections if one is lost meanwhile. */
   async #withConnection<T>(job: (connection: Connection) => Promise<T>, signal: AbortSignal): Promise<T> {
-    for (;;) {
+    for (let losses = 0;;) {
       const connection = await this.#client.connected(signal);
       try {
         return await abortable(
@@ -195,7 +200,7 @@ export class ZooKeeperSession implements DiscoverySession {
           () => new Error(`${connection.endpoint} did not answer in time`),
         );
       } catch (error) {
-        if (!(error instanceof ConnectionLostError)) throw error;
+        if (!(error instanceof ConnectionLostError) || ++losses >= LOSSES_MAX) throw error;
       }
     }
   }

@@ -1,0 +1,22 @@
+import assert from "node:assert/strict";
+import { RecordingContext, soon, testNode } from "../../../tests/support/discovery.ts";
+import { ScriptedServer } from "../../../tests/support/scripted_server.ts";
+import { JuteWriter } from "./jute.ts";
+import { ZooKeeperSession } from "./session.ts";
+
+Deno.test("ZooKeeperSession fails a registration that the server hangs up on, time and again", async () => {
+  // Lets the client in, and hangs up when it asks for something: as a server does on what is larger than it takes.
+  await using server = new ScriptedServer(async (connection) => {
+    const buffer = new Uint8Array(65_536);
+    await connection.read(buffer);
+    await connection.write(new JuteWriter().int(0).int(10_000).long(7n).buffer(new Uint8Array(16)).frame());
+    await connection.read(buffer);
+  });
+  const context = new RecordingContext();
+  const options = { hosts: [server.target], path: "/services", sessionTimeoutMs: 10_000, acl: "open" } as const;
+  const session = new ZooKeeperSession({ ...options, random: () => 0 }, context);
+  await assert.rejects(session.register("web", testNode(1), soon()), /hung up|reset/);
+  assert.equal(server.accepted, 5);
+  context.abort();
+  await session[Symbol.asyncDispose]();
+});
