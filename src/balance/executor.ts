@@ -198,17 +198,18 @@ export class Executor implements BalancerEffects, Disposable {
         return await this.#install(step, signal);
       case "start":
         await verifyWrittenPaths(sources);
+        if (step.master !== undefined) {
+          try {
+            return await this.#reloadByMaster(step.master, signal);
+          } catch (error) {
+            if (!(error instanceof NobodyListensError)) throw error;
+          }
+        }
         return await this.#runOrFail(step.run, signal, step.deadlineMs);
       case "reload":
         await verifyWrittenPaths(sources);
         if ("run" in step.how) return await this.#runOrFail(step.how.run, signal, step.how.deadlineMs);
-        if ("master" in step.how) {
-          return await reloadByMaster(step.how.master, {
-            clock: systemClock,
-            deadlineMs: this.#programDeadlineMs,
-            signal,
-          });
-        }
+        if ("master" in step.how) return await this.#reloadByMaster(step.how.master, signal);
         await verifyProgram(step.how.pid, program);
         Deno.kill(step.how.pid, step.how.signal);
         return "";
@@ -242,6 +243,10 @@ export class Executor implements BalancerEffects, Disposable {
       },
     });
     return output;
+  }
+
+  #reloadByMaster(path: string, signal: AbortSignal): Promise<string> {
+    return reloadByMaster(path, { clock: systemClock, deadlineMs: this.#programDeadlineMs, signal });
   }
 
   #run(argv: readonly string[], signal: AbortSignal, deadlineMs = this.#programDeadlineMs): Promise<ProgramResult> {

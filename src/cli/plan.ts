@@ -74,7 +74,10 @@ export function describeStep(step: Step): string {
       return `install ${step.path}${when}${judge}`;
     }
     case "start":
-      return `start (${step.reason}): ${step.run.join(" ")}`;
+      return `start (${step.reason}): ${
+        step.master === undefined ? "" : `${describeWay({ master: step.master })}, or else `
+      }` +
+        step.run.join(" ");
     case "reload": {
       return `reload (${step.reason}): ${describeWay(step.how)}`;
     }

@@ -48,21 +48,21 @@ export function stepFault(step: Step, { granted, sources, seen }: PlanCase): str
       return runFaults(program, granted)[0];
     }
     case "start":
-      return runFaults(step.run[0], granted)[0];
+      return runFaults(step.run[0], granted)[0] ?? masterFault(step.master, granted);
     case "reload": {
       for (const command of step.then ?? []) {
         const fault = stepFault(command, { granted, sources, seen });
         if (fault !== undefined) return fault;
       }
       if ("run" in step.how) return runFaults(step.how.run[0], granted)[0];
-      if ("master" in step.how) {
-        return granted.net?.includes(`unix:${step.how.master}`)
-          ? undefined
-          : `ask the master at ${quote(step.how.master)}`;
-      }
+      if ("master" in step.how) return masterFault(step.how.master, granted);
       return step.how.pid === seen.masterPid ? undefined : `signal process ${step.how.pid}, which is not its master`;
     }
   }
+}
+
+function masterFault(master: string | undefined, { net = [] }: PermissionRequest): string | undefined {
+  return master === undefined || net.includes(`unix:${master}`) ? undefined : `ask the master at ${quote(master)}`;
 }
 
 function runFaults(program: string | undefined, { run = [] }: PermissionRequest): readonly string[] {

@@ -390,6 +390,12 @@ export type Step =
     readonly run: readonly string[];
     /** How long that may take, if not as long as any program. Since 2.0. */
     readonly deadlineMs?: number | undefined;
+    /**
+     * The socket of a master that may live on though its balancer does not
+     * answer: it is asked to reload instead, and `run` only if nobody listens
+     * there. Since 2.0.
+     */
+    readonly master?: string | undefined;
   }
   /**
    * Makes the balancer read its config anew. The reason is never empty.

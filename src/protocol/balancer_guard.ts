@@ -147,7 +147,13 @@ function step(value: unknown): Step {
       };
     }
     case "start":
-      return { do: "start", reason: reason(raw.reason), run: argv(raw.run), ...deadline(raw.deadlineMs) };
+      return {
+        do: "start",
+        reason: reason(raw.reason),
+        run: argv(raw.run),
+        ...deadline(raw.deadlineMs),
+        ...raw.master !== undefined && { master: exactText(raw.master, "master") },
+      };
     case "reload": {
       const listens = listOf(raw.listens, "listens", LISTENS_MAX).map((endpoint) => exactText(endpoint, "listens"));
       const then = raw.then === undefined ? undefined : listOf(raw.then, "then", STEPS_MAX).map(commandStep);

@@ -17,10 +17,23 @@ export function startStep(wanted: HaproxyWanted, strays: readonly number[]): Ste
   const why = `nobody answers at ${config.socketFile}`;
   const { reloadCommand, reloadTimeoutMs } = config;
   if (reloadCommand !== undefined) return { do: "start", reason: why, run: reloadCommand, deadlineMs: reloadTimeoutMs };
+  const run = startCommand(wanted);
+  if (strays.length === 0) return { do: "start", reason: why, run };
   // A process that nobody can talk to would go on serving its old members beside the new one.
-  const relieved = strays.length === 0 ? "" : `; relieving what does not answer there: ${strays.join(", ")}`;
-  const relieve = strays.length === 0 ? [] : ["-sf", ...strays.map(String)];
-  return { do: "start", reason: why + relieved, run: [...startCommand(wanted), ...relieve] };
+  const relieving = [...run, "-sf", ...strays.map(String)];
+  const listed = strays.join(", ");
+  const { masterSocket: master } = config;
+  if (master === undefined) {
+    return { do: "start", reason: `${why}; relieving what does not answer there: ${listed}`, run: relieving };
+  }
+  // From 3.1 on two reloads in a row that fail leave a worker that serves, and whose socket is gone: its master makes
+  // another one, which takes over without losing a connection.
+  return {
+    do: "start",
+    reason: `${why}; reloading or relieving what does not answer there: ${listed}`,
+    run: relieving,
+    master,
+  };
 }
 
 /** `-D`: HAProxy has to outlive the writer. */
