@@ -19,7 +19,12 @@ Deno.test("SoleWriter keeps a second one off until the first has let go, and mov
 Deno.test("SoleWriter lets a writer work whose directory takes no lock file", async () => {
   await using dir = new TempDir();
   using writer = new SoleWriter();
-  await writer.claim([`${dir.file("nowhere")}/haproxy.cfg`]);
+  using other = new SoleWriter();
+  const lockless = `${dir.file("nowhere")}/haproxy.cfg`;
+  await writer.claim([lockless, dir.file("a")]);
+  assert.deepEqual(await Array.fromAsync(Deno.readDir(dir.path), ({ name }) => name), ["a.lock"], "none is made");
+  await assert.rejects(other.claim([lockless, dir.file("a")]), OtherWriterError, "where one can be, it holds");
+  await other.claim([lockless]);
 });
 
 Deno.test("SoleWriter keeps off who shares one file of several, and lets go of all that it cannot have whole", async () => {

@@ -44,26 +44,63 @@ export function lineMasks(line: string, skip: (offset: number) => boolean = () =
   return mergeSpans(masks);
 }
 
+/** The user parts of addresses, found in time that grows as the line does, not as its square. */
 function userParts(line: string): readonly Span[] {
+  if (!line.includes("@")) return [];
+  const tokens = [...line.matchAll(/\/\/([^\s:@/"']+)@/g)].map(({ index, 1: token = "" }) => ({
+    start: index + 2,
+    end: index + 2 + token.length,
+  }));
+  return [...tokens, ...userPartsOfUrls(line), ...barePasswords(line)];
+}
+
+/** `scheme://user:password@host`, with blanks in it only if nothing else fits. */
+function userPartsOfUrls(line: string): readonly Span[] {
   const masks: Span[] = [];
-  for (const pattern of USER_PARTS) {
-    for (const match of line.matchAll(pattern)) {
-      const secret = match[2] ?? "";
-      const start = match.index + (match[1] ?? "").length;
-      if (secret !== "") masks.push({ start, end: start + secret.length });
-    }
+  const lastAtBefore = [/["'\n]/g, /\s/g].map((stop) => {
+    let [end, at] = [-1, -1];
+    return (from: number) => {
+      if (from > end) {
+        stop.lastIndex = from;
+        end = stop.exec(line)?.index ?? line.length;
+        const inside = line.slice(from, end).lastIndexOf("@");
+        at = inside === -1 ? -1 : from + inside;
+      }
+      return at >= from ? at : undefined;
+    };
+  });
+  let after = 0;
+  for (const { index, 0: head } of line.matchAll(/\/\/[^\s:@/?#"']*:/g)) {
+    const start = index + head.length;
+    const end = index < after ? undefined : lastAtBefore.map((find) => find(start)).find((at) => at !== undefined);
+    if (end === undefined) continue;
+    if (end > start) masks.push({ start, end });
+    after = end + 1;
   }
   return masks;
 }
 
-const USER_PARTS: readonly RegExp[] = [
-  // scheme://user:password@host, with blanks in it only if nothing else fits
-  /(\/\/[^\s:@/?#"']*:)((?:[^"'\n]*|\S*))@/g,
-  // scheme://token@host
-  /(\/\/)([^\s:@/"']+)@/g,
-  // user:password@host
-  /((?:^|[\s"'[{(,=])[^\s:@/"',[\]{}]+:)((?!\/\/)[^\s@]+)@/g,
-];
+/** `user:password@host`, where a word begins. */
+function barePasswords(line: string): readonly Span[] {
+  const masks: Span[] = [];
+  let [from, end] = [0, -1];
+  for (const { index: colon } of line.matchAll(/:/g)) {
+    // The name before it; a word begins behind `=` and `(` too, which may stand in a name.
+    let first = colon;
+    while (first > from && !/[\s:@/"',[\]{}]/.test(line.charAt(first - 1))) first--;
+    const begins = first === 0 || /[\s"'[{,]/.test(line.charAt(first - 1));
+    const isName = begins ? colon > first : /[(=]./s.test(line.slice(first, colon));
+    from = colon + 1;
+    if (!isName || line.startsWith("//", from)) continue;
+    if (from > end) {
+      const stop = /[\s@]/g;
+      stop.lastIndex = from;
+      end = stop.exec(line)?.index ?? line.length;
+    }
+    if (end > from && line.charAt(end) === "@") masks.push({ start: from, end });
+  }
+  return masks;
+}
 
 /**
  * Finds what must not be shown of line `index` (from 0) of a file that cannot

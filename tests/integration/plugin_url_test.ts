@@ -298,11 +298,21 @@ Deno.test("a server that does not answer holds nobody up, and its plugin comes w
 Deno.test("a loader that is ended gives up what it fetches", async () => {
   await using place = new Place();
   const never = Promise.withResolvers<Response>();
-  await using server = new PluginServer({ "/mod.ts": () => never.promise });
+  const asked: Request[] = [];
+  await using server = new PluginServer({
+    "/mod.ts": (request) => {
+      asked.push(request);
+      return never.promise;
+    },
+  });
   const loader = place.loader();
   await place.load(loader, { x: { url: server.url("/mod.ts"), sha256: "0".repeat(64) } }, 1);
+  const [request] = await eventually("the server is asked", () => asked.length > 0 && asked);
+  assert.equal(request?.signal.aborted, false, "it is still being fetched");
   await loader[Symbol.asyncDispose]();
+  await eventually("the request is given up", () => request?.signal.aborted);
   never.resolve(new Response(""));
+  assert.deepEqual(server.asked, ["/mod.ts"], "it is not tried again");
 });
 
 Deno.test("a plugin that leaves plugins.yaml is gone", async () => {
