@@ -10,7 +10,7 @@ import { clusterSchema } from "../../src/config/cluster_schema.ts";
 import { serviceSchema } from "../../src/config/service_schema.ts";
 import { settingsSchema } from "../../src/config/settings_schema.ts";
 import { parseDuration } from "../../src/kernel/duration.ts";
-import { type HouseSchema, type KeyType, keyTypesOf } from "../../src/kernel/schema.ts";
+import { type HouseSchema, keyTypesOf } from "../../src/kernel/schema.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
