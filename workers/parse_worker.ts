@@ -16,7 +16,7 @@ self.onmessage = ({ data }: MessageEvent<Init>) => {
   self.onmessage = null;
   const { v, port } = data;
   if (v !== PROTOCOL_VERSION) throw new Error(`Cannot speak protocol ${v}: this worker speaks ${PROTOCOL_VERSION}`);
-  const send = (message: ToHost) => port.postMessage(message);
+  const send = (message: ToHost) => port.postMessage(JSON.stringify(message));
   port.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
     switch (message.type) {
       case "ping":

@@ -7,16 +7,10 @@
  */
 /// <reference no-default-lib="true" />
 /// <reference lib="deno.worker" />
-import {
-  type Answer,
-  type Init,
-  PROTOCOL_VERSION,
-  type Request,
-  type ToHost,
-  type ToWorker,
-} from "../src/protocol/messages.ts";
+import { type Answer, type Init, PROTOCOL_VERSION, type Request, type ToWorker } from "../src/protocol/messages.ts";
 import { ownFault } from "../src/kernel/own_fault.ts";
-import { toWireError } from "../src/protocol/wire_error.ts";
+import { clean } from "../src/protocol/values.ts";
+import { errorText, toWireError } from "../src/protocol/wire_error.ts";
 import type {
   BalancerPlugin,
   CheckPlugin,
@@ -29,7 +23,9 @@ import type {
 import { answerQuestion } from "./balancer_answer.ts";
 import { BUILTINS, type PluginModule } from "./builtins.ts";
 import { shapeFault } from "./plugin_shape.ts";
+import { replaceConsole } from "./console.ts";
 import { seal } from "./seal.ts";
+import { Wire } from "./wire.ts";
 import type { ClusterSnapshot } from "../src/model/topology.ts";
 
 type Loaded = PluginModule["default"];
@@ -37,9 +33,10 @@ type Loaded = PluginModule["default"];
 self.onmessage = ({ data }: MessageEvent<Init>) => {
   // A plugin that listens or posts on the global channel talks to nobody.
   self.onmessage = null;
-  const { v, module, port } = data;
+  const { v, module, port, openMax } = data;
   if (v !== PROTOCOL_VERSION) throw new Error(`Cannot speak protocol ${v}: this worker speaks ${PROTOCOL_VERSION}`);
-  const broken = (error: unknown) => port.postMessage({ type: "broken", error: toWireError(error) } satisfies ToHost);
+  const wire = new Wire(port);
+  const broken = (error: unknown) => wire.say({ type: "broken", error: toWireError(error) });
   // Told as data: left alone, Deno writes what a plugin says, escape codes and all, to our own stderr.
   self.addEventListener("error", (event) => {
     event.preventDefault();
@@ -49,15 +46,20 @@ self.onmessage = ({ data }: MessageEvent<Init>) => {
     event.preventDefault();
     broken(event.reason);
   });
-  void load(module).then(
-    (plugin) => serve(plugin, port),
-    broken,
-  );
+  replaceConsole((level, message) => wire.log("", level, message));
+  // Whatever sets a handler is shown the port: it is set before the plugin can look.
+  const early: ToWorker[] = [];
+  let receive = (message: ToWorker): void => void early.push(message);
+  port.onmessage = ({ data: message }: MessageEvent<ToWorker>) => receive(message);
+  void load(module, openMax).then((plugin) => {
+    receive = serve(plugin, wire);
+    for (const message of early.splice(0)) receive(message);
+  }).catch(broken);
 };
 
-async function load(module: string): Promise<Loaded> {
+async function load(module: string, openMax: number): Promise<Loaded> {
   if (module.startsWith("data:")) {
-    seal();
+    seal({ openMax });
     const plugin = ((await import(module)) as PluginModule).default;
     const fault = shapeFault(plugin);
     if (fault !== undefined) throw new TypeError(`It is no plugin: ${fault}`);
@@ -74,18 +76,8 @@ interface Instance {
   readonly log: PluginLog;
 }
 
-function serve(plugin: Loaded, port: MessagePort): void {
-  const send = (message: ToHost) => port.postMessage(message);
-  const print = (level: "debug" | "info" | "warn") => (...parts: unknown[]) =>
-    send({ type: "log", instance: "", level, message: parts.map(String).join(" "), properties: {} });
-  // A plugin that prints logs, like everybody else.
-  Object.assign(console, {
-    log: print("info"),
-    info: print("info"),
-    debug: print("debug"),
-    warn: print("warn"),
-    error: print("warn"),
-  });
+/** Serves a plugin; answers what takes the messages of the host. */
+function serve(plugin: Loaded, wire: Wire): (message: ToWorker) => void {
   const instances = new Map<string, Instance>();
   const requests = new Map<number, AbortController>();
   const watches = new Map<string, Watch>();
@@ -99,8 +91,8 @@ function serve(plugin: Loaded, port: MessagePort): void {
   }
 
   function logOf(instance: string): PluginLog {
-    const record = (level: "debug" | "info" | "warn") => (message: string, properties: Record<string, unknown> = {}) =>
-      send({ type: "log", instance, level, message, properties });
+    const record = (level: "debug" | "info" | "warn") => (message: string, properties?: Record<string, unknown>) =>
+      wire.log(instance, level, message, properties);
     return { debug: record("debug"), info: record("info"), warn: record("warn") };
   }
 
@@ -181,14 +173,14 @@ function serve(plugin: Loaded, port: MessagePort): void {
     const next = await discovery.open(config, {
       signal: controller.signal,
       log,
-      connection: (state, detail = "") => send({ type: "connection", state, detail }),
+      connection: (state, detail) => wire.connection(state, detail),
     });
     if (controller.signal.aborted) return await next[Symbol.asyncDispose]();
     session = next;
     void next.ended.then(async (reason) => {
       if (session !== next) return;
       await close();
-      send({ type: "ended", reason });
+      wire.say({ type: "ended", reason: typeof reason === "string" ? clean(reason) : errorText(reason) });
     });
   }
 
@@ -209,7 +201,8 @@ function serve(plugin: Loaded, port: MessagePort): void {
       for await (const snapshot of session.watch(cluster, signal, options)) {
         if (signal.aborted) return;
         watch.taken = Promise.withResolvers();
-        send({ type: "snapshot", snapshot: options.withoutMetadata ? bare(snapshot) : snapshot });
+        const { nodes } = options.withoutMetadata ? bare(snapshot) : snapshot;
+        wire.snapshot({ cluster, nodes });
         await watch.taken.promise;
         if (signal.aborted) return;
       }
@@ -217,12 +210,16 @@ function serve(plugin: Loaded, port: MessagePort): void {
     } catch (error) {
       if (signal.aborted) return;
       watches.delete(cluster);
-      send({ type: "lost", cluster, error: toWireError(error) });
+      wire.say({ type: "lost", cluster, error: toWireError(error) });
     }
   }
 
-  port.onmessage = async ({ data: message }: MessageEvent<ToWorker>) => {
+  const receive = async (message: ToWorker): Promise<void> => {
     switch (message.type) {
+      case "more":
+        return wire.more();
+      case "heard":
+        return wire.heard();
       case "watch": {
         if (watches.has(message.cluster)) return;
         const watch = { controller: new AbortController(), taken: Promise.withResolvers<void>() };
@@ -242,7 +239,7 @@ function serve(plugin: Loaded, port: MessagePort): void {
         for (const request of requests.values()) request.abort();
         // What cannot be closed is cut by the end of the worker all the same.
         await close().catch((error) => logOf("").warn("Could not close the session", { error: String(error) }));
-        send({ type: "stopped" });
+        wire.say({ type: "stopped" });
         return self.close();
     }
     const { seq } = message;
@@ -250,14 +247,15 @@ function serve(plugin: Loaded, port: MessagePort): void {
     const controller = new AbortController();
     requests.set(seq, controller);
     try {
-      send({ ...await answer(message, controller.signal), seq });
+      wire.answer(await answer(message, controller.signal), seq);
     } catch (error) {
-      send({ type: "nack", seq, error: toWireError(error) });
+      wire.say({ type: "nack", seq, error: toWireError(error) });
     } finally {
       requests.delete(seq);
     }
   };
-  send({ type: "loaded", kind: plugin.kind, apiVersion: plugin.apiVersion, name: plugin.name });
+  wire.say({ type: "loaded", kind: plugin.kind, apiVersion: plugin.apiVersion, name: plugin.name });
+  return receive;
 }
 
 /** Takes what nobody reads out of a snapshot before it crosses to the host; what is no list is the guard's to judge. */

@@ -13,6 +13,8 @@
  * @module
  */
 
+import { boundOpen } from "./open_bound.ts";
+
 /** What stays of `Deno`: what needs a permission, and what tells nothing of the process and does nothing to it. */
 const DENO_NAMES: ReadonlySet<string> = new Set(
   `ChildProcess Command FsFile HttpClient Permissions PermissionStatus SeekMode build chmod chmodSync chown chownSync
@@ -35,27 +37,47 @@ const GLOBAL_NAMES: ReadonlySet<string> = new Set(
 
   AbortController AbortSignal Blob ByteLengthQueuingStrategy CloseEvent CompressionStream CountQueuingStrategy Crypto
   CryptoKey CustomEvent DOMException DecompressionStream Deno ErrorEvent Event EventTarget File FileReader FormData
-  Headers MessageChannel MessageEvent MessagePort Performance PerformanceEntry PerformanceMark PerformanceMeasure
+  Headers MessageEvent Performance PerformanceEntry PerformanceMark PerformanceMeasure
   ProgressEvent PromiseRejectionEvent QuotaExceededError ReadableByteStreamController ReadableStream
   ReadableStreamBYOBReader ReadableStreamBYOBRequest ReadableStreamDefaultController ReadableStreamDefaultReader Request
   Response SubtleCrypto TextDecoder TextDecoderStream TextEncoder TextEncoderStream TransformStream
   TransformStreamDefaultController URL URLPattern URLSearchParams WebSocket WebSocketError WebSocketStream
   WritableStream WritableStreamDefaultController WritableStreamDefaultWriter addEventListener atob btoa clearInterval
-  clearTimeout close console crypto dispatchEvent fetch name onerror onmessage onunhandledrejection performance
-  postMessage queueMicrotask removeEventListener reportError self setInterval setTimeout structuredClone`.split(/\s+/),
+  clearTimeout close console crypto dispatchEvent fetch name onerror onunhandledrejection performance
+  queueMicrotask removeEventListener reportError self setInterval setTimeout structuredClone`.split(/\s+/),
 );
 
+/**
+ * What a realm's own code looks up as it hands an event on: whoever could
+ * change it would be shown the events of the worker's port, and with them the
+ * port, or could keep Deno from being told that an error was taken care of.
+ */
+const PROTOTYPES: readonly object[] = [Event, ErrorEvent, MessageEvent, PromiseRejectionEvent, EventTarget].map((
+  { prototype },
+) => prototype);
+
+/** What a worker is left with. */
+export interface SealOptions {
+  /** How many connections and files a plugin may have open at once. */
+  readonly openMax: number;
+}
+
 /** Takes away all that is not named above, and what makes code from text. To be called before the plugin's first line. */
-export function seal(): void {
-  const deno = Object.fromEntries(
+export function seal({ openMax }: SealOptions): void {
+  const descriptors = Object.fromEntries(
     Object.entries(Object.getOwnPropertyDescriptors(Deno)).filter(([name]) => DENO_NAMES.has(name)),
   );
-  Object.defineProperty(globalThis, "Deno", { value: Object.defineProperties({}, deno) });
+  const bounded = boundOpen(openMax);
+  Object.defineProperty(globalThis, "Deno", {
+    value: Object.defineProperties({}, { ...descriptors, ...bounded.deno }),
+  });
   for (const name of Object.getOwnPropertyNames(globalThis)) {
     const isFine = GLOBAL_NAMES.has(name) || Reflect.deleteProperty(globalThis, name);
     // It ends the worker: nothing of the plugin runs with what should not be there.
     if (!isFine) throw new Error(`Cannot take ${name} away from a plugin`);
   }
+  Object.defineProperties(globalThis, bounded.web);
+  for (const prototype of PROTOTYPES) Object.freeze(prototype);
   const refuse: { (): never; prototype: unknown } = function (): never {
     throw new EvalError("Cannot make code from text in a plugin: all that it runs must be in its modules");
   };

@@ -16,6 +16,7 @@ const LACKS: ReadonlyMap<string, string> = new Map([
   ["EAGAIN", "this host has no process or thread left (LimitNPROC, TasksMax)"],
   ["EACCES", "this host denies the permission"],
   ["EPERM", "this host denies the permission"],
+  ["ELIMIT", "the plugin keeps what it opens"],
   ["EAI_AGAIN", "the resolver of this host does not answer"],
   ["EAI_MEMORY", "this host has no memory left"],
   ["EAI_SYSTEM", "the resolver of this host fails"],

@@ -36,6 +36,8 @@ export function quote(
     if (typeof value === "string") text += escapeUnprintable(JSON.stringify(value.slice(0, LENGTH_MAX + 1)));
     else if (typeof value !== "object" || value === null) text += primitive(value);
     else if (Array.isArray(value)) writeAll("[", value.slice(0, LENGTH_MAX), "]", write);
+    // Bytes, maps, streams: their entries may be millions, or none, and say little.
+    else if (!isPlainObject(value)) text += escapeUnprintable(nameOf(value));
     else {
       const entries = Object.entries(value).filter(([, inner]) => inner !== undefined);
       writeAll("{", entries, "}", ([key, inner]) => {
@@ -56,6 +58,23 @@ export function quote(
   };
   write(value);
   return text.length > LENGTH_MAX ? `${text.slice(0, LENGTH_MAX - 3).toWellFormed()}...` : text;
+}
+
+/** Whether an object is a map of keys as a literal makes it, of no class. */
+export function isPlainObject(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/** What an object of a class is called: `Uint8Array`; of an error its message is told as well. */
+function nameOf(value: object): string {
+  try {
+    if (value instanceof Error) return `${value.name}: ${value.message.slice(0, LENGTH_MAX)}`;
+    const { name } = value.constructor;
+    return typeof name === "string" && name !== "" ? name.slice(0, LENGTH_MAX) : "an object";
+  } catch {
+    return "an object";
+  }
 }
 
 function primitive(value: unknown): string {

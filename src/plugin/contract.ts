@@ -144,8 +144,14 @@ export interface DiscoveryContext {
   readonly signal: AbortSignal;
   /** The instance's logger. */
   readonly log: PluginLog;
-  /** Tells the host whether the registry is in reach; for the log and status, it changes no membership. */
-  connection(state: "connected" | "disconnected", detail?: string): void;
+  /**
+   * Reports whether the registry is reachable. Always delivered, in its newest
+   * state. It adds and removes no member, but the host acts on it: while
+   * `disconnected` it keeps the last members and marks them stale, and a
+   * `connected` starts the time for which an empty or missing cluster is not
+   * accepted yet. `detail` says why: a string, or the error with its causes.
+   */
+  connection(state: "connected" | "disconnected", detail?: string | Error): void;
 }
 
 /** What the host needs of a watched cluster. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { isRecord, type Node, quote } from "../model/node.ts";
+import { type Node, quote } from "../model/node.ts";
 import type {
   BalancerSources,
   CommandStep,
@@ -22,6 +22,10 @@ import { exactText, Fault, listOf, nodesOf, number, permissions, record, text } 
 
 /** No config file is longer, in UTF-16 units. */
 export const FILE_LENGTH_MAX = 16 * 1024 * 1024;
+/** No config file has more lines. */
+export const LINES_MAX = 200_000;
+/** No balancer that is adopted has more members. */
+const MEMBERS_MAX = 100_000;
 /** No plan has more steps: a command for each of many members. */
 export const STEPS_MAX = 100_000;
 /** No balancer is asked more at each look. */
@@ -103,9 +107,13 @@ function listening(value: unknown): Listening {
 
 function members(value: unknown): ReadonlyMap<string, readonly Node[]> {
   const found = new Map<string, readonly Node[]>();
-  for (const [cluster, nodes] of mapOf(value, "members", CLUSTERS_MAX)) {
+  let left = MEMBERS_MAX;
+  for (const [cluster, nodes] of entriesOf(value, "members", CLUSTERS_MAX)) {
     // What was served and cannot be believed is not served again before its registry has spoken.
-    found.set(exactText(cluster, "cluster"), nodesOf(nodes, []));
+    const members = nodesOf(nodes, []);
+    left -= members.length;
+    if (left < 0) throw new Fault(`members must have at most ${MEMBERS_MAX} nodes in all`);
+    found.set(exactText(cluster, "cluster"), members);
   }
   return found;
 }
@@ -119,10 +127,7 @@ function rendered(value: unknown): Rendered {
       return { text: text(said, "text"), ...at !== undefined && { origin: origin(at) } };
     }),
     origins: new Map(
-      Array.from(
-        mapOf(origins, "origins", FILE_LENGTH_MAX),
-        ([line, at]) => [integer(line, "line", 1, FILE_LENGTH_MAX), origin(at)],
-      ),
+      entriesOf(origins, "origins", LINES_MAX).map(([line, at]) => [integer(line, "line", 1, LINES_MAX), origin(at)]),
     ),
   };
 }
@@ -281,12 +286,13 @@ function fileText(value: unknown): string {
   return value;
 }
 
-function mapOf(value: unknown, key: string, sizeMax: number): ReadonlyMap<unknown, unknown> {
-  if (!(value instanceof Map)) {
-    throw new Fault(`${key} must be a Map: current value is ${isRecord(value) ? "an object" : quote(value)}`);
-  }
-  if (value.size > sizeMax) throw new Fault(`${key} must have at most ${sizeMax} entries: it has ${value.size}`);
-  return value;
+/** Takes the entries of a map: JSON has them as a list of pairs. */
+function entriesOf(value: unknown, key: string, sizeMax: number): readonly (readonly [unknown, unknown])[] {
+  if (!Array.isArray(value)) throw new Fault(`${key} must be a Map: current value is ${quote(value)}`);
+  return listOf(value, key, sizeMax).map((pair) => {
+    const [name, entry] = listOf(pair, key, 2);
+    return [name, entry];
+  });
 }
 
 function integer(value: unknown, key: string, least: number, most: number): number {

@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { isRecord } from "../model/node.ts";
 import { FILE_LENGTH_MAX } from "./balancer_guard.ts";
 import { guard } from "./guard.ts";
+import type { Decision } from "./messages.ts";
+import { encodeDecision } from "./wire.ts";
 
 /** What the guard makes of an answer of a balancer's plugin: the decision, or the fault. */
-function judge(decision: unknown): unknown {
+function judge(answer: unknown): unknown {
+  const decision = isRecord(answer) ? encodeDecision(answer as unknown as Decision) : answer;
   const guarded = guard({ type: "decided", seq: 1, decision });
   if (!guarded.ok) return guarded.fault;
   return guarded.message.type === "decided" ? guarded.message.decision : guarded.message.type;
@@ -58,7 +62,7 @@ Deno.test.each([
   { decision: { ask: "obey" }, fault: /Unknown kind of a decision/ },
   { decision: { ask: "pid", pid: 1 }, fault: /pid must be from 2/ },
   { decision: { ask: "pid", pid: 2.5 }, fault: /pid must be an integer/ },
-  { decision: { ask: "adopt", members: {} }, fault: /members must be a Map: current value is an object/ },
+  { decision: { ask: "adopt", members: {} }, fault: /members must be a Map: current value is \{\}/ },
   { decision: { ask: "listens", listens: [{ host: "", port: 0, path: [] }] }, fault: /port must be from 1/ },
   { decision: { ask: "sources", sources: { ...SOURCES, queries: ["a;b"] }, permissions: {} }, fault: /one command/ },
   {
@@ -70,7 +74,7 @@ Deno.test.each([
     decision: { ask: "sources", sources: { ...SOURCES, reloadIntervalMs: -1 }, permissions: {} },
     fault: /reloadIntervalMs must be from 0/,
   },
-  { decision: { ask: "render", rendered: { ...RENDERED, origins: [] } }, fault: /origins must be a Map/ },
+  { decision: { ask: "render", rendered: { ...RENDERED, origins: {} } }, fault: /origins must be a Map/ },
   {
     decision: { ask: "render", rendered: { ...RENDERED, text: "x".repeat(FILE_LENGTH_MAX + 1) } },
     fault: /A config file must be a text of at most/,

@@ -6,16 +6,24 @@
  */
 import { isRecord, quote } from "../model/node.ts";
 import type { ClusterSnapshot } from "../model/topology.ts";
-import type { ProbeOutcome, SchemaIssue } from "../plugin/contract.ts";
-import { clean, Fault, LIST_LENGTH_MAX, listOf, nodesOf, number, permissions, plain, text } from "./values.ts";
+import type { SchemaIssue } from "../plugin/contract.ts";
+import {
+  Fault,
+  LIST_LENGTH_MAX,
+  listOf,
+  nodesOf,
+  number,
+  outcome,
+  permissions,
+  plain,
+  portionOf,
+  shorten,
+  text,
+} from "./values.ts";
 import { decision } from "./balancer_guard.ts";
 import type { Answer, Introduction, ModuleImport, ParsedModule, ToHost } from "./messages.ts";
 import type { WireError } from "./wire_error.ts";
 
-/** No more properties of a log record are kept. */
-const PROPERTIES_MAX = 20;
-/** No key of a log record's property is longer. */
-const KEY_LENGTH_MAX = 80;
 /** No module's code is longer, in UTF-16 units. */
 const CODE_LENGTH_MAX = 4 * 1024 * 1024;
 
@@ -52,6 +60,8 @@ function parse(data: unknown, refused: string[]): ToHost {
       return { type: "broken", error: wireError(data.error) };
     case "snapshot":
       return { type: "snapshot", snapshot: snapshot(data.snapshot, refused) };
+    case "nodes":
+      return { type: "nodes", cluster: text(data.cluster, "cluster"), nodes: portionOf(data.nodes, refused) };
     case "lost":
       return { type: "lost", cluster: text(data.cluster, "cluster"), error: wireError(data.error) };
     case "ended":
@@ -67,9 +77,11 @@ function parse(data: unknown, refused: string[]): ToHost {
         instance: text(data.instance, "instance"),
         level,
         message: text(data.message, "message"),
-        properties: isRecord(properties) ? shorten(properties) : {},
+        properties: shorten(properties),
       };
     }
+    case "dropped":
+      return { type: "dropped", records: number(data.records, "records") };
     case "stopped":
       return { type: "stopped" };
     default:
@@ -134,17 +146,6 @@ function moduleImport(value: unknown): ModuleImport {
   };
 }
 
-function outcome(value: unknown): ProbeOutcome {
-  if (isRecord(value) && value.status === "pass") {
-    return value.detail === undefined ? { status: "pass" } : { status: "pass", detail: text(value.detail, "detail") };
-  }
-  if (isRecord(value) && (value.status === "fail" || value.status === "unknown")) {
-    return { status: value.status, reason: text(value.reason, "reason") };
-  }
-  // A plugin that answers nonsense has not shown that the service is well.
-  return { status: "fail", reason: `The check answered ${quote(value)}, want { status: "pass" | "fail" | "unknown" }` };
-}
-
 function snapshot(value: unknown, refused: string[]): ClusterSnapshot {
   if (!isRecord(value)) throw new Fault("A snapshot must be an object");
   const cluster = text(value.cluster, "cluster");
@@ -164,16 +165,4 @@ function issue(value: unknown): SchemaIssue {
 function wireError(value: unknown): WireError {
   if (!isRecord(value)) throw new Fault("An error must be an object");
   return { name: text(value.name, "name"), message: text(value.message, "message") };
-}
-
-function shorten(properties: Record<string, unknown>): Record<string, unknown> {
-  const entries = Object.entries(properties).slice(0, PROPERTIES_MAX);
-  return Object.fromEntries(
-    entries.map(([key, value]) => [
-      clean(key.slice(0, KEY_LENGTH_MAX)),
-      typeof value === "number" || typeof value === "boolean"
-        ? value
-        : clean(typeof value === "string" ? value : quote(value)),
-    ]),
-  );
 }

@@ -1,6 +1,7 @@
 /**
- * The messages between the host and its workers, version 1. All go over one
- * transferred MessagePort; {@linkcode Init} alone uses the global channel.
+ * The messages between the host and its workers, version 2. All go over one
+ * transferred MessagePort, those to the host as JSON; {@linkcode Init} alone
+ * uses the global channel.
  *
  * @module
  */
@@ -23,7 +24,7 @@ import type { ClusterName, ClusterSnapshot } from "../model/topology.ts";
 import type { WireError } from "./wire_error.ts";
 
 /** Bumped on any change that an older peer would misread. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** The first message, the only one on the worker's global channel; carries a MessagePort for all others. */
 export interface Init {
@@ -33,6 +34,8 @@ export interface Init {
   readonly type: "init";
   /** `builtin:kind/name`, or a `data:` URL of verified, self-contained source. */
   readonly module: string;
+  /** How many connections and files a plugin that does not ship may have open at once. */
+  readonly openMax: number;
   /** Carries all further messages. */
   readonly port: MessagePort;
 }
@@ -150,6 +153,10 @@ export type ToWorker =
   | { readonly type: "watch"; readonly cluster: ClusterName; readonly withoutMetadata?: boolean }
   /** End to watch a cluster. */
   | { readonly type: "unwatch"; readonly cluster: ClusterName }
+  /** The host has taken a portion of a snapshot, of whatever cluster: one more may be on its way. */
+  | { readonly type: "more" }
+  /** The host has heard of the connection: its newest state may come. */
+  | { readonly type: "heard" }
   /** The host has taken the last snapshot of a cluster: the next may come. */
   | { readonly type: "taken"; readonly cluster: ClusterName }
   /** Give up one request: abort its signal. */
@@ -178,13 +185,15 @@ export type ToHost =
   | { readonly type: "loaded"; readonly kind: string; readonly apiVersion: number; readonly name: string }
   /** The plugin's module could not be loaded, or it threw where nobody could catch it. */
   | { readonly type: "broken"; readonly error: WireError }
-  /** One cluster's whole membership. The next waits for `taken`. */
+  /** Some nodes of the snapshot that follows: one that is long comes in portions. Each waits for `more`. */
+  | { readonly type: "nodes"; readonly cluster: ClusterName; readonly nodes: readonly Node[] }
+  /** One cluster's whole membership, with what came before of it. The next waits for `taken`. */
   | { readonly type: "snapshot"; readonly snapshot: ClusterSnapshot }
   /** A watch ended: the host keeps what it has and watches again. */
   | { readonly type: "lost"; readonly cluster: ClusterName; readonly error: WireError }
   /** The discovery session is over, and what it registered is gone. */
   | { readonly type: "ended"; readonly reason: string }
-  /** Whether the registry is in reach. */
+  /** Whether the registry is in reach. The next waits for `heard`. */
   | { readonly type: "connection"; readonly state: "connected" | "disconnected"; readonly detail: string }
   /** A log record of the plugin. */
   | {
@@ -194,4 +203,6 @@ export type ToHost =
     readonly message: string;
     readonly properties: Record<string, unknown>;
   }
+  /** So many log records in one second were too many, and were dropped. */
+  | { readonly type: "dropped"; readonly records: number }
   | { readonly type: "stopped" };

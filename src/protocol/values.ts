@@ -3,11 +3,17 @@
  *
  * @module
  */
+import { isPlainObject } from "../kernel/quote.ts";
 import { isRecord, type Node, nodeName, parseNode, quote } from "../model/node.ts";
-import type { PermissionRequest } from "../plugin/contract.ts";
+import type { PermissionRequest, ProbeOutcome } from "../plugin/contract.ts";
+import { errorText } from "./wire_error.ts";
 
-/** No text of a plugin is longer in a log or a status. */
-const TEXT_LENGTH_MAX = 2_000;
+/** No string of a plugin is longer in a log or a status. */
+export const TEXT_LENGTH_MAX = 2_000;
+/** No more properties of a log record are kept. */
+const PROPERTIES_MAX = 20;
+/** No key of a log record's property is longer. */
+const KEY_LENGTH_MAX = 80;
 /** No list in a permission request or of issues is longer. */
 export const LIST_LENGTH_MAX = 1_000;
 /** A config is nested no deeper. */
@@ -37,15 +43,23 @@ export function listOf(value: unknown, key: string, lengthMax: number): readonly
   return Array.from(value);
 }
 
-/** A config is kept, compared and sent on: it must be what JSON can say, with keys that are `undefined` besides. */
+/**
+ * Accepts a config: it is kept, compared and sent on as JSON, so it must be
+ * what JSON can say, with keys that are `undefined` besides. A list with holes
+ * is none: `JSON.stringify` would write each of four thousand million.
+ */
 export function plain(config: unknown): unknown {
   let left = CONFIG_VALUES_MAX;
   const isPlain = (value: unknown, levels: number): boolean => {
-    if (levels === 0 || left-- === 0) return false;
-    if (typeof value !== "object" || value === null) return typeof value !== "bigint";
-    const prototype = Object.getPrototypeOf(value);
-    if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) return false;
-    return Object.values(value).every((inner) => isPlain(inner, levels - 1));
+    if (levels === 0 || left-- <= 0) return false;
+    if (value === null || ["string", "boolean", "undefined"].includes(typeof value)) return true;
+    if (typeof value === "number") return Number.isFinite(value);
+    if (typeof value !== "object") return false;
+    if (Array.isArray(value)) {
+      return value.length <= left &&
+        value.keys().every((i) => Object.hasOwn(value, i) && isPlain(value[i], levels - 1));
+    }
+    return isPlainObject(value) && Object.values(value).every((inner) => isPlain(inner, levels - 1));
   };
   if (!isPlain(config, CONFIG_DEPTH_MAX)) throw new Fault("config must be plain data, as JSON can say it");
   return config;
@@ -86,7 +100,7 @@ export function number(value: unknown, key: string): number {
 
 /** Takes a permission request: lists of texts as they are. */
 export function permissions(value: unknown): PermissionRequest {
-  if (!isRecord(value)) throw new Fault("A permission request must be an object of lists");
+  if (!isRecord(value) || !isPlainObject(value)) throw new Fault("A permission request must be an object of lists");
   const request: Record<string, readonly string[]> = {};
   for (const [kind, wanted] of Object.entries(value)) {
     if (!["net", "read", "write", "env", "run"].includes(kind)) {
@@ -97,21 +111,62 @@ export function permissions(value: unknown): PermissionRequest {
   return request;
 }
 
-/** Takes nodes, sorted by name; one that cannot be believed is left out and named in `refused`. */
-export function nodesOf(value: unknown, refused: string[]): readonly Node[] {
-  const nodes = new Map<string, Node>();
-  for (const raw of listOf(value, "nodes", NODES_MAX)) {
-    const parsed = parseNode(raw);
-    if (!parsed.ok) refused.push(parsed.reason);
-    else if (nodes.has(nodeName(parsed.node))) refused.push(`Two nodes have the name ${nodeName(parsed.node)}`);
-    else nodes.set(nodeName(parsed.node), parsed.node);
+/** Takes a probe's outcome; what is none is a failure that says so. */
+export function outcome(value: unknown): ProbeOutcome {
+  if (isRecord(value) && value.status === "pass") {
+    return value.detail === undefined ? { status: "pass" } : { status: "pass", detail: text(value.detail, "detail") };
   }
-  return sortNodes([...nodes.values()]);
+  if (isRecord(value) && (value.status === "fail" || value.status === "unknown")) {
+    return { status: value.status, reason: text(value.reason, "reason") };
+  }
+  // A plugin that answers nonsense has not shown that the service is well.
+  return { status: "fail", reason: `The check answered ${quote(value)}, want { status: "pass" | "fail" | "unknown" }` };
 }
 
-/** Sorts nodes by name, as every topology has them. */
-function sortNodes(nodes: readonly Node[]): readonly Node[] {
-  const named = nodes.map((node) => ({ name: nodeName(node), node }));
-  named.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
-  return named.map(({ node }) => node);
+/** Takes a log record's properties: the first 20, each a number, a boolean or a short string. */
+export function shorten(properties: unknown): Record<string, unknown> {
+  // Of bytes each would be a property.
+  if (!isRecord(properties) || !isPlainObject(properties)) return {};
+  const kept = Object.keys(properties).slice(0, PROPERTIES_MAX);
+  return Object.fromEntries(kept.map((key) => {
+    const value = properties[key];
+    const isShort = (typeof value === "number" && Number.isFinite(value)) || typeof value === "boolean";
+    return [clean(key.slice(0, KEY_LENGTH_MAX)), isShort ? value : clean(toText(value))];
+  }));
+}
+
+function toText(value: unknown): string {
+  if (typeof value === "string") return value;
+  return value instanceof Error ? errorText(value) : quote(value);
+}
+
+/** Takes nodes, sorted by name; one that cannot be believed is left out and named in `refused`. */
+export function nodesOf(value: unknown, refused: string[]): readonly Node[] {
+  return joinNodes(portionOf(value, refused), refused);
+}
+
+/**
+ * Takes nodes in the order in which they come. A worker that has found for
+ * itself that one cannot be believed says why in its place: `{ refused }`.
+ */
+export function portionOf(value: unknown, refused: string[]): readonly Node[] {
+  const nodes: Node[] = [];
+  for (const raw of listOf(value, "nodes", NODES_MAX)) {
+    const parsed = parseNode(raw);
+    if (parsed.ok) nodes.push(parsed.node);
+    else refused.push(isRecord(raw) && typeof raw.refused === "string" ? clean(raw.refused) : parsed.reason);
+  }
+  return nodes;
+}
+
+/** Sorts nodes by name; the second of two of one name is left out and named in `refused`. */
+export function joinNodes(all: readonly Node[], refused: string[]): readonly Node[] {
+  const nodes = new Map<string, Node>();
+  for (const node of all) {
+    const name = nodeName(node);
+    if (nodes.has(name)) refused.push(`Two nodes have the name ${name}`);
+    else nodes.set(name, node);
+  }
+  const sorted = [...nodes].sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0);
+  return sorted.map(([, node]) => node);
 }

@@ -2,7 +2,7 @@
 export interface WireError {
   /** The class name. */
   readonly name: string;
-  /** The message. */
+  /** The message, with those of its causes. */
   readonly message: string;
 }
 
@@ -11,7 +11,7 @@ const MESSAGE_LENGTH_MAX = 2_000;
 /** The most characters of an error's name that cross the wire. */
 const NAME_LENGTH_MAX = 100;
 
-/** Of several errors in one, no more are told. */
+/** Of several errors in one, and of causes in a row, no more are told. */
 const PARTS_MAX = 5;
 
 /**
@@ -21,17 +21,39 @@ const PARTS_MAX = 5;
 export function toWireError(error: unknown): WireError {
   try {
     if (!(error instanceof Error)) return wireError("NonError", String(error));
-    // Of several errors, as when no address of a name answers, the whole often says nothing.
-    const parts = error instanceof AggregateError ? error.errors.slice(0, PARTS_MAX).map(messageOf) : [];
-    const message = [error.message, ...parts].filter((part) => part !== "").join("; ");
+    const message = messageOf(error);
     return wireError(String(error.name), message === "" ? String(error.name) : message);
   } catch {
     return wireError("NonError", "An error that cannot be told");
   }
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? String(error.message) : String(error);
+/** Writes an error on one line, as {@linkcode toWireError} would tell it: `TypeError: fetch failed: connection refused`. */
+export function errorText(error: unknown): string {
+  const { name, message } = toWireError(error);
+  return name === "NonError" || name === message ? message : `${name}: ${message}`;
+}
+
+/**
+ * The message of an error, of the errors that it joins, and of its causes: of
+ * several, as when no address of a name answers, and of `fetch failed`, the
+ * whole often says nothing.
+ */
+function messageOf(error: Error): string {
+  const joined = error instanceof AggregateError ? error.errors.slice(0, PARTS_MAX).map(own) : [];
+  const parts = [[error.message, ...joined].filter((part) => part !== "").join("; ")];
+  let cause = error.cause;
+  for (let i = 0; i < PARTS_MAX && cause !== undefined && cause !== null; i++) {
+    const said = own(cause);
+    // Many an error has its cause's message in its own already.
+    if (said !== "" && !parts.some((part) => part.includes(said))) parts.push(said);
+    cause = cause instanceof Error ? cause.cause : undefined;
+  }
+  return parts.filter((part) => part !== "").join(": ");
+}
+
+function own(error: unknown): string {
+  return (error instanceof Error ? String(error.message) : String(error)).slice(0, MESSAGE_LENGTH_MAX);
 }
 
 function wireError(name: string, message: string): WireError {

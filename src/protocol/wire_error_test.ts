@@ -36,6 +36,18 @@ const CASES: readonly {
     name: "AggregateError",
     message: "all refuse; a refuses",
   },
+  {
+    why: "an error with a cause, which has one itself",
+    thrown: new TypeError("fetch failed", { cause: new Error("connect", { cause: "refused" }) }),
+    name: "TypeError",
+    message: "fetch failed: connect: refused",
+  },
+  {
+    why: "an error that tells its cause itself",
+    thrown: new Error("fetch failed: refused", { cause: new Error("refused") }),
+    name: "Error",
+    message: "fetch failed: refused",
+  },
   { why: "a message that is a number", thrown: spoilt(5), name: "Error", message: "5" },
   { why: "a message that is nothing", thrown: spoilt(undefined), name: "Error", message: "Error" },
   {
@@ -58,6 +70,9 @@ Deno.test("toWireError() never throws and is never long", () => {
   const circle = new AggregateError([]);
   circle.errors.push(circle, circle);
   assert.equal(toWireError(circle).name, "AggregateError");
+  const own = new Error("own");
+  own.cause = own;
+  assert.equal(toWireError(own).message, "own");
   fc.assert(
     fc.property(fc.anything({ withBigInt: true, withNullPrototype: true, maxDepth: 1 }), (thrown) => {
       for (const error of [toWireError(thrown), toWireError(spoilt(thrown))]) {

@@ -59,6 +59,7 @@ export async function bootCrew(
   const voice = new Voice(onEvent);
   const host = new PluginHost({
     name: key,
+    kind,
     module,
     permissions: toDenoPermissions(joinPermissions(instances.map(({ granted }) => granted))),
     clock,

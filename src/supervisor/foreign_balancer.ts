@@ -262,6 +262,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     const at = { balancer: this.name };
     const host: PluginHost = new PluginHost({
       name: `balancer ${this.name}`,
+      kind: "balancer",
       module: source.module,
       permissions: "none",
       clock,

@@ -1,14 +1,25 @@
 import type { Clock } from "../kernel/clock.ts";
-import { guard } from "../protocol/guard.ts";
+import type { Node } from "../model/node.ts";
+import type { PluginKind } from "../plugin/source.ts";
+import { guard, type Guarded } from "../protocol/guard.ts";
 import type { Answer, Request, ToHost, ToWorker } from "../protocol/messages.ts";
+import { joinNodes, NODES_MAX } from "../protocol/values.ts";
+import {
+  ANSWER_LENGTH_MAX,
+  decode,
+  MESSAGE_LENGTH_MAX,
+  PORTIONS_AHEAD_MAX,
+  SNAPSHOT_LENGTH_MAX,
+} from "../protocol/wire.ts";
 import { WorkerError } from "../protocol/wire_error.ts";
 import { beat, HEARTBEAT_OPTIONS, type HeartbeatOptions, INITIAL_HEARTBEAT, isDead } from "./heartbeat.ts";
-import { type StartThread, startThread, type Thread, type ThreadOptions } from "./thread.ts";
+import { Share } from "./share.ts";
+import { PARSER_MODULE, type StartThread, startThread, type Thread, type ThreadOptions } from "./thread.ts";
 
-/** Messages in one second above which a worker counts as gone mad. */
-const FLOOD_PER_SECOND = 5_000;
-/** Log records in one second above which the rest are dropped and counted. */
-const LOG_RECORDS_PER_SECOND = 50;
+/** What is refused of snapshots is told so often in a second; the rest is dropped. */
+const REFUSALS_PER_SECOND = 50;
+/** How long a change of the connection is in force before the next is heard. */
+const CONNECTION_REST_MS = 50;
 /** Of the nodes that a snapshot brings and that are refused, so many are named. */
 const REFUSED_TOLD_MAX = 3;
 /** So many refusals are remembered for each cluster, and for so many clusters, so that none is told twice. */
@@ -21,6 +32,8 @@ export type WorkerEvent = Extract<ToHost, { type: "snapshot" | "lost" | "ended" 
 export interface PluginHostOptions extends ThreadOptions {
   /** Time. */
   readonly clock: Clock;
+  /** What its plugin should be: a discovery alone tells of clusters and of a connection. */
+  readonly kind?: PluginKind;
   /** How its life is watched. */
   readonly heartbeat?: HeartbeatOptions;
   /** Starts its thread: a Web Worker unless a simulation has another. */
@@ -75,20 +88,30 @@ export class PluginHost implements AsyncDisposable {
   #isStopping = false;
   #dead: string | undefined;
   #fellSilent = false;
-  #rate = { second: 0, messages: 0, records: 0 };
+  readonly #share: Share;
+  /** Portions of snapshots that the worker was not told of that they were taken. */
+  #untaken = 0;
+  /** What has come of a snapshot whose end has not. */
+  #begun: { readonly cluster: string; readonly nodes: Node[]; readonly refused: string[]; length: number } | undefined;
+  /** Set while a change of the connection rests, with the newest that came meanwhile. */
+  #connection: { readonly newest?: ToHost & { type: "connection" } } | undefined;
+  /** What stops the waits of this worker. */
+  readonly #waits = new Set<() => void>();
+  #refusals = { second: 0, told: 0 };
 
   /** Makes the worker; {@linkcode loaded} tells when its plugin is there. */
   constructor(options: PluginHostOptions) {
     this.#options = options;
     this.name = options.name;
     this.#clock = options.clock;
+    this.#share = new Share(options.clock.now());
     this.#heartbeatOptions = options.heartbeat ?? HEARTBEAT_OPTIONS;
     // Whoever does not wait for this learns of a death from onDeath.
     this.#loaded.promise.catch(() => {});
     const { startThread: start = startThread } = options;
     this.#thread = start(options, {
       onMessage: (data) => this.#receive(data),
-      onNoise: () => void this.#count(),
+      onNoise: () => this.#die("It spoke past its port"),
       onFault: (reason) => this.#die(reason),
     });
     liveHosts++;
@@ -187,20 +210,6 @@ export class PluginHost implements AsyncDisposable {
     return this.stop({ graceMs: 1_000 });
   }
 
-  /** Counts a message; answers whether it is to be looked at. */
-  #count(): boolean {
-    if (this.#dead !== undefined) return false;
-    const second = Math.floor(this.#clock.now() / 1_000);
-    if (this.#rate.second !== second) {
-      const dropped = this.#rate.records - LOG_RECORDS_PER_SECOND;
-      if (dropped > 0) this.#options.onRefused?.(`${dropped} log records in one second were dropped`);
-      this.#rate = { second, messages: 0, records: 0 };
-    }
-    if (++this.#rate.messages <= FLOOD_PER_SECOND) return true;
-    this.#die(`It sent more than ${FLOOD_PER_SECOND} messages in a second`);
-    return false;
-  }
-
   /** Tells what was refused in a snapshot and had not been in the one before it. */
   #tellRefused(cluster: string, refused: readonly string[]): void {
     const before = this.#refused.get(cluster);
@@ -208,21 +217,30 @@ export class PluginHost implements AsyncDisposable {
     if (this.#refused.size >= REFUSED_KEPT_MAX) this.#refused.clear();
     if (refused.length === 0) this.#refused.delete(cluster);
     else this.#refused.set(cluster, new Set(refused.slice(0, REFUSED_KEPT_MAX)));
-    if (news.length === 0 || ++this.#rate.records > LOG_RECORDS_PER_SECOND) return;
+    const second = Math.floor(this.#clock.now() / 1_000);
+    if (this.#refusals.second !== second) this.#refusals = { second, told: 0 };
+    if (news.length === 0 || ++this.#refusals.told > REFUSALS_PER_SECOND) return;
     for (const reason of news.slice(0, REFUSED_TOLD_MAX)) this.#options.onRefused?.(`${cluster}: ${reason}`);
     const more = news.length - REFUSED_TOLD_MAX;
     if (more > 0) this.#options.onRefused?.(`${cluster}: ${more} more nodes were refused`);
   }
 
   #receive(data: unknown): void {
+    if (this.#dead !== undefined) return;
     this.#heardMs = this.#clock.now();
-    if (!this.#count()) return;
-    const guarded = guard(data);
+    const length = typeof data === "string" ? data.length : 0;
+    const { kind, module } = this.#options;
+    const answers = module === PARSER_MODULE || kind === "balancer";
+    const guarded = read(data, answers ? ANSWER_LENGTH_MAX : MESSAGE_LENGTH_MAX);
     if (!guarded.ok) return this.#die(`It said what cannot be understood: ${guarded.fault}`);
     const { message, refused } = guarded;
-    if (message.type === "snapshot") this.#tellRefused(message.snapshot.cluster, refused);
+    // What was asked for is the host's own affair.
+    const isAsked = "seq" in message && this.#calls.has(message.seq);
+    if (!isAsked) this.#share.charge(length, this.#heardMs);
+    if (this.#share.isOverdrawn) return this.#die("It said more than its share, and did not wait");
     switch (message.type) {
       case "loaded":
+        if (this.#isLoaded) return this.#die("It was loaded twice");
         this.#isLoaded = true;
         return this.#loaded.resolve(message);
       case "broken":
@@ -234,20 +252,80 @@ export class PluginHost implements AsyncDisposable {
       case "stopped":
         return this.#stopped.resolve();
       case "log":
-      case "connection":
-        // Both become a line of the log.
-        if (++this.#rate.records > LOG_RECORDS_PER_SECOND) return;
         return this.#options.onEvent?.(message);
+      case "dropped":
+        return this.#options.onRefused?.(`${message.records} log records in one second were dropped`);
+      case "connection":
+      case "nodes":
       case "snapshot":
       case "lost":
       case "ended":
-        return this.#options.onEvent?.(message);
+        if (kind !== undefined && kind !== "discovery") {
+          return this.#die(`It sent ${message.type}, which a ${kind} has no business with`);
+        }
+        return this.#hear(message, { refused, length });
       default: {
         // An answer after its deadline finds no call, and is dropped.
         const { seq, ...answer } = message;
         this.#calls.get(seq)?.resolve(answer);
       }
     }
+  }
+
+  /** Takes what a discovery says of its registry. */
+  #hear(
+    message: Extract<ToHost, { type: "connection" | "nodes" | "snapshot" | "lost" | "ended" }>,
+    { refused, length }: { readonly refused: readonly string[]; readonly length: number },
+  ): void {
+    const { onEvent } = this.#options;
+    if (message.type === "connection") return this.#hearConnection(message);
+    if (message.type === "lost" || message.type === "ended") return onEvent?.(message);
+    if (++this.#untaken > PORTIONS_AHEAD_MAX) return this.#die("It did not wait until its snapshots were taken");
+    const { cluster, nodes } = message.type === "nodes" ? message : message.snapshot;
+    this.#begun ??= { cluster, nodes: [], refused: [], length: 0 };
+    const begun = this.#begun;
+    begun.length += length;
+    if (begun.cluster !== cluster || begun.length > 2 * SNAPSHOT_LENGTH_MAX || begun.nodes.length > NODES_MAX) {
+      return this.#die("It sent the portions of a snapshot that cannot be one");
+    }
+    for (const node of nodes) begun.nodes.push(node);
+    begun.refused.push(...refused.slice(0, REFUSED_KEPT_MAX - begun.refused.length));
+    if (message.type === "snapshot") {
+      this.#begun = undefined;
+      const isWhole = begun.length === length;
+      const all = isWhole ? nodes : joinNodes(begun.nodes, begun.refused);
+      this.#tellRefused(cluster, begun.refused);
+      onEvent?.({ type: "snapshot", snapshot: { cluster, nodes: all } });
+    }
+    const taken = () => {
+      this.#untaken--;
+      this.post({ type: "more" });
+    };
+    const { waitMs } = this.#share;
+    if (waitMs === 0) taken();
+    else this.#later(waitMs, taken);
+  }
+
+  /** Tells of the connection, and of its newest state again when it has rested: what comes and goes meanwhile is not told. */
+  #hearConnection(message: ToHost & { type: "connection" }): void {
+    if (this.#connection !== undefined) return void (this.#connection = { newest: message });
+    this.#connection = {};
+    this.#options.onEvent?.(message);
+    this.#later(CONNECTION_REST_MS, () => {
+      const newest = this.#connection?.newest;
+      this.#connection = undefined;
+      this.post({ type: "heard" });
+      if (newest !== undefined) this.#hearConnection(newest);
+    });
+  }
+
+  /** Does something in a while, unless the worker has ended by then. */
+  #later(waitMs: number, act: () => void): void {
+    const cancel = this.#clock.after(waitMs, () => {
+      this.#waits.delete(cancel);
+      if (this.#dead === undefined) act();
+    });
+    this.#waits.add(cancel);
   }
 
   /** Pings when nothing was heard for a while; one that was missed has taken its while already. */
@@ -279,6 +357,8 @@ export class PluginHost implements AsyncDisposable {
     this.#dead = reason;
     liveHosts--;
     this.#cancelPing?.();
+    for (const cancel of this.#waits) cancel();
+    this.#waits.clear();
     this.#rejectCalls(reason);
     this.#loaded.reject(new WorkerDeadError(reason));
     this.#stopped.resolve();
@@ -288,5 +368,14 @@ export class PluginHost implements AsyncDisposable {
   #rejectCalls(reason: string): void {
     const error = new WorkerDeadError(reason);
     for (const result of this.#calls.values()) result.reject(error);
+  }
+}
+
+/** Reads a message as far as it may be believed. */
+function read(data: unknown, lengthMax: number): Guarded {
+  try {
+    return guard(decode(data, lengthMax));
+  } catch (error) {
+    return { ok: false, fault: error instanceof Error ? error.message : String(error) };
   }
 }

@@ -7,6 +7,8 @@ export const PARSER_MODULE = "parser";
 const PLUGIN_ENTRY = new URL("../../workers/plugin_worker.ts", import.meta.url);
 const PARSER_ENTRY = new URL("../../workers/parse_worker.ts", import.meta.url);
 
+const OPEN_MAX = 128;
+
 /** What a thread is made with. */
 export interface ThreadOptions {
   /** The worker's name: what logs and `ps -T` readers see. */
@@ -62,7 +64,7 @@ export const startThread: StartThread = ({ name, module, permissions }, events) 
   worker.onmessage = ({ ports }) => isOnlyData(ports) && events.onNoise();
   port1.onmessageerror = unreadable;
   port1.onmessage = ({ data, ports }: MessageEvent<unknown>) => isOnlyData(ports) && events.onMessage(data);
-  const init: Init = { v: PROTOCOL_VERSION, type: "init", module, port: port2 };
+  const init: Init = { v: PROTOCOL_VERSION, type: "init", module, openMax: OPEN_MAX, port: port2 };
   worker.postMessage(init, [port2]);
   return {
     post: (message) => port1.postMessage(message),

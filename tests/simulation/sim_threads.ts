@@ -150,7 +150,7 @@ abstract class SimThread implements Thread {
     this.world.clock.after(inMs, () => {
       if (this.isOver) return;
       onDelivered();
-      this.#events.onMessage(structuredClone(message));
+      this.#events.onMessage(JSON.stringify(message));
     });
   }
 }

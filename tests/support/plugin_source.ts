@@ -17,13 +17,17 @@ export default {
 }
 
 /** Makes a `data:` module of a discovery plugin from the members of the session that its `open` answers. */
-export function discoveryModule(session: string, { top = "" }: { top?: string } = {}): string {
+export function discoveryModule(
+  session: string,
+  { top = "", open = "" }: { top?: string; open?: string } = {},
+): string {
   return dataModule(`${top}
 export default {
   kind: "discovery", apiVersion: 1, name: "made_up", summary: "", stability: "stable",
   config: { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } },
   permissions: () => ({}),
   async open(config, { signal, log, connection }) {
+    ${open}
     return { ended: new Promise(() => {}), async register() {}, async deregister() {}, async release() {},
       async [Symbol.asyncDispose]() {}, ${session} };
   },

@@ -18,17 +18,15 @@ const ATTACKERS: Readonly<Record<string, Attacker & { readonly told: RegExp }>> 
   },
   claims: { members: `kind: "discovery", open() {},`, told: /Cannot use the plugin as a check as it is a discovery/ },
   floods: {
-    probe: "for (let i = 0; i < 20_000; i++) postMessage(i); return new Promise(() => {});",
-    told: /worker="check floods:\d+\/floods" reason="It sent more than 5000 messages in a second"/,
+    probe: "for (let i = 0; i < 20_000; i++) { log.info('noise', new Uint8Array(1e6)); } return new Promise(() => {});",
+    told: /worker="check floods:\d+\/floods" reason="\d+ log records in one second were dropped"/,
   },
   forges: {
-    top: `const post = MessagePort.prototype.postMessage;
-      let port: any;
-      MessagePort.prototype.postMessage = function (this: any, ...args: any[]) { port = this; return (post as any).apply(this, args); };`,
-    probe: `post.call(port, { type: "snapshot", snapshot: { cluster: "good", nodes: [] } });
-      post.call(port, { type: "ended", reason: "mine" });
-      return new Promise(() => {});`,
-    told: /worker="check forges:\d+\/forges" reason="Its session ended: mine"/,
+    top: `console.log("\x1b[31mtime=2026-11-30T00:00:00.000Z level=info logger=lighthouse msg=forged-at-the-top");`,
+    probe:
+      `console.dir("forged-later\nlevel=error"); console.table([{ a: "\x1b]0;title\x07" }]); console.trace("forged");
+      console.assert(false, "\x1b[2J"); console.clear(); console.group("forged"); return new Promise(() => {});`,
+    told: /level=warn logger=lighthouse\.plugin\S* msg="forged/,
   },
   imports: { top: `import "npm:nobody-has-this-package";`, told: /plugins\.yaml.*npm:nobody-has-this-package/ },
   kills: {

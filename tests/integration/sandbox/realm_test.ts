@@ -1,7 +1,7 @@
 /**
  * What a plugin that does not ship does to the realm that it shares with the
- * worker's own code, and says over the port that it can steal there: it lies
- * for itself alone. The host is not harmed, and a good check beside it goes on.
+ * worker's own code: it lies for itself alone, and never gets hold of the port
+ * to the host. The host is not harmed, and a good check beside it goes on.
  *
  * @module
  */
@@ -12,12 +12,49 @@ import { Sandbox } from "../../support/sandbox.ts";
 
 Deno.test.afterEach(() => assert.equal(liveWorkerCount(), 0, "every worker is stopped"));
 
-/** Takes the worker's port when it is used, and says what stands in the place of FORGED with it. */
-const STEAL = `
-const post = MessagePort.prototype.postMessage;
-let port: any;
-MessagePort.prototype.postMessage = function (this: any, ...args: any[]) { port = this; return (post as any).apply(this, args); };
-const say = (message: any, transfer: any[] = []) => port === undefined ? undefined : post.call(port, message, transfer);
+/** Looks for the worker's port wherever code of the realm could be shown it: as `this`, as an argument, in an event. */
+const HUNT = `
+const { apply, construct, getPrototypeOf, ownKeys } = Reflect;
+const found = new Set<string>();
+let isLooking = false;
+const lookAt = (value: any) => {
+  const { name } = (getPrototypeOf(value) as any).constructor;
+  if (name === "MessagePort" || name === "Wire") found.add(name);
+};
+// Without any spread or iteration: those are looked through as well.
+const look = (self: any, all: any) => {
+  if (isLooking) return;
+  isLooking = true;
+  for (let i = -1; i < all.length; i++) {
+    const value = i === -1 ? self : all[i];
+    try { lookAt(value); } catch { /* no object */ }
+    try { lookAt(value.target); } catch { /* no event */ }
+  }
+  isLooking = false;
+};
+for (const name of Object.getOwnPropertyNames(globalThis)) {
+  if (/^(Symbol|Object|Proxy|Reflect|Set|self|globalThis)$/.test(name)) continue;
+  const made = (globalThis as any)[name];
+  const holders: any[] = [made, made?.prototype];
+  for (let i = 0; i < 2; i++) {
+    const holder = holders[i];
+    if (holder === undefined || holder === null) continue;
+    const keys = ownKeys(Object(holder));
+    for (let j = 0; j < keys.length; j++) {
+      const key: any = keys[j];
+      const own: any = Object.getOwnPropertyDescriptor(holder, key);
+      const spy = (inner: any) => typeof inner !== "function" ? inner : function (this: any) {
+        look(this, arguments);
+        return new.target ? construct(inner, arguments, new.target) : apply(inner, this, arguments);
+      };
+      if (own === undefined || key === "prototype" || key === "constructor" || key === Symbol.hasInstance) continue;
+      const spied = "value" in own ? { ...own, value: spy(own.value) } : { ...own, get: spy(own.get), set: spy(own.set) };
+      try { Object.defineProperty(holder, key, spied); } catch { /* it cannot be changed */ }
+    }
+  }
+}
+look(new (class Wire {})(), []);
+if (!found.delete("Wire")) throw new Error("It does not look");
 `;
 
 /** What an attacker comes to: it passes or fails for itself, or its worker is ended for this reason. */
@@ -26,73 +63,33 @@ type Fate = { readonly outcome: RegExp } | { readonly death: RegExp };
 const CASES: readonly { readonly what: string; readonly top?: string; readonly probe?: string; readonly fate: Fate }[] =
   [
     {
-      what: "posts forged messages on the global channel",
-      probe: `
-      for (const type of ["loaded", "stopped", "outcome", "ack"]) postMessage({ type, seq: 1, kind: "check", v: 1 });
-      self.onmessage = () => { throw new Error("heard"); };
-      return { status: "fail", reason: "said" };`,
-      fate: { outcome: /^said$/ },
+      what: "posts on the global channel",
+      probe: `self.onmessage = () => { throw new Error("heard"); }; postMessage(1);`,
+      fate: { outcome: /^refused: postMessage is not defined$/ },
     },
     {
-      what: "floods the global channel",
-      probe: `for (let i = 0; i < 20_000; i++) postMessage(i); return new Promise(() => {});`,
-      fate: { death: /It sent more than 5000 messages in a second/ },
+      what: "looks for the port to the host",
+      top: HUNT,
+      probe: `log.info("x"); console.log("x");
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return { status: "fail", reason: "found: " + [...found].join() };`,
+      fate: { outcome: /^found: $/ },
     },
     {
-      what: "floods the stolen port",
-      top: STEAL,
-      probe: `for (let i = 0; i < 20_000; i++) say({ type: "pong", seq: i }); return new Promise(() => {});`,
-      fate: { death: /It sent more than 5000 messages in a second/ },
+      what: "makes a port, a channel or a worker",
+      probe: `return { status: "fail", reason: ["MessagePort", "MessageChannel", "BroadcastChannel", "Worker"]
+        .filter((name) => name in globalThis).join() };`,
+      fate: { outcome: /^$/ },
     },
     {
-      what: "says over the stolen port that it is another kind",
-      top: STEAL,
-      probe: `say({ type: "loaded", kind: "discovery", apiVersion: 1, name: "zookeeper" });
-      return { status: "fail", reason: "said" };`,
-      fate: { outcome: /^said$/ },
-    },
-    {
-      what: "tells members of a cluster over the stolen port",
-      top: STEAL,
-      probe: `say({ type: "snapshot", snapshot: { cluster: "web", nodes: [] } });
-      say({ type: "lost", cluster: "web", error: { name: "E", message: "x" } });
-      say({ type: "connection", state: "disconnected", detail: "x" });
-      return { status: "fail", reason: "said" };`,
-      fate: { outcome: /^said$/ },
-    },
-    {
-      what: "answers what nobody asked over the stolen port",
-      top: STEAL,
-      probe:
-        `for (let seq = -5; seq < 100; seq++) say({ type: "outcome", outcome: { status: "pass" }, tookMs: 1, seq });
-      return { status: "fail", reason: "never told" };`,
-      fate: { outcome: /^PASS$/ },
-    },
-    {
-      what: "says what no worker says over the stolen port",
-      top: STEAL,
-      probe: `say({ type: "grant", permissions: "all" }); return new Promise(() => {});`,
-      fate: { death: /It said what cannot be understood: Unknown type of a message: \\?"grant\\?"/ },
-    },
-    {
-      what: "says nonsense over the stolen port",
-      top: STEAL,
-      probe: `say(null); return new Promise(() => {});`,
-      fate: { death: /It said what cannot be understood: A message must be an object/ },
-    },
-    {
-      what: "sends ports over the stolen port",
-      top: STEAL,
-      probe: `for (let i = 0; i < 100; i++) { const { port1 } = new MessageChannel();
-        say({ type: "log", instance: "", level: "info", message: "x", properties: { port1 } }, [port1]); }
-      return new Promise(() => {});`,
-      fate: { death: /It sent a port/ },
-    },
-    {
-      what: "closes the stolen port",
-      top: STEAL,
-      probe: `port.close(); return { status: "pass" };`,
-      fate: { death: /It answered none of 3 pings/ },
+      what: "changes what an event is, so that Deno is told of its errors",
+      top: `for (const name of ["Event", "ErrorEvent", "EventTarget", "PromiseRejectionEvent"]) {
+        for (const key of Object.getOwnPropertyNames((globalThis as any)[name].prototype)) {
+          try { Object.defineProperty((globalThis as any)[name].prototype, key, { value: () => {} }); } catch { /* it cannot */ }
+        }
+      }`,
+      probe: `setTimeout(() => { throw new Error("later"); }); return new Promise(() => {});`,
+      fate: { death: /It threw outside of any call: later/ },
     },
     {
       what: "makes its log lines another's, and breaks them",
@@ -156,8 +153,8 @@ const CASES: readonly { readonly what: string; readonly top?: string; readonly p
     },
     {
       what: "answers with what cannot be copied",
-      probe: `return { status: "pass", detail: () => {} };`,
-      fate: { outcome: /could not be cloned/ },
+      probe: `return { status: "fail", reason: () => {} };`,
+      fate: { outcome: /^\(\) => \{\}$/ },
     },
     {
       what: "answers with what is no outcome",
@@ -198,8 +195,20 @@ const CASES: readonly { readonly what: string; readonly top?: string; readonly p
       what: "says what is nested without an end",
       probe: `let deep: any = {}; for (let i = 0; i < 1e5; i++) deep = { deep }; log.info("x", { deep });
       return { status: "pass" };`,
-      fate: { outcome: /call stack|could not be cloned|cannot be told/i },
+      fate: { outcome: /^PASS$/ },
     },
+    ...[
+      "new Uint8Array(5e7)",
+      "Object.fromEntries(Array.from({ length: 300_000 }, (_, i) => [i, i]))",
+      "new Map(Array.from({ length: 300_000 }, (_, i) => [i, i]))",
+      "(() => { const s: any = []; s.length = 4294967295; return s; })()",
+      "Array.from({ length: 1000 }, () => new ReadableStream())",
+    ].map((value) => ({
+      what: `says everywhere ${value}`,
+      probe: `const value: any = ${value}; log.info("x", value); log.info("x", { value }); console.table(value);
+      log.info(value); return { status: "pass", detail: value.length === 4294967295 ? "holes" : value };`,
+      fate: { outcome: /^PASS$/ },
+    })),
     {
       what: "says what holds itself",
       probe:
@@ -209,7 +218,7 @@ const CASES: readonly { readonly what: string; readonly top?: string; readonly p
   ];
 
 /** In a worker that checks share, so much is tried again. */
-const SHARED = /floods the stolen port|what no worker says|outside of any call/;
+const SHARED = /floods|looks for the port|says everywhere|throws outside of any call/;
 
 Deno.test.each([
   ...CASES.map((each) => ({ ...each, isolation: "worker" as const })),
@@ -245,11 +254,6 @@ Deno.test.each([
   { what: "throws when it is loaded", top: "throw null;", said: /Cannot use the plugin: .*null/ },
   { what: "closes itself when it is loaded", top: "self.close();", said: /Cannot use the plugin: / },
   {
-    what: "floods when it is loaded",
-    top: "for (let i = 0; i < 20_000; i++) postMessage(i);",
-    said: /more than 5000 messages/,
-  },
-  {
     what: "calls itself a discovery",
     members: `kind: "discovery", open() {},`,
     said: /Cannot use the plugin as a check as it is a discovery/,
@@ -262,17 +266,32 @@ Deno.test.each([
     members: `get kind() { return Math.random() < 2 && self.name.length % 2 ? "check" : {}; },`,
     said: /./,
   },
-  { what: "shows an example that cannot be copied", members: "example: () => {},", said: /could not be cloned/ },
+  { what: "shows an example that cannot be copied", members: "example: () => {},", said: /must be plain data/ },
   { what: "throws as it is described", validate: `(() => { throw null; })()`, said: /Cannot use the plugin: null/ },
   {
     what: "never ends to be described",
     validate: `new Promise(() => {})`,
     said: /No answer to describe within 5000 ms/,
   },
-  { what: "makes a config that is no data", validate: `({ value: new Map() })`, said: /config must be plain data/ },
+  ...[
+    "new Map()",
+    "new Uint8Array(5e7)",
+    "new ReadableStream()",
+    "(() => { const s: any = []; s.length = 4294967295; return { s }; })()",
+    "(() => { let x: any = {}; for (let i = 0; i < 60; i++) x = { a: x, b: x }; return x; })()",
+  ].map((config) => ({
+    what: `makes the config ${config}`,
+    validate: `({ value: ${config} })`,
+    said: /config must be plain data/,
+  })),
+  {
+    what: "asks for bytes",
+    permissions: "new Uint8Array(5e7)",
+    said: /A permission request must be an object of lists/,
+  },
   {
     what: "finds faults without an end",
-    validate: `({ issues: new Array(1e5).fill({ message: "x" }) })`,
+    validate: `({ issues: new Array(1e4).fill({ message: "x" }) })`,
     said: /issues must have at most 1000 entries/,
   },
   {

@@ -1,0 +1,66 @@
+/**
+ * The form in which a worker's messages cross to the host: one string of JSON
+ * each, in which nothing is that the host would have to walk, keep or close
+ * before it may look at it. No holes, maps, typed arrays,
+ * streams or ports can arrive, and how long a message is tells what it costs.
+ *
+ * @module
+ */
+import type { Decision } from "./messages.ts";
+import { Fault } from "./values.ts";
+
+/** No message is longer, in UTF-16 units; one of this length keeps the host busy for some 40 ms. */
+export const MESSAGE_LENGTH_MAX = 2 * 1024 * 1024;
+/** No answer of a balancer's plugin, and of the parser, is longer: a whole config file may be in it. */
+export const ANSWER_LENGTH_MAX = 20 * 1024 * 1024;
+/** A balancer's answer besides the texts of its files is no longer: that is what takes the host time. */
+export const STRUCTURE_LENGTH_MAX = 8 * 1024 * 1024;
+/** A snapshot crosses in portions of about this length, a few milliseconds of the host's time each. */
+export const PORTION_LENGTH = 64 * 1024;
+/** So many portions of snapshots may be on their way: the next waits until the host has taken one. */
+export const PORTIONS_AHEAD_MAX = 8;
+/** All portions of one snapshot together are no longer. */
+export const SNAPSHOT_LENGTH_MAX = 32 * 1024 * 1024;
+/** Log records in one second above which a worker keeps the rest to itself, and tells how many they were. */
+export const LOG_RECORDS_PER_SECOND = 50;
+
+/**
+ * Reads what a worker sent. Throws a `Fault` for what is no string, is too
+ * long, or is no JSON.
+ */
+export function decode(data: unknown, lengthMax: number): unknown {
+  if (typeof data !== "string") throw new Fault("A message must be a string of JSON");
+  if (data.length > lengthMax) {
+    throw new Fault(`A message must have at most ${lengthMax} characters: it has ${data.length}`);
+  }
+  try {
+    return JSON.parse(data);
+  } catch {
+    throw new Fault("A message must be a string of JSON");
+  }
+}
+
+/**
+ * Makes a balancer's decision one that JSON can say: its maps become lists of
+ * pairs. What is no decision stays as it is, for the guard to refuse.
+ */
+export function encodeDecision(decision: Decision): unknown {
+  const pairs = (value: unknown) => value instanceof Map ? [...value] : value;
+  switch (decision.ask) {
+    case "adopt":
+    case "adoptRunning":
+      return { ...decision, members: pairs(decision.members) };
+    case "render":
+      return { ...decision, rendered: { ...decision.rendered, origins: pairs(decision.rendered?.origins) } };
+    default:
+      return decision;
+  }
+}
+
+/** How long the texts of files in a decision are: they cross whole, and cost the host next to nothing. */
+export function filesLength(decision: Decision): number {
+  const length = (value: unknown) => typeof value === "string" ? value.length : 0;
+  if (decision.ask === "render") return length(decision.rendered?.text);
+  if (decision.ask !== "plan" || !Array.isArray(decision.steps)) return 0;
+  return decision.steps.reduce((sum, step) => sum + (step?.do === "install" ? length(step.contents) : 0), 0);
+}

@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import { FakeClock } from "../kernel/fake_clock.ts";
+import type { PluginKind } from "../plugin/source.ts";
+import type { ToWorker } from "../protocol/messages.ts";
+import { PluginHost, type WorkerEvent } from "./plugin_host.ts";
+import type { ThreadEvents } from "./thread.ts";
+
+/** A host whose worker says what a test has it say, as none could that speaks through its own end of the wire. */
+class Forged implements AsyncDisposable {
+  readonly events: WorkerEvent[] = [];
+  readonly posted: ToWorker[] = [];
+  readonly deaths: string[] = [];
+  readonly refused: string[] = [];
+  readonly clock = new FakeClock();
+  readonly host: PluginHost;
+  thread!: ThreadEvents;
+  isEnded = false;
+
+  constructor(kind?: PluginKind) {
+    this.host = new PluginHost({
+      name: "forged",
+      module: "data:text/javascript,",
+      permissions: "none",
+      clock: this.clock,
+      ...kind && { kind },
+      startThread: (_options, events) => {
+        this.thread = events;
+        return { post: (message) => void this.posted.push(message), end: () => void (this.isEnded = true) };
+      },
+      onEvent: (event) => this.events.push(event),
+      onDeath: (reason) => this.deaths.push(reason),
+      onRefused: (reason) => this.refused.push(reason),
+    });
+  }
+
+  say(message: unknown): void {
+    this.thread.onMessage(JSON.stringify(message));
+  }
+
+  snapshot(cluster: string, nodes: readonly unknown[] = []): void {
+    this.say({ type: "snapshot", snapshot: { cluster, nodes } });
+  }
+
+  count(type: ToWorker["type"]): number {
+    return this.posted.filter((message) => message.type === type).length;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.host.stop({ graceMs: 0 });
+  }
+}
+
+/** A list of 4,294,967,295 holes. */
+function holes(): unknown[] {
+  const list: unknown[] = [];
+  list.length = 2 ** 32 - 1;
+  return list;
+}
+
+Deno.test.each([
+  { what: "an object", said: { type: "pong", seq: 1 }, fault: /a string of JSON/ },
+  { what: "bytes", said: new Uint8Array(5e7), fault: /a string of JSON/ },
+  { what: "a map", said: new Map([[1, 1]]), fault: /a string of JSON/ },
+  { what: "a stream", said: new ReadableStream(), fault: /a string of JSON/ },
+  { what: "a list of holes", said: holes(), fault: /a string of JSON/ },
+  { what: "no JSON", said: "{", fault: /a string of JSON/ },
+  { what: "a long string", said: "x".repeat(3 * 1024 * 1024), fault: /at most 2097152 characters: it has 3145728/ },
+  { what: "nothing", said: "null", fault: /A message must be an object/ },
+  { what: "an unknown type", said: `{"type":"root"}`, fault: /Unknown type/ },
+  { what: "an answer without a number", said: `{"type":"ack"}`, fault: /seq must be a number/ },
+  { what: "a snapshot of no cluster", said: `{"type":"snapshot","snapshot":{"nodes":[]}}`, fault: /cluster must be/ },
+  { what: "what is nested without an end", said: "[".repeat(1e6), fault: /a string of JSON/ },
+])("PluginHost ends a worker that says $what", async ({ said, fault }) => {
+  await using forged = new Forged();
+  forged.thread.onMessage(said);
+  assert.match(forged.deaths.join(), /^It said what cannot be understood: /);
+  assert.match(forged.deaths.join(), fault);
+  assert.ok(forged.isEnded);
+});
+
+Deno.test.each([{ kind: "check" }, { kind: "balancer" }] as const)(
+  "PluginHost ends a $kind that speaks as a discovery",
+  async ({ kind }) => {
+    for (
+      const said of [
+        { type: "snapshot", snapshot: { cluster: "web", nodes: [] } },
+        { type: "nodes", cluster: "web", nodes: [] },
+        { type: "lost", cluster: "web", error: { name: "E", message: "x" } },
+        { type: "ended", reason: "mine" },
+        { type: "connection", state: "disconnected", detail: "x" },
+      ]
+    ) {
+      await using forged = new Forged(kind);
+      forged.say(said);
+      assert.match(forged.deaths.join(), new RegExp(`^It sent ${said.type}, which a ${kind} has no business with$`));
+      assert.deepEqual(forged.events, []);
+    }
+  },
+);
+
+Deno.test("PluginHost ends a worker that goes on though its share is used up, whatever it says", async () => {
+  for (const said of [{ type: "pong", seq: -1 }, { type: "log", instance: "", level: "info", message: "x" }]) {
+    await using forged = new Forged();
+    for (let i = 0; i < 20_000 && !forged.isEnded; i++) forged.say(said);
+    assert.deepEqual(forged.deaths, ["It said more than its share, and did not wait"]);
+  }
+});
+
+Deno.test("PluginHost ends a worker that does not wait until its snapshots are taken", async () => {
+  await using forged = new Forged("discovery");
+  for (let i = 0; i < 20_000 && !forged.isEnded; i++) forged.snapshot(`c${i}`);
+  assert.deepEqual(forged.deaths, ["It did not wait until its snapshots were taken"]);
+});
+
+Deno.test("PluginHost has a worker wait for as long as what it said has cost", async () => {
+  await using forged = new Forged("discovery");
+  const nodes = Array.from({ length: 500 }, (_, i) => ({ host: `h${i}`, ip: "10.0.0.1", port: 1, metadata: {} }));
+  let said = 0;
+  while (forged.count("more") === said) {
+    forged.snapshot("web", nodes);
+    said++;
+  }
+  assert.ok(said > 100, "who said little before may say much at once");
+  forged.clock.advance(10);
+  assert.equal(forged.count("more"), said, "it may go on in a while");
+  assert.deepEqual(forged.deaths, []);
+});
+
+Deno.test("PluginHost joins the portions of a snapshot, and ends a worker that mixes them", async () => {
+  const node = (host: string) => ({ host, ip: "10.0.0.1", port: 1, metadata: {} });
+  await using forged = new Forged("discovery");
+  forged.say({ type: "nodes", cluster: "web", nodes: [node("c"), { refused: "no\nnode" }] });
+  forged.say({ type: "nodes", cluster: "web", nodes: [node("a"), node("c")] });
+  assert.equal(forged.events.length, 0);
+  forged.snapshot("web", [node("b")]);
+  const [event] = forged.events;
+  assert.ok(event?.type === "snapshot");
+  assert.deepEqual(event.snapshot.nodes.map(({ host }) => host), ["a", "b", "c"]);
+  assert.deepEqual(forged.refused, ["web: no node", "web: Two nodes have the name c:1"]);
+  forged.say({ type: "nodes", cluster: "web", nodes: [] });
+  forged.snapshot("other");
+  assert.match(forged.deaths.join(), /portions of a snapshot that cannot be one/);
+});
+
+Deno.test("PluginHost is told of the newest state of a connection, also by a worker that does not wait", async () => {
+  await using forged = new Forged("discovery");
+  for (let i = 0; i < 1_001; i++) {
+    forged.say({ type: "connection", state: i % 2 ? "disconnected" : "connected", detail: `${i}` });
+  }
+  assert.equal(forged.events.length, 1);
+  forged.clock.advance(1_000);
+  const details = forged.events.map((event) => event.type === "connection" ? event.detail : "");
+  assert.deepEqual(details, ["0", "1000"]);
+});
+
+Deno.test("PluginHost ends a worker that speaks past its port, or is loaded twice", async () => {
+  await using noisy = new Forged();
+  noisy.thread.onNoise();
+  assert.deepEqual(noisy.deaths, ["It spoke past its port"]);
+  await using twice = new Forged();
+  for (let i = 0; i < 2; i++) twice.say({ type: "loaded", kind: "check", apiVersion: 1, name: "x" });
+  assert.deepEqual(twice.deaths, ["It was loaded twice"]);
+});

@@ -1,0 +1,171 @@
+/**
+ * What a plugin that does not ship does to the process that it runs in: none of
+ * what it can reach ends it, stands it still, or writes to its output.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { isSilent, ScriptedServer } from "../../support/scripted_server.ts";
+import { checkModule } from "../../support/plugin_source.ts";
+
+/** What became of a process in which a module ran. */
+interface Fate {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a module in a process of its own. */
+async function runAlone(module: string, target: string): Promise<Fate> {
+  const main = new URL("../../support/attacked.ts", import.meta.url).pathname;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", "--no-prompt", main, target],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+    env: { NO_COLOR: "1" },
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(`${module}\n`)).catch(() => {});
+  await writer.close().catch(() => {});
+  const { code, stdout, stderr } = await child.output();
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  return { code, stdout: out ?? "", stderr: err ?? "" };
+}
+
+/** Each field of an option in Deno's own type declarations that has values by name, with all of them. */
+async function optionValues(): Promise<Readonly<Record<string, readonly string[]>>> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["types"], env: { NO_COLOR: "1" } }).output();
+  const found = new Map<string, Set<string>>();
+  // What draws, and what lints, no worker has.
+  const types = new TextDecoder().decode(stdout).replaceAll(/^(?:declare )?(?:interface|type|var) GPU[^]*?^}?;?$/gm, "")
+    .replace(/^ {2}export namespace lint [^]*?^ {2}\}$/m, "");
+  const add = (field: string, values: string) => {
+    for (const [, value] of values.matchAll(/"([^"]*)"/g)) {
+      found.set(field, (found.get(field) ?? new Set()).add(value ?? ""));
+    }
+  };
+  const unions = new Map(
+    [...types.matchAll(/\btype (\w+) =((?:\s*\|?\s*"[^"\n]*")+);/g)].map(([, name, values]) => [name, values ?? ""]),
+  );
+  for (const [, field, values] of types.matchAll(/\b(\w+)\??:((?:\s*\|?\s*"[^"\n]*")+)/g)) {
+    add(field ?? "", values ?? "");
+  }
+  for (const [, field, type] of types.matchAll(/\b(\w+)\??: (\w+)/g)) add(field ?? "", unions.get(type) ?? "");
+  return Object.fromEntries([...found].map(([field, values]) => [field, [...values]]));
+}
+
+/** Calls and constructs all that can be reached, with each of the options; what is awaited is given up after a while. */
+const EVERYTHING = `
+const wait = (promise) => Promise.race([promise, new Promise((resolve) => setTimeout(resolve, 2))]).catch(() => {});
+/** What promises a value holds are nobody's business here, so that none is rejected unheard. */
+const settle = (value) => {
+  for (let at = value, i = 0; at !== null && typeof at === "object" && i < 3; at = Object.getPrototypeOf(at), i++) {
+    for (const key of Reflect.ownKeys(at)) {
+      try { Promise.resolve(value[key]).catch(() => {}); } catch { /* hidden */ }
+    }
+  }
+};
+const required = { hostname: "127.0.0.1", port: 1, cid: 1, path: "/nowhere", url: "http://127.0.0.1:1/", name: "x" };
+const arguments_ = [[], [undefined], ["http://127.0.0.1:1/"], ["/nowhere"], [1], [{}], [required]];
+// Deno's own functions are given one option at a time; the rest, which has few of them, the first of each, the second of each …
+const joined = arguments_.slice();
+const longest = Math.max(...Object.values(OPTIONS).map((values) => values.length));
+for (let i = 0; i < longest; i++) {
+  const option = Object.fromEntries(Object.entries(OPTIONS).map(([field, values]) => [field, values[i % values.length]]));
+  joined.push([{ ...required, ...option }], ["http://127.0.0.1:1/", { ...required, ...option }]);
+}
+const single = arguments_.slice();
+for (const [field, values] of Object.entries(OPTIONS)) {
+  for (const value of values) {
+    const option = { ...required, [field]: value };
+    single.push([option], ["http://127.0.0.1:1/", option], [{ proxy: option }], [value, value]);
+  }
+}
+// These end or stop the worker itself, and nobody else; or they wait for ever.
+const SKIPPED = /^(self\\.|globalThis\\.)*(close|setInterval|Atomics\\.(wait|waitAsync|pause)|reportError)$/;
+const seen = new Set();
+let calls = 0;
+async function visit(holder, path, depth) {
+  if ((typeof holder !== "object" && typeof holder !== "function") || holder === null || seen.has(holder)) return;
+  seen.add(holder);
+  for (const key of Reflect.ownKeys(holder)) {
+    const name = (path === "" ? "" : path + ".") + String(key);
+    if (SKIPPED.test(name) || key === "constructor") continue;
+    let value;
+    try { value = holder[key]; } catch { continue; }
+    if (value instanceof Promise) { await wait(value); continue; }
+    if (typeof value === "function" && !seen.has(value)) {
+      // What is a method of something made by hand has no option of Deno's.
+      const isOwn = /^(Deno\\.[a-z]\\w*|fetch|WebSocket|WebSocketStream|Request|URL)$/.test(name);
+      for (const args of isOwn ? single : depth === 0 ? joined : arguments_) {
+        for (const how of [() => value.apply(holder, args), () => Reflect.construct(value, args)]) {
+          calls++; last = name + JSON.stringify(args);
+          try {
+            const result = how();
+            settle(result);
+            if (typeof result?.then === "function") await wait(result);
+            if (typeof result?.close === "function") result.close();
+          } catch { /* refused */ }
+        }
+      }
+    }
+    if (depth < 3) await visit(value, name, depth + 1);
+  }
+}
+`;
+
+Deno.test("nothing that a plugin can reach ends the process or writes to its output, with whatever option of Deno's", async () => {
+  const options = await optionValues();
+  assert.ok(options.transport?.includes("vsock") && options.transport.includes("unixpacket"), "options are found");
+  await using server = new ScriptedServer(isSilent);
+  const module = checkModule(
+    `log_last = log.info; await visit(globalThis, "", 0); log.info("DONE " + calls); return { status: "pass" };`,
+    {
+      top:
+        `self.addEventListener("unhandledrejection", (event) => log_last?.("DONE last was " + last)); let log_last, last; const OPTIONS = ${
+          JSON.stringify(options)
+        };${EVERYTHING}`,
+    },
+  );
+  const { code, stdout, stderr } = await runAlone(module, server.target);
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.match(stdout, /^DONE \d{5,}; ended in order\n$/);
+});
+
+Deno.test.each([
+  { what: "vsock", options: `{ transport: "vsock", cid: 1, port: 1 }` },
+  {
+    what: "vsock at a second look",
+    options: `{ cid: 1, port: 1, get transport() { return this.again ? "vsock" : (this.again = true, "tcp"); } }`,
+  },
+])("a plugin that connects over $what at its first line is refused, and the process lives", async ({ options }) => {
+  const module = checkModule(`log.info("DONE " + said); return { status: "pass" };`, {
+    top: `const said = await Deno.connect(${options}).then(() => "connected", (error) => error.message);
+      await Deno.createHttpClient({ proxy: { transport: "vsock", cid: 1, port: 1 } });`.replace(
+      /await Deno.createHttp.*/,
+      `try { Deno.createHttpClient({ proxy: { transport: "vsock", cid: 1, port: 1 } }); } catch { /* refused */ }`,
+    ),
+  });
+  const { code, stdout, stderr } = await runAlone(module, "127.0.0.1:1");
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.match(stdout, /^DONE (?:Cannot connect|Requires net access|.*).*; ended in order\n$/);
+});
+
+Deno.test("whatever a plugin prints, from its first line on, and however, stays off the process's output", async () => {
+  const module = checkModule(
+    `for (const print of methods) console[print](false, "probe \\x1b[31m", { a: 1 });
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    log.info("DONE"); return { status: "pass" };`,
+    {
+      top: `console.log("first line"); console.error("first line");
+      const methods = Object.getOwnPropertyNames(console).filter((name) => typeof console[name] === "function");
+      if (methods.length < 20) throw new Error("methods are missing");
+      for (const print of methods) console[print](false, "load \\x1b]0;title\\x07", [{ a: 1 }]);
+      console.log(Symbol("s"), Object.create(null), new Proxy({}, { get() { throw null; } }));`,
+    },
+  );
+  const { code, stdout, stderr } = await runAlone(module, "127.0.0.1:1");
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.equal(stdout, "DONE; ended in order\n");
+});

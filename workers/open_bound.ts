@@ -1,0 +1,162 @@
+/**
+ * A bound on what a plugin holds open: descriptors are the process's, and one
+ * plugin that keeps its connections would leave no other a socket. What is
+ * open is what Deno itself counts, so nothing has to be followed to its end.
+ *
+ * @module
+ */
+
+/** Of HTTP clients of its own a plugin may have so many at once: each keeps connections besides. */
+const CLIENTS_MAX = 4;
+/** A client keeps no more idle connections to one host. */
+const IDLE_PER_HOST_MAX = 8;
+/** What a connection may be made over: what Deno has besides is not for services, or ends the process. */
+const TRANSPORTS: ReadonlySet<unknown> = new Set([undefined, "tcp", "unix"]);
+/** The same for what a client uses as its proxy. */
+const PROXY_TRANSPORTS: ReadonlySet<unknown> = new Set([undefined, "tcp", "unix", "http", "https", "socks5"]);
+
+// deno-lint-ignore no-explicit-any -- functions of Deno and the web are wrapped whatever they take.
+type Callable = (...args: any[]) => any;
+
+/** The part of Deno's inside that lists what a realm has open: `3: "tcpStream"`. */
+interface Core {
+  resources(): Readonly<Record<string, string>>;
+}
+
+/** Property descriptors that stand in for those of `Deno` and of the global scope. */
+export interface Bounded {
+  readonly deno: PropertyDescriptorMap;
+  readonly web: PropertyDescriptorMap;
+}
+
+/**
+ * Wraps all that opens something, so that it throws when `openMax` are open or
+ * being opened. To be called before the realm is sealed.
+ */
+export function boundOpen(openMax: number): Bounded {
+  const { core } = (Deno as unknown as Record<symbol, { core: Core }>)[
+    (Deno as unknown as { internal: symbol }).internal
+  ] ?? {};
+  if (core === undefined) throw new Error("Cannot count what is open in this version of Deno");
+  const { connect, connectTls, createHttpClient, errors, Command } = Deno;
+  const { apply, construct } = Reflect;
+  const { keys, values } = Object;
+  const resources = core.resources.bind(core);
+  const then = Function.prototype.call.bind(Promise.prototype.then) as (
+    promise: Promise<unknown>,
+    done: () => void,
+    failed: () => void,
+  ) => void;
+  const listen = Function.prototype.call.bind(EventTarget.prototype.addEventListener) as (
+    target: EventTarget,
+    type: string,
+    listener: () => void,
+  ) => void;
+  const before = keys(resources()).length;
+  let opening = 0;
+  const enter = () => {
+    if (keys(resources()).length - before + opening >= openMax) {
+      const message = `Cannot have more than ${openMax} connections and files open at once: close some`;
+      // By this code it is known as a fault of this side: it says nothing of a service.
+      throw Object.assign(new errors.Busy(message), { code: "ELIMIT" });
+    }
+    opening++;
+  };
+  const leave = () => void opening--;
+  /** Counts what is being opened until it is there, and counted by Deno. */
+  const later = (open: Callable) =>
+    async function (this: unknown, ...args: unknown[]): Promise<unknown> {
+      enter();
+      try {
+        return await apply(open, this, args);
+      } finally {
+        leave();
+      }
+    };
+  const atOnce = (open: Callable) =>
+    function (this: unknown, ...args: unknown[]): unknown {
+      enter();
+      try {
+        return apply(open, this, args);
+      } finally {
+        leave();
+      }
+    };
+  const wrapped: Record<string, Callable> = {
+    connect: later((options: Deno.ConnectOptions) => {
+      // A copy: what is looked at is what is used.
+      const copy = { ...options };
+      if (!TRANSPORTS.has(copy.transport)) throw new TypeError("Cannot connect: want the transport tcp or unix");
+      return connect(copy);
+    }),
+    connectTls: later((options) => connectTls({ ...options })),
+    createHttpClient: atOnce((options: Deno.CreateHttpClientOptions) => {
+      const clients = values(resources()).filter((name) => name === "httpClient").length;
+      if (clients >= CLIENTS_MAX) {
+        throw new errors.Busy(`Cannot have more than ${CLIENTS_MAX} HTTP clients at once: close some`);
+      }
+      const copy = { ...options };
+      if (copy.proxy !== undefined) {
+        copy.proxy = { ...copy.proxy };
+        if (!PROXY_TRANSPORTS.has(copy.proxy.transport)) throw new TypeError("Cannot use the transport of this proxy");
+      }
+      const { poolMaxIdlePerHost: idle } = copy;
+      copy.poolMaxIdlePerHost = typeof idle === "number" && idle < IDLE_PER_HOST_MAX ? idle : IDLE_PER_HOST_MAX;
+      return createHttpClient(copy);
+    }),
+    open: later(Deno.open),
+    openSync: atOnce(Deno.openSync),
+    create: later(Deno.create),
+    createSync: atOnce(Deno.createSync),
+    watchFs: atOnce(Deno.watchFs),
+  };
+  for (const [name, run] of [["spawn", atOnce], ["output", later], ["outputSync", atOnce]] as const) {
+    Object.defineProperty(Command.prototype, name, { value: run(Command.prototype[name]) });
+  }
+  /** A class whose instances open something as they are made, until `ended` says that it is over. */
+  const counted = <Made extends object>(
+    made: new (...args: never[]) => Made,
+    ended: (made: Made, leave: () => void) => void,
+  ) => {
+    const stand = new Proxy(made, {
+      construct(target, args, newTarget) {
+        enter();
+        try {
+          const instance = construct(target, args, newTarget) as Made;
+          ended(instance, leave);
+          return instance;
+        } catch (error) {
+          leave();
+          throw error;
+        }
+      },
+    });
+    Object.defineProperty(made.prototype, "constructor", { value: stand });
+    return stand;
+  };
+  /** A global that Deno makes when it is first used: it costs a worker a megabyte. */
+  const lazy = <Made>(name: string, wrap: (made: Made) => unknown): PropertyDescriptor => {
+    const own = Object.getOwnPropertyDescriptor(globalThis, name);
+    let stand: unknown;
+    return {
+      get: () => stand ??= wrap((own?.get === undefined ? own?.value : apply(own.get, globalThis, [])) as Made),
+    };
+  };
+  const value = (value: Callable): PropertyDescriptor => ({ value, writable: true, configurable: true });
+  return {
+    deno: Object.fromEntries(
+      Object.entries(wrapped).map(([name, open]) => [name, { ...value(open), enumerable: true }]),
+    ),
+    web: {
+      fetch: value(later(fetch)),
+      WebSocket: lazy(
+        "WebSocket",
+        (made: typeof WebSocket) => counted(made, (socket, leave) => listen(socket, "close", leave)),
+      ),
+      WebSocketStream: lazy(
+        "WebSocketStream",
+        (made: typeof WebSocketStream) => counted(made, (stream, leave) => then(stream.closed, leave, leave)),
+      ),
+    },
+  };
+}

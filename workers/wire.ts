@@ -1,0 +1,217 @@
+/**
+ * A worker's end of the wire to its host. A plugin shares this realm and may
+ * change what is in it, so all that sends is taken from it before the plugin's
+ * first line, and the port is never shown to anything that a plugin could have
+ * put there: what a plugin says comes through here, in the amounts that are
+ * allowed, or not at all.
+ *
+ * @module
+ */
+import type { ClusterSnapshot } from "../src/model/topology.ts";
+import type { Answer, ToHost } from "../src/protocol/messages.ts";
+import { isRecord, nodeName, parseNode } from "../src/model/node.ts";
+import {
+  ANSWER_LENGTH_MAX,
+  encodeDecision,
+  filesLength,
+  LOG_RECORDS_PER_SECOND,
+  MESSAGE_LENGTH_MAX,
+  PORTION_LENGTH,
+  PORTIONS_AHEAD_MAX,
+  SNAPSHOT_LENGTH_MAX,
+  STRUCTURE_LENGTH_MAX,
+} from "../src/protocol/wire.ts";
+import { Fault, NODES_MAX, outcome, permissions, plain, shorten, TEXT_LENGTH_MAX } from "../src/protocol/values.ts";
+import { errorText } from "../src/protocol/wire_error.ts";
+
+const { stringify } = JSON;
+const { floor } = Math;
+const now = performance.now.bind(performance);
+const postMessage = Function.prototype.call.bind(MessagePort.prototype.postMessage) as (
+  port: MessagePort,
+  text: string,
+) => void;
+
+/** The portions of one snapshot, each a whole message. */
+type Portions = string[];
+
+/** Says to the host what a worker has to say. */
+export class Wire {
+  readonly #port: MessagePort;
+  readonly #snapshots: Portions[] = [];
+  #ahead = 0;
+  #log = { second: 0, records: 0, dropped: 0 };
+  /** What is to be said of the connection, as it is now. */
+  #connection: string | undefined;
+  #isConnectionAhead = false;
+
+  constructor(port: MessagePort) {
+    this.#port = port;
+  }
+
+  /** Says something of a fixed size. */
+  say(message: Exclude<ToHost, { type: "snapshot" | "nodes" | "connection" | "log" | "dropped" }>): void {
+    this.#tellDropped();
+    postMessage(this.#port, stringify(message));
+  }
+
+  /** Answers a request; throws a `Fault` for what is more than an answer may be, or no data. */
+  answer(answer: Answer, seq: number): void {
+    this.#tellDropped();
+    const [value, lengthMax] = encode(answer);
+    const text = stringify({ ...value, seq });
+    if (text.length > lengthMax) {
+      throw new Fault(`An answer must have at most ${lengthMax} characters of JSON: it has ${text.length}`);
+    }
+    postMessage(this.#port, text);
+  }
+
+  /** Writes a log record; of more than 50 in a second only the number is told. */
+  log(instance: string, level: "debug" | "info" | "warn", message: unknown, properties: unknown = {}): void {
+    this.#tellDropped();
+    if (++this.#log.records > LOG_RECORDS_PER_SECOND) return void this.#log.dropped++;
+    const text = typeof message === "string" ? message.slice(0, TEXT_LENGTH_MAX) : errorText(message);
+    const record = { type: "log", instance, level, message: text, properties: shorten(properties) };
+    postMessage(this.#port, stringify(record));
+  }
+
+  /** Says whether the registry is in reach: the newest state is always told, what came and went meanwhile is not. */
+  connection(state: "connected" | "disconnected", detail: unknown = ""): void {
+    if (state !== "connected" && state !== "disconnected") {
+      throw new TypeError("Cannot take the state of a connection: want connected or disconnected");
+    }
+    const text = typeof detail === "string" ? detail.slice(0, TEXT_LENGTH_MAX) : errorText(detail);
+    this.#connection = stringify({ type: "connection", state, detail: text });
+    this.#sendConnection();
+  }
+
+  /** The host has heard of the connection. */
+  heard(): void {
+    this.#isConnectionAhead = false;
+    this.#sendConnection();
+  }
+
+  /**
+   * Sends one cluster's whole membership, in portions that follow one another
+   * as the host takes them. Throws a `Fault` for what is more than a snapshot may be.
+   */
+  snapshot(snapshot: ClusterSnapshot): void {
+    this.#snapshots.push(portionsOf(snapshot));
+    this.#sendPortions();
+  }
+
+  /** The host has taken a portion. */
+  more(): void {
+    this.#ahead--;
+    this.#sendPortions();
+  }
+
+  #sendConnection(): void {
+    const text = this.#connection;
+    if (text === undefined || this.#isConnectionAhead) return;
+    this.#connection = undefined;
+    this.#isConnectionAhead = true;
+    postMessage(this.#port, text);
+  }
+
+  #sendPortions(): void {
+    while (this.#ahead < PORTIONS_AHEAD_MAX) {
+      const next = this.#snapshots[0]?.shift();
+      if (next === undefined) return;
+      if (this.#snapshots[0]?.length === 0) this.#snapshots.shift();
+      this.#ahead++;
+      postMessage(this.#port, next);
+    }
+  }
+
+  /** Begins a new second of the log, and tells what was dropped in the last. */
+  #tellDropped(): void {
+    const second = floor(now() / 1_000);
+    if (this.#log.second === second) return;
+    const { dropped } = this.#log;
+    this.#log = { second, records: 0, dropped: 0 };
+    if (dropped > 0) postMessage(this.#port, stringify({ type: "dropped", records: dropped }));
+  }
+}
+
+/** Takes of an answer what the host would take, so that what it would not fails here, in the plugin's own time. */
+function encode(answer: Answer): readonly [object, lengthMax: number] {
+  switch (answer.type) {
+    case "outcome":
+      return [{ ...answer, outcome: outcome(shortTexts(answer.outcome)) }, MESSAGE_LENGTH_MAX];
+    case "introduced": {
+      const { example, ...rest } = answer.introduction;
+      return [{ ...answer, introduction: { ...rest, example: plain(example) } }, MESSAGE_LENGTH_MAX];
+    }
+    case "described": {
+      const { config, permissions: wanted } = answer;
+      return [{ ...answer, config: plain(config), permissions: permissions(wanted) }, MESSAGE_LENGTH_MAX];
+    }
+    case "valid":
+      return [{ ...answer, config: plain(answer.config) }, MESSAGE_LENGTH_MAX];
+    case "decided": {
+      const decision = encodeDecision(answer.decision);
+      const files = filesLength(answer.decision);
+      return [{ ...answer, decision }, Math.min(ANSWER_LENGTH_MAX, STRUCTURE_LENGTH_MAX + files * 2)];
+    }
+    case "parsed":
+      return [answer, ANSWER_LENGTH_MAX];
+    default:
+      return [answer, MESSAGE_LENGTH_MAX];
+  }
+}
+
+/** An outcome whose reason is an error, or no string at all, says so as far as it can. */
+function shortTexts(value: unknown): unknown {
+  if (!isRecord(value)) return value;
+  const { status, reason, detail } = value;
+  const toText = (said: unknown) => said === undefined || typeof said === "string" ? said : errorText(said);
+  return {
+    status,
+    reason: status === "fail" || status === "unknown" ? toText(reason) ?? "It gave no reason" : undefined,
+    detail: toText(detail),
+  };
+}
+
+function portionsOf({ cluster, nodes }: ClusterSnapshot): Portions {
+  if (!Array.isArray(nodes)) throw new Fault("A snapshot must have a list of nodes");
+  if (nodes.length > NODES_MAX) {
+    throw new Fault(`A snapshot must have at most ${NODES_MAX} nodes: it has ${nodes.length}`);
+  }
+  let left = SNAPSHOT_LENGTH_MAX;
+  const texts: { readonly name: string; readonly text: string }[] = [];
+  for (let i = 0; i < nodes.length; i++) {
+    const node = nodeText(nodes[i]);
+    left -= node.text.length + 1;
+    if (left < 0) throw new Fault(`A snapshot must have at most ${SNAPSHOT_LENGTH_MAX} characters of JSON`);
+    texts.push(node);
+  }
+  texts.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  const portions: string[][] = [];
+  let length = Infinity;
+  for (const { text } of texts) {
+    if (length + text.length > PORTION_LENGTH) {
+      portions.push([]);
+      length = 0;
+    }
+    portions.at(-1)?.push(text);
+    length += text.length + 1;
+  }
+  const name = stringify(cluster);
+  const last = portions.pop() ?? [];
+  return [
+    ...portions.map((texts) => `{"type":"nodes","cluster":${name},"nodes":[${texts.join()}]}`),
+    `{"type":"snapshot","snapshot":{"cluster":${name},"nodes":[${last.join()}]}}`,
+  ];
+}
+
+/** A node as JSON, and the name to sort it by; of one that cannot be believed the reason instead. */
+function nodeText(value: unknown): { readonly name: string; readonly text: string } {
+  const refuse = (refused: string) => ({ name: "", text: stringify({ refused }) });
+  try {
+    const parsed = parseNode(value);
+    return parsed.ok ? { name: nodeName(parsed.node), text: stringify(parsed.node) } : refuse(parsed.reason);
+  } catch (error) {
+    return refuse(errorText(error));
+  }
+}
