@@ -77,6 +77,7 @@ export async function fetchPlugin(
         return (await fetchModule(new URL(path, first.url), options)).text;
       },
       parse: (path, text) => parser.parse(path, text),
+      mayLeave: url.protocol !== "file:",
     });
     return { graph, parsed, sha256: await hashGraph(graph) };
   } catch (error) {

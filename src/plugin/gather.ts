@@ -20,6 +20,8 @@ export interface GatherOptions {
   readonly read: (path: string, signal: AbortSignal) => Promise<string>;
   /** Strips a module of its types and finds its imports; throws a {@linkcode PluginFault} if it is none. */
   readonly parse: (path: string, text: string) => Promise<ParsedModule>;
+  /** Whether modules may be outside of the entry's folder: those of a file may not, or it could read any of the disk. */
+  readonly mayLeave?: boolean;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface GatherOptions {
  */
 export async function gather(
   entry: string,
-  { read, parse }: GatherOptions,
+  { read, parse, mayLeave = true }: GatherOptions,
 ): Promise<{ readonly graph: ModuleGraph; readonly parsed: ParsedGraph }> {
   const gate = new Gate(READS_AT_ONCE_MAX);
   const texts = new Map<string, string>();
@@ -56,7 +58,11 @@ export async function gather(
     modules.set(path, parsed);
     const imported = parsed.imports.map(({ specifier, line, column }) => {
       try {
-        return resolveImport(path, specifier);
+        const imported = resolveImport(path, specifier);
+        if (mayLeave || !imported.startsWith("../")) return imported;
+        throw new PluginFault(
+          `Cannot import ${quote(specifier)}: want a module below the folder of the plugin's entry`,
+        );
       } catch (error) {
         if (!(error instanceof PluginFault)) throw error;
         throw new PluginFault(`${path}:${line}:${column}: ${error.message}`);

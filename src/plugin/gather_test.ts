@@ -99,3 +99,24 @@ Deno.test("flatten() answers the same for the same modules, each text once", asy
   assert.equal(module, flatten(second.parsed, { label: "x" }));
   assert.equal(decodeURIComponent(module).split("unique text").length, 2);
 });
+
+Deno.test("gather() reads nothing outside of the entry's folder for a plugin that is a file", async () => {
+  const read: string[] = [];
+  const gathering = gather("mod.ts", {
+    read: (path) => {
+      read.push(path);
+      return Promise.resolve(path);
+    },
+    parse: () =>
+      Promise.resolve({
+        code: "",
+        imports: [{ specifier: "./lib/../../elsewhere/settings.ts", start: 0, end: 1, line: 2, column: 3 }],
+      }),
+    mayLeave: false,
+  });
+  await assert.rejects(
+    gathering,
+    /^PluginFault: mod\.ts:2:3: Cannot import .* below the folder of the plugin's entry$/,
+  );
+  assert.deepEqual(read, ["mod.ts"]);
+});

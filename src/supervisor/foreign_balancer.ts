@@ -27,6 +27,7 @@ import { WorkerError } from "../protocol/wire_error.ts";
 import { resolveTrusted } from "../system/trusted_file.ts";
 import type { StuckThreads } from "./hangs.ts";
 import { PluginHost, WorkerDeadlineError } from "./plugin_host.ts";
+import { NoRoomError } from "./room.ts";
 
 /** How long a worker may take to load the plugin. */
 const LOAD_DEADLINE_MS = 10_000;
@@ -236,8 +237,14 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
   }
 
   async #call(request: Request, { mayThrow }: { readonly mayThrow: boolean }): Promise<Answer> {
-    const host = this.#host ?? this.#start();
     const { clock } = this.#options;
+    let host: PluginHost;
+    try {
+      host = this.#host ?? this.#start();
+    } catch (error) {
+      if (error instanceof NoRoomError) throw this.#undecided(error.message);
+      throw error;
+    }
     try {
       const late = () => new WorkerDeadlineError(`It was not loaded within ${LOAD_DEADLINE_MS} ms`);
       await within(host.loaded(), LOAD_DEADLINE_MS, { clock, late });

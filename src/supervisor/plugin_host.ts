@@ -32,8 +32,6 @@ export type WorkerEvent = Extract<ToHost, { type: "snapshot" | "lost" | "ended" 
 export interface PluginHostOptions extends ThreadOptions {
   /** Time. */
   readonly clock: Clock;
-  /** What its plugin should be: a discovery alone tells of clusters and of a connection. */
-  readonly kind?: PluginKind;
   /** How its life is watched. */
   readonly heartbeat?: HeartbeatOptions;
   /** Starts its thread: a Web Worker unless a simulation has another. */

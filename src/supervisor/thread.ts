@@ -1,4 +1,7 @@
+import type { PluginKind } from "../plugin/source.ts";
 import { type Init, PROTOCOL_VERSION, type ToWorker } from "../protocol/messages.ts";
+import { ownOpenFiles } from "../system/open_files.ts";
+import { assertRoom, openMax } from "./room.ts";
 
 /** The module of the worker that runs no plugin, but parses them. */
 export const PARSER_MODULE = "parser";
@@ -6,8 +9,6 @@ export const PARSER_MODULE = "parser";
 /** Each entry stands as a literal, for `deno compile` to see. */
 const PLUGIN_ENTRY = new URL("../../workers/plugin_worker.ts", import.meta.url);
 const PARSER_ENTRY = new URL("../../workers/parse_worker.ts", import.meta.url);
-
-const OPEN_MAX = 128;
 
 /** What a thread is made with. */
 export interface ThreadOptions {
@@ -17,6 +18,8 @@ export interface ThreadOptions {
   readonly module: string;
   /** Exactly these, or nothing at all. */
   readonly permissions: Deno.PermissionOptionsObject | "none";
+  /** What its plugin should be, if that is known. */
+  readonly kind?: PluginKind;
 }
 
 /** What a thread tells its host. None may throw. */
@@ -40,8 +43,13 @@ export interface Thread {
 /** Makes threads: {@linkcode startThread}, or what stands in for it in a simulation. */
 export type StartThread = (options: ThreadOptions, events: ThreadEvents) => Thread;
 
-/** Starts a Web Worker, and speaks with it over a port of its own. */
-export const startThread: StartThread = ({ name, module, permissions }, events) => {
+/**
+ * Starts a Web Worker, and speaks with it over a port of its own. Throws a
+ * `NoRoomError` if this process has not enough open files for it.
+ */
+export const startThread: StartThread = ({ name, module, permissions, kind }, events) => {
+  const files = ownOpenFiles();
+  assertRoom(files);
   const worker = new Worker(module === PARSER_MODULE ? PARSER_ENTRY : PLUGIN_ENTRY, {
     type: "module",
     name,
@@ -64,7 +72,13 @@ export const startThread: StartThread = ({ name, module, permissions }, events) 
   worker.onmessage = ({ ports }) => isOnlyData(ports) && events.onNoise();
   port1.onmessageerror = unreadable;
   port1.onmessage = ({ data, ports }: MessageEvent<unknown>) => isOnlyData(ports) && events.onMessage(data);
-  const init: Init = { v: PROTOCOL_VERSION, type: "init", module, openMax: OPEN_MAX, port: port2 };
+  const init: Init = {
+    v: PROTOCOL_VERSION,
+    type: "init",
+    module,
+    openMax: openMax(files, kind === "discovery"),
+    port: port2,
+  };
   worker.postMessage(init, [port2]);
   return {
     post: (message) => port1.postMessage(message),

@@ -169,3 +169,38 @@ Deno.test("whatever a plugin prints, from its first line on, and however, stays 
   assert.deepEqual([code, stderr], [0, ""]);
   assert.equal(stdout, "DONE; ended in order\n");
 });
+
+Deno.test("no more workers are started than there are open files for, and the process goes on", async () => {
+  const main = new URL("../../support/crowded.ts", import.meta.url).pathname;
+  const { code, stdout, stderr } = await new Deno.Command("sh", {
+    args: ["-c", 'ulimit -n 160; exec "$0" run -A --no-check --no-prompt "$1"', Deno.execPath(), main],
+    env: { NO_COLOR: "1" },
+  }).output();
+  assert.deepEqual([code, new TextDecoder().decode(stderr)], [0, ""]);
+  assert.match(
+    new TextDecoder().decode(stdout),
+    /^[1-9]\d* workers; NoRoomError: Cannot start another worker: \d+ of 160 open files .*LimitNOFILE .*isolation: shared/,
+  );
+});
+
+Deno.test("a plugin that keeps its connections is denied more, and has them again when it closes some", async () => {
+  await using server = new ScriptedServer(isSilent);
+  const module = checkModule(
+    `const [hostname, port] = target.split(":");
+    const kept = [];
+    const open = async () => kept.push(await Deno.connect({ hostname, port: Number(port) }));
+    const results = await Promise.allSettled(Array.from({ length: 500 }, open));
+    const denied = results.filter(({ reason }) => reason !== undefined);
+    for (const connection of kept.splice(0)) connection.close();
+    await open();
+    kept[0].close();
+    log.info("DONE " + (500 - denied.length) + " " + denied[0].reason.message + " " + denied[0].reason.code);
+    return { status: "pass" };`,
+  );
+  const { code, stdout, stderr } = await runAlone(module, server.target);
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.match(
+    stdout,
+    /^DONE (\d+) Cannot have more than \1 connections and files open at once: close some ELIMIT; ended in order\n$/,
+  );
+});

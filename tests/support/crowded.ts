@@ -1,0 +1,22 @@
+/**
+ * Starts workers until one is rejected, and writes why. A process of its own,
+ * so that a test can give it few open files.
+ *
+ * @module
+ */
+import { systemClock } from "../../src/kernel/clock.ts";
+import { PluginHost } from "../../src/supervisor/plugin_host.ts";
+
+await using stack = new AsyncDisposableStack();
+const options = { module: "builtin:check/tcp", permissions: "none", clock: systemClock } as const;
+let said = "";
+let started = 0;
+while (said === "") {
+  try {
+    await stack.use(new PluginHost({ name: `worker ${started}`, ...options })).loaded();
+    started++;
+  } catch (error) {
+    said = String(error);
+  }
+}
+await Deno.stdout.write(new TextEncoder().encode(`${started} workers; ${said}\n`));
