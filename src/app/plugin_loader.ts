@@ -8,6 +8,7 @@ import type { Random } from "../kernel/random.ts";
 import type { Allowance } from "../model/allowance.ts";
 import { PluginCache } from "../plugin/cache.ts";
 import { FetchFault, fetchModule } from "../plugin/fetch.ts";
+import { flatten } from "../plugin/flatten.ts";
 import { PluginFault } from "../plugin/graph.ts";
 import type { PluginCatalog, PluginSource } from "../plugin/source.ts";
 import type { Hangs } from "../supervisor/hangs.ts";
@@ -71,6 +72,8 @@ export class PluginLoader implements AsyncDisposable {
   readonly #attempts = new Map<string, Attempt>();
   readonly #good = new Map<string, Good>();
   readonly #running = new Set<Promise<void>>();
+  /** What each module hashes to, and where is noted that it hung. */
+  readonly #hashes = new Map<string, { readonly sha256: string; readonly cache: PluginCache }>();
   #catalog: PluginCatalog;
   /** What the catalog was made of. */
   #state = "[]";
@@ -78,6 +81,7 @@ export class PluginLoader implements AsyncDisposable {
   constructor(options: PluginLoaderOptions) {
     this.#options = options;
     this.#catalog = options.builtins;
+    if (options.hangs !== undefined) options.hangs.onForGood = (module, how) => this.#noteHung(module, how);
   }
 
   /** Tries again what failed, at the next {@linkcode load}, however short the time since. */
@@ -202,7 +206,17 @@ export class PluginLoader implements AsyncDisposable {
     if (builtins.find(kind, name) !== undefined) {
       throw new PluginFault(`Cannot use the name ${name} as a ${kind} of that name ships: give it another`);
     }
-    const open = (fetched: FetchedPlugin) => openPlugin(fetched, { clock, kind, label: key, signal, hangs });
+    const open = async (fetched: FetchedPlugin) => {
+      const how = await cache.hung(fetched.sha256);
+      if (how !== undefined) {
+        throw new PluginFault(
+          `Cannot use the plugin: it hung (${how}) and its thread could not be stopped: it is not run again until it ` +
+            `changes, or ${cache.hungFile(fetched.sha256)} is removed`,
+        );
+      }
+      this.#hashes.set(flatten(fetched.parsed, { label: key }), { sha256: fetched.sha256, cache });
+      return await openPlugin(fetched, { clock, kind, label: key, signal, hangs });
+    };
     const kept = async () => sha256 === undefined ? undefined : await recallPlugin(sha256, { cache, clock });
     const first = isRemote(entry.url) ? await kept() : undefined;
     if (first !== undefined) return { open: await open(first) };
@@ -218,6 +232,19 @@ export class PluginLoader implements AsyncDisposable {
       const last = isRemote(entry.url) ? undefined : await kept();
       if (last === undefined) throw error instanceof FetchFault ? withoutCopy(error, cache) : error;
       return { open: await open(last), finding: toFinding(entry, error, "what was approved goes on, from the cache") };
+    }
+  }
+
+  #noteHung(module: string, how: string): void {
+    const known = this.#hashes.get(module);
+    if (known === undefined) return;
+    const { sha256, cache } = known;
+    const at = { event: "plugin.hung", sha256, reason: how, file: cache.hungFile(sha256) };
+    try {
+      cache.noteHung(sha256, how);
+      this.#options.log.error("Plugin hung; kept out until it changes or the file is removed", at);
+    } catch (error) {
+      this.#options.log.error("Plugin hung; cannot be kept out after a restart", { ...at, error: String(error) });
     }
   }
 

@@ -49,6 +49,22 @@ export class PluginCache {
     await writeAtomically(file, JSON.stringify(kept), { mode: 0o644 });
   }
 
+  /** The file that says that a plugin hung, while it is there: remove it, and the plugin runs again. */
+  hungFile(sha256: string): string {
+    return `${this.dir}/hung/${sha256}`;
+  }
+
+  /** How a plugin of that hash hung in a process before this one; `undefined` if it did not. */
+  async hung(sha256: string): Promise<string | undefined> {
+    return await Deno.readTextFile(this.hungFile(sha256)).then((how) => how.trim().slice(0, 500), () => undefined);
+  }
+
+  /** Notes that a plugin hung, before this process may end for it. Throws what the system says if it cannot. */
+  noteHung(sha256: string, how: string): void {
+    Deno.mkdirSync(`${this.dir}/hung`, { recursive: true });
+    Deno.writeTextFileSync(this.hungFile(sha256), `${how}\n`);
+  }
+
   #file(sha256: string): string {
     return `${this.dir}/plugins/${sha256}.json`;
   }

@@ -54,3 +54,13 @@ Deno.test.each([
   "defaultCacheDir() answers $dir",
   ({ given, dir }) => assert.equal(defaultCacheDir((name) => (given as Record<string, string>)[name]), dir),
 );
+
+Deno.test("PluginCache remembers that a plugin hung, until the file is removed", async () => {
+  await using dir = new TempDir("lighthouse-cache-");
+  const cache = new PluginCache(`${dir.path}/deep`);
+  assert.equal(await cache.hung(HASH), undefined);
+  cache.noteHung(HASH, "no answer");
+  assert.equal(await new PluginCache(cache.dir).hung(HASH), "no answer");
+  await Deno.remove(cache.hungFile(HASH));
+  assert.equal(await cache.hung(HASH), undefined);
+});

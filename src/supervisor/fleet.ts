@@ -238,7 +238,11 @@ export class Fleet implements AsyncDisposable {
       log: this.#log,
       countThreads: this.#threads.count,
       countLive: liveWorkerCount,
-      onStuck: (threads) => this.#events.onStuck(threads),
+      onStuck: (threads) => {
+        // First, for the owner may end the process.
+        this.hangs.confirm();
+        this.#events.onStuck(threads);
+      },
     });
   }
 

@@ -34,6 +34,9 @@ export class Hangs {
   readonly #clock: Clock;
   readonly #threads: StuckThreads;
   readonly #hung = new Map<string, Hang>();
+  readonly #confirmed = new Set<string>();
+  /** Called once for each that hung and whose thread could not be stopped. Must not throw. */
+  onForGood: ((key: string, how: string) => void) | undefined;
 
   constructor({ clock, threads }: { readonly clock: Clock; readonly threads: StuckThreads }) {
     [this.#clock, this.#threads] = [clock, threads];
@@ -43,6 +46,15 @@ export class Hangs {
   note(key: string, how: string): void {
     const stuckBefore = Math.min(this.#threads.count, this.#hung.get(key)?.stuckBefore ?? Infinity);
     this.#hung.set(key, { stuckBefore, untilMs: this.#clock.now() + REST_MS, how });
+  }
+
+  /** The number of threads that run on has changed: tells of those that it condemns. */
+  confirm(): void {
+    for (const [key, { stuckBefore, how }] of this.#hung) {
+      if (this.#threads.count <= stuckBefore || this.#confirmed.has(key)) continue;
+      this.#confirmed.add(key);
+      this.onForGood?.(key, how);
+    }
   }
 
   /** Says why something is not run now; `undefined` if it may. */

@@ -21,3 +21,18 @@ Deno.test("Hangs lets what hung rest, then run again if its thread has ended, an
     /^It hung \(no answer within 5 s\) .*not run again until it changes/,
   );
 });
+
+Deno.test("Hangs reports once what hung and whose thread runs on, and nothing else", () => {
+  const threads = { count: 0, ended() {} };
+  const hangs = new Hangs({ clock: new FakeClock(), threads });
+  const told: string[] = [];
+  hangs.onForGood = (key, how) => told.push(`${key}: ${how}`);
+  hangs.note("a", "no answer");
+  hangs.confirm();
+  assert.deepEqual(told, []);
+  threads.count = 1;
+  hangs.note("b", "no answer");
+  hangs.confirm();
+  hangs.confirm();
+  assert.deepEqual(told, ["a: no answer"]);
+});

@@ -1,6 +1,5 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Node } from "../model/node.ts";
-import type { PluginKind } from "../plugin/source.ts";
 import { guard, type Guarded } from "../protocol/guard.ts";
 import type { Answer, Request, ToHost, ToWorker } from "../protocol/messages.ts";
 import { joinNodes, NODES_MAX } from "../protocol/values.ts";

@@ -99,7 +99,7 @@ Deno.test("twelve attackers at once in the daemon harm nobody: each is told, and
   assert.ok((await Deno.stat(file)).isFile);
   assert.deepEqual(removals.filter((path) => path === file), [], "it was never taken back");
   assert.equal(
-    reporter.log.match(/burns a core/g)?.length,
+    reporter.log.match(/Stuck worker thread/g)?.length,
     1,
     "one thread cannot be stopped, and is not started again",
   );
@@ -125,6 +125,7 @@ Deno.test.each([
 ])("an attacker that loops as it is $when is run once, and the daemon goes on", async ({ attacker, told }) => {
   await using host = new TestHost();
   await using service = new WebService();
+  await host.write("lighthouse", { plugin_cache: host.dir.file("cache") });
   await host.write("discovery/file", { path: host.registryDir, ttl: 5 });
   await host.write("services/good", {
     discovery: "file",
@@ -152,6 +153,31 @@ Deno.test.each([
     const probes = service.probes;
     await eventually("the good service is probed on", () => service.probes > probes + 5);
   }
-  assert.equal(reporter.log.match(/burns a core/g)?.length ?? 0, 1);
+  assert.equal(reporter.log.match(/Stuck worker thread/g)?.length ?? 0, 1);
   assert.ok((await Deno.stat(file)).isFile);
+});
+
+Deno.test("a plugin that hung stays out after a restart, until the file that says so is removed", async () => {
+  await using host = new TestHost();
+  await host.write("lighthouse", { plugin_cache: host.dir.file("cache") });
+  await host.write("discovery/file", { path: host.registryDir, ttl: 5 });
+  await host.dir.write("config/loops.ts", attackerText({ permissions: "(() => { for (;;); })()" }));
+  await host.write("plugins", { checks: { loops: { url: "loops.ts" } } });
+  await host.write("services/loops", { discovery: "file", port: 20_000, checks: { loops: { rise: 1, fall: 1 } } });
+  {
+    await using first = Lighthouse.start("reporter", host.configDir);
+    await first.logged(/Plugin hung; kept out until it changes or the file is removed/);
+  }
+  const [hung] = await Array.fromAsync(Deno.readDir(host.dir.file("cache/hung")));
+  assert.ok(hung !== undefined);
+  {
+    await using second = Lighthouse.start("reporter", host.configDir);
+    await second.logged(
+      /plugins\.yaml.*No answer to describe.*not run again until it changes, or .*\/hung\/[0-9a-f]{64} is removed/,
+    );
+    assert.doesNotMatch(second.log, /Stuck worker thread/);
+  }
+  await Deno.remove(host.dir.file(`cache/hung/${hung.name}`));
+  await using third = Lighthouse.start("reporter", host.configDir);
+  await third.logged(/services\/loops\.yaml.*No answer to describe within 5000 ms/);
 });
