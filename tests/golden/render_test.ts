@@ -22,10 +22,10 @@ import {
   type CaseCluster,
   caseNames,
   type CaseWanted,
-  compareColumn,
   readCase,
   wantedOf,
 } from "../support/balancer_case.ts";
+import { compareColumn } from "../support/version_columns.ts";
 import { checkConfig } from "../support/haproxy.ts";
 import { HAPROXY_VERSION, isHaproxyAtLeast } from "../support/haproxy_version.ts";
 import { lessDifferences, predecessorText, withoutTold } from "../support/predecessor.ts";

@@ -5,6 +5,7 @@ import {
   findProcesses,
   look,
   readOpenFilesLimit,
+  readOwnOpenFilesLimit,
   readStats,
 } from "../../src/system/processes.ts";
 import { eventually } from "../support/eventually.ts";
@@ -52,4 +53,8 @@ Deno.test("look() answers nothing rather than half of what there is when it take
     /sh did not end within 200 ms/,
   );
   assert.equal(await look("sh", ["-c", "echo all; exit 1"]), "all\n");
+});
+
+Deno.test("readOwnOpenFilesLimit() reads the soft limit of this process", async () => {
+  assert.ok((await readOwnOpenFilesLimit() ?? 0) > 0);
 });

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { parse } from "yaml";
 import type { HaproxyWanted } from "../../plugins/balancers/haproxy/config.ts";
 import type { Node } from "../../src/model/node.ts";
-import { withColumn } from "./version_columns.ts";
 import { haproxyCluster, haproxyConfig, TEST_FQDN } from "./haproxy.ts";
 
 /** A cluster as a golden case writes it. */
@@ -51,11 +50,6 @@ export interface GoldenCase<Given> {
 export async function readCase<Given>(path: URL): Promise<GoldenCase<Given>> {
   const [text = "", ...expected] = (await Deno.readTextFile(path)).split(/^----\n/m);
   return { text, given: parse(text) as Given, expected: expected.join("----\n") };
-}
-
-/** Compares with what is expected of the HAProxy at hand, or with `UPDATE_GOLDEN=1` writes that anew. */
-export async function compareColumn(path: URL, golden: GoldenCase<unknown>, shown: string): Promise<void> {
-  await compareCase(path, golden, withColumn(golden.expected, shown));
 }
 
 /** Compares with what is expected, or with `UPDATE_GOLDEN=1` writes it anew. */

@@ -6,6 +6,7 @@
  * @module
  */
 import { HAPROXY_VERSIONS, type HaproxyVersion } from "../haproxy_versions.ts";
+import { compareCase, type GoldenCase } from "./balancer_case.ts";
 import { HAPROXY_VERSION } from "./haproxy_version.ts";
 
 /** The version whose text is written whole. */
@@ -36,6 +37,11 @@ export function withColumn(expected: string, shown: string): string {
   const rest = [...columns].filter(([version, text]) => version !== WHOLE && text !== "")
     .toSorted(([a], [b]) => HAPROXY_VERSIONS.indexOf(a) - HAPROXY_VERSIONS.indexOf(b));
   return whole + rest.map(([version, text]) => `---- ${version}\n${text}`).join("");
+}
+
+/** Compares with what is expected of the HAProxy at hand, or with `UPDATE_GOLDEN=1` writes that again. */
+export async function compareColumn(path: URL, golden: GoldenCase<unknown>, shown: string): Promise<void> {
+  await compareCase(path, golden, withColumn(golden.expected, shown));
 }
 
 /** The lines in which two texts differ, in order; hashes of the whole are left out, for they always differ. */

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { Mount, WHY_NO_MOUNT } from "../../tests/support/mount.ts";
-import { TempDir } from "../../tests/support/temp_dir.ts";
-import type { BalancerSources } from "../plugin/contract.ts";
-import { findWritingObstacles, verifyWrittenPaths } from "./written_paths.ts";
+import { Mount, WHY_NO_MOUNT } from "../support/mount.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import type { BalancerSources } from "../../src/plugin/contract.ts";
+import { findWritingObstacles, verifyWrittenPaths } from "../../src/balance/written_paths.ts";
 
 /** A balancer whose files are where a test wants them. */
 function sourcesAt(file: string, socket: string, ...alsoWrites: string[]): BalancerSources {

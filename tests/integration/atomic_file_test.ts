@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { TempDir } from "../../tests/support/temp_dir.ts";
-import { Mount, WHY_NO_MOUNT } from "../../tests/support/mount.ts";
-import { writeAtomically } from "./atomic_file.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import { Mount, WHY_NO_MOUNT } from "../support/mount.ts";
+import { writeAtomically } from "../../src/system/atomic_file.ts";
 
 /** The names in a directory, sorted. */
 function names({ path }: TempDir): string[] {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { TempDir } from "../../tests/support/temp_dir.ts";
-import { listenAt } from "./listening.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import { listenAt } from "../../src/http/listening.ts";
 
 Deno.test(
   "listenAt() makes no socket below a directory that another user put into a shared one",

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
-import { TempDir } from "../../tests/support/temp_dir.ts";
-import { distrust, openTrusted, readTrusted, resolveTrusted, UntrustedPathError } from "./trusted_file.ts";
-import { writeAtomically } from "./atomic_file.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import {
+  distrust,
+  openTrusted,
+  readTrusted,
+  resolveTrusted,
+  UntrustedPathError,
+} from "../../src/system/trusted_file.ts";
+import { writeAtomically } from "../../src/system/atomic_file.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { TempDir } from "../../tests/support/temp_dir.ts";
-import { describeCommit } from "./commit.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import { describeCommit } from "../../src/packaging/commit.ts";
 
 async function git(dir: string, ...args: string[]): Promise<void> {
   const identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
