@@ -201,6 +201,28 @@ Deno.test("statusOf() gives a cluster of any name a place of its own", () => {
   assert.match(JSON.stringify(stage.status()), /"__proto__":\{"discovery":"zk"/);
 });
 
+Deno.test("statusOf() shows a service whose check cannot run as unknown, with the reason and what it counts as", () => {
+  using stage = new Stage();
+  const check = {
+    name: "http",
+    verdict: { up: true, streak: { passed: true, length: 2 } },
+    probedMs: 0,
+    failure: undefined,
+    unknown: { sinceMs: 0, reason: "no worker" },
+    intervalMs: 1_000,
+    timeoutMs: 1_000,
+  };
+  const shown = (status: "up" | "down") => {
+    const ports = new Map([["api:80", { status, sinceMs: 0, checks: [check] }]]);
+    stage.parts = { ...stage.parts, monitor: { ports } };
+    return stage.status().services["api:80"];
+  };
+  assert.equal(shown("up")?.status, "unknown");
+  assert.match(shown("up")?.reason ?? "", /^Check http cannot run: no worker.*; counts as up$/);
+  assert.match(shown("up")?.checks[0]?.unknown?.text ?? "", /^no worker/);
+  assert.deepEqual([shown("down")?.status, shown("down")?.reason], ["down", null]);
+});
+
 Deno.test("nameMembers() depends on names and addresses alone, not on their order", () => {
   const [a, b] = [node("a"), node("b")];
   assert.equal(nameMembers([a, b]), nameMembers([{ ...b, metadata: { x: 1 } }, a]));
