@@ -93,7 +93,10 @@ export class HttpServer implements AsyncDisposable {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
-        this.#admit(await this.#options.listener.accept());
+        const stream = await this.#options.listener.accept();
+        // An answer is written at once; to wait for more is to wait for the client's next word.
+        if ("setNoDelay" in stream) (stream as Deno.TcpConn).setNoDelay();
+        this.#admit(stream);
       } catch (error) {
         if (signal.aborted) return;
         // Whatever it is, the next one may be accepted.
