@@ -52,6 +52,11 @@ export function registrations(
   });
 }
 
+/** Whether no balancer reads the metadata of nodes, so that no worker need send it. Pure. */
+export function needsNoMetadata({ balancers }: Pick<Accepted, "balancers">): boolean {
+  return [...balancers.values()].every(({ plugin }) => plugin.ignoresMetadata === true);
+}
+
 /** What one balancer is asked to serve. Pure. */
 export function wish(
   name: string,

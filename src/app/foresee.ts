@@ -11,7 +11,7 @@ import { Fleet } from "../supervisor/fleet.ts";
 import { groupInstances } from "../supervisor/reconcile.ts";
 import { discoveryId } from "./accept.ts";
 import type { Accepted } from "./accepted.ts";
-import { wish } from "./derive.ts";
+import { needsNoMetadata, wish } from "./derive.ts";
 import { judgeWish } from "./judge.ts";
 
 /** How long a balancer may take to answer. */
@@ -75,6 +75,8 @@ async function readRegistries(
   const silent = () => clusters.map(({ name }) => name).filter((name) => !store.heard(name));
   const heard = Promise.withResolvers<void>();
   const cancelRetries: (() => void)[] = [];
+  const withoutMetadata = needsNoMetadata(accepted);
+  const watch = (key: string, cluster: ClusterName) => fleet.post(key, { type: "watch", cluster, withoutMetadata });
   await using fleet = new Fleet({
     clock: systemClock,
     random: systemRandom,
@@ -88,13 +90,13 @@ async function readRegistries(
         if (event.type === "log") log[event.level](event.message, event.properties);
         if (event.type === "lost") {
           const { cluster } = event;
-          cancelRetries.push(systemClock.after(RETRY_MS, () => fleet.post(key, { type: "watch", cluster })));
+          cancelRetries.push(systemClock.after(RETRY_MS, () => watch(key, cluster)));
         }
         if (silent().length === 0) heard.resolve();
       },
       onReady(key) {
         for (const { name, discovery } of clusters) {
-          if (discoveryId(discovery) === key) fleet.post(key, { type: "watch", cluster: name });
+          if (discoveryId(discovery) === key) watch(key, name);
         }
       },
       onDown() {},

@@ -9,6 +9,7 @@ import type { Fleet } from "../supervisor/fleet.ts";
 import type { WorkerEvent } from "../supervisor/plugin_host.ts";
 import { discoveryId, discoveryOf } from "./accept.ts";
 import type { Accepted } from "./accepted.ts";
+import { needsNoMetadata } from "./derive.ts";
 
 /** What {@linkcode Watches} is made of. */
 export interface WatchesOptions {
@@ -48,7 +49,7 @@ export class Watches {
   /** Watches the clusters of a config whose discovery there is, and no others. */
   apply({ clusters, discovery, balancers }: Pick<Accepted, "clusters" | "discovery" | "balancers">): void {
     const { membership } = this.#options;
-    const withoutMetadata = [...balancers.values()].every(({ plugin }) => plugin.ignoresMetadata === true);
+    const withoutMetadata = needsNoMetadata({ balancers });
     const isOther = withoutMetadata !== this.#withoutMetadata;
     this.#withoutMetadata = withoutMetadata;
     const wanted = new Map<string, Set<ClusterName>>();
