@@ -1,5 +1,5 @@
 import { skeletonOf } from "../plugin/skeleton.ts";
-import { createFile } from "../system/trusted_file.ts";
+import { createFile, makeDirectory } from "../system/trusted_file.ts";
 import { EXIT } from "./exit_codes.ts";
 import type { PluginArguments } from "./plugin_arguments.ts";
 import type { PluginCommandOptions } from "./plugin_options.ts";
@@ -19,7 +19,7 @@ export async function newPlugin(
   const folder = fromHere(dir);
   const files = skeletonOf(kind, name);
   try {
-    await Deno.mkdir(folder, { recursive: true });
+    await makeDirectory(folder);
     for (const path of files.keys()) {
       if (await isThere(`${folder}/${path}`)) {
         complain(`Cannot write ${folder}/${path} as it is there already: --dir names another folder`);

@@ -1,6 +1,7 @@
 import { hashGraph } from "./hash.ts";
 import type { ModuleGraph } from "./graph.ts";
 import { writeAtomically } from "../system/atomic_file.ts";
+import { makeDirectory } from "../system/trusted_file.ts";
 
 /** What a file of the cache holds. */
 interface Kept {
@@ -45,7 +46,7 @@ export class PluginCache {
   async put(sha256: string, { entry, modules }: ModuleGraph): Promise<void> {
     const file = this.#file(sha256);
     const kept: Kept = { format: 1, entry, modules: [...modules] };
-    await Deno.mkdir(`${this.dir}/plugins`, { recursive: true });
+    await makeDirectory(`${this.dir}/plugins`);
     await writeAtomically(file, JSON.stringify(kept), { mode: 0o644 });
   }
 

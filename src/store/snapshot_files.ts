@@ -1,4 +1,4 @@
-import { createFile, openTrusted, requireOwnDirectory } from "../system/trusted_file.ts";
+import { createFile, makeDirectory, openTrusted, requireOwnDirectory } from "../system/trusted_file.ts";
 import { parseSnapshotName } from "./snapshot_name.ts";
 
 /** Where snapshots are kept. */
@@ -45,7 +45,7 @@ export class DataDirectory implements SnapshotFiles, Disposable {
    * clears it of what a crash left unfinished. Throws if another process has it.
    */
   static async open(path: string): Promise<DataDirectory> {
-    await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+    await makeDirectory(path, { mode: 0o700 });
     // Who may put a snapshot there would say what is stored.
     await requireOwnDirectory(path);
     const lock = await openTrusted(`${path}/.lock`, { mode: 0o600, noLink: true });

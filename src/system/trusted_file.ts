@@ -143,6 +143,14 @@ export async function createFile(
   if (isSynced) await file.sync();
 }
 
+/**
+ * Makes a directory, and those above it that are missing; one that is there is
+ * fine. Throws as {@linkcode resolveTrusted} does.
+ */
+export async function makeDirectory(path: string, { mode = 0o777 }: { readonly mode?: number } = {}): Promise<void> {
+  await Deno.mkdir(await resolveTrusted(path), { recursive: true, mode });
+}
+
 /** Reads a file whose contents are believed. Throws as {@linkcode resolveTrusted} does. */
 export async function readTrusted(path: string): Promise<string> {
   return await Deno.readTextFile(await resolveTrusted(path));

@@ -153,6 +153,7 @@ Deno.test(
         text.replaceAll("/tmp/lighthouse-demo", dir.file("run")).replace("[18001, 18002, 18003]", "18001"),
       );
     }
+    await dir.write("config/host.yaml", "name: app.test\nip: 127.0.0.1\n");
     await Deno.mkdir(dir.file("run"));
     await Deno.chmod(dir.path, 0o755);
     await Deno.chown(dir.file("run"), 65534, 65534);
@@ -166,8 +167,8 @@ ${lighthouse.join(" ")} --version
 ${lighthouse.join(" ")} check ${dir.file("config")}
 trap 'kill $service $writer $reporter $(cat ${dir.file("run/haproxy.pid")})' EXIT
 ${Deno.execPath()} run --no-prompt --allow-net ${ROOT}examples/demo/web_service.ts 18001 & service=$!
-${lighthouse.join(" ")} writer ${dir.file("config")} --host localhost --ip 127.0.0.1 & writer=$!
-${lighthouse.join(" ")} reporter ${dir.file("config")} --host localhost --ip 127.0.0.1 & reporter=$!
+${lighthouse.join(" ")} writer ${dir.file("config")} & writer=$!
+${lighthouse.join(" ")} reporter ${dir.file("config")} & reporter=$!
 curl --silent --show-error --fail --retry 300 --retry-delay 1 --retry-all-errors http://127.0.0.1:18080/
 `,
     );
