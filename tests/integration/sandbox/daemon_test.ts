@@ -26,7 +26,7 @@ const ATTACKERS: Readonly<Record<string, Attacker & { readonly told: RegExp }>> 
     probe:
       `console.dir("forged-later\nlevel=error"); console.table([{ a: "\x1b]0;title\x07" }]); console.trace("forged");
       console.assert(false, "\x1b[2J"); console.clear(); console.group("forged"); return new Promise(() => {});`,
-    told: /level=warn logger=lighthouse\.plugin\S* msg="forged/,
+    told: /level=info .*msg="forged-later level=error"/,
   },
   imports: { top: `import "npm:nobody-has-this-package";`, told: /plugins\.yaml.*npm:nobody-has-this-package/ },
   kills: {
