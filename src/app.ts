@@ -471,7 +471,9 @@ export class App {
       this.#registrar[Symbol.asyncDispose](),
     ]);
     await this.#balancerPlugins[Symbol.asyncDispose]();
-    const what = role === "reporter" ? "Stopped" : "Stopped; HAProxy keeps running";
+    // Without a config no balancer was ever looked after, and a reporter has none.
+    const hasBalancer = role !== "reporter" && (this.#accepted?.balancers.size ?? 0) > 0;
+    const what = hasBalancer ? "Stopped; HAProxy keeps running" : "Stopped";
     this.#log.info(what, { event: "process.stopped", role });
   }
 }

@@ -169,3 +169,12 @@ Deno.test("plan says that a registry is unreachable, and why, exit status 1", as
   assert.match(stdout, /^# steps: /m);
   assert.equal(code, 1);
 });
+
+Deno.test("a writer whose config directory is missing says nothing of a HAProxy that never ran", async () => {
+  await using temp = new TempDir();
+  const { code, stderr } = await runCli(["writer", temp.file("nowhere"), "--log-format", "logfmt"]);
+  assert.equal(code, 1);
+  assert.match(stderr, /Cannot read the config directory as it does not exist/);
+  assert.match(stderr, /msg=Stopped event=process\.stopped/);
+  assert.doesNotMatch(stderr, /HAProxy keeps running/);
+});
