@@ -1,7 +1,7 @@
 import { hashGraph } from "./hash.ts";
 import type { ModuleGraph } from "./graph.ts";
 import { writeAtomically } from "../system/atomic_file.ts";
-import { makeDirectory } from "../system/trusted_file.ts";
+import { makeDirectory, placeFileSync } from "../system/trusted_file.ts";
 
 /** What a file of the cache holds. */
 interface Kept {
@@ -62,8 +62,7 @@ export class PluginCache {
 
   /** Notes that a plugin hung, before this process may end for it. Throws what the system says if it cannot. */
   noteHung(sha256: string, how: string): void {
-    Deno.mkdirSync(`${this.dir}/hung`, { recursive: true });
-    Deno.writeTextFileSync(this.hungFile(sha256), `${how}\n`);
+    placeFileSync(this.hungFile(sha256), `${how}\n`, { mode: 0o644 });
   }
 
   #file(sha256: string): string {

@@ -59,6 +59,7 @@ Deno.test("PluginCache remembers that a plugin hung, until the file is removed",
   await using dir = new TempDir("lighthouse-cache-");
   const cache = new PluginCache(`${dir.path}/deep`);
   assert.equal(await cache.hung(HASH), undefined);
+  cache.noteHung(HASH, "late");
   cache.noteHung(HASH, "no answer");
   assert.equal(await new PluginCache(cache.dir).hung(HASH), "no answer");
   await Deno.remove(cache.hungFile(HASH));

@@ -144,6 +144,26 @@ export async function createFile(
 }
 
 /**
+ * Puts a small file in the place of what is there, at once, for a process that
+ * may not live much longer; makes its directory. A link is replaced, and not
+ * followed; one in the place of the directory is an {@linkcode UntrustedPathError}.
+ */
+export function placeFileSync(path: string, contents: string, { mode }: { readonly mode: number }): void {
+  const folder = folderOf(path);
+  for (const each of [folder, path]) {
+    try {
+      const { isSymlink } = Deno.lstatSync(each);
+      if (each === path) Deno.removeSync(path);
+      else if (isSymlink) throw new UntrustedPathError(`Cannot use ${path}: ${folder} is a link`);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      if (each === folder) Deno.mkdirSync(folder, { recursive: true });
+    }
+  }
+  Deno.writeTextFileSync(path, contents, { createNew: true, mode });
+}
+
+/**
  * Makes a directory, and those above it that are missing; one that is there is
  * fine. Throws as {@linkcode resolveTrusted} does.
  */
