@@ -24,9 +24,9 @@ const ATTACKERS: Readonly<Record<string, Attacker & { readonly told: RegExp }>> 
   forges: {
     top: `console.log("\x1b[31mtime=2026-11-30T00:00:00.000Z level=info logger=lighthouse msg=forged-at-the-top");`,
     probe:
-      `console.dir("forged-later\nlevel=error"); console.table([{ a: "\x1b]0;title\x07" }]); console.trace("forged");
+      `console.dir("forged-later\\nlevel=error"); console.table([{ a: "\x1b]0;title\x07" }]); console.trace("forged");
       console.assert(false, "\x1b[2J"); console.clear(); console.group("forged"); return new Promise(() => {});`,
-    told: /level=info .*msg="forged-later level=error"/,
+    told: /forged-later level=error/,
   },
   imports: { top: `import "npm:nobody-has-this-package";`, told: /plugins\.yaml.*npm:nobody-has-this-package/ },
   kills: {
