@@ -1,7 +1,6 @@
 import type { BalancerSources, CommandStep, Seen, Step } from "../plugin/contract.ts";
 import type { Awaitable } from "../plugin/decider.ts";
 import { assert } from "../kernel/assert.ts";
-import { parseEndpoint } from "../model/endpoint.ts";
 import { systemClock } from "../kernel/clock.ts";
 import { readOpenFilesLimit } from "../system/processes.ts";
 import { writeAtomically } from "../system/atomic_file.ts";
@@ -13,6 +12,7 @@ import { reloadByMaster, ReloadFailedError } from "./master_socket.ts";
 import { NobodyListensError, RuntimeSocket, SocketSilentError } from "./runtime_socket.ts";
 import { verifyWrittenPaths } from "./written_paths.ts";
 import { OtherWriterError, SoleWriter } from "./sole_writer.ts";
+import { findTakenAddress } from "./taken_address.ts";
 
 /** How long a program may take to check a file, to start or to take over. */
 const PROGRAM_DEADLINE_MS = 10_000;
@@ -130,7 +130,8 @@ export class Executor implements BalancerEffects, Disposable {
     if (taken !== undefined) return [{ ok: false, step: first, failure: taken }];
     // Before anything is written: a reload that cannot be would only have to be taken back.
     for (const step of steps) {
-      const failure = step.do === "reload" ? refuseTaken(step) : undefined;
+      const isBirth = step.do === "reload" || step.do === "start";
+      const failure = isBirth ? await this.#refuseTaken(step, sources, signal) : undefined;
       if (failure !== undefined) return [{ ok: false, step, failure }];
     }
     const outcomes: StepOutcome[] = [];
@@ -226,6 +227,28 @@ export class Executor implements BalancerEffects, Disposable {
       if (!(error instanceof OtherWriterError)) throw error;
       return { kind: "taken", message: `Cannot ${WHAT[step.do]}: ${error.message}` };
     }
+  }
+
+  /** Finds out whether the addresses that a process would newly listen on can be had. */
+  async #refuseTaken(
+    step: Step & { do: "reload" | "start" },
+    { program, file }: BalancerSources,
+    signal: AbortSignal,
+  ): Promise<StepFailure | undefined> {
+    const own = async () => {
+      const name = program.slice(program.lastIndexOf("/") + 1);
+      const { pid, place: { masterPid, older = [] } = {} } = this.#placed ?? {};
+      const run = step.do === "start" ? step.run : "run" in step.how ? step.how.run : [];
+      // A program that is told pids relieves those processes.
+      const relieved = run.filter((argument) => /^[0-9]+$/.test(argument)).map(Number);
+      const known = [pid, masterPid, ...older, ...relieved, ...await findStrays(name, file)];
+      return new Set(known.filter((pid) => pid !== undefined));
+    };
+    const isStart = step.do === "start";
+    const taken = await findTakenAddress(step.listens ?? [], { own, isStart, clock: systemClock, signal });
+    if (taken === undefined) return undefined;
+    const what = isStart ? "Start" : "Reload";
+    return { kind: "program", message: `${what} aborted: cannot bind ${taken.endpoint}: ${taken.why}` };
   }
 
   async #install(step: Step & { do: "install" }, signal: AbortSignal): Promise<string> {
@@ -339,21 +362,4 @@ async function readIfThere(path: string): Promise<string | undefined> {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
-}
-
-/** Tries the addresses that a reload would newly listen on. */
-function refuseTaken({ listens, how }: Step & { do: "reload" }): StepFailure | undefined {
-  for (const endpoint of listens) {
-    const address = parseEndpoint(endpoint);
-    if (address === undefined) continue;
-    try {
-      Deno.listen({ hostname: address.host, port: address.port }).close();
-    } catch (error) {
-      // A master may be allowed what we are not.
-      if ("signal" in how && error instanceof Deno.errors.PermissionDenied) continue;
-      const why = error instanceof Error ? error.message : error;
-      return { kind: "program", message: `Cannot reload it as the address ${endpoint} cannot be had: ${why}` };
-    }
-  }
-  return undefined;
 }

@@ -391,7 +391,7 @@ Deno.test("Writer puts the old file back when no process could be made of the ne
   const good = bench.model.file;
   bench.forget();
   bench.model.fails = (text) =>
-    text.includes("8009") ? "Cannot reload it as the address 0.0.0.0:8009 cannot be had: in use" : undefined;
+    text.includes("8009") ? "Reload aborted: cannot bind 0.0.0.0:8009: address already in use" : undefined;
   await bench.put(wants({ web: { port: 8000, nodes: [A] }, late: { port: 8009 } }));
   assert.equal(bench.model.file, good);
   await bench.pass(1_000);

@@ -402,6 +402,8 @@ export type Step =
      * there. Since 2.0.
      */
     readonly master?: string | undefined;
+    /** The addresses that it listens on: it is not started while somebody else holds one of them. Since 2.0. */
+    readonly listens?: readonly Endpoint[] | undefined;
   }
   /**
    * Makes the balancer read its config anew. The reason is never empty.

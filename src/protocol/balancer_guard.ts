@@ -158,9 +158,10 @@ function step(value: unknown): Step {
         run: argv(raw.run),
         ...deadline(raw.deadlineMs),
         ...raw.master !== undefined && { master: exactText(raw.master, "master") },
+        ...raw.listens !== undefined && { listens: endpoints(raw.listens) },
       };
     case "reload": {
-      const listens = listOf(raw.listens, "listens", LISTENS_MAX).map((endpoint) => exactText(endpoint, "listens"));
+      const listens = endpoints(raw.listens);
       const then = raw.then === undefined ? undefined : listOf(raw.then, "then", STEPS_MAX).map(commandStep);
       const how = reloadWay(raw.how);
       return { do: "reload", reason: reason(raw.reason), listens, how, ...then !== undefined && { then } };
@@ -168,6 +169,10 @@ function step(value: unknown): Step {
     default:
       throw new Fault(`Unknown kind of a step: ${quote(raw.do)}`);
   }
+}
+
+function endpoints(value: unknown): readonly string[] {
+  return listOf(value, "listens", LISTENS_MAX).map((endpoint) => exactText(endpoint, "listens"));
 }
 
 function commandStep(value: unknown): CommandStep {

@@ -118,7 +118,9 @@ Deno.test("the executor writes nothing for a reload that would meet an address t
   assert.equal(outcomes.length, 1);
   assert.match(
     failureOf(outcomes[0]),
-    new RegExp(`^program: Cannot reload it as the address 127.0.0.1:${taken.addr.port} cannot be had: `),
+    new RegExp(
+      `^program: Reload aborted: cannot bind 127.0.0.1:${taken.addr.port}: address already in use \\(held by deno, pid ${Deno.pid}\\)$`,
+    ),
   );
   assert.deepEqual(names(dir), []);
 });

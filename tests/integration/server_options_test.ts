@@ -118,7 +118,7 @@ Deno.test("the first member that needs a file HAProxy has not read comes by one 
   for (const authority of authorities) await Deno.copyFile(ca, authority);
   const sections = authorities.map((authority) => ({
     port: freePort(),
-    server_options: `ssl verify required ca-file ${authority}`,
+    server_options: `ssl verify required sni str(localhost) ca-file ${authority}`,
   }));
   const wanted = (members: readonly number[]) =>
     box.wanted(Object.fromEntries(sections.map((section, index) => [

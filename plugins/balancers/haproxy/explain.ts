@@ -162,7 +162,7 @@ class RenderedFile {
   }
 
   #listener(fault: string): string | undefined {
-    return /\bthe address (\S+) cannot be had\b/.exec(fault)?.[1];
+    return /\baborted: cannot bind (\S+): /.exec(fault)?.[1];
   }
 
   #lineOf(fault: string): Placed | undefined {

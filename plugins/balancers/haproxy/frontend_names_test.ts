@@ -75,7 +75,7 @@ Deno.test("a difference of names alone is a difference of frontends, and a new c
 });
 
 Deno.test.each([
-  { output: "Cannot reload it as the address 127.0.0.1:8000 cannot be had: Address already in use", cluster: "web" },
+  { output: "Reload aborted: cannot bind 127.0.0.1:8000: address already in use", cluster: "web" },
   { output: "[ALERT]    (7) : Starting frontend web:in: cannot bind socket (Address already in use)", cluster: "web" },
   {
     output: "[ALERT]    (7) : config : Proxy 'web:in': unable to find table 'x' referenced in track-sc",

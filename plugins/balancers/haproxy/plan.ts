@@ -28,7 +28,7 @@ export function plan(
   if (running === undefined) {
     // Where there is neither a process nor a file nothing can be lost, and HAProxy's own start is the check.
     const startProves = file === undefined && strays.length === 0 && wanted.config.reloadCommand === undefined;
-    return [...installAs("now", !startProves), startStep(wanted, strays)];
+    return [...installAs("now", !startProves), startStep(wanted, { strays, listens: newListeners("", rendered.text) })];
   }
   const structural = structuralReason(wanted, rendered.text, running, file);
   const marked = structural === undefined && structureMark(rendered.text) !== undefined;

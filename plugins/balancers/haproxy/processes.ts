@@ -1,4 +1,4 @@
-import type { CommandStep, OpenFiles, ReloadWay, Rendered, Step } from "../../../mod.ts";
+import type { CommandStep, Endpoint, OpenFiles, ReloadWay, Rendered, Step } from "../../../mod.ts";
 import { isAtLeast, type Version } from "./backend.ts";
 import type { HaproxyConfig, HaproxyWanted } from "./config.ts";
 import type { RunningHaproxy } from "./observe.ts";
@@ -11,20 +11,26 @@ const OPEN_FILES_RESERVED = 13;
 /** What a process that has just been started answers to what its predecessor knew. */
 const TOLD = "|No such (?:server|backend)\\.";
 
-/** A step that starts HAProxy, which nobody saw running. */
-export function startStep(wanted: HaproxyWanted, strays: readonly number[]): Step {
+/**
+ * A step that starts HAProxy, which nobody saw running. `listens`: where it
+ * would listen. Where a service manager starts it, that says who may.
+ */
+export function startStep(
+  wanted: HaproxyWanted,
+  { strays, listens }: { readonly strays: readonly number[]; readonly listens: readonly Endpoint[] },
+): Step {
   const { config } = wanted;
   const why = `nobody answers at ${config.socketFile}`;
   const { reloadCommand, reloadTimeoutMs } = config;
   if (reloadCommand !== undefined) return { do: "start", reason: why, run: reloadCommand, deadlineMs: reloadTimeoutMs };
   const run = startCommand(wanted);
-  if (strays.length === 0) return { do: "start", reason: why, run };
+  if (strays.length === 0) return { do: "start", reason: why, run, listens };
   // A process that nobody can talk to would go on serving its old members beside the new one.
   const relieving = [...run, "-sf", ...strays.map(String)];
   const listed = strays.join(", ");
   const { masterSocket: master } = config;
   if (master === undefined) {
-    return { do: "start", reason: `${why}; relieving what does not answer there: ${listed}`, run: relieving };
+    return { do: "start", reason: `${why}; relieving what does not answer there: ${listed}`, run: relieving, listens };
   }
   // From 3.1 on two reloads in a row that fail leave a worker that serves, and whose socket is gone: its master makes
   // another one, which takes over without losing a connection.
@@ -33,6 +39,7 @@ export function startStep(wanted: HaproxyWanted, strays: readonly number[]): Ste
     reason: `${why}; reloading or relieving what does not answer there: ${listed}`,
     run: relieving,
     master,
+    listens,
   };
 }
 

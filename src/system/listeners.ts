@@ -1,0 +1,80 @@
+/**
+ * Who listens on TCP ports of this host, by the kernel's own tables: a bind does
+ * not tell where everybody shares ports (`SO_REUSEPORT`), as every HAProxy does.
+ *
+ * @module
+ */
+import { look } from "./processes.ts";
+
+/** A socket that listens. */
+export interface TcpListener {
+  /** Its address: IPv4, or IPv6 in full; an IPv4 address that is mapped into IPv6 is IPv4. */
+  readonly host: string;
+  /** Its port. */
+  readonly port: number;
+  /** What the kernel knows it by, unique while it is open. */
+  readonly inode: string;
+}
+
+/** Who has some sockets open. */
+export interface SocketOwners {
+  /** The pids of processes, by inode; none for a socket of a process that this one may not look into. */
+  readonly pids: ReadonlyMap<string, readonly number[]>;
+  /** The processes that could be looked into. */
+  readonly readable: ReadonlySet<number>;
+}
+
+/** What the kernel calls the state of a socket that listens. */
+const LISTEN = "0A";
+
+/** Answers all sockets that listen in this network namespace; `undefined` where there is no /proc to ask. */
+export async function findListeners(): Promise<readonly TcpListener[] | undefined> {
+  const output = await look("cat", ["/proc/net/tcp", "/proc/net/tcp6"]);
+  return output === "" ? undefined : parseListeners(output);
+}
+
+/** Reads `/proc/net/tcp` and `/proc/net/tcp6`. Pure. */
+export function parseListeners(output: string): readonly TcpListener[] {
+  return output.split("\n").flatMap((line) => {
+    const [, local = "", , state, , , , , , inode = ""] = line.trim().split(/\s+/);
+    const [address = "", port = ""] = local.split(":");
+    const host = state === LISTEN ? parseAddress(address) : undefined;
+    return host === undefined ? [] : [{ host, port: parseInt(port, 16), inode }];
+  });
+}
+
+/** Finds the processes that have sockets open. */
+export async function findSocketOwners(inodes: readonly string[]): Promise<SocketOwners> {
+  const wanted = inodes.filter((inode) => /^[0-9]+$/.test(inode)).join("|");
+  // The listing of all files of all processes is long, so it is thinned out where it comes from.
+  const command = `ls -l /proc/[0-9]*/fd | grep -E "^/proc/|socket:\\[(${wanted})\\]\\$"`;
+  return parseOwners(await look("sh", ["-c", command]));
+}
+
+/** Reads `ls -l` of directories `/proc/PID/fd`. Pure. */
+export function parseOwners(output: string): SocketOwners {
+  const pids = new Map<string, number[]>();
+  const readable = new Set<number>();
+  let pid = 0;
+  for (const line of output.split("\n")) {
+    const header = /^\/proc\/([0-9]+)\/fd:$/.exec(line)?.[1];
+    if (header !== undefined) readable.add(pid = Number(header));
+    const inode = /socket:\[([0-9]+)\]$/.exec(line)?.[1];
+    if (inode !== undefined && pids.get(inode)?.at(-1) !== pid) pids.set(inode, [...pids.get(inode) ?? [], pid]);
+  }
+  return { pids, readable };
+}
+
+/** The kernel writes an address as 32-bit numbers in the machine's order, which is the little end first wherever Deno runs. */
+function parseAddress(hex: string): string | undefined {
+  if (!/^(?:[0-9A-F]{8}|[0-9A-F]{32})$/.test(hex)) return undefined;
+  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => (word.match(/../g) ?? []).toReversed())
+    .map((byte) => parseInt(byte, 16));
+  if (bytes.length === 4) return bytes.join(".");
+  const isMapped = bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 255 && bytes[11] === 255;
+  if (isMapped) return bytes.slice(12).join(".");
+  return Array.from({ length: 8 }, (_, at) => ((bytes[2 * at] ?? 0) * 256 + (bytes[2 * at + 1] ?? 0)).toString(16))
+    .join(
+      ":",
+    );
+}

@@ -1,0 +1,88 @@
+/**
+ * Where HAProxy listens, with real ones: an edit of an address, and ports that
+ * others have. HAProxy shares its ports with everybody (`SO_REUSEPORT`), so it
+ * would not notice them itself.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free_port.ts";
+import { HaproxyBox, NamedServer, RunningWriter } from "../support/haproxy.ts";
+import { get, HttpLoad } from "../support/http_load.ts";
+
+/** Whether somebody listens at an address. */
+async function listensAt(hostname: string, port: number): Promise<boolean> {
+  try {
+    (await Deno.connect({ hostname, port })).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) return false;
+    throw error;
+  }
+}
+
+Deno.test("an edit of bind_address takes effect by one reload, there and back, and fails no request", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0 });
+  await using server = new NamedServer("app.test");
+  await using running = new RunningWriter();
+  const port = freePort();
+  const clusters = { web: { section: { port }, nodes: [server.node] } };
+  await running.apply(box.wanted(clusters));
+  const load = new HttpLoad(port);
+  await load.more(50);
+  await running.apply(box.wanted(clusters, { bind_address: "" }));
+  await eventually("it listens at all addresses", () => listensAt("127.0.0.2", port));
+  await load.more(50);
+  await running.apply(box.wanted(clusters));
+  await eventually("it listens at one address", async () => !await listensAt("127.0.0.2", port));
+  await load.more(50);
+  assert.deepEqual((await load.stop()).failed, []);
+  assert.equal(running.reloads, 3);
+  assert.doesNotMatch(running.log.join("\n"), /\berror\b/);
+});
+
+Deno.test("a HAProxy with a master takes an edit of bind_address under load as well", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0 });
+  await using server = new NamedServer("app.test");
+  await using running = new RunningWriter();
+  const port = freePort();
+  const clusters = { web: { section: { port }, nodes: [server.node] } };
+  const master = { master_socket: box.path("master.sock") };
+  await running.apply(box.wanted(clusters, master));
+  const load = new HttpLoad(port);
+  await load.more(50);
+  await running.apply(box.wanted(clusters, { ...master, bind_address: "" }));
+  await eventually("it listens at all addresses", () => listensAt("127.0.0.2", port));
+  await load.more(50);
+  assert.deepEqual((await load.stop()).failed, []);
+  assert.equal(running.reloads, 2);
+});
+
+Deno.test("a port of another HAProxy is not shared with it: its holder is named, and it is had once that has ended", async () => {
+  await using mine = new HaproxyBox({ restart_interval: 0 });
+  await using server = new NamedServer("app.test");
+  await using other = new NamedServer("other.test");
+  await using running = new RunningWriter();
+  const [web, late, first] = [freePort(), freePort(), freePort()];
+  const cluster = (port: number) => ({ section: { port }, nodes: [server.node] });
+  {
+    await using theirs = new HaproxyBox();
+    await using their = new RunningWriter();
+    const section = { frontend: [`bind 127.0.0.1:${late}`], port: first };
+    await their.apply(theirs.wanted({ web: { section, nodes: [other.node] } }));
+    // As it starts.
+    running.writer.put(mine.wanted({ web: cluster(web), first: cluster(first) }));
+    const pid = await theirs.pid();
+    const held = (port: number) =>
+      new RegExp(`cannot bind 127.0.0.1:${port}: address already in use \\(held by haproxy, pid ${pid}\\)`);
+    await running.logged(held(first));
+    await eventually("the rest is served", async () => await get(web) === "app.test");
+    // As it is reloaded, though it holds the port at no address yet, and all of them in one go.
+    running.writer.put(mine.wanted({ web: cluster(web), late: cluster(late) }, { bind_address: "" }));
+    await running.logged(new RegExp(`cannot bind 0.0.0.0:${late}: .*held by haproxy, pid ${pid}`));
+    for (let i = 0; i < 20; i++) assert.equal(await get(late), "other.test");
+    assert.equal(await get(web), "app.test");
+  }
+  await eventually("the port is had when it is free", async () => await get(late) === "app.test");
+});
