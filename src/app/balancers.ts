@@ -119,11 +119,12 @@ export class Balancers implements AsyncDisposable {
     const controller = new AbortController();
     const effects = makeEffects();
     const writer = new Writer({
+      name,
       balancer: accepted.plugin,
       effects,
       clock,
       random,
-      log: log.part("writer"),
+      log: named(log.part("writer"), name),
       onApplied: (applied) => onApplied?.(name, applied),
     });
     const done = writer.run(controller.signal).catch(onFailure).finally(() => effects[Symbol.dispose]?.());
@@ -136,6 +137,16 @@ export class Balancers implements AsyncDisposable {
     await this.#options.plugins.end(accepted.plugin);
     await done;
   }
+}
+
+/** Has each record say which balancer it is about: there may be several, and not every message names it. */
+function named(log: Logger, balancer: string): Logger {
+  return {
+    debug: (text, properties) => log.debug(text, { balancer, ...properties }),
+    info: (text, properties) => log.info(text, { balancer, ...properties }),
+    warn: (text, properties) => log.warn(text, { balancer, ...properties }),
+    error: (text, properties) => log.error(text, { balancer, ...properties }),
+  };
 }
 
 /** The default place of the last known members: beside the file of the first balancer, one that ships if there is one. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import haproxy from "../../plugins/balancers/haproxy/mod.ts";
 import { wantedOf } from "../../tests/support/balancer_case.ts";
+import { eventually } from "../../tests/support/eventually.ts";
 import { HaproxyModel } from "../../tests/support/haproxy_model.ts";
 import { RecordingLogger } from "../../tests/support/recording_logger.ts";
 import { DEFAULT_SETTINGS } from "../config/settings_schema.ts";
@@ -135,4 +136,19 @@ Deno.test("Balancers knows whether one of them ran already", async () => {
   bench.runs = true;
   await bench.apply(config({ front: [plugin(), "/etc/a.cfg"] }));
   assert(bench.balancers.isServed);
+});
+
+Deno.test("Balancers has each record of a writer say which balancer it is about, by the name of its file", async () => {
+  await using bench = new Bench();
+  const shared = plugin();
+  const accepted = config({ inner: [shared, "/etc/a.cfg"], edge: [shared, "/etc/b.cfg"] });
+  await bench.apply(accepted);
+  const { host } = wantedOf({ clusters: [] });
+  bench.balancers.put({ accepted, sources: new Map(), topology: { generation: 1, clusters: new Map() }, host });
+  const started = await eventually("both are started", () => {
+    const lines = bench.log.records.filter(({ text }) => /started, as/.test(text));
+    return lines.length === 2 && lines;
+  });
+  const shown = started.map(({ text, properties }) => `${text.split(":")[0]} ${properties?.["balancer"]}`);
+  assert.deepEqual(shown.toSorted(), ["edge edge", "inner inner"]);
 });

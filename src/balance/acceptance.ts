@@ -106,9 +106,9 @@ export class Acceptance<Config, ClusterConfig> {
     wanted: Wanted<Config, ClusterConfig>,
     { now, served }: { readonly now: number; readonly served: () => ReadonlySet<ClusterName> },
   ): Target<Config, ClusterConfig> {
-    if (this.#whole === undefined && this.#clusters.size === 0 && this.#lines.size === 0) {
-      return { wanted, held: false };
-    }
+    if (!this.#refusesAny) return { wanted, held: false };
+    this.#forgetOther(wanted);
+    if (!this.#refusesAny) return { wanted, held: false };
     if (this.#whole !== undefined && applies(this.#whole, printWhole(wanted), now)) {
       const fallback = this.inForce(wanted);
       return { wanted: fallback ?? wanted, held: fallback === undefined };
@@ -185,6 +185,23 @@ export class Acceptance<Config, ClusterConfig> {
     this.#whole = again(this.#whole, fingerprint, retryAt);
     const accepted = this.#accepted;
     return !wasFallback && accepted !== undefined && printWhole(accepted) !== printWhole(target) ? "kept" : "nothing";
+  }
+
+  get #refusesAny(): boolean {
+    return this.#whole !== undefined || this.#clusters.size > 0 || this.#lines.size > 0;
+  }
+
+  /** Forgets what was refused and is wanted in that form no more: it was fixed, or is gone. */
+  #forgetOther(wanted: Wanted<Config, ClusterConfig>): void {
+    const forms = new Map(wanted.clusters.map((cluster) => [cluster.name, cluster]));
+    for (const [name, { fingerprint }] of this.#clusters) {
+      const form = forms.get(name);
+      if (form === undefined || printCluster(form) !== fingerprint) this.#clusters.delete(name);
+    }
+    for (const [key, { origin, fingerprint }] of this.#lines) {
+      if (printOwner(wanted, origin) !== fingerprint) this.#lines.delete(key);
+    }
+    if (this.#whole !== undefined && this.#whole.fingerprint !== printWhole(wanted)) this.#whole = undefined;
   }
 
   /**

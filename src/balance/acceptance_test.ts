@@ -89,3 +89,33 @@ Deno.test("Acceptance tries again what was refused, when its time has come, and 
   acceptance.accept(whole);
   assert.equal(acceptance.compose(wanted, { now: 61, served }).wanted, wanted);
 });
+
+Deno.test("Acceptance forgets a cluster, lines and a whole that were refused once they are fixed or gone", () => {
+  const host = { fqdn: "a.test", ip: "10.0.0.1" };
+  const cluster = (config: Lines) => ({ name: "a", config, nodes: [] });
+  const [bad, other]: Wish[] = [{ config: [], host, clusters: [cluster([1])] }, {
+    config: [],
+    host,
+    clusters: [cluster([1]), { ...cluster([3]), name: "b" }],
+  }];
+  const served = () => new Set<string>();
+  const never = () => Infinity;
+  for (const fixed of [{ ...bad!, clusters: [cluster([2])] }, { ...bad!, clusters: [] }]) {
+    for (
+      const refusal of [
+        { cluster: "a", lines: [] },
+        { cluster: "a", lines: [{ cluster: "a", path: [0] }] },
+        { cluster: undefined, lines: [] },
+      ]
+    ) {
+      const acceptance = new Acceptance<Lines, Lines>();
+      acceptance.accept({ ...bad!, clusters: [cluster([9])] });
+      acceptance.refuse(bad!, bad!, { ...refusal, retryAt: never });
+      assert.notEqual(acceptance.compose(bad!, { now: 0, served }).wanted, bad);
+      assert.equal(acceptance.compose(fixed, { now: 0, served }).wanted, fixed);
+      assert(!acceptance.refusesCluster);
+      assert.equal(acceptance.compose(bad!, { now: 0, served }).wanted, bad, "it is not remembered");
+      assert.equal(acceptance.compose(other!, { now: 0, served }).wanted, other);
+    }
+  }
+});

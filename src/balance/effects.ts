@@ -60,6 +60,11 @@ export interface BalancerEffects extends Partial<Disposable> {
    * is left alone.
    */
   dismiss(pid: number, sources: BalancerSources): Promise<boolean>;
+  /**
+   * Makes this writer the one that acts on the balancer. Answers who is if
+   * another one is, in words; then nothing of what is asked for is done.
+   */
+  claim?(sources: BalancerSources): Promise<string | undefined>;
   /** Asks the program for its version; `undefined` if it has none to tell. */
   version(program: string, signal: AbortSignal): Promise<ProgramVersion | undefined>;
   /**

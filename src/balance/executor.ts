@@ -20,6 +20,9 @@ const PROGRAM_DEADLINE_MS = 10_000;
 /** How often processes of before are looked for, as long as there are some. */
 const OLDER_LOOK_MS = 5_000;
 
+/** How often processes that do not answer are looked for while nobody does: that reads what all processes are. */
+const STRAYS_LOOK_MS = 1_000;
+
 /** What {@linkcode Executor} may be told. */
 export interface ExecutorOptions {
   /** How long a program may take. */
@@ -35,6 +38,8 @@ export class Executor implements BalancerEffects, Disposable {
   readonly #programDeadlineMs: number;
   readonly #socketDeadlineMs: number | undefined;
   readonly #soleWriter: SoleWriter | undefined;
+  /** Who was found while nobody answered, by the file that was started from. */
+  readonly #strays = new Map<string, { readonly pids: readonly number[]; readonly atMs: number }>();
   #placed: { readonly pid: number; readonly place: Place; readonly atMs: number } | undefined;
 
   constructor({ programDeadlineMs = PROGRAM_DEADLINE_MS, socketDeadlineMs, isSole = false }: ExecutorOptions = {}) {
@@ -56,7 +61,8 @@ export class Executor implements BalancerEffects, Disposable {
   ): Promise<Seen> {
     const [answers, file] = await Promise.all([this.#ask(sources, signal), readIfThere(sources.file)]);
     const program = sources.program.slice(sources.program.lastIndexOf("/") + 1);
-    if (answers === undefined) return { file, strays: await findStrays(program, sources.file) };
+    if (answers === undefined) return { file, strays: await this.#findStrays(program, sources.file) };
+    this.#strays.delete(sources.file);
     const pid = await pidOf(answers);
     if (pid === undefined) return { answers, file };
     // Who owns a process does not change while it lives, and asking costs more than all the rest of a look.
@@ -90,7 +96,20 @@ export class Executor implements BalancerEffects, Disposable {
     if (!signal.aborted) close();
   }
 
-  async dismiss(pid: number, { program, file }: BalancerSources): Promise<boolean> {
+  async claim({ file, socket }: BalancerSources): Promise<string | undefined> {
+    try {
+      await this.#soleWriter?.claim([file, socket]);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof OtherWriterError)) throw error;
+      return error.message;
+    }
+  }
+
+  async dismiss(pid: number, sources: BalancerSources): Promise<boolean> {
+    // A spare changes nothing, and a signal is a change.
+    if (await this.claim(sources) !== undefined) return false;
+    const { program, file } = sources;
     const name = program.slice(program.lastIndexOf("/") + 1);
     if (!(await findStrays(name, file)).includes(pid)) return false;
     try {
@@ -126,8 +145,11 @@ export class Executor implements BalancerEffects, Disposable {
   ): Promise<readonly StepOutcome[]> {
     const [first] = steps;
     if (first === undefined) return [];
-    const taken = await this.#refuseOtherWriter(first, sources);
-    if (taken !== undefined) return [{ ok: false, step: first, failure: taken }];
+    const other = await this.claim(sources);
+    if (other !== undefined) {
+      const message = `Cannot ${WHAT[first.do]}: ${other}`;
+      return [{ ok: false, step: first, failure: { kind: "taken", message } }];
+    }
     // Before anything is written: a reload that cannot be would only have to be taken back.
     for (const step of steps) {
       const isBirth = step.do === "reload" || step.do === "start";
@@ -159,6 +181,15 @@ export class Executor implements BalancerEffects, Disposable {
       if (error instanceof NobodyListensError) return undefined;
       throw error;
     }
+  }
+
+  /** Looks for processes that do not answer, once for many looks in a row: a start is awaited by looking every few milliseconds. */
+  async #findStrays(program: string, file: string): Promise<readonly number[]> {
+    const known = this.#strays.get(file);
+    if (known !== undefined && performance.now() < known.atMs + STRAYS_LOOK_MS) return known.pids;
+    const pids = await findStrays(program, file);
+    this.#strays.set(file, { pids, atMs: performance.now() });
+    return pids;
   }
 
   #connect(path: string, signal: AbortSignal): Promise<RuntimeSocket> {
@@ -216,16 +247,6 @@ export class Executor implements BalancerEffects, Disposable {
         return "";
       case "command":
         assert(false, "commands go together");
-    }
-  }
-
-  async #refuseOtherWriter(step: Step, { file, socket }: BalancerSources): Promise<StepFailure | undefined> {
-    try {
-      await this.#soleWriter?.claim([file, socket]);
-      return undefined;
-    } catch (error) {
-      if (!(error instanceof OtherWriterError)) throw error;
-      return { kind: "taken", message: `Cannot ${WHAT[step.do]}: ${error.message}` };
     }
   }
 

@@ -36,10 +36,26 @@ export class OperatorLog {
   /** What is wrong now: told again when it has been right in between. */
   readonly #faults = new Set<string>();
   #notices: ReadonlySet<string> = new Set();
+  /** Why this writer is the spare, if it is. */
+  #standby: string | undefined;
 
-  /** Tells `log` of the balancer that calls itself `name`. */
+  /** Tells `log` of the balancer that is called `name`: after its file, for there may be several of a kind. */
   constructor(name: string, log: Logger) {
     [this.#name, this.#log] = [name, log];
+  }
+
+  /** What the balancer is called. */
+  get name(): string {
+    return this.#name;
+  }
+
+  /** Tells, when it changes, that another writer keeps the balancer, and this one is its spare. */
+  tellStandby(other: string | undefined): void {
+    if (other === this.#standby) return;
+    this.#standby = other;
+    if (other === undefined) {
+      this.#log.info(`${this.#name}: this writer is active now`, { event: "writer.active" });
+    } else this.#log.warn(`${this.#name}: standing by: ${other}`, { event: "writer.standby" });
   }
 
   /** Tells what is wrong, once until {@linkcode forgetFaults}; what differs in a number in parentheses alone, a pid, is the same. */

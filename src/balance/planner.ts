@@ -95,7 +95,7 @@ export class Planner<Config, ClusterConfig, Observed> {
     const unknown = servedUnknown(wanted, served);
     if (unknown.length === 0) return target;
     this.#told.tellFault(
-      `${this.#balancer.name} serves ${unknown.join(", ")}, whose config cannot be used: it goes on as it runs, and ` +
+      `${this.#told.name} serves ${unknown.join(", ")}, whose config cannot be used: it goes on as it runs, and ` +
         "nothing that takes a reload is done before that config is mended, or its file removed",
     );
     return { ...target, held: true };
@@ -142,7 +142,8 @@ export class Planner<Config, ClusterConfig, Observed> {
 
   /**
    * Notes that a target made of `wanted` was refused, and tells why and what
-   * becomes of it. Answers whether there is something else to try.
+   * becomes of it. Answers whether there is something else to try; `blameless`
+   * if no config is to blame, which is for others to tell.
    */
   async refuse(
     wanted: Wanted<Config, ClusterConfig>,
@@ -153,15 +154,16 @@ export class Planner<Config, ClusterConfig, Observed> {
       readonly retryAt: (times: number) => number;
       readonly place: Place;
     },
-  ): Promise<boolean> {
+  ): Promise<"more" | "nothing" | "blameless"> {
     const { cluster, faults } = await this.#balancer.explain?.(await this.#render(target), message) ??
       { cluster: undefined, faults: [{ message, remedy: [] }] };
+    if (faults.length === 0) return "blameless";
     const lines = faults.flatMap(({ remedy }) => remedy);
     const fate = this.#acceptance.refuse(wanted, target, { cluster, lines, retryAt });
     // A process goes on with what it has, though nothing else is known to be tried.
     const told = fate === "nothing" && this.#acceptance.some ? "kept" : fate;
     this.#told.tellRefusal({ cluster, faults, fate: told }, place);
-    return fate !== "nothing";
+    return fate === "nothing" ? "nothing" : "more";
   }
 
   /**

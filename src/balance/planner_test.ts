@@ -72,10 +72,11 @@ class Bench {
   /** Has a wish refused as it is. */
   async refuse(wanted: Wish): Promise<boolean> {
     const { target } = await this.view(wanted);
-    return await this.planner.refuse(wanted, target.wanted, { kind: "refused", message: "it is bad" }, {
+    const next = await this.planner.refuse(wanted, target.wanted, { kind: "refused", message: "it is bad" }, {
       retryAt: () => this.clock.now() + 60_000,
       place: (_, text) => text,
     });
+    return next === "more";
   }
 }
 

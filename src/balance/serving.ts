@@ -7,8 +7,10 @@ import type { BalancerEffects, StepFailure } from "./effects.ts";
 
 /** What {@linkcode Serving} is made of. */
 export interface ServingOptions {
+  /** What the balancer is called in the log. */
+  readonly name: string;
   /** Finds the pid in answers. */
-  readonly balancer: Pick<Decider, "name" | "pid">;
+  readonly balancer: Pick<Decider, "pid">;
   /** Looks, attends and dismisses. */
   readonly effects: Pick<BalancerEffects, "observe" | "attend" | "dismiss">;
   /** Time. */
@@ -70,6 +72,7 @@ interface Process {
  * one that nobody steers.
  */
 export class Serving {
+  readonly #name: string;
   readonly #balancer: ServingOptions["balancer"];
   readonly #effects: ServingOptions["effects"];
   readonly #clock: Clock;
@@ -91,7 +94,8 @@ export class Serving {
   #leaving: { readonly pid: number; readonly until: number } | undefined;
 
   /** Knows of no process before the first look. */
-  constructor({ balancer, effects, clock, log, attendAgainMs, onEnd }: ServingOptions) {
+  constructor({ name, balancer, effects, clock, log, attendAgainMs, onEnd }: ServingOptions) {
+    this.#name = name;
     [this.#balancer, this.#effects, this.#clock, this.#log] = [balancer, effects, clock, log];
     [this.#attendAgainMs, this.#onEnd] = [attendAgainMs, onEnd];
   }
@@ -145,7 +149,7 @@ export class Serving {
 
   /** Waits until another process answers than was `seen` before the step. Throws if the signal is aborted meanwhile. */
   async awaitTakeover(step: Birth, seen: Seen, sources: BalancerSources, signal: AbortSignal): Promise<Takeover> {
-    const { name } = this.#balancer;
+    const name = this.#name;
     const pidBefore = await this.#pidOf(seen);
     const began = this.#clock.now();
     const deadline = began + TAKEOVER_DEADLINE_MS;
@@ -185,7 +189,7 @@ export class Serving {
     { pid, older, beside }: Takeover & { readonly ok: true },
     sources: BalancerSources,
   ): Promise<void> {
-    const { name } = this.#balancer;
+    const name = this.#name;
     const still = older.length === 0 ? "" : `; older ones still have connections: ${older.join(", ")}`;
     this.#log.info(`${name}: process ${pid} serves${still}`);
     for (const other of beside) {
@@ -251,7 +255,7 @@ export class Serving {
    * traffic and one of them nobody would steer: the one before is to leave.
    */
   async #welcome(now: Process, before: Process, sources: BalancerSources): Promise<void> {
-    const { name } = this.#balancer;
+    const name = this.#name;
     this.#log.info(`${name}: process ${now.pid} serves, which somebody else has started`);
     if (before.outOfReach || before.owner === now.owner || !await this.#effects.dismiss(before.owner, sources)) return;
     this.#log.info(`${name}: process ${before.owner}, which served before, is asked to leave`);

@@ -34,7 +34,8 @@ class Bench {
   readonly attended: { readonly end: () => void; readonly signal: AbortSignal }[] = [];
   ends = 0;
   readonly serving = new Serving({
-    balancer: { name: "haproxy", pid: ([pid]) => pid === undefined ? undefined : Number(pid) },
+    name: "haproxy",
+    balancer: { pid: ([pid]) => pid === undefined ? undefined : Number(pid) },
     effects: {
       observe: ({ socket }) => Promise.resolve(this.here.get(socket) ?? {}),
       attend: (_, signal) =>

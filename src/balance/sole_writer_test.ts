@@ -13,7 +13,7 @@ Deno.test("SoleWriter keeps a second one off until the first has let go, and mov
   await second.claim([dir.file("a")]);
   first[Symbol.dispose]();
   await second.claim([dir.file("b")]);
-  await assert.rejects(first.claim([dir.file("b")]), new RegExp(`process ${Deno.pid} writes to it`));
+  await assert.rejects(first.claim([dir.file("b")]), new RegExp(`process ${Deno.pid} keeps this balancer in sync`));
 });
 
 Deno.test("SoleWriter lets a writer work whose directory takes no lock file", async () => {
@@ -88,5 +88,5 @@ Deno.test("SoleWriter holds its lock though the disk has no room for its name", 
   } finally {
     Deno.FsFile.prototype.write = write;
   }
-  await assert.rejects(second.claim([dir.file("a")]), /another process writes to it/);
+  await assert.rejects(second.claim([dir.file("a")]), /another process keeps this balancer in sync/);
 });

@@ -8,7 +8,7 @@ import type { Serving } from "./serving.ts";
 /** By what a {@linkcode survey} finds out. */
 export interface SurveyOptions<Config, ClusterConfig, Observed> {
   /** Says where to look, and reads what was seen. */
-  readonly balancer: Pick<Decider<Config, ClusterConfig, Observed>, "name" | "sources" | "observe">;
+  readonly balancer: Pick<Decider<Config, ClusterConfig, Observed>, "sources" | "observe">;
   /** Looks at the process that serves. */
   readonly serving: Pick<Serving, "look" | "meet">;
   /** Knows the program. */
@@ -65,7 +65,7 @@ async function look<Config, Observed>(
   } catch (error) {
     signal.throwIfAborted();
     const why = error instanceof Error ? error.message : error;
-    told.tellFault(error instanceof UndecidedError ? error.message : `Cannot observe ${balancer.name}: ${why}`);
+    told.tellFault(error instanceof UndecidedError ? error.message : `Cannot observe ${told.name}: ${why}`);
     return undefined;
   }
 }

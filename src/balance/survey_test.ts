@@ -23,7 +23,7 @@ function begin(change: Partial<Options> = {}) {
   const log = new RecordingLogger();
   const met: string[] = [];
   const options: Options = {
-    balancer: { name: "haproxy", sources: sourcesOf, observe: (_, config) => `${config}!` },
+    balancer: { sources: sourcesOf, observe: (_, config) => `${config}!` },
     serving: {
       look: ({ file }) => Promise.resolve({ file }),
       meet: (_: Seen, { socket }) => Promise.resolve(void met.push(socket)),

@@ -54,6 +54,7 @@ export async function tryOut<Config, ClusterConfig, Observed>(
     }
     const output = failed.failure.message.replaceAll(candidate, sources.file);
     const found = await balancer.explain?.(rendered, output) ?? { faults: [{ message: output, remedy: [] }] };
+    if (found.faults.length === 0) return { target, refusals, isAsked: false };
     refusals.push(found);
     const lines = found.faults.flatMap(({ remedy }) => remedy);
     const fate = acceptance.refuse(wanted, target, { cluster: found.cluster, lines, retryAt: () => Infinity });

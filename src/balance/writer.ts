@@ -36,6 +36,8 @@ export interface Applied {
 
 /** What a {@linkcode Writer} is made of. */
 export interface WriterOptions<Config, ClusterConfig, Observed> {
+  /** What the balancer is called: after its file, for there may be several of a kind. What its plugin is called if absent. */
+  readonly name?: string;
   /** Decides. */
   readonly balancer: Decider<Config, ClusterConfig, Observed>;
   /** Acts. */
@@ -125,17 +127,21 @@ export class Writer<Config, ClusterConfig, Observed> {
   #converged = false;
   /** Whether all was in force when last looked at: what is otherwise then was not our doing. */
   #isCalm = false;
+  /** The file as it was then, or as it was written since: who finds another one has not been us. */
+  #fileLeft: string | undefined;
 
   constructor(options: WriterOptions<Config, ClusterConfig, Observed>) {
     const { balancer, effects, clock, random, reconcileMs = RECONCILE_MS, onApplied = () => {} } = options;
+    const { name = balancer.name } = options;
     this.#logbook = new Logbook(clock.now());
     const log = this.#logbook.listen(options.log, clock);
     [this.#balancer, this.#effects, this.#clock, this.#log] = [balancer, effects, clock, log];
     [this.#reconcileMs, this.#onApplied] = [reconcileMs, onApplied];
     const agenda = this.#agenda = new Agenda(clock);
-    const told = this.#told = new OperatorLog(balancer.name, log);
+    const told = this.#told = new OperatorLog(name, log);
     this.#version = new KnownVersion(effects, told);
     this.#serving = new Serving({
+      name,
       balancer,
       effects,
       clock,
@@ -212,7 +218,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     let next: Round = "again";
     for (let round = 0; next === "again" && !signal.aborted; round++) {
       if (round === ROUNDS_MAX) {
-        this.#told.tellFault(`${this.#balancer.name} is not as it is wanted after ${ROUNDS_MAX} rounds`);
+        this.#told.tellFault(`${this.#told.name} is not as it is wanted after ${ROUNDS_MAX} rounds`);
         this.#later();
         break;
       }
@@ -248,6 +254,8 @@ export class Writer<Config, ClusterConfig, Observed> {
     // A process that was started from another file would come back with that one when it is restarted by hand.
     const hasMoved = this.#serving.settledAt !== undefined && this.#serving.settledAt.file !== view.sources.file;
     const because = turn.because ?? (hasMoved ? "config_file has changed" : undefined);
+    const other = await this.#effects.claim?.(view.sources);
+    this.#told.tellStandby(other);
     const decision = await this.#planner.decide(view, {
       because,
       plannedBefore: turn.plannedBefore,
@@ -265,8 +273,13 @@ export class Writer<Config, ClusterConfig, Observed> {
     if (steps.length === 0 || planned === turn.plannedBefore) {
       this.#agenda.lookBy(this.#pace.leftoverAt(this.#clock.now(), steps));
       if (steps.length === 0) this.#tellDrift(view, steps);
-      this.#isCalm = inForce;
+      [this.#isCalm, this.#fileLeft] = [inForce, view.seen.file];
       return ["wait", inForce && view.target.wanted === view.wanted];
+    }
+    // The one that is active does what is to be done; this one looks again, and takes over when that has ended.
+    if (other !== undefined) {
+      this.#isCalm = false;
+      return ["wait", false];
     }
     if (steps.some((step) => step.do === "start") && !this.#mayStart(view.seen.strays)) return ["wait", false];
     this.#tellDrift(view, steps);
@@ -400,6 +413,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     const step: Step = { ...installed, contents: file, check: [] };
     const [outcome] = await this.#effects.execute([step], sources, this.#ending.signal);
     if (outcome?.ok === false) this.#told.tellFault(outcome.failure.message);
+    else this.#fileLeft = file;
   }
 
   /** Goes on with what the balancer may take instead of what it has refused. */
@@ -409,9 +423,10 @@ export class Writer<Config, ClusterConfig, Observed> {
     failure: StepFailure,
     retryAt: (times: number) => number,
   ): Promise<Round> {
-    const isMore = await this.#planner.refuse(wanted, target.wanted, failure, { retryAt, place });
+    const next = await this.#planner.refuse(wanted, target.wanted, failure, { retryAt, place });
+    if (next === "blameless") return this.#fail(failure);
     this.#log.debug(failure.message);
-    return isMore ? "again" : this.#later();
+    return next === "more" ? "again" : this.#later();
   }
 
   /** Ends the turn for what no config is to blame for: a full disk, a program that is not there. */
@@ -443,7 +458,10 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#tellOutcomes(outcomes);
     for (const outcome of outcomes) {
       this.#waiting.note(outcome.ok ? undefined : outcome.failure.message, this.#clock.now());
-      if (outcome.ok) continue;
+      if (outcome.ok) {
+        this.#fileLeft = step.contents;
+        continue;
+      }
       this.#told.tellFault(`The file ${step.path} stays behind what runs: ${outcome.failure.message}`);
       this.#later();
     }
@@ -471,9 +489,10 @@ export class Writer<Config, ClusterConfig, Observed> {
 
   /** Tells what somebody else has changed since all was in force, if it was. */
   #tellDrift({ seen, sources }: View<Config, ClusterConfig, Observed>, steps: readonly Step[]): void {
-    // A file that could not be written has been changed by nobody.
-    const follows = this.#waiting.behind === undefined ? this.#waiting.steps : [];
-    if (this.#isCalm) this.#told.tellDrift(seen, [...steps, ...follows], sources);
+    // A file that is as it was left has been changed by nobody, though another one is wanted: what was refused is tried again.
+    const isLeft = (step: Step) => step.do === "install" && seen.file === this.#fileLeft;
+    const found = [...steps, ...this.#waiting.steps].filter((step) => !isLeft(step));
+    if (this.#isCalm) this.#told.tellDrift(seen, found, sources);
   }
 
   #tellOutcomes(outcomes: readonly StepOutcome[]): void {

@@ -401,6 +401,35 @@ Deno.test("Writer puts the old file back when no process could be made of the ne
   assert(bench.model.process?.backends.has("late"));
   assert.equal(bench.reloads.length, tries + 1);
   assert.equal(bench.logged("error").length, 1);
+  // It was the writer that put the old file back, and no hand.
+  assert.deepEqual(bench.logged("warn").filter((line) => /not as it was left/.test(line)), []);
+});
+
+Deno.test("Writer blames no hand for the file that is there while a start fails again and again", async () => {
+  await using bench = new Bench();
+  bench.model.fails = (text) => text.includes("8009") ? "cannot bind" : undefined;
+  await bench.put(wants({ web: { port: 8000, nodes: [A] }, late: { port: 8009 } }));
+  await bench.pass(120_000);
+  bench.model.fails = () => undefined;
+  await bench.pass(120_000);
+  assert(bench.model.process?.backends.has("late"));
+  assert.deepEqual(bench.logged("warn").filter((line) => /not as it was left/.test(line)), []);
+  bench.model.file = "global\n";
+  await bench.pass(6_500);
+  assert.equal(bench.logged("warn").filter((line) => /not as it was left: the file/.test(line)).length, 1);
+});
+
+Deno.test("Writer does not say that a config is refused when no process could be forked", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { port: 8000, nodes: [A] } }));
+  bench.forget();
+  let failures = 3;
+  bench.model.fails = () => failures-- > 0 ? "[ALERT]    (7) : [/usr/sbin/haproxy.main()] Cannot fork.\n" : undefined;
+  await bench.put(wants({ web: { port: 8000, nodes: [A] }, late: { port: 8009 } }));
+  await bench.pass(60_000);
+  assert(bench.model.process?.backends.has("late"));
+  assert.deepEqual(bench.logged("error"), ["error [ALERT]    (7) : [/usr/sbin/haproxy.main()] Cannot fork.\n"]);
+  assert.doesNotMatch(bench.log.join("\n"), /refuses/);
 });
 
 Deno.test("Writer starts a balancer again that died, though not the instant that it is gone", async () => {

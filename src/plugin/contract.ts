@@ -501,7 +501,7 @@ export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Obser
 export interface Explanation {
   /** The cluster at fault, if it is one cluster's. */
   readonly cluster?: ClusterName | undefined;
-  /** What is wrong, one or more. */
+  /** What is wrong; none if no config is to blame, as for a process that could not be forked: it is tried again later. */
   readonly faults: readonly Fault[];
 }
 

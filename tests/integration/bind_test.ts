@@ -86,3 +86,21 @@ Deno.test("a port of another HAProxy is not shared with it: its holder is named,
   }
   await eventually("the port is had when it is free", async () => await get(late) === "app.test");
 });
+
+for (const runs of [false, true]) {
+  Deno.test(`a port that stays taken blames no hand for the file while ${runs ? "reloads are" : "a start is"} tried again`, async () => {
+    await using box = new HaproxyBox({ restart_interval: 0 });
+    await using server = new NamedServer("app.test");
+    await using running = new RunningWriter({ reconcileMs: 100 });
+    const late = freePort();
+    const web = { section: { port: freePort() }, nodes: [server.node] };
+    if (runs) await running.apply(box.wanted({ web }));
+    using _other = Deno.listen({ hostname: "127.0.0.1", port: late });
+    running.writer.put(box.wanted({ web, late: { section: { port: late }, nodes: [server.node] } }));
+    const tries = () => running.log.filter((line) => /aborted: cannot bind/.test(line)).length;
+    await eventually("it was tried again and again", () => tries() >= 4);
+    assert.deepEqual(running.log.filter((line) => /not as it was left/.test(line)), []);
+    await Deno.writeTextFile(box.configFile, "# a hand\n");
+    await running.logged(/not as it was left: the file .* was changed/);
+  });
+}

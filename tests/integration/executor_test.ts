@@ -192,7 +192,7 @@ Deno.test("the executor carries nothing out while another one writes to the file
       { ...sources(dir), ...elsewhere },
       signal,
     );
-    assert.match(failureOf(outcome), /^taken: Cannot start it: process [0-9]+ writes to it/);
+    assert.match(failureOf(outcome), /^taken: Cannot start it: process [0-9]+ keeps this balancer in sync/);
   }
   assert.equal(names(dir).includes("done"), false);
 });
@@ -211,4 +211,24 @@ Deno.test("the executor that attends a process hears at once that it ends the ta
   connection.close();
   await eventually("it hears", () => hasHeard);
   await attending;
+});
+
+Deno.test("the executor looks for processes that do not answer once, not at each look", async () => {
+  await using dir = new TempDir();
+  const count = dir.file("count");
+  // Every look at all processes begins with a shell.
+  await dir.write("sh", `#!/bin/sh\necho >> ${count}\nexec /bin/sh "$@"\n`);
+  await Deno.chmod(dir.file("sh"), 0o755);
+  const path = Deno.env.get("PATH") ?? "";
+  Deno.env.set("PATH", `${dir.path}:${path}`);
+  try {
+    const executor = new Executor();
+    for (let look = 0; look < 20; look++) {
+      assert.deepEqual((await executor.observe(sources(dir), () => undefined, signal)).strays, []);
+    }
+  } finally {
+    Deno.env.set("PATH", path);
+  }
+  const looks = (await Deno.readTextFile(count)).length;
+  assert(looks >= 1 && looks <= 5, `${looks} looks at all processes`);
 });

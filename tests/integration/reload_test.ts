@@ -237,13 +237,34 @@ Deno.test("a second writer of one HAProxy says who has it and touches nothing, a
   await running.apply(box.wanted({ web: { section, nodes: [one.node] } }));
   waiting.writer.put(box.wanted({ web: { section, nodes: [two.node] } }));
   await waiting.logged(
-    new RegExp(`error Cannot send a command: process ${Deno.pid} writes to it, and holds .*\\.lock`),
+    new RegExp(`warn haproxy: standing by: process ${Deno.pid} keeps this balancer in sync, and holds .*\\.lock`),
   );
   assert.equal(await get(section.port), "one.test");
   assert.deepEqual(waiting.turns.flatMap(({ steps }) => steps), []);
   await running.stop();
   first[Symbol.dispose]();
   await eventually("the second has it", async () => await get(section.port) === "two.test");
+  await waiting.logged(/info haproxy: this writer is active now/);
+});
+
+Deno.test("a spare says that it is one while it has nothing to do, and signals no process that somebody else starts", async () => {
+  await using box = new HaproxyBox();
+  await using one = new NamedServer("one.test");
+  const wanted = box.wanted({ web: { section: { port: freePort() }, nodes: [one.node] } });
+  using first = new Executor({ isSole: true });
+  using second = new Executor({ isSole: true });
+  await using running = new RunningWriter({ effects: first, reconcileMs: 600_000 });
+  await using waiting = new RunningWriter({ effects: second, reconcileMs: 50 });
+  await running.apply(wanted);
+  await waiting.apply(wanted);
+  await waiting.logged(/warn haproxy: standing by: process/);
+  const before = await box.pid();
+  await box.run("-D", "-f", box.configFile, "-p", box.pidFile);
+  await waiting.logged(/process \d+ serves, which somebody else has started/);
+  const looks = waiting.writer.standing.turnedMs ?? 0;
+  await eventually("the spare has looked again", () => (waiting.writer.standing.turnedMs ?? 0) > looks + 200);
+  assert.doesNotMatch(waiting.log.join("\n"), /asked to leave/);
+  assert(box.processes().includes(before));
 });
 
 Deno.test("commands are held back from the file on until the new process answers, and none is lost", async () => {

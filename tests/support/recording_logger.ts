@@ -4,21 +4,29 @@ import type { Logger } from "../../src/kernel/logger.ts";
 export class RecordingLogger implements Logger {
   /** What was told, in order. */
   readonly lines: string[] = [];
+  /** The same, with the properties. */
+  readonly records: { readonly text: string; readonly properties: Readonly<Record<string, unknown>> | undefined }[] =
+    [];
   /** Keeps detail. */
-  debug(text: string): void {
-    this.lines.push(`debug ${text}`);
+  debug(text: string, properties?: Readonly<Record<string, unknown>>): void {
+    this.#note("debug", text, properties);
   }
   /** Keeps a change of state. */
-  info(text: string): void {
-    this.lines.push(`info ${text}`);
+  info(text: string, properties?: Readonly<Record<string, unknown>>): void {
+    this.#note("info", text, properties);
   }
   /** Keeps what somebody should look at. */
-  warn(text: string): void {
-    this.lines.push(`warn ${text}`);
+  warn(text: string, properties?: Readonly<Record<string, unknown>>): void {
+    this.#note("warn", text, properties);
   }
   /** Keeps what does not work. */
-  error(text: string): void {
-    this.lines.push(`error ${text}`);
+  error(text: string, properties?: Readonly<Record<string, unknown>>): void {
+    this.#note("error", text, properties);
+  }
+
+  #note(level: string, text: string, properties: Readonly<Record<string, unknown>> | undefined): void {
+    this.lines.push(`${level} ${text}`);
+    this.records.push({ text, properties });
   }
 
   /** What was told since the last time, without detail. */

@@ -17,6 +17,10 @@ const EMPTY_WORDS = new RegExp([
   "Warnings were found\\. *$",
 ].join("|"));
 
+/** What keeps any process from running, whatever its config. */
+const NO_FAULT_OF_A_CONFIG =
+  /\b(?:Cannot fork|Out of memory|Cannot allocate memory|Resource temporarily unavailable|Too many open files)\b/i;
+
 /** Parts of the balancer's own file that make a section each, which can be left out as a whole. */
 const SECTION_KEYS = new Set(["proxies", "meta_clusters", "stats"]);
 
@@ -28,6 +32,7 @@ export function explain(rendered: Rendered, output: string): Explanation {
   const alerts = [/\[ALERT\]/, /\[WARNING\]/].map((level) => said.filter((line) => level.test(line)))
     .find((lines) => lines.length > 0) ?? [];
   const texts = [...new Set(alerts.length === 0 ? [output] : alerts)];
+  if (texts.every((text) => NO_FAULT_OF_A_CONFIG.test(text))) return { cluster: undefined, faults: [] };
   const faults = new Map<string, Fault>();
   for (const text of texts) {
     const fault = file.faultOf(text);
