@@ -21,7 +21,7 @@ const PROGRAM_DEADLINE_MS = 10_000;
 const OLDER_LOOK_MS = 5_000;
 
 /** How often processes that do not answer are looked for while nobody does: that reads what all processes are. */
-const STRAYS_LOOK_MS = 1_000;
+const STRAYS_LOOK_MS = 250;
 
 /** What {@linkcode Executor} may be told. */
 export interface ExecutorOptions {
