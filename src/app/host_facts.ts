@@ -60,8 +60,14 @@ export async function learnHostFacts(said: SaidOfHost, sources: HostSources = SY
   try {
     const bare = sources.bareName();
     const fqdn = said.fqdn ?? await soon(fullyQualified(bare, sources)) ?? bare;
-    const ip = said.ip ?? await findAddress([fqdn, bare], { sources, soon });
-    const facts = { fqdn, ip, ...(said.peerPort === undefined ? {} : { peerPort: said.peerPort }) };
+    const interfaces = await soon(sources.interfaces());
+    const ip = said.ip ?? await findAddress([fqdn, bare], { sources, interfaces, soon });
+    const facts = {
+      fqdn,
+      ip,
+      ...interfaces?.all !== undefined && { addresses: interfaces.all },
+      ...said.peerPort !== undefined && { peerPort: said.peerPort },
+    };
     const refusal = refusalOf(facts, said);
     const isProvisional = refusal !== undefined || (said.fqdn === undefined && !fqdn.includes("."));
     return { facts, refusal, isProvisional };
@@ -97,15 +103,15 @@ export function pickFqdn({ canonical, aliases }: { canonical: string; aliases: r
 /** What the predecessor announces if others can reach it; else the best that there is. */
 async function findAddress(
   candidates: readonly string[],
-  { sources, soon }: {
+  { sources, interfaces, soon }: {
     readonly sources: HostSources;
+    readonly interfaces: Interfaces | undefined;
     readonly soon: <T>(promise: Promise<T>) => Promise<T | undefined>;
   },
 ): Promise<string> {
   const found: string[] = [];
   for (const name of new Set(candidates)) found.push(...await soon(sources.addresses(name)) ?? []);
   const ofName = (is: (address: string) => boolean) => found.find((address) => is(address) && !isLoopback(address));
-  const interfaces = await soon(sources.interfaces());
   return ofName(isIpv4) ?? interfaces?.ipv4 ?? ofName(isIpv6) ?? interfaces?.ipv6 ?? found.find(isIpv4) ?? "127.0.0.1";
 }
 

@@ -223,6 +223,8 @@ export interface HostFacts {
   readonly fqdn: string;
   /** The address that is announced. */
   readonly ip: string;
+  /** All addresses of the host's interfaces, if they could be found out. Since 2.0. */
+  readonly addresses?: readonly string[] | undefined;
   /** The port of the local balancer's peers listener, as it is announced to the other hosts; 1024 if absent. */
   readonly peerPort?: number | undefined;
 }

@@ -6,13 +6,25 @@ export interface Interfaces {
   readonly ipv4?: string | undefined;
   /** The same of IPv6: never one of the link alone. */
   readonly ipv6?: string | undefined;
+  /** Every address of every interface; absent where they could not be read. */
+  readonly all?: readonly string[] | undefined;
 }
 
 /** Reads what Linux's kernel says of its interfaces; elsewhere nothing is found. Never throws. */
 export async function findAddresses(): Promise<Interfaces> {
   const read = (name: string) => look("cat", [`/proc/net/${name}`]).catch(() => "");
   const [routes, trie, inet6] = await Promise.all([read("route"), read("fib_trie"), read("if_inet6")]);
-  return { ipv4: pickIpv4(routes, trie), ipv6: pickIpv6(routes, inet6) };
+  return { ipv4: pickIpv4(routes, trie), ipv6: pickIpv6(routes, inet6), all: allAddresses(trie, inet6) };
+}
+
+/** Reads all addresses out of `/proc/net/fib_trie` and `/proc/net/if_inet6`. Pure. */
+export function allAddresses(trie: string, inet6: string): readonly string[] {
+  const ipv4 = [...trie.matchAll(/\|-- ([0-9.]+)\n\s+\/32 host LOCAL/g)].map(([, address = ""]) => address);
+  const ipv6 = inet6.split("\n").flatMap((line) => {
+    const hex = /^[0-9a-f]{32}/.exec(line)?.[0];
+    return hex === undefined ? [] : [compress(hex)];
+  });
+  return [...new Set([...ipv4, ...ipv6])];
 }
 
 interface Route {

@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
-import { HaproxyBox, NamedServer, RunningWriter } from "../support/haproxy.ts";
+import { HaproxyBox, NamedServer, RunningWriter, type TestCluster } from "../support/haproxy.ts";
 import { get, HttpLoad } from "../support/http_load.ts";
 
 /** Whether somebody listens at an address. */
@@ -104,3 +104,22 @@ for (const runs of [false, true]) {
     await running.logged(/not as it was left: the file .* was changed/);
   });
 }
+
+Deno.test("a stats socket of the user's own on the path of socket_file keeps neither reloads nor members from working", async () => {
+  await using box = new HaproxyBox({ restart_interval: 0 });
+  await using server = new NamedServer("app.test");
+  await using running = new RunningWriter();
+  for (const options of ["mode 660 level admin", "", "level user"]) {
+    const global = [`stats socket ${box.socketFile} ${options}`];
+    const clusters: Record<string, TestCluster> = {};
+    for (const name of ["one", "two", "three"]) {
+      const port = freePort();
+      clusters[name] = { section: { port } };
+      await running.apply(box.wanted(clusters, { global }));
+      clusters[name] = { section: { port }, nodes: [server.node] };
+      await running.apply(box.wanted(clusters, { global }));
+      assert.equal(await get(port), "app.test");
+    }
+  }
+  assert.equal(running.reloads, 9);
+});

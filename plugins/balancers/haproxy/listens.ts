@@ -26,14 +26,20 @@ export function clusterListens(
   return [{ host: bindAddress, port, path: ["port"] }, ...bindLines(frontend, ["frontend"])];
 }
 
+/** So many ports of a range are told. */
+const RANGE_MAX = 1_000;
+
 /** What `bind` among a user's own lines says, as far as it is plain: an address and a port. */
 function bindLines(lines: readonly string[], path: readonly string[]): readonly Listening[] {
   return lines.flatMap((line, i) => {
     const [keyword, addresses = ""] = words(line);
     if (keyword !== "bind") return [];
     return addresses.split(",").flatMap((address) => {
-      const match = /^(?:ipv[46]@)?\[?([^@\]]*)\]?:([0-9]{1,5})$/.exec(address);
-      return match === null ? [] : [{ host: match[1] ?? "", port: Number(match[2]), path: [...path, i] }];
+      const match = /^(?:ipv[46]@)?\[?([^@\]]*)\]?:([0-9]{1,5})(?:-([0-9]{1,5}))?$/.exec(address);
+      if (match === null) return [];
+      const [first, last] = [Number(match[2]), Number(match[3] ?? match[2])];
+      const ports = Array.from({ length: Math.min(Math.max(0, last - first + 1), RANGE_MAX) }, (_, at) => first + at);
+      return ports.map((port) => ({ host: match[1] ?? "", port, path: [...path, i] }));
     });
   });
 }

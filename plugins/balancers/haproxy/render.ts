@@ -10,6 +10,7 @@ import { comparePeers, localPeer, PEERS_SECTION, shareInOne, sharesWith } from "
 import { defaultsLines, passingOf, serve } from "./serve.ts";
 import type { ServedCluster } from "./served.ts";
 import { sha256 } from "./sha256.ts";
+import { withoutOwnSockets } from "./stats_socket.ts";
 import { words } from "./words.ts";
 import { unreachedClusters } from "./unreached.ts";
 
@@ -146,12 +147,14 @@ function marksStructure(version: HaproxyWanted["version"]): boolean {
 
 function globalStanza({ wanted: { config, version }, passing }: Scene): Stanza {
   const handover = marksStructure(version) ? " expose-fd listeners" : "";
+  const passed = passLines("global", { where: "global", texts: config.global, origin: { path: ["global"] } }, passing);
+  const { lines, access } = withoutOwnSockets(passed, config, passing.tell);
   return {
     header: "global",
     lines: [
-      ...passLines("global", { where: "global", texts: config.global, origin: { path: ["global"] } }, passing),
+      ...lines,
       {
-        text: `stats socket ${config.socketFile} mode 600 level admin${handover}`,
+        text: `stats socket ${config.socketFile} ${access} level admin${handover}`,
         origin: { path: ["socket_file"] },
       },
       { text: "stats timeout 2m" },

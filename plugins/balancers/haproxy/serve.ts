@@ -11,6 +11,7 @@ import {
 } from "./backend.ts";
 import { type HaproxyCluster, type HaproxyWanted, isSectionName } from "./config.ts";
 import { isLeftOut, type Line, type Passing, passLines, type Tell } from "./lines.ts";
+import { ownFrontends } from "./own_frontends.ts";
 import { panicTwin } from "./panic.ts";
 import { comparePeers, otherPeers } from "./peers.ts";
 import type { Member, ServedCluster } from "./served.ts";
@@ -41,6 +42,7 @@ export function serve(wish: HaproxyWanted, tell: Tell): readonly ServedCluster[]
   const { config, host, version, clusters } = wish;
   const passing = passingOf(wish, tell);
   const defaults = defaultsLines(wish, passing);
+  const ownFrontend = ownFrontends(wish);
   const served: ServedCluster[] = [];
   const names = new Set<string>();
   const taken = new Set(clusters.map(({ name }) => name));
@@ -65,7 +67,7 @@ export function serve(wish: HaproxyWanted, tell: Tell): readonly ServedCluster[]
     const spreadsConsistently = asWritten.lacksHashType && config.directives !== "predecessor" &&
       isAtLeast(version, 2, 6);
     const traits = spreadsConsistently ? backendTraits(texts(defaults), [...texts(lines), HASH_CONSISTENT]) : asWritten;
-    const members = membersOf(wanted, traits, tell);
+    const members = membersOf(wanted, { ownServers: traits.ownServers, ownFrontend, tell });
     const ids = traits.placedById
       ? assignServerIds(members.map((member) => member.name), traits.ownServers.ids)
       : new Map<string, number>();
@@ -85,8 +87,11 @@ export function serve(wish: HaproxyWanted, tell: Tell): readonly ServedCluster[]
 
 function membersOf(
   { name: cluster, nodes }: WantedCluster<HaproxyCluster>,
-  { ownServers }: BackendTraits,
-  tell: Tell,
+  { ownServers, ownFrontend, tell }: {
+    readonly ownServers: BackendTraits["ownServers"];
+    readonly ownFrontend: ReturnType<typeof ownFrontends>;
+    readonly tell: Tell;
+  },
 ): readonly Member[] {
   const members = new Map<string, Member>();
   for (const node of nodes.toSorted(compareNodes)) {
@@ -96,6 +101,13 @@ function membersOf(
       continue;
     }
     const name = nodeName(node);
+    const frontend = ownFrontend(node);
+    if (frontend !== undefined) {
+      tell(
+        `Cluster ${cluster}: node ${name} at ${node.ip} is left out: it is this HAProxy itself, which listens on ${frontend}`,
+      );
+      continue;
+    }
     const known = members.get(name);
     if (ownServers.has(name)) {
       tell(`Cluster ${cluster}: node ${name} is left out as a line of its backend defines a server of that name`);

@@ -1,0 +1,65 @@
+import { isIpv4, isIpv6 } from "../../../src/model/endpoint.ts";
+import type { HaproxyWanted } from "./config.ts";
+import { clusterListens, ownListens } from "./listens.ts";
+import { canonicalAddress } from "./membership.ts";
+
+/** An address and a port. */
+interface Address {
+  readonly ip: string;
+  readonly port: number;
+}
+
+/**
+ * Finds the nodes that are this HAProxy itself: a request to one comes back to
+ * a frontend, which may send it there again, until no connection is left for
+ * anybody. Answers a function that tells where such a node leads to, or
+ * `undefined` for any other node.
+ */
+export function ownFrontends(
+  { config, host, clusters }: Pick<HaproxyWanted, "config" | "host" | "clusters">,
+): (node: Address) => string | undefined {
+  const byPort = new Map<number, string[]>();
+  for (
+    const { host, port } of [
+      ...ownListens(config),
+      ...clusters.flatMap((each) => clusterListens(config, each.config)),
+    ]
+  ) {
+    byPort.set(port, [...byPort.get(port) ?? [], host.replace(/^ipv[46]@/, "").replace(/^\[(.*)\]$/, "$1")]);
+  }
+  const own = new Set([host.ip, ...host.addresses ?? []].map(plain));
+  return ({ ip, port }) => {
+    const address = plain(ip);
+    const isHere = isLoopback(address) || own.has(address);
+    const bound = byPort.get(port)?.find((bind) =>
+      isAny(bind) ? isHere && reaches(bind, address) : leads(bind, address)
+    );
+    return bound === undefined ? undefined : `${isAny(bound) ? "*" : bound}:${port}`;
+  };
+}
+
+/** One text for each address; IPv4 that is mapped into IPv6 is IPv4. */
+function plain(address: string): string {
+  const canonical = canonicalAddress(address);
+  const [, high, low] = /^0:0:0:0:0:ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(canonical) ?? [];
+  if (high === undefined || low === undefined) return canonical;
+  return [high, low].map((group) => parseInt(group, 16)).flatMap((pair) => [pair >> 8, pair & 255]).join(".");
+}
+
+function isLoopback(address: string): boolean {
+  return address === "0:0:0:0:0:0:0:1" || (isIpv4(address) && address.startsWith("127."));
+}
+
+/** Whether a bind is for all addresses, of IPv4 if it does not say IPv6. */
+function isAny(bind: string): boolean {
+  return /^(?:\*|0\.0\.0\.0)?$/.test(bind) || (isIpv6(bind) && /^[0:]+$/.test(bind));
+}
+
+/** A socket for all of IPv6 takes IPv4 as well, unless it says otherwise. */
+function reaches(bind: string, address: string): boolean {
+  return bind.includes(":") || isIpv4(address);
+}
+
+function leads(bind: string, address: string): boolean {
+  return bind === "localhost" ? isLoopback(address) : plain(bind) === address;
+}

@@ -1,0 +1,47 @@
+import { dirname, join } from "node:path/posix";
+import type { HaproxyConfig } from "./config.ts";
+import type { Line, Tell } from "./lines.ts";
+import { words } from "./words.ts";
+
+/** What may be said of a socket that the writer needs: who may connect to it. */
+const KEPT = new Set(["mode", "user", "uid", "group", "gid"]);
+
+/** What the socket of the writer is like where nobody says otherwise. */
+const MODE = ["mode", "600"];
+
+/**
+ * Takes a user's own `stats socket` on a path of the writer's out of the lines of
+ * `global`: HAProxy would hand the writer's socket over to that line at the next
+ * reload, where it may lack the level or the listeners that the writer needs.
+ * Answers the other lines, and what that line says of who may connect.
+ */
+export function withoutOwnSockets(
+  lines: readonly Line[],
+  { socketFile, masterSocket }: Pick<HaproxyConfig, "socketFile" | "masterSocket">,
+  tell: Tell,
+): { readonly lines: readonly Line[]; readonly access: string } {
+  let access = MODE;
+  const kept = lines.filter(({ text, origin }) => {
+    const [first, second, address = "", ...options] = words(text);
+    if (first !== "stats" || second !== "socket") return true;
+    const path = plainPath(address);
+    if (path !== plainPath(socketFile) && (masterSocket === undefined || path !== plainPath(masterSocket))) return true;
+    const said = options.flatMap((word, at) =>
+      // `user` may also be a level.
+      KEPT.has(word) && options[at - 1] !== "level" ? [word, options[at + 1] ?? ""] : []
+    );
+    const isSocketFile = path === plainPath(socketFile);
+    if (isSocketFile && said.length > 0) access = said.includes("mode") ? said : [...MODE, ...said];
+    const key = isSocketFile ? "socket_file" : "master_socket";
+    const fate = isSocketFile && said.length > 0 ? `; ${said.join(" ")} is kept` : "";
+    tell(`global: the line ${JSON.stringify(text)} is left out, as ${key} has the socket at that path${fate}`, origin);
+    return false;
+  });
+  return { lines: kept, access: access.join(" ") };
+}
+
+/** A path without what two spellings of it may differ in. */
+function plainPath(address: string): string {
+  const path = address.replace(/^unix@/, "");
+  return path.startsWith("/") ? join(dirname(path), path.slice(path.lastIndexOf("/") + 1)) : path;
+}
