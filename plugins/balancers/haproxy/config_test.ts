@@ -124,3 +124,17 @@ Deno.test("the cluster's schema refuses what could break out of a line, and port
   assert.match(issues(clusterSchema, { port: 70_000 })[0] ?? "", /an integer from 1 to 65535/);
   assert.match(issues(clusterSchema, { frontend: [8000] })[0] ?? "", /frontend\[0\] as it must be one line of text/);
 });
+
+Deno.test("a line that YAML leaves a line feed behind is one line", () => {
+  const { backend, acl, serverOptions } = valid(clusterSchema, {
+    backend: ["mode http\n", "balance leastconn\r\n"],
+    acl: "path_beg /a\n",
+    server_options: "check inter 1s\n\n",
+  });
+  assert.deepEqual([backend, acl, serverOptions], [
+    ["mode http", "balance leastconn"],
+    "path_beg /a",
+    "check inter 1s",
+  ]);
+  assert.equal(issues(clusterSchema, { backend: ["mode http\nserver evil 6.6.6.6:80\n"] }).length, 1);
+});
