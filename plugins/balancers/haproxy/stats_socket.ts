@@ -1,4 +1,3 @@
-import { dirname, join } from "node:path/posix";
 import type { HaproxyConfig } from "./config.ts";
 import type { Line, Tell } from "./lines.ts";
 import { words } from "./words.ts";
@@ -43,5 +42,5 @@ export function withoutOwnSockets(
 /** A path without what two spellings of it may differ in. */
 function plainPath(address: string): string {
   const path = address.replace(/^unix@/, "");
-  return path.startsWith("/") ? join(dirname(path), path.slice(path.lastIndexOf("/") + 1)) : path;
+  return path.startsWith("/") ? new URL(`file://${path.replaceAll(/\/+/g, "/")}`).pathname : path;
 }
