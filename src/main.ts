@@ -4,7 +4,7 @@
  * @module
  */
 import config from "../deno.json" with { type: "json" };
-import { App } from "./app.ts";
+import { App } from "./app/app.ts";
 import { type Arguments, type DaemonArguments, readArguments } from "./cli/arguments.ts";
 import { EXIT, EXIT_OF } from "./cli/exit_codes.ts";
 import { LastResort } from "./cli/last_resort.ts";
@@ -110,7 +110,7 @@ async function serveStatus(
   address: StatusAddress,
   { app, log }: { readonly app: App; readonly log: Logger },
 ): Promise<AsyncDisposable | undefined> {
-  const { serveStatus } = await import("./app/serve_status.ts");
+  const { serveStatus } = await import("./status/serve_status.ts");
   try {
     return await serveStatus(address, { app, version: config.version, pid: Deno.pid, clock: systemClock, log });
   } catch (error) {

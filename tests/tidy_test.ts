@@ -94,14 +94,65 @@ Deno.test("every layer that a layer may import exists", () => {
   }
 });
 
-Deno.test("no feature may import another", () => {
-  const features = ["health", "registry", "balance", "supervisor"];
-  for (const layer of LAYERS.filter(({ name }) => features.includes(name.split("/")[0] ?? ""))) {
-    const own = layer.name.split("/")[0];
-    const foreign = [...layer.imports, ...layer.types ?? []]
-      .filter((name) => features.includes(name.split("/")[0] ?? "") && name.split("/")[0] !== own);
-    assert.deepEqual(foreign, [], layer.name);
+/** The room of a file: a folder of `src` or `plugins`, else the first part of its path. */
+function roomOf(path: string): string {
+  const [first = "", second = "", third] = path.split("/");
+  if (first === "plugins") return `${first}/${second}`;
+  return first === "src" && third !== undefined ? second : first === "src" ? second.replace(/\.ts$/, "") : first;
+}
+
+/** Which rooms each room imports, types too. */
+function roomImports(): ReadonlyMap<string, ReadonlySet<string>> {
+  const rooms = new Map<string, Set<string>>();
+  for (const path of sources.filter((each) => /^(?:mod\.ts|src\/|workers\/|plugins\/)/.test(each) && !isTest(each))) {
+    const own = roomOf(path);
+    const imports = rooms.get(own) ?? new Set();
+    rooms.set(own, imports);
+    for (const { specifier } of importsOf(path)) {
+      if (!/^\.\.?\//.test(specifier) || !specifier.endsWith(".ts")) continue;
+      const other = roomOf(resolvePath(path, specifier));
+      if (other !== own) imports.add(other);
+    }
   }
+  return rooms;
+}
+
+/** Above how many others a room stands: each room is above all that it imports. */
+function floorsOf(rooms: ReadonlyMap<string, ReadonlySet<string>>): ReadonlyMap<string, number> {
+  const floors = new Map<string, number>();
+  const floorOf = (room: string, trail: readonly string[]): number => {
+    if (trail.includes(room)) assert.fail(`Rooms import one another: ${[...trail, room].join(" -> ")}`);
+    const known = floors.get(room);
+    if (known !== undefined) return known;
+    const floor = 1 + Math.max(0, ...[...rooms.get(room) ?? []].map((each) => floorOf(each, [...trail, room])));
+    floors.set(room, floor);
+    return floor;
+  };
+  for (const room of rooms.keys()) floorOf(room, []);
+  return floors;
+}
+
+Deno.test("rooms import downwards only, over at most nine floors and the door", () => {
+  const floors = floorsOf(roomImports());
+  floors.forEach((floor, room) => assert.ok(floor <= (room === "main" ? 10 : 9), `${room} is on floor ${floor}`));
+});
+
+Deno.test("the table of rooms in docs/architecture.md is what the imports say", () => {
+  const rooms = roomImports();
+  const floors = floorsOf(rooms);
+  const table = [...read("docs/architecture.md").matchAll(/^\| (\d+) \| `([^`]+)` \| [^|]+ \| ([^|]*) \|$/gm)]
+    .map(([, floor, room = "", imports = ""]) => ({
+      floor: Number(floor),
+      room: room.replace(/^src\//, "").replace(/\.ts$/, ""),
+      imports: [...imports.matchAll(/[\w/.]+/g)].map(([name]) => name.replace(/\.ts$/, "")).toSorted(),
+    }));
+  const actual = [...rooms].map(([room, imports]) => ({
+    floor: floors.get(room) ?? 0,
+    room: room.replace(/\.ts$/, ""),
+    imports: [...imports].map((name) => name.replace(/\.ts$/, "")).toSorted(),
+  }));
+  const byRoom = (a: { readonly room: string }, b: { readonly room: string }) => a.room < b.room ? -1 : 1;
+  assert.deepEqual(table.toSorted(byRoom), actual.toSorted(byRoom));
 });
 
 Deno.test("modules import one another in no circle", () => {
@@ -136,12 +187,17 @@ Deno.test("the host loads of what ships only what describes it: no client of a r
 
 Deno.test.each([
   { from: "src/kernel/backoff.ts", to: "../model/node.ts", types: false, fault: /kernel may not import model/ },
-  { from: "src/health/verdict.ts", to: "../registry/store.ts", types: true, fault: /health may not import/ },
+  {
+    from: "src/reporter/verdict.ts",
+    to: "../membership/topology.ts",
+    types: true,
+    fault: /reporter.decide may not import/,
+  },
   { from: "src/plugin/contract.ts", to: "../model/node.ts", types: false, fault: /types alone/ },
-  { from: "plugins/checks/tcp/mod.ts", to: "../../../src/app.ts", types: false, fault: /may not import app/ },
+  { from: "plugins/checks/tcp/mod.ts", to: "../../../src/app/app.ts", types: false, fault: /may not import app/ },
   { from: "plugins/checks/tcp/mod.ts", to: "valibot", types: false, fault: /may not import the package valibot/ },
   { from: "src/model/node.ts", to: "node:fs", types: false, fault: /model is pure/ },
-  { from: "src/app.ts", to: "../tests/support/temp_dir.ts", types: false, fault: /only tests import tests/ },
+  { from: "src/app/app.ts", to: "../../tests/support/temp_dir.ts", types: false, fault: /only tests import tests/ },
 ])("importFault() refuses $to in $from", ({ from, to, types, fault }) => {
   assert.match(importFault(from, to, types) ?? "", fault);
 });
@@ -150,7 +206,7 @@ Deno.test("importFault() lets pass what the table allows", () => {
   assert.equal(importFault("src/kernel/delay.ts", "./clock.ts", true), undefined);
   assert.equal(importFault("src/plugin/contract.ts", "../model/node.ts", true), undefined);
   assert.equal(importFault("src/kernel/schema.ts", "valibot", false), undefined);
-  assert.equal(importFault("src/health/verdict_test.ts", "../registry/store.ts", false), undefined);
+  assert.equal(importFault("src/reporter/verdict_test.ts", "../membership/topology.ts", false), undefined);
 });
 
 Deno.test("the lint plugin reports what a pure file reaches for, and no mere name", () => {
@@ -166,8 +222,8 @@ Deno.test("the lint plugin reports what a pure file reaches for, and no mere nam
       "export const x = AbortSignal.timeout(5);",
     ]
   ) assert.match(report(line).join(), /model is pure: it may not use/, line);
-  assert.match(report('export { x } from "../app.ts";').join(), /model may not import app/);
-  assert.match(report('const x = await import("../app.ts");').join(), /model may not import app/);
+  assert.match(report('export { x } from "../app/app.ts";').join(), /model may not import app/);
+  assert.match(report('const x = await import("../app/app.ts");').join(), /model may not import app/);
   assert.deepEqual(report('export const x = { Date: 1, y: "Deno" }; export type T = Date; x.Date;'), []);
 });
 
@@ -298,7 +354,7 @@ Deno.test("links in documents lead to files and headings that exist", () => {
 });
 
 Deno.test("tests alone are exempt from the layers", () => {
-  assert.ok(isTest("tests/run.ts") && isTest("src/health/verdict_test.ts") && !isTest("src/health/verdict.ts"));
+  assert.ok(isTest("tests/run.ts") && isTest("src/reporter/verdict_test.ts") && !isTest("src/reporter/verdict.ts"));
 });
 
 Deno.test("licence and change log are there, and name the version at hand", () => {
@@ -356,7 +412,7 @@ Deno.test("every TCP connection is made by connectTcp, which tries all addresses
   const own = sources.filter((path) => /^(?:src|plugins|workers)\//.test(path) && !isTest(path));
   const apart = [
     // What plugins are made of: they cannot import the helper, and `Deno.connect` and `fetch` do the same.
-    /^src\/plugin\/skeleton\//,
+    /^src\/skeleton\//,
     // From loopback to loopback, for tests of plugins.
     /^src\/conformance\/tcp_proxy\.ts$/,
     // Plugins are downloaded through a proxy where there is one; `fetch` tries all addresses.

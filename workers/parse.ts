@@ -6,7 +6,7 @@
  */
 import { type AnyNode, type ImportExpression, type Literal, type Node, parse as parseScript } from "acorn";
 import { transformSync } from "amaro";
-import type { ModuleImport, ParsedModule } from "../src/protocol/messages.ts";
+import type { ModuleImport, ParsedModule } from "../src/plugin/graph.ts";
 
 /**
  * Parses a module; `path` says by its ending whether it is TypeScript. Throws a

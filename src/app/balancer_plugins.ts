@@ -2,7 +2,7 @@ import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
 import type { Decider } from "../plugin/decider.ts";
-import type { PluginSource } from "../plugin/source.ts";
+import type { BalancerUse } from "../plugin/source.ts";
 import { ForeignBalancer } from "../supervisor/foreign_balancer.ts";
 import type { StuckThreads } from "../supervisor/hangs.ts";
 
@@ -15,15 +15,6 @@ export interface BalancerPluginsOptions {
   readonly log: Logger;
   /** Tells of threads that no worker should be added to. */
   readonly threads?: StuckThreads;
-}
-
-/** A balancer of the config, and where its plugin is. */
-export interface BalancerUse {
-  /** What the config calls the balancer. */
-  readonly name: string;
-  /** What it calls the plugin. */
-  readonly type: string;
-  readonly source: PluginSource;
 }
 
 /**

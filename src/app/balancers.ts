@@ -7,12 +7,12 @@ import type { Topology } from "../model/topology.ts";
 import type { HostFacts } from "../plugin/contract.ts";
 import { UndecidedError } from "../plugin/decider.ts";
 import { ForeignBalancer } from "../supervisor/foreign_balancer.ts";
-import type { Accepted, AcceptedBalancer } from "./accepted.ts";
+import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
-import { wish } from "./derive.ts";
-import type { Taken } from "./intake.ts";
-import type { LastKnown } from "./last_known.ts";
-import { placed } from "./place.ts";
+import { wish } from "../membership/wanted.ts";
+import type { Taken } from "../config/reading.ts";
+import type { LastKnown } from "../membership/last_known.ts";
+import { placed } from "../config/place.ts";
 
 /** What {@linkcode Balancers} is made of. */
 export interface BalancersOptions {

@@ -8,7 +8,7 @@ import { DEFAULT_SETTINGS } from "../config/settings_schema.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { seededRandom } from "../kernel/random.ts";
 import type { Decider } from "../plugin/decider.ts";
-import type { Accepted, AcceptedBalancer } from "./accepted.ts";
+import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
 import { Balancers } from "./balancers.ts";
 
 /** Another plugin of the same kind: plugins are told apart by identity. */

@@ -1,9 +1,6 @@
 import { BUILTINS } from "../../workers/builtins.ts";
-import type { Scope } from "../plugin/contract.ts";
-import type { Described, Describer } from "../supervisor/describer.ts";
-
-/** Asks a plugin what it makes of a config, and which permissions it needs. */
-export type Describe = (module: string, raw: unknown, scope: Scope) => Promise<Described>;
+import type { Describe } from "../plugin/instance.ts";
+import type { Describer } from "../supervisor/describer.ts";
 
 /**
  * Has plugins describe instances. One that ships does so here: what it says of

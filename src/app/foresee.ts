@@ -6,12 +6,12 @@ import type { Logger } from "../kernel/logger.ts";
 import { systemRandom } from "../kernel/random.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { HostFacts } from "../plugin/contract.ts";
-import { Store } from "../registry/store.ts";
+import { Store } from "../membership/topology.ts";
 import { Fleet } from "../supervisor/fleet.ts";
 import { groupInstances } from "../supervisor/reconcile.ts";
-import { discoveryId } from "./accept.ts";
-import type { Accepted } from "./accepted.ts";
-import { needsNoMetadata, wish } from "./derive.ts";
+import { discoveryId } from "../config/accept.ts";
+import type { Accepted } from "../config/accepted.ts";
+import { needsNoMetadata, wish } from "../membership/wanted.ts";
 import { judgeWish } from "./judge.ts";
 
 /** How long a balancer may take to answer. */

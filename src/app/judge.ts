@@ -4,9 +4,9 @@ import { findWritingObstacles } from "../balance/written_paths.ts";
 import type { Node } from "../model/node.ts";
 import type { HostFacts, Listening, Wanted } from "../plugin/contract.ts";
 import { UndecidedError } from "../plugin/decider.ts";
-import type { Accepted, AcceptedBalancer } from "./accepted.ts";
-import { wish } from "./derive.ts";
-import { type Judgement, judgementAt } from "./place.ts";
+import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
+import { wish } from "../membership/wanted.ts";
+import { type Judgement, judgementAt } from "../config/place.ts";
 
 /** A member for each cluster, so that what is said of members is judged too: an address for documentation (RFC 5737). */
 const SAMPLE: Node = { host: "sample.invalid", ip: "192.0.2.1", port: 65_535, metadata: {} };

@@ -1,5 +1,5 @@
 import type { Desired, PluginEntry } from "../config/desired.ts";
-import type { Finding } from "../config/findings.ts";
+import type { Finding } from "../kernel/findings.ts";
 import { isRemote } from "../config/plugins_schema.ts";
 import { backoffMs } from "../kernel/backoff.ts";
 import type { Clock } from "../kernel/clock.ts";

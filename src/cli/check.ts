@@ -1,7 +1,8 @@
 import type { Identity } from "../app/host_facts.ts";
 import { type Validated, validateDirectory } from "../app/validate.ts";
 import type { HostSettings } from "../config/desired.ts";
-import { type Diagnostic, formatDiagnostic, type Severity } from "../config/diagnostics.ts";
+import { type Diagnostic, formatDiagnostic } from "../config/diagnostics.ts";
+import type { Severity } from "../kernel/findings.ts";
 
 /** What `check` is told. */
 export interface CheckOptions {

@@ -1,4 +1,4 @@
-import type { Ending } from "../app.ts";
+import type { Ending } from "../app/app.ts";
 
 /** What the process says when it ends; 70 is `EX_SOFTWARE` and 75 `EX_TEMPFAIL` of sysexits.h. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, broken: 70, restartMe: 75 } as const;

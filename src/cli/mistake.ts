@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { suggest } from "../config/diagnostics.ts";
+import { suggest } from "../kernel/suggest.ts";
 import { escapeUnprintable } from "../kernel/quote.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { skeletonOf } from "../plugin/skeleton.ts";
+import { skeletonOf } from "../skeleton/skeleton.ts";
 import { createFile, makeDirectory } from "../system/trusted_file.ts";
 import { EXIT } from "./exit_codes.ts";
 import type { PluginArguments } from "./plugin_arguments.ts";

@@ -5,7 +5,7 @@ import { parseJson } from "../store/json_text.ts";
 import { LIMITS } from "../store/limits.ts";
 import { formatPath, parsePath, type Path } from "../store/path.ts";
 import { compactText, type Tree } from "../store/tree.ts";
-import { type HttpAnswer, HttpClient } from "../system/http_client.ts";
+import { type HttpAnswer, HttpClient } from "../http/client.ts";
 
 /** How a store is reached. */
 export interface StoreClientOptions {

@@ -19,7 +19,7 @@ import {
 import { type Cluster, CLUSTER_DEFAULTS, GUARD_DEFAULTS } from "../model/cluster.ts";
 import { isIpv4, isIpv6, parseEndpoint } from "../model/endpoint.ts";
 import { isRecord, type Node } from "../model/node.ts";
-import { type Checked, validateKnown } from "./known_keys.ts";
+import { type Checked, validateKnown } from "../kernel/known_keys.ts";
 import { deepFreeze, name, pick } from "./schema_words.ts";
 
 /**

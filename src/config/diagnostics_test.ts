@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { compareDiagnostics, type Diagnostic, formatDiagnostic, makeExcerpt, suggest } from "./diagnostics.ts";
+import { compareDiagnostics, type Diagnostic, formatDiagnostic, makeExcerpt } from "./diagnostics.ts";
+import { suggest } from "../kernel/suggest.ts";
 
 const diagnostic: Diagnostic = {
   severity: "error",

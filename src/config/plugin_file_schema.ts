@@ -7,7 +7,7 @@
 import { houseSchema, keys, optional } from "../kernel/schema.ts";
 import { isRecord } from "../model/node.ts";
 import type { PluginFile } from "./desired.ts";
-import { type Checked, validateKnown } from "./known_keys.ts";
+import { type Checked, validateKnown } from "../kernel/known_keys.ts";
 import { deepFreeze, name, pick } from "./schema_words.ts";
 
 /** Reads a file of `discovery/` or `balancers/`; all but `type` is left for its plugin to judge. */

@@ -22,7 +22,7 @@ import { OWN_CONFIG, OWN_TARGET } from "../model/allowance.ts";
 import { parseEndpoint } from "../model/endpoint.ts";
 import { isRecord, quote } from "../model/node.ts";
 import type { PluginEntry } from "./desired.ts";
-import { type Checked, validateKnown } from "./known_keys.ts";
+import { type Checked, validateKnown } from "../kernel/known_keys.ts";
 
 /** The sections of the file, with the kind of plugin that each holds. */
 export const PLUGIN_SECTIONS = { checks: "check", discovery: "discovery", balancers: "balancer" } as const;

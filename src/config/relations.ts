@@ -5,8 +5,8 @@
  */
 import type { Cluster } from "../model/cluster.ts";
 import type { Service } from "../model/service.ts";
-import { suggest } from "./diagnostics.ts";
-import type { Finding } from "./findings.ts";
+import { suggest } from "../kernel/suggest.ts";
+import type { Finding } from "../kernel/findings.ts";
 
 /** A finding of one file that comes of another. */
 export interface Relation {

@@ -9,7 +9,7 @@
 import { formatPath } from "../kernel/schema.ts";
 import { isSecretKey, MASK } from "../kernel/secret.ts";
 import { isRecord } from "../model/node.ts";
-import type { Finding, Path } from "./findings.ts";
+import type { Finding, Path } from "../kernel/findings.ts";
 
 /** What was read of the files, by the path that the config gives. */
 export type SecretTexts = ReadonlyMap<string, SecretText>;

@@ -17,9 +17,9 @@ import {
 } from "../kernel/schema.ts";
 import { isRecord, type Json, METADATA_LENGTH_MAX, parsePort } from "../model/node.ts";
 import type { Check, Service } from "../model/service.ts";
-import { type Checked, validateKnown } from "./known_keys.ts";
+import { type Checked, validateKnown } from "../kernel/known_keys.ts";
 import { deepFreeze, host, isHost, isName, name, NAME_WANTED, pick, port } from "./schema_words.ts";
-import type { Finding, Path } from "./findings.ts";
+import type { Finding, Path } from "../kernel/findings.ts";
 
 /** The probe's deadline when the file names none: its interval, kept between these. */
 const TIMEOUT_MS = { min: 1_000, max: 5_000 };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { bad, good } from "../../tests/support/checked.ts";
-import type { Checked } from "./known_keys.ts";
+import type { Checked } from "../kernel/known_keys.ts";
 import { readService } from "./service_schema.ts";
 
 const web = {

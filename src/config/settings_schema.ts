@@ -7,7 +7,7 @@
 import { converted, houseSchema, keys, matching, optional, refined, seconds } from "../kernel/schema.ts";
 import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
 import type { HostSettings, Settings } from "./desired.ts";
-import { type Checked, validateKnown } from "./known_keys.ts";
+import { type Checked, validateKnown } from "../kernel/known_keys.ts";
 import { deepFreeze, port } from "./schema_words.ts";
 
 /** What `lighthouse.yaml` says when it says nothing. */

@@ -1,5 +1,6 @@
-import { type Diagnostic, EXCERPT_SOURCE_MAX, makeExcerpt, type Severity } from "./diagnostics.ts";
-import type { Finding, Path } from "./findings.ts";
+import { type Diagnostic, EXCERPT_SOURCE_MAX, makeExcerpt } from "./diagnostics.ts";
+import type { Severity } from "../kernel/findings.ts";
+import type { Finding, Path } from "../kernel/findings.ts";
 import { brokenMasks, lineMasks, namesSecret, redact, secretMasks, type Span } from "./redact.ts";
 import type { Fault } from "./yaml_faults.ts";
 import { parseYaml, type Tree } from "./yaml_tree.ts";

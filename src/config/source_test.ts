@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { formatDiagnostic } from "./diagnostics.ts";
-import type { Finding } from "./findings.ts";
+import type { Finding } from "../kernel/findings.ts";
 import { Source } from "./source.ts";
 
 function read(text: string): Source {

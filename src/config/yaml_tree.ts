@@ -2,7 +2,7 @@ import { Composer, isAlias, isMap, isPair, isScalar, isSeq, Parser } from "yaml"
 import type { Alias, Document, Node, Pair, ParsedNode, Scalar, YAMLMap } from "yaml";
 import { assert } from "../kernel/assert.ts";
 import { EXCERPT_SOURCE_MAX } from "./diagnostics.ts";
-import type { Path } from "./findings.ts";
+import type { Path } from "../kernel/findings.ts";
 import { lineMasks, namesSecret, type Span } from "./redact.ts";
 import { CANNOT_PARSE, type Fault, NO_TAGS, offsetOfError, TOO_DEEP, wordsFor } from "./yaml_faults.ts";
 import { SCALAR_TAGS } from "./yaml_scalars.ts";

@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { suggest } from "../config/diagnostics.ts";
-import type { Finding, Path } from "../config/findings.ts";
-import { type Checked, validateKnown } from "../config/known_keys.ts";
+import { suggest } from "../kernel/suggest.ts";
+import type { Finding, Path } from "../kernel/findings.ts";
+import { type Checked, validateKnown } from "../kernel/known_keys.ts";
 import {
   converted,
   flag,

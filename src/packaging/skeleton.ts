@@ -1,7 +1,7 @@
 /**
  * Puts together what `lighthouse plugin new` writes: the skeletons, and the
  * types that they are written against, as texts. A compiled binary has no
- * source files to read them from; a test holds `src/plugin/skeleton.json`
+ * source files to read them from; a test holds `src/skeleton/skeleton.json`
  * against this.
  *
  * @module
@@ -20,11 +20,11 @@ const NOUNS = {
 export async function collectSkeletons(root: URL): Promise<Readonly<Record<string, string>>> {
   const files: Record<string, string> = { "lighthouse.ts": await collectTypes(root) };
   for (const kind of SKELETONS) {
-    const folder = new URL(`src/plugin/skeleton/${kind}/`, root);
+    const folder = new URL(`src/skeleton/${kind}/`, root);
     const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).toSorted();
     for (const name of names) {
       const text = await Deno.readTextFile(new URL(name, folder));
-      files[`${kind}/${name}`] = text.replaceAll(`"../../../../mod.ts"`, `"./lighthouse.ts"`);
+      files[`${kind}/${name}`] = text.replaceAll(`"../../../mod.ts"`, `"./lighthouse.ts"`);
     }
   }
   return files;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { collectSkeletons } from "./skeleton.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-const FILE = new URL("src/plugin/skeleton.json", ROOT);
+const FILE = new URL("src/skeleton/skeleton.json", ROOT);
 
 Deno.test("what lighthouse plugin new writes is what the skeletons and the contract say; UPDATE_GOLDEN=1 writes it", async () => {
   const text = `${JSON.stringify(await collectSkeletons(ROOT), null, 2)}\n`;

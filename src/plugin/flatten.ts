@@ -1,4 +1,4 @@
-import type { ModuleImport } from "../protocol/messages.ts";
+import type { ModuleImport } from "./graph.ts";
 import { loadOrder, type ParsedGraph, resolveImport } from "./graph.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { Gate } from "../kernel/gate.ts";
 import { quote } from "../kernel/quote.ts";
-import type { ParsedModule } from "../protocol/messages.ts";
+import type { ParsedModule } from "./graph.ts";
 import {
   byteLength,
   GRAPH_BYTES_MAX,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { ParsedModule } from "../protocol/messages.ts";
+import type { ParsedModule } from "./graph.ts";
 import { hasModuleEnding, loadOrder, type ParsedGraph, PluginFault, resolveImport } from "./graph.ts";
 
 /** Modules that import one another, without their code. */

@@ -57,3 +57,12 @@ export class PluginCatalog {
       .map((key) => key.slice(prefix.length)).toSorted();
   }
 }
+
+/** A balancer of the config, and where its plugin is. */
+export interface BalancerUse {
+  /** What the config calls the balancer. */
+  readonly name: string;
+  /** What it calls the plugin. */
+  readonly type: string;
+  readonly source: PluginSource;
+}

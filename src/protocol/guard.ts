@@ -21,7 +21,8 @@ import {
   text,
 } from "./values.ts";
 import { decision } from "./balancer_guard.ts";
-import type { Answer, Introduction, ModuleImport, ParsedModule, ToHost } from "./messages.ts";
+import type { ModuleImport, ParsedModule } from "../plugin/graph.ts";
+import type { Answer, Introduction, ToHost } from "./messages.ts";
 import type { WireError } from "./wire_error.ts";
 
 /** No module's code is longer, in UTF-16 units. */

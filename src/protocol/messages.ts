@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { ParsedModule } from "../plugin/graph.ts";
 import type {
   BalancerSources,
   Explanation,
@@ -54,28 +55,6 @@ export interface Introduction {
   readonly stability: string;
   /** A config that it would take; absent if it shows none. */
   readonly example?: unknown;
-}
-
-/** One import of a module, as it stands in the code. */
-export interface ModuleImport {
-  /** What is imported. */
-  readonly specifier: string;
-  /** Where the specifier with its quotes begins in the code, in UTF-16 units. */
-  readonly start: number;
-  /** Where it ends. */
-  readonly end: number;
-  /** The line, from 1. */
-  readonly line: number;
-  /** The column, from 1. */
-  readonly column: number;
-}
-
-/** A module without its types, and what is left of its imports. */
-export interface ParsedModule {
-  /** JavaScript; what was a type is blank, so that every place is where it was. */
-  readonly code: string;
-  /** Static and dynamic ones, in order. */
-  readonly imports: readonly ModuleImport[];
 }
 
 /**

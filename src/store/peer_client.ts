@@ -1,4 +1,4 @@
-import { HttpClient } from "../system/http_client.ts";
+import { HttpClient } from "../http/client.ts";
 import { parseStoreAddress } from "./store_address.ts";
 import { COPY_ENVELOPE_BYTES, formatCopy, parseCopy } from "./copy_text.ts";
 import type { Limits } from "./limits.ts";

@@ -1,6 +1,7 @@
+import type { Described } from "../plugin/instance.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { within } from "../kernel/within.ts";
-import type { PermissionRequest, SchemaIssue, Scope } from "../plugin/contract.ts";
+import type { Scope } from "../plugin/contract.ts";
 import type { Answer, Introduction, Request } from "../protocol/messages.ts";
 import type { Hangs } from "./hangs.ts";
 import { PluginHost, WorkerDeadlineError } from "./plugin_host.ts";
@@ -9,11 +10,6 @@ import { PluginHost, WorkerDeadlineError } from "./plugin_host.ts";
 const LOAD_DEADLINE_MS = 10_000;
 /** How long a plugin may take to describe one instance. */
 const DESCRIBE_DEADLINE_MS = 5_000;
-
-/** What a plugin says of one config. */
-export type Described =
-  | { readonly ok: true; readonly config: unknown; readonly permissions: PermissionRequest }
-  | { readonly ok: false; readonly issues: readonly SchemaIssue[] };
 
 /**
  * Asks plugins to validate configs and to say which permissions they need, in

@@ -1,6 +1,6 @@
 import type { Clock } from "../kernel/clock.ts";
 import { PluginFault } from "../plugin/graph.ts";
-import type { ParsedModule } from "../protocol/messages.ts";
+import type { ParsedModule } from "../plugin/graph.ts";
 import { WorkerError } from "../protocol/wire_error.ts";
 import { PluginHost } from "./plugin_host.ts";
 import { PARSER_MODULE } from "./thread.ts";

@@ -1,26 +1,4 @@
-import type { PermissionRequest, Scope } from "../plugin/contract.ts";
-
-/** One instance of a plugin: one check of one port, or one discovery connection. */
-export interface InstanceSpec {
-  /** Unique: `check web:8000/http`, `discovery zookeeper`. */
-  readonly id: string;
-  /** What the plugin's validator made of its config. */
-  readonly config: unknown;
-  /** What the plugin is told of its place. */
-  readonly scope: Scope;
-  /** What was granted. */
-  readonly granted: PermissionRequest;
-}
-
-/** What an instance needs to run. */
-export interface PluginInstance extends InstanceSpec {
-  /** The plugin's kind. */
-  readonly kind: "check" | "discovery";
-  /** `builtin:kind/name` or a `data:` URL. */
-  readonly module: string;
-  /** Of a plugin that does not ship its `kind/name`, which stays when its module changes. */
-  readonly plugin?: string | undefined;
-}
+import type { InstanceSpec, PluginInstance } from "../plugin/instance.ts";
 
 /** One worker as it is wanted: its plugin, and the instances that it serves. */
 export interface WorkerSpec {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Action, groupInstances, type PluginInstance, reconcile, type WorkerSpec } from "./reconcile.ts";
+import type { PluginInstance } from "../plugin/instance.ts";
+import { type Action, groupInstances, reconcile, type WorkerSpec } from "./reconcile.ts";
 
 function instance(
   id: string,

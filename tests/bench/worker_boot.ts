@@ -9,7 +9,8 @@ import { SILENT } from "../../src/kernel/logger.ts";
 import { systemRandom } from "../../src/kernel/random.ts";
 import { Describer } from "../../src/supervisor/describer.ts";
 import { Fleet } from "../../src/supervisor/fleet.ts";
-import { groupInstances, type PluginInstance } from "../../src/supervisor/reconcile.ts";
+import type { PluginInstance } from "../../src/plugin/instance.ts";
+import { groupInstances } from "../../src/supervisor/reconcile.ts";
 import { eventually } from "../support/eventually.ts";
 import { usageOf } from "./figures.ts";
 

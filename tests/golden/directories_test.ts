@@ -12,7 +12,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { wish } from "../../src/app/derive.ts";
+import { wish } from "../../src/membership/wanted.ts";
 import { judgeWish } from "../../src/app/judge.ts";
 import { validateDirectory } from "../../src/app/validate.ts";
 import { formatDiagnostic } from "../../src/config/diagnostics.ts";

@@ -5,7 +5,8 @@ import { delay } from "../../src/kernel/delay.ts";
 import type { Answer } from "../../src/protocol/messages.ts";
 import { Fleet } from "../../src/supervisor/fleet.ts";
 import { liveWorkerCount, WorkerDeadError, type WorkerEvent } from "../../src/supervisor/plugin_host.ts";
-import { groupInstances, type PluginInstance, type WorkerSpec } from "../../src/supervisor/reconcile.ts";
+import type { PluginInstance } from "../../src/plugin/instance.ts";
+import { groupInstances, type WorkerSpec } from "../../src/supervisor/reconcile.ts";
 import { eventually } from "../support/eventually.ts";
 import { checkModule, dataModule, discoveryModule } from "../support/plugin_source.ts";
 

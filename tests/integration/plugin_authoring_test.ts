@@ -9,8 +9,8 @@ import { balancerRules, type Functions } from "../../src/conformance/balancer_ru
 import { type CliResult, runCli } from "../support/cli.ts";
 import { answers, ScriptedServer, sends } from "../support/scripted_server.ts";
 import { TempDir } from "../support/temp_dir.ts";
-import balancer from "../../src/plugin/skeleton/balancer/mod.ts";
-import { Registry } from "../../src/plugin/skeleton/discovery/registry.ts";
+import balancer from "../../src/skeleton/balancer/mod.ts";
+import { Registry } from "../../src/skeleton/discovery/registry.ts";
 
 const KINDS = ["check", "discovery", "balancer"] as const;
 
@@ -59,7 +59,7 @@ Deno.test("plugin new refuses a name that no plugin can bear", async () => {
 
 Deno.test("the skeleton of a check keeps every rule where a server that is well is named", async () => {
   await using server = new ScriptedServer(sends("220 here I am\r\n"));
-  const source = "src/plugin/skeleton/check/mod.ts";
+  const source = "src/skeleton/check/mod.ts";
   const { code, stdout } = await runCli(["plugin", "test", source, "--target", server.target]);
   assert.equal(code, 0, stdout);
   assert.match(stdout, /^10 ok, 0 failed, 0 skipped$/m);
@@ -69,7 +69,7 @@ Deno.test("the skeleton of a discovery keeps every rule where a registry answers
   await using dir = new TempDir("lighthouse-author-");
   await using registry = new Registry();
   const example = await dir.write("example.yaml", `address: ${registry.address}\n`);
-  const source = "src/plugin/skeleton/discovery/mod.ts";
+  const source = "src/skeleton/discovery/mod.ts";
   const { code, stdout } = await runCli(["plugin", "test", source, "--example", example, "--live"]);
   assert.equal(code, 0, stdout);
   assert.match(stdout, /^12 ok, 0 failed, 0 skipped$/m);
@@ -93,7 +93,7 @@ Deno.test("the skeleton of a balancer keeps the rules of its functions", async (
 
 Deno.test("plugin test calls a balancer's functions in a worker, if it is told a cluster's section that it takes", async () => {
   await using dir = new TempDir("lighthouse-author-");
-  const source = "src/plugin/skeleton/balancer/mod.ts";
+  const source = "src/skeleton/balancer/mod.ts";
   const section = await dir.write("section.yaml", "port: 8080\n");
   const told = await runCli(["plugin", "test", source, "--cluster", section]);
   assert.equal(told.code, 0, told.stdout);

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { parse } from "yaml";
-import { skeletonOf } from "../../src/plugin/skeleton.ts";
+import { skeletonOf } from "../../src/skeleton/skeleton.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { ANNOUNCED, Lighthouse, TestHost } from "../support/lighthouse.ts";

@@ -8,6 +8,7 @@ import {
   readOwnOpenFilesLimit,
   readStats,
 } from "../../src/system/processes.ts";
+import { ownOpenFiles } from "../../src/system/open_files.ts";
 import { eventually } from "../support/eventually.ts";
 
 Deno.test("readStats() tells who owns a process, and leaves out what is not there", async () => {
@@ -57,4 +58,13 @@ Deno.test("look() answers nothing rather than half of what there is when it take
 
 Deno.test("readOwnOpenFilesLimit() reads the soft limit of this process", async () => {
   assert.ok((await readOwnOpenFilesLimit() ?? 0) > 0);
+});
+
+Deno.test("ownOpenFiles() counts what is open", async () => {
+  const before = ownOpenFiles();
+  using _file = await Deno.open("/proc/self/limits");
+  const after = ownOpenFiles();
+  assert.ok(before !== undefined && after !== undefined);
+  assert.equal(after.open, before.open + 1);
+  assert.ok(after.limit > after.open);
 });

@@ -3,7 +3,7 @@ import { eventually } from "../support/eventually.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { SILENT } from "../../src/kernel/logger.ts";
 import type { StatusAddress } from "../../src/model/status_address.ts";
-import { StatusServer } from "../../src/observe/status_server.ts";
+import { StatusServer } from "../../src/status/status_server.ts";
 
 /** Serves something, well or not. */
 function serve(address: StatusAddress, { isFailing = false } = {}): Promise<StatusServer> {
@@ -134,7 +134,7 @@ Deno.test("StatusServer ends although somebody keeps a connection open", async (
 Deno.test("StatusServer whose process has no open file left makes room, and answers again at once", async () => {
   // A process of its own, for it is to have few files: it takes all of them itself.
   const script = `
-    import { StatusServer } from "./src/observe/status_server.ts";
+    import { StatusServer } from "./src/status/status_server.ts";
     const answers = { status: () => ({}), health: () => ({ isFailing: false, said: {} }) };
     const tell = (_, { event, reason }) => console.log(event, reason);
     const log = { debug() {}, info() {}, warn: tell, error: tell };

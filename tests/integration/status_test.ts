@@ -1,6 +1,6 @@
 /** What a daemon says of itself at `--status`, whatever befalls it. */
 import assert from "node:assert/strict";
-import type { Status } from "../../src/app/status_shape.ts";
+import type { Status } from "../../src/status/status_shape.ts";
 import { kill } from "../support/haproxy.ts";
 import { Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
 import { checkModule } from "../support/plugin_source.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { App } from "../../src/app.ts";
+import { App } from "../../src/app/app.ts";
 import { CATALOG, loadBalancer } from "../../src/app/plugins.ts";
 import type { Applied } from "../../src/balance/writer.ts";
 import { systemClock } from "../../src/kernel/clock.ts";

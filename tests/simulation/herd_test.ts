@@ -5,12 +5,12 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { RENEW_JITTER_MS } from "../../src/app.ts";
-import { Monitor } from "../../src/health/monitor.ts";
+import { RENEW_JITTER_MS } from "../../src/app/app.ts";
+import { Monitor } from "../../src/reporter/monitor.ts";
 import { FakeClock } from "../../src/kernel/fake_clock.ts";
 import { SILENT } from "../../src/kernel/logger.ts";
 import { seededRandom } from "../../src/kernel/random.ts";
-import { Registrar } from "../../src/registry/registrar.ts";
+import { Registrar } from "../../src/reporter/registrar.ts";
 
 /** The hosts of the fleet. */
 const HOSTS = 200;

@@ -1,6 +1,6 @@
 import haproxy from "../../plugins/balancers/haproxy/mod.ts";
-import type { Accepted } from "../../src/app/accepted.ts";
-import { type ConfigSource, type Taken, UNREAD } from "../../src/app/intake.ts";
+import type { Accepted } from "../../src/config/accepted.ts";
+import { type ConfigSource, type Taken, UNREAD } from "../../src/config/reading.ts";
 import { DEFAULT_SETTINGS } from "../../src/config/settings_schema.ts";
 import { Latest } from "../../src/kernel/latest.ts";
 import { CLUSTER_DEFAULTS, GUARD_DEFAULTS } from "../../src/model/cluster.ts";

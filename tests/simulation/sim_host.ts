@@ -1,5 +1,5 @@
 import haproxy from "../../plugins/balancers/haproxy/mod.ts";
-import { App, type Role } from "../../src/app.ts";
+import { App, type Role } from "../../src/app/app.ts";
 import type { BalancerEffects } from "../../src/balance/effects.ts";
 import { SILENT } from "../../src/kernel/logger.ts";
 import type { BalancerPlugin } from "../../src/plugin/contract.ts";

@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { App } from "../../src/app.ts";
-import { HEALTH_LIMITS } from "../../src/app/health.ts";
+import { App } from "../../src/app/app.ts";
+import { HEALTH_LIMITS } from "../../src/status/health.ts";
 import { CATALOG, loadBalancer } from "../../src/app/plugins.ts";
-import { serveStatus } from "../../src/app/serve_status.ts";
+import { serveStatus } from "../../src/status/serve_status.ts";
 import { EXIT_OF } from "../../src/cli/exit_codes.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { systemRandom } from "../../src/kernel/random.ts";

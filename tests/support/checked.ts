@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Checked } from "../../src/config/known_keys.ts";
+import type { Checked } from "../../src/kernel/known_keys.ts";
 
 /** The value of what has no findings. */
 export function good<T>({ value, findings }: Checked<T>): T {

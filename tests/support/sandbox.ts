@@ -10,7 +10,8 @@ import { decide } from "../../src/plugin/policy.ts";
 import { Describer } from "../../src/supervisor/describer.ts";
 import { Fleet } from "../../src/supervisor/fleet.ts";
 import type { WorkerEvent } from "../../src/supervisor/plugin_host.ts";
-import { groupInstances, type PluginInstance } from "../../src/supervisor/reconcile.ts";
+import type { PluginInstance } from "../../src/plugin/instance.ts";
+import { groupInstances } from "../../src/supervisor/reconcile.ts";
 import { isSilent, ScriptedServer } from "./scripted_server.ts";
 import { TempDir } from "./temp_dir.ts";
 

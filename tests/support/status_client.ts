@@ -1,5 +1,5 @@
-import type { Health } from "../../src/app/health.ts";
-import type { Status } from "../../src/app/status_shape.ts";
+import type { Health } from "../../src/status/health.ts";
+import type { Status } from "../../src/status/status_shape.ts";
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free_port.ts";
 

@@ -11,7 +11,8 @@ import { type Clock, systemClock } from "../../src/kernel/clock.ts";
 import { SILENT } from "../../src/kernel/logger.ts";
 import { systemRandom } from "../../src/kernel/random.ts";
 import { Fleet } from "../../src/supervisor/fleet.ts";
-import { groupInstances, type PluginInstance } from "../../src/supervisor/reconcile.ts";
+import type { PluginInstance } from "../../src/plugin/instance.ts";
+import { groupInstances } from "../../src/supervisor/reconcile.ts";
 import { eventually } from "./eventually.ts";
 import { checkModule } from "./plugin_source.ts";
 

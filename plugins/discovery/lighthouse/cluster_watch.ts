@@ -2,7 +2,7 @@ import type { ClusterName, ClusterSnapshot, Node, PluginLog, WatchOptions } from
 import type { Clock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
 import { isRecord } from "../../../src/model/node.ts";
-import type { HttpAnswer } from "../../../src/system/http_client.ts";
+import type { HttpAnswer } from "../../../src/http/client.ts";
 import { type Child, composeMembership, newsOfFaults, readChild, sameNodes } from "../membership.ts";
 import { Belief } from "./belief.ts";
 import { describeRefusal, type Instances } from "./instances.ts";

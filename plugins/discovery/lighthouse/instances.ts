@@ -1,7 +1,7 @@
 import type { Endpoint } from "../../../mod.ts";
 import type { Clock } from "../../../src/kernel/clock.ts";
 import { parseEndpoint } from "../../../src/model/endpoint.ts";
-import { type HttpAnswer, HttpClient } from "../../../src/system/http_client.ts";
+import { type HttpAnswer, HttpClient } from "../../../src/http/client.ts";
 
 /** What {@linkcode Instances} are made with. */
 export interface InstancesOptions {

@@ -1,6 +1,6 @@
 import type { PluginLog } from "../../../mod.ts";
 import { Serial } from "../../../src/kernel/serial.ts";
-import type { HttpAnswer } from "../../../src/system/http_client.ts";
+import type { HttpAnswer } from "../../../src/http/client.ts";
 import { describeRefusal, type Instances } from "./instances.ts";
 
 /** What a lease is made with. */

@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../../src/kernel/clock.ts";
 import { toDenoPermissions } from "../../../src/supervisor/permissions.ts";
-import { HttpClient } from "../../../src/system/http_client.ts";
+import { HttpClient } from "../../../src/http/client.ts";
 import { PluginHost, type WorkerEvent } from "../../../src/supervisor/plugin_host.ts";
 import { type Certificates, makeCertificates } from "../../support/certificates.ts";
 import { testNode } from "../../support/discovery.ts";

@@ -1,0 +1,490 @@
+import { monitoredPorts, registrations } from "../reporter/registrations.ts";
+import { discoveryId, discoveryOf } from "../config/accept.ts";
+import type { Accepted } from "../config/accepted.ts";
+import { BalancerPlugins } from "./balancer_plugins.ts";
+import { Balancers } from "./balancers.ts";
+import type { ConfigSource, Taken } from "../config/reading.ts";
+import { Intake, type IntakeOptions } from "./intake.ts";
+import { type Disk, LastKnown } from "../membership/last_known.ts";
+import { Reach } from "../membership/connectivity.ts";
+import { Settling } from "../membership/startup_gate.ts";
+import type { Parts } from "../status/status.ts";
+import { Watches } from "../membership/watches.ts";
+import type { BalancerEffects } from "../balance/effects.ts";
+import { Executor } from "../balance/executor.ts";
+import type { Applied } from "../balance/writer.ts";
+import { Announcement } from "./announcement.ts";
+import type { Identity } from "./host_facts.ts";
+import { Monitor } from "../reporter/monitor.ts";
+import { deadline } from "../kernel/deadline.ts";
+import { delay } from "../kernel/delay.ts";
+import { Damper } from "../kernel/damper.ts";
+import type { Logger } from "../kernel/logger.ts";
+import type { Random } from "../kernel/random.ts";
+import { abortable } from "../kernel/within.ts";
+import type { ClusterName } from "../model/topology.ts";
+import type { HostSettings, Settings } from "../config/desired.ts";
+import { DEFAULT_SETTINGS } from "../config/settings_schema.ts";
+import type { ProbeOutcome } from "../plugin/contract.ts";
+import type { Decider } from "../plugin/decider.ts";
+import { type Operation, Registrar, type Registration } from "../reporter/registrar.ts";
+import { Membership } from "../membership/membership.ts";
+import { Store } from "../membership/topology.ts";
+import { Fleet, type Threads } from "../supervisor/fleet.ts";
+import type { StuckThreads } from "../supervisor/hangs.ts";
+import type { HeartbeatOptions } from "../supervisor/heartbeat.ts";
+import { WorkerError } from "../protocol/wire_error.ts";
+import { WorkerDeadError, type WorkerEvent } from "../supervisor/plugin_host.ts";
+import { groupInstances } from "../supervisor/reconcile.ts";
+
+/** What the process does. */
+export type Role = "writer" | "reporter" | "run";
+
+/** What an {@linkcode App} is made of. */
+export interface AppOptions extends Omit<IntakeOptions, "log" | "balancerPlugins"> {
+  /** Loads a balancer that ships; it is pure and runs in the host. */
+  readonly loadBalancer: (type: string) => Promise<Decider>;
+  /** Finds out what this machine is announced as, given what `host.yaml` says; must not throw. */
+  readonly identify: (said: HostSettings) => Promise<Identity>;
+  readonly random: Random;
+  /** The time of day in milliseconds; the system's unless told. */
+  readonly wallNow?: () => number;
+  /** Gives each part its logger. */
+  readonly log: { part(name: string): Logger };
+  /** Called after each turn of a balancer's writer; for the demo and measurements. */
+  readonly onApplied?: (balancer: string, applied: Applied) => void;
+  /** How the lives of workers are watched. */
+  readonly heartbeat?: HeartbeatOptions;
+  /** What stands in for this machine in a simulation. */
+  readonly machine?: Partial<Machine>;
+}
+
+/** What the runtime touches of the machine that it runs on. */
+export interface Machine {
+  /** Where configs come from. */
+  readonly configs: ConfigSource;
+  /** Where the workers' threads come from. */
+  readonly threads: Threads;
+  /** Makes what acts on a balancer. */
+  readonly effects: () => BalancerEffects;
+  /** Where the last known members are kept. */
+  readonly disk: Disk;
+}
+
+/** How a run ended. */
+export type Ending =
+  /** It was asked to. */
+  | "stopped"
+  /** Too many threads of workers could not be stopped: the process must be restarted. */
+  | "stuck"
+  /** Lighthouse itself has failed: the process must be restarted. */
+  | "broken"
+  /** There is no config directory to start from. */
+  | "unconfigured";
+
+/** So many threads that cannot be stopped are too many: each burns a core. */
+const STUCK_THREADS_MAX = 2;
+/** How long a change of a registration may take. */
+const CHANGE_TIMEOUT_MS = 5_000;
+/** How long the taking of a config that is under way may hold up the end. */
+const CONFIGURE_END_MS = 1_000;
+/** How long the reporter tries to take its nodes back when it ends. */
+const WITHDRAW_DEADLINE_MS = 2_500;
+/** Registrations after a new session are spread over this time. */
+export const RENEW_JITTER_MS = 500;
+/** How long a new connection may take to register everything before the one it replaces is closed. */
+const RENEW_DEADLINE_MS = 10_000;
+/** A probe's answer may come so much later than its deadline: the message needs its time. */
+const PROBE_GRACE_MS = 200;
+
+/** The whole runtime: builds every part, connects them, and owns the order of start and stop. */
+export class App {
+  readonly #options: AppOptions;
+  readonly #log: Logger;
+  readonly #store = new Store();
+  readonly #membership: Membership;
+  readonly #lastKnown: LastKnown;
+  readonly #fleet: Fleet;
+  readonly #monitor: Monitor;
+  readonly #registrar: Registrar;
+  readonly #balancers: Balancers;
+  readonly #settling: Settling;
+  #damper: Damper<ClusterName>;
+  readonly #balancerPlugins: BalancerPlugins;
+  readonly #watches: Watches;
+  readonly #reach: Reach;
+  readonly #announcement: Announcement;
+  readonly #ended = Promise.withResolvers<Ending>();
+  readonly #stopping = new AbortController();
+  /** Ends the taking of new config: the first thing to stop, so that nothing is begun any more. */
+  readonly #closing = new AbortController();
+  readonly #renewed = new Set<string>();
+  readonly #configs: ConfigSource;
+  #accepted: Accepted | undefined;
+  /** The files that it was read from. */
+  #sources: Taken["sources"] = new Map();
+
+  constructor(options: AppOptions) {
+    this.#options = options;
+    const { clock, random, log, heartbeat, machine } = options;
+    this.#log = log.part("app");
+    const makeEffects = machine?.effects ?? (() => new Executor({ isSole: true }));
+    this.#reach = new Reach({ clock, log: this.#log });
+    this.#announcement = new Announcement({
+      clock,
+      random,
+      log: this.#log,
+      identify: options.identify,
+      announces: options.role !== "writer",
+      onChange: () => {
+        this.#register();
+        this.#balance();
+      },
+    });
+    this.#fleet = new Fleet({
+      clock,
+      random,
+      log: log.part("fleet"),
+      ...heartbeat && { heartbeat },
+      threads: machine?.threads,
+      events: {
+        onEvent: (key, event) => this.#onWorkerEvent(key, event),
+        onReady: (key) => this.#onWorkerReady(key),
+        onDown: (key, reason) => this.#onWorkerDown(key, reason),
+        onStuck: (threads) => this.#onStuck(threads),
+      },
+    });
+    this.#damper = this.#makeDamper(DEFAULT_SETTINGS);
+    this.#balancerPlugins = new BalancerPlugins({
+      loadBuiltin: options.loadBalancer,
+      clock,
+      random,
+      log: log.part("plugin"),
+      threads: stuckThreads(this.#fleet),
+    });
+    this.#configs = machine?.configs ??
+      new Intake({
+        ...options,
+        log: log.part("config"),
+        balancerPlugins: this.#balancerPlugins,
+        hangs: this.#fleet.hangs,
+      });
+    this.#membership = new Membership({
+      store: this.#store,
+      clock,
+      log: this.#log,
+      askAgain: (cluster) => this.#watches.askAgain(cluster),
+      onChange: (cluster) => {
+        this.#lastKnown.note();
+        this.#damper.trigger(cluster);
+      },
+    });
+    this.#watches = new Watches({
+      fleet: this.#fleet,
+      membership: this.#membership,
+      clock,
+      random,
+      log: this.#log,
+      signal: this.#stopping.signal,
+    });
+    this.#lastKnown = new LastKnown({
+      store: this.#store,
+      clock,
+      wallNow: options.wallNow ?? Date.now,
+      log: this.#log,
+      makeEffects,
+      disk: machine?.disk,
+    });
+    this.#balancers = new Balancers({
+      clock,
+      random,
+      log,
+      makeEffects,
+      plugins: this.#balancerPlugins,
+      lastKnown: this.#lastKnown,
+      onApplied: options.onApplied,
+      onFailure: (error) => this.#ended.reject(error),
+    });
+    this.#settling = new Settling({ store: this.#store, clock, log: this.#log, onDue: () => this.#balance() });
+    this.#monitor = new Monitor({
+      clock,
+      random,
+      log: log.part("health"),
+      probe: (id, timeoutMs, signal) => this.#probe(id, timeoutMs, signal),
+      onStatus: () => this.#register(),
+    });
+    this.#registrar = new Registrar({
+      clock,
+      random,
+      log: log.part("registrar"),
+      change: (operation, registration, signal) => this.#change(operation, registration, signal),
+    });
+  }
+
+  /** The parts as they stand, to be read alone. */
+  get parts(): Parts {
+    const { dir, role } = this.#options;
+    return {
+      dir,
+      role,
+      reading: this.#configs.reading,
+      accepted: this.#accepted,
+      store: this.#store,
+      membership: this.#membership,
+      reach: this.#reach,
+      announcement: this.#announcement,
+      fleet: this.#fleet,
+      monitor: this.#monitor,
+      registrar: this.#registrar,
+      balancers: this.#balancers.running,
+      isStopping: this.#closing.signal.aborted,
+    };
+  }
+
+  /** Looks at the config directory again. */
+  lookAgain(): void {
+    this.#log.info("Looking at the config again, as asked");
+    this.#configs.lookAgain();
+    this.#announcement.askAgain();
+  }
+
+  /** Ends the run as Lighthouse itself has failed. */
+  fail(): void {
+    this.#ended.resolve("broken");
+  }
+
+  /**
+   * Runs until the signal is aborted, or until it cannot go on. After an end that a supervisor restarts, all nodes
+   * stay registered until their sessions time out, so that the successor takes them over.
+   */
+  async run(signal: AbortSignal): Promise<Ending> {
+    const { dir, role } = this.#options;
+    const asked = () => this.#ended.resolve("stopped");
+    signal.addEventListener("abort", asked, { once: true });
+    if (signal.aborted) asked();
+    const configuring = this.#configure(this.#closing.signal).catch((error) => {
+      if (!this.#closing.signal.aborted) this.#ended.reject(error);
+    });
+    this.#log.info(`The ${role} is starting`, { dir });
+    let isRestarted = true;
+    try {
+      const ending = await this.#ended.promise;
+      isRestarted = ending === "stuck" || ending === "broken";
+      return ending;
+    } finally {
+      signal.removeEventListener("abort", asked);
+      this.#closing.abort();
+      using late = deadline(CONFIGURE_END_MS, { clock: this.#options.clock });
+      // What hangs there, a disk that is away for one, must not keep the nodes from being taken back.
+      await abortable(configuring, late.signal).catch(() => {});
+      await this.#stop({ isRestarted });
+    }
+  }
+
+  /** Brings each config into force. */
+  async #configure(signal: AbortSignal): Promise<void> {
+    for await (const { accepted, sources } of this.#configs.configs(signal)) {
+      if (accepted.host !== this.#accepted?.host) await this.#announcement.learn(accepted.host, signal);
+      this.#sources = sources;
+      await this.#apply(accepted);
+    }
+    if (!signal.aborted) this.#ended.resolve("unconfigured");
+  }
+
+  async #apply(accepted: Accepted): Promise<void> {
+    const { role } = this.#options;
+    const before = this.#accepted?.settings ?? DEFAULT_SETTINGS;
+    this.#accepted = accepted;
+    if (JSON.stringify(accepted.settings.updates) !== JSON.stringify(before.updates)) {
+      this.#damper[Symbol.dispose]();
+      this.#damper = this.#makeDamper(accepted.settings);
+    }
+    if (role !== "reporter") {
+      this.#lastKnown.apply(new Set(accepted.clusters.keys()), accepted.settings.maxAgeMs);
+      await this.#balancers.apply(accepted);
+      // Before the workers: what is known is served first, and only then is it asked what is new.
+      this.#watches.apply(accepted);
+      this.#balance();
+    }
+    const discovery = [...accepted.discovery.values()].map(({ instance }) => instance);
+    this.#reach.apply(new Set(discovery.map(({ id }) => id)));
+    const checks = role === "writer"
+      ? []
+      : [...accepted.services.values()].flatMap(({ probes }) => probes.map(({ instance }) => instance));
+    this.#fleet.apply(groupInstances([...discovery, ...checks], accepted.settings.isolation));
+    if (role !== "writer") {
+      this.#monitor.apply(monitoredPorts(accepted));
+      this.#register();
+    }
+    this.#log.info("Config is in force", {
+      clusters: accepted.clusters.size,
+      services: accepted.services.size,
+      discovery: accepted.discovery.size,
+      workers: this.#fleet.status.size,
+    });
+  }
+
+  // The reporter's half: statuses become registrations.
+
+  /**
+   * Probes once. What the worker does not answer is unknown: neither its end nor its silence says anything of
+   * the service. Only what the check itself says, or throws, is an outcome.
+   */
+  async #probe(id: string, timeoutMs: number, signal: AbortSignal): Promise<ProbeOutcome> {
+    try {
+      const request = { type: "probe", instance: id, timeoutMs } as const;
+      const answer = await this.#fleet.call(id, request, { deadlineMs: timeoutMs + PROBE_GRACE_MS, signal });
+      return answer.type === "outcome"
+        ? answer.outcome
+        : { status: "unknown", reason: `The worker answered ${answer.type}, want outcome` };
+    } catch (error) {
+      signal.throwIfAborted();
+      const reason = error instanceof Error ? error.message : String(error);
+      if (error instanceof WorkerError) return { status: "fail", reason };
+      return { status: "unknown", reason: error instanceof WorkerDeadError ? `No worker: ${reason}` : reason };
+    }
+  }
+
+  /** Derives what is to be registered from the services and their statuses, whole. */
+  #register(): void {
+    const [accepted, host] = [this.#accepted, this.#announcement.announced];
+    if (accepted === undefined || host === undefined || this.#stopping.signal.aborted) return;
+    const statuses = this.#monitor.statuses;
+    this.#registrar.apply(registrations(accepted, host, (key) => statuses.get(key) ?? "unknown"));
+  }
+
+  async #change(
+    operation: Operation,
+    registration: Registration,
+    signal: AbortSignal,
+  ): Promise<{ readonly takenFrom: string } | void> {
+    const { discovery, cluster, node } = registration;
+    const id = discoveryId(discovery);
+    // A connection that is gone took all that it had registered with it.
+    if (!this.#fleet.status.has(id)) {
+      if (operation === "register") throw new Error(`There is no usable discovery/${discovery}.yaml`);
+      return;
+    }
+    const request = { type: operation, cluster, node, timeoutMs: CHANGE_TIMEOUT_MS } as const;
+    const done = await this.#fleet.call(id, request, { deadlineMs: CHANGE_TIMEOUT_MS + PROBE_GRACE_MS, signal });
+    if (done.type === "ack" && done.takenFrom !== undefined) return { takenFrom: done.takenFrom };
+  }
+
+  // The writer's half: snapshots become the balancers' wishes.
+
+  /** Joins the changes of members, so that a storm of them is no storm for the balancers. */
+  #makeDamper({ updates }: Settings): Damper<ClusterName> {
+    return new Damper((changed) => {
+      for (const cluster of changed) {
+        this.#log.info("Cluster has changed", { cluster, nodes: this.#store.nodes(cluster)?.length ?? 0 });
+      }
+      this.#balance();
+    }, { ...updates, clock: this.#options.clock });
+  }
+
+  /** Gives each balancer the newest wish. */
+  #balance(): void {
+    const [accepted, host] = [this.#accepted, this.#announcement.facts];
+    if (accepted === undefined || host === undefined) return;
+    if (!this.#settling.mayServe(accepted, this.#balancers.isServed)) return;
+    this.#balancers.put({ accepted, sources: this.#sources, topology: this.#store.topology, host });
+  }
+
+  // What workers say.
+
+  #onWorkerEvent(key: string, event: WorkerEvent): void {
+    switch (event.type) {
+      case "log": {
+        const log = this.#options.log.part("plugin");
+        return log[event.level](event.message, { ...event.properties, worker: key });
+      }
+      case "connection":
+        this.#watches.hear(key, event);
+        return this.#reach.hear(key, event.state, event.detail);
+      case "snapshot":
+      case "lost":
+        return this.#watches.hear(key, event);
+      case "ended":
+        // The fleet replaces the worker, and with it the session.
+        return;
+    }
+  }
+
+  /** A discovery's worker is new: nothing is watched or registered in its session yet. */
+  async #onWorkerReady(key: string): Promise<void> {
+    const discovery = discoveryOf(key);
+    if (discovery === undefined) return;
+    this.#watches.begin(key);
+    const jitterMs = this.#renewed.has(key) ? RENEW_JITTER_MS : 0;
+    this.#renewed.add(key);
+    using late = deadline(RENEW_DEADLINE_MS, { clock: this.#options.clock, signal: this.#stopping.signal });
+    await this.#registrar.renew(discovery, { jitterMs, signal: late.signal });
+  }
+
+  #onWorkerDown(key: string, reason: string): void {
+    this.#reach.lose(key, reason);
+    this.#watches.lose(key, reason);
+  }
+
+  #onStuck(threads: number): void {
+    if (threads === 0) return;
+    const at = { threads, most: STUCK_THREADS_MAX };
+    this.#log.error("Stuck worker thread (100 % CPU); restart required", { event: "worker.stuck", ...at });
+    if (threads >= STUCK_THREADS_MAX) this.#ended.resolve("stuck");
+  }
+
+  /**
+   * Takes the nodes back, and waits until the other hosts have heard of it:
+   * whoever ends the services when this process has ended ends nobody's requests.
+   */
+  async #withdraw(): Promise<void> {
+    const { clock } = this.#options;
+    const { deregisterGraceMs: graceMs } = this.#accepted?.settings ?? DEFAULT_SETTINGS;
+    using late = deadline(WITHDRAW_DEADLINE_MS, { clock });
+    const hadAny = await this.#registrar.withdrawAll(late.signal);
+    if (!hadAny || graceMs === 0) return;
+    this.#log.info("Deregistered; waiting deregister_grace for clients to drain", {
+      event: "registration.draining",
+      graceMs,
+    });
+    await delay(graceMs, { clock, signal: this.#stopping.signal });
+  }
+
+  /** Ends all parts: first all nodes are deregistered, unless a successor takes them over; then what is open is closed. */
+  async #stop({ isRestarted }: { readonly isRestarted: boolean }): Promise<void> {
+    const { role } = this.#options;
+    this.#log.info("Stopping", { event: "process.stopping", role });
+    this.#settling[Symbol.dispose]();
+    this.#reach[Symbol.dispose]();
+    this.#announcement[Symbol.dispose]();
+    this.#membership[Symbol.dispose]();
+    this.#damper[Symbol.dispose]();
+    await this.#monitor[Symbol.asyncDispose]();
+    if (!isRestarted) await this.#withdraw();
+    else if (role !== "writer") {
+      this.#log.info("Nodes stay registered for the successor", { event: "registration.kept" });
+    }
+    this.#stopping.abort();
+    await Promise.all([
+      this.#balancers[Symbol.asyncDispose](),
+      isRestarted ? this.#fleet.abandon() : this.#fleet[Symbol.asyncDispose](),
+      this.#lastKnown[Symbol.asyncDispose](),
+      this.#registrar[Symbol.asyncDispose](),
+    ]);
+    await this.#balancerPlugins[Symbol.asyncDispose]();
+    // Without a config no balancer was ever looked after, and a reporter has none.
+    const hasBalancer = role !== "reporter" && (this.#accepted?.balancers.size ?? 0) > 0;
+    const what = hasBalancer ? "Stopped; HAProxy keeps running" : "Stopped";
+    this.#log.info(what, { event: "process.stopped", role });
+  }
+}
+
+/** What a fleet knows of the threads of workers that do not end. */
+function stuckThreads(fleet: Fleet): StuckThreads {
+  return {
+    get count() {
+      return fleet.stuckThreads;
+    },
+    ended: () => fleet.noteEnd(),
+  };
+}

@@ -1,0 +1,361 @@
+import type { Desired, Draft, PluginFile } from "./desired.ts";
+import { suggest } from "../kernel/suggest.ts";
+import { compareDiagnostics, type Diagnostic } from "./diagnostics.ts";
+import type { Finding, Path } from "../kernel/findings.ts";
+import { under, validateKnownAsync } from "../kernel/known_keys.ts";
+import { findServiceClashes, type Relation, settleClashes, type SettleOptions } from "./relations.ts";
+import { type SecretTexts, withSecrets } from "./secret_keys.ts";
+import { HOST_KEYS } from "./service_schema.ts";
+import type { Source } from "./source.ts";
+import type { Cluster } from "../model/cluster.ts";
+import { formatEndpoint } from "../model/endpoint.ts";
+import { isRecord } from "../model/node.ts";
+import type { Service } from "../model/service.ts";
+import type { HostFacts, PermissionRequest, Scope } from "../plugin/contract.ts";
+import { BeyondGrantError, type Decider, UndecidedError } from "../plugin/decider.ts";
+import { decide } from "../plugin/policy.ts";
+import type { BalancerUse, PluginCatalog, PluginKind, PluginSource } from "../plugin/source.ts";
+import type { Describe, PluginInstance } from "../plugin/instance.ts";
+import type {
+  Accepted,
+  AcceptedBalancer,
+  AcceptedCluster,
+  AcceptedDiscovery,
+  AcceptedProbe,
+  AcceptedService,
+} from "./accepted.ts";
+import { findAcceptedClusterClashes, findBalancerClashes, findServicePortClashes } from "./clashes.ts";
+
+/** What {@linkcode accept} is told and given. */
+export interface AcceptOptions {
+  /** The plugins that can be had. */
+  readonly catalog: Pick<PluginCatalog, "find" | "names"> & Partial<Pick<PluginCatalog, "missing">>;
+  /** Asks a plugin. */
+  readonly describe: Describe;
+  /** Opens the plugin of a balancer, which is told apart from others by identity. */
+  readonly openBalancer: (use: BalancerUse) => Promise<Decider>;
+  /** What the files with secrets say that the config names. */
+  readonly secrets?: SecretTexts;
+  /** What was accepted before: an object that is refused now keeps its last good value. */
+  readonly lastGood?: Accepted | undefined;
+}
+
+/** A host to render for. */
+const SAMPLE_HOST: HostFacts = { fqdn: "sample.invalid", ip: "192.0.2.1" };
+
+/** The id of a discovery's instance. */
+export function discoveryId(name: string): string {
+  return `discovery ${name}`;
+}
+
+/** The name of the discovery whose instance has an id; `undefined` if it is none of a discovery. */
+export function discoveryOf(id: string): string | undefined {
+  const prefix = discoveryId("");
+  return id.startsWith(prefix) ? id.slice(prefix.length) : undefined;
+}
+
+/** What {@linkcode accept} answers. */
+export interface Acceptation {
+  readonly accepted: Accepted;
+  readonly diagnostics: readonly Diagnostic[];
+  /** Whether a balancer's plugin could not say: the same config is worth another try. */
+  readonly isUndecided: boolean;
+}
+
+/** Has the plugins validate their parts of the config, and the policy decide on what they ask for. Never throws. */
+export async function accept(desired: Desired, options: AcceptOptions): Promise<Acceptation> {
+  const diagnostics: Diagnostic[] = [];
+  let isUndecided = false;
+  const { lastGood } = options;
+
+  async function each<In, Out>(
+    folder: "discovery" | "balancers" | "clusters" | "services",
+    wanted: ReadonlyMap<string, In>,
+    last: ReadonlyMap<string, Out> | undefined,
+    judge: (value: In, last: Out | undefined) => Promise<Judged<Out>>,
+    drafts: ReadonlyMap<string, Draft<In>> = new Map(),
+  ): Promise<ReadonlyMap<string, Out>> {
+    for (const { source, value } of drafts.values()) {
+      diagnostics.push(...diagnose(source, (await judge(value, undefined)).findings));
+    }
+    const judged = await Promise.all(
+      [...wanted].map(async ([name, value]) => ({ name, ...await judge(value, last?.get(name)) })),
+    );
+    const good = new Map<string, Out>();
+    for (const { name, value, findings, isDoubtful = false } of judged) {
+      isUndecided ||= isDoubtful;
+      const source = desired.sources.get(`${folder}/${name}`);
+      // What a file said before it was spoilt has been told.
+      if (!drafts.has(name)) diagnostics.push(...diagnose(source, findings));
+      const kept = value ?? last?.get(name);
+      if (kept !== undefined) good.set(name, kept);
+    }
+    return good;
+  }
+
+  /** A last good value may clash with what came meanwhile. */
+  function settle<Out>(wanted: ReadonlyMap<string, Out>, options: SettleOptions<Out>): ReadonlyMap<string, Out> {
+    const { objects, relations } = settleClashes(wanted, options);
+    for (const { key, finding } of relations) diagnostics.push(...diagnose(desired.sources.get(key), [finding]));
+    return objects;
+  }
+
+  const [discovery, balancers] = await Promise.all([
+    each("discovery", desired.discovery, lastGood?.discovery, (file) => judgeDiscovery(file, options)),
+    each("balancers", desired.balancers, lastGood?.balancers, (file) => judgeBalancer(file, options)),
+  ]);
+  const clusters = await each(
+    "clusters",
+    desired.clusters,
+    lastGood?.clusters,
+    (cluster, last) => judgeCluster(cluster, { balancers, last, options, files: desired.balancers }),
+    desired.drafts.clusters,
+  );
+  const services = await each(
+    "services",
+    desired.services,
+    lastGood?.services,
+    (service) => judgeService(service, options),
+    desired.drafts.services,
+  );
+  const kept = new Map(balancers);
+  for (const { key, finding } of findBalancerClashes({ balancers, clusters }, lastGood)) {
+    const name = key.slice(key.indexOf("/") + 1);
+    const before = lastGood?.balancers.get(name);
+    if (before === undefined) continue;
+    kept.set(name, before);
+    diagnostics.push(...diagnose(desired.sources.get(key), [finding]));
+  }
+  const { settings, host, logging } = desired;
+  const settled = settle(clusters, {
+    last: lastGood?.clusters,
+    find: (now) => findAcceptedClusterClashes({ balancers: kept, clusters: now }),
+    isSame: (now, last) => now.cluster === last.cluster,
+  });
+  for (const { key, finding } of findServicePortClashes({ balancers: kept, clusters: settled, services })) {
+    const source = desired.sources.get(key);
+    const at = isRecord(source?.value) && Object.hasOwn(source.value, "ports") ? "ports" : "port";
+    diagnostics.push(...diagnose(source, [{ ...finding, path: [at] }]));
+  }
+  return {
+    accepted: {
+      settings,
+      host,
+      logging,
+      discovery,
+      balancers: kept,
+      clusters: settled,
+      unknownClusters: unknownClusters(desired, settled),
+      services: settle(services, {
+        last: lastGood?.services,
+        find: findAcceptedServiceClashes,
+        isSame: (now, last) => now.service === last.service,
+      }),
+    },
+    diagnostics: diagnostics.toSorted(compareDiagnostics),
+    isUndecided,
+  };
+}
+
+/** What the clusters may be called that the config has, and of which nothing is known that could be served. */
+function unknownClusters(
+  desired: Desired,
+  accepted: ReadonlyMap<string, AcceptedCluster>,
+): Accepted["unknownClusters"] {
+  if (desired.unknownClusters === "all") return "all";
+  const refused = [...desired.clusters].flatMap(([file, { name }]) => accepted.has(file) ? [] : [name]);
+  const known = new Set([...accepted.values()].map(({ cluster }) => cluster.name));
+  return [...desired.unknownClusters, ...refused].filter((name) => !known.has(name));
+}
+
+function findAcceptedServiceClashes(services: ReadonlyMap<string, AcceptedService>): readonly Relation[] {
+  const plain = new Map([...services].map(([file, { service }]) => [file, service]));
+  // What services share without harm was told when they were read.
+  return findServiceClashes(plain).filter(({ finding }) => finding.severity === "error");
+}
+
+interface Judged<T> {
+  /** Absent if any finding is an error. */
+  readonly value: T | undefined;
+  readonly findings: readonly Finding[];
+  /** Whether a plugin could not say now, so that it may say otherwise later. */
+  readonly isDoubtful?: boolean;
+}
+
+async function judgeDiscovery(file: PluginFile, options: AcceptOptions): Promise<Judged<AcceptedDiscovery>> {
+  const source = options.catalog.find("discovery", file.type);
+  if (source === undefined) return unknownPlugin("discovery", file.type, ["type"], options.catalog);
+  const id = discoveryId(file.name);
+  const { instance, findings } = await judgeInstance({
+    id,
+    kind: "discovery",
+    source,
+    raw: file.config,
+    scope: { instance: file.name },
+    path: [],
+  }, options);
+  return { value: instance && { file, instance }, findings };
+}
+
+async function judgeBalancer(file: PluginFile, options: AcceptOptions): Promise<Judged<AcceptedBalancer>> {
+  const source = options.catalog.find("balancer", file.type);
+  if (source === undefined) return unknownPlugin("balancer", file.type, ["type"], options.catalog);
+  const { name, type } = file;
+  try {
+    const plugin = await options.openBalancer({ name, type, source });
+    const filled = withSecrets(file.config, options.secrets ?? new Map());
+    if (filled.findings.length > 0) return { value: undefined, findings: filled.findings };
+    const { value, findings: found } = await validateKnownAsync(filled.value, plugin.config["~standard"].validate);
+    const findings = filled.placed(found);
+    if (hasError(findings)) return { value: undefined, findings };
+    if (source.origin === "foreign") await prove(plugin, value);
+    return { value: { file, plugin, config: value }, findings };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const message = error instanceof UndecidedError ? reason : `Cannot load the balancer ${type}: ${reason}`;
+    const findings: readonly Finding[] = [{ severity: "error", path: ["type"], at: "value", message }];
+    return { value: undefined, findings, isDoubtful: isPassing(error) };
+  }
+}
+
+/** Whether a plugin that was asked again might answer. */
+function isPassing(error: unknown): boolean {
+  return error instanceof UndecidedError && !(error instanceof BeyondGrantError);
+}
+
+/** Has a plugin give its first good word before it takes over: where it is, and a file without a cluster. Throws if it cannot. */
+async function prove(plugin: Decider, config: unknown): Promise<void> {
+  await plugin.sources(config);
+  await plugin.listens?.(config);
+  await plugin.render({ config, host: SAMPLE_HOST, clusters: [] });
+}
+
+/** Opens the plugin of a balancer that was not accepted; `undefined` if none can be had. */
+async function pluginOf(
+  name: string,
+  { options: { catalog, openBalancer }, files }: {
+    readonly options: AcceptOptions;
+    readonly files: Desired["balancers"];
+  },
+): Promise<Decider | undefined> {
+  const type = files.get(name)?.type ?? name;
+  const source = catalog.find("balancer", type);
+  // What is wrong with the plugin is told of the balancer's own file.
+  return source && await openBalancer({ name, type, source }).catch(() => undefined);
+}
+
+async function judgeCluster(
+  cluster: Cluster,
+  { balancers, last, ...asked }: {
+    readonly balancers: ReadonlyMap<string, AcceptedBalancer>;
+    readonly last: AcceptedCluster | undefined;
+    readonly options: AcceptOptions;
+    /** The files of balancers, whether they were accepted or not. */
+    readonly files: Desired["balancers"];
+  },
+): Promise<Judged<AcceptedCluster>> {
+  const sections = new Map<string, unknown>();
+  const all: Finding[] = [];
+  let isDoubtful = false;
+  for (const [name, raw] of cluster.balancers) {
+    const balancer = balancers.get(name);
+    try {
+      // The section of a balancer whose own file cannot be used waits, but is judged all the same.
+      const plugin = balancer?.plugin ?? await pluginOf(name, asked);
+      if (plugin === undefined) continue;
+      const { value, findings } = await validateKnownAsync(raw, plugin.cluster["~standard"].validate);
+      all.push(...under([name], findings));
+      if (balancer === undefined) continue;
+      if (!hasError(findings)) await balancer.plugin.listens?.(balancer.config, value);
+      sections.set(name, value);
+    } catch (error) {
+      if (!(error instanceof UndecidedError)) throw error;
+      isDoubtful ||= isPassing(error);
+      // One balancer's plugin that fails is no matter of the others: the section stays as it was.
+      all.push({ severity: "warning", path: [name], at: "key", message: error.message });
+      if (last?.sections.has(name)) sections.set(name, last.sections.get(name));
+    }
+  }
+  return { value: hasError(all) ? undefined : { cluster, sections }, findings: all, isDoubtful };
+}
+
+async function judgeService(service: Service, options: AcceptOptions): Promise<Judged<AcceptedService>> {
+  const probes: AcceptedProbe[] = [];
+  const findings = new Map<string, Finding>();
+  const note = (found: readonly Finding[]) => {
+    // Each port asks the same of the same lines.
+    for (const finding of found) findings.set(JSON.stringify(finding), finding);
+  };
+  const wanted = service.ports.flatMap((port) => service.checks.map((check) => ({ port, check })));
+  await Promise.all(wanted.map(async ({ port, check }) => {
+    const path = ["checks", check.name];
+    const source = options.catalog.find("check", check.type);
+    if (source === undefined) return note(unknownPlugin("check", check.type, path, options.catalog).findings);
+    const target = formatEndpoint({ host: check.host ?? service.host, port: check.port ?? port });
+    const id = `check ${service.name}:${port}/${check.name}`;
+    const scope = { instance: id, target };
+    const judged = await judgeInstance(
+      { id, kind: "check", source, raw: check.config, scope, path, alsoKnown: HOST_KEYS },
+      options,
+    );
+    note(judged.findings);
+    if (judged.instance !== undefined) probes.push({ port, check, instance: judged.instance });
+  }));
+  const all = [...findings.values()];
+  const sorted = probes.toSorted((a, b) => a.instance.id < b.instance.id ? -1 : 1);
+  return { value: hasError(all) ? undefined : { service, probes: sorted }, findings: all };
+}
+
+async function judgeInstance(
+  { id, kind, source, raw, scope, path, alsoKnown }: {
+    readonly id: string;
+    readonly kind: "check" | "discovery";
+    readonly source: PluginSource;
+    readonly raw: unknown;
+    readonly scope: Scope;
+    readonly path: Path;
+    readonly alsoKnown?: readonly string[] | undefined;
+  },
+  { describe, secrets = new Map() }: AcceptOptions,
+): Promise<{ readonly instance?: PluginInstance; readonly findings: readonly Finding[] }> {
+  let permissions: PermissionRequest = {};
+  const filled = withSecrets(raw, secrets);
+  if (filled.findings.length > 0) return { findings: under(path, filled.findings) };
+  const { value: config, findings } = await validateKnownAsync(filled.value, async (rest) => {
+    const described = await describe(source.module, rest, scope);
+    if (!described.ok) return { issues: described.issues };
+    permissions = described.permissions;
+    return { value: described.config };
+  }, { alsoKnown });
+  const at = under(path, filled.placed(findings));
+  if (hasError(at)) return { findings: at };
+  const grant = decide(permissions, { kind, source, scope, config: raw });
+  if (!grant.ok) {
+    const message = `Cannot grant what the plugin asks for: ${grant.reasons.join("; ")}`;
+    return { findings: [...at, { severity: "error", path, at: "value", message }] };
+  }
+  const { module, name: plugin } = source;
+  const instance = { id, kind, module, config, scope, granted: grant.granted, ...plugin !== undefined && { plugin } };
+  return { instance, findings: at };
+}
+
+function unknownPlugin(kind: PluginKind, name: string, path: Path, catalog: AcceptOptions["catalog"]): Judged<never> {
+  const missing = catalog.missing?.(kind, name);
+  if (missing !== undefined) {
+    const message = `Cannot use the ${kind} ${name} of plugins.yaml: ${missing}`;
+    return { value: undefined, findings: [{ severity: "error", path, at: "key", message }] };
+  }
+  const known = catalog.names(kind);
+  const meant = suggest(name, known);
+  const hint = meant === undefined ? `there are ${known.join(", ")}` : `did you mean ${meant}?`;
+  const message = `Unknown ${kind} ${JSON.stringify(name)}: ${hint}`;
+  return { value: undefined, findings: [{ severity: "error", path, at: "key", message }] };
+}
+
+function hasError(findings: readonly Finding[]): boolean {
+  return findings.some(({ severity }) => severity === "error");
+}
+
+function diagnose(source: Source | undefined, findings: readonly Finding[]): readonly Diagnostic[] {
+  return source === undefined ? [] : findings.map((finding) => source.diagnose(finding));
+}

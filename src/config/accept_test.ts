@@ -1,0 +1,317 @@
+import assert from "node:assert/strict";
+import type { Desired } from "./desired.ts";
+import { formatDiagnostic } from "./diagnostics.ts";
+import { DEFAULT_SETTINGS } from "./settings_schema.ts";
+import { Source } from "./source.ts";
+import type { Cluster } from "../model/cluster.ts";
+import { DEFAULT_LOGGING } from "../logging/plan.ts";
+import type { Service } from "../model/service.ts";
+import type { BalancerPlugin, PermissionRequest, Schema, Scope } from "../plugin/contract.ts";
+import { PluginCatalog } from "../plugin/source.ts";
+import type { Described } from "../plugin/instance.ts";
+import { accept, type AcceptOptions } from "./accept.ts";
+import type { Accepted } from "./accepted.ts";
+import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
+
+const CATALOG = new PluginCatalog(["check/http", "check/tcp", "discovery/zookeeper", "balancer/haproxy"]);
+
+/** A schema that takes a map whose keys are all among these. */
+function schema(...known: readonly string[]): Schema<unknown> {
+  return {
+    "~standard": {
+      version: 1,
+      vendor: "test",
+      validate(value) {
+        const issues = Object.keys(value as object).filter((key) => !known.includes(key)).map((key) =>
+          key === "bad" ? { message: "It is bad", path: [key] } : { message: "", path: [key], unknownKey: { known } }
+        );
+        return issues.length > 0 ? { issues } : { value };
+      },
+    },
+  };
+}
+
+const HAPROXY = { kind: "balancer", config: schema("socket"), cluster: schema("port") } as unknown as BalancerPlugin;
+
+/** A plugin that takes every config but one with the key `bad`, and asks for what the key `asks` says. */
+function describe(_module: string, raw: unknown, scope: Scope): Promise<Described> {
+  const config = raw as { bad?: true; asks?: PermissionRequest; odd?: unknown };
+  if (config.bad) return Promise.resolve({ ok: false, issues: [{ message: "It is bad", path: ["bad"] }] });
+  if (Object.hasOwn(config, "odd")) {
+    const issue = { message: "", path: ["odd"], unknownKey: { known: ["uri"] } };
+    return Promise.resolve({ ok: false, issues: [issue] });
+  }
+  const permissions = config.asks ?? { net: scope.target === undefined ? [] : [scope.target] };
+  return Promise.resolve({ ok: true, config: { ...config, checked: true }, permissions });
+}
+
+const OPTIONS: AcceptOptions = { catalog: CATALOG, describe, openBalancer: () => Promise.resolve(HAPROXY) };
+
+/** A service with one check `http`; `check` is what its file says of it. */
+function service(
+  check: Record<string, unknown> = {},
+  { ports = [80], type = "http", host = "127.0.0.1" } = {},
+): Service {
+  const checks = [{ name: "http", type, rise: 1, fall: 1, timeoutMs: 500, config: check }];
+  return {
+    ...CLUSTER_DEFAULTS,
+    name: "web",
+    discovery: "zookeeper",
+    host,
+    ports,
+    metadata: {},
+    intervalMs: 1_000,
+    unknownGraceMs: 60_000,
+    checks,
+  };
+}
+
+function cluster(sections: Record<string, unknown>): Cluster {
+  return { ...CLUSTER_DEFAULTS, name: "web", discovery: "zookeeper", balancers: new Map(Object.entries(sections)) };
+}
+
+/** A config of one file of each kind. */
+function desired(
+  { zoo = {}, haproxy = {}, web = service(), cluster: section = cluster({ haproxy: {} }), zooType = "zookeeper" }: {
+    zoo?: Record<string, unknown>;
+    haproxy?: Record<string, unknown>;
+    web?: Service;
+    cluster?: Cluster;
+    zooType?: string;
+  } = {},
+): Desired {
+  const source = (name: string) => [name, new Source(`${name}.yaml`, new TextEncoder().encode("a: 1\n"))] as const;
+  return {
+    settings: DEFAULT_SETTINGS,
+    plugins: new Map(),
+    host: {},
+    logging: DEFAULT_LOGGING,
+    discovery: new Map([["zoo", { name: "zoo", type: zooType, config: zoo }]]),
+    balancers: new Map([["haproxy", { name: "haproxy", type: "haproxy", config: haproxy }]]),
+    clusters: new Map([["web", section]]),
+    services: new Map([["web", web]]),
+    sources: new Map(["discovery/zoo", "balancers/haproxy", "clusters/web", "services/web"].map(source)),
+    unknownClusters: [],
+    drafts: { clusters: new Map(), services: new Map() },
+  };
+}
+
+/** Accepts; answers what was accepted, and each finding in its first line. */
+async function judge(config: Desired, options: Partial<AcceptOptions> = {}): Promise<[Accepted, readonly string[]]> {
+  const { accepted, diagnostics } = await accept(config, { ...OPTIONS, ...options });
+  return [accepted, diagnostics.map((each) => formatDiagnostic(each).split("\n")[0] ?? "")];
+}
+
+Deno.test("accept() takes what the plugins make of their configs, with just what was granted", async () => {
+  const [accepted, findings] = await judge(desired({ web: service({ uri: "/" }, { ports: [80, 81] }) }));
+  assert.deepEqual(findings, []);
+  assert.deepEqual(accepted.discovery.get("zoo")?.instance, {
+    id: "discovery zoo",
+    kind: "discovery",
+    module: "builtin:discovery/zookeeper",
+    config: { checked: true },
+    scope: { instance: "zoo" },
+    granted: { net: [] },
+  });
+  assert.deepEqual(
+    accepted.services.get("web")?.probes.map(({ port, instance }) => ({ port, instance })),
+    [80, 81].map(
+      (port) => ({
+        port,
+        instance: {
+          id: `check web:${port}/http`,
+          kind: "check",
+          module: "builtin:check/http",
+          config: { uri: "/", checked: true },
+          scope: { instance: `check web:${port}/http`, target: `127.0.0.1:${port}` },
+          granted: { net: [`127.0.0.1:${port}`] },
+        },
+      }),
+    ),
+  );
+});
+
+Deno.test("accept() probes where the check says, else where the service is", async () => {
+  const web = service({}, { host: "::1" });
+  const [check] = web.checks;
+  assert.ok(check);
+  const [own] = await judge(desired({ web }));
+  assert.equal(own.services.get("web")?.probes[0]?.instance.scope.target, "[::1]:80");
+  const [other] = await judge(desired({ web: { ...web, checks: [{ ...check, host: "b.int", port: 9 }] } }));
+  assert.equal(other.services.get("web")?.probes[0]?.instance.scope.target, "b.int:9");
+});
+
+Deno.test.each([
+  {
+    kind: "check",
+    config: desired({ web: service({}, { type: "htpp" }) }),
+    then: 'Unknown check "htpp": did you mean http?',
+  },
+  {
+    kind: "discovery",
+    config: desired({ zooType: "consul" }),
+    then: 'Unknown discovery "consul": there are zookeeper',
+  },
+  { kind: "config", config: desired({ zoo: { bad: true } }), then: "It is bad" },
+  { kind: "check's config", config: desired({ web: service({ bad: true }) }), then: "It is bad" },
+  { kind: "section", config: desired({ cluster: cluster({ haproxy: { bad: 1 } }) }), then: "It is bad" },
+  {
+    kind: "wish for permissions",
+    config: desired({ web: service({ asks: { net: ["10.0.0.9:80"] } }) }),
+    then: 'Cannot grant what the plugin asks for: net "10.0.0.9:80" is not the check\'s own target, "127.0.0.1:80"',
+  },
+])("accept() refuses a wrong $kind", async ({ config, then }) => {
+  const [, findings] = await judge(config);
+  assert.equal(findings.length, 1);
+  assert.ok(findings[0]?.endsWith(`: error: ${then}`), findings[0]);
+});
+
+Deno.test("accept() keeps the last good value of what is refused now, and takes the rest", async () => {
+  const [good] = await judge(desired({ web: service({ uri: "/" }), haproxy: { socket: 1 } }));
+  const [now, findings] = await judge(
+    desired({ web: service({ bad: true }), haproxy: { bad: 1 }, zoo: { new: true } }),
+    { lastGood: good },
+  );
+  assert.equal(findings.length, 2);
+  assert.equal(now.services.get("web"), good.services.get("web"));
+  assert.equal(now.balancers.get("haproxy"), good.balancers.get("haproxy"));
+  assert.deepEqual(now.discovery.get("zoo")?.instance.config, { new: true, checked: true });
+  const [first] = await judge(desired({ web: service({ bad: true }) }));
+  assert.equal(first.services.size, 0, "what never was good is left out");
+});
+
+Deno.test("accept() tells of each fault once, however many ports have it", async () => {
+  const [, findings] = await judge(desired({ web: service({ bad: true }, { ports: [80, 81, 82] }) }));
+  assert.equal(findings.length, 1);
+});
+
+Deno.test("accept() warns of an unknown key and does without it", async () => {
+  const [accepted, findings] = await judge(desired({ web: service({ odd: 1, uri: "/" }) }));
+  assert.match(
+    findings.join("\n"),
+    /^services\/web\.yaml:1:\d+: warning: Unknown key (?:\S+\.)?odd, which is not used/,
+  );
+  assert.deepEqual(accepted.services.get("web")?.probes[0]?.instance.config, { uri: "/", checked: true });
+});
+
+Deno.test("accept() lets the section of a balancer wait that is not there", async () => {
+  const [accepted, findings] = await judge(desired({ cluster: cluster({ haproxy: {}, nginx: { bad: 1 } }) }));
+  assert.deepEqual(findings, []);
+  assert.deepEqual([...accepted.clusters.get("web")?.sections.keys() ?? []], ["haproxy"]);
+});
+
+Deno.test("accept() judges the section of a balancer whose own file cannot be used", async () => {
+  const broken = desired({ haproxy: { bad: 1 }, cluster: cluster({ haproxy: { bad: 1 } }) });
+  const { accepted, diagnostics } = await accept(broken, OPTIONS);
+  assert.equal(accepted.clusters.size, 0);
+  assert.deepEqual(diagnostics.map(({ file, message }) => `${file} ${message}`).toSorted(), [
+    "balancers/haproxy.yaml It is bad",
+    "clusters/web.yaml It is bad",
+  ]);
+});
+
+Deno.test("accept() never throws: a balancer that cannot be loaded is a finding", async () => {
+  const [accepted, findings] = await judge(desired(), {
+    openBalancer: () => Promise.reject(new Error("no such file")),
+  });
+  assert.match(findings.join(), /error: Cannot load the balancer haproxy: no such file/);
+  assert.equal(accepted.balancers.size, 0);
+  assert.equal(accepted.services.size, 1);
+});
+
+Deno.test("accept() tells what plugins find in files that cannot be used, and nothing of what those said before", async () => {
+  const config = desired({ web: service({ odd: 1 }), cluster: cluster({ haproxy: { odd: 1 } }) });
+  const source = new Source("draft.yaml", new TextEncoder().encode("a: 1\n"));
+  const [accepted, findings] = await judge({
+    ...config,
+    drafts: {
+      clusters: new Map([["web", { value: cluster({ haproxy: { bad: 1 } }), source }]]),
+      services: new Map([["web", { value: service({ bad: true }), source }]]),
+    },
+  });
+  assert.deepEqual(findings, ["draft.yaml:1:1: error: It is bad", "draft.yaml:1:1: error: It is bad"]);
+  assert.ok(accepted.services.has("web"), "what it said last stays");
+  assert.ok(accepted.clusters.has("web"));
+});
+
+/** A config of two clusters by file; a section is the port that it wants. */
+function clusters(wanted: Record<string, { name: string; port?: unknown; bad?: true }>): Desired {
+  const config = desired();
+  const objects = Object.entries(wanted).map(([file, { name, ...section }]): [string, Cluster] => [
+    file,
+    { ...CLUSTER_DEFAULTS, name, discovery: "zoo", balancers: new Map([["haproxy", section]]) },
+  ]);
+  const source = (file: string) =>
+    [`clusters/${file}`, new Source(`${file}.yaml`, new TextEncoder().encode("a: 1\n"))] as const;
+  return {
+    ...config,
+    clusters: new Map(objects),
+    sources: new Map([...config.sources, ...Object.keys(wanted).map(source)]),
+  };
+}
+
+function namesOf(accepted: Accepted): string {
+  return [...accepted.clusters].map(([file, { cluster }]) => `${file}:${cluster.name}`).join(" ");
+}
+
+Deno.test("accept() tells of a name that a last good value has by now, and keeps what was there", async () => {
+  const [before] = await judge(clusters({ a: { name: "x" }, b: { name: "y" } }));
+  // The first gives up its name, but is refused for something else: so it keeps it.
+  const [now, findings] = await judge(clusters({ a: { name: "z", bad: true }, b: { name: "x" } }), {
+    lastGood: before,
+  });
+  assert.equal(namesOf(now), "a:x b:y");
+  assert.deepEqual(findings, [
+    "a.yaml:1:1: error: It is bad",
+    "b.yaml:1:1: error: Cannot use the name x as the cluster of clusters/a has it already",
+  ]);
+});
+
+Deno.test("accept() tells of a port that a last good service has by now", async () => {
+  const two = (one: Service, other: Service): Desired => ({
+    ...desired(),
+    services: new Map([["one", one], ["other", other]]),
+    sources: new Map(
+      ["one", "other"].map((file) => [`services/${file}`, new Source(file, new TextEncoder().encode("a: 1\n"))]),
+    ),
+  });
+  const [before] = await judge(two(service({}, { ports: [80] }), service({}, { ports: [81] })));
+  const [now, findings] = await judge(
+    two(service({ bad: true }, { ports: [82] }), service({}, { ports: [80] })),
+    { lastGood: before },
+  );
+  assert.deepEqual([...now.services].map(([file, { service }]) => `${file}:${service.ports}`), ["one:80", "other:81"]);
+  assert.match(findings.join("\n"), /other:1:1: error: Cannot use port 80 of the service web as services\/one has it/);
+});
+
+Deno.test("accept() leaves a port to the cluster that has it, whoever comes to want it: a cluster or a balancer", async () => {
+  const listening = {
+    ...HAPROXY,
+    config: schema("socket", "port"),
+    listens: (config: { port?: number }, section?: { port?: number }) => {
+      const port = (section ?? config).port;
+      return port === undefined ? [] : [{ host: "", port, path: ["port"] }];
+    },
+  } as unknown as BalancerPlugin;
+  const options = { openBalancer: () => Promise.resolve(listening) };
+  const served = clusters({ b: { name: "b", port: 80 } });
+  const [before] = await judge(served, options);
+  const newcomer = clusters({ a: { name: "a", port: 80 }, b: { name: "b", port: 80 } });
+  const b = served.clusters.get("b");
+  assert.ok(b);
+  const [now, findings] = await judge(
+    {
+      ...newcomer,
+      clusters: new Map([...newcomer.clusters, ["b", b]]),
+      balancers: new Map([["haproxy", { name: "haproxy", type: "haproxy", config: { port: 80 } }]]),
+    },
+    { ...options, lastGood: before },
+  );
+  assert.equal(namesOf(now), "b:b");
+  assert.equal(now.balancers.get("haproxy"), before.balancers.get("haproxy"));
+  assert.deepEqual(findings.map((line) => line.replace(/^[^:]+:1:1: /, "")).toSorted(), [
+    "error: Cannot use port 80 as clusters/b has it already",
+    "error: Cannot use port 80 as clusters/b has it already",
+    "warning: Port 80 is served by clusters/b on this host too: the service's check asks the balancer",
+  ]);
+});

@@ -1,0 +1,56 @@
+import type { HostSettings, PluginFile, Settings } from "./desired.ts";
+import type { Cluster } from "../model/cluster.ts";
+import type { Logging } from "../logging/plan.ts";
+import type { Check, Service } from "../model/service.ts";
+import type { ClusterName } from "../model/topology.ts";
+import type { Decider } from "../plugin/decider.ts";
+import type { PluginInstance } from "../plugin/instance.ts";
+
+/** One check of one port of a service that its plugin accepted. */
+export interface AcceptedProbe {
+  /** The port of the service, as it is registered. */
+  readonly port: number;
+  /** The check. */
+  readonly check: Check;
+  /** What runs it. */
+  readonly instance: PluginInstance;
+}
+
+/** A service whose checks were all accepted by their plugins. */
+export interface AcceptedService {
+  readonly service: Service;
+  readonly probes: readonly AcceptedProbe[];
+}
+
+/** A discovery whose config was accepted by its plugin. */
+export interface AcceptedDiscovery {
+  readonly file: PluginFile;
+  readonly instance: PluginInstance;
+}
+
+/** A balancer whose config was accepted by its plugin. */
+export interface AcceptedBalancer {
+  readonly file: PluginFile;
+  readonly plugin: Decider;
+  readonly config: unknown;
+}
+
+/** A cluster whose sections were accepted by the balancers that there are. */
+export interface AcceptedCluster {
+  readonly cluster: Cluster;
+  /** What each balancer's plugin made of its section, by the balancer's name. */
+  readonly sections: ReadonlyMap<string, unknown>;
+}
+
+/** What the config directory asks for, as far as the plugins agree: a whole value at one time. */
+export interface Accepted {
+  readonly settings: Settings;
+  readonly host: HostSettings;
+  readonly logging: Logging;
+  readonly discovery: ReadonlyMap<string, AcceptedDiscovery>;
+  readonly balancers: ReadonlyMap<string, AcceptedBalancer>;
+  readonly clusters: ReadonlyMap<string, AcceptedCluster>;
+  /** The clusters of files that are there, and could never be used; `all` if none can be looked at. */
+  readonly unknownClusters: readonly ClusterName[] | "all";
+  readonly services: ReadonlyMap<string, AcceptedService>;
+}

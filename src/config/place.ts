@@ -1,0 +1,41 @@
+import type { Finding } from "../kernel/findings.ts";
+import type { Source } from "./source.ts";
+import type { Origin } from "../plugin/contract.ts";
+import type { Accepted } from "./accepted.ts";
+
+/** Something to tell of a file of the config directory. */
+export interface Judgement {
+  /** The file: `clusters/web`. */
+  readonly key: string;
+  readonly finding: Finding;
+}
+
+/** Finds the file and the path of what a balancer says of its part of the config. Pure. */
+export function judgementAt(
+  { clusters }: Pick<Accepted, "clusters">,
+  balancer: string,
+  { severity, message, origin }: Pick<Finding, "severity" | "message"> & { readonly origin: Origin | undefined },
+): Judgement {
+  const { cluster: name, path, from } = origin ?? { path: [] };
+  const file = [...clusters].find(([, { cluster }]) => cluster.name === name)?.[0];
+  const at = path.length === 0 ? "key" : "value";
+  return file === undefined ? { key: `balancers/${balancer}`, finding: { severity, message, path, at } } : {
+    key: `clusters/${file}`,
+    finding: { severity, message, path: from === "file" ? path : [balancer, ...path], at },
+  };
+}
+
+/** Says of something in a balancer's part of the config where it stands, with no secret in it. Pure. */
+export function placed(
+  { accepted, sources, balancer }: {
+    readonly accepted: Pick<Accepted, "clusters">;
+    readonly sources: ReadonlyMap<string, Source>;
+    readonly balancer: string;
+  },
+  origin: Origin,
+  message: string,
+): string {
+  const { key, finding } = judgementAt(accepted, balancer, { severity: "error", message, origin });
+  const found = sources.get(key)?.diagnose(finding);
+  return found === undefined ? message : `${found.file}:${found.line}:${found.column}: ${found.message}`;
+}

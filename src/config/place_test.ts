@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { Source } from "./source.ts";
+import type { AcceptedCluster } from "./accepted.ts";
+import { placed } from "./place.ts";
+import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
+
+const yaml = (file: string, text: string) => new Source(file, new TextEncoder().encode(text));
+const sources = new Map([
+  [
+    "clusters/site",
+    yaml("conf/clusters/site.yaml", "discovery: zk\nname: web\nhaproxy:\n  backend:\n    - one\n    - two\n"),
+  ],
+  ["balancers/haproxy", yaml("conf/balancers/haproxy.yaml", "global:\n  - daemon\ndefaults: stats auth joe:secret\n")],
+]);
+const cluster = {
+  cluster: { ...CLUSTER_DEFAULTS, name: "web", discovery: "zk", balancers: new Map() },
+  sections: new Map(),
+};
+const clusters: ReadonlyMap<string, AcceptedCluster> = new Map([["site", cluster]]);
+
+Deno.test.each([
+  {
+    why: "a line of a cluster, by the name of its file",
+    origin: { cluster: "web", path: ["backend", 1] },
+    then: "conf/clusters/site.yaml:6:7: no",
+  },
+  {
+    why: "a line of the balancer's file",
+    origin: { path: ["global", 0] },
+    then: "conf/balancers/haproxy.yaml:2:5: no",
+  },
+  {
+    why: "a line that is a text alone, not a list",
+    origin: { path: ["defaults", 0] },
+    then: "conf/balancers/haproxy.yaml:3:11: no",
+  },
+  { why: "a cluster as a whole", origin: { cluster: "web", path: [] }, then: "conf/clusters/site.yaml:3:1: no" },
+])(
+  "placed() says where $why stands",
+  ({ origin, then }) =>
+    assert.equal(placed({ accepted: { clusters }, sources, balancer: "haproxy" }, origin, "no"), then),
+);
+
+Deno.test("placed() keeps secrets to itself", () => {
+  const text = placed(
+    { accepted: { clusters }, sources, balancer: "haproxy" },
+    { path: ["defaults", 0] },
+    'the line "stats auth joe:secret"',
+  );
+  assert.doesNotMatch(text, /secret/);
+});

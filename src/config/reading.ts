@@ -1,0 +1,38 @@
+import type { Accepted } from "./accepted.ts";
+import type { Diagnostic } from "./diagnostics.ts";
+import type { Loaded } from "./load.ts";
+
+/** A config that is to be brought into force. */
+export interface Taken {
+  readonly accepted: Accepted;
+  /** The files that it was read from. */
+  readonly sources: Loaded["desired"]["sources"];
+}
+
+/** How the reading of the config stands. Times are those of the clock; `undefined` before the first. */
+export interface Reading {
+  /** When it was last read to the end. */
+  readonly readMs: number | undefined;
+  /** When one that differs from the one before was last taken. */
+  readonly takenMs: number | undefined;
+  /** Why it could not be read the last time; `undefined` if it could. */
+  readonly unread: string | undefined;
+  /** All that is wrong with it now. */
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** What there is to say before anything was read. */
+export const UNREAD: Reading = { readMs: undefined, takenMs: undefined, unread: undefined, diagnostics: [] };
+
+/** Where configs come from. */
+export interface ConfigSource {
+  /** How far it was read. */
+  readonly reading: Reading;
+  /**
+   * Answers each config that is to be in force, whole. Ends when the signal is
+   * aborted, or when there is none to start from.
+   */
+  configs(signal: AbortSignal): AsyncIterable<Taken>;
+  /** Looks at it again, though nothing seems to have changed. */
+  lookAgain(): void;
+}

@@ -1,0 +1,259 @@
+import type { BalancerEffects } from "../balance/effects.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { Coalescer } from "../kernel/coalescer.ts";
+import { deadline } from "../kernel/deadline.ts";
+import type { Logger } from "../kernel/logger.ts";
+import { Serial } from "../kernel/serial.ts";
+import { type Node, nodeName } from "../model/node.ts";
+import type { ClusterName } from "../model/topology.ts";
+import { writeAtomically } from "../system/atomic_file.ts";
+import { resolveTrusted } from "../system/trusted_file.ts";
+import { type Decider, UndecidedError } from "../plugin/decider.ts";
+import type { Store } from "./topology.ts";
+import { type Confirmed, decodeTopology, encodeTopology, type Members } from "./topology_file.ts";
+import type { AcceptedBalancer } from "../config/accepted.ts";
+
+/** What a {@linkcode LastKnown} is made of. */
+export interface LastKnownOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** The time of day in milliseconds: what is written outlives the clock. */
+  readonly wallNow: () => number;
+  readonly log: Logger;
+  /** Makes what looks at a balancer. */
+  readonly makeEffects: () => BalancerEffects;
+  /** Where the files are: this machine's disk, unless a simulation has another. */
+  readonly disk?: Disk | undefined;
+}
+
+/** Files as text. */
+export interface Disk {
+  /** Reads a file; throws if it cannot be read. */
+  read(path: string): Promise<string>;
+  /** Writes a file, whole or not at all. */
+  write(path: string, text: string): Promise<void>;
+}
+
+/** A file of more bytes is none of ours: a hundred thousand members are some fifteen million. */
+const FILE_BYTES_MAX = 256 * 1024 * 1024;
+
+const OWN_DISK: Disk = {
+  read: readFile,
+  write: (path, text) => writeAtomically(path, text, { mode: FILE_MODE }),
+};
+
+/** How long the balancer may take to tell its members. */
+const ADOPT_DEADLINE_MS = 3_000;
+/** How long a change of members waits for its neighbours before it is written, and how long at most. */
+const QUIET_MS = 200, MAX_MS = 1_000;
+/** After so long a file is tried again that could not be written, though no members have changed. */
+const RETRY_MS = 10_000;
+/** So often the file is written though no members have changed: it says when they were last confirmed. */
+const REFRESH_MS = 3_600_000;
+/** How long members of an earlier life are served before that is told, unless the config says otherwise. */
+export const MAX_AGE_MS = 7 * 86_400_000;
+/** Members are nobody else's business. */
+const FILE_MODE = 0o600;
+
+/**
+ * What is known of clusters before their registries have spoken: the members
+ * that the balancer has now, by its file and by the process, and those that the
+ * topology file of an earlier life holds, with all that a registry says of a
+ * node. While it runs, keeps that file up to date.
+ */
+export class LastKnown implements AsyncDisposable {
+  readonly #options: LastKnownOptions;
+  readonly #disk: Disk;
+  readonly #coalescer: Coalescer;
+  readonly #writing = new Serial();
+  #path: string | undefined;
+  #remembered: Members = new Map();
+  #confirmed: Confirmed = new Map();
+  #wanted: ReadonlySet<ClusterName> = new Set();
+  #maxAgeMs = MAX_AGE_MS;
+  /** The members that the file has, as text, and when it was written. */
+  #written: { readonly members: string; readonly atMs: number } | undefined;
+  #failure: string | undefined;
+  #cancelNext = () => {};
+
+  constructor(options: LastKnownOptions) {
+    this.#options = options;
+    const { clock, disk = OWN_DISK } = options;
+    this.#disk = disk;
+    this.#coalescer = new Coalescer(() => void this.#write(), { quietMs: QUIET_MS, maxMs: MAX_MS, clock });
+  }
+
+  /** Says where the topology file is. Before the first members are adopted from it, it is read; a bad one is told and ignored. */
+  async at(path: string): Promise<void> {
+    if (path === this.#path) return;
+    const isFirst = this.#path === undefined;
+    this.#path = path;
+    if (!isFirst) return this.note();
+    const text = await this.#read(path);
+    if (text === undefined) return;
+    const decoded = await decodeTopology(text);
+    if (decoded.ok) [this.#remembered, this.#confirmed] = [decoded.members, decoded.confirmed];
+    else this.#options.log.warn(`Cannot use the last known members, as ${decoded.reason}: going without`, { path });
+  }
+
+  /** Takes the clusters of the config, and how old members may be: others are forgotten when they are older. */
+  apply(wanted: ReadonlySet<ClusterName>, maxAgeMs: number): void {
+    [this.#wanted, this.#maxAgeMs] = [wanted, maxAgeMs];
+  }
+
+  /**
+   * Gives each cluster that no registry has spoken of the members that were
+   * served last; `wanted` are the clusters of the config. Answers whether the
+   * balancer runs.
+   */
+  async adopt({ plugin, config }: AcceptedBalancer, wanted: ReadonlySet<ClusterName>): Promise<boolean> {
+    const [inFile, running] = await Promise.all([
+      this.#adoptFile(plugin, config),
+      this.#adoptRunning(plugin, config),
+    ]);
+    for (const known of [both(inFile, running ?? new Map()), this.#remembered]) {
+      for (const [cluster, nodes] of known) {
+        if (nodes.length === 0 || this.#options.store.nodes(cluster) !== undefined) continue;
+        const ageMs = this.#ageMs(cluster);
+        this.#options.store.adopt(cluster, this.#enrich(cluster, nodes), this.#options.clock.now() - ageMs);
+        // One that is not in the config now may be once its file is right.
+        const level = wanted.has(cluster) ? "info" : "debug";
+        const at = { cluster, nodes: nodes.length, age: `${Math.round(ageMs / 1_000)}s` };
+        this.#options.log[level]("Serving last known members", { event: "cluster.last_known", ...at });
+        if (ageMs <= this.#maxAgeMs || !wanted.has(cluster)) continue;
+        this.#options.log.warn("Last known members are older than max_age", { event: "cluster.outdated", ...at });
+      }
+    }
+    return running !== undefined;
+  }
+
+  /** Notes that members have changed. */
+  note(): void {
+    this.#coalescer.trigger();
+  }
+
+  /** Writes what is not written yet. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#coalescer[Symbol.dispose]();
+    await this.#write({ isLast: true });
+    this.#cancelNext();
+  }
+
+  /** How long ago a registry confirmed the members that an earlier life knew; 0 if that life did not say. */
+  #ageMs(cluster: ClusterName): number {
+    const { wallNow } = this.#options;
+    return Math.max(0, wallNow() - (this.#confirmed.get(cluster) ?? Infinity));
+  }
+
+  /** Reads what an earlier life wrote; `undefined` if there is nothing, or nothing that can be read. */
+  async #read(path: string): Promise<string | undefined> {
+    try {
+      return await this.#disk.read(path);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#options.log.warn("Cannot read the last known members: going without", { path, reason });
+      return undefined;
+    }
+  }
+
+  /** Gives nodes what the balancer does not know of them: peer and metadata. */
+  #enrich(cluster: ClusterName, nodes: readonly Node[]): readonly Node[] {
+    const before = new Map(this.#remembered.get(cluster)?.map((node) => [nodeName(node), node]));
+    return nodes.map((node) => {
+      const remembered = before.get(nodeName(node));
+      return remembered?.ip === node.ip ? remembered : node;
+    });
+  }
+
+  /** Reads the members of the file. There may be none, or none to be read: then what runs is asked. */
+  async #adoptFile(plugin: Decider, config: unknown): Promise<Members> {
+    try {
+      const { file } = await plugin.sources(config);
+      return await plugin.adopt(await this.#disk.read(file).catch(() => ""), config);
+    } catch (error) {
+      if (!(error instanceof UndecidedError)) throw error;
+      this.#options.log.debug("Could not read the balancer's file for its members", { reason: error.message });
+      return new Map();
+    }
+  }
+
+  /** Asks the process for its members; `undefined` if none answers. */
+  async #adoptRunning(plugin: Decider, config: unknown): Promise<Members | undefined> {
+    const { clock, makeEffects, log } = this.#options;
+    try {
+      const sources = await plugin.sources(config);
+      using late = deadline(ADOPT_DEADLINE_MS, { clock });
+      const seen = await makeEffects().observe(sources, (answers) => plugin.pid(answers), late.signal);
+      if (seen.answers === undefined) return undefined;
+      return await plugin.adoptRunning?.(await plugin.observe(seen, config)) ?? new Map();
+    } catch (error) {
+      log.debug("Could not ask the balancer for its members", { reason: String(error) });
+      return undefined;
+    }
+  }
+
+  async #write({ isLast = false } = {}): Promise<void> {
+    await this.#writing.run(async () => {
+      const path = this.#path;
+      if (path === undefined) return;
+      this.#cancelNext();
+      const { store, clock, wallNow } = this.#options;
+      const nowMs = clock.now();
+      store.forget(this.#wanted, { beforeMs: nowMs - this.#maxAgeMs, nowMs });
+      const { clusters } = store.topology;
+      // Who has heard of nothing does not overwrite what another life knew.
+      if (clusters.size === 0) return;
+      const members = JSON.stringify([...clusters]);
+      this.#cancelNext = clock.after(REFRESH_MS, () => this.note());
+      const isFresh = members === this.#written?.members && nowMs - this.#written.atMs < REFRESH_MS;
+      if (isFresh && !isLast) return;
+      const confirmed = [...clusters.keys()].map((cluster): [ClusterName, number] => [
+        cluster,
+        wallNow() - nowMs + (store.confirmedMs(cluster, nowMs) ?? nowMs),
+      ]);
+      const text = await encodeTopology(clusters, new Map(confirmed));
+      try {
+        await this.#disk.write(path, text);
+        this.#written = { members, atMs: nowMs };
+        if (this.#failure !== undefined) this.#options.log.info("The last known members are written again", { path });
+        this.#failure = undefined;
+      } catch (error) {
+        // The candidate's name is made up anew each time.
+        const reason = (error instanceof Error ? error.message : String(error)).replace(
+          /\.lighthouse-[0-9a-f-]{36}/,
+          "",
+        );
+        this.#cancelNext();
+        this.#cancelNext = clock.after(RETRY_MS, () => this.note());
+        // The same trouble is told once.
+        const level = reason === this.#failure ? "debug" : "warn";
+        this.#options.log[level]("Cannot keep the last known members on disk", { path, reason });
+        this.#failure = reason;
+      }
+    });
+  }
+}
+
+/** Reads a file as text. What is none, a pipe for one, would be read for ever. */
+async function readFile(path: string): Promise<string> {
+  // Who may put a file in its place would say which members a host serves.
+  const real = await resolveTrusted(path);
+  const { isFile, size } = await Deno.stat(real);
+  if (!isFile) throw new Error("it is no file");
+  if (size > FILE_BYTES_MAX) throw new Error(`it has ${size} bytes, which is more than ${FILE_BYTES_MAX}`);
+  return await Deno.readTextFile(real);
+}
+
+/**
+ * What the file has, and what runs besides: a member that came in the second
+ * before the writer was killed is not in the file, which knows peers.
+ */
+function both(inFile: Members, running: Members): Members {
+  const clusters = new Set([...inFile.keys(), ...running.keys()]);
+  return new Map([...clusters].map((cluster) => {
+    const written = inFile.get(cluster) ?? [];
+    const names = new Set(written.map(nodeName));
+    return [cluster, [...written, ...(running.get(cluster) ?? []).filter((node) => !names.has(nodeName(node)))]];
+  }));
+}

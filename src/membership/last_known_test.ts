@@ -1,0 +1,214 @@
+import assert from "node:assert/strict";
+import haproxy from "../../plugins/balancers/haproxy/mod.ts";
+import { render } from "../../plugins/balancers/haproxy/render.ts";
+import { wantedOf } from "../../tests/support/balancer_case.ts";
+import { eventually } from "../../tests/support/eventually.ts";
+import { HaproxyModel } from "../../tests/support/haproxy_model.ts";
+import { TempDir } from "../../tests/support/temp_dir.ts";
+import { FakeClock } from "../kernel/fake_clock.ts";
+import { nodeName } from "../model/node.ts";
+import { Store } from "./topology.ts";
+import { LastKnown } from "./last_known.ts";
+
+Deno.test("LastKnown adopts a member that runs and is not in the file yet", async () => {
+  const wanted = wantedOf({
+    balancer: { defaults: ["mode http"] },
+    clusters: [{ name: "web", haproxy: {}, nodes: ["a.int:80 10.0.0.1"] }],
+  });
+  const model = new HaproxyModel();
+  model.file = render(wanted).text;
+  model.boot();
+  model.command("add server web/b.int:80 10.0.0.2:80 id 7");
+  model.command("enable server web/b.int:80");
+  const store = new Store();
+  const ignore = () => {};
+  const log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+  const disk = { read: () => Promise.resolve(model.file ?? ""), write: () => Promise.resolve() };
+  await using known = new LastKnown({
+    store,
+    clock: new FakeClock(),
+    wallNow: () => 0,
+    log,
+    makeEffects: () => model,
+    disk,
+  });
+  const file = { name: "haproxy", type: "haproxy", config: {} };
+  assert.equal(await known.adopt({ file, plugin: haproxy as never, config: wanted.config }, new Set(["web"])), true);
+  assert.deepEqual(store.nodes("web")?.map(nodeName), ["a.int:80", "b.int:80"]);
+});
+
+Deno.test("LastKnown tells once that its file cannot be written, though the candidate has another name each time", async () => {
+  const store = new Store();
+  const warnings: string[] = [];
+  const ignore = () => {};
+  const log = { debug: ignore, info: ignore, warn: (text: string) => void warnings.push(text), error: ignore };
+  const clock = new FakeClock();
+  const disk = {
+    read: () => Promise.reject(new Deno.errors.NotFound("not there")),
+    write: (path: string) => Promise.reject(new Error(`Read-only: open '${path}.lighthouse-${crypto.randomUUID()}'`)),
+  };
+  {
+    await using known = new LastKnown({
+      store,
+      clock,
+      wallNow: () => 0,
+      log,
+      makeEffects: () => new HaproxyModel(),
+      disk,
+    });
+    await known.at("/topology");
+    store.adopt("web", []);
+    known.note();
+    clock.advance(1_000);
+  }
+  assert.equal(warnings.length, 1);
+});
+
+Deno.test("LastKnown writes its file once it can be written, though no members change meanwhile", async () => {
+  const store = new Store();
+  const told: string[] = [];
+  const tell = (text: string) => void told.push(text);
+  const log = { debug: tell, info: tell, warn: tell, error: tell };
+  const clock = new FakeClock();
+  let isFull = true;
+  const written: string[] = [];
+  const disk = {
+    read: () => Promise.reject(new Deno.errors.NotFound("not there")),
+    write(_: string, text: string) {
+      if (isFull) return Promise.reject(new Error("No space left"));
+      written.push(text);
+      return Promise.resolve();
+    },
+  };
+  await using known = new LastKnown({
+    store,
+    clock,
+    wallNow: () => 0,
+    log,
+    makeEffects: () => new HaproxyModel(),
+    disk,
+  });
+  await known.at("/topology");
+  store.adopt("web", []);
+  known.note();
+  for (const full of [true, true, false]) {
+    isFull = full;
+    clock.advance(11_000);
+    // What it writes is hashed first, which takes a turn of the event loop.
+    await eventually(
+      "it has tried",
+      () => full ? told.length > 0 : told.includes("The last known members are written again"),
+    );
+  }
+  assert.match(written[0] ?? "", /"web"/);
+});
+
+Deno.test("LastKnown goes without a file that is none, and says so", async () => {
+  await using dir = new TempDir();
+  await Deno.mkdir(dir.file("directory"));
+  const ignore = () => {};
+  for (const [name, told] of [["directory", ["it is no file"]], ["nothing", []]] as const) {
+    const reasons: unknown[] = [];
+    const warn = (_: string, properties?: { readonly reason?: unknown }) => void reasons.push(properties?.reason);
+    const log = { debug: ignore, info: ignore, warn, error: ignore };
+    const makeEffects = () => new HaproxyModel();
+    await using known = new LastKnown({
+      store: new Store(),
+      clock: new FakeClock(),
+      wallNow: () => 0,
+      log,
+      makeEffects,
+    });
+    await known.at(dir.file(name));
+    assert.deepEqual(reasons, told, name);
+  }
+});
+
+/** A disk of one file. */
+class OneFile {
+  text: string | undefined;
+  read(): Promise<string> {
+    return this.text === undefined ? Promise.reject(new Deno.errors.NotFound("not there")) : Promise.resolve(this.text);
+  }
+  write(_path: string, text: string): Promise<void> {
+    this.text = text;
+    return Promise.resolve();
+  }
+}
+
+/** Lives once beside a disk from a time of day on: `live` is given the store; answers what was logged as a warning. */
+async function liveFrom(
+  wallMs: number,
+  disk: OneFile,
+  { wanted, live = () => {}, forMs = 0 }: {
+    readonly wanted: readonly string[];
+    readonly live?: (store: Store) => void;
+    readonly forMs?: number;
+  },
+): Promise<{ readonly store: Store; readonly warnings: readonly string[] }> {
+  const warnings: string[] = [];
+  const ignore = () => {};
+  const warn = (_: string, properties?: Record<string, unknown>) => void warnings.push(`${properties?.event}`);
+  const clock = new FakeClock();
+  const store = new Store();
+  const makeEffects = () => new HaproxyModel();
+  const log = { debug: ignore, info: ignore, warn, error: ignore };
+  await using known = new LastKnown({ store, clock, wallNow: () => wallMs + clock.now(), log, makeEffects, disk });
+  known.apply(new Set(wanted), 7 * DAY_MS);
+  await known.at("/topology");
+  const { config } = wantedOf({ balancer: { defaults: ["mode http"] }, clusters: [] });
+  const file = { name: "haproxy", type: "haproxy", config: {} };
+  await known.adopt({ file, plugin: { ...haproxy, adopt: () => new Map() } as never, config }, new Set(wanted));
+  live(store);
+  clock.advance(forMs);
+  return { store, warnings };
+}
+
+const DAY_MS = 86_400_000;
+const NODE = { host: "a.int", ip: "10.0.0.1", port: 80, metadata: {} };
+const hear = (...clusters: readonly string[]) => (store: Store) => {
+  for (const cluster of clusters) store.replace({ cluster, nodes: [NODE] });
+};
+
+Deno.test("LastKnown tells how old the members of an earlier life are, over lives in which nobody confirmed them", async () => {
+  const disk = new OneFile();
+  await liveFrom(0, disk, { wanted: ["web"], live: hear("web"), forMs: DAY_MS });
+  const second = await liveFrom(3 * DAY_MS, disk, { wanted: ["web"], forMs: DAY_MS });
+  assert.deepEqual(second.warnings, []);
+  assert.equal(second.store.confirmedMs("web", 0), -2 * DAY_MS);
+  const third = await liveFrom(10 * DAY_MS, disk, { wanted: ["web"] });
+  assert.equal(third.store.confirmedMs("web", 0), -9 * DAY_MS);
+  assert.deepEqual(third.store.nodes("web")?.map(nodeName), ["a.int:80"], "they are served all the same");
+  assert.deepEqual(third.warnings, ["cluster.outdated"]);
+});
+
+Deno.test("LastKnown forgets a cluster that nothing wants once it is older than max_age, and no other", async () => {
+  const disk = new OneFile();
+  await liveFrom(0, disk, { wanted: ["web", "old"], live: hear("web", "old") });
+  await liveFrom(6 * DAY_MS, disk, { wanted: ["web"] });
+  assert.match(disk.text ?? "", /"old"/, "it may come back");
+  await liveFrom(8 * DAY_MS, disk, { wanted: ["web"] });
+  assert.doesNotMatch(disk.text ?? "", /"old"/);
+  assert.match(disk.text ?? "", /"web"/);
+});
+
+Deno.test("LastKnown writes each hour when members were last confirmed, though none has changed", async () => {
+  const disk = new OneFile();
+  const clock = new FakeClock();
+  const ignore = () => {};
+  const log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+  const store = new Store();
+  const makeEffects = () => new HaproxyModel();
+  await using known = new LastKnown({ store, clock, wallNow: () => clock.now(), log, makeEffects, disk });
+  await known.at("/topology");
+  hear("web")(store);
+  known.note();
+  clock.advance(1_000);
+  await eventually("it is written", () => disk.text !== undefined);
+  const first = disk.text;
+  for (let minute = 0; minute < 61; minute++) clock.advance(60_000);
+  await eventually("it is written again", () => {
+    clock.advance(1_000);
+    return disk.text !== first;
+  });
+});

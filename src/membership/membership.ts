@@ -1,0 +1,148 @@
+import type { Clock } from "../kernel/clock.ts";
+import type { Logger } from "../kernel/logger.ts";
+import { GUARD_DEFAULTS, type GuardSettings } from "../model/cluster.ts";
+import type { ClusterName, ClusterSnapshot } from "../model/topology.ts";
+import { type GuardMemory, type Hold, judge, NO_MEMORY } from "./guard.ts";
+import type { Stale, Store } from "./topology.ts";
+
+/** What a {@linkcode Membership} is made of. */
+export interface MembershipOptions {
+  /** What is believed. */
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Asks a cluster's registry for its whole membership once more. */
+  readonly askAgain: (cluster: ClusterName) => void;
+  /** Hears that the members of a cluster are others, or that a registry has spoken of it for the first time. */
+  readonly onChange: (cluster: ClusterName) => void;
+}
+
+/**
+ * Stands between the registries and the store: what they say is judged by each
+ * cluster's guard, and what is held back is asked for again when it is due.
+ */
+export class Membership implements Disposable {
+  readonly #options: MembershipOptions;
+  #guards: ReadonlyMap<ClusterName, GuardSettings> = new Map();
+  readonly #memory = new Map<ClusterName, GuardMemory>();
+  readonly #connectedAt = new Map<ClusterName, number>();
+  readonly #cancels = new Map<ClusterName, () => void>();
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+  }
+
+  /** Takes the guards of all clusters, whole; what is held back is judged anew by them. */
+  apply(guards: ReadonlyMap<ClusterName, GuardSettings>): void {
+    const before = this.#guards;
+    this.#guards = guards;
+    for (const [cluster, { hold }] of this.#memory) {
+      const guard = guards.get(cluster);
+      if (guard === undefined) {
+        // What was said before it went confirms nothing when it comes back.
+        this.#memory.delete(cluster);
+        this.#cancels.get(cluster)?.();
+        this.#cancels.delete(cluster);
+        continue;
+      }
+      const isChanged = JSON.stringify(guard) !== JSON.stringify(before.get(cluster));
+      if (hold !== undefined && isChanged) this.#options.askAgain(cluster);
+    }
+  }
+
+  /** Notes that the registry of some clusters has come into reach: what it says at first may be what it has not read yet. */
+  connected(clusters: Iterable<ClusterName>): void {
+    const { store, clock } = this.#options;
+    for (const cluster of clusters) {
+      this.#connectedAt.set(cluster, clock.now());
+      store.markConnected(cluster);
+    }
+  }
+
+  /**
+   * Notes that some clusters are not watched at present: until the connection is
+   * there again, or, if the watch itself is lost, until their members are told anew.
+   */
+  lostSight(clusters: Iterable<ClusterName>, reason: string, { until }: Pick<Stale, "until">): void {
+    const { store, clock } = this.#options;
+    for (const cluster of clusters) store.markStale(cluster, { reason, sinceMs: clock.now(), until });
+  }
+
+  /** What is held back of a cluster's last answer; `undefined` if nothing is. */
+  hold(cluster: ClusterName): Hold | undefined {
+    return this.#memory.get(cluster)?.hold;
+  }
+
+  /** Takes what a registry says. */
+  hear({ cluster, nodes: said }: ClusterSnapshot): void {
+    const { store, clock, onChange } = this.#options;
+    const before = this.#memory.get(cluster) ?? NO_MEMORY;
+    const known = store.nodes(cluster) ?? [];
+    const { nodes, memory } = judge({
+      known,
+      said,
+      settings: this.#guards.get(cluster) ?? GUARD_DEFAULTS,
+      memory: before,
+      now: clock.now(),
+      connectedAt: this.#connectedAt.get(cluster) ?? -Infinity,
+    });
+    this.#memory.set(cluster, memory);
+    this.#cancels.get(cluster)?.();
+    if (memory.hold === undefined) this.#cancels.delete(cluster);
+    else this.#schedule(cluster, memory.hold);
+    this.#tell(cluster, { before: before.hold, hold: memory.hold, known: known.length, said: said.length });
+    const isFirst = !store.heard(cluster);
+    if (!store.replace({ cluster, nodes }) && !isFirst) return;
+    onChange(cluster);
+  }
+
+  /** Asks no more. */
+  [Symbol.dispose](): void {
+    for (const cancel of this.#cancels.values()) cancel();
+    this.#cancels.clear();
+  }
+
+  #schedule(cluster: ClusterName, { askAt }: Hold): void {
+    if (askAt === Infinity) return void this.#cancels.delete(cluster);
+    const { clock, askAgain } = this.#options;
+    this.#cancels.set(cluster, clock.after(Math.max(0, askAt - clock.now()), () => askAgain(cluster)));
+  }
+
+  /** Says what is held back and why, once for each time that it begins or gets another reason, and how it ended. */
+  #tell(
+    cluster: ClusterName,
+    { before, hold, known, said }: {
+      readonly before: Hold | undefined;
+      readonly hold: Hold | undefined;
+      readonly known: number;
+      readonly said: number;
+    },
+  ): void {
+    const { log, clock } = this.#options;
+    const at = { cluster, known, said };
+    if (hold === undefined) {
+      if (before === undefined) return;
+      const isConfirmed = before.cause !== "many" && said < known;
+      const text = isConfirmed ? "Held membership change confirmed, applying" : "Hold released; members are back";
+      return log[isConfirmed ? "warn" : "info"](text, { event: "cluster.released", ...at });
+    }
+    if (hold.cause === before?.cause) return;
+    const { cause, askAt } = hold;
+    // When the registry is asked again; its answer takes the time that its plugin needs to be sure of it.
+    const recheck = askAt === Infinity ? "never" : `${Math.ceil((askAt - clock.now()) / 1_000)}s`;
+    log.warn(`${HELD[cause]}; keeping ${known}${askAt === Infinity ? "" : " until confirmed"}`, {
+      event: "cluster.held",
+      cause,
+      recheck,
+      ...at,
+    });
+  }
+}
+
+/** What a registry reports that is not accepted at once, by the guard's cause. */
+const HELD: { readonly [cause in Hold["cause"]]: string } = {
+  empty: "Registry reports 0 nodes",
+  many: "Registry reports more nodes than max_nodes",
+  few: "Registry reports fewer nodes than min_nodes",
+  shrunk: "Registry reports a loss above max_shrink_percent",
+};

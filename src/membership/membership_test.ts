@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { FakeClock } from "../kernel/fake_clock.ts";
+import { GUARD_DEFAULTS, type GuardSettings } from "../model/cluster.ts";
+import type { Node } from "../model/node.ts";
+import { Membership } from "./membership.ts";
+import { Store } from "./topology.ts";
+
+/** A membership of one cluster, `web`, whose registry is asked by hand. */
+class Stage implements Disposable {
+  readonly clock = new FakeClock();
+  readonly store = new Store();
+  readonly log: string[] = [];
+  asked = 0;
+  changes = 0;
+  readonly membership: Membership;
+
+  constructor(guard: Partial<GuardSettings> = {}) {
+    const say = (level: string) => (_text: string, properties: Record<string, unknown> = {}) => {
+      const { event, cause, recheck, said } = properties;
+      this.log.push([level, event, cause, recheck, said].filter((each) => each !== undefined).join(" "));
+    };
+    this.membership = new Membership({
+      store: this.store,
+      clock: this.clock,
+      log: { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") },
+      askAgain: () => this.asked++,
+      onChange: () => this.changes++,
+    });
+    this.apply(guard);
+  }
+
+  apply(guard: Partial<GuardSettings>): void {
+    this.membership.apply(new Map([["web", { ...GUARD_DEFAULTS, ...guard }]]));
+  }
+
+  /** Hears of so many nodes; answers how many are served. */
+  hear(count: number): number {
+    this.membership.hear({ cluster: "web", nodes: Array.from({ length: count }, (_, i) => node(8000 + i)) });
+    return this.store.nodes("web")?.length ?? -1;
+  }
+
+  [Symbol.dispose](): void {
+    this.membership[Symbol.dispose]();
+  }
+}
+
+function node(port: number): Node {
+  return { host: "a.test", ip: "10.0.0.1", port, metadata: {} };
+}
+
+Deno.test("Membership asks a second time before a cluster is emptied, and says so", () => {
+  using stage = new Stage();
+  stage.hear(3);
+  assert.equal(stage.hear(0), 3);
+  assert.deepEqual([stage.asked, stage.changes], [0, 1]);
+  stage.clock.advance(2_000);
+  assert.equal(stage.asked, 1);
+  assert.equal(stage.hear(0), 0);
+  assert.deepEqual(stage.log, [
+    "warn cluster.held empty 2s 0",
+    "warn cluster.released 0",
+  ]);
+});
+
+Deno.test("Membership believes an empty cluster only some time after its registry came into reach", () => {
+  using stage = new Stage();
+  stage.store.adopt("web", [node(8000)]);
+  stage.membership.connected(["web"]);
+  assert.equal(stage.hear(0), 1);
+  stage.clock.advance(4_900);
+  assert.equal(stage.asked, 0);
+  stage.clock.advance(100);
+  assert.equal(stage.asked, 1);
+  assert.equal(stage.hear(0), 0);
+});
+
+Deno.test("Membership takes what returns while something is held back, and says that it is over", () => {
+  using stage = new Stage({ maxShrinkPercent: 50 });
+  stage.hear(10);
+  assert.equal(stage.hear(2), 10);
+  assert.equal(stage.hear(10), 10);
+  stage.clock.advance(120_000);
+  assert.equal(stage.asked, 0, "nothing is held back any more");
+  assert.deepEqual(stage.log, [
+    "warn cluster.held shrunk 60s 2",
+    "info cluster.released 10",
+  ]);
+});
+
+Deno.test("Membership asks at once when the operator changes the guard that holds something back", () => {
+  using stage = new Stage({ minNodes: 2 });
+  stage.hear(3);
+  assert.equal(stage.hear(1), 3);
+  stage.apply({ minNodes: 2 });
+  assert.equal(stage.asked, 0);
+  stage.apply({ minNodes: 0 });
+  assert.equal(stage.asked, 1);
+  assert.equal(stage.hear(1), 1);
+});
+
+Deno.test("Membership: the first answer is news even if it holds nothing", () => {
+  using stage = new Stage();
+  assert.equal(stage.hear(0), 0);
+  assert.deepEqual([stage.changes, stage.store.heard("web")], [1, true]);
+});
+
+Deno.test("Membership: an answer that is held back is an answer", () => {
+  using stage = new Stage();
+  stage.store.adopt("web", [node(8000)]);
+  assert.equal(stage.hear(0), 1);
+  assert.deepEqual([stage.changes, stage.store.heard("web")], [1, true]);
+});
+
+Deno.test("Membership does not take what was said before a cluster was removed as a confirmation when it is back", () => {
+  using stage = new Stage();
+  stage.hear(3);
+  assert.equal(stage.hear(0), 3);
+  stage.membership.apply(new Map());
+  stage.clock.advance(3_600_000);
+  assert.equal(stage.asked, 0);
+  stage.apply({});
+  assert.equal(stage.hear(0), 3);
+  stage.clock.advance(2_000);
+  assert.equal(stage.asked, 1);
+  assert.equal(stage.hear(0), 0);
+});
+
+Deno.test("Membership keeps all of a cluster whose guard says keep, though its file was away for a while", () => {
+  using stage = new Stage({ onEmpty: "keep" });
+  stage.hear(3);
+  assert.equal(stage.hear(0), 3);
+  stage.membership.apply(new Map());
+  stage.apply({ onEmpty: "keep" });
+  for (let hour = 0; hour < 3; hour++) {
+    assert.equal(stage.hear(0), 3);
+    stage.clock.advance(3_600_000);
+  }
+  assert.equal(stage.hear(1), 1);
+});

@@ -1,0 +1,65 @@
+import type { Clock } from "../kernel/clock.ts";
+import type { Logger } from "../kernel/logger.ts";
+import type { Store } from "./topology.ts";
+import type { Accepted } from "../config/accepted.ts";
+
+/** What {@linkcode Settling} is made of. */
+export interface SettlingOptions {
+  /** Knows which clusters were heard of. */
+  readonly store: Pick<Store, "heard" | "nodes">;
+  /** Time. */
+  readonly clock: Clock;
+  /** Is told which clusters were not heard of in time. */
+  readonly log: Logger;
+  /** Called when the waiting has an end. */
+  readonly onDue: () => void;
+}
+
+/** How long the writer waits for the registries' first answers before it serves what it knows. */
+const FIRST_ANSWER_MS = 2_000;
+
+/**
+ * The start: waits a short while for the registries' first answers, so that a
+ * balancer is not first given clusters without members. Who does not answer in
+ * time does not hold up the others.
+ */
+export class Settling implements Disposable {
+  readonly #options: SettlingOptions;
+  #isOver = false;
+  #dueAt: number | undefined;
+  #cancel: (() => void) | undefined;
+
+  /** Begins to wait when it is first asked. */
+  constructor(options: SettlingOptions) {
+    this.#options = options;
+  }
+
+  /** Whether the balancers may be given what is known. `isServed`: whether one of them ran before this process came. */
+  mayServe({ clusters, discovery }: Pick<Accepted, "clusters" | "discovery">, isServed: boolean): boolean {
+    if (this.#isOver) return true;
+    const { store, clock, log, onDue } = this.#options;
+    const silent = [...clusters.values()].map(({ cluster }) => cluster)
+      .filter((cluster) => discovery.has(cluster.discovery) && !store.heard(cluster.name));
+    this.#dueAt ??= clock.now() + FIRST_ANSWER_MS;
+    // Where nothing runs, what was known last is served at once: waiting would help nobody.
+    const isReady = !isServed && silent.every(({ name }) => store.nodes(name) !== undefined);
+    if (silent.length > 0 && !isReady && clock.now() < this.#dueAt) {
+      this.#cancel ??= clock.after(this.#dueAt - clock.now() + 1, onDue);
+      return false;
+    }
+    if (silent.length > 0) {
+      const why = "nobody has registered, or the registry does not answer";
+      log.warn(`Some clusters were not heard of yet (${why}): they are served as last known`, {
+        clusters: silent.map(({ name }) => name).join(", "),
+      });
+    }
+    this.#isOver = true;
+    this.#cancel?.();
+    return true;
+  }
+
+  /** Waits no longer. */
+  [Symbol.dispose](): void {
+    this.#cancel?.();
+  }
+}

@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { RecordingLogger } from "../../tests/support/recording_logger.ts";
+import { FakeClock } from "../kernel/fake_clock.ts";
+import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
+import type { AcceptedCluster, AcceptedDiscovery } from "../config/accepted.ts";
+import { Settling } from "./startup_gate.ts";
+
+/** A start with the clusters `web` and `api`, and `lost`, whose discovery is not there. */
+class Bench {
+  readonly clock = new FakeClock();
+  readonly log = new RecordingLogger();
+  /** The clusters that a registry has spoken of. */
+  readonly heard = new Set<string>();
+  /** The clusters whose members are known. */
+  readonly known = new Set<string>();
+  calls = 0;
+  readonly settling = new Settling({
+    store: { heard: (name) => this.heard.has(name), nodes: (name) => this.known.has(name) ? [] : undefined },
+    clock: this.clock,
+    log: this.log,
+    onDue: () => void this.calls++,
+  });
+
+  mayServe(isServed: boolean): boolean {
+    const cluster = (name: string, discovery: string): [string, AcceptedCluster] => [
+      name,
+      { cluster: { ...CLUSTER_DEFAULTS, name, discovery, balancers: new Map() }, sections: new Map() },
+    ];
+    const clusters = new Map([cluster("web", "zoo"), cluster("api", "zoo"), cluster("lost", "gone")]);
+    return this.settling.mayServe({ clusters, discovery: new Map([["zoo", {} as AcceptedDiscovery]]) }, isServed);
+  }
+}
+
+Deno.test("Settling ends when each cluster was heard of whose registry there is, and for good", () => {
+  const bench = new Bench();
+  assert(!bench.mayServe(true));
+  bench.heard.add("web");
+  assert(!bench.mayServe(true));
+  bench.heard.add("api");
+  assert(bench.mayServe(true));
+  assert.equal(bench.clock.pending, 0);
+  bench.heard.clear();
+  assert(bench.mayServe(true));
+  assert.deepEqual(bench.log.lines, []);
+});
+
+Deno.test("Settling ends after two seconds, and says who has not been heard of", () => {
+  const bench = new Bench();
+  bench.heard.add("web");
+  assert(!bench.mayServe(true));
+  assert(!bench.mayServe(true));
+  bench.clock.advance(2_001);
+  assert.equal(bench.calls, 1, "it has called back once, though it was asked twice");
+  assert(bench.mayServe(true));
+  assert.equal(bench.log.lines.length, 1);
+  assert.match(bench.log.lines[0] ?? "", /^warn Some clusters were not heard of yet .* served as last known$/);
+});
+
+Deno.test("Settling waits for nobody where nothing runs and the members of all were known last", () => {
+  const bench = new Bench();
+  bench.known.add("web").add("api");
+  assert(!bench.mayServe(true), "what runs has its members already");
+  assert(bench.mayServe(false));
+  assert.equal(bench.clock.pending, 0);
+});
+
+Deno.test("Settling leaves no timer behind when it is ended", () => {
+  const bench = new Bench();
+  assert(!bench.mayServe(false));
+  assert.equal(bench.clock.pending, 1);
+  bench.settling[Symbol.dispose]();
+  assert.equal(bench.clock.pending, 0);
+});

@@ -1,0 +1,37 @@
+/**
+ * What each balancer is asked to serve, derived from the accepted config and
+ * the members that are known. Pure.
+ *
+ * @module
+ */
+import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
+import type { Node } from "../model/node.ts";
+import type { ClusterName } from "../model/topology.ts";
+import type { HostFacts, Wanted } from "../plugin/contract.ts";
+
+/** Whether no balancer reads the metadata of nodes, so that no worker need send it. Pure. */
+export function needsNoMetadata({ balancers }: Pick<Accepted, "balancers">): boolean {
+  return [...balancers.values()].every(({ plugin }) => plugin.ignoresMetadata === true);
+}
+
+/** What one balancer is asked to serve. Pure. */
+export function wish(
+  name: string,
+  balancer: AcceptedBalancer,
+  { clusters, unknownClusters }: Pick<Accepted, "clusters" | "unknownClusters">,
+  members: ReadonlyMap<ClusterName, readonly Node[]>,
+  host: HostFacts,
+): Wanted {
+  const wanted = [...clusters.values()].flatMap(({ cluster, sections }) => {
+    if (!sections.has(name)) return [];
+    const known = members.get(cluster.name) ?? [];
+    const nodes = known.length > 0 ? known : cluster.defaultServers;
+    return [{ name: cluster.name, metaCluster: cluster.metaCluster, config: sections.get(name), nodes }];
+  });
+  return {
+    config: balancer.config,
+    host,
+    clusters: wanted.toSorted((a, b) => a.name < b.name ? -1 : 1),
+    ...unknownClusters.length > 0 && { unknown: unknownClusters },
+  };
+}

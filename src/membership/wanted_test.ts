@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import type { AcceptedBalancer, AcceptedCluster } from "../config/accepted.ts";
+import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
+import type { Node } from "../model/node.ts";
+import type { BalancerPlugin } from "../plugin/contract.ts";
+import { wish } from "./wanted.ts";
+
+const HOST = { fqdn: "a.int", ip: "10.0.0.1" };
+
+function map<T>(...entries: readonly (readonly [string, T])[]): ReadonlyMap<string, T> {
+  return new Map(entries);
+}
+
+function cluster(name: string, sections: Record<string, unknown>, metaCluster?: string): AcceptedCluster {
+  return {
+    cluster: { ...CLUSTER_DEFAULTS, name, discovery: "zoo", metaCluster, balancers: map() },
+    sections: new Map(Object.entries(sections)),
+  };
+}
+
+Deno.test("wish() asks a balancer for the clusters that have a section for it, sorted by name, with their members and metadata, and names those that nothing is known of", () => {
+  const balancer: AcceptedBalancer = {
+    file: { name: "haproxy", type: "haproxy", config: {} },
+    plugin: {} as BalancerPlugin,
+    config: { own: true },
+  };
+  const clusters = map(
+    ["3", cluster("web", { haproxy: { port: 80 } }, "meta")],
+    ["2", cluster("api", { haproxy: undefined, other: {} })],
+    ["1", cluster("db", { other: {} })],
+  );
+  const nodes = [{ host: "b.int", ip: "10.0.0.2", port: 80, metadata: { zone: "east" } }];
+  const asked = { clusters, unknownClusters: ["broken"] };
+  assert.deepEqual(wish("haproxy", balancer, asked, map(["web", nodes], ["db", nodes]), HOST), {
+    unknown: ["broken"],
+    config: { own: true },
+    host: HOST,
+    clusters: [
+      { name: "api", metaCluster: undefined, config: undefined, nodes: [] },
+      { name: "web", metaCluster: "meta", config: { port: 80 }, nodes },
+    ],
+  });
+});
+
+Deno.test("wish() gives a cluster without members its default servers", () => {
+  const spare = { host: "10.0.0.9", ip: "10.0.0.9", port: 80, metadata: {} };
+  const web = cluster("web", { haproxy: {} });
+  const clusters = map(["1", { ...web, cluster: { ...web.cluster, defaultServers: [spare] } }]);
+  const file = { name: "haproxy", type: "haproxy", config: {} };
+  const balancer: AcceptedBalancer = { file, plugin: {} as BalancerPlugin, config: {} };
+  const nodesWith = (members: readonly Node[]) =>
+    wish("haproxy", balancer, { clusters, unknownClusters: [] }, map(["web", members]), HOST).clusters[0]?.nodes;
+  assert.deepEqual(nodesWith([]), [spare]);
+  const member = { ...spare, host: "a.test" };
+  assert.deepEqual(nodesWith([member]), [member]);
+});

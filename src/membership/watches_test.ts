@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { RecordingLogger } from "../../tests/support/recording_logger.ts";
+import { FakeClock } from "../kernel/fake_clock.ts";
+import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
+import type { AcceptedBalancer, AcceptedCluster, AcceptedDiscovery } from "../config/accepted.ts";
+import { Watches } from "./watches.ts";
+
+const ZOO = "discovery zoo";
+
+/** What is watched, with all that workers and the membership are told as a list. */
+class Bench {
+  readonly clock = new FakeClock();
+  readonly log = new RecordingLogger();
+  readonly stop = new AbortController();
+  readonly #told: string[] = [];
+  readonly watches = new Watches({
+    fleet: {
+      post: (key, message) => {
+        const full = message.type === "watch" && !message.withoutMetadata && "with metadata";
+        this.#tell(...[`${key}: ${message.type}`, "cluster" in message && message.cluster, full].filter(Boolean));
+      },
+    },
+    membership: {
+      apply: () => {},
+      connected: (clusters) => this.#tell("connected", ...clusters),
+      lostSight: (clusters, reason, { until }) => this.#tell(`lost until ${until} (${reason})`, ...clusters),
+      hear: ({ cluster }) => this.#tell("heard", cluster),
+    },
+    clock: this.clock,
+    random: () => 1,
+    log: this.log,
+    signal: this.stop.signal,
+  });
+
+  #tell(...words: readonly (string | false)[]): void {
+    this.#told.push(words.join(" "));
+  }
+
+  /** Applies a config of clusters with their discoveries, of which `zoo` and `dns` are there; answers what was told. */
+  apply(clusters: Readonly<Record<string, string>>, ...ignoresMetadata: readonly boolean[]): readonly string[] {
+    const entries = Object.entries(clusters).map(([name, discovery]): [string, AcceptedCluster] => [
+      name,
+      { cluster: { ...CLUSTER_DEFAULTS, name, discovery, balancers: new Map() }, sections: new Map() },
+    ]);
+    const balancers = new Map(ignoresMetadata.map((ignores, at) => {
+      const plugin = { ignoresMetadata: ignores } as AcceptedBalancer["plugin"];
+      return [String(at), { plugin } as AcceptedBalancer];
+    }));
+    const discovery = new Map(["zoo", "dns"].map((name) => [name, {} as AcceptedDiscovery]));
+    this.watches.apply({ clusters: new Map(entries), discovery, balancers });
+    return this.take();
+  }
+
+  /** What was told since the last time. */
+  take(): readonly string[] {
+    return this.#told.splice(0);
+  }
+
+  /** Lets time pass, and all happen that needs none. */
+  async pass(ms: number): Promise<void> {
+    this.clock.advance(ms);
+    for (let turn = 0; turn < 20; turn++) await undefined;
+  }
+
+  lose(cluster: string, message: string): readonly string[] {
+    this.watches.hear(ZOO, { type: "lost", cluster, error: { name: "Error", message } });
+    return this.take();
+  }
+}
+
+Deno.test("Watches begins what is new, ends what is gone, and leaves the rest", () => {
+  const bench = new Bench();
+  assert.deepEqual(bench.apply({ web: "zoo", api: "zoo", db: "gone" }), [
+    "discovery zoo: watch web",
+    "discovery zoo: watch api",
+  ]);
+  assert.deepEqual(bench.apply({ web: "zoo", api: "dns" }), [
+    "discovery zoo: unwatch api",
+    "lost until told (Moving to discovery/dns.yaml: waiting for its first answer) api",
+    "discovery dns: watch api",
+  ]);
+});
+
+Deno.test("Watches asks for metadata only while a balancer reads it", () => {
+  const bench = new Bench();
+  assert.deepEqual(bench.apply({ web: "zoo" }, true), ["discovery zoo: watch web"]);
+  assert.deepEqual(bench.apply({ web: "zoo", api: "dns" }, true, false), [
+    "discovery zoo: unwatch web",
+    "discovery zoo: watch web with metadata",
+    "discovery dns: watch api with metadata",
+  ]);
+  assert.deepEqual(bench.apply({ web: "zoo", api: "dns" }, true, false), []);
+  assert.deepEqual(bench.apply({ web: "zoo" }, true), [
+    "discovery dns: unwatch api",
+    "lost until told (No file of clusters/ names it) api",
+    "discovery zoo: unwatch web",
+    "discovery zoo: watch web",
+  ]);
+});
+
+Deno.test("Watches begins all again in a new worker of a discovery, and nothing in one of a check", () => {
+  const bench = new Bench();
+  bench.apply({ web: "zoo", api: "dns" });
+  bench.watches.begin(ZOO);
+  bench.watches.begin("check web:80/http");
+  assert.deepEqual(bench.take(), ["discovery zoo: watch web"]);
+});
+
+Deno.test("Watches hears of the clusters that it watches, and takes from the worker what is said of others", () => {
+  const bench = new Bench();
+  bench.apply({ web: "zoo", api: "dns" });
+  for (const cluster of ["web", "api"]) {
+    bench.watches.hear(ZOO, { type: "snapshot", snapshot: { cluster, nodes: [] } });
+  }
+  assert.deepEqual(bench.take(), ["discovery zoo: taken web", "heard web", "discovery zoo: taken api"]);
+  assert.deepEqual(bench.lose("api", "no such path"), []);
+});
+
+Deno.test("Watches tells of all clusters of a registry that it is in reach, out of it, or without a worker", () => {
+  const bench = new Bench();
+  bench.apply({ web: "zoo", api: "zoo", db: "dns" });
+  bench.watches.hear(ZOO, { type: "connection", state: "connected", detail: "" });
+  bench.watches.hear(ZOO, { type: "connection", state: "disconnected", detail: "refused" });
+  bench.watches.lose(ZOO, "it threw");
+  assert.deepEqual(bench.take(), [
+    "connected web api",
+    "lost until connected (refused) web api",
+    "lost until told (it threw) web api",
+  ]);
+});
+
+Deno.test("Watches begins a watch again that was lost, later each time, until it is told of the cluster", async () => {
+  const bench = new Bench();
+  bench.apply({ web: "zoo" });
+  for (const waitMs of [200, 400, 800]) {
+    assert.deepEqual(bench.lose("web", "no such path"), ["lost until told (no such path) web"]);
+    await bench.pass(waitMs - 1);
+    assert.deepEqual(bench.take(), []);
+    await bench.pass(1);
+    assert.deepEqual(bench.take(), ["discovery zoo: watch web"]);
+  }
+  assert.equal(bench.log.take().length, 1, "the same again is no news");
+  bench.watches.hear(ZOO, { type: "snapshot", snapshot: { cluster: "web", nodes: [] } });
+  bench.lose("web", "no such path");
+  await bench.pass(200);
+  assert.deepEqual(bench.take(), ["discovery zoo: watch web"]);
+  assert.equal(bench.log.take().length, 1);
+});
+
+Deno.test("Watches does not begin a watch again that nobody wants any more", async () => {
+  const bench = new Bench();
+  bench.apply({ web: "zoo" });
+  bench.lose("web", "no such path");
+  bench.apply({});
+  await bench.pass(1_000);
+  assert.deepEqual(bench.take(), []);
+  assert.equal(bench.clock.pending, 0);
+});
+
+Deno.test("Watches asks for a cluster once more by beginning its watch anew", () => {
+  const bench = new Bench();
+  bench.apply({ web: "zoo", api: "dns" });
+  bench.watches.askAgain("web");
+  assert.deepEqual(bench.take(), ["discovery zoo: unwatch web", "discovery zoo: watch web"]);
+});

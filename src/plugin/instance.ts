@@ -1,0 +1,31 @@
+import type { PermissionRequest, SchemaIssue, Scope } from "./contract.ts";
+
+/** One instance of a plugin: one check of one port, or one discovery connection. */
+export interface InstanceSpec {
+  /** Unique: `check web:8000/http`, `discovery zookeeper`. */
+  readonly id: string;
+  /** What the plugin's validator made of its config. */
+  readonly config: unknown;
+  /** What the plugin is told of its place. */
+  readonly scope: Scope;
+  /** What was granted. */
+  readonly granted: PermissionRequest;
+}
+
+/** What an instance needs to run. */
+export interface PluginInstance extends InstanceSpec {
+  /** The plugin's kind. */
+  readonly kind: "check" | "discovery";
+  /** `builtin:kind/name` or a `data:` URL. */
+  readonly module: string;
+  /** Of a plugin that does not ship its `kind/name`, which stays when its module changes. */
+  readonly plugin?: string | undefined;
+}
+
+/** What a plugin says of one config. */
+export type Described =
+  | { readonly ok: true; readonly config: unknown; readonly permissions: PermissionRequest }
+  | { readonly ok: false; readonly issues: readonly SchemaIssue[] };
+
+/** Asks a plugin what it makes of a config, and which permissions it needs. */
+export type Describe = (module: string, raw: unknown, scope: Scope) => Promise<Described>;

@@ -1,0 +1,52 @@
+/**
+ * What the reporter monitors and registers, derived from the accepted config
+ * and the verdicts: pure functions from whole values to whole values.
+ *
+ * @module
+ */
+import type { Accepted } from "../config/accepted.ts";
+import { type Node, PEER_PORT } from "../model/node.ts";
+import type { HostFacts } from "../plugin/contract.ts";
+import type { MonitoredPort } from "./monitor.ts";
+import type { Registration } from "./registrar.ts";
+
+/** The ports to monitor. Pure. */
+export function monitoredPorts({ services }: Pick<Accepted, "services">): readonly MonitoredPort[] {
+  return [...services.values()].flatMap(({ service, probes }) =>
+    service.ports.map((port): MonitoredPort => ({
+      key: `${service.name}:${port}`,
+      intervalMs: service.intervalMs,
+      checks: probes.filter((probe) => probe.port === port).map(({ check, instance }) => ({
+        id: instance.id,
+        name: check.name,
+        rise: check.rise,
+        fall: check.fall,
+        timeoutMs: check.timeoutMs,
+        unknownGraceMs: service.unknownGraceMs,
+        question: JSON.stringify([instance.module, instance.scope.target, instance.config]),
+      })),
+    }))
+  );
+}
+
+/**
+ * What is to be registered: ports that are up are present, ports that are down
+ * absent, of the others nothing is said. A discovery that is not there yet is
+ * named all the same: what is registered elsewhere stays until it comes. Pure.
+ */
+export function registrations(
+  { services }: Pick<Accepted, "services">,
+  host: HostFacts,
+  statusOf: (key: string) => "unknown" | "up" | "down",
+): readonly Registration[] {
+  return [...services.values()].flatMap(({ service }) => {
+    return service.ports.flatMap((port): Registration[] => {
+      const status = statusOf(`${service.name}:${port}`);
+      if (status === "unknown") return [];
+      const peer = { name: host.fqdn, ip: host.ip, port: host.peerPort ?? PEER_PORT };
+      const node: Node = { host: host.fqdn, ip: host.ip, port, peer, metadata: service.metadata };
+      const wanted = status === "up" ? "present" : "absent";
+      return [{ discovery: service.discovery, cluster: service.name, node, wanted }];
+    });
+  });
+}

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import type { Service } from "../model/service.ts";
+import type { AcceptedProbe, AcceptedService } from "../config/accepted.ts";
+import { monitoredPorts, registrations } from "./registrations.ts";
+
+const HOST = { fqdn: "a.int", ip: "10.0.0.1" };
+const PEER = { name: "a.int", ip: "10.0.0.1", port: 1024 };
+
+function service(name: string, ports: readonly number[], more: Partial<Service> = {}): Service {
+  const checks = [{ name: "http", type: "http", rise: 2, fall: 3, timeoutMs: 500, config: {} }];
+  return {
+    name,
+    discovery: "zoo",
+    host: "127.0.0.1",
+    ports,
+    metadata: { z: 1 },
+    intervalMs: 1_000,
+    unknownGraceMs: 60_000,
+    checks,
+    ...more,
+  };
+}
+
+/** A service with one probe for each check of each port. */
+function accepted(service: Service): AcceptedService {
+  const probes = service.ports.flatMap((port) =>
+    service.checks.map((check): AcceptedProbe => {
+      const id = `check ${service.name}:${port}/${check.name}`;
+      return {
+        port,
+        check,
+        instance: { id, kind: "check", module: "m", config: {}, scope: { instance: id }, granted: {} },
+      };
+    })
+  );
+  return { service, probes };
+}
+
+function map<T>(...entries: readonly (readonly [string, T])[]): ReadonlyMap<string, T> {
+  return new Map(entries);
+}
+
+Deno.test("monitoredPorts() gives each port its own probes", () => {
+  const services = map(["web", accepted(service("web", [80, 81]))], [
+    "db",
+    accepted(service("db", [90], { checks: [] })),
+  ]);
+  const check = (port: number) => ({
+    id: `check web:${port}/http`,
+    name: "http",
+    rise: 2,
+    fall: 3,
+    timeoutMs: 500,
+    unknownGraceMs: 60_000,
+    question: `["m",null,{}]`,
+  });
+  assert.deepEqual(monitoredPorts({ services }), [
+    { key: "web:80", intervalMs: 1_000, checks: [check(80)] },
+    { key: "web:81", intervalMs: 1_000, checks: [check(81)] },
+    { key: "db:90", intervalMs: 1_000, checks: [] },
+  ]);
+});
+
+Deno.test("registrations() wants what is up present and what is down absent, and says nothing of the rest", () => {
+  const services = map(["file", accepted(service("web", [80, 81, 82]))]);
+  const statuses: Record<string, "up" | "down"> = { "web:80": "up", "web:81": "down" };
+  const node = { host: "a.int", ip: "10.0.0.1", peer: PEER, metadata: { z: 1 } };
+  assert.deepEqual(registrations({ services }, HOST, (key) => statuses[key] ?? "unknown"), [
+    { discovery: "zoo", cluster: "web", node: { ...node, port: 80 }, wanted: "present" },
+    { discovery: "zoo", cluster: "web", node: { ...node, port: 81 }, wanted: "absent" },
+  ]);
+});
+
+Deno.test("registrations() names a discovery that is not there yet", () => {
+  const services = map(["web", accepted(service("web", [80], { discovery: "other" }))]);
+  assert.deepEqual(registrations({ services }, HOST, () => "up").map(({ discovery }) => discovery), ["other"]);
+});
+
+Deno.test("registrations() announces the peers port of this host, 1024 unless told", () => {
+  const services = map(["web", accepted(service("web", [80]))]);
+  const ports = [HOST, { ...HOST, peerPort: 1025 }].flatMap((host) =>
+    registrations({ services }, host, () => "up").map(({ node }) => node.peer?.port)
+  );
+  assert.deepEqual(ports, [1024, 1025]);
+});
+
+Deno.test("registrations() never announces where the checks connect to", () => {
+  const services = map(["web", accepted(service("web", [80], { host: "127.0.0.9" }))]);
+  assert.doesNotMatch(JSON.stringify(registrations({ services }, HOST, () => "up")), /127\.0\.0\.9/);
+});

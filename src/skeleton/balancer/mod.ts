@@ -1,0 +1,189 @@
+/**
+ * my_balancer: keeps a balancer that reads one file, reloads when it is told to,
+ * and answers two commands on a Unix socket: `show pid`, and `show config` with
+ * the first line of the file that it runs on. Put your balancer's in their places.
+ *
+ * @module
+ */
+import type {
+  BalancerPlugin,
+  Node,
+  Rendered,
+  Schema,
+  SchemaIssue,
+  Seen,
+  Step,
+  Wanted,
+  WantedCluster,
+} from "../../../mod.ts";
+
+/** What a file of balancers/ says, validated. */
+export interface Config {
+  /** The file that the balancer is started from. */
+  readonly config_file: string;
+  /** The Unix socket that it answers commands on. */
+  readonly socket_file: string;
+  /** The program. */
+  readonly program: string;
+}
+
+/** What a file of clusters/ says under the name of this balancer, validated. */
+export interface ClusterConfig {
+  /** The port of this host that the cluster is served at. */
+  readonly port: number;
+}
+
+/** What was seen of the balancer. */
+export interface Observed {
+  /** Whether it answers. */
+  readonly runs: boolean;
+  /** The first line of what it runs on. */
+  readonly running: string | undefined;
+  /** What it would run on after a restart. */
+  readonly file: string | undefined;
+}
+
+/** Makes a schema of a map: `faults` says of each key what it must be, or nothing if a value is fine. */
+function mapOf<T>(keys: { readonly [K in keyof T]: (value: unknown) => string | undefined }): Schema<T> {
+  const known = Object.keys(keys);
+  const validate = (value: unknown) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      return { issues: [{ message: "Cannot use the config as it must be a map" }] };
+    }
+    const given = value as Record<string, unknown>;
+    const issues: SchemaIssue[] = Object.keys(given).filter((key) => !known.includes(key)).map((key) => ({
+      message: `Cannot use ${key} as this balancer does not know it`,
+      path: [key],
+      unknownKey: { known },
+    }));
+    for (const key of known) {
+      const fault = keys[key as keyof T](given[key]);
+      if (fault === undefined) continue;
+      const message = `Cannot use ${key} as it must be ${fault}: current value is ${JSON.stringify(given[key])}`;
+      issues.push({ message, path: [key] });
+    }
+    return issues.length > 0 ? { issues } : { value: value as T };
+  };
+  return { "~standard": { version: 1, vendor: "my_balancer", validate } };
+}
+
+const isPath = (value: unknown) => typeof value === "string" && value.startsWith("/") ? undefined : "an absolute path";
+const isPort = (value: unknown) =>
+  Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 65_535 ? undefined : "a port";
+
+/** A line of the file for one cluster, and one for each of its members. */
+function linesOf({ name, config, nodes }: WantedCluster<ClusterConfig>): readonly string[] {
+  const servers = nodes.map(({ host, ip, port }) =>
+    `  server ${host}:${port} ${ip.includes(":") ? `[${ip}]` : ip}:${port}`
+  );
+  return [`cluster ${name} at ${config.port}`, ...servers];
+}
+
+/** A number that is another one for another text (FNV-1a), so that what runs can be told from what should. */
+function fingerprint(text: string): string {
+  let hash = 0x811c9dc5;
+  for (const char of text) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, "0");
+}
+
+function render({ clusters }: Wanted<Config, ClusterConfig>): Rendered {
+  const lines = clusters.flatMap(linesOf);
+  const origins = new Map();
+  lines.forEach((line, i) => {
+    const [, cluster] = /^cluster (\S+) /.exec(line) ?? [];
+    // The first line of the file is the heading.
+    if (cluster !== undefined) origins.set(i + 2, { cluster, path: [] });
+  });
+  const body = lines.map((line) => `${line}\n`).join("");
+  const notices = clusters.filter(({ nodes }) => nodes.length === 0).map(({ name }) => ({
+    text: `The cluster ${name} has no members`,
+    origin: { cluster: name, path: [] },
+  }));
+  return { text: `# my_balancer ${fingerprint(body)}\n${body}`, notices, origins };
+}
+
+/** Reads the members back from a file that `render` made. */
+function adopt(file: string): ReadonlyMap<string, readonly Node[]> {
+  const clusters = new Map<string, Node[]>();
+  if (!file.startsWith("# my_balancer ")) return clusters;
+  let nodes: Node[] = [];
+  for (const line of file.split("\n")) {
+    const [, cluster] = /^cluster (\S+) at \d+$/.exec(line) ?? [];
+    if (cluster !== undefined) clusters.set(cluster, nodes = []);
+    const [, host, ip, port] = /^ {2}server (\S+):\d+ \[?([^\]\s]+?)\]?:(\d+)$/.exec(line) ?? [];
+    if (host !== undefined && ip !== undefined) nodes.push({ host, ip, port: Number(port), metadata: {} });
+  }
+  return clusters;
+}
+
+function plan(
+  { config: { config_file, program } }: Wanted<Config, ClusterConfig>,
+  { text }: Rendered,
+  { runs, running, file }: Observed,
+  { reload, because }: { readonly reload: boolean; readonly because?: string | undefined },
+): readonly Step[] {
+  const steps: Step[] = [];
+  const isRunning = runs && running === text.split("\n", 1)[0] && because === undefined;
+  if (file !== text && (isRunning || !runs || reload)) {
+    steps.push({
+      do: "install",
+      path: config_file,
+      contents: text,
+      mode: 0o644,
+      // The path of the candidate stands in the place of the %.
+      check: [program, "-t", "-c", "%"],
+      when: "now",
+    });
+  }
+  if (!runs) steps.push({ do: "start", reason: "it does not run", run: [program, "-c", config_file] });
+  else if (!isRunning && reload) {
+    steps.push({
+      do: "reload",
+      reason: because ?? "its clusters or their members have changed",
+      listens: [],
+      how: { run: [program, "-s", "reload"] },
+    });
+  }
+  return steps;
+}
+
+const plugin: BalancerPlugin<Config, ClusterConfig, Observed> = {
+  kind: "balancer",
+  apiVersion: 1,
+  name: "my_balancer",
+  summary: "Keeps my balancer in step by its file",
+  stability: "experimental",
+  example: {
+    config_file: "/etc/my_balancer.conf",
+    socket_file: "/run/my_balancer.sock",
+    program: "/usr/sbin/my_balancer",
+  },
+  config: mapOf<Config>({ config_file: isPath, socket_file: isPath, program: isPath }),
+  cluster: mapOf<ClusterConfig>({ port: isPort }),
+  // It never touches anything itself; these say what the host may touch for it.
+  permissions: ({ config_file, socket_file, program }) => ({
+    net: [`unix:${socket_file}`],
+    read: [config_file],
+    write: [config_file],
+    run: [program],
+  }),
+  listens: (_config, cluster) => cluster === undefined ? [] : [{ host: "*", port: cluster.port, path: ["port"] }],
+  sources: ({ config_file, socket_file, program }) => ({
+    socket: socket_file,
+    queries: ["show pid", "show config"],
+    file: config_file,
+    program,
+    reloadIntervalMs: 2_000,
+  }),
+  pid: ([pid = ""]) => /^\d+$/.test(pid.trim()) ? Number(pid) : undefined,
+  observe({ answers, file }: Seen): Observed {
+    const [pid, running] = answers ?? [];
+    if (pid !== undefined && !/^\d+\s*$/.test(pid)) throw new Error(`It is no my_balancer that answers: ${pid}`);
+    return { runs: answers !== undefined, running: running?.trimEnd(), file };
+  },
+  adopt,
+  render,
+  plan,
+};
+
+export default plugin;

@@ -1,0 +1,46 @@
+import type { Clock } from "../kernel/clock.ts";
+import type { Logger } from "../kernel/logger.ts";
+import { formatStatusAddress, type StatusAddress } from "../model/status_address.ts";
+import { StatusServer } from "./status_server.ts";
+import { readOwnOpenFilesLimit } from "../system/processes.ts";
+import { Beat } from "./beat.ts";
+import { type HealthLimits, judgeHealth } from "./health.ts";
+import { type Parts, statusOf } from "./status.ts";
+
+/** What is to be known of an app to serve its status. */
+export interface ServeStatusOptions {
+  readonly app: { readonly parts: Parts };
+  readonly version: string;
+  readonly pid: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** How late is too late, if not as usual. */
+  readonly limits?: HealthLimits | undefined;
+}
+
+/** Serves the status of an app until it is disposed of. Throws an error that names the address if it cannot be had. */
+export async function serveStatus(
+  address: StatusAddress,
+  { app, version, pid, clock, log, limits }: ServeStatusOptions,
+): Promise<AsyncDisposable> {
+  await using parts = new AsyncDisposableStack();
+  const startedMs = clock.now();
+  const beat = parts.use(new Beat(clock));
+  const status = () => statusOf(app.parts, { version, pid, startedMs, nowMs: clock.now(), lateMs: beat.lateMs });
+  const server = parts.use(
+    await StatusServer.start({
+      address,
+      log,
+      openFilesMax: await readOwnOpenFilesLimit(),
+      answers: {
+        status,
+        health() {
+          const said = judgeHealth(status(), limits);
+          return { isFailing: said.status === "failing", said };
+        },
+      },
+    }),
+  );
+  log.info("The status is served", { at: formatStatusAddress(server.address) });
+  return parts.move();
+}

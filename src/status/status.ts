@@ -1,0 +1,286 @@
+import { createHash } from "node:crypto";
+import type { Entry, Standing } from "../balance/logbook.ts";
+import { formatDiagnostic } from "../config/diagnostics.ts";
+import { redact } from "../config/redact.ts";
+import type { PortReport } from "../reporter/monitor.ts";
+import type { Cluster } from "../model/cluster.ts";
+import { type Node, nodeName } from "../model/node.ts";
+import type { ClusterName } from "../model/topology.ts";
+import type { HostFacts } from "../plugin/contract.ts";
+import type { Hold } from "../membership/guard.ts";
+import type { RegistrationReport } from "../reporter/registrar.ts";
+import type { Store } from "../membership/topology.ts";
+import type { WorkerReport } from "../supervisor/fleet.ts";
+import { discoveryId } from "../config/accept.ts";
+import type { Accepted } from "../config/accepted.ts";
+import type { Reading } from "../config/reading.ts";
+import type { Reachable } from "../membership/connectivity.ts";
+import type {
+  BalancerStatus,
+  CheckStatus,
+  ClusterStatus,
+  ConfigStatus,
+  DiscoveryStatus,
+  Event,
+  ServiceStatus,
+  Status,
+} from "./status_shape.ts";
+
+/** The parts of a running {@linkcode App}, to be read and never to be changed. */
+export interface Parts {
+  /** The config directory, as it was named. */
+  readonly dir: string;
+  readonly role: Status["role"];
+  readonly reading: Reading;
+  /** What is in force; `undefined` before the first config. */
+  readonly accepted: Accepted | undefined;
+  readonly store: Pick<Store, "nodes" | "heard" | "stale" | "generation" | "confirmedMs">;
+  readonly membership: { hold(cluster: ClusterName): Hold | undefined };
+  readonly reach: { of(worker: string): Reachable | undefined };
+  readonly announcement: { readonly facts: HostFacts | undefined; readonly refusal: string | undefined };
+  readonly fleet: { readonly workers: ReadonlyMap<string, WorkerReport>; readonly stuckThreads: number };
+  readonly monitor: { readonly ports: ReadonlyMap<string, PortReport> };
+  readonly registrar: { readonly report: readonly RegistrationReport[] };
+  readonly balancers: ReadonlyMap<string, { readonly writer: { readonly standing: Standing } }>;
+  /** Whether it was asked to end. */
+  readonly isStopping: boolean;
+}
+
+/** What the process knows of itself. Times are in milliseconds of the app's clock. */
+export interface ProcessFacts {
+  readonly version: string;
+  readonly pid: number;
+  readonly startedMs: number;
+  readonly nowMs: number;
+  /** How late the main loop is. */
+  readonly lateMs: number;
+}
+
+/** No more findings of the config are shown. */
+const FINDINGS_MAX = 20;
+
+/** Why the members of a cluster are held back, by the guard's cause. */
+const HELD: { readonly [cause in Hold["cause"]]: string } = {
+  empty: "its registry says that it has no nodes",
+  few: "its registry leaves it fewer nodes than min_nodes",
+  many: "its registry says that it has more nodes than max_nodes",
+  shrunk: "it would lose more of its nodes at once than max_shrink_percent",
+};
+
+/** Says how all stands, from what the parts say. Pure. */
+export function statusOf(parts: Parts, { version, pid, startedMs, nowMs, lateMs }: ProcessFacts): Status {
+  const { accepted, role } = parts;
+  const age: Age = (atMs) => seconds(nowMs - atMs);
+  const clusters = role === "reporter" ? [] : [...accepted?.clusters.values() ?? []];
+  return {
+    version,
+    role,
+    pid,
+    upSeconds: age(startedMs),
+    stopping: parts.isStopping,
+    loop: { lateSeconds: seconds(lateMs) },
+    host: hostOf(parts),
+    config: configOf(parts, age),
+    discovery: byName([...accepted?.discovery.keys() ?? []].map((name) => [name, discoveryOf(name, parts, age)])),
+    clusters: byName(clusters.map(({ cluster }) => [cluster.name, clusterOf(cluster, parts, age, nowMs)])),
+    balancers: byName([...parts.balancers].map(([name, { writer }]) => [name, balancerOf(writer.standing, age)])),
+    services: byName(servicesOf(parts, age)),
+    workers: byName(
+      [...parts.fleet.workers].map(([key, { down, sinceMs }]) => [key, {
+        serving: down === undefined,
+        forSeconds: age(sinceMs),
+        reason: shown(down),
+      }]),
+    ),
+    stuckThreads: parts.fleet.stuckThreads,
+  };
+}
+
+/**
+ * Names a set of members: the first 16 digits of the SHA-256 of the lines
+ * `name ip`, sorted. Two hosts that serve the same members show the same. Pure.
+ */
+export function nameMembers(nodes: readonly Pick<Node, "host" | "port" | "ip">[]): string {
+  const lines = nodes.map((node) => `${nodeName(node)} ${node.ip}\n`).toSorted();
+  return createHash("sha256").update(lines.join("")).digest("hex").slice(0, 16);
+}
+
+/** How long ago something was, in seconds. */
+type Age = (atMs: number) => number;
+
+function seconds(ms: number): number {
+  return Math.round(ms) / 1_000;
+}
+
+/** A text as it may be shown. */
+function shown(text: string | undefined): string | null {
+  return text === undefined ? null : redact(text);
+}
+
+function eventOf(entry: Entry | undefined, age: Age): Event | null {
+  return entry === undefined ? null : { text: redact(entry.text), agoSeconds: age(entry.atMs) };
+}
+
+function byName<T>(entries: readonly (readonly [string, T])[]): Readonly<Record<string, T>> {
+  // Names come from files and registries: "__proto__" is one like any other.
+  return Object.fromEntries(entries.toSorted(([a], [b]) => a < b ? -1 : 1));
+}
+
+function hostOf({ announcement: { facts, refusal }, role }: Parts): Status["host"] {
+  if (facts === undefined) return null;
+  return { name: facts.fqdn, ip: facts.ip, refused: role === "writer" ? null : refusal ?? null };
+}
+
+function configOf({ dir, reading }: Parts, age: Age): ConfigStatus {
+  const { readMs, takenMs, unread, diagnostics } = reading;
+  const errors = diagnostics.filter(({ severity }) => severity === "error");
+  const warnings = diagnostics.filter(({ severity }) => severity === "warning");
+  return {
+    dir,
+    readSeconds: readMs === undefined ? null : age(readMs),
+    takenSeconds: takenMs === undefined ? null : age(takenMs),
+    unreadable: shown(unread),
+    errors: errors.length,
+    warnings: warnings.length,
+    findings: [...errors, ...warnings].slice(0, FINDINGS_MAX)
+      .map((diagnostic) => redact(formatDiagnostic({ ...diagnostic, excerpt: undefined }))),
+  };
+}
+
+function discoveryOf(name: string, { fleet, reach }: Parts, age: Age): DiscoveryStatus {
+  const id = discoveryId(name);
+  const worker = fleet.workers.get(id);
+  const registry = reach.of(id);
+  return {
+    worker: worker === undefined ? "It is not started yet" : shown(worker.down) ?? "serving",
+    registry: registry?.state ?? "unknown",
+    forSeconds: registry === undefined ? null : age(registry.sinceMs),
+    detail: shown(registry?.detail),
+  };
+}
+
+function clusterOf({ name, discovery }: Cluster, parts: Parts, age: Age, nowMs: number): ClusterStatus {
+  const { store, accepted } = parts;
+  const confirmedMs = store.confirmedMs(name, nowMs);
+  const ageSeconds = confirmedMs === undefined ? null : age(confirmedMs);
+  const nodes = store.nodes(name) ?? [];
+  return {
+    discovery,
+    ...trustOf(name, discovery, parts, age),
+    ageSeconds,
+    outdated: ageSeconds !== null && ageSeconds * 1_000 > (accepted?.settings.maxAgeMs ?? Infinity),
+    nodes: nodes.length,
+    members: nameMembers(nodes),
+    generation: store.generation(name) ?? null,
+  };
+}
+
+function trustOf(
+  name: ClusterName,
+  discovery: string,
+  { store, membership, accepted }: Parts,
+  age: Age,
+): Pick<ClusterStatus, "state" | "reason" | "forSeconds"> {
+  const hold = membership.hold(name);
+  const stale = store.stale(name);
+  const unwatched = accepted?.discovery.has(discovery) ? undefined : `There is no usable discovery/${discovery}.yaml`;
+  const why = {
+    reason: shown(unwatched ?? stale?.reason),
+    forSeconds: stale === undefined ? null : age(stale.sinceMs),
+  };
+  if (store.nodes(name) === undefined) return { state: "unknown", ...why };
+  if (!store.heard(name)) return { state: "last-known", ...why };
+  if (why.reason !== null) return { state: "stale", ...why };
+  if (hold !== undefined) return { state: "held", reason: HELD[hold.cause], forSeconds: age(hold.since) };
+  return { state: "current", reason: null, forSeconds: null };
+}
+
+function balancerOf(standing: Standing, age: Age): BalancerStatus {
+  const { inForce, sinceMs, served, turnedMs, seenMs, underWay, lastReload, reloads, starts } = standing;
+  return {
+    inForce,
+    forSeconds: age(sinceMs),
+    lookedSeconds: turnedMs === undefined ? null : age(turnedMs),
+    seenSeconds: seenMs === undefined ? null : age(seenMs),
+    olderPids: standing.older,
+    underWay: eventOf(underWay, age),
+    generation: served?.generation ?? null,
+    clusters: byName(
+      (served?.wanted.clusters ?? []).map((
+        { name, nodes },
+      ) => [name, { nodes: nodes.length, members: nameMembers(nodes) }]),
+    ),
+    reloads,
+    starts,
+    lastReload: eventOf(lastReload, age),
+    lastError: eventOf(standing.lastError, age),
+    fileBehind: eventOf(standing.fileBehind, age),
+  };
+}
+
+function servicesOf(
+  { accepted, monitor, registrar }: Parts,
+  age: Age,
+): readonly (readonly [string, ServiceStatus])[] {
+  const { ports } = monitor;
+  const { report } = registrar;
+  return [...accepted?.services.values() ?? []].flatMap(({ service }) =>
+    service.ports.flatMap((port) => {
+      const key = `${service.name}:${port}`;
+      const known = ports.get(key);
+      if (known === undefined) return [];
+      const registrations = report.filter(({ registration: { discovery, cluster, node } }) =>
+        discovery === service.discovery && cluster === service.name && node.port === port
+      );
+      return [[key, {
+        ...statusOfPort(known, age),
+        checks: known.checks.map((check) => checkOf(check, age)),
+        discovery: service.discovery,
+        registration: registrationOf(registrations),
+      }]] as const;
+    })
+  );
+}
+
+/** How a port stands: up or down as its checks have proven, and unknown while one that passed cannot be made. */
+function statusOfPort(
+  { status, sinceMs, checks }: PortReport,
+  age: Age,
+): Pick<ServiceStatus, "status" | "reason" | "forSeconds"> {
+  const blind = checks.find(({ unknown }) => unknown !== undefined);
+  if (blind?.unknown === undefined || status === "down") return { status, reason: null, forSeconds: age(sinceMs) };
+  const { sinceMs: blindMs, reason } = blind.unknown;
+  const meanwhile = status === "up" ? "counts as up" : "not up yet";
+  return {
+    status: "unknown",
+    reason: redact(`Check ${blind.name} cannot run: ${reason}; ${meanwhile}`),
+    forSeconds: age(blindMs),
+  };
+}
+
+function checkOf(
+  { name, verdict, probedMs, failure, unknown, intervalMs, timeoutMs }: PortReport["checks"][number],
+  age: Age,
+): CheckStatus {
+  return {
+    name,
+    passes: verdict.up ?? null,
+    probedSeconds: age(probedMs),
+    failure: shown(failure),
+    unknown: eventOf(unknown && { text: unknown.reason, atMs: unknown.sinceMs }, age),
+    intervalSeconds: seconds(intervalMs),
+    timeoutSeconds: seconds(timeoutMs),
+  };
+}
+
+/** How a port is registered; one that changes its name has two registrations for a while. */
+function registrationOf(reports: readonly RegistrationReport[]): ServiceStatus["registration"] {
+  const last = reports.at(-1);
+  if (last === undefined) return null;
+  return {
+    wanted: reports.some(({ registration }) => registration.wanted === "present") ? "present" : "absent",
+    done: reports.every(({ isDone }) => isDone),
+    failure: shown(reports.find(({ failure }) => failure !== undefined)?.failure),
+    contestedBy: shown(reports.find(({ contestedBy }) => contestedBy !== undefined)?.contestedBy),
+  };
+}

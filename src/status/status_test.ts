@@ -1,0 +1,490 @@
+import assert from "node:assert/strict";
+import { Logbook } from "../balance/logbook.ts";
+import { FakeClock } from "../kernel/fake_clock.ts";
+import { SILENT } from "../kernel/logger.ts";
+import { GUARD_DEFAULTS } from "../model/cluster.ts";
+import type { Node } from "../model/node.ts";
+import { Membership } from "../membership/membership.ts";
+import { Store } from "../membership/topology.ts";
+import type { Accepted } from "../config/accepted.ts";
+import { Beat } from "./beat.ts";
+import { type Health, HEALTH_LIMITS, judgeHealth } from "./health.ts";
+import { UNREAD } from "../config/reading.ts";
+import { Reach } from "../membership/connectivity.ts";
+import { nameMembers, type Parts, statusOf } from "./status.ts";
+import type { Status } from "./status_shape.ts";
+
+function node(host: string): Node {
+  return { host, ip: "10.0.0.1", port: 80, metadata: {} };
+}
+
+/** An app that consumes the cluster `web` of the registry `zk`, and offers the service `api`. */
+class Stage implements Disposable {
+  readonly clock = new FakeClock();
+  readonly store = new Store();
+  readonly reach = new Reach({ clock: this.clock, log: SILENT });
+  readonly membership = new Membership({
+    store: this.store,
+    clock: this.clock,
+    log: SILENT,
+    askAgain() {},
+    onChange() {},
+  });
+  readonly logbook = new Logbook(0);
+  parts: Parts = {
+    dir: "/etc/lighthouse",
+    role: "run",
+    reading: { ...UNREAD, readMs: 0, takenMs: 0 },
+    accepted: {
+      discovery: new Map([["zk", {}]]),
+      clusters: new Map([["web", { cluster: { name: "web", discovery: "zk" } }]]),
+      settings: { maxAgeMs: 7 * 86_400_000 },
+      services: new Map([["api", { service: { name: "api", discovery: "zk", ports: [80] } }]]),
+    } as unknown as Accepted,
+    store: this.store,
+    membership: this.membership,
+    reach: this.reach,
+    announcement: { facts: { fqdn: "web01.test", ip: "10.0.0.1" }, refusal: undefined },
+    fleet: { workers: new Map([["discovery zk", { down: undefined, sinceMs: 0 }]]), stuckThreads: 0 },
+    monitor: { ports: new Map() },
+    registrar: { report: [] },
+    balancers: new Map([["haproxy", { writer: this.logbook }]]),
+    isStopping: false,
+  };
+
+  constructor() {
+    this.membership.apply(new Map([["web", GUARD_DEFAULTS]]));
+  }
+
+  /** Tells of members. */
+  hear(...hosts: readonly string[]): void {
+    this.membership.hear({ cluster: "web", nodes: hosts.map(node) });
+  }
+
+  status(): Status {
+    return statusOf(this.parts, { version: "2.0.0", pid: 7, startedMs: 0, nowMs: this.clock.now(), lateMs: 0 });
+  }
+
+  web(): Status["clusters"][string] | undefined {
+    return this.status().clusters["web"];
+  }
+
+  [Symbol.dispose](): void {
+    this.membership[Symbol.dispose]();
+  }
+}
+
+Deno.test("statusOf() says of a cluster what is known, from nothing to what its registry says now", () => {
+  using stage = new Stage();
+  assert.deepEqual([stage.web()?.state, stage.web()?.nodes, stage.web()?.generation], ["unknown", 0, null]);
+  stage.store.adopt("web", [node("a")]);
+  assert.deepEqual([stage.web()?.state, stage.web()?.nodes], ["last-known", 1]);
+  stage.hear("a");
+  assert.deepEqual(stage.web(), {
+    discovery: "zk",
+    state: "current",
+    reason: null,
+    forSeconds: null,
+    ageSeconds: 0,
+    outdated: false,
+    nodes: 1,
+    members: nameMembers([node("a")]),
+    generation: 1,
+  });
+});
+
+Deno.test("statusOf() says for how long a cluster has been stale and why, until its connection is there again", () => {
+  using stage = new Stage();
+  stage.hear("a");
+  stage.membership.lostSight(["web"], "the server hung up", { until: "connected" });
+  stage.clock.advance(90_500);
+  assert.deepEqual([stage.web()?.state, stage.web()?.reason, stage.web()?.forSeconds, stage.web()?.nodes], [
+    "stale",
+    "the server hung up",
+    90.5,
+    1,
+  ]);
+  stage.membership.connected(["web"]);
+  assert.equal(stage.web()?.state, "current");
+});
+
+Deno.test("statusOf() says what the guard holds back", () => {
+  using stage = new Stage();
+  stage.hear("a", "b", "c", "d");
+  stage.hear();
+  stage.clock.advance(1_000);
+  assert.deepEqual([stage.web()?.state, stage.web()?.nodes, stage.web()?.forSeconds], ["held", 4, 1]);
+  assert.match(stage.web()?.reason ?? "", /its registry says that it has no nodes/);
+});
+
+Deno.test("statusOf() does not take members for current whose discovery is gone", () => {
+  using stage = new Stage();
+  stage.hear("a");
+  const { accepted } = stage.parts;
+  assert.ok(accepted);
+  stage.parts = { ...stage.parts, accepted: { ...accepted, discovery: new Map() } };
+  assert.deepEqual([stage.web()?.state, stage.web()?.reason], ["stale", "There is no usable discovery/zk.yaml"]);
+});
+
+Deno.test("statusOf() says whether a registry is in reach, and that nobody knows when its worker is gone", () => {
+  using stage = new Stage();
+  const zk = () => stage.status().discovery["zk"];
+  assert.deepEqual(zk(), { worker: "serving", registry: "unknown", forSeconds: null, detail: null });
+  stage.reach.hear("discovery zk", "connected", "10.0.0.1:2181");
+  stage.clock.advance(2_000);
+  stage.reach.hear("discovery zk", "connected", "10.0.0.2:2181");
+  assert.deepEqual(zk(), { worker: "serving", registry: "connected", forSeconds: 2, detail: "10.0.0.2:2181" });
+  stage.reach.lose("discovery zk", "it threw");
+  assert.deepEqual([zk()?.registry, zk()?.forSeconds], ["unknown", 0]);
+});
+
+Deno.test("statusOf() says what of a balancer was seen in force, which may be less than is wanted", () => {
+  using stage = new Stage();
+  const wanted = {
+    config: {},
+    host: { fqdn: "h", ip: "10.0.0.9" },
+    clusters: [{ name: "web", config: {}, nodes: [node("a")] }],
+  };
+  stage.logbook.saw({ older: [77] }, 100);
+  stage.logbook.begins([{ do: "reload", reason: "cluster web is new", how: { run: [] } } as never], 200);
+  stage.clock.advance(300);
+  assert.deepEqual(stage.status().balancers["haproxy"]?.underWay, { text: "reload", agoSeconds: 0.1 });
+  stage.logbook.did([{ ok: true, step: { do: "reload", reason: "cluster web is new" } } as never], 300);
+  stage.logbook.served(wanted, 4);
+  stage.logbook.turned(false, 300);
+  stage.logbook.follows({ text: "No space left", atMs: 300 });
+  stage.clock.advance(700);
+  assert.deepEqual(stage.status().balancers["haproxy"], {
+    inForce: false,
+    forSeconds: 1,
+    lookedSeconds: 0.7,
+    seenSeconds: 0.9,
+    olderPids: [77],
+    underWay: null,
+    generation: 4,
+    clusters: { web: { nodes: 1, members: nameMembers([node("a")]) } },
+    reloads: 1,
+    starts: 0,
+    lastReload: { text: "cluster web is new", agoSeconds: 0.7 },
+    lastError: null,
+    fileBehind: { text: "No space left", agoSeconds: 0.7 },
+  });
+});
+
+Deno.test("statusOf() shows no password that stands in a finding, a reason or an error", () => {
+  using stage = new Stage();
+  const secret = "redis://:hunter2hunter2@db.example:6379";
+  stage.logbook.listen(SILENT, stage.clock).error(`Cannot ask ${secret}`);
+  stage.reach.hear("discovery zk", "disconnected", `no answer at ${secret}`);
+  stage.hear("a");
+  stage.membership.lostSight(["web"], `no answer at ${secret}`, { until: "told" });
+  stage.parts = {
+    ...stage.parts,
+    reading: {
+      ...UNREAD,
+      unread: `it is ${secret}`,
+      diagnostics: [{ severity: "error", file: "x.yaml", line: 1, column: 2, message: `Cannot use ${secret}` }],
+    },
+    fleet: { workers: new Map([["check api:80/redis", { down: `It threw ${secret}`, sinceMs: 0 }]]), stuckThreads: 0 },
+  };
+  const status = stage.status();
+  const text = JSON.stringify([status, judgeHealth(status)]);
+  assert.doesNotMatch(text, /hunter2/);
+  assert.deepEqual(text.match(/db\.example/g)?.length, 9, "all else of them is shown");
+});
+
+Deno.test("statusOf() gives a cluster of any name a place of its own", () => {
+  using stage = new Stage();
+  const { accepted } = stage.parts;
+  const clusters = new Map([["p", { cluster: { name: "__proto__", discovery: "zk" } }]]);
+  stage.parts = { ...stage.parts, accepted: { ...accepted, clusters } as unknown as Accepted };
+  assert.match(JSON.stringify(stage.status()), /"__proto__":\{"discovery":"zk"/);
+});
+
+Deno.test("statusOf() shows a service whose check cannot run as unknown, with the reason and what it counts as", () => {
+  using stage = new Stage();
+  const check = {
+    name: "http",
+    verdict: { up: true, streak: { passed: true, length: 2 } },
+    probedMs: 0,
+    failure: undefined,
+    unknown: { sinceMs: 0, reason: "no worker" },
+    intervalMs: 1_000,
+    timeoutMs: 1_000,
+  };
+  const shown = (status: "up" | "down") => {
+    const ports = new Map([["api:80", { status, sinceMs: 0, checks: [check] }]]);
+    stage.parts = { ...stage.parts, monitor: { ports } };
+    return stage.status().services["api:80"];
+  };
+  assert.equal(shown("up")?.status, "unknown");
+  assert.match(shown("up")?.reason ?? "", /^Check http cannot run: no worker.*; counts as up$/);
+  assert.match(shown("up")?.checks[0]?.unknown?.text ?? "", /^no worker/);
+  assert.deepEqual([shown("down")?.status, shown("down")?.reason], ["down", null]);
+});
+
+Deno.test("nameMembers() depends on names and addresses alone, not on their order", () => {
+  const [a, b] = [node("a"), node("b")];
+  assert.equal(nameMembers([a, b]), nameMembers([{ ...b, metadata: { x: 1 } }, a]));
+  assert.notEqual(nameMembers([a, b]), nameMembers([a]));
+  assert.notEqual(nameMembers([a]), nameMembers([{ ...a, ip: "10.0.0.2" }]));
+  // printf 'a:80 10.0.0.1\n' | sha256sum | cut -c1-16
+  assert.equal(nameMembers([a]), "74ef861b561278d0");
+});
+
+Deno.test("Beat says how late the last beat was, and how late the next one is by now", () => {
+  const clock = new FakeClock();
+  using beat = new Beat(clock);
+  clock.advance(5_000);
+  assert.equal(beat.lateMs, 0);
+  let now = clock.now();
+  const stopped = { now: () => now, after: clock.after.bind(clock) };
+  using late = new Beat(stopped);
+  now += 8_000;
+  assert.equal(late.lateMs, 7_000, "no timer has fired yet");
+  clock.advance(1_000);
+  assert.equal(late.lateMs, 7_000, "the last one was so late");
+});
+
+const AT_WORK: Status = {
+  version: "2.0.0",
+  role: "run",
+  pid: 7,
+  upSeconds: 1_000,
+  stopping: false,
+  loop: { lateSeconds: 0.01 },
+  host: { name: "web01.test", ip: "10.0.0.1", refused: null },
+  config: {
+    dir: "/etc/lighthouse",
+    readSeconds: 9,
+    takenSeconds: 900,
+    unreadable: null,
+    errors: 0,
+    warnings: 2,
+    findings: [],
+  },
+  discovery: { zk: { worker: "serving", registry: "connected", forSeconds: 900, detail: "10.0.0.1:2181" } },
+  clusters: {
+    web: {
+      discovery: "zk",
+      state: "current",
+      reason: null,
+      forSeconds: null,
+      ageSeconds: 0,
+      outdated: false,
+      nodes: 1,
+      members: "x",
+      generation: 1,
+    },
+  },
+  balancers: {
+    haproxy: {
+      inForce: true,
+      forSeconds: 900,
+      lookedSeconds: 4,
+      seenSeconds: 4,
+      olderPids: [],
+      underWay: null,
+      generation: 1,
+      clusters: {},
+      reloads: 0,
+      starts: 0,
+      lastReload: null,
+      lastError: null,
+      fileBehind: null,
+    },
+  },
+  services: {
+    "api:80": {
+      status: "up",
+      reason: null,
+      forSeconds: 900,
+      checks: [
+        {
+          name: "http",
+          passes: true,
+          probedSeconds: 2,
+          failure: null,
+          unknown: null,
+          intervalSeconds: 2,
+          timeoutSeconds: 1,
+        },
+        {
+          name: "exec",
+          passes: true,
+          probedSeconds: 700,
+          failure: null,
+          unknown: null,
+          intervalSeconds: 600,
+          timeoutSeconds: 60,
+        },
+      ],
+      discovery: "zk",
+      registration: { wanted: "present", done: true, failure: null, contestedBy: null },
+    },
+  },
+  workers: {
+    "discovery zk": { serving: true, forSeconds: 900, reason: null },
+    "check api:80/http": { serving: false, forSeconds: 3, reason: "It is starting" },
+  },
+  stuckThreads: 0,
+};
+
+/** The same but for what is given, however deep. */
+function but(changes: unknown, of: unknown = AT_WORK): Status {
+  if (typeof changes !== "object" || changes === null || Array.isArray(changes)) return changes as Status;
+  const before = of as Record<string, unknown>;
+  const after = Object.entries(changes).map(([key, value]) => [key, but(value, before?.[key])]);
+  return { ...before, ...Object.fromEntries(after) } as Status;
+}
+
+const EXEC = { name: "exec", passes: true, failure: null, unknown: null, intervalSeconds: 600, timeoutSeconds: 60 };
+
+Deno.test("judgeHealth() is content with an app that does its work", () => {
+  assert.deepEqual(judgeHealth(AT_WORK), { status: "ok" });
+});
+
+Deno.test.each([
+  { why: "the main loop is late", change: { loop: { lateSeconds: 7.5 } }, reason: /main loop is late by 8s/ },
+  { why: "nobody looks at the config", change: { config: { readSeconds: 75 } }, reason: /not been looked at for 75s/ },
+  {
+    why: "the config was never read",
+    change: { config: { readSeconds: null } },
+    reason: /not been looked at for 1000s/,
+  },
+  {
+    why: "a writer does not come to an end",
+    change: { balancers: { haproxy: { lookedSeconds: 61 } } },
+    reason: /not come to an end with balancer haproxy for 61s/,
+  },
+  {
+    why: "a writer does not come to an end with its first look",
+    change: { balancers: { haproxy: { lookedSeconds: null, forSeconds: 61 } } },
+    reason: /not come to an end with balancer haproxy for 61s/,
+  },
+  {
+    why: "a step takes longer than any may",
+    change: { balancers: { haproxy: { lookedSeconds: 700, underWay: { text: "reload", agoSeconds: 699 } } } },
+    reason: /and is at reload for 699s/,
+  },
+  {
+    why: "a check is not probed",
+    change: { services: { "api:80": { checks: [{ ...EXEC, probedSeconds: 1_990 }] } } },
+    reason: /Check exec of api:80 has not been probed for 1990s/,
+  },
+  {
+    why: "a worker is not in service",
+    change: { workers: { "check api:80/http": { forSeconds: 61, reason: "It threw" } } },
+    reason: /Worker check api:80\/http has not been in service for 61s: It threw/,
+  },
+  { why: "a thread cannot be stopped", change: { stuckThreads: 1 }, reason: /1 thread of workers cannot be stopped/ },
+])("judgeHealth() fails when $why", ({ change, reason }) => {
+  const { status, reasons = [] } = judgeHealth(but(change));
+  assert.equal(status, "failing");
+  assert.equal(reasons.length, 1, reasons.join("; "));
+  assert.match(reasons[0] ?? "", reason);
+});
+
+Deno.test.each([
+  {
+    why: "a registry is out of reach",
+    change: { discovery: { zk: { registry: "disconnected", forSeconds: 86_400, detail: "refused" } } },
+    said: /Registry zk has been out of reach for 86400s: refused/,
+  },
+  {
+    why: "members are stale",
+    change: { clusters: { web: { state: "stale", reason: "refused", forSeconds: 86_400 } } },
+    said: /Cluster web has been stale for 86400s: refused/,
+  },
+  {
+    why: "members are held back",
+    change: { clusters: { web: { state: "held", reason: "too few", forSeconds: 60 } } },
+    said: /held back for 60s: too few/,
+  },
+  {
+    why: "members are of an earlier life",
+    change: { clusters: { web: { state: "last-known" } } },
+    said: /served as last known/,
+  },
+  { why: "the config is wrong", change: { config: { errors: 2 } }, said: /The config has 2 errors/ },
+  {
+    why: "the config cannot be read",
+    change: { config: { unreadable: "it is gone" } },
+    said: /cannot be read: it is gone/,
+  },
+  {
+    why: "the balancer does not answer",
+    change: {
+      balancers: { haproxy: { inForce: false, forSeconds: 3_600, lastError: { text: "silent", agoSeconds: 3_590 } } },
+    },
+    said: /Balancer haproxy has not been as it is wanted for 3600s: silent/,
+  },
+  {
+    why: "the balancer's file cannot be written",
+    change: { balancers: { haproxy: { fileBehind: { text: "No space left", agoSeconds: 60 } } } },
+    said: /The file of balancer haproxy has been behind what runs for 60s: No space left/,
+  },
+  {
+    why: "members are older than max_age",
+    change: { clusters: { web: { outdated: true, ageSeconds: 700_000 } } },
+    said: /Members of cluster web were last confirmed 700000 s ago, longer than max_age/,
+  },
+  {
+    why: "this host has no name to announce",
+    change: { host: { refused: "Cannot announce this host as localhost" } },
+    said: /Cannot announce this host as localhost/,
+  },
+  {
+    why: "a check cannot run",
+    change: {
+      services: {
+        "api:80": { checks: [{ ...EXEC, probedSeconds: 1, unknown: { text: "no worker", agoSeconds: 12 } }] },
+      },
+    },
+    said: /Check exec of api:80 cannot run for 12s, counts as up: no worker/,
+  },
+  {
+    why: "two hosts fight over one node",
+    change: { services: { "api:80": { registration: { contestedBy: "10.0.0.2" } } } },
+    said: /api:80 is contested: another host at 10.0.0.2 registers it as web01.test too/,
+  },
+  {
+    why: "a registration fails",
+    change: { services: { "api:80": { registration: { done: false, failure: "refused" } } } },
+    said: /api:80 is not present in its registry as it should be: refused/,
+  },
+  {
+    why: "a worker has been out of service for a while",
+    change: { workers: { "check api:80/http": { forSeconds: 30, reason: "It threw" } } },
+    said: /not been in service for 30s: It threw/,
+  },
+])("judgeHealth() does not fail, and says so, when $why", ({ change, said }) => {
+  const { status, degraded = [] }: Health = judgeHealth(but(change));
+  assert.equal(status, "ok");
+  assert.equal(degraded.length, 1, degraded.join("; "));
+  assert.match(degraded[0] ?? "", said);
+});
+
+Deno.test.each([
+  { why: "a check that is rarely made waits for its turn", change: {} },
+  {
+    why: "a long reload is under way",
+    change: { balancers: { haproxy: { lookedSeconds: 300, underWay: { text: "reload", agoSeconds: 299 } } } },
+  },
+  {
+    why: "a balancer waits for its first wish",
+    change: { balancers: { haproxy: { lookedSeconds: null, forSeconds: 5 } } },
+  },
+  { why: "a change was made a moment ago", change: { balancers: { haproxy: { inForce: false, forSeconds: 2 } } } },
+])("judgeHealth() says nothing when $why", ({ change }) => {
+  assert.deepEqual(judgeHealth(but(change)), { status: "ok" });
+});
+
+Deno.test("judgeHealth() judges no more when the process was asked to end", () => {
+  assert.deepEqual(judgeHealth(but({ stopping: true, config: { readSeconds: 900 } })), { status: "stopping" });
+});
+
+Deno.test("judgeHealth() has other limits where it is told", () => {
+  const limits = { ...HEALTH_LIMITS, work: 2 };
+  assert.equal(judgeHealth(AT_WORK, limits).status, "failing");
+});

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { systemClock } from "../../src/kernel/clock.ts";
+import { findTakenAddress, meets } from "../../src/balance/taken_address.ts";
+
+const signal = new AbortController().signal;
+
+function find(endpoint: string, { own = [], isStart = false }: { own?: readonly number[]; isStart?: boolean } = {}) {
+  return findTakenAddress([endpoint], {
+    own: () => Promise.resolve(new Set(own)),
+    isStart,
+    clock: systemClock,
+    signal,
+  });
+}
+
+Deno.test.each([
+  { a: "127.0.0.1", b: "127.0.0.1", want: true },
+  { a: "127.0.0.1", b: "0.0.0.0", want: true },
+  { a: "127.0.0.1", b: "127.0.0.2", want: false },
+  { a: "0:0:0:0:0:0:0:1", b: "::1", want: true },
+  { a: "0:0:0:0:0:0:0:0", b: "2001:db8::1", want: true },
+  { a: "0:0:0:0:0:0:0:0", b: "127.0.0.1", want: false },
+])("meets() says $want of sockets at $a and $b", ({ a, b, want }) => {
+  assert.deepEqual([meets(a, b), meets(b, a)], [want, want]);
+});
+
+Deno.test("findTakenAddress() names who shares a port with everybody, at whichever address", async () => {
+  using shared = Deno.listen({ hostname: "127.0.0.1", port: 0, reusePort: true });
+  const { port } = shared.addr;
+  for (const endpoint of [`127.0.0.1:${port}`, `0.0.0.0:${port}`]) {
+    for (const isStart of [true, false]) {
+      const why = `address already in use (held by deno, pid ${Deno.pid})`;
+      assert.deepEqual(await find(endpoint, { isStart }), { endpoint, why });
+    }
+  }
+});
+
+Deno.test("findTakenAddress() takes what own processes hold for free, as they hand it over", async () => {
+  using held = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  assert.equal(await find(`0.0.0.0:${held.addr.port}`, { own: [Deno.pid] }), undefined);
+});
+
+Deno.test("findTakenAddress() finds a socket for all of IPv6 in the way of one for IPv4", async () => {
+  using both = Deno.listen({ hostname: "::", port: 0 });
+  const taken = await find(`0.0.0.0:${both.addr.port}`);
+  assert.equal(taken?.why, `address already in use (held by deno, pid ${Deno.pid})`);
+});
+
+Deno.test("findTakenAddress() leaves to a start what else it may meet, and tells a reload of it", async () => {
+  // An address that is kept for examples, so no host has it.
+  assert.equal(await find("192.0.2.1:80", { isStart: true }), undefined);
+  assert.match((await find("192.0.2.1:80"))?.why ?? "", /assign requested address/);
+});
