@@ -13,7 +13,7 @@ const OLD: Readonly<Record<string, Record<string, unknown>>> = {
     bind_address: "127.0.0.1",
     global: ["daemon", "maxconn 4000"],
     defaults: ["mode http", "timeout connect 2s", "timeout client 20s", "timeout server 20s"],
-    meta_clusters: { stuff_api: { port: 8080, frontend: ["option httplog"] } },
+    meta_clusters: { stuff_api: { port: 8080, frontend: ["log 127.0.0.1 local0", "option httplog"] } },
     proxies: {
       partner: {
         port: 7777,
@@ -29,7 +29,7 @@ const OLD: Readonly<Record<string, Record<string, unknown>>> = {
     discovery: "zookeeper",
     meta_cluster: "stuff_api",
     haproxy: {
-      port: 8001,
+      port: 8009,
       acl: "path_beg /api/widgets",
       frontend: ["timeout client 2m"],
       backend: ["mode http", "option httpchk GET /health"],

@@ -113,7 +113,7 @@ Deno.test("B20: a cluster that does not exist yet is waited for through restarts
   await host.write("clusters/web", cluster("zookeeper"));
   await using writer = Lighthouse.start("writer", host.configDir);
   await server.kill();
-  await writer.logged(/out of reach/);
+  await writer.logged(/event=registry\.unreachable/);
   await server.start();
   await server.kill();
   await server.start();
@@ -137,7 +137,7 @@ Deno.test("B27: a cluster that is removed while ZooKeeper is away leaves at once
   await host.untilServing("web", [81]);
   await host.untilServing("other", [82]);
   await server.kill();
-  await writer.logged(/out of reach/);
+  await writer.logged(/event=registry\.unreachable/);
   await host.remove("clusters/web");
   await host.remove("clusters/pending");
   await eventually("it is gone", async () => !(await host.haproxy.ask("show backend")).join().includes("web"));

@@ -141,7 +141,7 @@ Deno.test("both files of 1.0's manual do here what they did there", async () => 
     "the facility has changed",
     () => received.some((text) => text.startsWith("<182>lighthouse: [REPORTER] ")),
   );
-  const shown = /^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d D\]\[[^\]]+\] Probe failed \(service=web/m;
+  const shown = /^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d D\]\[[^\]]+\] Probe failed \(event=probe\.failed service=web/m;
   await eventually("the console has it too", () => shown.test(lighthouse.output));
   assert.equal(await lighthouse.stop(), 0);
 });
