@@ -36,8 +36,8 @@ export function explain(rendered: Rendered, output: string): Explanation {
   const faults = new Map<string, Fault>();
   for (const text of texts) {
     const fault = file.faultOf(text);
-    // What follows from a fault of a line is told of the same line.
-    const key = fault.origin === undefined ? text : JSON.stringify(fault.origin);
+    // What follows from a fault of a line is reported with that line; two faults of one section are two.
+    const key = file.hasLineOf(text) ? JSON.stringify(fault.origin) : text;
     if (!faults.has(key)) faults.set(key, fault);
   }
   return {
@@ -88,10 +88,15 @@ class RenderedFile {
     );
     return {
       message: describe(fault, first),
-      origin: first?.origin,
+      origin: first?.origin ?? this.#sectionAtFault(fault),
       remedy: meant.every((line) => remedyOf(line) !== undefined) ? [...remedy.values()] : [],
       ...unresolved !== undefined && { unresolved },
     };
+  }
+
+  /** Whether a fault is about a line of the config, and not about a section as a whole. */
+  hasLineOf(fault: string): boolean {
+    return this.#linesOf(fault).at(0)?.origin !== undefined;
   }
 
   /** The cluster whose section a fault is in; a meta cluster's choices are their clusters'. */
@@ -101,6 +106,17 @@ class RenderedFile {
       ? this.#sectionsNamed(fault).map((header) => this.#nameIn(header))
       : [line.origin?.cluster ?? (/^(?:frontend|backend) /.test(line.header) ? this.#nameIn(line.header) : "")];
     return found.map((name) => twinOf(name) ?? name).find((name) => this.#clusters.has(name));
+  }
+
+  /** What in the config a section comes from that a fault names without one of its lines. */
+  #sectionAtFault(fault: string): Origin | undefined {
+    const cluster = this.clusterAtFault(fault);
+    if (cluster !== undefined) return { cluster, path: [] };
+    const [header] = this.#sectionsNamed(fault);
+    const { path: [first, second] = [] } = this.#lines.find((line) => line.header === header && line.origin)?.origin ??
+      {};
+    if (typeof first !== "string" || !SECTION_KEYS.has(first)) return undefined;
+    return { path: first === "stats" || second === undefined ? [first] : [first, second] };
   }
 
   /** What a section is called after: the cluster, if it is one's own frontend. */
@@ -123,6 +139,10 @@ class RenderedFile {
     if (from !== undefined && to !== undefined) {
       const isChoice = ([keyword, backend]: readonly string[]) => keyword === "use_backend" && backend === to;
       return this.#lines.filter(({ header, text }) => header === `frontend ${from}` && isChoice(words(text)));
+    }
+    if (/log format ignored for/.test(fault)) {
+      const own = new Set([...this.#sectionsNamed(fault), "defaults"]);
+      return this.#lines.filter(({ header, text }) => own.has(header) && setsLogFormat(text)).slice(-1);
     }
     if (!/unable to find/.test(fault)) return [];
     const [, ...quoted] = [...fault.matchAll(/'([^']+)'/g)].map(([, word = ""]) => word);
@@ -189,6 +209,12 @@ function remedyOf({ text, origin }: Placed): Origin | undefined {
   if (isLine && !isGuard(text)) return origin;
   if (cluster !== undefined || typeof first !== "string" || !SECTION_KEYS.has(first)) return undefined;
   return { path: first === "stats" || second === undefined ? [first] : [first, second] };
+}
+
+/** Whether a line says what a line of the log looks like. */
+function setsLogFormat(line: string): boolean {
+  const [first = "", second = ""] = words(line);
+  return first === "log-format" || (first === "option" && /^(?:http|https|tcp)log$/.test(second));
 }
 
 /** Drops the process and the path, and quotes the line that is meant. */

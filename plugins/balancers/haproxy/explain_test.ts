@@ -158,7 +158,21 @@ Deno.test.each([
     why: "a proxy that is named without a line",
     output: "[ALERT] (7) : config : Proxy 'quiet': something is wrong.",
     cluster: "quiet",
-    origin: undefined,
+    origin: { cluster: "quiet", path: [] },
+    remedy: [],
+  },
+  {
+    why: "a proxy of the balancer's own file that is named without a line",
+    output: "[ALERT] (7) : config : Proxy 'partner': something is wrong.",
+    cluster: undefined,
+    origin: { path: ["proxies", "partner"] },
+    remedy: [],
+  },
+  {
+    why: "a meta cluster's frontend that is named without a line",
+    output: "[ALERT] (7) : config : frontend 'api' has no 'bind' directive.",
+    cluster: undefined,
+    origin: { path: ["meta_clusters", "api"] },
     remedy: [],
   },
   {
@@ -174,7 +188,7 @@ Deno.test.each([
     output:
       "[ALERT] (7) : config : http frontend 'web' (/h.cfg:12) tries to use incompatible tcp backend 'web' (/h.cfg:40) as its default backend (see 'mode').",
     cluster: "web",
-    origin: undefined,
+    origin: { cluster: "web", path: [] },
     remedy: [],
   },
 ])("explain() understands $why", ({ output, cluster, origin, remedy }) => {
@@ -182,6 +196,31 @@ Deno.test.each([
   assert.equal(found.cluster, cluster);
   const [fault] = found.faults;
   assert.deepEqual({ origin: fault?.origin, remedy: fault?.remedy }, { origin, remedy });
+});
+
+Deno.test("explain() attributes each warning to the section that it names, and a log format to the line that sets it", () => {
+  const rendered = render(wantedOf({
+    clusters: [
+      { name: "api", haproxy: { port: 8001, backend: ["mode http", "maxconn 500"] } },
+      { name: "web", haproxy: { port: 8000, frontend: ["mode http", "option httplog"] } },
+    ],
+  }));
+  const maxconn = rendered.text.split("\n").indexOf("\tmaxconn 500") + 1;
+  const { faults } = explain(
+    rendered,
+    [
+      `[WARNING]  (7) : config : parsing [/h.cfg:${maxconn}] : 'maxconn' ignored because backend 'api' has no frontend capability.`,
+      "[WARNING]  (7) : config : log format ignored for frontend 'web' since it has no log address.",
+      "[WARNING]  (7) : config : missing timeouts for frontend 'web'.",
+      "[WARNING]  (7) : config : missing timeouts for backend 'web'.",
+    ].join("\n"),
+  );
+  assert.deepEqual(faults.map(({ origin }) => origin), [
+    { cluster: "api", path: ["backend", 1] },
+    { cluster: "web", path: ["frontend", 1] },
+    { cluster: "web", path: [] },
+    { cluster: "web", path: [] },
+  ]);
 });
 
 Deno.test("explain() leaves a proxy out as a whole where the line is one that keeps requests out", () => {
@@ -202,6 +241,8 @@ Deno.test("explain() tells each fault once, with the line that is meant", () => 
       `[ALERT] (7) : config : parsing [/h.cfg:${lineWith("stats timeout")}] : 'pidfile' already specified. Continuing.`,
       "[ALERT] (7) : config : Failed to initialize server(s) addr.",
       "[ALERT] (7) : config : Error(s) found in configuration file : /h.cfg",
+      // How `-D` ends from HAProxy 3.2 on.
+      "[ALERT]    (27205) : Process 27206 exited with code 1 (Exit)",
     ].join("\n"),
   );
   assert.deepEqual(faults.map(({ message }) => message), [
