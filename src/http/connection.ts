@@ -1,8 +1,12 @@
-import { ByteSource, type ByteStream, closeQuietly } from "./byte_stream.ts";
-import type { HttpHandle, HttpRequest } from "./request.ts";
-import { RequestBody } from "./request_body.ts";
-import { HEAD_BYTES_MAX, HttpFault, latin1, LineFinder, parseHead, type RequestHead } from "./request_head.ts";
+import { type AnswerFraming, formatAnswerHead } from "./answer_head.ts";
+import { ByteSource } from "./byte_source.ts";
+import { type ByteStream, closeQuietly } from "./byte_stream.ts";
+import { Exchange } from "./exchange.ts";
 import type { HttpLimits } from "./limits.ts";
+import { Outbox } from "./outbox.ts";
+import type { HttpAnswer, HttpHandle } from "./request.ts";
+import { RequestBody } from "./request_body.ts";
+import { type HeadOptions, HeadReader, HttpFault, type RequestHead } from "./request_head.ts";
 import { utf8 } from "../kernel/utf8.ts";
 
 /**
@@ -36,10 +40,7 @@ export function phaseLimitMs(phase: Phase, limits: HttpLimits): number | undefin
 }
 
 /** What a {@linkcode Connection} works with. */
-export interface ConnectionOptions {
-  readonly scheme: "http" | "https";
-  /** The host of a request of HTTP/1.0 that names none. */
-  readonly ownHost: string;
+export interface ConnectionOptions extends HeadOptions {
   readonly handle: HttpHandle;
   readonly limits: HttpLimits;
   readonly now: () => number;
@@ -47,16 +48,22 @@ export interface ConnectionOptions {
   readonly secure?: ((stream: ByteStream) => Promise<ByteStream>) | undefined;
 }
 
-/** One connection, and the requests that come over it, one after the other. */
+/**
+ * One connection, and the requests that come over it, one after the other.
+ * Requests that came together are answered together: nothing waits between
+ * two of them unless a handler does.
+ */
 export class Connection {
   readonly #raw: ByteStream;
   readonly #options: ConnectionOptions;
-  readonly #gone: AbortController = new AbortController();
+  readonly #outbox: Outbox = new Outbox();
   #stream: ByteStream;
   #phase: Phase = "head";
   #sinceMs: number;
   /** When the body that is being read must be over. */
   #bodyDueMs = Infinity;
+  /** The request that is being answered. */
+  #exchange: Exchange | undefined;
   #isEnding = false;
 
   constructor(stream: ByteStream, options: ConnectionOptions) {
@@ -88,8 +95,7 @@ export class Connection {
         this.#stream = await this.#options.secure(this.#raw);
         this.#enter("head");
       }
-      const source = new ByteSource(this.#stream);
-      while (await this.#serveOne(source));
+      await this.#serveAll(new ByteSource(this.#stream));
     } catch {
       // The client is gone, or was sent away.
     } finally {
@@ -105,95 +111,84 @@ export class Connection {
 
   /** Closes it, whatever it is doing. */
   close(): void {
-    this.#gone.abort();
+    this.#exchange?.giveUp();
     closeQuietly(this.#stream);
     if (this.#stream !== this.#raw) closeQuietly(this.#raw);
   }
 
+  async #serveAll(source: ByteSource): Promise<void> {
+    const heads = new HeadReader(source, this.#options);
+    for (let isLast = false; !isLast;) {
+      const head = nextHead(heads);
+      if (head === undefined) {
+        await this.#flush();
+        if (this.#isEnding) break;
+        if (!await this.#more(source)) return;
+      } else if (head instanceof HttpFault) {
+        await this.#refuse(head);
+        isLast = true;
+      } else {
+        isLast = !await this.#serveOne(head, source);
+      }
+    }
+    await this.#flush();
+    await this.#leave(source);
+  }
+
   /** Serves one request; answers whether another may follow. */
-  async #serveOne(source: ByteSource): Promise<boolean> {
-    let head: RequestHead | undefined;
-    try {
-      head = await this.#readHead(source);
-    } catch (error) {
-      if (!(error instanceof HttpFault)) throw error;
-      await this.#refuse(error);
-      await this.#leave(source);
-      return false;
-    }
-    if (head === undefined) return false;
-    this.#enter("answering");
+  async #serveOne(head: RequestHead, source: ByteSource): Promise<boolean> {
+    // Since when does not matter in this phase, and asking for the time costs.
+    this.#phase = "answering";
     const body = new RequestBody(source, head.framing);
-    const gone = new AbortController();
-    const abort = () => gone.abort();
-    this.#gone.signal.addEventListener("abort", abort, { once: true });
-    try {
-      const answering = this.#options.handle(this.#request(head, body, source, gone));
-      if (answering instanceof Promise && body.isOver) this.#heedEnd(source, gone);
-      const response = await answering;
-      if (body.isOver && isEvents(response)) this.#heedEnd(source, gone);
-      const keeps = head.keepsAlive && body.isOver && !this.#isEnding;
-      const isFramed = await this.#write(response, head, keeps, gone.signal);
-      if (keeps && isFramed) {
-        // What follows may be there already.
-        this.#enter(source.bytes.length > 0 ? "head" : "idle");
-        return true;
-      }
-      await this.#leave(source);
-      return false;
-    } finally {
-      this.#gone.signal.removeEventListener("abort", abort);
+    const exchange = this.#exchange = new Exchange(head);
+    if (!body.isOver) exchange.body = this.#bodyStream(body, source, exchange);
+    let answer = this.#options.handle(exchange);
+    if (answer instanceof Promise) {
+      if (body.isOver) heedEnd(source, exchange);
+      answer = await this.#await(answer);
     }
-  }
-
-  async #readHead(source: ByteSource): Promise<RequestHead | undefined> {
-    const lines = new LineFinder();
-    let start = 0;
-    for (;;) {
-      const at = lines.next(source.bytes);
-      if (at !== undefined) {
-        // An empty line ends the head; before the first one it is what some clients end a body with.
-        if (at === start + 1 && start > EMPTY_LINES_BYTES) {
-          return parseHead(latin1(source.take(at + 1).subarray(0, start - 2)).replace(/^\r\n/, ""), this.#options);
-        }
-        start = at + 1;
-        continue;
-      }
-      if (source.bytes.length > HEAD_BYTES_MAX) {
-        throw new HttpFault(431, `the head is longer than ${HEAD_BYTES_MAX} bytes`);
-      }
-      if (!await source.fill()) return undefined;
-      if (this.#phase === "idle") this.#enter("head");
+    const said = typeof answer.body === "string" ? utf8(answer.body) : answer.body;
+    const framing = framingOf(answer.status, said, head);
+    const keepsAlive = head.keepsAlive && body.isOver && framing !== "close" && !this.#isEnding;
+    const text = formatAnswerHead(answer, { framing, keepsAlive, isHttp11: head.isHttp11, nowMs: Date.now() });
+    if (said instanceof ReadableStream) {
+      if (body.isOver) heedEnd(source, exchange);
+      await this.#put(text, NOTHING);
+      await this.#flush();
+      if (head.method === "HEAD") await said.cancel();
+      else await this.#writeStream(said, { isChunked: framing === "chunks", signal: exchange.signal });
+    } else {
+      const pending = this.#put(text, head.method === "HEAD" || framing === "nothing" ? NOTHING : said);
+      if (pending !== undefined) await pending;
     }
+    this.#exchange = undefined;
+    return keepsAlive;
   }
 
-  #request(head: RequestHead, body: RequestBody, source: ByteSource, gone: AbortController): HttpRequest {
-    const { method, url, headers, expectsContinue } = head;
-    const request = {
-      method,
-      url,
-      get headers() {
-        const made = new Headers(headers as [string, string][]);
-        Object.defineProperty(request, "headers", { value: made });
-        return made;
-      },
-      body: body.isOver ? null : this.#bodyStream(body, source, { gone, expectsContinue }),
-      signal: gone.signal,
-    };
-    return request;
+  /** Waits for an answer. What was answered before does not wait for it. */
+  async #await(answering: Promise<HttpAnswer>): Promise<HttpAnswer> {
+    if (this.#outbox.isEmpty) return await answering;
+    const flushing = this.#flush().then(() => this.#enter("answering"));
+    const [answer] = await Promise.all([answering, flushing]);
+    return answer;
   }
 
-  #bodyStream(body: RequestBody, source: ByteSource, { gone, expectsContinue }: {
-    readonly gone: AbortController;
-    readonly expectsContinue: boolean;
-  }): ReadableStream<Uint8Array<ArrayBuffer>> {
+  /** Waits for more of the next head; answers `false` if the client is gone. */
+  #more(source: ByteSource): Promise<boolean> {
+    // A head that has begun, the first one too, has its time as a whole.
+    const phase = this.#phase === "head" || source.length > 0 ? "head" : "idle";
+    if (this.#phase !== phase) this.#enter(phase);
+    return source.fill();
+  }
+
+  #bodyStream(body: RequestBody, source: ByteSource, exchange: Exchange): ReadableStream<Uint8Array<ArrayBuffer>> {
     let isFirst = true;
     return new ReadableStream({
       pull: async (controller) => {
         this.#enter("body");
         if (isFirst) this.#bodyDueMs = this.#options.now() + this.#options.limits.bodyMs;
         try {
-          if (isFirst && expectsContinue && source.bytes.length === 0) await this.#writeAll(CONTINUE);
+          if (isFirst && exchange.expectsContinue && source.length === 0) await this.#writeAll(CONTINUE);
           isFirst = false;
           const piece = await body.next();
           if (piece === undefined) controller.close();
@@ -201,7 +196,7 @@ export class Connection {
           if (!body.isOver) return;
           this.#bodyDueMs = Infinity;
           if (piece !== undefined) controller.close();
-          this.#heedEnd(source, gone);
+          heedEnd(source, exchange);
         } finally {
           this.#enter("answering");
         }
@@ -209,71 +204,25 @@ export class Connection {
     }, { highWaterMark: 0 });
   }
 
-  /** Notices that the client is gone while it is the server that is waited for. */
-  #heedEnd(source: ByteSource, gone: AbortController): void {
-    if (source.bytes.length > 0) return;
-    source.fill().then((isMore) => isMore || gone.abort(), () => gone.abort());
-  }
-
-  /** Writes an answer; answers whether its end can be told without closing the connection. */
-  async #write(response: Response, head: RequestHead, keeps: boolean, signal: AbortSignal): Promise<boolean> {
-    const { status, headers } = response;
-    const isStream = isEvents(response) && head.method !== "HEAD";
-    const isChunked = isStream && head.isHttp11;
-    const bodyless = status === 204 || status === 304;
-    const bytes = isStream ? undefined : new Uint8Array(await response.arrayBuffer());
-    let text = `HTTP/1.1 ${status} ${REASONS.get(status) ?? ""}\r\n`;
-    for (const [name, value] of headers) if (!HOP.has(name)) text += `${name}: ${value}\r\n`;
-    text += `date: ${new Date().toUTCString()}\r\n`;
-    if (isChunked) text += "transfer-encoding: chunked\r\n";
-    else if (bytes !== undefined && !bodyless) text += `content-length: ${bytes.length}\r\n`;
-    if (!keeps || (isStream && !isChunked)) text += "connection: close\r\n";
-    else if (!head.isHttp11) text += "connection: keep-alive\r\n";
-    const first = utf8(`${text}\r\n`);
-    if (bytes === undefined) {
-      await this.#writeAll(first);
-      await this.#writeStream(response.body, isChunked, signal);
-      return isChunked;
-    }
-    if (head.method === "HEAD" || bodyless || bytes.length === 0) await this.#writeAll(first);
-    else if (bytes.length > JOINED_BYTES_MAX) {
-      await this.#writeAll(first);
-      await this.#writeAll(bytes);
-    } else {
-      const joined = new Uint8Array(first.length + bytes.length);
-      joined.set(first);
-      joined.set(bytes, first.length);
-      await this.#writeAll(joined);
-    }
-    return true;
-  }
-
   async #writeStream(
-    body: ReadableStream<Uint8Array<ArrayBuffer>> | null,
-    isChunked: boolean,
-    signal: AbortSignal,
+    body: ReadableStream<Uint8Array<ArrayBuffer>>,
+    { isChunked, signal }: { readonly isChunked: boolean; readonly signal: AbortSignal },
   ): Promise<void> {
-    const reader = body?.getReader();
-    const cancel = () => void reader?.cancel().catch(() => {});
+    const reader = body.getReader();
+    const cancel = () => void reader.cancel().catch(() => {});
     signal.addEventListener("abort", cancel, { once: true });
     if (signal.aborted) cancel();
     try {
       for (;;) {
         this.#enter("answering");
-        const { value, done } = await reader?.read() ?? { value: undefined, done: true };
-        if (done || value === undefined) break;
+        const { value, done } = await reader.read();
+        if (done) break;
         if (value.length === 0) continue;
-        if (!isChunked) await this.#writeAll(value);
-        else {
-          const [size, end] = [utf8(`${value.length.toString(16)}\r\n`), utf8("\r\n")];
-          const chunk = new Uint8Array(size.length + value.length + end.length);
-          chunk.set(size);
-          chunk.set(value, size.length);
-          chunk.set(end, size.length + value.length);
-          await this.#writeAll(chunk);
-        }
+        await this.#put(isChunked ? `${value.length.toString(16)}\r\n` : "", value);
+        await this.#put(isChunked ? "\r\n" : "", NOTHING);
+        await this.#flush();
       }
-      if (isChunked) await this.#writeAll(utf8("0\r\n\r\n"));
+      if (isChunked) await this.#put("0\r\n\r\n", NOTHING);
     } catch (error) {
       cancel();
       throw error;
@@ -282,7 +231,27 @@ export class Connection {
     }
   }
 
-  async #writeAll(bytes: Uint8Array): Promise<void> {
+  /** Has ASCII text and bytes go out behind what is in the outbox; answers a promise only if something must be written first. */
+  #put(text: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> | undefined {
+    if (!this.#outbox.fits(text.length + bytes.length)) return this.#putLarge(text, bytes);
+    this.#outbox.add(text);
+    this.#outbox.add(bytes);
+    return undefined;
+  }
+
+  async #putLarge(text: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    await this.#flush();
+    this.#outbox.add(text);
+    if (this.#outbox.fits(bytes.length)) return this.#outbox.add(bytes);
+    await this.#flush();
+    await this.#writeAll(bytes);
+  }
+
+  async #flush(): Promise<void> {
+    await this.#outbox.flush((bytes) => this.#writeAll(bytes));
+  }
+
+  async #writeAll(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     for (let rest = bytes; rest.length > 0;) {
       this.#enter("writing");
       rest = rest.subarray(await this.#stream.write(rest));
@@ -290,20 +259,24 @@ export class Connection {
   }
 
   async #refuse({ status, message }: HttpFault): Promise<void> {
-    const text = `Cannot read the request: ${message}\n`;
-    await this.#writeAll(utf8(
-      `HTTP/1.1 ${status} ${REASONS.get(status) ?? ""}\r\ncontent-type: text/plain\r\n` +
-        `content-length: ${text.length}\r\nconnection: close\r\n\r\n${text}`,
-    ));
+    const bytes = utf8(`Cannot read the request: ${message}\n`);
+    const head = formatAnswerHead({ status, headers: [["content-type", "text/plain"]] }, {
+      framing: { length: bytes.length },
+      keepsAlive: false,
+      isHttp11: true,
+      nowMs: Date.now(),
+    });
+    await this.#put(head, bytes);
   }
 
   /** Lets the client hear the answer: who closes on what was sent and not read cuts it off. */
   async #leave(source: ByteSource): Promise<void> {
     this.#enter("leaving");
     await this.#stream.closeWrite();
-    for (let read = source.take(source.bytes.length).length; read < LEAVING_BYTES_MAX;) {
+    for (let read = 0; read < LEAVING_BYTES_MAX;) {
+      read += source.length;
+      source.skip(source.length);
       if (!await source.fill()) return;
-      read += source.take(source.bytes.length).length;
     }
   }
 
@@ -312,35 +285,30 @@ export class Connection {
   }
 }
 
-/** Whether an answer comes piece by piece: all others are there as a whole. */
-function isEvents({ headers, body }: Response): boolean {
-  return headers.get("content-type") === "text/event-stream" && body !== null;
+function nextHead(heads: HeadReader): RequestHead | HttpFault | undefined {
+  try {
+    return heads.next();
+  } catch (error) {
+    if (error instanceof HttpFault) return error;
+    throw error;
+  }
 }
 
-/** So many bytes are one empty line. */
-const EMPTY_LINES_BYTES = 2;
+/** Notices that the client is gone while it is the server that is waited for. */
+function heedEnd(source: ByteSource, exchange: Exchange): void {
+  if (source.length > 0) return;
+  source.fill().then((isMore) => isMore || exchange.giveUp(), () => exchange.giveUp());
+}
+
+function framingOf(
+  status: number,
+  body: Exclude<HttpAnswer["body"], string>,
+  { isHttp11 }: RequestHead,
+): AnswerFraming {
+  if (status === 204 || status === 304) return "nothing";
+  if (body instanceof ReadableStream) return isHttp11 ? "chunks" : "close";
+  return { length: body.length };
+}
+
 const CONTINUE = utf8("HTTP/1.1 100 Continue\r\n\r\n");
-/** A body that is not longer goes out in one piece with its head. */
-const JOINED_BYTES_MAX = 64 * 1024;
-/** What is said of the connection itself, which is not for a handler to say. */
-const HOP: ReadonlySet<string> = new Set(["connection", "content-length", "date", "keep-alive", "transfer-encoding"]);
-const REASONS: ReadonlyMap<number, string> = new Map([
-  [200, "OK"],
-  [201, "Created"],
-  [204, "No Content"],
-  [304, "Not Modified"],
-  [400, "Bad Request"],
-  [401, "Unauthorized"],
-  [403, "Forbidden"],
-  [404, "Not Found"],
-  [405, "Method Not Allowed"],
-  [409, "Conflict"],
-  [413, "Content Too Large"],
-  [417, "Expectation Failed"],
-  [421, "Misdirected Request"],
-  [429, "Too Many Requests"],
-  [431, "Request Header Fields Too Large"],
-  [500, "Internal Server Error"],
-  [501, "Not Implemented"],
-  [503, "Service Unavailable"],
-]);
+const NOTHING: Uint8Array<ArrayBuffer> = new Uint8Array(0);

@@ -1,13 +1,26 @@
-/** One request, as a handler gets it: the part of a `Request` of the web that is used. */
+/** A request as a handler gets it: the part of a web `Request` that handlers use. */
 export interface HttpRequest {
   readonly method: string;
   /** As it was sent: nothing in the path is resolved or decoded. */
   readonly url: string;
-  readonly headers: Headers;
+  readonly headers: Pick<Headers, "get">;
   readonly body: ReadableStream<Uint8Array<ArrayBuffer>> | null;
   /** Aborted when the client is gone. */
   readonly signal: AbortSignal;
 }
 
-/** Answers a request. */
-export type HttpHandle = (request: HttpRequest) => Response | Promise<Response>;
+/**
+ * The answer to a request: a plain value, since making and reading a web
+ * `Response` costs more than all the rest of a request. Length, date and
+ * connection headers are the server's.
+ */
+export interface HttpAnswer {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** Sent with its length; each chunk of a stream is sent as it comes. */
+  readonly body: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>;
+}
+
+/** Answers a request; an answer that is ready comes without a promise. Neither throws nor rejects. */
+export type HttpHandle = (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>;

@@ -1,8 +1,6 @@
-import type { ByteSource } from "./byte_stream.ts";
-import { type Framing, HttpFault, latin1, LineFinder } from "./request_head.ts";
+import { type ByteSource, LineFinder } from "./byte_source.ts";
+import { type Framing, HttpFault } from "./request_head.ts";
 
-/** So much of a body is read at a time. */
-const CHUNK_BYTES = 64 * 1024;
 /** The line with the size of a chunk is no longer, nor are all trailers. */
 const LINES_BYTES_MAX = 8 * 1024;
 
@@ -30,8 +28,8 @@ export class RequestBody {
   async next(): Promise<Uint8Array<ArrayBuffer> | undefined> {
     if (this.#framing.by === "chunks" && this.#left === 0 && !this.#isOver) await this.#nextChunk();
     if (this.#isOver) return undefined;
-    if (this.#source.bytes.length === 0) await this.#more();
-    const piece = this.#source.take(Math.min(this.#left, this.#source.bytes.length));
+    const piece = await this.#source.take(this.#left);
+    if (piece === undefined) throw new HttpFault(400, ENDED_EARLY);
     this.#left -= piece.length;
     if (this.#left === 0 && this.#framing.by === "length") this.#isOver = true;
     return piece;
@@ -55,16 +53,15 @@ export class RequestBody {
   }
 
   async #line(): Promise<string> {
-    const lines = new LineFinder();
+    const lines = new LineFinder(this.#source);
     for (;;) {
-      const at = lines.next(this.#source.bytes);
-      if (at !== undefined) return latin1(this.#source.take(at + 1).subarray(0, at - 1));
-      if (this.#source.bytes.length > LINES_BYTES_MAX) throw new HttpFault(400, "a line of a chunk is too long");
-      await this.#more();
+      const at = lines.next();
+      if (at === "malformed") throw new HttpFault(400, "a line of a chunk does not end in CR LF");
+      if (at !== undefined) return this.#source.takeText(at + 1).slice(0, -2);
+      if (this.#source.length > LINES_BYTES_MAX) throw new HttpFault(400, "a line of a chunk is too long");
+      if (!await this.#source.fill()) throw new HttpFault(400, ENDED_EARLY);
     }
   }
-
-  async #more(): Promise<void> {
-    if (!await this.#source.fill(CHUNK_BYTES)) throw new HttpFault(400, "the body ended early");
-  }
 }
+
+const ENDED_EARLY = "the body ended early";

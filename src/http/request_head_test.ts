@@ -6,15 +6,23 @@ const parse = (...lines: readonly string[]) =>
 const HOST = "Host: a.example";
 
 Deno.test("parseHead() reads method, URL, fields and framing", () => {
-  assert.deepEqual(parse("PUT /a%2fb?c HTTP/1.1", HOST, "X-Y:  z \t", "Content-Length: 5", "Expect: 100-Continue"), {
-    method: "PUT",
-    url: "http://a.example/a%2fb?c",
-    headers: [["host", "a.example"], ["x-y", "z"], ["content-length", "5"], ["expect", "100-Continue"]],
-    framing: { by: "length", bytes: 5 },
-    keepsAlive: true,
-    isHttp11: true,
-    expectsContinue: true,
-  });
+  assert.deepEqual(
+    parse("PUT /a%2fb?c HTTP/1.1", HOST, "X-Y:  z \t", "Content-Length: 5", "x-y: \u00a0", "Expect: 100-Continue"),
+    {
+      method: "PUT",
+      url: "http://a.example/a%2fb?c",
+      headers: new Map([
+        ["host", ["a.example"]],
+        ["x-y", ["z", "\u00a0"]],
+        ["content-length", ["5"]],
+        ["expect", ["100-Continue"]],
+      ]),
+      framing: { by: "length", bytes: 5 },
+      keepsAlive: true,
+      isHttp11: true,
+      expectsContinue: true,
+    },
+  );
 });
 
 Deno.test.each([
@@ -103,4 +111,23 @@ Deno.test.each([
 Deno.test("parseHead() wants a Host of HTTP/1.1 alone, and has no chunks in HTTP/1.0", () => {
   assert.throws(() => parse("GET / HTTP/1.1"), HttpFault);
   assert.throws(() => parse("POST / HTTP/1.0", "Transfer-Encoding: chunked"), HttpFault);
+});
+
+Deno.test.each([
+  { what: "spaces between letters", value: (length: number) => `x${" ".repeat(length)}x` },
+  { what: "spaces before what is malformed", value: (length: number) => `${" ".repeat(length)}\x01` },
+])("parseHead() takes time in proportion to $what", ({ value }) => {
+  const took = (length: number) =>
+    Math.min(...Array.from({ length: 5 }, () => {
+      const began = performance.now();
+      try {
+        parse("GET / HTTP/1.1", HOST, `X: ${value(length)}`);
+      } catch (error) {
+        assert.ok(error instanceof HttpFault);
+      }
+      return performance.now() - began;
+    }));
+  took(200);
+  // A hundred times as much; with its square it would be ten thousand times as long.
+  assert.ok(took(20_000) < 1_000 * took(200));
 });

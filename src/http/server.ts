@@ -76,7 +76,6 @@ export class HttpServer implements AsyncDisposable {
   /** Accepts nobody any more, lets requests at hand end, and closes what is left. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
-    this.#cancelSweep();
     closeQuietly(this.#options.listener);
     await this.#accepting;
     for (const connection of this.#connections.keys()) connection.end();
@@ -85,6 +84,8 @@ export class HttpServer implements AsyncDisposable {
     const cancel = clock.after(graceMs, late.resolve);
     await Promise.race([Promise.all(this.#connections.values()), late.promise]);
     cancel();
+    // Until here: a client that is sent away has its time now, too.
+    this.#cancelSweep();
     for (const connection of this.#connections.keys()) connection.close();
   }
 

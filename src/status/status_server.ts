@@ -1,7 +1,7 @@
 import { systemClock } from "../kernel/clock.ts";
 import { connectionsFor, HTTP_LIMITS, type HttpLimits } from "../http/limits.ts";
 import { listenAt } from "../http/listening.ts";
-import type { HttpRequest } from "../http/request.ts";
+import type { HttpAnswer, HttpRequest } from "../http/request.ts";
 import { HttpServer } from "../http/server.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { isLocalHost, isLoopback } from "../model/bind_address.ts";
@@ -87,14 +87,14 @@ function answer(
     readonly checksHost: boolean;
     readonly log: Logger;
   },
-): Response {
+): HttpAnswer {
   const { method, url } = request;
-  const respond = (status: number, said: unknown, headers: Readonly<Record<string, string>> = {}) =>
-    new Response(method === "HEAD" ? null : `${JSON.stringify(said, null, 2)}\n`, {
-      status,
-      headers: { "content-type": "application/json", "cache-control": "no-store", ...headers },
-    });
-  const refuse = (status: number, error: string, headers?: Readonly<Record<string, string>>) =>
+  const respond = (status: number, said: unknown, headers: HttpAnswer["headers"] = []) => ({
+    status,
+    headers: [["content-type", "application/json"], ["cache-control", "no-store"], ...headers] as const,
+    body: `${JSON.stringify(said, null, 2)}\n`,
+  });
+  const refuse = (status: number, error: string, headers?: HttpAnswer["headers"]) =>
     respond(status, { error }, headers);
 
   const start = url.indexOf("/", url.indexOf("//") + 2);
@@ -103,7 +103,7 @@ function answer(
     return refuse(421, "Cannot serve this host name as only this machine is served");
   }
   if (method !== "GET" && method !== "HEAD") {
-    return refuse(405, `Cannot ${method}: there are GET and HEAD`, { allow: "GET, HEAD" });
+    return refuse(405, `Cannot ${method}: there are GET and HEAD`, [["allow", "GET, HEAD"]]);
   }
   try {
     switch (url.slice(start).replace(/[?#].*$/s, "")) {

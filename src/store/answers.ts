@@ -1,13 +1,8 @@
+import type { HttpAnswer } from "../http/request.ts";
 import type { Refusal, RefusalReason } from "./refusal.ts";
 import { Branch, List, prettyText, type Tree } from "./tree.ts";
 import { formatVersion, type Version } from "./version.ts";
 import { utf8 } from "../kernel/utf8.ts";
-
-/** What is served as it stands, again and again. */
-export interface PreparedAnswer {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly init: ResponseInit;
-}
 
 /** The status of each refusal, unless the place says otherwise. */
 const STATUS: Readonly<Record<RefusalReason, number>> = {
@@ -26,7 +21,11 @@ const STATUS: Readonly<Record<RefusalReason, number>> = {
   "Service Unavailable": 503,
 };
 
-const JSON_TYPE = ["content-type", "application/json"] as const;
+/** The header of what is JSON. */
+export const JSON_TYPE = ["content-type", "application/json"] as const;
+
+/** An answer that can be given again and again. */
+export type ValueAnswer = HttpAnswer & { readonly body: Uint8Array<ArrayBuffer> };
 
 /** Answers with a refusal: its status, and JSON that says why. */
 export function refuse({ reason, message }: Refusal, { status = STATUS[reason], version, asksPeople = false }: {
@@ -35,33 +34,38 @@ export function refuse({ reason, message }: Refusal, { status = STATUS[reason], 
   readonly version?: Version;
   /** Whether a browser asks, which can ask for a password alone: a token serves as one. */
   readonly asksPeople?: boolean;
-} = {}): Response {
-  const headers: [string, string][] = [[...JSON_TYPE]];
+} = {}): HttpAnswer {
+  const headers: (readonly [string, string])[] = [JSON_TYPE];
   if (version !== undefined) headers.push(["etag", etagOf(version)]);
   if (status === 401) headers.push(["www-authenticate", asksPeople ? 'Basic realm="token as password"' : "Bearer"]);
   if (status === 405) headers.push(["allow", "GET, HEAD, PUT, DELETE"]);
   if (status === 503) headers.push(["retry-after", "1"]);
-  return new Response(`${JSON.stringify({ error: reason, message, status }, null, 2)}\n`, { status, headers });
+  return { status, headers, body: `${JSON.stringify({ error: reason, message, status }, null, 2)}\n` };
 }
 
 /** Answers with one of the protocol's words. */
-export function say(word: string, status = 200): Response {
-  return new Response(word, { status, headers: [["content-type", "text/plain; charset=utf-8"]] });
+export function say(word: string, status = 200): HttpAnswer {
+  return { status, headers: [["content-type", "text/plain; charset=utf-8"]], body: word };
 }
 
 /** Answers with JSON of our own making: its keys are in order already. */
 export function json(value: unknown, { status = 200, version }: {
   readonly status?: number;
   readonly version?: Version;
-} = {}): Response {
-  const headers: [string, string][] = [[...JSON_TYPE]];
+} = {}): HttpAnswer {
+  const headers: (readonly [string, string])[] = [JSON_TYPE];
   if (version !== undefined) headers.push(["etag", etagOf(version)]);
-  return new Response(JSON.stringify(value, null, 2), { status, headers });
+  return { status, headers, body: JSON.stringify(value, null, 2) };
 }
 
-/** Prepares the answer with a value of a version. */
-export function prepare(bytes: Uint8Array<ArrayBuffer>, version: Version): PreparedAnswer {
-  return { bytes, init: { headers: [[...JSON_TYPE], ["etag", etagOf(version)]] } };
+/** Answers with the encoding of a value of a version. */
+export function valueAnswer(bytes: Uint8Array<ArrayBuffer>, version: Version): ValueAnswer {
+  return { status: 200, headers: [JSON_TYPE, ["etag", etagOf(version)]], body: bytes };
+}
+
+/** Answers without a body. */
+export function bare(status: 204 | 304, headers: HttpAnswer["headers"] = []): HttpAnswer {
+  return { status, headers, body: "" };
 }
 
 /** Writes the `ETag` of a version. */

@@ -5,7 +5,7 @@ import { Refusal } from "./refusal.ts";
  * `bytesMax` as soon as that is known, one that ends early, and what is not UTF-8.
  */
 export async function readBody(
-  request: Pick<Request, "headers" | "body">,
+  request: { readonly headers: Pick<Headers, "get">; readonly body: Request["body"] },
   bytesMax: number,
 ): Promise<string | Refusal> {
   const tooLarge = new Refusal("Content Too Large", `Cannot take the body as it must be at most ${bytesMax} bytes`);

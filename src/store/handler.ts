@@ -2,8 +2,8 @@ import { quote } from "../kernel/quote.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { type BindAddress, isLocalHost, isLoopback } from "../model/bind_address.ts";
-import type { HttpRequest } from "../http/request.ts";
-import { Encodings, etagOf, json, prepare, type PreparedAnswer, refuse, say } from "./answers.ts";
+import type { HttpAnswer, HttpRequest } from "../http/request.ts";
+import { bare, Encodings, etagOf, json, JSON_TYPE, refuse, say, valueAnswer } from "./answers.ts";
 import { readBody } from "./body.ts";
 import { COPY_ENVELOPE_BYTES, formatCopy, parseCopy } from "./copy_text.ts";
 import { JsonError, parseJson } from "./json_text.ts";
@@ -80,23 +80,29 @@ export class Handler implements Disposable {
     this.#checksHost = options.tokens() === undefined && isLoopback(options.bind.host);
   }
 
-  /** Answers a request; never throws. */
-  handle(request: HttpRequest): Response | Promise<Response> {
+  /** Answers a request; never throws. A read is answered without a promise, unless it waits for a change. */
+  handle(request: HttpRequest): HttpAnswer | Promise<HttpAnswer> {
     if (request.method === "GET" && this.#options.tokens() === undefined) {
       const ready = this.#ready.find(request.url);
       if (ready !== undefined && !isConditional(request.headers)) {
         this.#options.counts.reads++;
-        return new Response(ready.bytes, ready.init);
+        return ready;
       }
     }
-    return this.#answer(request).catch((error) => {
+    const fail = (error: unknown) => {
       this.#options.log.error("A request has failed", {
         method: request.method,
         url: request.url,
         reason: error instanceof Error ? error.stack : String(error),
       });
       return refuse(new Refusal("Internal Server Error", "Cannot answer for a fault of the store itself"));
-    });
+    };
+    try {
+      const answer = this.#answer(request);
+      return answer instanceof Promise ? answer.catch(fail) : answer;
+    } catch (error) {
+      return fail(error);
+    }
   }
 
   [Symbol.dispose](): void {
@@ -104,7 +110,7 @@ export class Handler implements Disposable {
     this.#watching[Symbol.dispose]();
   }
 
-  async #answer(request: HttpRequest): Promise<Response> {
+  #answer(request: HttpRequest): HttpAnswer | Promise<HttpAnswer> {
     const { url, method } = request;
     const start = url.indexOf("/", "https://".length);
     const host = url.slice(url.indexOf("//") + 2, start);
@@ -134,17 +140,17 @@ export class Handler implements Disposable {
       case undefined:
         return this.#root(asked);
       case "data":
-        return await this.#data(asked);
+        return this.#data(asked);
       case "lock":
-        return await this.#lock(asked);
+        return this.#lock(asked);
       case "update":
-        return await this.#update(asked);
+        return this.#update(asked);
       case "lease":
-        return await this.#lease(asked);
+        return this.#lease(asked);
       case "copy":
-        return await this.#copy(asked);
+        return this.#copy(asked);
       case "state":
-        return await this.#stateOf(asked);
+        return this.#stateOf(asked);
       case "metrics":
         if (asked.method === "GET" && rest.length === 0) return this.#overview.metrics();
         break;
@@ -157,13 +163,13 @@ export class Handler implements Disposable {
     return refuse(new Refusal("Not Found", `Cannot find ${formatPath(path)}`));
   }
 
-  #root({ request: { headers }, method, query, identity }: Asked): Response {
+  #root({ request: { headers }, method, query, identity }: Asked): HttpAnswer {
     if (method !== "GET") return refuse(forbidden("change /"));
     if (!wantsPage(headers)) return this.#overview.state();
     return this.#overview.page(identity, parsePath(query.get("path") ?? "") ?? []);
   }
 
-  async #data({ request, method, path, query, identity }: Asked): Promise<Response> {
+  #data({ request, method, path, query, identity }: Asked): HttpAnswer | Promise<HttpAnswer> {
     const unavailable = this.#store.refuseUnavailable();
     if (unavailable !== undefined) return refuse(unavailable);
     if (!identity.mayRead(path)) return refuse(forbidden(`read ${formatPath(path)}`));
@@ -180,25 +186,25 @@ export class Handler implements Disposable {
     }
     const watch = query.get("watch");
     if (watch !== null) {
-      return await this.#watch(path, watch, { query, signal: request.signal, holder: identity.name });
+      return this.#watch(path, watch, { query, signal: request.signal, holder: identity.name });
     }
     const { copy } = this.#store;
     const value = treeAt(copy.data, path);
     if (isKnown(headers.get("if-none-match"), { etag: etagOf(copy.version), exists: value !== undefined })) {
-      return new Response(null, { status: 304, headers: [["etag", etagOf(copy.version)]] });
+      return bare(304, [["etag", etagOf(copy.version)]]);
     }
     if (value === undefined) return this.#missing(path, copy);
     this.#options.counts.reads++;
-    const ready = prepare(this.#encodings.of(value), copy.version);
-    if (this.#options.tokens() === undefined) this.#ready.keep(request.url, ready);
-    return new Response(ready.bytes, ready.init);
+    const answer = valueAnswer(this.#encodings.of(value), copy.version);
+    if (this.#options.tokens() === undefined) this.#ready.keep(request.url, answer);
+    return answer;
   }
 
   async #watch(path: Path, watch: string, { query, signal, holder }: {
     readonly holder: string | undefined;
     readonly query: URLSearchParams;
     readonly signal: AbortSignal;
-  }): Promise<Response> {
+  }): Promise<HttpAnswer> {
     const since = parseVersion(watch);
     const seconds = Number(query.get("timeout") ?? WATCH_SECONDS.usual);
     if (since === undefined || !(seconds > 0 && seconds <= WATCH_SECONDS.max)) {
@@ -216,16 +222,17 @@ export class Handler implements Disposable {
     const copy = await this.#watching.next(path, since, { timeoutMs: seconds * 1_000, signal, holder });
     const value = copy && treeAt(copy.data, path);
     const answer = copy === undefined
-      ? new Response(null, { status: 304, headers: [["etag", etagOf(this.#store.copy.version)]] })
+      ? bare(304, [["etag", etagOf(this.#store.copy.version)]])
       : value === undefined
       ? this.#missing(path, copy)
-      : valueAnswer(prepare(this.#encodings.of(value), copy.version));
+      : valueAnswer(this.#encodings.of(value), copy.version);
     const { checksum, sequence } = since;
-    if (checksum !== undefined) answer.headers.set(FOLLOWS, String(this.#store.follows({ checksum, sequence })));
-    return answer;
+    if (checksum === undefined) return answer;
+    const follows = String(this.#store.follows({ checksum, sequence }));
+    return { ...answer, headers: [...answer.headers, [FOLLOWS, follows]] };
   }
 
-  async #lock({ request, method, path, identity }: Asked): Promise<Response> {
+  async #lock({ request, method, path, identity }: Asked): Promise<HttpAnswer> {
     const store = this.#store;
     const [code] = path;
     if (method === "GET") {
@@ -263,7 +270,7 @@ export class Handler implements Disposable {
     return refusal === undefined ? say("Acquired") : refuse(refusal);
   }
 
-  async #update({ request, method, path: [code, ...path], identity }: Asked): Promise<Response> {
+  async #update({ request, method, path: [code, ...path], identity }: Asked): Promise<HttpAnswer> {
     const store = this.#store;
     const { limits } = this.#options;
     if (code === undefined) {
@@ -276,11 +283,11 @@ export class Handler implements Disposable {
     if (method === "GET") {
       const value = store.readStaged(code, path, holder);
       if (value instanceof Refusal) return refuseUpdate(value);
-      return new Response(this.#encodings.of(value), { headers: [["content-type", "application/json"]] });
+      return { status: 200, headers: [JSON_TYPE], body: this.#encodings.of(value) };
     }
     if (method === "DELETE") {
       const refusal = store.update(code, path, undefined, holder);
-      return refusal === undefined ? new Response(null, { status: 204 }) : refuseUpdate(refusal);
+      return refusal === undefined ? bare(204) : refuseUpdate(refusal);
     }
     const value = await this.#readJson(request, limits.bodyBytesMax);
     // Who does not hold the lock learns that first, whatever was sent.
@@ -294,7 +301,7 @@ export class Handler implements Disposable {
     return refusal === undefined ? say("Created", 201) : refuseUpdate(refusal);
   }
 
-  async #lease({ request, method, path, identity }: Asked): Promise<Response> {
+  async #lease({ request, method, path, identity }: Asked): Promise<HttpAnswer> {
     const store = this.#store;
     const [name] = path;
     if (path.length > 1 || (name === undefined && method !== "GET")) {
@@ -315,7 +322,7 @@ export class Handler implements Disposable {
     if (unavailable !== undefined) return refuse(unavailable);
     if (method === "DELETE") {
       const refusal = await store.endLease(name, identity.name);
-      return refusal === undefined ? new Response(null, { status: 204 }) : refuse(refusal);
+      return refusal === undefined ? bare(204) : refuse(refusal);
     }
     const body = await readBody(request, this.#options.limits.bodyBytesMax);
     if (body instanceof Refusal) return refuse(body);
@@ -332,16 +339,14 @@ export class Handler implements Disposable {
     return json(shown(), { status: outcome.isChanged ? 201 : 200, version: store.copy.version });
   }
 
-  async #copy({ request, method, path, identity }: Asked): Promise<Response> {
+  async #copy({ request, method, path, identity }: Asked): Promise<HttpAnswer> {
     const { copy } = this.#store;
     if (path.length > 0 || method === "DELETE") {
       return refuse(new Refusal("Not Found", "Cannot find it: there is /copy"));
     }
     if (method === "GET") {
       if (!identity.mayRead([])) return refuse(forbidden("read the whole document"));
-      return new Response(formatCopy(copy), {
-        headers: [["content-type", "application/json"], ["etag", etagOf(copy.version)]],
-      });
+      return { status: 200, headers: [JSON_TYPE, ["etag", etagOf(copy.version)]], body: formatCopy(copy) };
     }
     if (!identity.mayWrite([])) return refuse(forbidden("replace the whole document"));
     const body = await readBody(request, this.#options.limits.documentBytesMax + COPY_ENVELOPE_BYTES);
@@ -352,7 +357,7 @@ export class Handler implements Disposable {
     return outcome instanceof Refusal ? refuse(outcome) : say("Created", 201);
   }
 
-  async #stateOf({ request, method, path, identity }: Asked): Promise<Response> {
+  async #stateOf({ request, method, path, identity }: Asked): Promise<HttpAnswer> {
     if (path.length > 0 || method === "DELETE") {
       return refuse(new Refusal("Not Found", "Cannot find it: there is /state"));
     }
@@ -398,7 +403,7 @@ export class Handler implements Disposable {
     else counts.failures++;
   }
 
-  #missing(path: Path, { version }: Copy): Response {
+  #missing(path: Path, { version }: Copy): HttpAnswer {
     return refuse(new Refusal("Not Found", `Cannot find ${formatPath(path)}: there is nothing`), { version });
   }
 }
@@ -418,17 +423,13 @@ function isKnown(
 }
 
 /** Whether the answer depends on more than the URL. */
-function isConditional(headers: Headers): boolean {
+function isConditional(headers: HttpRequest["headers"]): boolean {
   return headers.get("if-none-match") !== null || headers.get("accept")?.includes("text/event-stream") === true;
 }
 
 /** Whether a browser asks for something that people read. */
-function wantsPage(headers: Headers): boolean {
+function wantsPage(headers: HttpRequest["headers"]): boolean {
   return headers.get("accept")?.includes("text/html") === true;
-}
-
-function valueAnswer({ bytes, init }: PreparedAnswer): Response {
-  return new Response(bytes, init);
 }
 
 function forbidden(what: string): Refusal {
@@ -436,7 +437,7 @@ function forbidden(what: string): Refusal {
 }
 
 /** At `/update`, who does not hold the lock is forbidden to; at `/lock` there is nothing to be found. */
-function refuseUpdate(refusal: Refusal): Response {
+function refuseUpdate(refusal: Refusal): HttpAnswer {
   const isBarred = refusal.reason === "Not Locked" || refusal.reason === "Invalid Lock Code";
   return refuse(refusal, isBarred ? { status: 403 } : {});
 }

@@ -1,3 +1,4 @@
+import type { HttpAnswer } from "../http/request.ts";
 import { utf8 } from "../kernel/utf8.ts";
 import { json } from "./answers.ts";
 import { HASHES } from "./hashes.ts";
@@ -55,7 +56,7 @@ export class Overview {
   }
 
   /** Answers the state, as JSON. */
-  state(): Response {
+  state(): HttpAnswer {
     const { copy: { version }, members, lost } = this.#store;
     const cluster = members.all.map(({ address, lastPushMs, lastReachableMs, reachable, version }) => ({
       address,
@@ -70,7 +71,7 @@ export class Overview {
   }
 
   /** Answers the page for people, of what the one who asks may read. */
-  page(identity: Identity, path: Path): Response {
+  page(identity: Identity, path: Path): HttpAnswer {
     const { copy, isAvailable, lock, members, lost } = this.#store;
     const html = renderPage({
       me: this.#options.me(),
@@ -93,11 +94,11 @@ export class Overview {
       path,
       tree: !identity.mayRead(path) ? "barred" : isAvailable ? treeAt(copy.data, path) : undefined,
     });
-    return new Response(html, { headers: [...PAGE_HEADERS] });
+    return { status: 200, headers: PAGE_HEADERS, body: html };
   }
 
   /** Answers the figures, as Prometheus reads them. */
-  metrics(): Response {
+  metrics(): HttpAnswer {
     const { copy: { version, leases }, isAvailable, lock, members, lost } = this.#store;
     const text = formatMetrics(metricsOf(this.#options.counts, {
       sequence: version.sequence,
@@ -110,7 +111,7 @@ export class Overview {
       peersReachable: members.all.filter(({ reachable }) => reachable).length,
       lost: lost.length,
     }));
-    return new Response(text, { headers: [["content-type", "text/plain; version=0.0.4; charset=utf-8"]] });
+    return { status: 200, headers: [["content-type", "text/plain; version=0.0.4; charset=utf-8"]], body: text };
   }
 
   /** Answers the leases whose keys the one who asks may read. */

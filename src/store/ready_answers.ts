@@ -1,4 +1,4 @@
-import type { PreparedAnswer } from "./answers.ts";
+import type { ValueAnswer } from "./answers.ts";
 
 /** What keeping an answer takes besides its bytes and its URL. */
 const ENTRY_BYTES = 512;
@@ -9,7 +9,7 @@ const ENTRY_BYTES = 512;
  */
 export class ReadyAnswers {
   readonly #bytesMax: number;
-  readonly #answers: Map<string, PreparedAnswer> = new Map();
+  readonly #answers: Map<string, ValueAnswer> = new Map();
   #bytes = 0;
 
   constructor(bytesMax: number) {
@@ -17,13 +17,13 @@ export class ReadyAnswers {
   }
 
   /** Answers what was kept for a URL. */
-  find(url: string): PreparedAnswer | undefined {
+  find(url: string): ValueAnswer | undefined {
     return this.#answers.get(url);
   }
 
   /** Keeps an answer, if there is room. */
-  keep(url: string, answer: PreparedAnswer): void {
-    const bytes = answer.bytes.length + url.length + ENTRY_BYTES;
+  keep(url: string, answer: ValueAnswer): void {
+    const bytes = answer.body.length + url.length + ENTRY_BYTES;
     if (this.#answers.has(url) || this.#bytes + bytes > this.#bytesMax) return;
     this.#bytes += bytes;
     this.#answers.set(url, answer);

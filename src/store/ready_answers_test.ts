@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import type { PreparedAnswer } from "./answers.ts";
+import type { ValueAnswer } from "./answers.ts";
 import { ReadyAnswers } from "./ready_answers.ts";
 
-const answerOf = (length: number): PreparedAnswer => ({ bytes: new Uint8Array(length), init: {} });
+const answerOf = (length: number): ValueAnswer => ({ status: 200, headers: [], body: new Uint8Array(length) });
 
 Deno.test("ReadyAnswers keeps no more bytes than it was told, whatever URLs are asked, and has room again once cleared", () => {
   const ready = new ReadyAnswers(100_000);

@@ -1,4 +1,5 @@
 import type { Clock } from "../kernel/clock.ts";
+import type { HttpAnswer } from "../http/request.ts";
 import { etagOf } from "./answers.ts";
 import type { Path } from "./path.ts";
 import { Refusal } from "./refusal.ts";
@@ -93,14 +94,14 @@ export class Watching implements Disposable {
    * has it from the version `since`, and again after each change. A reader
    * that is slow skips versions, never the newest one.
    */
-  stream(path: Path, since: ReturnType<typeof parseVersion>, holder: string | undefined): Response {
+  stream(path: Path, since: ReturnType<typeof parseVersion>, holder: string | undefined): HttpAnswer {
     const known = since === undefined ? undefined : this.#store.remembered(since);
     let sent: { readonly value: Tree | undefined } | undefined = known && { value: treeAt(known.data, path) };
     let newest = this.#store.copy;
     let missed = 0;
     let end = () => {};
     let gone = () => {};
-    const flush = (controller: ReadableStreamDefaultController<Uint8Array>) => {
+    const flush = (controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>) => {
       const value = treeAt(newest.data, path);
       if (sent !== undefined && sameTree(sent.value, value)) return;
       if ((controller.desiredSize ?? 0) <= 0) return;
@@ -109,7 +110,7 @@ export class Watching implements Disposable {
       const event = value === undefined ? "event: absent\ndata:" : `event: value\ndata: ${compactText(value)}`;
       controller.enqueue(utf8(`id: ${id}\n${event}\n\n`));
     };
-    const body = new ReadableStream<Uint8Array>({
+    const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
       start: (controller) => {
         const unwatch = this.#store.watch((copy) => {
           newest = copy;
@@ -144,9 +145,11 @@ export class Watching implements Disposable {
       pull: flush,
       cancel: () => gone(),
     });
-    return new Response(body, {
+    return {
+      status: 200,
       headers: [["content-type", "text/event-stream"], ["cache-control", "no-store"], ["etag", etagOf(newest.version)]],
-    });
+      body,
+    };
   }
 
   /** Counts one more with a token; the answer counts it out again. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { HTTP_LIMITS, type HttpLimits } from "../../src/http/limits.ts";
 import { listenAt } from "../../src/http/listening.ts";
+import type { HttpAnswer } from "../../src/http/request.ts";
 import { HttpServer, type HttpServerOptions } from "../../src/http/server.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { SILENT } from "../../src/kernel/logger.ts";
@@ -26,10 +27,15 @@ interface Served extends AsyncDisposable {
 }
 
 /** Serves; what is asked is answered with method, URL and body unless told otherwise. */
-async function serve(options: Partial<HttpServerOptions> = {}): Promise<Served> {
+async function serve(
+  { watch = () => {}, ...options }: Partial<HttpServerOptions> & {
+    readonly watch?: (listener: Deno.Listener) => void;
+  } = {},
+): Promise<Served> {
   const listening = await listenAt({ host: "127.0.0.1", port: 0 });
   assert.ok("port" in listening.address);
   const { port } = listening.address;
+  watch(listening.listener);
   const server = new HttpServer({
     listener: listening.listener,
     at: `127.0.0.1:${port}`,
@@ -43,13 +49,23 @@ async function serve(options: Partial<HttpServerOptions> = {}): Promise<Served> 
       try {
         for await (const chunk of body ?? []) text += decoder.decode(chunk, { stream: true });
       } catch {
-        return new Response("broken", { status: 400 });
+        return answer("broken", 400);
       }
-      return new Response(`${method} ${new URL(url).pathname} ${text}`);
+      return answer(`${method} ${new URL(url).pathname} ${text}`);
     },
     ...options,
   });
   return { server, port, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+}
+
+/** An answer without headers of its own. */
+function answer(body: HttpAnswer["body"], status = 200): HttpAnswer {
+  return { status, headers: [], body };
+}
+
+/** An answer of events. */
+function eventsOf(source: UnderlyingDefaultSource<Uint8Array<ArrayBuffer>>): HttpAnswer {
+  return { status: 200, headers: [["content-type", "text/event-stream"]], body: new ReadableStream(source) };
 }
 
 /** A client that says what it is told to. */
@@ -154,7 +170,7 @@ Deno.test("HttpServer gives a body its time as a whole, not for each byte", asyn
 });
 
 Deno.test("HttpServer lets go of a client that does not take its answer", async () => {
-  await using served = await serve({ limits: SHORT, handle: () => new Response(new Uint8Array(50_000_000)) });
+  await using served = await serve({ limits: SHORT, handle: () => answer(new Uint8Array(50_000_000)) });
   using connection = await Deno.connect({ hostname: "127.0.0.1", port: served.port });
   await connection.write(new TextEncoder().encode(GET));
   await eventually("the answer begins", () => served.server.connections === 1);
@@ -162,15 +178,12 @@ Deno.test("HttpServer lets go of a client that does not take its answer", async 
 });
 
 Deno.test("HttpServer keeps a request that waits for its answer, and a stream that says something, beyond all limits", async () => {
-  const answer = Promise.withResolvers<Response>();
-  let stream: ReadableStreamDefaultController<Uint8Array> | undefined;
+  const late = Promise.withResolvers<HttpAnswer>();
+  let stream: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
   await using served = await serve({
     limits: SHORT,
     handle: ({ url }) =>
-      url.endsWith("/poll") ? answer.promise : new Response(
-        new ReadableStream({ start: (controller) => void (stream = controller) }),
-        { headers: { "content-type": "text/event-stream" } },
-      ),
+      url.endsWith("/poll") ? late.promise : eventsOf({ start: (controller) => void (stream = controller) }),
   });
   using poll = await Client.connect(served);
   using events = await Client.connect(served);
@@ -184,7 +197,7 @@ Deno.test("HttpServer keeps a request that waits for its answer, and a stream th
   assert.deepEqual([poll.isOver, events.isOver], [false, false]);
   stream?.enqueue(new TextEncoder().encode("data: 1\n\n"));
   await events.heard(/\r\n9\r\ndata: 1\n\n\r\n$/);
-  answer.resolve(new Response("at last"));
+  late.resolve(answer("at last"));
   await poll.heard(/at last$/);
   stream?.close();
   await events.heard(/\r\n0\r\n\r\n$/);
@@ -198,13 +211,11 @@ Deno.test("HttpServer tells a request whose client is gone, and a stream that no
         return new Promise((resolve) => {
           signal.addEventListener("abort", () => {
             aborted++;
-            resolve(new Response("gone"));
+            resolve(answer("gone"));
           });
         });
       }
-      return new Response(new ReadableStream({ cancel: () => void aborted++ }), {
-        headers: { "content-type": "text/event-stream" },
-      });
+      return eventsOf({ cancel: () => void aborted++ });
     },
   });
   {
@@ -239,13 +250,13 @@ Deno.test("HttpServer with as many connections as it may have closes who has wai
 });
 
 Deno.test("HttpServer turns a client away while all others wait for their answers, and cuts none of them off", async () => {
-  const answer = Promise.withResolvers<Response>();
+  const late = Promise.withResolvers<HttpAnswer>();
   let asked = 0;
   await using served = await serve({
     limits: { ...LONG, connectionsMax: 8 },
     handle: () => {
       asked++;
-      return answer.promise.then((response) => response.clone());
+      return late.promise;
     },
   });
   await using stack = new AsyncDisposableStack();
@@ -257,9 +268,9 @@ Deno.test("HttpServer turns a client away while all others wait for their answer
     await client.say(GET);
   }
   await eventually("all wait", () => asked === 8);
-  using late = await Client.connect(served);
-  assert.match(await late.closed(), /^HTTP\/1.1 503 Service Unavailable\r\nretry-after: 1\r\n/);
-  answer.resolve(new Response("at last"));
+  using turned = await Client.connect(served);
+  assert.match(await turned.closed(), /^HTTP\/1.1 503 Service Unavailable\r\nretry-after: 1\r\n/);
+  late.resolve(answer("at last"));
   for (const client of waiting) await client.heard(/at last$/);
 });
 
@@ -317,7 +328,7 @@ Deno.test("HttpServer asks for a body that its client holds back, and not for on
   await client.heard(/^HTTP\/1.1 100 Continue\r\n\r\n$/);
   await client.say("ab");
   await client.heard(/POST \/x ab$/);
-  await using deaf = await serve({ handle: () => new Response("no", { status: 403 }) });
+  await using deaf = await serve({ handle: () => answer("no", 403) });
   using other = await Client.connect(deaf);
   await other.say(post("Content-Length: 2\r\nExpect: 100-continue"));
   assert.match(await other.closed(), /^HTTP\/1.1 403 Forbidden\r\n[^]*connection: close\r\n\r\nno$/);
@@ -325,8 +336,7 @@ Deno.test("HttpServer asks for a body that its client holds back, and not for on
 
 Deno.test("HttpServer answers HEAD with the length of the body, and 304 and 204 with none", async () => {
   await using served = await serve({
-    handle: ({ url }) =>
-      url.endsWith("/x") ? new Response("12345") : new Response(null, { status: Number(url.slice(-3)) }),
+    handle: ({ url }) => url.endsWith("/x") ? answer("12345") : answer("", Number(url.slice(-3))),
   });
   using client = await Client.connect(served);
   await client.say(GET.replace("GET", "HEAD"));
@@ -372,11 +382,11 @@ Deno.test("HttpServer over TLS with other certificates shakes new hands by them,
 });
 
 Deno.test("HttpServer that ends lets a request at hand end, and closes who waits", async () => {
-  const answer = Promise.withResolvers<Response>();
+  const late = Promise.withResolvers<HttpAnswer>();
   let asked = 0;
   const handle = () => {
     asked++;
-    return answer.promise;
+    return late.promise;
   };
   const served = await serve({ handle, graceMs: 10_000 });
   using idle = await Client.connect(served);
@@ -385,7 +395,80 @@ Deno.test("HttpServer that ends lets a request at hand end, and closes who waits
   await eventually("both are there", () => asked === 1 && served.server.connections === 2);
   const ending = served[Symbol.asyncDispose]();
   await idle.closed();
-  answer.resolve(new Response("at last"));
+  late.resolve(answer("at last"));
   assert.match(await client.closed(), /connection: close\r\n\r\nat last$/);
   await ending;
+});
+
+Deno.test("HttpServer writes the answers to requests that came at once in one go", async () => {
+  let writes = 0;
+  await using served = await serve({
+    handle: ({ url }) => answer(url.slice("http://a/".length)),
+    watch(listener) {
+      const accept = listener.accept.bind(listener);
+      listener.accept = async () => {
+        const connection = await accept();
+        const write = connection.write.bind(connection);
+        connection.write = (bytes) => {
+          writes++;
+          return write(bytes);
+        };
+        return connection;
+      };
+    },
+  });
+  using client = await Client.connect(served);
+  const asked = Array.from({ length: 20 }, (_, i) => `${i}`);
+  await client.say(asked.map((each) => `GET /${each} HTTP/1.1\r\nHost: a\r\n\r\n`).join(""));
+  await client.heard(/\r\n\r\n19$/);
+  assert.deepEqual(client.said.split(/HTTP[^]*?\r\n\r\n/).slice(1), asked);
+  assert.equal(writes, 1);
+});
+
+Deno.test("HttpServer answers requests that came at once in order and as a whole, however long the answers are", async () => {
+  const lengths = [10, 70_000, 0, 11_000, 11_000, 11_000, 65_000, 11_000, 65_536, 1, 200_000, 11_000];
+  await using served = await serve({
+    handle: ({ url }) => {
+      const i = Number(url.slice("http://a/".length));
+      const whole = answer(new Uint8Array(lengths[i] ?? 0).fill(97 + i));
+      return i % 3 === 2 ? Promise.resolve(whole) : whole;
+    },
+  });
+  using client = await Client.connect(served);
+  await client.say(lengths.map((_, i) => `GET /${i} HTTP/1.1\r\nHost: a\r\n\r\n`).join(""));
+  const bodies = () => client.said.split(/HTTP[^]*?\r\n\r\n/).slice(1);
+  const whole = lengths.map((length, i) => String.fromCharCode(97 + i).repeat(length));
+  await eventually("all are answered", () => bodies().join("").length === whole.join("").length, { everyMs: 5 });
+  assert.deepEqual(bodies(), whole);
+});
+
+Deno.test("HttpServer lets no answer wait for a later one", async () => {
+  const late = Promise.withResolvers<HttpAnswer>();
+  await using served = await serve({ handle: ({ url }) => url.endsWith("/x") ? answer("first") : late.promise });
+  using client = await Client.connect(served);
+  await client.say(`${GET}${GET.replace("/x", "/poll")}`);
+  await client.heard(/first$/);
+  late.resolve(answer("second"));
+  await client.heard(/second$/);
+});
+
+Deno.test("HttpServer answers HEAD of a stream with its head alone, and serves on", async () => {
+  let cancelled = 0;
+  await using served = await serve({
+    handle: ({ method }) => method === "HEAD" ? eventsOf({ cancel: () => void cancelled++ }) : answer("next"),
+  });
+  using client = await Client.connect(served);
+  await client.say(`${GET.replace("GET", "HEAD")}${GET}`);
+  await client.heard(/next$/);
+  assert.match(client.said, /^HTTP\/1.1 200 OK\r\n[^]*?\r\n\r\nHTTP\/1.1 200 OK\r\n/);
+  assert.equal(cancelled, 1);
+});
+
+Deno.test("HttpServer that ends does not wait for a client that it has sent away", async () => {
+  const served = await serve({ limits: SHORT, graceMs: 60_000 });
+  using client = await Client.connect(served);
+  await client.say("malformed\r\n\r\n");
+  await client.closed();
+  await served[Symbol.asyncDispose]();
+  assert.equal(served.server.connections, 0);
 });
