@@ -21,12 +21,13 @@ export interface StepFailure {
   /**
    * `answer`: the balancer answered something else than expected. `refused`:
    * the check command refused the file. `program`: a start or a reload left
-   * with an error. `late`: a program did not end in time, which says nothing of
+   * with an error. `address`: an address that a new process would listen on
+   * cannot be had, so none was started. `late`: a program did not end in time, which says nothing of
    * the config. `unreachable`: nobody answered in time. `system`: the operating
    * system refused, a file or a program is missing. `taken`: another writer
    * keeps the balancer, so nothing was tried.
    */
-  readonly kind: "answer" | "refused" | "program" | "late" | "unreachable" | "system" | "taken";
+  readonly kind: "answer" | "refused" | "program" | "address" | "late" | "unreachable" | "system" | "taken";
   /** What was tried, with what, and what came of it. */
   readonly message: string;
   /** What the balancer answered, if it answered something else than expected. */

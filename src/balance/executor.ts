@@ -269,7 +269,7 @@ export class Executor implements BalancerEffects, Disposable {
     const taken = await findTakenAddress(step.listens ?? [], { own, isStart, clock: systemClock, signal });
     if (taken === undefined) return undefined;
     const what = isStart ? "Start" : "Reload";
-    return { kind: "program", message: `${what} aborted: cannot bind ${taken.endpoint}: ${taken.why}` };
+    return { kind: "address", message: `${what} aborted: cannot bind ${taken.endpoint}: ${taken.why}` };
   }
 
   async #install(step: Step & { do: "install" }, signal: AbortSignal): Promise<string> {

@@ -24,6 +24,22 @@ const FATES: { readonly [fate in Fate]: string } = {
   "nothing": "nothing else is known",
 };
 
+/** What becomes of what would listen at an address that somebody else holds. */
+const TAKEN_FATES: { readonly [fate in Fate]: (cluster: ClusterName | undefined) => string } = {
+  "left out": () => "left out until the address is free",
+  "kept": () => "last accepted config stays active",
+  "put aside": (cluster) => `cluster ${cluster} is not served`,
+  "nothing": () => "retrying",
+};
+
+/** Why a config was not taken, and what becomes of it. */
+export interface Refusal {
+  /** The cluster whose config it is; absent if it is the balancer's own. */
+  readonly cluster: ClusterName | undefined;
+  readonly faults: readonly Fault[];
+  readonly fate: Fate;
+}
+
 /**
  * What an operator is told of a balancer, in which words, and how often: a
  * writer looks every few seconds, and meets the same again and again.
@@ -69,18 +85,16 @@ export class OperatorLog {
   }
 
   /** Tells that the balancer refused a config, its own or a cluster's, why, and what becomes of it. */
-  tellRefusal(
-    { cluster, faults, fate }: {
-      readonly cluster: ClusterName | undefined;
-      readonly faults: readonly Fault[];
-      readonly fate: Fate;
-    },
-    place: Place,
-  ): void {
+  tellRefusal({ cluster, faults, fate }: Refusal, place: Place): void {
     const whose = cluster === undefined ? "config" : `config of cluster ${cluster}`;
-    const told = faults.slice(0, FAULTS_TOLD_MAX).map(({ message, origin }) => put(place, origin, message)).join("; ");
-    const more = faults.length > FAULTS_TOLD_MAX ? `; and ${faults.length - FAULTS_TOLD_MAX} more` : "";
-    this.tellFault(`${this.#name} refuses the ${whose}, ${FATES[fate]}: ${told}${more}`);
+    this.tellFault(`${this.#name} refuses the ${whose}, ${FATES[fate]}: ${list(faults, place)}`);
+  }
+
+  /** Logs that no process was made as somebody else holds an address, who does, and which line asks for it. */
+  tellTakenAddress({ cluster, faults, fate }: Refusal, place: Place): void {
+    const text = `${this.#name}: ${list(faults, place)}; ${TAKEN_FATES[fate](cluster)}`;
+    const properties = { event: "balancer.address_taken", ...cluster === undefined ? {} : { cluster } };
+    this.#tellOnce("error", text, { told: this.#faults, properties });
   }
 
   /** Tells of those notices that are new since the last time. */
@@ -154,14 +168,25 @@ export class OperatorLog {
   #tellOnce(
     level: "debug" | "warn" | "error",
     text: string,
-    { told, alike = text }: { readonly told: Set<string>; readonly alike?: string },
+    { told, alike = text, properties }: {
+      readonly told: Set<string>;
+      readonly alike?: string;
+      readonly properties?: Readonly<Record<string, unknown>>;
+    },
   ): void {
     const key = alike.replace(/\([0-9]+\)/g, "()");
-    if (told.has(key)) return this.#log.debug(text);
+    if (told.has(key)) return this.#log.debug(text, properties);
     if (told.size >= TOLD_MAX) told.clear();
     told.add(key);
-    this.#log[level](text);
+    this.#log[level](text, properties);
   }
+}
+
+/** The first faults of a config, each behind its place. */
+function list(faults: readonly Fault[], place: Place): string {
+  const told = faults.slice(0, FAULTS_TOLD_MAX).map(({ message, origin }) => put(place, origin, message)).join("; ");
+  const more = faults.length > FAULTS_TOLD_MAX ? `; and ${faults.length - FAULTS_TOLD_MAX} more` : "";
+  return told + more;
 }
 
 /** Says where in the config something is. */

@@ -70,6 +70,20 @@ Deno.test("OperatorLog tells of a refusal whose config it is, what becomes of it
   ]);
 });
 
+Deno.test("OperatorLog names the address, its holder and the line where an address is taken, and blames no config", () => {
+  const { log, told } = begin();
+  const message = "Reload aborted: cannot bind 0.0.0.0:80: address already in use (held by nginx, pid 812)";
+  const faults = [{ message, origin: { cluster: "web", path: [3] }, remedy: [] }];
+  told.tellTakenAddress({ cluster: "web", faults, fate: "put aside" }, place);
+  told.tellTakenAddress({ cluster: "web", faults, fate: "kept" }, place);
+  told.tellTakenAddress({ cluster: undefined, faults: [{ message, remedy: [] }], fate: "left out" }, place);
+  assert.deepEqual(log.take(), [
+    `error haproxy: clusters/web.yaml:3: ${message}; cluster web is not served`,
+    `error haproxy: clusters/web.yaml:3: ${message}; last accepted config stays active`,
+    `error haproxy: ${message}; left out until the address is free`,
+  ]);
+});
+
 Deno.test("OperatorLog tells a notice when it is new, and again when it has come back", () => {
   const { log, told } = begin();
   const notices = ["web has no members", "api has no members"].map((text) => ({ text }));

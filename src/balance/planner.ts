@@ -148,7 +148,7 @@ export class Planner<Config, ClusterConfig, Observed> {
   async refuse(
     wanted: Wanted<Config, ClusterConfig>,
     target: Wanted<Config, ClusterConfig>,
-    { message }: StepFailure,
+    { kind, message }: StepFailure,
     { retryAt, place }: {
       /** When to try again what was refused so many times. */
       readonly retryAt: (times: number) => number;
@@ -162,7 +162,10 @@ export class Planner<Config, ClusterConfig, Observed> {
     const fate = this.#acceptance.refuse(wanted, target, { cluster, lines, retryAt });
     // A process goes on with what it has, though nothing else is known to be tried.
     const told = fate === "nothing" && this.#acceptance.some ? "kept" : fate;
-    this.#told.tellRefusal({ cluster, faults, fate: told }, place);
+    const refusal = { cluster, faults, fate: told };
+    // No line of a config is wrong where somebody else holds its address.
+    if (kind === "address") this.#told.tellTakenAddress(refusal, place);
+    else this.#told.tellRefusal(refusal, place);
     return fate === "nothing" ? "nothing" : "more";
   }
 

@@ -394,7 +394,7 @@ export class Writer<Config, ClusterConfig, Observed> {
       case "reload": {
         this.#pace.noteReload(step, now, view.sources.reloadIntervalMs);
         await this.#restore(view, outcomes);
-        const next = failure.kind === "program"
+        const next = failure.kind === "program" || failure.kind === "address"
           ? await this.#refuse(turn, view, failure, (times) => this.#pace.failedConfigRetryAt(now, times))
           : this.#fail(failure);
         if (step.do === "start" && next === "wait") this.#pace.holdStarts(this.#agenda.lookAt);

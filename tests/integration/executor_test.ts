@@ -119,7 +119,7 @@ Deno.test("the executor writes nothing for a reload that would meet an address t
   assert.match(
     failureOf(outcomes[0]),
     new RegExp(
-      `^program: Reload aborted: cannot bind 127.0.0.1:${taken.addr.port}: address already in use \\(held by deno, pid ${Deno.pid}\\)$`,
+      `^address: Reload aborted: cannot bind 127.0.0.1:${taken.addr.port}: address already in use \\(held by deno, pid ${Deno.pid}\\)$`,
     ),
   );
   assert.deepEqual(names(dir), []);

@@ -142,7 +142,10 @@ Deno.test("a port that another program has keeps only its own cluster from being
     const pid = await box.pid();
     running.writer.put(box.wanted({ web, late: { section: { port: taken }, nodes: [server.node] } }));
     await running.logged(
-      /error haproxy refuses the config of cluster late.*cannot bind 127\.0\.0\.1:\d+: address already in use \(held by/,
+      new RegExp(
+        `error haproxy: .*Reload aborted: cannot bind 127.0.0.1:${taken}: address already in use ` +
+          `\\(held by deno, pid ${Deno.pid}\\); cluster late is not served`,
+      ),
     );
     assert.equal(await get(port), "app.test");
     assert.equal(await box.pid(), pid);

@@ -47,7 +47,8 @@ function sees(port: number, names: readonly string[]): Promise<boolean> {
 }
 
 const SECTION = {
-  backend: ["option httpchk GET /health"],
+  // A server that answers late is none that fails: all of a test run in one process.
+  backend: ["option httpchk GET /health", "timeout check 10s"],
   server_options: "check inter 100ms rise 1 fall 2",
   panic_threshold: 50,
 };

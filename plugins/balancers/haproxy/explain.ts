@@ -21,6 +21,9 @@ const EMPTY_WORDS = new RegExp([
 const NO_FAULT_OF_A_CONFIG =
   /\b(?:Cannot fork|Out of memory|Cannot allocate memory|Resource temporarily unavailable|Too many open files)\b/i;
 
+/** How the host says that an address cannot be had. */
+const TAKEN_ADDRESS = /\baborted: cannot bind (\S+): /;
+
 /** Parts of the balancer's own file that make a section each, which can be left out as a whole. */
 const SECTION_KEYS = new Set(["proxies", "meta_clusters", "stats"]);
 
@@ -187,7 +190,7 @@ class RenderedFile {
   }
 
   #listener(fault: string): string | undefined {
-    return /\baborted: cannot bind (\S+): /.exec(fault)?.[1];
+    return TAKEN_ADDRESS.exec(fault)?.[1];
   }
 
   #lineOf(fault: string): Placed | undefined {
@@ -221,7 +224,8 @@ function setsLogFormat(line: string): boolean {
 function describe(fault: string, meant: Placed | undefined): string {
   const said = fault.replace(/^\[(?:ALERT|WARNING)\]\s*\([0-9]+\)\s*:\s*/, "").replace(/^config : /, "")
     .replace(/^(?:[Pp]arsing )?\[[^\]]*\]\s*:\s*/, "").trim();
-  if (meant === undefined || meant.text === "") return said;
+  // What the host says of an address names it already.
+  if (meant === undefined || meant.text === "" || TAKEN_ADDRESS.test(fault)) return said;
   // Where it is the config's, its place there is what is looked for.
   return `${said} (${meant.origin === undefined ? `line ${meant.number}: ` : ""}${JSON.stringify(meant.text)})`;
 }
