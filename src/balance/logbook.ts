@@ -1,6 +1,6 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
-import type { Seen, Step, Wanted } from "../plugin/contract.ts";
+import type { Notice, Seen, Step, Wanted } from "../plugin/contract.ts";
 import type { StepOutcome } from "./effects.ts";
 
 /** Something that happened to a balancer. Times are those of the writer's clock. */
@@ -31,6 +31,8 @@ export interface Standing {
   readonly starts: number;
   /** The last error that was told. */
   readonly lastError: Entry | undefined;
+  /** What an operator should know of the config that was last rendered: nodes and lines that are left out. */
+  readonly notices: readonly Notice[];
   /** Since when its file is not what runs because it cannot be written, and why. */
   readonly fileBehind: Entry | undefined;
 }
@@ -52,6 +54,7 @@ export class Logbook {
       reloads: 0,
       starts: 0,
       lastError: undefined,
+      notices: [],
       fileBehind: undefined,
     };
   }
@@ -92,6 +95,11 @@ export class Logbook {
   /** The file that follows what runs could not be written, or is as it should be. */
   follows(fileBehind: Entry | undefined): void {
     this.#note({ fileBehind });
+  }
+
+  /** A config was rendered, and this is what an operator should know of it. */
+  noticed(notices: readonly Notice[]): void {
+    this.#note({ notices });
   }
 
   /** A turn has ended. */

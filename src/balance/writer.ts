@@ -229,6 +229,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#logbook.follows(this.#waiting.behind);
     // Of what was tried meanwhile, and was refused, nothing took effect.
     this.#told.tellNotices(this.#planner.notices, wish.place);
+    this.#logbook.noticed(this.#planner.notices);
     if (converged && this.#waiting.steps.length === 0) this.#told.forgetFaults();
     this.#agenda.lookBy(this.#clock.now() + this.#reconcileMs);
     if (!fresh && done.length === 0) return;

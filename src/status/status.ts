@@ -59,6 +59,9 @@ export interface ProcessFacts {
 /** No more findings of the config are shown. */
 const FINDINGS_MAX = 20;
 
+/** No more notices of a balancer are shown. */
+const NOTICES_MAX = 100;
+
 /** Why the members of a cluster are held back, by the guard's cause. */
 const HELD: { readonly [cause in Hold["cause"]]: string } = {
   empty: "its registry says that it has no nodes",
@@ -214,6 +217,7 @@ function balancerOf(standing: Standing, age: Age): BalancerStatus {
     starts,
     lastReload: eventOf(lastReload, age),
     lastError: eventOf(standing.lastError, age),
+    notices: standing.notices.slice(0, NOTICES_MAX).map(({ text }) => redact(text)),
     fileBehind: eventOf(standing.fileBehind, age),
   };
 }

@@ -94,6 +94,8 @@ export interface BalancerStatus {
   readonly lastReload: Event | null;
   /** The last error of its writer, which may be over. */
   readonly lastError: Event | null;
+  /** What was left out of its config, a node that is this balancer itself too, and what else is odd there; the first hundred. */
+  readonly notices: readonly string[];
   /** Why its file cannot be made to say what runs, and since when. */
   readonly fileBehind: Event | null;
 }

@@ -152,6 +152,7 @@ Deno.test("statusOf() says what of a balancer was seen in force, which may be le
   stage.logbook.did([{ ok: true, step: { do: "reload", reason: "cluster web is new" } } as never], 300);
   stage.logbook.served(wanted, 4);
   stage.logbook.turned(false, 300);
+  stage.logbook.noticed(Array.from({ length: 101 }, (_, i) => ({ text: `Cluster c${i} has no nodes` })));
   stage.logbook.follows({ text: "No space left", atMs: 300 });
   stage.clock.advance(700);
   assert.deepEqual(stage.status().balancers["haproxy"], {
@@ -167,6 +168,7 @@ Deno.test("statusOf() says what of a balancer was seen in force, which may be le
     starts: 0,
     lastReload: { text: "cluster web is new", agoSeconds: 0.7 },
     lastError: null,
+    notices: Array.from({ length: 100 }, (_, i) => `Cluster c${i} has no nodes`),
     fileBehind: { text: "No space left", agoSeconds: 0.7 },
   });
 });
@@ -291,6 +293,7 @@ const AT_WORK: Status = {
       starts: 0,
       lastReload: null,
       lastError: null,
+      notices: [],
       fileBehind: null,
     },
   },

@@ -162,6 +162,40 @@ Deno.test("a port that another program has keeps only its own cluster from being
   await eventually("the late cluster is served once its port is free", async () => await get(taken) === "app.test");
 });
 
+Deno.test("a node that is this HAProxy itself gets no request: one request stays one, and the node is among the notices", async () => {
+  await using box = new HaproxyBox();
+  await using server = new NamedServer("app.test");
+  await using running = new RunningWriter();
+  const [port, other] = [freePort(), freePort()];
+  const section = { port, backend: ["option redispatch", "retries 3"] };
+  const itself = [localNode(port, "lb.test"), localNode(other, "lb.test")];
+  await running.apply(
+    box.wanted({ web: { section, nodes: itself }, api: { section: { port: other }, nodes: itself } }),
+  );
+  const requests = async () => {
+    const [stat = ""] = await box.ask("show stat -1 1 -1");
+    const [header = "", ...rows] = stat.split("\n").map((row) => row.split(","));
+    const totalAt = header.indexOf("req_tot");
+    return rows.reduce((sum, row) => sum + Number(row[totalAt] ?? 0), 0);
+  };
+  await assert.rejects(get(port), /503/);
+  assert.equal(await requests(), 1);
+  const web = running.writer.standing.notices.map(({ text }) => text).filter((text) =>
+    text.startsWith("Cluster web: ")
+  );
+  assert.deepEqual(
+    web,
+    [other, port].toSorted().map((port) =>
+      `Cluster web: node lb.test:${port} at 127.0.0.1 is left out: it is this HAProxy itself, ` +
+      `which listens on 127.0.0.1:${port}`
+    ),
+  );
+  await running.apply(
+    box.wanted({ web: { section, nodes: [...itself, server.node] }, api: { section: { port: other }, nodes: itself } }),
+  );
+  for (let i = 0; i < 4; i++) assert.equal(await get(port), "app.test");
+});
+
 Deno.test("a HAProxy that was killed comes back by itself", async () => {
   await using box = new HaproxyBox();
   await using server = new NamedServer("app.test");
