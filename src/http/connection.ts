@@ -137,11 +137,15 @@ export class Connection {
 
   /** Serves one request; answers whether another may follow. */
   async #serveOne(head: RequestHead, source: ByteSource): Promise<boolean> {
-    // Since when does not matter in this phase, and asking for the time costs.
-    this.#phase = "answering";
     const body = new RequestBody(source, head.framing);
     const exchange = this.#exchange = new Exchange(head);
-    if (!body.isOver) exchange.body = this.#bodyStream(body, source, exchange);
+    if (!body.isOver) {
+      // Reading a body may ask the client for it, behind what was answered before.
+      await this.#flush();
+      exchange.body = this.#bodyStream(body, source, exchange);
+    }
+    // Since when does not matter in this phase, and asking for the time costs.
+    this.#phase = "answering";
     let answer = this.#options.handle(exchange);
     if (answer instanceof Promise) {
       if (body.isOver) heedEnd(source, exchange);

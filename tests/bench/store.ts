@@ -19,7 +19,7 @@ const CONNECTIONS = 16;
 const PIPELINED = [
   // The store answers a batch by one write, where Deno.serve writes each answer.
   { requests: 16, shortMax: 0 },
-  { requests: 1, shortMax: 30 },
+  { requests: 1, shortMax: 40 },
 ] as const;
 const COMMITS = 40;
 

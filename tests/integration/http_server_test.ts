@@ -68,6 +68,19 @@ function eventsOf(source: UnderlyingDefaultSource<Uint8Array<ArrayBuffer>>): Htt
   return { status: 200, headers: [["content-type", "text/event-stream"]], body: new ReadableStream(source) };
 }
 
+type Write = (bytes: Uint8Array) => Promise<number>;
+
+/** Has the connections of a listener write in another way. */
+function withWrite(listener: Deno.Listener, by: (write: Write, bytes: Uint8Array) => Promise<number>): void {
+  const accept = listener.accept.bind(listener);
+  listener.accept = async () => {
+    const connection = await accept();
+    const write = connection.write.bind(connection);
+    connection.write = (bytes) => by(write, bytes);
+    return connection;
+  };
+}
+
 /** A client that says what it is told to. */
 class Client implements Disposable {
   /** All that was answered so far. */
@@ -404,18 +417,11 @@ Deno.test("HttpServer writes the answers to requests that came at once in one go
   let writes = 0;
   await using served = await serve({
     handle: ({ url }) => answer(url.slice("http://a/".length)),
-    watch(listener) {
-      const accept = listener.accept.bind(listener);
-      listener.accept = async () => {
-        const connection = await accept();
-        const write = connection.write.bind(connection);
-        connection.write = (bytes) => {
-          writes++;
-          return write(bytes);
-        };
-        return connection;
-      };
-    },
+    watch: (listener) =>
+      withWrite(listener, (write, bytes) => {
+        writes++;
+        return write(bytes);
+      }),
   });
   using client = await Client.connect(served);
   const asked = Array.from({ length: 20 }, (_, i) => `${i}`);
@@ -450,6 +456,22 @@ Deno.test("HttpServer lets no answer wait for a later one", async () => {
   await client.heard(/first$/);
   late.resolve(answer("second"));
   await client.heard(/second$/);
+});
+
+Deno.test("HttpServer asks for a body only behind what it has answered before, however little is written at once", async () => {
+  await using served = await serve({
+    watch: (listener) => withWrite(listener, (write, bytes) => write(bytes.subarray(0, 100))),
+    async handle({ body }) {
+      for await (const chunk of body ?? []) return answer(`got ${chunk.length}`);
+      return answer("x".repeat(5_000));
+    },
+  });
+  using client = await Client.connect(served);
+  await client.say(`${GET}${GET}${post("Content-Length: 2\r\nExpect: 100-continue")}`);
+  await client.heard(/100 Continue/);
+  assert.match(client.said, /^(?:HTTP\/1.1 200 OK\r\n[^]*?\r\n\r\nx{5000}){2}HTTP\/1.1 100 Continue\r\n\r\n$/);
+  await client.say("ab");
+  await client.heard(/got 2$/);
 });
 
 Deno.test("HttpServer answers HEAD of a stream with its head alone, and serves on", async () => {
