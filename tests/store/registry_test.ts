@@ -404,7 +404,7 @@ Deno.test("lighthouse: a network that splits takes nobody away, on either side, 
   }
   const client = (host: number, port?: number) => {
     const told = port === undefined ? {} : { port };
-    return stack.use(new Client(`${first},${second}`, { ttlMs: 3_000, within: network.on(host), ...told }));
+    return stack.use(new Client(`${first},${second}`, { ttlMs: 12_000, within: network.on(host), ...told }));
   };
   const clients = [client(3, 3), client(4, 4)];
   for (const each of clients) await each.has(3, 4);

@@ -1,3 +1,4 @@
+import { canonicalAddress } from "./canonical_address.ts";
 import type { CommandStep, RejectedCommand } from "../../../mod.ts";
 import { formatEndpoint } from "../../../src/model/endpoint.ts";
 import { freeServerId, isAtLeast, type Version } from "./backend.ts";
@@ -214,21 +215,6 @@ function command(
   marks: Pick<CommandStep, "found" | "isTimed"> = {},
 ): CommandStep {
   return { do: "command", command: text, expect: [expected], ...marks };
-}
-
-/** One text for each address, so that HAProxy's spelling and a registry's compare. */
-export function canonicalAddress(address: string): string {
-  if (!address.includes(":")) return address;
-  const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(address);
-  const hex = (high: string | undefined, low: string | undefined) => (Number(high) * 256 + Number(low)).toString(16);
-  const plain = dotted === null ? address : `${dotted[1]}${hex(dotted[2], dotted[3])}:${hex(dotted[4], dotted[5])}`;
-  const [head = "", tail] = plain.split("::");
-  const groups = (half: string) => half === "" ? [] : half.split(":");
-  const [before, after] = [groups(head), groups(tail ?? "")];
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length);
-  return [...before, ...Array<string>(zeros).fill("0"), ...after].map((group) => parseInt(group, 16).toString(16)).join(
-    ":",
-  );
 }
 
 function listNames(names: readonly string[]): string {

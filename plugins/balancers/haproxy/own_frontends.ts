@@ -1,7 +1,7 @@
 import { isIpv4, isIpv6 } from "../../../src/model/endpoint.ts";
 import type { HaproxyWanted } from "./config.ts";
 import { clusterListens, ownListens } from "./listens.ts";
-import { canonicalAddress } from "./membership.ts";
+import { canonicalAddress } from "./canonical_address.ts";
 
 /** An address and a port. */
 interface Address {
