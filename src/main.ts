@@ -114,7 +114,7 @@ async function serveStatus(
   try {
     return await serveStatus(address, { app, version: config.version, pid: Deno.pid, clock: systemClock, log });
   } catch (error) {
-    log.error(error instanceof Error ? error.message : String(error));
+    log.error(error instanceof Error ? error.message : String(error), { event: "status.unavailable" });
     return undefined;
   }
 }
@@ -148,7 +148,7 @@ async function store(given: Exclude<StoreArguments, { readonly action: unknown }
     });
     return EXIT.ok;
   } catch (error) {
-    log.part("store").error(error instanceof Error ? error.message : String(error));
+    log.part("store").error(error instanceof Error ? error.message : String(error), { event: "store.failed" });
     return EXIT.failed;
   }
 }

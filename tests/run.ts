@@ -58,7 +58,7 @@ export const STEPS: readonly Step[] = [
     name: "unit",
     title: "one module at a time",
     args: ["test", "--no-check", "--parallel", ...UNIT_PERMISSIONS],
-    tests: ["src", "workers", "plugins", "tests/tidy_test.ts"],
+    tests: ["src", "workers", "plugins", "tests/tidy_test.ts", "tests/events_test.ts"],
   },
   {
     name: "sim",

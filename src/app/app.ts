@@ -243,7 +243,7 @@ export class App {
 
   /** Looks at the config directory again. */
   lookAgain(): void {
-    this.#log.info("Looking at the config again, as asked");
+    this.#log.info("Looking at the config again, as asked", { event: "config.reread" });
     this.#configs.lookAgain();
     this.#announcement.askAgain();
   }
@@ -265,7 +265,7 @@ export class App {
     const configuring = this.#configure(this.#closing.signal).catch((error) => {
       if (!this.#closing.signal.aborted) this.#ended.reject(error);
     });
-    this.#log.info(`The ${role} is starting`, { dir });
+    this.#log.info("Starting", { event: "process.starting", role, dir });
     let isRestarted = true;
     try {
       const ending = await this.#ended.promise;
@@ -316,7 +316,8 @@ export class App {
       this.#monitor.apply(monitoredPorts(accepted));
       this.#register();
     }
-    this.#log.info("Config is in force", {
+    this.#log.info("Config applied", {
+      event: "config.applied",
       clusters: accepted.clusters.size,
       services: accepted.services.size,
       discovery: accepted.discovery.size,
@@ -376,7 +377,8 @@ export class App {
   #makeDamper({ updates }: Settings): Damper<ClusterName> {
     return new Damper((changed) => {
       for (const cluster of changed) {
-        this.#log.info("Cluster has changed", { cluster, nodes: this.#store.nodes(cluster)?.length ?? 0 });
+        const nodes = this.#store.nodes(cluster)?.length ?? 0;
+        this.#log.info("Cluster changed", { event: "cluster.changed", cluster, nodes });
       }
       this.#balance();
     }, { ...updates, clock: this.#options.clock });

@@ -72,7 +72,10 @@ export class Balancers implements AsyncDisposable {
     const { plugins, lastKnown } = this.#options;
     for (const [name, running] of this.#running) {
       if (accepted.balancers.has(name)) continue;
-      this.#log.warn("A balancer's file is gone: it is left as it is, and no longer kept right", { balancer: name });
+      this.#log.warn("Balancer config removed; balancer keeps running unmanaged", {
+        event: "balancer.unmanaged",
+        balancer: name,
+      });
       this.#running.delete(name);
       // Its file may come back: there must never be two writers of one balancer.
       await this.#end(running);

@@ -35,8 +35,20 @@ export interface IntakeOptions {
   readonly onLogging?: ((logging: Logging) => void) | undefined;
 }
 
-/** How findings are logged. */
-export const LEVELS = { error: "error", warning: "warn", notice: "info" } as const;
+/** Logs a finding about the config. */
+export function logDiagnostic(log: Logger, diagnostic: Diagnostic): void {
+  const { severity, file, line, column } = diagnostic;
+  const text = formatDiagnostic(diagnostic);
+  const at = { file, ...line !== undefined && { line, column: column ?? 1 } };
+  switch (severity) {
+    case "error":
+      return log.error(text, { event: "config.invalid", ...at });
+    case "warning":
+      return log.warn(text, { event: "config.suspect", ...at });
+    case "notice":
+      return log.info(text, { event: "config.notice", ...at });
+  }
+}
 
 /** How long the rest of the config waits for plugins that are not loaded yet. */
 const PLUGINS_WAIT_MS = 3_000;
@@ -138,7 +150,7 @@ export class Intake implements ConfigSource {
     const { log } = this.#options;
     const texts = diagnostics.map((diagnostic) => ({ diagnostic, text: formatDiagnostic(diagnostic) }));
     for (const { diagnostic, text } of texts) {
-      if (!this.#told.has(text)) log[LEVELS[diagnostic.severity]](text);
+      if (!this.#told.has(text)) logDiagnostic(log, diagnostic);
     }
     this.#told = new Set(texts.map(({ text }) => text));
   }

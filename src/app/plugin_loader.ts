@@ -183,7 +183,13 @@ export class PluginLoader implements AsyncDisposable {
       }
       if (attempt.open !== undefined) {
         const { sha256, graph, introduction } = attempt.open;
-        log.info("Plugin is loaded", { plugin: key, name: introduction.name, modules: graph.modules.size, sha256 });
+        log.info("Plugin is loaded", {
+          event: "plugin.loaded",
+          plugin: key,
+          name: introduction.name,
+          modules: graph.modules.size,
+          sha256,
+        });
       }
       if (attempt.isLate && !signal.aborted) onLate?.();
     };
@@ -239,12 +245,19 @@ export class PluginLoader implements AsyncDisposable {
     const known = this.#hashes.get(module);
     if (known === undefined) return;
     const { sha256, cache } = known;
-    const at = { event: "plugin.hung", sha256, reason: how, file: cache.hungFile(sha256) };
+    const at = { sha256, reason: how, file: cache.hungFile(sha256) };
     try {
       cache.noteHung(sha256, how);
-      this.#options.log.error("Plugin hung; kept out until it changes or the file is removed", at);
+      this.#options.log.error("Plugin hung; kept out until it changes or the file is removed", {
+        event: "plugin.hung",
+        ...at,
+      });
     } catch (error) {
-      this.#options.log.error("Plugin hung; cannot be kept out after a restart", { ...at, error: String(error) });
+      this.#options.log.error("Plugin hung; cannot be kept out after a restart", {
+        event: "plugin.hung",
+        ...at,
+        error: String(error),
+      });
     }
   }
 
@@ -253,8 +266,11 @@ export class PluginLoader implements AsyncDisposable {
       await cache.put(sha256, graph);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      const at = { dir: cache.dir, reason };
-      this.#options.log.warn("Cannot keep a plugin: it is fetched anew at the next start", at);
+      this.#options.log.warn("Cannot keep a plugin on disk; fetching it again at the next start", {
+        event: "plugin.uncached",
+        dir: cache.dir,
+        reason,
+      });
     }
   }
 

@@ -1,6 +1,6 @@
 import { foresee } from "../app/foresee.ts";
 import type { Identity } from "../app/host_facts.ts";
-import { LEVELS } from "../app/intake.ts";
+import { logDiagnostic } from "../app/intake.ts";
 import { makeBalancerPlugins } from "../app/plugins.ts";
 import { validateDirectory } from "../app/validate.ts";
 import { formatDiagnostic } from "../config/diagnostics.ts";
@@ -26,11 +26,14 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
   await using balancerPlugins = makeBalancerPlugins({ log });
   const { accepted, diagnostics } = await validateDirectory(dir, { role: "writer", balancerPlugins });
   for (const diagnostic of diagnostics) {
-    log[LEVELS[diagnostic.severity]](formatDiagnostic(diagnostic));
+    logDiagnostic(log, diagnostic);
   }
   if (accepted === undefined) return 1;
   if (accepted.balancers.size === 0) {
-    log.error("There is nothing to plan as no balancer is configured", { wanted: `${dir}/balancers/haproxy.yaml` });
+    log.error("There is nothing to plan as no balancer is configured", {
+      event: "plan.nothing",
+      wanted: `${dir}/balancers/haproxy.yaml`,
+    });
     return 1;
   }
   const { balancers, silent, unreachable } = await foresee(accepted, {
@@ -39,7 +42,7 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
     log,
   });
   for (const { discovery, detail } of unreachable) {
-    log.error("Registry unreachable", { event: "registry.unreachable", discovery, detail });
+    log.error("Registry unreachable", { event: "plan.unreachable", discovery, detail });
   }
   if (silent.length > 0) {
     log.warn("No data for some clusters; planning with their last known good members", {

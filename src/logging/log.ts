@@ -78,8 +78,13 @@ export class Log implements Disposable, AsyncDisposable {
     this.#handlers = handlers && new Handlers({
       ...handlers,
       onFailure: (handler, reason) =>
-        this.#tellOwn("error", "Cannot write to a log handler: it is tried again", { handler, reason }),
-      onRecovery: (handler, dropped) => this.#tellOwn("info", "A log handler works again", { handler, dropped }),
+        this.#tellOwn("error", "Cannot write to a log handler: it is tried again", {
+          event: "log.handler_failed",
+          handler,
+          reason,
+        }),
+      onRecovery: (handler, dropped) =>
+        this.#tellOwn("info", "A log handler works again", { event: "log.handler_restored", handler, dropped }),
     });
     this.#route = this.#routeOf(this.#logging);
     configureSync({

@@ -91,8 +91,11 @@ export class Reach implements Disposable {
   }
 
   #tellLost(worker: string, detail: string): void {
-    const at = { event: "registry.unreachable", worker, detail };
-    this.#log.warn("Registry unreachable; serving last known members", at);
+    this.#log.warn("Registry unreachable; serving last known members", {
+      event: "registry.unreachable",
+      worker,
+      detail,
+    });
     this.#logged.set(worker, { state: "disconnected", warnedMs: this.#clock.now(), cancel: () => {} });
   }
 

@@ -93,7 +93,13 @@ export class LastKnown implements AsyncDisposable {
     if (text === undefined) return;
     const decoded = await decodeTopology(text);
     if (decoded.ok) [this.#remembered, this.#confirmed] = [decoded.members, decoded.confirmed];
-    else this.#options.log.warn(`Cannot use the last known members, as ${decoded.reason}: going without`, { path });
+    else {
+      const at = { path, reason: decoded.reason };
+      this.#options.log.warn("Cannot use the last known members; going without", {
+        event: "last_known.unusable",
+        ...at,
+      });
+    }
   }
 
   /** Takes the clusters of the config, and how old members may be: others are forgotten when they are older. */
@@ -152,7 +158,11 @@ export class LastKnown implements AsyncDisposable {
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
       const reason = error instanceof Error ? error.message : String(error);
-      this.#options.log.warn("Cannot read the last known members: going without", { path, reason });
+      this.#options.log.warn("Cannot read the last known members; going without", {
+        event: "last_known.unusable",
+        path,
+        reason,
+      });
       return undefined;
     }
   }
@@ -173,7 +183,10 @@ export class LastKnown implements AsyncDisposable {
       return await plugin.adopt(await this.#disk.read(file).catch(() => ""), config);
     } catch (error) {
       if (!(error instanceof UndecidedError)) throw error;
-      this.#options.log.debug("Could not read the balancer's file for its members", { reason: error.message });
+      this.#options.log.debug("Could not read the balancer's file for its members", {
+        event: "last_known.unread",
+        reason: error.message,
+      });
       return new Map();
     }
   }
@@ -188,7 +201,7 @@ export class LastKnown implements AsyncDisposable {
       if (seen.answers === undefined) return undefined;
       return await plugin.adoptRunning?.(await plugin.observe(seen, config)) ?? new Map();
     } catch (error) {
-      log.debug("Could not ask the balancer for its members", { reason: String(error) });
+      log.debug("Could not ask the balancer for its members", { event: "last_known.unread", reason: String(error) });
       return undefined;
     }
   }
@@ -216,7 +229,9 @@ export class LastKnown implements AsyncDisposable {
       try {
         await this.#disk.write(path, text);
         this.#written = { members, atMs: nowMs };
-        if (this.#failure !== undefined) this.#options.log.info("The last known members are written again", { path });
+        if (this.#failure !== undefined) {
+          this.#options.log.info("The last known members are written again", { event: "last_known.written", path });
+        }
         this.#failure = undefined;
       } catch (error) {
         // The candidate's name is made up anew each time.
@@ -228,7 +243,11 @@ export class LastKnown implements AsyncDisposable {
         this.#cancelNext = clock.after(RETRY_MS, () => this.note());
         // The same trouble is told once.
         const level = reason === this.#failure ? "debug" : "warn";
-        this.#options.log[level]("Cannot keep the last known members on disk", { path, reason });
+        this.#options.log[level]("Cannot keep the last known members on disk", {
+          event: "last_known.unwritten",
+          path,
+          reason,
+        });
         this.#failure = reason;
       }
     });

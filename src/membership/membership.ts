@@ -124,7 +124,7 @@ export class Membership implements Disposable {
       if (before === undefined) return;
       const isConfirmed = before.cause !== "many" && said < known;
       const text = isConfirmed ? "Held membership change confirmed, applying" : "Hold released; members are back";
-      return log[isConfirmed ? "warn" : "info"](text, { event: "cluster.released", ...at });
+      return log.info(text, { event: "cluster.released", ...at });
     }
     if (hold.cause === before?.cause) return;
     const { cause, askAt } = hold;

@@ -58,7 +58,7 @@ Deno.test("Membership asks a second time before a cluster is emptied, and says s
   assert.equal(stage.hear(0), 0);
   assert.deepEqual(stage.log, [
     "warn cluster.held empty 2s 0",
-    "warn cluster.released 0",
+    "info cluster.released 0",
   ]);
 });
 

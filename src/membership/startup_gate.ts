@@ -48,8 +48,8 @@ export class Settling implements Disposable {
       return false;
     }
     if (silent.length > 0) {
-      const why = "nobody has registered, or the registry does not answer";
-      log.warn(`Some clusters were not heard of yet (${why}): they are served as last known`, {
+      log.warn("No data for some clusters; serving last known members", {
+        event: "cluster.silent",
         clusters: silent.map(({ name }) => name).join(", "),
       });
     }

@@ -130,7 +130,12 @@ export class Watches {
     const waitMs = Math.round(backoffMs(attempt, WATCH_BACKOFF, random));
     // The same again is no news.
     const level = before?.reason === reason ? "debug" : "warn";
-    log[level]("Lost sight of a cluster: its members stay, and it is watched again", { cluster, reason, waitMs });
+    log[level]("Watch failed; keeping members and watching again", {
+      event: "cluster.watch_failed",
+      cluster,
+      reason,
+      waitMs,
+    });
     await delay(waitMs, { clock, signal }).catch(() => {});
     if (this.#clustersOf(key).has(cluster)) this.#watch(key, cluster);
   }

@@ -196,7 +196,7 @@ export class Monitor implements AsyncDisposable {
   ): Promise<void> {
     const { clock, log } = this.#options;
     while (!signal.aborted) {
-      log.warn("Service has no checks and counts as up", { service: key });
+      log.warn("Service has no checks and counts as up", { event: "service.unchecked", service: key });
       // Rejects only when it is over, which the condition sees.
       await delay(intervalMs, { clock, signal }).catch(() => {});
     }
@@ -261,7 +261,9 @@ export class Monitor implements AsyncDisposable {
     const status = statusOf(verdicts, running.status);
     if (status === running.status) return;
     [running.status, running.sinceMs] = [status, this.#options.clock.now()];
-    this.#options.log[status === "up" ? "info" : "warn"](`Service is ${status}`, { service: running.port.key });
+    const at = { service: running.port.key };
+    if (status === "up") this.#options.log.info("Service is up", { event: "service.up", ...at });
+    else this.#options.log.warn("Service is down", { event: "service.down", ...at });
     this.#options.onStatus(running.port.key, status);
   }
 }

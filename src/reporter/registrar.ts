@@ -295,7 +295,12 @@ export class Registrar implements AsyncDisposable {
       const reason = error instanceof Error ? error.message : String(error);
       if (signal.aborted) return false;
       // A failure is news, and so is another one; the same again is not.
-      log[entry.failure === reason ? "debug" : "warn"](`Could not ${operation}; trying again`, { ...at, reason });
+      log[entry.failure === reason ? "debug" : "warn"](`Could not ${operation}; trying again`, {
+        event: "registration.failed",
+        operation,
+        ...at,
+        reason,
+      });
       entry.failure = reason;
       return false;
     } finally {
@@ -310,7 +315,10 @@ export class Registrar implements AsyncDisposable {
       const isRegistered = operation === "register";
       // In a session that has ended meanwhile it is not registered, and is about to be.
       const isInForce = entry.done === wish;
-      if (isInForce && (isRegistered || entry.isOurs)) log.info(isRegistered ? "Registered" : "Deregistered", at);
+      if (isInForce && isRegistered) log.info("Registered", { event: "registration.registered", ...at });
+      if (isInForce && !isRegistered && entry.isOurs) {
+        log.info("Deregistered", { event: "registration.deregistered", ...at });
+      }
       entry.isOurs = isRegistered;
       // What this one takes the place of need not wait any more.
       if (isRegistered) this.apply(this.#wanted);

@@ -41,6 +41,6 @@ export async function serveStatus(
       },
     }),
   );
-  log.info("The status is served", { at: formatStatusAddress(server.address) });
+  log.info("The status is served", { event: "status.listening", at: formatStatusAddress(server.address) });
   return parts.move();
 }

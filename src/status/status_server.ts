@@ -117,7 +117,10 @@ function answer(
         return refuse(404, "Cannot find that: there are /status and /health");
     }
   } catch (error) {
-    log.error("The status cannot be told", { reason: error instanceof Error ? error.stack : String(error) });
+    log.error("The status cannot be told", {
+      event: "status.failed",
+      reason: error instanceof Error ? error.stack : String(error),
+    });
     return refuse(500, "Cannot answer for a fault of Lighthouse itself");
   }
 }

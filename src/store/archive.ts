@@ -68,7 +68,12 @@ export class Archive {
         const reason = error instanceof Error ? error.message : String(error);
         const aside = await files.setAside(name, "corrupt");
         this.#names = this.#names.filter((other) => other !== name);
-        log.error("A snapshot is corrupt: it is set aside, and the one before it is tried", { name, aside, reason });
+        log.error("A snapshot is corrupt: it is set aside, and the one before it is tried", {
+          event: "store.snapshot_corrupt",
+          name,
+          aside,
+          reason,
+        });
       }
     }
     return undefined;
@@ -97,7 +102,11 @@ export class Archive {
         await files.remove(name);
         this.#names = this.#names.filter((other) => other !== name);
       } catch (error) {
-        log.warn("An old snapshot cannot be removed", { name, reason: String(error) });
+        log.warn("An old snapshot cannot be removed", {
+          event: "store.snapshot_unremoved",
+          name,
+          reason: String(error),
+        });
       }
     }
   }

@@ -76,12 +76,18 @@ export class Cluster implements AsyncDisposable {
       });
       try {
         heardOf = await this.#exchange(address, heardOf, signal);
-        if (members.get(address)?.reachable === false) log.info("Another instance is reachable", { address });
+        if (members.get(address)?.reachable === false) {
+          log.info("Another instance is reachable", { event: "store.peer_reachable", address });
+        }
         members.learn(address, { reachable: true, lastReachableMs: wallNow() });
       } catch (error) {
         isWoken = false;
         if (members.get(address)?.reachable && !signal.aborted) {
-          log.warn("Another instance cannot be reached", { address, reason: String(error) });
+          log.warn("Another instance cannot be reached", {
+            event: "store.peer_unreachable",
+            address,
+            reason: String(error),
+          });
         }
         members.learn(address, { reachable: false });
       }
@@ -108,12 +114,18 @@ export class Cluster implements AsyncDisposable {
     const order = compareVersions(version, this.#store.copy.version);
     if (order > 0) {
       const outcome = await this.#store.accept(await client.getCopy(address, signal));
-      if (outcome instanceof Refusal) log.warn("A copy is refused", { address, reason: outcome.message });
+      if (outcome instanceof Refusal) {
+        log.warn("A copy is refused", { event: "store.copy_rejected", address, reason: outcome.message });
+      }
     } else if (order < 0) {
       const { copy } = this.#store;
       await client.putCopy(address, copy, signal);
       members.learn(address, { lastPushMs: wallNow() });
-      log.debug("A version was given to another instance", { address, version: formatVersion(copy.version) });
+      log.debug("A version was given to another instance", {
+        event: "store.copy_sent",
+        address,
+        version: formatVersion(copy.version),
+      });
     }
     members.learn(address, {
       ...(id === undefined ? {} : { id }),
@@ -135,7 +147,7 @@ export class Cluster implements AsyncDisposable {
     // Of two names that answer, the one that it calls itself is kept.
     else if (others.length > 0 && known !== address) members.forget(address, others[0]?.address ?? address);
     else return false;
-    log.info("An instance is known by another address", { address, known });
+    log.info("An instance is known by another address", { event: "store.peer_renamed", address, known });
     return true;
   }
 }

@@ -91,6 +91,7 @@ export class Handler implements Disposable {
     }
     const fail = (error: unknown) => {
       this.#options.log.error("A request has failed", {
+        event: "store.request_failed",
         method: request.method,
         url: request.url,
         reason: error instanceof Error ? error.stack : String(error),

@@ -140,7 +140,11 @@ export class Journal {
       return name;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      log.error("A change cannot be written to the disk: it is refused", { sequence, reason });
+      log.error("A change cannot be written to the disk: it is refused", {
+        event: "store.write_failed",
+        sequence,
+        reason,
+      });
       settle(new Refusal("Internal Server Error", `Cannot write version ${sequence} to the disk: nothing was changed`));
       return undefined;
     }
@@ -151,7 +155,11 @@ export class Journal {
     try {
       await archive.keepLost(name);
     } catch (error) {
-      log.error("The snapshot of a version that has lost cannot be put aside", { name, reason: String(error) });
+      log.error("The snapshot of a version that has lost cannot be put aside", {
+        event: "store.conflict_unsaved",
+        name,
+        reason: String(error),
+      });
     }
   }
 }

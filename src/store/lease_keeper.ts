@@ -148,7 +148,9 @@ export class LeaseKeeper implements Disposable {
       return this.#ends.get(name)?.atMs === atMs && current.leases.has(name) ? end(current, name) : undefined;
     }, { joins: true });
     if (outcome instanceof Refusal) this.#arm(name, RETRY_MS);
-    else if (!outcome.leases.has(name)) this.#log.info("A lease has expired: its keys are gone", { name });
+    else if (!outcome.leases.has(name)) {
+      this.#log.info("A lease has expired: its keys are gone", { event: "store.lease_expired", name });
+    }
   }
 }
 

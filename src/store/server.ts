@@ -101,7 +101,10 @@ export class StoreServer implements AsyncDisposable {
     }
     const secrets = await readSecrets(options);
     if (!isLoopback(bind.host) && tls === undefined) {
-      log.warn("Without TLS, what is sent can be read and changed on its way", { bind: formatBindAddress(bind) });
+      log.warn("Without TLS, what is sent can be read and changed on its way", {
+        event: "store.plaintext",
+        bind: formatBindAddress(bind),
+      });
     }
     await using resources = new AsyncDisposableStack();
     const counts = newCounts();
@@ -139,7 +142,12 @@ export class StoreServer implements AsyncDisposable {
     const client = parts.client = resources.use(new PeerClient({ ...secrets.peer, limits }));
     const me = options.advertise === undefined ? announced(address) : formatBindAddress(options.advertise);
     resources.use(new Cluster(store, { ...options, client, me, id }));
-    log.info("The store listens", { bind: formatBindAddress(address), tls: tls !== undefined, connectionsMax });
+    log.info("The store listens", {
+      event: "store.listening",
+      bind: formatBindAddress(address),
+      tls: tls !== undefined,
+      connectionsMax,
+    });
     return new StoreServer({ store, address, options, parts }, resources.move());
   }
 
@@ -154,10 +162,13 @@ export class StoreServer implements AsyncDisposable {
       if (pem !== undefined) this.#parts.server?.useCertificates(pem);
       this.#parts.tokens = tokens;
       this.#parts.client?.reload({ ...peer, limits });
-      log.info("Tokens and certificates were read again");
+      log.info("Tokens and certificates were read again", { event: "store.secrets_reloaded" });
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      log.error("Tokens and certificates cannot be read again: what there was is used on", { reason });
+      log.error("Tokens and certificates cannot be read again: what there was is used on", {
+        event: "store.secrets_invalid",
+        reason,
+      });
     }
   }
 

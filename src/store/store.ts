@@ -83,7 +83,10 @@ export class Store implements AsyncDisposable {
     this.#isAvailable = isFresh;
     if (isFresh) return;
     const waitMs = Math.max(0, resolveTimeLimit(bootstrapLimit, wallNow()) - wallNow());
-    log.warn("Nothing is served until another instance has answered, or the time for that is over", { waitMs });
+    log.warn("Nothing is served until another instance has answered, or the time for that is over", {
+      event: "store.waiting",
+      waitMs,
+    });
     this.#stopWaiting = clock.after(waitMs, () => this.#becomeAvailable("the time for others to answer is over"));
   }
 
@@ -104,7 +107,11 @@ export class Store implements AsyncDisposable {
       (loaded !== undefined && loaded.writtenMs >= resolveTimeLimit(loadLimit, wallNow()));
     if (loaded !== undefined) {
       const { name, copy } = loaded;
-      log.info("A snapshot was loaded", { name, version: formatVersion(copy.version) });
+      log.info("A snapshot was loaded", {
+        event: "store.snapshot_loaded",
+        name,
+        version: formatVersion(copy.version),
+      });
       await archive.removeOld(name);
     }
     const empty = {
@@ -279,8 +286,15 @@ export class Store implements AsyncDisposable {
       const fate = fateOf(version, copy.lineage);
       if (fate !== "kept") {
         const what = { lost: formatVersion(version), newer: formatVersion(copy.version) };
-        if (fate === "lost") this.#options.log.warn("A version has lost against another: its snapshot is kept", what);
-        else this.#options.log.warn("A version may have lost, it is too old to tell: its snapshot is kept", what);
+        const { log } = this.#options;
+        if (fate === "lost") {
+          log.warn("A version has lost against another: its snapshot is kept", { event: "store.conflict", ...what });
+        } else {
+          log.warn("A version may have lost, it is too old to tell: its snapshot is kept", {
+            event: "store.conflict_possible",
+            ...what,
+          });
+        }
       }
       return { ...copy, losesBefore: fate !== "kept" };
     }, { joins: false });
@@ -351,7 +365,7 @@ export class Store implements AsyncDisposable {
     this.#stopWaiting();
     if (this.#isAvailable) return;
     this.#isAvailable = true;
-    this.#options.log.info("The document is served from now on", { reason });
+    this.#options.log.info("The document is served from now on", { event: "store.serving", reason });
   }
 }
 

@@ -80,7 +80,7 @@ export class ThreadCensus implements AsyncDisposable {
     try {
       threads = await countThreads();
     } catch (error) {
-      log.debug("Could not count threads", { reason: String(error) });
+      log.debug("Could not count threads", { event: "worker.uncounted", reason: String(error) });
       return this.#lookIn(LOOK_EVERY_MS);
     }
     // Those that came or went meanwhile may have been counted or not: in doubt they were.

@@ -72,7 +72,7 @@ export async function bootCrew(
       voice.say(event);
     },
     onDeath: (reason) => death.resolve(reason),
-    onRefused: (reason) => log.warn("Refused what a worker said", { worker: key, reason }),
+    onRefused: (reason) => log.warn("Worker message rejected", { event: "worker.rejected", worker: key, reason }),
   });
   const crew = { host, voice, death: death.promise };
   const start = async () => {

@@ -284,7 +284,11 @@ export class Fleet implements AsyncDisposable {
       const refusal = this.hangs.refusal(hangKey(member.spec));
       if (refusal !== undefined) {
         if (refusal.isForGood && member.down !== refusal.reason) {
-          this.#log.error("A worker is not started again", { worker: key, reason: refusal.reason });
+          this.#log.error("A worker is not started again", {
+            event: "worker.kept_out",
+            worker: key,
+            reason: refusal.reason,
+          });
         }
         member.down = refusal.reason;
         member.tried.resolve();
@@ -300,7 +304,12 @@ export class Fleet implements AsyncDisposable {
           break;
         }
         this.#serve(member, crew);
-        this.#log.debug("Worker is in service", { worker: key, bootMs: Math.round(this.#clock.now() - bornMs) });
+        // A first start is no news, the end of an outage is.
+        this.#log[attempt > 0 ? "info" : "debug"]("Worker is in service", {
+          event: "worker.started",
+          worker: key,
+          bootMs: Math.round(this.#clock.now() - bornMs),
+        });
         const ready = Promise.try(() => this.#events.onReady(key)).then(() => undefined);
         const early = await abortable(Promise.race([ready, crew.death]), signal);
         if (early !== undefined) throw new WorkerDeadError(early);
@@ -324,9 +333,10 @@ export class Fleet implements AsyncDisposable {
       const waitMs = Math.round(backoffMs(attempt++, RESTART_BACKOFF, this.#random));
       const at = { worker: key, reason: member.down, waitMs, attempt };
       if (this.#fallBack(member)) {
-        this.#log.warn("Could not replace a worker: the one before it goes on, and it is tried again", at);
+        this.#log.warn("Cannot replace a worker; the previous one goes on", { event: "worker.replace_failed", ...at });
       } else {
-        this.#log.warn(isReady ? "Worker ended; starting another" : "Could not start a worker; trying again", at);
+        if (isReady) this.#log.warn("Worker ended; starting another", { event: "worker.ended", ...at });
+        else this.#log.warn("Could not start a worker; trying again", { event: "worker.start_failed", ...at });
         this.#events.onDown(key, member.down);
       }
       await delay(waitMs, { clock: this.#clock, signal }).catch(() => {});
@@ -386,8 +396,11 @@ export class Fleet implements AsyncDisposable {
     // Not in the gate: how long a registry takes is no matter of this machine's cores.
     if (spec.kind !== "discovery" || predecessor === undefined) return crew;
     const onOutOfReach = (detail: string) => {
-      const at = { worker: key, detail };
-      this.#log.warn("A new connection is out of reach of its registry: the one before it goes on meanwhile", at);
+      this.#log.warn("Registry unreachable by a new connection; the previous one goes on", {
+        event: "registry.replacement_unreachable",
+        worker: key,
+        detail,
+      });
     };
     try {
       await registry.awaitReach({ death: crew.death, clock: this.#clock, signal, onOutOfReach });

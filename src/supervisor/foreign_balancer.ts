@@ -277,7 +277,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
         if (event.type === "log") log[event.level](event.message, { ...event.properties, ...at });
       },
       onDeath: (reason) => this.#fall(host, reason, { isHung: host.fellSilent }),
-      onRefused: (reason) => log.warn("Refused what a worker said", { ...at, reason }),
+      onRefused: (reason) => log.warn("Worker message rejected", { event: "worker.rejected", ...at, reason }),
     });
     [this.#host, this.#bornMs, this.#fallen] = [host, clock.now(), ""];
     this.#stuckBefore = undefined;
@@ -297,7 +297,10 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     const waitMs = Math.round((isHung ? HUNG_REST_MS : 0) + backoffMs(this.#falls++, REST, random));
     this.#restUntilMs = clock.now() + waitMs;
     const at = { balancer: this.name, reason, waitMs, falls: this.#falls };
-    log[isNews ? "warn" : "debug"]("The worker of a balancer's plugin ended: what runs stays as it is", at);
+    log[isNews ? "warn" : "debug"]("The worker of a balancer's plugin ended: what runs stays as it is", {
+      event: "plugin.balancer_ended",
+      ...at,
+    });
   }
 
   /** Counts something that goes beyond what was granted, and says so once. */
@@ -305,7 +308,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     const level = reason === this.#refused ? "debug" : "warn";
     this.#refused = reason;
     const at = { balancer: this.name, reason, refusals: ++this.#refusals };
-    this.#options.log[level]("Refused what a balancer's plugin wanted", at);
+    this.#options.log[level]("Refused what a balancer's plugin wanted", { event: "plugin.balancer_rejected", ...at });
     return new BeyondGrantError(reason);
   }
 

@@ -249,7 +249,7 @@ export class PluginHost implements AsyncDisposable {
       case "stopped":
         return this.#stopped.resolve();
       case "log":
-        return this.#options.onEvent?.(message);
+        return this.#options.onEvent?.({ ...message, properties: withEvent(message.properties) });
       case "dropped":
         return this.#options.onRefused?.(`${message.records} log records in one second were dropped`);
       case "connection":
@@ -375,4 +375,17 @@ function read(data: unknown, lengthMax: number): Guarded {
   } catch (error) {
     return { ok: false, fault: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** What discovery methods report: any of them may use these events. */
+const DISCOVERY_EVENT = /^discovery\.[a-z_]{1,40}$/;
+
+/**
+ * Gives a plugin's record its event. Whatever is none of a discovery method is
+ * `plugin.log`, and keeps its own name beside it: so that no plugin's record
+ * passes for an event of the host.
+ */
+function withEvent({ event: own, ...rest }: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  if (typeof own === "string" && DISCOVERY_EVENT.test(own)) return { event: own, ...rest };
+  return { event: "plugin.log", ...rest, ...own !== undefined && { plugin_event: own } };
 }

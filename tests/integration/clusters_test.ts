@@ -54,12 +54,13 @@ Deno.test("a cluster that names a discovery which is not there yet is served onc
   await host.write("clusters/web", cluster("late"));
   await host.write("services/web", { discovery: "late", port: web.port, checks: CHECKS });
   await using both = Lighthouse.start("run", host.configDir);
-  await both.logged(/warning: No discovery named late: there is no discovery\/late\.yaml/);
+  await both.event("config.suspect", { msg: /No discovery named late: there is no discovery\/late\.yaml/ });
   await host.write("discovery/late", late);
   await host.untilServing("web", [web.port]);
   // One that goes away empties nothing, and is picked up again.
   await host.remove("discovery/late");
-  await both.logged(/Config is in force.*discovery=2(.|\n)*Config is in force.*discovery=1/);
+  const withBoth = await both.event("config.applied", { discovery: 2 });
+  await both.event("config.applied", { discovery: 1 }, { after: withBoth });
   assert.deepEqual(await host.serving("web"), [web.port]);
   await host.write("discovery/late", late);
   await using other = new WebService();
@@ -74,8 +75,8 @@ Deno.test("a cluster that names a balancer which is not there yet is served once
   await host.write("services/web", { discovery: "file", port: web.port, checks: CHECKS });
   await host.write("clusters/web", cluster("file"));
   await using both = Lighthouse.start("run", host.configDir);
-  await both.logged(/warning: No balancer named haproxy: there is no balancers\/haproxy\.yaml/);
-  await both.logged(/Registered/);
+  await both.event("config.suspect", { msg: /No balancer named haproxy: there is no balancers\/haproxy\.yaml/ });
+  await both.event("registration.registered");
   await host.write("balancers/haproxy", host.haproxy.file);
   await eventually("HAProxy is started", () => Deno.stat(host.haproxy.socketFile));
   await host.untilServing("web", [web.port]);
@@ -96,7 +97,7 @@ Deno.test("B5: a cluster moves from one discovery to another while it is served,
   const pid = await host.haproxy.pid();
   // Where nobody is known yet, the members stay.
   await host.write("clusters/web", { ...file, discovery: "zookeeper" });
-  await both.logged(/Config is in force(.|\n)*Config is in force/);
+  await both.event("config.applied", {}, { times: 2 });
   assert.deepEqual(await host.serving("web"), [web.port]);
   await announce(kazoo, "web", 81);
   await host.untilServing("web", [81]);
@@ -113,7 +114,7 @@ Deno.test("B20: a cluster that does not exist yet is waited for through restarts
   await host.write("clusters/web", cluster("zookeeper"));
   await using writer = Lighthouse.start("writer", host.configDir);
   await server.kill();
-  await writer.logged(/event=registry\.unreachable/);
+  await writer.event("registry.unreachable");
   await server.start();
   await server.kill();
   await server.start();
@@ -137,7 +138,7 @@ Deno.test("B27: a cluster that is removed while ZooKeeper is away leaves at once
   await host.untilServing("web", [81]);
   await host.untilServing("other", [82]);
   await server.kill();
-  await writer.logged(/event=registry\.unreachable/);
+  await writer.event("registry.unreachable");
   await host.remove("clusters/web");
   await host.remove("clusters/pending");
   await eventually("it is gone", async () => !(await host.haproxy.ask("show backend")).join().includes("web"));
@@ -160,7 +161,11 @@ Deno.test("two clusters that want one port: the first has it, the other is told 
   await host.untilServing("two", [web.port]);
   const { port } = two.haproxy as { port: number };
   await host.write("clusters/two", { ...two, haproxy: { ...one.haproxy as object, frontend: ["maxconn 10"] } });
-  await both.logged(/clusters\/two\.yaml:1:\d+: error: Cannot use port \d+ as clusters\/one has it already/);
+  await both.event("config.invalid", {
+    file: /clusters\/two\.yaml$/,
+    line: 1,
+    msg: /Cannot use port \d+ as clusters\/one has it already/,
+  });
   const response = await fetch(`http://127.0.0.1:${port}/`);
   assert.equal(await response.text(), `hello from ${web.port}\n`, "its old port is still there");
 });

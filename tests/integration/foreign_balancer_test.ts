@@ -58,7 +58,7 @@ Deno.test("a cluster is served by HAProxy and by an nginx whose plugin came by U
   });
   // Both are registered before there is a writer, or nginx is started with one, and reloaded for the other.
   await using reporter = Lighthouse.start("reporter", host.configDir);
-  await reporter.logged(/(?:msg=Registered(?:.|\n)*){2}/);
+  await reporter.event("registration.registered", {}, { times: 2 });
   await using writer = Lighthouse.start("writer", host.configDir);
   const untilServing = async (expected: readonly number[]) => {
     await host.untilServing("web", expected);
@@ -83,8 +83,8 @@ Deno.test("a cluster is served by HAProxy and by an nginx whose plugin came by U
 
   const running = await nginx.text();
   await use(2, second);
-  await writer.logged(/Plugin is loaded.*plugin=balancer\/nginx(.|\n)*Plugin is loaded.*plugin=balancer\/nginx/);
-  await writer.logged(/Config is in force(.|\n)*Config is in force/);
+  await writer.event("plugin.loaded", { plugin: "balancer/nginx" }, { times: 2 });
+  await writer.event("config.applied", {}, { times: 2 });
   two.healthy = false;
   await host.untilServing("web", [one.port]);
   await nginx.untilServing([one.port]);
@@ -216,7 +216,7 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
     members: `plan() { for (let i = 0; i < 10_000; i++) console.log(i); return []; }`,
     told: /\d+ log records in one second were dropped/,
   },
-  { name: "endless", members: `plan: () => [install("x")]`, told: /Config is in force/ },
+  { name: "endless", members: `plan: () => [install("x")]`, told: /event=config\.applied/ },
   {
     name: "restless",
     members: `plan: () => [install(String(Math.random()))]`,

@@ -67,7 +67,7 @@ Deno.test("logging.yaml is in force at once, an edit too, and one that is wrong 
   for (const line of first.trimEnd().split("\n")) {
     assert.match(line, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\|lighthouse\.[\w.]+\|[A-Z]+ *\|REPORTER\|[^|]+\|/);
   }
-  assert.match(first, /\|lighthouse\.app\|INFO {4}\|REPORTER\|MainThread\|Config is in force/);
+  assert.match(first, /\|lighthouse\.app\|INFO {4}\|REPORTER\|MainThread\|Config applied/);
   assert.match(
     first,
     /\|lighthouse\.fleet\|DEBUG {3}\|REPORTER\|(?:check web:\d+\/tcp|discovery file)\|Worker is in service/,
@@ -97,7 +97,7 @@ Deno.test("logging.yaml is in force at once, an edit too, and one that is wrong 
     loggers: { "lighthouse.service": { level: "INFO" } },
     root: { level: "DEBUG", handlers: ["file", "all"] },
   });
-  await dir.holds("fourth.log", /Config is in force/);
+  await dir.holds("fourth.log", /Config applied/);
   lighthouse.kill("SIGHUP");
   await dir.holds("fourth.log", /Looking at the config again/);
   assert.equal(await lighthouse.stop(), 0);

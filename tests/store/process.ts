@@ -1,5 +1,6 @@
 import config from "../../deno.json" with { type: "json" };
 import { eventually } from "../support/eventually.ts";
+import { countEvents, type Fields, type LoggedEvent, untilLogged } from "../support/logged_events.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
@@ -36,6 +37,20 @@ export class StoreProcess implements AsyncDisposable {
   /** Its process. */
   get pid(): number {
     return this.#child.pid;
+  }
+
+  /** Waits until the log has an event with such fields; answers the record. */
+  event(
+    event: string,
+    fields?: Fields,
+    options?: { readonly times?: number; readonly after?: LoggedEvent },
+  ): Promise<LoggedEvent> {
+    return untilLogged(() => this.log, event, fields, options);
+  }
+
+  /** How often the log has an event with such fields. */
+  count(event: string, fields?: Fields): number {
+    return countEvents(this.log, event, fields);
   }
 
   /** Waits until the log has a line. */

@@ -2,6 +2,7 @@ import config from "../../deno.json" with { type: "json" };
 import { RuntimeSocket } from "../../src/balance/runtime_socket.ts";
 import { eventually } from "./eventually.ts";
 import { HaproxyBox } from "./haproxy.ts";
+import { countEvents, type Fields, type LoggedEvent, untilLogged } from "./logged_events.ts";
 import { TempDir } from "./temp_dir.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
@@ -93,6 +94,20 @@ export class Lighthouse implements AsyncDisposable {
     const { code } = await this.#child.status;
     await this.#read;
     return code;
+  }
+
+  /** Waits until the log has an event with such fields; answers the record. */
+  event(
+    event: string,
+    fields?: Fields,
+    options?: { readonly times?: number; readonly after?: LoggedEvent },
+  ): Promise<LoggedEvent> {
+    return untilLogged(() => this.log, event, fields, options);
+  }
+
+  /** How often the log has an event with such fields. */
+  count(event: string, fields?: Fields): number {
+    return countEvents(this.log, event, fields);
   }
 
   /** Waits until the log has a line. */

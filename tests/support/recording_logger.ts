@@ -5,8 +5,11 @@ export class RecordingLogger implements Logger {
   /** What was told, in order. */
   readonly lines: string[] = [];
   /** The same, with the properties. */
-  readonly records: { readonly text: string; readonly properties: Readonly<Record<string, unknown>> | undefined }[] =
-    [];
+  readonly records: {
+    readonly level: string;
+    readonly text: string;
+    readonly properties: Readonly<Record<string, unknown>> | undefined;
+  }[] = [];
   /** Keeps detail. */
   debug(text: string, properties?: Readonly<Record<string, unknown>>): void {
     this.#note("debug", text, properties);
@@ -24,9 +27,16 @@ export class RecordingLogger implements Logger {
     this.#note("error", text, properties);
   }
 
+  /** The events that were told so far, as `level id`, without detail. */
+  get events(): readonly string[] {
+    return this.records.filter(({ level }) => level !== "debug").map(({ level, properties }) =>
+      `${level} ${properties?.event}`
+    );
+  }
+
   #note(level: string, text: string, properties: Readonly<Record<string, unknown>> | undefined): void {
     this.lines.push(`${level} ${text}`);
-    this.records.push({ text, properties });
+    this.records.push({ level, text, properties });
   }
 
   /** What was told since the last time, without detail. */

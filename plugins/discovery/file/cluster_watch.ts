@@ -130,14 +130,22 @@ export class ClusterWatch {
       deadMs = Math.max(deadMs, entry.lease?.ttlMs ?? 0);
       const earlier = before.get(name);
       if (earlier !== undefined && !isOver(entry.lease, earlier.sighting)) {
-        log.info(`The lease of ${quote(name)} in ${path} is over`);
+        log.info(`The lease of ${quote(name)} in ${path} is over`, {
+          event: "discovery.lease_expired",
+          path,
+          entry: name,
+        });
       }
     }
     await this.#removeLongDead();
     const { nodes, faults, excess } = composeMembership(live);
-    if (excess !== undefined && excess !== this.#excess) log.warn(`${path}: ${excess}`);
+    if (excess !== undefined && excess !== this.#excess) {
+      log.warn(`${path}: ${excess}`, { event: "discovery.excess", path, reason: excess });
+    }
     this.#excess = excess;
-    for (const line of newsOfFaults(this.#faults, faults)) log.warn(`Left out a file of ${path}: ${line}`);
+    for (const line of newsOfFaults(this.#faults, faults)) {
+      log.warn(`Left out a file of ${path}: ${line}`, { event: "discovery.entry_skipped", path, reason: line });
+    }
     this.#faults = faults;
     if (nodes.length > 0) this.#isTrusted = true;
     if (this.#isTrusted) return nodes;
@@ -155,13 +163,18 @@ export class ClusterWatch {
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
       if (!this.#isMissing) {
-        if (this.#hasExisted) log.warn(`${path} was removed; keeping what it had and waiting for it`);
-        else log.info(`${path} does not exist yet; waiting for it`);
+        if (this.#hasExisted) {
+          log.warn(`${path} was removed; keeping its members and waiting for it`, {
+            event: "discovery.path_removed",
+            path,
+          });
+        } else log.info(`${path} does not exist yet; waiting for it`, { event: "discovery.path_missing", path });
       }
       [this.#isMissing, this.#isTrusted, this.#emptySinceMs] = [true, false, undefined];
       this.#known = new Map();
       return undefined;
     }
+    if (this.#isMissing) log.info(`${path} is there`, { event: "discovery.path_found", path });
     [this.#isMissing, this.#hasExisted] = [false, true];
     return names;
   }

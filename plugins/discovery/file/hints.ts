@@ -61,7 +61,11 @@ export class Hints implements AsyncDisposable {
       } catch (error) {
         // Nobody has registered yet, and who only reads makes no directory. Or else out of watches: the poll goes on.
         if (!(error instanceof Deno.errors.NotFound) && !this.#isDeaf && !signal.aborted) {
-          log.warn(`Cannot watch ${path}; polling it alone`, { error: String(error) });
+          log.warn(`Cannot watch ${path}; polling it alone`, {
+            event: "discovery.polling",
+            path,
+            error: String(error),
+          });
         }
         this.#isDeaf = true;
       }

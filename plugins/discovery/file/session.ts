@@ -232,7 +232,11 @@ export class FileSession implements DiscoverySession {
       // Somebody removed it, or wrote something else over it.
       return await this.#write(file, text);
     }
-    this.#context.log.info(`${quote(nodeName(node))} was taken over by another session`);
+    const taken = nodeName(node);
+    this.#context.log.info(`${quote(taken)} was taken over by another session`, {
+      event: "discovery.node_taken",
+      node: taken,
+    });
     this.#held.delete(file);
   }
 

@@ -126,14 +126,23 @@ export class ClusterWatch {
     const follows = answer.headers["lighthouse-follows"] !== "false";
     if (this.#belief.judge({ nodes, follows }, clock.now())) {
       if (wasDoubted && !follows) {
-        log.warn(`${path} has lost its past (${this.#believed} is unknown at ${instances.current}); taken as it is`);
+        log.warn(`${path} has lost its history; taken as it is`, {
+          event: "discovery.history_lost",
+          path,
+          instance: instances.current,
+          version: this.#believed,
+        });
       }
       [this.#seen, this.#believed, this.#nodes] = [etag, etag, nodes];
       return nodes;
     }
     this.#isDoubted = true;
     if (!wasDoubted && this.#belief.hasMembers) {
-      log.warn(`${instances.current} lacks members of ${path} that it may not know of yet; keeping what there was`);
+      log.warn(`${instances.current} lacks members of ${path} that it may not know of yet; keeping what there was`, {
+        event: "discovery.behind",
+        path,
+        instance: instances.current,
+      });
     }
     return undefined;
   }
@@ -156,9 +165,13 @@ export class ClusterWatch {
     }
     this.#known = known;
     const { nodes, faults, excess } = composeMembership(new Map([...known].map(([name, { child }]) => [name, child])));
-    for (const line of newsOfFaults(this.#faults, faults)) log.warn(`Left out a key of ${path}: ${line}`);
+    for (const line of newsOfFaults(this.#faults, faults)) {
+      log.warn(`Left out a key of ${path}: ${line}`, { event: "discovery.entry_skipped", path, reason: line });
+    }
     this.#faults = faults;
-    if (excess !== undefined && excess !== this.#excess) log.warn(`${path}: ${excess}`);
+    if (excess !== undefined && excess !== this.#excess) {
+      log.warn(`${path}: ${excess}`, { event: "discovery.excess", path, reason: excess });
+    }
     this.#excess = excess;
     return nodes;
   }
@@ -166,9 +179,14 @@ export class ClusterWatch {
   #tellMissing(isMissing: boolean): void {
     const { path, log } = this.#options;
     if (isMissing && !this.#isMissing) {
-      if (this.#belief.hasMembers) log.warn(`${path} was removed; keeping what it had and waiting for it`);
-      else log.info(`${path} does not exist yet; waiting for it`);
+      if (this.#belief.hasMembers) {
+        log.warn(`${path} was removed; keeping its members and waiting for it`, {
+          event: "discovery.path_removed",
+          path,
+        });
+      } else log.info(`${path} does not exist yet; waiting for it`, { event: "discovery.path_missing", path });
     }
+    if (!isMissing && this.#isMissing) log.info(`${path} is there`, { event: "discovery.path_found", path });
     this.#isMissing = isMissing;
   }
 }

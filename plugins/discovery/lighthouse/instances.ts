@@ -15,8 +15,8 @@ export interface InstancesOptions {
   readonly clock: Clock;
   /** Called with each answer, and when none of them answers: why. */
   readonly onReach: (fault: string | undefined) => void;
-  /** Called when another one is asked from now on. */
-  readonly onMove: (reason: string) => void;
+  /** Called when another one is asked from now on: which, and why. */
+  readonly onMove: (instance: string, reason: string) => void;
 }
 
 /** One request to whichever instance answers. */
@@ -109,7 +109,7 @@ export class Instances implements Disposable {
   }
 
   #goTo(at: number, reason: string): void {
-    if (at !== this.#at) this.#options.onMove(`Asking ${this.#options.hosts[at]} from now on: ${reason}`);
+    if (at !== this.#at) this.#options.onMove(String(this.#options.hosts[at]), reason);
     this.#at = at;
     this.#left.abort(new Error("Another instance is asked"));
     this.#left = new AbortController();

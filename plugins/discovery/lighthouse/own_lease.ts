@@ -140,7 +140,8 @@ export class OwnLease {
       if (has.has(key)) continue;
       next.delete(key);
       this.#taken.add(key);
-      log.info(`${decodeURIComponent(key)} was taken over by another session`);
+      const node = decodeURIComponent(key);
+      log.info(`${node} was taken over by another session`, { event: "discovery.node_taken", node });
     }
     this.#held = next;
   }

@@ -60,7 +60,8 @@ export class LighthouseSession implements DiscoverySession {
       answerMs: Math.min(ANSWER_MS.max, Math.max(ANSWER_MS.min, ttlMs / RENEWALS_PER_TTL)),
       clock: this.#clock,
       onReach: (fault) => this.#tell(fault),
-      onMove: (text) => context.log.info(text),
+      onMove: (instance, reason) =>
+        context.log.info(`Asking ${instance} from now on`, { event: "discovery.instance_changed", instance, reason }),
     });
     this.#lease = new OwnLease({
       name: `lighthouse-${crypto.randomUUID()}`,
@@ -177,7 +178,13 @@ export class LighthouseSession implements DiscoverySession {
         await this.#instances.prefer(path, signal);
       } catch (error) {
         pauseMs = Math.min(RETRY_MAX_MS, ttlMs / RETRIES_PER_TTL) * (0.5 + random());
-        if (!signal.aborted) this.#context.log.debug(error instanceof Error ? error.message : String(error));
+        const reason = error instanceof Error ? error.message : String(error);
+        if (!signal.aborted) {
+          this.#context.log.debug("Cannot renew the lease; trying again", {
+            event: "discovery.renewal_failed",
+            reason,
+          });
+        }
       }
       await delay(pauseMs, { clock: this.#clock, signal }).catch(() => {});
     }

@@ -116,10 +116,13 @@ export class ClusterWatch {
     if (this.#isMissing) return undefined;
     await this.#readChildren(connection);
     const { nodes, faults, excess } = composeMembership(this.#children);
-    if (excess !== undefined && excess !== this.#excess) this.#options.log.warn(`${path}: ${excess}`);
+    if (excess !== undefined && excess !== this.#excess) {
+      this.#options.log.warn(`${path}: ${excess}`, { event: "discovery.excess", path, reason: excess });
+    }
     this.#excess = excess;
     for (const line of newsOfFaults(this.#faults, faults)) {
-      this.#options.log.warn(`Left out a child of ${path}: ${line}`);
+      const at = { path, reason: line };
+      this.#options.log.warn(`Left out a child of ${path}: ${line}`, { event: "discovery.entry_skipped", ...at });
     }
     this.#faults = faults;
     return this.#isToBeBelieved(nodes, { isFresh }) ? nodes : undefined;
@@ -144,7 +147,7 @@ export class ClusterWatch {
       this.#isListStale = false;
       try {
         this.#names = await connection.getChildren(path, { watch: true });
-        if (this.#isMissing) log.info(`${path} is there`);
+        if (this.#isMissing) log.info(`${path} is there`, { event: "discovery.path_found", path });
         [this.#isMissing, this.#hasExisted] = [false, true];
         const listed = new Set(this.#names);
         for (const name of this.#children.keys()) if (!listed.has(name)) this.#children.delete(name);
@@ -157,8 +160,12 @@ export class ClusterWatch {
       }
       if (await connection.exists(path, { watch: true })) continue;
       if (!this.#isMissing) {
-        if (this.#hasExisted) log.warn(`${path} was deleted; keeping what it had and waiting for it`);
-        else log.info(`${path} does not exist yet; waiting for it`);
+        if (this.#hasExisted) {
+          log.warn(`${path} was deleted; keeping its members and waiting for it`, {
+            event: "discovery.path_removed",
+            path,
+          });
+        } else log.info(`${path} does not exist yet; waiting for it`, { event: "discovery.path_missing", path });
       }
       this.#isMissing = true;
       this.#distrust();

@@ -219,7 +219,12 @@ export class ZooKeeperSession implements DiscoverySession {
       if (isOwn) {
         await connection.setData(path, data, { version });
       } else {
-        this.#context.log.info(`Taking over ${path} from ${sessionName(ephemeralOwner)}`);
+        const owner = sessionName(ephemeralOwner);
+        this.#context.log.info(`Taking over ${path} from ${owner}`, {
+          event: "discovery.taking_over",
+          path,
+          session: owner,
+        });
         await connection.replace(path, data, { version, acl: ACLS[choice] });
         before = readChild(found.data).node;
       }
@@ -255,7 +260,10 @@ export class ZooKeeperSession implements DiscoverySession {
       // A request that takes it back comes after the one below, or was seen here.
       if (!this.#own.isKept(path, data)) return;
       if (found === undefined) {
-        this.#context.log.warn(`Somebody has deleted ${path}: registering it again`);
+        this.#context.log.warn(`Somebody has deleted ${path}: registering it again`, {
+          event: "discovery.node_deleted",
+          path,
+        });
         await this.#create(connection, path, data);
         await this.#find(connection, path, { watch: true });
       } else if (found.stat.ephemeralOwner !== connection.sessionId) {
@@ -265,7 +273,8 @@ export class ZooKeeperSession implements DiscoverySession {
         await this.#find(connection, path, { watch: true });
       }
     } catch (error) {
-      this.#context.log.debug(`Could not look at ${path}: ${error instanceof Error ? error.message : String(error)}`);
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#context.log.debug(`Could not look at ${path}`, { event: "discovery.look_failed", path, reason });
     } finally {
       cancel();
     }
@@ -276,7 +285,8 @@ export class ZooKeeperSession implements DiscoverySession {
     if (found === undefined) return;
     const { version, ephemeralOwner } = found.stat;
     if (ephemeralOwner !== connection.sessionId) {
-      this.#context.log.info(`Leaving ${path} to ${sessionName(ephemeralOwner)}`);
+      const owner = sessionName(ephemeralOwner);
+      this.#context.log.info(`Leaving ${path} to ${owner}`, { event: "discovery.node_left", path, session: owner });
       return;
     }
     try {

@@ -1,0 +1,55 @@
+import { eventually } from "./eventually.ts";
+
+/** A record of a log: its event and its other fields, all as text; `msg` and `level` are among them. */
+export type LoggedEvent = Readonly<Record<string, string>>;
+
+/** What fields of a record must be: equal to a value, or like a pattern. */
+export type Fields = Readonly<Record<string, string | number | boolean | RegExp>>;
+
+/** Reads a log of logfmt lines; lines that are none are left out. */
+export function readEvents(log: string): readonly LoggedEvent[] {
+  return log.split("\n").filter((line) => line.startsWith("time=")).map((line) => {
+    const pairs = line.matchAll(/(?<key>[^\s=]+)=(?:"(?<quoted>(?:[^"\\]|\\.)*)"|(?<plain>\S*))/g);
+    return Object.fromEntries([...pairs].map(({ groups: { key = "", quoted, plain = "" } = {} }) => [
+      key,
+      quoted === undefined ? plain : quoted.replaceAll(/\\(.)/g, (_, char) => char === "n" ? "\n" : char),
+    ]));
+  });
+}
+
+/** Whether a record is of an event, with such fields. */
+export function isEvent(record: LoggedEvent, event: string, fields: Fields = {}): boolean {
+  return record.event === event &&
+    Object.entries(fields).every(([key, want]) => {
+      const value = record[key];
+      return value !== undefined && (want instanceof RegExp ? want.test(value) : value === String(want));
+    });
+}
+
+/** How many records of a log are of an event, with such fields. */
+export function countEvents(log: string, event: string, fields: Fields = {}): number {
+  return readEvents(log).filter((record) => isEvent(record, event, fields)).length;
+}
+
+/**
+ * Waits until a log has an event, as often as `times` says; answers the record.
+ *
+ * @param log answers the log so far, as text
+ * @param after the event must come later than this one did
+ */
+export async function untilLogged(
+  log: () => string,
+  event: string,
+  fields: Fields = {},
+  { times = 1, after }: { readonly times?: number; readonly after?: LoggedEvent | undefined } = {},
+): Promise<LoggedEvent> {
+  const find = () => {
+    const records = readEvents(log());
+    const begin = records.findIndex((record) => JSON.stringify(record) === JSON.stringify(after)) + 1;
+    return records.slice(begin).filter((record) => isEvent(record, event, fields))[times - 1];
+  };
+  const wanted = Object.entries(fields).map(([key, want]) => ` ${key}=${want}`).join("");
+  return await eventually(`the log has event=${event}${wanted}`, find).catch((error) => {
+    throw new Error(`${error.message}\n${log()}`);
+  });
+}
