@@ -3,7 +3,6 @@ import type { Identity } from "../app/host_facts.ts";
 import { logDiagnostic } from "../app/intake.ts";
 import { makeBalancerPlugins } from "../app/plugins.ts";
 import { validateDirectory } from "../app/validate.ts";
-import { formatDiagnostic } from "../config/diagnostics.ts";
 import { applyMasks, lineMasks } from "../config/redact.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { HostSettings } from "../config/desired.ts";

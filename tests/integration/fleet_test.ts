@@ -199,7 +199,7 @@ Deno.test("Fleet leaves the old worker serving while the new one cannot start, a
   bench.fleet.apply([check("old")]);
   assert.equal(await probe(bench), "old");
   bench.fleet.apply([check("new", { module: dataModule(`throw new Error("broken at load")`) })]);
-  await eventually("it was tried again", () => bench.count(/^warn: Could not replace a worker.*broken at load/) >= 2);
+  await eventually("it was tried again", () => bench.count(/^warn: Cannot replace a worker.*broken at load/) >= 2);
   assert.equal(await probe(bench), "old");
   assert.equal(bench.fleet.status.get("check a"), "serving");
   assert.equal(bench.count(/down/), 0, "nobody is down");
@@ -338,7 +338,7 @@ Deno.test("Fleet tells nothing of a connection that is to replace another before
   const states = bench.events.flatMap((event) => event.type === "connection" ? [`${event.state} ${event.detail}`] : []);
   assert.deepEqual(states, ["connected old", "connected new"]);
   assert.ok(bench.events.some((event) => event.type === "log"), "its log is heard all the same");
-  assert.equal(bench.count(/^warn: A new connection is out of reach of its registry/), 1);
+  assert.equal(bench.count(/^warn: Registry unreachable by a new connection/), 1);
   await eventually("the old one is gone", () => liveWorkerCount() === 1);
   assert.equal(speakers(bench), "old new");
 });
@@ -381,7 +381,7 @@ Deno.test("Fleet gives the service back if the new worker dies before its owner 
   ]);
   await eventually("the new one speaks", () => speakers(bench) === "old new");
   await eventually("the old one speaks again", () => speakers(bench).startsWith("old new old"));
-  assert.equal(bench.count(/^warn: Could not replace a worker.*it crashed/), 1);
+  assert.equal(bench.count(/^warn: Cannot replace a worker.*it crashed/), 1);
   assert.equal(bench.count(/down/), 0);
   held.resolve();
 });

@@ -70,7 +70,7 @@ Deno.test("a torn topology file is told and ignored, and written anew once the r
   const file = `${host.haproxy.configFile}.topology`;
   await Deno.truncate(file, 60);
   await using writer = Lighthouse.start("writer", host.configDir);
-  await writer.event("last_known.unusable", { reason: "its checksum is wrong" });
+  await writer.event("last_known.unusable", { reason: /^its checksum is wrong/ });
   // The balancer's own file knows them, too.
   await host.untilServing("web", [web.port]);
   await after.zookeeper.start();

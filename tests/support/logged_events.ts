@@ -10,11 +10,12 @@ export type Fields = Readonly<Record<string, string | number | boolean | RegExp>
 export function readEvents(log: string): readonly LoggedEvent[] {
   return log.split("\n").filter((line) => line.startsWith("time=")).map((line) => {
     const pairs = line.matchAll(/(?<key>[^\s=]+)=(?:"(?<quoted>(?:[^"\\]|\\.)*)"|(?<plain>\S*))/g);
-    return Object.fromEntries([...pairs].map(({ groups: { key = "", quoted, plain = "" } = {} }) => [
-      key,
-      quoted === undefined ? plain : quoted.replaceAll(/\\(.)/g, (_, char) => char === "n" ? "\n" : char),
-    ]));
+    return Object.fromEntries([...pairs].map(({ groups }) => [groups?.key, groups?.plain ?? unquoted(groups?.quoted)]));
   });
+}
+
+function unquoted(text = ""): string {
+  return text.replaceAll(/\\(.)/g, (_, char: string) => char === "n" ? "\n" : char);
 }
 
 /** Whether a record is of an event, with such fields. */

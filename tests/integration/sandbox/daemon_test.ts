@@ -33,7 +33,7 @@ const ATTACKERS: Readonly<Record<string, Attacker & { readonly told: RegExp }>> 
     probe: "Deno.kill(Deno.pid, 'SIGKILL'); return { status: 'pass' };",
     told: /check=kills .*Deno\.kill is not a function|Deno\.kill is not a function.*kills/,
   },
-  loops: { probe: "for (;;);", told: /A worker is not started again" worker="check loops:\d+\/loops"/ },
+  loops: { probe: "for (;;);", told: /event=worker\.kept_out worker="check loops:\d+\/loops"/ },
   never: {
     top: "await new Promise(() => {});",
     told: /plugins\.yaml.*It was not loaded within 10000 ms/,
