@@ -5,16 +5,11 @@ import { findLogCalls, type LogCall } from "./support/log_calls.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
-/** Rooms whose records have no event yet. */
-const PENDING = /^src\/balance\//;
-
 /** What runs as part of the product, or of what ships with it. */
 const sources = ["src", "plugins", "workers"].flatMap((folder) => [...walk(`${folder}/`)])
   .filter((path) => path.endsWith(".ts") && !path.endsWith("_test.ts"))
   .filter((path) => !/^src\/(?:skeleton\/[a-z]+|packaging)\//.test(path));
-const modules = sources.filter((path) => !PENDING.test(path)).map((path) =>
-  findLogCalls(path, Deno.readTextFileSync(new URL(path, ROOT)))
-);
+const modules = sources.map((path) => findLogCalls(path, Deno.readTextFileSync(new URL(path, ROOT))));
 const calls = modules.flatMap((module) => module.calls);
 
 /** Fields that loggers add for those who log through them. */
@@ -68,7 +63,6 @@ Deno.test("every event of the table is logged somewhere, with all of its fields"
   const named = new Set(modules.flatMap((module) => [...module.named]));
   assert.deepEqual([...named].filter((id) => !Object.hasOwn(EVENTS, id)), [], "events that the table lacks");
   for (const [id, { fields }] of Object.entries(EVENTS)) {
-    if (PENDING.test("src/balance/") && /^(?:balancer|writer)\./.test(id)) continue;
     assert.ok(named.has(id), `${id} is logged nowhere`);
     const logged = new Set(calls.filter(({ events }) => events.has(id)).flatMap((call) => [...call.fields]));
     if (logged.size === 0) continue;

@@ -76,7 +76,21 @@ export class OperatorLog {
 
   /** Tells what is wrong, once until {@linkcode forgetFaults}; what differs in a number in parentheses alone, a pid, is the same. */
   tellFault(text: string): void {
-    this.#tellOnce("error", text, { told: this.#faults });
+    this.#log[this.#isNewFault(text) ? "error" : "debug"](text, { event: "balancer.failed" });
+  }
+
+  /** Tells that the file on disk is not what runs, as it cannot be written. */
+  tellFileBehind(path: string, reason: string): void {
+    const text = `The file ${path} stays behind what runs: ${reason}`;
+    this.#log[this.#isNewFault(text) ? "error" : "debug"](text, { event: "balancer.file_behind", path, reason });
+  }
+
+  /** Tells of clusters that are served although their config cannot be used. */
+  tellKeptClusters(clusters: readonly ClusterName[], text: string): void {
+    this.#log[this.#isNewFault(text) ? "error" : "debug"](text, {
+      event: "balancer.clusters_kept",
+      clusters: clusters.join(", "),
+    });
   }
 
   /** Notes that all is as it is wanted: what is wrong from now on is news. */
@@ -87,19 +101,29 @@ export class OperatorLog {
   /** Tells that the balancer refused a config, its own or a cluster's, why, and what becomes of it. */
   tellRefusal({ cluster, faults, fate }: Refusal, place: Place): void {
     const whose = cluster === undefined ? "config" : `config of cluster ${cluster}`;
-    this.tellFault(`${this.#name} refuses the ${whose}, ${FATES[fate]}: ${list(faults, place)}`);
+    const text = `${this.#name} refuses the ${whose}, ${FATES[fate]}: ${list(faults, place)}`;
+    this.#log[this.#isNewFault(text) ? "error" : "debug"](text, {
+      event: "balancer.config_rejected",
+      ...cluster === undefined ? {} : { cluster },
+      fate,
+    });
   }
 
   /** Logs that no process was made as somebody else holds an address, who does, and which line asks for it. */
   tellTakenAddress({ cluster, faults, fate }: Refusal, place: Place): void {
     const text = `${this.#name}: ${list(faults, place)}; ${TAKEN_FATES[fate](cluster)}`;
-    const properties = { event: "balancer.address_taken", ...cluster === undefined ? {} : { cluster } };
-    this.#tellOnce("error", text, { told: this.#faults, properties });
+    this.#log[this.#isNewFault(text) ? "error" : "debug"](text, {
+      event: "balancer.address_taken",
+      ...cluster === undefined ? {} : { cluster },
+      fate,
+    });
   }
 
   /** Tells of those notices that are new since the last time. */
   tellNotices(notices: readonly Notice[], place: Place): void {
-    for (const { text, origin } of notices) if (!this.#notices.has(text)) this.#log.warn(put(place, origin, text));
+    for (const { text, origin } of notices) {
+      if (!this.#notices.has(text)) this.#log.warn(put(place, origin, text), { event: "balancer.notice" });
+    }
     this.#notices = new Set(notices.map(({ text }) => text));
   }
 
@@ -117,7 +141,10 @@ export class OperatorLog {
       ...steps.some((step) => step.do === "install") ? [changed] : [],
     ];
     if (found.length === 0) return;
-    this.#log.warn(`${this.#name}: not as it was left: ${found.join(", ")}; this is put right`);
+    this.#log.warn(`${this.#name}: not as it was left: ${found.join(", ")}; this is put right`, {
+      event: "balancer.drift",
+      found: found.join(", "),
+    });
   }
 
   /**
@@ -134,7 +161,11 @@ export class OperatorLog {
       const more = commands.length > COMMANDS_IN_LOG ? ", …" : "";
       const shown = commands.slice(0, COMMANDS_IN_LOG).join(", ") + more;
       const count = `${commands.length} ${commands.length === 1 ? "command" : "commands"}`;
-      this.#log[tried ? "debug" : "info"](`${this.#name}: ${count}: ${shown}`);
+      this.#log[tried ? "debug" : "info"](`${this.#name}: ${count}: ${shown}`, {
+        event: "balancer.commands",
+        count: commands.length,
+        commands: shown,
+      });
     }
     for (const outcome of outcomes) if (outcome.ok) this.#tellStep(outcome.step, Math.round(outcome.tookMs), ran);
     for (const outcome of outcomes) if (outcome.ok) this.#tellOutput(outcome.output);
@@ -142,12 +173,18 @@ export class OperatorLog {
 
   #tellStep(step: Step, tookMs: number, ran: boolean): void {
     const name = this.#name;
-    if (step.do === "install") this.#log.debug(`${name}: wrote ${step.path}`, { tookMs });
-    // One that ran and is gone has died, which somebody should look into.
-    if (step.do === "start" && ran) {
-      this.#log.warn(`${name}: it was gone and is started again, as ${step.reason}`, { tookMs });
-    } else if (step.do === "start") this.#log.info(`${name}: started, as ${step.reason}`, { tookMs });
-    if (step.do === "reload") this.#log.info(`${name}: reloaded, as ${step.reason}`, { tookMs });
+    if (step.do === "install") {
+      this.#log.debug(`${name}: wrote ${step.path}`, { event: "balancer.file_written", path: step.path, tookMs });
+    }
+    if (step.do !== "start" && step.do !== "reload") return;
+    const { reason } = step;
+    if (step.do === "reload") {
+      this.#log.info(`${name}: reloaded, as ${reason}`, { event: "balancer.reloaded", reason, tookMs });
+    } // One that ran and is gone has died, which somebody should look into.
+    else if (ran) {
+      const text = `${name}: it was gone and is started again, as ${reason}`;
+      this.#log.warn(text, { event: "balancer.restarted", reason, tookMs });
+    } else this.#log.info(`${name}: started, as ${reason}`, { event: "balancer.started", reason, tookMs });
   }
 
   /** Says what a program wrote; what is said at each run, but for the pid and the line of the file, is said once. */
@@ -160,26 +197,23 @@ export class OperatorLog {
       const time = (times.get(alike) ?? 0) + 1;
       times.set(alike, time);
       const text = `${this.#name} says: ${line}`;
-      this.#tellOnce(loud ? "warn" : "debug", text, { told: this.#said, alike: `${time} ${alike}` });
+      const isNews = isNew(`${time} ${alike}`, this.#said);
+      this.#log[loud && isNews ? "warn" : "debug"](text, { event: "balancer.output", line });
     }
   }
 
-  /** Logs a text once; what differs in numbers in parentheses alone (a pid) is the same text, and so is what is `alike`. */
-  #tellOnce(
-    level: "debug" | "warn" | "error",
-    text: string,
-    { told, alike = text, properties }: {
-      readonly told: Set<string>;
-      readonly alike?: string;
-      readonly properties?: Readonly<Record<string, unknown>>;
-    },
-  ): void {
-    const key = alike.replace(/\([0-9]+\)/g, "()");
-    if (told.has(key)) return this.#log.debug(text, properties);
-    if (told.size >= TOLD_MAX) told.clear();
-    told.add(key);
-    this.#log[level](text, properties);
+  #isNewFault(text: string): boolean {
+    return isNew(text, this.#faults);
   }
+}
+
+/** Notes a text as told; answers whether it was not. What differs in numbers in parentheses alone, a pid, is the same text. */
+function isNew(text: string, told: Set<string>): boolean {
+  const key = text.replace(/\([0-9]+\)/g, "()");
+  if (told.has(key)) return false;
+  if (told.size >= TOLD_MAX) told.clear();
+  told.add(key);
+  return true;
 }
 
 /** The first faults of a config, each behind its place. */

@@ -94,7 +94,8 @@ export class Planner<Config, ClusterConfig, Observed> {
     const target = this.#acceptance.compose(wanted, { now: this.#clock.now(), served: () => served });
     const unknown = servedUnknown(wanted, served);
     if (unknown.length === 0) return target;
-    this.#told.tellFault(
+    this.#told.tellKeptClusters(
+      unknown,
       `${this.#told.name} serves ${unknown.join(", ")}, whose config cannot be used: it goes on as it runs, and ` +
         "nothing that takes a reload is done before that config is mended, or its file removed",
     );

@@ -191,10 +191,17 @@ export class Serving {
   ): Promise<void> {
     const name = this.#name;
     const still = older.length === 0 ? "" : `; older ones still have connections: ${older.join(", ")}`;
-    this.#log.info(`${name}: process ${pid} serves${still}`);
+    this.#log.info(`${name}: process ${pid} serves${still}`, {
+      event: "balancer.serving",
+      pid,
+      ...older.length === 0 ? {} : { old: older.join(", ") },
+    });
     for (const other of beside) {
       if (!await this.#effects.dismiss(other, sources)) continue;
-      this.#log.info(`${name}: process ${other}, which was started at the same time, is asked to leave`);
+      this.#log.info(`${name}: process ${other}, which was started at the same time, is asked to leave`, {
+        event: "balancer.dismissed",
+        pid: other,
+      });
     }
   }
 
@@ -256,9 +263,15 @@ export class Serving {
    */
   async #welcome(now: Process, before: Process, sources: BalancerSources): Promise<void> {
     const name = this.#name;
-    this.#log.info(`${name}: process ${now.pid} serves, which somebody else has started`);
+    this.#log.info(`${name}: process ${now.pid} serves, which somebody else has started`, {
+      event: "balancer.replaced",
+      pid: now.pid,
+    });
     if (before.outOfReach || before.owner === now.owner || !await this.#effects.dismiss(before.owner, sources)) return;
-    this.#log.info(`${name}: process ${before.owner}, which served before, is asked to leave`);
+    this.#log.info(`${name}: process ${before.owner}, which served before, is asked to leave`, {
+      event: "balancer.dismissed",
+      pid: before.owner,
+    });
   }
 
   /** Has it told at once when the process that serves ends: nobody is served until another one does. */

@@ -368,7 +368,11 @@ export class Writer<Config, ClusterConfig, Observed> {
     if (commands.length === 0) return;
     const outcomes = await this.#effects.execute(commands, sources, this.#ending.signal);
     this.#tellOutcomes(outcomes);
-    for (const outcome of outcomes) if (!outcome.ok) this.#log.warn(outcome.failure.message);
+    for (const outcome of outcomes) {
+      if (outcome.ok) continue;
+      const { message, kind } = outcome.failure;
+      this.#log.warn(message, { event: "balancer.command_failed", kind });
+    }
   }
 
   /** Decides how to go on after a failure. */
@@ -382,7 +386,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     if (failure.kind === "taken") return this.#fail(failure);
     switch (step.do) {
       case "command":
-        this.#log.warn(failure.message, { kind: failure.kind });
+        this.#log.warn(failure.message, { event: "balancer.command_failed", kind: failure.kind });
         if (++turn.commandFailures < COMMAND_FAILURES_MAX) return "again";
         if (turn.because !== undefined || !this.#pace.takeForced(now)) return this.#later();
         turn.because = `commands keep failing: ${failure.message}`;
@@ -426,7 +430,7 @@ export class Writer<Config, ClusterConfig, Observed> {
   ): Promise<Round> {
     const next = await this.#planner.refuse(wanted, target.wanted, failure, { retryAt, place });
     if (next === "blameless") return this.#fail(failure);
-    this.#log.debug(failure.message);
+    this.#log.debug(failure.message, { event: "balancer.config_rejected" });
     return next === "more" ? "again" : this.#later();
   }
 
@@ -463,7 +467,7 @@ export class Writer<Config, ClusterConfig, Observed> {
         this.#fileLeft = step.contents;
         continue;
       }
-      this.#told.tellFault(`The file ${step.path} stays behind what runs: ${outcome.failure.message}`);
+      this.#told.tellFileBehind(step.path, outcome.failure.message);
       this.#later();
     }
     this.#logbook.follows(this.#waiting.behind);

@@ -431,6 +431,28 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
       "what becomes of them: left out, or the last accepted version stays; all others go on",
     action: "fix the lines",
   },
+  "balancer.address_taken": {
+    level: "error",
+    repeats: true,
+    fields: ["balancer", "cluster", "fate"],
+    meaning: "another process listens on an address that the balancer is to bind, so no new process was started; " +
+      "the message names the holder and the line, `fate` says what becomes of the cluster",
+    action: "stop the holder, or choose another port",
+  },
+  "balancer.file_behind": {
+    level: "error",
+    repeats: true,
+    fields: ["balancer", "path", "reason"],
+    meaning: "the balancer has its members, but its file on disk could not be written",
+    action: "see to the directory, the rights, the disk",
+  },
+  "balancer.clusters_kept": {
+    level: "error",
+    repeats: true,
+    fields: ["balancer", "clusters"],
+    meaning: "the balancer serves clusters whose config cannot be used; they go on as they run",
+    action: "fix their files",
+  },
   "balancer.failed": {
     level: "error",
     repeats: true,
@@ -450,7 +472,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "balancer.output": {
     level: "warn",
     repeats: true,
-    fields: ["balancer"],
+    fields: ["balancer", "line"],
     meaning: "the balancer's program printed a warning; each is logged once",
     action: "see to the words of the program",
   },

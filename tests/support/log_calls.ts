@@ -122,6 +122,9 @@ function readProperties(
     return init?.type === "ObjectExpression" && readProperties(init, inits, into);
   }
   if (node.type === "LogicalExpression") return readProperties(node.right, inits, into);
+  if (node.type === "ConditionalExpression") {
+    return [node.consequent, node.alternate].map((arm) => readProperties(arm, inits, into)).includes(true);
+  }
   if (node.type !== "ObjectExpression") return false;
   let isPassedOn = false;
   for (const property of node.properties) {
