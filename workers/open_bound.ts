@@ -10,10 +10,19 @@
 const CLIENTS_MAX = 4;
 /** A client keeps no more idle connections to one host. */
 const IDLE_PER_HOST_MAX = 8;
-/** What a connection may be made over: what Deno has besides is not for services, or ends the process. */
-const TRANSPORTS: ReadonlySet<unknown> = new Set([undefined, "tcp", "unix"]);
+/** Whether a connection may be made over it: what Deno has besides is not for services, or ends the process. */
+const isTransport = (name: unknown) => name === undefined || name === "tcp" || name === "unix";
 /** The same for what a client uses as its proxy. */
-const PROXY_TRANSPORTS: ReadonlySet<unknown> = new Set([undefined, "tcp", "unix", "http", "https", "socks5"]);
+const isProxyTransport = (name: unknown) =>
+  isTransport(name) || name === "http" || name === "https" || name === "socks5";
+
+// What a plugin could change is taken here, before its first line: by a Proxy or a method of its own it would get hold
+// of what is wrapped.
+const { apply, construct, defineProperty } = Reflect;
+const { assign, getOwnPropertyDescriptor, keys, values } = Object;
+const OwnProxy = Proxy;
+/** Copies options: what is looked at is what is used, and nothing of it is inherited. */
+const copyOf = <T extends object>(options: T): T => assign({ __proto__: null }, options) as T;
 
 // deno-lint-ignore no-explicit-any -- functions of Deno and the web are wrapped whatever they take.
 type Callable = (...args: any[]) => any;
@@ -39,8 +48,6 @@ export function boundOpen(openMax: number): Bounded {
   ] ?? {};
   if (core === undefined) throw new Error("Cannot count what is open in this version of Deno");
   const { connect, connectTls, createHttpClient, errors, Command } = Deno;
-  const { apply, construct } = Reflect;
-  const { keys, values } = Object;
   const resources = core.resources.bind(core);
   const then = Function.prototype.call.bind(Promise.prototype.then) as (
     promise: Promise<unknown>,
@@ -50,7 +57,7 @@ export function boundOpen(openMax: number): Bounded {
   const listen = Function.prototype.call.bind(EventTarget.prototype.addEventListener) as (
     target: EventTarget,
     type: string,
-    listener: () => void,
+    listener: () => unknown,
   ) => void;
   const before = keys(resources()).length;
   let opening = 0;
@@ -84,21 +91,22 @@ export function boundOpen(openMax: number): Bounded {
     };
   const wrapped: Record<string, Callable> = {
     connect: later((options: Deno.ConnectOptions) => {
-      // A copy: what is looked at is what is used.
-      const copy = { ...options };
-      if (!TRANSPORTS.has(copy.transport)) throw new TypeError("Cannot connect: want the transport tcp or unix");
+      const copy = copyOf(options);
+      if (!isTransport(copy.transport)) throw new TypeError("Cannot connect: want the transport tcp or unix");
       return connect(copy);
     }),
-    connectTls: later((options) => connectTls({ ...options })),
+    connectTls: later((options) => connectTls(copyOf(options))),
     createHttpClient: atOnce((options: Deno.CreateHttpClientOptions) => {
-      const clients = values(resources()).filter((name) => name === "httpClient").length;
+      const open = values(resources());
+      let clients = 0;
+      for (let i = 0; i < open.length; i++) if (open[i] === "httpClient") clients++;
       if (clients >= CLIENTS_MAX) {
         throw new errors.Busy(`Cannot have more than ${CLIENTS_MAX} HTTP clients at once: close some`);
       }
-      const copy = { ...options };
+      const copy = copyOf(options);
       if (copy.proxy !== undefined) {
-        copy.proxy = { ...copy.proxy };
-        if (!PROXY_TRANSPORTS.has(copy.proxy.transport)) throw new TypeError("Cannot use the transport of this proxy");
+        copy.proxy = copyOf(copy.proxy);
+        if (!isProxyTransport(copy.proxy.transport)) throw new TypeError("Cannot use the transport of this proxy");
       }
       const { poolMaxIdlePerHost: idle } = copy;
       copy.poolMaxIdlePerHost = typeof idle === "number" && idle < IDLE_PER_HOST_MAX ? idle : IDLE_PER_HOST_MAX;
@@ -111,19 +119,23 @@ export function boundOpen(openMax: number): Bounded {
     watchFs: atOnce(Deno.watchFs),
   };
   for (const [name, run] of [["spawn", atOnce], ["output", later], ["outputSync", atOnce]] as const) {
-    Object.defineProperty(Command.prototype, name, { value: run(Command.prototype[name]) });
+    defineProperty(Command.prototype, name, { value: run(Command.prototype[name]) });
   }
-  /** A class whose instances open something as they are made, until `ended` says that it is over. */
+  /** A class whose instances open something as they are made, until `ended` says that it is over: once, however often. */
   const counted = <Made extends object>(
     made: new (...args: never[]) => Made,
     ended: (made: Made, leave: () => void) => void,
   ) => {
-    const stand = new Proxy(made, {
+    const stand = new OwnProxy(made, {
       construct(target, args, newTarget) {
         enter();
         try {
           const instance = construct(target, args, newTarget) as Made;
-          ended(instance, leave);
+          let isOver = false;
+          ended(instance, () => {
+            if (!isOver) leave();
+            isOver = true;
+          });
           return instance;
         } catch (error) {
           leave();
@@ -131,12 +143,18 @@ export function boundOpen(openMax: number): Bounded {
         }
       },
     });
-    Object.defineProperty(made.prototype, "constructor", { value: stand });
+    defineProperty(made.prototype, "constructor", { value: stand });
     return stand;
+  };
+  /** Reads a property as the class has it, whatever an instance of a class of the plugin's own says. */
+  const getterOf = (made: { readonly prototype: object }, name: string) => {
+    const get = getOwnPropertyDescriptor(made.prototype, name)?.get;
+    if (get === undefined) throw new Error(`Cannot count web sockets as they have no ${name} in this version of Deno`);
+    return (instance: object): unknown => apply(get, instance, []);
   };
   /** A global that Deno makes when it is first used: it costs a worker a megabyte. */
   const lazy = <Made>(name: string, wrap: (made: Made) => unknown): PropertyDescriptor => {
-    const own = Object.getOwnPropertyDescriptor(globalThis, name);
+    const own = getOwnPropertyDescriptor(globalThis, name);
     let stand: unknown;
     return {
       get: () => stand ??= wrap((own?.get === undefined ? own?.value : apply(own.get, globalThis, [])) as Made),
@@ -149,14 +167,18 @@ export function boundOpen(openMax: number): Bounded {
     ),
     web: {
       fetch: value(later(fetch)),
-      WebSocket: lazy(
-        "WebSocket",
-        (made: typeof WebSocket) => counted(made, (socket, leave) => listen(socket, "close", leave)),
-      ),
-      WebSocketStream: lazy(
-        "WebSocketStream",
-        (made: typeof WebSocketStream) => counted(made, (stream, leave) => then(stream.closed, leave, leave)),
-      ),
+      WebSocket: lazy("WebSocket", (made: typeof WebSocket) => {
+        const [readyState, { CLOSED }] = [getterOf(made, "readyState"), made];
+        // A plugin can send itself the event as well.
+        return counted(
+          made,
+          (socket, leave) => listen(socket, "close", () => readyState(socket) === CLOSED && leave()),
+        );
+      }),
+      WebSocketStream: lazy("WebSocketStream", (made: typeof WebSocketStream) => {
+        const closed = getterOf(made, "closed");
+        return counted(made, (stream, leave) => then(closed(stream) as Promise<unknown>, leave, leave));
+      }),
     },
   };
 }

@@ -36,7 +36,7 @@ self.onmessage = ({ data }: MessageEvent<Init>) => {
   const { v, module, port, openMax } = data;
   if (v !== PROTOCOL_VERSION) throw new Error(`Cannot speak protocol ${v}: this worker speaks ${PROTOCOL_VERSION}`);
   const wire = new Wire(port);
-  const broken = (error: unknown) => wire.say({ type: "broken", error: toWireError(error) });
+  const broken = (error: unknown) => wire.end(error);
   // Told as data: left alone, Deno writes what a plugin says, escape codes and all, to our own stderr.
   self.addEventListener("error", (event) => {
     event.preventDefault();

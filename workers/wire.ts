@@ -22,7 +22,7 @@ import {
   STRUCTURE_LENGTH_MAX,
 } from "../src/protocol/wire.ts";
 import { Fault, NODES_MAX, outcome, permissions, plain, shorten, TEXT_LENGTH_MAX } from "../src/protocol/values.ts";
-import { errorText } from "../src/protocol/wire_error.ts";
+import { errorText, toWireError } from "../src/protocol/wire_error.ts";
 
 const { stringify } = JSON;
 const { floor } = Math;
@@ -31,6 +31,11 @@ const postMessage = Function.prototype.call.bind(MessagePort.prototype.postMessa
   port: MessagePort,
   text: string,
 ) => void;
+const close = self.close.bind(self);
+
+/** What is said in the place of a message that is too long, and is the last. */
+const TOO_LONG =
+  `{"type":"broken","error":{"name":"Fault","message":"A message must have at most ${MESSAGE_LENGTH_MAX} characters"}}`;
 
 /** The portions of one snapshot, each a whole message. */
 type Portions = string[];
@@ -44,15 +49,27 @@ export class Wire {
   /** What is to be said of the connection, as it is now. */
   #connection: string | undefined;
   #isConnectionAhead = false;
+  #isOver = false;
 
   constructor(port: MessagePort) {
     this.#port = port;
   }
 
   /** Says something of a fixed size. */
-  say(message: Exclude<ToHost, { type: "snapshot" | "nodes" | "connection" | "log" | "dropped" }>): void {
+  say(message: Exclude<ToHost, { type: "broken" | "snapshot" | "nodes" | "connection" | "log" | "dropped" }>): void {
     this.#tellDropped();
-    postMessage(this.#port, stringify(message));
+    this.#post(stringify(message));
+  }
+
+  /**
+   * Says that the worker is of no use any more, once, and closes it: what it is
+   * doing stops here, as the host cannot stop a loop.
+   */
+  end(error: unknown): void {
+    if (this.#isOver) return;
+    this.#post(stringify({ type: "broken", error: toWireError(error) }));
+    this.#isOver = true;
+    close();
   }
 
   /** Answers a request; throws a `Fault` for what is more than an answer may be, or no data. */
@@ -63,7 +80,7 @@ export class Wire {
     if (text.length > lengthMax) {
       throw new Fault(`An answer must have at most ${lengthMax} characters of JSON: it has ${text.length}`);
     }
-    postMessage(this.#port, text);
+    this.#post(text, lengthMax);
   }
 
   /** Writes a log record; of more than 50 in a second only the number is told. */
@@ -72,7 +89,7 @@ export class Wire {
     if (++this.#log.records > LOG_RECORDS_PER_SECOND) return void this.#log.dropped++;
     const text = typeof message === "string" ? message.slice(0, TEXT_LENGTH_MAX) : errorText(message);
     const record = { type: "log", instance, level, message: text, properties: shorten(properties) };
-    postMessage(this.#port, stringify(record));
+    this.#post(stringify(record));
   }
 
   /** Says whether the registry is in reach: the newest state is always told, what came and went meanwhile is not. */
@@ -111,7 +128,7 @@ export class Wire {
     if (text === undefined || this.#isConnectionAhead) return;
     this.#connection = undefined;
     this.#isConnectionAhead = true;
-    postMessage(this.#port, text);
+    this.#post(text);
   }
 
   #sendPortions(): void {
@@ -120,7 +137,7 @@ export class Wire {
       if (next === undefined) return;
       if (this.#snapshots[0]?.length === 0) this.#snapshots.shift();
       this.#ahead++;
-      postMessage(this.#port, next);
+      this.#post(next);
     }
   }
 
@@ -130,7 +147,16 @@ export class Wire {
     if (this.#log.second === second) return;
     const { dropped } = this.#log;
     this.#log = { second, records: 0, dropped: 0 };
-    if (dropped > 0) postMessage(this.#port, stringify({ type: "dropped", records: dropped }));
+    if (dropped > 0) this.#post(stringify({ type: "dropped", records: dropped }));
+  }
+
+  /** Sends a text, unless it is longer than any message may be: a plugin can change what JSON makes of an object. */
+  #post(text: string, lengthMax = MESSAGE_LENGTH_MAX): void {
+    if (this.#isOver) return;
+    if (text.length <= lengthMax) return postMessage(this.#port, text);
+    postMessage(this.#port, TOO_LONG);
+    this.#isOver = true;
+    close();
   }
 }
 

@@ -181,3 +181,24 @@ Deno.test("a plugin that hung stays out after a restart, until the file that say
   await using third = Lighthouse.start("reporter", host.configDir);
   await third.logged(/services\/loops\.yaml.*No answer to describe within 5000 ms/);
 });
+
+Deno.test("a plugin that fails again and again without an end leaves no thread behind, and the daemon goes on", async () => {
+  await using host = new TestHost();
+  await host.write("lighthouse", { plugin_cache: host.dir.file("cache") });
+  await host.write("discovery/file", { path: host.registryDir, ttl: 5 });
+  const probe = `for (;;) dispatchEvent(new ErrorEvent("error", { error: new Error("again") }));`;
+  await host.dir.write("config/fails.ts", attackerText({ probe }));
+  await host.write("plugins", { checks: { fails: { url: "fails.ts" } } });
+  await host.write("services/fails", {
+    discovery: "file",
+    port: 20_000,
+    checks: { interval: 0.1, fails: { rise: 1, fall: 1 } },
+  });
+  await using reporter = Lighthouse.start("reporter", host.configDir, ["--log-format", "logfmt"]);
+  await eventually("it is restarted", () => /It threw outside of any call: again.* attempt=5$/m.test(reporter.log), {
+    deadlineMs: 60_000,
+  }).catch((error) => {
+    throw new Error(`${error.message}\n${reporter.log}`);
+  });
+  assert.doesNotMatch(reporter.log, /Stuck worker thread/);
+});

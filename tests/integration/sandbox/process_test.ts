@@ -204,3 +204,76 @@ Deno.test("a plugin that keeps its connections is denied more, and has them agai
     /^DONE (\d+) Cannot have more than \1 connections and files open at once: close some ELIMIT; ended in order\n$/,
   );
 });
+
+Deno.test.each([
+  {
+    how: "sends its web socket the event that it is closed",
+    top: `const forge = () => { for (let i = 0; i < 1_000; i++) socket.dispatchEvent(new Event("close")); };`,
+    open: `socket ??= new WebSocket("ws://" + target); forge();`,
+  },
+  {
+    how: "makes web sockets of its own class, whose end it tells itself",
+    top: `class Ended { get closed() { return Promise.resolve(); } }`,
+    open: `kept.push(Reflect.construct(WebSocketStream, ["ws://" + target], Ended)); await 0;`,
+  },
+  {
+    how: "takes the class of web sockets as it is wrapped",
+    top: `let taken; const OwnProxy = Proxy, { defineProperty } = Object;
+      globalThis.Proxy = class { constructor(made) { taken ??= made; return new OwnProxy(made, {}); } };
+      Object.defineProperty = (object, ...rest) => { taken ??= object.constructor; return defineProperty(object, ...rest); };
+      WebSocket; Object.defineProperty = defineProperty; globalThis.Proxy = OwnProxy;`,
+    open: `kept.push(new (taken ?? WebSocket)("ws://" + target));`,
+  },
+  {
+    how: "changes how lists are filtered",
+    top: `Array.prototype.filter = () => [];`,
+    open: `kept.push(Deno.createHttpClient({}));`,
+    bound: 4,
+  },
+])("a plugin that $how is denied more connections all the same", async ({ top, open, bound = 128 }) => {
+  await using server = new ScriptedServer(isSilent);
+  const module = checkModule(
+    `const [hostname, port] = target.split(":");
+    let opened = 0;
+    try { for (; opened < 300; opened++) { ${open} kept.push(await Deno.connect({ hostname, port: Number(port) })); } } catch { /* denied */ }
+    log.info("DONE " + opened);
+    return { status: "pass" };`,
+    { top: `let socket; const kept = []; ${top}` },
+  );
+  const { code, stdout, stderr } = await runAlone(module, server.target);
+  assert.deepEqual([code, stderr], [0, ""]);
+  const [, opened] = /^DONE ([0-9]+); ended in order\n$/.exec(stdout) ?? [];
+  assert.ok(Number(opened) <= bound, stdout);
+});
+
+Deno.test.each([
+  { what: "Set.prototype.has", top: `Set.prototype.has = () => true;` },
+  {
+    what: "Object.prototype",
+    top:
+      `let looks = 0; Object.defineProperty(Object.prototype, "transport", { get: () => looks++ % 2 ? "vsock" : "tcp" });`,
+  },
+])("a plugin that changes $what connects over no other transport", async ({ top }) => {
+  const module = checkModule(`log.info("DONE " + said); return { status: "pass" };`, {
+    top: `${top} const said = await Deno.connect(JSON.parse('{ "cid": 1, "port": 1, "transport": "vsock" }'))
+      .then(() => "connected", (error) => error.message) + await Deno.connect({ cid: 1, port: 1 })
+      .then(() => "connected", (error) => error.message);`,
+  });
+  const { code, stdout, stderr } = await runAlone(module, "127.0.0.1:1");
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.match(stdout, /^DONE Cannot connect: want the transport tcp or unix.*; ended in order\n$/);
+  assert.doesNotMatch(stdout, /vsock/);
+});
+
+Deno.test("a plugin that makes JSON longer than a message may be ends its worker, and the host takes none of it", async () => {
+  const module = checkModule(
+    `Object.prototype.toJSON = () => long; for (let i = 0; i < 10; i++) log.info("x"); return new Promise(() => {});`,
+    { top: `const long = "x".repeat(3 * 1024 * 1024);` },
+  );
+  const { code, stdout, stderr } = await runAlone(module, "127.0.0.1:1");
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.match(
+    stdout,
+    /^nothing; (?:died|failed): It threw outside of any call: A message must have at most [0-9]+ char/,
+  );
+});
