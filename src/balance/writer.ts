@@ -399,6 +399,7 @@ export class Writer<Config, ClusterConfig, Observed> {
       case "reload": {
         this.#pace.noteReload(step, now, view.sources.reloadIntervalMs);
         await this.#restore(view, outcomes);
+        if (step.do === "reload") await this.#regainSocket(turn, view, step);
         const next = failure.kind === "program" || failure.kind === "address"
           ? await this.#refuse(turn, view, failure, (times) => this.#pace.failedConfigRetryAt(now, times))
           : this.#fail(failure);
@@ -419,6 +420,29 @@ export class Writer<Config, ClusterConfig, Observed> {
     const [outcome] = await this.#effects.execute([step], sources, this.#ending.signal);
     if (outcome?.ok === false) this.#told.tellFault(outcome.failure.message);
     else this.#fileLeft = file;
+  }
+
+  /**
+   * Reloads the restored file where a reload that failed has cost the process that serves its socket: from HAProxy 3.1
+   * on a master's second failure in a row does. Nobody could change members otherwise until another process is started.
+   */
+  async #regainSocket(
+    turn: Turn<Config, ClusterConfig>,
+    view: View<Config, ClusterConfig, Observed>,
+    failed: Step & { do: "reload" },
+  ): Promise<void> {
+    // A program that relieves the process by its pid leaves it everything when it fails.
+    if ("run" in failed.how && failed.how.deadlineMs === undefined) return;
+    const seen = await this.#serving.look(view.sources, turn.signal).catch(() => undefined);
+    if (turn.signal.aborted || seen === undefined || seen.answers !== undefined) return;
+    const step: Birth = { ...failed, listens: [], reason: "a failed reload cost it its socket" };
+    this.#logbook.begins([step], this.#clock.now());
+    const outcomes = await this.#effects.execute([step], view.sources, this.#ending.signal);
+    this.#logbook.did(outcomes, this.#clock.now());
+    this.#tellOutcomes(outcomes);
+    const lost = outcomes.find((outcome) => !outcome.ok) ?? await this.#takeOver(turn, view, [step]);
+    if (lost !== undefined) this.#told.tellFault(lost.failure.message);
+    else turn.done.push(step);
   }
 
   /** Goes on with what the balancer may take instead of what it has refused. */
