@@ -36,19 +36,25 @@ interface Core {
 export interface Bounded {
   readonly deno: PropertyDescriptorMap;
   readonly web: PropertyDescriptorMap;
+  /** How many connections and files are open; `undefined` where Deno does not say. */
+  readonly countOpen: () => number | undefined;
+}
+
+/** Finds what lists the open resources of this realm: an internal of Deno, so another version may have none. */
+function findResources(): Core["resources"] | undefined {
+  const deno = Deno as unknown as { readonly internal?: symbol } & Record<symbol, { readonly core?: Partial<Core> }>;
+  const core = deno.internal === undefined ? undefined : deno[deno.internal]?.core;
+  return typeof core?.resources === "function" ? core.resources.bind(core) as Core["resources"] : undefined;
 }
 
 /**
  * Wraps all that opens something, so that it throws when `openMax` are open or
- * being opened. To be called before the realm is sealed.
+ * being opened. To be called before the realm is sealed. Where Deno does not
+ * list what is open, only what is being opened is bounded here; the host then
+ * takes the plugin for one that holds as much as it may when files run out.
  */
-export function boundOpen(openMax: number): Bounded {
-  const { core } = (Deno as unknown as Record<symbol, { core: Core }>)[
-    (Deno as unknown as { internal: symbol }).internal
-  ] ?? {};
-  if (core === undefined) throw new Error("Cannot count what is open in this version of Deno");
+export function boundOpen(openMax: number, resources: Core["resources"] | undefined = findResources()): Bounded {
   const { connect, connectTls, createHttpClient, errors, Command } = Deno;
-  const resources = core.resources.bind(core);
   const then = Function.prototype.call.bind(Promise.prototype.then) as (
     promise: Promise<unknown>,
     done: () => void,
@@ -59,10 +65,11 @@ export function boundOpen(openMax: number): Bounded {
     type: string,
     listener: () => unknown,
   ) => void;
-  const before = keys(resources()).length;
+  const before = resources === undefined ? 0 : keys(resources()).length;
+  const countOpen = () => resources === undefined ? undefined : keys(resources()).length - before;
   let opening = 0;
   const enter = () => {
-    if (keys(resources()).length - before + opening >= openMax) {
+    if ((countOpen() ?? 0) + opening >= openMax) {
       const message = `Cannot have more than ${openMax} connections and files open at once: close some`;
       // By this code it is known as a fault of this side: it says nothing of a service.
       throw Object.assign(new errors.Busy(message), { code: "ELIMIT" });
@@ -97,9 +104,6 @@ export function boundOpen(openMax: number): Bounded {
     }),
     connectTls: later((options) => connectTls(copyOf(options))),
     createHttpClient: atOnce((options: Deno.CreateHttpClientOptions) => {
-      const open = values(resources());
-      let clients = 0;
-      for (let i = 0; i < open.length; i++) if (open[i] === "httpClient") clients++;
       if (clients >= CLIENTS_MAX) {
         throw new errors.Busy(`Cannot have more than ${CLIENTS_MAX} HTTP clients at once: close some`);
       }
@@ -162,6 +166,7 @@ export function boundOpen(openMax: number): Bounded {
   };
   const value = (value: Callable): PropertyDescriptor => ({ value, writable: true, configurable: true });
   return {
+    countOpen,
     deno: Object.fromEntries(
       Object.entries(wrapped).map(([name, open]) => [name, { ...value(open), enumerable: true }]),
     ),

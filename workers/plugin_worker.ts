@@ -51,23 +51,29 @@ self.onmessage = ({ data }: MessageEvent<Init>) => {
   const early: ToWorker[] = [];
   let receive = (message: ToWorker): void => void early.push(message);
   port.onmessage = ({ data: message }: MessageEvent<ToWorker>) => receive(message);
-  void load(module, openMax).then((plugin) => {
-    receive = serve(plugin, wire);
+  void load(module, openMax).then(({ plugin, countOpen }) => {
+    receive = serve(plugin, wire, countOpen);
     for (const message of early.splice(0)) receive(message);
   }).catch(broken);
 };
 
-async function load(module: string, openMax: number): Promise<Loaded> {
+/** Counts what a plugin has open; `undefined` for one that ships, and where that cannot be told. */
+type CountOpen = () => number | undefined;
+
+async function load(
+  module: string,
+  openMax: number,
+): Promise<{ readonly plugin: Loaded; readonly countOpen: CountOpen }> {
   if (module.startsWith("data:")) {
-    seal({ openMax });
+    const { countOpen } = seal({ openMax });
     const plugin = ((await import(module)) as PluginModule).default;
     const fault = shapeFault(plugin);
     if (fault !== undefined) throw new TypeError(`It is no plugin: ${fault}`);
-    return plugin;
+    return { plugin, countOpen };
   }
   const builtin = BUILTINS.get(module.slice("builtin:".length));
   if (builtin === undefined) throw new Error(`Cannot load ${module}: there is no such built-in plugin`);
-  return (await builtin()).default;
+  return { plugin: (await builtin()).default, countOpen: () => undefined };
 }
 
 interface Instance {
@@ -77,7 +83,7 @@ interface Instance {
 }
 
 /** Serves a plugin; answers what takes the messages of the host. */
-function serve(plugin: Loaded, wire: Wire): (message: ToWorker) => void {
+function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWorker) => void {
   const instances = new Map<string, Instance>();
   const requests = new Map<number, AbortController>();
   const watches = new Map<string, Watch>();
@@ -99,7 +105,7 @@ function serve(plugin: Loaded, wire: Wire): (message: ToWorker) => void {
   async function answer(message: Request, signal: AbortSignal): Promise<Answer> {
     switch (message.type) {
       case "ping":
-        return { type: "pong" };
+        return { type: "pong", open: countOpen() };
       case "introduce": {
         const { kind, apiVersion, name, summary, stability, example } = plugin;
         return { type: "introduced", introduction: { kind, apiVersion, name, summary, stability, example } };

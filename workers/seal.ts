@@ -62,8 +62,11 @@ export interface SealOptions {
   readonly openMax: number;
 }
 
-/** Takes away all that is not named above, and what makes code from text. To be called before the plugin's first line. */
-export function seal({ openMax }: SealOptions): void {
+/**
+ * Takes away all that is not named above, and what makes code from text. To be called before the plugin's first line.
+ * Answers what counts what the plugin has open.
+ */
+export function seal({ openMax }: SealOptions): { readonly countOpen: () => number | undefined } {
   const descriptors = Object.fromEntries(
     Object.entries(Object.getOwnPropertyDescriptors(Deno)).filter(([name]) => DENO_NAMES.has(name)),
   );
@@ -88,4 +91,5 @@ export function seal({ openMax }: SealOptions): void {
     Object.defineProperty(Object.getPrototypeOf(maker), "constructor", { value: refuse });
   }
   for (const name of ["eval", "Function"]) Object.defineProperty(globalThis, name, { value: refuse });
+  return bounded;
 }

@@ -5,6 +5,7 @@ import type { Decider } from "../plugin/decider.ts";
 import type { BalancerUse } from "../plugin/source.ts";
 import { ForeignBalancer } from "../supervisor/foreign_balancer.ts";
 import type { StuckThreads } from "../supervisor/hangs.ts";
+import { ownRoom } from "../supervisor/room.ts";
 
 /** What a {@linkcode BalancerPlugins} is made of. */
 export interface BalancerPluginsOptions {
@@ -37,6 +38,7 @@ export class BalancerPlugins implements AsyncDisposable {
     if (source.origin === "builtin") return await this.#options.loadBuiltin(type);
     const key = JSON.stringify([name, source.module, source.allow ?? null]);
     this.#asked.add(key);
+    await ownRoom.prepare({ isForeign: true, isDiscovery: false });
     let plugin = this.#foreign.get(key);
     if (plugin === undefined) {
       plugin = new ForeignBalancer({ ...this.#options, name, source });

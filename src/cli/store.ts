@@ -3,7 +3,7 @@ import type { Clock } from "../kernel/clock.ts";
 import type { Random } from "../kernel/random.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { BindAddress } from "../model/bind_address.ts";
-import { readOwnOpenFilesLimit } from "../system/processes.ts";
+import { readOpenFiles } from "../system/open_files.ts";
 import { StoreServer } from "../store/server.ts";
 import { parseTimeLimit, type TimeLimit } from "../store/time_limit.ts";
 
@@ -56,7 +56,7 @@ export async function serveStore(
     peerCa: given.peerCa,
     advertise: given.advertise,
     connectionsMax: given.maxConnections,
-    openFilesMax: await readOwnOpenFilesLimit(),
+    openFilesMax: (await readOpenFiles())?.limit,
     clock,
     random,
     wallNow,

@@ -39,8 +39,7 @@ export function quote(
     // Bytes, maps, streams: their entries may be millions, or none, and say little.
     else if (!isPlainObject(value)) text += escapeUnprintable(nameOf(value));
     else {
-      const entries = Object.entries(value).filter(([, inner]) => inner !== undefined);
-      writeAll("{", entries, "}", ([key, inner]) => {
+      writeAll("{", firstEntries(value), "}", ([key, inner]) => {
         write(key);
         text += ":";
         write(isHidden(key) ? MASK : inner);
@@ -64,6 +63,16 @@ export function quote(
 export function isPlainObject(value: object): boolean {
   const prototype = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
+}
+
+/** The first entries of an object that say something, as many as could be shown: of 300,000 the rest costs nothing. */
+function firstEntries(value: object): readonly (readonly [string, unknown])[] {
+  const entries: [string, unknown][] = [];
+  for (const key of Object.keys(value)) {
+    const inner = (value as Readonly<Record<string, unknown>>)[key];
+    if (inner !== undefined && entries.push([key, inner]) > LENGTH_MAX) break;
+  }
+  return entries;
 }
 
 /** What an object of a class is called: `Uint8Array`; of an error its message is told as well. */

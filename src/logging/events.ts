@@ -494,6 +494,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   },
   "worker.start_failed": {
     level: "warn",
+    repeats: true,
     fields: ["worker", "reason", "waitMs", "attempt"],
     meaning: "a worker could not be started; it is tried again after `waitMs`",
     action: "see to `reason`; for open files in use, raise `LimitNOFILE` or set `isolation: shared`",
@@ -517,6 +518,13 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     fields: ["threads", "most"],
     meaning: "a plugin is in an endless loop; the process exits with 75 at `most` such threads",
     action: "restart the process; fix the plugin",
+  },
+  "worker.greedy": {
+    level: "error",
+    fields: ["worker", "open", "limit"],
+    meaning: "the process was running out of open files; the worker of the plugin that held the most was ended",
+    action: "fix the plugin, or raise `LimitNOFILE`",
+    resolvedBy: "worker.started",
   },
   "worker.rejected": {
     level: "warn",

@@ -93,7 +93,7 @@ function parse(data: unknown, refused: string[]): ToHost {
 function answer(data: Record<string, unknown>): Answer {
   switch (data.type) {
     case "pong":
-      return { type: "pong" };
+      return { type: "pong", ...data.open !== undefined && { open: number(data.open, "open") } };
     case "ack":
       return { type: "ack", ...data.takenFrom !== undefined && { takenFrom: text(data.takenFrom, "takenFrom") } };
     case "nack":

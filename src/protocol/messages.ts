@@ -155,7 +155,8 @@ export type Answer =
   | { readonly type: "ack"; readonly takenFrom?: string | undefined }
   | { readonly type: "nack"; readonly error: WireError }
   | { readonly type: "outcome"; readonly outcome: ProbeOutcome; readonly tookMs: number }
-  | { readonly type: "pong" };
+  /** `open`: how many connections and files a plugin that does not ship has open; absent if that is not counted. */
+  | { readonly type: "pong"; readonly open?: number | undefined };
 
 /** Worker to host. */
 export type ToHost =

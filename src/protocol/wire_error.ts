@@ -1,3 +1,5 @@
+import { quote } from "../kernel/quote.ts";
+
 /** An error as data: structured clone loses an own class, its name and its fields. */
 export interface WireError {
   /** The class name. */
@@ -20,7 +22,7 @@ const PARTS_MAX = 5;
  */
 export function toWireError(error: unknown): WireError {
   try {
-    if (!(error instanceof Error)) return wireError("NonError", String(error));
+    if (!(error instanceof Error)) return wireError("NonError", nonErrorText(error));
     const message = messageOf(error);
     return wireError(String(error.name), message === "" ? String(error.name) : message);
   } catch {
@@ -53,7 +55,12 @@ function messageOf(error: Error): string {
 }
 
 function own(error: unknown): string {
-  return (error instanceof Error ? String(error.message) : String(error)).slice(0, MESSAGE_LENGTH_MAX);
+  return (error instanceof Error ? String(error.message) : nonErrorText(error)).slice(0, MESSAGE_LENGTH_MAX);
+}
+
+/** Writes what is no error. An object is quoted: as a string, 50 MB of bytes would be 100 million characters. */
+function nonErrorText(error: unknown): string {
+  return typeof error === "object" && error !== null ? quote(error) : String(error);
 }
 
 function wireError(name: string, message: string): WireError {

@@ -23,7 +23,8 @@ const CASES: readonly {
   { why: "an error that says nothing", thrown: new OwnError(), name: "OwnError", message: "OwnError" },
   { why: "a text", thrown: "no", name: "NonError", message: "no" },
   { why: "nothing", thrown: undefined, name: "NonError", message: "undefined" },
-  { why: "what has no text", thrown: Object.create(null), name: "NonError", message: "An error that cannot be told" },
+  { why: "what has no text", thrown: Object.create(null), name: "NonError", message: "{}" },
+  { why: "50 MB of bytes", thrown: new Uint8Array(5e7), name: "NonError", message: "Uint8Array" },
   {
     why: "several errors",
     thrown: new AggregateError([new Error("a refuses"), "b refuses"]),

@@ -2,7 +2,7 @@ import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { formatStatusAddress, type StatusAddress } from "../model/status_address.ts";
 import { StatusServer } from "./status_server.ts";
-import { readOwnOpenFilesLimit } from "../system/processes.ts";
+import { readOpenFiles } from "../system/open_files.ts";
 import { Beat } from "./beat.ts";
 import { type HealthLimits, judgeHealth } from "./health.ts";
 import { type Parts, statusOf } from "./status.ts";
@@ -31,7 +31,7 @@ export async function serveStatus(
     await StatusServer.start({
       address,
       log,
-      openFilesMax: await readOwnOpenFilesLimit(),
+      openFilesMax: (await readOpenFiles())?.limit,
       answers: {
         status,
         health() {

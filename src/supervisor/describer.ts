@@ -5,6 +5,7 @@ import type { Scope } from "../plugin/contract.ts";
 import type { Answer, Introduction, Request } from "../protocol/messages.ts";
 import type { Hangs } from "./hangs.ts";
 import { PluginHost, WorkerDeadlineError } from "./plugin_host.ts";
+import { ownRoom } from "./room.ts";
 
 /** How long a plugin may take to be loaded. */
 const LOAD_DEADLINE_MS = 10_000;
@@ -76,6 +77,8 @@ export class Describer implements AsyncDisposable {
     const isForeign = module.startsWith("data:");
     const refusal = isForeign ? this.#hangs?.refusal(module) : undefined;
     if (refusal !== undefined) throw new Error(refusal.reason);
+    await ownRoom.prepare({ isForeign, isDiscovery: false });
+    signal?.throwIfAborted();
     const host = this.#host(module);
     try {
       return await this.#askHost(host, request);

@@ -11,10 +11,17 @@ import { ThreadCensus } from "./census.ts";
 import { bootCrew, type Crew } from "./crew.ts";
 import { Hangs } from "./hangs.ts";
 import { HEARTBEAT_OPTIONS, type HeartbeatOptions } from "./heartbeat.ts";
-import { liveWorkerCount, WorkerDeadError, WorkerDeadlineError, type WorkerEvent } from "./plugin_host.ts";
+import {
+  liveWorkerCount,
+  type PluginHost,
+  WorkerDeadError,
+  WorkerDeadlineError,
+  type WorkerEvent,
+} from "./plugin_host.ts";
 import { type StartThread, startThread } from "./thread.ts";
 import { type Action, reconcile, type WorkerSpec } from "./reconcile.ts";
 import { RegistryWord } from "./registry_word.ts";
+import { greediest, type Holder, isShort, NoRoomError, openMax, ownRoom, type Room } from "./room.ts";
 
 /** Workers that boot together; a boot keeps one core busy for some 13 ms. */
 const BOOTS_AT_ONCE_MAX = 4;
@@ -26,6 +33,10 @@ const PROVEN_MS = 60_000;
 const RESTART_BACKOFF = { firstMs: 500, maxMs: 30_000 };
 /** How often is looked whether what hung may run again. */
 const HUNG_LOOK_MS = 1_000;
+/** How often the open files of the process are counted. */
+const ROOM_LOOK_MS = 10_000;
+/** How long a worker may take to say how many files its plugin has open. */
+const HOLDER_DEADLINE_MS = 1_000;
 
 /** What the fleet tells its owner. */
 export interface FleetEvents {
@@ -63,10 +74,12 @@ export interface Threads {
   readonly start: StartThread;
   /** Counts the threads of workers that there are; `undefined` where that cannot be told. */
   readonly count: () => Promise<number | undefined>;
+  /** What is known of the open files that they share; there is no bound without. */
+  readonly room?: Room;
 }
 
 /** Web Workers, counted by what the kernel says. */
-const OWN_THREADS: Threads = { start: startThread, count: () => countOwnThreads(/^worker-[0-9]+$/) };
+const OWN_THREADS: Threads = { start: startThread, count: () => countOwnThreads(/^worker-[0-9]+$/), room: ownRoom };
 
 /** How a worker stands. */
 export interface WorkerReport {
@@ -113,6 +126,8 @@ export class Fleet implements AsyncDisposable {
   readonly #serving = new Map<string, Member>();
   readonly #ending = new Set<Promise<void>>();
   #census: ThreadCensus | undefined;
+  /** Stops the looks at the open files. */
+  readonly #roomLooks = new AbortController();
   /** What hung, and is not run again while its thread runs on: a plugin's module, or a worker's key. */
   readonly hangs: Hangs;
   #closed = false;
@@ -169,9 +184,12 @@ export class Fleet implements AsyncDisposable {
   /** Takes a new wish, whole. Returns at once; what it takes is done in the background. */
   apply(wanted: readonly WorkerSpec[]): void {
     if (this.#closed) return;
+    if (this.#census === undefined && this.#threads.room !== undefined) this.#track(this.#keepRoom(this.#threads.room));
     this.#countThreads();
     const running = new Map([...this.#members].map(([key, { spec }]) => [key, spec]));
-    for (const action of reconcile(wanted, running)) this.#act(action);
+    // Where there is not room for all, those go first on which the others depend, and what ships.
+    const ordered = wanted.toSorted((a, b) => rank(a) - rank(b));
+    for (const action of reconcile(ordered, running)) this.#act(action);
     // Whoever asks for an instance that nobody serves yet waits for the one that will.
     for (const member of this.#members.values()) {
       for (const { id } of member.spec.instances) if (!this.#serving.has(id)) this.#serving.set(id, member);
@@ -226,6 +244,7 @@ export class Fleet implements AsyncDisposable {
   /** Stops all workers, each within its grace. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
+    this.#roomLooks.abort();
     for (const key of [...this.#members.keys()]) this.#act({ do: "stop", key });
     // What ends may have something to end itself.
     while (this.#ending.size > 0) await Promise.allSettled([...this.#ending]);
@@ -244,6 +263,43 @@ export class Fleet implements AsyncDisposable {
         this.#events.onStuck(threads);
       },
     });
+  }
+
+  /** Counts the open files now and then, and ends the workers of a plugin that leaves the others none. */
+  async #keepRoom(room: Room): Promise<void> {
+    const { signal } = this.#roomLooks;
+    while (!signal.aborted) {
+      await delay(ROOM_LOOK_MS, { clock: this.#clock, signal }).catch(() => {});
+      if (signal.aborted) return;
+      await room.count();
+      const { inUse: files } = room;
+      // The count alone tells most of the time that there is nothing to ask.
+      if (files === undefined || !isShort(files)) continue;
+      for (const { worker, open } of greediest(files, await this.#holders(files.limit))) {
+        const reason = `It held ${open} of the ${files.limit} open files of the process, which were running out`;
+        this.#log.error("Plugin holds too many open files; worker ended", {
+          event: "worker.greedy",
+          worker: worker.name,
+          open,
+          limit: files.limit,
+        });
+        worker.kill(reason);
+      }
+    }
+  }
+
+  /** Asks the workers of plugins that do not ship how many files each holds. */
+  async #holders(limit: number): Promise<readonly Holder<PluginHost>[]> {
+    const foreign = [...this.#members.values()].flatMap(({ spec, crew }) =>
+      crew !== undefined && isForeign(spec) ? [{ spec, worker: crew.host }] : []
+    );
+    return await Promise.all(foreign.map(async ({ spec: { kind, module }, worker }) => {
+      const request = { type: "ping" } as const;
+      const answer = await worker.call(request, { deadlineMs: HOLDER_DEADLINE_MS }).catch(() => undefined);
+      const open = answer?.type === "pong" ? answer.open : undefined;
+      // One that does not say is taken for as greedy as it may be.
+      return { worker, module, open: open ?? openMax(limit, kind === "discovery") };
+    }));
   }
 
   #act(action: Action): void {
@@ -279,6 +335,7 @@ export class Fleet implements AsyncDisposable {
   async #keep(member: Member): Promise<void> {
     const { signal } = member.controller;
     const { key } = member.spec;
+    let wasFull = false;
     for (let attempt = 0; !signal.aborted && !member.isSuperseded;) {
       const bornMs = this.#clock.now();
       const refusal = this.hangs.refusal(hangKey(member.spec));
@@ -297,6 +354,7 @@ export class Fleet implements AsyncDisposable {
       }
       let isReady = false;
       let isHung = false;
+      let isFull = false;
       try {
         const crew = await this.#launch(member);
         if (signal.aborted || member.isSuperseded) {
@@ -321,6 +379,7 @@ export class Fleet implements AsyncDisposable {
       } catch (error) {
         if (signal.aborted) break;
         isHung = error instanceof WorkerDeadlineError;
+        isFull = error instanceof NoRoomError;
         member.down = error instanceof Error ? error.message : String(error);
       }
       const { crew } = member;
@@ -336,9 +395,14 @@ export class Fleet implements AsyncDisposable {
         this.#log.warn("Cannot replace a worker; the previous one goes on", { event: "worker.replace_failed", ...at });
       } else {
         if (isReady) this.#log.warn("Worker ended; starting another", { event: "worker.ended", ...at });
-        else this.#log.warn("Could not start a worker; trying again", { event: "worker.start_failed", ...at });
+        else {
+          // One that waits for room is one line, not one for each try.
+          const level = isFull && wasFull ? "debug" : "warn";
+          this.#log[level]("Could not start a worker; trying again", { event: "worker.start_failed", ...at });
+        }
         this.#events.onDown(key, member.down);
       }
+      wasFull = isFull;
       await delay(waitMs, { clock: this.#clock, signal }).catch(() => {});
     }
     member.tried.resolve();
@@ -381,8 +445,9 @@ export class Fleet implements AsyncDisposable {
     const { spec, predecessor } = member;
     const { key } = spec;
     const registry = new RegistryWord();
-    const crew = await this.#gate.run(() =>
-      bootCrew(spec, {
+    const crew = await this.#gate.run(async () => {
+      await this.#threads.room?.prepare({ isForeign: isForeign(spec), isDiscovery: spec.kind === "discovery" });
+      return await bootCrew(spec, {
         clock: this.#clock,
         log: this.#log,
         heartbeat: this.#heartbeat,
@@ -391,8 +456,8 @@ export class Fleet implements AsyncDisposable {
         onEvent: (event) => this.#events.onEvent(key, event),
         dismiss: (crew) => this.#dismiss(crew),
         signal,
-      })
-    );
+      });
+    });
     // Not in the gate: how long a registry takes is no matter of this machine's cores.
     if (spec.kind !== "discovery" || predecessor === undefined) return crew;
     const onOutOfReach = (detail: string) => {
@@ -440,6 +505,16 @@ export class Fleet implements AsyncDisposable {
 }
 
 /** What hangs together: all of a plugin that does not ship; of what ships one worker alone. */
-function hangKey({ key, module }: WorkerSpec): string {
-  return module.startsWith("data:") ? module : key;
+function hangKey(spec: WorkerSpec): string {
+  return isForeign(spec) ? spec.module : spec.key;
+}
+
+/** Whether a worker runs a plugin that does not ship. */
+function isForeign({ module }: WorkerSpec): boolean {
+  return module.startsWith("data:");
+}
+
+/** In which order workers are started: registries before checks, and what ships first. */
+function rank(spec: WorkerSpec): number {
+  return (isForeign(spec) ? 2 : 0) + (spec.kind === "discovery" ? 0 : 1);
 }

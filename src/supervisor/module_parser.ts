@@ -3,6 +3,7 @@ import { PluginFault } from "../plugin/graph.ts";
 import type { ParsedModule } from "../plugin/graph.ts";
 import { WorkerError } from "../protocol/wire_error.ts";
 import { PluginHost } from "./plugin_host.ts";
+import { ownRoom } from "./room.ts";
 import { PARSER_MODULE } from "./thread.ts";
 
 /** How long the parser may take for one module, its own start included. */
@@ -22,6 +23,7 @@ export class ModuleParser implements AsyncDisposable {
 
   /** Strips a module of its types and finds its imports; throws a {@linkcode PluginFault} if it is none. */
   async parse(path: string, text: string): Promise<ParsedModule> {
+    await ownRoom.prepare({ isForeign: false, isDiscovery: false });
     this.#host ??= new PluginHost({
       name: "parse a plugin",
       module: PARSER_MODULE,

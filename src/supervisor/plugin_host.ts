@@ -198,6 +198,11 @@ export class PluginHost implements AsyncDisposable {
     this.#end("It was stopped");
   }
 
+  /** Ends the worker at once as if it had died of this: its owner is to start another. */
+  kill(reason: string): void {
+    this.#die(reason);
+  }
+
   /** Ends the worker at once: what its plugin has open is cut off, not closed. */
   cut(): void {
     this.#end("It was cut off");

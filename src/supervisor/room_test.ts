@@ -1,31 +1,123 @@
 import assert from "node:assert/strict";
-import { parseOpenFilesLimit } from "../system/open_files.ts";
-import { assertRoom, NoRoomError, openMax } from "./room.ts";
+import { FakeClock } from "../kernel/fake_clock.ts";
+import type { OpenFiles } from "../system/open_files.ts";
+import { greediest, NoRoomError, openMax, Room, share } from "./room.ts";
 
-Deno.test("assertRoom() lets workers start while open files are left, and names what to change after", () => {
-  assertRoom(undefined);
-  assertRoom({ open: 100, limit: 256 });
-  assertRoom({ open: 1_000_000, limit: Infinity });
-  assert.throws(() => assertRoom({ open: 180, limit: 256 }), (error) => {
-    assert.ok(error instanceof NoRoomError);
-    return /180 of 256 open files .*LimitNOFILE .*isolation: shared/.test(error.message);
-  });
+const BUILTIN = { isForeign: false, isDiscovery: false };
+const FOREIGN = { isForeign: true, isDiscovery: false };
+
+Deno.test("share() lets workers start while open files are left, and names what to change after", () => {
+  assert.deepEqual(share({ open: 100, limit: 256 }, BUILTIN), { openMax: 0 });
+  assert.deepEqual(share({ open: 1_000_000, limit: Infinity }, FOREIGN), { openMax: 128 });
+  const said = share({ open: 200, limit: 256 }, BUILTIN);
+  assert.ok("lack" in said);
+  assert.match(said.lack, /200 of 256 open files .*LimitNOFILE .*isolation: shared/);
+});
+
+Deno.test("share() promises plugins no more than there is, however many they are", () => {
+  for (const limit of [256, 1_024, 65_536]) {
+    for (const isDiscovery of [false, true]) {
+      let [open, workers] = [40, 0];
+      for (;;) {
+        const given = share({ open, limit }, { isForeign: true, isDiscovery });
+        if ("lack" in given) break;
+        open += 8 + given.openMax;
+        workers++;
+      }
+      assert.ok("openMax" in share({ open, limit }, BUILTIN), "what ships still starts");
+      assert.ok(open <= limit - Math.min(128, Math.ceil(limit / 5)), `${open} of ${limit}`);
+      assert.ok(workers >= (isDiscovery ? 2 : 5), `${workers} of ${limit}`);
+    }
+  }
 });
 
 Deno.test("openMax() leaves a plugin a share of the limit, and a discovery a larger one", () => {
-  assert.deepEqual([256, 1_024, 65_536, Infinity].map((limit) => openMax({ open: 0, limit }, false)), [
-    16,
-    32,
-    128,
-    128,
-  ]);
-  assert.deepEqual([256, 1_024, 65_536].map((limit) => openMax({ open: 0, limit }, true)), [64, 256, 4_096]);
+  assert.deepEqual([256, 1_024, 65_536, Infinity].map((limit) => openMax(limit, false)), [16, 32, 128, 128]);
+  assert.deepEqual([256, 1_024, 65_536].map((limit) => openMax(limit, true)), [64, 256, 4_096]);
 });
 
-Deno.test("parseOpenFilesLimit() reads the soft limit", () => {
-  const line = (soft: string) =>
-    `Max processes   1   2   processes\nMax open files            ${soft}   1048576   files\n`;
-  assert.equal(parseOpenFilesLimit(line("1024")), 1_024);
-  assert.equal(parseOpenFilesLimit(line("unlimited")), Infinity);
-  assert.equal(parseOpenFilesLimit("nothing"), undefined);
+Deno.test("greediest() ends the greediest workers of the plugin that holds the most, until the reserve is back", () => {
+  const holders = [
+    { worker: "a", module: "leaks", open: 20 },
+    { worker: "b", module: "leaks", open: 64 },
+    { worker: "c", module: "leaks", open: 1 },
+    { worker: "d", module: "modest", open: 60 },
+  ];
+  const ended = (open: number) => greediest({ open, limit: 256 }, holders).map(({ worker }) => worker);
+  assert.deepEqual(ended(200), [], "the reserve is used, but not half of it");
+  assert.deepEqual(ended(250), ["b"]);
+  assert.deepEqual(ended(300), ["b", "a", "c"]);
+  assert.deepEqual(greediest({ open: 256, limit: 256 }, [{ worker: "a", module: "m", open: 10 }]), []);
+});
+
+const openOf = (room: Room) => room.inUse?.open;
+
+/** A room whose count is told. */
+function makeRoom(files: OpenFiles | undefined) {
+  const clock = new FakeClock();
+  const told = { files, counts: 0 };
+  const read = () => {
+    told.counts++;
+    return Promise.resolve(told.files);
+  };
+  return { room: new Room({ clock, read }), clock, told };
+}
+
+Deno.test("Room counts a worker by what it takes until it is up and counted, and not twice", async () => {
+  const { room, told } = makeRoom({ open: 40, limit: 256 });
+  room.enter(BUILTIN);
+  assert.ok(room.inUse === undefined, "nothing was counted yet");
+  await room.prepare(BUILTIN);
+  const places = Array.from({ length: 3 }, () => room.enter(BUILTIN));
+  assert.equal(openOf(room), 40 + 4 * 8);
+  for (const place of places) place.isUp();
+  told.files = { open: 60, limit: 256 };
+  await room.count();
+  assert.equal(openOf(room), 60 + 8);
+  for (const place of places) place.leave();
+  assert.equal(openOf(room), 60 + 8, "it is known to be less with the next count");
+});
+
+Deno.test("Room refuses a worker for which there is no room, and counts again once a second at most", async () => {
+  const { room, clock, told } = makeRoom({ open: 184, limit: 256 });
+  await room.prepare(BUILTIN);
+  room.enter(BUILTIN);
+  room.enter(BUILTIN);
+  for (let i = 0; i < 5; i++) {
+    await room.prepare(BUILTIN);
+    assert.throws(() => room.enter(BUILTIN), NoRoomError);
+  }
+  assert.equal(told.counts, 1);
+  told.files = { open: 100, limit: 256 };
+  clock.advance(1_000);
+  await room.prepare(BUILTIN);
+  room.enter(BUILTIN);
+  assert.equal(told.counts, 2);
+});
+
+Deno.test("Room knows a limit alone: it reckons what the workers take", async () => {
+  const { room } = makeRoom({ open: undefined, limit: 100 });
+  await room.prepare(BUILTIN);
+  const place = room.enter(BUILTIN);
+  room.enter(BUILTIN);
+  assert.equal(openOf(room), 48 + 16);
+  place.leave();
+  assert.equal(openOf(room), 48 + 8);
+});
+
+Deno.test("Room bounds nothing where nothing can be counted", async () => {
+  const { room } = makeRoom(undefined);
+  await room.prepare(BUILTIN);
+  for (let i = 0; i < 1_000; i++) room.enter(BUILTIN);
+  assert.equal(room.inUse, undefined);
+});
+
+Deno.test("Room keeps what it promised to a plugin until its worker ends", async () => {
+  const { room } = makeRoom({ open: 100, limit: 256 });
+  await room.prepare(FOREIGN);
+  const place = room.enter(FOREIGN);
+  assert.equal(place.openMax, 8, "an eighth of what is left");
+  assert.deepEqual([room.inUse?.open, room.taken?.open], [108, 116]);
+  place.leave();
+  assert.deepEqual([room.inUse?.open, room.taken?.open], [100, 100]);
 });

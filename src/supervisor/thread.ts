@@ -1,7 +1,6 @@
 import type { PluginKind } from "../plugin/source.ts";
 import { type Init, PROTOCOL_VERSION, type ToWorker } from "../protocol/messages.ts";
-import { ownOpenFiles } from "../system/open_files.ts";
-import { assertRoom, openMax } from "./room.ts";
+import { ownRoom } from "./room.ts";
 
 /** The module of the worker that runs no plugin, but parses them. */
 export const PARSER_MODULE = "parser";
@@ -48,8 +47,7 @@ export type StartThread = (options: ThreadOptions, events: ThreadEvents) => Thre
  * `NoRoomError` if this process has not enough open files for it.
  */
 export const startThread: StartThread = ({ name, module, permissions, kind }, events) => {
-  const files = ownOpenFiles();
-  assertRoom(files);
+  const place = ownRoom.enter({ isForeign: module.startsWith("data:"), isDiscovery: kind === "discovery" });
   const worker = new Worker(module === PARSER_MODULE ? PARSER_ENTRY : PLUGIN_ENTRY, {
     type: "module",
     name,
@@ -71,12 +69,15 @@ export const startThread: StartThread = ({ name, module, permissions, kind }, ev
   // Nothing is said on the global channel, but a flood of it would be one all the same.
   worker.onmessage = ({ ports }) => isOnlyData(ports) && events.onNoise();
   port1.onmessageerror = unreadable;
-  port1.onmessage = ({ data, ports }: MessageEvent<unknown>) => isOnlyData(ports) && events.onMessage(data);
+  port1.onmessage = ({ data, ports }: MessageEvent<unknown>) => {
+    place.isUp();
+    if (isOnlyData(ports)) events.onMessage(data);
+  };
   const init: Init = {
     v: PROTOCOL_VERSION,
     type: "init",
     module,
-    openMax: openMax(files, kind === "discovery"),
+    openMax: place.openMax,
     port: port2,
   };
   worker.postMessage(init, [port2]);
@@ -85,6 +86,7 @@ export const startThread: StartThread = ({ name, module, permissions, kind }, ev
     end: () => {
       port1.close();
       worker.terminate();
+      place.leave();
     },
   };
 };

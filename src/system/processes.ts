@@ -136,15 +136,3 @@ export function parseOpenFilesLimit(output: string): number | undefined {
   const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(output)?.[1];
   return hard === undefined ? undefined : Math.min(most, hard === "unlimited" ? Infinity : Number(hard));
 }
-
-/** Answers how many files this process itself may have open; `undefined` where there is no /proc to ask. */
-export async function readOwnOpenFilesLimit(): Promise<number | undefined> {
-  // By a program: Deno lets nobody read /proc who does not have every permission.
-  return parseSoftLimit(await look("cat", [`/proc/${Deno.pid}/limits`]));
-}
-
-/** Reads the same out of `limits` of /proc. Pure. */
-export function parseSoftLimit(limits: string): number | undefined {
-  const soft = /^Max open files\s+(\S+)/m.exec(limits)?.[1];
-  return soft === undefined ? undefined : soft === "unlimited" ? Infinity : Number(soft);
-}

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseOpenFilesLimit, parseSoftLimit, parseStat } from "./processes.ts";
+import { parseOpenFilesLimit, parseStat } from "./processes.ts";
 
 Deno.test.each([
   { why: "a plain name", line: "917 (haproxy) S 1 917 917 0 -1", then: { pid: 917, name: "haproxy", parent: 1 } },
@@ -20,10 +20,4 @@ Deno.test("parseOpenFilesLimit() reads the hard limit, or the system's for who m
   assert.equal(parseOpenFilesLimit(`${limits.replace("4096", "unlimited")}\nCapEff:\t0\n1048576\n`), 1_048_576);
   assert.equal(parseOpenFilesLimit(limits), 4096);
   assert.equal(parseOpenFilesLimit(""), undefined);
-});
-
-Deno.test("parseSoftLimit() reads the soft limit", () => {
-  assert.equal(parseSoftLimit("Max open files            1024                 4096                files"), 1024);
-  assert.equal(parseSoftLimit("Max open files            unlimited            unlimited            files"), Infinity);
-  assert.equal(parseSoftLimit(""), undefined);
 });

@@ -3,12 +3,15 @@ import fc from "fast-check";
 import { type Clock, systemClock } from "../../src/kernel/clock.ts";
 import { delay } from "../../src/kernel/delay.ts";
 import type { Answer } from "../../src/protocol/messages.ts";
-import { Fleet } from "../../src/supervisor/fleet.ts";
+import { Fleet, type Threads } from "../../src/supervisor/fleet.ts";
 import { liveWorkerCount, WorkerDeadError, type WorkerEvent } from "../../src/supervisor/plugin_host.ts";
 import type { PluginInstance } from "../../src/plugin/instance.ts";
 import { groupInstances, type WorkerSpec } from "../../src/supervisor/reconcile.ts";
+import { Room } from "../../src/supervisor/room.ts";
+import { startThread } from "../../src/supervisor/thread.ts";
 import { eventually } from "../support/eventually.ts";
 import { checkModule, dataModule, discoveryModule } from "../support/plugin_source.ts";
+import { isSilent, ScriptedServer } from "../support/scripted_server.ts";
 
 /** A clock on which a second takes 50 ms, for tests of what takes long. */
 const QUICK: Clock = {
@@ -26,13 +29,14 @@ class Bench implements AsyncDisposable {
   ready: (key: string) => Promise<void> | void = () => {};
   readonly fleet: Fleet;
 
-  constructor({ clock = systemClock }: { clock?: Clock } = {}) {
+  constructor({ clock = systemClock, threads }: { clock?: Clock; threads?: Threads } = {}) {
     const record = (level: string) => (message: string, properties: Readonly<Record<string, unknown>> = {}) =>
       void this.said.push(`${level}: ${message}${properties.reason === undefined ? "" : `: ${properties.reason}`}`);
     this.fleet = new Fleet({
       clock,
       random: () => 0,
-      log: { debug() {}, info: record("info"), warn: record("warn"), error: record("error") },
+      threads,
+      log: { debug() {}, info() {}, warn: record("warn"), error: record("error") },
       events: {
         onEvent: (_key, event) => void this.events.push(event),
         onReady: (key) => {
@@ -478,4 +482,38 @@ Deno.test("Fleet counts threads that cannot be stopped, and goes on", async () =
   const { code, stdout, stderr } = await child.output();
   assert.equal(new TextDecoder().decode(stdout), "stuck: 2\nit goes on: yes\n", new TextDecoder().decode(stderr));
   assert.equal(code, 75);
+});
+
+Deno.test("Fleet ends the worker of the plugin that holds most while open files run out, and no other", async () => {
+  await using server = new ScriptedServer(isSilent);
+  const files = { open: 40, limit: 256 };
+  const room = new Room({ clock: QUICK, read: () => Promise.resolve({ ...files }) });
+  const threads = { start: startThread, count: () => Promise.resolve(undefined), room };
+  await using bench = new Bench({ clock: QUICK, threads });
+  const keeps = checkModule(
+    `const [hostname, port] = config.at.split(":");
+    kept.push(...await Promise.all(Array.from({ length: config.keeps }, () => Deno.connect({ hostname, port: Number(port) }))));
+    return { status: "pass", detail: String(kept.length) };`,
+    { top: "const kept = [];" },
+  );
+  const keeper = (id: string, count: number, module: string) =>
+    alone({ ...instance(id, { at: server.target, keeps: count }, module), granted: { net: [server.target] } });
+  // Another plugin by its text alone.
+  bench.fleet.apply([
+    keeper("check a", 40, keeps),
+    keeper("check b", 2, `${keeps}//`),
+    alone(instance("check c", { says: "echo" })),
+  ]);
+  assert.deepEqual([await probe(bench, "check a"), await probe(bench, "check b")], ["40", "2"]);
+  files.open = 250;
+  await eventually("it is ended", () => bench.count("down check a") === 1);
+  assert.deepEqual(
+    [bench.count(/Plugin holds too many open files/), bench.count(/It held 40 of the 256 open files/)],
+    [1, 1],
+    bench.said.join("\n"),
+  );
+  files.open = 100;
+  assert.equal(await probe(bench, "check c"), "echo");
+  await eventually("it is started again", () => bench.count("ready check a") === 2);
+  assert.equal(bench.count(/^down (?!check a)/), 0);
 });

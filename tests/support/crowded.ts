@@ -6,6 +6,7 @@
  */
 import { systemClock } from "../../src/kernel/clock.ts";
 import { PluginHost } from "../../src/supervisor/plugin_host.ts";
+import { ownRoom } from "../../src/supervisor/room.ts";
 
 await using stack = new AsyncDisposableStack();
 const options = { module: "builtin:check/tcp", permissions: "none", clock: systemClock } as const;
@@ -13,6 +14,7 @@ let said = "";
 let started = 0;
 while (said === "") {
   try {
+    await ownRoom.prepare({ isForeign: false, isDiscovery: false });
     await stack.use(new PluginHost({ name: `worker ${started}`, ...options })).loaded();
     started++;
   } catch (error) {

@@ -8,7 +8,7 @@ import { TempDir } from "./temp_dir.ts";
 const ROOT = new URL("../..", import.meta.url).pathname;
 
 /** What `deno` is told by the task `lighthouse`: the tests run what users run. */
-const TASK_ARGS: readonly string[] = config.tasks.lighthouse.command.split(" ").slice(1, -1);
+export const TASK_ARGS: readonly string[] = config.tasks.lighthouse.command.split(" ").slice(1, -1);
 /** The program of the task. */
 const PROGRAM: string = config.tasks.lighthouse.command.split(" ").at(-1) ?? "";
 

@@ -5,6 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { TASK_ARGS } from "../../support/lighthouse.ts";
 import { isSilent, ScriptedServer } from "../../support/scripted_server.ts";
 import { checkModule } from "../../support/plugin_source.ts";
 
@@ -19,7 +20,7 @@ interface Fate {
 async function runAlone(module: string, target: string): Promise<Fate> {
   const main = new URL("../../support/attacked.ts", import.meta.url).pathname;
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", "--no-prompt", main, target],
+    args: [...TASK_ARGS, main, target],
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
@@ -173,7 +174,7 @@ Deno.test("whatever a plugin prints, from its first line on, and however, stays 
 Deno.test("no more workers are started than there are open files for, and the process goes on", async () => {
   const main = new URL("../../support/crowded.ts", import.meta.url).pathname;
   const { code, stdout, stderr } = await new Deno.Command("sh", {
-    args: ["-c", 'ulimit -n 160; exec "$0" run -A --no-check --no-prompt "$1"', Deno.execPath(), main],
+    args: ["-c", 'ulimit -n 160; exec "$@"', "sh", Deno.execPath(), ...TASK_ARGS, main],
     env: { NO_COLOR: "1" },
   }).output();
   assert.deepEqual([code, new TextDecoder().decode(stderr)], [0, ""]);
