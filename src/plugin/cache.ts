@@ -1,7 +1,7 @@
 import { hashGraph } from "./hash.ts";
 import type { ModuleGraph } from "./graph.ts";
 import { writeAtomically } from "../system/atomic_file.ts";
-import { makeDirectory, placeFileSync } from "../system/trusted_file.ts";
+import { makeDirectory, placeFileSync, readTrusted } from "../system/trusted_file.ts";
 
 /** What a file of the cache holds. */
 interface Kept {
@@ -57,7 +57,7 @@ export class PluginCache {
 
   /** How a plugin of that hash hung in a process before this one; `undefined` if it did not. */
   async hung(sha256: string): Promise<string | undefined> {
-    return await Deno.readTextFile(this.hungFile(sha256)).then((how) => how.trim().slice(0, 500), () => undefined);
+    return await readTrusted(this.hungFile(sha256)).then((how) => how.trim().slice(0, 500), () => undefined);
   }
 
   /** Notes that a plugin hung, before this process may end for it. Throws what the system says if it cannot. */

@@ -19,6 +19,9 @@ export class UntrustedPathError extends Error {
 /** What is known of a name in a directory. */
 type Stat = Pick<Deno.FileInfo, "isSymlink" | "isDirectory" | "uid" | "nlink" | "mode">;
 
+/** So often a file is opened that comes and goes. */
+const TRIES_MAX = 10;
+
 /** So many links lead on to one another at most, as with the kernel. */
 const LINKS_MAX = 40;
 
@@ -52,6 +55,36 @@ export function distrust(entry: Stat, folder: Pick<Stat, "uid" | "mode">, uid: n
  * may have led it there.
  */
 export async function resolveTrusted(path: string): Promise<string> {
+  const walk = follow(path);
+  for (let step = walk.next();;) {
+    if (step.done) return step.value;
+    const { ask, at } = step.value;
+    try {
+      step = walk.next(ask === "readLink" ? await Deno.readLink(at) : await Deno[ask](at));
+    } catch (error) {
+      step = walk.throw(error);
+    }
+  }
+}
+
+/** The same at once, for a process that may not live much longer. */
+function resolveTrustedSync(path: string): string {
+  const walk = follow(path);
+  for (let step = walk.next();;) {
+    if (step.done) return step.value;
+    const { ask, at } = step.value;
+    try {
+      step = walk.next(ask === "readLink" ? Deno.readLinkSync(at) : Deno[`${ask}Sync`](at));
+    } catch (error) {
+      step = walk.throw(error);
+    }
+  }
+}
+
+/** Follows a path; asks the system, and is told, one thing at a time. */
+function* follow(
+  path: string,
+): Generator<{ readonly ask: "lstat" | "stat" | "readLink"; readonly at: string }, string, Deno.FileInfo | string> {
   const uid = ownUser();
   let at = "/";
   let rest = namesIn(path.startsWith("/") ? path : `${Deno.cwd()}/${path}`);
@@ -65,7 +98,7 @@ export async function resolveTrusted(path: string): Promise<string> {
     const next = at === "/" ? `/${name}` : `${at}/${name}`;
     let entry: Deno.FileInfo;
     try {
-      entry = await Deno.lstat(next);
+      entry = (yield { ask: "lstat", at: next }) as Deno.FileInfo;
     } catch (error) {
       // What is not there leads nowhere, and below /proc and /dev, which Deno keeps shut, are only the kernel's names.
       if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable) {
@@ -73,14 +106,14 @@ export async function resolveTrusted(path: string): Promise<string> {
       }
       throw error;
     }
-    const fault = distrust(entry, await Deno.stat(at), uid);
+    const fault = distrust(entry, (yield { ask: "stat", at }) as Deno.FileInfo, uid);
     if (fault !== undefined) throw new UntrustedPathError(`Cannot use ${path}: ${next} is ${fault}`);
     if (!entry.isSymlink) {
       at = next;
       continue;
     }
     if (++links > LINKS_MAX) throw new UntrustedPathError(`Cannot use ${path}: more than ${LINKS_MAX} links in a row`);
-    const target = await Deno.readLink(next);
+    const target = (yield { ask: "readLink", at: next }) as string;
     if (target.startsWith("/")) at = "/";
     rest = [...namesIn(target), ...rest];
   }
@@ -112,7 +145,7 @@ export async function openTrusted(
 ): Promise<Deno.FsFile> {
   if (noLink) await refuseLink(path);
   const real = await resolveTrusted(path);
-  const file = await Deno.open(real, { write: true, append, read, create, mode });
+  const file = await openOrMake(real, { write: true, append, read, create, mode });
   try {
     // Nothing is written before it is known that no link was put there meanwhile.
     const [there, ours] = await Promise.all([Deno.lstat(real), file.stat()]);
@@ -124,6 +157,27 @@ export async function openTrusted(
   } catch (error) {
     file.close();
     throw error;
+  }
+}
+
+/**
+ * Opens a file; one that is not there is made where a link that was put there
+ * meanwhile would not be followed: not even an empty file may come into being elsewhere.
+ */
+async function openOrMake(real: string, { create, ...how }: Deno.OpenOptions): Promise<Deno.FsFile> {
+  const { mode: _mode, ...there } = how;
+  for (let tries = 1;; tries++) {
+    try {
+      return await Deno.open(real, there);
+    } catch (error) {
+      if (!create || !(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    try {
+      return await Deno.open(real, { ...how, createNew: true });
+    } catch (error) {
+      // Another process has made it meanwhile; what comes and goes all the time is nobody's file.
+      if (tries >= TRIES_MAX || !(error instanceof Deno.errors.AlreadyExists)) throw error;
+    }
   }
 }
 
@@ -146,21 +200,19 @@ export async function createFile(
 /**
  * Puts a small file in the place of what is there, at once, for a process that
  * may not live much longer; makes its directory. A link is replaced, and not
- * followed; one in the place of the directory is an {@linkcode UntrustedPathError}.
+ * followed. Throws an {@linkcode UntrustedPathError} if another user may have
+ * led the directory elsewhere.
  */
 export function placeFileSync(path: string, contents: string, { mode }: { readonly mode: number }): void {
-  const folder = folderOf(path);
-  for (const each of [folder, path]) {
-    try {
-      const { isSymlink } = Deno.lstatSync(each);
-      if (each === path) Deno.removeSync(path);
-      else if (isSymlink) throw new UntrustedPathError(`Cannot use ${path}: ${folder} is a link`);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      if (each === folder) Deno.mkdirSync(folder, { recursive: true });
-    }
+  const folder = resolveTrustedSync(folderOf(path));
+  Deno.mkdirSync(folder, { recursive: true });
+  const file = `${folder}/${path.slice(path.lastIndexOf("/") + 1)}`;
+  try {
+    Deno.removeSync(file);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  Deno.writeTextFileSync(path, contents, { createNew: true, mode });
+  Deno.writeTextFileSync(file, contents, { createNew: true, mode });
 }
 
 /**

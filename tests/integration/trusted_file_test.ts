@@ -4,6 +4,7 @@ import {
   distrust,
   makeDirectory,
   openTrusted,
+  placeFileSync,
   readTrusted,
   resolveTrusted,
   UntrustedPathError,
@@ -152,6 +153,51 @@ Deno.test("no write goes through a link that another user put into a shared dire
     });
   }
   assert.equal(await Deno.readTextFile(dir.file("victim")), "secret");
+});
+
+Deno.test(
+  "no file comes into being where a link leads that another user puts in place as it is opened",
+  { ignore },
+  async () => {
+    await using dir = await sharedDir();
+    // Not sticky, as a directory that a group shares: there the kernel follows links whatever its settings.
+    await Deno.chmod(dir.path, 0o777);
+    const attacker = new Deno.Command("setpriv", {
+      args: [
+        ...["--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c"],
+        `for i in $(seq 200000); do ln -s made trap; rm -f trap; [ -e stop ] && break; done 2>/dev/null`,
+      ],
+      cwd: dir.path,
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    const isMade = () => Deno.lstat(dir.file("made")).then(() => true, () => false);
+    let isElsewhere = false;
+    try {
+      for (let tries = 0; tries < 400 && !isElsewhere; tries++) {
+        // What it answers is a matter of luck; where it leaves a file is not.
+        await openTrusted(dir.file("trap"), { mode: 0o640 }).then((file) => file.close(), () => {});
+        await Deno.remove(dir.file("trap")).catch(() => {});
+        isElsewhere = await isMade();
+      }
+    } finally {
+      await Deno.writeTextFile(dir.file("stop"), "");
+      await attacker.status;
+    }
+    assert.ok(!isElsewhere, "an empty file was made where the link led");
+  },
+);
+
+Deno.test("a file for a process that may end is not placed below a link of another user", { ignore }, async () => {
+  await using dir = await sharedDir();
+  await Deno.mkdir(dir.file("elsewhere"));
+  await Deno.symlink(dir.file("elsewhere"), dir.file("cache"));
+  await new Deno.Command("chown", { args: ["--no-dereference", "65534", dir.file("cache")] }).output();
+  assert.throws(() => placeFileSync(dir.file("cache/hung/a"), "how", { mode: 0o644 }), UntrustedPathError);
+  assert.deepEqual(await Array.fromAsync(Deno.readDir(dir.file("elsewhere"))), []);
+  placeFileSync(dir.file("own/hung/a"), "how", { mode: 0o644 });
+  placeFileSync(dir.file("own/hung/a"), "again", { mode: 0o644 });
+  assert.equal(await readTrusted(dir.file("own/hung/a")), "again");
 });
 
 Deno.test("no write goes below a directory that another user put into a shared one", { ignore }, async () => {
