@@ -57,6 +57,7 @@ Deno.test("look() answers nothing rather than half of what there is when it take
 
 Deno.test("readOpenFiles() counts what is open under the flags that the product runs with", async () => {
   const module = new URL("../../src/system/open_files.ts", import.meta.url);
+  const program = `import { readOpenFiles } from ${JSON.stringify(module)};
     const before = await readOpenFiles();
     const files = Array.from({ length: 20 }, () => Deno.openSync("/dev/null"));
     const { open, limit } = await readOpenFiles();
