@@ -4,7 +4,7 @@ import { compareDiagnostics, type Diagnostic } from "./diagnostics.ts";
 import type { Finding, Path } from "../kernel/findings.ts";
 import { under, validateKnownAsync } from "../kernel/known_keys.ts";
 import { findServiceClashes, type Relation, settleClashes, type SettleOptions } from "./relations.ts";
-import { type SecretTexts, withSecrets } from "./secret_keys.ts";
+import { fileKeysOf, type SecretTexts, withSecrets } from "./secret_keys.ts";
 import { HOST_KEYS } from "./service_schema.ts";
 import type { Source } from "./source.ts";
 import type { Cluster } from "../model/cluster.ts";
@@ -204,9 +204,12 @@ async function judgeBalancer(file: PluginFile, options: AcceptOptions): Promise<
   try {
     const plugin = await options.openBalancer({ name, type, source });
     const filled = withSecrets(file.config, options.secrets ?? new Map());
-    if (filled.findings.length > 0) return { value: undefined, findings: filled.findings };
-    const { value, findings: found } = await validateKnownAsync(filled.value, plugin.config["~standard"].validate);
-    const findings = filled.placed(found);
+    const { value, findings: found } = await validateKnownAsync(
+      filled.value,
+      plugin.config["~standard"].validate,
+      { otherForms: fileKeysOf },
+    );
+    const findings = [...filled.findings, ...filled.placed(found)];
     if (hasError(findings)) return { value: undefined, findings };
     if (source.origin === "foreign") await prove(plugin, value);
     return { value: { file, plugin, config: value }, findings };
@@ -256,6 +259,8 @@ async function judgeCluster(
 ): Promise<Judged<AcceptedCluster>> {
   const sections = new Map<string, unknown>();
   const all: Finding[] = [];
+  /** The section that a key which stands beside it belongs into. */
+  const owners = new Map<string, string>();
   let isDoubtful = false;
   for (const [name, raw] of cluster.balancers) {
     const balancer = balancers.get(name);
@@ -263,7 +268,11 @@ async function judgeCluster(
       // The section of a balancer whose own file cannot be used waits, but is judged all the same.
       const plugin = balancer?.plugin ?? await pluginOf(name, asked);
       if (plugin === undefined) continue;
-      const { value, findings } = await validateKnownAsync(raw, plugin.cluster["~standard"].validate);
+      const { validate } = plugin.cluster["~standard"];
+      for (const key of await keysOf(cluster.unknownKeys.length === 0 ? undefined : validate)) owners.set(key, name);
+      const filled = withSecrets(raw, asked.options.secrets ?? new Map());
+      const { value, findings: found } = await validateKnownAsync(filled.value, validate, { otherForms: fileKeysOf });
+      const findings = [...filled.findings, ...filled.placed(found)];
       all.push(...under([name], findings));
       if (balancer === undefined) continue;
       if (!hasError(findings)) await balancer.plugin.listens?.(balancer.config, value);
@@ -276,7 +285,23 @@ async function judgeCluster(
       if (last?.sections.has(name)) sections.set(name, last.sections.get(name));
     }
   }
+  all.push(...cluster.unknownKeys.map((finding) => placed(finding, owners)));
   return { value: hasError(all) ? undefined : { cluster, sections }, findings: all, isDoubtful };
+}
+
+/** The keys of a section: a plugin names them where it is asked for one that it lacks. */
+async function keysOf(validate: Decider["cluster"]["~standard"]["validate"] | undefined): Promise<readonly string[]> {
+  const { issues = [] } = await validate?.({ " ": 0 }) ?? {};
+  return issues.flatMap(({ unknownKey }) => unknownKey?.known ?? []);
+}
+
+/** A key of a section that stands beside it would leave the cluster without what it says. */
+function placed(finding: Finding, owners: ReadonlyMap<string, string>): Finding {
+  const key = String(finding.path.at(0));
+  const section = finding.path.length === 1 ? owners.get(key) : undefined;
+  if (section === undefined) return finding;
+  const message = `Cannot use ${key} here as it is a key of ${section}: ${key} belongs below ${section}`;
+  return { ...finding, severity: "error", message };
 }
 
 async function judgeService(service: Service, options: AcceptOptions): Promise<Judged<AcceptedService>> {
@@ -320,14 +345,13 @@ async function judgeInstance(
 ): Promise<{ readonly instance?: PluginInstance; readonly findings: readonly Finding[] }> {
   let permissions: PermissionRequest = {};
   const filled = withSecrets(raw, secrets);
-  if (filled.findings.length > 0) return { findings: under(path, filled.findings) };
   const { value: config, findings } = await validateKnownAsync(filled.value, async (rest) => {
     const described = await describe(source.module, rest, scope);
     if (!described.ok) return { issues: described.issues };
     permissions = described.permissions;
     return { value: described.config };
-  }, { alsoKnown });
-  const at = under(path, filled.placed(findings));
+  }, { alsoKnown, otherForms: fileKeysOf });
+  const at = under(path, [...filled.findings, ...filled.placed(findings)]);
   if (hasError(at)) return { findings: at };
   const grant = decide(permissions, { kind, source, scope, config: raw });
   if (!grant.ok) {

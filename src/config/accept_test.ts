@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Finding } from "../kernel/findings.ts";
 import type { Desired } from "./desired.ts";
 import { formatDiagnostic } from "./diagnostics.ts";
 import { DEFAULT_SETTINGS } from "./settings_schema.ts";
@@ -192,6 +193,60 @@ Deno.test("accept() warns of an unknown key and does without it", async () => {
     /^services\/web\.yaml:1:\d+: warning: Unknown key (?:\S+\.)?odd, which is not used/,
   );
   assert.deepEqual(accepted.services.get("web")?.probes[0]?.instance.config, { uri: "/", checked: true });
+});
+
+Deno.test("accept() rejects a key of a section that stands beside it, and warns of any other", async () => {
+  const unknown = (key: string): Finding => ({ severity: "warning", path: [key], at: "key", message: "Unknown key" });
+  const unknownKeys = [unknown("port"), unknown("comment")];
+  const [accepted, findings] = await judge(desired({ cluster: { ...cluster({ haproxy: {} }), unknownKeys } }));
+  assert.deepEqual(findings.map((finding) => finding.replace(/^\S+ /, "")).toSorted(), [
+    "error: Cannot use port here as it is a key of haproxy: port belongs below haproxy",
+    "warning: Unknown key",
+  ]);
+  assert.equal(accepted.clusters.size, 0);
+});
+
+Deno.test("accept() fills a secret of a cluster's section in from its file", async () => {
+  const secret = {
+    kind: "balancer",
+    config: schema("socket"),
+    cluster: schema("password"),
+  } as unknown as BalancerPlugin;
+  const [accepted, findings] = await judge(desired({ cluster: cluster({ haproxy: { password_file: "p" } }) }), {
+    openBalancer: () => Promise.resolve(secret),
+    secrets: new Map([["p", { text: "swordfish" }]]),
+  });
+  assert.deepEqual(findings, []);
+  assert.deepEqual(accepted.clusters.get("web")?.sections.get("haproxy"), { password: "swordfish" });
+});
+
+Deno.test("accept() suggests the key that names a secret's file, where that is nearer than the secret's own", async () => {
+  const secret = {
+    kind: "balancer",
+    config: schema("password", "user"),
+    cluster: schema(),
+  } as unknown as BalancerPlugin;
+  const wrong = { pasword_file: "p", usr_file: "u" };
+  const [, findings] = await judge(desired({ haproxy: wrong, cluster: cluster({}) }), {
+    openBalancer: () => Promise.resolve(secret),
+    secrets: new Map([["p", { text: "swordfish" }], ["u", { text: "me" }]]),
+  });
+  assert.deepEqual(findings.map((finding) => /did you mean (\w+)/.exec(finding)?.[1]).toSorted(), [
+    "password_file",
+    "user_file",
+  ]);
+});
+
+Deno.test("accept() says what else is wrong beside a secret that cannot be read", async () => {
+  const secret = { kind: "balancer", config: schema("password"), cluster: schema() } as unknown as BalancerPlugin;
+  const [, findings] = await judge(desired({ haproxy: { password_file: "p", bad: 1 }, cluster: cluster({}) }), {
+    openBalancer: () => Promise.resolve(secret),
+    secrets: new Map([["p", { reason: "there is no such file" }]]),
+  });
+  assert.deepEqual(findings.map((finding) => finding.replace(/^\S+ error: /, "")).toSorted(), [
+    "Cannot use password_file as there is no such file",
+    "It is bad",
+  ]);
 });
 
 Deno.test("accept() lets the section of a balancer wait that is not there", async () => {

@@ -19,6 +19,7 @@ import {
 import { type Cluster, CLUSTER_DEFAULTS, GUARD_DEFAULTS } from "../model/cluster.ts";
 import { isIpv4, isIpv6, parseEndpoint } from "../model/endpoint.ts";
 import { isRecord, type Node } from "../model/node.ts";
+import type { Finding } from "../kernel/findings.ts";
 import { type Checked, validateKnown } from "../kernel/known_keys.ts";
 import { deepFreeze, name, pick } from "./schema_words.ts";
 
@@ -43,8 +44,12 @@ export function readCluster(
   const needed = refined(schema, (value) => used(value).length === 0 ? [noSection] : [], []);
   // A key with nothing behind it says nothing.
   const said = isRecord(raw) && raw.meta_cluster === null ? pick(raw, (key) => key !== "meta_cluster") : raw;
-  const { value: file, findings } = validateKnown(said, needed["~standard"].validate);
-  if (file === undefined) return { value: undefined, findings, draft: draftCluster(raw, names) };
+  const { value: file, findings: all } = validateKnown(said, needed["~standard"].validate);
+  const isUnknown = ({ severity, at }: Finding) => severity === "warning" && at === "key";
+  const unknownKeys = Object.freeze(all.filter(isUnknown));
+  // Whether they are sections' keys is known where the plugins are.
+  const findings = all.filter((finding) => !isUnknown(finding));
+  if (file === undefined) return { value: undefined, findings, draft: draftCluster(raw, { names, unknownKeys }) };
   const sections = file as unknown as Readonly<Record<string, unknown>>;
   const value: Cluster = {
     name: file.name ?? fileName,
@@ -60,19 +65,29 @@ export function readCluster(
     }),
     defaultServers: Object.freeze(file.default_servers ?? []),
     balancers: new Map(used(file).map((key) => [key, deepFreeze(sections[key])])),
+    unknownKeys,
   };
   return { value: Object.freeze(value), findings };
 }
 
 /** Answers what a cluster's file that is wrong says to the balancers, and what it calls the cluster, if it does. */
-function draftCluster(raw: unknown, names: readonly string[]): Cluster | undefined {
+function draftCluster(
+  raw: unknown,
+  { names, unknownKeys }: { readonly names: readonly string[]; readonly unknownKeys: readonly Finding[] },
+): Cluster | undefined {
   if (!isRecord(raw)) return undefined;
   const sections = names.flatMap((name) => {
     const section = raw[name] ?? {};
     return Object.hasOwn(raw, name) && isRecord(section) ? [[name, deepFreeze(section)] as const] : [];
   });
   const name = typeof raw["name"] === "string" ? raw["name"] : "";
-  return Object.freeze({ ...CLUSTER_DEFAULTS, name, discovery: "", balancers: new Map(sections) });
+  return Object.freeze({
+    ...CLUSTER_DEFAULTS,
+    name,
+    discovery: "",
+    balancers: new Map(sections),
+    unknownKeys,
+  });
 }
 
 /** Balancers whose section in a cluster's file is known even while their own file is missing. */

@@ -45,10 +45,10 @@ Deno.test("readCluster() reads what is believed of the registry, and who serves 
 });
 
 Deno.test("readCluster() takes a section for a balancer only if there is such a balancer", () => {
-  const { value, findings } = readCluster({ discovery: "z", haproxy: {}, nginx: {} }, { fileName: "x", balancers: [] });
+  const { value } = readCluster({ discovery: "z", haproxy: {}, nginx: {} }, { fileName: "x", balancers: [] });
   assert.deepEqual([...value?.balancers.keys() ?? []], ["haproxy"]);
   assert.match(
-    findings[0]?.message ?? "",
+    value?.unknownKeys[0]?.message ?? "",
     /^Unknown key nginx, which is not used: known are default_servers, discovery, /,
   );
 });

@@ -23,10 +23,18 @@ export function sameSecrets(a: SecretTexts, b: SecretTexts): boolean {
 }
 
 /** The parts of a config that plugins judge. */
-function configsOf({ discovery, balancers, services, drafts }: Desired): readonly unknown[] {
+function configsOf({ discovery, balancers, clusters, services, drafts }: Desired): readonly unknown[] {
   const own = (files: ReadonlyMap<string, PluginFile>) => [...files.values()].map(({ config }) => config);
-  const all = [...services.values(), ...[...drafts.services.values()].map(({ value }) => value)];
-  return [...own(discovery), ...own(balancers), ...all.flatMap(({ checks }) => checks.map(({ config }) => config))];
+  const all = <T>(good: ReadonlyMap<string, T>, spoilt: ReadonlyMap<string, { readonly value: T }>) => [
+    ...good.values(),
+    ...[...spoilt.values()].map(({ value }) => value),
+  ];
+  return [
+    ...own(discovery),
+    ...own(balancers),
+    ...all(clusters, drafts.clusters).flatMap(({ balancers }) => [...balancers.values()]),
+    ...all(services, drafts.services).flatMap(({ checks }) => checks.map(({ config }) => config)),
+  ];
 }
 
 async function readSecret(path: string): Promise<SecretText> {

@@ -18,12 +18,19 @@ export type SecretTexts = ReadonlyMap<string, SecretText>;
 export type SecretText = { readonly text: string } | { readonly reason: string };
 
 const SUFFIX = "_file";
+/** Stands for a secret that cannot be read, so that the rest is judged all the same. */
+const UNREAD = "unread";
 const NAME_KEYS = new Set(["username", "user"]);
 
 /** The key whose value a file holds; `undefined` if the key names no such file. */
 function plainKey(key: string): string | undefined {
   const plain = key.endsWith(SUFFIX) ? key.slice(0, -SUFFIX.length) : "";
   return plain !== "" && (NAME_KEYS.has(plain) || isSecretKey(plain)) ? plain : undefined;
+}
+
+/** The keys that name a file with the value of one of these keys. */
+export function fileKeysOf(known: readonly string[]): readonly string[] {
+  return known.map((key) => `${key}${SUFFIX}`).filter((key) => !known.includes(key) && plainKey(key) !== undefined);
 }
 
 /** The files with secrets that a plugin's part of the config names. */
@@ -47,6 +54,7 @@ export interface WithSecrets {
 export function withSecrets(raw: unknown, texts: SecretTexts): WithSecrets {
   const findings: Finding[] = [];
   const filled = new Set<string>();
+  const unread = new Set<string>();
   const fault = (path: Path, message: string) =>
     findings.push({ severity: "error", path, at: "value", message: `Cannot use ${formatPath(path)} as ${message}` });
 
@@ -72,16 +80,20 @@ export function withSecrets(raw: unknown, texts: SecretTexts): WithSecrets {
         continue;
       }
       fault(at, said?.reason ?? `it must be the path of a file: current value is ${MASK}`);
+      entries.push([plain, UNREAD]);
+      filled.add(JSON.stringify([...path, plain]));
+      unread.add(JSON.stringify([...path, plain]));
     }
     return Object.fromEntries(entries);
   }
 
   const value = fill(raw, []);
   const placed = (found: readonly Finding[]) =>
-    found.map((finding): Finding => {
+    found.filter(({ path, at }) => at === "key" || !unread.has(JSON.stringify(path))).map((finding): Finding => {
       if (!filled.has(JSON.stringify(finding.path))) return finding;
       const key = `${finding.path.at(-1)}${SUFFIX}`;
       const message = finding.message.replace(formatPath(finding.path), formatPath([...finding.path.slice(0, -1), key]))
+        .replace(/(?<=did you mean )(?!\w+_file\?$)(\w+)(?=\?$)/, `$1${SUFFIX}`)
         // A user's name that was put into a file is not shown either.
         .replace(/(current value is ).*/s, `$1${MASK}`);
       return { ...finding, path: [...finding.path.slice(0, -1), key], message };

@@ -47,7 +47,7 @@ const ROUNDS_MAX = 1_000;
 export function validateKnown<T>(value: unknown, validate: (value: unknown) => Validated<T>): Checked<T> {
   let warnings: readonly Finding[] = [];
   for (let round = 1;; round++) {
-    const next = judgeRound(value, validate(value), { warnings, round, alsoKnown: [] });
+    const next = judgeRound(value, validate(value), { warnings, round, alsoKnown: [], otherForms: () => [] });
     if ("done" in next) return next.done;
     [value, warnings] = [next.again, next.warnings];
   }
@@ -57,14 +57,16 @@ export function validateKnown<T>(value: unknown, validate: (value: unknown) => V
 export async function validateKnownAsync<T>(
   value: unknown,
   validate: (value: unknown) => Validated<T> | Promise<Validated<T>>,
-  { alsoKnown = [] }: {
+  { alsoKnown = [], otherForms = () => [] }: {
     /** Keys that stand beside those of the value and were taken out of it before: one of them may be meant. */
     readonly alsoKnown?: readonly string[] | undefined;
+    /** Keys that may stand in the places of known ones and never reach the validator. */
+    readonly otherForms?: ((known: readonly string[]) => readonly string[]) | undefined;
   } = {},
 ): Promise<Checked<T>> {
   let warnings: readonly Finding[] = [];
   for (let round = 1;; round++) {
-    const next = judgeRound(value, await validate(value), { warnings, round, alsoKnown });
+    const next = judgeRound(value, await validate(value), { warnings, round, alsoKnown, otherForms });
     if ("done" in next) return next.done;
     [value, warnings] = [next.again, next.warnings];
   }
@@ -73,10 +75,11 @@ export async function validateKnownAsync<T>(
 function judgeRound<T>(
   value: unknown,
   result: Validated<T>,
-  { warnings: before, round, alsoKnown }: {
+  { warnings: before, round, alsoKnown, otherForms }: {
     readonly warnings: readonly Finding[];
     readonly round: number;
     readonly alsoKnown: readonly string[];
+    readonly otherForms: (known: readonly string[]) => readonly string[];
   },
 ): Round<T> {
   if (result.issues === undefined) return { done: { value: result.value, findings: before } };
@@ -89,7 +92,8 @@ function judgeRound<T>(
       const next = withoutKey(rest, path);
       if (next === undefined) continue;
       rest = next.value;
-      const known = [...issue.unknownKey.known, ...path.length === 1 ? alsoKnown : []];
+      const { known: plain } = issue.unknownKey;
+      const known = [...plain, ...otherForms(plain), ...path.length === 1 ? alsoKnown : []];
       warnings.push({ severity: "warning", path, at: "key", message: unknownKeyMessage(path, known) });
     }
   }

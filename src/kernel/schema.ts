@@ -115,6 +115,30 @@ export function refined<Output, const Key extends keyof Output & string = keyof 
   });
 }
 
+/** Makes something else of what a schema takes. */
+export function mapped<Output, const Mapped>(
+  schema: HouseSchema<Output>,
+  convert: (value: Output) => Mapped,
+): HouseSchema<Mapped> {
+  return within(INSIDE.get(schema), {
+    "~standard": {
+      version: 1,
+      vendor: "lighthouse",
+      validate(value) {
+        const result = schema["~standard"].validate(value);
+        return "issues" in result ? { issues: result.issues } : { value: convert(result.value) };
+      },
+    },
+  });
+}
+
+/** Says that the value at a path is not as wanted; for {@linkcode refined}. */
+export function unwanted(path: readonly (string | number)[], wanted: string, value: unknown): Issue {
+  const isSecret = path.some((part) => typeof part === "string" && isSecretKey(part));
+  const shown = isSecret ? MASK : quote(value, { isHidden: isSecretKey });
+  return { message: `Cannot use ${formatPath(path)} as it must be ${wanted}: current value is ${shown}`, path };
+}
+
 /** A string. */
 export const text = (wanted = "a string") => v.string(wanted);
 
@@ -240,8 +264,8 @@ function toIssue(schema: v.GenericSchema, issue: v.BaseIssue<unknown>): Issue {
       return { message: `Missing key ${key}${wanted === "" ? "" : `: it must be ${wanted}`}`, path: path.slice(0, -1) };
     }
   }
-  const secret = path.some((part) => typeof part === "string" && isSecretKey(part));
-  const value = secret ? MASK : quote(issue.input, { isHidden: isSecretKey });
+  if (path.length > 0) return unwanted(path, issue.message, issue.input);
+  const value = quote(issue.input, { isHidden: isSecretKey });
   return { message: `Cannot use ${key} as it must be ${issue.message}: current value is ${value}`, path };
 }
 

@@ -1,3 +1,4 @@
+import type { Finding } from "../kernel/findings.ts";
 import type { Node } from "./node.ts";
 import type { ClusterName } from "./topology.ts";
 
@@ -41,10 +42,13 @@ export interface Cluster {
   readonly metaCluster?: string | undefined;
   /** What each balancer is told of it, by the balancer's name; validated by the balancer's plugin. */
   readonly balancers: ReadonlyMap<string, unknown>;
+  /** What is said of keys beside the sections that nobody knows; one that a balancer's plugin knows is out of place. */
+  readonly unknownKeys: readonly Finding[];
 }
 
 /** What holds of a cluster whose file says no more than it must. */
-export const CLUSTER_DEFAULTS: Pick<Cluster, "guard" | "defaultServers"> = Object.freeze({
+export const CLUSTER_DEFAULTS: Pick<Cluster, "guard" | "defaultServers" | "unknownKeys"> = Object.freeze({
   guard: GUARD_DEFAULTS,
   defaultServers: [],
+  unknownKeys: [],
 });

@@ -1,3 +1,4 @@
+import { formatDuration, parseDuration } from "../kernel/duration.ts";
 import { quote } from "../kernel/quote.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
@@ -207,20 +208,21 @@ export class Handler implements Disposable {
     readonly signal: AbortSignal;
   }): Promise<HttpAnswer> {
     const since = parseVersion(watch);
-    const seconds = Number(query.get("timeout") ?? WATCH_SECONDS.usual);
-    if (since === undefined || !(seconds > 0 && seconds <= WATCH_SECONDS.max)) {
+    const timeoutMs = parseDuration(query.get("timeout") ?? `${WATCH_SECONDS.usual}s`) ?? NaN;
+    if (since === undefined || !(timeoutMs > 0 && timeoutMs <= WATCH_SECONDS.max * 1_000)) {
       return refuse(
         new Refusal(
           "Bad Request",
           since === undefined
             ? `Cannot watch from version ${quote(watch)} as it must be an ETag that was answered, or its first number`
-            : `Cannot watch for ${quote(query.get("timeout"))} seconds as timeout must be in (0, ${WATCH_SECONDS.max}]`,
+            : `Cannot watch for ${quote(query.get("timeout"))} as timeout must be a duration above 0 and up to ` +
+              `${formatDuration(WATCH_SECONDS.max * 1_000)} (2s, 500ms, or a number of seconds)`,
         ),
       );
     }
     const tooMany = this.#watching.refuseTooMany(holder);
     if (tooMany !== undefined) return refuse(tooMany);
-    const copy = await this.#watching.next(path, since, { timeoutMs: seconds * 1_000, signal, holder });
+    const copy = await this.#watching.next(path, since, { timeoutMs, signal, holder });
     const value = copy && treeAt(copy.data, path);
     const answer = copy === undefined
       ? bare(304, [["etag", etagOf(this.#store.copy.version)]])

@@ -1,3 +1,4 @@
+import { formatDuration, parseDuration } from "../kernel/duration.ts";
 import { quote } from "../kernel/quote.ts";
 import { JsonError, parseJson } from "./json_text.ts";
 import type { LeaseWish } from "./leases.ts";
@@ -5,14 +6,14 @@ import { formatPath, outerTexts, parsePath } from "./path.ts";
 import { Refusal } from "./refusal.ts";
 import { Branch, depthOf, List, type Tree } from "./tree.ts";
 
-/** How long a lease may live without being renewed, in seconds. */
-const TTL_SECONDS = { min: 1, max: 86_400 } as const;
+/** How long a lease may live without being renewed. */
+const TTL_MS = { min: 1_000, max: 86_400_000 } as const;
 /** A lease holds at most so many keys. */
 const KEYS_MAX = 10_000;
 const NAME_LENGTH_MAX = 256;
 
 /**
- * Reads what a lease is asked to hold: `{"ttl": SECONDS, "keys": {PATH: VALUE}}`,
+ * Reads what a lease is asked to hold: `{"ttl": DURATION, "keys": {PATH: VALUE}}`,
  * paths as in a URL behind `/data`; `"yields": [PATH]` names the keys that are
  * left to another lease if one has them by now.
  */
@@ -34,8 +35,10 @@ export function readLeaseWish(body: string, { name, holder, depthMax }: {
     throw error;
   }
   const { ttl, keys = new Branch([], []), yields, ...unknown } = wish instanceof Branch ? entriesOf(wish) : {};
-  if (typeof ttl !== "number" || !(ttl >= TTL_SECONDS.min && ttl <= TTL_SECONDS.max)) {
-    return refusal(`ttl must be a number of seconds from ${TTL_SECONDS.min} to ${TTL_SECONDS.max}`);
+  const ttlMs = typeof ttl === "number" ? ttl * 1_000 : typeof ttl === "string" ? parseDuration(ttl) ?? NaN : NaN;
+  if (!(ttlMs >= TTL_MS.min && ttlMs <= TTL_MS.max)) {
+    const range = `from ${formatDuration(TTL_MS.min)} to ${formatDuration(TTL_MS.max)}`;
+    return refusal(`ttl must be a duration ${range} (2s, 500ms, or a number of seconds)`);
   }
   const [odd] = Object.keys(unknown);
   if (odd !== undefined) return refusal(`unknown key ${quote(odd)}: there are ttl, keys and yields`);
@@ -57,7 +60,7 @@ export function readLeaseWish(body: string, { name, holder, depthMax }: {
     if (path === undefined) return refusal("yields must be a list of paths, as behind /data");
     left.add(formatPath(path));
   }
-  return { name, ...(holder === undefined ? {} : { holder }), ttlMs: ttl * 1_000, keys: wanted, yields: left };
+  return { name, ...(holder === undefined ? {} : { holder }), ttlMs, keys: wanted, yields: left };
 }
 
 function entriesOf({ keys, values }: Branch): Readonly<Record<string, Tree>> {

@@ -98,6 +98,17 @@ Deno.test("check says that HAProxy was not asked, and fails for it with --strict
   assert.equal(strict.code, 1);
 });
 
+Deno.test("check rejects a key of the haproxy section that stands one level too high", async () => {
+  await using temp = await directory();
+  await temp.write(
+    "c/clusters/web.yaml",
+    "discovery: registry\nhaproxy:\n  port: 64001\nbackend: [balance leastconn]\n",
+  );
+  assert.deepEqual((await findings(temp)).filter((finding) => finding.startsWith("clusters/")), [
+    "clusters/web.yaml:4:1: error: Cannot use backend here as it is a key of haproxy: backend belongs below haproxy",
+  ]);
+});
+
 Deno.test("check notices that clusters listen on all addresses, but fails for it never", async () => {
   await using temp = await directory();
   const { code, text } = await checked(temp, { strict: true });

@@ -28,6 +28,15 @@ Deno.test("a lease makes its keys and what holds them, and its end takes the key
   assert.equal((await store.ask("GET /lease/app01")).status, 404);
 });
 
+Deno.test("a lease takes its ttl with a unit", async () => {
+  await using store = await TestStore.start({ clock: new FakeClock() }, {});
+  const ttls = [];
+  for (const ttl of ["1500ms", "2s", "5m", 10]) {
+    ttls.push(JSON.parse((await store.ask("PUT /lease/app01", { ttl, keys: {} })).text).ttl);
+  }
+  assert.deepEqual(ttls, [1.5, 2, 300, 10]);
+});
+
 Deno.test("a lease that is not renewed ends, and takes its keys with it; one that is renewed stays", async () => {
   const clock = new FakeClock();
   await using store = await TestStore.start({ clock }, {});
@@ -148,7 +157,8 @@ Deno.test.each([
   { body: [], why: "it is a list" },
   { body: { keys: {} }, why: "there is no ttl" },
   { body: { ttl: 0.5, keys: {} }, why: "its ttl is too short" },
-  { body: { ttl: "10", keys: {} }, why: "its ttl is a text" },
+  { body: { ttl: "ten", keys: {} }, why: "its ttl is no duration" },
+  { body: { ttl: "500ms", keys: {} }, why: "its ttl with a unit is too short" },
   { body: { ttl: 10, keys: [] }, why: "its keys are a list" },
   { body: { ttl: 10, keys: { "/": 1 } }, why: "the whole document is no key" },
   { body: { ttl: 10, keys: { "/%FF": 1 } }, why: "a path is broken" },

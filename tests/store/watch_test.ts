@@ -46,13 +46,18 @@ Deno.test("a watch of what is not there answers 404 at once, 200 when it comes a
   assert.equal(versionOf(gone.headers), versionOf((await store.ask("GET /version")).headers));
 });
 
-Deno.test("a watch answers 304 when its time is over, with the version to go on from", async () => {
+Deno.test.each([
+  { timeout: "5", ms: 5_000 },
+  { timeout: "0.5", ms: 500 },
+  { timeout: "500ms", ms: 500 },
+  { timeout: "5m", ms: 300_000 },
+])("a watch with timeout=$timeout answers 304 after it, with the version to go on from", async ({ timeout, ms }) => {
   const clock = new FakeClock();
   await using store = await TestStore.start({ clock }, { n: 1 });
   const before = clock.pending;
-  const watched = store.ask("GET /data/n?watch=1&timeout=5");
+  const watched = store.ask(`GET /data/n?watch=1&timeout=${timeout}`);
   await eventually("it waits", () => clock.pending > before);
-  clock.advance(5_000);
+  clock.advance(ms);
   const { status, headers } = await watched;
   assert.equal(status, 304);
   assert.equal(versionOf(headers), versionOf((await store.ask("GET /version")).headers));

@@ -4,13 +4,17 @@ import {
   type HouseSchema,
   houseSchema,
   integer,
+  type Issue,
   keys,
   list,
   mapOf,
+  mapped,
   milliseconds,
   optional,
   percentage,
+  refined,
   seconds,
+  unwanted,
   word,
 } from "../../../src/kernel/schema.ts";
 
@@ -178,18 +182,7 @@ function sortedEntries<T>(map: Readonly<Record<string, T>>): [string, T][] {
   return Object.entries(map).toSorted(([a], [b]) => a < b ? -1 : 1);
 }
 
-/** Names of sections come from keys, so they are validated where the whole is at hand. */
-function checkNames(
-  map: Readonly<Record<string, unknown>>,
-  key: string,
-  report: (message: string, path: string[]) => void,
-) {
-  for (const name of Object.keys(map)) {
-    if (!isSectionName(name)) report("named with letters, digits and . : _ - alone, as HAProxy wants it", [key, name]);
-  }
-}
-
-const balancer = v.pipe(
+const balancer = houseSchema(
   keys({
     config_file: path,
     socket_file: socketPath,
@@ -226,32 +219,48 @@ const balancer = v.pipe(
     ),
     reload_timeout: optional(seconds({ min: 1, max: 600 }), RELOAD_TIMEOUT_S),
   }),
-  v.rawCheck(({ dataset, addIssue }) => {
-    if (!dataset.typed) return;
-    const input = dataset.value;
-    const report = (message: string, keyPath: readonly string[]) => {
-      let at: unknown = input;
-      const issuePath: v.ObjectPathItem[] = [];
-      for (const key of keyPath) {
-        const value = (at as Record<string, unknown>)[key];
-        issuePath.push({ type: "object", origin: "value", input: at as Record<string, unknown>, key, value });
-        at = value;
-      }
-      addIssue({ message, input: at, path: issuePath as [v.ObjectPathItem, ...v.ObjectPathItem[]] });
-    };
-    checkNames(input.meta_clusters, "meta_clusters", report);
-    checkNames(input.meta_cluster_ports, "meta_cluster_ports", report);
-    checkNames(input.proxies, "proxies", report);
-    if (input.master_socket !== undefined && input.reload_command !== undefined) {
-      report("left out beside master_socket: either reloads HAProxy", ["reload_command"]);
-    }
-    for (const [name, meta] of Object.entries(input.meta_clusters)) {
-      if (meta.port === undefined && input.meta_cluster_ports[name] === undefined) {
-        report("a map with a port", ["meta_clusters", name]);
-      }
-    }
-  }),
-  v.transform((file): HaproxyConfig => ({
+);
+
+/** Names of sections come from keys. */
+function nameFaults(key: "meta_clusters" | "meta_cluster_ports" | "proxies", map: object): readonly Issue[] {
+  const wanted = "named with letters, digits and . : _ - alone, as HAProxy wants it";
+  return Object.entries(map).flatMap(([name, value]) =>
+    isSectionName(name) ? [] : [unwanted([key, name], wanted, value)]
+  );
+}
+
+type BalancerFile = typeof balancer extends HouseSchema<infer File> ? File : never;
+
+/** What no single key can tell, by the keys that it takes: a fault elsewhere hides none of it. */
+const RULES: readonly {
+  readonly of: readonly (keyof BalancerFile)[];
+  readonly faults: (file: BalancerFile) => readonly Issue[];
+}[] = [
+  { of: ["meta_clusters"], faults: (file) => nameFaults("meta_clusters", file.meta_clusters) },
+  { of: ["meta_cluster_ports"], faults: (file) => nameFaults("meta_cluster_ports", file.meta_cluster_ports) },
+  { of: ["proxies"], faults: (file) => nameFaults("proxies", file.proxies) },
+  {
+    of: ["master_socket", "reload_command"],
+    faults: ({ master_socket, reload_command }) =>
+      master_socket === undefined || reload_command === undefined
+        ? []
+        : [unwanted(["reload_command"], "left out beside master_socket: either reloads HAProxy", reload_command)],
+  },
+  {
+    of: ["meta_clusters", "meta_cluster_ports"],
+    faults: ({ meta_clusters, meta_cluster_ports }) =>
+      Object.entries(meta_clusters).flatMap(([name, meta]) =>
+        meta.port === undefined && meta_cluster_ports[name] === undefined
+          ? [unwanted(["meta_clusters", name], "a map with a port", meta)]
+          : []
+      ),
+  },
+];
+
+/** Validates `balancers/haproxy.yaml`. */
+export const balancerSchema: HouseSchema<HaproxyConfig> = mapped(
+  RULES.reduce((schema, { of, faults }) => refined(schema, (file) => faults(file as BalancerFile), of), balancer),
+  (file): HaproxyConfig => ({
     configFile: file.config_file,
     socketFile: file.socket_file,
     pidFile: file.pid_file,
@@ -292,7 +301,7 @@ const balancer = v.pipe(
     masterSocket: file.master_socket,
     reloadCommand: file.reload_command,
     reloadTimeoutMs: file.reload_timeout * 1_000,
-  })),
+  }),
 );
 
 function emptyMetas(
@@ -323,9 +332,6 @@ const cluster = v.pipe(
     panicThreshold: section?.panic_threshold ?? 0,
   })),
 );
-
-/** Validates `balancers/haproxy.yaml`. */
-export const balancerSchema: HouseSchema<HaproxyConfig> = houseSchema(balancer);
 
 /** Validates the `haproxy` section of a cluster's file. */
 export const clusterSchema: HouseSchema<HaproxyCluster> = houseSchema(cluster);

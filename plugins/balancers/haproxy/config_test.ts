@@ -84,6 +84,24 @@ Deno.test("the balancer's schema says what is wrong, where, and what is wanted",
   assert.match(issues(balancerSchema, { ...PLACES, socket_file: "/run/a b" })[0] ?? "", /without blanks/);
 });
 
+Deno.test("the balancer's schema says all that is wrong at once: no fault of one key hides what several keys say", () => {
+  const found = issues(balancerSchema, {
+    ...PLACES,
+    restart_interval: "soon",
+    bogus: 1,
+    meta_clusters: { x: {} },
+    proxies: { "a b": { port: 1, upstreams: [] } },
+    master_socket: "/run/master.sock",
+    reload_command: ["systemctl", "reload", "haproxy"],
+  });
+  const about = (key: string) => found.some((issue) => issue.includes(` ${key} `));
+  assert.deepEqual(
+    ["restart_interval", "meta_clusters.x", "proxies.a b", "reload_command"].filter((key) => !about(key)),
+    [],
+  );
+  assert.equal(found.length, 5, found.join("\n"));
+});
+
 Deno.test("the balancer's schema wants one way to reload, and a command that is one", () => {
   const both = { ...PLACES, master_socket: "/run/master.sock", reload_command: ["systemctl", "reload", "haproxy"] };
   assert.match(issues(balancerSchema, both)[0] ?? "", /Cannot use reload_command as it must be left out/);

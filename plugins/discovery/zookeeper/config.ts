@@ -1,6 +1,16 @@
 import * as v from "valibot";
 import type { Endpoint } from "../../../mod.ts";
-import { houseSchema, keys, list, optional, seconds, word } from "../../../src/kernel/schema.ts";
+import {
+  houseSchema,
+  keys,
+  list,
+  mapped,
+  optional,
+  refined,
+  seconds,
+  unwanted,
+  word,
+} from "../../../src/kernel/schema.ts";
 import { formatEndpoint, isHostName, isIpv6, parseEndpoint } from "../../../src/model/endpoint.ts";
 import type { Credential } from "./client.ts";
 import type { AclChoice } from "./session.ts";
@@ -54,8 +64,7 @@ const line = v.pipe(
   }),
 );
 
-/** The validator of `discovery/zookeeper.yaml`. */
-export const schema = houseSchema(v.pipe(
+const file = houseSchema(
   keys({
     hosts: v.pipe(
       v.union(
@@ -74,15 +83,24 @@ export const schema = houseSchema(v.pipe(
     auth: optional(v.lazy((input) => typeof input === "object" && input !== null ? digest : line)),
     acl: optional(v.picklist(["open", "creator", "readable"], "open, creator or readable"), "open"),
   }),
-  v.forward(v.check(({ auth, acl }) => acl === "open" || auth !== undefined, "open, as there is no auth"), ["acl"]),
-  v.transform(({ hosts: { hosts, chroot }, path, session_timeout, auth, acl }): ZooKeeperConfig => ({
+);
+
+/** The validator of `discovery/zookeeper.yaml`. */
+export const schema = mapped(
+  refined(
+    file,
+    ({ auth, acl }) =>
+      acl === "open" || auth !== undefined ? [] : [unwanted(["acl"], "open, as there is no auth", acl)],
+    ["auth", "acl"],
+  ),
+  ({ hosts: { hosts, chroot }, path, session_timeout, auth, acl }): ZooKeeperConfig => ({
     hosts,
     path: normalisePath(`${chroot}/${path}`) ?? "/",
     sessionTimeoutMs: Math.round(session_timeout * 1_000),
     auth,
     acl,
-  })),
-));
+  }),
+);
 
 /** Reads `a:2181,b,[::1]:2181/chroot`, as ZooKeeper's own clients do; `undefined` if it is none. */
 export function parseEnsemble(text: string): Ensemble | undefined {

@@ -62,6 +62,12 @@ Deno.test.each([
   assert.doesNotMatch(messages, /secret/);
 });
 
+Deno.test("zookeeper says that acl needs auth whatever is wrong with other keys", async () => {
+  const wrong = { ...MINIMAL, acl: "creator", session_timeout: "soon" };
+  const messages = (await issuesOf(zookeeper, wrong)).map(({ message }) => message);
+  assert.match(messages.join("\n"), /session_timeout as it must be[^]*acl as it must be open, as there is no auth/);
+});
+
 Deno.test("zookeeper misses what is missing", async () => {
   const messages = (await issuesOf(zookeeper, {})).map(({ message }) => message);
   assert.equal(messages.length, 2);
