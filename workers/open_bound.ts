@@ -104,6 +104,9 @@ export function boundOpen(openMax: number, resources: Core["resources"] | undefi
     }),
     connectTls: later((options) => connectTls(copyOf(options))),
     createHttpClient: atOnce((options: Deno.CreateHttpClientOptions) => {
+      const open = values(resources?.() ?? {});
+      let clients = 0;
+      for (let i = 0; i < open.length; i++) if (open[i] === "httpClient") clients++;
       if (clients >= CLIENTS_MAX) {
         throw new errors.Busy(`Cannot have more than ${CLIENTS_MAX} HTTP clients at once: close some`);
       }
