@@ -68,6 +68,39 @@ function within<Output>(inside: v.GenericSchema | undefined, schema: HouseSchema
   return schema;
 }
 
+/** What a table of the docs says of a key. */
+export interface KeyFacts {
+  /** Whether the key may not be left out. */
+  readonly isNeeded: boolean;
+  /** What holds without it. */
+  readonly default: unknown;
+  /** What it takes: valibot's word for its first schema, or this house's. */
+  readonly type: string;
+}
+
+/** Finds all keys of a schema with what the docs say of each, by their paths: `updates.quiet`; `*` stands for any key or index. */
+export function keyFactsOf(schema: HouseSchema<unknown>): ReadonlyMap<string, KeyFacts> {
+  const found = new Map<string, KeyFacts>();
+  const walk = (part: unknown, path: readonly string[]) => {
+    const at = unwrap(part);
+    for (const [key, inner] of Object.entries(at?.entries ?? {})) {
+      const { type, default: standard } = inner as SchemaParts;
+      const own = unwrap(inner);
+      found.set([...path, key].join("."), {
+        isNeeded: type !== "optional",
+        default: standard,
+        type: (own && KEY_TYPES.get(own)) ?? own?.type ?? "",
+      });
+      walk(inner, [...path, key]);
+    }
+    for (const inner of [at?.item, at?.type === "record" ? at.value : undefined]) {
+      if (inner !== undefined) walk(inner, [...path, "*"]);
+    }
+  };
+  walk(INSIDE.get(schema), []);
+  return found;
+}
+
 /**
  * Finds the keys of a schema that take a duration or a percentage, by their
  * paths: `updates.quiet`; `*` stands for any key or index.
@@ -291,6 +324,8 @@ interface SchemaParts {
   readonly item?: unknown;
   readonly value?: unknown;
   readonly wrapped?: unknown;
+  /** Of a key that may be left out. */
+  readonly default?: unknown;
   /** Of a schema that depends on the value. */
   readonly getter?: (input: unknown) => unknown;
 }

@@ -7,12 +7,6 @@
 import assert from "node:assert/strict";
 import { formatDiagnostic } from "../../src/config/diagnostics.ts";
 import { loadDirectory } from "../../src/config/load.ts";
-import haproxy from "../../plugins/balancers/haproxy/mod.ts";
-import http from "../../plugins/checks/http/mod.ts";
-import redis from "../../plugins/checks/redis/mod.ts";
-import tcp from "../../plugins/checks/tcp/mod.ts";
-import fileRegistry from "../../plugins/discovery/file/mod.ts";
-import zookeeper from "../../plugins/discovery/zookeeper/mod.ts";
 import { readCluster } from "../../src/config/cluster_schema.ts";
 import { readLogging } from "../../src/logging/schema.ts";
 import { readPlugins } from "../../src/config/plugins_schema.ts";
@@ -76,31 +70,6 @@ Deno.test.each([
   const rows = text.split("\n").filter((line) => line.startsWith("| `")).map((line) => line.split(" | ")[0] ?? "");
   const missing = knownKeys(findings).filter((key) => key !== but && !rows.some((row) => row.includes(`\`${key}\``)));
   assert.deepEqual(missing, []);
-});
-
-/** The keys that a plugin's schema knows, as its complaint about another lists them. */
-async function keysOf(schema: { readonly "~standard": { readonly validate: (value: unknown) => unknown } }) {
-  const result = await schema["~standard"].validate({ zzzzzzzz: 1 }) as {
-    readonly issues?: readonly { readonly unknownKey?: { readonly known: readonly string[] } | undefined }[];
-  };
-  const known = result.issues?.map(({ unknownKey }) => unknownKey?.known).find((each) => each !== undefined);
-  assert.ok(known !== undefined);
-  return known;
-}
-
-Deno.test.each([
-  { page: "balancers.md", section: "haproxy", schema: haproxy.config },
-  { page: "clusters.md", section: "haproxy", schema: haproxy.cluster },
-  { page: "discovery.md", section: "zookeeper", schema: zookeeper.config },
-  { page: "discovery.md", section: "file", schema: fileRegistry.config },
-  { page: "services.md", section: "http", schema: http.config },
-  { page: "services.md", section: "tcp", schema: tcp.config },
-  { page: "services.md", section: "redis", schema: redis.config },
-])("docs/config/$page has a row for each key of $section", async ({ page, section, schema }) => {
-  const text = await Deno.readTextFile(new URL(page, DOCS));
-  const own = text.split(/^#{2,3} /m).find((each) => each.startsWith(`${section}\n`)) ?? "";
-  const named = own.split("\n").flatMap((line) => line.startsWith("| `") ? line.split(" | ")[0] ?? "" : []).join("\n");
-  assert.deepEqual((await keysOf(schema)).filter((key) => !named.includes(`\`${key}\``)), []);
 });
 
 Deno.test("the messages that docs/config/README.md shows are those that are told", async () => {

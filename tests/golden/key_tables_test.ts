@@ -1,0 +1,127 @@
+/**
+ * Holds every table of keys, in `docs/config` and on the pages of the plugins,
+ * against the schemas: the keys, what they take, and what holds without them.
+ * Each key has one table; where another page needs it, that page links.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { balancerSchema, clusterSchema as haproxySection } from "../../plugins/balancers/haproxy/config.ts";
+import { clusterSchema } from "../../src/config/cluster_schema.ts";
+import { serviceSchema } from "../../src/config/service_schema.ts";
+import { settingsSchema } from "../../src/config/settings_schema.ts";
+import { parseDuration } from "../../src/kernel/duration.ts";
+import { type HouseSchema, type KeyFacts, keyFactsOf } from "../../src/kernel/schema.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** Where the keys of a schema are documented: a page, the heading of a section of it, and how its rows name the keys. */
+interface Documented {
+  readonly page: string;
+  readonly heading?: string;
+  readonly schema: HouseSchema<unknown>;
+  /** The part of the schema whose keys they are: `checks.http.`. */
+  readonly under?: string;
+}
+
+const TABLES: readonly Documented[] = [
+  { page: "docs/config/lighthouse.md", schema: settingsSchema },
+  { page: "docs/config/services.md", heading: "checks", schema: service(), under: "checks." },
+  { page: "docs/config/services.md", heading: "A check", schema: service(), under: "checks.http." },
+  { page: "docs/config/clusters.md", heading: "haproxy", schema: haproxySection },
+  { page: "docs/config/balancers.md", heading: "haproxy", schema: balancerSchema },
+  ...await pluginTables("discovery", (name) => ({ page: "docs/config/discovery.md", heading: name })),
+  ...await pluginTables("checks", (name) => ({ page: `plugins/checks/${name}/README.md`, heading: "Keys" })),
+];
+
+function service(): HouseSchema<unknown> {
+  return serviceSchema({ checkNames: ["http"], hasList: false });
+}
+
+async function pluginTables(kind: string, place: (name: string) => Omit<Documented, "schema">) {
+  const names = [...Deno.readDirSync(new URL(`plugins/${kind}/`, ROOT))].filter(({ isDirectory }) => isDirectory);
+  return await Promise.all(names.map(async ({ name }): Promise<Documented> => {
+    const { schema } = await import(`../../plugins/${kind}/${name}/config.ts`);
+    return { ...place(name), schema };
+  }));
+}
+
+/** One row: what it says of each of the keys that it names. */
+interface Row {
+  readonly type: string;
+  readonly default: string;
+}
+
+/** Reads the first table of a section. */
+async function rowsOf({ page, heading }: Documented): Promise<ReadonlyMap<string, Row>> {
+  const text = await Deno.readTextFile(new URL(page, ROOT));
+  const section = heading === undefined ? text : text.split(/^#{2,3} /m).find((each) => each.startsWith(`${heading}\n`));
+  const rows = /^\| key +\|.*\n\| -.*\n((?:\|.*\n)+)/m.exec(section ?? "")?.[1]?.trim().split("\n") ??
+    assert.fail(`${page} has no table of keys in ${heading}`);
+  return new Map(rows.flatMap((row) => {
+    const [, names = "", type = "", standard = ""] = row.split("|").map((cell) => cell.trim());
+    return [...names.matchAll(/`([^`]+)`/g)].map(([, key = ""]) => [key, { type, default: standard }] as const);
+  }));
+}
+
+/** The keys of a schema as a table names them: maps by any name are `NAME`, and what is in a list has no row. */
+function keysOf({ schema, under = "" }: Documented): ReadonlyMap<string, KeyFacts> {
+  const entries = [...keyFactsOf(schema)].filter(([key]) => key.startsWith(under)).map(([key, facts]) =>
+    [key.slice(under.length), facts] as const
+  );
+  return new Map(entries.flatMap(([key, facts]) => {
+    const isShown = !/upstreams\.\*|^http\.|^auth\.|timeouts\./.test(key) && key !== "http";
+    return isShown ? [[key.replaceAll("*", "NAME"), facts] as const] : [];
+  }));
+}
+
+/** What a table calls what valibot has a word for. */
+const TYPES: Readonly<Record<string, RegExp>> = {
+  duration: /\[duration\]\((?:\.\.\/)*(?:docs\/config\/)?README\.md#durations-and-percentages\)/,
+  percentage: /\[percentage\]\(README\.md#durations-and-percentages\)/,
+  boolean: /^(?:boolean|true or false)$/,
+  record: /\bmap\b/,
+  strict_object: /\bmap\b/,
+  array: /\blist\b/,
+};
+
+for (const table of TABLES) {
+  const name = `${table.page}${table.heading === undefined ? "" : `, ${table.heading}`}`;
+
+  Deno.test(`the key table of ${name} has each key of the schema and no other`, async () => {
+    const extra = [...(await rowsOf(table)).keys()].filter((key) => key !== "type" || table.under === "checks.http.");
+    assert.deepEqual(extra.toSorted(), [...keysOf(table).keys()].toSorted());
+  });
+
+  Deno.test(`the key table of ${name} gives each key the type of the schema`, async () => {
+    const rows = await rowsOf(table);
+    for (const [key, { type }] of keysOf(table)) {
+      const said = rows.get(key)?.type ?? "";
+      const wanted = TYPES[type];
+      if (wanted !== undefined) assert.match(said, wanted, key);
+      for (const only of ["duration", "percentage"]) if (type !== only) assert.ok(!said.includes(`[${only}]`), key);
+    }
+  });
+
+  Deno.test(`the key table of ${name} gives each key the default of the schema`, async () => {
+    const rows = await rowsOf(table);
+    for (const [key, facts] of keysOf(table)) {
+      const said = rows.get(key)?.default ?? "";
+      assert.equal(/^[*_]needed[*_]$/.test(said), facts.isNeeded, `${key} is needed: ${said}`);
+      const value = facts.default;
+      const isEmpty = value === undefined || value === "" || (Array.isArray(value) && value.length === 0);
+      if (facts.isNeeded || isEmpty) continue;
+      if (facts.type === "duration" && parseDuration(said.replaceAll("`", "").split(":")[0] ?? "") === Number(value) * 1_000) continue;
+      const shown = typeof value === "object" ? JSON.stringify(value) : String(value);
+      assert.ok(said.startsWith(`\`${shown}\``), `${key} is ${shown} by default: ${said}`);
+    }
+  });
+}
+
+Deno.test("no page has a second table of the keys of a discovery or of haproxy", async () => {
+  for (const page of ["discovery/file", "discovery/lighthouse", "discovery/zookeeper", "balancers/haproxy"]) {
+    const text = await Deno.readTextFile(new URL(`plugins/${page}/README.md`, ROOT));
+    assert.doesNotMatch(text, /^\| key +\|/m, page);
+    assert.match(text, /docs\/config\/(?:discovery|balancers)\.md#/, page);
+  }
+});
