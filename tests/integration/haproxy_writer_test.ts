@@ -8,7 +8,7 @@ import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { get, HttpLoad } from "../support/http_load.ts";
 import { HaproxyBox, kill, localNode, NamedServer, RunningWriter } from "../support/haproxy.ts";
-import { frontendName, HAPROXY_VERSION } from "../support/haproxy_version.ts";
+import { frontendName, HAPROXY_VERSION, isHaproxyAtLeast } from "../support/haproxy_version.ts";
 
 /** Many nodes, on ports where nobody needs to listen. */
 function nodes(count: number): Node[] {
@@ -194,6 +194,22 @@ Deno.test("a node that is this HAProxy itself gets no request: one request stays
     box.wanted({ web: { section, nodes: [...itself, server.node] }, api: { section: { port: other }, nodes: itself } }),
   );
   for (let i = 0; i < 4; i++) assert.equal(await get(port), "app.test");
+});
+
+Deno.test("an address that a server has already is an answer that is expected, in the words of each HAProxy", async () => {
+  await using box = new HaproxyBox();
+  await using running = new RunningWriter();
+  const section = { port: freePort() };
+  await running.apply(box.wanted({ web: { section, nodes: nodes(1) } }));
+  const moved = nodes(1).map((node) => ({ ...node, ip: "127.0.0.2" }));
+  const wanted = { ...box.wanted({ web: { section, nodes: moved } }), version: HAPROXY_VERSION };
+  const steps = await haproxy.plan(wanted, await haproxy.render(wanted), await box.observe(), { reload: true });
+  const step = steps.find((step) => step.do === "command");
+  assert(step?.do === "command" && step.command.includes(" addr 127.0.0.2 "), JSON.stringify(steps));
+  const isExpected = (answer: string) => step.expect.some((expected) => new RegExp(`^(?:${expected})$`).test(answer));
+  const answers = await box.ask(step.command.replace("127.0.0.2", "127.0.0.1"), step.command);
+  assert.deepEqual(answers.filter((answer) => !isExpected(answer)), []);
+  assert.match(answers[0] ?? "", isHaproxyAtLeast(3, 0) ? /^nothing changed/ : /^no need to change/);
 });
 
 Deno.test("a HAProxy that was killed comes back by itself", async () => {

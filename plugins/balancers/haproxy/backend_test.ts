@@ -6,6 +6,7 @@ Deno.test.each([
   { lines: [], balance: "roundrobin", takesServers: true, placedById: false },
   { lines: ["balance leastconn"], balance: "leastconn", takesServers: true, placedById: false },
   { lines: ["balance first"], balance: "first", takesServers: true, placedById: false },
+  { lines: ["balance sticky"], balance: "sticky", takesServers: true, placedById: false },
   { lines: ["balance random(2)"], balance: "random(2)", takesServers: true, placedById: true },
   { lines: ["balance static-rr"], balance: "static-rr", takesServers: false, placedById: false },
   { lines: ["balance source"], balance: "source", takesServers: false, placedById: false },

@@ -7,6 +7,7 @@ import { type FrontendNames, frontendNames } from "./frontend_names.ts";
 import { isLeftOut, type Line, Notices, type Passing, passLines, type Tell } from "./lines.ts";
 import { panicLines } from "./panic.ts";
 import { comparePeers, localPeer, PEERS_SECTION, shareInOne, sharesWith } from "./peers.ts";
+import { tellRenamedFrontends } from "./renamed_frontends.ts";
 import { defaultsLines, passingOf, serve } from "./serve.ts";
 import type { ServedCluster } from "./served.ts";
 import { sha256 } from "./sha256.ts";
@@ -57,6 +58,7 @@ export function render(wanted: HaproxyWanted): Rendered {
   const passing = passingOf(wanted, notices.tell);
   const clusters = serve(wanted, notices.tell);
   const names = frontendNames({ wanted, clusters }, notices.tell);
+  tellRenamedFrontends(wanted, names, notices.tell);
   const scene: Scene = { wanted, clusters, names, passing };
   const { config, version } = wanted;
   const head = [globalStanza(scene), defaultsStanza(scene)] as const;
