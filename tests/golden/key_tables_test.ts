@@ -19,6 +19,8 @@ const ROOT = new URL("../../", import.meta.url);
 interface Documented {
   readonly page: string;
   readonly heading?: string;
+  /** A section with another part of the table. */
+  readonly also?: string;
   readonly schema: HouseSchema<unknown>;
   /** The part of the schema whose keys they are: `checks.http.`. */
   readonly under?: string;
@@ -26,6 +28,8 @@ interface Documented {
 
 const TABLES: readonly Documented[] = [
   { page: "docs/config/lighthouse.md", schema: settingsSchema },
+  { page: "docs/config/clusters.md", also: "What a registry is believed", schema: clusterSchema },
+  { page: "docs/config/services.md", schema: service() },
   { page: "docs/config/services.md", heading: "checks", schema: service(), under: "checks." },
   { page: "docs/config/services.md", heading: "A check", schema: service(), under: "checks.http." },
   { page: "docs/config/clusters.md", heading: "haproxy", schema: haproxySection },
@@ -39,11 +43,13 @@ function service(): HouseSchema<unknown> {
 }
 
 async function pluginTables(kind: string, place: (name: string) => Omit<Documented, "schema">) {
-  const names = [...Deno.readDirSync(new URL(`plugins/${kind}/`, ROOT))].filter(({ isDirectory }) => isDirectory);
-  return await Promise.all(names.map(async ({ name }): Promise<Documented> => {
+  const tables: Documented[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(new URL(`plugins/${kind}/`, ROOT))) {
+    if (!isDirectory) continue;
     const { schema } = await import(`../../plugins/${kind}/${name}/config.ts`);
-    return { ...place(name), schema };
-  }));
+    tables.push({ ...place(name), schema });
+  }
+  return tables;
 }
 
 /** One row: what it says of each of the keys that it names. */
@@ -52,8 +58,13 @@ interface Row {
   readonly default: string;
 }
 
-/** Reads the first table of a section. */
-async function rowsOf({ page, heading }: Documented): Promise<ReadonlyMap<string, Row>> {
+/** Reads the first table of each section. */
+async function rowsOf({ also, ...main }: Documented): Promise<ReadonlyMap<string, Row>> {
+  const own = await tableOf(main);
+  return also === undefined ? own : new Map([...own, ...await tableOf({ page: main.page, heading: also })]);
+}
+
+async function tableOf({ page, heading }: Pick<Documented, "page" | "heading">): Promise<ReadonlyMap<string, Row>> {
   const text = await Deno.readTextFile(new URL(page, ROOT));
   const section = heading === undefined ? text : text.split(/^#{2,3} /m).find((each) => each.startsWith(`${heading}\n`));
   const rows = /^\| key +\|.*\n\| -.*\n((?:\|.*\n)+)/m.exec(section ?? "")?.[1]?.trim().split("\n") ??
@@ -70,7 +81,7 @@ function keysOf({ schema, under = "" }: Documented): ReadonlyMap<string, KeyFact
     [key.slice(under.length), facts] as const
   );
   return new Map(entries.flatMap(([key, facts]) => {
-    const isShown = !/upstreams\.\*|^http\.|^auth\.|timeouts\./.test(key) && key !== "http";
+    const isShown = !/upstreams\.\*|^http\.|^auth\.|timeouts\.|^checks\./.test(key) && key !== "http";
     return isShown ? [[key.replaceAll("*", "NAME"), facts] as const] : [];
   }));
 }
