@@ -31,7 +31,6 @@ import { type Operation, Registrar, type Registration } from "../reporter/regist
 import { Membership } from "../membership/membership.ts";
 import { Store } from "../membership/topology.ts";
 import { Fleet, type Threads } from "../supervisor/fleet.ts";
-import type { StuckThreads } from "../supervisor/hangs.ts";
 import type { HeartbeatOptions } from "../supervisor/heartbeat.ts";
 import { WorkerError } from "../protocol/wire_error.ts";
 import { WorkerDeadError, type WorkerEvent } from "../supervisor/plugin_host.ts";
@@ -160,7 +159,7 @@ export class App {
       clock,
       random,
       log: log.part("plugin"),
-      threads: stuckThreads(this.#fleet),
+      hangs: this.#fleet.hangs,
     });
     this.#configs = machine?.configs ??
       new Intake({
@@ -479,14 +478,4 @@ export class App {
     const what = hasBalancer ? "Stopped; HAProxy keeps running" : "Stopped";
     this.#log.info(what, { event: "process.stopped", role });
   }
-}
-
-/** What a fleet knows of the threads of workers that do not end. */
-function stuckThreads(fleet: Fleet): StuckThreads {
-  return {
-    get count() {
-      return fleet.stuckThreads;
-    },
-    ended: () => fleet.noteEnd(),
-  };
 }

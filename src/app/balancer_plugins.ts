@@ -4,7 +4,7 @@ import type { Random } from "../kernel/random.ts";
 import type { Decider } from "../plugin/decider.ts";
 import type { BalancerUse } from "../plugin/source.ts";
 import { ForeignBalancer } from "../supervisor/foreign_balancer.ts";
-import type { StuckThreads } from "../supervisor/hangs.ts";
+import type { Hangs } from "../supervisor/hangs.ts";
 import { ownRoom } from "../supervisor/room.ts";
 
 /** What a {@linkcode BalancerPlugins} is made of. */
@@ -14,8 +14,8 @@ export interface BalancerPluginsOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  /** Tells of threads that no worker should be added to. */
-  readonly threads?: StuckThreads;
+  /** What hung is not run again for a while, or ever. */
+  readonly hangs?: Hangs | undefined;
 }
 
 /**

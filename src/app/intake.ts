@@ -67,7 +67,7 @@ export class Intake implements ConfigSource {
 
   /** See {@linkcode ConfigSource.reading}. */
   get reading(): Reading {
-    return this.#reading;
+    return { ...this.#reading, hung: this.#plugins?.hung ?? [] };
   }
 
   /** See {@linkcode ConfigSource.lookAgain}. */
@@ -141,7 +141,7 @@ export class Intake implements ConfigSource {
     diagnostics: readonly Diagnostic[],
     { takenMs = this.#reading.takenMs }: { readonly takenMs?: number | undefined } = {},
   ): void {
-    this.#reading = { readMs: this.#options.clock.now(), takenMs, unread, diagnostics };
+    this.#reading = { ...this.#reading, readMs: this.#options.clock.now(), takenMs, unread, diagnostics };
     this.#tell(diagnostics);
   }
 

@@ -11,6 +11,7 @@ import { FetchFault, fetchModule } from "../plugin/fetch.ts";
 import { flatten } from "../plugin/flatten.ts";
 import { PluginFault } from "../plugin/graph.ts";
 import type { PluginCatalog, PluginSource } from "../plugin/source.ts";
+import type { HungPlugin } from "../config/reading.ts";
 import type { Hangs } from "../supervisor/hangs.ts";
 import { type FetchedPlugin, fetchPlugin, locate, type OpenPlugin, openPlugin, recallPlugin } from "./open_plugin.ts";
 
@@ -72,8 +73,13 @@ export class PluginLoader implements AsyncDisposable {
   readonly #attempts = new Map<string, Attempt>();
   readonly #good = new Map<string, Good>();
   readonly #running = new Set<Promise<void>>();
-  /** What each module hashes to, and where is noted that it hung. */
-  readonly #hashes = new Map<string, { readonly sha256: string; readonly cache: PluginCache }>();
+  /** What each module hashes to, whose it is, and where is noted that it hung. */
+  readonly #hashes = new Map<
+    string,
+    { readonly plugin: string; readonly sha256: string; readonly cache: PluginCache }
+  >();
+  /** What is kept out, by what the config calls it. */
+  readonly #hung = new Map<string, HungPlugin>();
   #catalog: PluginCatalog;
   /** What the catalog was made of. */
   #state = "[]";
@@ -82,6 +88,11 @@ export class PluginLoader implements AsyncDisposable {
     this.#options = options;
     this.#catalog = options.builtins;
     if (options.hangs !== undefined) options.hangs.onForGood = (module, how) => this.#noteHung(module, how);
+  }
+
+  /** Those that are kept out as they hung, now or before a restart. */
+  get hung(): readonly HungPlugin[] {
+    return [...this.#hung.values()];
   }
 
   /** Tries again what failed, at the next {@linkcode load}, however short the time since. */
@@ -105,6 +116,7 @@ export class PluginLoader implements AsyncDisposable {
       attempt.controller.abort();
       this.#attempts.delete(key);
       this.#good.delete(key);
+      this.#hung.delete(key);
     }
     for (const [key, entry] of plugins) {
       const id = JSON.stringify([dir, cache.dir, entry.url, entry.sha256 ?? null]);
@@ -214,13 +226,15 @@ export class PluginLoader implements AsyncDisposable {
     }
     const open = async (fetched: FetchedPlugin) => {
       const how = await cache.hung(fetched.sha256);
-      if (how !== undefined) {
+      if (how === undefined) this.#hung.delete(key);
+      else {
+        this.#noteOut(key, { sha256: fetched.sha256, how, cache });
         throw new PluginFault(
           `Cannot use the plugin: it hung (${how}) and its thread could not be stopped: it is not run again until it ` +
             `changes, or ${cache.hungFile(fetched.sha256)} is removed`,
         );
       }
-      this.#hashes.set(flatten(fetched.parsed, { label: key }), { sha256: fetched.sha256, cache });
+      this.#hashes.set(flatten(fetched.parsed, { label: key }), { plugin: key, sha256: fetched.sha256, cache });
       return await openPlugin(fetched, { clock, kind, label: key, signal, hangs });
     };
     const kept = async () => sha256 === undefined ? undefined : await recallPlugin(sha256, { cache, clock });
@@ -241,10 +255,18 @@ export class PluginLoader implements AsyncDisposable {
     }
   }
 
+  #noteOut(
+    plugin: string,
+    { sha256, how, cache }: { readonly sha256: string; readonly how: string; readonly cache: PluginCache },
+  ): void {
+    this.#hung.set(plugin, { plugin, sha256, reason: how, file: cache.hungFile(sha256) });
+  }
+
   #noteHung(module: string, how: string): void {
     const known = this.#hashes.get(module);
     if (known === undefined) return;
-    const { sha256, cache } = known;
+    const { plugin, sha256, cache } = known;
+    this.#noteOut(plugin, { sha256, how, cache });
     const at = { sha256, reason: how, file: cache.hungFile(sha256) };
     try {
       cache.noteHung(sha256, how);

@@ -5,7 +5,7 @@ import { defaultCacheDir } from "../plugin/cache.ts";
 import type { BalancerPlugin } from "../plugin/contract.ts";
 import { PluginCatalog } from "../plugin/source.ts";
 import { BUILTINS } from "../../workers/builtins.ts";
-import type { Hangs, StuckThreads } from "../supervisor/hangs.ts";
+import type { Hangs } from "../supervisor/hangs.ts";
 import { BalancerPlugins } from "./balancer_plugins.ts";
 import { PluginLoader } from "./plugin_loader.ts";
 
@@ -20,16 +20,12 @@ export async function loadBalancer(name: string): Promise<BalancerPlugin> {
 }
 
 /** Makes what opens the plugins of balancers. */
-export function makeBalancerPlugins({ log, threads }: {
-  readonly log: Logger;
-  readonly threads?: StuckThreads;
-}): BalancerPlugins {
+export function makeBalancerPlugins({ log }: { readonly log: Logger }): BalancerPlugins {
   return new BalancerPlugins({
     loadBuiltin: loadBalancer,
     clock: systemClock,
     random: systemRandom,
     log,
-    ...threads && { threads },
   });
 }
 

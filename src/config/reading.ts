@@ -19,10 +19,29 @@ export interface Reading {
   readonly unread: string | undefined;
   /** All that is wrong with it now. */
   readonly diagnostics: readonly Diagnostic[];
+  /** The plugins that are kept out as they hung. */
+  readonly hung: readonly HungPlugin[];
+}
+
+/** A plugin that is kept out, across restarts, as its thread could not be stopped. */
+export interface HungPlugin {
+  /** What `plugins.yaml` calls it: `check/replication`. */
+  readonly plugin: string;
+  readonly sha256: string;
+  /** How it hung. */
+  readonly reason: string;
+  /** What says so: once it is removed, the plugin runs again. */
+  readonly file: string;
 }
 
 /** What there is to say before anything was read. */
-export const UNREAD: Reading = { readMs: undefined, takenMs: undefined, unread: undefined, diagnostics: [] };
+export const UNREAD: Reading = {
+  readMs: undefined,
+  takenMs: undefined,
+  unread: undefined,
+  diagnostics: [],
+  hung: [],
+};
 
 /** Where configs come from. */
 export interface ConfigSource {

@@ -96,6 +96,7 @@ export function statusOf(parts: Parts, { version, pid, startedMs, nowMs, lateMs 
       }]),
     ),
     stuckThreads: parts.fleet.stuckThreads,
+    hungPlugins: parts.reading.hung.map((each) => ({ ...each, reason: shown(each.reason) ?? "" })),
   };
 }
 

@@ -167,4 +167,16 @@ export interface Status {
   readonly workers: Readonly<Record<string, WorkerStatus>>;
   /** Threads of workers that nothing can stop. */
   readonly stuckThreads: number;
+  /** Plugins that are kept out, across restarts, as they hung. */
+  readonly hungPlugins: readonly HungPluginStatus[];
+}
+
+/** A plugin that is kept out as its thread could not be stopped. */
+export interface HungPluginStatus {
+  /** What `plugins.yaml` calls it: `check/replication`. */
+  readonly plugin: string;
+  readonly sha256: string;
+  readonly reason: string;
+  /** Once it is removed, the plugin runs again. */
+  readonly file: string;
 }

@@ -331,6 +331,7 @@ const AT_WORK: Status = {
     "check api:80/http": { serving: false, forSeconds: 3, reason: "It is starting" },
   },
   stuckThreads: 0,
+  hungPlugins: [],
 };
 
 /** The same but for what is given, however deep. */

@@ -25,7 +25,7 @@ import type { PluginSource } from "../plugin/source.ts";
 import type { Answer, Decision, Question, Request } from "../protocol/messages.ts";
 import { WorkerError } from "../protocol/wire_error.ts";
 import { resolveTrusted } from "../system/trusted_file.ts";
-import type { StuckThreads } from "./hangs.ts";
+import type { Hangs } from "./hangs.ts";
 import { PluginHost, WorkerDeadlineError } from "./plugin_host.ts";
 import { NoRoomError } from "./room.ts";
 
@@ -55,8 +55,8 @@ export interface ForeignBalancerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  /** Tells of threads that no worker should be added to. */
-  readonly threads?: StuckThreads;
+  /** What hung is not run again for a while, or ever. */
+  readonly hangs?: Hangs | undefined;
 }
 
 /** What a plugin that does not ship observes: what was seen, to be read anew in the worker. */
@@ -93,8 +93,6 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
   #fallen = "";
   /** Why the last one ended that did. */
   #fellBy = "";
-  /** The stuck threads that there were when the last worker was started, if it hung since. */
-  #stuckBefore: number | undefined;
   #isEnded = false;
   #places: readonly Place[] = [];
   readonly #listens = new Map<string, readonly Listening[]>();
@@ -171,7 +169,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     const host = this.#host;
     this.#host = undefined;
     await host?.stop({ graceMs: 500 });
-    if (host !== undefined) this.#options.threads?.ended();
+    if (host !== undefined) this.#options.hangs?.ended();
   }
 
   #schema(request: (raw: unknown) => Request): Schema<unknown> {
@@ -262,10 +260,11 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
   }
 
   #start(): PluginHost {
-    const { source, clock, log, threads } = this.#options;
+    const { source, clock, log, hangs } = this.#options;
     if (this.#isEnded) throw this.#undecided("it is not wanted any more");
-    const isStuck = this.#stuckBefore !== undefined && (threads?.count ?? 0) > this.#stuckBefore;
-    if (isStuck || clock.now() < this.#restUntilMs) throw this.#undecided(this.#fallen);
+    const refusal = hangs?.refusal(source.module);
+    if (refusal?.isForGood) throw this.#undecided(refusal.reason);
+    if (refusal !== undefined || clock.now() < this.#restUntilMs) throw this.#undecided(this.#fallen || "it hung");
     const at = { balancer: this.name };
     const host: PluginHost = new PluginHost({
       name: `balancer ${this.name}`,
@@ -280,19 +279,18 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
       onRefused: (reason) => log.warn("Worker message rejected", { event: "worker.rejected", ...at, reason }),
     });
     [this.#host, this.#bornMs, this.#fallen] = [host, clock.now(), ""];
-    this.#stuckBefore = undefined;
     return host;
   }
 
   /** Ends a worker that cannot go on; the next comes after a rest. */
   #fall(host: PluginHost, reason: string, { isHung }: { readonly isHung: boolean }): void {
     if (this.#host !== host) return;
-    const { clock, random, log, threads } = this.#options;
+    const { source, clock, random, log, hangs } = this.#options;
     this.#host = undefined;
     const isNews = this.#fellBy !== reason;
     [this.#fallen, this.#fellBy] = [reason, reason];
-    if (isHung) this.#stuckBefore = threads?.count;
-    void host.stop({ graceMs: 0 }).then(() => threads?.ended());
+    if (isHung) hangs?.note(source.module, reason);
+    void host.stop({ graceMs: 0 }).then(() => hangs?.ended());
     if (clock.now() - this.#bornMs > PROVEN_MS) this.#falls = 0;
     const waitMs = Math.round((isHung ? HUNG_REST_MS : 0) + backoffMs(this.#falls++, REST, random));
     this.#restUntilMs = clock.now() + waitMs;

@@ -7,6 +7,7 @@ import type { Allowance } from "../model/allowance.ts";
 import type { Wanted } from "../plugin/contract.ts";
 import { BeyondGrantError, UndecidedError } from "../plugin/decider.ts";
 import { ForeignBalancer } from "./foreign_balancer.ts";
+import { Hangs } from "./hangs.ts";
 
 const ALLOW: Allowance = { net: ["unix:/odd/socket"], write: ["/odd/file"], run: ["/odd/check"] };
 const CONFIG = {};
@@ -17,12 +18,22 @@ class Bench implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly log: string[] = [];
   readonly balancer: ForeignBalancer;
+  readonly hangs: Hangs;
   stuck = 0;
 
   constructor(members: string, allow: Allowance = ALLOW, folder = "/odd") {
     const record = (level: string) => (text: string, properties: Record<string, unknown> = {}) =>
       void this.log.push(`${level} ${text} ${JSON.stringify(properties)}`);
     const read = () => this.stuck;
+    this.hangs = new Hangs({
+      clock: this.clock,
+      threads: {
+        get count() {
+          return read();
+        },
+        ended() {},
+      },
+    });
     this.balancer = new ForeignBalancer({
       name: "odd",
       source: {
@@ -34,12 +45,7 @@ class Bench implements AsyncDisposable {
       clock: this.clock,
       random: () => 0,
       log: { debug: record("debug"), info: record("info"), warn: record("warn"), error: record("error") },
-      threads: {
-        get count() {
-          return read();
-        },
-        ended() {},
-      },
+      hangs: this.hangs,
     });
   }
 
@@ -159,7 +165,11 @@ Deno.test("ForeignBalancer rests after a worker that hung, for longer while its 
   await balancer.pid([]);
   assert.match((await failure(balancer.render(WANTED), clock)).message, /No answer to decide within 5000 ms/);
   await assert.rejects(balancer.pid([]), /No answer to decide within 5000 ms/);
+  const condemned: string[] = [];
+  bench.hangs.onForGood = (module, how) => void condemned.push(`${module.slice(0, 5)} ${how}`);
   bench.stuck = 1;
+  bench.hangs.confirm();
+  assert.deepEqual(condemned, ["data: No answer to decide within 5000 ms"], "so that it stays out after a restart");
   clock.advance(60_000);
   await assert.rejects(balancer.pid([]), UndecidedError);
   bench.stuck = 0;

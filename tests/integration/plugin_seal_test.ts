@@ -5,6 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { TASK_ARGS } from "../support/lighthouse.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { liveWorkerCount, PluginHost } from "../../src/supervisor/plugin_host.ts";
 import { dataModule } from "../support/plugin_source.ts";
@@ -73,4 +74,20 @@ Deno.test("a plugin keeps what it needs", async () => {
     structuredClone({ a: 1 }).a,
   ].join()`;
   assert.equal(await runInPlugin(code), "true,http://a/,32,hi,1");
+});
+
+Deno.test("boundOpen() bounds what is being opened, and lets a plugin run, where Deno does not list what is open", async () => {
+  const module = new URL("../../workers/open_bound.ts", import.meta.url);
+  const program = `import { boundOpen } from ${JSON.stringify(module)};
+    const { internal, ...others } = Deno;
+    Object.defineProperty(globalThis, "Deno", { value: others });
+    const { deno, countOpen } = boundOpen(2);
+    const opened = [1, 2, 3].map(() => deno.openSync.value("/dev/null"));
+    const opening = await Promise.allSettled([1, 2, 3].map(() => deno.open.value("/dev/null")));
+    console.log(countOpen(), opened.length, opening.map(({ reason }) => reason?.code ?? "open").join());`;
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [...TASK_ARGS, `data:text/javascript,${encodeURIComponent(program)}`],
+    env: { NO_COLOR: "1" },
+  }).output();
+  assert.equal(new TextDecoder().decode(stdout), "undefined 3 open,open,ELIMIT\n", new TextDecoder().decode(stderr));
 });

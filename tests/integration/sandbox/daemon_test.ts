@@ -5,10 +5,14 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { setUp } from "../../setup.ts";
 import { eventually } from "../../support/eventually.ts";
+import { oddBalancerSource } from "../../support/foreign_balancer.ts";
+import { freePort } from "../../support/free_port.ts";
 import { ANNOUNCED, Lighthouse, TestHost, WebService } from "../../support/lighthouse.ts";
 import { hashOf, PluginServer } from "../../support/plugin_server.ts";
 import { type Attacker, attackerText } from "../../support/sandbox.ts";
+import { StatusClient } from "../../support/status_client.ts";
 
 /** What each does, and the line of the log that tells it. */
 const ATTACKERS: Readonly<Record<string, Attacker & { readonly told: RegExp }>> = {
@@ -158,6 +162,7 @@ Deno.test.each([
 });
 
 Deno.test("a plugin that hung stays out after a restart, until the file that says so is removed", async () => {
+  const client = new StatusClient();
   await using host = new TestHost();
   await host.write("lighthouse", { plugin_cache: host.dir.file("cache") });
   await host.write("discovery/file", { path: host.registryDir, ttl: 5 });
@@ -165,17 +170,23 @@ Deno.test("a plugin that hung stays out after a restart, until the file that say
   await host.write("plugins", { checks: { loops: { url: "loops.ts" } } });
   await host.write("services/loops", { discovery: "file", port: 20_000, checks: { loops: { rise: 1, fall: 1 } } });
   {
-    await using first = Lighthouse.start("reporter", host.configDir);
+    await using first = Lighthouse.start("reporter", host.configDir, client.flags);
     await first.logged(/Plugin hung; kept out until it changes or the file is removed/);
+    assert.match((await client.status()).hungPlugins[0]?.file ?? "", /\/hung\/[0-9a-f]{64}$/);
   }
   const [hung] = await Array.fromAsync(Deno.readDir(host.dir.file("cache/hung")));
   assert.ok(hung !== undefined);
   {
-    await using second = Lighthouse.start("reporter", host.configDir);
+    await using second = Lighthouse.start("reporter", host.configDir, client.flags);
     await second.logged(
       /plugins\.yaml.*No answer to describe.*not run again until it changes, or .*\/hung\/[0-9a-f]{64} is removed/,
     );
     assert.doesNotMatch(second.log, /Stuck worker thread/);
+    const { hungPlugins } = await client.status();
+    assert.deepEqual(hungPlugins.map(({ plugin, file }) => [plugin, file]), [[
+      "check/loops",
+      host.dir.file(`cache/hung/${hung.name}`),
+    ]]);
   }
   await Deno.remove(host.dir.file(`cache/hung/${hung.name}`));
   await using third = Lighthouse.start("reporter", host.configDir);
@@ -201,4 +212,43 @@ Deno.test("a plugin that fails again and again without an end leaves no thread b
     throw new Error(`${error.message}\n${reporter.log}`);
   });
   assert.doesNotMatch(reporter.log, /Stuck worker thread/);
+});
+
+Deno.test("a balancer's plugin that hung stays out after a restart, and HAProxy beside it is served", async () => {
+  await setUp(["haproxy"]);
+  const client = new StatusClient();
+  await using host = new TestHost();
+  await using service = new WebService();
+  await host.configure();
+  await host.write("lighthouse", { plugin_cache: host.dir.file("cache") });
+  const folder = host.dir.file("odd");
+  await host.dir.write("config/plugins/odd.js", oddBalancerSource(folder, "render: () => { for (;;); }"));
+  await host.write("plugins", {
+    balancers: {
+      odd: {
+        url: "plugins/odd.js",
+        allow: { net: [`unix:${folder}/socket`], write: [`${folder}/file`], run: [`${folder}/check`] },
+      },
+    },
+  });
+  await host.write("balancers/odd", { odd: true });
+  await host.write("services/web", {
+    discovery: "file",
+    port: service.port,
+    checks: { interval: 0.2, http: { uri: "/health", rise: 1, fall: 1, timeout: 10 } },
+  });
+  const port = freePort();
+  await host.write("clusters/web", { discovery: "file", haproxy: { port, backend: ["mode http"] }, odd: {} });
+  {
+    await using first = Lighthouse.start("run", host.configDir, client.flags);
+    await first.logged(/Plugin hung; kept out until it changes or the file is removed/);
+    await host.untilServing("web", [service.port]);
+  }
+  await using second = Lighthouse.start("run", host.configDir, client.flags);
+  await second.logged(
+    /plugins\.yaml.*No answer to decide.*not run again until it changes, or .*\/hung\/[0-9a-f]{64} is removed/,
+  );
+  await host.untilServing("web", [service.port]);
+  assert.deepEqual((await client.status()).hungPlugins.map(({ plugin }) => plugin), ["balancer/odd"]);
+  assert.doesNotMatch(second.log, /Stuck worker thread/);
 });
