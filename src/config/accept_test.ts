@@ -249,6 +249,23 @@ Deno.test("accept() says what else is wrong beside a secret that cannot be read"
   ]);
 });
 
+Deno.test("accept() keeps a service whose check can no longer be fetched, and has none that it never knew", async () => {
+  const web = service({}, { type: "memcached" });
+  const fetched = new PluginCatalog(["check/memcached", "discovery/zookeeper", "balancer/haproxy"]);
+  const [before] = await judge(desired({ web }), { catalog: fetched });
+  const catalog = {
+    find: (...[kind, name]: Parameters<PluginCatalog["find"]>) =>
+      name === "memcached" ? undefined : CATALOG.find(kind, name),
+    names: (kind: "check" | "discovery" | "balancer") => CATALOG.names(kind),
+    missing: () => "nobody answers at http://127.0.0.1:1/mod.ts",
+  };
+  const [after, findings] = await judge(desired({ web }), { catalog, lastGood: before });
+  assert.equal(after.services.get("web"), before.services.get("web"), "its checks go on, and count what they count");
+  assert.match(findings.join("\n"), /error: Cannot use the check memcached of plugins\.yaml: nobody answers/);
+  const [fresh] = await judge(desired({ web }), { catalog });
+  assert.equal(fresh.services.size, 0);
+});
+
 Deno.test("accept() lets the section of a balancer wait that is not there", async () => {
   const [accepted, findings] = await judge(desired({ cluster: cluster({ haproxy: {}, nginx: { bad: 1 } }) }));
   assert.deepEqual(findings, []);

@@ -40,8 +40,10 @@ export class Lighthouse implements AsyncDisposable {
     role: "writer" | "reporter" | "run",
     configDir: string,
     flags: readonly string[] = [],
-    { isTold = true, within = [] }: {
+    { isTold = true, within = [], preload }: {
       readonly isTold?: boolean;
+      /** A module of the test's own that runs in its process, before it. */
+      readonly preload?: string;
       /** What stands before the command line: a program that runs another. */
       readonly within?: readonly string[];
     } = {},
@@ -51,6 +53,7 @@ export class Lighthouse implements AsyncDisposable {
       ...within,
       Deno.execPath(),
       ...TASK_ARGS,
+      ...preload === undefined ? [] : [`--preload=${preload}`],
       `${ROOT}${PROGRAM}`,
       role,
       configDir,
