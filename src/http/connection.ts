@@ -3,6 +3,7 @@ import { ByteSource } from "./byte_source.ts";
 import { type ByteStream, closeQuietly } from "./byte_stream.ts";
 import { Exchange } from "./exchange.ts";
 import type { HttpLimits } from "./limits.ts";
+import type { Turns } from "./turns.ts";
 import { Outbox } from "./outbox.ts";
 import type { HttpAnswer, HttpHandle } from "./request.ts";
 import { RequestBody } from "./request_body.ts";
@@ -44,6 +45,8 @@ export interface ConnectionOptions extends HeadOptions {
   readonly handle: HttpHandle;
   readonly limits: HttpLimits;
   readonly now: () => number;
+  /** Shared by all connections of a server. */
+  readonly turns: Turns;
   /** Shakes hands, if there is TLS: answers the stream that is secured. */
   readonly secure?: ((stream: ByteStream) => Promise<ByteStream>) | undefined;
 }
@@ -128,6 +131,8 @@ export class Connection {
         await this.#refuse(head);
         isLast = true;
       } else {
+        const turn = this.#options.turns.next();
+        if (turn !== undefined) await turn;
         isLast = !await this.#serveOne(head, source);
       }
     }
@@ -155,6 +160,7 @@ export class Connection {
     const framing = framingOf(answer.status, said, head);
     const keepsAlive = head.keepsAlive && body.isOver && framing !== "close" && !this.#isEnding;
     const text = formatAnswerHead(answer, { framing, keepsAlive, isHttp11: head.isHttp11, nowMs: Date.now() });
+    this.#options.turns.charge(said instanceof ReadableStream ? 0 : said.length);
     if (said instanceof ReadableStream) {
       if (body.isOver) heedEnd(source, exchange);
       await this.#put(text, NOTHING);

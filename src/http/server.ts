@@ -18,6 +18,7 @@ import type { HttpLimits } from "./limits.ts";
 import type { HttpHandle } from "./request.ts";
 import { toShed } from "./shedding.ts";
 import { shakeHands, type TlsPem } from "./tls.ts";
+import { Turns } from "./turns.ts";
 
 /** What an {@linkcode HttpServer} is made of. */
 export interface HttpServerOptions {
@@ -49,6 +50,7 @@ export class HttpServer implements AsyncDisposable {
   readonly #options: HttpServerOptions;
   readonly #connections: Map<Connection, Promise<void>> = new Map();
   readonly #stop: AbortController = new AbortController();
+  readonly #turns: Turns = new Turns();
   readonly #accepting: Promise<void>;
   #tls: TlsPem | undefined;
   #cancelSweep: () => void = () => {};
@@ -120,6 +122,7 @@ export class HttpServer implements AsyncDisposable {
       handle,
       limits,
       now: () => clock.now(),
+      turns: this.#turns,
       secure: tls && ((raw) => shakeHands(raw, tls)),
     });
     this.#connections.set(connection, connection.serve().finally(() => this.#connections.delete(connection)));

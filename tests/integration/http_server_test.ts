@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import { HTTP_LIMITS, type HttpLimits } from "../../src/http/limits.ts";
 import { listenAt } from "../../src/http/listening.ts";
 import type { HttpAnswer } from "../../src/http/request.ts";
@@ -345,6 +346,33 @@ Deno.test("HttpServer asks for a body that its client holds back, and not for on
   using other = await Client.connect(deaf);
   await other.say(post("Content-Length: 2\r\nExpect: 100-continue"));
   assert.match(await other.closed(), /^HTTP\/1.1 403 Forbidden\r\n[^]*connection: close\r\n\r\nno$/);
+});
+
+Deno.test("HttpServer lets the process do other work, and others be answered, between the requests of many", async () => {
+  let [handled, before, most] = [0, 0, 0];
+  const order: string[] = [];
+  await using served = await serve({
+    handle: ({ url }) => {
+      handled++;
+      order.push(new URL(url).pathname);
+      return answer("x".repeat(1_000));
+    },
+  });
+  const connect = () => Deno.connect({ hostname: "127.0.0.1", port: served.port });
+  await using stack = new AsyncDisposableStack();
+  const crowd = await Promise.all(Array.from({ length: 60 }, connect));
+  const single = stack.use(await Client.connect(served));
+  for (const each of crowd) stack.use(each);
+  const many = new TextEncoder().encode(GET.repeat(50));
+  await Promise.all(crowd.map((each) => each.write(many)));
+  await single.say(GET.replace("/x", "/single"));
+  while (handled < 60 * 50 + 1) {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    [most, before] = [Math.max(most, handled - before), handled];
+  }
+  assert.ok(most < 400, `${most} requests were answered in one turn`);
+  assert.ok(order.indexOf("/single") < 1_500, `${order.indexOf("/single")} were answered before one that came alone`);
+  await single.heard(/200 OK/);
 });
 
 Deno.test("HttpServer answers HEAD with the length of the body, and 304 and 204 with none", async () => {
