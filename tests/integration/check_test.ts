@@ -174,7 +174,7 @@ Deno.test("plan says that a registry is unreachable, and why, exit status 1", as
   const { code, stdout, stderr } = await runCli(["plan", "--wait", "3s", "--log-format", "logfmt", temp.file("c")]);
   assert.match(
     stderr,
-    /level=error .*msg="Registry unreachable" event=registry\.unreachable discovery=registry detail=/,
+    /level=error .*msg="Registry unreachable" event=plan\.unreachable discovery=registry detail=/,
   );
   assert.match(stderr, /detail="[^"]*(?:ECONNREFUSED|refused)[^"]*"/i);
   assert.match(stdout, /^# steps: /m);
