@@ -44,7 +44,7 @@ async function reads(): Promise<void> {
   await using dir = new TempDir("lighthouse-bench-");
   const [storePort, barePort] = [freePort(), freePort()];
   await using server = new StoreProcess(["--data.d", dir.path, "--bind", `127.0.0.1:${storePort}`, "--bootstrap"]);
-  await server.logged(/The store listens/);
+  await server.event("store.listening");
   const url = `http://127.0.0.1:${storePort}`;
   const put = async (path: string, body: string) => {
     const answer = await fetch(`${url}${path}`, { method: "PUT", body });
@@ -195,7 +195,7 @@ async function starts(): Promise<void> {
   for (let round = 0; round < 3; round++) {
     const began = performance.now();
     await using server = new StoreProcess(["--data.d", dir.path, "--bind", `127.0.0.1:${freePort()}`, "--bootstrap"]);
-    await server.logged(/The store listens/);
+    await server.event("store.listening");
     took.push(performance.now() - began);
   }
   let size = 0;

@@ -53,7 +53,7 @@ Deno.test(
       await fill(ballast);
       stage.services[0]!.healthy = false;
       await stage.host.untilServing("web", stage.ports.slice(1));
-      await stage.writer.logged(/The file .* stays behind what runs: .*No space left/);
+      await stage.writer.event("balancer.file_behind", { reason: /No space left/ });
       await untilFile(stage, true, gone);
       await stage.replace("writer", "SIGKILL", async () => {
         // The next one has no room for the pid in its lock files.
@@ -62,7 +62,7 @@ Deno.test(
       });
       stage.services[1]!.healthy = false;
       await stage.host.untilServing("web", stage.ports.slice(2));
-      assert.doesNotMatch(stage.writer.log, /not as it was left: the file/);
+      assert.equal(stage.writer.count("balancer.drift", { found: /the file/ }), 0, stage.writer.log);
       stage.services[1]!.healthy = true;
       for (const path of [ballast, `${ballast}.more`]) await Deno.remove(path);
     }, () => untilFile(stage, false, gone));
@@ -75,7 +75,7 @@ Deno.test("the config directory is moved away and back: no request fails, and wh
   const { configDir } = stage.host;
   const aftermath = await stage.during(async () => {
     await Deno.rename(configDir, `${configDir}.away`);
-    await stage.writer.logged(/config.* (?:gone|does not exist|cannot be read|missing|No such file)/i);
+    await stage.writer.event("config.suspect", { msg: /does not exist/ });
     await Deno.rename(`${configDir}.away`, configDir);
     await stage.host.write("clusters/late", { discovery: "file", haproxy: {} });
   }, async () => {
@@ -97,11 +97,11 @@ Deno.test("permissions are wrong: no request fails, what cannot be read stays as
   const aftermath = await stage.during(async () => {
     await untilFile(stage, true, gone);
     await Deno.chmod(cluster, 0);
-    await stage.writer.logged(/clusters\/web\.yaml.*(?:denied|read)/i);
+    await stage.writer.event("config.invalid", { file: /clusters\/web\.yaml$/, msg: /denied|read/i });
     await Deno.chmod(dir, 0o500);
     stage.services[0]!.healthy = false;
     await host.untilServing("web", stage.ports.slice(1));
-    await stage.writer.logged(/The file .* stays behind what runs: .*denied/);
+    await stage.writer.event("balancer.file_behind", { reason: /denied/ });
     await Deno.chmod(dir, 0o700);
     await Deno.chmod(cluster, 0o644);
   }, () => untilFile(stage, false, gone));

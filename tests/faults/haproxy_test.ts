@@ -63,7 +63,7 @@ Deno.test("HAProxy is killed: refused while nobody listens, then one process ser
   await using stage = await FaultStage.set();
   const pid = await stage.host.haproxy.pid();
   const aftermath = await stage.during(() => Promise.resolve(kill(pid)), () => untilReplaced(stage, { pid }));
-  await stage.writer.logged(/it was gone and is started again, as nobody answers at/);
+  await stage.writer.event("balancer.restarted", { reason: /^nobody answers at/ });
   // A port that nobody listens on refuses: no request can be answered until HAProxy is back.
   assertHealed(t, aftermath);
 });
@@ -74,7 +74,7 @@ Deno.test("HAProxy stands still and goes on: no request fails, and what changed 
   const aftermath = await stage.during(async () => {
     kill(pid, "SIGSTOP");
     stage.services[0]!.healthy = false;
-    await stage.reporter.logged(/Deregistered/);
+    await stage.reporter.event("registration.deregistered");
     const since = performance.now();
     await eventually("it has stood still for a while", () => performance.now() - since > 2_000);
     kill(pid, "SIGCONT");
@@ -149,7 +149,7 @@ Deno.test("somebody else reloads HAProxy from the file: no request fails, and al
     await haproxy.run(...from, "-x", haproxy.socketFile, "-sf", String(pid));
     assert.deepEqual(await stage.host.serving("web"), stage.ports.toSorted());
   }, () => untilReplaced(stage, { pid }));
-  await stage.writer.logged(/process [0-9]+ serves, which somebody else has started/);
+  await stage.writer.event("balancer.replaced");
   assertUnnoticed(t, aftermath);
 });
 
@@ -161,7 +161,7 @@ Deno.test("somebody else starts a second HAProxy beside the first: no request fa
   const aftermath = await stage.during(async () => {
     await haproxy.run("-D", "-f", haproxy.configFile, "-p", haproxy.pidFile, "-L", ANNOUNCED.host);
   }, () => untilReplaced(stage, { pid }));
-  await stage.writer.logged(new RegExp(`process ${pid}, which served before, is asked to leave`));
+  await stage.writer.event("balancer.dismissed", { pid });
   assertUnnoticed(t, aftermath);
 });
 
@@ -172,7 +172,9 @@ Deno.test("the socket is deleted: no request fails, and one process with a socke
     () => Deno.remove(stage.host.haproxy.socketFile),
     () => untilReplaced(stage, { pid }),
   );
-  await stage.writer.logged(/nobody answers at .*; relieving what does not answer there/);
+  await stage.writer.event("balancer.started", {
+    reason: /^nobody answers at .*; relieving what does not answer there/,
+  });
   assertUnnoticed(t, aftermath);
 });
 
@@ -190,7 +192,7 @@ Deno.test.each([
     await eventually("the log says what was found", async () => {
       await harm(haproxy.configFile);
       await eventually("the file is what it was", async () => await Deno.readTextFile(haproxy.configFile) === good);
-      return /not as it was left: the file .* was (?:removed|changed); this is put right/.test(stage.writer.log);
+      return stage.writer.count("balancer.drift", { found: /the file .* was (?:removed|changed)$/ }) > 0;
     });
   });
   assert.equal(await haproxy.pid(), pid);
@@ -208,7 +210,7 @@ Deno.test(readOnly, { ignore: WHY_NO_MOUNT !== undefined }, async (t) => {
   const aftermath = await stage.during(async () => {
     stage.services[0]!.healthy = false;
     await stage.host.untilServing("web", stage.ports.slice(1));
-    await stage.writer.logged(/The file .* stays behind what runs: Cannot install the file .*/);
+    await stage.writer.event("balancer.file_behind", { reason: /^Cannot install the file / });
   }, async () => {
     await mount.undo();
     await fileHas(stage, stage.ports.slice(1));
@@ -246,6 +248,6 @@ Deno.test("what is changed by hand over the socket is undone, and the log says w
     });
   });
   assert.equal(await haproxy.pid(), pid);
-  await stage.writer.logged(/not as it was left: .* is in maintenance/);
+  await stage.writer.event("balancer.drift", { found: / is in maintenance/ });
   assertUnnoticed(t, aftermath);
 });

@@ -43,7 +43,7 @@ Deno.test.each(
     await using stage = await FaultStage.set({ zookeeper: { hosts: [zookeeper.address], session_timeout: 1.5 } });
     const aftermath = await stage.during(async () => {
       await namespace.befall(trouble);
-      await stage.writer.logged(/registry\.unreachable/);
+      await stage.writer.event("registry.unreachable");
       await untilExpired(zookeeper);
       await namespace.heal();
     }, () => untilRegistered(stage, zookeeper));

@@ -8,7 +8,7 @@ import { TempDir } from "../support/temp_dir.ts";
 /** A store that listens: a process of its own, which a test may kill and start anew. */
 async function start(dir: string, address: string, ...more: readonly string[]): Promise<StoreProcess> {
   const store = new StoreProcess(["--data.d", dir, "--bind", address, ...more]);
-  await store.logged(/The store listens/);
+  await store.event("store.listening");
   return store;
 }
 
@@ -33,7 +33,7 @@ Deno.test("a store is killed and started again: no request fails, and every node
   await using stage = await FaultStage.set({ store: { hosts: [address], ttl: 3 } });
   const { failed, reasons, sent } = await stage.during(async () => {
     await kill(store);
-    await stage.writer.logged(/registry\.unreachable/);
+    await stage.writer.event("registry.unreachable");
     stack.use(await start(dir.path, address, "--bootstrap"));
     await untilRegistered(address, 3);
     stage.services[0]!.healthy = false;

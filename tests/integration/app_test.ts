@@ -95,7 +95,7 @@ Deno.test("a bad file harms only itself, is told with its line, and is picked up
   await host.untilServing("other", [other.port]);
   assert.deepEqual(await host.serving("web"), [web.port], "the last good value stays");
   assert.notEqual(await host.haproxy.pid(), pid, "a new cluster is a reload");
-  await both.logged(/reload/i);
+  await both.event("balancer.reloaded");
 });
 
 Deno.test("a service stays registered while its check is edited, and goes with its file", async () => {
@@ -209,7 +209,8 @@ Deno.test("no password reaches the log or the plan", async () => {
     haproxy: { port: freePort(), frontend, backend: ["mode http"] },
   });
   await using writer = Lighthouse.start("writer", host.configDir, ["--log-level", "debug"]);
-  await writer.logged(/refuses the config(.|\n)*takes effect/);
+  const rejected = await writer.event("balancer.config_rejected", { level: "error" });
+  await writer.event("balancer.notice", { msg: /takes effect/ }, { after: rejected });
   assert.doesNotMatch(writer.log, /hunter2/);
 });
 

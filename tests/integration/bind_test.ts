@@ -80,7 +80,9 @@ Deno.test("a port of another HAProxy is not shared with it: its holder is named,
     await eventually("the rest is served", async () => await get(web) === "app.test");
     // As it is reloaded, though it holds the port at no address yet, and all of them in one go.
     running.writer.put(mine.wanted({ web: cluster(web), late: cluster(late) }, { bind_address: "" }));
-    await running.logged(new RegExp(`cannot bind 0.0.0.0:${late}: .*held by haproxy, pid ${pid}`));
+    await running.event("balancer.address_taken", {
+      msg: new RegExp(`cannot bind 0.0.0.0:${late}: .*held by haproxy, pid ${pid}`),
+    });
     for (let i = 0; i < 20; i++) assert.equal(await get(late), "other.test");
     assert.equal(await get(web), "app.test");
   }
@@ -97,11 +99,11 @@ for (const runs of [false, true]) {
     if (runs) await running.apply(box.wanted({ web }));
     using _other = Deno.listen({ hostname: "127.0.0.1", port: late });
     running.writer.put(box.wanted({ web, late: { section: { port: late }, nodes: [server.node] } }));
-    const tries = () => running.log.filter((line) => /aborted: cannot bind/.test(line)).length;
+    const tries = () => running.records.filter(({ msg = "" }) => /aborted: cannot bind/.test(msg)).length;
     await eventually("it was tried again and again", () => tries() >= 4);
-    assert.deepEqual(running.log.filter((line) => /not as it was left/.test(line)), []);
+    assert.equal(running.count("balancer.drift"), 0, running.log.join("\n"));
     await Deno.writeTextFile(box.configFile, "# a hand\n");
-    await running.logged(/not as it was left: the file .* was changed/);
+    await running.event("balancer.drift", { found: /^the file .* was changed$/ });
   });
 }
 

@@ -38,11 +38,11 @@ Deno.test("what a hand has changed of members heals, and the log says which were
   ) {
     await box.ask(done);
     if (told === undefined) continue;
-    const line = await running.logged(new RegExp(`not as it was left: .*${told}`));
-    assert.match(line, /^warn haproxy: /);
+    const { level } = await running.event("balancer.drift", { found: new RegExp(told) });
+    assert.equal(level, "warn");
   }
   await box.ask("set server web/e.test:20005 state maint", "del server web/e.test:20005");
-  await running.logged(/not as it was left: .*web\/e\.test:20005 is missing/);
+  await running.event("balancer.drift", { found: /web\/e\.test:20005 is missing/ });
   await eventually("all is as it was", async () => {
     const { running: seen } = await box.observe();
     assert.deepEqual(await box.serving("web"), healthy);
@@ -61,13 +61,11 @@ Deno.test("a frontend that a hand has closed is open again: one that was disable
   await eventually("it is looked at in peace", () => running.turns.some(({ converged }) => converged));
   const pid = await box.pid();
   await box.ask(`disable frontend ${frontendName("web")}`);
-  await running.logged(
-    new RegExp(`not as it was left: frontend ${frontendName("web")} is disabled; this is put right`),
-  );
+  await running.event("balancer.drift", { found: `frontend ${frontendName("web")} is disabled` });
   await eventually("it serves again", async () => await get(section.port) === "app.test");
   assert.equal(await box.pid(), pid);
   await box.ask(`shutdown frontend ${frontendName("web")}`);
-  await running.logged(new RegExp(`reloaded, as frontend ${frontendName("web")} was shut down`));
+  await running.event("balancer.reloaded", { reason: new RegExp(`^frontend ${frontendName("web")} was shut down`) });
   await eventually("it serves again", async () => await get(section.port) === "app.test");
   await eventually("that was one reload", () => running.reloads === 2);
 });
@@ -81,7 +79,7 @@ Deno.test("what the writer itself has changed is told to be nobody else's doing"
   await running.apply(box.wanted({ web: { section, nodes: nodes.slice(1) } }));
   await eventually("the server is gone", async () => (await box.observe()).running?.backends.get("web")?.size === 1);
   await eventually("the file follows", async () => !(await Deno.readTextFile(box.configFile)).includes("a.test"));
-  assert.deepEqual(running.log.filter((line) => /not as it was left/.test(line)), []);
+  assert.equal(running.count("balancer.drift"), 0, running.log.join("\n"));
 });
 
 Deno.test("a config file that is deleted or edited is as it was, and the log says so", async () => {
@@ -92,12 +90,10 @@ Deno.test("a config file that is deleted or edited is as it was, and the log say
   const isBack = () => eventually("it is back", async () => await Deno.readTextFile(box.configFile) === text);
   await Deno.writeTextFile(box.configFile, `${text}\n# a hand was here\n`);
   await isBack();
-  await running.logged(
-    /warn haproxy: not as it was left: .*haproxy\.cfg was changed; this is put right/,
-  );
+  await running.event("balancer.drift", { found: /haproxy\.cfg was changed$/ });
   await Deno.remove(box.configFile);
   await isBack();
-  await running.logged(/warn haproxy: not as it was left: .*haproxy\.cfg was removed; this is put right/);
+  await running.event("balancer.drift", { found: /haproxy\.cfg was removed$/ });
   assert.equal(running.reloads, 1);
 });
 
@@ -119,7 +115,7 @@ Deno.test("a worker that somebody's reload replaced is seen, and has the members
   kill(masterPid, "SIGUSR2");
   await eventually("another worker serves", async () => await box.pid() !== pid);
   await eventually("both serve", async () => (await box.serving("web")).length === 2);
-  await running.logged(/info haproxy: process \d+ serves, which somebody else has started/);
+  await running.event("balancer.replaced");
   await load.more(50);
   assert.deepEqual((await load.stop()).failed, []);
 });
@@ -136,7 +132,7 @@ Deno.test("a HAProxy that a service manager has restarted is brought up to date,
   // Stopped and started within the time that a HAProxy that is gone is given.
   kill(old);
   await box.run("-W", "-D", "-f", box.configFile, "-p", box.pidFile, "-L", "lb.test");
-  await running.logged(/process \d+ serves, which somebody else has started/);
+  await running.event("balancer.replaced");
   await running.apply(wanted);
   assert.equal(await get(section.port), "one.test");
   assert.equal(running.reloads, 1);
@@ -154,7 +150,7 @@ Deno.test("a HAProxy that a service manager starts at the same moment as the wri
     mode: 0o755,
   });
   await running.apply(box.wanted({ web: { section, nodes: [one.node] } }, { program }));
-  await running.logged(/process \d+, which was started at the same time, is asked to leave/);
+  await running.event("balancer.dismissed");
   await eventually("one is left", () => box.processes().length === 1);
   assert.equal(await get(section.port), "one.test");
   assert.equal((await box.observe()).running?.pid, box.processes()[0]);

@@ -92,12 +92,16 @@ Deno.test("a cluster is served by HAProxy and by an nginx whose plugin came by U
   await untilServing([one.port, two.port]);
   // Each change of members was one reload, the swap none.
   assert.equal(await nginx.text(), running);
-  await writer.logged(/(?:nginx: reloaded(?:.|\n)*){4}/);
-  assert.equal(writer.log.match(/nginx: reloaded/g)?.length, 4, writer.log);
-  assert.doesNotMatch(writer.log, /somebody else/, "a worker that leaves is none that somebody has started");
+  await writer.event("balancer.reloaded", { balancer: "nginx" }, { times: 4 });
+  assert.equal(writer.count("balancer.reloaded", { balancer: "nginx" }), 4, writer.log);
+  assert.equal(writer.count("balancer.replaced"), 0, "a worker that leaves is none that somebody has started");
 
   await use(3, hangs);
-  await writer.logged(/balancers\/nginx\.yaml:1:.*Cannot use the plugin of the balancer nginx: it threw: out of order/);
+  await writer.event("config.invalid", {
+    file: /balancers\/nginx\.yaml$/,
+    line: 1,
+    msg: /Cannot use the plugin of the balancer nginx: it threw: out of order/,
+  });
   two.healthy = false;
   await untilServing([one.port]);
 

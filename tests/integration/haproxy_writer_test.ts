@@ -109,7 +109,7 @@ Deno.test("a refused config leaves the last good one running, with the members o
   await running.apply(box.wanted({ web: { section: { port }, nodes: [one.node] } }));
   const pid = await box.pid();
   running.writer.put(box.wanted({ web: { section: { port, backend: ["timeout server xyz"] }, nodes: [two.node] } }));
-  await running.logged(/error haproxy refuses the config of cluster web.*timeout server xyz/);
+  await running.event("balancer.config_rejected", { level: "error", cluster: "web", msg: /timeout server xyz/ });
   await eventually("the new member serves", async () => await get(port) === "two.test");
   assert.equal(await box.pid(), pid);
   await eventually("the file follows", async () => (await Deno.readTextFile(box.configFile)).includes("two.test"));
@@ -141,12 +141,14 @@ Deno.test("a port that another program has keeps only its own cluster from being
     const good = await Deno.readTextFile(box.configFile);
     const pid = await box.pid();
     running.writer.put(box.wanted({ web, late: { section: { port: taken }, nodes: [server.node] } }));
-    await running.logged(
-      new RegExp(
-        `error haproxy: .*Reload aborted: cannot bind 127.0.0.1:${taken}: address already in use ` +
-          `\\(held by deno, pid ${Deno.pid}\\); cluster late is not served`,
+    await running.event("balancer.address_taken", {
+      level: "error",
+      cluster: "late",
+      fate: "put aside",
+      msg: new RegExp(
+        `Reload aborted: cannot bind 127.0.0.1:${taken}: address already in use \\(held by deno, pid ${Deno.pid}\\)`,
       ),
-    );
+    });
     assert.equal(await get(port), "app.test");
     assert.equal(await box.pid(), pid);
     assert.equal(await Deno.readTextFile(box.configFile), good);
@@ -270,7 +272,7 @@ Deno.test("a hostile name gets nowhere, and the good nodes beside it are served"
   }));
   await running.apply(box.wanted({ web: { section: { port: freePort() }, nodes: [...evil, ...good, ...addresses] } }));
   assert.deepEqual(await box.serving("web"), names(good));
-  assert.equal(running.log.filter((line) => /warn Cluster web: a node is left out/.test(line)).length, 10);
+  assert.equal(running.count("balancer.notice", { msg: /^Cluster web: a node is left out/ }), 10);
 });
 
 Deno.test("a server with an open connection leaves at once for others, and goes when the connection ends", async () => {
@@ -355,7 +357,9 @@ backend web
   assert.notEqual(await box.pid(), old);
   await eventually("the old process has left", () => !box.processes().includes(old));
   assert.equal(await get(port), "app.test");
-  assert.match(running.log.join("\n"), /reloaded, as the running HAProxy was not started from a file of ours/);
+  assert.ok(
+    running.count("balancer.reloaded", { reason: /^the running HAProxy was not started from a file of ours/ }) > 0,
+  );
 });
 
 Deno.test("a writer that comes back finds its HAProxy and does nothing to it", async () => {
@@ -400,7 +404,9 @@ Deno.test("a new member of a backend that takes none while it runs comes by a re
   await running.apply(box.wanted({ web: { section, nodes: nodes(2) } }));
   assert.deepEqual(await box.serving("web"), names(nodes(2)));
   assert.equal(running.reloads, 2);
-  assert.match(running.log.join("\n"), /reloaded, as web\/n1\.test:20002: balance static-rr takes no new server/);
+  assert.ok(
+    running.count("balancer.reloaded", { reason: /^web\/n1\.test:20002: balance static-rr takes no new server/ }) > 0,
+  );
   await running.apply(box.wanted({ web: { section, nodes: nodes(1) } }));
   assert.deepEqual(await box.serving("web"), names(nodes(1)));
   assert.equal(running.reloads, 2);
@@ -424,7 +430,9 @@ Deno.test("a directory that is not there is a clear error, and nothing is starte
   await using running = new RunningWriter();
   const file = `${box.path("nowhere")}/haproxy.cfg`;
   running.writer.put(box.wanted({ web: {} }, { config_file: file }));
-  await running.logged(/error Cannot install the file .*\/nowhere\/haproxy\.cfg: No such file or directory/);
+  await running.event("balancer.failed", {
+    msg: /^Cannot install the file .*\/nowhere\/haproxy\.cfg: No such file or directory/,
+  });
   assert.deepEqual(box.processes(), []);
 });
 
@@ -437,7 +445,7 @@ Deno.test("a HAProxy that stands still is waited for, and brought up to date whe
   const pid = await box.pid();
   Deno.kill(pid, "SIGSTOP");
   running.writer.put(box.wanted({ web: { section, nodes: nodes(2) } }));
-  await running.logged(/error Cannot observe haproxy: No answer at .* within 200 ms/);
+  await running.event("balancer.failed", { msg: /^Cannot observe haproxy: No answer at .* within 200 ms/ });
   Deno.kill(pid, "SIGCONT");
   await eventually("the members are those of today", async () => {
     assert.deepEqual(await box.serving("web"), names(nodes(2)));
@@ -495,7 +503,7 @@ Deno.test("a socket and a config file whose new config is refused leave the old 
     defaults: ["timeout client xyz"],
   };
   running.writer.put(box.wanted({ web: { section: { port }, nodes: [two.node] } }, moved));
-  await running.logged(/error haproxy refuses the config/);
+  await running.event("balancer.config_rejected", { level: "error" });
   await eventually("the new member serves", async () => await get(port) === "two.test");
   assert.deepEqual(box.processes(), [old]);
 });
@@ -517,7 +525,7 @@ Deno.test("a config file that moves takes a reload that says so, and one process
   const [pid] = box.processes();
   assert((await Deno.readTextFile(`/proc/${pid}/cmdline`)).split("\0").includes(file));
   assert.equal(await get(port), "app.test");
-  assert.match(running.log.join("\n"), /reloaded, as config_file has changed$/m);
+  assert.ok(running.count("balancer.reloaded", { reason: "config_file has changed" }) > 0);
   await running.apply(box.wanted({ web }, { config_file: file }));
   assert.equal(running.reloads, 2);
 });
@@ -551,7 +559,7 @@ for (const [what, pattern] of [["check", "*' -c '*"], ["start", "*' -D '*"]] as 
     // The program would have had ten seconds.
     assert(tookMs < 6_000, `${tookMs}`);
     assert.throws(() => Deno.kill(pid, "SIGCONT"), Deno.errors.NotFound);
-    assert.doesNotMatch(running.log.join("\n"), /refuses/);
+    assert.equal(running.count("balancer.config_rejected"), 0, running.log.join("\n"));
   });
 
   Deno.test(`a ${what} that hangs is no reason to say that the config is refused`, async () => {
@@ -560,8 +568,8 @@ for (const [what, pattern] of [["check", "*' -c '*"], ["start", "*' -D '*"]] as 
     const program = await hangingProgram(box.path("slow"), pattern, box.path("pids"));
     await Deno.writeTextFile(box.configFile, "# of before\n");
     running.writer.put(box.wanted({ web: { section: { port: freePort() } } }, { program }));
-    await running.logged(/error Cannot .* it did not end within 300 ms/);
-    assert.doesNotMatch(running.log.join("\n"), /refuses/);
+    await running.event("balancer.failed", { level: "error", msg: /^Cannot .* it did not end within 300 ms/ });
+    assert.equal(running.count("balancer.config_rejected"), 0, running.log.join("\n"));
   });
 }
 

@@ -189,9 +189,7 @@ Deno.test("syslog over UDP and TCP gets what is logged, also after the server wa
   });
   await using lighthouse = Lighthouse.start("reporter", config);
   await eventually("UDP has it", () => overUdp.some((text) => /^<31>DEBUG Probe failed .*\0$/.test(text)));
-  await lighthouse.logged(
-    /level=error logger=lighthouse\.log msg="Cannot write to a log handler: it is tried again" handler=tcp/,
-  );
+  await lighthouse.event("log.handler_failed", { level: "error", logger: "lighthouse.log", handler: "tcp" });
   using listener = Deno.listen({ hostname: "127.0.0.1", port: tcpPort });
   const overTcp = collect(listener);
   await eventually(
@@ -200,11 +198,11 @@ Deno.test("syslog over UDP and TCP gets what is logged, also after the server wa
       /^<30>lh: INFO Announcing host/.test(overTcp.text) &&
       /\0<31>lh: DEBUG Probe failed [^\0]*\0/.test(overTcp.text),
   );
-  await lighthouse.logged(/msg="A log handler works again" handler=tcp/);
+  await lighthouse.event("log.handler_restored", { handler: "tcp" });
   overTcp.hangUp();
   const before = overTcp.text.length;
   await eventually("TCP is connected to again", () => overTcp.connections === 2 && overTcp.text.length > before);
-  assert.equal(lighthouse.log.match(/Cannot write to a log handler/g)?.length, 1, "told once");
+  assert.equal(lighthouse.count("log.handler_failed"), 1, "told once");
   assert.equal(await lighthouse.stop(), 0);
 });
 
@@ -242,14 +240,12 @@ Deno.test("a handler that is not known, or cannot write, silences nobody and sto
     good,
     /logging\.yaml:1:\d+: warning: Unknown handler "graypy\.GELFUDPHandler", which is not used: known are logging\.StreamHandler/,
   );
-  await lighthouse.logged(
-    /Cannot write to a log handler: it is tried again" handler=folder reason="Is a directory/,
-  );
-  await lighthouse.logged(/handler=missing reason="No such file or directory/);
+  await lighthouse.event("log.handler_failed", { handler: "folder", reason: /^Is a directory/ });
+  await lighthouse.event("log.handler_failed", { handler: "missing", reason: /^No such file or directory/ });
   await Deno.mkdir(dir.file("missing"));
   await dir.holds("missing/x.log", PROBE_FAILED);
-  await lighthouse.logged(/A log handler works again" handler=missing dropped=0/);
-  assert.equal(lighthouse.log.match(/handler=folder/g)?.length, 1, "told once");
+  await lighthouse.event("log.handler_restored", { handler: "missing", dropped: 0 });
+  assert.equal(lighthouse.count("log.handler_failed", { handler: "folder" }), 1, "told once");
   assert.equal(await lighthouse.stop(), 0);
   assert.match(await dir.read("good.log"), /Stopped/);
 });
@@ -261,8 +257,8 @@ Deno.test("a file without any handler that can be used leaves the log where it w
     root: { level: "DEBUG", handlers: ["x"] },
   });
   await using lighthouse = Lighthouse.start("reporter", config);
-  await lighthouse.logged(/level=debug logger=lighthouse\.health msg="Probe failed"/);
-  await lighthouse.logged(/Unknown handler/);
+  await lighthouse.event("probe.failed", { level: "debug" });
+  await lighthouse.event("config.suspect", { msg: /Unknown handler/ });
   assert.equal(await lighthouse.stop(), 0);
 });
 

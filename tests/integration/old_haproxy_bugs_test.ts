@@ -138,7 +138,7 @@ Deno.test("a HAProxy that is dead comes back with the next look, though nobody j
   Deno.kill(await box.pid(), "SIGKILL");
   await Deno.remove(box.socketFile).catch(() => {});
   await eventually("it serves again", async () => await ask(port) === "app.test");
-  await running.logged(/warn haproxy: it was gone and is started again/);
+  await running.event("balancer.restarted", { level: "warn" });
 });
 
 Deno.test("a writer that starts cuts nothing: the process that serves goes on (B13)", async () => {
@@ -165,9 +165,9 @@ Deno.test("what goes wrong is in the log, and tried again (B25)", async () => {
   await using running = new RunningWriter();
   const wanted = box.wanted({ web: { section: { port: freePort() } } }, { config_file: box.path("not/there.cfg") });
   running.writer.put(wanted);
-  await running.logged(/error Cannot install the file .*not\/there\.cfg/);
+  await running.event("balancer.failed", { level: "error", msg: /^Cannot install the file .*not\/there\.cfg/ });
   await Deno.mkdir(box.path("not"));
-  await running.logged(/info haproxy: process \d+ serves/);
+  await running.event("balancer.serving");
 });
 
 Deno.test("a new member of a backend with cookies takes a reload before 3.0, which is logged, and none where they are dynamic", async () => {
@@ -179,7 +179,9 @@ Deno.test("a new member of a backend with cookies takes a reload before 3.0, whi
   await running.apply(box.wanted({ fixed: { ...fixed, nodes: nodes(1) }, dynamic: { ...dynamic, nodes: nodes(1) } }));
   const takesReload = !isHaproxyAtLeast(3, 0);
   if (takesReload) {
-    await running.logged(/warn backend fixed: with its cookie line each new member takes a reload: a dynamic cookie/);
+    await running.event("balancer.notice", {
+      msg: /backend fixed: with its cookie line each new member takes a reload: a dynamic cookie/,
+    });
   }
   await running.apply(box.wanted({ fixed: { ...fixed, nodes: nodes(1) }, dynamic: { ...dynamic, nodes: nodes(2) } }));
   assert.equal(running.reloads, 1);
@@ -203,5 +205,5 @@ Deno.test("a hash without a hash-type takes its members without a reload", async
   for (const count of [1, 4, 2]) await running.apply(box.wanted(all(count)));
   for (const name of Object.keys(clusters)) assert.equal((await box.serving(name)).length, 2);
   assert.equal(running.reloads, 1);
-  assert.equal(running.log.filter((line) => /warn .*hash-type consistent is added/.test(line)).length, 3);
+  assert.equal(running.count("balancer.notice", { msg: /hash-type consistent is added/ }), 3);
 });

@@ -139,5 +139,7 @@ Deno.test("panic_threshold: without a check it has no effect, which is told", as
   await using box = new HaproxyBox();
   await using running = new RunningWriter();
   await running.apply(box.wanted({ web: { section: { port: freePort(), panic_threshold: 50 } } }));
-  await running.logged(/warn Cluster web: panic_threshold has no effect as its servers have no check/);
+  await running.event("balancer.notice", {
+    msg: /^Cluster web: panic_threshold has no effect as its servers have no check/,
+  });
 });

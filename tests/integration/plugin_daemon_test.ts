@@ -49,17 +49,21 @@ Deno.test("a check by URL is swapped live when its hash changes, and needs no ne
   {
     await using reporter = Lighthouse.start("reporter", host.configDir);
     await untilRegistered(file, reporter);
-    await reporter.logged(/version 1 has probed/);
+    await reporter.event("plugin.log", { msg: /version 1 has probed/ });
     using removals = new Removals(file);
 
     await use("/2/mod.ts", two);
-    await reporter.logged(/version 2 has probed/);
+    await reporter.event("plugin.log", { msg: /version 2 has probed/ });
     await use("/1/mod.ts", checkSource({ version: 9 }));
-    await reporter.logged(/plugins\.yaml:1:\d+: error: .* is not what was approved: .*; its last good version goes on/);
+    await reporter.event("config.invalid", {
+      file: /plugins\.yaml$/,
+      line: 1,
+      msg: /is not what was approved: .*; its last good version goes on/,
+    });
     await use("/3/mod.ts", greedy);
-    await reporter.logged(
-      /net \\?"127\.0\.0\.1:1\\?" is not granted: allow\.net of check\/memcached in plugins\.yaml has/,
-    );
+    await reporter.event("config.invalid", {
+      msg: /net "127\.0\.0\.1:1" is not granted: allow\.net of check\/memcached in plugins\.yaml has/,
+    });
     const probes = reporter.log.split("version 2 has probed").length;
     await eventually("version 2 goes on", () => reporter.log.split("version 2 has probed").length > probes + 2);
     assert.doesNotMatch(reporter.log, /version 3 has probed/);
@@ -69,7 +73,7 @@ Deno.test("a check by URL is swapped live when its hash changes, and needs no ne
   await use("/2/mod.ts", two);
   await using reporter = Lighthouse.start("reporter", host.configDir);
   await untilRegistered(file, reporter);
-  await reporter.logged(/version 2 has probed/);
+  await reporter.event("plugin.log", { msg: /version 2 has probed/ });
 });
 
 Deno.test("a service whose plugin is out of reach at the start comes up when its server does", async () => {
@@ -81,8 +85,10 @@ Deno.test("a service whose plugin is out of reach at the start comes up when its
   const entry = { url: `http://127.0.0.1:${port}/mod.ts`, sha256: await hashOf(source) };
   await host.write("plugins", { checks: { memcached: entry } });
   await using reporter = Lighthouse.start("reporter", host.configDir);
-  await reporter.logged(/no verified copy of it is in/);
-  await reporter.logged(/Cannot use the check memcached of plugins\.yaml: it could not be loaded/);
+  await reporter.event("config.invalid", { msg: /no verified copy of it is in/ });
+  await reporter.event("config.invalid", {
+    msg: /Cannot use the check memcached of plugins\.yaml: it could not be loaded/,
+  });
   await using _server = new PluginServer(servedBelow("", source), { port });
   reporter.kill("SIGHUP");
   await untilRegistered(file, reporter);
@@ -101,13 +107,15 @@ Deno.test("a discovery that does not ship connects to what its own file names if
     await host.write("plugins", { discovery: { web_registry: { url: "plugins/web_registry.ts", allow } } });
   await use({});
   await using writer = Lighthouse.start("writer", host.configDir);
-  await writer.logged(
-    /discovery\/registry\.yaml:1:.* net .* is not granted: allow\.net of discovery\/web_registry in plugins/,
-  );
+  await writer.event("config.invalid", {
+    file: /discovery\/registry\.yaml$/,
+    line: 1,
+    msg: /net .* is not granted: allow\.net of discovery\/web_registry in plugins/,
+  });
   await use({ net: ["{config}"] });
   await host.untilServing("web", [8001]);
   await host.write("discovery/registry", { type: "web_registry", address: `127.0.0.1:${port}`, beside: "127.0.0.1:1" });
-  await writer.logged(/net .{0,2}127\.0\.0\.1:2.* is not granted/);
+  await writer.event("config.invalid", { msg: /net .?127\.0\.0\.1:2.* is not granted/ });
   await host.untilServing("web", [8001]);
 });
 

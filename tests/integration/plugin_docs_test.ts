@@ -52,7 +52,7 @@ Deno.test("docs/plugins/README.md: its ten minutes go as it says, on an empty ma
   steps.forEach(({ expected }, i) => {
     if (expected !== undefined) transcript.compare(printed[i] ?? "", expected);
   });
-  assert.match(await Deno.readTextFile(dir.file("work/reporter.log")), /Service is up/);
+  assert.match(await Deno.readTextFile(dir.file("work/reporter.log")), /event=service\.up/);
 });
 
 Deno.test.each(
@@ -126,5 +126,5 @@ Deno.test("examples/third_party_check is loaded by its URL and its hash, and kee
   assert.ok(web.asked.length === 3, `fetched were ${web.asked}`);
   bytes = 990;
   await eventually("it is taken back", async () => !await isRegistered());
-  await reporter.logged(/is 99 % full: want at most 95 %/);
+  await reporter.event("check.down", { reason: /is 99 % full: want at most 95 %/ });
 });

@@ -39,8 +39,14 @@ Deno.test("a line that HAProxy refuses is left out of a new cluster, told with i
   await host.write("clusters/bad", cluster(bad, "timeout server xyz", "reqrep ^a b", "retries 2"));
   await using writer = Lighthouse.start("writer", host.configDir);
   await eventually("both serve", async () => await ask(good) === "app.test" && await ask(bad) === "app.test");
-  await writer.logged(/refuses the config of cluster bad, what is refused is left out: .*clusters\/bad\.yaml:6:7: /);
-  await writer.logged(/clusters\/bad\.yaml:7:7: The 'reqrep' directive is not supported anymore/);
+  await writer.event("balancer.config_rejected", {
+    cluster: "bad",
+    fate: "left out",
+    msg: /clusters\/bad\.yaml:6:7: /,
+  });
+  await writer.event("balancer.config_rejected", {
+    msg: /clusters\/bad\.yaml:7:7: The 'reqrep' directive is not supported anymore/,
+  });
   const text = await Deno.readTextFile(host.haproxy.configFile);
   assert.match(text, /^\tretries 2$/m);
   assert.doesNotMatch(text, /xyz|reqrep/);
@@ -56,7 +62,7 @@ Deno.test("a slip in a cluster that serves leaves it as it was, and it changes o
   await using writer = Lighthouse.start("writer", host.configDir);
   await eventually("it serves", async () => await ask(port) === "app.test");
   await host.write("clusters/web", cluster(moved, "timeout server 7x"));
-  await writer.logged(/refuses the config of cluster web, what was last accepted stays in force: .*web\.yaml:6:7: /);
+  await writer.event("balancer.config_rejected", { cluster: "web", fate: "kept", msg: /web\.yaml:6:7: / });
   // Others come meanwhile.
   await host.write("clusters/other", cluster(other));
   await eventually("the other one serves", async () => await ask(other) === "app.test");
@@ -76,7 +82,10 @@ Deno.test("a slip in the balancer's own file leaves that as it was, and clusters
   await using writer = Lighthouse.start("writer", host.configDir);
   await eventually("it serves", async () => await ask(web) === "app.test");
   await host.configure({ restart_interval: 0, global: ["maxconn 100", "maxcon 200"] });
-  await writer.logged(/refuses the config, what was last accepted stays in force: .*balancers\/haproxy\.yaml:1:\d+: /);
+  await writer.event("balancer.config_rejected", {
+    fate: "kept",
+    msg: /refuses the config, .*balancers\/haproxy\.yaml:1:\d+: /,
+  });
   await host.write("clusters/other", cluster(other));
   await eventually("the other one serves", async () => await ask(other) === "app.test");
   assert.doesNotMatch(await Deno.readTextFile(host.haproxy.configFile), /maxcon/);

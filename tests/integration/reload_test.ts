@@ -50,7 +50,7 @@ Deno.test("master_socket: a reload that fails is told at once, and the last good
   // What the check cannot know: a socket where nothing can be made.
   const frontend = [`bind unix@${box.path("nowhere")}/socket`];
   running.writer.put(box.wanted({ web, bad: { section: { port: freePort(), frontend } } }, file));
-  await running.logged(/error haproxy refuses the config/);
+  await running.event("balancer.config_rejected", { level: "error" });
   assert.equal(await box.pid(), pid);
   assert.equal(await get(port), "app.test");
   await eventually("the file is the last good one", async () => await Deno.readTextFile(box.configFile) === text);
@@ -76,7 +76,7 @@ for (const way of ["master_socket", "a daemon"]) {
     assert(before !== undefined);
     using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     // A name is not looked up before the reload, so it is HAProxy that fails. Each is another config, and tried at once.
-    const failures = () => running.log.filter((line) => / haproxy refuses the config/.test(line)).length;
+    const failures = () => running.count("balancer.config_rejected");
     for (let round = 1; round <= 3; round++) {
       const options = ["mode http", `timeout client ${round}s`];
       const proxies = { taken: { port: taken.addr.port, bind_address: "localhost", upstreams: [], options } };
@@ -151,7 +151,7 @@ Deno.test("reload_command: one that hangs is ended at its deadline, told, and tr
   const file = { reload_command: [script], reload_timeout: 1 };
   const more = { section: { port: freePort() } };
   running.writer.put(box.wanted({ web: { section: { port }, nodes: [two.node] }, more }, file));
-  await running.logged(/error Cannot reload it: it did not end within 1000 ms/);
+  await running.event("balancer.failed", { level: "error", msg: "Cannot reload it: it did not end within 1000 ms" });
   assert.equal(await Deno.readTextFile(box.configFile), text);
   await eventually("the new member serves", async () => await get(port) === "two.test");
   await eventually("it is tried again", async () => (await Deno.readTextFile(box.path("pids"))).split("\n").length > 2);
@@ -207,7 +207,9 @@ Deno.test("servers that are known to be down get no request from a new process b
   const load = new HttpLoad(port, 1);
   await load.more(50);
   assert.deepEqual((await load.stop()).failed, []);
-  assert.match(running.log.join("\n"), /info haproxy: 1 command: set server web\/dead\.test:\d+ health down/);
+  assert.ok(
+    running.count("balancer.commands", { count: 1, commands: /^set server web\/dead\.test:\d+ health down/ }) > 0,
+  );
 });
 
 Deno.test("a maxconn that a process could not have files for is refused before HAProxy is given it", async () => {
@@ -224,9 +226,10 @@ Deno.test("a maxconn that a process could not have files for is refused before H
   await Deno.writeTextFile(box.path("candidate"), candidate);
   await box.run("-c", "-f", box.path("candidate"));
   running.writer.put(wanted);
-  await running.logged(
-    /error haproxy refuses the config.*takes at least 2000000011 open files.*would get \d+.*maxconn/,
-  );
+  await running.event("balancer.config_rejected", {
+    level: "error",
+    msg: /takes at least 2000000011 open files.*would get \d+.*maxconn/,
+  });
   assert.equal(await box.pid(), pid);
   assert.equal(await Deno.readTextFile(box.configFile), text);
   assert.equal(await get(port), "app.test");
@@ -243,15 +246,15 @@ Deno.test("a second writer of one HAProxy says who has it and touches nothing, a
   await using waiting = new RunningWriter({ effects: second, reconcileMs: 100 });
   await running.apply(box.wanted({ web: { section, nodes: [one.node] } }));
   waiting.writer.put(box.wanted({ web: { section, nodes: [two.node] } }));
-  await waiting.logged(
-    new RegExp(`warn haproxy: standing by: process ${Deno.pid} keeps this balancer in sync, and holds .*\\.lock`),
-  );
+  await waiting.event("writer.standby", {
+    msg: new RegExp(`process ${Deno.pid} keeps this balancer in sync, and holds .*\\.lock`),
+  });
   assert.equal(await get(section.port), "one.test");
   assert.deepEqual(waiting.turns.flatMap(({ steps }) => steps), []);
   await running.stop();
   first[Symbol.dispose]();
   await eventually("the second has it", async () => await get(section.port) === "two.test");
-  await waiting.logged(/info haproxy: this writer is active now/);
+  await waiting.event("writer.active");
 });
 
 Deno.test("a spare says that it is one while it has nothing to do, and signals no process that somebody else starts", async () => {
@@ -264,13 +267,13 @@ Deno.test("a spare says that it is one while it has nothing to do, and signals n
   await using waiting = new RunningWriter({ effects: second, reconcileMs: 50 });
   await running.apply(wanted);
   await waiting.apply(wanted);
-  await waiting.logged(/warn haproxy: standing by: process/);
+  await waiting.event("writer.standby");
   const before = await box.pid();
   await box.run("-D", "-f", box.configFile, "-p", box.pidFile);
-  await waiting.logged(/process \d+ serves, which somebody else has started/);
+  await waiting.event("balancer.replaced");
   const looks = waiting.writer.standing.turnedMs ?? 0;
   await eventually("the spare has looked again", () => (waiting.writer.standing.turnedMs ?? 0) > looks + 200);
-  assert.doesNotMatch(waiting.log.join("\n"), /asked to leave/);
+  assert.equal(waiting.count("balancer.dismissed"), 0, waiting.log.join("\n"));
   assert(box.processes().includes(before));
 });
 
@@ -315,9 +318,9 @@ Deno.test("processes of before that still have connections are told of when the 
   const client = await Deno.connect({ hostname: "127.0.0.1", port: section.port });
   using _accepted = await listener.accept();
   await running.apply(box.wanted({ web, more: {} }));
-  assert.doesNotMatch(running.log.join("\n"), /older ones/);
+  assert.equal(running.count("balancer.serving", { old: /./ }), 0, running.log.join("\n"));
   await running.apply(box.wanted({ web, third: {} }));
-  await running.logged(new RegExp(`process \\d+ serves; older ones still have connections: ${first}$`));
+  await running.event("balancer.serving", { old: first });
   await eventually("the older one is known", () => running.writer.standing.older.includes(first));
   client.close();
   await eventually("nobody is left", () => running.writer.standing.older.length === 0);

@@ -90,7 +90,7 @@ Deno.test.each([{ what: "ZooKeeper", start: zookeeper }, { what: "a store", star
       assert.equal(await first.ended(), 75, first.log);
       for (const name of ["one", "two"]) await host.remove(`services/${name}`);
       await using second = Lighthouse.startWith({ busy: BUSY }, host.configDir);
-      await second.logged(/msg=Registered .*cluster=web/);
+      await second.event("registration.registered", { cluster: "web" });
       assert.equal(absences, 0, `${first.log}\n${second.log}`);
       over.abort();
       await watching;

@@ -24,7 +24,7 @@ Deno.test.each(
     ["--data.d", dir.file("data"), "--bind", `127.0.0.1:${port}`, "--bootstrap", ...flags, ...tlsFlags, ...clientFlags],
     { within: FEW_FILES },
   );
-  await store.logged(/The store listens/);
+  await store.event("store.listening");
   const [cert, key, ca] = await Promise.all([files.good, files.key, files.ca].map((path) => Deno.readTextFile(path)));
   using client = Deno.createHttpClient({ caCerts: [ca ?? ""], cert: cert ?? "", key: key ?? "" });
   const ask = async () => {
@@ -40,7 +40,7 @@ Deno.test.each(
   };
   await using stack = new AsyncDisposableStack();
   for (let i = 0; i < 400; i++) stack.use(await Deno.connect({ hostname: "127.0.0.1", port }));
-  await store.logged(/event=http.shed/);
+  await store.event("http.shed");
   await eventually("it answers while all of them are open", ask);
   await stack.disposeAsync();
   assert.ok(await ask(), "and when they are gone");
@@ -51,7 +51,7 @@ Deno.test("a store that is sent HTTP/2 writes nothing but its log", async () => 
   await using dir = new TempDir("lighthouse-connections-");
   const port = freePort();
   await using store = new StoreProcess(["--data.d", dir.path, "--bind", `127.0.0.1:${port}`, "--bootstrap"]);
-  await store.logged(/The store listens/);
+  await store.event("store.listening");
   const preface = new TextEncoder().encode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
   // SETTINGS, then HEADERS that are reset, as a rapid reset begins.
   const frames = new Uint8Array([0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 8]);

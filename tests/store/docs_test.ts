@@ -20,7 +20,7 @@ Deno.test("docs/store.md shows what a store answers to curl, and to commands", a
   await using dir = new TempDir("lighthouse-store-");
   const address = `localhost:${freePort()}`;
   await using store = new StoreProcess(["--data.d", dir.file("data.d"), "--bootstrap", "--bind", address]);
-  await store.logged(/The store listens/);
+  await store.event("store.listening");
   assert.ok(requests.length > 20);
   // The program of that name, at this store.
   const run = config.tasks.lighthouse.command.replace(/^deno run/, `'${Deno.execPath()}' run`)

@@ -71,7 +71,7 @@ Deno.test("lighthouse store survives kill -9 with every commit that was acknowle
   let acknowledged = -1;
   for (let round = 0; round < 5; round++) {
     await using store = new StoreProcess(["--data.d", dir.path, "--bind", `127.0.0.1:${port}`, "--bootstrap"]);
-    await store.logged(/The store listens/);
+    await store.event("store.listening");
     // On a busy machine the first kill may come before the first commit.
     const read = await fetch(`${url}/data/n`);
     const answer = await read.json();

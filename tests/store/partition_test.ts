@@ -21,7 +21,7 @@ Deno.test("three processes that a network splits serve on, heal to the newest ve
   for (const host of [1, 2, 3]) {
     const joins = host === 1 ? ["--bootstrap"] : ["--seeds", seeds];
     const store = stores.use(new StoreProcess([...flagsOf(host), ...joins], { within: network.on(host) }));
-    await store.logged(/The store listens/);
+    await store.event("store.listening");
   }
   const eachHas = (hosts: readonly number[], document: unknown) =>
     eventually(`${hosts} have ${JSON.stringify(document)}`, async () => {

@@ -227,7 +227,7 @@ Deno.test("lighthouse: a store that is killed and started again loses nothing, a
   const address = `127.0.0.1:${freePort()}`;
   const flags = ["--data.d", dir.path, "--bootstrap", "--bind", address];
   const first = new StoreProcess(flags);
-  await first.logged(/The store listens/);
+  await first.event("store.listening");
   await using session = await open([address]);
   await using reader = await open([address]);
   await using follower = new Follower(reader, "web");
@@ -400,7 +400,7 @@ Deno.test("lighthouse: a network that splits takes nobody away, on either side, 
   for (const host of [1, 2]) {
     const joins = host === 1 ? ["--bootstrap"] : ["--seeds", String(first)];
     const flags = ["--data.d", dir.file(`${host}`), "--bind", `${network.address(host)}:8001`, "--insecure", ...joins];
-    await stack.use(new StoreProcess(flags, { within: network.on(host) })).logged(/The store listens/);
+    await stack.use(new StoreProcess(flags, { within: network.on(host) })).event("store.listening");
   }
   const client = (host: number, port?: number) => {
     const told = port === undefined ? {} : { port };

@@ -24,7 +24,7 @@ Deno.test("SIGHUP has lighthouse store read its tokens again; a broken file leav
   const address = `127.0.0.1:${freePort()}`;
   const flags = ["--data.d", dir.file("data.d"), "--bootstrap", "--bind", address, "--tokens", tokens];
   await using store = new StoreProcess(flags);
-  await store.logged(/The store listens/);
+  await store.event("store.listening");
   const status = async (token: string) => {
     const response = await fetch(`http://${address}/data`, { headers: as(token) });
     await response.body?.cancel();
@@ -33,11 +33,11 @@ Deno.test("SIGHUP has lighthouse store read its tokens again; a broken file leav
   assert.deepEqual([await status(OLD), await status(NEW)], [200, 401]);
   await dir.write("tokens.yaml", "- {name: broken");
   store.kill("SIGHUP");
-  await store.logged(/cannot be read again.*must be YAML/);
+  await store.event("store.secrets_invalid", { reason: /must be YAML/ });
   assert.deepEqual([await status(OLD), await status(NEW)], [200, 401]);
   await dir.write("tokens.yaml", tokensOf(NEW));
   store.kill("SIGHUP");
-  await store.logged(/were read again/);
+  await store.event("store.secrets_reloaded");
   assert.deepEqual([await status(OLD), await status(NEW)], [401, 200]);
   assert.ok(!store.log.includes("0123456789"));
 });

@@ -91,7 +91,7 @@ export class FaultStage implements AsyncDisposable {
       throw new Error(`${error.message}\n${writer.log}\n${reporter.log}`);
     });
     // Whoever starts a HAProxy while the writer starts one is asked to leave: its start must be over.
-    await writer.logged(/haproxy: process [0-9]+ serves/);
+    await writer.event("balancer.serving", { balancer: "haproxy" });
     const traffic = stack.use(new Traffic({ port, clients: 3, pauseMs: 5 }));
     return new FaultStage({ host, services, port, writer, reporter, traffic }, stack.move());
   }

@@ -12,6 +12,7 @@ import type { Logger } from "../../src/kernel/logger.ts";
 import type { Node } from "../../src/model/node.ts";
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free_port.ts";
+import { type Fields, isEvent, type LoggedEvent, toEvent, untilEvent } from "./logged_events.ts";
 import { TempDir } from "./temp_dir.ts";
 
 /** The name that the tests' own host has. */
@@ -189,6 +190,8 @@ export function kill(pid: number, signal: Deno.Signal = "SIGKILL"): void {
 export class RunningWriter implements AsyncDisposable {
   /** Its log, a record to a line: `info text`. */
   readonly log: string[] = [];
+  /** The same, with the fields. */
+  readonly records: LoggedEvent[] = [];
   /** Its turns. */
   readonly turns: Applied[] = [];
   /** The writer. */
@@ -198,7 +201,10 @@ export class RunningWriter implements AsyncDisposable {
   #generation = 0;
 
   constructor({ effects = new Executor(), reconcileMs }: { effects?: BalancerEffects; reconcileMs?: number } = {}) {
-    const record = (level: string) => (text: string) => void this.log.push(`${level} ${text}`);
+    const record = (level: string) => (text: string, properties?: Readonly<Record<string, unknown>>) => {
+      this.log.push(`${level} ${text}`);
+      this.records.push(toEvent(level, text, properties));
+    };
     const log: Logger = {
       debug: record("debug"),
       info: record("info"),
@@ -230,6 +236,22 @@ export class RunningWriter implements AsyncDisposable {
     await eventually("the wish is in force", isInForce).catch((error) => {
       throw new Error(`${error.message}\n${this.log.join("\n")}`);
     });
+  }
+
+  /** Waits until the log has an event with such fields; answers the record. */
+  event(
+    event: string,
+    fields?: Fields,
+    options?: { readonly times?: number; readonly after?: LoggedEvent },
+  ): Promise<LoggedEvent> {
+    return untilEvent(() => this.records, event, fields, options).catch((error) => {
+      throw new Error(`${error.message}\n${this.log.join("\n")}`);
+    });
+  }
+
+  /** How often the log has an event with such fields. */
+  count(event: string, fields?: Fields): number {
+    return this.records.filter((record) => isEvent(record, event, fields)).length;
   }
 
   /** Waits until the log has a line. */

@@ -38,19 +38,35 @@ export function countEvents(log: string, event: string, fields: Fields = {}): nu
  * @param log answers the log so far, as text
  * @param after the event must come later than this one did
  */
-export async function untilLogged(
+export function untilLogged(
   log: () => string,
+  event: string,
+  fields?: Fields,
+  options?: { readonly times?: number; readonly after?: LoggedEvent | undefined },
+): Promise<LoggedEvent> {
+  return untilEvent(() => readEvents(log()), event, fields, options).catch((error) => {
+    throw new Error(`${error.message}\n${log()}`);
+  });
+}
+
+/** The same of records. */
+export async function untilEvent(
+  records: () => readonly LoggedEvent[],
   event: string,
   fields: Fields = {},
   { times = 1, after }: { readonly times?: number; readonly after?: LoggedEvent | undefined } = {},
 ): Promise<LoggedEvent> {
   const find = () => {
-    const records = readEvents(log());
-    const begin = records.findIndex((record) => JSON.stringify(record) === JSON.stringify(after)) + 1;
-    return records.slice(begin).filter((record) => isEvent(record, event, fields))[times - 1];
+    const all = records();
+    const begin = all.findIndex((record) => JSON.stringify(record) === JSON.stringify(after)) + 1;
+    return all.slice(begin).filter((record) => isEvent(record, event, fields))[times - 1];
   };
   const wanted = Object.entries(fields).map(([key, want]) => ` ${key}=${want}`).join("");
-  return await eventually(`the log has event=${event}${wanted}`, find).catch((error) => {
-    throw new Error(`${error.message}\n${log()}`);
-  });
+  return await eventually(`the log has event=${event}${wanted}`, find);
+}
+
+/** A record as a logger takes it, as {@linkcode readEvents} would read it from a line. */
+export function toEvent(level: string, msg: string, properties: Readonly<Record<string, unknown>> = {}): LoggedEvent {
+  const texts = Object.entries(properties).map(([key, value]) => [key, String(value)]);
+  return { level, msg, ...Object.fromEntries(texts) };
 }
