@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import haproxy from "../../plugins/balancers/haproxy/mod.ts";
 import type { HaproxyWanted } from "../../plugins/balancers/haproxy/config.ts";
 import { type CaseCluster, wantedOf } from "../../tests/support/balancer_case.ts";
+import { type Fields, isEvent, type LoggedEvent, toEvent } from "../../tests/support/logged_events.ts";
 import { HaproxyModel } from "../../tests/support/haproxy_model.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { seededRandom } from "../kernel/random.ts";
@@ -29,14 +30,15 @@ const A = "a.int:80 10.0.0.1", B = "b.int:80 10.0.0.2", C = "c.int:80 10.0.0.3";
 class Bench implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly model = new HaproxyModel();
-  readonly log: string[] = [];
+  readonly log: LoggedEvent[] = [];
   readonly turns: Applied[] = [];
   readonly #stop = new AbortController();
   readonly #writer: Writer<unknown, unknown, unknown>;
   readonly #ended: Promise<void>;
 
   constructor() {
-    const record = (level: string) => (text: string) => void this.log.push(`${level} ${text}`);
+    const record = (level: string) => (text: string, properties?: Readonly<Record<string, unknown>>) =>
+      void this.log.push(toEvent(level, text, properties));
     this.#writer = new Writer({
       balancer: haproxy as never,
       effects: this.model,
@@ -95,9 +97,14 @@ class Bench implements AsyncDisposable {
     return this.model.steps.filter((step) => step.do === "reload");
   }
 
-  /** The lines of the log of one level. */
-  logged(level: string): readonly string[] {
-    return this.log.filter((line) => line.startsWith(`${level} `));
+  /** The records of the log of one level. */
+  logged(level: string): readonly LoggedEvent[] {
+    return this.log.filter((record) => record.level === level);
+  }
+
+  /** How many records are of an event, above `debug`, with such fields. */
+  count(event: string, fields?: Fields): number {
+    return this.log.filter((record) => record.level !== "debug" && isEvent(record, event, fields)).length;
   }
 
   async stop(): Promise<void> {
@@ -238,7 +245,7 @@ Deno.test("Writer serves members of today with the last good config when the new
   assert.deepEqual(bench.model.serving("web"), ["c.int:80 10.0.0.3:80"]);
   assert(bench.model.file?.includes("c.int") && !bench.model.file.includes("bad"));
   assert.equal(bench.logged("error").length, 1);
-  assert.match(bench.logged("error")[0] ?? "", /refuses the config.*something is wrong with it/);
+  assert.equal(bench.count("balancer.config_rejected", { msg: /something is wrong with it/ }), 1);
   assert.deepEqual(bench.reloads, []);
   assert.equal(bench.turns.at(-1)?.converged, false);
   // A wish that is good is brought about at once.
@@ -262,8 +269,8 @@ Deno.test("Writer leaves a line out that is refused of a new cluster, says where
   assert.deepEqual(bench.steps, ["install", "start", "install", "start"]);
   assert.deepEqual(bench.model.serving("bad"), ["b.int:80 10.0.0.2:80"]);
   assert(bench.model.file?.includes("backend bad\n\tretries 1\n"));
-  const [told = ""] = bench.logged("error");
-  assert.match(told, /refuses the config of cluster bad, what is refused is left out: bad\/backend\/0: timer overflow/);
+  const fields = { cluster: "bad", fate: "left out", msg: /: bad\/backend\/0: timer overflow/ };
+  assert.equal(bench.count("balancer.config_rejected", fields), 1);
   // It is no news when it is tried again after a while, and neither is it when members come.
   await bench.pass(130_000);
   await bench.put(wants({ web: { nodes: [A] }, bad: { lines: ["timeout server xyz", "retries 1"], nodes: [B, C] } }));
@@ -288,7 +295,7 @@ Deno.test("Writer keeps the form of a cluster that was last accepted, with the m
   assert.deepEqual(bench.model.serving("sick"), ["a.int:80 10.0.0.1:80"]);
   assert.match(bench.model.file ?? "", /timeout server 7s/);
   assert.doesNotMatch(bench.model.file ?? "", /xyz|retries/);
-  assert.match(bench.logged("error").join("\n"), /refuses the config of cluster sick, what was last accepted stays/);
+  assert.ok(bench.count("balancer.config_rejected", { cluster: "sick", fate: "kept" }) > 0);
   await bench.put(wants({ web: { nodes: [A, C] }, sick: { nodes: [A], lines: ["retries 1"] }, api: {} }));
   assert.match(bench.model.file ?? "", /retries 1/);
   assert.equal(bench.turns.at(-1)?.converged, true);
@@ -304,7 +311,7 @@ Deno.test("Writer keeps the form that a process came up with, though the next wi
   };
   await bench.put(wants({ web: { lines: ["timeout server 7s"], nodes: [A] } }));
   await bench.pass(3_000);
-  assert.match(bench.logged("error").join("\n"), /refuses the config of cluster web, what was last accepted stays/);
+  assert.ok(bench.count("balancer.config_rejected", { cluster: "web", fate: "kept" }) > 0);
   assert.match(bench.model.file ?? "", /timeout server 7s/);
   assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80", "b.int:80 10.0.0.2:80"]);
   assert.deepEqual(bench.reloads, []);
@@ -331,10 +338,8 @@ Deno.test("Writer leaves a line of the balancer's own file out when there is not
   const wanted = wants({ web: { nodes: [A] } });
   await bench.put({ ...wanted, config: { ...wanted.config, defaults: ["mode http", "timeout client xyz"] } });
   assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80"]);
-  assert.match(
-    bench.logged("error").join("\n"),
-    /refuses the config, what is refused is left out: \/defaults\/1: timer/,
-  );
+  const fields = { fate: "left out", msg: /refuses the config, .*: \/defaults\/1: timer/ };
+  assert.ok(bench.count("balancer.config_rejected", fields) > 0);
 });
 
 Deno.test("Writer puts a new cluster aside whose refused line keeps requests out, and serves the others", async () => {
@@ -342,7 +347,7 @@ Deno.test("Writer puts a new cluster aside whose refused line keeps requests out
   bench.model.refuses = refuseXyz;
   await bench.put(wants({ web: { nodes: [A] }, bad: { lines: ["http-request deny if xyz"], nodes: [B] } }));
   assert.deepEqual([...bench.model.process?.backends.keys() ?? []], ["web"]);
-  assert.match(bench.logged("error").join("\n"), /refuses the config of cluster bad, it is not served/);
+  assert.ok(bench.count("balancer.config_rejected", { cluster: "bad", fate: "put aside" }) > 0);
 });
 
 Deno.test("Writer puts a new cluster aside if leaving its line out does not help", async () => {
@@ -402,7 +407,7 @@ Deno.test("Writer puts the old file back when no process could be made of the ne
   assert.equal(bench.reloads.length, tries + 1);
   assert.equal(bench.logged("error").length, 1);
   // It was the writer that put the old file back, and no hand.
-  assert.deepEqual(bench.logged("warn").filter((line) => /not as it was left/.test(line)), []);
+  assert.equal(bench.count("balancer.drift"), 0);
 });
 
 Deno.test("Writer blames no hand for the file that is there while a start fails again and again", async () => {
@@ -413,10 +418,10 @@ Deno.test("Writer blames no hand for the file that is there while a start fails 
   bench.model.fails = () => undefined;
   await bench.pass(120_000);
   assert(bench.model.process?.backends.has("late"));
-  assert.deepEqual(bench.logged("warn").filter((line) => /not as it was left/.test(line)), []);
+  assert.equal(bench.count("balancer.drift"), 0);
   bench.model.file = "global\n";
   await bench.pass(6_500);
-  assert.equal(bench.logged("warn").filter((line) => /not as it was left: the file/.test(line)).length, 1);
+  assert.equal(bench.count("balancer.drift", { found: /^the file/ }), 1);
 });
 
 Deno.test("Writer does not say that a config is refused when no process could be forked", async () => {
@@ -428,8 +433,12 @@ Deno.test("Writer does not say that a config is refused when no process could be
   await bench.put(wants({ web: { port: 8000, nodes: [A] }, late: { port: 8009 } }));
   await bench.pass(60_000);
   assert(bench.model.process?.backends.has("late"));
-  assert.deepEqual(bench.logged("error"), ["error [ALERT]    (7) : [/usr/sbin/haproxy.main()] Cannot fork.\n"]);
-  assert.doesNotMatch(bench.log.join("\n"), /refuses/);
+  assert.equal(bench.logged("error").length, 1);
+  assert.equal(
+    bench.count("balancer.failed", { msg: "[ALERT]    (7) : [/usr/sbin/haproxy.main()] Cannot fork.\n" }),
+    1,
+  );
+  assert.equal(bench.count("balancer.config_rejected"), 0);
 });
 
 Deno.test("Writer starts a balancer again that died, though not the instant that it is gone", async () => {
@@ -524,7 +533,9 @@ Deno.test("Writer starts a balancer again at once that died as soon as it was st
   await bench.put(wants({ web: { nodes: [A] } }));
   await bench.pass(4_000);
   assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80"]);
-  assert.match(bench.logged("error").join(), /Cannot start haproxy: its process ended within 1000 ms/);
+  assert.ok(
+    bench.count("balancer.config_rejected", { msg: /Cannot start haproxy: its process ended within 1000 ms/ }) > 0,
+  );
 });
 
 Deno.test("Writer undoes what was done to members by hand", async () => {
@@ -535,9 +546,8 @@ Deno.test("Writer undoes what was done to members by hand", async () => {
   bench.forget();
   await bench.pass(5_100);
   assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80", "b.int:80 10.0.0.2:80"]);
-  assert.deepEqual(bench.logged("warn"), [
-    "warn haproxy: not as it was left: web/b.int:80 is missing, web/a.int:80 is in maintenance; this is put right",
-  ]);
+  assert.equal(bench.logged("warn").length, 1);
+  assert.equal(bench.count("balancer.drift", { found: "web/b.int:80 is missing, web/a.int:80 is in maintenance" }), 1);
 });
 
 Deno.test("Writer restores a file that was changed by hand", async () => {
@@ -550,9 +560,9 @@ Deno.test("Writer restores a file that was changed by hand", async () => {
     await bench.pass(6_500);
     assert.equal(bench.model.file, good);
   }
-  assert.deepEqual(bench.logged("warn"), [
-    "warn haproxy: not as it was left: the file /etc/haproxy.cfg was changed; this is put right",
-    "warn haproxy: not as it was left: the file /etc/haproxy.cfg was removed; this is put right",
+  assert.deepEqual(bench.logged("warn").map(({ event, found }) => [event, found]), [
+    ["balancer.drift", "the file /etc/haproxy.cfg was changed"],
+    ["balancer.drift", "the file /etc/haproxy.cfg was removed"],
   ]);
 });
 
@@ -707,7 +717,7 @@ Deno.test("Writer says what cannot be written, and members are served all the sa
   await bench.pass(10_000);
   assert.deepEqual(bench.model.serving("web"), ["b.int:80 10.0.0.2:80"]);
   assert.deepEqual(bench.logged("error").length, 1);
-  assert.match(bench.logged("error")[0] ?? "", /No space left on device/);
+  assert.match(bench.logged("error")[0]?.msg ?? "", /No space left on device/);
   bench.model.fault = () => undefined;
   await bench.pass(61_000);
   assert(bench.model.file?.includes("b.int"));
@@ -729,7 +739,7 @@ Deno.test("Writer says what HAProxy warns of once, though its pid and the lines 
     await bench.pass(2_000);
   }
   assert(run > 72, `the file was written ${run - 70} times`);
-  assert.equal(bench.logged("warn").filter((text) => text.includes("is ignored")).length, 2);
+  assert.equal(bench.count("balancer.output", { line: /is ignored/ }), 2);
 });
 
 Deno.test("Writer writes a file that waits when it is stopped, and leaves the balancer running", async () => {
@@ -779,7 +789,10 @@ Deno.test("Writer does not blame the config for a program that does not end", as
   await using bench = new Bench();
   bench.model.fault = (step) => step.do === "start" ? { kind: "late", message: "it did not end" } : undefined;
   await bench.put(wants({ web: { port: 8000, nodes: [A] } }));
-  assert.deepEqual(bench.logged("error"), ["error it did not end"]);
+  assert.deepEqual(bench.logged("error").map(({ event, msg }) => [event, msg]), [[
+    "balancer.failed",
+    "it did not end",
+  ]]);
   bench.model.fault = () => undefined;
   await bench.pass(10_000);
   assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80"]);

@@ -853,6 +853,12 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     meaning: "a log handler works again; `dropped` records are lost",
     action: NOTHING,
   },
+  "log.internal": {
+    level: "warn",
+    fields: [],
+    meaning: "the logging library reports a fault of its own, at `warn` or above",
+    action: "report it",
+  },
 
   // `lighthouse plan`.
   "plan.nothing": {

@@ -89,10 +89,13 @@ export class Log implements Disposable, AsyncDisposable {
     this.#route = this.#routeOf(this.#logging);
     configureSync({
       reset: true,
-      sinks: { lines: (record) => this.#take(record) },
+      sinks: {
+        lines: (record) => this.#take(record),
+        own: (record) => this.#take({ ...record, properties: { event: "log.internal", ...record.properties } }),
+      },
       loggers: [
         { category: ["lighthouse"], sinks: ["lines"], lowestLevel: "debug" },
-        { category: ["logtape", "meta"], sinks: ["lines"], lowestLevel: "warning" },
+        { category: ["logtape", "meta"], sinks: ["own"], lowestLevel: "warning" },
       ],
     });
   }
