@@ -145,7 +145,8 @@ function withoutMisplaced(
   plugins: readonly string[],
 ): { readonly raw: unknown; readonly findings: readonly Finding[] } {
   if (!isRecord(raw)) return { raw, findings: [] };
-  const isCheck = (key: string) => plugins.includes(key) && key !== "checks" && !Object.hasOwn(SERVICE_ENTRIES, key);
+  const isCheck = (key: string) =>
+    key !== "checks" && !Object.hasOwn(SERVICE_ENTRIES, key) && (plugins.includes(key) || isLikeCheck(raw[key]));
   const beside = Object.keys(raw).filter(isCheck);
   const { checks } = raw;
   const above = isRecord(checks)
@@ -162,6 +163,11 @@ function withoutMisplaced(
   const rest = pick(raw, (key) => !isCheck(key));
   if (isRecord(checks)) rest.checks = pick(checks, (key) => !above.includes(key));
   return { raw: rest, findings };
+}
+
+/** Whether a map is a check by its keys, whatever it is called: one with a name of its own, or a misspelt one. */
+function isLikeCheck(value: unknown): boolean {
+  return isRecord(value) && ["rise", "fall"].some((key) => Object.hasOwn(value, key));
 }
 
 /** Answers a service file with only the host's keys left in each check. */

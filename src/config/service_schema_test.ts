@@ -216,6 +216,21 @@ Deno.test("readService() refuses a check that stands beside checks, whatever it 
   assert.equal(named.findings.some(({ severity }) => severity === "error"), false);
 });
 
+Deno.test.each(["htpp", "web-db"])(
+  "readService() rejects the check %s beside checks, which no plugin is called",
+  (name) => {
+    const beside = {
+      discovery: "zookeeper",
+      port: 1,
+      checks: { interval: 2 },
+      [name]: { type: "tcp", rise: 1, fall: 1 },
+    };
+    const { value, findings } = readService(beside, { fileName: "web", plugins: ["http", "tcp"] });
+    assert.equal(value, undefined);
+    assert.equal(findings[0]?.message, `Cannot use ${name} here as it is a check: ${name} belongs below checks`);
+  },
+);
+
 Deno.test("readService() says where a key of a check belongs that stands in checks itself", () => {
   const checks = { interval: 2, timeout: 3, tcp: { rise: 1, fall: 1 } };
   const { value, findings } = service({ discovery: "zookeeper", port: 1, checks });
