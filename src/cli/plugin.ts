@@ -1,7 +1,7 @@
 import { fetchPlugin, locate, openPlugin, recallPlugin } from "../app/open_plugin.ts";
 import { type PluginConfig, readPluginConfig, writePluginConfig } from "../app/plugin_config.ts";
 import { CATALOG } from "../app/plugins.ts";
-import { wishesOf } from "../app/plugin_wishes.ts";
+import { allowanceFor, wishesOf } from "../app/plugin_wishes.ts";
 import type { PluginEntry } from "../config/desired.ts";
 import { formatDiagnostic } from "../config/diagnostics.ts";
 import { addEntry, changeEntry } from "../config/plugins_file.ts";
@@ -55,7 +55,7 @@ export async function plugin(given: PluginArguments, options: PluginCommandOptio
 }
 
 async function add(
-  { source, name: wantedName, pin, insecure }: Extract<PluginArguments, { readonly action: "add" }>,
+  { source, name: wantedName, allow: grantsAll, pin, insecure }: Extract<PluginArguments, { readonly action: "add" }>,
   config: PluginConfig,
   { fromHere, clock, print }: PluginCommandOptions,
 ): Promise<number> {
@@ -85,14 +85,22 @@ async function add(
     );
   }
   // What a check gets when nothing is said stands there to be seen, and to be changed.
-  const allow: Allowance | undefined = named === "check" ? { net: [OWN_TARGET] } : undefined;
+  const own: Allowance | undefined = named === "check" ? { net: [OWN_TARGET] } : undefined;
   for (const line of describePlugin(name, open, { from: url })) print(line);
   print("");
-  const wishes = await wishesOf({
-    kind: named,
-    source: { module: open.module, origin: "foreign", name: `${kind}/${name}`, allow },
-    example,
-  });
+  const wishesWith = (allow: Allowance | undefined) =>
+    wishesOf({
+      kind: named,
+      source: { module: open.module, origin: "foreign", name: `${kind}/${name}`, allow },
+      example,
+    });
+  let [allow, wishes] = [own, await wishesWith(own)];
+  if (grantsAll && wishes.refusal === undefined) {
+    wishes = await wishesWith(allowanceFor(wishes.wishes, own));
+    // What no grant covers, as a relative path, would be an error in the file.
+    const granted = allowanceFor(wishes.wishes.filter(({ isGranted }) => isGranted), own);
+    allow = Object.keys(granted).length === 0 ? own : granted;
+  }
   for (const line of describeWishes(wishes, { example, allow })) print(line);
   const isPinned = isRemote(url) || pin;
   const sha256 = isPinned ? open.sha256 : undefined;

@@ -22,6 +22,10 @@ export const pluginArguments = or(
       name: optional(option("--name", entry, {
         description: message`What the config calls it; else the name it gives itself.`,
       })),
+      allow: withDefault(
+        option("--allow", { description: message`Grant all that it asks for with its example config.` }),
+        false,
+      ),
       pin: withDefault(
         option("--pin", { description: message`Hold a file to its hash too: changes are refused until updated.` }),
         false,
@@ -36,7 +40,7 @@ export const pluginArguments = or(
       brief: message`Look at a plugin, and write it with its hash into plugins.yaml.`,
       description: message`Fetches SOURCE and all that it imports, asks it in a worker without any permission what it \
 is, shows that, its hash and what it would ask for, and writes an entry into plugins.yaml. It grants a check its own \
-target and nothing else; what to write for more is shown. Exit codes: 0 written, 1 not, 2 wrong usage.`,
+target and nothing else, unless --allow is given; what to write for more is shown. Exit codes: 0 written, 1 not, 2 wrong usage.`,
     },
   ),
   command("list", object({ command: constant("plugin" as const), action: constant("list" as const), config }), {

@@ -8,6 +8,7 @@ import { parse } from "yaml";
 import { setUp } from "../setup.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { type CliResult, runCli } from "../support/cli.ts";
+import { attackerText } from "../support/sandbox.ts";
 import { checkSource, hashOf, PluginServer, servedBelow } from "../support/plugin_server.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
@@ -113,6 +114,33 @@ Deno.test("plugin add shows what a plugin asks for beyond its target, and does n
   assert.match(stdout, /read {3}\/etc\/memcached\.conf {2}NOT granted/);
   const [, line = ""] = /^ {4}(allow: .*)$/m.exec(stdout) ?? [];
   assert.deepEqual(parse(line), { allow: { net: ["{target}", "10.0.0.1:53"], read: ["/etc/memcached.conf"] } });
+  assert.deepEqual(parse(await Deno.readTextFile(desk.file)).checks.memcached.allow, { net: ["{target}"] });
+});
+
+Deno.test("plugin add --allow shows and writes what a plugin asks for, and check takes the entry then", async () => {
+  await using desk = new Desk();
+  const source = checkSource({ permissions: '{ net: [target, "10.0.0.1:53"], read: ["/etc/memcached.conf"] }' });
+  for (const [path, text] of Object.entries(source)) await desk.dir.write(`config/p/${path}`, text);
+  const { code, stdout, stderr } = await desk.run("add", desk.dir.file("config/p/mod.ts"), "--allow");
+  assert.deepEqual([code, stderr], [0, ""], stdout);
+  assert.match(stdout, /read {3}\/etc\/memcached\.conf {2}granted/);
+  assert.doesNotMatch(stdout, /NOT granted/);
+  assert.deepEqual(parse(await Deno.readTextFile(desk.file)).checks.memcached.allow, {
+    net: ["{target}", "10.0.0.1:53"],
+    read: ["/etc/memcached.conf"],
+  });
+  const shown = await desk.run("show", "memcached");
+  assert.equal(shown.code, 0, shown.stderr);
+  assert.doesNotMatch(shown.stdout, /NOT granted/);
+});
+
+Deno.test("plugin add --allow writes nothing that no grant covers", async () => {
+  await using desk = new Desk();
+  const source = checkSource({ permissions: '{ net: [target], read: ["../relative"] }' });
+  for (const [path, text] of Object.entries(source)) await desk.dir.write(`config/p/${path}`, text);
+  const { code, stdout } = await desk.run("add", desk.dir.file("config/p/mod.ts"), "--allow");
+  assert.equal(code, 0, stdout);
+  assert.match(stdout, /\.\.\/relative {2}NOT granted/);
   assert.deepEqual(parse(await Deno.readTextFile(desk.file)).checks.memcached.allow, { net: ["{target}"] });
 });
 
@@ -227,4 +255,36 @@ Deno.test("the plugin commands leave with 1 for a file with faults, and tell eac
   const elsewhere = await runCli(["plugin", "list", "--config", desk.dir.file("nowhere")]);
   assert.equal(elsewhere.code, 1);
   assert.match(elsewhere.stderr, /^Cannot read the config directory .*nowhere: --config names another$/m);
+});
+
+Deno.test("what a plugin prints stays off the output of plugin add, plugin show, check and plan", async () => {
+  await using desk = new Desk();
+  const forge = (place: string) =>
+    `for (const print of Object.values(console)) if (typeof print === "function") print(false, "FORGED ${place} \\x1b[31m\\x1b[2J", [{ a: 1 }]);`;
+  const text = attackerText({
+    top: forge("top"),
+    validate: `(() => { ${forge("validate")} return { value }; })()`,
+    permissions: `(() => { ${forge("permissions")} return { net: [target] }; })()`,
+  });
+  await desk.dir.write("config/p/mod.ts", text);
+  await desk.dir.write("config/discovery/file.yaml", `path: ${desk.dir.file("registry")}\n`);
+  const added = await desk.run("add", desk.dir.file("config/p/mod.ts"), "--name", "forger");
+  assert.equal(added.code, 0, added.stderr);
+  const shown = await desk.run("show", "forger");
+  assert.equal(shown.code, 0, shown.stderr);
+  assert.match(shown.stdout, /^forger: a check/);
+  await desk.dir.write(
+    "config/services/web.yaml",
+    "discovery: file\nport: 80\nchecks: { interval: 1, forger: { rise: 1, fall: 1 } }\n",
+  );
+  await desk.dir.write("config/clusters/web.yaml", "discovery: file\nhaproxy: { port: 8000 }\n");
+  const { variables } = desk;
+  const checked = await runCli(["check", desk.dir.file("config")], { variables });
+  assert.match(checked.stdout, /errors?, \d+ warning/);
+  const planned = await runCli(["plan", desk.dir.file("config")], { variables });
+  assert.notEqual(planned.stdout + planned.stderr, "");
+  for (const { stdout, stderr } of [added, shown, checked, planned]) {
+    // deno-lint-ignore no-control-regex -- an escape is just what is looked for.
+    assert.doesNotMatch(stdout + stderr, /FORGED|\x1b/);
+  }
 });
