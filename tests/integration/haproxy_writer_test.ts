@@ -214,6 +214,30 @@ Deno.test("an address that a server has already is an answer that is expected, i
   assert.match(answers[0] ?? "", isHaproxyAtLeast(3, 0) ? /^nothing changed/ : /^no need to change/);
 });
 
+Deno.test({
+  name: "a node that leaves with idle connections of HAProxy to it is deleted at the first look",
+  // Before 3.0 there is nothing to wait with, and 3.4 is the first that needs it.
+  ignore: !isHaproxyAtLeast(3, 0),
+  fn: async () => {
+    await using box = new HaproxyBox();
+    await using one = new NamedServer("one.test");
+    await using two = new NamedServer("two.test");
+    await using running = new RunningWriter();
+    const section = { port: freePort() };
+    await running.apply(box.wanted({ web: { section, nodes: [one.node, two.node] } }));
+    const load = new HttpLoad(section.port);
+    await eventually("both serve", async () => {
+      const names = await Promise.all(Array.from({ length: 8 }, () => get(section.port)));
+      return new Set(names).size === 2;
+    });
+    assert.deepEqual((await load.stop()).failed, []);
+    await running.apply(box.wanted({ web: { section, nodes: [two.node] } }));
+    await eventually("it is gone", async () => (await box.observe()).running?.backends.get("web")?.size === 1);
+    const deletions = running.log.filter((line) => line.includes(`del server web/one.test:${one.port}`));
+    assert.equal(deletions.length, 1, deletions.join("\n"));
+  },
+});
+
 Deno.test("a HAProxy that was killed comes back by itself", async () => {
   await using box = new HaproxyBox();
   await using server = new NamedServer("app.test");

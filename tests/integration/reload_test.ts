@@ -12,7 +12,7 @@ import { formatDiagnostic } from "../../src/config/diagnostics.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { HaproxyBox, kill, localNode, NamedServer, RunningWriter } from "../support/haproxy.ts";
-import { HAPROXY_VERSION } from "../support/haproxy_version.ts";
+import { HAPROXY_VERSION, isHaproxyAtLeast } from "../support/haproxy_version.ts";
 import { get, HttpLoad } from "../support/http_load.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
@@ -97,6 +97,62 @@ for (const way of ["master_socket", "a daemon"]) {
     assert.deepEqual(loud.filter((line) => /not as it was left|it was gone|exited with code/.test(line)), []);
   });
 }
+
+for (const way of ["master_socket", "a daemon"]) {
+  Deno.test({
+    name:
+      `${way}: what HAProxy warns of as it is started as root is logged once for each text, over reloads and restarts`,
+    // Before 3.3 it says nothing of that.
+    ignore: !isHaproxyAtLeast(3, 3) || Deno.uid() !== 0,
+    fn: async () => {
+      await using box = new HaproxyBox({ restart_interval: 0 });
+      await using running = new RunningWriter({ reconcileMs: 200 });
+      const file = way === "a daemon" ? {} : { master_socket: box.path("master.sock") };
+      const web = { section: { port: freePort() } };
+      await running.apply(box.wanted({ web }, file));
+      for (const name of ["api", "more"]) {
+        await running.apply(box.wanted({ web, [name]: { section: { port: freePort() } } }, file));
+      }
+      const { running: process } = await box.observe();
+      assert(process !== undefined);
+      for (const pid of [process.masterPid, process.pid]) if (pid !== undefined) kill(pid);
+      await running.logged(/it was gone and is started again/);
+      await eventually("another one serves", async () => await box.pid() !== process.pid);
+      const texts = (level: string) =>
+        running.log.filter((line) => line.startsWith(`${level} `) && / started as (?:the )?root/.test(line))
+          .map((line) => line.slice(level.length).replaceAll(/\([0-9]+\)/g, "()")).toSorted();
+      const [first, second, ...more] = texts("warn");
+      assert.match(first ?? "", /without any 'chroot'/);
+      assert.match(second ?? "", /does not make use of 'user'/);
+      assert.deepEqual(more, []);
+      assert(texts("debug").length >= 4, "it was said again");
+    },
+  });
+}
+
+Deno.test({
+  name: "a HAProxy that gives up root, with user, group and chroot, warns of nothing, is reloaded and gets its members",
+  ignore: Deno.uid() !== 0,
+  fn: async () => {
+    await using box = new HaproxyBox({ restart_interval: 0 });
+    await using server = new NamedServer("app.test");
+    await using running = new RunningWriter();
+    const empty = box.path("empty");
+    await Deno.mkdir(empty);
+    const file = { global: ["user nobody", "group nogroup", `chroot ${empty}`] };
+    const web = { section: { port: freePort() } };
+    await running.apply(box.wanted({ web }, file));
+    await running.apply(box.wanted({ web: { ...web, nodes: [server.node] } }, file));
+    await eventually("the member serves", async () => await get(web.section.port) === "app.test");
+    const more = { section: { port: freePort() }, nodes: [server.node] };
+    const load = new HttpLoad(web.section.port);
+    await running.apply(box.wanted({ web: { ...web, nodes: [server.node] }, more }, file));
+    assert.deepEqual((await load.stop()).failed, []);
+    assert.equal(await get(more.section.port), "app.test");
+    assert.equal(running.reloads, 2);
+    assert.deepEqual(running.log.filter((line) => /^warn .*\broot\b/.test(line)), []);
+  },
+});
 
 Deno.test("master_socket: a daemon that runs without a master is relieved by one that has one", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });

@@ -193,6 +193,7 @@ export class HaproxyModel implements BalancerEffects {
     const process = this.process;
     if (process === undefined) throw new Error("Nobody listens");
     const [verb = "", noun = "", key = "", ...rest] = text.split(" ");
+    if (verb === "wait" && process.version[0] >= 3) return "Done.";
     switch (`${verb} ${noun}`) {
       case "show info":
         return `Name: HAProxy\nVersion: ${process.version.join(".")}-1\nPid: ${process.pid}`;

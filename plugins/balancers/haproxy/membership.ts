@@ -25,6 +25,13 @@ const MOVED = "(?:IP changed from|port changed from|no need to change|nothing ch
 const DELETED = "Server deleted\\.|Server still has connections attached to it, cannot remove it\\.|" +
   "This server cannot be removed at runtime due to other configuration elements pointing to it\\.";
 
+/**
+ * How long a plan waits until servers that go can be deleted, and how many of them: HAProxy 3.4 closes their idle
+ * connections a moment after they went to maintenance, and each would take a second look. One that has requests holds
+ * up what comes behind it for no longer.
+ */
+const REMOVABLE_WAIT_MS = 20, REMOVABLE_WAITS_MAX = 5;
+
 /** What is to be done about members. */
 export interface MembershipPlan {
   /** What is done over the socket. */
@@ -33,7 +40,7 @@ export interface MembershipPlan {
   readonly reloadReasons: readonly string[];
 }
 
-/** What is to be done over the socket, in three waves: nobody leaves before all have come. */
+/** What is to be done over the socket, in waves: nobody leaves before all have come, nor is deleted before all have left. */
 export function planMembership(
   clusters: readonly ServedCluster[],
   running: RunningHaproxy,
@@ -46,8 +53,12 @@ export function planMembership(
 ): MembershipPlan {
   const learnt = learntRejections(rejected);
   const lacking = missingFiles(rejected);
-  const adds: CommandStep[] = [], changes: CommandStep[] = [], removals: CommandStep[] = [];
+  const adds: CommandStep[] = [],
+    changes: CommandStep[] = [],
+    removals: CommandStep[] = [],
+    deletions: CommandStep[] = [];
   const reloadReasons: string[] = [];
+  let waits = isAtLeast(running.version, 3, 0) ? REMOVABLE_WAITS_MAX : 0;
   for (const cluster of clusters) {
     const backend = cluster.wanted.name;
     if (cluster.traits.disabled) continue;
@@ -74,12 +85,19 @@ export function planMembership(
     const staying = new Set(cluster.members.map(({ name }) => name));
     for (const server of servers.values()) {
       if (staying.has(server.name) || cluster.traits.ownServers.has(server.name)) continue;
-      removals.push(
-        ...remove(`${backend}/${server.name}`, server, cluster.wanted.config, { version: running.version, sentAgoMs }),
-      );
+      const { version } = running;
+      const key = `${backend}/${server.name}`;
+      const steps = remove(key, server, cluster.wanted.config, { sentAgoMs });
+      removals.push(...steps);
+      if (!isToBeDeleted(server, steps) || !isAtLeast(version, 2, 6)) continue;
+      // One that went before has connections that last. Whatever is answered, the deletion says it again.
+      if (!server.inMaintenance && waits-- > 0) {
+        deletions.push(command(`wait ${REMOVABLE_WAIT_MS}ms srv-removable ${key}`, "[^]*"));
+      }
+      deletions.push(command(`del server ${key}`, DELETED));
     }
   }
-  return { steps: [...adds, ...changes, ...removals], reloadReasons };
+  return { steps: [...adds, ...changes, ...removals, ...deletions], reloadReasons };
 }
 
 /**
@@ -178,19 +196,16 @@ function correct(
 
 /**
  * Takes a server that is not wanted out of use: drained first where its cluster
- * says so, for as long as it says; then kept out of service, and deleted when
- * HAProxy lets it go. The drain is counted from when this writer sent it: since
- * 2.8 HAProxy's own times say nothing of it, and a writer that starts sends it
- * again, which changes nothing else.
+ * says so, for as long as it says; then kept out of service. The drain is
+ * counted from when this writer sent it: since 2.8 HAProxy's own times say
+ * nothing of it, and a writer that starts sends it again, which changes nothing
+ * else.
  */
 function remove(
   key: string,
   { inMaintenance, draining, agent }: RunningServer,
   { drainTimeoutMs, closeAfterDrain }: HaproxyCluster,
-  { version, sentAgoMs }: {
-    readonly version: Version | undefined;
-    readonly sentAgoMs: ReadonlyMap<string, number> | undefined;
-  },
+  { sentAgoMs }: { readonly sentAgoMs: ReadonlyMap<string, number> | undefined },
 ): readonly CommandStep[] {
   const steps: CommandStep[] = [];
   // One that is on its way out is no news.
@@ -205,8 +220,12 @@ function remove(
   }
   if (!inMaintenance) steps.push(command(`set server ${key} state maint`, SILENCE, found));
   if (closeAfterDrain) steps.push(command(`shutdown sessions server ${key}`, SILENCE));
-  if (isAtLeast(version, 2, 6)) steps.push(command(`del server ${key}`, DELETED));
   return steps;
+}
+
+/** Whether a server is out of use, or will be once `steps` are carried out. */
+function isToBeDeleted({ inMaintenance }: RunningServer, steps: readonly CommandStep[]): boolean {
+  return inMaintenance || steps.some(({ command }) => command.endsWith(" state maint"));
 }
 
 function command(
