@@ -2,14 +2,7 @@ import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { balancerSchema, clusterSchema } from "./config.ts";
 
-/** The keys that a schema knows, as it lists them when it meets another. */
-function known(schema: typeof balancerSchema | typeof clusterSchema): readonly string[] {
-  const result = schema["~standard"].validate({ nobody: 1 });
-  assert("issues" in result);
-  return result.issues.find((issue) => issue.unknownKey !== undefined)?.unknownKey?.known ?? [];
-}
-
-Deno.test("README of haproxy: its examples are valid and its tables have every key", async () => {
+Deno.test("README of haproxy: its examples are valid, and it leads to the tables of its keys", async () => {
   const readme = await Deno.readTextFile(new URL("README.md", import.meta.url));
   const examples = [...readme.matchAll(/^```yaml\n# (\w+)\/\w+\.yaml\n([\s\S]*?)^```$/gm)];
   assert.equal(examples.length, readme.match(/^```yaml$/gm)?.length);
@@ -20,7 +13,7 @@ Deno.test("README of haproxy: its examples are valid and its tables have every k
       : clusterSchema["~standard"].validate(file.haproxy);
     assert("value" in result, JSON.stringify(result));
   }
-  const documented = [...readme.matchAll(/^\| `([a-z_]+)`/gm)].map(([, key]) => key);
-  assert.deepEqual(documented.toSorted(), [...known(balancerSchema), ...known(clusterSchema)].toSorted());
+  // Their keys, types and defaults are held against the schemas where the tables are.
+  for (const page of ["balancers", "clusters"]) assert(readme.includes(`docs/config/${page}.md#haproxy`));
   for (const heading of ["Keys", "Permissions", "Examples"]) assert.match(readme, new RegExp(`^## ${heading}$`, "m"));
 });
