@@ -125,9 +125,41 @@ export function boundOpen(openMax: number, resources: Core["resources"] | undefi
     createSync: atOnce(Deno.createSync),
     watchFs: atOnce(Deno.watchFs),
   };
-  for (const [name, run] of [["spawn", atOnce], ["output", later], ["outputSync", atOnce]] as const) {
-    defineProperty(Command.prototype, name, { value: run(Command.prototype[name]) });
+  const stdio = ["stdin", "stdout", "stderr"] as const;
+  /** What a program gets of this process: nothing. What it prints goes to its plugin, or nowhere. */
+  const apart = (options: Deno.CommandOptions): Deno.CommandOptions => {
+    const copy = copyOf(options);
+    for (let i = 0; i < stdio.length; i++) {
+      const name = stdio[i] as typeof stdio[number];
+      if (copy[name] === undefined) delete copy[name];
+      else if (copy[name] !== "piped") copy[name] = "null";
+    }
+    return copy;
+  };
+  /** What commands were made of, for `spawn()`: it would give them what this process has where nothing is said. */
+  const made = new WeakMap<object, { readonly program: string | URL; readonly options: Deno.CommandOptions }>();
+  const [recall, remember] = [made.get.bind(made), made.set.bind(made)];
+  const nothing: Deno.CommandOptions = { stdin: "null", stdout: "null", stderr: "null" };
+  const { spawn } = Command.prototype;
+  const OwnCommand = new OwnProxy(Command, {
+    construct(target, args, newTarget) {
+      const program = args[0];
+      const options = apart(args[1] ?? {});
+      const command = construct(target, [program, options], newTarget) as Deno.Command;
+      remember(command, { program, options });
+      return command;
+    },
+  });
+  const spawnApart = atOnce(function (this: Deno.Command): unknown {
+    const command = recall(this);
+    if (command === undefined) throw new TypeError("Cannot spawn what is no command");
+    return apply(spawn, new Command(command.program, assign(copyOf(nothing), command.options)), []);
+  });
+  const { output, outputSync } = Command.prototype;
+  for (const [name, value] of [["spawn", spawnApart], ["output", later(output)], ["outputSync", atOnce(outputSync)]]) {
+    defineProperty(Command.prototype, name as string, { value });
   }
+  defineProperty(Command.prototype, "constructor", { value: OwnCommand });
   /** A class whose instances open something as they are made, until `ended` says that it is over: once, however often. */
   const counted = <Made extends object>(
     made: new (...args: never[]) => Made,
@@ -171,7 +203,10 @@ export function boundOpen(openMax: number, resources: Core["resources"] | undefi
   return {
     countOpen,
     deno: Object.fromEntries(
-      Object.entries(wrapped).map(([name, open]) => [name, { ...value(open), enumerable: true }]),
+      Object.entries({ ...wrapped, Command: OwnCommand }).map(([name, open]) => [
+        name,
+        { ...value(open as unknown as Callable), enumerable: true },
+      ]),
     ),
     web: {
       fetch: value(later(fetch)),

@@ -1,7 +1,7 @@
 /**
  * Runs a plugin's module, given as a `data:` URL in the first line of standard
- * input, as Lighthouse would, with the one address that it is granted; its
- * last log record is written to standard output. A process of its own, so that
+ * input, as Lighthouse would, with the address and the programs that it is
+ * granted; its last log record is written to standard output. A process of its own, so that
  * a test sees what the module does to the process that it runs in.
  *
  * @module
@@ -11,14 +11,14 @@ import { toDenoPermissions } from "../../src/supervisor/permissions.ts";
 import { PluginHost } from "../../src/supervisor/plugin_host.ts";
 
 const module = (await new Response(Deno.stdin.readable).text()).trim();
-const target = Deno.args[0] ?? "";
+const [target = "", ...run] = Deno.args;
 let said = "nothing";
 const died = Promise.withResolvers<string>();
 await using host = new PluginHost({
   name: "attacker",
   kind: "check",
   module,
-  permissions: toDenoPermissions({ net: [target] }),
+  permissions: toDenoPermissions({ net: [target], run }),
   clock: systemClock,
   heartbeat: { everyMs: 5_000, missesMax: 30 },
   onEvent: (event) => {

@@ -17,10 +17,10 @@ interface Fate {
 }
 
 /** Runs a module in a process of its own. */
-async function runAlone(module: string, target: string): Promise<Fate> {
+async function runAlone(module: string, target: string, programs: readonly string[] = []): Promise<Fate> {
   const main = new URL("../../support/attacked.ts", import.meta.url).pathname;
   const child = new Deno.Command(Deno.execPath(), {
-    args: [...TASK_ARGS, main, target],
+    args: [...TASK_ARGS, main, target, ...programs],
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
@@ -277,4 +277,24 @@ Deno.test("a plugin that makes JSON longer than a message may be ends its worker
     stdout,
     /^nothing; (?:died|failed): It threw outside of any call: A message must have at most [0-9]+ char/,
   );
+});
+
+Deno.test("the programs of a plugin write to it or to nobody, not to the process's output", async () => {
+  const module = checkModule(
+    `const said = [];
+    const run = (options) => new Deno.Command("/usr/bin/echo", { args: ["printed"], ...options });
+    for (const stdout of [undefined, "inherit", 1, "piped"]) {
+      await run({ stdout, stderr: "inherit" }).spawn().status;
+      await new (run({}).constructor)("/usr/bin/echo", { args: ["printed"], stdout }).spawn().status;
+      const done = await run({ stdout }).output();
+      try { said.push(new TextDecoder().decode(done.stdout).trim()); } catch { said.push(""); }
+    }
+    const child = run({ stdout: "piped" }).spawn();
+    said.push((await new Response(child.stdout).text()).trim());
+    log.info("DONE " + said.join());
+    return { status: "pass" };`,
+  );
+  const { code, stdout, stderr } = await runAlone(module, "127.0.0.1:1", ["/usr/bin/echo"]);
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.equal(stdout, "DONE printed,,,printed,printed; ended in order\n");
 });
