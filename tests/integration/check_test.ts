@@ -86,6 +86,14 @@ Deno.test("check shows what HAProxy warns of, where the line stands", async () =
   ]);
 });
 
+Deno.test("check shows a warning of HAProxy that names a value alone at the line that has the value", async () => {
+  await using temp = await directory({
+    own: "bind_address: 127.0.0.1\n",
+    section: "\n  port: 64001\n  backend:\n    - mode http\n    - timeout server 5sec",
+  });
+  assert.match((await findings(temp)).join("\n"), /^clusters\/web\.yaml:6:7: warning: haproxy warns: .*'5sec'/);
+});
+
 Deno.test("check says that HAProxy was not asked, and fails for it with --strict", async () => {
   await using temp = await directory({ own: "bind_address: 127.0.0.1\nprogram: /nonexistent/haproxy\n" });
   const said = /balancers\/haproxy\.yaml:1:1: (\w+): haproxy was not asked, as the program \/nonexistent\/haproxy/;

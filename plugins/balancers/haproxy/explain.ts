@@ -147,6 +147,11 @@ class RenderedFile {
       const own = new Set([...this.#sectionsNamed(fault), "defaults"]);
       return this.#lines.filter(({ header, text }) => own.has(header) && setsLogFormat(text)).slice(-1);
     }
+    // HAProxy names the value alone; where two lines have it, either may be meant.
+    const [, timer] = /after the timer value '([^']+)'/.exec(fault) ?? [];
+    if (timer !== undefined) {
+      return this.#lines.filter(({ origin, text }) => origin !== undefined && words(text).includes(timer));
+    }
     if (!/unable to find/.test(fault)) return [];
     const [, ...quoted] = [...fault.matchAll(/'([^']+)'/g)].map(([, word = ""]) => word);
     const own = new Set(this.#sectionsNamed(fault));
