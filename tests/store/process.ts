@@ -1,6 +1,13 @@
 import config from "../../deno.json" with { type: "json" };
 import { eventually } from "../support/eventually.ts";
-import { countEvents, type Fields, type LoggedEvent, untilLogged } from "../support/logged_events.ts";
+import {
+  assertKnown,
+  countEvents,
+  type Fields,
+  type LoggedEvent,
+  readEvents,
+  untilLogged,
+} from "../support/logged_events.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
@@ -73,6 +80,7 @@ export class StoreProcess implements AsyncDisposable {
   async ended(): Promise<number> {
     const { code } = await this.#child.status;
     await this.#read;
+    assertKnown(readEvents(this.log));
     return code;
   }
 

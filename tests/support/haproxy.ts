@@ -12,7 +12,7 @@ import type { Logger } from "../../src/kernel/logger.ts";
 import type { Node } from "../../src/model/node.ts";
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free_port.ts";
-import { type Fields, isEvent, type LoggedEvent, toEvent, untilEvent } from "./logged_events.ts";
+import { assertKnown, type Fields, isEvent, type LoggedEvent, toEvent, untilEvent } from "./logged_events.ts";
 import { TempDir } from "./temp_dir.ts";
 
 /** The name that the tests' own host has. */
@@ -265,6 +265,7 @@ export class RunningWriter implements AsyncDisposable {
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#ended;
+    assertKnown(this.records);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

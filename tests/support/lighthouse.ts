@@ -2,7 +2,7 @@ import config from "../../deno.json" with { type: "json" };
 import { RuntimeSocket } from "../../src/balance/runtime_socket.ts";
 import { eventually } from "./eventually.ts";
 import { HaproxyBox } from "./haproxy.ts";
-import { countEvents, type Fields, type LoggedEvent, untilLogged } from "./logged_events.ts";
+import { assertKnown, countEvents, type Fields, type LoggedEvent, readEvents, untilLogged } from "./logged_events.ts";
 import { TempDir } from "./temp_dir.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
@@ -96,6 +96,7 @@ export class Lighthouse implements AsyncDisposable {
   async ended(): Promise<number> {
     const { code } = await this.#child.status;
     await this.#read;
+    assertKnown(readEvents(this.log));
     return code;
   }
 

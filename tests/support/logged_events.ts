@@ -1,3 +1,5 @@
+import assert from "node:assert/strict";
+import { EVENTS } from "../../src/logging/events.ts";
 import { eventually } from "./eventually.ts";
 
 /** A record of a log: its event and its other fields, all as text; `msg` and `level` are among them. */
@@ -6,9 +8,11 @@ export type LoggedEvent = Readonly<Record<string, string>>;
 /** What fields of a record must be: equal to a value, or like a pattern. */
 export type Fields = Readonly<Record<string, string | number | boolean | RegExp>>;
 
-/** Reads a log of logfmt lines; lines that are none are left out. */
-export function readEvents(log: string): readonly LoggedEvent[] {
-  return log.split("\n").filter((line) => line.startsWith("time=")).map((line) => {
+/** Reads a log of logfmt lines, all or those of some events; lines that are none are left out. */
+export function readEvents(log: string, events?: readonly string[]): readonly LoggedEvent[] {
+  const isRead = (line: string) =>
+    line.startsWith("time=") && (events === undefined || events.some((event) => line.includes(` event=${event}`)));
+  return log.split("\n").filter(isRead).map((line) => {
     const pairs = line.matchAll(/(?<key>[^\s=]+)=(?:"(?<quoted>(?:[^"\\]|\\.)*)"|(?<plain>\S*))/g);
     return Object.fromEntries([...pairs].map(({ groups }) => [groups?.key, groups?.plain ?? unquoted(groups?.quoted)]));
   });
@@ -29,7 +33,7 @@ export function isEvent(record: LoggedEvent, event: string, fields: Fields = {})
 
 /** How many records of a log are of an event, with such fields. */
 export function countEvents(log: string, event: string, fields: Fields = {}): number {
-  return readEvents(log).filter((record) => isEvent(record, event, fields)).length;
+  return readEvents(log, [event]).filter((record) => isEvent(record, event, fields)).length;
 }
 
 /**
@@ -44,7 +48,8 @@ export function untilLogged(
   fields?: Fields,
   options?: { readonly times?: number; readonly after?: LoggedEvent | undefined },
 ): Promise<LoggedEvent> {
-  return untilEvent(() => readEvents(log()), event, fields, options).catch((error) => {
+  const events = [event, ...options?.after?.event === undefined ? [] : [options.after.event]];
+  return untilEvent(() => readEvents(log(), events), event, fields, options).catch((error) => {
     throw new Error(`${error.message}\n${log()}`);
   });
 }
@@ -63,6 +68,16 @@ export async function untilEvent(
   };
   const wanted = Object.entries(fields).map(([key, want]) => ` ${key}=${want}`).join("");
   return await eventually(`the log has event=${event}${wanted}`, find);
+}
+
+/** Fails unless each record has an event of the table, at the level that it promises; a plugin chooses its own. */
+export function assertKnown(records: readonly LoggedEvent[]): void {
+  const astray = records.filter(({ event = "", level }) => {
+    const known = EVENTS[event];
+    if (event === "plugin.log") return false;
+    return known === undefined || !(level?.startsWith(known.level) || (known.repeats && level === "debug"));
+  });
+  assert.deepEqual(astray, [], "records without an event of the table, or at another level");
 }
 
 /** A record as a logger takes it, as {@linkcode readEvents} would read it from a line. */
