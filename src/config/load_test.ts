@@ -75,7 +75,7 @@ Deno.test.each(
 
 Deno.test("loadDirectory() refuses a check beside checks as soon as plugins.yaml has a check of that name", async () => {
   await using temp = await fine();
-  await temp.write("conf/services/web.yaml", `${SERVICE}memcached: {rise: 1}\n`);
+  await temp.write("conf/services/web.yaml", `${SERVICE}memcached: {port: 11211}\n`);
   const before = await load(temp);
   assert.match(said(temp, before), /web\.yaml:6:1: warning: Unknown key memcached/);
   await temp.write("conf/plugins.yaml", "checks: {memcached: {url: memcached.ts}}\n");
