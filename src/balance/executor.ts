@@ -2,7 +2,7 @@ import type { BalancerSources, CommandStep, Seen, Step } from "../plugin/contrac
 import type { Awaitable } from "../plugin/decider.ts";
 import { assert } from "../kernel/assert.ts";
 import { systemClock } from "../kernel/clock.ts";
-import { readOpenFilesLimit } from "../system/processes.ts";
+import { readOpenFilesLimit, SlowLookError } from "../system/processes.ts";
 import { writeAtomically } from "../system/atomic_file.ts";
 import { askOverHttp } from "./http_socket.ts";
 import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "./effects.ts";
@@ -266,7 +266,12 @@ export class Executor implements BalancerEffects, Disposable {
       return new Set(known.filter((pid) => pid !== undefined));
     };
     const isStart = step.do === "start";
-    const taken = await findTakenAddress(step.listens ?? [], { own, isStart, clock: systemClock, signal });
+    // Who could not look in time cannot tell: the balancer itself says then whether it can bind.
+    const taken = await findTakenAddress(step.listens ?? [], { own, isStart, clock: systemClock, signal })
+      .catch((error) => {
+        if (error instanceof SlowLookError) return undefined;
+        throw error;
+      });
     if (taken === undefined) return undefined;
     const what = isStart ? "Start" : "Reload";
     return { kind: "address", message: `${what} aborted: cannot bind ${taken.endpoint}: ${taken.why}` };

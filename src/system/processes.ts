@@ -89,6 +89,11 @@ export function parseStat(line: string): ProcessStat | undefined {
   return match === null ? undefined : { pid: Number(match[1]), name: match[2] as string, parent: Number(match[3]) };
 }
 
+/** Raised when a program that looks did not end in time: what it would have said is unknown. */
+export class SlowLookError extends Error {
+  override name = "SlowLookError";
+}
+
 /**
  * Runs a program and answers what it wrote; files that are gone make it fail
  * and are no reason to. Throws if it does not end in time: half of what there
@@ -108,7 +113,7 @@ export async function look(
       stderr: "null",
       signal,
     }).output();
-    if (signal.aborted && !success) throw new Error(`${program} did not end within ${deadlineMs} ms`);
+    if (signal.aborted && !success) throw new SlowLookError(`${program} did not end within ${deadlineMs} ms`);
     return new TextDecoder().decode(stdout);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "";

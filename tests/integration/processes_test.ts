@@ -6,6 +6,7 @@ import {
   look,
   readOpenFilesLimit,
   readStats,
+  SlowLookError,
 } from "../../src/system/processes.ts";
 import { TASK_ARGS } from "../support/lighthouse.ts";
 import { eventually } from "../support/eventually.ts";
@@ -68,4 +69,8 @@ Deno.test("readOpenFiles() counts what is open under the flags that the product 
     env: { NO_COLOR: "1" },
   }).output();
   assert.equal(new TextDecoder().decode(stdout), "20 20 300\n", new TextDecoder().decode(stderr));
+});
+
+Deno.test("look() rejects when a program does not end in time, by an error of its own", async () => {
+  await assert.rejects(look("sleep", ["60"], { deadlineMs: 100 }), SlowLookError);
 });
