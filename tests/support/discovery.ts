@@ -14,7 +14,7 @@ export class RecordingContext implements DiscoveryContext {
   readonly states: string[] = [];
   /** What was said of each state. */
   readonly details: string[] = [];
-  /** Log lines with their level in front. */
+  /** Log lines with their level in front, and the reason behind if a record has one. */
   readonly lines: string[] = [];
   readonly #controller = new AbortController();
 
@@ -23,9 +23,9 @@ export class RecordingContext implements DiscoveryContext {
 
   /** Keeps what the session logs. */
   readonly log: DiscoveryContext["log"] = {
-    debug: (message) => this.lines.push(`debug ${message}`),
-    info: (message) => this.lines.push(`info ${message}`),
-    warn: (message) => this.lines.push(`warn ${message}`),
+    debug: (message, properties) => this.lines.push(`debug ${message}${reasonOf(properties)}`),
+    info: (message, properties) => this.lines.push(`info ${message}${reasonOf(properties)}`),
+    warn: (message, properties) => this.lines.push(`warn ${message}${reasonOf(properties)}`),
   };
 
   /** Keeps the state. */
@@ -91,4 +91,8 @@ export class Follower implements AsyncDisposable {
 /** A signal for what should take no time; the deadline is there only so that a fault ends a test. */
 export function soon(): AbortSignal {
   return AbortSignal.timeout(15_000);
+}
+
+function reasonOf({ reason }: Readonly<Record<string, unknown>> = {}): string {
+  return reason === undefined ? "" : `: ${reason}`;
 }
