@@ -50,7 +50,6 @@ export class UnavailableVersionError extends Error {
   override name = "UnavailableVersionError";
 }
 
-const MIRROR = "http://debian.example/debian";
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /** One apt-get, dpkg-deb or patchelf; an index of 10 MB over a slow line is the longest. */
@@ -113,6 +112,14 @@ async function tryProgram(path: string, version: HaproxyVersion): Promise<Haprox
   }
 }
 
+/** The mirror of Debian that this machine installs from: it has the other suites too. */
+async function debianMirror(): Promise<string> {
+  const uris = await run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]);
+  const uri = uris.split("\n").find((line) => /\/debian\/$/.test(line));
+  if (uri === undefined) throw new UnavailableVersionError("apt knows no mirror of Debian");
+  return uri;
+}
+
 /** Fetches a version from a suite and puts it into a folder, whole or not at all. */
 async function fetchInto(dir: string, version: HaproxyVersion, source: Source): Promise<void> {
   await Deno.mkdir(cacheDir(), { recursive: true });
@@ -154,9 +161,10 @@ async function privateApt(dir: string, suites: readonly string[]): Promise<{ env
     await Deno.mkdir(`${dir}/${name}`, { recursive: true });
   }
   await Deno.writeTextFile(`${dir}/status`, "");
+  const mirror = await debianMirror();
   await Deno.writeTextFile(
     `${dir}/etc/sources.list`,
-    suites.map((suite) => `deb [signed-by=${KEYRING}] ${MIRROR} ${suite} main\n`).join(""),
+    suites.map((suite) => `deb [signed-by=${KEYRING}] ${mirror} ${suite} main\n`).join(""),
   );
   // The way to the network is the machine's; all else is private.
   const proxies = (await run(["apt-config", "dump"])).match(/^Acquire::https?::.*$/gm) ?? [];
