@@ -97,6 +97,28 @@ Deno.test("Log in logfmt keeps its own keys to itself", () => {
   assert.equal(written, "level=info logger=lighthouse.writer msg=x level_=error msg_=forged time_=0 logger_=app\n");
 });
 
+Deno.test.each(FORMATS.map((format) => ({ format })))(
+  "Log in $format keeps a property from being the record's own",
+  ({ format }) => {
+    const forged = Object.fromEntries(
+      ["level", "msg", "message", "time", "logger", "@timestamp", "properties", "", "a b=c"].map((
+        key,
+      ) => [key, "forged"]),
+    );
+    const written = line(format, "said", { ...forged, worker: "true" });
+    const own = new Map<LogFormat, RegExp>([
+      ["human", /^INFO {2}writer: said \(/],
+      ["logfmt", /^level=info logger=lighthouse\.writer msg=said (?!.*\b(?:level|msg|logger|time)=)/],
+      ["json", /^\{"level":"INFO"/],
+    ]);
+    assert.match(written, own.get(format) ?? /^$/);
+    if (format === "json") {
+      const { level, logger, message } = JSON.parse(written);
+      assert.deepEqual([level, logger, message], ["INFO", "lighthouse.writer", "said"]);
+    }
+  },
+);
+
 Deno.test.each(FORMATS.map((format) => ({ format })))("Log in $format holds any text within its line", ({ format }) => {
   const text = fc.oneof(fc.string({ unit: "binary" }), fc.string(), fc.constantFrom(...HOSTILE));
   fc.assert(fc.property(text, text, text, (message, key, value) => {

@@ -109,10 +109,12 @@ Deno.test("Watches begins all again in a new worker of a discovery, and nothing 
 Deno.test("Watches hears of the clusters that it watches, and takes from the worker what is said of others", () => {
   const bench = new Bench();
   bench.apply({ web: "zoo", api: "dns" });
-  for (const cluster of ["web", "api"]) {
+  const others = ["api", "__proto__", "constructor"];
+  for (const cluster of ["web", ...others]) {
     bench.watches.hear(ZOO, { type: "snapshot", snapshot: { cluster, nodes: [] } });
   }
-  assert.deepEqual(bench.take(), ["discovery zoo: taken web", "heard web", "discovery zoo: taken api"]);
+  const taken = others.map((cluster) => `discovery zoo: taken ${cluster}`);
+  assert.deepEqual(bench.take(), ["discovery zoo: taken web", "heard web", ...taken]);
   assert.deepEqual(bench.lose("api", "no such path"), []);
 });
 

@@ -103,6 +103,14 @@ const FAULTS: readonly { readonly why: string; readonly data: unknown; readonly 
     data: { type: "ack", seq: NaN },
     fault: /seq must be a number: current value is NaN/,
   },
+  ...[NaN, Infinity, -Infinity, 1n, "1", null].flatMap((value) => [
+    { why: `${value} as seq`, data: { type: "pong", seq: value }, fault: /seq must be a number/ },
+    {
+      why: `${value} as tookMs`,
+      data: { type: "outcome", seq: 1, outcome: { status: "pass" }, tookMs: value },
+      fault: /tookMs must be a number/,
+    },
+  ]),
   { why: "a permission that cannot be said", data: described({ ffi: ["/x"] }), fault: /permission "ffi"/ },
   {
     why: "a permission of everything",

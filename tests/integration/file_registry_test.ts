@@ -211,6 +211,32 @@ Deno.test("file: rubbish is left out with one line each, and the others are serv
   assert.equal(complaints().length, 5, complaints().join("\n"));
 });
 
+Deno.test("file: what is no small file of JSON is left out, told harmlessly, and neither followed nor waited for", async () => {
+  await using dir = new TempDir();
+  await using session = await open(dir);
+  await session.register("web", testNode(1), soon());
+  const web = dir.file("registry/web");
+  await dir.write("elsewhere.json", JSON.stringify(testNode(7)));
+  const made = await new Deno.Command("mkfifo", { args: [`${web}/fifo.json`] }).output();
+  assert.ok(made.success);
+  for (const target of [dir.file("elsewhere.json"), "/etc/shadow", "/dev/zero", dir.file("nowhere")]) {
+    await Deno.symlink(target, `${web}/link-${target.replaceAll("/", "-")}.json`);
+  }
+  await dir.write("registry/web/sparse.json", "");
+  await Deno.truncate(`${web}/sparse.json`, 5 * 1024 ** 3);
+  await dir.write("registry/web/brackets.json", "[".repeat(200_000) + "]".repeat(200_000));
+  await dir.write("registry/web/\u001b[2J\n\u202eforged.json", "{");
+  await using follower = new Follower(session, "web");
+  await follower.has(1);
+  await dir.write("registry/web/by-hand.json", JSON.stringify(testNode(2)));
+  await follower.has(1, 2);
+  const said = session.context.lines.join("|");
+  for (const name of ["brackets", "sparse", "forged"]) assert.match(said, new RegExp(`warn .*${name}"`));
+  // deno-lint-ignore no-control-regex -- that none is said is what is shown.
+  assert.doesNotMatch(said, /[\u0000-\u001f\u202e]|root:/);
+  assert.deepEqual(JSON.parse(await Deno.readTextFile(dir.file("elsewhere.json"))), testNode(7));
+});
+
 Deno.test("file: a cluster that does not exist yet is waited for", async () => {
   await using dir = new TempDir();
   await using session = await open(dir);

@@ -299,6 +299,31 @@ Deno.test("a hostile name gets nowhere, and the good nodes beside it are served"
   assert.equal(running.count("balancer.notice", { msg: /^Cluster web: a node is left out/ }), 10);
 });
 
+Deno.test("a name that means something to HAProxy is a server's name like any other, or left out", async () => {
+  await using box = new HaproxyBox();
+  await using running = new RunningWriter();
+  const served = [
+    "FRONTEND",
+    "BACKEND",
+    "LISTEN",
+    "server",
+    "default-server",
+    "none",
+    "web",
+    ["a".repeat(60), "b".repeat(60)].join("."),
+  ];
+  const leftOut = ["#", "-x", "a#b", "$(id)", "${HOME}", '"web"', "\\", "*", "@1", "a,b", "x".repeat(252)];
+  const port = freePort();
+  const nodes = [...served, ...leftOut].map((host) => ({ ...localNode(20_000), host }));
+  await running.apply(box.wanted({ web: { section: { port }, nodes } }));
+  const want = served.map((host) => ({ ...localNode(20_000), host }));
+  assert.deepEqual(await box.serving("web"), names(want));
+  assert.equal(running.reloads, 1);
+  await running.apply(box.wanted({ web: { section: { port }, nodes: nodes.slice(1) } }));
+  assert.deepEqual(await box.serving("web"), names(want.slice(1)));
+  assert.equal(running.reloads, 1);
+});
+
 Deno.test("a server with an open connection leaves at once for others, and goes when the connection ends", async () => {
   await using box = new HaproxyBox();
   using slow = Deno.listen({ hostname: "127.0.0.1", port: 0 });

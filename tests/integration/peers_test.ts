@@ -132,6 +132,22 @@ Deno.test("a host that joins takes no reload and breaks nothing; it gets its sha
   assert.deepEqual([one.running.reloads, two.running.reloads, three.running.reloads], [2, 2, 1]);
 });
 
+Deno.test("peers that change their names all the time take no reload, and none takes the place of this host", async () => {
+  await using server = new NamedServer("app.test");
+  await using one = new Host("one.test", "127.0.0.11");
+  const thief: Peer = { ...one.peer, ip: "127.0.0.66" };
+  for (let round = 0; round < 5; round++) {
+    const peers: readonly Peer[] = [one.peer, thief, { name: `p${round}.test`, ip: "127.0.0.12", port: 1_024 }];
+    const nodes = peers.map((peer, index) => ({ ...server.node, host: `${index}.${server.name}`, peer }));
+    await one.running.apply(one.wanted({ web: nodes }));
+  }
+  assert.equal(one.running.reloads, 1);
+  await one.visit("web", "key");
+  const shown = (await one.box.ask("show peers")).join("");
+  assert.match(shown, /one\.test/);
+  assert.doesNotMatch(shown + await Deno.readTextFile(one.box.configFile), /127\.0\.0\.66/);
+});
+
 Deno.test("a host that still has 1.0 shares its table with ours, though all its sections have one port", async () => {
   await using server = new NamedServer("app.test");
   await using ours = new Host("ours.test", "127.0.0.11");

@@ -105,6 +105,37 @@ Deno.test("plugin add takes a file, without a hash unless it is to be pinned, an
   assert.equal(await Deno.readTextFile(desk.file), before);
 });
 
+Deno.test("plugin add and show write nothing of a plugin that could move a terminal's cursor, forge a line or add an entry", async () => {
+  // deno-lint-ignore no-control-regex -- that none is written is what is shown.
+  const LOUD = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029]/;
+  const evil = "x\u001b[2J\u001b]0;t\u0007\u009b1m\u202e\u2066\u2028\r\nchecks: {evil: {url: /evil.ts}}\n#";
+  const text = JSON.stringify(evil);
+  for (
+    const [what, attacker, code] of [
+      ["name", { members: `name: ${text},` }, 1],
+      ["summary", { members: `summary: ${text},` }, undefined],
+      ["example", { members: `example: { ${text}: [${text}] },` }, undefined],
+      ["stability", { members: `stability: ${text},` }, undefined],
+      ["permissions", { permissions: `{ read: ["/" + ${text}] }` }, undefined],
+      ["issues", { validate: `({ issues: [{ message: ${text}, path: [${text}] }] })` }, undefined],
+      ["error", { top: `throw new Error(${text});` }, 1],
+    ] as const
+  ) {
+    await using desk = new Desk();
+    const path = await desk.dir.write("config/p/mod.ts", attackerText(attacker));
+    const added = await desk.run("add", path, "--allow");
+    const shown = await desk.run("show", "attacker");
+    for (const { stdout, stderr } of [added, shown]) {
+      assert.doesNotMatch(stdout + stderr, LOUD, `${what}: ${JSON.stringify(stdout + stderr)}`);
+      assert.doesNotMatch(stdout + stderr, /^checks:/m, what);
+    }
+    if (code !== undefined) assert.equal(added.code, code, what);
+    const file = await Deno.readTextFile(desk.file).catch(() => "");
+    assert.doesNotMatch(file, LOUD, what);
+    if (file !== "") assert.deepEqual(Object.keys(parse(file).checks), ["attacker"], what);
+  }
+});
+
 Deno.test("plugin add shows what a plugin asks for beyond its target, and does not grant it", async () => {
   await using desk = new Desk();
   const source = checkSource({ permissions: '{ net: [target, "10.0.0.1:53"], read: ["/etc/memcached.conf"] }' });

@@ -217,6 +217,11 @@ Deno.test.each([
   assert.equal(loaded.catalog.missing("check", "bad"), "it could not be loaded");
 });
 
+/** Spaces by the megabyte. */
+function* endless(megabytes = Infinity): Generator<string> {
+  for (let i = 0; i < megabytes; i++) yield " ".repeat(1024 * 1024);
+}
+
 Deno.test.each([
   {
     what: "a web page",
@@ -229,6 +234,35 @@ Deno.test.each([
     fault: /it is no text in UTF-8/,
   },
   { what: "an error", answer: () => new Response("", { status: 500 }), fault: /the server answers 500/ },
+  {
+    what: "a text without an end",
+    answer: () => new Response(ReadableStream.from(endless()).pipeThrough(new TextEncoderStream())),
+    fault: /more than 1048576 bytes/,
+  },
+  {
+    what: "300 MB in few bytes",
+    answer: () =>
+      new Response(
+        ReadableStream.from(endless(300)).pipeThrough(new TextEncoderStream()).pipeThrough(
+          new CompressionStream("gzip"),
+        ),
+        {
+          headers: { "content-encoding": "gzip" },
+        },
+      ),
+    fault: /more than 1048576 bytes/,
+  },
+  ...[
+    "file:///etc/passwd",
+    "data:text/javascript,1",
+    "http://127.0.0.1:1\\@127.0.0.1/",
+    "//127.0.0.1:1/mod.ts",
+    "ftp://127.0.0.1/",
+  ].map((location) => ({
+    what: `the way to ${location}`,
+    answer: () => new Response(null, { status: 302, headers: { location } }),
+    fault: /redirects to another origin|Cannot read http:/,
+  })),
 ])("$what instead of a module is told as such", async ({ answer, fault }) => {
   await using place = new Place();
   await using server = new PluginServer({ "/mod.ts": answer });

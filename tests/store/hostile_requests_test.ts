@@ -99,6 +99,61 @@ Deno.test("no spelling of a path leads a token beyond what it may read", async (
   }
 });
 
+Deno.test("no spelling of a lease's keys leads a token beyond what it may write", async () => {
+  await using dir = new TempDir();
+  await using store = await guarded(dir);
+  const headers = { authorization: `Bearer ${WEB}` };
+  const put = async (key: string) =>
+    (await store.ask("PUT /lease/x", { ttl: 60, keys: { [key]: "taken" } }, headers)).status;
+  assert.equal(await put("/services/web/k"), 201);
+  const before = (await store.ask("GET /data", undefined, { authorization: `Bearer ${ALL}` })).text;
+  for (
+    const key of [
+      ...[
+        "/secret",
+        "/",
+        "",
+        "secret",
+        "//secret",
+        "/services/web/../db",
+        "/services/web/%2e%2e/db",
+        "/services/web/..%2fdb",
+      ],
+      ...[
+        "/services/web%2f..%2fdb",
+        "/services/webs",
+        "/services%2fweb/k",
+        "/Services/web/k",
+        "/services//web/k",
+        "/./services/web/k",
+      ],
+      ...[
+        "services/web/k",
+        "/services/web\\..\\db",
+        "/services/web/%00/../../db",
+        "/__proto__/k",
+        "/services/db/../web/k",
+      ],
+    ]
+  ) {
+    const status = await put(key);
+    // Two dots are a key like any other: below the prefix, it is the token's own.
+    assert.ok(
+      /^\/?services\/web\//.test(key) ? [200, 201, 400, 403].includes(status) : [400, 403].includes(status),
+      `${key} ${status}`,
+    );
+    await store.ask("DELETE /lease/x", undefined, headers);
+    const { text } = await store.ask("GET /data", undefined, { authorization: `Bearer ${ALL}` });
+    const { services, ...others } = JSON.parse(text);
+    const { web: _own, ...beside } = services;
+    assert.deepEqual(
+      [others, beside],
+      [{ secret: "hidden" }, { webs: "hidden", db: "hidden" }],
+      `${key}, was ${before}`,
+    );
+  }
+});
+
 Deno.test("no form of Authorization but the right one gets in", async () => {
   await using dir = new TempDir();
   await using store = await guarded(dir);

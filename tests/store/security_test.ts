@@ -5,6 +5,8 @@ import { Tokens } from "../../src/store/tokens.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { LIMITS } from "../../src/store/limits.ts";
 import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free_port.ts";
+import { Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { StoreProcess } from "./process.ts";
 import { AT_ONCE, TestStore } from "./stage.ts";
@@ -187,6 +189,94 @@ Deno.test("a store that asks for clients' certificates serves none but those of 
   for (const stranger of strangers) {
     using other = Deno.createHttpClient({ caCerts, ...stranger });
     await assert.rejects(fetch(`${url}/data`, { client: other }).then((answer) => answer.text()), TypeError);
+  }
+});
+
+Deno.test("a store with TLS takes neither an old version of it nor a certificate of version 1", async () => {
+  await using dir = new TempDir();
+  const { good, key, ca } = await makeCertificates(dir);
+  const openssl = async (...args: readonly string[]) => {
+    const child = new Deno.Command("openssl", { args: [...args], stdin: "piped", stdout: "piped", stderr: "piped" })
+      .spawn();
+    const request = "GET /data HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    // Who was refused may not read it.
+    await ReadableStream.from([new TextEncoder().encode(request)]).pipeTo(child.stdin).catch(() => {});
+    const { stdout, stderr } = await child.output();
+    return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  };
+  // From 3.2 on, openssl signs a request without extensions as one of version 3, which is fine.
+  await openssl("req", "-new", "-key", key, "-subj", "/CN=old", "-out", dir.file("old.csr"));
+  await openssl("x509", "-req", "-in", dir.file("old.csr"), "-CA", ca, "-CAkey", key, "-out", dir.file("old.pem"));
+  const isOld = /Version: 1 /.test(await openssl("x509", "-in", dir.file("old.pem"), "-noout", "-text"));
+  for (const clientCa of [undefined, ca]) {
+    await using store = await TestStore.start({ tls: { cert: good, key, clientCa } }, undefined);
+    const ask = (cert: string, ...more: readonly string[]) =>
+      openssl(
+        ...["s_client", "-quiet", "-connect", `127.0.0.1:${store.server.address.port}`, "-CAfile", ca],
+        ...["-cert", cert, "-key", key, ...more],
+      );
+    for (const version of ["-tls1_2", "-tls1_3"]) {
+      assert.match(await ask(good, version), /HTTP\/1\.1 200 OK/, version);
+      const old = await ask(dir.file("old.pem"), version);
+      assert.equal(/HTTP/.test(old), clientCa === undefined || !isOld, `${version}: it is of our authority, but old`);
+    }
+    for (const version of ["-tls1", "-tls1_1"]) {
+      assert.doesNotMatch(await ask(good, version, "-cipher", "DEFAULT:@SECLEVEL=0"), /HTTP/, version);
+    }
+  }
+});
+
+Deno.test("a token is in nobody's arguments, environment or log, and what is written is for its own user", async () => {
+  await using dir = new TempDir();
+  const tokens = await dir.write("tokens.yaml", TOKENS);
+  const token = await dir.write("token", ALL);
+  const port = freePort();
+  await using store = new StoreProcess(
+    ["--data.d", dir.file("data.d"), "--bind", `127.0.0.1:${port}`, "--bootstrap", "--tokens", tokens],
+  );
+  await store.event("store.listening");
+  await using host = new TestHost();
+  await host.configure();
+  await host.write("discovery/store", {
+    type: "lighthouse",
+    hosts: [`127.0.0.1:${port}`],
+    path: "/services",
+    token_file: token,
+  });
+  await host.write("clusters/web", { discovery: "store", haproxy: { port: freePort(), backend: ["mode http"] } });
+  await using service = new WebService();
+  await host.write("services/web", {
+    discovery: "store",
+    port: service.port,
+    checks: { interval: "100ms", http: { uri: "/health", rise: 1, fall: 1 } },
+  });
+  const status = host.dir.file("status.sock");
+  await using both = Lighthouse.start("run", host.configDir, ["--status", `unix:${status}`]);
+  await host.untilServing("web", [service.port]).catch((error) => {
+    throw new Error(`${error.message}\n${both.log}\n${store.log}`);
+  });
+  for (const { pid, log } of [store, both]) {
+    for (const file of ["cmdline", "environ"]) {
+      assert.ok(!(await Deno.readTextFile(`/proc/${pid}/${file}`)).includes(ALL), file);
+    }
+    assert.ok(!log.includes(ALL));
+  }
+  const { configFile, socketFile } = host.haproxy;
+  const modes: Readonly<Record<string, number>> = {
+    [configFile]: 0o640,
+    [`${configFile}.lock`]: 0o600,
+    [`${configFile}.topology`]: 0o600,
+    [socketFile]: 0o600,
+    [status]: 0o600,
+    [dir.file("data.d")]: 0o700,
+    [dir.file("data.d/.lock")]: 0o600,
+  };
+  for (const [path, mode] of Object.entries(modes)) {
+    await eventually(`${path} is there`, () => Deno.stat(path).then(() => true, () => false));
+    assert.equal(((await Deno.stat(path)).mode ?? 0) & 0o777, mode, path);
+  }
+  for await (const { name } of Deno.readDir(dir.file("data.d"))) {
+    assert.equal(((await Deno.stat(dir.file(`data.d/${name}`))).mode ?? 0) & 0o777, 0o600, name);
   }
 });
 

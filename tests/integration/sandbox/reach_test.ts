@@ -183,6 +183,98 @@ Deno.test.each([
   await sandbox.goesOn();
 });
 
+/** Ways to write 127.0.0.1, or what a look at an address could take for it. */
+const SPELLINGS = [
+  ...["127.1", "127.0.1", "0x7f.1", "0x7f.0.0.1", "0x7f000001", "2130706433", "017700000001", "0177.0.0.1"],
+  ...["::ffff:127.0.0.1", "[::ffff:127.0.0.1]", "::ffff:7f00:1", "::127.0.0.1", "0:0:0:0:0:ffff:127.0.0.1"],
+  ...["127.0.0.1.", "localhost.", "LOCALHOST", "127.0.0.1%lo", "127.0.0.1%x.invalid", "\uff11\uff12\uff17.0.0.1"],
+  ...[
+    "127\u30020\u30020\u30021",
+    "\u2460\u2461\u2466.0.0.1",
+    "127.0.0.1\0",
+    "127.0.0.1\0.invalid",
+    "127.0.0.1@127.0.0.2",
+  ],
+  ...[
+    "a@127.0.0.1",
+    " 127.0.0.1",
+    "127.0.0.1 ",
+    "127.0.0.1\t",
+    "127.0.0.1\n",
+    "127.0.0.1/",
+    "127.0.0.1,127.0.0.2",
+    "",
+    "0",
+    "*",
+  ],
+];
+
+/** Code that tries to get to the decoys, whose addresses are not granted. None may have a value in the end. */
+const DETOURS = [
+  ...SPELLINGS.flatMap((hostname) => [
+    `Deno.connect({ hostname: ${JSON.stringify(hostname)}, port: OTHER_PORT })`,
+    `Deno.connectTls({ hostname: ${JSON.stringify(hostname)}, port: OTHER_PORT })`,
+    `fetch(${JSON.stringify(`http://${hostname}`)} + ":OTHER_PORT/")`,
+  ]),
+  ...["'OTHER_PORT'", "OTHER_PORT + 65536", "-1", "OTHER_PORT + 0.5", "[OTHER_PORT]", "OTHER_PORTn", "NaN", "1e400"]
+    .map((port) => `Deno.connect({ hostname: "127.0.0.1", port: ${port} })`),
+  // What is looked at twice answers the granted address at the first look.
+  `Deno.connect({ hostname: "127.0.0.1", looks: 0, get port() { return this.looks++ ? OTHER_PORT : TARGET_PORT; } })
+    .then((it) => it.remoteAddr.port === TARGET_PORT ? Promise.reject(new Error("read once")) : it)`,
+  `Deno.connect({ port: TARGET_PORT, looks: 0, get hostname() { return this.looks++ ? "127.0.0.2" : "127.0.0.1"; } })
+    .then((it) => it.remoteAddr.hostname === "127.0.0.1" ? Promise.reject(new Error("read once")) : it)`,
+  `Deno.connect({ port: OTHER_PORT, hostname: { toString: () => "127.0.0.1" } })`,
+  `Deno.connect({ transport: "vsock", cid: 1, port: OTHER_PORT })`,
+  ...["http://127.0.0.1:TARGET_PORT@127.0.0.1:OTHER_PORT/", "http://127.0.0.1:OTHER_PORT#@127.0.0.1:TARGET_PORT/"]
+    .concat("http://127.0.0.1:OTHER_PORT\\\\@127.0.0.1:TARGET_PORT/", "http:\\\\\\\\127.0.0.1:OTHER_PORT/")
+    .concat(
+      "http:127.0.0.1:OTHER_PORT/",
+      "https://127.0.0.1:OTHER_PORT/",
+      "HTTP://127.0.0.1:OTHER_PORT/?127.0.0.1:TARGET_PORT",
+    )
+    .concat(
+      "ht\\ttp://127.0.0.1:OTHER_PORT/",
+      "ftp://127.0.0.1:OTHER_PORT/",
+      "ws://127.0.0.1:OTHER_PORT/",
+      "gopher://127.0.0.1:OTHER_PORT/",
+    )
+    .concat("http+unix://SOCKET_PATH/", "unix:SOCKET_PATH", "file:SECRET_PATH", "blob:null/x", "about:blank")
+    .flatMap((url) => [`fetch("${url}")`, `fetch(new Request("${url}", { method: "POST", body: "x" }))`]),
+  `new WebSocketStream("ws://127.0.0.1:OTHER_PORT/").opened`,
+  ...["http", "https", "socks4", "socks5", "socks5h"].map((scheme) => `{ url: "${scheme}://127.0.0.1:OTHER_PORT" }`)
+    .concat(`{ transport: "tcp", hostname: "127.0.0.1", port: OTHER_PORT }`, `{ transport: "unix", path: SOCKET }`)
+    .concat(
+      `{ transport: "vsock", cid: 1, port: OTHER_PORT }`,
+      `{ url: "http://127.0.0.1:TARGET_PORT@127.0.0.1:OTHER_PORT" }`,
+    )
+    .map((proxy) => `fetch("http://" + target + "/", { client: Deno.createHttpClient({ proxy: ${proxy} }) })`),
+  `Deno.resolveDns("secret.invalid", "A", { nameServer: { ipAddr: "127.0.0.1", port: OTHER_PORT } })`,
+];
+
+Deno.test("no spelling of an address, port, URL or proxy leads an attacker beyond the address that it was granted", async () => {
+  await using sandbox = new Sandbox();
+  await using decoys = new Decoys(sandbox);
+  const bare = (code: string) =>
+    code.replaceAll("SOCKET_PATH", encodeURIComponent(decoys.socket)).replaceAll("SECRET_PATH", decoys.secret);
+  const outcome = await sandbox.attack({
+    probe: `const tries: readonly (() => any)[] = [() => fetch("data:,x"), ${
+      DETOURS.map((code) => `() => (${decoys.in(bare(code))})`).join()
+    }];
+      const took: number[] = [];
+      await Promise.all(tries.map(async (attempt, at) => {
+        try { await attempt(); took.push(at); } catch { /* refused */ }
+      }));
+      return { status: "fail", reason: "tried " + tries.length + ", took " + took.join() };`,
+  }, { timeoutMs: 30_000 });
+  assert.ok(outcome.status === "fail");
+  const [, taken = "?"] = /, took (.*)$/.exec(outcome.reason) ?? [];
+  const names = taken.split(",").map((at) => ["what needs no grant", ...DETOURS][Number(at)] ?? at);
+  assert.deepEqual(names, ["what needs no grant"], outcome.reason);
+  assert.match(outcome.reason, new RegExp(`^tried ${DETOURS.length + 1}, `));
+  await decoys.areUntouched();
+  await sandbox.goesOn();
+});
+
 Deno.test("an attacker whose own service sends it on to another port does not get there", async () => {
   await using sandbox = new Sandbox();
   await using decoys = new Decoys(sandbox);

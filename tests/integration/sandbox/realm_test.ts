@@ -210,6 +210,31 @@ const CASES: readonly { readonly what: string; readonly top?: string; readonly p
       fate: { outcome: /^PASS$/ },
     })),
     {
+      what: "says what is shared, or what JSON has no word for",
+      probe:
+        `const all: any[] = [new SharedArrayBuffer(1e6), new WebAssembly.Memory({ initial: 1, maximum: 65536, shared: true }),
+        new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])), new Blob(["x"]), new Date(NaN), /x/, 1n, NaN, -0,
+        Infinity, Symbol("s"), new Map([[1, 2]]), new Set([1]), new WeakMap(), new AggregateError(new Array(1e5).fill(new Error("e"))),
+        await crypto.subtle.generateKey({ name: "AES-GCM", length: 128 }, true, ["encrypt"])];
+      for (const value of all) {
+        log.info("x", value); log.info("x", { value }); log.info(value); console.table(value);
+      }
+      return { status: "fail", reason: all, detail: all };`,
+      fate: { outcome: /./ },
+    },
+    ...([
+      ["NaN", { death: /tookMs must be a number/ }],
+      ["Infinity", { death: /tookMs must be a number/ }],
+      ["-1", { outcome: /^said$/ }],
+      ["1n", { outcome: /^refused: Do not know how to serialize a BigInt$/ }],
+      ["{ valueOf() { throw null; } }", { outcome: /^refused: null$/ }],
+    ] as const).map(([value, fate]) => ({
+      what: `has a clock that says ${value}`,
+      top: `performance.now = () => (${value}) as any; Date.now = () => (${value}) as any;`,
+      probe: `return { status: "fail", reason: "said" };`,
+      fate,
+    })),
+    {
       what: "says what holds itself",
       probe:
         `const own: any = { list: [] }; own.list.push(own, own); log.info("x", { own }); return { status: "fail", reason: "said" };`,
