@@ -12,3 +12,16 @@ export function canonicalAddress(address: string): string {
     ":",
   );
 }
+
+/** One text for each address; IPv4 that is mapped into IPv6 is IPv4. */
+export function plainAddress(address: string): string {
+  const canonical = canonicalAddress(address);
+  const [, high, low] = /^0:0:0:0:0:ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(canonical) ?? [];
+  if (high === undefined || low === undefined) return canonical;
+  return [high, low].map((group) => parseInt(group, 16)).flatMap((pair) => [pair >> 8, pair & 255]).join(".");
+}
+
+/** Whether an address is the unspecified one, in any spelling: `0.0.0.0`, `::`, `::ffff:0.0.0.0`. */
+export function isUnspecified(address: string): boolean {
+  return /^(?:0\.0\.0\.0|0(?::0){7})$/.test(plainAddress(address));
+}

@@ -1,7 +1,7 @@
-import { isIpv4, isIpv6 } from "../../../src/model/endpoint.ts";
+import { isIpv4 } from "../../../src/model/endpoint.ts";
 import type { HaproxyWanted } from "./config.ts";
 import { clusterListens, ownListens } from "./listens.ts";
-import { canonicalAddress } from "./canonical_address.ts";
+import { isUnspecified, plainAddress } from "./canonical_address.ts";
 
 /** An address and a port. */
 interface Address {
@@ -27,9 +27,9 @@ export function ownFrontends(
   ) {
     byPort.set(port, [...byPort.get(port) ?? [], host.replace(/^ipv[46]@/, "").replace(/^\[(.*)\]$/, "$1")]);
   }
-  const own = new Set([host.ip, ...host.addresses ?? []].map(plain));
+  const own = new Set([host.ip, ...host.addresses ?? []].map(plainAddress));
   return ({ ip, port }) => {
-    const address = plain(ip);
+    const address = plainAddress(ip);
     const isHere = isLoopback(address) || own.has(address);
     const bound = byPort.get(port)?.find((bind) =>
       isAny(bind) ? isHere && reaches(bind, address) : leads(bind, address)
@@ -38,21 +38,13 @@ export function ownFrontends(
   };
 }
 
-/** One text for each address; IPv4 that is mapped into IPv6 is IPv4. */
-function plain(address: string): string {
-  const canonical = canonicalAddress(address);
-  const [, high, low] = /^0:0:0:0:0:ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(canonical) ?? [];
-  if (high === undefined || low === undefined) return canonical;
-  return [high, low].map((group) => parseInt(group, 16)).flatMap((pair) => [pair >> 8, pair & 255]).join(".");
-}
-
 function isLoopback(address: string): boolean {
   return address === "0:0:0:0:0:0:0:1" || (isIpv4(address) && address.startsWith("127."));
 }
 
 /** Whether a bind is for all addresses, of IPv4 if it does not say IPv6. */
 function isAny(bind: string): boolean {
-  return /^(?:\*|0\.0\.0\.0)?$/.test(bind) || (isIpv6(bind) && /^[0:]+$/.test(bind));
+  return bind === "" || bind === "*" || isUnspecified(bind);
 }
 
 /** A socket for all of IPv6 takes IPv4 as well, unless it says otherwise. */
@@ -61,5 +53,5 @@ function reaches(bind: string, address: string): boolean {
 }
 
 function leads(bind: string, address: string): boolean {
-  return bind === "localhost" ? isLoopback(address) : plain(bind) === address;
+  return bind === "localhost" ? isLoopback(address) : plainAddress(bind) === address;
 }

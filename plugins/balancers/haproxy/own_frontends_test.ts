@@ -71,3 +71,16 @@ Deno.test("a node that is a frontend of this HAProxy is left out of any cluster,
     told.join("\n"),
   );
 });
+
+Deno.test.each(["0.0.0.0", "::", "0::0.0.0.0", "::ffff:0.0.0.0", "::ffff:0:0", "::FFFF:0:0"])(
+  "a node at %s, which HAProxy would take for wherever a client wanted to go, is left out",
+  (ip) => {
+    const [cluster] = WANTED.clusters;
+    assert.ok(cluster);
+    const node = { host: "loop.test", ip, port: 8000, metadata: {} };
+    const told: string[] = [];
+    const served = serve({ ...WANTED, clusters: [{ ...cluster, nodes: [node] }] }, (text) => void told.push(text));
+    assert.deepEqual(served.flatMap(({ members }) => members), []);
+    assert.match(told.join(), /its address is unspecified/);
+  },
+);

@@ -11,6 +11,7 @@ import {
 } from "./backend.ts";
 import { type HaproxyCluster, type HaproxyWanted, isSectionName } from "./config.ts";
 import { isLeftOut, type Line, type Passing, passLines, type Tell } from "./lines.ts";
+import { isUnspecified } from "./canonical_address.ts";
 import { ownFrontends } from "./own_frontends.ts";
 import { panicTwin } from "./panic.ts";
 import { comparePeers, otherPeers } from "./peers.ts";
@@ -125,7 +126,7 @@ function faultOf({ host, ip, port }: Node): string | undefined {
   if (!isHostName(host) && !isIpv6(host)) return `its host is not a name: ${quote(host)}`;
   if (!isIpv4(ip) && !isIpv6(ip)) return `its address is not one: ${quote(ip)}`;
   // HAProxy takes the unspecified address for "where the client wanted to go", which may be this very host.
-  if (/^[0:.]+$/.test(ip)) return `its address is unspecified: ${quote(ip)}`;
+  if (isUnspecified(ip)) return `its address is unspecified: ${quote(ip)}`;
   if (!isPort(port)) return `its port is not one: ${quote(port)}`;
   if (!isSectionName(nodeName({ host, port }))) return `its name is too long: ${quote(host)}`;
   return undefined;
