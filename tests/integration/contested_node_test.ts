@@ -29,7 +29,7 @@ async function store(): Promise<Registry> {
   const server = await TestStore.start();
   const hosts = [`127.0.0.1:${server.server.address.port}`];
   return {
-    open: () => LighthouseSession.open({ hosts, path: ["services"], ttlMs: 2_000 } as never, new RecordingContext()),
+    open: () => LighthouseSession.open({ hosts, path: ["services"], ttlMs: 4_000 } as never, new RecordingContext()),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
@@ -61,7 +61,7 @@ Deno.test.each([
     if (taken.includes(undefined)) return false;
     assert.deepEqual(taken, [{ takenFrom: "10.0.0.2" }, { takenFrom: "10.0.0.1" }]);
     return true;
-  }, { everyMs: 1_500 });
+  }, { everyMs: 3_000 });
   await two.release("web", at("10.0.0.2"), soon());
   await one.release("web", at("10.0.0.1"), soon());
   // The same host with another session: a restart, not another host.
