@@ -129,6 +129,7 @@ Deno.test("the npm package's launcher passes on every signal that ends a process
     launcher.kill(signal);
     if (signal === "SIGHUP") {
       // Lighthouse looks at its config again at that one, and goes on.
+      await eventually("it has looked again", () => /event=config\.reread\b/.test(said));
       launcher.kill("SIGTERM");
     }
     const { code } = await launcher.status;
