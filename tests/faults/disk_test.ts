@@ -98,11 +98,14 @@ Deno.test("permissions are wrong: no request fails, what cannot be read stays as
     await untilFile(stage, true, gone);
     await Deno.chmod(cluster, 0);
     await stage.writer.event("config.invalid", { file: /clusters\/web\.yaml$/, msg: /denied|read/i });
+    // A file that cannot be replaced is written in place, so it is shut as well.
+    await Deno.chmod(host.haproxy.configFile, 0o400);
     await Deno.chmod(dir, 0o500);
     stage.services[0]!.healthy = false;
     await host.untilServing("web", stage.ports.slice(1));
     await stage.writer.event("balancer.file_behind", { reason: /denied/ });
     await Deno.chmod(dir, 0o700);
+    await Deno.chmod(host.haproxy.configFile, 0o640);
     await Deno.chmod(cluster, 0o644);
   }, () => untilFile(stage, false, gone));
   assertUnnoticed(t, aftermath);

@@ -172,7 +172,7 @@ Deno.test("the socket is deleted: no request fails, and one process with a socke
     () => Deno.remove(stage.host.haproxy.socketFile),
     () => untilReplaced(stage, { pid }),
   );
-  await stage.writer.event("balancer.started", {
+  await stage.writer.event("balancer.restarted", {
     reason: /^nobody answers at .*; relieving what does not answer there/,
   });
   assertUnnoticed(t, aftermath);

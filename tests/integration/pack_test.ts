@@ -125,7 +125,7 @@ Deno.test("the npm package's launcher passes on every signal that ends a process
     const read = (async () => {
       for await (const chunk of launcher.stderr.pipeThrough(new TextDecoderStream())) said += chunk;
     })();
-    await eventually("Lighthouse runs", () => /Config is/.test(said));
+    await eventually("Lighthouse runs", () => /event=config\.applied/.test(said));
     launcher.kill(signal);
     if (signal === "SIGHUP") {
       // Lighthouse looks at its config again at that one, and goes on.
