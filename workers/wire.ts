@@ -32,6 +32,11 @@ const postMessage = Function.prototype.call.bind(MessagePort.prototype.postMessa
   text: string,
 ) => void;
 const close = self.close.bind(self);
+/** Taken like the rest: nodes in another order would have the host sort them. */
+const sort = Function.prototype.call.bind(Array.prototype.sort) as <T>(
+  list: T[],
+  compare: (a: T, b: T) => number,
+) => T[];
 
 /** What is said in the place of a message that is too long, and is the last. */
 const TOO_LONG =
@@ -212,7 +217,7 @@ function portionsOf({ cluster, nodes }: ClusterSnapshot): Portions {
     if (left < 0) throw new Fault(`A snapshot must have at most ${SNAPSHOT_LENGTH_MAX} characters of JSON`);
     texts.push(node);
   }
-  texts.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  sort(texts, (a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
   const portions: string[][] = [];
   let length = Infinity;
   for (const { text } of texts) {

@@ -11,6 +11,7 @@ import {
   WorkerDeadlineError,
   type WorkerEvent,
 } from "../../src/supervisor/plugin_host.ts";
+import { startThread } from "../../src/supervisor/thread.ts";
 import { BUILTINS } from "../../workers/builtins.ts";
 import { eventually } from "../support/eventually.ts";
 import { checkModule, dataModule, discoveryModule } from "../support/plugin_source.ts";
@@ -311,6 +312,29 @@ Deno.test("PluginHost takes a long snapshot whole, in whatever order its nodes a
   assert.match(made.refused.join("\n"), /Two nodes have the name h0:80/);
   assert.match(made.refused.join("\n"), /Cannot use the node/);
   assert.deepEqual(second.snapshot, { cluster: "web", nodes: [] });
+});
+
+Deno.test("a worker sends nodes in order, whatever its plugin makes of sorting", async () => {
+  const module = discoveryModule(
+    `async *watch(cluster) {
+      yield { cluster, nodes: ["b", "c", "a"].map((host) => ({ host, ip: "10.0.0.1", port: 80, metadata: {} })) };
+      await new Promise(() => {}); }`,
+    { top: "Array.prototype.sort = function () { return this; };" },
+  );
+  const sent: unknown[] = [];
+  await using made = new PluginHost({
+    name: "test worker",
+    module,
+    permissions: "none",
+    clock: systemClock,
+    startThread: (options, events) =>
+      startThread(options, { ...events, onMessage: (data) => void (sent.push(data), events.onMessage(data)) }),
+  });
+  await made.loaded();
+  await made.call({ type: "start", instance: "discovery", config: {}, scope: { instance: "discovery" } }, WAIT);
+  made.post({ type: "watch", cluster: "web" });
+  const message = await eventually("nodes come", () => sent.find((data) => String(data).includes(`"10.0.0.1"`)));
+  assert.deepEqual([...String(message).matchAll(/"host":"(.)"/g)].map(([, host]) => host), ["a", "b", "c"]);
 });
 
 Deno.test.each([
