@@ -169,7 +169,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "membership/decide",
-    files: /^src\/membership\/(?:guard|topology|wanted)\.ts$/,
+    files: /^src\/membership\/(?:guard|live_topology|wanted)\.ts$/,
     imports: ["kernel", "model"],
     types: ["kernel/clock", "contract", "config/desired"],
     pure: true,

@@ -6,8 +6,8 @@ import { Balancers } from "./balancers.ts";
 import type { ConfigSource, Taken } from "../config/reading.ts";
 import { Intake, type IntakeOptions } from "./intake.ts";
 import { type Disk, LastKnown } from "../membership/last_known.ts";
-import { Reach } from "../membership/connectivity.ts";
-import { Settling } from "../membership/startup_gate.ts";
+import { Connectivity } from "../membership/connectivity.ts";
+import { StartupGate } from "../membership/startup_gate.ts";
 import type { Parts } from "../status/status.ts";
 import { Watches } from "../membership/watches.ts";
 import type { BalancerEffects } from "../balance/effects.ts";
@@ -28,8 +28,8 @@ import { DEFAULT_SETTINGS } from "../config/settings_schema.ts";
 import type { ProbeOutcome } from "../plugin/contract.ts";
 import type { Decider } from "../plugin/decider.ts";
 import { type Operation, Registrar, type Registration } from "../reporter/registrar.ts";
-import { Membership } from "../membership/membership.ts";
-import { Store } from "../membership/topology.ts";
+import { MembershipGuard } from "../membership/membership_guard.ts";
+import { LiveTopology } from "../membership/live_topology.ts";
 import { Fleet, type Threads } from "../supervisor/fleet.ts";
 import type { HeartbeatOptions } from "../supervisor/heartbeat.ts";
 import { WorkerError } from "../protocol/wire_error.ts";
@@ -100,18 +100,18 @@ const PROBE_GRACE_MS = 200;
 export class App {
   readonly #options: AppOptions;
   readonly #log: Logger;
-  readonly #store = new Store();
-  readonly #membership: Membership;
+  readonly #live = new LiveTopology();
+  readonly #membership: MembershipGuard;
   readonly #lastKnown: LastKnown;
   readonly #fleet: Fleet;
   readonly #monitor: Monitor;
   readonly #registrar: Registrar;
   readonly #balancers: Balancers;
-  readonly #settling: Settling;
+  readonly #startupGate: StartupGate;
   #damper: Damper<ClusterName>;
   readonly #balancerPlugins: BalancerPlugins;
   readonly #watches: Watches;
-  readonly #reach: Reach;
+  readonly #connectivity: Connectivity;
   readonly #announcement: Announcement;
   readonly #ended = Promise.withResolvers<Ending>();
   readonly #stopping = new AbortController();
@@ -128,7 +128,7 @@ export class App {
     const { clock, random, log, heartbeat, machine } = options;
     this.#log = log.part("app");
     const makeEffects = machine?.effects ?? (() => new Executor({ isSole: true }));
-    this.#reach = new Reach({ clock, log: this.#log });
+    this.#connectivity = new Connectivity({ clock, log: this.#log });
     this.#announcement = new Announcement({
       clock,
       random,
@@ -168,8 +168,8 @@ export class App {
         balancerPlugins: this.#balancerPlugins,
         hangs: this.#fleet.hangs,
       });
-    this.#membership = new Membership({
-      store: this.#store,
+    this.#membership = new MembershipGuard({
+      live: this.#live,
       clock,
       log: this.#log,
       askAgain: (cluster) => this.#watches.askAgain(cluster),
@@ -187,7 +187,7 @@ export class App {
       signal: this.#stopping.signal,
     });
     this.#lastKnown = new LastKnown({
-      store: this.#store,
+      live: this.#live,
       clock,
       wallNow: options.wallNow ?? Date.now,
       log: this.#log,
@@ -204,7 +204,7 @@ export class App {
       onApplied: options.onApplied,
       onFailure: (error) => this.#ended.reject(error),
     });
-    this.#settling = new Settling({ store: this.#store, clock, log: this.#log, onDue: () => this.#balance() });
+    this.#startupGate = new StartupGate({ live: this.#live, clock, log: this.#log, onDue: () => this.#balance() });
     this.#monitor = new Monitor({
       clock,
       random,
@@ -228,9 +228,9 @@ export class App {
       role,
       reading: this.#configs.reading,
       accepted: this.#accepted,
-      store: this.#store,
+      live: this.#live,
       membership: this.#membership,
-      reach: this.#reach,
+      connectivity: this.#connectivity,
       announcement: this.#announcement,
       fleet: this.#fleet,
       monitor: this.#monitor,
@@ -306,7 +306,7 @@ export class App {
       this.#balance();
     }
     const discovery = [...accepted.discovery.values()].map(({ instance }) => instance);
-    this.#reach.apply(new Set(discovery.map(({ id }) => id)));
+    this.#connectivity.apply(new Set(discovery.map(({ id }) => id)));
     const checks = role === "writer"
       ? []
       : [...accepted.services.values()].flatMap(({ probes }) => probes.map(({ instance }) => instance));
@@ -376,19 +376,19 @@ export class App {
   #makeDamper({ updates }: Settings): Damper<ClusterName> {
     return new Damper((changed) => {
       for (const cluster of changed) {
-        const nodes = this.#store.nodes(cluster)?.length ?? 0;
+        const nodes = this.#live.nodes(cluster)?.length ?? 0;
         this.#log.info("Cluster changed", { event: "cluster.changed", cluster, nodes });
       }
       this.#balance();
     }, { ...updates, clock: this.#options.clock });
   }
 
-  /** Gives each balancer the newest wish. */
+  /** Gives each balancer the newest desired state. */
   #balance(): void {
     const [accepted, host] = [this.#accepted, this.#announcement.facts];
     if (accepted === undefined || host === undefined) return;
-    if (!this.#settling.mayServe(accepted, this.#balancers.isServed)) return;
-    this.#balancers.put({ accepted, sources: this.#sources, topology: this.#store.topology, host });
+    if (!this.#startupGate.mayServe(accepted, this.#balancers.isServed)) return;
+    this.#balancers.put({ accepted, sources: this.#sources, topology: this.#live.topology, host });
   }
 
   // What workers say.
@@ -401,7 +401,7 @@ export class App {
       }
       case "connection":
         this.#watches.hear(key, event);
-        return this.#reach.hear(key, event.state, event.detail);
+        return this.#connectivity.hear(key, event.state, event.detail);
       case "snapshot":
       case "lost":
         return this.#watches.hear(key, event);
@@ -423,7 +423,7 @@ export class App {
   }
 
   #onWorkerDown(key: string, reason: string): void {
-    this.#reach.lose(key, reason);
+    this.#connectivity.lose(key, reason);
     this.#watches.lose(key, reason);
   }
 
@@ -455,8 +455,8 @@ export class App {
   async #stop({ isRestarted }: { readonly isRestarted: boolean }): Promise<void> {
     const { role } = this.#options;
     this.#log.info("Stopping", { event: "process.stopping", role });
-    this.#settling[Symbol.dispose]();
-    this.#reach[Symbol.dispose]();
+    this.#startupGate[Symbol.dispose]();
+    this.#connectivity[Symbol.dispose]();
     this.#announcement[Symbol.dispose]();
     this.#membership[Symbol.dispose]();
     this.#damper[Symbol.dispose]();

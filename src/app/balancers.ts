@@ -9,7 +9,7 @@ import { UndecidedError } from "../plugin/decider.ts";
 import { ForeignBalancer } from "../supervisor/foreign_balancer.ts";
 import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
-import { wish } from "../membership/wanted.ts";
+import { composeWanted } from "../membership/wanted.ts";
 import type { Taken } from "../config/reading.ts";
 import type { LastKnown } from "../membership/last_known.ts";
 import { placed } from "../config/place.ts";
@@ -96,7 +96,7 @@ export class Balancers implements AsyncDisposable {
     await plugins.keep(new Set([...accepted.balancers.values()].map(({ plugin }) => plugin)));
   }
 
-  /** Puts the newest wish into each one's slot. */
+  /** Puts the newest desired state into each one's slot. */
   put({ accepted, sources, topology, host }: {
     readonly accepted: Accepted;
     /** The files that the config was read from. */
@@ -105,7 +105,7 @@ export class Balancers implements AsyncDisposable {
     readonly host: HostFacts;
   }): void {
     for (const [name, { writer, accepted: balancer }] of this.#running) {
-      writer.put(wish(name, balancer, accepted, topology.clusters, host), {
+      writer.put(composeWanted(name, balancer, accepted, topology.clusters, host), {
         generation: topology.generation,
         place: (origin, text) => placed({ accepted, sources, balancer: name }, origin, text),
       });

@@ -116,7 +116,7 @@ Deno.test("Balancers leaves a balancer alone whose file is gone, and says so", a
   assert.deepEqual(bench.log.events, ["warn balancer.unmanaged"]);
 });
 
-Deno.test("Balancers gives each the newest wish, and ends all without touching what runs", async () => {
+Deno.test("Balancers gives each the newest desired state, and ends all without touching what runs", async () => {
   await using bench = new Bench();
   const accepted = config({ front: [plugin(), "/etc/a.cfg"], back: [plugin(), "/etc/b.cfg"] });
   await bench.apply(accepted);

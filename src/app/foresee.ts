@@ -6,13 +6,13 @@ import type { Logger } from "../kernel/logger.ts";
 import { systemRandom } from "../kernel/random.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { HostFacts } from "../plugin/contract.ts";
-import { Store } from "../membership/topology.ts";
+import { LiveTopology } from "../membership/live_topology.ts";
 import { Fleet } from "../supervisor/fleet.ts";
 import { groupInstances } from "../supervisor/reconcile.ts";
 import { discoveryId } from "../config/accept.ts";
 import type { Accepted } from "../config/accepted.ts";
-import { needsNoMetadata, wish } from "../membership/wanted.ts";
-import { judgeWish } from "./judge.ts";
+import { composeWanted, needsNoMetadata } from "../membership/wanted.ts";
+import { judgeWanted } from "./judge.ts";
 
 /** How long a balancer may take to answer. */
 const OBSERVE_DEADLINE_MS = 30_000;
@@ -42,16 +42,19 @@ export async function foresee(
   accepted: Accepted,
   { host, waitMs, log }: { readonly host: HostFacts; readonly waitMs: number; readonly log: Logger },
 ): Promise<Foresight> {
-  const store = new Store();
+  const live = new LiveTopology();
   for (const { plugin, config } of accepted.balancers.values()) {
     const { file } = await plugin.sources(config);
     const text = await Deno.readTextFile(file).catch(() => "");
-    for (const [cluster, nodes] of await plugin.adopt(text, config)) store.adopt(cluster, nodes);
+    for (const [cluster, nodes] of await plugin.adopt(text, config)) live.adopt(cluster, nodes);
   }
-  const heard = await readRegistries(accepted, store, { waitMs, log });
+  const heard = await readRegistries(accepted, live, { waitMs, log });
   const balancers: Foreseen[] = [];
   for (const [name, balancer] of accepted.balancers) {
-    const { target } = await judgeWish(wish(name, balancer, accepted, store.topology.clusters, host), balancer);
+    const { target } = await judgeWanted(
+      composeWanted(name, balancer, accepted, live.topology.clusters, host),
+      balancer,
+    );
     const seen = await preview(target, {
       balancer: balancer.plugin,
       effects: new Executor(),
@@ -65,14 +68,14 @@ export async function foresee(
 /** Watches each cluster until it has been heard of once; answers those that were not in time. */
 async function readRegistries(
   accepted: Accepted,
-  store: Store,
+  live: LiveTopology,
   { waitMs, log }: { readonly waitMs: number; readonly log: Logger },
 ): Promise<Pick<Foresight, "silent" | "unreachable">> {
   const clusters = [...accepted.clusters.values()].map(({ cluster }) => cluster);
   if (clusters.length === 0) return { silent: [], unreachable: [] };
   /** What was last heard of the connection to each registry, by its worker. */
   const reached = new Map<string, { readonly isReached: boolean; readonly detail: string }>();
-  const silent = () => clusters.map(({ name }) => name).filter((name) => !store.heard(name));
+  const silent = () => clusters.map(({ name }) => name).filter((name) => !live.heard(name));
   const heard = Promise.withResolvers<void>();
   const cancelRetries: (() => void)[] = [];
   const withoutMetadata = needsNoMetadata(accepted);
@@ -83,7 +86,7 @@ async function readRegistries(
     log,
     events: {
       onEvent(key, event) {
-        if (event.type === "snapshot") store.replace(event.snapshot);
+        if (event.type === "snapshot") live.replace(event.snapshot);
         if (event.type === "connection") {
           reached.set(key, { isReached: event.state === "connected", detail: event.detail });
         }

@@ -5,7 +5,7 @@ import type { Node } from "../model/node.ts";
 import type { HostFacts, Listening, Wanted } from "../plugin/contract.ts";
 import { UndecidedError } from "../plugin/decider.ts";
 import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
-import { wish } from "../membership/wanted.ts";
+import { composeWanted } from "../membership/wanted.ts";
 import { type Judgement, judgementAt } from "../config/place.ts";
 
 /** A member for each cluster, so that what is said of members is judged too: an address for documentation (RFC 5737). */
@@ -58,8 +58,8 @@ async function judge(
   { strict = false, ignoresNames = false }: JudgeOptions,
 ): Promise<readonly Judgement[]> {
   const members = new Map([...accepted.clusters.values()].map(({ cluster }) => [cluster.name, [SAMPLE]]));
-  const asked = wish(name, balancer, accepted, members, HOST);
-  const { target, refusals, isAsked, output } = await judgeWish(asked, balancer);
+  const asked = composeWanted(name, balancer, accepted, members, HOST);
+  const { target, refusals, isAsked, output } = await judgeWanted(asked, balancer);
   const refused = refusals.flatMap(({ cluster, faults }) =>
     faults.filter(({ unresolved }) => !ignoresNames || unresolved === undefined).map((
       { message, origin = { cluster, path: [] } },
@@ -102,8 +102,8 @@ function openListeners(name: string, balancer: AcceptedBalancer, accepted: Accep
   return [judgementAt(accepted, name, { severity: "notice", message, origin: undefined })];
 }
 
-/** Has a balancer's program judge a wish; answers as much of it as it takes, and what it has against the rest. */
-export async function judgeWish(asked: Wanted, { plugin }: AcceptedBalancer): Promise<Trial<unknown, unknown>> {
+/** Has a balancer's program judge the desired state; answers as much of it as it takes, and what it has against the rest. */
+export async function judgeWanted(asked: Wanted, { plugin }: AcceptedBalancer): Promise<Trial<unknown, unknown>> {
   const dir = await Deno.makeTempDir({ prefix: "lighthouse-check-" });
   try {
     return await tryOut(asked, {

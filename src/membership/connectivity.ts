@@ -31,7 +31,7 @@ const NOT_LOGGED: Logged = { state: "unknown", warnedMs: -Infinity, cancel: () =
  * Which registries are reachable, by the worker that speaks to each, and the log of it. A registry that comes and
  * goes is logged once a minute; whatever lasts longer than five seconds is what the log said last.
  */
-export class Reach implements Disposable {
+export class Connectivity implements Disposable {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #now = new Map<string, Reachable>();

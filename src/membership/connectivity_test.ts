@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { SILENT } from "../kernel/logger.ts";
-import { Reach } from "./connectivity.ts";
+import { Connectivity } from "./connectivity.ts";
 
 const WORKER = "discovery zookeeper";
 
@@ -10,7 +10,7 @@ const WORKER = "discovery zookeeper";
 class Stage {
   readonly clock = new FakeClock();
   readonly log: string[] = [];
-  readonly reach = new Reach({
+  readonly connectivity = new Connectivity({
     clock: this.clock,
     log: {
       ...SILENT,
@@ -21,12 +21,12 @@ class Stage {
 
   /** Says how the registry is from now on, and lets time pass. */
   hear(state: "connected" | "disconnected", forMs: number): void {
-    this.reach.hear(WORKER, state, "sim");
+    this.connectivity.hear(WORKER, state, "sim");
     this.clock.advance(forMs);
   }
 }
 
-Deno.test("Reach logs an outage at once, and its end", () => {
+Deno.test("Connectivity logs an outage at once, and its end", () => {
   const stage = new Stage();
   stage.hear("connected", 0);
   stage.hear("disconnected", 0);
@@ -35,7 +35,7 @@ Deno.test("Reach logs an outage at once, and its end", () => {
   assert.equal(stage.log.at(-1), "info registry.connected");
 });
 
-Deno.test("Reach logs an outage that lasts, though another was over a moment before", () => {
+Deno.test("Connectivity logs an outage that lasts, though another was over a moment before", () => {
   const stage = new Stage();
   stage.hear("connected", 100_000);
   stage.hear("disconnected", 1_000);
@@ -44,7 +44,7 @@ Deno.test("Reach logs an outage that lasts, though another was over a moment bef
   assert.deepEqual(stage.log.slice(-2), ["info registry.connected", "warn registry.unreachable"]);
 });
 
-Deno.test("Reach logs a registry that comes and goes each second once a minute", () => {
+Deno.test("Connectivity logs a registry that comes and goes each second once a minute", () => {
   const stage = new Stage();
   for (let i = 0; i < 60; i++) {
     stage.hear("connected", 1_000);
@@ -54,28 +54,28 @@ Deno.test("Reach logs a registry that comes and goes each second once a minute",
   assert.ok(warnings.length >= 2 && warnings.length <= 3, stage.log.join("\n"));
 });
 
-Deno.test("Reach logs the connection of a worker that takes the place of one that ended", () => {
+Deno.test("Connectivity logs the connection of a worker that takes the place of one that ended", () => {
   const stage = new Stage();
   stage.hear("connected", 1_000);
-  stage.reach.lose(WORKER, "it crashed");
-  assert.equal(stage.reach.of(WORKER)?.state, "unknown");
+  stage.connectivity.lose(WORKER, "it crashed");
+  assert.equal(stage.connectivity.of(WORKER)?.state, "unknown");
   stage.hear("connected", 0);
   assert.deepEqual(stage.log, ["info registry.connected", "info registry.connected"]);
 });
 
-Deno.test("Reach logs nothing of a registry that was removed while its outage had to prove itself", () => {
+Deno.test("Connectivity logs nothing of a registry that was removed while its outage had to prove itself", () => {
   const stage = new Stage();
   stage.hear("disconnected", 1_000);
   stage.hear("connected", 1_000);
   stage.hear("disconnected", 1_000);
   const before = [...stage.log];
-  stage.reach.apply(new Set());
+  stage.connectivity.apply(new Set());
   stage.clock.advance(60_000);
   assert.deepEqual(stage.log, before);
-  assert.equal(stage.reach.of(WORKER), undefined);
+  assert.equal(stage.connectivity.of(WORKER), undefined);
 });
 
-Deno.test("Reach: the last word in the log is how the registry has been for five seconds, whatever came before", () => {
+Deno.test("Connectivity: the last word in the log is how the registry has been for five seconds, whatever came before", () => {
   const spell = fc.tuple(fc.constantFrom("connected" as const, "disconnected" as const), fc.nat(90_000));
   fc.assert(fc.property(fc.array(spell), fc.constantFrom("connected", "disconnected"), (spells, last) => {
     const stage = new Stage();

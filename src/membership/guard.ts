@@ -55,8 +55,8 @@ export interface GuardMemory {
 /** Nothing to remember. */
 export const NO_MEMORY: GuardMemory = { peaks: [] };
 
-/** What {@linkcode judge} is given. */
-export interface Evidence {
+/** What {@linkcode applyGuard} is given. */
+export interface GuardInput {
   /** What is served now. */
   readonly known: readonly Node[];
   /** What the registry says. */
@@ -68,15 +68,15 @@ export interface Evidence {
   readonly connectedAt: number;
 }
 
-/** What {@linkcode judge} answers. */
-export interface Judgement {
+/** What {@linkcode applyGuard} answers. */
+export interface GuardResult {
   /** What to serve: what the registry says, and while that is held back, what was known besides; if it says too much, that alone. */
   readonly nodes: readonly Node[];
   readonly memory: GuardMemory;
 }
 
 /** Decides what to believe. Pure. */
-export function judge({ known, said, settings, memory, now, connectedAt }: Evidence): Judgement {
+export function applyGuard({ known, said, settings, memory, now, connectedAt }: GuardInput): GuardResult {
   const peaks = memory.peaks.filter(({ untilMs }) => untilMs > now - settings.shrinkGraceMs);
   if (said.length > settings.maxNodes) {
     const reads = (memory.hold?.reads ?? 0) + 1;

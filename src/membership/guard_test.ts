@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { GUARD_DEFAULTS, type GuardSettings } from "../model/cluster.ts";
 import { type Node, nodeName } from "../model/node.ts";
-import { type GuardMemory, judge, NO_MEMORY } from "./guard.ts";
+import { applyGuard, type GuardMemory, NO_MEMORY } from "./guard.ts";
 
 function node(port: number): Node {
   return { host: "a.test", ip: "10.0.0.1", port, metadata: {} };
@@ -27,20 +27,20 @@ class Cluster {
   /** Hears an answer; answers how many nodes are served then. */
   hear(said: readonly Node[], now: number): number {
     const { known, memory, connectedAt } = this;
-    const judgement = judge({ known, said, settings: this.#settings, memory, now, connectedAt });
+    const judgement = applyGuard({ known, said, settings: this.#settings, memory, now, connectedAt });
     [this.known, this.memory] = [judgement.nodes, judgement.memory];
     return this.known.length;
   }
 }
 
-Deno.test("judge() takes what comes and goes in ordinary measure", () => {
+Deno.test("applyGuard() takes what comes and goes in ordinary measure", () => {
   const cluster = new Cluster(nodes(3));
   assert.equal(cluster.hear(nodes(4), 0), 4);
   assert.equal(cluster.hear(nodes(1), 1), 1);
   assert.equal(cluster.memory.hold, undefined);
 });
 
-Deno.test("judge() believes an empty answer once it has come twice", () => {
+Deno.test("applyGuard() believes an empty answer once it has come twice", () => {
   const cluster = new Cluster(nodes(3));
   assert.equal(cluster.hear([], 1_000), 3);
   assert.deepEqual(cluster.memory.hold, { cause: "empty", since: 1_000, reads: 1, said: 0, askAt: 3_000 });
@@ -48,7 +48,7 @@ Deno.test("judge() believes an empty answer once it has come twice", () => {
   assert.deepEqual(cluster.memory, NO_MEMORY);
 });
 
-Deno.test("judge() does not believe an empty answer right after the registry came back, however often it comes", () => {
+Deno.test("applyGuard() does not believe an empty answer right after the registry came back, however often it comes", () => {
   const cluster = new Cluster(nodes(3), { emptyGraceMs: 5_000 });
   cluster.connectedAt = 1_000;
   assert.equal(cluster.hear([], 1_100), 3);
@@ -57,7 +57,7 @@ Deno.test("judge() does not believe an empty answer right after the registry cam
   assert.equal(cluster.hear([], 6_000), 0);
 });
 
-Deno.test("judge() does not count the time that the registry was away as time that a large loss has lasted", () => {
+Deno.test("applyGuard() does not count the time that the registry was away as time that a large loss has lasted", () => {
   const cluster = new Cluster(nodes(10), { maxShrinkPercent: 30, shrinkGraceMs: 60_000 });
   assert.equal(cluster.hear(nodes(2), 1_000), 10);
   // It was restarted meanwhile: what it says first may be what it has not read yet.
@@ -67,47 +67,47 @@ Deno.test("judge() does not count the time that the registry was away as time th
   assert.equal(cluster.hear(nodes(2), 160_100), 2);
 });
 
-Deno.test("judge() starts anew when nodes were seen in between", () => {
+Deno.test("applyGuard() starts anew when nodes were seen in between", () => {
   const cluster = new Cluster(nodes(3));
   assert.equal(cluster.hear([], 0), 3);
   assert.equal(cluster.hear(nodes(3), 100), 3);
   assert.equal(cluster.hear([], 600), 3);
 });
 
-Deno.test("judge() does not take a first empty answer for the confirmation of a loss of some", () => {
+Deno.test("applyGuard() does not take a first empty answer for the confirmation of a loss of some", () => {
   const cluster = new Cluster(nodes(4), { maxShrinkPercent: 50, shrinkGraceMs: 10_000 });
   assert.equal(cluster.hear(nodes(1), 0), 4);
   assert.equal(cluster.hear([], 10_000), 4);
   assert.equal(cluster.hear([], 20_000), 0);
 });
 
-Deno.test("judge() keeps the nodes of a cluster that must not be empty for good", () => {
+Deno.test("applyGuard() keeps the nodes of a cluster that must not be empty for good", () => {
   const cluster = new Cluster(nodes(3), { onEmpty: "keep", maxShrinkPercent: 50, shrinkGraceMs: 1_000 });
   for (const now of [0, 10_000, 1e9]) assert.equal(cluster.hear([], now), 3);
   assert.deepEqual([cluster.memory.hold?.cause, cluster.memory.hold?.askAt], ["empty", Infinity]);
 });
 
-Deno.test("judge() keeps what is missing below min_nodes, and takes what is new besides", () => {
+Deno.test("applyGuard() keeps what is missing below min_nodes, and takes what is new besides", () => {
   const cluster = new Cluster(nodes(3), { minNodes: 2 });
   assert.equal(cluster.hear([node(9000)], 0), 4);
   assert.equal(cluster.memory.hold?.cause, "few");
   assert.equal(cluster.hear([node(9000), node(9001)], 1e9), 2);
 });
 
-Deno.test("judge() keeps to what was known when there are more than max_nodes", () => {
+Deno.test("applyGuard() keeps to what was known when there are more than max_nodes", () => {
   const cluster = new Cluster(nodes(3), { maxNodes: 5 });
   assert.equal(cluster.hear(nodes(6), 0), 3);
   assert.deepEqual([cluster.memory.hold?.cause, cluster.memory.hold?.askAt], ["many", Infinity]);
   assert.equal(cluster.hear(nodes(5), 1), 5);
 });
 
-Deno.test("judge() lets a cluster grow that never had min_nodes", () => {
+Deno.test("applyGuard() lets a cluster grow that never had min_nodes", () => {
   const cluster = new Cluster([], { minNodes: 5 });
   assert.equal(cluster.hear(nodes(1), 0), 1);
   assert.equal(cluster.hear(nodes(2), 1), 2);
 });
 
-Deno.test("judge() holds a large loss back until it has lasted for shrink_grace", () => {
+Deno.test("applyGuard() holds a large loss back until it has lasted for shrink_grace", () => {
   const cluster = new Cluster(nodes(10), { maxShrinkPercent: 50, shrinkGraceMs: 60_000 });
   assert.equal(cluster.hear(nodes(4), 0), 10);
   assert.deepEqual(cluster.memory.hold, { cause: "shrunk", since: 0, reads: 1, said: 4, askAt: 60_000 });
@@ -115,19 +115,19 @@ Deno.test("judge() holds a large loss back until it has lasted for shrink_grace"
   assert.equal(cluster.hear(nodes(3), 60_000), 3);
 });
 
-Deno.test("judge() sees a large loss that comes in small steps", () => {
+Deno.test("applyGuard() sees a large loss that comes in small steps", () => {
   const cluster = new Cluster(nodes(10), { maxShrinkPercent: 50, shrinkGraceMs: 60_000 });
   const served = [9, 8, 7, 6, 5, 4, 3].map((count, i) => cluster.hear(nodes(count), i * 100));
   assert.deepEqual(served, [9, 8, 7, 6, 5, 5, 5]);
 });
 
-Deno.test("judge() forgets losses that are long past", () => {
+Deno.test("applyGuard() forgets losses that are long past", () => {
   const cluster = new Cluster(nodes(10), { maxShrinkPercent: 50, shrinkGraceMs: 1_000 });
   assert.equal(cluster.hear(nodes(5), 0), 5);
   assert.equal(cluster.hear(nodes(3), 2_000), 3);
 });
 
-Deno.test("judge() lets one flapping node come and go, however often", () => {
+Deno.test("applyGuard() lets one flapping node come and go, however often", () => {
   const cluster = new Cluster(nodes(10), { maxShrinkPercent: 20, shrinkGraceMs: 60_000 });
   for (let i = 0; i < 20; i++) {
     assert.equal(cluster.hear(nodes(9), i * 2_000), 9);
@@ -135,7 +135,7 @@ Deno.test("judge() lets one flapping node come and go, however often", () => {
   }
 });
 
-Deno.test("judge() never holds a rolling restart, whatever its size, order and pace", () => {
+Deno.test("applyGuard() never holds a rolling restart, whatever its size, order and pace", () => {
   const restarts = fc.record({
     count: fc.integer({ min: 1, max: 40 }),
     percent: fc.integer({ min: 1, max: 99 }),
@@ -161,7 +161,7 @@ Deno.test("judge() never holds a rolling restart, whatever its size, order and p
   }));
 });
 
-Deno.test("judge() holds each loss of more than max_shrink_percent within shrink_grace, however it is cut up", () => {
+Deno.test("applyGuard() holds each loss of more than max_shrink_percent within shrink_grace, however it is cut up", () => {
   const losses = fc.record({
     count: fc.integer({ min: 2, max: 40 }),
     percent: fc.integer({ min: 0, max: 90 }),
@@ -180,7 +180,7 @@ Deno.test("judge() holds each loss of more than max_shrink_percent within shrink
   }));
 });
 
-Deno.test("judge() remembers no more of a cluster than it has nodes, and nothing where any loss is allowed", () => {
+Deno.test("applyGuard() remembers no more of a cluster than it has nodes, and nothing where any loss is allowed", () => {
   const cluster = new Cluster(nodes(40), { maxShrinkPercent: 90, shrinkGraceMs: 86_400_000 });
   for (let i = 0; i < 5_000; i++) cluster.hear(nodes(10 + i * 7 % 31), i);
   assert.ok(cluster.memory.peaks.length <= 40, `${cluster.memory.peaks.length} sizes are remembered`);
@@ -189,7 +189,7 @@ Deno.test("judge() remembers no more of a cluster than it has nodes, and nothing
   assert.deepEqual(free.memory, NO_MEMORY);
 });
 
-Deno.test("judge() never serves fewer nodes than are known while it holds back, and never loses what the registry says", () => {
+Deno.test("applyGuard() never serves fewer nodes than are known while it holds back, and never loses what the registry says", () => {
   const count = fc.integer({ min: 0, max: 12 });
   const settings = fc.record({
     onEmpty: fc.constantFrom("keep" as const, "clear" as const),

@@ -9,13 +9,13 @@ import type { ClusterName } from "../model/topology.ts";
 import { writeAtomically } from "../system/atomic_file.ts";
 import { resolveTrusted } from "../system/trusted_file.ts";
 import { type Decider, UndecidedError } from "../plugin/decider.ts";
-import type { Store } from "./topology.ts";
+import type { LiveTopology } from "./live_topology.ts";
 import { type Confirmed, decodeTopology, encodeTopology, type Members } from "./topology_file.ts";
 import type { AcceptedBalancer } from "../config/accepted.ts";
 
 /** What a {@linkcode LastKnown} is made of. */
 export interface LastKnownOptions {
-  readonly store: Store;
+  readonly live: LiveTopology;
   readonly clock: Clock;
   /** The time of day in milliseconds: what is written outlives the clock. */
   readonly wallNow: () => number;
@@ -119,9 +119,9 @@ export class LastKnown implements AsyncDisposable {
     ]);
     for (const known of [both(inFile, running ?? new Map()), this.#remembered]) {
       for (const [cluster, nodes] of known) {
-        if (nodes.length === 0 || this.#options.store.nodes(cluster) !== undefined) continue;
+        if (nodes.length === 0 || this.#options.live.nodes(cluster) !== undefined) continue;
         const ageMs = this.#ageMs(cluster);
-        this.#options.store.adopt(cluster, this.#enrich(cluster, nodes), this.#options.clock.now() - ageMs);
+        this.#options.live.adopt(cluster, this.#enrich(cluster, nodes), this.#options.clock.now() - ageMs);
         // One that is not in the config now may be once its file is right.
         const level = wanted.has(cluster) ? "info" : "debug";
         const at = { cluster, nodes: nodes.length, age: `${Math.round(ageMs / 1_000)}s` };
@@ -211,10 +211,10 @@ export class LastKnown implements AsyncDisposable {
       const path = this.#path;
       if (path === undefined) return;
       this.#cancelNext();
-      const { store, clock, wallNow } = this.#options;
+      const { live, clock, wallNow } = this.#options;
       const nowMs = clock.now();
-      store.forget(this.#wanted, { beforeMs: nowMs - this.#maxAgeMs, nowMs });
-      const { clusters } = store.topology;
+      live.forget(this.#wanted, { beforeMs: nowMs - this.#maxAgeMs, nowMs });
+      const { clusters } = live.topology;
       // Who has heard of nothing does not overwrite what another life knew.
       if (clusters.size === 0) return;
       const members = JSON.stringify([...clusters]);
@@ -223,7 +223,7 @@ export class LastKnown implements AsyncDisposable {
       if (isFresh && !isLast) return;
       const confirmed = [...clusters.keys()].map((cluster): [ClusterName, number] => [
         cluster,
-        wallNow() - nowMs + (store.confirmedMs(cluster, nowMs) ?? nowMs),
+        wallNow() - nowMs + (live.confirmedMs(cluster, nowMs) ?? nowMs),
       ]);
       const text = await encodeTopology(clusters, new Map(confirmed));
       try {

@@ -7,7 +7,7 @@ import { HaproxyModel } from "../../tests/support/haproxy_model.ts";
 import { TempDir } from "../../tests/support/temp_dir.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { nodeName } from "../model/node.ts";
-import { Store } from "./topology.ts";
+import { LiveTopology } from "./live_topology.ts";
 import { LastKnown } from "./last_known.ts";
 
 Deno.test("LastKnown adopts a member that runs and is not in the file yet", async () => {
@@ -20,12 +20,12 @@ Deno.test("LastKnown adopts a member that runs and is not in the file yet", asyn
   model.boot();
   model.command("add server web/b.int:80 10.0.0.2:80 id 7");
   model.command("enable server web/b.int:80");
-  const store = new Store();
+  const live = new LiveTopology();
   const ignore = () => {};
   const log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
   const disk = { read: () => Promise.resolve(model.file ?? ""), write: () => Promise.resolve() };
   await using known = new LastKnown({
-    store,
+    live,
     clock: new FakeClock(),
     wallNow: () => 0,
     log,
@@ -34,11 +34,11 @@ Deno.test("LastKnown adopts a member that runs and is not in the file yet", asyn
   });
   const file = { name: "haproxy", type: "haproxy", config: {} };
   assert.equal(await known.adopt({ file, plugin: haproxy as never, config: wanted.config }, new Set(["web"])), true);
-  assert.deepEqual(store.nodes("web")?.map(nodeName), ["a.int:80", "b.int:80"]);
+  assert.deepEqual(live.nodes("web")?.map(nodeName), ["a.int:80", "b.int:80"]);
 });
 
 Deno.test("LastKnown tells once that its file cannot be written, though the candidate has another name each time", async () => {
-  const store = new Store();
+  const live = new LiveTopology();
   const warnings: string[] = [];
   const ignore = () => {};
   const log = { debug: ignore, info: ignore, warn: (text: string) => void warnings.push(text), error: ignore };
@@ -49,7 +49,7 @@ Deno.test("LastKnown tells once that its file cannot be written, though the cand
   };
   {
     await using known = new LastKnown({
-      store,
+      live,
       clock,
       wallNow: () => 0,
       log,
@@ -57,7 +57,7 @@ Deno.test("LastKnown tells once that its file cannot be written, though the cand
       disk,
     });
     await known.at("/topology");
-    store.adopt("web", []);
+    live.adopt("web", []);
     known.note();
     clock.advance(1_000);
   }
@@ -65,7 +65,7 @@ Deno.test("LastKnown tells once that its file cannot be written, though the cand
 });
 
 Deno.test("LastKnown writes its file once it can be written, though no members change meanwhile", async () => {
-  const store = new Store();
+  const live = new LiveTopology();
   const told: string[] = [];
   const tell = (text: string) => void told.push(text);
   const log = { debug: tell, info: tell, warn: tell, error: tell };
@@ -81,7 +81,7 @@ Deno.test("LastKnown writes its file once it can be written, though no members c
     },
   };
   await using known = new LastKnown({
-    store,
+    live,
     clock,
     wallNow: () => 0,
     log,
@@ -89,7 +89,7 @@ Deno.test("LastKnown writes its file once it can be written, though no members c
     disk,
   });
   await known.at("/topology");
-  store.adopt("web", []);
+  live.adopt("web", []);
   known.note();
   for (const full of [true, true, false]) {
     isFull = full;
@@ -113,7 +113,7 @@ Deno.test("LastKnown goes without a file that is none, and says so", async () =>
     const log = { debug: ignore, info: ignore, warn, error: ignore };
     const makeEffects = () => new HaproxyModel();
     await using known = new LastKnown({
-      store: new Store(),
+      live: new LiveTopology(),
       clock: new FakeClock(),
       wallNow: () => 0,
       log,
@@ -136,55 +136,55 @@ class OneFile {
   }
 }
 
-/** Lives once beside a disk from a time of day on: `live` is given the store; answers what was logged as a warning. */
+/** Lives once beside a disk from a time of day on: `act` is given the topology; answers what was logged as a warning. */
 async function liveFrom(
   wallMs: number,
   disk: OneFile,
-  { wanted, live = () => {}, forMs = 0 }: {
+  { wanted, act = () => {}, forMs = 0 }: {
     readonly wanted: readonly string[];
-    readonly live?: (store: Store) => void;
+    readonly act?: (live: LiveTopology) => void;
     readonly forMs?: number;
   },
-): Promise<{ readonly store: Store; readonly warnings: readonly string[] }> {
+): Promise<{ readonly live: LiveTopology; readonly warnings: readonly string[] }> {
   const warnings: string[] = [];
   const ignore = () => {};
   const warn = (_: string, properties?: Record<string, unknown>) => void warnings.push(`${properties?.event}`);
   const clock = new FakeClock();
-  const store = new Store();
+  const live = new LiveTopology();
   const makeEffects = () => new HaproxyModel();
   const log = { debug: ignore, info: ignore, warn, error: ignore };
-  await using known = new LastKnown({ store, clock, wallNow: () => wallMs + clock.now(), log, makeEffects, disk });
+  await using known = new LastKnown({ live, clock, wallNow: () => wallMs + clock.now(), log, makeEffects, disk });
   known.apply(new Set(wanted), 7 * DAY_MS);
   await known.at("/topology");
   const { config } = wantedOf({ balancer: { defaults: ["mode http"] }, clusters: [] });
   const file = { name: "haproxy", type: "haproxy", config: {} };
   await known.adopt({ file, plugin: { ...haproxy, adopt: () => new Map() } as never, config }, new Set(wanted));
-  live(store);
+  act(live);
   clock.advance(forMs);
-  return { store, warnings };
+  return { live, warnings };
 }
 
 const DAY_MS = 86_400_000;
 const NODE = { host: "a.int", ip: "10.0.0.1", port: 80, metadata: {} };
-const hear = (...clusters: readonly string[]) => (store: Store) => {
-  for (const cluster of clusters) store.replace({ cluster, nodes: [NODE] });
+const hear = (...clusters: readonly string[]) => (live: LiveTopology) => {
+  for (const cluster of clusters) live.replace({ cluster, nodes: [NODE] });
 };
 
 Deno.test("LastKnown tells how old the members of an earlier life are, over lives in which nobody confirmed them", async () => {
   const disk = new OneFile();
-  await liveFrom(0, disk, { wanted: ["web"], live: hear("web"), forMs: DAY_MS });
+  await liveFrom(0, disk, { wanted: ["web"], act: hear("web"), forMs: DAY_MS });
   const second = await liveFrom(3 * DAY_MS, disk, { wanted: ["web"], forMs: DAY_MS });
   assert.deepEqual(second.warnings, []);
-  assert.equal(second.store.confirmedMs("web", 0), -2 * DAY_MS);
+  assert.equal(second.live.confirmedMs("web", 0), -2 * DAY_MS);
   const third = await liveFrom(10 * DAY_MS, disk, { wanted: ["web"] });
-  assert.equal(third.store.confirmedMs("web", 0), -9 * DAY_MS);
-  assert.deepEqual(third.store.nodes("web")?.map(nodeName), ["a.int:80"], "they are served all the same");
+  assert.equal(third.live.confirmedMs("web", 0), -9 * DAY_MS);
+  assert.deepEqual(third.live.nodes("web")?.map(nodeName), ["a.int:80"], "they are served all the same");
   assert.deepEqual(third.warnings, ["cluster.outdated"]);
 });
 
 Deno.test("LastKnown forgets a cluster that nothing wants once it is older than max_age, and no other", async () => {
   const disk = new OneFile();
-  await liveFrom(0, disk, { wanted: ["web", "old"], live: hear("web", "old") });
+  await liveFrom(0, disk, { wanted: ["web", "old"], act: hear("web", "old") });
   await liveFrom(6 * DAY_MS, disk, { wanted: ["web"] });
   assert.match(disk.text ?? "", /"old"/, "it may come back");
   await liveFrom(8 * DAY_MS, disk, { wanted: ["web"] });
@@ -197,11 +197,11 @@ Deno.test("LastKnown writes each hour when members were last confirmed, though n
   const clock = new FakeClock();
   const ignore = () => {};
   const log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
-  const store = new Store();
+  const live = new LiveTopology();
   const makeEffects = () => new HaproxyModel();
-  await using known = new LastKnown({ store, clock, wallNow: () => clock.now(), log, makeEffects, disk });
+  await using known = new LastKnown({ live, clock, wallNow: () => clock.now(), log, makeEffects, disk });
   await known.at("/topology");
-  hear("web")(store);
+  hear("web")(live);
   known.note();
   clock.advance(1_000);
   await eventually("it is written", () => disk.text !== undefined);

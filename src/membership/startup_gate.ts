@@ -1,12 +1,12 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
-import type { Store } from "./topology.ts";
+import type { LiveTopology } from "./live_topology.ts";
 import type { Accepted } from "../config/accepted.ts";
 
-/** What {@linkcode Settling} is made of. */
-export interface SettlingOptions {
+/** What {@linkcode StartupGate} is made of. */
+export interface StartupGateOptions {
   /** Knows which clusters were heard of. */
-  readonly store: Pick<Store, "heard" | "nodes">;
+  readonly live: Pick<LiveTopology, "heard" | "nodes">;
   /** Time. */
   readonly clock: Clock;
   /** Is told which clusters were not heard of in time. */
@@ -23,26 +23,26 @@ const FIRST_ANSWER_MS = 2_000;
  * balancer is not first given clusters without members. Who does not answer in
  * time does not hold up the others.
  */
-export class Settling implements Disposable {
-  readonly #options: SettlingOptions;
+export class StartupGate implements Disposable {
+  readonly #options: StartupGateOptions;
   #isOver = false;
   #dueAt: number | undefined;
   #cancel: (() => void) | undefined;
 
   /** Begins to wait when it is first asked. */
-  constructor(options: SettlingOptions) {
+  constructor(options: StartupGateOptions) {
     this.#options = options;
   }
 
   /** Whether the balancers may be given what is known. `isServed`: whether one of them ran before this process came. */
   mayServe({ clusters, discovery }: Pick<Accepted, "clusters" | "discovery">, isServed: boolean): boolean {
     if (this.#isOver) return true;
-    const { store, clock, log, onDue } = this.#options;
+    const { live, clock, log, onDue } = this.#options;
     const silent = [...clusters.values()].map(({ cluster }) => cluster)
-      .filter((cluster) => discovery.has(cluster.discovery) && !store.heard(cluster.name));
+      .filter((cluster) => discovery.has(cluster.discovery) && !live.heard(cluster.name));
     this.#dueAt ??= clock.now() + FIRST_ANSWER_MS;
     // Where nothing runs, what was known last is served at once: waiting would help nobody.
-    const isReady = !isServed && silent.every(({ name }) => store.nodes(name) !== undefined);
+    const isReady = !isServed && silent.every(({ name }) => live.nodes(name) !== undefined);
     if (silent.length > 0 && !isReady && clock.now() < this.#dueAt) {
       this.#cancel ??= clock.after(this.#dueAt - clock.now() + 1, onDue);
       return false;

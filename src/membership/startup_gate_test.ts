@@ -3,7 +3,7 @@ import { RecordingLogger } from "../../tests/support/recording_logger.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 import type { AcceptedCluster, AcceptedDiscovery } from "../config/accepted.ts";
-import { Settling } from "./startup_gate.ts";
+import { StartupGate } from "./startup_gate.ts";
 
 /** A start with the clusters `web` and `api`, and `lost`, whose discovery is not there. */
 class Bench {
@@ -14,8 +14,8 @@ class Bench {
   /** The clusters whose members are known. */
   readonly known = new Set<string>();
   calls = 0;
-  readonly settling = new Settling({
-    store: { heard: (name) => this.heard.has(name), nodes: (name) => this.known.has(name) ? [] : undefined },
+  readonly startupGate = new StartupGate({
+    live: { heard: (name) => this.heard.has(name), nodes: (name) => this.known.has(name) ? [] : undefined },
     clock: this.clock,
     log: this.log,
     onDue: () => void this.calls++,
@@ -27,11 +27,11 @@ class Bench {
       { cluster: { ...CLUSTER_DEFAULTS, name, discovery, balancers: new Map() }, sections: new Map() },
     ];
     const clusters = new Map([cluster("web", "zoo"), cluster("api", "zoo"), cluster("lost", "gone")]);
-    return this.settling.mayServe({ clusters, discovery: new Map([["zoo", {} as AcceptedDiscovery]]) }, isServed);
+    return this.startupGate.mayServe({ clusters, discovery: new Map([["zoo", {} as AcceptedDiscovery]]) }, isServed);
   }
 }
 
-Deno.test("Settling ends when each cluster was heard of whose registry there is, and for good", () => {
+Deno.test("StartupGate ends when each cluster was heard of whose registry there is, and for good", () => {
   const bench = new Bench();
   assert(!bench.mayServe(true));
   bench.heard.add("web");
@@ -44,7 +44,7 @@ Deno.test("Settling ends when each cluster was heard of whose registry there is,
   assert.deepEqual(bench.log.lines, []);
 });
 
-Deno.test("Settling ends after two seconds, and says who has not been heard of", () => {
+Deno.test("StartupGate ends after two seconds, and says who has not been heard of", () => {
   const bench = new Bench();
   bench.heard.add("web");
   assert(!bench.mayServe(true));
@@ -56,7 +56,7 @@ Deno.test("Settling ends after two seconds, and says who has not been heard of",
   assert.deepEqual(bench.log.events, ["warn cluster.silent"]);
 });
 
-Deno.test("Settling waits for nobody where nothing runs and the members of all were known last", () => {
+Deno.test("StartupGate waits for nobody where nothing runs and the members of all were known last", () => {
   const bench = new Bench();
   bench.known.add("web").add("api");
   assert(!bench.mayServe(true), "what runs has its members already");
@@ -64,10 +64,10 @@ Deno.test("Settling waits for nobody where nothing runs and the members of all w
   assert.equal(bench.clock.pending, 0);
 });
 
-Deno.test("Settling leaves no timer behind when it is ended", () => {
+Deno.test("StartupGate leaves no timer behind when it is ended", () => {
   const bench = new Bench();
   assert(!bench.mayServe(false));
   assert.equal(bench.clock.pending, 1);
-  bench.settling[Symbol.dispose]();
+  bench.startupGate[Symbol.dispose]();
   assert.equal(bench.clock.pending, 0);
 });

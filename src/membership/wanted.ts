@@ -15,7 +15,7 @@ export function needsNoMetadata({ balancers }: Pick<Accepted, "balancers">): boo
 }
 
 /** What one balancer is asked to serve. Pure. */
-export function wish(
+export function composeWanted(
   name: string,
   balancer: AcceptedBalancer,
   { clusters, unknownClusters }: Pick<Accepted, "clusters" | "unknownClusters">,

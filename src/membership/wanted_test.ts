@@ -3,7 +3,7 @@ import type { AcceptedBalancer, AcceptedCluster } from "../config/accepted.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 import type { Node } from "../model/node.ts";
 import type { BalancerPlugin } from "../plugin/contract.ts";
-import { wish } from "./wanted.ts";
+import { composeWanted } from "./wanted.ts";
 
 const HOST = { fqdn: "a.int", ip: "10.0.0.1" };
 
@@ -18,7 +18,7 @@ function cluster(name: string, sections: Record<string, unknown>, metaCluster?: 
   };
 }
 
-Deno.test("wish() asks a balancer for the clusters that have a section for it, sorted by name, with their members and metadata, and names those that nothing is known of", () => {
+Deno.test("composeWanted() asks a balancer for the clusters that have a section for it, sorted by name, with their members and metadata, and names those that nothing is known of", () => {
   const balancer: AcceptedBalancer = {
     file: { name: "haproxy", type: "haproxy", config: {} },
     plugin: {} as BalancerPlugin,
@@ -31,7 +31,7 @@ Deno.test("wish() asks a balancer for the clusters that have a section for it, s
   );
   const nodes = [{ host: "b.int", ip: "10.0.0.2", port: 80, metadata: { zone: "east" } }];
   const asked = { clusters, unknownClusters: ["broken"] };
-  assert.deepEqual(wish("haproxy", balancer, asked, map(["web", nodes], ["db", nodes]), HOST), {
+  assert.deepEqual(composeWanted("haproxy", balancer, asked, map(["web", nodes], ["db", nodes]), HOST), {
     unknown: ["broken"],
     config: { own: true },
     host: HOST,
@@ -42,14 +42,15 @@ Deno.test("wish() asks a balancer for the clusters that have a section for it, s
   });
 });
 
-Deno.test("wish() gives a cluster without members its default servers", () => {
+Deno.test("composeWanted() gives a cluster without members its default servers", () => {
   const spare = { host: "10.0.0.9", ip: "10.0.0.9", port: 80, metadata: {} };
   const web = cluster("web", { haproxy: {} });
   const clusters = map(["1", { ...web, cluster: { ...web.cluster, defaultServers: [spare] } }]);
   const file = { name: "haproxy", type: "haproxy", config: {} };
   const balancer: AcceptedBalancer = { file, plugin: {} as BalancerPlugin, config: {} };
   const nodesWith = (members: readonly Node[]) =>
-    wish("haproxy", balancer, { clusters, unknownClusters: [] }, map(["web", members]), HOST).clusters[0]?.nodes;
+    composeWanted("haproxy", balancer, { clusters, unknownClusters: [] }, map(["web", members]), HOST).clusters[0]
+      ?.nodes;
   assert.deepEqual(nodesWith([]), [spare]);
   const member = { ...spare, host: "a.test" };
   assert.deepEqual(nodesWith([member]), [member]);

@@ -4,7 +4,7 @@ import { delay } from "../kernel/delay.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
 import type { ClusterName } from "../model/topology.ts";
-import type { Membership } from "./membership.ts";
+import type { MembershipGuard } from "./membership_guard.ts";
 import type { Fleet } from "../supervisor/fleet.ts";
 import type { WorkerEvent } from "../supervisor/plugin_host.ts";
 import { discoveryId, discoveryOf } from "../config/accept.ts";
@@ -16,7 +16,7 @@ export interface WatchesOptions {
   /** Says to a discovery's worker what is to be watched. */
   readonly fleet: Pick<Fleet, "post">;
   /** Hears what is said of the clusters that are watched. */
-  readonly membership: Pick<Membership, "apply" | "connected" | "lostSight" | "hear">;
+  readonly membership: Pick<MembershipGuard, "apply" | "connected" | "lostSight" | "hear">;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;

@@ -9,7 +9,7 @@ import type { ClusterName } from "../model/topology.ts";
 import type { HostFacts } from "../plugin/contract.ts";
 import type { Hold } from "../membership/guard.ts";
 import type { RegistrationReport } from "../reporter/registrar.ts";
-import type { Store } from "../membership/topology.ts";
+import type { LiveTopology } from "../membership/live_topology.ts";
 import type { WorkerReport } from "../supervisor/fleet.ts";
 import { discoveryId } from "../config/accept.ts";
 import type { Accepted } from "../config/accepted.ts";
@@ -34,9 +34,9 @@ export interface Parts {
   readonly reading: Reading;
   /** What is in force; `undefined` before the first config. */
   readonly accepted: Accepted | undefined;
-  readonly store: Pick<Store, "nodes" | "heard" | "stale" | "generation" | "confirmedMs">;
+  readonly live: Pick<LiveTopology, "nodes" | "heard" | "stale" | "generation" | "confirmedMs">;
   readonly membership: { hold(cluster: ClusterName): Hold | undefined };
-  readonly reach: { of(worker: string): Reachable | undefined };
+  readonly connectivity: { of(worker: string): Reachable | undefined };
   readonly announcement: { readonly facts: HostFacts | undefined; readonly refusal: string | undefined };
   readonly fleet: { readonly workers: ReadonlyMap<string, WorkerReport>; readonly stuckThreads: number };
   readonly monitor: { readonly ports: ReadonlyMap<string, PortReport> };
@@ -151,10 +151,10 @@ function configOf({ dir, reading }: Parts, age: Age): ConfigStatus {
   };
 }
 
-function discoveryOf(name: string, { fleet, reach }: Parts, age: Age): DiscoveryStatus {
+function discoveryOf(name: string, { fleet, connectivity }: Parts, age: Age): DiscoveryStatus {
   const id = discoveryId(name);
   const worker = fleet.workers.get(id);
-  const registry = reach.of(id);
+  const registry = connectivity.of(id);
   return {
     worker: worker === undefined ? "It is not started yet" : shown(worker.down) ?? "serving",
     registry: registry?.state ?? "unknown",
@@ -164,10 +164,10 @@ function discoveryOf(name: string, { fleet, reach }: Parts, age: Age): Discovery
 }
 
 function clusterOf({ name, discovery }: Cluster, parts: Parts, age: Age, nowMs: number): ClusterStatus {
-  const { store, accepted } = parts;
-  const confirmedMs = store.confirmedMs(name, nowMs);
+  const { live, accepted } = parts;
+  const confirmedMs = live.confirmedMs(name, nowMs);
   const ageSeconds = confirmedMs === undefined ? null : age(confirmedMs);
-  const nodes = store.nodes(name) ?? [];
+  const nodes = live.nodes(name) ?? [];
   return {
     discovery,
     ...trustOf(name, discovery, parts, age),
@@ -175,25 +175,25 @@ function clusterOf({ name, discovery }: Cluster, parts: Parts, age: Age, nowMs: 
     outdated: ageSeconds !== null && ageSeconds * 1_000 > (accepted?.settings.maxAgeMs ?? Infinity),
     nodes: nodes.length,
     members: nameMembers(nodes),
-    generation: store.generation(name) ?? null,
+    generation: live.generation(name) ?? null,
   };
 }
 
 function trustOf(
   name: ClusterName,
   discovery: string,
-  { store, membership, accepted }: Parts,
+  { live, membership, accepted }: Parts,
   age: Age,
 ): Pick<ClusterStatus, "state" | "reason" | "forSeconds"> {
   const hold = membership.hold(name);
-  const stale = store.stale(name);
+  const stale = live.stale(name);
   const unwatched = accepted?.discovery.has(discovery) ? undefined : `There is no usable discovery/${discovery}.yaml`;
   const why = {
     reason: shown(unwatched ?? stale?.reason),
     forSeconds: stale === undefined ? null : age(stale.sinceMs),
   };
-  if (store.nodes(name) === undefined) return { state: "unknown", ...why };
-  if (!store.heard(name)) return { state: "last-known", ...why };
+  if (live.nodes(name) === undefined) return { state: "unknown", ...why };
+  if (!live.heard(name)) return { state: "last-known", ...why };
   if (why.reason !== null) return { state: "stale", ...why };
   if (hold !== undefined) return { state: "held", reason: HELD[hold.cause], forSeconds: age(hold.since) };
   return { state: "current", reason: null, forSeconds: null };

@@ -4,13 +4,13 @@ import { FakeClock } from "../kernel/fake_clock.ts";
 import { SILENT } from "../kernel/logger.ts";
 import { GUARD_DEFAULTS } from "../model/cluster.ts";
 import type { Node } from "../model/node.ts";
-import { Membership } from "../membership/membership.ts";
-import { Store } from "../membership/topology.ts";
+import { MembershipGuard } from "../membership/membership_guard.ts";
+import { LiveTopology } from "../membership/live_topology.ts";
 import type { Accepted } from "../config/accepted.ts";
 import { Beat } from "./beat.ts";
 import { type Health, HEALTH_LIMITS, judgeHealth } from "./health.ts";
 import { UNREAD } from "../config/reading.ts";
-import { Reach } from "../membership/connectivity.ts";
+import { Connectivity } from "../membership/connectivity.ts";
 import { nameMembers, type Parts, statusOf } from "./status.ts";
 import type { Status } from "./status_shape.ts";
 
@@ -21,10 +21,10 @@ function node(host: string): Node {
 /** An app that consumes the cluster `web` of the registry `zk`, and offers the service `api`. */
 class Stage implements Disposable {
   readonly clock = new FakeClock();
-  readonly store = new Store();
-  readonly reach = new Reach({ clock: this.clock, log: SILENT });
-  readonly membership = new Membership({
-    store: this.store,
+  readonly live = new LiveTopology();
+  readonly connectivity = new Connectivity({ clock: this.clock, log: SILENT });
+  readonly membership = new MembershipGuard({
+    live: this.live,
     clock: this.clock,
     log: SILENT,
     askAgain() {},
@@ -41,9 +41,9 @@ class Stage implements Disposable {
       settings: { maxAgeMs: 7 * 86_400_000 },
       services: new Map([["api", { service: { name: "api", discovery: "zk", ports: [80] } }]]),
     } as unknown as Accepted,
-    store: this.store,
+    live: this.live,
     membership: this.membership,
-    reach: this.reach,
+    connectivity: this.connectivity,
     announcement: { facts: { fqdn: "web01.test", ip: "10.0.0.1" }, refusal: undefined },
     fleet: { workers: new Map([["discovery zk", { down: undefined, sinceMs: 0 }]]), stuckThreads: 0 },
     monitor: { ports: new Map() },
@@ -77,7 +77,7 @@ class Stage implements Disposable {
 Deno.test("statusOf() says of a cluster what is known, from nothing to what its registry says now", () => {
   using stage = new Stage();
   assert.deepEqual([stage.web()?.state, stage.web()?.nodes, stage.web()?.generation], ["unknown", 0, null]);
-  stage.store.adopt("web", [node("a")]);
+  stage.live.adopt("web", [node("a")]);
   assert.deepEqual([stage.web()?.state, stage.web()?.nodes], ["last-known", 1]);
   stage.hear("a");
   assert.deepEqual(stage.web(), {
@@ -130,11 +130,11 @@ Deno.test("statusOf() says whether a registry is in reach, and that nobody knows
   using stage = new Stage();
   const zk = () => stage.status().discovery["zk"];
   assert.deepEqual(zk(), { worker: "serving", registry: "unknown", forSeconds: null, detail: null });
-  stage.reach.hear("discovery zk", "connected", "10.0.0.1:2181");
+  stage.connectivity.hear("discovery zk", "connected", "10.0.0.1:2181");
   stage.clock.advance(2_000);
-  stage.reach.hear("discovery zk", "connected", "10.0.0.2:2181");
+  stage.connectivity.hear("discovery zk", "connected", "10.0.0.2:2181");
   assert.deepEqual(zk(), { worker: "serving", registry: "connected", forSeconds: 2, detail: "10.0.0.2:2181" });
-  stage.reach.lose("discovery zk", "it threw");
+  stage.connectivity.lose("discovery zk", "it threw");
   assert.deepEqual([zk()?.registry, zk()?.forSeconds], ["unknown", 0]);
 });
 
@@ -177,7 +177,7 @@ Deno.test("statusOf() shows no password that stands in a finding, a reason or an
   using stage = new Stage();
   const secret = "redis://:hunter2hunter2@db.example:6379";
   stage.logbook.listen(SILENT, stage.clock).error(`Cannot ask ${secret}`);
-  stage.reach.hear("discovery zk", "disconnected", `no answer at ${secret}`);
+  stage.connectivity.hear("discovery zk", "disconnected", `no answer at ${secret}`);
   stage.hear("a");
   stage.membership.lostSight(["web"], `no answer at ${secret}`, { until: "told" });
   stage.parts = {

@@ -12,8 +12,8 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { wish } from "../../src/membership/wanted.ts";
-import { judgeWish } from "../../src/app/judge.ts";
+import { composeWanted } from "../../src/membership/wanted.ts";
+import { judgeWanted } from "../../src/app/judge.ts";
 import { validateDirectory } from "../../src/app/validate.ts";
 import { formatDiagnostic } from "../../src/config/diagnostics.ts";
 import type { Node } from "../../src/model/node.ts";
@@ -59,8 +59,8 @@ for (const name of caseNames(CASES)) {
     const balancer = accepted?.balancers.get("haproxy");
     assert(accepted !== undefined && balancer !== undefined);
     const host = { fqdn: TEST_FQDN, ip: "10.0.9.9" };
-    const asked: Wanted = { ...wish("haproxy", balancer, accepted, given.nodes, host), version: HAPROXY_VERSION };
-    const { target } = await judgeWish(asked, balancer);
+    const asked: Wanted = { ...composeWanted("haproxy", balancer, accepted, given.nodes, host), version: HAPROXY_VERSION };
+    const { target } = await judgeWanted(asked, balancer);
     const { text } = await balancer.plugin.render(target);
     const told = diagnostics.map((each) => `${formatDiagnostic(each).replaceAll(`${temp.path}/`, "")}\n`).join("");
     await compareColumn(path, { text: input, given, expected: expected.join("----\n") }, `${told}----\n${text}`);

@@ -2,13 +2,13 @@ import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { GUARD_DEFAULTS, type GuardSettings } from "../model/cluster.ts";
 import type { ClusterName, ClusterSnapshot } from "../model/topology.ts";
-import { type GuardMemory, type Hold, judge, NO_MEMORY } from "./guard.ts";
-import type { Stale, Store } from "./topology.ts";
+import { applyGuard, type GuardMemory, type Hold, NO_MEMORY } from "./guard.ts";
+import type { LiveTopology, Stale } from "./live_topology.ts";
 
-/** What a {@linkcode Membership} is made of. */
-export interface MembershipOptions {
+/** What a {@linkcode MembershipGuard} is made of. */
+export interface MembershipGuardOptions {
   /** What is believed. */
-  readonly store: Store;
+  readonly live: LiveTopology;
   readonly clock: Clock;
   readonly log: Logger;
   /** Asks a cluster's registry for its whole membership once more. */
@@ -18,17 +18,17 @@ export interface MembershipOptions {
 }
 
 /**
- * Stands between the registries and the store: what they say is judged by each
+ * Stands between the registries and the live topology: what they say is judged by each
  * cluster's guard, and what is held back is asked for again when it is due.
  */
-export class Membership implements Disposable {
-  readonly #options: MembershipOptions;
+export class MembershipGuard implements Disposable {
+  readonly #options: MembershipGuardOptions;
   #guards: ReadonlyMap<ClusterName, GuardSettings> = new Map();
   readonly #memory = new Map<ClusterName, GuardMemory>();
   readonly #connectedAt = new Map<ClusterName, number>();
   readonly #cancels = new Map<ClusterName, () => void>();
 
-  constructor(options: MembershipOptions) {
+  constructor(options: MembershipGuardOptions) {
     this.#options = options;
   }
 
@@ -52,10 +52,10 @@ export class Membership implements Disposable {
 
   /** Notes that the registry of some clusters has come into reach: what it says at first may be what it has not read yet. */
   connected(clusters: Iterable<ClusterName>): void {
-    const { store, clock } = this.#options;
+    const { live, clock } = this.#options;
     for (const cluster of clusters) {
       this.#connectedAt.set(cluster, clock.now());
-      store.markConnected(cluster);
+      live.markConnected(cluster);
     }
   }
 
@@ -64,8 +64,8 @@ export class Membership implements Disposable {
    * there again, or, if the watch itself is lost, until their members are told anew.
    */
   lostSight(clusters: Iterable<ClusterName>, reason: string, { until }: Pick<Stale, "until">): void {
-    const { store, clock } = this.#options;
-    for (const cluster of clusters) store.markStale(cluster, { reason, sinceMs: clock.now(), until });
+    const { live, clock } = this.#options;
+    for (const cluster of clusters) live.markStale(cluster, { reason, sinceMs: clock.now(), until });
   }
 
   /** What is held back of a cluster's last answer; `undefined` if nothing is. */
@@ -75,10 +75,10 @@ export class Membership implements Disposable {
 
   /** Takes what a registry says. */
   hear({ cluster, nodes: said }: ClusterSnapshot): void {
-    const { store, clock, onChange } = this.#options;
+    const { live, clock, onChange } = this.#options;
     const before = this.#memory.get(cluster) ?? NO_MEMORY;
-    const known = store.nodes(cluster) ?? [];
-    const { nodes, memory } = judge({
+    const known = live.nodes(cluster) ?? [];
+    const { nodes, memory } = applyGuard({
       known,
       said,
       settings: this.#guards.get(cluster) ?? GUARD_DEFAULTS,
@@ -91,8 +91,8 @@ export class Membership implements Disposable {
     if (memory.hold === undefined) this.#cancels.delete(cluster);
     else this.#schedule(cluster, memory.hold);
     this.#tell(cluster, { before: before.hold, hold: memory.hold, known: known.length, said: said.length });
-    const isFirst = !store.heard(cluster);
-    if (!store.replace({ cluster, nodes }) && !isFirst) return;
+    const isFirst = !live.heard(cluster);
+    if (!live.replace({ cluster, nodes }) && !isFirst) return;
     onChange(cluster);
   }
 

@@ -29,7 +29,7 @@ export interface Stale {
  * empty. A cluster that leaves the config may come back while its registry is
  * away, so nothing is forgotten before {@linkcode forget} says so. Pure: no clock, no I/O.
  */
-export class Store {
+export class LiveTopology {
   readonly #known = new Map<ClusterName, Known>();
   #generation = 0;
 

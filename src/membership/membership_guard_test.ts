@@ -2,25 +2,25 @@ import assert from "node:assert/strict";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { GUARD_DEFAULTS, type GuardSettings } from "../model/cluster.ts";
 import type { Node } from "../model/node.ts";
-import { Membership } from "./membership.ts";
-import { Store } from "./topology.ts";
+import { MembershipGuard } from "./membership_guard.ts";
+import { LiveTopology } from "./live_topology.ts";
 
 /** A membership of one cluster, `web`, whose registry is asked by hand. */
 class Stage implements Disposable {
   readonly clock = new FakeClock();
-  readonly store = new Store();
+  readonly live = new LiveTopology();
   readonly log: string[] = [];
   asked = 0;
   changes = 0;
-  readonly membership: Membership;
+  readonly membership: MembershipGuard;
 
   constructor(guard: Partial<GuardSettings> = {}) {
     const say = (level: string) => (_text: string, properties: Record<string, unknown> = {}) => {
       const { event, cause, recheck, said } = properties;
       this.log.push([level, event, cause, recheck, said].filter((each) => each !== undefined).join(" "));
     };
-    this.membership = new Membership({
-      store: this.store,
+    this.membership = new MembershipGuard({
+      live: this.live,
       clock: this.clock,
       log: { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") },
       askAgain: () => this.asked++,
@@ -36,7 +36,7 @@ class Stage implements Disposable {
   /** Hears of so many nodes; answers how many are served. */
   hear(count: number): number {
     this.membership.hear({ cluster: "web", nodes: Array.from({ length: count }, (_, i) => node(8000 + i)) });
-    return this.store.nodes("web")?.length ?? -1;
+    return this.live.nodes("web")?.length ?? -1;
   }
 
   [Symbol.dispose](): void {
@@ -48,7 +48,7 @@ function node(port: number): Node {
   return { host: "a.test", ip: "10.0.0.1", port, metadata: {} };
 }
 
-Deno.test("Membership asks a second time before a cluster is emptied, and says so", () => {
+Deno.test("MembershipGuard asks a second time before a cluster is emptied, and says so", () => {
   using stage = new Stage();
   stage.hear(3);
   assert.equal(stage.hear(0), 3);
@@ -62,9 +62,9 @@ Deno.test("Membership asks a second time before a cluster is emptied, and says s
   ]);
 });
 
-Deno.test("Membership believes an empty cluster only some time after its registry came into reach", () => {
+Deno.test("MembershipGuard believes an empty cluster only some time after its registry came into reach", () => {
   using stage = new Stage();
-  stage.store.adopt("web", [node(8000)]);
+  stage.live.adopt("web", [node(8000)]);
   stage.membership.connected(["web"]);
   assert.equal(stage.hear(0), 1);
   stage.clock.advance(4_900);
@@ -74,7 +74,7 @@ Deno.test("Membership believes an empty cluster only some time after its registr
   assert.equal(stage.hear(0), 0);
 });
 
-Deno.test("Membership takes what returns while something is held back, and says that it is over", () => {
+Deno.test("MembershipGuard takes what returns while something is held back, and says that it is over", () => {
   using stage = new Stage({ maxShrinkPercent: 50 });
   stage.hear(10);
   assert.equal(stage.hear(2), 10);
@@ -87,7 +87,7 @@ Deno.test("Membership takes what returns while something is held back, and says 
   ]);
 });
 
-Deno.test("Membership asks at once when the operator changes the guard that holds something back", () => {
+Deno.test("MembershipGuard asks at once when the operator changes the guard that holds something back", () => {
   using stage = new Stage({ minNodes: 2 });
   stage.hear(3);
   assert.equal(stage.hear(1), 3);
@@ -98,20 +98,20 @@ Deno.test("Membership asks at once when the operator changes the guard that hold
   assert.equal(stage.hear(1), 1);
 });
 
-Deno.test("Membership: the first answer is news even if it holds nothing", () => {
+Deno.test("MembershipGuard: the first answer is news even if it holds nothing", () => {
   using stage = new Stage();
   assert.equal(stage.hear(0), 0);
-  assert.deepEqual([stage.changes, stage.store.heard("web")], [1, true]);
+  assert.deepEqual([stage.changes, stage.live.heard("web")], [1, true]);
 });
 
-Deno.test("Membership: an answer that is held back is an answer", () => {
+Deno.test("MembershipGuard: an answer that is held back is an answer", () => {
   using stage = new Stage();
-  stage.store.adopt("web", [node(8000)]);
+  stage.live.adopt("web", [node(8000)]);
   assert.equal(stage.hear(0), 1);
-  assert.deepEqual([stage.changes, stage.store.heard("web")], [1, true]);
+  assert.deepEqual([stage.changes, stage.live.heard("web")], [1, true]);
 });
 
-Deno.test("Membership does not take what was said before a cluster was removed as a confirmation when it is back", () => {
+Deno.test("MembershipGuard does not take what was said before a cluster was removed as a confirmation when it is back", () => {
   using stage = new Stage();
   stage.hear(3);
   assert.equal(stage.hear(0), 3);
@@ -125,7 +125,7 @@ Deno.test("Membership does not take what was said before a cluster was removed a
   assert.equal(stage.hear(0), 0);
 });
 
-Deno.test("Membership keeps all of a cluster whose guard says keep, though its file was away for a while", () => {
+Deno.test("MembershipGuard keeps all of a cluster whose guard says keep, though its file was away for a while", () => {
   using stage = new Stage({ onEmpty: "keep" });
   stage.hear(3);
   assert.equal(stage.hear(0), 3);
