@@ -13,12 +13,12 @@ export interface HttpAddress {
 
 /** One request; the server has so long for its whole answer as the signal says. */
 export interface HttpRequest {
-  readonly method: "GET" | "HEAD" | "PUT" | "DELETE";
+  readonly method: "GET" | "HEAD" | "PUT" | "DELETE" | "POST";
   /** The path with the query, escaped. */
   readonly path: string;
   readonly body?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
-  /** A longer answer is refused. */
+  /** A longer answer is rejected; of an answer that is read line by line, a longer line. */
   readonly bytesMax: number;
   readonly signal: AbortSignal;
 }
@@ -31,6 +31,18 @@ export interface HttpAnswer {
   readonly text: string;
 }
 
+/** An answer whose body has no end in sight. */
+export interface HttpLines {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: IncomingMessage["headers"];
+  /**
+   * The body's lines as they come, without empty ones. Ends when the server ends the body, throws when the connection
+   * breaks or the request's signal is aborted. Returning from it closes the connection.
+   */
+  readonly lines: AsyncGenerator<string, void, void>;
+}
+
 /** How TLS is spoken; all is PEM. */
 export interface ClientTls {
   /** The authority that is believed; those of the system if there is none. */
@@ -38,6 +50,8 @@ export interface ClientTls {
   /** The certificate that is shown, with its key. */
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
+  /** The name in SNI and in the server's certificate, if not the host that is connected to. */
+  readonly serverName?: string | undefined;
 }
 
 /**
@@ -54,37 +68,94 @@ export class HttpClient implements Disposable {
     this.#agent = new TcpAgent(tls);
   }
 
-  /** Asks one server. Throws if it is out of reach, answers no HTTP or too much, or the signal is aborted. */
-  async ask({ host, port }: HttpAddress, asked: HttpRequest): Promise<HttpAnswer> {
-    const { method, path, body, bytesMax, signal } = asked;
+  /** Asks one server. Throws if it is unreachable, answers no HTTP or too much, or the signal is aborted. */
+  async ask(address: HttpAddress, asked: HttpRequest): Promise<HttpAnswer> {
+    const exchange = this.#begin(address, asked);
+    try {
+      const response = await exchange.response;
+      const text = await Promise.race([exchange.failed, collect(response, asked.bytesMax)]);
+      return { status: response.statusCode ?? 0, headers: response.headers, text };
+    } catch (error) {
+      exchange.asking.destroy();
+      throw error;
+    } finally {
+      exchange.end();
+    }
+  }
+
+  /**
+   * Asks one server for an answer that is read line by line as it comes. The signal holds for the whole of it: who does
+   * not read the lines to their end aborts it. Throws as {@linkcode ask}.
+   */
+  async follow(address: HttpAddress, asked: HttpRequest): Promise<HttpLines> {
+    const exchange = this.#begin(address, asked);
+    try {
+      const response = await exchange.response;
+      const lines = this.#lines(exchange, response, asked);
+      return { status: response.statusCode ?? 0, headers: response.headers, lines };
+    } catch (error) {
+      exchange.asking.destroy();
+      exchange.end();
+      throw error;
+    }
+  }
+
+  #begin({ host, port }: HttpAddress, asked: HttpRequest): Exchange {
+    const { method, path, body, signal } = asked;
     signal.throwIfAborted();
     const bytes = body === undefined ? undefined : new TextEncoder().encode(body);
-    const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
+    const { promise: response, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    const failed = Promise.withResolvers<never>();
+    for (const promise of [response, failed.promise]) promise.catch(() => {});
+    const fail = (error: unknown) => {
+      reject(error);
+      failed.reject(error);
+    };
     const headers = { ...asked.headers, ...(bytes === undefined ? {} : { "content-length": String(bytes.length) }) };
     const asking = request({ host, port, method, path, headers, agent: this.#agent, signal });
     this.#open.add(asking);
     const abort = () => {
-      reject(signal.reason);
+      fail(signal.reason);
       asking.destroy();
     };
     signal.addEventListener("abort", abort, { once: true });
     // Stays for good: an error that comes when all is over must not be an uncaught one.
-    asking.on("error", reject);
-    asking.once("response", (response) => {
-      collect(response, bytesMax).then(
-        (text) => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }),
-        (error) => {
-          reject(error);
-          asking.destroy();
-        },
-      );
-    });
+    asking.on("error", fail);
+    asking.once("response", resolve);
     asking.end(bytes);
-    try {
-      return await promise;
-    } finally {
+    const end = () => {
       signal.removeEventListener("abort", abort);
       this.#open.delete(asking);
+    };
+    return { asking, response, failed: failed.promise, end };
+  }
+
+  async *#lines(exchange: Exchange, response: IncomingMessage, asked: HttpRequest): HttpLines["lines"] {
+    const { bytesMax, signal } = asked;
+    const decoder = new TextDecoder("utf-8", { fatal: true });
+    let waiting: string[] = [];
+    let bytes = 0;
+    try {
+      for await (const chunk of response) {
+        const [first = "", ...more] = decoder.decode(chunk, { stream: true }).split("\n");
+        waiting.push(first);
+        bytes += chunk.length;
+        if (more.length > 0) {
+          const lines = [waiting.join(""), ...more];
+          const rest = lines.pop() ?? "";
+          [waiting, bytes] = [[rest], new TextEncoder().encode(rest).length];
+          for (const line of lines) if (line.trim() !== "") yield line;
+        }
+        if (bytes > bytesMax) throw new Error(`A line of the answer has more than ${bytesMax} bytes`);
+      }
+      if (!response.complete) throw new Error("The answer was cut off");
+      const last = waiting.join("") + decoder.decode();
+      if (last.trim() !== "") yield last;
+    } catch (error) {
+      throw signal.aborted ? signal.reason : error;
+    } finally {
+      exchange.asking.destroy();
+      exchange.end();
     }
   }
 
@@ -93,6 +164,16 @@ export class HttpClient implements Disposable {
     for (const asking of this.#open) asking.destroy(new Error("The client is closed"));
     this.#agent.destroy();
   }
+}
+
+/** A request that was sent. */
+interface Exchange {
+  readonly asking: ClientRequest;
+  readonly response: Promise<IncomingMessage>;
+  /** Rejects when the connection breaks, or the signal is aborted. */
+  readonly failed: Promise<never>;
+  /** Lets go of the signal. */
+  readonly end: () => void;
 }
 
 /** Keeps connections that were made by {@linkcode connectTcp}, so that a name stands for all of its addresses. */
@@ -111,14 +192,16 @@ class TcpAgent extends Agent {
     const address = { host: String(host), port: Number(port) };
     const plain = new TcpSocket(connectTcp(address, either));
     if (this.#tls === undefined) return plain;
-    const { ca, cert, key } = this.#tls;
+    const { ca, cert, key, serverName } = this.#tls;
     const socket = secure({
       ...address,
       socket: plain,
       ...(ca !== undefined && { ca }),
       ...(cert !== undefined && key !== undefined && { cert, key }),
-      // An address has no place in SNI; without a name the certificate is held against the host.
-      ...(isIP(address.host) === 0 && { servername: address.host }),
+      // An address has no place in SNI; without a name the certificate is checked against the host.
+      ...(serverName !== undefined
+        ? { servername: serverName }
+        : isIP(address.host) === 0 && { servername: address.host }),
     });
     socket.once("close", () => plain.destroy());
     plain.on("error", (error) => socket.destroy(error));

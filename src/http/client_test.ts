@@ -53,3 +53,64 @@ Deno.test("HttpClient uses a connection again until the server closes it, and ma
   await eventually("it answers again", async () => (await ask().catch(() => undefined))?.text === "ok");
   assert.equal(server.accepted, 2);
 });
+
+Deno.test("HttpClient follows an answer line by line, wherever its pieces were cut", async () => {
+  const go = Promise.withResolvers<void>();
+  await using server = new ScriptedServer(async (connection) => {
+    const send = (text: string) => connection.write(new TextEncoder().encode(text));
+    const chunk = (text: string) => send(`${new TextEncoder().encode(text).length.toString(16)}\r\n${text}\r\n`);
+    await connection.read(new Uint8Array(4_096));
+    await send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (const piece of ['{"a"', ':1}\n\n{"ü', '":2}\n{']) await chunk(piece);
+    await go.promise;
+    for (const piece of ['"c":3}', "\nlast"]) await chunk(piece);
+    await send("0\r\n\r\n");
+  });
+  using client = new HttpClient();
+  const signal = AbortSignal.timeout(10_000);
+  const { status, lines } = await client.follow({ host: "127.0.0.1", port: server.port }, { ...REQUEST, signal });
+  assert.equal(status, 200);
+  assert.equal((await lines.next()).value, '{"a":1}');
+  assert.equal((await lines.next()).value, '{"ü":2}');
+  go.resolve();
+  assert.deepEqual(await Array.fromAsync(lines), ['{"c":3}', "last"]);
+});
+
+Deno.test.each([
+  { what: "is cut off", sent: "a\nb", said: /cut off|reset|closed|aborted|end of file/i },
+  { what: "has a line that is too long", sent: `a\n${"b".repeat(2_000)}`, said: /more than 1000 bytes/ },
+])("HttpClient throws while it follows an answer that $what", async ({ sent, said }) => {
+  await using server = new ScriptedServer(async (connection) => {
+    await connection.read(new Uint8Array(4_096));
+    const text = `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${sent.length.toString(16)}\r\n${sent}\r\n`;
+    await connection.write(new TextEncoder().encode(text));
+  });
+  using client = new HttpClient();
+  const signal = AbortSignal.timeout(10_000);
+  const { lines } = await client.follow({ host: "127.0.0.1", port: server.port }, { ...REQUEST, signal });
+  assert.equal((await lines.next()).value, "a");
+  await assert.rejects(Array.fromAsync(lines), said);
+});
+
+Deno.test("HttpClient closes the connection of an answer that is followed no more", async () => {
+  await using server = new ScriptedServer(async (connection) => {
+    await connection.read(new Uint8Array(4_096));
+    const text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\na\n\r\n";
+    await connection.write(new TextEncoder().encode(text));
+    await isSilent(connection);
+  });
+  using client = new HttpClient();
+  const address = { host: "127.0.0.1", port: server.port };
+  const left = await client.follow(address, { ...REQUEST, signal: AbortSignal.timeout(10_000) });
+  for await (const line of left.lines) {
+    assert.equal(line, "a");
+    break;
+  }
+  await eventually("the connection is closed", () => server.open === 0);
+  const controller = new AbortController();
+  const aborted = await client.follow(address, { ...REQUEST, signal: controller.signal });
+  assert.equal((await aborted.lines.next()).value, "a");
+  controller.abort(new Error("enough"));
+  await assert.rejects(aborted.lines.next(), /enough/);
+  await eventually("the connection is closed", () => server.open === 0);
+});
