@@ -370,7 +370,7 @@ export class App {
     if (done.type === "ack" && done.takenFrom !== undefined) return { takenFrom: done.takenFrom };
   }
 
-  // The writer's half: snapshots become the balancers' wishes.
+  // The writer's half: snapshots become what the balancers are to serve.
 
   /** Joins the changes of members, so that a storm of them is no storm for the balancers. */
   #makeDamper({ updates }: Settings): Damper<ClusterName> {

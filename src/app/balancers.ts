@@ -44,7 +44,7 @@ export interface RunningBalancer {
   readonly done: Promise<void>;
 }
 
-/** The balancers of this host, each with a writer of its own: begun, given wishes and ended as the config says. */
+/** The balancers of this host, each with a writer of its own: begun, given what to serve and ended as the config says. */
 export class Balancers implements AsyncDisposable {
   readonly #options: BalancersOptions;
   readonly #log: Logger;

@@ -7,7 +7,7 @@ import { Describer } from "../supervisor/describer.ts";
 import { accept } from "../config/accept.ts";
 import type { Accepted } from "../config/accepted.ts";
 import { describeWith } from "./describe.ts";
-import { judgeBalancers, type JudgeOptions } from "./judge.ts";
+import { tryBalancers, type TryOptions } from "./try_balancers.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
 import { CATALOG, makeBalancerPlugins, makePluginLoader } from "./plugins.ts";
 
@@ -29,7 +29,7 @@ export interface Validated {
  */
 export async function validateDirectory(
   dir: string,
-  { role, balancerPlugins: given, candidates, ...severity }: JudgeOptions & {
+  { role, balancerPlugins: given, candidates, ...severity }: TryOptions & {
     readonly role: Role;
     readonly balancerPlugins?: BalancerPlugins;
     /** Files that are read in the place of those of the directory, by their path in it. */
@@ -55,7 +55,7 @@ export async function validateDirectory(
     describe: describeWith(describer),
     secrets: await readSecrets(loaded.desired, dir),
   });
-  const judged = (await judgeBalancers(accepted, severity)).flatMap(({ key, finding }) =>
+  const judged = (await tryBalancers(accepted, severity)).flatMap(({ key, finding }) =>
     loaded.desired.sources.get(key)?.diagnose(finding) ?? []
   );
   return {

@@ -205,7 +205,7 @@ export class Executor implements BalancerEffects, Disposable {
       using connection = await this.#connect(socket, signal);
       const answers = await connection.ask(steps.map((step) => step.command));
       const tookMs = performance.now() - began;
-      return steps.map((step, index) => judge(step, answers[index] ?? "", tookMs));
+      return steps.map((step, index) => outcomeOf(step, answers[index] ?? "", tookMs));
     } catch (error) {
       signal.throwIfAborted();
       return steps.slice(0, 1).map((step) => ({ ok: false, step, failure: failureOf(step, error) }));
@@ -341,7 +341,7 @@ function isCommand(step: Step): step is CommandStep {
   return step.do === "command";
 }
 
-function judge(step: CommandStep, answer: string, tookMs: number): StepOutcome {
+function outcomeOf(step: CommandStep, answer: string, tookMs: number): StepOutcome {
   if (step.expect.some((expected) => new RegExp(`^(?:${expected})$`).test(answer))) {
     return { ok: true, step, tookMs, output: "" };
   }

@@ -1,4 +1,4 @@
-import { foresee } from "../app/foresee.ts";
+import { dryRun } from "../app/dry_run.ts";
 import type { Identity } from "../app/host_facts.ts";
 import { logDiagnostic } from "../app/intake.ts";
 import { makeBalancerPlugins } from "../app/plugins.ts";
@@ -35,7 +35,7 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
     });
     return 1;
   }
-  const { balancers, silent, unreachable } = await foresee(accepted, {
+  const { balancers, silent, unreachable } = await dryRun(accepted, {
     host: (await identify(accepted.host)).facts,
     waitMs,
     log,
@@ -72,8 +72,8 @@ export function describeStep(step: Step): string {
       return `send: ${step.command}`;
     case "install": {
       const when = step.when === "soon" ? ", within a second" : "";
-      const judge = step.check.length === 0 ? "" : `, once this accepts it: ${step.check.join(" ")}`;
-      return `install ${step.path}${when}${judge}`;
+      const checker = step.check.length === 0 ? "" : `, once this accepts it: ${step.check.join(" ")}`;
+      return `install ${step.path}${when}${checker}`;
     }
     case "start":
       return `start (${step.reason}): ${

@@ -1,7 +1,7 @@
 import { fetchPlugin, locate, openPlugin, recallPlugin } from "../app/open_plugin.ts";
 import { type PluginConfig, readPluginConfig, writePluginConfig } from "../app/plugin_config.ts";
 import { CATALOG } from "../app/plugins.ts";
-import { allowanceFor, wishesOf } from "../app/plugin_wishes.ts";
+import { allowanceFor, requestedPermissionsOf } from "../app/requested_permissions.ts";
 import type { PluginEntry } from "../config/desired.ts";
 import { formatDiagnostic } from "../config/diagnostics.ts";
 import { addEntry, changeEntry } from "../config/plugins_file.ts";
@@ -16,7 +16,7 @@ import { list, show, verify } from "./plugin_listing.ts";
 import { testPlugin } from "./plugin_conformance.ts";
 import { newPlugin } from "./plugin_new.ts";
 import type { PluginCommandOptions } from "./plugin_options.ts";
-import { describeChanges, describePlugin, describeWishes } from "./plugin_text.ts";
+import { describeChanges, describePlugin, describeRequested } from "./plugin_text.ts";
 
 /** How long the fetching of one plugin may take. */
 const FETCH_DEADLINE_MS = 60_000;
@@ -88,20 +88,20 @@ async function add(
   const own: Allowance | undefined = named === "check" ? { net: [OWN_TARGET] } : undefined;
   for (const line of describePlugin(name, open, { from: url })) print(line);
   print("");
-  const wishesWith = (allow: Allowance | undefined) =>
-    wishesOf({
+  const requestedWith = (allow: Allowance | undefined) =>
+    requestedPermissionsOf({
       kind: named,
       source: { module: open.module, origin: "foreign", name: `${kind}/${name}`, allow },
       example,
     });
-  let [allow, wishes] = [own, await wishesWith(own)];
-  if (grantsAll && wishes.refusal === undefined) {
-    wishes = await wishesWith(allowanceFor(wishes.wishes, own));
+  let [allow, requested] = [own, await requestedWith(own)];
+  if (grantsAll && requested.refusal === undefined) {
+    requested = await requestedWith(allowanceFor(requested.permissions, own));
     // What no grant covers, as a relative path, would be an error in the file.
-    const granted = allowanceFor(wishes.wishes.filter(({ isGranted }) => isGranted), own);
+    const granted = allowanceFor(requested.permissions.filter(({ isGranted }) => isGranted), own);
     allow = Object.keys(granted).length === 0 ? own : granted;
   }
-  for (const line of describeWishes(wishes, { example, allow })) print(line);
+  for (const line of describeRequested(requested, { example, allow })) print(line);
   const isPinned = isRemote(url) || pin;
   const sha256 = isPinned ? open.sha256 : undefined;
   await writePluginConfig(config, addEntry(config.text, { section, name, url, sha256, insecure, allow }));
@@ -181,25 +181,25 @@ async function updateEntry(
   }
   print(`${key}: sha256 was ${sha256 ?? "not there"}`);
   print(`${" ".repeat(key.length)}         is ${open.sha256}`);
-  const wishesNow = async (module: string, example: unknown) =>
-    await wishesOf({ kind, source: { module, origin: "foreign", name: key, allow }, example });
+  const requestedNow = async (module: string, example: unknown) =>
+    await requestedPermissionsOf({ kind, source: { module, origin: "foreign", name: key, allow }, example });
   const before = sha256 === undefined ? undefined : await recallPlugin(sha256, { cache: config.cache, clock });
   if (before !== undefined) {
     for (const line of describeChanges(before.graph.modules, open.graph.modules)) print(`  ${line}`);
   } else if (sha256 !== undefined) {
     print(`  which modules have changed cannot be told: what it was is not in ${config.cache.dir}`);
   }
-  const wishes = await wishesNow(open.module, open.introduction.example);
+  const requested = await requestedNow(open.module, open.introduction.example);
   const old = before === undefined ? undefined : await openPlugin(before, { clock, label: key, signal });
-  const asked = old === undefined ? [] : (await wishesNow(old.module, old.introduction.example)).wishes;
-  const isNew = wishes.wishes.filter((wish) =>
-    !asked.some(({ access, entry }) => access === wish.access && entry === wish.entry)
+  const asked = old === undefined ? [] : (await requestedNow(old.module, old.introduction.example)).permissions;
+  const isNew = requested.permissions.filter((each) =>
+    !asked.some(({ access, entry }) => access === each.access && entry === each.entry)
   );
   if (old !== undefined) {
     for (const { access, entry } of isNew) print(`  it asks now for ${access} ${entry}, and did not before`);
   }
-  if (wishes.wishes.some(({ isGranted }) => !isGranted)) {
-    for (const line of describeWishes(wishes, { example: open.introduction.example, allow })) print(`  ${line}`);
+  if (requested.permissions.some(({ isGranted }) => !isGranted)) {
+    for (const line of describeRequested(requested, { example: open.introduction.example, allow })) print(`  ${line}`);
   }
   await keep(open, config, print);
   return changeEntry(text, { section, name, sha256: open.sha256, ...isMoved && { url } });

@@ -1,13 +1,13 @@
 import { openPlugin } from "../app/open_plugin.ts";
 import { findOffline, type PluginConfig } from "../app/plugin_config.ts";
 import { CATALOG } from "../app/plugins.ts";
-import { introduceAll, wishesOf } from "../app/plugin_wishes.ts";
+import { introduceAll, requestedPermissionsOf } from "../app/requested_permissions.ts";
 import type { PluginEntry } from "../config/desired.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { PluginFault } from "../plugin/graph.ts";
 import { EXIT } from "./exit_codes.ts";
 import type { PluginCommandOptions } from "./plugin_options.ts";
-import { describePlugin, describeWishes, table } from "./plugin_text.ts";
+import { describePlugin, describeRequested, table } from "./plugin_text.ts";
 
 const KINDS = ["check", "discovery", "balancer"] as const;
 /** How long a plugin may take to say what it is. */
@@ -57,7 +57,12 @@ export async function show(
     if (introduction.example === undefined) continue;
     const { example } = introduction;
     print("");
-    for (const line of describeWishes(await wishesOf({ kind, source, example }), { example, allow: undefined })) {
+    for (
+      const line of describeRequested(await requestedPermissionsOf({ kind, source, example }), {
+        example,
+        allow: undefined,
+      })
+    ) {
       print(line);
     }
   }
@@ -68,7 +73,9 @@ export async function show(
     for (const line of describePlugin(name, open, { from: url })) print(line);
     print("");
     const source = { module: open.module, origin: "foreign", name: `${kind}/${name}`, allow } as const;
-    for (const line of describeWishes(await wishesOf({ kind, source, example }), { example, allow })) print(line);
+    for (const line of describeRequested(await requestedPermissionsOf({ kind, source, example }), { example, allow })) {
+      print(line);
+    }
   }
   return EXIT.ok;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { OpenPlugin } from "../app/open_plugin.ts";
-import { allowanceFor, type Wishes } from "../app/plugin_wishes.ts";
+import { allowanceFor, type RequestedPermissions } from "../app/requested_permissions.ts";
 import { writeYaml } from "../config/plugins_file.ts";
 import { escapeUnprintable } from "../kernel/quote.ts";
 import type { Allowance } from "../model/allowance.ts";
@@ -33,21 +33,21 @@ export function describePlugin(
 }
 
 /** Tells what a plugin asks for with its example config, and what to write if that is more than it is granted. */
-export function describeWishes(
-  { config, wishes, refusal }: Wishes,
+export function describeRequested(
+  { config, permissions, refusal }: RequestedPermissions,
   { example, allow }: { readonly example: unknown; readonly allow: Allowance | undefined },
 ): readonly string[] {
   const [which, ...block] = example === undefined
     ? ["With the config {}, as it gives no example,"]
     : ["With its example config", ...indent(writeYaml(config, { form: "block" }).split("\n"), 4)];
   if (refusal !== undefined) return escaped([which, ...block, `it does not say what it asks for: ${refusal}`]);
-  const width = Math.max(0, ...wishes.map(({ entry }) => entry.length));
-  const lines = wishes.map(({ access, entry, isGranted }) =>
+  const width = Math.max(0, ...permissions.map(({ entry }) => entry.length));
+  const lines = permissions.map(({ access, entry, isGranted }) =>
     `    ${access.padEnd(5)}  ${entry.padEnd(width)}  ${isGranted ? "granted" : "NOT granted"}`
   );
-  const asks = wishes.length === 0 ? ["it asks for no permission."] : ["it asks for", ...lines];
-  if (wishes.every(({ isGranted }) => isGranted)) return escaped([which, ...block, ...asks]);
-  const line = writeYaml(allowanceFor(wishes, allow), { form: "line" });
+  const asks = permissions.length === 0 ? ["it asks for no permission."] : ["it asks for", ...lines];
+  if (permissions.every(({ isGranted }) => isGranted)) return escaped([which, ...block, ...asks]);
+  const line = writeYaml(allowanceFor(permissions, allow), { form: "line" });
   return escaped([which, ...block, ...asks, "To grant all of that, write into its entry:", `    allow: ${line}`]);
 }
 

@@ -6,7 +6,7 @@ const EXIT_CODES = { SIGTERM: 143, SIGINT: 130 } as const;
 
 /**
  * A Ctrl-C reaches every process of a terminal, and a launcher passes it on
- * once more: what comes within this time is the same wish.
+ * once more: what comes within this time is the same request.
  */
 export const SAME_WISH_MS = 250;
 
@@ -35,10 +35,10 @@ export class StopSignals implements Disposable {
   constructor({ stop, exit, now }: StopSignalsOptions) {
     this.#heard = STOPS.map((signal) => [signal, () => {
       const nowMs = now();
-      const wish = judgeStop(this.#firstMs, nowMs);
+      const act = judgeStop(this.#firstMs, nowMs);
       this.#firstMs ??= nowMs;
-      if (wish === "stop") stop();
-      if (wish === "now") exit(EXIT_CODES[signal], signal);
+      if (act === "stop") stop();
+      if (act === "now") exit(EXIT_CODES[signal], signal);
     }]);
     for (const [signal, heard] of this.#heard) Deno.addSignalListener(signal, heard);
   }

@@ -13,7 +13,7 @@
  */
 import assert from "node:assert/strict";
 import { composeWanted } from "../../src/membership/wanted.ts";
-import { judgeWanted } from "../../src/app/judge.ts";
+import { tryWanted } from "../../src/app/try_balancers.ts";
 import { validateDirectory } from "../../src/app/validate.ts";
 import { formatDiagnostic } from "../../src/config/diagnostics.ts";
 import type { Node } from "../../src/model/node.ts";
@@ -60,7 +60,7 @@ for (const name of caseNames(CASES)) {
     assert(accepted !== undefined && balancer !== undefined);
     const host = { fqdn: TEST_FQDN, ip: "10.0.9.9" };
     const asked: Wanted = { ...composeWanted("haproxy", balancer, accepted, given.nodes, host), version: HAPROXY_VERSION };
-    const { target } = await judgeWanted(asked, balancer);
+    const { target } = await tryWanted(asked, balancer);
     const { text } = await balancer.plugin.render(target);
     const told = diagnostics.map((each) => `${formatDiagnostic(each).replaceAll(`${temp.path}/`, "")}\n`).join("");
     await compareColumn(path, { text: input, given, expected: expected.join("----\n") }, `${told}----\n${text}`);

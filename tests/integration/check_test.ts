@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { validateDirectory } from "../../src/app/validate.ts";
-import type { JudgeOptions } from "../../src/app/judge.ts";
+import type { TryOptions } from "../../src/app/try_balancers.ts";
 import { check } from "../../src/cli/check.ts";
 import { formatDiagnostic } from "../../src/config/diagnostics.ts";
 import { runCli } from "../support/cli.ts";
@@ -32,7 +32,7 @@ async function directory(
 }
 
 /** Each finding in one line: `balancers/haproxy.yaml:4:1: warning: …`. */
-async function findings(temp: TempDir, options: JudgeOptions = {}): Promise<readonly string[]> {
+async function findings(temp: TempDir, options: TryOptions = {}): Promise<readonly string[]> {
   const { diagnostics } = await validateDirectory(temp.file("c"), { role: "check", ...options });
   return diagnostics.map((each) => formatDiagnostic(each).split("\n")[0]?.replace(`${temp.file("c")}/`, "") ?? "");
 }

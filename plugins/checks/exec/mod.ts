@@ -35,7 +35,7 @@ const exec: CheckPlugin<ExecConfig> = {
         child.status,
       ]);
       signal.throwIfAborted();
-      return judge(config, { output, complaint, status });
+      return outcomeOf(config, { output, complaint, status });
     } finally {
       signal.removeEventListener("abort", end);
     }
@@ -117,7 +117,7 @@ interface Ended {
   readonly status: Deno.CommandStatus;
 }
 
-function judge(config: ExecConfig, { output, complaint, status }: Ended): ProbeOutcome {
+function outcomeOf(config: ExecConfig, { output, complaint, status }: Ended): ProbeOutcome {
   const { command } = config;
   const said = quoteFirstLine(config, output);
   const complained = quoteFirstLine(config, complaint) || said;

@@ -39,7 +39,7 @@ const grpc: CheckPlugin<GrpcConfig> = {
       const { callCheck } = await import("./call.ts");
       const tls = config.tls ? await readTls(config, signal) : undefined;
       signal.throwIfAborted();
-      return judge(await callCheck(config.service, target, address, { signal, tls }), config, target);
+      return outcomeOfReply(await callCheck(config.service, target, address, { signal, tls }), config, target);
     } catch (error) {
       signal.throwIfAborted();
       return outcomeOf(error, target);
@@ -55,7 +55,7 @@ async function readTls({ verify, ca, server_name: serverName }: GrpcConfig, sign
   return { verify, serverName, caCertificates };
 }
 
-function judge(reply: Reply, { service }: GrpcConfig, target: Endpoint): ProbeOutcome {
+function outcomeOfReply(reply: Reply, { service }: GrpcConfig, target: Endpoint): ProbeOutcome {
   if (reply.status === undefined) throw new ProbeError(`${target} closed the connection without an answer`);
   if (reply.status !== 200 || !/^application\/grpc\b/.test(reply.contentType ?? "")) {
     const what = `HTTP status ${reply.status} and content-type ${quote(reply.contentType ?? "")}`;

@@ -12,11 +12,11 @@ import { type Judgement, judgementAt } from "../config/place.ts";
 const SAMPLE: Node = { host: "sample.invalid", ip: "192.0.2.1", port: 65_535, metadata: {} };
 /** A host to render for. */
 const HOST: HostFacts = { fqdn: "sample.invalid", ip: "192.0.2.1" };
-/** How long a balancer's program may take to judge a config, with all that it makes necessary to leave out. */
-const JUDGE_DEADLINE_MS = 20_000;
+/** How long a balancer's program may take to check a config, with all that it makes necessary to leave out. */
+const TRY_DEADLINE_MS = 20_000;
 
-/** How severe a judge is. */
-export interface JudgeOptions {
+/** How severe a trial is. */
+export interface TryOptions {
   /** Whether a program that cannot be asked is a warning. */
   readonly strict?: boolean | undefined;
   /** Whether a name that cannot be resolved here is none of the config's faults. */
@@ -27,18 +27,18 @@ export interface JudgeOptions {
 
 /**
  * Renders what each balancer would be given, with a sample member in each
- * cluster, and has its own program judge it: what only a running writer would
+ * cluster, and has its own program check it: what only a running writer would
  * find otherwise. That a program is not installed, and so judges nothing, is
  * said. Writes to a temporary directory alone.
  */
-export async function judgeBalancers(
+export async function tryBalancers(
   accepted: Accepted,
-  options: JudgeOptions = {},
+  options: TryOptions = {},
 ): Promise<readonly Judgement[]> {
   const found: Judgement[] = [];
   for (const [name, balancer] of accepted.balancers) {
     try {
-      found.push(...await judge(name, balancer, accepted, options));
+      found.push(...await tryBalancer(name, balancer, accepted, options));
       if (!options.looksAtPaths) continue;
       for (const obstacle of await findWritingObstacles(await balancer.plugin.sources(balancer.config))) {
         found.push(judgementAt(accepted, name, { ...obstacle, origin: undefined }));
@@ -51,15 +51,15 @@ export async function judgeBalancers(
   return found;
 }
 
-async function judge(
+async function tryBalancer(
   name: string,
   balancer: AcceptedBalancer,
   accepted: Accepted,
-  { strict = false, ignoresNames = false }: JudgeOptions,
+  { strict = false, ignoresNames = false }: TryOptions,
 ): Promise<readonly Judgement[]> {
   const members = new Map([...accepted.clusters.values()].map(({ cluster }) => [cluster.name, [SAMPLE]]));
   const asked = composeWanted(name, balancer, accepted, members, HOST);
-  const { target, refusals, isAsked, output } = await judgeWanted(asked, balancer);
+  const { target, refusals, isAsked, output } = await tryWanted(asked, balancer);
   const refused = refusals.flatMap(({ cluster, faults }) =>
     faults.filter(({ unresolved }) => !ignoresNames || unresolved === undefined).map((
       { message, origin = { cluster, path: [] } },
@@ -102,15 +102,15 @@ function openListeners(name: string, balancer: AcceptedBalancer, accepted: Accep
   return [judgementAt(accepted, name, { severity: "notice", message, origin: undefined })];
 }
 
-/** Has a balancer's program judge the desired state; answers as much of it as it takes, and what it has against the rest. */
-export async function judgeWanted(asked: Wanted, { plugin }: AcceptedBalancer): Promise<Trial<unknown, unknown>> {
+/** Has a balancer's program check the desired state; answers as much of it as it takes, and what it has against the rest. */
+export async function tryWanted(asked: Wanted, { plugin }: AcceptedBalancer): Promise<Trial<unknown, unknown>> {
   const dir = await Deno.makeTempDir({ prefix: "lighthouse-check-" });
   try {
     return await tryOut(asked, {
       balancer: plugin,
       effects: new Executor(),
       candidate: `${dir}/candidate`,
-      signal: AbortSignal.timeout(JUDGE_DEADLINE_MS),
+      signal: AbortSignal.timeout(TRY_DEADLINE_MS),
     });
   } finally {
     await Deno.remove(dir, { recursive: true });

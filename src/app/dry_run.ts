@@ -12,7 +12,7 @@ import { groupInstances } from "../supervisor/reconcile.ts";
 import { discoveryId } from "../config/accept.ts";
 import type { Accepted } from "../config/accepted.ts";
 import { composeWanted, needsNoMetadata } from "../membership/wanted.ts";
-import { judgeWanted } from "./judge.ts";
+import { tryWanted } from "./try_balancers.ts";
 
 /** How long a balancer may take to answer. */
 const OBSERVE_DEADLINE_MS = 30_000;
@@ -21,7 +21,7 @@ const OBSERVE_DEADLINE_MS = 30_000;
 const RETRY_MS = 500;
 
 /** What the writer would do to one balancer. */
-export interface Foreseen extends Preview {
+export interface BalancerDryRun extends Preview {
   /** The balancer's name. */
   readonly balancer: string;
   /** The file that it is started from. */
@@ -29,8 +29,8 @@ export interface Foreseen extends Preview {
 }
 
 /** What the writer would do. */
-export interface Foresight {
-  readonly balancers: readonly Foreseen[];
+export interface DryRun {
+  readonly balancers: readonly BalancerDryRun[];
   /** The clusters of which no registry has spoken in time: they stand as last known. */
   readonly silent: readonly ClusterName[];
   /** The registries that could not be reached in time, and why. */
@@ -38,10 +38,10 @@ export interface Foresight {
 }
 
 /** Looks at the registries and the balancers as the writer does, and says what it would do. Touches nothing. */
-export async function foresee(
+export async function dryRun(
   accepted: Accepted,
   { host, waitMs, log }: { readonly host: HostFacts; readonly waitMs: number; readonly log: Logger },
-): Promise<Foresight> {
+): Promise<DryRun> {
   const live = new LiveTopology();
   for (const { plugin, config } of accepted.balancers.values()) {
     const { file } = await plugin.sources(config);
@@ -49,9 +49,9 @@ export async function foresee(
     for (const [cluster, nodes] of await plugin.adopt(text, config)) live.adopt(cluster, nodes);
   }
   const heard = await readRegistries(accepted, live, { waitMs, log });
-  const balancers: Foreseen[] = [];
+  const balancers: BalancerDryRun[] = [];
   for (const [name, balancer] of accepted.balancers) {
-    const { target } = await judgeWanted(
+    const { target } = await tryWanted(
       composeWanted(name, balancer, accepted, live.topology.clusters, host),
       balancer,
     );
@@ -70,7 +70,7 @@ async function readRegistries(
   accepted: Accepted,
   live: LiveTopology,
   { waitMs, log }: { readonly waitMs: number; readonly log: Logger },
-): Promise<Pick<Foresight, "silent" | "unreachable">> {
+): Promise<Pick<DryRun, "silent" | "unreachable">> {
   const clusters = [...accepted.clusters.values()].map(({ cluster }) => cluster);
   if (clusters.length === 0) return { silent: [], unreachable: [] };
   /** What was last heard of the connection to each registry, by its worker. */

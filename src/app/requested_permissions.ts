@@ -10,7 +10,7 @@ import { Describer } from "../supervisor/describer.ts";
 const SAMPLE_TARGET = "192.0.2.1:80";
 
 /** One thing that a plugin asks for. */
-export interface Wish {
+export interface RequestedPermission {
   /** What kind of permission it is. */
   readonly access: keyof PermissionRequest;
   /** What is asked for, as `allow` would grant it: a check's own target is `{target}`. */
@@ -20,45 +20,44 @@ export interface Wish {
 }
 
 /** What a plugin asks for with one config. */
-export interface Wishes {
+export interface RequestedPermissions {
   /** The config: the plugin's example, or `{}`. */
   readonly config: unknown;
   /** What it asks for. */
-  readonly wishes: readonly Wish[];
+  readonly permissions: readonly RequestedPermission[];
   /** Why it cannot be told: the plugin does not take the config. */
   readonly refusal?: string | undefined;
 }
 
 /** Asks a plugin, in a worker without permissions, what it wants to be granted with the example config that it gives. */
-export async function wishesOf(
+export async function requestedPermissionsOf(
   { kind, source, example }: {
     readonly kind: PluginKind;
     readonly source: PluginSource;
     readonly example: unknown;
   },
-): Promise<Wishes> {
+): Promise<RequestedPermissions> {
   const config = example ?? {};
   const scope: Scope = kind === "check" ? { instance: "example", target: SAMPLE_TARGET } : { instance: "example" };
   await using describer = new Describer({ clock: systemClock });
   const described = await describer.describe(source.module, config, scope);
-  if (!described.ok) return { config, wishes: [], refusal: described.issues[0]?.message ?? "it does not say why" };
-  const { permissions } = described;
-  const wishes = (["net", "read", "write", "env", "run"] as const).flatMap((access) =>
-    (permissions[access] ?? []).map((entry): Wish => ({
+  if (!described.ok) return { config, permissions: [], refusal: described.issues[0]?.message ?? "it does not say why" };
+  const permissions = (["net", "read", "write", "env", "run"] as const).flatMap((access) =>
+    (described.permissions[access] ?? []).map((entry): RequestedPermission => ({
       access,
       entry: access === "net" ? placeholderOf(entry, kind, config) : entry,
       isGranted: decide({ [access]: [entry] }, { kind, source, scope, config }).ok,
     }))
   );
-  return { config, wishes };
+  return { config, permissions };
 }
 
-/** The grant that would cover wishes, with what is allowed already: what an operator may write as `allow`. */
-export function allowanceFor(wishes: readonly Wish[], allow: Allowance | undefined): Allowance {
+/** The grant that would cover requested permissions, with what is allowed already: what an operator may write as `allow`. */
+export function allowanceFor(requested: readonly RequestedPermission[], allow: Allowance | undefined): Allowance {
   const all = new Map<string, Set<string>>(
     Object.entries(allow ?? {}).map(([access, entries]) => [access, new Set(entries)]),
   );
-  for (const { access, entry } of wishes) all.set(access, (all.get(access) ?? new Set()).add(entry));
+  for (const { access, entry } of requested) all.set(access, (all.get(access) ?? new Set()).add(entry));
   return Object.fromEntries([...all].map(([access, entries]) => [access, [...entries]]));
 }
 
