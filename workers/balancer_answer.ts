@@ -1,11 +1,11 @@
 import type { BalancerPlugin, Seen } from "../src/plugin/contract.ts";
-import type { Decision, Question } from "../src/protocol/messages.ts";
+import type { BalancerAnswer, Question } from "../src/protocol/messages.ts";
 
 /**
  * Has a balancer's plugin answer a question of the host: calls its function,
  * and whatever it needs that does not cross the wire. Throws what it throws.
  */
-export function answerQuestion(plugin: BalancerPlugin, question: Question): Decision {
+export function answerQuestion(plugin: BalancerPlugin, question: Question): BalancerAnswer {
   const { ask } = question;
   const observe = ({ seen, config }: { readonly seen: Seen; readonly config: unknown }) => plugin.observe(seen, config);
   switch (ask) {

@@ -264,7 +264,7 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
   return receive;
 }
 
-/** Takes what nobody reads out of a snapshot before it crosses to the host; what is no list is the guard's to judge. */
+/** Takes what nobody reads out of a snapshot before it crosses to the host; what is no list is for the validation to reject. */
 function bare(snapshot: ClusterSnapshot): ClusterSnapshot {
   if (!Array.isArray(snapshot?.nodes)) return snapshot;
   return { ...snapshot, nodes: snapshot.nodes.map((node) => ({ ...node, metadata: {} })) };

@@ -12,7 +12,7 @@ import type { Answer, ToHost } from "../src/protocol/messages.ts";
 import { isRecord, nodeName, parseNode } from "../src/model/node.ts";
 import {
   ANSWER_LENGTH_MAX,
-  encodeDecision,
+  encodeBalancerAnswer,
   filesLength,
   LOG_RECORDS_PER_SECOND,
   MESSAGE_LENGTH_MAX,
@@ -21,7 +21,15 @@ import {
   SNAPSHOT_LENGTH_MAX,
   STRUCTURE_LENGTH_MAX,
 } from "../src/protocol/wire.ts";
-import { Fault, NODES_MAX, outcome, permissions, plain, shorten, TEXT_LENGTH_MAX } from "../src/protocol/values.ts";
+import {
+  InvalidMessage,
+  NODES_MAX,
+  outcome,
+  permissions,
+  plain,
+  shorten,
+  TEXT_LENGTH_MAX,
+} from "../src/protocol/values.ts";
 import { errorText, toWireError } from "../src/protocol/wire_error.ts";
 
 const { stringify } = JSON;
@@ -40,7 +48,7 @@ const sort = Function.prototype.call.bind(Array.prototype.sort) as <T>(
 
 /** What is said in the place of a message that is too long, and is the last. */
 const TOO_LONG =
-  `{"type":"broken","error":{"name":"Fault","message":"A message must have at most ${MESSAGE_LENGTH_MAX} characters"}}`;
+  `{"type":"broken","error":{"name":"InvalidMessage","message":"A message must have at most ${MESSAGE_LENGTH_MAX} characters"}}`;
 
 /** The portions of one snapshot, each a whole message. */
 type Portions = string[];
@@ -77,13 +85,13 @@ export class Wire {
     close();
   }
 
-  /** Answers a request; throws a `Fault` for what is more than an answer may be, or no data. */
+  /** Answers a request; throws an `InvalidMessage` for what is more than an answer may be, or no data. */
   answer(answer: Answer, seq: number): void {
     this.#tellDropped();
     const [value, lengthMax] = encode(answer);
     const text = stringify({ ...value, seq });
     if (text.length > lengthMax) {
-      throw new Fault(`An answer must have at most ${lengthMax} characters of JSON: it has ${text.length}`);
+      throw new InvalidMessage(`An answer must have at most ${lengthMax} characters of JSON: it has ${text.length}`);
     }
     this.#post(text, lengthMax);
   }
@@ -115,7 +123,7 @@ export class Wire {
 
   /**
    * Sends one cluster's whole membership, in portions that follow one another
-   * as the host takes them. Throws a `Fault` for what is more than a snapshot may be.
+   * as the host takes them. Throws an `InvalidMessage` for what is more than a snapshot may be.
    */
   snapshot(snapshot: ClusterSnapshot): void {
     this.#snapshots.push(portionsOf(snapshot));
@@ -181,7 +189,7 @@ function encode(answer: Answer): readonly [object, lengthMax: number] {
     case "valid":
       return [{ ...answer, config: plain(answer.config) }, MESSAGE_LENGTH_MAX];
     case "decided": {
-      const decision = encodeDecision(answer.decision);
+      const decision = encodeBalancerAnswer(answer.decision);
       const files = filesLength(answer.decision);
       return [{ ...answer, decision }, Math.min(ANSWER_LENGTH_MAX, STRUCTURE_LENGTH_MAX + files * 2)];
     }
@@ -205,16 +213,16 @@ function shortTexts(value: unknown): unknown {
 }
 
 function portionsOf({ cluster, nodes }: ClusterSnapshot): Portions {
-  if (!Array.isArray(nodes)) throw new Fault("A snapshot must have a list of nodes");
+  if (!Array.isArray(nodes)) throw new InvalidMessage("A snapshot must have a list of nodes");
   if (nodes.length > NODES_MAX) {
-    throw new Fault(`A snapshot must have at most ${NODES_MAX} nodes: it has ${nodes.length}`);
+    throw new InvalidMessage(`A snapshot must have at most ${NODES_MAX} nodes: it has ${nodes.length}`);
   }
   let left = SNAPSHOT_LENGTH_MAX;
   const texts: { readonly name: string; readonly text: string }[] = [];
   for (let i = 0; i < nodes.length; i++) {
     const node = nodeText(nodes[i]);
     left -= node.text.length + 1;
-    if (left < 0) throw new Fault(`A snapshot must have at most ${SNAPSHOT_LENGTH_MAX} characters of JSON`);
+    if (left < 0) throw new InvalidMessage(`A snapshot must have at most ${SNAPSHOT_LENGTH_MAX} characters of JSON`);
     texts.push(node);
   }
   sort(texts, (a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);

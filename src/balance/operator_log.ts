@@ -1,6 +1,6 @@
 import type { Logger } from "../kernel/logger.ts";
 import type { ClusterName } from "../model/topology.ts";
-import type { BalancerSources, Fault, Notice, Origin, Seen, Step } from "../plugin/contract.ts";
+import type { BalancerSources, FileFault, Notice, Origin, Seen, Step } from "../plugin/contract.ts";
 import type { Fate } from "./acceptance.ts";
 import type { StepOutcome } from "./effects.ts";
 
@@ -36,7 +36,7 @@ const TAKEN_FATES: { readonly [fate in Fate]: (cluster: ClusterName | undefined)
 export interface Refusal {
   /** The cluster whose config it is; absent if it is the balancer's own. */
   readonly cluster: ClusterName | undefined;
-  readonly faults: readonly Fault[];
+  readonly faults: readonly FileFault[];
   readonly fate: Fate;
 }
 
@@ -217,7 +217,7 @@ function isNew(text: string, told: Set<string>): boolean {
 }
 
 /** The first faults of a config, each behind its place. */
-function list(faults: readonly Fault[], place: Place): string {
+function list(faults: readonly FileFault[], place: Place): string {
   const told = faults.slice(0, FAULTS_TOLD_MAX).map(({ message, origin }) => put(place, origin, message)).join("; ");
   const more = faults.length > FAULTS_TOLD_MAX ? `; and ${faults.length - FAULTS_TOLD_MAX} more` : "";
   return told + more;

@@ -2,7 +2,7 @@ import { type Diagnostic, EXCERPT_SOURCE_MAX, makeExcerpt } from "./diagnostics.
 import type { Severity } from "../kernel/findings.ts";
 import type { Finding, Path } from "../kernel/findings.ts";
 import { brokenMasks, lineMasks, namesSecret, redact, secretMasks, type Span } from "./redact.ts";
-import type { Fault } from "./yaml_faults.ts";
+import type { YamlFault } from "./yaml_faults.ts";
 import { parseYaml, type Tree } from "./yaml_tree.ts";
 
 /** A file larger than this is not read. */
@@ -145,7 +145,7 @@ export class Source {
   }
 }
 
-function decode(bytes: Uint8Array): { readonly text: string; readonly fault?: Fault } {
+function decode(bytes: Uint8Array): { readonly text: string; readonly fault?: YamlFault } {
   try {
     return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
   } catch {
@@ -170,7 +170,7 @@ function isUtf8Start(bytes: Uint8Array): boolean {
   }
 }
 
-function findControl(text: string): Fault | undefined {
+function findControl(text: string): YamlFault | undefined {
   // deno-lint-ignore no-control-regex
   const found = /[\x00-\x08\x0B\x0C\x0E-\x1F\x7F]|\r(?!\n)/.exec(text);
   if (found === null) return undefined;

@@ -7,7 +7,7 @@ import { isCollection, isScalar, visit } from "yaml";
 import type { Document, ParsedNode, YAMLParseError } from "yaml";
 
 /** Something wrong at an offset of the text. */
-export interface Fault {
+export interface YamlFault {
   /** In UTF-16 code units. */
   readonly offset: number;
   /** What is wrong and what is wanted. */

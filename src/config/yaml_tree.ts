@@ -4,7 +4,7 @@ import { assert } from "../kernel/assert.ts";
 import { EXCERPT_SOURCE_MAX } from "./diagnostics.ts";
 import type { Path } from "../kernel/findings.ts";
 import { lineMasks, namesSecret, type Span } from "./redact.ts";
-import { CANNOT_PARSE, type Fault, NO_TAGS, offsetOfError, TOO_DEEP, wordsFor } from "./yaml_faults.ts";
+import { CANNOT_PARSE, NO_TAGS, offsetOfError, TOO_DEEP, wordsFor, type YamlFault } from "./yaml_faults.ts";
 import { SCALAR_TAGS } from "./yaml_scalars.ts";
 
 /** Lists and maps inside one another deeper than this are refused. */
@@ -14,7 +14,7 @@ const DEPTH_MAX = 64;
 const VALUES_MAX = 100_000;
 
 /** Reads a text; without a tree there is at least one fault. */
-export function parseYaml(text: string): { readonly faults: readonly Fault[]; readonly tree?: Tree } {
+export function parseYaml(text: string): { readonly faults: readonly YamlFault[]; readonly tree?: Tree } {
   let document: Document.Parsed<ParsedNode, false>;
   try {
     const composer = new Composer<ParsedNode, false>({
@@ -61,7 +61,7 @@ export class Tree {
   /** The value, frozen; worth nothing if there are faults. */
   readonly value: unknown;
   /** What is wrong, in no order. */
-  readonly faults: Fault[] = [];
+  readonly faults: YamlFault[] = [];
   /** The places of the secrets. */
   readonly masks: Span[] = [];
   /** The secrets themselves, for finding them where they are not expected. */

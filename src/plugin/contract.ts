@@ -504,11 +504,11 @@ export interface Explanation {
   /** The cluster at fault, if it is one cluster's. */
   readonly cluster?: ClusterName | undefined;
   /** What is wrong; none if no config is to blame, as for a process that could not be forked: it is tried again later. */
-  readonly faults: readonly Fault[];
+  readonly faults: readonly FileFault[];
 }
 
 /** One thing that is wrong with a file. */
-export interface Fault {
+export interface FileFault {
   /** The fault in a few words, with the line that has it. */
   readonly message: string;
   /** What in the config gave that line. */

@@ -87,7 +87,7 @@ export type Question =
 type Members = ReadonlyMap<ClusterName, readonly Node[]>;
 
 /** What a balancer's plugin answers to a {@linkcode Question}. */
-export type Decision =
+export type BalancerAnswer =
   | { readonly ask: "sources"; readonly sources: BalancerSources; readonly permissions: PermissionRequest }
   | { readonly ask: "listens"; readonly listens: readonly Listening[] }
   | { readonly ask: "pid"; readonly pid: number | undefined }
@@ -149,7 +149,7 @@ export type Answer =
   | { readonly type: "parsed"; readonly parsed: ParsedModule }
   | { readonly type: "described"; readonly config: unknown; readonly permissions: PermissionRequest }
   | { readonly type: "valid"; readonly config: unknown }
-  | { readonly type: "decided"; readonly decision: Decision }
+  | { readonly type: "decided"; readonly decision: BalancerAnswer }
   | { readonly type: "invalid"; readonly issues: readonly SchemaIssue[] }
   /** `takenFrom`: the other address under which the node stood there, as another session's. */
   | { readonly type: "ack"; readonly takenFrom?: string | undefined }

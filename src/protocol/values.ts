@@ -25,19 +25,19 @@ const CONFIG_VALUES_MAX = 100_000;
 export const NODES_MAX = 100_000;
 
 /** Raised when a message cannot be believed at all. */
-export class Fault extends Error {}
+export class InvalidMessage extends Error {}
 
 /** Takes an object. */
 export function record(value: unknown, key: string): Record<string, unknown> {
-  if (!isRecord(value)) throw new Fault(`${key} must be an object: current value is ${quote(value)}`);
+  if (!isRecord(value)) throw new InvalidMessage(`${key} must be an object: current value is ${quote(value)}`);
   return value;
 }
 
 /** Takes a list of at most so many entries. */
 export function listOf(value: unknown, key: string, lengthMax: number): readonly unknown[] {
-  if (!Array.isArray(value)) throw new Fault(`${key} must be a list: current value is ${quote(value)}`);
+  if (!Array.isArray(value)) throw new InvalidMessage(`${key} must be a list: current value is ${quote(value)}`);
   if (value.length > lengthMax) {
-    throw new Fault(`${key} must have at most ${lengthMax} entries: it has ${value.length}`);
+    throw new InvalidMessage(`${key} must have at most ${lengthMax} entries: it has ${value.length}`);
   }
   // A list may have holes, over which `map` would pass.
   return Array.from(value);
@@ -61,7 +61,7 @@ export function plain(config: unknown): unknown {
     }
     return isPlainObject(value) && Object.values(value).every((inner) => isPlain(inner, levels - 1));
   };
-  if (!isPlain(config, CONFIG_DEPTH_MAX)) throw new Fault("config must be plain data, as JSON can say it");
+  if (!isPlain(config, CONFIG_DEPTH_MAX)) throw new InvalidMessage("config must be plain data, as JSON can say it");
   return config;
 }
 
@@ -69,7 +69,7 @@ export function plain(config: unknown): unknown {
 export function exactText(value: unknown, key: string): string {
   const cleaned = text(value, key);
   if (cleaned !== value) {
-    throw new Fault(
+    throw new InvalidMessage(
       `${key} must be a text without control characters of at most ${TEXT_LENGTH_MAX}: current value is ${
         quote(value)
       }`,
@@ -80,7 +80,7 @@ export function exactText(value: unknown, key: string): string {
 
 /** Takes a text, shortened and fit for a line. */
 export function text(value: unknown, key: string): string {
-  if (typeof value !== "string") throw new Fault(`${key} must be a string: current value is ${quote(value)}`);
+  if (typeof value !== "string") throw new InvalidMessage(`${key} must be a string: current value is ${quote(value)}`);
   return clean(value);
 }
 
@@ -93,18 +93,20 @@ export function clean(text: string): string {
 /** Takes a finite number. */
 export function number(value: unknown, key: string): number {
   if (typeof value !== "number" || !Number.isFinite(value)) {
-    throw new Fault(`${key} must be a number: current value is ${quote(value)}`);
+    throw new InvalidMessage(`${key} must be a number: current value is ${quote(value)}`);
   }
   return value;
 }
 
 /** Takes a permission request: lists of texts as they are. */
 export function permissions(value: unknown): PermissionRequest {
-  if (!isRecord(value) || !isPlainObject(value)) throw new Fault("A permission request must be an object of lists");
+  if (!isRecord(value) || !isPlainObject(value)) {
+    throw new InvalidMessage("A permission request must be an object of lists");
+  }
   const request: Record<string, readonly string[]> = {};
   for (const [kind, wanted] of Object.entries(value)) {
     if (!["net", "read", "write", "env", "run"].includes(kind)) {
-      throw new Fault(`Cannot ask for the permission ${quote(kind)}: want net, read, write, env or run`);
+      throw new InvalidMessage(`Cannot ask for the permission ${quote(kind)}: want net, read, write, env or run`);
     }
     request[kind] = listOf(wanted, kind, LIST_LENGTH_MAX).map((entry) => exactText(entry, kind));
   }

@@ -6,8 +6,8 @@
  *
  * @module
  */
-import type { Decision } from "./messages.ts";
-import { Fault } from "./values.ts";
+import type { BalancerAnswer } from "./messages.ts";
+import { InvalidMessage } from "./values.ts";
 
 /** No message is longer, in UTF-16 units; one of this length keeps the host busy for some 40 ms. */
 export const MESSAGE_LENGTH_MAX = 2 * 1024 * 1024;
@@ -25,26 +25,26 @@ export const SNAPSHOT_LENGTH_MAX = 32 * 1024 * 1024;
 export const LOG_RECORDS_PER_SECOND = 50;
 
 /**
- * Reads what a worker sent. Throws a `Fault` for what is no string, is too
+ * Reads what a worker sent. Throws an `InvalidMessage` for what is no string, is too
  * long, or is no JSON.
  */
 export function decode(data: unknown, lengthMax: number): unknown {
-  if (typeof data !== "string") throw new Fault("A message must be a string of JSON");
+  if (typeof data !== "string") throw new InvalidMessage("A message must be a string of JSON");
   if (data.length > lengthMax) {
-    throw new Fault(`A message must have at most ${lengthMax} characters: it has ${data.length}`);
+    throw new InvalidMessage(`A message must have at most ${lengthMax} characters: it has ${data.length}`);
   }
   try {
     return JSON.parse(data);
   } catch {
-    throw new Fault("A message must be a string of JSON");
+    throw new InvalidMessage("A message must be a string of JSON");
   }
 }
 
 /**
  * Makes a balancer's decision one that JSON can say: its maps become lists of
- * pairs. What is no decision stays as it is, for the guard to refuse.
+ * pairs. What is no decision stays as it is, for the validation to reject.
  */
-export function encodeDecision(decision: Decision): unknown {
+export function encodeBalancerAnswer(decision: BalancerAnswer): unknown {
   const pairs = (value: unknown) => value instanceof Map ? [...value] : value;
   switch (decision.ask) {
     case "adopt":
@@ -58,7 +58,7 @@ export function encodeDecision(decision: Decision): unknown {
 }
 
 /** How long the texts of files in a decision are: they cross whole, and cost the host next to nothing. */
-export function filesLength(decision: Decision): number {
+export function filesLength(decision: BalancerAnswer): number {
   const length = (value: unknown) => typeof value === "string" ? value.length : 0;
   if (decision.ask === "render") return length(decision.rendered?.text);
   if (decision.ask !== "plan" || !Array.isArray(decision.steps)) return 0;

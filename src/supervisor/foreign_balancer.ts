@@ -22,7 +22,7 @@ import type {
 import { type Awaitable, BeyondGrantError, type Decider, UndecidedError } from "../plugin/decider.ts";
 import { decide } from "../plugin/policy.ts";
 import type { PluginSource } from "../plugin/source.ts";
-import type { Answer, Decision, Question, Request } from "../protocol/messages.ts";
+import type { Answer, BalancerAnswer, Question, Request } from "../protocol/messages.ts";
 import { WorkerError } from "../protocol/wire_error.ts";
 import { resolveTrusted } from "../system/trusted_file.ts";
 import type { Hangs } from "./hangs.ts";
@@ -226,10 +226,10 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
   async #ask<Asked extends Question["ask"]>(
     question: Question & { readonly ask: Asked },
     { mayThrow = false }: { readonly mayThrow?: boolean } = {},
-  ): Promise<Extract<Decision, { readonly ask: Asked }>> {
+  ): Promise<Extract<BalancerAnswer, { readonly ask: Asked }>> {
     const answer = await this.#call({ type: "decide", question }, { mayThrow });
     if (answer.type === "decided" && answer.decision.ask === question.ask) {
-      return answer.decision as Extract<Decision, { readonly ask: Asked }>;
+      return answer.decision as Extract<BalancerAnswer, { readonly ask: Asked }>;
     }
     throw this.#undecided(`it answered something else to ${question.ask}`);
   }

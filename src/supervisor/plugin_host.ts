@@ -1,6 +1,6 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Node } from "../model/node.ts";
-import { guard, type Guarded } from "../protocol/guard.ts";
+import { validate, type Validated } from "../protocol/validate.ts";
 import type { Answer, Request, ToHost, ToWorker } from "../protocol/messages.ts";
 import { joinNodes, NODES_MAX } from "../protocol/values.ts";
 import {
@@ -233,9 +233,9 @@ export class PluginHost implements AsyncDisposable {
     const length = typeof data === "string" ? data.length : 0;
     const { kind, module } = this.#options;
     const answers = module === PARSER_MODULE || kind === "balancer";
-    const guarded = read(data, answers ? ANSWER_LENGTH_MAX : MESSAGE_LENGTH_MAX);
-    if (!guarded.ok) return this.#die(`It said what cannot be understood: ${guarded.fault}`);
-    const { message, refused } = guarded;
+    const validated = read(data, answers ? ANSWER_LENGTH_MAX : MESSAGE_LENGTH_MAX);
+    if (!validated.ok) return this.#die(`It said what cannot be understood: ${validated.fault}`);
+    const { message, refused } = validated;
     // What was asked for is the host's own affair.
     const isAsked = "seq" in message && this.#calls.has(message.seq);
     if (!isAsked) this.#share.charge(length, this.#heardMs);
@@ -374,9 +374,9 @@ export class PluginHost implements AsyncDisposable {
 }
 
 /** Reads a message as far as it may be believed. */
-function read(data: unknown, lengthMax: number): Guarded {
+function read(data: unknown, lengthMax: number): Validated {
   try {
-    return guard(decode(data, lengthMax));
+    return validate(decode(data, lengthMax));
   } catch (error) {
     return { ok: false, fault: error instanceof Error ? error.message : String(error) };
   }

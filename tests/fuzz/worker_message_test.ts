@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { guard } from "../../src/protocol/guard.ts";
+import { validate } from "../../src/protocol/validate.ts";
 import type { ToHost } from "../../src/protocol/messages.ts";
 import { RUNS } from "./mutation.ts";
 
@@ -47,10 +47,10 @@ function check(data: unknown): void {
   } catch {
     return;
   }
-  const guarded = guard(arrived);
-  if (!guarded.ok) return void assert.ok(guarded.fault.length > 0 && guarded.fault.length < 10_000);
-  assert.ok(JSON.stringify(guarded.message).length > 0);
-  assert.equal(Object.getPrototypeOf(guarded.message), Object.prototype);
+  const validated = validate(arrived);
+  if (!validated.ok) return void assert.ok(validated.fault.length > 0 && validated.fault.length < 10_000);
+  assert.ok(JSON.stringify(validated.message).length > 0);
+  assert.equal(Object.getPrototypeOf(validated.message), Object.prototype);
 }
 
 Deno.test("whatever a worker says is a message of a known shape, or refused with a reason", () => {

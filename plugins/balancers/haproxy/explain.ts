@@ -1,4 +1,4 @@
-import type { ClusterName, Explanation, Fault, Origin, Rendered } from "../../../mod.ts";
+import type { ClusterName, Explanation, FileFault, Origin, Rendered } from "../../../mod.ts";
 import { isGuard } from "./directives.ts";
 import { clusterOfFrontend } from "./frontend_names.ts";
 import { twinOf } from "./panic.ts";
@@ -36,7 +36,7 @@ export function explain(rendered: Rendered, output: string): Explanation {
     .find((lines) => lines.length > 0) ?? [];
   const texts = [...new Set(alerts.length === 0 ? [output] : alerts)];
   if (texts.every((text) => NO_FAULT_OF_A_CONFIG.test(text))) return { cluster: undefined, faults: [] };
-  const faults = new Map<string, Fault>();
+  const faults = new Map<string, FileFault>();
   for (const text of texts) {
     const fault = file.faultOf(text);
     // What follows from a fault of a line is reported with that line; two faults of one section are two.
@@ -82,7 +82,7 @@ class RenderedFile {
     );
   }
 
-  faultOf(fault: string): Fault {
+  faultOf(fault: string): FileFault {
     const meant = this.#linesOf(fault);
     const first = meant.at(0);
     const unresolved = /could not resolve address '([^']+)'/.exec(fault)?.[1];

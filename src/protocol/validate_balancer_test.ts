@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { isRecord } from "../model/node.ts";
-import { FILE_LENGTH_MAX } from "./balancer_guard.ts";
-import { guard } from "./guard.ts";
-import type { Decision } from "./messages.ts";
-import { encodeDecision } from "./wire.ts";
+import { FILE_LENGTH_MAX } from "./validate_balancer.ts";
+import { validate } from "./validate.ts";
+import type { BalancerAnswer } from "./messages.ts";
+import { encodeBalancerAnswer } from "./wire.ts";
 
-/** What the guard makes of an answer of a balancer's plugin: the decision, or the fault. */
-function judge(answer: unknown): unknown {
-  const decision = isRecord(answer) ? encodeDecision(answer as unknown as Decision) : answer;
-  const guarded = guard({ type: "decided", seq: 1, decision });
-  if (!guarded.ok) return guarded.fault;
-  return guarded.message.type === "decided" ? guarded.message.decision : guarded.message.type;
+/** What the validation makes of an answer of a balancer's plugin: the decision, or the fault. */
+function validatedAnswer(answer: unknown): unknown {
+  const decision = isRecord(answer) ? encodeBalancerAnswer(answer as unknown as BalancerAnswer) : answer;
+  const validated = validate({ type: "decided", seq: 1, decision });
+  if (!validated.ok) return validated.fault;
+  return validated.message.type === "decided" ? validated.message.decision : validated.message.type;
 }
 
 const INSTALL = {
@@ -45,13 +45,13 @@ Deno.test.each([
   { ask: "plan", steps: [{ do: "reload", reason: "x", listens: [], how: { signal: "SIGUSR2", pid: 42 } }] },
   { ask: "explain", explanation: undefined },
   { ask: "explain", explanation: { cluster: "web", faults: [{ message: "x", remedy: [{ path: [] }] }] } },
-])("guard() takes the decision $ask as it is", (decision) => assert.deepEqual(judge(decision), decision));
+])("validate() takes the decision $ask as it is", (decision) => assert.deepEqual(validatedAnswer(decision), decision));
 
-Deno.test("guard() keeps of a step what it knows, and of members those that can be", () => {
+Deno.test("validate() keeps of a step what it knows, and of members those that can be", () => {
   const steps = [{ ...INSTALL, owner: "root" }];
-  assert.deepEqual(judge({ ask: "plan", steps }), { ask: "plan", steps: [INSTALL] });
+  assert.deepEqual(validatedAnswer({ ask: "plan", steps }), { ask: "plan", steps: [INSTALL] });
   const node = { host: "a.int", ip: "10.0.0.1", port: 80, metadata: {} };
-  assert.deepEqual(judge({ ask: "adopt", members: new Map([["web", [{ ...node, ip: "x; y" }, node]]]) }), {
+  assert.deepEqual(validatedAnswer({ ask: "adopt", members: new Map([["web", [{ ...node, ip: "x; y" }, node]]]) }), {
     ask: "adopt",
     members: new Map([["web", [node]]]),
   });
@@ -90,17 +90,20 @@ Deno.test.each([
     decision: { ask: "plan", steps: [{ do: "reload", reason: "x", listens: [], how: { signal: "SIGKILL", pid: 9 } }] },
     fault: /how must run a program, ask a master or send SIGUSR2/,
   },
-])("guard() refuses a decision with $fault", ({ decision, fault }) => assert.match(String(judge(decision)), fault));
+])(
+  "validate() refuses a decision with $fault",
+  ({ decision, fault }) => assert.match(String(validatedAnswer(decision)), fault),
+);
 
 Deno.test.each(["(a+)+", "a+a+", "a|b", "(?=a)", "a{2,}", "[", "a**"])(
-  "guard() refuses to expect %s, which could keep the host busy",
+  "validate() refuses to expect %s, which could keep the host busy",
   (pattern) => {
     const steps = [{ do: "command", command: "show info", expect: [pattern] }];
-    assert.match(String(judge({ ask: "plan", steps })), /expect must/);
+    assert.match(String(validatedAnswer({ ask: "plan", steps })), /expect must/);
   },
 );
 
-Deno.test("guard() never throws, whatever a balancer's plugin answers", () => {
+Deno.test("validate() never throws, whatever a balancer's plugin answers", () => {
   const asks = ["sources", "listens", "pid", "observe", "adopt", "adoptRunning", "render", "plan", "explain"];
   const anything = fc.anything({ withMap: true, withNullPrototype: true, withBigInt: true });
   const step = fc.record({
@@ -115,7 +118,7 @@ Deno.test("guard() never throws, whatever a balancer's plugin answers", () => {
         fc.constantFrom("sources", "permissions", "listens", "pid", "members", "rendered", "steps", "explanation"),
         fc.oneof(anything, fc.array(step)),
       ),
-      (ask, rest) => void judge({ ask, ...rest }),
+      (ask, rest) => void validatedAnswer({ ask, ...rest }),
     ),
     { numRuns: 500 },
   );

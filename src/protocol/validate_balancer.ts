@@ -9,7 +9,7 @@ import type {
   BalancerSources,
   CommandStep,
   Explanation,
-  Fault as ConfigFault,
+  FileFault,
   Listening,
   OpenFiles,
   Origin,
@@ -17,8 +17,8 @@ import type {
   Rendered,
   Step,
 } from "../plugin/contract.ts";
-import type { Decision } from "./messages.ts";
-import { exactText, Fault, listOf, nodesOf, number, permissions, record, text } from "./values.ts";
+import type { BalancerAnswer } from "./messages.ts";
+import { exactText, InvalidMessage, listOf, nodesOf, number, permissions, record, text } from "./values.ts";
 
 /** No config file is longer, in UTF-16 units. */
 export const FILE_LENGTH_MAX = 16 * 1024 * 1024;
@@ -47,8 +47,8 @@ const RELOAD_INTERVAL_MAX_MS = 3_600_000;
 /** No program has longer to start or to reload a balancer. */
 const DEADLINE_MAX_MS = 600_000;
 
-/** Takes an answer of a balancer's plugin. Throws a `Fault` for what cannot be believed. */
-export function decision(value: unknown): Decision {
+/** Takes an answer of a balancer's plugin. Throws an `InvalidMessage` for what cannot be believed. */
+export function balancerAnswer(value: unknown): BalancerAnswer {
   const { ask, ...rest } = record(value, "decision");
   switch (ask) {
     case "sources":
@@ -69,7 +69,7 @@ export function decision(value: unknown): Decision {
     case "explain":
       return { ask, explanation: rest.explanation === undefined ? undefined : explanation(rest.explanation) };
     default:
-      throw new Fault(`Unknown kind of a decision: ${quote(ask)}`);
+      throw new InvalidMessage(`Unknown kind of a decision: ${quote(ask)}`);
   }
 }
 
@@ -79,11 +79,11 @@ function sources(value: unknown): BalancerSources {
     "sources",
   );
   if (speaks !== undefined && speaks !== "prompt" && speaks !== "http") {
-    throw new Fault(`speaks must be "prompt" or "http": current value is ${quote(speaks)}`);
+    throw new InvalidMessage(`speaks must be "prompt" or "http": current value is ${quote(speaks)}`);
   }
   const asked = listOf(queries, "queries", QUERIES_MAX).map((query) => command(query, "query"));
   const odd = speaks === "http" ? asked.find((query) => !/^\/[!-~]*$/.test(query)) : undefined;
-  if (odd !== undefined) throw new Fault(`A query over http must be a path: current value is ${quote(odd)}`);
+  if (odd !== undefined) throw new InvalidMessage(`A query over http must be a path: current value is ${quote(odd)}`);
   return {
     socket: exactText(socket, "socket"),
     ...speaks !== undefined && { speaks },
@@ -112,7 +112,7 @@ function members(value: unknown): ReadonlyMap<string, readonly Node[]> {
     // What was served and cannot be believed is not served again before its registry has spoken.
     const members = nodesOf(nodes, []);
     left -= members.length;
-    if (left < 0) throw new Fault(`members must have at most ${MEMBERS_MAX} nodes in all`);
+    if (left < 0) throw new InvalidMessage(`members must have at most ${MEMBERS_MAX} nodes in all`);
     found.set(exactText(cluster, "cluster"), members);
   }
   return found;
@@ -139,7 +139,7 @@ function step(value: unknown): Step {
       return commandStep(raw);
     case "install": {
       if (raw.when !== "now" && raw.when !== "soon") {
-        throw new Fault(`when must be "now" or "soon": current value is ${quote(raw.when)}`);
+        throw new InvalidMessage(`when must be "now" or "soon": current value is ${quote(raw.when)}`);
       }
       return {
         do: "install",
@@ -167,7 +167,7 @@ function step(value: unknown): Step {
       return { do: "reload", reason: reason(raw.reason), listens, how, ...then !== undefined && { then } };
     }
     default:
-      throw new Fault(`Unknown kind of a step: ${quote(raw.do)}`);
+      throw new InvalidMessage(`Unknown kind of a step: ${quote(raw.do)}`);
   }
 }
 
@@ -204,7 +204,7 @@ function reloadWay(value: unknown): ReloadWay {
   if (run !== undefined) return { run: argv(run), ...deadline(deadlineMs) };
   if (master !== undefined) return { master: exactText(master, "master") };
   if (signal === "SIGUSR2") return { signal, pid: integer(pid, "pid", 2, 2 ** 31) };
-  throw new Fault(`how must run a program, ask a master or send SIGUSR2: current value is ${quote(value)}`);
+  throw new InvalidMessage(`how must run a program, ask a master or send SIGUSR2: current value is ${quote(value)}`);
 }
 
 function explanation(value: unknown): Explanation {
@@ -215,7 +215,7 @@ function explanation(value: unknown): Explanation {
   };
 }
 
-function configFault(value: unknown): ConfigFault {
+function configFault(value: unknown): FileFault {
   const { message, origin: at, remedy, unresolved } = record(value, "fault");
   return {
     message: text(message, "message"),
@@ -244,7 +244,7 @@ function path(value: unknown): readonly (string | number)[] {
 function command(value: unknown, key: string): string {
   const line = exactText(value, key);
   if (line === "" || line.includes(";")) {
-    throw new Fault(`${key} must be one command, without a semicolon: current value is ${quote(line)}`);
+    throw new InvalidMessage(`${key} must be one command, without a semicolon: current value is ${quote(line)}`);
   }
   return line;
 }
@@ -259,41 +259,41 @@ function expectation(value: unknown): string {
   const plain = pattern.replaceAll(/\\./g, "a").replaceAll(/\[[^\]]*\]/g, "a");
   const isQuick = !/[()|{}]/.test(plain) && (plain.match(/[*+?]/g) ?? []).length <= 1;
   if (!isQuick) {
-    throw new Fault(
+    throw new InvalidMessage(
       `expect must have no group, no choice, no count and one of * + ? at most: current value is ${quote(pattern)}`,
     );
   }
   try {
     new RegExp(`^(?:${pattern})$`);
   } catch {
-    throw new Fault(`expect must be a regular expression: current value is ${quote(pattern)}`);
+    throw new InvalidMessage(`expect must be a regular expression: current value is ${quote(pattern)}`);
   }
   return pattern;
 }
 
 function argv(value: unknown): readonly string[] {
   const all = listOf(value, "run", ARGUMENTS_MAX).map((argument) => exactText(argument, "run"));
-  if (all.length === 0) throw new Fault("run must name a program");
+  if (all.length === 0) throw new InvalidMessage("run must name a program");
   return all;
 }
 
 function reason(value: unknown): string {
   const why = text(value, "reason").trim();
-  if (why === "") throw new Fault("A start or a reload must have a reason");
+  if (why === "") throw new InvalidMessage("A start or a reload must have a reason");
   return why;
 }
 
 function fileText(value: unknown): string {
   if (typeof value !== "string" || value.length > FILE_LENGTH_MAX) {
     const is = typeof value === "string" ? `it has ${value.length}` : `current value is ${quote(value)}`;
-    throw new Fault(`A config file must be a text of at most ${FILE_LENGTH_MAX} characters: ${is}`);
+    throw new InvalidMessage(`A config file must be a text of at most ${FILE_LENGTH_MAX} characters: ${is}`);
   }
   return value;
 }
 
 /** Takes the entries of a map: JSON has them as a list of pairs. */
 function entriesOf(value: unknown, key: string, sizeMax: number): readonly (readonly [unknown, unknown])[] {
-  if (!Array.isArray(value)) throw new Fault(`${key} must be a Map: current value is ${quote(value)}`);
+  if (!Array.isArray(value)) throw new InvalidMessage(`${key} must be a Map: current value is ${quote(value)}`);
   return listOf(value, key, sizeMax).map((pair) => {
     const [name, entry] = listOf(pair, key, 2);
     return [name, entry];
@@ -302,14 +302,14 @@ function entriesOf(value: unknown, key: string, sizeMax: number): readonly (read
 
 function integer(value: unknown, key: string, least: number, most: number): number {
   const found = within(value, key, least, most);
-  if (!Number.isInteger(found)) throw new Fault(`${key} must be an integer: current value is ${quote(value)}`);
+  if (!Number.isInteger(found)) throw new InvalidMessage(`${key} must be an integer: current value is ${quote(value)}`);
   return found;
 }
 
 function within(value: unknown, key: string, least: number, most: number): number {
   const found = number(value, key);
   if (found < least || found > most) {
-    throw new Fault(`${key} must be from ${least} to ${most}: current value is ${found}`);
+    throw new InvalidMessage(`${key} must be from ${least} to ${most}: current value is ${found}`);
   }
   return found;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { guard } from "./guard.ts";
+import { validate } from "./validate.ts";
 import { NODES_MAX } from "./values.ts";
 import type { ToHost } from "./messages.ts";
 
@@ -9,16 +9,16 @@ const ERROR = { name: "Error", message: "no" };
 
 /** Guards a message; answers it as far as it is believed. */
 function believe(data: unknown): ToHost {
-  const guarded = guard(data);
-  assert.ok(guarded.ok, guarded.ok ? "" : guarded.fault);
-  return guarded.message;
+  const validated = validate(data);
+  assert.ok(validated.ok, validated.ok ? "" : validated.fault);
+  return validated.message;
 }
 
 /** Guards a message that is not believed; answers why. */
 function faultOf(data: unknown): string {
-  const guarded = guard(data);
-  assert.ok(!guarded.ok, Deno.inspect(data));
-  return guarded.fault;
+  const validated = validate(data);
+  assert.ok(!validated.ok, Deno.inspect(data));
+  return validated.fault;
 }
 
 /** Lists in lists. */
@@ -67,12 +67,12 @@ const MESSAGES: readonly ToHost[] = [
   },
 ];
 
-Deno.test.each(MESSAGES)("guard() passes $type as it is, and nothing besides", (message) => {
-  assert.deepEqual(guard(message), { ok: true, message, refused: [] });
-  assert.deepEqual(guard({ ...message, extra: "x" }), { ok: true, message, refused: [] });
+Deno.test.each(MESSAGES)("validate() passes $type as it is, and nothing besides", (message) => {
+  assert.deepEqual(validate(message), { ok: true, message, refused: [] });
+  assert.deepEqual(validate({ ...message, extra: "x" }), { ok: true, message, refused: [] });
 });
 
-Deno.test("guard() refuses every message that lacks a key or has one of another type", () => {
+Deno.test("validate() refuses every message that lacks a key or has one of another type", () => {
   const OPTIONAL = ["detail", "properties", "config", "unknownKey"];
   for (const message of MESSAGES) {
     for (const key of Object.keys(message)) {
@@ -82,10 +82,10 @@ Deno.test("guard() refuses every message that lacks a key or has one of another 
       for (
         const spoilt of [...isOptional ? [] : [rest], { ...rest, [key]: Symbol.iterator }, { ...rest, [key]: null }]
       ) {
-        const guarded = guard(spoilt);
+        const validated = validate(spoilt);
         // What is wrong with an outcome is a failure of the check, not of its worker.
-        if (key === "outcome") assert.ok(guarded.ok && guarded.message.type === "outcome");
-        else assert.ok(!guarded.ok, `${message.type} with a spoilt ${key}`);
+        if (key === "outcome") assert.ok(validated.ok && validated.message.type === "outcome");
+        else assert.ok(!validated.ok, `${message.type} with a spoilt ${key}`);
       }
     }
   }
@@ -160,13 +160,13 @@ function snapshotOf(nodes: unknown): unknown {
   return { type: "snapshot", snapshot: { cluster: "web", nodes } };
 }
 
-Deno.test.each(FAULTS)("guard() refuses $why", ({ data, fault }) => {
+Deno.test.each(FAULTS)("validate() refuses $why", ({ data, fault }) => {
   assert.match(faultOf(data), fault);
   assert.ok(faultOf(data).length < 300);
 });
 
-Deno.test("guard() leaves bad nodes out, and each second of one name, and names them", () => {
-  const guarded = guard(snapshotOf([
+Deno.test("validate() leaves bad nodes out, and each second of one name, and names them", () => {
+  const validated = validate(snapshotOf([
     { ...NODE, host: "b.int" },
     { ...NODE, host: "evil\n  server x" },
     NODE,
@@ -175,20 +175,20 @@ Deno.test("guard() leaves bad nodes out, and each second of one name, and names 
     { ...NODE, port: 8080 },
     "10.0.0.1",
   ]));
-  assert.ok(guarded.ok && guarded.message.type === "snapshot");
+  assert.ok(validated.ok && validated.message.type === "snapshot");
   assert.deepEqual(
-    guarded.message.snapshot.nodes.map(({ host, ip, port }) => `${host} ${ip} ${port}`),
+    validated.message.snapshot.nodes.map(({ host, ip, port }) => `${host} ${ip} ${port}`),
     [
       "a.int 10.0.0.1 80",
       "a.int 10.0.0.1 8080",
       "b.int 10.0.0.1 80",
     ],
   );
-  assert.equal(guarded.refused.length, 4);
-  assert.match(guarded.refused.join("\n"), /Two nodes have the name a\.int:80/);
+  assert.equal(validated.refused.length, 4);
+  assert.match(validated.refused.join("\n"), /Two nodes have the name a\.int:80/);
 });
 
-Deno.test("guard() sorts nodes by name, in whatever order they come", () => {
+Deno.test("validate() sorts nodes by name, in whatever order they come", () => {
   const nodes = Array.from({ length: 20 }, (_, i) => ({ ...NODE, host: `${"cba"[i % 3]}${i}.int`, port: 80 + i % 2 }));
   const sorted = believe(snapshotOf(nodes));
   fc.assert(fc.property(fc.shuffledSubarray(nodes, { minLength: nodes.length }), (shuffled) => {
@@ -202,13 +202,13 @@ Deno.test.each([
   { answer: { status: "ok" } },
   { answer: { status: true } },
   { answer: [] },
-])("guard() takes the outcome $answer for a failure, and says what was answered", ({ answer }) => {
+])("validate() takes the outcome $answer for a failure, and says what was answered", ({ answer }) => {
   const message = believe({ type: "outcome", seq: 1, outcome: answer, tookMs: 1 });
   assert.ok(message.type === "outcome" && message.outcome.status === "fail");
   assert.match(message.outcome.reason, /^The check answered .*, want \{ status: "pass" \| "fail" \| "unknown" \}$/);
 });
 
-Deno.test("guard() takes out of every text what could forge a log line, and cuts it", () => {
+Deno.test("validate() takes out of every text what could forge a log line, and cuts it", () => {
   const evil = "a\r\nERROR forged\u001b[2J\u009b1m\u0000\u2028";
   const long = "x".repeat(10_000);
   const message = believe({
@@ -231,7 +231,7 @@ Deno.test("guard() takes out of every text what could forge a log line, and cuts
   assert.equal(Object.keys(cut.properties).length, 20);
 });
 
-Deno.test("guard() never throws, whatever a worker says", () => {
+Deno.test("validate() never throws, whatever a worker says", () => {
   const anything = fc.anything({
     withBigInt: true,
     withMap: true,
@@ -249,11 +249,11 @@ Deno.test("guard() never throws, whatever a worker says", () => {
       for (
         const data of [value, spoilt, snapshotOf(value), snapshotOf([value]), described(value), described({}, value)]
       ) {
-        const guarded = guard(data);
-        if (!guarded.ok) assert.ok(guarded.fault.length < 300, guarded.fault);
+        const validated = validate(data);
+        if (!validated.ok) assert.ok(validated.fault.length < 300, validated.fault);
       }
     }),
     { numRuns: 100 },
   );
-  fc.assert(fc.property(fc.jsonValue(), (value) => void guard(value)));
+  fc.assert(fc.property(fc.jsonValue(), (value) => void validate(value)));
 });

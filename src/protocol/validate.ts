@@ -8,7 +8,7 @@ import { isRecord, quote } from "../model/node.ts";
 import type { ClusterSnapshot } from "../model/topology.ts";
 import type { SchemaIssue } from "../plugin/contract.ts";
 import {
-  Fault,
+  InvalidMessage,
   LIST_LENGTH_MAX,
   listOf,
   nodesOf,
@@ -20,7 +20,7 @@ import {
   shorten,
   text,
 } from "./values.ts";
-import { decision } from "./balancer_guard.ts";
+import { balancerAnswer } from "./validate_balancer.ts";
 import type { ModuleImport, ParsedModule } from "../plugin/graph.ts";
 import type { Answer, Introduction, ToHost } from "./messages.ts";
 import type { WireError } from "./wire_error.ts";
@@ -28,8 +28,8 @@ import type { WireError } from "./wire_error.ts";
 /** No module's code is longer, in UTF-16 units. */
 const CODE_LENGTH_MAX = 4 * 1024 * 1024;
 
-/** What {@linkcode guard} answers: the message as far as it may be believed, or what is wrong with it. */
-export type Guarded =
+/** What {@linkcode validate} answers: the message as far as it may be believed, or what is wrong with it. */
+export type Validated =
   | { readonly ok: true; readonly message: ToHost; readonly refused: readonly string[] }
   | { readonly ok: false; readonly fault: string };
 
@@ -38,17 +38,20 @@ export type Guarded =
  * the worker. A bad node in a snapshot harms only itself: it is left out and
  * named in `refused`. Never throws: what is thrown here would end the process.
  */
-export function guard(data: unknown): Guarded {
+export function validate(data: unknown): Validated {
   const refused: string[] = [];
   try {
     return { ok: true, message: parse(data, refused), refused };
   } catch (error) {
-    return { ok: false, fault: error instanceof Fault ? error.message : `A message cannot be read: ${String(error)}` };
+    return {
+      ok: false,
+      fault: error instanceof InvalidMessage ? error.message : `A message cannot be read: ${String(error)}`,
+    };
   }
 }
 
 function parse(data: unknown, refused: string[]): ToHost {
-  if (!isRecord(data)) throw new Fault(`A message must be an object: current value is ${quote(data)}`);
+  if (!isRecord(data)) throw new InvalidMessage(`A message must be an object: current value is ${quote(data)}`);
   switch (data.type) {
     case "loaded":
       return {
@@ -68,11 +71,15 @@ function parse(data: unknown, refused: string[]): ToHost {
     case "ended":
       return { type: "ended", reason: text(data.reason, "reason") };
     case "connection":
-      if (data.state !== "connected" && data.state !== "disconnected") throw new Fault("Unknown state of a connection");
+      if (data.state !== "connected" && data.state !== "disconnected") {
+        throw new InvalidMessage("Unknown state of a connection");
+      }
       return { type: "connection", state: data.state, detail: text(data.detail, "detail") };
     case "log": {
       const { level, properties } = data;
-      if (level !== "debug" && level !== "info" && level !== "warn") throw new Fault("Unknown level of a log record");
+      if (level !== "debug" && level !== "info" && level !== "warn") {
+        throw new InvalidMessage("Unknown level of a log record");
+      }
       return {
         type: "log",
         instance: text(data.instance, "instance"),
@@ -109,16 +116,16 @@ function answer(data: Record<string, unknown>): Answer {
     case "valid":
       return { type: "valid", config: plain(data.config) };
     case "decided":
-      return { type: "decided", decision: decision(data.decision) };
+      return { type: "decided", decision: balancerAnswer(data.decision) };
     case "invalid":
       return { type: "invalid", issues: listOf(data.issues, "issues", LIST_LENGTH_MAX).map(issue) };
     default:
-      throw new Fault(`Unknown type of a message: ${quote(data.type)}`);
+      throw new InvalidMessage(`Unknown type of a message: ${quote(data.type)}`);
   }
 }
 
 function introduction(value: unknown): Introduction {
-  if (!isRecord(value)) throw new Fault("An introduction must be an object");
+  if (!isRecord(value)) throw new InvalidMessage("An introduction must be an object");
   return {
     kind: text(value.kind, "kind"),
     apiVersion: number(value.apiVersion, "apiVersion"),
@@ -131,13 +138,13 @@ function introduction(value: unknown): Introduction {
 
 function parsedModule(value: unknown): ParsedModule {
   if (!isRecord(value) || typeof value.code !== "string" || value.code.length > CODE_LENGTH_MAX) {
-    throw new Fault(`A parsed module must be an object with code of at most ${CODE_LENGTH_MAX} characters`);
+    throw new InvalidMessage(`A parsed module must be an object with code of at most ${CODE_LENGTH_MAX} characters`);
   }
   return { code: value.code, imports: listOf(value.imports, "imports", LIST_LENGTH_MAX).map(moduleImport) };
 }
 
 function moduleImport(value: unknown): ModuleImport {
-  if (!isRecord(value)) throw new Fault("An import must be an object");
+  if (!isRecord(value)) throw new InvalidMessage("An import must be an object");
   return {
     specifier: text(value.specifier, "specifier"),
     start: number(value.start, "start"),
@@ -148,13 +155,13 @@ function moduleImport(value: unknown): ModuleImport {
 }
 
 function snapshot(value: unknown, refused: string[]): ClusterSnapshot {
-  if (!isRecord(value)) throw new Fault("A snapshot must be an object");
+  if (!isRecord(value)) throw new InvalidMessage("A snapshot must be an object");
   const cluster = text(value.cluster, "cluster");
   return { cluster, nodes: nodesOf(value.nodes, refused) };
 }
 
 function issue(value: unknown): SchemaIssue {
-  if (!isRecord(value)) throw new Fault("An issue must be an object");
+  if (!isRecord(value)) throw new InvalidMessage("An issue must be an object");
   const path = value.path === undefined ? [] : listOf(value.path, "path", 100);
   const parts = path.map((part) => typeof part === "number" ? part : text(part, "path"));
   const unknownKey = isRecord(value.unknownKey)
@@ -164,6 +171,6 @@ function issue(value: unknown): SchemaIssue {
 }
 
 function wireError(value: unknown): WireError {
-  if (!isRecord(value)) throw new Fault("An error must be an object");
+  if (!isRecord(value)) throw new InvalidMessage("An error must be an object");
   return { name: text(value.name, "name"), message: text(value.message, "message") };
 }
