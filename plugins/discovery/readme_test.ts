@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { configured } from "../../tests/support/probe.ts";
 import file from "./file/mod.ts";
-import { readEntry } from "./file/lease.ts";
+import { readNodeFile } from "./file/lease.ts";
 import lighthouse from "./lighthouse/mod.ts";
 import zookeeper from "./zookeeper/mod.ts";
 
@@ -24,7 +24,7 @@ Deno.test.each([file, lighthouse, zookeeper].map((discovery) => ({ name: discove
 Deno.test("README of file: its file is one", async () => {
   const readme = await Deno.readTextFile(new URL("file/README.md", import.meta.url));
   const [, json = ""] = /^```json\n([\s\S]*?)^```$/m.exec(readme) ?? [];
-  const { node, lease } = readEntry(new TextEncoder().encode(json));
+  const { node, lease } = readNodeFile(new TextEncoder().encode(json));
   assert.equal(node?.host, "web1.example.com");
   assert.equal(lease?.ttlMs, 5_000);
 });

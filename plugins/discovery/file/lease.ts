@@ -6,7 +6,7 @@
  */
 import type { Node } from "../../../mod.ts";
 import { isRecord } from "../../../src/model/node.ts";
-import { type Child, readChild, type ReadChildOptions } from "../membership.ts";
+import { type Child, readChild, type ReadChildOptions } from "../children.ts";
 
 /** Who registered a node, and for how long after each sign of life. */
 export interface Lease {
@@ -17,7 +17,7 @@ export interface Lease {
 }
 
 /** A file, read. */
-export interface Entry extends Child {
+export interface NodeFile extends Child {
   /** `undefined` for a file that somebody wrote by hand: it stands until it is removed. */
   readonly lease: Lease | undefined;
 }
@@ -44,12 +44,12 @@ export interface Sighting {
 const TTL_MS = { min: 100, max: 3_600_000 };
 
 /** Writes a node and its lease as text that people can read. */
-export function formatEntry({ host, ip, port, peer, metadata }: Node, { owner, ttlMs }: Lease): string {
+export function formatNodeFile({ host, ip, port, peer, metadata }: Node, { owner, ttlMs }: Lease): string {
   return `${JSON.stringify({ host, ip, port, peer, metadata, owner, ttl: ttlMs / 1_000 }, null, 2)}\n`;
 }
 
 /** Reads a file's contents; never throws. */
-export function readEntry(data: Uint8Array, options?: ReadChildOptions): Entry {
+export function readNodeFile(data: Uint8Array, options?: ReadChildOptions): NodeFile {
   const child = readChild(data, options);
   return { ...child, lease: child.node === undefined ? undefined : readLease(data) };
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Node } from "../../../mod.ts";
-import { formatEntry, isOver, readEntry, see, type Sighting } from "./lease.ts";
+import { formatNodeFile, isOver, readNodeFile, see, type Sighting } from "./lease.ts";
 
 const NODE: Node = {
   host: "web1.example.com",
@@ -14,7 +14,7 @@ const LEASE = { owner: "me", ttlMs: 5_000 };
 const STAMP = { inode: 1, modifiedMs: 1_000_000, size: 100 };
 
 function read(text: string) {
-  return readEntry(new TextEncoder().encode(text));
+  return readNodeFile(new TextEncoder().encode(text));
 }
 
 /** What a reader makes of a file that stays as it is, or is renewed at some of the looks. */
@@ -28,31 +28,31 @@ function watch(looks: readonly { watchedMs: number; renewed?: boolean; wallMs?: 
   return sighting;
 }
 
-Deno.test("readEntry() reads what formatEntry() writes", () => {
-  const { node, lease, fault } = read(formatEntry(NODE, LEASE));
+Deno.test("readNodeFile() reads what formatNodeFile() writes", () => {
+  const { node, lease, fault } = read(formatNodeFile(NODE, LEASE));
   assert.deepEqual({ node, lease, fault }, { node: NODE, lease: LEASE, fault: undefined });
   const { peer: _, ...lonely } = NODE;
-  assert.deepEqual(read(formatEntry(lonely, LEASE)).node, lonely);
+  assert.deepEqual(read(formatNodeFile(lonely, LEASE)).node, lonely);
 });
 
-Deno.test("formatEntry() writes text that people can read", () => {
-  assert.match(formatEntry(NODE, LEASE), /^\{\n {2}"host": "web1.example.com",\n/);
-  assert.match(formatEntry(NODE, LEASE), /"owner": "me",\n {2}"ttl": 5\n\}\n$/);
+Deno.test("formatNodeFile() writes text that people can read", () => {
+  assert.match(formatNodeFile(NODE, LEASE), /^\{\n {2}"host": "web1.example.com",\n/);
+  assert.match(formatNodeFile(NODE, LEASE), /"owner": "me",\n {2}"ttl": 5\n\}\n$/);
 });
 
-Deno.test("readEntry() takes a file that was written by hand: it has no lease", () => {
+Deno.test("readNodeFile() takes a file that was written by hand: it has no lease", () => {
   const { node, lease } = read(`{"ip": "10.0.0.9", "port": 80}`);
   assert.equal(node?.ip, "10.0.0.9");
   assert.equal(lease, undefined);
   assert.ok(!isOver(lease, watch([{ watchedMs: 1e9 }])));
 });
 
-Deno.test("readEntry() reads no lease as for ever or as over at once", () => {
+Deno.test("readNodeFile() reads no lease as for ever or as over at once", () => {
   const ttlOf = (ttl: unknown) => read(JSON.stringify({ ...NODE, owner: "x", ttl })).lease?.ttlMs;
   assert.deepEqual([1e12, 0.0001, -1, "5", null].map(ttlOf), [3_600_000, 100, 100, 100, 100]);
 });
 
-Deno.test("readEntry() never throws, whatever a file holds", () => {
+Deno.test("readNodeFile() never throws, whatever a file holds", () => {
   fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
     const { node, lease, fault } = read(text);
     assert.equal(node === undefined, fault !== undefined);

@@ -11,10 +11,10 @@ import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
 import { Serial } from "../../../src/kernel/serial.ts";
 import { nodeName, parseNode, quote } from "../../../src/model/node.ts";
 import { createFile } from "../../../src/system/trusted_file.ts";
-import { takeover } from "../membership.ts";
-import { ClusterWatch, FILE_ENDING } from "./cluster_watch.ts";
+import { takeover } from "../children.ts";
+import { DirectoryWatch, FILE_ENDING } from "./directory_watch.ts";
 import { Hints } from "./hints.ts";
-import { formatEntry, readEntry } from "./lease.ts";
+import { formatNodeFile, readNodeFile } from "./lease.ts";
 import { refuseLink } from "./link.ts";
 
 /** Where the registry is. */
@@ -51,7 +51,7 @@ export class FileSession implements DiscoverySession {
   readonly #clock: Clock;
   readonly #wallMs: () => number;
   readonly #owner = crypto.randomUUID();
-  readonly #watches = new Map<ClusterWatch, ClusterName>();
+  readonly #watches = new Map<DirectoryWatch, ClusterName>();
   readonly #held = new Map<string, Held>();
   /** Registering, taking back and renewing never overlap. */
   readonly #serial = new Serial();
@@ -79,7 +79,7 @@ export class FileSession implements DiscoverySession {
     return session;
   }
 
-  /** Follows one cluster: see {@linkcode ClusterWatch}. */
+  /** Follows one cluster: see {@linkcode DirectoryWatch}. */
   async *watch(
     cluster: ClusterName,
     signal: AbortSignal,
@@ -87,7 +87,7 @@ export class FileSession implements DiscoverySession {
   ): AsyncGenerator<ClusterSnapshot> {
     const { path, ttlMs } = this.#options;
     const pollMs = Math.min(POLL_MS.max, Math.max(POLL_MS.min, ttlMs / 4));
-    const watch: ClusterWatch = new ClusterWatch({
+    const watch: DirectoryWatch = new DirectoryWatch({
       cluster,
       path: this.#pathOf(cluster),
       pollMs,
@@ -120,7 +120,7 @@ export class FileSession implements DiscoverySession {
   async register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<Takeover | void> {
     const file = this.#fileOf(cluster, node);
     const { ttlMs } = this.#options;
-    const text = formatEntry(node, { owner: this.#owner, ttlMs });
+    const text = formatNodeFile(node, { owner: this.#owner, ttlMs });
     return await this.#serial.run(async () => {
       this.#check(signal);
       const found = await this.#reach(() => readIfFile(file));
@@ -129,7 +129,7 @@ export class FileSession implements DiscoverySession {
       this.#held.set(file, { node, text });
       if (this.#held.size === 1) this.#scheduleRenewal();
       if (found === undefined || ownerOf(found) === this.#owner) return undefined;
-      return takeover(readEntry(new TextEncoder().encode(found)).node, node);
+      return takeover(readNodeFile(new TextEncoder().encode(found)).node, node);
     });
   }
 
@@ -292,7 +292,7 @@ function folderOf(file: string): string {
 
 /** The session that a file's contents name. */
 function ownerOf(text: string): string | undefined {
-  return readEntry(new TextEncoder().encode(text)).lease?.owner;
+  return readNodeFile(new TextEncoder().encode(text)).lease?.owner;
 }
 
 /** Reads a file, unless it is something else: a neighbour may have put a pipe there. */

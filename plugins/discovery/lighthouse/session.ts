@@ -11,8 +11,8 @@ import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
 import { type Random, systemRandom } from "../../../src/kernel/random.ts";
 import { nodeName, parseNode } from "../../../src/model/node.ts";
-import { readChild, takeover } from "../membership.ts";
-import { ClusterWatch } from "./cluster_watch.ts";
+import { readChild, takeover } from "../children.ts";
+import { BranchWatch } from "./branch_watch.ts";
 import type { LighthouseConfig } from "./config.ts";
 import { describeRefusal, Instances } from "./instances.ts";
 import { OwnLease } from "./own_lease.ts";
@@ -42,7 +42,7 @@ export class LighthouseSession implements DiscoverySession {
   readonly #clock: Clock;
   readonly #instances: Instances;
   readonly #lease: OwnLease;
-  readonly #idleWatches = new Map<ClusterName, ClusterWatch>();
+  readonly #idleWatches = new Map<ClusterName, BranchWatch>();
   readonly #closing = new AbortController();
   readonly #pulsing: Promise<void>;
   /** What was told last; `undefined` before the first time. */
@@ -86,7 +86,7 @@ export class LighthouseSession implements DiscoverySession {
     return new LighthouseSession(options, context, { ca: pem });
   }
 
-  /** Follows one cluster: see {@linkcode ClusterWatch}. */
+  /** Follows one cluster: see {@linkcode BranchWatch}. */
   async *watch(
     cluster: ClusterName,
     signal: AbortSignal,
@@ -94,7 +94,7 @@ export class LighthouseSession implements DiscoverySession {
   ): AsyncGenerator<ClusterSnapshot> {
     const { ttlMs } = this.#options;
     // One that has ended is gone on with: it remembers what it has seen.
-    const watch = this.#idleWatches.get(cluster) ?? new ClusterWatch({
+    const watch = this.#idleWatches.get(cluster) ?? new BranchWatch({
       cluster,
       path: this.#pathOf(cluster),
       instances: this.#instances,

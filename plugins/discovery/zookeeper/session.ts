@@ -12,10 +12,10 @@ import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
 import { type Random, systemRandom } from "../../../src/kernel/random.ts";
 import { abortable } from "../../../src/kernel/within.ts";
 import { nodeName, parseNode, quote } from "../../../src/model/node.ts";
-import { readChild, takeover } from "../membership.ts";
+import { readChild, takeover } from "../children.ts";
 import { encodeNode, equalBytes } from "../node_json.ts";
 import { type Credential, ZooKeeperClient } from "./client.ts";
-import { ClusterWatch } from "./cluster_watch.ts";
+import { ZnodeWatch } from "./znode_watch.ts";
 import { type Acl, type Connection, ConnectionLostError, ERROR, ZooKeeperError } from "./connection.ts";
 import { OwnZnodes } from "./own_znodes.ts";
 
@@ -76,7 +76,7 @@ export class ZooKeeperSession implements DiscoverySession {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #client: ZooKeeperClient;
-  readonly #watches = new Set<ClusterWatch>();
+  readonly #watches = new Set<ZnodeWatch>();
   readonly #own: OwnZnodes;
 
   /** Starts connecting. */
@@ -116,7 +116,7 @@ export class ZooKeeperSession implements DiscoverySession {
     else context.signal.addEventListener("abort", abandon, { once: true });
   }
 
-  /** Follows one cluster: see {@linkcode ClusterWatch}. */
+  /** Follows one cluster: see {@linkcode ZnodeWatch}. */
   async *watch(
     cluster: ClusterName,
     signal: AbortSignal,
@@ -124,7 +124,7 @@ export class ZooKeeperSession implements DiscoverySession {
   ): AsyncGenerator<ClusterSnapshot> {
     const path = this.#pathOf(cluster);
     const { confirmEmptyMs } = this.#options;
-    const watch = new ClusterWatch({
+    const watch = new ZnodeWatch({
       connected: (signal) => this.#client.connected(signal),
       cluster,
       path,

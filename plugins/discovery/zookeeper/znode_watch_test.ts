@@ -5,7 +5,7 @@ import { nodeName } from "../../../src/model/node.ts";
 import { RecordingContext, testNode } from "../../../tests/support/discovery.ts";
 import { eventually } from "../../../tests/support/eventually.ts";
 import { encodeNode } from "../node_json.ts";
-import { ClusterWatch, type ReadingConnection } from "./cluster_watch.ts";
+import { type ReadingConnection, ZnodeWatch } from "./znode_watch.ts";
 import { ConnectionLostError, ERROR, ZooKeeperError } from "./connection.ts";
 
 const PATH = "/services/web";
@@ -71,13 +71,13 @@ class Model implements ReadingConnection {
 class Watched implements AsyncDisposable {
   readonly context = new RecordingContext();
   readonly yielded: string[] = [];
-  readonly watch: ClusterWatch;
+  readonly watch: ZnodeWatch;
   connection: Model;
   readonly #running: Promise<void>;
 
   constructor(model: Model) {
     this.connection = model;
-    this.watch = new ClusterWatch({
+    this.watch = new ZnodeWatch({
       connected: () => Promise.resolve(this.connection),
       cluster: "web",
       path: PATH,
@@ -121,7 +121,7 @@ async function quiet(model: Model): Promise<void> {
   });
 }
 
-Deno.test("ClusterWatch yields the whole, then reads only what is new", async () => {
+Deno.test("ZnodeWatch yields the whole, then reads only what is new", async () => {
   const model = new Model(1, 2);
   await using watched = new Watched(model);
   await watched.yields("1,2");
@@ -132,7 +132,7 @@ Deno.test("ClusterWatch yields the whole, then reads only what is new", async ()
   assert.deepEqual(model.asked, ["list", "read web.test:3"]);
 });
 
-Deno.test("ClusterWatch looks again at a child that changes while it is read", async () => {
+Deno.test("ZnodeWatch looks again at a child that changes while it is read", async () => {
   const model = new Model(1);
   model.put(1, encodeNode(testNode(1, { old: true })));
   await using watched = new Watched(model);
@@ -144,7 +144,7 @@ Deno.test("ClusterWatch looks again at a child that changes while it is read", a
   await eventually("it knows the new one", () => watched.yielded.at(-1) === "8");
 });
 
-Deno.test("ClusterWatch misses no cluster that comes in the moment when it is found missing", async () => {
+Deno.test("ZnodeWatch misses no cluster that comes in the moment when it is found missing", async () => {
   const model = new Model();
   model.children = undefined;
   await using watched = new Watched(model);
@@ -157,7 +157,7 @@ Deno.test("ClusterWatch misses no cluster that comes in the moment when it is fo
   await watched.yields("1");
 });
 
-Deno.test("ClusterWatch says nothing of a cluster that is missing, whatever else happens", async () => {
+Deno.test("ZnodeWatch says nothing of a cluster that is missing, whatever else happens", async () => {
   const model = new Model(1);
   await using watched = new Watched(model);
   await watched.yields("1");
@@ -179,7 +179,7 @@ Deno.test("ClusterWatch says nothing of a cluster that is missing, whatever else
   await watched.yields("1", "2");
 });
 
-Deno.test("ClusterWatch looks thousands of times for a cluster that never comes, and ends at once all the same", async () => {
+Deno.test("ZnodeWatch looks thousands of times for a cluster that never comes, and ends at once all the same", async () => {
   const clock = new FakeClock();
   const context = new RecordingContext();
   let looks = 0;
@@ -189,7 +189,7 @@ Deno.test("ClusterWatch looks thousands of times for a cluster that never comes,
     exists: () => Promise.resolve(++looks < 0),
     getData: () => Promise.reject(new ZooKeeperError(ERROR.noNode, "read")),
   };
-  const watch = new ClusterWatch({
+  const watch = new ZnodeWatch({
     connected: () => Promise.resolve(nowhere),
     cluster: "web",
     path: PATH,
@@ -209,7 +209,7 @@ Deno.test("ClusterWatch looks thousands of times for a cluster that never comes,
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("ClusterWatch believes an empty list when it was read twice, and at once when somebody was there", async () => {
+Deno.test("ZnodeWatch believes an empty list when it was read twice, and at once when somebody was there", async () => {
   const model = new Model();
   await using watched = new Watched(model);
   await watched.yields("");
@@ -224,7 +224,7 @@ Deno.test("ClusterWatch believes an empty list when it was read twice, and at on
   assert.deepEqual(model.asked, ["list"]);
 });
 
-Deno.test("ClusterWatch doubts an empty list after a reconnect, and reads everything again", async () => {
+Deno.test("ZnodeWatch doubts an empty list after a reconnect, and reads everything again", async () => {
   await using watched = new Watched(new Model(1, 2));
   await watched.yields("1,2");
   const next = new Model();
@@ -241,7 +241,7 @@ Deno.test("ClusterWatch doubts an empty list after a reconnect, and reads everyt
   assert.ok(next.asked.includes("read web.test:2"));
 });
 
-Deno.test("ClusterWatch never yields a part: a connection that is lost midway is made up for by the next", async () => {
+Deno.test("ZnodeWatch never yields a part: a connection that is lost midway is made up for by the next", async () => {
   const broken = new Model(1, 2, 3);
   const next = new Model(1, 2, 3);
   await using watched = new Watched(broken);

@@ -22,7 +22,7 @@ export interface Child {
 }
 
 /** What the entries of a cluster say together. */
-export interface Membership {
+export interface ComposedNodes {
   /** One for each name, sorted by it. */
   readonly nodes: readonly Node[];
   /** What an operator should look at, by the entry's name. */
@@ -67,7 +67,7 @@ export function sealedChild(fault: string): Child {
  * name the one that is called so is taken, or else the first by name: a
  * balancer refuses a config that has a server twice.
  */
-export function composeMembership(children: ReadonlyMap<string, Child>): Membership {
+export function composeNodes(children: ReadonlyMap<string, Child>): ComposedNodes {
   const faults = new Map<string, string>();
   const chosen = new Map<string, { readonly child: string; readonly node: Node; readonly size: number }>();
   for (const [child, { node, fault, size }] of [...children].toSorted(([a], [b]) => compare(a, b))) {

@@ -4,12 +4,12 @@ import { nodeName } from "../../src/model/node.ts";
 import {
   type Child,
   CLUSTER_BYTES_MAX,
-  composeMembership,
+  composeNodes,
   newsOfFaults,
   readChild,
   sameNodes,
   sealedChild,
-} from "./membership.ts";
+} from "./children.ts";
 import { encodeNode } from "./node_json.ts";
 
 function child(host: string, ip = "10.0.0.1"): Child {
@@ -17,16 +17,16 @@ function child(host: string, ip = "10.0.0.1"): Child {
 }
 
 function namesOf(children: Record<string, Child>): readonly string[] {
-  return composeMembership(new Map(Object.entries(children))).nodes.map(nodeName);
+  return composeNodes(new Map(Object.entries(children))).nodes.map(nodeName);
 }
 
-Deno.test("composeMembership() sorts by name, whatever order and names the entries have", () => {
+Deno.test("composeNodes() sorts by name, whatever order and names the entries have", () => {
   assert.deepEqual(namesOf({ "1": child("c"), "2": child("a"), "3": child("b") }), ["a:80", "b:80", "c:80"]);
 });
 
-Deno.test("composeMembership() leaves out what is no node, and says why", () => {
+Deno.test("composeNodes() leaves out what is no node, and says why", () => {
   const children = new Map([["a:80", child("a")], ["b", readChild(new Uint8Array())], ["c", sealedChild("Sealed")]]);
-  const { nodes, faults } = composeMembership(children);
+  const { nodes, faults } = composeNodes(children);
   assert.deepEqual(nodes.map(nodeName), ["a:80"]);
   assert.deepEqual([...faults], [["b", "Cannot use the node as it is empty"], ["c", "Sealed"]]);
 });
@@ -34,10 +34,10 @@ Deno.test("composeMembership() leaves out what is no node, and says why", () => 
 Deno.test.each([
   { why: "the one that is called so", names: ["0", "a:80", "z"], taken: "a:80" },
   { why: "the first by name if none is", names: ["z", "m", "n"], taken: "m" },
-])("composeMembership() takes of several entries with one name $why", ({ names, taken }) => {
+])("composeNodes() takes of several entries with one name $why", ({ names, taken }) => {
   const ips = new Map<string, string>(names.map((name, at) => [name, `10.0.0.${at}`]));
   fc.assert(fc.property(fc.shuffledSubarray<string>([...names], { minLength: names.length }), (shuffled) => {
-    const { nodes, faults } = composeMembership(new Map(shuffled.map((name) => [name, child("a", ips.get(name))])));
+    const { nodes, faults } = composeNodes(new Map(shuffled.map((name) => [name, child("a", ips.get(name))])));
     assert.deepEqual(nodes.map(({ ip }) => ip), [ips.get(taken)]);
     assert.deepEqual([...faults.keys()].toSorted(), names.filter((name) => name !== taken).toSorted());
   }));
@@ -57,13 +57,13 @@ Deno.test("readChild() looks at no metadata that nobody reads, keeps none of its
   assert.match(readChild(heavy("a", "x".repeat(90_000))).fault ?? "", /metadata must be at most 65536 characters/);
 });
 
-Deno.test("composeMembership() leaves out metadata of a cluster that has too much of it, and serves every node", () => {
+Deno.test("composeNodes() leaves out metadata of a cluster that has too much of it, and serves every node", () => {
   const count = Math.floor(CLUSTER_BYTES_MAX / 60_000) + 20;
   const children = new Map(Array.from({ length: count }, (_, at): [string, Child] => {
     const name = `n${String(at).padStart(4, "0")}`;
     return [name, readChild(heavy(name, "x".repeat(60_000)))];
   }));
-  const { nodes, excess, faults } = composeMembership(children);
+  const { nodes, excess, faults } = composeNodes(children);
   assert.deepEqual([nodes.length, faults.size], [count, 0]);
   const kept = nodes.filter(({ metadata }) => "note" in metadata).length;
   assert.ok(kept >= CLUSTER_BYTES_MAX / 60_200 - 1 && kept <= CLUSTER_BYTES_MAX / 60_000, `${kept}`);
@@ -71,7 +71,7 @@ Deno.test("composeMembership() leaves out metadata of a cluster that has too muc
     excess ?? "",
     new RegExp(`more than 8388608 bytes: the metadata of ${count - kept} of ${count} nodes is left out, from "n0`),
   );
-  assert.equal(composeMembership(new Map([...children].slice(0, 10))).excess, undefined);
+  assert.equal(composeNodes(new Map([...children].slice(0, 10))).excess, undefined);
 });
 
 Deno.test("newsOfFaults() tells each fault once, and few of many", () => {

@@ -3,12 +3,12 @@ import type { Clock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
 import { isRecord } from "../../../src/model/node.ts";
 import type { HttpAnswer } from "../../../src/http/client.ts";
-import { type Child, composeMembership, newsOfFaults, readChild, sameNodes } from "../membership.ts";
+import { type Child, composeNodes, newsOfFaults, readChild, sameNodes } from "../children.ts";
 import { Belief } from "./belief.ts";
 import { describeRefusal, type Instances } from "./instances.ts";
 
 /** What a watch of one cluster is made with. */
-export interface ClusterWatchOptions {
+export interface BranchWatchOptions {
   readonly cluster: ClusterName;
   /** The cluster's path in the document, as in a URL. */
   readonly path: string;
@@ -33,8 +33,8 @@ interface Known {
 }
 
 /** Follows what a store has at one path. */
-export class ClusterWatch {
-  readonly #options: ClusterWatchOptions;
+export class BranchWatch {
+  readonly #options: BranchWatchOptions;
   readonly #belief: Belief;
   #known: ReadonlyMap<string, Known> = new Map();
   #faults: ReadonlyMap<string, string> = new Map();
@@ -49,7 +49,7 @@ export class ClusterWatch {
   #isMissing = false;
   #isDoubted = false;
 
-  constructor(options: ClusterWatchOptions) {
+  constructor(options: BranchWatchOptions) {
     this.#options = options;
     this.#belief = new Belief({ firstMs: options.ttlMs / 3, lostMs: options.ttlMs });
   }
@@ -164,7 +164,7 @@ export class ClusterWatch {
       known.set(name, { text: child.data.length > 0 ? text : undefined, child });
     }
     this.#known = known;
-    const { nodes, faults, excess } = composeMembership(new Map([...known].map(([name, { child }]) => [name, child])));
+    const { nodes, faults, excess } = composeNodes(new Map([...known].map(([name, { child }]) => [name, child])));
     for (const line of newsOfFaults(this.#faults, faults)) {
       log.warn(`Left out a key of ${path}: ${line}`, { event: "discovery.entry_skipped", path, reason: line });
     }

@@ -2,7 +2,7 @@ import type { ClusterName, ClusterSnapshot, Node, PluginLog } from "../../../mod
 import type { Clock } from "../../../src/kernel/clock.ts";
 import { Gate } from "../../../src/kernel/gate.ts";
 import type { Random } from "../../../src/kernel/random.ts";
-import { type Child, composeMembership, newsOfFaults, readChild, sameNodes, sealedChild } from "../membership.ts";
+import { type Child, composeNodes, newsOfFaults, readChild, sameNodes, sealedChild } from "../children.ts";
 import { equalBytes } from "../node_json.ts";
 import { type Connection, ConnectionLostError, ERROR, type WatchEvent, ZooKeeperError } from "./connection.ts";
 
@@ -10,7 +10,7 @@ import { type Connection, ConnectionLostError, ERROR, type WatchEvent, ZooKeeper
 export type ReadingConnection = Pick<Connection, "sync" | "getChildren" | "exists" | "getData">;
 
 /** What a watch of one cluster is made with. */
-export interface ClusterWatchOptions {
+export interface ZnodeWatchOptions {
   /** Answers the connection that stands, waiting for one if need be. */
   readonly connected: (signal: AbortSignal) => Promise<ReadingConnection>;
   readonly cluster: ClusterName;
@@ -29,7 +29,7 @@ export interface ClusterWatchOptions {
 const READS_AT_ONCE_MAX = 256;
 /** The list is read again this often though no watch fired, in case one was lost. */
 const RECHECK_MS = 60_000;
-/** See {@linkcode ClusterWatchOptions.confirmEmptyMs}. */
+/** See {@linkcode ZnodeWatchOptions.confirmEmptyMs}. */
 const CONFIRM_EMPTY_MS = 1_000;
 
 /**
@@ -39,8 +39,8 @@ const CONFIRM_EMPTY_MS = 1_000;
  * neither does a first look at an empty one: both are what a registry looks
  * like that has just come back.
  */
-export class ClusterWatch {
-  readonly #options: ClusterWatchOptions;
+export class ZnodeWatch {
+  readonly #options: ZnodeWatchOptions;
   readonly #gate = new Gate(READS_AT_ONCE_MAX);
   /** The connection that the watches are set on. */
   #connection: ReadingConnection | undefined;
@@ -58,7 +58,7 @@ export class ClusterWatch {
   #hasExisted = false;
   #hint = Promise.withResolvers<void>();
 
-  constructor(options: ClusterWatchOptions) {
+  constructor(options: ZnodeWatchOptions) {
     this.#options = options;
   }
 
@@ -115,7 +115,7 @@ export class ClusterWatch {
     }
     if (this.#isMissing) return undefined;
     await this.#readChildren(connection);
-    const { nodes, faults, excess } = composeMembership(this.#children);
+    const { nodes, faults, excess } = composeNodes(this.#children);
     if (excess !== undefined && excess !== this.#excess) {
       this.#options.log.warn(`${path}: ${excess}`, { event: "discovery.excess", path, reason: excess });
     }

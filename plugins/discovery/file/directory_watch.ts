@@ -3,12 +3,12 @@ import type { Clock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
 import { Gate } from "../../../src/kernel/gate.ts";
 import { quote } from "../../../src/model/node.ts";
-import { composeMembership, newsOfFaults, sameNodes, sealedChild } from "../membership.ts";
-import { type Entry, isOver, readEntry, sameStamp, see, type Sighting, type Stamp } from "./lease.ts";
+import { composeNodes, newsOfFaults, sameNodes, sealedChild } from "../children.ts";
+import { isOver, type NodeFile, readNodeFile, sameStamp, see, type Sighting, type Stamp } from "./lease.ts";
 import { refuseLink } from "./link.ts";
 
 /** What a watch of one cluster is made with. */
-export interface ClusterWatchOptions {
+export interface DirectoryWatchOptions {
   readonly cluster: ClusterName;
   /** The cluster's directory. */
   readonly path: string;
@@ -44,7 +44,7 @@ const FILE_BYTES_MAX = 1_048_576;
 interface Known {
   readonly sighting: Sighting;
   /** `undefined` for what is no node: somebody's half-written file. */
-  readonly entry: Entry | undefined;
+  readonly entry: NodeFile | undefined;
 }
 
 /**
@@ -53,8 +53,8 @@ interface Known {
  * which only dead leases are found, before one lease has passed: that is what a
  * registry looks like while everything on a host starts.
  */
-export class ClusterWatch {
-  readonly #options: ClusterWatchOptions;
+export class DirectoryWatch {
+  readonly #options: DirectoryWatchOptions;
   readonly #gate = new Gate(READS_AT_ONCE_MAX);
   #known: ReadonlyMap<string, Known> = new Map();
   #faults: ReadonlyMap<string, string> = new Map();
@@ -67,7 +67,7 @@ export class ClusterWatch {
   #hasExisted = false;
   #hint = Promise.withResolvers<void>();
 
-  constructor(options: ClusterWatchOptions) {
+  constructor(options: DirectoryWatchOptions) {
     this.#options = options;
   }
 
@@ -119,7 +119,7 @@ export class ClusterWatch {
     const before = this.#known;
     const known = new Map(found.filter((each) => each !== undefined));
     this.#known = known;
-    const live = new Map<string, Entry>();
+    const live = new Map<string, NodeFile>();
     let deadMs = 0;
     for (const [name, { entry, sighting }] of known) {
       if (entry === undefined) continue;
@@ -138,7 +138,7 @@ export class ClusterWatch {
       }
     }
     await this.#removeLongDead();
-    const { nodes, faults, excess } = composeMembership(live);
+    const { nodes, faults, excess } = composeNodes(live);
     if (excess !== undefined && excess !== this.#excess) {
       log.warn(`${path}: ${excess}`, { event: "discovery.excess", path, reason: excess });
     }
@@ -183,7 +183,7 @@ export class ClusterWatch {
     const { path, ttlMs, wallMs } = this.#options;
     const file = `${path}/${name}`;
     const before = this.#known.get(name);
-    let entry: Entry | undefined;
+    let entry: NodeFile | undefined;
     try {
       const stat = await Deno.stat(file);
       const stamp: Stamp = { inode: stat.ino ?? 0, modifiedMs: stat.mtime?.getTime() ?? 0, size: stat.size };
@@ -199,7 +199,7 @@ export class ClusterWatch {
     }
   }
 
-  async #read(file: string, { size }: Stamp, before: Entry | undefined): Promise<Entry> {
+  async #read(file: string, { size }: Stamp, before: NodeFile | undefined): Promise<NodeFile> {
     if (size > FILE_BYTES_MAX) return sealed(`It has more than ${FILE_BYTES_MAX} bytes`);
     let data: Uint8Array;
     try {
@@ -209,7 +209,7 @@ export class ClusterWatch {
       throw error;
     }
     // A lease that is renewed by writing changes nothing that anybody is told of.
-    return readEntry(data, { withoutMetadata: this.#options.withoutMetadata, before });
+    return readNodeFile(data, { withoutMetadata: this.#options.withoutMetadata, before });
   }
 
   /** Removes what the dead left behind: nodes, and files that were never finished. */
@@ -233,6 +233,6 @@ function isHalfWritten(name: string): boolean {
   return name.startsWith(".") && name.endsWith(".tmp");
 }
 
-function sealed(fault: string): Entry {
+function sealed(fault: string): NodeFile {
   return { ...sealedChild(fault), lease: undefined };
 }
