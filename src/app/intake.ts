@@ -1,7 +1,5 @@
 import { type Diagnostic, formatDiagnostic } from "../config/diagnostics.ts";
-import { loadDirectory, type Loaded } from "../config/load.ts";
-import { readSecrets, sameSecrets, secretPath } from "../config/secret_files.ts";
-import type { SecretTexts } from "../config/secret_keys.ts";
+import { takeDirectory, type TakenConfig } from "../config/pipeline.ts";
 import { type DirectoryWatch, watchDirectory } from "../config/watch.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
@@ -10,7 +8,6 @@ import type { PluginCatalog } from "../plugin/source.ts";
 import { Describer } from "../supervisor/describer.ts";
 import type { Hangs } from "../supervisor/hangs.ts";
 import { accept } from "../config/accept.ts";
-import type { Accepted } from "../config/accepted.ts";
 import { type ConfigSource, type Reading, type Taken, UNREAD } from "../config/reading.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
 import { describeWith } from "./describe.ts";
@@ -81,68 +78,40 @@ export class Intake implements ConfigSource {
     const { dir, role, clock, log, catalog, balancerPlugins, onLogging, pluginLoader, hangs } = this.#options;
     await using watch = watchDirectory(dir, { signal, clock, log });
     this.#watch = watch;
-    let lastGood: Loaded | undefined;
-    let lastAccepted: Accepted | undefined;
-    /** What the plugins last found wrong. */
-    let refusals: readonly Diagnostic[] = [];
-    /** Whether some plugin could not be asked, so that the same config is worth another try. */
-    let isDoubtful = false;
-    /** The plugins that could be had when the config was last taken. */
-    let had = catalog;
-    /** What the files with secrets last said. */
-    let known: SecretTexts = new Map();
     await using plugins = pluginLoader?.(() => watch.poke(), hangs);
     this.#plugins = plugins;
+    let last: TakenConfig | undefined;
     for await (const _hint of watch) {
-      const loaded = await loadDirectory(dir, { role, signal, clock, lastGood, checks: catalog.names("check") });
-      if (!loaded.ok) return this.#tell(loaded.diagnostics);
-      // Before anything else: what is wrong with the rest is said where the file wants it.
-      onLogging?.(loaded.desired.logging);
-      const available = await plugins?.load(loaded.desired, { dir, waitMs: PLUGINS_WAIT_MS, signal }) ??
-        { catalog, findings: [] };
-      const source = loaded.desired.sources.get("plugins");
-      const found = [
-        ...loaded.diagnostics,
-        ...available.findings.flatMap((finding) => source?.diagnose(finding) ?? []),
-      ];
-      const secrets = await readSecrets(loaded.desired, dir);
-      watch.follow([...secrets.keys()].map((file) => secretPath(file, dir)));
-      const changed = loaded.desired !== lastGood?.desired || available.catalog !== had || isDoubtful ||
-        !sameSecrets(secrets, known);
-      [had, known] = [available.catalog, secrets];
-      lastGood = loaded;
-      if (!changed) {
-        this.#note(loaded, [...found, ...refusals]);
-        continue;
-      }
-      await using describer = new Describer({ clock, signal, hangs });
-      const { accepted, diagnostics, isUndecided } = await accept(loaded.desired, {
-        catalog: available.catalog,
-        openBalancer: (use) => balancerPlugins.open(use),
-        describe: describeWith(describer),
-        secrets,
-        lastGood: lastAccepted,
-      });
-      // What was not described for the end of all is no finding.
+      const taken = await takeDirectory(dir, {
+        role,
+        signal,
+        clock,
+        checks: catalog.names("check"),
+        onLogging,
+        loadPlugins: async (desired) =>
+          await plugins?.load(desired, { dir, waitMs: PLUGINS_WAIT_MS, signal }) ?? { catalog, findings: [] },
+        judge: async (desired, given) => {
+          await using describer = new Describer({ clock, signal, hangs });
+          const verdict = await accept(desired, {
+            ...given,
+            openBalancer: (use) => balancerPlugins.open(use),
+            describe: describeWith(describer),
+          });
+          return { ...verdict, isUndecided: verdict.isUndecided || describer.hasFailed };
+        },
+      }, last);
+      if (!taken.ok) return this.#tell(taken.diagnostics);
+      // What was not described because the process ends is no finding.
       if (signal.aborted) return;
-      [refusals, isDoubtful, lastAccepted] = [
-        diagnostics,
-        describer.hasFailed || isUndecided,
-        accepted,
-      ];
-      this.#note(loaded, [...found, ...refusals], { takenMs: clock.now() });
-      yield { accepted, sources: loaded.desired.sources };
+      last = taken;
+      watch.follow(taken.secretFiles);
+      const { accepted, sources, diagnostics, isChanged } = taken;
+      const readMs = clock.now();
+      const takenMs = isChanged ? readMs : this.#reading.takenMs;
+      this.#reading = { ...this.#reading, readMs, takenMs, unread: taken.loaded.unread, diagnostics };
+      this.#tell(diagnostics);
+      if (isChanged) yield { accepted, sources };
     }
-  }
-
-  /** Notes that the directory was read to the end, and says what was found. */
-  #note(
-    { unread }: Loaded,
-    diagnostics: readonly Diagnostic[],
-    { takenMs = this.#reading.takenMs }: { readonly takenMs?: number | undefined } = {},
-  ): void {
-    this.#reading = { ...this.#reading, readMs: this.#options.clock.now(), takenMs, unread, diagnostics };
-    this.#tell(diagnostics);
   }
 
   /** Logs each finding once, for as long as it stays. */

@@ -1,7 +1,7 @@
 import { compareDiagnostics, type Diagnostic } from "../config/diagnostics.ts";
-import { loadDirectory, type Role } from "../config/load.ts";
+import type { Role } from "../config/load.ts";
+import { takeDirectory } from "../config/pipeline.ts";
 import { systemClock } from "../kernel/clock.ts";
-import { readSecrets } from "../config/secret_files.ts";
 import { SILENT } from "../kernel/logger.ts";
 import { Describer } from "../supervisor/describer.ts";
 import { accept } from "../config/accept.ts";
@@ -38,28 +38,25 @@ export async function validateDirectory(
 ): Promise<Validated> {
   await using own = makeBalancerPlugins({ log: SILENT });
   const balancerPlugins = given ?? own;
-  const loaded = await loadDirectory(dir, {
+  await using plugins = makePluginLoader({ log: SILENT });
+  await using describer = new Describer({ clock: systemClock });
+  const taken = await takeDirectory(dir, {
     role,
     signal: AbortSignal.timeout(READ_DEADLINE_MS),
     checks: CATALOG.names("check"),
     candidates,
+    loadPlugins: (desired) => plugins.load(desired, { dir, waitMs: Infinity }),
+    judge: (desired, given) =>
+      accept(desired, {
+        ...given,
+        openBalancer: (use) => balancerPlugins.open(use),
+        describe: describeWith(describer),
+      }),
   });
-  if (!loaded.ok) return { accepted: undefined, diagnostics: loaded.diagnostics };
-  await using plugins = makePluginLoader({ log: SILENT });
-  const { catalog, findings } = await plugins.load(loaded.desired, { dir, waitMs: Infinity });
-  const found = findings.flatMap((finding) => loaded.desired.sources.get("plugins")?.diagnose(finding) ?? []);
-  await using describer = new Describer({ clock: systemClock });
-  const { accepted, diagnostics } = await accept(loaded.desired, {
-    catalog,
-    openBalancer: (use) => balancerPlugins.open(use),
-    describe: describeWith(describer),
-    secrets: await readSecrets(loaded.desired, dir),
-  });
+  if (!taken.ok) return { accepted: undefined, diagnostics: taken.diagnostics };
+  const { accepted, sources, diagnostics } = taken;
   const judged = (await tryBalancers(accepted, severity)).flatMap(({ key, finding }) =>
-    loaded.desired.sources.get(key)?.diagnose(finding) ?? []
+    sources.get(key)?.diagnose(finding) ?? []
   );
-  return {
-    accepted,
-    diagnostics: [...loaded.diagnostics, ...found, ...diagnostics, ...judged].toSorted(compareDiagnostics),
-  };
+  return { accepted, diagnostics: [...diagnostics, ...judged].toSorted(compareDiagnostics) };
 }

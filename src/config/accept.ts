@@ -3,7 +3,7 @@ import { suggest } from "../kernel/suggest.ts";
 import { compareDiagnostics, type Diagnostic } from "./diagnostics.ts";
 import type { Finding, Path } from "../kernel/findings.ts";
 import { under, validateKnownAsync } from "../kernel/known_keys.ts";
-import { findServiceClashes, type Relation, settleClashes, type SettleOptions } from "./relations.ts";
+import { settleClashes, type SettleOptions } from "./relations.ts";
 import { fileKeysOf, type SecretTexts, withSecrets } from "./secret_keys.ts";
 import { HOST_KEYS } from "./service_schema.ts";
 import type { Source } from "./source.ts";
@@ -24,7 +24,7 @@ import type {
   AcceptedProbe,
   AcceptedService,
 } from "./accepted.ts";
-import { findAcceptedClusterClashes, findBalancerClashes, findServicePortClashes } from "./clashes.ts";
+import { findBalancerClashes, findClusterClashes, findServiceClashes, findServicePortClashes } from "./clashes.ts";
 
 /** What {@linkcode accept} is told and given. */
 export interface AcceptOptions {
@@ -36,8 +36,8 @@ export interface AcceptOptions {
   readonly openBalancer: (use: BalancerUse) => Promise<Decider>;
   /** What the files with secrets say that the config names. */
   readonly secrets?: SecretTexts;
-  /** What was accepted before: an object that is refused now keeps its last good value. */
-  readonly lastGood?: Accepted | undefined;
+  /** What was accepted before: an object that is rejected now keeps its last good value. */
+  readonly lastGood?: { readonly accepted: Accepted; readonly sources: Desired["sources"] } | undefined;
 }
 
 /** A host to render for. */
@@ -55,18 +55,26 @@ export function discoveryOf(id: string): string | undefined {
 }
 
 /** What {@linkcode accept} answers. */
-export interface Acceptation {
+export interface Verdict {
   readonly accepted: Accepted;
+  /** Where each accepted object was read, by `folder/name`; and each file of the directory itself, by name. */
+  readonly sources: Desired["sources"];
   readonly diagnostics: readonly Diagnostic[];
   /** Whether a balancer's plugin could not say: the same config is worth another try. */
   readonly isUndecided: boolean;
 }
 
 /** Has the plugins validate their parts of the config, and the policy decide on what they ask for. Never throws. */
-export async function accept(desired: Desired, options: AcceptOptions): Promise<Acceptation> {
+export async function accept(desired: Desired, options: AcceptOptions): Promise<Verdict> {
   const diagnostics: Diagnostic[] = [];
   let isUndecided = false;
-  const { lastGood } = options;
+  const lastGood = options.lastGood?.accepted;
+  const sources = new Map(desired.sources);
+  const keepSource = (key: string) => {
+    const last = options.lastGood?.sources.get(key);
+    if (last === undefined) sources.delete(key);
+    else sources.set(key, last);
+  };
 
   async function each<In, Out>(
     folder: "discovery" | "balancers" | "clusters" | "services",
@@ -89,14 +97,20 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
       if (!drafts.has(name)) diagnostics.push(...diagnose(source, findings));
       const kept = value ?? last?.get(name);
       if (kept !== undefined) good.set(name, kept);
+      if (value === undefined) keepSource(`${folder}/${name}`);
     }
     return good;
   }
 
-  /** A last good value may clash with what came meanwhile. */
-  function settle<Out>(wanted: ReadonlyMap<string, Out>, options: SettleOptions<Out>): ReadonlyMap<string, Out> {
+  /** Leaves the objects that get along with one another: an edit, or a last good value, may clash with what else there is. */
+  function settle<Out>(
+    folder: "clusters" | "services",
+    wanted: ReadonlyMap<string, Out>,
+    options: SettleOptions<Out>,
+  ): ReadonlyMap<string, Out> {
     const { objects, relations } = settleClashes(wanted, options);
     for (const { key, finding } of relations) diagnostics.push(...diagnose(desired.sources.get(key), [finding]));
+    for (const [file, value] of wanted) if (objects.get(file) !== value) keepSource(`${folder}/${file}`);
     return objects;
   }
 
@@ -124,12 +138,13 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
     const before = lastGood?.balancers.get(name);
     if (before === undefined) continue;
     kept.set(name, before);
+    keepSource(key);
     diagnostics.push(...diagnose(desired.sources.get(key), [finding]));
   }
-  const { settings, host, logging } = desired;
-  const settled = settle(clusters, {
+  const { settings, host, logging, plugins } = desired;
+  const settled = settle("clusters", clusters, {
     last: lastGood?.clusters,
-    find: (now) => findAcceptedClusterClashes({ balancers: kept, clusters: now }),
+    find: (now) => findClusterClashes({ balancers: kept, clusters: now }),
     isSame: (now, last) => now.cluster === last.cluster,
   });
   for (const { key, finding } of findServicePortClashes({ balancers: kept, clusters: settled, services })) {
@@ -142,36 +157,38 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
       settings,
       host,
       logging,
+      plugins,
       discovery,
       balancers: kept,
       clusters: settled,
-      unknownClusters: unknownClusters(desired, settled),
-      services: settle(services, {
+      unknownClusters: unknownClusters(desired, settled, lastGood?.unknownClusters),
+      services: settle("services", services, {
         last: lastGood?.services,
-        find: findAcceptedServiceClashes,
+        find: findServiceClashes,
         isSame: (now, last) => now.service === last.service,
       }),
     },
+    sources,
     diagnostics: diagnostics.toSorted(compareDiagnostics),
     isUndecided,
   };
 }
 
-/** What the clusters may be called that the config has, and of which nothing is known that could be served. */
+/** What the clusters may be called whose files are there, and never said anything that could be served. */
 function unknownClusters(
-  desired: Desired,
+  { clusters, clusterFiles, drafts }: Desired,
   accepted: ReadonlyMap<string, AcceptedCluster>,
+  last: Accepted["unknownClusters"] | undefined,
 ): Accepted["unknownClusters"] {
-  if (desired.unknownClusters === "all") return "all";
-  const refused = [...desired.clusters].flatMap(([file, { name }]) => accepted.has(file) ? [] : [name]);
+  if (clusterFiles === undefined) return accepted.size === 0 ? "all" : last ?? "all";
+  const names = clusterFiles.filter((file) => !accepted.has(file)).flatMap((file) => {
+    const read = clusters.get(file)?.name;
+    const drafted = drafts.clusters.get(file)?.value.name ?? "";
+    if (read !== undefined) return [read];
+    return drafted === "" ? [file] : [file, drafted];
+  });
   const known = new Set([...accepted.values()].map(({ cluster }) => cluster.name));
-  return [...desired.unknownClusters, ...refused].filter((name) => !known.has(name));
-}
-
-function findAcceptedServiceClashes(services: ReadonlyMap<string, AcceptedService>): readonly Relation[] {
-  const plain = new Map([...services].map(([file, { service }]) => [file, service]));
-  // What services share without harm was told when they were read.
-  return findServiceClashes(plain).filter(({ finding }) => finding.severity === "error");
+  return [...new Set(names)].filter((name) => !known.has(name)).toSorted();
 }
 
 interface Judged<T> {

@@ -92,14 +92,18 @@ function desired(
     clusters: new Map([["web", section]]),
     services: new Map([["web", web]]),
     sources: new Map(["discovery/zoo", "balancers/haproxy", "clusters/web", "services/web"].map(source)),
-    unknownClusters: [],
+    clusterFiles: ["web"],
     drafts: { clusters: new Map(), services: new Map() },
   };
 }
 
 /** Accepts; answers what was accepted, and each finding in its first line. */
-async function judge(config: Desired, options: Partial<AcceptOptions> = {}): Promise<[Accepted, readonly string[]]> {
-  const { accepted, diagnostics } = await accept(config, { ...OPTIONS, ...options });
+async function judge(
+  config: Desired,
+  { lastGood, ...options }: Partial<Omit<AcceptOptions, "lastGood">> & { readonly lastGood?: Accepted } = {},
+): Promise<[Accepted, readonly string[]]> {
+  const last = lastGood && { accepted: lastGood, sources: config.sources };
+  const { accepted, diagnostics } = await accept(config, { ...OPTIONS, ...options, lastGood: last });
   return [accepted, diagnostics.map((each) => formatDiagnostic(each).split("\n")[0] ?? "")];
 }
 

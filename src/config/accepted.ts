@@ -1,4 +1,4 @@
-import type { HostSettings, PluginFile, Settings } from "./desired.ts";
+import type { HostSettings, PluginEntry, PluginFile, Settings } from "./desired.ts";
 import type { Cluster } from "../model/cluster.ts";
 import type { Logging } from "../logging/plan.ts";
 import type { Check, Service } from "../model/service.ts";
@@ -47,6 +47,8 @@ export interface Accepted {
   readonly settings: Settings;
   readonly host: HostSettings;
   readonly logging: Logging;
+  /** `plugins.yaml`, by `kind/name`. */
+  readonly plugins: ReadonlyMap<string, PluginEntry>;
   readonly discovery: ReadonlyMap<string, AcceptedDiscovery>;
   readonly balancers: ReadonlyMap<string, AcceptedBalancer>;
   readonly clusters: ReadonlyMap<string, AcceptedCluster>;

@@ -3,16 +3,53 @@
  *
  * @module
  */
-import { findClusterClashes, type Relation } from "./relations.ts";
+import { type Relation, relation } from "./relations.ts";
 import { formatPath } from "../kernel/schema.ts";
 import type { Listening } from "../plugin/contract.ts";
 import type { Awaitable } from "../plugin/decider.ts";
 import type { AcceptedBalancer, AcceptedCluster, AcceptedService } from "./accepted.ts";
 
 /** Finds clusters that call themselves the same, or that a balancer would have to serve at one port. */
-export function findAcceptedClusterClashes(listeners: Listeners): readonly Relation[] {
-  const names = new Map([...listeners.clusters].map(([file, { cluster }]) => [file, cluster]));
-  return [...findClusterClashes(names), ...findPortClashes(listeners)];
+export function findClusterClashes(listeners: Listeners): readonly Relation[] {
+  return [...findNameClashes(listeners.clusters), ...findPortClashes(listeners)];
+}
+
+/** The first, by file name, has the name. */
+function findNameClashes(clusters: Listeners["clusters"]): readonly Relation[] {
+  const owners = new Map<string, string>();
+  return [...clusters].flatMap(([file, { cluster: { name } }]): readonly Relation[] => {
+    const owner = owners.get(name);
+    owners.set(name, owner ?? file);
+    if (owner === undefined) return [];
+    const message = `Cannot use the name ${name} as the cluster of clusters/${owner} has it already`;
+    return [relation("error", `clusters/${file}`, ["name"], message)];
+  });
+}
+
+/**
+ * Finds services that call themselves the same. They may, as long as each has
+ * ports of its own: one service of a registry can be offered by several files.
+ */
+export function findServiceClashes(services: ReadonlyMap<string, AcceptedService>): readonly Relation[] {
+  const relations: Relation[] = [];
+  const owners = new Map<string, Map<number, string>>();
+  for (const [file, { service: { name, ports } }] of services) {
+    const taken = owners.get(name) ?? new Map<number, string>();
+    const clash = ports.find((port) => taken.has(port));
+    if (clash !== undefined) {
+      const message = `Cannot use port ${clash} of the service ${name} as services/${taken.get(clash)} has it already`;
+      relations.push(relation("error", `services/${file}`, ["name"], message));
+      continue;
+    }
+    const other = taken.values().next().value;
+    if (other !== undefined) {
+      const message = `The service ${name} is that of services/${other} too: both register their ports`;
+      relations.push(relation("warning", `services/${file}`, ["name"], message));
+    }
+    for (const port of ports) taken.set(port, file);
+    owners.set(name, taken);
+  }
+  return relations;
 }
 
 /** Balancers and clusters at one time. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Service } from "../model/service.ts";
 import type { BalancerPlugin, Listening } from "../plugin/contract.ts";
 import type { AcceptedBalancer, AcceptedCluster } from "./accepted.ts";
-import { findAcceptedClusterClashes, findBalancerClashes, findServicePortClashes, type Listeners } from "./clashes.ts";
+import { findBalancerClashes, findClusterClashes, findServicePortClashes, type Listeners } from "./clashes.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 
 /** A balancer whose own file and whose clusters' sections are lists of `host:port`. */
@@ -47,16 +47,16 @@ Deno.test.each([
   { why: "all addresses of IPv6 and one of it", a: ":::80", b: "::1:80", clash: true },
   { why: "IPv4 and IPv6", a: "0.0.0.0:80", b: ":::80", clash: false },
   { why: "one name", a: "Localhost:80", b: "localhost:80", clash: true },
-])("findAcceptedClusterClashes() judges $why", ({ a, b, clash }) => {
-  const found = findAcceptedClusterClashes(listeners({ haproxy: [] }, { a: { haproxy: [a] }, b: { haproxy: [b] } }));
+])("findClusterClashes() judges $why", ({ a, b, clash }) => {
+  const found = findClusterClashes(listeners({ haproxy: [] }, { a: { haproxy: [a] }, b: { haproxy: [b] } }));
   assert.deepEqual(
     found.map(({ key, finding }) => [key, finding.path, finding.message]),
     clash ? [["clusters/b", ["haproxy", "at", 0], "Cannot use port 80 as clusters/a has it already"]] : [],
   );
 });
 
-Deno.test("findAcceptedClusterClashes() tells clusters that want a port of a balancer's own, of any balancer", () => {
-  const found = findAcceptedClusterClashes(
+Deno.test("findClusterClashes() tells clusters that want a port of a balancer's own, of any balancer", () => {
+  const found = findClusterClashes(
     listeners({ haproxy: [":80", ":80"], edge: [":90"] }, { a: { haproxy: [":90", ":91"], edge: [":91"] } }),
   );
   assert.deepEqual(found.map(({ key, finding }) => `${key}: ${finding.message}`), [
@@ -121,7 +121,7 @@ Deno.test("clashes among thousands of clusters are found by asking each cluster 
   const sections = Object.fromEntries(Array.from({ length: count }, (_, i) => [`c${i}`, { haproxy: [`:${i + 1}`] }]));
   const { balancers, clusters } = listeners({ haproxy: [":65000"] }, sections);
   const all = { balancers: new Map([...balancers].map(([name, each]) => [name, { ...each, plugin }])), clusters };
-  assert.deepEqual(findAcceptedClusterClashes(all), []);
+  assert.deepEqual(findClusterClashes(all), []);
   assert.deepEqual(findBalancerClashes(all, all), []);
   assert.deepEqual(findServicePortClashes({ ...all, services: new Map() }), []);
   assert.ok(asked <= 6 * count, `${asked} times for ${count} clusters`);

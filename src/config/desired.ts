@@ -2,7 +2,6 @@ import type { Allowance } from "../model/allowance.ts";
 import type { Cluster } from "../model/cluster.ts";
 import type { Logging } from "../logging/plan.ts";
 import type { Service } from "../model/service.ts";
-import type { ClusterName } from "../model/topology.ts";
 import type { Source } from "./source.ts";
 
 /** A file whose content a plugin validates: one of `discovery/` or `balancers/`. */
@@ -90,12 +89,8 @@ export interface Desired {
   readonly services: ReadonlyMap<string, Service>;
   /** Where each object was read, by `folder/name` (`services/web`), for diagnostics of what a plugin refuses. */
   readonly sources: ReadonlyMap<string, Source>;
-  /**
-   * The clusters of files that are there, and could never be used: nothing is
-   * known of them but what they may be called. `all` if their folder cannot be
-   * looked into.
-   */
-  readonly unknownClusters: readonly ClusterName[] | "all";
+  /** The files of `clusters/`, usable or not, by name; `undefined` if the folder cannot be read, which is not an empty one. */
+  readonly clusterFiles: readonly string[] | undefined;
   /** The files that cannot be used, by file name. */
   readonly drafts: {
     readonly clusters: ReadonlyMap<string, Draft<Cluster>>;

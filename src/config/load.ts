@@ -11,15 +11,9 @@ import type { Checked } from "../kernel/known_keys.ts";
 import { readPluginFile } from "./plugin_file_schema.ts";
 import { NO_PLUGINS, readPlugins } from "./plugins_schema.ts";
 import { readLogging } from "../logging/schema.ts";
-import {
-  findClusterClashes,
-  findMissing,
-  findServiceClashes,
-  type Relation,
-  settleClashes,
-  type SettleOptions,
-} from "./relations.ts";
-import { reuseDesired, reuseMap, sameValue } from "./reuse.ts";
+import type { Accepted } from "./accepted.ts";
+import { findMissing } from "./relations.ts";
+import { sameValue } from "./same_value.ts";
 import { isName, NAME_WANTED } from "./schema_words.ts";
 import { readService } from "./service_schema.ts";
 import { DEFAULT_HOST, DEFAULT_SETTINGS, readHost, readSettings } from "./settings_schema.ts";
@@ -40,7 +34,7 @@ const FOLDERS_OF: { readonly [role in Role]: readonly FolderName[] } = {
 export interface Loaded {
   /** Told apart from {@linkcode NotLoaded}. */
   readonly ok: true;
-  /** What it asks for. Parts that did not change since the last time are the very same objects. */
+  /** What it asks for. */
   readonly desired: Desired;
   /** All that is wrong with it now, sorted by file and place. */
   readonly diagnostics: readonly Diagnostic[];
@@ -48,6 +42,16 @@ export interface Loaded {
   readonly unread?: string | undefined;
   /** What makes the next load cheap; of no use to others. */
   readonly memory: Memory;
+}
+
+/** The memory of the pipeline: what was last accepted, and what it was read from. */
+export interface LastGood {
+  /** The newest reading, good or bad. */
+  readonly loaded: Loaded;
+  /** What was accepted: the value of each object that a bad file, a missing folder or a rejection leaves active. */
+  readonly accepted: Accepted;
+  /** Where each accepted object was read, by `folder/name`. */
+  readonly sources: Desired["sources"];
 }
 
 /** There is nothing to start from. */
@@ -98,29 +102,33 @@ const SETTLE_ROUNDS_MAX = 5;
 const FINDINGS_MAX = 50;
 
 /**
- * Reads the whole config directory `dir`, anew each time: there are no deltas.
+ * Reads the whole config directory `dir` each time: there are no deltas.
  *
- * Given `lastGood`, a file that cannot be used keeps what it last said; a file
- * that is gone takes its object with it; a missing or unreadable folder, or the
- * whole directory, keeps everything: it is looked for again. Without it, a
+ * Given `lastGood`, a file that cannot be used keeps its last accepted value; a
+ * file that is gone takes its object with it; a missing or unreadable folder, or
+ * the whole directory, keeps everything: it is looked for again. Without it, a
  * directory that is missing or unreadable is {@linkcode NotLoaded}.
  *
  * Never throws but for the signal's reason.
  */
-export function loadDirectory(dir: string, options: LoadOptions & { readonly lastGood: Loaded }): Promise<Loaded>;
+export function loadDirectory(dir: string, options: LoadOptions & { readonly lastGood: LastGood }): Promise<Loaded>;
 export function loadDirectory(
   dir: string,
-  options: LoadOptions & { readonly lastGood?: Loaded | undefined },
+  options: LoadOptions & { readonly lastGood?: LastGood | undefined },
 ): Promise<Loaded | NotLoaded>;
 export async function loadDirectory(
   dir: string,
   { role, signal, clock = systemClock, checks = [], candidates, lastGood }: LoadOptions & {
-    readonly lastGood?: Loaded | undefined;
+    readonly lastGood?: LastGood | undefined;
   },
 ): Promise<Loaded | NotLoaded> {
   const read = () => readTree(dir, FOLDERS_OF[role], { signal, candidates });
   let tree = await read();
-  for (let round = 0; round < SETTLE_ROUNDS_MAX && lastGood !== undefined && lacksSomething(tree, lastGood); round++) {
+  for (
+    let round = 0;
+    round < SETTLE_ROUNDS_MAX && lastGood !== undefined && lacksSomething(tree, lastGood.loaded);
+    round++
+  ) {
     await delay(SETTLE_MS, { clock, signal });
     const again = await read();
     const settled = outline(again) === outline(tree);
@@ -133,16 +141,16 @@ export async function loadDirectory(
     const message = `Cannot read the config directory as ${tree.reason}${kept}`;
     const diagnostics = Object.freeze([Object.freeze({ severity, file: tree.dir, message } as const)]);
     return Object.freeze(
-      lastGood === undefined ? { ok: false, diagnostics } : { ...lastGood, diagnostics, unread: tree.reason },
+      lastGood === undefined ? { ok: false, diagnostics } : { ...lastGood.loaded, diagnostics, unread: tree.reason },
     );
   }
   return new Reading(tree, { role, checks, lastGood }).finish();
 }
 
 /** Whether anything that was there last time is not there now. */
-function lacksSomething(tree: Tree, lastGood: Loaded): boolean {
+function lacksSomething(tree: Tree, { desired }: Loaded): boolean {
   if (tree.state === "unread") return true;
-  return lastGood.desired.sources.keys().some((key) => {
+  return desired.sources.keys().some((key) => {
     const slash = key.indexOf("/");
     if (slash === -1) return !tree.root.has(key);
     const folder = tree.folders.get(key.slice(0, slash) as FolderName);
@@ -164,7 +172,7 @@ class Reading {
   readonly #tree: Tree & { readonly state: "read" };
   readonly #role: Role;
   readonly #checks: readonly string[];
-  readonly #last: Loaded | undefined;
+  readonly #last: LastGood | undefined;
   readonly #memory = new Map<string, Remembered>();
   readonly #sources = new Map<string, Source>();
   /** What plugins can judge of files that cannot be used, by the file's path without the ending. */
@@ -175,63 +183,67 @@ class Reading {
     tree: Tree & { readonly state: "read" },
     { role, checks, lastGood }: Pick<LoadOptions, "role"> & {
       readonly checks: readonly string[];
-      readonly lastGood: Loaded | undefined;
+      readonly lastGood: LastGood | undefined;
     },
   ) {
     [this.#tree, this.#role, this.#checks, this.#last] = [tree, role, checks, lastGood];
   }
 
   finish(): Loaded {
-    const last = this.#last?.desired;
+    const last = this.#last?.accepted;
     const settings = this.#rootFile("lighthouse", readSettings, last?.settings) ?? DEFAULT_SETTINGS;
     const host = this.#rootFile("host", readHost, last?.host) ?? DEFAULT_HOST;
     const logging = this.#rootFile("logging", readLogging, last?.logging) ?? DEFAULT_LOGGING;
     const plugins = this.#rootFile("plugins", readPlugins, last?.plugins) ?? NO_PLUGINS;
-    const balancers = this.#folder<PluginFile>(
-      "balancers",
-      last?.balancers,
-      (raw, fileName) => readPluginFile(raw, { fileName }),
-    );
-    const discovery = this.#folder<PluginFile>(
-      "discovery",
-      last?.discovery,
-      (raw, fileName) => readPluginFile(raw, { fileName }),
-    );
+    const balancers = this.#pluginFiles("balancers", last?.balancers);
+    const discovery = this.#pluginFiles("discovery", last?.discovery);
     const names = { balancers: this.#names("balancers", balancers), discovery: this.#names("discovery", discovery) };
-    const readClusters = this.#folder<Cluster>(
+    const clusters = this.#folder<Cluster>(
       "clusters",
-      last?.clusters,
+      valuesOf(last?.clusters, ({ cluster }) => cluster),
       (raw, fileName) => readCluster(raw, { fileName, balancers: names.balancers }),
       names.balancers.join(" "),
     );
     const own = [...plugins.values()].filter(({ kind }) => kind === "check").map(({ name }) => name);
     const checks = [...new Set([...this.#checks, ...own])].toSorted();
-    const readServices = this.#folder<Service>(
+    const services = this.#folder<Service>(
       "services",
-      last?.services,
+      valuesOf(last?.services, ({ service }) => service),
       (raw, fileName) => readService(raw, { fileName, plugins: checks }),
       checks.join(" "),
     );
-    const clusters = this.#settle("clusters", readClusters, { last: last?.clusters, find: findClusterClashes });
-    const services = this.#settle("services", readServices, { last: last?.services, find: findServiceClashes });
-    this.#relate(findMissing({ clusters, services, ...names }));
+    for (const { key, finding } of findMissing({ clusters, services, ...names })) {
+      const source = this.#sources.get(key);
+      if (source !== undefined) this.#diagnostics.push(source.diagnose(finding));
+    }
     this.#strayFiles();
     this.#nothingToDo({ balancers, clusters, services });
-    const desired = reuseDesired(last, {
+    const desired = Object.freeze({
       settings,
       host,
       logging,
       plugins,
-      balancers: reuseMap(last?.balancers, balancers),
-      discovery: reuseMap(last?.discovery, discovery),
-      clusters: reuseMap(last?.clusters, clusters),
-      services: reuseMap(last?.services, services),
-      sources: reuseMap(last?.sources, this.#sources),
-      unknownClusters: this.#unknownClusters(clusters, last?.unknownClusters),
-      drafts: this.#draftsOf(last?.drafts),
+      balancers,
+      discovery,
+      clusters,
+      services,
+      sources: this.#sources,
+      clusterFiles: this.#clusterFiles(),
+      drafts: { clusters: this.#draftsOf<Cluster>("clusters"), services: this.#draftsOf<Service>("services") },
     });
     const diagnostics = Object.freeze(this.#diagnostics.toSorted(compareDiagnostics));
     return Object.freeze({ ok: true, desired, diagnostics, memory: this.#memory });
+  }
+
+  #pluginFiles(
+    folder: "balancers" | "discovery",
+    last: ReadonlyMap<string, { readonly file: PluginFile }> | undefined,
+  ): ReadonlyMap<string, PluginFile> {
+    return this.#folder(
+      folder,
+      valuesOf(last, ({ file }) => file),
+      (raw, fileName) => readPluginFile(raw, { fileName }),
+    );
   }
 
   #rootFile<T extends Settings | HostSettings | Logging | ReadonlyMap<string, PluginEntry>>(
@@ -316,7 +328,7 @@ class Reading {
   }
 
   #recall(path: string, shown: string, bytes: Uint8Array, context: string): Remembered | undefined {
-    const known = this.#last?.memory.get(path);
+    const known = this.#last?.loaded.memory.get(path);
     return known?.context === context && known.source.file === shown && known.source.holds(bytes) ? known : undefined;
   }
 
@@ -326,7 +338,7 @@ class Reading {
   }
 
   #keepSource(key: string): void {
-    const source = this.#last?.desired.sources.get(key);
+    const source = this.#last?.sources.get(key);
     if (source !== undefined) this.#sources.set(key, source);
   }
 
@@ -337,62 +349,16 @@ class Reading {
     return [...new Set([...files, ...objects.keys()])].toSorted();
   }
 
-  /** Takes objects that cannot be used beside others back to what they last said, or away. */
-  #settle<T>(
-    folder: "clusters" | "services",
-    read: ReadonlyMap<string, T>,
-    { last, find }: Omit<SettleOptions<T>, "isSame">,
-  ): Map<string, T> {
-    const { objects, relations } = settleClashes(read, { last, find, isSame: Object.is });
-    this.#relate(relations);
-    for (const [file, value] of read) {
-      if (objects.get(file) === value) continue;
-      const key = `${folder}/${file}`;
-      const source = this.#sources.get(key);
-      if (source !== undefined && !this.#drafts.has(key)) this.#drafts.set(key, { value, source });
-      this.#sources.delete(key);
-      if (objects.has(file)) this.#keepSource(key);
-    }
-    return objects;
-  }
-
-  /** Tells what files have to do with one another. */
-  #relate(relations: readonly Relation[]): void {
-    for (const { key, finding } of relations) {
-      const source = this.#sources.get(key);
-      if (source !== undefined) this.#diagnostics.push(source.diagnose(finding));
-    }
-  }
-
-  /** What the clusters may be called whose files are there, and say nothing that is or ever was of use. */
-  #unknownClusters(
-    known: ReadonlyMap<string, Cluster>,
-    last: Desired["unknownClusters"] | undefined,
-  ): Desired["unknownClusters"] {
+  /** The names of the files in `clusters/`, usable or not; `undefined` if the folder cannot be read. */
+  #clusterFiles(): Desired["clusterFiles"] {
     const folder = this.#tree.folders.get("clusters");
-    // A folder that is missing is not an empty one.
-    if (folder?.state === "unread" && known.size === 0) return "all";
-    const files = folder?.state === "read" ? [...folder.files.keys()].filter((file) => !known.has(file)) : [];
-    const names = files.flatMap((file) => {
-      const draft = this.#drafts.get(`clusters/${file}`)?.value as Cluster | undefined;
-      return draft === undefined || draft.name === "" ? [file] : [file, draft.name];
-    });
-    const now = [...new Set(names)].toSorted();
-    return last !== undefined && sameValue(last, now) ? last : now;
+    if (folder === undefined) return [];
+    return folder.state === "read" ? [...folder.files.keys()] : undefined;
   }
 
-  #draftsOf(last: Desired["drafts"] | undefined): Desired["drafts"] {
-    const of = <T>(folder: "clusters" | "services", before: ReadonlyMap<string, Draft<T>> | undefined) => {
-      const entries = [...this.#drafts].filter(([key]) => key.startsWith(`${folder}/`));
-      const now = entries.map(([key, draft]): [string, Draft<T>] => {
-        const [file, known] = [key.slice(folder.length + 1), before?.get(key.slice(folder.length + 1))];
-        const isKnown = known?.value === draft.value && known?.source === draft.source;
-        return [file, isKnown ? known : draft as Draft<T>];
-      });
-      return reuseMap(before, new Map(now));
-    };
-    const now = { clusters: of("clusters", last?.clusters), services: of("services", last?.services) };
-    return last?.clusters === now.clusters && last.services === now.services ? last : now;
+  #draftsOf<T>(folder: "clusters" | "services"): ReadonlyMap<string, Draft<T>> {
+    const drafts = [...this.#drafts].filter(([key]) => key.startsWith(`${folder}/`));
+    return new Map(drafts.map(([key, draft]) => [key.slice(folder.length + 1), draft as Draft<T>]));
   }
 
   #strayFiles(): void {
@@ -435,6 +401,13 @@ class Reading {
   #say(diagnostic: Diagnostic): void {
     this.#diagnostics.push(Object.freeze(diagnostic));
   }
+}
+
+function valuesOf<In, Out>(
+  objects: ReadonlyMap<string, In> | undefined,
+  value: (object: In) => Out,
+): ReadonlyMap<string, Out> | undefined {
+  return objects && new Map([...objects].map(([name, object]) => [name, value(object)]));
 }
 
 function remember<T>(source: Source, context: string, read: (raw: unknown) => Checked<T>): Remembered {

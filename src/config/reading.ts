@@ -1,12 +1,12 @@
 import type { Accepted } from "./accepted.ts";
 import type { Diagnostic } from "./diagnostics.ts";
-import type { Loaded } from "./load.ts";
+import type { Desired } from "./desired.ts";
 
 /** A config that is to be brought into force. */
 export interface Taken {
   readonly accepted: Accepted;
   /** The files that it was read from. */
-  readonly sources: Loaded["desired"]["sources"];
+  readonly sources: Desired["sources"];
 }
 
 /** How the reading of the config stands. Times are those of the clock; `undefined` before the first. */

@@ -66,51 +66,6 @@ export function settleClashes<T>(
   }
 }
 
-/** Finds clusters that call themselves the same: the first, by file name, has the name. */
-export function findClusterClashes(clusters: ReadonlyMap<string, Cluster>): readonly Relation[] {
-  const relations: Relation[] = [];
-  const owners = new Map<string, string>();
-  for (const [file, { name }] of clusters) {
-    const owner = owners.get(name);
-    if (owner === undefined) owners.set(name, file);
-    else {relations.push(
-        relation(
-          "error",
-          `clusters/${file}`,
-          ["name"],
-          `Cannot use the name ${name} as the cluster of clusters/${owner} has it already`,
-        ),
-      );}
-  }
-  return relations;
-}
-
-/**
- * Finds services that call themselves the same. They may, as long as each has
- * ports of its own: one service of a registry can be offered by several files.
- */
-export function findServiceClashes(services: ReadonlyMap<string, Service>): readonly Relation[] {
-  const relations: Relation[] = [];
-  const owners = new Map<string, Map<number, string>>();
-  for (const [file, { name, ports }] of services) {
-    const taken = owners.get(name) ?? new Map<number, string>();
-    const clash = ports.find((port) => taken.has(port));
-    if (clash !== undefined) {
-      const message = `Cannot use port ${clash} of the service ${name} as services/${taken.get(clash)} has it already`;
-      relations.push(relation("error", `services/${file}`, ["name"], message));
-      continue;
-    }
-    const other = taken.values().next().value;
-    if (other !== undefined) {
-      const message = `The service ${name} is that of services/${other} too: both register their ports`;
-      relations.push(relation("warning", `services/${file}`, ["name"], message));
-    }
-    for (const port of ports) taken.set(port, file);
-    owners.set(name, taken);
-  }
-  return relations;
-}
-
 /** Finds references to files that are not there; they may still come. */
 export function findMissing(
   { clusters, services, balancers, discovery }: {
@@ -141,6 +96,7 @@ function missing(kind: "discovery" | "balancer", name: string, known: readonly s
   return `No ${kind} named ${name}: ${meant === undefined ? `there is no ${file}` : `did you mean ${meant}?`}`;
 }
 
-function relation(severity: Finding["severity"], key: string, path: Finding["path"], message: string): Relation {
+/** Makes a finding about a value of a file. */
+export function relation(severity: Finding["severity"], key: string, path: Finding["path"], message: string): Relation {
   return { key, finding: { severity, path, at: "value", message } };
 }

@@ -1,17 +1,22 @@
 import assert from "node:assert/strict";
 import type { Cluster } from "../model/cluster.ts";
-import { findClusterClashes, findMissing, settleClashes } from "./relations.ts";
+import { findMissing, settleClashes } from "./relations.ts";
+import { findClusterClashes } from "./clashes.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 
 function cluster(name: string, more: Partial<Cluster> = {}): Cluster {
   return { ...CLUSTER_DEFAULTS, name, discovery: "zookeeper", balancers: new Map(), ...more };
 }
 
+function accepted(clusters: ReadonlyMap<string, Cluster>) {
+  return new Map([...clusters].map(([file, cluster]) => [file, { cluster, sections: new Map() }]));
+}
+
 /** Settles clusters that are called so, by file; answers who is left with which name, and what is told. */
 function settle(now: Record<string, Cluster>, last?: Record<string, Cluster>): [string, readonly string[]] {
   const { objects, relations } = settleClashes(new Map(Object.entries(now)), {
     last: last && new Map(Object.entries(last)),
-    find: findClusterClashes,
+    find: (clusters) => findClusterClashes({ balancers: new Map(), clusters: accepted(clusters) }),
     isSame: Object.is,
   });
   return [

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { loadDirectory } from "../../src/config/load.ts";
 import { FakeClock } from "../../src/kernel/fake_clock.ts";
+import { takeWithAnyPlugin } from "../support/taken_config.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { nearly, RUNS } from "./mutation.ts";
 
@@ -21,16 +21,17 @@ Deno.test("what nearly is a config file is told with its place, and harms no oth
   await using dir = new TempDir("lighthouse-fuzz-");
   for (const [path, text] of Object.entries(GOOD)) await dir.write(path, text);
   const options = { role: "run", signal: new AbortController().signal, clock: new FakeClock() } as const;
-  const lastGood = await loadDirectory(dir.path, options);
+  const lastGood = await takeWithAnyPlugin(dir.path, options);
   assert.ok(lastGood.ok && lastGood.diagnostics.length === 0);
-  const count = ({ desired }: typeof lastGood) =>
-    [desired.balancers, desired.clusters, desired.discovery, desired.services].map((files) => [...files].length);
+  const count = ({ accepted }: typeof lastGood) =>
+    [accepted.balancers, accepted.clusters, accepted.discovery, accepted.services].map((files) => [...files].length);
 
   for (const [path, good] of Object.entries(GOOD)) {
     await fc.assert(
       fc.asyncProperty(nearly(good), async (text) => {
         await dir.write(path, text);
-        const loaded = await loadDirectory(dir.path, { ...options, lastGood });
+        const loaded = await takeWithAnyPlugin(dir.path, options, lastGood);
+        assert.ok(loaded.ok);
         const lines = text.split(/\r\n|[\n\r]/).length;
         for (const { file, line, column, message } of loaded.diagnostics) {
           assert.equal(file, dir.file(path));

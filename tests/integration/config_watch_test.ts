@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import type { Desired } from "../../src/config/desired.ts";
-import { loadDirectory, type Loaded } from "../../src/config/load.ts";
+import type { Accepted } from "../../src/config/accepted.ts";
+import type { TakenConfig } from "../../src/config/pipeline.ts";
 import { watchDirectory, type WatchOptions } from "../../src/config/watch.ts";
 import { eventually } from "../support/eventually.ts";
+import { takeWithAnyPlugin } from "../support/taken_config.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 /** A change must be seen well before this; what is promised is 500 ms on an idle machine. */
@@ -13,10 +14,10 @@ const NEVER_MS = 600_000;
 
 const service = (port: number) => `discovery: zookeeper\nport: ${port}\nchecks: {interval: 2}\n`;
 
-/** What a process does with the directory: it loads it at each hint. */
+/** What a process does with the directory: it takes it at each hint. */
 class Follower implements AsyncDisposable {
   loads = 0;
-  loaded: Loaded | undefined;
+  taken: TakenConfig | undefined;
   readonly #watch;
   readonly #stop = new AbortController();
   readonly #done: Promise<void>;
@@ -29,18 +30,20 @@ class Follower implements AsyncDisposable {
   async #follow(dir: string): Promise<void> {
     for await (const _hint of this.#watch) {
       const { signal } = this.#stop;
-      const result = await loadDirectory(dir, { role: "run", lastGood: this.loaded, signal }).catch(() => undefined);
-      if (result?.ok) this.loaded = result;
+      const result = await takeWithAnyPlugin(dir, { role: "run", signal }, this.taken).catch(() => undefined);
+      if (result?.ok) this.taken = result;
       this.loads++;
     }
   }
 
-  get desired(): Desired | undefined {
-    return this.loaded?.desired;
+  get accepted(): Accepted | undefined {
+    return this.taken?.accepted;
   }
 
   ports(): string {
-    return [...this.desired?.services ?? []].map(([name, { ports }]) => `${name}:${ports.join("+")}`).join(" ");
+    return [...this.accepted?.services ?? []].map(([name, { service }]) => `${name}:${service.ports.join("+")}`).join(
+      " ",
+    );
   }
 
   poke(): void {
@@ -132,7 +135,7 @@ Deno.test("watchDirectory() follows the whole directory through removals and re-
     await Deno.remove(temp.file("conf"), { recursive: true });
     await eventually(
       "the loader tells that the directory is missing",
-      () => follower.loaded?.diagnostics.some(({ message }) => message.includes("it does not exist")),
+      () => follower.taken?.diagnostics.some(({ message }) => message.includes("it does not exist")),
     );
     assert.equal(follower.ports(), `web:${round - 1}`, "what was last read stays in force");
     await temp.write("conf/services/web.yaml", service(0 + round));
@@ -240,12 +243,13 @@ Deno.test("watchDirectory() sees a thousand files at once", async () => {
   const files = Array.from({ length: 1_000 }, (_, i) => temp.file(`conf/services/s${i}.yaml`));
   await Promise.all(files.map((file, i) => Deno.writeTextFile(file, service(1_000 + i))));
   const start = performance.now();
-  await eventually("all are there", () => follower.desired?.services.size === 1_001, { deadlineMs: 10_000 });
+  await eventually("all are there", () => follower.accepted?.services.size === 1_001, { deadlineMs: 10_000 });
   times.push(["a thousand files", Math.round(performance.now() - start)]);
-  const before = follower.desired;
+  const before = follower.accepted;
   await temp.write("conf/services/web.yaml", service(2));
-  await eventually("one more change is there", () => follower.desired?.services.get("web")?.ports[0] === 2);
-  assert.equal(follower.desired?.services.get("s7"), before?.services.get("s7"), "the others are the same objects");
+  await eventually("one more change is there", () => follower.accepted?.services.get("web")?.service.ports[0] === 2);
+  const s7 = (config: Accepted | undefined) => config?.services.get("s7")?.service;
+  assert.equal(s7(follower.accepted), s7(before), "the others are the same objects");
   await Promise.all(files.map((file) => Deno.remove(file)));
   await follower.sees("web:2", "a thousand files removed");
 });

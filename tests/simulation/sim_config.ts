@@ -54,6 +54,7 @@ export function acceptedOf(
     settings: DEFAULT_SETTINGS,
     host: {},
     logging: DEFAULT_LOGGING,
+    plugins: new Map(),
     discovery: new Map([["sim", {
       file: { name: "sim", type: "sim", config: {} },
       instance: { ...instance, id: "discovery sim", kind: "discovery", config: { discovery } },
