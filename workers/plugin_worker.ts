@@ -26,7 +26,7 @@ import { shapeFault } from "./plugin_shape.ts";
 import { replaceConsole } from "./console.ts";
 import { seal } from "./seal.ts";
 import { Wire } from "./wire.ts";
-import type { ClusterSnapshot } from "../src/model/topology.ts";
+import type { ClusterFacts } from "../src/model/topology.ts";
 
 type Loaded = PluginModule["default"];
 
@@ -136,7 +136,11 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
       case "deregister":
       case "release": {
         if (session === undefined) throw new Error("Cannot reach the registry as no session is open");
-        const done = await session[message.type](message.cluster, message.node, signal);
+        const { cluster, registration } = message;
+        if (session[message.type] === undefined) {
+          throw new Error(`Cannot ${message.type}: this discovery cannot do that`);
+        }
+        const done = await session[message.type]?.(cluster, registration, signal);
         return { type: "ack", ...done && { takenFrom: done.takenFrom } };
       }
       default:
@@ -204,11 +208,12 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
     const { signal } = watch.controller;
     try {
       if (session === undefined) throw new Error("Cannot watch as no session is open");
-      for await (const snapshot of session.watch(cluster, signal, options)) {
+      if (session.watch === undefined) throw new Error("Cannot watch: this discovery cannot do that");
+      for await (const facts of session.watch(cluster, signal, options)) {
         if (signal.aborted) return;
         watch.taken = Promise.withResolvers();
-        const { nodes } = options.withoutMetadata ? bare(snapshot) : snapshot;
-        wire.snapshot({ cluster, nodes });
+        const { nodes, exists, epoch, leaseMs } = options.withoutMetadata ? bare(facts) : facts;
+        wire.snapshot({ cluster, nodes, exists, epoch, leaseMs });
         await watch.taken.promise;
         if (signal.aborted) return;
       }
@@ -231,7 +236,10 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
         const watch = { controller: new AbortController(), taken: Promise.withResolvers<void>() };
         watch.controller.signal.addEventListener("abort", () => watch.taken.resolve(), { once: true });
         watches.set(message.cluster, watch);
-        return await follow(message.cluster, watch, { withoutMetadata: message.withoutMetadata });
+        return await follow(message.cluster, watch, {
+          withoutMetadata: message.withoutMetadata,
+          ...message.config !== undefined && { config: message.config },
+        });
       }
       case "unwatch":
         watches.get(message.cluster)?.controller.abort();
@@ -264,10 +272,10 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
   return receive;
 }
 
-/** Takes what nobody reads out of a snapshot before it crosses to the host; what is no list is for the validation to reject. */
-function bare(snapshot: ClusterSnapshot): ClusterSnapshot {
-  if (!Array.isArray(snapshot?.nodes)) return snapshot;
-  return { ...snapshot, nodes: snapshot.nodes.map((node) => ({ ...node, metadata: {} })) };
+/** Takes what nobody reads out of an answer before it crosses to the host; what is no list is for the validation to reject. */
+function bare(facts: ClusterFacts): ClusterFacts {
+  if (!Array.isArray(facts?.nodes)) return facts;
+  return { ...facts, nodes: facts.nodes.map((node) => ({ ...node, metadata: {} })) };
 }
 
 function balancer(plugin: Loaded): BalancerPlugin {

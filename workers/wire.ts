@@ -212,7 +212,11 @@ function shortTexts(value: unknown): unknown {
   };
 }
 
-function portionsOf({ cluster, nodes }: ClusterSnapshot): Portions {
+function portionsOf({ cluster, nodes, exists, epoch, leaseMs }: ClusterSnapshot): Portions {
+  if (typeof exists !== "boolean") {
+    throw new InvalidMessage("A snapshot must say with true or false whether its cluster exists");
+  }
+  if (typeof epoch !== "string") throw new InvalidMessage("A snapshot must have an epoch, a string");
   if (!Array.isArray(nodes)) throw new InvalidMessage("A snapshot must have a list of nodes");
   if (nodes.length > NODES_MAX) {
     throw new InvalidMessage(`A snapshot must have at most ${NODES_MAX} nodes: it has ${nodes.length}`);
@@ -237,10 +241,11 @@ function portionsOf({ cluster, nodes }: ClusterSnapshot): Portions {
     length += text.length + 1;
   }
   const name = stringify(cluster);
+  const facts = stringify({ exists, epoch: epoch.slice(0, TEXT_LENGTH_MAX), leaseMs });
   const last = portions.pop() ?? [];
   return [
     ...portions.map((texts) => `{"type":"nodes","cluster":${name},"nodes":[${texts.join()}]}`),
-    `{"type":"snapshot","snapshot":{"cluster":${name},"nodes":[${last.join()}]}}`,
+    `{"type":"snapshot","snapshot":{"cluster":${name},"nodes":[${last.join()}],${facts.slice(1)}}`,
   ];
 }
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Node, Takeover } from "../../mod.ts";
+import type { Node, Registration, Takeover } from "../../mod.ts";
 import { nodeName, quote } from "../../src/model/node.ts";
 import { decodeNode } from "./node_json.ts";
 
@@ -98,6 +98,11 @@ export function composeNodes(children: ReadonlyMap<string, Child>): ComposedNode
   const excess = first && `The nodes have more than ${CLUSTER_BYTES_MAX} bytes: the metadata of ${bared.length} of ` +
       `${nodes.length} nodes is left out, from ${quote(nodeName(first))} on; all of them are served`;
   return { nodes, faults, excess };
+}
+
+/** The node as a registry holds it that keeps the state of a registration in the node. */
+export function announcedNode({ node, state }: Registration): Node {
+  return state === "draining" ? { ...node, state: "drain" } : node;
 }
 
 /** What taking a node over means: nothing, unless it was announced with another address. */

@@ -11,17 +11,30 @@ import { isRecord, type ParsedNode, parseNode } from "../../src/model/node.ts";
 const DEPTH_MAX = 64;
 
 /**
- * Writes a node as the predecessor does: sorted keys, `", "` and `": "`,
+ * Writes a node as 1.0 does: sorted keys, `", "` and `": "`,
  * ASCII only, `peer` and `metadata` as JSON text within a string. A node
- * without a peer is written without that key; the predecessor's readers then
- * put their own host's balancer in its place.
+ * without a peer is written without that key; 1.0 then
+ * puts the reader's own balancer in its place. 1.0 ignores the keys that it does not know.
  */
 export function encodeNode(node: Node): Uint8Array {
   const { host, ip, port, peer, metadata } = node;
-  const payload: Record<string, Json> = { host, ip, metadata: toPythonJson(metadata), port };
+  const payload: Record<string, Json> = { host, ip, metadata: toPythonJson(metadata), port, ...nodeOptions(node) };
   if (peer !== undefined) payload.peer = toPythonJson({ ip: peer.ip, name: peer.name, port: peer.port });
   return new TextEncoder().encode(toPythonJson(payload));
 }
+
+/** The optional keys that a node has, `peer` aside, as every registry of Lighthouse's own format carries them. */
+export function nodeOptions({ weight, state, zone, labels, priority }: NodeOptions): { readonly [key: string]: Json } {
+  return {
+    ...weight !== undefined && { weight },
+    ...state !== undefined && { state },
+    ...zone !== undefined && { zone },
+    ...labels !== undefined && { labels },
+    ...priority !== undefined && { priority },
+  };
+}
+
+type NodeOptions = Pick<Node, "weight" | "state" | "zone" | "labels" | "priority">;
 
 /**
  * Reads what a registry holds of a node; it may come from anybody. `peer` and
@@ -41,12 +54,13 @@ export function decodeNode(
     return refuse(error instanceof SyntaxError ? "it is not JSON" : "it is not UTF-8");
   }
   if (!isRecord(value)) return refuse("it is not a JSON object");
-  const { host, ip, port } = value;
+  const { host, ip, port, weight, state, zone, labels, priority } = value;
   const peer = typeof value.peer === "string" ? readJson(value.peer) : value.peer;
-  if (withoutMetadata) return parseNode({ host, ip, port, peer, metadata: {} });
+  const node = { host, ip, port, peer, weight, state, zone, labels, priority };
+  if (withoutMetadata) return parseNode({ ...node, metadata: {} });
   const written = typeof value.metadata === "string" ? readJson(value.metadata) : value.metadata;
   const metadata = isRecord(written) && depthOf(written) <= DEPTH_MAX ? written : {};
-  return parseNode({ host, ip, port, peer, metadata });
+  return parseNode({ ...node, metadata });
 }
 
 /**

@@ -116,3 +116,29 @@ Deno.test.each([
     node: { host: "10.0.0.1", ip: "10.0.0.1", port: 80, metadata: {} },
   },
 ])("decodeNode() takes $what", ({ text, node }) => assert.equal(decode(text), JSON.stringify(node)));
+
+Deno.test("encodeNode() writes the optional keys beside those of 1.0, which a node without them does not have", () => {
+  const { peer: _, ...node } = nodeOf();
+  assert.equal(
+    textOf({ ...node, weight: 10, state: "drain", zone: "eu-1", labels: { tier: "gold" }, priority: 1 }),
+    `{"host": "localhost", "ip": "127.0.0.1", "labels": {"tier": "gold"}, "metadata": "{}", "port": 20101, ` +
+      `"priority": 1, "state": "drain", "weight": 10, "zone": "eu-1"}`,
+  );
+});
+
+Deno.test("decodeNode() reads the optional keys that encodeNode() writes, with and without metadata", () => {
+  const text = fc.string({ maxLength: 20 });
+  const options = fc.record({
+    weight: fc.integer({ min: 0, max: 256 }),
+    state: fc.constantFrom("ready" as const, "drain" as const),
+    zone: fc.stringMatching(/^[A-Za-z0-9._-]{1,64}$/),
+    labels: fc.dictionary(fc.string({ minLength: 1, maxLength: 20 }), text, { maxKeys: 4, noNullPrototype: true }),
+    priority: fc.integer({ min: 0, max: 65_535 }),
+  }, { requiredKeys: [] });
+  fc.assert(fc.property(options, fc.boolean(), (options, withoutMetadata) => {
+    const node = { ...nodeOf(), ...options };
+    const decoded = decodeNode(encodeNode(node), { withoutMetadata });
+    assert.ok(decoded.ok);
+    assert.deepEqual(decoded.node, node);
+  }));
+});

@@ -365,7 +365,12 @@ export class App {
       if (operation === "register") throw new Error(`There is no usable discovery/${discovery}.yaml`);
       return;
     }
-    const request = { type: operation, cluster, node, timeoutMs: CHANGE_TIMEOUT_MS } as const;
+    const request = {
+      type: operation,
+      cluster,
+      registration: { node, state: "up" },
+      timeoutMs: CHANGE_TIMEOUT_MS,
+    } as const;
     const done = await this.#fleet.call(id, request, { deadlineMs: CHANGE_TIMEOUT_MS + PROBE_GRACE_MS, signal });
     if (done.type === "ack" && done.takenFrom !== undefined) return { takenFrom: done.takenFrom };
   }

@@ -62,7 +62,12 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
   });
   const open = (config: unknown) => start(subject, config, scope);
   const change = async ({ host }: Started, type: "register" | "deregister" | "release", port: number) =>
-    void await host.call({ type, cluster: CLUSTER, node: node(port), timeoutMs: 15_000 }, WAIT);
+    void await host.call({
+      type,
+      cluster: CLUSTER,
+      registration: { node: node(port), state: "up" },
+      timeoutMs: 15_000,
+    }, WAIT);
   const watch = ({ host }: Started) => host.post({ type: "watch", cluster: CLUSTER });
 
   return [

@@ -48,7 +48,7 @@ export class LiveTopology {
   }
 
   /** Takes what a registry says; answers whether it changes anything. */
-  replace({ cluster, nodes }: ClusterSnapshot): boolean {
+  replace({ cluster, nodes }: Pick<ClusterSnapshot, "cluster" | "nodes">): boolean {
     const before = this.#known.get(cluster);
     const isSame = before !== undefined && sameNodes(before.nodes, nodes);
     if (!isSame) this.#generation++;

@@ -35,7 +35,12 @@ class Stage implements Disposable {
 
   /** Hears of so many nodes; answers how many are served. */
   hear(count: number): number {
-    this.membership.hear({ cluster: "web", nodes: Array.from({ length: count }, (_, i) => node(8000 + i)) });
+    this.membership.hear({
+      cluster: "web",
+      nodes: Array.from({ length: count }, (_, i) => node(8000 + i)),
+      exists: true,
+      epoch: "1",
+    });
     return this.live.nodes("web")?.length ?? -1;
   }
 

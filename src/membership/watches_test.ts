@@ -111,7 +111,7 @@ Deno.test("Watches hears of the clusters that it watches, and takes from the wor
   bench.apply({ web: "zoo", api: "dns" });
   const others = ["api", "__proto__", "constructor"];
   for (const cluster of ["web", ...others]) {
-    bench.watches.hear(ZOO, { type: "snapshot", snapshot: { cluster, nodes: [] } });
+    bench.watches.hear(ZOO, { type: "snapshot", snapshot: { cluster, nodes: [], exists: true, epoch: "1" } });
   }
   const taken = others.map((cluster) => `discovery zoo: taken ${cluster}`);
   assert.deepEqual(bench.take(), ["discovery zoo: taken web", "heard web", ...taken]);
@@ -142,7 +142,7 @@ Deno.test("Watches begins a watch again that was lost, later each time, until it
     assert.deepEqual(bench.take(), ["discovery zoo: watch web"]);
   }
   assert.equal(bench.log.take().length, 1, "the same again is no news");
-  bench.watches.hear(ZOO, { type: "snapshot", snapshot: { cluster: "web", nodes: [] } });
+  bench.watches.hear(ZOO, { type: "snapshot", snapshot: { cluster: "web", nodes: [], exists: true, epoch: "1" } });
   bench.lose("web", "no such path");
   await bench.pass(200);
   assert.deepEqual(bench.take(), ["discovery zoo: watch web"]);

@@ -1,4 +1,4 @@
-import { quote } from "../kernel/quote.ts";
+import { isPlainObject, quote } from "../kernel/quote.ts";
 import { isHostName, isIpv4, isIpv6, isPort } from "./endpoint.ts";
 
 export { quote };
@@ -28,7 +28,32 @@ export interface Node {
   readonly peer?: Peer | undefined;
   /** What its service file says of it. */
   readonly metadata: { readonly [key: string]: Json };
+  /** Its share of the traffic, an integer from 0 to 256; absent: the balancer's default. */
+  readonly weight?: number | undefined;
+  /** Absent: `ready`. */
+  readonly state?: NodeState | undefined;
+  /** Where it runs, as in `eu-west-1a`. */
+  readonly zone?: string | undefined;
+  /** Short strings to select nodes by, sorted by name. */
+  readonly labels?: { readonly [name: string]: string } | undefined;
+  /** An integer from 0: nodes of a lower number are preferred. */
+  readonly priority?: number | undefined;
 }
+
+/** `ready`: it takes new connections. `drain`: it keeps those that it has, and gets no new ones. */
+export type NodeState = "ready" | "drain";
+
+/** The largest weight: HAProxy's. */
+export const WEIGHT_MAX = 256;
+
+/** The largest priority. */
+export const PRIORITY_MAX = 65_535;
+
+/** The most labels of a node. */
+export const LABELS_MAX = 64;
+
+/** The most characters of a label's name, and of its value. */
+export const LABEL_LENGTH_MAX = 256;
 
 /** The name of a node, unique in its cluster: what a registry and HAProxy call it. */
 export function nodeName(node: Pick<Node, "host" | "port">): string {
@@ -69,7 +94,9 @@ export function parseNode(value: unknown): ParsedNode {
   if (JSON.stringify(metadata).length > METADATA_LENGTH_MAX) {
     return refuse(`metadata must be at most ${METADATA_LENGTH_MAX} characters`, "too long to show");
   }
-  const node = { host: name, ip, port, metadata };
+  const options = parseOptions(value);
+  if (typeof options === "string") return { ok: false, reason: options };
+  const node = { host: name, ip, port, metadata, ...options };
   if (peer === undefined || peer === null) return { ok: true, node };
   if (!isRecord(peer)) return refuse("peer must be an object", peer);
   if (typeof peer.name !== "string" || !isHostName(peer.name)) {
@@ -81,6 +108,70 @@ export function parseNode(value: unknown): ParsedNode {
   const peerPort = parsePort(peer.port ?? PEER_PORT);
   if (peerPort === undefined) return refuse("peer.port must be an integer from 1 to 65535", peer.port);
   return { ok: true, node: { ...node, peer: { name: peer.name, ip: peer.ip, port: peerPort } } };
+}
+
+/** The keys of a node that may be absent, `peer` aside. */
+type NodeOptions = Pick<Node, "weight" | "state" | "zone" | "labels" | "priority">;
+
+/** Reads the keys that may be absent; answers the reason if one of them is wrong. What is `null` is absent. */
+function parseOptions({ weight, state, zone, labels, priority }: Record<string, unknown>): NodeOptions | string {
+  const options: { -readonly [key in keyof NodeOptions]: NodeOptions[key] } = {};
+  const fault = (wanted: string, value: unknown) =>
+    `Cannot use the node as ${wanted}: current value is ${quote(value)}`;
+  if (weight !== undefined && weight !== null) {
+    if (!isIntegerUpTo(weight, WEIGHT_MAX)) return fault(`weight must be an integer from 0 to ${WEIGHT_MAX}`, weight);
+    options.weight = weight;
+  }
+  if (state !== undefined && state !== null) {
+    if (state !== "ready" && state !== "drain") return fault('state must be "ready" or "drain"', state);
+    options.state = state;
+  }
+  if (zone !== undefined && zone !== null) {
+    if (!isZone(zone)) return fault("zone must be 1 to 64 letters, digits, dots, hyphens and underscores", zone);
+    options.zone = zone;
+  }
+  if (labels !== undefined && labels !== null) {
+    const sorted = parseLabels(labels);
+    if (sorted === undefined) {
+      return fault(
+        `labels must be an object of at most ${LABELS_MAX} strings of at most ${LABEL_LENGTH_MAX} printable characters`,
+        labels,
+      );
+    }
+    options.labels = sorted;
+  }
+  if (priority !== undefined && priority !== null) {
+    if (!isIntegerUpTo(priority, PRIORITY_MAX)) {
+      return fault(`priority must be an integer from 0 to ${PRIORITY_MAX}`, priority);
+    }
+    options.priority = priority;
+  }
+  return options;
+}
+
+/** Whether a value can name a zone. */
+export function isZone(value: unknown): value is string {
+  return typeof value === "string" && /^[A-Za-z0-9._-]{1,64}$/.test(value);
+}
+
+function isIntegerUpTo(value: unknown, most: number): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= most && !Object.is(value, -0);
+}
+
+/** Takes labels, sorted by name, so that the same labels are the same text. */
+function parseLabels(value: unknown): { readonly [name: string]: string } | undefined {
+  if (!isRecord(value) || !isPlainObject(value)) return undefined;
+  const names = Object.keys(value);
+  if (names.length > LABELS_MAX) return undefined;
+  const entries = names.toSorted().map((name) => [name, value[name]] as const);
+  const isGood = (entry: readonly [string, unknown]): entry is readonly [string, string] =>
+    entry[0] !== "" && isLabelText(entry[0]) && isLabelText(entry[1]);
+  return entries.every(isGood) ? Object.fromEntries(entries) : undefined;
+}
+
+function isLabelText(value: unknown): boolean {
+  return typeof value === "string" && value.length <= LABEL_LENGTH_MAX &&
+    !/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(value);
 }
 
 /** Reads a port given as a number or as digits, as the predecessor does. */

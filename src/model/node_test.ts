@@ -219,3 +219,85 @@ Deno.test.each([
   { given: 80.5, then: undefined },
   { given: [80], then: undefined },
 ])("parsePort() of $given", ({ given, then }) => assert.equal(parsePort(given), then));
+
+const OPTIONS = {
+  weight: 256,
+  state: "drain",
+  zone: "eu-west-1a",
+  labels: { tier: "gold" },
+  priority: 0,
+} as const;
+
+Deno.test("parseNode() passes the optional keys, sorts labels and takes null as absent", () => {
+  const labels = { b: "2", a: "1" };
+  const parsed = parseNode({ ...NODE, ...OPTIONS, labels });
+  assert.ok(parsed.ok);
+  assert.deepEqual(parsed.node, { ...NODE, ...OPTIONS, labels });
+  assert.equal(JSON.stringify(parsed.node.labels), `{"a":"1","b":"2"}`);
+  const absent = { weight: null, state: null, zone: null, labels: null, priority: undefined };
+  assert.deepEqual(parseNode({ ...NODE, ...absent }), { ok: true, node: NODE });
+});
+
+const BAD_OPTIONS: readonly { readonly key: string; readonly values: readonly unknown[]; readonly then: RegExp }[] = [
+  {
+    key: "weight",
+    values: [-1, 257, 1.5, NaN, -0, "1", true, []],
+    then: /as weight must be an integer from 0 to 256:/,
+  },
+  { key: "state", values: ["maint", "", 1, {}, ["drain"]], then: /as state must be "ready" or "drain":/ },
+  { key: "zone", values: ["", "a b", "a/b", "ä", "x".repeat(65), 1], then: /as zone must be 1 to 64 letters,/ },
+  {
+    key: "labels",
+    values: [
+      [],
+      "a",
+      new Map(),
+      { a: 1 },
+      { "": "x" },
+      { a: "x\ny" },
+      { "a\u202e": "x" },
+      { a: "x".repeat(257) },
+      Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`k${i}`, ""])),
+    ],
+    then: /as labels must be an object of at most 64 strings of at most 256 printable characters:/,
+  },
+  { key: "priority", values: [-1, 65_536, 0.5, "0"], then: /as priority must be an integer from 0 to 65535:/ },
+];
+
+Deno.test.each(BAD_OPTIONS)(
+  "parseNode() rejects a node with a bad $key, and names the key",
+  ({ key, values, then }) => {
+    for (const value of values) {
+      const parsed = parseNode({ ...NODE, [key]: value });
+      assert.ok(!parsed.ok, Deno.inspect(value));
+      assert.match(parsed.reason, then);
+      assert.doesNotMatch(parsed.reason, /[\p{Cc}\p{Cf}\p{Zl}]/u);
+    }
+  },
+);
+
+Deno.test("parseNode() passes of the optional keys what is in range alone, whatever is given", () => {
+  const text = fc.oneof(fc.string({ unit: "binary", maxLength: 300 }), fc.string(), fc.constantFrom("ready", "drain"));
+  const number = fc.oneof(fc.integer({ min: -2, max: 300 }), fc.double());
+  const given = fc.record({
+    weight: fc.oneof(number, text),
+    state: text,
+    zone: text,
+    labels: fc.dictionary(text, fc.oneof({ weight: 4, arbitrary: text }, number), { maxKeys: 3 }),
+    priority: number,
+  }, { requiredKeys: [] });
+  fc.assert(fc.property(given, (options) => {
+    const parsed = parseNode({ ...NODE, ...options });
+    if (!parsed.ok) return;
+    const { weight = 0, state = "ready", zone = "a", labels = {}, priority = 0 } = parsed.node;
+    assert.ok(Number.isInteger(weight) && weight >= 0 && weight <= 256);
+    assert.ok(state === "ready" || state === "drain");
+    assert.match(zone, /^[A-Za-z0-9._-]{1,64}$/);
+    for (const entry of Object.entries(labels).flat()) assert.doesNotMatch(entry, /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
+    assert.ok(Number.isInteger(priority) && priority >= 0);
+    // What crosses as JSON passes again, and is the same text.
+    const again = parseNode(JSON.parse(JSON.stringify(parsed.node)));
+    assert.ok(again.ok);
+    assert.equal(JSON.stringify(again.node), JSON.stringify(parsed.node));
+  }));
+});

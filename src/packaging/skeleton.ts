@@ -12,8 +12,8 @@ const SKELETONS = ["balancer", "check", "discovery"] as const;
 const CONTRACT = "src/plugin/contract.ts";
 const NOUNS = {
   "src/model/endpoint.ts": ["Endpoint"],
-  "src/model/node.ts": ["Json", "Peer", "Node"],
-  "src/model/topology.ts": ["ClusterName", "ClusterSnapshot"],
+  "src/model/node.ts": ["Json", "Peer", "NodeState", "Node"],
+  "src/model/topology.ts": ["ClusterName", "ClusterFacts"],
 } as const;
 
 /** Reads all skeletons, by path: `check/mod.ts`; the types are `lighthouse.ts`. */

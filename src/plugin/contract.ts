@@ -1,6 +1,6 @@
 /**
- * The plugin contract, version 1: what a check, a discovery method or a
- * balancer must export to be loaded by Lighthouse.
+ * The plugin contract, version 1: what a check, a discovery method, a
+ * balancer or a notifier must export to be loaded by Lighthouse.
  *
  * A plugin module is inert and self-contained: one default export, a plain
  * value. Importing it does nothing; what it may touch is what its pure
@@ -10,7 +10,7 @@
  */
 import type { Endpoint } from "../model/endpoint.ts";
 import type { Node } from "../model/node.ts";
-import type { ClusterName, ClusterSnapshot } from "../model/topology.ts";
+import type { ClusterFacts, ClusterName } from "../model/topology.ts";
 
 /** The contract version this host speaks. */
 export const PLUGIN_API_VERSION = 1;
@@ -161,6 +161,18 @@ export interface WatchOptions {
    * then leave it out, as the host does with what comes.
    */
   readonly withoutMetadata?: boolean | undefined;
+  /** The section of the cluster's file that bears this discovery's name, as {@linkcode DiscoveryPlugin.cluster} made it. */
+  readonly config?: unknown;
+}
+
+/** A node to register. */
+export interface Registration {
+  /** The node. */
+  readonly node: Node;
+  /** `up`: its checks pass. `draining`: it is to get no new connections, and leaves soon. */
+  readonly state: "up" | "draining";
+  /** The section of the service's file that bears this discovery's name, as {@linkcode DiscoveryPlugin.service} made it. */
+  readonly config?: unknown;
 }
 
 /** That a node was taken over from another session that had registered it with another address. */
@@ -169,34 +181,64 @@ export interface Takeover {
   readonly takenFrom: string;
 }
 
-/** An open connection to a registry. */
+/** What a registry says of the keys below a prefix at one time: facts alone, always the whole set. */
+export interface KeysFacts {
+  /** Every key with its value, sorted by key; an empty list when there is none. */
+  readonly entries: readonly KeysEntry[];
+  /** Whether the registry has the prefix at all. */
+  readonly exists: boolean;
+  /** See {@linkcode ClusterFacts}. */
+  readonly epoch: string;
+}
+
+/** A key and its value. */
+export interface KeysEntry {
+  /** The key, without the prefix. */
+  readonly key: string;
+  /** Its value as text. */
+  readonly value: string;
+}
+
+/** What a session can do, each by a function of its own: see {@linkcode DiscoverySession}. */
+export type DiscoveryCapability = "watch" | "register" | "keys";
+
+/**
+ * An open connection to a registry. It reports facts: what the registry says
+ * right now, once read in full. Whether to act on them is for the host to
+ * decide: it confirms an empty, missing or smaller cluster before a node goes.
+ */
 export interface DiscoverySession {
   /**
-   * Yields the whole membership first, then again after each change; waits
-   * without an end for a cluster that does not exist yet. Throws when it
-   * cannot go on: the host keeps the last snapshot and watches again with
-   * backoff. Never yields a partial snapshot: out of reach is not empty.
+   * Yields the whole membership first, then again after each change. A cluster
+   * that the registry does not have is `exists: false`, without nodes. Each new
+   * watch starts with a fresh read, as the host watches again to confirm what
+   * it holds. Throws when it cannot go on: the host keeps the last members
+   * and watches again with backoff. Never yields a partial answer: unreachable
+   * is not empty.
    */
-  watch(cluster: ClusterName, signal: AbortSignal, options?: WatchOptions): AsyncIterable<ClusterSnapshot>;
+  watch?(cluster: ClusterName, signal: AbortSignal, options?: WatchOptions): AsyncIterable<ClusterFacts>;
   /**
    * Makes a node known. Idempotent and level-triggered: the host calls it
    * again now and then and after each reconnect, so it must be cheap when
-   * nothing is to be done. The node vanishes with the session. Answers whose it was if another session had
+   * nothing is to be done. The node vanishes with the session. A registry
+   * without a state of its own keeps `draining` as the node's state `drain`. Answers whose it was if another session had
    * registered it with another address: two hosts of one name share each node, and the host warns of it.
    */
-  register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<Takeover | void>;
+  register?(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<Takeover | void>;
   /**
-   * Takes a node back, whoever made it known: its checks say that it is down.
+   * Removes a node, whoever made it known: its checks say that it is down.
    * A node that is not there is fine.
    */
-  deregister(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void>;
+  deregister?(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<void>;
   /**
-   * Takes a node back if this session made it known: it is not wanted here any
-   * more, which says nothing of its health. One that another session has by now
+   * Removes a node if this session made it known: this host does not offer it
+   * any more, which says nothing of its health. One that another session has by now
    * (another reporter, another connection to the same registry) is left alone;
    * so is one that nobody's session has. A node that is not there is fine.
    */
-  release(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void>;
+  release?(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<void>;
+  /** Yields all keys below a prefix first, then again after each change; otherwise as {@linkcode watch}. */
+  keys?(prefix: string, signal: AbortSignal): AsyncIterable<KeysFacts>;
   /**
    * Resolves, with the reason, when the session is over and what it had
    * registered is gone (a ZooKeeper session that expired): the host opens
@@ -204,17 +246,50 @@ export interface DiscoverySession {
    * disconnect, and never rejects.
    */
   readonly ended: Promise<string>;
-  /** Closes the connection and takes back what it had registered; safe to call twice. */
+  /** Closes the connection and deregisters what it had registered; safe to call twice. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** A discovery method. */
-export interface DiscoveryPlugin<Config = unknown> extends PluginBase<"discovery", Config> {
+export interface DiscoveryPlugin<Config = unknown, ClusterConfig = unknown, ServiceConfig = unknown>
+  extends PluginBase<"discovery", Config> {
+  /**
+   * What its sessions can do: `watch`; `register`, which stands for `deregister` and `release` too; `keys`. A
+   * cluster of a discovery without `watch`, and a service of one without `register`, is an error in the config.
+   */
+  readonly capabilities: readonly DiscoveryCapability[];
+  /** Validates the section of a cluster's file that bears the discovery's name; absent: there is none. */
+  readonly cluster?: Schema<ClusterConfig> | undefined;
+  /** Validates the section of a service's file that bears the discovery's name; absent: there is none. */
+  readonly service?: Schema<ServiceConfig> | undefined;
   /**
    * Opens a session. Returns at once with a session that goes on connecting
    * by itself, or throws when it never can (then the host retries with backoff).
    */
   open(config: Config, context: DiscoveryContext): Promise<DiscoverySession>;
+}
+
+/** Something that happened, as a notifier gets it. */
+export interface NotifiedEvent {
+  /** Its id: `registry.unreachable`. */
+  readonly event: string;
+  /** How much it matters. */
+  readonly level: "info" | "warn" | "error";
+  /** The headline. */
+  readonly message: string;
+  /** When it happened, in milliseconds since the epoch. */
+  readonly atMs: number;
+  /** The fields of its record. */
+  readonly fields: { readonly [key: string]: string | number | boolean };
+}
+
+/** Carries events to people or to another system. Configured by a file of `notifiers/`. */
+export interface NotifierPlugin<Config = unknown> extends PluginBase<"notifier", Config> {
+  /**
+   * Delivers some events, the oldest first. Throws when it could not: the host tries again with the same events, with
+   * backoff. The signal is aborted at the deadline and on shutdown.
+   */
+  notify(events: readonly NotifiedEvent[], config: Config, signal: AbortSignal): Promise<void>;
 }
 
 /** What the host knows of the machine that it runs on. */
@@ -539,4 +614,4 @@ export interface PlanAllowance {
 }
 
 /** Any plugin, told apart by `kind`. */
-export type Plugin = CheckPlugin | DiscoveryPlugin | BalancerPlugin;
+export type Plugin = CheckPlugin | DiscoveryPlugin | BalancerPlugin | NotifierPlugin;

@@ -13,6 +13,7 @@ import type {
   PermissionRequest,
   PlanAllowance,
   ProbeOutcome,
+  Registration,
   Rendered,
   SchemaIssue,
   Scope,
@@ -119,7 +120,7 @@ export type Request =
   | {
     readonly type: "register" | "deregister" | "release";
     readonly cluster: ClusterName;
-    readonly node: Node;
+    readonly registration: Registration;
     readonly timeoutMs: number;
   }
   /** Show that the worker's event loop turns. */
@@ -129,7 +130,13 @@ export type Request =
 export type ToWorker =
   | (Request & { readonly seq: number })
   /** Begin to watch a cluster. */
-  | { readonly type: "watch"; readonly cluster: ClusterName; readonly withoutMetadata?: boolean }
+  | {
+    readonly type: "watch";
+    readonly cluster: ClusterName;
+    readonly withoutMetadata?: boolean;
+    /** The section of the cluster's file that bears the discovery's name, validated; absent if there is none. */
+    readonly config?: unknown;
+  }
   /** End to watch a cluster. */
   | { readonly type: "unwatch"; readonly cluster: ClusterName }
   /** The host has taken a portion of a snapshot, of whatever cluster: one more may be on its way. */

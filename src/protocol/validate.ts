@@ -5,7 +5,7 @@
  * @module
  */
 import { isRecord, quote } from "../model/node.ts";
-import type { ClusterSnapshot } from "../model/topology.ts";
+import type { ClusterFacts, ClusterSnapshot } from "../model/topology.ts";
 import type { SchemaIssue } from "../plugin/contract.ts";
 import {
   InvalidMessage,
@@ -27,6 +27,9 @@ import type { WireError } from "./wire_error.ts";
 
 /** No module's code is longer, in UTF-16 units. */
 const CODE_LENGTH_MAX = 4 * 1024 * 1024;
+
+/** No lease is longer: for so long a loss may be held after the epoch of a registry has changed. */
+export const LEASE_MAX_MS = 3_600_000;
 
 /** What {@linkcode validate} answers: the message as far as it may be believed, or what is wrong with it. */
 export type Validated =
@@ -157,7 +160,20 @@ function moduleImport(value: unknown): ModuleImport {
 function snapshot(value: unknown, refused: string[]): ClusterSnapshot {
   if (!isRecord(value)) throw new InvalidMessage("A snapshot must be an object");
   const cluster = text(value.cluster, "cluster");
-  return { cluster, nodes: nodesOf(value.nodes, refused) };
+  return { cluster, nodes: nodesOf(value.nodes, refused), ...facts(value) };
+}
+
+/** Takes what a registry says of a cluster besides its nodes. */
+function facts({ exists, epoch, leaseMs }: Record<string, unknown>): Omit<ClusterFacts, "nodes"> {
+  if (typeof exists !== "boolean") {
+    throw new InvalidMessage(`exists must be true or false: current value is ${quote(exists)}`);
+  }
+  if (leaseMs === undefined) return { exists, epoch: text(epoch, "epoch") };
+  const lease = number(leaseMs, "leaseMs");
+  if (lease < 0 || lease > LEASE_MAX_MS) {
+    throw new InvalidMessage(`leaseMs must be from 0 to ${LEASE_MAX_MS}: current value is ${quote(leaseMs)}`);
+  }
+  return { exists, epoch: text(epoch, "epoch"), leaseMs: lease };
 }
 
 function issue(value: unknown): SchemaIssue {

@@ -38,7 +38,7 @@ function laughter(levels: number): unknown {
 const MESSAGES: readonly ToHost[] = [
   { type: "loaded", kind: "check", apiVersion: 1, name: "http" },
   { type: "broken", error: ERROR },
-  { type: "snapshot", snapshot: { cluster: "web", nodes: [NODE] } },
+  { type: "snapshot", snapshot: { cluster: "web", nodes: [NODE], exists: true, epoch: "1" } },
   { type: "lost", cluster: "web", error: ERROR },
   { type: "ended", reason: "expired" },
   { type: "connection", state: "connected", detail: "" },
@@ -157,7 +157,7 @@ function described(permissions: unknown, config: unknown = {}): unknown {
 }
 
 function snapshotOf(nodes: unknown): unknown {
-  return { type: "snapshot", snapshot: { cluster: "web", nodes } };
+  return { type: "snapshot", snapshot: { cluster: "web", nodes, exists: true, epoch: "1" } };
 }
 
 Deno.test.each(FAULTS)("validate() refuses $why", ({ data, fault }) => {

@@ -58,7 +58,7 @@ class Stage implements Disposable {
 
   /** Tells of members. */
   hear(...hosts: readonly string[]): void {
-    this.membership.hear({ cluster: "web", nodes: hosts.map(node) });
+    this.membership.hear({ cluster: "web", nodes: hosts.map(node), exists: true, epoch: "1" });
   }
 
   status(): Status {

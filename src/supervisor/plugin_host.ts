@@ -297,7 +297,7 @@ export class PluginHost implements AsyncDisposable {
       const isWhole = begun.length === length;
       const all = isWhole ? nodes : joinNodes(begun.nodes, begun.refused);
       this.#tellRefused(cluster, begun.refused);
-      onEvent?.({ type: "snapshot", snapshot: { cluster, nodes: all } });
+      onEvent?.({ type: "snapshot", snapshot: { ...message.snapshot, nodes: all } });
     }
     const taken = () => {
       this.#untaken--;

@@ -38,7 +38,7 @@ class Forged implements AsyncDisposable {
   }
 
   snapshot(cluster: string, nodes: readonly unknown[] = []): void {
-    this.say({ type: "snapshot", snapshot: { cluster, nodes } });
+    this.say({ type: "snapshot", snapshot: { cluster, nodes, exists: true, epoch: "1" } });
   }
 
   count(type: ToWorker["type"]): number {
@@ -83,7 +83,7 @@ Deno.test.each([{ kind: "check" }, { kind: "balancer" }] as const)(
   async ({ kind }) => {
     for (
       const said of [
-        { type: "snapshot", snapshot: { cluster: "web", nodes: [] } },
+        { type: "snapshot", snapshot: { cluster: "web", nodes: [], exists: true, epoch: "1" } },
         { type: "nodes", cluster: "web", nodes: [] },
         { type: "lost", cluster: "web", error: { name: "E", message: "x" } },
         { type: "ended", reason: "mine" },

@@ -18,7 +18,15 @@ const anything = fc.anything({
 
 const MESSAGES: readonly ToHost[] = [
   { type: "loaded", kind: "check", apiVersion: 1, name: "tcp" },
-  { type: "snapshot", snapshot: { cluster: "web", nodes: [{ host: "a", ip: "10.0.0.1", port: 1, metadata: {} }] } },
+  {
+    type: "snapshot",
+    snapshot: {
+      cluster: "web",
+      nodes: [{ host: "a", ip: "10.0.0.1", port: 1, metadata: {} }],
+      exists: true,
+      epoch: "1",
+    },
+  },
   { type: "connection", state: "connected", detail: "" },
   { type: "log", instance: "a", level: "info", message: "m", properties: { a: 1 } },
   { type: "outcome", seq: 1, outcome: { status: "fail", reason: "no" }, tookMs: 1 },

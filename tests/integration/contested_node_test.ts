@@ -4,7 +4,7 @@ import { FileSession } from "../../plugins/discovery/file/session.ts";
 import { LighthouseSession } from "../../plugins/discovery/lighthouse/session.ts";
 import { ZooKeeperSession } from "../../plugins/discovery/zookeeper/session.ts";
 import { TestStore } from "../store/stage.ts";
-import { RecordingContext, soon, testNode } from "../support/discovery.ts";
+import { RecordingContext, soon, testNode, up } from "../support/discovery.ts";
 import { eventually } from "../support/eventually.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
@@ -64,7 +64,7 @@ Deno.test.each([
   await using one = await registry.open();
   await using two = await registry.open();
   const at = (ip: string): Node => ({ ...testNode(8000), ip });
-  const register = (session: DiscoverySession, ip: string) => session.register("web", at(ip), soon());
+  const register = (session: DiscoverySession, ip: string) => session.register?.("web", up(at(ip)), soon());
   assert.equal(await register(one, "10.0.0.1"), undefined);
   assert.equal(await register(one, "10.0.0.1"), undefined, "its own node is taken from nobody");
   await register(two, "10.0.0.2");
@@ -72,8 +72,8 @@ Deno.test.each([
   assert.deepEqual(await register(one, "10.0.0.1"), { takenFrom: "10.0.0.2" });
   await registry.lost?.(two);
   assert.deepEqual(await register(two, "10.0.0.2"), { takenFrom: "10.0.0.1" });
-  await two.release("web", at("10.0.0.2"), soon());
-  await one.release("web", at("10.0.0.1"), soon());
+  await two.release?.("web", up(at("10.0.0.2")), soon());
+  await one.release?.("web", up(at("10.0.0.1")), soon());
   // The same host with another session: a restart, not another host.
   assert.equal(await register(one, "10.0.0.1"), undefined);
   assert.equal(await register(two, "10.0.0.1"), undefined);

@@ -4,7 +4,7 @@ import { FileSession, type SessionOptions } from "../../plugins/discovery/file/s
 import { systemClock } from "../../src/kernel/clock.ts";
 import { toDenoPermissions } from "../../src/supervisor/permissions.ts";
 import { liveWorkerCount, PluginHost, type WorkerEvent } from "../../src/supervisor/plugin_host.ts";
-import { Follower, RecordingContext, soon, testNode } from "../support/discovery.ts";
+import { Follower, RecordingContext, soon, testNode, up } from "../support/discovery.ts";
 import { eventually } from "../support/eventually.ts";
 import { configured } from "../support/probe.ts";
 import { TempDir } from "../support/temp_dir.ts";
@@ -57,12 +57,12 @@ Deno.test("file: metadata that nobody reads is left out, and a change of it is n
   await using dir = new TempDir();
   await using writer = await open(dir);
   const large = (text: string) => testNode(1, { note: text.repeat(50_000) });
-  await writer.register("web", large("a"), soon());
+  await writer.register("web", up(large("a")), soon());
   await using reader = await open(dir);
   await using follower = new Follower(reader, "web", { withoutMetadata: true });
   await follower.has(1);
-  await writer.register("web", large("b"), soon());
-  await writer.register("web", testNode(2), soon());
+  await writer.register("web", up(large("b")), soon());
+  await writer.register("web", up(testNode(2)), soon());
   await follower.has(1, 2);
   assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes), [[testNode(1)], [testNode(1), testNode(2)]]);
 });
@@ -72,27 +72,27 @@ Deno.test("file: a node that is registered is seen, changed and gone with its se
   await using reader = await open(dir);
   await using follower = new Follower(reader, "web");
   const writer = await open(dir);
-  await writer.register("web", testNode(1), soon());
+  await writer.register("web", up(testNode(1)), soon());
   await follower.has(1);
-  await writer.register("web", testNode(2), soon());
+  await writer.register("web", up(testNode(2)), soon());
   await follower.has(1, 2);
-  await writer.register("web", testNode(2, { zone: "é" }), soon());
+  await writer.register("web", up(testNode(2, { zone: "é" })), soon());
   await eventually("the metadata is seen", () => follower.snapshots.at(-1)?.nodes[1]?.metadata.zone === "é");
   assert.deepEqual(follower.snapshots.at(-1)?.nodes, [testNode(1), testNode(2, { zone: "é" })]);
-  await writer.deregister("web", testNode(1), soon());
+  await writer.deregister("web", up(testNode(1)), soon());
   await follower.has(2);
   await writer[Symbol.asyncDispose]();
   await writer[Symbol.asyncDispose]();
   await follower.has();
   assert.deepEqual(await filesOf(dir, "web"), []);
-  await assert.rejects(writer.register("web", testNode(1), soon()), /the session is closed/);
+  await assert.rejects(writer.register("web", up(testNode(1)), soon()), /the session is closed/);
 });
 
 Deno.test("file: a lease that is kept outlives its time many times over, unseen", async () => {
   await using dir = new TempDir();
   await using session = await open(dir, { ttlMs: 200 });
   await using follower = new Follower(session, "web");
-  await session.register("web", testNode(1), soon());
+  await session.register("web", up(testNode(1)), soon());
   await follower.has(1);
   const path = dir.file("registry/web/web.test:1.json");
   const first = await Deno.stat(path);
@@ -101,7 +101,7 @@ Deno.test("file: a lease that is kept outlives its time many times over, unseen"
     renewals.add((await Deno.stat(path)).mtime?.getTime());
     return renewals.size > 10;
   });
-  await session.register("web", testNode(1), soon());
+  await session.register("web", up(testNode(1)), soon());
   assert.equal((await Deno.stat(path)).ino, first.ino, "it is still the same file");
   assert.equal(follower.snapshots.length, 1);
 });
@@ -174,16 +174,16 @@ Deno.test("file: a clock that jumps ends no lease", async () => {
   await using reader = await open(dir, { wallMs, ttlMs: 300 });
   await using writer = await open(dir, { wallMs, ttlMs: 300 });
   await using follower = new Follower(reader, "web");
-  await writer.register("web", testNode(1), soon());
+  await writer.register("web", up(testNode(1)), soon());
   await follower.has(1);
   for (const jump of [86_400_000, -86_400_000]) {
     jumpMs = jump;
-    await writer.register("web", testNode(2), soon());
+    await writer.register("web", up(testNode(2)), soon());
     await follower.has(1, 2);
     const path = dir.file("registry/web/web.test:1.json");
     const before = (await Deno.stat(path)).mtime?.getTime();
     await eventually("it is renewed", async () => (await Deno.stat(path)).mtime?.getTime() !== before);
-    await writer.deregister("web", testNode(2), soon());
+    await writer.deregister("web", up(testNode(2)), soon());
     await follower.has(1);
   }
   assert.ok(follower.snapshots.every(({ nodes }) => nodes.length > 0));
@@ -192,7 +192,7 @@ Deno.test("file: a clock that jumps ends no lease", async () => {
 Deno.test("file: rubbish is left out with one line each, and the others are served", async () => {
   await using dir = new TempDir();
   await using session = await open(dir);
-  await session.register("web", testNode(1), soon());
+  await session.register("web", up(testNode(1)), soon());
   await dir.write("registry/web/half.json", `{"host": "web.te`);
   await dir.write("registry/web/empty.json", "");
   await dir.write("registry/web/hostile.json", JSON.stringify({ host: "a\nshutdown", ip: "127.0.0.1", port: 1 }));
@@ -214,7 +214,7 @@ Deno.test("file: rubbish is left out with one line each, and the others are serv
 Deno.test("file: what is no small file of JSON is left out, told harmlessly, and neither followed nor waited for", async () => {
   await using dir = new TempDir();
   await using session = await open(dir);
-  await session.register("web", testNode(1), soon());
+  await session.register("web", up(testNode(1)), soon());
   const web = dir.file("registry/web");
   await dir.write("elsewhere.json", JSON.stringify(testNode(7)));
   const made = await new Deno.Command("mkfifo", { args: [`${web}/fifo.json`] }).output();
@@ -242,7 +242,7 @@ Deno.test("file: a cluster that does not exist yet is waited for", async () => {
   await using session = await open(dir);
   await using follower = new Follower(session, "web");
   await eventually("it waits", () => session.context.lines.some((line) => line.includes("does not exist yet")));
-  await session.register("web", testNode(1), soon());
+  await session.register("web", up(testNode(1)), soon());
   await follower.has(1);
   assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1], "an empty cluster was never told");
 });
@@ -290,7 +290,7 @@ Deno.test("file: a node whose file is removed or spoiled is written again with t
   await Deno.mkdir(dir.file("registry/web"), { recursive: true });
   await using session = await open(dir);
   await using follower = new Follower(session, "web");
-  await session.register("web", testNode(1), soon());
+  await session.register("web", up(testNode(1)), soon());
   await follower.has(1);
   const path = dir.file("registry/web/web.test:1.json");
   await Deno.remove(path);
@@ -301,7 +301,7 @@ Deno.test("file: a node whose file is removed or spoiled is written again with t
   await Deno.remove(dir.file("registry"), { recursive: true });
   await eventually("it is there again", () => Deno.stat(path));
   await Deno.remove(path);
-  await session.register("web", testNode(1), soon());
+  await session.register("web", up(testNode(1)), soon());
   assert.ok((await Deno.stat(path)).isFile, "registering looks at the file");
 });
 
@@ -310,15 +310,15 @@ Deno.test("file: a node is taken over from a session that still lives, and stays
   await using reader = await open(dir);
   await using follower = new Follower(reader, "web");
   const old = await open(dir, { ttlMs: 300 });
-  await old.register("web", testNode(1), soon());
+  await old.register("web", up(testNode(1)), soon());
   await follower.has(1);
   await using next = await open(dir);
-  await next.register("web", testNode(1), soon());
+  await next.register("web", up(testNode(1)), soon());
   await eventually("the old one lets go", () => old.context.lines.some((line) => line.includes("was taken over")));
   await old[Symbol.asyncDispose]();
   assert.deepEqual(await filesOf(dir, "web"), ["web.test:1.json"]);
   assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1], "it never left");
-  await reader.deregister("web", testNode(1), soon());
+  await reader.deregister("web", up(testNode(1)), soon());
   await follower.has();
 });
 
@@ -326,15 +326,15 @@ Deno.test("file: a node that another session has taken over stays when the old o
   await using dir = new TempDir();
   await using old = await open(dir, { ttlMs: 60_000 });
   await using next = await open(dir);
-  await old.register("web", testNode(1), soon());
-  await next.register("web", testNode(1), soon());
+  await old.register("web", up(testNode(1)), soon());
+  await next.register("web", up(testNode(1)), soon());
   await dir.write("registry/web/web.test:2.json", JSON.stringify(testNode(2)));
-  await old.release("web", testNode(1), soon());
-  await old.release("web", testNode(2), soon());
+  await old.release("web", up(testNode(1)), soon());
+  await old.release("web", up(testNode(2)), soon());
   assert.deepEqual(await filesOf(dir, "web"), ["web.test:1.json", "web.test:2.json"], "one is another's, one nobody's");
-  await next.release("web", testNode(1), soon());
-  await next.release("web", testNode(1), soon());
-  await next.release("nowhere", testNode(1), soon());
+  await next.release("web", up(testNode(1)), soon());
+  await next.release("web", up(testNode(1)), soon());
+  await next.release("nowhere", up(testNode(1)), soon());
   assert.deepEqual(await filesOf(dir, "web"), ["web.test:2.json"]);
 });
 
@@ -342,20 +342,20 @@ Deno.test("file: nothing is written or removed through a cluster's directory tha
   await using dir = new TempDir();
   const ttlMs = 150;
   await using session = await open(dir, { ttlMs });
-  await session.register("web", testNode(1), soon());
+  await session.register("web", up(testNode(1)), soon());
   await Deno.rename(dir.file("registry/web"), dir.file("elsewhere"));
   const lease = { ...testNode(3), owner: "dead", ttl: 0.1 };
   await dir.write("elsewhere/web.test:3.json", JSON.stringify(lease));
   await Deno.symlink(dir.file("elsewhere"), dir.file("registry/web"));
   const before = await Array.fromAsync(Deno.readDir(dir.file("elsewhere")), ({ name }) => name);
   const refusal = /Cannot write to .*\/registry\/web as it must be a directory of its own: it is a symbolic link/;
-  await assert.rejects(session.register("web", testNode(2), soon()), refusal);
-  await assert.rejects(session.deregister("web", testNode(1), soon()), refusal);
-  await assert.rejects(session.release("web", testNode(1), soon()), refusal);
+  await assert.rejects(session.register("web", up(testNode(2)), soon()), refusal);
+  await assert.rejects(session.deregister("web", up(testNode(1)), soon()), refusal);
+  await assert.rejects(session.release("web", up(testNode(1)), soon()), refusal);
   assert.match(session.context.details.at(-1) ?? "", refusal);
 
   await Deno.symlink(dir.file("nowhere"), dir.file("registry/dangling"));
-  await assert.rejects(session.register("dangling", testNode(1), soon()), /symbolic link/);
+  await assert.rejects(session.register("dangling", up(testNode(1)), soon()), /symbolic link/);
   await assert.rejects(Deno.stat(dir.file("nowhere")), Deno.errors.NotFound);
 
   await using _follower = new Follower(session, "web");
@@ -371,17 +371,17 @@ Deno.test("file: a registry that cannot be read empties nothing, and is read aga
   await using dir = new TempDir();
   await using session = await open(dir);
   await using follower = new Follower(session, "web");
-  await session.register("web", testNode(1), soon());
+  await session.register("web", up(testNode(1)), soon());
   await follower.has(1);
   await Deno.rename(dir.file("registry"), dir.file("aside"));
   await Deno.writeTextFile(dir.file("registry"), "a file in the directory's place");
   await eventually("it is told", () => session.context.states.at(-1) === "disconnected");
-  await assert.rejects(session.register("web", testNode(2), soon()), /Not a directory/);
+  await assert.rejects(session.register("web", up(testNode(2)), soon()), /Not a directory/);
   assert.deepEqual(follower.ports, [1]);
   await Deno.remove(dir.file("registry"));
   await Deno.rename(dir.file("aside"), dir.file("registry"));
   await eventually("it is told", () => session.context.states.at(-1) === "connected");
-  await session.register("web", testNode(2), soon());
+  await session.register("web", up(testNode(2)), soon());
   await follower.has(1, 2);
   assert.ok(follower.snapshots.every(({ nodes }) => nodes.length > 0));
 });
@@ -391,7 +391,7 @@ Deno.test("file: a connection that is given up takes its nodes back", async () =
   await using reader = await open(dir);
   await using follower = new Follower(reader, "web");
   const session = await open(dir);
-  await session.register("web", testNode(1), soon());
+  await session.register("web", up(testNode(1)), soon());
   await follower.has(1);
   session.context.abort();
   await follower.has();
@@ -405,10 +405,10 @@ Deno.test("file: hundreds of nodes that come and go at once are all seen", async
   await using writer = await open(dir, { ttlMs: 5_000 });
   await using follower = new Follower(reader, "web");
   const nodes = Array.from({ length: 300 }, (_, at) => testNode(at + 1));
-  await Promise.all(nodes.map((node) => writer.register("web", node, soon())));
+  await Promise.all(nodes.map((node) => writer.register("web", up(node), soon())));
   await eventually("all are there", () => follower.ports?.length === 300);
   assert.deepEqual(follower.names, follower.names?.toSorted());
-  await Promise.all(nodes.slice(10).map((node) => writer.deregister("web", node, soon())));
+  await Promise.all(nodes.slice(10).map((node) => writer.deregister("web", up(node), soon())));
   await eventually("most are gone", () => follower.ports?.length === 10);
 });
 
@@ -416,7 +416,7 @@ Deno.test("file: a node with an IPv6 name has a file like any other", async () =
   await using dir = new TempDir();
   await using session = await open(dir);
   await using follower = new Follower(session, "web");
-  await session.register("web", { host: "fe80::1", ip: "fe80::1", port: 80, metadata: {} }, soon());
+  await session.register("web", up({ host: "fe80::1", ip: "fe80::1", port: 80, metadata: {} }), soon());
   await eventually("it is seen", () => follower.names?.[0] === "fe80::1:80");
   assert.deepEqual(await filesOf(dir, "web"), ["fe80::1:80.json"]);
 });
@@ -427,7 +427,7 @@ Deno.test.each([{ cluster: "../etc" }, { cluster: ".." }, { cluster: "" }, { clu
     await using dir = new TempDir();
     await using session = await open(dir);
     await assert.rejects(
-      session.register(cluster, testNode(1), soon()),
+      session.register(cluster, up(testNode(1)), soon()),
       /Cannot use cluster as it must be the name of a file/,
     );
     await using follower = new Follower(session, cluster);
@@ -439,7 +439,7 @@ Deno.test("file: a node that could lead elsewhere is refused", async () => {
   await using dir = new TempDir();
   await using session = await open(dir);
   const node = { ...testNode(1), host: "../../etc/cron.d/x" };
-  await assert.rejects(session.register("web", node, soon()), /host must be a host name/);
+  await assert.rejects(session.register("web", up(node), soon()), /host must be a host name/);
 });
 
 Deno.test("file: in a worker it lives with the permissions it asked for, and with none less", async () => {
@@ -462,8 +462,8 @@ Deno.test("file: in a worker it lives with the permissions it asked for, and wit
     await host.call({ type: "start", instance: "file", config, scope }, { deadlineMs: 10_000 });
     return Object.assign(host, { events });
   };
-  const node = testNode(1);
-  const register = { type: "register", cluster: "web", node, timeoutMs: 10_000 } as const;
+  const registration = up(testNode(1));
+  const register = { type: "register", cluster: "web", registration, timeoutMs: 10_000 } as const;
   await using host = await start(granted);
   host.post({ type: "watch", cluster: "web" });
   await host.call(register, { deadlineMs: 10_000 });

@@ -110,7 +110,7 @@ function discovery(
 /** Snapshots of one node whose name says who speaks; the next comes each 5 ms, once the last was taken. */
 function speaker(name: string): string {
   return `async *watch(cluster) { for (let port = 1;; port++) {
-    yield { cluster, nodes: [{ host: "${name}", ip: "10.0.0.1", port: 1 + port % 9, metadata: {} }] };
+    yield { exists: true, epoch: "1", nodes: [{ host: "${name}", ip: "10.0.0.1", port: 1 + port % 9, metadata: {} }] };
     await new Promise((resolve) => setTimeout(resolve, 5)); } }`;
 }
 

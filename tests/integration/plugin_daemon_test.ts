@@ -121,18 +121,18 @@ Deno.test("a discovery that does not ship connects to what its own file names if
 
 /** A discovery in TypeScript that asks a web server for ports; with `beside`, it asks for an address that nobody wrote. */
 function discoverySource(): string {
-  return `import type { ClusterSnapshot, DiscoveryPlugin } from "../anywhere/mod.ts";
+  return `import type { ClusterFacts, DiscoveryPlugin } from "../anywhere/mod.ts";
 interface Config { readonly address: string; readonly beside?: string }
 const plugin: DiscoveryPlugin<Config> = {
-  kind: "discovery", apiVersion: 1, name: "web_registry", summary: "Asks.", stability: "experimental",
+  kind: "discovery", apiVersion: 1, name: "web_registry", capabilities: ["watch", "register"], summary: "Asks.", stability: "experimental",
   config: { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value: value as Config }) } },
   permissions: ({ address, beside }) => ({ net: beside === undefined ? [address] : [address, "127.0.0.1:2"] }),
   async open({ address }, { connection }) {
     connection("connected");
     return {
-      async *watch(cluster: string, signal: AbortSignal): AsyncGenerator<ClusterSnapshot> {
+      async *watch(cluster: string, signal: AbortSignal): AsyncGenerator<ClusterFacts> {
         const ports: number[] = await (await fetch("http://" + address + "/", { signal })).json();
-        yield { cluster, nodes: ports.map((port) => ({ host: "a.test", ip: "127.0.0.1", port, metadata: {} })) };
+        yield { exists: true, epoch: "1", nodes: ports.map((port) => ({ host: "a.test", ip: "127.0.0.1", port, metadata: {} })) };
         await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
       },
       async register() {}, async deregister() {}, async release() {},

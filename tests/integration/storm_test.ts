@@ -18,18 +18,18 @@ const STORMY = discoveryModule(`
     const node = (port) => ({ host: "app.test", ip: "127.0.0.1", port, metadata: {} });
     const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
     if (cluster === "calm") {
-      yield { cluster, nodes: [node(2001)] };
+      yield { exists: true, epoch: "1", nodes: [node(2001)] };
       await pause(${STORM_S * 500});
       log.info("calm changes");
-      yield { cluster, nodes: [node(2001), node(2002)] };
+      yield { exists: true, epoch: "1", nodes: [node(2001), node(2002)] };
     } else {
       const began = performance.now();
       for (let i = 0; i < ${STORM_S * CHANGES_PER_S}; i++) {
         const aheadMs = began + i * ${1_000 / CHANGES_PER_S} - performance.now();
         if (aheadMs > 0) await pause(aheadMs);
-        yield { cluster, nodes: [node(1001), node(1002 + i % 100)] };
+        yield { exists: true, epoch: "1", nodes: [node(1001), node(1002 + i % 100)] };
       }
-      yield { cluster, nodes: [node(1001)] };
+      yield { exists: true, epoch: "1", nodes: [node(1001)] };
     }
     await new Promise((resolve) => signal.addEventListener("abort", resolve));
   }`);

@@ -191,7 +191,7 @@ Deno.test("PluginHost leaves bad nodes out of a snapshot and names them", async 
   const good = `{ host: "a.int", ip: "10.0.0.1", port: 80, metadata: {} }`;
   const bad = `{ host: "b\\n  server evil", ip: "10.0.0.2", port: 80, metadata: {} }`;
   const module = discoveryModule(
-    `async *watch(cluster) { yield { cluster, nodes: [${bad}, ${good}, ${good}] }; await new Promise(() => {}); }`,
+    `async *watch(cluster) { yield { exists: true, epoch: "1", nodes: [${bad}, ${good}, ${good}] }; await new Promise(() => {}); }`,
   );
   await using made = host(module);
   await made.loaded();
@@ -206,7 +206,7 @@ Deno.test("PluginHost leaves bad nodes out of a snapshot and names them", async 
 
 Deno.test("a worker sends no metadata that nobody reads, whatever the plugin yields", async () => {
   const module = discoveryModule(`async *watch(cluster) {
-    yield { cluster, nodes: [{ host: "a.int", ip: "10.0.0.1", port: 80, metadata: { note: "x".repeat(50_000) } }] };
+    yield { exists: true, epoch: "1", nodes: [{ host: "a.int", ip: "10.0.0.1", port: 80, metadata: { note: "x".repeat(50_000) } }] };
     await new Promise(() => {}); }`);
   await using made = host(module);
   await made.loaded();
@@ -221,7 +221,7 @@ Deno.test("PluginHost tells of a bad node once for as long as it stays", async (
   const module = discoveryModule(`async *watch(cluster) {
     const bad = (host) => ({ host, ip: "10.0.0.1", port: 80, metadata: {} });
     for (const names of [["a b"], ["a b"], ["a b", "c d"], [], ["a b"], ["1 ", "2 ", "3 ", "4 ", "5 "]]) {
-      yield { cluster, nodes: names.map(bad) };
+      yield { exists: true, epoch: "1", nodes: names.map(bad) };
     }
     await new Promise(() => {}); }`);
   await using made = host(module);
@@ -249,7 +249,7 @@ Deno.test.each([
   { what: "no end", metadata: "(() => { let x = {}; for (let i = 0; i < 60; i++) x = { a: x, b: x }; return x })()" },
 ])("PluginHost outlives metadata with $what", async ({ metadata }) => {
   const module = discoveryModule(`async *watch(cluster) {
-    yield { cluster, nodes: [{ host: "a", ip: "10.0.0.1", port: 80, metadata: ${metadata} }] };
+    yield { exists: true, epoch: "1", nodes: [{ host: "a", ip: "10.0.0.1", port: 80, metadata: ${metadata} }] };
     await new Promise(() => {}); }`);
   await using made = host(module);
   await made.loaded();
@@ -277,7 +277,7 @@ Deno.test("PluginHost hears of the newest state of a connection, however much el
 
 Deno.test("PluginHost takes the first snapshots of 20,000 clusters", async () => {
   const module = discoveryModule(`async *watch(cluster) {
-    yield { cluster, nodes: [{ host: cluster, ip: "10.0.0.1", port: 80, metadata: {} }] };
+    yield { exists: true, epoch: "1", nodes: [{ host: cluster, ip: "10.0.0.1", port: 80, metadata: {} }] };
     await new Promise(() => {}); }`);
   await using made = host(module);
   await made.loaded();
@@ -294,8 +294,8 @@ Deno.test("PluginHost takes a long snapshot whole, in whatever order its nodes a
   const module = discoveryModule(`async *watch(cluster) {
     const nodes = Array.from({ length: 10_000 }, (_, i) => ({ host: "h" + i * 7919 % 10_000, ip: "10.0.0.1", port: 80,
       metadata: { note: "x".repeat(100) } }));
-    yield { cluster, nodes: [...nodes, { ...nodes[0], ip: "10.0.0.2" }, { host: "a b" }] };
-    yield { cluster, nodes: [] };
+    yield { exists: true, epoch: "1", nodes: [...nodes, { ...nodes[0], ip: "10.0.0.2" }, { host: "a b" }] };
+    yield { exists: true, epoch: "1", nodes: [] };
     await new Promise(() => {}); }`);
   await using made = host(module);
   await made.loaded();
@@ -317,7 +317,7 @@ Deno.test("PluginHost takes a long snapshot whole, in whatever order its nodes a
 Deno.test("a worker sends nodes in order, whatever its plugin makes of sorting", async () => {
   const module = discoveryModule(
     `async *watch(cluster) {
-      yield { cluster, nodes: ["b", "c", "a"].map((host) => ({ host, ip: "10.0.0.1", port: 80, metadata: {} })) };
+      yield { exists: true, epoch: "1", nodes: ["b", "c", "a"].map((host) => ({ host, ip: "10.0.0.1", port: 80, metadata: {} })) };
       await new Promise(() => {}); }`,
     { top: "Array.prototype.sort = function () { return this; };" },
   );
@@ -346,7 +346,7 @@ Deno.test.each([
 ])("PluginHost loses sight of a cluster whose snapshot $what, and of no other", async ({ nodes }) => {
   const module = discoveryModule(`async *watch(cluster) {
     const good = [{ host: "a", ip: "10.0.0.1", port: 80, metadata: {} }];
-    yield { cluster, nodes: cluster === "bad" ? ${nodes} : good };
+    yield { exists: true, epoch: "1", nodes: cluster === "bad" ? ${nodes} : good };
     await new Promise(() => {}); }`);
   await using made = host(module);
   await made.loaded();
@@ -364,7 +364,7 @@ Deno.test.each([
 
 Deno.test("PluginHost: the next snapshot waits until the last was taken", async () => {
   const module = discoveryModule(`async *watch(cluster) {
-    for (let port = 1; port < 100; port++) yield { cluster, nodes: [{ host: "a", ip: "10.0.0.1", port, metadata: {} }] }; }`);
+    for (let port = 1; port < 100; port++) yield { exists: true, epoch: "1", nodes: [{ host: "a", ip: "10.0.0.1", port, metadata: {} }] }; }`);
   await using made = host(module);
   await made.loaded();
   await made.call({ type: "start", instance: "discovery", config: {}, scope: { instance: "discovery" } }, WAIT);

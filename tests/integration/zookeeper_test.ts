@@ -9,7 +9,7 @@ import { systemRandom } from "../../src/kernel/random.ts";
 import type { Endpoint } from "../../src/model/endpoint.ts";
 import { toDenoPermissions } from "../../src/supervisor/permissions.ts";
 import { liveWorkerCount, PluginHost, type WorkerEvent } from "../../src/supervisor/plugin_host.ts";
-import { Follower, RecordingContext, soon, testNode } from "../support/discovery.ts";
+import { Follower, RecordingContext, soon, testNode, up } from "../support/discovery.ts";
 import { eventually } from "../support/eventually.ts";
 import { configured } from "../support/probe.ts";
 import { TcpProxy } from "../support/tcp_proxy.ts";
@@ -89,13 +89,13 @@ Deno.test("zookeeper: a node that is registered is seen, changed and gone with i
   await using reader = open(calm.address);
   await using follower = new Follower(reader, "life");
   const writer = open(calm.address);
-  await writer.register("life", testNode(1), soon());
+  await writer.register("life", up(testNode(1)), soon());
   await follower.has(1);
-  await writer.register("life", testNode(2), soon());
+  await writer.register("life", up(testNode(2)), soon());
   await follower.has(1, 2);
-  await writer.register("life", testNode(2, { zone: "é" }), soon());
+  await writer.register("life", up(testNode(2, { zone: "é" })), soon());
   await eventually("the metadata is seen", () => follower.snapshots.at(-1)?.nodes[1]?.metadata.zone === "é");
-  await writer.deregister("life", testNode(1), soon());
+  await writer.deregister("life", up(testNode(1)), soon());
   await follower.has(2);
   await writer[Symbol.asyncDispose]();
   await follower.has();
@@ -104,17 +104,17 @@ Deno.test("zookeeper: a node that is registered is seen, changed and gone with i
 Deno.test("zookeeper: registering again changes nothing, and deregistering what is not there is fine", async () => {
   await using session = open(calm.address);
   await using other = await connect(calm.address);
-  await session.register("again", testNode(1), soon());
+  await session.register("again", up(testNode(1)), soon());
   const before = await other.getData(`${PATH}/again/web.test:1`, { watch: false });
-  await session.register("again", testNode(1), soon());
+  await session.register("again", up(testNode(1)), soon());
   assert.deepEqual(await other.getData(`${PATH}/again/web.test:1`, { watch: false }), before);
-  await session.deregister("again", testNode(9), soon());
-  await session.deregister("nowhere", testNode(9), soon());
+  await session.deregister("again", up(testNode(9)), soon());
+  await session.deregister("nowhere", up(testNode(9)), soon());
 });
 
 Deno.test("zookeeper: many may make the same path at the same time", async () => {
   const sessions = Array.from({ length: 5 }, () => open(calm.address));
-  await Promise.all(sessions.map((session, port) => session.register("crowd", testNode(port + 1), soon())));
+  await Promise.all(sessions.map((session, port) => session.register("crowd", up(testNode(port + 1)), soon())));
   await using reader = open(calm.address);
   await using follower = new Follower(reader, "crowd");
   await follower.has(1, 2, 3, 4, 5);
@@ -126,10 +126,10 @@ Deno.test("zookeeper: a node is taken over from a session that still lives, and 
   await using reader = open(calm.address);
   await using follower = new Follower(reader, "takeover");
   const old = open(calm.address);
-  await old.register("takeover", testNode(1), soon());
+  await old.register("takeover", up(testNode(1)), soon());
   await follower.has(1);
   await using next = open(calm.address);
-  await next.register("takeover", testNode(1), soon());
+  await next.register("takeover", up(testNode(1)), soon());
   const owner = await ownerOf(other, `${PATH}/takeover/web.test:1`);
   assert.match(next.context.lines.join("\n"), /Taking over .* from session 0x/);
   assert.match(next.context.details.join("\n"), new RegExp(`0x${owner?.toString(16).padStart(16, "0")}`));
@@ -144,16 +144,16 @@ Deno.test("zookeeper: a node that another session has taken over stays when the 
   await using old = open(calm.address);
   await using next = open(calm.address);
   const path = `${PATH}/release/web.test:1`;
-  await old.register("release", testNode(1), soon());
-  await next.register("release", testNode(1), soon());
+  await old.register("release", up(testNode(1)), soon());
+  await next.register("release", up(testNode(1)), soon());
   const owner = await ownerOf(other, path);
-  await old.release("release", testNode(1), soon());
+  await old.release("release", up(testNode(1)), soon());
   assert.equal(await ownerOf(other, path), owner);
   assert.match(old.context.lines.join("\n"), /Leaving .*web\.test:1 to session 0x/);
-  await next.release("release", testNode(1), soon());
+  await next.release("release", up(testNode(1)), soon());
   assert.equal(await ownerOf(other, path), undefined);
-  await next.release("release", testNode(1), soon());
-  await next.release("nowhere", testNode(1), soon());
+  await next.release("release", up(testNode(1)), soon());
+  await next.release("nowhere", up(testNode(1)), soon());
 });
 
 Deno.test("zookeeper: a znode that stays is nobody's to release, but goes when its node is down", async () => {
@@ -162,9 +162,9 @@ Deno.test("zookeeper: a znode that stays is nobody's to release, but goes when i
   const path = `${PATH}/lasting/web.test:1`;
   await makePath(other, `${PATH}/lasting`);
   await put(other, path, encodeNode(testNode(1)), false);
-  await session.release("lasting", testNode(1), soon());
+  await session.release("lasting", up(testNode(1)), soon());
   assert.equal(await ownerOf(other, path), 0n);
-  await session.deregister("lasting", testNode(1), soon());
+  await session.deregister("lasting", up(testNode(1)), soon());
   assert.equal(await ownerOf(other, path), undefined);
 });
 
@@ -172,7 +172,7 @@ Deno.test("zookeeper: a node that somebody deletes or changes by hand is mended 
   await using other = await connect(calm.address);
   await using session = open(calm.address);
   const path = `${PATH}/mended/web.test:1`;
-  await session.register("mended", testNode(1), soon());
+  await session.register("mended", up(testNode(1)), soon());
   const owner = await ownerOf(other, path);
   // Twice: what was made again is watched as well.
   for (let round = 0; round < 2; round++) {
@@ -195,7 +195,7 @@ Deno.test("zookeeper: a node that was deleted while the connection was lost is m
   await using proxy = TcpProxy.start(calm.port);
   await using session = open(proxy.address, { sessionTimeoutMs: 10_000 });
   const path = `${PATH}/mendedlater/web.test:1`;
-  await session.register("mendedlater", testNode(1), soon());
+  await session.register("mendedlater", up(testNode(1)), soon());
   const owner = await ownerOf(other, path);
   proxy.cut();
   await eventually("the loss is noticed", () => session.context.states.includes("disconnected"));
@@ -207,10 +207,10 @@ Deno.test("zookeeper: a node that was taken back, or over, is not mended", async
   await using other = await connect(calm.address);
   await using session = open(calm.address);
   const paths = [1, 2, 3].map((port) => `${PATH}/unmended/web.test:${port}`);
-  for (const port of [1, 2, 3, 4]) await session.register("unmended", testNode(port), soon());
+  for (const port of [1, 2, 3, 4]) await session.register("unmended", up(testNode(port)), soon());
   for (const path of paths) await other.delete(path);
-  await session.deregister("unmended", testNode(1), soon());
-  await session.release("unmended", testNode(2), soon());
+  await session.deregister("unmended", up(testNode(1)), soon());
+  await session.release("unmended", up(testNode(2)), soon());
   await put(other, paths[2] as string, encodeNode(testNode(3)));
   // What is mended later says that the time of those before is over.
   await other.delete(`${PATH}/unmended/web.test:4`);
@@ -231,7 +231,7 @@ Deno.test("zookeeper: a znode never has the version of the one that it took the 
   const path = `${PATH}/version/web.test:1`;
   let before: number | undefined;
   for (const session of sessions) {
-    await session.register("version", testNode(1), soon());
+    await session.register("version", up(testNode(1)), soon());
     const { stat, data } = await other.getData(path, { watch: false });
     assert.deepEqual(data, encodeNode(testNode(1)));
     assert.notEqual(stat.version, before);
@@ -243,7 +243,10 @@ Deno.test("zookeeper: a znode never has the version of the one that it took the 
 
 Deno.test("zookeeper: sessions that fight over one node all come to an end", async () => {
   const sessions = Array.from({ length: 4 }, () => open(calm.address));
-  const rounds = Array.from({ length: 25 }, () => sessions.map((each) => each.register("fight", testNode(1), soon())));
+  const rounds = Array.from(
+    { length: 25 },
+    () => sessions.map((each) => each.register("fight", up(testNode(1)), soon())),
+  );
   await Promise.all(rounds.flat());
   await using other = await connect(calm.address);
   assert.notEqual(await ownerOf(other, `${PATH}/fight/web.test:1`), undefined);
@@ -362,14 +365,14 @@ Deno.test("zookeeper: who may not read is told so; who may is served", async () 
   const auth = { scheme: "digest", secret: "web:s3cret" };
   const path = `${PATH}/private`;
   await using writer = open(calm.address, { auth, acl: "creator", path });
-  await writer.register("web", testNode(1), soon());
+  await writer.register("web", up(testNode(1)), soon());
   await using member = open(calm.address, { auth, path });
   await using follower = new Follower(member, "web");
   await follower.has(1);
   await using stranger = open(calm.address, { path });
   await using refused = new Follower(stranger, "web");
   await eventually("the stranger is refused", () => /no auth/.test(refused.error?.message ?? ""));
-  await assert.rejects(stranger.deregister("web", testNode(1), soon()), /no auth/);
+  await assert.rejects(stranger.deregister("web", up(testNode(1)), soon()), /no auth/);
   const said = [writer, member, stranger].flatMap(({ context }) => [...context.lines, ...context.details]).join("\n");
   assert.doesNotMatch(said, /s3cret/);
 });
@@ -379,19 +382,22 @@ Deno.test("zookeeper: readable znodes are read by all and changed by their owner
   await makePath(other, PATH);
   const path = `${PATH}/public`;
   await using writer = open(calm.address, { auth: { scheme: "digest", secret: "web:s3cret" }, acl: "readable", path });
-  await writer.register("web", testNode(1), soon());
+  await writer.register("web", up(testNode(1)), soon());
   await using stranger = open(calm.address, { path });
   await using follower = new Follower(stranger, "web");
   await follower.has(1);
-  await assert.rejects(stranger.register("web", testNode(1, { mine: true }), soon()), /no auth/);
-  await assert.rejects(stranger.register("web", testNode(2), soon()), /no auth/);
+  await assert.rejects(stranger.register("web", up(testNode(1, { mine: true })), soon()), /no auth/);
+  await assert.rejects(stranger.register("web", up(testNode(2)), soon()), /no auth/);
 });
 
 Deno.test.each([{ cluster: "a/b" }, { cluster: ".." }, { cluster: "" }, { cluster: "a\u0000b" }])(
   "zookeeper: $cluster cannot be the name of a cluster",
   async ({ cluster }) => {
     await using session = open(calm.address);
-    await assert.rejects(session.register(cluster, testNode(1), soon()), /Cannot use cluster as it must be one part/);
+    await assert.rejects(
+      session.register(cluster, up(testNode(1)), soon()),
+      /Cannot use cluster as it must be one part/,
+    );
     await using follower = new Follower(session, cluster);
     await eventually("the watch throws", () => follower.error instanceof TypeError);
   },
@@ -402,11 +408,11 @@ Deno.test("zookeeper: a server that is killed and started again changes nothing,
   await using writer = open(zk.address, { sessionTimeoutMs: 10_000 });
   await using reader = open(zk.address, { sessionTimeoutMs: 10_000 });
   await using follower = new Follower(reader, "web");
-  await writer.register("web", testNode(1), soon());
+  await writer.register("web", up(testNode(1)), soon());
   await follower.has(1);
   await zk.kill();
   await eventually("it is missed", () => reader.context.states.at(-1) === "disconnected");
-  const pending = writer.register("web", testNode(2), soon());
+  const pending = writer.register("web", up(testNode(2)), soon());
   await zk.start();
   await pending;
   await follower.has(1, 2);
@@ -422,9 +428,9 @@ Deno.test("zookeeper: a server that is away when a session opens is waited for",
   await using session = open(zk.address);
   await using follower = new Follower(session, "web");
   await eventually("it is missed", () => session.context.states[0] === "disconnected");
-  const hurried = session.register("web", testNode(9), AbortSignal.timeout(50));
+  const hurried = session.register("web", up(testNode(9)), AbortSignal.timeout(50));
   await assert.rejects(hurried, /ZooKeeper is out of reach: .*refused/i);
-  const patient = session.register("web", testNode(1), soon());
+  const patient = session.register("web", up(testNode(1)), soon());
   await zk.start();
   await patient;
   await follower.has(1);
@@ -436,7 +442,7 @@ Deno.test("zookeeper: members that left while the registry was away are gone whe
   await using reader = open(proxy.address, { sessionTimeoutMs: 10_000 });
   await using follower = new Follower(reader, "web");
   const writer = open(zk.address);
-  await writer.register("web", testNode(1), soon());
+  await writer.register("web", up(testNode(1)), soon());
   await follower.has(1);
   proxy.refuse();
   await writer[Symbol.asyncDispose]();
@@ -452,12 +458,12 @@ Deno.test("zookeeper: a session that expires ends, and the next one registers ag
   await using observed = new Follower(observer, "expiry");
   await using session = open(proxy.address, { sessionTimeoutMs: 600 });
   await using follower = new Follower(session, "expiry");
-  await session.register("expiry", testNode(1), soon());
+  await session.register("expiry", up(testNode(1)), soon());
   await follower.has(1);
   await observed.has(1);
   proxy.pause();
   await observed.has();
-  const pending = session.register("expiry", testNode(2), soon());
+  const pending = session.register("expiry", up(testNode(2)), soon());
   proxy.resume();
   assert.match(await session.ended, /session has expired/);
   await assert.rejects(pending, /The session is over: .* expired/);
@@ -466,7 +472,7 @@ Deno.test("zookeeper: a session that expires ends, and the next one registers ag
 
   await using next = open(proxy.address);
   await using seen = new Follower(next, "expiry");
-  await next.register("expiry", testNode(1), soon());
+  await next.register("expiry", up(testNode(1)), soon());
   await seen.has(1);
 });
 
@@ -474,7 +480,7 @@ Deno.test("zookeeper: a server that is stopped for longer than the session lasts
   await using zk = await ZooKeeper.start();
   await using session = open(zk.address, { sessionTimeoutMs: 600 });
   await using follower = new Follower(session, "web");
-  await session.register("web", testNode(1), soon());
+  await session.register("web", up(testNode(1)), soon());
   await follower.has(1);
   zk.pause();
   await eventually("the silence is noticed", () => session.context.details.some((detail) => /silent/.test(detail)));
@@ -488,7 +494,7 @@ Deno.test("zookeeper: a server that is stopped for longer than the session lasts
   assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1], "nothing was emptied");
   await using next = open(zk.address);
   await using seen = new Follower(next, "web");
-  await next.register("web", testNode(1), soon());
+  await next.register("web", up(testNode(1)), soon());
   await seen.has(1);
 });
 
@@ -496,14 +502,14 @@ Deno.test("zookeeper: a registry that comes back without its data ends the sessi
   await using zk = await ZooKeeper.start();
   await using session = open(zk.address, { sessionTimeoutMs: 600 });
   await using follower = new Follower(session, "web");
-  for (let port = 1; port <= 5; port++) await session.register("web", testNode(port), soon());
+  for (let port = 1; port <= 5; port++) await session.register("web", up(testNode(port)), soon());
   await follower.has(1, 2, 3, 4, 5);
   await zk.wipe();
   await zk.start();
   assert.match(await session.ended, /no server has taken the session back|expired/);
   assert.deepEqual(follower.ports, [1, 2, 3, 4, 5]);
   await using next = open(zk.address);
-  await next.register("web", testNode(1), soon());
+  await next.register("web", up(testNode(1)), soon());
 });
 
 Deno.test("zookeeper: a silent server is left for another before the session expires", async () => {
@@ -512,7 +518,7 @@ Deno.test("zookeeper: a silent server is left for another before the session exp
   await using _second = second;
   await using session = open([first.address, second.address], { sessionTimeoutMs: 3_000 });
   await using follower = new Follower(session, "silent");
-  await session.register("silent", testNode(1), soon());
+  await session.register("silent", up(testNode(1)), soon());
   await follower.has(1);
   const silent = session.context.details[0]?.startsWith(first.address) ? first : second;
   silent.pause();
@@ -520,7 +526,7 @@ Deno.test("zookeeper: a silent server is left for another before the session exp
   await using other = await connect(calm.address);
   const owner = await ownerOf(other, `${PATH}/silent/web.test:1`);
   assert.match(session.context.details.at(-1) ?? "", new RegExp(`0x${owner?.toString(16).padStart(16, "0")}`));
-  await session.register("silent", testNode(2), soon());
+  await session.register("silent", up(testNode(2)), soon());
   await follower.has(1, 2);
 });
 
@@ -532,7 +538,7 @@ Deno.test("zookeeper: fifty lost connections leave nothing behind, neither here 
   await using other = await connect(zk.address);
   await using follower = new Follower(session, "web");
   await using missing = new Follower(session, "missing");
-  for (let port = 1; port <= 20; port++) await session.register("web", testNode(port), soon());
+  for (let port = 1; port <= 20; port++) await session.register("web", up(testNode(port)), soon());
   await eventually("all are there", () => follower.ports?.length === 20);
   // One for each node, one for their list, and one for the path that is missing.
   const watches = async () => Number(/zk_watch_count\t([0-9]+)/.exec(await zk.ask("mntr"))?.[1]);
@@ -598,32 +604,32 @@ Deno.test("zookeeper: a server that takes connections and hangs up is neither ha
   await using proxy = TcpProxy.start(zk.port);
   await using session = open(proxy.address, { sessionTimeoutMs: 10_000 });
   await using follower = new Follower(session, "web");
-  await session.register("web", testNode(1), soon());
+  await session.register("web", up(testNode(1)), soon());
   await follower.has(1);
   await zk.kill();
   const accepted = proxy.accepted;
   await eventually("it is asked again", () => proxy.accepted >= accepted + 6);
   assert.equal(session.context.states.filter((state) => state === "disconnected").length, 1, "one outage, told once");
   await zk.start();
-  await session.register("web", testNode(2), soon());
+  await session.register("web", up(testNode(2)), soon());
   await follower.has(1, 2);
 });
 
 Deno.test("zookeeper: closing takes no longer than its deadline when nobody answers", async () => {
   await using proxy = TcpProxy.start(calm.port);
   const session = open(proxy.address, { sessionTimeoutMs: 60_000 });
-  await session.register("closing", testNode(1), soon());
+  await session.register("closing", up(testNode(1)), soon());
   proxy.pause();
   await session[Symbol.asyncDispose]();
   await session[Symbol.asyncDispose]();
-  await assert.rejects(session.register("closing", testNode(1), soon()), /The session is over: it was closed/);
+  await assert.rejects(session.register("closing", up(testNode(1)), soon()), /The session is over: it was closed/);
 });
 
 Deno.test("zookeeper: a connection that is given up leaves its session to the time-out", async () => {
   const session = open(calm.address, { sessionTimeoutMs: 1_000 });
   await using reader = open(calm.address);
   await using follower = new Follower(reader, "given-up");
-  await session.register("given-up", testNode(1), soon());
+  await session.register("given-up", up(testNode(1)), soon());
   await follower.has(1);
   session.context.abort();
   await follower.has();
@@ -650,8 +656,8 @@ Deno.test("zookeeper: in a worker it lives with the permissions it asked for, an
   };
   await using host = await start(granted);
   host.post({ type: "watch", cluster: "web" });
-  const node = testNode(1);
-  await host.call({ type: "register", cluster: "web", node, timeoutMs: 10_000 }, { deadlineMs: 10_000 });
+  const registration = up(testNode(1));
+  await host.call({ type: "register", cluster: "web", registration, timeoutMs: 10_000 }, { deadlineMs: 10_000 });
   await eventually("the snapshot comes", () => {
     const last = host.events.findLast((event) => event.type === "snapshot");
     return last?.snapshot.nodes[0]?.port === 1;

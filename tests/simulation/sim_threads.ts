@@ -1,6 +1,7 @@
 import type { Clock } from "../../src/kernel/clock.ts";
 import type { Random } from "../../src/kernel/random.ts";
 import type { Node } from "../../src/model/node.ts";
+import type { Registration } from "../../src/plugin/contract.ts";
 import type { Request, ToHost, ToWorker } from "../../src/protocol/messages.ts";
 import type { Threads } from "../../src/supervisor/fleet.ts";
 import type { Thread, ThreadEvents } from "../../src/supervisor/thread.ts";
@@ -350,13 +351,13 @@ class DiscoveryThread extends SimThread {
     if (watch !== undefined) watch.isPending = true;
     const good = nodes.filter((node): node is Node => !JSON.stringify(node).includes("evil"));
     this.say(
-      { type: "snapshot", snapshot: { cluster, nodes: nodes as readonly Node[] } },
+      { type: "snapshot", snapshot: { cluster, nodes: nodes as readonly Node[], exists: true, epoch: "1" } },
       () => this.world.onDelivered(cluster, good, isHonest),
     );
   }
 
-  #change(message: Extract<Request, { node: Node }> & { readonly seq: number }): void {
-    const { seq, type, cluster, node } = message;
+  #change(message: Extract<Request, { registration: Registration }> & { readonly seq: number }): void {
+    const { seq, type, cluster, registration: { node } } = message;
     const act = () => {
       const { registry } = this.world;
       this.world.onChange(type, cluster, node);

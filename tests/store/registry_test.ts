@@ -3,7 +3,7 @@ import lighthouse from "../../plugins/discovery/lighthouse/mod.ts";
 import type { LighthouseConfig } from "../../plugins/discovery/lighthouse/config.ts";
 import { LighthouseSession } from "../../plugins/discovery/lighthouse/session.ts";
 import { makeCertificates } from "../support/certificates.ts";
-import { Follower, RecordingContext, soon, testNode } from "../support/discovery.ts";
+import { Follower, RecordingContext, soon, testNode, up } from "../support/discovery.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { configured } from "../support/probe.ts";
@@ -88,20 +88,20 @@ Deno.test("lighthouse: a node that is registered is seen, changed and gone with 
   await using reader = await open([store]);
   await using follower = new Follower(reader, "web");
   const writer = await open([store]);
-  await writer.register("web", testNode(1), soon());
+  await writer.register("web", up(testNode(1)), soon());
   await follower.has(1);
-  await writer.register("web", testNode(2), soon());
+  await writer.register("web", up(testNode(2)), soon());
   await follower.has(1, 2);
-  await writer.register("web", testNode(2, { zone: "é" }), soon());
+  await writer.register("web", up(testNode(2, { zone: "é" })), soon());
   await eventually("the metadata is seen", () => follower.snapshots.at(-1)?.nodes[1]?.metadata.zone === "é");
   assert.deepEqual(follower.snapshots.at(-1)?.nodes, [testNode(1), testNode(2, { zone: "é" })]);
-  await writer.deregister("web", testNode(1), soon());
+  await writer.deregister("web", up(testNode(1)), soon());
   await follower.has(2);
   await writer[Symbol.asyncDispose]();
   await writer[Symbol.asyncDispose]();
   await follower.has();
   assert.deepEqual(JSON.parse((await store.ask("GET /lease")).text), []);
-  await assert.rejects(writer.register("web", testNode(1), soon()), /the session is closed/);
+  await assert.rejects(writer.register("web", up(testNode(1)), soon()), /the session is closed/);
 });
 
 Deno.test("lighthouse: the node of a process that is killed goes with its lease, and of one that is stopped comes back", async () => {
@@ -124,12 +124,12 @@ Deno.test("lighthouse: a node that another session has registered stays with it,
   await using store = await TestStore.start();
   await using before = await open([store], { ttlMs: 1_000 });
   await using after = await open([store]);
-  await before.register("web", testNode(1), soon());
-  await before.register("web", testNode(2), soon());
-  await after.register("web", testNode(1), soon());
+  await before.register("web", up(testNode(1)), soon());
+  await before.register("web", up(testNode(2)), soon());
+  await after.register("web", up(testNode(1)), soon());
   await eventually("it is noticed", () => before.context.lines.some((line) => line.includes("was taken over")));
   const { version } = store.server.store.copy;
-  await before.register("web", testNode(2), soon());
+  await before.register("web", up(testNode(2)), soon());
   assert.deepEqual(store.server.store.copy.version, version, "nothing is written");
   const leases = [...store.server.store.copy.leases.values()].map(({ keys }) => keys).toSorted();
   assert.deepEqual(leases, [["/services/web/web.test%3A1"], ["/services/web/web.test%3A2"]]);
@@ -138,7 +138,7 @@ Deno.test("lighthouse: a node that another session has registered stays with it,
 Deno.test("lighthouse: what somebody deletes or changes by hand is as it was after the next renewal", async () => {
   await using store = await TestStore.start();
   await using session = await open([store], { ttlMs: 1_000 });
-  await session.register("web", testNode(1), soon());
+  await session.register("web", up(testNode(1)), soon());
   await using follower = new Follower(session, "web");
   await follower.has(1);
   await store.commit([["PUT", "/services/web/web.test%3A1", { by: "hand" }]]);
@@ -152,9 +152,9 @@ Deno.test("lighthouse: what somebody deletes or changes by hand is as it was aft
 Deno.test("lighthouse: a cluster that is watched again is told whole, at once, also if it is empty by now", async () => {
   await using store = await TestStore.start();
   await using session = await open([store], { ttlMs: 60_000 });
-  await session.register("web", testNode(1), soon());
+  await session.register("web", up(testNode(1)), soon());
   for (const ports of [[1], [1], []]) {
-    if (ports.length === 0) await session.deregister("web", testNode(1), soon());
+    if (ports.length === 0) await session.deregister("web", up(testNode(1)), soon());
     await using follower = new Follower(session, "web");
     await follower.has(...ports);
   }
@@ -165,7 +165,7 @@ Deno.test("lighthouse: a thousand nodes are registered at once, and read whole",
   await using session = await open([store], { ttlMs: 30_000 });
   const ports = Array.from({ length: 1_000 }, (_, i) => 1_000 + i);
   const before = store.server.store.copy.version.sequence;
-  await Promise.all(ports.map((port) => session.register("web", testNode(port), soon())));
+  await Promise.all(ports.map((port) => session.register("web", up(testNode(port)), soon())));
   assert.ok(store.server.store.copy.version.sequence - before < 10, "together, not one by one");
   await using reader = await open([store]);
   await using follower = new Follower(reader, "web");
@@ -179,7 +179,7 @@ Deno.test("lighthouse: a cluster that does not exist is waited for; one that is 
   await using follower = new Follower(session, "web");
   await using empty = new Follower(session, "empty");
   await eventually("it waits", () => session.context.lines.some((line) => line.includes("/web does not exist yet")));
-  await session.register("web", testNode(1), soon());
+  await session.register("web", up(testNode(1)), soon());
   await follower.has(1);
   assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1], "an empty cluster was never told");
   await empty.has();
@@ -191,8 +191,8 @@ Deno.test("lighthouse: a path that is removed removes nobody, and is followed wh
   await using follower = new Follower(reader, "web");
   await using first = await open([store]);
   await using second = await open([store], { ttlMs: 3_000 });
-  await first.register("web", testNode(1), soon());
-  await second.register("web", testNode(2), soon());
+  await first.register("web", up(testNode(1)), soon());
+  await second.register("web", up(testNode(2)), soon());
   await follower.has(1, 2);
   await store.commit([["DELETE", "/services"]]);
   await eventually("it is noticed", () => reader.context.lines.some((line) => line.includes("was removed")));
@@ -200,7 +200,7 @@ Deno.test("lighthouse: a path that is removed removes nobody, and is followed wh
     const { text } = await store.ask("GET /data/services/web");
     return Object.keys(JSON.parse(text)).length === 2;
   });
-  await first.register("web", testNode(3), soon());
+  await first.register("web", up(testNode(3)), soon());
   await follower.has(1, 2, 3);
   assert.ok(follower.snapshots.slice(1).every(({ nodes }) => nodes.length >= 2));
 });
@@ -231,16 +231,16 @@ Deno.test("lighthouse: a store that is killed and started again loses nothing, a
   await using session = await open([address]);
   await using reader = await open([address]);
   await using follower = new Follower(reader, "web");
-  await session.register("web", testNode(1), soon());
-  await session.register("web", testNode(2), soon());
+  await session.register("web", up(testNode(1)), soon());
+  await session.register("web", up(testNode(2)), soon());
   await follower.has(1, 2);
   first.kill("SIGKILL");
   await first.ended();
   await eventually("it is noticed", () => reader.context.states.includes("disconnected"));
-  await assert.rejects(session.register("web", testNode(3), soon()), /Cannot reach the store: 127\.0\.0\.1:\d+: /);
+  await assert.rejects(session.register("web", up(testNode(3)), soon()), /Cannot reach the store: 127\.0\.0\.1:\d+: /);
   await using _second = new StoreProcess(flags);
   await eventually("it is reached", () => reader.context.states.at(-1) === "connected");
-  await session.register("web", testNode(3), soon());
+  await session.register("web", up(testNode(3)), soon());
   await follower.has(1, 2, 3);
   assert.deepEqual(follower.snapshots.slice(1).filter(({ nodes }) => nodes.length < 2), []);
 });
@@ -255,7 +255,7 @@ Deno.test("lighthouse: a store that begins anew with nothing empties no cluster;
   await using second = await open([before], { ttlMs: 3_000 });
   const third = await open([before], { ttlMs: 60_000 });
   for (const [i, session] of [first, second, third].entries()) {
-    await session.register("web", testNode(i + 1), soon());
+    await session.register("web", up(testNode(i + 1)), soon());
   }
   await follower.has(1, 2, 3);
   await before[Symbol.asyncDispose]();
@@ -288,11 +288,11 @@ Deno.test.each([{ how: "refuse" }, { how: "pause" }] as const)(
     await using session = await open([one, two]);
     await using reader = await open([one, two]);
     await using follower = new Follower(reader, "web");
-    await session.register("web", testNode(1), soon());
+    await session.register("web", up(testNode(1)), soon());
     await follower.has(1);
     await eventually("the other has it", () => second.server.store.copy.leases.size === 1);
     one[how]();
-    await session.register("web", testNode(2), soon());
+    await session.register("web", up(testNode(2)), soon());
     await follower.has(1, 2);
     assert.match(session.context.lines.join("\n"), new RegExp(`info Asking 127.0.0.1:${two.port} from now on: .*`));
     one.resume();
@@ -300,7 +300,7 @@ Deno.test.each([{ how: "refuse" }, { how: "pause" }] as const)(
       "it is returned to",
       () => session.context.lines.at(-1) === `info Asking 127.0.0.1:${one.port} from now on: it is preferred`,
     );
-    await session.deregister("web", testNode(1), soon());
+    await session.deregister("web", up(testNode(1)), soon());
     await follower.has(2);
     assert.ok(follower.snapshots.slice(1).every(({ nodes }) => nodes.length > 0));
   },
@@ -314,7 +314,7 @@ Deno.test("lighthouse: a token for one cluster alone fails over and returns as o
   await using second = await TestStore.start({ tokensFile });
   await using proxy = TcpProxy.start(first.server.address.port);
   await using session = await open([proxy, second], { token });
-  await session.register("web", testNode(1), soon());
+  await session.register("web", up(testNode(1)), soon());
   proxy.refuse();
   await eventually("the other has it", () => second.server.store.copy.leases.size === 1);
   proxy.resume();
@@ -325,7 +325,7 @@ Deno.test("lighthouse: an instance that may not serve yet is passed by", async (
   await using waits = await TestStore.start({ loadLimit: { fromNowMs: -1 } });
   await using store = await TestStore.start();
   await using session = await open([waits, store]);
-  await session.register("web", testNode(1), soon());
+  await session.register("web", up(testNode(1)), soon());
   assert.equal(store.server.store.copy.leases.size, 1);
   assert.match(session.context.lines.join("\n"), /answered 503 Service Unavailable/);
 });
@@ -355,8 +355,8 @@ Deno.test("lighthouse: a token that may not is refused, with the reason and with
   await using store = await TestStore.start({ tokensFile });
   await using session = await open([store], { token });
   const [allowed, barred] = await Promise.allSettled([
-    session.register("web", testNode(1), soon()),
-    session.register("db", testNode(2), soon()),
+    session.register("web", up(testNode(1)), soon()),
+    session.register("db", up(testNode(2)), soon()),
   ]);
   assert.equal(allowed.status, "fulfilled");
   assert.ok(barred.status === "rejected");
@@ -378,7 +378,7 @@ Deno.test("lighthouse: TLS with an authority of one's own; an instance of anothe
   await using store = await TestStore.start({ tls: { cert: good, key } });
   await using stranger = await TestStore.start({ tls: { cert: selfSigned, key } });
   await using session = await open([stranger, store], { ca });
-  await session.register("web", testNode(1), soon());
+  await session.register("web", up(testNode(1)), soon());
   assert.equal(stranger.server.store.copy.leases.size, 0);
   assert.equal(store.server.store.copy.leases.size, 1);
   await assert.rejects(open([store], { ca: key }), /must have a certificate/);

@@ -1,4 +1,4 @@
-import type { ClusterSnapshot, DiscoveryContext, DiscoverySession, Node, WatchOptions } from "../../mod.ts";
+import type { ClusterFacts, DiscoveryContext, DiscoverySession, Node, Registration, WatchOptions } from "../../mod.ts";
 import { nodeName } from "../../src/model/node.ts";
 import { eventually } from "./eventually.ts";
 
@@ -6,6 +6,11 @@ import { eventually } from "./eventually.ts";
 export function testNode(port: number, metadata: Node["metadata"] = {}): Node {
   const host = "web.test";
   return { host, ip: "127.0.0.1", port, peer: { name: host, ip: "127.0.0.1", port: 1024 }, metadata };
+}
+
+/** A node that is to be registered as one that is up. */
+export function up(node: Node): Registration {
+  return { node, state: "up" };
 }
 
 /** A context that keeps all that a session says. */
@@ -43,7 +48,7 @@ export class RecordingContext implements DiscoveryContext {
 /** Follows a cluster and keeps every snapshot; ends when disposed of. */
 export class Follower implements AsyncDisposable {
   /** All snapshots so far. */
-  readonly snapshots: ClusterSnapshot[] = [];
+  readonly snapshots: ClusterFacts[] = [];
   /** Why the watch ended, if it threw. */
   error: Error | undefined;
   readonly #controller = new AbortController();
@@ -81,7 +86,7 @@ export class Follower implements AsyncDisposable {
   async #follow(session: DiscoverySession, cluster: string, options: WatchOptions | undefined): Promise<void> {
     const { signal } = this.#controller;
     try {
-      for await (const snapshot of session.watch(cluster, signal, options)) this.snapshots.push(snapshot);
+      for await (const facts of session.watch?.(cluster, signal, options) ?? []) this.snapshots.push(facts);
     } catch (error) {
       this.error = error as Error;
     }

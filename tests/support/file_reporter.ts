@@ -5,9 +5,9 @@
  * @module
  */
 import { FileSession } from "../../plugins/discovery/file/session.ts";
-import { RecordingContext, testNode } from "./discovery.ts";
+import { RecordingContext, testNode, up } from "./discovery.ts";
 
 const [path = "", ttlMs, cluster = "", port] = Deno.args;
 const context = new RecordingContext();
 const session = await FileSession.open({ path, ttlMs: Number(ttlMs) }, context);
-await session.register(cluster, testNode(Number(port)), context.signal);
+await session.register(cluster, up(testNode(Number(port))), context.signal);

@@ -23,7 +23,7 @@ export function discoveryModule(
 ): string {
   return dataModule(`${top}
 export default {
-  kind: "discovery", apiVersion: 1, name: "made_up", summary: "", stability: "stable",
+  kind: "discovery", apiVersion: 1, name: "made_up", capabilities: ["watch", "register"], summary: "", stability: "stable",
   config: { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } },
   permissions: () => ({}),
   async open(config, { signal, log, connection }) {

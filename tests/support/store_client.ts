@@ -6,7 +6,7 @@
  * @module
  */
 import { LighthouseSession } from "../../plugins/discovery/lighthouse/session.ts";
-import { RecordingContext, testNode } from "./discovery.ts";
+import { RecordingContext, testNode, up } from "./discovery.ts";
 
 const [hosts = "", ttlMs = "", port] = Deno.args;
 const options = { hosts: hosts.split(","), path: ["services"], ttlMs: Number(ttlMs) };
@@ -14,7 +14,7 @@ const session = await LighthouseSession.open(options, new RecordingContext());
 const register = async () => {
   for (;;) {
     try {
-      return await session.register("web", testNode(Number(port)), AbortSignal.timeout(10_000));
+      return await session.register("web", up(testNode(Number(port))), AbortSignal.timeout(10_000));
     } catch {
       await new Promise((resolve) => setTimeout(resolve, 200));
     }

@@ -1,4 +1,4 @@
-import type { ClusterName, ClusterSnapshot, Node, PluginLog } from "../../../mod.ts";
+import type { ClusterFacts, ClusterName, Node, PluginLog } from "../../../mod.ts";
 import type { Clock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
 import { Gate } from "../../../src/kernel/gate.ts";
@@ -77,8 +77,8 @@ export class DirectoryWatch {
   }
 
   /** Yields each membership that differs from the last; ends when the signal is aborted. */
-  async *snapshots(signal: AbortSignal): AsyncGenerator<ClusterSnapshot> {
-    const { cluster, clock, onReach } = this.#options;
+  async *snapshots(signal: AbortSignal): AsyncGenerator<ClusterFacts> {
+    const { clock, onReach } = this.#options;
     let last: readonly Node[] | undefined;
     const abort = () => this.#hint.resolve();
     signal.addEventListener("abort", abort);
@@ -96,7 +96,7 @@ export class DirectoryWatch {
         if (signal.aborted) return;
         if (nodes !== undefined && !sameNodes(last, nodes)) {
           last = nodes;
-          yield { cluster, nodes };
+          yield { nodes, exists: true, epoch: "" };
         }
         await delay(LOOK_GAP_MS, { clock, signal }).catch(() => {});
         if (!signal.aborted) await this.#hint.promise;

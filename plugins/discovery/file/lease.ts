@@ -7,6 +7,7 @@
 import type { Node } from "../../../mod.ts";
 import { isRecord } from "../../../src/model/node.ts";
 import { type Child, readChild, type ReadChildOptions } from "../children.ts";
+import { nodeOptions } from "../node_json.ts";
 
 /** Who registered a node, and for how long after each sign of life. */
 export interface Lease {
@@ -44,8 +45,10 @@ export interface Sighting {
 const TTL_MS = { min: 100, max: 3_600_000 };
 
 /** Writes a node and its lease as text that people can read. */
-export function formatNodeFile({ host, ip, port, peer, metadata }: Node, { owner, ttlMs }: Lease): string {
-  return `${JSON.stringify({ host, ip, port, peer, metadata, owner, ttl: ttlMs / 1_000 }, null, 2)}\n`;
+export function formatNodeFile(node: Node, { owner, ttlMs }: Lease): string {
+  const { host, ip, port, peer, metadata } = node;
+  const entry = { host, ip, port, peer, metadata, ...nodeOptions(node), owner, ttl: ttlMs / 1_000 };
+  return `${JSON.stringify(entry, null, 2)}\n`;
 }
 
 /** Reads a file's contents; never throws. */

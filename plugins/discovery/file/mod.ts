@@ -7,6 +7,7 @@ const file: DiscoveryPlugin<FileConfig> = {
   name: "file",
   summary: "A directory on this host: one file for each node, with a lease; no server needed",
   stability: "stable",
+  capabilities: ["watch", "register"],
   example: { path: "/run/lighthouse/registry" },
   config: {
     "~standard": {

@@ -1,9 +1,10 @@
 import type {
+  ClusterFacts,
   ClusterName,
-  ClusterSnapshot,
   DiscoveryContext,
   DiscoverySession,
   Node,
+  Registration,
   Takeover,
   WatchOptions,
 } from "../../../mod.ts";
@@ -11,7 +12,7 @@ import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
 import { Serial } from "../../../src/kernel/serial.ts";
 import { nodeName, parseNode, quote } from "../../../src/model/node.ts";
 import { createFile } from "../../../src/system/trusted_file.ts";
-import { takeover } from "../children.ts";
+import { announcedNode, takeover } from "../children.ts";
 import { DirectoryWatch, FILE_ENDING } from "./directory_watch.ts";
 import { Hints } from "./hints.ts";
 import { formatNodeFile, readNodeFile } from "./lease.ts";
@@ -84,7 +85,7 @@ export class FileSession implements DiscoverySession {
     cluster: ClusterName,
     signal: AbortSignal,
     { withoutMetadata }: WatchOptions = {},
-  ): AsyncGenerator<ClusterSnapshot> {
+  ): AsyncGenerator<ClusterFacts> {
     const { path, ttlMs } = this.#options;
     const pollMs = Math.min(POLL_MS.max, Math.max(POLL_MS.min, ttlMs / 4));
     const watch: DirectoryWatch = new DirectoryWatch({
@@ -117,7 +118,8 @@ export class FileSession implements DiscoverySession {
   }
 
   /** Makes a node known, or changes what is known of it; nothing is written if it stands already. */
-  async register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<Takeover | void> {
+  async register(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<Takeover | void> {
+    const node = announcedNode(registration);
     const file = this.#fileOf(cluster, node);
     const { ttlMs } = this.#options;
     const text = formatNodeFile(node, { owner: this.#owner, ttlMs });
@@ -133,8 +135,8 @@ export class FileSession implements DiscoverySession {
     });
   }
 
-  /** Takes a node back, whoever made it known. */
-  async deregister(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+  /** Removes a node, whoever made it known. */
+  async deregister(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
     const file = this.#fileOf(cluster, node);
     await this.#serial.run(async () => {
       this.#check(signal);
@@ -146,8 +148,8 @@ export class FileSession implements DiscoverySession {
     });
   }
 
-  /** Takes a node back if its file is this session's. */
-  async release(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+  /** Removes a node if its file is this session's. */
+  async release(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
     const file = this.#fileOf(cluster, node);
     await this.#serial.run(async () => {
       this.#check(signal);

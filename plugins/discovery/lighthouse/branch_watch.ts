@@ -1,4 +1,4 @@
-import type { ClusterName, ClusterSnapshot, Node, PluginLog, WatchOptions } from "../../../mod.ts";
+import type { ClusterFacts, ClusterName, Node, PluginLog, WatchOptions } from "../../../mod.ts";
 import type { Clock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
 import { isRecord } from "../../../src/model/node.ts";
@@ -62,12 +62,12 @@ export class BranchWatch {
   async *snapshots(
     signal: AbortSignal,
     { withoutMetadata }: WatchOptions = {},
-  ): AsyncGenerator<ClusterSnapshot> {
+  ): AsyncGenerator<ClusterFacts> {
     if (withoutMetadata !== this.#withoutMetadata) {
       // What was read for the other case has too little, or too much.
       [this.#withoutMetadata, this.#known, this.#believed] = [withoutMetadata, new Map(), undefined];
     }
-    const { cluster, clock } = this.#options;
+    const { clock } = this.#options;
     let last: readonly Node[] | undefined;
     let retryMs: number = RETRY_MS.first;
     // What was believed in an earlier watch is compared with what there is now.
@@ -87,7 +87,7 @@ export class BranchWatch {
       const nodes = this.#take(answer);
       if (nodes !== undefined && !sameNodes(last, nodes)) {
         last = nodes;
-        yield { cluster, nodes };
+        yield { nodes, exists: true, epoch: "" };
       }
       if (this.#isDoubted) await delay(DOUBT_MS, { clock, signal }).catch(() => {});
     }

@@ -7,6 +7,7 @@ const lighthouse: DiscoveryPlugin<LighthouseConfig> = {
   name: "lighthouse",
   summary: "A Lighthouse store, one instance or several: nodes are keys that vanish with their lease",
   stability: "stable",
+  capabilities: ["watch", "register"],
   example: { hosts: ["store01.example.com:8001"], path: "/services" },
   config: {
     "~standard": {

@@ -1,9 +1,10 @@
 import type {
+  ClusterFacts,
   ClusterName,
-  ClusterSnapshot,
   DiscoveryContext,
   DiscoverySession,
   Node,
+  Registration,
   Takeover,
   WatchOptions,
 } from "../../../mod.ts";
@@ -11,7 +12,8 @@ import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
 import { type Random, systemRandom } from "../../../src/kernel/random.ts";
 import { nodeName, parseNode } from "../../../src/model/node.ts";
-import { readChild, takeover } from "../children.ts";
+import { announcedNode, readChild, takeover } from "../children.ts";
+import { nodeOptions } from "../node_json.ts";
 import { BranchWatch } from "./branch_watch.ts";
 import type { LighthouseConfig } from "./config.ts";
 import { describeRefusal, Instances } from "./instances.ts";
@@ -91,7 +93,7 @@ export class LighthouseSession implements DiscoverySession {
     cluster: ClusterName,
     signal: AbortSignal,
     { withoutMetadata }: WatchOptions = {},
-  ): AsyncGenerator<ClusterSnapshot> {
+  ): AsyncGenerator<ClusterFacts> {
     const { ttlMs } = this.#options;
     // One that has ended is gone on with: it remembers what it has seen.
     const watch = this.#idleWatches.get(cluster) ?? new BranchWatch({
@@ -111,13 +113,14 @@ export class LighthouseSession implements DiscoverySession {
   }
 
   /** Makes a node known, or changes what is known of it; the store writes nothing if it stands already. */
-  async register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<Takeover | void> {
+  async register(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<Takeover | void> {
     this.#check(signal);
+    const node = announcedNode(registration);
     const { host, ip, port, peer, metadata } = node;
     const key = this.#keyOf(cluster, node);
     // Only what was lost is looked at: thousands of nodes that are registered at once cost no request each.
     const before = this.#lease.wasTaken(key) ? await this.#look(key, signal) : undefined;
-    await this.#lease.set(key, { host, ip, port, peer, metadata }, signal);
+    await this.#lease.set(key, { host, ip, port, peer, metadata, ...nodeOptions(node) }, signal);
     return takeover(before, node);
   }
 
@@ -127,8 +130,8 @@ export class LighthouseSession implements DiscoverySession {
     return answer.status === 200 ? readChild(new TextEncoder().encode(answer.text)).node : undefined;
   }
 
-  /** Takes a node back, whoever made it known. */
-  async deregister(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+  /** Removes a node, whoever made it known. */
+  async deregister(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
     this.#check(signal);
     const key = this.#keyOf(cluster, node);
     const answer = await this.#instances.ask({ method: "GET", path: `/data${key}`, signal });
@@ -142,8 +145,8 @@ export class LighthouseSession implements DiscoverySession {
     await this.#lease.set(key, undefined, signal);
   }
 
-  /** Takes a node back if it is this session's. */
-  async release(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+  /** Removes a node if it is this session's. */
+  async release(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
     this.#check(signal);
     const key = this.#keyOf(cluster, node);
     if (this.#lease.has(key)) await this.#lease.set(key, undefined, signal);

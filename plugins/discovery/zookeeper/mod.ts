@@ -7,6 +7,7 @@ const zookeeper: DiscoveryPlugin<ZooKeeperConfig> = {
   name: "zookeeper",
   summary: "Ephemeral znodes in a ZooKeeper ensemble, shared with Lighthouse 1.0",
   stability: "stable",
+  capabilities: ["watch", "register"],
   example: { hosts: ["zk01.example.com:2181"], path: "/lighthouse/services" },
   config: {
     "~standard": {

@@ -1,10 +1,11 @@
 import type {
+  ClusterFacts,
   ClusterName,
-  ClusterSnapshot,
   DiscoveryContext,
   DiscoverySession,
   Endpoint,
   Node,
+  Registration,
   Takeover,
   WatchOptions,
 } from "../../../mod.ts";
@@ -12,7 +13,7 @@ import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
 import { type Random, systemRandom } from "../../../src/kernel/random.ts";
 import { abortable } from "../../../src/kernel/within.ts";
 import { nodeName, parseNode, quote } from "../../../src/model/node.ts";
-import { readChild, takeover } from "../children.ts";
+import { announcedNode, readChild, takeover } from "../children.ts";
 import { encodeNode, equalBytes } from "../node_json.ts";
 import { type Credential, ZooKeeperClient } from "./client.ts";
 import { ZnodeWatch } from "./znode_watch.ts";
@@ -121,7 +122,7 @@ export class ZooKeeperSession implements DiscoverySession {
     cluster: ClusterName,
     signal: AbortSignal,
     { withoutMetadata }: WatchOptions = {},
-  ): AsyncGenerator<ClusterSnapshot> {
+  ): AsyncGenerator<ClusterFacts> {
     const path = this.#pathOf(cluster);
     const { confirmEmptyMs } = this.#options;
     const watch = new ZnodeWatch({
@@ -148,7 +149,8 @@ export class ZooKeeperSession implements DiscoverySession {
    * readers of the predecessor see it with the next change of members. Its
    * znode is watched from then on, and made again if somebody deletes it.
    */
-  async register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<Takeover | void> {
+  async register(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<Takeover | void> {
+    const node = announcedNode(registration);
     const parsed = parseNode(node);
     if (!parsed.ok) throw new TypeError(parsed.reason);
     const path = `${this.#pathOf(cluster)}/${nodeName(node)}`;
@@ -165,8 +167,8 @@ export class ZooKeeperSession implements DiscoverySession {
     }
   }
 
-  /** Takes a node back, whichever session made it known. */
-  async deregister(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+  /** Removes a node, whichever session made it known. */
+  async deregister(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
     const path = `${this.#pathOf(cluster)}/${nodeName(node)}`;
     this.#own.forget(path);
     try {
@@ -176,8 +178,8 @@ export class ZooKeeperSession implements DiscoverySession {
     }
   }
 
-  /** Takes a node back if its znode ends with this session. */
-  async release(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+  /** Removes a node if its znode ends with this session. */
+  async release(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
     const path = `${this.#pathOf(cluster)}/${nodeName(node)}`;
     this.#own.forget(path);
     await this.#withConnection((connection) => this.#deleteOwn(connection, path), signal);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { RecordingContext, soon, testNode } from "../../../tests/support/discovery.ts";
+import { RecordingContext, soon, testNode, up } from "../../../tests/support/discovery.ts";
 import { ScriptedServer } from "../../../tests/support/scripted_server.ts";
 import { JuteWriter } from "./jute.ts";
 import { ZooKeeperSession } from "./session.ts";
@@ -15,7 +15,7 @@ Deno.test("ZooKeeperSession fails a registration that the server hangs up on, ti
   const context = new RecordingContext();
   const options = { hosts: [server.target], path: "/services", sessionTimeoutMs: 10_000, acl: "open" } as const;
   const session = new ZooKeeperSession({ ...options, random: () => 0 }, context);
-  await assert.rejects(session.register("web", testNode(1), soon()), /hung up|reset/);
+  await assert.rejects(session.register("web", up(testNode(1)), soon()), /hung up|reset/);
   assert.equal(server.accepted, 5);
   context.abort();
   await session[Symbol.asyncDispose]();

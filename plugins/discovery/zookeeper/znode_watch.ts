@@ -1,4 +1,4 @@
-import type { ClusterName, ClusterSnapshot, Node, PluginLog } from "../../../mod.ts";
+import type { ClusterFacts, ClusterName, Node, PluginLog } from "../../../mod.ts";
 import type { Clock } from "../../../src/kernel/clock.ts";
 import { Gate } from "../../../src/kernel/gate.ts";
 import type { Random } from "../../../src/kernel/random.ts";
@@ -77,8 +77,8 @@ export class ZnodeWatch {
   }
 
   /** Yields each membership that differs from the last; ends when the signal is aborted, throws when the session is over. */
-  async *snapshots(signal: AbortSignal): AsyncGenerator<ClusterSnapshot> {
-    const { connected, cluster } = this.#options;
+  async *snapshots(signal: AbortSignal): AsyncGenerator<ClusterFacts> {
+    const { connected } = this.#options;
     let last: readonly Node[] | undefined;
     while (!signal.aborted) {
       this.#hint = Promise.withResolvers();
@@ -92,7 +92,7 @@ export class ZnodeWatch {
       }
       if (nodes !== undefined && !sameNodes(last, nodes)) {
         last = nodes;
-        yield { cluster, nodes };
+        yield { nodes, exists: true, epoch: "" };
       }
       await this.#rest(signal);
     }

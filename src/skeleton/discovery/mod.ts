@@ -5,11 +5,12 @@
  * @module
  */
 import type {
-  ClusterSnapshot,
+  ClusterFacts,
   DiscoveryContext,
   DiscoveryPlugin,
   DiscoverySession,
   Node,
+  Registration,
   SchemaIssue,
   SchemaResult,
 } from "../../../mod.ts";
@@ -58,25 +59,27 @@ class Session implements DiscoverySession {
     this.#context = context;
   }
 
-  async *watch(cluster: string, signal: AbortSignal): AsyncGenerator<ClusterSnapshot> {
+  async *watch(cluster: string, signal: AbortSignal): AsyncGenerator<ClusterFacts> {
     for (let version = 0;;) {
       // Answered when there is a newer version than that. A throw is right: the host keeps what it has, and watches again.
       const response = await this.#ask(`${cluster}?after=${version}`, { signal });
       const answer = await response.json();
       version = answer.version;
-      yield { cluster, nodes: answer.nodes };
+      yield { nodes: answer.nodes, exists: true, epoch: answer.epoch };
     }
   }
 
-  async register(cluster: string, node: Node, signal: AbortSignal): Promise<void> {
+  async register(cluster: string, registration: Registration, signal: AbortSignal): Promise<void> {
+    // The registry has no state beside the node: one that drains says so itself.
+    const node: Node = registration.state === "up" ? registration.node : { ...registration.node, state: "drain" };
     await this.#change("PUT", cluster, node, { signal, query: `?owner=${this.#owner}`, body: JSON.stringify(node) });
   }
 
-  async deregister(cluster: string, node: Node, signal: AbortSignal): Promise<void> {
+  async deregister(cluster: string, { node }: Registration, signal: AbortSignal): Promise<void> {
     await this.#change("DELETE", cluster, node, { signal });
   }
 
-  async release(cluster: string, node: Node, signal: AbortSignal): Promise<void> {
+  async release(cluster: string, { node }: Registration, signal: AbortSignal): Promise<void> {
     await this.#change("DELETE", cluster, node, { signal, query: `?owner=${this.#owner}` });
   }
 
@@ -126,6 +129,7 @@ const plugin: DiscoveryPlugin<Config> = {
   name: "my_discovery",
   summary: "Members of clusters from a registry over HTTP",
   stability: "experimental",
+  capabilities: ["watch", "register"],
   example: { address: "127.0.0.1:8500" },
   config: { "~standard": { version: 1, vendor: "my_discovery", validate } },
   // The address that the operator wrote, which allow: { net: ["{config}"] } grants.

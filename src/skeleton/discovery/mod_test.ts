@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import plugin from "./mod.ts";
 import { Registry } from "./registry.ts";
 
-const NODE = { host: "app.example", ip: "192.0.2.1", port: 8001, metadata: {} };
+const UP = { node: { host: "app.example", ip: "192.0.2.1", port: 8001, metadata: {} }, state: "up" } as const;
 
 Deno.test("my_discovery tells the whole membership, and again after a change", async () => {
   await using registry = new Registry();
@@ -12,13 +12,15 @@ Deno.test("my_discovery tells the whole membership, and again after a change", a
   const states: string[] = [];
   const context = { signal, log, connection: (state: string) => void states.push(state) };
   await using session = await plugin.open({ address: registry.address }, context);
-  const snapshots = session.watch("web", signal)[Symbol.asyncIterator]();
+  assert.ok(session.watch !== undefined && session.register !== undefined && session.release !== undefined);
+  const facts = session.watch("web", signal)[Symbol.asyncIterator]();
 
-  assert.deepEqual((await snapshots.next()).value, { cluster: "web", nodes: [] });
-  await session.register("web", NODE, signal);
-  assert.deepEqual((await snapshots.next()).value, { cluster: "web", nodes: [NODE] });
-  await session.release("web", NODE, signal);
-  assert.deepEqual((await snapshots.next()).value, { cluster: "web", nodes: [] });
+  const ports = async () => (await facts.next()).value?.nodes.map(({ port }: { port: number }) => port);
+  assert.deepEqual(await ports(), []);
+  await session.register("web", UP, signal);
+  assert.deepEqual(await ports(), [8001]);
+  await session.release("web", UP, signal);
+  assert.deepEqual(await ports(), []);
   assert.ok(states.every((state) => state === "connected"));
   controller.abort();
 });
@@ -30,6 +32,7 @@ Deno.test("my_discovery throws where there is no registry, and never tells that 
   const { address } = registry;
   await registry[Symbol.asyncDispose]();
   await using session = await plugin.open({ address }, { signal, log, connection() {} });
+  assert.ok(session.watch !== undefined);
   await assert.rejects(session.watch("web", signal)[Symbol.asyncIterator]().next());
 });
 

@@ -17,6 +17,8 @@ interface Entry {
 /** A registry on loopback. */
 export class Registry implements AsyncDisposable {
   readonly #clusters = new Map<string, Map<string, Entry>>();
+  /** Another registry has another history: what it lacks may be there again soon. */
+  readonly #epoch = crypto.randomUUID();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   #version = 1;
   #isClosing = false;
@@ -62,7 +64,7 @@ export class Registry implements AsyncDisposable {
     while (after >= this.#version && !this.#isClosing) await this.#changed.promise;
     if (this.#isClosing) return new Response(null, { status: 503 });
     const nodes = [...this.#clusters.get(cluster)?.values() ?? []].map(({ node }) => node);
-    return Response.json({ version: this.#version, nodes });
+    return Response.json({ version: this.#version, epoch: this.#epoch, nodes });
   }
 }
 

@@ -11,7 +11,7 @@ import { toDenoPermissions } from "../../../src/supervisor/permissions.ts";
 import { HttpClient } from "../../../src/http/client.ts";
 import { PluginHost, type WorkerEvent } from "../../../src/supervisor/plugin_host.ts";
 import { type Certificates, makeCertificates } from "../../support/certificates.ts";
-import { testNode } from "../../support/discovery.ts";
+import { testNode, up } from "../../support/discovery.ts";
 import { eventually } from "../../support/eventually.ts";
 import { freePort } from "../../support/free_port.ts";
 import { GrpcServer } from "../../support/grpc_server.ts";
@@ -149,8 +149,8 @@ Deno.test.each([
   await using proxy = TcpProxy.start(zk.port, { at: { hostname: at, port } });
   await using worker = await zookeeperAt(`${name}:${proxy.port}`, 10_000);
   await eventually("it is connected", () => worker.connections().at(-1) === "connected");
-  const node = testNode(1);
-  await worker.call({ type: "register", cluster: "web", node, timeoutMs: 10_000 }, { deadlineMs: 10_000 });
+  const registration = up(testNode(1));
+  await worker.call({ type: "register", cluster: "web", registration, timeoutMs: 10_000 }, { deadlineMs: 10_000 });
 });
 
 Deno.test("a ZooKeeper session survives the loss of the address that it uses, with two others", async () => {
@@ -161,8 +161,8 @@ Deno.test("a ZooKeeper session survives the loss of the address that it uses, wi
     stack.use(TcpProxy.start(zk.port, { at: { hostname, port } }))
   );
   await using worker = await zookeeperAt(`three.test:${port}`, 5_000);
-  const node = testNode(1);
-  await worker.call({ type: "register", cluster: "web", node, timeoutMs: 10_000 }, { deadlineMs: 10_000 });
+  const registration = up(testNode(1));
+  await worker.call({ type: "register", cluster: "web", registration, timeoutMs: 10_000 }, { deadlineMs: 10_000 });
   const nodes = () => worker.events.findLast((event) => event.type === "snapshot")?.snapshot.nodes.length;
   await eventually("the node is seen", () => nodes() === 1);
   const used = proxies.find(({ connections }) => connections > 0);

@@ -54,7 +54,7 @@ Deno.test.each([
     what: "2,000 nodes with 10 KB of metadata again and again",
     watch: `const metadata = { x: "x".repeat(10_000) };
       for (let round = 0;; round++) {
-        yield { cluster, nodes: Array.from({ length: 2_000 }, (_, i) => ({ host: "h" + i, ip: "10.0.0.1", port: 1 + round % 9, metadata })) };
+        yield { exists: true, epoch: "1", nodes: Array.from({ length: 2_000 }, (_, i) => ({ host: "h" + i, ip: "10.0.0.1", port: 1 + round % 9, metadata })) };
       }`,
   },
   {
