@@ -311,7 +311,7 @@ Deno.test("PluginHost takes a long snapshot whole, in whatever order its nodes a
   assert.deepEqual(names, names.toSorted());
   assert.match(made.refused.join("\n"), /Two nodes have the name h0:80/);
   assert.match(made.refused.join("\n"), /Cannot use the node/);
-  assert.deepEqual(second.snapshot, { cluster: "web", nodes: [] });
+  assert.deepEqual(second.snapshot, { cluster: "web", nodes: [], exists: true, epoch: "1" });
 });
 
 Deno.test("a worker sends nodes in order, whatever its plugin makes of sorting", async () => {
