@@ -134,7 +134,7 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
         return await probe(message.instance, message.timeoutMs, signal);
       case "register":
       case "deregister":
-      case "release": {
+      case "deregisterOwn": {
         if (session === undefined) throw new Error("Cannot reach the registry as no session is open");
         const { cluster, registration } = message;
         if (session[message.type] === undefined) {

@@ -107,7 +107,7 @@ export class Balancers implements AsyncDisposable {
     for (const [name, { writer, accepted: balancer }] of this.#running) {
       writer.put(composeWanted(name, balancer, accepted, topology.clusters, host), {
         generation: topology.generation,
-        place: (origin, text) => placed({ accepted, sources, balancer: name }, origin, text),
+        locate: (origin, text) => placed({ accepted, sources, balancer: name }, origin, text),
       });
     }
   }

@@ -53,14 +53,14 @@ export interface BalancerEffects extends Partial<Disposable> {
    * Resolves when the process that answers at the socket has ended, or has ended
    * the talk, which is a reason to look; at the latest when the signal is aborted.
    */
-  attend(sources: BalancerSources, signal: AbortSignal): Promise<void>;
+  watchSocket(sources: BalancerSources, signal: AbortSignal): Promise<void>;
   /**
    * Asks a process to leave that served before another one was started beside
    * it: it serves what it has begun, and takes no new connections. Answers
    * whether it was there; a process that is not the program, run from the file,
    * is left alone.
    */
-  dismiss(pid: number, sources: BalancerSources): Promise<boolean>;
+  softStop(pid: number, sources: BalancerSources): Promise<boolean>;
   /**
    * Makes this writer the one that acts on the balancer. Answers who is if
    * another one is, in words; then nothing of what is asked for is done.

@@ -6,7 +6,7 @@ import { readOpenFilesLimit, SlowLookError } from "../system/processes.ts";
 import { writeAtomically } from "../system/atomic_file.ts";
 import { askOverHttp } from "./http_socket.ts";
 import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "./effects.ts";
-import { findStrays, type Place, placeProcess, verifyProgram } from "./placing.ts";
+import { findOrphans, type Placement, placeProcess, verifyProgram } from "./placing.ts";
 import { identifyProgram, LateProgramError, type ProgramResult, runProgram } from "./program.ts";
 import { reloadByMaster, ReloadFailedError } from "./master_socket.ts";
 import { NobodyListensError, RuntimeSocket, SocketSilentError } from "./runtime_socket.ts";
@@ -18,7 +18,7 @@ import { findTakenAddress } from "./taken_address.ts";
 const PROGRAM_DEADLINE_MS = 10_000;
 
 /** How often processes of before are looked for, as long as there are some. */
-const OLDER_LOOK_MS = 5_000;
+const OLD_WORKERS_LOOK_MS = 5_000;
 
 /** How often processes that do not answer are looked for while nobody does: that reads what all processes are. */
 const STRAYS_LOOK_MS = 250;
@@ -39,8 +39,8 @@ export class Executor implements BalancerEffects, Disposable {
   readonly #socketDeadlineMs: number | undefined;
   readonly #soleWriter: SoleWriter | undefined;
   /** Who was found while nobody answered, by the file that was started from. */
-  readonly #strays = new Map<string, { readonly pids: readonly number[]; readonly atMs: number }>();
-  #placed: { readonly pid: number; readonly place: Place; readonly atMs: number } | undefined;
+  readonly #orphans = new Map<string, { readonly pids: readonly number[]; readonly atMs: number }>();
+  #placed: { readonly pid: number; readonly place: Placement; readonly atMs: number } | undefined;
 
   constructor({ programDeadlineMs = PROGRAM_DEADLINE_MS, socketDeadlineMs, isSole = false }: ExecutorOptions = {}) {
     this.#programDeadlineMs = programDeadlineMs;
@@ -61,14 +61,14 @@ export class Executor implements BalancerEffects, Disposable {
   ): Promise<Seen> {
     const [answers, file] = await Promise.all([this.#ask(sources, signal), readIfThere(sources.file)]);
     const program = sources.program.slice(sources.program.lastIndexOf("/") + 1);
-    if (answers === undefined) return { file, strays: await this.#findStrays(program, sources.file) };
-    this.#strays.delete(sources.file);
+    if (answers === undefined) return { file, orphans: await this.#findOrphans(program, sources.file) };
+    this.#orphans.delete(sources.file);
     const pid = await pidOf(answers);
     if (pid === undefined) return { answers, file };
     // Who owns a process does not change while it lives, and asking costs more than all the rest of a look.
-    const { older = [] } = this.#placed?.place ?? {};
+    const { oldWorkers = [] } = this.#placed?.place ?? {};
     const isToldYet = this.#placed?.pid === pid &&
-      (older.length === 0 || performance.now() < this.#placed.atMs + OLDER_LOOK_MS);
+      (oldWorkers.length === 0 || performance.now() < this.#placed.atMs + OLD_WORKERS_LOOK_MS);
     if (!isToldYet) {
       this.#placed = {
         pid,
@@ -80,7 +80,7 @@ export class Executor implements BalancerEffects, Disposable {
   }
 
   /** Holds a connection to the socket and says nothing: a process that ends, however it does, ends that too. */
-  async attend({ socket, speaks }: BalancerSources, signal: AbortSignal): Promise<void> {
+  async watchSocket({ socket, speaks }: BalancerSources, signal: AbortSignal): Promise<void> {
     // What speaks HTTP ends a connection on which nothing is said, and may wait for it before it leaves.
     if (speaks === "http") {
       return await new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
@@ -106,17 +106,17 @@ export class Executor implements BalancerEffects, Disposable {
     }
   }
 
-  async dismiss(pid: number, sources: BalancerSources): Promise<boolean> {
+  async softStop(pid: number, sources: BalancerSources): Promise<boolean> {
     // A spare changes nothing, and a signal is a change.
     if (await this.claim(sources) !== undefined) return false;
     const { program, file } = sources;
     const name = program.slice(program.lastIndexOf("/") + 1);
-    if (!(await findStrays(name, file)).includes(pid)) return false;
+    if (!(await findOrphans(name, file)).includes(pid)) return false;
     try {
       Deno.kill(pid, "SIGUSR1");
       return true;
     } catch {
-      // It has ended meanwhile, or is not ours to dismiss.
+      // It has ended meanwhile, or is not ours to stop.
       return false;
     }
   }
@@ -184,11 +184,11 @@ export class Executor implements BalancerEffects, Disposable {
   }
 
   /** Looks for processes that do not answer, once for many looks in a row: a start is awaited by looking every few milliseconds. */
-  async #findStrays(program: string, file: string): Promise<readonly number[]> {
-    const known = this.#strays.get(file);
+  async #findOrphans(program: string, file: string): Promise<readonly number[]> {
+    const known = this.#orphans.get(file);
     if (known !== undefined && performance.now() < known.atMs + STRAYS_LOOK_MS) return known.pids;
-    const pids = await findStrays(program, file);
-    this.#strays.set(file, { pids, atMs: performance.now() });
+    const pids = await findOrphans(program, file);
+    this.#orphans.set(file, { pids, atMs: performance.now() });
     return pids;
   }
 
@@ -258,11 +258,11 @@ export class Executor implements BalancerEffects, Disposable {
   ): Promise<StepFailure | undefined> {
     const own = async () => {
       const name = program.slice(program.lastIndexOf("/") + 1);
-      const { pid, place: { masterPid, older = [] } = {} } = this.#placed ?? {};
+      const { pid, place: { masterPid, oldWorkers = [] } = {} } = this.#placed ?? {};
       const run = step.do === "start" ? step.run : "run" in step.how ? step.how.run : [];
       // A program that is told pids relieves those processes.
       const relieved = run.filter((argument) => /^[0-9]+$/.test(argument)).map(Number);
-      const known = [pid, masterPid, ...older, ...relieved, ...await findStrays(name, file)];
+      const known = [pid, masterPid, ...oldWorkers, ...relieved, ...await findOrphans(name, file)];
       return new Set(known.filter((pid) => pid !== undefined));
     };
     const isStart = step.do === "start";

@@ -4,7 +4,7 @@ import type { Notice, Seen, Step, Wanted } from "../plugin/contract.ts";
 import type { StepOutcome } from "./effects.ts";
 
 /** Something that happened to a balancer. Times are those of the writer's clock. */
-export interface Entry {
+export interface Occurrence {
   readonly text: string;
   readonly atMs: number;
 }
@@ -22,19 +22,19 @@ export interface Standing {
   /** When the balancer was last seen; `undefined` if it never was. */
   readonly seenMs: number | undefined;
   /** The processes of before that had connections still when it was last looked for them. */
-  readonly older: readonly number[];
+  readonly oldWorkers: readonly number[];
   /** The steps under way, and since when; `undefined` if none are. */
-  readonly underWay: Entry | undefined;
+  readonly underWay: Occurrence | undefined;
   /** The last reload or start, with its reason. */
-  readonly lastReload: Entry | undefined;
+  readonly lastReload: Occurrence | undefined;
   readonly reloads: number;
   readonly starts: number;
   /** The last error that was told. */
-  readonly lastError: Entry | undefined;
+  readonly lastError: Occurrence | undefined;
   /** What an operator should know of the config that was last rendered: nodes and lines that are left out. */
   readonly notices: readonly Notice[];
   /** Since when its file is not what runs because it cannot be written, and why. */
-  readonly fileBehind: Entry | undefined;
+  readonly fileBehind: Occurrence | undefined;
 }
 
 /** What a writer does, as far as others ask for it: how it stands now, and what was last. */
@@ -48,7 +48,7 @@ export class Logbook {
       served: undefined,
       turnedMs: undefined,
       seenMs: undefined,
-      older: [],
+      oldWorkers: [],
       underWay: undefined,
       lastReload: undefined,
       reloads: 0,
@@ -65,8 +65,8 @@ export class Logbook {
   }
 
   /** The balancer was seen, and who is left of before it. */
-  saw({ older = [] }: Pick<Seen, "older">, seenMs: number): void {
-    this.#note({ seenMs, older });
+  saw({ oldWorkers = [] }: Pick<Seen, "oldWorkers">, seenMs: number): void {
+    this.#note({ seenMs, oldWorkers });
   }
 
   /** Something was seen in force, which may be less than is wanted. */
@@ -93,7 +93,7 @@ export class Logbook {
   }
 
   /** The file that follows what runs could not be written, or is as it should be. */
-  follows(fileBehind: Entry | undefined): void {
+  follows(fileBehind: Occurrence | undefined): void {
     this.#note({ fileBehind });
   }
 

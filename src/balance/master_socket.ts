@@ -11,8 +11,8 @@ export interface MasterStatus {
   readonly failed: number;
   /** The pids of the workers that serve now. */
   readonly workers: readonly number[];
-  /** The pids of the workers that are leaving. */
-  readonly older: readonly number[];
+  /** The pids of the old workers, which are draining. */
+  readonly oldWorkers: readonly number[];
 }
 
 /** The master refused to reload, or could not; the message is what it wrote. */
@@ -73,17 +73,17 @@ function isStartingAnew(error: unknown): boolean {
     error instanceof Deno.errors.BrokenPipe;
 }
 
-/** Reads `show proc`: workers that serve, and below a heading of their own those that are leaving. Pure. */
+/** Reads `show proc`: workers that serve, and below a heading of their own the old ones. Pure. */
 export function readStatus(answer: string): MasterStatus {
-  const workers: number[] = [], older: number[] = [];
+  const workers: number[] = [], oldWorkers: number[] = [];
   let list = workers;
   for (const line of answer.split("\n")) {
-    if (/^# old workers/.test(line)) list = older;
+    if (/^# old workers/.test(line)) list = oldWorkers;
     else if (/^# programs/.test(line)) list = [];
     const pid = /^([0-9]+)\s+worker\s/.exec(line)?.[1];
     if (pid !== undefined) list.push(Number(pid));
   }
-  return { failed: Number(/\[failed: ([0-9]+)\]/.exec(answer)?.[1] ?? 0), workers, older };
+  return { failed: Number(/\[failed: ([0-9]+)\]/.exec(answer)?.[1] ?? 0), workers, oldWorkers };
 }
 
 /** Asks a master one thing; it answers, and ends the connection once we have ended our half. */

@@ -5,7 +5,7 @@ import type { Fate } from "./acceptance.ts";
 import type { StepOutcome } from "./effects.ts";
 
 /** Puts the place in the config, `clusters/web.yaml:7:5`, before what is said of something there. */
-export type Place = (origin: Origin, text: string) => string;
+export type Locate = (origin: Origin, text: string) => string;
 
 /** How many texts are remembered as told. */
 const TOLD_MAX = 1_000;
@@ -99,9 +99,9 @@ export class OperatorLog {
   }
 
   /** Tells that the balancer refused a config, its own or a cluster's, why, and what becomes of it. */
-  tellRefusal({ cluster, faults, fate }: Refusal, place: Place): void {
+  tellRefusal({ cluster, faults, fate }: Refusal, locate: Locate): void {
     const whose = cluster === undefined ? "config" : `config of cluster ${cluster}`;
-    const text = `${this.#name} refuses the ${whose}, ${FATES[fate]}: ${list(faults, place)}`;
+    const text = `${this.#name} refuses the ${whose}, ${FATES[fate]}: ${list(faults, locate)}`;
     this.#log[this.#isNewFault(text) ? "error" : "debug"](text, {
       event: "balancer.config_rejected",
       ...cluster === undefined ? {} : { cluster },
@@ -110,8 +110,8 @@ export class OperatorLog {
   }
 
   /** Logs that no process was made as somebody else holds an address, who does, and which line asks for it. */
-  tellTakenAddress({ cluster, faults, fate }: Refusal, place: Place): void {
-    const text = `${this.#name}: ${list(faults, place)}; ${TAKEN_FATES[fate](cluster)}`;
+  tellTakenAddress({ cluster, faults, fate }: Refusal, locate: Locate): void {
+    const text = `${this.#name}: ${list(faults, locate)}; ${TAKEN_FATES[fate](cluster)}`;
     this.#log[this.#isNewFault(text) ? "error" : "debug"](text, {
       event: "balancer.address_taken",
       ...cluster === undefined ? {} : { cluster },
@@ -120,9 +120,9 @@ export class OperatorLog {
   }
 
   /** Tells of those notices that are new since the last time. */
-  tellNotices(notices: readonly Notice[], place: Place): void {
+  tellNotices(notices: readonly Notice[], locate: Locate): void {
     for (const { text, origin } of notices) {
-      if (!this.#notices.has(text)) this.#log.warn(put(place, origin, text), { event: "balancer.notice" });
+      if (!this.#notices.has(text)) this.#log.warn(put(locate, origin, text), { event: "balancer.notice" });
     }
     this.#notices = new Set(notices.map(({ text }) => text));
   }
@@ -217,13 +217,13 @@ function isNew(text: string, told: Set<string>): boolean {
 }
 
 /** The first faults of a config, each behind its place. */
-function list(faults: readonly FileFault[], place: Place): string {
-  const told = faults.slice(0, FAULTS_TOLD_MAX).map(({ message, origin }) => put(place, origin, message)).join("; ");
+function list(faults: readonly FileFault[], locate: Locate): string {
+  const told = faults.slice(0, FAULTS_TOLD_MAX).map(({ message, origin }) => put(locate, origin, message)).join("; ");
   const more = faults.length > FAULTS_TOLD_MAX ? `; and ${faults.length - FAULTS_TOLD_MAX} more` : "";
   return told + more;
 }
 
 /** Says where in the config something is. */
-function put(place: Place, origin: Origin | undefined, text: string): string {
-  return origin === undefined ? text : place(origin, text);
+function put(locate: Locate, origin: Origin | undefined, text: string): string {
+  return origin === undefined ? text : locate(origin, text);
 }

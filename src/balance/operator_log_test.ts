@@ -25,7 +25,7 @@ function begin() {
   return { log, told: new OperatorLog("haproxy", log) };
 }
 
-function place({ cluster, path }: Origin, text: string): string {
+function locate({ cluster, path }: Origin, text: string): string {
   return `clusters/${cluster}.yaml:${path.join(".")}: ${text}`;
 }
 
@@ -60,8 +60,8 @@ Deno.test("OperatorLog remembers no more than a thousand texts", () => {
 Deno.test("OperatorLog tells of a refusal whose config it is, what becomes of it, and the first five faults in their places", () => {
   const { log, told } = begin();
   const fault = (line: number) => ({ message: `no ${line}`, origin: { cluster: "web", path: [line] }, remedy: [] });
-  told.tellRefusal({ cluster: "web", faults: [fault(1)], fate: "kept" }, place);
-  told.tellRefusal({ cluster: undefined, faults: [{ message: "it is torn", remedy: [] }], fate: "nothing" }, place);
+  told.tellRefusal({ cluster: "web", faults: [fault(1)], fate: "kept" }, locate);
+  told.tellRefusal({ cluster: undefined, faults: [{ message: "it is torn", remedy: [] }], fate: "nothing" }, locate);
   told.tellRefusal({ cluster: "api", faults: [1, 2, 3, 4, 5, 6, 7].map(fault), fate: "put aside" }, (_, text) => text);
   assert.deepEqual(log.take(), [
     "error haproxy refuses the config of cluster web, what was last accepted stays in force: clusters/web.yaml:1: no 1",
@@ -74,9 +74,9 @@ Deno.test("OperatorLog names the address, its holder and the line where an addre
   const { log, told } = begin();
   const message = "Reload aborted: cannot bind 0.0.0.0:80: address already in use (held by nginx, pid 812)";
   const faults = [{ message, origin: { cluster: "web", path: [3] }, remedy: [] }];
-  told.tellTakenAddress({ cluster: "web", faults, fate: "put aside" }, place);
-  told.tellTakenAddress({ cluster: "web", faults, fate: "kept" }, place);
-  told.tellTakenAddress({ cluster: undefined, faults: [{ message, remedy: [] }], fate: "left out" }, place);
+  told.tellTakenAddress({ cluster: "web", faults, fate: "put aside" }, locate);
+  told.tellTakenAddress({ cluster: "web", faults, fate: "kept" }, locate);
+  told.tellTakenAddress({ cluster: undefined, faults: [{ message, remedy: [] }], fate: "left out" }, locate);
   assert.deepEqual(log.take(), [
     `error haproxy: clusters/web.yaml:3: ${message}; cluster web is not served`,
     `error haproxy: clusters/web.yaml:3: ${message}; last accepted config stays active`,
@@ -88,15 +88,15 @@ Deno.test("OperatorLog tells a notice when it is new, and again when it has come
   const { log, told } = begin();
   const notices = ["web has no members", "api has no members"].map((text) => ({ text }));
   const leftOut = { text: "a line is left out", origin: { cluster: "web", path: [3] } };
-  told.tellNotices(notices, place);
-  told.tellNotices([...notices, leftOut], place);
+  told.tellNotices(notices, locate);
+  told.tellNotices([...notices, leftOut], locate);
   assert.deepEqual(log.take(), [
     "warn web has no members",
     "warn api has no members",
     "warn clusters/web.yaml:3: a line is left out",
   ]);
-  told.tellNotices(notices.slice(1), place);
-  told.tellNotices(notices, place);
+  told.tellNotices(notices.slice(1), locate);
+  told.tellNotices(notices, locate);
   assert.deepEqual(log.take(), ["warn web has no members"]);
 });
 

@@ -2,7 +2,7 @@ import type { Seen } from "../plugin/contract.ts";
 import { findProcesses, type ProcessStat, readStats, withoutContained } from "../system/processes.ts";
 
 /** What is known of the process that answers, and of its like. */
-export type Place = Pick<Seen, "masterPid" | "outOfReach" | "older">;
+export type Placement = Pick<Seen, "masterPid" | "isContained" | "oldWorkers">;
 
 /**
  * Says who owns a process: its parent is its master if it runs the same
@@ -12,15 +12,15 @@ export type Place = Pick<Seen, "masterPid" | "outOfReach" | "older">;
 export async function placeProcess(
   pid: number,
   { program, file }: { readonly program: string; readonly file: string },
-): Promise<Place> {
-  const [stats, all] = await Promise.all([readStats([pid]), findStrays(program, file)]);
+): Promise<Placement> {
+  const [stats, all] = await Promise.all([readStats([pid]), findOrphans(program, file)]);
   if (stats === undefined) return {};
   const own = stats.get(pid);
-  if (own === undefined || !isProgram(own, program)) return { outOfReach: true };
+  if (own === undefined || !isProgram(own, program)) return { isContained: true };
   const parent = (await readStats([own.parent]))?.get(own.parent);
   const masterPid = parent?.name === own.name ? own.parent : undefined;
-  const older = all.filter((other) => other !== pid && other !== masterPid);
-  return masterPid === undefined ? { older } : { masterPid, older };
+  const oldWorkers = all.filter((other) => other !== pid && other !== masterPid);
+  return masterPid === undefined ? { oldWorkers } : { masterPid, oldWorkers };
 }
 
 /** Throws if a process that is to get a signal is not of the program: a pid that was read may mean another one by now. */
@@ -41,7 +41,7 @@ function isProgram({ name }: ProcessStat, program: string): boolean {
  * Finds processes of a program that were told to read a file: of a balancer
  * whose socket is gone. In a container a file of that name is another one.
  */
-export async function findStrays(program: string, file: string): Promise<readonly number[]> {
+export async function findOrphans(program: string, file: string): Promise<readonly number[]> {
   const pids = await findProcesses(([argv0 = "", ...args]) =>
     argv0.slice(argv0.lastIndexOf("/") + 1) === program && args.includes(file) && !args.includes("-c")
   );

@@ -5,7 +5,7 @@ import { type Decider, UndecidedError } from "../plugin/decider.ts";
 import { Acceptance, type Target } from "./acceptance.ts";
 import type { Recalled } from "./command_memory.ts";
 import type { StepFailure } from "./effects.ts";
-import type { OperatorLog, Place } from "./operator_log.ts";
+import type { Locate, OperatorLog } from "./operator_log.ts";
 import type { Pace } from "./pace.ts";
 import type { WaitingFile } from "./waiting_file.ts";
 
@@ -150,10 +150,10 @@ export class Planner<Config, ClusterConfig, Observed> {
     wanted: Wanted<Config, ClusterConfig>,
     target: Wanted<Config, ClusterConfig>,
     { kind, message }: StepFailure,
-    { retryAt, place }: {
+    { retryAt, locate }: {
       /** When to try again what was refused so many times. */
       readonly retryAt: (times: number) => number;
-      readonly place: Place;
+      readonly locate: Locate;
     },
   ): Promise<"more" | "nothing" | "blameless"> {
     const { cluster, faults } = await this.#balancer.explain?.(await this.#render(target), message) ??
@@ -165,8 +165,8 @@ export class Planner<Config, ClusterConfig, Observed> {
     const told = fate === "nothing" && this.#acceptance.some ? "kept" : fate;
     const refusal = { cluster, faults, fate: told };
     // No line of a config is wrong where somebody else holds its address.
-    if (kind === "address") this.#told.tellTakenAddress(refusal, place);
-    else this.#told.tellRefusal(refusal, place);
+    if (kind === "address") this.#told.tellTakenAddress(refusal, locate);
+    else this.#told.tellRefusal(refusal, locate);
     return fate === "nothing" ? "nothing" : "more";
   }
 

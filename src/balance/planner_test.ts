@@ -74,7 +74,7 @@ class Bench {
     const { target } = await this.view(wanted);
     const next = await this.planner.refuse(wanted, target.wanted, { kind: "refused", message: "it is bad" }, {
       retryAt: () => this.clock.now() + 60_000,
-      place: (_, text) => text,
+      locate: (_, text) => text,
     });
     return next === "more";
   }

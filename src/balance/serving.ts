@@ -12,7 +12,7 @@ export interface ServingOptions {
   /** Finds the pid in answers. */
   readonly balancer: Pick<Decider, "pid">;
   /** Looks, attends and dismisses. */
-  readonly effects: Pick<BalancerEffects, "observe" | "attend" | "dismiss">;
+  readonly effects: Pick<BalancerEffects, "observe" | "watchSocket" | "softStop">;
   /** Time. */
   readonly clock: Clock;
   /** What an operator reads. */
@@ -32,7 +32,7 @@ export type Takeover =
     readonly ok: true;
     readonly pid: number;
     /** Those that were started before and still have connections. */
-    readonly older: readonly number[];
+    readonly oldWorkers: readonly number[];
     /** Those of them that are nobody's doing but a race's, and must leave. */
     readonly beside: readonly number[];
   }
@@ -42,7 +42,7 @@ export type Takeover =
 const TAKEOVER_DEADLINE_MS = 10_000, TAKEOVER_POLL_MS = 10;
 
 /** For so long after a takeover, who served before may still answer while it leaves (nginx's workers share a socket). */
-const LEAVING_MS = 2_000;
+const DRAINING_MS = 2_000;
 
 /** How long nobody may listen after a program has started a process: it listens before it leaves, so it has died. */
 const STILLBORN_MS = 1_000;
@@ -63,7 +63,7 @@ interface Process {
   /** Its master, or itself if it has none. */
   readonly owner: number;
   /** Whether its pid means nothing on this host. */
-  readonly outOfReach: boolean;
+  readonly isContained: boolean;
 }
 
 /**
@@ -91,7 +91,7 @@ export class Serving {
   } | undefined;
   #goneSince: number | undefined;
   /** Who was relieved by the last takeover, and until when its answers count for nothing. */
-  #leaving: { readonly pid: number; readonly until: number } | undefined;
+  #draining: { readonly pid: number; readonly until: number } | undefined;
 
   /** Knows of no process before the first look. */
   constructor({ name, balancer, effects, clock, log, attendAgainMs, onEnd }: ServingOptions) {
@@ -121,7 +121,7 @@ export class Serving {
    * can relieve.
    */
   async look(sources: BalancerSources, signal: AbortSignal): Promise<Seen> {
-    const seen = await this.#lookPast(this.#leaving, sources, signal);
+    const seen = await this.#lookPast(this.#draining, sources, signal);
     return seen.answers === undefined ? await this.#withLeftBehind(seen, sources, signal) : seen;
   }
 
@@ -133,18 +133,18 @@ export class Serving {
       [this.#process, this.#goneSince] = [processOf(pid, seen), undefined];
       if (before !== undefined && before.pid !== pid) await this.#welcome(this.#process, before, sources);
     }
-    this.#attend(pid, sources);
+    this.#watchSocket(pid, sources);
   }
 
   /**
    * From when on the start of a balancer that is not there is ours: one that
-   * `ran` may be about to be started by somebody else. `strays` are processes
+   * `ran` may be about to be started by somebody else. `orphans` are processes
    * that do not answer.
    */
-  startableAt(ran: boolean, strays: readonly number[] = []): number {
+  startableAt(ran: boolean, orphans: readonly number[] = []): number {
     this.#goneSince ??= ran ? this.#clock.now() : -Infinity;
     const hadMaster = this.#process !== undefined && this.#process.owner !== this.#process.pid;
-    return this.#goneSince + (hadMaster || strays.length > 0 ? GONE_WITH_OTHERS_MS : GONE_MS);
+    return this.#goneSince + (hadMaster || orphans.length > 0 ? GONE_WITH_OTHERS_MS : GONE_MS);
   }
 
   /** Waits until another process answers than was `seen` before the step. Throws if the signal is aborted meanwhile. */
@@ -168,11 +168,18 @@ export class Serving {
       const pid = now === undefined ? undefined : await this.#pidOf(now);
       if (pid !== undefined && pid !== pidBefore) {
         this.#process = processOf(pid, now ?? {});
-        this.#leaving = pidBefore === undefined ? undefined : { pid: pidBefore, until: this.#clock.now() + LEAVING_MS };
-        const older = (now?.older ?? []).filter((other) => other !== pidBefore);
-        // Whoever starts the balancer after its end was as quick as we were; strays were asked to leave already.
+        this.#draining = pidBefore === undefined
+          ? undefined
+          : { pid: pidBefore, until: this.#clock.now() + DRAINING_MS };
+        const oldWorkers = (now?.oldWorkers ?? []).filter((other) => other !== pidBefore);
+        // Whoever starts the balancer after its end was as quick as we were; orphans were asked to leave already.
         const isRace = step.do === "start" && step.deadlineMs === undefined;
-        return { ok: true, pid, older, beside: isRace ? older.filter((pid) => !seen.strays?.includes(pid)) : [] };
+        return {
+          ok: true,
+          pid,
+          oldWorkers,
+          beside: isRace ? oldWorkers.filter((pid) => !seen.orphans?.includes(pid)) : [],
+        };
       }
       if (now !== undefined && now.answers === undefined && this.#clock.now() > bornBy) {
         return fail(`its process ended within ${STILLBORN_MS} ms`);
@@ -186,18 +193,18 @@ export class Serving {
 
   /** Says who serves now, and asks those to leave that came while we started one of our own. */
   async completeTakeover(
-    { pid, older, beside }: Takeover & { readonly ok: true },
+    { pid, oldWorkers, beside }: Takeover & { readonly ok: true },
     sources: BalancerSources,
   ): Promise<void> {
     const name = this.#name;
-    const still = older.length === 0 ? "" : `; older ones still have connections: ${older.join(", ")}`;
+    const still = oldWorkers.length === 0 ? "" : `; older ones still have connections: ${oldWorkers.join(", ")}`;
     this.#log.info(`${name}: process ${pid} serves${still}`, {
       event: "balancer.serving",
       pid,
-      ...older.length === 0 ? {} : { old: older.join(", ") },
+      ...oldWorkers.length === 0 ? {} : { old: oldWorkers.join(", ") },
     });
     for (const other of beside) {
-      if (!await this.#effects.dismiss(other, sources)) continue;
+      if (!await this.#effects.softStop(other, sources)) continue;
       this.#log.info(`${name}: process ${other}, which was started at the same time, is asked to leave`, {
         event: "balancer.dismissed",
         pid: other,
@@ -222,14 +229,14 @@ export class Serving {
 
   /** Looks past a process that has been relieved, and answers once more while it leaves. */
   async #lookPast(
-    leaving: { readonly pid: number; readonly until: number } | undefined,
+    draining: { readonly pid: number; readonly until: number } | undefined,
     sources: BalancerSources,
     signal: AbortSignal,
   ): Promise<Seen> {
     for (;;) {
       const seen = await this.#observe(sources, signal);
-      if (leaving === undefined || this.#clock.now() >= leaving.until) return seen;
-      if (await this.#pidOf(seen) !== leaving.pid) return seen;
+      if (draining === undefined || this.#clock.now() >= draining.until) return seen;
+      if (await this.#pidOf(seen) !== draining.pid) return seen;
       await delay(TAKEOVER_POLL_MS, { clock: this.#clock, signal });
     }
   }
@@ -244,7 +251,7 @@ export class Serving {
     if (before === undefined || (before.socket === sources.socket && before.file === sources.file)) return seen;
     const left = await this.#observe(before, signal);
     const pid = await this.#pidOf(left);
-    if (pid !== undefined && left.outOfReach === true) {
+    if (pid !== undefined && left.isContained === true) {
       throw new Error(
         `nobody answers at ${sources.socket}, and process ${pid}, which answers at ${before.socket} as before, ` +
           "is not one of this host: stop it, for two would serve side by side",
@@ -252,8 +259,8 @@ export class Serving {
     }
     // A master whose worker alone left would take that for a crash.
     const owner = pid === undefined ? [] : [left.masterPid ?? pid];
-    const strays = new Set([...seen.strays ?? [], ...left.strays ?? [], ...owner]);
-    return { ...seen, strays: [...strays].toSorted((a, b) => a - b) };
+    const orphans = new Set([...seen.orphans ?? [], ...left.orphans ?? [], ...owner]);
+    return { ...seen, orphans: [...orphans].toSorted((a, b) => a - b) };
   }
 
   /**
@@ -267,7 +274,9 @@ export class Serving {
       event: "balancer.replaced",
       pid: now.pid,
     });
-    if (before.outOfReach || before.owner === now.owner || !await this.#effects.dismiss(before.owner, sources)) return;
+    if (before.isContained || before.owner === now.owner || !await this.#effects.softStop(before.owner, sources)) {
+      return;
+    }
     this.#log.info(`${name}: process ${before.owner}, which served before, is asked to leave`, {
       event: "balancer.dismissed",
       pid: before.owner,
@@ -275,7 +284,7 @@ export class Serving {
   }
 
   /** Has it told at once when the process that serves ends: nobody is served until another one does. */
-  #attend(pid: number | undefined, sources: BalancerSources): void {
+  #watchSocket(pid: number | undefined, sources: BalancerSources): void {
     const now = this.#clock.now();
     const before = this.#attended;
     // One that ends the talk but lives on is not asked again and again.
@@ -285,7 +294,7 @@ export class Serving {
     this.#attended = undefined;
     if (pid === undefined) return;
     const stop = new AbortController();
-    const done = this.#effects.attend(sources, stop.signal).then(() => {
+    const done = this.#effects.watchSocket(sources, stop.signal).then(() => {
       if (stop.signal.aborted) return;
       stop.abort();
       this.#onEnd();
@@ -294,6 +303,6 @@ export class Serving {
   }
 }
 
-function processOf(pid: number, { masterPid = pid, outOfReach = false }: Seen): Process {
-  return { pid, owner: masterPid, outOfReach };
+function processOf(pid: number, { masterPid = pid, isContained = false }: Seen): Process {
+  return { pid, owner: masterPid, isContained };
 }

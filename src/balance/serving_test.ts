@@ -38,12 +38,12 @@ class Bench {
     balancer: { pid: ([pid]) => pid === undefined ? undefined : Number(pid) },
     effects: {
       observe: ({ socket }) => Promise.resolve(this.here.get(socket) ?? {}),
-      attend: (_, signal) =>
+      watchSocket: (_, signal) =>
         new Promise((end) => {
           this.attended.push({ end, signal });
           signal.addEventListener("abort", () => end(), { once: true });
         }),
-      dismiss: (pid) => {
+      softStop: (pid) => {
         if (!this.absent.has(pid)) this.dismissed.push(pid);
         return Promise.resolve(!this.absent.has(pid));
       },
@@ -101,11 +101,11 @@ Deno.test("Serving asks no master to leave that made the new process, and nobody
   await bench.see("web");
   bench.set("web", seen(11, { masterPid: 9 }));
   await bench.see("web");
-  bench.set("api", seen(20, { outOfReach: true }));
+  bench.set("api", seen(20, { isContained: true }));
   await bench.see("api");
   // The one before was the master's; then comes one after the one that is out of reach.
   assert.deepEqual(bench.dismissed, [9]);
-  bench.set("api", seen(21, { outOfReach: true }));
+  bench.set("api", seen(21, { isContained: true }));
   await bench.see("api");
   assert.deepEqual(bench.dismissed, [9]);
 });
@@ -152,9 +152,9 @@ Deno.test("Serving sees a takeover by another pid, and looks past who leaves for
   const before = seen(10);
   bench.set("web", before);
   await bench.see("web");
-  bench.clock.after(500, () => bench.set("web", seen(11, { older: [10, 8] })));
+  bench.clock.after(500, () => bench.set("web", seen(11, { oldWorkers: [10, 8] })));
   const takeover = await bench.until(bench.serving.awaitTakeover(BY_MASTER, before, at("web"), NEVER));
-  assert.deepEqual(takeover, { result: { ok: true, pid: 11, older: [8], beside: [] }, tookMs: 500 });
+  assert.deepEqual(takeover, { result: { ok: true, pid: 11, oldWorkers: [8], beside: [] }, tookMs: 500 });
   bench.set("web", seen(10));
   bench.clock.after(300, () => bench.set("web", seen(11)));
   const look = await bench.until(bench.see("web"));
@@ -167,12 +167,12 @@ Deno.test("Serving sees a takeover by another pid, and looks past who leaves for
   assert.deepEqual(bench.dismissed, []);
 });
 
-Deno.test("Serving asks those to leave that came while it started one, but no strays once more", async () => {
+Deno.test("Serving asks those to leave that came while it started one, but no orphans once more", async () => {
   const bench = new Bench();
   bench.absent.add(5);
-  bench.set("web", seen(11, { older: [4, 5, 6] }));
+  bench.set("web", seen(11, { oldWorkers: [4, 5, 6] }));
   const { result } = await bench.until(
-    bench.serving.awaitTakeover(START, seen(undefined, { strays: [4] }), at("web"), NEVER),
+    bench.serving.awaitTakeover(START, seen(undefined, { orphans: [4] }), at("web"), NEVER),
   );
   assert(result.ok);
   assert.deepEqual(result.beside, [5, 6]);
@@ -215,9 +215,9 @@ Deno.test("Serving does not take the process of before for the new one, and ends
 Deno.test("Serving finds who serves on where the balancer was before it moved, by its master", async () => {
   const bench = new Bench();
   bench.serving.settle(at("old"));
-  bench.set("old", seen(10, { masterPid: 9, strays: [30] }));
-  bench.set("new", seen(undefined, { strays: [40, 8] }));
-  assert.deepEqual((await bench.serving.look(at("new"), NEVER)).strays, [8, 9, 30, 40]);
+  bench.set("old", seen(10, { masterPid: 9, orphans: [30] }));
+  bench.set("new", seen(undefined, { orphans: [40, 8] }));
+  assert.deepEqual((await bench.serving.look(at("new"), NEVER)).orphans, [8, 9, 30, 40]);
   // Who answers at the new place has taken over.
   bench.set("new", seen(11));
   assert.deepEqual(await bench.serving.look(at("new"), NEVER), seen(11));
@@ -226,7 +226,7 @@ Deno.test("Serving finds who serves on where the balancer was before it moved, b
 Deno.test("Serving refuses to go on when who serves at the place of before is out of reach", async () => {
   const bench = new Bench();
   bench.serving.settle(at("old"));
-  bench.set("old", seen(10, { outOfReach: true }));
+  bench.set("old", seen(10, { isContained: true }));
   await assert.rejects(
     bench.serving.look(at("new"), NEVER),
     /^Error: nobody answers at \/run\/new.sock, and process 10, which answers at \/run\/old.sock as before, is not one/,

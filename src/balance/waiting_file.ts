@@ -1,5 +1,5 @@
 import type { Step } from "../plugin/contract.ts";
-import type { Entry } from "./logbook.ts";
+import type { Occurrence } from "./logbook.ts";
 
 /** How long a file may wait for its neighbours, and the least time between two such files. */
 const SOON_MS = 500, SOON_INTERVAL_MS = 1_000;
@@ -23,10 +23,10 @@ export class WaitingFile {
   #writing: AbortController | undefined;
   #brokenOff = 0;
   #failures = 0;
-  #behind: Entry | undefined;
+  #behind: Occurrence | undefined;
 
   /** Since when the file on disk is not what runs because it could not be written, and why the last try failed. */
-  get behind(): Entry | undefined {
+  get behind(): Occurrence | undefined {
     return this.#behind;
   }
 

@@ -8,14 +8,14 @@ import { type Answering, CommandMemory } from "./command_memory.ts";
 import type { BalancerEffects, StepFailure, StepOutcome } from "./effects.ts";
 import { Logbook, type Standing } from "./logbook.ts";
 import { KnownVersion } from "./known_version.ts";
-import { OperatorLog, type Place } from "./operator_log.ts";
+import { type Locate, OperatorLog } from "./operator_log.ts";
 import { Pace } from "./pace.ts";
 import { type Decision, Planner, type View } from "./planner.ts";
 import { type Birth, Serving } from "./serving.ts";
 import { survey } from "./survey.ts";
 import { WaitingFile } from "./waiting_file.ts";
 
-export type { Place } from "./operator_log.ts";
+export type { Locate } from "./operator_log.ts";
 
 /** What happened in one turn of the writer; for tests, the demo and measurements. */
 export interface Applied {
@@ -72,7 +72,7 @@ const ROUNDS_MAX = 50;
 interface Wish<Config, ClusterConfig> {
   readonly wanted: Wanted<Config, ClusterConfig>;
   readonly generation: number | undefined;
-  readonly place: Place;
+  readonly locate: Locate;
 }
 
 /** One turn, while it lasts. */
@@ -160,13 +160,13 @@ export class Writer<Config, ClusterConfig, Observed> {
 
   /**
    * Asks for a state to be brought about; an earlier wish that was not begun yet
-   * is dropped. `place` says where in the config something was written.
+   * is dropped. `locate` says where in the config something was written.
    */
   put(
     wanted: Wanted<Config, ClusterConfig>,
-    { generation, place = (_, text) => text }: { readonly generation?: number; readonly place?: Place } = {},
+    { generation, locate = (_, text) => text }: { readonly generation?: number; readonly locate?: Locate } = {},
   ): void {
-    this.#agenda.put({ wanted, generation, place });
+    this.#agenda.put({ wanted, generation, locate });
     this.#waiting.standBack();
   }
 
@@ -228,7 +228,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#logbook.turned(converged, this.#clock.now());
     this.#logbook.follows(this.#waiting.behind);
     // Of what was tried meanwhile, and was refused, nothing took effect.
-    this.#told.tellNotices(this.#planner.notices, wish.place);
+    this.#told.tellNotices(this.#planner.notices, wish.locate);
     this.#logbook.noticed(this.#planner.notices);
     if (converged && this.#waiting.steps.length === 0) this.#told.forgetFaults();
     this.#agenda.lookBy(this.#clock.now() + this.#reconcileMs);
@@ -282,7 +282,7 @@ export class Writer<Config, ClusterConfig, Observed> {
       this.#isCalm = false;
       return ["wait", false];
     }
-    if (steps.some((step) => step.do === "start") && !this.#mayStart(view.seen.strays)) return ["wait", false];
+    if (steps.some((step) => step.do === "start") && !this.#mayStart(view.seen.orphans)) return ["wait", false];
     this.#tellDrift(view, steps);
     return [await this.#act(turn, view, decision), false];
   }
@@ -306,9 +306,9 @@ export class Writer<Config, ClusterConfig, Observed> {
   }
 
   /** Whether a balancer that is not there may be started now; if not, when to look again. */
-  #mayStart(strays: readonly number[] | undefined): boolean {
+  #mayStart(orphans: readonly number[] | undefined): boolean {
     const now = this.#clock.now();
-    const startAt = Math.max(this.#pace.startAllowedAt, this.#serving.startableAt(this.#planner.hasServed, strays));
+    const startAt = Math.max(this.#pace.startAllowedAt, this.#serving.startableAt(this.#planner.hasServed, orphans));
     if (now >= startAt) return true;
     this.#agenda.lookBy(Math.min(startAt, now + GONE_POLL_MS));
     return false;
@@ -447,12 +447,12 @@ export class Writer<Config, ClusterConfig, Observed> {
 
   /** Goes on with what the balancer may take instead of what it has refused. */
   async #refuse(
-    { wish: { place } }: Turn<Config, ClusterConfig>,
+    { wish: { locate } }: Turn<Config, ClusterConfig>,
     { wanted, target }: View<Config, ClusterConfig, Observed>,
     failure: StepFailure,
     retryAt: (times: number) => number,
   ): Promise<Round> {
-    const next = await this.#planner.refuse(wanted, target.wanted, failure, { retryAt, place });
+    const next = await this.#planner.refuse(wanted, target.wanted, failure, { retryAt, locate });
     if (next === "blameless") return this.#fail(failure);
     this.#log.debug(failure.message, { event: "balancer.config_rejected" });
     return next === "more" ? "again" : this.#later();

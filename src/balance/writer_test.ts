@@ -52,8 +52,8 @@ class Bench implements AsyncDisposable {
 
   /** Puts a wish, and lets everything happen that needs no time. */
   async put(wanted: HaproxyWanted, generation?: number): Promise<void> {
-    const place = ({ cluster = "", path }: Origin, text: string) => `${[cluster, ...path].join("/")}: ${text}`;
-    this.#writer.put(wanted, generation === undefined ? { place } : { generation, place });
+    const locate = ({ cluster = "", path }: Origin, text: string) => `${[cluster, ...path].join("/")}: ${text}`;
+    this.#writer.put(wanted, generation === undefined ? { locate } : { generation, locate });
     await this.rest();
   }
 
@@ -489,7 +489,7 @@ Deno.test("Writer asks those to leave that somebody started while it started one
   await using bench = new Bench();
   await bench.put(wants({ web: { nodes: [A] } }));
   bench.model.kill();
-  bench.model.older = [7, 8];
+  bench.model.oldWorkers = [7, 8];
   await bench.pass(400);
   assert.deepEqual(bench.model.dismissed, [7, 8]);
   // Those that a reload left behind leave by themselves.
@@ -500,7 +500,7 @@ Deno.test("Writer asks those to leave that somebody started while it started one
 Deno.test("Writer does not look over and over at a balancer that ends each talk", async () => {
   await using bench = new Bench();
   let looks = 0;
-  bench.model.attend = () => Promise.resolve();
+  bench.model.watchSocket = () => Promise.resolve();
   bench.model.beforeObserve = () => void looks++;
   await bench.put(wants({ web: { nodes: [A] } }));
   looks = 0;

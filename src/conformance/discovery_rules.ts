@@ -61,7 +61,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
     },
   });
   const open = (config: unknown) => start(subject, config, scope);
-  const change = async ({ host }: Started, type: "register" | "deregister" | "release", port: number) =>
+  const change = async ({ host }: Started, type: "register" | "deregister" | "deregisterOwn", port: number) =>
     void await host.call({
       type,
       cluster: CLUSTER,
@@ -100,11 +100,11 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
     }),
     rule("releases what this session made known, and what is not there", async ({ config }) => {
       await using started = await open(config);
-      await change(started, "release", 8001);
+      await change(started, "deregisterOwn", 8001);
       await change(started, "register", 8001);
       watch(started);
       await untilPorts(started, [8001]);
-      for (let i = 0; i < 2; i++) await change(started, "release", 8001);
+      for (let i = 0; i < 2; i++) await change(started, "deregisterOwn", 8001);
       await untilPorts(started, []);
     }),
     rule("leaves a node alone, when it releases, that another session has", async ({ config }) => {
@@ -112,7 +112,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       await using next = await open(config);
       for (const port of [8001, 8002]) await change(old, "register", port);
       for (const port of [8001, 8003]) await change(next, "register", port);
-      for (const port of [8001, 8002, 8003]) await change(old, "release", port);
+      for (const port of [8001, 8002, 8003]) await change(old, "deregisterOwn", port);
       await using writer = await open(config);
       watch(writer);
       await untilPorts(writer, [8001, 8003]);

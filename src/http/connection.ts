@@ -14,7 +14,7 @@ import { utf8 } from "../kernel/utf8.ts";
  * What a connection is doing. Only while `answering` it is the server that is
  * waited for; in all other phases it waits for its client.
  */
-export type Phase = "handshake" | "head" | "idle" | "body" | "answering" | "writing" | "leaving";
+export type Phase = "handshake" | "head" | "idle" | "body" | "answering" | "writing" | "lingering";
 
 /** So long a client that is sent away may take to hear why. */
 const LEAVING_MS = 1_000;
@@ -33,7 +33,7 @@ export function phaseLimitMs(phase: Phase, limits: HttpLimits): number | undefin
     case "body":
     case "writing":
       return limits.stallMs;
-    case "leaving":
+    case "lingering":
       return LEAVING_MS;
     case "answering":
       return undefined;
@@ -281,7 +281,7 @@ export class Connection {
 
   /** Lets the client hear the answer: who closes on what was sent and not read cuts it off. */
   async #leave(source: ByteSource): Promise<void> {
-    this.#enter("leaving");
+    this.#enter("lingering");
     await this.#stream.closeWrite();
     for (let read = 0; read < LEAVING_BYTES_MAX;) {
       read += source.length;

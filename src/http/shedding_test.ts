@@ -27,5 +27,5 @@ Deno.test("phaseLimitMs() has an end for each phase but the one in which the ser
   const limits: HttpLimits = { connectionsMax: 1, handshakeMs: 1, headMs: 2, bodyMs: 3, stallMs: 4, idleMs: 5 };
   const phases = ["handshake", "head", "idle", "body", "writing", "answering"] as const;
   assert.deepEqual(phases.map((phase) => phaseLimitMs(phase, limits)), [1, 2, 5, 4, 4, undefined]);
-  assert.ok((phaseLimitMs("leaving", limits) ?? Infinity) < 10_000);
+  assert.ok((phaseLimitMs("lingering", limits) ?? Infinity) < 10_000);
 });

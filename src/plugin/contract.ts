@@ -236,7 +236,7 @@ export interface DiscoverySession {
    * (another reporter, another connection to the same registry) is left alone;
    * so is one that nobody's session has. A node that is not there is fine.
    */
-  release?(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<void>;
+  deregisterOwn?(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<void>;
   /** Yields all keys below a prefix first, then again after each change; otherwise as {@linkcode watch}. */
   keys?(prefix: string, signal: AbortSignal): AsyncIterable<KeysFacts>;
   /**
@@ -254,7 +254,7 @@ export interface DiscoverySession {
 export interface DiscoveryPlugin<Config = unknown, ClusterConfig = unknown, ServiceConfig = unknown>
   extends PluginBase<"discovery", Config> {
   /**
-   * What its sessions can do: `watch`; `register`, which stands for `deregister` and `release` too; `keys`. A
+   * What its sessions can do: `watch`; `register`, which stands for `deregister` and `deregisterOwn` too; `keys`. A
    * cluster of a discovery without `watch`, and a service of one without `register`, is an error in the config.
    */
   readonly capabilities: readonly DiscoveryCapability[];
@@ -393,15 +393,15 @@ export interface Seen {
    * Whether the process that answers is none of this host, so that its pid
    * means another process here or none: it runs in a container of its own.
    */
-  readonly outOfReach?: boolean | undefined;
+  readonly isContained?: boolean | undefined;
   /** The pids of processes of the program that were started from the file, looked for only if nobody answers. */
-  readonly strays?: readonly number[] | undefined;
+  readonly orphans?: readonly number[] | undefined;
   /**
    * The pids of processes of the program that were started from the file
    * before the one that answers, and serve what connections they still have;
    * counted when a process is seen for the first time.
    */
-  readonly older?: readonly number[] | undefined;
+  readonly oldWorkers?: readonly number[] | undefined;
 }
 
 /** A runtime command, as data. */

@@ -118,7 +118,7 @@ export type Request =
   | { readonly type: "probe"; readonly instance: string; readonly timeoutMs: number }
   /** Change what the registry says of one node. */
   | {
-    readonly type: "register" | "deregister" | "release";
+    readonly type: "register" | "deregister" | "deregisterOwn";
     readonly cluster: ClusterName;
     readonly registration: Registration;
     readonly timeoutMs: number;

@@ -21,10 +21,10 @@ export interface Registration {
 
 /**
  * What a registry is asked for. `deregister`: a node is down, and goes whoever
- * made it known. `release`: it is not wanted here any more, and goes unless it
+ * made it known. `deregisterOwn`: it is not wanted here any more, and goes unless it
  * is another's by now.
  */
-export type Operation = "register" | "deregister" | "release";
+export type Operation = "register" | "deregister" | "deregisterOwn";
 
 /** What a registrar is made of. */
 export interface RegistrarOptions {
@@ -57,9 +57,9 @@ const REASSERT_MS = 30_000;
 /** The waits between tries that fail. */
 const RETRY_BACKOFF = { firstMs: 200, maxMs: 10_000 };
 
-interface Entry {
+interface Tracked {
   registration: Registration;
-  /** Whether nobody speaks of it any more: it is released, and forgotten once that is done. */
+  /** Whether it is no longer desired: it is deregistered if it is ours, then forgotten. */
   isLeaving: boolean;
   /** What the registry was last told with success in this session; `undefined` when that is not known. */
   done: string | undefined;
@@ -89,7 +89,7 @@ interface Entry {
  */
 export class Registrar implements AsyncDisposable {
   readonly #options: RegistrarOptions;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, Tracked>();
   /** The last wish. */
   #wanted: readonly Registration[] = [];
   /** The loops of the entries, as long as they run. */
@@ -112,7 +112,7 @@ export class Registrar implements AsyncDisposable {
 
   /**
    * Takes a new wish, whole. What was registered and is not mentioned any more
-   * is released, however long it takes; if it is to be registered under another
+   * is deregistered if it is ours, however long it takes; if it is to be registered under another
    * name or elsewhere, only once it is.
    */
   apply(wanted: readonly Registration[]): void {
@@ -175,7 +175,7 @@ export class Registrar implements AsyncDisposable {
   }
 
   /** Notes that a node stood in the registry with another address: two hosts of one name take it from one another. */
-  #noteTakeover(entry: Entry, from: string): void {
+  #noteTakeover(entry: Tracked, from: string): void {
     const { clock, log } = this.#options;
     const { takeover: before, registration: { discovery, cluster, node } } = entry;
     const atMs = clock.now();
@@ -195,13 +195,13 @@ export class Registrar implements AsyncDisposable {
     );
   }
 
-  #contestedBy({ takeover }: Entry): string | undefined {
+  #contestedBy({ takeover }: Tracked): string | undefined {
     if (takeover === undefined || !takeover.isContest) return undefined;
     return this.#options.clock.now() - takeover.atMs < CONTEST_MS ? takeover.from : undefined;
   }
 
   #add(registration: Registration): void {
-    const entry: Entry = {
+    const entry: Tracked = {
       registration,
       isLeaving: false,
       done: undefined,
@@ -220,14 +220,14 @@ export class Registrar implements AsyncDisposable {
   }
 
   /** Takes a wish; one that says the same as before does not end a wait after a failure. */
-  #wish(entry: Entry, registration: Registration, { isLeaving }: { isLeaving: boolean }): void {
+  #wish(entry: Tracked, registration: Registration, { isLeaving }: { isLeaving: boolean }): void {
     const before = wishOf(entry);
     [entry.registration, entry.isLeaving] = [registration, isLeaving];
     if (wishOf(entry) !== before) entry.wake();
   }
 
   /** Whether a node that nobody speaks of any more is to be found under another name or elsewhere, and is not yet. */
-  #isAwaitingSuccessor({ isOurs, registration: { cluster, node } }: Entry): boolean {
+  #isAwaitingSuccessor({ isOurs, registration: { cluster, node } }: Tracked): boolean {
     return isOurs &&
       this.#wanted.some((other) =>
         other.wanted === "present" && other.cluster === cluster && other.node.port === node.port &&
@@ -235,13 +235,13 @@ export class Registrar implements AsyncDisposable {
       );
   }
 
-  #forget(entry: Entry): void {
+  #forget(entry: Tracked): void {
     this.#entries.delete(keyOf(entry.registration));
     entry.controller.abort();
     entry.told.resolve();
   }
 
-  async #keep(entry: Entry): Promise<void> {
+  async #keep(entry: Tracked): Promise<void> {
     const { clock, random } = this.#options;
     const { signal } = entry.controller;
     for (let failures = 0; !signal.aborted;) {
@@ -277,7 +277,7 @@ export class Registrar implements AsyncDisposable {
   }
 
   /** Tells the registry what is wanted now; answers whether it took it. */
-  async #change(entry: Entry, signal: AbortSignal): Promise<boolean> {
+  async #change(entry: Tracked, signal: AbortSignal): Promise<boolean> {
     const { change, log } = this.#options;
     const { registration, session } = entry;
     const wish = wishOf(entry);
@@ -331,18 +331,18 @@ function keyOf({ discovery, cluster, node }: Registration): string {
   return JSON.stringify([discovery, cluster, nodeName(node)]);
 }
 
-function operationOf({ isLeaving, registration }: Entry): Operation {
-  if (isLeaving) return "release";
+function operationOf({ isLeaving, registration }: Tracked): Operation {
+  if (isLeaving) return "deregisterOwn";
   return registration.wanted === "present" ? "register" : "deregister";
 }
 
 /** What is compared: the whole of what a registry is told of a node. */
-function wishOf(entry: Entry): string {
+function wishOf(entry: Tracked): string {
   const operation = operationOf(entry);
   return operation === "register" ? JSON.stringify(entry.registration.node) : operation;
 }
 
-/** Whether the registry was told what is wanted; a node that was deregistered has nothing left to release. */
-function isDone(entry: Entry): boolean {
+/** Whether the registry was told what is wanted; a node that was deregistered has nothing left to deregister. */
+function isDone(entry: Tracked): boolean {
   return entry.done === wishOf(entry) || (entry.isLeaving && entry.done === "deregister");
 }

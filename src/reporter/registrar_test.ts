@@ -186,7 +186,7 @@ Deno.test("Registrar only releases at one registry a node that has moved to anot
   bench.registrar.apply([want("web:80")]);
   await bench.news();
   bench.registrar.apply([want("web:80", { discovery: "other" })]);
-  assert.deepEqual((await bench.news()).toSorted(), ["register web:80", "release web:80"]);
+  assert.deepEqual((await bench.news()).toSorted(), ["deregisterOwn web:80", "register web:80"]);
 });
 
 /** The same node under another name of its host. */
@@ -205,7 +205,7 @@ Deno.test("Registrar takes a node back under its old name only once it is regist
   bench.fault = undefined;
   await bench.pass(20_000);
   assert.deepEqual([...bench.known.keys()], ["zoo web b.int:80"]);
-  assert.deepEqual((await bench.news()).slice(-2), ["register web:80", "release web:80"]);
+  assert.deepEqual((await bench.news()).slice(-2), ["register web:80", "deregisterOwn web:80"]);
 });
 
 Deno.test("Registrar leaves no old name of a node that goes down before it has the new one", async () => {
@@ -249,7 +249,7 @@ Deno.test("Registrar deregisters a node that is wanted again while it is release
   await bench.news();
   bench.isSlow = true;
   bench.registrar.apply([]);
-  assert.deepEqual(await bench.news(), ["release web:80"]);
+  assert.deepEqual(await bench.news(), ["deregisterOwn web:80"]);
   bench.registrar.apply([down()]);
   bench.flights.shift()?.land();
   assert.deepEqual(await bench.news(), ["deregister web:80"]);
@@ -264,7 +264,7 @@ Deno.test("Registrar releases a node that was down, and whose new registration i
   assert.deepEqual(await bench.news(), ["register web:80"]);
   bench.registrar.apply([]);
   bench.flights.shift()?.land();
-  assert.deepEqual(await bench.news(), ["release web:80"]);
+  assert.deepEqual(await bench.news(), ["deregisterOwn web:80"]);
   bench.flights.shift()?.land();
   await settle();
   assert.equal(bench.known.size, 0);
@@ -379,7 +379,7 @@ Deno.test("Registrar takes back what is wanted no more, and only that", async ()
   bench.registrar.apply([want("web:80"), want("web:81"), down("web:82")]);
   await bench.news();
   bench.registrar.apply([want("web:81")]);
-  assert.deepEqual(await bench.news(), ["release web:80"]);
+  assert.deepEqual(await bench.news(), ["deregisterOwn web:80"]);
   await bench.pass(20_000);
   assert.deepEqual(await bench.news(), []);
 });
@@ -419,7 +419,7 @@ Deno.test("Registrar: a node that is wanted again while it is taken back ends up
   await bench.news();
   bench.isSlow = true;
   bench.registrar.apply([]);
-  assert.deepEqual(await bench.news(), ["release web:80"]);
+  assert.deepEqual(await bench.news(), ["deregisterOwn web:80"]);
   bench.registrar.apply([want()]);
   assert.deepEqual(await bench.news(), [], "no change overtakes another");
   bench.flights.shift()?.land();
@@ -436,7 +436,7 @@ Deno.test("Registrar: a removal while a registration is in flight ends in none",
   await bench.news();
   bench.registrar.apply([]);
   bench.flights.shift()?.land();
-  assert.deepEqual(await bench.news(), ["release web:80"]);
+  assert.deepEqual(await bench.news(), ["deregisterOwn web:80"]);
   bench.flights.shift()?.land();
   await settle();
   assert.equal(bench.known.size, 0);
@@ -581,7 +581,7 @@ Deno.test("Registrar.withdrawAll() takes back everything, and resolves when that
   bench.registrar.apply([want("web:80"), want("web:81"), down("web:82")]);
   await bench.news();
   await bench.registrar.withdrawAll(new AbortController().signal);
-  assert.deepEqual(await bench.news(), ["release web:80", "release web:81"]);
+  assert.deepEqual(await bench.news(), ["deregisterOwn web:80", "deregisterOwn web:81"]);
   assert.equal(bench.known.size, 0);
   assert.equal(bench.clock.pending, 0);
 });
@@ -608,7 +608,7 @@ Deno.test("Registrar.withdrawAll() tries at once what waits after a failure, and
   await bench.news();
   const controller = new AbortController();
   const withdrawing = bench.registrar.withdrawAll(controller.signal);
-  assert.deepEqual(await bench.news(), ["release web:80"]);
+  assert.deepEqual(await bench.news(), ["deregisterOwn web:80"]);
   assert.equal(await isSettled(withdrawing), false);
   controller.abort();
   await withdrawing;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Entry, Standing } from "../balance/logbook.ts";
+import type { Occurrence, Standing } from "../balance/logbook.ts";
 import { formatDiagnostic } from "../config/diagnostics.ts";
 import { redact } from "../config/redact.ts";
 import type { PortReport } from "../reporter/monitor.ts";
@@ -121,7 +121,7 @@ function shown(text: string | undefined): string | null {
   return text === undefined ? null : redact(text);
 }
 
-function eventOf(entry: Entry | undefined, age: Age): Event | null {
+function eventOf(entry: Occurrence | undefined, age: Age): Event | null {
   return entry === undefined ? null : { text: redact(entry.text), agoSeconds: age(entry.atMs) };
 }
 
@@ -206,7 +206,7 @@ function balancerOf(standing: Standing, age: Age): BalancerStatus {
     forSeconds: age(sinceMs),
     lookedSeconds: turnedMs === undefined ? null : age(turnedMs),
     seenSeconds: seenMs === undefined ? null : age(seenMs),
-    olderPids: standing.older,
+    olderPids: standing.oldWorkers,
     underWay: eventOf(underWay, age),
     generation: served?.generation ?? null,
     clusters: byName(

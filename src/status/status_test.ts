@@ -145,7 +145,7 @@ Deno.test("statusOf() says what of a balancer was seen in force, which may be le
     host: { fqdn: "h", ip: "10.0.0.9" },
     clusters: [{ name: "web", config: {}, nodes: [node("a")] }],
   };
-  stage.logbook.saw({ older: [77] }, 100);
+  stage.logbook.saw({ oldWorkers: [77] }, 100);
   stage.logbook.begins([{ do: "reload", reason: "cluster web is new", how: { run: [] } } as never], 200);
   stage.clock.advance(300);
   assert.deepEqual(stage.status().balancers["haproxy"]?.underWay, { text: "reload", agoSeconds: 0.1 });

@@ -66,7 +66,7 @@ export interface Sight {
 }
 
 /** Where a balancer is, for one config, and what its plugin may have done there. */
-interface Place {
+interface GrantedSources {
   readonly config: unknown;
   readonly sources: BalancerSources;
   readonly granted: PermissionRequest;
@@ -94,7 +94,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
   /** Why the last one ended that did. */
   #fellBy = "";
   #isEnded = false;
-  #places: readonly Place[] = [];
+  #places: readonly GrantedSources[] = [];
   readonly #listens = new Map<string, readonly Listening[]>();
   #refusals = 0;
   #refused = "";
@@ -190,7 +190,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
   }
 
   /** Asks where the balancer is, and holds that against what the operator granted. */
-  async #find(config: unknown): Promise<Place> {
+  async #find(config: unknown): Promise<GrantedSources> {
     const scope = { instance: this.name };
     const { sources, permissions } = await this.#ask({ ask: "sources", config, scope });
     const grant = decide(permissions, { kind: "balancer", source: this.#options.source, scope });

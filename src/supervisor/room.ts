@@ -112,7 +112,7 @@ export function greediest<Worker>(
 }
 
 /** A place for one worker among the open files. */
-export interface Place {
+export interface OpenFilesShare {
   /** How many connections and files its plugin may have open at once, if it does not ship. */
   readonly openMax: number;
   /** Its files are open: the next count finds them. */
@@ -164,7 +164,7 @@ export class Room {
   }
 
   /** Takes a place for one more worker. Throws a {@linkcode NoRoomError} if there is none. */
-  enter(applicant: Applicant): Place {
+  enter(applicant: Applicant): OpenFilesShare {
     const { taken } = this;
     const given = taken === undefined
       ? { openMax: openMax(undefined, applicant.isDiscovery) }

@@ -33,10 +33,10 @@ interface PlanCase {
     /** Backends with servers as `name address:port id N [maint] [drain] [sent SECONDS] [since SECONDS] [down] [no check] [unchecked] [agent]`; those of `before` if left out. */
     readonly backends?: Record<string, readonly string[]>;
     /** Whether its pid is of another container. */
-    readonly out_of_reach?: boolean;
+    readonly contained?: boolean;
   };
   /** Processes without a socket. */
-  readonly strays?: readonly number[];
+  readonly orphans?: readonly number[];
   /** Whether there is no file. */
   readonly no_file?: boolean;
   /** Whether a reload may be planned. Defaults to true. */
@@ -62,15 +62,15 @@ for (const name of caseNames(CASES)) {
   });
 }
 
-function show({ wanted: asked, before: was, running = {}, strays, no_file, reload = true, because, rejected = [] }: PlanCase): string {
+function show({ wanted: asked, before: was, running = {}, orphans, no_file, reload = true, because, rejected = [] }: PlanCase): string {
   const wanted = wantedOf(asked);
   const before = was === undefined ? wanted : wantedOf(was);
   const file = no_file ? undefined : render(before).text;
-  const seen = running === "none" ? { file, strays } : {
+  const seen = running === "none" ? { file, orphans } : {
     file,
     answers: answersOf(running, before),
     masterPid: running.master,
-    outOfReach: running.out_of_reach,
+    isContained: running.contained,
   };
   try {
     const steps = plan(wanted, render(wanted), observe(seen, wanted.config), {

@@ -72,8 +72,8 @@ Deno.test.each([
   assert.deepEqual(await register(one, "10.0.0.1"), { takenFrom: "10.0.0.2" });
   await registry.lost?.(two);
   assert.deepEqual(await register(two, "10.0.0.2"), { takenFrom: "10.0.0.1" });
-  await two.release?.("web", up(at("10.0.0.2")), soon());
-  await one.release?.("web", up(at("10.0.0.1")), soon());
+  await two.deregisterOwn?.("web", up(at("10.0.0.2")), soon());
+  await one.deregisterOwn?.("web", up(at("10.0.0.1")), soon());
   // The same host with another session: a restart, not another host.
   assert.equal(await register(one, "10.0.0.1"), undefined);
   assert.equal(await register(two, "10.0.0.1"), undefined);

@@ -172,7 +172,7 @@ Deno.test("the executor signals nobody who is not the balancer's program, and as
   const how = { signal: "SIGUSR2", pid: stranger.pid } as const;
   const [outcome] = await executor.execute([{ do: "reload", reason: "a test", listens: [], how }], haproxy, signal);
   assert.match(failureOf(outcome), /^system: Cannot reload it: .*haproxy/);
-  assert.equal(await executor.dismiss(stranger.pid, haproxy), false);
+  assert.equal(await executor.softStop(stranger.pid, haproxy), false);
   // A signal that was sent before this one would have ended it before.
   Deno.kill(stranger.pid, "SIGCONT");
   await new Deno.Command("sleep", { args: ["0"] }).output();
@@ -201,11 +201,11 @@ Deno.test("the executor that attends a process hears at once that it ends the ta
   await using dir = new TempDir();
   const at = sources(dir);
   const executor = new Executor();
-  await executor.attend(at, signal);
+  await executor.watchSocket(at, signal);
   using listener = Deno.listen({ transport: "unix", path: at.socket });
   const stop = new AbortController();
   let hasHeard = false;
-  const attending = executor.attend(at, stop.signal).then(() => hasHeard = true);
+  const attending = executor.watchSocket(at, stop.signal).then(() => hasHeard = true);
   const connection = await listener.accept();
   assert.equal(hasHeard, false);
   connection.close();
@@ -224,7 +224,7 @@ Deno.test("the executor looks for processes that do not answer once, not at each
   try {
     const executor = new Executor();
     for (let look = 0; look < 20; look++) {
-      assert.deepEqual((await executor.observe(sources(dir), () => undefined, signal)).strays, []);
+      assert.deepEqual((await executor.observe(sources(dir), () => undefined, signal)).orphans, []);
     }
   } finally {
     Deno.env.set("PATH", path);

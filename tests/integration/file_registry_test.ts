@@ -329,12 +329,12 @@ Deno.test("file: a node that another session has taken over stays when the old o
   await old.register("web", up(testNode(1)), soon());
   await next.register("web", up(testNode(1)), soon());
   await dir.write("registry/web/web.test:2.json", JSON.stringify(testNode(2)));
-  await old.release("web", up(testNode(1)), soon());
-  await old.release("web", up(testNode(2)), soon());
+  await old.deregisterOwn("web", up(testNode(1)), soon());
+  await old.deregisterOwn("web", up(testNode(2)), soon());
   assert.deepEqual(await filesOf(dir, "web"), ["web.test:1.json", "web.test:2.json"], "one is another's, one nobody's");
-  await next.release("web", up(testNode(1)), soon());
-  await next.release("web", up(testNode(1)), soon());
-  await next.release("nowhere", up(testNode(1)), soon());
+  await next.deregisterOwn("web", up(testNode(1)), soon());
+  await next.deregisterOwn("web", up(testNode(1)), soon());
+  await next.deregisterOwn("nowhere", up(testNode(1)), soon());
   assert.deepEqual(await filesOf(dir, "web"), ["web.test:2.json"]);
 });
 
@@ -351,7 +351,7 @@ Deno.test("file: nothing is written or removed through a cluster's directory tha
   const refusal = /Cannot write to .*\/registry\/web as it must be a directory of its own: it is a symbolic link/;
   await assert.rejects(session.register("web", up(testNode(2)), soon()), refusal);
   await assert.rejects(session.deregister("web", up(testNode(1)), soon()), refusal);
-  await assert.rejects(session.release("web", up(testNode(1)), soon()), refusal);
+  await assert.rejects(session.deregisterOwn("web", up(testNode(1)), soon()), refusal);
   assert.match(session.context.details.at(-1) ?? "", refusal);
 
   await Deno.symlink(dir.file("nowhere"), dir.file("registry/dangling"));

@@ -45,9 +45,9 @@ async function reloadWith(
 }
 
 Deno.test("readStatus() tells workers that serve from those that leave", () => {
-  assert.deepEqual(readStatus(BEFORE), { failed: 0, workers: [10038], older: [] });
-  assert.deepEqual(readStatus(AFTER), { failed: 0, workers: [10050], older: [10038] });
-  assert.deepEqual(readStatus(""), { failed: 0, workers: [], older: [] });
+  assert.deepEqual(readStatus(BEFORE), { failed: 0, workers: [10038], oldWorkers: [] });
+  assert.deepEqual(readStatus(AFTER), { failed: 0, workers: [10050], oldWorkers: [10038] });
+  assert.deepEqual(readStatus(""), { failed: 0, workers: [], oldWorkers: [] });
 });
 
 Deno.test("reloadByMaster() takes the word of a master that tells", async () => {

@@ -135,7 +135,7 @@ const plugin: DiscoveryPlugin<Config> = {
         yield { exists: true, epoch: "1", nodes: ports.map((port) => ({ host: "a.test", ip: "127.0.0.1", port, metadata: {} })) };
         await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
       },
-      async register() {}, async deregister() {}, async release() {},
+      async register() {}, async deregister() {}, async deregisterOwn() {},
       ended: new Promise<string>(() => {}),
       async [Symbol.asyncDispose]() {},
     };

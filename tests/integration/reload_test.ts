@@ -377,9 +377,9 @@ Deno.test("processes of before that still have connections are told of when the 
   assert.equal(running.count("balancer.serving", { old: /./ }), 0, running.log.join("\n"));
   await running.apply(box.wanted({ web, third: {} }));
   await running.event("balancer.serving", { old: first });
-  await eventually("the older one is known", () => running.writer.standing.older.includes(first));
+  await eventually("the old worker is known", () => running.writer.standing.oldWorkers.includes(first));
   client.close();
-  await eventually("nobody is left", () => running.writer.standing.older.length === 0);
+  await eventually("nobody is left", () => running.writer.standing.oldWorkers.length === 0);
 });
 
 Deno.test("reload_jitter: a reload waits for a part of it, and members come and go meanwhile", async () => {

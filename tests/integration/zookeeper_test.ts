@@ -144,16 +144,16 @@ Deno.test("zookeeper: a node that another session has taken over stays when the 
   await using old = open(calm.address);
   await using next = open(calm.address);
   const path = `${PATH}/release/web.test:1`;
-  await old.register("release", up(testNode(1)), soon());
-  await next.register("release", up(testNode(1)), soon());
+  await old.register("deregisterOwn", up(testNode(1)), soon());
+  await next.register("deregisterOwn", up(testNode(1)), soon());
   const owner = await ownerOf(other, path);
-  await old.release("release", up(testNode(1)), soon());
+  await old.deregisterOwn("deregisterOwn", up(testNode(1)), soon());
   assert.equal(await ownerOf(other, path), owner);
   assert.match(old.context.lines.join("\n"), /Leaving .*web\.test:1 to session 0x/);
-  await next.release("release", up(testNode(1)), soon());
+  await next.deregisterOwn("deregisterOwn", up(testNode(1)), soon());
   assert.equal(await ownerOf(other, path), undefined);
-  await next.release("release", up(testNode(1)), soon());
-  await next.release("nowhere", up(testNode(1)), soon());
+  await next.deregisterOwn("deregisterOwn", up(testNode(1)), soon());
+  await next.deregisterOwn("nowhere", up(testNode(1)), soon());
 });
 
 Deno.test("zookeeper: a znode that stays is nobody's to release, but goes when its node is down", async () => {
@@ -162,7 +162,7 @@ Deno.test("zookeeper: a znode that stays is nobody's to release, but goes when i
   const path = `${PATH}/lasting/web.test:1`;
   await makePath(other, `${PATH}/lasting`);
   await put(other, path, encodeNode(testNode(1)), false);
-  await session.release("lasting", up(testNode(1)), soon());
+  await session.deregisterOwn("lasting", up(testNode(1)), soon());
   assert.equal(await ownerOf(other, path), 0n);
   await session.deregister("lasting", up(testNode(1)), soon());
   assert.equal(await ownerOf(other, path), undefined);
@@ -210,7 +210,7 @@ Deno.test("zookeeper: a node that was taken back, or over, is not mended", async
   for (const port of [1, 2, 3, 4]) await session.register("unmended", up(testNode(port)), soon());
   for (const path of paths) await other.delete(path);
   await session.deregister("unmended", up(testNode(1)), soon());
-  await session.release("unmended", up(testNode(2)), soon());
+  await session.deregisterOwn("unmended", up(testNode(2)), soon());
   await put(other, paths[2] as string, encodeNode(testNode(3)));
   // What is mended later says that the time of those before is over.
   await other.delete(`${PATH}/unmended/web.test:4`);

@@ -145,8 +145,8 @@ function mortal(effects: BalancerEffects | undefined, isDead: () => boolean): Ba
   };
   return {
     observe: async (...args) => await alive().observe(...args),
-    attend: async (sources, signal) => await effects?.attend(sources, signal),
-    dismiss: async (...args) => await alive().dismiss(...args),
+    watchSocket: async (sources, signal) => await effects?.watchSocket(sources, signal),
+    softStop: async (...args) => await alive().softStop(...args),
     version: async (...args) => await alive().version(...args),
     programFile: (program) => alive().programFile(program),
     execute: async (...args) => await alive().execute(...args),

@@ -69,7 +69,7 @@ export class SimRegistry {
   }
 
   /** Takes a node back if this session made it known. */
-  release(session: Session, cluster: string, node: Node): void {
+  deregisterOwn(session: Session, cluster: string, node: Node): void {
     if (this.#clusters.get(cluster)?.get(nodeName(node))?.owner === session) this.deregister(cluster, node);
   }
 

@@ -47,7 +47,7 @@ export interface SimHostWorld {
   /** Hears of each snapshot as the host gets it. */
   onDelivered(cluster: string, nodes: readonly Node[], isHonest: boolean): void;
   /** Hears of each change that the registry is asked for, before it is made. */
-  onChange(operation: "register" | "deregister" | "release", cluster: string, node: Node): void;
+  onChange(operation: "register" | "deregister" | "deregisterOwn", cluster: string, node: Node): void;
   /** A plugin with a bug, for canaries. */
   readonly bug?: "empty when out of reach" | "deaf after reconnect" | "registers nothing" | undefined;
 }
@@ -240,7 +240,7 @@ class DiscoveryThread extends SimThread {
       }
       case "register":
       case "deregister":
-      case "release":
+      case "deregisterOwn":
         return this.#change(message);
       case "abort": {
         if (this.#waiting.delete(message.seq)) this.#nack(message.seq, "it was given up");
@@ -366,7 +366,7 @@ class DiscoveryThread extends SimThread {
           registry.register(this.#session, cluster, node);
         }
         if (type === "deregister") registry.deregister(cluster, node);
-        if (type === "release") registry.release(this.#session, cluster, node);
+        if (type === "deregisterOwn") registry.deregisterOwn(this.#session, cluster, node);
         this.answer({ type: "ack", seq });
       } catch (error) {
         this.#nack(seq, String(error));

@@ -456,8 +456,8 @@ export class World implements AsyncDisposable {
         seen.set(key, now);
         return now;
       },
-      attend: (...args) => model.attend(...args),
-      dismiss: (pid) => model.dismiss(pid),
+      watchSocket: (...args) => model.watchSocket(...args),
+      softStop: (pid) => model.softStop(pid),
       version: () => model.version(),
       programFile: () => model.programFile(),
       execute: async (...args) => {

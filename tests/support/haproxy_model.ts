@@ -66,7 +66,7 @@ export class HaproxyModel implements BalancerEffects {
   /** The master that owns it, if any. */
   masterPid: number | undefined;
   /** Others that were started from the file. */
-  older: readonly number[] = [];
+  oldWorkers: readonly number[] = [];
   /** The processes that were asked to leave. */
   readonly dismissed: number[] = [];
   /** All steps that were carried out, failed ones too. */
@@ -138,11 +138,11 @@ export class HaproxyModel implements BalancerEffects {
     }
     this.settle();
     const answers = this.process === undefined ? undefined : queries.map((query) => this.garbles(this.command(query)));
-    return Promise.resolve({ answers, file: this.file, masterPid: this.masterPid, older: this.older });
+    return Promise.resolve({ answers, file: this.file, masterPid: this.masterPid, oldWorkers: this.oldWorkers });
   }
 
   /** Resolves when the process is killed. */
-  attend(_sources: BalancerSources, signal: AbortSignal): Promise<void> {
+  watchSocket(_sources: BalancerSources, signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     signal.addEventListener("abort", () => resolve(), { once: true });
     this.#attending.add(resolve);
@@ -150,7 +150,7 @@ export class HaproxyModel implements BalancerEffects {
   }
 
   /** Notes who is asked to leave: the model has one process at a time. */
-  dismiss(pid: number): Promise<boolean> {
+  softStop(pid: number): Promise<boolean> {
     this.dismissed.push(pid);
     return Promise.resolve(true);
   }

@@ -28,7 +28,7 @@ export default {
   permissions: () => ({}),
   async open(config, { signal, log, connection }) {
     ${open}
-    return { ended: new Promise(() => {}), async register() {}, async deregister() {}, async release() {},
+    return { ended: new Promise(() => {}), async register() {}, async deregister() {}, async deregisterOwn() {},
       async [Symbol.asyncDispose]() {}, ${session} };
   },
 };`);

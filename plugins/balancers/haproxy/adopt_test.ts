@@ -92,7 +92,10 @@ Deno.test("adoptRunning() takes the servers that get requests, and of those only
     server("static", "10.0.0.3", 80),
   ];
   const backends = new Map([["web", new Map(servers.map((each) => [each.name, each]))]]);
-  const adopted = adoptRunning({ running: { pid: 1, frontends: new Map(), backends, outOfReach: false }, strays: [] });
+  const adopted = adoptRunning({
+    running: { pid: 1, frontends: new Map(), backends, isContained: false },
+    orphans: [],
+  });
   assert.deepEqual(adopted.get("web")?.map(({ host, ip }) => `${host} ${ip}`), ["a.int 10.0.0.1", "six.int fd00::1"]);
-  assert.equal(adoptRunning({ strays: [] }).size, 0);
+  assert.equal(adoptRunning({ orphans: [] }).size, 0);
 });

@@ -44,14 +44,14 @@ export interface RunningHaproxy {
   readonly version?: Version | undefined;
   /** The structure that it was started with; absent if it was not started from a file of ours. */
   readonly structure?: string | undefined;
-  /** Its proxies that can listen, by name; none of a process that is leaving, which has closed them itself. */
+  /** Its proxies that can listen, by name; none of a process that is draining, which has closed them itself. */
   readonly frontends: ReadonlyMap<string, FrontendState>;
   /** Its proxies that can have servers, by name, and their servers, by name. */
   readonly backends: ReadonlyMap<string, ReadonlyMap<string, RunningServer>>;
   /** The master process that owns it, if there is one. */
   readonly masterPid?: number | undefined;
   /** Whether its pid means nothing on this host. */
-  readonly outOfReach: boolean;
+  readonly isContained: boolean;
 }
 
 /** What was observed of HAProxy and its file. */
@@ -61,7 +61,7 @@ export interface Observed {
   /** The text of the config file; absent if there is none. */
   readonly file?: string | undefined;
   /** Processes that were started from the file, but do not answer: their socket was moved or removed. */
-  readonly strays: readonly number[];
+  readonly orphans: readonly number[];
 }
 
 /** What is asked of the socket, in the order in which {@linkcode observe} reads the answers. */
@@ -107,10 +107,10 @@ export function parseVersion(text: string): Version | undefined {
 
 /** Reads what the host saw. Lines that are not understood are passed over. */
 export function observe(
-  { answers, file, masterPid, outOfReach = false, strays = [] }: Seen,
+  { answers, file, masterPid, isContained = false, orphans = [] }: Seen,
   { socketFile }: HaproxyConfig,
 ): Observed {
-  if (answers === undefined) return { file, strays };
+  if (answers === undefined) return { file, orphans };
   const [info = "", environment = "", backends = "", servers = "", stat = ""] = answers;
   const pid = pidOf(answers);
   if (pid === undefined) {
@@ -120,7 +120,7 @@ export function observe(
   }
   return {
     file,
-    strays,
+    orphans,
     running: {
       pid,
       version: parseVersion(/^Version: (.*)$/m.exec(info)?.[1] ?? ""),
@@ -129,7 +129,7 @@ export function observe(
       frontends: /^Stopping: 1$/m.test(info) ? new Map() : parseFrontends(stat),
       backends: parseServers(servers, parseBackends(backends)),
       masterPid,
-      outOfReach,
+      isContained,
     },
   };
 }

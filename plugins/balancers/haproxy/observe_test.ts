@@ -59,7 +59,7 @@ Deno.test("observe() reads process, structure, frontends, backends and servers",
   ]);
 });
 
-Deno.test("observe() takes the closed frontends of a process that is leaving for nobody's doing", () => {
+Deno.test("observe() takes the closed frontends of a process that is draining for nobody's doing", () => {
   const [info, ...rest] = ANSWERS;
   const seen = (stopping: number) => observe({ answers: [`${info}\nStopping: ${stopping}`, ...rest] }, CONFIG);
   assert.deepEqual([...seen(1).running?.frontends ?? []], []);
@@ -67,7 +67,7 @@ Deno.test("observe() takes the closed frontends of a process that is leaving for
 });
 
 Deno.test("observe() sees no process where nobody answers, and no mark where there is none", () => {
-  assert.deepEqual(observe({ strays: [5] }, CONFIG), { file: undefined, strays: [5] });
+  assert.deepEqual(observe({ orphans: [5] }, CONFIG), { file: undefined, orphans: [5] });
   assert.equal(observe({ answers: [ANSWERS[0]!, "Variable not found", "", ""] }, CONFIG).running?.structure, undefined);
 });
 

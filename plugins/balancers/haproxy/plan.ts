@@ -19,7 +19,7 @@ const FILE_MODE = 0o640;
 export function plan(
   wanted: HaproxyWanted,
   rendered: Rendered,
-  { running, file, strays }: Observed,
+  { running, file, orphans }: Observed,
   { reload, because, rejected = [], sentAgoMs }: PlanAllowance,
 ): readonly Step[] {
   const differs = file !== rendered.text;
@@ -27,8 +27,11 @@ export function plan(
     differs ? [install(wanted, rendered, { running, when, isChecked })] : [];
   if (running === undefined) {
     // Where there is neither a process nor a file nothing can be lost, and HAProxy's own start is the check.
-    const startProves = file === undefined && strays.length === 0 && wanted.config.reloadCommand === undefined;
-    return [...installAs("now", !startProves), startStep(wanted, { strays, listens: newListeners("", rendered.text) })];
+    const startProves = file === undefined && orphans.length === 0 && wanted.config.reloadCommand === undefined;
+    return [
+      ...installAs("now", !startProves),
+      startStep(wanted, { orphans, listens: newListeners("", rendered.text) }),
+    ];
   }
   const structural = structuralReason(wanted, rendered.text, running, file);
   const marked = structural === undefined && structureMark(rendered.text) !== undefined;

@@ -17,17 +17,17 @@ const TOLD = "|No such (?:server|backend)\\.";
  */
 export function startStep(
   wanted: HaproxyWanted,
-  { strays, listens }: { readonly strays: readonly number[]; readonly listens: readonly Endpoint[] },
+  { orphans, listens }: { readonly orphans: readonly number[]; readonly listens: readonly Endpoint[] },
 ): Step {
   const { config } = wanted;
   const why = `nobody answers at ${config.socketFile}`;
   const { reloadCommand, reloadTimeoutMs } = config;
   if (reloadCommand !== undefined) return { do: "start", reason: why, run: reloadCommand, deadlineMs: reloadTimeoutMs };
   const run = startCommand(wanted);
-  if (strays.length === 0) return { do: "start", reason: why, run, listens };
+  if (orphans.length === 0) return { do: "start", reason: why, run, listens };
   // A process that nobody can talk to would go on serving its old members beside the new one.
-  const relieving = [...run, "-sf", ...strays.map(String)];
-  const listed = strays.join(", ");
+  const relieving = [...run, "-sf", ...orphans.map(String)];
+  const listed = orphans.join(", ");
   const { masterSocket: master } = config;
   if (master === undefined) {
     return { do: "start", reason: `${why}; relieving what does not answer there: ${listed}`, run: relieving, listens };
@@ -62,7 +62,7 @@ export function localPeer(fqdn: string, version: Version | undefined): readonly 
 export function reloadWay(wanted: HaproxyWanted, running: RunningHaproxy, reason: string): ReloadWay {
   const { config: { reloadCommand, reloadTimeoutMs, masterSocket, socketFile } } = wanted;
   if (reloadCommand !== undefined) return { run: reloadCommand, deadlineMs: reloadTimeoutMs };
-  if (running.outOfReach) {
+  if (running.isContained) {
     throw new Error(
       `Cannot reload HAProxy as its process ${running.pid} is not one of this host, or not HAProxy: ` +
         `is it in another container? It is wanted as ${reason}`,
@@ -112,7 +112,7 @@ export function openFiles(
   const at = global.findLastIndex(([keyword]) => keyword === "maxconn");
   const maxconn = Number(global[at]?.[1]);
   const makesDo = global.some(([first, second]) => first === "no" && second === "strict-limits");
-  if (!Number.isInteger(maxconn) || makesDo || !isAtLeast(version, 2, 3) || running?.outOfReach === true) {
+  if (!Number.isInteger(maxconn) || makesDo || !isAtLeast(version, 2, 3) || running?.isContained === true) {
     return undefined;
   }
   const of = processOfLimits(config, running);

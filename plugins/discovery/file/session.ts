@@ -149,7 +149,7 @@ export class FileSession implements DiscoverySession {
   }
 
   /** Removes a node if its file is this session's. */
-  async release(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
+  async deregisterOwn(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
     const file = this.#fileOf(cluster, node);
     await this.#serial.run(async () => {
       this.#check(signal);

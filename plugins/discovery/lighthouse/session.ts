@@ -146,7 +146,7 @@ export class LighthouseSession implements DiscoverySession {
   }
 
   /** Removes a node if it is this session's. */
-  async release(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
+  async deregisterOwn(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
     this.#check(signal);
     const key = this.#keyOf(cluster, node);
     if (this.#lease.has(key)) await this.#lease.set(key, undefined, signal);

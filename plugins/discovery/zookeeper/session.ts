@@ -179,7 +179,7 @@ export class ZooKeeperSession implements DiscoverySession {
   }
 
   /** Removes a node if its znode ends with this session. */
-  async release(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
+  async deregisterOwn(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
     const path = `${this.#pathOf(cluster)}/${nodeName(node)}`;
     this.#own.forget(path);
     await this.#withConnection((connection) => this.#deleteOwn(connection, path), signal);

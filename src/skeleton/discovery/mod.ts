@@ -79,7 +79,7 @@ class Session implements DiscoverySession {
     await this.#change("DELETE", cluster, node, { signal });
   }
 
-  async release(cluster: string, { node }: Registration, signal: AbortSignal): Promise<void> {
+  async deregisterOwn(cluster: string, { node }: Registration, signal: AbortSignal): Promise<void> {
     await this.#change("DELETE", cluster, node, { signal, query: `?owner=${this.#owner}` });
   }
 

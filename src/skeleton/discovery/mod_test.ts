@@ -12,14 +12,14 @@ Deno.test("my_discovery tells the whole membership, and again after a change", a
   const states: string[] = [];
   const context = { signal, log, connection: (state: string) => void states.push(state) };
   await using session = await plugin.open({ address: registry.address }, context);
-  assert.ok(session.watch !== undefined && session.register !== undefined && session.release !== undefined);
+  assert.ok(session.watch !== undefined && session.register !== undefined && session.deregisterOwn !== undefined);
   const facts = session.watch("web", signal)[Symbol.asyncIterator]();
 
   const ports = async () => (await facts.next()).value?.nodes.map(({ port }: { port: number }) => port);
   assert.deepEqual(await ports(), []);
   await session.register("web", UP, signal);
   assert.deepEqual(await ports(), [8001]);
-  await session.release("web", UP, signal);
+  await session.deregisterOwn("web", UP, signal);
   assert.deepEqual(await ports(), []);
   assert.ok(states.every((state) => state === "connected"));
   controller.abort();
