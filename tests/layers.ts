@@ -42,6 +42,17 @@ export const LAYERS: readonly Layer[] = [
   },
   { name: "model", files: /^src\/model\//, imports: ["kernel"], pure: true },
   { name: "system", files: /^src\/system\//, imports: ["kernel"] },
+  {
+    name: "dns/decide",
+    files: /^src\/dns\/(?:hosts_file|message|resolv_conf)\.ts$/,
+    imports: ["model"],
+    pure: true,
+  },
+  {
+    name: "dns",
+    files: /^src\/dns\//,
+    imports: ["kernel", "kernel/clock", "model", "system", "dns/decide"],
+  },
   { name: "http", files: /^src\/http\//, imports: ["kernel", "kernel/clock", "model", "system"] },
   {
     name: "logging/decide",
@@ -99,7 +110,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "config/desired",
     files:
-      /^src\/config\/(?:accepted|desired|diagnostics|[a-z_]+_schema|place|plugins_file|redact|reuse|schema_words|secret_keys|source|yaml_faults|yaml_scalars|yaml_tree)\.ts$/,
+      /^src\/config\/(?:accepted|desired|diagnostics|[a-z_]+_schema|place|plugins_file|redact|same_value|schema_words|secret_keys|source|yaml_faults|yaml_scalars|yaml_tree)\.ts$/,
     imports: ["kernel", "kernel/schema", "model"],
     types: ["contract", "logging/decide", "plugin/decider"],
     npm: ["yaml"],
@@ -223,6 +234,7 @@ export const LAYERS: readonly Layer[] = [
       "membership",
       "status",
       "logging/decide",
+      "dns/decide",
       "workers/builtins",
     ],
   },
@@ -341,7 +353,17 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "plugins/discovery",
     files: /^plugins\/discovery\//,
-    imports: ["kernel", "kernel/clock", "kernel/random", "kernel/schema", "model", "system", "http"],
+    imports: [
+      "kernel",
+      "kernel/clock",
+      "kernel/random",
+      "kernel/schema",
+      "model",
+      "system",
+      "http",
+      "dns",
+      "dns/decide",
+    ],
     types: ["mod"],
     npm: "any",
   },

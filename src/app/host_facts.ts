@@ -1,4 +1,5 @@
 import dns, { lookup } from "node:dns/promises";
+import { namesOf } from "../dns/hosts_file.ts";
 import { isIpv4, isIpv6 } from "../model/endpoint.ts";
 import type { HostFacts } from "../plugin/contract.ts";
 import { findAddresses, type Interfaces } from "../system/interfaces.ts";
@@ -120,15 +121,6 @@ export function isLoopback(address: string): boolean {
   return address.startsWith("127.") || address === "::1";
 }
 
-/** The names on the first line of a hosts file that is for an address. Pure. */
-export function parseHosts(hosts: string, address: string): readonly string[] {
-  for (const line of hosts.split("\n")) {
-    const [ip, ...names] = line.replace(/#.*/, "").trim().split(/\s+/);
-    if (ip === address) return names;
-  }
-  return [];
-}
-
 const SYSTEM: HostSources = {
   bareName: () => Deno.hostname(),
   async addresses(name) {
@@ -136,7 +128,7 @@ const SYSTEM: HostSources = {
   },
   async names(address) {
     // What the C library calls aliases; a resolver names none.
-    const aliases = await Deno.readTextFile("/etc/hosts").then((hosts) => parseHosts(hosts, address)).catch(() => []);
+    const aliases = await Deno.readTextFile("/etc/hosts").then((hosts) => namesOf(address, hosts)).catch(() => []);
     // Deno before 2.6 has no reverse lookup; there the hosts file is all there is.
     if (!("lookupService" in dns)) return aliases;
     const { hostname } = await dns.lookupService(address, 80);

@@ -1,0 +1,74 @@
+/**
+ * What `/etc/resolv.conf` says, as resolv.conf(5) has it. Pure.
+ *
+ * @module
+ */
+import { formatEndpoint, isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
+
+/** How this host resolves names. */
+export interface NameService {
+  /** The name servers, as `address:port`, in the order in which they are asked. */
+  readonly nameServers: readonly string[];
+  /** The domains that are tried behind a short name. */
+  readonly searchDomains: readonly string[];
+  /** A name with so many dots is tried as it stands first. */
+  readonly ndots: number;
+}
+
+/** A longer file is none. */
+export const RESOLV_CONF_BYTES_MAX = 65_536;
+
+/** The C library asks no more. */
+const NAME_SERVERS_MAX = 3;
+const SEARCH_DOMAINS_MAX = 32;
+const NDOTS_MAX = 15;
+
+/** What the C library does without a file. */
+export const LOCAL_NAME_SERVICE: NameService = Object.freeze({
+  nameServers: Object.freeze(["127.0.0.1:53"]),
+  searchDomains: Object.freeze([]),
+  ndots: 1,
+});
+
+/** Reads the file; a line that says nothing of use is passed over, as the C library does. */
+export function parseResolvConf(text: string): NameService {
+  const nameServers = new Set<string>();
+  let searchDomains: readonly string[] = [];
+  let ndots = LOCAL_NAME_SERVICE.ndots;
+  for (const line of text.slice(0, RESOLV_CONF_BYTES_MAX).split("\n")) {
+    const [keyword, ...words] = line.replace(/[#;].*$/, "").trim().split(/\s+/);
+    switch (keyword) {
+      case "nameserver": {
+        // An address of one link only (fe80::1%eth0) is no address of a permission.
+        const [address = ""] = words;
+        if (isIpv4(address) || isIpv6(address)) nameServers.add(formatEndpoint({ host: address, port: 53 }));
+        break;
+      }
+      case "domain":
+      case "search":
+        // The last such line wins.
+        searchDomains = words.map((word) => word.replace(/\.$/, "")).filter(isHostName).slice(0, SEARCH_DOMAINS_MAX);
+        break;
+      case "options":
+        for (const word of words) {
+          const dots = /^ndots:([0-9]{1,3})$/.exec(word)?.[1];
+          if (dots !== undefined) ndots = Math.min(NDOTS_MAX, Number(dots));
+        }
+    }
+  }
+  return {
+    nameServers: nameServers.size === 0 ? LOCAL_NAME_SERVICE.nameServers : [...nameServers].slice(0, NAME_SERVERS_MAX),
+    searchDomains,
+    ndots,
+  };
+}
+
+/** The names to ask for, in order: a name that ends with a dot is absolute. */
+export function namesToTry(
+  name: string,
+  { searchDomains, ndots }: Omit<NameService, "nameServers">,
+): readonly string[] {
+  if (name.endsWith(".")) return [name.slice(0, -1)];
+  const behind = searchDomains.map((domain) => `${name}.${domain}`);
+  return [...name].filter((char) => char === ".").length >= ndots ? [name, ...behind] : [...behind, name];
+}

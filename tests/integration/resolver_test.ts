@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { resolveHost, type ResolveOptions, resolveService, UnresolvedError } from "../../src/dns/resolver.ts";
+import { freePort } from "../support/free_port.ts";
+import { NameServer } from "../support/dnsmasq.ts";
+
+const ZONE = [
+  "host-record=web.test,192.0.2.1,2001:db8::1,33",
+  "host-record=db.sub.test,192.0.2.7",
+  "cname=alias.test,web.test",
+  "srv-host=_http._tcp.web.test,web.test,8080,0,5",
+  "srv-host=_http._tcp.web.test,db.sub.test,8081,1,7",
+  ...Array.from({ length: 60 }, (_, i) => `host-record=big.test,192.0.2.${i + 100}`),
+  "local=/test/",
+];
+
+let server: NameServer;
+Deno.test.beforeAll(async () => {
+  server = await NameServer.start(ZONE);
+});
+Deno.test.afterAll(() => server[Symbol.asyncDispose]());
+
+function options(more: Partial<ResolveOptions> = {}): ResolveOptions {
+  return {
+    nameServers: [server.target],
+    searchDomains: [],
+    ndots: 1,
+    signal: AbortSignal.timeout(20_000),
+    readHosts: () => Promise.resolve("192.0.2.99 here.test\n"),
+    ...more,
+  };
+}
+
+Deno.test("resolveHost() answers addresses of either family, behind an alias too, and more than a datagram holds", async () => {
+  assert.deepEqual(await resolveHost("web.test", "A", options()), {
+    records: ["192.0.2.1"],
+    exists: true,
+    ttlMs: 33_000,
+  });
+  assert.deepEqual((await resolveHost("alias.test", "AAAA", options())).records, ["2001:db8::1"]);
+  assert.equal((await resolveHost("big.test", "A", options())).records.length, 60);
+});
+
+Deno.test("resolveHost() knows addresses, localhost and the hosts file without a server", async () => {
+  const alone = options({ nameServers: [] });
+  assert.deepEqual((await resolveHost("192.0.2.4", "A", alone)).records, ["192.0.2.4"]);
+  assert.deepEqual((await resolveHost("192.0.2.4", "AAAA", alone)).records, []);
+  assert.deepEqual((await resolveHost("localhost", "AAAA", alone)).records, ["::1"]);
+  assert.deepEqual((await resolveHost("here.test", "A", alone)).records, ["192.0.2.99"]);
+});
+
+Deno.test("resolveHost() tries the search list behind a short name, and none behind an absolute one", async () => {
+  const search = options({ searchDomains: ["nowhere.test", "sub.test"] });
+  assert.deepEqual((await resolveHost("db", "A", search)).records, ["192.0.2.7"]);
+  const absolute = await resolveHost("db.", "A", options({ searchDomains: ["sub.test"], nameServers: [server.target] }))
+    .catch((error) => error);
+  // The name server knows nothing of the root, and says so.
+  assert.ok(absolute instanceof UnresolvedError || absolute.records.length === 0, String(absolute));
+});
+
+Deno.test("resolveService() answers services", async () => {
+  const { records } = await resolveService("_http._tcp.web.test", options());
+  assert.deepEqual(records.toSorted((a, b) => a.port - b.port), [
+    { priority: 0, weight: 5, port: 8080, target: "web.test" },
+    { priority: 1, weight: 7, port: 8081, target: "db.sub.test" },
+  ]);
+});
+
+Deno.test("resolveHost() tells a name that does not exist from one without such records", async () => {
+  const gone = await resolveHost("gone.test", "A", options());
+  assert.deepEqual([gone.records, gone.exists], [[], false]);
+  const none = await resolveHost("db.sub.test", "AAAA", options());
+  assert.deepEqual([none.records, none.exists], [[], true]);
+});
+
+Deno.test("resolveHost() throws, and never answers nothing, while no server can say", async () => {
+  const closed = `127.0.0.1:${freePort()}`;
+  await assert.rejects(resolveHost("web.test", "A", options({ nameServers: [closed] })), UnresolvedError);
+  // dnsmasq refuses what it is not there for.
+  await assert.rejects(resolveHost("web.example", "A", options()), /answers REFUSED/);
+  await assert.rejects(
+    resolveHost("db", "A", options({ searchDomains: ["nowhere.test", "example"], nameServers: [server.target] })),
+    UnresolvedError,
+  );
+});
+
+Deno.test("resolveHost() asks the next server when one refuses, is closed or does not answer", async () => {
+  const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const connections: Deno.Conn[] = [];
+  const held = (async () => {
+    for await (const connection of silent) connections.push(connection);
+  })();
+  const nameServers = [`127.0.0.1:${freePort()}`, `127.0.0.1:${(silent.addr as Deno.NetAddr).port}`, server.target];
+  const answer = await resolveHost("web.test", "A", options({ nameServers, serverTimeoutMs: 300 }));
+  assert.deepEqual(answer.records, ["192.0.2.1"]);
+  const stop = new AbortController();
+  const asking = resolveHost("web.test", "A", options({ nameServers: [nameServers[1] ?? ""], signal: stop.signal }));
+  stop.abort(new Error("enough"));
+  await assert.rejects(asking, /enough/);
+  silent.close();
+  await held;
+  for (const connection of connections) connection.close();
+});
