@@ -40,6 +40,7 @@ export const LAYERS: readonly Layer[] = [
     types: ["kernel/clock", "kernel/random"],
     pure: true,
   },
+  { name: "metrics", files: /^src\/metrics\//, imports: [], pure: true },
   { name: "model", files: /^src\/model\//, imports: ["kernel"], pure: true },
   { name: "system", files: /^src\/system\//, imports: ["kernel"] },
   {
@@ -137,14 +138,14 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "reporter/decide",
     files: /^src\/reporter\/(?:monitor|registrations|schedule|status|verdict)\.ts$/,
-    imports: ["kernel", "model"],
+    imports: ["kernel", "metrics", "model"],
     types: ["kernel/clock", "kernel/random", "contract", "config/desired", "reporter"],
     pure: true,
   },
   {
     name: "reporter",
     files: /^src\/reporter\//,
-    imports: ["kernel", "kernel/clock", "kernel/random", "model", "reporter/decide"],
+    imports: ["kernel", "kernel/clock", "kernel/random", "metrics", "model", "reporter/decide"],
     types: ["contract"],
   },
   {
@@ -161,6 +162,7 @@ export const LAYERS: readonly Layer[] = [
       "kernel",
       "kernel/clock",
       "kernel/random",
+      "metrics",
       "model",
       "contract",
       "protocol",
@@ -175,7 +177,16 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "balance",
     files: /^src\/balance\//,
-    imports: ["kernel", "kernel/clock", "kernel/random", "kernel/schema", "model", "plugin/decider", "system"],
+    imports: [
+      "kernel",
+      "kernel/clock",
+      "kernel/random",
+      "kernel/schema",
+      "metrics",
+      "model",
+      "plugin/decider",
+      "system",
+    ],
     types: ["contract"],
   },
   {
@@ -192,6 +203,7 @@ export const LAYERS: readonly Layer[] = [
       "kernel",
       "kernel/clock",
       "kernel/random",
+      "metrics",
       "model",
       "system",
       "plugin/decider",
@@ -204,7 +216,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "status",
     files: /^src\/status\//,
-    imports: ["kernel", "kernel/clock", "model", "system", "http", "config/desired", "config"],
+    imports: ["kernel", "kernel/clock", "metrics", "model", "system", "http", "config/desired", "config"],
     types: ["contract", "balance", "membership", "membership/decide", "reporter", "reporter/decide", "supervisor"],
   },
   {
@@ -215,6 +227,7 @@ export const LAYERS: readonly Layer[] = [
       "kernel/clock",
       "kernel/random",
       "kernel/schema",
+      "metrics",
       "model",
       "system",
       "contract",
@@ -315,6 +328,7 @@ export const LAYERS: readonly Layer[] = [
       "kernel",
       "kernel/clock",
       "kernel/random",
+      "metrics",
       "model",
       "config/desired",
       "config",

@@ -8,6 +8,7 @@ import { Intake, type IntakeOptions } from "./intake.ts";
 import { type Disk, LastKnown } from "../membership/last_known.ts";
 import { Connectivity } from "../membership/connectivity.ts";
 import { StartupGate } from "../membership/startup_gate.ts";
+import { Propagation } from "../membership/propagation.ts";
 import type { Parts } from "../status/status.ts";
 import { Watches } from "../membership/watches.ts";
 import type { BalancerEffects } from "../balance/effects.ts";
@@ -21,6 +22,7 @@ import { delay } from "../kernel/delay.ts";
 import { Damper } from "../kernel/damper.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
+import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import { abortable } from "../kernel/within.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { HostSettings, Settings } from "../config/desired.ts";
@@ -50,6 +52,8 @@ export interface AppOptions extends Omit<IntakeOptions, "log" | "balancerPlugins
   readonly wallNow?: () => number;
   /** Gives each part its logger. */
   readonly log: { part(name: string): Logger };
+  /** Where all parts count; nowhere unless given. */
+  readonly meter?: Meter;
   /** Called after each turn of a balancer's writer; for the demo and measurements. */
   readonly onApplied?: (balancer: string, applied: Applied) => void;
   /** How the lives of workers are watched. */
@@ -125,10 +129,11 @@ export class App {
 
   constructor(options: AppOptions) {
     this.#options = options;
-    const { clock, random, log, heartbeat, machine } = options;
+    const { clock, random, log, meter = UNMETERED, heartbeat, machine } = options;
     this.#log = log.part("app");
     const makeEffects = machine?.effects ?? (() => new Executor({ isSole: true }));
-    this.#connectivity = new Connectivity({ clock, log: this.#log });
+    this.#connectivity = new Connectivity({ clock, log: this.#log, meter });
+    const propagation = new Propagation({ clock, meter });
     this.#announcement = new Announcement({
       clock,
       random,
@@ -144,6 +149,7 @@ export class App {
       clock,
       random,
       log: log.part("fleet"),
+      meter,
       ...heartbeat && { heartbeat },
       threads: machine?.threads,
       events: {
@@ -159,6 +165,7 @@ export class App {
       clock,
       random,
       log: log.part("plugin"),
+      meter,
       hangs: this.#fleet.hangs,
     });
     this.#configs = machine?.configs ??
@@ -172,6 +179,8 @@ export class App {
       live: this.#live,
       clock,
       log: this.#log,
+      meter,
+      propagation,
       askAgain: (cluster) => this.#watches.askAgain(cluster),
       onChange: (cluster) => {
         this.#lastKnown.note();
@@ -184,6 +193,7 @@ export class App {
       clock,
       random,
       log: this.#log,
+      meter,
       signal: this.#stopping.signal,
     });
     this.#lastKnown = new LastKnown({
@@ -198,6 +208,8 @@ export class App {
       clock,
       random,
       log,
+      meter,
+      propagation,
       makeEffects,
       plugins: this.#balancerPlugins,
       lastKnown: this.#lastKnown,
@@ -209,6 +221,7 @@ export class App {
       clock,
       random,
       log: log.part("health"),
+      meter,
       probe: (id, timeoutMs, signal) => this.#probe(id, timeoutMs, signal),
       onStatus: () => this.#register(),
     });
@@ -216,6 +229,7 @@ export class App {
       clock,
       random,
       log: log.part("registrar"),
+      meter,
       change: (operation, registration, signal) => this.#change(operation, registration, signal),
     });
   }

@@ -1,6 +1,7 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
+import type { Meter } from "../metrics/meter.ts";
 import type { Decider } from "../plugin/decider.ts";
 import type { BalancerUse } from "../plugin/source.ts";
 import { ForeignBalancer } from "../supervisor/foreign_balancer.ts";
@@ -14,6 +15,7 @@ export interface BalancerPluginsOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly meter?: Meter | undefined;
   /** What hung is not run again for a while, or ever. */
   readonly hangs?: Hangs | undefined;
 }

@@ -3,6 +3,8 @@ import { type Applied, Writer } from "../balance/writer.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
+import type { Meter } from "../metrics/meter.ts";
+import { meterEffects } from "../balance/metered_effects.ts";
 import type { Topology } from "../model/topology.ts";
 import type { HostFacts } from "../plugin/contract.ts";
 import { UndecidedError } from "../plugin/decider.ts";
@@ -12,6 +14,7 @@ import type { BalancerPlugins } from "./balancer_plugins.ts";
 import { composeWanted } from "../membership/wanted.ts";
 import type { Taken } from "../config/reading.ts";
 import type { LastKnown } from "../membership/last_known.ts";
+import type { Propagation } from "../membership/propagation.ts";
 import { placed } from "../config/place.ts";
 
 /** What {@linkcode Balancers} is made of. */
@@ -20,6 +23,9 @@ export interface BalancersOptions {
   readonly random: Random;
   /** Gives each part its logger. */
   readonly log: { part(name: string): Logger };
+  readonly meter: Meter;
+  /** Measures how long changes of members take. */
+  readonly propagation: Propagation;
   /** Makes what acts on a balancer. */
   readonly makeEffects: () => BalancerEffects;
   /** Where the plugins come from, to be ended with the balancers. */
@@ -118,9 +124,10 @@ export class Balancers implements AsyncDisposable {
   }
 
   #begin(name: string, accepted: AcceptedBalancer): RunningBalancer {
-    const { clock, random, log, onApplied, onFailure, makeEffects } = this.#options;
+    const { clock, random, log, meter, propagation, onApplied, onFailure, makeEffects } = this.#options;
     const controller = new AbortController();
-    const effects = makeEffects();
+    const effects = meterEffects(makeEffects(), { balancer: name, clock, meter });
+    propagation.begin(name);
     const writer = new Writer({
       name,
       balancer: accepted.plugin,
@@ -128,9 +135,17 @@ export class Balancers implements AsyncDisposable {
       clock,
       random,
       log: named(log.part("writer"), name),
-      onApplied: (applied) => onApplied?.(name, applied),
+      meter,
+      onServed: (generation, clusters) => propagation.served(name, generation, clusters),
+      onApplied: (applied) => {
+        meter.observe("lighthouse_balancer_turn_duration_seconds", { balancer: name }, applied.tookMs / 1_000);
+        onApplied?.(name, applied);
+      },
     });
-    const done = writer.run(controller.signal).catch(onFailure).finally(() => effects[Symbol.dispose]?.());
+    const done = writer.run(controller.signal).catch(onFailure).finally(() => {
+      propagation.end(name);
+      effects[Symbol.dispose]?.();
+    });
     return { accepted, writer, controller, done };
   }
 

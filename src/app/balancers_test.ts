@@ -5,6 +5,8 @@ import { eventually } from "../../tests/support/eventually.ts";
 import { HaproxyModel } from "../../tests/support/haproxy_model.ts";
 import { RecordingLogger } from "../../tests/support/recording_logger.ts";
 import { DEFAULT_SETTINGS } from "../config/settings_schema.ts";
+import { Propagation } from "../membership/propagation.ts";
+import { UNMETERED } from "../metrics/meter.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { seededRandom } from "../kernel/random.ts";
 import type { Decider } from "../plugin/decider.ts";
@@ -51,6 +53,8 @@ class Bench implements AsyncDisposable {
     clock: new FakeClock(),
     random: seededRandom(7),
     log: { part: () => this.log },
+    meter: UNMETERED,
+    propagation: new Propagation({ clock: new FakeClock(), meter: UNMETERED }),
     makeEffects: () => {
       const number = this.models.push(new HaproxyModel());
       this.happened.push(`effects ${number} made`);

@@ -3,6 +3,7 @@ import { takeDirectory, type TakenConfig } from "../config/pipeline.ts";
 import { type DirectoryWatch, watchDirectory } from "../config/watch.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
+import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import type { Logging } from "../logging/plan.ts";
 import type { PluginCatalog } from "../plugin/source.ts";
 import { Describer } from "../supervisor/describer.ts";
@@ -20,6 +21,7 @@ export interface IntakeOptions {
   readonly role: "writer" | "reporter" | "run";
   readonly clock: Clock;
   readonly log: Logger;
+  readonly meter?: Meter | undefined;
   /** The plugins that can be had. */
   readonly catalog: Pick<PluginCatalog, "find" | "names">;
   /** Makes what loads the plugins of `plugins.yaml`; without it there are none. */
@@ -76,6 +78,7 @@ export class Intake implements ConfigSource {
   /** See {@linkcode ConfigSource.configs}. */
   async *configs(signal: AbortSignal): AsyncGenerator<Taken> {
     const { dir, role, clock, log, catalog, balancerPlugins, onLogging, pluginLoader, hangs } = this.#options;
+    const { meter = UNMETERED } = this.#options;
     await using watch = watchDirectory(dir, { signal, clock, log });
     this.#watch = watch;
     await using plugins = pluginLoader?.(() => watch.poke(), hangs);
@@ -106,6 +109,8 @@ export class Intake implements ConfigSource {
       last = taken;
       watch.follow(taken.secretFiles);
       const { accepted, sources, diagnostics, isChanged } = taken;
+      const result = taken.loaded.unread !== undefined ? "unreadable" : isChanged ? "changed" : "unchanged";
+      meter.count("lighthouse_config_reads_total", { result });
       const readMs = clock.now();
       const takenMs = isChanged ? readMs : this.#reading.takenMs;
       this.#reading = { ...this.#reading, readMs, takenMs, unread: taken.loaded.unread, diagnostics };

@@ -1,4 +1,5 @@
 import type { Logger } from "../kernel/logger.ts";
+import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { BalancerSources, FileFault, Notice, Origin, Seen, Step } from "../plugin/contract.ts";
 import type { Fate } from "./acceptance.ts";
@@ -47,6 +48,7 @@ export interface Refusal {
 export class OperatorLog {
   readonly #name: string;
   readonly #log: Logger;
+  readonly #meter: Meter;
   /** What programs said. */
   readonly #said = new Set<string>();
   /** What is wrong now: told again when it has been right in between. */
@@ -56,8 +58,8 @@ export class OperatorLog {
   #standby: string | undefined;
 
   /** Tells `log` of the balancer that is called `name`: after its file, for there may be several of a kind. */
-  constructor(name: string, log: Logger) {
-    [this.#name, this.#log] = [name, log];
+  constructor(name: string, log: Logger, meter = UNMETERED) {
+    [this.#name, this.#log, this.#meter] = [name, log, meter];
   }
 
   /** What the balancer is called. */
@@ -101,6 +103,7 @@ export class OperatorLog {
   /** Tells that the balancer refused a config, its own or a cluster's, why, and what becomes of it. */
   tellRefusal({ cluster, faults, fate }: Refusal, locate: Locate): void {
     const whose = cluster === undefined ? "config" : `config of cluster ${cluster}`;
+    this.#meter.count("lighthouse_balancer_config_rejections_total", { balancer: this.#name });
     const text = `${this.#name} refuses the ${whose}, ${FATES[fate]}: ${list(faults, locate)}`;
     this.#log[this.#isNewFault(text) ? "error" : "debug"](text, {
       event: "balancer.config_rejected",
@@ -141,6 +144,7 @@ export class OperatorLog {
       ...steps.some((step) => step.do === "install") ? [changed] : [],
     ];
     if (found.length === 0) return;
+    this.#meter.count("lighthouse_balancer_drift_total", { balancer: this.#name });
     this.#log.warn(`${this.#name}: not as it was left: ${found.join(", ")}; this is put right`, {
       event: "balancer.drift",
       found: found.join(", "),

@@ -1,7 +1,8 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
-import type { BalancerSources, CommandStep, Step, Wanted } from "../plugin/contract.ts";
+import { type Meter, UNMETERED } from "../metrics/meter.ts";
+import type { BalancerSources, CommandStep, Step, Wanted, WantedCluster } from "../plugin/contract.ts";
 import { type Decider, UndecidedError } from "../plugin/decider.ts";
 import { Agenda } from "./agenda.ts";
 import { type Answering, CommandMemory } from "./command_memory.ts";
@@ -52,6 +53,9 @@ export interface WriterOptions<Config, ClusterConfig, Observed> {
   readonly reconcileMs?: number;
   /** Hears of each turn that had a new wish or did something. */
   readonly onApplied?: (applied: Applied) => void;
+  /** Hears, at each look, which clusters the balancer is seen serving, and of which generation. */
+  readonly onServed?: (generation: number | undefined, clusters: readonly WantedCluster[]) => void;
+  readonly meter?: Meter;
 }
 
 /** How often the balancer is looked at although nothing changed. */
@@ -110,6 +114,7 @@ export class Writer<Config, ClusterConfig, Observed> {
   readonly #log: Logger;
   readonly #reconcileMs: number;
   readonly #onApplied: (applied: Applied) => void;
+  readonly #onServed: NonNullable<WriterOptions<Config, ClusterConfig, Observed>["onServed"]>;
 
   readonly #logbook: Logbook;
   readonly #agenda: Agenda<Wish<Config, ClusterConfig>>;
@@ -132,13 +137,14 @@ export class Writer<Config, ClusterConfig, Observed> {
 
   constructor(options: WriterOptions<Config, ClusterConfig, Observed>) {
     const { balancer, effects, clock, random, reconcileMs = RECONCILE_MS, onApplied = () => {} } = options;
-    const { name = balancer.name } = options;
+    const { name = balancer.name, onServed = () => {}, meter = UNMETERED } = options;
+    this.#onServed = onServed;
     this.#logbook = new Logbook(clock.now());
     const log = this.#logbook.listen(options.log, clock);
     [this.#balancer, this.#effects, this.#clock, this.#log] = [balancer, effects, clock, log];
     [this.#reconcileMs, this.#onApplied] = [reconcileMs, onApplied];
     const agenda = this.#agenda = new Agenda(clock);
-    const told = this.#told = new OperatorLog(name, log);
+    const told = this.#told = new OperatorLog(name, log, meter);
     this.#version = new KnownVersion(effects, told);
     this.#serving = new Serving({
       name,
@@ -268,6 +274,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     if (inForce) {
       this.#planner.accept(view.target.wanted);
       this.#logbook.served(view.target.wanted, turn.wish.generation);
+      this.#onServed(turn.wish.generation, view.target.wanted.clusters);
       this.#serving.settle(view.sources);
       this.#pace.settle();
     }

@@ -1,5 +1,7 @@
+import { discoveryOf } from "../config/accept.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
+import { type Meter, UNMETERED } from "../metrics/meter.ts";
 
 /** Whether a registry is in reach, as its worker last said. */
 export interface Reachable {
@@ -34,11 +36,14 @@ const NOT_LOGGED: Logged = { state: "unknown", warnedMs: -Infinity, cancel: () =
 export class Connectivity implements Disposable {
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #meter: Meter;
   readonly #now = new Map<string, Reachable>();
   readonly #logged = new Map<string, Logged>();
 
-  constructor({ clock, log }: { readonly clock: Clock; readonly log: Logger }) {
-    [this.#clock, this.#log] = [clock, log];
+  constructor(
+    { clock, log, meter = UNMETERED }: { readonly clock: Clock; readonly log: Logger; readonly meter?: Meter },
+  ) {
+    [this.#clock, this.#log, this.#meter] = [clock, log, meter];
   }
 
   /** What a worker last said; `undefined` if it never was in service. */
@@ -101,6 +106,10 @@ export class Connectivity implements Disposable {
 
   #note(worker: string, state: Reachable["state"], detail: string): void {
     const before = this.#now.get(worker);
+    const discovery = discoveryOf(worker) ?? worker;
+    const [was, is] = [before?.state === "connected", state === "connected"];
+    if (is && !was) this.#meter.count("lighthouse_registry_connects_total", { discovery });
+    if (was && !is) this.#meter.count("lighthouse_registry_disconnects_total", { discovery });
     this.#now.set(worker, { state, detail, sinceMs: before?.state === state ? before.sinceMs : this.#clock.now() });
   }
 }

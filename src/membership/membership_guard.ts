@@ -1,9 +1,11 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
+import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import { GUARD_DEFAULTS, type GuardSettings } from "../model/cluster.ts";
 import type { ClusterName, ClusterSnapshot } from "../model/topology.ts";
 import { applyGuard, type GuardMemory, type Hold, NO_MEMORY } from "./guard.ts";
 import type { LiveTopology, Stale } from "./live_topology.ts";
+import type { Propagation } from "./propagation.ts";
 
 /** What a {@linkcode MembershipGuard} is made of. */
 export interface MembershipGuardOptions {
@@ -11,6 +13,9 @@ export interface MembershipGuardOptions {
   readonly live: LiveTopology;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly meter?: Meter;
+  /** Hears of each change of members, and when its snapshot arrived. */
+  readonly propagation?: Pick<Propagation, "arrived">;
   /** Asks a cluster's registry for its whole membership once more. */
   readonly askAgain: (cluster: ClusterName) => void;
   /** Hears that the members of a cluster are others, or that a registry has spoken of it for the first time. */
@@ -75,7 +80,8 @@ export class MembershipGuard implements Disposable {
 
   /** Takes what a registry says. */
   hear({ cluster, nodes: said }: ClusterSnapshot): void {
-    const { live, clock, onChange } = this.#options;
+    const { live, clock, meter = UNMETERED, propagation, onChange } = this.#options;
+    const arrivedMs = clock.now();
     const before = this.#memory.get(cluster) ?? NO_MEMORY;
     const known = live.nodes(cluster) ?? [];
     const { nodes, memory } = applyGuard({
@@ -83,7 +89,7 @@ export class MembershipGuard implements Disposable {
       said,
       settings: this.#guards.get(cluster) ?? GUARD_DEFAULTS,
       memory: before,
-      now: clock.now(),
+      now: arrivedMs,
       connectedAt: this.#connectedAt.get(cluster) ?? -Infinity,
     });
     this.#memory.set(cluster, memory);
@@ -92,8 +98,11 @@ export class MembershipGuard implements Disposable {
     else this.#schedule(cluster, memory.hold);
     this.#tell(cluster, { before: before.hold, hold: memory.hold, known: known.length, said: said.length });
     const isFirst = !live.heard(cluster);
-    if (!live.replace({ cluster, nodes }) && !isFirst) return;
-    onChange(cluster);
+    const isChanged = live.replace({ cluster, nodes });
+    const result = memory.hold !== undefined ? "held" : isChanged ? "changed" : "unchanged";
+    meter.count("lighthouse_snapshots_total", { cluster, result });
+    if (isChanged) propagation?.arrived(cluster, live.generation(cluster) ?? 0, arrivedMs);
+    if (isChanged || isFirst) onChange(cluster);
   }
 
   /** Asks no more. */
@@ -118,7 +127,7 @@ export class MembershipGuard implements Disposable {
       readonly said: number;
     },
   ): void {
-    const { log, clock } = this.#options;
+    const { log, clock, meter = UNMETERED } = this.#options;
     const at = { cluster, known, said };
     if (hold === undefined) {
       if (before === undefined) return;
@@ -130,6 +139,7 @@ export class MembershipGuard implements Disposable {
     const { cause, askAt } = hold;
     // When the registry is asked again; its answer takes the time that its plugin needs to be sure of it.
     const recheck = askAt === Infinity ? "never" : `${Math.ceil((askAt - clock.now()) / 1_000)}s`;
+    meter.count("lighthouse_cluster_holds_total", { cluster, cause });
     log.warn(`${HELD[cause]}; keeping ${known}${askAt === Infinity ? "" : " until confirmed"}`, {
       event: "cluster.held",
       cause,

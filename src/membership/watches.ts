@@ -3,6 +3,7 @@ import type { Clock } from "../kernel/clock.ts";
 import { delay } from "../kernel/delay.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
+import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { MembershipGuard } from "./membership_guard.ts";
 import type { Fleet } from "../supervisor/fleet.ts";
@@ -20,6 +21,7 @@ export interface WatchesOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly meter?: Meter;
   /** Aborted when nothing is to be watched again. */
   readonly signal: AbortSignal;
 }
@@ -123,7 +125,8 @@ export class Watches {
   }
 
   async #watchAgain(key: string, cluster: ClusterName, reason: string): Promise<void> {
-    const { clock, random, log, signal } = this.#options;
+    const { clock, random, log, meter = UNMETERED, signal } = this.#options;
+    meter.count("lighthouse_watch_failures_total", { cluster });
     const before = this.#lost.get(cluster);
     const attempt = before?.attempts ?? 0;
     this.#lost.set(cluster, { attempts: attempt + 1, reason });

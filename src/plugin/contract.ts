@@ -487,10 +487,13 @@ export type Step =
    * `listens` are the addresses that are new to it: if one of them is taken,
    * the reload is not begun, for a balancer may stop serving while it tries in
    * vain. `then` is said to the new process at once, before it can know.
+   * `cause` is the reason in one word, to count by: the config has changed, members
+   * changed in a way that no command brings about, or the host wants one.
    */
   | {
     readonly do: "reload";
     readonly reason: string;
+    readonly cause?: "structure" | "members" | "forced" | undefined;
     readonly listens: readonly Endpoint[];
     readonly how: ReloadWay;
     readonly then?: readonly CommandStep[] | undefined;

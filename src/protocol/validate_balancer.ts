@@ -164,11 +164,24 @@ function step(value: unknown): Step {
       const listens = endpoints(raw.listens);
       const then = raw.then === undefined ? undefined : listOf(raw.then, "then", STEPS_MAX).map(commandStep);
       const how = reloadWay(raw.how);
-      return { do: "reload", reason: reason(raw.reason), listens, how, ...then !== undefined && { then } };
+      const cause = causeOf(raw.cause);
+      return {
+        do: "reload",
+        reason: reason(raw.reason),
+        ...cause !== undefined && { cause },
+        listens,
+        how,
+        ...then !== undefined && { then },
+      };
     }
     default:
       throw new InvalidMessage(`Unknown kind of a step: ${quote(raw.do)}`);
   }
+}
+
+function causeOf(value: unknown): "structure" | "members" | "forced" | undefined {
+  if (value === undefined || value === "structure" || value === "members" || value === "forced") return value;
+  throw new InvalidMessage(`cause must be structure, members or forced: current value is ${quote(value)}`);
 }
 
 function endpoints(value: unknown): readonly string[] {

@@ -42,6 +42,7 @@ Deno.test.each([
   { ask: "plan", steps: [INSTALL, { do: "command", command: "show info", expect: ["New server.*", "[0-9]+"] }] },
   { ask: "plan", steps: [{ do: "start", reason: "x", run: ["/bin/x"] }] },
   { ask: "plan", steps: [{ do: "reload", reason: "x", listens: [], how: { run: ["/bin/x"] } }] },
+  { ask: "plan", steps: [{ do: "reload", reason: "x", cause: "members", listens: [], how: { run: ["/bin/x"] } }] },
   { ask: "plan", steps: [{ do: "reload", reason: "x", listens: [], how: { signal: "SIGUSR2", pid: 42 } }] },
   { ask: "explain", explanation: undefined },
   { ask: "explain", explanation: { cluster: "web", faults: [{ message: "x", remedy: [{ path: [] }] }] } },

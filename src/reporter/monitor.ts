@@ -2,6 +2,7 @@ import type { Clock } from "../kernel/clock.ts";
 import { delay } from "../kernel/delay.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
+import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import type { ProbeOutcome } from "../plugin/contract.ts";
 import { firstDelayMs, nextDelayMs } from "./schedule.ts";
 import { type Status, statusOf } from "./status.ts";
@@ -39,6 +40,7 @@ export interface MonitorOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly meter?: Meter;
   /**
    * Probes once; must settle, soon after the deadline at most unless its worker
    * is just starting, and never throw but for an aborted signal.
@@ -203,7 +205,7 @@ export class Monitor implements AsyncDisposable {
   }
 
   async #run(running: RunningPort, current: RunningCheck): Promise<void> {
-    const { clock, random, probe } = this.#options;
+    const { clock, random, probe, meter = UNMETERED } = this.#options;
     const { check, intervalMs, controller: { signal } } = current;
     try {
       await delay(firstDelayMs(intervalMs, random), { clock, signal });
@@ -212,6 +214,13 @@ export class Monitor implements AsyncDisposable {
         const outcome = await probe(check.id, check.timeoutMs, signal);
         signal.throwIfAborted();
         current.probedMs = clock.now();
+        const { status: result } = outcome;
+        meter.count("lighthouse_probes_total", { service: running.port.key, check: check.name, result });
+        meter.observe(
+          "lighthouse_probe_duration_seconds",
+          { check: check.name },
+          (current.probedMs - startedMs) / 1_000,
+        );
         this.#take(running, current, outcome);
         this.#update(running);
         const waitMs = nextDelayMs({ startedMs, endedMs: clock.now(), intervalMs });

@@ -4,6 +4,7 @@ import { delay } from "../kernel/delay.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
 import { abortable } from "../kernel/within.ts";
+import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import { type Node, nodeName } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
 
@@ -31,6 +32,7 @@ export interface RegistrarOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly meter?: Meter;
   /** Changes the registry; must settle within its own deadline; throws when it could not. */
   readonly change: (
     operation: Operation,
@@ -278,7 +280,7 @@ export class Registrar implements AsyncDisposable {
 
   /** Tells the registry what is wanted now; answers whether it took it. */
   async #change(entry: Tracked, signal: AbortSignal): Promise<boolean> {
-    const { change, log } = this.#options;
+    const { change, clock, log, meter = UNMETERED } = this.#options;
     const { registration, session } = entry;
     const wish = wishOf(entry);
     const isNews = entry.done !== wish;
@@ -287,13 +289,19 @@ export class Registrar implements AsyncDisposable {
     // What is on its way may arrive even if nobody waits for it any more.
     if (isNews) entry.done = undefined;
     entry.isOnItsWay = operation === "register";
+    const { discovery } = registration;
+    const startedMs = clock.now();
     try {
       const done = await change(operation, registration, signal);
+      meter.count("lighthouse_registrations_total", { discovery, operation, result: "ok" });
+      const seconds = (clock.now() - startedMs) / 1_000;
+      meter.observe("lighthouse_registration_duration_seconds", { discovery, operation }, seconds);
       if (done) this.#noteTakeover(entry, done.takenFrom);
     } catch (error) {
       entry.done = undefined;
       const reason = error instanceof Error ? error.message : String(error);
       if (signal.aborted) return false;
+      meter.count("lighthouse_registrations_total", { discovery, operation, result: "error" });
       // A failure is news, and so is another one; the same again is not.
       log[entry.failure === reason ? "debug" : "warn"](`Could not ${operation}; trying again`, {
         event: "registration.failed",

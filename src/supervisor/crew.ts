@@ -3,6 +3,7 @@ import { delay } from "../kernel/delay.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { within } from "../kernel/within.ts";
 import { PLUGIN_API_VERSION } from "../plugin/contract.ts";
+import type { Meter } from "../metrics/meter.ts";
 import type { HeartbeatOptions } from "./heartbeat.ts";
 import { joinPermissions, toDenoPermissions } from "./permissions.ts";
 import { PluginHost, WorkerDeadError, WorkerDeadlineError, type WorkerEvent } from "./plugin_host.ts";
@@ -30,6 +31,7 @@ export interface BootOptions {
   readonly clock: Clock;
   /** Hears of what a worker said that was refused. */
   readonly log: Logger;
+  readonly meter: Meter;
   /** How its life is watched. */
   readonly heartbeat: HeartbeatOptions;
   /** Starts its thread. */
@@ -51,7 +53,7 @@ export interface BootOptions {
  */
 export async function bootCrew(
   { key, kind, module, instances }: WorkerSpec,
-  { clock, log, heartbeat, startThread, registry, onEvent, dismiss, signal }: BootOptions,
+  { clock, log, meter, heartbeat, startThread, registry, onEvent, dismiss, signal }: BootOptions,
 ): Promise<Crew> {
   // Making a thread blocks this one for some 10 ms: what was asked for before goes out first.
   await delay(0, { clock, signal });
@@ -63,6 +65,7 @@ export async function bootCrew(
     module,
     permissions: toDenoPermissions(joinPermissions(instances.map(({ granted }) => granted))),
     clock,
+    meter,
     heartbeat,
     startThread,
     onEvent: (event) => {

@@ -5,6 +5,7 @@ import { Gate } from "../kernel/gate.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
 import { abortable } from "../kernel/within.ts";
+import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import type { Answer, Request, ToWorker } from "../protocol/messages.ts";
 import { countOwnThreads } from "../system/processes.ts";
 import { ThreadCensus } from "./census.ts";
@@ -62,6 +63,7 @@ export interface FleetOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly meter?: Meter;
   readonly events: FleetEvents;
   /** How the lives of workers are watched. */
   readonly heartbeat?: HeartbeatOptions;
@@ -117,6 +119,7 @@ export class Fleet implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log: Logger;
+  readonly #meter: Meter;
   readonly #events: FleetEvents;
   readonly #heartbeat: HeartbeatOptions;
   readonly #threads: Threads;
@@ -135,6 +138,7 @@ export class Fleet implements AsyncDisposable {
 
   constructor(options: FleetOptions) {
     const { clock, random, log, events, heartbeat = HEARTBEAT_OPTIONS, threads = OWN_THREADS } = options;
+    this.#meter = options.meter ?? UNMETERED;
     [this.#clock, this.#random, this.#log, this.#events] = [clock, random, log, events];
     [this.#heartbeat, this.#threads] = [heartbeat, threads];
     const stuckThreads = () => this.stuckThreads;
@@ -334,7 +338,7 @@ export class Fleet implements AsyncDisposable {
   /** Keeps one member in service until it is replaced or removed. */
   async #keep(member: Member): Promise<void> {
     const { signal } = member.controller;
-    const { key } = member.spec;
+    const { key, kind } = member.spec;
     let wasFull = false;
     for (let attempt = 0; !signal.aborted && !member.isSuperseded;) {
       const bornMs = this.#clock.now();
@@ -362,6 +366,9 @@ export class Fleet implements AsyncDisposable {
           break;
         }
         this.#serve(member, crew);
+        this.#meter.count("lighthouse_worker_boots_total", { kind, result: "ok" });
+        const bootSeconds = (this.#clock.now() - bornMs) / 1_000;
+        this.#meter.observe("lighthouse_worker_boot_duration_seconds", { kind }, bootSeconds);
         // A first start is no news, the end of an outage is.
         this.#log[attempt > 0 ? "info" : "debug"]("Worker is in service", {
           event: "worker.started",
@@ -384,6 +391,8 @@ export class Fleet implements AsyncDisposable {
       }
       const { crew } = member;
       member.crew = undefined;
+      if (crew === undefined) this.#meter.count("lighthouse_worker_boots_total", { kind, result: "error" });
+      else this.#meter.count("lighthouse_worker_restarts_total", { worker: key });
       if (isHung || crew?.host.fellSilent) this.hangs.note(hangKey(member.spec), member.down ?? "no answer");
       if (crew !== undefined) this.#dismiss(crew);
       member.tried.resolve();
@@ -450,6 +459,7 @@ export class Fleet implements AsyncDisposable {
       return await bootCrew(spec, {
         clock: this.#clock,
         log: this.#log,
+        meter: this.#meter,
         heartbeat: this.#heartbeat,
         startThread: this.#threads.start,
         registry,

@@ -3,6 +3,7 @@ import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
 import { within } from "../kernel/within.ts";
+import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import type { Node } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
 import { sourceFaults, stepFault } from "../plugin/balancer_policy.ts";
@@ -55,6 +56,7 @@ export interface ForeignBalancerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly meter?: Meter | undefined;
   /** What hung is not run again for a while, or ever. */
   readonly hangs?: Hangs | undefined;
 }
@@ -260,7 +262,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
   }
 
   #start(): PluginHost {
-    const { source, clock, log, hangs } = this.#options;
+    const { source, clock, log, meter, hangs } = this.#options;
     if (this.#isEnded) throw this.#undecided("it is not wanted any more");
     const refusal = hangs?.refusal(source.module);
     if (refusal?.isForGood) throw this.#undecided(refusal.reason);
@@ -272,6 +274,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
       module: source.module,
       permissions: "none",
       clock,
+      meter,
       onEvent: (event) => {
         if (event.type === "log") log[event.level](event.message, { ...event.properties, ...at });
       },
@@ -285,8 +288,9 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
   /** Ends a worker that cannot go on; the next comes after a rest. */
   #fall(host: PluginHost, reason: string, { isHung }: { readonly isHung: boolean }): void {
     if (this.#host !== host) return;
-    const { source, clock, random, log, hangs } = this.#options;
+    const { source, clock, random, log, meter = UNMETERED, hangs } = this.#options;
     this.#host = undefined;
+    meter.count("lighthouse_worker_restarts_total", { worker: host.name });
     const isNews = this.#fellBy !== reason;
     [this.#fallen, this.#fellBy] = [reason, reason];
     if (isHung) hangs?.note(source.module, reason);

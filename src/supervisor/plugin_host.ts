@@ -1,4 +1,5 @@
 import type { Clock } from "../kernel/clock.ts";
+import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import type { Node } from "../model/node.ts";
 import { validate, type Validated } from "../protocol/validate.ts";
 import type { Answer, Request, ToHost, ToWorker } from "../protocol/messages.ts";
@@ -31,6 +32,7 @@ export type WorkerEvent = Extract<ToHost, { type: "snapshot" | "lost" | "ended" 
 export interface PluginHostOptions extends ThreadOptions {
   /** Time. */
   readonly clock: Clock;
+  readonly meter?: Meter | undefined;
   /** How its life is watched. */
   readonly heartbeat?: HeartbeatOptions;
   /** Starts its thread: a Web Worker unless a simulation has another. */
@@ -71,6 +73,8 @@ export class PluginHost implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #heartbeatOptions: HeartbeatOptions;
   readonly #options: PluginHostOptions;
+  readonly #meter: Meter;
+  readonly #ofKind: { readonly kind: string };
   readonly #calls = new Map<number, PromiseWithResolvers<Answer>>();
   readonly #loaded = Promise.withResolvers<ToHost & { type: "loaded" }>();
   readonly #stopped = Promise.withResolvers<void>();
@@ -100,6 +104,7 @@ export class PluginHost implements AsyncDisposable {
   constructor(options: PluginHostOptions) {
     this.#options = options;
     this.name = options.name;
+    [this.#meter, this.#ofKind] = [options.meter ?? UNMETERED, { kind: options.kind ?? "none" }];
     this.#clock = options.clock;
     this.#share = new Share(options.clock.now());
     this.#heartbeatOptions = options.heartbeat ?? HEARTBEAT_OPTIONS;
@@ -219,6 +224,7 @@ export class PluginHost implements AsyncDisposable {
     if (this.#refused.size >= REFUSED_KEPT_MAX) this.#refused.clear();
     if (refused.length === 0) this.#refused.delete(cluster);
     else this.#refused.set(cluster, new Set(refused.slice(0, REFUSED_KEPT_MAX)));
+    this.#meter.count("lighthouse_worker_rejected_messages_total", this.#ofKind, news.length);
     const second = Math.floor(this.#clock.now() / 1_000);
     if (this.#refusals.second !== second) this.#refusals = { second, told: 0 };
     if (news.length === 0 || ++this.#refusals.told > REFUSALS_PER_SECOND) return;
@@ -234,7 +240,10 @@ export class PluginHost implements AsyncDisposable {
     const { kind, module } = this.#options;
     const answers = module === PARSER_MODULE || kind === "balancer";
     const validated = read(data, answers ? ANSWER_LENGTH_MAX : MESSAGE_LENGTH_MAX);
-    if (!validated.ok) return this.#die(`It said what cannot be understood: ${validated.fault}`);
+    if (!validated.ok) {
+      this.#meter.count("lighthouse_worker_rejected_messages_total", this.#ofKind);
+      return this.#die(`It said what cannot be understood: ${validated.fault}`);
+    }
     const { message, refused } = validated;
     // What was asked for is the host's own affair.
     const isAsked = "seq" in message && this.#calls.has(message.seq);
@@ -256,6 +265,7 @@ export class PluginHost implements AsyncDisposable {
       case "log":
         return this.#options.onEvent?.({ ...message, properties: withEvent(message.properties) });
       case "dropped":
+        this.#meter.count("lighthouse_worker_dropped_log_records_total", this.#ofKind, message.records);
         return this.#options.onRefused?.(`${message.records} log records in one second were dropped`);
       case "connection":
       case "nodes":

@@ -45,7 +45,8 @@ export function plan(
     const listens = known ? newListeners(file, rendered.text) : [];
     const then = carryOver(clusters, running);
     const how = reloadWay(wanted, running, reason);
-    return [...installAs("now"), { do: "reload", reason, listens, how, ...then.length === 0 ? {} : { then } }];
+    const cause = because !== undefined ? "forced" : structural !== undefined ? "structure" : "members";
+    return [...installAs("now"), { do: "reload", reason, cause, listens, how, ...then.length === 0 ? {} : { then } }];
   }
   // A file that says more than what runs waits for the reload that makes it true.
   return [...listening.steps, ...membership.steps, ...reason === undefined ? installAs("soon") : []];

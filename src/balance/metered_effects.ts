@@ -1,0 +1,61 @@
+import type { Clock } from "../kernel/clock.ts";
+import type { Meter } from "../metrics/meter.ts";
+import type { BalancerEffects, StepOutcome } from "./effects.ts";
+
+/** What {@linkcode meterEffects} needs. */
+export interface MeterEffectsOptions {
+  /** The balancer's name. */
+  readonly balancer: string;
+  readonly clock: Clock;
+  readonly meter: Meter;
+}
+
+/** Effects whose looks and steps are counted and timed. */
+export function meterEffects(
+  effects: BalancerEffects,
+  { balancer, clock, meter }: MeterEffectsOptions,
+): BalancerEffects {
+  const looked = (result: string, startedMs: number) => {
+    const seconds = (clock.now() - startedMs) / 1_000;
+    meter.observe("lighthouse_balancer_look_duration_seconds", { balancer, result }, seconds);
+  };
+  const { claim } = effects;
+  return {
+    attend: (sources, signal) => effects.attend(sources, signal),
+    dismiss: (pid, sources) => effects.dismiss(pid, sources),
+    version: (program, signal) => effects.version(program, signal),
+    programFile: (program) => effects.programFile(program),
+    ...claim && { claim: (sources) => claim.call(effects, sources) },
+    [Symbol.dispose]: () => effects[Symbol.dispose]?.(),
+    async observe(sources, pidOf, signal) {
+      const startedMs = clock.now();
+      try {
+        const seen = await effects.observe(sources, pidOf, signal);
+        looked(seen.answers === undefined ? "down" : "ok", startedMs);
+        return seen;
+      } catch (error) {
+        if (!signal.aborted) looked("error", startedMs);
+        throw error;
+      }
+    },
+    async execute(steps, sources, signal) {
+      const outcomes = await effects.execute(steps, sources, signal);
+      for (const [index, outcome] of outcomes.entries()) note(outcome, outcomes[index - 1]);
+      return outcomes;
+    },
+  };
+
+  function note(outcome: StepOutcome, before: StepOutcome | undefined): void {
+    const { ok, step } = outcome;
+    const result = ok ? "ok" : outcome.failure.kind;
+    meter.count("lighthouse_balancer_steps_total", { balancer, step: step.do, result });
+    if (!ok) return;
+    // Commands that went together share one time.
+    const isTimed = step.do !== "command" || before?.step.do !== "command";
+    const seconds = outcome.tookMs / 1_000;
+    if (isTimed) meter.observe("lighthouse_balancer_step_duration_seconds", { balancer, step: step.do }, seconds);
+    if (step.do === "reload") {
+      meter.count("lighthouse_balancer_reloads_total", { balancer, reason: step.cause ?? "other" });
+    } else if (step.do === "start") meter.count("lighthouse_balancer_starts_total", { balancer });
+  }
+}
