@@ -21,8 +21,8 @@ export function meterEffects(
   };
   const { claim } = effects;
   return {
-    attend: (sources, signal) => effects.attend(sources, signal),
-    dismiss: (pid, sources) => effects.dismiss(pid, sources),
+    watchSocket: (sources, signal) => effects.watchSocket(sources, signal),
+    softStop: (pid, sources) => effects.softStop(pid, sources),
     version: (program, signal) => effects.version(program, signal),
     programFile: (program) => effects.programFile(program),
     ...claim && { claim: (sources) => claim.call(effects, sources) },
