@@ -1,5 +1,5 @@
 /**
- * A node as the registries hold it: JSON byte for byte as the predecessor
+ * A node as the registries hold it: JSON byte for byte as 1.0
  * writes it, so that both may share one registry.
  *
  * @module
@@ -39,7 +39,7 @@ type NodeOptions = Pick<Node, "weight" | "state" | "zone" | "labels" | "priority
 /**
  * Reads what a registry holds of a node; it may come from anybody. `peer` and
  * `metadata` may be JSON text within a string or plain objects. Metadata that
- * cannot be read costs only itself: the predecessor never looks at it, and the
+ * cannot be read costs only itself: 1.0 never looks at it, and the
  * node is served; where nobody reads it, it is not looked at. Never throws.
  */
 export function decodeNode(

@@ -5,7 +5,7 @@ import { decodeNode, encodeNode, toPythonJson } from "./node_json.ts";
 
 const PEER = { name: "localhost", ip: "127.0.0.1", port: 1024 };
 
-/** A node as the predecessor wrote it in a run. */
+/** A node as 1.0 wrote it in a run. */
 const WRITTEN = String.raw`{"host": "localhost", "ip": "127.0.0.1", "metadata": "{\"role\": \"master\"}", ` +
   String.raw`"peer": "{\"ip\": \"127.0.0.1\", \"name\": \"localhost\", \"port\": 1024}", "port": 20101}`;
 
@@ -22,7 +22,7 @@ function decode(text: string): string {
   return parsed.ok ? JSON.stringify(parsed.node) : parsed.reason;
 }
 
-Deno.test("encodeNode() writes the predecessor's bytes", () => {
+Deno.test("encodeNode() writes 1.0's bytes", () => {
   assert.equal(textOf(nodeOf({ role: "master" })), WRITTEN);
 });
 

@@ -49,7 +49,7 @@ export interface HostSources {
 
 /**
  * Learns what this host is announced as: the name that Python's
- * `socket.getfqdn()` answers, since the predecessor's znodes are named so, and
+ * `socket.getfqdn()` answers, since 1.0's znodes are named so, and
  * the IPv4 address of that name. Where that is loopback, which no other host
  * can reach, or where there is none, the address of the interface that leads
  * out is taken. What an operator says overrides both, and is never refused. Never throws.
@@ -101,7 +101,7 @@ export function pickFqdn({ canonical, aliases }: { canonical: string; aliases: r
   return [canonical, ...aliases].find((name) => name.includes(".")) ?? canonical;
 }
 
-/** What the predecessor announces if others can reach it; else the best that there is. */
+/** What 1.0 announces if others can reach it; else the best that there is. */
 async function findAddress(
   candidates: readonly string[],
   { sources, interfaces, soon }: {

@@ -32,7 +32,7 @@ export function help(
   return run(parser, {
     programName: "lighthouse",
     args,
-    // The predecessor takes -h.
+    // 1.0 takes -h.
     help: { command: true, option: { names: ["--help", "-h"] } },
     version: { value: version, option: true },
     completion: "both",

@@ -14,7 +14,7 @@ export interface PluginFile {
   readonly config: { readonly [key: string]: unknown };
 }
 
-/** `lighthouse.yaml`: settings of this host that the predecessor does not know. */
+/** `lighthouse.yaml`: settings of this host that 1.0 does not know. */
 export interface Settings {
   /** `worker`: one for each check of each port. `shared`: one for all checks of a plugin. */
   readonly isolation: "worker" | "shared";

@@ -368,7 +368,7 @@ class Reading {
       this.#say({ severity: "warning", file: `${this.#tree.dir}/${path}`, message });
     }
     for (const [folder, found] of this.#last === undefined ? this.#tree.folders : []) {
-      // The predecessor reads them at its start, and never again.
+      // 1.0 reads them at its start, and never again.
       for (const name of found.state === "read" ? found.unread : []) {
         const message = "The file is not read as its name does not end in .yaml or .yml: rename it if it is meant";
         this.#say({ severity: "warning", file: `${this.#tree.dir}/${folder}/${name}`, message });

@@ -241,7 +241,7 @@ function readCheck(check: string, own: HostsCheck | undefined, raw: unknown, int
     name: check,
     type,
     rise,
-    // The predecessor takes a check down at once for a fall of 0, which is what 1 does.
+    // 1.0 takes a check down at once for a fall of 0, which is what 1 does.
     fall: Math.max(1, fall),
     timeoutMs,
     ...(host === undefined ? {} : { host }),

@@ -81,7 +81,7 @@ Deno.test.each([
   assert.equal(checks[0]?.timeoutMs, timeoutMs);
 });
 
-Deno.test("readService() reads a fall of 0 as 1, which is what the predecessor does for it", () => {
+Deno.test("readService() reads a fall of 0 as 1, which is what 1.0 does for it", () => {
   assert.equal(good(service({ ...web, checks: { interval: 1, tcp: { rise: 1, fall: 0 } } })).checks[0]?.fall, 1);
 });
 

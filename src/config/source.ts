@@ -20,8 +20,8 @@ export interface Position {
 }
 
 /**
- * One YAML file: its value, and where each part of it stands. Reads what the
- * predecessor read: the first document only, YAML 1.1's `yes`, `no`, `on`,
+ * One YAML file: its value, and where each part of it stands. Reads what 1.0
+ * read: the first document only, YAML 1.1's `yes`, `no`, `on`,
  * `off`, octal and sexagesimal numbers, `<<`; but refuses tags, a key given
  * twice, and what would not fit in memory. Never throws: what is wrong is in
  * {@linkcode Source.problems}.

@@ -81,7 +81,7 @@ Deno.test.each([
   ["!!str 12", "12"],
   ['!!int "12"', 12],
   ["web", "web"],
-])("Source reads %s as the predecessor did", (text, value) => {
+])("Source reads %s as 1.0 did", (text, value) => {
   assert.deepEqual(valueOf(`a: ${text}\n`), { a: value });
 });
 
@@ -95,7 +95,7 @@ Deno.test("Source reads keys that are no texts as JSON would write them", () => 
   assert.deepEqual(valueOf("{1: a, yes: b, 1.5: c}"), { "1": "a", true: "b", "1.5": "c" });
 });
 
-Deno.test("Source merges << as the predecessor did: own keys win, then the first map", () => {
+Deno.test("Source merges << as 1.0 did: own keys win, then the first map", () => {
   const text = "a: &a {x: 1, y: 1}\nb: &b {y: 2, z: 2}\nc: {<<: [*a, *b], x: 0}\nd: {<<: *b, '<<': 3}\n";
   assert.deepEqual(valueOf(text), {
     a: { x: 1, y: 1 },

@@ -13,7 +13,7 @@ const NUMBERS: readonly (readonly [RegExp, (text: string) => number | bigint])[]
 ];
 
 /**
- * What a text without quotes may mean besides itself: exactly the predecessor's
+ * What a text without quotes may mean besides itself: exactly 1.0's
  * rules (PyYAML 6, resolver.py), so that the metadata of a fleet that changes
  * over stays byte for byte the same: `y` is a text, `010` is 8, `1e3` is a text.
  */

@@ -18,7 +18,7 @@ export function parseYaml(text: string): { readonly faults: readonly YamlFault[]
   let document: Document.Parsed<ParsedNode, false>;
   try {
     const composer = new Composer<ParsedNode, false>({
-      // Nothing but these tags, whatever a %YAML directive says: the rules of the predecessor's parser.
+      // Nothing but these tags, whatever a %YAML directive says: the rules of 1.0's parser.
       schema: "failsafe",
       customTags: [...SCALAR_TAGS],
       merge: false,

@@ -191,7 +191,7 @@ export const converted = <const T>(convert: (value: unknown) => T | undefined, w
 /** `true` or `false`. */
 export const flag = (wanted = "true or false") => v.boolean(wanted);
 
-/** An integer in a range; digits in a string are read as one, as the predecessor did. */
+/** An integer in a range; digits in a string are read as one, as 1.0 did. */
 export function integer({ min, max = Number.MAX_SAFE_INTEGER }: { readonly min: number; readonly max?: number }) {
   const wanted = max === Number.MAX_SAFE_INTEGER ? `an integer >= ${min}` : `an integer from ${min} to ${max}`;
   return v.pipe(

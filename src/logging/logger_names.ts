@@ -1,6 +1,6 @@
 /**
  * What the parts of Lighthouse are called in `logging.yaml`: dotted names, as
- * Python's loggers have them, and those names of the predecessor's modules, and
+ * Python's loggers have them, and those names of 1.0's modules, and
  * of its library for ZooKeeper, that mean one of ours. Pure.
  *
  * @module

@@ -60,7 +60,7 @@ export function nodeName(node: Pick<Node, "host" | "port">): string {
   return `${node.host}:${node.port}`;
 }
 
-/** The port that the predecessor gives every peer. */
+/** The port that 1.0 gives every peer. */
 export const PEER_PORT = 1024;
 
 /** The most characters that a node's metadata may have as JSON. */
@@ -174,7 +174,7 @@ function isLabelText(value: unknown): boolean {
     !/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(value);
 }
 
-/** Reads a port given as a number or as digits, as the predecessor does. */
+/** Reads a port given as a number or as digits, as 1.0 does. */
 export function parsePort(value: unknown): number | undefined {
   const port = typeof value === "string" && /^[0-9]{1,5}$/.test(value) ? Number(value) : value;
   return isPort(port) ? port : undefined;

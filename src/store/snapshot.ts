@@ -72,7 +72,7 @@ export interface DecodeOptions {
 }
 
 /**
- * Reads a snapshot. One without a hash is the predecessor's: its document is
+ * Reads a snapshot. One without a hash is 1.0's: its document is
  * taken and named anew, since its checksum was made of another spelling.
  * Throws {@linkcode CorruptSnapshotError}.
  */

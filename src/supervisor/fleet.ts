@@ -102,7 +102,7 @@ interface Member {
   /** When the one in service took it up. */
   servesSinceMs: number;
   /** The member that serves until this one does. */
-  predecessor: Member | undefined;
+  replaced: Member | undefined;
   /** Whether a successor serves in its place: then it waits to be stopped, and starts no more. */
   isSuperseded: boolean;
   /** Resolves when its first worker is in service, or could not be started. */
@@ -167,7 +167,7 @@ export class Fleet implements AsyncDisposable {
   get status(): ReadonlyMap<string, "serving" | string> {
     return new Map(
       [...this.#members].map(([key, member]) => {
-        const serves = member.crew !== undefined || member.predecessor?.crew !== undefined;
+        const serves = member.crew !== undefined || member.replaced?.crew !== undefined;
         return [key, serves ? "serving" : member.down];
       }),
     );
@@ -177,7 +177,7 @@ export class Fleet implements AsyncDisposable {
   get workers(): ReadonlyMap<string, WorkerReport> {
     return new Map(
       [...this.#members].map(([key, member]): [string, WorkerReport] => {
-        const serving = [member, member.predecessor].find((each) => each?.crew !== undefined);
+        const serving = [member, member.replaced].find((each) => each?.crew !== undefined);
         return serving === undefined
           ? [key, { down: member.down, sinceMs: member.downSinceMs }]
           : [key, { down: undefined, sinceMs: serving.servesSinceMs }];
@@ -322,13 +322,13 @@ export class Fleet implements AsyncDisposable {
       downSinceMs: old === undefined || old.crew !== undefined ? this.#clock.now() : old.downSinceMs,
       servesSinceMs: this.#clock.now(),
       // One that never came up gives its place, and what it was to replace, to the new one.
-      predecessor: old?.crew === undefined ? old?.predecessor : old,
+      replaced: old?.crew === undefined ? old?.replaced : old,
       isSuperseded: false,
       tried: Promise.withResolvers(),
       controller: new AbortController(),
     };
     if (old !== undefined && old.crew === undefined) {
-      old.predecessor = undefined;
+      old.replaced = undefined;
       this.#retire(old);
     }
     this.#members.set(spec.key, member);
@@ -380,8 +380,8 @@ export class Fleet implements AsyncDisposable {
         if (early !== undefined) throw new WorkerDeadError(early);
         isReady = true;
         // Make before break: only now is the one before it let go.
-        if (member.predecessor !== undefined) this.#retire(member.predecessor);
-        member.predecessor = undefined;
+        if (member.replaced !== undefined) this.#retire(member.replaced);
+        member.replaced = undefined;
         member.down = await abortable(crew.death, signal);
       } catch (error) {
         if (signal.aborted) break;
@@ -415,15 +415,15 @@ export class Fleet implements AsyncDisposable {
       await delay(waitMs, { clock: this.#clock, signal }).catch(() => {});
     }
     member.tried.resolve();
-    if (member.predecessor !== undefined) this.#retire(member.predecessor);
+    if (member.replaced !== undefined) this.#retire(member.replaced);
   }
 
   /** Puts a worker into service. The one before it is kept, silent, until the new one has proven itself. */
   #serve(member: Member, crew: Crew): void {
-    const { predecessor } = member;
-    if (predecessor !== undefined) {
-      predecessor.isSuperseded = true;
-      predecessor.crew?.voice.hold();
+    const { replaced } = member;
+    if (replaced !== undefined) {
+      replaced.isSuperseded = true;
+      replaced.crew?.voice.hold();
     }
     [member.crew, member.servesSinceMs] = [crew, this.#clock.now()];
     for (const { id } of member.spec.instances) this.#serving.set(id, member);
@@ -433,25 +433,25 @@ export class Fleet implements AsyncDisposable {
 
   /** Gives the service back to the one before, as it is still there; answers whether somebody serves. */
   #fallBack(member: Member): boolean {
-    const { predecessor } = member;
-    if (predecessor === undefined) return false;
-    if (!predecessor.isSuperseded) return predecessor.crew !== undefined;
-    if (predecessor.crew === undefined) {
+    const { replaced } = member;
+    if (replaced === undefined) return false;
+    if (!replaced.isSuperseded) return replaced.crew !== undefined;
+    if (replaced.crew === undefined) {
       // It died while it was superseded, and does not start again.
-      this.#retire(predecessor);
-      member.predecessor = undefined;
+      this.#retire(replaced);
+      member.replaced = undefined;
       return false;
     }
-    predecessor.isSuperseded = false;
-    for (const { id } of predecessor.spec.instances) this.#serving.set(id, predecessor);
-    predecessor.crew.voice.speak();
+    replaced.isSuperseded = false;
+    for (const { id } of replaced.spec.instances) this.#serving.set(id, replaced);
+    replaced.crew.voice.speak();
     return true;
   }
 
   /** Starts a worker and waits until it may take up its service. */
   async #launch(member: Member): Promise<Crew> {
     const { signal } = member.controller;
-    const { spec, predecessor } = member;
+    const { spec, replaced } = member;
     const { key } = spec;
     const registry = new RegistryWord();
     const crew = await this.#gate.run(async () => {
@@ -469,7 +469,7 @@ export class Fleet implements AsyncDisposable {
       });
     });
     // Not in the gate: how long a registry takes is no matter of this machine's cores.
-    if (spec.kind !== "discovery" || predecessor === undefined) return crew;
+    if (spec.kind !== "discovery" || replaced === undefined) return crew;
     const onOutOfReach = (detail: string) => {
       this.#log.warn("Registry unreachable by a new connection; the previous one goes on", {
         event: "registry.replacement_unreachable",
@@ -489,10 +489,10 @@ export class Fleet implements AsyncDisposable {
   /** Takes a member, and what it was to replace, out of service and ends their workers in the background. */
   #retire(member: Member): void {
     member.controller.abort();
-    const { crew, predecessor } = member;
+    const { crew, replaced } = member;
     member.crew = undefined;
-    member.predecessor = undefined;
-    if (predecessor !== undefined) this.#retire(predecessor);
+    member.replaced = undefined;
+    if (replaced !== undefined) this.#retire(replaced);
     member.down = "It was stopped";
     member.tried.resolve();
     for (const { id } of member.spec.instances) {

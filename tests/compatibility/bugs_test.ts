@@ -1,5 +1,5 @@
 /**
- * What a user of the predecessor met and must not meet again, as far as no
+ * What a user of 1.0 met and must not meet again, as far as no
  * test of one part shows it: each test fails on what it did.
  *
  * @module

@@ -13,7 +13,7 @@ function znode(port: number, host: string = ANNOUNCED.host): string {
   return `${BASE_PATH}/web/${host}:${port}`;
 }
 
-Deno.test("interop: what the predecessor registers becomes HAProxy's servers, whatever else is beside it", async () => {
+Deno.test("interop: what 1.0 registers becomes HAProxy's servers, whatever else is beside it", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
   await using kazoo = await KazooPeer.start(ensemble.address);
@@ -24,7 +24,7 @@ Deno.test("interop: what the predecessor registers becomes HAProxy's servers, wh
   const encoder = new TextEncoder();
   await kazoo.write("put", znode(one.port, "app01.int"), await kazoo.payload(one.port, { host: "app01.int" }));
   const odd = { host: "odd.int", ip: "127.0.0.1", port: 1 };
-  // Each of these froze the cluster for the predecessor's readers, or was left out by them.
+  // Each of these froze the cluster for 1.0's readers, or was left out by them.
   for (
     const [name, payload] of [
       ["null:1", { ...odd, host: "null.int", peer: null }],
@@ -56,7 +56,7 @@ Deno.test("interop: what the predecessor registers becomes HAProxy's servers, wh
   await host.untilServing("web", [two.port, 1, 1, 1]);
 });
 
-Deno.test("interop: what a reporter registers is what the predecessor would have, to the byte", async () => {
+Deno.test("interop: what a reporter registers is what 1.0 would have, to the byte", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
   await using kazoo = await KazooPeer.start(ensemble.address);
@@ -140,7 +140,7 @@ Deno.test("interop: a host moves over and back, and its node is never absent", a
   await next.event("discovery.taking_over", { session: /^session 0x/ });
   await eventually("it is the next one's", async () => (await watching.observed()).owners.length === 3);
 
-  // And back: the predecessor replaces a node of another session in a transaction too.
+  // And back: 1.0 replaces a node of another session in a transaction too.
   await using back = await KazooPeer.start(ensemble.address);
   await back.write("take_over", znode(web.port), data);
   await next.stop();
@@ -153,7 +153,7 @@ Deno.test("interop: a host moves over and back, and its node is never absent", a
   assert.deepEqual(await host.serving("web"), [web.port]);
 });
 
-Deno.test("interop: a reporter of the predecessor's that stops gives way to ours under the same name", async () => {
+Deno.test("interop: a reporter of 1.0's that stops gives way to ours under the same name", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
   await using web = new WebService();

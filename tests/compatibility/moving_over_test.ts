@@ -25,7 +25,7 @@ async function commandsWith(word: string): Promise<string> {
   return block;
 }
 
-/** Programs of the predecessor's names, made by the document's commands. */
+/** Programs of 1.0's names, made by the document's commands. */
 class OldNames extends TempDir {
   /** Makes them, in a directory of the test's own. */
   async make(): Promise<void> {

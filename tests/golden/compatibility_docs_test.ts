@@ -14,7 +14,7 @@ Deno.test("docs/compatibility.md has no row that is not filled", () => {
   document.assertFilled(4);
 });
 
-Deno.test("docs/compatibility.md has each bug of the predecessor's", () => {
+Deno.test("docs/compatibility.md has each bug of 1.0's", () => {
   const bugs = document.rows.map(([bug = ""]) => /^\*\*B(\d+a?)\*\*/.exec(bug)?.[1]);
   const numbers = bugs.filter((number) => number !== undefined);
   assert.deepEqual(new Set(numbers), new Set([...Array(31).keys(), "4a", "9a"].map(String)));

@@ -22,7 +22,7 @@ import { caseNames, readNode } from "../support/balancer_case.ts";
 import { compareColumn } from "../support/version_columns.ts";
 import { checkConfig, TEST_FQDN } from "../support/haproxy.ts";
 import { HAPROXY_VERSION } from "../support/haproxy_version.ts";
-import { lessDifferences, predecessorText, readYaml, withoutTold } from "../support/predecessor.ts";
+import { lessDifferences, legacyText, readYaml, withoutTold } from "../support/legacy.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 const CASES = new URL("./directories/", import.meta.url);
@@ -39,7 +39,7 @@ interface Given {
   /** The members of each cluster. */
   readonly nodes: ReadonlyMap<string, readonly Node[]>;
   /** Whether 1.0 can make anything of it. */
-  readonly isForPredecessor: boolean;
+  readonly isForLegacy: boolean;
 }
 
 Deno.test("the golden directories are at least as many as promised", () => {
@@ -65,8 +65,8 @@ for (const name of caseNames(CASES)) {
     const told = diagnostics.map((each) => `${formatDiagnostic(each).replaceAll(`${temp.path}/`, "")}\n`).join("");
     await compareColumn(path, { text: input, given, expected: expected.join("----\n") }, `${told}----\n${text}`);
     await checkConfig(text);
-    if (given.isForPredecessor) {
-      compareWithPredecessor(given, (directives) => {
+    if (given.isForLegacy) {
+      compareWithLegacy(given, (directives) => {
         const config = { ...asked.config as Record<string, unknown>, directives };
         return balancer.plugin.render({ ...asked, version: COMPARED, config }) as Rendered;
       });
@@ -75,9 +75,9 @@ for (const name of caseNames(CASES)) {
 }
 
 /** Compares what is rendered before HAProxy has refused anything: 1.0 did not ask it. */
-function compareWithPredecessor(given: Given, render: (directives: "predecessor" | undefined) => Rendered): void {
+function compareWithLegacy(given: Given, render: (directives: "predecessor" | undefined) => Rendered): void {
   const files = [...given.files].map(([path, text]) => ({ path, file: readYaml<Record<string, never>>(text) }));
-  const theirs = predecessorText({
+  const theirs = legacyText({
     balancer: files.find(({ path }) => path === "balancers/haproxy.yaml")?.file as never,
     clusters: files.flatMap(({ path, file }) => {
       const base = /^clusters\/(.*)\.ya?ml$/.exec(path)?.[1];
@@ -102,6 +102,6 @@ function read(input: string): Given {
   return {
     files,
     nodes: new Map(Object.entries(nodes).map(([cluster, of]) => [cluster, of.map(readNode)])),
-    isForPredecessor: !/^# predecessor: none, /m.test(head),
+    isForLegacy: !/^# 1.0: none, /m.test(head),
   };
 }

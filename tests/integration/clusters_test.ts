@@ -19,7 +19,7 @@ function cluster(discovery: string, more: Record<string, unknown> = {}): Record<
   return { discovery, haproxy: { port: freePort(), backend: ["mode http"] }, ...more };
 }
 
-/** Has kazoo announce a node as the predecessor does. */
+/** Has kazoo announce a node as 1.0 does. */
 async function announce(kazoo: KazooPeer, name: string, port: number): Promise<void> {
   const peer = JSON.stringify({ ip: "127.0.0.1", name: "old.host", port: 1024 });
   const node = { host: "old.host", ip: "127.0.0.1", metadata: "{}", peer, port };

@@ -368,11 +368,11 @@ Deno.test("a reload for a new cluster fails no request", async () => {
   assert(done >= 500, `${done}`);
 });
 
-Deno.test("a HAProxy that the predecessor started is taken over", async () => {
+Deno.test("a HAProxy that 1.0 started is taken over", async () => {
   await using box = new HaproxyBox();
   await using server = new NamedServer("app.test");
   const port = freePort();
-  // What the predecessor writes: no mark, and sockets that are not handed over.
+  // What 1.0 writes: no mark, and sockets that are not handed over.
   await Deno.writeTextFile(
     box.configFile,
     `#

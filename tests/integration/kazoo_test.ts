@@ -10,10 +10,10 @@ import { ZooKeeper } from "../support/zookeeper.ts";
 
 const PATH = "/lighthouse/services";
 const CHILD = `${PATH}/multiapp/localhost:20101`;
-/** All rights to everybody: what the predecessor gives every znode. */
+/** All rights to everybody: what 1.0 gives every znode. */
 const OPEN = [[31, "world", "anyone"]];
 
-/** The very bytes that the predecessor wrote in a run. */
+/** The very bytes that 1.0 wrote in a run. */
 const WRITTEN = new TextEncoder().encode(
   String.raw`{"host": "localhost", "ip": "127.0.0.1", "metadata": "{\"role\": \"master\"}", ` +
     String.raw`"peer": "{\"ip\": \"127.0.0.1\", \"name\": \"localhost\", \"port\": 1024}", "port": 20101}`,
@@ -41,7 +41,7 @@ async function open(path = PATH): Promise<DiscoverySession & { readonly context:
   return Object.assign(await zookeeper.open(config, context), { context });
 }
 
-Deno.test("zookeeper reads what kazoo wrote with the predecessor's bytes", async () => {
+Deno.test("zookeeper reads what kazoo wrote with 1.0's bytes", async () => {
   await using kazoo = await KazooPeer.start(server.address);
   await kazoo.write("put", CHILD, WRITTEN);
   await using session = await open();

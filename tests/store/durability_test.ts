@@ -124,7 +124,7 @@ Deno.test("a snapshot that is torn or changed anywhere is set aside and said, an
   assert.equal(store.server.store.copy.version.sequence, 2);
 });
 
-Deno.test("a predecessor's snapshot is loaded: its document is taken, and its checksum made anew", async () => {
+Deno.test("a 1.0 snapshot is loaded: its document is taken, and its checksum made anew", async () => {
   await using dir = new TempDir("lighthouse-store-");
   const old = {
     copy: { version: { sequence: 41, checksum: "0".repeat(32) }, data: { a: [1, null] } },

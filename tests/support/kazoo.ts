@@ -24,7 +24,7 @@ export interface Observed {
   readonly owners: readonly string[];
 }
 
-/** A ZooKeeper client of kazoo's, the library that the predecessor uses, in a process of its own. */
+/** A ZooKeeper client of kazoo's, the library that 1.0 uses, in a process of its own. */
 export class KazooPeer implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
@@ -61,7 +61,7 @@ export class KazooPeer implements AsyncDisposable {
     await this.ask(how, { path, data: data.toBase64() });
   }
 
-  /** Answers a node's data in the predecessor's form, written by Python itself. */
+  /** Answers a node's data in 1.0's form, written by Python itself. */
   async payload(
     port: number,
     { host = "localhost", metadata = {} }: { readonly host?: string; readonly metadata?: Record<string, unknown> } = {},

@@ -1,4 +1,4 @@
-"""A ZooKeeper client of kazoo's, driven by lines of JSON: what the predecessor would do, done by its own library.
+"""A ZooKeeper client of kazoo's, driven by lines of JSON: what 1.0 would do, done by its own library.
 
 Each line on standard input is {"do": name, ...}; each answer is one line, {"ok": value} or {"error": name}.
 """
@@ -47,7 +47,7 @@ def take_over(path, data):
 
 
 def payload(host, port, metadata):
-    """A node's data in the predecessor's form, as Python's own json writes it."""
+    """A node's data in 1.0's form, as Python's own json writes it."""
     peer = {"name": host, "ip": "127.0.0.1", "port": 1024}
     node = {"host": host, "ip": "127.0.0.1", "port": port}
     node["peer"] = json.dumps(peer, sort_keys=True)

@@ -2,13 +2,13 @@ import { freePort } from "./free_port.ts";
 import { TestHost } from "./lighthouse.ts";
 import type { ZooKeeper } from "./zookeeper.ts";
 
-/** The base path of the predecessor's examples. */
+/** The base path of 1.0's examples. */
 export const BASE_PATH = "/lighthouse/services";
 
 /** Checks that are quick enough for a test. */
 const CHECKS = { interval: 0.1, http: { uri: "/health", rise: 1, fall: 1 } };
 
-/** A host of a fleet that shares one ensemble with hosts of the predecessor. */
+/** A host of a fleet that shares one ensemble with hosts of 1.0. */
 export class FleetHost extends TestHost {
   /** The local port of the cluster `web`. */
   readonly port: number;

@@ -8,7 +8,7 @@ import { words } from "./words.ts";
 
 /**
  * Reads the members of each cluster back from a file that was rendered here or
- * by the predecessor, so that a start while the registry is away goes on with
+ * by 1.0, so that a start while the registry is away goes on with
  * what was known. A line that is not a member's is passed over. Metadata is
  * not in the file, so adopted nodes have none.
  */

@@ -37,8 +37,8 @@ Deno.test("adopt() reads back the members that were rendered", () =>
     },
   )));
 
-Deno.test("adopt() reads a file of the predecessor, with the balancers beside the members", async () => {
-  const golden = new URL("../../../tests/golden/render/predecessor/02-docs-web.cfg", import.meta.url);
+Deno.test("adopt() reads a file of 1.0, with the balancers beside the members", async () => {
+  const golden = new URL("../../../tests/golden/render/legacy/02-docs-web.cfg", import.meta.url);
   assert.deepEqual([...adopt(await Deno.readTextFile(golden))], [["webapp", [{
     host: "app01.int",
     ip: "10.0.1.11",

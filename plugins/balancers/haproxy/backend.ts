@@ -20,7 +20,7 @@ export interface BackendTraits {
   readonly placedById: boolean;
   /** `keyword`: each server needs one of its own; `dynamic`: HAProxy works it out from the address. */
   readonly cookie: "none" | "keyword" | "dynamic";
-  /** Whether the predecessor gives each server line a cookie keyword: the lines hold exactly `mode http`. */
+  /** Whether 1.0 gives each server line a cookie keyword: the lines hold exactly `mode http`. */
   readonly cookiePrinted: boolean;
   /** What `default-server` lines give to each server of the file, and `add server` does not inherit. */
   readonly defaultOptions: readonly string[];

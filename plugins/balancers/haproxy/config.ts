@@ -113,7 +113,7 @@ export interface HaproxyCluster {
 /** What is wanted of this balancer. */
 export type HaproxyWanted = Wanted<HaproxyConfig, HaproxyCluster>;
 
-/** The least time between two reloads unless told: what the predecessor keeps. */
+/** The least time between two reloads unless told: what 1.0 keeps. */
 const RESTART_INTERVAL_S = 2;
 
 /** How long a command that reloads may take unless told: a service manager may wait for a start. */

@@ -39,7 +39,7 @@ Deno.test("the balancer's schema fills in what may be left out", () =>
     reloadTimeoutMs: 30_000,
   }));
 
-Deno.test("the balancer's schema takes all forms that the predecessor took", () => {
+Deno.test("the balancer's schema takes all forms that 1.0 took", () => {
   const config = valid(balancerSchema, {
     ...PLACES,
     global: "daemon",

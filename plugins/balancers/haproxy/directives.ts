@@ -5,7 +5,7 @@ export type Section = "global" | "defaults" | "frontend" | "backend" | "listen";
 
 /**
  * What a line of each section may begin with: the keywords that the manual of
- * HAProxy 1.5 lists for it. These are the lines that the predecessor passes on.
+ * HAProxy 1.5 lists for it. These are the lines that 1.0 passes on.
  */
 const DIRECTIVES: Readonly<Record<Section, readonly string[]>> = {
   global: split(`
@@ -115,7 +115,7 @@ const DIRECTIVES: Readonly<Record<Section, readonly string[]>> = {
 };
 
 /**
- * Whether a section takes a line, as the predecessor decides it: lower-cased
+ * Whether a section takes a line, as 1.0 decides it: lower-cased
  * and trimmed it begins with a directive of the section. (So `logger x` passes
  * as `log`; HAProxy has the last word.)
  */

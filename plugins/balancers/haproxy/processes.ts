@@ -8,7 +8,7 @@ import { words } from "./words.ts";
 /** Files that any HAProxy has open beside those of connections: it reserves ten, and three for each thread. */
 const OPEN_FILES_RESERVED = 13;
 
-/** What a process that has just been started answers to what its predecessor knew. */
+/** What a process that has just been started answers to what the process before it knew. */
 const TOLD = "|No such (?:server|backend)\\.";
 
 /**

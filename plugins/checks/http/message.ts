@@ -42,7 +42,7 @@ export function formatRequest(config: HttpConfig, target: Endpoint): string {
   return `${method} ${uri} HTTP/1.1\r\n${lines.join("")}\r\n`;
 }
 
-/** The host as the predecessor writes it: the port is left out where it is the usual one. */
+/** The host as 1.0 writes it: the port is left out where it is the usual one. */
 function hostHeader({ https, server_name: serverName }: HttpConfig, target: Endpoint): string {
   const port = parseEndpoint(target)?.port;
   const host = serverName ?? target.slice(0, target.lastIndexOf(":"));

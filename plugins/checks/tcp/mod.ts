@@ -32,7 +32,7 @@ async function ask(connection: Connection, { query = "", response = "" }: TcpCon
     return { status: "fail", reason };
   }
   const wanted = new TextEncoder().encode(response);
-  // The predecessor wants the carriage return of CR LF written in the config; it may be, but need not.
+  // 1.0 wants the carriage return of CR LF written in the config; it may be, but need not.
   const passes = equals(bytes, wanted) || (bytes.at(-1) === 0x0d && equals(bytes.subarray(0, -1), wanted));
   return passes
     ? { status: "pass", detail: `Got ${quoteBytes(bytes)}` }

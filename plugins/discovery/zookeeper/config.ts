@@ -119,8 +119,8 @@ export function parseEnsemble(text: string): Ensemble | undefined {
 }
 
 /**
- * Answers a path with one slash before each name and none at its end, as the
- * predecessor's client reads it; `undefined` for what can be no path.
+ * Answers a path with one slash before each name and none at its end, as  1.0's
+ * client reads it; `undefined` for what can be no path.
  */
 export function normalisePath(path: string): string | undefined {
   const names = path.split("/").filter((name) => name !== "");

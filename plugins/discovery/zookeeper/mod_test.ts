@@ -4,7 +4,7 @@ import zookeeper from "./mod.ts";
 
 const MINIMAL = { hosts: ["zk1", "zk2:2182"], path: "/lighthouse" };
 
-Deno.test("zookeeper takes what the predecessor takes, with defaults for the rest", async () => {
+Deno.test("zookeeper takes what 1.0 takes, with defaults for the rest", async () => {
   assert.deepEqual(await configured(zookeeper, MINIMAL), {
     hosts: ["zk1:2181", "zk2:2182"],
     path: "/lighthouse",

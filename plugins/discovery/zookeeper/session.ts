@@ -49,7 +49,7 @@ const ALL = 31;
 /** Reading alone. */
 const READ = 1;
 
-/** The predecessor's znodes are `open`. `auth` means whoever this session has proved to be. */
+/** 1.0's znodes are `open`. `auth` means whoever this session has proved to be. */
 const ACLS: Readonly<Record<AclChoice, readonly Acl[]>> = {
   open: [{ permissions: ALL, scheme: "world", id: "anyone" }],
   creator: [{ permissions: ALL, scheme: "auth", id: "" }],
@@ -146,7 +146,7 @@ export class ZooKeeperSession implements DiscoverySession {
   /**
    * Makes a node known: one read if it is known already. A change of its data
    * is written into the znode as it stands, so that the node never leaves;
-   * readers of the predecessor see it with the next change of members. Its
+   * readers of 1.0 see it with the next change of members. Its
    * znode is watched from then on, and made again if somebody deletes it.
    */
   async register(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<Takeover | void> {

@@ -5,7 +5,7 @@ import type { Node } from "../../src/model/node.ts";
 import type { Origin, Rendered } from "../../src/plugin/contract.ts";
 
 /** A config directory as wglass/lighthouse 1.0 reads it: each file's contents, as YAML gave them. */
-export interface PredecessorConfig {
+export interface LegacyConfig {
   /** `balancers/haproxy.yaml`. */
   readonly balancer: Balancer;
   /** `clusters/*.yaml`, by name. */
@@ -58,7 +58,7 @@ export function readYaml<T>(text: string): T {
  * can be compared with them for any config. The texts that it really wrote hold
  * this one to account.
  */
-export function predecessorText({ balancer, clusters, version }: PredecessorConfig): string {
+export function legacyText({ balancer, clusters, version }: LegacyConfig): string {
   const bind = balancer.bind_address ?? "";
   const metas = [...new Set(clusters.map(({ file }) => file.meta_cluster))].filter((name) => name !== undefined);
   const hasPeers = version[0] > 1 || version[1] >= 5;
@@ -104,7 +104,7 @@ function socketLines({ socket_file }: Balancer): readonly string[] {
 
 function metaStanza(
   name: string,
-  { balancer, clusters, bind }: Pick<PredecessorConfig, "balancer" | "clusters"> & { readonly bind: string },
+  { balancer, clusters, bind }: Pick<LegacyConfig, "balancer" | "clusters"> & { readonly bind: string },
 ): Stanza[] {
   const meta = balancer.meta_clusters?.[name];
   if (meta === undefined) return [];
@@ -116,7 +116,7 @@ function metaStanza(
   return [[`frontend ${name}`, `bind ${bind}:${meta.port}`, ...passed("frontend", meta.frontend), ...choices]];
 }
 
-function backendStanza({ name, file: { haproxy }, nodes }: PredecessorConfig["clusters"][number]): Stanza {
+function backendStanza({ name, file: { haproxy }, nodes }: LegacyConfig["clusters"][number]): Stanza {
   const servers = nodes.map(({ host, ip, port }) => {
     const cookie = haproxy.backend?.includes("mode http") ? `cookie ${host}:${port}` : "";
     return `server ${host}:${port} ${ip}:${port} ${cookie} ${haproxy.server_options ?? ""}`;
@@ -124,7 +124,7 @@ function backendStanza({ name, file: { haproxy }, nodes }: PredecessorConfig["cl
   return [`backend ${name}`, ...passed("backend", haproxy.backend), ...servers];
 }
 
-function peersStanza({ name, nodes }: PredecessorConfig["clusters"][number]): Stanza {
+function peersStanza({ name, nodes }: LegacyConfig["clusters"][number]): Stanza {
   const peers = new Map(
     nodes.flatMap(({ peer }) => peer === undefined ? [] : [[`${peer.ip}:${peer.port}`, peer.name]]),
   );
