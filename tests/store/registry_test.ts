@@ -173,6 +173,65 @@ Deno.test("lighthouse: a thousand nodes are registered at once, and read whole",
   assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1_000]);
 });
 
+/** A store that answers one request after the other, each after a while; what waits for a change waits for good. */
+class SlowStore implements AsyncDisposable {
+  /** How many requests it has to answer now, and what that was at most since it was last set. */
+  asked = 0;
+  askedMax = 0;
+  /** How many wait for a change. */
+  waiting = 0;
+  #last: Promise<void> = Promise.resolve();
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+
+  constructor(eachMs: number) {
+    const node = testNode(1);
+    this.#server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async ({ url, signal }) => {
+      const query = new URL(url).searchParams;
+      if (Number(query.get("timeout")) > 1) {
+        this.waiting++;
+        await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+        this.waiting--;
+        return new Response(null, { status: 503 });
+      }
+      this.askedMax = Math.max(this.askedMax, ++this.asked);
+      await (this.#last = this.#last.then(() => new Promise((resolve) => setTimeout(resolve, eachMs))));
+      this.asked--;
+      const headers = { etag: `"1-${"a".repeat(32)}"` };
+      if (query.has("watch")) return new Response(null, { status: 304, headers });
+      return Response.json({ [`${node.host}:${node.port}`]: node }, { headers });
+    });
+  }
+
+  get port(): number {
+    return this.#server.addr.port;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.shutdown();
+  }
+}
+
+Deno.test("lighthouse: clusters that a store needs far longer to read than it may be silent are all read, in turn", async () => {
+  const CLUSTERS = 200, AT_ONCE_MAX = 70;
+  await using store = new SlowStore(5);
+  await using proxy = TcpProxy.start(store.port);
+  // The store may be silent for a second, and takes longer to answer for all.
+  await using session = await open([proxy], { ttlMs: 3_000 });
+  const seen = new Set<number>();
+  const stop = new AbortController();
+  const watching = Array.from({ length: CLUSTERS }, async (_, at) => {
+    for await (const _facts of session.watch(`web${at}`, stop.signal)) seen.add(at);
+  });
+  await eventually("all are read, and wait", () => seen.size === CLUSTERS && store.waiting === CLUSTERS);
+  assert.ok(store.askedMax <= AT_ONCE_MAX, `${store.askedMax} were asked for at once`);
+  proxy.cut();
+  await eventually("they are cut off", () => store.waiting < CLUSTERS);
+  await eventually("all wait again", () => store.waiting === CLUSTERS);
+  assert.ok(store.askedMax <= AT_ONCE_MAX, `${store.askedMax} were asked for at once after the cut`);
+  stop.abort();
+  await Promise.all(watching);
+});
+
 Deno.test("lighthouse: a cluster that does not exist is waited for; one that is empty is told in a while", async () => {
   await using store = await TestStore.start({}, { services: { empty: {} } });
   await using session = await open([store]);

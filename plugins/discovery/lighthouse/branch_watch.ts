@@ -1,6 +1,7 @@
 import type { ClusterFacts, ClusterName, Node, PluginLog, WatchOptions } from "../../../mod.ts";
 import type { Clock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
+import type { Gate } from "../../../src/kernel/gate.ts";
 import { isRecord } from "../../../src/model/node.ts";
 import type { HttpAnswer } from "../../../src/http/client.ts";
 import { type Child, composeNodes, newsOfFaults, readChild, sameNodes } from "../children.ts";
@@ -13,6 +14,8 @@ export interface BranchWatchOptions {
   /** The cluster's path in the document, as in a URL. */
   readonly path: string;
   readonly instances: Instances;
+  /** Shared by all watches of a session: what is answered at once is asked through it. */
+  readonly gate: Gate;
   /** The time in which every living reporter has renewed its lease. */
   readonly ttlMs: number;
   readonly clock: Clock;
@@ -21,6 +24,8 @@ export interface BranchWatchOptions {
 
 /** How long one request waits for a change. */
 const WAIT_MS = 30_000;
+/** The shortest wait that a store knows. */
+const AT_ONCE_MS = 1;
 /** The wait before none of the instances is asked again, and what it grows to. */
 const RETRY_MS = { first: 100, max: 1_000 } as const;
 /** How often what is doubted is looked at again. */
@@ -48,6 +53,11 @@ export class BranchWatch {
   #nodes: readonly Node[] | undefined;
   #isMissing = false;
   #isDoubted = false;
+  /**
+   * Whether the store has answered since the last failure. Until then it is asked at once, in turn: thousands
+   * of watches that were cut off together would otherwise all begin to wait together, and take its time to answer.
+   */
+  #isHeard = false;
 
   constructor(options: BranchWatchOptions) {
     this.#options = options;
@@ -72,13 +82,16 @@ export class BranchWatch {
     let retryMs: number = RETRY_MS.first;
     // What was believed in an earlier watch is compared with what there is now.
     this.#isDoubted = this.#believed !== undefined;
+    this.#isHeard = false;
     this.#seen = undefined;
     while (!signal.aborted) {
       let answer: HttpAnswer;
       try {
         answer = await this.#ask(signal);
+        this.#isHeard = true;
         retryMs = RETRY_MS.first;
       } catch {
+        this.#isHeard = false;
         // Unreachable is not empty: nothing is said.
         if (!signal.aborted) await delay(retryMs, { clock, signal }).catch(() => {});
         retryMs = Math.min(2 * retryMs, RETRY_MS.max);
@@ -94,12 +107,15 @@ export class BranchWatch {
   }
 
   async #ask(signal: AbortSignal): Promise<HttpAnswer> {
-    const { path, instances } = this.#options;
+    const { path, instances, gate } = this.#options;
     const since = this.#isDoubted ? this.#believed : this.#seen;
-    if (since === undefined) return await instances.ask({ method: "GET", path: `/data${path}`, signal });
-    const waitsMs = this.#isDoubted ? DOUBT_MS : WAIT_MS;
-    const query = `watch=${encodeURIComponent(since)}&timeout=${waitsMs / 1_000}`;
-    return await instances.ask({ method: "GET", path: `/data${path}?${query}`, waitsMs, signal });
+    const waitsMs = this.#isDoubted || !this.#isHeard ? AT_ONCE_MS : WAIT_MS;
+    const query = since === undefined ? "" : `?watch=${encodeURIComponent(since)}&timeout=${waitsMs / 1_000}`;
+    const ask = (waitsMs: number) => instances.ask({ method: "GET", path: `/data${path}${query}`, waitsMs, signal });
+    return since !== undefined && waitsMs === WAIT_MS ? await ask(waitsMs) : await gate.run(() => {
+      signal.throwIfAborted();
+      return ask(0);
+    });
   }
 
   /** Makes sense of an answer; answers all members if they are to be believed. */

@@ -10,6 +10,7 @@ import type {
 } from "../../../mod.ts";
 import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
+import { Gate } from "../../../src/kernel/gate.ts";
 import { type Random, systemRandom } from "../../../src/kernel/random.ts";
 import { nodeName, parseNode } from "../../../src/model/node.ts";
 import { announcedNode, readChild, takeover } from "../children.ts";
@@ -30,8 +31,10 @@ const RENEWALS_PER_TTL = 3;
 /** After a renewal that failed comes another so soon, within a lease of any length. */
 const RETRIES_PER_TTL = 10;
 const RETRY_MAX_MS = 1_000;
-/** How long an instance has to answer at once. */
+/** How long an instance may be silent. */
 const ANSWER_MS = { min: 1_000, max: 5_000 } as const;
+/** So many clusters are read at the same time; each has a connection, and an instance has others to answer. */
+const READS_AT_ONCE = 64;
 /** How long closing may take: what is not taken back goes with its lease. */
 const CLOSE_MS = 2_000;
 
@@ -44,6 +47,7 @@ export class LighthouseSession implements DiscoverySession {
   readonly #clock: Clock;
   readonly #instances: Instances;
   readonly #lease: OwnLease;
+  readonly #reads: Gate = new Gate(READS_AT_ONCE);
   readonly #idleWatches = new Map<ClusterName, BranchWatch>();
   readonly #closing = new AbortController();
   readonly #pulsing: Promise<void>;
@@ -100,6 +104,7 @@ export class LighthouseSession implements DiscoverySession {
       cluster,
       path: this.#pathOf(cluster),
       instances: this.#instances,
+      gate: this.#reads,
       ttlMs,
       clock: this.#clock,
       log: this.#context.log,
