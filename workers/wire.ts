@@ -14,6 +14,7 @@ import {
   ANSWER_LENGTH_MAX,
   encodeBalancerAnswer,
   filesLength,
+  LOG_LENGTH_PER_SECOND,
   LOG_RECORDS_PER_SECOND,
   MESSAGE_LENGTH_MAX,
   PORTION_LENGTH,
@@ -58,7 +59,7 @@ export class Wire {
   readonly #port: MessagePort;
   readonly #snapshots: Portions[] = [];
   #ahead = 0;
-  #log = { second: 0, records: 0, dropped: 0 };
+  #log = { second: 0, records: 0, length: 0, dropped: 0 };
   /** What is to be said of the connection, as it is now. */
   #connection: string | undefined;
   #isConnectionAhead = false;
@@ -96,13 +97,16 @@ export class Wire {
     this.#post(text, lengthMax);
   }
 
-  /** Writes a log record; of more than 50 in a second only the number is told. */
+  /** Writes a log record; of more than 50 in a second, or 128 KiB, only the number is told. */
   log(instance: string, level: "debug" | "info" | "warn", message: unknown, properties: unknown = {}): void {
     this.#tellDropped();
     if (++this.#log.records > LOG_RECORDS_PER_SECOND) return void this.#log.dropped++;
     const text = typeof message === "string" ? message.slice(0, TEXT_LENGTH_MAX) : errorText(message);
     const record = { type: "log", instance, level, message: text, properties: shorten(properties) };
-    this.#post(stringify(record));
+    const line = stringify(record);
+    this.#log.length += line.length;
+    if (this.#log.length > LOG_LENGTH_PER_SECOND) this.#log.dropped++;
+    else this.#post(line);
   }
 
   /** Says whether the registry is in reach: the newest state is always told, what came and went meanwhile is not. */
@@ -159,7 +163,7 @@ export class Wire {
     const second = floor(now() / 1_000);
     if (this.#log.second === second) return;
     const { dropped } = this.#log;
-    this.#log = { second, records: 0, dropped: 0 };
+    this.#log = { second, records: 0, length: 0, dropped: 0 };
     if (dropped > 0) this.#post(stringify({ type: "dropped", records: dropped }));
   }
 

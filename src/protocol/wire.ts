@@ -14,15 +14,17 @@ export const MESSAGE_LENGTH_MAX = 2 * 1024 * 1024;
 /** No answer of a balancer's plugin, and of the parser, is longer: a whole config file may be in it. */
 export const ANSWER_LENGTH_MAX = 20 * 1024 * 1024;
 /** A balancer's answer besides the texts of its files is no longer: that is what takes the host time. */
-export const STRUCTURE_LENGTH_MAX = 8 * 1024 * 1024;
+export const STRUCTURE_LENGTH_MAX = 2 * 1024 * 1024;
 /** A snapshot crosses in portions of about this length, a few milliseconds of the host's time each. */
 export const PORTION_LENGTH = 64 * 1024;
 /** So many portions of snapshots may be on their way: the next waits until the host has taken one. */
-export const PORTIONS_AHEAD_MAX = 8;
+export const PORTIONS_AHEAD_MAX = 2;
 /** All portions of one snapshot together are no longer. */
 export const SNAPSHOT_LENGTH_MAX = 32 * 1024 * 1024;
 /** Log records in one second above which a worker keeps the rest to itself, and tells how many they were. */
 export const LOG_RECORDS_PER_SECOND = 50;
+/** All log records of one second together are no longer; the rest is dropped in the same way. */
+export const LOG_LENGTH_PER_SECOND = 128 * 1024;
 
 /**
  * Reads what a worker sent. Throws an `InvalidMessage` for what is no string, is too

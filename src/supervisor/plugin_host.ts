@@ -13,6 +13,7 @@ import {
 } from "../protocol/wire.ts";
 import { WorkerError } from "../protocol/wire_error.ts";
 import { beat, HEARTBEAT_OPTIONS, type HeartbeatOptions, INITIAL_HEARTBEAT, isDead } from "./heartbeat.ts";
+import { type ForeignBudgets, foreignBudgets } from "./loop_budget.ts";
 import { Share } from "./share.ts";
 import { PARSER_MODULE, type StartThread, startThread, type Thread, type ThreadOptions } from "./thread.ts";
 
@@ -22,6 +23,10 @@ const REFUSALS_PER_SECOND = 50;
 const CONNECTION_REST_MS = 50;
 /** Of the nodes that a snapshot brings and that are refused, so many are named. */
 const REFUSED_TOLD_MAX = 3;
+/** Why a worker is ended that goes on although it has to wait. */
+const TOO_MUCH = "It said more than its share, and did not wait";
+/** How a log record begins on the wire; one that is dropped is not parsed first. */
+const RECORD_BEGIN = `{"type":"log",`;
 /** So many refusals are remembered for each cluster, and for so many clusters, so that none is told twice. */
 const REFUSED_KEPT_MAX = 1_000;
 
@@ -90,6 +95,12 @@ export class PluginHost implements AsyncDisposable {
   #dead: string | undefined;
   #fellSilent = false;
   readonly #share: Share;
+  /** Its part of the main loop's time, if it runs a plugin that does not ship. */
+  readonly #budgets: ForeignBudgets | undefined;
+  /** Calls that wait until their answers may take time of the main loop. */
+  readonly #waiting = new Set<PromiseWithResolvers<void>>();
+  /** Log records that were dropped unread and not reported yet. */
+  #unread = 0;
   /** Portions of snapshots that the worker was not told of that they were taken. */
   #untaken = 0;
   /** What has come of a snapshot whose end has not. */
@@ -107,6 +118,7 @@ export class PluginHost implements AsyncDisposable {
     [this.#meter, this.#ofKind] = [options.meter ?? UNMETERED, { kind: options.kind ?? "none" }];
     this.#clock = options.clock;
     this.#share = new Share(options.clock.now());
+    this.#budgets = options.module.startsWith("data:") ? foreignBudgets(options.clock) : undefined;
     this.#heartbeatOptions = options.heartbeat ?? HEARTBEAT_OPTIONS;
     // Whoever does not wait for this learns of a death from onDeath.
     this.#loaded.promise.catch(() => {});
@@ -141,6 +153,8 @@ export class PluginHost implements AsyncDisposable {
    * {@linkcode WorkerDeadError}, or the signal's reason.
    */
   async call(request: Request, { deadlineMs, signal }: { deadlineMs: number; signal?: AbortSignal }): Promise<Answer> {
+    // The deadline counts from when the worker is asked.
+    if (this.#options.kind === "balancer") await this.#untilPaid();
     signal?.throwIfAborted();
     if (this.#dead !== undefined) throw new WorkerDeadError(this.#dead);
     if (this.#isStopping) throw new WorkerDeadError("It is being stopped");
@@ -161,7 +175,10 @@ export class PluginHost implements AsyncDisposable {
     signal?.addEventListener("abort", abort, { once: true });
     let answered = false;
     try {
+      const beganMs = this.#clock.now();
       this.post({ ...request, seq });
+      // A question may be long: all the members of a balancer's clusters.
+      this.#charge("messages", beganMs);
       const answer = await result.promise;
       answered = true;
       if (answer.type === "nack") throw new WorkerError(answer.error);
@@ -235,7 +252,52 @@ export class PluginHost implements AsyncDisposable {
 
   #receive(data: unknown): void {
     if (this.#dead !== undefined) return;
-    this.#heardMs = this.#clock.now();
+    const beganMs = this.#clock.now();
+    this.#heardMs = beganMs;
+    const isRecord = typeof data === "string" && data.startsWith(RECORD_BEGIN);
+    if (isRecord && this.#isRecordTooMuch(beganMs)) {
+      this.#unread++;
+      this.#share.charge(data.length, beganMs);
+      if (this.#share.isOverdrawn) this.#die(TOO_MUCH);
+      return;
+    }
+    this.#tellUnread();
+    const untaken = this.#untaken;
+    this.#take(data);
+    this.#charge(isRecord ? "records" : "messages", beganMs);
+    if (this.#untaken > untaken) this.#allowMore();
+  }
+
+  #isRecordTooMuch(nowMs: number): boolean {
+    return this.#budgets !== undefined && this.#budgets.records.waitMs(nowMs) > 0;
+  }
+
+  #tellUnread(): void {
+    const records = this.#unread;
+    this.#unread = 0;
+    if (records > 0) this.#options.onRefused?.(`${records} log records were dropped: the log takes too much time`);
+  }
+
+  /** Charges what has passed of the main loop's time. */
+  #charge(what: keyof ForeignBudgets, beganMs: number): void {
+    const nowMs = this.#clock.now();
+    this.#budgets?.[what].charge(nowMs - beganMs, nowMs);
+  }
+
+  /** Waits until what was charged is paid for; rejects when the worker ends. */
+  async #untilPaid(): Promise<void> {
+    const waitMs = this.#budgets?.messages.waitMs(this.#clock.now()) ?? 0;
+    if (waitMs === 0 || this.#dead !== undefined || this.#isStopping) return;
+    const paid = Promise.withResolvers<void>();
+    this.#waiting.add(paid);
+    const cancel = this.#clock.after(waitMs, paid.resolve);
+    await paid.promise.finally(() => {
+      cancel();
+      this.#waiting.delete(paid);
+    });
+  }
+
+  #take(data: unknown): void {
     const length = typeof data === "string" ? data.length : 0;
     const { kind, module } = this.#options;
     const answers = module === PARSER_MODULE || kind === "balancer";
@@ -248,7 +310,7 @@ export class PluginHost implements AsyncDisposable {
     // What was asked for is the host's own affair.
     const isAsked = "seq" in message && this.#calls.has(message.seq);
     if (!isAsked) this.#share.charge(length, this.#heardMs);
-    if (this.#share.isOverdrawn) return this.#die("It said more than its share, and did not wait");
+    if (this.#share.isOverdrawn) return this.#die(TOO_MUCH);
     switch (message.type) {
       case "loaded":
         if (this.#isLoaded) return this.#die("It was loaded twice");
@@ -309,11 +371,16 @@ export class PluginHost implements AsyncDisposable {
       this.#tellRefused(cluster, begun.refused);
       onEvent?.({ type: "snapshot", snapshot: { ...message.snapshot, nodes: all } });
     }
+  }
+
+  /** Lets the worker send one more portion of a snapshot, once what it sent is paid for. */
+  #allowMore(): void {
+    if (this.#dead !== undefined) return;
     const taken = () => {
       this.#untaken--;
       this.post({ type: "more" });
     };
-    const { waitMs } = this.#share;
+    const waitMs = Math.max(this.#share.waitMs, this.#budgets?.messages.waitMs(this.#clock.now()) ?? 0);
     if (waitMs === 0) taken();
     else this.#later(waitMs, taken);
   }
@@ -379,7 +446,7 @@ export class PluginHost implements AsyncDisposable {
 
   #rejectCalls(reason: string): void {
     const error = new WorkerDeadError(reason);
-    for (const result of this.#calls.values()) result.reject(error);
+    for (const result of [...this.#calls.values(), ...this.#waiting]) result.reject(error);
   }
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import type { PluginKind } from "../plugin/source.ts";
 import type { ToWorker } from "../protocol/messages.ts";
-import { PluginHost, type WorkerEvent } from "./plugin_host.ts";
+import { PluginHost, WorkerDeadError, WorkerDeadlineError, type WorkerEvent } from "./plugin_host.ts";
 import type { ThreadEvents } from "./thread.ts";
 
 /** A host whose worker says what a test has it say, as none could that speaks through its own end of the wire. */
@@ -11,12 +11,14 @@ class Forged implements AsyncDisposable {
   readonly posted: ToWorker[] = [];
   readonly deaths: string[] = [];
   readonly refused: string[] = [];
-  readonly clock = new FakeClock();
+  readonly clock: FakeClock;
   readonly host: PluginHost;
   thread!: ThreadEvents;
   isEnded = false;
 
-  constructor(kind?: PluginKind) {
+  /** `tookMs`: how long it takes to ask it who it is, and to hear each thing that it says. */
+  constructor(kind?: PluginKind, { tookMs = 0, clock = new FakeClock() } = {}) {
+    this.clock = clock;
     this.host = new PluginHost({
       name: "forged",
       module: "data:text/javascript,",
@@ -25,9 +27,16 @@ class Forged implements AsyncDisposable {
       ...kind && { kind },
       startThread: (_options, events) => {
         this.thread = events;
-        return { post: (message) => void this.posted.push(message), end: () => void (this.isEnded = true) };
+        const post = (message: ToWorker) => {
+          if (message.type === "introduce") this.clock.advance(tookMs);
+          this.posted.push(message);
+        };
+        return { post, end: () => void (this.isEnded = true) };
       },
-      onEvent: (event) => this.events.push(event),
+      onEvent: (event) => {
+        this.clock.advance(tookMs);
+        this.events.push(event);
+      },
       onDeath: (reason) => this.deaths.push(reason),
       onRefused: (reason) => this.refused.push(reason),
     });
@@ -48,6 +57,11 @@ class Forged implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.host.stop({ graceMs: 0 });
   }
+}
+
+/** Lets all that waits for nothing but its turn go on. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 /** A list of 4,294,967,295 holes. */
@@ -160,4 +174,67 @@ Deno.test("PluginHost ends a worker that speaks past its port, or is loaded twic
   await using twice = new Forged();
   for (let i = 0; i < 2; i++) twice.say({ type: "loaded", kind: "check", apiVersion: 1, name: "x" });
   assert.deepEqual(twice.deaths, ["It was loaded twice"]);
+});
+
+Deno.test("PluginHost has workers wait together for a tenth of the main loop's time", async () => {
+  const clock = new FakeClock();
+  await using one = new Forged("discovery", { tookMs: 100, clock });
+  await using other = new Forged("discovery", { tookMs: 100, clock });
+  for (const forged of [one, other]) forged.snapshot("web");
+  assert.deepEqual([one.count("more"), other.count("more")], [1, 1], "after a quiet time some are taken at once");
+  for (const forged of [one, other]) forged.snapshot("web");
+  assert.deepEqual([one.count("more"), other.count("more")], [1, 1]);
+  clock.advance(1_000);
+  assert.deepEqual([one.count("more"), other.count("more")], [2, 1], "one goes on, and then the other");
+  clock.advance(1_000);
+  assert.deepEqual([one.count("more"), other.count("more")], [2, 2]);
+  assert.deepEqual([...one.deaths, ...other.deaths], [], "time ends nobody: it may be the machine's fault");
+});
+
+Deno.test("PluginHost asks a balancer once its questions are paid for, and the deadline counts from then", async () => {
+  await using forged = new Forged("balancer", { tookMs: 100 });
+  const ask = () => forged.host.call({ type: "introduce" }, { deadlineMs: 500 });
+  for (const seq of [1, 2, 3]) {
+    const asked = ask();
+    await settled();
+    forged.say({ type: "ack", seq });
+    await asked;
+  }
+  assert.equal(forged.count("introduce"), 3);
+  const [late, never] = [ask(), ask()];
+  await settled();
+  assert.equal(forged.count("introduce"), 3);
+  forged.clock.advance(800);
+  await settled();
+  assert.equal(forged.count("introduce"), 5);
+  forged.say({ type: "ack", seq: 4 });
+  assert.deepEqual(await late, { type: "ack" });
+  forged.clock.advance(500);
+  await assert.rejects(never, WorkerDeadlineError);
+});
+
+Deno.test("PluginHost asks a balancer no more that ends while it waits", async () => {
+  await using forged = new Forged("balancer", { tookMs: 1_000 });
+  const asked = [];
+  for (let i = 0; i < 2; i++) {
+    asked.push(assert.rejects(forged.host.call({ type: "introduce" }, { deadlineMs: 5_000 }), WorkerDeadError));
+    await settled();
+  }
+  assert.equal(forged.count("introduce"), 1);
+  const ended = forged.host.stop({ graceMs: 0 });
+  await Promise.all(asked);
+  await ended;
+  assert.equal(forged.count("introduce"), 1);
+  assert.equal(forged.clock.pending, 0);
+});
+
+Deno.test("PluginHost drops log records unread that take too much time, and reports how many", async () => {
+  await using forged = new Forged("check", { tookMs: 50 });
+  for (let i = 0; i < 10; i++) forged.say({ type: "log", instance: "", level: "info", message: `${i}` });
+  const read = forged.events.length;
+  assert.ok(read < 10 && read > 1, `${read}`);
+  forged.clock.advance(1_000);
+  forged.say({ type: "log", instance: "", level: "info", message: "x" });
+  assert.equal(forged.events.length, read + 1);
+  assert.deepEqual(forged.refused, [`${10 - read} log records were dropped: the log takes too much time`]);
 });
