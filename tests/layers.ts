@@ -105,7 +105,7 @@ export const LAYERS: readonly Layer[] = [
     name: "protocol",
     files: /^src\/protocol\//,
     imports: ["kernel", "model", "contract"],
-    types: ["plugin/graph"],
+    types: ["plugin/decider", "plugin/graph"],
     pure: true,
   },
   {

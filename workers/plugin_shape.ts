@@ -8,6 +8,9 @@ const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   balancer: ["sources", "pid", "observe", "adopt", "render", "plan"],
 };
 
+/** What a discovery can do, each by functions of its session. */
+const CAPABILITIES: readonly string[] = ["watch", "register", "keys"];
+
 /**
  * Says why a module's default export is no plugin, or `undefined` if it looks
  * like one. Of one for another API version only the version is looked at: its
@@ -27,6 +30,15 @@ export function shapeFault(value: unknown): string | undefined {
   }
   if (!isSchema(config)) return "its config is no Standard Schema";
   if (kind === "balancer" && !isSchema(value.cluster)) return "its cluster is no Standard Schema";
+  if (kind === "discovery") {
+    const { capabilities } = value;
+    if (!Array.isArray(capabilities) || !capabilities.every((each) => CAPABILITIES.includes(each))) {
+      return `its capabilities are no list of ${CAPABILITIES.join(", ")}`;
+    }
+    for (const key of ["cluster", "service"]) {
+      if (value[key] !== undefined && !isSchema(value[key])) return `its ${key} is no Standard Schema`;
+    }
+  }
   const lacks = ["permissions", ...FUNCTIONS[kind] ?? []].find((key) => typeof value[key] !== "function");
   return lacks === undefined ? undefined : `it has no function ${lacks}()`;
 }

@@ -8,6 +8,7 @@
 /// <reference no-default-lib="true" />
 /// <reference lib="deno.worker" />
 import { type Answer, type Init, PROTOCOL_VERSION, type Request, type ToWorker } from "../src/protocol/messages.ts";
+import { describeConfig, describeSection } from "../src/protocol/describe.ts";
 import { ownFault } from "../src/kernel/own_fault.ts";
 import { clean } from "../src/protocol/values.ts";
 import { errorText, toWireError } from "../src/protocol/wire_error.ts";
@@ -113,13 +114,13 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
       case "parse":
         throw new Error("Cannot parse a module in a worker that runs one");
       case "describe": {
-        const result = await plugin.config["~standard"].validate(message.raw);
-        if (result.issues !== undefined) return invalid(result.issues);
-        const permissions = plugin.permissions(result.value, message.scope);
-        return { type: "described", config: result.value, permissions };
+        const described = await describeConfig(plugin, message.raw, message.scope);
+        if (!described.ok) return invalid(described.issues);
+        const { config, permissions, traits } = described;
+        return { type: "described", config, permissions, traits };
       }
       case "section": {
-        const result = await balancer(plugin).cluster["~standard"].validate(message.raw);
+        const result = await describeSection(plugin, message.of, message.raw);
         return result.issues === undefined ? { type: "valid", config: result.value } : invalid(result.issues);
       }
       case "decide":

@@ -372,7 +372,7 @@ export class App {
     registration: Registration,
     signal: AbortSignal,
   ): Promise<{ readonly takenFrom: string } | void> {
-    const { discovery, cluster, node } = registration;
+    const { discovery, cluster, node, options } = registration;
     const id = discoveryId(discovery);
     // A connection that is gone took all that it had registered with it.
     if (!this.#fleet.status.has(id)) {
@@ -382,7 +382,7 @@ export class App {
     const request = {
       type: operation,
       cluster,
-      registration: { node, state: "up" },
+      registration: { node, state: "up", ...options !== undefined && { config: options } },
       timeoutMs: CHANGE_TIMEOUT_MS,
     } as const;
     const done = await this.#fleet.call(id, request, { deadlineMs: CHANGE_TIMEOUT_MS + PROBE_GRACE_MS, signal });

@@ -1,5 +1,7 @@
-import { BUILTINS } from "../../workers/builtins.ts";
-import type { Describe } from "../plugin/instance.ts";
+import { BUILTINS, type PluginModule } from "../../workers/builtins.ts";
+import type { SchemaIssue } from "../plugin/contract.ts";
+import type { Describe, DescribeSection } from "../plugin/instance.ts";
+import { describeConfig, describeSection } from "../protocol/describe.ts";
 import type { Describer } from "../supervisor/describer.ts";
 
 /**
@@ -9,18 +11,35 @@ import type { Describer } from "../supervisor/describer.ts";
  */
 export function describeWith(describer: Describer): Describe {
   return async (module, raw, scope) => {
-    const load = BUILTINS.get(module.replace(/^builtin:/, ""));
+    const load = builtin(module);
     if (load === undefined) return await describer.describe(module, raw, scope);
     try {
-      const { default: plugin } = await load();
-      const result = await plugin.config["~standard"].validate(raw);
-      return result.issues === undefined
-        ? { ok: true, config: result.value, permissions: plugin.permissions(result.value, scope) }
-        : { ok: false, issues: result.issues };
+      return await describeConfig((await load()).default, raw, scope);
     } catch (error) {
-      // A fault of ours that a file brought to light harms that file alone.
-      const reason = error instanceof Error ? error.message : String(error);
-      return { ok: false, issues: [{ message: `Cannot use the plugin ${module}: ${reason}`, path: [] }] };
+      return { ok: false, issues: [ownFault(module, error)] };
     }
   };
+}
+
+/** Has plugins validate their sections of clusters and services, in the places of {@linkcode describeWith}. */
+export function describeSectionWith(describer: Describer): DescribeSection {
+  return async (module, of, raw) => {
+    const load = builtin(module);
+    if (load === undefined) return await describer.describeSection(module, of, raw);
+    try {
+      return await describeSection((await load()).default, of, raw);
+    } catch (error) {
+      return { issues: [ownFault(module, error)] };
+    }
+  };
+}
+
+function builtin(module: string): (() => Promise<PluginModule>) | undefined {
+  return BUILTINS.get(module.replace(/^builtin:/, ""));
+}
+
+/** A fault of ours that a file brought to light harms that file alone. */
+function ownFault(module: string, error: unknown): SchemaIssue {
+  const reason = error instanceof Error ? error.message : String(error);
+  return { message: `Cannot use the plugin ${module}: ${reason}`, path: [] };
 }

@@ -72,6 +72,7 @@ async function readRegistries(
   { waitMs, log }: { readonly waitMs: number; readonly log: Logger },
 ): Promise<Pick<DryRun, "silent" | "unreachable">> {
   const clusters = [...accepted.clusters.values()].map(({ cluster }) => cluster);
+  const options = new Map([...accepted.clusters.values()].map(({ cluster, options }) => [cluster.name, options]));
   if (clusters.length === 0) return { silent: [], unreachable: [] };
   /** What was last heard of the connection to each registry, by its worker. */
   const reached = new Map<string, { readonly isReached: boolean; readonly detail: string }>();
@@ -79,7 +80,10 @@ async function readRegistries(
   const heard = Promise.withResolvers<void>();
   const cancelRetries: (() => void)[] = [];
   const withoutMetadata = needsNoMetadata(accepted);
-  const watch = (key: string, cluster: ClusterName) => fleet.post(key, { type: "watch", cluster, withoutMetadata });
+  const watch = (key: string, cluster: ClusterName) => {
+    const config = options.get(cluster);
+    fleet.post(key, { type: "watch", cluster, withoutMetadata, ...config !== undefined && { config } });
+  };
   await using fleet = new Fleet({
     clock: systemClock,
     random: systemRandom,

@@ -11,7 +11,7 @@ import type { Hangs } from "../supervisor/hangs.ts";
 import { accept } from "../config/accept.ts";
 import { type ConfigSource, type Reading, type Taken, UNREAD } from "../config/reading.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
-import { describeWith } from "./describe.ts";
+import { describeSectionWith, describeWith } from "./describe.ts";
 import type { PluginLoader } from "./plugin_loader.ts";
 
 /** What an {@linkcode Intake} is made of. */
@@ -99,6 +99,7 @@ export class Intake implements ConfigSource {
             ...given,
             openBalancer: (use) => balancerPlugins.open(use),
             describe: describeWith(describer),
+            describeSection: describeSectionWith(describer),
           });
           return { ...verdict, isUndecided: verdict.isUndecided || describer.hasFailed };
         },

@@ -6,7 +6,7 @@ import { SILENT } from "../kernel/logger.ts";
 import { Describer } from "../supervisor/describer.ts";
 import { accept } from "../config/accept.ts";
 import type { Accepted } from "../config/accepted.ts";
-import { describeWith } from "./describe.ts";
+import { describeSectionWith, describeWith } from "./describe.ts";
 import { tryBalancers, type TryOptions } from "./try_balancers.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
 import { CATALOG, makeBalancerPlugins, makePluginLoader } from "./plugins.ts";
@@ -51,6 +51,7 @@ export async function validateDirectory(
         ...given,
         openBalancer: (use) => balancerPlugins.open(use),
         describe: describeWith(describer),
+        describeSection: describeSectionWith(describer),
       }),
   });
   if (!taken.ok) return { accepted: undefined, diagnostics: taken.diagnostics };

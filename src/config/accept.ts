@@ -5,7 +5,8 @@ import type { Finding, Path } from "../kernel/findings.ts";
 import { under, validateKnownAsync } from "../kernel/known_keys.ts";
 import { settleClashes, type SettleOptions } from "./relations.ts";
 import { fileKeysOf, type SecretTexts, withSecrets } from "./secret_keys.ts";
-import { HOST_KEYS } from "./service_schema.ts";
+import { clusterSectionOwner } from "./cluster_schema.ts";
+import { HOST_KEYS, serviceSectionOwner } from "./service_schema.ts";
 import type { Source } from "./source.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { formatEndpoint } from "../model/endpoint.ts";
@@ -15,7 +16,7 @@ import type { HostFacts, PermissionRequest, Scope } from "../plugin/contract.ts"
 import { BeyondGrantError, type Decider, UndecidedError } from "../plugin/decider.ts";
 import { decide } from "../plugin/policy.ts";
 import type { BalancerUse, PluginCatalog, PluginKind, PluginSource } from "../plugin/source.ts";
-import type { Describe, PluginInstance } from "../plugin/instance.ts";
+import type { Describe, DescribeSection, PluginInstance } from "../plugin/instance.ts";
 import type {
   Accepted,
   AcceptedBalancer,
@@ -32,6 +33,8 @@ export interface AcceptOptions {
   readonly catalog: Pick<PluginCatalog, "find" | "names"> & Partial<Pick<PluginCatalog, "missing">>;
   /** Asks a plugin. */
   readonly describe: Describe;
+  /** Asks a discovery's plugin about its section of a cluster's or a service's file. */
+  readonly describeSection: DescribeSection;
   /** Opens the plugin of a balancer, which is told apart from others by identity. */
   readonly openBalancer: (use: BalancerUse) => Promise<Decider>;
   /** What the files with secrets say that the config names. */
@@ -115,21 +118,29 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
   }
 
   const [discovery, balancers] = await Promise.all([
-    each("discovery", desired.discovery, lastGood?.discovery, (file) => judgeDiscovery(file, options)),
+    each("discovery", desired.discovery, lastGood?.discovery, (file) => judgeDiscovery(file, desired, options)),
     each("balancers", desired.balancers, lastGood?.balancers, (file) => judgeBalancer(file, options)),
   ]);
   const clusters = await each(
     "clusters",
     desired.clusters,
     lastGood?.clusters,
-    (cluster, last) => judgeCluster(cluster, { balancers, last, options, files: desired.balancers }),
+    async (cluster, last) =>
+      withOptions(
+        await judgeCluster(cluster, { balancers, last, options, files: desired.balancers }),
+        await judgeOptions("cluster", cluster, { discovery, desired, options }),
+      ),
     desired.drafts.clusters,
   );
   const services = await each(
     "services",
     desired.services,
     lastGood?.services,
-    (service) => judgeService(service, options),
+    async (service) =>
+      withOptions(
+        await judgeService(service, options),
+        await judgeOptions("service", service, { discovery, desired, options }),
+      ),
     desired.drafts.services,
   );
   const kept = new Map(balancers);
@@ -199,11 +210,15 @@ interface Judged<T> {
   readonly isDoubtful?: boolean;
 }
 
-async function judgeDiscovery(file: PluginFile, options: AcceptOptions): Promise<Judged<AcceptedDiscovery>> {
+async function judgeDiscovery(
+  file: PluginFile,
+  { balancers }: Desired,
+  options: AcceptOptions,
+): Promise<Judged<AcceptedDiscovery>> {
   const source = options.catalog.find("discovery", file.type);
   if (source === undefined) return unknownPlugin("discovery", file.type, ["type"], options.catalog);
   const id = discoveryId(file.name);
-  const { instance, findings } = await judgeInstance({
+  const { instance, traits = NO_TRAITS, findings } = await judgeInstance({
     id,
     kind: "discovery",
     source,
@@ -211,7 +226,65 @@ async function judgeDiscovery(file: PluginFile, options: AcceptOptions): Promise
     scope: { instance: file.name },
     path: [],
   }, options);
-  return { value: instance && { file, instance }, findings };
+  const owner = (traits.sections.includes("cluster") ? clusterSectionOwner(file.name, balancers.keys()) : undefined) ??
+    (traits.sections.includes("service") ? serviceSectionOwner(file.name, options.catalog.names("check")) : undefined);
+  if (owner !== undefined) {
+    const message = `Cannot use the name ${file.name} for a discovery with options of its own, as ${owner} has it: ` +
+      "rename the file";
+    return { value: undefined, findings: [...findings, { severity: "error", path: [], at: "value", message }] };
+  }
+  return { value: instance && { file, instance, traits }, findings };
+}
+
+const NO_TRAITS: AcceptedDiscovery["traits"] = { capabilities: [], sections: [] };
+
+/** The capability that a discovery needs for a file, in words. */
+const NEEDED = {
+  cluster: { capability: "watch", cannot: "cannot watch clusters" },
+  service: { capability: "register", cannot: "cannot register nodes" },
+} as const;
+
+/** Judges what a cluster's or a service's file says to its discovery, as far as there is one. */
+async function judgeOptions(
+  of: "cluster" | "service",
+  { discovery: name, options: raw }: Cluster | Service,
+  { discovery, desired, options }: {
+    readonly discovery: ReadonlyMap<string, AcceptedDiscovery>;
+    readonly desired: Desired;
+    readonly options: AcceptOptions;
+  },
+): Promise<Judged<{ readonly options?: unknown }>> {
+  const accepted = discovery.get(name);
+  const file = accepted?.file ?? desired.discovery.get(name);
+  const source = file && options.catalog.find("discovery", file.type);
+  // What there is to say of a discovery that is missing or rejected is said elsewhere.
+  if (accepted === undefined || file === undefined || source === undefined) return { value: {}, findings: [] };
+  const { capability, cannot } = NEEDED[of];
+  if (!accepted.traits.capabilities.includes(capability)) {
+    const message = `Cannot use the discovery ${name} here as ${file.type} ${cannot}`;
+    return { value: undefined, findings: [{ severity: "error", path: ["discovery"], at: "value", message }] };
+  }
+  if (!accepted.traits.sections.includes(of)) {
+    const message = `Section ${name} is not used, as ${file.type} has no options for a ${of}`;
+    return {
+      value: {},
+      findings: raw === undefined ? [] : [{ severity: "warning", path: [name], at: "key", message }],
+    };
+  }
+  const filled = withSecrets(raw ?? {}, options.secrets ?? new Map());
+  const { value, findings: found } = await validateKnownAsync(
+    filled.value,
+    (rest) => options.describeSection(source.module, of, rest),
+    { otherForms: fileKeysOf },
+  );
+  const findings = under([name], [...filled.findings, ...filled.placed(found)]);
+  return { value: hasError(findings) ? undefined : { options: value }, findings };
+}
+
+function withOptions<T>(judged: Judged<T>, { value, findings }: Judged<{ readonly options?: unknown }>): Judged<T> {
+  const all = [...judged.findings, ...findings];
+  const both = judged.value === undefined || value === undefined ? undefined : { ...judged.value, ...value };
+  return { ...judged, value: both, findings: all };
 }
 
 async function judgeBalancer(file: PluginFile, options: AcceptOptions): Promise<Judged<AcceptedBalancer>> {
@@ -359,13 +432,18 @@ async function judgeInstance(
     readonly alsoKnown?: readonly string[] | undefined;
   },
   { describe, secrets = new Map() }: AcceptOptions,
-): Promise<{ readonly instance?: PluginInstance; readonly findings: readonly Finding[] }> {
+): Promise<{
+  readonly instance?: PluginInstance;
+  readonly traits?: AcceptedDiscovery["traits"] | undefined;
+  readonly findings: readonly Finding[];
+}> {
   let permissions: PermissionRequest = {};
+  let traits: AcceptedDiscovery["traits"] | undefined;
   const filled = withSecrets(raw, secrets);
   const { value: config, findings } = await validateKnownAsync(filled.value, async (rest) => {
     const described = await describe(source.module, rest, scope);
     if (!described.ok) return { issues: described.issues };
-    permissions = described.permissions;
+    ({ permissions, traits } = described);
     return { value: described.config };
   }, { alsoKnown, otherForms: fileKeysOf });
   const at = under(path, [...filled.findings, ...filled.placed(findings)]);
@@ -377,7 +455,7 @@ async function judgeInstance(
   }
   const { module, name: plugin } = source;
   const instance = { id, kind, module, config, scope, granted: grant.granted, ...plugin !== undefined && { plugin } };
-  return { instance, findings: at };
+  return { instance, traits, findings: at };
 }
 
 function unknownPlugin(kind: PluginKind, name: string, path: Path, catalog: AcceptOptions["catalog"]): Judged<never> {

@@ -9,7 +9,7 @@ import { DEFAULT_LOGGING } from "../logging/plan.ts";
 import type { Service } from "../model/service.ts";
 import type { BalancerPlugin, PermissionRequest, Schema, Scope } from "../plugin/contract.ts";
 import { PluginCatalog } from "../plugin/source.ts";
-import type { Described } from "../plugin/instance.ts";
+import type { Described, DiscoveryTraits } from "../plugin/instance.ts";
 import { accept, type AcceptOptions } from "./accept.ts";
 import type { Accepted } from "./accepted.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
@@ -43,10 +43,18 @@ function describe(_module: string, raw: unknown, scope: Scope): Promise<Describe
     return Promise.resolve({ ok: false, issues: [issue] });
   }
   const permissions = config.asks ?? { net: scope.target === undefined ? [] : [scope.target] };
-  return Promise.resolve({ ok: true, config: { ...config, checked: true }, permissions });
+  return Promise.resolve({ ok: true, config: { ...config, checked: true }, permissions, traits: TRAITS });
 }
 
-const OPTIONS: AcceptOptions = { catalog: CATALOG, describe, openBalancer: () => Promise.resolve(HAPROXY) };
+const TRAITS: DiscoveryTraits = { capabilities: ["watch", "register"], sections: ["cluster", "service"] };
+
+const OPTIONS: AcceptOptions = {
+  catalog: CATALOG,
+  describe,
+  describeSection: async (_module, of, raw) =>
+    await schema(of === "cluster" ? "nodes" : "ttl")["~standard"].validate(raw),
+  openBalancer: () => Promise.resolve(HAPROXY),
+};
 
 /** A service with one check `http`; `check` is what its file says of it. */
 function service(
@@ -391,3 +399,67 @@ Deno.test("accept() leaves a port to the cluster that has it, whoever comes to w
     "warning: Port 80 is served by clusters/b on this host too: the service's check asks the balancer",
   ]);
 });
+
+/** A cluster and a service of the discovery `zoo`, with what they say to it. */
+function withOptions(ofCluster?: Record<string, unknown>, ofService?: Record<string, unknown>): Desired {
+  return desired({
+    cluster: { ...cluster({ haproxy: {} }), discovery: "zoo", ...ofCluster && { options: ofCluster } },
+    web: { ...service(), discovery: "zoo", ...ofService && { options: ofService } },
+  });
+}
+
+Deno.test("accept() has a discovery's plugin validate its sections, and hands on what it makes of them", async () => {
+  const [accepted, findings] = await judge(withOptions({ nodes: 1 }, { ttl: 2 }));
+  assert.deepEqual(findings, []);
+  assert.deepEqual(accepted.clusters.get("web")?.options, { nodes: 1 });
+  assert.deepEqual(accepted.services.get("web")?.options, { ttl: 2 });
+  const [, wrong] = await judge(withOptions({ bad: 1 }, { tttl: 1 }));
+  assert.deepEqual(wrong.map((line) => line.replace(/^\S+ /, "")).toSorted(), [
+    "error: It is bad",
+    "warning: Unknown key zoo.tttl, which is not used: did you mean ttl?",
+  ]);
+});
+
+Deno.test("accept() keeps a cluster whose section its discovery rejects", async () => {
+  const [before] = await judge(withOptions({ nodes: 1 }));
+  const [after] = await judge(withOptions({ bad: 1 }), { lastGood: before });
+  assert.deepEqual(after.clusters.get("web")?.options, { nodes: 1 });
+});
+
+Deno.test("accept() warns of a section for a discovery that has none", async () => {
+  const [accepted, findings] = await judge(withOptions({ nodes: 1 }), {
+    describe: async (...asked) => ({ ...await describe(...asked), traits: { ...TRAITS, sections: [] } }),
+  });
+  assert.match(findings.join("\n"), /warning: Section zoo is not used, as zookeeper has no options for a cluster$/);
+  assert.equal(accepted.clusters.get("web")?.options, undefined);
+});
+
+Deno.test.each(
+  [
+    { capabilities: ["register"], then: "Cannot use the discovery zoo here as zookeeper cannot watch clusters" },
+    { capabilities: ["watch"], then: "Cannot use the discovery zoo here as zookeeper cannot register nodes" },
+  ] as const,
+)("accept() rejects what needs more than a discovery that can $capabilities", async ({ capabilities, then }) => {
+  const [accepted, findings] = await judge(withOptions(), {
+    describe: async (...asked) => ({ ...await describe(...asked), traits: { ...TRAITS, capabilities } }),
+  });
+  assert.equal(findings.length, 1);
+  assert.ok(findings[0]?.endsWith(`: error: ${then}`), findings[0]);
+  assert.equal(accepted.clusters.size + accepted.services.size, 1);
+});
+
+Deno.test.each(["name", "haproxy", "checks", "http"])(
+  "accept() rejects a discovery with sections that is called %s, as something else is",
+  async (name) => {
+    const [accepted, findings] = await judge({
+      ...desired(),
+      discovery: new Map([[name, { name, type: "zookeeper", config: {} }]]),
+      sources: new Map([[`discovery/${name}`, new Source(`${name}.yaml`, new TextEncoder().encode("a: 1\n"))]]),
+    });
+    assert.equal(accepted.discovery.size, 0);
+    assert.match(
+      findings.join("\n"),
+      new RegExp(`^${name}.yaml:1:1: error: Cannot use the name ${name} for a discovery`),
+    );
+  },
+);

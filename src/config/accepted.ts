@@ -4,7 +4,7 @@ import type { Logging } from "../logging/plan.ts";
 import type { Check, Service } from "../model/service.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { Decider } from "../plugin/decider.ts";
-import type { PluginInstance } from "../plugin/instance.ts";
+import type { DiscoveryTraits, PluginInstance } from "../plugin/instance.ts";
 
 /** One check of one port of a service that its plugin accepted. */
 export interface AcceptedProbe {
@@ -19,6 +19,8 @@ export interface AcceptedProbe {
 /** A service whose checks were all accepted by their plugins. */
 export interface AcceptedService {
   readonly service: Service;
+  /** What the discovery's plugin made of its section; absent if it has none. */
+  readonly options?: unknown;
   readonly probes: readonly AcceptedProbe[];
 }
 
@@ -26,6 +28,8 @@ export interface AcceptedService {
 export interface AcceptedDiscovery {
   readonly file: PluginFile;
   readonly instance: PluginInstance;
+  /** What its plugin can do, and the files that may have a section for it. */
+  readonly traits: DiscoveryTraits;
 }
 
 /** A balancer whose config was accepted by its plugin. */
@@ -40,6 +44,8 @@ export interface AcceptedCluster {
   readonly cluster: Cluster;
   /** What each balancer's plugin made of its section, by the balancer's name. */
   readonly sections: ReadonlyMap<string, unknown>;
+  /** What the discovery's plugin made of its section; absent if it has none. */
+  readonly options?: unknown;
 }
 
 /** What the config directory asks for, as far as the plugins agree: a whole value at one time. */

@@ -21,19 +21,24 @@ import { isIpv4, isIpv6, parseEndpoint } from "../model/endpoint.ts";
 import { isRecord, type Node } from "../model/node.ts";
 import type { Finding } from "../kernel/findings.ts";
 import { type Checked, validateKnown } from "../kernel/known_keys.ts";
-import { deepFreeze, name, pick } from "./schema_words.ts";
+import { deepFreeze, name, namesMeant, pick, SECTION } from "./schema_words.ts";
 
 /**
- * Reads a file of `clusters/`. `balancers` are the names that may have a
- * section: those of the files in `balancers/`, besides HAProxy.
+ * Reads a file of `clusters/`. `balancers` and `discovery` are the names that
+ * may have a section: those of the files in these folders, besides HAProxy.
  */
 export function readCluster(
   raw: unknown,
-  { fileName, balancers }: { readonly fileName: string; readonly balancers: Iterable<string> },
+  { fileName, balancers, discovery = [] }: {
+    readonly fileName: string;
+    readonly balancers: Iterable<string>;
+    readonly discovery?: readonly string[];
+  },
 ): Checked<Cluster> {
   const names = [...new Set([...KNOWN_BALANCERS, ...balancers])].filter((key) => !Object.hasOwn(CLUSTER_ENTRIES, key));
+  const registries = namesMeant(raw, discovery).filter((key) => clusterSectionOwner(key, balancers) === undefined);
   const schema = houseSchema(keys({
-    ...Object.fromEntries(names.map((key) => [key, optional(SECTION)])),
+    ...Object.fromEntries([...names, ...registries].map((key) => [key, optional(SECTION)])),
     ...CLUSTER_ENTRIES,
   }));
   const used = (value: object) => names.filter((key) => Object.hasOwn(value, key));
@@ -49,11 +54,15 @@ export function readCluster(
   const unknownKeys = Object.freeze(all.filter(isUnknown));
   // Whether they are sections' keys is known where the plugins are.
   const findings = all.filter((finding) => !isUnknown(finding));
-  if (file === undefined) return { value: undefined, findings, draft: draftCluster(raw, { names, unknownKeys }) };
-  const sections = file as unknown as Readonly<Record<string, unknown>>;
+  if (file === undefined) {
+    return { value: undefined, findings, draft: draftCluster(raw, { names, registries, unknownKeys }) };
+  }
+  const sections = file as unknown as Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  const options = registries.includes(file.discovery) ? sections[file.discovery] : undefined;
   const value: Cluster = {
     name: file.name ?? fileName,
     discovery: file.discovery,
+    ...(options === undefined ? {} : { options: deepFreeze(options) }),
     ...(file.meta_cluster === undefined ? {} : { metaCluster: file.meta_cluster }),
     guard: Object.freeze({
       onEmpty: file.on_empty ?? GUARD_DEFAULTS.onEmpty,
@@ -67,13 +76,36 @@ export function readCluster(
     balancers: new Map(used(file).map((key) => [key, deepFreeze(sections[key])])),
     unknownKeys,
   };
-  return { value: Object.freeze(value), findings };
+  return {
+    value: Object.freeze(value),
+    findings: [...findings, ...unusedSections(sections, registries, file.discovery)],
+  };
+}
+
+/** Finds sections of registries that a file does not use: what they say has no effect. */
+export function unusedSections(file: object, registries: readonly string[], used: string): readonly Finding[] {
+  return registries.filter((key) => key !== used && Object.hasOwn(file, key)).map((key) => ({
+    severity: "warning",
+    path: [key],
+    at: "key",
+    message: `Section ${key} is not used, as discovery is ${used}`,
+  }));
+}
+
+/** Who else has a section or a key of that name in a cluster's file; `undefined` if nobody has. */
+export function clusterSectionOwner(name: string, balancers: Iterable<string>): string | undefined {
+  if (Object.hasOwn(CLUSTER_ENTRIES, name)) return `the key ${name} of a cluster`;
+  return [...KNOWN_BALANCERS, ...balancers].includes(name) ? `the balancer ${name}` : undefined;
 }
 
 /** Answers what a cluster's file that is wrong says to the balancers, and what it calls the cluster, if it does. */
 function draftCluster(
   raw: unknown,
-  { names, unknownKeys }: { readonly names: readonly string[]; readonly unknownKeys: readonly Finding[] },
+  { names, registries, unknownKeys }: {
+    readonly names: readonly string[];
+    readonly registries: readonly string[];
+    readonly unknownKeys: readonly Finding[];
+  },
 ): Cluster | undefined {
   if (!isRecord(raw)) return undefined;
   const sections = names.flatMap((name) => {
@@ -81,10 +113,13 @@ function draftCluster(
     return Object.hasOwn(raw, name) && isRecord(section) ? [[name, deepFreeze(section)] as const] : [];
   });
   const name = typeof raw["name"] === "string" ? raw["name"] : "";
+  const discovery = registries.find((each) => each === raw["discovery"]) ?? "";
+  const options = raw[discovery];
   return Object.freeze({
     ...CLUSTER_DEFAULTS,
     name,
-    discovery: "",
+    discovery,
+    ...(isRecord(options) ? { options: deepFreeze(options) } : {}),
     balancers: new Map(sections),
     unknownKeys,
   });
@@ -121,5 +156,3 @@ function toMs(seconds: number | undefined): number | undefined {
 
 /** The keys of a cluster's file but for the sections of balancers. */
 export const clusterSchema = houseSchema(keys(CLUSTER_ENTRIES));
-
-const SECTION = converted((value) => value === null ? {} : isRecord(value) ? value : undefined, "a map");

@@ -74,3 +74,20 @@ Deno.test("readCluster() drafts what balancers can judge of a cluster that canno
   assert.equal(value, undefined);
   assert.deepEqual([...draft?.balancers ?? []], [["haproxy", { prot: 80 }]]);
 });
+
+Deno.test("readCluster() takes the section of its discovery, and warns of that of another", () => {
+  const names = { fileName: "x", balancers: [], discovery: ["static", "zookeeper", "name", "haproxy"] };
+  const raw = { discovery: "static", static: { nodes: [] }, zookeeper: {}, haproxy: {}, name: "n", statik: 1 };
+  const { value, findings } = readCluster(raw, names);
+  assert.deepEqual(value?.options, { nodes: [] });
+  assert.deepEqual(findings.map(({ severity, path, message }) => [severity, path, message]), [
+    ["warning", ["zookeeper"], "Section zookeeper is not used, as discovery is static"],
+  ]);
+  assert.match(value?.unknownKeys[0]?.message ?? "", /^Unknown key statik, which is not used: did you mean static\?$/);
+  assert.equal(readCluster({ discovery: "static", haproxy: {} }, names).value?.options, undefined);
+  assert.equal(
+    bad(readCluster({ discovery: "static", static: 7, haproxy: {} }, names)),
+    "static: Cannot use static as it must be a map: current value is 7",
+  );
+  assert.deepEqual(readCluster({ discovery: "static", static: { nodes: 1 } }, names).draft?.options, { nodes: 1 });
+});

@@ -201,16 +201,16 @@ class Reading {
     const clusters = this.#folder<Cluster>(
       "clusters",
       valuesOf(last?.clusters, ({ cluster }) => cluster),
-      (raw, fileName) => readCluster(raw, { fileName, balancers: names.balancers }),
-      names.balancers.join(" "),
+      (raw, fileName) => readCluster(raw, { fileName, ...names }),
+      JSON.stringify(names),
     );
     const own = [...plugins.values()].filter(({ kind }) => kind === "check").map(({ name }) => name);
     const checks = [...new Set([...this.#checks, ...own])].toSorted();
     const services = this.#folder<Service>(
       "services",
       valuesOf(last?.services, ({ service }) => service),
-      (raw, fileName) => readService(raw, { fileName, plugins: checks }),
-      checks.join(" "),
+      (raw, fileName) => readService(raw, { fileName, plugins: checks, discovery: names.discovery }),
+      JSON.stringify([checks, names.discovery]),
     );
     for (const { key, finding } of findMissing({ clusters, services, ...names })) {
       const source = this.#sources.get(key);

@@ -5,6 +5,8 @@
  * @module
  */
 import { converted, integer, matching } from "../kernel/schema.ts";
+import { suggest } from "../kernel/suggest.ts";
+import { isRecord } from "../model/node.ts";
 import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
 
 /** A name becomes a path component in the registry and the name of a section: nothing that either could misread. */
@@ -30,6 +32,15 @@ export const host = () => converted((value) => isHost(value) ? value : undefined
 /** Whether a value is a name or an address of a host. */
 export function isHost(value: unknown): value is string {
   return typeof value === "string" && (isHostName(value) || isIpv4(value) || isIpv6(value));
+}
+
+/** The section of a plugin, in a schema; its keys are for the plugin to judge. */
+export const SECTION = converted((value) => value === null ? {} : isRecord(value) ? value : undefined, "a map");
+
+/** The names among these that a file has as keys, or that one of its keys may mean: what else could be there is no help. */
+export function namesMeant(raw: unknown, names: readonly string[]): readonly string[] {
+  const keys = isRecord(raw) ? Object.keys(raw) : [];
+  return names.filter((name) => keys.some((key) => key === name || suggest(key, [name]) !== undefined));
 }
 
 /** Copies what of a map is wanted. */

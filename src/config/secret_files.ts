@@ -32,8 +32,10 @@ function configsOf({ discovery, balancers, clusters, services, drafts }: Desired
   return [
     ...own(discovery),
     ...own(balancers),
-    ...all(clusters, drafts.clusters).flatMap(({ balancers }) => [...balancers.values()]),
-    ...all(services, drafts.services).flatMap(({ checks }) => checks.map(({ config }) => config)),
+    ...all(clusters, drafts.clusters).flatMap(({ balancers, options }) => [...balancers.values(), options]),
+    ...all(services, drafts.services).flatMap((
+      { checks, options },
+    ) => [...checks.map(({ config }) => config), options]),
   ];
 }
 

@@ -18,7 +18,19 @@ import {
 import { isRecord, type Json, METADATA_LENGTH_MAX, parsePort } from "../model/node.ts";
 import type { Check, Service } from "../model/service.ts";
 import { type Checked, validateKnown } from "../kernel/known_keys.ts";
-import { deepFreeze, host, isHost, isName, name, NAME_WANTED, pick, port } from "./schema_words.ts";
+import { unusedSections } from "./cluster_schema.ts";
+import {
+  deepFreeze,
+  host,
+  isHost,
+  isName,
+  name,
+  NAME_WANTED,
+  namesMeant,
+  pick,
+  port,
+  SECTION,
+} from "./schema_words.ts";
 import type { Finding, Path } from "../kernel/findings.ts";
 
 /** The probe's deadline when the file names none: its interval, kept between these. */
@@ -75,11 +87,14 @@ function isJson(value: unknown): value is { readonly [key: string]: Json } {
 }
 
 /** The keys of a service's file whose checks have these names. */
-export function serviceSchema({ checkNames, hasList }: {
+export function serviceSchema({ checkNames, hasList, registries = [] }: {
   readonly checkNames: readonly string[];
   readonly hasList: boolean;
+  /** The discoveries that may have a section. */
+  readonly registries?: readonly string[];
 }) {
   return houseSchema(keys({
+    ...Object.fromEntries(registries.map((registry) => [registry, optional(SECTION)])),
     ...SERVICE_ENTRIES,
     ports: optional(hasList ? list(port()) : port()),
     checks: keys({
@@ -91,16 +106,22 @@ export function serviceSchema({ checkNames, hasList }: {
 
 /**
  * Reads a file of `services/`; `fileName` is its name without the ending,
- * `plugins` are the names of the checks that there are.
+ * `plugins` are the names of the checks that there are, `discovery` those of
+ * the files in `discovery/`, which may have a section.
  */
 export function readService(
   given: unknown,
-  { fileName, plugins = [] }: { readonly fileName: string; readonly plugins?: readonly string[] },
+  { fileName, plugins = [], discovery = [] }: {
+    readonly fileName: string;
+    readonly plugins?: readonly string[];
+    readonly discovery?: readonly string[];
+  },
 ): Checked<Service> {
-  const { raw, findings: misplaced } = withoutMisplaced(given, plugins);
+  const registries = namesMeant(given, discovery).filter((key) => serviceSectionOwner(key, plugins) === undefined);
+  const { raw, findings: misplaced } = withoutMisplaced(given, { plugins, registries });
   const checks = isRecord(raw) && isRecord(raw.checks) ? raw.checks : {};
   const checkNames = Object.keys(checks).filter(isCheckName);
-  const schema = serviceSchema({ checkNames, hasList: isRecord(raw) && Array.isArray(raw.ports) });
+  const schema = serviceSchema({ checkNames, hasList: isRecord(raw) && Array.isArray(raw.ports), registries });
   const needed = refined(schema, ({ port, ports }) => port === undefined && ports === undefined ? [NO_PORTS] : [], [
     "port",
     "ports",
@@ -112,14 +133,19 @@ export function readService(
     ...checkNames.filter((check) => !isName(check)).map(badCheckName),
   ];
   const file = checked.value;
-  if (file === undefined || hasErrors(findings)) return { value: undefined, findings, draft: draftService(raw) };
+  if (file === undefined || hasErrors(findings)) {
+    return { value: undefined, findings, draft: draftService(raw, registries) };
+  }
 
   const ports = [file.ports ?? file.port ?? []].flat();
   const intervalMs = Math.round(file.checks.interval * 1_000);
   const hosts = file.checks as unknown as Readonly<Record<string, HostsCheck>>;
+  const sections = file as unknown as Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>;
+  const options = registries.includes(file.discovery) ? sections[file.discovery] : undefined;
   const value: Service = {
     name: file.name ?? fileName,
     discovery: file.discovery,
+    ...(options === undefined ? {} : { options }),
     host: file.host ?? "127.0.0.1",
     ports: [...new Set(ports)].toSorted((a, b) => a - b),
     metadata: file.metadata ?? {},
@@ -127,7 +153,16 @@ export function readService(
     unknownGraceMs: Math.round(file.checks.unknown_grace * 1_000),
     checks: checkNames.map((check) => readCheck(check, hosts[check], checks[check], intervalMs)),
   };
-  return { value: deepFreeze(value), findings: [...findings, ...remarksOn(raw, value)] };
+  return {
+    value: deepFreeze(value),
+    findings: [...findings, ...remarksOn(raw, value), ...unusedSections(file, registries, file.discovery)],
+  };
+}
+
+/** Who else has a section or a key of that name in a service's file; `undefined` if nobody has. */
+export function serviceSectionOwner(name: string, checks: readonly string[]): string | undefined {
+  if (name === "checks" || Object.hasOwn(SERVICE_ENTRIES, name)) return `the key ${name} of a service`;
+  return checks.includes(name) ? `the check ${name}` : undefined;
 }
 
 const NO_PORTS: Issue = {
@@ -142,11 +177,12 @@ const NO_PORTS: Issue = {
  */
 function withoutMisplaced(
   raw: unknown,
-  plugins: readonly string[],
+  { plugins, registries }: { readonly plugins: readonly string[]; readonly registries: readonly string[] },
 ): { readonly raw: unknown; readonly findings: readonly Finding[] } {
   if (!isRecord(raw)) return { raw, findings: [] };
   const isCheck = (key: string) =>
-    key !== "checks" && !Object.hasOwn(SERVICE_ENTRIES, key) && (plugins.includes(key) || isLikeCheck(raw[key]));
+    key !== "checks" && !Object.hasOwn(SERVICE_ENTRIES, key) && !registries.includes(key) &&
+    (plugins.includes(key) || isLikeCheck(raw[key]));
   const beside = Object.keys(raw).filter(isCheck);
   const { checks } = raw;
   const above = isRecord(checks)
@@ -191,7 +227,7 @@ function badCheckName(check: string): Finding {
 }
 
 /** Answers what a service file that is wrong says to the plugins of its checks. */
-function draftService(raw: unknown): Service | undefined {
+function draftService(raw: unknown, registries: readonly string[]): Service | undefined {
   if (!isRecord(raw) || !isRecord(raw.checks)) return undefined;
   const valid = <T>(value: unknown, isRight: (value: unknown) => value is T) => isRight(value) ? value : undefined;
   const checks = Object.entries(raw.checks).flatMap(([key, check]): Check[] => {
@@ -205,10 +241,13 @@ function draftService(raw: unknown): Service | undefined {
     };
     return [readCheck(key, own, check, TIMEOUT_MS.max)];
   });
+  const discovery = registries.find((each) => each === raw.discovery) ?? "";
+  const options = raw[discovery];
   const ports = [raw.ports ?? raw.port].flat().map(parsePort).filter((one) => one !== undefined);
   return deepFreeze({
     name: "",
-    discovery: "",
+    discovery,
+    ...(isRecord(options) ? { options } : {}),
     host: valid(raw.host, isHost) ?? "127.0.0.1",
     ports: ports.length === 0 ? [1] : ports,
     metadata: {},

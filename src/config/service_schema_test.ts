@@ -244,3 +244,17 @@ Deno.test("readService() says that there is no port though another key is wrong"
   const { findings } = readService({ discovery: "zookeeper", checks: { interval: "soon" } }, { fileName: "web" });
   assert.match(findings.map(({ message }) => message).join("\n"), /checks\.interval[^]*Missing key ports/);
 });
+
+Deno.test("readService() takes the section of its discovery, warns of that of another, and finds a check all the same", () => {
+  const names = { fileName: "web", plugins: ["http", "file"], discovery: ["consul", "zookeeper", "file"] };
+  const raw = { discovery: "consul", port: 1, consul: { ttl: 5 }, zookeeper: null, checks: { interval: 1 } };
+  const { value, findings } = readService(raw, names);
+  assert.deepEqual(value?.options, { ttl: 5 });
+  assert.ok(
+    findings.some(({ path, message }) =>
+      path[0] === "zookeeper" && message === "Section zookeeper is not used, as discovery is consul"
+    ),
+  );
+  const misplaced = readService({ ...raw, discovery: "file", file: { path: "/x" } }, names);
+  assert.ok(misplaced.findings.some(({ message }) => message.startsWith("Cannot use file here as it is a check")));
+});

@@ -38,6 +38,8 @@ export class Watches {
   readonly #options: WatchesOptions;
   /** The clusters watched, by discovery. */
   readonly #watched = new Map<string, ReadonlySet<ClusterName>>();
+  /** What the clusters' files say to their discoveries, by cluster. */
+  #watchOptions: ReadonlyMap<ClusterName, unknown> = new Map();
   /** Whether no balancer reads the metadata of nodes, so that no worker need send it. */
   #withoutMetadata = true;
   /** Tries in a row to watch a cluster that failed, and why the last did. */
@@ -54,6 +56,8 @@ export class Watches {
     const withoutMetadata = needsNoMetadata({ balancers });
     const isOther = withoutMetadata !== this.#withoutMetadata;
     this.#withoutMetadata = withoutMetadata;
+    const before = this.#watchOptions;
+    this.#watchOptions = new Map([...clusters.values()].map(({ cluster, options }) => [cluster.name, options]));
     const wanted = new Map<string, Set<ClusterName>>();
     for (const { cluster } of clusters.values()) {
       if (!discovery.has(cluster.discovery)) continue;
@@ -73,10 +77,12 @@ export class Watches {
       }
     }
     for (const [name, watched] of wanted) {
-      const before = this.#watched.get(name);
+      const last = this.#watched.get(name);
       for (const cluster of watched) {
-        if (!before?.has(cluster)) this.#watch(discoveryId(name), cluster);
-        else if (isOther) this.#watchAnew(name, cluster);
+        if (!last?.has(cluster)) this.#watch(discoveryId(name), cluster);
+        else if (isOther || JSON.stringify(before.get(cluster)) !== JSON.stringify(this.#watchOptions.get(cluster))) {
+          this.#watchAnew(name, cluster);
+        }
       }
       this.#watched.set(name, watched);
     }
@@ -149,7 +155,9 @@ export class Watches {
   }
 
   #watch(key: string, cluster: ClusterName): void {
-    this.#options.fleet.post(key, { type: "watch", cluster, withoutMetadata: this.#withoutMetadata });
+    const config = this.#watchOptions.get(cluster);
+    const withoutMetadata = this.#withoutMetadata;
+    this.#options.fleet.post(key, { type: "watch", cluster, withoutMetadata, ...config !== undefined && { config } });
   }
 
   #unwatch(key: string, cluster: ClusterName): void {

@@ -17,7 +17,8 @@ class Bench {
     fleet: {
       post: (key, message) => {
         const full = message.type === "watch" && !message.withoutMetadata && "with metadata";
-        this.#tell(...[`${key}: ${message.type}`, "cluster" in message && message.cluster, full].filter(Boolean));
+        const said = message.type === "watch" && message.config !== undefined && JSON.stringify(message.config);
+        this.#tell(...[`${key}: ${message.type}`, "cluster" in message && message.cluster, full, said].filter(Boolean));
       },
     },
     membership: {
@@ -48,6 +49,14 @@ class Bench {
     }));
     const discovery = new Map(["zoo", "dns"].map((name) => [name, {} as AcceptedDiscovery]));
     this.watches.apply({ clusters: new Map(entries), discovery, balancers });
+    return this.take();
+  }
+
+  /** Applies a config of one cluster of `zoo`, whose file says this to the discovery; answers what was told. */
+  applyOptions(options?: unknown): readonly string[] {
+    const cluster = { ...CLUSTER_DEFAULTS, name: "web", discovery: "zoo", balancers: new Map() };
+    const clusters = new Map([["web", { cluster, sections: new Map(), options }]]);
+    this.watches.apply({ clusters, discovery: new Map([["zoo", {} as AcceptedDiscovery]]), balancers: new Map() });
     return this.take();
   }
 
@@ -96,6 +105,15 @@ Deno.test("Watches asks for metadata only while a balancer reads it", () => {
     "discovery zoo: unwatch web",
     "discovery zoo: watch web",
   ]);
+});
+
+Deno.test("Watches hands on what a cluster's file says to its discovery, and watches again when that changes", () => {
+  const bench = new Bench();
+  assert.deepEqual(bench.applyOptions({ a: 1 }), ['discovery zoo: watch web {"a":1}']);
+  assert.deepEqual(bench.applyOptions({ a: 1 }), []);
+  const both = ["discovery zoo: unwatch web", 'discovery zoo: watch web {"a":2}'];
+  assert.deepEqual(bench.applyOptions({ a: 2 }), both);
+  assert.deepEqual(bench.applyOptions(), ["discovery zoo: unwatch web", "discovery zoo: watch web"]);
 });
 
 Deno.test("Watches begins all again in a new worker of a discovery, and nothing in one of a check", () => {

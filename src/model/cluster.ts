@@ -34,6 +34,8 @@ export interface Cluster {
   readonly name: ClusterName;
   /** The discovery that knows its members: the name of a file of `discovery/`. */
   readonly discovery: string;
+  /** The section that bears its discovery's name; validated by the discovery's plugin. Absent if there is none. */
+  readonly options?: { readonly [key: string]: unknown } | undefined;
   /** What is believed of what its discovery says. */
   readonly guard: GuardSettings;
   /** Who serves it while it has no members. */

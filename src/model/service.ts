@@ -6,6 +6,8 @@ export interface Service {
   readonly name: string;
   /** The discovery to register with: the name of a file of `discovery/`. */
   readonly discovery: string;
+  /** The section that bears its discovery's name; validated by the discovery's plugin. Absent if there is none. */
+  readonly options?: { readonly [key: string]: unknown } | undefined;
   /** Where the checks connect to; never announced. */
   readonly host: string;
   /** The ports, each checked and registered by itself; sorted, no doubles. */

@@ -1,4 +1,4 @@
-import type { PermissionRequest, SchemaIssue, Scope } from "./contract.ts";
+import type { DiscoveryCapability, PermissionRequest, SchemaIssue, SchemaResult, Scope } from "./contract.ts";
 
 /** One instance of a plugin: one check of one port, or one discovery connection. */
 export interface InstanceSpec {
@@ -22,10 +22,34 @@ export interface PluginInstance extends InstanceSpec {
   readonly plugin?: string | undefined;
 }
 
+/** What a discovery's plugin says of itself, whatever its config. */
+export interface DiscoveryTraits {
+  /** What its sessions can do. */
+  readonly capabilities: readonly DiscoveryCapability[];
+  /** The files that may have a section for it. */
+  readonly sections: readonly SectionOf[];
+}
+
+/** The files that may have a section for a discovery. */
+export type SectionOf = "cluster" | "service";
+
 /** What a plugin says of one config. */
 export type Described =
-  | { readonly ok: true; readonly config: unknown; readonly permissions: PermissionRequest }
+  | {
+    readonly ok: true;
+    readonly config: unknown;
+    readonly permissions: PermissionRequest;
+    /** Of a discovery. */
+    readonly traits?: DiscoveryTraits | undefined;
+  }
   | { readonly ok: false; readonly issues: readonly SchemaIssue[] };
 
 /** Asks a plugin what it makes of a config, and which permissions it needs. */
 export type Describe = (module: string, raw: unknown, scope: Scope) => Promise<Described>;
+
+/** Asks a discovery's plugin what it makes of its section of a cluster's or a service's file. */
+export type DescribeSection = (
+  module: string,
+  of: SectionOf,
+  raw: unknown,
+) => Promise<SchemaResult<unknown>>;

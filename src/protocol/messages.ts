@@ -23,6 +23,7 @@ import type {
 } from "../plugin/contract.ts";
 import type { Node } from "../model/node.ts";
 import type { ClusterName, ClusterSnapshot } from "../model/topology.ts";
+import type { DiscoveryTraits, SectionOf } from "../plugin/instance.ts";
 import type { WireError } from "./wire_error.ts";
 
 /** Bumped on any change that an older peer would misread. */
@@ -108,8 +109,8 @@ export type Request =
   | { readonly type: "parse"; readonly path: string; readonly text: string }
   /** Validate a config and say which permissions it needs. */
   | { readonly type: "describe"; readonly raw: unknown; readonly scope: Scope }
-  /** Validate the section of a cluster's file, as a balancer does. */
-  | { readonly type: "section"; readonly raw: unknown }
+  /** Validate the section of a cluster's or a service's file. */
+  | { readonly type: "section"; readonly of: SectionOf; readonly raw: unknown }
   /** Ask a balancer's plugin. */
   | { readonly type: "decide"; readonly question: Question }
   /** Make an instance ready: a check takes its config, a discovery method opens its session. */
@@ -154,7 +155,13 @@ export type ToWorker =
 export type Answer =
   | { readonly type: "introduced"; readonly introduction: Introduction }
   | { readonly type: "parsed"; readonly parsed: ParsedModule }
-  | { readonly type: "described"; readonly config: unknown; readonly permissions: PermissionRequest }
+  /** `traits`: of a discovery. */
+  | {
+    readonly type: "described";
+    readonly config: unknown;
+    readonly permissions: PermissionRequest;
+    readonly traits?: DiscoveryTraits | undefined;
+  }
   | { readonly type: "valid"; readonly config: unknown }
   | { readonly type: "decided"; readonly decision: BalancerAnswer }
   | { readonly type: "invalid"; readonly issues: readonly SchemaIssue[] }

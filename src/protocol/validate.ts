@@ -17,12 +17,14 @@ import {
   permissions,
   plain,
   portionOf,
+  record,
   shorten,
   text,
 } from "./values.ts";
 import { balancerAnswer } from "./validate_balancer.ts";
 import type { ModuleImport, ParsedModule } from "../plugin/graph.ts";
 import type { Answer, Introduction, ToHost } from "./messages.ts";
+import type { DiscoveryTraits } from "../plugin/instance.ts";
 import type { WireError } from "./wire_error.ts";
 
 /** No module's code is longer, in UTF-16 units. */
@@ -115,7 +117,12 @@ function answer(data: Record<string, unknown>): Answer {
     case "parsed":
       return { type: "parsed", parsed: parsedModule(data.parsed) };
     case "described":
-      return { type: "described", config: plain(data.config), permissions: permissions(data.permissions) };
+      return {
+        type: "described",
+        config: plain(data.config),
+        permissions: permissions(data.permissions),
+        ...data.traits !== undefined && { traits: traits(data.traits) },
+      };
     case "valid":
       return { type: "valid", config: plain(data.config) };
     case "decided":
@@ -125,6 +132,20 @@ function answer(data: Record<string, unknown>): Answer {
     default:
       throw new InvalidMessage(`Unknown type of a message: ${quote(data.type)}`);
   }
+}
+
+function traits(value: unknown): DiscoveryTraits {
+  const said = record(value, "traits");
+  const among = <T extends string>(key: "capabilities" | "sections", known: readonly T[]) => {
+    const words = listOf(said[key], key, known.length);
+    const unknown = words.find((word) => !known.some((each) => each === word));
+    if (unknown !== undefined) throw new InvalidMessage(`Unknown word in ${key}: ${quote(unknown)}`);
+    return known.filter((word) => words.includes(word));
+  };
+  return {
+    capabilities: among("capabilities", ["watch", "register", "keys"]),
+    sections: among("sections", ["cluster", "service"]),
+  };
 }
 
 function introduction(value: unknown): Introduction {

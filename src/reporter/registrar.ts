@@ -16,6 +16,8 @@ export interface Registration {
   readonly cluster: ClusterName;
   /** The node. */
   readonly node: Node;
+  /** What the service's file says to the discovery, validated by its plugin. */
+  readonly options?: unknown;
   /** `present`: it must be registered. `absent`: it must not be. */
   readonly wanted: "present" | "absent";
 }
@@ -347,7 +349,9 @@ function operationOf({ isLeaving, registration }: Tracked): Operation {
 /** What is compared: the whole of what a registry is told of a node. */
 function wishOf(entry: Tracked): string {
   const operation = operationOf(entry);
-  return operation === "register" ? JSON.stringify(entry.registration.node) : operation;
+  return operation === "register"
+    ? JSON.stringify([entry.registration.node, entry.registration.options ?? null])
+    : operation;
 }
 
 /** Whether the registry was told what is wanted; a node that was deregistered has nothing left to deregister. */

@@ -39,14 +39,20 @@ export function registrations(
   host: HostFacts,
   statusOf: (key: string) => "unknown" | "up" | "down",
 ): readonly Registration[] {
-  return [...services.values()].flatMap(({ service }) => {
+  return [...services.values()].flatMap(({ service, options }) => {
     return service.ports.flatMap((port): Registration[] => {
       const status = statusOf(`${service.name}:${port}`);
       if (status === "unknown") return [];
       const peer = { name: host.fqdn, ip: host.ip, port: host.peerPort ?? PEER_PORT };
       const node: Node = { host: host.fqdn, ip: host.ip, port, peer, metadata: service.metadata };
       const wanted = status === "up" ? "present" : "absent";
-      return [{ discovery: service.discovery, cluster: service.name, node, wanted }];
+      return [{
+        discovery: service.discovery,
+        cluster: service.name,
+        node,
+        wanted,
+        ...options !== undefined && { options },
+      }];
     });
   });
 }

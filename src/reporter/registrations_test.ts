@@ -88,3 +88,8 @@ Deno.test("registrations() never announces where the checks connect to", () => {
   const services = map(["web", accepted(service("web", [80], { host: "127.0.0.9" }))]);
   assert.doesNotMatch(JSON.stringify(registrations({ services }, HOST, () => "up")), /127\.0\.0\.9/);
 });
+
+Deno.test("registrations() hands on what a service's file says to its discovery", () => {
+  const services = map(["web", { ...accepted(service("web", [80])), options: { ttl: 5 } }]);
+  assert.deepEqual(registrations({ services }, HOST, () => "up").map(({ options }) => options), [{ ttl: 5 }]);
+});

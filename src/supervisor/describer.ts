@@ -1,7 +1,7 @@
-import type { Described } from "../plugin/instance.ts";
+import type { Described, SectionOf } from "../plugin/instance.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { within } from "../kernel/within.ts";
-import type { Scope } from "../plugin/contract.ts";
+import type { SchemaIssue, SchemaResult, Scope } from "../plugin/contract.ts";
 import type { Answer, Introduction, Request } from "../protocol/messages.ts";
 import type { Hangs } from "./hangs.ts";
 import { PluginHost, WorkerDeadlineError } from "./plugin_host.ts";
@@ -54,15 +54,34 @@ export class Describer implements AsyncDisposable {
   async describe(module: string, raw: unknown, scope: Scope): Promise<Described> {
     try {
       const answer = await this.#ask(module, { type: "describe", raw, scope });
-      if (answer.type === "described") return { ok: true, config: answer.config, permissions: answer.permissions };
+      if (answer.type === "described") {
+        const { config, permissions, traits } = answer;
+        return { ok: true, config, permissions, ...traits && { traits } };
+      }
       if (answer.type === "invalid") return { ok: false, issues: answer.issues };
       throw new Error(`The plugin answered ${answer.type} to describe`);
     } catch (error) {
-      this.#hasFailed = true;
-      const reason = error instanceof Error ? error.message : String(error);
-      const which = module.startsWith("data:") ? "" : ` ${name(module)}`;
-      return { ok: false, issues: [{ message: `Cannot use the plugin${which}: ${reason}`, path: [] }] };
+      return { ok: false, issues: [this.#failed(module, error)] };
     }
+  }
+
+  /** Validates a section of a cluster's or a service's file; a plugin that fails at it answers an issue of its own. */
+  async describeSection(module: string, of: SectionOf, raw: unknown): Promise<SchemaResult<unknown>> {
+    try {
+      const answer = await this.#ask(module, { type: "section", of, raw });
+      if (answer.type === "valid") return { value: answer.config };
+      if (answer.type === "invalid") return { issues: answer.issues };
+      throw new Error(`The plugin answered ${answer.type} to section`);
+    } catch (error) {
+      return { issues: [this.#failed(module, error)] };
+    }
+  }
+
+  #failed(module: string, error: unknown): SchemaIssue {
+    this.#hasFailed = true;
+    const reason = error instanceof Error ? error.message : String(error);
+    const which = module.startsWith("data:") ? "" : ` ${name(module)}`;
+    return { message: `Cannot use the plugin${which}: ${reason}`, path: [] };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

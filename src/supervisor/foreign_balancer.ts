@@ -105,7 +105,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     this.#options = options;
     this.name = options.name;
     this.config = this.#schema((raw) => ({ type: "describe", raw, scope: { instance: this.name } }));
-    this.cluster = this.#schema((raw) => ({ type: "section", raw }));
+    this.cluster = this.#schema((raw) => ({ type: "section", of: "cluster", raw }));
   }
 
   /** How many of its plans and places went beyond what it was granted. */

@@ -58,6 +58,7 @@ export function acceptedOf(
     discovery: new Map([["sim", {
       file: { name: "sim", type: "sim", config: {} },
       instance: { ...instance, id: "discovery sim", kind: "discovery", config: { discovery } },
+      traits: { capabilities: ["watch", "register"], sections: [] },
     }]]),
     balancers: new Map([["haproxy", {
       file: { name: "haproxy", type: "haproxy", config: {} },

@@ -28,7 +28,14 @@ export function takeWithAnyPlugin(
       accept(desired, {
         ...given,
         openBalancer: () => Promise.resolve(BALANCER),
-        describe: (_module, config) => Promise.resolve({ ok: true, config, permissions: {} }),
+        describe: (_module, config) =>
+          Promise.resolve({
+            ok: true,
+            config,
+            permissions: {},
+            traits: { capabilities: ["watch", "register"], sections: [] },
+          }),
+        describeSection: (_module, _of, value) => Promise.resolve({ value }),
       }),
   }, last);
 }

@@ -1,0 +1,29 @@
+/**
+ * What a plugin says of its part of the config. Asked in a worker without
+ * permissions, or in the host of a plugin that ships. Decides nothing.
+ *
+ * @module
+ */
+import type { BalancerPlugin, CheckPlugin, DiscoveryPlugin, Schema, SchemaResult, Scope } from "../plugin/contract.ts";
+import type { Described, SectionOf } from "../plugin/instance.ts";
+
+// deno-lint-ignore no-explicit-any -- a plugin is used through its own validator, so its config type is its own affair.
+type Any = any;
+type AnyPlugin = CheckPlugin<Any> | DiscoveryPlugin<Any, Any, Any> | BalancerPlugin<Any, Any, Any>;
+
+/** Has a plugin validate a config, and say which permissions it needs. */
+export async function describeConfig(plugin: AnyPlugin, raw: unknown, scope: Scope): Promise<Described> {
+  const result = await plugin.config["~standard"].validate(raw);
+  if (result.issues !== undefined) return { ok: false, issues: result.issues };
+  const described = { ok: true, config: result.value, permissions: plugin.permissions(result.value, scope) } as const;
+  if (plugin.kind !== "discovery") return described;
+  const sections = (["cluster", "service"] as const).filter((of) => plugin[of] !== undefined);
+  return { ...described, traits: { capabilities: plugin.capabilities, sections } };
+}
+
+/** Has a plugin validate its section of a cluster's or a service's file. Throws for a plugin that has none. */
+export async function describeSection(plugin: AnyPlugin, of: SectionOf, raw: unknown): Promise<SchemaResult<unknown>> {
+  const schema = (plugin as { readonly [of in SectionOf]?: Schema<unknown> | undefined })[of];
+  if (schema === undefined) throw new Error(`Cannot validate a section of a ${of}: the plugin has none`);
+  return await schema["~standard"].validate(raw);
+}
