@@ -5,7 +5,7 @@ import { Exchange } from "./exchange.ts";
 import type { HttpLimits } from "./limits.ts";
 import type { Turns } from "./turns.ts";
 import { Outbox } from "./outbox.ts";
-import type { HttpAnswer, HttpHandle } from "./request.ts";
+import type { HttpAnswer, HttpHandle, HttpRequest } from "./request.ts";
 import { RequestBody } from "./request_body.ts";
 import { type HeadOptions, HeadReader, HttpFault, type RequestHead } from "./request_head.ts";
 import { utf8 } from "../kernel/utf8.ts";
@@ -44,6 +44,8 @@ export function phaseLimitMs(phase: Phase, limits: HttpLimits): number | undefin
 export interface ConnectionOptions extends HeadOptions {
   readonly handle: HttpHandle;
   readonly limits: HttpLimits;
+  /** Called with what a handler has thrown, or the stream of its answer, though client and request were in order. */
+  readonly onFault: (error: unknown, request: HttpRequest) => void;
   readonly now: () => number;
   /** Shared by all connections of a server. */
   readonly turns: Turns;
@@ -67,6 +69,8 @@ export class Connection {
   #bodyDueMs = Infinity;
   /** The request that is being answered. */
   #exchange: Exchange | undefined;
+  /** Whether the body of that request could not be read. */
+  #isBodyBroken = false;
   #isEnding = false;
 
   constructor(stream: ByteStream, options: ConnectionOptions) {
@@ -144,6 +148,7 @@ export class Connection {
   async #serveOne(head: RequestHead, source: ByteSource): Promise<boolean> {
     const body = new RequestBody(source, head.framing);
     const exchange = this.#exchange = new Exchange(head);
+    this.#isBodyBroken = false;
     if (!body.isOver) {
       // Reading a body may ask the client for it, behind what was answered before.
       await this.#flush();
@@ -151,10 +156,10 @@ export class Connection {
     }
     // Since when does not matter in this phase, and asking for the time costs.
     this.#phase = "answering";
-    let answer = this.#options.handle(exchange);
+    let answer = this.#handle(exchange);
     if (answer instanceof Promise) {
       if (body.isOver) heedEnd(source, exchange);
-      answer = await this.#await(answer);
+      answer = await this.#await(answer.catch((error) => this.#fail(error, exchange)));
     }
     const said = typeof answer.body === "string" ? utf8(answer.body) : answer.body;
     const framing = framingOf(answer.status, said, head);
@@ -166,13 +171,28 @@ export class Connection {
       await this.#put(text, NOTHING);
       await this.#flush();
       if (head.method === "HEAD") await said.cancel();
-      else await this.#writeStream(said, { isChunked: framing === "chunks", signal: exchange.signal });
+      else await this.#writeStream(said, exchange, { isChunked: framing === "chunks" });
     } else {
       const pending = this.#put(text, head.method === "HEAD" || framing === "nothing" ? NOTHING : said);
       if (pending !== undefined) await pending;
     }
     this.#exchange = undefined;
     return keepsAlive;
+  }
+
+  #handle(exchange: Exchange): HttpAnswer | Promise<HttpAnswer> {
+    try {
+      return this.#options.handle(exchange);
+    } catch (error) {
+      return this.#fail(error, exchange);
+    }
+  }
+
+  /** Reports what a handler has thrown, and answers in its place. What the client is to blame for only ends the connection. */
+  #fail(error: unknown, exchange: Exchange): HttpAnswer {
+    if (exchange.isGone || this.#isBodyBroken) throw error;
+    this.#options.onFault(error, exchange);
+    return FAULT;
   }
 
   /** Waits for an answer. What was answered before does not wait for it. */
@@ -207,6 +227,9 @@ export class Connection {
           this.#bodyDueMs = Infinity;
           if (piece !== undefined) controller.close();
           heedEnd(source, exchange);
+        } catch (error) {
+          this.#isBodyBroken = true;
+          throw error;
         } finally {
           this.#enter("answering");
         }
@@ -216,8 +239,10 @@ export class Connection {
 
   async #writeStream(
     body: ReadableStream<Uint8Array<ArrayBuffer>>,
-    { isChunked, signal }: { readonly isChunked: boolean; readonly signal: AbortSignal },
+    exchange: Exchange,
+    { isChunked }: { readonly isChunked: boolean },
   ): Promise<void> {
+    const { signal } = exchange;
     const reader = body.getReader();
     const cancel = () => void reader.cancel().catch(() => {});
     signal.addEventListener("abort", cancel, { once: true });
@@ -225,7 +250,11 @@ export class Connection {
     try {
       for (;;) {
         this.#enter("answering");
-        const { value, done } = await reader.read();
+        const { value, done } = await reader.read().catch((error) => {
+          // Its head is sent: the client sees an answer that is cut off.
+          if (!exchange.isGone) this.#options.onFault(error, exchange);
+          throw error;
+        });
         if (done) break;
         if (value.length === 0) continue;
         await this.#put(isChunked ? `${value.length.toString(16)}\r\n` : "", value);
@@ -320,5 +349,10 @@ function framingOf(
   return { length: body.length };
 }
 
+const FAULT: HttpAnswer = {
+  status: 500,
+  headers: [["content-type", "text/plain"]],
+  body: "Cannot answer: internal error\n",
+};
 const CONTINUE = utf8("HTTP/1.1 100 Continue\r\n\r\n");
 const NOTHING: Uint8Array<ArrayBuffer> = new Uint8Array(0);

@@ -25,6 +25,11 @@ export class Exchange implements HttpRequest {
     return this.#gone.signal;
   }
 
+  /** Whether the client is gone. */
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
   /** Tells the handler that its client is gone. */
   giveUp(): void {
     this.#isGone = true;

@@ -22,5 +22,5 @@ export interface HttpAnswer {
   readonly body: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>;
 }
 
-/** Answers a request; an answer that is ready comes without a promise. Neither throws nor rejects. */
+/** Answers a request; an answer that is ready comes without a promise. What it throws is logged, and answered with 500. */
 export type HttpHandle = (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>;

@@ -114,13 +114,21 @@ export class HttpServer implements AsyncDisposable {
     const { limits: { connectionsMax } } = this.#options;
     if (this.#connections.size >= connectionsMax) this.#makeRoom(`there are ${connectionsMax} connections`);
     if (this.#connections.size >= connectionsMax) return this.#turnAway(stream);
-    const { handle, limits, clock, at } = this.#options;
+    const { handle, limits, clock, at, log } = this.#options;
     const tls = this.#tls;
     const connection = new Connection(stream, {
       scheme: tls === undefined ? "http" : "https",
       ownHost: at,
       handle,
       limits,
+      onFault: (error, { method, url }) =>
+        log.error("Request handler failed", {
+          event: "http.handler_failed",
+          at,
+          method,
+          url,
+          reason: error instanceof Error ? error.stack : String(error),
+        }),
       now: () => clock.now(),
       turns: this.#turns,
       secure: tls && ((raw) => shakeHands(raw, tls)),

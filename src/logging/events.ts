@@ -822,6 +822,12 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     meaning: "connections are closed to make room for new ones",
     action: "find out who opens so many, or raise the limit",
   },
+  "http.handler_failed": {
+    level: "error",
+    fields: ["at", "method", "url", "reason"],
+    meaning: "a request was in order, and answering it threw; it was answered with 500, or cut off",
+    action: "report it with its `reason`",
+  },
   "status.listening": {
     level: "info",
     fields: ["at"],

@@ -5,9 +5,11 @@ import { listenAt } from "../../src/http/listening.ts";
 import type { HttpAnswer } from "../../src/http/request.ts";
 import { HttpServer, type HttpServerOptions } from "../../src/http/server.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
+import { FakeClock } from "../../src/kernel/fake_clock.ts";
 import { SILENT } from "../../src/kernel/logger.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
+import { RecordingLogger } from "../support/recording_logger.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 /** Clients have so long where a test waits for the end of it. */
@@ -390,11 +392,73 @@ Deno.test("HttpServer answers HEAD with the length of the body, and 304 and 204 
   }
 });
 
+const BROKEN = new TypeError("a fault of its own");
+
+Deno.test.each([
+  {
+    how: "throws",
+    handle: (): HttpAnswer => {
+      throw BROKEN;
+    },
+  },
+  { how: "rejects", handle: (): Promise<HttpAnswer> => Promise.reject(BROKEN) },
+])("HttpServer logs what a handler $how, answers 500, and goes on with the connection", async ({ handle }) => {
+  const log = new RecordingLogger();
+  await using served = await serve({ log, handle });
+  using client = await Client.connect(served);
+  await client.say(GET);
+  await client.heard(/^HTTP\/1\.1 500 .*internal error/s);
+  await client.say(GET);
+  await client.heard(/internal error.*HTTP\/1\.1 500 .*internal error/s);
+  assert.deepEqual(log.events, ["error http.handler_failed", "error http.handler_failed"]);
+  const { properties: { method, url, reason } = {} } = log.records[0] ?? {};
+  assert.deepEqual([method, url], ["GET", "http://a/x"]);
+  assert.match(String(reason), /^TypeError: a fault of its own\n +at /);
+});
+
+Deno.test("HttpServer logs an answer whose stream fails, and cuts it off", async () => {
+  const log = new RecordingLogger();
+  await using served = await serve({
+    log,
+    handle: () => eventsOf({ pull: (controller) => controller.error(BROKEN) }),
+  });
+  using client = await Client.connect(served);
+  await client.say(GET);
+  assert.doesNotMatch(await client.closed(), /0\r\n\r\n$/, "the end of the chunks is not sent");
+  assert.deepEqual(log.events, ["error http.handler_failed"]);
+});
+
+Deno.test.each([
+  { who: "breaks its body off", text: post("Content-Length: 10", "abc"), isCut: true },
+  { who: "sends chunks that are none", text: post("Transfer-Encoding: chunked", "x\r\n"), isCut: false },
+])("HttpServer logs no fault of a handler that fails because its client $who", async ({ text, isCut }) => {
+  const log = new RecordingLogger();
+  let isRead = false;
+  await using served = await serve({
+    log,
+    async handle({ body }) {
+      try {
+        for await (const _chunk of body ?? []);
+      } finally {
+        isRead = true;
+      }
+      return answer("read");
+    },
+  });
+  using client = await Client.connect(served);
+  await client.say(text);
+  if (isCut) client[Symbol.dispose]();
+  await eventually("the handler has failed", () => isRead);
+  await eventually("the connection is closed", () => served.server.connections === 0);
+  assert.deepEqual(log.events, []);
+});
+
 Deno.test("HttpServer over TLS lets go of half a handshake and of none, and serves others meanwhile", async () => {
   await using dir = new TempDir();
   const files = await makeCertificates(dir);
   const tls = { cert: await Deno.readTextFile(files.good), key: await Deno.readTextFile(files.key) };
-  await using served = await serve({ limits: SHORT, tls });
+  const clock = new FakeClock();
+  await using served = await serve({ limits: SHORT, tls, clock });
   using nothing = await Client.connect(served);
   using half = await Client.connect(served);
   await half.say("\x16\x03\x01\x02\x00\x01\x00\x01");
@@ -403,7 +467,12 @@ Deno.test("HttpServer over TLS lets go of half a handshake and of none, and serv
   using client = Deno.createHttpClient({ caCerts: [await Deno.readTextFile(files.ca)] });
   const answer = await fetch(`https://localhost:${served.port}/x`, { client, method: "POST", body: "abc" });
   assert.equal(await answer.text(), "POST /x abc");
-  await Promise.all([nothing.closed(), half.closed(), plain.closed()]);
+  // What is not TLS is refused at once; the others have the time of a handshake, and not a moment more.
+  await plain.closed();
+  assert.deepEqual([nothing.isOver, half.isOver], [false, false]);
+  clock.advance(SHORT.handshakeMs);
+  await Promise.all([nothing.closed(), half.closed()]);
+  client.close();
   await eventually("all are forgotten", () => served.server.connections === 0);
 });
 
