@@ -25,6 +25,8 @@ export class TcpSocket extends Duplex {
   override _construct(done: (error?: Error | null) => void): void {
     const connect = async () => {
       this.#connection = await this.#connecting;
+      // What is written in two pieces, as a head and a body, must not wait for the other side's acknowledgement.
+      this.#connection.setNoDelay();
     };
     connect().then(() => done(), done);
   }
@@ -56,9 +58,8 @@ export class TcpSocket extends Duplex {
     return this;
   }
 
-  /** Asked for by an agent. */
+  /** Asked for by an agent, before there is a connection: every one of them has it. */
   setNoDelay(): this {
-    this.#connection?.setNoDelay();
     return this;
   }
 

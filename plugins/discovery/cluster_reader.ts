@@ -1,0 +1,57 @@
+import type { Node, PluginLog } from "../../mod.ts";
+import { type Child, composeMembership, newsOfFaults, readChild, sealedChild } from "./membership.ts";
+
+/** What {@linkcode ClusterReader} is made with. */
+export interface ClusterReaderOptions {
+  /** Where the cluster is in its registry, for the log. */
+  readonly path: string;
+  readonly withoutMetadata?: boolean | undefined;
+  readonly log: PluginLog;
+}
+
+/** An entry of a cluster: its bytes, and something that changes with them. */
+export interface Entry {
+  readonly data: Uint8Array;
+  readonly version: string | number;
+}
+
+/** Reads the entries of one cluster as nodes: what did not change is not read again, and each fault is logged once. */
+export class ClusterReader {
+  readonly #options: ClusterReaderOptions;
+  #known: ReadonlyMap<string, { readonly version: string | number; readonly child: Child }> = new Map();
+  #faults: ReadonlyMap<string, string> = new Map();
+  #excess: string | undefined;
+
+  constructor(options: ClusterReaderOptions) {
+    this.#options = options;
+  }
+
+  /** Answers the nodes of all entries, by the names of these. */
+  read(entries: Iterable<readonly [name: string, entry: Entry]>): readonly Node[] {
+    const { withoutMetadata } = this.#options;
+    const known = new Map<string, { readonly version: string | number; readonly child: Child }>();
+    for (const [name, { data, version }] of entries) {
+      const before = this.#known.get(name);
+      if (before?.version === version) known.set(name, before);
+      else if (name.includes("/")) {
+        known.set(name, { version, child: sealedChild("The key is not directly below the cluster") });
+      } else known.set(name, { version, child: readChild(data, { withoutMetadata, before: before?.child }) });
+    }
+    this.#known = known;
+    const { nodes, faults, excess } = composeMembership(new Map([...known].map(([name, { child }]) => [name, child])));
+    this.#report(faults, excess);
+    return nodes;
+  }
+
+  #report(faults: ReadonlyMap<string, string>, excess: string | undefined): void {
+    const { path, log } = this.#options;
+    for (const line of newsOfFaults(this.#faults, faults)) {
+      log.warn(`Left out a key of ${path}: ${line}`, { event: "discovery.entry_skipped", path, reason: line });
+    }
+    this.#faults = faults;
+    if (excess !== undefined && excess !== this.#excess) {
+      log.warn(`${path}: ${excess}`, { event: "discovery.excess", path, reason: excess });
+    }
+    this.#excess = excess;
+  }
+}

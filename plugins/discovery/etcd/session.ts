@@ -1,0 +1,233 @@
+import type {
+  ClusterName,
+  ClusterSnapshot,
+  DiscoveryContext,
+  DiscoverySession,
+  Node,
+  Takeover,
+  WatchOptions,
+} from "../../../mod.ts";
+import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
+import { delay } from "../../../src/kernel/delay.ts";
+import { type Random, systemRandom } from "../../../src/kernel/random.ts";
+import { nodeName, parseNode, quote } from "../../../src/model/node.ts";
+import { ClusterReader } from "../cluster_reader.ts";
+import { readChild, sameNodes, takeover } from "../membership.ts";
+import { encodeNode } from "../node_json.ts";
+import type { EtcdConfig } from "./config.ts";
+import { Endpoints } from "./endpoints.ts";
+import { Gateway } from "./gateway.ts";
+import { decodeKey, type KeyValue } from "./messages.ts";
+import { OwnLease } from "./own_lease.ts";
+import { readTls } from "./tls_files.ts";
+import { Watches } from "./watches.ts";
+
+/** Where the registry is. */
+export interface SessionOptions extends EtcdConfig {
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** How often what is watched is compared with what there is. */
+  readonly auditMs?: number;
+}
+
+/** A lease is renewed so often within its time, so that two renewals may fail. */
+const RENEWALS_PER_TTL = 3;
+/** After a renewal that failed comes another so soon, within a lease of any length. */
+const RETRIES_PER_TTL = 10;
+const RETRY_MAX_MS = 1_000;
+/** How long an endpoint has to answer: an election takes no longer. */
+const ANSWER_MS = 5_000;
+/** How long one has to renew a lease: within a short lease there must be time for another endpoint. */
+const RENEWAL_MS = { min: 1_000, max: ANSWER_MS } as const;
+const AUDIT_MS = 30_000;
+/** How long closing may take: what is not removed goes with its lease. */
+const CLOSE_MS = 2_000;
+
+/** A registry in etcd: nodes are keys, `<prefix>/<cluster>/<host>:<port>`, held by one lease for each session. */
+export class EtcdSession implements DiscoverySession {
+  /** Never resolves: a lease that is gone is granted again, with all that it held. */
+  readonly ended: Promise<string> = new Promise(() => {});
+  readonly #options: SessionOptions;
+  readonly #context: DiscoveryContext;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #endpoints: Endpoints;
+  readonly #gateway: Gateway;
+  readonly #lease: OwnLease;
+  readonly #watches: Watches;
+  readonly #closing = new AbortController();
+  readonly #beating: Promise<unknown>;
+  /** What was reported last; `undefined` before the first time. */
+  #reported: string | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(options: SessionOptions, context: DiscoveryContext) {
+    [this.#options, this.#context] = [options, context];
+    const { clock = systemClock, random = systemRandom, endpoints, tls, credential, sessionTimeoutMs } = options;
+    [this.#clock, this.#random] = [clock, random];
+    const { log } = context;
+    this.#endpoints = new Endpoints({
+      endpoints,
+      tls: tls === undefined ? undefined : () => readTls(tls),
+      answerMs: ANSWER_MS,
+      clock,
+      onReach: (fault) => this.#report(fault),
+      onMove: (instance, reason) =>
+        log.info(`Using endpoint ${instance}`, { event: "discovery.instance_changed", instance, reason }),
+    });
+    this.#gateway = new Gateway(this.#endpoints, { credential, log });
+    const renewalMs = Math.min(RENEWAL_MS.max, Math.max(RENEWAL_MS.min, sessionTimeoutMs / RENEWALS_PER_TTL));
+    this.#lease = new OwnLease({ gateway: this.#gateway, ttlMs: sessionTimeoutMs, renewalMs, log });
+    const { signal } = this.#closing;
+    this.#watches = new Watches({ gateway: this.#gateway, endpoints: this.#endpoints, log, clock, random, signal });
+    const giveUp = () => void this[Symbol.asyncDispose]();
+    context.signal.addEventListener("abort", giveUp, { once: true });
+    this.#beating = Promise.all([this.#pulse(), this.#audit()]);
+    if (context.signal.aborted) giveUp();
+  }
+
+  /** Opens a session, which goes on connecting by itself. Throws if a file of TLS cannot be read. */
+  static async open(options: SessionOptions, context: DiscoveryContext): Promise<EtcdSession> {
+    if (options.tls !== undefined) await readTls(options.tls);
+    return new EtcdSession(options, context);
+  }
+
+  /** Follows one cluster, over the connection that all clusters share. */
+  async *watch(
+    cluster: ClusterName,
+    signal: AbortSignal,
+    { withoutMetadata }: WatchOptions = {},
+  ): AsyncGenerator<ClusterSnapshot> {
+    const prefix = `${this.#pathOf(cluster)}/`;
+    const reader = new ClusterReader({ path: prefix, withoutMetadata, log: this.#context.log });
+    let last: readonly Node[] | undefined;
+    for await (const { keyValues, wasSeen } of this.#watches.follow(prefix, signal)) {
+      const nodes = reader.read(entriesOf(prefix, keyValues));
+      if (!wasSeen || sameNodes(last, nodes)) continue;
+      last = nodes;
+      yield { cluster, nodes };
+    }
+  }
+
+  /** Makes a node known, or changes what is known of it, by one request; etcd writes nothing if it stands already. */
+  async register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<Takeover | void> {
+    this.#check(signal);
+    const key = this.#keyOf(cluster, node);
+    const before = await this.#lease.put(key, encodeNode(node), signal);
+    // After the node, so that nobody sees a cluster that exists and has none yet.
+    await this.#lease.mark(`${this.#pathOf(cluster)}/`, signal);
+    if (before === undefined) return;
+    this.#context.log.info(`Taking over ${key}`, {
+      event: "discovery.taking_over",
+      path: key,
+      session: ownerOf(before),
+    });
+    return takeover(readChild(before.value).node, node);
+  }
+
+  /** Removes a node, whoever made it known. */
+  async deregister(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+    this.#check(signal);
+    await this.#lease.delete(this.#keyOf(cluster, node), signal);
+  }
+
+  /** Removes a node if this session's lease holds it. */
+  async release(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+    this.#check(signal);
+    const key = this.#keyOf(cluster, node);
+    const other = await this.#lease.release(key, signal);
+    if (other === undefined) return;
+    const session = ownerOf(other);
+    this.#context.log.info(`Leaving ${key} to ${session}`, { event: "discovery.node_left", path: key, session });
+  }
+
+  /** Ends the lease with all that it holds. Safe to call twice. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort(new Error("The session is closed"));
+    await Promise.all([this.#beating, this.#watches.ended()]);
+    const overdue = new AbortController();
+    const cancel = this.#clock.after(CLOSE_MS, () => overdue.abort());
+    // What cannot be removed goes when the lease is over.
+    await this.#lease.end(overdue.signal).catch(() => {});
+    cancel();
+    this.#endpoints[Symbol.dispose]();
+  }
+
+  /** Keeps the lease alive, and notices an endpoint that has fallen silent, for the watches too. */
+  async #pulse(): Promise<void> {
+    const { sessionTimeoutMs } = this.#options;
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      let pauseMs = sessionTimeoutMs / RENEWALS_PER_TTL;
+      try {
+        if (this.#lease.isEmpty) await this.#gateway.call("/v3/maintenance/status", {}, { signal, read: () => {} });
+        else await this.#lease.renew(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        pauseMs = Math.min(RETRY_MAX_MS, sessionTimeoutMs / RETRIES_PER_TTL) * (0.5 + this.#random());
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#context.log.debug("Cannot renew the lease; trying again", {
+          event: "discovery.renewal_failed",
+          reason,
+        });
+      }
+      await delay(pauseMs, { clock: this.#clock, signal }).catch(() => {});
+    }
+  }
+
+  async #audit(): Promise<void> {
+    const { auditMs = AUDIT_MS } = this.#options;
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      await delay(auditMs * (0.75 + this.#random() / 2), { clock: this.#clock, signal }).catch(() => {});
+      // What cannot be asked now is asked the next time; the pulse says what is wrong.
+      if (!signal.aborted) await this.#watches.audit(signal).catch(() => {});
+    }
+  }
+
+  /** Reports when etcd becomes unreachable, and when it answers again. */
+  #report(fault: string | undefined): void {
+    const reported = fault ?? "";
+    if (this.#reported === reported || this.#closing.signal.aborted) return;
+    this.#reported = reported;
+    if (fault === undefined) this.#context.connection("connected", this.#endpoints.current);
+    else this.#context.connection("disconnected", fault);
+  }
+
+  #check(signal: AbortSignal): void {
+    signal.throwIfAborted();
+    if (this.#closing.signal.aborted) throw new Error("Cannot change the registry as the session is closed");
+  }
+
+  #pathOf(cluster: ClusterName): string {
+    // A slash would lead elsewhere.
+    if (cluster === "" || cluster.includes("/")) {
+      throw new TypeError(
+        `Cannot use cluster as it must be a name without a slash: current value is ${quote(cluster)}`,
+      );
+    }
+    return `${this.#options.prefix}/${cluster.toWellFormed()}`;
+  }
+
+  #keyOf(cluster: ClusterName, node: Node): string {
+    const parsed = parseNode(node);
+    if (!parsed.ok) throw new TypeError(parsed.reason);
+    return `${this.#pathOf(cluster)}/${nodeName(node)}`;
+  }
+}
+
+/** The entries below a prefix, by the rest of their keys; the key that says that the cluster exists is none. */
+function* entriesOf(prefix: string, keyValues: ReadonlyMap<string, KeyValue>) {
+  for (const { key, value, modRevision } of keyValues.values()) {
+    const name = decodeKey(key).slice(prefix.length);
+    if (name !== "") yield [name, { data: value, version: modRevision }] as const;
+  }
+}
+
+function ownerOf({ lease }: KeyValue): string {
+  return lease === "0" ? "nobody" : `lease ${BigInt(lease).toString(16)}`;
+}

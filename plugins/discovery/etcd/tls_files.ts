@@ -1,0 +1,19 @@
+import type { ClientTls } from "../../../src/http/client.ts";
+import type { TlsFiles } from "./config.ts";
+
+/** Reads what TLS is spoken with. Throws if a file cannot be read, or has not what it must have. */
+export async function readTls({ ca, cert, key, serverName }: TlsFiles): Promise<ClientTls> {
+  const [caPem, certPem, keyPem] = await Promise.all([
+    readPem("ca", ca, "CERTIFICATE"),
+    readPem("cert", cert, "CERTIFICATE"),
+    readPem("key", key, "PRIVATE KEY"),
+  ]);
+  return { ca: caPem, cert: certPem, key: keyPem, serverName };
+}
+
+async function readPem(name: string, path: string | undefined, wanted: string): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  const pem = await Deno.readTextFile(path);
+  if (pem.includes(`${wanted}-----`)) return pem;
+  throw new Error(`Cannot use tls.${name} ${path} as it must have a ${wanted.toLowerCase()} (PEM)`);
+}

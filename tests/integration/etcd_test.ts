@@ -1,0 +1,380 @@
+import assert from "node:assert/strict";
+import { encodeNode } from "../../plugins/discovery/node_json.ts";
+import { schema } from "../../plugins/discovery/etcd/config.ts";
+import { EtcdSession, type SessionOptions } from "../../plugins/discovery/etcd/session.ts";
+import { Follower, RecordingContext, soon, testNode } from "../support/discovery.ts";
+import { makeCertificates } from "../support/certificates.ts";
+import { Etcd } from "../support/etcd.ts";
+import { eventually } from "../support/eventually.ts";
+import { TcpProxy } from "../support/tcp_proxy.ts";
+import { TempDir } from "../support/temp_dir.ts";
+
+/** A session's config, as a file would say it. */
+function options(config: Readonly<Record<string, unknown>>, more: Partial<SessionOptions> = {}): SessionOptions {
+  const result = schema["~standard"].validate({ session_timeout: 3, ...config });
+  if ("issues" in result) throw new Error(result.issues.map(({ message }) => message).join("; "));
+  return { ...result.value, ...more };
+}
+
+async function open(config: Readonly<Record<string, unknown>>, more?: Partial<SessionOptions>) {
+  const context = new RecordingContext();
+  const session = await EtcdSession.open(options(config, more), context);
+  return { context, session, [Symbol.asyncDispose]: () => session[Symbol.asyncDispose]() };
+}
+
+const WEB = "/lighthouse/services/web/";
+
+Deno.test("a node is registered, changed, seen and gone with its session, each by one event", async () => {
+  await using etcd = await Etcd.start();
+  await using writer = await open({ endpoints: [etcd.address] });
+  await using reporter = await open({ endpoints: [`http://${etcd.address}`] });
+  await using follower = new Follower(writer.session, "web");
+  await reporter.session.register("web", testNode(8001), soon());
+  await follower.has(8001);
+  await reporter.session.register("web", testNode(8002), soon());
+  await follower.has(8001, 8002);
+  const revision = async () =>
+    JSON.parse(await etcd.ctl("endpoint", "status", "--write-out=json"))[0].Status.header.revision;
+  const before = await revision();
+  await reporter.session.register("web", testNode(8002), soon());
+  assert.equal(await revision(), before, "what stands already is not written again");
+  await reporter.session.register("web", testNode(8002, { colour: "blue" }), soon());
+  await eventually("the change is seen", () => follower.snapshots.at(-1)?.nodes[1]?.metadata.colour === "blue");
+  await reporter.session.deregister("web", testNode(8001), soon());
+  await follower.has(8002);
+  await reporter.session[Symbol.asyncDispose]();
+  await follower.has();
+  assert.deepEqual(await etcd.keys(WEB), [WEB], "the cluster stays known");
+});
+
+/** A number that etcd tells of itself. */
+async function metric(etcd: Etcd, name: string): Promise<number> {
+  const text = await (await fetch(`http://${etcd.address}/metrics`)).text();
+  return Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1] ?? NaN);
+}
+
+Deno.test("100 clusters share one stream, and a change of one is sent as it is, without a read", async () => {
+  await using etcd = await Etcd.start();
+  // Its renewals are not to be counted below.
+  await using reporter = await open({ endpoints: [etcd.address], session_timeout: 600 });
+  const clusters = Array.from({ length: 100 }, (_, at) => `cluster${at}`);
+  for (const cluster of clusters) await reporter.session.register(cluster, testNode(8001), soon());
+  await using writer = await open({ endpoints: [etcd.address] });
+  await using stack = new AsyncDisposableStack();
+  const followers = clusters.map((cluster) => stack.use(new Follower(writer.session, cluster)));
+  for (const follower of followers) await follower.has(8001);
+  const watches = async () => [
+    await metric(etcd, "etcd_debugging_mvcc_watch_stream_total"),
+    await metric(etcd, "etcd_debugging_mvcc_watcher_total"),
+  ];
+  await eventually("all are watched by one stream", async () => {
+    const found = await watches();
+    if (String(found) === "1,100") return true;
+    throw new Error(`${found} ${writer.context.lines}`);
+  });
+  const reads = await metric(etcd, "etcd_debugging_mvcc_range_total");
+  await etcd.ctl(
+    "put",
+    "/lighthouse/services/cluster7/web.test:8002",
+    new TextDecoder().decode(encodeNode(testNode(8002))),
+  );
+  await followers[7]!.has(8001, 8002);
+  assert.equal(await metric(etcd, "etcd_debugging_mvcc_range_total"), reads, "nothing is read");
+  assert.ok(followers.every(({ snapshots }, at) => snapshots.length === (at === 7 ? 2 : 1)));
+});
+
+Deno.test("a change that was missed and compacted away is read, and an unchanged cluster says nothing again", async () => {
+  await using etcd = await Etcd.start();
+  await using proxy = TcpProxy.start(etcd.port);
+  await using reporter = await open({ endpoints: [etcd.address] });
+  for (const cluster of ["web", "idle"]) await reporter.session.register(cluster, testNode(8001), soon());
+  await using writer = await open({ endpoints: [proxy.address] });
+  await using web = new Follower(writer.session, "web");
+  await using idle = new Follower(writer.session, "idle");
+  for (const follower of [web, idle]) await follower.has(8001);
+  proxy.refuse();
+  await reporter.session.register("web", testNode(8002), soon());
+  await reporter.session.deregister("web", testNode(8001), soon());
+  const [{ Status: { header } }] = JSON.parse(await etcd.ctl("endpoint", "status", "--write-out=json"));
+  await etcd.ctl("compact", String(header.revision));
+  await eventually("it is said to be unreachable", () => writer.context.states.at(-1) === "disconnected");
+  proxy.resume();
+  await web.has(8002);
+  assert.equal(idle.snapshots.length, 1);
+  await reporter.session.register("web", testNode(8003), soon());
+  await web.has(8002, 8003);
+});
+
+Deno.test("a watch from a revision that is compacted away goes on from what there is", async () => {
+  await using etcd = await Etcd.start();
+  await using reporter = await open({ endpoints: [etcd.address] });
+  await reporter.session.register("web", testNode(8001), soon());
+  await using writer = await open({ endpoints: [etcd.address] });
+  await using web = new Follower(writer.session, "web");
+  await web.has(8001);
+  for (let at = 0; at < 5; at++) await etcd.ctl("put", "/elsewhere", String(at));
+  const [{ Status: { header } }] = JSON.parse(await etcd.ctl("endpoint", "status", "--write-out=json"));
+  await etcd.ctl("compact", String(header.revision));
+  // Another cluster has the stream opened again, from the revisions that are known.
+  await using other = new Follower(writer.session, "other");
+  await reporter.session.register("other", testNode(9001), soon());
+  await other.has(9001);
+  await reporter.session.register("web", testNode(8002), soon());
+  await web.has(8001, 8002);
+  assert.equal(web.snapshots.length, 2);
+});
+
+Deno.test("nodes come back after their lease was revoked, a key was deleted, and the store was emptied", async () => {
+  await using etcd = await Etcd.start();
+  await using reporter = await open({ endpoints: [etcd.address] });
+  const nodes = [8001, 8002].map((port) => testNode(port));
+  for (const node of nodes) await reporter.session.register("web", node, soon());
+  const wanted = [WEB, `${WEB}web.test:8001`, `${WEB}web.test:8002`];
+  const untilBack = () =>
+    eventually("all are back", async () => JSON.stringify(await etcd.keys(WEB)) === JSON.stringify(wanted));
+  const [, lease = ""] = /([0-9a-f]{10,})/.exec(await etcd.ctl("lease", "list")) ?? [];
+  await etcd.ctl("lease", "revoke", lease);
+  assert.deepEqual(await etcd.keys(WEB), [WEB]);
+  await untilBack();
+  await etcd.ctl("del", `${WEB}web.test:8002`);
+  await untilBack();
+  await etcd.wipe();
+  await etcd.start();
+  await eventually("all are back", async () => (await etcd.keys(`${WEB}w`)).length === 2);
+  // The host asserts its registrations now and then.
+  for (const node of nodes) await reporter.session.register("web", node, soon());
+  await untilBack();
+});
+
+Deno.test("a node that another session has taken over is left to it, by renewals and by release", async () => {
+  await using etcd = await Etcd.start();
+  await using old = await open({ endpoints: [etcd.address], session_timeout: 2 });
+  await using next = await open({ endpoints: [etcd.address] });
+  await old.session.register("web", testNode(8001), soon());
+  const taken = await next.session.register("web", { ...testNode(8001), ip: "127.0.0.9" }, soon());
+  assert.deepEqual(taken, { takenFrom: "127.0.0.1" });
+  await eventually(
+    "the old one has noticed",
+    () => old.context.lines.some((line) => /taken over by another/.test(line)),
+  );
+  await old.session.release("web", testNode(8001), soon());
+  await old.session[Symbol.asyncDispose]();
+  assert.match(await etcd.ctl("get", `${WEB}web.test:8001`), /127\.0\.0\.9/);
+  await next.session.release("web", testNode(8001), soon());
+  assert.deepEqual(await etcd.keys(WEB), [WEB]);
+});
+
+Deno.test("a session that nobody ends is gone with its lease", async () => {
+  await using etcd = await Etcd.start();
+  await using proxy = TcpProxy.start(etcd.port);
+  await using reporter = await open({ endpoints: [proxy.address], session_timeout: 2 });
+  await using writer = await open({ endpoints: [etcd.address] });
+  await using web = new Follower(writer.session, "web");
+  await reporter.session.register("web", testNode(8001), soon());
+  await web.has(8001);
+  proxy.pause();
+  await web.has();
+  proxy.resume();
+  await web.has(8001);
+});
+
+Deno.test("a silent server is left for the next one, and members stay", async () => {
+  await using members = await Etcd.cluster();
+  const leader = await leaderOf(members);
+  const [first = leader, second = leader] = members.filter((each) => each !== leader);
+  await using writer = await open({ endpoints: [first.address, second.address], session_timeout: 3 });
+  await using reporter = await open({ endpoints: [leader.address, second.address], session_timeout: 3 });
+  await using web = new Follower(writer.session, "web");
+  await reporter.session.register("web", testNode(8001), soon());
+  await web.has(8001);
+  first.pause();
+  await reporter.session.register("web", testNode(8002), soon());
+  await web.has(8001, 8002);
+  assert.deepEqual(web.snapshots.map(({ nodes }) => nodes.length), [1, 2]);
+  assert.ok(!writer.context.states.includes("disconnected"), "etcd was reachable all the time");
+  first.resume();
+});
+
+async function leaderOf(members: readonly Etcd[]): Promise<Etcd> {
+  return await eventually("one leads", async () => {
+    for (const member of members) if (member.pid !== undefined && await member.leads()) return member;
+    return undefined;
+  });
+}
+
+Deno.test("the leader of three is killed: no node is lost, and changes go on", async () => {
+  await using members = await Etcd.cluster();
+  const endpoints = members.map(({ address }) => address);
+  await using writer = await open({ endpoints });
+  await using reporter = await open({ endpoints: endpoints.toReversed() });
+  await using web = new Follower(writer.session, "web");
+  await reporter.session.register("web", testNode(8001), soon());
+  await web.has(8001);
+  const leader = await leaderOf(members);
+  await leader.end("SIGKILL");
+  await leaderOf(members);
+  await reporter.session.register("web", testNode(8002), soon());
+  await web.has(8001, 8002);
+  await leader.start();
+  await reporter.session.register("web", testNode(8003), soon());
+  await web.has(8001, 8002, 8003);
+  assert.deepEqual(web.snapshots.map(({ nodes }) => nodes.length), [1, 2, 3]);
+});
+
+Deno.test("a member without a leader is left, and says nothing of members", async () => {
+  await using members = await Etcd.cluster();
+  await using writer = await open({ endpoints: [members[0]!.address] });
+  await using reporter = await open({ endpoints: [members[0]!.address] });
+  await using web = new Follower(writer.session, "web");
+  await reporter.session.register("web", testNode(8001), soon());
+  await web.has(8001);
+  for (const member of members.slice(1)) await member.end("SIGKILL");
+  await eventually("it is said to be unreachable", () => writer.context.states.at(-1) === "disconnected");
+  await Promise.all(members.slice(1).map((member) => member.start()));
+  await eventually("it is reachable", () => writer.context.states.at(-1) === "connected");
+  await reporter.session.register("web", testNode(8002), soon());
+  await web.has(8001, 8002);
+  assert.deepEqual(web.snapshots.map(({ nodes }) => nodes.length), [1, 2]);
+});
+
+/** An etcd with users: `root`, and `lighthouse`, who may read and write what is below the prefix. */
+async function withUsers(args: readonly string[] = []): Promise<Etcd> {
+  const etcd = await Etcd.start({ args });
+  await etcd.ctl("user", "add", "root:toor");
+  await etcd.ctl("user", "grant-role", "root", "root");
+  await etcd.ctl("role", "add", "services");
+  await etcd.ctl("role", "grant-permission", "services", "readwrite", "--prefix=true", "/lighthouse/services/");
+  await etcd.ctl("user", "add", "lighthouse:secret");
+  await etcd.ctl("user", "grant-role", "lighthouse", "services");
+  await etcd.ctl("auth", "enable");
+  return etcd;
+}
+
+const ROOT = ["--user=root:toor"];
+const LIGHTHOUSE = { username: "lighthouse", password: "secret" };
+
+Deno.test("a token that has expired is renewed, for requests and for watches", async () => {
+  await using etcd = await withUsers(["--auth-token-ttl=1"]);
+  const config = { endpoints: [etcd.address], session_timeout: 10, ...LIGHTHOUSE };
+  await using writer = await open(config);
+  await using reporter = await open(config);
+  await using web = new Follower(writer.session, "web");
+  await reporter.session.register("web", testNode(8001), soon());
+  await web.has(8001);
+  const asleep = performance.now();
+  await eventually("the tokens have expired", () => performance.now() - asleep > 2_500);
+  await using other = new Follower(writer.session, "other");
+  await reporter.session.register("other", testNode(9001), soon());
+  await other.has(9001);
+  await reporter.session.register("web", testNode(8002), soon());
+  await web.has(8001, 8002);
+  assert.deepEqual([web.snapshots.length, other.snapshots.length], [2, 1]);
+  assert.equal(web.error, undefined);
+});
+
+Deno.test("a member that restarts has forgotten the token: a new one is asked for", async () => {
+  await using etcd = await withUsers();
+  await using reporter = await open({ endpoints: [etcd.address], ...LIGHTHOUSE });
+  await reporter.session.register("web", testNode(8001), soon());
+  await etcd.end("SIGTERM");
+  await etcd.start();
+  await reporter.session.register("web", testNode(8002), soon());
+  assert.equal((await etcd.ctl(...ROOT, "get", "--prefix", "--keys-only", `${WEB}w`)).match(/8002/)?.length, 1);
+});
+
+Deno.test("a permission that is revoked ends the watch with etcd's word, and removes nobody", async () => {
+  await using etcd = await withUsers();
+  await using writer = await open({ endpoints: [etcd.address], ...LIGHTHOUSE }, { auditMs: 200 });
+  await using reporter = await open({ endpoints: [etcd.address], ...LIGHTHOUSE, session_timeout: 30 });
+  await reporter.session.register("web", testNode(8001), soon());
+  await using web = new Follower(writer.session, "web");
+  await web.has(8001);
+  await etcd.ctl(...ROOT, "role", "revoke-permission", "services", "--prefix=true", "/lighthouse/services/");
+  await eventually("the watch is over", () => web.error !== undefined);
+  assert.match(web.error?.message ?? "", /Cannot read \/lighthouse\/services\/web\/ from etcd: .*permission denied/);
+  assert.equal(web.snapshots.length, 1);
+  await assert.rejects(async () => await reporter.session.register("web", testNode(8002), soon()), /permission denied/);
+  await etcd.ctl(
+    ...ROOT,
+    "role",
+    "grant-permission",
+    "services",
+    "readwrite",
+    "--prefix=true",
+    "/lighthouse/services/",
+  );
+  await using again = new Follower(writer.session, "web");
+  await again.has(8001);
+  await reporter.session.register("web", testNode(8002), soon());
+  await again.has(8001, 8002);
+});
+
+Deno.test.each([
+  {
+    what: "a wrong password",
+    given: { username: "lighthouse", password: "wrong" },
+    says: /Cannot authenticate to etcd as lighthouse: .*invalid user ID or password/,
+  },
+  { what: "no user", given: {}, says: /user name is empty/ },
+])("$what is told as etcd tells it", async ({ given, says }) => {
+  await using etcd = await withUsers();
+  await using session = await open({ endpoints: [etcd.address], ...given });
+  await using web = new Follower(session.session, "web");
+  await eventually("the watch is over", () => web.error !== undefined);
+  assert.match(web.error?.message ?? "", says);
+  await assert.rejects(async () => await session.session.register("web", testNode(8001), soon()), says);
+});
+
+Deno.test("a user whom etcd does not ask for is none, with a line in the log", async () => {
+  await using etcd = await Etcd.start();
+  await using session = await open({ endpoints: [etcd.address], ...LIGHTHOUSE });
+  await session.session.register("web", testNode(8001), soon());
+  assert.ok(session.context.lines.some((line) => /^info etcd has authentication disabled/.test(line)));
+});
+
+Deno.test("what is no node is left out with its reason, and the others are served", async () => {
+  await using etcd = await Etcd.start();
+  await using writer = await open({ endpoints: [etcd.address] });
+  await using web = new Follower(writer.session, "web");
+  const hostile = [
+    ["nonsense", "nonsense"],
+    ["injected", '{"host": "a\\nserver evil", "ip": "10.0.0.1", "port": 1}'],
+    ["__proto__", '{"host": "x", "ip": "not an ip", "port": 1}'],
+    ["sub/key", '{"host": "x", "ip": "10.0.0.1", "port": 1}'],
+    ["empty", ""],
+    ["huge", `{"host": "x", "ip": "10.0.0.1", "port": 1, "metadata": {"a": "${"x".repeat(100_000)}"}}`],
+  ] as const;
+  for (const [name, value] of hostile) await etcd.ctl("put", `${WEB}${name}`, value);
+  await etcd.ctl("put", `${WEB}web.test:8001`, new TextDecoder().decode(encodeNode(testNode(8001))));
+  await web.has(8001);
+  for (const [name] of hostile) {
+    const isTold = writer.context.lines.some((line) => line.startsWith("warn Left out") && line.includes(`"${name}"`));
+    assert.ok(isTold || writer.context.lines.some((line) => /more are left out likewise/.test(line)), name);
+  }
+});
+
+Deno.test("TLS is spoken with the authority, the client's certificate and the server's name of the config", async () => {
+  await using dir = new TempDir();
+  const pem = await makeCertificates(dir);
+  const args = ["--cert-file", pem.good, "--key-file", pem.key, "--client-cert-auth", "--trusted-ca-file", pem.ca];
+  await using etcd = await Etcd.start({ args, scheme: "https", isOpen: false });
+  const tls = { ca: pem.ca, cert: pem.good, key: pem.key };
+  await using session = await open({
+    endpoints: [`https://${etcd.address}`],
+    tls: { ...tls, server_name: "localhost" },
+  });
+  await session.session.register("web", testNode(8001), soon());
+  await using web = new Follower(session.session, "web");
+  await web.has(8001);
+  for (
+    const [wrong, says] of [
+      [{ ...tls, server_name: "elsewhere.test" }, /certificate|NotValidForName|altnames/i],
+      [{ cert: pem.good, key: pem.key }, /UnknownIssuer|certificate|issuer/i],
+      [{ ca: pem.ca }, /certificate|closed|alert/i],
+    ] as const
+  ) {
+    await using other = await open({ endpoints: [etcd.address], tls: wrong });
+    await assert.rejects(async () => await other.session.register("web", testNode(8002), soon()), says);
+  }
+  await assert.rejects(open({ endpoints: [etcd.address], tls: { ca: pem.key } }), /tls.ca .* must have a certificate/);
+});
