@@ -21,6 +21,8 @@ const REQUIREMENTS = {
     files: ["java", "/usr/share/java/zookeeper.jar"],
     packages: ["default-jre-headless", "libzookeeper-java"],
   },
+  etcd: { files: ["etcd", "etcdctl"], packages: ["etcd-server", "etcd-client"] },
+  serf: { files: ["serf"], packages: ["serf"] },
   redis: { files: ["redis-server"], packages: ["redis-server"] },
   kazoo: { files: ["python3", "/usr/lib/python3/dist-packages/kazoo"], packages: ["python3-kazoo"] },
   nginx: { files: ["nginx"], packages: ["nginx-light"] },

@@ -26,6 +26,7 @@ export const BUILTINS: ReadonlyMap<string, () => Promise<PluginModule>> = new Ma
   ["check/postgres", () => import("../plugins/checks/postgres/mod.ts")],
   ["check/redis", () => import("../plugins/checks/redis/mod.ts")],
   ["check/tcp", () => import("../plugins/checks/tcp/mod.ts")],
+  ["discovery/etcd", () => import("../plugins/discovery/etcd/mod.ts")],
   ["discovery/file", () => import("../plugins/discovery/file/mod.ts")],
   ["discovery/lighthouse", () => import("../plugins/discovery/lighthouse/mod.ts")],
   ["discovery/zookeeper", () => import("../plugins/discovery/zookeeper/mod.ts")],

@@ -1,5 +1,5 @@
 import type { Node, PluginLog } from "../../mod.ts";
-import { type Child, composeMembership, newsOfFaults, readChild, sealedChild } from "./membership.ts";
+import { type Child, composeNodes, newsOfFaults, readChild, sealedChild } from "./children.ts";
 
 /** What {@linkcode ClusterReader} is made with. */
 export interface ClusterReaderOptions {
@@ -38,7 +38,7 @@ export class ClusterReader {
       } else known.set(name, { version, child: readChild(data, { withoutMetadata, before: before?.child }) });
     }
     this.#known = known;
-    const { nodes, faults, excess } = composeMembership(new Map([...known].map(([name, { child }]) => [name, child])));
+    const { nodes, faults, excess } = composeNodes(new Map([...known].map(([name, { child }]) => [name, child])));
     this.#report(faults, excess);
     return nodes;
   }

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { configured } from "../../tests/support/probe.ts";
+import etcd from "./etcd/mod.ts";
 import file from "./file/mod.ts";
 import { readNodeFile } from "./file/lease.ts";
 import lighthouse from "./lighthouse/mod.ts";
 import zookeeper from "./zookeeper/mod.ts";
 
-Deno.test.each([file, lighthouse, zookeeper].map((discovery) => ({ name: discovery.name, discovery })))(
+Deno.test.each([etcd, file, lighthouse, zookeeper].map((discovery) => ({ name: discovery.name, discovery })))(
   "README of $name: its examples are valid",
   async ({ name, discovery }) => {
     const readme = await Deno.readTextFile(new URL(`${name}/README.md`, import.meta.url));

@@ -659,10 +659,36 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     meaning: "a lease could not be renewed; it is tried again within its ttl",
     action: NOTHING,
   },
+  "discovery.lease_lost": {
+    level: "warn",
+    fields: ["worker", "lease"],
+    meaning: "the registry has no lease of this session any more; its nodes are registered again",
+    action:
+      "nothing, if the registry was unreachable for longer than `session_timeout`, or emptied; else find out who revoked the lease",
+  },
+  "discovery.auth_disabled": {
+    level: "info",
+    fields: ["worker", "reason"],
+    meaning:
+      "the config names a user, but the registry has authentication disabled; the session goes on without a token",
+    action: "enable authentication in the registry, or remove `username` and `password`",
+  },
+  "discovery.watch_lost": {
+    level: "debug",
+    fields: ["worker", "reason"],
+    meaning: "a watch was interrupted; what changed meanwhile is read",
+    action: NOTHING,
+  },
+  "discovery.watch_behind": {
+    level: "warn",
+    fields: ["worker", "path", "endpoint"],
+    meaning: "a watch missed a change that a read shows; the cluster is read again",
+    action: "look for what drops idle connections between this host and `endpoint`",
+  },
   "discovery.instance_changed": {
     level: "info",
     fields: ["worker", "instance", "reason"],
-    meaning: "another instance of the store is asked from now on",
+    meaning: "another instance of the registry is asked from now on",
     action: NOTHING,
   },
   "discovery.behind": {

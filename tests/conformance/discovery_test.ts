@@ -1,4 +1,5 @@
 import { TestStore } from "../store/stage.ts";
+import { Etcd } from "../support/etcd.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 import { discoveryConforms } from "./suite.ts";
@@ -11,6 +12,16 @@ discoveryConforms({
   registry: async () => {
     const server = await ZooKeeper.start();
     const config = { hosts: [server.address], path: "/services", session_timeout: SESSION_TIMEOUT_S };
+    return { config, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+  },
+});
+
+discoveryConforms({
+  name: "etcd",
+  example: { endpoints: ["127.0.0.1:1"], session_timeout: SESSION_TIMEOUT_S },
+  registry: async () => {
+    const server = await Etcd.start();
+    const config = { endpoints: [server.address], session_timeout: SESSION_TIMEOUT_S };
     return { config, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
   },
 });

@@ -130,7 +130,7 @@ for (const table of TABLES) {
 }
 
 Deno.test("no page has a second table of the keys of a discovery or of haproxy", async () => {
-  for (const page of ["discovery/file", "discovery/lighthouse", "discovery/zookeeper", "balancers/haproxy"]) {
+  for (const page of ["discovery/etcd", "discovery/file", "discovery/lighthouse", "discovery/zookeeper", "balancers/haproxy"]) {
     const text = await Deno.readTextFile(new URL(`plugins/${page}/README.md`, ROOT));
     assert.doesNotMatch(text, /^\| key +\|/m, page);
     assert.match(text, /docs\/config\/(?:discovery|balancers)\.md#/, page);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { encodeNode } from "../../plugins/discovery/node_json.ts";
 import { schema } from "../../plugins/discovery/etcd/config.ts";
 import { EtcdSession, type SessionOptions } from "../../plugins/discovery/etcd/session.ts";
-import { Follower, RecordingContext, soon, testNode } from "../support/discovery.ts";
+import { Follower, RecordingContext, soon, testNode, up } from "../support/discovery.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { Etcd } from "../support/etcd.ts";
 import { eventually } from "../support/eventually.ts";
@@ -22,6 +22,11 @@ async function open(config: Readonly<Record<string, unknown>>, more?: Partial<Se
   return { context, session, [Symbol.asyncDispose]: () => session[Symbol.asyncDispose]() };
 }
 
+/** How many nodes a cluster had, each time that it existed. */
+function sizes({ snapshots }: Follower): readonly number[] {
+  return snapshots.filter(({ exists }) => exists).map(({ nodes }) => nodes.length);
+}
+
 const WEB = "/lighthouse/services/web/";
 
 Deno.test("a node is registered, changed, seen and gone with its session, each by one event", async () => {
@@ -29,18 +34,18 @@ Deno.test("a node is registered, changed, seen and gone with its session, each b
   await using writer = await open({ endpoints: [etcd.address] });
   await using reporter = await open({ endpoints: [`http://${etcd.address}`] });
   await using follower = new Follower(writer.session, "web");
-  await reporter.session.register("web", testNode(8001), soon());
+  await reporter.session.register("web", up(testNode(8001)), soon());
   await follower.has(8001);
-  await reporter.session.register("web", testNode(8002), soon());
+  await reporter.session.register("web", up(testNode(8002)), soon());
   await follower.has(8001, 8002);
   const revision = async () =>
     JSON.parse(await etcd.ctl("endpoint", "status", "--write-out=json"))[0].Status.header.revision;
   const before = await revision();
-  await reporter.session.register("web", testNode(8002), soon());
+  await reporter.session.register("web", up(testNode(8002)), soon());
   assert.equal(await revision(), before, "what stands already is not written again");
-  await reporter.session.register("web", testNode(8002, { colour: "blue" }), soon());
+  await reporter.session.register("web", up(testNode(8002, { colour: "blue" })), soon());
   await eventually("the change is seen", () => follower.snapshots.at(-1)?.nodes[1]?.metadata.colour === "blue");
-  await reporter.session.deregister("web", testNode(8001), soon());
+  await reporter.session.deregister("web", up(testNode(8001)), soon());
   await follower.has(8002);
   await reporter.session[Symbol.asyncDispose]();
   await follower.has();
@@ -58,7 +63,7 @@ Deno.test("100 clusters share one stream, and a change of one is sent as it is, 
   // Its renewals are not to be counted below.
   await using reporter = await open({ endpoints: [etcd.address], session_timeout: 600 });
   const clusters = Array.from({ length: 100 }, (_, at) => `cluster${at}`);
-  for (const cluster of clusters) await reporter.session.register(cluster, testNode(8001), soon());
+  for (const cluster of clusters) await reporter.session.register(cluster, up(testNode(8001)), soon());
   await using writer = await open({ endpoints: [etcd.address] });
   await using stack = new AsyncDisposableStack();
   const followers = clusters.map((cluster) => stack.use(new Follower(writer.session, cluster)));
@@ -87,28 +92,28 @@ Deno.test("a change that was missed and compacted away is read, and an unchanged
   await using etcd = await Etcd.start();
   await using proxy = TcpProxy.start(etcd.port);
   await using reporter = await open({ endpoints: [etcd.address] });
-  for (const cluster of ["web", "idle"]) await reporter.session.register(cluster, testNode(8001), soon());
+  for (const cluster of ["web", "idle"]) await reporter.session.register(cluster, up(testNode(8001)), soon());
   await using writer = await open({ endpoints: [proxy.address] });
   await using web = new Follower(writer.session, "web");
   await using idle = new Follower(writer.session, "idle");
   for (const follower of [web, idle]) await follower.has(8001);
   proxy.refuse();
-  await reporter.session.register("web", testNode(8002), soon());
-  await reporter.session.deregister("web", testNode(8001), soon());
+  await reporter.session.register("web", up(testNode(8002)), soon());
+  await reporter.session.deregister("web", up(testNode(8001)), soon());
   const [{ Status: { header } }] = JSON.parse(await etcd.ctl("endpoint", "status", "--write-out=json"));
   await etcd.ctl("compact", String(header.revision));
   await eventually("it is said to be unreachable", () => writer.context.states.at(-1) === "disconnected");
   proxy.resume();
   await web.has(8002);
   assert.equal(idle.snapshots.length, 1);
-  await reporter.session.register("web", testNode(8003), soon());
+  await reporter.session.register("web", up(testNode(8003)), soon());
   await web.has(8002, 8003);
 });
 
 Deno.test("a watch from a revision that is compacted away goes on from what there is", async () => {
   await using etcd = await Etcd.start();
   await using reporter = await open({ endpoints: [etcd.address] });
-  await reporter.session.register("web", testNode(8001), soon());
+  await reporter.session.register("web", up(testNode(8001)), soon());
   await using writer = await open({ endpoints: [etcd.address] });
   await using web = new Follower(writer.session, "web");
   await web.has(8001);
@@ -117,9 +122,9 @@ Deno.test("a watch from a revision that is compacted away goes on from what ther
   await etcd.ctl("compact", String(header.revision));
   // Another cluster has the stream opened again, from the revisions that are known.
   await using other = new Follower(writer.session, "other");
-  await reporter.session.register("other", testNode(9001), soon());
+  await reporter.session.register("other", up(testNode(9001)), soon());
   await other.has(9001);
-  await reporter.session.register("web", testNode(8002), soon());
+  await reporter.session.register("web", up(testNode(8002)), soon());
   await web.has(8001, 8002);
   assert.equal(web.snapshots.length, 2);
 });
@@ -128,7 +133,7 @@ Deno.test("nodes come back after their lease was revoked, a key was deleted, and
   await using etcd = await Etcd.start();
   await using reporter = await open({ endpoints: [etcd.address] });
   const nodes = [8001, 8002].map((port) => testNode(port));
-  for (const node of nodes) await reporter.session.register("web", node, soon());
+  for (const node of nodes) await reporter.session.register("web", up(node), soon());
   const wanted = [WEB, `${WEB}web.test:8001`, `${WEB}web.test:8002`];
   const untilBack = () =>
     eventually("all are back", async () => JSON.stringify(await etcd.keys(WEB)) === JSON.stringify(wanted));
@@ -142,7 +147,7 @@ Deno.test("nodes come back after their lease was revoked, a key was deleted, and
   await etcd.start();
   await eventually("all are back", async () => (await etcd.keys(`${WEB}w`)).length === 2);
   // The host asserts its registrations now and then.
-  for (const node of nodes) await reporter.session.register("web", node, soon());
+  for (const node of nodes) await reporter.session.register("web", up(node), soon());
   await untilBack();
 });
 
@@ -150,17 +155,17 @@ Deno.test("a node that another session has taken over is left to it, by renewals
   await using etcd = await Etcd.start();
   await using old = await open({ endpoints: [etcd.address], session_timeout: 2 });
   await using next = await open({ endpoints: [etcd.address] });
-  await old.session.register("web", testNode(8001), soon());
-  const taken = await next.session.register("web", { ...testNode(8001), ip: "127.0.0.9" }, soon());
+  await old.session.register("web", up(testNode(8001)), soon());
+  const taken = await next.session.register("web", up({ ...testNode(8001), ip: "127.0.0.9" }), soon());
   assert.deepEqual(taken, { takenFrom: "127.0.0.1" });
   await eventually(
     "the old one has noticed",
     () => old.context.lines.some((line) => /taken over by another/.test(line)),
   );
-  await old.session.release("web", testNode(8001), soon());
+  await old.session.deregisterOwn("web", up(testNode(8001)), soon());
   await old.session[Symbol.asyncDispose]();
   assert.match(await etcd.ctl("get", `${WEB}web.test:8001`), /127\.0\.0\.9/);
-  await next.session.release("web", testNode(8001), soon());
+  await next.session.deregisterOwn("web", up(testNode(8001)), soon());
   assert.deepEqual(await etcd.keys(WEB), [WEB]);
 });
 
@@ -170,7 +175,7 @@ Deno.test("a session that nobody ends is gone with its lease", async () => {
   await using reporter = await open({ endpoints: [proxy.address], session_timeout: 2 });
   await using writer = await open({ endpoints: [etcd.address] });
   await using web = new Follower(writer.session, "web");
-  await reporter.session.register("web", testNode(8001), soon());
+  await reporter.session.register("web", up(testNode(8001)), soon());
   await web.has(8001);
   proxy.pause();
   await web.has();
@@ -185,12 +190,12 @@ Deno.test("a silent server is left for the next one, and members stay", async ()
   await using writer = await open({ endpoints: [first.address, second.address], session_timeout: 3 });
   await using reporter = await open({ endpoints: [leader.address, second.address], session_timeout: 3 });
   await using web = new Follower(writer.session, "web");
-  await reporter.session.register("web", testNode(8001), soon());
+  await reporter.session.register("web", up(testNode(8001)), soon());
   await web.has(8001);
   first.pause();
-  await reporter.session.register("web", testNode(8002), soon());
+  await reporter.session.register("web", up(testNode(8002)), soon());
   await web.has(8001, 8002);
-  assert.deepEqual(web.snapshots.map(({ nodes }) => nodes.length), [1, 2]);
+  assert.deepEqual(sizes(web), [1, 2]);
   assert.ok(!writer.context.states.includes("disconnected"), "etcd was reachable all the time");
   first.resume();
 });
@@ -208,17 +213,17 @@ Deno.test("the leader of three is killed: no node is lost, and changes go on", a
   await using writer = await open({ endpoints });
   await using reporter = await open({ endpoints: endpoints.toReversed() });
   await using web = new Follower(writer.session, "web");
-  await reporter.session.register("web", testNode(8001), soon());
+  await reporter.session.register("web", up(testNode(8001)), soon());
   await web.has(8001);
   const leader = await leaderOf(members);
   await leader.end("SIGKILL");
   await leaderOf(members);
-  await reporter.session.register("web", testNode(8002), soon());
+  await reporter.session.register("web", up(testNode(8002)), soon());
   await web.has(8001, 8002);
   await leader.start();
-  await reporter.session.register("web", testNode(8003), soon());
+  await reporter.session.register("web", up(testNode(8003)), soon());
   await web.has(8001, 8002, 8003);
-  assert.deepEqual(web.snapshots.map(({ nodes }) => nodes.length), [1, 2, 3]);
+  assert.deepEqual(sizes(web), [1, 2, 3]);
 });
 
 Deno.test("a member without a leader is left, and says nothing of members", async () => {
@@ -226,15 +231,15 @@ Deno.test("a member without a leader is left, and says nothing of members", asyn
   await using writer = await open({ endpoints: [members[0]!.address] });
   await using reporter = await open({ endpoints: [members[0]!.address] });
   await using web = new Follower(writer.session, "web");
-  await reporter.session.register("web", testNode(8001), soon());
+  await reporter.session.register("web", up(testNode(8001)), soon());
   await web.has(8001);
   for (const member of members.slice(1)) await member.end("SIGKILL");
   await eventually("it is said to be unreachable", () => writer.context.states.at(-1) === "disconnected");
   await Promise.all(members.slice(1).map((member) => member.start()));
   await eventually("it is reachable", () => writer.context.states.at(-1) === "connected");
-  await reporter.session.register("web", testNode(8002), soon());
+  await reporter.session.register("web", up(testNode(8002)), soon());
   await web.has(8001, 8002);
-  assert.deepEqual(web.snapshots.map(({ nodes }) => nodes.length), [1, 2]);
+  assert.deepEqual(sizes(web), [1, 2]);
 });
 
 /** An etcd with users: `root`, and `lighthouse`, who may read and write what is below the prefix. */
@@ -259,26 +264,26 @@ Deno.test("a token that has expired is renewed, for requests and for watches", a
   await using writer = await open(config);
   await using reporter = await open(config);
   await using web = new Follower(writer.session, "web");
-  await reporter.session.register("web", testNode(8001), soon());
+  await reporter.session.register("web", up(testNode(8001)), soon());
   await web.has(8001);
   const asleep = performance.now();
   await eventually("the tokens have expired", () => performance.now() - asleep > 2_500);
   await using other = new Follower(writer.session, "other");
-  await reporter.session.register("other", testNode(9001), soon());
+  await reporter.session.register("other", up(testNode(9001)), soon());
   await other.has(9001);
-  await reporter.session.register("web", testNode(8002), soon());
+  await reporter.session.register("web", up(testNode(8002)), soon());
   await web.has(8001, 8002);
-  assert.deepEqual([web.snapshots.length, other.snapshots.length], [2, 1]);
+  assert.deepEqual([sizes(web), sizes(other)], [[1, 2], [1]]);
   assert.equal(web.error, undefined);
 });
 
 Deno.test("a member that restarts has forgotten the token: a new one is asked for", async () => {
   await using etcd = await withUsers();
   await using reporter = await open({ endpoints: [etcd.address], ...LIGHTHOUSE });
-  await reporter.session.register("web", testNode(8001), soon());
+  await reporter.session.register("web", up(testNode(8001)), soon());
   await etcd.end("SIGTERM");
   await etcd.start();
-  await reporter.session.register("web", testNode(8002), soon());
+  await reporter.session.register("web", up(testNode(8002)), soon());
   assert.equal((await etcd.ctl(...ROOT, "get", "--prefix", "--keys-only", `${WEB}w`)).match(/8002/)?.length, 1);
 });
 
@@ -286,14 +291,17 @@ Deno.test("a permission that is revoked ends the watch with etcd's word, and rem
   await using etcd = await withUsers();
   await using writer = await open({ endpoints: [etcd.address], ...LIGHTHOUSE }, { auditMs: 200 });
   await using reporter = await open({ endpoints: [etcd.address], ...LIGHTHOUSE, session_timeout: 30 });
-  await reporter.session.register("web", testNode(8001), soon());
+  await reporter.session.register("web", up(testNode(8001)), soon());
   await using web = new Follower(writer.session, "web");
   await web.has(8001);
   await etcd.ctl(...ROOT, "role", "revoke-permission", "services", "--prefix=true", "/lighthouse/services/");
   await eventually("the watch is over", () => web.error !== undefined);
   assert.match(web.error?.message ?? "", /Cannot read \/lighthouse\/services\/web\/ from etcd: .*permission denied/);
   assert.equal(web.snapshots.length, 1);
-  await assert.rejects(async () => await reporter.session.register("web", testNode(8002), soon()), /permission denied/);
+  await assert.rejects(
+    async () => await reporter.session.register("web", up(testNode(8002)), soon()),
+    /permission denied/,
+  );
   await etcd.ctl(
     ...ROOT,
     "role",
@@ -305,7 +313,7 @@ Deno.test("a permission that is revoked ends the watch with etcd's word, and rem
   );
   await using again = new Follower(writer.session, "web");
   await again.has(8001);
-  await reporter.session.register("web", testNode(8002), soon());
+  await reporter.session.register("web", up(testNode(8002)), soon());
   await again.has(8001, 8002);
 });
 
@@ -316,19 +324,19 @@ Deno.test.each([
     says: /Cannot authenticate to etcd as lighthouse: .*invalid user ID or password/,
   },
   { what: "no user", given: {}, says: /user name is empty/ },
-])("$what is told as etcd tells it", async ({ given, says }) => {
+])("$what is reported in the words of etcd", async ({ given, says }) => {
   await using etcd = await withUsers();
   await using session = await open({ endpoints: [etcd.address], ...given });
   await using web = new Follower(session.session, "web");
   await eventually("the watch is over", () => web.error !== undefined);
   assert.match(web.error?.message ?? "", says);
-  await assert.rejects(async () => await session.session.register("web", testNode(8001), soon()), says);
+  await assert.rejects(async () => await session.session.register("web", up(testNode(8001)), soon()), says);
 });
 
 Deno.test("a user whom etcd does not ask for is none, with a line in the log", async () => {
   await using etcd = await Etcd.start();
   await using session = await open({ endpoints: [etcd.address], ...LIGHTHOUSE });
-  await session.session.register("web", testNode(8001), soon());
+  await session.session.register("web", up(testNode(8001)), soon());
   assert.ok(session.context.lines.some((line) => /^info etcd has authentication disabled/.test(line)));
 });
 
@@ -363,7 +371,7 @@ Deno.test("TLS is spoken with the authority, the client's certificate and the se
     endpoints: [`https://${etcd.address}`],
     tls: { ...tls, server_name: "localhost" },
   });
-  await session.session.register("web", testNode(8001), soon());
+  await session.session.register("web", up(testNode(8001)), soon());
   await using web = new Follower(session.session, "web");
   await web.has(8001);
   for (
@@ -374,7 +382,97 @@ Deno.test("TLS is spoken with the authority, the client's certificate and the se
     ] as const
   ) {
     await using other = await open({ endpoints: [etcd.address], tls: wrong });
-    await assert.rejects(async () => await other.session.register("web", testNode(8002), soon()), says);
+    await assert.rejects(async () => await other.session.register("web", up(testNode(8002)), soon()), says);
   }
   await assert.rejects(open({ endpoints: [etcd.address], tls: { ca: pem.key } }), /tls.ca .* must have a certificate/);
+});
+
+Deno.test("an etcd that was restored from an older backup has another epoch, and is followed from where it is", async () => {
+  await using etcd = await Etcd.start();
+  await using reporter = await open({ endpoints: [etcd.address], session_timeout: 60 });
+  await reporter.session.register("web", up(testNode(8001)), soon());
+  await etcd.end("SIGTERM");
+  await etcd.backUp();
+  await etcd.start();
+  await reporter.session.register("web", up(testNode(8002)), soon());
+  await using writer = await open({ endpoints: [etcd.address] });
+  await using web = new Follower(writer.session, "web");
+  await web.has(8001, 8002);
+  await etcd.end("SIGKILL");
+  await etcd.restore();
+  await etcd.start();
+  await web.has(8001);
+  await etcd.ctl("put", `${WEB}web.test:8003`, new TextDecoder().decode(encodeNode(testNode(8003))));
+  await web.has(8001, 8003);
+  const epochs = web.snapshots.map(({ epoch }) => epoch);
+  assert.equal(new Set(epochs).size, 2);
+  assert.notEqual(epochs[0], epochs[1], "the one that lacks a node is of another epoch");
+  assert.equal(web.snapshots[1]?.leaseMs, 3_000);
+  assert.ok(writer.context.lines.some((line) => /^warn etcd has lost its history/.test(line)));
+});
+
+Deno.test("an etcd that was emptied does not have the cluster, of another epoch", async () => {
+  await using etcd = await Etcd.start();
+  for (let at = 0; at < 3; at++) await etcd.ctl("put", "/elsewhere", "x");
+  await etcd.ctl("put", `${WEB}web.test:8001`, new TextDecoder().decode(encodeNode(testNode(8001))));
+  await using writer = await open({ endpoints: [etcd.address] });
+  await using web = new Follower(writer.session, "web");
+  await web.has(8001);
+  await etcd.wipe();
+  await etcd.start();
+  await web.has();
+  const [first, second] = web.snapshots;
+  assert.deepEqual([first?.exists, second?.exists], [true, false]);
+  assert.notEqual(first?.epoch, second?.epoch);
+});
+
+Deno.test("a cluster whose last node is deleted is empty, and one that never was does not exist", async () => {
+  await using etcd = await Etcd.start();
+  await using writer = await open({ endpoints: [etcd.address] });
+  await using never = new Follower(writer.session, "never");
+  await never.has();
+  assert.equal(never.snapshots[0]?.exists, false);
+  // Whoever wrote it left no key that says that the cluster exists.
+  await etcd.ctl("put", `${WEB}web.test:8001`, new TextDecoder().decode(encodeNode(testNode(8001))));
+  await using web = new Follower(writer.session, "web");
+  await web.has(8001);
+  await etcd.ctl("del", `${WEB}web.test:8001`);
+  await web.has();
+  assert.deepEqual(web.snapshots.map(({ exists }) => exists), [true, true]);
+  assert.equal(new Set(web.snapshots.map(({ epoch }) => epoch)).size, 1);
+});
+
+Deno.test("a draining node is kept, and says so", async () => {
+  await using etcd = await Etcd.start();
+  await using session = await open({ endpoints: [etcd.address] });
+  await using web = new Follower(session.session, "web");
+  const node = testNode(8001);
+  await session.session.register("web", { node, state: "up" }, soon());
+  await session.session.register("web", { node, state: "draining" }, soon());
+  await eventually("it drains", () => web.snapshots.at(-1)?.nodes[0]?.state === "drain");
+  await session.session.register("web", { node, state: "up" }, soon());
+  await eventually("it is ready", () => web.snapshots.at(-1)?.nodes[0]?.state === undefined);
+});
+
+Deno.test("keys() yields all keys below a prefix with their values, and each change of them", async () => {
+  await using etcd = await Etcd.start();
+  await using session = await open({ endpoints: [etcd.address] });
+  const all: unknown[] = [];
+  const controller = new AbortController();
+  const following = (async () => {
+    for await (const facts of session.session.keys("/proxy/", controller.signal)) {
+      all.push([facts.exists, facts.entries]);
+    }
+  })();
+  const untilSaid = (wanted: unknown) =>
+    eventually("they are said", () => JSON.stringify(all.at(-1)) === JSON.stringify(wanted));
+  await untilSaid([false, []]);
+  await etcd.ctl("put", "/proxy/web/b", "2");
+  await etcd.ctl("put", "/proxy/web/a", "ü");
+  await etcd.ctl("put", "/proxyless", "not below");
+  await untilSaid([true, [{ key: "web/a", value: "ü" }, { key: "web/b", value: "2" }]]);
+  await etcd.ctl("del", "--prefix", "/proxy/");
+  await untilSaid([true, []]);
+  controller.abort();
+  await following;
 });

@@ -6,7 +6,7 @@ import { TempDir } from "./temp_dir.ts";
 export interface EtcdOptions {
   /** More arguments. */
   readonly args?: readonly string[];
-  /** The address that it listens on, as a name in the config leads there; 127.0.0.1 unless told. */
+  /** The address that it listens on, as a name in the config leads there; 127.0.0.1 by default. */
   readonly hostname?: string;
   /** The scheme of its clients' URLs. */
   readonly scheme?: "http" | "https";

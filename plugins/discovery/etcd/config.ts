@@ -3,6 +3,7 @@ import type { Endpoint } from "../../../mod.ts";
 import {
   converted,
   houseSchema,
+  type Issue,
   keys,
   list,
   mapped,
@@ -35,7 +36,6 @@ export interface EtcdConfig {
   readonly tls?: TlsFiles | undefined;
   /** How long etcd keeps the nodes of a session that it does not hear of. */
   readonly sessionTimeoutMs: number;
-  readonly api: "v3" | "v2";
 }
 
 /** etcd's own port for clients. */
@@ -84,7 +84,6 @@ const file = houseSchema(keys({
     ),
   })),
   session_timeout: optional(seconds({ min: 2, max: 600 }), 10),
-  api: optional(v.picklist(["v3", "v2"], "v3 or v2"), "v3"),
 }));
 
 /** The validator of `discovery/etcd.yaml`. */
@@ -92,18 +91,14 @@ export const schema = mapped(
   refined(
     file,
     ({ endpoints, username, password, tls }) => [
-      ...(username === undefined) === (password === undefined)
-        ? []
-        : [unwanted([username === undefined ? "username" : "password"], "there, as the other of both is", undefined)],
-      ...(tls?.cert === undefined) === (tls?.key === undefined)
-        ? []
-        : [unwanted(["tls", tls?.cert === undefined ? "cert" : "key"], "there, as the other of both is", undefined)],
+      ...missingPartner({ username, password }, []),
+      ...missingPartner({ cert: tls?.cert, key: tls?.key }, ["tls"]),
       ...tls === undefined || endpoints.isSecure !== false
         ? []
-        : [unwanted(["tls"], "absent, as the endpoints are http://", {})],
+        : [unwanted(["tls"], "absent where the endpoints are http://", tls)],
     ],
   ),
-  ({ endpoints: { endpoints, isSecure }, prefix, username, password, tls, session_timeout, api }): EtcdConfig => ({
+  ({ endpoints: { endpoints, isSecure }, prefix, username, password, tls, session_timeout }): EtcdConfig => ({
     endpoints,
     prefix: normalisePrefix(prefix) ?? "",
     credential: username === undefined || password === undefined ? undefined : { username, password },
@@ -111,9 +106,16 @@ export const schema = mapped(
       ? isSecure ? {} : undefined
       : { ca: tls.ca, cert: tls.cert, key: tls.key, serverName: tls.server_name },
     sessionTimeoutMs: Math.round(session_timeout * 1_000),
-    api,
   }),
 );
+
+/** Says which of two keys is missing, of which neither is of use alone. */
+function missingPartner(pair: Readonly<Record<string, unknown>>, path: readonly string[]): readonly Issue[] {
+  const there = Object.keys(pair).find((key) => pair[key] !== undefined);
+  const missing = Object.keys(pair).find((key) => pair[key] === undefined);
+  if (there === undefined || missing === undefined) return [];
+  return [{ message: `Missing key ${[...path, missing].join(".")}: ${[...path, there].join(".")} needs it`, path }];
+}
 
 /** Reads endpoints as etcd's own tools take them; `undefined` if one of them is none, or some are with TLS and some without. */
 export function parseEndpoints(texts: readonly string[]): Members | undefined {

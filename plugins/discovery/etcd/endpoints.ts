@@ -14,7 +14,7 @@ import { quote } from "../../../src/model/node.ts";
 export interface EndpointsOptions {
   /** The members of one cluster. */
   readonly endpoints: readonly Endpoint[];
-  /** Reads what TLS is spoken with, for each visit anew, so that certificates may be replaced; no TLS if absent. */
+  /** Reads what TLS is spoken with, again for each visit, so that certificates may be replaced; no TLS if absent. */
   readonly tls?: (() => Promise<ClientTls>) | undefined;
   /** How long one has to answer. */
   readonly answerMs: number;

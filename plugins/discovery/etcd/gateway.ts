@@ -18,7 +18,7 @@ export interface CallOptions<T> {
   readonly read: (answer: unknown) => T;
 }
 
-/** The codes of gRPC that are told apart. */
+/** The codes of gRPC that matter here. */
 export const CODE = {
   invalid: 3,
   notFound: 5,

@@ -7,6 +7,7 @@ const etcd: DiscoveryPlugin<EtcdConfig> = {
   name: "etcd",
   summary: "Keys in an etcd cluster that vanish with their lease",
   stability: "stable",
+  capabilities: ["watch", "register", "keys"],
   example: { endpoints: ["etcd01.example.com:2379"], prefix: "/lighthouse/services" },
   config: {
     "~standard": {

@@ -1,9 +1,11 @@
 import type {
+  ClusterFacts,
   ClusterName,
-  ClusterSnapshot,
   DiscoveryContext,
   DiscoverySession,
+  KeysFacts,
   Node,
+  Registration,
   Takeover,
   WatchOptions,
 } from "../../../mod.ts";
@@ -12,7 +14,7 @@ import { delay } from "../../../src/kernel/delay.ts";
 import { type Random, systemRandom } from "../../../src/kernel/random.ts";
 import { nodeName, parseNode, quote } from "../../../src/model/node.ts";
 import { ClusterReader } from "../cluster_reader.ts";
-import { readChild, sameNodes, takeover } from "../membership.ts";
+import { readChild, sameNodes, takeover } from "../children.ts";
 import { encodeNode } from "../node_json.ts";
 import type { EtcdConfig } from "./config.ts";
 import { Endpoints } from "./endpoints.ts";
@@ -97,21 +99,45 @@ export class EtcdSession implements DiscoverySession {
     cluster: ClusterName,
     signal: AbortSignal,
     { withoutMetadata }: WatchOptions = {},
-  ): AsyncGenerator<ClusterSnapshot> {
+  ): AsyncGenerator<ClusterFacts> {
     const prefix = `${this.#pathOf(cluster)}/`;
     const reader = new ClusterReader({ path: prefix, withoutMetadata, log: this.#context.log });
-    let last: readonly Node[] | undefined;
-    for await (const { keyValues, wasSeen } of this.#watches.follow(prefix, signal)) {
+    let last: ClusterFacts | undefined;
+    for await (const { keyValues, wasSeen, epoch } of this.#watches.follow(prefix, signal)) {
       const nodes = reader.read(entriesOf(prefix, keyValues));
-      if (!wasSeen || sameNodes(last, nodes)) continue;
-      last = nodes;
-      yield { cluster, nodes };
+      const facts = { nodes, exists: wasSeen, epoch, leaseMs: this.#options.sessionTimeoutMs };
+      if (last?.exists === wasSeen && last.epoch === epoch && sameNodes(last.nodes, nodes)) continue;
+      last = facts;
+      yield facts;
+    }
+  }
+
+  /** Follows all keys that begin with a prefix, over the same connection. */
+  async *keys(prefix: string, signal: AbortSignal): AsyncGenerator<KeysFacts> {
+    if (prefix === "") throw new TypeError(`Cannot use prefix as it must not be empty: current value is ""`);
+    let last = "";
+    for await (const { keyValues, wasSeen, epoch } of this.#watches.follow(prefix, signal)) {
+      const values = [...keyValues.values()].map(({ key, value }) => ({
+        key: decodeKey(key).slice(prefix.length),
+        value: new TextDecoder().decode(value),
+      }));
+      const entries = values.toSorted((a, b) => a.key < b.key ? -1 : 1);
+      const facts = { entries, exists: wasSeen, epoch };
+      const said = JSON.stringify(facts);
+      if (said === last) continue;
+      last = said;
+      yield facts;
     }
   }
 
   /** Makes a node known, or changes what is known of it, by one request; etcd writes nothing if it stands already. */
-  async register(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<Takeover | void> {
+  async register(
+    cluster: ClusterName,
+    { node: given, state }: Registration,
+    signal: AbortSignal,
+  ): Promise<Takeover | void> {
     this.#check(signal);
+    const node: Node = state === "draining" ? { ...given, state: "drain" } : given;
     const key = this.#keyOf(cluster, node);
     const before = await this.#lease.put(key, encodeNode(node), signal);
     // After the node, so that nobody sees a cluster that exists and has none yet.
@@ -126,13 +152,13 @@ export class EtcdSession implements DiscoverySession {
   }
 
   /** Removes a node, whoever made it known. */
-  async deregister(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+  async deregister(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
     this.#check(signal);
     await this.#lease.delete(this.#keyOf(cluster, node), signal);
   }
 
   /** Removes a node if this session's lease holds it. */
-  async release(cluster: ClusterName, node: Node, signal: AbortSignal): Promise<void> {
+  async deregisterOwn(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
     this.#check(signal);
     const key = this.#keyOf(cluster, node);
     const other = await this.#lease.release(key, signal);

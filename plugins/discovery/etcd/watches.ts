@@ -105,8 +105,9 @@ export class Watches {
     const range = this.#rangeOf(prefix);
     const news = new Latest<Error | undefined>();
     range.followers.add(news);
-    if (range.isSettled && range.view !== undefined) news.put(undefined);
-    else this.#reopen.trigger();
+    // Whoever begins to follow gets what there is now, and not what was last heard.
+    range.isSettled = false;
+    this.#reopen.trigger();
     if (!this.#isRunning) {
       this.#isRunning = true;
       this.#running = this.#run();
@@ -311,7 +312,7 @@ export class Watches {
         if (line.type === "error") throw new Error(line.message);
         const range = byId.get(line.watchId);
         if (line.type === "canceled") {
-          // The server leaves the stream open: a watch that was refused is told without its number.
+          // The server leaves the stream open: a rejected watch is named by -1.
           throw new CanceledError(`etcd canceled a watch: ${line.reason}`);
         }
         onAlive();
