@@ -14,6 +14,7 @@ import { learnHostFacts, type SaidOfHost } from "./app/host_facts.ts";
 import type { HostSettings } from "./config/desired.ts";
 import { redact } from "./config/redact.ts";
 import { systemClock } from "./kernel/clock.ts";
+import { escapeLines } from "./kernel/quote.ts";
 import { systemRandom } from "./kernel/random.ts";
 import type { Logger } from "./kernel/logger.ts";
 import type { StatusAddress } from "./model/status_address.ts";
@@ -168,7 +169,7 @@ async function speakToStore(given: Extract<StoreArguments, { readonly action: un
     fromHere,
     readStdin: () => new Response(Deno.stdin.readable).text(),
     write: (text) => writeAll(Deno.stdout, text),
-    complain: (line) => writeAll(Deno.stderr, `${line}\n`),
+    complain,
     runEditor,
     ask: (question, letters) => {
       if (!Deno.stdin.isTerminal()) return undefined;
@@ -218,6 +219,11 @@ function openLog(
   });
 }
 
+/** Writes to the standard error what may quote a plugin, a server or a file. */
+function complain(text: string): void {
+  writeAll(Deno.stderr, `${escapeLines(text)}\n`);
+}
+
 /** Writes a text whole; a reader that went away is no reason to fail. */
 function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
   try {
@@ -241,7 +247,7 @@ async function main(given: Arguments): Promise<number> {
         identify: (said) => learnHostFacts(saidOfHost(given, said)),
         color: Deno.stdout.isTerminal(),
         print,
-        complain: (line) => writeAll(Deno.stderr, `${line}\n`),
+        complain,
       });
     }
     case "plan": {
@@ -256,7 +262,6 @@ async function main(given: Arguments): Promise<number> {
       });
     }
     case "plugin": {
-      const complain = (line: string) => writeAll(Deno.stderr, `${line}\n`);
       const { plugin } = await import("./cli/plugin.ts");
       return await plugin(given, { fromHere, clock: systemClock, print, complain });
     }
@@ -277,11 +282,11 @@ if (Deno.args[0] === "--version") {
 }
 const given = readArguments(Deno.args) ?? (await import("./cli/help.ts")).help(Deno.args, {
   version: config.version,
-  complain: (line) => writeAll(Deno.stderr, `${line}\n`),
+  complain,
 });
 try {
   Deno.exit(await main(given));
 } catch (error) {
-  writeAll(Deno.stderr, `lighthouse: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  complain(`lighthouse: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   Deno.exit(EXIT.failed);
 }

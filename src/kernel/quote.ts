@@ -5,6 +5,7 @@ const LENGTH_MAX = 80;
 
 /** What a terminal or a reader of lines could take for more than text: controls, direction marks, separators of lines. */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+const UNPRINTABLE_RUN = new RegExp(`${UNPRINTABLE.source}+`, "gu");
 
 /**
  * Writes what cannot be seen, or would make a terminal show something else, as
@@ -16,6 +17,16 @@ export function escapeUnprintable(text: string): string {
     if (short !== char) return short;
     return char.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join("");
   });
+}
+
+/** Escapes each line of a text as {@linkcode escapeUnprintable} does; its line breaks stay. */
+export function escapeLines(text: string): string {
+  return text.split("\n").map(escapeUnprintable).join("\n");
+}
+
+/** Makes one printable line of a text: runs of what cannot be seen become a space. */
+export function toPrintableLine(text: string): string {
+  return text.replace(UNPRINTABLE_RUN, " ");
 }
 
 /**

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { escapeUnprintable, quote } from "./quote.ts";
+import { escapeLines, escapeUnprintable, quote, toPrintableLine } from "./quote.ts";
 
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 
@@ -98,4 +98,10 @@ Deno.test("escapeUnprintable() leaves no unprintable character, and JSON reads b
     assert.doesNotMatch(escaped, UNPRINTABLE);
     assert.equal(JSON.parse(escapeUnprintable(JSON.stringify(text))), text);
   }));
+});
+
+Deno.test("escapeLines() and toPrintableLine() leave nothing that turns a text round, hides in it or moves a cursor", () => {
+  const evil = "a\u202eb\u2066\u200b\u001b[2Jc\nd\u2028\ud800e";
+  assert.equal(escapeLines(evil), "a\\u202eb\\u2066\\u200b\\u001b[2Jc\nd\\u2028\\ud800e");
+  assert.equal(toPrintableLine(evil), "a b [2Jc d e");
 });

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isPlainObject } from "../kernel/quote.ts";
+import { isPlainObject, toPrintableLine } from "../kernel/quote.ts";
 import { isRecord, type Node, nodeName, parseNode, quote } from "../model/node.ts";
 import type { PermissionRequest, ProbeOutcome } from "../plugin/contract.ts";
 import { errorText } from "./wire_error.ts";
@@ -84,10 +84,9 @@ export function text(value: unknown, key: string): string {
   return clean(value);
 }
 
-/** Takes what could forge a log line or a terminal's colour out of a text. */
+/** Takes what could forge a log line, colour a terminal or turn its text round out of a text. */
 export function clean(text: string): string {
-  // deno-lint-ignore no-control-regex -- control characters are just what is looked for.
-  return text.slice(0, TEXT_LENGTH_MAX).replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ");
+  return toPrintableLine(text.slice(0, TEXT_LENGTH_MAX));
 }
 
 /** Takes a finite number. */

@@ -107,12 +107,13 @@ Deno.test("plugin add takes a file, without a hash unless it is to be pinned, an
 
 Deno.test("plugin add and show write nothing of a plugin that could move a terminal's cursor, forge a line or add an entry", async () => {
   // deno-lint-ignore no-control-regex -- that none is written is what is shown.
-  const LOUD = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029]/;
+  const LOUD = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
   const evil = "x\u001b[2J\u001b]0;t\u0007\u009b1m\u202e\u2066\u2028\r\nchecks: {evil: {url: /evil.ts}}\n#";
   const text = JSON.stringify(evil);
   for (
     const [what, attacker, code] of [
       ["name", { members: `name: ${text},` }, 1],
+      ["kind", { members: `kind: ${text},` }, 1],
       ["summary", { members: `summary: ${text},` }, undefined],
       ["example", { members: `example: { ${text}: [${text}] },` }, undefined],
       ["stability", { members: `stability: ${text},` }, undefined],
