@@ -9,9 +9,9 @@ import type { Endpoint, ProbeOutcome } from "../../mod.ts";
 import { ownFault } from "../../src/kernel/own_fault.ts";
 import { type HostPort, parseEndpoint } from "../../src/model/endpoint.ts";
 import { connectTcp } from "../../src/system/tcp.ts";
-import type { ByteStream } from "./byte_stream.ts";
+import type { ByteStream } from "../../src/system/byte_stream.ts";
 import { isCertificateCode } from "./certificate_error.ts";
-import type { TlsOptions } from "./tls_stream.ts";
+import type { TlsOptions } from "./tls_connect.ts";
 
 /** What an exchange needs besides its target. */
 export interface ExchangeOptions {
@@ -70,7 +70,7 @@ export async function exchange(
 }
 
 async function secure(address: HostPort, tls: TlsOptions, signal: AbortSignal): Promise<ByteStream> {
-  const { connectTls } = await import("./tls_stream.ts");
+  const { connectTls } = await import("./tls_connect.ts");
   // Authorities that nobody is held against need not be read, nor is it granted.
   const caCertificates = tls.ca === undefined || !tls.verify ? undefined : await readAuthorities(tls.ca, signal);
   signal.throwIfAborted();

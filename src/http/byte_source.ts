@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { assert } from "../kernel/assert.ts";
-import type { ByteStream } from "./byte_stream.ts";
+import type { ByteStream } from "../system/byte_stream.ts";
 
 /** So much is read at a time unless more must be kept: thousands of connections are quiet at the same time. */
 const CHUNK_BYTES = 2_048;

@@ -1,6 +1,6 @@
 import { type AnswerFraming, formatAnswerHead } from "./answer_head.ts";
 import { ByteSource } from "./byte_source.ts";
-import { type ByteStream, closeQuietly } from "./byte_stream.ts";
+import { type ByteStream, closeQuietly } from "../system/byte_stream.ts";
 import { Exchange } from "./exchange.ts";
 import type { HttpLimits } from "./limits.ts";
 import type { Turns } from "./turns.ts";

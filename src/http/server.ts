@@ -12,7 +12,7 @@ import { delay } from "../kernel/delay.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { ownFault } from "../kernel/own_fault.ts";
 import { utf8 } from "../kernel/utf8.ts";
-import { type ByteStream, closeQuietly } from "./byte_stream.ts";
+import { type ByteStream, closeQuietly } from "../system/byte_stream.ts";
 import { Connection } from "./connection.ts";
 import type { HttpLimits } from "./limits.ts";
 import type { HttpHandle } from "./request.ts";

@@ -6,8 +6,9 @@
  * @module
  */
 import { Duplex } from "node:stream";
-import { createServer, type TLSSocket } from "node:tls";
-import { type ByteStream, closeQuietly } from "./byte_stream.ts";
+import { createServer } from "node:tls";
+import { type ByteStream, closeQuietly } from "../system/byte_stream.ts";
+import { TlsStream } from "../system/tls_stream.ts";
 
 /** Certificates and key to listen with, PEM. */
 export interface TlsPem {
@@ -17,8 +18,6 @@ export interface TlsPem {
   readonly clientCa?: string | undefined;
 }
 
-/** So much goes into one write, so that a slow reader shows that it reads at all. */
-const WRITE_BYTES_MAX = 64 * 1024;
 const READ_BYTES = 16 * 1024;
 
 /** Throws an error that says why certificates cannot be used: `node:tls` would fail at each handshake alone. */
@@ -43,7 +42,7 @@ export function shakeHands(raw: ByteStream, { cert, key, clientCa }: TlsPem): Pr
     below.on("error", reject);
     below.once("close", () => reject(new Error("The connection was closed during the TLS handshake")));
     server.once("tlsClientError", reject);
-    server.once("secureConnection", (socket) => resolve(new TlsStream(socket, raw)));
+    server.once("secureConnection", (socket) => resolve(new TlsStream(socket, () => closeQuietly(raw))));
     server.emit("connection", below);
   });
 }
@@ -80,60 +79,5 @@ class RawDuplex extends Duplex {
 
   async #writeAll(bytes: Uint8Array): Promise<void> {
     for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await this.#raw.write(rest));
-  }
-}
-
-/** A secured connection, read as it comes. */
-class TlsStream implements ByteStream {
-  readonly #socket: TLSSocket;
-  readonly #raw: ByteStream;
-  readonly #pieces: AsyncIterator<Uint8Array>;
-  #rest = new Uint8Array(0);
-
-  constructor(socket: TLSSocket, raw: ByteStream) {
-    [this.#socket, this.#raw] = [socket, raw];
-    // Stays for good: an error that comes while nobody reads must not be an uncaught one.
-    socket.on("error", () => this.close());
-    this.#pieces = socket[Symbol.asyncIterator]();
-  }
-
-  async read(buffer: Uint8Array): Promise<number | null> {
-    if (this.#rest.length === 0) {
-      const next = await this.#pieces.next();
-      if (next.done) return null;
-      this.#rest = new Uint8Array(next.value);
-    }
-    const count = Math.min(buffer.length, this.#rest.length);
-    buffer.set(this.#rest.subarray(0, count));
-    this.#rest = this.#rest.subarray(count);
-    return count;
-  }
-
-  write(bytes: Uint8Array): Promise<number> {
-    const piece = bytes.subarray(0, WRITE_BYTES_MAX);
-    return new Promise((resolve, reject) => {
-      // A connection that was closed below calls nobody back.
-      const closed = () => reject(new Error("The connection is closed"));
-      if (this.#socket.destroyed) return closed();
-      this.#socket.once("close", closed);
-      this.#socket.write(piece, (error) => {
-        this.#socket.removeListener("close", closed);
-        if (error) reject(error);
-        else resolve(piece.length);
-      });
-    });
-  }
-
-  closeWrite(): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#socket.destroyed) return resolve();
-      this.#socket.once("close", () => resolve());
-      this.#socket.end(() => resolve());
-    });
-  }
-
-  close(): void {
-    this.#socket.destroy();
-    closeQuietly(this.#raw);
   }
 }

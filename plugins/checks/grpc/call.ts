@@ -12,7 +12,7 @@ import type { HostPort } from "../../../src/model/endpoint.ts";
 import { connectTcp } from "../../../src/system/tcp.ts";
 import { TcpSocket } from "../../../src/system/tcp_socket.ts";
 import { ProbeError } from "../connection.ts";
-import { connectTlsSocket, type HandshakeOptions } from "../tls_stream.ts";
+import { connectTlsSocket, type HandshakeOptions } from "../tls_connect.ts";
 import { formatRequest } from "./message.ts";
 
 /** The most bytes of an answer; a HealthCheckResponse has seven. */

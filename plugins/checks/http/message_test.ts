@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { ByteStream } from "../byte_stream.ts";
+import type { ByteStream } from "../../../src/system/byte_stream.ts";
 import { Connection, ProbeError } from "../connection.ts";
 import { contains, readBody, readHead } from "./message.ts";
 
@@ -17,6 +17,7 @@ function connectionOf(bytes: Uint8Array, cuts: readonly number[]): Connection {
       return Promise.resolve(piece.length === 0 ? null : piece.length);
     },
     write: (written) => Promise.resolve(written.length),
+    closeWrite: () => Promise.resolve(),
     close() {},
   };
   return new Connection(stream, "127.0.0.1:80");

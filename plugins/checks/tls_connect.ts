@@ -11,7 +11,8 @@ import { connect, type TLSSocket } from "node:tls";
 import { type HostPort, isIpv4, isIpv6 } from "../../src/model/endpoint.ts";
 import { connectTcp } from "../../src/system/tcp.ts";
 import { TcpSocket } from "../../src/system/tcp_socket.ts";
-import type { ByteStream } from "./byte_stream.ts";
+import { TlsStream } from "../../src/system/tls_stream.ts";
+import type { ByteStream } from "../../src/system/byte_stream.ts";
 import { isCertificateCode } from "./certificate_error.ts";
 
 /** How a connection is secured. */
@@ -60,7 +61,7 @@ export async function connectTls(
   options: HandshakeOptions,
   signal: AbortSignal,
 ): Promise<ByteStream> {
-  return new SocketStream(await connectTlsSocket(address, options, signal));
+  return new TlsStream(await connectTlsSocket(address, options, signal), () => {});
 }
 
 /** As {@linkcode connectTls}; answers the socket of `node:tls`, which is closed by destroying it. */
@@ -136,36 +137,3 @@ async function askForTls(
 
 /** So much of an answer is shown. */
 const ANSWER_BYTES_MAX = 80;
-
-class SocketStream implements ByteStream {
-  readonly #socket: TLSSocket;
-  readonly #chunks: AsyncIterator<Uint8Array>;
-  #rest = new Uint8Array(0);
-
-  constructor(socket: TLSSocket) {
-    this.#socket = socket;
-    this.#chunks = socket[Symbol.asyncIterator]();
-  }
-
-  async read(buffer: Uint8Array): Promise<number | null> {
-    if (this.#rest.length === 0) {
-      const next = await this.#chunks.next();
-      if (next.done) return null;
-      this.#rest = new Uint8Array(next.value);
-    }
-    const count = Math.min(buffer.length, this.#rest.length);
-    buffer.set(this.#rest.subarray(0, count));
-    this.#rest = this.#rest.subarray(count);
-    return count;
-  }
-
-  write(bytes: Uint8Array): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#socket.write(bytes, (error) => error ? reject(error) : resolve(bytes.length));
-    });
-  }
-
-  close(): void {
-    this.#socket.destroy();
-  }
-}
