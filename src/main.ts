@@ -17,6 +17,7 @@ import { systemClock } from "./kernel/clock.ts";
 import { escapeLines } from "./kernel/quote.ts";
 import { systemRandom } from "./kernel/random.ts";
 import type { Logger } from "./kernel/logger.ts";
+import { Tally } from "./metrics/tally.ts";
 import type { StatusAddress } from "./model/status_address.ts";
 import { Log, type LogFormat, type LogLevel } from "./logging/log.ts";
 import { findMissingTools } from "./system/processes.ts";
@@ -36,6 +37,7 @@ function fromHere(dir: string): string {
 async function daemon(given: DaemonArguments): Promise<number> {
   await using log = openLog(given);
   const stop = new AbortController();
+  const tally = new Tally();
   let lookAgain = () => {};
   // Heard from the first moment on.
   using _signals = hearSignals({ stop, log: log.part("app"), onHangup: () => lookAgain() });
@@ -49,6 +51,8 @@ async function daemon(given: DaemonArguments): Promise<number> {
     clock: systemClock,
     random: systemRandom,
     log,
+    // What nobody can read is not counted.
+    ...given.status !== undefined && { meter: tally },
     onLogging: (logging) => log.configure(logging),
   });
   lookAgain = () => app.lookAgain();
@@ -61,7 +65,7 @@ async function daemon(given: DaemonArguments): Promise<number> {
   using _lastResort = new LastResort(fail);
   void reportMissingTools(log.part("app"));
   try {
-    await using served = given.status && await serveStatus(given.status, { app, log: log.part("status") });
+    await using served = given.status && await serveStatus(given.status, { app, log: log.part("status"), tally });
     if (given.status !== undefined && served === undefined) return EXIT.failed;
     const ending = await app.run(stop.signal);
     return isBroken ? EXIT.broken : EXIT_OF[ending];
@@ -109,11 +113,11 @@ function hearSignals(
 /** Serves how the daemon stands; what that takes is loaded only where it is wanted. */
 async function serveStatus(
   address: StatusAddress,
-  { app, log }: { readonly app: App; readonly log: Logger },
+  { app, log, tally }: { readonly app: App; readonly log: Logger; readonly tally: Tally },
 ): Promise<AsyncDisposable | undefined> {
   const { serveStatus } = await import("./status/serve_status.ts");
   try {
-    return await serveStatus(address, { app, version: config.version, pid: Deno.pid, clock: systemClock, log });
+    return await serveStatus(address, { app, version: config.version, pid: Deno.pid, clock: systemClock, log, tally });
   } catch (error) {
     log.error(error instanceof Error ? error.message : String(error), { event: "status.unavailable" });
     return undefined;
@@ -140,6 +144,7 @@ async function store(given: Exclude<StoreArguments, { readonly action: unknown }
       tlsKey: file(given.tlsKey),
       tlsClientCa: file(given.tlsClientCa),
     }, {
+      version: config.version,
       clock: systemClock,
       random: systemRandom,
       wallNow: Date.now,

@@ -271,7 +271,7 @@ export const LAYERS: readonly Layer[] = [
     name: "store/decide",
     files:
       /^src\/store\/(?:copy_text|history|json_text|lease_wish|leases|limits|lineage|lock|metrics|page|path|refusal|retention|rights|snapshot|transaction|tree|tree_changes|version)\.ts$/,
-    imports: ["kernel", "store/time"],
+    imports: ["kernel", "metrics", "store/time"],
     pure: true,
   },
   {
@@ -282,6 +282,7 @@ export const LAYERS: readonly Layer[] = [
       "kernel/clock",
       "kernel/random",
       "kernel/schema",
+      "metrics",
       "model",
       "http",
       "store/time",

@@ -36,6 +36,7 @@ const REQUIREMENTS = {
   faketime: { files: ["/usr/bin/faketime"], packages: ["faketime"] },
   iproute: { files: ["ip"], packages: ["iproute2"] },
   patchelf: { files: ["patchelf"], packages: ["patchelf"] },
+  prometheus: { files: ["prometheus", "promtool"], packages: ["prometheus"] },
   openssl: { files: ["openssl"], packages: ["openssl"] },
 } as const satisfies Record<string, Requirement>;
 

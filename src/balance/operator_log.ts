@@ -60,6 +60,8 @@ export class OperatorLog {
   /** Tells `log` of the balancer that is called `name`: after its file, for there may be several of a kind. */
   constructor(name: string, log: Logger, meter = UNMETERED) {
     [this.#name, this.#log, this.#meter] = [name, log, meter];
+    meter.count("lighthouse_balancer_drift_total", { balancer: name }, 0);
+    meter.count("lighthouse_balancer_config_rejections_total", { balancer: name }, 0);
   }
 
   /** What the balancer is called. */

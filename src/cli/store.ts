@@ -31,7 +31,8 @@ export interface StoreArguments {
 /** Serves a store until the signal is aborted. Throws an error that says why it cannot. */
 export async function serveStore(
   given: StoreArguments,
-  { clock, random, wallNow, log, signal, onServing }: {
+  { version, clock, random, wallNow, log, signal, onServing }: {
+    readonly version: string;
     readonly clock: Clock;
     readonly random: Random;
     readonly wallNow: () => number;
@@ -43,6 +44,7 @@ export async function serveStore(
 ): Promise<void> {
   const { dataDir, bind, seeds, loadLimit, removeLimit, bootstrapLimit, bootstrap, tokens, insecure } = given;
   await using server = await StoreServer.start({
+    version,
     dataDir,
     bind,
     seeds,

@@ -204,8 +204,8 @@ export const METRICS = {
   lighthouse_cluster_members: {
     part: "Clusters",
     kind: "gauge",
-    labels: ["cluster"],
-    help: "Members of the cluster that are accepted.",
+    labels: ["cluster", "state"],
+    help: "Members of the cluster that are accepted, by state: ready, drain.",
   },
   lighthouse_cluster_state: {
     part: "Clusters",

@@ -43,7 +43,7 @@ export class Tally implements Meter {
 
   /** See {@linkcode Meter.count}. */
   count<Name extends MetricName<"counter">>(name: Name, labels: LabelsOf<Name>, by = 1): void {
-    if (by > 0) this.#seriesOf(name, labels).value += by;
+    if (by >= 0) this.#seriesOf(name, labels).value += by;
   }
 
   /** See {@linkcode Meter.observe}. A value that is no number is dropped. */

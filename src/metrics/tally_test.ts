@@ -11,9 +11,12 @@ Deno.test("Tally keeps a count for each combination of labels", () => {
   tally.count("lighthouse_watch_failures_total", { cluster: "web" }, 2);
   tally.count("lighthouse_watch_failures_total", { cluster: "api" });
   tally.count("lighthouse_watch_failures_total", { cluster: "none" }, 0);
+  tally.count("lighthouse_watch_failures_total", { cluster: "web" }, -1);
+  tally.count("lighthouse_watch_failures_total", { cluster: "web" }, NaN);
   assert.deepEqual(samplesOf(tally.collect()), {
     'lighthouse_watch_failures_total{cluster="web"}': 3,
     'lighthouse_watch_failures_total{cluster="api"}': 1,
+    'lighthouse_watch_failures_total{cluster="none"}': 0,
   });
 });
 
@@ -53,14 +56,14 @@ Deno.test("Tally exposes what is known elsewhere, says how much it left out, and
   const tally = new Tally();
   tally.count("lighthouse_watch_failures_total", { cluster: "web" });
   const families = tally.collect((to) => {
-    for (let i = 0; i < SERIES_MAX + 3; i++) to.add("lighthouse_cluster_members", { cluster: `c${i}` }, i);
+    for (let i = 0; i < SERIES_MAX + 3; i++) to.add("lighthouse_cluster_age_seconds", { cluster: `c${i}` }, i);
     to.add("process_open_fds", {}, 17);
   });
   const samples = samplesOf(families);
   assert.equal(samples["process_open_fds"], 17);
-  assert.equal(samples['lighthouse_cluster_members{cluster="c999"}'], 999);
-  assert.equal(samples['lighthouse_cluster_members{cluster="c1000"}'], undefined);
-  assert.equal(samples['lighthouse_metric_series_omitted{metric="lighthouse_cluster_members"}'], 3);
+  assert.equal(samples['lighthouse_cluster_age_seconds{cluster="c999"}'], 999);
+  assert.equal(samples['lighthouse_cluster_age_seconds{cluster="c1000"}'], undefined);
+  assert.equal(samples['lighthouse_metric_series_omitted{metric="lighthouse_cluster_age_seconds"}'], 3);
   assert.deepEqual(Object.keys(samplesOf(tally.collect())), ['lighthouse_watch_failures_total{cluster="web"}']);
 });
 

@@ -1,10 +1,15 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
+import { expose } from "../metrics/exposition.ts";
+import { projectProcess } from "../metrics/process.ts";
+import type { Tally } from "../metrics/tally.ts";
 import { formatStatusAddress, type StatusAddress } from "../model/status_address.ts";
 import { StatusServer } from "./status_server.ts";
 import { readOpenFiles } from "../system/open_files.ts";
+import { ownUsage } from "../system/own_usage.ts";
 import { Beat } from "./beat.ts";
 import { type HealthLimits, judgeHealth } from "./health.ts";
+import { projectStatus } from "./metrics.ts";
 import { type Parts, statusOf } from "./status.ts";
 
 /** What is to be known of an app to serve its status. */
@@ -14,6 +19,8 @@ export interface ServeStatusOptions {
   readonly pid: number;
   readonly clock: Clock;
   readonly log: Logger;
+  /** What the parts of the app have counted. */
+  readonly tally: Tally;
   /** How late is too late, if not as usual. */
   readonly limits?: HealthLimits | undefined;
 }
@@ -21,11 +28,11 @@ export interface ServeStatusOptions {
 /** Serves the status of an app until it is disposed of. Throws an error that names the address if it cannot be had. */
 export async function serveStatus(
   address: StatusAddress,
-  { app, version, pid, clock, log, limits }: ServeStatusOptions,
+  { app, version, pid, clock, log, tally, limits }: ServeStatusOptions,
 ): Promise<AsyncDisposable> {
   await using parts = new AsyncDisposableStack();
   const startedMs = clock.now();
-  const beat = parts.use(new Beat(clock));
+  const beat = parts.use(new Beat(clock, tally));
   const status = () => statusOf(app.parts, { version, pid, startedMs, nowMs: clock.now(), lateMs: beat.lateMs });
   const server = parts.use(
     await StatusServer.start({
@@ -38,6 +45,18 @@ export async function serveStatus(
           const said = judgeHealth(status(), limits);
           return { isFailing: said.status === "failing", said };
         },
+        metrics: (accept) =>
+          expose(
+            tally.collect((to) => {
+              const { parts } = app;
+              const now = status();
+              const { openFiles: files } = parts.fleet;
+              const usage = ownUsage();
+              projectProcess(to, { version, role: now.role, startedMs: performance.timeOrigin, usage, files });
+              projectStatus(to, { status: now, health: judgeHealth(now, limits), parts });
+            }),
+            accept,
+          ),
       },
     }),
   );

@@ -38,7 +38,12 @@ export interface Parts {
   readonly membership: { hold(cluster: ClusterName): Hold | undefined };
   readonly connectivity: { of(worker: string): Reachable | undefined };
   readonly announcement: { readonly facts: HostFacts | undefined; readonly refusal: string | undefined };
-  readonly fleet: { readonly workers: ReadonlyMap<string, WorkerReport>; readonly stuckThreads: number };
+  readonly fleet: {
+    readonly workers: ReadonlyMap<string, WorkerReport>;
+    readonly stuckThreads: number;
+    /** The file descriptors of the process, as last counted; `undefined` where they cannot be. */
+    readonly openFiles: { readonly open: number; readonly limit: number } | undefined;
+  };
   readonly monitor: { readonly ports: ReadonlyMap<string, PortReport> };
   readonly registrar: { readonly report: readonly RegistrationReport[] };
   readonly balancers: ReadonlyMap<string, { readonly writer: { readonly standing: Standing } }>;

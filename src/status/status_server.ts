@@ -4,6 +4,7 @@ import { listenAt } from "../http/listening.ts";
 import type { HttpAnswer, HttpRequest } from "../http/request.ts";
 import { HttpServer } from "../http/server.ts";
 import type { Logger } from "../kernel/logger.ts";
+import type { Exposition } from "../metrics/exposition.ts";
 import { isLocalHost, isLoopback } from "../model/bind_address.ts";
 import { formatStatusAddress, type StatusAddress } from "../model/status_address.ts";
 
@@ -13,6 +14,8 @@ export interface StatusAnswers {
   status(): unknown;
   /** Whether it does its work, and what to say of that, as JSON. */
   health(): { readonly isFailing: boolean; readonly said: unknown };
+  /** What was counted and how all stands, in the format that an `Accept` header asks for. */
+  metrics(accept: string | null): Exposition;
 }
 
 /** What a {@linkcode StatusServer} is made of. */
@@ -32,8 +35,8 @@ const GRACE_MS = 500;
 const CONNECTIONS = { share: 1 / 16, most: 256 } as const;
 
 /**
- * Serves how the process stands over HTTP, to be read: `GET /status` and
- * `GET /health`. It takes nothing in and changes nothing. Whoever reaches the
+ * Serves how the process stands over HTTP, to be read: `GET /status`,
+ * `GET /health` and `GET /metrics`. It takes nothing in and changes nothing. Whoever reaches the
  * address may read it; a server of loopback refuses a foreign `Host`, so that
  * no web page can.
  */
@@ -113,8 +116,12 @@ function answer(
         const { isFailing, said } = answers.health();
         return respond(isFailing ? 503 : 200, said);
       }
+      case "/metrics": {
+        const { contentType, body } = answers.metrics(request.headers.get("accept"));
+        return { status: 200, headers: [["content-type", contentType], ["cache-control", "no-store"]], body };
+      }
       default:
-        return refuse(404, "Cannot find that: there are /status and /health");
+        return refuse(404, "Cannot find that: there are /status, /health and /metrics");
     }
   } catch (error) {
     log.error("The status cannot be told", {

@@ -45,7 +45,11 @@ class Stage implements Disposable {
     membership: this.membership,
     connectivity: this.connectivity,
     announcement: { facts: { fqdn: "web01.test", ip: "10.0.0.1" }, refusal: undefined },
-    fleet: { workers: new Map([["discovery zk", { down: undefined, sinceMs: 0 }]]), stuckThreads: 0 },
+    fleet: {
+      workers: new Map([["discovery zk", { down: undefined, sinceMs: 0 }]]),
+      stuckThreads: 0,
+      openFiles: undefined,
+    },
     monitor: { ports: new Map() },
     registrar: { report: [] },
     balancers: new Map([["haproxy", { writer: this.logbook }]]),
@@ -187,7 +191,11 @@ Deno.test("statusOf() shows no password that stands in a finding, a reason or an
       unread: `it is ${secret}`,
       diagnostics: [{ severity: "error", file: "x.yaml", line: 1, column: 2, message: `Cannot use ${secret}` }],
     },
-    fleet: { workers: new Map([["check api:80/redis", { down: `It threw ${secret}`, sinceMs: 0 }]]), stuckThreads: 0 },
+    fleet: {
+      workers: new Map([["check api:80/redis", { down: `It threw ${secret}`, sinceMs: 0 }]]),
+      stuckThreads: 0,
+      openFiles: undefined,
+    },
   };
   const status = stage.status();
   const text = JSON.stringify([status, judgeHealth(status)]);

@@ -1,5 +1,7 @@
 import { formatDuration, parseDuration } from "../kernel/duration.ts";
 import { quote } from "../kernel/quote.ts";
+import type { Collector } from "../metrics/meter.ts";
+import type { Tally } from "../metrics/tally.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { type BindAddress, isLocalHost, isLoopback } from "../model/bind_address.ts";
@@ -10,7 +12,6 @@ import { COPY_ENVELOPE_BYTES, formatCopy, parseCopy } from "./copy_text.ts";
 import { JsonError, parseJson } from "./json_text.ts";
 import { readLeaseWish } from "./lease_wish.ts";
 import type { Limits } from "./limits.ts";
-import type { Counts } from "./metrics.ts";
 import { Overview } from "./overview.ts";
 import { formatPath, parsePath, type Path } from "./path.ts";
 import { ReadyAnswers } from "./ready_answers.ts";
@@ -36,7 +37,10 @@ export interface HandlerOptions {
   readonly me: () => string;
   /** Names this run of the instance. */
   readonly id: string;
-  readonly counts: Counts;
+  /** Where the store counts what it does. */
+  readonly tally: Tally;
+  /** Exposes what is known of the process and of the snapshots. */
+  readonly project: (to: Collector) => void;
 }
 
 /** So many bytes of answers are kept ready for the version at hand. */
@@ -74,8 +78,11 @@ export class Handler implements Disposable {
     this.#options = options;
     this.#watching = new Watching(store, { clock: options.clock, ...options.limits });
     this.#overview = new Overview(store, { ...options, watchers: () => this.#watching.count });
+    for (const result of ["done", "conflict", "refused"]) {
+      options.tally.count("lighthouse_store_commits_total", { result }, 0);
+    }
     this.#unwatch = store.watch(() => {
-      options.counts.versions++;
+      options.tally.count("lighthouse_store_versions_total", {});
       this.#ready.clear();
     });
     this.#checksHost = options.tokens() === undefined && isLoopback(options.bind.host);
@@ -86,7 +93,7 @@ export class Handler implements Disposable {
     if (request.method === "GET" && this.#options.tokens() === undefined) {
       const ready = this.#ready.find(request.url);
       if (ready !== undefined && !isConditional(request.headers)) {
-        this.#options.counts.reads++;
+        this.#options.tally.count("lighthouse_store_reads_total", {});
         return ready;
       }
     }
@@ -154,7 +161,7 @@ export class Handler implements Disposable {
       case "state":
         return this.#stateOf(asked);
       case "metrics":
-        if (asked.method === "GET" && rest.length === 0) return this.#overview.metrics();
+        if (asked.method === "GET" && rest.length === 0) return this.#overview.metrics(request.headers.get("accept"));
         break;
       case "version":
         if (asked.method === "GET" && rest.length === 0) {
@@ -196,7 +203,7 @@ export class Handler implements Disposable {
       return bare(304, [["etag", etagOf(copy.version)]]);
     }
     if (value === undefined) return this.#missing(path, copy);
-    this.#options.counts.reads++;
+    this.#options.tally.count("lighthouse_store_reads_total", {});
     const answer = valueAnswer(this.#encodings.of(value), copy.version);
     if (this.#options.tokens() === undefined) this.#ready.keep(request.url, answer);
     return answer;
@@ -400,10 +407,9 @@ export class Handler implements Disposable {
   }
 
   #count(outcome: Copy | Refusal): void {
-    const { counts } = this.#options;
-    if (!(outcome instanceof Refusal)) counts.commits++;
-    else if (outcome.reason === "Concurrent Update") counts.conflicts++;
-    else counts.failures++;
+    const isConflict = outcome instanceof Refusal && outcome.reason === "Concurrent Update";
+    const result = isConflict ? "conflict" : outcome instanceof Refusal ? "refused" : "done";
+    this.#options.tally.count("lighthouse_store_commits_total", { result });
   }
 
   #missing(path: Path, { version }: Copy): HttpAnswer {

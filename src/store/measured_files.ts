@@ -1,21 +1,34 @@
 import type { Clock } from "../kernel/clock.ts";
-import type { Counts } from "./metrics.ts";
+import type { Meter } from "../metrics/meter.ts";
 import type { SnapshotFiles } from "./snapshot_files.ts";
 
-/** Snapshot files whose writing is counted and timed. */
-export function measured(files: SnapshotFiles, counts: Counts, clock: Clock): SnapshotFiles {
-  return {
-    names: () => files.names(),
-    asides: (suffix) => files.asides(suffix),
-    read: (name) => files.read(name),
-    remove: (name) => files.remove(name),
-    setAside: (name, suffix) => files.setAside(name, suffix),
-    async write(name, parts) {
-      const startMs = clock.now();
-      await files.write(name, parts);
-      counts.snapshots++;
-      counts.snapshotSeconds += (clock.now() - startMs) / 1_000;
-      counts.snapshotBytes = parts.reduce((sum, { length }) => sum + length, 0);
-    },
-  };
+/** Snapshot files whose writing is timed and measured. */
+export class MeasuredFiles implements SnapshotFiles {
+  readonly #files: SnapshotFiles;
+  readonly #meter: Meter;
+  readonly #clock: Clock;
+  #lastBytes: number | undefined;
+
+  constructor(files: SnapshotFiles, { meter, clock }: { readonly meter: Meter; readonly clock: Clock }) {
+    [this.#files, this.#meter, this.#clock] = [files, meter, clock];
+  }
+
+  /** How large the last snapshot was that was written; `undefined` before the first. */
+  get lastBytes(): number | undefined {
+    return this.#lastBytes;
+  }
+
+  /** See {@linkcode SnapshotFiles.write}. */
+  async write(...[name, parts]: Parameters<SnapshotFiles["write"]>): Promise<void> {
+    const startMs = this.#clock.now();
+    await this.#files.write(name, parts);
+    this.#meter.observe("lighthouse_store_snapshot_write_seconds", {}, (this.#clock.now() - startMs) / 1_000);
+    this.#lastBytes = parts.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  names: SnapshotFiles["names"] = () => this.#files.names();
+  asides: SnapshotFiles["asides"] = (suffix) => this.#files.asides(suffix);
+  read: SnapshotFiles["read"] = (name) => this.#files.read(name);
+  remove: SnapshotFiles["remove"] = (name) => this.#files.remove(name);
+  setAside: SnapshotFiles["setAside"] = (name, suffix) => this.#files.setAside(name, suffix);
 }

@@ -1,8 +1,11 @@
 import type { HttpAnswer } from "../http/request.ts";
+import { expose } from "../metrics/exposition.ts";
+import type { Collector } from "../metrics/meter.ts";
+import type { Tally } from "../metrics/tally.ts";
 import { utf8 } from "../kernel/utf8.ts";
 import { json } from "./answers.ts";
 import { HASHES } from "./hashes.ts";
-import { type Counts, formatMetrics, metricsOf } from "./metrics.ts";
+import { projectStore } from "./metrics.ts";
 import { renderPage, STYLE } from "./page.ts";
 import { parsePath, type Path } from "./path.ts";
 import type { Identity } from "./rights.ts";
@@ -16,7 +19,10 @@ export interface OverviewOptions {
   readonly me: () => string;
   /** Names this run of the instance, whatever address it is asked at. */
   readonly id: string;
-  readonly counts: Counts;
+  /** What the store has counted. */
+  readonly tally: Tally;
+  /** Exposes what is known of the process and of the snapshots. */
+  readonly project: (to: Collector) => void;
   /** How many requests wait for a change. */
   readonly watchers: () => number;
 }
@@ -97,21 +103,28 @@ export class Overview {
     return { status: 200, headers: PAGE_HEADERS, body: html };
   }
 
-  /** Answers the figures, as Prometheus reads them. */
-  metrics(): HttpAnswer {
+  /** Answers the metrics, in the format that an `Accept` header asks for. */
+  metrics(accept: string | null): HttpAnswer {
     const { copy: { version, leases }, isAvailable, lock, members, lost } = this.#store;
-    const text = formatMetrics(metricsOf(this.#options.counts, {
-      sequence: version.sequence,
-      isAvailable,
-      isLocked: lock !== undefined,
-      watchers: this.#options.watchers(),
-      leases: leases.size,
-      leasedKeys: [...leases.values()].reduce((sum, { keys }) => sum + keys.length, 0),
-      peers: members.all.length,
-      peersReachable: members.all.filter(({ reachable }) => reachable).length,
-      lost: lost.length,
-    }));
-    return { status: 200, headers: [["content-type", "text/plain; version=0.0.4; charset=utf-8"]], body: text };
+    const { tally, project, watchers } = this.#options;
+    const { contentType, body } = expose(
+      tally.collect((to) => {
+        project(to);
+        projectStore(to, {
+          sequence: version.sequence,
+          isAvailable,
+          isLocked: lock !== undefined,
+          watchers: watchers(),
+          leases: leases.size,
+          leasedKeys: [...leases.values()].reduce((sum, { keys }) => sum + keys.length, 0),
+          peers: members.all.length,
+          peersReachable: members.all.filter(({ reachable }) => reachable).length,
+          lost: lost.length,
+        });
+      }),
+      accept,
+    );
+    return { status: 200, headers: [["content-type", contentType], ["vary", "accept"]], body };
   }
 
   /** Answers the leases whose keys the one who asks may read. */

@@ -6,12 +6,14 @@ import { connectionsFor, HTTP_LIMITS, type HttpLimits } from "../http/limits.ts"
 import { listenAt } from "../http/listening.ts";
 import { HttpServer } from "../http/server.ts";
 import { type TlsPem, tryCertificates } from "../http/tls.ts";
+import { projectProcess } from "../metrics/process.ts";
+import { Tally } from "../metrics/tally.ts";
+import { ownUsage } from "../system/own_usage.ts";
 import { assert } from "../kernel/assert.ts";
 import { Cluster } from "./cluster.ts";
 import { Handler } from "./handler.ts";
 import { LIMITS, type Limits } from "./limits.ts";
-import { measured } from "./measured_files.ts";
-import { newCounts } from "./metrics.ts";
+import { MeasuredFiles } from "./measured_files.ts";
 import { PeerClient, type PeerClientOptions } from "./peer_client.ts";
 import { DataDirectory } from "./snapshot_files.ts";
 import { Store, type StoreOptions } from "./store.ts";
@@ -28,6 +30,8 @@ export interface TlsFiles {
 /** What a store is told by its operator. */
 export interface StoreServerOptions
   extends Pick<StoreOptions, "loadLimit" | "removeLimit" | "bootstrapLimit" | "seeds"> {
+  /** The version of Lighthouse. */
+  readonly version: string;
   /** The directory of the snapshots. */
   readonly dataDir: string;
   readonly bind: BindAddress;
@@ -88,7 +92,7 @@ export class StoreServer implements AsyncDisposable {
 
   /** Loads the newest snapshot and listens. Throws an error that says what the operator should change. */
   static async start(options: StoreServerOptions): Promise<StoreServer> {
-    const { dataDir, bind, tokensFile, tls, isInsecure, log, clock } = options;
+    const { version, dataDir, bind, tokensFile, tls, isInsecure, log, clock } = options;
     const { connectionsMax = connectionsFor(options.openFilesMax, CONNECTIONS) } = options;
     const limits = limitWatchers(options.limits ?? LIMITS, connectionsMax);
     if (!isLoopback(bind.host) && tokensFile === undefined && tls?.clientCa === undefined && !isInsecure) {
@@ -107,8 +111,8 @@ export class StoreServer implements AsyncDisposable {
       });
     }
     await using resources = new AsyncDisposableStack();
-    const counts = newCounts();
-    const files = measured(resources.use(await DataDirectory.open(dataDir)), counts, clock);
+    const tally = new Tally();
+    const files = new MeasuredFiles(resources.use(await DataDirectory.open(dataDir)), { meter: tally, clock });
     const store = resources.use(await Store.open({ ...options, files, limits }));
     let address = bind;
     const parts: Parts = { tokens: secrets.tokens };
@@ -121,7 +125,11 @@ export class StoreServer implements AsyncDisposable {
       bind,
       me: () => formatBindAddress(options.advertise ?? address),
       id,
-      counts,
+      tally,
+      project: (to) => {
+        projectProcess(to, { version, role: "store", startedMs: performance.timeOrigin, usage: ownUsage() });
+        if (files.lastBytes !== undefined) to.add("lighthouse_store_snapshot_bytes", {}, files.lastBytes);
+      },
     });
     const listening = resources.use(await listenAt(bind));
     assert("port" in listening.address, "it listens at a port");

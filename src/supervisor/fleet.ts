@@ -22,7 +22,7 @@ import {
 import { type StartThread, startThread } from "./thread.ts";
 import { type Action, reconcile, type WorkerSpec } from "./reconcile.ts";
 import { RegistryWord } from "./registry_word.ts";
-import { greediest, type Holder, isShort, NoRoomError, openMax, ownRoom, type Room } from "./room.ts";
+import { type Files, greediest, type Holder, isShort, NoRoomError, openMax, ownRoom, type Room } from "./room.ts";
 
 /** Workers that boot together; a boot keeps one core busy for some 13 ms. */
 const BOOTS_AT_ONCE_MAX = 4;
@@ -156,6 +156,11 @@ export class Fleet implements AsyncDisposable {
   /** Threads of workers that were terminated and run on all the same. */
   get stuckThreads(): number {
     return this.#census?.stuck ?? 0;
+  }
+
+  /** The open files of the process, as last counted; `undefined` where they cannot be. */
+  get openFiles(): Files | undefined {
+    return this.#threads.room?.inUse;
   }
 
   /** Notes that somebody else has terminated a worker: its thread is looked for. */

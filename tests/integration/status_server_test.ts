@@ -2,12 +2,17 @@ import assert from "node:assert/strict";
 import { eventually } from "../support/eventually.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { SILENT } from "../../src/kernel/logger.ts";
+import { expose } from "../../src/metrics/exposition.ts";
 import type { StatusAddress } from "../../src/model/status_address.ts";
 import { StatusServer } from "../../src/status/status_server.ts";
 
 /** Serves something, well or not. */
 function serve(address: StatusAddress, { isFailing = false } = {}): Promise<StatusServer> {
-  const answers = { status: () => ({ role: "writer" }), health: () => ({ isFailing, said: { isFailing } }) };
+  const answers = {
+    status: () => ({ role: "writer" }),
+    health: () => ({ isFailing, said: { isFailing } }),
+    metrics: (accept: string | null) => expose([], accept),
+  };
   return StatusServer.start({ address, answers, log: SILENT, openFilesMax: 1_024 });
 }
 
@@ -135,7 +140,11 @@ Deno.test("StatusServer whose process has no open file left makes room, and answ
   // A process of its own, for it is to have few files: it takes all of them itself.
   const script = `
     import { StatusServer } from "./src/status/status_server.ts";
-    const answers = { status: () => ({}), health: () => ({ isFailing: false, said: {} }) };
+    const answers = {
+      status: () => ({}),
+      health: () => ({ isFailing: false, said: {} }),
+      metrics: () => expose([], null),
+    };
     const tell = (_, { event, reason }) => console.log(event, reason);
     const log = { debug() {}, info() {}, warn: tell, error: tell };
     const address = { host: "127.0.0.1", port: 0 };

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readSamples } from "../support/metric_samples.ts";
 import { TestStore } from "./stage.ts";
 
 /** The samples of a store, by all that stands before the value. */
@@ -6,9 +7,8 @@ async function samplesOf(store: TestStore): Promise<Readonly<Record<string, numb
   const { status, text, headers } = await store.ask("GET /metrics");
   assert.equal(status, 200);
   assert.equal(headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
-  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   return Object.fromEntries(
-    lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.split(" ").at(-1))]),
+    Object.entries(readSamples(text)).filter(([name]) => name.startsWith("lighthouse_store_") && !/_bucket/.test(name)),
   );
 }
 
@@ -52,22 +52,13 @@ Deno.test("GET /metrics counts what a store has done, and says what it is", asyn
   await waiting;
 });
 
-Deno.test("GET /metrics is in the text format: each name has its help and type once, and follows the conventions", async () => {
+Deno.test("GET /metrics says what the process is, and speaks OpenMetrics to who asks for it", async () => {
   await using store = await TestStore.start();
-  const { text } = await store.ask("GET /metrics");
-  assert.ok(text.endsWith("\n"));
-  const blocks = text.split(/^(?=# HELP )/m);
-  const names = new Set<string>();
-  for (const block of blocks) {
-    const [, name = "", type = "", samples = ""] =
-      /^# HELP (\S+) [^\n]+\.\n# TYPE \1 (counter|gauge|summary)\n([\s\S]+)$/.exec(block) ?? assert.fail(block);
-    assert.ok(!names.has(name), name);
-    names.add(name);
-    assert.match(name, /^lighthouse_store_[a-z_]+$/);
-    assert.equal(type === "counter", name.endsWith("_total"), name);
-    for (const line of samples.trimEnd().split("\n")) {
-      assert.match(line, new RegExp(`^${name}(?:_sum|_count|\\{[a-z]+="[a-z]+"\\})? [0-9.e+-]+$`));
-    }
-  }
-  assert.ok(names.size > 10);
+  const samples = readSamples((await store.ask("GET /metrics")).text);
+  assert.equal(samples['lighthouse_build_info{version="2.0.0",role="store"}'], 1);
+  assert.ok((samples["process_resident_memory_bytes"] ?? 0) > 1_000_000);
+  const { text, headers } = await store.ask("GET /metrics", undefined, { accept: "application/openmetrics-text" });
+  assert.equal(headers.get("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+  assert.equal(headers.get("vary"), "accept");
+  assert.match(text, /\n# EOF\n$/);
 });

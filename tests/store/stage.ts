@@ -7,6 +7,7 @@ import { TempDir } from "../support/temp_dir.ts";
 
 /** What is asked for at a time when nothing has to be waited for. */
 export const AT_ONCE: Omit<StoreServerOptions, "dataDir"> = {
+  version: "2.0.0",
   bind: { host: "127.0.0.1", port: 0 },
   seeds: [],
   loadLimit: undefined,

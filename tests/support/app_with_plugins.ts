@@ -13,6 +13,7 @@ import { systemClock } from "../../src/kernel/clock.ts";
 import { systemRandom } from "../../src/kernel/random.ts";
 import { parseStatusAddress } from "../../src/model/status_address.ts";
 import { Log } from "../../src/logging/log.ts";
+import { Tally } from "../../src/metrics/tally.ts";
 
 const [dir = "", ...given] = Deno.args;
 const modules = new Map(given.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]));
@@ -25,6 +26,7 @@ using log = new Log({
   terminal: false,
   write: (line) => void Deno.stderr.writeSync(encoder.encode(line)),
 });
+const tally = new Tally();
 const app = new App({
   dir,
   role: "run",
@@ -40,6 +42,7 @@ const app = new App({
   clock: systemClock,
   random: systemRandom,
   log,
+  meter: tally,
   heartbeat: { everyMs: 50, missesMax: 3 },
 });
 const address = parseStatusAddress(modules.get("--status") ?? "");
@@ -51,6 +54,7 @@ if (address !== undefined) {
     pid: Deno.pid,
     clock: systemClock,
     log: log.part("status"),
+    tally,
     limits,
   });
 }
