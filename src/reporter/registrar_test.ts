@@ -80,6 +80,12 @@ class Bench implements AsyncDisposable {
     if (operation === "register" && this.takenFrom !== undefined) return { takenFrom: this.takenFrom };
   }
 
+  /** Applies what is wanted; answers what that has asked for. */
+  apply(wanted: readonly Registration[]): Promise<readonly string[]> {
+    this.registrar.apply(wanted);
+    return this.news();
+  }
+
   /** Answers what was asked since the last time. */
   async news(): Promise<readonly string[]> {
     await settle();
@@ -148,10 +154,8 @@ Deno.test("Registrar.report tells how far each node is registered, and why not",
 
 Deno.test("Registrar registers what is up, and takes back what is down, whoever made it known", async () => {
   await using bench = new Bench();
-  bench.registrar.apply([want("web:80"), down("web:81")]);
-  assert.deepEqual(await bench.news(), ["register web:80", "deregister web:81"]);
-  bench.registrar.apply([down("web:80"), want("web:81")]);
-  assert.deepEqual(await bench.news(), ["deregister web:80", "register web:81"]);
+  assert.deepEqual(await bench.apply([want("web:80"), down("web:81")]), ["register web:80", "deregister web:81"]);
+  assert.deepEqual(await bench.apply([down("web:80"), want("web:81")]), ["deregister web:80", "register web:81"]);
 });
 
 Deno.test("Registrar tells that a node was deregistered only if it had registered it", async () => {
@@ -183,8 +187,7 @@ Deno.test("Registrar tells that a node was deregistered only if it had registere
 
 Deno.test("Registrar only releases at one registry a node that has moved to another", async () => {
   await using bench = new Bench();
-  bench.registrar.apply([want("web:80")]);
-  await bench.news();
+  await bench.apply([want("web:80")]);
   bench.registrar.apply([want("web:80", { discovery: "other" })]);
   assert.deepEqual((await bench.news()).toSorted(), ["deregisterOwn web:80", "register web:80"]);
 });
@@ -196,8 +199,7 @@ function renamed(registration: Registration): Registration {
 
 Deno.test("Registrar takes a node back under its old name only once it is registered under the new one", async () => {
   await using bench = new Bench();
-  bench.registrar.apply([want("web:80")]);
-  await bench.news();
+  await bench.apply([want("web:80")]);
   bench.fault = "no";
   bench.registrar.apply([renamed(want("web:80"))]);
   await bench.pass(5_000);
@@ -210,11 +212,9 @@ Deno.test("Registrar takes a node back under its old name only once it is regist
 
 Deno.test("Registrar leaves no old name of a node that goes down before it has the new one", async () => {
   await using bench = new Bench();
-  bench.registrar.apply([want("web:80")]);
-  await bench.news();
+  await bench.apply([want("web:80")]);
   bench.isSlow = true;
-  bench.registrar.apply([renamed(want("web:80"))]);
-  assert.deepEqual(await bench.news(), ["register web:80"]);
+  assert.deepEqual(await bench.apply([renamed(want("web:80"))]), ["register web:80"]);
   bench.registrar.apply([renamed(down("web:80"))]);
   bench.isSlow = false;
   bench.flights.at(-1)?.land();
@@ -224,8 +224,7 @@ Deno.test("Registrar leaves no old name of a node that goes down before it has t
 
 Deno.test("Registrar takes an old name back when the new one is taken back again", async () => {
   await using bench = new Bench();
-  bench.registrar.apply([want("web:80")]);
-  await bench.news();
+  await bench.apply([want("web:80")]);
   bench.registrar.apply([renamed(want("web:80"))]);
   bench.registrar.apply([want("web:80")]);
   await bench.pass(1_000);
@@ -234,8 +233,7 @@ Deno.test("Registrar takes an old name back when the new one is taken back again
 
 Deno.test("Registrar leaves a node where it is until the registry that it moves to has it", async () => {
   await using bench = new Bench();
-  bench.registrar.apply([want("web:80")]);
-  await bench.news();
+  await bench.apply([want("web:80")]);
   bench.fault = "There is no usable discovery/zookeper.yaml";
   bench.registrar.apply([want("web:80", { discovery: "zookeper" })]);
   await bench.pass(60_000);
@@ -245,11 +243,9 @@ Deno.test("Registrar leaves a node where it is until the registry that it moves 
 
 Deno.test("Registrar deregisters a node that is wanted again while it is released, but is down", async () => {
   await using bench = new Bench();
-  bench.registrar.apply([want()]);
-  await bench.news();
+  await bench.apply([want()]);
   bench.isSlow = true;
-  bench.registrar.apply([]);
-  assert.deepEqual(await bench.news(), ["deregisterOwn web:80"]);
+  assert.deepEqual(await bench.apply([]), ["deregisterOwn web:80"]);
   bench.registrar.apply([down()]);
   bench.flights.shift()?.land();
   assert.deepEqual(await bench.news(), ["deregister web:80"]);
@@ -257,11 +253,9 @@ Deno.test("Registrar deregisters a node that is wanted again while it is release
 
 Deno.test("Registrar releases a node that was down, and whose new registration is on its way when it is removed", async () => {
   await using bench = new Bench();
-  bench.registrar.apply([down()]);
-  await bench.news();
+  await bench.apply([down()]);
   bench.isSlow = true;
-  bench.registrar.apply([want()]);
-  assert.deepEqual(await bench.news(), ["register web:80"]);
+  assert.deepEqual(await bench.apply([want()]), ["register web:80"]);
   bench.registrar.apply([]);
   bench.flights.shift()?.land();
   assert.deepEqual(await bench.news(), ["deregisterOwn web:80"]);
@@ -273,8 +267,7 @@ Deno.test("Registrar releases a node that was down, and whose new registration i
 Deno.test("Registrar asks for nothing twice while nothing changes, but asserts now and then what is registered", async () => {
   await using bench = new Bench();
   const wish = [want("web:80"), down("web:81")];
-  bench.registrar.apply(wish);
-  await bench.news();
+  await bench.apply(wish);
   for (let i = 0; i < 10; i++) bench.registrar.apply(wish);
   await bench.pass(20_000);
   assert.deepEqual(await bench.news(), []);
@@ -285,8 +278,7 @@ Deno.test("Registrar asks for nothing twice while nothing changes, but asserts n
 
 Deno.test("Registrar heals what somebody else removed", async () => {
   await using bench = new Bench();
-  bench.registrar.apply([want()]);
-  await bench.news();
+  await bench.apply([want()]);
   bench.known.clear();
   await bench.pass(40_000);
   assert.equal(bench.known.size, 1);
@@ -294,10 +286,8 @@ Deno.test("Registrar heals what somebody else removed", async () => {
 
 Deno.test("Registrar registers anew when what is announced has changed", async () => {
   await using bench = new Bench();
-  bench.registrar.apply([want()]);
-  await bench.news();
-  bench.registrar.apply([want("web:80", { metadata: { zone: "b" } })]);
-  assert.deepEqual(await bench.news(), ["register web:80"]);
+  await bench.apply([want()]);
+  assert.deepEqual(await bench.apply([want("web:80", { metadata: { zone: "b" } })]), ["register web:80"]);
   assert.deepEqual([...bench.known.values()].map(({ metadata }) => metadata), [{ zone: "b" }]);
 });
 
@@ -351,15 +341,13 @@ Deno.test("Registrar acts at once when the wish changes, even while it waits aft
   bench.registrar.apply([want()]);
   await bench.pass(8_000);
   await bench.news();
-  bench.registrar.apply([down()]);
-  assert.deepEqual(await bench.news(), ["deregister web:80"]);
+  assert.deepEqual(await bench.apply([down()]), ["deregister web:80"]);
 });
 
 Deno.test("Registrar ends right when a service flaps while a slow change is in flight", async () => {
   await using bench = new Bench();
   bench.isSlow = true;
-  bench.registrar.apply([want()]);
-  assert.deepEqual(await bench.news(), ["register web:80"]);
+  assert.deepEqual(await bench.apply([want()]), ["register web:80"]);
   bench.registrar.apply([down()]);
   bench.registrar.apply([want()]);
   bench.registrar.apply([down()]);
@@ -376,18 +364,15 @@ Deno.test("Registrar ends right when a service flaps while a slow change is in f
 
 Deno.test("Registrar takes back what is wanted no more, and only that", async () => {
   await using bench = new Bench();
-  bench.registrar.apply([want("web:80"), want("web:81"), down("web:82")]);
-  await bench.news();
-  bench.registrar.apply([want("web:81")]);
-  assert.deepEqual(await bench.news(), ["deregisterOwn web:80"]);
+  await bench.apply([want("web:80"), want("web:81"), down("web:82")]);
+  assert.deepEqual(await bench.apply([want("web:81")]), ["deregisterOwn web:80"]);
   await bench.pass(20_000);
   assert.deepEqual(await bench.news(), []);
 });
 
 Deno.test("Registrar goes on taking back what is wanted no more while the registry is out of reach", async () => {
   await using bench = new Bench();
-  bench.registrar.apply([want()]);
-  await bench.news();
+  await bench.apply([want()]);
   bench.fault = "out of reach";
   bench.registrar.apply([]);
   await bench.pass(600_000);
@@ -401,8 +386,7 @@ Deno.test("Registrar goes on taking back what is wanted no more while the regist
 
 Deno.test("Registrar takes back a node that went down and was removed before that was told", async () => {
   await using bench = new Bench();
-  bench.registrar.apply([want()]);
-  await bench.news();
+  await bench.apply([want()]);
   bench.isSlow = true;
   bench.registrar.apply([down()]);
   await settle();
@@ -415,11 +399,9 @@ Deno.test("Registrar takes back a node that went down and was removed before tha
 
 Deno.test("Registrar: a node that is wanted again while it is taken back ends up registered", async () => {
   await using bench = new Bench();
-  bench.registrar.apply([want()]);
-  await bench.news();
+  await bench.apply([want()]);
   bench.isSlow = true;
-  bench.registrar.apply([]);
-  assert.deepEqual(await bench.news(), ["deregisterOwn web:80"]);
+  assert.deepEqual(await bench.apply([]), ["deregisterOwn web:80"]);
   bench.registrar.apply([want()]);
   assert.deepEqual(await bench.news(), [], "no change overtakes another");
   bench.flights.shift()?.land();
@@ -432,8 +414,7 @@ Deno.test("Registrar: a node that is wanted again while it is taken back ends up
 Deno.test("Registrar: a removal while a registration is in flight ends in none", async () => {
   await using bench = new Bench();
   bench.isSlow = true;
-  bench.registrar.apply([want()]);
-  await bench.news();
+  await bench.apply([want()]);
   bench.registrar.apply([]);
   bench.flights.shift()?.land();
   assert.deepEqual(await bench.news(), ["deregisterOwn web:80"]);
@@ -446,8 +427,7 @@ Deno.test("Registrar.renew() registers everything of its registry again, once ea
   const random = seededRandom(1);
   await using bench = new Bench({ random });
   const names = ["web:80", "web:81", "web:82", "web:83"];
-  bench.registrar.apply([...names.map((name) => want(name)), want("web:90", { discovery: "other" })]);
-  await bench.news();
+  await bench.apply([...names.map((name) => want(name)), want("web:90", { discovery: "other" })]);
   bench.loseSession();
   const renewing = bench.renew({ jitterMs: 500 });
   assert.deepEqual(await bench.news(), [], "not all at once");
@@ -465,16 +445,14 @@ Deno.test("Registrar.renew() registers everything of its registry again, once ea
 
 Deno.test("Registrar.renew() takes back what is down once in each session", async () => {
   await using bench = new Bench();
-  bench.registrar.apply([down()]);
-  await bench.news();
+  await bench.apply([down()]);
   await bench.renew();
   assert.deepEqual(await bench.news(), ["deregister web:80"]);
 });
 
 Deno.test("Registrar.renew() waits until the new session has everything, through failures", async () => {
   await using bench = new Bench();
-  bench.registrar.apply([want()]);
-  await bench.news();
+  await bench.apply([want()]);
   bench.loseSession();
   bench.fault = "out of reach";
   const renewing = bench.renew();
@@ -489,8 +467,7 @@ Deno.test("Registrar.renew() waits until the new session has everything, through
 Deno.test("Registrar.renew() does not believe what an earlier session answers late", async () => {
   await using bench = new Bench();
   bench.isSlow = true;
-  bench.registrar.apply([want()]);
-  await bench.news();
+  await bench.apply([want()]);
   bench.loseSession();
   const renewing = bench.renew();
   const [late] = bench.flights.splice(0);
@@ -504,8 +481,7 @@ Deno.test("Registrar.renew() does not believe what an earlier session answers la
 
 Deno.test("Registrar.renew() waits for the new session also if the last try in the old one had failed", async () => {
   await using bench = new Bench();
-  bench.registrar.apply([want()]);
-  await bench.news();
+  await bench.apply([want()]);
   bench.fault = "out of reach";
   await bench.pass(40_000);
   bench.loseSession();
@@ -519,8 +495,7 @@ Deno.test("Registrar.renew() waits for the new session also if the last try in t
 
 Deno.test("Registrar.renew() gives up with its signal, but what is registered anew is not lost", async () => {
   await using bench = new Bench();
-  bench.registrar.apply([want()]);
-  await bench.news();
+  await bench.apply([want()]);
   bench.loseSession();
   const controller = new AbortController();
   const renewing = bench.renew({ jitterMs: 60_000, signal: controller.signal });
@@ -546,8 +521,7 @@ Deno.test("Registrar.renew() of an earlier session resolves with the word of the
 
 Deno.test("Registrar.renew() does not wait for a node that is removed meanwhile", async () => {
   await using bench = new Bench();
-  bench.registrar.apply([down()]);
-  await bench.news();
+  await bench.apply([down()]);
   bench.fault = "out of reach";
   const renewing = bench.renew();
   await settle();
@@ -578,8 +552,7 @@ Deno.test("Registrar reports a node that another host takes over again and again
 
 Deno.test("Registrar.withdrawAll() takes back everything, and resolves when that is done", async () => {
   await using bench = new Bench();
-  bench.registrar.apply([want("web:80"), want("web:81"), down("web:82")]);
-  await bench.news();
+  await bench.apply([want("web:80"), want("web:81"), down("web:82")]);
   await bench.registrar.withdrawAll(new AbortController().signal);
   assert.deepEqual(await bench.news(), ["deregisterOwn web:80", "deregisterOwn web:81"]);
   assert.equal(bench.known.size, 0);
@@ -591,8 +564,7 @@ Deno.test("Registrar.withdrawAll() says whether others may have seen a node, one
   const { signal } = new AbortController();
   assert.equal(await bench.registrar.withdrawAll(signal), false);
   bench.isSlow = true;
-  bench.registrar.apply([want("web:80")]);
-  await bench.news();
+  await bench.apply([want("web:80")]);
   const withdrawing = bench.registrar.withdrawAll(signal);
   bench.isSlow = false;
   bench.flights.shift()?.land();
@@ -617,15 +589,12 @@ Deno.test("Registrar.withdrawAll() tries at once what waits after a failure, and
 
 Deno.test("Registrar ends what is in flight when it is disposed of, leaves no timer and takes no wish any more", async () => {
   const bench = new Bench();
-  bench.registrar.apply([want("web:80")]);
-  await bench.news();
+  await bench.apply([want("web:80")]);
   bench.isSlow = true;
-  bench.registrar.apply([want("web:80"), want("web:81"), down("web:82")]);
-  await bench.news();
+  await bench.apply([want("web:80"), want("web:81"), down("web:82")]);
   await bench.registrar[Symbol.asyncDispose]();
   assert.equal(bench.clock.pending, 0);
-  bench.registrar.apply([want("web:83")]);
-  assert.deepEqual(await bench.news(), []);
+  assert.deepEqual(await bench.apply([want("web:83")]), []);
   assert.deepEqual(bench.said, ["info: Registered"], "an end is no failure");
 });
 

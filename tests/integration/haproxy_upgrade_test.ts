@@ -50,6 +50,36 @@ async function running(box: HaproxyBox): Promise<string | undefined> {
   return /^Version: (\d+\.\d+)/m.exec((await box.ask("show info"))[0] ?? "")?.[1];
 }
 
+/** A cluster of one server on a HAProxy that is upgraded, and a port to ask. */
+class Stage implements AsyncDisposable {
+  readonly box: HaproxyBox = new HaproxyBox({ restart_interval: 0 });
+  readonly program: Installed;
+  readonly server: NamedServer = new NamedServer("app.test");
+  readonly port: number = freePort();
+
+  constructor(version: HaproxyVersion) {
+    this.program = new Installed(this.box, version);
+  }
+
+  /** What a writer is to serve: one server, or more, with more keys in the balancer's file. */
+  wanted(more: readonly NamedServer[] = [], file: Record<string, unknown> = {}): ReturnType<HaproxyBox["wanted"]> {
+    const nodes = [this.server, ...more].map(({ node }) => node);
+    return this.box.wanted({ web: { section: { port: this.port }, nodes } }, { program: this.program.path, ...file });
+  }
+
+  /** Starts HAProxy as somebody else would, by the file that was written for such a version. */
+  async startForeign(version: readonly [number, number, number]): Promise<void> {
+    await Deno.writeTextFile(this.box.configFile, render({ ...this.wanted(), version }).text);
+    const args = ["-D", "-f", this.box.configFile, "-p", this.box.pidFile, "-L", "lb.test"];
+    assert((await new Deno.Command(this.program.path, { args, stderr: "null" }).output()).success);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.server[Symbol.asyncDispose]();
+    await this.box[Symbol.asyncDispose]();
+  }
+}
+
 const UPGRADES: readonly { readonly from: HaproxyVersion; readonly to: HaproxyVersion }[] = [
   { from: "2.6", to: "3.2" },
   { from: "2.6", to: "3.4" },
@@ -64,17 +94,11 @@ for (const { from, to } of UPGRADES) {
       name: `HAProxy ${from} as ${mode} is upgraded to ${to} under a writer by one reload, which fails no request`,
       ignore,
       fn: async () => {
-        await using box = new HaproxyBox({ restart_interval: 0 });
-        const program = new Installed(box, from);
-        await using server = new NamedServer("app.test");
+        await using stage = new Stage(from);
+        const { box, program, port } = stage;
         await using writer = new RunningWriter({ reconcileMs: 100 });
-        const port = freePort();
-        const file = {
-          program: program.path,
-          ...mode === "a master" ? { master_socket: box.path("master.sock") } : {},
-        };
-        const wanted = box.wanted({ web: { section: { port }, nodes: [server.node] } }, file);
-        await writer.apply(wanted);
+        const file = mode === "a master" ? { master_socket: box.path("master.sock") } : {};
+        await writer.apply(stage.wanted([], file));
         const load = new HttpLoad(port);
         await load.more(50);
         program.upgrade(to);
@@ -85,7 +109,7 @@ for (const { from, to } of UPGRADES) {
         await load.more(200);
         // What comes later needs no reload either.
         await using other = new NamedServer("other.test");
-        await writer.apply(box.wanted({ web: { section: { port }, nodes: [server.node, other.node] } }, file));
+        await writer.apply(stage.wanted([other], file));
         await load.more(50);
         const { failed } = await load.stop();
         assert.deepEqual(failed, []);
@@ -98,14 +122,10 @@ for (const { from, to } of UPGRADES) {
     name: `a HAProxy ${from} that is stopped for its upgrade to ${to} comes back with a file of that version`,
     ignore,
     fn: async () => {
-      await using box = new HaproxyBox({ restart_interval: 0 });
-      const program = new Installed(box, from);
-      await using server = new NamedServer("app.test");
+      await using stage = new Stage(from);
+      const { box, program, port } = stage;
       await using writer = new RunningWriter({ reconcileMs: 100 });
-      const port = freePort();
-      await writer.apply(
-        box.wanted({ web: { section: { port }, nodes: [server.node] } }, { program: program.path }),
-      );
+      await writer.apply(stage.wanted());
       program.upgrade(to);
       for (const pid of box.processes()) kill(pid);
       await eventually("the new version answers", async () => await running(box) === to);
@@ -118,20 +138,14 @@ for (const { from, to } of UPGRADES) {
     name: `a HAProxy ${from} that 1.0 started is taken over by ${to} with one reload`,
     ignore,
     fn: async () => {
-      await using box = new HaproxyBox({ restart_interval: 0 });
-      const program = new Installed(box, from);
-      await using server = new NamedServer("app.test");
-      const port = freePort();
-      const wanted = box.wanted({ web: { section: { port }, nodes: [server.node] } }, { program: program.path });
+      await using stage = new Stage(from);
+      const { box, program, port } = stage;
       // No mark, and sockets that are not handed over.
-      const { text } = render({ ...wanted, version: [1, 5, 8] });
-      await Deno.writeTextFile(box.configFile, text);
-      const args = ["-D", "-f", box.configFile, "-p", box.pidFile, "-L", "lb.test"];
-      assert((await new Deno.Command(program.path, { args, stderr: "null" }).output()).success);
+      await stage.startForeign([1, 5, 8]);
       assert.equal(await get(port), "app.test");
       program.upgrade(to);
       await using writer = new RunningWriter({ reconcileMs: 100 });
-      await writer.apply(wanted);
+      await writer.apply(stage.wanted());
       assert.equal(await get(port), "app.test");
       assert.equal(writer.reloads, 1, writer.log.join("\n"));
       assert.equal(await running(box), to);
@@ -142,20 +156,15 @@ for (const { from, to } of UPGRADES) {
     name: `a HAProxy ${from} that the previous version of Lighthouse started is taken over by ${to} with one reload`,
     ignore,
     fn: async () => {
-      await using box = new HaproxyBox({ restart_interval: 0 });
-      const program = new Installed(box, from);
-      await using server = new NamedServer("app.test");
-      const port = freePort();
-      const wanted = box.wanted({ web: { section: { port }, nodes: [server.node] } }, { program: program.path });
+      await using stage = new Stage(from);
+      const { box, program, port } = stage;
       // Frontend and backend share a name there, whatever the version.
-      await Deno.writeTextFile(box.configFile, render({ ...wanted, version: [2, 6, 12] }).text);
-      const args = ["-D", "-f", box.configFile, "-p", box.pidFile, "-L", "lb.test"];
-      assert((await new Deno.Command(program.path, { args, stderr: "null" }).output()).success);
+      await stage.startForeign([2, 6, 12]);
       const load = new HttpLoad(port);
       await load.more(50);
       program.upgrade(to);
       await using writer = new RunningWriter({ reconcileMs: 100 });
-      await writer.apply(wanted);
+      await writer.apply(stage.wanted());
       await load.more(200);
       const { failed } = await load.stop();
       assert.deepEqual(failed, []);
@@ -173,18 +182,13 @@ Deno.test({
     "is taken over with one reload",
   ignore: NEWER === undefined,
   fn: async () => {
-    await using box = new HaproxyBox({ restart_interval: 0 });
-    const program = new Installed(box, "3.2");
-    await using server = new NamedServer("app.test");
-    const port = freePort();
-    const wanted = box.wanted({ web: { section: { port }, nodes: [server.node] } }, { program: program.path });
-    await Deno.writeTextFile(box.configFile, render({ ...wanted, version: [3, 0, 11] }).text);
-    const args = ["-D", "-f", box.configFile, "-p", box.pidFile, "-L", "lb.test"];
-    assert((await new Deno.Command(program.path, { args, stderr: "null" }).output()).success);
+    await using stage = new Stage("3.2");
+    const { port } = stage;
+    await stage.startForeign([3, 0, 11]);
     const load = new HttpLoad(port);
     await load.more(50);
     await using writer = new RunningWriter({ reconcileMs: 100 });
-    await writer.apply(wanted);
+    await writer.apply(stage.wanted());
     await load.more(200);
     assert.deepEqual((await load.stop()).failed, []);
     assert.equal(writer.reloads, 1, writer.log.join("\n"));

@@ -5,6 +5,21 @@ import { kill } from "../support/haproxy.ts";
 import { Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 
+/** Writes a service that a host offers and the cluster that it is a member of; answers the port to ask. */
+async function offer(
+  host: TestHost,
+  name: string,
+  { port: servicePort }: WebService,
+  discovery = "file",
+): Promise<{ readonly port: number; readonly cluster: Record<string, unknown> }> {
+  const port = freePort();
+  const checks = { interval: 0.1, http: { uri: "/health", rise: 1, fall: 2 } };
+  const cluster = { discovery, haproxy: { port, backend: ["mode http"] } };
+  await host.write(`services/${name}`, { discovery, port: servicePort, checks });
+  await host.write(`clusters/${name}`, cluster);
+  return { port, cluster };
+}
+
 /** A host whose cluster was served once, and whose registry, HAProxy and writer are gone since. */
 class Aftermath implements AsyncDisposable {
   private constructor(
@@ -20,15 +35,9 @@ class Aftermath implements AsyncDisposable {
     const host = stack.use(new TestHost());
     const web = stack.use(new WebService());
     const zookeeper = stack.use(await ZooKeeper.start());
-    const port = freePort();
     await host.write("balancers/haproxy", host.haproxy.file);
     await host.write("discovery/zookeeper", { hosts: [zookeeper.address], path: "/lighthouse/services" });
-    await host.write("services/web", {
-      discovery: "zookeeper",
-      port: web.port,
-      checks: { interval: 0.1, http: { uri: "/health", rise: 1, fall: 2 } },
-    });
-    await host.write("clusters/web", { discovery: "zookeeper", haproxy: { port, backend: ["mode http"] } });
+    const { port } = await offer(host, "web", web, "zookeeper");
     {
       await using run = Lighthouse.start("run", host.configDir);
       await host.untilServing("web", [web.port]);
@@ -135,9 +144,7 @@ Deno.test("a pipe in the place of the topology file is told, and holds up nobody
   const pipe = host.dir.file("pipe");
   assert((await new Deno.Command("mkfifo", { args: [pipe] }).output()).success);
   await host.write("lighthouse", { topology_file: pipe });
-  const checks = { interval: 0.1, http: { uri: "/health", rise: 1, fall: 2 } };
-  await host.write("services/web", { discovery: "file", port: web.port, checks });
-  await host.write("clusters/web", { discovery: "file", haproxy: { port: freePort(), backend: ["mode http"] } });
+  await offer(host, "web", web);
   await using run = Lighthouse.start("run", host.configDir);
   await host.untilServing("web", [web.port]);
   await run.event("last_known.unusable", { reason: "it is no file" });
@@ -147,13 +154,8 @@ Deno.test("a writer that starts with a broken file, or without a folder, leaves 
   await using host = new TestHost();
   await using web = new WebService();
   await using api = new WebService();
-  const [port, apiPort] = [freePort(), freePort()];
   await host.configure();
-  const checks = { interval: 0.1, http: { uri: "/health", rise: 1, fall: 2 } };
-  await host.write("services/web", { discovery: "file", port: web.port, checks });
-  await host.write("services/api", { discovery: "file", port: api.port, checks });
-  const section = { discovery: "file", haproxy: { port, backend: ["mode http"] } };
-  await host.write("clusters/web", section);
+  const { port, cluster } = await offer(host, "web", web);
   await using _reporter = Lighthouse.start("reporter", host.configDir);
   const served = async () => {
     await host.untilServing("web", [web.port]);
@@ -167,7 +169,7 @@ Deno.test("a writer that starts with a broken file, or without a folder, leaves 
   const file = `${host.configDir}/clusters/web.yaml`;
   for (
     const [harm, mend] of [
-      [() => Deno.truncate(file), () => host.write("clusters/web", section)],
+      [() => Deno.truncate(file), () => host.write("clusters/web", cluster)],
       [
         () => Deno.rename(`${host.configDir}/clusters`, `${host.configDir}/away`),
         () => Deno.rename(`${host.configDir}/away`, `${host.configDir}/clusters`),
@@ -185,7 +187,7 @@ Deno.test("a writer that starts with a broken file, or without a folder, leaves 
   assert.equal(await host.haproxy.pid(), pid, "nothing took a reload");
   // What is new waits until it is known whether the old is to stay.
   await Deno.truncate(file);
-  await host.write("clusters/api", { discovery: "file", haproxy: { port: apiPort, backend: ["mode http"] } });
+  await offer(host, "api", api);
   await using writer = Lighthouse.start("writer", host.configDir);
   await writer.event("balancer.clusters_kept", { clusters: "web" });
   await Deno.remove(file);
