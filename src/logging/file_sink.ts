@@ -1,39 +1,36 @@
 import { openTrusted } from "../system/trusted_file.ts";
-import type { Rotation } from "./plan.ts";
 import type { Line, Sink } from "./outlet.ts";
-import { isFull, nextRolloverAt, rolledSuffix, rolloverAt, surplus } from "./rotation.ts";
-import { localTime, utcTime } from "./wall_time.ts";
+import type { Output } from "./plan.ts";
+import { isFull, rolledSuffix, rolloverAt, surplus } from "./rotation.ts";
+import { LOCAL, UTC, type Zone } from "./wall_time.ts";
 
 const encoder = new TextEncoder();
 
-/** What a {@linkcode FileSink} is told. */
-export interface FileSinkOptions {
-  /** The file. */
-  readonly path: string;
-  /** `w` empties the file when it is opened first. */
-  readonly mode: "a" | "w";
-  readonly rotation?: Rotation | undefined;
-  /** Milliseconds since 1970; the machine's own unless told. */
+/** What a {@linkcode FileSink} is given. */
+export interface FileSinkOptions extends Pick<Extract<Output, { to: "file" }>, "path" | "mode" | "rotation"> {
+  /** Milliseconds since 1970; the machine's own by default. */
   readonly nowMs?: () => number;
 }
 
 /**
- * A file that lines are added to. It is opened anew when the path leads to
+ * A file that lines are added to. It is opened again when the path leads to
  * another file than before: another process may rotate it too.
  */
 export class FileSink implements Sink {
   readonly #options: FileSinkOptions;
   readonly #nowMs: () => number;
+  readonly #zone: Zone;
   #file: Deno.FsFile | undefined;
   /** Which file is open: its device and inode. */
   #identity = "";
   #isFirst = true;
-  #rolloverAtS: number | undefined;
+  #rolloverMs: number | undefined;
   #rest: Uint8Array = new Uint8Array();
 
   constructor(options: FileSinkOptions) {
-    this.#options = options;
-    this.#nowMs = options.nowMs ?? Date.now;
+    const { nowMs = Date.now, rotation } = options;
+    [this.#options, this.#nowMs] = [options, nowMs];
+    this.#zone = rotation?.by === "time" && rotation.utc ? UTC : LOCAL;
   }
 
   get unfinished(): boolean {
@@ -41,23 +38,25 @@ export class FileSink implements Sink {
   }
 
   async write(lines: readonly Line[]): Promise<number> {
-    const file = await this.#current();
-    if (this.unfinished) {
-      await this.#drain(file);
-      return 0;
+    const file = await this.#open();
+    const isRest = this.unfinished;
+    let taken = 0;
+    if (!isRest && lines.length > 0) {
+      const records = lines.map(({ text }) => encoder.encode(`${text}\n`));
+      taken = await this.#countFitting(file, records);
+      if (taken === 0) {
+        await this.#roll();
+        return await this.write(lines);
+      }
+      this.#rest = new Uint8Array(await new Blob(records.slice(0, taken)).arrayBuffer());
     }
-    if (lines.length === 0) return 0;
-    const { bytes, taken, rolls } = await this.#fit(file, lines);
-    if (rolls) {
-      await this.#roll();
-      return await this.write(lines);
-    }
-    this.#rest = bytes;
+    const { length } = this.#rest;
     try {
-      await this.#drain(file);
+      while (this.unfinished) this.#rest = this.#rest.subarray(await file.write(this.#rest));
     } catch (error) {
-      // Nothing of it is in the file yet: then it counts as not taken.
-      if (this.#rest.length < bytes.length) return taken;
+      if (isRest) throw error;
+      // What is partly in the file is this sink's to finish; of what is not, nothing counts as taken.
+      if (this.#rest.length < length) return taken;
       this.#rest = new Uint8Array();
       throw error;
     }
@@ -71,49 +70,31 @@ export class FileSink implements Sink {
     this.#file = undefined;
   }
 
-  async #drain(file: Deno.FsFile): Promise<void> {
-    while (this.unfinished) this.#rest = this.#rest.subarray(await file.write(this.#rest));
-  }
-
-  /** Answers as many lines as may be added before the file gives way, or that it must do so now. */
-  async #fit(
-    file: Deno.FsFile,
-    lines: readonly Line[],
-  ): Promise<{ readonly bytes: Uint8Array; readonly taken: number; readonly rolls: boolean }> {
+  /** Answers how many records may be added before the file gives way: none if it must do so now. */
+  async #countFitting(file: Deno.FsFile, records: readonly Uint8Array[]): Promise<number> {
     const { rotation } = this.#options;
-    const whole = {
-      bytes: encoder.encode(lines.map(({ text }) => `${text}\n`).join("")),
-      taken: lines.length,
-      rolls: false,
-    };
-    if (rotation === undefined) return whole;
+    if (rotation === undefined) return records.length;
     const { size, isFile } = await file.stat();
-    // What is no regular file cannot be renamed and made anew.
-    if (!isFile) return whole;
-    if (rotation.by === "time") return { ...whole, rolls: this.#nowMs() / 1_000 >= (this.#rolloverAtS ?? Infinity) };
-    let [text, added, taken] = ["", 0, 0];
-    for (const line of lines) {
-      if (isFull(size + added, [...line.text].length + 1, rotation)) break;
-      text += `${line.text}\n`;
-      added += encoder.encode(line.text).length + 1;
-      taken++;
-    }
-    return { bytes: encoder.encode(text), taken, rolls: taken === 0 };
+    // What is no regular file cannot be renamed and replaced.
+    if (!isFile) return records.length;
+    if (rotation.by === "time") return this.#nowMs() < (this.#rolloverMs ?? Infinity) ? records.length : 0;
+    let end = size;
+    const full = records.findIndex(({ length }) => isFull(end, length, rotation.maxBytes) || !(end += length));
+    return full === -1 ? records.length : full;
   }
 
-  /** The open file; opens it, and opens it anew when the path leads elsewhere by now. */
-  async #current(): Promise<Deno.FsFile> {
-    if (this.#file !== undefined && await identify(this.#options.path) === this.#identity) return this.#file;
-    this.close();
+  /** The open file; opens it, and opens it again when the path leads elsewhere by now. */
+  async #open(): Promise<Deno.FsFile> {
     const { path, mode, rotation } = this.#options;
-    // The interval of a file that is there already began when it was last written.
-    if (rotation?.by === "time" && this.#rolloverAtS === undefined) {
-      const writtenMs = await writtenAt(path) ?? this.#nowMs();
-      this.#rolloverAtS = rolloverAt(rotation, Math.floor(writtenMs / 1_000), this.#face);
+    if (this.#file !== undefined && await identify(path) === this.#identity) return this.#file;
+    this.close();
+    if (rotation?.by === "time" && this.#rolloverMs === undefined) {
+      // The interval of a file that is there already began when it was last written.
+      const writtenMs = (await unlessMissing(Deno.stat(path)))?.mtime?.getTime() ?? this.#nowMs();
+      this.#rolloverMs = rolloverAt(rotation, Math.floor(writtenMs / 1_000) * 1_000, this.#zone);
     }
-    const empties = mode === "w" && this.#isFirst;
     // A file that rotates is never emptied, as with Python.
-    const isEmptied = empties && rotation === undefined;
+    const isEmptied = mode === "w" && this.#isFirst && rotation === undefined;
     this.#file = await openTrusted(path, { mode: 0o666, append: !isEmptied });
     if (isEmptied) await this.#file.truncate();
     this.#isFirst = false;
@@ -121,29 +102,27 @@ export class FileSink implements Sink {
     return this.#file;
   }
 
-  readonly #face = (epochSeconds: number) => {
-    const { rotation } = this.#options;
-    return rotation?.by === "time" && rotation.utc ? utcTime(epochSeconds * 1_000) : localTime(epochSeconds * 1_000);
-  };
-
   async #roll(): Promise<void> {
     const { path, rotation } = this.#options;
     this.close();
     if (rotation?.by === "size") {
-      for (let i = rotation.backups - 1; i > 0; i--) await renameIfThere(`${path}.${i}`, `${path}.${i + 1}`);
-      await renameIfThere(path, `${path}.1`);
-      return;
+      for (let i = rotation.backups - 1; i > 0; i--) {
+        await unlessMissing(Deno.rename(`${path}.${i}`, `${path}.${i + 1}`));
+      }
+      await unlessMissing(Deno.rename(path, `${path}.1`));
+    } else if (rotation?.by === "time") {
+      const rolled = `${path}.${rolledSuffix(rotation, this.#rolloverMs ?? 0, this.#zone)}`;
+      this.#rolloverMs = rolloverAt(rotation, Math.floor(this.#nowMs() / 1_000) * 1_000, this.#zone);
+      // Another process that logs to the same file has been quicker: its work must not be overwritten.
+      if (await identify(rolled) !== "") return;
+      await unlessMissing(Deno.rename(path, rolled));
+      const slash = path.lastIndexOf("/");
+      const folder = slash === -1 ? "." : path.slice(0, slash) || "/";
+      const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+      for (const name of surplus(rotation, path.slice(slash + 1), names)) {
+        await unlessMissing(Deno.remove(`${folder}/${name}`));
+      }
     }
-    if (rotation === undefined) return;
-    const rolled = `${path}.${rolledSuffix(rotation, this.#rolloverAtS ?? 0, this.#face)}`;
-    this.#rolloverAtS = nextRolloverAt(rotation, Math.floor(this.#nowMs() / 1_000), this.#face);
-    // Another process that logs to the same file has been quicker: its work must not be overwritten.
-    if (await identify(rolled) !== "") return;
-    await renameIfThere(path, rolled);
-    const slash = path.lastIndexOf("/");
-    const [folder, base] = slash === -1 ? [".", path] : [path.slice(0, slash) || "/", path.slice(slash + 1)];
-    const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
-    for (const name of surplus(rotation, base, names)) await removeIfThere(`${folder}/${name}`);
   }
 }
 
@@ -151,18 +130,6 @@ export class FileSink implements Sink {
 async function identify(path: string): Promise<string> {
   const info = await unlessMissing(Deno.stat(path));
   return info === undefined ? "" : `${info.dev}:${info.ino}`;
-}
-
-async function writtenAt(path: string): Promise<number | undefined> {
-  return (await unlessMissing(Deno.stat(path)))?.mtime?.getTime();
-}
-
-async function renameIfThere(from: string, to: string): Promise<void> {
-  await unlessMissing(Deno.rename(from, to));
-}
-
-async function removeIfThere(path: string): Promise<void> {
-  await unlessMissing(Deno.remove(path));
 }
 
 async function unlessMissing<T>(result: Promise<T>): Promise<T | undefined> {

@@ -5,13 +5,17 @@
  * @module
  */
 import { converted, integer, keys, optional, text, word } from "../kernel/schema.ts";
-import { FACILITIES, type LogFormat, type Output, type RotationUnit } from "./plan.ts";
+import type { LogFormat, Output, RotationUnit, SyslogAddress } from "./plan.ts";
 
 /** The keys of a map. */
 export type Entries = Parameters<typeof keys>[0];
 
-/** One of a few words. */
-export const oneOf = <const T>(values: Readonly<Record<string, T>>, wanted = Object.keys(values).join(" or ")) =>
+/** The facilities of syslog, in the order in which they are numbered. */
+const FACILITIES = ("kern user mail daemon auth syslog lpr news uucp cron authpriv ftp ntp security console " +
+  "solaris-cron local0 local1 local2 local3 local4 local5 local6 local7").split(" ");
+const UNITS = ["S", "M", "H", "D", "MIDNIGHT", "W0", "W1", "W2", "W3", "W4", "W5", "W6"] as const;
+
+const oneOf = <const T>(values: Readonly<Record<string, T>>, wanted: string) =>
   converted((value) => Object.hasOwn(values, String(value)) ? values[String(value)] : undefined, wanted);
 
 /** Python takes anything for true or false; these are what people write. */
@@ -19,68 +23,10 @@ export const SWITCH = converted(
   (value) => value === 0 || value === 1 || typeof value === "boolean" ? Boolean(value) : undefined,
   "true or false",
 );
-const STREAM = optional(
-  oneOf(
-    {
-      "ext://sys.stdout": "stdout",
-      "ext://sys.stderr": "stderr",
-      "ext://sys.__stdout__": "stdout",
-      "ext://sys.__stderr__": "stderr",
-    } as const,
-    "ext://sys.stdout or ext://sys.stderr",
-  ),
-);
-const STREAM_ENTRIES = { stream: STREAM, strm: STREAM, ".": optional(keys({ terminator: optional(text()) })) };
-const FILE_ENTRIES = {
-  filename: word("a path"),
-  mode: optional(oneOf({ a: "a", w: "w" } as const)),
-  encoding: optional(text()),
-  delay: optional(SWITCH),
-  errors: optional(text()),
-};
-const BACKUPS = optional(integer({ min: 0, max: 10_000 }));
-const UNITS: Readonly<Record<string, RotationUnit>> = Object.fromEntries(
-  (["S", "M", "H", "D", "MIDNIGHT", "W0", "W1", "W2", "W3", "W4", "W5", "W6"] as const).map((unit) => [unit, unit]),
-);
-const SYSLOG_ENTRIES = {
-  address: optional(converted(toAddress, "the path of a socket, or a list of a host and a port")),
-  facility: optional(
-    converted(toFacility, `a number from 0 to 127, or one of ${[...FACILITIES.keys()].toSorted().join(", ")}`),
-  ),
-  socktype: optional(
-    oneOf(
-      {
-        "ext://socket.SOCK_STREAM": "stream",
-        "ext://socket.SOCK_DGRAM": "datagram",
-        1: "stream",
-        2: "datagram",
-      } as const,
-      "ext://socket.SOCK_DGRAM or ext://socket.SOCK_STREAM",
-    ),
-  ),
-  ".": optional(keys({ ident: optional(text()), append_nul: optional(SWITCH) })),
-};
-
-function toAddress(
-  value: unknown,
-): { readonly path: string } | { readonly host: string; readonly port: number } | undefined {
-  if (typeof value === "string" && value !== "") return { path: value };
-  if (!Array.isArray(value) || value.length !== 2) return undefined;
-  const [host, port] = [value[0], Number(value[1])];
-  const isPort = /^\d{1,5}$/.test(String(value[1])) && port >= 1 && port <= 65_535;
-  return typeof host === "string" && host !== "" && isPort ? { host, port } : undefined;
-}
-
-function toFacility(value: unknown): number | undefined {
-  if (typeof value === "string") return FACILITIES.get(value);
-  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 127 ? value : undefined;
-}
 
 /** What a handler's arguments are once they are validated. */
 export interface Arguments {
   readonly stream?: "stdout" | "stderr";
-  readonly strm?: "stdout" | "stderr";
-  readonly "."?: { readonly terminator?: string; readonly ident?: string; readonly append_nul?: boolean };
   readonly filename?: string;
   readonly mode?: "a" | "w";
   readonly delay?: boolean;
@@ -89,9 +35,10 @@ export interface Arguments {
   readonly when?: RotationUnit;
   readonly interval?: number;
   readonly utc?: boolean;
-  readonly address?: { readonly path: string } | { readonly host: string; readonly port: number };
+  readonly address?: SyslogAddress;
   readonly facility?: number;
   readonly socktype?: "datagram" | "stream";
+  readonly "."?: { readonly ident?: string; readonly append_nul?: boolean };
 }
 
 /** A handler class that Lighthouse has. */
@@ -103,23 +50,93 @@ export interface HandlerClass {
   readonly format?: LogFormat;
 }
 
-const fileOutput = ({ filename = "", mode = "a", delay = false }: Arguments) =>
-  ({ to: "file", path: filename, mode, delay }) as const;
-
 const STREAM_HANDLER: HandlerClass = {
-  entries: STREAM_ENTRIES,
-  output: ({ stream, strm, ".": own }) => ({
-    to: "stream",
-    stream: stream ?? strm ?? "stderr",
-    terminator: own?.terminator ?? "\n",
-  }),
+  entries: {
+    stream: optional(
+      oneOf(
+        { "ext://sys.stdout": "stdout", "ext://sys.stderr": "stderr" },
+        "ext://sys.stdout or ext://sys.stderr",
+      ),
+    ),
+  },
+  output: ({ stream = "stderr" }) => ({ to: "stream", stream }),
 };
 /** The line that 1.0 shows on a terminal, less its colors. */
 const CLI_HANDLER: HandlerClass = {
   ...STREAM_HANDLER,
   format: { format: "[%(asctime)s %(levelname).1s][%(threadName)s] %(message)s", datefmt: "%Y-%m-%d %H:%M:%S" },
 };
+
+const FILE_ENTRIES = {
+  filename: word("a path"),
+  mode: optional(oneOf({ a: "a", w: "w" }, "a or w")),
+  encoding: optional(text()),
+  delay: optional(SWITCH),
+};
+const fileOutput = ({ filename = "", mode = "a", delay = false }: Arguments) =>
+  ({ to: "file", path: filename, mode, delay }) as const;
 const FILE_HANDLER: HandlerClass = { entries: FILE_ENTRIES, output: fileOutput };
+const BACKUPS = optional(integer({ min: 0, max: 10_000 }));
+
+const SIZED_HANDLER: HandlerClass = {
+  entries: { ...FILE_ENTRIES, maxBytes: optional(integer({ min: 0 })), backupCount: BACKUPS },
+  output: (given) => {
+    const { maxBytes = 0, backupCount: backups = 0 } = given;
+    const file = fileOutput(given);
+    // A file with a size to keep is never emptied; without a name to give way to, it just grows. Both as in Python.
+    if (maxBytes === 0) return file;
+    return { ...file, mode: "a", ...backups > 0 && { rotation: { by: "size", maxBytes, backups } } };
+  },
+};
+const TIMED_HANDLER: HandlerClass = {
+  entries: {
+    ...FILE_ENTRIES,
+    when: optional(
+      converted(
+        (value) => UNITS.find((unit) => typeof value === "string" && unit === value.toUpperCase()),
+        "one of S, M, H, D, midnight, W0 to W6",
+      ),
+    ),
+    interval: optional(integer({ min: 1, max: 1_000_000 })),
+    backupCount: BACKUPS,
+    utc: optional(SWITCH),
+  },
+  output: (given) => {
+    const { when = "H", interval = 1, backupCount: backups = 0, utc = false } = given;
+    return { ...fileOutput(given), mode: "a", rotation: { by: "time", when, interval, backups, utc } };
+  },
+};
+
+const SYSLOG_HANDLER: HandlerClass = {
+  entries: {
+    address: optional(converted(toAddress, "the path of a socket, or a list of a host and a port")),
+    facility: optional(converted(toFacility, `a number from 0 to 127, or one of ${FACILITIES.toSorted().join(", ")}`)),
+    socktype: optional(
+      oneOf(
+        { "ext://socket.SOCK_STREAM": "stream", "ext://socket.SOCK_DGRAM": "datagram" },
+        "ext://socket.SOCK_DGRAM or ext://socket.SOCK_STREAM",
+      ),
+    ),
+    ".": optional(keys({ ident: optional(text()), append_nul: optional(SWITCH) })),
+  },
+  output: ({ address = { host: "localhost", port: 514 }, facility = 1, socktype, ".": own }) => {
+    const { ident = "", append_nul: appendNul = true } = own ?? {};
+    return { to: "syslog", address, ...socktype !== undefined && { socktype }, facility, ident, appendNul };
+  },
+};
+
+function toAddress(value: unknown): SyslogAddress | undefined {
+  if (typeof value === "string" && value !== "") return { path: value };
+  if (!Array.isArray(value) || value.length !== 2) return undefined;
+  const [host, port] = [value[0], Number(value[1])];
+  const isPort = Number.isInteger(port) && port >= 1 && port <= 65_535;
+  return typeof host === "string" && host !== "" && isPort ? { host, port } : undefined;
+}
+
+function toFacility(value: unknown): number | undefined {
+  const number = typeof value === "string" ? FACILITIES.indexOf(value) : Number(value);
+  return Number.isInteger(number) && number >= 0 && number <= 127 ? number : undefined;
+}
 
 /** All of them, by the names that Python finds them under. */
 export const HANDLER_CLASSES: ReadonlyMap<string, HandlerClass> = new Map([
@@ -127,47 +144,9 @@ export const HANDLER_CLASSES: ReadonlyMap<string, HandlerClass> = new Map([
   ["logging.FileHandler", FILE_HANDLER],
   ["logging.NullHandler", { entries: {}, output: () => ({ to: "nowhere" }) }],
   ["logging.handlers.WatchedFileHandler", FILE_HANDLER],
-  ["logging.handlers.RotatingFileHandler", {
-    entries: { ...FILE_ENTRIES, maxBytes: optional(integer({ min: 0 })), backupCount: BACKUPS },
-    output: (given) => {
-      const { maxBytes = 0, backupCount: backups = 0 } = given;
-      const file = fileOutput(given);
-      // A file with a size to keep is never emptied; without a name to give way to it just grows. Both as in Python.
-      if (maxBytes === 0) return file;
-      return backups === 0
-        ? { ...file, mode: "a" }
-        : { ...file, mode: "a", rotation: { by: "size", maxBytes, backups } };
-    },
-  }],
-  ["logging.handlers.TimedRotatingFileHandler", {
-    entries: {
-      ...FILE_ENTRIES,
-      when: optional(
-        converted(
-          (value) => typeof value === "string" ? UNITS[value.toUpperCase()] : undefined,
-          "one of S, M, H, D, midnight, W0 to W6",
-        ),
-      ),
-      interval: optional(integer({ min: 1, max: 1_000_000 })),
-      backupCount: BACKUPS,
-      utc: optional(SWITCH),
-    },
-    output: (given) => {
-      const { when = "H", interval = 1, backupCount: backups = 0, utc = false } = given;
-      return { ...fileOutput(given), mode: "a", rotation: { by: "time", when, interval, backups, utc } };
-    },
-  }],
-  ["logging.handlers.SysLogHandler", {
-    entries: SYSLOG_ENTRIES,
-    output: ({ address = { host: "localhost", port: 514 }, facility = 1, socktype, ".": own }) => ({
-      to: "syslog",
-      address,
-      ...(socktype === undefined ? {} : { socktype }),
-      facility,
-      ident: own?.ident ?? "",
-      appendNul: own?.append_nul ?? true,
-    }),
-  }],
+  ["logging.handlers.RotatingFileHandler", SIZED_HANDLER],
+  ["logging.handlers.TimedRotatingFileHandler", TIMED_HANDLER],
+  ["logging.handlers.SysLogHandler", SYSLOG_HANDLER],
   ["lighthouse.log.CLIHandler", CLI_HANDLER],
   ["lighthouse.log.cli.CLIHandler", CLI_HANDLER],
 ]);

@@ -1,18 +1,18 @@
 import type { Clock } from "../kernel/clock.ts";
-import type { HandlerPlan, Output } from "./plan.ts";
 import { FileSink } from "./file_sink.ts";
 import { Outlet, type Sink } from "./outlet.ts";
-import { type Entry, type ProcessFacts, RecordFormatter } from "./record.ts";
+import type { HandlerPlan, Output } from "./plan.ts";
+import { type LogEntry, type ProcessFacts, RecordFormatter } from "./record.ts";
 import { StreamSink } from "./stream_sink.ts";
 import { SyslogSink } from "./syslog_sink.ts";
-import { localTime } from "./wall_time.ts";
+import { LOCAL } from "./wall_time.ts";
 
 /** A stream of the process. */
 export interface LogStream {
   write(bytes: Uint8Array): Promise<number>;
 }
 
-/** What {@linkcode Handlers} are told. */
+/** What {@linkcode Handlers} are given. */
 export interface HandlersOptions {
   readonly clock: Clock;
   readonly process: ProcessFacts;
@@ -29,18 +29,18 @@ export interface HandlersOptions {
 /** How long handlers have to write what they hold, when they are replaced or at the end. */
 const CLOSE_DEADLINE_MS = 2_000;
 
-/** What a container's log file often is. */
-const STREAM_FILES: ReadonlyMap<string, "stdout" | "stderr"> = new Map([
-  ["/dev/stdout", "stdout"],
-  ["/proc/self/fd/1", "stdout"],
-  ["/dev/stderr", "stderr"],
-  ["/proc/self/fd/2", "stderr"],
-]);
+/** What a container's log file often is. Deno opens nothing below /dev without all permissions; these are open already. */
+const STREAM_FILES: Readonly<Record<string, "stdout" | "stderr">> = {
+  "/dev/stdout": "stdout",
+  "/proc/self/fd/1": "stdout",
+  "/dev/stderr": "stderr",
+  "/proc/self/fd/2": "stderr",
+};
 
 interface Running {
   /** What it was made of: one that is asked for again goes on. */
   readonly key: string;
-  readonly write: (entry: Entry) => string;
+  readonly formatter: RecordFormatter;
   readonly outlet: Outlet | undefined;
 }
 
@@ -49,7 +49,7 @@ export class Handlers implements AsyncDisposable {
   readonly #options: HandlersOptions;
   #running: ReadonlyMap<string, Running> = new Map();
   /** The closing of all that was replaced so far. */
-  #closing: Promise<unknown> = Promise.resolve();
+  #closing: Promise<void> = Promise.resolve();
 
   constructor(options: HandlersOptions) {
     this.#options = options;
@@ -57,27 +57,24 @@ export class Handlers implements AsyncDisposable {
 
   /** Starts and ends handlers as a new file asks for; one that it asks for as before goes on undisturbed. */
   apply(plans: { readonly [name: string]: HandlerPlan }): void {
-    const before = this.#running;
-    const kept = new Map<string, Running>();
-    const made: [string, HandlerPlan, string][] = [];
-    for (const [name, plan] of Object.entries(plans)) {
-      const key = JSON.stringify([plan.format, plan.output]);
-      const old = before.get(name);
-      if (old?.key === key) kept.set(name, old);
-      else made.push([name, plan, key]);
-    }
-    const ended = [...before].filter(([name, running]) => kept.get(name) !== running).map(([, running]) => running);
-    this.#closing = Promise.all([this.#closing, ...ended.map(closeOutlet)]);
-    const after = this.#closing.then(() => {});
-    for (const [name, plan, key] of made) kept.set(name, this.#make(name, plan, { key, after }));
-    this.#running = kept;
+    const keyOf = ({ format, output }: HandlerPlan) => JSON.stringify([format, output]);
+    const ended = [...this.#running].filter(([name, { key }]) => !plans[name] || keyOf(plans[name]) !== key);
+    const closing = [this.#closing, ...ended.map(([, { outlet }]) => outlet?.close({ deadlineMs: CLOSE_DEADLINE_MS }))];
+    this.#closing = Promise.all(closing).then(() => {});
+    const gone = new Set(ended.map(([name]) => name));
+    this.#running = new Map(
+      Object.entries(plans).map(([name, plan]) => {
+        const old = gone.has(name) ? undefined : this.#running.get(name);
+        return [name, old ?? this.#make(name, plan, keyOf(plan))];
+      }),
+    );
   }
 
   /** Has the named handlers write a record. Never waits, and never throws. */
-  write(names: readonly string[], entry: Entry): void {
+  write(names: readonly string[], entry: LogEntry): void {
     for (const name of names) {
-      const running = this.#running.get(name);
-      running?.outlet?.put({ text: running.write(entry), level: entry.level });
+      const { formatter, outlet } = this.#running.get(name) ?? {};
+      if (formatter !== undefined) outlet?.put({ text: formatter.write(entry), level: entry.level });
     }
   }
 
@@ -87,42 +84,25 @@ export class Handlers implements AsyncDisposable {
     await this.#closing;
   }
 
-  #make(
-    name: string,
-    { format, output }: HandlerPlan,
-    { key, after }: { readonly key: string; readonly after: Promise<void> },
-  ): Running {
+  #make(name: string, { format, output }: HandlerPlan, key: string): Running {
     const { clock, process, onFailure, onRecovery } = this.#options;
-    const formatter = new RecordFormatter(format, process, localTime);
     const sink = this.#sinkOf(output);
     const outlet = sink && new Outlet(sink, {
       clock,
-      after,
+      after: this.#closing,
       onFailure: (reason) => onFailure(name, reason),
       onRecovery: (dropped) => onRecovery(name, dropped),
     });
     if (output.to === "file" && !output.delay) outlet?.open();
-    return { key, write: (entry) => formatter.write(entry), outlet };
+    return { key, formatter: new RecordFormatter(format, process, LOCAL), outlet };
   }
 
   #sinkOf(output: Output): Sink | undefined {
-    switch (output.to) {
-      case "stream":
-        return new StreamSink(this.#options.streams[output.stream], output);
-      case "file": {
-        // Deno opens nothing below /dev without all permissions; the process has these two open already.
-        const stream = STREAM_FILES.get(output.path);
-        if (stream !== undefined) return new StreamSink(this.#options.streams[stream], { terminator: "\n" });
-        return new FileSink({ ...output, path: this.#options.resolve(output.path) });
-      }
-      case "syslog":
-        return new SyslogSink(output);
-      case "nowhere":
-        return undefined;
-    }
+    const { streams, resolve } = this.#options;
+    if (output.to === "nowhere") return undefined;
+    if (output.to === "syslog") return new SyslogSink(output);
+    const stream = output.to === "stream" ? output.stream : STREAM_FILES[output.path];
+    if (stream !== undefined) return new StreamSink(streams[stream]);
+    return output.to === "file" ? new FileSink({ ...output, path: resolve(output.path) }) : undefined;
   }
-}
-
-async function closeOutlet({ outlet }: Running): Promise<void> {
-  await outlet?.close({ deadlineMs: CLOSE_DEADLINE_MS });
 }

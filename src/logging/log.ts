@@ -11,9 +11,8 @@ import type { Logger } from "../kernel/logger.ts";
 import { escapeUnprintable } from "../kernel/quote.ts";
 import { DEFAULT_LOGGING, type Logging } from "./plan.ts";
 import { Handlers, type HandlersOptions } from "./handlers.ts";
-import { loggerName } from "./logger_names.ts";
-import type { Entry } from "./record.ts";
-import { hasHandlers, Route } from "./route.ts";
+import type { LogEntry } from "./record.ts";
+import { hasHandlers, loggerName, Route } from "./route.ts";
 
 /** How much is logged: records of this level and above. */
 export type LogLevel = "debug" | "info" | "warning" | "error" | "fatal";
@@ -182,7 +181,7 @@ function nameOf(category: readonly string[], { worker }: Readonly<Record<string,
 }
 
 /** A record as the handlers of `logging.yaml` take it. */
-function toEntry({ category, level, message, properties, timestamp }: LogRecord): Entry {
+function toEntry({ category, level, message, properties, timestamp }: LogRecord): LogEntry {
   const { worker, ...rest } = properties;
   // What is said of a worker is found beside what it says itself.
   const isWorkers = typeof worker === "string";

@@ -2,7 +2,7 @@ import type { Clock } from "../kernel/clock.ts";
 
 /** One record as a handler writes it. */
 export interface Line {
-  /** The text, without what ends it. */
+  /** Without what ends it. */
   readonly text: string;
   /** The level, as Python counts: syslog wants to know. */
   readonly level: number;
@@ -24,7 +24,7 @@ export interface Sink {
   close(): void;
 }
 
-/** What an {@linkcode Outlet} is told. */
+/** What an {@linkcode Outlet} is given. */
 export interface OutletOptions {
   readonly clock: Clock;
   /** Called once when writing fails, until it works again. */
@@ -44,13 +44,12 @@ const LINES_AT_ONCE = 256;
 /** A write that takes longer has failed. */
 const STUCK_MS = 10_000;
 /** The wait before the first try after a failure; each further one is twice as long. */
-const RETRY_FIRST_MS = 500;
-const RETRY_MAX_MS = 30_000;
+const RETRY_MS = { first: 500, max: 30_000 };
 
 /**
  * What stands before a sink: lines are put without waiting, and written in
  * order as fast as the sink takes them. It holds a bounded amount; a sink that
- * fails is tried again, and told of once.
+ * fails is tried again, and reported once.
  */
 export class Outlet {
   readonly #sink: Sink;
@@ -60,9 +59,9 @@ export class Outlet {
   #dropped = 0;
   #failures = 0;
   #pumping: Promise<void> | undefined;
+  /** Ends the wait for the next try. */
   #wake: (() => void) | undefined;
-  #isClosing = false;
-  #isClosed = false;
+  #state: "open" | "closing" | "closed" = "open";
 
   constructor(sink: Sink, options: OutletOptions) {
     [this.#sink, this.#options] = [sink, options];
@@ -70,61 +69,49 @@ export class Outlet {
 
   /** Leaves a line to be written; never waits, and never throws. */
   put(line: Line): void {
-    if (this.#isClosing) return;
-    if (this.#lines.length >= LINES_MAX || this.#held + line.text.length > HELD_MAX) {
-      this.#dropped++;
-      return;
-    }
+    if (this.#state !== "open") return;
+    if (this.#lines.length >= LINES_MAX || this.#held + line.text.length > HELD_MAX) return void this.#dropped++;
     this.#lines.push(line);
     this.#held += line.text.length;
-    this.#start();
+    this.open();
   }
 
-  /** Has the sink open what it writes to, although there is nothing to write yet. */
+  /** Has the sink open what it writes to, although there may be nothing to write yet. */
   open(): void {
-    this.#start(true);
+    this.#pumping ??= this.#pump().finally(() => {
+      this.#pumping = undefined;
+      if (this.#lines.length > 0 && this.#state === "open") this.open();
+    });
   }
 
   /** Writes what is held, for at most `deadlineMs`, and closes the sink. A sink that fails is tried once more. */
   async close({ deadlineMs }: { readonly deadlineMs: number }): Promise<void> {
-    this.#isClosing = true;
+    this.#state = "closing";
     this.#wake?.();
     const deadline = Promise.withResolvers<void>();
-    const cancel = this.#options.clock.after(deadlineMs, () => deadline.resolve());
+    const cancel = this.#options.clock.after(deadlineMs, deadline.resolve);
     await Promise.race([this.#pumping, deadline.promise]);
     cancel();
-    this.#isClosed = true;
+    this.#state = "closed";
     this.#sink.interrupt();
     this.#sink.close();
   }
 
-  #start(once = false): void {
-    this.#pumping ??= this.#pump(once).finally(() => {
-      this.#pumping = undefined;
-      if (this.#lines.length > 0 && !this.#isClosing) this.#start();
-    });
-  }
-
-  async #pump(once: boolean): Promise<void> {
+  async #pump(): Promise<void> {
     await this.#options.after;
-    for (let first = once; first || this.#lines.length > 0 || this.#sink.unfinished; first = false) {
-      const failure = await this.#write();
-      // A write that outlived the deadline may have opened the sink anew.
-      if (this.#isClosed) return this.#sink.close();
-      if (failure === undefined) {
-        // What was taken is not written yet while some of it is left.
-        if (!this.#sink.unfinished) this.#recover();
-        continue;
-      }
-      this.#fail(failure);
+    do {
+      const hasWritten = await this.#write();
+      // A write that outlived the deadline may have opened the sink again.
+      if (this.#state === "closed") return this.#sink.close();
+      if (hasWritten) continue;
       // Nobody waits any longer: what could not be written now is lost.
-      if (this.#isClosing) return;
-      await this.#wait();
-    }
+      if (this.#state === "closing") return;
+      await this.#wait(Math.min(RETRY_MS.max, RETRY_MS.first * 2 ** Math.min(this.#failures - 1, 10)));
+    } while (this.#lines.length > 0 || this.#sink.unfinished);
   }
 
-  /** Writes once; answers why it could not. */
-  async #write(): Promise<string | undefined> {
+  /** Writes once; answers whether it could. */
+  async #write(): Promise<boolean> {
     const cancel = this.#options.clock.after(STUCK_MS, () => {
       this.#fail(`nothing was taken for ${STUCK_MS / 1_000} seconds`);
       this.#sink.interrupt();
@@ -132,16 +119,19 @@ export class Outlet {
     try {
       const taken = await this.#sink.write(this.#lines.slice(0, LINES_AT_ONCE));
       for (const line of this.#lines.splice(0, taken)) this.#held -= line.text.length;
-      return undefined;
+      // What was taken is not written yet while some of it is left.
+      if (!this.#sink.unfinished && this.#state !== "closed") this.#recover();
+      return true;
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      this.#fail(error instanceof Error ? error.message : String(error));
+      return false;
     } finally {
       cancel();
     }
   }
 
   #fail(reason: string): void {
-    if (this.#failures++ === 0) this.#options.onFailure(reason);
+    if (this.#failures++ === 0 && this.#state !== "closed") this.#options.onFailure(reason);
   }
 
   #recover(): void {
@@ -151,13 +141,11 @@ export class Outlet {
     this.#options.onRecovery(dropped);
   }
 
-  /** Waits before the next try, or until it is to be closed. */
-  async #wait(): Promise<void> {
-    const waiting = Promise.withResolvers<void>();
-    const ms = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(this.#failures - 1, 10));
-    const cancel = this.#options.clock.after(ms, () => waiting.resolve());
-    this.#wake = () => waiting.resolve();
-    await waiting.promise;
+  async #wait(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#options.clock.after(ms, resolve);
+    this.#wake = resolve;
+    await promise;
     this.#wake = undefined;
     cancel();
   }

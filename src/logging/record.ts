@@ -1,26 +1,25 @@
 /**
- * A record of the log as Python's formatters see one. Pure: the time on the
- * wall comes in.
+ * A record of the log as Python's formatters see one: `%(name)s` formats with
+ * fields, widths and precisions. Pure: the time zone comes in.
  *
  * @module
  */
-import { type CompiledFormat, compileFormat } from "./format.ts";
 import type { LogFormat } from "./plan.ts";
-import { strftime, type WallTime } from "./wall_time.ts";
+import { strftime, wallTime, type Zone } from "./wall_time.ts";
 
 /** One record. */
-export interface Entry {
+export interface LogEntry {
   /** The logger, dotted. */
   readonly name: string;
   /** As Python counts: 20 is `INFO`. */
   readonly level: number;
   /** Milliseconds since 1970. */
   readonly timeMs: number;
-  /** What was said, made safe: nothing in it can be taken for a record of its own. */
+  /** Made safe: nothing in it can be taken for a record of its own. */
   readonly message: string;
   /** What goes with it, written as `key=value`, safe too; the worker is not among it. */
   readonly properties: string;
-  /** The worker that said it, or of which it is said, written safely; absent for all else. */
+  /** The worker that logged it, or that it is about; absent for all else. */
   readonly worker?: string;
 }
 
@@ -33,134 +32,130 @@ export interface ProcessFacts {
   readonly startedMs: number;
 }
 
-const LEVEL_NAMES: ReadonlyMap<number, string> = new Map([
-  [10, "DEBUG"],
-  [20, "INFO"],
-  [30, "WARNING"],
-  [40, "ERROR"],
-  [50, "CRITICAL"],
-]);
+const LEVEL_NAMES: Readonly<Record<number, string>> = {
+  10: "DEBUG",
+  20: "INFO",
+  30: "WARNING",
+  40: "ERROR",
+  50: "CRITICAL",
+};
 
-/** Python's name for a level. */
-function levelName(level: number): string {
-  return LEVEL_NAMES.get(level) ?? `Level ${level}`;
+/** The fields but for `message` and `asctime`, which depend on the format. */
+const FIELDS: Readonly<Record<string, (entry: LogEntry, process: ProcessFacts) => string | number>> = {
+  name: ({ name }) => name,
+  levelname: ({ level }) => LEVEL_NAMES[level] ?? `Level ${level}`,
+  levelno: ({ level }) => level,
+  program: (_, { program }) => program,
+  threadName: ({ worker }) => worker ?? "MainThread",
+  thread: (_, { pid }) => pid,
+  process: (_, { pid }) => pid,
+  processName: () => "MainProcess",
+  module: ({ name }) => name.split(".").at(-1) ?? "",
+  created: ({ timeMs }) => timeMs / 1_000,
+  msecs: ({ timeMs }) => Math.floor(timeMs) % 1_000,
+  relativeCreated: ({ timeMs }, { startedMs }) => timeMs - startedMs,
+  // As Python where it does not know.
+  pathname: () => "(unknown file)",
+  filename: () => "(unknown file)",
+  lineno: () => 0,
+  funcName: () => "(unknown function)",
+};
+
+const NUMERIC = ["levelno", "thread", "process", "created", "msecs", "relativeCreated", "lineno"];
+
+/** The fields that a format may name. */
+export const RECORD_FIELDS: readonly string[] = ["message", "asctime", ...Object.keys(FIELDS)];
+
+/** A format that can be filled in. */
+export interface CompiledFormat {
+  /** The fields in it that do not exist: written as `-`. */
+  readonly unknown: readonly string[];
+  /** The conversions in it that Python has and Lighthouse has not: written as `%s`. */
+  readonly unsupported: readonly string[];
+  write(valueOf: (name: string) => string | number): string;
+}
+
+/** What {@linkcode compileFormat} accepts. */
+export const FORMAT_WANTED = "a string with fields such as %(message)s, and %% for a percent sign";
+
+const FIELD =
+  /%(?:\((?<name>[^)]+)\)(?<flags>[#0+ -]*)(?<width>\d{0,3})(?:\.(?<precision>\d{0,2}))?(?<type>[a-zA-Z])|(?<percent>%)|)/g;
+
+/** Reads a format; `undefined` if it is none. */
+export function compileFormat(format: string): CompiledFormat | undefined {
+  const matches = [...format.matchAll(FIELD)];
+  const fields = matches.filter(({ groups }) => groups?.name !== undefined);
+  if (fields.length === 0 || matches.some(({ groups }) => (groups?.name ?? groups?.percent) === undefined)) {
+    return undefined;
+  }
+  const distinct = (values: readonly string[]) => [...new Set(values)];
+  return {
+    unknown: distinct(fields.map(({ groups }) => groups?.name ?? "").filter((name) => !RECORD_FIELDS.includes(name))),
+    unsupported: distinct(
+      fields.flatMap(([whole, name = "", flags = "", , , type = ""]) => {
+        const isKnown = type === "s" ||
+          "df".includes(type) && (NUMERIC.includes(name) || !RECORD_FIELDS.includes(name));
+        return isKnown && !/[#+ ]/.test(flags) ? [] : [whole];
+      }),
+    ),
+    write: (valueOf) =>
+      format.replaceAll(FIELD, (...match) => {
+        const groups: Record<string, string | undefined> = match.at(-1);
+        return groups.name === undefined ? "%" : writeField(valueOf(groups.name), groups);
+      }),
+  };
+}
+
+function writeField(value: string | number, groups: Record<string, string | undefined>): string {
+  const { flags = "", width, precision, type = "" } = groups;
+  const isNumber = typeof value === "number" && "df".includes(type);
+  const text = !isNumber
+    ? [...String(value)].slice(0, precision === undefined ? undefined : Number(precision)).join("")
+    : type === "f"
+    ? value.toFixed(Number(precision ?? 6))
+    : String(Math.trunc(value));
+  if (flags.includes("-")) return text.padEnd(Number(width));
+  return text.padStart(Number(width), isNumber && flags.includes("0") ? "0" : " ");
 }
 
 /** A formatter of `logging.yaml`, ready to write. */
 export class RecordFormatter {
   readonly #compiled: CompiledFormat;
-  readonly #datefmt: string | undefined;
+  readonly #datefmt: string;
   readonly #process: ProcessFacts;
-  readonly #face: (timeMs: number) => WallTime;
+  readonly #zone: Zone;
+  /** A worker that no field names is written behind the message. */
+  readonly #withWorker: boolean;
 
-  /**
-   * @param face what the clock on the wall shows at a time, in milliseconds since 1970
-   * @throws {TypeError} if the format is none; `logging.yaml` is checked before
-   */
-  constructor(format: LogFormat, process: ProcessFacts, face: (timeMs: number) => WallTime) {
-    const compiled = compileFormat(format.format);
-    if (!compiled.ok) throw new TypeError(`Cannot use the format as it must be ${compiled.wanted}`);
-    [this.#compiled, this.#datefmt, this.#process, this.#face] = [compiled, format.datefmt, process, face];
+  /** @throws {TypeError} if the format is none; `logging.yaml` is checked before */
+  constructor({ format, datefmt }: LogFormat, process: ProcessFacts, zone: Zone) {
+    const compiled = compileFormat(format);
+    if (compiled === undefined) throw new TypeError(`Cannot use the format as it must be ${FORMAT_WANTED}`);
+    [this.#compiled, this.#process, this.#zone] = [compiled, process, zone];
+    this.#datefmt = datefmt ?? "";
+    this.#withWorker = !format.includes("%(threadName)");
   }
 
   /** Writes a record, without an end of line. */
-  write(entry: Entry): string {
-    return this.#compiled.write((name) => this.#valueOf(name, entry));
+  write(entry: LogEntry): string {
+    return this.#compiled.write((name) => {
+      if (name === "message") return this.#messageOf(entry);
+      if (name === "asctime") return this.#asctime(entry.timeMs);
+      return FIELDS[name]?.(entry, this.#process) ?? "-";
+    });
   }
 
-  #valueOf(name: string, entry: Entry): string | number {
-    const { program, pid, startedMs } = this.#process;
-    switch (name) {
-      case "name":
-        return entry.name;
-      case "msg":
-        return entry.message;
-      case "args":
-        return "()";
-      case "levelname":
-        return levelName(entry.level);
-      case "levelno":
-        return entry.level;
-      case "pathname":
-      case "filename":
-        return "(unknown file)";
-      case "module":
-        return entry.name.split(".").at(-1) ?? "";
-      case "lineno":
-        return 0;
-      case "funcName":
-        return "(unknown function)";
-      case "created":
-        return entry.timeMs / 1_000;
-      case "msecs":
-        return milliseconds(entry.timeMs);
-      case "relativeCreated":
-        return entry.timeMs - startedMs;
-      case "thread":
-        return entry.worker === undefined ? pid : threadNumber(entry.worker);
-      case "threadName":
-        return entry.worker ?? "MainThread";
-      case "processName":
-        return "MainProcess";
-      case "process":
-        return pid;
-      case "message":
-        return messageOf(entry, { withWorker: !this.#compiled.fields.has("threadName") });
-      case "asctime":
-        return asctime(entry.timeMs, this.#face(entry.timeMs), this.#datefmt);
-      case "program":
-        return program;
-      default:
-        // What there is no such thing of here: exc_info, exc_text, stack_info, taskName.
-        return "None";
-    }
+  #messageOf({ message, properties, worker }: LogEntry): string {
+    const named = this.#withWorker && worker !== undefined
+      ? `worker=${worker.includes(" ") ? JSON.stringify(worker) : worker}`
+      : "";
+    const all = [properties, named].filter((part) => part !== "").join(" ");
+    return all === "" ? message : `${message} (${all})`;
   }
-}
 
-function milliseconds(timeMs: number): number {
-  return Math.floor(timeMs) % 1_000;
-}
-
-function asctime(timeMs: number, face: WallTime, datefmt: string | undefined): string {
-  // An empty one is none to Python.
-  if (datefmt !== undefined && datefmt !== "") return strftime(datefmt, face);
-  return `${strftime("%Y-%m-%d %H:%M:%S", face)},${String(milliseconds(timeMs)).padStart(3, "0")}`;
-}
-
-/** The message with what goes with it, as the other formats of the log write it. */
-function messageOf({ message, properties, worker }: Entry, { withWorker }: { readonly withWorker: boolean }): string {
-  const named = withWorker && worker !== undefined
-    ? `worker=${worker.includes(" ") ? JSON.stringify(worker) : worker}`
-    : "";
-  const all = [properties, named].filter((part) => part !== "");
-  return all.length === 0 ? message : `${message} (${all.join(" ")})`;
-}
-
-/** A number for a worker that stays the same; workers have no thread number that the outside could know. */
-function threadNumber(worker: string): number {
-  let hash = 7;
-  for (const char of worker) hash = (Math.imul(hash, 31) + (char.codePointAt(0) ?? 0)) >>> 0;
-  return hash;
-}
-
-/** What syslog calls the levels. */
-const PRIORITIES: ReadonlyMap<number, number> = new Map([[10, 7], [20, 6], [30, 4], [40, 3], [50, 2]]);
-
-/** A syslog message longer than this is cut: no server takes more, and a datagram cannot hold it. */
-const SYSLOG_BYTES_MAX = 8_192;
-
-const encoder = new TextEncoder();
-
-/** Writes a message as Python's SysLogHandler does: `<14>ident text NUL`. */
-export function syslogMessage(
-  text: string,
-  level: number,
-  { facility, ident, appendNul }: { readonly facility: number; readonly ident: string; readonly appendNul: boolean },
-): Uint8Array<ArrayBuffer> {
-  const priority = (facility << 3) | (PRIORITIES.get(level) ?? 4);
-  const whole = encoder.encode(`<${priority}>${ident}${text}`);
-  const cut = whole.length <= SYSLOG_BYTES_MAX ? whole : encoder.encode(
-    `${new TextDecoder().decode(whole.subarray(0, SYSLOG_BYTES_MAX - 6)).replace(/\uFFFD+$/, "")}...`,
-  );
-  return appendNul ? new Uint8Array([...cut, 0]) : cut;
+  #asctime(timeMs: number): string {
+    const wall = wallTime(timeMs, this.#zone);
+    if (this.#datefmt !== "") return strftime(this.#datefmt, wall);
+    return `${strftime("%F %T", wall)},${String(Math.floor(timeMs) % 1_000).padStart(3, "0")}`;
+  }
 }

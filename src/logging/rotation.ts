@@ -5,84 +5,60 @@
  * @module
  */
 import type { Rotation } from "./plan.ts";
-import { strftime, type WallTime } from "./wall_time.ts";
+import { strftime, wallTime, type Zone } from "./wall_time.ts";
 
 /** A rotation by time. */
 export type TimedRotation = Extract<Rotation, { by: "time" }>;
 
-/** What the clock shows at a time, in seconds since 1970. */
-export type ClockFace = (epochSeconds: number) => WallTime;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const DAILY = { unitMs: DAY_MS, suffix: "%Y-%m-%d", form: /^\d{4}-\d\d-\d\d$/ };
+const WEEKLY = { ...DAILY, unitMs: 7 * DAY_MS };
 
-const DAY_S = 86_400;
-
-const UNIT_S: Readonly<Record<string, number>> = { S: 1, M: 60, H: 3_600, D: DAY_S, MIDNIGHT: DAY_S };
-
-const SUFFIXES: Readonly<Record<string, readonly [string, RegExp]>> = {
-  S: ["%Y-%m-%d_%H-%M-%S", /^\d{4}-\d{2}-\d{2}_\d{2}-\d{2}-\d{2}$/],
-  M: ["%Y-%m-%d_%H-%M", /^\d{4}-\d{2}-\d{2}_\d{2}-\d{2}$/],
-  H: ["%Y-%m-%d_%H", /^\d{4}-\d{2}-\d{2}_\d{2}$/],
+/** How long a unit is, and what it adds to the name of a file. */
+const UNITS: Readonly<Record<string, typeof DAILY>> = {
+  S: { unitMs: 1_000, suffix: "%Y-%m-%d_%H-%M-%S", form: /^\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d$/ },
+  M: { unitMs: 60_000, suffix: "%Y-%m-%d_%H-%M", form: /^\d{4}-\d\d-\d\d_\d\d-\d\d$/ },
+  H: { unitMs: HOUR_MS, suffix: "%Y-%m-%d_%H", form: /^\d{4}-\d\d-\d\d_\d\d$/ },
+  D: DAILY,
+  MIDNIGHT: DAILY,
 };
 
-const DAY_SUFFIX = ["%Y-%m-%d", /^\d{4}-\d{2}-\d{2}$/] as const;
-
-function intervalOf({ when, interval }: TimedRotation): number {
-  return interval * (UNIT_S[when] ?? 7 * DAY_S);
-}
-
-function isByDay({ when }: TimedRotation): boolean {
-  return when === "MIDNIGHT" || when.startsWith("W");
-}
+const unitOf = ({ when }: TimedRotation) => UNITS[when] ?? WEEKLY;
 
 /**
  * Answers when a file that was last written at a time is to give way, both in
- * seconds since 1970. Days are those of the clock on the wall, also where one
- * is an hour longer or shorter than others.
+ * milliseconds since 1970. Days are those of the clock on the wall, also where
+ * one has 23 or 25 hours.
  */
-export function rolloverAt(rotation: TimedRotation, fromS: number, face: ClockFace): number {
-  if (!isByDay(rotation)) return fromS + intervalOf(rotation);
-  const now = face(fromS);
-  const untilMidnight = DAY_S - (now.hour * 3_600 + now.minute * 60 + now.second);
-  // Python counts Monday as 0.
-  const today = (now.weekday + 6) % 7;
-  const days = rotation.when === "MIDNIGHT" ? 0 : (Number(rotation.when.slice(1)) - today + 7) % 7;
-  return onTheWall(fromS + untilMidnight + days * DAY_S, now, face);
-}
-
-/** Answers when the next file gives way, after one that did so now. */
-export function nextRolloverAt(rotation: TimedRotation, nowS: number, face: ClockFace): number {
-  let next = rolloverAt(rotation, nowS, face);
-  while (next <= nowS) next += intervalOf(rotation);
-  return next;
-}
-
-/** Moves a time that was reckoned with days of 24 hours to where the clock shows the same. */
-function onTheWall(atS: number, from: WallTime, face: ClockFace): number {
-  return atS + (from.offsetMinutes - face(atS).offsetMinutes) * 60;
+export function rolloverAt(rotation: TimedRotation, fromMs: number, zone: Zone): number {
+  const { when, interval } = rotation;
+  if (when !== "MIDNIGHT" && !when.startsWith("W")) return fromMs + interval * unitOf(rotation).unitMs;
+  const { date } = wallTime(fromMs, zone);
+  // Python counts Monday as 0, and a week ends with its day.
+  const days = when === "MIDNIGHT" ? 1 : (Number(when.slice(1)) - (date.getUTCDay() + 6) % 7 + 7) % 7 + 1;
+  const wallMs = Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate() + days);
+  const atMs = wallMs - zone(wallMs - zone(wallMs) * 60_000) * 60_000;
+  // Where the clock skips midnight, the reckoning may end before it began.
+  return atMs > fromMs ? atMs : fromMs + HOUR_MS;
 }
 
 /** What is added to the name of a file that gives way at a time: the beginning of its interval. */
-export function rolledSuffix(rotation: TimedRotation, rolloverAtS: number, face: ClockFace): string {
-  const [format] = SUFFIXES[rotation.when] ?? DAY_SUFFIX;
-  const began = rolloverAtS - intervalOf(rotation);
-  return strftime(format, face(onTheWall(began, face(rolloverAtS), face)));
+export function rolledSuffix(rotation: TimedRotation, rolloverMs: number, zone: Zone): string {
+  const { unitMs, suffix } = unitOf(rotation);
+  const wall = wallTime(rolloverMs, zone);
+  return strftime(suffix, { ...wall, date: new Date(wall.date.getTime() - rotation.interval * unitMs) });
 }
 
-/**
- * Answers which of the names in a folder are old files to be removed, so that
- * `backups` of them are left.
- */
+/** Answers which of the names in a folder are old files to be removed, so that `backups` of them are left. */
 export function surplus(rotation: TimedRotation, base: string, names: readonly string[]): readonly string[] {
   if (rotation.backups === 0) return [];
-  const [, form] = SUFFIXES[rotation.when] ?? DAY_SUFFIX;
+  const { form } = unitOf(rotation);
   const old = names.filter((name) => name.startsWith(`${base}.`) && form.test(name.slice(base.length + 1))).toSorted();
   return old.slice(0, Math.max(0, old.length - rotation.backups));
 }
 
-/** Whether a text makes a file too large: it gives way before it reaches the size. A file with nothing in it stays. */
-export function isFull(
-  sizeBytes: number,
-  text: number,
-  { maxBytes, backups }: Extract<Rotation, { by: "size" }>,
-): boolean {
-  return maxBytes > 0 && backups > 0 && sizeBytes > 0 && sizeBytes + text >= maxBytes;
+/** Whether a line makes a file too large: it gives way before it reaches the size. A file with nothing in it stays. */
+export function isFull(sizeBytes: number, lineBytes: number, maxBytes: number): boolean {
+  return sizeBytes > 0 && sizeBytes + lineBytes >= maxBytes;
 }

@@ -1,20 +1,18 @@
 import assert from "node:assert/strict";
-import { isFull, nextRolloverAt, rolledSuffix, rolloverAt, surplus, type TimedRotation } from "./rotation.ts";
-import { utcTime, type WallTime } from "./wall_time.ts";
+import { isFull, rolledSuffix, rolloverAt, surplus, type TimedRotation } from "./rotation.ts";
+import { UTC } from "./wall_time.ts";
 
 function timed(when: TimedRotation["when"], interval = 1, backups = 0): TimedRotation {
   return { by: "time", when, interval, backups, utc: true };
 }
 
-const utc = (epochSeconds: number) => utcTime(epochSeconds * 1_000);
-
-/** Seconds since 1970 of a time in UTC. */
+/** Milliseconds since 1970 of a time in UTC. */
 function at(text: string): number {
-  return Date.parse(`${text}Z`) / 1_000;
+  return Date.parse(`${text}Z`);
 }
 
-function shown(epochSeconds: number): string {
-  return new Date(epochSeconds * 1_000).toISOString().slice(0, 19);
+function shown(timeMs: number): string {
+  return new Date(timeMs).toISOString().slice(0, 19);
 }
 
 // What Python 3.11 answers from a Wednesday on.
@@ -29,18 +27,15 @@ Deno.test.each([
   ["W6", 1, "2024-01-08T00:00:00", "2024-01-01"],
 ])("rolloverAt() for %s times %d", (when, interval, wanted, suffix) => {
   const rotation = timed(when as TimedRotation["when"], interval);
-  const rollover = rolloverAt(rotation, at("2024-01-03T10:20:00"), utc);
+  const rollover = rolloverAt(rotation, at("2024-01-03T10:20:00"), UTC);
   assert.equal(shown(rollover), wanted);
-  assert.equal(rolledSuffix(rotation, rollover, utc), suffix);
+  assert.equal(rolledSuffix(rotation, rollover, UTC), suffix);
 });
 
 Deno.test("rolloverAt() takes midnight from the wall, also where a day has 23 or 25 hours", () => {
   // Summer time begins in Berlin on 2024-03-31 at 01:00 UTC and ends on 2024-10-27 at 01:00 UTC.
-  const berlin = (epochSeconds: number): WallTime => {
-    const summer = epochSeconds >= at("2024-03-31T01:00:00") && epochSeconds < at("2024-10-27T01:00:00");
-    const hours = summer ? 2 : 1;
-    return { ...utcTime((epochSeconds + hours * 3_600) * 1_000), offsetMinutes: hours * 60 };
-  };
+  const berlin = (timeMs: number) =>
+    timeMs >= at("2024-03-31T01:00:00") && timeMs < at("2024-10-27T01:00:00") ? 120 : 60;
   const midnight = timed("MIDNIGHT");
   const spring = rolloverAt(midnight, at("2024-03-30T23:30:00"), berlin);
   assert.equal(shown(spring), "2024-03-31T22:00:00");
@@ -50,11 +45,15 @@ Deno.test("rolloverAt() takes midnight from the wall, also where a day has 23 or
   assert.equal(rolledSuffix(midnight, autumn, berlin), "2024-10-27");
 });
 
-Deno.test("nextRolloverAt() is always to come", () => {
+Deno.test("rolloverAt() is always to come, also where the clock skips midnight", () => {
+  const now = at("2024-01-03T23:59:59");
   for (const when of ["S", "M", "H", "D", "MIDNIGHT", "W3"] as const) {
-    const now = at("2024-01-03T23:59:59");
-    assert.ok(nextRolloverAt(timed(when), now, utc) > now, when);
+    assert.ok(rolloverAt(timed(when), now, UTC) > now, when);
   }
+  // Summer time began in São Paulo on 2018-11-04 at midnight, 03:00 UTC.
+  const saoPaulo = (timeMs: number) => timeMs < at("2018-11-04T03:00:00") ? -180 : -120;
+  const evening = at("2018-11-04T02:30:00");
+  assert.ok(rolloverAt(timed("MIDNIGHT"), evening, saoPaulo) > evening);
 });
 
 Deno.test("surplus() names the oldest files of its own kind, and no others", () => {
@@ -74,9 +73,7 @@ Deno.test("surplus() names the oldest files of its own kind, and no others", () 
 });
 
 Deno.test("isFull() has a file give way before it reaches its size", () => {
-  const rotation = { by: "size", maxBytes: 100, backups: 1 } as const;
-  assert.equal(isFull(90, 9, rotation), false);
-  assert.equal(isFull(90, 10, rotation), true);
-  assert.equal(isFull(0, 500, rotation), false, "an empty file has nothing to give way with");
-  assert.equal(isFull(90, 10, { ...rotation, backups: 0 }), false);
+  assert.equal(isFull(90, 9, 100), false);
+  assert.equal(isFull(90, 10, 100), true);
+  assert.equal(isFull(0, 500, 100), false, "an empty file has nothing to give way with");
 });

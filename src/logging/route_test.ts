@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
-import { DEFAULT_LOGGER, DEFAULT_LOGGING, type HandlerPlan, type LoggerPlan, type Logging } from "./plan.ts";
-import { loggerName } from "./logger_names.ts";
-import { hasHandlers, Route } from "./route.ts";
+import { DEFAULT_LOGGING, type HandlerPlan, type LoggerPlan, type Logging } from "./plan.ts";
+import { hasHandlers, loggerName, Route } from "./route.ts";
 
-const handler: HandlerPlan = { only: [], format: { format: "%(message)s" }, output: { to: "nowhere" } };
+const handler: HandlerPlan = { level: 0, only: [], format: { format: "%(message)s" }, output: { to: "nowhere" } };
 
 function logger(plan: Partial<LoggerPlan>): LoggerPlan {
-  return { ...DEFAULT_LOGGER, ...plan };
+  return { ...DEFAULT_LOGGING.root, ...plan };
 }
 
 function logging(file: Partial<Logging>): Logging {
@@ -48,8 +47,7 @@ Deno.test("Route collects handlers up to a logger that does not propagate, twice
 Deno.test("Route heeds the levels and filters of handlers, and the filters of the logger itself", () => {
   const asked = route({
     root: logger({ handlers: ["a", "b"], only: ["nobody"] }),
-    handlers: { a: handler, b: { ...handler, only: ["lighthouse.haproxy"] } },
-    handlerLevels: { a: 40 },
+    handlers: { a: { ...handler, level: 40 }, b: { ...handler, only: ["lighthouse.haproxy"] } },
     loggers: { "lighthouse.health": logger({ only: ["lighthouse"] }), "lighthouse.app": logger({ only: ["kazoo"] }) },
   });
   assert.deepEqual(asked.handlersOf("lighthouse.writer", 20), ["b"]);
@@ -96,7 +94,7 @@ Deno.test("Route silences what the file does not name, if the file says so", () 
   const asked = route({
     disableOthers: true,
     root: logger({ handlers: ["a"] }),
-    loggers: { "lighthouse.writer": DEFAULT_LOGGER },
+    loggers: { "lighthouse.writer": logger({}) },
   });
   assert.equal(asked.isEnabled("lighthouse.app", 50), false);
   assert.equal(asked.isEnabled("lighthouse.writer", 30), true);

@@ -42,12 +42,12 @@ Deno.test("readLogging() reads the file that 1.0's manual shows", () => {
     loggers: {},
     handlers: {
       syslog: {
+        level: 0,
         only: [],
         format: { format: "lighthouse: [%(program)s] [%(threadName)s] %(message)s" },
         output: { to: "syslog", address: { path: "/dev/log" }, facility: 1, ident: "", appendNul: true },
       },
     },
-    handlerLevels: {},
   });
 });
 
@@ -68,7 +68,7 @@ Deno.test.each([
 });
 
 Deno.test("readLogging() knows where each handler writes to", () => {
-  const stream = { to: "stream", stream: "stderr", terminator: "\n" };
+  const stream = { to: "stream", stream: "stderr" };
   assert.deepEqual(output({ class: "logging.StreamHandler" }), stream);
   assert.deepEqual(output({ "()": "logging.StreamHandler", stream: "ext://sys.stdout" }), {
     ...stream,
@@ -182,7 +182,7 @@ Deno.test.each([
   ["a style", { formatters: { a: { style: "{", format: "{message}" } } }, /^warning formatters\.a\.style: Style "\{"/],
   ["a conversion", { formatters: { a: { format: "%(levelno)x %(message)s" } } }, /Conversion %\(levelno\)x is not/],
   ["a directive", { formatters: { a: { datefmt: "%c" } } }, /^warning formatters\.a\.datefmt: Directive %c is not/],
-  ["incremental", { incremental: true }, /^warning incremental: Key incremental is not used/],
+  ["incremental", { incremental: true }, /^warning incremental: Unknown key incremental, which is not used/],
 ])("readLogging() warns of %s that Lighthouse has no counterpart for, and uses the rest", (_what, file, wanted) => {
   const raw = { version: 1, root: { level: "DEBUG" }, ...file };
   assert.match(said(raw), wanted);
@@ -225,12 +225,7 @@ Deno.test.each([
   [
     "a format that names no field",
     { formatters: { a: { format: "hello" } } },
-    /^error formatters\.a\.format: .* a field in it such as %\(message\)s: current value is "hello"/,
-  ],
-  [
-    "a format that does not fit its field",
-    { formatters: { a: { format: "%(levelname)d" } } },
-    /^error formatters\.a\.format: .* %d cannot write levelname, which is a string/,
+    /^error formatters\.a\.format: .* a string with fields such as %\(message\)s, .*: current value is "hello"/,
   ],
   [
     "a file without a name",

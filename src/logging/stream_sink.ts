@@ -5,12 +5,10 @@ const encoder = new TextEncoder();
 /** One of the process's own streams. It is never closed: it is not the log's alone. */
 export class StreamSink implements Sink {
   readonly #stream: { write(bytes: Uint8Array): Promise<number> };
-  readonly #terminator: string;
   #rest: Uint8Array = new Uint8Array();
 
-  /** `terminator` ends each record. */
-  constructor(stream: { write(bytes: Uint8Array): Promise<number> }, { terminator }: { readonly terminator: string }) {
-    [this.#stream, this.#terminator] = [stream, terminator];
+  constructor(stream: { write(bytes: Uint8Array): Promise<number> }) {
+    this.#stream = stream;
   }
 
   get unfinished(): boolean {
@@ -19,7 +17,7 @@ export class StreamSink implements Sink {
 
   async write(lines: readonly Line[]): Promise<number> {
     const taken = this.unfinished ? 0 : lines.length;
-    if (taken > 0) this.#rest = encoder.encode(lines.map(({ text }) => text + this.#terminator).join(""));
+    if (taken > 0) this.#rest = encoder.encode(lines.map(({ text }) => `${text}\n`).join(""));
     // What a reader has already got must not come a second time.
     while (this.unfinished) this.#rest = this.#rest.subarray(await this.#stream.write(this.#rest));
     return taken;

@@ -1,39 +1,57 @@
 import { lookup } from "node:dns/promises";
 import { connectTcp } from "../system/tcp.ts";
-import type { Output } from "./plan.ts";
 import type { Line, Sink } from "./outlet.ts";
-import { syslogMessage } from "./record.ts";
+import type { Output } from "./plan.ts";
 
-/** Where syslog messages go. */
 type SyslogOutput = Extract<Output, { to: "syslog" }>;
 
 /** A way to the syslog server. */
 interface Channel {
-  send(message: Uint8Array<ArrayBuffer>): Promise<void>;
+  /** Whether the server has closed it. */
+  readonly hasEnded?: boolean;
+  send(message: Uint8Array<ArrayBuffer>): Promise<unknown>;
   close(): void;
 }
 
 /** A server's address is looked up again after this time: it may have moved, and datagrams do not tell. */
 const LOOKUP_EVERY_MS = 60_000;
+/** A syslog message longer than this is cut: no server takes more, and a datagram cannot hold it. */
+const MESSAGE_BYTES_MAX = 8_192;
+/** What syslog calls the levels. */
+const PRIORITIES: Readonly<Record<number, number>> = { 10: 7, 20: 6, 30: 4, 40: 3, 50: 2 };
+const encoder = new TextEncoder();
+
+/** Writes a message as Python's SysLogHandler does: `<14>ident text NUL`. Pure. */
+export function syslogMessage(
+  { text, level }: Line,
+  { facility, ident, appendNul }: Pick<SyslogOutput, "facility" | "ident" | "appendNul">,
+): Uint8Array<ArrayBuffer> {
+  const whole = encoder.encode(`<${(facility << 3) | (PRIORITIES[level] ?? 4)}>${ident}${text}`);
+  const cut = whole.length <= MESSAGE_BYTES_MAX ? whole : encoder.encode(
+    `${new TextDecoder().decode(whole.subarray(0, MESSAGE_BYTES_MAX - 6)).replace(/\uFFFD+$/, "")}...`,
+  );
+  return appendNul ? new Uint8Array([...cut, 0]) : cut;
+}
 
 /** A syslog server: over a Unix socket, UDP or TCP. It is connected to again when it was away. */
 export class SyslogSink implements Sink {
   readonly unfinished = false;
   readonly #output: SyslogOutput;
+  /** A path is tried as datagrams first and as a stream if these are not taken, as in Python, unless the file says. */
+  #isStream: boolean;
   #channel: Channel | undefined;
   #openedMs = 0;
   #opening: AbortController | undefined;
 
   constructor(output: SyslogOutput) {
-    this.#output = output;
+    [this.#output, this.#isStream] = [output, output.socktype === "stream"];
   }
 
   async write(lines: readonly Line[]): Promise<number> {
     let taken = 0;
     try {
-      const channel = await this.#current();
-      for (const { text, level } of lines) {
-        await channel.send(syslogMessage(text, level, this.#output));
+      for (const line of lines) {
+        await this.#send(syslogMessage(line, this.#output));
         taken++;
       }
     } catch (error) {
@@ -53,156 +71,93 @@ export class SyslogSink implements Sink {
     this.#channel = undefined;
   }
 
-  async #current(): Promise<Channel> {
-    const isStale = "host" in this.#output.address && performance.now() - this.#openedMs > LOOKUP_EVERY_MS &&
-      this.#output.socktype !== "stream";
-    if (isStale) this.close();
+  async #send(message: Uint8Array<ArrayBuffer>): Promise<void> {
+    try {
+      await (await this.#open()).send(message);
+    } catch (error) {
+      const { address, socktype } = this.#output;
+      if (socktype !== undefined || "host" in address) throw error;
+      this.close();
+      this.#isStream = !this.#isStream;
+      const second = await this.#open().catch(() => {
+        throw error;
+      });
+      await second.send(message);
+    }
+  }
+
+  async #open(): Promise<Channel> {
+    const { address } = this.#output;
+    const isOld = "host" in address && !this.#isStream && performance.now() - this.#openedMs > LOOKUP_EVERY_MS;
+    if (isOld || this.#channel?.hasEnded) this.close();
     if (this.#channel !== undefined) return this.#channel;
     this.#opening = new AbortController();
-    const gone = (channel: Channel) => void (this.#channel === channel && this.close());
-    this.#channel = await open(this.#output, { signal: this.#opening.signal, gone });
+    const open = "path" in address
+      ? openPath(address.path, this.#isStream)
+      : this.#isStream
+      ? streamOf(await connectTcp(address, this.#opening.signal))
+      : openUdp(address);
+    this.#channel = await open;
     this.#openedMs = performance.now();
     return this.#channel;
   }
 }
 
-interface OpenOptions {
-  readonly signal: AbortSignal;
-  /** Called when the other side has closed. */
-  readonly gone: (channel: Channel) => void;
-}
-
-async function open({ address, socktype }: SyslogOutput, options: OpenOptions): Promise<Channel> {
-  if ("path" in address) {
-    const way = await wayTo(address.path);
-    const stream = () => connect({ transport: "unix", path: way.path }, options);
-    if (socktype === "stream") {
-      using _way = way;
-      return await stream();
-    }
-    const first = unixDatagrams(way);
-    return socktype === "datagram" ? first : new EitherKind(first, stream);
-  }
-  const { host, port } = address;
-  if (socktype === "stream") return await connect({ transport: "tcp", hostname: host, port }, options);
-  const { address: ip, family } = await lookup(host);
-  const socket = Deno.listenDatagram({ transport: "udp", hostname: family === 6 ? "::" : "0.0.0.0", port: 0 });
-  return datagrams(socket, { transport: "udp", hostname: ip, port });
-}
-
-/** A path that can be used; disposing of it removes what was made for it. */
-interface Way extends Disposable {
-  readonly path: string;
+async function openUdp({ host, port }: { readonly host: string; readonly port: number }): Promise<Channel> {
+  const { address: hostname, family } = await lookup(host);
+  const own = Deno.listenDatagram({ transport: "udp", hostname: family === 6 ? "::" : "0.0.0.0", port: 0 });
+  return { send: (message) => own.send(message, { transport: "udp", hostname, port }), close: () => own.close() };
 }
 
 /**
  * Deno lets a process without all permissions at nothing below `/dev`, even if
  * it may write everywhere, and that is where syslog's socket is: a link from
- * elsewhere leads there.
+ * elsewhere leads there. Datagrams are sent from a socket in Linux's abstract
+ * namespace, which is no file and goes with the process.
  */
-async function wayTo(path: string): Promise<Way> {
-  if (!path.startsWith("/dev/")) return { path, [Symbol.dispose]() {} };
-  const folder = await Deno.makeTempDir({ prefix: "lighthouse-syslog-" });
-  await Deno.symlink(path, `${folder}/socket`);
-  return {
-    path: `${folder}/socket`,
-    [Symbol.dispose]: () => removeFolder(folder),
+async function openPath(path: string, isStream: boolean): Promise<Channel> {
+  const folder = path.startsWith("/dev/") ? await Deno.makeTempDir({ prefix: "lighthouse-syslog-" }) : undefined;
+  const removeLink = () => {
+    try {
+      if (folder !== undefined) Deno.removeSync(folder, { recursive: true });
+    } catch {
+      // Whoever empties the temporary directory has been there first.
+    }
   };
-}
-
-function removeFolder(folder: string): void {
-  try {
-    Deno.removeSync(folder, { recursive: true });
-  } catch {
-    // Whoever empties the temporary directory has been there first.
+  const way = folder === undefined ? path : `${folder}/socket`;
+  if (folder !== undefined) await Deno.symlink(path, way);
+  if (isStream) {
+    try {
+      return streamOf(await Deno.connect({ transport: "unix", path: way }));
+    } finally {
+      removeLink();
+    }
   }
-}
-
-/**
- * Sends from a Unix socket of our own: in Linux's abstract namespace, so that
- * it is no file and goes with the process.
- */
-function unixDatagrams(way: Way): Channel {
-  const own = `\0lighthouse-log-${crypto.randomUUID()}`;
-  const socket = Deno.listenDatagram({ transport: "unixpacket", path: own });
-  const channel = datagrams(socket, { transport: "unixpacket", path: way.path });
+  const own = Deno.listenDatagram({ transport: "unixpacket", path: `\0lighthouse-log-${crypto.randomUUID()}` });
   return {
-    ...channel,
+    send: (message) => own.send(message, { transport: "unixpacket", path: way }),
     close() {
-      channel.close();
-      way[Symbol.dispose]();
+      own.close();
+      removeLink();
     },
   };
 }
 
-function datagrams(socket: Deno.DatagramConn, to: Deno.Addr): Channel {
+/** A stream. A syslog server answers nothing: what can be read is the end. */
+function streamOf(connection: Deno.Conn): Channel {
+  let hasEnded = false;
+  const readToEnd = async () => {
+    const heard = new Uint8Array(256);
+    while (await connection.read(heard) !== null);
+  };
+  void readToEnd().catch(() => {}).then(() => hasEnded = true);
   return {
-    async send(message) {
-      await socket.send(message, to);
+    get hasEnded() {
+      return hasEnded;
     },
-    close: () => socket.close(),
-  };
-}
-
-async function connect(
-  to:
-    | { readonly transport: "tcp"; readonly hostname: string; readonly port: number }
-    | (Deno.UnixConnectOptions & { readonly transport: "unix" }),
-  { signal, gone }: OpenOptions,
-): Promise<Channel> {
-  const connection: Deno.Conn = to.transport === "tcp"
-    ? await connectTcp({ host: to.hostname, port: to.port }, signal)
-    : await Deno.connect({ transport: "unix", path: to.path });
-  let isOpen = true;
-  const channel: Channel = {
     async send(message) {
       for (let rest = message; rest.length > 0;) rest = rest.subarray(await connection.write(rest));
     },
-    close() {
-      if (isOpen) connection.close();
-      isOpen = false;
-    },
+    close: () => connection.close(),
   };
-  // A syslog server says nothing: what can be read is the end.
-  void readToEnd(connection).then(() => isOpen && gone(channel));
-  return channel;
-}
-
-async function readToEnd(connection: Deno.Conn): Promise<void> {
-  const heard = new Uint8Array(256);
-  try {
-    while (await connection.read(heard) !== null);
-  } catch {
-    // A connection that broke has ended too.
-  }
-}
-
-/** Datagrams, or a stream if the server does not take them: what Python does unless it is told the kind. */
-class EitherKind implements Channel {
-  readonly #connect: () => Promise<Channel>;
-  #channel: Channel;
-  #isSure = false;
-
-  constructor(first: Channel, connect: () => Promise<Channel>) {
-    [this.#channel, this.#connect] = [first, connect];
-  }
-
-  async send(message: Uint8Array<ArrayBuffer>): Promise<void> {
-    try {
-      await this.#channel.send(message);
-    } catch (error) {
-      if (this.#isSure) throw error;
-      const second = await this.#connect().catch(() => {
-        throw error;
-      });
-      this.#channel.close();
-      this.#channel = second;
-      await second.send(message);
-    }
-    this.#isSure = true;
-  }
-
-  close(): void {
-    this.#channel.close();
-  }
 }

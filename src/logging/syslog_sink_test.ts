@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { syslogMessage } from "./syslog_sink.ts";
+
+function message(text: string, level: number, { facility = 1, ident = "", appendNul = true } = {}): string {
+  return new TextDecoder().decode(syslogMessage({ text, level }, { facility, ident, appendNul }));
+}
+
+Deno.test("syslogMessage() writes priority, text and NUL as Python does", () => {
+  assert.equal(message("hello", 20), "<14>hello\0");
+  assert.equal(message("hé", 40, { facility: 16, ident: "lighthouse: ", appendNul: false }), "<131>lighthouse: hé");
+  assert.deepEqual([10, 20, 30, 40, 50, 5].map((level) => message("", level)), [
+    "<15>\0",
+    "<14>\0",
+    "<12>\0",
+    "<11>\0",
+    "<10>\0",
+    "<12>\0",
+  ]);
+});
+
+Deno.test("syslogMessage() cuts what no server takes", () => {
+  const bytes = syslogMessage({ text: "é".repeat(10_000), level: 20 }, { facility: 1, ident: "", appendNul: true });
+  assert.ok(bytes.length <= 8_193);
+  assert.match(new TextDecoder("utf-8", { fatal: true }).decode(bytes), /é\.\.\.\0$/);
+});
