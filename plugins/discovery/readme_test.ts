@@ -5,6 +5,7 @@ import etcd from "./etcd/mod.ts";
 import file from "./file/mod.ts";
 import { readNodeFile } from "./file/lease.ts";
 import lighthouse from "./lighthouse/mod.ts";
+import { clusterSchema } from "./static/config.ts";
 import zookeeper from "./zookeeper/mod.ts";
 
 Deno.test.each([etcd, file, lighthouse, zookeeper].map((discovery) => ({ name: discovery.name, discovery })))(
@@ -21,6 +22,17 @@ Deno.test.each([etcd, file, lighthouse, zookeeper].map((discovery) => ({ name: d
     }
   },
 );
+
+Deno.test("README of static: its cluster is valid", async () => {
+  const readme = await Deno.readTextFile(new URL("static/README.md", import.meta.url));
+  const [, yaml = ""] = /^```yaml\n([\s\S]*?)^```$/m.exec(readme) ?? [];
+  const result = clusterSchema["~standard"].validate(parse(yaml).static);
+  assert.ok("value" in result, JSON.stringify(result));
+  assert.deepEqual(result.value.map(({ host, weight }) => [host, weight]), [["10.0.0.5", undefined], [
+    "db2.internal",
+    50,
+  ]]);
+});
 
 Deno.test("README of file: its file is one", async () => {
   const readme = await Deno.readTextFile(new URL("file/README.md", import.meta.url));

@@ -113,13 +113,15 @@ function draftCluster(
     return Object.hasOwn(raw, name) && isRecord(section) ? [[name, deepFreeze(section)] as const] : [];
   });
   const name = typeof raw["name"] === "string" ? raw["name"] : "";
-  const discovery = registries.find((each) => each === raw["discovery"]) ?? "";
-  const options = raw[discovery];
+  const named = registries.find((each) => each === raw["discovery"]) ?? "";
+  const options = raw[named] ?? {};
+  // A section that is no map has its finding: its plugin is not asked.
+  const discovery = isRecord(options) ? named : "";
   return Object.freeze({
     ...CLUSTER_DEFAULTS,
     name,
     discovery,
-    ...(isRecord(options) ? { options: deepFreeze(options) } : {}),
+    ...(discovery !== "" && isRecord(options) ? { options: deepFreeze(options) } : {}),
     balancers: new Map(sections),
     unknownKeys,
   });

@@ -241,13 +241,15 @@ function draftService(raw: unknown, registries: readonly string[]): Service | un
     };
     return [readCheck(key, own, check, TIMEOUT_MS.max)];
   });
-  const discovery = registries.find((each) => each === raw.discovery) ?? "";
-  const options = raw[discovery];
+  const named = registries.find((each) => each === raw.discovery) ?? "";
+  const options = raw[named] ?? {};
+  // A section that is no map has its finding: its plugin is not asked.
+  const discovery = isRecord(options) ? named : "";
   const ports = [raw.ports ?? raw.port].flat().map(parsePort).filter((one) => one !== undefined);
   return deepFreeze({
     name: "",
     discovery,
-    ...(isRecord(options) ? { options } : {}),
+    ...(discovery !== "" && isRecord(options) ? { options } : {}),
     host: valid(raw.host, isHost) ?? "127.0.0.1",
     ports: ports.length === 0 ? [1] : ports,
     metadata: {},

@@ -9,7 +9,16 @@ import type { Node } from "../model/node.ts";
 import type { Scope } from "../plugin/contract.ts";
 import { addressesIn } from "../plugin/policy.ts";
 import { eventually } from "./eventually.ts";
-import { pluginRules, start, type Started, STOP_WITHIN_MS, type Subject, timeStop, WAIT } from "./plugin_rules.ts";
+import {
+  describeSection,
+  pluginRules,
+  start,
+  type Started,
+  STOP_WITHIN_MS,
+  type Subject,
+  timeStop,
+  WAIT,
+} from "./plugin_rules.ts";
 import { readdress } from "./readdress.ts";
 import { must, mustTakeAtMost, type Rule } from "./rule.ts";
 import { ScriptedServer, sends } from "./scripted_server.ts";
@@ -27,6 +36,11 @@ export interface DiscoverySubject extends Subject {
   readonly example: unknown;
   /** Brings a registry whose cluster `conformance` is empty, if there is one. */
   readonly registry?: (() => Promise<Registry>) | undefined;
+  /**
+   * Of one that cannot register: puts nodes into the registry in its place, and answers the section of the cluster's
+   * file. With it, nothing is written through the plugin.
+   */
+  readonly place?: ((registry: Registry, nodes: readonly Node[]) => Promise<unknown>) | undefined;
 }
 
 const CLUSTER = "conformance";
@@ -45,10 +59,11 @@ function node(port: number): Node {
 
 /** The rules for a discovery method. */
 export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
-  const { name, example, registry, stopWithinMs = STOP_WITHIN_MS } = subject;
+  const { name, example, registry, place, stopWithinMs = STOP_WITHIN_MS } = subject;
   const scope: Scope = { instance: name };
   const addresses = [...addressesIn(example)].filter((address) => !address.startsWith("unix:"));
-  const skipped = registry === undefined ? "no registry was named" : undefined;
+  const unregistered = registry === undefined ? "no registry was named" : undefined;
+  const skipped = place === undefined ? unregistered : "it cannot register nodes";
   const addressless = addresses.length === 0 ? "its config names no address" : undefined;
 
   /** A rule that a registry is needed for. */
@@ -60,6 +75,19 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       if (opened !== undefined) await run(opened);
     },
   });
+  /** A rule for one that cannot register. */
+  const readOnly = (title: string, run: (registry: Registry) => Promise<void>): Rule => ({
+    ...rule(title, run),
+    skipped: place === undefined ? "it can register nodes" : unregistered,
+  });
+  /** Has the registry hold nodes, and the cluster watched as its file then says. */
+  const setNodes = async (registry: Registry, { host }: Started, ports: readonly number[]) => {
+    const raw = await place?.(registry, ports.map(node));
+    const told = raw === undefined ? { value: raw } : await describeSection(subject.source, "cluster", raw);
+    must(told.issues === undefined, `It rejects a cluster's section: ${JSON.stringify(told.issues)}`);
+    host.post({ type: "unwatch", cluster: CLUSTER });
+    host.post({ type: "watch", cluster: CLUSTER, ...told.value !== undefined && { config: told.value } });
+  };
   const open = (config: unknown) => start(subject, config, scope);
   const change = async ({ host }: Started, type: "register" | "deregister" | "deregisterOwn", port: number) =>
     void await host.call({
@@ -130,6 +158,14 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       await untilPorts(writer, [8001]);
       await reporter.host.stop({ graceMs: 5_000 });
       await untilPorts(writer, []);
+    }),
+    readOnly("yields the whole membership of a cluster, and again after each change", async (registry) => {
+      await using writer = await open(registry.config);
+      for (const ports of [[8001, 8002], [8001, 8003], []]) {
+        await setNodes(registry, writer, ports);
+        await untilPorts(writer, ports);
+      }
+      await mustTakeAtMost(stopWithinMs, "To stop", () => timeStop(writer, stopWithinMs));
     }),
     rule("stops in the middle of a watch", async ({ config }) => {
       await mustTakeAtMost(stopWithinMs, "To stop", async () => {

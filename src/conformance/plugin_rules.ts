@@ -7,11 +7,11 @@
  */
 import { systemClock } from "../kernel/clock.ts";
 import { OWN_TARGET } from "../model/allowance.ts";
-import type { PermissionRequest, Scope } from "../plugin/contract.ts";
+import type { PermissionRequest, SchemaResult, Scope } from "../plugin/contract.ts";
 import { PLUGIN_API_VERSION } from "../plugin/contract.ts";
 import { decide } from "../plugin/policy.ts";
 import type { PluginKind, PluginSource } from "../plugin/source.ts";
-import type { Described } from "../plugin/instance.ts";
+import type { Described, SectionOf } from "../plugin/instance.ts";
 import { Describer } from "../supervisor/describer.ts";
 import { toDenoPermissions } from "../supervisor/permissions.ts";
 import { PluginHost, type WorkerEvent } from "../supervisor/plugin_host.ts";
@@ -100,6 +100,16 @@ export function pluginRules(
 export async function describe(source: PluginSource, raw: unknown, scope: Scope): Promise<Described> {
   await using describer = new Describer({ clock: systemClock });
   return await describer.describe(source.module, raw, scope);
+}
+
+/** Asks a plugin in a worker without permissions what it makes of a section of a cluster's or a service's file. */
+export async function describeSection(
+  source: PluginSource,
+  of: SectionOf,
+  raw: unknown,
+): Promise<SchemaResult<unknown>> {
+  await using describer = new Describer({ clock: systemClock });
+  return await describer.describeSection(source.module, of, raw);
 }
 
 /** A worker with a started instance, and what it said. */

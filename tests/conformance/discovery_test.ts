@@ -44,3 +44,11 @@ discoveryConforms({
     return { config, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
   },
 });
+
+discoveryConforms({
+  name: "static",
+  example: {},
+  registry: () => Promise.resolve({ config: {}, [Symbol.asyncDispose]: () => Promise.resolve() }),
+  place: (_registry, nodes) =>
+    Promise.resolve({ nodes: nodes.map(({ host, ip, port }) => ({ host, address: ip, port })) }),
+});

@@ -20,6 +20,7 @@ const pages = [...Deno.readDirSync(DOCS)].map(({ name }) => name).toSorted();
 
 /** What the examples of a page refer to, unless they bring it. */
 const AROUND: Readonly<Record<string, string>> = {
+  "discovery/static.yaml": "{}\n",
   "discovery/zookeeper.yaml": "hosts: [zk01:2181]\npath: /lighthouse/services\n",
   "balancers/haproxy.yaml": "config_file: /tmp/h.cfg\nsocket_file: /tmp/h.sock\npid_file: /tmp/h.pid\n" +
     "defaults: [mode http, timeout connect 2s, timeout client 20s, timeout server 20s]\n" +

@@ -7,6 +7,7 @@
  */
 import assert from "node:assert/strict";
 import { balancerSchema, clusterSchema as haproxySection } from "../../plugins/balancers/haproxy/config.ts";
+import { clusterSchema as staticSection } from "../../plugins/discovery/static/config.ts";
 import { clusterSchema } from "../../src/config/cluster_schema.ts";
 import { serviceSchema } from "../../src/config/service_schema.ts";
 import { settingsSchema } from "../../src/config/settings_schema.ts";
@@ -33,6 +34,7 @@ const TABLES: readonly Documented[] = [
   { page: "docs/config/services.md", heading: "checks", schema: service(), under: "checks." },
   { page: "docs/config/services.md", heading: "A check", schema: service(), under: "checks.http." },
   { page: "docs/config/clusters.md", heading: "haproxy", schema: haproxySection },
+  { page: "docs/config/clusters.md", heading: "static", schema: staticSection },
   { page: "docs/config/balancers.md", heading: "haproxy", schema: balancerSchema },
   ...await pluginTables("discovery", (name) => ({ page: "docs/config/discovery.md", heading: name })),
   ...await pluginTables("checks", (name) => ({ page: `plugins/checks/${name}/README.md`, heading: "Keys" })),
@@ -47,7 +49,7 @@ async function pluginTables(kind: string, place: (name: string) => Omit<Document
   for await (const { name, isDirectory } of Deno.readDir(new URL(`plugins/${kind}/`, ROOT))) {
     if (!isDirectory) continue;
     const { schema } = await import(`../../plugins/${kind}/${name}/config.ts`);
-    tables.push({ ...place(name), schema });
+    if (keyFactsOf(schema).size > 0) tables.push({ ...place(name), schema });
   }
   return tables;
 }

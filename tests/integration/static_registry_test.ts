@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { freePort } from "../support/free_port.ts";
+import { Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
+
+Deno.test("nodes in a cluster's file are served, and an edit changes them without a reload", async () => {
+  await using host = new TestHost();
+  await using first = new WebService();
+  await using second = new WebService();
+  await host.write("balancers/haproxy", host.haproxy.file);
+  await host.write("discovery/fixed", { type: "static" });
+  const entry = freePort();
+  const cluster = (nodes: readonly unknown[]) =>
+    host.write("clusters/web", {
+      discovery: "fixed",
+      fixed: { nodes },
+      haproxy: { port: entry, backend: ["mode http"] },
+    });
+  await cluster([`127.0.0.1:${first.port}`]);
+  await using writer = Lighthouse.start("writer", host.configDir);
+  await host.untilServing("web", [first.port]);
+  const pid = await host.haproxy.pid();
+  const answer = await fetch(`http://127.0.0.1:${entry}/`);
+  assert.equal(await answer.text(), `hello from ${first.port}\n`);
+
+  await cluster([`127.0.0.1:${first.port}`, { host: "two.test", address: "127.0.0.1", port: second.port }]);
+  await host.untilServing("web", [first.port, second.port]);
+  await cluster([{ host: "two.test", address: "127.0.0.1", port: second.port }]);
+  await host.untilServing("web", [second.port]);
+
+  await cluster(["two.test:80"]);
+  await writer.event("config.invalid", { msg: /Cannot use fixed\.nodes\[0\] as it must be ADDRESS:PORT/ });
+  assert.deepEqual(await host.serving("web"), [second.port], "a bad file keeps the last members");
+  assert.equal(await host.haproxy.pid(), pid, "the same HAProxy process serves");
+});
