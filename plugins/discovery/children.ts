@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Node, Registration, Takeover } from "../../mod.ts";
+import type { ClusterFacts, Node, Registration, Takeover } from "../../mod.ts";
 import { nodeName, quote } from "../../src/model/node.ts";
 import { decodeNode } from "./node_json.ts";
 
@@ -113,6 +113,11 @@ export function takeover(before: Node | undefined, { ip }: Node): Takeover | und
 /** Whether two lists say the same; quick where they hold the very same values. */
 export function sameNodes(a: readonly Node[] | undefined, b: readonly Node[]): boolean {
   return a !== undefined && a.length === b.length && a.every((node, at) => sameNode(node, b[at]));
+}
+
+/** Whether two answers of a registry say the same. */
+export function sameFacts(a: ClusterFacts | undefined, b: ClusterFacts): boolean {
+  return a !== undefined && a.exists === b.exists && a.epoch === b.epoch && sameNodes(a.nodes, b.nodes);
 }
 
 /** Whether two nodes say the same. */

@@ -278,7 +278,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["cause", "recheck", "cluster", "known", "said"],
     meaning: "a guard holds a change of members: `known` are served, `said` were reported. The registry is asked " +
-      "again after `recheck`; its answer takes as long as its plugin needs to be sure",
+      "again after `recheck`. `cause`: `empty`, `few`, `many`, `shrunk` as the guard says; `missing`: the registry does " +
+      "not have the cluster; `behind`: it lacks nodes, and its past is unknown, as after a new session",
     action: "nothing, unless the members are gone on purpose: then see guards in docs/config/clusters.md",
     resolvedBy: "cluster.released",
   },
@@ -582,15 +583,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "discovery.path_missing": {
     level: "info",
     fields: ["worker", "path"],
-    meaning: "nobody has registered below `path` yet; it is waited for",
-    action: "nothing, unless reporters run: then compare their `path`",
-    resolvedBy: "discovery.path_found",
-  },
-  "discovery.path_removed": {
-    level: "warn",
-    fields: ["worker", "path"],
-    meaning: "`path` was removed; its members stay, and it is waited for",
-    action: "nothing, if meant; else find out who removed it",
+    meaning: "the registry has no `path`: nobody has registered below it yet, or it was removed; members stay",
+    action: "nothing, unless reporters run: then compare their `path`, or find out who removed it",
     resolvedBy: "discovery.path_found",
   },
   "discovery.path_found": {
@@ -691,16 +685,10 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     meaning: "another instance of the registry is asked from now on",
     action: NOTHING,
   },
-  "discovery.behind": {
-    level: "warn",
-    fields: ["worker", "path", "instance"],
-    meaning: "an instance of the store lacks members that it may not know of yet; the members stay",
-    action: "nothing; after the `ttl` its answer is taken",
-  },
   "discovery.history_lost": {
     level: "warn",
     fields: ["worker", "path", "instance", "version"],
-    meaning: "an instance of the store does not know `version`; what it has was confirmed and is taken",
+    meaning: "an instance of the store does not know `version`: nodes that it lacks are held for one lease",
     action: "nothing, if the store was restored or emptied on purpose",
   },
 

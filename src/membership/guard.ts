@@ -1,7 +1,9 @@
 /**
- * Decides what is believed of a registry's answer: an answer that would take
- * out all nodes, too many at once or more than may be missing is held back
- * until it is confirmed. Pure: no clock, no I/O.
+ * Decides which facts of a registry are acted on: an answer that would remove
+ * all nodes, too many at once, or any while the past of the registry is unknown
+ * is held until it is confirmed. A cluster that the registry does not have
+ * never removes a node. The only place that doubts a registry.
+ * Pure: no clock, no I/O.
  *
  * @module
  */
@@ -20,7 +22,11 @@ export type HoldCause =
   /** It has more nodes than `maxNodes`. */
   | "many"
   /** It lacks more nodes than `maxShrinkPercent` allows to go at once. */
-  | "shrunk";
+  | "shrunk"
+  /** Its registry does not have the cluster at all. */
+  | "missing"
+  /** It lacks nodes, and the past of its registry is unknown: their reporters may be about to register again. */
+  | "behind";
 
 /** An answer that is held back. */
 export interface Hold {
@@ -55,6 +61,28 @@ export interface GuardMemory {
 /** Nothing to remember. */
 export const NO_MEMORY: GuardMemory = { peaks: [] };
 
+/** How the answers of one registry about a cluster follow one another. */
+export interface Past {
+  readonly epoch: string;
+  /** Whether the registry had the cluster. */
+  readonly exists: boolean;
+  /** When an answer last came that did not follow the one before: `-Infinity` if none did. */
+  readonly brokenAt: number;
+}
+
+/**
+ * Notes an answer: it does not follow the one before if the epoch is another, or if the cluster was missing
+ * meanwhile. Where no node is known, nothing is lost by that. Pure.
+ */
+export function followPast(
+  before: Past | undefined,
+  { epoch, exists }: Pick<Past, "epoch" | "exists">,
+  { known, now }: Pick<GuardInput, "known" | "now">,
+): Past {
+  const isBroken = before !== undefined && (before.epoch !== epoch || (!before.exists && exists));
+  return { epoch, exists, brokenAt: isBroken && known.length > 0 ? now : before?.brokenAt ?? -Infinity };
+}
+
 /** What {@linkcode applyGuard} is given. */
 export interface GuardInput {
   /** What is served now. */
@@ -66,6 +94,10 @@ export interface GuardInput {
   readonly now: number;
   /** When its registry last came into reach; `-Infinity` if it was never away. */
   readonly connectedAt: number;
+  /** How its answers follow one another, this one included; they do, if absent. */
+  readonly past?: Past | undefined;
+  /** How long a living member may take to register again once the past of its registry is unknown. */
+  readonly leaseMs?: number | undefined;
 }
 
 /** What {@linkcode applyGuard} answers. */
@@ -76,20 +108,30 @@ export interface GuardResult {
 }
 
 /** Decides what to believe. Pure. */
-export function applyGuard({ known, said, settings, memory, now, connectedAt }: GuardInput): GuardResult {
+export function applyGuard(
+  { known, said, settings, memory, now, connectedAt, past, leaseMs = 0 }: GuardInput,
+): GuardResult {
   const peaks = memory.peaks.filter(({ untilMs }) => untilMs > now - settings.shrinkGraceMs);
+  if (past?.exists === false) return { nodes: known, memory: { ...missing(known, memory, now), peaks } };
+  const brokenAt = past?.brokenAt ?? -Infinity;
+  const graceMs = Math.max(settings.emptyGraceMs, leaseMs);
   if (said.length > settings.maxNodes) {
     const reads = (memory.hold?.reads ?? 0) + 1;
     const hold: Hold = { cause: "many", since: memory.hold?.since ?? now, reads, said: said.length, askAt: Infinity };
     return { nodes: known, memory: { hold, peaks } };
   }
   const names = new Set(said.map(nodeName));
-  const missing = known.filter((node) => !names.has(nodeName(node)));
-  const { since, reads } = confirmed(memory.hold, { isEmpty: said.length === 0, connectedAt, now });
-  const doubts = missing.length === 0 ? [] : [
+  const lost = known.filter((node) => !names.has(nodeName(node)));
+  const unknownBefore = Math.max(connectedAt, brokenAt);
+  const { since, reads } = confirmed(memory.hold, { isEmpty: said.length === 0, unknownBefore, now });
+  const doubts = lost.length === 0 ? [] : [
     ...said.length < settings.minNodes ? [{ cause: "few", until: Infinity } as const] : [],
-    ...said.length === 0 ? [{ cause: "empty", until: emptyUntil(settings, { since, connectedAt }) } as const] : [],
-    ...isSudden({ known, missing, said, peaks, settings })
+    ...said.length === 0
+      ? [{ cause: "empty", until: emptyUntil(settings, since, unknownBefore + graceMs) } as const]
+      : [],
+    // Confirmed by the first answer after that time.
+    ...now < brokenAt + graceMs ? [{ cause: "behind", until: brokenAt + graceMs } as const] : [],
+    ...isSudden({ known, lost, said, peaks, settings })
       ? [{ cause: "shrunk", until: since + settings.shrinkGraceMs } as const]
       : [],
   ];
@@ -100,7 +142,7 @@ export function applyGuard({ known, said, settings, memory, now, connectedAt }: 
   if (now >= worst.until && reads > 1) return { nodes: said, memory: NO_MEMORY };
   const askAt = worst.until === Infinity ? Infinity : Math.max(worst.until, now + SECOND_READ_MS);
   return {
-    nodes: [...said, ...missing].toSorted(byName),
+    nodes: [...said, ...lost].toSorted(byName),
     memory: { hold: { cause: worst.cause, since, reads, said: said.length, askAt }, peaks },
   };
 }
@@ -112,18 +154,23 @@ export function applyGuard({ known, said, settings, memory, now, connectedAt }: 
  */
 function confirmed(
   hold: Hold | undefined,
-  { isEmpty, connectedAt, now }: { readonly isEmpty: boolean; readonly connectedAt: number; readonly now: number },
+  { isEmpty, unknownBefore, now }: { readonly isEmpty: boolean; readonly unknownBefore: number; readonly now: number },
 ): Pick<Hold, "since" | "reads"> {
-  const isNews = hold === undefined || hold.since < connectedAt || (isEmpty && hold.said > 0);
+  const isNews = hold === undefined || hold.cause === "missing" || hold.since < unknownBefore ||
+    (isEmpty && hold.said > 0);
   return isNews ? { since: now, reads: 1 } : { since: hold.since, reads: hold.reads + 1 };
 }
 
 /** Until when an empty answer is not believed. */
-function emptyUntil(
-  { onEmpty, emptyGraceMs }: GuardSettings,
-  { since, connectedAt }: { readonly since: number; readonly connectedAt: number },
-): number {
-  return onEmpty === "keep" ? Infinity : Math.max(since, connectedAt + emptyGraceMs);
+function emptyUntil({ onEmpty }: GuardSettings, since: number, knownFrom: number): number {
+  return onEmpty === "keep" ? Infinity : Math.max(since, knownFrom);
+}
+
+/** Holds the answer that there is no such cluster, however often it comes; of no members there is nothing to hold. */
+function missing(known: readonly Node[], { hold }: GuardMemory, now: number): Pick<GuardMemory, "hold"> {
+  if (known.length === 0) return {};
+  const [since, reads] = hold?.cause === "missing" ? [hold.since, hold.reads + 1] : [now, 1];
+  return { hold: { cause: "missing", since, reads, said: 0, askAt: Infinity } };
 }
 
 /**
@@ -132,17 +179,17 @@ function emptyUntil(
  * no more than what is away at one time.
  */
 function isSudden(
-  { known, missing, said, peaks, settings: { maxShrinkPercent } }: {
+  { known, lost, said, peaks, settings: { maxShrinkPercent } }: {
     readonly known: readonly Node[];
-    readonly missing: readonly Node[];
+    readonly lost: readonly Node[];
     readonly said: readonly Node[];
     readonly peaks: readonly Peak[];
     readonly settings: GuardSettings;
   },
 ): boolean {
-  const isTooMuch = (lost: number, of: number) => lost > of * maxShrinkPercent / 100;
+  const isTooMuch = (gone: number, of: number) => gone > of * maxShrinkPercent / 100;
   const largest = Math.max(known.length, peaks[0]?.nodes ?? 0);
-  return isTooMuch(missing.length, known.length) || isTooMuch(largest - said.length, largest);
+  return isTooMuch(lost.length, known.length) || isTooMuch(largest - said.length, largest);
 }
 
 /** Notes the size that a cluster shrinks from. A guard that allows any loss remembers nothing. */

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { GUARD_DEFAULTS, type GuardSettings } from "../model/cluster.ts";
 import { type Node, nodeName } from "../model/node.ts";
-import { applyGuard, type GuardMemory, NO_MEMORY } from "./guard.ts";
+import type { ClusterFacts } from "../model/topology.ts";
+import { applyGuard, followPast, type GuardMemory, NO_MEMORY, type Past } from "./guard.ts";
 
 function node(port: number): Node {
   return { host: "a.test", ip: "10.0.0.1", port, metadata: {} };
@@ -18,6 +19,7 @@ class Cluster {
   memory: GuardMemory = NO_MEMORY;
   readonly #settings: GuardSettings;
   connectedAt = -Infinity;
+  past: Past | undefined;
 
   constructor(known: readonly Node[], settings: Partial<GuardSettings> = {}) {
     this.known = known;
@@ -25,9 +27,14 @@ class Cluster {
   }
 
   /** Hears an answer; answers how many nodes are served then. */
-  hear(said: readonly Node[], now: number): number {
+  hear(
+    said: readonly Node[],
+    now: number,
+    { exists = true, epoch = "1", leaseMs }: Partial<ClusterFacts> = {},
+  ): number {
     const { known, memory, connectedAt } = this;
-    const judgement = applyGuard({ known, said, settings: this.#settings, memory, now, connectedAt });
+    const past = this.past = followPast(this.past, { epoch, exists }, { known, now });
+    const judgement = applyGuard({ known, said, settings: this.#settings, memory, now, connectedAt, past, leaseMs });
     [this.known, this.memory] = [judgement.nodes, judgement.memory];
     return this.known.length;
   }
@@ -215,4 +222,76 @@ Deno.test("applyGuard() never serves fewer nodes than are known while it holds b
       }
     }),
   );
+});
+
+const MISSING = { exists: false };
+
+Deno.test("applyGuard() removes no node of a cluster that its registry does not have, however often it says so", () => {
+  const cluster = new Cluster(nodes(3));
+  for (const now of [0, 10_000, 1e9]) assert.equal(cluster.hear([], now, MISSING), 3);
+  assert.deepEqual(cluster.memory.hold, { cause: "missing", since: 0, reads: 3, said: 0, askAt: Infinity });
+  const empty = new Cluster([]);
+  assert.equal(empty.hear([], 0, MISSING), 0);
+  assert.equal(empty.memory.hold, undefined, "there is nothing to hold");
+});
+
+Deno.test("applyGuard() does not take a missing cluster for the confirmation that it is empty", () => {
+  const cluster = new Cluster(nodes(3));
+  assert.equal(cluster.hear([], 0, MISSING), 3);
+  assert.equal(cluster.hear([], 60_000), 3);
+  assert.deepEqual([cluster.memory.hold?.cause, cluster.memory.hold?.reads], ["empty", 1]);
+  assert.equal(cluster.memory.hold?.askAt, 65_000);
+  assert.equal(cluster.hear([], 65_000), 0);
+});
+
+Deno.test("applyGuard() holds nodes that a cluster lacks when it exists again, and takes at once what is new", () => {
+  const cluster = new Cluster(nodes(2));
+  cluster.hear([], 0, MISSING);
+  assert.equal(cluster.hear([node(9000)], 1_000), 3);
+  assert.deepEqual([cluster.memory.hold?.cause, cluster.memory.hold?.askAt], ["behind", 6_000]);
+  assert.equal(cluster.hear([node(8000), node(9000)], 1_500), 3);
+  assert.equal(cluster.hear([node(8000), node(9000)], 6_000), 2);
+});
+
+Deno.test("applyGuard() holds a smaller answer of a changed epoch until every living member has had its lease", () => {
+  const cluster = new Cluster(nodes(5));
+  assert.equal(cluster.hear(nodes(4), 0), 4, "no answer before this one: it follows");
+  assert.equal(cluster.hear(nodes(2), 1_000, { epoch: "2", leaseMs: 30_000 }), 4);
+  assert.deepEqual([cluster.memory.hold?.cause, cluster.memory.hold?.askAt], ["behind", 31_000]);
+  assert.equal(cluster.hear(nodes(3), 20_000, { epoch: "2", leaseMs: 30_000 }), 4);
+  assert.equal(cluster.hear(nodes(3), 31_000, { epoch: "2", leaseMs: 30_000 }), 3);
+  assert.equal(cluster.hear(nodes(2), 31_001, { epoch: "2", leaseMs: 30_000 }), 2, "its past is known by then");
+});
+
+Deno.test("applyGuard() does not count what an earlier epoch said as the confirmation of an empty cluster", () => {
+  const cluster = new Cluster(nodes(3));
+  assert.equal(cluster.hear(nodes(3), 0), 3);
+  assert.equal(cluster.hear([], 100), 3);
+  assert.equal(cluster.hear([], 2_100, { epoch: "2" }), 3);
+  assert.equal(cluster.memory.hold?.askAt, 7_100);
+  assert.equal(cluster.hear([], 7_100, { epoch: "2" }), 0);
+});
+
+Deno.test("applyGuard() removes no node in the grace after a changed epoch, and none that is there, whatever comes", () => {
+  const answer = fc.record({
+    count: fc.integer({ min: 0, max: 8 }),
+    exists: fc.boolean(),
+    isNew: fc.boolean(),
+    waitMs: fc.integer({ min: 0, max: 3_000 }),
+  });
+  fc.assert(fc.property(fc.array(answer), fc.integer({ min: 0, max: 9_000 }), (answers, leaseMs) => {
+    const cluster = new Cluster(nodes(8));
+    let [now, epoch, brokenAt, existed] = [0, 0, -Infinity, true];
+    for (const [at, { count, exists, isNew, waitMs }] of answers.entries()) {
+      now += waitMs;
+      if (isNew) epoch++;
+      if (at > 0 && cluster.known.length > 0 && (isNew || (exists && !existed))) brokenAt = now;
+      existed = exists;
+      const before = cluster.known.length;
+      const said = exists ? nodes(count) : [];
+      const after = cluster.hear(said, now, { exists, epoch: `${epoch}`, leaseMs });
+      assert.ok(after >= said.length);
+      if (!exists || now < brokenAt + Math.max(5_000, leaseMs)) assert.ok(after >= before, `${after} of ${before}`);
+    }
+  }));
 });

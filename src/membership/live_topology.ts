@@ -97,6 +97,12 @@ export class LiveTopology {
     if (before?.stale?.until === "connected") this.#known.set(cluster, { ...before, stale: undefined });
   }
 
+  /** Notes that a cluster is watched, though its registry says nothing of its members. */
+  markWatched(cluster: ClusterName): void {
+    const before = this.#known.get(cluster);
+    if (before?.stale !== undefined) this.#known.set(cluster, { ...before, stale: undefined });
+  }
+
   /** Whether a registry has spoken of a cluster since the start. */
   heard(cluster: ClusterName): boolean {
     return this.#known.get(cluster)?.from === "registry";

@@ -3,7 +3,7 @@ import type { Logger } from "../kernel/logger.ts";
 import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import { GUARD_DEFAULTS, type GuardSettings } from "../model/cluster.ts";
 import type { ClusterName, ClusterSnapshot } from "../model/topology.ts";
-import { applyGuard, type GuardMemory, type Hold, NO_MEMORY } from "./guard.ts";
+import { applyGuard, followPast, type GuardMemory, type Hold, NO_MEMORY, type Past } from "./guard.ts";
 import type { LiveTopology, Stale } from "./live_topology.ts";
 import type { Propagation } from "./propagation.ts";
 
@@ -30,6 +30,8 @@ export class MembershipGuard implements Disposable {
   readonly #options: MembershipGuardOptions;
   #guards: ReadonlyMap<ClusterName, GuardSettings> = new Map();
   readonly #memory = new Map<ClusterName, GuardMemory>();
+  /** How the answers of each cluster's registry follow one another. */
+  readonly #pasts = new Map<ClusterName, { readonly source: string; readonly past: Past }>();
   readonly #connectedAt = new Map<ClusterName, number>();
   readonly #cancels = new Map<ClusterName, () => void>();
 
@@ -46,6 +48,7 @@ export class MembershipGuard implements Disposable {
       if (guard === undefined) {
         // What was said before it went confirms nothing when it comes back.
         this.#memory.delete(cluster);
+        this.#pasts.delete(cluster);
         this.#cancels.get(cluster)?.();
         this.#cancels.delete(cluster);
         continue;
@@ -79,11 +82,18 @@ export class MembershipGuard implements Disposable {
   }
 
   /** Takes what a registry says. */
-  hear({ cluster, nodes: said }: ClusterSnapshot): void {
+  hear({ cluster, nodes: said, exists, epoch, leaseMs }: ClusterSnapshot, source: string): void {
     const { live, clock, meter = UNMETERED, propagation, onChange } = this.#options;
     const arrivedMs = clock.now();
     const before = this.#memory.get(cluster) ?? NO_MEMORY;
     const known = live.nodes(cluster) ?? [];
+    // The answers of another registry follow nothing.
+    const earlier = this.#pasts.get(cluster);
+    const past = followPast(earlier?.source === source ? earlier.past : undefined, { epoch, exists }, {
+      known,
+      now: arrivedMs,
+    });
+    this.#pasts.set(cluster, { source, past });
     const { nodes, memory } = applyGuard({
       known,
       said,
@@ -91,14 +101,18 @@ export class MembershipGuard implements Disposable {
       memory: before,
       now: arrivedMs,
       connectedAt: this.#connectedAt.get(cluster) ?? -Infinity,
+      past,
+      leaseMs,
     });
     this.#memory.set(cluster, memory);
     this.#cancels.get(cluster)?.();
     if (memory.hold === undefined) this.#cancels.delete(cluster);
     else this.#schedule(cluster, memory.hold);
     this.#tell(cluster, { before: before.hold, hold: memory.hold, known: known.length, said: said.length });
-    const isFirst = !live.heard(cluster);
-    const isChanged = live.replace({ cluster, nodes });
+    const isFirst = exists && !live.heard(cluster);
+    // That there is no such cluster confirms no members; it only says that the registry is watched.
+    if (!exists) live.markWatched(cluster);
+    const isChanged = exists && live.replace({ cluster, nodes });
     const result = memory.hold !== undefined ? "held" : isChanged ? "changed" : "unchanged";
     meter.count("lighthouse_snapshots_total", { cluster, result });
     if (isChanged) propagation?.arrived(cluster, live.generation(cluster) ?? 0, arrivedMs);
@@ -137,7 +151,6 @@ export class MembershipGuard implements Disposable {
     }
     if (hold.cause === before?.cause) return;
     const { cause, askAt } = hold;
-    // When the registry is asked again; its answer takes the time that its plugin needs to be sure of it.
     const recheck = askAt === Infinity ? "never" : `${Math.ceil((askAt - clock.now()) / 1_000)}s`;
     meter.count("lighthouse_cluster_holds_total", { cluster, cause });
     log.warn(`${HELD[cause]}; keeping ${known}${askAt === Infinity ? "" : " until confirmed"}`, {
@@ -155,4 +168,6 @@ const HELD: { readonly [cause in Hold["cause"]]: string } = {
   many: "Registry reports more nodes than max_nodes",
   few: "Registry reports fewer nodes than min_nodes",
   shrunk: "Registry reports a loss above max_shrink_percent",
+  missing: "Registry has no such cluster",
+  behind: "Registry with an unknown past lacks nodes",
 };

@@ -34,13 +34,13 @@ class Stage implements Disposable {
   }
 
   /** Hears of so many nodes; answers how many are served. */
-  hear(count: number): number {
+  hear(count: number, { exists = true, epoch = "1", source = "zoo" } = {}): number {
     this.membership.hear({
       cluster: "web",
       nodes: Array.from({ length: count }, (_, i) => node(8000 + i)),
-      exists: true,
-      epoch: "1",
-    });
+      exists,
+      epoch,
+    }, source);
     return this.live.nodes("web")?.length ?? -1;
   }
 
@@ -141,4 +141,35 @@ Deno.test("MembershipGuard keeps all of a cluster whose guard says keep, though 
     stage.clock.advance(3_600_000);
   }
   assert.equal(stage.hear(1), 1);
+});
+
+Deno.test("MembershipGuard keeps the members of a cluster that its registry has lost, says so once, and confirms what it lacks", () => {
+  using stage = new Stage();
+  stage.hear(3);
+  for (let i = 0; i < 3; i++) assert.equal(stage.hear(0, { exists: false }), 3);
+  assert.equal(stage.hear(1), 3);
+  stage.clock.advance(5_000);
+  assert.equal(stage.asked, 1);
+  assert.equal(stage.hear(1), 1);
+  assert.deepEqual(stage.log, [
+    "warn cluster.held missing never 0",
+    "warn cluster.held behind 5s 1",
+    "info cluster.released 1",
+  ]);
+});
+
+Deno.test("MembershipGuard: that there is no such cluster is no answer about its members, but the watch goes on", () => {
+  using stage = new Stage();
+  stage.live.adopt("web", [node(8000)], -1_000);
+  stage.membership.lostSight(["web"], "it was away", { until: "told" });
+  assert.equal(stage.hear(0, { exists: false }), 1);
+  assert.deepEqual([stage.changes, stage.live.heard("web"), stage.live.stale("web")], [0, false, undefined]);
+  assert.equal(stage.live.confirmedMs("web", 0), -1_000, "nobody has confirmed them");
+});
+
+Deno.test("MembershipGuard takes the answer of another registry at once: it follows nothing", () => {
+  using stage = new Stage();
+  stage.hear(3);
+  assert.equal(stage.hear(1, { source: "store", epoch: "other" }), 1);
+  assert.equal(stage.hear(0, { source: "store", epoch: "other" }), 1, "but not that it has none");
 });

@@ -109,7 +109,7 @@ export class Watches {
         fleet.post(key, { type: "taken", cluster });
         if (!clusters.has(cluster)) return;
         this.#lost.delete(cluster);
-        return membership.hear(event.snapshot);
+        return membership.hear(event.snapshot, discoveryOf(key) ?? key);
       }
       case "lost":
         if (!clusters.has(event.cluster)) return;

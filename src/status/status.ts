@@ -73,6 +73,8 @@ const HELD: { readonly [cause in Hold["cause"]]: string } = {
   few: "its registry leaves it fewer nodes than min_nodes",
   many: "its registry says that it has more nodes than max_nodes",
   shrunk: "it would lose more of its nodes at once than max_shrink_percent",
+  missing: "its registry has no such cluster",
+  behind: "its registry lacks nodes, and its past is unknown: their reporters may register again",
 };
 
 /** Says how all stands, from what the parts say. Pure. */

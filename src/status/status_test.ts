@@ -62,7 +62,7 @@ class Stage implements Disposable {
 
   /** Tells of members. */
   hear(...hosts: readonly string[]): void {
-    this.membership.hear({ cluster: "web", nodes: hosts.map(node), exists: true, epoch: "1" });
+    this.membership.hear({ cluster: "web", nodes: hosts.map(node), exists: true, epoch: "1" }, "zoo");
   }
 
   status(): Status {

@@ -4,7 +4,7 @@ import { FileSession, type SessionOptions } from "../../plugins/discovery/file/s
 import { systemClock } from "../../src/kernel/clock.ts";
 import { toDenoPermissions } from "../../src/supervisor/permissions.ts";
 import { liveWorkerCount, PluginHost, type WorkerEvent } from "../../src/supervisor/plugin_host.ts";
-import { Follower, RecordingContext, soon, testNode, up } from "../support/discovery.ts";
+import { GuardedFollower, RecordingContext, soon, testNode, up } from "../support/discovery.ts";
 import { eventually } from "../support/eventually.ts";
 import { configured } from "../support/probe.ts";
 import { TempDir } from "../support/temp_dir.ts";
@@ -59,7 +59,7 @@ Deno.test("file: metadata that nobody reads is left out, and a change of it is n
   const large = (text: string) => testNode(1, { note: text.repeat(50_000) });
   await writer.register("web", up(large("a")), soon());
   await using reader = await open(dir);
-  await using follower = new Follower(reader, "web", { withoutMetadata: true });
+  await using follower = new GuardedFollower(reader, "web", { withoutMetadata: true });
   await follower.has(1);
   await writer.register("web", up(large("b")), soon());
   await writer.register("web", up(testNode(2)), soon());
@@ -70,7 +70,7 @@ Deno.test("file: metadata that nobody reads is left out, and a change of it is n
 Deno.test("file: a node that is registered is seen, changed and gone with its session", async () => {
   await using dir = new TempDir();
   await using reader = await open(dir);
-  await using follower = new Follower(reader, "web");
+  await using follower = new GuardedFollower(reader, "web");
   const writer = await open(dir);
   await writer.register("web", up(testNode(1)), soon());
   await follower.has(1);
@@ -91,7 +91,7 @@ Deno.test("file: a node that is registered is seen, changed and gone with its se
 Deno.test("file: a lease that is kept outlives its time many times over, unseen", async () => {
   await using dir = new TempDir();
   await using session = await open(dir, { ttlMs: 200 });
-  await using follower = new Follower(session, "web");
+  await using follower = new GuardedFollower(session, "web");
   await session.register("web", up(testNode(1)), soon());
   await follower.has(1);
   const path = dir.file("registry/web/web.test:1.json");
@@ -109,7 +109,7 @@ Deno.test("file: a lease that is kept outlives its time many times over, unseen"
 Deno.test("file: the node of a process that is killed goes with its lease", async () => {
   await using dir = new TempDir();
   await using reader = await open(dir);
-  await using follower = new Follower(reader, "web");
+  await using follower = new GuardedFollower(reader, "web");
   await using first = new Reporter(dir, 1);
   await using _second = new Reporter(dir, 2);
   await follower.has(1, 2);
@@ -122,7 +122,7 @@ Deno.test("file: the node of a process that is killed goes with its lease", asyn
 Deno.test("file: the node of a process that is stopped for a while comes back when it goes on", async () => {
   await using dir = new TempDir();
   await using reader = await open(dir);
-  await using follower = new Follower(reader, "web");
+  await using follower = new GuardedFollower(reader, "web");
   await using reporter = new Reporter(dir, 1);
   await follower.has(1);
   reporter.kill("SIGSTOP");
@@ -140,7 +140,7 @@ Deno.test("file: what the dead leave behind is removed in the end, and nothing e
   await dir.write("registry/web/web.test:2.json", JSON.stringify(testNode(2)));
   await dir.write("registry/web/notes.txt", "mine");
   await dir.write("registry/web/rubbish.json", "?");
-  await using follower = new Follower(reader, "web");
+  await using follower = new GuardedFollower(reader, "web");
   await eventually("the dead are gone", async () => (await filesOf(dir, "web")).length === 3);
   assert.deepEqual(await filesOf(dir, "web"), ["notes.txt", "rubbish.json", "web.test:2.json"]);
   await follower.has(2);
@@ -155,12 +155,12 @@ Deno.test("file: a reader that starts does not believe the dead, but gives them 
   const longAgo = new Date(Date.now() - 3_600_000);
   await Deno.utime(path, longAgo, longAgo);
   await using reader = await open(dir);
-  await using follower = new Follower(reader, "web");
+  await using follower = new GuardedFollower(reader, "web");
   await follower.has();
-  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [0]);
+  assert.deepEqual(follower.snapshots, [{ nodes: [] }]);
 
   await using other = await open(dir);
-  await using patient = new Follower(other, "web");
+  await using patient = new GuardedFollower(other, "web");
   // Whoever is alive after all has shown it within that time.
   await Deno.utime(path, new Date(), new Date());
   await patient.has(1);
@@ -173,7 +173,7 @@ Deno.test("file: a clock that jumps ends no lease", async () => {
   const wallMs = () => Date.now() + jumpMs;
   await using reader = await open(dir, { wallMs, ttlMs: 300 });
   await using writer = await open(dir, { wallMs, ttlMs: 300 });
-  await using follower = new Follower(reader, "web");
+  await using follower = new GuardedFollower(reader, "web");
   await writer.register("web", up(testNode(1)), soon());
   await follower.has(1);
   for (const jump of [86_400_000, -86_400_000]) {
@@ -186,7 +186,7 @@ Deno.test("file: a clock that jumps ends no lease", async () => {
     await writer.deregister("web", up(testNode(2)), soon());
     await follower.has(1);
   }
-  assert.ok(follower.snapshots.every(({ nodes }) => nodes.length > 0));
+  assert.ok(follower.counts.every((count) => count > 0));
 });
 
 Deno.test("file: rubbish is left out with one line each, and the others are served", async () => {
@@ -200,7 +200,7 @@ Deno.test("file: rubbish is left out with one line each, and the others are serv
   await dir.write("registry/web/twice.json", JSON.stringify(testNode(1)));
   await dir.write("registry/web/.hidden.json", JSON.stringify(testNode(8)));
   await Deno.mkdir(dir.file("registry/web/folder.json"));
-  await using follower = new Follower(session, "web");
+  await using follower = new GuardedFollower(session, "web");
   await follower.has(1);
   const complaints = () => session.context.lines.filter((line) => line.startsWith("warn"));
   assert.equal(complaints().length, 5, complaints().join("\n"));
@@ -226,7 +226,7 @@ Deno.test("file: what is no small file of JSON is left out, told harmlessly, and
   await Deno.truncate(`${web}/sparse.json`, 5 * 1024 ** 3);
   await dir.write("registry/web/brackets.json", "[".repeat(200_000) + "]".repeat(200_000));
   await dir.write("registry/web/\u001b[2J\n\u202eforged.json", "{");
-  await using follower = new Follower(session, "web");
+  await using follower = new GuardedFollower(session, "web");
   await follower.has(1);
   await dir.write("registry/web/by-hand.json", JSON.stringify(testNode(2)));
   await follower.has(1, 2);
@@ -240,27 +240,27 @@ Deno.test("file: what is no small file of JSON is left out, told harmlessly, and
 Deno.test("file: a cluster that does not exist yet is waited for", async () => {
   await using dir = new TempDir();
   await using session = await open(dir);
-  await using follower = new Follower(session, "web");
-  await eventually("it waits", () => session.context.lines.some((line) => line.includes("does not exist yet")));
+  await using follower = new GuardedFollower(session, "web");
+  await eventually("it waits", () => session.context.lines.some((line) => line.includes("does not exist")));
   await session.register("web", up(testNode(1)), soon());
   await follower.has(1);
-  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1], "an empty cluster was never told");
+  assert.deepEqual(follower.counts, [1], "an empty cluster was never told");
 });
 
 Deno.test("file: who only reads makes no directory", async () => {
   await using dir = new TempDir();
   await using session = await open(dir);
-  await using follower = new Follower(session, "web");
+  await using follower = new GuardedFollower(session, "web");
   await eventually("it has looked", () => session.context.states.length > 0);
   assert.deepEqual(follower.snapshots, []);
   await assert.rejects(Deno.stat(dir.file("registry")), Deno.errors.NotFound);
 });
 
-Deno.test("file: an empty directory is told after a second look", async () => {
+Deno.test("file: an empty directory is a cluster without nodes", async () => {
   await using dir = new TempDir();
   await using session = await open(dir);
   await Deno.mkdir(dir.file("registry/web"), { recursive: true });
-  await using follower = new Follower(session, "web");
+  await using follower = new GuardedFollower(session, "web");
   await follower.has();
 });
 
@@ -269,18 +269,18 @@ Deno.test.each([{ what: "the cluster's directory", path: "registry/web" }, { wha
   async ({ path }) => {
     await using dir = new TempDir();
     await using reader = await open(dir);
-    await using follower = new Follower(reader, "web");
+    await using follower = new GuardedFollower(reader, "web");
     for (let round = 1; round <= 3; round++) {
       await dir.write("registry/web/web.test:1.json", JSON.stringify(testNode(1)));
       await dir.write(`registry/web/web.test:${round + 1}.json`, JSON.stringify(testNode(round + 1)));
       await follower.has(1, round + 1);
       // A directory that is moved away is gone at once; one that is removed file by file is honestly emptied.
       await Deno.rename(dir.file(path), dir.file(`gone-${round}`));
-      const missed = () => reader.context.lines.filter((line) => line.includes("was removed")).length;
+      const missed = () => reader.context.lines.filter((line) => line.includes("does not exist")).length;
       await eventually("it is missed", () => missed() === round);
       assert.deepEqual(follower.ports, [1, round + 1]);
     }
-    assert.ok(follower.snapshots.every(({ nodes }) => nodes.length > 0), "it was never told to be empty");
+    assert.ok(follower.counts.every((count) => count > 0), "it was never told to be empty");
   },
 );
 
@@ -289,13 +289,14 @@ Deno.test("file: a node whose file is removed or spoiled is written again with t
   // There from the start, so that it is watched by the time that its file is gone for a moment.
   await Deno.mkdir(dir.file("registry/web"), { recursive: true });
   await using session = await open(dir);
-  await using follower = new Follower(session, "web");
+  await using follower = new GuardedFollower(session, "web");
   await session.register("web", up(testNode(1)), soon());
   await follower.has(1);
   const path = dir.file("registry/web/web.test:1.json");
   await Deno.remove(path);
-  await follower.has();
-  await follower.has(1);
+  await follower.isEmpty();
+  await eventually("it is written again", () => follower.facts.at(-1)?.nodes.length === 1);
+  assert.deepEqual(follower.counts, [1], "it never left");
   await Deno.writeTextFile(path, "rubbish");
   await eventually("it is right again", async () => (await Deno.readTextFile(path)).includes(`"port": 1,`));
   await Deno.remove(dir.file("registry"), { recursive: true });
@@ -308,7 +309,7 @@ Deno.test("file: a node whose file is removed or spoiled is written again with t
 Deno.test("file: a node is taken over from a session that still lives, and stays when that one ends", async () => {
   await using dir = new TempDir();
   await using reader = await open(dir);
-  await using follower = new Follower(reader, "web");
+  await using follower = new GuardedFollower(reader, "web");
   const old = await open(dir, { ttlMs: 300 });
   await old.register("web", up(testNode(1)), soon());
   await follower.has(1);
@@ -317,9 +318,9 @@ Deno.test("file: a node is taken over from a session that still lives, and stays
   await eventually("the old one lets go", () => old.context.lines.some((line) => line.includes("was taken over")));
   await old[Symbol.asyncDispose]();
   assert.deepEqual(await filesOf(dir, "web"), ["web.test:1.json"]);
-  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1], "it never left");
+  assert.deepEqual(follower.counts, [1], "it never left");
   await reader.deregister("web", up(testNode(1)), soon());
-  await follower.has();
+  await follower.isEmpty();
 });
 
 Deno.test("file: a node that another session has taken over stays when the old one releases it", async () => {
@@ -358,7 +359,7 @@ Deno.test("file: nothing is written or removed through a cluster's directory tha
   await assert.rejects(session.register("dangling", up(testNode(1)), soon()), /symbolic link/);
   await assert.rejects(Deno.stat(dir.file("nowhere")), Deno.errors.NotFound);
 
-  await using _follower = new Follower(session, "web");
+  await using _follower = new GuardedFollower(session, "web");
   await eventually("the dead one was silent for so long that a reader would remove it", async () => {
     const { mtime } = await Deno.stat(dir.file("elsewhere/web.test:3.json"));
     return Date.now() - (mtime?.getTime() ?? 0) > 20 * ttlMs;
@@ -370,7 +371,7 @@ Deno.test("file: nothing is written or removed through a cluster's directory tha
 Deno.test("file: a registry that cannot be read empties nothing, and is read again when it can", async () => {
   await using dir = new TempDir();
   await using session = await open(dir);
-  await using follower = new Follower(session, "web");
+  await using follower = new GuardedFollower(session, "web");
   await session.register("web", up(testNode(1)), soon());
   await follower.has(1);
   await Deno.rename(dir.file("registry"), dir.file("aside"));
@@ -383,13 +384,13 @@ Deno.test("file: a registry that cannot be read empties nothing, and is read aga
   await eventually("it is told", () => session.context.states.at(-1) === "connected");
   await session.register("web", up(testNode(2)), soon());
   await follower.has(1, 2);
-  assert.ok(follower.snapshots.every(({ nodes }) => nodes.length > 0));
+  assert.ok(follower.counts.every((count) => count > 0));
 });
 
 Deno.test("file: a connection that is given up takes its nodes back", async () => {
   await using dir = new TempDir();
   await using reader = await open(dir);
-  await using follower = new Follower(reader, "web");
+  await using follower = new GuardedFollower(reader, "web");
   const session = await open(dir);
   await session.register("web", up(testNode(1)), soon());
   await follower.has(1);
@@ -403,7 +404,7 @@ Deno.test("file: hundreds of nodes that come and go at once are all seen", async
   await using dir = new TempDir();
   await using reader = await open(dir, { ttlMs: 5_000 });
   await using writer = await open(dir, { ttlMs: 5_000 });
-  await using follower = new Follower(reader, "web");
+  await using follower = new GuardedFollower(reader, "web");
   const nodes = Array.from({ length: 300 }, (_, at) => testNode(at + 1));
   await Promise.all(nodes.map((node) => writer.register("web", up(node), soon())));
   await eventually("all are there", () => follower.ports?.length === 300);
@@ -415,7 +416,7 @@ Deno.test("file: hundreds of nodes that come and go at once are all seen", async
 Deno.test("file: a node with an IPv6 name has a file like any other", async () => {
   await using dir = new TempDir();
   await using session = await open(dir);
-  await using follower = new Follower(session, "web");
+  await using follower = new GuardedFollower(session, "web");
   await session.register("web", up({ host: "fe80::1", ip: "fe80::1", port: 80, metadata: {} }), soon());
   await eventually("it is seen", () => follower.names?.[0] === "fe80::1:80");
   assert.deepEqual(await filesOf(dir, "web"), ["fe80::1:80.json"]);
@@ -430,7 +431,7 @@ Deno.test.each([{ cluster: "../etc" }, { cluster: ".." }, { cluster: "" }, { clu
       session.register(cluster, up(testNode(1)), soon()),
       /Cannot use cluster as it must be the name of a file/,
     );
-    await using follower = new Follower(session, cluster);
+    await using follower = new GuardedFollower(session, cluster);
     await eventually("the watch throws", () => follower.error instanceof TypeError);
   },
 );
@@ -451,12 +452,15 @@ Deno.test("file: in a worker it lives with the permissions it asked for, and wit
   const start = async (permissions: Deno.PermissionOptionsObject) => {
     const events: WorkerEvent[] = [];
     const onEvent = (event: WorkerEvent) => events.push(event);
-    const host = new PluginHost({
+    const host: PluginHost = new PluginHost({
       name: "file",
       module: "builtin:discovery/file",
       permissions,
       clock: systemClock,
-      onEvent,
+      onEvent: (event) => {
+        onEvent(event);
+        if (event.type === "snapshot") host.post({ type: "taken", cluster: event.snapshot.cluster });
+      },
     });
     await host.loaded();
     await host.call({ type: "start", instance: "file", config, scope }, { deadlineMs: 10_000 });

@@ -9,7 +9,7 @@ import { systemRandom } from "../../src/kernel/random.ts";
 import type { Endpoint } from "../../src/model/endpoint.ts";
 import { toDenoPermissions } from "../../src/supervisor/permissions.ts";
 import { liveWorkerCount, PluginHost, type WorkerEvent } from "../../src/supervisor/plugin_host.ts";
-import { Follower, RecordingContext, soon, testNode, up } from "../support/discovery.ts";
+import { GuardedFollower, RecordingContext, soon, testNode, up } from "../support/discovery.ts";
 import { eventually } from "../support/eventually.ts";
 import { configured } from "../support/probe.ts";
 import { TcpProxy } from "../support/tcp_proxy.ts";
@@ -29,7 +29,6 @@ function open(hosts: Endpoint | readonly Endpoint[], options: Partial<SessionOpt
     path: PATH,
     sessionTimeoutMs: 2_000,
     acl: "open",
-    confirmEmptyMs: 100,
     ...options,
   }, context);
   return Object.assign(session, { context });
@@ -87,7 +86,7 @@ Deno.test.afterAll(async () => {
 
 Deno.test("zookeeper: a node that is registered is seen, changed and gone with its session", async () => {
   await using reader = open(calm.address);
-  await using follower = new Follower(reader, "life");
+  await using follower = new GuardedFollower(reader, "life");
   const writer = open(calm.address);
   await writer.register("life", up(testNode(1)), soon());
   await follower.has(1);
@@ -116,7 +115,7 @@ Deno.test("zookeeper: many may make the same path at the same time", async () =>
   const sessions = Array.from({ length: 5 }, () => open(calm.address));
   await Promise.all(sessions.map((session, port) => session.register("crowd", up(testNode(port + 1)), soon())));
   await using reader = open(calm.address);
-  await using follower = new Follower(reader, "crowd");
+  await using follower = new GuardedFollower(reader, "crowd");
   await follower.has(1, 2, 3, 4, 5);
   for (const session of sessions) await session[Symbol.asyncDispose]();
 });
@@ -124,7 +123,7 @@ Deno.test("zookeeper: many may make the same path at the same time", async () =>
 Deno.test("zookeeper: a node is taken over from a session that still lives, and stays when that one ends", async () => {
   await using other = await connect(calm.address);
   await using reader = open(calm.address);
-  await using follower = new Follower(reader, "takeover");
+  await using follower = new GuardedFollower(reader, "takeover");
   const old = open(calm.address);
   await old.register("takeover", up(testNode(1)), soon());
   await follower.has(1);
@@ -136,7 +135,7 @@ Deno.test("zookeeper: a node is taken over from a session that still lives, and 
   await old[Symbol.asyncDispose]();
   assert.equal(await ownerOf(other, `${PATH}/takeover/web.test:1`), owner);
   assert.deepEqual(follower.ports, [1]);
-  assert.ok(follower.snapshots.every(({ nodes }) => nodes.length > 0), "it never left");
+  assert.ok(follower.counts.every((count) => count > 0), "it never left");
 });
 
 Deno.test("zookeeper: a node that another session has taken over stays when the old one releases it", async () => {
@@ -255,20 +254,20 @@ Deno.test("zookeeper: sessions that fight over one node all come to an end", asy
 
 Deno.test("zookeeper: a cluster that does not exist yet is waited for, parents and all", async () => {
   await using reader = open(calm.address, { path: "/far/away" });
-  await using follower = new Follower(reader, "late");
-  await eventually("it waits", () => reader.context.lines.some((line) => line.includes("does not exist yet")));
+  await using follower = new GuardedFollower(reader, "late");
+  await eventually("it waits", () => reader.context.lines.some((line) => line.includes("does not exist")));
   await using other = await connect(calm.address);
   await makePath(other, "/far/away/late");
   await put(other, "/far/away/late/web.test:1", encodeNode(testNode(1)));
   await follower.has(1);
-  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1], "an empty cluster was never told");
+  assert.deepEqual(follower.counts, [1], "an empty cluster was never told");
 });
 
-Deno.test("zookeeper: an empty cluster is told after a second look", async () => {
+Deno.test("zookeeper: an empty cluster exists", async () => {
   await using other = await connect(calm.address);
   await makePath(other, `${PATH}/empty`);
   await using reader = open(calm.address);
-  await using follower = new Follower(reader, "empty");
+  await using follower = new GuardedFollower(reader, "empty");
   await follower.has();
 });
 
@@ -279,17 +278,18 @@ Deno.test("zookeeper: a cluster's znode that is deleted removes nobody, and is f
   const path = `${PATH}/deleted`;
   await makePath(other, path);
   await put(other, `${path}/web.test:1`, encodeNode(testNode(1)));
-  await using follower = new Follower(reader, "deleted");
+  await using follower = new GuardedFollower(reader, "deleted");
   await follower.has(1);
   proxy.refuse();
   await other.delete(`${path}/web.test:1`);
   await other.delete(path);
   proxy.resume();
-  await eventually("it is missed", () => reader.context.lines.some((line) => line.includes("was deleted")));
+  await eventually("it is missed", () => reader.context.lines.some((line) => line.includes("does not exist")));
   await makePath(other, path);
   await put(other, `${path}/web.test:2`, encodeNode(testNode(2)));
   await follower.has(2);
-  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1, 1], "it was never told to be empty");
+  // The node of before is held until the grace after a cluster that was missing is over.
+  assert.deepEqual(follower.counts, [1, 2, 1], "nobody left before that");
 });
 
 Deno.test("zookeeper: rubbish is left out with one line each, and the others are served", async () => {
@@ -304,7 +304,7 @@ Deno.test("zookeeper: rubbish is left out with one line each, and the others are
   await put(other, `${path}/list`, "[]");
   await put(other, `${path}/hostile`, JSON.stringify({ host: "a b\nshutdown", ip: "127.0.0.1", port: 1 }));
   await put(other, `${path}/twice`, encodeNode(testNode(1)));
-  await using follower = new Follower(reader, "rubbish");
+  await using follower = new GuardedFollower(reader, "rubbish");
   await follower.has(1);
   const complaints = () => reader.context.lines.filter((line) => line.startsWith("warn"));
   assert.equal(complaints().length, 5, complaints().join("\n"));
@@ -322,7 +322,7 @@ Deno.test("zookeeper: children that vanish while they are read are no fault", as
   await using reader = open(calm.address);
   const path = `${PATH}/storm`;
   await makePath(other, path);
-  await using follower = new Follower(reader, "storm");
+  await using follower = new GuardedFollower(reader, "storm");
   const storm = Array.from({ length: 600 }, async (_, at) => {
     const child = `${path}/web.test:${at % 30 + 1}`;
     // What is there already, or not there any more, is part of a storm.
@@ -346,7 +346,7 @@ Deno.test("zookeeper: a thousand nodes are read at once, and of a change only wh
     Array.from({ length: 1_000 }, (_, at) => put(other, `${path}/web.test:${at + 1}`, encodeNode(testNode(at + 1)))),
   );
   await using reader = open(zk.address, { sessionTimeoutMs: 20_000 });
-  await using follower = new Follower(reader, "large");
+  await using follower = new GuardedFollower(reader, "large");
   await eventually("all are there", () => follower.names?.length === 1_000);
   assert.equal(follower.snapshots.length, 1, "never a part of them");
   assert.deepEqual(follower.names, follower.names?.toSorted());
@@ -367,10 +367,10 @@ Deno.test("zookeeper: who may not read is told so; who may is served", async () 
   await using writer = open(calm.address, { auth, acl: "creator", path });
   await writer.register("web", up(testNode(1)), soon());
   await using member = open(calm.address, { auth, path });
-  await using follower = new Follower(member, "web");
+  await using follower = new GuardedFollower(member, "web");
   await follower.has(1);
   await using stranger = open(calm.address, { path });
-  await using refused = new Follower(stranger, "web");
+  await using refused = new GuardedFollower(stranger, "web");
   await eventually("the stranger is refused", () => /no auth/.test(refused.error?.message ?? ""));
   await assert.rejects(stranger.deregister("web", up(testNode(1)), soon()), /no auth/);
   const said = [writer, member, stranger].flatMap(({ context }) => [...context.lines, ...context.details]).join("\n");
@@ -384,7 +384,7 @@ Deno.test("zookeeper: readable znodes are read by all and changed by their owner
   await using writer = open(calm.address, { auth: { scheme: "digest", secret: "web:s3cret" }, acl: "readable", path });
   await writer.register("web", up(testNode(1)), soon());
   await using stranger = open(calm.address, { path });
-  await using follower = new Follower(stranger, "web");
+  await using follower = new GuardedFollower(stranger, "web");
   await follower.has(1);
   await assert.rejects(stranger.register("web", up(testNode(1, { mine: true })), soon()), /no auth/);
   await assert.rejects(stranger.register("web", up(testNode(2)), soon()), /no auth/);
@@ -398,7 +398,7 @@ Deno.test.each([{ cluster: "a/b" }, { cluster: ".." }, { cluster: "" }, { cluste
       session.register(cluster, up(testNode(1)), soon()),
       /Cannot use cluster as it must be one part/,
     );
-    await using follower = new Follower(session, cluster);
+    await using follower = new GuardedFollower(session, cluster);
     await eventually("the watch throws", () => follower.error instanceof TypeError);
   },
 );
@@ -407,7 +407,7 @@ Deno.test("zookeeper: a server that is killed and started again changes nothing,
   await using zk = await ZooKeeper.start();
   await using writer = open(zk.address, { sessionTimeoutMs: 10_000 });
   await using reader = open(zk.address, { sessionTimeoutMs: 10_000 });
-  await using follower = new Follower(reader, "web");
+  await using follower = new GuardedFollower(reader, "web");
   await writer.register("web", up(testNode(1)), soon());
   await follower.has(1);
   await zk.kill();
@@ -416,7 +416,7 @@ Deno.test("zookeeper: a server that is killed and started again changes nothing,
   await zk.start();
   await pending;
   await follower.has(1, 2);
-  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1, 2]);
+  assert.deepEqual(follower.counts, [1, 2]);
   assert.deepEqual(reader.context.states, ["connected", "disconnected", "connected"]);
   const sessions = writer.context.details.map((detail) => /session \w+/.exec(detail)?.[0]).filter(Boolean);
   assert.equal(new Set(sessions).size, 1, "the session is the same");
@@ -426,7 +426,7 @@ Deno.test("zookeeper: a server that is away when a session opens is waited for",
   await using zk = await ZooKeeper.start();
   await zk.stop();
   await using session = open(zk.address);
-  await using follower = new Follower(session, "web");
+  await using follower = new GuardedFollower(session, "web");
   await eventually("it is missed", () => session.context.states[0] === "disconnected");
   const hurried = session.register("web", up(testNode(9)), AbortSignal.timeout(50));
   await assert.rejects(hurried, /ZooKeeper is out of reach: .*refused/i);
@@ -440,7 +440,7 @@ Deno.test("zookeeper: members that left while the registry was away are gone whe
   await using zk = await ZooKeeper.start();
   await using proxy = TcpProxy.start(zk.port);
   await using reader = open(proxy.address, { sessionTimeoutMs: 10_000 });
-  await using follower = new Follower(reader, "web");
+  await using follower = new GuardedFollower(reader, "web");
   const writer = open(zk.address);
   await writer.register("web", up(testNode(1)), soon());
   await follower.has(1);
@@ -455,9 +455,9 @@ Deno.test("zookeeper: members that left while the registry was away are gone whe
 Deno.test("zookeeper: a session that expires ends, and the next one registers again", async () => {
   await using proxy = TcpProxy.start(calm.port);
   await using observer = open(calm.address);
-  await using observed = new Follower(observer, "expiry");
+  await using observed = new GuardedFollower(observer, "expiry");
   await using session = open(proxy.address, { sessionTimeoutMs: 600 });
-  await using follower = new Follower(session, "expiry");
+  await using follower = new GuardedFollower(session, "expiry");
   await session.register("expiry", up(testNode(1)), soon());
   await follower.has(1);
   await observed.has(1);
@@ -468,10 +468,10 @@ Deno.test("zookeeper: a session that expires ends, and the next one registers ag
   assert.match(await session.ended, /session has expired/);
   await assert.rejects(pending, /The session is over: .* expired/);
   await eventually("the watch throws", () => /The session is over/.test(follower.error?.message ?? ""));
-  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1], "nothing was emptied");
+  assert.deepEqual(follower.counts, [1], "nothing was emptied");
 
   await using next = open(proxy.address);
-  await using seen = new Follower(next, "expiry");
+  await using seen = new GuardedFollower(next, "expiry");
   await next.register("expiry", up(testNode(1)), soon());
   await seen.has(1);
 });
@@ -479,7 +479,7 @@ Deno.test("zookeeper: a session that expires ends, and the next one registers ag
 Deno.test("zookeeper: a server that is stopped for longer than the session lasts costs nothing but the session", async () => {
   await using zk = await ZooKeeper.start();
   await using session = open(zk.address, { sessionTimeoutMs: 600 });
-  await using follower = new Follower(session, "web");
+  await using follower = new GuardedFollower(session, "web");
   await session.register("web", up(testNode(1)), soon());
   await follower.has(1);
   zk.pause();
@@ -491,9 +491,9 @@ Deno.test("zookeeper: a server that is stopped for longer than the session lasts
   let ended = false;
   void session.ended.then(() => ended = true);
   await eventually("the server has spoken", () => ended || session.context.states.at(-1) === "connected");
-  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1], "nothing was emptied");
+  assert.deepEqual(follower.counts, [1], "nothing was emptied");
   await using next = open(zk.address);
-  await using seen = new Follower(next, "web");
+  await using seen = new GuardedFollower(next, "web");
   await next.register("web", up(testNode(1)), soon());
   await seen.has(1);
 });
@@ -501,7 +501,7 @@ Deno.test("zookeeper: a server that is stopped for longer than the session lasts
 Deno.test("zookeeper: a registry that comes back without its data ends the session and empties nothing", async () => {
   await using zk = await ZooKeeper.start();
   await using session = open(zk.address, { sessionTimeoutMs: 600 });
-  await using follower = new Follower(session, "web");
+  await using follower = new GuardedFollower(session, "web");
   for (let port = 1; port <= 5; port++) await session.register("web", up(testNode(port)), soon());
   await follower.has(1, 2, 3, 4, 5);
   await zk.wipe();
@@ -517,7 +517,7 @@ Deno.test("zookeeper: a silent server is left for another before the session exp
   await using _first = first;
   await using _second = second;
   await using session = open([first.address, second.address], { sessionTimeoutMs: 3_000 });
-  await using follower = new Follower(session, "silent");
+  await using follower = new GuardedFollower(session, "silent");
   await session.register("silent", up(testNode(1)), soon());
   await follower.has(1);
   const silent = session.context.details[0]?.startsWith(first.address) ? first : second;
@@ -536,8 +536,8 @@ Deno.test("zookeeper: fifty lost connections leave nothing behind, neither here 
   // Without chance the waits are the shortest.
   await using session = open(proxy.address, { sessionTimeoutMs: 10_000, random: () => 0 });
   await using other = await connect(zk.address);
-  await using follower = new Follower(session, "web");
-  await using missing = new Follower(session, "missing");
+  await using follower = new GuardedFollower(session, "web");
+  await using missing = new GuardedFollower(session, "missing");
   for (let port = 1; port <= 20; port++) await session.register("web", up(testNode(port)), soon());
   await eventually("all are there", () => follower.ports?.length === 20);
   // One for each node, one for their list, and one for the path that is missing.
@@ -572,7 +572,7 @@ Deno.test("zookeeper: more than 1 MB of watched paths are followed again after a
   for (let at = 0; at < ports.length; at += 500) await Promise.all(ports.slice(at, at + 500).map(create));
   assert.ok(ports.length * `${path}/${host}:10000`.length > 1_048_575, "no single request could set all watches");
   await using session = open(zk.address, { path: `/production${PATH}`, sessionTimeoutMs: 30_000 });
-  await using follower = new Follower(session, "large");
+  await using follower = new GuardedFollower(session, "large");
   await eventually("all are read", () => follower.ports?.length === ports.length);
   await zk.kill();
   await eventually("it is missed", () => session.context.states.at(-1) === "disconnected");
@@ -603,7 +603,7 @@ Deno.test("zookeeper: a server that takes connections and hangs up is neither ha
   await using zk = await ZooKeeper.start();
   await using proxy = TcpProxy.start(zk.port);
   await using session = open(proxy.address, { sessionTimeoutMs: 10_000 });
-  await using follower = new Follower(session, "web");
+  await using follower = new GuardedFollower(session, "web");
   await session.register("web", up(testNode(1)), soon());
   await follower.has(1);
   await zk.kill();
@@ -628,7 +628,7 @@ Deno.test("zookeeper: closing takes no longer than its deadline when nobody answ
 Deno.test("zookeeper: a connection that is given up leaves its session to the time-out", async () => {
   const session = open(calm.address, { sessionTimeoutMs: 1_000 });
   await using reader = open(calm.address);
-  await using follower = new Follower(reader, "given-up");
+  await using follower = new GuardedFollower(reader, "given-up");
   await session.register("given-up", up(testNode(1)), soon());
   await follower.has(1);
   session.context.abort();
@@ -643,12 +643,15 @@ Deno.test("zookeeper: in a worker it lives with the permissions it asked for, an
   assert.deepEqual(granted.net, [calm.address]);
   const start = async (permissions: Deno.PermissionOptionsObject) => {
     const events: WorkerEvent[] = [];
-    const host = new PluginHost({
+    const host: PluginHost = new PluginHost({
       name: "zookeeper",
       module: "builtin:discovery/zookeeper",
       permissions,
       clock: systemClock,
-      onEvent: (event) => events.push(event),
+      onEvent: (event) => {
+        events.push(event);
+        if (event.type === "snapshot") host.post({ type: "taken", cluster: event.snapshot.cluster });
+      },
     });
     await host.loaded();
     await host.call({ type: "start", instance: "zookeeper", config, scope }, { deadlineMs: 10_000 });

@@ -4,6 +4,8 @@ import { type Node, nodeName } from "../../src/model/node.ts";
 export interface Session {
   /** The host that it is of. */
   readonly host: string;
+  /** Each session has another. */
+  readonly id: number;
   isOver: boolean;
 }
 
@@ -24,6 +26,8 @@ export interface Answer {
 export class SimRegistry {
   readonly #clusters = new Map<string, Map<string, Entry>>();
   readonly #listeners = new Set<(cluster: string) => void>();
+  /** How many sessions there have been. */
+  sessions = 0;
   /** What strangers have put in, by cluster: not nodes at all. */
   readonly hostile = new Map<string, readonly unknown[]>();
   /** What it says instead of the truth, by cluster; `undefined` while it is honest. */

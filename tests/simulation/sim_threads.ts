@@ -208,7 +208,7 @@ class DiscoveryThread extends SimThread {
 
   constructor(world: SimHostWorld, events: ThreadEvents) {
     super(world, events);
-    this.#session = { host: world.name, isOver: false };
+    this.#session = { host: world.name, id: ++world.registry.sessions, isOver: false };
     this.#stopListening = world.registry.listen((cluster) => this.#onEvent(cluster));
     this.say({ type: "loaded", kind: "discovery", apiVersion: 1, name: "sim" });
     this.#reread();
@@ -351,7 +351,10 @@ class DiscoveryThread extends SimThread {
     if (watch !== undefined) watch.isPending = true;
     const good = nodes.filter((node): node is Node => !JSON.stringify(node).includes("evil"));
     this.say(
-      { type: "snapshot", snapshot: { cluster, nodes: nodes as readonly Node[], exists: true, epoch: "1" } },
+      {
+        type: "snapshot",
+        snapshot: { cluster, nodes: nodes as readonly Node[], exists: true, epoch: `session ${this.#session.id}` },
+      },
       () => this.world.onDelivered(cluster, good, isHonest),
     );
   }

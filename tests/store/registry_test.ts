@@ -3,7 +3,7 @@ import lighthouse from "../../plugins/discovery/lighthouse/mod.ts";
 import type { LighthouseConfig } from "../../plugins/discovery/lighthouse/config.ts";
 import { LighthouseSession } from "../../plugins/discovery/lighthouse/session.ts";
 import { makeCertificates } from "../support/certificates.ts";
-import { Follower, RecordingContext, soon, testNode, up } from "../support/discovery.ts";
+import { GuardedFollower, RecordingContext, soon, testNode, up } from "../support/discovery.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { configured } from "../support/probe.ts";
@@ -86,7 +86,7 @@ class Client implements AsyncDisposable {
 Deno.test("lighthouse: a node that is registered is seen, changed and gone with its session", async () => {
   await using store = await TestStore.start();
   await using reader = await open([store]);
-  await using follower = new Follower(reader, "web");
+  await using follower = new GuardedFollower(reader, "web");
   const writer = await open([store]);
   await writer.register("web", up(testNode(1)), soon());
   await follower.has(1);
@@ -107,7 +107,7 @@ Deno.test("lighthouse: a node that is registered is seen, changed and gone with 
 Deno.test("lighthouse: the node of a process that is killed goes with its lease, and of one that is stopped comes back", async () => {
   await using store = await TestStore.start();
   await using reader = await open([store]);
-  await using follower = new Follower(reader, "web");
+  await using follower = new GuardedFollower(reader, "web");
   const hosts = `127.0.0.1:${store.server.address.port}`;
   await using first = new Client(hosts, { port: 1 });
   await using second = new Client(hosts, { port: 2 });
@@ -139,14 +139,16 @@ Deno.test("lighthouse: what somebody deletes or changes by hand is as it was aft
   await using store = await TestStore.start();
   await using session = await open([store], { ttlMs: 1_000 });
   await session.register("web", up(testNode(1)), soon());
-  await using follower = new Follower(session, "web");
+  await using follower = new GuardedFollower(session, "web");
   await follower.has(1);
   await store.commit([["PUT", "/services/web/web.test%3A1", { by: "hand" }]]);
-  await follower.has();
-  await follower.has(1);
+  const isBack = () => follower.facts.at(-1)?.nodes.length === 1;
+  await follower.isEmpty();
+  await eventually("it is back", isBack);
   await store.commit([["DELETE", "/services/web/web.test%3A1"]]);
-  await follower.has();
-  await follower.has(1);
+  await follower.isEmpty();
+  await eventually("it is back again", isBack);
+  assert.deepEqual(follower.counts, [1], "it never left");
 });
 
 Deno.test("lighthouse: a cluster that is watched again is told whole, at once, also if it is empty by now", async () => {
@@ -155,7 +157,7 @@ Deno.test("lighthouse: a cluster that is watched again is told whole, at once, a
   await session.register("web", up(testNode(1)), soon());
   for (const ports of [[1], [1], []]) {
     if (ports.length === 0) await session.deregister("web", up(testNode(1)), soon());
-    await using follower = new Follower(session, "web");
+    await using follower = new GuardedFollower(session, "web");
     await follower.has(...ports);
   }
 });
@@ -168,9 +170,9 @@ Deno.test("lighthouse: a thousand nodes are registered at once, and read whole",
   await Promise.all(ports.map((port) => session.register("web", up(testNode(port)), soon())));
   assert.ok(store.server.store.copy.version.sequence - before < 10, "together, not one by one");
   await using reader = await open([store]);
-  await using follower = new Follower(reader, "web");
+  await using follower = new GuardedFollower(reader, "web");
   await follower.has(...ports);
-  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1_000]);
+  assert.deepEqual(follower.counts, [1_000]);
 });
 
 /** A store that answers one request after the other, each after a while; what waits for a change waits for good. */
@@ -232,29 +234,29 @@ Deno.test("lighthouse: clusters that a store needs far longer to read than it ma
   await Promise.all(watching);
 });
 
-Deno.test("lighthouse: a cluster that does not exist is waited for; one that is empty is told in a while", async () => {
+Deno.test("lighthouse: a cluster that does not exist is waited for; one that is empty exists", async () => {
   await using store = await TestStore.start({}, { services: { empty: {} } });
   await using session = await open([store]);
-  await using follower = new Follower(session, "web");
-  await using empty = new Follower(session, "empty");
-  await eventually("it waits", () => session.context.lines.some((line) => line.includes("/web does not exist yet")));
+  await using follower = new GuardedFollower(session, "web");
+  await using empty = new GuardedFollower(session, "empty");
+  await eventually("it waits", () => session.context.lines.some((line) => line.includes("/web does not exist")));
   await session.register("web", up(testNode(1)), soon());
   await follower.has(1);
-  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1], "an empty cluster was never told");
+  assert.deepEqual(follower.counts, [1], "an empty cluster was never told");
   await empty.has();
 });
 
 Deno.test("lighthouse: a path that is removed removes nobody, and is followed when it comes again", async () => {
   await using store = await TestStore.start();
   await using reader = await open([store]);
-  await using follower = new Follower(reader, "web");
+  await using follower = new GuardedFollower(reader, "web");
   await using first = await open([store]);
   await using second = await open([store], { ttlMs: 3_000 });
   await first.register("web", up(testNode(1)), soon());
   await second.register("web", up(testNode(2)), soon());
   await follower.has(1, 2);
   await store.commit([["DELETE", "/services"]]);
-  await eventually("it is noticed", () => reader.context.lines.some((line) => line.includes("was removed")));
+  await eventually("it is noticed", () => reader.context.lines.some((line) => line.includes("does not exist")));
   await eventually("both are there again", async () => {
     const { text } = await store.ask("GET /data/services/web");
     return Object.keys(JSON.parse(text)).length === 2;
@@ -275,7 +277,7 @@ Deno.test("lighthouse: rubbish is left out with one line each, and the others ar
   };
   await using store = await TestStore.start({}, { services: { web } });
   await using session = await open([store]);
-  await using follower = new Follower(session, "web");
+  await using follower = new GuardedFollower(session, "web");
   await follower.has(1);
   const complaints = session.context.lines.filter((line) => line.startsWith("warn"));
   assert.equal(complaints.length, 5, complaints.join("\n"));
@@ -289,7 +291,7 @@ Deno.test("lighthouse: a store that is killed and started again loses nothing, a
   await first.event("store.listening");
   await using session = await open([address]);
   await using reader = await open([address]);
-  await using follower = new Follower(reader, "web");
+  await using follower = new GuardedFollower(reader, "web");
   await session.register("web", up(testNode(1)), soon());
   await session.register("web", up(testNode(2)), soon());
   await follower.has(1, 2);
@@ -309,7 +311,7 @@ Deno.test("lighthouse: a store that begins anew with nothing empties no cluster;
   const bind = { host: "127.0.0.1", port };
   const before = await TestStore.start({ bind });
   await using reader = await open([before]);
-  await using follower = new Follower(reader, "web");
+  await using follower = new GuardedFollower(reader, "web");
   await using first = await open([before]);
   await using second = await open([before], { ttlMs: 3_000 });
   const third = await open([before], { ttlMs: 60_000 });
@@ -323,7 +325,7 @@ Deno.test("lighthouse: a store that begins anew with nothing empties no cluster;
   await using _after = await TestStore.start({ bind });
   await follower.has(1, 2);
   assert.deepEqual(follower.snapshots.slice(counted).map(({ nodes }) => nodes.length), [2], "nobody left in between");
-  assert.match(reader.context.lines.join("\n"), /warn .* lacks members of \/services\/web/);
+  assert.match(reader.context.lines.join("\n"), /warn \/services\/web has another history at/);
 });
 
 /** Two instances of one store, each behind a network with faults. */
@@ -346,7 +348,7 @@ Deno.test.each([{ how: "refuse" }, { how: "pause" }] as const)(
     const [one, two, , second] = await pair(stack);
     await using session = await open([one, two]);
     await using reader = await open([one, two]);
-    await using follower = new Follower(reader, "web");
+    await using follower = new GuardedFollower(reader, "web");
     await session.register("web", up(testNode(1)), soon());
     await follower.has(1);
     await eventually("the other has it", () => second.server.store.copy.leases.size === 1);
@@ -394,17 +396,17 @@ Deno.test("lighthouse: an instance that is behind takes nobody away", async () =
   await using behind = await TestStore.start({}, { services: { web: {} } });
   await using proxy = TcpProxy.start(ahead.server.address.port);
   await using session = await open([proxy, behind], { ttlMs: 3_000 });
-  await using follower = new Follower(session, "web");
+  await using follower = new GuardedFollower(session, "web");
   const node = testNode(1);
   await ahead.commit([["PUT", "", { services: { web: { "web.test:1": node } } }]]);
   await follower.has(1);
   for (const n of [1, 2, 3]) await ahead.commit([["PUT", "/n", n]]);
   proxy.refuse();
-  await eventually("it is doubted", () => session.context.lines.some((line) => line.includes("lacks members")));
+  await eventually("it is doubted", () => session.context.lines.some((line) => line.includes("has another history")));
   await behind.ask("PUT /copy", (await ahead.ask("GET /copy")).text);
   await behind.commit([["PUT", "/services/web/web.test%3A2", testNode(2)]]);
   await follower.has(1, 2);
-  assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes.length), [1, 2]);
+  assert.deepEqual(follower.counts, [1, 2]);
 });
 
 Deno.test("lighthouse: a token that may not is refused, with the reason and without the token; the others go on", async () => {
@@ -424,7 +426,7 @@ Deno.test("lighthouse: a token that may not is refused, with the reason and with
     /Cannot register at 127.*: it answered 403 Forbidden: Cannot change \/services\/db/,
   );
   await using unknown = await open([store], { token: "no-such-token-0123456" });
-  await using follower = new Follower(unknown, "web");
+  await using follower = new GuardedFollower(unknown, "web");
   await eventually("it is refused", () => follower.error !== undefined);
   assert.match(String(follower.error), /it answered 401 Unauthorized/);
   const said = [...session.context.lines, ...unknown.context.lines, String(follower.error), String(barred.reason)];

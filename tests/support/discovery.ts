@@ -1,4 +1,8 @@
 import type { ClusterFacts, DiscoveryContext, DiscoverySession, Node, Registration, WatchOptions } from "../../mod.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import { LiveTopology } from "../../src/membership/live_topology.ts";
+import { MembershipGuard } from "../../src/membership/membership_guard.ts";
+import { GUARD_DEFAULTS } from "../../src/model/cluster.ts";
 import { nodeName } from "../../src/model/node.ts";
 import { eventually } from "./eventually.ts";
 
@@ -45,18 +49,14 @@ export class RecordingContext implements DiscoveryContext {
   }
 }
 
-/** Follows a cluster and keeps every snapshot; ends when disposed of. */
-export class Follower implements AsyncDisposable {
-  /** All snapshots so far. */
-  readonly snapshots: ClusterFacts[] = [];
+/** What both followers can be asked: which nodes there were, from the first answer to the last. */
+abstract class Follows implements AsyncDisposable {
+  /** Every membership so far. */
+  abstract readonly snapshots: readonly { readonly nodes: readonly Node[] }[];
   /** Why the watch ended, if it threw. */
   error: Error | undefined;
-  readonly #controller = new AbortController();
-  readonly #running: Promise<void>;
-
-  constructor(session: DiscoverySession, cluster: string, options?: WatchOptions) {
-    this.#running = this.#follow(session, cluster, options);
-  }
+  protected readonly controller = new AbortController();
+  protected running: Promise<void> = Promise.resolve();
 
   /** The names in the last snapshot; `undefined` before the first. */
   get names(): readonly string[] | undefined {
@@ -66,6 +66,12 @@ export class Follower implements AsyncDisposable {
   /** The ports in the last snapshot; `undefined` before the first. */
   get ports(): readonly number[] | undefined {
     return this.snapshots.at(-1)?.nodes.map(({ port }) => port);
+  }
+
+  /** How many nodes each membership had, from the first that had any. */
+  get counts(): readonly number[] {
+    const all = this.snapshots.map(({ nodes }) => nodes.length);
+    return all.slice(all.findIndex((count) => count > 0));
   }
 
   /** Waits until the last snapshot has just these ports. */
@@ -79,16 +85,82 @@ export class Follower implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#controller.abort();
-    await this.#running;
+    this.controller.abort();
+    await this.running;
+  }
+}
+
+/** Follows a cluster and keeps all that the session says; ends when disposed of. */
+export class Follower extends Follows {
+  /** All answers so far. */
+  readonly snapshots: ClusterFacts[] = [];
+
+  constructor(session: DiscoverySession, cluster: string, options?: WatchOptions) {
+    super();
+    this.running = this.#follow(session, cluster, options);
   }
 
   async #follow(session: DiscoverySession, cluster: string, options: WatchOptions | undefined): Promise<void> {
-    const { signal } = this.#controller;
+    const { signal } = this.controller;
     try {
       for await (const facts of session.watch?.(cluster, signal, options) ?? []) this.snapshots.push(facts);
     } catch (error) {
       this.error = error as Error;
+    }
+  }
+}
+
+/** So long the guard of a test waits for a registry that has come into reach, so that the test need not wait long. */
+const EMPTY_GRACE_MS = 500;
+
+/**
+ * Follows a cluster as the host does, through its guard, and keeps every membership that would be served; ends when
+ * disposed of.
+ */
+export class GuardedFollower extends Follows {
+  /** All that the session said so far. */
+  readonly facts: ClusterFacts[] = [];
+  /** All that was served so far. */
+  readonly snapshots: { readonly nodes: readonly Node[] }[] = [];
+  readonly #live = new LiveTopology();
+  readonly #guard: MembershipGuard;
+  #round = new AbortController();
+
+  constructor(session: DiscoverySession, cluster: string, options?: WatchOptions) {
+    super();
+    this.#guard = new MembershipGuard({
+      live: this.#live,
+      clock: systemClock,
+      log: { debug() {}, info() {}, warn() {}, error() {} },
+      askAgain: () => this.#round.abort(),
+      onChange: () => void this.snapshots.push({ nodes: this.#live.nodes(cluster) ?? [] }),
+    });
+    this.#guard.apply(new Map([[cluster, { ...GUARD_DEFAULTS, emptyGraceMs: EMPTY_GRACE_MS, maxNodes: 100_000 }]]));
+    this.running = this.#follow(session, cluster, options);
+  }
+
+  /** Waits until the registry itself says that there is no node. */
+  async isEmpty(): Promise<void> {
+    await eventually("the registry has no node", () => this.facts.at(-1)?.nodes.length === 0, { everyMs: 2 });
+  }
+
+  async #follow(session: DiscoverySession, cluster: string, options?: WatchOptions): Promise<void> {
+    const { signal } = this.controller;
+    try {
+      while (!signal.aborted) {
+        this.#round = new AbortController();
+        const either = AbortSignal.any([signal, this.#round.signal]);
+        for await (const facts of session.watch?.(cluster, either, options) ?? []) {
+          if (either.aborted) break;
+          this.facts.push(facts);
+          this.#guard.hear({ cluster, ...facts }, "test");
+        }
+        if (!either.aborted) throw new Error("The watch ended");
+      }
+    } catch (error) {
+      if (!signal.aborted) this.error = error instanceof Error ? error : new Error(String(error));
+    } finally {
+      this.#guard[Symbol.dispose]();
     }
   }
 }

@@ -1,9 +1,9 @@
-import type { ClusterFacts, ClusterName, Node, PluginLog } from "../../../mod.ts";
+import type { ClusterFacts, ClusterName, PluginLog } from "../../../mod.ts";
 import type { Clock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
 import { Gate } from "../../../src/kernel/gate.ts";
 import { quote } from "../../../src/model/node.ts";
-import { composeNodes, newsOfFaults, sameNodes, sealedChild } from "../children.ts";
+import { composeNodes, newsOfFaults, sameFacts, sealedChild } from "../children.ts";
 import { isOver, type NodeFile, readNodeFile, sameStamp, see, type Sighting, type Stamp } from "./lease.ts";
 import { refuseLink } from "./link.ts";
 
@@ -33,8 +33,6 @@ export const FILE_ENDING = ".json";
 const READS_AT_ONCE_MAX = 32;
 /** The least time from one look to the next, so that a storm of changes is joined. */
 const LOOK_GAP_MS = 20;
-/** How long a directory must stay empty to be believed when it is seen for the first time. */
-const CONFIRM_EMPTY_MS = 250;
 /** A file without a sign of life for so many leases is removed. */
 const REMOVE_AFTER_TTLS = 10;
 /** No node is so large. */
@@ -48,10 +46,9 @@ interface Known {
 }
 
 /**
- * Follows the files of one directory. A directory that is missing says nothing;
- * neither does one that is empty when it is seen for the first time, nor one in
- * which only dead leases are found, before one lease has passed: that is what a
- * registry looks like while everything on a host starts.
+ * Follows the files of one directory. Its past is known as long as it is the
+ * same directory; after that, and while everything on a host starts, a living
+ * member takes up to one lease to be there again.
  */
 export class DirectoryWatch {
   readonly #options: DirectoryWatchOptions;
@@ -60,11 +57,9 @@ export class DirectoryWatch {
   #faults: ReadonlyMap<string, string> = new Map();
   #excess: string | undefined;
   #lookedMs: number | undefined;
-  /** Whether members were seen here, so that their absence is news. */
-  #isTrusted = false;
-  #emptySinceMs: number | undefined;
   #isMissing = false;
-  #hasExisted = false;
+  /** The directory as it was seen last: another one has another past. */
+  #epoch = "";
   #hint = Promise.withResolvers<void>();
 
   constructor(options: DirectoryWatchOptions) {
@@ -76,27 +71,27 @@ export class DirectoryWatch {
     this.#hint.resolve();
   }
 
-  /** Yields each membership that differs from the last; ends when the signal is aborted. */
+  /** Yields each answer that differs from the last; ends when the signal is aborted. */
   async *snapshots(signal: AbortSignal): AsyncGenerator<ClusterFacts> {
     const { clock, onReach } = this.#options;
-    let last: readonly Node[] | undefined;
+    let last: ClusterFacts | undefined;
     const abort = () => this.#hint.resolve();
     signal.addEventListener("abort", abort);
     try {
       while (!signal.aborted) {
         this.#hint = Promise.withResolvers();
-        let nodes: readonly Node[] | undefined;
+        let facts: ClusterFacts | undefined;
         try {
-          nodes = await this.#look();
+          facts = await this.#look();
           onReach(undefined);
         } catch (error) {
           // Unreachable is not empty: nothing is said, and the poll looks again.
           onReach(error instanceof Error ? error.message : String(error));
         }
         if (signal.aborted) return;
-        if (nodes !== undefined && !sameNodes(last, nodes)) {
-          last = nodes;
-          yield { nodes, exists: true, epoch: "" };
+        if (facts !== undefined && !sameFacts(last, facts)) {
+          last = facts;
+          yield facts;
         }
         await delay(LOOK_GAP_MS, { clock, signal }).catch(() => {});
         if (!signal.aborted) await this.#hint.promise;
@@ -106,11 +101,11 @@ export class DirectoryWatch {
     }
   }
 
-  /** Reads the directory; answers all members, or `undefined` if what was read is not to be believed. */
-  async #look(): Promise<readonly Node[] | undefined> {
-    const { path, log, clock, pollMs } = this.#options;
+  /** Reads the directory; answers what there is. */
+  async #look(): Promise<ClusterFacts> {
+    const { path, log, clock, pollMs, ttlMs } = this.#options;
     const names = await this.#list();
-    if (names === undefined) return undefined;
+    if (names === undefined) return { nodes: [], exists: false, epoch: this.#epoch };
     const nowMs = clock.now();
     // Time in which this process did not run was not watched.
     const watchedMs = Math.min(nowMs - (this.#lookedMs ?? nowMs), 2 * pollMs);
@@ -120,14 +115,14 @@ export class DirectoryWatch {
     const known = new Map(found.filter((each) => each !== undefined));
     this.#known = known;
     const live = new Map<string, NodeFile>();
-    let deadMs = 0;
+    let leaseMs = ttlMs;
     for (const [name, { entry, sighting }] of known) {
       if (entry === undefined) continue;
+      leaseMs = Math.max(leaseMs, entry.lease?.ttlMs ?? 0);
       if (!isOver(entry.lease, sighting)) {
         live.set(name.slice(0, -FILE_ENDING.length), entry);
         continue;
       }
-      deadMs = Math.max(deadMs, entry.lease?.ttlMs ?? 0);
       const earlier = before.get(name);
       if (earlier !== undefined && !isOver(entry.lease, earlier.sighting)) {
         log.info(`The lease of ${quote(name)} in ${path} is over`, {
@@ -147,35 +142,30 @@ export class DirectoryWatch {
       log.warn(`Left out a file of ${path}: ${line}`, { event: "discovery.entry_skipped", path, reason: line });
     }
     this.#faults = faults;
-    if (nodes.length > 0) this.#isTrusted = true;
-    if (this.#isTrusted) return nodes;
-    this.#emptySinceMs ??= nowMs;
-    if (nowMs - this.#emptySinceMs < Math.max(CONFIRM_EMPTY_MS, deadMs)) return undefined;
-    this.#isTrusted = true;
-    return nodes;
+    return { nodes, exists: true, epoch: this.#epoch, leaseMs };
   }
 
   async #list(): Promise<readonly string[] | undefined> {
     const { path, log } = this.#options;
-    const names: string[] = [];
+    let names: string[];
     try {
-      for await (const { name, isFile } of Deno.readDir(path)) if (isFile) names.push(name);
+      let epoch: string;
+      do {
+        epoch = await identify(path);
+        names = [];
+        for await (const { name, isFile } of Deno.readDir(path)) if (isFile) names.push(name);
+        // Another directory may have been put in its place meanwhile.
+      } while (epoch !== await identify(path));
+      this.#epoch = epoch;
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
-      if (!this.#isMissing) {
-        if (this.#hasExisted) {
-          log.warn(`${path} was removed; keeping its members and waiting for it`, {
-            event: "discovery.path_removed",
-            path,
-          });
-        } else log.info(`${path} does not exist yet; waiting for it`, { event: "discovery.path_missing", path });
-      }
-      [this.#isMissing, this.#isTrusted, this.#emptySinceMs] = [true, false, undefined];
+      if (!this.#isMissing) log.info(`${path} does not exist`, { event: "discovery.path_missing", path });
+      this.#isMissing = true;
       this.#known = new Map();
       return undefined;
     }
     if (this.#isMissing) log.info(`${path} is there`, { event: "discovery.path_found", path });
-    [this.#isMissing, this.#hasExisted] = [false, true];
+    this.#isMissing = false;
     return names;
   }
 
@@ -222,6 +212,12 @@ export class DirectoryWatch {
       await refuseLink(path).then(() => Deno.remove(`${path}/${name}`)).catch(() => {});
     }
   }
+}
+
+/** What tells a directory from another at the same path. */
+async function identify(path: string): Promise<string> {
+  const { dev, ino } = await Deno.stat(path);
+  return `${dev}:${ino}`;
 }
 
 /** Whether a file is a node; others are left alone, those that begin with a dot are half written. */

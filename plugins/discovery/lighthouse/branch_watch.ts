@@ -4,8 +4,7 @@ import { delay } from "../../../src/kernel/delay.ts";
 import type { Gate } from "../../../src/kernel/gate.ts";
 import { isRecord } from "../../../src/model/node.ts";
 import type { HttpAnswer } from "../../../src/http/client.ts";
-import { type Child, composeNodes, newsOfFaults, readChild, sameNodes } from "../children.ts";
-import { Belief } from "./belief.ts";
+import { type Child, composeNodes, newsOfFaults, readChild, sameFacts } from "../children.ts";
 import { describeRefusal, type Instances } from "./instances.ts";
 
 /** What a watch of one cluster is made with. */
@@ -28,8 +27,6 @@ const WAIT_MS = 30_000;
 const AT_ONCE_MS = 1;
 /** The wait before none of the instances is asked again, and what it grows to. */
 const RETRY_MS = { first: 100, max: 1_000 } as const;
-/** How often what is doubted is looked at again. */
-const DOUBT_MS = 200;
 
 /** An entry of the cluster as it was read last, and the text that it was read from, unless that is too long to be kept. */
 interface Known {
@@ -37,22 +34,23 @@ interface Known {
   readonly child: Child;
 }
 
-/** Follows what a store has at one path. */
+/**
+ * Follows what a store has at one path. Its past is known as long as each
+ * version follows the one before: an instance that does not know that one, as
+ * it is behind or began again, has another.
+ */
 export class BranchWatch {
   readonly #options: BranchWatchOptions;
-  readonly #belief: Belief;
   #known: ReadonlyMap<string, Known> = new Map();
   #faults: ReadonlyMap<string, string> = new Map();
   #excess: string | undefined;
   #withoutMetadata: boolean | undefined;
   /** The version from which a change is waited for, an `ETag`; `undefined` before the first answer. */
   #seen: string | undefined;
-  /** The version that was believed last. */
-  #believed: string | undefined;
-  /** The members that were believed last. */
-  #nodes: readonly Node[] | undefined;
-  #isMissing = false;
-  #isDoubted = false;
+  /** The last answer. */
+  #facts: ClusterFacts | undefined;
+  /** Changes with each version that does not follow. */
+  #epoch = crypto.randomUUID();
   /**
    * Whether the store has answered since the last failure. Until then it is asked at once, in turn: thousands
    * of watches that were cut off together would otherwise all begin to wait together, and take its time to answer.
@@ -61,11 +59,10 @@ export class BranchWatch {
 
   constructor(options: BranchWatchOptions) {
     this.#options = options;
-    this.#belief = new Belief({ firstMs: options.ttlMs / 3, lostMs: options.ttlMs });
   }
 
   /**
-   * Yields each membership that differs from the last; ends when the signal is
+   * Yields each answer that differs from the last; ends when the signal is
    * aborted. Throws if the store refuses to tell. May be called again when it
    * has ended: what was seen before is remembered.
    */
@@ -75,15 +72,12 @@ export class BranchWatch {
   ): AsyncGenerator<ClusterFacts> {
     if (withoutMetadata !== this.#withoutMetadata) {
       // What was read for the other case has too little, or too much.
-      [this.#withoutMetadata, this.#known, this.#believed] = [withoutMetadata, new Map(), undefined];
+      [this.#withoutMetadata, this.#known, this.#seen] = [withoutMetadata, new Map(), undefined];
     }
     const { clock } = this.#options;
-    let last: readonly Node[] | undefined;
+    let last: ClusterFacts | undefined;
     let retryMs: number = RETRY_MS.first;
-    // What was believed in an earlier watch is compared with what there is now.
-    this.#isDoubted = this.#believed !== undefined;
     this.#isHeard = false;
-    this.#seen = undefined;
     while (!signal.aborted) {
       let answer: HttpAnswer;
       try {
@@ -97,19 +91,18 @@ export class BranchWatch {
         retryMs = Math.min(2 * retryMs, RETRY_MS.max);
         continue;
       }
-      const nodes = this.#take(answer);
-      if (nodes !== undefined && !sameNodes(last, nodes)) {
-        last = nodes;
-        yield { nodes, exists: true, epoch: "" };
-      }
-      if (this.#isDoubted) await delay(DOUBT_MS, { clock, signal }).catch(() => {});
+      const facts = this.#take(answer);
+      if (sameFacts(last, facts)) continue;
+      last = facts;
+      yield facts;
     }
   }
 
+  /** Asks for what there is, and from the second time on for the next version. */
   async #ask(signal: AbortSignal): Promise<HttpAnswer> {
     const { path, instances, gate } = this.#options;
-    const since = this.#isDoubted ? this.#believed : this.#seen;
-    const waitsMs = this.#isDoubted || !this.#isHeard ? AT_ONCE_MS : WAIT_MS;
+    const since = this.#seen;
+    const waitsMs = this.#isHeard ? WAIT_MS : AT_ONCE_MS;
     const query = since === undefined ? "" : `?watch=${encodeURIComponent(since)}&timeout=${waitsMs / 1_000}`;
     const ask = (waitsMs: number) => instances.ask({ method: "GET", path: `/data${path}${query}`, waitsMs, signal });
     return since !== undefined && waitsMs === WAIT_MS ? await ask(waitsMs) : await gate.run(() => {
@@ -118,49 +111,31 @@ export class BranchWatch {
     });
   }
 
-  /** Makes sense of an answer; answers all members if they are to be believed. */
-  #take(answer: HttpAnswer): readonly Node[] | undefined {
-    const { path, clock, log, instances } = this.#options;
+  /** Makes sense of an answer. */
+  #take(answer: HttpAnswer): ClusterFacts {
+    const { path, ttlMs, log, instances } = this.#options;
     const { status, headers: { etag } } = answer;
-    const wasDoubted = this.#isDoubted;
     if (![200, 304, 404].includes(status) || etag === undefined) {
       throw new Error(`Cannot read ${path} at ${instances.current}: it answered ${status} ${describeRefusal(answer)}`);
     }
-    this.#isDoubted = false;
-    if (status === 304) {
-      [this.#seen, this.#believed] = [etag, etag];
-      if (wasDoubted) this.#belief.confirm();
-      return this.#isMissing ? undefined : this.#nodes;
-    }
-    this.#tellMissing(status === 404);
-    if (status === 404) {
-      this.#seen = etag;
-      this.#belief.judge(undefined, clock.now());
-      return undefined;
-    }
-    const nodes = this.#read(answer.text);
-    const follows = answer.headers["lighthouse-follows"] !== "false";
-    if (this.#belief.judge({ nodes, follows }, clock.now())) {
-      if (wasDoubted && !follows) {
-        log.warn(`${path} has lost its history; taken as it is`, {
-          event: "discovery.history_lost",
-          path,
-          instance: instances.current,
-          version: this.#believed,
-        });
-      }
-      [this.#seen, this.#believed, this.#nodes] = [etag, etag, nodes];
-      return nodes;
-    }
-    this.#isDoubted = true;
-    if (!wasDoubted && this.#belief.hasMembers) {
-      log.warn(`${instances.current} lacks members of ${path} that it may not know of yet; keeping what there was`, {
-        event: "discovery.behind",
+    const seen = this.#seen;
+    this.#seen = etag;
+    if (status === 304 && this.#facts !== undefined) return this.#facts;
+    if (answer.headers["lighthouse-follows"] === "false") {
+      this.#epoch = crypto.randomUUID();
+      log.warn(`${path} has another history at ${instances.current}`, {
+        event: "discovery.history_lost",
         path,
         instance: instances.current,
+        version: seen,
       });
     }
-    return undefined;
+    const exists = status === 200;
+    const was = this.#facts?.exists ?? true;
+    if (was && !exists) log.info(`${path} does not exist`, { event: "discovery.path_missing", path });
+    if (!was && exists) log.info(`${path} is there`, { event: "discovery.path_found", path });
+    const nodes = exists ? this.#read(answer.text) : [];
+    return this.#facts = { nodes, exists, epoch: this.#epoch, leaseMs: ttlMs };
   }
 
   #read(text: string): readonly Node[] {
@@ -190,19 +165,5 @@ export class BranchWatch {
     }
     this.#excess = excess;
     return nodes;
-  }
-
-  #tellMissing(isMissing: boolean): void {
-    const { path, log } = this.#options;
-    if (isMissing && !this.#isMissing) {
-      if (this.#belief.hasMembers) {
-        log.warn(`${path} was removed; keeping its members and waiting for it`, {
-          event: "discovery.path_removed",
-          path,
-        });
-      } else log.info(`${path} does not exist yet; waiting for it`, { event: "discovery.path_missing", path });
-    }
-    if (!isMissing && this.#isMissing) log.info(`${path} is there`, { event: "discovery.path_found", path });
-    this.#isMissing = isMissing;
   }
 }

@@ -37,8 +37,6 @@ export interface SessionOptions {
   readonly acl: AclChoice;
   readonly clock?: Clock;
   readonly random?: Random;
-  /** How long a list must stay empty to be believed right after a connect. */
-  readonly confirmEmptyMs?: number;
 }
 
 /** A znode as it was found. */
@@ -124,7 +122,6 @@ export class ZooKeeperSession implements DiscoverySession {
     { withoutMetadata }: WatchOptions = {},
   ): AsyncGenerator<ClusterFacts> {
     const path = this.#pathOf(cluster);
-    const { confirmEmptyMs } = this.#options;
     const watch = new ZnodeWatch({
       connected: (signal) => this.#client.connected(signal),
       cluster,
@@ -133,7 +130,6 @@ export class ZooKeeperSession implements DiscoverySession {
       clock: this.#clock,
       random: this.#random,
       withoutMetadata,
-      ...(confirmEmptyMs === undefined ? {} : { confirmEmptyMs }),
     });
     this.#watches.add(watch);
     try {

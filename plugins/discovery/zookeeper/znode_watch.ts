@@ -1,13 +1,13 @@
-import type { ClusterFacts, ClusterName, Node, PluginLog } from "../../../mod.ts";
+import type { ClusterFacts, ClusterName, PluginLog } from "../../../mod.ts";
 import type { Clock } from "../../../src/kernel/clock.ts";
 import { Gate } from "../../../src/kernel/gate.ts";
 import type { Random } from "../../../src/kernel/random.ts";
-import { type Child, composeNodes, newsOfFaults, readChild, sameNodes, sealedChild } from "../children.ts";
+import { type Child, composeNodes, newsOfFaults, readChild, sameFacts, sealedChild } from "../children.ts";
 import { equalBytes } from "../node_json.ts";
 import { type Connection, ConnectionLostError, ERROR, type WatchEvent, ZooKeeperError } from "./connection.ts";
 
 /** What a watch asks of a connection. */
-export type ReadingConnection = Pick<Connection, "sync" | "getChildren" | "exists" | "getData">;
+export type ReadingConnection = Pick<Connection, "sessionId" | "sync" | "getChildren" | "exists" | "getData">;
 
 /** What a watch of one cluster is made with. */
 export interface ZnodeWatchOptions {
@@ -21,23 +21,18 @@ export interface ZnodeWatchOptions {
   readonly withoutMetadata?: boolean | undefined;
   readonly clock: Clock;
   readonly random: Random;
-  /** How long a list must stay empty to be believed, where it is not known to be complete. */
-  readonly confirmEmptyMs?: number;
 }
 
 /** Children read at once: enough to hide the way to the server, few enough to leave room for others. */
 const READS_AT_ONCE_MAX = 256;
 /** The list is read again this often though no watch fired, in case one was lost. */
 const RECHECK_MS = 60_000;
-/** See {@linkcode ZnodeWatchOptions.confirmEmptyMs}. */
-const CONFIRM_EMPTY_MS = 1_000;
 
 /**
  * Follows the children of one znode. Watches are only hints to look again: after
  * each hint the list is read, and of the children those that are new or changed;
- * after each reconnect everything is. A znode that is missing says nothing, and
- * neither does a first look at an empty one: both are what a registry looks
- * like that has just come back.
+ * after each reconnect everything is, once the server has caught up with the
+ * ensemble. So the past is known for as long as the session lasts.
  */
 export class ZnodeWatch {
   readonly #options: ZnodeWatchOptions;
@@ -51,11 +46,9 @@ export class ZnodeWatch {
   readonly #children = new Map<string, Child>();
   #faults: ReadonlyMap<string, string> = new Map();
   #excess: string | undefined;
-  /** Whether this connection has seen members, so that their absence is news. */
-  #isTrusted = false;
-  #emptySinceMs: number | undefined;
+  /** Whether the server may be behind the one that was seen last. */
+  #isBehind = true;
   #isMissing = false;
-  #hasExisted = false;
   #hint = Promise.withResolvers<void>();
 
   constructor(options: ZnodeWatchOptions) {
@@ -76,44 +69,44 @@ export class ZnodeWatch {
     this.#hint.resolve();
   }
 
-  /** Yields each membership that differs from the last; ends when the signal is aborted, throws when the session is over. */
+  /** Yields each answer that differs from the last; ends when the signal is aborted, throws when the session is over. */
   async *snapshots(signal: AbortSignal): AsyncGenerator<ClusterFacts> {
     const { connected } = this.#options;
-    let last: readonly Node[] | undefined;
+    let last: ClusterFacts | undefined;
     while (!signal.aborted) {
       this.#hint = Promise.withResolvers();
-      let nodes: readonly Node[] | undefined;
+      let facts: ClusterFacts;
       try {
-        nodes = await this.#look(await connected(signal));
+        facts = await this.#look(await connected(signal));
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof ConnectionLostError) continue;
         throw error;
       }
-      if (nodes !== undefined && !sameNodes(last, nodes)) {
-        last = nodes;
-        yield { nodes, exists: true, epoch: "" };
+      if (!sameFacts(last, facts)) {
+        last = facts;
+        yield facts;
       }
       await this.#rest(signal);
     }
   }
 
-  /** Reads what is not known; answers all members, or `undefined` if what was read is not to be believed. */
-  async #look(connection: ReadingConnection): Promise<readonly Node[] | undefined> {
+  /** Reads what is not known; answers what there is. */
+  async #look(connection: ReadingConnection): Promise<ClusterFacts> {
     const { path } = this.#options;
     if (connection !== this.#connection) {
       this.#connection = connection;
       this.#isListStale = true;
-      this.#distrust();
+      this.#isBehind = true;
       for (const name of this.#children.keys()) this.#stale.add(name);
     }
-    const isFresh = this.#isListStale;
-    if (isFresh) {
-      // Another server may be behind the one that was seen last.
-      if (!this.#isTrusted) await settled(connection.sync());
+    if (this.#isListStale) {
+      if (this.#isBehind) await settled(connection.sync());
       await this.#list(connection);
+      this.#isBehind = false;
     }
-    if (this.#isMissing) return undefined;
+    const epoch = connection.sessionId.toString(16);
+    if (this.#isMissing) return { nodes: [], exists: false, epoch };
     await this.#readChildren(connection);
     const { nodes, faults, excess } = composeNodes(this.#children);
     if (excess !== undefined && excess !== this.#excess) {
@@ -125,18 +118,7 @@ export class ZnodeWatch {
       this.#options.log.warn(`Left out a child of ${path}: ${line}`, { event: "discovery.entry_skipped", ...at });
     }
     this.#faults = faults;
-    return this.#isToBeBelieved(nodes, { isFresh }) ? nodes : undefined;
-  }
-
-  /** Judges a membership: nobody at all must be seen twice, some time apart, unless somebody was there before. */
-  #isToBeBelieved(nodes: readonly Node[], { isFresh }: { isFresh: boolean }): boolean {
-    const { clock, confirmEmptyMs = CONFIRM_EMPTY_MS } = this.#options;
-    if (!this.#isTrusted && nodes.length === 0) {
-      this.#emptySinceMs ??= clock.now();
-      if (!isFresh || clock.now() - this.#emptySinceMs < confirmEmptyMs) return false;
-    }
-    this.#isTrusted = true;
-    return true;
+    return { nodes, exists: true, epoch };
   }
 
   /** Lists the children and leaves a watch: on the list, or on the coming of a znode that is missing. */
@@ -148,7 +130,7 @@ export class ZnodeWatch {
       try {
         this.#names = await connection.getChildren(path, { watch: true });
         if (this.#isMissing) log.info(`${path} is there`, { event: "discovery.path_found", path });
-        [this.#isMissing, this.#hasExisted] = [false, true];
+        this.#isMissing = false;
         const listed = new Set(this.#names);
         for (const name of this.#children.keys()) if (!listed.has(name)) this.#children.delete(name);
         return;
@@ -159,16 +141,8 @@ export class ZnodeWatch {
         }
       }
       if (await connection.exists(path, { watch: true })) continue;
-      if (!this.#isMissing) {
-        if (this.#hasExisted) {
-          log.warn(`${path} was deleted; keeping its members and waiting for it`, {
-            event: "discovery.path_removed",
-            path,
-          });
-        } else log.info(`${path} does not exist yet; waiting for it`, { event: "discovery.path_missing", path });
-      }
+      if (!this.#isMissing) log.info(`${path} does not exist`, { event: "discovery.path_missing", path });
       this.#isMissing = true;
-      this.#distrust();
       // What comes again under a name that is known is another znode.
       for (const name of this.#children.keys()) this.#stale.add(name);
       return;
@@ -201,19 +175,12 @@ export class ZnodeWatch {
     }
   }
 
-  #distrust(): void {
-    this.#isTrusted = false;
-    this.#emptySinceMs = undefined;
-  }
-
   /** Waits for a hint, or until it is time to look again without one. */
   async #rest(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
-    const { clock, random, confirmEmptyMs = CONFIRM_EMPTY_MS } = this.#options;
-    const isConfirming = !this.#isTrusted && this.#emptySinceMs !== undefined;
-    const restMs = isConfirming ? confirmEmptyMs : RECHECK_MS * (0.8 + 0.4 * random());
+    const { clock, random } = this.#options;
     const hint = this.#hint;
-    const cancel = clock.after(restMs, () => {
+    const cancel = clock.after(RECHECK_MS * (0.8 + 0.4 * random()), () => {
       this.#isListStale = true;
       hint.resolve();
     });

@@ -10,10 +10,10 @@ import { ConnectionLostError, ERROR, ZooKeeperError } from "./connection.ts";
 
 const PATH = "/services/web";
 const CREATED = 1, DELETED = 2, CHANGED = 3, CHILDREN = 4;
-const CONFIRM_MS = 60;
 
 /** A registry in memory, for the one thing that a real one cannot be made to do: events at a chosen moment. */
 class Model implements ReadingConnection {
+  readonly sessionId: bigint;
   /** `undefined` when the cluster's znode is missing. */
   children: Map<string, Uint8Array> | undefined = new Map();
   /** What was asked, in order. */
@@ -22,6 +22,7 @@ class Model implements ReadingConnection {
   meanwhile: () => void = () => {};
 
   constructor(...ports: readonly number[]) {
+    this.sessionId = 7n;
     for (const port of ports) this.put(port);
   }
 
@@ -67,7 +68,7 @@ class Model implements ReadingConnection {
   }
 }
 
-/** A watch of a model, and all that it yields: the ports, as text. */
+/** A watch of a model, and all that it yields: the ports, as text, or `missing`. */
 class Watched implements AsyncDisposable {
   readonly context = new RecordingContext();
   readonly yielded: string[] = [];
@@ -84,7 +85,6 @@ class Watched implements AsyncDisposable {
       log: this.context.log,
       clock: systemClock,
       random: () => 0,
-      confirmEmptyMs: CONFIRM_MS,
     });
     this.#running = this.#run();
   }
@@ -106,18 +106,19 @@ class Watched implements AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    for await (const { nodes } of this.watch.snapshots(this.context.signal)) {
-      this.yielded.push(nodes.map((node) => nodeName(node).split(":")[1]).join(","));
+    for await (const { nodes, exists, epoch } of this.watch.snapshots(this.context.signal)) {
+      assert.equal(epoch, "7");
+      this.yielded.push(exists ? nodes.map((node) => nodeName(node).split(":")[1]).join(",") : "missing");
     }
   }
 }
 
-/** Waits until nothing was asked for as long as it takes to believe an empty list, twice over. */
+/** Waits until nothing was asked for a while. */
 async function quiet(model: Model): Promise<void> {
   let [count, sinceMs] = [model.asked.length, performance.now()];
   await eventually("all is quiet", () => {
     if (model.asked.length !== count) [count, sinceMs] = [model.asked.length, performance.now()];
-    return performance.now() - sinceMs > 2 * CONFIRM_MS;
+    return performance.now() - sinceMs > 50;
   });
 }
 
@@ -154,29 +155,26 @@ Deno.test("ZnodeWatch misses no cluster that comes in the moment when it is foun
     model.put(1);
     watched.fire(CREATED);
   };
-  await watched.yields("1");
+  await watched.yields("missing", "1");
 });
 
-Deno.test("ZnodeWatch says nothing of a cluster that is missing, whatever else happens", async () => {
+Deno.test("ZnodeWatch says once that a cluster is missing, whatever else happens", async () => {
   const model = new Model(1);
   await using watched = new Watched(model);
   await watched.yields("1");
   model.children = undefined;
   watched.fire(DELETED, `${PATH}/web.test:1`);
   watched.fire(DELETED);
-  await eventually("it is missed", () => watched.context.lines.some((line) => line.includes("was deleted")));
-  // Hints that come later than an empty list would have been believed.
-  const startMs = performance.now();
-  await eventually("some time passes", () => {
+  await watched.yields("1", "missing");
+  for (let i = 0; i < 5; i++) {
     watched.fire(CHANGED, `${PATH}/web.test:1`);
-    return performance.now() - startMs > 4 * CONFIRM_MS;
-  });
-  await watched.yields("1");
+    await quiet(model);
+  }
+  await watched.yields("1", "missing");
   model.children = new Map();
-  watched.fire(CREATED);
   model.put(2);
-  watched.fire(CHILDREN);
-  await watched.yields("1", "2");
+  watched.fire(CREATED);
+  await watched.yields("1", "missing", "2");
 });
 
 Deno.test("ZnodeWatch looks thousands of times for a cluster that never comes, and ends at once all the same", async () => {
@@ -184,6 +182,7 @@ Deno.test("ZnodeWatch looks thousands of times for a cluster that never comes, a
   const context = new RecordingContext();
   let looks = 0;
   const nowhere: ReadingConnection = {
+    sessionId: 7n,
     sync: () => Promise.resolve(),
     getChildren: () => Promise.reject(new ZooKeeperError(ERROR.noNode, "list")),
     exists: () => Promise.resolve(++looks < 0),
@@ -205,40 +204,36 @@ Deno.test("ZnodeWatch looks thousands of times for a cluster that never comes, a
   assert.equal(looks, 3_000);
   assert.equal(context.lines.length, 1, "it is told once");
   context.abort();
-  assert.deepEqual(await ended, []);
+  assert.deepEqual(await ended, [{ nodes: [], exists: false, epoch: "7" }]);
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("ZnodeWatch believes an empty list when it was read twice, and at once when somebody was there", async () => {
+Deno.test("ZnodeWatch tells an empty list at once, of the server's newest state after a reconnect", async () => {
   const model = new Model();
   await using watched = new Watched(model);
   await watched.yields("");
-  assert.ok(model.asked.filter((what) => what === "list").length >= 2);
+  assert.deepEqual(model.asked, ["sync", "list"]);
   model.put(1);
   watched.fire(CHILDREN);
   await watched.yields("", "1");
   model.asked.length = 0;
-  model.children?.clear();
-  watched.fire(CHILDREN);
-  await watched.yields("", "1", "");
-  assert.deepEqual(model.asked, ["list"]);
-});
-
-Deno.test("ZnodeWatch doubts an empty list after a reconnect, and reads everything again", async () => {
-  await using watched = new Watched(new Model(1, 2));
-  await watched.yields("1,2");
   const next = new Model();
   watched.connection = next;
   watched.watch.onConnection();
-  await eventually("it is read", () => next.asked.includes("list"));
-  assert.deepEqual(watched.yielded, ["1,2"]);
-  next.put(1);
-  next.put(2);
-  watched.fire(CHILDREN);
-  await quiet(next);
+  await watched.yields("", "1", "");
+  assert.deepEqual(next.asked, ["sync", "list"]);
+});
+
+Deno.test("ZnodeWatch reads everything again after a reconnect, and tells nothing if nothing has changed", async () => {
+  await using watched = new Watched(new Model(1, 2));
   await watched.yields("1,2");
-  assert.equal(next.asked[0], "sync");
-  assert.ok(next.asked.includes("read web.test:2"));
+  const next = new Model(1, 2);
+  watched.connection = next;
+  watched.watch.onConnection();
+  await eventually("it is read", () => next.asked.length === 4);
+  await quiet(next);
+  assert.deepEqual(next.asked, ["sync", "list", "read web.test:1", "read web.test:2"]);
+  await watched.yields("1,2");
 });
 
 Deno.test("ZnodeWatch never yields a part: a connection that is lost midway is made up for by the next", async () => {
