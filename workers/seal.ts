@@ -56,7 +56,6 @@ const PROTOTYPES: readonly object[] = [Event, ErrorEvent, MessageEvent, PromiseR
   { prototype },
 ) => prototype);
 
-/** What a worker is left with. */
 export interface SealOptions {
   /** How many connections and files a plugin may have open at once. */
   readonly openMax: number;

@@ -13,7 +13,6 @@ import type { ByteStream } from "../../src/system/byte_stream.ts";
 import { isCertificateCode } from "./certificate_error.ts";
 import type { TlsOptions } from "./tls_connect.ts";
 
-/** What an exchange needs besides its target. */
 export interface ExchangeOptions {
   /** Closes the connection when it is aborted. */
   readonly signal: AbortSignal;

@@ -1,7 +1,6 @@
 import type { Node, PluginLog } from "../../mod.ts";
 import { type Child, composeNodes, newsOfFaults, readChild, sealedChild } from "./children.ts";
 
-/** What {@linkcode ClusterReader} is made with. */
 export interface ClusterReaderOptions {
   /** Where the cluster is in its registry, for the log. */
   readonly path: string;

@@ -7,7 +7,6 @@ import type { HostSettings } from "../config/desired.ts";
 import type { HostFacts } from "../plugin/contract.ts";
 import type { Identity } from "./host_facts.ts";
 
-/** What an {@linkcode Announcement} needs. */
 export interface AnnouncementOptions {
   readonly clock: Clock;
   readonly random: Random;

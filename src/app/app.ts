@@ -41,7 +41,6 @@ import { groupInstances } from "../supervisor/reconcile.ts";
 /** What the process does. */
 export type Role = "writer" | "reporter" | "run";
 
-/** What an {@linkcode App} is made of. */
 export interface AppOptions extends Omit<IntakeOptions, "log" | "balancerPlugins"> {
   /** Loads a balancer that ships; it is pure and runs in the host. */
   readonly loadBalancer: (type: string) => Promise<Decider>;

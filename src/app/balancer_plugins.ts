@@ -8,7 +8,6 @@ import { ForeignBalancer } from "../supervisor/foreign_balancer.ts";
 import type { Hangs } from "../supervisor/hangs.ts";
 import { ownRoom } from "../supervisor/room.ts";
 
-/** What a {@linkcode BalancerPlugins} is made of. */
 export interface BalancerPluginsOptions {
   /** Loads a balancer that ships; it is pure and runs in the host. */
   readonly loadBuiltin: (type: string) => Promise<Decider>;

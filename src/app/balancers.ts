@@ -17,7 +17,6 @@ import type { LastKnown } from "../membership/last_known.ts";
 import type { Propagation } from "../membership/propagation.ts";
 import { placed } from "../config/place.ts";
 
-/** What {@linkcode Balancers} is made of. */
 export interface BalancersOptions {
   readonly clock: Clock;
   readonly random: Random;

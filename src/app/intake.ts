@@ -14,7 +14,6 @@ import type { BalancerPlugins } from "./balancer_plugins.ts";
 import { describeSectionWith, describeWith } from "./describe.ts";
 import type { PluginLoader } from "./plugin_loader.ts";
 
-/** What an {@linkcode Intake} is made of. */
 export interface IntakeOptions {
   /** The config directory. */
   readonly dir: string;

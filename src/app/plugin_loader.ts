@@ -18,7 +18,6 @@ import { type FetchedPlugin, fetchPlugin, locate, type OpenPlugin, openPlugin, r
 /** The waits before a plugin that could not be loaded is tried again; it is looked at each time the config is. */
 const RETRY_BACKOFF = { firstMs: 5_000, maxMs: 300_000 };
 
-/** What a {@linkcode PluginLoader} is made of. */
 export interface PluginLoaderOptions {
   /** The plugins that ship: nothing takes their names. */
   readonly builtins: PluginCatalog;

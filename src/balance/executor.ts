@@ -23,7 +23,6 @@ const OLD_WORKERS_LOOK_MS = 5_000;
 /** How often processes that do not answer are looked for while nobody does: that reads what all processes are. */
 const STRAYS_LOOK_MS = 250;
 
-/** What {@linkcode Executor} may be told. */
 export interface ExecutorOptions {
   /** How long a program may take. */
   readonly programDeadlineMs?: number;

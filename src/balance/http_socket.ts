@@ -6,7 +6,6 @@ const DEADLINE_MS = 5_000;
 /** What an answer may come to, with its head, before the other side is taken for mad. */
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
-/** What {@linkcode askOverHttp} may be told. */
 export interface HttpSocketOptions {
   /** Gives the exchange up. */
   readonly signal: AbortSignal;

@@ -2,7 +2,6 @@ import type { Clock } from "../kernel/clock.ts";
 import type { Meter } from "../metrics/meter.ts";
 import type { BalancerEffects, StepOutcome } from "./effects.ts";
 
-/** What {@linkcode meterEffects} needs. */
 export interface MeterEffectsOptions {
   /** The balancer's name. */
   readonly balancer: string;

@@ -37,7 +37,6 @@ export interface Decision {
   readonly reloadAt: number;
 }
 
-/** What {@linkcode Planner} is made of. */
 export interface PlannerOptions<Config, ClusterConfig, Observed> {
   /** Decides. */
   readonly balancer: Decider<Config, ClusterConfig, Observed>;

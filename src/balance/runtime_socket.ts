@@ -22,7 +22,6 @@ export class SocketSilentError extends Error {
   override name = "SocketSilentError";
 }
 
-/** What {@linkcode RuntimeSocket.connect} may be told. */
 export interface RuntimeSocketOptions {
   /** Gives the exchange up. */
   readonly signal: AbortSignal;

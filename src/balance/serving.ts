@@ -5,7 +5,6 @@ import type { BalancerSources, Seen, Step } from "../plugin/contract.ts";
 import type { Decider } from "../plugin/decider.ts";
 import type { BalancerEffects, StepFailure } from "./effects.ts";
 
-/** What {@linkcode Serving} is made of. */
 export interface ServingOptions {
   /** What the balancer is called in the log. */
   readonly name: string;
@@ -13,7 +12,6 @@ export interface ServingOptions {
   readonly balancer: Pick<Decider, "pid">;
   /** Looks, attends and dismisses. */
   readonly effects: Pick<BalancerEffects, "observe" | "watchSocket" | "softStop">;
-  /** Time. */
   readonly clock: Clock;
   /** What an operator reads. */
   readonly log: Logger;

@@ -35,7 +35,6 @@ export interface Applied {
   readonly converged: boolean;
 }
 
-/** What a {@linkcode Writer} is made of. */
 export interface WriterOptions<Config, ClusterConfig, Observed> {
   /** What the balancer is called: after its file, for there may be several of a kind. What its plugin is called if absent. */
   readonly name?: string;
@@ -43,7 +42,6 @@ export interface WriterOptions<Config, ClusterConfig, Observed> {
   readonly balancer: Decider<Config, ClusterConfig, Observed>;
   /** Acts. */
   readonly effects: BalancerEffects;
-  /** Time. */
   readonly clock: Clock;
   /** Chance, for backoff. */
   readonly random: Random;

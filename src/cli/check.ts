@@ -4,7 +4,6 @@ import type { HostSettings } from "../config/desired.ts";
 import { type Diagnostic, formatDiagnostic } from "../config/diagnostics.ts";
 import type { Severity } from "../kernel/findings.ts";
 
-/** What `check` is told. */
 export interface CheckOptions {
   readonly dir: string;
   /** Whether warnings fail too, and a balancer's program that cannot be asked is one. */

@@ -8,7 +8,6 @@ import type { Logger } from "../kernel/logger.ts";
 import type { HostSettings } from "../config/desired.ts";
 import type { ReloadWay, Step } from "../plugin/contract.ts";
 
-/** What `plan` is told. */
 export interface PlanOptions {
   readonly dir: string;
   /** How long the registries may take to answer. */

@@ -27,7 +27,6 @@ export interface StoreCommand {
   readonly yes?: boolean;
 }
 
-/** What the commands work with. */
 export interface StoreCommandOptions extends Desk {
   readonly clock: Clock;
   readonly signal: AbortSignal;

@@ -27,7 +27,6 @@ import type {
 } from "./accepted.ts";
 import { findBalancerClashes, findClusterClashes, findServiceClashes, findServicePortClashes } from "./clashes.ts";
 
-/** What {@linkcode accept} is told and given. */
 export interface AcceptOptions {
   /** The plugins that can be had. */
   readonly catalog: Pick<PluginCatalog, "find" | "names"> & Partial<Pick<PluginCatalog, "missing">>;

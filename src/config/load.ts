@@ -74,7 +74,6 @@ interface Remembered {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** What {@linkcode loadDirectory} is told. */
 export interface LoadOptions {
   /** What the process does. */
   readonly role: Role;

@@ -9,7 +9,6 @@ import { sameValue } from "./same_value.ts";
 import { readSecrets, sameSecrets, secretPath } from "./secret_files.ts";
 import type { SecretTexts } from "./secret_keys.ts";
 
-/** What a config directory is taken with. */
 export interface TakeOptions {
   /** What the process does. */
   readonly role: Role;

@@ -24,7 +24,6 @@ export interface Settled<T> {
   readonly relations: readonly Relation[];
 }
 
-/** What {@linkcode settleClashes} is told. */
 export interface SettleOptions<T> {
   /** The last good values. */
   readonly last: ReadonlyMap<string, T> | undefined;

@@ -40,7 +40,6 @@ export function phaseLimitMs(phase: Phase, limits: HttpLimits): number | undefin
   }
 }
 
-/** What a {@linkcode Connection} works with. */
 export interface ConnectionOptions extends HeadOptions {
   readonly handle: HttpHandle;
   readonly limits: HttpLimits;

@@ -20,7 +20,6 @@ import { toShed } from "./shedding.ts";
 import { shakeHands, type TlsPem } from "./tls.ts";
 import { Turns } from "./turns.ts";
 
-/** What an {@linkcode HttpServer} is made of. */
 export interface HttpServerOptions {
   /** Closed with the server. */
   readonly listener: Deno.Listener;

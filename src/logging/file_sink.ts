@@ -6,7 +6,6 @@ import { LOCAL, UTC, type Zone } from "./wall_time.ts";
 
 const encoder = new TextEncoder();
 
-/** What a {@linkcode FileSink} is given. */
 export interface FileSinkOptions extends Pick<Extract<Output, { to: "file" }>, "path" | "mode" | "rotation"> {
   /** Milliseconds since 1970; the machine's own by default. */
   readonly nowMs?: () => number;

@@ -12,7 +12,6 @@ export interface LogStream {
   write(bytes: Uint8Array): Promise<number>;
 }
 
-/** What {@linkcode Handlers} are given. */
 export interface HandlersOptions {
   readonly clock: Clock;
   readonly process: ProcessFacts;

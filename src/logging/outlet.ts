@@ -24,7 +24,6 @@ export interface Sink {
   close(): void;
 }
 
-/** What an {@linkcode Outlet} is given. */
 export interface OutletOptions {
   readonly clock: Clock;
   /** Called once when writing fails, until it works again. */

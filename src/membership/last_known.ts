@@ -13,7 +13,6 @@ import type { LiveTopology } from "./live_topology.ts";
 import { type Confirmed, decodeTopology, encodeTopology, type Members } from "./topology_file.ts";
 import type { AcceptedBalancer } from "../config/accepted.ts";
 
-/** What a {@linkcode LastKnown} is made of. */
 export interface LastKnownOptions {
   readonly live: LiveTopology;
   readonly clock: Clock;

@@ -7,7 +7,6 @@ import { applyGuard, followPast, type GuardMemory, type Hold, NO_MEMORY, type Pa
 import type { LiveTopology, Stale } from "./live_topology.ts";
 import type { Propagation } from "./propagation.ts";
 
-/** What a {@linkcode MembershipGuard} is made of. */
 export interface MembershipGuardOptions {
   /** What is believed. */
   readonly live: LiveTopology;

@@ -3,11 +3,9 @@ import type { Logger } from "../kernel/logger.ts";
 import type { LiveTopology } from "./live_topology.ts";
 import type { Accepted } from "../config/accepted.ts";
 
-/** What {@linkcode StartupGate} is made of. */
 export interface StartupGateOptions {
   /** Knows which clusters were heard of. */
   readonly live: Pick<LiveTopology, "heard" | "nodes">;
-  /** Time. */
   readonly clock: Clock;
   /** Is told which clusters were not heard of in time. */
   readonly log: Logger;

@@ -12,7 +12,6 @@ import { discoveryId, discoveryOf } from "../config/accept.ts";
 import type { Accepted } from "../config/accepted.ts";
 import { needsNoMetadata } from "./wanted.ts";
 
-/** What {@linkcode Watches} is made of. */
 export interface WatchesOptions {
   /** Says to a discovery's worker what is to be watched. */
   readonly fleet: Pick<Fleet, "post">;

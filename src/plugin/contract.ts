@@ -95,7 +95,7 @@ export interface PluginBase<Kind extends string, Config> {
   readonly config: Schema<Config>;
   /**
    * A config that `config` takes, plain data: what `lighthouse plugin add`
-   * shows an operator, and asks `permissions` about. Since 2.0.
+   * shows an operator, and asks `permissions` about.
    */
   readonly example?: unknown;
   /**
@@ -110,7 +110,7 @@ export interface PluginBase<Kind extends string, Config> {
  * The outcome of one probe. `unknown` says that the probe could not be made,
  * for a reason that is this host's and not the service's: no open file, no
  * local port, no process was left. It counts neither as a pass nor as a
- * failure. Since 2.0.
+ * failure.
  */
 export type ProbeOutcome =
   | { readonly status: "pass"; readonly detail?: string }
@@ -298,7 +298,7 @@ export interface HostFacts {
   readonly fqdn: string;
   /** The address that is announced. */
   readonly ip: string;
-  /** All addresses of the host's interfaces, if they could be found out. Since 2.0. */
+  /** All addresses of the host's interfaces, if they could be found out. */
   readonly addresses?: readonly string[] | undefined;
   /** The port of the local balancer's peers listener, as it is announced to the other hosts; 1024 if absent. */
   readonly peerPort?: number | undefined;
@@ -310,7 +310,7 @@ export interface Origin {
   readonly cluster?: ClusterName | undefined;
   /** Keys and indexes from the root of that section or file; `[]` for the whole. */
   readonly path: readonly (string | number)[];
-  /** Present if `path` starts from the root of the cluster's file instead: at its `meta_cluster`. Since 2.0. */
+  /** Present if `path` starts from the root of the cluster's file instead: at its `meta_cluster`. */
   readonly from?: "file" | undefined;
 }
 
@@ -342,7 +342,7 @@ export interface Wanted<Config = unknown, ClusterConfig = unknown> {
    * Clusters that there are, and of which nothing is known: their files cannot
    * be used, and never could since the start. `all` if no file can be looked
    * at. The host sees to it that those that are served are left as they run;
-   * nothing is to be rendered for them. Since 2.0.
+   * nothing is to be rendered for them.
    */
   readonly unknown?: readonly ClusterName[] | "all" | undefined;
 }
@@ -412,9 +412,9 @@ export interface CommandStep {
   readonly command: string;
   /** Its answer, trimmed, must match one of these: regular expressions, anchored. */
   readonly expect: readonly string[];
-  /** What of the balancer is otherwise than it is wanted: told if nobody had asked for a change. Since 2.0. */
+  /** What of the balancer is otherwise than it is wanted: told if nobody had asked for a change. */
   readonly found?: string | undefined;
-  /** Whether later plans are to know how long ago it was last carried out: see `PlanAllowance.sentAgoMs`. Since 2.0. */
+  /** Whether later plans are to know how long ago it was last carried out: see `PlanAllowance.sentAgoMs`. */
   readonly isTimed?: true | undefined;
 }
 
@@ -463,7 +463,7 @@ export type Step =
     readonly mode: number;
     readonly check: readonly string[];
     readonly when: "now" | "soon";
-    /** Present if the config may take more open files than a process gets: then it is refused. Since 2.0. */
+    /** Present if the config may take more open files than a process gets: then it is refused. */
     readonly openFiles?: OpenFiles | undefined;
   }
   /** Starts the balancer, which nobody saw running. */
@@ -471,15 +471,15 @@ export type Step =
     readonly do: "start";
     readonly reason: string;
     readonly run: readonly string[];
-    /** How long that may take, if not as long as any program. Since 2.0. */
+    /** How long that may take, if not as long as any program. */
     readonly deadlineMs?: number | undefined;
     /**
      * The socket of a master that may live on though its balancer does not
      * answer: it is asked to reload instead, and `run` only if nobody listens
-     * there. Since 2.0.
+     * there.
      */
     readonly master?: string | undefined;
-    /** The addresses that it listens on: it is not started while somebody else holds one of them. Since 2.0. */
+    /** The addresses that it listens on: it is not started while somebody else holds one of them. */
     readonly listens?: readonly Endpoint[] | undefined;
   }
   /**
@@ -593,7 +593,7 @@ export interface FileFault {
   readonly origin?: Origin | undefined;
   /** What of the config could be left out, so that the rest can be served; nothing if empty. */
   readonly remedy: readonly Origin[];
-  /** The name that could not be resolved, if that is all that is wrong. Since 2.0. */
+  /** The name that could not be resolved, if that is all that is wrong. */
   readonly unresolved?: string | undefined;
 }
 
@@ -605,13 +605,13 @@ export interface PlanAllowance {
   readonly because?: string | undefined;
   /**
    * The commands that were rejected since the program is of its version, the
-   * latest 1,000: so a plan need not try them again. Since 2.0.
+   * latest 1,000: so a plan need not try them again.
    */
   readonly rejected?: readonly RejectedCommand[] | undefined;
   /**
    * How long ago each command that a plan has marked `isTimed` was last carried
    * out by this writer; absent if it is not known, as for `plan` on the command
-   * line. Since 2.0.
+   * line.
    */
   readonly sentAgoMs?: ReadonlyMap<string, number> | undefined;
 }

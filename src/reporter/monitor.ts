@@ -35,7 +35,6 @@ export interface MonitoredPort {
   readonly checks: readonly MonitoredCheck[];
 }
 
-/** What a monitor is made of. */
 export interface MonitorOptions {
   readonly clock: Clock;
   readonly random: Random;

@@ -29,7 +29,6 @@ export interface Registration {
  */
 export type Operation = "register" | "deregister" | "deregisterOwn";
 
-/** What a registrar is made of. */
 export interface RegistrarOptions {
   readonly clock: Clock;
   readonly random: Random;

@@ -18,7 +18,6 @@ export interface StatusAnswers {
   metrics(accept: string | null): Exposition;
 }
 
-/** What a {@linkcode StatusServer} is made of. */
 export interface StatusServerOptions {
   readonly address: StatusAddress;
   readonly answers: StatusAnswers;

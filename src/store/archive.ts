@@ -8,7 +8,6 @@ import { resolveTimeLimit, type TimeLimit } from "./time_limit.ts";
 /** Ends the name of a snapshot whose version has lost. */
 const LOST = "lost";
 
-/** What an {@linkcode Archive} works with. */
 export interface ArchiveOptions extends DecodeOptions {
   readonly files: SnapshotFiles;
   /** Answers the time, in milliseconds since 1970. */

@@ -11,7 +11,6 @@ import { compareVersions, formatVersion } from "./version.ts";
 const ROUND_MS = 500;
 const JITTER_MS = 10;
 
-/** What a {@linkcode Cluster} works with. */
 export interface ClusterOptions {
   /** The address of this instance, as others know it; `undefined` if it has none that they could use. */
   readonly me: string | undefined;

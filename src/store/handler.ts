@@ -24,7 +24,6 @@ import { depthOf, type Tree, treeAt } from "./tree.ts";
 import { parseVersion } from "./version.ts";
 import { Watching } from "./watching.ts";
 
-/** What a {@linkcode Handler} works with. */
 export interface HandlerOptions {
   readonly clock: Clock;
   readonly log: Logger;

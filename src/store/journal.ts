@@ -32,7 +32,6 @@ interface Job {
   readonly done: (outcome: Copy | Refusal) => void;
 }
 
-/** What a {@linkcode Journal} works with. */
 export interface JournalOptions {
   readonly archive: Archive;
   readonly hashes: Hashes;

@@ -13,7 +13,6 @@ import type { Store } from "./store.ts";
 import { treeAt } from "./tree.ts";
 import { formatVersion, type Version } from "./version.ts";
 
-/** What an {@linkcode Overview} works with. */
 export interface OverviewOptions {
   /** The address of this instance, as others know it. */
   readonly me: () => string;

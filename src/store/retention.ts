@@ -5,7 +5,6 @@ const NEWEST_KEPT = 20;
 const HOUR_US = 3_600_000_000;
 const DAY_US = 24 * HOUR_US;
 
-/** What {@linkcode retire} goes by. */
 export interface RetentionOptions {
   /** The snapshot that is known to be good and newest: it stays, whatever else is said of it. */
   readonly good: string;

@@ -20,7 +20,6 @@ import { compactText, EMPTY_BRANCH, sameTree, type Tree, treeAt } from "./tree.t
 import { compareVersions, formatVersion, type Version } from "./version.ts";
 import { utf8 } from "../kernel/utf8.ts";
 
-/** What a {@linkcode Store} works with. */
 export interface StoreOptions {
   readonly files: SnapshotFiles;
   readonly clock: Clock;

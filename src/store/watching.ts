@@ -14,7 +14,6 @@ const KEEP_ALIVE_MS = 15_000;
 /** A stream whose reader has taken nothing for so many keep-alives is closed. */
 const MISSED_MAX = 4;
 
-/** What {@linkcode Watching} works with. */
 export interface WatchingOptions {
   readonly clock: Clock;
   /** So many requests may wait at the same time. */

@@ -6,7 +6,6 @@ const THREAD_END_MS = 2_000;
 /** How often is looked when nothing ended that is known of here: others end workers too. */
 const LOOK_EVERY_MS = 60_000;
 
-/** What a {@linkcode ThreadCensus} is made of. */
 export interface ThreadCensusOptions {
   readonly clock: Clock;
   readonly log: Logger;

@@ -25,9 +25,7 @@ export interface Crew {
   readonly death: Promise<string>;
 }
 
-/** What {@linkcode bootCrew} needs. */
 export interface BootOptions {
-  /** Time. */
   readonly clock: Clock;
   /** Hears of what a worker said that was refused. */
   readonly log: Logger;

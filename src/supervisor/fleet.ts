@@ -58,7 +58,6 @@ export interface FleetEvents {
   onStuck(threads: number): void;
 }
 
-/** What a fleet is made of. */
 export interface FleetOptions {
   readonly clock: Clock;
   readonly random: Random;

@@ -47,7 +47,6 @@ const PLACES_KEPT_MAX = 8;
 /** So many answers of `listens` are kept; one is there for each section of a cluster. */
 const LISTENS_KEPT_MAX = 10_000;
 
-/** What a {@linkcode ForeignBalancer} is made of. */
 export interface ForeignBalancerOptions {
   /** What the config calls the balancer. */
   readonly name: string;

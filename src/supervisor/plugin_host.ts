@@ -33,9 +33,7 @@ const REFUSED_KEPT_MAX = 1_000;
 /** What a worker says without being asked. */
 export type WorkerEvent = Extract<ToHost, { type: "snapshot" | "lost" | "ended" | "connection" | "log" }>;
 
-/** What a worker is made with. */
 export interface PluginHostOptions extends ThreadOptions {
-  /** Time. */
   readonly clock: Clock;
   readonly meter?: Meter | undefined;
   /** How its life is watched. */

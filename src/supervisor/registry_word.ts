@@ -9,7 +9,6 @@ export type ConnectionEvent = Extract<WorkerEvent, { type: "connection" }>;
 export interface AwaitReachOptions {
   /** Resolves with the reason when the worker cannot go on. */
   readonly death: Promise<string>;
-  /** Time. */
   readonly clock: Clock;
   /** Ends the waiting, which rejects then. */
   readonly signal: AbortSignal;

@@ -9,7 +9,6 @@ export const PARSER_MODULE = "parser";
 const PLUGIN_ENTRY = new URL("../../workers/plugin_worker.ts", import.meta.url);
 const PARSER_ENTRY = new URL("../../workers/parse_worker.ts", import.meta.url);
 
-/** What a thread is made with. */
 export interface ThreadOptions {
   /** The worker's name: what logs and `ps -T` readers see. */
   readonly name: string;

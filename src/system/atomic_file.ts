@@ -1,6 +1,5 @@
 import { createFile, folderOf, openTrusted, resolveTrusted, UntrustedPathError, writeAll } from "./trusted_file.ts";
 
-/** What {@linkcode writeAtomically} needs besides path and contents. */
 export interface AtomicWriteOptions {
   /** The permission bits of a file that is not there yet; one that is keeps its bits and its owner. */
   readonly mode: number;

@@ -25,7 +25,6 @@ interface Life {
   isOver: boolean;
 }
 
-/** What a {@linkcode SimHost} is made of. */
 export interface SimHostOptions {
   readonly role: Role;
   readonly world: SimHostWorld;

@@ -62,7 +62,6 @@ interface HostState {
   isUp: boolean;
 }
 
-/** What a {@linkcode World} is made with. */
 export interface WorldOptions {
   /** A bug to plant. */
   readonly bug?: Bug | undefined;

@@ -32,7 +32,6 @@ export interface Reply {
   readonly body: Uint8Array;
 }
 
-/** What a call needs besides its address. */
 export interface CallOptions {
   /** Closes the connection when it is aborted. */
   readonly signal: AbortSignal;

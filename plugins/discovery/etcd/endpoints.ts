@@ -10,7 +10,6 @@ import type { Clock } from "../../../src/kernel/clock.ts";
 import { parseEndpoint } from "../../../src/model/endpoint.ts";
 import { quote } from "../../../src/model/node.ts";
 
-/** What {@linkcode Endpoints} are made with. */
 export interface EndpointsOptions {
   /** The members of one cluster. */
   readonly endpoints: readonly Endpoint[];

@@ -5,7 +5,6 @@ import { RefusedError } from "./endpoints.ts";
 import { CODE, type Gateway } from "./gateway.ts";
 import { encodeKey, type KeyValue, readGrant, readKeepalive, readTransaction } from "./messages.ts";
 
-/** What a lease is made with. */
 export interface OwnLeaseOptions {
   readonly gateway: Gateway;
   readonly ttlMs: number;

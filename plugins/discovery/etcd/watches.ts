@@ -19,7 +19,6 @@ import {
 } from "./messages.ts";
 import { RangeView } from "./range_view.ts";
 
-/** What {@linkcode Watches} are made with. */
 export interface WatchesOptions {
   readonly gateway: Gateway;
   readonly endpoints: Endpoints;

@@ -7,7 +7,6 @@ import { composeNodes, newsOfFaults, sameFacts, sealedChild } from "../children.
 import { isOver, type NodeFile, readNodeFile, sameStamp, see, type Sighting, type Stamp } from "./lease.ts";
 import { refuseLink } from "./link.ts";
 
-/** What a watch of one cluster is made with. */
 export interface DirectoryWatchOptions {
   readonly cluster: ClusterName;
   /** The cluster's directory. */

@@ -2,7 +2,6 @@ import type { PluginLog } from "../../../mod.ts";
 import type { Clock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
 
-/** What hints are made with. */
 export interface HintsOptions {
   /** The directory. */
   readonly path: string;

@@ -7,7 +7,6 @@ import type { HttpAnswer } from "../../../src/http/client.ts";
 import { type Child, composeNodes, newsOfFaults, readChild, sameFacts } from "../children.ts";
 import { describeRefusal, type Instances } from "./instances.ts";
 
-/** What a watch of one cluster is made with. */
 export interface BranchWatchOptions {
   readonly cluster: ClusterName;
   /** The cluster's path in the document, as in a URL. */

@@ -3,7 +3,6 @@ import type { Clock } from "../../../src/kernel/clock.ts";
 import { parseEndpoint } from "../../../src/model/endpoint.ts";
 import { type HttpAnswer, HttpClient } from "../../../src/http/client.ts";
 
-/** What {@linkcode Instances} are made with. */
 export interface InstancesOptions {
   /** Their addresses, the preferred first. */
   readonly hosts: readonly Endpoint[];

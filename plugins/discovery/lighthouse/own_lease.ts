@@ -3,7 +3,6 @@ import { Serial } from "../../../src/kernel/serial.ts";
 import type { HttpAnswer } from "../../../src/http/client.ts";
 import { describeRefusal, type Instances } from "./instances.ts";
 
-/** What a lease is made with. */
 export interface OwnLeaseOptions {
   readonly name: string;
   readonly ttlMs: number;

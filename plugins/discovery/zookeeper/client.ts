@@ -10,7 +10,6 @@ import { Connection, type Credential, SessionOverError, type SessionTicket, type
 
 export type { Credential } from "./connection.ts";
 
-/** What a client is made with. */
 export interface ClientOptions {
   /** The servers of the ensemble; tried in a random order. */
   readonly hosts: readonly Endpoint[];

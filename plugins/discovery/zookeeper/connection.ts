@@ -108,7 +108,6 @@ export interface SessionTicket {
   readonly zxid: bigint;
 }
 
-/** What a connection is opened with. */
 export interface ConnectionOptions {
   /** The server, for messages. */
   readonly endpoint: string;

@@ -1,7 +1,6 @@
 import type { Clock } from "../../../src/kernel/clock.ts";
 import type { Random } from "../../../src/kernel/random.ts";
 
-/** What {@linkcode OwnZnodes} is made of. */
 export interface OwnZnodesOptions {
   readonly clock: Clock;
   readonly random: Random;

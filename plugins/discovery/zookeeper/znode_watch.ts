@@ -9,7 +9,6 @@ import { type Connection, ConnectionLostError, ERROR, type WatchEvent, ZooKeeper
 /** What a watch asks of a connection. */
 export type ReadingConnection = Pick<Connection, "sessionId" | "sync" | "getChildren" | "exists" | "getData">;
 
-/** What a watch of one cluster is made with. */
 export interface ZnodeWatchOptions {
   /** Answers the connection that stands, waiting for one if need be. */
   readonly connected: (signal: AbortSignal) => Promise<ReadingConnection>;
