@@ -3,6 +3,8 @@ import { RecordingLogger } from "../../tests/support/recording_logger.ts";
 import type { BalancerSources, Origin, Step } from "../plugin/contract.ts";
 import type { StepOutcome } from "./effects.ts";
 import { OperatorLog } from "./operator_log.ts";
+import { samplesOf } from "../../tests/support/metric_samples.ts";
+import { Tally } from "../metrics/tally.ts";
 
 const SOURCES: BalancerSources = {
   socket: "/run/haproxy.sock",
@@ -158,4 +160,20 @@ Deno.test("OperatorLog tells once what a program writes at each run, though pids
   assert.deepEqual(log.take(), []);
   install(warning(9, 6), warning(9, 10), warning(9, 11));
   assert.deepEqual(log.take(), [`warn haproxy says: ${warning(9, 11)}`]);
+});
+
+Deno.test("OperatorLog counts drift and rejected configs from the start, each time", () => {
+  const tally = new Tally();
+  const told = new OperatorLog("haproxy", new RecordingLogger(), tally);
+  const [drift, rejections] = [
+    'lighthouse_balancer_drift_total{balancer="haproxy"}',
+    'lighthouse_balancer_config_rejections_total{balancer="haproxy"}',
+  ];
+  assert.deepEqual(samplesOf(tally.collect()), { [drift]: 0, [rejections]: 0 });
+  told.tellDrift({ file: "" }, [], SOURCES);
+  for (let i = 0; i < 2; i++) {
+    told.tellDrift({ file: "" }, [command("enable frontend web", "frontend web disabled")], SOURCES);
+    told.tellRefusal({ cluster: "web", faults: [], fate: "kept" }, locate);
+  }
+  assert.deepEqual(samplesOf(tally.collect()), { [drift]: 2, [rejections]: 2 });
 });

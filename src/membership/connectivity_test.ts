@@ -3,6 +3,8 @@ import fc from "fast-check";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { SILENT } from "../kernel/logger.ts";
 import { Connectivity } from "./connectivity.ts";
+import { samplesOf } from "../../tests/support/metric_samples.ts";
+import { Tally } from "../metrics/tally.ts";
 
 const WORKER = "discovery zookeeper";
 
@@ -10,8 +12,10 @@ const WORKER = "discovery zookeeper";
 class Stage {
   readonly clock = new FakeClock();
   readonly log: string[] = [];
+  readonly tally = new Tally();
   readonly connectivity = new Connectivity({
     clock: this.clock,
+    meter: this.tally,
     log: {
       ...SILENT,
       info: (_text, properties) => void this.log.push(`info ${properties?.event}`),
@@ -84,4 +88,17 @@ Deno.test("Connectivity: the last word in the log is how the registry has been f
     const word = last === "connected" ? "info registry.connected" : "warn registry.unreachable";
     assert.equal(stage.log.at(-1), word, stage.log.join("\n"));
   }));
+});
+
+Deno.test("Connectivity counts connections that are established and lost, by an outage or the end of a worker", () => {
+  const stage = new Stage();
+  for (const state of ["connected", "connected", "disconnected", "disconnected", "connected"] as const) {
+    stage.hear(state, 1_000);
+  }
+  stage.connectivity.lose(WORKER, "it crashed");
+  stage.hear("connected", 1_000);
+  assert.deepEqual(samplesOf(stage.tally.collect()), {
+    'lighthouse_registry_connects_total{discovery="zookeeper"}': 3,
+    'lighthouse_registry_disconnects_total{discovery="zookeeper"}': 2,
+  });
 });

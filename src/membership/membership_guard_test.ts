@@ -4,12 +4,16 @@ import { GUARD_DEFAULTS, type GuardSettings } from "../model/cluster.ts";
 import type { Node } from "../model/node.ts";
 import { MembershipGuard } from "./membership_guard.ts";
 import { LiveTopology } from "./live_topology.ts";
+import { samplesOf } from "../../tests/support/metric_samples.ts";
+import { Tally } from "../metrics/tally.ts";
 
 /** A membership of one cluster, `web`, whose registry is asked by hand. */
 class Stage implements Disposable {
   readonly clock = new FakeClock();
   readonly live = new LiveTopology();
   readonly log: string[] = [];
+  readonly tally = new Tally();
+  readonly arrivals: string[] = [];
   asked = 0;
   changes = 0;
   readonly membership: MembershipGuard;
@@ -23,6 +27,10 @@ class Stage implements Disposable {
       live: this.live,
       clock: this.clock,
       log: { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") },
+      meter: this.tally,
+      propagation: {
+        arrived: (cluster, generation, atMs) => void this.arrivals.push(`${cluster} ${generation} ${atMs}`),
+      },
       askAgain: () => this.asked++,
       onChange: () => this.changes++,
     });
@@ -172,4 +180,22 @@ Deno.test("MembershipGuard takes the answer of another registry at once: it foll
   stage.hear(3);
   assert.equal(stage.hear(1, { source: "store", epoch: "other" }), 1);
   assert.equal(stage.hear(0, { source: "store", epoch: "other" }), 1, "but not that it has none");
+});
+
+Deno.test("MembershipGuard counts snapshots and holds, and stamps each change with the arrival of its snapshot", () => {
+  using stage = new Stage();
+  stage.clock.advance(100);
+  stage.hear(3);
+  stage.clock.advance(100);
+  stage.hear(3);
+  stage.hear(0);
+  stage.clock.advance(100);
+  stage.hear(2);
+  assert.deepEqual(samplesOf(stage.tally.collect()), {
+    'lighthouse_snapshots_total{cluster="web",result="changed"}': 2,
+    'lighthouse_snapshots_total{cluster="web",result="unchanged"}': 1,
+    'lighthouse_snapshots_total{cluster="web",result="held"}': 1,
+    'lighthouse_cluster_holds_total{cluster="web",cause="empty"}': 1,
+  });
+  assert.deepEqual(stage.arrivals, ["web 1 100", "web 2 300"]);
 });

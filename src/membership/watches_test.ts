@@ -4,6 +4,8 @@ import { FakeClock } from "../kernel/fake_clock.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 import type { AcceptedBalancer, AcceptedCluster, AcceptedDiscovery } from "../config/accepted.ts";
 import { Watches } from "./watches.ts";
+import { samplesOf } from "../../tests/support/metric_samples.ts";
+import { Tally } from "../metrics/tally.ts";
 
 const ZOO = "discovery zoo";
 
@@ -12,6 +14,7 @@ class Bench {
   readonly clock = new FakeClock();
   readonly log = new RecordingLogger();
   readonly stop = new AbortController();
+  readonly tally = new Tally();
   readonly #told: string[] = [];
   readonly watches = new Watches({
     fleet: {
@@ -30,6 +33,7 @@ class Bench {
     clock: this.clock,
     random: () => 1,
     log: this.log,
+    meter: this.tally,
     signal: this.stop.signal,
   });
 
@@ -182,4 +186,14 @@ Deno.test("Watches asks for a cluster once more by beginning its watch anew", ()
   bench.apply({ web: "zoo", api: "dns" });
   bench.watches.askAgain("web");
   assert.deepEqual(bench.take(), ["discovery zoo: unwatch web", "discovery zoo: watch web"]);
+});
+
+Deno.test("Watches counts each watch that failed", async () => {
+  const bench = new Bench();
+  bench.apply({ web: "zoo" });
+  bench.lose("web", "no such path");
+  await bench.pass(200);
+  bench.lose("web", "no such path");
+  await bench.pass(400);
+  assert.deepEqual(samplesOf(bench.tally.collect()), { 'lighthouse_watch_failures_total{cluster="web"}': 2 });
 });

@@ -143,7 +143,7 @@ export const METRICS = {
     part: "Checks and services",
     kind: "counter",
     labels: ["discovery", "operation", "result"],
-    help: "Changes asked of registries by operation (register, deregister, release) and result: ok, error.",
+    help: "Changes asked of registries by operation (register, deregister, deregisterOwn) and result: ok, error.",
   },
   lighthouse_registration_duration_seconds: {
     part: "Checks and services",

@@ -3,6 +3,8 @@ import { FakeClock } from "../kernel/fake_clock.ts";
 import { SILENT } from "../kernel/logger.ts";
 import { Monitor, type MonitoredPort } from "./monitor.ts";
 import type { Status } from "./status.ts";
+import { samplesOf } from "../../tests/support/metric_samples.ts";
+import { Tally } from "../metrics/tally.ts";
 
 const CHECK = {
   id: "check web:80/http",
@@ -27,11 +29,13 @@ class Bench implements AsyncDisposable {
   /** Set to keep probes from settling. */
   hangs = false;
   atOnceMax = 0;
+  readonly tally = new Tally();
   #running = 0;
   readonly monitor = new Monitor({
     clock: this.clock,
     random: () => 0,
     log: { ...SILENT, warn: (message) => void this.warned.push(message) },
+    meter: this.tally,
     probe: async (id, _timeoutMs, signal) => {
       this.probes.push(id);
       this.atOnceMax = Math.max(this.atOnceMax, ++this.#running);
@@ -253,4 +257,21 @@ Deno.test("Monitor stops probing a port that is gone", async () => {
   await bench.rounds(3);
   assert.equal(bench.probes.length, seen);
   assert.equal(bench.monitor.statuses.size, 0);
+});
+
+Deno.test("Monitor counts probes by result, and how long they took", async () => {
+  await using bench = new Bench();
+  bench.monitor.apply([PORT]);
+  await bench.rounds(2);
+  bench.passes = false;
+  await bench.rounds(1);
+  bench.blind = "no worker";
+  await bench.rounds(1);
+  assert.deepEqual(samplesOf(bench.tally.collect()), {
+    'lighthouse_probes_total{service="web:80",check="http",result="pass"}': 2,
+    'lighthouse_probes_total{service="web:80",check="http",result="fail"}': 1,
+    'lighthouse_probes_total{service="web:80",check="http",result="unknown"}': 1,
+    'lighthouse_probe_duration_seconds_sum{check="http"}': 0,
+    'lighthouse_probe_duration_seconds_count{check="http"}': 4,
+  });
 });

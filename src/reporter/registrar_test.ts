@@ -4,6 +4,8 @@ import { FakeClock } from "../kernel/fake_clock.ts";
 import { seededRandom } from "../kernel/random.ts";
 import { type Node, nodeName } from "../model/node.ts";
 import { type Operation, Registrar, type Registration } from "./registrar.ts";
+import { samplesOf } from "../../tests/support/metric_samples.ts";
+import { Tally } from "../metrics/tally.ts";
 
 /** A wish for one node: `web:80` up, unless told. */
 function want(
@@ -43,6 +45,7 @@ class Bench implements AsyncDisposable {
   readonly flights: Flight[] = [];
   /** The registry's session: what is in flight when it is lost has no effect. */
   session = 0;
+  readonly tally = new Tally();
   readonly registrar: Registrar;
 
   constructor({ random = () => 0.5 }: { random?: () => number } = {}) {
@@ -51,6 +54,7 @@ class Bench implements AsyncDisposable {
     this.registrar = new Registrar({
       clock: this.clock,
       random,
+      meter: this.tally,
       log: { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") },
       change: (operation, registration, signal) => this.#change(operation, registration, signal),
     });
@@ -663,4 +667,24 @@ Deno.test("Registrar ends in what is wanted, after any wishes, failures, delays 
     }),
     { numRuns: 100 },
   );
+});
+
+Deno.test("Registrar counts changes by operation and result, and how long the registry took", async () => {
+  await using bench = new Bench();
+  const count = (operation: string, result: string) =>
+    samplesOf(bench.tally.collect())[
+      `lighthouse_registrations_total{discovery="zoo",operation="${operation}",result="${result}"}`
+    ];
+  bench.fault = "refused";
+  bench.registrar.apply([want()]);
+  await settle();
+  assert.deepEqual([count("register", "error"), count("register", "ok")], [1, undefined]);
+  bench.fault = undefined;
+  await bench.pass(1_000);
+  assert.deepEqual([count("register", "error"), count("register", "ok")], [1, 1]);
+  bench.registrar.apply([]);
+  await bench.pass(100);
+  assert.equal(count("deregisterOwn", "ok"), 1);
+  const durations = 'lighthouse_registration_duration_seconds_count{discovery="zoo",operation="deregisterOwn"}';
+  assert.equal(samplesOf(bench.tally.collect())[durations], 1);
 });

@@ -13,6 +13,9 @@ import { UNREAD } from "../config/reading.ts";
 import { Connectivity } from "../membership/connectivity.ts";
 import { nameMembers, type Parts, statusOf } from "./status.ts";
 import type { Status } from "./status_shape.ts";
+import { projectStatus } from "./metrics.ts";
+import { samplesOf } from "../../tests/support/metric_samples.ts";
+import { Tally } from "../metrics/tally.ts";
 
 function node(host: string): Node {
   return { host, ip: "10.0.0.1", port: 80, metadata: {} };
@@ -499,4 +502,73 @@ Deno.test("judgeHealth() judges no more when the process was asked to end", () =
 Deno.test("judgeHealth() has other limits where it is told", () => {
   const limits = { ...HEALTH_LIMITS, work: 2 };
   assert.equal(judgeHealth(AT_WORK, limits).status, "failing");
+});
+
+Deno.test("Beat records how late each beat was", () => {
+  const clock = new FakeClock();
+  const tally = new Tally();
+  using _beat = new Beat(clock, tally);
+  clock.advance(3_000);
+  assert.deepEqual(samplesOf(tally.collect()), {
+    lighthouse_event_loop_delay_seconds_sum: 0,
+    lighthouse_event_loop_delay_seconds_count: 3,
+  });
+});
+
+Deno.test("projectStatus() exposes the values of /status and /health, and nothing that is unknown", () => {
+  using stage = new Stage();
+  const exposed = (parts = stage.parts) => {
+    stage.parts = parts;
+    const status = stage.status();
+    return samplesOf(new Tally().collect((to) => projectStatus(to, { status, health: judgeHealth(status), parts })));
+  };
+  const before = exposed();
+  assert.equal(before['lighthouse_cluster_state{cluster="web",state="unknown"}'], 1);
+  assert.equal(before['lighthouse_cluster_members{cluster="web",state="ready"}'], 0);
+  assert.equal(before['lighthouse_cluster_age_seconds{cluster="web"}'], undefined);
+  assert.equal(before['lighthouse_service_up{service="api:80"}'], undefined);
+  stage.hear("a", "b");
+  stage.live.replace({ cluster: "web", nodes: [node("a"), { ...node("b"), state: "drain" }] });
+  stage.logbook.turned(false, 0);
+  stage.clock.advance(5_000);
+  stage.membership.lostSight(["web"], "the server hung up", { until: "connected" });
+  stage.clock.advance(7_000);
+  const check = {
+    name: "http",
+    verdict: { up: false, streak: { passed: false, length: 2 } },
+    probedMs: 0,
+    failure: "no",
+    unknown: undefined,
+    intervalMs: 1_000,
+    timeoutMs: 1_000,
+  };
+  const after = exposed({
+    ...stage.parts,
+    monitor: { ports: new Map([["api:80", { status: "down", sinceMs: 0, checks: [check] }]]) },
+    fleet: {
+      workers: new Map([["discovery zk", { down: "it crashed", sinceMs: 0 }], ["check api:80/http", {
+        down: undefined,
+        sinceMs: 0,
+      }]]),
+      stuckThreads: 1,
+      openFiles: undefined,
+    },
+  });
+  const expected = {
+    'lighthouse_cluster_members{cluster="web",state="ready"}': 1,
+    'lighthouse_cluster_members{cluster="web",state="drain"}': 1,
+    'lighthouse_cluster_state{cluster="web",state="stale"}': 1,
+    'lighthouse_cluster_state{cluster="web",state="current"}': 0,
+    'lighthouse_cluster_age_seconds{cluster="web"}': 7,
+    'lighthouse_service_up{service="api:80"}': 0,
+    'lighthouse_check_passing{service="api:80",check="http"}': 0,
+    'lighthouse_balancer_in_sync{balancer="haproxy"}': 0,
+    'lighthouse_balancer_out_of_sync_seconds{balancer="haproxy"}': 12,
+    'lighthouse_workers{kind="discovery",state="down"}': 1,
+    'lighthouse_workers{kind="check",state="serving"}': 1,
+    lighthouse_stuck_threads: 1,
+    'lighthouse_health_findings{severity="failing"}': 1,
+  };
+  for (const [name, value] of Object.entries(expected)) assert.equal(after[name], value, name);
+  assert.ok((after['lighthouse_health_findings{severity="degraded"}'] ?? 0) >= 2);
 });

@@ -4,6 +4,8 @@ import type { PluginKind } from "../plugin/source.ts";
 import type { ToWorker } from "../protocol/messages.ts";
 import { PluginHost, WorkerDeadError, WorkerDeadlineError, type WorkerEvent } from "./plugin_host.ts";
 import type { ThreadEvents } from "./thread.ts";
+import { samplesOf } from "../../tests/support/metric_samples.ts";
+import { Tally } from "../metrics/tally.ts";
 
 /** A host whose worker says what a test has it say, as none could that speaks through its own end of the wire. */
 class Forged implements AsyncDisposable {
@@ -13,6 +15,7 @@ class Forged implements AsyncDisposable {
   readonly refused: string[] = [];
   readonly clock: FakeClock;
   readonly host: PluginHost;
+  readonly tally = new Tally();
   thread!: ThreadEvents;
   isEnded = false;
 
@@ -24,6 +27,7 @@ class Forged implements AsyncDisposable {
       module: "data:text/javascript,",
       permissions: "none",
       clock: this.clock,
+      meter: this.tally,
       ...kind && { kind },
       startThread: (_options, events) => {
         this.thread = events;
@@ -237,4 +241,19 @@ Deno.test("PluginHost drops log records unread that take too much time, and repo
   forged.say({ type: "log", instance: "", level: "info", message: "x" });
   assert.equal(forged.events.length, read + 1);
   assert.deepEqual(forged.refused, [`${10 - read} log records were dropped: the log takes too much time`]);
+});
+
+Deno.test("PluginHost counts what it rejects, a node that stays once, and the log records that were dropped", async () => {
+  await using forged = new Forged("discovery");
+  const [rejected, dropped] = [
+    'lighthouse_worker_rejected_messages_total{kind="discovery"}',
+    'lighthouse_worker_dropped_log_records_total{kind="discovery"}',
+  ];
+  for (let i = 0; i < 2; i++) forged.snapshot("web", [{ host: "a", ip: "no address", port: 1 }]);
+  assert.equal(samplesOf(forged.tally.collect())[rejected], 1);
+  forged.say({ type: "dropped", records: 12 });
+  forged.say({ type: "dropped", records: 3 });
+  assert.equal(samplesOf(forged.tally.collect())[dropped], 15);
+  forged.thread.onMessage("{");
+  assert.equal(samplesOf(forged.tally.collect())[rejected], 2);
 });

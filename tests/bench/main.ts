@@ -6,13 +6,22 @@
  */
 import { setUp } from "../setup.ts";
 import { checks } from "./checks.ts";
+import { metrics } from "./metrics.ts";
 import { propagation } from "./propagation.ts";
 import { startup } from "./startup.ts";
 import { store } from "./store.ts";
 import { workers } from "./workers.ts";
 import { writer } from "./writer.ts";
 
-const BENCHES: Readonly<Record<string, () => Promise<void>>> = { propagation, writer, startup, workers, checks, store };
+const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
+  propagation,
+  writer,
+  startup,
+  workers,
+  checks,
+  store,
+  metrics,
+};
 
 const wanted = Deno.args.length > 0 ? Deno.args : Object.keys(BENCHES);
 const unknown = wanted.filter((name) => !Object.hasOwn(BENCHES, name));

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { Tally } from "../../src/metrics/tally.ts";
+import { samplesOf } from "../support/metric_samples.ts";
 import fc from "fast-check";
 import { type Clock, systemClock } from "../../src/kernel/clock.ts";
 import { delay } from "../../src/kernel/delay.ts";
@@ -25,6 +27,7 @@ const KEY = "discovery zoo";
 class Bench implements AsyncDisposable {
   readonly said: string[] = [];
   readonly events: WorkerEvent[] = [];
+  readonly tally = new Tally();
   /** Set to keep the fleet from retiring what is replaced. */
   ready: (key: string) => Promise<void> | void = () => {};
   readonly fleet: Fleet;
@@ -36,6 +39,7 @@ class Bench implements AsyncDisposable {
       clock,
       random: () => 0,
       threads,
+      meter: this.tally,
       log: { debug() {}, info() {}, warn: record("warn"), error: record("error") },
       events: {
         onEvent: (_key, event) => void this.events.push(event),
@@ -237,6 +241,10 @@ Deno.test("Fleet restarts a worker that dies, and says that it is down meanwhile
     "down check a",
     "ready check a",
   ]);
+  const samples = samplesOf(bench.tally.collect());
+  assert.equal(samples['lighthouse_worker_restarts_total{worker="check a"}'], 1);
+  assert.equal(samples['lighthouse_worker_boots_total{kind="check",result="ok"}'], 2);
+  assert.equal(samples['lighthouse_worker_boot_duration_seconds_count{kind="check"}'], 2);
 });
 
 Deno.test("Fleet backs off from a worker that dies again and again", async () => {
@@ -246,6 +254,9 @@ Deno.test("Fleet backs off from a worker that dies again and again", async () =>
   // With all the luck there is the waits are 50, 100 and 200 ms.
   await eventually("four tries", () => bench.count(/Could not start a worker; trying again/) === 4);
   assert.ok(performance.now() - startMs >= 349);
+  const samples = samplesOf(bench.tally.collect());
+  assert.ok((samples['lighthouse_worker_boots_total{kind="check",result="error"}'] ?? 0) >= 4);
+  assert.equal(samples['lighthouse_worker_restarts_total{worker="check a"}'], undefined);
 });
 
 Deno.test("Fleet stops what is wanted no more, and lets it close what it has open for a while only", async () => {
