@@ -193,7 +193,7 @@ export const METRICS = {
     part: "Clusters",
     kind: "counter",
     labels: ["cluster", "cause"],
-    help: "Membership changes held by a guard by cause: empty, few, many, shrunk.",
+    help: "Membership changes held by a guard by cause: empty, few, many, shrunk, missing, behind.",
   },
   lighthouse_watch_failures_total: {
     part: "Clusters",
