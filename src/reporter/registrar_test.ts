@@ -514,6 +514,7 @@ Deno.test("Registrar.renew() of an earlier session resolves with the word of the
   bench.isSlow = true;
   bench.registrar.apply([want()]);
   const [first, second] = [bench.renew(), bench.renew()];
+  assert.deepEqual([await isSettled(first), await isSettled(second)], [false, false], "no word has come");
   for (let i = 0; i < 3; i++) {
     await settle();
     for (const flight of bench.flights.splice(0)) flight.land();

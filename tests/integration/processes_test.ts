@@ -8,8 +8,9 @@ import {
   readStats,
   SlowLookError,
 } from "../../src/system/processes.ts";
-import { TASK_ARGS } from "../support/lighthouse.ts";
+import { Lighthouse, TASK_ARGS, TestHost, WebService } from "../support/lighthouse.ts";
 import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free_port.ts";
 
 Deno.test("readStats() tells who owns a process, and leaves out what is not there", async () => {
   const stats = await readStats([Deno.pid, 4_194_304]);
@@ -73,4 +74,20 @@ Deno.test("readOpenFiles() counts what is open under the flags that the product 
 
 Deno.test("look() rejects when a program does not end in time, by an error of its own", async () => {
   await assert.rejects(look("sleep", ["60"], { deadlineMs: 100 }), SlowLookError);
+});
+
+Deno.test("a machine without cat, grep and sh is served, and what cannot be seen there is reported", async () => {
+  await using host = new TestHost();
+  await using web = new WebService();
+  const { stdout } = await new Deno.Command("sh", { args: ["-c", "command -v haproxy"] }).output();
+  await host.configure({ program: new TextDecoder().decode(stdout).trim() });
+  const checks = { interval: 0.1, http: { uri: "/health", rise: 1, fall: 2 } };
+  await host.write("services/web", { discovery: "file", port: web.port, checks });
+  await host.write("clusters/web", { discovery: "file", haproxy: { port: freePort(), backend: ["mode http"] } });
+  await using run = Lighthouse.start("run", host.configDir, [], { within: ["env", "PATH=/nowhere"] });
+  await run.event("process.tools", { missing: "cat, grep, sh" });
+  await host.untilServing("web", [web.port]);
+  await host.write("clusters/api", { discovery: "file", haproxy: { port: freePort(), backend: ["mode http"] } });
+  await run.event("balancer.reloaded", { reason: /cluster api is new/ });
+  await host.untilServing("web", [web.port]);
 });
