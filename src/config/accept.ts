@@ -5,7 +5,7 @@ import type { Finding, Path } from "../kernel/findings.ts";
 import { under, validateKnownAsync } from "../kernel/known_keys.ts";
 import { settleClashes, type SettleOptions } from "./relations.ts";
 import { fileKeysOf, type SecretTexts, withSecrets } from "./secret_keys.ts";
-import { clusterSectionOwner } from "./cluster_schema.ts";
+import { CLUSTER_KEYS, clusterSectionOwner } from "./cluster_schema.ts";
 import { HOST_KEYS, serviceSectionOwner } from "./service_schema.ts";
 import type { Source } from "./source.ts";
 import type { Cluster } from "../model/cluster.ts";
@@ -358,10 +358,14 @@ async function judgeCluster(
       const plugin = balancer?.plugin ?? await pluginOf(name, asked);
       if (plugin === undefined) continue;
       const { validate } = plugin.cluster["~standard"];
-      for (const key of await keysOf(cluster.unknownKeys.length === 0 ? undefined : validate)) owners.set(key, name);
+      const inside = isRecord(raw) ? CLUSTER_KEYS.filter((key) => Object.hasOwn(raw, key)) : [];
+      const isAsked = cluster.unknownKeys.length > 0 || inside.length > 0;
+      const own = await keysOf(isAsked ? validate : undefined);
+      for (const key of own) owners.set(key, name);
       const filled = withSecrets(raw, asked.options.secrets ?? new Map());
       const { value, findings: found } = await validateKnownAsync(filled.value, validate, { otherForms: fileKeysOf });
-      const findings = [...filled.findings, ...filled.placed(found)];
+      const low = inside.filter((key) => !own.includes(key));
+      const findings = [...filled.findings, ...filled.placed(found)].map((finding) => raised(finding, low));
       all.push(...under([name], findings));
       if (balancer === undefined) continue;
       if (!hasError(findings)) await balancer.plugin.listens?.(balancer.config, value);
@@ -390,6 +394,14 @@ function placed(finding: Finding, owners: ReadonlyMap<string, string>): Finding 
   const section = finding.path.length === 1 ? owners.get(key) : undefined;
   if (section === undefined) return finding;
   const message = `Cannot use ${key} here as it is a key of ${section}: ${key} belongs below ${section}`;
+  return { ...finding, severity: "error", message };
+}
+
+/** A key of the cluster that stands in a section would leave the cluster without it: a guard that guards nothing. */
+function raised(finding: Finding, misplaced: readonly string[]): Finding {
+  const key = String(finding.path.at(0));
+  if (finding.path.length !== 1 || !misplaced.includes(key)) return finding;
+  const message = `Cannot use ${key} as it is a key of the cluster: ${key} belongs beside the section`;
   return { ...finding, severity: "error", message };
 }
 

@@ -218,6 +218,19 @@ Deno.test("accept() rejects a key of a section that stands beside it, and warns 
   assert.equal(accepted.clusters.size, 0);
 });
 
+Deno.test("accept() rejects a key of the cluster that stands in a section, unless the section has such a key", async () => {
+  const section = { min_nodes: 3, odd: 1, name: "x" };
+  const named = { kind: "balancer", config: schema("socket"), cluster: schema("name") } as unknown as BalancerPlugin;
+  const [accepted, findings] = await judge(desired({ cluster: cluster({ haproxy: section }) }), {
+    openBalancer: () => Promise.resolve(named),
+  });
+  assert.deepEqual(findings.map((finding) => finding.replace(/^\S+ /, "").replace(/, which.*/, "")).toSorted(), [
+    "error: Cannot use haproxy.min_nodes as it is a key of the cluster: min_nodes belongs beside the section",
+    "warning: Unknown key haproxy.odd",
+  ]);
+  assert.equal(accepted.clusters.size, 0);
+});
+
 Deno.test("accept() fills a secret of a cluster's section in from its file", async () => {
   const secret = {
     kind: "balancer",

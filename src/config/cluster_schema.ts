@@ -145,6 +145,9 @@ const CLUSTER_ENTRIES = {
   ),
 };
 
+/** The keys of a cluster's file that are no section. */
+export const CLUSTER_KEYS: readonly string[] = Object.keys(CLUSTER_ENTRIES);
+
 /** A server without a name is called by its address. */
 function parseServer(value: unknown): Node | undefined {
   const address = typeof value === "string" ? parseEndpoint(value) : undefined;

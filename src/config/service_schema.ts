@@ -171,9 +171,9 @@ const NO_PORTS: Issue = {
 };
 
 /**
- * Takes away what stands at a wrong depth, and says where it belongs: a check
- * beside `checks`, which would leave the service without it, and a key of a
- * check in `checks` itself.
+ * Takes away what stands at a wrong depth, and says where it belongs: a check or
+ * a key of `checks` beside it, which would leave the service without what it
+ * says, and a key of a check in `checks` itself.
  */
 function withoutMisplaced(
   raw: unknown,
@@ -183,7 +183,9 @@ function withoutMisplaced(
   const isCheck = (key: string) =>
     key !== "checks" && !Object.hasOwn(SERVICE_ENTRIES, key) && !registries.includes(key) &&
     (plugins.includes(key) || isLikeCheck(raw[key]));
+  const isRound = (key: string) => Object.hasOwn(ROUND_ENTRIES, key) && !registries.includes(key);
   const beside = Object.keys(raw).filter(isCheck);
+  const rounds = Object.keys(raw).filter((key) => isRound(key) && !isCheck(key));
   const { checks } = raw;
   const above = isRecord(checks)
     ? Object.keys(checks).filter((key) => Object.hasOwn(CHECK_ENTRIES, key) && !isRecord(checks[key]))
@@ -191,12 +193,15 @@ function withoutMisplaced(
   const error = (path: Path, message: string): Finding => ({ severity: "error", path, at: "key", message });
   const findings = [
     ...beside.map((key) => error([key], `Cannot use ${key} here as it is a check: ${key} belongs below checks`)),
+    ...rounds.map((key) =>
+      error([key], `Cannot use ${key} here as it is a key of checks: ${key} belongs below checks`)
+    ),
     ...above.map((key) =>
       error(["checks", key], `Cannot use checks.${key} as ${key} belongs into a check: checks.NAME.${key}`)
     ),
   ];
   if (findings.length === 0) return { raw, findings };
-  const rest = pick(raw, (key) => !isCheck(key));
+  const rest = pick(raw, (key) => !isCheck(key) && !isRound(key));
   if (isRecord(checks)) rest.checks = pick(checks, (key) => !above.includes(key));
   return { raw: rest, findings };
 }

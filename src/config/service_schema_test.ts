@@ -231,6 +231,17 @@ Deno.test.each(["htpp", "web-db"])(
   },
 );
 
+Deno.test("readService() rejects a key of checks that stands beside it", () => {
+  const checks = { interval: 2, tcp: { rise: 1, fall: 1 } };
+  const beside = { discovery: "zookeeper", port: 1, checks, unknown_grace: 300, interval: 1 };
+  const { value, findings } = readService(beside, { fileName: "web", plugins: ["tcp"] });
+  assert.equal(value, undefined);
+  assert.deepEqual(findings.map(({ severity, message }) => `${severity}: ${message}`), [
+    "error: Cannot use unknown_grace here as it is a key of checks: unknown_grace belongs below checks",
+    "error: Cannot use interval here as it is a key of checks: interval belongs below checks",
+  ]);
+});
+
 Deno.test("readService() says where a key of a check belongs that stands in checks itself", () => {
   const checks = { interval: 2, timeout: 3, tcp: { rise: 1, fall: 1 } };
   const { value, findings } = service({ discovery: "zookeeper", port: 1, checks });
