@@ -150,7 +150,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "supervisor/decide",
-    files: /^src\/supervisor\/(?:reconcile|heartbeat)\.ts$/,
+    files: /^src\/supervisor\/reconcile\.ts$/,
     imports: ["kernel", "model"],
     types: ["kernel/clock", "kernel/random", "contract", "plugin/decider"],
     pure: true,

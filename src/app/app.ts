@@ -33,7 +33,7 @@ import { type Operation, Registrar, type Registration } from "../reporter/regist
 import { MembershipGuard } from "../membership/membership_guard.ts";
 import { LiveTopology } from "../membership/live_topology.ts";
 import { Fleet, type Threads } from "../supervisor/fleet.ts";
-import type { HeartbeatOptions } from "../supervisor/heartbeat.ts";
+import type { HeartbeatOptions } from "../supervisor/plugin_host.ts";
 import { WorkerError } from "../protocol/wire_error.ts";
 import { WorkerDeadError, type WorkerEvent } from "../supervisor/plugin_host.ts";
 import { groupInstances } from "../supervisor/reconcile.ts";

@@ -11,7 +11,7 @@ import { countOwnThreads } from "../system/processes.ts";
 import { ThreadCensus } from "./census.ts";
 import { bootCrew, type Crew } from "./crew.ts";
 import { Hangs } from "./hangs.ts";
-import { HEARTBEAT_OPTIONS, type HeartbeatOptions } from "./heartbeat.ts";
+import { HEARTBEAT_OPTIONS, type HeartbeatOptions } from "./plugin_host.ts";
 import {
   liveWorkerCount,
   type PluginHost,
@@ -21,7 +21,6 @@ import {
 } from "./plugin_host.ts";
 import { type StartThread, startThread } from "./thread.ts";
 import { type Action, reconcile, type WorkerSpec } from "./reconcile.ts";
-import { RegistryWord } from "./registry_word.ts";
 import { type Files, greediest, type Holder, isShort, NoRoomError, openMax, ownRoom, type Room } from "./room.ts";
 
 /** Workers that boot together; a boot keeps one core busy for some 13 ms. */
@@ -457,7 +456,6 @@ export class Fleet implements AsyncDisposable {
     const { signal } = member.controller;
     const { spec, replaced } = member;
     const { key } = spec;
-    const registry = new RegistryWord();
     const crew = await this.#gate.run(async () => {
       await this.#threads.room?.prepare({ isForeign: isForeign(spec), isDiscovery: spec.kind === "discovery" });
       return await bootCrew(spec, {
@@ -466,7 +464,6 @@ export class Fleet implements AsyncDisposable {
         meter: this.#meter,
         heartbeat: this.#heartbeat,
         startThread: this.#threads.start,
-        registry,
         onEvent: (event) => this.#events.onEvent(key, event),
         dismiss: (crew) => this.#dismiss(crew),
         signal,
@@ -474,7 +471,7 @@ export class Fleet implements AsyncDisposable {
     });
     // Not in the gate: how long a registry takes is no matter of this machine's cores.
     if (spec.kind !== "discovery" || replaced === undefined) return crew;
-    const onOutOfReach = (detail: string) => {
+    const onUnreachable = (detail: string) => {
       this.#log.warn("Registry unreachable by a new connection; the previous one goes on", {
         event: "registry.replacement_unreachable",
         worker: key,
@@ -482,7 +479,7 @@ export class Fleet implements AsyncDisposable {
       });
     };
     try {
-      await registry.awaitReach({ death: crew.death, clock: this.#clock, signal, onOutOfReach });
+      await crew.registry.awaitConnected({ death: crew.death, clock: this.#clock, signal, onUnreachable });
       return crew;
     } catch (error) {
       this.#dismiss(crew);

@@ -12,7 +12,6 @@ import {
   SNAPSHOT_LENGTH_MAX,
 } from "../protocol/wire.ts";
 import { WorkerError } from "../protocol/wire_error.ts";
-import { beat, HEARTBEAT_OPTIONS, type HeartbeatOptions, INITIAL_HEARTBEAT, isDead } from "./heartbeat.ts";
 import { type ForeignBudgets, foreignBudgets } from "./loop_budget.ts";
 import { Share } from "./share.ts";
 import { PARSER_MODULE, type StartThread, startThread, type Thread, type ThreadOptions } from "./thread.ts";
@@ -32,6 +31,17 @@ const REFUSED_KEPT_MAX = 1_000;
 
 /** What a worker says without being asked. */
 export type WorkerEvent = Extract<ToHost, { type: "snapshot" | "lost" | "ended" | "connection" | "log" }>;
+
+/** How a worker's life is watched. */
+export interface HeartbeatOptions {
+  /** The time from one ping to the next, and the deadline of each. */
+  readonly everyMs: number;
+  /** Misses in a row after which a worker counts as dead. */
+  readonly missesMax: number;
+}
+
+/** Five seconds, three misses: a worker is dead 15 s after the first ping that it did not answer. */
+export const HEARTBEAT_OPTIONS: HeartbeatOptions = { everyMs: 5_000, missesMax: 3 };
 
 export interface PluginHostOptions extends ThreadOptions {
   readonly clock: Clock;
@@ -83,7 +93,8 @@ export class PluginHost implements AsyncDisposable {
   readonly #stopped = Promise.withResolvers<void>();
   /** What was refused in the last snapshot of each cluster. */
   readonly #refused = new Map<string, ReadonlySet<string>>();
-  #heartbeat = INITIAL_HEARTBEAT;
+  /** Pings in a row that went unanswered. */
+  #missed = 0;
   /** When the worker last said anything. */
   #heardMs = -Infinity;
   #cancelPing: (() => void) | undefined;
@@ -411,13 +422,13 @@ export class PluginHost implements AsyncDisposable {
       const { everyMs } = this.#heartbeatOptions;
       // Whatever a worker says shows that it lives: one that is busy need not be asked.
       const quietMs = this.#clock.now() - this.#heardMs;
-      if (quietMs < everyMs && this.#heartbeat.missed === 0) return this.#schedulePing(everyMs - quietMs);
+      if (quietMs < everyMs && this.#missed === 0) return this.#schedulePing(everyMs - quietMs);
       const answered = await this.call({ type: "ping" }, { deadlineMs: everyMs }).then(() => true, () => false);
       if (this.#dead !== undefined || this.#isStopping) return;
-      this.#heartbeat = beat(this.#heartbeat, answered);
-      if (isDead(this.#heartbeat, this.#heartbeatOptions)) {
+      this.#missed = answered ? 0 : this.#missed + 1;
+      if (this.#missed >= this.#heartbeatOptions.missesMax) {
         this.#fellSilent = true;
-        return this.#die(`It answered none of ${this.#heartbeat.missed} pings`);
+        return this.#die(`It answered none of ${this.#missed} pings`);
       }
       this.#schedulePing(answered ? everyMs : 0);
     });

@@ -131,10 +131,19 @@ for (const table of TABLES) {
   });
 }
 
-Deno.test("no page has a second table of the keys of a discovery or of haproxy", async () => {
-  for (const page of ["discovery/etcd", "discovery/file", "discovery/lighthouse", "discovery/zookeeper", "balancers/haproxy"]) {
-    const text = await Deno.readTextFile(new URL(`plugins/${page}/README.md`, ROOT));
-    assert.doesNotMatch(text, /^\| key +\|/m, page);
-    assert.match(text, /docs\/config\/(?:discovery|balancers)\.md#/, page);
+Deno.test("the keys of a plugin have one table: the page of a discovery or a balancer links to it, and no other page of config has those of a check", async () => {
+  for (const kind of ["discovery", "balancers"]) {
+    for await (const { name, isDirectory } of Deno.readDir(new URL(`plugins/${kind}/`, ROOT))) {
+      if (!isDirectory) continue;
+      const text = await Deno.readTextFile(new URL(`plugins/${kind}/${name}/README.md`, ROOT));
+      assert.doesNotMatch(text, /^\| key +\|/m, name);
+      assert.match(text, new RegExp(`docs/config/\\w+\\.md#${name}\\b`), name);
+    }
+  }
+  const headings = TABLES.map(({ page, heading }) => `${page}#${heading}`);
+  assert.deepEqual(headings.toSorted(), [...new Set(headings)].toSorted());
+  const text = await Deno.readTextFile(new URL("docs/config/services.md", ROOT));
+  for await (const { name, isDirectory } of Deno.readDir(new URL("plugins/checks/", ROOT))) {
+    if (isDirectory) assert.doesNotMatch(text, new RegExp(`^#+ \`?${name}\`?\\n(?:(?!^#).*\\n)*\\| key +\\|`, "m"), name);
   }
 });

@@ -1,0 +1,145 @@
+import assert from "node:assert/strict";
+import { FakeClock } from "../kernel/fake_clock.ts";
+import { type ConnectionEvent, RegistryWord, Voice } from "./crew.ts";
+import { WorkerDeadError, type WorkerEvent } from "./plugin_host.ts";
+
+function connection(state: "connected" | "disconnected", detail = ""): WorkerEvent {
+  return { type: "connection", state, detail };
+}
+
+function log(message: string): WorkerEvent {
+  return { type: "log", instance: "a", level: "info", message, properties: {} };
+}
+
+function ended(reason: string): WorkerEvent {
+  return { type: "ended", reason };
+}
+
+function begin() {
+  const told: WorkerEvent[] = [];
+  return { told, voice: new Voice((event) => told.push(event)) };
+}
+
+Deno.test("Voice keeps what a worker says until it serves, but for its log", () => {
+  const { told, voice } = begin();
+  voice.say(ended("a"));
+  voice.say(log("hello"));
+  assert.deepEqual(told.splice(0), [log("hello")]);
+  voice.speak();
+  voice.say(ended("b"));
+  assert.deepEqual(told, [ended("a"), ended("b")]);
+});
+
+Deno.test("Voice keeps of a worker's connection the newest state alone", () => {
+  const { told, voice } = begin();
+  voice.say(connection("connected"));
+  voice.say(ended("a"));
+  voice.say(connection("disconnected", "refused"));
+  voice.speak();
+  assert.deepEqual(told, [ended("a"), connection("disconnected", "refused")]);
+});
+
+Deno.test("Voice is held while another worker serves, and tells each thing once", () => {
+  const { told, voice } = begin();
+  voice.speak();
+  voice.say(ended("a"));
+  voice.hold();
+  voice.say(ended("b"));
+  assert.deepEqual(told, [ended("a")]);
+  voice.speak();
+  voice.hold();
+  voice.speak();
+  assert.deepEqual(told, [ended("a"), ended("b")]);
+});
+
+Deno.test("Voice keeps no more than 2,000 things", () => {
+  const { told, voice } = begin();
+  for (let i = 0; i < 2_100; i++) voice.say(ended(`${i}`));
+  voice.speak();
+  assert.equal(told.length, 2_000);
+  assert.deepEqual(told.at(-1), ended("1999"));
+});
+
+Deno.test("Voice that has ended tells only what is logged", () => {
+  const { told, voice } = begin();
+  voice.say(ended("a"));
+  voice.end();
+  voice.say(ended("b"));
+  voice.say(log("closing"));
+  assert.deepEqual(told, [log("closing")]);
+});
+
+const CONNECTED: ConnectionEvent = { type: "connection", state: "connected", detail: "" };
+const REFUSED: ConnectionEvent = { type: "connection", state: "disconnected", detail: "refused" };
+
+/** Waits for the reach of a registry, on a clock that stands still. */
+function awaiting(...before: readonly ConnectionEvent[]) {
+  const clock = new FakeClock();
+  const word = new RegistryWord();
+  const [death, stop] = [Promise.withResolvers<string>(), new AbortController()];
+  const told: string[] = [];
+  for (const event of before) word.say(event);
+  let end: unknown;
+  void word.awaitConnected({
+    death: death.promise,
+    clock,
+    signal: stop.signal,
+    onUnreachable: (detail) => void told.push(detail),
+  }).then(() => end = "over", (error) => end = error);
+  /** How the waiting ended, if it did; all happens that needs no time. */
+  const ending = async () => {
+    for (let turn = 0; turn < 20; turn++) await undefined;
+    return end;
+  };
+  return { clock, word, death, stop, told, ending };
+}
+
+Deno.test("RegistryWord waits for the first good word, also if it was said before", async () => {
+  const { word, ending, clock } = awaiting();
+  assert.equal(await ending(), undefined);
+  word.say(CONNECTED);
+  assert.equal(await ending(), "over");
+  assert.equal(clock.pending, 0);
+  assert.equal(await awaiting(CONNECTED).ending(), "over");
+});
+
+Deno.test("RegistryWord tells of a registry that is out of reach, and waits for it however long", async () => {
+  const { word, ending, clock, told } = awaiting();
+  word.say(REFUSED);
+  await ending();
+  clock.advance(3_600_000);
+  word.say(REFUSED);
+  assert.equal(await ending(), undefined);
+  assert.deepEqual(told, ["refused"]);
+  word.say(CONNECTED);
+  assert.equal(await ending(), "over");
+});
+
+Deno.test("RegistryWord believes a worker that says nothing for half a minute", async () => {
+  const { ending, clock, told } = awaiting();
+  clock.advance(29_999);
+  assert.equal(await ending(), undefined);
+  clock.advance(1);
+  assert.equal(await ending(), "over");
+  assert.deepEqual(told, []);
+});
+
+Deno.test("RegistryWord gives up on a worker that dies, before its first word and after it", async () => {
+  for (const said of [[], [REFUSED]]) {
+    const { death, ending, clock } = awaiting(...said);
+    await ending();
+    death.resolve("It threw");
+    const end = await ending();
+    assert(end instanceof WorkerDeadError && end.message === "It threw");
+    assert.equal(clock.pending, 0);
+  }
+});
+
+Deno.test("RegistryWord ends when it is told to, with the reason", async () => {
+  for (const said of [[], [REFUSED]]) {
+    const { stop, ending } = awaiting(...said);
+    await ending();
+    stop.abort(new Error("It is replaced"));
+    assert.match(String(await ending()), /It is replaced/);
+  }
+});
