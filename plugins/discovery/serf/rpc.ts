@@ -1,0 +1,184 @@
+import { decodeMultiStream, Encoder } from "@msgpack/msgpack";
+import type { Clock } from "../../../src/kernel/clock.ts";
+import { within } from "../../../src/kernel/within.ts";
+import { isRecord, quote } from "../../../src/model/node.ts";
+import { connectTcp, type TcpAddress } from "../../../src/system/tcp.ts";
+
+/** How an agent is spoken to. */
+export interface RpcOptions {
+  readonly address: TcpAddress;
+  /** What the agent's `rpc_auth` says. */
+  readonly authKey?: string | undefined;
+  /** How long the agent has to answer. */
+  readonly answerMs: number;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+/** A command whose answer is waited for. */
+interface Waiting {
+  readonly hasBody: boolean;
+  readonly done: PromiseWithResolvers<unknown>;
+}
+
+/** The version of the protocol. */
+const VERSION = 1;
+/** How an agent is read: with bounds, as a member has at most 512 bytes of tags. */
+const DECODING = {
+  context: undefined,
+  // Without a decoder of its own for keys, the library throws at a tag `__proto__`, which any member may have.
+  keyDecoder: {
+    canBeCached: () => true,
+    decode(bytes: Uint8Array, offset: number, length: number): string {
+      const key = new TextDecoder().decode(bytes.subarray(offset, offset + length));
+      return key === "__proto__" ? "__proto__ " : key;
+    },
+  },
+  maxStrLength: 65_536,
+  maxBinLength: 65_536,
+  maxArrayLength: 1_000_000,
+  maxMapLength: 4_096,
+  maxExtLength: 64,
+} as const;
+
+/**
+ * One connection to a serf agent: MessagePack objects one after the other, a
+ * header with the number of the request and, for some, a body. What the agent
+ * says of an error leaves the bytes behind it without meaning, so that any
+ * error ends the connection.
+ */
+export class SerfRpc implements Disposable {
+  readonly #connection: Deno.TcpConn;
+  readonly #clock: Clock;
+  readonly #answerMs: number;
+  readonly #encoder = new Encoder();
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #streams = new Map<number, () => void>();
+  readonly #ended = Promise.withResolvers<Error>();
+  #fault: Error | undefined;
+  #seq = 0;
+  #writing: Promise<unknown> = Promise.resolve();
+
+  private constructor(connection: Deno.TcpConn, { clock, answerMs }: RpcOptions) {
+    [this.#connection, this.#clock, this.#answerMs] = [connection, clock, answerMs];
+    void this.#read();
+  }
+
+  /** Connects, and proves who it is. Throws if the agent is unreachable, silent, or rejects the key. */
+  static async connect(options: RpcOptions): Promise<SerfRpc> {
+    const { address, authKey, answerMs, clock, signal } = options;
+    const overdue = new AbortController();
+    const cancel = clock.after(answerMs, () => overdue.abort(new Error(`no answer within ${answerMs} ms`)));
+    let connection: Deno.TcpConn;
+    try {
+      connection = await connectTcp(address, AbortSignal.any([signal, overdue.signal]));
+    } finally {
+      cancel();
+    }
+    const rpc = new SerfRpc(connection, options);
+    try {
+      await rpc.call("handshake", { Version: VERSION });
+      if (authKey !== undefined) await rpc.call("auth", { AuthKey: authKey });
+    } catch (error) {
+      rpc[Symbol.dispose]();
+      throw error;
+    }
+    return rpc;
+  }
+
+  /** Resolves, with the reason, when the connection is over. */
+  get ended(): Promise<Error> {
+    return this.#ended.promise;
+  }
+
+  /** Whether it is over. */
+  get hasEnded(): boolean {
+    return this.#fault !== undefined;
+  }
+
+  /** Asks for one thing; answers the body of the answer where there is one. Throws when the connection ends before. */
+  async call(command: string, body?: unknown, { hasBody = false, answerMs = this.#answerMs } = {}): Promise<unknown> {
+    const done = Promise.withResolvers<unknown>();
+    this.#send(command, body, (seq) => this.#waiting.set(seq, { hasBody, done }), done);
+    try {
+      const late = () => new Error(`no answer to ${command} within ${answerMs} ms`);
+      return await within(done.promise, answerMs, { clock: this.#clock, late });
+    } catch (error) {
+      // Whatever is wrong, what comes next can no longer be told from what was asked.
+      this.#end(error instanceof Error ? error : new Error(String(error)));
+      throw this.#fault ?? error;
+    }
+  }
+
+  /** Asks to hear of events; what they say is not read, for some may be lost. */
+  async stream(type: string, onEvent: () => void): Promise<void> {
+    this.#streams.set(this.#seq, onEvent);
+    await this.call("stream", { Type: type });
+  }
+
+  [Symbol.dispose](): void {
+    this.#end(new Error("The connection is closed"));
+  }
+
+  #send(command: string, body: unknown, keep: (seq: number) => void, done: PromiseWithResolvers<unknown>): void {
+    if (this.#fault !== undefined) return done.reject(this.#fault);
+    const seq = this.#seq++;
+    keep(seq);
+    const header = this.#encoder.encode({ Command: command, Seq: seq });
+    const parts = body === undefined ? [header] : [header, this.#encoder.encode(body)];
+    this.#writing = this.#writing.then(async () => {
+      for (const part of parts) {
+        for (let rest = part; rest.length > 0;) rest = rest.subarray(await this.#connection.write(rest));
+      }
+    }).catch((error) => this.#end(error));
+  }
+
+  async #read(): Promise<void> {
+    try {
+      const objects = decodeMultiStream(this.#connection.readable, DECODING);
+      for (;;) {
+        const { done, value: header } = await objects.next();
+        if (done) throw new Error("the agent closed the connection");
+        const { seq, error } = readHeader(header);
+        const waiting = this.#waiting.get(seq);
+        if (waiting === undefined) {
+          const onEvent = this.#streams.get(seq);
+          if (onEvent === undefined) throw new Error(`the agent answers what was not asked: Seq ${seq}`);
+          await objects.next();
+          onEvent();
+          continue;
+        }
+        if (error !== "") throw new Error(`the agent says: ${error}`);
+        const body = waiting.hasBody ? await objects.next() : undefined;
+        if (body?.done) throw new Error("the agent closed the connection");
+        this.#waiting.delete(seq);
+        waiting.done.resolve(body?.value);
+      }
+    } catch (error) {
+      this.#end(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #end(reason: Error): void {
+    if (this.#fault !== undefined) return;
+    this.#fault = reason;
+    try {
+      this.#connection.close();
+    } catch {
+      // The stream of its bytes has closed it.
+    }
+    for (const { done } of this.#waiting.values()) {
+      done.promise.catch(() => {});
+      done.reject(reason);
+    }
+    this.#waiting.clear();
+    this.#ended.resolve(reason);
+  }
+}
+
+function readHeader(value: unknown): { readonly seq: number; readonly error: string } {
+  if (isRecord(value) && typeof value.Seq === "number" && typeof value.Error === "string") {
+    return { seq: value.Seq, error: value.Error.slice(0, 200) };
+  }
+  throw new Error(`the answer is none of a serf agent: want a map with Seq and Error, got ${quote(value)}`);
+}

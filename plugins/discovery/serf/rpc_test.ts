@@ -1,0 +1,74 @@
+import { encode } from "@msgpack/msgpack";
+import assert from "node:assert/strict";
+import { systemClock } from "../../../src/kernel/clock.ts";
+import { eventually } from "../../../tests/support/eventually.ts";
+import { isSilent, type Script, ScriptedServer, sends } from "../../../tests/support/scripted_server.ts";
+import { SerfRpc } from "./rpc.ts";
+
+function connect(server: ScriptedServer, answerMs = 10_000): Promise<SerfRpc> {
+  const signal = AbortSignal.timeout(20_000);
+  const address = { host: "127.0.0.1", port: server.port };
+  return SerfRpc.connect({ address, answerMs, clock: systemClock, signal });
+}
+
+/** Sends these bytes, one at a time, once something was asked. */
+function trickles(...objects: readonly unknown[]): Script {
+  return async (connection) => {
+    const buffer = new Uint8Array(1_024);
+    await connection.read(buffer);
+    for (const byte of objects.flatMap((object) => [...encode(object)])) await connection.write(new Uint8Array([byte]));
+    await isSilent(connection);
+  };
+}
+
+const GREETED = { Error: "", Seq: 0 };
+
+Deno.test("SerfRpc tells answers and events apart, in whatever order and pieces they come", async () => {
+  await using server = new ScriptedServer(trickles(
+    GREETED,
+    { Error: "", Seq: 1 },
+    ...[{ Error: "", Seq: 1 }, { Event: "member-join", Members: [] }],
+    ...[{ Error: "", Seq: 3 }, { Members: ["b"] }],
+    ...[{ Error: "", Seq: 1 }, { Event: "member-failed", Members: [] }],
+    ...[{ Error: "", Seq: 2 }, { Members: ["a"], __proto__: 1 }],
+  ));
+  using rpc = await connect(server);
+  let events = 0;
+  const streaming = rpc.stream("*", () => events++);
+  const asked = [1, 2].map(() => rpc.call("members", undefined, { hasBody: true }));
+  await streaming;
+  assert.deepEqual(await Promise.all(asked), [{ Members: ["a"] }, { Members: ["b"] }]);
+  assert.equal(events, 2);
+});
+
+Deno.test.each([
+  {
+    what: "says of an error",
+    script: trickles({ Error: "Authentication required", Seq: 0 }),
+    says: /the agent says: Authentication required/,
+  },
+  { what: "answers what was not asked", script: trickles({ Error: "", Seq: 7 }), says: /Seq 7/ },
+  { what: "is none of serf", script: sends("SSH-2.0-OpenSSH\r\n"), says: /none of a serf agent/ },
+  { what: "breaks the format", script: trickles(GREETED.Error, [1]), says: /none of a serf agent/ },
+  { what: "hangs up", script: sends(""), says: /closed the connection/ },
+  { what: "is silent", script: isSilent, says: /no answer to handshake within 50 ms/, answerMs: 50 },
+])("SerfRpc ends the connection to an agent that $what", async ({ script, says, answerMs }) => {
+  await using server = new ScriptedServer(script);
+  await assert.rejects(connect(server, answerMs), says);
+  await eventually("the connection is closed", () => server.open === 0);
+});
+
+Deno.test("SerfRpc fails what is under way, and what comes later, when the connection ends", async () => {
+  const hangUp = Promise.withResolvers<void>();
+  await using server = new ScriptedServer(async (connection) => {
+    await connection.read(new Uint8Array(1_024));
+    await connection.write(encode(GREETED));
+    await hangUp.promise;
+  });
+  using rpc = await connect(server);
+  const asked = rpc.call("members", undefined, { hasBody: true });
+  hangUp.resolve();
+  await assert.rejects(asked, /closed the connection|reset/i);
+  await assert.rejects(rpc.call("stats"), /closed the connection|reset/i);
+  assert.ok(rpc.hasEnded);
+});
