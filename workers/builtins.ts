@@ -29,6 +29,7 @@ export const BUILTINS: ReadonlyMap<string, () => Promise<PluginModule>> = new Ma
   ["discovery/etcd", () => import("../plugins/discovery/etcd/mod.ts")],
   ["discovery/file", () => import("../plugins/discovery/file/mod.ts")],
   ["discovery/lighthouse", () => import("../plugins/discovery/lighthouse/mod.ts")],
+  ["discovery/serf", () => import("../plugins/discovery/serf/mod.ts")],
   ["discovery/static", () => import("../plugins/discovery/static/mod.ts")],
   ["discovery/zookeeper", () => import("../plugins/discovery/zookeeper/mod.ts")],
   ["balancer/haproxy", () => import("../plugins/balancers/haproxy/mod.ts")],

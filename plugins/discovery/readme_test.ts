@@ -5,10 +5,11 @@ import etcd from "./etcd/mod.ts";
 import file from "./file/mod.ts";
 import { readNodeFile } from "./file/lease.ts";
 import lighthouse from "./lighthouse/mod.ts";
+import serf from "./serf/mod.ts";
 import { clusterSchema } from "./static/config.ts";
 import zookeeper from "./zookeeper/mod.ts";
 
-Deno.test.each([etcd, file, lighthouse, zookeeper].map((discovery) => ({ name: discovery.name, discovery })))(
+Deno.test.each([etcd, file, lighthouse, serf, zookeeper].map((discovery) => ({ name: discovery.name, discovery })))(
   "README of $name: its examples are valid",
   async ({ name, discovery }) => {
     const readme = await Deno.readTextFile(new URL(`${name}/README.md`, import.meta.url));

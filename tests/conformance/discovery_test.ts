@@ -1,5 +1,6 @@
 import { TestStore } from "../store/stage.ts";
 import { Etcd } from "../support/etcd.ts";
+import { Serf } from "../support/serf.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 import { discoveryConforms } from "./suite.ts";
@@ -51,4 +52,15 @@ discoveryConforms({
   registry: () => Promise.resolve({ config: {}, [Symbol.asyncDispose]: () => Promise.resolve() }),
   place: (_registry, nodes) =>
     Promise.resolve({ nodes: nodes.map(({ host, ip, port }) => ({ host, address: ip, port })) }),
+});
+
+discoveryConforms({
+  name: "serf",
+  example: { address: "127.0.0.1:1" },
+  // A node's name and address are those of the agent's member.
+  carried: ({ host, ip, port }) => ({ host, ip, port, metadata: {} }),
+  registry: async () => {
+    const agent = await Serf.start({ name: "one.example", args: ["-advertise=192.0.2.1"] });
+    return { config: { address: agent.address }, [Symbol.asyncDispose]: () => agent[Symbol.asyncDispose]() };
+  },
 });

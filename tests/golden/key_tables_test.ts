@@ -7,6 +7,7 @@
  */
 import assert from "node:assert/strict";
 import { balancerSchema, clusterSchema as haproxySection } from "../../plugins/balancers/haproxy/config.ts";
+import { clusterSchema as serfCluster, serviceSchema as serfService } from "../../plugins/discovery/serf/config.ts";
 import { clusterSchema as staticSection } from "../../plugins/discovery/static/config.ts";
 import { clusterSchema } from "../../src/config/cluster_schema.ts";
 import { serviceSchema } from "../../src/config/service_schema.ts";
@@ -36,6 +37,8 @@ const TABLES: readonly Documented[] = [
   { page: "docs/config/clusters.md", heading: "haproxy", schema: haproxySection },
   { page: "docs/config/clusters.md", heading: "static", schema: staticSection },
   { page: "docs/config/balancers.md", heading: "haproxy", schema: balancerSchema },
+  { page: "docs/config/clusters.md", heading: "serf", schema: serfCluster },
+  { page: "docs/config/services.md", heading: "serf", schema: serfService },
   ...await pluginTables("discovery", (name) => ({ page: "docs/config/discovery.md", heading: name })),
   ...await pluginTables("checks", (name) => ({ page: `plugins/checks/${name}/README.md`, heading: "Keys" })),
 ];
@@ -145,5 +148,10 @@ Deno.test("the keys of a plugin have one table: the page of a discovery or a bal
   const text = await Deno.readTextFile(new URL("docs/config/services.md", ROOT));
   for await (const { name, isDirectory } of Deno.readDir(new URL("plugins/checks/", ROOT))) {
     if (isDirectory) assert.doesNotMatch(text, new RegExp(`^#+ \`?${name}\`?\\n(?:(?!^#).*\\n)*\\| key +\\|`, "m"), name);
+Deno.test("no page has a second table of the keys of a discovery or of haproxy", async () => {
+  for (const page of ["discovery/etcd", "discovery/file", "discovery/lighthouse", "discovery/serf", "discovery/zookeeper", "balancers/haproxy"]) {
+    const text = await Deno.readTextFile(new URL(`plugins/${page}/README.md`, ROOT));
+    assert.doesNotMatch(text, /^\| key +\|/m, page);
+    assert.match(text, /docs\/config\/(?:discovery|balancers)\.md#/, page);
   }
 });

@@ -76,7 +76,7 @@ export const schema = mapped(
 export const clusterSchema = mapped(
   refined(
     houseSchema(keys({
-      tags: optional(mapOf(pattern()), {}),
+      tags: optional(mapOf(pattern())),
       name: optional(pattern()),
       port: optional(integer({ min: 1, max: 65_535 })),
       port_tag: tag(),
@@ -86,12 +86,12 @@ export const clusterSchema = mapped(
       ...port !== undefined && port_tag !== undefined
         ? [unwanted(["port_tag"], "absent where there is a port", port_tag)]
         : [],
-      ...port !== undefined && name === undefined && Object.keys(tags).length === 0
+      ...port !== undefined && name === undefined && Object.keys(tags ?? {}).length === 0
         ? [unwanted(["port"], "given with tags or name, or all members are the cluster's", port)]
         : [],
     ],
   ),
-  ({ tags, name, port, port_tag, address_tag }): SerfClusterConfig => ({
+  ({ tags = {}, name, port, port_tag, address_tag }): SerfClusterConfig => ({
     tags,
     name,
     port,
