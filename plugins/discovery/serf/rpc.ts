@@ -104,7 +104,7 @@ export class SerfRpc implements Disposable {
       const late = () => new Error(`no answer to ${command} within ${answerMs} ms`);
       return await within(done.promise, answerMs, { clock: this.#clock, late });
     } catch (error) {
-      // Whatever is wrong, what comes next can no longer be told from what was asked.
+      // Whatever is wrong, the next answer could be taken for one to another question.
       this.#end(error instanceof Error ? error : new Error(String(error)));
       throw this.#fault ?? error;
     }
