@@ -198,7 +198,7 @@ function saidOfHost(
   { host, ip, peerPort }: Pick<DaemonArguments, "host" | "ip"> & Partial<Pick<DaemonArguments, "peerPort">>,
   said: HostSettings,
 ): SaidOfHost {
-  return { fqdn: host ?? said.name, ip: ip ?? said.ip, peerPort: peerPort ?? said.peerPort };
+  return { fqdn: host ?? said.name, ip: ip ?? said.ip, peerPort: peerPort ?? said.peerPort, zone: said.zone };
 }
 
 function openLog(

@@ -15,6 +15,7 @@ import { errorText, toWireError } from "../src/protocol/wire_error.ts";
 import type {
   BalancerPlugin,
   CheckPlugin,
+  DiscoveryContext,
   DiscoveryPlugin,
   DiscoverySession,
   PluginLog,
@@ -128,7 +129,7 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
       case "start": {
         const { instance, config, scope } = message;
         instances.set(instance, { config, target: scope.target ?? "", log: logOf(instance) });
-        if (plugin.kind === "discovery") await open(plugin, config, logOf(instance));
+        if (plugin.kind === "discovery") await open(plugin, config, { scope, log: logOf(instance) });
         return { type: "ack" };
       }
       case "probe":
@@ -177,11 +178,16 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
     }
   }
 
-  async function open(discovery: DiscoveryPlugin, config: unknown, log: PluginLog): Promise<void> {
+  async function open(
+    discovery: DiscoveryPlugin,
+    config: unknown,
+    { scope, log }: Pick<DiscoveryContext, "scope" | "log">,
+  ): Promise<void> {
     await close();
     const controller = new AbortController();
     opened = controller;
     const next = await discovery.open(config, {
+      scope,
       signal: controller.signal,
       log,
       connection: (state, detail) => wire.connection(state, detail),

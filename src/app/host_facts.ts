@@ -15,6 +15,8 @@ export interface SaidOfHost {
   readonly ip?: string | undefined;
   /** The port of its balancer's peers listener. */
   readonly peerPort?: number | undefined;
+  /** Where it runs. */
+  readonly zone?: string | undefined;
 }
 
 /** What a host is announced as, and how good an answer that is. */
@@ -68,6 +70,7 @@ export async function learnHostFacts(said: SaidOfHost, sources: HostSources = SY
       ip,
       ...interfaces?.all !== undefined && { addresses: interfaces.all },
       ...said.peerPort !== undefined && { peerPort: said.peerPort },
+      ...said.zone !== undefined && { zone: said.zone },
     };
     const refusal = refusalOf(facts, said);
     const isProvisional = refusal !== undefined || (said.fqdn === undefined && !fqdn.includes("."));

@@ -12,6 +12,7 @@ import { accept } from "../config/accept.ts";
 import { type ConfigSource, type Reading, type Taken, UNREAD } from "../config/reading.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
 import { describeSectionWith, describeWith } from "./describe.ts";
+import { readNameService, RESOLV_CONF } from "./name_service.ts";
 import type { PluginLoader } from "./plugin_loader.ts";
 
 export interface IntakeOptions {
@@ -92,6 +93,7 @@ export class Intake implements ConfigSource {
         onLogging,
         loadPlugins: async (desired) =>
           await plugins?.load(desired, { dir, waitMs: PLUGINS_WAIT_MS, signal }) ?? { catalog, findings: [] },
+        readNameService,
         judge: async (desired, given) => {
           await using describer = new Describer({ clock, signal, hangs });
           const verdict = await accept(desired, {
@@ -107,7 +109,10 @@ export class Intake implements ConfigSource {
       // What was not described because the process ends is no finding.
       if (signal.aborted) return;
       last = taken;
-      watch.follow(taken.secretFiles);
+      const usesNames = [...taken.accepted.discovery.values()].some(({ instance: { scope } }) =>
+        scope.nameServers !== undefined
+      );
+      watch.follow([...taken.secretFiles, ...usesNames ? [RESOLV_CONF] : []]);
       const { accepted, sources, diagnostics, isChanged } = taken;
       const result = taken.loaded.unread !== undefined ? "unreadable" : isChanged ? "changed" : "unchanged";
       meter.count("lighthouse_config_reads_total", { result });

@@ -1,5 +1,5 @@
 import { systemClock } from "../kernel/clock.ts";
-import { type Allowance, OWN_CONFIG, OWN_TARGET } from "../model/allowance.ts";
+import { type Allowance, NAME_SERVERS, OWN_CONFIG, OWN_TARGET } from "../model/allowance.ts";
 import type { PermissionRequest, Scope } from "../plugin/contract.ts";
 import { addressesIn, decide } from "../plugin/policy.ts";
 import type { PluginKind, PluginSource } from "../plugin/source.ts";
@@ -8,6 +8,9 @@ import { Describer } from "../supervisor/describer.ts";
 
 /** An address for documentation (RFC 5737) that stands for a check's target when there is none yet. */
 const SAMPLE_TARGET = "192.0.2.1:80";
+
+/** The same for a name server. */
+const SAMPLE_NAME_SERVER = "192.0.2.53:53";
 
 /** One thing that a plugin asks for. */
 export interface RequestedPermission {
@@ -38,7 +41,9 @@ export async function requestedPermissionsOf(
   },
 ): Promise<RequestedPermissions> {
   const config = example ?? {};
-  const scope: Scope = kind === "check" ? { instance: "example", target: SAMPLE_TARGET } : { instance: "example" };
+  const scope: Scope = kind === "check"
+    ? { instance: "example", target: SAMPLE_TARGET }
+    : { instance: "example", nameServers: [SAMPLE_NAME_SERVER], searchDomains: [], ndots: 1 };
   await using describer = new Describer({ clock: systemClock });
   const described = await describer.describe(source.module, config, scope);
   if (!described.ok) return { config, permissions: [], refusal: described.issues[0]?.message ?? "it does not say why" };
@@ -63,6 +68,7 @@ export function allowanceFor(requested: readonly RequestedPermission[], allow: A
 
 function placeholderOf(entry: string, kind: PluginKind, config: unknown): string {
   if (kind === "check") return entry === SAMPLE_TARGET ? OWN_TARGET : entry;
+  if (entry === SAMPLE_NAME_SERVER) return NAME_SERVERS;
   return addressesIn(config).has(entry) ? OWN_CONFIG : entry;
 }
 

@@ -8,6 +8,7 @@ import { accept } from "../config/accept.ts";
 import type { Accepted } from "../config/accepted.ts";
 import { describeSectionWith, describeWith } from "./describe.ts";
 import { tryBalancers, type TryOptions } from "./try_balancers.ts";
+import { readNameService } from "./name_service.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
 import { CATALOG, makeBalancerPlugins, makePluginLoader } from "./plugins.ts";
 
@@ -46,6 +47,7 @@ export async function validateDirectory(
     checks: CATALOG.names("check"),
     candidates,
     loadPlugins: (desired) => plugins.load(desired, { dir, waitMs: Infinity }),
+    readNameService,
     judge: (desired, given) =>
       accept(desired, {
         ...given,

@@ -38,6 +38,8 @@ export interface AcceptOptions {
   readonly openBalancer: (use: BalancerUse) => Promise<Decider>;
   /** What the files with secrets say that the config names. */
   readonly secrets?: SecretTexts;
+  /** How this host resolves names; a discovery that asks for a name server gets it in its scope. */
+  readonly nameService?: Omit<Scope, "instance" | "target"> | undefined;
   /** What was accepted before: an object that is rejected now keeps its last good value. */
   readonly lastGood?: { readonly accepted: Accepted; readonly sources: Desired["sources"] } | undefined;
 }
@@ -222,7 +224,7 @@ async function judgeDiscovery(
     kind: "discovery",
     source,
     raw: file.config,
-    scope: { instance: file.name },
+    scope: { instance: file.name, ...options.nameService },
     path: [],
   }, options);
   const owner = (traits.sections.includes("cluster") ? clusterSectionOwner(file.name, balancers.keys()) : undefined) ??
@@ -465,8 +467,19 @@ async function judgeInstance(
     return { findings: [...at, { severity: "error", path, at: "value", message }] };
   }
   const { module, name: plugin } = source;
-  const instance = { id, kind, module, config, scope, granted: grant.granted, ...plugin !== undefined && { plugin } };
+  const { granted } = grant;
+  const own = usesNameServers(granted, scope) ? scope : withoutNameService(scope);
+  const instance = { id, kind, module, config, scope: own, granted, ...plugin !== undefined && { plugin } };
   return { instance, traits, findings: at };
+}
+
+/** Whether an instance may ask a name server: only such a one is begun again when the name servers change. */
+export function usesNameServers({ net = [] }: PermissionRequest, { nameServers = [] }: Scope): boolean {
+  return net.some((endpoint) => nameServers.includes(endpoint));
+}
+
+function withoutNameService({ instance, target }: Scope): Scope {
+  return { instance, ...target !== undefined && { target } };
 }
 
 function unknownPlugin(kind: PluginKind, name: string, path: Path, catalog: AcceptOptions["catalog"]): Judged<never> {

@@ -476,3 +476,16 @@ Deno.test.each(["name", "haproxy", "checks", "http"])(
     );
   },
 );
+
+Deno.test("accept() gives name servers to a discovery that asks for one, and to no other", async () => {
+  const nameService = { nameServers: ["10.0.0.2:53"], searchDomains: ["a.int"], ndots: 1 };
+  const [without] = await judge(desired(), { nameService });
+  assert.deepEqual(without.discovery.get("zoo")?.instance.scope, { instance: "zoo" });
+  const asks = { asks: { net: nameService.nameServers } };
+  const [asking] = await judge(desired({ zoo: asks }), { nameService });
+  assert.deepEqual(asking.discovery.get("zoo")?.instance.scope, { instance: "zoo", ...nameService });
+  assert.deepEqual(asking.services.get("web")?.probes[0]?.instance.scope, {
+    instance: "check web:80/http",
+    target: "127.0.0.1:80",
+  });
+});

@@ -59,6 +59,8 @@ export interface HostSettings {
   readonly ip?: string | undefined;
   /** The port of its balancer's peers listener. */
   readonly peerPort?: number | undefined;
+  /** Where it runs, as in `eu-west-1a`. */
+  readonly zone?: string | undefined;
 }
 
 /** A file that cannot be used, as far as its plugins can judge their parts of it: to tell all its faults at once. */

@@ -27,10 +27,12 @@ export interface TakeOptions {
     readonly catalog: AcceptOptions["catalog"];
     readonly findings: readonly Finding[];
   }>;
+  /** Reads how this host resolves names. */
+  readonly readNameService?: () => Promise<AcceptOptions["nameService"]>;
   /** Has the plugins judge: `accept`, with what asks them. */
   readonly judge: (
     desired: Desired,
-    given: Pick<AcceptOptions, "catalog" | "secrets" | "lastGood">,
+    given: Pick<AcceptOptions, "catalog" | "secrets" | "nameService" | "lastGood">,
   ) => Promise<Verdict>;
 }
 
@@ -45,7 +47,7 @@ export interface TakenConfig extends LastGood {
   /** The files with secrets that the config names, to be watched. */
   readonly secretFiles: readonly string[];
   /** What the plugins said, and what they were given. */
-  readonly judged: Verdict & { readonly catalog: AcceptOptions["catalog"]; readonly secrets: SecretTexts };
+  readonly judged: Verdict & Pick<AcceptOptions, "catalog" | "nameService"> & { readonly secrets: SecretTexts };
 }
 
 /**
@@ -65,10 +67,12 @@ export async function takeDirectory(
   onLogging?.(desired.logging);
   const { catalog, findings } = await loadPlugins(desired);
   const secrets = await readSecrets(desired, dir);
+  const nameService = await options.readNameService?.();
   const isChanged = last === undefined || last.judged.isUndecided || last.judged.catalog !== catalog ||
-    !sameValue(desired, last.loaded.desired) || !sameSecrets(secrets, last.judged.secrets);
+    !sameValue(desired, last.loaded.desired) || !sameSecrets(secrets, last.judged.secrets) ||
+    !sameValue(nameService, last.judged.nameService);
   const judged = isChanged
-    ? { ...await judge(desired, { catalog, secrets, lastGood: last }), catalog, secrets }
+    ? { ...await judge(desired, { catalog, secrets, nameService, lastGood: last }), catalog, secrets, nameService }
     : last.judged;
   const plugins = desired.sources.get("plugins");
   const found = findings.flatMap((finding) => plugins?.diagnose(finding) ?? []);

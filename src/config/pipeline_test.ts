@@ -324,6 +324,21 @@ Deno.test("takeDirectory() gives a name to the first file by name, and to the ot
   assert.deepEqual([...(await take(temp, first)).accepted.services.keys()], ["web"]);
 });
 
+Deno.test("takeDirectory() has plugins judge again when the name servers change, and only then", async () => {
+  await using temp = await fine();
+  const takeWith = async (server: string, last?: TakenConfig) => {
+    const readNameService = () => Promise.resolve({ nameServers: [server], searchDomains: [], ndots: 1 });
+    const options = { role: "run", signal: AbortSignal.timeout(20_000), readNameService } as const;
+    const taken = await takeWithAnyPlugin(temp.file("conf"), options, last);
+    assert.ok(taken.ok);
+    return taken;
+  };
+  const first = await takeWith("10.0.0.2:53");
+  const second = await takeWith("10.0.0.2:53", first);
+  assert.ok(!second.isChanged);
+  assert.ok((await takeWith("10.0.0.3:53", second)).isChanged);
+});
+
 Deno.test("takeDirectory() answers in the order of names, whatever the order of making", async () => {
   await using temp = await fine();
   for (const name of ["zeta", "alpha", "B", "a.b"]) {

@@ -18,7 +18,7 @@ import {
   optional,
   refined,
 } from "../kernel/schema.ts";
-import { OWN_CONFIG, OWN_TARGET } from "../model/allowance.ts";
+import { NAME_SERVERS, OWN_CONFIG, OWN_TARGET } from "../model/allowance.ts";
 import { parseEndpoint } from "../model/endpoint.ts";
 import { isRecord, quote } from "../model/node.ts";
 import type { PluginEntry } from "./desired.ts";
@@ -35,11 +35,11 @@ export const NO_PLUGINS: ReadonlyMap<string, PluginEntry> = new Map();
 /** What a plugin can be called in a config: its name there, which need not be the one it gives itself. */
 export const PLUGIN_NAME = /^[a-z][a-z0-9_-]{0,62}$/;
 
-const net = (placeholder: string) =>
+const net = (placeholders: readonly string[]) =>
   list(
     converted(
-      (value) => typeof value === "string" && (value === placeholder || isAddress(value)) ? value : undefined,
-      `${placeholder}, host:port or unix:/path`,
+      (value) => typeof value === "string" && (placeholders.includes(value) || isAddress(value)) ? value : undefined,
+      `${placeholders.join(", ")}, host:port or unix:/path`,
     ),
   );
 const sockets = list(matching(/^unix:\/(?!$)(?!.*(?:\/\/|\/\.{1,2}(?:\/|$)))/, "unix:/path"));
@@ -49,11 +49,11 @@ const ENTRY = {
   sha256: optional(matching(/^[0-9a-f]{64}$/, "64 hexadecimal digits in lower case")),
   insecure: optional(flag()),
 };
-const allowing = (placeholder: string) =>
+const allowing = (...placeholders: readonly string[]) =>
   keys({
     ...ENTRY,
     allow: optional(keys({
-      net: optional(net(placeholder)),
+      net: optional(net(placeholders)),
       read: optional(path),
       write: optional(path),
       env: optional(list(matching(/^[A-Za-z_][A-Za-z0-9_]*$/, "the name of a variable"))),
@@ -77,7 +77,7 @@ function judged<Output extends PluginSections>(
 const UNPINNED_FILE = judged(
   houseSchema(keys({
     checks: optional(mapOf(allowing(OWN_TARGET))),
-    discovery: optional(mapOf(allowing(OWN_CONFIG))),
+    discovery: optional(mapOf(allowing(OWN_CONFIG, NAME_SERVERS))),
     // A balancer's worker has no permission at all: this is what the host does for it.
     balancers: optional(mapOf(keys({
       ...ENTRY,

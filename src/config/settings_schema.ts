@@ -6,6 +6,7 @@
  */
 import { converted, houseSchema, keys, matching, optional, refined, seconds } from "../kernel/schema.ts";
 import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
+import { isZone } from "../model/node.ts";
 import type { HostSettings, Settings } from "./desired.ts";
 import { type Checked, validateKnown } from "../kernel/known_keys.ts";
 import { deepFreeze, port } from "./schema_words.ts";
@@ -76,18 +77,25 @@ const HOST = houseSchema(keys({
     ),
   ),
   peer_port: optional(port()),
+  zone: optional(
+    converted(
+      (value) => isZone(value) ? value : undefined,
+      "the name of a zone: 1 to 64 letters, digits, dots, hyphens and underscores",
+    ),
+  ),
 }));
 
 /** Reads `host.yaml`. */
 export function readHost(raw: unknown): Checked<HostSettings> {
   const { value, findings } = validateKnown(raw ?? {}, HOST["~standard"].validate);
   if (value === undefined) return { value, findings };
-  const { name, ip, peer_port } = value;
+  const { name, ip, peer_port, zone } = value;
   return {
     value: Object.freeze({
       ...(name === undefined ? {} : { name }),
       ...(ip === undefined ? {} : { ip }),
       ...(peer_port === undefined ? {} : { peerPort: peer_port }),
+      ...(zone === undefined ? {} : { zone }),
     }),
     findings,
   };

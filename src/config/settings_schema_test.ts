@@ -8,6 +8,10 @@ Deno.test("readHost() reads what a host is announced as, each key by itself", ()
     ip: "::1",
     peerPort: 1025,
   });
+  assert.deepEqual(good(readHost({ zone: "eu-west-1a" })), { zone: "eu-west-1a" });
+  for (const zone of ["", "a b", "x".repeat(65), 7]) {
+    assert.match(bad(readHost({ zone })), /must be the name of a zone/);
+  }
   assert.deepEqual(good(readHost({ ip: "10.0.0.1" })), { ip: "10.0.0.1" });
   assert.deepEqual(good(readHost({})), DEFAULT_HOST);
   assert.deepEqual(good(readHost(null)), DEFAULT_HOST);

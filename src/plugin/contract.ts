@@ -67,6 +67,12 @@ export interface Scope {
   readonly instance: string;
   /** The service port under check, for checks only. */
   readonly target?: Endpoint;
+  /** The name servers of this host, in the order in which they are asked; for discovery only. */
+  readonly nameServers?: readonly Endpoint[];
+  /** The domains that are tried behind a short name; for discovery only. */
+  readonly searchDomains?: readonly string[];
+  /** A name with so many dots is tried as it stands first; for discovery only. */
+  readonly ndots?: number;
 }
 
 /** A logger whose records carry the instance's name. */
@@ -140,6 +146,11 @@ export interface CheckPlugin<Config = unknown> extends PluginBase<"check", Confi
 
 /** What a discovery session gets besides its config. */
 export interface DiscoveryContext {
+  /**
+   * What `permissions` was given. Name servers are there if one of them was asked for: one that has changed is another
+   * scope, and so another session.
+   */
+  readonly scope: Scope;
   /** Aborted when the connection is to be given up. */
   readonly signal: AbortSignal;
   /** The instance's logger. */
@@ -302,6 +313,8 @@ export interface HostFacts {
   readonly addresses?: readonly string[] | undefined;
   /** The port of the local balancer's peers listener, as it is announced to the other hosts; 1024 if absent. */
   readonly peerPort?: number | undefined;
+  /** Where it runs, as in `eu-west-1a`; announced with its nodes. */
+  readonly zone?: string | undefined;
 }
 
 /** Where in the config something was written. */

@@ -1,5 +1,5 @@
 import type { Allowance } from "../model/allowance.ts";
-import { OWN_CONFIG, OWN_TARGET } from "../model/allowance.ts";
+import { NAME_SERVERS, OWN_CONFIG, OWN_TARGET } from "../model/allowance.ts";
 import { formatEndpoint, isHostName, isIpv6, parseEndpoint } from "../model/endpoint.ts";
 import { isRecord, quote } from "../model/node.ts";
 import type { PermissionRequest, Scope } from "./contract.ts";
@@ -89,6 +89,7 @@ export function addressesIn(config: unknown): ReadonlySet<string> {
 function allowanceOf({ kind, source, scope, config }: PolicyCase): Allowance {
   const net = (source.allow?.net ?? (kind === "check" ? [OWN_TARGET] : [])).flatMap((entry) => {
     if (entry === OWN_TARGET) return scope.target === undefined ? [] : [scope.target];
+    if (entry === NAME_SERVERS) return scope.nameServers ?? [];
     return entry === OWN_CONFIG ? [...addressesIn(config)] : [entry];
   });
   return { ...source.allow, net };

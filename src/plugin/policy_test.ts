@@ -134,6 +134,14 @@ Deno.test("decide() refuses a discovery that does not ship the network, unless t
   }
 });
 
+Deno.test("decide() takes {name_servers} for those of the scope, and no others", () => {
+  const source: PluginSource = { ...FOREIGN, allow: { net: ["{name_servers}"] } };
+  const scope = { instance: "x", nameServers: ["10.0.0.2:53"] };
+  assert.ok(decide({ net: ["10.0.0.2:53"] }, { kind: "discovery", source, scope }).ok);
+  assert.ok(!decide({ net: ["10.0.0.3:53"] }, { kind: "discovery", source, scope }).ok);
+  assert.ok(!decide({ net: ["10.0.0.2:53"] }, { kind: "discovery", source, scope: { instance: "x" } }).ok);
+});
+
 Deno.test("decide() takes {config} for the addresses that the instance's own config names, and no others", () => {
   const source: PluginSource = { ...FOREIGN, allow: { net: ["{config}"] } };
   const decided = (net: string) =>

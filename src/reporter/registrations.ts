@@ -43,8 +43,9 @@ export function registrations(
     return service.ports.flatMap((port): Registration[] => {
       const status = statusOf(`${service.name}:${port}`);
       if (status === "unknown") return [];
+      const zone = host.zone === undefined ? {} : { zone: host.zone };
       const peer = { name: host.fqdn, ip: host.ip, port: host.peerPort ?? PEER_PORT };
-      const node: Node = { host: host.fqdn, ip: host.ip, port, peer, metadata: service.metadata };
+      const node: Node = { host: host.fqdn, ip: host.ip, port, peer, metadata: service.metadata, ...zone };
       const wanted = status === "up" ? "present" : "absent";
       return [{
         discovery: service.discovery,

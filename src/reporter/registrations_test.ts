@@ -93,3 +93,9 @@ Deno.test("registrations() hands on what a service's file says to its discovery"
   const services = map(["web", { ...accepted(service("web", [80])), options: { ttl: 5 } }]);
   assert.deepEqual(registrations({ services }, HOST, () => "up").map(({ options }) => options), [{ ttl: 5 }]);
 });
+
+Deno.test("registrations() announces the zone of the host", () => {
+  const services = map(["web", accepted(service("web", [80]))]);
+  assert.equal(registrations({ services }, { ...HOST, zone: "eu-1" }, () => "up")[0]?.node.zone, "eu-1");
+  assert.ok(!Object.hasOwn(registrations({ services }, HOST, () => "up")[0]?.node ?? {}, "zone"));
+});

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
-import { resolveHost, type ResolveOptions, resolveService, UnresolvedError } from "../../src/dns/resolver.ts";
+import {
+  resolveHost,
+  type ResolveOptions,
+  resolverPermissions,
+  resolveService,
+  UnresolvedError,
+} from "../../src/dns/resolver.ts";
 import { freePort } from "../support/free_port.ts";
 import { NameServer } from "../support/dnsmasq.ts";
+import { TempDir } from "../support/temp_dir.ts";
 
 const ZONE = [
   "host-record=web.test,192.0.2.1,2001:db8::1,33",
@@ -55,6 +62,24 @@ Deno.test("resolveHost() tries the search list behind a short name, and none beh
     .catch((error) => error);
   // The name server knows nothing of the root, and says so.
   assert.ok(absolute instanceof UnresolvedError || absolute.records.length === 0, String(absolute));
+});
+
+Deno.test("resolverPermissions() are all that the resolver needs", async () => {
+  const module = new URL("../../src/dns/resolver.ts", import.meta.url);
+  const names = { nameServers: [server.target], searchDomains: [], ndots: 1 };
+  const { net, read } = resolverPermissions(names);
+  await using temp = new TempDir();
+  const ask = `{ ...${JSON.stringify(names)}, signal: AbortSignal.timeout(20_000) }`;
+  await temp.write(
+    "ask.ts",
+    `import { resolveHost } from ${JSON.stringify(module.href)};
+     console.log(JSON.stringify(await resolveHost("web.test", "A", ${ask})));`,
+  );
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--no-lock", `--allow-net=${net}`, `--allow-read=${read}`, temp.file("ask.ts")],
+  }).output();
+  const [said, told] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  assert.equal(said, '{"records":["192.0.2.1"],"exists":true,"ttlMs":33000}\n', told);
 });
 
 Deno.test("resolveService() answers services", async () => {

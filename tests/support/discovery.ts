@@ -27,6 +27,9 @@ export class RecordingContext implements DiscoveryContext {
   readonly lines: string[] = [];
   readonly #controller = new AbortController();
 
+  /** A scope without a name server. */
+  readonly scope: DiscoveryContext["scope"] = { instance: "test" };
+
   /** Aborted by {@linkcode abort}. */
   readonly signal: AbortSignal = this.#controller.signal;
 

@@ -10,7 +10,7 @@ Deno.test("my_discovery tells the whole membership, and again after a change", a
   const { signal } = controller;
   const log = { debug() {}, info() {}, warn() {} };
   const states: string[] = [];
-  const context = { signal, log, connection: (state: string) => void states.push(state) };
+  const context = { scope: { instance: "test" }, signal, log, connection: (state: string) => void states.push(state) };
   await using session = await plugin.open({ address: registry.address }, context);
   assert.ok(session.watch !== undefined && session.register !== undefined && session.deregisterOwn !== undefined);
   const facts = session.watch("web", signal)[Symbol.asyncIterator]();
@@ -31,7 +31,7 @@ Deno.test("my_discovery throws where there is no registry, and never tells that 
   const registry = new Registry();
   const { address } = registry;
   await registry[Symbol.asyncDispose]();
-  await using session = await plugin.open({ address }, { signal, log, connection() {} });
+  await using session = await plugin.open({ address }, { scope: { instance: "test" }, signal, log, connection() {} });
   assert.ok(session.watch !== undefined);
   await assert.rejects(session.watch("web", signal)[Symbol.asyncIterator]().next());
 });
