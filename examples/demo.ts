@@ -16,6 +16,7 @@ import { setUp } from "../tests/setup.ts";
 import { freePort } from "../tests/support/free_port.ts";
 import { TempDir } from "../tests/support/temp_dir.ts";
 import { ask, Traffic } from "./demo/traffic.ts";
+import { PROMPT } from "../plugins/balancers/haproxy/sources.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 const once = Deno.args.includes("--once");
@@ -117,7 +118,10 @@ interface Stage {
 
 /** What HAProxy says of itself over its socket. */
 async function lookAtHaproxy(dir: TempDir): Promise<{ readonly pid: string; readonly serving: ReadonlySet<number> }> {
-  using socket = await RuntimeSocket.connect(dir.file("haproxy.sock"), { signal: AbortSignal.timeout(5_000) });
+  using socket = await RuntimeSocket.connect(dir.file("haproxy.sock"), {
+    dialect: PROMPT,
+    signal: AbortSignal.timeout(5_000),
+  });
   const [info = "", servers = ""] = await socket.ask(["show info", "show servers state web"]);
   const serving = servers.split("\n").map((line) => line.split(" ")).filter((columns) =>
     columns[1] === "web" && columns[5] === "2" && columns[6] === "0"

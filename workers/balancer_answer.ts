@@ -28,7 +28,7 @@ export function answerQuestion(plugin: BalancerPlugin, question: Question): Bala
       observe(question);
       return { ask };
     case "adopt":
-      return { ask, members: plugin.adopt(question.file, question.config) };
+      return { ask, members: plugin.adopt(question.files, question.config) };
     case "adoptRunning":
       return { ask, members: plugin.adoptRunning?.(observe(question)) ?? new Map() };
     case "render":

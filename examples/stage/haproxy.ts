@@ -1,5 +1,6 @@
 import { NobodyListensError, RuntimeSocket } from "../../src/balance/runtime_socket.ts";
 import type { Host } from "./fleet.ts";
+import { PROMPT } from "../../plugins/balancers/haproxy/sources.ts";
 
 /** How long HAProxy may take to answer. */
 const DEADLINE_MS = 5_000;
@@ -32,7 +33,10 @@ export interface HaproxyState {
 /** Asks a host's HAProxy; `undefined` if it does not run. */
 export async function askHaproxy({ dir }: Host): Promise<HaproxyState | undefined> {
   try {
-    using socket = await RuntimeSocket.connect(`${dir}/haproxy.sock`, { signal: AbortSignal.timeout(DEADLINE_MS) });
+    using socket = await RuntimeSocket.connect(`${dir}/haproxy.sock`, {
+      dialect: PROMPT,
+      signal: AbortSignal.timeout(DEADLINE_MS),
+    });
     const [info = "", stat = ""] = await socket.ask(["show info", "show stat -1 6 -1"]);
     return {
       pid: Number(/^Pid: (\d+)$/m.exec(info)?.[1]),

@@ -24,8 +24,6 @@ const RETRY_MS = 500;
 export interface BalancerDryRun extends Preview {
   /** The balancer's name. */
   readonly balancer: string;
-  /** The file that it is started from. */
-  readonly file: string;
 }
 
 /** What the writer would do. */
@@ -44,9 +42,11 @@ export async function dryRun(
 ): Promise<DryRun> {
   const live = new LiveTopology();
   for (const { plugin, config } of accepted.balancers.values()) {
-    const { file } = await plugin.sources(config);
-    const text = await Deno.readTextFile(file).catch(() => "");
-    for (const [cluster, nodes] of await plugin.adopt(text, config)) live.adopt(cluster, nodes);
+    const { file, moreFiles = [] } = await plugin.sources(config);
+    const files = await Promise.all(
+      [file, ...moreFiles].map(async (path) => [path, await Deno.readTextFile(path).catch(() => "")] as const),
+    );
+    for (const [cluster, nodes] of await plugin.adopt(new Map(files), config)) live.adopt(cluster, nodes);
   }
   const heard = await readRegistries(accepted, live, { waitMs, log });
   const balancers: BalancerDryRun[] = [];
@@ -60,7 +60,7 @@ export async function dryRun(
       effects: new Executor(),
       signal: AbortSignal.timeout(OBSERVE_DEADLINE_MS),
     });
-    balancers.push({ ...seen, balancer: name, file: (await balancer.plugin.sources(balancer.config)).file });
+    balancers.push({ ...seen, balancer: name });
   }
   return { balancers, ...heard };
 }

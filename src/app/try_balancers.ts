@@ -77,7 +77,8 @@ async function tryBalancer(
   const warned = (explained?.faults ?? []).map(({ message, origin = { cluster: explained?.cluster, path: [] } }) =>
     judgementAt(accepted, name, { severity: "warning", message: `${name} warns: ${message}`, origin })
   );
-  const { program } = await balancer.plugin.sources(balancer.config);
+  const sources = await balancer.plugin.sources(balancer.config);
+  const program = sources.kind === "process" ? sources.program : "that checks its files";
   const unasked = isAsked ? [] : [
     judgementAt(accepted, name, {
       severity: strict ? "warning" : "notice",

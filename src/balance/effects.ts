@@ -41,7 +41,7 @@ export interface StepFailure {
  */
 export interface BalancerEffects extends Partial<Disposable> {
   /**
-   * Looks at the socket and the file. Nobody listening is an answer; a socket
+   * Looks at the process and the files. Nobody listening is an answer; a socket
    * that does not answer in time is an error, which is thrown.
    */
   observe(
@@ -54,6 +54,8 @@ export interface BalancerEffects extends Partial<Disposable> {
    * the talk, which is a reason to look; at the latest when the signal is aborted.
    */
   watchSocket(sources: BalancerSources, signal: AbortSignal): Promise<void>;
+  /** Resolves when a supervised child has ended that was started here; at the latest when the signal is aborted. */
+  childEnd?(signal: AbortSignal): Promise<void>;
   /**
    * Asks a process to leave that served before another one was started beside
    * it: it serves what it has begun, and takes no new connections. Answers

@@ -1,15 +1,27 @@
-import type { BalancerSources, CommandStep, Seen, Step } from "../plugin/contract.ts";
+import type {
+  AskedReload,
+  BalancerSources,
+  CommandStep,
+  Dialect,
+  ProcessSources,
+  Seen,
+  Signal,
+  Step,
+} from "../plugin/contract.ts";
 import type { Awaitable } from "../plugin/decider.ts";
 import { assert } from "../kernel/assert.ts";
 import { systemClock } from "../kernel/clock.ts";
 import { readOpenFilesLimit, SlowLookError } from "../system/processes.ts";
+import { findOwner } from "../system/owner.ts";
 import { writeAtomically } from "../system/atomic_file.ts";
 import { askOverHttp } from "./http_socket.ts";
 import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "./effects.ts";
-import { findOrphans, type Placement, placeProcess, verifyProgram } from "./placing.ts";
+import { findByPidFile, findOrphans, type Placement, placeProcess, type Told, verifyProgram } from "./placing.ts";
 import { identifyProgram, LateProgramError, type ProgramResult, runProgram } from "./program.ts";
 import { reloadByMaster, ReloadFailedError } from "./master_socket.ts";
 import { NobodyListensError, RuntimeSocket, SocketSilentError } from "./runtime_socket.ts";
+import { filesOf, programName, socketOf } from "./sources.ts";
+import { findSupervised, Supervision } from "./supervision.ts";
 import { verifyWrittenPaths } from "./written_paths.ts";
 import { OtherWriterError, SoleWriter } from "./sole_writer.ts";
 import { findTakenAddress } from "./taken_address.ts";
@@ -22,6 +34,9 @@ const OLD_WORKERS_LOOK_MS = 5_000;
 
 /** How often processes that do not answer are looked for while nobody does: that reads what all processes are. */
 const STRAYS_LOOK_MS = 250;
+
+/** What a process answers, and its pid and children where it is known by its pid alone. */
+type Answered = { readonly answers: readonly string[] } & Pick<Seen, "pid" | "children">;
 
 export interface ExecutorOptions {
   /** How long a program may take. */
@@ -37,6 +52,7 @@ export class Executor implements BalancerEffects, Disposable {
   readonly #programDeadlineMs: number;
   readonly #socketDeadlineMs: number | undefined;
   readonly #soleWriter: SoleWriter | undefined;
+  readonly #supervision = new Supervision();
   /** Who was found while nobody answered, by the file that was started from. */
   readonly #orphans = new Map<string, { readonly pids: readonly number[]; readonly atMs: number }>();
   #placed: { readonly pid: number; readonly place: Placement; readonly atMs: number } | undefined;
@@ -47,23 +63,31 @@ export class Executor implements BalancerEffects, Disposable {
     this.#soleWriter = isSole ? new SoleWriter() : undefined;
   }
 
-  /** Lets other writers have the balancer. */
+  /** Lets other writers have the balancer, and ends the children that are to end with this one. */
   [Symbol.dispose](): void {
+    this.#supervision[Symbol.dispose]();
     this.#soleWriter?.[Symbol.dispose]();
   }
 
-  /** Looks at the socket and the file, at the same time. */
+  /** Looks at the process and the files, at the same time. */
   async observe(
     sources: BalancerSources,
     pidOf: (answers: readonly string[]) => Awaitable<number | undefined>,
     signal: AbortSignal,
   ): Promise<Seen> {
-    const [answers, file] = await Promise.all([this.#ask(sources, signal), readIfThere(sources.file)]);
-    const program = sources.program.slice(sources.program.lastIndexOf("/") + 1);
-    if (answers === undefined) return { file, orphans: await this.#findOrphans(program, sources.file) };
+    const [said, texts, supervised] = await Promise.all([
+      this.#ask(sources, signal),
+      Promise.all(filesOf(sources).map(async (path) => [path, await readIfThere(path)] as const)),
+      sources.children === undefined ? undefined : findSupervised(sources.children),
+    ]);
+    const files = new Map(texts.flatMap(([path, text]) => text === undefined ? [] : [[path, text] as const]));
+    const seen: Seen = { files, ...supervised !== undefined && { supervised } };
+    if (sources.kind === "files") return seen;
+    if (said === undefined) return { ...seen, orphans: await this.#findOrphans(sources) };
     this.#orphans.delete(sources.file);
-    const pid = await pidOf(answers);
-    if (pid === undefined) return { answers, file };
+    const { answers } = said;
+    const pid = said.pid ?? await pidOf(answers);
+    if (pid === undefined) return { ...seen, ...said };
     // Who owns a process does not change while it lives, and asking costs more than all the rest of a look.
     const { oldWorkers = [] } = this.#placed?.place ?? {};
     const isToldYet = this.#placed?.pid === pid &&
@@ -71,19 +95,20 @@ export class Executor implements BalancerEffects, Disposable {
     if (!isToldYet) {
       this.#placed = {
         pid,
-        place: await placeProcess(pid, { program, file: sources.file }),
+        place: await placeProcess(pid, toldOf(sources)),
         atMs: performance.now(),
       };
     }
-    return { answers, file, ...this.#placed?.place };
+    return { ...seen, ...said, ...this.#placed?.place };
   }
 
   /** Holds a connection to the socket and says nothing: a process that ends, however it does, ends that too. */
-  async watchSocket({ socket, speaks }: BalancerSources, signal: AbortSignal): Promise<void> {
+  async watchSocket(sources: BalancerSources, signal: AbortSignal): Promise<void> {
     // What speaks HTTP ends a connection on which nothing is said, and may wait for it before it leaves.
-    if (speaks === "http") {
+    if (sources.kind === "files" || sources.contact.by !== "commands") {
       return await new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
     }
+    const { socket } = sources.contact;
     const connection = await Deno.connect({ transport: "unix", path: socket }).catch(() => undefined);
     if (connection === undefined) return;
     const close = () => connection.close();
@@ -95,9 +120,14 @@ export class Executor implements BalancerEffects, Disposable {
     if (!signal.aborted) close();
   }
 
-  async claim({ file, socket }: BalancerSources): Promise<string | undefined> {
+  async childEnd(signal: AbortSignal): Promise<void> {
+    await this.#supervision.nextEnd(signal);
+  }
+
+  async claim(sources: BalancerSources): Promise<string | undefined> {
+    const socket = socketOf(sources);
     try {
-      await this.#soleWriter?.claim([file, socket]);
+      await this.#soleWriter?.claim([sources.file, ...socket === undefined ? [] : [socket]]);
       return undefined;
     } catch (error) {
       if (!(error instanceof OtherWriterError)) throw error;
@@ -106,13 +136,12 @@ export class Executor implements BalancerEffects, Disposable {
   }
 
   async softStop(pid: number, sources: BalancerSources): Promise<boolean> {
+    if (sources.kind === "files" || sources.leavesOn === undefined) return false;
     // A spare changes nothing, and a signal is a change.
     if (await this.claim(sources) !== undefined) return false;
-    const { program, file } = sources;
-    const name = program.slice(program.lastIndexOf("/") + 1);
-    if (!(await findOrphans(name, file)).includes(pid)) return false;
+    if (!(await findOrphans(toldOf(sources))).includes(pid)) return false;
     try {
-      Deno.kill(pid, "SIGUSR1");
+      Deno.kill(pid, sources.leavesOn);
       return true;
     } catch {
       // It has ended meanwhile, or is not ours to stop.
@@ -158,7 +187,7 @@ export class Executor implements BalancerEffects, Disposable {
     const outcomes: StepOutcome[] = [];
     for (const group of groups(steps)) {
       const done = group.every(isCommand)
-        ? await this.#command(group, sources.socket, signal)
+        ? await this.#command(group, sources, signal)
         : [await this.#perform(group[0] as Step, sources, signal)];
       outcomes.push(...done);
       if (done.some((outcome) => !outcome.ok)) break;
@@ -166,16 +195,25 @@ export class Executor implements BalancerEffects, Disposable {
     return outcomes;
   }
 
-  async #ask(
-    { socket, speaks, queries }: BalancerSources,
-    signal: AbortSignal,
-  ): Promise<readonly string[] | undefined> {
+  /** Asks the process how it stands; `undefined` if it does not run, or there is none. */
+  async #ask(sources: BalancerSources, signal: AbortSignal): Promise<Answered | undefined> {
+    if (sources.kind === "files") return undefined;
+    const { contact } = sources;
     try {
-      if (speaks === "http") {
-        return await askOverHttp(socket, queries, { signal, deadlineMs: this.#socketDeadlineMs });
+      switch (contact.by) {
+        case "http": {
+          const { socket, queries } = contact;
+          return { answers: await askOverHttp(socket, queries, { signal, deadlineMs: this.#socketDeadlineMs }) };
+        }
+        case "commands": {
+          using connection = await this.#connect(contact, signal);
+          return { answers: await connection.ask(contact.queries) };
+        }
+        case "pid": {
+          const found = await findByPidFile(contact, toldOf(sources));
+          return found && { answers: [], ...found };
+        }
       }
-      using connection = await this.#connect(socket, signal);
-      return await connection.ask(queries);
     } catch (error) {
       if (error instanceof NobodyListensError) return undefined;
       throw error;
@@ -183,25 +221,35 @@ export class Executor implements BalancerEffects, Disposable {
   }
 
   /** Looks for processes that do not answer, once for many looks in a row: a start is awaited by looking every few milliseconds. */
-  async #findOrphans(program: string, file: string): Promise<readonly number[]> {
+  async #findOrphans(sources: ProcessSources): Promise<readonly number[]> {
+    const { file } = sources;
     const known = this.#orphans.get(file);
     if (known !== undefined && performance.now() < known.atMs + STRAYS_LOOK_MS) return known.pids;
-    const pids = await findOrphans(program, file);
+    const pids = await findOrphans(toldOf(sources));
     this.#orphans.set(file, { pids, atMs: performance.now() });
     return pids;
   }
 
-  #connect(path: string, signal: AbortSignal): Promise<RuntimeSocket> {
-    return RuntimeSocket.connect(path, {
+  #connect(
+    { socket, dialect }: { readonly socket: string; readonly dialect: Dialect },
+    signal: AbortSignal,
+  ): Promise<RuntimeSocket> {
+    return RuntimeSocket.connect(socket, {
       signal,
+      dialect,
       ...this.#socketDeadlineMs === undefined ? {} : { deadlineMs: this.#socketDeadlineMs },
     });
   }
 
-  async #command(steps: readonly CommandStep[], socket: string, signal: AbortSignal): Promise<readonly StepOutcome[]> {
+  async #command(
+    steps: readonly CommandStep[],
+    sources: BalancerSources,
+    signal: AbortSignal,
+  ): Promise<readonly StepOutcome[]> {
     const began = performance.now();
     try {
-      using connection = await this.#connect(socket, signal);
+      if (sources.kind === "files" || sources.contact.by !== "commands") throw new Error("it takes no commands");
+      using connection = await this.#connect(sources.contact, signal);
       const answers = await connection.ask(steps.map((step) => step.command));
       const tookMs = performance.now() - began;
       return steps.map((step, index) => outcomeOf(step, answers[index] ?? "", tookMs));
@@ -223,7 +271,6 @@ export class Executor implements BalancerEffects, Disposable {
   }
 
   async #effect(step: Step, sources: BalancerSources, signal: AbortSignal): Promise<string> {
-    const { program } = sources;
     switch (step.do) {
       case "install":
         return await this.#install(step, signal);
@@ -240,9 +287,13 @@ export class Executor implements BalancerEffects, Disposable {
       case "reload":
         await verifyWrittenPaths(sources);
         if ("run" in step.how) return await this.#runOrFail(step.how.run, signal, step.how.deadlineMs);
-        if ("master" in step.how) return await this.#reloadByMaster(step.how.master, signal);
-        await verifyProgram(step.how.pid, program);
-        Deno.kill(step.how.pid, step.how.signal);
+        if ("ask" in step.how) return await this.#reloadByMaster(step.how, signal);
+        await this.#signal(step.how, sources);
+        return "";
+      case "notify":
+        return await this.#runOrFail(step.run, signal, step.deadlineMs);
+      case "supervise":
+        await this.#supervision.have(step, sources, signal);
         return "";
       case "command":
         assert(false, "commands go together");
@@ -252,18 +303,18 @@ export class Executor implements BalancerEffects, Disposable {
   /** Finds out whether the addresses that a process would newly listen on can be had. */
   async #refuseTaken(
     step: Step & { do: "reload" | "start" },
-    { program, file }: BalancerSources,
+    sources: BalancerSources,
     signal: AbortSignal,
   ): Promise<StepFailure | undefined> {
     const own = async () => {
-      const name = program.slice(program.lastIndexOf("/") + 1);
       const { pid, place: { masterPid, oldWorkers = [] } = {} } = this.#placed ?? {};
       const run = step.do === "start" ? step.run : "run" in step.how ? step.how.run : [];
       // A program that is told pids relieves those processes.
       const relieved = run.filter((argument) => /^[0-9]+$/.test(argument)).map(Number);
-      const known = [pid, masterPid, ...oldWorkers, ...relieved, ...await findOrphans(name, file)];
+      const known = [pid, masterPid, ...oldWorkers, ...relieved, ...await orphans()];
       return new Set(known.filter((pid) => pid !== undefined));
     };
+    const orphans = () => sources.kind === "files" ? [] : findOrphans(toldOf(sources));
     const isStart = step.do === "start";
     // Who could not look in time cannot tell: the balancer itself says then whether it can bind.
     const taken = await findTakenAddress(step.listens ?? [], { own, isStart, clock: systemClock, signal })
@@ -277,11 +328,12 @@ export class Executor implements BalancerEffects, Disposable {
   }
 
   async #install(step: Step & { do: "install" }, signal: AbortSignal): Promise<string> {
-    const { path, contents, mode, check } = step;
+    const { path, contents, mode, owner, check } = step;
     let output = "";
     await refuseTooManyFiles(step);
     await writeAtomically(path, contents, {
       mode,
+      owner: owner === undefined ? undefined : await findOwner(owner),
       check: async (candidate) => {
         if (check.length === 0) return;
         const result = await this.#run(check.map((argument) => argument === "%" ? candidate : argument), signal);
@@ -293,8 +345,15 @@ export class Executor implements BalancerEffects, Disposable {
     return output;
   }
 
-  #reloadByMaster(path: string, signal: AbortSignal): Promise<string> {
-    return reloadByMaster(path, { clock: systemClock, deadlineMs: this.#programDeadlineMs, signal });
+  /** Sends a signal to a process of the balancer's program, and to no other. */
+  async #signal({ signal, pid }: { readonly signal: Signal; readonly pid: number }, sources: BalancerSources) {
+    if (sources.kind === "files") throw new Error(`process ${pid} is none of its own`);
+    await verifyProgram(pid, sources.program);
+    Deno.kill(pid, signal);
+  }
+
+  #reloadByMaster(reload: AskedReload, signal: AbortSignal): Promise<string> {
+    return reloadByMaster(reload, { clock: systemClock, deadlineMs: this.#programDeadlineMs, signal });
   }
 
   #run(argv: readonly string[], signal: AbortSignal, deadlineMs = this.#programDeadlineMs): Promise<ProgramResult> {
@@ -314,6 +373,8 @@ const WHAT = {
   install: "install the file",
   start: "start it",
   reload: "reload it",
+  notify: "notify what reads its files",
+  supervise: "start its child process",
 } as const;
 
 /** The check command refused a file; the message is what it wrote. */
@@ -369,15 +430,16 @@ function failureOf(step: Step, error: unknown): StepFailure {
   return { kind: "system", message };
 }
 
-/** HAProxy's own check does not look at limits, and a process that may not have enough files does not start. */
-async function refuseTooManyFiles({ path, openFiles }: Step & { do: "install" }): Promise<void> {
+/** A program's own check may not look at limits, and a process that may not have enough files may not start. */
+async function refuseTooManyFiles({ openFiles }: Step & { do: "install" }): Promise<void> {
   const limit = openFiles === undefined ? undefined : await readOpenFilesLimit(openFiles.of);
   if (openFiles === undefined || limit === undefined || limit >= openFiles.needed) return;
-  throw new RefusedError(
-    `[ALERT] (${Deno.pid}) : config : parsing [${path}:${openFiles.line}] : it takes at least ${openFiles.needed} ` +
-      `open files, two for each connection, and the process would get ${limit}: ` +
-      "raise its limit (LimitNOFILE, ulimit -n), or lower maxconn",
-  );
+  throw new RefusedError(openFiles.refusal.replaceAll("{limit}", String(limit)));
+}
+
+/** By what a balancer's processes are told from others. */
+function toldOf(sources: ProcessSources): Told {
+  return { program: programName(sources), file: sources.file, otherRuns: sources.otherRuns ?? [] };
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {

@@ -35,14 +35,14 @@ export class KnownVersion<Config, ClusterConfig> {
 
   /**
    * Fills in the version of the program, unless the wish has one; `undefined`
-   * if it is to be asked again before anything is done.
+   * if it is to be asked again before anything is done. Where there is no program the wish stays as it is.
    */
   async fillIn(
     wanted: Wanted<Config, ClusterConfig>,
-    program: string,
+    program: string | undefined,
     signal: AbortSignal,
   ): Promise<Wanted<Config, ClusterConfig> | undefined> {
-    if (wanted.version !== undefined) return wanted;
+    if (wanted.version !== undefined || program === undefined) return wanted;
     const file = this.#effects.programFile(program);
     if (this.#doubted || file !== this.#file) {
       this.#file = file;

@@ -18,19 +18,20 @@ export function meterEffects(
     const seconds = (clock.now() - startedMs) / 1_000;
     meter.observe("lighthouse_balancer_look_duration_seconds", { balancer, result }, seconds);
   };
-  const { claim } = effects;
+  const { claim, childEnd } = effects;
   return {
     watchSocket: (sources, signal) => effects.watchSocket(sources, signal),
     softStop: (pid, sources) => effects.softStop(pid, sources),
     version: (program, signal) => effects.version(program, signal),
     programFile: (program) => effects.programFile(program),
     ...claim && { claim: (sources) => claim.call(effects, sources) },
+    ...childEnd && { childEnd: (signal) => childEnd.call(effects, signal) },
     [Symbol.dispose]: () => effects[Symbol.dispose]?.(),
     async observe(sources, pidOf, signal) {
       const startedMs = clock.now();
       try {
         const seen = await effects.observe(sources, pidOf, signal);
-        looked(seen.answers === undefined ? "down" : "ok", startedMs);
+        looked(sources.kind === "process" && seen.answers === undefined ? "down" : "ok", startedMs);
         return seen;
       } catch (error) {
         if (!signal.aborted) looked("error", startedMs);

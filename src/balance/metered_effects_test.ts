@@ -6,7 +6,13 @@ import type { BalancerSources, Seen, Step } from "../plugin/contract.ts";
 import type { BalancerEffects, StepOutcome } from "./effects.ts";
 import { meterEffects } from "./metered_effects.ts";
 
-const SOURCES = { socket: "/run/haproxy.sock", file: "/etc/haproxy.cfg" } as BalancerSources;
+const SOURCES: BalancerSources = {
+  kind: "process",
+  contact: { by: "http", socket: "/run/haproxy.sock", queries: [] },
+  file: "/etc/haproxy.cfg",
+  program: "haproxy",
+  reloadIntervalMs: 0,
+};
 const COMMAND: Step = { do: "command", command: "enable server web/a", expect: [""] };
 const RELOAD: Step = { do: "reload", reason: "cluster web is new", listens: [], how: { run: ["haproxy"] } };
 
@@ -14,7 +20,7 @@ const RELOAD: Step = { do: "reload", reason: "cluster web is new", listens: [], 
 class Stage {
   readonly clock = new FakeClock();
   readonly tally = new Tally();
-  seen: Seen | Error = { answers: [], file: "" };
+  seen: Seen | Error = { answers: [], files: new Map() };
   outcomes: readonly StepOutcome[] = [];
   readonly #signal = new AbortController().signal;
   readonly effects: BalancerEffects = meterEffects({
@@ -42,9 +48,9 @@ function done(step: Step, tookMs: number): StepOutcome {
 
 Deno.test("meterEffects() times looks by what came of them, and passes on what they say", async () => {
   const stage = new Stage();
-  const seen = { answers: ["x"], file: "" };
+  const seen = { answers: ["x"] };
   assert.equal(await stage.observe(seen), seen);
-  await stage.observe({ file: "" });
+  await stage.observe({ files: new Map() });
   const failure = new Error("silent");
   assert.equal(await stage.observe(failure), failure);
   const samples = samplesOf(stage.tally.collect());

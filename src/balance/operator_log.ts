@@ -1,7 +1,7 @@
 import type { Logger } from "../kernel/logger.ts";
 import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import type { ClusterName } from "../model/topology.ts";
-import type { BalancerSources, FileFault, Notice, Origin, Seen, Step } from "../plugin/contract.ts";
+import type { FileFault, Notice, Origin, Seen, Step } from "../plugin/contract.ts";
 import type { Fate } from "./acceptance.ts";
 import type { StepOutcome } from "./effects.ts";
 
@@ -136,14 +136,16 @@ export class OperatorLog {
    * Tells what somebody else has changed, which is what `steps` put right; a
    * process that is gone is told of by its start.
    */
-  tellDrift({ file }: Seen, steps: readonly Step[], sources: BalancerSources): void {
+  tellDrift({ files }: Seen, steps: readonly Step[]): void {
     const changes = steps.flatMap((step) => step.do === "command" && step.found !== undefined ? [step.found] : []);
     const more = changes.length > COMMANDS_IN_LOG ? [`${changes.length - COMMANDS_IN_LOG} changes more`] : [];
-    const changed = `the file ${sources.file} was ${file === undefined ? "removed" : "changed"}`;
+    const changed = steps.flatMap((step) =>
+      step.do === "install" ? [`the file ${step.path} was ${files?.has(step.path) ? "changed" : "removed"}`] : []
+    );
     const found = [
       ...changes.slice(0, COMMANDS_IN_LOG),
       ...more,
-      ...steps.some((step) => step.do === "install") ? [changed] : [],
+      ...changed,
     ];
     if (found.length === 0) return;
     this.#meter.count("lighthouse_balancer_drift_total", { balancer: this.#name });
@@ -160,7 +162,12 @@ export class OperatorLog {
    */
   tellOutcomes(
     outcomes: readonly StepOutcome[],
-    { tried, ran }: { readonly tried: boolean; readonly ran: boolean },
+    { tried, ran, chatter = [] }: {
+      readonly tried: boolean;
+      readonly ran: boolean;
+      /** What lines of a program's output begin with that say nothing by themselves. */
+      readonly chatter?: readonly string[] | undefined;
+    },
   ): void {
     const commands = outcomes.flatMap(({ ok, step }) => ok && step.do === "command" ? [step.command] : []);
     if (commands.length > 0) {
@@ -174,13 +181,22 @@ export class OperatorLog {
       });
     }
     for (const outcome of outcomes) if (outcome.ok) this.#tellStep(outcome.step, Math.round(outcome.tookMs), ran);
-    for (const outcome of outcomes) if (outcome.ok) this.#tellOutput(outcome.output);
+    for (const outcome of outcomes) if (outcome.ok) this.#tellOutput(outcome.output, chatter);
   }
 
   #tellStep(step: Step, tookMs: number, ran: boolean): void {
     const name = this.#name;
     if (step.do === "install") {
       this.#log.debug(`${name}: wrote ${step.path}`, { event: "balancer.file_written", path: step.path, tookMs });
+    }
+    if (step.do === "notify") {
+      const { reason, run: [program = ""] } = step;
+      this.#log.info("Program notified", { event: "balancer.notified", program, reason, tookMs });
+    }
+    if (step.do === "supervise") {
+      const { name: child, reason } = step;
+      const text = step.run.length === 0 ? "Child process stopped" : "Child process started";
+      this.#log.info(text, { event: "balancer.child", child, reason, tookMs });
     }
     if (step.do !== "start" && step.do !== "reload") return;
     const { reason } = step;
@@ -194,10 +210,11 @@ export class OperatorLog {
   }
 
   /** Says what a program wrote; what is said at each run, but for the pid and the line of the file, is said once. */
-  #tellOutput(output: string): void {
+  #tellOutput(output: string, chatter: readonly string[]): void {
     const times = new Map<string, number>();
     for (const line of output.split("\n").map((line) => line.trim()).filter((line) => line !== "")) {
-      const loud = /\b(?:warning|alert|error|fatal)\b/i.test(line) && !/^Warnings were found/.test(line);
+      const isChatter = chatter.some((begin) => line.startsWith(begin));
+      const loud = /\b(?:warning|alert|error|fatal)\b/i.test(line) && !isChatter;
       // Lines move with each member; several that are alike but for their number are several.
       const alike = line.replace(/:[0-9]+\]/, "]");
       const time = (times.get(alike) ?? 0) + 1;

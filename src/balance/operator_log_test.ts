@@ -1,18 +1,11 @@
 import assert from "node:assert/strict";
 import { RecordingLogger } from "../../tests/support/recording_logger.ts";
-import type { BalancerSources, Origin, Step } from "../plugin/contract.ts";
+import type { Origin, Step } from "../plugin/contract.ts";
 import type { StepOutcome } from "./effects.ts";
 import { OperatorLog } from "./operator_log.ts";
 import { samplesOf } from "../../tests/support/metric_samples.ts";
 import { Tally } from "../metrics/tally.ts";
 
-const SOURCES: BalancerSources = {
-  socket: "/run/haproxy.sock",
-  queries: [],
-  file: "/etc/haproxy.cfg",
-  program: "haproxy",
-  reloadIntervalMs: 2_000,
-};
 const INSTALL: Step = {
   do: "install",
   path: "/etc/haproxy.cfg",
@@ -105,10 +98,11 @@ Deno.test("OperatorLog tells a notice when it is new, and again when it has come
 Deno.test("OperatorLog tells what somebody else has changed: members, at most ten, and the file", () => {
   const { log, told } = begin();
   const gone = Array.from({ length: 12 }, (_, i) => command(`add server n${i}`, `n${i} is missing`));
-  told.tellDrift({ file: "" }, [...gone, INSTALL], SOURCES);
-  told.tellDrift({}, [INSTALL], SOURCES);
+  const files = new Map([["/etc/haproxy.cfg", ""]]);
+  told.tellDrift({ files }, [...gone, INSTALL]);
+  told.tellDrift({}, [INSTALL]);
   // What is not known as a change is none that was made by hand.
-  told.tellDrift({ file: "" }, [command("set server x")], SOURCES);
+  told.tellDrift({ files }, [command("set server x")]);
   const ten = Array.from({ length: 10 }, (_, i) => `n${i} is missing`).join(", ");
   assert.deepEqual(log.take(), [
     `warn haproxy: not as it was left: ${ten}, 2 changes more, the file /etc/haproxy.cfg was changed; this is put right`,
@@ -170,9 +164,9 @@ Deno.test("OperatorLog counts drift and rejected configs from the start, each ti
     'lighthouse_balancer_config_rejections_total{balancer="haproxy"}',
   ];
   assert.deepEqual(samplesOf(tally.collect()), { [drift]: 0, [rejections]: 0 });
-  told.tellDrift({ file: "" }, [], SOURCES);
+  told.tellDrift({}, []);
   for (let i = 0; i < 2; i++) {
-    told.tellDrift({ file: "" }, [command("enable frontend web", "frontend web disabled")], SOURCES);
+    told.tellDrift({}, [command("enable frontend web", "frontend web disabled")]);
     told.tellRefusal({ cluster: "web", faults: [], fate: "kept" }, locate);
   }
   assert.deepEqual(samplesOf(tally.collect()), { [drift]: 2, [rejections]: 2 });

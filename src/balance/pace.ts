@@ -14,6 +14,12 @@ const REFUSED_RETRY_MS = 60_000;
 /** When steps that went well and are planned again are tried again. */
 const LEFTOVER_RETRY_MS = 1_000;
 
+/** A child that lived so long is started at once when it has ended. */
+const CHILD_PROVEN_MS = 60_000;
+
+/** No more command lines of children are remembered. */
+const CHILDREN_MAX = 100;
+
 /**
  * When what was done may be done again: reloads keep their rate, and what does
  * not help, or goes wrong, is done more and more rarely. Decides on readings of
@@ -30,6 +36,8 @@ export class Pace {
   #forceAllowedAt = -Infinity;
   #forced = 0;
   #troubles = 0;
+  /** When each child was last started, and how often within a while, by its step. */
+  readonly #children = new Map<string, { readonly atMs: number; readonly times: number }>();
   /** Steps that went well and were planned again, and how often. */
   #leftover: { readonly planned: string; readonly times: number } | undefined;
 
@@ -69,17 +77,32 @@ export class Pace {
   }
 
   /**
-   * Notes a start or a reload, whether it went well or not: the next reload
+   * Notes a start, a reload or a notice, whether it went well or not: the next reload
    * comes after the interval at the earliest, and later as long as a reload
    * does not bring about what it was made for.
    */
   noteReload(step: Step, now: number, intervalMs: number): void {
-    const reason = step.do === "reload" ? step.reason : undefined;
+    const reason = step.do === "reload" || step.do === "notify" ? step.reason : undefined;
     const times = reason !== undefined && this.#vain?.reason === reason ? this.#vain.times + 1 : 0;
     this.#vain = reason === undefined ? undefined : { reason, times };
     const backoff = times === 0 ? 0 : Math.min(RETRY.maxMs, RETRY.firstMs * 2 ** Math.min(times, 10));
     this.#reloadDueAt = undefined;
     this.#reloadAllowedAt = now + Math.max(intervalMs, backoff);
+  }
+
+  /** Notes that a child was started, or ended, by a step. */
+  noteChild(step: Step, now: number): void {
+    const key = JSON.stringify(step);
+    const before = this.#children.get(key);
+    const times = before !== undefined && now < before.atMs + CHILD_PROVEN_MS ? before.times + 1 : 0;
+    if (before === undefined && this.#children.size >= CHILDREN_MAX) this.#children.clear();
+    this.#children.set(key, { atMs: now, times });
+  }
+
+  /** When a child may be started by a step: at once if it has not just been. */
+  childAt(step: Step): number {
+    const { atMs, times } = this.#children.get(JSON.stringify(step)) ?? { atMs: -Infinity, times: 0 };
+    return times === 0 ? atMs : atMs + Math.min(RETRY.maxMs, RETRY.firstMs * 2 ** Math.min(times - 1, 10));
   }
 
   /** The earliest time of a start, after one that failed. */

@@ -1,8 +1,19 @@
 import type { Seen } from "../plugin/contract.ts";
-import { findProcesses, type ProcessStat, readStats, withoutContained } from "../system/processes.ts";
+import { findProcesses, type ProcessStat, readChildren, readStats, withoutContained } from "../system/processes.ts";
+import { readTrusted } from "../system/trusted_file.ts";
 
 /** What is known of the process that answers, and of its like. */
 export type Placement = Pick<Seen, "masterPid" | "isContained" | "oldWorkers">;
+
+/** By what the processes of a balancer that serve are told from others. */
+export interface Told {
+  /** The name of its program. */
+  readonly program: string;
+  /** The file that is among their arguments. */
+  readonly file: string;
+  /** Arguments that a process that serves does not have. */
+  readonly otherRuns: readonly string[];
+}
 
 /**
  * Says who owns a process: its parent is its master if it runs the same
@@ -11,9 +22,10 @@ export type Placement = Pick<Seen, "masterPid" | "isContained" | "oldWorkers">;
  */
 export async function placeProcess(
   pid: number,
-  { program, file }: { readonly program: string; readonly file: string },
+  told: Told,
 ): Promise<Placement> {
-  const [stats, all] = await Promise.all([readStats([pid]), findOrphans(program, file)]);
+  const { program } = told;
+  const [stats, all] = await Promise.all([readStats([pid]), findOrphans(told)]);
   if (stats === undefined) return {};
   const own = stats.get(pid);
   if (own === undefined || !isProgram(own, program)) return { isContained: true };
@@ -41,9 +53,30 @@ function isProgram({ name }: ProcessStat, program: string): boolean {
  * Finds processes of a program that were told to read a file: of a balancer
  * whose socket is gone. In a container a file of that name is another one.
  */
-export async function findOrphans(program: string, file: string): Promise<readonly number[]> {
+export async function findOrphans({ program, file, otherRuns }: Told): Promise<readonly number[]> {
   const pids = await findProcesses(([argv0 = "", ...args]) =>
-    argv0.slice(argv0.lastIndexOf("/") + 1) === program && args.includes(file) && !args.includes("-c")
+    argv0.slice(argv0.lastIndexOf("/") + 1) === program && args.includes(file) &&
+    !otherRuns.some((argument) => args.includes(argument))
   );
   return await withoutContained(pids);
+}
+
+/**
+ * Finds the process that a pid file names; `undefined` if it does not run. A
+ * pid that means another program by now, or a process of a container, is none.
+ */
+export async function findByPidFile(
+  { pidFile, proof }: { readonly pidFile: string; readonly proof: "process" | "children" },
+  { program }: Told,
+): Promise<{ readonly pid: number; readonly children?: readonly number[] } | undefined> {
+  const text = await readTrusted(pidFile).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  });
+  const pid = Number(/^\s*([1-9][0-9]{0,9})\s*$/.exec(text)?.[1]);
+  if (!Number.isInteger(pid) || pid < 2) return undefined;
+  const stat = (await readStats([pid]))?.get(pid);
+  if (stat === undefined || !isProgram(stat, program)) return undefined;
+  if ((await withoutContained([pid])).length === 0) return undefined;
+  return proof === "process" ? { pid } : { pid, children: await readChildren(pid) };
 }

@@ -33,7 +33,7 @@ export interface Decision {
   readonly planned: string;
   /** Whether the target is in force, but for what `steps` do at leisure. */
   readonly inForce: boolean;
-  /** When a reload that is held back may be made; `Infinity` if none is. */
+  /** When what is held may be done, a reload or the start of a child; `Infinity` if nothing is. */
   readonly reloadAt: number;
 }
 
@@ -86,10 +86,15 @@ export class Planner<Config, ClusterConfig, Observed> {
   }
 
   /** Makes a target of a wish, which is the wish itself if nothing of it was refused. */
-  async aim(wanted: Wanted<Config, ClusterConfig>, { answers, file }: Seen): Promise<Target<Config, ClusterConfig>> {
-    const isAsked = (this.#acceptance.refusesCluster || wanted.unknown !== undefined) && answers !== undefined &&
-      file !== undefined;
-    const served = new Set<ClusterName>(isAsked ? (await this.#balancer.adopt(file, wanted.config)).keys() : []);
+  async aim(
+    wanted: Wanted<Config, ClusterConfig>,
+    seen: Seen,
+    sources: BalancerSources,
+  ): Promise<Target<Config, ClusterConfig>> {
+    const isAsked = this.#acceptance.refusesCluster || wanted.unknown !== undefined;
+    const served = isAsked
+      ? await servedBy(this.#balancer, { seen, sources, config: wanted.config })
+      : new Set<ClusterName>();
     const target = this.#acceptance.compose(wanted, { now: this.#clock.now(), served: () => served });
     const unknown = servedUnknown(wanted, served);
     if (unknown.length === 0) return target;
@@ -109,21 +114,28 @@ export class Planner<Config, ClusterConfig, Observed> {
    */
   async decide(
     { observed, wanted, target, reloadJitterMs }: View<Config, ClusterConfig, Observed>,
-    { because, plannedBefore, known }: {
+    { because, plannedBefore, known, owesNotify = false }: {
       readonly because: string | undefined;
       readonly plannedBefore: string | undefined;
       /** What commands came to so far. */
       readonly known: Recalled;
+      /** Whether nobody is known to have read the files as they are. */
+      readonly owesNotify?: boolean;
     },
   ): Promise<Decision> {
-    const steps = await this.#plan(target, observed, { reload: true, because, ...known });
+    const steps = await this.#plan(target, observed, { reload: true, because, owesNotify, ...known });
     const now = this.#clock.now();
     let reloadAt = Infinity;
-    if (steps !== undefined && !steps.some((step) => step.do === "reload")) {
+    if (steps !== undefined && !steps.some(isPaced)) {
       this.#pace.forgetReload();
-      const atOnce = this.#waiting.setAside(steps, now);
+      const allowed = this.#waiting.setAside(steps, now);
+      // A child that ended soon after each of its starts rests longer and longer.
+      const atOnce = allowed.filter((step) => step.do !== "supervise" || this.#pace.childAt(step) <= now);
+      const childAt = Math.min(...allowed.flatMap((step) => step.do === "supervise" ? [this.#pace.childAt(step)] : []));
       const planned = JSON.stringify(atOnce);
-      return { steps: atOnce, planned, inForce: atOnce.length === 0 || planned === plannedBefore, reloadAt };
+      const isLeftover = planned === plannedBefore && !steps.some((step) => step.do === "supervise");
+      const inForce = allowed.length === 0 || isLeftover;
+      return { steps: atOnce, planned, inForce, reloadAt: childAt > now ? childAt : Infinity };
     }
     if (steps !== undefined) {
       reloadAt = this.#pace.reloadAt(now, reloadJitterMs);
@@ -207,6 +219,25 @@ export class Planner<Config, ClusterConfig, Observed> {
     if (this.#rendered?.of !== wanted) this.#rendered = { of: wanted, is: await this.#balancer.render(wanted) };
     return this.#rendered.is;
   }
+}
+
+/** Whether a step bothers what serves, so that it keeps a rate. */
+function isPaced({ do: what }: Step): boolean {
+  return what === "reload" || what === "notify";
+}
+
+/** The clusters that a balancer serves: those of its files, if its process runs or there is none. */
+export async function servedBy<Config>(
+  balancer: Pick<Decider<Config>, "adopt">,
+  { seen: { answers, files }, sources, config }: {
+    readonly seen: Seen;
+    readonly sources: BalancerSources;
+    readonly config: Config;
+  },
+): Promise<ReadonlySet<ClusterName>> {
+  const runs = answers !== undefined || sources.kind === "files";
+  if (!runs || files === undefined || files.size === 0) return new Set();
+  return new Set((await balancer.adopt(files, config)).keys());
 }
 
 /** The clusters that are served, and of which it is not known how: they are left as they run. Pure. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { RecordingLogger } from "../../tests/support/recording_logger.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
-import type { Explanation, PlanAllowance, Step, Wanted } from "../plugin/contract.ts";
+import type { BalancerSources, Explanation, PlanAllowance, Step, Wanted } from "../plugin/contract.ts";
 import { type Decider, UndecidedError } from "../plugin/decider.ts";
 import { OperatorLog } from "./operator_log.ts";
 import { Pace } from "./pace.ts";
@@ -10,7 +10,13 @@ import { WaitingFile } from "./waiting_file.ts";
 
 type Wish = Wanted<string, string>;
 
-const SOURCES = { socket: "/run/s", queries: [], file: "/etc/f", program: "p", reloadIntervalMs: 2_000 };
+const SOURCES: BalancerSources = {
+  kind: "process",
+  contact: { by: "http", socket: "/run/s", queries: [] },
+  file: "/etc/f",
+  program: "p",
+  reloadIntervalMs: 2_000,
+};
 const RELOAD: Step = { do: "reload", reason: "frontend web", listens: [], how: { run: ["p"] } };
 const COMMAND: Step = { do: "command", command: "add server", expect: [""] };
 const SOON: Step = { do: "install", path: "/etc/f", contents: "", mode: 0o644, check: [], when: "soon" };
@@ -44,14 +50,14 @@ class Bench {
       name: "haproxy",
       render: ({ config }) => {
         this.rendered.push(config);
-        return { text: config, notices: [{ text: `of ${config}` }], origins: new Map() };
+        return { files: new Map([["/etc/f", { text: config }]]), notices: [{ text: `of ${config}` }] };
       },
-      plan: ({ config }, { text }, _, allowed) => {
-        assert.equal(text, config);
+      plan: ({ config }, { files }, _, allowed) => {
+        assert.equal(files.get("/etc/f")?.text, config);
         return this.plan(config, allowed);
       },
       explain: (_, output) => this.explain(output),
-      adopt: (file) => new Map(file.split(" ").map((name) => [name, []])),
+      adopt: (files) => new Map(files.get("/etc/f")?.split(" ").map((name) => [name, []])),
     };
     this.planner = new Planner({
       balancer: balancer as Decider<string, string, unknown>,
@@ -64,8 +70,8 @@ class Bench {
 
   /** Looks with a wish. */
   async view(wanted: Wish, { file = "", reloadJitterMs = 0 } = {}): Promise<View<string, string, unknown>> {
-    const seen = { answers: [], file };
-    const target = await this.planner.aim(wanted, seen);
+    const seen = { answers: [], files: new Map([["/etc/f", file]]) };
+    const target = await this.planner.aim(wanted, seen, SOURCES);
     return { sources: SOURCES, seen, observed: undefined, wanted, target, reloadJitterMs };
   }
 
@@ -131,8 +137,8 @@ Deno.test("Planner hands on why there must be a reload", async () => {
   const bench = new Bench();
   bench.plan = (_, { because }) => because === undefined ? [] : [{ ...RELOAD, reason: because }];
   const view = await bench.view(wish("one"));
-  const { steps } = await bench.planner.decide(view, { ...NO_MATTER, because: "config_file has changed" });
-  assert.deepEqual(steps, [{ ...RELOAD, reason: "config_file has changed" }]);
+  const { steps } = await bench.planner.decide(view, { ...NO_MATTER, because: "its config file has moved" });
+  assert.deepEqual(steps, [{ ...RELOAD, reason: "its config file has moved" }]);
 });
 
 Deno.test("Planner tells why a reload cannot be made, and plans what needs none; but a plugin that cannot answer is no plan at all", async () => {
@@ -207,6 +213,10 @@ Deno.test("Planner has no reload made as long as a cluster is served of which no
     const view = await bench.view({ ...wish("one", { api: "x" }), unknown }, served);
     assert.deepEqual((await bench.planner.decide(view, NO_MATTER)).steps, [RELOAD]);
   }
-  const nobody = await bench.planner.aim({ ...wish("one"), unknown: "all" }, { file: "web" });
+  const nobody = await bench.planner.aim(
+    { ...wish("one"), unknown: "all" },
+    { files: new Map([["/etc/f", "web"]]) },
+    SOURCES,
+  );
   assert.equal(nobody.held, false);
 });

@@ -2,15 +2,16 @@ import type { ClusterName } from "../model/topology.ts";
 import type { Rendered, Step, Wanted } from "../plugin/contract.ts";
 import type { Decider } from "../plugin/decider.ts";
 import type { BalancerEffects } from "./effects.ts";
-import { servedUnknown } from "./planner.ts";
+import { servedBy, servedUnknown } from "./planner.ts";
+import { programOf } from "./sources.ts";
 
 /** What would be done now. */
 export interface Preview {
-  /** The config file as it would be. */
+  /** The config files as they would be. */
   readonly rendered: Rendered;
   /** The steps that would be carried out, in order; `[]` if all is as it is wanted. */
   readonly steps: readonly Step[];
-  /** Whether the balancer answers at its socket. */
+  /** Whether the balancer's process runs, and answers. */
   readonly running: boolean;
   /** The clusters that are served and whose config cannot be used: while there are some there is no reload. */
   readonly leftAlone: readonly ClusterName[];
@@ -30,13 +31,13 @@ export async function preview<Config, ClusterConfig, Observed>(
 ): Promise<Preview> {
   const sources = await balancer.sources(wanted.config);
   const seen = await effects.observe(sources, (answers) => balancer.pid(answers), signal);
-  const version = wanted.version ?? await effects.version(sources.program, signal);
+  const program = programOf(sources);
+  const version = wanted.version ?? (program === undefined ? undefined : await effects.version(program, signal));
   const known = { ...wanted, version };
   const rendered = await balancer.render(known);
   const observed = await balancer.observe(seen, wanted.config);
-  const { answers, file } = seen;
-  const served = answers === undefined || file === undefined ? [] : (await balancer.adopt(file, wanted.config)).keys();
-  const leftAlone = servedUnknown(known, new Set(served));
+  const served = await servedBy(balancer, { seen, sources, config: wanted.config });
+  const leftAlone = servedUnknown(known, served);
   const steps = await balancer.plan(known, rendered, observed, { reload: leftAlone.length === 0 });
-  return { rendered, steps, running: answers !== undefined, leftAlone };
+  return { rendered, steps, running: seen.answers !== undefined, leftAlone };
 }

@@ -31,8 +31,7 @@ export async function runProgram(
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-    clearEnv: true,
-    env: { PATH: searchPath() },
+    ...programEnvironment(),
   }).spawn();
   const outputs = [new OutputReader(child.stdout), new OutputReader(child.stderr)];
   let late = false;
@@ -63,6 +62,11 @@ export async function runProgram(
     clearTimeout(timer);
     signal.removeEventListener("abort", kill);
   }
+}
+
+/** The environment of every program: it holds nothing but PATH. */
+export function programEnvironment(): { readonly clearEnv: true; readonly env: Record<string, string> } {
+  return { clearEnv: true, env: { PATH: searchPath() } };
 }
 
 /**

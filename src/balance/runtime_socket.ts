@@ -1,16 +1,11 @@
 import { assert } from "../kernel/assert.ts";
+import type { Dialect } from "../plugin/contract.ts";
 
-/** How long a batch of commands may take. A batch is at most {@linkcode BATCH_BYTES_MAX} long. */
+/** How long a batch of commands may take. A batch is at most so long as its dialect says. */
 const DEADLINE_MS = 5_000;
-
-/** The socket reads lines into a buffer of 16 kB; a batch stays below it. */
-const BATCH_BYTES_MAX = 15_000;
 
 /** What an answer may come to before the other side is taken for mad. */
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
-
-/** What the interactive mode ends each answer with. */
-const PROMPT = "\n> ";
 
 /** Raised when nobody listens at a socket: the balancer does not run. */
 export class NobodyListensError extends Error {
@@ -25,38 +20,44 @@ export class SocketSilentError extends Error {
 export interface RuntimeSocketOptions {
   /** Gives the exchange up. */
   readonly signal: AbortSignal;
+  /** How commands are said there. */
+  readonly dialect: Dialect;
   /** How long connecting, and then each batch, may take. */
   readonly deadlineMs?: number;
 }
 
 /**
- * A connection to a balancer's Unix socket in interactive mode: commands are
- * pipelined, and each answer ends with a prompt. (In the other mode some
- * answers end with one line break and some with two, so they cannot be told
- * apart.) A connection serves one process: after a reload it still speaks to
+ * A connection to a balancer's Unix socket: commands are pipelined, and answers
+ * are told apart by what each ends in. A connection serves one process: after a reload it still speaks to
  * the old one, so nobody keeps it for long.
  */
 export class RuntimeSocket implements Disposable {
   readonly #connection: Deno.UnixConn;
   readonly #path: string;
   readonly #signal: AbortSignal;
+  readonly #dialect: Dialect;
   readonly #deadlineMs: number;
   readonly #decoder = new TextDecoder();
   readonly #chunk = new Uint8Array(65_536);
   #received = "";
   #closed = false;
 
-  private constructor(connection: Deno.UnixConn, path: string, { signal, deadlineMs }: Required<RuntimeSocketOptions>) {
+  private constructor(
+    connection: Deno.UnixConn,
+    path: string,
+    { signal, dialect, deadlineMs }: Required<RuntimeSocketOptions>,
+  ) {
     [this.#connection, this.#path, this.#signal, this.#deadlineMs] = [connection, path, signal, deadlineMs];
+    this.#dialect = dialect;
   }
 
   /**
-   * Connects and turns the interactive mode on. Throws
+   * Connects, and says what a dialect opens with. Throws
    * {@linkcode NobodyListensError} or {@linkcode SocketSilentError}.
    */
   static async connect(
     path: string,
-    { signal, deadlineMs = DEADLINE_MS }: RuntimeSocketOptions,
+    { signal, dialect, deadlineMs = DEADLINE_MS }: RuntimeSocketOptions,
   ): Promise<RuntimeSocket> {
     signal.throwIfAborted();
     let connection: Deno.UnixConn;
@@ -68,9 +69,9 @@ export class RuntimeSocket implements Disposable {
       }
       throw error;
     }
-    const socket = new RuntimeSocket(connection, path, { signal, deadlineMs });
+    const socket = new RuntimeSocket(connection, path, { signal, dialect, deadlineMs });
     try {
-      await socket.#exchange("prompt\n", 1);
+      if (dialect.opening !== undefined) await socket.#exchange(`${dialect.opening}\n`, 1);
       return socket;
     } catch (error) {
       socket[Symbol.dispose]();
@@ -89,7 +90,7 @@ export class RuntimeSocket implements Disposable {
       assert(isOneCommand(command), `one command at a time: ${JSON.stringify(command.slice(0, 80))}`);
     }
     const answers: string[] = [];
-    for (const batch of batches(commands)) {
+    for (const batch of batches(commands, this.#dialect.batchBytesMax)) {
       answers.push(...await this.#exchange(batch.map((command) => `${command}\n`).join(""), batch.length));
     }
     return answers;
@@ -136,13 +137,14 @@ export class RuntimeSocket implements Disposable {
 
   async #read(answersExpected: number): Promise<readonly string[]> {
     const answers: string[] = [];
+    const { ending } = this.#dialect;
     for (;;) {
       let from = 0;
       while (answers.length < answersExpected) {
-        const end = this.#received.indexOf(PROMPT, from);
+        const end = this.#received.indexOf(ending, from);
         if (end < 0) break;
         answers.push(this.#received.slice(from, end).trim());
-        from = end + PROMPT.length;
+        from = end + ending.length;
       }
       this.#received = this.#received.slice(from);
       if (answers.length === answersExpected) return answers;
@@ -161,12 +163,12 @@ export function isOneCommand(text: string): boolean {
   return text !== "" && !/[\r\n;]/.test(text);
 }
 
-function* batches(commands: readonly string[]): Generator<readonly string[]> {
+function* batches(commands: readonly string[], bytesMax: number): Generator<readonly string[]> {
   let batch: string[] = [];
   let bytes = 0;
   for (const command of commands) {
     const length = command.length + 1;
-    if (batch.length > 0 && bytes + length > BATCH_BYTES_MAX) {
+    if (batch.length > 0 && bytes + length > bytesMax) {
       yield batch;
       [batch, bytes] = [[], 0];
     }

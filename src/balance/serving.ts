@@ -4,6 +4,7 @@ import type { Logger } from "../kernel/logger.ts";
 import type { BalancerSources, Seen, Step } from "../plugin/contract.ts";
 import type { Decider } from "../plugin/decider.ts";
 import type { BalancerEffects, StepFailure } from "./effects.ts";
+import { isSamePlace, whereabouts } from "./sources.ts";
 
 export interface ServingOptions {
   /** What the balancer is called in the log. */
@@ -164,12 +165,11 @@ export class Serving {
       const now = await this.#observe(sources, signal).catch(() => undefined);
       signal.throwIfAborted();
       const pid = now === undefined ? undefined : await this.#pidOf(now);
-      if (pid !== undefined && pid !== pidBefore) {
-        this.#process = processOf(pid, now ?? {});
-        this.#draining = pidBefore === undefined
-          ? undefined
-          : { pid: pidBefore, until: this.#clock.now() + DRAINING_MS };
-        const oldWorkers = (now?.oldWorkers ?? []).filter((other) => other !== pidBefore);
+      if (now !== undefined && pid !== undefined && hasTaken(step, { seen, pidBefore, now, pid, sources })) {
+        this.#process = processOf(pid, now);
+        const isRelieved = pidBefore !== undefined && pidBefore !== pid;
+        this.#draining = isRelieved ? { pid: pidBefore, until: this.#clock.now() + DRAINING_MS } : undefined;
+        const oldWorkers = (now.oldWorkers ?? []).filter((other) => other !== pidBefore);
         // Whoever starts the balancer after its end was as quick as we were; orphans were asked to leave already.
         const isRace = step.do === "start" && step.deadlineMs === undefined;
         return {
@@ -183,7 +183,8 @@ export class Serving {
         return fail(`its process ended within ${STILLBORN_MS} ms`);
       }
       if (this.#clock.now() > deadline) {
-        return fail(`no new process answered at ${sources.socket} within ${TAKEOVER_DEADLINE_MS} ms`);
+        const what = sources.kind === "process" && sources.contact.by === "pid" ? "was seen by" : "answered at";
+        return fail(`no new process ${what} ${placeOf(sources)} within ${TAKEOVER_DEADLINE_MS} ms`);
       }
       await delay(TAKEOVER_POLL_MS, { clock: this.#clock, signal });
     }
@@ -221,8 +222,8 @@ export class Serving {
   }
 
   /** The pid of the process that answered, if one did. */
-  async #pidOf({ answers }: Pick<Seen, "answers">): Promise<number | undefined> {
-    return answers === undefined ? undefined : await this.#balancer.pid(answers);
+  async #pidOf({ answers, pid }: Pick<Seen, "answers" | "pid">): Promise<number | undefined> {
+    return pid ?? (answers === undefined ? undefined : await this.#balancer.pid(answers));
   }
 
   /** Looks past a process that has been relieved, and answers once more while it leaves. */
@@ -246,12 +247,12 @@ export class Serving {
    */
   async #withLeftBehind(seen: Seen, sources: BalancerSources, signal: AbortSignal): Promise<Seen> {
     const before = this.#settledAt;
-    if (before === undefined || (before.socket === sources.socket && before.file === sources.file)) return seen;
+    if (before === undefined || isSamePlace(before, sources)) return seen;
     const left = await this.#observe(before, signal);
     const pid = await this.#pidOf(left);
     if (pid !== undefined && left.isContained === true) {
       throw new Error(
-        `nobody answers at ${sources.socket}, and process ${pid}, which answers at ${before.socket} as before, ` +
+        `nobody answers at ${placeOf(sources)}, and process ${pid}, which answers at ${placeOf(before)} as before, ` +
           "is not one of this host: stop it, for two would serve side by side",
       );
     }
@@ -299,6 +300,28 @@ export class Serving {
     });
     this.#attended = { pid, since: now, stop, done };
   }
+}
+
+/** Where a balancer is looked for, for messages. */
+function placeOf(sources: BalancerSources): string {
+  return sources.kind === "process" ? whereabouts(sources) : sources.file;
+}
+
+/** Whether a start or a reload has taken: by another process, or by other children of the same one. */
+function hasTaken(
+  step: Birth,
+  { seen, pidBefore, now, pid, sources }: {
+    readonly seen: Seen;
+    readonly pidBefore: number | undefined;
+    readonly now: Seen;
+    readonly pid: number;
+    readonly sources: BalancerSources;
+  },
+): boolean {
+  if (pid !== pidBefore) return true;
+  const { contact } = sources.kind === "process" ? sources : {};
+  if (step.do !== "reload" || contact?.by !== "pid" || contact.proof !== "children") return false;
+  return (now.children ?? []).some((child) => !seen.children?.includes(child));
 }
 
 function processOf(pid: number, { masterPid = pid, isContained = false }: Seen): Process {

@@ -6,12 +6,13 @@ import { type Birth, Serving } from "./serving.ts";
 
 const NEVER = new AbortController().signal;
 const START: Birth = { do: "start", reason: "nobody answers", run: ["haproxy"] };
-const BY_MASTER: Birth = { do: "reload", reason: "frontend web", listens: [], how: { master: "/run/master.sock" } };
+const BY_ASKING = { ask: "/run/master.sock", command: "reload", took: "yes", failed: "no" };
+const BY_MASTER: Birth = { do: "reload", reason: "frontend web", listens: [], how: BY_ASKING };
 
 function at(place: string): BalancerSources {
   return {
-    socket: `/run/${place}.sock`,
-    queries: [],
+    kind: "process",
+    contact: { by: "http", socket: `/run/${place}.sock`, queries: [] },
     file: `/etc/${place}.cfg`,
     program: "haproxy",
     reloadIntervalMs: 0,
@@ -37,7 +38,7 @@ class Bench {
     name: "haproxy",
     balancer: { pid: ([pid]) => pid === undefined ? undefined : Number(pid) },
     effects: {
-      observe: ({ socket }) => Promise.resolve(this.here.get(socket) ?? {}),
+      observe: ({ file }) => Promise.resolve(this.here.get(file) ?? {}),
       watchSocket: (_, signal) =>
         new Promise((end) => {
           this.attended.push({ end, signal });
@@ -56,7 +57,7 @@ class Bench {
 
   /** Says what is seen at a place. */
   set(place: string, seen: Seen): void {
-    this.here.set(at(place).socket, seen);
+    this.here.set(at(place).file, seen);
   }
 
   /** Looks at a place, and takes note of who serves there. */

@@ -4,6 +4,7 @@ import type { KnownVersion } from "./known_version.ts";
 import type { OperatorLog } from "./operator_log.ts";
 import type { Planner, View } from "./planner.ts";
 import type { Serving } from "./serving.ts";
+import { isSamePlace, programOf } from "./sources.ts";
 
 /** By what a {@linkcode survey} finds out. */
 export interface SurveyOptions<Config, ClusterConfig, Observed> {
@@ -34,13 +35,13 @@ export async function survey<Config, ClusterConfig, Observed>(
   const sources = await balancer.sources(asked.config);
   const [here, wanted] = await Promise.all([
     look(sources, asked.config, options),
-    version.fillIn(asked, sources.program, signal),
+    version.fillIn(asked, programOf(sources), signal),
   ]);
   if (here === undefined || wanted === undefined) return undefined;
-  const target = await planner.aim(wanted, here.seen);
+  const target = await planner.aim(wanted, here.seen, sources);
   const there = await balancer.sources(target.wanted.config);
   const { reloadJitterMs = 0 } = there;
-  if (there.socket === sources.socket && there.file === sources.file) {
+  if (isSamePlace(there, sources)) {
     return { sources, ...here, wanted, target, reloadJitterMs };
   }
   // What was accepted is not where the balancer was refused to go.

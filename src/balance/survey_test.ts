@@ -15,8 +15,14 @@ function wish(config: string): Wanted<string, string> {
 }
 
 function sourcesOf(place: string): BalancerSources {
-  const [socket, file] = [`/run/${place}.sock`, `/etc/${place}.cfg`];
-  return { socket, queries: [], file, program: "haproxy", reloadIntervalMs: 0, reloadJitterMs: 70 };
+  return {
+    kind: "process",
+    contact: { by: "http", socket: `/run/${place}.sock`, queries: [] },
+    file: `/etc/${place}.cfg`,
+    program: "haproxy",
+    reloadIntervalMs: 0,
+    reloadJitterMs: 70,
+  };
 }
 
 function begin(change: Partial<Options> = {}) {
@@ -25,8 +31,8 @@ function begin(change: Partial<Options> = {}) {
   const options: Options = {
     balancer: { sources: sourcesOf, observe: (_, config) => `${config}!` },
     serving: {
-      look: ({ file }) => Promise.resolve({ file }),
-      meet: (_: Seen, { socket }) => Promise.resolve(void met.push(socket)),
+      look: ({ file }) => Promise.resolve({ files: new Map([[file, "text"]]) }),
+      meet: (_: Seen, { file }) => Promise.resolve(void met.push(file)),
     },
     version: { fillIn: (wanted) => Promise.resolve({ ...wanted, version: [2, 6, 12] }) },
     planner: { aim: (wanted) => Promise.resolve({ wanted, held: false }) },
@@ -42,20 +48,20 @@ Deno.test("survey finds what there is, and what is wanted of it", async () => {
   const wanted = { ...wish("web"), version: [2, 6, 12] };
   assert.deepEqual(await survey(wish("web"), options), {
     sources: sourcesOf("web"),
-    seen: { file: "/etc/web.cfg" },
+    seen: { files: new Map([["/etc/web.cfg", "text"]]) },
     observed: "web!",
     wanted,
     target: { wanted, held: false },
     reloadJitterMs: 70,
   });
-  assert.deepEqual(met, ["/run/web.sock"]);
+  assert.deepEqual(met, ["/etc/web.cfg"]);
 });
 
 Deno.test("survey looks where the balancer was accepted, if it was refused to go", async () => {
   const { options, met } = begin({ planner: { aim: () => Promise.resolve({ wanted: wish("old"), held: false }) } });
   const view = await survey(wish("new"), options);
   assert.deepEqual([view?.sources, view?.observed, view?.wanted.config], [sourcesOf("old"), "old!", "new"]);
-  assert.deepEqual(met, ["/run/new.sock", "/run/old.sock"]);
+  assert.deepEqual(met, ["/etc/new.cfg", "/etc/old.cfg"]);
 });
 
 Deno.test("survey tells why the balancer cannot be observed, and takes note of nobody", async () => {

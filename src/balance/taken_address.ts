@@ -18,8 +18,8 @@ export interface TakenAddress {
 /**
  * Finds the first of some addresses that a balancer could not have to itself.
  * `own` are the processes that hand their listeners over, or are the balancer's:
- * what they hold is no obstacle. HAProxy shares its ports with whoever else does
- * (`SO_REUSEPORT`), so a bind alone would not tell of a second HAProxy. `isStart`:
+ * what they hold is no obstacle. A balancer may share its ports with whoever else
+ * does (`SO_REUSEPORT`), so a bind alone would not tell of a second one. `isStart`:
  * nobody hands anything over, and what else a bind may meet the balancer's own
  * start tells best.
  */

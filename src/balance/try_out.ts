@@ -2,6 +2,7 @@ import type { Explanation, Wanted } from "../plugin/contract.ts";
 import type { Decider } from "../plugin/decider.ts";
 import { Acceptance } from "./acceptance.ts";
 import type { BalancerEffects } from "./effects.ts";
+import { filesOf, programOf } from "./sources.ts";
 
 /** What a balancer's program makes of a wish. */
 export interface Trial<Config, ClusterConfig> {
@@ -18,23 +19,24 @@ export interface Trial<Config, ClusterConfig> {
 /**
  * Has a balancer's own program judge a wish, as a writer does that knows of no
  * earlier form: what is refused is left out, and the rest is judged again.
- * Writes to `candidate` alone. A program that is not there judges nothing.
+ * Writes to paths that begin with `candidate` alone. A program that is not there judges nothing.
  */
 export async function tryOut<Config, ClusterConfig, Observed>(
   asked: Wanted<Config, ClusterConfig>,
   { balancer, effects, candidate, signal }: {
     readonly balancer: Decider<Config, ClusterConfig, Observed>;
     readonly effects: Pick<BalancerEffects, "version" | "execute">;
-    /** A path in a directory that nobody else uses. */
+    /** What paths begin with in a directory that nobody else uses. */
     readonly candidate: string;
     readonly signal: AbortSignal;
   },
 ): Promise<Trial<Config, ClusterConfig>> {
   const sources = await balancer.sources(asked.config);
-  const version = asked.version ?? await effects.version(sources.program, signal);
+  const program = programOf(sources);
+  const version = asked.version ?? (program === undefined ? undefined : await effects.version(program, signal));
   const wanted = { ...asked, version };
   const refusals: Explanation[] = [];
-  if (version === undefined) return { target: wanted, refusals, isAsked: false };
+  if (program !== undefined && version === undefined) return { target: wanted, refusals, isAsked: false };
   const acceptance = new Acceptance<Config, ClusterConfig>();
   for (;;) {
     signal.throwIfAborted();
@@ -42,17 +44,22 @@ export async function tryOut<Config, ClusterConfig, Observed>(
     if (held) return { target, refusals, isAsked: true };
     const rendered = await balancer.render(target);
     // As if it took the place of another: a file that is the first may be left to the start to be judged.
-    const observed = await balancer.observe({ file: "" }, target.config);
+    const files = new Map(filesOf(sources).map((path) => [path, ""]));
+    const observed = await balancer.observe({ files }, target.config);
     const steps = await balancer.plan(target, rendered, observed, { reload: true });
-    const installs = steps.filter((step) => step.do === "install").map((step) => ({ ...step, path: candidate }));
+    const asPlanned = steps.filter((step) => step.do === "install");
+    const installs = asPlanned.map((step, index) => ({ ...step, path: `${candidate}-${index}`, owner: undefined }));
     const outcomes = await effects.execute(installs, sources, signal);
+    // What the program says is of the file to be.
+    const named = (output: string) =>
+      installs.reduceRight((text, { path }, index) => text.replaceAll(path, asPlanned[index]?.path ?? path), output);
     const failed = outcomes.find((outcome) => !outcome.ok);
     if (failed?.ok !== false || failed.failure.kind !== "refused") {
       const said = outcomes.flatMap((outcome) => outcome.ok && outcome.output !== "" ? [outcome.output] : []);
-      const output = said.join("\n").replaceAll(candidate, sources.file);
+      const output = named(said.join("\n"));
       return { target, refusals, isAsked: true, ...failed === undefined && { output } };
     }
-    const output = failed.failure.message.replaceAll(candidate, sources.file);
+    const output = named(failed.failure.message);
     const found = await balancer.explain?.(rendered, output) ?? { faults: [{ message: output, remedy: [] }] };
     if (found.faults.length === 0) return { target, refusals, isAsked: false };
     refusals.push(found);

@@ -18,7 +18,7 @@ type Install = Step & { do: "install" };
  * for a wish, though not for ever. Times are readings of a clock that others take.
  */
 export class WaitingFile {
-  #file: { readonly step: Install; readonly dueAt: number } | undefined;
+  #file: { readonly steps: readonly Install[]; readonly dueAt: number } | undefined;
   #lastAt = -Infinity;
   #writing: AbortController | undefined;
   #brokenOff = 0;
@@ -30,9 +30,9 @@ export class WaitingFile {
     return this.#behind;
   }
 
-  /** The step that would write it, as a list of one; of none if nothing waits. */
+  /** The steps that would write it, one for each file; none if nothing waits. */
   get steps(): readonly Install[] {
-    return this.#file === undefined ? [] : [this.#file.step];
+    return this.#file?.steps ?? [];
   }
 
   /** When it is to be written; `Infinity` if none waits. */
@@ -40,14 +40,14 @@ export class WaitingFile {
     return this.#file?.dueAt ?? Infinity;
   }
 
-  /** Takes the file that may wait out of a plan, and notes it; a plan without one makes the noted one void. */
+  /** Takes the files that may wait out of a plan, and notes them; a plan without any makes the noted ones void. */
   setAside(steps: readonly Step[], now: number): readonly Step[] {
-    const step = steps.find((step): step is Install => step.do === "install" && step.when === "soon");
+    const waiting = steps.filter((step): step is Install => step.do === "install" && step.when === "soon");
     const intervalMs = SOON_INTERVAL_MS * 2 ** Math.min(this.#failures, FAILURES_COUNTED_MAX);
     const dueAt = this.#file?.dueAt ?? Math.max(now + SOON_MS, this.#lastAt + intervalMs);
-    this.#file = step === undefined ? undefined : { step, dueAt };
-    if (step === undefined) this.note(undefined, now);
-    return steps.filter((other) => other !== step);
+    this.#file = waiting.length === 0 ? undefined : { steps: waiting, dueAt };
+    if (waiting.length === 0) this.note(undefined, now);
+    return steps.filter((step) => !waiting.includes(step as Install));
   }
 
   /** Forgets it, for a newer one is in place, or will be planned. */

@@ -130,8 +130,10 @@ export class Writer<Config, ClusterConfig, Observed> {
   #converged = false;
   /** Whether all was in force when last looked at: what is otherwise then was not our doing. */
   #isCalm = false;
-  /** The file as it was then, or as it was written since: who finds another one has not been us. */
-  #fileLeft: string | undefined;
+  /** The files as they were then, or as they were written since: who finds others has not been us. */
+  readonly #filesLeft = new Map<string, string>();
+  /** Whether nobody is known to have read the files as they are. */
+  #owesNotify = true;
 
   constructor(options: WriterOptions<Config, ClusterConfig, Observed>) {
     const { balancer, effects, clock, random, reconcileMs = RECONCILE_MS, onApplied = () => {} } = options;
@@ -184,6 +186,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     const end = () => cancelEnding = this.#clock.after(END_GRACE_MS, () => this.#ending.abort());
     if (signal.aborted) end();
     else signal.addEventListener("abort", end, { once: true });
+    const childrenWatched = this.#watchChildren(signal);
     try {
       while (!signal.aborted) {
         const fresh = await this.#awaitWork(signal);
@@ -196,11 +199,21 @@ export class Writer<Config, ClusterConfig, Observed> {
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
+      await childrenWatched;
       await this.#serving.end();
       await this.#writeFile({ last: true }).finally(() => {
         signal.removeEventListener("abort", end);
         cancelEnding();
       });
+    }
+  }
+
+  /** Looks at once when a child process has ended. */
+  async #watchChildren(signal: AbortSignal): Promise<void> {
+    const { childEnd } = this.#effects;
+    while (childEnd !== undefined && !signal.aborted) {
+      await childEnd.call(this.#effects, signal);
+      if (this.#wish !== undefined && !signal.aborted) this.#agenda.lookNow();
     }
   }
 
@@ -258,17 +271,20 @@ export class Writer<Config, ClusterConfig, Observed> {
     if (view === undefined) return [this.#later(), false];
     // A process that was started from another file would come back with that one when it is restarted by hand.
     const hasMoved = this.#serving.settledAt !== undefined && this.#serving.settledAt.file !== view.sources.file;
-    const because = turn.because ?? (hasMoved ? "config_file has changed" : undefined);
+    const because = turn.because ?? (hasMoved ? "its config file has moved" : undefined);
     const other = await this.#effects.claim?.(view.sources);
     this.#told.tellStandby(other);
     const decision = await this.#planner.decide(view, {
       because,
       plannedBefore: turn.plannedBefore,
       known: this.#commands.recall(this.#answering(view)),
+      owesNotify: this.#owesNotify,
     });
     const { steps, planned, inForce, reloadAt } = decision;
     this.#agenda.lookBy(reloadAt);
-    if (view.seen.answers !== undefined) this.#logbook.saw(view.seen, this.#clock.now());
+    if (view.seen.answers !== undefined || view.sources.kind === "files") {
+      this.#logbook.saw(view.seen, this.#clock.now());
+    }
     if (inForce) {
       this.#planner.accept(view.target.wanted);
       this.#logbook.served(view.target.wanted, turn.wish.generation);
@@ -279,7 +295,9 @@ export class Writer<Config, ClusterConfig, Observed> {
     if (steps.length === 0 || planned === turn.plannedBefore) {
       this.#agenda.lookBy(this.#pace.leftoverAt(this.#clock.now(), steps));
       if (steps.length === 0) this.#tellDrift(view, steps);
-      [this.#isCalm, this.#fileLeft] = [inForce, view.seen.file];
+      this.#isCalm = inForce;
+      this.#filesLeft.clear();
+      for (const [path, text] of view.seen.files ?? []) this.#filesLeft.set(path, text);
       return ["wait", inForce && view.target.wanted === view.wanted];
     }
     // The one that is active does what is to be done; this one looks again, and takes over when that has ended.
@@ -331,7 +349,8 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#logbook.did(outcomes, this.#clock.now());
     this.#commands.note(outcomes, this.#answering(view));
     for (const outcome of outcomes) if (outcome.ok) turn.done.push(outcome.step);
-    this.#tellOutcomes(outcomes);
+    this.#noteOutcomes(outcomes, view.sources);
+    this.#tellOutcomes(outcomes, view.sources);
     const failed = outcomes.find((outcome) => !outcome.ok) ?? await this.#takeOver(turn, view, steps);
     if (steps.some((step) => step.do === "install" || step.do === "start")) this.#waiting.forget();
     this.#isCalm &&= failed === undefined && steps.every((step) => step.do === "command");
@@ -349,6 +368,17 @@ export class Writer<Config, ClusterConfig, Observed> {
     turn.plannedBefore = planned;
     // The next wish looks for itself, so it need not wait for this one to be looked at once more.
     return this.#agenda.hasWish ? "wait" : "again";
+  }
+
+  /** Notes what later decisions are to know of what was done. */
+  #noteOutcomes(outcomes: readonly StepOutcome[], { reloadIntervalMs }: BalancerSources): void {
+    const now = this.#clock.now();
+    for (const { ok, step } of outcomes) {
+      if (step.do === "notify") this.#pace.noteReload(step, now, reloadIntervalMs);
+      if (step.do === "supervise") this.#pace.noteChild(step, now);
+      if (step.do === "install" && ok) this.#owesNotify = true;
+      if (step.do === "notify") this.#owesNotify = !ok;
+    }
   }
 
   /** Waits until another process answers, after a start or a reload; answers the failure if none does. */
@@ -372,7 +402,7 @@ export class Writer<Config, ClusterConfig, Observed> {
   async #carryOver(commands: readonly CommandStep[], sources: BalancerSources): Promise<void> {
     if (commands.length === 0) return;
     const outcomes = await this.#effects.execute(commands, sources, this.#ending.signal);
-    this.#tellOutcomes(outcomes);
+    this.#tellOutcomes(outcomes, sources);
     for (const outcome of outcomes) {
       if (outcome.ok) continue;
       const { message, kind } = outcome.failure;
@@ -400,6 +430,9 @@ export class Writer<Config, ClusterConfig, Observed> {
         return failure.kind === "refused"
           ? await this.#refuse(turn, view, failure, () => this.#pace.refusedFileRetryAt(now))
           : this.#fail(failure);
+      case "notify":
+      case "supervise":
+        return this.#fail(failure);
       case "start":
       case "reload": {
         this.#pace.noteReload(step, now, view.sources.reloadIntervalMs);
@@ -414,22 +447,23 @@ export class Writer<Config, ClusterConfig, Observed> {
     }
   }
 
-  /** Puts the file back that was there before a process could not be made of the new one. */
+  /** Puts the files back that were there before a process could not be made of the new ones. */
   async #restore(
-    { seen: { file }, sources }: View<Config, ClusterConfig, Observed>,
+    { seen: { files }, sources }: View<Config, ClusterConfig, Observed>,
     outcomes: readonly StepOutcome[],
   ): Promise<void> {
-    const installed = outcomes.find((outcome) => outcome.ok && outcome.step.do === "install")?.step;
-    if (installed?.do !== "install" || file === undefined) return;
-    const step: Step = { ...installed, contents: file, check: [] };
-    const [outcome] = await this.#effects.execute([step], sources, this.#ending.signal);
-    if (outcome?.ok === false) this.#told.tellFault(outcome.failure.message);
-    else this.#fileLeft = file;
+    const steps = outcomes.flatMap(({ ok, step }): (Step & { do: "install" })[] => {
+      const contents = ok && step.do === "install" ? files?.get(step.path) : undefined;
+      return contents === undefined || step.do !== "install" ? [] : [{ ...step, contents, check: [] }];
+    });
+    for (const outcome of await this.#effects.execute(steps, sources, this.#ending.signal)) {
+      if (!outcome.ok) this.#told.tellFault(outcome.failure.message);
+      else if (outcome.step.do === "install") this.#filesLeft.set(outcome.step.path, outcome.step.contents);
+    }
   }
 
   /**
-   * Reloads the restored file where a reload that failed has cost the process that serves its socket: from HAProxy 3.1
-   * on a master's second failure in a row does. Nobody could change members otherwise until another process is started.
+   * Reloads the restored file where a reload that failed has cost the process that serves its socket. Nobody could change members otherwise until another process is started.
    */
   async #regainSocket(
     turn: Turn<Config, ClusterConfig>,
@@ -444,7 +478,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#logbook.begins([step], this.#clock.now());
     const outcomes = await this.#effects.execute([step], view.sources, this.#ending.signal);
     this.#logbook.did(outcomes, this.#clock.now());
-    this.#tellOutcomes(outcomes);
+    this.#tellOutcomes(outcomes, view.sources);
     const lost = outcomes.find((outcome) => !outcome.ok) ?? await this.#takeOver(turn, view, [step]);
     if (lost !== undefined) this.#told.tellFault(lost.failure.message);
     else turn.done.push(step);
@@ -475,28 +509,29 @@ export class Writer<Config, ClusterConfig, Observed> {
     return "wait";
   }
 
-  /** Writes the file that waits, if one does; `last`: no wish may break that off. */
+  /** Writes the files that wait, if some do; `last`: no wish may break that off. */
   async #writeFile({ last }: { readonly last: boolean }): Promise<void> {
-    const [step] = this.#waiting.steps;
+    const { steps } = this.#waiting;
     const wish = this.#wish;
-    if (step === undefined || wish === undefined) return;
+    if (steps.length === 0 || wish === undefined) return;
     const began = this.#clock.now();
     const sources = await this.#sourcesOf(wish.wanted.config);
     // The next turn plans it anew.
     if (sources === undefined) return this.#waiting.forget();
     const outcomes = await this.#waiting.write(
-      (signal) => this.#effects.execute([step], sources, signal),
+      (signal) => this.#effects.execute(steps, sources, signal),
       { now: began, last, signal: this.#ending.signal },
     );
     if (outcomes === undefined) return;
-    this.#tellOutcomes(outcomes);
-    for (const outcome of outcomes) {
-      this.#waiting.note(outcome.ok ? undefined : outcome.failure.message, this.#clock.now());
-      if (outcome.ok) {
-        this.#fileLeft = step.contents;
-        continue;
-      }
-      this.#told.tellFileBehind(step.path, outcome.failure.message);
+    this.#noteOutcomes(outcomes, sources);
+    this.#tellOutcomes(outcomes, sources);
+    const failed = outcomes.find((outcome) => !outcome.ok);
+    this.#waiting.note(failed?.failure.message, this.#clock.now());
+    for (const { ok, step } of outcomes) {
+      if (ok && step.do === "install") this.#filesLeft.set(step.path, step.contents);
+    }
+    if (failed?.step.do === "install") {
+      this.#told.tellFileBehind(failed.step.path, failed.failure.message);
       this.#later();
     }
     this.#logbook.follows(this.#waiting.behind);
@@ -522,16 +557,18 @@ export class Writer<Config, ClusterConfig, Observed> {
   }
 
   /** Tells what somebody else has changed since all was in force, if it was. */
-  #tellDrift({ seen, sources }: View<Config, ClusterConfig, Observed>, steps: readonly Step[]): void {
+  #tellDrift({ seen }: View<Config, ClusterConfig, Observed>, steps: readonly Step[]): void {
     // A file that is as it was left has been changed by nobody, though another one is wanted: what was refused is tried again.
-    const isLeft = (step: Step) => step.do === "install" && seen.file === this.#fileLeft;
+    const isLeft = (step: Step) =>
+      step.do === "install" && seen.files?.get(step.path) === this.#filesLeft.get(step.path);
     const found = [...steps, ...this.#waiting.steps].filter((step) => !isLeft(step));
-    if (this.#isCalm) this.#told.tellDrift(seen, found, sources);
+    if (this.#isCalm) this.#told.tellDrift(seen, found);
   }
 
-  #tellOutcomes(outcomes: readonly StepOutcome[]): void {
+  #tellOutcomes(outcomes: readonly StepOutcome[], sources: BalancerSources): void {
     const tried = this.#pace.isLeftover(outcomes.map(({ step }) => step));
-    this.#told.tellOutcomes(outcomes, { tried, ran: this.#planner.hasServed });
+    const chatter = sources.kind === "process" ? sources.chatter : [];
+    this.#told.tellOutcomes(outcomes, { tried, ran: this.#planner.hasServed, chatter });
   }
 }
 

@@ -782,7 +782,7 @@ Deno.test("Writer reloads once for a config file that moved, and says so", async
   bench.forget();
   await bench.put({ ...wanted, config: { ...wanted.config, configFile: "/etc/moved.cfg" } });
   await bench.pass(60_000);
-  assert.deepEqual(bench.reloads.map((step) => step.reason), ["config_file has changed"]);
+  assert.deepEqual(bench.reloads.map((step) => step.reason), ["its config file has moved"]);
 });
 
 Deno.test("Writer does not blame the config for a program that does not end", async () => {

@@ -1,5 +1,6 @@
 import type { BalancerSources } from "../plugin/contract.ts";
 import { look } from "../system/processes.ts";
+import { filesOf, socketOf } from "./sources.ts";
 import { folderOf, resolveTrusted, UntrustedPathError } from "../system/trusted_file.ts";
 
 /** What stands in the way of writing a balancer's files. */
@@ -10,8 +11,19 @@ export interface WritingObstacle {
 }
 
 /** Everything that the host or the balancer's program writes for it. */
-function writtenPaths({ file, socket, alsoWrites = [] }: BalancerSources): readonly string[] {
-  return [...new Set([file, socket, ...alsoWrites])];
+function writtenPaths(sources: BalancerSources): readonly string[] {
+  const socket = socketOf(sources);
+  const { alsoWrites = [], contact } = sources.kind === "process" ? sources : {};
+  const pidFiles = (sources.children ?? []).map(({ pidFile }) => pidFile);
+  return [
+    ...new Set([
+      ...filesOf(sources),
+      ...socket === undefined ? [] : [socket],
+      ...contact?.by === "pid" ? [contact.pidFile] : [],
+      ...alsoWrites,
+      ...pidFiles,
+    ]),
+  ];
 }
 
 /**
@@ -47,8 +59,10 @@ export async function findWritingObstacles(sources: BalancerSources): Promise<re
         `${paths.length === 1 ? "is" : "are"} written there`,
     });
   }
-  const inPlace = missing.has(folderOf(sources.file)) ? undefined : await whyInPlace(sources.file);
-  if (inPlace !== undefined) found.push({ severity: "notice", message: inPlace });
+  for (const file of filesOf(sources)) {
+    const inPlace = missing.has(folderOf(file)) ? undefined : await whyInPlace(file);
+    if (inPlace !== undefined) found.push({ severity: "notice", message: inPlace });
+  }
   return found;
 }
 

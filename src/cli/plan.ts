@@ -49,7 +49,7 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
       waitMs,
     });
   }
-  for (const { balancer, file, running, steps, rendered, leftAlone } of balancers) {
+  for (const { balancer, running, steps, rendered, leftAlone } of balancers) {
     print(`# ${balancer}: ${running ? "it answers at its socket" : "nobody answers at its socket"}`);
     print(`# steps: ${steps.length === 0 ? "none, all is as it is wanted" : ""}`);
     for (const step of steps) print(`#   ${describeStep(step)}`);
@@ -57,9 +57,11 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
       print(`# left as they run, and no reload, until their config can be used: ${leftAlone.join(", ")}`);
     }
     for (const notice of rendered.notices) print(`# notice: ${notice.text}`);
-    print(`# --- ${file} ---`);
-    // What is printed may be passed on; the file itself keeps its secrets.
-    for (const line of rendered.text.trimEnd().split("\n")) print(applyMasks(line, lineMasks(line)));
+    for (const [path, { text }] of rendered.files) {
+      print(`# --- ${path} ---`);
+      // What is printed may be passed on; the file itself keeps its secrets.
+      for (const line of text.trimEnd().split("\n")) print(applyMasks(line, lineMasks(line)));
+    }
   }
   return unreachable.length > 0 || diagnostics.some(({ severity }) => severity === "error") ? 1 : 0;
 }
@@ -75,17 +77,21 @@ export function describeStep(step: Step): string {
       return `install ${step.path}${when}${checker}`;
     }
     case "start":
-      return `start (${step.reason}): ${
-        step.master === undefined ? "" : `${describeWay({ master: step.master })}, or else `
-      }` +
+      return `start (${step.reason}): ${step.master === undefined ? "" : `${describeWay(step.master)}, or else `}` +
         step.run.join(" ");
     case "reload": {
       return `reload (${step.reason}): ${describeWay(step.how)}`;
     }
+    case "notify":
+      return `notify (${step.reason}): ${step.run.join(" ")}`;
+    case "supervise":
+      return `${step.run.length === 0 ? "end" : "have"} child process ${step.name} (${step.reason}): ${
+        step.run.join(" ")
+      }`;
   }
 }
 
 function describeWay(how: ReloadWay): string {
   if ("run" in how) return how.run.join(" ");
-  return "master" in how ? `reload, asked of the master at ${how.master}` : `${how.signal} to ${how.pid}`;
+  return "ask" in how ? `reload, asked of the master at ${how.ask}` : `${how.signal} to ${how.pid}`;
 }

@@ -4,8 +4,7 @@
  *
  * @module
  */
-import type { Node } from "../model/node.ts";
-import type { Rendered, Wanted } from "../plugin/contract.ts";
+import type { Rendered, Wanted, WantedNode } from "../plugin/contract.ts";
 import type { Awaitable, Decider } from "../plugin/decider.ts";
 import { pluginRules, type Subject } from "./plugin_rules.ts";
 import { must, type Rule } from "./rule.ts";
@@ -31,8 +30,22 @@ export interface BalancerSubject extends Subject {
     | undefined;
 }
 
-function node(port: number): Node {
-  return { host: "one.example", ip: "192.0.2.1", port, metadata: {} };
+function member(port: number): WantedNode {
+  return {
+    node: { host: "one.example", ip: "192.0.2.1", port, metadata: {} },
+    state: "ready",
+    pool: "primary",
+  };
+}
+
+/** The texts of what was rendered, by path, as the host reads them back. */
+function textsOf({ files }: Rendered): ReadonlyMap<string, string> {
+  return new Map([...files].map(([path, { text }]) => [path, text]));
+}
+
+/** The same as one text, to compare by. */
+function print(rendered: Rendered): string {
+  return JSON.stringify([...textsOf(rendered)]);
 }
 
 /** The rules for a balancer. */
@@ -49,7 +62,7 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
   const wantedOf = ({ config, cluster }: NonNullable<typeof functions>, ports: readonly number[]): Wanted => ({
     config,
     host: { fqdn: "here.example", ip: "192.0.2.9" },
-    clusters: [{ name: "conformance", config: cluster, nodes: ports.map(node) }],
+    clusters: [{ name: "conformance", config: cluster, nodes: ports.map(member) }],
   });
   return [
     ...pluginRules("balancer", subject, { scope: { instance: name }, config: () => example }),
@@ -59,57 +72,75 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
         await plugin.render(wantedOf(given, [8001])),
         await plugin.render(wantedOf(given, [8001])),
       ];
-      must(first.text === again.text, "It renders something else when it is asked again");
+      must(print(first) === print(again), "It renders something else when it is asked again");
       const more = await plugin.render(wantedOf(given, [8001, 8002]));
-      must(more.text !== first.text, "It renders the same for one member as for two");
+      must(print(more) !== print(first), "It renders the same for one member as for two");
     }),
     rule("renders a whole file where there is no cluster, and where a cluster has no members", async (given) => {
       const { plugin, config } = given;
       const none = { ...wantedOf(given, []), config, clusters: [] };
       for (const wanted of [none, wantedOf(given, [])]) {
-        must((await plugin.render(wanted)).text.length > 0, "It renders an empty file");
+        const texts = textsOf(await plugin.render(wanted));
+        must(texts.size > 0, "It renders no file");
+        for (const [path, text] of texts) must(text.length > 0, `It renders an empty file ${path}`);
       }
     }),
     rule("reads the members back from the file that it rendered", async (given) => {
       const { plugin, config } = given;
-      const { text } = await plugin.render(wantedOf(given, [8001, 8002]));
-      const ports = (await plugin.adopt(text, config)).get("conformance")?.map(({ port }) => port).toSorted();
+      const texts = textsOf(await plugin.render(wantedOf(given, [8001, 8002])));
+      const ports = (await plugin.adopt(texts, config)).get("conformance")?.map(({ port }) => port).toSorted();
       must(
         JSON.stringify(ports) === "[8001,8002]",
         `It reads back the ports ${JSON.stringify(ports)}: want [8001,8002]`,
       );
-      const foreign = await plugin.adopt("this is no file of mine\n", config);
+      const others = new Map([...texts.keys()].map((path) => [path, "this is no file of mine\n"]));
+      const foreign = await plugin.adopt(others, config);
       must(foreign.size === 0, "It reads members from a file that is none of its own");
     }),
-    rule("plans to install its file and to start, where nothing is there", async (given) => {
+    rule("renders the files of its sources, and no others", async (given) => {
+      const { plugin, config } = given;
+      const { file, moreFiles = [] } = await plugin.sources(config);
+      for (const path of (await plugin.render(wantedOf(given, [8001]))).files.keys()) {
+        must([file, ...moreFiles].includes(path), `It renders ${path}, which its sources do not have`);
+      }
+    }),
+    rule("plans to install its files and to start or notify, where nothing is there", async (given) => {
       const { plugin, config } = given;
       const wanted = wantedOf(given, [8001]);
       const rendered = await plugin.render(wanted);
       const steps = await plugin.plan(wanted, rendered, await plugin.observe({}, config), { reload: true });
-      const { file } = await plugin.sources(config);
-      const [install] = steps;
-      must(install?.do === "install", `Its first step is ${install?.do}: want install`);
-      must(install.path === file, `It installs ${install.path}: want the file of its sources, ${file}`);
-      must(install.contents === rendered.text, "It installs something else than what it rendered");
-      for (const step of steps) {
-        if (step.do === "start" || step.do === "reload") must(step.reason !== "", `Its step ${step.do} has no reason`);
+      const { kind } = await plugin.sources(config);
+      const installed = new Map(steps.flatMap((step) => step.do === "install" ? [[step.path, step]] : []));
+      must(steps[0]?.do === "install", `Its first step is ${steps[0]?.do}: want install`);
+      for (const [path, text] of textsOf(rendered)) {
+        must(installed.has(path), `It does not install ${path}`);
+        must(installed.get(path)?.contents === text, `It installs something else than what it rendered as ${path}`);
       }
-      must(steps.some((step) => step.do === "start"), "It does not plan to start what does not run");
+      for (const step of steps) {
+        if ("reason" in step) must(step.reason !== "", `Its step ${step.do} has no reason`);
+      }
+      const isBegun = kind === "files" || steps.some((step) => step.do === "start" || step.do === "supervise");
+      must(isBegun, "It does not plan to start what does not run");
     }),
     rule("plans nothing where all is there already, and no reload where none is allowed", async (given) => {
       const { plugin, config, running } = given;
       const wanted = wantedOf(given, [8001]);
       const rendered = await plugin.render(wanted);
-      const { queries } = await plugin.sources(config);
+      const sources = await plugin.sources(config);
+      const queries = sources.kind === "process" && sources.contact.by !== "pid" ? sources.contact.queries : [];
       const answers = (await running?.(rendered)) ?? [];
-      if (running === undefined && queries.length > 0) return "not tried, as what it would be answered is not known";
+      if (running === undefined && (queries.length > 0 || sources.children !== undefined)) {
+        return "not tried, as what it would be answered is not known";
+      }
       must(answers.length === queries.length, `${queries.length} queries want as many answers: got ${answers.length}`);
-      const there = await plugin.observe({ answers, file: rendered.text }, config);
+      const seen = { files: textsOf(rendered), ...sources.kind === "process" && { answers } };
+      const there = await plugin.observe(seen, config);
       const steps = await plugin.plan(wanted, rendered, there, { reload: true });
       must(steps.length === 0, `It plans ${steps.map((step) => step.do).join(", ")} where nothing is to be done`);
       const other = wantedOf(given, [8001, 8002]);
       const held = await plugin.plan(other, await plugin.render(other), there, { reload: false });
-      must(!held.some((step) => step.do === "reload"), "It plans a reload that is not allowed");
+      const isHeld = !held.some((step) => step.do === "reload" || step.do === "notify");
+      must(isHeld, "It plans a reload or a notice that is not allowed");
     }),
   ];
 }

@@ -381,6 +381,18 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     meaning: "the balancer was reloaded for a change of structure, `reason`",
     action: NOTHING,
   },
+  "balancer.notified": {
+    level: "info",
+    fields: ["balancer", "program", "reason", "tookMs"],
+    meaning: "`program` was run to have the files read, for `reason`, and ended with 0",
+    action: NOTHING,
+  },
+  "balancer.child": {
+    level: "info",
+    fields: ["balancer", "child", "reason", "tookMs"],
+    meaning: "a child process was started or stopped, for `reason`",
+    action: "nothing; if it restarts again and again, see its own log",
+  },
   "balancer.serving": {
     level: "info",
     fields: ["balancer", "pid", "old"],

@@ -178,8 +178,11 @@ export class LastKnown implements AsyncDisposable {
   /** Reads the members of the file. There may be none, or none to be read: then what runs is asked. */
   async #adoptFile(plugin: Decider, config: unknown): Promise<Members> {
     try {
-      const { file } = await plugin.sources(config);
-      return await plugin.adopt(await this.#disk.read(file).catch(() => ""), config);
+      const { file, moreFiles = [] } = await plugin.sources(config);
+      const read = await Promise.all(
+        [file, ...moreFiles].map(async (path) => [path, await this.#disk.read(path).catch(() => "")] as const),
+      );
+      return await plugin.adopt(new Map(read), config);
     } catch (error) {
       if (!(error instanceof UndecidedError)) throw error;
       this.#options.log.debug("Could not read the balancer's file for its members", {

@@ -7,11 +7,17 @@
 import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
 import type { Node } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
-import type { HostFacts, Wanted } from "../plugin/contract.ts";
+import type { HostFacts, Wanted, WantedNode } from "../plugin/contract.ts";
 
 /** Whether no balancer reads the metadata of nodes, so that no worker need send it. Pure. */
 export function needsNoMetadata({ balancers }: Pick<Accepted, "balancers">): boolean {
   return [...balancers.values()].every(({ plugin }) => plugin.ignoresMetadata === true);
+}
+
+/** What a member is to get, by what its node says of itself. Pure. */
+export function wantedNode(node: Node): WantedNode {
+  const { weight, state = "ready" } = node;
+  return { node, ...weight !== undefined && { weight }, state, pool: "primary" };
 }
 
 /** What one balancer is asked to serve. Pure. */
@@ -25,7 +31,7 @@ export function composeWanted(
   const wanted = [...clusters.values()].flatMap(({ cluster, sections }) => {
     if (!sections.has(name)) return [];
     const known = members.get(cluster.name) ?? [];
-    const nodes = known.length > 0 ? known : cluster.defaultServers;
+    const nodes = (known.length > 0 ? known : cluster.defaultServers).map(wantedNode);
     return [{ name: cluster.name, metaCluster: cluster.metaCluster, config: sections.get(name), nodes }];
   });
   return {

@@ -3,7 +3,7 @@ import type { AcceptedBalancer, AcceptedCluster } from "../config/accepted.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 import type { Node } from "../model/node.ts";
 import type { BalancerPlugin } from "../plugin/contract.ts";
-import { composeWanted } from "./wanted.ts";
+import { composeWanted, wantedNode } from "./wanted.ts";
 
 const HOST = { fqdn: "a.int", ip: "10.0.0.1" };
 
@@ -37,7 +37,7 @@ Deno.test("composeWanted() asks a balancer for the clusters that have a section 
     host: HOST,
     clusters: [
       { name: "api", metaCluster: undefined, config: undefined, nodes: [] },
-      { name: "web", metaCluster: "meta", config: { port: 80 }, nodes },
+      { name: "web", metaCluster: "meta", config: { port: 80 }, nodes: nodes.map(wantedNode) },
     ],
   });
 });
@@ -51,7 +51,14 @@ Deno.test("composeWanted() gives a cluster without members its default servers",
   const nodesWith = (members: readonly Node[]) =>
     composeWanted("haproxy", balancer, { clusters, unknownClusters: [] }, map(["web", members]), HOST).clusters[0]
       ?.nodes;
-  assert.deepEqual(nodesWith([]), [spare]);
+  assert.deepEqual(nodesWith([]), [wantedNode(spare)]);
   const member = { ...spare, host: "a.test" };
-  assert.deepEqual(nodesWith([member]), [member]);
+  assert.deepEqual(nodesWith([member]), [wantedNode(member)]);
+});
+
+Deno.test("wantedNode() gives a member what its node says of itself, and nothing where it says nothing", () => {
+  const node = { host: "a.test", ip: "10.0.0.1", port: 80, metadata: {} };
+  assert.deepEqual(wantedNode(node), { node, state: "ready", pool: "primary" });
+  const drained = { ...node, weight: 0, state: "drain" as const };
+  assert.deepEqual(wantedNode(drained), { node: drained, weight: 0, state: "drain", pool: "primary" });
 });

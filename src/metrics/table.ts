@@ -281,7 +281,7 @@ export const METRICS = {
     part: "Balancers",
     kind: "counter",
     labels: ["balancer", "step", "result"],
-    help: "Steps by kind (command, install, start, reload) and result: ok, or why it failed.",
+    help: "Steps by kind (command, install, start, reload, notify, supervise) and result: ok, or why it failed.",
   },
   lighthouse_balancer_step_duration_seconds: {
     part: "Balancers",

@@ -1,5 +1,5 @@
 import { quote } from "../model/node.ts";
-import type { BalancerSources, PermissionRequest, Seen, Step } from "./contract.ts";
+import type { AskedReload, BalancerSources, PermissionRequest, Seen, Step } from "./contract.ts";
 
 /** Stands in a check command for the file that is checked. */
 const CANDIDATE = "%";
@@ -8,17 +8,22 @@ const CANDIDATE = "%";
  * Says what of a balancer's sources goes beyond what it was granted: the host
  * would read and write that file, ask that socket, run that program for it. Pure.
  */
-export function sourceFaults(
-  { socket, file, alsoWrites = [], program }: BalancerSources,
-  granted: PermissionRequest,
-): readonly string[] {
-  return [
-    ...[file, ...alsoWrites].filter((path) => !isWithin(path, granted.write ?? [])).map((path) =>
-      `write ${quote(path)}`
-    ),
-    ...granted.net?.includes(`unix:${socket}`) ? [] : [`ask the socket ${quote(socket)}`],
-    ...runFaults(program, granted),
+export function sourceFaults(sources: BalancerSources, granted: PermissionRequest): readonly string[] {
+  const { net = [], read = [], write = [] } = granted;
+  const isProcess = sources.kind === "process";
+  const written = [
+    sources.file,
+    ...sources.moreFiles ?? [],
+    ...isProcess ? sources.alsoWrites ?? [] : [],
+    ...(sources.children ?? []).map(({ pidFile }) => pidFile),
   ];
+  const faults = written.filter((path) => !isWithin(path, write)).map((path) => `write ${quote(path)}`);
+  if (!isProcess) return faults;
+  const { contact } = sources;
+  if (contact.by === "pid") {
+    if (!isWithin(contact.pidFile, [...read, ...write])) faults.push(`read ${quote(contact.pidFile)}`);
+  } else if (!net.includes(`unix:${contact.socket}`)) faults.push(`ask the socket ${quote(contact.socket)}`);
+  return [...faults, ...runFaults(sources.program, granted)];
 }
 
 /** What is known of the balancer that a plan is for. */
@@ -39,10 +44,15 @@ export interface PlanCase {
 export function stepFault(step: Step, { granted, sources, seen }: PlanCase): string | undefined {
   switch (step.do) {
     case "command":
-      return sources.speaks === "http" ? "send a command to a socket that speaks http" : undefined;
+      if (sources.kind === "files") return "send a command where there are files alone";
+      return sources.contact.by === "commands"
+        ? undefined
+        : `send a command to what is asked by ${sources.contact.by} alone`;
     case "install": {
       const [program, ...args] = step.check;
       if (!isWithin(step.path, granted.write ?? [])) return `install ${quote(step.path)}`;
+      // Where no program is started from a file there may be none that could check it.
+      if (program === undefined && sources.kind === "files") return undefined;
       if (program === undefined) return "install a file that no program checks";
       if (!args.includes(CANDIDATE)) return `check a file by a command that does not name it (${CANDIDATE})`;
       return runFaults(program, granted)[0];
@@ -55,14 +65,25 @@ export function stepFault(step: Step, { granted, sources, seen }: PlanCase): str
         if (fault !== undefined) return fault;
       }
       if ("run" in step.how) return runFaults(step.how.run[0], granted)[0];
-      if ("master" in step.how) return masterFault(step.how.master, granted);
-      return step.how.pid === seen.masterPid ? undefined : `signal process ${step.how.pid}, which is not its master`;
+      if ("ask" in step.how) return masterFault(step.how, granted);
+      // Both were looked up by the host: a pid that the plugin has read in an answer may be anybody's.
+      const own = [seen.masterPid, seen.pid].filter((pid) => pid !== undefined);
+      return own.includes(step.how.pid) ? undefined : `signal process ${step.how.pid}, which is not its master`;
     }
+    case "notify":
+      return runFaults(step.run[0], granted)[0];
+    case "supervise":
+      if (!sources.children?.some(({ name }) => name === step.name)) {
+        return `start the child process ${quote(step.name)}, which its sources do not have`;
+      }
+      return step.run.length === 0 ? undefined : runFaults(step.run[0], granted)[0];
   }
 }
 
-function masterFault(master: string | undefined, { net = [] }: PermissionRequest): string | undefined {
-  return master === undefined || net.includes(`unix:${master}`) ? undefined : `ask the master at ${quote(master)}`;
+function masterFault(master: AskedReload | undefined, { net = [] }: PermissionRequest): string | undefined {
+  return master === undefined || net.includes(`unix:${master.ask}`)
+    ? undefined
+    : `ask the master at ${quote(master.ask)}`;
 }
 
 function runFaults(program: string | undefined, { run = [] }: PermissionRequest): readonly string[] {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { sourceFaults, stepFault } from "./balancer_policy.ts";
-import type { BalancerSources, PermissionRequest, Step } from "./contract.ts";
+import type { AskedReload, PermissionRequest, ProcessSources, Seen, Step } from "./contract.ts";
 
 const GRANTED: PermissionRequest = {
   net: ["unix:/run/x.sock"],
@@ -8,13 +8,18 @@ const GRANTED: PermissionRequest = {
   write: ["/run/x.conf", "/run/x.d/"],
   run: ["/usr/sbin/x"],
 };
-const SOURCES: BalancerSources = {
-  socket: "/run/x.sock",
-  queries: [],
+const DIALECT = { ending: "\n> ", batchBytesMax: 1_000 };
+const SOURCES: ProcessSources = {
+  kind: "process",
+  contact: { by: "commands", socket: "/run/x.sock", queries: [], dialect: DIALECT },
   file: "/run/x.conf",
   program: "/usr/sbin/x",
   reloadIntervalMs: 0,
 };
+
+function asking(ask: string): AskedReload {
+  return { ask, command: "reload", took: "yes", failed: "no" };
+}
 
 function install(path: string, check: readonly string[] = ["/usr/sbin/x", "-t", "%"]): Step {
   return { do: "install", path, contents: "", mode: 0o600, check, when: "now" };
@@ -26,7 +31,18 @@ Deno.test.each([
   { more: { file: "/etc/read" }, faults: ['write "/etc/read"'] },
   { more: { file: "/run/x.d/../x" }, faults: ['write "/run/x.d/../x"'] },
   { more: { file: "/run/x.confusing" }, faults: ['write "/run/x.confusing"'] },
-  { more: { socket: "/run/docker.sock" }, faults: ['ask the socket "/run/docker.sock"'] },
+  { more: { moreFiles: ["/run/x.d/b", "/etc/passwd"] }, faults: ['write "/etc/passwd"'] },
+  {
+    more: { contact: { by: "http", socket: "/run/docker.sock", queries: [] } } as const,
+    faults: ['ask the socket "/run/docker.sock"'],
+  },
+  { more: { contact: { by: "pid", pidFile: "/run/x.d/pid", proof: "process" } } as const, faults: [] },
+  {
+    more: { contact: { by: "pid", pidFile: "/run/sshd.pid", proof: "process" } } as const,
+    faults: ['read "/run/sshd.pid"'],
+  },
+  { more: { children: [{ name: "a", pidFile: "/run/x.d/a" }] }, faults: [] },
+  { more: { children: [{ name: "a", pidFile: "/run/sshd.pid" }] }, faults: ['write "/run/sshd.pid"'] },
   { more: { program: "x" }, faults: ['run "x"'] },
 ])("sourceFaults() judges $more", ({ more, faults }) => {
   assert.deepEqual(sourceFaults({ ...SOURCES, ...more }, GRANTED), faults);
@@ -48,25 +64,60 @@ Deno.test.each<{ step: Step; fault: string | undefined }>([
   { step: { do: "start", reason: "x", run: ["/bin/sh", "-c", "x"] }, fault: 'run "/bin/sh"' },
   { step: { do: "reload", reason: "x", listens: [], how: { run: ["x"] } }, fault: 'run "x"' },
   { step: { do: "reload", reason: "x", listens: [], how: { signal: "SIGUSR2", pid: 7 } }, fault: undefined },
-  { step: { do: "reload", reason: "x", listens: [], how: { master: "/run/x.sock" } }, fault: undefined },
+  { step: { do: "reload", reason: "x", listens: [], how: asking("/run/x.sock") }, fault: undefined },
   {
-    step: { do: "reload", reason: "x", listens: [], how: { master: "/run/docker.sock" } },
+    step: { do: "reload", reason: "x", listens: [], how: asking("/run/docker.sock") },
     fault: 'ask the master at "/run/docker.sock"',
   },
   {
     step: { do: "reload", reason: "x", listens: [], how: { signal: "SIGUSR2", pid: 8 } },
     fault: "signal process 8, which is not its master",
   },
+  {
+    step: { do: "start", reason: "x", run: ["/usr/sbin/x"], master: asking("/run/docker.sock") },
+    fault: 'ask the master at "/run/docker.sock"',
+  },
+  { step: { do: "notify", reason: "x", run: ["/usr/sbin/x", "-s", "reload"] }, fault: undefined },
+  { step: { do: "notify", reason: "x", run: ["/bin/sh", "-c", "x"] }, fault: 'run "/bin/sh"' },
+  { step: { do: "supervise", name: "a", reason: "x", run: ["/usr/sbin/x"] }, fault: undefined },
+  { step: { do: "supervise", name: "a", reason: "x", run: [] }, fault: undefined },
+  { step: { do: "supervise", name: "a", reason: "x", run: ["/bin/sh"] }, fault: 'run "/bin/sh"' },
+  {
+    step: { do: "supervise", name: "b", reason: "x", run: ["/usr/sbin/x"] },
+    fault: 'start the child process "b", which its sources do not have',
+  },
 ])("stepFault() says $fault of a step that does $step.do", ({ step, fault }) => {
-  assert.equal(stepFault(step, { granted: GRANTED, sources: SOURCES, seen: { masterPid: 7 } }), fault);
+  const sources = { ...SOURCES, children: [{ name: "a", pidFile: "/run/x.d/a" }] };
+  assert.equal(stepFault(step, { granted: GRANTED, sources, seen: { masterPid: 7 } }), fault);
 });
 
 Deno.test("stepFault() has no command for a socket that speaks http", () => {
-  const sources = { ...SOURCES, speaks: "http" } as const;
+  const sources: ProcessSources = { ...SOURCES, contact: { by: "http", socket: "/run/x.sock", queries: [] } };
   const command = { do: "command", command: "x", expect: [] } as const;
   const reload: Step = { do: "reload", reason: "x", listens: [], how: { run: ["/usr/sbin/x"] }, then: [command] };
   for (const step of [command, reload]) {
     const fault = stepFault(step, { granted: GRANTED, sources, seen: {} });
-    assert.equal(fault, "send a command to a socket that speaks http");
+    assert.equal(fault, "send a command to what is asked by http alone");
   }
+});
+
+Deno.test("stepFault() lets a process be signalled by the pid that the host has found, and by no other", () => {
+  const step = (pid: number): Step => ({ do: "reload", reason: "x", listens: [], how: { signal: "SIGHUP", pid } });
+  const by = (seen: Seen) => (pid: number) => stepFault(step(pid), { granted: GRANTED, sources: SOURCES, seen });
+  assert.equal(by({ pid: 7 })(7), undefined);
+  // What a plugin has read in an answer may be anybody's pid.
+  assert.equal(by({ answers: ["8"] })(8), "signal process 8, which is not its master");
+  assert.equal(
+    by({ pid: 7, children: [8], oldWorkers: [9], orphans: [10] })(10),
+    "signal process 10, which is not its master",
+  );
+});
+
+Deno.test("stepFault() wants no check of a file that no program is started from", () => {
+  const sources = { kind: "files", file: "/run/x.conf", reloadIntervalMs: 0 } as const;
+  const fault = (step: Step) => stepFault(step, { granted: GRANTED, sources, seen: {} });
+  assert.equal(fault(install("/run/x.conf", [])), undefined);
+  assert.equal(fault(install("/etc/passwd", [])), 'install "/etc/passwd"');
+  assert.equal(fault(install("/run/x.conf", ["/bin/sh", "%"])), 'run "/bin/sh"');
+  assert.equal(fault({ do: "command", command: "x", expect: [] }), "send a command where there are files alone");
 });

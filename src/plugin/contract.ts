@@ -336,7 +336,19 @@ export interface WantedCluster<ClusterConfig = unknown> {
   /** The balancer's section of the cluster's file, validated. */
   readonly config: ClusterConfig;
   /** Its members, sorted by name. */
-  readonly nodes: readonly Node[];
+  readonly nodes: readonly WantedNode[];
+}
+
+/** A member, and what it is to get: a whole value, made by the host from the node and from what holds on this host. */
+export interface WantedNode {
+  /** The member. */
+  readonly node: Node;
+  /** Its share of the traffic, from 0 to 256, as a weight beside those of the others; the balancer's default if absent. */
+  readonly weight?: number | undefined;
+  /** `ready`: it gets requests. `drain`: it keeps what it has, and gets nothing new. `maint`: it is out of service. */
+  readonly state: "ready" | "drain" | "maint";
+  /** `overflow`: it gets nothing while those of `primary` are enough. The host decides when they are. */
+  readonly pool: "primary" | "overflow";
 }
 
 /** All that a balancer is asked to serve: a whole value, never a change to one. */
@@ -360,29 +372,74 @@ export interface Wanted<Config = unknown, ClusterConfig = unknown> {
   readonly unknown?: readonly ClusterName[] | "all" | undefined;
 }
 
-/** Where the host has to look to observe a balancer. */
-export interface BalancerSources {
-  /** The Unix socket that answers `queries`. */
-  readonly socket: string;
-  /**
-   * What is spoken there. `prompt`: HAProxy's interactive mode, with a command
-   * for each query. `http`: a query is the path of a GET, its answer the body;
-   * such a socket takes no commands. `prompt` if absent.
-   */
-  readonly speaks?: "prompt" | "http" | undefined;
-  /** The commands whose answers `observe` reads, in order. */
-  readonly queries: readonly string[];
-  /** The config file that the balancer is started from. */
+/** Where the host has to look to observe a balancer, and how. */
+export type BalancerSources = ProcessSources | FileSources;
+
+/** The config files of a balancer, and how often what reads them is bothered. */
+interface SourcesBase {
+  /** The config file; of several the one that a program is started from. */
   readonly file: string;
-  /** What the program itself writes besides, a pid file for one: no start follows a link that another user put there. */
-  readonly alsoWrites?: readonly string[] | undefined;
-  /** The program whose version is asked with `-v`. */
-  readonly program: string;
-  /** The least time between two reloads; never less than a second for a plugin that does not ship. */
+  /** The other files that `render` answers. All of them are read at each look. */
+  readonly moreFiles?: readonly string[] | undefined;
+  /** The least time between two reloads, or notices; never less than a second for a plugin that does not ship. */
   readonly reloadIntervalMs: number;
   /** A reload that may be made is made after a random part of this time, so that a fleet does not do it at once. */
   readonly reloadJitterMs?: number | undefined;
+  /**
+   * The child processes that `supervise` steps may have run, and the file by which the host finds each again, a writer
+   * that starts too: the host alone writes it.
+   */
+  readonly children?: readonly { readonly name: string; readonly pidFile: string }[] | undefined;
 }
+
+/** Files alone: programs that read them are notified, and nobody is asked how it stands. */
+export interface FileSources extends SourcesBase {
+  /** The discriminant of {@linkcode BalancerSources}. */
+  readonly kind: "files";
+}
+
+/** A process of this host that is started from a file, and can be asked which config it runs. */
+export interface ProcessSources extends SourcesBase {
+  /** The discriminant of {@linkcode BalancerSources}. */
+  readonly kind: "process";
+  /** The program: its version is asked with `-v`, and a process is told from others by its name. */
+  readonly program: string;
+  /** What the program itself writes besides, a pid file for one: no start follows a link that another user put there. */
+  readonly alsoWrites?: readonly string[] | undefined;
+  /** How the process is asked. */
+  readonly contact: Contact;
+  /** The signal by which a process is asked to leave once it has served what it has; others are left alone if absent. */
+  readonly leavesOn?: Signal | undefined;
+  /** Arguments of runs that do not serve, as those that only check a file: such processes are none of the balancer's. */
+  readonly otherRuns?: readonly string[] | undefined;
+  /** What lines of the program's output begin with that say nothing by themselves. */
+  readonly chatter?: readonly string[] | undefined;
+}
+
+/** How a process is asked how it stands. */
+export type Contact =
+  /** By commands at a Unix socket: `queries` are those whose answers `observe` reads, in order. */
+  | { readonly by: "commands"; readonly socket: string; readonly queries: readonly string[]; readonly dialect: Dialect }
+  /** By HTTP at a Unix socket: a query is the path of a GET, its answer the body. It takes no commands. */
+  | { readonly by: "http"; readonly socket: string; readonly queries: readonly string[] }
+  /**
+   * By its pid alone, as its pid file has it: it answers nothing, so `observe` is given no answers but `[]` while it
+   * runs. `proof` says by what a reload is seen to have taken: another process, or other children of the same one.
+   */
+  | { readonly by: "pid"; readonly pidFile: string; readonly proof: "process" | "children" };
+
+/** How commands are said at a socket: a line each, and each answer ends in the same characters. */
+export interface Dialect {
+  /** What is said first, to be answered like a command; nothing if absent. */
+  readonly opening?: string | undefined;
+  /** What each answer ends in, which no answer has within. */
+  readonly ending: string;
+  /** No more bytes of commands are sent before answers are read, as the other side takes no more. */
+  readonly batchBytesMax: number;
+}
+
+/** A signal that a process of the balancer may be sent. */
+export type Signal = "SIGHUP" | "SIGQUIT" | "SIGTERM" | "SIGUSR1" | "SIGUSR2" | "SIGWINCH";
 
 /** An address that a balancer would listen at. */
 export interface Listening {
@@ -396,10 +453,16 @@ export interface Listening {
 
 /** What the host saw of a balancer. */
 export interface Seen {
-  /** The answers to the queries, in order; `undefined` if nobody answers at the socket. */
+  /** The answers to the queries, in order; `undefined` if the process does not run, and where only files are. */
   readonly answers?: readonly string[] | undefined;
-  /** The config file's contents; `undefined` if there is none. */
-  readonly file?: string | undefined;
+  /** The contents of the config files that there are, by path. */
+  readonly files?: ReadonlyMap<string, string> | undefined;
+  /** The pid of the process, where it is known by that alone. */
+  readonly pid?: number | undefined;
+  /** The pids of its children then, if a reload is seen by them; sorted. */
+  readonly children?: readonly number[] | undefined;
+  /** The child processes that `supervise` steps have started, by this writer or an earlier one, and that run. */
+  readonly supervised?: readonly Supervised[] | undefined;
   /** The pid of the master process that owns the one that answers, if there is such a master. */
   readonly masterPid?: number | undefined;
   /**
@@ -415,6 +478,16 @@ export interface Seen {
    * counted when a process is seen for the first time.
    */
   readonly oldWorkers?: readonly number[] | undefined;
+}
+
+/** A child process that the host looks after. */
+export interface Supervised {
+  /** What the step called it. */
+  readonly name: string;
+  /** The command line that it was started with. */
+  readonly run: readonly string[];
+  /** Its pid. */
+  readonly pid: number;
 }
 
 /** A runtime command, as data. */
@@ -445,8 +518,8 @@ export interface RejectedCommand {
 export interface OpenFiles {
   /** So many, at least. */
   readonly needed: number;
-  /** The line of the config that makes it so many, from 1. */
-  readonly line: number;
+  /** What is wrong where they are fewer, in the words of the program's own check; `{limit}` stands for how many there are. */
+  readonly refusal: string;
   /** The process whose limit holds, by pid; that of whoever installs if absent. */
   readonly of?: number | undefined;
 }
@@ -455,10 +528,36 @@ export interface OpenFiles {
 export type ReloadWay =
   /** By a program that does not take longer than `deadlineMs`. */
   | { readonly run: readonly string[]; readonly deadlineMs?: number | undefined }
-  /** By a signal to its master. */
-  | { readonly signal: "SIGUSR2"; readonly pid: number }
-  /** By asking its master, over the socket at this path, which tells whether it went well. */
-  | { readonly master: string };
+  /** By a signal to its process, or to the master of that. */
+  | { readonly signal: Signal; readonly pid: number }
+  /** By asking its master. */
+  | AskedReload;
+
+/**
+ * A reload that a master is asked for at a socket, where each connection takes one command and ends with its answer.
+ * All patterns are regular expressions.
+ */
+export interface AskedReload {
+  /** The socket. */
+  readonly ask: string;
+  /** The command. */
+  readonly command: string;
+  /** The answer begins with this if the reload took; what follows is what the master has to say. */
+  readonly took: string;
+  /** The answer begins with this if it did not; what follows is why. */
+  readonly failed: string;
+  /** How it is known of a master that answers neither: it is asked again and again. */
+  readonly watch?: {
+    /** The command by which it is asked. */
+    readonly query: string;
+    /** Once something in the answer matches that was not there before the reload, it took. */
+    readonly took: string;
+    /** The same for one that did not. */
+    readonly failed: string;
+  } | undefined;
+  /** What to do where nobody listens, for messages. */
+  readonly hint?: string | undefined;
+}
 
 /** A thing the writer does, as data: logged, counted, and only printed by `plan`. */
 export type Step =
@@ -474,6 +573,8 @@ export type Step =
     readonly path: string;
     readonly contents: string;
     readonly mode: number;
+    /** Who is to own it: `USER` or `USER:GROUP`, names or numbers; whoever writes it if absent. */
+    readonly owner?: string | undefined;
     readonly check: readonly string[];
     readonly when: "now" | "soon";
     /** Present if the config may take more open files than a process gets: then it is refused. */
@@ -486,12 +587,8 @@ export type Step =
     readonly run: readonly string[];
     /** How long that may take, if not as long as any program. */
     readonly deadlineMs?: number | undefined;
-    /**
-     * The socket of a master that may live on though its balancer does not
-     * answer: it is asked to reload instead, and `run` only if nobody listens
-     * there.
-     */
-    readonly master?: string | undefined;
+    /** A master that may live on though its balancer does not answer: it is asked, and `run` only if nobody listens. */
+    readonly master?: AskedReload | undefined;
     /** The addresses that it listens on: it is not started while somebody else holds one of them. */
     readonly listens?: readonly Endpoint[] | undefined;
   }
@@ -510,6 +607,26 @@ export type Step =
     readonly listens: readonly Endpoint[];
     readonly how: ReloadWay;
     readonly then?: readonly CommandStep[] | undefined;
+  }
+  /** Runs a program that is to read the files anew, and to end with 0 within `deadlineMs`. */
+  | {
+    readonly do: "notify";
+    readonly reason: string;
+    readonly run: readonly string[];
+    readonly deadlineMs?: number | undefined;
+  }
+  /**
+   * Has one of `BalancerSources.children` run with a command line; with an empty one it does not run. One of that name
+   * with another command line is ended first. To be planned whenever `Seen.supervised` has it otherwise: one that ends
+   * by itself is looked for at once, and started again after a wait that grows. It outlives the writer unless
+   * `endsWithWriter`.
+   */
+  | {
+    readonly do: "supervise";
+    readonly name: string;
+    readonly reason: string;
+    readonly run: readonly string[];
+    readonly endsWithWriter?: boolean | undefined;
   };
 
 /** Something that an operator should know of what was rendered: a line left out, a cluster without nodes. */
@@ -522,12 +639,22 @@ export interface Notice {
 
 /** What a balancer's `render` answers. */
 export interface Rendered {
-  /** The config file: the same wish gives the same bytes. */
-  readonly text: string;
-  /** What an operator should know of it. */
+  /** The config files, by path: the same wish gives the same bytes. */
+  readonly files: ReadonlyMap<string, RenderedFile>;
+  /** What an operator should know of them. */
   readonly notices: readonly Notice[];
+}
+
+/** One config file. */
+export interface RenderedFile {
+  /** Its contents. */
+  readonly text: string;
+  /** Its mode; 0640 if absent. */
+  readonly mode?: number | undefined;
+  /** Who is to own it: `USER` or `USER:GROUP`, names or numbers; whoever writes it if absent. */
+  readonly owner?: string | undefined;
   /** What in the config gave a line of the text, by its number, from 1; lines that are the balancer's own are absent. */
-  readonly origins: ReadonlyMap<number, Origin>;
+  readonly origins?: ReadonlyMap<number, Origin> | undefined;
 }
 
 /**
@@ -557,18 +684,21 @@ export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Obser
   listens?(config: Config, cluster?: ClusterConfig): readonly Listening[];
   /** Says where to look. */
   sources(config: Config): BalancerSources;
-  /** Finds the pid of the process that gave the answers: the host looks for its master, and sees a takeover by it. */
+  /**
+   * Finds the pid of the process that gave the answers: the host looks for its master, and sees a takeover by it. Never
+   * called where there is nobody to answer.
+   */
   pid(answers: readonly string[]): number | undefined;
   /**
    * Reads what the host saw. Throws an `Error` that says so if the answers are
    * not those of this kind of balancer: then nothing is planned.
    */
   observe(seen: Seen, config: Config): Observed;
-  /** Reads the members back from a config file that this plugin rendered, for a start while the registry is away. */
-  adopt(file: string, config: Config): ReadonlyMap<ClusterName, readonly Node[]>;
+  /** Reads the members back from config files that this plugin rendered, for a start while the registry is away. */
+  adopt(files: ReadonlyMap<string, string>, config: Config): ReadonlyMap<ClusterName, readonly Node[]>;
   /** Reads the members back from the balancer that runs, for the same; what it keeps out of service is none. */
   adoptRunning?(observed: Observed): ReadonlyMap<ClusterName, readonly Node[]>;
-  /** Renders the config file. */
+  /** Renders the config files. */
   render(wanted: Wanted<Config, ClusterConfig>): Rendered;
   /**
    * Plans the shortest way from what is observed to what is wanted; `[]` when
@@ -627,6 +757,11 @@ export interface PlanAllowance {
    * line.
    */
   readonly sentAgoMs?: ReadonlyMap<string, number> | undefined;
+  /**
+   * Whether nobody is known to have read the files as they are: a `notify` is to be planned though they are as they
+   * should be. So it is as a writer starts, and after one that failed.
+   */
+  readonly owesNotify?: boolean | undefined;
 }
 
 /** Any plugin, told apart by `kind`. */

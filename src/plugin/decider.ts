@@ -38,11 +38,11 @@ export interface Decider<Config = unknown, ClusterConfig = unknown, Observed = u
   pid(answers: readonly string[]): Awaitable<number | undefined>;
   /** Reads what the host saw. Throws if it cannot be read. */
   observe(seen: Seen, config: Config): Awaitable<Observed>;
-  /** Reads the members back from a config file. */
-  adopt(file: string, config: Config): Awaitable<ReadonlyMap<ClusterName, readonly Node[]>>;
+  /** Reads the members back from config files. */
+  adopt(files: ReadonlyMap<string, string>, config: Config): Awaitable<ReadonlyMap<ClusterName, readonly Node[]>>;
   /** Reads the members back from the balancer that runs. */
   adoptRunning?(observed: Observed): Awaitable<ReadonlyMap<ClusterName, readonly Node[]>>;
-  /** Renders the config file. */
+  /** Renders the config files. */
   render(wanted: Wanted<Config, ClusterConfig>): Awaitable<Rendered>;
   /** Plans the way to what is wanted. Throws if a reload is needed that cannot be made. */
   plan(

@@ -72,7 +72,7 @@ export type Question =
   | { readonly ask: "pid"; readonly answers: readonly string[] }
   /** Whether it can make sense of what was seen. */
   | { readonly ask: "observe"; readonly seen: Seen; readonly config: unknown }
-  | { readonly ask: "adopt"; readonly file: string; readonly config: unknown }
+  | { readonly ask: "adopt"; readonly files: ReadonlyMap<string, string>; readonly config: unknown }
   | { readonly ask: "adoptRunning"; readonly seen: Seen; readonly config: unknown }
   | { readonly ask: "render"; readonly wanted: Wanted }
   | {

@@ -6,8 +6,11 @@
  */
 import { type Node, quote } from "../model/node.ts";
 import type {
+  AskedReload,
   BalancerSources,
   CommandStep,
+  Contact,
+  Dialect,
   Explanation,
   FileFault,
   Listening,
@@ -15,6 +18,8 @@ import type {
   Origin,
   ReloadWay,
   Rendered,
+  RenderedFile,
+  Signal,
   Step,
 } from "../plugin/contract.ts";
 import type { BalancerAnswer } from "./messages.ts";
@@ -28,6 +33,16 @@ export const LINES_MAX = 200_000;
 const MEMBERS_MAX = 100_000;
 /** No plan has more steps: a command for each of many members. */
 export const STEPS_MAX = 100_000;
+/** No balancer has more files besides its first. */
+const FILES_MAX = 100;
+/** No balancer has more child processes. */
+const CHILDREN_MAX = 16;
+/** What an answer ends in is no longer. */
+const ENDING_LENGTH_MAX = 80;
+/** No socket is sent more at once. */
+const BATCH_BYTES_MAX = 1_000_000;
+/** What a process may be sent: none of these ends one that did not ask for it. */
+const SIGNALS: readonly Signal[] = ["SIGHUP", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH"];
 /** No balancer is asked more at each look. */
 const QUERIES_MAX = 20;
 /** So many files a program writes besides its config file. */
@@ -74,30 +89,92 @@ export function balancerAnswer(value: unknown): BalancerAnswer {
 }
 
 function sources(value: unknown): BalancerSources {
-  const { socket, speaks, queries, file, alsoWrites, program, reloadIntervalMs, reloadJitterMs } = record(
-    value,
-    "sources",
-  );
-  if (speaks !== undefined && speaks !== "prompt" && speaks !== "http") {
-    throw new InvalidMessage(`speaks must be "prompt" or "http": current value is ${quote(speaks)}`);
-  }
-  const asked = listOf(queries, "queries", QUERIES_MAX).map((query) => command(query, "query"));
-  const odd = speaks === "http" ? asked.find((query) => !/^\/[!-~]*$/.test(query)) : undefined;
-  if (odd !== undefined) throw new InvalidMessage(`A query over http must be a path: current value is ${quote(odd)}`);
-  return {
-    socket: exactText(socket, "socket"),
-    ...speaks !== undefined && { speaks },
-    queries: asked,
+  const raw = record(value, "sources");
+  const { kind, file, moreFiles, children, reloadIntervalMs, reloadJitterMs } = raw;
+  const base = {
     file: exactText(file, "file"),
-    ...alsoWrites !== undefined && {
-      alsoWrites: listOf(alsoWrites, "alsoWrites", PATHS_MAX).map((path) => exactText(path, "alsoWrites")),
-    },
-    program: exactText(program, "program"),
+    ...moreFiles !== undefined && { moreFiles: texts(moreFiles, "moreFiles", FILES_MAX) },
     reloadIntervalMs: within(reloadIntervalMs, "reloadIntervalMs", 0, RELOAD_INTERVAL_MAX_MS),
     ...reloadJitterMs !== undefined && {
       reloadJitterMs: within(reloadJitterMs, "reloadJitterMs", 0, RELOAD_INTERVAL_MAX_MS),
     },
+    ...children !== undefined && {
+      children: listOf(children, "children", CHILDREN_MAX).map((child) => {
+        const { name, pidFile } = record(child, "child");
+        return { name: exactText(name, "name"), pidFile: exactText(pidFile, "pidFile") };
+      }),
+    },
   };
+  if (kind === "files") return { kind, ...base };
+  if (kind !== "process") {
+    throw new InvalidMessage(`kind must be "process" or "files": current value is ${quote(kind)}`);
+  }
+  const { program, alsoWrites, leavesOn, otherRuns, chatter } = raw;
+  return {
+    kind,
+    ...base,
+    program: exactText(program, "program"),
+    contact: contact(raw.contact),
+    ...alsoWrites !== undefined && { alsoWrites: texts(alsoWrites, "alsoWrites", PATHS_MAX) },
+    ...leavesOn !== undefined && { leavesOn: signal(leavesOn) },
+    ...otherRuns !== undefined && { otherRuns: texts(otherRuns, "otherRuns", ARGUMENTS_MAX) },
+    ...chatter !== undefined && { chatter: texts(chatter, "chatter", PATHS_MAX) },
+  };
+}
+
+function contact(value: unknown): Contact {
+  const { by, socket, queries, dialect: said, pidFile, proof } = record(value, "contact");
+  switch (by) {
+    case "pid": {
+      if (proof !== "process" && proof !== "children") {
+        throw new InvalidMessage(`proof must be "process" or "children": current value is ${quote(proof)}`);
+      }
+      return { by, pidFile: exactText(pidFile, "pidFile"), proof };
+    }
+    case "http": {
+      const asked = texts(queries, "queries", QUERIES_MAX);
+      const odd = asked.find((query) => !/^\/[!-~]*$/.test(query));
+      if (odd !== undefined) {
+        throw new InvalidMessage(`A query over http must be a path: current value is ${quote(odd)}`);
+      }
+      return { by, socket: exactText(socket, "socket"), queries: asked };
+    }
+    case "commands":
+      return {
+        by,
+        socket: exactText(socket, "socket"),
+        queries: listOf(queries, "queries", QUERIES_MAX).map((query) => command(query, "query")),
+        dialect: dialect(said),
+      };
+    default:
+      throw new InvalidMessage(`by must be "commands", "http" or "pid": current value is ${quote(by)}`);
+  }
+}
+
+function dialect(value: unknown): Dialect {
+  const { opening, ending, batchBytesMax } = record(value, "dialect");
+  if (typeof ending !== "string" || ending === "" || ending.length > ENDING_LENGTH_MAX) {
+    throw new InvalidMessage(
+      `ending must have from 1 to ${ENDING_LENGTH_MAX} characters: current value is ${quote(ending)}`,
+    );
+  }
+  return {
+    ...opening !== undefined && { opening: command(opening, "opening") },
+    ending,
+    batchBytesMax: integer(batchBytesMax, "batchBytesMax", 1, BATCH_BYTES_MAX),
+  };
+}
+
+function signal(value: unknown): Signal {
+  const known = SIGNALS.find((name) => name === value);
+  if (known === undefined) {
+    throw new InvalidMessage(`A signal must be one of ${SIGNALS.join(", ")}: current value is ${quote(value)}`);
+  }
+  return known;
+}
+
+function texts(value: unknown, key: string, lengthMax: number): readonly string[] {
+  return listOf(value, key, lengthMax).map((entry) => exactText(entry, key));
 }
 
 function listening(value: unknown): Listening {
@@ -119,17 +196,41 @@ function members(value: unknown): ReadonlyMap<string, readonly Node[]> {
 }
 
 function rendered(value: unknown): Rendered {
-  const { text: contents, notices, origins } = record(value, "rendered");
+  const { files, notices } = record(value, "rendered");
   return {
-    text: fileText(contents),
+    files: new Map(
+      entriesOf(files, "files", FILES_MAX + 1).map(([path, file]) => [
+        exactText(path, "path"),
+        renderedFile(file),
+      ]),
+    ),
     notices: listOf(notices, "notices", NOTICES_MAX).map((notice) => {
       const { text: said, origin: at } = record(notice, "notice");
       return { text: text(said, "text"), ...at !== undefined && { origin: origin(at) } };
     }),
-    origins: new Map(
-      entriesOf(origins, "origins", LINES_MAX).map(([line, at]) => [integer(line, "line", 1, LINES_MAX), origin(at)]),
-    ),
   };
+}
+
+function renderedFile(value: unknown): RenderedFile {
+  const { text: contents, mode, owner, origins } = record(value, "file");
+  return {
+    text: fileText(contents),
+    ...mode !== undefined && { mode: integer(mode, "mode", 0, 0o777) },
+    ...owner !== undefined && { owner: ownerOf(owner) },
+    ...origins !== undefined && {
+      origins: new Map(
+        entriesOf(origins, "origins", LINES_MAX).map(([line, at]) => [integer(line, "line", 1, LINES_MAX), origin(at)]),
+      ),
+    },
+  };
+}
+
+function ownerOf(value: unknown): string {
+  const owner = exactText(value, "owner");
+  if (!/^[A-Za-z0-9_.-]{1,64}(?::[A-Za-z0-9_.-]{1,64})?$/.test(owner)) {
+    throw new InvalidMessage(`owner must be USER or USER:GROUP: current value is ${quote(owner)}`);
+  }
+  return owner;
 }
 
 function step(value: unknown): Step {
@@ -146,6 +247,7 @@ function step(value: unknown): Step {
         path: exactText(raw.path, "path"),
         contents: fileText(raw.contents),
         mode: integer(raw.mode, "mode", 0, 0o777),
+        ...raw.owner !== undefined && { owner: ownerOf(raw.owner) },
         check: listOf(raw.check, "check", ARGUMENTS_MAX).map((argument) => exactText(argument, "check")),
         when: raw.when,
         ...raw.openFiles !== undefined && { openFiles: openFiles(raw.openFiles) },
@@ -157,7 +259,7 @@ function step(value: unknown): Step {
         reason: reason(raw.reason),
         run: argv(raw.run),
         ...deadline(raw.deadlineMs),
-        ...raw.master !== undefined && { master: exactText(raw.master, "master") },
+        ...raw.master !== undefined && { master: askedReload(raw.master) },
         ...raw.listens !== undefined && { listens: endpoints(raw.listens) },
       };
     case "reload": {
@@ -174,6 +276,16 @@ function step(value: unknown): Step {
         ...then !== undefined && { then },
       };
     }
+    case "notify":
+      return { do: "notify", reason: reason(raw.reason), run: argv(raw.run), ...deadline(raw.deadlineMs) };
+    case "supervise":
+      return {
+        do: "supervise",
+        name: exactText(raw.name, "name"),
+        reason: reason(raw.reason),
+        run: texts(raw.run, "run", ARGUMENTS_MAX),
+        ...raw.endsWithWriter !== undefined && { endsWithWriter: raw.endsWithWriter === true },
+      };
     default:
       throw new InvalidMessage(`Unknown kind of a step: ${quote(raw.do)}`);
   }
@@ -193,17 +305,17 @@ function commandStep(value: unknown): CommandStep {
   return {
     do: "command",
     command: command(raw.command, "command"),
-    expect: listOf(raw.expect, "expect", 10).map(expectation),
+    expect: listOf(raw.expect, "expect", 10).map((each) => pattern(each, "expect")),
     ...raw.found !== undefined && { found: text(raw.found, "found") },
     ...raw.isTimed === true && { isTimed: true },
   };
 }
 
 function openFiles(value: unknown): OpenFiles {
-  const { needed, line, of } = record(value, "openFiles");
+  const { needed, refusal, of } = record(value, "openFiles");
   return {
     needed: integer(needed, "needed", 0, 2 ** 40),
-    line: integer(line, "line", 1, FILE_LENGTH_MAX),
+    refusal: text(refusal, "refusal"),
     ...of !== undefined && { of: integer(of, "of", 2, 2 ** 31) },
   };
 }
@@ -213,11 +325,30 @@ function deadline(value: unknown): { readonly deadlineMs?: number } {
 }
 
 function reloadWay(value: unknown): ReloadWay {
-  const { run, signal, pid, master, deadlineMs } = record(value, "how");
+  const { run, signal: sent, pid, ask, deadlineMs } = record(value, "how");
   if (run !== undefined) return { run: argv(run), ...deadline(deadlineMs) };
-  if (master !== undefined) return { master: exactText(master, "master") };
-  if (signal === "SIGUSR2") return { signal, pid: integer(pid, "pid", 2, 2 ** 31) };
-  throw new InvalidMessage(`how must run a program, ask a master or send SIGUSR2: current value is ${quote(value)}`);
+  if (ask !== undefined) return askedReload(value);
+  if (sent !== undefined) return { signal: signal(sent), pid: integer(pid, "pid", 2, 2 ** 31) };
+  throw new InvalidMessage(`how must run a program, ask a master or send a signal: current value is ${quote(value)}`);
+}
+
+function askedReload(value: unknown): AskedReload {
+  const { ask, command: said, took, failed, watch, hint } = record(value, "master");
+  const watched = watch === undefined ? undefined : record(watch, "watch");
+  return {
+    ask: exactText(ask, "ask"),
+    command: command(said, "command"),
+    took: pattern(took, "took"),
+    failed: pattern(failed, "failed"),
+    ...watched !== undefined && {
+      watch: {
+        query: command(watched.query, "query"),
+        took: pattern(watched.took, "took"),
+        failed: pattern(watched.failed, "failed"),
+      },
+    },
+    ...hint !== undefined && { hint: text(hint, "hint") },
+  };
 }
 
 function explanation(value: unknown): Explanation {
@@ -267,19 +398,19 @@ function command(value: unknown, key: string): string {
  * evaluates it, and one that a plugin wrote could keep it busy for ever. So it
  * has no groups and no choices, and of `*`, `+` and `?` one at most.
  */
-function expectation(value: unknown): string {
-  const pattern = exactText(value, "expect");
+function pattern(value: unknown, key: string): string {
+  const pattern = exactText(value, key);
   const plain = pattern.replaceAll(/\\./g, "a").replaceAll(/\[[^\]]*\]/g, "a");
   const isQuick = !/[()|{}]/.test(plain) && (plain.match(/[*+?]/g) ?? []).length <= 1;
   if (!isQuick) {
     throw new InvalidMessage(
-      `expect must have no group, no choice, no count and one of * + ? at most: current value is ${quote(pattern)}`,
+      `${key} must have no group, no choice, no count and one of * + ? at most: current value is ${quote(pattern)}`,
     );
   }
   try {
     new RegExp(`^(?:${pattern})$`);
   } catch {
-    throw new InvalidMessage(`expect must be a regular expression: current value is ${quote(pattern)}`);
+    throw new InvalidMessage(`${key} must be a regular expression: current value is ${quote(pattern)}`);
   }
   return pattern;
 }

@@ -14,6 +14,16 @@ function validatedAnswer(answer: unknown): unknown {
   return validated.message.type === "decided" ? validated.message.decision : validated.message.type;
 }
 
+/** Sources whose contact is another one. */
+function contact(more: object): object {
+  return { ...SOURCES, contact: { ...CONTACT, ...more } };
+}
+
+/** What was rendered, with another file. */
+function rendered(more: object): object {
+  return { ...RENDERED, files: new Map([["/run/x", { ...FILE, ...more }]]) };
+}
+
 const INSTALL = {
   do: "install",
   path: "/run/x",
@@ -22,18 +32,54 @@ const INSTALL = {
   check: ["/bin/x", "%"],
   when: "now",
 };
-const SOURCES = {
+const CONTACT = {
+  by: "commands",
   socket: "/run/x.sock",
   queries: ["show info"],
+  dialect: { opening: "prompt", ending: "\n> ", batchBytesMax: 15_000 },
+};
+const SOURCES = {
+  kind: "process",
+  contact: CONTACT,
   file: "/run/x",
   program: "/bin/x",
   reloadIntervalMs: 1_000,
 };
-const RENDERED = { text: "x\n", notices: [{ text: "x" }], origins: new Map([[1, { cluster: "web", path: ["a", 0] }]]) };
+const FILE = { text: "x\n", mode: 0o640, origins: new Map([[1, { cluster: "web", path: ["a", 0] }]]) };
+const RENDERED = { files: new Map<string, unknown>([["/run/x", FILE]]), notices: [{ text: "x" }] };
+const ASKED = { ask: "/run/m.sock", command: "reload", took: "yes", failed: "no" };
 
 Deno.test.each([
   { ask: "sources", sources: SOURCES, permissions: { write: ["/run/x"] } },
-  { ask: "sources", sources: { ...SOURCES, speaks: "http", queries: ["/status?a"] }, permissions: {} },
+  {
+    ask: "sources",
+    sources: { ...SOURCES, contact: { by: "http", socket: "/run/x.sock", queries: ["/status?a"] } },
+    permissions: {},
+  },
+  {
+    ask: "sources",
+    sources: {
+      ...SOURCES,
+      contact: { by: "pid", pidFile: "/run/x.pid", proof: "children" },
+      alsoWrites: ["/run/x.pid"],
+      leavesOn: "SIGQUIT",
+      otherRuns: ["-t"],
+      chatter: ["Note:"],
+    },
+    permissions: {},
+  },
+  {
+    ask: "sources",
+    sources: {
+      kind: "files",
+      file: "/run/x",
+      moreFiles: ["/run/y"],
+      reloadIntervalMs: 1_000,
+      reloadJitterMs: 10,
+      children: [{ name: "a", pidFile: "/run/a.pid" }],
+    },
+    permissions: {},
+  },
   { ask: "listens", listens: [{ host: "", port: 80, path: ["port"] }] },
   { ask: "pid", pid: undefined },
   { ask: "pid", pid: 42 },
@@ -44,12 +90,26 @@ Deno.test.each([
   { ask: "plan", steps: [{ do: "reload", reason: "x", listens: [], how: { run: ["/bin/x"] } }] },
   { ask: "plan", steps: [{ do: "reload", reason: "x", cause: "members", listens: [], how: { run: ["/bin/x"] } }] },
   { ask: "plan", steps: [{ do: "reload", reason: "x", listens: [], how: { signal: "SIGUSR2", pid: 42 } }] },
+  { ask: "render", rendered: { files: new Map([["/run/x", { text: "", owner: "x:y" }]]), notices: [] } },
+  { ask: "plan", steps: [{ ...INSTALL, owner: "root" }] },
+  { ask: "plan", steps: [{ do: "start", reason: "x", run: ["/bin/x"], master: ASKED }] },
+  {
+    ask: "plan",
+    steps: [{
+      do: "reload",
+      reason: "x",
+      listens: [],
+      how: { ...ASKED, watch: { query: "show", took: "[0-9]+", failed: "no" }, hint: "x" },
+    }],
+  },
+  { ask: "plan", steps: [{ do: "notify", reason: "x", run: ["/bin/x"], deadlineMs: 100 }] },
+  { ask: "plan", steps: [{ do: "supervise", name: "a", reason: "x", run: ["/bin/x"], endsWithWriter: true }] },
   { ask: "explain", explanation: undefined },
   { ask: "explain", explanation: { cluster: "web", faults: [{ message: "x", remedy: [{ path: [] }] }] } },
 ])("validate() takes the decision $ask as it is", (decision) => assert.deepEqual(validatedAnswer(decision), decision));
 
 Deno.test("validate() keeps of a step what it knows, and of members those that can be", () => {
-  const steps = [{ ...INSTALL, owner: "root" }];
+  const steps = [{ ...INSTALL, group: "root" }];
   assert.deepEqual(validatedAnswer({ ask: "plan", steps }), { ask: "plan", steps: [INSTALL] });
   const node = { host: "a.int", ip: "10.0.0.1", port: 80, metadata: {} };
   assert.deepEqual(validatedAnswer({ ask: "adopt", members: new Map([["web", [{ ...node, ip: "x; y" }, node]]]) }), {
@@ -65,22 +125,54 @@ Deno.test.each([
   { decision: { ask: "pid", pid: 2.5 }, fault: /pid must be an integer/ },
   { decision: { ask: "adopt", members: {} }, fault: /members must be a Map: current value is \{\}/ },
   { decision: { ask: "listens", listens: [{ host: "", port: 0, path: [] }] }, fault: /port must be from 1/ },
-  { decision: { ask: "sources", sources: { ...SOURCES, queries: ["a;b"] }, permissions: {} }, fault: /one command/ },
+  { decision: { ask: "sources", sources: contact({ queries: ["a;b"] }), permissions: {} }, fault: /one command/ },
   {
-    decision: { ask: "sources", sources: { ...SOURCES, speaks: "http" }, permissions: {} },
+    decision: { ask: "sources", sources: contact({ by: "http" }), permissions: {} },
     fault: /A query over http must be a path/,
   },
-  { decision: { ask: "sources", sources: { ...SOURCES, speaks: "telnet" }, permissions: {} }, fault: /speaks must be/ },
+  { decision: { ask: "sources", sources: contact({ by: "telnet" }), permissions: {} }, fault: /by must be/ },
+  {
+    decision: { ask: "sources", sources: contact({ dialect: { ending: "", batchBytesMax: 1 } }), permissions: {} },
+    fault: /ending must have from 1/,
+  },
+  {
+    decision: {
+      ask: "sources",
+      sources: contact({ dialect: { opening: "a;b", ending: ">", batchBytesMax: 1 } }),
+      permissions: {},
+    },
+    fault: /opening must be one command/,
+  },
+  {
+    decision: { ask: "sources", sources: contact({ by: "pid", pidFile: "/run/x", proof: "hope" }), permissions: {} },
+    fault: /proof must be "process" or "children"/,
+  },
+  {
+    decision: { ask: "sources", sources: { ...SOURCES, leavesOn: "SIGKILL" }, permissions: {} },
+    fault: /A signal must be one of/,
+  },
+  { decision: { ask: "sources", sources: { ...SOURCES, kind: "dns" }, permissions: {} }, fault: /kind must be/ },
   {
     decision: { ask: "sources", sources: { ...SOURCES, reloadIntervalMs: -1 }, permissions: {} },
     fault: /reloadIntervalMs must be from 0/,
   },
-  { decision: { ask: "render", rendered: { ...RENDERED, origins: {} } }, fault: /origins must be a Map/ },
+  { decision: { ask: "render", rendered: rendered({ origins: {} }) }, fault: /origins must be a Map/ },
   {
-    decision: { ask: "render", rendered: { ...RENDERED, text: "x".repeat(FILE_LENGTH_MAX + 1) } },
+    decision: { ask: "render", rendered: rendered({ text: "x".repeat(FILE_LENGTH_MAX + 1) }) },
     fault: /A config file must be a text of at most/,
   },
   { decision: { ask: "render", rendered: { ...RENDERED, notices: new Array(101) } }, fault: /at most 100/ },
+  { decision: { ask: "render", rendered: { ...RENDERED, files: {} } }, fault: /files must be a Map/ },
+  { decision: { ask: "render", rendered: rendered({ mode: 0o4755 }) }, fault: /mode must be from 0 to 511/ },
+  { decision: { ask: "plan", steps: [{ ...INSTALL, owner: "root root" }] }, fault: /owner must be USER/ },
+  { decision: { ask: "plan", steps: [{ do: "notify", reason: "x", run: [] }] }, fault: /run must name a program/ },
+  {
+    decision: {
+      ask: "plan",
+      steps: [{ do: "start", reason: "x", run: ["/bin/x"], master: { ...ASKED, took: "(a+)+" } }],
+    },
+    fault: /took must have no group/,
+  },
   { decision: { ask: "plan", steps: [{ do: "destroy" }] }, fault: /Unknown kind of a step/ },
   { decision: { ask: "plan", steps: [{ ...INSTALL, mode: 0o4755 }] }, fault: /mode must be from 0 to 511/ },
   { decision: { ask: "plan", steps: [{ ...INSTALL, path: "/run/x\n" }] }, fault: /without control characters/ },
@@ -89,7 +181,7 @@ Deno.test.each([
   { decision: { ask: "plan", steps: [{ do: "start", reason: "x", run: [] }] }, fault: /run must name a program/ },
   {
     decision: { ask: "plan", steps: [{ do: "reload", reason: "x", listens: [], how: { signal: "SIGKILL", pid: 9 } }] },
-    fault: /how must run a program, ask a master or send SIGUSR2/,
+    fault: /A signal must be one of/,
   },
 ])(
   "validate() refuses a decision with $fault",
@@ -108,7 +200,7 @@ Deno.test("validate() never throws, whatever a balancer's plugin answers", () =>
   const asks = ["sources", "listens", "pid", "observe", "adopt", "adoptRunning", "render", "plan", "explain"];
   const anything = fc.anything({ withMap: true, withNullPrototype: true, withBigInt: true });
   const step = fc.record({
-    do: fc.constantFrom("command", "install", "start", "reload"),
+    do: fc.constantFrom("command", "install", "start", "reload", "notify", "supervise"),
     how: anything,
     run: anything,
   });

@@ -7,6 +7,7 @@
  * @module
  */
 import type { BalancerAnswer } from "./messages.ts";
+import { isRecord } from "../model/node.ts";
 import { InvalidMessage } from "./values.ts";
 
 /** No message is longer, in UTF-16 units; one of this length keeps the host busy for some 40 ms. */
@@ -53,16 +54,28 @@ export function encodeBalancerAnswer(decision: BalancerAnswer): unknown {
     case "adoptRunning":
       return { ...decision, members: pairs(decision.members) };
     case "render":
-      return { ...decision, rendered: { ...decision.rendered, origins: pairs(decision.rendered?.origins) } };
+      return { ...decision, rendered: { ...decision.rendered, files: filePairs(decision.rendered?.files) } };
     default:
       return decision;
   }
 }
 
+function filePairs(files: unknown): unknown {
+  if (!(files instanceof Map)) return files;
+  return [...files].map(([path, file]) => [
+    path,
+    isRecord(file) && file.origins instanceof Map ? { ...file, origins: [...file.origins] } : file,
+  ]);
+}
+
 /** How long the texts of files in a decision are: they cross whole, and cost the host next to nothing. */
 export function filesLength(decision: BalancerAnswer): number {
   const length = (value: unknown) => typeof value === "string" ? value.length : 0;
-  if (decision.ask === "render") return length(decision.rendered?.text);
+  if (decision.ask === "render") {
+    const files: unknown = decision.rendered?.files;
+    const texts = files instanceof Map ? [...files.values()].map((file) => isRecord(file) ? length(file.text) : 0) : [];
+    return texts.reduce((sum, each) => sum + each, 0);
+  }
   if (decision.ask !== "plan" || !Array.isArray(decision.steps)) return 0;
   return decision.steps.reduce((sum, step) => sum + (step?.do === "install" ? length(step.contents) : 0), 0);
 }

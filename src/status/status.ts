@@ -219,7 +219,7 @@ function balancerOf(standing: Standing, age: Age): BalancerStatus {
     clusters: byName(
       (served?.wanted.clusters ?? []).map((
         { name, nodes },
-      ) => [name, { nodes: nodes.length, members: nameMembers(nodes) }]),
+      ) => [name, { nodes: nodes.length, members: nameMembers(nodes.map(({ node }) => node)) }]),
     ),
     reloads,
     starts,

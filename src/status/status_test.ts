@@ -16,6 +16,7 @@ import type { Status } from "./status_shape.ts";
 import { projectStatus } from "./metrics.ts";
 import { samplesOf } from "../../tests/support/metric_samples.ts";
 import { Tally } from "../metrics/tally.ts";
+import { wantedNode } from "../membership/wanted.ts";
 
 function node(host: string): Node {
   return { host, ip: "10.0.0.1", port: 80, metadata: {} };
@@ -150,7 +151,7 @@ Deno.test("statusOf() says what of a balancer was seen in force, which may be le
   const wanted = {
     config: {},
     host: { fqdn: "h", ip: "10.0.0.9" },
-    clusters: [{ name: "web", config: {}, nodes: [node("a")] }],
+    clusters: [{ name: "web", config: {}, nodes: [wantedNode(node("a"))] }],
   };
   stage.logbook.saw({ oldWorkers: [77] }, 100);
   stage.logbook.begins([{ do: "reload", reason: "cluster web is new", how: { run: [] } } as never], 200);

@@ -135,8 +135,8 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     return { seen, config };
   }
 
-  async adopt(file: string, config: unknown): Promise<ReadonlyMap<ClusterName, readonly Node[]>> {
-    return (await this.#ask({ ask: "adopt", file, config })).members;
+  async adopt(files: ReadonlyMap<string, string>, config: unknown): Promise<ReadonlyMap<ClusterName, readonly Node[]>> {
+    return (await this.#ask({ ask: "adopt", files, config })).members;
   }
 
   async adoptRunning(sight: Sight): Promise<ReadonlyMap<ClusterName, readonly Node[]>> {
@@ -202,7 +202,8 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
         `Cannot ${faults.join(", ")} for the balancer ${this.name}: its plugin did not ask for the permission`,
       );
     }
-    await this.#refuseLink(sources.file);
+    const pidFiles = (sources.children ?? []).map(({ pidFile }) => pidFile);
+    for (const path of [sources.file, ...sources.moreFiles ?? [], ...pidFiles]) await this.#refuseLink(path);
     const reloadIntervalMs = Math.max(sources.reloadIntervalMs, RELOAD_INTERVAL_MIN_MS);
     const place = { config, sources: { ...sources, reloadIntervalMs }, granted: grant.granted };
     this.#places = [place, ...this.#places].slice(0, PLACES_KEPT_MAX);

@@ -78,9 +78,9 @@ async function failure(promise: Promise<unknown>, clock: FakeClock): Promise<Err
 Deno.test("ForeignBalancer answers from a worker, and at once what it has answered before", async () => {
   await using bench = new Bench(`
     listens: () => [{ host: "", port: 80, path: ["port"] }],
-    plan: (wanted, rendered, observed, allowed) => [install(JSON.stringify([rendered.text, observed, allowed.reload]))],
-    render: ({ host }) => ({ text: host.fqdn, notices: [], origins: new Map() }),
-    observe: ({ file }) => ({ file, call: () => {} }),
+    plan: (wanted, rendered, observed, allowed) => [install(JSON.stringify([rendered.files.get("/odd/file").text, observed, allowed.reload]))],
+    render: ({ host }) => ({ files: new Map([["/odd/file", { text: host.fqdn }]]), notices: [] }),
+    observe: ({ files }) => ({ file: files.get("/odd/file"), call: () => {} }),
   `);
   const { balancer } = bench;
   const sources = await balancer.sources(CONFIG);
@@ -90,7 +90,7 @@ Deno.test("ForeignBalancer answers from a worker, and at once what it has answer
   assert.equal(balancer.listens(CONFIG, { a: 1 }), listens);
   const rendered = await balancer.render(WANTED);
   // What is observed never leaves the worker: functions and all.
-  const sight = await balancer.observe({ file: "x" }, CONFIG);
+  const sight = await balancer.observe({ files: new Map([["/odd/file", "x"]]) }, CONFIG);
   const [step] = await balancer.plan(WANTED, rendered, sight, { reload: true });
   assert.equal(step?.do === "install" && step.contents, '["a.test",{"file":"x"},true]');
   assert.deepEqual(await balancer.config["~standard"].validate(1), { value: 1 });
@@ -152,7 +152,7 @@ Deno.test("ForeignBalancer lets a plugin throw in plan and observe, as the contr
   const { balancer, clock } = bench;
   const isContract = (error: Error) => !(error instanceof UndecidedError);
   assert(isContract(await failure(balancer.observe({}, CONFIG), clock)));
-  const rendered = { text: "", notices: [], origins: new Map() };
+  const rendered = { files: new Map(), notices: [] };
   assert(!isContract(await failure(balancer.render(WANTED), clock)));
   const plan = (reload: boolean) => balancer.plan(WANTED, rendered, { seen: {}, config: CONFIG }, { reload });
   assert.match((await failure(plan(true), clock)).message, /not mine/);

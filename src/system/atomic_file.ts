@@ -1,8 +1,11 @@
+import type { Owner } from "./owner.ts";
 import { createFile, folderOf, openTrusted, resolveTrusted, UntrustedPathError, writeAll } from "./trusted_file.ts";
 
 export interface AtomicWriteOptions {
   /** The permission bits of a file that is not there yet; one that is keeps its bits and its owner. */
   readonly mode: number;
+  /** Who is to own the file, whoever owns one that is there. */
+  readonly owner?: Owner | undefined;
   /** Looks at the candidate before it takes the file's place; a throw leaves the file as it is. */
   readonly check?: ((candidate: string) => Promise<void>) | undefined;
 }
@@ -36,7 +39,7 @@ const NOT_REPLACEABLE: ReadonlySet<unknown> = new Set(["EACCES", "EPERM", "EROFS
 export async function writeAtomically(
   path: string,
   contents: string,
-  { mode, check }: AtomicWriteOptions,
+  { mode, owner, check }: AtomicWriteOptions,
 ): Promise<void> {
   // A link is followed, so that what it points to changes and the link stays.
   const target = await resolveTrusted(path);
@@ -47,7 +50,8 @@ export async function writeAtomically(
   try {
     // Nobody else may read what is not yet known to be theirs.
     await createFile(candidate, contents, { mode: 0o600, isSynced: true });
-    await keepOwner(candidate, before);
+    if (owner === undefined) await keepOwner(candidate, before);
+    else await Deno.chown(candidate, owner.uid, owner.gid);
     await Deno.chmod(candidate, (before?.mode ?? mode) & 0o777);
     await check?.(candidate);
     await Deno.rename(candidate, target);

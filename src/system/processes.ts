@@ -76,6 +76,18 @@ export async function withoutContained(pids: readonly number[]): Promise<readonl
   return pids.filter((pid) => !contained.has(pid));
 }
 
+/** Reads the pids of a process's children, sorted; none of one that is gone. */
+export async function readChildren(pid: number): Promise<readonly number[]> {
+  const output = await look("sh", ["-c", 'exec cat /proc/"$0"/task/*/children', String(Math.trunc(pid))]);
+  return output.split(/\s+/).filter((word) => word !== "").map(Number).toSorted((a, b) => a - b);
+}
+
+/** Reads what a process was started with; `undefined` if it is gone. */
+export async function readArguments(pid: number): Promise<readonly string[] | undefined> {
+  const output = await look("cat", [`/proc/${Math.trunc(pid)}/cmdline`]);
+  return output === "" ? undefined : output.replace(/\0$/, "").split("\0");
+}
+
 /** Counts the threads of this process whose name a pattern matches; `undefined` where there is no /proc to ask. */
 export async function countOwnThreads(name: RegExp): Promise<number | undefined> {
   const output = await look("sh", ["-c", 'exec cat /proc/"$0"/task/*/comm', String(Deno.pid)]);

@@ -2,6 +2,7 @@ import { RuntimeSocket } from "../../src/balance/runtime_socket.ts";
 import { freePort } from "../support/free_port.ts";
 import { HaproxyBox } from "../support/haproxy.ts";
 import { TempDir } from "../support/temp_dir.ts";
+import { PROMPT } from "../../plugins/balancers/haproxy/sources.ts";
 
 /** A HAProxy of its own, and the config directory of a writer for it with one cluster over ZooKeeper. */
 export class Bench implements AsyncDisposable {
@@ -22,7 +23,7 @@ export class Bench implements AsyncDisposable {
 
   /** Opens a connection to HAProxy that stays open. */
   connect(): Promise<RuntimeSocket> {
-    return RuntimeSocket.connect(this.haproxy.socketFile, { signal: new AbortController().signal });
+    return RuntimeSocket.connect(this.haproxy.socketFile, { dialect: PROMPT, signal: new AbortController().signal });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

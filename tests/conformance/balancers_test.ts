@@ -3,6 +3,7 @@ import haproxy from "../../plugins/balancers/haproxy/mod.ts";
 import { haproxyCluster, haproxyConfig } from "../support/haproxy.ts";
 import { HaproxyModel } from "../support/haproxy_model.ts";
 import { balancerConforms } from "./suite.ts";
+import { QUERIES } from "../../plugins/balancers/haproxy/observe.ts";
 
 const CONFIG = {
   config_file: "/etc/haproxy.cfg",
@@ -19,11 +20,11 @@ balancerConforms({
     plugin: haproxy as Functions,
     config,
     cluster: haproxyCluster({ port: 8080 }),
-    running: ({ text }) => {
+    running: ({ files }) => {
       const model = new HaproxyModel();
-      model.file = text;
+      model.file = files.get(config.configFile)?.text;
       model.boot();
-      return haproxy.sources(config).queries.map((query) => model.command(query));
+      return QUERIES.map((query) => model.command(query));
     },
   },
 });

@@ -6,6 +6,8 @@ import { isOneCommand } from "../../src/balance/runtime_socket.ts";
 import { haproxyCluster, haproxyConfig, localNode } from "../support/haproxy.ts";
 import { HaproxyModel } from "../support/haproxy_model.ts";
 import { nearly, RUNS } from "./mutation.ts";
+import { wantedNode } from "../../src/membership/wanted.ts";
+import { QUERIES } from "../../plugins/balancers/haproxy/observe.ts";
 
 const CONFIG = haproxyConfig({ config_file: "/run/h.cfg", socket_file: "/run/h.sock", pid_file: "/run/h.pid" });
 const WANTED = {
@@ -15,20 +17,22 @@ const WANTED = {
   clusters: [{
     name: "web",
     config: haproxyCluster({ port: 8000, backend: ["mode http"] }),
-    nodes: [localNode(9001), localNode(9002)],
+    nodes: [localNode(9001), localNode(9002)].map(wantedNode),
   }],
 };
 
 Deno.test("what nearly is an answer of HAProxy is read or refused, and comes to steps that are sound", async () => {
   const rendered = haproxy.render(WANTED);
   const model = new HaproxyModel();
-  model.file = rendered.text;
+  const { text } = rendered.files.get(CONFIG.configFile) ?? {};
+  assert.ok(text !== undefined);
+  model.file = text;
   model.boot();
   model.command("del server web/app.test:9001");
   const sources = haproxy.sources(CONFIG);
   const seen = await model.observe(sources, haproxy.pid, new AbortController().signal);
   const answers = seen.answers ?? [];
-  assert.equal(answers.length, sources.queries.length);
+  assert.equal(answers.length, QUERIES.length);
 
   fc.assert(
     fc.property(fc.nat(answers.length - 1), nearly(...answers), (at, text) => {
@@ -45,7 +49,7 @@ Deno.test("what nearly is an answer of HAProxy is read or refused, and comes to 
           for (const part of step.command.split(";")) assert.ok(isOneCommand(part.trim()), part);
         }
         if (step.do === "reload" || step.do === "start") assert.ok(step.reason.length > 0);
-        if (step.do === "install") assert.equal(step.contents, rendered.text);
+        if (step.do === "install") assert.equal(step.contents, text);
       }
     }),
     { numRuns: RUNS },
@@ -53,10 +57,10 @@ Deno.test("what nearly is an answer of HAProxy is read or refused, and comes to 
 });
 
 Deno.test("what nearly is a config file of ours gives members back that can do no harm, or none", () => {
-  const { text } = haproxy.render(WANTED);
+  const { text = "" } = haproxy.render(WANTED).files.get(CONFIG.configFile) ?? {};
   fc.assert(
     fc.property(nearly(text), (torn) => {
-      for (const nodes of haproxy.adopt(torn, CONFIG).values()) {
+      for (const nodes of haproxy.adopt(new Map([[CONFIG.configFile, torn]]), CONFIG).values()) {
         for (const { host, ip, port } of nodes) {
           assert.match(`${host} ${ip} ${port}`, /^[A-Za-z0-9._:-]+ [0-9a-fA-F.:]+ [0-9]+$/);
         }

@@ -66,8 +66,9 @@ function show({ wanted: asked, before: was, running = {}, orphans, no_file, relo
   const wanted = wantedOf(asked);
   const before = was === undefined ? wanted : wantedOf(was);
   const file = no_file ? undefined : render(before).text;
-  const seen = running === "none" ? { file, orphans } : {
-    file,
+  const files = new Map(file === undefined ? [] : [[wanted.config.configFile, file]]);
+  const seen = running === "none" ? { files, orphans } : {
+    files,
     answers: answersOf(running, before),
     masterPid: running.master,
     isContained: running.contained,
@@ -105,7 +106,7 @@ function answersOf(
   const mark = structureMark(render(before).text);
   const backends = running.backends ?? Object.fromEntries(before.clusters.map(({ name, nodes }) => [
     name,
-    nodes.map(({ host, ip, port }, index) => `${host}:${port} ${ip}:${port} id ${index + 1}`),
+    nodes.map(({ node: { host, ip, port } }, index) => `${host}:${port} ${ip}:${port} id ${index + 1}`),
   ]));
   const rows = Object.entries(backends).flatMap(([backend, servers], index) =>
     servers.map((server) => {
@@ -116,9 +117,11 @@ function answersOf(
       const check = flags.includes("no check") ? 0 : flags.includes("unchecked") ? 2 : 6;
       const since = Number(/ since ([0-9]+)/.exec(flags)?.[1] ?? 0);
       const agent = flags.includes("agent") ? 22 : 0;
+      const [, weight, given = weight] = / weight ([0-9]+)(?: of ([0-9]+))?/.exec(flags) ??
+        [, weightIn(before, backend), undefined];
       return `${
         index + 3
-      } ${backend} ${id} ${name} ${address} ${flags.includes("down") ? 0 : 2} ${admin} 1 1 ${since} 1 0 2 ${check} ${agent} 0 0 - ${port} - 0 0 - - 0`;
+      } ${backend} ${id} ${name} ${address} ${flags.includes("down") ? 0 : 2} ${admin} ${weight} ${given} ${since} 1 0 2 ${check} ${agent} 0 0 - ${port} - 0 0 - - 0`;
     })
   );
   return [
@@ -127,6 +130,12 @@ function answersOf(
     ["# name", ...Object.keys(backends)].join("\n"),
     ["1", HEADER, ...rows].join("\n"),
   ];
+}
+
+/** The weight that the lines of a backend give its servers. */
+function weightIn({ config: { defaults }, clusters }: HaproxyWanted, backend: string): string {
+  const config = clusters.find(({ name }) => name === backend || `${name}:panic` === backend)?.config;
+  return /\bweight ([0-9]+)/.exec([...defaults, ...config?.backend ?? [], config?.serverOptions].join("\n"))?.[1] ?? "1";
 }
 
 function line(step: Step): string {
@@ -141,13 +150,15 @@ function line(step: Step): string {
       const { how, then = [] } = step;
       const by = "run" in how
         ? how.run.join(" ") + deadlineOf(how)
-        : "master" in how
-        ? `the master at ${how.master}`
+        : "ask" in how
+        ? `the master at ${how.ask}`
         : `${how.signal} to ${how.pid}`;
       const told = then.map(({ command }) => `\nthen tell it ${command}`).join("");
       const listens = step.listens.length === 0 ? "" : ` if it can listen on ${step.listens.join(" and ")}`;
       return `reload by ${by}${listens}: ${step.reason}${told}`;
     }
+    default:
+      assert.fail(`HAProxy has no use for the step ${step.do}`);
   }
 }
 

@@ -1,16 +1,23 @@
 import assert from "node:assert/strict";
 import { Executor } from "../../src/balance/executor.ts";
 import type { StepOutcome } from "../../src/balance/effects.ts";
-import type { BalancerSources, Step } from "../../src/plugin/contract.ts";
+import type { ProcessSources, Step } from "../../src/plugin/contract.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { kill } from "../support/haproxy.ts";
 import { eventually } from "../support/eventually.ts";
+import { PROMPT } from "../../plugins/balancers/haproxy/sources.ts";
 
 const signal = new AbortController().signal;
 
 /** Where a balancer would be. */
-function sources(dir: TempDir): BalancerSources {
-  return { socket: dir.file("socket"), queries: [], file: dir.file("config"), program: "sh", reloadIntervalMs: 0 };
+function sources(dir: TempDir): ProcessSources & { readonly contact: { readonly by: "commands" } } {
+  return {
+    kind: "process",
+    contact: { by: "commands", socket: dir.file("socket"), queries: [], dialect: PROMPT },
+    file: dir.file("config"),
+    program: "sh",
+    reloadIntervalMs: 0,
+  };
 }
 
 function start(...run: string[]): Step {
@@ -202,7 +209,7 @@ Deno.test("the executor that attends a process hears at once that it ends the ta
   const at = sources(dir);
   const executor = new Executor();
   await executor.watchSocket(at, signal);
-  using listener = Deno.listen({ transport: "unix", path: at.socket });
+  using listener = Deno.listen({ transport: "unix", path: at.contact.socket });
   const stop = new AbortController();
   let hasHeard = false;
   const attending = executor.watchSocket(at, stop.signal).then(() => hasHeard = true);

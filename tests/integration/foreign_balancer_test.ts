@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { stringify } from "yaml";
 import { Traffic } from "../../examples/demo/traffic.ts";
 import { Executor } from "../../src/balance/executor.ts";
-import type { Step } from "../../src/plugin/contract.ts";
+import type { BalancerSources, Step } from "../../src/plugin/contract.ts";
 import { runCli } from "../support/cli.ts";
 import { eventually } from "../support/eventually.ts";
 import { NginxBox, nginxSource, oddBalancerSource } from "../support/foreign_balancer.ts";
@@ -131,7 +131,13 @@ Deno.test("check tells what nginx refuses with the file, line and column that it
 
 Deno.test("Executor sends a signal to no process of another program", async () => {
   const step: Step = { do: "reload", reason: "a test", listens: [], how: { signal: "SIGUSR2", pid: Deno.pid } };
-  const sources = { socket: "/none", queries: [], file: "/none", program: "/usr/sbin/nginx", reloadIntervalMs: 0 };
+  const sources: BalancerSources = {
+    kind: "process",
+    contact: { by: "http", socket: "/none", queries: [] },
+    file: "/none",
+    program: "/usr/sbin/nginx",
+    reloadIntervalMs: 0,
+  };
   const [outcome] = await new Executor().execute([step], sources, new AbortController().signal);
   assert(outcome?.ok === false);
   assert.match(outcome.failure.message, new RegExp(`process ${Deno.pid} is deno, want nginx`));
@@ -167,7 +173,38 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
   {
     name: "kill",
     members: `plan: () => [{ do: "reload", reason: "x", listens: [], how: { signal: "SIGKILL", pid: ${Deno.pid} } }]`,
-    told: /balancer kill: .*how must run a program, ask a master or send SIGUSR2/,
+    told: /balancer kill: .*A signal must be one of SIGHUP/,
+  },
+  {
+    name: "pidfile",
+    members: `sources: () => ({
+      kind: "process", file: dir + "/file", program: dir + "/check", reloadIntervalMs: 0,
+      contact: { by: "pid", pidFile: dir + "/file", proof: "process" },
+    }),
+    observe: ({ files }) => files?.has(dir + "/file"),
+    render: () => ({ files: new Map([[dir + "/file", { text: "${Deno.pid}" }]]), notices: [] }),
+    plan: (wanted, rendered, isWritten) => isWritten
+      ? [{ do: "reload", reason: "x", listens: [], how: { signal: "SIGTERM", pid: ${Deno.pid} } }]
+      : [install("${Deno.pid}")]`,
+    told: new RegExp(`Cannot signal process ${Deno.pid}, which is not its master for the balancer pidfile`),
+  },
+  {
+    name: "master",
+    members: `plan: () => [{
+      do: "reload", reason: "x", listens: [],
+      how: { ask: "/run/docker.sock", command: "GET /", took: "a", failed: "b" },
+    }]`,
+    told: /Cannot ask the master at \\?"\/run\/docker\.sock\\?" for the balancer master/,
+  },
+  {
+    name: "notice",
+    members: `plan: () => [{ do: "notify", reason: "x", run: ["/bin/sh", "-c", "touch " + dir + "/pwned"] }]`,
+    told: /Cannot run \\?"\/bin\/sh\\?" for the balancer notice/,
+  },
+  {
+    name: "child",
+    members: `plan: () => [{ do: "supervise", name: "x", reason: "x", run: [dir + "/check"] }]`,
+    told: /Cannot start the child process \\?"x\\?", which its sources do not have for the balancer child/,
   },
   {
     name: "semicolon",
@@ -181,7 +218,7 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
   },
   {
     name: "long",
-    members: `render: () => ({ text: "x".repeat(100_000_000), notices: [], origins: new Map() })`,
+    members: `render: () => ({ files: new Map([[dir + "/file", { text: "x".repeat(100_000_000) }]]), notices: [] })`,
     told: /balancer long: it threw: An answer must have at most 20971520 characters of JSON: it has 1000001\d\d/,
   },
   { name: "hangs", members: `plan: () => { for (;;); }`, told: /balancer hangs: No answer to decide within 5000 ms/ },
@@ -191,7 +228,8 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
   { name: "throws", members: `observe() { throw { toString() { throw 1; } }; }`, told: /Cannot observe throws: / },
   {
     name: "reads",
-    members: `render: () => ({ text: Deno.readTextFileSync("/etc/hostname"), notices: [], origins: new Map() })`,
+    members:
+      `render: () => ({ files: new Map([["x", { text: Deno.readTextFileSync("/etc/hostname") }]]), notices: [] })`,
     told: /balancer reads: it threw: Requires read access to \\?"\/etc\/hostname/,
   },
   {
@@ -202,7 +240,8 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
   {
     name: "looks",
     members:
-      `sources: () => ({ socket: "/run/x", queries: [], file: "/etc/shadow", program: "/bin/sh", reloadIntervalMs: 0 })`,
+      `sources: () => ({ kind: "process", contact: { by: "http", socket: "/run/x", queries: [] }, file: "/etc/shadow", ` +
+      `program: "/bin/sh", reloadIntervalMs: 0 })`,
     told: /Cannot write .*\/etc\/shadow.*, ask the socket .*\/run\/x.*, run .*\/bin\/sh.* for the balancer looks/,
   },
   {

@@ -13,12 +13,13 @@ import { freePort } from "../support/free_port.ts";
 import { HaproxyBox } from "../support/haproxy.ts";
 import { HaproxyModel } from "../support/haproxy_model.ts";
 import { HAPROXY_VERSION } from "../support/haproxy_version.ts";
+import { PROMPT } from "../../plugins/balancers/haproxy/sources.ts";
 
 /** How many sequences are played, and how many commands each has. */
 const SEQUENCES = 300, COMMANDS = 20;
 
 const BACKENDS = ["round", "least", "static", "hashed", "spread", "absent"] as const;
-const SERVERS = ["a:1", "b:2", "first"] as const;
+const SERVERS = ["a:1", "b:2", "first", "last"] as const;
 const FRONTENDS = ["open", "shut", "absent"] as const;
 const ADDRESSES = ["127.0.0.1", "10.0.0.7", "::1"] as const;
 const PORTS = [1, 8080, 65_535] as const;
@@ -28,7 +29,16 @@ function drawCommand(random: Random): string {
   const pick = <T>(from: readonly T[]) => from[Math.floor(random() * from.length)] as T;
   const key = `${pick(BACKENDS)}/${pick(SERVERS)}`;
   const address = pick(ADDRESSES);
-  const options = pick(["", " id 7", " id 8", " check inter 1h", " id 9 check inter 1h", " cookie x"]);
+  const options = pick([
+    "",
+    " id 7",
+    " id 8",
+    " check inter 1h",
+    " id 9 check inter 1h",
+    " cookie x",
+    " weight 3",
+    " weight 0",
+  ]);
   return pick([
     () => `add server ${key} ${address.includes(":") ? `[${address}]` : address}:${pick(PORTS)}${options}`,
     () => `add server ${key} ${address.includes(":") ? `[${address}]` : address}:${pick(PORTS)} id ${pick([11, 12])}`,
@@ -39,7 +49,7 @@ function drawCommand(random: Random): string {
     () => `set server ${key} state maint`,
     () => `set server ${key} health ${pick(["down", "up"])}`,
     () => `set server ${key} addr ${address} port ${pick(PORTS)}`,
-    () => `set server ${key} weight 100%`,
+    () => `set server ${key} weight ${pick(["100%", "50%", "0%", "0", "1", "3", "256", "257"])}`,
     () => `shutdown sessions server ${key}`,
     () => `${pick(["disable", "enable"])} frontend ${pick(FRONTENDS)}`,
     // Nothing opens it again.
@@ -69,11 +79,21 @@ function servers(answer: string): readonly string[] {
     const fields = row.split(" ");
     const of = (name: string) => fields[columns.indexOf(name)] ?? "?";
     const check = Number(of("srv_check_state")) & 0x06;
-    const isOtherWeight = of("srv_uweight") !== of("srv_iweight");
+    const weight = `weight ${of("srv_uweight")} of ${of("srv_iweight")}`;
     const state = check === 0 ? of("srv_op_state") : "by its check";
     const isAdministered = Number(of("srv_admin_state")) & 0x09;
-    return [of("be_name"), of("srv_name"), of("srv_id"), of("srv_addr"), of("srv_port"), isAdministered, check, state]
-      .join(" ") + (isOtherWeight ? " other weight" : "");
+    return [
+      of("be_name"),
+      of("srv_name"),
+      of("srv_id"),
+      of("srv_addr"),
+      of("srv_port"),
+      isAdministered,
+      check,
+      state,
+      weight,
+    ]
+      .join(" ");
   }).toSorted();
 }
 
@@ -139,12 +159,14 @@ Deno.test("the model of HAProxy answers as HAProxy does, and comes to the same s
     "\ttimeout server 1s",
     ...["open", "shut"].flatMap((name) => [`frontend ${name}`, `\tbind 127.0.0.1:${freePort()}`]),
     "backend round",
-    "\tserver first 127.0.0.1:9 id 3",
+    "\tserver first 127.0.0.1:9 id 3 weight 0 # lighthouse: state=drain",
+    "\tserver last 127.0.0.1:9 id 4 weight 5 disabled # lighthouse: weight=5 state=maint",
     "backend least",
     "\tbalance leastconn",
     "backend static",
     "\tbalance static-rr",
     "\tserver first 127.0.0.1:9",
+    "\tserver last 127.0.0.1:9 weight 7",
     "backend hashed",
     "\tbalance uri",
     "backend spread",
@@ -158,7 +180,7 @@ Deno.test("the model of HAProxy answers as HAProxy does, and comes to the same s
   model.programVersion = HAPROXY_VERSION;
   model.file = file;
   model.boot();
-  using socket = await RuntimeSocket.connect(box.socketFile, { signal: new AbortController().signal });
+  using socket = await RuntimeSocket.connect(box.socketFile, { dialect: PROMPT, signal: new AbortController().signal });
   const random = seededRandom(Number(Deno.env.get("SEED") ?? 1));
   for (let sequence = 0; sequence < SEQUENCES; sequence++) {
     const commands = Array.from({ length: COMMANDS }, () => drawCommand(random));

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { TempDir } from "../support/temp_dir.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
-import { readStatus, reloadByMaster, ReloadFailedError } from "../../src/balance/master_socket.ts";
+import { hasNew, reloadByMaster, ReloadFailedError } from "../../src/balance/master_socket.ts";
 import { NobodyListensError, SocketSilentError } from "../../src/balance/runtime_socket.ts";
+import { askedOf } from "../../plugins/balancers/haproxy/processes.ts";
 
 const BEFORE = `#<PID>          <type>          <reloads>       <uptime>        <version>
 10036           master          0 [failed: 0]   0d00h00m04s     2.6.12-1+deb12u4
@@ -37,17 +38,30 @@ async function reloadWith(
     }
   })();
   try {
-    return await reloadByMaster(path, { clock: systemClock, deadlineMs, signal: new AbortController().signal });
+    return await reloadByMaster(askedOf(path), {
+      clock: systemClock,
+      deadlineMs,
+      signal: new AbortController().signal,
+    });
   } finally {
     listener.close();
     await serving.catch(() => {});
   }
 }
 
-Deno.test("readStatus() tells workers that serve from those that leave", () => {
-  assert.deepEqual(readStatus(BEFORE), { failed: 0, workers: [10038], oldWorkers: [] });
-  assert.deepEqual(readStatus(AFTER), { failed: 0, workers: [10050], oldWorkers: [10038] });
-  assert.deepEqual(readStatus(""), { failed: 0, workers: [], oldWorkers: [] });
+Deno.test("askedOf() tells a new worker from one that leaves, and a new failure from an old one", () => {
+  const { watch } = askedOf("/run/master.sock");
+  assert(watch !== undefined);
+  const took = (before: string, now: string) => hasNew(watch.took, { before, now });
+  const failed = (before: string, now: string) => hasNew(watch.failed, { before, now });
+  assert.deepEqual([took(BEFORE, AFTER), failed(BEFORE, AFTER)], [true, false]);
+  assert.deepEqual([took(BEFORE, BEFORE), failed(BEFORE, BEFORE)], [false, false]);
+  assert.deepEqual([took(BEFORE, FAILED), failed(BEFORE, FAILED)], [false, true]);
+  // The one before had failed, and this one takes.
+  assert.deepEqual([took(FAILED, AFTER), failed(FAILED, AFTER)], [true, false]);
+  assert.deepEqual([took(FAILED, FAILED.replace("failed: 1", "failed: 2")), failed(FAILED, FAILED)], [false, false]);
+  assert.equal(failed(FAILED, FAILED.replace("failed: 1", "failed: 2")), true);
+  assert.deepEqual([took(BEFORE, ""), failed(BEFORE, "")], [false, false]);
 });
 
 Deno.test("reloadByMaster() takes the word of a master that tells", async () => {
@@ -68,5 +82,5 @@ Deno.test("reloadByMaster() looks what became of it where the master says nothin
 Deno.test("reloadByMaster() says that there is no master", async () => {
   await using dir = new TempDir();
   const options = { clock: systemClock, deadlineMs: 1_000, signal: new AbortController().signal };
-  await assert.rejects(reloadByMaster(dir.file("none"), options), NobodyListensError);
+  await assert.rejects(reloadByMaster(askedOf(dir.file("none")), options), NobodyListensError);
 });

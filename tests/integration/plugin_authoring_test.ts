@@ -85,7 +85,7 @@ Deno.test("the skeleton of a balancer keeps the rules of its functions", async (
       plugin: balancer as Functions,
       config: example,
       cluster: { port: 8080 },
-      running: ({ text }) => ["12\n", `${text.split("\n", 1)[0]}\n`],
+      running: ({ files }) => ["12\n", `${[...files.values()][0]?.text.split("\n", 1)[0]}\n`],
     },
   });
   for (const { title, run } of rules.slice(-5)) await t.step(title, async () => void await run());
@@ -97,7 +97,7 @@ Deno.test("plugin test calls a balancer's functions in a worker, if it is told a
   const section = await dir.write("section.yaml", "port: 8080\n");
   const told = await runCli(["plugin", "test", source, "--cluster", section]);
   assert.equal(told.code, 0, told.stdout);
-  assert.match(told.stdout, /^9 ok, 0 failed, 0 skipped$/m);
+  assert.match(told.stdout, /^10 ok, 0 failed, 0 skipped$/m);
   const untold = await runCli(["plugin", "test", source]);
   assert.match(
     untold.stdout,

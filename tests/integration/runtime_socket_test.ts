@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { AssertionError } from "../../src/kernel/assert.ts";
 import { NobodyListensError, RuntimeSocket, SocketSilentError } from "../../src/balance/runtime_socket.ts";
 import { TempDir } from "../support/temp_dir.ts";
+import { PROMPT } from "../../plugins/balancers/haproxy/sources.ts";
 
 /** What a scripted balancer does with a line: an answer, in any number of pieces, or nothing more. */
 type Script = (line: string) => readonly string[] | "silence" | "end";
@@ -79,7 +80,7 @@ Deno.test("RuntimeSocket tells answers apart that end in one line break and in t
     last: ["ende € nd\n\n> "],
   };
   await using server = new ScriptedSocket((line) => answers[line] ?? ["\n> "]);
-  using socket = await RuntimeSocket.connect(server.path, { signal });
+  using socket = await RuntimeSocket.connect(server.path, { dialect: PROMPT, signal });
   assert.deepEqual(await socket.ask(["one", "two", "none"]), ["No such backend.", "New server registered.", ""]);
   assert.deepEqual(await socket.ask(["many", "x"]), ["# name\nb", ""]);
   assert.deepEqual(await socket.ask([]), []);
@@ -87,7 +88,7 @@ Deno.test("RuntimeSocket tells answers apart that end in one line break and in t
 
 Deno.test("RuntimeSocket sends thousands of commands, and each gets its own answer", async () => {
   await using server = new ScriptedSocket(echo);
-  using socket = await RuntimeSocket.connect(server.path, { signal });
+  using socket = await RuntimeSocket.connect(server.path, { dialect: PROMPT, signal });
   const commands = Array.from({ length: 5_000 }, (_, index) => `add server web/node${index}.example.com:8000`);
   assert.deepEqual(await socket.ask(commands), commands.map((command) => `${command}!`));
   assert.equal(server.lines.length, commands.length + 1);
@@ -95,18 +96,18 @@ Deno.test("RuntimeSocket sends thousands of commands, and each gets its own answ
 
 Deno.test("RuntimeSocket refuses what would be two commands", async () => {
   await using server = new ScriptedSocket(echo);
-  using socket = await RuntimeSocket.connect(server.path, { signal });
+  using socket = await RuntimeSocket.connect(server.path, { dialect: PROMPT, signal });
   for (const command of ["a;b", "a\nb", "a\rb", ""]) await assert.rejects(socket.ask([command]), AssertionError);
   assert.deepEqual(server.lines, ["prompt"]);
 });
 
 Deno.test("RuntimeSocket tells that nobody listens from that nobody answers", async () => {
   await using dir = new TempDir();
-  await assert.rejects(RuntimeSocket.connect(dir.file("none"), { signal }), NobodyListensError);
+  await assert.rejects(RuntimeSocket.connect(dir.file("none"), { dialect: PROMPT, signal }), NobodyListensError);
   Deno.listen({ transport: "unix", path: dir.file("stale") }).close();
-  await assert.rejects(RuntimeSocket.connect(dir.file("stale"), { signal }), NobodyListensError);
+  await assert.rejects(RuntimeSocket.connect(dir.file("stale"), { dialect: PROMPT, signal }), NobodyListensError);
   await using silent = new ScriptedSocket(() => "silence");
-  await assert.rejects(RuntimeSocket.connect(silent.path, { signal, deadlineMs: 50 }), {
+  await assert.rejects(RuntimeSocket.connect(silent.path, { dialect: PROMPT, signal, deadlineMs: 50 }), {
     name: SocketSilentError.name,
     message: `No answer at ${silent.path} within 50 ms`,
   });
@@ -114,14 +115,14 @@ Deno.test("RuntimeSocket tells that nobody listens from that nobody answers", as
 
 Deno.test("RuntimeSocket says when a connection ends in the middle of an answer", async () => {
   await using server = new ScriptedSocket((line) => line === "prompt" ? ["\n> "] : "end");
-  using socket = await RuntimeSocket.connect(server.path, { signal });
+  using socket = await RuntimeSocket.connect(server.path, { dialect: PROMPT, signal });
   await assert.rejects(socket.ask(["show info"]), SocketSilentError);
 });
 
 Deno.test("RuntimeSocket gives up when it is told to", async () => {
   await using server = new ScriptedSocket((line) => line === "prompt" ? ["\n> "] : "silence");
   const stop = new AbortController();
-  using socket = await RuntimeSocket.connect(server.path, { signal: stop.signal });
+  using socket = await RuntimeSocket.connect(server.path, { dialect: PROMPT, signal: stop.signal });
   const asked = socket.ask(["show info"]);
   const reason = new Error("stopping");
   stop.abort(reason);

@@ -6,7 +6,14 @@ import { findWritingObstacles, verifyWrittenPaths } from "../../src/balance/writ
 
 /** A balancer whose files are where a test wants them. */
 function sourcesAt(file: string, socket: string, ...alsoWrites: string[]): BalancerSources {
-  return { socket, queries: [], file, alsoWrites, program: "haproxy", reloadIntervalMs: 1_000 };
+  return {
+    kind: "process",
+    contact: { by: "http", socket, queries: [] },
+    file,
+    alsoWrites,
+    program: "haproxy",
+    reloadIntervalMs: 1_000,
+  };
 }
 
 Deno.test("a directory that is missing is named before the balancer is started, and by check", async () => {

@@ -70,10 +70,9 @@ export const BUGS: readonly Bug[] = [
       render: (wanted) => {
         const rendered = sound.render(wanted);
         const nodes = wanted.clusters.flatMap(({ nodes }) => nodes);
-        return {
-          ...rendered,
-          text: `${rendered.text}${nodes.map(({ metadata }) => `# ${metadata.note ?? ""}\n`).join("")}`,
-        };
+        const notes = nodes.map(({ node }) => `# ${node.metadata.note ?? ""}\n`).join("");
+        const files = [...rendered.files].map(([path, file]) => [path, { ...file, text: file.text + notes }] as const);
+        return { ...rendered, files: new Map(files) };
       },
     },
     found: /not validated/,

@@ -231,7 +231,7 @@ let lastRead: { readonly file: string; readonly members: ReadonlyMap<string, Rea
 
 function membersByCluster(file: string): ReadonlyMap<string, ReadonlySet<string>> {
   if (lastRead?.file !== file) {
-    const adopted = [...haproxy.adopt(file, {} as never)];
+    const adopted = [...haproxy.adopt(new Map([["", file]]), { configFile: "" } as never)];
     lastRead = { file, members: new Map(adopted.map(([cluster, nodes]) => [cluster, new Set(nodes.map(nodeName))])) };
   }
   return lastRead.members;

@@ -3,6 +3,7 @@ import { parse } from "yaml";
 import type { HaproxyWanted } from "../../plugins/balancers/haproxy/config.ts";
 import type { Node } from "../../src/model/node.ts";
 import { haproxyCluster, haproxyConfig, TEST_FQDN } from "./haproxy.ts";
+import { wantedNode } from "../../src/membership/wanted.ts";
 
 /** A cluster as a golden case writes it. */
 export interface CaseCluster {
@@ -74,7 +75,7 @@ export function wantedOf({ balancer = {}, version = VERSION, clusters = [] }: Ca
       name,
       metaCluster,
       config: haproxyCluster(section ?? {}),
-      nodes: nodes.map((node) => typeof node === "string" ? readNode(node) : { ...node, metadata: {} }),
+      nodes: nodes.map((node) => wantedNode(typeof node === "string" ? readNode(node) : { ...node, metadata: {} })),
     })),
   };
 }

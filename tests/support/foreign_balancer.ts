@@ -91,12 +91,15 @@ export default {
   config: any, cluster: any,
   permissions: () => ({ net: ["unix:" + dir + "/socket"], write: [dir + "/file"], run: [dir + "/check"] }),
   sources: () => ({
-    socket: dir + "/socket", queries: [], file: dir + "/file", program: dir + "/check", reloadIntervalMs: 0,
+    kind: "process", file: dir + "/file", program: dir + "/check", reloadIntervalMs: 0,
+    contact: {
+      by: "commands", socket: dir + "/socket", queries: [], dialect: { opening: "prompt", ending: "\\n> ", batchBytesMax: 15000 },
+    },
   }),
   pid: () => undefined,
   observe: () => ({}),
   adopt: () => new Map(),
-  render: () => ({ text: "", notices: [], origins: new Map() }),
+  render: () => ({ files: new Map([[dir + "/file", { text: "" }]]), notices: [] }),
   plan: () => [],
   ...{ ${members} },
 };

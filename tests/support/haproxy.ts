@@ -14,6 +14,9 @@ import { eventually } from "./eventually.ts";
 import { freePort } from "./free_port.ts";
 import { assertKnown, type Fields, isEvent, type LoggedEvent, toEvent, untilEvent } from "./logged_events.ts";
 import { TempDir } from "./temp_dir.ts";
+import { PROMPT } from "../../plugins/balancers/haproxy/sources.ts";
+import { wantedNode } from "../../src/membership/wanted.ts";
+import type { WantedNode } from "../../src/plugin/contract.ts";
 
 /** The name that the tests' own host has. */
 export const TEST_FQDN = "lb.test";
@@ -51,8 +54,8 @@ export async function checkConfig(text: string): Promise<void> {
 export interface TestCluster {
   /** The `haproxy` section of its file. */
   readonly section?: Record<string, unknown>;
-  /** Its members. */
-  readonly nodes?: readonly Node[];
+  /** Its members: nodes as a registry has them, or with what each is to get. */
+  readonly nodes?: readonly (Node | WantedNode)[];
   /** Its meta cluster. */
   readonly metaCluster?: string;
 }
@@ -108,14 +111,17 @@ export class HaproxyBox implements AsyncDisposable {
         name,
         metaCluster,
         config: haproxyCluster(section),
-        nodes,
+        nodes: nodes.map((node) => "node" in node ? node : wantedNode(node)),
       })),
     };
   }
 
   /** Asks the running HAProxy; answers one answer to a command. */
   async ask(...commands: string[]): Promise<readonly string[]> {
-    using socket = await RuntimeSocket.connect(this.socketFile, { signal: new AbortController().signal });
+    using socket = await RuntimeSocket.connect(this.socketFile, {
+      dialect: PROMPT,
+      signal: new AbortController().signal,
+    });
     return await socket.ask(commands);
   }
 

@@ -11,8 +11,9 @@ export interface ModelServer {
   id: number;
   /** Whether it is in forced maintenance. */
   maintenance: boolean;
-  /** Its weight in percent of the one that it was given. */
-  weightPercent: number;
+  /** Its weight, and the one that it was given as it came. */
+  weight: number;
+  givenWeight: number;
   /** Whether it is being drained. */
   draining: boolean;
   /** Its health check: absent, there but not running, or running. */
@@ -119,14 +120,14 @@ export class HaproxyModel implements BalancerEffects {
   serving(backend: string): readonly string[] {
     this.settle();
     return [...this.process?.backends.get(backend)?.servers ?? []]
-      .filter(([, { maintenance, draining }]) => !maintenance && !draining)
+      .filter(([, { maintenance, draining, weight }]) => !maintenance && !draining && weight > 0)
       .map(([name, { address, port }]) => `${name} ${address}:${port}`)
       .toSorted();
   }
 
   /** Looks at the model. */
   observe(
-    { queries }: BalancerSources,
+    sources: BalancerSources,
     _pidOf: unknown,
     signal: AbortSignal,
   ): Promise<Seen> {
@@ -137,8 +138,10 @@ export class HaproxyModel implements BalancerEffects {
       return Promise.reject(error);
     }
     this.settle();
+    const queries = sources.kind === "process" && sources.contact.by === "commands" ? sources.contact.queries : [];
     const answers = this.process === undefined ? undefined : queries.map((query) => this.garbles(this.command(query)));
-    return Promise.resolve({ answers, file: this.file, masterPid: this.masterPid, oldWorkers: this.oldWorkers });
+    const files = new Map(this.file === undefined ? [] : [[sources.file, this.file]]);
+    return Promise.resolve({ answers, files, masterPid: this.masterPid, oldWorkers: this.oldWorkers });
   }
 
   /** Resolves when the process is killed. */
@@ -235,7 +238,10 @@ export class HaproxyModel implements BalancerEffects {
       case "enable agent":
         return "";
       case "set server":
-        return this.#set(server, rest, process.version);
+        return this.#set(server, rest, {
+          version: process.version,
+          isDynamic: process.backends.get(key.split("/")[0] ?? "")?.dynamic === true,
+        });
       case "disable agent":
         return "";
       default:
@@ -260,14 +266,13 @@ export class HaproxyModel implements BalancerEffects {
     let index = 2;
     for (const [backend, { servers }] of backends) {
       index++;
-      for (
-        const [name, { address, port, id, maintenance, draining, weightPercent, check, down, changedAt }] of servers
-      ) {
+      for (const [name, server] of servers) {
+        const { address, port, id, maintenance, draining, weight, givenWeight, check, down, changedAt } = server;
         const admin = (maintenance ? 1 : 0) + (draining ? 8 : 0);
         const checkState = { none: 0, stopped: 2, running: 6 }[check];
         yield `${index} ${backend} ${id} ${name} ${address} ${
           down || maintenance ? 0 : 2
-        } ${admin} ${weightPercent} 100 ${Math.floor((this.now() - changedAt) / 1_000)} 1 0 2 ` +
+        } ${admin} ${weight} ${givenWeight} ${Math.floor((this.now() - changedAt) / 1_000)} 1 0 2 ` +
           `${checkState} 0 0 0 - ${port} - 0 0 - - 0`;
       }
     }
@@ -323,11 +328,14 @@ export class HaproxyModel implements BalancerEffects {
     }
   }
 
-  #set(server: ModelServer, rest: readonly string[], version: ProgramVersion): string {
+  #set(server: ModelServer, rest: readonly string[], { version, isDynamic }: {
+    readonly version: ProgramVersion;
+    readonly isDynamic: boolean;
+  }): string {
     // From 2.8 on the time counts from a change of the operational state alone, and draining is none.
     const isStopped = () => server.down || server.maintenance;
     const before = isStopped();
-    const answer = set(server, rest, isAtLeast(version, 3, 0));
+    const answer = set(server, rest, { isNew: isAtLeast(version, 3, 0), isDynamic });
     if (rest[0] === "state" && (!isAtLeast(version, 2, 8) || before !== isStopped())) server.changedAt = this.now();
     return answer;
   }
@@ -397,7 +405,7 @@ function endMaintenance(server: ModelServer): void {
 function set(
   server: ModelServer,
   [what = "", value = "", port = "", number = ""]: readonly string[],
-  isNew: boolean,
+  { isNew, isDynamic }: { readonly isNew: boolean; readonly isDynamic: boolean },
 ): string {
   switch (`${what} ${value}`) {
     case "state maint":
@@ -417,10 +425,8 @@ function set(
     case "health up":
       server.down = false;
       return "";
-    case "weight 100%":
-      server.weightPercent = 100;
-      return "";
   }
+  if (what === "weight") return setWeight(server, value, isDynamic);
   if (what !== "addr" || port !== "port") {
     return "'set server <srv>' only supports 'agent', 'health', 'state' and more.";
   }
@@ -432,6 +438,21 @@ function set(
   server.next = { address: value, port: Number(number) };
   if (!isNew) [server.address, server.port, server.next] = [value, Number(number), undefined];
   return `${before} by 'stats socket command'`;
+}
+
+/** Sets a weight, as a number or in percent of the one that the server was given. */
+function setWeight(server: ModelServer, value: string, isDynamic: boolean): string {
+  const number = parseInt(value, 10);
+  const isPercent = value === `${number}%`;
+  if (!isPercent && (number < 0 || number > 256)) {
+    return "Absolute weight can only be between 0 and 256 inclusive.";
+  }
+  const weight = isPercent ? Math.min(256, Math.floor(server.givenWeight * number / 100)) : number;
+  if (weight !== 0 && weight !== server.givenWeight && !isDynamic) {
+    return "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.";
+  }
+  server.weight = weight;
+  return "";
 }
 
 /** Reads what a process would make of a file: its mark, its backends and their servers. */
@@ -453,7 +474,8 @@ function readFile(
     };
     backends.set(here.name, backend);
     for (const line of here.lines) {
-      const [keyword, name = "", address = "", ...options] = line.split(" ").filter((word) => word !== "");
+      const [keyword, name = "", address = "", ...options] = line.replace(/#.*/, "").split(" ")
+        .filter((word) => word !== "");
       if (keyword === "server") backend.servers.set(name, readServer(address, options, nextId(backend)));
     }
   };
@@ -474,13 +496,15 @@ function readFile(
 function readServer(endpoint: string, options: readonly string[], id: number): ModelServer {
   const colon = endpoint.lastIndexOf(":");
   const given = Number(options[options.indexOf("id") + 1]);
+  const weight = options.includes("weight") ? Number(options[options.lastIndexOf("weight") + 1]) : 1;
   return {
     address: endpoint.slice(0, colon).replace(/^\[(.*)\]$/, "$1"),
     port: Number(endpoint.slice(colon + 1)),
     id: options.includes("id") ? given : id,
-    maintenance: false,
+    maintenance: options.includes("disabled"),
     draining: false,
-    weightPercent: 100,
+    weight,
+    givenWeight: weight,
     check: options.includes("check") ? "running" : "none",
     down: false,
     busy: false,

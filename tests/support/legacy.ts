@@ -2,7 +2,8 @@ import { parse } from "yaml";
 import { accepts, type Section } from "../../plugins/balancers/haproxy/directives.ts";
 import { HASH_CONSISTENT } from "../../plugins/balancers/haproxy/backend.ts";
 import type { Node } from "../../src/model/node.ts";
-import type { Origin, Rendered } from "../../src/plugin/contract.ts";
+import type { Origin } from "../../src/plugin/contract.ts";
+import type { HaproxyFile } from "../../plugins/balancers/haproxy/render.ts";
 
 /** A config directory as wglass/lighthouse 1.0 reads it: each file's contents, as YAML gave them. */
 export interface LegacyConfig {
@@ -155,7 +156,7 @@ function statsChapter({ stats }: Balancer): readonly (readonly [string, readonly
 }
 
 /** Takes the lines out that 1.0 would have left out, or that were added, as a notice tells of each. */
-export function withoutTold({ text, notices, origins }: Rendered): string {
+export function withoutTold({ text, notices, origins }: HaproxyFile): string {
   const place = ({ cluster, path }: Origin) => JSON.stringify([cluster, path]);
   const told = new Set(
     notices.flatMap(({ text, origin }) =>

@@ -4,6 +4,7 @@ import { eventually } from "./eventually.ts";
 import { HaproxyBox } from "./haproxy.ts";
 import { assertKnown, countEvents, type Fields, type LoggedEvent, readEvents, untilLogged } from "./logged_events.ts";
 import { TempDir } from "./temp_dir.ts";
+import { PROMPT } from "../../plugins/balancers/haproxy/sources.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
@@ -176,7 +177,10 @@ export class TestHost implements AsyncDisposable {
 
   /** Answers the ports of the servers of a cluster that HAProxy sends requests to, sorted. */
   async serving(cluster: string): Promise<readonly number[]> {
-    using socket = await RuntimeSocket.connect(this.haproxy.socketFile, { signal: AbortSignal.timeout(5_000) });
+    using socket = await RuntimeSocket.connect(this.haproxy.socketFile, {
+      dialect: PROMPT,
+      signal: AbortSignal.timeout(5_000),
+    });
     const [servers = ""] = await socket.ask([`show servers state ${cluster}`]);
     return servers.split("\n").map((line) => line.split(" ")).filter((columns) =>
       columns[1] === cluster && columns[5] === "2" && columns[6] === "0"

@@ -17,6 +17,7 @@ import type {
   Step,
   Wanted,
   WantedCluster,
+  WantedNode,
 } from "../../../mod.ts";
 import { listOfTexts, mapSchema, path, port, text } from "./schema.ts";
 
@@ -86,11 +87,13 @@ const nginx: BalancerPlugin<NginxConfig, NginxCluster, Observed> = {
   listens: (_config, cluster): readonly Listening[] =>
     cluster === undefined ? [] : [{ host: cluster.bind_address, port: cluster.port, path: ["port"] }],
   sources: ({ config_file, socket_file, program }) => ({
-    socket: socket_file,
-    speaks: "http",
-    queries: [STATUS_PATH],
+    kind: "process",
     file: config_file,
     program,
+    contact: { by: "http", socket: socket_file, queries: [STATUS_PATH] },
+    // A graceful shutdown; `-t` checks a file, and ends.
+    leavesOn: "SIGQUIT",
+    otherRuns: ["-t"],
     reloadIntervalMs: RELOAD_INTERVAL_MS,
   }),
   pid: ([status = ""]) => {
@@ -105,7 +108,8 @@ const nginx: BalancerPlugin<NginxConfig, NginxCluster, Observed> = {
 };
 export default nginx;
 
-function observe({ answers, file }: Seen): Observed {
+function observe({ answers, files }: Seen, { config_file }: NginxConfig): Observed {
+  const file = files?.get(config_file);
   if (answers === undefined) return { file };
   const [answer = ""] = answers;
   const status = parseStatus(answer);
@@ -145,7 +149,8 @@ function render({ config, clusters, leftOut = [] }: Wanted<NginxConfig, NginxClu
       text: `Cluster ${name} has no members: it answers 503`,
       origin: { cluster: name, path: [] },
     }));
-  return { text: [...head, ...lines.map(({ text }) => text), "}", ""].join("\n"), notices, origins };
+  const text = [...head, ...lines.map(({ text }) => text), "}", ""].join("\n");
+  return { files: new Map([[config.config_file, { text, mode: FILE_MODE, origins }]]), notices };
 }
 
 function renderCluster(
@@ -158,10 +163,8 @@ function renderCluster(
   const own = config.lines.flatMap((line, index) =>
     isLeftOut(index) ? [] : [{ text: `${line};`, origin: origin("lines", index) }]
   );
-  // An upstream without servers is refused.
-  const members = nodes.length === 0
-    ? []
-    : [`upstream ${upstream} {`, ...nodes.map((node) => `server ${endpoint(node)}; # ${node.host}`), "}"];
+  // An upstream without servers is refused; one whose servers are all down answers 502.
+  const members = nodes.length === 0 ? [] : [`upstream ${upstream} {`, ...nodes.map(serverLine), "}"];
   return [
     { text: `# cluster ${JSON.stringify(name)}`, origin: origin() },
     ...members.map((text) => ({ text, origin: origin() })),
@@ -174,6 +177,13 @@ function renderCluster(
     },
     { text: "}", origin: origin() },
   ];
+}
+
+/** nginx knows no drain: what it has begun with a server goes on after a reload, and one that is down gets nothing new. */
+function serverLine({ node, weight, state, pool }: WantedNode): string {
+  const isDown = state !== "ready" || pool === "overflow" || weight === 0;
+  const share = isDown ? " down" : weight === undefined ? "" : ` weight=${weight}`;
+  return `server ${endpoint(node)}${share}; # ${node.host}`;
 }
 
 function endpoint({ ip, port }: Node): string {
@@ -192,13 +202,19 @@ function printIn(file: string): string | undefined {
   return /return 200 "\$pid ([0-9a-f]+)\\n"/.exec(file)?.[1];
 }
 
-function adopt(file: string): ReadonlyMap<string, readonly Node[]> {
+/** Reads the members back that get requests. */
+function adopt(
+  files: ReadonlyMap<string, string>,
+  { config_file }: NginxConfig,
+): ReadonlyMap<string, readonly Node[]> {
+  const file = files.get(config_file) ?? "";
   const members = new Map<string, Node[]>();
   let cluster: Node[] = [];
   for (const line of file.split("\n")) {
     const name = /^# cluster (".*")$/.exec(line)?.[1];
     if (name !== undefined) members.set(JSON.parse(name), cluster = []);
-    const [, v6, v4, port, host] = /^server (?:\[([0-9a-f:.]+)\]|([0-9.]+)):([0-9]+); # (\S+)$/.exec(line) ?? [];
+    const [, v6, v4, port, host] =
+      /^server (?:\[([0-9a-f:.]+)\]|([0-9.]+)):([0-9]+)(?: weight=[0-9]+)?; # (\S+)$/.exec(line) ?? [];
     const ip = v6 ?? v4;
     if (ip !== undefined && host !== undefined) cluster.push({ host, ip, port: Number(port), metadata: {} });
   }
@@ -207,11 +223,12 @@ function adopt(file: string): ReadonlyMap<string, readonly Node[]> {
 
 function plan(
   { config }: Wanted<NginxConfig, NginxCluster>,
-  { text }: Rendered,
+  { files }: Rendered,
   { running, file }: Observed,
   { reload, because }: PlanAllowance,
 ): readonly Step[] {
   const { config_file, program } = config;
+  const text = files.get(config_file)?.text ?? "";
   const install = (when: "now" | "soon"): readonly Step[] =>
     file === text ? [] : [{
       do: "install",
@@ -231,9 +248,10 @@ function plan(
   return [...install("now"), { do: "reload", reason, listens: [], how }];
 }
 
-function explain({ origins }: Rendered, output: string): Explanation {
+function explain({ files }: Rendered, output: string): Explanation {
+  const [{ origins } = {}] = files.values();
   const [, message = output, line] = /\[emerg\] (?:[0-9]+#[0-9]+: )?(.*) in \S+:([0-9]+)$/m.exec(output) ?? [];
-  const origin = origins.get(Number(line));
+  const origin = origins?.get(Number(line));
   const remedy = origin?.path[0] === "lines" ? [origin] : [];
   return { cluster: origin?.cluster, faults: [{ message, origin, remedy }] };
 }

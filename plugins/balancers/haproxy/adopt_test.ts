@@ -82,7 +82,8 @@ Deno.test("adoptRunning() takes the servers that get requests, and of those only
     down: false,
     sinceS: 0,
     check: "none" as const,
-    weightChanged: false,
+    weight: 1,
+    givenWeight: 1,
     agent: "none" as const,
   });
   const servers = [

@@ -1,8 +1,9 @@
-import type { ClusterName, Explanation, FileFault, Origin, Rendered } from "../../../mod.ts";
+import type { ClusterName, Explanation, FileFault, Origin } from "../../../mod.ts";
 import { isGuard } from "./directives.ts";
 import { clusterOfFrontend } from "./frontend_names.ts";
 import { twinOf } from "./panic.ts";
 import { PEERS_SECTION, sharesWith } from "./peers.ts";
+import type { HaproxyFile } from "./render.ts";
 import { peersListener, sectionListening, skeletonOf } from "./structure.ts";
 import { words } from "./words.ts";
 
@@ -28,7 +29,7 @@ const TAKEN_ADDRESS = /\baborted: cannot bind (\S+): /;
 const SECTION_KEYS = new Set(["proxies", "meta_clusters", "stats"]);
 
 /** Makes sense of what HAProxy wrote when it refused a file, or of why it was not asked to take it. */
-export function explain(rendered: Rendered, output: string): Explanation {
+export function explain(rendered: HaproxyFile, output: string): Explanation {
   const file = new RenderedFile(rendered);
   const said = output.split("\n").filter((line) => !EMPTY_WORDS.test(line));
   // Beside alerts, warnings are no reason.
@@ -65,7 +66,7 @@ class RenderedFile {
   readonly #frontends: ReadonlyMap<string, ClusterName>;
   readonly #text: string;
 
-  constructor({ text, origins }: Rendered) {
+  constructor({ text, origins }: HaproxyFile) {
     this.#text = text;
     let header = "";
     this.#lines = text.split("\n").map((line, index) => {

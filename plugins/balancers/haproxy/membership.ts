@@ -7,6 +7,9 @@ import type { RunningHaproxy, RunningServer } from "./observe.ts";
 import type { Member, ServedCluster } from "./served.ts";
 import { learntRejections, missingFiles, rejectedOption } from "./server_options.ts";
 
+/** The weight of a server that no line gives one. */
+const WEIGHT_DEFAULT = 1;
+
 /** How many names a reason lists before it counts the rest. */
 const NAMES_IN_REASON = 5;
 
@@ -72,10 +75,12 @@ export function planMembership(
     for (const member of cluster.members) {
       const server = servers.get(member.name);
       if (server === undefined && !awaitsItsCheck(cluster, member, running)) missing.push(member);
-      else if (server === undefined) continue;
-      else {changes.push(
-          ...correct(`${backend}/${member.name}`, member, { server, isTracking: cluster.options.includes("track") }),
-        );}
+      else if (server !== undefined) {
+        const key = `${backend}/${member.name}`;
+        const { steps, obstacle } = correct(key, member, { server, cluster, sentAgoMs });
+        changes.push(...steps);
+        if (obstacle !== undefined) reloadReasons.push(obstacle);
+      }
     }
     if (missing.length > 0) {
       const obstacle = obstacleToAdding(cluster, running.version, { learnt, lacking });
@@ -140,47 +145,52 @@ function add(
 ): readonly CommandStep[] {
   const needsCookie = traits.cookie === "keyword" && traits.cookiePrinted;
   const used = new Set([...traits.ownServers.ids, ...[...servers.values()].map(({ id }) => id)]);
-  return missing.flatMap(({ name, ip, port }) => {
+  return missing.flatMap((member) => {
+    const { name, ip, port, state } = member;
     const key = `${backend}/${name}`;
     const planned = ids.get(name);
     const id = planned !== undefined && !used.has(planned) ? planned : freeServerId(name, used);
     used.add(id);
     const cookie = needsCookie ? ["cookie", name] : [];
     const address = formatEndpoint({ host: ip, port });
-    const register = command(["add server", key, address, "id", id, ...cookie, ...options].join(" "), ADDED, {
-      found: `${key} is missing`,
-    });
-    const steps = [register, command(`set server ${key} state ready`, SILENCE)];
+    const weight = member.isSpare ? 0 : member.weight;
+    const given = [key, address, "id", id, ...cookie, ...options, ...weight === undefined ? [] : ["weight", weight]];
+    const register = command(["add server", ...given].join(" "), ADDED, { found: `${key} is missing` });
+    // It joins in maintenance.
+    const steps = [register, ...state === "maint" ? [] : [setState(key, state)]];
     if (options.includes("check")) {
       // In this order the server is down until its first checks have passed; enabled last, it would get requests before.
-      steps.push(command(`set server ${key} health down`, SILENCE), command(`enable health ${key}`, SILENCE));
+      if (state !== "maint") steps.push(command(`set server ${key} health down`, SILENCE));
+      steps.push(command(`enable health ${key}`, SILENCE));
     }
     if (options.includes("agent-check")) steps.push(command(`enable agent ${key}`, SILENCE));
     return steps;
   });
 }
 
-/** Brings a server that is wanted and there to where it is wanted. */
+/** Brings a server that is wanted and there to where it is wanted; `obstacle` is what takes a reload. */
 function correct(
   key: string,
-  { ip, port }: Member,
-  { server, isTracking }: { readonly server: RunningServer; readonly isTracking: boolean },
-): readonly CommandStep[] {
+  member: Member,
+  { server, cluster, sentAgoMs }: {
+    readonly server: RunningServer;
+    readonly cluster: ServedCluster;
+    readonly sentAgoMs: ReadonlyMap<string, number> | undefined;
+  },
+): { readonly steps: readonly CommandStep[]; readonly obstacle?: string | undefined } {
   const steps: CommandStep[] = [];
-  const { inMaintenance, draining, down, check, agent, weightChanged } = server;
+  const { ip, port, state } = member;
+  const { inMaintenance, down, check, agent } = server;
+  const isTracking = cluster.options.includes("track");
   const [is, wanted] = [{ host: server.address, port: server.port }, { host: ip, port }];
   if (canonicalAddress(is.host) !== canonicalAddress(ip) || is.port !== port) {
     const found = `${key} is at ${formatEndpoint(is)} instead of ${formatEndpoint(wanted)}`;
     steps.push(command(`set server ${key} addr ${ip} port ${port}`, MOVED, { found }));
   }
-  // An agent that runs decides on these itself.
-  if (weightChanged && agent !== "running") {
-    steps.push(command(`set server ${key} weight 100%`, SILENCE, { found: `${key} has another weight` }));
-  }
-  if ((inMaintenance || draining) && agent !== "running") {
-    const found = `${key} is ${inMaintenance ? "in maintenance" : "being drained"}`;
-    steps.push(command(`set server ${key} state ready`, SILENCE, { found }));
-  }
+  const { steps: weighing, obstacle } = correctWeight(key, member, { server, cluster });
+  const moving = correctState(key, member, { server, sentAgoMs });
+  // One that is to get requests gets them by its new weight, and one that is not gets none meanwhile.
+  steps.push(...state === "ready" ? [...weighing, ...moving] : [...moving, ...weighing]);
   if (check === "stopped") {
     steps.push(command(`enable health ${key}`, SILENCE, { found: `the check of ${key} is switched off` }));
   }
@@ -191,7 +201,69 @@ function correct(
   if (down && check === "none" && agent === "none" && !inMaintenance && !isTracking) {
     steps.push(command(`set server ${key} health up`, SILENCE, { found: `${key} is down, and has no check` }));
   }
-  return steps;
+  return { steps, obstacle };
+}
+
+/**
+ * Gives a server the member's weight, or the one that its lines come to: it may have come by a line that kept requests
+ * from it. An agent that runs decides on it itself.
+ */
+function correctWeight(
+  key: string,
+  { weight: own, state, isSpare }: Member,
+  { server: { weight, givenWeight, agent }, cluster: { options, traits } }: {
+    readonly server: RunningServer;
+    readonly cluster: ServedCluster;
+  },
+): { readonly steps: readonly CommandStep[]; readonly obstacle?: string } {
+  const wanted = isSpare ? 0 : own ?? weightOf(options) ?? givenWeight;
+  if (agent === "running" || weight === wanted || Number.isNaN(weight)) return { steps: [] };
+  if (wanted !== 0 && wanted !== givenWeight && !traits.takesServers) {
+    // One that gets nothing can wait for its weight.
+    if (state !== "ready") return { steps: [] };
+    return { steps: [], obstacle: `${key}: balance ${traits.balance} changes no weight while HAProxy runs` };
+  }
+  const to = wanted === givenWeight ? "100%" : String(wanted);
+  const found = `${key} has weight ${weight} instead of ${wanted}`;
+  return { steps: [command(`set server ${key} weight ${to}`, SILENCE, { found })] };
+}
+
+/** The weight that a server's options come to; `undefined` if that cannot be told. */
+function weightOf(options: readonly string[]): number | undefined {
+  const at = options.lastIndexOf("weight");
+  if (at === -1) return WEIGHT_DEFAULT;
+  return /^[0-9]{1,3}$/.test(options[at + 1] ?? "") ? Number(options[at + 1]) : undefined;
+}
+
+/**
+ * Brings a server into the state that is wanted. An agent that runs may keep one from requests that is wanted ready:
+ * only what this writer did is undone then.
+ */
+function correctState(
+  key: string,
+  { state }: Member,
+  { server: { inMaintenance, draining, agent }, sentAgoMs }: {
+    readonly server: RunningServer;
+    readonly sentAgoMs: ReadonlyMap<string, number> | undefined;
+  },
+): readonly CommandStep[] {
+  const is = inMaintenance ? "maint" : draining ? "drain" : "ready";
+  if (is === state) return [];
+  const sentMs = (to: Member["state"]) => sentAgoMs?.get(setState(key, to).command) ?? Infinity;
+  const isOurs = Math.min(sentMs("drain"), sentMs("maint")) < sentMs("ready");
+  if (state === "ready" && agent === "running" && !isOurs) return [];
+  const found = `${key} is ${{ maint: "in maintenance", drain: "being drained", ready: "in service" }[is]}`;
+  // When it was sent says since when it drains, and who has decided.
+  const isTimed = state !== "ready" || agent === "running";
+  return [setState(key, state, { found, ...isTimed && { isTimed } })];
+}
+
+function setState(
+  key: string,
+  state: Member["state"],
+  marks: Pick<CommandStep, "found" | "isTimed"> = state === "drain" ? { isTimed: true } : {},
+): CommandStep {
+  return command(`set server ${key} state ${state}`, SILENCE, marks);
 }
 
 /**

@@ -4,14 +4,15 @@
  *
  * @module
  */
-import type { BalancerPlugin, Endpoint } from "../../../mod.ts";
+import type { BalancerPlugin, Endpoint, Rendered } from "../../../mod.ts";
 import { adopt, adoptRunning } from "./adopt.ts";
 import { balancerSchema, clusterSchema, type HaproxyCluster, type HaproxyConfig } from "./config.ts";
 import { explain } from "./explain.ts";
 import { clusterListens, ownListens } from "./listens.ts";
-import { observe, type Observed, pidOf, QUERIES } from "./observe.ts";
-import { plan } from "./plan.ts";
-import { render } from "./render.ts";
+import { observe, type Observed, pidOf } from "./observe.ts";
+import { FILE_MODE, plan } from "./plan.ts";
+import { type HaproxyFile, render } from "./render.ts";
+import { sources } from "./sources.ts";
 
 /** The plugin. */
 const haproxy: BalancerPlugin<HaproxyConfig, HaproxyCluster, Observed> = {
@@ -33,22 +34,23 @@ const haproxy: BalancerPlugin<HaproxyConfig, HaproxyCluster, Observed> = {
     };
   },
   listens: (config, cluster) => cluster === undefined ? ownListens(config) : clusterListens(config, cluster),
-  sources: ({ configFile, socketFile, pidFile, masterSocket, program, restartIntervalMs, reloadJitterMs }) => ({
-    socket: socketFile,
-    queries: QUERIES,
-    file: configFile,
-    alsoWrites: [pidFile, ...masterSocket === undefined ? [] : [masterSocket]],
-    program,
-    reloadIntervalMs: restartIntervalMs,
-    reloadJitterMs,
-  }),
+  sources,
   pid: pidOf,
   observe,
-  adopt,
+  adopt: (files, { configFile }) => adopt(files.get(configFile) ?? ""),
   adoptRunning,
-  render,
-  plan,
-  explain,
+  render(wanted) {
+    const { text, notices, origins } = render(wanted);
+    return { files: new Map([[wanted.config.configFile, { text, mode: FILE_MODE, origins }]]), notices };
+  },
+  plan: (wanted, rendered, observed, allowed) => plan(wanted, fileOf(rendered), observed, allowed),
+  explain: (rendered, output) => explain(fileOf(rendered), output),
 };
+
+/** The one file of what was rendered. */
+function fileOf({ files, notices }: Rendered): HaproxyFile {
+  const [{ text = "", origins = new Map() } = {}] = files.values();
+  return { text, notices, origins };
+}
 
 export default haproxy;

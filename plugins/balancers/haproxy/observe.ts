@@ -21,8 +21,10 @@ export interface RunningServer {
   readonly inMaintenance: boolean;
   /** Whether it is being drained. */
   readonly draining: boolean;
-  /** Whether its weight is another one than it was given when it came. */
-  readonly weightChanged: boolean;
+  /** Its weight. */
+  readonly weight: number;
+  /** The weight that it was given when it came. */
+  readonly givenWeight: number;
   /** Whether it is down: its checks or somebody's hand say so. */
   readonly down: boolean;
   /** For how long: seconds since it went up or down, into or out of maintenance. Since 2.8 a drain leaves it as it is. */
@@ -107,9 +109,10 @@ export function parseVersion(text: string): Version | undefined {
 
 /** Reads what the host saw. Lines that are not understood are passed over. */
 export function observe(
-  { answers, file, masterPid, isContained = false, orphans = [] }: Seen,
-  { socketFile }: HaproxyConfig,
+  { answers, files, masterPid, isContained = false, orphans = [] }: Seen,
+  { socketFile, configFile }: Pick<HaproxyConfig, "socketFile" | "configFile">,
 ): Observed {
+  const file = files?.get(configFile);
   if (answers === undefined) return { file, orphans };
   const [info = "", environment = "", backends = "", servers = "", stat = ""] = answers;
   const pid = pidOf(answers);
@@ -184,7 +187,8 @@ function parseServers(
       port,
       inMaintenance: (admin & FORCED_MAINTENANCE) !== 0,
       draining: (admin & FORCED_DRAIN) !== 0,
-      weightChanged: fields[weightAt] !== fields[givenWeightAt],
+      weight: Number(fields[weightAt]),
+      givenWeight: Number(fields[givenWeightAt]),
       down: fields[stateAt] === STOPPED,
       sinceS: Number(fields[sinceAt] ?? 0),
       check: checkState(Number(fields[checkAt] ?? 0)),

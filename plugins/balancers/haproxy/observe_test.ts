@@ -31,7 +31,10 @@ const ANSWERS = [
 ];
 
 Deno.test("observe() reads process, structure, frontends, backends and servers", () => {
-  const { running, file } = observe({ answers: ANSWERS, file: "text", masterPid: 7 }, CONFIG);
+  const { running, file } = observe(
+    { answers: ANSWERS, files: new Map([[CONFIG.configFile, "text"]]), masterPid: 7 },
+    CONFIG,
+  );
   assert.equal(file, "text");
   assert.equal(running?.pid, 6037);
   assert.deepEqual(running?.version, [2, 6, 12]);
@@ -48,12 +51,12 @@ Deno.test("observe() reads process, structure, frontends, backends and servers",
       server.inMaintenance && "maintenance",
       server.draining && "draining",
       server.check === "stopped" && "unchecked",
-      server.weightChanged && "weighed",
+      server.weight !== server.givenWeight && `weight ${server.weight} of ${server.givenWeight}`,
     ].filter((part) => part !== false).join(" ")
   );
   assert.deepEqual(flags, [
     "t0 1 127.0.0.1:1 maintenance",
-    "n24 24 127.0.0.1:24 weighed",
+    "n24 24 127.0.0.1:24 weight 0 of 1",
     "n30 30 127.0.0.1:30 maintenance draining unchecked",
     "six 900 2001:db8::7:82 maintenance",
   ]);

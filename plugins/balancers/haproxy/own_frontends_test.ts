@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { wantedOf } from "../../../tests/support/balancer_case.ts";
 import { ownFrontends } from "./own_frontends.ts";
 import { serve } from "./serve.ts";
+import { wantedNode } from "../../../src/membership/wanted.ts";
 
 const WANTED = {
   ...wantedOf({
@@ -60,7 +61,7 @@ Deno.test("a node that is a frontend of this HAProxy is left out of any cluster,
   const nodes = [["evil.test", "127.0.0.1", 8200], ["good.test", "10.0.0.2", 8000]] as const;
   const clusters = WANTED.clusters.map((cluster) => ({
     ...cluster,
-    nodes: nodes.map(([host, ip, port]) => ({ host, ip, port, metadata: {} })),
+    nodes: nodes.map(([host, ip, port]) => wantedNode({ host, ip, port, metadata: {} })),
   }));
   const served = serve({ ...WANTED, clusters }, (text) => void told.push(text));
   for (const { members } of served) assert.deepEqual(members.map(({ name }) => name), ["good.test:8000"]);
@@ -79,7 +80,10 @@ Deno.test.each(["0.0.0.0", "::", "0::0.0.0.0", "::ffff:0.0.0.0", "::ffff:0:0", "
     assert.ok(cluster);
     const node = { host: "loop.test", ip, port: 8000, metadata: {} };
     const told: string[] = [];
-    const served = serve({ ...WANTED, clusters: [{ ...cluster, nodes: [node] }] }, (text) => void told.push(text));
+    const served = serve(
+      { ...WANTED, clusters: [{ ...cluster, nodes: [wantedNode(node)] }] },
+      (text) => void told.push(text),
+    );
     assert.deepEqual(served.flatMap(({ members }) => members), []);
     assert.match(told.join(), /its address is unspecified/);
   },

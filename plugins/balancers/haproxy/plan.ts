@@ -1,15 +1,15 @@
-import type { PlanAllowance, Rendered, Step } from "../../../mod.ts";
+import type { PlanAllowance, Step } from "../../../mod.ts";
 import type { HaproxyWanted } from "./config.ts";
 import { planFrontends } from "./frontends.ts";
 import { planMembership } from "./membership.ts";
 import type { Observed, RunningHaproxy } from "./observe.ts";
 import { carryOver, localPeer, openFiles, reloadWay, startStep } from "./processes.ts";
-import { structureMark } from "./render.ts";
+import { type HaproxyFile, structureMark } from "./render.ts";
 import { serve } from "./serve.ts";
 import { describeDifference, newListeners, skeleton } from "./structure.ts";
 
 /** The mode of the file: it may hold the password of the statistics page. */
-const FILE_MODE = 0o640;
+export const FILE_MODE = 0o640;
 
 /**
  * Plans the shortest way from what runs to what is wanted: members over the
@@ -18,7 +18,7 @@ const FILE_MODE = 0o640;
  */
 export function plan(
   wanted: HaproxyWanted,
-  rendered: Rendered,
+  rendered: HaproxyFile,
   { running, file, orphans }: Observed,
   { reload, because, rejected = [], sentAgoMs }: PlanAllowance,
 ): readonly Step[] {
@@ -54,7 +54,7 @@ export function plan(
 
 function install(
   wanted: HaproxyWanted,
-  rendered: Rendered,
+  rendered: HaproxyFile,
   { running, when, isChecked }: {
     readonly running: RunningHaproxy | undefined;
     readonly when: "now" | "soon";

@@ -65,7 +65,7 @@ function meddle(model: HaproxyModel, deeds: readonly { nth: number; how: string 
     if (name === undefined || server === undefined) continue;
     if (how === "maint") server.maintenance = true;
     if (how === "drain") server.draining = true;
-    if (how === "weigh") server.weightPercent = 0;
+    if (how === "weigh") server.weight = 0;
     if (how === "moved") server.address = "10.66.66.66";
     if (how === "deleted") backend?.servers.delete(name);
     if (how === "stopped" && server.check === "running") server.check = "stopped";
@@ -79,7 +79,8 @@ function intruder() {
     port: 80,
     maintenance: false,
     draining: false,
-    weightPercent: 100,
+    weight: 1,
+    givenWeight: 1,
     check: "none",
     down: false,
     busy: false,
@@ -99,9 +100,7 @@ function expected(nodes: readonly Node[]): readonly string[] {
 
 function serving(model: HaproxyModel, backend: string): readonly string[] {
   return [...model.process?.backends.get(backend)?.servers ?? []]
-    .filter(([name, server]) =>
-      name !== "spare" && !server.maintenance && !server.draining && server.weightPercent === 100
-    )
+    .filter(([name, server]) => name !== "spare" && !server.maintenance && !server.draining && server.weight === 1)
     .map(([name, { address, port }]) => `${name} ${canonicalAddress(address)}:${port}`).toSorted();
 }
 

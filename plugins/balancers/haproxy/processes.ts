@@ -1,7 +1,8 @@
-import type { CommandStep, Endpoint, OpenFiles, ReloadWay, Rendered, Step } from "../../../mod.ts";
+import type { AskedReload, CommandStep, Endpoint, OpenFiles, ReloadWay, Step } from "../../../mod.ts";
 import { isAtLeast, type Version } from "./backend.ts";
 import type { HaproxyConfig, HaproxyWanted } from "./config.ts";
 import type { RunningHaproxy } from "./observe.ts";
+import type { HaproxyFile } from "./render.ts";
 import type { ServedCluster } from "./served.ts";
 import { words } from "./words.ts";
 
@@ -28,8 +29,8 @@ export function startStep(
   // A process that nobody can talk to would go on serving its old members beside the new one.
   const relieving = [...run, "-sf", ...orphans.map(String)];
   const listed = orphans.join(", ");
-  const { masterSocket: master } = config;
-  if (master === undefined) {
+  const { masterSocket } = config;
+  if (masterSocket === undefined) {
     return { do: "start", reason: `${why}; relieving what does not answer there: ${listed}`, run: relieving, listens };
   }
   // From 3.1 on two reloads in a row that fail leave a worker that serves, and whose socket is gone: its master makes
@@ -38,7 +39,7 @@ export function startStep(
     do: "start",
     reason: `${why}; reloading or relieving what does not answer there: ${listed}`,
     run: relieving,
-    master,
+    master: askedOf(masterSocket),
     listens,
   };
 }
@@ -69,11 +70,26 @@ export function reloadWay(wanted: HaproxyWanted, running: RunningHaproxy, reason
     );
   }
   if (running.masterPid !== undefined) {
-    return masterSocket === undefined ? { signal: "SIGUSR2", pid: running.masterPid } : { master: masterSocket };
+    return masterSocket === undefined ? { signal: "SIGUSR2", pid: running.masterPid } : askedOf(masterSocket);
   }
   // A process that bears our mark was started with `expose-fd listeners`; any other would refuse to hand its sockets over.
   const handover = running.structure === undefined ? [] : ["-x", socketFile];
   return { run: [...startCommand(wanted), ...handover, "-sf", String(running.pid)] };
+}
+
+/**
+ * How a master is asked for a reload. From 2.7 on it answers when it is done, with its words; 2.6 answers nothing, and
+ * `show proc` then lists another worker, or counts another failure.
+ */
+export function askedOf(masterSocket: string): AskedReload {
+  return {
+    ask: masterSocket,
+    command: "reload",
+    took: "Success=1\\s*(?:--)?",
+    failed: "Success=0\\s*(?:--)?",
+    watch: { query: "show proc", took: "^[0-9]+(?=\\s+worker\\s)", failed: "\\[failed: [1-9][0-9]*\\]" },
+    hint: `HAProxy is started with -W -S ${masterSocket}`,
+  };
 }
 
 /**
@@ -102,7 +118,7 @@ export function carryOver(clusters: readonly ServedCluster[], running: RunningHa
  */
 export function openFiles(
   { config, version }: HaproxyWanted,
-  { text }: Rendered,
+  { text }: HaproxyFile,
   running: RunningHaproxy | undefined,
 ): OpenFiles | undefined {
   const lines = text.split("\n");
@@ -117,7 +133,11 @@ export function openFiles(
   }
   const of = processOfLimits(config, running);
   if (of === "unknown") return undefined;
-  return { needed: 2 * maxconn + OPEN_FILES_RESERVED, line: from + at + 1, ...of === "ours" ? {} : { of } };
+  const needed = 2 * maxconn + OPEN_FILES_RESERVED;
+  const refusal = `[ALERT] (0) : config : parsing [${config.configFile}:${from + at + 1}] : ` +
+    `it takes at least ${needed} open files, two for each connection, and the process would get {limit}: ` +
+    "raise its limit (LimitNOFILE, ulimit -n), or lower maxconn";
+  return { needed, refusal, ...of === "ours" ? {} : { of } };
 }
 
 /** Whose limits a new process will have: its master's, those of one that a service manager started, or ours. */

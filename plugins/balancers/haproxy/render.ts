@@ -1,4 +1,4 @@
-import type { Origin, Peer, Rendered } from "../../../mod.ts";
+import type { Notice, Origin, Peer } from "../../../mod.ts";
 import { formatEndpoint } from "../../../src/model/endpoint.ts";
 import { quote } from "../../../src/model/node.ts";
 import { HASH_CONSISTENT, isAtLeast } from "./backend.ts";
@@ -10,6 +10,7 @@ import { comparePeers, localPeer, PEERS_SECTION, shareInOne, sharesWith } from "
 import { tellRenamedFrontends } from "./renamed_frontends.ts";
 import { defaultsLines, passingOf, serve } from "./serve.ts";
 import type { ServedCluster } from "./served.ts";
+import { serverShare } from "./server_share.ts";
 import { sha256 } from "./sha256.ts";
 import { withoutOwnSockets } from "./stats_socket.ts";
 import { words } from "./words.ts";
@@ -23,6 +24,16 @@ export const BACKENDS_TITLE = "Per-cluster backend definitions";
 
 /** The title of the section of peers. */
 export const PEERS_TITLE = "Per-cluster peer listings";
+
+/** The file, with what is to be known of it. */
+export interface HaproxyFile {
+  /** Its text. */
+  readonly text: string;
+  /** What an operator should know of it. */
+  readonly notices: readonly Notice[];
+  /** What in the config gave a line of the text, by its number, from 1. */
+  readonly origins: ReadonlyMap<number, Origin>;
+}
 
 /** A header and the lines below it. */
 interface Stanza {
@@ -53,7 +64,7 @@ interface Scene {
  * Renders the file. The text depends on what is wanted alone, not on the order
  * in which it is given, nor on time or place.
  */
-export function render(wanted: HaproxyWanted): Rendered {
+export function render(wanted: HaproxyWanted): HaproxyFile {
   const notices = new Notices();
   const passing = passingOf(wanted, notices.tell);
   const clusters = serve(wanted, notices.tell);
@@ -277,7 +288,10 @@ function backendStanza(
     header: `backend ${name}`,
     lines: [...lines, ...spreadsConsistently ? [{ text: HASH_CONSISTENT }] : []],
     members: members.map((member) => ({
-      text: line(member.name, formatEndpoint({ host: member.ip, port: member.port }), ids.get(member.name)),
+      text: serverShare(
+        line(member.name, formatEndpoint({ host: member.ip, port: member.port }), ids.get(member.name)),
+        member,
+      ),
       ...serverOptions === "" ? {} : { origin: optionsAt },
     })),
     pattern: line("NAME", "ADDRESS", traits.placedById ? "ID" : undefined),

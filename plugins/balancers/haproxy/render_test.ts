@@ -4,6 +4,7 @@ import { haproxyCluster, haproxyConfig } from "../../../tests/support/haproxy.ts
 import type { Node } from "../../../mod.ts";
 import { render, structureMark } from "./render.ts";
 import type { HaproxyWanted } from "./config.ts";
+import { wantedNode } from "../../../src/membership/wanted.ts";
 
 const CONFIG = haproxyConfig({
   config_file: "/etc/haproxy.cfg",
@@ -33,7 +34,7 @@ const clusters = fc.uniqueArray(
       haproxyCluster({ port: 8000, backend: ["mode http"] }),
       haproxyCluster({ acl: "path_beg /a", backend: ["balance random"] }),
     ),
-    nodes: fc.array(node, { maxLength: 5 }),
+    nodes: fc.array(node, { maxLength: 5 }).map((nodes) => nodes.map(wantedNode)),
   }),
   { selector: ({ name }) => name, maxLength: 4 },
 );
@@ -93,9 +94,12 @@ Deno.test("render() lets nothing of a hostile node into the text but names, addr
     metadata: fc.constant({}),
   }) as fc.Arbitrary<Node>;
   const good: Node = { host: "good.int", ip: "10.0.0.1", port: 80, metadata: {} };
-  const before = render(wanted([{ name: "web", config: haproxyCluster({}), nodes: [good] }])).text.split("\n").length;
+  const before =
+    render(wanted([{ name: "web", config: haproxyCluster({}), nodes: [wantedNode(good)] }])).text.split("\n").length;
   fc.assert(fc.property(fc.array(hostile, { maxLength: 5 }), (nodes) => {
-    const { text } = render(wanted([{ name: "web", config: haproxyCluster({}), nodes: [good, ...nodes] }]));
+    const { text } = render(
+      wanted([{ name: "web", config: haproxyCluster({}), nodes: [good, ...nodes].map(wantedNode) }]),
+    );
     const lines = text.split("\n");
     const servers = lines.filter((line) => line.startsWith("\tserver "));
     const peers = lines.filter((line) => /^\tpeer |^peers /.test(line));

@@ -1,4 +1,4 @@
-import type { Node, WantedCluster } from "../../../mod.ts";
+import type { Node, WantedCluster, WantedNode } from "../../../mod.ts";
 import { isHostName, isIpv4, isIpv6, isPort } from "../../../src/model/endpoint.ts";
 import { nodeName, quote } from "../../../src/model/node.ts";
 import {
@@ -18,6 +18,9 @@ import { comparePeers, otherPeers } from "./peers.ts";
 import type { Member, ServedCluster } from "./served.ts";
 import { runtimeOptions } from "./server_options.ts";
 import { words } from "./words.ts";
+
+/** HAProxy's largest weight. */
+const WEIGHT_MAX = 256;
 
 /** What decides which lines of a wish get into the file. */
 export function passingOf({ config: { directives }, leftOut = [] }: HaproxyWanted, tell: Tell): Passing {
@@ -72,7 +75,7 @@ export function serve(wish: HaproxyWanted, tell: Tell): readonly ServedCluster[]
     const ids = traits.placedById
       ? assignServerIds(members.map((member) => member.name), traits.ownServers.ids)
       : new Map<string, number>();
-    const announced = wanted.nodes.flatMap((node) => faultOf(node) === undefined && node.peer ? [node.peer] : []);
+    const announced = wanted.nodes.flatMap(({ node }) => faultOf(node) === undefined && node.peer ? [node.peer] : []);
     const peers = otherPeers(announced, { cluster: name, host, tell });
     const serverOptions = isLeftOut({ cluster: name, path: ["server_options"] }, passing.leftOut)
       ? ""
@@ -95,7 +98,8 @@ function membersOf(
   },
 ): readonly Member[] {
   const members = new Map<string, Member>();
-  for (const node of nodes.toSorted(compareNodes)) {
+  for (const wanted of nodes.toSorted((a, b) => compareNodes(a.node, b.node))) {
+    const { node } = wanted;
     const fault = faultOf(node);
     if (fault !== undefined) {
       tell(`Cluster ${cluster}: a node is left out as ${fault}`);
@@ -113,12 +117,18 @@ function membersOf(
     if (ownServers.has(name)) {
       tell(`Cluster ${cluster}: node ${name} is left out as a line of its backend defines a server of that name`);
     } else if (known === undefined) {
-      members.set(name, { name, ip: node.ip, port: node.port });
+      members.set(name, { name, ip: node.ip, port: node.port, ...shareOf(wanted) });
     } else if (known.ip !== node.ip) {
       tell(`Cluster ${cluster}: node ${name} is there twice: ${known.ip} is used and ${node.ip} is left out`);
     }
   }
   return [...members.values()];
+}
+
+/** What a member is to get. A weight that HAProxy would not take counts as none. */
+function shareOf({ weight, state, pool }: WantedNode): Pick<Member, "weight" | "state" | "isSpare"> {
+  const isWeight = weight !== undefined && Number.isInteger(weight) && weight >= 0 && weight <= WEIGHT_MAX;
+  return { ...isWeight && { weight }, state, isSpare: pool === "overflow" };
 }
 
 /** Says why a node must not get into a line or a command: the registry is checked once more at this border. */

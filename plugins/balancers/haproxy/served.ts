@@ -1,4 +1,4 @@
-import type { ClusterName, Peer, WantedCluster } from "../../../mod.ts";
+import type { ClusterName, Peer, WantedCluster, WantedNode } from "../../../mod.ts";
 import type { BackendTraits } from "./backend.ts";
 import type { HaproxyCluster } from "./config.ts";
 import type { Line } from "./lines.ts";
@@ -11,6 +11,12 @@ export interface Member {
   readonly ip: string;
   /** Its port. */
   readonly port: number;
+  /** Its weight beside those of the others; what its lines and HAProxy's default come to if absent. */
+  readonly weight?: number | undefined;
+  /** Whether it gets requests, keeps only what it has, or is out of service. */
+  readonly state: WantedNode["state"];
+  /** Whether it waits for the others not to be enough: it gets nothing until then. */
+  readonly isSpare: boolean;
 }
 
 /** A cluster with all that its backend depends on worked out. */

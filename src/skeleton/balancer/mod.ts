@@ -73,7 +73,9 @@ const isPort = (value: unknown) =>
 
 /** A line of the file for one cluster, and one for each of its members. */
 function linesOf({ name, config, nodes }: WantedCluster<ClusterConfig>): readonly string[] {
-  const servers = nodes.map(({ host, ip, port }) =>
+  // This balancer knows no weights, and one that is to be drained gets nothing any more.
+  const serving = nodes.filter(({ state, pool }) => state === "ready" && pool === "primary");
+  const servers = serving.map(({ node: { host, ip, port } }) =>
     `  server ${host}:${port} ${ip.includes(":") ? `[${ip}]` : ip}:${port}`
   );
   return [`cluster ${name} at ${config.port}`, ...servers];
@@ -86,7 +88,7 @@ function fingerprint(text: string): string {
   return (hash >>> 0).toString(16).padStart(8, "0");
 }
 
-function render({ clusters }: Wanted<Config, ClusterConfig>): Rendered {
+function render({ config, clusters }: Wanted<Config, ClusterConfig>): Rendered {
   const lines = clusters.flatMap(linesOf);
   const origins = new Map();
   lines.forEach((line, i) => {
@@ -99,12 +101,14 @@ function render({ clusters }: Wanted<Config, ClusterConfig>): Rendered {
     text: `The cluster ${name} has no members`,
     origin: { cluster: name, path: [] },
   }));
-  return { text: `# my_balancer ${fingerprint(body)}\n${body}`, notices, origins };
+  const text = `# my_balancer ${fingerprint(body)}\n${body}`;
+  return { files: new Map([[config.config_file, { text, mode: 0o644, origins }]]), notices };
 }
 
 /** Reads the members back from a file that `render` made. */
-function adopt(file: string): ReadonlyMap<string, readonly Node[]> {
+function adopt(files: ReadonlyMap<string, string>, { config_file }: Config): ReadonlyMap<string, readonly Node[]> {
   const clusters = new Map<string, Node[]>();
+  const file = files.get(config_file) ?? "";
   if (!file.startsWith("# my_balancer ")) return clusters;
   let nodes: Node[] = [];
   for (const line of file.split("\n")) {
@@ -118,11 +122,12 @@ function adopt(file: string): ReadonlyMap<string, readonly Node[]> {
 
 function plan(
   { config: { config_file, program } }: Wanted<Config, ClusterConfig>,
-  { text }: Rendered,
+  { files }: Rendered,
   { runs, running, file }: Observed,
   { reload, because }: { readonly reload: boolean; readonly because?: string | undefined },
 ): readonly Step[] {
   const steps: Step[] = [];
+  const text = files.get(config_file)?.text ?? "";
   const isRunning = runs && running === text.split("\n", 1)[0] && because === undefined;
   if (file !== text && (isRunning || !runs || reload)) {
     steps.push({
@@ -169,17 +174,23 @@ const plugin: BalancerPlugin<Config, ClusterConfig, Observed> = {
   }),
   listens: (_config, cluster) => cluster === undefined ? [] : [{ host: "*", port: cluster.port, path: ["port"] }],
   sources: ({ config_file, socket_file, program }) => ({
-    socket: socket_file,
-    queries: ["show pid", "show config"],
+    kind: "process",
     file: config_file,
     program,
+    contact: {
+      by: "commands",
+      socket: socket_file,
+      queries: ["show pid", "show config"],
+      // After `prompt` each answer ends in a line break and `> `, as HAProxy's do.
+      dialect: { opening: "prompt", ending: "\n> ", batchBytesMax: 15_000 },
+    },
     reloadIntervalMs: 2_000,
   }),
   pid: ([pid = ""]) => /^\d+$/.test(pid.trim()) ? Number(pid) : undefined,
-  observe({ answers, file }: Seen): Observed {
+  observe({ answers, files }: Seen, { config_file }: Config): Observed {
     const [pid, running] = answers ?? [];
     if (pid !== undefined && !/^\d+\s*$/.test(pid)) throw new Error(`It is no my_balancer that answers: ${pid}`);
-    return { runs: answers !== undefined, running: running?.trimEnd(), file };
+    return { runs: answers !== undefined, running: running?.trimEnd(), file: files?.get(config_file) };
   },
   adopt,
   render,

@@ -1,0 +1,38 @@
+import type { Member } from "./served.ts";
+import { withoutComment } from "./words.ts";
+
+/** Begins the comment that says why a server gets what it gets. */
+const COMMENT = "# lighthouse:";
+
+/**
+ * Adds to a server's line what the member is to get, so that HAProxy sends
+ * nothing where nothing should go, whoever starts it: `weight 0` keeps the
+ * sessions that persist, as a drain does, and `disabled` is maintenance. The
+ * comment says why, and is read back. The line of a member of which nothing is
+ * said stays as it is.
+ */
+export function serverShare(line: string, { weight, state, isSpare }: Member): string {
+  const said = [
+    ...weight === undefined ? [] : [`weight=${weight}`],
+    ...state === "ready" ? [] : [`state=${state}`],
+    ...isSpare ? ["pool=overflow"] : [],
+  ];
+  if (said.length === 0) return line;
+  const starting = state === "drain" || isSpare ? 0 : weight;
+  const options = [
+    ...starting === undefined ? [] : [`weight ${starting}`],
+    ...state === "maint" ? ["disabled"] : [],
+  ];
+  return [withoutComment(line), ...options, COMMENT, ...said].join(" ");
+}
+
+/** Reads back from a server's line what its node says of itself: its weight, and whether it is to be drained. */
+export function readShare(line: string): { readonly weight?: number; readonly state?: "drain" } {
+  const at = line.lastIndexOf(COMMENT);
+  const said = at === -1 ? "" : line.slice(at + COMMENT.length);
+  const weight = / weight=([0-9]{1,3})(?: |$)/.exec(said)?.[1];
+  return {
+    ...weight !== undefined && { weight: Number(weight) },
+    ...(/ state=drain(?: |$)/).test(said) && { state: "drain" },
+  };
+}

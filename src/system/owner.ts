@@ -1,0 +1,30 @@
+/** Who owns a file, as the system knows it. */
+export interface Owner {
+  readonly uid: number;
+  /** The group; the file keeps the one that it has if it is not said. */
+  readonly gid: number | null;
+}
+
+/**
+ * Finds out who `USER` or `USER:GROUP` is, by name or number. Throws for a name
+ * that `/etc/passwd` or `/etc/group` does not have.
+ */
+export async function findOwner(owner: string): Promise<Owner> {
+  const [user = "", group] = owner.split(":");
+  const [uid, gid] = await Promise.all([
+    numberOf(user, { what: "user", table: "/etc/passwd" }),
+    group === undefined ? null : numberOf(group, { what: "group", table: "/etc/group" }),
+  ]);
+  return { uid, gid };
+}
+
+async function numberOf(
+  name: string,
+  { what, table }: { readonly what: string; readonly table: string },
+): Promise<number> {
+  if (/^[0-9]{1,10}$/.test(name)) return Number(name);
+  const entries = (await Deno.readTextFile(table)).split("\n").map((line) => line.split(":"));
+  const id = entries.find(([known]) => known === name)?.[2];
+  if (id === undefined) throw new Error(`${table} has no ${what} ${JSON.stringify(name)}`);
+  return Number(id);
+}
