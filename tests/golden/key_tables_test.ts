@@ -148,10 +148,5 @@ Deno.test("the keys of a plugin have one table: the page of a discovery or a bal
   const text = await Deno.readTextFile(new URL("docs/config/services.md", ROOT));
   for await (const { name, isDirectory } of Deno.readDir(new URL("plugins/checks/", ROOT))) {
     if (isDirectory) assert.doesNotMatch(text, new RegExp(`^#+ \`?${name}\`?\\n(?:(?!^#).*\\n)*\\| key +\\|`, "m"), name);
-Deno.test("no page has a second table of the keys of a discovery or of haproxy", async () => {
-  for (const page of ["discovery/etcd", "discovery/file", "discovery/lighthouse", "discovery/serf", "discovery/zookeeper", "balancers/haproxy"]) {
-    const text = await Deno.readTextFile(new URL(`plugins/${page}/README.md`, ROOT));
-    assert.doesNotMatch(text, /^\| key +\|/m, page);
-    assert.match(text, /docs\/config\/(?:discovery|balancers)\.md#/, page);
   }
 });
