@@ -8,7 +8,17 @@ import { TempDir } from "../../tests/support/temp_dir.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { nodeName } from "../model/node.ts";
 import { LiveTopology } from "./live_topology.ts";
-import { LastKnown } from "./last_known.ts";
+import { LastKnown, type LastKnownOptions } from "./last_known.ts";
+
+/** What a test does not look at. */
+function bench(given: Partial<LastKnownOptions>) {
+  const ignore = () => {};
+  const clock = new FakeClock();
+  const live = new LiveTopology();
+  const log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+  const options = { live, clock, wallNow: () => 0, log, makeEffects: () => new HaproxyModel(), ...given };
+  return { clock, live, known: new LastKnown(options) };
+}
 
 Deno.test("LastKnown adopts a member that runs and is not in the file yet", async () => {
   const wanted = wantedOf({
@@ -20,42 +30,25 @@ Deno.test("LastKnown adopts a member that runs and is not in the file yet", asyn
   model.boot();
   model.command("add server web/b.int:80 10.0.0.2:80 id 7");
   model.command("enable server web/b.int:80");
-  const live = new LiveTopology();
-  const ignore = () => {};
-  const log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
   const disk = { read: () => Promise.resolve(model.file ?? ""), write: () => Promise.resolve() };
-  await using known = new LastKnown({
-    live,
-    clock: new FakeClock(),
-    wallNow: () => 0,
-    log,
-    makeEffects: () => model,
-    disk,
-  });
+  const { known: made, live } = bench({ makeEffects: () => model, disk });
+  await using known = made;
   const file = { name: "haproxy", type: "haproxy", config: {} };
   assert.equal(await known.adopt({ file, plugin: haproxy as never, config: wanted.config }, new Set(["web"])), true);
   assert.deepEqual(live.nodes("web")?.map(nodeName), ["a.int:80", "b.int:80"]);
 });
 
 Deno.test("LastKnown tells once that its file cannot be written, though the candidate has another name each time", async () => {
-  const live = new LiveTopology();
   const warnings: string[] = [];
   const ignore = () => {};
   const log = { debug: ignore, info: ignore, warn: (text: string) => void warnings.push(text), error: ignore };
-  const clock = new FakeClock();
   const disk = {
     read: () => Promise.reject(new Deno.errors.NotFound("not there")),
     write: (path: string) => Promise.reject(new Error(`Read-only: open '${path}.lighthouse-${crypto.randomUUID()}'`)),
   };
+  const { known: made, live, clock } = bench({ log, disk });
   {
-    await using known = new LastKnown({
-      live,
-      clock,
-      wallNow: () => 0,
-      log,
-      makeEffects: () => new HaproxyModel(),
-      disk,
-    });
+    await using known = made;
     await known.at("/topology");
     live.adopt("web", []);
     known.note();
@@ -65,11 +58,9 @@ Deno.test("LastKnown tells once that its file cannot be written, though the cand
 });
 
 Deno.test("LastKnown writes its file once it can be written, though no members change meanwhile", async () => {
-  const live = new LiveTopology();
   const told: string[] = [];
   const tell = (text: string) => void told.push(text);
   const log = { debug: tell, info: tell, warn: tell, error: tell };
-  const clock = new FakeClock();
   let isFull = true;
   const written: string[] = [];
   const disk = {
@@ -80,14 +71,8 @@ Deno.test("LastKnown writes its file once it can be written, though no members c
       return Promise.resolve();
     },
   };
-  await using known = new LastKnown({
-    live,
-    clock,
-    wallNow: () => 0,
-    log,
-    makeEffects: () => new HaproxyModel(),
-    disk,
-  });
+  const { known: made, live, clock } = bench({ log, disk });
+  await using known = made;
   await known.at("/topology");
   live.adopt("web", []);
   known.note();
@@ -111,14 +96,7 @@ Deno.test("LastKnown goes without a file that is none, and says so", async () =>
     const reasons: unknown[] = [];
     const warn = (_: string, properties?: { readonly reason?: unknown }) => void reasons.push(properties?.reason);
     const log = { debug: ignore, info: ignore, warn, error: ignore };
-    const makeEffects = () => new HaproxyModel();
-    await using known = new LastKnown({
-      live: new LiveTopology(),
-      clock: new FakeClock(),
-      wallNow: () => 0,
-      log,
-      makeEffects,
-    });
+    await using known = bench({ log }).known;
     await known.at(dir.file(name));
     assert.deepEqual(reasons, told, name);
   }

@@ -112,6 +112,17 @@ function batches(commands: readonly string[]): readonly (readonly string[])[] {
   return batches.filter((batch) => batch.length > 0);
 }
 
+/** Starts HAProxy and its model with one file. */
+async function bootBoth(box: HaproxyBox, file: string): Promise<HaproxyModel> {
+  await Deno.writeTextFile(box.configFile, file);
+  await box.run("-D", "-f", box.configFile, "-p", box.pidFile);
+  const model = new HaproxyModel();
+  model.programVersion = HAPROXY_VERSION;
+  model.file = file;
+  model.boot();
+  return model;
+}
+
 Deno.test("the model of HAProxy tells since when a server is drained as HAProxy does", async () => {
   await using box = new HaproxyBox();
   const file = [
@@ -125,12 +136,7 @@ Deno.test("the model of HAProxy tells since when a server is drained as HAProxy 
     "\tserver a:1 127.0.0.1:9",
     "",
   ].join("\n");
-  await Deno.writeTextFile(box.configFile, file);
-  await box.run("-D", "-f", box.configFile, "-p", box.pidFile);
-  const model = new HaproxyModel();
-  model.programVersion = HAPROXY_VERSION;
-  model.file = file;
-  model.boot();
+  const model = await bootBoth(box, file);
   const since = (answer: string) => {
     const [, header = "", row = ""] = answer.split("\n");
     return Number(row.split(" ")[header.replace(/^# /, "").split(" ").indexOf("srv_time_since_last_change")]);
@@ -174,12 +180,7 @@ Deno.test("the model of HAProxy answers as HAProxy does, and comes to the same s
     "\thash-type consistent",
     "",
   ].join("\n");
-  await Deno.writeTextFile(box.configFile, file);
-  await box.run("-D", "-f", box.configFile, "-p", box.pidFile);
-  const model = new HaproxyModel();
-  model.programVersion = HAPROXY_VERSION;
-  model.file = file;
-  model.boot();
+  const model = await bootBoth(box, file);
   using socket = await RuntimeSocket.connect(box.socketFile, { dialect: PROMPT, signal: new AbortController().signal });
   const random = seededRandom(Number(Deno.env.get("SEED") ?? 1));
   for (let sequence = 0; sequence < SEQUENCES; sequence++) {

@@ -1,13 +1,5 @@
 import config from "../../deno.json" with { type: "json" };
-import { eventually } from "../support/eventually.ts";
-import {
-  assertKnown,
-  countEvents,
-  type Fields,
-  type LoggedEvent,
-  readEvents,
-  untilLogged,
-} from "../support/logged_events.ts";
+import { assertKnown, ProcessLog, readEvents } from "../support/logged_events.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
@@ -15,9 +7,7 @@ const ROOT = new URL("../..", import.meta.url).pathname;
 const ARGS: readonly string[] = config.tasks.store.command.split(" ").slice(1);
 
 /** A real `lighthouse store` process. */
-export class StoreProcess implements AsyncDisposable {
-  /** What it has logged so far. */
-  log = "";
+export class StoreProcess extends ProcessLog implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #read: Promise<void>;
 
@@ -27,6 +17,7 @@ export class StoreProcess implements AsyncDisposable {
    * @param within a command line before its own, such as `ip netns exec NAME`
    */
   constructor(flags: readonly string[], { within = [] }: { readonly within?: readonly string[] } = {}) {
+    super();
     const [program = "", ...args] = [...within, Deno.execPath(), ...ARGS, ...flags];
     const child = new Deno.Command(program, {
       args,
@@ -44,27 +35,6 @@ export class StoreProcess implements AsyncDisposable {
   /** Its process. */
   get pid(): number {
     return this.#child.pid;
-  }
-
-  /** Waits until the log has an event with such fields; answers the record. */
-  event(
-    event: string,
-    fields?: Fields,
-    options?: { readonly times?: number; readonly after?: LoggedEvent },
-  ): Promise<LoggedEvent> {
-    return untilLogged(() => this.log, event, fields, options);
-  }
-
-  /** How often the log has an event with such fields. */
-  count(event: string, fields?: Fields): number {
-    return countEvents(this.log, event, fields);
-  }
-
-  /** Waits until the log has a line. */
-  async logged(pattern: RegExp): Promise<void> {
-    await eventually(`the log has ${pattern}`, () => pattern.test(this.log)).catch((error) => {
-      throw new Error(`${error.message}\n${this.log}`);
-    });
   }
 
   /** Sends it a signal, unless it has ended. */

@@ -1,6 +1,7 @@
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free_port.ts";
 import { TempDir } from "./temp_dir.ts";
+import { endChild } from "./server_process.ts";
 
 /** How a server is set up. */
 export interface EtcdOptions {
@@ -107,14 +108,7 @@ export class Etcd implements AsyncDisposable {
     const child = this.#child;
     if (child === undefined) return;
     this.#child = undefined;
-    try {
-      child.kill(signal);
-      // A stopped process takes any signal but SIGKILL only once it goes on.
-      child.kill("SIGCONT");
-    } catch {
-      // It has ended by itself.
-    }
-    await child.status;
+    await endChild(child, signal);
   }
 
   /** Ends the server and forgets its data: what starts next is another, empty store. */

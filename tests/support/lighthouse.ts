@@ -2,7 +2,7 @@ import config from "../../deno.json" with { type: "json" };
 import { RuntimeSocket } from "../../src/balance/runtime_socket.ts";
 import { eventually } from "./eventually.ts";
 import { HaproxyBox } from "./haproxy.ts";
-import { assertKnown, countEvents, type Fields, type LoggedEvent, readEvents, untilLogged } from "./logged_events.ts";
+import { assertKnown, ProcessLog, readEvents } from "./logged_events.ts";
 import { TempDir } from "./temp_dir.ts";
 import { PROMPT } from "../../plugins/balancers/haproxy/sources.ts";
 
@@ -20,15 +20,14 @@ export const V8_FLAGS: readonly string[] = TASK_ARGS.filter((arg) => arg.startsW
 export const ANNOUNCED = { host: "test.host", ip: "127.0.0.1" } as const;
 
 /** A real lighthouse process. */
-export class Lighthouse implements AsyncDisposable {
-  /** What it has logged so far, as text. */
-  log = "";
+export class Lighthouse extends ProcessLog implements AsyncDisposable {
   /** What it has written to its standard output so far. */
   output = "";
   readonly #child: Deno.ChildProcess;
   readonly #read: Promise<unknown>;
 
   private constructor(child: Deno.ChildProcess) {
+    super();
     this.#child = child;
     this.#read = Promise.all([
       this.#collect(child.stderr, (text) => this.log += text),
@@ -99,27 +98,6 @@ export class Lighthouse implements AsyncDisposable {
     await this.#read;
     assertKnown(readEvents(this.log));
     return code;
-  }
-
-  /** Waits until the log has an event with such fields; answers the record. */
-  event(
-    event: string,
-    fields?: Fields,
-    options?: { readonly times?: number; readonly after?: LoggedEvent },
-  ): Promise<LoggedEvent> {
-    return untilLogged(() => this.log, event, fields, options);
-  }
-
-  /** How often the log has an event with such fields. */
-  count(event: string, fields?: Fields): number {
-    return countEvents(this.log, event, fields);
-  }
-
-  /** Waits until the log has a line. */
-  async logged(pattern: RegExp): Promise<void> {
-    await eventually(`the log has ${pattern}`, () => pattern.test(this.log)).catch((error) => {
-      throw new Error(`${error.message}\n${this.log}`);
-    });
   }
 
   /** Asks it to end and waits for that. */

@@ -54,6 +54,33 @@ export function untilLogged(
   });
 }
 
+/** The log of a process, as the process writes it. */
+export class ProcessLog {
+  /** What it has logged so far, as text. */
+  log = "";
+
+  /** Waits until the log has an event with such fields; answers the record. */
+  event(
+    event: string,
+    fields?: Fields,
+    options?: { readonly times?: number; readonly after?: LoggedEvent },
+  ): Promise<LoggedEvent> {
+    return untilLogged(() => this.log, event, fields, options);
+  }
+
+  /** How often the log has an event with such fields. */
+  count(event: string, fields?: Fields): number {
+    return countEvents(this.log, event, fields);
+  }
+
+  /** Waits until the log has a line. */
+  async logged(pattern: RegExp): Promise<void> {
+    await eventually(`the log has ${pattern}`, () => pattern.test(this.log)).catch((error) => {
+      throw new Error(`${error.message}\n${this.log}`);
+    });
+  }
+}
+
 /** The same of records. */
 export async function untilEvent(
   records: () => readonly LoggedEvent[],

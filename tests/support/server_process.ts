@@ -11,6 +11,18 @@ export interface ServerProcessOptions
   readonly endSignal?: Deno.Signal;
 }
 
+/** Ends a process, also one that is stopped, and waits for that. */
+export async function endChild(child: Deno.ChildProcess, signal: Deno.Signal): Promise<void> {
+  try {
+    child.kill(signal);
+    // A stopped process takes any signal but SIGKILL only once it goes on.
+    child.kill("SIGCONT");
+  } catch {
+    // It has ended by itself.
+  }
+  await child.status;
+}
+
 /** A server of the test's own, ended when it is disposed of. */
 export class ServerProcess implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;

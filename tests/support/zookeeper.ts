@@ -1,6 +1,7 @@
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free_port.ts";
 import { TempDir } from "./temp_dir.ts";
+import { endChild } from "./server_process.ts";
 
 /** Where Debian puts the server; the jar's manifest names the other jars it needs. */
 const SERVER_JAR = "/usr/share/java/zookeeper.jar";
@@ -176,14 +177,7 @@ export class ZooKeeper implements AsyncDisposable {
     const child = this.#child;
     if (child === undefined) return;
     this.#child = undefined;
-    try {
-      child.kill(signal);
-      // A stopped process takes any signal but SIGKILL only once it goes on.
-      child.kill("SIGCONT");
-    } catch {
-      // It has ended by itself.
-    }
-    await child.status;
+    await endChild(child, signal);
   }
 }
 

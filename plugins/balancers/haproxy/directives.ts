@@ -5,7 +5,8 @@ export type Section = "global" | "defaults" | "frontend" | "backend" | "listen";
 
 /**
  * What a line of each section may begin with: the keywords that the manual of
- * HAProxy 1.5 lists for it. These are the lines that 1.0 passes on.
+ * HAProxy 1.5 lists for it. These are the lines that 1.0 passes on. They serve
+ * `directives: predecessor` and a notice alone, and go with that value.
  */
 const DIRECTIVES: Readonly<Record<Section, readonly string[]>> = {
   global: split(`
