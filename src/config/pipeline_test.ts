@@ -24,7 +24,7 @@ async function fine(): Promise<TempDir> {
 }
 
 async function take(temp: TempDir, last?: TakenConfig, role: Role = "run"): Promise<TakenConfig> {
-  const result = await takeWithAnyPlugin(temp.file("conf"), { role, signal: AbortSignal.timeout(20_000) }, last);
+  const result = await takeWithAnyPlugin(temp.file("conf"), { role, signal: AbortSignal.timeout(60_000) }, last);
   assert.ok(result.ok, said(temp, result));
   return result;
 }
@@ -95,12 +95,12 @@ Deno.test("takeDirectory() answers an error value for a directory that is missin
   await using temp = new TempDir();
   const result = await takeWithAnyPlugin(`${temp.file("conf")}//`, {
     role: "run",
-    signal: AbortSignal.timeout(20_000),
+    signal: AbortSignal.timeout(60_000),
   });
   assert.ok(!result.ok);
   assert.equal(said(temp, result), "conf: error: Cannot read the config directory as it does not exist");
   await temp.write("conf", "a file");
-  const file = await takeWithAnyPlugin(temp.file("conf"), { role: "run", signal: AbortSignal.timeout(20_000) });
+  const file = await takeWithAnyPlugin(temp.file("conf"), { role: "run", signal: AbortSignal.timeout(60_000) });
   assert.ok(!file.ok);
   assert.equal(said(temp, file), "conf: error: Cannot read the config directory as it is not a directory");
 });

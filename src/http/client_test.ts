@@ -44,7 +44,7 @@ Deno.test("HttpClient uses a connection again until the server closes it, and ma
   });
   using client = new HttpClient();
   const ask = () =>
-    client.ask({ host: "localhost", port: server.port }, { ...REQUEST, signal: AbortSignal.timeout(10_000) });
+    client.ask({ host: "localhost", port: server.port }, { ...REQUEST, signal: AbortSignal.timeout(60_000) });
   for (let times = 0; times < 3; times++) assert.equal((await ask()).text, "ok");
   assert.equal(server.accepted, 1);
   hangUps[0]?.();
@@ -67,7 +67,7 @@ Deno.test("HttpClient follows an answer line by line, wherever its pieces were c
     await send("0\r\n\r\n");
   });
   using client = new HttpClient();
-  const signal = AbortSignal.timeout(10_000);
+  const signal = AbortSignal.timeout(60_000);
   const { status, lines } = await client.follow({ host: "127.0.0.1", port: server.port }, { ...REQUEST, signal });
   assert.equal(status, 200);
   assert.equal((await lines.next()).value, '{"a":1}');
@@ -86,7 +86,7 @@ Deno.test.each([
     await connection.write(new TextEncoder().encode(text));
   });
   using client = new HttpClient();
-  const signal = AbortSignal.timeout(10_000);
+  const signal = AbortSignal.timeout(60_000);
   const { lines } = await client.follow({ host: "127.0.0.1", port: server.port }, { ...REQUEST, signal });
   assert.equal((await lines.next()).value, "a");
   await assert.rejects(Array.fromAsync(lines), said);
@@ -101,7 +101,7 @@ Deno.test("HttpClient closes the connection of an answer that is followed no mor
   });
   using client = new HttpClient();
   const address = { host: "127.0.0.1", port: server.port };
-  const left = await client.follow(address, { ...REQUEST, signal: AbortSignal.timeout(10_000) });
+  const left = await client.follow(address, { ...REQUEST, signal: AbortSignal.timeout(60_000) });
   for await (const line of left.lines) {
     assert.equal(line, "a");
     break;

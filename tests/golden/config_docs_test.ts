@@ -82,7 +82,7 @@ Deno.test("the messages that docs/config/README.md shows are those that are told
     "config/services/web.yaml",
     "discovery: zookeeper\nport: 8000\nprot: 9\nchecks:\n  interval: 2\n  http:\n    rise: two\n    fall: 3\n",
   );
-  const { diagnostics } = await loadDirectory(temp.file("config"), { role: "check", signal: AbortSignal.timeout(10_000) });
+  const { diagnostics } = await loadDirectory(temp.file("config"), { role: "check", signal: AbortSignal.timeout(60_000) });
   const told = diagnostics.map((each) => `${formatDiagnostic(each).replaceAll(`${temp.path}/`, "")}\n`);
   for (const each of shown?.split(/^(?=config)/m) ?? []) assert.ok(told.includes(each), each);
 });

@@ -65,9 +65,8 @@ Deno.test("reporter and writer in one process do the same", async () => {
   await using both = Lighthouse.start("run", host.configDir);
   await host.untilServing("web", [web.port]);
   assert.equal(await get(port), `hello from ${web.port}`);
-  const before = performance.now();
   assert.equal(await both.stop(), 0, both.log);
-  assert.ok(performance.now() - before < 5_000, "it leaves within 5 s");
+  assert.equal(both.count("registration.draining"), 0, "without deregister_grace nobody is waited for");
   const left = await Array.fromAsync(Deno.readDir(`${host.registryDir}/web`), ({ name }) => name);
   assert.deepEqual(left.filter((name) => name.endsWith(".json")), []);
 });
@@ -150,6 +149,8 @@ Deno.test("a registry that goes away for a while empties nothing", async () => {
   const port = await configureOverZookeeper(host, server, [web.port]);
   await using both = Lighthouse.start("run", host.configDir);
   await host.untilServing("web", [web.port]);
+  // The reporter makes the cluster's znode before that of its first node: an empty cluster may be seen in between.
+  const emptied = both.count("cluster.changed", { nodes: 0 });
   await server.kill();
   const lost = await both.event("registry.unreachable");
   assert.equal(await get(port), `hello from ${web.port}`);
@@ -157,7 +158,7 @@ Deno.test("a registry that goes away for a while empties nothing", async () => {
   await both.event("registry.connected", {}, { after: lost });
   assert.equal(await get(port), `hello from ${web.port}`);
   assert.deepEqual(await host.serving("web"), [web.port]);
-  assert.equal(both.count("cluster.changed", { nodes: 0 }), 0, both.log);
+  assert.equal(both.count("cluster.changed", { nodes: 0 }), emptied, both.log);
 });
 
 Deno.test("a cluster that leaves the config and comes back while the registry is away keeps its members", async () => {

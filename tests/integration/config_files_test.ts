@@ -17,7 +17,7 @@ Deno.test("loadDirectory() never waits for a pipe, nor reads what is not a file,
   await Deno.symlink("nowhere", temp.file("conf/services/nowhere.yaml"));
   await Deno.symlink("loop.yaml", temp.file("conf/services/loop.yaml"));
   await temp.write("conf/services/large.yaml", `# ${"x".repeat(SOURCE_BYTES_MAX)}`);
-  const loaded = await loadDirectory(temp.file("conf"), { role: "run", signal: AbortSignal.timeout(20_000) });
+  const loaded = await loadDirectory(temp.file("conf"), { role: "run", signal: AbortSignal.timeout(60_000) });
   assert.ok(loaded.ok);
   assert.deepEqual([...loaded.desired.services.keys()], ["web"]);
   assert.equal(

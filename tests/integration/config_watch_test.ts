@@ -6,9 +6,6 @@ import { eventually } from "../support/eventually.ts";
 import { takeWithAnyPlugin } from "../support/taken_config.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-/** A change must be seen well before this; what is promised is 500 ms on an idle machine. */
-const DEADLINE_MS = 5_000;
-
 /** The rescan is put off, so that only what the system tells is tested. */
 const NEVER_MS = 600_000;
 
@@ -56,7 +53,7 @@ class Follower implements AsyncDisposable {
     await eventually(`${what}: ${wanted}`, () => {
       assert.equal(this.ports(), wanted);
       return true;
-    }, { deadlineMs: DEADLINE_MS, everyMs: 2 });
+    }, { everyMs: 2 });
     times.push([what, Math.round(performance.now() - start)]);
   }
 
@@ -243,7 +240,7 @@ Deno.test("watchDirectory() sees a thousand files at once", async () => {
   const files = Array.from({ length: 1_000 }, (_, i) => temp.file(`conf/services/s${i}.yaml`));
   await Promise.all(files.map((file, i) => Deno.writeTextFile(file, service(1_000 + i))));
   const start = performance.now();
-  await eventually("all are there", () => follower.accepted?.services.size === 1_001, { deadlineMs: 10_000 });
+  await eventually("all are there", () => follower.accepted?.services.size === 1_001);
   times.push(["a thousand files", Math.round(performance.now() - start)]);
   const before = follower.accepted;
   await temp.write("conf/services/web.yaml", service(2));

@@ -179,7 +179,7 @@ Deno.test("a cluster without nodes is listened for, and answers 503 at once", as
   const section = { port: freePort() };
   for (const nodes of [[], [one.node], []]) {
     await running.apply(box.wanted({ web: { section, nodes } }));
-    const response = await fetch(`http://127.0.0.1:${section.port}/`, { signal: AbortSignal.timeout(30_000) });
+    const response = await fetch(`http://127.0.0.1:${section.port}/`, { signal: AbortSignal.timeout(60_000) });
     await response.body?.cancel();
     assert.equal(response.status, nodes.length === 0 ? 503 : 200);
   }

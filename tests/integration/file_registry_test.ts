@@ -463,14 +463,14 @@ Deno.test("file: in a worker it lives with the permissions it asked for, and wit
       },
     });
     await host.loaded();
-    await host.call({ type: "start", instance: "file", config, scope }, { deadlineMs: 10_000 });
+    await host.call({ type: "start", instance: "file", config, scope }, { deadlineMs: 60_000 });
     return Object.assign(host, { events });
   };
   const registration = up(testNode(1));
-  const register = { type: "register", cluster: "web", registration, timeoutMs: 10_000 } as const;
+  const register = { type: "register", cluster: "web", registration, timeoutMs: 60_000 } as const;
   await using host = await start(granted);
   host.post({ type: "watch", cluster: "web" });
-  await host.call(register, { deadlineMs: 10_000 });
+  await host.call(register, { deadlineMs: 60_000 });
   await eventually("the snapshot comes", () => {
     return host.events.findLast((event) => event.type === "snapshot")?.snapshot.nodes[0]?.port === 1;
   });
@@ -478,6 +478,6 @@ Deno.test("file: in a worker it lives with the permissions it asked for, and wit
   assert.deepEqual(await Array.fromAsync(Deno.readDir(dir.file("deep/registry/web"))), []);
 
   await using other = await start(toDenoPermissions({ read: [config.path] }));
-  const refused = other.call({ ...register }, { deadlineMs: 10_000 });
+  const refused = other.call({ ...register }, { deadlineMs: 60_000 });
   await assert.rejects(refused, /Requires write access/);
 });

@@ -75,7 +75,7 @@ Deno.test("a server with a health check is down until its check has passed, whoe
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("the file follows within a second and equals what runs: a restart by hand gives the same servers", async () => {
+Deno.test("the file follows and equals what runs: a restart by hand gives the same servers", async () => {
   await using box = new HaproxyBox();
   await using running = new RunningWriter();
   const section = { port: freePort(), backend: ["balance uri", "hash-type consistent"] };
@@ -85,7 +85,7 @@ Deno.test("the file follows within a second and equals what runs: a restart by h
   const before = await eventually("the file follows", async () => {
     const text = await Deno.readTextFile(box.configFile);
     return text === render({ ...wanted, version: HAPROXY_VERSION }).text && text;
-  }, { deadlineMs: 2_000 });
+  });
   const ids = async () =>
     [...(await box.observe()).running?.backends.get("web")?.values() ?? []]
       .map(({ name, id }) => `${name} ${id}`).toSorted();
@@ -582,7 +582,7 @@ Deno.test("a config file that moves takes a reload that says so, and one process
 /** A program in place of HAProxy that passes on to it, but hangs where a pattern of the shell matches its arguments. */
 async function hangingProgram(path: string, pattern: string, pids: string): Promise<string> {
   const script = `#!/bin/sh
-case " $* " in ${pattern}) echo $$ >> ${pids}; exec sleep 60;; esac
+case " $* " in ${pattern}) echo $$ >> ${pids}; exec sleep 300;; esac
 exec haproxy "$@"
 `;
   await Deno.writeTextFile(path, script, { mode: 0o755 });
@@ -592,7 +592,8 @@ exec haproxy "$@"
 for (const [what, pattern] of [["check", "*' -c '*"], ["start", "*' -D '*"]] as const) {
   Deno.test(`a ${what} that hangs does not hold the end of the writer up, and is killed`, async () => {
     await using box = new HaproxyBox();
-    await using running = new RunningWriter();
+    // What hangs has far longer than this test: only the end of the writer can end it.
+    await using running = new RunningWriter({ effects: new Executor({ programDeadlineMs: 200_000 }) });
     const pids = box.path("pids");
     const program = await hangingProgram(box.path("slow"), pattern, pids);
     // Where there is a file already, another one is checked before it takes its place.
@@ -602,11 +603,9 @@ for (const [what, pattern] of [["check", "*' -c '*"], ["start", "*' -D '*"]] as 
       "it hangs",
       async () => Number(await Deno.readTextFile(pids).catch(() => "")) || undefined,
     );
-    const began = performance.now();
-    await running.stop();
-    const tookMs = performance.now() - began;
-    // The program would have had ten seconds.
-    assert(tookMs < 6_000, `${tookMs}`);
+    let isOver = false;
+    void running.stop().then(() => isOver = true);
+    await eventually("the writer has ended", () => isOver);
     assert.throws(() => Deno.kill(pid, "SIGCONT"), Deno.errors.NotFound);
     assert.equal(running.count("balancer.config_rejected"), 0, running.log.join("\n"));
   });

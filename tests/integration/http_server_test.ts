@@ -196,8 +196,10 @@ Deno.test("HttpServer lets go of a client that does not take its answer", async 
 Deno.test("HttpServer keeps a request that waits for its answer, and a stream that says something, beyond all limits", async () => {
   const late = Promise.withResolvers<HttpAnswer>();
   let stream: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
+  const clock = new FakeClock();
   await using served = await serve({
     limits: SHORT,
+    clock,
     handle: ({ url }) =>
       url.endsWith("/poll") ? late.promise : eventsOf({ start: (controller) => void (stream = controller) }),
   });
@@ -207,6 +209,8 @@ Deno.test("HttpServer keeps a request that waits for its answer, and a stream th
   await poll.say(GET.replace("/x", "/poll"));
   await events.say(GET.replace("/x", "/events"));
   await events.heard(/^HTTP\/1.1 200 OK\r\n[^]*transfer-encoding: chunked\r\n/);
+  await eventually("all are there", () => served.server.connections === 3);
+  clock.advance(60_000);
   // The one that waits for nothing shows that all limits are over.
   await idle.closed();
   await idle.closed();

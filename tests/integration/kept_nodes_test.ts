@@ -70,7 +70,7 @@ Deno.test("a reporter keeps its services registered while idle connections flood
   await eventually("the check goes on beside them", () => service.probes > before + 5).catch((error) => {
     throw new Error(`${error.message}\n${reporter.log}`);
   });
-  const status = await fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(10_000) });
+  const status = await fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(60_000) });
   assert.equal((await status.json()).status, "ok");
   assert.ok((await Deno.stat(node)).isFile);
   watcher.close();

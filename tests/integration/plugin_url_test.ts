@@ -168,7 +168,7 @@ Deno.test.each([
   {
     what: "another kind",
     text:
-      `export default { kind: "discovery", apiVersion: 1, name: "x", summary: "", stability: "stable", open() {}, ${FINE} }`,
+      `export default { kind: "discovery", apiVersion: 1, name: "x", summary: "", stability: "stable", capabilities: ["watch"], open() {}, ${FINE} }`,
     fault: /Cannot use the plugin as a check as it is a discovery/,
   },
   {
@@ -347,6 +347,7 @@ Deno.test("a loader that is ended gives up what it fetches", async () => {
   await eventually("the request is given up", () => request?.signal.aborted);
   never.resolve(new Response(""));
   assert.deepEqual(server.asked, ["/mod.ts"], "it is not tried again");
+  assert.equal(place.lates, 0, "it was given up, and not waited for until its own deadline");
 });
 
 Deno.test("a plugin that leaves plugins.yaml is gone", async () => {

@@ -31,7 +31,7 @@ function options(more: Partial<ResolveOptions> = {}): ResolveOptions {
     nameServers: [server.target],
     searchDomains: [],
     ndots: 1,
-    signal: AbortSignal.timeout(20_000),
+    signal: AbortSignal.timeout(60_000),
     readHosts: () => Promise.resolve("192.0.2.99 here.test\n"),
     ...more,
   };

@@ -20,7 +20,7 @@ import { checkModule, dataModule, discoveryModule } from "../support/plugin_sour
 const PATIENT = { everyMs: 50, missesMax: 400 };
 /** For tests of silence alone. */
 const QUICK = { everyMs: 50, missesMax: 3 };
-const WAIT = { deadlineMs: 10_000 };
+const WAIT = { deadlineMs: 60_000 };
 
 /** Hosts a module; collects what it says and why it died. */
 function host(module: string, permissions: Deno.PermissionOptionsObject | "none" = "none", heartbeat = PATIENT) {
@@ -429,9 +429,9 @@ Deno.test("PluginHost.stop() rejects what is in flight at once: the end is no an
 
 Deno.test("PluginHost.stop() does not wait for a plugin that is not loaded", async () => {
   const made = host(checkModule("", { top: "await new Promise(() => {});" }));
-  const startMs = performance.now();
-  await made.stop({ graceMs: 60_000 });
-  assert.ok(performance.now() - startMs < 30_000);
+  let isOver = false;
+  void made.stop({ graceMs: 600_000 }).then(() => isOver = true);
+  await eventually("it is stopped long before its grace is over", () => isOver);
   await assert.rejects(made.loaded(), WorkerDeadError);
 });
 

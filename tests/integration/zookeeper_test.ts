@@ -654,13 +654,13 @@ Deno.test("zookeeper: in a worker it lives with the permissions it asked for, an
       },
     });
     await host.loaded();
-    await host.call({ type: "start", instance: "zookeeper", config, scope }, { deadlineMs: 10_000 });
+    await host.call({ type: "start", instance: "zookeeper", config, scope }, { deadlineMs: 60_000 });
     return Object.assign(host, { events });
   };
   await using host = await start(granted);
   host.post({ type: "watch", cluster: "web" });
   const registration = up(testNode(1));
-  await host.call({ type: "register", cluster: "web", registration, timeoutMs: 10_000 }, { deadlineMs: 10_000 });
+  await host.call({ type: "register", cluster: "web", registration, timeoutMs: 60_000 }, { deadlineMs: 60_000 });
   await eventually("the snapshot comes", () => {
     const last = host.events.findLast((event) => event.type === "snapshot");
     return last?.snapshot.nodes[0]?.port === 1;

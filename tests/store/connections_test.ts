@@ -29,7 +29,7 @@ Deno.test.each(
   using client = Deno.createHttpClient({ caCerts: [ca ?? ""], cert: cert ?? "", key: key ?? "" });
   const ask = async () => {
     const scheme = tls === "none" ? "http" : "https";
-    const signal = AbortSignal.timeout(10_000);
+    const signal = AbortSignal.timeout(60_000);
     const answer = await fetch(`${scheme}://localhost:${port}/data`, {
       client,
       signal,

@@ -26,7 +26,7 @@ export async function probe<Config>(
   check: CheckPlugin<Config>,
   raw: unknown,
   target: string,
-  signal: AbortSignal = AbortSignal.timeout(15_000),
+  signal: AbortSignal = AbortSignal.timeout(60_000),
 ): Promise<ProbeOutcome> {
   return await check.probe(await configured(check, raw), { target, signal, log: SILENT });
 }

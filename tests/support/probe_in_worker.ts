@@ -6,7 +6,7 @@ import { Describer } from "../../src/supervisor/describer.ts";
 import { toDenoPermissions } from "../../src/supervisor/permissions.ts";
 import { PluginHost } from "../../src/supervisor/plugin_host.ts";
 
-const WAIT = { deadlineMs: 20_000 };
+const WAIT = { deadlineMs: 60_000 };
 
 /** A built-in check in a worker of its own, described and admitted as the reporter does. */
 export interface CheckInWorker extends AsyncDisposable {

@@ -14,7 +14,7 @@ const session = await LighthouseSession.open(options, new RecordingContext());
 const register = async () => {
   for (;;) {
     try {
-      return await session.register("web", up(testNode(Number(port))), AbortSignal.timeout(10_000));
+      return await session.register("web", up(testNode(Number(port))), AbortSignal.timeout(60_000));
     } catch {
       await new Promise((resolve) => setTimeout(resolve, 200));
     }

@@ -6,7 +6,7 @@ import { isSilent, type Script, ScriptedServer, sends } from "../../../tests/sup
 import { SerfRpc } from "./rpc.ts";
 
 function connect(server: ScriptedServer, answerMs = 10_000): Promise<SerfRpc> {
-  const signal = AbortSignal.timeout(20_000);
+  const signal = AbortSignal.timeout(60_000);
   const address = { host: "127.0.0.1", port: server.port };
   return SerfRpc.connect({ address, answerMs, clock: systemClock, signal });
 }

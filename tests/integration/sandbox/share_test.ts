@@ -10,7 +10,7 @@ import { PluginHost } from "../../../src/supervisor/plugin_host.ts";
 import { eventually } from "../../support/eventually.ts";
 import { discoveryModule } from "../../support/plugin_source.ts";
 
-const WAIT = { deadlineMs: 30_000 };
+const WAIT = { deadlineMs: 60_000 };
 /** So often the quiet one is asked. */
 const ROUNDS = 60;
 
@@ -69,8 +69,13 @@ Deno.test.each([
   const loud = await start(discoveryModule(`async *watch(cluster) { ${watch} },`), ["a", "b", "c", "d"]);
   await using _loud = loud;
   await eventually("it says something", () => loud.said() > 0);
-  const besideMs = await roundTripMs(quiet);
+  // Two threads more want the same cores: that alone may double what it takes. Others who use the machine pass by; what
+  // the loud one costs would stay.
+  let besideMs = 0;
+  await eventually("a round trip beside it takes about as long as alone", async () => {
+    besideMs = await roundTripMs(quiet);
+    assert.ok(besideMs < 100 + 10 * aloneMs, `alone ${aloneMs} ms, beside it ${besideMs} ms`);
+    return true;
+  });
   assert.equal(loud.dead, undefined);
-  // Two threads more want the same cores: that alone may double what it takes.
-  assert.ok(besideMs < 100 + 10 * aloneMs, `alone ${aloneMs} ms, beside it ${besideMs} ms`);
 });
