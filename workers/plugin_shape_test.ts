@@ -34,7 +34,7 @@ Deno.test.each([
   {
     what: "a check that calls itself a discovery",
     value: { ...CHECK, kind: "discovery" },
-    fault: "it has no function open()",
+    fault: "its capabilities are no list of watch, register, keys",
   },
   {
     what: "nothing of another version, which its host judges",

@@ -27,6 +27,7 @@ import { BUILTINS, type PluginModule } from "./builtins.ts";
 import { shapeFault } from "./plugin_shape.ts";
 import { replaceConsole } from "./console.ts";
 import { seal } from "./seal.ts";
+import { Portions } from "./portions.ts";
 import { Wire } from "./wire.ts";
 import type { ClusterFacts } from "../src/model/topology.ts";
 
@@ -213,14 +214,14 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
 
   async function follow(cluster: string, watch: Watch, options: WatchOptions): Promise<void> {
     const { signal } = watch.controller;
+    const portions = new Portions(cluster);
     try {
       if (session === undefined) throw new Error("Cannot watch as no session is open");
       if (session.watch === undefined) throw new Error("Cannot watch: this discovery cannot do that");
       for await (const facts of session.watch(cluster, signal, options)) {
         if (signal.aborted) return;
         watch.taken = Promise.withResolvers();
-        const { nodes, exists, epoch, leaseMs } = options.withoutMetadata ? bare(facts) : facts;
-        wire.snapshot({ cluster, nodes, exists, epoch, leaseMs });
+        wire.snapshot(portions.next(options.withoutMetadata ? bare(facts) : facts));
         await watch.taken.promise;
         if (signal.aborted) return;
       }

@@ -7,9 +7,8 @@
  *
  * @module
  */
-import type { ClusterSnapshot } from "../src/model/topology.ts";
 import type { Answer, ToHost } from "../src/protocol/messages.ts";
-import { isRecord, nodeName, parseNode } from "../src/model/node.ts";
+import { isRecord } from "../src/model/node.ts";
 import {
   ANSWER_LENGTH_MAX,
   encodeBalancerAnswer,
@@ -17,20 +16,10 @@ import {
   LOG_LENGTH_PER_SECOND,
   LOG_RECORDS_PER_SECOND,
   MESSAGE_LENGTH_MAX,
-  PORTION_LENGTH,
   PORTIONS_AHEAD_MAX,
-  SNAPSHOT_LENGTH_MAX,
   STRUCTURE_LENGTH_MAX,
 } from "../src/protocol/wire.ts";
-import {
-  InvalidMessage,
-  NODES_MAX,
-  outcome,
-  permissions,
-  plain,
-  shorten,
-  TEXT_LENGTH_MAX,
-} from "../src/protocol/values.ts";
+import { InvalidMessage, outcome, permissions, plain, shorten, TEXT_LENGTH_MAX } from "../src/protocol/values.ts";
 import { errorText, toWireError } from "../src/protocol/wire_error.ts";
 
 const { stringify } = JSON;
@@ -41,23 +30,16 @@ const postMessage = Function.prototype.call.bind(MessagePort.prototype.postMessa
   text: string,
 ) => void;
 const close = self.close.bind(self);
-/** Taken like the rest: nodes in another order would have the host sort them. */
-const sort = Function.prototype.call.bind(Array.prototype.sort) as <T>(
-  list: T[],
-  compare: (a: T, b: T) => number,
-) => T[];
 
 /** What is said in the place of a message that is too long, and is the last. */
 const TOO_LONG =
   `{"type":"broken","error":{"name":"InvalidMessage","message":"A message must have at most ${MESSAGE_LENGTH_MAX} characters"}}`;
 
-/** The portions of one snapshot, each a whole message. */
-type Portions = string[];
-
 /** Says to the host what a worker has to say. */
 export class Wire {
   readonly #port: MessagePort;
-  readonly #snapshots: Portions[] = [];
+  /** The portions of each snapshot, each a whole message. */
+  readonly #snapshots: string[][] = [];
   #ahead = 0;
   #log = { second: 0, records: 0, length: 0, dropped: 0 };
   /** What is to be said of the connection, as it is now. */
@@ -70,7 +52,9 @@ export class Wire {
   }
 
   /** Says something of a fixed size. */
-  say(message: Exclude<ToHost, { type: "broken" | "snapshot" | "nodes" | "connection" | "log" | "dropped" }>): void {
+  say(
+    message: Exclude<ToHost, { type: "broken" | "snapshot" | "change" | "nodes" | "connection" | "log" | "dropped" }>,
+  ): void {
     this.#tellDropped();
     this.#post(stringify(message));
   }
@@ -125,12 +109,9 @@ export class Wire {
     this.#sendConnection();
   }
 
-  /**
-   * Sends one cluster's whole membership, in portions that follow one another
-   * as the host takes them. Throws an `InvalidMessage` for what is more than a snapshot may be.
-   */
-  snapshot(snapshot: ClusterSnapshot): void {
-    this.#snapshots.push(portionsOf(snapshot));
+  /** Sends one cluster's membership, in portions that follow one another as the host takes them. */
+  snapshot(portions: string[]): void {
+    this.#snapshots.push(portions);
     this.#sendPortions();
   }
 
@@ -214,52 +195,4 @@ function shortTexts(value: unknown): unknown {
     reason: status === "fail" || status === "unknown" ? toText(reason) ?? "It gave no reason" : undefined,
     detail: toText(detail),
   };
-}
-
-function portionsOf({ cluster, nodes, exists, epoch, leaseMs }: ClusterSnapshot): Portions {
-  if (typeof exists !== "boolean") {
-    throw new InvalidMessage("A snapshot must say with true or false whether its cluster exists");
-  }
-  if (typeof epoch !== "string") throw new InvalidMessage("A snapshot must have an epoch, a string");
-  if (!Array.isArray(nodes)) throw new InvalidMessage("A snapshot must have a list of nodes");
-  if (nodes.length > NODES_MAX) {
-    throw new InvalidMessage(`A snapshot must have at most ${NODES_MAX} nodes: it has ${nodes.length}`);
-  }
-  let left = SNAPSHOT_LENGTH_MAX;
-  const texts: { readonly name: string; readonly text: string }[] = [];
-  for (let i = 0; i < nodes.length; i++) {
-    const node = nodeText(nodes[i]);
-    left -= node.text.length + 1;
-    if (left < 0) throw new InvalidMessage(`A snapshot must have at most ${SNAPSHOT_LENGTH_MAX} characters of JSON`);
-    texts.push(node);
-  }
-  sort(texts, (a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
-  const portions: string[][] = [];
-  let length = Infinity;
-  for (const { text } of texts) {
-    if (length + text.length > PORTION_LENGTH) {
-      portions.push([]);
-      length = 0;
-    }
-    portions.at(-1)?.push(text);
-    length += text.length + 1;
-  }
-  const name = stringify(cluster);
-  const facts = stringify({ exists, epoch: epoch.slice(0, TEXT_LENGTH_MAX), leaseMs });
-  const last = portions.pop() ?? [];
-  return [
-    ...portions.map((texts) => `{"type":"nodes","cluster":${name},"nodes":[${texts.join()}]}`),
-    `{"type":"snapshot","snapshot":{"cluster":${name},"nodes":[${last.join()}],${facts.slice(1)}}`,
-  ];
-}
-
-/** A node as JSON, and the name to sort it by; of one that cannot be believed the reason instead. */
-function nodeText(value: unknown): { readonly name: string; readonly text: string } {
-  const refuse = (refused: string) => ({ name: "", text: stringify({ refused }) });
-  try {
-    const parsed = parseNode(value);
-    return parsed.ok ? { name: nodeName(parsed.node), text: stringify(parsed.node) } : refuse(parsed.reason);
-  } catch (error) {
-    return refuse(errorText(error));
-  }
 }

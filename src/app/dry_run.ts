@@ -90,7 +90,7 @@ async function readRegistries(
     log,
     events: {
       onEvent(key, event) {
-        if (event.type === "snapshot") live.replace(event.snapshot);
+        if (event.type === "snapshot" && event.snapshot.exists) live.replace(event.snapshot);
         if (event.type === "connection") {
           reached.set(key, { isReached: event.state === "connected", detail: event.detail });
         }

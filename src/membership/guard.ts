@@ -12,6 +12,8 @@ import { type Node, nodeName } from "../model/node.ts";
 
 /** An answer is asked for once more after this time: a reporter whose session has expired is back by then. */
 const SECOND_READ_MS = 2_000;
+/** The same for a cluster of which nothing is known: its first reporter may be about to register. */
+const FIRST_READ_MS = 1_000;
 
 /** Why an answer is held back. */
 export type HoldCause =
@@ -77,7 +79,7 @@ export interface Past {
 export function followPast(
   before: Past | undefined,
   { epoch, exists }: Pick<Past, "epoch" | "exists">,
-  { known, now }: Pick<GuardInput, "known" | "now">,
+  { known = [], now }: Pick<GuardInput, "known" | "now">,
 ): Past {
   const isBroken = before !== undefined && (before.epoch !== epoch || (!before.exists && exists));
   return { epoch, exists, brokenAt: isBroken && known.length > 0 ? now : before?.brokenAt ?? -Infinity };
@@ -85,8 +87,8 @@ export function followPast(
 
 /** What {@linkcode applyGuard} is given. */
 export interface GuardInput {
-  /** What is served now. */
-  readonly known: readonly Node[];
+  /** What is served now; `undefined` if nothing is known. */
+  readonly known: readonly Node[] | undefined;
   /** What the registry says. */
   readonly said: readonly Node[];
   readonly settings: GuardSettings;
@@ -109,8 +111,9 @@ export interface GuardResult {
 
 /** Decides what to believe. Pure. */
 export function applyGuard(
-  { known, said, settings, memory, now, connectedAt, past, leaseMs = 0 }: GuardInput,
+  { known: served, said, settings, memory, now, connectedAt, past, leaseMs = 0 }: GuardInput,
 ): GuardResult {
+  const known = served ?? [];
   const peaks = memory.peaks.filter(({ untilMs }) => untilMs > now - settings.shrinkGraceMs);
   if (past?.exists === false) return { nodes: known, memory: { ...missing(known, memory, now), peaks } };
   const brokenAt = past?.brokenAt ?? -Infinity;
@@ -124,7 +127,8 @@ export function applyGuard(
   const lost = known.filter((node) => !names.has(nodeName(node)));
   const unknownBefore = Math.max(connectedAt, brokenAt);
   const { since, reads } = confirmed(memory.hold, { isEmpty: said.length === 0, unknownBefore, now });
-  const doubts = lost.length === 0 ? [] : [
+  const isFirst = served === undefined && said.length === 0;
+  const doubts = isFirst ? [{ cause: "empty", until: since + FIRST_READ_MS } as const] : lost.length === 0 ? [] : [
     ...said.length < settings.minNodes ? [{ cause: "few", until: Infinity } as const] : [],
     ...said.length === 0
       ? [{ cause: "empty", until: emptyUntil(settings, since, unknownBefore + graceMs) } as const]
@@ -140,7 +144,9 @@ export function applyGuard(
     return { nodes: said, memory: { peaks: peaksAfter(peaks, { known, said, settings, now }) } };
   }
   if (now >= worst.until && reads > 1) return { nodes: said, memory: NO_MEMORY };
-  const askAt = worst.until === Infinity ? Infinity : Math.max(worst.until, now + SECOND_READ_MS);
+  const askAt = worst.until === Infinity
+    ? Infinity
+    : Math.max(worst.until, now + (isFirst ? FIRST_READ_MS : SECOND_READ_MS));
   return {
     nodes: [...said, ...lost].toSorted(byName),
     memory: { hold: { cause: worst.cause, since, reads, said: said.length, askAt }, peaks },

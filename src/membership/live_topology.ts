@@ -122,6 +122,7 @@ export class LiveTopology {
 function sameNodes(a: readonly Node[], b: readonly Node[]): boolean {
   return a.length === b.length && a.every((node, i) => {
     const other = b[i];
+    if (node === other) return true;
     return other !== undefined && nodeName(node) === nodeName(other) && JSON.stringify(node) === JSON.stringify(other);
   });
 }

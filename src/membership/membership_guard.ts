@@ -77,7 +77,7 @@ export class MembershipGuard implements Disposable {
 
   /** What is held back of a cluster's last answer; `undefined` if nothing is. */
   hold(cluster: ClusterName): Hold | undefined {
-    return this.#memory.get(cluster)?.hold;
+    return this.#options.live.nodes(cluster) === undefined ? undefined : this.#memory.get(cluster)?.hold;
   }
 
   /** Takes what a registry says. */
@@ -85,7 +85,7 @@ export class MembershipGuard implements Disposable {
     const { live, clock, meter = UNMETERED, propagation, onChange } = this.#options;
     const arrivedMs = clock.now();
     const before = this.#memory.get(cluster) ?? NO_MEMORY;
-    const known = live.nodes(cluster) ?? [];
+    const known = live.nodes(cluster);
     // The answers of another registry follow nothing.
     const earlier = this.#pasts.get(cluster);
     const past = followPast(earlier?.source === source ? earlier.past : undefined, { epoch, exists }, {
@@ -107,10 +107,12 @@ export class MembershipGuard implements Disposable {
     this.#cancels.get(cluster)?.();
     if (memory.hold === undefined) this.#cancels.delete(cluster);
     else this.#schedule(cluster, memory.hold);
-    this.#tell(cluster, { before: before.hold, hold: memory.hold, known: known.length, said: said.length });
+    this.#tell(cluster, { before: before.hold, hold: memory.hold, known: known?.length ?? 0, said: said.length });
     const isFirst = exists && !live.heard(cluster);
     // That there is no such cluster confirms no members; it only says that the registry is watched.
     if (!exists) live.markWatched(cluster);
+    // Nothing is known and nothing is said: as if the registry had not spoken yet.
+    if (known === undefined && memory.hold?.cause === "empty") return;
     const isChanged = exists && live.replace({ cluster, nodes });
     const result = memory.hold !== undefined ? "held" : isChanged ? "changed" : "unchanged";
     meter.count("lighthouse_snapshots_total", { cluster, result });
@@ -140,6 +142,7 @@ export class MembershipGuard implements Disposable {
       readonly said: number;
     },
   ): void {
+    if (known === 0 && (hold ?? before)?.cause === "empty") return;
     const { log, clock, meter = UNMETERED } = this.#options;
     const at = { cluster, known, said };
     if (hold === undefined) {

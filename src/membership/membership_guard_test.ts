@@ -111,9 +111,14 @@ Deno.test("MembershipGuard asks at once when the operator changes the guard that
   assert.equal(stage.hear(1), 1);
 });
 
-Deno.test("MembershipGuard: the first answer is news even if it holds nothing", () => {
+Deno.test("MembershipGuard: a first answer without nodes is news once it has come twice", () => {
   using stage = new Stage();
+  assert.equal(stage.hear(0), -1);
+  assert.deepEqual([stage.changes, stage.live.heard("web"), stage.membership.hold("web")], [0, false, undefined]);
+  stage.clock.advance(1_000);
+  assert.equal(stage.asked, 1);
   assert.equal(stage.hear(0), 0);
+  assert.deepEqual(stage.log, []);
   assert.deepEqual([stage.changes, stage.live.heard("web")], [1, true]);
 });
 
@@ -198,4 +203,10 @@ Deno.test("MembershipGuard counts snapshots and holds, and stamps each change wi
     'lighthouse_cluster_holds_total{cluster="web",cause="empty"}': 1,
   });
   assert.deepEqual(stage.arrivals, ["web 1 100", "web 2 300"]);
+});
+
+Deno.test("MembershipGuard: a first answer above max_nodes is held and said, though nothing is known", () => {
+  using stage = new Stage({ maxNodes: 2 });
+  assert.equal(stage.hear(3), 0);
+  assert.deepEqual(stage.log, ["warn cluster.held many never 3"]);
 });

@@ -182,7 +182,19 @@ export type ToHost =
   /** Some nodes of the snapshot that follows: one that is long comes in portions. Each waits for `more`. */
   | { readonly type: "nodes"; readonly cluster: ClusterName; readonly nodes: readonly Node[] }
   /** One cluster's whole membership, with what came before of it. The next waits for `taken`. */
-  | { readonly type: "snapshot"; readonly snapshot: ClusterSnapshot }
+  | { readonly type: "snapshot"; readonly snapshot: ClusterSnapshot; readonly number?: number | undefined }
+  /** What has changed of a cluster since its snapshot of the number `base`, with what came before of `added`. Likewise. */
+  | (Omit<ClusterSnapshot, "nodes"> & {
+    readonly type: "change";
+    readonly number: number;
+    readonly base: number;
+    /** Nodes that are new or other, sorted by name. */
+    readonly added: readonly Node[];
+    /** Names of nodes. */
+    readonly removed: readonly string[];
+    /** Whether the nodes that were refused are those of `base`; else they are among what was added. */
+    readonly isSameRefused: boolean;
+  })
   /** A watch ended: the host keeps what it has and watches again. */
   | { readonly type: "lost"; readonly cluster: ClusterName; readonly error: WireError }
   /** The discovery session is over, and what it registered is gone. */

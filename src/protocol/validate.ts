@@ -11,6 +11,7 @@ import {
   InvalidMessage,
   LIST_LENGTH_MAX,
   listOf,
+  NODES_MAX,
   nodesOf,
   number,
   outcome,
@@ -68,7 +69,22 @@ function parse(data: unknown, refused: string[]): ToHost {
     case "broken":
       return { type: "broken", error: wireError(data.error) };
     case "snapshot":
-      return { type: "snapshot", snapshot: snapshot(data.snapshot, refused) };
+      return {
+        type: "snapshot",
+        snapshot: snapshot(data.snapshot, refused),
+        ...data.number !== undefined && { number: number(data.number, "number") },
+      };
+    case "change":
+      return {
+        type: "change",
+        cluster: text(data.cluster, "cluster"),
+        number: number(data.number, "number"),
+        base: number(data.base, "base"),
+        added: nodesOf(data.added, refused),
+        removed: listOf(data.removed, "removed", NODES_MAX).map((name) => text(name, "removed")),
+        isSameRefused: data.isSameRefused === true,
+        ...facts(data),
+      };
     case "nodes":
       return { type: "nodes", cluster: text(data.cluster, "cluster"), nodes: portionOf(data.nodes, refused) };
     case "lost":

@@ -1,6 +1,8 @@
 import type { Clock } from "../kernel/clock.ts";
 import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import type { Node } from "../model/node.ts";
+import type { ClusterSnapshot } from "../model/topology.ts";
+import { applyChange } from "../protocol/change.ts";
 import { validate, type Validated } from "../protocol/validate.ts";
 import type { Answer, Request, ToHost, ToWorker } from "../protocol/messages.ts";
 import { joinNodes, NODES_MAX } from "../protocol/values.ts";
@@ -30,7 +32,10 @@ const RECORD_BEGIN = `{"type":"log",`;
 const REFUSED_KEPT_MAX = 1_000;
 
 /** What a worker says without being asked. */
-export type WorkerEvent = Extract<ToHost, { type: "snapshot" | "lost" | "ended" | "connection" | "log" }>;
+export type WorkerEvent =
+  | Extract<ToHost, { type: "lost" | "ended" | "connection" | "log" }>
+  /** A cluster's whole membership, whatever of it has crossed. */
+  | { readonly type: "snapshot"; readonly snapshot: ClusterSnapshot };
 
 /** How a worker's life is watched. */
 export interface HeartbeatOptions {
@@ -91,6 +96,12 @@ export class PluginHost implements AsyncDisposable {
   readonly #calls = new Map<number, PromiseWithResolvers<Answer>>();
   readonly #loaded = Promise.withResolvers<ToHost & { type: "loaded" }>();
   readonly #stopped = Promise.withResolvers<void>();
+  readonly #watched = new Set<string>();
+  /** The last snapshot of each cluster that is watched, which changes build on, and how long it was with them. */
+  readonly #kept = new Map<
+    string,
+    { readonly number: number; readonly nodes: readonly Node[]; readonly length: number }
+  >();
   /** What was refused in the last snapshot of each cluster. */
   readonly #refused = new Map<string, ReadonlySet<string>>();
   /** Pings in a row that went unanswered. */
@@ -203,6 +214,11 @@ export class PluginHost implements AsyncDisposable {
 
   /** Says something that has no answer. */
   post(message: ToWorker): void {
+    if (message.type === "watch") this.#watched.add(message.cluster);
+    if (message.type === "unwatch") {
+      this.#watched.delete(message.cluster);
+      this.#kept.delete(message.cluster);
+    }
     if (this.#dead === undefined) this.#thread.post(message);
   }
 
@@ -341,6 +357,7 @@ export class PluginHost implements AsyncDisposable {
       case "connection":
       case "nodes":
       case "snapshot":
+      case "change":
       case "lost":
       case "ended":
         if (kind !== undefined && kind !== "discovery") {
@@ -357,14 +374,17 @@ export class PluginHost implements AsyncDisposable {
 
   /** Takes what a discovery says of its registry. */
   #hear(
-    message: Extract<ToHost, { type: "connection" | "nodes" | "snapshot" | "lost" | "ended" }>,
+    message: Extract<ToHost, { type: "connection" | "nodes" | "snapshot" | "change" | "lost" | "ended" }>,
     { refused, length }: { readonly refused: readonly string[]; readonly length: number },
   ): void {
     const { onEvent } = this.#options;
     if (message.type === "connection") return this.#hearConnection(message);
+    if (message.type === "lost") this.#kept.delete(message.cluster);
     if (message.type === "lost" || message.type === "ended") return onEvent?.(message);
     if (++this.#untaken > PORTIONS_AHEAD_MAX) return this.#die("It did not wait until its snapshots were taken");
-    const { cluster, nodes } = message.type === "nodes" ? message : message.snapshot;
+    const { cluster, nodes } = message.type === "snapshot"
+      ? message.snapshot
+      : { cluster: message.cluster, nodes: message.type === "nodes" ? message.nodes : message.added };
     this.#begun ??= { cluster, nodes: [], refused: [], length: 0 };
     const begun = this.#begun;
     begun.length += length;
@@ -373,13 +393,41 @@ export class PluginHost implements AsyncDisposable {
     }
     for (const node of nodes) begun.nodes.push(node);
     begun.refused.push(...refused.slice(0, REFUSED_KEPT_MAX - begun.refused.length));
-    if (message.type === "snapshot") {
-      this.#begun = undefined;
-      const isWhole = begun.length === length;
-      const all = isWhole ? nodes : joinNodes(begun.nodes, begun.refused);
-      this.#tellRefused(cluster, begun.refused);
-      onEvent?.({ type: "snapshot", snapshot: { ...message.snapshot, nodes: all } });
+    if (message.type === "nodes") return;
+    this.#begun = undefined;
+    const all = begun.length === length ? nodes : joinNodes(begun.nodes, begun.refused);
+    if (message.type === "change") return this.#hearChange(message, { added: all, ...begun });
+    const { number, snapshot } = message;
+    if (number !== undefined && this.#watched.has(cluster)) {
+      this.#kept.set(cluster, { number, nodes: all, length: begun.length });
     }
+    this.#tellRefused(cluster, begun.refused);
+    onEvent?.({ type: "snapshot", snapshot: { ...snapshot, nodes: all } });
+  }
+
+  /** Takes what has changed of a cluster since the snapshot that is kept of it. */
+  #hearChange(
+    { cluster, number, base, removed, isSameRefused, exists, epoch, leaseMs }: ToHost & { type: "change" },
+    { added, refused, length }: {
+      readonly added: readonly Node[];
+      readonly refused: readonly string[];
+      readonly length: number;
+    },
+  ): void {
+    const before = this.#kept.get(cluster);
+    // Of a watch that has ended meanwhile: the next one begins with the whole.
+    if (before === undefined) return;
+    const nodes = before.number === base ? applyChange(before.nodes, { added, removed }) : [];
+    const kept = { number, nodes, length: before.length + length };
+    if (before.number !== base || nodes.length > NODES_MAX || kept.length > 4 * SNAPSHOT_LENGTH_MAX) {
+      return this.#die("It sent a change of a snapshot that cannot be one");
+    }
+    this.#kept.set(cluster, kept);
+    if (!isSameRefused) this.#tellRefused(cluster, refused);
+    this.#options.onEvent?.({
+      type: "snapshot",
+      snapshot: { cluster, nodes, exists, epoch, ...leaseMs !== undefined && { leaseMs } },
+    });
   }
 
   /** Lets the worker send one more portion of a snapshot, once what it sent is paid for. */

@@ -24,6 +24,7 @@ const TRIES_MAX = 3;
 const discovery = (watch: string) => `
 const plugin: any = {
   kind: "discovery", apiVersion: 1, name: "other", summary: "Another", stability: "experimental", example: {},
+  capabilities: ["watch"],
   config: { "~standard": { version: 1, vendor: "x", validate: (value: any) => ({ value }) } },
   permissions: () => ({}),
   async open(config: any, { log, connection }: any) {

@@ -1,0 +1,45 @@
+/**
+ * A membership as a change to the one before: what a worker sends of a cluster
+ * whose snapshot the host has.
+ *
+ * @module
+ */
+import { type Node, nodeName } from "../model/node.ts";
+
+/**
+ * Applies a change to nodes that are sorted by name, in one pass: what did not
+ * change stays the same value, and is looked at only where it must be to find
+ * the place of what did. `added` may replace nodes, and is sorted by name.
+ */
+export function applyChange(
+  base: readonly Node[],
+  { added, removed }: { readonly added: readonly Node[]; readonly removed: readonly string[] },
+): readonly Node[] {
+  if (added.length === 0 && removed.length === 0) return base;
+  const changes = new Map<string, Node | undefined>(removed.map((name) => [name, undefined]));
+  for (const node of added) changes.set(nodeName(node), node);
+  const sorted = [...changes].sort(([a], [b]) => a < b ? -1 : 1);
+  const parts: (readonly Node[])[] = [];
+  let from = 0;
+  for (const [name, node] of sorted) {
+    const at = placeOf(name, base, from);
+    parts.push(base.slice(from, at));
+    if (node !== undefined) parts.push([node]);
+    const found = base[at];
+    from = found !== undefined && nodeName(found) === name ? at + 1 : at;
+  }
+  parts.push(base.slice(from));
+  return parts.flat();
+}
+
+/** The first place, from `from` on, whose name is not before this one. */
+function placeOf(name: string, nodes: readonly Node[], from: number): number {
+  let [low, high] = [from, nodes.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const node = nodes[middle];
+    if (node !== undefined && nodeName(node) < name) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { FakeClock } from "../src/kernel/fake_clock.ts";
+import { type Node, nodeName } from "../src/model/node.ts";
+import { PluginHost, type WorkerEvent } from "../src/supervisor/plugin_host.ts";
+import { Portions } from "./portions.ts";
+
+const node = (port: number, ip = "10.0.0.1"): Node => ({ host: "a", ip, port, metadata: {} });
+const facts = (nodes: readonly unknown[], epoch = "1") => ({ nodes: nodes as readonly Node[], exists: true, epoch });
+
+/** What the messages of one answer say, but for their number. */
+function said(messages: readonly string[]) {
+  return messages.map((text) => {
+    const { number: _, base: __, ...rest } = JSON.parse(text);
+    return rest;
+  });
+}
+
+Deno.test("Portions sends the whole first, then what has changed, then the epoch alone", () => {
+  const portions = new Portions("web");
+  assert.deepEqual(said(portions.next(facts([node(2), node(1)]))), [
+    { type: "snapshot", snapshot: { cluster: "web", nodes: [node(1), node(2)], exists: true, epoch: "1" } },
+  ]);
+  const change = { type: "change", cluster: "web", isSameRefused: true, exists: true };
+  assert.deepEqual(said(portions.next(facts([node(1), node(2, "10.0.0.2")]))), [
+    { ...change, added: [node(2, "10.0.0.2")], removed: [], epoch: "1" },
+  ]);
+  assert.deepEqual(said(portions.next(facts([node(1)]))), [{ ...change, added: [], removed: ["a:2"], epoch: "1" }]);
+  assert.deepEqual(said(portions.next(facts([node(1)], "2"))), [{ ...change, added: [], removed: [], epoch: "2" }]);
+});
+
+Deno.test("Portions sends the whole again where most of it has changed", () => {
+  const portions = new Portions("web");
+  portions.next(facts([1, 2, 3, 4].map((port) => node(port))));
+  assert.equal(said(portions.next(facts([5, 6, 7].map((port) => node(port)))))[0]?.type, "snapshot");
+});
+
+Deno.test("Portions names what it refuses when that changes, and each second node of one name", () => {
+  const portions = new Portions("web");
+  const twice = { refused: "Two nodes have the name a:1" };
+  const [first] = said(portions.next(facts([node(1), node(1, "10.0.0.9"), node(2), node(3)])));
+  assert.deepEqual(first?.snapshot.nodes, [twice, node(1), node(2), node(3)]);
+  const [same] = said(portions.next(facts([node(1), node(1, "10.0.0.9"), node(2)])));
+  assert.deepEqual([same?.isSameRefused, same?.added], [true, []]);
+  const [gone] = said(portions.next(facts([node(1), node(2)])));
+  assert.deepEqual([gone?.isSameRefused, gone?.added], [false, []]);
+});
+
+/** A host whose worker is a {@linkcode Portions} of one watch. */
+class Crossing {
+  readonly heard: (readonly Node[])[] = [];
+  readonly refused: string[] = [];
+  readonly deaths: string[] = [];
+  readonly host: PluginHost;
+  #say: (text: string) => void = () => {};
+
+  constructor() {
+    this.host = new PluginHost({
+      name: "crossing",
+      module: "data:text/javascript,",
+      kind: "discovery",
+      permissions: "none",
+      clock: new FakeClock(),
+      startThread: (_options, events) => {
+        this.#say = (text) => events.onMessage(text);
+        return { post: () => {}, end: () => {} };
+      },
+      onEvent: (event: WorkerEvent) => {
+        if (event.type === "snapshot") this.heard.push(event.snapshot.nodes);
+      },
+      onRefused: (reason) => this.refused.push(reason),
+      onDeath: (reason) => this.deaths.push(reason),
+    });
+  }
+
+  say(...texts: readonly string[]): void {
+    for (const text of texts) this.#say(text);
+  }
+}
+
+Deno.test("a membership is the same on both sides, whatever changes, and what did not change is the same value", async () => {
+  const ports = fc.array(fc.integer({ min: 1, max: 30 }), { maxLength: 30 });
+  const answers = fc.array(fc.tuple(ports, fc.constantFrom("10.0.0.1", "10.0.0.2")), { maxLength: 8 });
+  await fc.assert(fc.asyncProperty(answers, async (answers) => {
+    const crossing = new Crossing();
+    crossing.host.post({ type: "watch", cluster: "web" });
+    const portions = new Portions("web");
+    for (const [ports, ip] of answers) {
+      const nodes = [...new Set(ports)].map((port) => node(port, port % 3 === 0 ? ip : undefined));
+      const before = new Map(crossing.heard.at(-1)?.map((each) => [nodeName(each), each]));
+      const messages = portions.next(facts(nodes));
+      crossing.say(...messages);
+      const heard = crossing.heard.at(-1) ?? [];
+      assert.deepEqual(heard, nodes.toSorted((a, b) => nodeName(a) < nodeName(b) ? -1 : 1));
+      if (!messages.some((text) => text.startsWith(`{"type":"change"`))) continue;
+      for (const each of heard) {
+        const known = before.get(nodeName(each));
+        if (known?.ip === each.ip) assert.equal(each, known);
+      }
+    }
+    assert.deepEqual(crossing.deaths, []);
+    await crossing.host.stop({ graceMs: 0 });
+  }));
+});
+
+Deno.test("PluginHost ends a worker whose change builds on a snapshot that it does not have, and hears none of a watch that is over", async () => {
+  const crossing = new Crossing();
+  crossing.host.post({ type: "watch", cluster: "web" });
+  const portions = new Portions("web");
+  crossing.say(...portions.next(facts([node(1), node(2), node(3)])));
+  const late = portions.next(facts([node(1), node(2)]));
+  crossing.host.post({ type: "unwatch", cluster: "web" });
+  crossing.host.post({ type: "watch", cluster: "web" });
+  crossing.say(...late);
+  assert.equal(crossing.heard.length, 1);
+  crossing.say(...new Portions("web").next(facts([node(1)])));
+  assert.deepEqual(crossing.heard.at(-1), [node(1)]);
+  assert.deepEqual(crossing.deaths, []);
+  crossing.say(...portions.next(facts([node(2), node(3)])));
+  assert.deepEqual(crossing.deaths, ["It sent a change of a snapshot that cannot be one"]);
+  await crossing.host.stop({ graceMs: 0 });
+});
+
+Deno.test("PluginHost keeps what a change does not name, so that a join of one node validates one", async () => {
+  const crossing = new Crossing();
+  crossing.host.post({ type: "watch", cluster: "web" });
+  const portions = new Portions("web");
+  const nodes = Array.from({ length: 1_000 }, (_, i) => node(1 + i));
+  crossing.say(...portions.next(facts(nodes)));
+  const messages = portions.next(facts([...nodes, node(5_000)]));
+  assert.equal(messages.length, 1);
+  assert.ok((messages[0]?.length ?? 0) < 300, messages[0]);
+  crossing.say(...messages);
+  assert.equal(crossing.heard.at(-1)?.length, 1_001);
+  await crossing.host.stop({ graceMs: 0 });
+});
