@@ -90,6 +90,7 @@ export class Intake implements ConfigSource {
         signal,
         clock,
         checks: catalog.names("check"),
+        balancers: catalog.names("balancer"),
         onLogging,
         loadPlugins: async (desired) =>
           await plugins?.load(desired, { dir, waitMs: PLUGINS_WAIT_MS, signal }) ?? { catalog, findings: [] },

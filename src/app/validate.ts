@@ -45,6 +45,7 @@ export async function validateDirectory(
     role,
     signal: AbortSignal.timeout(READ_DEADLINE_MS),
     checks: CATALOG.names("check"),
+    balancers: CATALOG.names("balancer"),
     candidates,
     loadPlugins: (desired) => plugins.load(desired, { dir, waitMs: Infinity }),
     readNameService,

@@ -227,7 +227,8 @@ async function judgeDiscovery(
     scope: { instance: file.name, ...options.nameService },
     path: [],
   }, options);
-  const owner = (traits.sections.includes("cluster") ? clusterSectionOwner(file.name, balancers.keys()) : undefined) ??
+  const ofBalancers = [...balancers.keys(), ...options.catalog.names("balancer")];
+  const owner = (traits.sections.includes("cluster") ? clusterSectionOwner(file.name, ofBalancers) : undefined) ??
     (traits.sections.includes("service") ? serviceSectionOwner(file.name, options.catalog.names("check")) : undefined);
   if (owner !== undefined) {
     const message = `Cannot use the name ${file.name} for a discovery with options of its own, as ${owner} has it: ` +

@@ -25,7 +25,8 @@ import { deepFreeze, name, namesMeant, pick, SECTION } from "./schema_words.ts";
 
 /**
  * Reads a file of `clusters/`. `balancers` and `discovery` are the names that
- * may have a section: those of the files in these folders, besides HAProxy.
+ * may have a section: those of the files in these folders, and of the balancers
+ * that ship, whose section is known even while their own file is missing.
  */
 export function readCluster(
   raw: unknown,
@@ -35,7 +36,7 @@ export function readCluster(
     readonly discovery?: readonly string[];
   },
 ): Checked<Cluster> {
-  const names = [...new Set([...KNOWN_BALANCERS, ...balancers])].filter((key) => !Object.hasOwn(CLUSTER_ENTRIES, key));
+  const names = [...new Set(balancers)].filter((key) => !Object.hasOwn(CLUSTER_ENTRIES, key));
   const registries = namesMeant(raw, discovery).filter((key) => clusterSectionOwner(key, balancers) === undefined);
   const schema = houseSchema(keys({
     ...Object.fromEntries([...names, ...registries].map((key) => [key, optional(SECTION)])),
@@ -44,7 +45,9 @@ export function readCluster(
   const used = (value: object) => names.filter((key) => Object.hasOwn(value, key));
   const noSection: Issue = {
     path: [],
-    message: `Missing key ${names[0]}: a cluster must have a section for at least one balancer (${names.join(", ")})`,
+    message: names.length === 0
+      ? "A cluster must have a section for at least one balancer: none is known"
+      : `Missing key ${names[0]}: a cluster must have a section for at least one balancer (${names.join(", ")})`,
   };
   const needed = refined(schema, (value) => used(value).length === 0 ? [noSection] : [], []);
   // A key with nothing behind it says nothing.
@@ -95,7 +98,7 @@ export function unusedSections(file: object, registries: readonly string[], used
 /** Who else has a section or a key of that name in a cluster's file; `undefined` if nobody has. */
 export function clusterSectionOwner(name: string, balancers: Iterable<string>): string | undefined {
   if (Object.hasOwn(CLUSTER_ENTRIES, name)) return `the key ${name} of a cluster`;
-  return [...KNOWN_BALANCERS, ...balancers].includes(name) ? `the balancer ${name}` : undefined;
+  return [...balancers].includes(name) ? `the balancer ${name}` : undefined;
 }
 
 /** Answers what a cluster's file that is wrong says to the balancers, and what it calls the cluster, if it does. */
@@ -126,9 +129,6 @@ function draftCluster(
     unknownKeys,
   });
 }
-
-/** Balancers whose section in a cluster's file is known even while their own file is missing. */
-const KNOWN_BALANCERS: readonly string[] = ["haproxy"];
 
 const CLUSTER_ENTRIES = {
   discovery: name(),

@@ -13,7 +13,7 @@ Deno.test("readCluster() reads a cluster; a balancer's section may be empty", ()
     metaCluster: "stuff",
     balancers: new Map<string, unknown>([["haproxy", {}], ["nginx", { port: 1 }]]),
   });
-  const least = good(readCluster({ discovery: "zookeeper", haproxy: {} }, { fileName: "x", balancers: [] }));
+  const least = good(readCluster({ discovery: "zookeeper", haproxy: {} }, { fileName: "x", balancers: ["haproxy"] }));
   const balancer = new Map([["haproxy", {}]]);
   assert.deepEqual(least, { ...CLUSTER_DEFAULTS, name: "x", discovery: "zookeeper", balancers: balancer });
 });
@@ -29,7 +29,7 @@ Deno.test("readCluster() reads what is believed of the registry, and who serves 
     max_shrink_percent: "50",
     shrink_grace: 30,
     default_servers: ["10.0.0.1:80", "[2001:db8::1]:80"],
-  }, { fileName: "x", balancers: [] }));
+  }, { fileName: "x", balancers: ["haproxy"] }));
   assert.deepEqual(guard, {
     onEmpty: "keep",
     emptyGraceMs: 1_500,
@@ -45,7 +45,7 @@ Deno.test("readCluster() reads what is believed of the registry, and who serves 
 });
 
 Deno.test("readCluster() takes a section for a balancer only if there is such a balancer", () => {
-  const { value } = readCluster({ discovery: "z", haproxy: {}, nginx: {} }, { fileName: "x", balancers: [] });
+  const { value } = readCluster({ discovery: "z", haproxy: {}, nginx: {} }, { fileName: "x", balancers: ["haproxy"] });
   assert.deepEqual([...value?.balancers.keys() ?? []], ["haproxy"]);
   assert.match(
     value?.unknownKeys[0]?.message ?? "",
@@ -55,28 +55,34 @@ Deno.test("readCluster() takes a section for a balancer only if there is such a 
 
 Deno.test("readCluster() wants a section for at least one balancer", () => {
   const wanted = ": Missing key haproxy: a cluster must have a section for at least one balancer (haproxy, nginx)";
-  assert.equal(bad(readCluster({ discovery: "z" }, { fileName: "x", balancers: ["nginx"] })), wanted);
-  assert.equal(bad(readCluster({ discovery: "z", haproxi: {} }, { fileName: "x", balancers: ["nginx"] })), wanted);
+  assert.equal(bad(readCluster({ discovery: "z" }, { fileName: "x", balancers: ["haproxy", "nginx"] })), wanted);
+  assert.equal(
+    bad(readCluster({ discovery: "z", haproxi: {} }, { fileName: "x", balancers: ["haproxy", "nginx"] })),
+    wanted,
+  );
 });
 
 Deno.test("readCluster() takes a balancer that is called as a key of its own for the key", () => {
-  const balancers = ["name", "discovery"];
+  const balancers = ["haproxy", "name", "discovery"];
   assert.equal(good(readCluster({ discovery: "z", name: "n", haproxy: {} }, { fileName: "x", balancers })).name, "n");
 });
 
 Deno.test("readCluster() takes a meta_cluster with nothing behind it for none", () => {
   const raw = { discovery: "zookeeper", meta_cluster: null, haproxy: {} };
-  assert.equal(good(readCluster(raw, { fileName: "x", balancers: [] })).metaCluster, undefined);
+  assert.equal(good(readCluster(raw, { fileName: "x", balancers: ["haproxy"] })).metaCluster, undefined);
 });
 
 Deno.test("readCluster() drafts what balancers can judge of a cluster that cannot be used", () => {
-  const { value, draft } = readCluster({ haproxy: { prot: 80 }, edge: 7 }, { fileName: "x", balancers: ["edge"] });
+  const { value, draft } = readCluster({ haproxy: { prot: 80 }, edge: 7 }, {
+    fileName: "x",
+    balancers: ["haproxy", "edge"],
+  });
   assert.equal(value, undefined);
   assert.deepEqual([...draft?.balancers ?? []], [["haproxy", { prot: 80 }]]);
 });
 
 Deno.test("readCluster() takes the section of its discovery, and warns of that of another", () => {
-  const names = { fileName: "x", balancers: [], discovery: ["static", "zookeeper", "name", "haproxy"] };
+  const names = { fileName: "x", balancers: ["haproxy"], discovery: ["static", "zookeeper", "name", "haproxy"] };
   const raw = { discovery: "static", static: { nodes: [] }, zookeeper: {}, haproxy: {}, name: "n", statik: 1 };
   const { value, findings } = readCluster(raw, names);
   assert.deepEqual(value?.options, { nodes: [] });

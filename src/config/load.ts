@@ -83,6 +83,8 @@ export interface LoadOptions {
   readonly clock?: Clock;
   /** The checks that ship, by name: one that stands at a wrong place is told apart from an unknown key. */
   readonly checks?: readonly string[];
+  /** The balancers that ship, by name: their sections are known even while their own files are missing. */
+  readonly balancers?: readonly string[];
   /** Files that are read in the place of those of the directory, by their path in it: `services/web.yaml`. */
   readonly candidates?: ReadonlyMap<string, string> | undefined;
 }
@@ -117,7 +119,7 @@ export function loadDirectory(
 ): Promise<Loaded | NotLoaded>;
 export async function loadDirectory(
   dir: string,
-  { role, signal, clock = systemClock, checks = [], candidates, lastGood }: LoadOptions & {
+  { role, signal, clock = systemClock, checks = [], balancers = [], candidates, lastGood }: LoadOptions & {
     readonly lastGood?: LastGood | undefined;
   },
 ): Promise<Loaded | NotLoaded> {
@@ -143,7 +145,7 @@ export async function loadDirectory(
       lastGood === undefined ? { ok: false, diagnostics } : { ...lastGood.loaded, diagnostics, unread: tree.reason },
     );
   }
-  return new Reading(tree, { role, checks, lastGood }).finish();
+  return new Reading(tree, { role, checks, balancers, lastGood }).finish();
 }
 
 /** Whether anything that was there last time is not there now. */
@@ -171,6 +173,7 @@ class Reading {
   readonly #tree: Tree & { readonly state: "read" };
   readonly #role: Role;
   readonly #checks: readonly string[];
+  readonly #balancers: readonly string[];
   readonly #last: LastGood | undefined;
   readonly #memory = new Map<string, Remembered>();
   readonly #sources = new Map<string, Source>();
@@ -180,12 +183,14 @@ class Reading {
 
   constructor(
     tree: Tree & { readonly state: "read" },
-    { role, checks, lastGood }: Pick<LoadOptions, "role"> & {
+    { role, checks, balancers, lastGood }: Pick<LoadOptions, "role"> & {
       readonly checks: readonly string[];
+      readonly balancers: readonly string[];
       readonly lastGood: LastGood | undefined;
     },
   ) {
     [this.#tree, this.#role, this.#checks, this.#last] = [tree, role, checks, lastGood];
+    this.#balancers = balancers;
   }
 
   finish(): Loaded {
@@ -200,7 +205,10 @@ class Reading {
     const clusters = this.#folder<Cluster>(
       "clusters",
       valuesOf(last?.clusters, ({ cluster }) => cluster),
-      (raw, fileName) => readCluster(raw, { fileName, ...names }),
+      (raw, fileName) => {
+        const balancers = [...this.#balancers, ...names.balancers];
+        return readCluster(raw, { fileName, balancers, discovery: names.discovery });
+      },
       JSON.stringify(names),
     );
     const own = [...plugins.values()].filter(({ kind }) => kind === "check").map(({ name }) => name);

@@ -18,6 +18,8 @@ export interface TakeOptions {
   readonly clock?: Clock;
   /** The checks that ship, by name. */
   readonly checks: readonly string[];
+  /** The balancers that ship, by name. */
+  readonly balancers: readonly string[];
   /** Files that are read in the place of those of the directory, by their path in it. */
   readonly candidates?: ReadonlyMap<string, string> | undefined;
   /** Called with `logging.yaml` before anything else is judged: findings are logged where the file wants it. */

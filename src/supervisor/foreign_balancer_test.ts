@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { eventually } from "../../tests/support/eventually.ts";
+import haproxy from "../../plugins/balancers/haproxy/mod.ts";
+import { wantedOf } from "../../tests/support/balancer_case.ts";
 import { oddBalancerSource } from "../../tests/support/foreign_balancer.ts";
 import { TempDir } from "../../tests/support/temp_dir.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
@@ -174,4 +176,20 @@ Deno.test("ForeignBalancer rests after a worker that hung, for longer while its 
   await assert.rejects(balancer.pid([]), UndecidedError);
   bench.stuck = 0;
   assert.equal(await balancer.pid([]), undefined);
+});
+
+Deno.test("the HAProxy balancer renders the same bytes in a worker without any permission, hashes and all", async () => {
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const clock = new FakeClock();
+  const wanted = wantedOf({
+    clusters: [{ name: "web", haproxy: { port: 80, backend: ["mode http"] }, nodes: ["a.int:80 10.0.0.1"] }],
+  });
+  const allow = haproxy.permissions({ ...wanted.config, program: "/sbin/haproxy" }, {
+    instance: "haproxy",
+  }) as Allowance;
+  const source = { module: "builtin:balancer/haproxy", origin: "builtin", name: "balancer/haproxy", allow } as const;
+  await using balancer = new ForeignBalancer({ name: "haproxy", source, clock, random: () => 0, log });
+  const { files } = await balancer.render(wanted);
+  assert.deepEqual(files, haproxy.render(wanted).files);
+  assert.match([...files.values()][0]?.text ?? "", /\(sha256:[0-9a-f]{16}\)/);
 });

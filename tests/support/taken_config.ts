@@ -23,6 +23,7 @@ export function takeWithAnyPlugin(
   return takeDirectory(dir, {
     ...options,
     checks: [],
+    balancers: ["haproxy"],
     loadPlugins: () => Promise.resolve({ catalog: CATALOG, findings: [] }),
     judge: (desired, given) =>
       accept(desired, {

@@ -4,6 +4,7 @@ import { nodeName, parseNode } from "../../../src/model/node.ts";
 import type { Observed } from "./observe.ts";
 import { twinOf } from "./panic.ts";
 import { PEERS_SECTION } from "./peers.ts";
+import { readShare } from "./server_share.ts";
 import { words } from "./words.ts";
 
 /**
@@ -13,7 +14,10 @@ import { words } from "./words.ts";
  * not in the file, so adopted nodes have none.
  */
 export function adopt(file: string): ReadonlyMap<ClusterName, readonly Node[]> {
-  const servers = new Map<ClusterName, string[][]>();
+  const servers = new Map<
+    ClusterName,
+    { readonly server: string; readonly address: string; readonly line: string }[]
+  >();
   const peers = new Map<ClusterName, Peer[]>();
   let keyword = "", name = "";
   for (const line of file.split("\n")) {
@@ -22,7 +26,7 @@ export function adopt(file: string): ReadonlyMap<ClusterName, readonly Node[]> {
       [keyword, name] = [first, second];
       if (keyword === "backend" && name !== "" && twinOf(name) === undefined) servers.set(name, []);
     } else if (keyword === "backend" && first === "server") {
-      servers.get(name)?.push([second, third]);
+      servers.get(name)?.push({ server: second, address: third, line });
     } else if (keyword === "peers" && first === "peer") {
       const endpoint = parseEndpoint(third);
       if (endpoint === undefined) continue;
@@ -33,9 +37,9 @@ export function adopt(file: string): ReadonlyMap<ClusterName, readonly Node[]> {
   }
   return new Map([...servers].map(([cluster, lines]) => [
     cluster,
-    lines.flatMap(([server = "", address = ""]) => {
+    lines.flatMap(({ server, address, line }) => {
       const node = readNode(server, address, [...peers.get(cluster) ?? [], ...peers.get(PEERS_SECTION) ?? []]);
-      return node === undefined ? [] : [node];
+      return node === undefined ? [] : [{ ...node, ...readShare(line) }];
     }),
   ]));
 }

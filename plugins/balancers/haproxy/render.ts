@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Notice, Origin, Peer } from "../../../mod.ts";
 import { formatEndpoint } from "../../../src/model/endpoint.ts";
 import { quote } from "../../../src/model/node.ts";
@@ -11,7 +12,6 @@ import { tellRenamedFrontends } from "./renamed_frontends.ts";
 import { defaultsLines, passingOf, serve } from "./serve.ts";
 import type { ServedCluster } from "./served.ts";
 import { serverShare } from "./server_share.ts";
-import { sha256 } from "./sha256.ts";
 import { withoutOwnSockets } from "./stats_socket.ts";
 import { words } from "./words.ts";
 import { unreachedClusters } from "./unreached.ts";
@@ -367,7 +367,7 @@ function structureOf(head: readonly Stanza[], chapters: readonly Chapter[]): str
 
 /** 64 bits are enough to tell structures apart: nobody gains from two that are alike. */
 function shortHash(text: string): string {
-  return sha256(text).slice(0, 16);
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }
 
 /** Answers the structure that a rendered text is marked with. */
