@@ -10,6 +10,8 @@ export interface FaultStageOptions {
   readonly zookeeper?: { readonly hosts: readonly string[]; readonly session_timeout?: number } | undefined;
   /** `discovery/lighthouse.yaml`, if a store is the registry. */
   readonly store?: { readonly hosts: readonly string[]; readonly ttl?: number } | undefined;
+  /** The file of another registry, by its plugin's name: `etcd`, `serf`. */
+  readonly registry?: { readonly type: string; readonly config: Readonly<Record<string, unknown>> } | undefined;
   /** More keys of the balancer's file. */
   readonly balancer?: Record<string, unknown>;
   /** More keys of the cluster's file. */
@@ -66,18 +68,23 @@ export class FaultStage implements AsyncDisposable {
   /** Sets the stage: resolves when all instances are served, under traffic. */
   static async set(options: FaultStageOptions = {}): Promise<FaultStage> {
     await using stack = new AsyncDisposableStack();
-    const { zookeeper, store, balancer = {}, cluster = {}, instances = 3, prepare, within = [] } = options;
+    const { zookeeper, store, registry, balancer = {}, cluster = {}, instances = 3, prepare, within = [] } = options;
     const host = stack.use(new TestHost());
     const prepared = await prepare?.(host);
     if (prepared !== undefined) stack.use(prepared);
     const services = Array.from({ length: instances }, () => stack.use(new WebService()));
     const port = freePort();
-    const discovery = zookeeper !== undefined ? "zookeeper" : store !== undefined ? "lighthouse" : "file";
+    const named = zookeeper !== undefined ? "zookeeper" : store !== undefined ? "lighthouse" : "file";
+    const discovery = registry?.type ?? named;
     await host.configure(balancer);
     const server = zookeeper ?? store;
     if (server !== undefined) {
       await host.remove("discovery/file");
       await host.write(`discovery/${discovery}`, { path: "/lighthouse/services", ...server });
+    }
+    if (registry !== undefined) {
+      await host.remove("discovery/file");
+      await host.write(`discovery/${discovery}`, registry.config);
     }
     const ports = services.map((service) => service.port);
     const checks = { interval: 0.2, http: { uri: "/health", rise: 1, fall: 2 } };

@@ -17,6 +17,7 @@ import { abortable } from "../../../src/kernel/within.ts";
 import { parseEndpoint } from "../../../src/model/endpoint.ts";
 import { isRecord, parseNode, quote } from "../../../src/model/node.ts";
 import { newsOfFaults, sameNodes } from "../children.ts";
+import { AgentPast, type Past } from "./agent_past.ts";
 import { compile, type SerfClusterConfig, type SerfConfig, type SerfServiceConfig } from "./config.ts";
 import { formatPorts, type Member, parsePorts, readMembers, select, type Selection, type TagPort } from "./members.ts";
 import { SerfRpc } from "./rpc.ts";
@@ -42,14 +43,11 @@ interface Agent {
   readonly rpc: SerfRpc;
   /** The name of the agent's own member. */
   readonly name: string;
-  /** Of this connection. */
-  readonly epoch: string;
 }
 
 /** What the agent said last. */
-interface Look {
+interface Look extends Past {
   readonly members: readonly Member[];
-  readonly epoch: string;
 }
 
 /** A port that is registered from here. */
@@ -80,6 +78,7 @@ export class SerfSession implements DiscoverySession {
   readonly #seen = new Map<ClusterName, string>();
   readonly #held = new Map<string, Held>();
   readonly #tagging = new Serial();
+  readonly #past: AgentPast;
   #agent: Promise<Agent> | undefined;
   /** Has the members read now. */
   readonly #hint = new Latest<void>();
@@ -91,6 +90,7 @@ export class SerfSession implements DiscoverySession {
     const { clock = systemClock, random = systemRandom } = options;
     [this.#clock, this.#random] = [clock, random];
     this.#id = crypto.randomUUID().slice(0, 6);
+    this.#past = new AgentPast({ joinMs: options.joinMs, newEpoch: () => crypto.randomUUID() });
     const giveUp = () => void this[Symbol.asyncDispose]();
     context.signal.addEventListener("abort", giveUp, { once: true });
     this.#running = this.#run();
@@ -120,8 +120,10 @@ export class SerfSession implements DiscoverySession {
         // A cluster that had members, as far as this agent can know, is one that is empty when the last has gone.
         if (found.exists) this.#seen.set(cluster, look.epoch);
         const exists = this.#seen.get(cluster) === look.epoch;
-        const facts = { nodes: found.nodes, exists, epoch: look.epoch, leaseMs: this.#options.joinMs };
-        if (last?.exists === exists && last.epoch === look.epoch && sameNodes(last.nodes, facts.nodes)) continue;
+        const { epoch, leaseMs } = look;
+        const facts = { nodes: found.nodes, exists, epoch, leaseMs };
+        const isSame = last?.exists === exists && last.epoch === epoch && last.leaseMs === leaseMs;
+        if (isSame && sameNodes(last?.nodes, facts.nodes)) continue;
         last = facts;
         yield facts;
       }
@@ -184,10 +186,11 @@ export class SerfSession implements DiscoverySession {
       try {
         const agent = await connecting;
         failures = 0;
-        while (!signal.aborted) {
+        for (let isFirst = true; !signal.aborted; isFirst = false) {
           const members = readMembers(await agent.rpc.call("members", undefined, { hasBody: true }));
           this.#report(undefined);
-          for (const news of this.#followers) news.put({ members, epoch: agent.epoch });
+          const past = this.#past.judge(members, { own: agent.name, isFirst, now: this.#clock.now() });
+          for (const news of this.#followers) news.put({ members, ...past });
           await this.#restore(agent, members, signal);
           await this.#pause(agent, signal);
         }
@@ -211,8 +214,7 @@ export class SerfSession implements DiscoverySession {
       const name = isRecord(stats) && isRecord(stats.agent) ? stats.agent.name : undefined;
       if (typeof name !== "string") throw new Error("the agent does not say its name");
       await rpc.stream(EVENTS, () => this.#hint.put());
-      // An agent that was away may have begun again, and then knows nobody for a while.
-      return { rpc, name, epoch: crypto.randomUUID() };
+      return { rpc, name };
     } catch (error) {
       rpc[Symbol.dispose]();
       throw error;
