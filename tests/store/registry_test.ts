@@ -180,6 +180,8 @@ class SlowStore implements AsyncDisposable {
   /** How many requests it has to answer now, and what that was at most since it was last set. */
   asked = 0;
   askedMax = 0;
+  /** How many requests it has ever had to answer. */
+  askedEver = 0;
   /** How many wait for a change. */
   waiting = 0;
   #last: Promise<void> = Promise.resolve();
@@ -195,6 +197,7 @@ class SlowStore implements AsyncDisposable {
         this.waiting--;
         return new Response(null, { status: 503 });
       }
+      this.askedEver++;
       this.askedMax = Math.max(this.askedMax, ++this.asked);
       await (this.#last = this.#last.then(() => new Promise((resolve) => setTimeout(resolve, eachMs))));
       this.asked--;
@@ -226,9 +229,11 @@ Deno.test("lighthouse: clusters that a store needs far longer to read than it ma
   });
   await eventually("all are read, and wait", () => seen.size === CLUSTERS && store.waiting === CLUSTERS);
   assert.ok(store.askedMax <= AT_ONCE_MAX, `${store.askedMax} were asked for at once`);
+  const { askedEver } = store;
   proxy.cut();
   await eventually("they are cut off", () => store.waiting < CLUSTERS);
   await eventually("all wait again", () => store.waiting === CLUSTERS);
+  assert.ok(store.askedEver - askedEver >= CLUSTERS, "each was asked for at once before it waited");
   assert.ok(store.askedMax <= AT_ONCE_MAX, `${store.askedMax} were asked for at once after the cut`);
   stop.abort();
   await Promise.all(watching);
