@@ -102,6 +102,7 @@ export const LAYERS: readonly Layer[] = [
       "plugin/policy",
       "system",
     ],
+    types: ["plugin/decider"],
   },
   {
     name: "protocol",

@@ -1,11 +1,11 @@
-import type { BalancerPlugin, CheckPlugin, DiscoveryPlugin } from "../src/plugin/contract.ts";
+import type { BalancerPlugin, CheckPlugin, DiscoveryPlugin, NotifierPlugin } from "../src/plugin/contract.ts";
 
 /** A plugin whose config type only itself knows. */
 // deno-lint-ignore no-explicit-any -- a plugin is used through its own validator, so its config type is its own affair.
 type Any = any;
 /** A module whose default export is a plugin. */
 export type PluginModule = {
-  readonly default: CheckPlugin<Any> | DiscoveryPlugin<Any> | BalancerPlugin<Any, Any, Any>;
+  readonly default: CheckPlugin<Any> | DiscoveryPlugin<Any> | BalancerPlugin<Any, Any, Any> | NotifierPlugin<Any>;
 };
 
 /**

@@ -5,6 +5,7 @@ import { PLUGIN_API_VERSION } from "../src/plugin/contract.ts";
 const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   check: ["probe"],
   discovery: ["open"],
+  notifier: ["notify"],
   balancer: ["sources", "pid", "observe", "adopt", "render", "plan"],
 };
 
@@ -21,7 +22,7 @@ export function shapeFault(value: unknown): string | undefined {
   if (!isRecord(value)) return "its default export is no object";
   const { kind, apiVersion, config } = value;
   if (typeof kind !== "string" || !Object.hasOwn(FUNCTIONS, kind)) {
-    return "its kind is none of check, discovery, balancer";
+    return `its kind is none of ${Object.keys(FUNCTIONS).join(", ")}`;
   }
   if (typeof apiVersion !== "number") return "its apiVersion is no number";
   if (apiVersion !== PLUGIN_API_VERSION) return undefined;
@@ -30,6 +31,8 @@ export function shapeFault(value: unknown): string | undefined {
   }
   if (!isSchema(config)) return "its config is no Standard Schema";
   if (kind === "balancer" && !isSchema(value.cluster)) return "its cluster is no Standard Schema";
+  const lacks = ["permissions", ...FUNCTIONS[kind] ?? []].find((key) => typeof value[key] !== "function");
+  if (lacks !== undefined) return `it has no function ${lacks}()`;
   if (kind === "discovery") {
     const { capabilities } = value;
     if (!Array.isArray(capabilities) || !capabilities.every((each) => CAPABILITIES.includes(each))) {
@@ -39,8 +42,7 @@ export function shapeFault(value: unknown): string | undefined {
       if (value[key] !== undefined && !isSchema(value[key])) return `its ${key} is no Standard Schema`;
     }
   }
-  const lacks = ["permissions", ...FUNCTIONS[kind] ?? []].find((key) => typeof value[key] !== "function");
-  return lacks === undefined ? undefined : `it has no function ${lacks}()`;
+  return undefined;
 }
 
 function isSchema(value: unknown): boolean {

@@ -24,7 +24,7 @@ Deno.test.each([
   {
     what: "another kind",
     value: { ...CHECK, kind: "toString" },
-    fault: "its kind is none of check, discovery, balancer",
+    fault: "its kind is none of check, discovery, notifier, balancer",
   },
   { what: "a version that is no number", value: { ...CHECK, apiVersion: "1" }, fault: "its apiVersion is no number" },
   { what: "no name", value: { ...CHECK, name: undefined }, fault: "its name is no text" },
@@ -36,6 +36,17 @@ Deno.test.each([
     value: { ...CHECK, kind: "discovery" },
     fault: "its capabilities are no list of watch, register, keys",
   },
+  {
+    what: "a discovery that does not say what it can do",
+    value: { ...CHECK, kind: "discovery", open: () => {} },
+    fault: "its capabilities are no list of watch, register, keys",
+  },
+  {
+    what: "a discovery whose section has no validator",
+    value: { ...CHECK, kind: "discovery", open: () => {}, capabilities: ["watch"], cluster: {} },
+    fault: "its cluster is no Standard Schema",
+  },
+  { what: "a notifier without notify", value: { ...CHECK, kind: "notifier" }, fault: "it has no function notify()" },
   {
     what: "nothing of another version, which its host judges",
     value: { kind: "check", apiVersion: 2 },

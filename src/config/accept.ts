@@ -22,6 +22,7 @@ import type {
   AcceptedBalancer,
   AcceptedCluster,
   AcceptedDiscovery,
+  AcceptedNotifier,
   AcceptedProbe,
   AcceptedService,
 } from "./accepted.ts";
@@ -81,7 +82,7 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
   };
 
   async function each<In, Out>(
-    folder: "discovery" | "balancers" | "clusters" | "services",
+    folder: "discovery" | "balancers" | "notifiers" | "clusters" | "services",
     wanted: ReadonlyMap<string, In>,
     last: ReadonlyMap<string, Out> | undefined,
     judge: (value: In, last: Out | undefined) => Promise<Judged<Out>>,
@@ -118,9 +119,10 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
     return objects;
   }
 
-  const [discovery, balancers] = await Promise.all([
+  const [discovery, balancers, notifiers] = await Promise.all([
     each("discovery", desired.discovery, lastGood?.discovery, (file) => judgeDiscovery(file, desired, options)),
     each("balancers", desired.balancers, lastGood?.balancers, (file) => judgeBalancer(file, options)),
+    each("notifiers", desired.notifiers, lastGood?.notifiers, (file) => judgeNotifier(file, options)),
   ]);
   const clusters = await each(
     "clusters",
@@ -172,6 +174,7 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
       plugins,
       discovery,
       balancers: kept,
+      notifiers,
       clusters: settled,
       unknownClusters: unknownClusters(desired, settled, lastGood?.unknownClusters),
       services: settle("services", services, {
@@ -287,6 +290,22 @@ function withOptions<T>(judged: Judged<T>, { value, findings }: Judged<{ readonl
   const all = [...judged.findings, ...findings];
   const both = judged.value === undefined || value === undefined ? undefined : { ...judged.value, ...value };
   return { ...judged, value: both, findings: all };
+}
+
+async function judgeNotifier(file: PluginFile, options: AcceptOptions): Promise<Judged<AcceptedNotifier>> {
+  const source = options.catalog.find("notifier", file.type);
+  if (source === undefined) return unknownPlugin("notifier", file.type, ["type"], options.catalog);
+  const id = `notifier ${file.name}`;
+  const scope = { instance: file.name, ...options.nameService };
+  const { instance, findings } = await judgeInstance(
+    { id, kind: "notifier", source, raw: file.config, scope, path: [] },
+    options,
+  );
+  const message = `Notifier ${file.name} is not used: this version sends no events`;
+  return {
+    value: instance && { file, instance },
+    findings: [...findings, ...instance ? [{ severity: "warning", path: [], at: "value", message } as const] : []],
+  };
 }
 
 async function judgeBalancer(file: PluginFile, options: AcceptOptions): Promise<Judged<AcceptedBalancer>> {
@@ -438,7 +457,7 @@ async function judgeService(service: Service, options: AcceptOptions): Promise<J
 async function judgeInstance(
   { id, kind, source, raw, scope, path, alsoKnown }: {
     readonly id: string;
-    readonly kind: "check" | "discovery";
+    readonly kind: "check" | "discovery" | "notifier";
     readonly source: PluginSource;
     readonly raw: unknown;
     readonly scope: Scope;
@@ -491,7 +510,9 @@ function unknownPlugin(kind: PluginKind, name: string, path: Path, catalog: Acce
   }
   const known = catalog.names(kind);
   const meant = suggest(name, known);
-  const hint = meant === undefined ? `there are ${known.join(", ")}` : `did you mean ${meant}?`;
+  const hint = meant === undefined
+    ? known.length === 0 ? "there is none" : `there are ${known.join(", ")}`
+    : `did you mean ${meant}?`;
   const message = `Unknown ${kind} ${JSON.stringify(name)}: ${hint}`;
   return { value: undefined, findings: [{ severity: "error", path, at: "key", message }] };
 }

@@ -9,7 +9,7 @@ import { DEFAULT_LOGGING } from "../logging/plan.ts";
 import type { Service } from "../model/service.ts";
 import type { BalancerPlugin, PermissionRequest, Schema, Scope } from "../plugin/contract.ts";
 import { PluginCatalog } from "../plugin/source.ts";
-import type { Described, DiscoveryTraits } from "../plugin/instance.ts";
+import type { Described, DiscoveryTraits, PluginKind } from "../plugin/instance.ts";
 import { accept, type AcceptOptions } from "./accept.ts";
 import type { Accepted } from "./accepted.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
@@ -97,6 +97,7 @@ function desired(
     logging: DEFAULT_LOGGING,
     discovery: new Map([["zoo", { name: "zoo", type: zooType, config: zoo }]]),
     balancers: new Map([["haproxy", { name: "haproxy", type: "haproxy", config: haproxy }]]),
+    notifiers: new Map(),
     clusters: new Map([["web", section]]),
     services: new Map([["web", web]]),
     sources: new Map(["discovery/zoo", "balancers/haproxy", "clusters/web", "services/web"].map(source)),
@@ -281,7 +282,7 @@ Deno.test("accept() keeps a service whose check can no longer be fetched, and ha
   const catalog = {
     find: (...[kind, name]: Parameters<PluginCatalog["find"]>) =>
       name === "memcached" ? undefined : CATALOG.find(kind, name),
-    names: (kind: "check" | "discovery" | "balancer") => CATALOG.names(kind),
+    names: (kind: PluginKind) => CATALOG.names(kind),
     missing: () => "nobody answers at http://127.0.0.1:1/mod.ts",
   };
   const [after, findings] = await judge(desired({ web }), { catalog, lastGood: before });
@@ -488,4 +489,16 @@ Deno.test("accept() gives name servers to a discovery that asks for one, and to 
     instance: "check web:80/http",
     target: "127.0.0.1:80",
   });
+});
+
+Deno.test("accept() keeps a notifier whose file is rejected, with just what was granted", async () => {
+  const catalog = new PluginCatalog(["notifier/hook", "check/http", "discovery/zookeeper", "balancer/haproxy"]);
+  const notified = (config: Record<string, unknown>): Desired => ({
+    ...desired(),
+    notifiers: new Map([["ops", { name: "ops", type: "hook", config }]]),
+  });
+  const [good] = await judge(notified({ asks: { net: ["127.0.0.1:9"] } }), { catalog });
+  assert.deepEqual(good.notifiers.get("ops")?.instance.granted, { net: ["127.0.0.1:9"] });
+  const [kept] = await judge(notified({ bad: true }), { catalog, lastGood: good });
+  assert.equal(kept.notifiers.get("ops"), good.notifiers.get("ops"));
 });

@@ -32,6 +32,12 @@ export interface AcceptedDiscovery {
   readonly traits: DiscoveryTraits;
 }
 
+/** A notifier whose config was accepted by its plugin. */
+export interface AcceptedNotifier {
+  readonly file: PluginFile;
+  readonly instance: PluginInstance;
+}
+
 /** A balancer whose config was accepted by its plugin. */
 export interface AcceptedBalancer {
   readonly file: PluginFile;
@@ -57,6 +63,7 @@ export interface Accepted {
   readonly plugins: ReadonlyMap<string, PluginEntry>;
   readonly discovery: ReadonlyMap<string, AcceptedDiscovery>;
   readonly balancers: ReadonlyMap<string, AcceptedBalancer>;
+  readonly notifiers: ReadonlyMap<string, AcceptedNotifier>;
   readonly clusters: ReadonlyMap<string, AcceptedCluster>;
   /** The clusters of files that are there, and could never be used; `all` if none can be looked at. */
   readonly unknownClusters: readonly ClusterName[] | "all";

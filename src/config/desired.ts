@@ -2,9 +2,10 @@ import type { Allowance } from "../model/allowance.ts";
 import type { Cluster } from "../model/cluster.ts";
 import type { Logging } from "../logging/plan.ts";
 import type { Service } from "../model/service.ts";
+import type { PluginKind } from "../plugin/instance.ts";
 import type { Source } from "./source.ts";
 
-/** A file whose content a plugin validates: one of `discovery/` or `balancers/`. */
+/** A file whose content a plugin validates: one of `discovery/`, `balancers/` or `notifiers/`. */
 export interface PluginFile {
   /** The file's name without its ending: the name that clusters and services use. */
   readonly name: string;
@@ -38,9 +39,9 @@ export interface Settings {
 /** One plugin of `plugins.yaml`. */
 export interface PluginEntry {
   /** What it has to be. */
-  readonly kind: "check" | "discovery" | "balancer";
+  readonly kind: PluginKind;
   /** The section that it stands in. */
-  readonly section: "checks" | "discovery" | "balancers";
+  readonly section: "checks" | "discovery" | "balancers" | "notifiers";
   /** What it is called in the config. */
   readonly name: string;
   /** An `https:`, `http:` or `file:` URL, or a path, which is seen from the config directory. */
@@ -85,6 +86,8 @@ export interface Desired {
   readonly balancers: ReadonlyMap<string, PluginFile>;
   /** `discovery/`, by file name. */
   readonly discovery: ReadonlyMap<string, PluginFile>;
+  /** `notifiers/`, by file name. */
+  readonly notifiers: ReadonlyMap<string, PluginFile>;
   /** `clusters/`, by file name. */
   readonly clusters: ReadonlyMap<string, Cluster>;
   /** `services/`, by file name. */

@@ -24,8 +24,8 @@ import { type FileState, type Folder, type FolderName, FOLDERS, readTree, ROOT_F
 export type Role = "writer" | "reporter" | "run" | "check";
 
 const FOLDERS_OF: { readonly [role in Role]: readonly FolderName[] } = {
-  writer: ["balancers", "discovery", "clusters"],
-  reporter: ["discovery", "services"],
+  writer: ["balancers", "discovery", "notifiers", "clusters"],
+  reporter: ["discovery", "notifiers", "services"],
   run: FOLDERS,
   check: FOLDERS,
 };
@@ -201,6 +201,7 @@ class Reading {
     const plugins = this.#rootFile("plugins", readPlugins, last?.plugins) ?? NO_PLUGINS;
     const balancers = this.#pluginFiles("balancers", last?.balancers);
     const discovery = this.#pluginFiles("discovery", last?.discovery);
+    const notifiers = this.#pluginFiles("notifiers", last?.notifiers);
     const names = { balancers: this.#names("balancers", balancers), discovery: this.#names("discovery", discovery) };
     const clusters = this.#folder<Cluster>(
       "clusters",
@@ -232,6 +233,7 @@ class Reading {
       plugins,
       balancers,
       discovery,
+      notifiers,
       clusters,
       services,
       sources: this.#sources,
@@ -243,7 +245,7 @@ class Reading {
   }
 
   #pluginFiles(
-    folder: "balancers" | "discovery",
+    folder: "balancers" | "discovery" | "notifiers",
     last: ReadonlyMap<string, { readonly file: PluginFile }> | undefined,
   ): ReadonlyMap<string, PluginFile> {
     return this.#folder(

@@ -25,7 +25,12 @@ import type { PluginEntry } from "./desired.ts";
 import { type Checked, validateKnown } from "../kernel/known_keys.ts";
 
 /** The sections of the file, with the kind of plugin that each holds. */
-export const PLUGIN_SECTIONS = { checks: "check", discovery: "discovery", balancers: "balancer" } as const;
+export const PLUGIN_SECTIONS = {
+  checks: "check",
+  discovery: "discovery",
+  balancers: "balancer",
+  notifiers: "notifier",
+} as const;
 /** A section of the file. */
 export type PluginSection = keyof typeof PLUGIN_SECTIONS;
 
@@ -78,6 +83,7 @@ const UNPINNED_FILE = judged(
   houseSchema(keys({
     checks: optional(mapOf(allowing(OWN_TARGET))),
     discovery: optional(mapOf(allowing(OWN_CONFIG, NAME_SERVERS))),
+    notifiers: optional(mapOf(allowing(OWN_CONFIG, NAME_SERVERS))),
     // A balancer's worker has no permission at all: this is what the host does for it.
     balancers: optional(mapOf(keys({
       ...ENTRY,

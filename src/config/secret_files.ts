@@ -23,7 +23,7 @@ export function sameSecrets(a: SecretTexts, b: SecretTexts): boolean {
 }
 
 /** The parts of a config that plugins judge. */
-function configsOf({ discovery, balancers, clusters, services, drafts }: Desired): readonly unknown[] {
+function configsOf({ discovery, balancers, notifiers, clusters, services, drafts }: Desired): readonly unknown[] {
   const own = (files: ReadonlyMap<string, PluginFile>) => [...files.values()].map(({ config }) => config);
   const all = <T>(good: ReadonlyMap<string, T>, spoilt: ReadonlyMap<string, { readonly value: T }>) => [
     ...good.values(),
@@ -32,6 +32,7 @@ function configsOf({ discovery, balancers, clusters, services, drafts }: Desired
   return [
     ...own(discovery),
     ...own(balancers),
+    ...own(notifiers),
     ...all(clusters, drafts.clusters).flatMap(({ balancers, options }) => [...balancers.values(), options]),
     ...all(services, drafts.services).flatMap((
       { checks, options },

@@ -2,10 +2,10 @@ import { Gate } from "../kernel/gate.ts";
 import { SOURCE_BYTES_MAX } from "./source.ts";
 
 /** The folders of the config directory. */
-export type FolderName = "balancers" | "discovery" | "clusters" | "services";
+export type FolderName = "balancers" | "discovery" | "notifiers" | "clusters" | "services";
 
 /** All of them, in the order of reading: what others refer to comes first. */
-export const FOLDERS: readonly FolderName[] = ["balancers", "discovery", "clusters", "services"];
+export const FOLDERS: readonly FolderName[] = ["balancers", "discovery", "notifiers", "clusters", "services"];
 
 /** The files that are read in the config directory itself, without their endings. */
 export const ROOT_FILES: ReadonlySet<string> = new Set(["host", "lighthouse", "logging", "plugins"]);

@@ -1,6 +1,9 @@
 import type { DiscoveryCapability, PermissionRequest, SchemaIssue, SchemaResult, Scope } from "./contract.ts";
 
-/** One instance of a plugin: one check of one port, or one discovery connection. */
+/** A kind of plugin. */
+export type PluginKind = "check" | "discovery" | "balancer" | "notifier";
+
+/** One instance of a plugin: one check of one port, or one discovery connection, or one notifier. */
 export interface InstanceSpec {
   /** Unique: `check web:8000/http`, `discovery zookeeper`. */
   readonly id: string;
@@ -15,7 +18,7 @@ export interface InstanceSpec {
 /** What an instance needs to run. */
 export interface PluginInstance extends InstanceSpec {
   /** The plugin's kind. */
-  readonly kind: "check" | "discovery";
+  readonly kind: "check" | "discovery" | "notifier";
   /** `builtin:kind/name` or a `data:` URL. */
   readonly module: string;
   /** Of a plugin that does not ship its `kind/name`, which stays when its module changes. */

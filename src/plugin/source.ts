@@ -1,4 +1,5 @@
 import type { Allowance } from "../model/allowance.ts";
+import type { PluginKind } from "./instance.ts";
 
 /** Where a plugin's code comes from. */
 export interface PluginSource {
@@ -12,8 +13,7 @@ export interface PluginSource {
   readonly allow?: Allowance | undefined;
 }
 
-/** A kind of plugin. */
-export type PluginKind = "check" | "discovery" | "balancer";
+export type { PluginKind };
 
 /** What a {@linkcode PluginCatalog} has besides what ships, all by `kind/name`. */
 export interface ForeignPlugins {

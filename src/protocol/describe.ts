@@ -4,12 +4,24 @@
  *
  * @module
  */
-import type { BalancerPlugin, CheckPlugin, DiscoveryPlugin, Schema, SchemaResult, Scope } from "../plugin/contract.ts";
+import type {
+  BalancerPlugin,
+  CheckPlugin,
+  DiscoveryPlugin,
+  NotifierPlugin,
+  Schema,
+  SchemaResult,
+  Scope,
+} from "../plugin/contract.ts";
 import type { Described, SectionOf } from "../plugin/instance.ts";
 
 // deno-lint-ignore no-explicit-any -- a plugin is used through its own validator, so its config type is its own affair.
 type Any = any;
-type AnyPlugin = CheckPlugin<Any> | DiscoveryPlugin<Any, Any, Any> | BalancerPlugin<Any, Any, Any>;
+type AnyPlugin =
+  | CheckPlugin<Any>
+  | DiscoveryPlugin<Any, Any, Any>
+  | BalancerPlugin<Any, Any, Any>
+  | NotifierPlugin<Any>;
 
 /** Has a plugin validate a config, and say which permissions it needs. */
 export async function describeConfig(plugin: AnyPlugin, raw: unknown, scope: Scope): Promise<Described> {

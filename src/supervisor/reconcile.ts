@@ -7,7 +7,7 @@ export interface WorkerSpec {
   /** `builtin:kind/name` or a `data:` URL. */
   readonly module: string;
   /** The plugin's kind. */
-  readonly kind: "check" | "discovery";
+  readonly kind: "check" | "discovery" | "notifier";
   /** Sorted by id; one, unless workers are shared. */
   readonly instances: readonly InstanceSpec[];
 }

@@ -79,6 +79,7 @@ export function acceptedOf(
         return [name, { cluster, sections: new Map([["haproxy", section]]) }];
       }),
     ),
+    notifiers: new Map(),
     unknownClusters: [],
     services: new Map([...services].map(([name, ports]) => {
       const check = { name: "sim", type: "sim", rise: 2, fall: 2, timeoutMs: 500, config: {} };
