@@ -1,3 +1,4 @@
+import { readToEnd } from "./read_to_end.ts";
 import { NobodyListensError, SocketSilentError } from "./runtime_socket.ts";
 
 /** How long all questions of a look may take. */
@@ -50,7 +51,7 @@ async function ask(path: string, query: string, signal: AbortSignal): Promise<st
     signal.throwIfAborted();
     const request = new TextEncoder().encode(`GET ${query} HTTP/1.0\r\nHost: localhost\r\n\r\n`);
     for (let sent = 0; sent < request.length;) sent += await connection.write(request.subarray(sent));
-    return bodyOf(await readAll(connection), path, query);
+    return bodyOf(await readToEnd(connection, ANSWER_BYTES_MAX), path, query);
   } catch (error) {
     if (error instanceof SocketSilentError) throw error;
     throw new SocketSilentError(`The connection to ${path} broke: ${(error as Error).message}`, { cause: error });
@@ -69,19 +70,6 @@ async function connect(path: string): Promise<Deno.UnixConn> {
     }
     throw error;
   }
-}
-
-async function readAll(connection: Deno.UnixConn): Promise<string> {
-  const decoder = new TextDecoder();
-  const chunk = new Uint8Array(65_536);
-  let text = "";
-  for (let bytes = 0; bytes <= ANSWER_BYTES_MAX;) {
-    const length = await connection.read(chunk);
-    if (length === null) return text;
-    bytes += length;
-    text += decoder.decode(chunk.subarray(0, length), { stream: true });
-  }
-  throw new SocketSilentError(`An answer does not end within ${ANSWER_BYTES_MAX} bytes`);
 }
 
 function bodyOf(answer: string, path: string, query: string): string {

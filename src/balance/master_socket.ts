@@ -1,7 +1,11 @@
 import type { Clock } from "../kernel/clock.ts";
 import { delay } from "../kernel/delay.ts";
 import type { AskedReload } from "../plugin/contract.ts";
+import { readToEnd } from "./read_to_end.ts";
 import { NobodyListensError, SocketSilentError } from "./runtime_socket.ts";
+
+/** What a master may write before it is taken for mad. */
+const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
 /** How often the master is asked whether its reload is done. */
 const POLL_MS = 20;
@@ -102,13 +106,13 @@ async function askMaster(
   try {
     await connection.write(new TextEncoder().encode(`${command}\n`));
     await connection.closeWrite();
-    return (await new Response(connection.readable).text()).slice(0, ANSWER_LENGTH_MAX);
+    return (await readToEnd(connection, ANSWER_BYTES_MAX)).slice(0, ANSWER_LENGTH_MAX);
   } catch (error) {
     signal.throwIfAborted();
     throw error;
   } finally {
     signal.removeEventListener("abort", close);
-    // Reading to the end has closed it; what was broken off is closed here.
+    // What was broken off is closed.
     try {
       connection.close();
     } catch {

@@ -3,7 +3,7 @@ import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { FileFault, Notice, Origin, Seen, Step } from "../plugin/contract.ts";
 import type { Fate } from "./acceptance.ts";
-import type { StepOutcome } from "./effects.ts";
+import type { StepFailure, StepOutcome } from "./effects.ts";
 
 /** Puts the place in the config, `clusters/web.yaml:7:5`, before what is said of something there. */
 export type Locate = (origin: Origin, text: string) => string;
@@ -13,6 +13,9 @@ const TOLD_MAX = 1_000;
 
 /** How many commands a log line names. */
 const COMMANDS_IN_LOG = 10;
+
+/** So many faults that differ in a number or a quoted value alone are logged; the rest is the same fault again. */
+const VARIANTS_MAX = 5;
 
 /** How many faults of a file one message tells. */
 const FAULTS_TOLD_MAX = 5;
@@ -53,6 +56,8 @@ export class OperatorLog {
   readonly #said = new Set<string>();
   /** What is wrong now: told again when it has been right in between. */
   readonly #faults = new Set<string>();
+  /** How many of them differ in a number or a quoted value alone. */
+  readonly #variants = new Map<string, number>();
   #notices: ReadonlySet<string> = new Set();
   /** Why this writer is the spare, if it is. */
   #standby: string | undefined;
@@ -78,9 +83,17 @@ export class OperatorLog {
     } else this.#log.warn(`${this.#name}: standing by: ${other}`, { event: "writer.standby" });
   }
 
-  /** Tells what is wrong, once until {@linkcode forgetFaults}; what differs in a number in parentheses alone, a pid, is the same. */
+  /**
+   * Tells what is wrong, once until {@linkcode forgetFaults}. What differs in a number in parentheses alone, a pid, is
+   * the same; of what differs in other numbers or in quoted values, what a mad process answers, the first five are news.
+   */
   tellFault(text: string): void {
-    this.#log[this.#isNewFault(text) ? "error" : "debug"](text, { event: "balancer.failed" });
+    this.#log[this.#isNewVariant(text) ? "error" : "debug"](text, { event: "balancer.failed" });
+  }
+
+  /** Tells of a command that failed, in the same way. */
+  tellCommandFailure({ message, kind }: StepFailure): void {
+    this.#log[this.#isNewVariant(message) ? "warn" : "debug"](message, { event: "balancer.command_failed", kind });
   }
 
   /** Tells that the file on disk is not what runs, as it cannot be written. */
@@ -100,6 +113,7 @@ export class OperatorLog {
   /** Notes that all is as it is wanted: what is wrong from now on is news. */
   forgetFaults(): void {
     this.#faults.clear();
+    this.#variants.clear();
   }
 
   /** Tells that the balancer refused a config, its own or a cluster's, why, and what becomes of it. */
@@ -223,6 +237,15 @@ export class OperatorLog {
       const isNews = isNew(`${time} ${alike}`, this.#said);
       this.#log[loud && isNews ? "warn" : "debug"](text, { event: "balancer.output", line });
     }
+  }
+
+  #isNewVariant(text: string): boolean {
+    if (!this.#isNewFault(text)) return false;
+    const kind = text.replace(/"(?:[^"\\]|\\.)*"/g, '""').replace(/[0-9]+/g, "0");
+    const variants = (this.#variants.get(kind) ?? 0) + 1;
+    if (this.#variants.size >= TOLD_MAX) this.#variants.clear();
+    this.#variants.set(kind, variants);
+    return variants <= VARIANTS_MAX;
   }
 
   #isNewFault(text: string): boolean {

@@ -45,11 +45,26 @@ Deno.test("OperatorLog tells a fault once until all was right in between, and ta
 
 Deno.test("OperatorLog remembers no more than a thousand texts", () => {
   const { log, told } = begin();
-  for (let i = 0; i <= 1_000; i++) told.tellFault(`fault ${i}`);
+  const fault = (i: number) => `fault ${"x".repeat(i)}`;
+  for (let i = 0; i <= 1_000; i++) told.tellFault(fault(i));
   log.take();
-  told.tellFault("fault 0");
-  told.tellFault("fault 1000");
-  assert.deepEqual(log.take(), ["error fault 0"]);
+  told.tellFault(fault(0));
+  told.tellFault(fault(1_000));
+  assert.deepEqual(log.take(), [`error ${fault(0)}`]);
+});
+
+Deno.test("OperatorLog logs five faults that differ in what a process answers, until all is well", () => {
+  const { log, told } = begin();
+  const failure = (
+    i: number,
+  ) => ({ kind: "answer", message: `Cannot "add s${i}": process ${i} answers "x\\"${i}"` } as const);
+  for (let i = 0; i < 100; i++) told.tellFault(`Cannot observe haproxy: current answer is "${i}"`);
+  assert.equal(log.take().filter((line) => line.startsWith("error")).length, 5);
+  for (let i = 0; i < 100; i++) told.tellCommandFailure(failure(i));
+  assert.equal(log.take().filter((line) => line.startsWith("warn")).length, 5);
+  told.forgetFaults();
+  told.tellCommandFailure(failure(99));
+  assert.deepEqual(log.take(), [`warn ${failure(99).message}`]);
 });
 
 Deno.test("OperatorLog tells of a refusal whose config it is, what becomes of it, and the first five faults in their places", () => {

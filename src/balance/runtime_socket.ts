@@ -4,8 +4,8 @@ import type { Dialect } from "../plugin/contract.ts";
 /** How long a batch of commands may take. A batch is at most so long as its dialect says. */
 const DEADLINE_MS = 5_000;
 
-/** What an answer may come to before the other side is taken for mad. */
-const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+/** What the answers of one exchange may come to before the other side is taken for mad. */
+const ANSWERS_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Raised when nobody listens at a socket: the balancer does not run. */
 export class NobodyListensError extends Error {
@@ -138,22 +138,28 @@ export class RuntimeSocket implements Disposable {
   async #read(answersExpected: number): Promise<readonly string[]> {
     const answers: string[] = [];
     const { ending } = this.#dialect;
+    /** What an ending may begin in that goes on in the next chunk. */
+    const tail = (text: string) => text.slice(Math.max(0, text.length - ending.length + 1));
+    let [bytes, searched, fresh] = [0, "", this.#received];
     for (;;) {
-      let from = 0;
-      while (answers.length < answersExpected) {
-        const end = this.#received.indexOf(ending, from);
+      // Only what is new is searched: a long answer would be copied and searched again for each of its chunks.
+      const hasEnding = (searched + fresh).includes(ending);
+      while (hasEnding && answers.length < answersExpected) {
+        const end = this.#received.indexOf(ending);
         if (end < 0) break;
-        answers.push(this.#received.slice(from, end).trim());
-        from = end + ending.length;
+        answers.push(this.#received.slice(0, end).trim());
+        this.#received = this.#received.slice(end + ending.length);
       }
-      this.#received = this.#received.slice(from);
       if (answers.length === answersExpected) return answers;
-      if (this.#received.length > ANSWER_BYTES_MAX) {
-        throw new SocketSilentError(`An answer at ${this.#path} does not end within ${ANSWER_BYTES_MAX} bytes`);
+      if (bytes > ANSWERS_BYTES_MAX) {
+        throw new SocketSilentError(`The answers at ${this.#path} have more than ${ANSWERS_BYTES_MAX} bytes`);
       }
       const length = await this.#connection.read(this.#chunk);
       if (length === null) throw new SocketSilentError(`The connection to ${this.#path} ended before the answer did`);
-      this.#received += this.#decoder.decode(this.#chunk.subarray(0, length), { stream: true });
+      bytes += length;
+      searched = tail(hasEnding ? this.#received : searched + fresh);
+      fresh = this.#decoder.decode(this.#chunk.subarray(0, length), { stream: true });
+      this.#received += fresh;
     }
   }
 }

@@ -404,9 +404,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     const outcomes = await this.#effects.execute(commands, sources, this.#ending.signal);
     this.#tellOutcomes(outcomes, sources);
     for (const outcome of outcomes) {
-      if (outcome.ok) continue;
-      const { message, kind } = outcome.failure;
-      this.#log.warn(message, { event: "balancer.command_failed", kind });
+      if (!outcome.ok) this.#told.tellCommandFailure(outcome.failure);
     }
   }
 
@@ -421,7 +419,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     if (failure.kind === "taken") return this.#fail(failure);
     switch (step.do) {
       case "command":
-        this.#log.warn(failure.message, { event: "balancer.command_failed", kind: failure.kind });
+        this.#told.tellCommandFailure(failure);
         if (++turn.commandFailures < COMMAND_FAILURES_MAX) return "again";
         if (turn.because !== undefined || !this.#pace.takeForced(now)) return this.#later();
         turn.because = `commands keep failing: ${failure.message}`;

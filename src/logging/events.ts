@@ -420,6 +420,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   },
   "balancer.command_failed": {
     level: "warn",
+    repeats: true,
     fields: ["balancer", "kind"],
     meaning: "a command over the socket failed; the change is tried again, then made by a reload",
     action: "nothing, unless it stays",

@@ -46,7 +46,10 @@ class ScriptedSocket implements AsyncDisposable {
         const pieces = script(line);
         if (pieces === "silence") continue;
         if (pieces === "end") return connection.close();
-        for (const piece of pieces) await connection.write(new TextEncoder().encode(piece));
+        for (const piece of pieces) {
+          const bytes = new TextEncoder().encode(piece);
+          for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
+        }
       }
     }
   }
@@ -127,4 +130,32 @@ Deno.test("RuntimeSocket gives up when it is told to", async () => {
   const reason = new Error("stopping");
   stop.abort(reason);
   await assert.rejects(asked, reason);
+});
+
+Deno.test("RuntimeSocket gives up an answer that does not end, and answers that are too many bytes together", async () => {
+  const endless = "x".repeat(1024 * 1024);
+  for (const answer of [endless, `${endless}\n> `]) {
+    await using server = new ScriptedSocket((line) => line === "prompt" ? ["\n> "] : new Array(100).fill(answer));
+    using socket = await RuntimeSocket.connect(server.path, { dialect: PROMPT, signal, deadlineMs: 60_000 });
+    await assert.rejects(
+      socket.ask(new Array(200).fill("show info")),
+      /The answers at .* have more than 67108864 bytes/,
+    );
+  }
+});
+
+Deno.test("RuntimeSocket reads a long answer in time in proportion to its length", async () => {
+  const readMs = async (length: number) => {
+    const answer = "x".repeat(length);
+    await using server = new ScriptedSocket((line) => line === "prompt" ? ["\n> "] : [answer, "\n> "]);
+    using socket = await RuntimeSocket.connect(server.path, { dialect: PROMPT, signal, deadlineMs: 60_000 });
+    const began = performance.now();
+    assert.equal((await socket.ask(["show stat"]))[0]?.length, length);
+    return performance.now() - began;
+  };
+  const [short, long] = [4_000_000, 32_000_000];
+  const shortMs = Math.min(...[await readMs(short), await readMs(short), await readMs(short)]);
+  const longMs = Math.min(...[await readMs(long), await readMs(long)]);
+  // Eight times as long: in proportion to the square it would take 64 times as long.
+  assert.ok(longMs < 24 * shortMs, `${longMs} ms and ${shortMs} ms`);
 });

@@ -75,6 +75,9 @@ export const QUERIES: readonly string[] = [
   "show stat -1 1 -1",
 ];
 
+/** What HAProxy takes as the name of a proxy or a server. */
+const NAME = /^[A-Za-z0-9_.:-]+$/;
+
 /** Bits of `srv_admin_state` (HAProxy's `enum srv_admin`). */
 const FORCED_MAINTENANCE = 0x01, FORCED_DRAIN = 0x08;
 
@@ -155,7 +158,7 @@ function parseFrontends(answer: string): ReadonlyMap<string, FrontendState> {
 
 /** Reads `show backend`: a name to a line, below a header. */
 function parseBackends(answer: string): Map<string, Map<string, RunningServer>> {
-  const names = answer.split("\n").map((line) => line.trim()).filter((line) => /^[A-Za-z0-9_.:-]+$/.test(line));
+  const names = answer.split("\n").map((line) => line.trim()).filter((line) => NAME.test(line));
   return new Map(names.map((name) => [name, new Map()]));
 }
 
@@ -177,6 +180,8 @@ function parseServers(
     const [backend, name, address] = [fields[backendAt], fields[nameAt], fields[addressAt]];
     const [id, port] = [Number(fields[idAt]), Number(fields[portAt])];
     if (backend === undefined || name === undefined || address === undefined || !Number.isInteger(id)) continue;
+    // HAProxy has no other names, and what has them would be no command.
+    if (!NAME.test(backend) || !NAME.test(name)) continue;
     const admin = Number(fields[adminAt] ?? 0);
     let servers = backends.get(backend);
     if (servers === undefined) backends.set(backend, servers = new Map());

@@ -1,0 +1,15 @@
+import { SocketSilentError } from "./runtime_socket.ts";
+
+/** Reads all that comes over a connection, as text. Throws a {@linkcode SocketSilentError} for what is longer. */
+export async function readToEnd(connection: Deno.UnixConn, bytesMax: number): Promise<string> {
+  const decoder = new TextDecoder();
+  const chunk = new Uint8Array(65_536);
+  let text = "";
+  for (let bytes = 0; bytes <= bytesMax;) {
+    const length = await connection.read(chunk);
+    if (length === null) return text + decoder.decode();
+    bytes += length;
+    text += decoder.decode(chunk.subarray(0, length), { stream: true });
+  }
+  throw new SocketSilentError(`An answer does not end within ${bytesMax} bytes`);
+}
