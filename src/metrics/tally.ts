@@ -30,11 +30,17 @@ interface Counted extends Series {
   readonly counts?: number[];
 }
 
+/** The series of a metric by the value of a label, and below it by the next: to find one costs no new string. */
+type Level = Map<string, Level | Counted>;
+
 /** What is counted of one metric. */
 interface Metric {
   readonly labels: readonly string[];
   readonly buckets: readonly number[] | undefined;
-  readonly series: Map<string, Counted>;
+  readonly root: Level;
+  readonly series: Counted[];
+  /** Counts what comes with further label values. */
+  other?: Counted;
 }
 
 /** Keeps the counts of one process: bounded, whatever the labels are. */
@@ -63,7 +69,7 @@ export class Tally implements Meter {
     const projected = new Projection();
     project(projected);
     return Object.entries<MetricDefinition>(METRICS).flatMap(([name, definition]) => {
-      const series = projected.seriesOf(name) ?? [...this.#metrics.get(name)?.series.values() ?? []];
+      const series = projected.seriesOf(name) ?? this.#metrics.get(name)?.series ?? [];
       return series.length === 0 ? [] : [{ ...definition, name, series }];
     });
   }
@@ -72,29 +78,37 @@ export class Tally implements Meter {
     let metric = this.#metrics.get(name);
     if (metric === undefined) {
       const { labels, buckets }: MetricDefinition = METRICS[name];
-      this.#metrics.set(name, metric = { labels, buckets, series: new Map() });
+      this.#metrics.set(name, metric = { labels, buckets, root: new Map(), series: [] });
     }
-    let key = "";
-    for (const label of metric.labels) key += `${cut(labels[label])}\0`;
-    return metric.series.get(key) ?? addSeries(metric, key, labels);
+    let at: Level | Counted | undefined = metric.root;
+    for (const label of metric.labels) at = (at as Level | undefined)?.get(cut(labels[label]));
+    if (metric.labels.length === 0) at = metric.series[0];
+    return at as Counted | undefined ?? addSeries(metric, labels);
   }
 }
 
-function addSeries(
-  { labels: names, buckets, series }: Metric,
-  key: string,
-  labels: Readonly<Record<string, string>>,
-): Counted {
-  const isFull = series.size >= SERIES_MAX;
-  const [ownKey, values] = isFull ? [OTHER, Object.fromEntries(names.map((name) => [name, OTHER]))] : [key, labels];
-  const known = series.get(ownKey);
-  if (known !== undefined) return known;
+function addSeries(metric: Metric, labels: Readonly<Record<string, string>>): Counted {
+  const { labels: names, buckets, root, series } = metric;
+  const isFull = series.length >= SERIES_MAX;
+  if (isFull && metric.other !== undefined) return metric.other;
+  const values = isFull ? Object.fromEntries(names.map((name) => [name, OTHER])) : labels;
   const added: Counted = {
     labels: labelText(names, values),
     value: 0,
     ...buckets && { counts: [...buckets.map(() => 0), 0] },
   };
-  series.set(ownKey, added);
+  series.push(added);
+  if (isFull) return metric.other = added;
+  let level = root;
+  for (const [index, name] of names.entries()) {
+    const value = cut(labels[name]);
+    if (index === names.length - 1) level.set(value, added);
+    else {
+      const next = level.get(value) as Level | undefined ?? new Map();
+      level.set(value, next);
+      level = next;
+    }
+  }
   return added;
 }
 
