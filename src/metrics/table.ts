@@ -304,7 +304,7 @@ export const METRICS = {
     kind: "histogram",
     unit: "seconds",
     labels: ["balancer"],
-    help: "Duration of the writer's turns that had a new wish or changed the balancer.",
+    help: "Duration of the writer's turns that had a new desired state or changed the balancer.",
     buckets: SECONDS,
   },
   lighthouse_balancer_drift_total: {
