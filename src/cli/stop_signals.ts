@@ -8,12 +8,12 @@ const EXIT_CODES = { SIGTERM: 143, SIGINT: 130 } as const;
  * A Ctrl-C reaches every process of a terminal, and a launcher passes it on
  * once more: what comes within this time is the same request.
  */
-export const SAME_WISH_MS = 250;
+export const SAME_REQUEST_MS = 250;
 
 /** What one more signal asks for. Pure. */
 export function judgeStop(firstMs: number | undefined, nowMs: number): "stop" | "same" | "now" {
   if (firstMs === undefined) return "stop";
-  return nowMs - firstMs < SAME_WISH_MS ? "same" : "now";
+  return nowMs - firstMs < SAME_REQUEST_MS ? "same" : "now";
 }
 
 /** What {@linkcode StopSignals} does. */

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { eventually } from "../../tests/support/eventually.ts";
-import { judgeStop, SAME_WISH_MS, StopSignals } from "./stop_signals.ts";
+import { judgeStop, SAME_REQUEST_MS, StopSignals } from "./stop_signals.ts";
 
 Deno.test("judgeStop() ends in order first, and at once when asked again, but not for one Ctrl-C that comes twice", () => {
   assert.equal(judgeStop(undefined, 5), "stop");
-  assert.equal(judgeStop(5, 5 + SAME_WISH_MS - 1), "same");
-  assert.equal(judgeStop(5, 5 + SAME_WISH_MS), "now");
+  assert.equal(judgeStop(5, 5 + SAME_REQUEST_MS - 1), "same");
+  assert.equal(judgeStop(5, 5 + SAME_REQUEST_MS), "now");
 });
 
 Deno.test("StopSignals hears the signals until it is disposed of", async () => {
@@ -19,7 +19,7 @@ Deno.test("StopSignals hears the signals until it is disposed of", async () => {
     });
     Deno.kill(Deno.pid, "SIGTERM");
     await eventually("the first is heard", () => did.length === 1);
-    now = SAME_WISH_MS;
+    now = SAME_REQUEST_MS;
     Deno.kill(Deno.pid, "SIGTERM");
     await eventually("the second is heard", () => did.length === 2);
   }

@@ -170,7 +170,7 @@ Deno.test.each([
   { kind: "check's config", config: desired({ web: service({ bad: true }) }), then: "It is bad" },
   { kind: "section", config: desired({ cluster: cluster({ haproxy: { bad: 1 } }) }), then: "It is bad" },
   {
-    kind: "wish for permissions",
+    kind: "requested permission",
     config: desired({ web: service({ asks: { net: ["10.0.0.9:80"] } }) }),
     then: 'Cannot grant what the plugin asks for: net "10.0.0.9:80" is not the check\'s own target, "127.0.0.1:80"',
   },

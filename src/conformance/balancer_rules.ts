@@ -1,5 +1,5 @@
 /**
- * What every balancer must do: render the same for the same wish, read back
+ * What every balancer must do: render the same for the same wanted state, read back
  * what it rendered, and plan nothing where nothing is to be done.
  *
  * @module
@@ -66,7 +66,7 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
   });
   return [
     ...pluginRules("balancer", subject, { scope: { instance: name }, config: () => example }),
-    rule("renders the same bytes for the same wish, and others for other members", async (given) => {
+    rule("renders the same bytes for the same wanted state, and others for other members", async (given) => {
       const { plugin } = given;
       const [first, again] = [
         await plugin.render(wantedOf(given, [8001])),

@@ -45,7 +45,7 @@ export interface SchemaIssue {
 
 /**
  * The permissions one instance of a plugin needs, each as narrow as it can be
- * said. There is no way to write "all": a wish that is not an explicit list is
+ * said. There is no way to write "all": a request that is not an explicit list is
  * not expressible.
  */
 export interface PermissionRequest {
@@ -639,7 +639,7 @@ export interface Notice {
 
 /** What a balancer's `render` answers. */
 export interface Rendered {
-  /** The config files, by path: the same wish gives the same bytes. */
+  /** The config files, by path: the same wanted state gives the same bytes. */
   readonly files: ReadonlyMap<string, RenderedFile>;
   /** What an operator should know of them. */
   readonly notices: readonly Notice[];

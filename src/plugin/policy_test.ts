@@ -110,14 +110,14 @@ Deno.test.each([{ env: "" }, { env: "*" }, { env: "A*" }, { env: "A B" }, { env:
 Deno.test.each(["read", "write", "run", "env"].map((access) => ({ access })))(
   "decide() refuses a plugin that does not ship to $access, unless the operator allows it",
   ({ access }) => {
-    const wish = access === "env" ? "HOME" : "/usr/bin/true";
-    assert.deepEqual(refusals({ [access]: [wish] }, { source: FOREIGN }), [
-      `${access} ${JSON.stringify(wish)} is not granted: allow.${access} of the plugin is empty`,
+    const asked = access === "env" ? "HOME" : "/usr/bin/true";
+    assert.deepEqual(refusals({ [access]: [asked] }, { source: FOREIGN }), [
+      `${access} ${JSON.stringify(asked)} is not granted: allow.${access} of the plugin is empty`,
     ]);
     const allowing = (entry: string): PluginSource => ({ ...FOREIGN, name: "check/x", allow: { [access]: [entry] } });
-    assert.deepEqual(refusals({ [access]: [wish] }, { source: allowing(wish) }), []);
-    assert.deepEqual(refusals({ [access]: [wish] }, { source: allowing("/other") }), [
-      `${access} ${JSON.stringify(wish)} is not granted: allow.${access} of check/x in plugins.yaml has "/other"`,
+    assert.deepEqual(refusals({ [access]: [asked] }, { source: allowing(asked) }), []);
+    assert.deepEqual(refusals({ [access]: [asked] }, { source: allowing("/other") }), [
+      `${access} ${JSON.stringify(asked)} is not granted: allow.${access} of check/x in plugins.yaml has "/other"`,
     ]);
   },
 );

@@ -129,7 +129,7 @@ export class Monitor implements AsyncDisposable {
     );
   }
 
-  /** Takes a new wish, whole. */
+  /** Takes what is wanted now, whole. */
   apply(wanted: readonly MonitoredPort[]): void {
     const keys = new Set(wanted.map(({ key }) => key));
     for (const [key, running] of this.#ports) {

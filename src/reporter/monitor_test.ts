@@ -176,7 +176,7 @@ Deno.test("Monitor warns of a service without checks at each interval, until it 
   bench.monitor.apply([{ ...PORT, checks: [] }]);
   assert.equal(await rounds(), 2);
   bench.monitor.apply([{ ...PORT, checks: [] }]);
-  assert.equal(await rounds(), 2, "the same wish again does not double it");
+  assert.equal(await rounds(), 2, "the same again does not double it");
   bench.monitor.apply([PORT]);
   assert.equal(await rounds(), 0);
   bench.monitor.apply([{ ...PORT, intervalMs: 2_000, checks: [] }]);

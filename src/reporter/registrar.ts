@@ -78,7 +78,7 @@ interface Tracked {
   failure: string | undefined;
   /** When it was last taken over from another address, from which, and whether another time shortly before. */
   takeover: { readonly atMs: number; readonly from: string; readonly isContest: boolean } | undefined;
-  /** Wakes the entry's loop: its wish or what is known has changed. */
+  /** Wakes the entry's loop: what is wanted or what is known has changed. */
   wake: () => void;
   readonly controller: AbortController;
 }
@@ -93,7 +93,7 @@ interface Tracked {
 export class Registrar implements AsyncDisposable {
   readonly #options: RegistrarOptions;
   readonly #entries = new Map<string, Tracked>();
-  /** The last wish. */
+  /** What was last wanted. */
   #wanted: readonly Registration[] = [];
   /** The loops of the entries, as long as they run. */
   readonly #loops = new Set<Promise<void>>();
@@ -114,7 +114,7 @@ export class Registrar implements AsyncDisposable {
   }
 
   /**
-   * Takes a new wish, whole. What was registered and is not mentioned any more
+   * Takes what is wanted now, whole. What was registered and is not mentioned any more
    * is deregistered if it is ours, however long it takes; if it is to be registered under another
    * name or elsewhere, only once it is.
    */
@@ -124,14 +124,14 @@ export class Registrar implements AsyncDisposable {
     const keys = new Set(wanted.map(keyOf));
     for (const [key, entry] of this.#entries) {
       if (keys.has(key) || entry.isLeaving || this.#isAwaitingSuccessor(entry)) continue;
-      this.#wish(entry, { ...entry.registration, wanted: "absent" }, { isLeaving: true });
+      this.#want(entry, { ...entry.registration, wanted: "absent" }, { isLeaving: true });
       // It was taken back already.
       if (isDone(entry)) this.#forget(entry);
     }
     for (const registration of wanted) {
       const entry = this.#entries.get(keyOf(registration));
       if (entry === undefined) this.#add(registration);
-      else this.#wish(entry, registration, { isLeaving: false });
+      else this.#want(entry, registration, { isLeaving: false });
     }
   }
 
@@ -170,7 +170,7 @@ export class Registrar implements AsyncDisposable {
     return hadAny;
   }
 
-  /** Ends all loops, and takes no wish any more. What is registered stays so. */
+  /** Ends all loops, and takes nothing any more. What is registered stays so. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     for (const entry of [...this.#entries.values()]) this.#forget(entry);
@@ -222,11 +222,11 @@ export class Registrar implements AsyncDisposable {
     this.#loops.add(loop);
   }
 
-  /** Takes a wish; one that says the same as before does not end a wait after a failure. */
-  #wish(entry: Tracked, registration: Registration, { isLeaving }: { isLeaving: boolean }): void {
-    const before = wishOf(entry);
+  /** Takes what is wanted of one; what says the same as before does not end a wait after a failure. */
+  #want(entry: Tracked, registration: Registration, { isLeaving }: { isLeaving: boolean }): void {
+    const before = wantedOf(entry);
     [entry.registration, entry.isLeaving] = [registration, isLeaving];
-    if (wishOf(entry) !== before) entry.wake();
+    if (wantedOf(entry) !== before) entry.wake();
   }
 
   /** Whether a node that nobody speaks of any more is to be found under another name or elsewhere, and is not yet. */
@@ -253,7 +253,7 @@ export class Registrar implements AsyncDisposable {
       const isCarriedOut = await this.#change(entry, signal);
       failures = isCarriedOut ? 0 : failures + 1;
       if (isDone(entry) && entry.isLeaving) return this.#forget(entry);
-      // A wish or a session that changed meanwhile is not waited with.
+      // What is wanted or a session that changed meanwhile ends the wait.
       if (isCarriedOut && !isDone(entry)) continue;
       // An absent node needs no more than to have been taken back once in a session.
       const waitMs = !isCarriedOut
@@ -283,8 +283,8 @@ export class Registrar implements AsyncDisposable {
   async #change(entry: Tracked, signal: AbortSignal): Promise<boolean> {
     const { change, clock, log, meter = UNMETERED } = this.#options;
     const { registration, session } = entry;
-    const wish = wishOf(entry);
-    const isNews = entry.done !== wish;
+    const wanted = wantedOf(entry);
+    const isNews = entry.done !== wanted;
     const operation = operationOf(entry);
     const at = { discovery: registration.discovery, cluster: registration.cluster, node: nodeName(registration.node) };
     // What is on its way may arrive even if nobody waits for it any more.
@@ -317,13 +317,13 @@ export class Registrar implements AsyncDisposable {
     }
     entry.failure = undefined;
     if (session === entry.session) {
-      entry.done = wish;
+      entry.done = wanted;
       entry.told.resolve();
     }
     if (isNews) {
       const isRegistered = operation === "register";
       // In a session that has ended meanwhile it is not registered, and is about to be.
-      const isInForce = entry.done === wish;
+      const isInForce = entry.done === wanted;
       if (isInForce && isRegistered) log.info("Registered", { event: "registration.registered", ...at });
       if (isInForce && !isRegistered && entry.isOurs) {
         log.info("Deregistered", { event: "registration.deregistered", ...at });
@@ -346,7 +346,7 @@ function operationOf({ isLeaving, registration }: Tracked): Operation {
 }
 
 /** What is compared: the whole of what a registry is told of a node. */
-function wishOf(entry: Tracked): string {
+function wantedOf(entry: Tracked): string {
   const operation = operationOf(entry);
   return operation === "register"
     ? JSON.stringify([entry.registration.node, entry.registration.options ?? null])
@@ -355,5 +355,5 @@ function wishOf(entry: Tracked): string {
 
 /** Whether the registry was told what is wanted; a node that was deregistered has nothing left to deregister. */
 function isDone(entry: Tracked): boolean {
-  return entry.done === wishOf(entry) || (entry.isLeaving && entry.done === "deregister");
+  return entry.done === wantedOf(entry) || (entry.isLeaving && entry.done === "deregister");
 }

@@ -7,7 +7,7 @@ import { type Operation, Registrar, type Registration } from "./registrar.ts";
 import { samplesOf } from "../../tests/support/metric_samples.ts";
 import { Tally } from "../metrics/tally.ts";
 
-/** A wish for one node: `web:80` up, unless told. */
+/** What is wanted of one node: `web:80` up, unless told. */
 function want(
   name = "web:80",
   { wanted = "present", metadata = {}, discovery = "zoo" }: {
@@ -270,9 +270,9 @@ Deno.test("Registrar releases a node that was down, and whose new registration i
 
 Deno.test("Registrar asks for nothing twice while nothing changes, but asserts now and then what is registered", async () => {
   await using bench = new Bench();
-  const wish = [want("web:80"), down("web:81")];
-  await bench.apply(wish);
-  for (let i = 0; i < 10; i++) bench.registrar.apply(wish);
+  const wanted = [want("web:80"), down("web:81")];
+  await bench.apply(wanted);
+  for (let i = 0; i < 10; i++) bench.registrar.apply(wanted);
   await bench.pass(20_000);
   assert.deepEqual(await bench.news(), []);
   await bench.pass(20_000);
@@ -325,13 +325,13 @@ Deno.test("Registrar warns of a failure once, and again when the reason is anoth
   ]);
 });
 
-Deno.test("Registrar: wishes that say the same as before do not hasten a try after a failure", async () => {
+Deno.test("Registrar: states that say the same as before do not hasten a try after a failure", async () => {
   await using bench = new Bench({ random: () => 1 });
   bench.fault = "out of reach";
   bench.registrar.apply([want("web:80"), want("web:81")]);
   await bench.pass(3_000);
   await bench.news();
-  // Another port flaps, so that the whole wish is given again and again.
+  // Another port flaps, so that all of it is given again and again.
   for (let i = 0; i < 50; i++) {
     bench.registrar.apply([want("web:80"), i % 2 ? want("web:81") : down("web:81")]);
     await settle();
@@ -339,7 +339,7 @@ Deno.test("Registrar: wishes that say the same as before do not hasten a try aft
   assert.deepEqual((await bench.news()).filter((what) => what.endsWith("80")), []);
 });
 
-Deno.test("Registrar acts at once when the wish changes, even while it waits after a failure", async () => {
+Deno.test("Registrar acts at once when what is wanted changes, even while it waits after a failure", async () => {
   await using bench = new Bench({ random: () => 1 });
   bench.fault = "out of reach";
   bench.registrar.apply([want()]);
@@ -592,7 +592,7 @@ Deno.test("Registrar.withdrawAll() tries at once what waits after a failure, and
   await bench.registrar.withdrawAll(AbortSignal.abort());
 });
 
-Deno.test("Registrar ends what is in flight when it is disposed of, leaves no timer and takes no wish any more", async () => {
+Deno.test("Registrar ends what is in flight when it is disposed of, leaves no timer and takes nothing any more", async () => {
   const bench = new Bench();
   await bench.apply([want("web:80")]);
   bench.isSlow = true;
@@ -604,11 +604,11 @@ Deno.test("Registrar ends what is in flight when it is disposed of, leaves no ti
 });
 
 type Happening =
-  | { readonly do: "wish"; readonly wish: readonly Registration[] }
+  | { readonly do: "wanted"; readonly wanted: readonly Registration[] }
   | { readonly do: "fail" | "work" | "slow" | "quick" | "lose" | "land" }
   | { readonly do: "pass"; readonly ms: number };
 
-Deno.test("Registrar ends in what is wanted, after any wishes, failures, delays and lost sessions", async () => {
+Deno.test("Registrar ends in what is wanted, after any changes, failures, delays and lost sessions", async () => {
   const registration = fc.record({
     name: fc.constantFrom("web:80", "web:81", "db:80"),
     wanted: fc.constantFrom("present" as const, "absent" as const),
@@ -618,12 +618,12 @@ Deno.test("Registrar ends in what is wanted, after any wishes, failures, delays 
     const registration = want(name, { wanted, metadata: { zone } });
     return isRenamed ? renamed(registration) : registration;
   });
-  const wish = fc.uniqueArray(registration, {
+  const wanted = fc.uniqueArray(registration, {
     selector: ({ cluster, node }) => `${cluster}:${node.port}`,
     maxLength: 3,
   });
   const happening: fc.Arbitrary<Happening> = fc.oneof(
-    { weight: 3, arbitrary: wish.map((wish) => ({ do: "wish" as const, wish })) },
+    { weight: 3, arbitrary: wanted.map((wanted) => ({ do: "wanted" as const, wanted })) },
     fc.constantFrom(...(["fail", "work", "slow", "quick", "lose", "land"] as const).map((what) => ({ do: what }))),
     fc.constantFrom(0, 100, 1_000, 15_000).map((ms) => ({ do: "pass" as const, ms })),
   );
@@ -634,8 +634,8 @@ Deno.test("Registrar ends in what is wanted, after any wishes, failures, delays 
       let last: readonly Registration[] = [];
       let everWanted = new Set<string>();
       for (const each of happenings) {
-        if (each.do === "wish") {
-          last = each.wish;
+        if (each.do === "wanted") {
+          last = each.wanted;
           everWanted = everWanted.union(new Set(last.map(({ cluster, node }) => `zoo ${cluster} ${nodeName(node)}`)));
           bench.registrar.apply(last);
         } else if (each.do === "fail") bench.fault = "out of reach";

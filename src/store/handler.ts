@@ -10,7 +10,7 @@ import { bare, Encodings, etagOf, json, JSON_TYPE, refuse, say, valueAnswer } fr
 import { readBody } from "./body.ts";
 import { COPY_ENVELOPE_BYTES, formatCopy, parseCopy } from "./copy_text.ts";
 import { JsonError, parseJson } from "./json_text.ts";
-import { readLeaseWish } from "./lease_wish.ts";
+import { readLeaseRequest } from "./lease_request.ts";
 import type { Limits } from "./limits.ts";
 import { Overview } from "./overview.ts";
 import { formatPath, parsePath, type Path } from "./path.ts";
@@ -339,11 +339,11 @@ export class Handler implements Disposable {
       const refusal = store.renewLease(name, identity.name);
       return refusal === undefined ? json(shown(), { version: store.copy.version }) : refuse(refusal);
     }
-    const wish = readLeaseWish(body, { name, holder: identity.name, depthMax: this.#options.limits.depthMax });
-    if (wish instanceof Refusal) return refuse(wish);
-    const barred = [...wish.keys.keys()].find((key) => !identity.mayWrite(parsePath(key) ?? []));
+    const asked = readLeaseRequest(body, { name, holder: identity.name, depthMax: this.#options.limits.depthMax });
+    if (asked instanceof Refusal) return refuse(asked);
+    const barred = [...asked.keys.keys()].find((key) => !identity.mayWrite(parsePath(key) ?? []));
     if (barred !== undefined) return refuse(forbidden(`change ${barred}`));
-    const outcome = await store.lease(wish);
+    const outcome = await store.lease(asked);
     if (outcome instanceof Refusal) return refuse(outcome);
     return json(shown(), { status: outcome.isChanged ? 201 : 200, version: store.copy.version });
   }

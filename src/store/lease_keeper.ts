@@ -1,7 +1,7 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Journal } from "./journal.ts";
-import { end, grant, isGranted, type Lease, type LeaseWish } from "./leases.ts";
+import { end, grant, isGranted, type Lease, type LeaseRequest } from "./leases.ts";
 import { Refusal } from "./refusal.ts";
 import type { Copy } from "./snapshot.ts";
 
@@ -43,27 +43,27 @@ export class LeaseKeeper implements Disposable {
   }
 
   /** Gives a lease its keys, or renews it if it has just them. */
-  async grant(wish: LeaseWish): Promise<{ readonly isChanged: boolean } | Refusal> {
-    const lease = this.#journal.current.leases.get(wish.name);
-    const foreign = refuseForeign(lease, wish.holder);
+  async grant(asked: LeaseRequest): Promise<{ readonly isChanged: boolean } | Refusal> {
+    const lease = this.#journal.current.leases.get(asked.name);
+    const foreign = refuseForeign(lease, asked.holder);
     if (foreign !== undefined) return foreign;
     // While nothing is on its way, what is current is what a turn would find.
-    if (!this.#journal.isBusy && isGranted(this.#journal.current, wish)) {
-      this.#renew(wish.name, wish.ttlMs);
+    if (!this.#journal.isBusy && isGranted(this.#journal.current, asked)) {
+      this.#renew(asked.name, asked.ttlMs);
       return { isChanged: false };
     }
     let isChanged = false;
     const outcome = await this.#journal.change((current) => {
-      const refusal = refuseForeign(current.leases.get(wish.name), wish.holder);
+      const refusal = refuseForeign(current.leases.get(asked.name), asked.holder);
       if (refusal !== undefined) return refusal;
-      if (isGranted(current, wish)) return undefined;
-      const change = grant(current, wish);
+      if (isGranted(current, asked)) return undefined;
+      const change = grant(current, asked);
       if (typeof change === "string") return new Refusal("Concurrent Update", change);
       isChanged = true;
       return change;
     }, { joins: true });
     if (outcome instanceof Refusal) return outcome;
-    this.#renew(wish.name, wish.ttlMs);
+    this.#renew(asked.name, asked.ttlMs);
     return { isChanged };
   }
 

@@ -23,7 +23,7 @@ export interface Leased {
 }
 
 /** What a lease is asked to hold, whole: a key that it held and that is not there any more vanishes. */
-export interface LeaseWish {
+export interface LeaseRequest {
   readonly name: string;
   readonly holder?: string;
   readonly ttlMs: number;
@@ -40,27 +40,27 @@ export interface LeaseChange extends Leased {
 }
 
 /** Gives a lease what it asks for; a text says why it cannot be. */
-export function grant({ data, leases }: Leased, asked: LeaseWish): LeaseChange | string {
+export function grant({ data, leases }: Leased, asked: LeaseRequest): LeaseChange | string {
   const owners = ownersOf(leases);
-  const wish = yielded(asked, owners);
+  const request = yielded(asked, owners);
   const touched: Path[] = [];
   const others = new Map(leases);
-  const before = leases.get(wish.name);
+  const before = leases.get(request.name);
   let tree = data;
   for (const key of before?.keys ?? []) {
-    if (wish.keys.has(key)) continue;
+    if (request.keys.has(key)) continue;
     const path = pathOf(key);
     const without = withoutValue(tree, path);
     if (without === undefined) continue;
     tree = without;
     touched.push(path);
   }
-  const clash = clashOf(wish.keys, owners);
+  const clash = clashOf(request.keys, owners);
   if (clash !== undefined) return clash;
-  for (const [key, value] of wish.keys) {
+  for (const [key, value] of request.keys) {
     const path = pathOf(key);
     const owner = owners.get(key);
-    if (owner !== undefined && owner !== wish.name) {
+    if (owner !== undefined && owner !== request.name) {
       takeKey(others, owner, key);
     }
     if (!canHold(tree, path)) return `Cannot lease ${key} as what should hold it is no object`;
@@ -70,8 +70,8 @@ export function grant({ data, leases }: Leased, asked: LeaseWish): LeaseChange |
     tree = next;
     touched.push(path);
   }
-  const { name, holder, ttlMs } = wish;
-  others.set(name, { name, ...(holder === undefined ? {} : { holder }), ttlMs, keys: [...wish.keys.keys()].sort() });
+  const { name, holder, ttlMs } = request;
+  others.set(name, { name, ...(holder === undefined ? {} : { holder }), ttlMs, keys: [...request.keys.keys()].sort() });
   return { data: tree, leases: others, touched };
 }
 
@@ -91,13 +91,13 @@ export function end({ data, leases }: Leased, name: string): LeaseChange {
   return { data: tree, leases: others, touched };
 }
 
-/** Whether a lease is what a wish asks for, so that it is merely renewed. */
-export function isGranted({ data, leases }: Leased, asked: LeaseWish): boolean {
+/** Whether a lease is what a request asks for, so that it is merely renewed. */
+export function isGranted({ data, leases }: Leased, asked: LeaseRequest): boolean {
   const lease = leases.get(asked.name);
-  const wish = lease?.keys.length === asked.keys.size ? asked : yielded(asked, ownersOf(leases));
-  return lease !== undefined && lease.ttlMs === wish.ttlMs && lease.keys.length === wish.keys.size &&
+  const request = lease?.keys.length === asked.keys.size ? asked : yielded(asked, ownersOf(leases));
+  return lease !== undefined && lease.ttlMs === request.ttlMs && lease.keys.length === request.keys.size &&
     lease.keys.every((key) => {
-      const value = wish.keys.get(key);
+      const value = request.keys.get(key);
       return value !== undefined && sameTree(treeAt(data, pathOf(key)), value);
     });
 }
@@ -108,10 +108,10 @@ function ownersOf(leases: Leases): Map<string, string> {
 }
 
 /** Leaves out what is left to other leases. */
-function yielded(wish: LeaseWish, owners: ReadonlyMap<string, string>): LeaseWish {
-  if (wish.yields === undefined || wish.yields.size === 0) return wish;
-  const isLeft = (key: string) => wish.yields?.has(key) && (owners.get(key) ?? wish.name) !== wish.name;
-  return { ...wish, keys: new Map([...wish.keys].filter(([key]) => !isLeft(key))) };
+function yielded(request: LeaseRequest, owners: ReadonlyMap<string, string>): LeaseRequest {
+  if (request.yields === undefined || request.yields.size === 0) return request;
+  const isLeft = (key: string) => request.yields?.has(key) && (owners.get(key) ?? request.name) !== request.name;
+  return { ...request, keys: new Map([...request.keys].filter(([key]) => !isLeft(key))) };
 }
 
 function pathOf(key: string): Path {
@@ -158,7 +158,7 @@ export function leasesToJson(leases: Leases): readonly Lease[] {
   return [...leases.values()];
 }
 
-/** Reads what {@linkcode leasesToJson} wrote; a lease that is none is left out. */
+/** Reads what {@linkcode leasesToJson} wrote; a lease that is none is request out. */
 export function leasesFromJson(json: unknown): Leases {
   const leases = new Map<string, Lease>();
   for (const item of Array.isArray(json) ? json : []) {

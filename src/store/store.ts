@@ -4,7 +4,7 @@ import { Archive } from "./archive.ts";
 import { HASHES } from "./hashes.ts";
 import { History } from "./history.ts";
 import { Journal } from "./journal.ts";
-import type { LeaseWish } from "./leases.ts";
+import type { LeaseRequest } from "./leases.ts";
 import { LeaseKeeper, type Renewals } from "./lease_keeper.ts";
 import { fateOf } from "./lineage.ts";
 import { acquire, type Asking, held, isUsedUp, type Lock, LOCK_REST_MS } from "./lock.ts";
@@ -250,8 +250,8 @@ export class Store implements AsyncDisposable {
   }
 
   /** Gives a lease its keys, or renews it; answers whether it was more than renewed. */
-  async lease(wish: LeaseWish): Promise<{ readonly isChanged: boolean } | Refusal> {
-    return this.refuseUnavailable() ?? await this.#leases.grant(wish);
+  async lease(asked: LeaseRequest): Promise<{ readonly isChanged: boolean } | Refusal> {
+    return this.refuseUnavailable() ?? await this.#leases.grant(asked);
   }
 
   /** Renews a lease as it is. */

@@ -188,7 +188,7 @@ export class Fleet implements AsyncDisposable {
     );
   }
 
-  /** Takes a new wish, whole. Returns at once; what it takes is done in the background. */
+  /** Takes what is wanted now, whole. Returns at once; what it takes is done in the background. */
   apply(wanted: readonly WorkerSpec[]): void {
     if (this.#closed) return;
     if (this.#census === undefined && this.#threads.room !== undefined) this.#track(this.#keepRoom(this.#threads.room));

@@ -2,7 +2,7 @@ import type { InstanceSpec, PluginInstance } from "../plugin/instance.ts";
 
 /** One worker as it is wanted: its plugin, and the instances that it serves. */
 export interface WorkerSpec {
-  /** Unique, stable over changes of config: what is compared from one wish to the next. */
+  /** Unique, stable over changes of config: what is compared from one config to the next. */
   readonly key: string;
   /** `builtin:kind/name` or a `data:` URL. */
   readonly module: string;

@@ -22,7 +22,7 @@ import { words } from "./words.ts";
 /** HAProxy's largest weight. */
 const WEIGHT_MAX = 256;
 
-/** What decides which lines of a wish get into the file. */
+/** What decides which lines get into the file. */
 export function passingOf({ config: { directives }, leftOut = [] }: HaproxyWanted, tell: Tell): Passing {
   return { directives, leftOut, tell };
 }
@@ -42,11 +42,11 @@ export function defaultsLines({ config, version }: HaproxyWanted, passing: Passi
 }
 
 /** Works out clusters and members, sorted by name; leaves out what could break the file. */
-export function serve(wish: HaproxyWanted, tell: Tell): readonly ServedCluster[] {
-  const { config, host, version, clusters } = wish;
-  const passing = passingOf(wish, tell);
-  const defaults = defaultsLines(wish, passing);
-  const ownFrontend = ownFrontends(wish);
+export function serve(wanted: HaproxyWanted, tell: Tell): readonly ServedCluster[] {
+  const { config, host, version, clusters } = wanted;
+  const passing = passingOf(wanted, tell);
+  const defaults = defaultsLines(wanted, passing);
+  const ownFrontend = ownFrontends(wanted);
   const served: ServedCluster[] = [];
   const names = new Set<string>();
   const taken = new Set(clusters.map(({ name }) => name));

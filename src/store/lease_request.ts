@@ -1,7 +1,7 @@
 import { formatDuration, parseDuration } from "../kernel/duration.ts";
 import { quote } from "../kernel/quote.ts";
 import { JsonError, parseJson } from "./json_text.ts";
-import type { LeaseWish } from "./leases.ts";
+import type { LeaseRequest } from "./leases.ts";
 import { formatPath, outerTexts, parsePath } from "./path.ts";
 import { Refusal } from "./refusal.ts";
 import { Branch, depthOf, List, type Tree } from "./tree.ts";
@@ -17,24 +17,24 @@ const NAME_LENGTH_MAX = 256;
  * paths as in a URL behind `/data`; `"yields": [PATH]` names the keys that are
  * left to another lease if one has them by now.
  */
-export function readLeaseWish(body: string, { name, holder, depthMax }: {
+export function readLeaseRequest(body: string, { name, holder, depthMax }: {
   readonly name: string;
   readonly holder: string | undefined;
   readonly depthMax: number;
-}): LeaseWish | Refusal {
+}): LeaseRequest | Refusal {
   const refusal = (why: string) => new Refusal("Bad Request", `Cannot grant the lease ${quote(name)}: ${why}`);
   if (name === "" || name.length > NAME_LENGTH_MAX) {
     return refusal(`its name must have 1 to ${NAME_LENGTH_MAX} characters`);
   }
-  let wish: Tree;
+  let asked: Tree;
   try {
     // The keys are two levels within the body.
-    wish = parseJson(body, { depthMax: depthMax + 2 });
+    asked = parseJson(body, { depthMax: depthMax + 2 });
   } catch (error) {
     if (error instanceof JsonError) return refusal(error.message);
     throw error;
   }
-  const { ttl, keys = new Branch([], []), yields, ...unknown } = wish instanceof Branch ? entriesOf(wish) : {};
+  const { ttl, keys = new Branch([], []), yields, ...unknown } = asked instanceof Branch ? entriesOf(asked) : {};
   const ttlMs = typeof ttl === "number" ? ttl * 1_000 : typeof ttl === "string" ? parseDuration(ttl) ?? NaN : NaN;
   if (!(ttlMs >= TTL_MS.min && ttlMs <= TTL_MS.max)) {
     const range = `from ${formatDuration(TTL_MS.min)} to ${formatDuration(TTL_MS.max)}`;
