@@ -1,6 +1,8 @@
 import { assertUnnoticed, FaultStage } from "../support/fault_stage.ts";
+import { makeCertificates } from "../support/certificates.ts";
 import { Etcd } from "../support/etcd.ts";
 import { eventually } from "../support/eventually.ts";
+import { TempDir } from "../support/temp_dir.ts";
 
 const WEB = "/lighthouse/services/web/";
 
@@ -33,6 +35,22 @@ Deno.test("etcd is killed and started again: no request fails, and every node is
     await stage.writer.event("registry.unreachable");
     await etcd.start();
     await untilRegistered(etcd, 3);
+    await changesReach(stage);
+  });
+  assertUnnoticed(t, aftermath);
+});
+
+Deno.test("etcd is killed and started again, over TLS with a client's certificate: no request fails", async (t) => {
+  await using dir = new TempDir();
+  const pem = await makeCertificates(dir);
+  const args = ["--cert-file", pem.good, "--key-file", pem.key, "--client-cert-auth", "--trusted-ca-file", pem.ca];
+  await using etcd = await Etcd.start({ args, scheme: "https", isOpen: false });
+  const tls = { ca: pem.ca, cert: pem.good, key: pem.key };
+  await using stage = await stageWith({ endpoints: [`https://${etcd.address}`], tls });
+  const aftermath = await stage.during(async () => {
+    await etcd.end("SIGKILL");
+    await stage.writer.event("registry.unreachable");
+    await etcd.start();
     await changesReach(stage);
   });
   assertUnnoticed(t, aftermath);
@@ -132,7 +150,8 @@ Deno.test("tokens expire, and the permission is revoked and granted again: no re
       ["auth", "enable"],
     ]
   ) await etcd.ctl(command, ...args);
-  const user = { username: "lighthouse", password: "secret" };
+  await using dir = new TempDir();
+  const user = { username: "lighthouse", password_file: await dir.write("password", "secret\n") };
   await using stage = await stageWith({ endpoints: [etcd.address], ...user });
   const aftermath = await stage.during(async () => {
     const prefix = ["--prefix=true", "/lighthouse/services/"];

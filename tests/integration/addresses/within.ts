@@ -12,9 +12,11 @@ import { HttpClient } from "../../../src/http/client.ts";
 import { PluginHost, type WorkerEvent } from "../../../src/supervisor/plugin_host.ts";
 import { type Certificates, makeCertificates } from "../../support/certificates.ts";
 import { testNode, up } from "../../support/discovery.ts";
+import { Etcd } from "../../support/etcd.ts";
 import { eventually } from "../../support/eventually.ts";
 import { freePort } from "../../support/free_port.ts";
 import { GrpcServer } from "../../support/grpc_server.ts";
+import { Serf } from "../../support/serf.ts";
 import { PostgresServer } from "../../support/postgres.ts";
 import { startInWorker } from "../../support/probe_in_worker.ts";
 import { RedisServer } from "../../support/redis.ts";
@@ -38,7 +40,11 @@ Deno.test.afterAll(() => dir[Symbol.asyncDispose]());
 type RegistryWorker = PluginHost & { readonly events: readonly WorkerEvent[]; connections(): readonly string[] };
 
 /** Starts a discovery plugin that is granted one `name:port`. */
-async function follow(name: "zookeeper" | "lighthouse", config: unknown, granted: string): Promise<RegistryWorker> {
+async function follow(
+  name: "etcd" | "lighthouse" | "serf" | "zookeeper",
+  config: unknown,
+  granted: string,
+): Promise<RegistryWorker> {
   const events: WorkerEvent[] = [];
   const host = new PluginHost({
     name,
@@ -163,7 +169,11 @@ Deno.test("a ZooKeeper session survives the loss of the address that it uses, wi
   await using worker = await zookeeperAt(`three.test:${port}`, 5_000);
   const registration = up(testNode(1));
   await worker.call({ type: "register", cluster: "web", registration, timeoutMs: 10_000 }, { deadlineMs: 10_000 });
-  const nodes = () => worker.events.findLast((event) => event.type === "snapshot")?.snapshot.nodes.length;
+  const nodes = () => {
+    // The first answer may be that there is no such cluster yet.
+    worker.post({ type: "taken", cluster: "web" });
+    return worker.events.findLast((event) => event.type === "snapshot")?.snapshot.nodes.length;
+  };
   await eventually("the node is seen", () => nodes() === 1);
   const used = proxies.find(({ connections }) => connections > 0);
   assert.ok(used !== undefined);
@@ -176,6 +186,42 @@ Deno.test("a ZooKeeper session survives the loss of the address that it uses, wi
   assert.equal(sessions.length, 2);
   assert.equal(sessions[0], sessions[1], "the session is the same, and the node with it");
 });
+
+const ADDRESSES = [
+  { what: "refuses", name: "first.test", at: LIVE.first, port: 0 },
+  { what: "refuses, in the other order", name: "second.test", at: LIVE.second, port: 0 },
+  { what: "swallows what it is sent", name: "hole.test", at: LIVE.first, port: HOLE_PORT },
+] as const;
+
+Deno.test.each(ADDRESSES)(
+  "etcd and a serf agent are reached by a name whose first address $what",
+  async ({ name, at, port }) => {
+    await using etcd = await Etcd.start();
+    await using serf = await Serf.start();
+    for (
+      const [plugin, server, config] of [
+        [
+          "etcd",
+          etcd.port,
+          (address: string) => ({ endpoints: [address], prefix: "/services", sessionTimeoutMs: 10_000 }),
+        ],
+        ["serf", serf.rpcPort, (address: string) => ({ address, refreshMs: 1_000, joinMs: 0 })],
+      ] as const
+    ) {
+      await using proxy = TcpProxy.start(server, { at: { hostname: at, port } });
+      const address = `${name}:${proxy.port}`;
+      await using worker = await follow(plugin, config(address), address);
+      await eventually(`${plugin} is connected`, () => worker.connections().at(-1) === "connected");
+      const registration = up(testNode(1));
+      await worker.call({ type: "register", cluster: "web", registration, timeoutMs: 10_000 }, { deadlineMs: 10_000 });
+      await eventually("the node is seen", () => {
+        const last = worker.events.findLast((event) => event.type === "snapshot");
+        worker.post({ type: "taken", cluster: "web" });
+        return last?.snapshot.nodes.length === 1;
+      });
+    }
+  },
+);
 
 Deno.test("a store is reached by a name whose first address refuses", async () => {
   const port = freePort();
