@@ -31,7 +31,8 @@ export function meterEffects(
       const startedMs = clock.now();
       try {
         const seen = await effects.observe(sources, pidOf, signal);
-        looked(sources.kind === "process" && seen.answers === undefined ? "down" : "ok", startedMs);
+        const isDown = sources.kind === "process" && seen.answers === undefined && seen.pid === undefined;
+        looked(isDown ? "down" : "ok", startedMs);
         return seen;
       } catch (error) {
         if (!signal.aborted) looked("error", startedMs);

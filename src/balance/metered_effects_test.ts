@@ -53,11 +53,13 @@ Deno.test("meterEffects() times looks by what came of them, and passes on what t
   await stage.observe({ files: new Map() });
   const failure = new Error("silent");
   assert.equal(await stage.observe(failure), failure);
+  // One that is known by its pid alone runs, though it answers nothing.
+  await stage.observe({ pid: 7 });
   const samples = samplesOf(stage.tally.collect());
-  for (const result of ["ok", "down", "error"]) {
+  for (const [result, looks] of [["ok", 2], ["down", 1], ["error", 1]] as const) {
     const name = "lighthouse_balancer_look_duration_seconds";
-    assert.equal(samples[`${name}_sum{balancer="haproxy",result="${result}"}`], 2);
-    assert.equal(samples[`${name}_count{balancer="haproxy",result="${result}"}`], 1);
+    assert.equal(samples[`${name}_sum{balancer="haproxy",result="${result}"}`], 2 * looks);
+    assert.equal(samples[`${name}_count{balancer="haproxy",result="${result}"}`], looks);
   }
 });
 

@@ -296,7 +296,7 @@ export const METRICS = {
     kind: "histogram",
     unit: "seconds",
     labels: ["balancer", "result"],
-    help: "Latency of a look at the balancer over its socket by result: ok, down, error.",
+    help: "Latency of a look at the balancer, over its socket if it has one, by result: ok, down, error.",
     buckets: SECONDS,
   },
   lighthouse_balancer_turn_duration_seconds: {

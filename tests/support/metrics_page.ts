@@ -34,7 +34,7 @@ Labels have few values: names from the config, kinds, results; never the address
   SERIES_MAX.toLocaleString("en")
 } series:
 counts with further label values go to a series whose labels are all \`(other)\`, and gauges beyond are counted in
-\`lighthouse_metric_series_omitted\`. Series of a cluster or service that left the config stay until the process restarts, at their last value.
+\`lighthouse_metric_series_omitted\`. Counters of what left the config stay at their last value until the process restarts; its gauges go at once.
 `;
 
 const TAIL = `## Propagation
