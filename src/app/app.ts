@@ -177,6 +177,7 @@ export class App {
     this.#membership = new MembershipGuard({
       live: this.#live,
       clock,
+      wallNow: options.wallNow ?? Date.now,
       log: this.#log,
       meter,
       propagation,

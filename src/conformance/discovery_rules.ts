@@ -118,6 +118,8 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       await untilPorts(writer, [8001, 8002, 8003]);
       await change(reporter, "deregister", 8002);
       await untilPorts(writer, [8001, 8003]);
+      const epochs = new Set(snapshots(writer).filter(({ exists }) => exists).map(({ epoch }) => epoch));
+      must(epochs.size === 1, `Its epoch changes though each answer follows the one before: ${[...epochs].join(", ")}`);
     }),
     rule("registers twice what is there once, and deregisters what is not there", async ({ config }) => {
       await using started = await open(config);

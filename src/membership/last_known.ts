@@ -9,7 +9,7 @@ import type { ClusterName } from "../model/topology.ts";
 import { writeAtomically } from "../system/atomic_file.ts";
 import { resolveTrusted } from "../system/trusted_file.ts";
 import { type Decider, UndecidedError } from "../plugin/decider.ts";
-import type { LiveTopology } from "./live_topology.ts";
+import type { LiveTopology, Origins } from "./live_topology.ts";
 import { type Confirmed, decodeTopology, encodeTopology, type Members } from "./topology_file.ts";
 import type { AcceptedBalancer } from "../config/accepted.ts";
 
@@ -68,6 +68,7 @@ export class LastKnown implements AsyncDisposable {
   #path: string | undefined;
   #remembered: Members = new Map();
   #confirmed: Confirmed = new Map();
+  #origins: ReadonlyMap<ClusterName, Origins> = new Map();
   #wanted: ReadonlySet<ClusterName> = new Set();
   #maxAgeMs = MAX_AGE_MS;
   /** The members that the file has, as text, and when it was written. */
@@ -91,8 +92,9 @@ export class LastKnown implements AsyncDisposable {
     const text = await this.#read(path);
     if (text === undefined) return;
     const decoded = await decodeTopology(text);
-    if (decoded.ok) [this.#remembered, this.#confirmed] = [decoded.members, decoded.confirmed];
-    else {
+    if (decoded.ok) {
+      [this.#remembered, this.#confirmed, this.#origins] = [decoded.members, decoded.confirmed, decoded.origins];
+    } else {
       const at = { path, reason: decoded.reason };
       this.#options.log.warn("Cannot use the last known members; going without", {
         event: "last_known.unusable",
@@ -120,7 +122,8 @@ export class LastKnown implements AsyncDisposable {
       for (const [cluster, nodes] of known) {
         if (nodes.length === 0 || this.#options.live.nodes(cluster) !== undefined) continue;
         const ageMs = this.#ageMs(cluster);
-        this.#options.live.adopt(cluster, this.#enrich(cluster, nodes), this.#options.clock.now() - ageMs);
+        const confirmedMs = this.#options.clock.now() - ageMs;
+        this.#options.live.adopt(cluster, this.#enrich(cluster, nodes), confirmedMs, this.#originsOf(cluster, nodes));
         // One that is not in the config now may be once its file is right.
         const level = wanted.has(cluster) ? "info" : "debug";
         const at = { cluster, nodes: nodes.length, age: `${Math.round(ageMs / 1_000)}s` };
@@ -164,6 +167,15 @@ export class LastKnown implements AsyncDisposable {
       });
       return undefined;
     }
+  }
+
+  /** The origins of nodes that an earlier life knew. */
+  #originsOf(cluster: ClusterName, nodes: readonly Node[]): Origins {
+    const known = this.#origins.get(cluster);
+    return new Map(nodes.flatMap((node) => {
+      const origin = known?.get(nodeName(node));
+      return origin === undefined ? [] : [[nodeName(node), origin] as const];
+    }));
   }
 
   /** Gives nodes what the balancer does not know of them: peer and metadata. */
@@ -227,7 +239,8 @@ export class LastKnown implements AsyncDisposable {
         cluster,
         wallNow() - nowMs + (live.confirmedMs(cluster, nowMs) ?? nowMs),
       ]);
-      const text = await encodeTopology(clusters, new Map(confirmed));
+      const origins = [...clusters.keys()].map((cluster) => [cluster, live.origins(cluster)] as const);
+      const text = await encodeTopology(clusters, new Map(confirmed), new Map(origins));
       try {
         await this.#disk.write(path, text);
         this.#written = { members, atMs: nowMs };

@@ -1,9 +1,21 @@
 import { type Node, nodeName } from "../model/node.ts";
 import type { ClusterName, ClusterSnapshot, Topology } from "../model/topology.ts";
 
+/** Where a member came from, and since when it has been one. */
+export interface MemberOrigin {
+  /** The discovery that reported it: the name of a file of `discovery/`. */
+  readonly source: string;
+  /** When that one first did, in milliseconds of the wall clock. */
+  readonly sinceMs: number;
+}
+
+/** The origins of a cluster's members, by the node's name; one that is not known is absent. */
+export type Origins = ReadonlyMap<string, MemberOrigin>;
+
 /** What is known of one cluster. */
 interface Known {
   readonly nodes: readonly Node[];
+  readonly origins: Origins;
   /** The generation with which these members came. */
   readonly generation: number;
   /** `adopted`: read back from the balancer's file. `registry`: the registry said so. */
@@ -47,19 +59,26 @@ export class LiveTopology {
     return this.#known.get(cluster)?.nodes;
   }
 
-  /** Takes what a registry says; answers whether it changes anything. */
-  replace({ cluster, nodes }: Pick<ClusterSnapshot, "cluster" | "nodes">): boolean {
+  /**
+   * Takes what a registry says; answers whether it changes anything. `seen`: who says so, and when; a member that
+   * it has said before keeps its time.
+   */
+  replace({ cluster, nodes }: Pick<ClusterSnapshot, "cluster" | "nodes">, seen?: MemberOrigin): boolean {
     const before = this.#known.get(cluster);
     const isSame = before !== undefined && sameNodes(before.nodes, nodes);
     if (!isSame) this.#generation++;
-    this.#known.set(cluster, { nodes, from: "registry", generation: isSame ? before.generation : this.#generation });
+    const known = before?.origins ?? NO_ORIGINS;
+    const isKept = isSame && before.from === "registry" && known.values().next().value?.source === seen?.source;
+    const origins = isKept ? known : originsOf(nodes, known, seen);
+    const generation = isSame ? before.generation : this.#generation;
+    this.#known.set(cluster, { nodes, origins, from: "registry", generation });
     return !isSame;
   }
 
   /** Takes members from an earlier life, for a cluster of which no registry has spoken yet. */
-  adopt(cluster: ClusterName, nodes: readonly Node[], confirmedMs?: number): void {
+  adopt(cluster: ClusterName, nodes: readonly Node[], confirmedMs?: number, origins: Origins = NO_ORIGINS): void {
     if (this.#known.has(cluster)) return;
-    this.#known.set(cluster, { nodes, from: "adopted", generation: ++this.#generation, confirmedMs });
+    this.#known.set(cluster, { nodes, origins, from: "adopted", generation: ++this.#generation, confirmedMs });
   }
 
   /**
@@ -97,6 +116,11 @@ export class LiveTopology {
     if (before?.stale?.until === "connected") this.#known.set(cluster, { ...before, stale: undefined });
   }
 
+  /** The origins of a cluster's members. */
+  origins(cluster: ClusterName): Origins {
+    return this.#known.get(cluster)?.origins ?? NO_ORIGINS;
+  }
+
   /** Notes that a cluster is watched, though its registry says nothing of its members. */
   markWatched(cluster: ClusterName): void {
     const before = this.#known.get(cluster);
@@ -117,6 +141,19 @@ export class LiveTopology {
   generation(cluster: ClusterName): number | undefined {
     return this.#known.get(cluster)?.generation;
   }
+}
+
+const NO_ORIGINS: Origins = new Map();
+
+function originsOf(nodes: readonly Node[], before: Origins, seen: MemberOrigin | undefined): Origins {
+  const origins = new Map<string, MemberOrigin>();
+  for (const node of nodes) {
+    const name = nodeName(node);
+    const known = before.get(name);
+    const origin = seen === undefined || known?.source === seen.source ? known : seen;
+    if (origin !== undefined) origins.set(name, origin);
+  }
+  return origins;
 }
 
 function sameNodes(a: readonly Node[], b: readonly Node[]): boolean {

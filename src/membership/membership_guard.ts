@@ -11,6 +11,8 @@ export interface MembershipGuardOptions {
   /** What is believed. */
   readonly live: LiveTopology;
   readonly clock: Clock;
+  /** The time of day in milliseconds: since when a member is known. The system's unless told. */
+  readonly wallNow?: (() => number) | undefined;
   readonly log: Logger;
   readonly meter?: Meter;
   /** Hears of each change of members, and when its snapshot arrived. */
@@ -82,7 +84,7 @@ export class MembershipGuard implements Disposable {
 
   /** Takes what a registry says. */
   hear({ cluster, nodes: said, exists, epoch, leaseMs }: ClusterSnapshot, source: string): void {
-    const { live, clock, meter = UNMETERED, propagation, onChange } = this.#options;
+    const { live, clock, wallNow = Date.now, meter = UNMETERED, propagation, onChange } = this.#options;
     const arrivedMs = clock.now();
     const before = this.#memory.get(cluster) ?? NO_MEMORY;
     const known = live.nodes(cluster);
@@ -113,7 +115,7 @@ export class MembershipGuard implements Disposable {
     if (!exists) live.markWatched(cluster);
     // Nothing is known and nothing is said: as if the registry had not spoken yet.
     if (known === undefined && memory.hold?.cause === "empty") return;
-    const isChanged = exists && live.replace({ cluster, nodes });
+    const isChanged = exists && live.replace({ cluster, nodes }, { source, sinceMs: wallNow() });
     const result = memory.hold !== undefined ? "held" : isChanged ? "changed" : "unchanged";
     meter.count("lighthouse_snapshots_total", { cluster, result });
     if (isChanged) propagation?.arrived(cluster, live.generation(cluster) ?? 0, arrivedMs);

@@ -7,6 +7,7 @@
  */
 import { type Node, parseNode } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
+import type { Origins } from "./live_topology.ts";
 
 /** The first word of every file of this format; the one before it has no times. */
 const FORMAT = "lighthouse-topology-2";
@@ -20,14 +21,29 @@ export type Confirmed = ReadonlyMap<ClusterName, number>;
 
 /** What {@linkcode decodeTopology} answers. */
 export type DecodedTopology =
-  | { readonly ok: true; readonly members: Members; readonly confirmed: Confirmed }
+  | {
+    readonly ok: true;
+    readonly members: Members;
+    readonly confirmed: Confirmed;
+    readonly origins: ReadonlyMap<ClusterName, Origins>;
+  }
   | { readonly ok: false; readonly reason: string };
 
 /** Writes members as text: a line with format and checksum, and one with JSON, its clusters sorted. */
-export async function encodeTopology(members: Members, confirmed: Confirmed = new Map()): Promise<string> {
+export async function encodeTopology(
+  members: Members,
+  confirmed: Confirmed = new Map(),
+  origins: ReadonlyMap<ClusterName, Origins> = new Map(),
+): Promise<string> {
   const sorted = <T>(map: ReadonlyMap<ClusterName, T>) =>
     Object.fromEntries([...map].toSorted(([a], [b]) => a < b ? -1 : 1));
-  const body = JSON.stringify({ clusters: sorted(members), confirmed: sorted(confirmed) });
+  const from = [...origins].map(([cluster, each]) => [cluster, Object.fromEntries(each)] as const);
+  // Who does not know origins ignores them, so that the format stays the same.
+  const body = JSON.stringify({
+    clusters: sorted(members),
+    confirmed: sorted(confirmed),
+    origins: sorted(new Map(from)),
+  });
   return `${FORMAT} ${await sha256(body)}\n${body}\n`;
 }
 
@@ -56,7 +72,19 @@ export async function decodeTopology(text: string): Promise<DecodedTopology> {
   }
   const times = format === OLD_FORMAT ? undefined : recordOf(whole?.confirmed);
   const confirmed = Object.entries(times ?? {}).filter((entry): entry is [string, number] => Number.isFinite(entry[1]));
-  return { ok: true, members, confirmed: new Map(confirmed) };
+  return { ok: true, members, confirmed: new Map(confirmed), origins: decodeOrigins(recordOf(whole?.origins) ?? {}) };
+}
+
+function decodeOrigins(clusters: Readonly<Record<string, unknown>>): ReadonlyMap<ClusterName, Origins> {
+  return new Map(
+    Object.entries(clusters).map(([cluster, nodes]) => {
+      const origins = Object.entries(recordOf(nodes) ?? {}).flatMap(([name, origin]) => {
+        const { source, sinceMs } = recordOf(origin) ?? {};
+        return typeof source === "string" && typeof sinceMs === "number" ? [[name, { source, sinceMs }] as const] : [];
+      });
+      return [cluster, new Map(origins)];
+    }),
+  );
 }
 
 function recordOf(value: unknown): Readonly<Record<string, unknown>> | undefined {

@@ -67,3 +67,12 @@ Deno.test("decodeTopology() refuses what is no list of members, though its check
     assert.match(await reasonOf(`lighthouse-topology-1 ${checksum}\n${body}\n`), /no clusters|no list of nodes/);
   }
 });
+
+Deno.test("decodeTopology() gives back who reported each member, and ignores what is no origin", async () => {
+  const origins = new Map([["web", new Map([["a:1", { source: "zoo", sinceMs: 1_700_000_000_000 }]])]]);
+  const decoded = await decodeTopology(await encodeTopology(MEMBERS, new Map(), origins));
+  assert.deepEqual(decoded.ok && decoded.origins, origins);
+  const odd = new Map([["web", new Map([["a:1", { source: 1, sinceMs: "x" }]])]]) as never;
+  const rest = await decodeTopology(await encodeTopology(MEMBERS, new Map(), odd));
+  assert.deepEqual(rest.ok && rest.origins, new Map([["web", new Map()]]));
+});

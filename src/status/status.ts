@@ -34,7 +34,7 @@ export interface Parts {
   readonly reading: Reading;
   /** What is in force; `undefined` before the first config. */
   readonly accepted: Accepted | undefined;
-  readonly live: Pick<LiveTopology, "nodes" | "heard" | "stale" | "generation" | "confirmedMs">;
+  readonly live: Pick<LiveTopology, "nodes" | "origins" | "heard" | "stale" | "generation" | "confirmedMs">;
   readonly membership: { hold(cluster: ClusterName): Hold | undefined };
   readonly connectivity: { of(worker: string): Reachable | undefined };
   readonly announcement: { readonly facts: HostFacts | undefined; readonly refusal: string | undefined };
@@ -63,6 +63,9 @@ export interface ProcessFacts {
 
 /** No more findings of the config are shown. */
 const FINDINGS_MAX = 20;
+
+/** No more members of a cluster are listed. */
+const MEMBERS_SHOWN_MAX = 1_000;
 
 /** No more notices of a balancer are shown. */
 const NOTICES_MAX = 100;
@@ -182,6 +185,11 @@ function clusterOf({ name, discovery }: Cluster, parts: Parts, age: Age, nowMs: 
     outdated: ageSeconds !== null && ageSeconds * 1_000 > (accepted?.settings.maxAgeMs ?? Infinity),
     nodes: nodes.length,
     members: nameMembers(nodes),
+    memberList: nodes.slice(0, MEMBERS_SHOWN_MAX).map((node) => {
+      const origin = live.origins(name).get(nodeName(node));
+      const since = origin && new Date(origin.sinceMs).toJSON();
+      return { name: nodeName(node), source: origin?.source ?? null, since: since ?? null };
+    }),
     generation: live.generation(name) ?? null,
   };
 }

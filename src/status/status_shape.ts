@@ -66,8 +66,19 @@ export interface ClusterStatus {
   readonly nodes: number;
   /** The name of the set of members. */
   readonly members: string;
+  /** The members by name, the first thousand: who reported each, and since when; `null` if that is not known. */
+  readonly memberList: readonly MemberStatus[];
   /** Grows with each change of members on this host. */
   readonly generation: number | null;
+}
+
+/** Where a member came from. */
+export interface MemberStatus {
+  readonly name: string;
+  /** The discovery that reported it. */
+  readonly source: string | null;
+  /** When it first did, as in `2026-11-30T06:00:00.000Z`. */
+  readonly since: string | null;
 }
 
 /** How a balancer stands, as its writer sees it. */

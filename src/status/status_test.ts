@@ -3,7 +3,7 @@ import { Logbook } from "../balance/logbook.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { SILENT } from "../kernel/logger.ts";
 import { GUARD_DEFAULTS } from "../model/cluster.ts";
-import type { Node } from "../model/node.ts";
+import { type Node, nodeName } from "../model/node.ts";
 import { MembershipGuard } from "../membership/membership_guard.ts";
 import { LiveTopology } from "../membership/live_topology.ts";
 import type { Accepted } from "../config/accepted.ts";
@@ -30,6 +30,7 @@ class Stage implements Disposable {
   readonly membership = new MembershipGuard({
     live: this.live,
     clock: this.clock,
+    wallNow: () => 1_700_000_000_000,
     log: SILENT,
     askAgain() {},
     onChange() {},
@@ -97,6 +98,7 @@ Deno.test("statusOf() says of a cluster what is known, from nothing to what its 
     outdated: false,
     nodes: 1,
     members: nameMembers([node("a")]),
+    memberList: [{ name: nodeName(node("a")), source: "zoo", since: "2023-11-14T22:13:20.000Z" }],
     generation: 1,
   });
 });
@@ -288,6 +290,7 @@ const AT_WORK: Status = {
       outdated: false,
       nodes: 1,
       members: "x",
+      memberList: [],
       generation: 1,
     },
   },
