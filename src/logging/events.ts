@@ -298,8 +298,9 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   },
   "cluster.silent": {
     level: "warn",
-    fields: ["clusters"],
-    meaning: "at the start nothing was heard of these clusters for 2 s; they are served as last known",
+    fields: ["clusters", "unknown"],
+    meaning: "at the start no registry answered for these clusters for 2 s; they are served with their last known " +
+      "members, and those in `unknown` have none",
     action: "start their reporters; if they run, see to the registry",
     resolvedBy: "cluster.changed",
   },

@@ -46,9 +46,12 @@ export class StartupGate implements Disposable {
       return false;
     }
     if (silent.length > 0) {
-      log.warn("No data for some clusters; serving last known members", {
+      const names = silent.map(({ name }) => name);
+      const unknown = names.filter((name) => live.nodes(name) === undefined);
+      log.warn("No registry data for some clusters", {
         event: "cluster.silent",
-        clusters: silent.map(({ name }) => name).join(", "),
+        clusters: names.join(", "),
+        ...unknown.length > 0 && { unknown: unknown.join(", ") },
       });
     }
     this.#isOver = true;
