@@ -17,12 +17,19 @@ export function judgementAt(
   { severity, message, origin }: Pick<Finding, "severity" | "message"> & { readonly origin: Origin | undefined },
 ): Judgement {
   const { cluster: name, path, from } = origin ?? { path: [] };
-  const file = [...clusters].find(([, { cluster }]) => cluster.name === name)?.[0];
+  const file = name === undefined ? undefined : fileOf(clusters, name);
   const at = path.length === 0 ? "key" : "value";
   return file === undefined ? { key: `balancers/${balancer}`, finding: { severity, message, path, at } } : {
     key: `clusters/${file}`,
     finding: { severity, message, path: from === "file" ? path : [balancer, ...path], at },
   };
+}
+
+/** The file that a cluster of this name stands in: most often the one that is called so, whatever number there is. */
+function fileOf(clusters: Accepted["clusters"], name: string): string | undefined {
+  if (clusters.get(name)?.cluster.name === name) return name;
+  for (const [file, { cluster }] of clusters) if (cluster.name === name) return file;
+  return undefined;
 }
 
 /** Says of something in a balancer's part of the config where it stands, with no secret in it. Pure. */
