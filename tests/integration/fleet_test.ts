@@ -186,7 +186,7 @@ Deno.test("Fleet replaces a worker make-before-break: at every moment one serves
   const module = checkModule(`return { status: "pass", detail: config.says };`, { top: SLOW });
   bench.fleet.apply([check("new", { module })]);
   const seen = new Set<string>();
-  while (!seen.has("new")) seen.add(await probe(bench));
+  await eventually("the new one serves", async () => seen.add(await probe(bench)).has("new"), { everyMs: 1 });
   for (let i = 0; i < 20; i++) seen.add(await probe(bench));
   assert.deepEqual([...seen], ["old", "new"]);
   await eventually("the old one is gone", () => liveWorkerCount() === 1);
@@ -293,10 +293,10 @@ Deno.test("Fleet boots a bounded number of workers at once", async () => {
   const module = checkModule("return { status: 'pass' };", { top: SLOW });
   let most = 0;
   bench.fleet.apply(Array.from({ length: 12 }, (_, i) => alone(instance(`check ${i}`, {}, module))));
-  while (bench.said.length < 12) {
+  await eventually("all are ready", () => {
     most = Math.max(most, liveWorkerCount() - bench.said.length);
-    await delay(1, { clock: systemClock, signal: new AbortController().signal });
-  }
+    return bench.said.length === 12;
+  }, { everyMs: 1 });
   assert.ok(most > 1 && most <= 4, `${most} at once`);
 });
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { eventually } from "../support/eventually.ts";
 import { readSamples } from "../support/metric_samples.ts";
 import { TestStore } from "./stage.ts";
 
@@ -22,9 +23,12 @@ Deno.test("GET /metrics counts what a store has done, and says what it is", asyn
   await store.ask("PUT /update/x/a", 2);
   await store.ask("PUT /lease/l", { ttl: 60, keys: { "/a": 3, "/b": 2 } });
   assert.equal((await store.ask("PUT /lock/x")).status, 409);
-  const waiting = store.ask(`GET /data/n?watch=${store.server.store.copy.version.sequence}&timeout=5`);
-  let samples = await samplesOf(store);
-  while (samples.lighthouse_store_watchers !== 1) samples = await samplesOf(store);
+  const waiting = store.ask(`GET /data/n?watch=${store.server.store.copy.version.sequence}&timeout=60`);
+  let samples: Awaited<ReturnType<typeof samplesOf>> = {};
+  await eventually("a watch waits", async () => {
+    samples = await samplesOf(store);
+    return samples.lighthouse_store_watchers === 1;
+  });
   const { lighthouse_store_snapshot_bytes: bytes = 0, lighthouse_store_snapshot_write_seconds_sum: seconds = 0 } =
     samples;
   assert.ok(bytes > 20 && seconds > 0);
