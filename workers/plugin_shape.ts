@@ -1,16 +1,6 @@
 import { isRecord } from "../src/model/node.ts";
 import { PLUGIN_API_VERSION } from "../src/plugin/contract.ts";
-
-/** What a plugin of each kind can do, besides what all can. */
-const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
-  check: ["probe"],
-  discovery: ["open"],
-  notifier: ["notify"],
-  balancer: ["sources", "pid", "observe", "adopt", "render", "plan"],
-};
-
-/** What a discovery can do, each by functions of its session. */
-const CAPABILITIES: readonly string[] = ["watch", "register", "keys"];
+import { CAPABILITIES, REQUIRED_FUNCTIONS } from "../src/protocol/functions.ts";
 
 /**
  * Says why a module's default export is no plugin, or `undefined` if it looks
@@ -21,8 +11,8 @@ export function shapeFault(value: unknown): string | undefined {
   if (value === undefined) return "it has no default export";
   if (!isRecord(value)) return "its default export is no object";
   const { kind, apiVersion, config } = value;
-  if (typeof kind !== "string" || !Object.hasOwn(FUNCTIONS, kind)) {
-    return `its kind is none of ${Object.keys(FUNCTIONS).join(", ")}`;
+  if (typeof kind !== "string" || !Object.hasOwn(REQUIRED_FUNCTIONS, kind)) {
+    return `its kind is none of ${Object.keys(REQUIRED_FUNCTIONS).join(", ")}`;
   }
   if (typeof apiVersion !== "number") return "its apiVersion is no number";
   if (apiVersion !== PLUGIN_API_VERSION) return undefined;
@@ -31,7 +21,9 @@ export function shapeFault(value: unknown): string | undefined {
   }
   if (!isSchema(config)) return "its config is no Standard Schema";
   if (kind === "balancer" && !isSchema(value.cluster)) return "its cluster is no Standard Schema";
-  const lacks = ["permissions", ...FUNCTIONS[kind] ?? []].find((key) => typeof value[key] !== "function");
+  const lacks = ["permissions", ...REQUIRED_FUNCTIONS[kind as keyof typeof REQUIRED_FUNCTIONS]].find((key) =>
+    typeof value[key] !== "function"
+  );
   if (lacks !== undefined) return `it has no function ${lacks}()`;
   if (kind === "discovery") {
     const { capabilities } = value;

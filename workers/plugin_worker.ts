@@ -22,7 +22,7 @@ import type {
   SchemaIssue,
   WatchOptions,
 } from "../src/plugin/contract.ts";
-import { answerQuestion } from "./balancer_answer.ts";
+import { answerQuestion, lackingFunction } from "../src/protocol/functions.ts";
 import { BUILTINS, type PluginModule } from "./builtins.ts";
 import { shapeFault } from "./plugin_shape.ts";
 import { replaceConsole } from "./console.ts";
@@ -194,6 +194,11 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
       connection: (state, detail) => wire.connection(state, detail),
     });
     if (controller.signal.aborted) return await next[Symbol.asyncDispose]();
+    const lacks = lackingFunction(discovery.capabilities, next);
+    if (lacks !== undefined) {
+      await next[Symbol.asyncDispose]();
+      throw new TypeError(`Its capabilities need a function of its sessions that there is none of: ${lacks}()`);
+    }
     session = next;
     void next.ended.then(async (reason) => {
       if (session !== next) return;

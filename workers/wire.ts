@@ -9,10 +9,9 @@
  */
 import type { Answer, ToHost } from "../src/protocol/messages.ts";
 import { isRecord } from "../src/model/node.ts";
+import { encodeBalancerAnswer, filesLength } from "../src/protocol/functions.ts";
 import {
   ANSWER_LENGTH_MAX,
-  encodeBalancerAnswer,
-  filesLength,
   LOG_LENGTH_PER_SECOND,
   LOG_RECORDS_PER_SECOND,
   MESSAGE_LENGTH_MAX,

@@ -6,23 +6,10 @@
  * @module
  */
 import type { ParsedModule } from "../plugin/graph.ts";
-import type {
-  BalancerSources,
-  Explanation,
-  Listening,
-  PermissionRequest,
-  PlanAllowance,
-  ProbeOutcome,
-  Registration,
-  Rendered,
-  SchemaIssue,
-  Scope,
-  Seen,
-  Step,
-  Wanted,
-} from "../plugin/contract.ts";
+import type { PermissionRequest, ProbeOutcome, Registration, SchemaIssue, Scope } from "../plugin/contract.ts";
 import type { Node } from "../model/node.ts";
 import type { ClusterName, ClusterSnapshot } from "../model/topology.ts";
+import type { BalancerAnswer, Question, RegistryChange } from "./functions.ts";
 import type { DiscoveryTraits, SectionOf } from "../plugin/instance.ts";
 import type { WireError } from "./wire_error.ts";
 
@@ -59,48 +46,6 @@ export interface Introduction {
   readonly example?: unknown;
 }
 
-/**
- * A question to a balancer's plugin: a function of the contract, and what it is
- * given. What it observes stays in the worker and is never kept: it is read
- * anew from what was seen, so that any worker can answer any question.
- */
-export type Question =
-  /** Where to look, and what it wants to be granted. */
-  | { readonly ask: "sources"; readonly config: unknown; readonly scope: Scope }
-  /** Where it would listen, for the section of a cluster if there is one. */
-  | { readonly ask: "listens"; readonly config: unknown; readonly section?: { readonly config: unknown } | undefined }
-  | { readonly ask: "pid"; readonly answers: readonly string[] }
-  /** Whether it can make sense of what was seen. */
-  | { readonly ask: "observe"; readonly seen: Seen; readonly config: unknown }
-  | { readonly ask: "adopt"; readonly files: ReadonlyMap<string, string>; readonly config: unknown }
-  | { readonly ask: "adoptRunning"; readonly seen: Seen; readonly config: unknown }
-  | { readonly ask: "render"; readonly wanted: Wanted }
-  | {
-    readonly ask: "plan";
-    readonly wanted: Wanted;
-    readonly rendered: Rendered;
-    readonly seen: Seen;
-    readonly config: unknown;
-    readonly allowed: PlanAllowance;
-  }
-  | { readonly ask: "explain"; readonly rendered: Rendered; readonly output: string };
-
-/** The members of clusters. */
-type Members = ReadonlyMap<ClusterName, readonly Node[]>;
-
-/** What a balancer's plugin answers to a {@linkcode Question}. */
-export type BalancerAnswer =
-  | { readonly ask: "sources"; readonly sources: BalancerSources; readonly permissions: PermissionRequest }
-  | { readonly ask: "listens"; readonly listens: readonly Listening[] }
-  | { readonly ask: "pid"; readonly pid: number | undefined }
-  | { readonly ask: "observe" }
-  | { readonly ask: "adopt"; readonly members: Members }
-  | { readonly ask: "adoptRunning"; readonly members: Members }
-  | { readonly ask: "render"; readonly rendered: Rendered }
-  | { readonly ask: "plan"; readonly steps: readonly Step[] }
-  /** Nothing, if it explains nothing. */
-  | { readonly ask: "explain"; readonly explanation: Explanation | undefined };
-
 /** A message that wants an answer with the same `seq`. */
 export type Request =
   /** Say what the plugin is. */
@@ -119,7 +64,7 @@ export type Request =
   | { readonly type: "probe"; readonly instance: string; readonly timeoutMs: number }
   /** Change what the registry says of one node. */
   | {
-    readonly type: "register" | "deregister" | "deregisterOwn";
+    readonly type: RegistryChange;
     readonly cluster: ClusterName;
     readonly registration: Registration;
     readonly timeoutMs: number;

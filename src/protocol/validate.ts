@@ -22,7 +22,7 @@ import {
   shorten,
   text,
 } from "./values.ts";
-import { balancerAnswer } from "./validate_balancer.ts";
+import { type BalancerAnswer, CAPABILITIES, takeBalancerAnswer } from "./functions.ts";
 import type { ModuleImport, ParsedModule } from "../plugin/graph.ts";
 import type { Answer, Introduction, ToHost } from "./messages.ts";
 import type { DiscoveryTraits } from "../plugin/instance.ts";
@@ -159,9 +159,16 @@ function traits(value: unknown): DiscoveryTraits {
     return known.filter((word) => words.includes(word));
   };
   return {
-    capabilities: among("capabilities", ["watch", "register", "keys"]),
+    capabilities: among("capabilities", CAPABILITIES),
     sections: among("sections", ["cluster", "service"]),
   };
+}
+
+function balancerAnswer(value: unknown): BalancerAnswer {
+  const answer = record(value, "decision");
+  const taken = takeBalancerAnswer(answer);
+  if (taken === undefined) throw new InvalidMessage(`Unknown kind of a decision: ${quote(answer.ask)}`);
+  return taken;
 }
 
 function introduction(value: unknown): Introduction {

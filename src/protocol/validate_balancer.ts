@@ -22,8 +22,7 @@ import type {
   Signal,
   Step,
 } from "../plugin/contract.ts";
-import type { BalancerAnswer } from "./messages.ts";
-import { exactText, InvalidMessage, listOf, nodesOf, number, permissions, record, text } from "./values.ts";
+import { exactText, InvalidMessage, listOf, nodesOf, number, record, text } from "./values.ts";
 
 /** No config file is longer, in UTF-16 units. */
 export const FILE_LENGTH_MAX = 16 * 1024 * 1024;
@@ -62,33 +61,23 @@ const RELOAD_INTERVAL_MAX_MS = 3_600_000;
 /** No program has longer to start or to reload a balancer. */
 const DEADLINE_MAX_MS = 600_000;
 
-/** Takes an answer of a balancer's plugin. Throws an `InvalidMessage` for what cannot be believed. */
-export function balancerAnswer(value: unknown): BalancerAnswer {
-  const { ask, ...rest } = record(value, "decision");
-  switch (ask) {
-    case "sources":
-      return { ask, sources: sources(rest.sources), permissions: permissions(rest.permissions) };
-    case "listens":
-      return { ask, listens: listOf(rest.listens, "listens", LISTENS_MAX).map(listening) };
-    case "pid":
-      return { ask, pid: rest.pid === undefined ? undefined : integer(rest.pid, "pid", 2, 2 ** 31) };
-    case "observe":
-      return { ask };
-    case "adopt":
-    case "adoptRunning":
-      return { ask, members: members(rest.members) };
-    case "render":
-      return { ask, rendered: rendered(rest.rendered) };
-    case "plan":
-      return { ask, steps: listOf(rest.steps, "steps", STEPS_MAX).map(step) };
-    case "explain":
-      return { ask, explanation: rest.explanation === undefined ? undefined : explanation(rest.explanation) };
-    default:
-      throw new InvalidMessage(`Unknown kind of a decision: ${quote(ask)}`);
-  }
+/** Takes the addresses that a balancer would listen at. */
+export function listenings(value: unknown): readonly Listening[] {
+  return listOf(value, "listens", LISTENS_MAX).map(listening);
 }
 
-function sources(value: unknown): BalancerSources {
+/** Takes a pid: no plugin speaks of the init process. */
+export function pid(value: unknown): number {
+  return integer(value, "pid", 2, 2 ** 31);
+}
+
+/** Takes a plan. */
+export function steps(value: unknown): readonly Step[] {
+  return listOf(value, "steps", STEPS_MAX).map(step);
+}
+
+/** Takes where a balancer is. */
+export function sources(value: unknown): BalancerSources {
   const raw = record(value, "sources");
   const { kind, file, moreFiles, children, reloadIntervalMs, reloadJitterMs } = raw;
   const base = {
@@ -182,7 +171,8 @@ function listening(value: unknown): Listening {
   return { host: exactText(host, "host"), port: integer(port, "port", 1, 65_535), path: path(at) };
 }
 
-function members(value: unknown): ReadonlyMap<string, readonly Node[]> {
+/** Takes the members of clusters, those that are valid. */
+export function members(value: unknown): ReadonlyMap<string, readonly Node[]> {
   const found = new Map<string, readonly Node[]>();
   let left = MEMBERS_MAX;
   for (const [cluster, nodes] of entriesOf(value, "members", CLUSTERS_MAX)) {
@@ -195,7 +185,8 @@ function members(value: unknown): ReadonlyMap<string, readonly Node[]> {
   return found;
 }
 
-function rendered(value: unknown): Rendered {
+/** Takes what was rendered. */
+export function rendered(value: unknown): Rendered {
   const { files, notices } = record(value, "rendered");
   return {
     files: new Map(
@@ -351,7 +342,8 @@ function askedReload(value: unknown): AskedReload {
   };
 }
 
-function explanation(value: unknown): Explanation {
+/** Takes why a file was rejected. */
+export function explanation(value: unknown): Explanation {
   const { cluster, faults } = record(value, "explanation");
   return {
     ...cluster !== undefined && { cluster: exactText(cluster, "cluster") },

@@ -3,8 +3,7 @@ import fc from "fast-check";
 import { isRecord } from "../model/node.ts";
 import { FILE_LENGTH_MAX } from "./validate_balancer.ts";
 import { validate } from "./validate.ts";
-import type { BalancerAnswer } from "./messages.ts";
-import { encodeBalancerAnswer } from "./wire.ts";
+import { type BalancerAnswer, encodeBalancerAnswer } from "./functions.ts";
 
 /** What the validation makes of an answer of a balancer's plugin: the decision, or the fault. */
 function validatedAnswer(answer: unknown): unknown {

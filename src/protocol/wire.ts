@@ -6,8 +6,6 @@
  *
  * @module
  */
-import type { BalancerAnswer } from "./messages.ts";
-import { isRecord } from "../model/node.ts";
 import { InvalidMessage } from "./values.ts";
 
 /** No message is longer, in UTF-16 units; one of this length keeps the host busy for some 40 ms. */
@@ -41,41 +39,4 @@ export function decode(data: unknown, lengthMax: number): unknown {
   } catch {
     throw new InvalidMessage("A message must be a string of JSON");
   }
-}
-
-/**
- * Makes a balancer's decision one that JSON can say: its maps become lists of
- * pairs. What is no decision stays as it is, for the validation to reject.
- */
-export function encodeBalancerAnswer(decision: BalancerAnswer): unknown {
-  const pairs = (value: unknown) => value instanceof Map ? [...value] : value;
-  switch (decision.ask) {
-    case "adopt":
-    case "adoptRunning":
-      return { ...decision, members: pairs(decision.members) };
-    case "render":
-      return { ...decision, rendered: { ...decision.rendered, files: filePairs(decision.rendered?.files) } };
-    default:
-      return decision;
-  }
-}
-
-function filePairs(files: unknown): unknown {
-  if (!(files instanceof Map)) return files;
-  return [...files].map(([path, file]) => [
-    path,
-    isRecord(file) && file.origins instanceof Map ? { ...file, origins: [...file.origins] } : file,
-  ]);
-}
-
-/** How long the texts of files in a decision are: they cross whole, and cost the host next to nothing. */
-export function filesLength(decision: BalancerAnswer): number {
-  const length = (value: unknown) => typeof value === "string" ? value.length : 0;
-  if (decision.ask === "render") {
-    const files: unknown = decision.rendered?.files;
-    const texts = files instanceof Map ? [...files.values()].map((file) => isRecord(file) ? length(file.text) : 0) : [];
-    return texts.reduce((sum, each) => sum + each, 0);
-  }
-  if (decision.ask !== "plan" || !Array.isArray(decision.steps)) return 0;
-  return decision.steps.reduce((sum, step) => sum + (step?.do === "install" ? length(step.contents) : 0), 0);
 }

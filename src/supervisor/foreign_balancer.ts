@@ -23,7 +23,8 @@ import type {
 import { type Awaitable, BeyondGrantError, type Decider, UndecidedError } from "../plugin/decider.ts";
 import { decide } from "../plugin/policy.ts";
 import type { PluginSource } from "../plugin/source.ts";
-import type { Answer, BalancerAnswer, Question, Request } from "../protocol/messages.ts";
+import type { BalancerAnswer, Question } from "../protocol/functions.ts";
+import type { Answer, Request } from "../protocol/messages.ts";
 import { WorkerError } from "../protocol/wire_error.ts";
 import { resolveTrusted } from "../system/trusted_file.ts";
 import type { Hangs } from "./hangs.ts";
