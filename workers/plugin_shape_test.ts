@@ -34,7 +34,7 @@ Deno.test.each([
   {
     what: "a check that calls itself a discovery",
     value: { ...CHECK, kind: "discovery" },
-    fault: "its capabilities are no list of watch, register, keys",
+    fault: "it has no function open()",
   },
   {
     what: "a discovery that does not say what it can do",
