@@ -1,5 +1,5 @@
 import haproxy from "../../plugins/balancers/haproxy/mod.ts";
-import type { BalancerPlugin, Step } from "../../src/plugin/contract.ts";
+import type { BalancerPlugin, Step, Wanted, WantedNode } from "../../src/plugin/contract.ts";
 import type { SimHostWorld } from "./sim_threads.ts";
 
 /** A bug to plant in a world, to see that it is found. */
@@ -21,6 +21,12 @@ export interface Bug {
 }
 
 const sound = haproxy as never as BalancerPlugin;
+
+/** The same members, of which none says what it is to get. */
+function withoutShares(wanted: Wanted): Wanted {
+  const plain = ({ node }: WantedNode): WantedNode => ({ node, state: "ready", pool: "primary" });
+  return { ...wanted, clusters: wanted.clusters.map((c) => ({ ...c, nodes: c.nodes.map(plain) })) };
+}
 
 /** The bugs, each caught by another promise. */
 export const BUGS: readonly Bug[] = [
@@ -76,6 +82,20 @@ export const BUGS: readonly Bug[] = [
       },
     },
     found: /not validated/,
+  },
+  {
+    name: "knows no weight and no state",
+    plugin: {
+      ...sound,
+      render: (wanted) => sound.render(withoutShares(wanted)),
+      plan: (wanted, ...rest) => sound.plan(withoutShares(wanted), ...rest),
+    },
+    found: /though its node says/,
+  },
+  {
+    name: "keeps the state of members out of its file",
+    plugin: { ...sound, render: (wanted) => sound.render(withoutShares(wanted)) },
+    found: /the file is not what runs|in the file, and/,
   },
   {
     name: "forgets the last member",

@@ -26,6 +26,7 @@ const HOSTILE: readonly unknown[] = [
 /** All that may happen. */
 export const FAULTS: readonly Fault[] = [
   { name: "health flips", kind: "health", begin: (world) => world.flipHealth() },
+  { name: "a node's weight or state is edited", kind: "health", begin: (world) => world.editShare() },
   { name: "a client stays connected to a server", kind: "health", begin: (world) => world.occupy() },
   { name: "the registry is out of everybody's reach", kind: "registry", begin: (world) => world.part(world.hostNames) },
   {

@@ -1,7 +1,7 @@
 import haproxy from "../../plugins/balancers/haproxy/mod.ts";
 import { type Node, nodeName } from "../../src/model/node.ts";
 import type { Step } from "../../src/plugin/contract.ts";
-import type { HaproxyModel } from "../support/haproxy_model.ts";
+import { HaproxyModel } from "../support/haproxy_model.ts";
 import { RELOAD_INTERVAL_MS } from "./sim_config.ts";
 
 /** What a stranger puts into the registry bears this word, wherever it could do harm. */
@@ -43,6 +43,14 @@ export interface Facts {
 interface Delivery {
   readonly at: number;
   readonly names: ReadonlySet<string>;
+  /** What each node was to get, by name; unknown of those that an earlier program was told of. */
+  readonly shares: ReadonlyMap<string, Share>;
+}
+
+/** What a node is to get: its weight, and whether it takes requests. */
+interface Share {
+  readonly weight: number;
+  readonly drains: boolean;
 }
 
 /**
@@ -59,6 +67,8 @@ export class Invariants {
   #differsSince: number | undefined;
   /** Since when a member is wanted that gets no requests, by `cluster/node`. */
   readonly #unservedSince = new Map<string, number>();
+  /** Since when a member has another share than it was told, by `cluster/node` and the share. */
+  readonly #misweighedSince = new Map<string, number>();
   /** The nodes that were registered while their service was well, and since when it has been. */
   readonly #present = new Map<string, number>();
 
@@ -79,7 +89,7 @@ export class Invariants {
       const kept = [...this.#kept(cluster)].filter((name) =>
         membersOfFile(model.file, cluster).has(name) && membersOfProcess(model, cluster).has(name)
       );
-      deliveries.splice(0, deliveries.length, { at: this.#facts.now(), names: new Set(kept) });
+      deliveries.splice(0, deliveries.length, { at: this.#facts.now(), names: new Set(kept), shares: new Map() });
     }
   }
 
@@ -87,7 +97,10 @@ export class Invariants {
   onDelivered(cluster: string, nodes: readonly Node[], isHonest: boolean): void {
     if (!isHonest) return;
     const deliveries = this.#deliveries.get(cluster) ?? [];
-    deliveries.push({ at: this.#facts.now(), names: new Set(nodes.map(nodeName)) });
+    const shares = nodes.map(({ weight = 1, state, ...node }) =>
+      [nodeName(node), { weight, drains: state === "drain" }] as const
+    );
+    deliveries.push({ at: this.#facts.now(), names: new Set(nodes.map(nodeName)), shares: new Map(shares) });
     // Only the newest of what is too old counts.
     while ((deliveries[1]?.at ?? Infinity) < this.#facts.now() - WISH_AGE_MS) deliveries.shift();
     this.#deliveries.set(cluster, deliveries);
@@ -126,6 +139,8 @@ export class Invariants {
         if (step.command.includes(EVIL) || !/^[!-~]+(?: [!-~]+)*$/.test(step.command) || step.command.includes(";")) {
           this.#tell(`a command holds what was not validated: ${JSON.stringify(step.command)}`);
         }
+        const drained = /^set server ([^/]+)\/(\S+) state drain$/.exec(step.command);
+        if (drained !== null && this.#mayDrain(drained[1] ?? "", drained[2] ?? "")) return;
         const gone = /^(?:del server|set server) ([^/]+)\/(\S+)(?: state (?:maint|drain))?$/.exec(step.command);
         if (gone !== null) this.#onRemoval(gone[1] ?? "", gone[2] ?? "", step.command);
         return;
@@ -167,6 +182,7 @@ export class Invariants {
         this.#tell(`the file is not what runs for ${now - this.#differsSince} ms: ${difference}`);
       }
       this.#lookForUnserved(now);
+      this.#lookForMisweighed(now);
     }
     this.#lookForAbsent();
     const now = this.#facts.now();
@@ -198,13 +214,54 @@ export class Invariants {
     const { model } = this.#facts;
     const unserved = new Set([...this.#deliveries.keys()].flatMap((cluster) => {
       const missing = this.#kept(cluster).difference(membersOfProcess(model, cluster));
-      return [...missing].map((name) => `${cluster}/${name}`);
+      return [...missing].filter((name) => this.#mustServe(cluster, name)).map((name) => `${cluster}/${name}`);
     }));
     for (const key of this.#unservedSince.keys()) if (!unserved.has(key)) this.#unservedSince.delete(key);
     for (const key of unserved) {
       const since = this.#unservedSince.get(key) ?? now;
       this.#unservedSince.set(key, since);
       if (now - since > SERVED_WITHIN_MS) this.#tell(`${key} gets no requests for ${now - since} ms`);
+    }
+  }
+
+  /** Whether all that the writer was told of a member wants it to get requests. */
+  #mustServe(cluster: string, name: string): boolean {
+    return (this.#deliveries.get(cluster) ?? []).every(({ shares }) => {
+      const share = shares.get(name);
+      return share !== undefined && share.weight > 0 && !share.drains;
+    });
+  }
+
+  /** Whether anything that the writer was told of a member lets it be drained. */
+  #mayDrain(cluster: string, name: string): boolean {
+    return (this.#deliveries.get(cluster) ?? []).some(({ shares }) => shares.get(name)?.drains ?? true);
+  }
+
+  /** Where all members have come, each has the weight and the state that was told last. */
+  #lookForMisweighed(now: number): void {
+    const { model } = this.#facts;
+    const wrong = new Map<string, string>();
+    for (const [cluster, deliveries] of this.#deliveries) {
+      const { names, shares } = deliveries.at(-1) ?? { names: new Set<string>(), shares: new Map<string, Share>() };
+      const servers = model.process?.backends.get(cluster)?.servers;
+      // A change that is held for its members holds their shares too.
+      const isComplete = servers !== undefined && this.#facts.clusters().has(cluster) &&
+        names.symmetricDifference(new Set(servers.keys())).size === 0;
+      for (const [name, { weight, drains }] of isComplete ? shares : []) {
+        const server = servers?.get(name);
+        const isRight = server === undefined || server.maintenance ||
+          (server.draining === drains && server.weight === weight);
+        if (isRight) continue;
+        const is = `${server.weight}${server.draining ? " and drains" : ""}`;
+        const told = `${weight}${drains ? " and drains" : ""}`;
+        wrong.set(`${cluster}/${name} ${told}`, `${cluster}/${name} has weight ${is}, though its node says ${told}`);
+      }
+    }
+    for (const key of this.#misweighedSince.keys()) if (!wrong.has(key)) this.#misweighedSince.delete(key);
+    for (const [key, what] of wrong) {
+      const since = this.#misweighedSince.get(key) ?? now;
+      this.#misweighedSince.set(key, since);
+      if (now - since > SERVED_WITHIN_MS) this.#tell(`${what} for ${now - since} ms`);
     }
   }
 
@@ -242,6 +299,20 @@ export function membersOfFile(file: string | undefined, cluster: string): Readon
   return membersByCluster(file ?? "").get(cluster) ?? new Set();
 }
 
+/** The members of a cluster that a process would send requests to that is started from a file. */
+function servedByFile(file = "", cluster: string): ReadonlySet<string> {
+  if (lastServed?.file !== file) {
+    const model = new HaproxyModel();
+    model.file = file;
+    model.boot();
+    const clusters = [...model.process?.backends.keys() ?? []];
+    lastServed = { file, members: new Map(clusters.map((name) => [name, membersOfProcess(model, name)])) };
+  }
+  return membersOfFile(file, cluster).intersection(lastServed.members.get(cluster) ?? new Set());
+}
+
+let lastServed: { readonly file: string; readonly members: ReadonlyMap<string, ReadonlySet<string>> } | undefined;
+
 /** The members of a cluster that a process sends requests to. */
 export function membersOfProcess(model: HaproxyModel, cluster: string): ReadonlySet<string> {
   return new Set(model.serving(cluster).map((server) => server.slice(0, server.indexOf(" "))));
@@ -253,7 +324,7 @@ export function describeDifference(model: HaproxyModel): string | undefined {
   if (process === undefined) return undefined;
   if (markOf(file) !== process.structure) return "its structure is another one";
   for (const cluster of process.backends.keys()) {
-    const [inFile, running] = [membersOfFile(file, cluster), membersOfProcess(model, cluster)];
+    const [inFile, running] = [servedByFile(file, cluster), membersOfProcess(model, cluster)];
     if (inFile.symmetricDifference(running).size > 0) {
       return `${cluster} has ${[...inFile]} in the file, and ${[...running]} in the process`;
     }

@@ -28,6 +28,8 @@ export class SimRegistry {
   readonly #listeners = new Set<(cluster: string) => void>();
   /** How many sessions there have been. */
   sessions = 0;
+  /** What else nodes say of themselves, by `cluster/name`, whoever registers them. */
+  readonly shares = new Map<string, Pick<Node, "weight" | "state">>();
   /** What strangers have put in, by cluster: not nodes at all. */
   readonly hostile = new Map<string, readonly unknown[]>();
   /** What it says instead of the truth, by cluster; `undefined` while it is honest. */
@@ -42,7 +44,7 @@ export class SimRegistry {
   /** The nodes of a cluster, sorted by name. */
   nodes(cluster: string): readonly Node[] {
     const entries = [...this.#clusters.get(cluster) ?? []].toSorted(([a], [b]) => a < b ? -1 : 1);
-    return entries.map(([, { node }]) => node);
+    return entries.map(([name, { node }]) => ({ ...node, ...this.shares.get(`${cluster}/${name}`) }));
   }
 
   /** Whether it has a node of this name. */

@@ -185,7 +185,16 @@ export class World implements AsyncDisposable {
       }
       if (!this.#host(HOSTS[0]).wish.clusters.has(cluster)) continue;
       const served = membersOfProcess(this.haproxy, cluster);
-      if (!isSame(served, wanted)) return `${cluster}: ${[...wanted]} are well, but HAProxy serves ${[...served]}`;
+      const ready = new Set(
+        this.registry.nodes(cluster).filter(({ weight, state }) => weight !== 0 && state !== "drain").map(nodeName),
+      );
+      if (!isSame(served, ready)) {
+        return `${cluster}: ${[...ready]} are well and take requests, but HAProxy serves ${[...served]}`;
+      }
+      const unlike = this.registry.nodes(cluster).find(({ weight = 1, ...node }) =>
+        this.haproxy.server(`${cluster}/${nodeName(node)}`).weight !== weight
+      );
+      if (unlike !== undefined) return `${cluster}/${nodeName(unlike)} has another weight, though its node says it`;
       const inFile = membersOfFile(this.haproxy.file, cluster);
       if (!isSame(inFile, wanted)) return `${cluster}: ${[...wanted]} are served, but the file has ${[...inFile]}`;
     }
@@ -341,6 +350,19 @@ export class World implements AsyncDisposable {
     const services = new Map(host.wish.services);
     if (!services.delete(service)) services.set(service, SERVICES.get(service) ?? []);
     host.configure({ ...host.wish, services });
+  }
+
+  /** Gives a node another weight or state, as its registry has it. */
+  editShare(): void {
+    const cluster = this.pickCluster();
+    const nodes = this.registry.nodes(cluster);
+    if (nodes.length === 0) return;
+    const key = `${cluster}/${nodeName(this.pick(nodes))}`;
+    const share = this.pick(
+      [{}, { weight: 3 }, { weight: 0 }, { state: "drain" }, { weight: 5, state: "drain" }] as const,
+    );
+    this.registry.shares.set(key, share);
+    this.registry.tell(cluster);
   }
 
   /** Edits a host's config. */
