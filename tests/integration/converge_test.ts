@@ -5,6 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { Executor } from "../../src/balance/executor.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { HaproxyBox, kill, localNode, NamedServer, RunningWriter } from "../support/haproxy.ts";
@@ -120,18 +121,39 @@ Deno.test("a worker that somebody's reload replaced is seen, and has the members
   assert.deepEqual((await load.stop()).failed, []);
 });
 
+/** An executor whose eyes can be closed: a look begins once they are open again. */
+class BlindExecutor extends Executor {
+  #open: Promise<void> = Promise.resolve();
+
+  /** Closes the eyes; answers what opens them. */
+  close(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#open = promise;
+    return resolve;
+  }
+
+  override async observe(...asked: Parameters<Executor["observe"]>): ReturnType<Executor["observe"]> {
+    await this.#open;
+    return await super.observe(...asked);
+  }
+}
+
 Deno.test("a HAProxy that a service manager has restarted is brought up to date, without another reload", async () => {
   await using box = new HaproxyBox();
   await using one = new NamedServer("one.test");
-  await using running = new RunningWriter({ reconcileMs: 100 });
+  const effects = new BlindExecutor();
+  await using running = new RunningWriter({ effects, reconcileMs: 100 });
   const section = { port: freePort() };
   const wanted = box.wanted({ web: { section, nodes: [one.node] } });
   await running.apply(wanted);
   const [old] = box.processes();
   assert(old !== undefined);
-  // Stopped and started within the time that a HAProxy that is gone is given.
+  // Stopped and started between two looks, as within the time that a HAProxy that is gone is given.
+  const see = effects.close();
   kill(old);
   await box.run("-W", "-D", "-f", box.configFile, "-p", box.pidFile, "-L", "lb.test");
+  await eventually("the new one answers", async () => (await box.observe()).running !== undefined);
+  see();
   await running.event("balancer.replaced");
   await running.apply(wanted);
   assert.equal(await get(section.port), "one.test");

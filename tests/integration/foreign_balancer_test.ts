@@ -267,43 +267,53 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
   },
 ];
 
-Deno.test("balancers whose plugins misbehave are contained, each by itself, and HAProxy is kept right", async () => {
-  await setUp(["haproxy"]);
-  await using host = new TestHost();
-  await using one = new WebService();
-  await using two = new WebService();
-  await host.configure();
-  await host.write("services/web", { discovery: "file", ports: [one.port, two.port], checks: CHECKS });
-  const sections: Record<string, unknown> = { haproxy: { port: freePort(), backend: ["mode http"] } };
-  const balancers: Record<string, unknown> = {};
-  for (const { name, members } of ATTACKS) {
-    const dir = host.dir.file(`odd/${name}`);
-    await host.dir.write(`odd/${name}/check`, '#!/bin/sh\necho >> "${0%/*}/runs"\n');
-    await Deno.chmod(`${dir}/check`, 0o755);
-    await host.dir.write(`config/plugins/${name}.js`, oddBalancerSource(dir, members));
-    await host.write(`balancers/${name}`, { odd: true });
-    balancers[name] = {
-      url: `plugins/${name}.js`,
-      allow: { net: [`unix:${dir}/socket`], write: [`${dir}/file`], run: [`${dir}/check`] },
-    };
-    sections[name] = {};
-  }
-  await host.write("plugins", { balancers });
-  await host.write("clusters/web", { discovery: "file", ...sections });
-  await using both = Lighthouse.start("run", host.configDir);
-  await host.untilServing("web", [one.port, two.port]).catch((error) => {
-    throw new Error(`${error.message}\n${both.log}`);
-  });
-  for (const { told } of ATTACKS) await both.logged(told);
-  two.healthy = false;
-  await host.untilServing("web", [one.port]);
-  two.healthy = true;
-  await host.untilServing("web", [one.port, two.port]);
-  await assert.rejects(Deno.stat("/etc/lighthouse-attack"), Deno.errors.NotFound);
-  for (const { name } of ATTACKS) {
-    await assert.rejects(Deno.stat(host.dir.file(`odd/${name}/pwned`)), Deno.errors.NotFound);
-  }
-  // A plan that is never done is carried out less and less often.
-  const runs = (await Deno.readTextFile(host.dir.file("odd/endless/runs"))).length;
-  assert(runs < 30, `${runs}`);
-});
+// In two halves, each a process: thirty workers that do what they can to be in the way take minutes on a busy machine.
+const HALF = Math.ceil(ATTACKS.length / 2);
+
+Deno.test.each([
+  { part: "the first half", attacks: ATTACKS.slice(0, HALF) },
+  { part: "the second half", attacks: ATTACKS.slice(HALF) },
+])(
+  "balancers whose plugins misbehave are contained, each by itself, and HAProxy is kept in sync: $part",
+  async ({ attacks }) => {
+    await setUp(["haproxy"]);
+    await using host = new TestHost();
+    await using one = new WebService();
+    await using two = new WebService();
+    await host.configure();
+    await host.write("services/web", { discovery: "file", ports: [one.port, two.port], checks: CHECKS });
+    const sections: Record<string, unknown> = { haproxy: { port: freePort(), backend: ["mode http"] } };
+    const balancers: Record<string, unknown> = {};
+    for (const { name, members } of attacks) {
+      const dir = host.dir.file(`odd/${name}`);
+      await host.dir.write(`odd/${name}/check`, '#!/bin/sh\necho >> "${0%/*}/runs"\n');
+      await Deno.chmod(`${dir}/check`, 0o755);
+      await host.dir.write(`config/plugins/${name}.js`, oddBalancerSource(dir, members));
+      await host.write(`balancers/${name}`, { odd: true });
+      balancers[name] = {
+        url: `plugins/${name}.js`,
+        allow: { net: [`unix:${dir}/socket`], write: [`${dir}/file`], run: [`${dir}/check`] },
+      };
+      sections[name] = {};
+    }
+    await host.write("plugins", { balancers });
+    await host.write("clusters/web", { discovery: "file", ...sections });
+    await using both = Lighthouse.start("run", host.configDir);
+    await host.untilServing("web", [one.port, two.port]).catch((error) => {
+      throw new Error(`${error.message}\n${both.log}`);
+    });
+    for (const { told } of attacks) await both.logged(told);
+    two.healthy = false;
+    await host.untilServing("web", [one.port]);
+    two.healthy = true;
+    await host.untilServing("web", [one.port, two.port]);
+    await assert.rejects(Deno.stat("/etc/lighthouse-attack"), Deno.errors.NotFound);
+    for (const { name } of attacks) {
+      await assert.rejects(Deno.stat(host.dir.file(`odd/${name}/pwned`)), Deno.errors.NotFound);
+    }
+    if (!attacks.some(({ name }) => name === "endless")) return;
+    // A plan that is never done is carried out less and less often.
+    const runs = (await Deno.readTextFile(host.dir.file("odd/endless/runs"))).length;
+    assert(runs < 30, `${runs}`);
+  },
+);
