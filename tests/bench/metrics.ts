@@ -12,6 +12,8 @@ import { type Figure, print, quantile, usageOf } from "./figures.ts";
 import { BASE_PATH, RawRegistry } from "./registry.ts";
 import { Bench, countServing, untilServing } from "./stage.ts";
 
+/** A daemon that serves its status, and counts nothing. */
+const UNCOUNTED = { preload: new URL("uncounted.ts", import.meta.url).href };
 /** How often is counted to time one count. */
 const COUNTS = 2_000_000;
 /** Checks that run, each once a second. */
@@ -66,7 +68,7 @@ function counting(): void {
 }
 
 /**
- * Two reporters with 100 checks each, one with metrics and one without, at the same time on the same cores: and once
+ * Two reporters with 100 checks each, of which one counts nothing, at the same time on the same cores: and once
  * more with the other one started first, since no two processes cost the same.
  */
 async function load(): Promise<void> {
@@ -89,10 +91,13 @@ async function load(): Promise<void> {
   try {
     for (const order of [["metered", "plain"], ["plain", "metered"]] as const) {
       await using stack = new AsyncDisposableStack();
-      const client = new StatusClient();
+      const clients = { metered: new StatusClient(), plain: new StatusClient() };
+      const client = clients.metered;
       const daemons = order.map((which) => ({
         which,
-        daemon: stack.use(Lighthouse.start("reporter", dir.file("config"), which === "metered" ? client.flags : [])),
+        daemon: stack.use(
+          Lighthouse.start("reporter", dir.file("config"), clients[which].flags, which === "plain" ? UNCOUNTED : {}),
+        ),
       }));
       const from = probes;
       await eventually("all checks run", () => probes - from >= 40 * CHECKS, { deadlineMs: 120_000 });
@@ -118,9 +123,9 @@ async function load(): Promise<void> {
   const { metered, plain } = sums;
   const share = ({ cpuMs }: typeof plain) => cpuMs / (2 * LOAD_MS) * 100;
   print(
-    `${CHECKS} http checks a second, scraped every ${SCRAPE_MS / 1_000} s, beside a reporter without metrics (floor), ${
-      2 * LOAD_MS / 1_000
-    } s`,
+    `${CHECKS} http checks a second, scraped every ${
+      SCRAPE_MS / 1_000
+    } s, beside a reporter that counts nothing and is not scraped (floor), ${2 * LOAD_MS / 1_000} s`,
     [
       { what: "share of a core", value: share(metered), unit: "%", floor: share(plain) },
       { what: "more than without", value: (metered.cpuMs / plain.cpuMs - 1) * 100, unit: "%", most: 5 },
@@ -138,17 +143,17 @@ async function changes(): Promise<void> {
   await registry.makePath(`${BASE_PATH}/${cluster}`);
   await Promise.all(Array.from({ length: NODES }, (_, i) => registry.create(cluster, "node.test", 1_000 + i)));
   const client = new StatusClient();
-  const begin = async (flags: readonly string[]) => {
+  const begin = async ({ flags }: StatusClient, options: { readonly preload?: string }) => {
     const bench = stack.use(new Bench());
     await bench.configure({ zookeeper: server.address, path: BASE_PATH, cluster });
-    const daemon = stack.use(Lighthouse.start("writer", bench.dir.file("config"), flags));
+    const daemon = stack.use(Lighthouse.start("writer", bench.dir.file("config"), flags, options));
     await eventually("HAProxy serves all", async () => {
       using socket = await bench.connect();
       return await countServing(socket, cluster) === NODES;
     });
     return { daemon, socket: stack.use(await bench.connect()) };
   };
-  const writers = { metered: await begin(client.flags), plain: await begin([]) };
+  const writers = { metered: await begin(client, {}), plain: await begin(new StatusClient(), UNCOUNTED) };
   const times = { metered: [] as number[], plain: [] as number[] };
   for (let i = 0; i < CHANGES; i++) {
     for (const which of i % 2 === 0 ? ["metered", "plain"] as const : ["plain", "metered"] as const) {
@@ -175,7 +180,7 @@ async function changes(): Promise<void> {
       { what: `${name}, more than without`, value: value - floor, unit: "ms", ...share === 0.5 && { most: 0.2 } },
     ];
   };
-  print(`A znode's change to HAProxy's routing, ${CHANGES} joins by turns (floor: a writer without metrics)`, [
+  print(`A znode's change to HAProxy's routing, ${CHANGES} joins by turns (floor: a writer that counts nothing)`, [
     ...figure(0.5),
     ...figure(0.9),
   ]);
