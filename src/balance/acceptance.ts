@@ -42,188 +42,213 @@ interface RefusedLine extends Refusal {
 }
 
 /**
- * Remembers what the balancer took and what it refused, and makes of a wish
- * something that it will take. Whatever was in force before (a cluster, the
- * balancer's own file) keeps the last form that was accepted, a cluster with
- * its members of today. What is new is served without the lines that were
- * refused; if no line can be told, or it does not help, a new cluster is put
- * aside. Pure but for its memory.
+ * What the balancer took and what it rejected. Whatever was applied before (a
+ * cluster, the balancer's own file) keeps the last form that was accepted, a
+ * cluster with its members of today. What is new is served without the lines
+ * that were rejected; if no line can be told, or it does not help, a new
+ * cluster is put aside.
  */
-export class Acceptance<Config, ClusterConfig> {
-  #accepted: Wanted<Config, ClusterConfig> | undefined;
-  #whole: Refusal | undefined;
-  readonly #clusters = new Map<ClusterName, Refusal>();
-  readonly #lines = new Map<string, RefusedLine>();
+export interface Acceptance<Config, ClusterConfig> {
+  /** What was last seen applied; `undefined` if nothing ever was. */
+  readonly accepted: Wanted<Config, ClusterConfig> | undefined;
+  readonly whole: Refusal | undefined;
+  readonly clusters: ReadonlyMap<ClusterName, Refusal>;
+  readonly lines: ReadonlyMap<string, RefusedLine>;
+}
 
-  /** Whether anything was ever seen in force. */
-  get some(): boolean {
-    return this.#accepted !== undefined;
-  }
+/** The acceptance of a writer that has tried nothing. */
+export const NOTHING_TRIED: Acceptance<never, never> = {
+  accepted: undefined,
+  whole: undefined,
+  clusters: new Map(),
+  lines: new Map(),
+};
 
-  /** Whether a cluster is refused as it is wanted, so that `served` is of interest to {@linkcode compose}. */
-  get refusesCluster(): boolean {
-    return this.#clusters.size > 0;
-  }
+/** The earliest time at which something that was rejected is to be tried again. */
+export function retryAt({ clusters, lines, whole }: Acceptance<unknown, unknown>, now: number): number {
+  const refusals = [...clusters.values(), ...lines.values(), ...whole === undefined ? [] : [whole]];
+  return Math.min(...refusals.map(({ retryAt }) => retryAt).filter((at) => at > now), Infinity);
+}
 
-  /** The earliest time at which something that was refused is to be tried again. */
-  retryAt(now: number): number {
-    const refusals = [
-      ...this.#clusters.values(),
-      ...this.#lines.values(),
-      ...this.#whole === undefined ? [] : [this.#whole],
-    ];
-    return Math.min(...refusals.map(({ retryAt }) => retryAt).filter((at) => at > now), Infinity);
-  }
-
-  /** Notes that the balancer was seen to serve a target. */
-  accept(wanted: Wanted<Config, ClusterConfig>): void {
-    this.#accepted = wanted;
-    for (const cluster of wanted.clusters) {
-      if (this.#clusters.get(cluster.name)?.fingerprint === printCluster(cluster)) this.#clusters.delete(cluster.name);
-    }
-    const leftOut = new Set(wanted.leftOut?.map(printOrigin));
-    for (const [key, { origin, fingerprint }] of this.#lines) {
-      if (!leftOut.has(key) && printOwner(wanted, origin) === fingerprint) this.#lines.delete(key);
-    }
-    if (this.#whole?.fingerprint === printWhole(wanted)) this.#whole = undefined;
-  }
-
-  /** What was last in force, with the members that are wanted now; `undefined` if nothing was. */
-  inForce(wanted: Wanted<Config, ClusterConfig>): Wanted<Config, ClusterConfig> | undefined {
-    const accepted = this.#accepted;
-    if (accepted === undefined) return undefined;
-    const today = new Map(wanted.clusters.map((cluster) => [cluster.name, cluster.nodes]));
-    return {
-      ...wanted,
-      config: accepted.config,
-      leftOut: accepted.leftOut,
-      clusters: accepted.clusters.map((cluster) => ({ ...cluster, nodes: today.get(cluster.name) ?? cluster.nodes })),
-    };
-  }
-
-  /** Makes a target of a wish. `served` names the clusters that the balancer serves, whatever their form. */
-  compose(
-    wanted: Wanted<Config, ClusterConfig>,
-    { now, served }: { readonly now: number; readonly served: () => ReadonlySet<ClusterName> },
-  ): Target<Config, ClusterConfig> {
-    if (!this.#refusesAny) return { wanted, held: false };
-    this.#forgetOther(wanted);
-    if (!this.#refusesAny) return { wanted, held: false };
-    if (this.#whole !== undefined && applies(this.#whole, printWhole(wanted), now)) {
-      const fallback = this.inForce(wanted);
-      return { wanted: fallback ?? wanted, held: fallback === undefined };
-    }
-    const own = this.#refusedOf(wanted, undefined, now);
-    const accepted = this.#accepted;
-    const keepsConfig = own.length > 0 && this.#hasOtherForm(wanted, undefined);
-    const leftOut = [...keepsConfig ? leftOutOf(accepted, undefined) : own];
-    let held = false;
-    let changed = own.length > 0;
-    const clusters = wanted.clusters.flatMap((cluster) => {
-      const { name, nodes } = cluster;
-      const refused = this.#refusedOf(wanted, name, now);
-      const refusal = this.#clusters.get(name);
-      const isRefused = refusal !== undefined && applies(refusal, printCluster(cluster), now);
-      if (!isRefused && refused.length === 0) return [cluster];
-      changed = true;
-      const known = accepted?.clusters.find((other) => other.name === name);
-      if (known !== undefined && (isRefused || this.#hasOtherForm(wanted, name))) {
-        leftOut.push(...leftOutOf(accepted, name));
-        return [{ ...known, nodes }];
-      }
-      if (isRefused) {
-        held ||= served().has(name);
-        return [];
-      }
-      leftOut.push(...refused);
-      return [cluster];
-    });
-    if (held || !changed) return { wanted, held };
-    const config = keepsConfig && accepted !== undefined ? accepted.config : wanted.config;
-    return { wanted: { ...wanted, config, clusters, leftOut }, held };
-  }
-
-  /**
-   * Notes that the balancer refused a target made of `wanted`: because of lines
-   * without which it may take the rest, because of a cluster, or for whatever
-   * reason if neither is known. Answers what becomes of it, in general.
-   */
-  refuse(
-    wanted: Wanted<Config, ClusterConfig>,
-    target: Wanted<Config, ClusterConfig>,
-    { cluster: name, lines, retryAt }: {
-      readonly cluster: ClusterName | undefined;
-      readonly lines: readonly Origin[];
-      /** When to try again what was refused so many times. */
-      readonly retryAt: (times: number) => number;
-    },
-  ): Fate {
-    const leftOut = new Set(target.leftOut?.map(printOrigin));
-    // What is in the target in a form of before, or left out already, is not to blame for a wish.
-    const fresh = lines.filter((origin) =>
-      printOwner(wanted, origin) === printOwner(target, origin) && !leftOut.has(printOrigin(origin))
-    );
-    if (fresh.length > 0) {
-      for (const origin of fresh) {
-        // What explains a refusal may make lines up, new ones each time.
-        if (this.#lines.size >= LINES_MAX) this.#lines.clear();
-        const key = printOrigin(origin);
-        this.#lines.set(key, { origin, ...again(this.#lines.get(key), printOwner(wanted, origin), retryAt) });
-      }
-      const keeps = fresh.some(({ cluster }) => this.#hasOtherForm(wanted, cluster));
-      return keeps ? "kept" : "left out";
-    }
-    const asked = wanted.clusters.find((cluster) => cluster.name === name);
-    const tried = target.clusters.find((cluster) => cluster.name === name);
-    if (asked !== undefined && tried !== undefined && printCluster(asked) === printCluster(tried)) {
-      this.#clusters.set(asked.name, again(this.#clusters.get(asked.name), printCluster(asked), retryAt));
-      return this.#accepted?.clusters.some((cluster) => cluster.name === name) ? "kept" : "put aside";
-    }
-    const fingerprint = printWhole(wanted);
-    const wasFallback = this.#whole !== undefined && this.#whole.fingerprint === fingerprint &&
-      printWhole(target) !== fingerprint;
-    this.#whole = again(this.#whole, fingerprint, retryAt);
-    const accepted = this.#accepted;
-    return !wasFallback && accepted !== undefined && printWhole(accepted) !== printWhole(target) ? "kept" : "nothing";
-  }
-
-  get #refusesAny(): boolean {
-    return this.#whole !== undefined || this.#clusters.size > 0 || this.#lines.size > 0;
-  }
-
-  /** Forgets what was refused and is wanted in that form no more: it was fixed, or is gone. */
-  #forgetOther(wanted: Wanted<Config, ClusterConfig>): void {
-    const forms = new Map(wanted.clusters.map((cluster) => [cluster.name, cluster]));
-    for (const [name, { fingerprint }] of this.#clusters) {
+/** Notes that the balancer was seen to serve a target. */
+export function withAccepted<C, K>(
+  acceptance: Acceptance<C, K>,
+  wanted: Wanted<C, K>,
+): Acceptance<C, K> {
+  const { clusters, lines, whole } = acceptance;
+  if (!rejectsAny(acceptance)) return { ...acceptance, accepted: wanted };
+  const forms = new Map(wanted.clusters.map((cluster) => [cluster.name, cluster]));
+  const leftOut = new Set(wanted.leftOut?.map(printOrigin));
+  return {
+    accepted: wanted,
+    whole: whole?.fingerprint === printWhole(wanted) ? undefined : whole,
+    clusters: keep(clusters, (name, { fingerprint }) => {
       const form = forms.get(name);
-      if (form === undefined || printCluster(form) !== fingerprint) this.#clusters.delete(name);
-    }
-    for (const [key, { origin, fingerprint }] of this.#lines) {
-      if (printOwner(wanted, origin) !== fingerprint) this.#lines.delete(key);
-    }
-    if (this.#whole !== undefined && this.#whole.fingerprint !== printWhole(wanted)) this.#whole = undefined;
-  }
+      return form === undefined || printCluster(form) !== fingerprint;
+    }),
+    lines: keep(
+      lines,
+      (key, { origin, fingerprint }) => leftOut.has(key) || printOwner(wanted, origin) !== fingerprint,
+    ),
+  };
+}
 
-  /**
-   * The lines of a cluster, or of the balancer's own file, that were refused as
-   * they are wanted now. When one is to be tried again all are: some may have
-   * made no sense without it.
-   */
-  #refusedOf(wanted: Wanted<Config, ClusterConfig>, cluster: ClusterName | undefined, now: number): readonly Origin[] {
-    const own = [...this.#lines.values()].filter(({ origin, fingerprint }) =>
-      origin.cluster === cluster && fingerprint === printOwner(wanted, origin)
-    );
-    return own.every(({ retryAt }) => now < retryAt) ? own.map(({ origin }) => origin) : [];
-  }
+/** Forgets what was rejected and is desired in that form no more: it was fixed, or is gone. */
+export function withoutOther<C, K>(
+  acceptance: Acceptance<C, K>,
+  wanted: Wanted<C, K>,
+): Acceptance<C, K> {
+  if (!rejectsAny(acceptance)) return acceptance;
+  const { clusters, lines, whole } = acceptance;
+  const forms = new Map(wanted.clusters.map((cluster) => [cluster.name, cluster]));
+  return {
+    ...acceptance,
+    whole: whole?.fingerprint === printWhole(wanted) ? whole : undefined,
+    clusters: keep(clusters, (name, { fingerprint }) => {
+      const form = forms.get(name);
+      return form !== undefined && printCluster(form) === fingerprint;
+    }),
+    lines: keep(lines, (_, { origin, fingerprint }) => printOwner(wanted, origin) === fingerprint),
+  };
+}
 
-  /** Whether a cluster, or the balancer's own file, was in force in another form than the one that is wanted. */
-  #hasOtherForm(wanted: Wanted<Config, ClusterConfig>, cluster: ClusterName | undefined): boolean {
-    const accepted = this.#accepted;
-    const origin: Origin = { cluster, path: [] };
-    if (accepted === undefined) return false;
-    const form = printOwner(accepted, origin);
-    return form !== undefined && form !== printOwner(wanted, origin);
+/** What was last applied, with the members that are desired now; `undefined` if nothing was. */
+export function lastApplied<C, K>(
+  { accepted }: Acceptance<C, K>,
+  wanted: Wanted<C, K>,
+): Wanted<C, K> | undefined {
+  if (accepted === undefined) return undefined;
+  const today = new Map(wanted.clusters.map((cluster) => [cluster.name, cluster.nodes]));
+  return {
+    ...wanted,
+    config: accepted.config,
+    leftOut: accepted.leftOut,
+    clusters: accepted.clusters.map((cluster) => ({ ...cluster, nodes: today.get(cluster.name) ?? cluster.nodes })),
+  };
+}
+
+/** Makes a target of a desired state. `served` names the clusters that the balancer serves, whatever their form. */
+export function compose<C, K>(
+  acceptance: Acceptance<C, K>,
+  wanted: Wanted<C, K>,
+  { now, served }: { readonly now: number; readonly served: ReadonlySet<ClusterName> },
+): Target<C, K> {
+  const { accepted, whole, clusters: rejected } = acceptance;
+  if (!rejectsAny(acceptance)) return { wanted, held: false };
+  if (whole !== undefined && applies(whole, printWhole(wanted), now)) {
+    const fallback = lastApplied(acceptance, wanted);
+    return { wanted: fallback ?? wanted, held: fallback === undefined };
   }
+  const own = rejectedLines(acceptance, wanted, undefined, now);
+  const keepsConfig = own.length > 0 && hasOtherForm(acceptance, wanted, undefined);
+  const leftOut = [...keepsConfig ? leftOutOf(accepted, undefined) : own];
+  let held = false;
+  let changed = own.length > 0;
+  const clusters = wanted.clusters.flatMap((cluster) => {
+    const { name, nodes } = cluster;
+    const lines = rejectedLines(acceptance, wanted, name, now);
+    const refusal = rejected.get(name);
+    const isRejected = refusal !== undefined && applies(refusal, printCluster(cluster), now);
+    if (!isRejected && lines.length === 0) return [cluster];
+    changed = true;
+    const known = accepted?.clusters.find((other) => other.name === name);
+    if (known !== undefined && (isRejected || hasOtherForm(acceptance, wanted, name))) {
+      leftOut.push(...leftOutOf(accepted, name));
+      return [{ ...known, nodes }];
+    }
+    if (isRejected) {
+      held ||= served.has(name);
+      return [];
+    }
+    leftOut.push(...lines);
+    return [cluster];
+  });
+  if (held || !changed) return { wanted, held };
+  const config = keepsConfig && accepted !== undefined ? accepted.config : wanted.config;
+  return { wanted: { ...wanted, config, clusters, leftOut }, held };
+}
+
+/**
+ * Notes that the balancer rejected a target made of `wanted`: because of lines
+ * without which it may take the rest, because of a cluster, or for whatever
+ * reason if neither is known. Answers also what becomes of it, in general.
+ */
+export function withRejected<C, K>(
+  acceptance: Acceptance<C, K>,
+  wanted: Wanted<C, K>,
+  target: Wanted<C, K>,
+  { cluster: name, lines, retryAt }: {
+    readonly cluster: ClusterName | undefined;
+    readonly lines: readonly Origin[];
+    /** When to try again what was rejected so many times. */
+    readonly retryAt: (times: number) => number;
+  },
+): readonly [acceptance: Acceptance<C, K>, fate: Fate] {
+  const { accepted, whole, clusters } = acceptance;
+  const leftOut = new Set(target.leftOut?.map(printOrigin));
+  // What is in the target in a previous form, or left out already, is not to blame for the desired state.
+  const fresh = lines.filter((origin) =>
+    printOwner(wanted, origin) === printOwner(target, origin) && !leftOut.has(printOrigin(origin))
+  );
+  if (fresh.length > 0) {
+    const known = new Map(acceptance.lines);
+    for (const origin of fresh) {
+      // What explains a rejection may make lines up, new ones each time.
+      if (known.size >= LINES_MAX) known.clear();
+      const key = printOrigin(origin);
+      known.set(key, { origin, ...again(known.get(key), printOwner(wanted, origin), retryAt) });
+    }
+    const keeps = fresh.some(({ cluster }) => hasOtherForm(acceptance, wanted, cluster));
+    return [{ ...acceptance, lines: known }, keeps ? "kept" : "left out"];
+  }
+  const asked = wanted.clusters.find((cluster) => cluster.name === name);
+  const tried = target.clusters.find((cluster) => cluster.name === name);
+  if (asked !== undefined && tried !== undefined && printCluster(asked) === printCluster(tried)) {
+    const refusal = again(clusters.get(asked.name), printCluster(asked), retryAt);
+    const fate = accepted?.clusters.some((cluster) => cluster.name === name) ? "kept" : "put aside";
+    return [{ ...acceptance, clusters: new Map([...clusters, [asked.name, refusal]]) }, fate];
+  }
+  const fingerprint = printWhole(wanted);
+  const wasFallback = whole?.fingerprint === fingerprint && printWhole(target) !== fingerprint;
+  const hasOther = !wasFallback && accepted !== undefined && printWhole(accepted) !== printWhole(target);
+  return [{ ...acceptance, whole: again(whole, fingerprint, retryAt) }, hasOther ? "kept" : "nothing"];
+}
+
+function rejectsAny({ whole, clusters, lines }: Acceptance<unknown, unknown>): boolean {
+  return whole !== undefined || clusters.size > 0 || lines.size > 0;
+}
+
+/**
+ * The lines of a cluster, or of the balancer's own file, that were rejected as
+ * they are desired now. When one is to be tried again all are: some may have
+ * made no sense without it.
+ */
+function rejectedLines<C, K>(
+  { lines }: Acceptance<C, K>,
+  wanted: Wanted<C, K>,
+  cluster: ClusterName | undefined,
+  now: number,
+): readonly Origin[] {
+  const own = [...lines.values()].filter(({ origin, fingerprint }) =>
+    origin.cluster === cluster && fingerprint === printOwner(wanted, origin)
+  );
+  return own.every(({ retryAt }) => now < retryAt) ? own.map(({ origin }) => origin) : [];
+}
+
+/** Whether a cluster, or the balancer's own file, was applied in another form than the one that is desired. */
+function hasOtherForm<C, K>(
+  { accepted }: Acceptance<C, K>,
+  wanted: Wanted<C, K>,
+  cluster: ClusterName | undefined,
+): boolean {
+  const origin: Origin = { cluster, path: [] };
+  if (accepted === undefined) return false;
+  const form = printOwner(accepted, origin);
+  return form !== undefined && form !== printOwner(wanted, origin);
+}
+
+function keep<K, V>(map: ReadonlyMap<K, V>, isKept: (key: K, value: V) => boolean): ReadonlyMap<K, V> {
+  return new Map([...map].filter(([key, value]) => isKept(key, value)));
 }
 
 function applies(refusal: Refusal, fingerprint: string, now: number): boolean {

@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Origin, Wanted } from "../plugin/contract.ts";
-import { Acceptance } from "./acceptance.ts";
+import {
+  type Acceptance,
+  compose,
+  NOTHING_TRIED,
+  retryAt,
+  withAccepted,
+  withoutOther,
+  withRejected,
+} from "./acceptance.ts";
 
 /** Lines by number; those below 3 are refused, and told; 9 makes its cluster refused without a line. */
 type Lines = readonly number[];
@@ -26,19 +34,27 @@ function inFile(
   ).filter(({ origin: { cluster, path } }) => !out.has(JSON.stringify([cluster, path])));
 }
 
-/** Brings a wish about as a writer does; answers what is in force then. */
-function bringAbout(acceptance: Acceptance<Lines, Lines>, wanted: Wish, now: number): Wish {
+/** What was tried so far, as a writer remembers it. */
+interface Tried {
+  acceptance: Acceptance<Lines, Lines>;
+}
+
+/** Brings a desired state about as a writer does; answers what is applied then. */
+function bringAbout(tried: Tried, wanted: Wish, now: number): Wish {
   for (let round = 0; round < 20; round++) {
-    const { wanted: target, held } = acceptance.compose(wanted, { now, served: () => new Set() });
+    tried.acceptance = withoutOther(tried.acceptance, wanted);
+    const { wanted: target, held } = compose(tried.acceptance, wanted, { now, served: new Set() });
     assert(!held);
     const found = inFile(target);
     const refused = found.filter(({ line }) => line < 3).map(({ origin }) => origin);
     const cluster = refused.length === 0 ? found.find(({ line }) => line === 9)?.origin.cluster : undefined;
     if (refused.length === 0 && cluster === undefined) {
-      acceptance.accept(target);
+      tried.acceptance = withAccepted(tried.acceptance, target);
       return target;
     }
-    const fate = acceptance.refuse(wanted, target, { cluster, lines: refused, retryAt: () => now + 60 });
+    const why = { cluster, lines: refused, retryAt: () => now + 60 };
+    const [acceptance, fate] = withRejected(tried.acceptance, wanted, target, why);
+    tried.acceptance = acceptance;
     assert.notEqual(fate, "nothing");
   }
   assert.fail("it never comes to an end");
@@ -49,9 +65,9 @@ const isGood = (config: Lines | undefined) => config !== undefined && config.eve
 
 Deno.test("Acceptance comes to an end with something that is accepted, and all that is good is in it", () =>
   fc.assert(fc.property(fc.array(wish, { minLength: 1, maxLength: 4 }), (wishes) => {
-    const acceptance = new Acceptance<Lines, Lines>();
+    const tried: Tried = { acceptance: NOTHING_TRIED };
     wishes.forEach((wanted, index) => {
-      const target = bringAbout(acceptance, wanted, index);
+      const target = bringAbout(tried, wanted, index);
       for (const { name, config } of wanted.clusters) {
         if (isGood(config)) assert.equal(formOf(target, name), config);
       }
@@ -61,9 +77,9 @@ Deno.test("Acceptance comes to an end with something that is accepted, and all t
 
 Deno.test("Acceptance changes nothing of what was in force for an edit that is refused", () =>
   fc.assert(fc.property(wish, wish, (first, second) => {
-    const acceptance = new Acceptance<Lines, Lines>();
-    const before = bringAbout(acceptance, first, 0);
-    const after = bringAbout(acceptance, second, 1);
+    const tried: Tried = { acceptance: NOTHING_TRIED };
+    const before = bringAbout(tried, first, 0);
+    const after = bringAbout(tried, second, 1);
     for (const { name, config } of second.clusters) {
       const known = formOf(before, name);
       if (isGood(config) || known === undefined || JSON.stringify(known) === JSON.stringify(config)) continue;
@@ -74,20 +90,20 @@ Deno.test("Acceptance changes nothing of what was in force for an edit that is r
   })));
 
 Deno.test("Acceptance tries again what was refused, when its time has come, and takes it if it is accepted now", () => {
-  const acceptance = new Acceptance<Lines, Lines>();
+  const tried: Tried = { acceptance: NOTHING_TRIED };
   const wanted: Wish = {
     config: [],
     host: { fqdn: "a.test", ip: "10.0.0.1" },
     clusters: [{ name: "a", config: [1, 5], nodes: [] }],
   };
-  const served = () => new Set<string>();
-  bringAbout(acceptance, wanted, 0);
-  assert.equal(acceptance.retryAt(0), 60);
-  assert.deepEqual(acceptance.compose(wanted, { now: 59, served }).wanted.leftOut, [{ cluster: "a", path: [0] }]);
-  const { wanted: whole } = acceptance.compose(wanted, { now: 60, served });
+  const served = new Set<string>();
+  bringAbout(tried, wanted, 0);
+  const { acceptance } = tried;
+  assert.equal(retryAt(acceptance, 0), 60);
+  assert.deepEqual(compose(acceptance, wanted, { now: 59, served }).wanted.leftOut, [{ cluster: "a", path: [0] }]);
+  const { wanted: whole } = compose(acceptance, wanted, { now: 60, served });
   assert.equal(whole, wanted);
-  acceptance.accept(whole);
-  assert.equal(acceptance.compose(wanted, { now: 61, served }).wanted, wanted);
+  assert.equal(compose(withAccepted(acceptance, whole), wanted, { now: 61, served }).wanted, wanted);
 });
 
 Deno.test("Acceptance forgets a cluster, lines and a whole that were refused once they are fixed or gone", () => {
@@ -98,7 +114,7 @@ Deno.test("Acceptance forgets a cluster, lines and a whole that were refused onc
     host,
     clusters: [cluster([1]), { ...cluster([3]), name: "b" }],
   }];
-  const served = () => new Set<string>();
+  const served = new Set<string>();
   const never = () => Infinity;
   for (const fixed of [{ ...bad!, clusters: [cluster([2])] }, { ...bad!, clusters: [] }]) {
     for (
@@ -108,14 +124,14 @@ Deno.test("Acceptance forgets a cluster, lines and a whole that were refused onc
         { cluster: undefined, lines: [] },
       ]
     ) {
-      const acceptance = new Acceptance<Lines, Lines>();
-      acceptance.accept({ ...bad!, clusters: [cluster([9])] });
-      acceptance.refuse(bad!, bad!, { ...refusal, retryAt: never });
-      assert.notEqual(acceptance.compose(bad!, { now: 0, served }).wanted, bad);
-      assert.equal(acceptance.compose(fixed, { now: 0, served }).wanted, fixed);
-      assert(!acceptance.refusesCluster);
-      assert.equal(acceptance.compose(bad!, { now: 0, served }).wanted, bad, "it is not remembered");
-      assert.equal(acceptance.compose(other!, { now: 0, served }).wanted, other);
+      const accepted = withAccepted(NOTHING_TRIED as Acceptance<Lines, Lines>, { ...bad!, clusters: [cluster([9])] });
+      const [rejected] = withRejected(accepted, bad!, bad!, { ...refusal, retryAt: never });
+      assert.notEqual(compose(rejected, bad!, { now: 0, served }).wanted, bad);
+      assert.equal(compose(rejected, fixed, { now: 0, served }).wanted, fixed);
+      const later = withoutOther(rejected, fixed);
+      assert.equal(later.clusters.size, 0);
+      assert.equal(compose(later, bad!, { now: 0, served }).wanted, bad, "it is not remembered");
+      assert.equal(compose(later, other!, { now: 0, served }).wanted, other);
     }
   }
 });

@@ -28,45 +28,51 @@ export interface Recalled {
  * balancer rejects, and since when one has been in effect. Lives as long as its
  * writer, so a writer that starts counts from its start.
  */
-export class CommandMemory {
-  readonly #rejected = new Map<string, { readonly answer: string; readonly pid?: number | undefined }>();
-  readonly #sentAtMs = new Map<string, number>();
-  #version: string | undefined;
+export interface CommandMemory {
+  readonly rejected: ReadonlyMap<string, { readonly answer: string; readonly pid?: number | undefined }>;
+  readonly sentAtMs: ReadonlyMap<string, number>;
+  /** The version that rejected them: what one version of a program rejects another may take. */
+  readonly version: string | undefined;
+}
 
-  /** Notes what became of commands. */
-  note(outcomes: readonly StepOutcome[], { pid, version, nowMs }: Answering): void {
-    this.#forgetOther(version);
-    for (const outcome of outcomes) {
-      const { step } = outcome;
-      if (step.do !== "command") continue;
-      this.#rejected.delete(step.command);
-      if (outcome.ok) {
-        if (step.isTimed === true) remember(this.#sentAtMs, step.command, nowMs, SENT_MAX);
-      } else if (outcome.failure.answer !== undefined) {
-        remember(this.#rejected, step.command, { answer: outcome.failure.answer, pid }, REJECTED_MAX);
-      }
+/** The memory of a writer that has sent nothing. */
+export const NO_COMMANDS: CommandMemory = { rejected: new Map(), sentAtMs: new Map(), version: undefined };
+
+/** Adds what became of commands. Pure. */
+export function withCommands(
+  memory: CommandMemory,
+  outcomes: readonly StepOutcome[],
+  { pid, version, nowMs }: Answering,
+): CommandMemory {
+  const rejected = new Map(rejectedBy(memory, version));
+  const sentAtMs = new Map(memory.sentAtMs);
+  for (const outcome of outcomes) {
+    const { step } = outcome;
+    if (step.do !== "command") continue;
+    rejected.delete(step.command);
+    if (outcome.ok) {
+      if (step.isTimed === true) remember(sentAtMs, step.command, nowMs, SENT_MAX);
+    } else if (outcome.failure.answer !== undefined) {
+      remember(rejected, step.command, { answer: outcome.failure.answer, pid }, REJECTED_MAX);
     }
   }
+  return { rejected, sentAtMs, version: version?.join(".") };
+}
 
-  /** What a plan is to know. */
-  recall({ pid, version, nowMs }: Answering): Recalled {
-    this.#forgetOther(version);
-    return {
-      rejected: [...this.#rejected].map(([command, { answer, pid: by }]) => ({
-        command,
-        answer,
-        isCurrent: by === pid,
-      })),
-      sentAgoMs: new Map([...this.#sentAtMs].map(([command, atMs]) => [command, nowMs - atMs])),
-    };
-  }
+/** What a plan is to know. Pure. */
+export function recall(memory: CommandMemory, { pid, version, nowMs }: Answering): Recalled {
+  return {
+    rejected: [...rejectedBy(memory, version)].map(([command, { answer, pid: by }]) => ({
+      command,
+      answer,
+      isCurrent: by === pid,
+    })),
+    sentAgoMs: new Map([...memory.sentAtMs].map(([command, atMs]) => [command, nowMs - atMs])),
+  };
+}
 
-  /** What one version of a program rejects another may take. */
-  #forgetOther(version: readonly number[] | undefined): void {
-    const now = version?.join(".");
-    if (now !== this.#version) this.#rejected.clear();
-    this.#version = now;
-  }
+function rejectedBy(memory: CommandMemory, version: Answering["version"]): CommandMemory["rejected"] {
+  return version?.join(".") === memory.version ? memory.rejected : NO_COMMANDS.rejected;
 }
 
 function remember<T>(map: Map<string, T>, key: string, value: T, max: number): void {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { CommandStep } from "../plugin/contract.ts";
-import { CommandMemory } from "./command_memory.ts";
+import { NO_COMMANDS, recall, withCommands } from "./command_memory.ts";
 import type { StepOutcome } from "./effects.ts";
 
 function sent(command: string, answer?: string, isTimed?: true): StepOutcome {
@@ -13,34 +13,44 @@ function sent(command: string, answer?: string, isTimed?: true): StepOutcome {
 const VERSION = [3, 0, 11];
 
 Deno.test("CommandMemory knows what was rejected, and whether by the process that answers now, until the version changes", () => {
-  const memory = new CommandMemory();
-  memory.note([sent("add a", "no"), sent("add b", "no"), sent("add c")], { pid: 1, version: VERSION, nowMs: 0 });
-  memory.note([sent("add b"), sent("add d", "never")], { pid: 2, version: VERSION, nowMs: 0 });
-  const { rejected } = memory.recall({ pid: 2, version: VERSION, nowMs: 9 });
+  let memory = NO_COMMANDS;
+  memory = withCommands(memory, [sent("add a", "no"), sent("add b", "no"), sent("add c")], {
+    pid: 1,
+    version: VERSION,
+    nowMs: 0,
+  });
+  memory = withCommands(memory, [sent("add b"), sent("add d", "never")], { pid: 2, version: VERSION, nowMs: 0 });
+  const { rejected } = recall(memory, { pid: 2, version: VERSION, nowMs: 9 });
   assert.deepEqual(rejected, [
     { command: "add a", answer: "no", isCurrent: false },
     { command: "add d", answer: "never", isCurrent: true },
   ]);
-  assert.deepEqual(memory.recall({ pid: 2, version: [3, 2, 0], nowMs: 9 }).rejected, []);
+  assert.deepEqual(recall(memory, { pid: 2, version: [3, 2, 0], nowMs: 9 }).rejected, []);
 });
 
 Deno.test("CommandMemory counts from the last time that a timed command was sent, and from no other", () => {
-  const memory = new CommandMemory();
-  memory.note([sent("drain a", undefined, true), sent("maint b")], { pid: 1, version: VERSION, nowMs: 100 });
-  memory.note([sent("drain a", undefined, true), sent("drain c", "no", true)], {
+  let memory = NO_COMMANDS;
+  memory = withCommands(memory, [sent("drain a", undefined, true), sent("maint b")], {
+    pid: 1,
+    version: VERSION,
+    nowMs: 100,
+  });
+  memory = withCommands(memory, [sent("drain a", undefined, true), sent("drain c", "no", true)], {
     pid: 1,
     version: VERSION,
     nowMs: 300,
   });
-  const { sentAgoMs } = memory.recall({ pid: 1, version: undefined, nowMs: 1_000 });
+  const { sentAgoMs } = recall(memory, { pid: 1, version: undefined, nowMs: 1_000 });
   assert.deepEqual([...sentAgoMs], [["drain a", 700]]);
 });
 
 Deno.test("CommandMemory is bounded, and forgets the oldest", () => {
-  const memory = new CommandMemory();
+  let memory = NO_COMMANDS;
   const answering = { pid: 1, version: VERSION, nowMs: 0 };
-  for (let i = 0; i < 20_000; i++) memory.note([sent(`a${i}`, "no"), sent(`d${i}`, undefined, true)], answering);
-  const { rejected, sentAgoMs } = memory.recall(answering);
+  for (let i = 0; i < 20_000; i++) {
+    memory = withCommands(memory, [sent(`a${i}`, "no"), sent(`d${i}`, undefined, true)], answering);
+  }
+  const { rejected, sentAgoMs } = recall(memory, answering);
   assert.deepEqual([rejected.length, sentAgoMs.size], [1_000, 10_000]);
   assert.equal(rejected.at(-1)?.command, "a19999");
 });

@@ -1,13 +1,23 @@
 import type { Clock } from "../kernel/clock.ts";
+import type { Random } from "../kernel/random.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { BalancerSources, Notice, PlanAllowance, Rendered, Seen, Step, Wanted } from "../plugin/contract.ts";
 import { type Decider, UndecidedError } from "../plugin/decider.ts";
-import { Acceptance, type Target } from "./acceptance.ts";
-import type { Recalled } from "./command_memory.ts";
+import {
+  type Acceptance,
+  compose,
+  lastApplied,
+  retryAt,
+  type Target,
+  withAccepted,
+  withoutOther,
+  withRejected,
+} from "./acceptance.ts";
+import type { CommandMemory, Recalled } from "./command_memory.ts";
 import type { StepFailure } from "./effects.ts";
 import type { Locate, OperatorLog } from "./operator_log.ts";
-import type { Pace } from "./pace.ts";
-import type { WaitingFile } from "./waiting_file.ts";
+import { childAt, type Pace, withReloadDue } from "./pace.ts";
+import { setAside, type WaitingFile } from "./waiting_file.ts";
 
 /** What there is, and what is wanted of it: what a decision is made from. */
 export interface View<Config, ClusterConfig, Observed> {
@@ -23,6 +33,14 @@ export interface View<Config, ClusterConfig, Observed> {
   readonly target: Target<Config, ClusterConfig>;
   /** The random part of the time after which a reload is made that may be. */
   readonly reloadJitterMs: number;
+}
+
+/** What a writer remembers; its parts are values, each replaced when it changes. */
+export interface Memory<Config, ClusterConfig> {
+  pace: Pace;
+  file: WaitingFile;
+  commands: CommandMemory;
+  acceptance: Acceptance<Config, ClusterConfig>;
 }
 
 /** What a view comes to. */
@@ -44,10 +62,10 @@ export interface PlannerOptions<Config, ClusterConfig, Observed> {
   readonly clock: Clock;
   /** Is told of refusals, and of why there is no plan. */
   readonly told: OperatorLog;
-  /** Says when a reload may be made. */
-  readonly pace: Pace;
-  /** Takes the file that may wait out of each plan. */
-  readonly waiting: WaitingFile;
+  /** Chance, for the jitter of reloads. */
+  readonly random: Random;
+  /** Says when a reload may be made, and what was rejected; notes the file that may wait of each plan. */
+  readonly memory: Memory<Config, ClusterConfig>;
 }
 
 /**
@@ -59,20 +77,19 @@ export class Planner<Config, ClusterConfig, Observed> {
   readonly #balancer: Decider<Config, ClusterConfig, Observed>;
   readonly #clock: Clock;
   readonly #told: OperatorLog;
-  readonly #pace: Pace;
-  readonly #waiting: WaitingFile;
-  readonly #acceptance = new Acceptance<Config, ClusterConfig>();
+  readonly #random: Random;
+  readonly #memory: Memory<Config, ClusterConfig>;
   #rendered: { readonly of: Wanted<Config, ClusterConfig>; readonly is: Rendered } | undefined;
 
   /** Knows of nothing that was taken or refused. */
-  constructor({ balancer, clock, told, pace, waiting }: PlannerOptions<Config, ClusterConfig, Observed>) {
+  constructor({ balancer, clock, told, random, memory }: PlannerOptions<Config, ClusterConfig, Observed>) {
     [this.#balancer, this.#clock, this.#told] = [balancer, clock, told];
-    [this.#pace, this.#waiting] = [pace, waiting];
+    [this.#random, this.#memory] = [random, memory];
   }
 
   /** Whether anything was ever seen in force. */
   get hasServed(): boolean {
-    return this.#acceptance.some;
+    return this.#memory.acceptance.accepted !== undefined;
   }
 
   /** What an operator should know of the target that was last rendered. */
@@ -82,7 +99,7 @@ export class Planner<Config, ClusterConfig, Observed> {
 
   /** The earliest time at which something that was refused is to be tried again. */
   retryAt(now: number): number {
-    return this.#acceptance.retryAt(now);
+    return retryAt(this.#memory.acceptance, now);
   }
 
   /** Makes a target of a wish, which is the wish itself if nothing of it was refused. */
@@ -91,11 +108,13 @@ export class Planner<Config, ClusterConfig, Observed> {
     seen: Seen,
     sources: BalancerSources,
   ): Promise<Target<Config, ClusterConfig>> {
-    const isAsked = this.#acceptance.refusesCluster || wanted.unknown !== undefined;
+    const memory = this.#memory;
+    const isAsked = memory.acceptance.clusters.size > 0 || wanted.unknown !== undefined;
     const served = isAsked
       ? await servedBy(this.#balancer, { seen, sources, config: wanted.config })
       : new Set<ClusterName>();
-    const target = this.#acceptance.compose(wanted, { now: this.#clock.now(), served: () => served });
+    memory.acceptance = withoutOther(memory.acceptance, wanted);
+    const target = compose(memory.acceptance, wanted, { now: this.#clock.now(), served });
     const unknown = servedUnknown(wanted, served);
     if (unknown.length === 0) return target;
     this.#told.tellKeptClusters(
@@ -124,32 +143,36 @@ export class Planner<Config, ClusterConfig, Observed> {
     },
   ): Promise<Decision> {
     const steps = await this.#plan(target, observed, { reload: true, because, owesNotify, ...known });
+    const memory = this.#memory;
     const now = this.#clock.now();
     let reloadAt = Infinity;
     if (steps !== undefined && !steps.some(isPaced)) {
-      this.#pace.forgetReload();
-      const allowed = this.#waiting.setAside(steps, now);
+      memory.pace = { ...memory.pace, reloadDueAt: undefined };
+      const allowed = this.#setAside(steps);
       // A child that ended soon after each of its starts rests longer and longer.
-      const atOnce = allowed.filter((step) => step.do !== "supervise" || this.#pace.childAt(step) <= now);
-      const childAt = Math.min(...allowed.flatMap((step) => step.do === "supervise" ? [this.#pace.childAt(step)] : []));
+      const atOnce = allowed.filter((step) => step.do !== "supervise" || childAt(memory.pace, step) <= now);
+      const nextChildAt = Math.min(
+        ...allowed.flatMap((step) => step.do === "supervise" ? [childAt(memory.pace, step)] : []),
+      );
       const planned = JSON.stringify(atOnce);
       const isLeftover = planned === plannedBefore && !steps.some((step) => step.do === "supervise");
       const inForce = allowed.length === 0 || isLeftover;
-      return { steps: atOnce, planned, inForce, reloadAt: childAt > now ? childAt : Infinity };
+      return { steps: atOnce, planned, inForce, reloadAt: nextChildAt > now ? nextChildAt : Infinity };
     }
     if (steps !== undefined) {
-      reloadAt = this.#pace.reloadAt(now, reloadJitterMs);
+      memory.pace = withReloadDue(memory.pace, now, reloadJitterMs, this.#random);
+      reloadAt = memory.pace.reloadDueAt ?? now;
       if (now >= reloadAt) return { steps, planned: JSON.stringify(steps), inForce: false, reloadAt: Infinity };
     }
     // Until the reload may be, members come and go in what runs.
     const meanwhile = await this.#planMeanwhile(wanted, target, { observed, known });
-    const atOnce = this.#waiting.setAside(meanwhile, this.#clock.now());
+    const atOnce = this.#setAside(meanwhile);
     return { steps: atOnce, planned: JSON.stringify(atOnce), inForce: false, reloadAt };
   }
 
   /** Notes that the balancer was seen to serve a target. */
   accept(target: Wanted<Config, ClusterConfig>): void {
-    this.#acceptance.accept(target);
+    this.#memory.acceptance = withAccepted(this.#memory.acceptance, target);
   }
 
   /**
@@ -171,9 +194,10 @@ export class Planner<Config, ClusterConfig, Observed> {
       { cluster: undefined, faults: [{ message, remedy: [] }] };
     if (faults.length === 0) return "blameless";
     const lines = faults.flatMap(({ remedy }) => remedy);
-    const fate = this.#acceptance.refuse(wanted, target, { cluster, lines, retryAt });
+    const [acceptance, fate] = withRejected(this.#memory.acceptance, wanted, target, { cluster, lines, retryAt });
+    this.#memory.acceptance = acceptance;
     // A process goes on with what it has, though nothing else is known to be tried.
-    const told = fate === "nothing" && this.#acceptance.some ? "kept" : fate;
+    const told = fate === "nothing" && this.hasServed ? "kept" : fate;
     const refusal = { cluster, faults, fate: told };
     // No line of a config is wrong where somebody else holds its address.
     if (kind === "address") this.#told.tellTakenAddress(refusal, locate);
@@ -208,11 +232,18 @@ export class Planner<Config, ClusterConfig, Observed> {
     { wanted: target }: Target<Config, ClusterConfig>,
     { observed, known }: { readonly observed: Observed; readonly known: Recalled },
   ): Promise<readonly Step[]> {
-    const standIn = this.#acceptance.inForce(wanted) ?? target;
+    const standIn = lastApplied(this.#memory.acceptance, wanted) ?? target;
     return await this.#balancer.plan(standIn, await this.#balancer.render(standIn), observed, {
       reload: false,
       ...known,
     });
+  }
+
+  /** Takes the files that may wait out of a plan. */
+  #setAside(steps: readonly Step[]): readonly Step[] {
+    const { file, rest } = setAside(this.#memory.file, steps, this.#clock.now());
+    this.#memory.file = file;
+    return rest;
   }
 
   async #render(wanted: Wanted<Config, ClusterConfig>): Promise<Rendered> {

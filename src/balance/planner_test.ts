@@ -4,9 +4,11 @@ import { FakeClock } from "../kernel/fake_clock.ts";
 import type { BalancerSources, Explanation, PlanAllowance, Step, Wanted } from "../plugin/contract.ts";
 import { type Decider, UndecidedError } from "../plugin/decider.ts";
 import { OperatorLog } from "./operator_log.ts";
-import { Pace } from "./pace.ts";
-import { Planner, type View } from "./planner.ts";
-import { WaitingFile } from "./waiting_file.ts";
+import { NOTHING_TRIED } from "./acceptance.ts";
+import { NO_COMMANDS } from "./command_memory.ts";
+import { UNHURRIED, withReload } from "./pace.ts";
+import { type Memory, Planner, type View } from "./planner.ts";
+import { NO_FILE } from "./waiting_file.ts";
 
 type Wish = Wanted<string, string>;
 
@@ -38,8 +40,12 @@ function wish(config: string, clusters: Record<string, string> = {}): Wish {
 class Bench {
   readonly clock = new FakeClock();
   readonly log = new RecordingLogger();
-  readonly waiting = new WaitingFile();
-  readonly pace = new Pace(() => 1);
+  readonly memory: Memory<string, string> = {
+    pace: UNHURRIED,
+    file: NO_FILE,
+    commands: NO_COMMANDS,
+    acceptance: NOTHING_TRIED,
+  };
   readonly rendered: string[] = [];
   plan: (config: string, allowed: PlanAllowance) => readonly Step[] = () => [];
   explain: (output: string) => Explanation = (message) => ({ faults: [{ message, remedy: [] }] });
@@ -63,8 +69,8 @@ class Bench {
       balancer: balancer as Decider<string, string, unknown>,
       clock: this.clock,
       told: new OperatorLog("haproxy", this.log),
-      pace: this.pace,
-      waiting: this.waiting,
+      random: () => 1,
+      memory: this.memory,
     });
   }
 
@@ -92,7 +98,7 @@ Deno.test("Planner takes the target for in force when nothing is to be done but 
   bench.plan = () => [SOON];
   const decision = await bench.planner.decide(view, NO_MATTER);
   assert.deepEqual(decision, { steps: [], planned: "[]", inForce: true, reloadAt: Infinity });
-  assert.deepEqual(bench.waiting.steps, [SOON]);
+  assert.deepEqual(bench.memory.file.steps, [SOON]);
 });
 
 Deno.test("Planner takes the target for in force when the same is planned again, though it went well", async () => {
@@ -107,12 +113,12 @@ Deno.test("Planner takes the target for in force when the same is planned again,
 Deno.test("Planner makes a reload when it may be made, and until then has members come and go in what was in force", async () => {
   const bench = new Bench();
   bench.planner.accept(wish("old"));
-  bench.pace.noteReload(RELOAD, 0, 2_000);
+  bench.memory.pace = withReload(UNHURRIED, RELOAD, 0, 2_000);
   bench.plan = (config, { reload }) => reload ? [RELOAD] : config === "old" ? [COMMAND, SOON] : assert.fail(config);
   const view = await bench.view(wish("new"), { reloadJitterMs: 500 });
   const held = await bench.planner.decide(view, NO_MATTER);
   assert.deepEqual(held, { steps: [COMMAND], planned: JSON.stringify([COMMAND]), inForce: false, reloadAt: 2_500 });
-  assert.deepEqual(bench.waiting.steps, [SOON]);
+  assert.deepEqual(bench.memory.file.steps, [SOON]);
   // What an operator hears of is what is wanted.
   assert.deepEqual(bench.planner.notices, [{ text: "of new" }]);
   bench.clock.advance(2_500);
@@ -122,7 +128,7 @@ Deno.test("Planner makes a reload when it may be made, and until then has member
 
 Deno.test("Planner forgets when a reload was due that is wanted no more", async () => {
   const bench = new Bench();
-  bench.pace.noteReload(RELOAD, 0, 2_000);
+  bench.memory.pace = withReload(UNHURRIED, RELOAD, 0, 2_000);
   const view = await bench.view(wish("one"), { reloadJitterMs: 500 });
   bench.plan = (_, { reload }) => reload ? [RELOAD] : [];
   assert.equal((await bench.planner.decide(view, NO_MATTER)).reloadAt, 2_500);

@@ -1,6 +1,6 @@
 import type { Explanation, Wanted } from "../plugin/contract.ts";
 import type { Decider } from "../plugin/decider.ts";
-import { Acceptance } from "./acceptance.ts";
+import { type Acceptance, compose, NOTHING_TRIED, withRejected } from "./acceptance.ts";
 import type { BalancerEffects } from "./effects.ts";
 import { filesOf, programOf } from "./sources.ts";
 
@@ -37,10 +37,10 @@ export async function tryOut<Config, ClusterConfig, Observed>(
   const wanted = { ...asked, version };
   const refusals: Explanation[] = [];
   if (program !== undefined && version === undefined) return { target: wanted, refusals, isAsked: false };
-  const acceptance = new Acceptance<Config, ClusterConfig>();
+  let acceptance: Acceptance<Config, ClusterConfig> = NOTHING_TRIED;
   for (;;) {
     signal.throwIfAborted();
-    const { wanted: target, held } = acceptance.compose(wanted, { now: 0, served: () => new Set() });
+    const { wanted: target, held } = compose(acceptance, wanted, { now: 0, served: new Set() });
     if (held) return { target, refusals, isAsked: true };
     const rendered = await balancer.render(target);
     // As if it took the place of another: a file that is the first may be left to the start to be judged.
@@ -64,7 +64,9 @@ export async function tryOut<Config, ClusterConfig, Observed>(
     if (found.faults.length === 0) return { target, refusals, isAsked: false };
     refusals.push(found);
     const lines = found.faults.flatMap(({ remedy }) => remedy);
-    const fate = acceptance.refuse(wanted, target, { cluster: found.cluster, lines, retryAt: () => Infinity });
+    const why = { cluster: found.cluster, lines, retryAt: () => Infinity };
+    const [next, fate] = withRejected(acceptance, wanted, target, why);
+    acceptance = next;
     if (fate === "nothing") return { target, refusals, isAsked: true };
   }
 }

@@ -15,79 +15,72 @@ type Install = Step & { do: "install" };
 /**
  * The file that follows a change of members: it waits a little for what else
  * may change, so that a storm is one file a second, and its writing stands back
- * for a wish, though not for ever. Times are readings of a clock that others take.
+ * for a new desired state, though not for ever. Times are readings of the writer's clock.
  */
-export class WaitingFile {
-  #file: { readonly steps: readonly Install[]; readonly dueAt: number } | undefined;
-  #lastAt = -Infinity;
-  #writing: AbortController | undefined;
-  #brokenOff = 0;
-  #failures = 0;
-  #behind: Occurrence | undefined;
-
-  /** Since when the file on disk is not what runs because it could not be written, and why the last try failed. */
-  get behind(): Occurrence | undefined {
-    return this.#behind;
-  }
-
+export interface WaitingFile {
   /** The steps that would write it, one for each file; none if nothing waits. */
-  get steps(): readonly Install[] {
-    return this.#file?.steps ?? [];
-  }
-
+  readonly steps: readonly Install[];
   /** When it is to be written; `Infinity` if none waits. */
-  get dueAt(): number {
-    return this.#file?.dueAt ?? Infinity;
-  }
+  readonly dueAt: number;
+  readonly lastAt: number;
+  readonly brokenOff: number;
+  readonly failures: number;
+  /** Since when the file on disk is not what runs because it could not be written, and why the last try failed. */
+  readonly behind: Occurrence | undefined;
+}
 
-  /** Takes the files that may wait out of a plan, and notes them; a plan without any makes the noted ones void. */
-  setAside(steps: readonly Step[], now: number): readonly Step[] {
-    const waiting = steps.filter((step): step is Install => step.do === "install" && step.when === "soon");
-    const intervalMs = SOON_INTERVAL_MS * 2 ** Math.min(this.#failures, FAILURES_COUNTED_MAX);
-    const dueAt = this.#file?.dueAt ?? Math.max(now + SOON_MS, this.#lastAt + intervalMs);
-    this.#file = waiting.length === 0 ? undefined : { steps: waiting, dueAt };
-    if (waiting.length === 0) this.note(undefined, now);
-    return steps.filter((step) => !waiting.includes(step as Install));
-  }
+/** No file waits, and none ever did. */
+export const NO_FILE: WaitingFile = {
+  steps: [],
+  dueAt: Infinity,
+  lastAt: -Infinity,
+  brokenOff: 0,
+  failures: 0,
+  behind: undefined,
+};
 
-  /** Forgets it, for a newer one is in place, or will be planned. */
-  forget(): void {
-    this.#file = undefined;
-  }
+/** Takes the files that may wait out of a plan, and notes them; a plan without any makes the noted ones void. */
+export function setAside(
+  file: WaitingFile,
+  steps: readonly Step[],
+  now: number,
+): { readonly file: WaitingFile; readonly rest: readonly Step[] } {
+  const waiting = steps.filter((step): step is Install => step.do === "install" && step.when === "soon");
+  if (waiting.length === 0) return { file: withResult(withoutFile(file), undefined, now), rest: steps };
+  const intervalMs = SOON_INTERVAL_MS * 2 ** Math.min(file.failures, FAILURES_COUNTED_MAX);
+  const dueAt = file.dueAt === Infinity ? Math.max(now + SOON_MS, file.lastAt + intervalMs) : file.dueAt;
+  return {
+    file: { ...file, steps: waiting, dueAt },
+    rest: steps.filter((step) => !waiting.includes(step as Install)),
+  };
+}
 
-  /** Notes why it could not be written, or that it is as it should be. */
-  note(failure: string | undefined, now: number): void {
-    this.#failures = failure === undefined ? 0 : this.#failures + 1;
-    this.#behind = failure === undefined ? undefined : { text: failure, atMs: this.#behind?.atMs ?? now };
-  }
+/** Forgets it, for a newer one is in place, or will be planned. */
+export function withoutFile(file: WaitingFile): WaitingFile {
+  return { ...file, steps: [], dueAt: Infinity };
+}
 
-  /** Breaks its writing off, if that is at hand and was not broken off too often. */
-  standBack(): void {
-    this.#writing?.abort();
-  }
+/** Whether its writing may be broken off for a new desired state. */
+export function standsBack({ brokenOff }: WaitingFile): boolean {
+  return brokenOff < BROKEN_OFF_MAX;
+}
 
-  /**
-   * Has it written by `write`, which is to throw when its signal is aborted:
-   * then the file goes on waiting, and the answer is `undefined`. `last`: no
-   * wish may break it off. There must be one that waits.
-   */
-  async write<T>(
-    write: (signal: AbortSignal) => Promise<T>,
-    { now, last, signal }: { readonly now: number; readonly last: boolean; readonly signal: AbortSignal },
-  ): Promise<T | undefined> {
-    const writing = new AbortController();
-    if (!last && this.#brokenOff < BROKEN_OFF_MAX) this.#writing = writing;
-    let result: T;
-    try {
-      result = await write(AbortSignal.any([writing.signal, signal]));
-    } catch (error) {
-      if (!writing.signal.aborted && !signal.aborted) throw error;
-      this.#brokenOff++;
-      return undefined;
-    } finally {
-      this.#writing = undefined;
-    }
-    [this.#file, this.#lastAt, this.#brokenOff] = [undefined, now, 0];
-    return result;
-  }
+/** Its writing was broken off: it goes on waiting. */
+export function withBrokenOff(file: WaitingFile): WaitingFile {
+  return { ...file, brokenOff: file.brokenOff + 1 };
+}
+
+/** Its writing was begun at `beganMs` and has ended now; `failure` says why it could not be written. */
+export function withWritten(
+  file: WaitingFile,
+  failure: string | undefined,
+  { beganMs, nowMs }: { readonly beganMs: number; readonly nowMs: number },
+): WaitingFile {
+  return withResult({ ...withoutFile(file), lastAt: beganMs, brokenOff: 0 }, failure, nowMs);
+}
+
+/** Notes why the file could not be written, or that it is as it should be. */
+function withResult(file: WaitingFile, failure: string | undefined, nowMs: number): WaitingFile {
+  if (failure === undefined) return { ...file, failures: 0, behind: undefined };
+  return { ...file, failures: file.failures + 1, behind: { text: failure, atMs: file.behind?.atMs ?? nowMs } };
 }

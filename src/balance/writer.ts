@@ -4,17 +4,28 @@ import type { Random } from "../kernel/random.ts";
 import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import type { BalancerSources, CommandStep, Step, Wanted, WantedCluster } from "../plugin/contract.ts";
 import { type Decider, UndecidedError } from "../plugin/decider.ts";
+import { NOTHING_TRIED } from "./acceptance.ts";
 import { Agenda } from "./agenda.ts";
-import { type Answering, CommandMemory } from "./command_memory.ts";
+import { type Answering, NO_COMMANDS, recall, withCommands } from "./command_memory.ts";
 import type { BalancerEffects, StepFailure, StepOutcome } from "./effects.ts";
 import { Logbook, type Standing } from "./logbook.ts";
 import { KnownVersion } from "./known_version.ts";
 import { type Locate, OperatorLog } from "./operator_log.ts";
-import { Pace } from "./pace.ts";
-import { type Decision, Planner, type View } from "./planner.ts";
+import {
+  failedConfigRetryAt,
+  isLeftover,
+  rejectedFileRetryAt,
+  UNHURRIED,
+  withChild,
+  withForced,
+  withLeftover,
+  withReload,
+  withTrouble,
+} from "./pace.ts";
+import { type Decision, type Memory, Planner, type View } from "./planner.ts";
 import { type Birth, Serving } from "./serving.ts";
 import { survey } from "./survey.ts";
-import { WaitingFile } from "./waiting_file.ts";
+import { NO_FILE, standsBack, withBrokenOff, withoutFile, withWritten } from "./waiting_file.ts";
 
 export type { Locate } from "./operator_log.ts";
 
@@ -120,9 +131,15 @@ export class Writer<Config, ClusterConfig, Observed> {
   readonly #version: KnownVersion<Config, ClusterConfig>;
   readonly #serving: Serving;
   readonly #planner: Planner<Config, ClusterConfig, Observed>;
-  readonly #pace: Pace;
-  readonly #waiting = new WaitingFile();
-  readonly #commands = new CommandMemory();
+  readonly #random: Random;
+  readonly #memory: Memory<Config, ClusterConfig> = {
+    pace: UNHURRIED,
+    file: NO_FILE,
+    commands: NO_COMMANDS,
+    acceptance: NOTHING_TRIED,
+  };
+  /** Breaks off the writing of a file, if that may be. */
+  #writing: AbortController | undefined;
 
   /** Breaks off what is in flight when the end can wait no longer. */
   readonly #ending = new AbortController();
@@ -155,8 +172,8 @@ export class Writer<Config, ClusterConfig, Observed> {
       attendAgainMs: reconcileMs,
       onEnd: () => agenda.lookNow(),
     });
-    const pace = this.#pace = new Pace(random);
-    this.#planner = new Planner({ balancer, clock, told, pace, waiting: this.#waiting });
+    this.#random = random;
+    this.#planner = new Planner({ balancer, clock, told, random, memory: this.#memory });
   }
 
   /** How the balancer stands. */
@@ -173,7 +190,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     { generation, locate = (_, text) => text }: { readonly generation?: number; readonly locate?: Locate } = {},
   ): void {
     this.#agenda.put({ wanted, generation, locate });
-    this.#waiting.standBack();
+    this.#writing?.abort();
   }
 
   /**
@@ -192,7 +209,7 @@ export class Writer<Config, ClusterConfig, Observed> {
         const fresh = await this.#awaitWork(signal);
         if (signal.aborted) return;
         if (fresh !== undefined) this.#wish = fresh;
-        const fileIsDue = () => this.#waiting.dueAt <= this.#clock.now();
+        const fileIsDue = () => this.#memory.file.dueAt <= this.#clock.now();
         if (fresh !== undefined || !fileIsDue()) await this.#turn(fresh !== undefined, signal);
         if (fileIsDue()) await this.#writeFile({ last: false });
       }
@@ -219,7 +236,7 @@ export class Writer<Config, ClusterConfig, Observed> {
 
   /** Waits for a wish, or until something falls due. */
   #awaitWork(signal: AbortSignal): Promise<Wish<Config, ClusterConfig> | undefined> {
-    return this.#agenda.next(Math.min(this.#waiting.dueAt, this.#planner.retryAt(this.#clock.now())), signal);
+    return this.#agenda.next(Math.min(this.#memory.file.dueAt, this.#planner.retryAt(this.#clock.now())), signal);
   }
 
   /** One turn: rounds of look, decide and act, until there is nothing to do now. */
@@ -230,7 +247,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     const done: Step[] = [];
     const turn = { wish, signal, done, because: undefined, commandFailures: 0, plannedBefore: undefined };
     this.#agenda.forgetLook();
-    this.#isCalm &&= !fresh && this.#waiting.steps.length === 0;
+    this.#isCalm &&= !fresh && this.#memory.file.steps.length === 0;
     let converged = false;
     let next: Round = "again";
     for (let round = 0; next === "again" && !signal.aborted; round++) {
@@ -243,11 +260,11 @@ export class Writer<Config, ClusterConfig, Observed> {
     }
     this.#converged = converged;
     this.#logbook.turned(converged, this.#clock.now());
-    this.#logbook.follows(this.#waiting.behind);
+    this.#logbook.follows(this.#memory.file.behind);
     // Of what was tried meanwhile, and was refused, nothing took effect.
     this.#told.tellNotices(this.#planner.notices, wish.locate);
     this.#logbook.noticed(this.#planner.notices);
-    if (converged && this.#waiting.steps.length === 0) this.#told.forgetFaults();
+    if (converged && this.#memory.file.steps.length === 0) this.#told.forgetFaults();
     this.#agenda.lookBy(this.#clock.now() + this.#reconcileMs);
     if (!fresh && done.length === 0) return;
     const reloads = done.filter((step) => step.do === "reload" || step.do === "start").length;
@@ -277,7 +294,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     const decision = await this.#planner.decide(view, {
       because,
       plannedBefore: turn.plannedBefore,
-      known: this.#commands.recall(this.#answering(view)),
+      known: recall(this.#memory.commands, this.#answering(view)),
       owesNotify: this.#owesNotify,
     });
     const { steps, planned, inForce, reloadAt } = decision;
@@ -290,10 +307,12 @@ export class Writer<Config, ClusterConfig, Observed> {
       this.#logbook.served(view.target.wanted, turn.wish.generation);
       this.#onServed(turn.wish.generation, view.target.wanted.clusters);
       this.#serving.settle(view.sources);
-      this.#pace.settle();
+      this.#memory.pace = { ...this.#memory.pace, troubles: 0, vain: undefined };
     }
     if (steps.length === 0 || planned === turn.plannedBefore) {
-      this.#agenda.lookBy(this.#pace.leftoverAt(this.#clock.now(), steps));
+      const [pace, leftoverAt] = withLeftover(this.#memory.pace, this.#clock.now(), steps);
+      this.#memory.pace = pace;
+      this.#agenda.lookBy(leftoverAt);
       if (steps.length === 0) this.#tellDrift(view, steps);
       this.#isCalm = inForce;
       this.#filesLeft.clear();
@@ -331,7 +350,10 @@ export class Writer<Config, ClusterConfig, Observed> {
   /** Whether a balancer that is not there may be started now; if not, when to look again. */
   #mayStart(orphans: readonly number[] | undefined): boolean {
     const now = this.#clock.now();
-    const startAt = Math.max(this.#pace.startAllowedAt, this.#serving.startableAt(this.#planner.hasServed, orphans));
+    const startAt = Math.max(
+      this.#memory.pace.startAllowedAt,
+      this.#serving.startableAt(this.#planner.hasServed, orphans),
+    );
     if (now >= startAt) return true;
     this.#agenda.lookBy(Math.min(startAt, now + GONE_POLL_MS));
     return false;
@@ -347,12 +369,14 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#logbook.begins(steps, this.#clock.now());
     const outcomes = await this.#effects.execute(steps, view.sources, this.#ending.signal);
     this.#logbook.did(outcomes, this.#clock.now());
-    this.#commands.note(outcomes, this.#answering(view));
+    this.#memory.commands = withCommands(this.#memory.commands, outcomes, this.#answering(view));
     for (const outcome of outcomes) if (outcome.ok) turn.done.push(outcome.step);
     this.#noteOutcomes(outcomes, view.sources);
     this.#tellOutcomes(outcomes, view.sources);
     const failed = outcomes.find((outcome) => !outcome.ok) ?? await this.#takeOver(turn, view, steps);
-    if (steps.some((step) => step.do === "install" || step.do === "start")) this.#waiting.forget();
+    if (steps.some((step) => step.do === "install" || step.do === "start")) {
+      this.#memory.file = withoutFile(this.#memory.file);
+    }
     this.#isCalm &&= failed === undefined && steps.every((step) => step.do === "command");
     if (failed !== undefined) {
       turn.plannedBefore = undefined;
@@ -374,8 +398,8 @@ export class Writer<Config, ClusterConfig, Observed> {
   #noteOutcomes(outcomes: readonly StepOutcome[], { reloadIntervalMs }: BalancerSources): void {
     const now = this.#clock.now();
     for (const { ok, step } of outcomes) {
-      if (step.do === "notify") this.#pace.noteReload(step, now, reloadIntervalMs);
-      if (step.do === "supervise") this.#pace.noteChild(step, now);
+      if (step.do === "notify") this.#memory.pace = withReload(this.#memory.pace, step, now, reloadIntervalMs);
+      if (step.do === "supervise") this.#memory.pace = withChild(this.#memory.pace, step, now);
       if (step.do === "install" && ok) this.#owesNotify = true;
       if (step.do === "notify") this.#owesNotify = !ok;
     }
@@ -392,7 +416,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#version.doubt();
     const takeover = await this.#serving.awaitTakeover(step, seen, sources, signal);
     if (!takeover.ok) return takeover;
-    this.#pace.noteReload(step, this.#clock.now(), sources.reloadIntervalMs);
+    this.#memory.pace = withReload(this.#memory.pace, step, this.#clock.now(), sources.reloadIntervalMs);
     if (step.do === "reload") await this.#carryOver(step.then ?? [], sources);
     await this.#serving.completeTakeover(takeover, sources);
     return undefined;
@@ -421,25 +445,31 @@ export class Writer<Config, ClusterConfig, Observed> {
       case "command":
         this.#told.tellCommandFailure(failure);
         if (++turn.commandFailures < COMMAND_FAILURES_MAX) return "again";
-        if (turn.because !== undefined || !this.#pace.takeForced(now)) return this.#later();
+        {
+          const pace = turn.because === undefined ? withForced(this.#memory.pace, now, this.#random) : undefined;
+          if (pace === undefined) return this.#later();
+          this.#memory.pace = pace;
+        }
         turn.because = `commands keep failing: ${failure.message}`;
         return "again";
       case "install":
         return failure.kind === "refused"
-          ? await this.#refuse(turn, view, failure, () => this.#pace.refusedFileRetryAt(now))
+          ? await this.#refuse(turn, view, failure, () => rejectedFileRetryAt(now))
           : this.#fail(failure);
       case "notify":
       case "supervise":
         return this.#fail(failure);
       case "start":
       case "reload": {
-        this.#pace.noteReload(step, now, view.sources.reloadIntervalMs);
+        this.#memory.pace = withReload(this.#memory.pace, step, now, view.sources.reloadIntervalMs);
         await this.#restore(view, outcomes);
         if (step.do === "reload") await this.#regainSocket(turn, view, step);
         const next = failure.kind === "program" || failure.kind === "address"
-          ? await this.#refuse(turn, view, failure, (times) => this.#pace.failedConfigRetryAt(now, times))
+          ? await this.#refuse(turn, view, failure, (times) => failedConfigRetryAt(now, times, this.#random))
           : this.#fail(failure);
-        if (step.do === "start" && next === "wait") this.#pace.holdStarts(this.#agenda.lookAt);
+        if (step.do === "start" && next === "wait") {
+          this.#memory.pace = { ...this.#memory.pace, startAllowedAt: this.#agenda.lookAt };
+        }
         return next;
       }
     }
@@ -503,28 +533,41 @@ export class Writer<Config, ClusterConfig, Observed> {
 
   /** Ends the turn; the next one begins after a wait that grows. */
   #later(): Round {
-    this.#agenda.lookBy(this.#pace.retryAt(this.#clock.now()));
+    const [pace, retryAt] = withTrouble(this.#memory.pace, this.#clock.now(), this.#random);
+    this.#memory.pace = pace;
+    this.#agenda.lookBy(retryAt);
     return "wait";
   }
 
   /** Writes the files that wait, if some do; `last`: no wish may break that off. */
   async #writeFile({ last }: { readonly last: boolean }): Promise<void> {
-    const { steps } = this.#waiting;
+    const { steps } = this.#memory.file;
     const wish = this.#wish;
     if (steps.length === 0 || wish === undefined) return;
     const began = this.#clock.now();
     const sources = await this.#sourcesOf(wish.wanted.config);
     // The next turn plans it anew.
-    if (sources === undefined) return this.#waiting.forget();
-    const outcomes = await this.#waiting.write(
-      (signal) => this.#effects.execute(steps, sources, signal),
-      { now: began, last, signal: this.#ending.signal },
-    );
-    if (outcomes === undefined) return;
+    if (sources === undefined) {
+      this.#memory.file = withoutFile(this.#memory.file);
+      return;
+    }
+    const writing = new AbortController();
+    if (!last && standsBack(this.#memory.file)) this.#writing = writing;
+    let outcomes: readonly StepOutcome[];
+    try {
+      outcomes = await this.#effects.execute(steps, sources, AbortSignal.any([writing.signal, this.#ending.signal]));
+    } catch (error) {
+      if (!writing.signal.aborted && !this.#ending.signal.aborted) throw error;
+      this.#memory.file = withBrokenOff(this.#memory.file);
+      return;
+    } finally {
+      this.#writing = undefined;
+    }
     this.#noteOutcomes(outcomes, sources);
     this.#tellOutcomes(outcomes, sources);
     const failed = outcomes.find((outcome) => !outcome.ok);
-    this.#waiting.note(failed?.failure.message, this.#clock.now());
+    const times = { beganMs: began, nowMs: this.#clock.now() };
+    this.#memory.file = withWritten(this.#memory.file, failed?.failure.message, times);
     for (const { ok, step } of outcomes) {
       if (ok && step.do === "install") this.#filesLeft.set(step.path, step.contents);
     }
@@ -532,7 +575,7 @@ export class Writer<Config, ClusterConfig, Observed> {
       this.#told.tellFileBehind(failed.step.path, failed.failure.message);
       this.#later();
     }
-    this.#logbook.follows(this.#waiting.behind);
+    this.#logbook.follows(this.#memory.file.behind);
     this.#onApplied({
       generation: wish.generation,
       steps: outcomes.filter((outcome) => outcome.ok).map((outcome) => outcome.step),
@@ -559,12 +602,12 @@ export class Writer<Config, ClusterConfig, Observed> {
     // A file that is as it was left has been changed by nobody, though another one is wanted: what was refused is tried again.
     const isLeft = (step: Step) =>
       step.do === "install" && seen.files?.get(step.path) === this.#filesLeft.get(step.path);
-    const found = [...steps, ...this.#waiting.steps].filter((step) => !isLeft(step));
+    const found = [...steps, ...this.#memory.file.steps].filter((step) => !isLeft(step));
     if (this.#isCalm) this.#told.tellDrift(seen, found);
   }
 
   #tellOutcomes(outcomes: readonly StepOutcome[], sources: BalancerSources): void {
-    const tried = this.#pace.isLeftover(outcomes.map(({ step }) => step));
+    const tried = isLeftover(this.#memory.pace, outcomes.map(({ step }) => step));
     const chatter = sources.kind === "process" ? sources.chatter : [];
     this.#told.tellOutcomes(outcomes, { tried, ran: this.#planner.hasServed, chatter });
   }
