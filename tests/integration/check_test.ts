@@ -179,7 +179,7 @@ Deno.test("check of a file says how a file is checked in its directory", async (
 Deno.test("plan says that a registry is unreachable, and why, exit status 1", async () => {
   const port = freePort();
   await using temp = await directory({ discovery: `type: zookeeper\nhosts: ["127.0.0.1:${port}"]\npath: /services\n` });
-  const { code, stdout, stderr } = await runCli(["plan", "--wait", "3s", "--log-format", "logfmt", temp.file("c")]);
+  const { code, stdout, stderr } = await runCli(["plan", "--wait", "10s", "--log-format", "logfmt", temp.file("c")]);
   assert.match(
     stderr,
     /level=error .*msg="Registry unreachable" event=plan\.unreachable discovery=registry detail=/,

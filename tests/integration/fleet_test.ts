@@ -39,6 +39,8 @@ class Bench implements AsyncDisposable {
       clock,
       random: () => 0,
       threads,
+      // Five seconds between two pings by either clock: on a busy machine a quarter of one is no sign of death.
+      heartbeat: { everyMs: clock === QUICK ? 100_000 : 5_000, missesMax: 3 },
       meter: this.tally,
       log: { debug() {}, info() {}, warn: record("warn"), error: record("error") },
       events: {
@@ -496,7 +498,7 @@ Deno.test("Fleet counts threads that cannot be stopped, and goes on", async () =
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-    signal: AbortSignal.timeout(60_000),
+    signal: AbortSignal.timeout(180_000),
   }).spawn();
   const { code, stdout, stderr } = await child.output();
   assert.equal(new TextDecoder().decode(stdout), "stuck: 2\nit goes on: yes\n", new TextDecoder().decode(stderr));

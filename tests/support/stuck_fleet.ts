@@ -44,8 +44,12 @@ fleet.apply(groupInstances([
 ], "worker"));
 await Promise.all([probe("check loop").catch(() => {}), probe("check microtasks").catch(() => {})]);
 fleet.apply(groupInstances([good], "worker"));
-await eventually("both are counted", () => stuck === 2, { deadlineMs: 40_000 });
+await eventually("both are counted", () => stuck === 2);
 console.log(`stuck: ${fleet.stuckThreads}`);
-const answer = await probe("check good");
-console.log(`it goes on: ${answer.type === "outcome" && answer.outcome.status === "pass" && answer.outcome.detail}`);
+// The two that burn a core each may cost it a heartbeat.
+const goesOn = await eventually("it goes on", async () => {
+  const answer = await probe("check good").catch(() => undefined);
+  return answer?.type === "outcome" && answer.outcome.status === "pass" && answer.outcome.detail;
+});
+console.log(`it goes on: ${goesOn}`);
 Deno.exit(75);
