@@ -26,6 +26,8 @@ export interface HttpRequest {
 /** What was answered, whole. */
 export interface HttpAnswer {
   readonly status: number;
+  /** What the server calls the status, as in `Service Unavailable`. */
+  readonly statusText: string;
   /** Names in lower case. */
   readonly headers: IncomingMessage["headers"];
   readonly text: string;
@@ -74,7 +76,8 @@ export class HttpClient implements Disposable {
     try {
       const response = await exchange.response;
       const text = await Promise.race([exchange.failed, collect(response, asked.bytesMax)]);
-      return { status: response.statusCode ?? 0, headers: response.headers, text };
+      const { statusCode: status = 0, statusMessage: statusText = "", headers } = response;
+      return { status, statusText, headers, text };
     } catch (error) {
       exchange.asking.destroy();
       throw error;

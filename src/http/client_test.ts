@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { isSilent, ScriptedServer } from "../../tests/support/scripted_server.ts";
+import { isSilent, ScriptedServer, sends } from "../../tests/support/scripted_server.ts";
 import { eventually } from "../../tests/support/eventually.ts";
 import { HttpClient } from "./client.ts";
 
@@ -52,6 +52,14 @@ Deno.test("HttpClient uses a connection again until the server closes it, and ma
   // The end has to arrive here as well: a request that meets it fails, as over any connection that is kept.
   await eventually("it answers again", async () => (await ask().catch(() => undefined))?.text === "ok");
   assert.equal(server.accepted, 2);
+});
+
+Deno.test("HttpClient answers the status text, which is all that a refused HEAD says", async () => {
+  await using server = new ScriptedServer(sends("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 7\r\n\r\n"));
+  using client = new HttpClient();
+  const asked = { ...REQUEST, method: "HEAD", signal: AbortSignal.timeout(60_000) } as const;
+  const { status, statusText, text } = await client.ask({ host: "127.0.0.1", port: server.port }, asked);
+  assert.deepEqual({ status, statusText, text }, { status: 503, statusText: "Service Unavailable", text: "" });
 });
 
 Deno.test("HttpClient follows an answer line by line, wherever its pieces were cut", async () => {

@@ -155,15 +155,15 @@ export class Instances implements Disposable {
   }
 }
 
-/** What a refusal says, in its own words; nothing if it has none. */
-export function describeRefusal({ text }: HttpAnswer): string {
+/** What a refusal says, in its own words; the status text if it has none, as an answer to HEAD. */
+export function describeRefusal({ statusText, text }: HttpAnswer): string {
   try {
     const { error, message } = JSON.parse(text) ?? {};
     if (typeof error === "string" && typeof message === "string") return `${error}: ${message}`.slice(0, 300);
   } catch {
     // It is none of a store.
   }
-  return "";
+  return statusText.slice(0, 300);
 }
 
 function sequenceOf({ headers: { etag } }: HttpAnswer): number {
