@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { eventually } from "../support/eventually.ts";
 import { AssertionError } from "../../src/kernel/assert.ts";
 import { NobodyListensError, RuntimeSocket, SocketSilentError } from "../../src/balance/runtime_socket.ts";
 import { TempDir } from "../support/temp_dir.ts";
@@ -154,8 +155,12 @@ Deno.test("RuntimeSocket reads a long answer in time in proportion to its length
     return performance.now() - began;
   };
   const [short, long] = [4_000_000, 32_000_000];
-  const shortMs = Math.min(...[await readMs(short), await readMs(short), await readMs(short)]);
-  const longMs = Math.min(...[await readMs(long), await readMs(long)]);
-  // Eight times as long: in proportion to the square it would take 64 times as long.
-  assert.ok(longMs < 24 * shortMs, `${longMs} ms and ${shortMs} ms`);
+  // Eight times as long: in proportion to the square it would take 64 times as long. The quickest of each counts: others
+  // who use the machine make a run longer, never shorter.
+  let [shortMs, longMs] = [Infinity, Infinity];
+  await eventually("a long answer takes about eight times as long as a short one", async () => {
+    [shortMs, longMs] = [Math.min(shortMs, await readMs(short)), Math.min(longMs, await readMs(long))];
+    assert.ok(longMs < 24 * shortMs, `${longMs} ms and ${shortMs} ms`);
+    return true;
+  });
 });
