@@ -11,6 +11,8 @@ import { ownRoom } from "./room.ts";
 const LOAD_DEADLINE_MS = 10_000;
 /** How long a plugin may take to describe one instance. */
 const DESCRIBE_DEADLINE_MS = 5_000;
+/** How long a worker may take to stop. */
+const STOP_GRACE_MS = 2_000;
 
 /**
  * Asks plugins to validate configs and to say which permissions they need, in
@@ -85,9 +87,14 @@ export class Describer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const hosts = [...this.#hosts.values()];
+    const hosts = [...this.#hosts];
     this.#hosts.clear();
-    await Promise.all(hosts.map((host) => host.stop({ graceMs: 500 })));
+    await Promise.all(hosts.map(async ([module, host]) => {
+      await host.stop({ graceMs: STOP_GRACE_MS });
+      if (!host.fellSilent || !module.startsWith("data:")) return;
+      this.#hangs?.note(module, host.dead ?? "no answer");
+      this.#hangs?.ended();
+    }));
   }
 
   async #ask(module: string, request: Request): Promise<Answer> {

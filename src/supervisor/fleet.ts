@@ -126,6 +126,8 @@ export class Fleet implements AsyncDisposable {
   /** The member that serves an instance, or is the first that will. */
   readonly #serving = new Map<string, Member>();
   readonly #ending = new Set<Promise<void>>();
+  /** The last stop of a worker of each plugin that does not ship: until it is over, nobody knows whether it hangs. */
+  readonly #stopping = new Map<string, Promise<void>>();
   #census: ThreadCensus | undefined;
   /** Stops the looks at the open files. */
   readonly #roomLooks = new AbortController();
@@ -344,6 +346,8 @@ export class Fleet implements AsyncDisposable {
     const { key, kind } = member.spec;
     let wasFull = false;
     for (let attempt = 0; !signal.aborted && !member.isSuperseded;) {
+      await this.#stopping.get(hangKey(member.spec));
+      if (signal.aborted || member.isSuperseded) break;
       const bornMs = this.#clock.now();
       const refusal = this.hangs.refusal(hangKey(member.spec));
       if (refusal !== undefined) {
@@ -365,7 +369,7 @@ export class Fleet implements AsyncDisposable {
       try {
         const crew = await this.#launch(member);
         if (signal.aborted || member.isSuperseded) {
-          this.#dismiss(crew);
+          this.#dismiss(member.spec, crew);
           break;
         }
         this.#serve(member, crew);
@@ -396,8 +400,8 @@ export class Fleet implements AsyncDisposable {
       member.crew = undefined;
       if (crew === undefined) this.#meter.count("lighthouse_worker_boots_total", { kind, result: "error" });
       else this.#meter.count("lighthouse_worker_restarts_total", { worker: key });
-      if (isHung || crew?.host.fellSilent) this.hangs.note(hangKey(member.spec), member.down ?? "no answer");
-      if (crew !== undefined) this.#dismiss(crew);
+      if (isHung) this.hangs.note(hangKey(member.spec), member.down ?? "no answer");
+      if (crew !== undefined) this.#dismiss(member.spec, crew);
       member.tried.resolve();
       if (member.isSuperseded) break;
       if (isReady && this.#clock.now() - bornMs > PROVEN_MS) [attempt, member.downSinceMs] = [0, this.#clock.now()];
@@ -465,7 +469,7 @@ export class Fleet implements AsyncDisposable {
         heartbeat: this.#heartbeat,
         startThread: this.#threads.start,
         onEvent: (event) => this.#events.onEvent(key, event),
-        dismiss: (crew) => this.#dismiss(crew),
+        dismiss: (crew) => this.#dismiss(spec, crew),
         signal,
       });
     });
@@ -482,7 +486,7 @@ export class Fleet implements AsyncDisposable {
       await crew.registry.awaitConnected({ death: crew.death, clock: this.#clock, signal, onUnreachable });
       return crew;
     } catch (error) {
-      this.#dismiss(crew);
+      this.#dismiss(spec, crew);
       throw error;
     }
   }
@@ -499,14 +503,21 @@ export class Fleet implements AsyncDisposable {
     for (const { id } of member.spec.instances) {
       if (this.#serving.get(id) === member) this.#serving.delete(id);
     }
-    if (crew !== undefined) this.#dismiss(crew);
+    if (crew !== undefined) this.#dismiss(member.spec, crew);
   }
 
-  /** Ends a worker in the background; it has nothing to say any more. */
-  #dismiss({ host, voice }: Crew): void {
+  /** Ends a worker in the background; it has nothing to say any more. Notes one that hangs at its end. */
+  #dismiss(spec: WorkerSpec, { host, voice }: Crew): void {
     voice.end();
     if (this.#isAbandoned) return host.cut();
-    this.#track(host.stop({ graceMs: STOP_GRACE_MS }).then(() => this.#census?.noteEnd()));
+    const key = hangKey(spec);
+    const stopped = host.stop({ graceMs: STOP_GRACE_MS }).then(() => {
+      if (host.fellSilent) this.hangs.note(key, host.dead ?? "no answer");
+      this.#census?.noteEnd();
+      if (this.#stopping.get(key) === stopped) this.#stopping.delete(key);
+    });
+    if (isForeign(spec)) this.#stopping.set(key, stopped);
+    this.#track(stopped);
   }
 
   #track(work: Promise<void>): void {

@@ -35,6 +35,8 @@ import { NoRoomError } from "./room.ts";
 const LOAD_DEADLINE_MS = 10_000;
 /** How long one answer may take; what is later is never believed. */
 const ANSWER_DEADLINE_MS = 5_000;
+/** How long a worker may take to stop. */
+const STOP_GRACE_MS = 2_000;
 /** The least time between two reloads, whatever a plugin says. */
 const RELOAD_INTERVAL_MIN_MS = 1_000;
 /** The waits before a worker that ended is replaced. */
@@ -170,8 +172,11 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     this.#isEnded = true;
     const host = this.#host;
     this.#host = undefined;
-    await host?.stop({ graceMs: 500 });
-    if (host !== undefined) this.#options.hangs?.ended();
+    if (host === undefined) return;
+    const { source, hangs } = this.#options;
+    await host.stop({ graceMs: STOP_GRACE_MS });
+    if (host.fellSilent) hangs?.note(source.module, host.dead ?? "no answer");
+    hangs?.ended();
   }
 
   #schema(request: (raw: unknown) => Request): Schema<unknown> {

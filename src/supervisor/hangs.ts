@@ -42,10 +42,22 @@ export class Hangs {
     [this.#clock, this.#threads] = [clock, threads];
   }
 
-  /** Notes that something did not answer in time, and `how` for messages; to be called before its worker is ended. */
+  /**
+   * Notes that something did not answer in time, and `how` for messages; what is noted again keeps its first. To be
+   * called before the end of its worker's thread is counted.
+   */
   note(key: string, how: string): void {
-    const stuckBefore = Math.min(this.#threads.count, this.#hung.get(key)?.stuckBefore ?? Infinity);
-    this.#hung.set(key, { stuckBefore, untilMs: this.#clock.now() + REST_MS, how });
+    this.#forgetRested();
+    const known = this.#hung.get(key);
+    const stuckBefore = Math.min(this.#threads.count, known?.stuckBefore ?? Infinity);
+    this.#hung.set(key, { stuckBefore, untilMs: this.#clock.now() + REST_MS, how: known?.how ?? how });
+  }
+
+  /** What was only slow, and was not wanted again, is not to answer for the thread of another. */
+  #forgetRested(): void {
+    for (const [key, { stuckBefore, untilMs }] of this.#hung) {
+      if (this.#threads.count <= stuckBefore && this.#clock.now() >= untilMs) this.#hung.delete(key);
+    }
   }
 
   /** The number of threads that run on has changed: tells of those that it condemns. */

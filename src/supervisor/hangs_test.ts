@@ -36,3 +36,18 @@ Deno.test("Hangs reports once what hung and whose thread runs on, and nothing el
   hangs.confirm();
   assert.deepEqual(told, ["a: no answer"]);
 });
+
+Deno.test("Hangs lets what was only slow not answer for a thread that is stuck later", () => {
+  const clock = new FakeClock();
+  const threads = { count: 0, ended() {} };
+  const hangs = new Hangs({ clock, threads });
+  const told: string[] = [];
+  hangs.onForGood = (key) => told.push(key);
+  hangs.note("slow", "no answer");
+  clock.advance(3_600_000);
+  hangs.note("stuck", "no answer");
+  threads.count = 1;
+  hangs.confirm();
+  assert.deepEqual(told, ["stuck"]);
+  assert.equal(hangs.refusal("slow"), undefined);
+});

@@ -162,7 +162,7 @@ export class PluginHost implements AsyncDisposable {
     return this.#dead;
   }
 
-  /** Whether it is dead as it said nothing: then its thread may run on. */
+  /** Whether it is dead because it said nothing, to pings or once it was to stop: then its thread may run on. */
   get fellSilent(): boolean {
     return this.#fellSilent;
   }
@@ -226,7 +226,8 @@ export class PluginHost implements AsyncDisposable {
    * Lets the plugin close what it has open, for at most `graceMs`, then ends
    * the worker. What it was asked and has not answered yet is rejected at once
    * with {@linkcode WorkerDeadError}: an answer that only says that it is
-   * being stopped would be taken for one. Safe to call twice.
+   * being stopped would be taken for one. A plugin that is slow to close still
+   * answers a ping; one that answers neither {@linkcode fellSilent}. Safe to call twice.
    */
   async stop({ graceMs }: { graceMs: number }): Promise<void> {
     if (this.#dead !== undefined) return;
@@ -236,13 +237,25 @@ export class PluginHost implements AsyncDisposable {
       this.#rejectCalls("It is being stopped");
       this.post({ type: "stop" });
     }
+    let reason = "It was stopped";
     // A plugin that is not loaded has nothing open.
     if (this.#isLoaded) {
-      const cancel = this.#clock.after(graceMs, () => this.#stopped.resolve());
+      let cancel = this.#clock.after(graceMs / 2, () => {
+        const pingedMs = this.#clock.now();
+        this.post({ type: "ping", seq: ++this.#seq });
+        cancel = this.#clock.after(graceMs / 2, () => {
+          // Without a grace, nobody had the time to answer.
+          if (graceMs > 0 && this.#heardMs < pingedMs) {
+            reason = `It did not stop within ${graceMs} ms`;
+            this.#fellSilent = true;
+          }
+          this.#stopped.resolve();
+        });
+      });
       await this.#stopped.promise;
       cancel();
     }
-    this.#end("It was stopped");
+    this.#end(reason);
   }
 
   /** Ends the worker at once as if it had died of this: its owner is to start another. */

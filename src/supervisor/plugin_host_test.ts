@@ -232,6 +232,29 @@ Deno.test("PluginHost asks a balancer no more that ends while it waits", async (
   assert.equal(forged.clock.pending, 0);
 });
 
+Deno.test.each([
+  { what: "answers nothing", says: () => {}, dead: "It did not stop within 2000 ms", isSilent: true },
+  {
+    what: "is slow to close and answers a ping",
+    says: (forged: Forged) => {
+      const ping = forged.posted.at(-1);
+      if (ping?.type === "ping") forged.say({ type: "pong", seq: ping.seq });
+    },
+    dead: "It was stopped",
+    isSilent: false,
+  },
+])("PluginHost.stop() tells a worker that hangs: one that $what", async ({ says, dead, isSilent }) => {
+  await using forged = new Forged("discovery");
+  forged.say({ type: "loaded", kind: "discovery", apiVersion: 1, name: "forged" });
+  const stopped = forged.host.stop({ graceMs: 2_000 });
+  forged.clock.advance(1_000);
+  says(forged);
+  forged.clock.advance(1_000);
+  await stopped;
+  assert.deepEqual([forged.host.dead, forged.host.fellSilent, forged.deaths], [dead, isSilent, []]);
+  assert.equal(forged.clock.pending, 0);
+});
+
 Deno.test("PluginHost drops log records unread that take too much time, and reports how many", async () => {
   await using forged = new Forged("check", { tookMs: 50 });
   for (let i = 0; i < 10; i++) forged.say({ type: "log", instance: "", level: "info", message: `${i}` });

@@ -256,3 +256,55 @@ Deno.test("a balancer's plugin that hung stays out after a restart, and HAProxy 
   assert.deepEqual((await client.status()).hungPlugins.map(({ plugin }) => plugin), ["balancer/odd"]);
   assert.doesNotMatch(second.log, /Stuck worker thread/);
 });
+
+/** A discovery of one node at a port, whose session never ends: it loops in its dispose. */
+const LOOPS_AT_ITS_END = `
+const plugin: any = {
+  kind: "discovery", apiVersion: 1, name: "loops", summary: "Loops", stability: "experimental", example: {},
+  capabilities: ["watch"],
+  config: { "~standard": { version: 1, vendor: "x", validate: (value: any) => ({ value }) } },
+  permissions: () => ({}),
+  async open(config: any, { connection }: any) {
+    connection("connected");
+    return {
+      ended: new Promise(() => {}),
+      async [Symbol.asyncDispose]() { for (;;); },
+      async *watch() {
+        yield { exists: true, epoch: "e", nodes: [{ host: "h", ip: "127.0.0.1", port: config.port, metadata: {} }] };
+        await new Promise(() => {});
+      },
+    };
+  },
+};
+export default plugin;
+`;
+
+Deno.test("a plugin that loops at its end costs one thread: its second edit is rejected, and its worker goes on", async () => {
+  await setUp(["haproxy"]);
+  const client = new StatusClient();
+  await using host = new TestHost();
+  await host.configure();
+  await host.write("lighthouse", { plugin_cache: host.dir.file("cache") });
+  await host.dir.write("config/loops.ts", LOOPS_AT_ITS_END);
+  await host.write("plugins", { discovery: { loops: { url: "loops.ts" } } });
+  const edit = (port: number) => host.write("discovery/loops", { port });
+  const [first, second] = [freePort(), freePort()];
+  await edit(first);
+  await host.write("clusters/web", { discovery: "loops", haproxy: { port: freePort(), backend: ["mode http"] } });
+  await using writer = Lighthouse.start("writer", host.configDir, client.flags);
+  await host.untilServing("web", [first]);
+  await edit(second);
+  await host.untilServing("web", [second]);
+  await edit(freePort());
+  await writer.event("plugin.hung");
+  await edit(freePort());
+  await writer.event("config.invalid", {
+    file: /discovery\/loops\.yaml$/,
+    msg: /It hung \(It did not stop within 2000 ms\) and its thread could not be stopped: it is not run again until it/,
+  });
+  const { workers, stuckThreads } = await client.status();
+  assert.equal(stuckThreads, 1, writer.log);
+  assert.equal(workers["discovery loops"]?.serving, true);
+  assert.deepEqual(await host.serving("web"), [second]);
+  assert.equal(writer.count("worker.stuck"), 1, writer.log);
+});
