@@ -111,11 +111,13 @@ usage.`,
         description: message`For a check: a server that is well, as host:port.`,
       })),
       cluster: optional(option("--cluster", string({ metavar: "FILE" }), {
-        description: message`For a balancer: a YAML file with a cluster's section of it; else it is empty.`,
+        description:
+          message`For a balancer or a discovery: a YAML file with its section of a cluster's file; else it is empty.`,
       })),
       live: withDefault(
         option("--live", {
-          description: message`For a discovery: a registry answers where the config says, and may be written to.`,
+          description:
+            message`For a discovery: a registry answers where the config says; one that registers nodes writes to it.`,
         }),
         false,
       ),

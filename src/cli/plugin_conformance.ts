@@ -3,7 +3,7 @@ import { urlFault } from "../config/plugins_schema.ts";
 import { openBalancer } from "../conformance/balancer_in_worker.ts";
 import { balancerRules } from "../conformance/balancer_rules.ts";
 import { checkRules, findTransport } from "../conformance/check_rules.ts";
-import { discoveryRules } from "../conformance/discovery_rules.ts";
+import { discoveryRules, findCapabilities } from "../conformance/discovery_rules.ts";
 import { BrokenRule, type Rule } from "../conformance/rule.ts";
 import { formatDiagnostic } from "../config/diagnostics.ts";
 import { Source } from "../config/source.ts";
@@ -75,7 +75,7 @@ export async function testPlugin(
 
 async function rulesFor(
   { kind, name }: { readonly kind: string; readonly name: string },
-  { module, example, section, given: { target, live }, stack }: {
+  { module, example, section, given, stack }: {
     readonly module: string;
     readonly example: unknown;
     readonly section: unknown;
@@ -85,6 +85,7 @@ async function rulesFor(
   },
 ): Promise<readonly Rule[]> {
   const subject = { name, source: { module, origin: "foreign" } } as const;
+  const { target, live } = given;
   switch (kind) {
     case "check": {
       const healthy = target === undefined ? undefined : () => Promise.resolve(isThere({ target }));
@@ -94,8 +95,10 @@ async function rulesFor(
     }
     case "discovery": {
       const registry = live ? () => Promise.resolve(isThere({ config: example })) : undefined;
+      const tested = { ...subject, example, registry, section: given.cluster && section };
+      const capabilities = await findCapabilities(tested);
       const advice = "--live says that one answers where the example config says";
-      return withAdvice(discoveryRules({ ...subject, example, registry }), advice);
+      return withAdvice(discoveryRules({ ...tested, capabilities }), advice);
     }
     default: {
       const opened = await openBalancer(subject, { example, section });

@@ -6,10 +6,11 @@
  */
 import { parseEndpoint } from "../model/endpoint.ts";
 import type { Node } from "../model/node.ts";
-import type { Scope } from "../plugin/contract.ts";
+import type { DiscoveryCapability, Scope } from "../plugin/contract.ts";
 import { addressesIn } from "../plugin/policy.ts";
 import { eventually } from "./eventually.ts";
 import {
+  describe,
   describeSection,
   pluginRules,
   start,
@@ -34,11 +35,15 @@ export interface Registry extends AsyncDisposable {
 export interface DiscoverySubject extends Subject {
   /** A valid config; nobody need answer at its addresses. */
   readonly example: unknown;
-  /** Brings a registry whose cluster `conformance` is empty, if there is one. */
+  /** What its sessions can do; `watch` and `register` if absent. */
+  readonly capabilities?: readonly DiscoveryCapability[] | undefined;
+  /** Brings a registry, if there is one. Its cluster `conformance` is empty if the plugin can register. */
   readonly registry?: (() => Promise<Registry>) | undefined;
+  /** The section of the file of the cluster that is watched, if it needs one. */
+  readonly section?: unknown;
   /**
    * Of one that cannot register: puts nodes into the registry in its place, and answers the section of the cluster's
-   * file. With it, nothing is written through the plugin.
+   * file. Without it the registry is watched as it is.
    */
   readonly place?: ((registry: Registry, nodes: readonly Node[]) => Promise<unknown>) | undefined;
   /** What its registry has room for of a node; all of it if absent. */
@@ -46,6 +51,7 @@ export interface DiscoverySubject extends Subject {
 }
 
 const CLUSTER = "conformance";
+const READ_WRITE: readonly DiscoveryCapability[] = ["watch", "register"];
 /** How long a change in the registry may take to be seen. */
 const SEEN_WITHIN = { deadlineMs: 20_000 };
 
@@ -61,28 +67,35 @@ function node(port: number): Node {
 
 /** The rules for a discovery method. */
 export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
-  const { name, example, registry, place, stopWithinMs = STOP_WITHIN_MS, carried = (node) => node } = subject;
+  const { name, example, registry, place, section, stopWithinMs = STOP_WITHIN_MS, carried = (node) => node } = subject;
+  const { capabilities = READ_WRITE } = subject;
   const scope: Scope = { instance: name };
   const addresses = [...addressesIn(example)].filter((address) => !address.startsWith("unix:"));
   const unregistered = registry === undefined ? "no registry was named" : undefined;
-  const skipped = place === undefined ? unregistered : "it cannot register nodes";
+  const lacks = (...needed: readonly DiscoveryCapability[]) => {
+    const lack = needed.find((each) => !capabilities.includes(each));
+    return lack && `its capabilities are without ${lack}`;
+  };
   const addressless = addresses.length === 0 ? "its config names no address" : undefined;
 
-  /** A rule that a registry is needed for. */
-  const rule = (title: string, run: (registry: Registry) => Promise<void>, why = skipped): Rule => ({
+  /** A rule that a registry is needed for; `why` it cannot be tried even so. */
+  const rule = (
+    title: string,
+    run: (registry: Registry) => Promise<void>,
+    { needed = READ_WRITE, why }: { readonly needed?: typeof READ_WRITE; readonly why?: string | undefined } = {},
+  ): Rule => ({
     title,
-    skipped: why,
+    skipped: lacks(...needed) ?? unregistered ?? why,
     async run() {
       await using opened = await registry?.();
       if (opened !== undefined) await run(opened);
     },
   });
-  /** Rules for one that cannot register. */
-  const readOnly = (title: string, run: (registry: Registry) => Promise<void>): readonly Rule[] =>
-    place === undefined ? [] : [{ ...rule(title, run), skipped: unregistered }];
-  /** Has the registry hold nodes, and the cluster watched as its file then says. */
-  const setNodes = async (registry: Registry, { host }: Started, ports: readonly number[]) => {
-    const raw = await place?.(registry, ports.map(node));
+  /** A rule for one that cannot register. */
+  const readOnly = (title: string, run: (registry: Registry) => Promise<void>, why?: string): readonly Rule[] =>
+    lacks("register") === undefined ? [] : [rule(title, run, { needed: ["watch"], why })];
+  /** Watches the cluster, from now on as its file says. */
+  const watch = async ({ host }: Started, raw = section) => {
     const told = raw === undefined ? { value: raw } : await describeSection(subject.source, "cluster", raw);
     must(told.issues === undefined, `It rejects a cluster's section: ${JSON.stringify(told.issues)}`);
     host.post({ type: "unwatch", cluster: CLUSTER });
@@ -96,7 +109,6 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       registration: { node: node(port), state: "up" },
       timeoutMs: 15_000,
     }, WAIT);
-  const watch = ({ host }: Started) => host.post({ type: "watch", cluster: CLUSTER });
 
   return [
     ...pluginRules("discovery", subject, { scope, config: () => example }),
@@ -104,7 +116,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       await using reporter = await open(config);
       for (const port of [8001, 8002]) await change(reporter, "register", port);
       await using writer = await open(config);
-      watch(writer);
+      await watch(writer);
       await untilSaid(writer, () => portsSaid(writer).length > 0);
       const [first] = snapshots(writer);
       must(first?.cluster === CLUSTER, `Its snapshot is of the cluster ${first?.cluster}: want ${CLUSTER}`);
@@ -123,7 +135,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       await using started = await open(config);
       await change(started, "deregister", 8001);
       for (let i = 0; i < 2; i++) await change(started, "register", 8001);
-      watch(started);
+      await watch(started);
       await untilPorts(started, [8001]);
       for (let i = 0; i < 2; i++) await change(started, "deregister", 8001);
       await untilPorts(started, []);
@@ -132,7 +144,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       await using started = await open(config);
       await change(started, "deregisterOwn", 8001);
       await change(started, "register", 8001);
-      watch(started);
+      await watch(started);
       await untilPorts(started, [8001]);
       for (let i = 0; i < 2; i++) await change(started, "deregisterOwn", 8001);
       await untilPorts(started, []);
@@ -144,7 +156,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       for (const port of [8001, 8003]) await change(next, "register", port);
       for (const port of [8001, 8002, 8003]) await change(old, "deregisterOwn", port);
       await using writer = await open(config);
-      watch(writer);
+      await watch(writer);
       await untilPorts(writer, [8001, 8003]);
       await old.host.stop({ graceMs: 5_000 });
       await change(next, "register", 8004);
@@ -154,47 +166,86 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
     }),
     rule("takes back what a session registered when it is closed", async ({ config }) => {
       await using writer = await open(config);
-      watch(writer);
+      await watch(writer);
       const reporter = await open(config);
       await change(reporter, "register", 8001);
       await untilPorts(writer, [8001]);
       await reporter.host.stop({ graceMs: 5_000 });
       await untilPorts(writer, []);
     }),
-    ...readOnly("yields the whole membership of a cluster, and again after each change", async (registry) => {
+    ...readOnly(
+      "yields the same whole membership to each that watches, and to one that watches again",
+      async ({ config }) => {
+        await using one = await open(config);
+        await using other = await open(config);
+        for (const each of [one, other, one]) {
+          const told = snapshots(each).length;
+          await watch(each);
+          await untilSaid(each, () => snapshots(each).length > told, "it tells the membership");
+        }
+        await untilSame(one, other);
+      },
+    ),
+    ...(place === undefined ? [] : readOnly("yields the whole membership again after each change", async (registry) => {
       await using writer = await open(registry.config);
       for (const ports of [[8001, 8002], [8001, 8003], []]) {
-        await setNodes(registry, writer, ports);
+        await watch(writer, await place(registry, ports.map(node)));
         await untilPorts(writer, ports);
       }
-      await mustTakeAtMost(stopWithinMs, "To stop", () => timeStop(writer, stopWithinMs));
-    }),
+    })),
+    ...readOnly(
+      "survives a registry that goes away and comes back, and does not take it for empty",
+      async ({ config }) => {
+        await using stack = new AsyncDisposableStack();
+        const { proxies, throughThem } = proxied(config, stack);
+        await using direct = await open(config);
+        await using writer = await open(throughThem);
+        for (const each of [direct, writer]) await watch(each);
+        await untilSame(writer, direct);
+        for (const proxy of proxies) proxy.refuse();
+        const before = writer.events.length;
+        await watch(writer);
+        await untilSaid(
+          writer,
+          () =>
+            writer.events.slice(before).some((event) =>
+              event.type === "lost" || (event.type === "connection" && event.state === "disconnected")
+            ),
+          "it says that it cannot reach the registry",
+        );
+        for (const proxy of proxies) proxy.resume();
+        const told = snapshots(writer).length;
+        await watch(writer);
+        await untilSaid(writer, () => snapshots(writer).length > told, "it tells the membership again");
+        await untilSame(writer, direct);
+        const isEmpty = (started: Started) => portsSaid(started).some((ports) => ports.length === 0);
+        must(
+          !isEmpty(writer) || isEmpty(direct),
+          "It told no members of a cluster that has some: out of reach is not empty",
+        );
+      },
+      addressless,
+    ),
     rule("stops in the middle of a watch", async ({ config }) => {
       await mustTakeAtMost(stopWithinMs, "To stop", async () => {
         await using started = await open(config);
-        watch(started);
+        await watch(started);
         return await timeStop(started, stopWithinMs);
       });
-    }),
+    }, { needed: ["watch"] }),
     rule(
       "survives a registry that goes away and comes back, and never tells less than there is",
       async ({ config }) => {
         await using reporter = await open(config);
         await change(reporter, "register", 8001);
         await using stack = new AsyncDisposableStack();
-        const proxies = [...addressesIn(config)].flatMap((address) => {
-          const at = parseEndpoint(address);
-          return at === undefined
-            ? []
-            : [{ address, proxy: stack.use(TcpProxy.start(at.port, { hostname: at.host })) }];
-        });
-        const through = new Map(proxies.map(({ address, proxy }) => [address, proxy.address]));
-        await using writer = await open(readdress(config, through));
-        watch(writer);
+        const { proxies, throughThem } = proxied(config, stack);
+        await using writer = await open(throughThem);
+        await watch(writer);
         await untilPorts(writer, [8001]);
-        for (const { proxy } of proxies) proxy.refuse();
+        for (const proxy of proxies) proxy.refuse();
         await change(reporter, "register", 8002);
-        for (const { proxy } of proxies) proxy.resume();
+        for (const proxy of proxies) proxy.resume();
         await untilPorts(writer, [8001, 8002]);
         const partial = portsSaid(writer).find((ports) => !ports.includes(8001));
         must(
@@ -202,18 +253,18 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
           `It told [${partial}] while 8001 was there all the time: out of reach is not empty`,
         );
       },
-      skipped ?? addressless,
+      { why: addressless },
     ),
     {
       title: "says nothing of members when the registry is out of reach, and stops all the same",
-      skipped: addressless,
+      skipped: lacks("watch") ?? addressless,
       async run() {
         await using server = new ScriptedServer(sends("this is no registry\n"));
         const elsewhere = readdress(example, new Map(addresses.map((address) => [address, server.target])));
         await mustTakeAtMost(stopWithinMs, "To stop", async () => {
           await using started = await open(elsewhere);
           const before = server.accepted;
-          watch(started);
+          await watch(started);
           await untilSaid(started, () => server.accepted >= before + 2);
           must(portsSaid(started).length === 0, `It told [${portsSaid(started).at(-1)}] of what is no registry`);
           return await timeStop(started, stopWithinMs);
@@ -221,6 +272,24 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       },
     },
   ];
+}
+
+/** What the plugin says that its sessions can do; all that these rules try if it does not take its config. */
+export async function findCapabilities(
+  { source, name, example }: DiscoverySubject,
+): Promise<readonly DiscoveryCapability[]> {
+  const described = await describe(source, example, { instance: name });
+  return described.ok ? described.traits?.capabilities ?? [] : READ_WRITE;
+}
+
+/** Stands between a config and each address that it names. */
+function proxied(config: unknown, stack: AsyncDisposableStack) {
+  const proxies = [...addressesIn(config)].flatMap((address) => {
+    const at = parseEndpoint(address);
+    return at === undefined ? [] : [{ address, proxy: stack.use(TcpProxy.start(at.port, { hostname: at.host })) }];
+  });
+  const through = new Map(proxies.map(({ address, proxy }) => [address, proxy.address]));
+  return { proxies: proxies.map(({ proxy }) => proxy), throughThem: readdress(config, through) };
 }
 
 /** The snapshots that were told so far. */
@@ -255,6 +324,13 @@ async function untilPorts(started: Started, wanted: readonly number[]): Promise<
     const why = lost?.type === "lost" ? `; its watch was lost: ${lost.error.message}` : "";
     throw new Error(`${error.message}: it told ${said === undefined ? "nothing" : `[${said}]`}${why}`);
   });
+}
+
+/** Waits until two sessions have told the same members last. */
+async function untilSame(one: Started, other: Started): Promise<void> {
+  const members = (started: Started) => JSON.stringify(snapshots(started).at(-1)?.nodes);
+  const isSame = () => members(one) !== undefined && members(one) === members(other);
+  await Promise.all([one, other].map((each) => untilSaid(each, isSame, "two sessions tell the same members")));
 }
 
 /** A node with its keys in one order, to be compared as text. */

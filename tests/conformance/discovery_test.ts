@@ -49,6 +49,8 @@ discoveryConforms({
 discoveryConforms({
   name: "static",
   example: {},
+  capabilities: ["watch"],
+  section: { nodes: ["192.0.2.1:8001"] },
   registry: () => Promise.resolve({ config: {}, [Symbol.asyncDispose]: () => Promise.resolve() }),
   place: (_registry, nodes) =>
     Promise.resolve({ nodes: nodes.map(({ host, ip, port }) => ({ host, address: ip, port })) }),

@@ -75,6 +75,60 @@ Deno.test("the skeleton of a discovery keeps every rule where a registry answers
   assert.match(stdout, /^12 ok, 0 failed, 0 skipped$/m);
 });
 
+/** A read-only discovery in JavaScript over the registry of the skeleton; `unreachable` is what it does without an answer. */
+function readOnlyText(unreachable: string): string {
+  return `export default {
+  kind: "discovery", apiVersion: 1, name: "seen", summary: "Reads alone", stability: "experimental", capabilities: ["watch"],
+  config: { "~standard": { version: 1, vendor: "seen", validate: (value) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return { issues: [{ message: "must be a map" }] };
+    const { address, ...others } = value;
+    if (typeof address !== "string") return { issues: [{ message: "address must be host:port", path: ["address"] }] };
+    const issues = Object.keys(others).map((key) => ({ message: "unknown " + key, path: [key], unknownKey: { known: ["address"] } }));
+    return issues.length > 0 ? { issues } : { value: { address } };
+  } } },
+  permissions: ({ address }) => ({ net: [address] }),
+  async open({ address }, context) {
+    return {
+      ended: new Promise(() => {}),
+      async [Symbol.asyncDispose]() {},
+      async *watch(cluster, signal) {
+        for (let version = 0;;) {
+          try {
+            const either = AbortSignal.any([signal, context.signal]);
+            const response = await fetch("http://" + address + "/" + cluster + "?after=" + version, { signal: either });
+            const answer = await response.json();
+            version = answer.version;
+            yield { nodes: answer.nodes, exists: true, epoch: answer.epoch };
+          } catch (error) { ${unreachable} }
+        }
+      },
+    };
+  },
+};`;
+}
+
+Deno.test("plugin test --live holds a read-only discovery against the rules of its capabilities alone", async () => {
+  await using dir = new TempDir("lighthouse-author-");
+  await using registry = new Registry();
+  const node = { host: "one.example", ip: "192.0.2.1", port: 8001, metadata: {} };
+  const url = `http://${registry.address}/conformance/one.example%3A8001`;
+  await (await fetch(url, { method: "PUT", body: JSON.stringify(node) })).body?.cancel();
+  const example = await dir.write("example.yaml", `address: ${registry.address}\n`);
+  const test = async (unreachable: string) => {
+    const source = await dir.write("mod.js", readOnlyText(unreachable));
+    return await runCli(["plugin", "test", source, "--example", example, "--live"]);
+  };
+  const good = await test("throw error;");
+  assert.equal(good.code, 0, good.stdout);
+  assert.match(good.stdout, /^8 ok, 0 failed, 6 skipped$/m);
+  assert.match(good.stdout, /^skip {2}registers twice .*: its capabilities are without register$/m);
+  const bad = await test(
+    `version = 0; yield { nodes: [], exists: true, epoch: "none" }; await new Promise((go) => setTimeout(go, 50)); throw error;`,
+  );
+  assert.equal(bad.code, 1, bad.stdout);
+  assert.match(bad.stdout, /^FAIL {2}survives a registry .*: It told no members of a cluster that has some/m);
+});
+
 Deno.test("the skeleton of a balancer keeps the rules of its functions", async (t) => {
   const { example } = balancer;
   const rules = balancerRules({
