@@ -28,6 +28,17 @@ discoveryConforms({
 });
 
 discoveryConforms({
+  name: "etcd",
+  title: "etcd by its API 2",
+  example: { endpoints: ["127.0.0.1:1"], session_timeout: SESSION_TIMEOUT_S, api: "v2" },
+  registry: async () => {
+    const server = await Etcd.start({ args: ["--enable-v2"] });
+    const config = { endpoints: [server.address], session_timeout: SESSION_TIMEOUT_S, api: "v2" };
+    return { config, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+  },
+});
+
+discoveryConforms({
   name: "file",
   example: { path: "/var/lib/lighthouse/registry" },
   registry: () => {

@@ -16,7 +16,10 @@ import { liveWorkerCount } from "../../src/supervisor/plugin_host.ts";
 const STOP_WITHIN_MS = 5_000;
 
 /** A subject that ships; a test says the rest. */
-type Shipped<Subject> = Omit<Subject, "source" | "stopWithinMs">;
+type Shipped<Subject> = Omit<Subject, "source" | "stopWithinMs"> & {
+  /** What it is called here, where one plugin is tested in several ways. */
+  readonly title?: string;
+};
 
 /** Registers the tests of a check that ships. */
 export function checkConforms(subject: Shipped<CheckSubject>): void {
@@ -25,7 +28,7 @@ export function checkConforms(subject: Shipped<CheckSubject>): void {
 
 /** Registers the tests of a discovery method that ships. */
 export function discoveryConforms(subject: Shipped<DiscoverySubject>): void {
-  register("discovery", subject.name, discoveryRules(shipped("discovery", subject)));
+  register("discovery", subject.title ?? subject.name, discoveryRules(shipped("discovery", subject)));
 }
 
 /** Registers the tests of a balancer that ships. */

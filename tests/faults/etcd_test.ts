@@ -189,3 +189,25 @@ Deno.test("nobody listens at the first endpoint, and the second is killed and st
   });
   assertUnnoticed(t, aftermath);
 });
+
+Deno.test("by API 2 etcd is killed and started again, then comes back with nothing in it: no request fails", async (t) => {
+  await using etcd = await Etcd.start({ args: ["--enable-v2"] });
+  await using stage = await stageWith({ endpoints: [etcd.address], api: "v2" });
+  const untilBack = () =>
+    eventually("all are registered", async () => {
+      const response = await fetch(`http://${etcd.address}/v2/keys${WEB.slice(0, -1)}`);
+      return (await response.json()).node.nodes.length === 3;
+    });
+  const aftermath = await stage.during(async () => {
+    await etcd.end("SIGKILL");
+    await stage.writer.event("registry.unreachable");
+    await etcd.start();
+    await untilBack();
+    await changesReach(stage);
+    await etcd.wipe();
+    await etcd.start();
+    await untilBack();
+    await changesReach(stage);
+  });
+  assertUnnoticed(t, aftermath);
+});

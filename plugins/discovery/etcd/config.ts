@@ -36,6 +36,7 @@ export interface EtcdConfig {
   readonly tls?: TlsFiles | undefined;
   /** How long etcd keeps the nodes of a session that it does not hear of. */
   readonly sessionTimeoutMs: number;
+  readonly api: "v3" | "v2";
 }
 
 /** etcd's own port for clients. */
@@ -84,6 +85,7 @@ const file = houseSchema(keys({
     ),
   })),
   session_timeout: optional(seconds({ min: 2, max: 600 }), 10),
+  api: optional(v.picklist(["v3", "v2"], "v3 or v2"), "v3"),
 }));
 
 /** The validator of `discovery/etcd.yaml`. */
@@ -98,7 +100,7 @@ export const schema = mapped(
         : [unwanted(["tls"], "absent where the endpoints are http://", tls)],
     ],
   ),
-  ({ endpoints: { endpoints, isSecure }, prefix, username, password, tls, session_timeout }): EtcdConfig => ({
+  ({ endpoints: { endpoints, isSecure }, prefix, username, password, tls, session_timeout, api }): EtcdConfig => ({
     endpoints,
     prefix: normalisePrefix(prefix) ?? "",
     credential: username === undefined || password === undefined ? undefined : { username, password },
@@ -106,6 +108,7 @@ export const schema = mapped(
       ? isSecure ? {} : undefined
       : { ca: tls.ca, cert: tls.cert, key: tls.key, serverName: tls.server_name },
     sessionTimeoutMs: Math.round(session_timeout * 1_000),
+    api,
   }),
 );
 

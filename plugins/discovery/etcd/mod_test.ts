@@ -11,6 +11,7 @@ Deno.test("etcd has defaults for all but its endpoints", async () => {
     credential: undefined,
     tls: undefined,
     sessionTimeoutMs: 10_000,
+    api: "v3",
   });
 });
 
@@ -46,6 +47,7 @@ Deno.test.each([
   { tls: { server_name: "a b" }, says: "tls.server_name as it must be a host name" },
   { endpoints: "http://etcd1", tls: {}, says: "tls as it must be absent where the endpoints are http://" },
   { session_timeout: 1, says: "session_timeout as it must be a duration from 2s to 10m" },
+  { api: "v4", says: "api as it must be v3 or v2" },
   { hosts: "etcd1", says: "Unknown key hosts" },
 ])("etcd rejects $says", async ({ says, ...wrong }) => {
   const messages = (await issuesOf(etcd, { ...MINIMAL, ...wrong })).map(({ message }) => message).join("\n");

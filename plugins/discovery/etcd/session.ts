@@ -18,11 +18,10 @@ import { readChild, sameNodes, takeover } from "../children.ts";
 import { encodeNode } from "../node_json.ts";
 import type { EtcdConfig } from "./config.ts";
 import { Endpoints } from "./endpoints.ts";
-import { Gateway } from "./gateway.ts";
-import { decodeKey, type KeyValue } from "./messages.ts";
-import { OwnLease } from "./own_lease.ts";
+import type { Store } from "./store.ts";
 import { readTls } from "./tls_files.ts";
-import { Watches } from "./watches.ts";
+import { V2Store } from "./v2_store.ts";
+import { V3Store } from "./v3_store.ts";
 
 /** Where the registry is. */
 export interface SessionOptions extends EtcdConfig {
@@ -54,9 +53,7 @@ export class EtcdSession implements DiscoverySession {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #endpoints: Endpoints;
-  readonly #gateway: Gateway;
-  readonly #lease: OwnLease;
-  readonly #watches: Watches;
+  readonly #store: Store;
   readonly #closing = new AbortController();
   readonly #beating: Promise<unknown>;
   /** What was reported last; `undefined` before the first time. */
@@ -77,11 +74,20 @@ export class EtcdSession implements DiscoverySession {
       onMove: (instance, reason) =>
         log.info(`Using endpoint ${instance}`, { event: "discovery.instance_changed", instance, reason }),
     });
-    this.#gateway = new Gateway(this.#endpoints, { credential, log });
     const renewalMs = Math.min(RENEWAL_MS.max, Math.max(RENEWAL_MS.min, sessionTimeoutMs / RENEWALS_PER_TTL));
-    this.#lease = new OwnLease({ gateway: this.#gateway, ttlMs: sessionTimeoutMs, renewalMs, log });
     const { signal } = this.#closing;
-    this.#watches = new Watches({ gateway: this.#gateway, endpoints: this.#endpoints, log, clock, random, signal });
+    const StoreOfApi = options.api === "v2" ? V2Store : V3Store;
+    this.#store = new StoreOfApi({
+      endpoints: this.#endpoints,
+      prefix: options.prefix,
+      credential,
+      ttlMs: sessionTimeoutMs,
+      renewalMs,
+      log,
+      clock,
+      random,
+      signal,
+    });
     const giveUp = () => void this[Symbol.asyncDispose]();
     context.signal.addEventListener("abort", giveUp, { once: true });
     this.#beating = Promise.all([this.#pulse(), this.#audit()]);
@@ -100,29 +106,26 @@ export class EtcdSession implements DiscoverySession {
     signal: AbortSignal,
     { withoutMetadata }: WatchOptions = {},
   ): AsyncGenerator<ClusterFacts> {
-    const prefix = `${this.#pathOf(cluster)}/`;
-    const reader = new ClusterReader({ path: prefix, withoutMetadata, log: this.#context.log });
+    const path = `${this.#pathOf(cluster)}/`;
+    const reader = new ClusterReader({ path, withoutMetadata, log: this.#context.log });
     let last: ClusterFacts | undefined;
-    for await (const { keyValues, wasSeen, epoch } of this.#watches.follow(prefix, signal)) {
-      const nodes = reader.read(entriesOf(prefix, keyValues));
-      const facts = { nodes, exists: wasSeen, epoch, leaseMs: this.#options.sessionTimeoutMs };
-      if (last?.exists === wasSeen && last.epoch === epoch && sameNodes(last.nodes, nodes)) continue;
+    for await (const { entries, exists, epoch } of this.#store.follow(path, signal)) {
+      const facts = { nodes: reader.read(entries), exists, epoch, leaseMs: this.#options.sessionTimeoutMs };
+      if (last?.exists === exists && last.epoch === epoch && sameNodes(last.nodes, facts.nodes)) continue;
       last = facts;
       yield facts;
     }
   }
 
-  /** Follows all keys that begin with a prefix, over the same connection. */
+  /** Follows all keys below a path, over the same connection. */
   async *keys(prefix: string, signal: AbortSignal): AsyncGenerator<KeysFacts> {
-    if (prefix === "") throw new TypeError(`Cannot use prefix as it must not be empty: current value is ""`);
+    if (!/^\/.*\/$/s.test(prefix)) {
+      throw new TypeError(`Cannot use prefix as it must begin and end with a slash: current value is ${quote(prefix)}`);
+    }
     let last = "";
-    for await (const { keyValues, wasSeen, epoch } of this.#watches.follow(prefix, signal)) {
-      const values = [...keyValues.values()].map(({ key, value }) => ({
-        key: decodeKey(key).slice(prefix.length),
-        value: new TextDecoder().decode(value),
-      }));
-      const entries = values.toSorted((a, b) => a.key < b.key ? -1 : 1);
-      const facts = { entries, exists: wasSeen, epoch };
+    for await (const { entries, exists, epoch } of this.#store.follow(prefix, signal)) {
+      const values = [...entries].map(([key, { data }]) => ({ key, value: new TextDecoder().decode(data) }));
+      const facts = { entries: values.toSorted((a, b) => a.key < b.key ? -1 : 1), exists, epoch };
       const said = JSON.stringify(facts);
       if (said === last) continue;
       last = said;
@@ -139,31 +142,26 @@ export class EtcdSession implements DiscoverySession {
     this.#check(signal);
     const node: Node = state === "draining" ? { ...given, state: "drain" } : given;
     const key = this.#keyOf(cluster, node);
-    const before = await this.#lease.put(key, encodeNode(node), signal);
-    // After the node, so that nobody sees a cluster that exists and has none yet.
-    await this.#lease.mark(`${this.#pathOf(cluster)}/`, signal);
+    const before = await this.#store.put(key, encodeNode(node), signal);
     if (before === undefined) return;
-    this.#context.log.info(`Taking over ${key}`, {
-      event: "discovery.taking_over",
-      path: key,
-      session: ownerOf(before),
-    });
-    return takeover(readChild(before.value).node, node);
+    const { value, owner: session } = before;
+    this.#context.log.info(`Taking over ${key}`, { event: "discovery.taking_over", path: key, session });
+    return takeover(readChild(value).node, node);
   }
 
   /** Removes a node, whoever made it known. */
   async deregister(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
     this.#check(signal);
-    await this.#lease.delete(this.#keyOf(cluster, node), signal);
+    await this.#store.delete(this.#keyOf(cluster, node), signal);
   }
 
   /** Removes a node if this session's lease holds it. */
   async deregisterOwn(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
     this.#check(signal);
     const key = this.#keyOf(cluster, node);
-    const other = await this.#lease.release(key, signal);
+    const other = await this.#store.release(key, signal);
     if (other === undefined) return;
-    const session = ownerOf(other);
+    const { owner: session } = other;
     this.#context.log.info(`Leaving ${key} to ${session}`, { event: "discovery.node_left", path: key, session });
   }
 
@@ -174,11 +172,11 @@ export class EtcdSession implements DiscoverySession {
 
   async #close(): Promise<void> {
     this.#closing.abort(new Error("The session is closed"));
-    await Promise.all([this.#beating, this.#watches.ended()]);
+    await Promise.all([this.#beating, this.#store.ended()]);
     const overdue = new AbortController();
     const cancel = this.#clock.after(CLOSE_MS, () => overdue.abort());
     // What cannot be removed goes when the lease is over.
-    await this.#lease.end(overdue.signal).catch(() => {});
+    await this.#store.end(overdue.signal).catch(() => {});
     cancel();
     this.#endpoints[Symbol.dispose]();
   }
@@ -190,8 +188,8 @@ export class EtcdSession implements DiscoverySession {
     while (!signal.aborted) {
       let pauseMs = sessionTimeoutMs / RENEWALS_PER_TTL;
       try {
-        if (this.#lease.isEmpty) await this.#gateway.call("/v3/maintenance/status", {}, { signal, read: () => {} });
-        else await this.#lease.renew(signal);
+        if (this.#store.isEmpty) await this.#store.ping(signal);
+        else await this.#store.renew(signal);
       } catch (error) {
         if (signal.aborted) return;
         pauseMs = Math.min(RETRY_MAX_MS, sessionTimeoutMs / RETRIES_PER_TTL) * (0.5 + this.#random());
@@ -211,7 +209,7 @@ export class EtcdSession implements DiscoverySession {
     while (!signal.aborted) {
       await delay(auditMs * (0.75 + this.#random() / 2), { clock: this.#clock, signal }).catch(() => {});
       // What cannot be asked now is asked the next time; the pulse says what is wrong.
-      if (!signal.aborted) await this.#watches.audit(signal).catch(() => {});
+      if (!signal.aborted) await this.#store.audit(signal).catch(() => {});
     }
   }
 
@@ -244,16 +242,4 @@ export class EtcdSession implements DiscoverySession {
     if (!parsed.ok) throw new TypeError(parsed.reason);
     return `${this.#pathOf(cluster)}/${nodeName(node)}`;
   }
-}
-
-/** The entries below a prefix, by the rest of their keys; the key that says that the cluster exists is none. */
-function* entriesOf(prefix: string, keyValues: ReadonlyMap<string, KeyValue>) {
-  for (const { key, value, modRevision } of keyValues.values()) {
-    const name = decodeKey(key).slice(prefix.length);
-    if (name !== "") yield [name, { data: value, version: modRevision }] as const;
-  }
-}
-
-function ownerOf({ lease }: KeyValue): string {
-  return lease === "0" ? "nobody" : `lease ${BigInt(lease).toString(16)}`;
 }

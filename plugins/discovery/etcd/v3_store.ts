@@ -1,0 +1,99 @@
+import type { PluginLog } from "../../../mod.ts";
+import type { Clock } from "../../../src/kernel/clock.ts";
+import type { Random } from "../../../src/kernel/random.ts";
+import type { Entry } from "../cluster_reader.ts";
+import type { Endpoints } from "./endpoints.ts";
+import { type Credential, Gateway } from "./gateway.ts";
+import { decodeKey, type KeyValue } from "./messages.ts";
+import { OwnLease } from "./own_lease.ts";
+import type { Others, Store, StoreFacts } from "./store.ts";
+import { Watches } from "./watches.ts";
+
+/** What a store is made with. */
+export interface StoreOptions {
+  readonly endpoints: Endpoints;
+  /** What the session reads and writes is below it. */
+  readonly prefix: string;
+  readonly credential?: Credential | undefined;
+  /** How long etcd keeps what a session holds that it does not hear of. */
+  readonly ttlMs: number;
+  /** How long an endpoint has to renew that. */
+  readonly renewalMs: number;
+  readonly log: PluginLog;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Aborted when the session is closed. */
+  readonly signal: AbortSignal;
+}
+
+/** etcd by its API 3: one stream of watches, and one lease with all keys of the session. */
+export class V3Store implements Store {
+  readonly #gateway: Gateway;
+  readonly #lease: OwnLease;
+  readonly #watches: Watches;
+
+  constructor({ endpoints, credential, ttlMs, renewalMs, log, clock, random, signal }: StoreOptions) {
+    this.#gateway = new Gateway(endpoints, { credential, log });
+    this.#lease = new OwnLease({ gateway: this.#gateway, ttlMs, renewalMs, log });
+    this.#watches = new Watches({ gateway: this.#gateway, endpoints, log, clock, random, signal });
+  }
+
+  get isEmpty(): boolean {
+    return this.#lease.isEmpty;
+  }
+
+  async *follow(path: string, signal: AbortSignal): AsyncGenerator<StoreFacts> {
+    for await (const { keyValues, wasSeen, epoch } of this.#watches.follow(path, signal)) {
+      yield { entries: entriesOf(path, keyValues), exists: wasSeen, epoch };
+    }
+  }
+
+  async put(key: string, value: Uint8Array, signal: AbortSignal): Promise<Others | undefined> {
+    const before = await this.#lease.put(key, value, signal);
+    // After the node, so that nobody sees a cluster that exists and has none yet.
+    await this.#lease.mark(key.slice(0, key.lastIndexOf("/") + 1), signal);
+    return othersOf(before);
+  }
+
+  async delete(key: string, signal: AbortSignal): Promise<void> {
+    await this.#lease.delete(key, signal);
+  }
+
+  async release(key: string, signal: AbortSignal): Promise<Others | undefined> {
+    return othersOf(await this.#lease.release(key, signal));
+  }
+
+  async renew(signal: AbortSignal): Promise<void> {
+    await this.#lease.renew(signal);
+  }
+
+  async ping(signal: AbortSignal): Promise<void> {
+    await this.#gateway.call("/v3/maintenance/status", {}, { signal, read: () => {} });
+  }
+
+  async audit(signal: AbortSignal): Promise<void> {
+    await this.#watches.audit(signal);
+  }
+
+  async end(signal: AbortSignal): Promise<void> {
+    await this.#lease.end(signal);
+  }
+
+  async ended(): Promise<void> {
+    await this.#watches.ended();
+  }
+}
+
+/** The entries below a path; the key that says that the cluster exists is none. */
+function* entriesOf(path: string, keyValues: ReadonlyMap<string, KeyValue>): Generator<readonly [string, Entry]> {
+  for (const { key, value, modRevision } of keyValues.values()) {
+    const name = decodeKey(key).slice(path.length);
+    if (name !== "") yield [name, { data: value, version: modRevision }];
+  }
+}
+
+function othersOf(found: KeyValue | undefined): Others | undefined {
+  if (found === undefined) return undefined;
+  const { value, lease } = found;
+  return { value, owner: lease === "0" ? "nobody" : `lease ${BigInt(lease).toString(16)}` };
+}
