@@ -162,11 +162,7 @@ async function store(given: Exclude<StoreArguments, { readonly action: unknown }
 /** Speaks to a store, until it is done or asked to end. */
 async function speakToStore(given: Extract<StoreArguments, { readonly action: unknown }>): Promise<number> {
   const stop = new AbortController();
-  using _signals = new StopSignals({
-    stop: () => stop.abort(),
-    exit: (code) => Deno.exit(code),
-    now: () => performance.now(),
-  });
+  using _signals = stopOnSignals(stop);
   const { runStoreCommand } = await import("./cli/store_commands.ts");
   return await runStoreCommand(given, {
     clock: systemClock,
@@ -183,6 +179,15 @@ async function speakToStore(given: Extract<StoreArguments, { readonly action: un
         if (answer.length === 1 && letters.includes(answer)) return answer;
       }
     },
+  });
+}
+
+/** Ends a command in order on the first SIGTERM or SIGINT, and at once on a second. */
+function stopOnSignals(stop: AbortController): StopSignals {
+  return new StopSignals({
+    stop: () => stop.abort(),
+    exit: (code) => Deno.exit(code),
+    now: () => performance.now(),
   });
 }
 
@@ -229,12 +234,14 @@ function complain(text: string): void {
   writeAll(Deno.stderr, `${escapeLines(text)}\n`);
 }
 
-/** Writes a text whole; a reader that went away is no reason to fail. */
-function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
+/** Writes a text whole, and answers whether it was read; a reader that went away is no reason to fail. */
+function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): boolean {
   try {
     for (let bytes = encoder.encode(text); bytes.length > 0;) bytes = bytes.subarray(to.writeSync(bytes));
+    return true;
   } catch (error) {
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    return false;
   }
 }
 
@@ -264,6 +271,21 @@ async function main(given: Arguments): Promise<number> {
         identify: (said) => learnHostFacts(saidOfHost(given, said)),
         log: log.part("plan"),
         print,
+      });
+    }
+    case "nodes": {
+      const { listNodes } = await import("./cli/nodes.ts");
+      const stop = new AbortController();
+      using _signals = stopOnSignals(stop);
+      return await listNodes({ ...given, format: given.format?.template }, {
+        dir: fromHere(given.dir),
+        identify: (said) => learnHostFacts(saidOfHost(given, said)),
+        clock: systemClock,
+        random: systemRandom,
+        signal: stop.signal,
+        // A watch whose reader went away has nothing left to do.
+        print: (line) => writeAll(Deno.stdout, `${line}\n`) || stop.abort(),
+        complain,
       });
     }
     case "plugin": {

@@ -38,10 +38,33 @@ export async function validateDirectory(
   },
 ): Promise<Validated> {
   await using own = makeBalancerPlugins({ log: SILENT });
-  const balancerPlugins = given ?? own;
+  const taken = await takeOnce(dir, { role, balancerPlugins: given ?? own, candidates });
+  if (!taken.ok) return { accepted: undefined, diagnostics: taken.diagnostics };
+  const { accepted, sources, diagnostics } = taken;
+  const judged = (await tryBalancers(accepted, severity)).flatMap(({ key, finding }) =>
+    sources.get(key)?.diagnose(finding) ?? []
+  );
+  return { accepted, diagnostics: [...diagnostics, ...judged].toSorted(compareDiagnostics) };
+}
+
+/** Reads a config directory once and lets each plugin validate its part, for a command that speaks to registries alone. */
+export async function readDirectory(dir: string): Promise<Validated> {
+  await using balancerPlugins = makeBalancerPlugins({ log: SILENT });
+  const taken = await takeOnce(dir, { role: "run", balancerPlugins });
+  return { accepted: taken.ok ? taken.accepted : undefined, diagnostics: taken.diagnostics };
+}
+
+async function takeOnce(
+  dir: string,
+  { role, balancerPlugins, candidates }: {
+    readonly role: Role;
+    readonly balancerPlugins: BalancerPlugins;
+    readonly candidates?: ReadonlyMap<string, string> | undefined;
+  },
+): ReturnType<typeof takeDirectory> {
   await using plugins = makePluginLoader({ log: SILENT });
   await using describer = new Describer({ clock: systemClock });
-  const taken = await takeDirectory(dir, {
+  return await takeDirectory(dir, {
     role,
     signal: AbortSignal.timeout(READ_DEADLINE_MS),
     checks: CATALOG.names("check"),
@@ -57,10 +80,4 @@ export async function validateDirectory(
         describeSection: describeSectionWith(describer),
       }),
   });
-  if (!taken.ok) return { accepted: undefined, diagnostics: taken.diagnostics };
-  const { accepted, sources, diagnostics } = taken;
-  const judged = (await tryBalancers(accepted, severity)).flatMap(({ key, finding }) =>
-    sources.get(key)?.diagnose(finding) ?? []
-  );
-  return { accepted, diagnostics: [...diagnostics, ...judged].toSorted(compareDiagnostics) };
 }

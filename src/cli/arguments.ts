@@ -6,6 +6,7 @@ import { argument, command, constant, option } from "@optique/core/primitives";
 import { choice, integer, string, type ValueParser } from "@optique/core/valueparser";
 import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
 import { formatStatusAddress, parseStatusAddress } from "../model/status_address.ts";
+import { nodesArguments } from "./nodes_arguments.ts";
 import { pluginArguments } from "./plugin_arguments.ts";
 import { converted, duration, storeArguments } from "./store_arguments.ts";
 import { storeCommandArguments } from "./store_command_arguments.ts";
@@ -167,6 +168,12 @@ and column; HAProxy itself judges a temporary copy of its file, and if it is not
 is not so, 2 wrong usage.`,
     },
   ),
+  command("nodes", merge(nodesArguments(dir), object("This host, for --others", named)), {
+    brief: message`Print the nodes that a registry has of a cluster.`,
+    description: message`Asks the registry about CLUSTER as the writer does, and prints a line for each node; invalid \
+entries and the reasons go to standard error. No guard applies: it prints what the registry has now. Exit codes: 0 printed, 1 the registry did not answer, has no nodes \
+or fewer than --wait, 2 wrong usage.`,
+  }),
   command("plugin", pluginArguments, {
     brief: message`Add plugins that do not ship, list, show, update and verify them.`,
     description: message`Plugins that do not ship stand in plugins.yaml of the config directory, with the hash of what \

@@ -12,7 +12,7 @@ import { parseTimeLimit } from "../store/time_limit.ts";
 export function converted<T>(
   read: (text: string) => T | undefined,
   { metavar, wanted, placeholder, format }: {
-    readonly metavar: "ADDRESS" | "ADDRESSES" | "DURATION" | "NAME=PATH" | "PATH" | "TIME";
+    readonly metavar: "ADDRESS" | "ADDRESSES" | "CLUSTER" | "DURATION" | "NAME=PATH" | "PATH" | "TEMPLATE" | "TIME";
     readonly wanted: string;
     readonly placeholder: T;
     readonly format: (value: T) => string;

@@ -65,6 +65,19 @@ export class Lighthouse extends ProcessLog implements AsyncDisposable {
     );
   }
 
+  /** Starts any command, with just these arguments. */
+  static startCommand(args: readonly string[]): Lighthouse {
+    return new Lighthouse(
+      new Deno.Command(Deno.execPath(), {
+        args: [...TASK_ARGS, `${ROOT}${PROGRAM}`, ...args],
+        cwd: ROOT,
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn(),
+    );
+  }
+
   /**
    * Starts writer and reporter with check plugins of a test's own: `data:` modules
    * by name. Where it serves its status, a worker that is out of service for two seconds is a failure.

@@ -1,0 +1,159 @@
+import { findClusterSource } from "../app/cluster_source.ts";
+import type { Identity } from "../app/host_facts.ts";
+import { RegistryConnection } from "../app/registry_connection.ts";
+import { readDirectory } from "../app/validate.ts";
+import type { HostSettings } from "../config/desired.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { deadline } from "../kernel/deadline.ts";
+import { formatDuration } from "../kernel/duration.ts";
+import type { Random } from "../kernel/random.ts";
+import { abortable } from "../kernel/within.ts";
+import type { Node } from "../model/node.ts";
+import type { ClusterSnapshot } from "../model/topology.ts";
+import { EXIT } from "./exit_codes.ts";
+import { changesOf, formatJson, formatNode, selectNodes, type Template } from "./node_listing.ts";
+import { complainOfConfig } from "./config_complaint.ts";
+
+/** What `nodes` gets from its command line. */
+export interface NodesArguments {
+  readonly cluster: string;
+  /** The discovery to ask; else that of the cluster. */
+  readonly source?: string | undefined;
+  readonly watch: boolean;
+  readonly json: boolean;
+  /** How a node's line looks. */
+  readonly format?: Template | undefined;
+  /** Whether this host's own nodes are left out. */
+  readonly others: boolean;
+  readonly one: boolean;
+  /** How many nodes are waited for. */
+  readonly wait?: number | undefined;
+  readonly timeoutMs: number;
+}
+
+/** What `nodes` needs of the process. */
+export interface NodesOptions {
+  readonly dir: string;
+  /** Finds out what this machine is announced as, given what `host.yaml` says. */
+  readonly identify: (said: HostSettings) => Promise<Identity>;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Ends a watch. */
+  readonly signal: AbortSignal;
+  /** Takes each line of what was asked for, without its end. */
+  readonly print: (line: string) => void;
+  /** Takes each line of what went wrong. */
+  readonly complain: (line: string) => void;
+}
+
+/** Prints what a registry has of a cluster; answers the exit code. */
+export async function listNodes(given: NodesArguments, options: NodesOptions): Promise<number> {
+  const { cluster, timeoutMs } = given;
+  const { dir, identify, clock, random, signal, print, complain } = options;
+  const directory = await readDirectory(dir);
+  if (directory.accepted === undefined) return complainOfConfig(directory, { complain });
+  const { accepted } = directory;
+  const found = findClusterSource(accepted, cluster, given.source);
+  if (!found.ok) return complainOfConfig(directory, { reason: found.reason, complain });
+  const { source } = found;
+  const file = `discovery/${source.discovery.file.name}.yaml`;
+  const without = given.others ? (await identify(accepted.host)).facts : undefined;
+  const select = ({ nodes }: ClusterSnapshot, { one }: { readonly one: boolean }) =>
+    selectNodes(nodes, { without, one });
+  const page = new Page(given, { discovery: source.discovery.file.name, print });
+  let facts: ClusterSnapshot | undefined;
+  let isShown = false;
+  const enough = Promise.withResolvers<void>();
+  await using connection = new RegistryConnection({
+    source,
+    isWatching: true,
+    clock,
+    random,
+    events: {
+      onFacts(newest) {
+        facts = newest;
+        if (isShown) page.show(newest, select(newest, given));
+        else if (select(newest, { one: false }).length >= (given.wait ?? 0)) enough.resolve();
+      },
+      onInvalid(reason) {
+        page.invalid.push(reason);
+        if (!given.json) complain(`Invalid node in cluster ${cluster}: ${reason}`);
+        // It may change no node, so that no facts follow.
+        else if (isShown && facts !== undefined) page.show(facts, select(facts, given));
+      },
+      onTrouble(reason) {
+        if (!isShown) return;
+        complain(reason === undefined ? `${file}: connected again` : `${file}: unreachable, still watching: ${reason}`);
+      },
+    },
+  });
+  using late = deadline(timeoutMs, { clock, signal });
+  await abortable(enough.promise, late.signal).catch(() => {});
+  const within = `within ${formatDuration(timeoutMs)} (--timeout)`;
+  if (facts === undefined) {
+    const { trouble } = connection;
+    const reason = trouble === undefined ? "no answer" : `registry unreachable: ${trouble}`;
+    complain(`Cannot read the cluster ${cluster} from ${file} ${within}: ${reason}`);
+    return EXIT.failed;
+  }
+  page.show(facts, select(facts, given));
+  isShown = true;
+  const shortage = shortageOf({ facts, count: select(facts, { one: false }).length, given, within, file });
+  if (shortage !== undefined) complain(shortage);
+  if (!given.watch) return shortage === undefined ? EXIT.ok : EXIT.failed;
+  if (!signal.aborted) {
+    await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  }
+  return EXIT.ok;
+}
+
+/** Says what a registry lacks of what was asked for; `undefined` if it lacks nothing. Pure. */
+function shortageOf({ facts, count, given, within, file }: {
+  readonly facts: ClusterSnapshot;
+  /** How many nodes there are to choose from. */
+  readonly count: number;
+  readonly given: NodesArguments;
+  readonly within: string;
+  readonly file: string;
+}): string | undefined {
+  const { cluster, others, wait = 1 } = given;
+  if (count >= Math.max(wait, 1)) return undefined;
+  if (!facts.exists) return `There is no cluster ${cluster} in the registry of ${file}`;
+  const besides = others ? " besides this host's" : "";
+  const seen = `Cluster ${cluster} has ${
+    count === 0 ? "no nodes" : `${count} node${count === 1 ? "" : "s"}`
+  }${besides}`;
+  return wait > 1 || given.wait !== undefined ? `${seen} ${within}, want ${wait} (--wait)` : `${seen} in ${file}`;
+}
+
+/** What was printed last, and what there is to print next. */
+class Page {
+  /** What was left out since the last line, and why. */
+  readonly invalid: string[] = [];
+  readonly #given: NodesArguments;
+  readonly #options: { readonly discovery: string; readonly print: (line: string) => void };
+  #last: readonly Node[] = [];
+  #lastText = "";
+
+  constructor(given: NodesArguments, options: { readonly discovery: string; readonly print: (line: string) => void }) {
+    this.#given = given;
+    this.#options = options;
+  }
+
+  /** Prints the nodes, or what has changed of them. */
+  show({ exists }: ClusterSnapshot, nodes: readonly Node[]): void {
+    const { cluster, watch, json, format } = this.#given;
+    const { discovery, print } = this.#options;
+    if (json) {
+      const text = formatJson({ cluster, discovery, exists, nodes });
+      const invalid = this.invalid.splice(0);
+      if (text === this.#lastText && invalid.length === 0) return;
+      this.#lastText = text;
+      return print(formatJson({ cluster, discovery, exists, nodes, invalid }));
+    }
+    for (const { sign, node } of changesOf(this.#last, nodes)) {
+      print(`${watch ? `${sign} ` : ""}${formatNode(node, format)}`);
+    }
+    this.#last = nodes;
+  }
+}

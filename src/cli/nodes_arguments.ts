@@ -1,0 +1,82 @@
+import { message } from "@optique/core/message";
+import { object } from "@optique/core/constructs";
+import type { Parser } from "@optique/core/parser";
+import { optional, withDefault } from "@optique/core/modifiers";
+import { argument, constant, option } from "@optique/core/primitives";
+import { integer, string } from "@optique/core/valueparser";
+import { isName, NAME_WANTED } from "../config/schema_words.ts";
+import { parseTemplate, type Template, TEMPLATE_FIELDS } from "./node_listing.ts";
+import { converted, duration } from "./store_arguments.ts";
+
+/** A template, with how it was written. */
+interface WrittenTemplate {
+  readonly text: string;
+  readonly template: Template;
+}
+
+const template = converted<WrittenTemplate>((text) => {
+  const parsed = parseTemplate(text);
+  return parsed && { text, template: parsed };
+}, {
+  metavar: "TEMPLATE",
+  wanted: `a template with fields out of ${TEMPLATE_FIELDS}`,
+  placeholder: { text: "", template: [] },
+  format: ({ text }) => text,
+});
+
+/** How long a registry may take to answer. */
+export const answerTimeout = withDefault(
+  option("--timeout", duration({ minMs: 100, maxMs: 3_600_000 }), {
+    description: message`How long to wait for the registry's first answer, and for --wait.`,
+  }),
+  10_000,
+);
+
+/** The name of a cluster: it becomes a component of paths. */
+export const cluster = converted((text) => isName(text) ? text : undefined, {
+  metavar: "CLUSTER",
+  wanted: NAME_WANTED,
+  placeholder: "",
+  format: (text) => text,
+});
+
+/** What `nodes` takes beside this host's name. */
+export const nodesArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
+  object({
+    command: constant("nodes" as const),
+    dir,
+    cluster: argument(cluster, { description: message`The cluster, as the registry names it.` }),
+    source: optional(option("--source", string({ metavar: "DISCOVERY" }), {
+      description:
+        message`The discovery to ask (a file of discovery/); else that of the cluster's or the service's file, or the only one.`,
+    })),
+    watch: withDefault(
+      option("--watch", {
+        description:
+          message`Go on and print each change: + for a new node, - for one that is gone, ~ for one that changed.`,
+      }),
+      false,
+    ),
+    json: withDefault(
+      option("--json", {
+        description:
+          message`Print one JSON object a line: cluster, discovery, exists, nodes, and invalid (what was left out since the last line, and why).`,
+      }),
+      false,
+    ),
+    format: optional(option("--format", template, {
+      description: message`How a node's line looks, such as '{ip}:{port}'.`,
+    })),
+    others: withDefault(
+      option("--others", { description: message`Leave out this host's own nodes, known by its name and addresses.` }),
+      false,
+    ),
+    one: withDefault(
+      option("--one", { description: message`Print one node: the first that is ready, by name.` }),
+      false,
+    ),
+    wait: optional(option("--wait", integer({ min: 1, max: 100_000, metavar: "N" }), {
+      description: message`Wait until there are at least N nodes, up to --timeout.`,
+    })),
+    timeoutMs: answerTimeout,
+  });
