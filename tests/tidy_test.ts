@@ -258,6 +258,13 @@ Deno.test("files are named in snake case", () => {
   assert.deepEqual(odd, []);
 });
 
+Deno.test("each decision has a number of its own, which its file and its title share", () => {
+  const pages = documents.filter((path) => path.startsWith("docs/decisions/"));
+  const numbers = pages.map((path) => /^docs\/decisions\/(\d{4})-[a-z0-9-]+\.md$/.exec(path)?.[1] ?? path);
+  assert.deepEqual(numbers.filter((number, i) => numbers.indexOf(number) !== i), [], "two decisions share a number");
+  assert.deepEqual(pages.filter((path, i) => !read(path).startsWith(`# ${numbers[i]}: `)), []);
+});
+
 Deno.test("no file speaks of the machine it was written on", () => {
   const machine = new RegExp(["/ro" + "ot/", "/ho" + "me/[a-z]", "/wo" + "rk/", "/Us" + "ers/"].join("|"));
   const leaks = files.filter((path) => !path.endsWith(".lock")).flatMap((path) =>
