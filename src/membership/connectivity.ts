@@ -91,7 +91,8 @@ export class Connectivity implements Disposable {
 
   #tellConnected(worker: string, detail: string, logged: Logged): void {
     const level = logged.state === "connected" ? "debug" : "info";
-    this.#log[level]("Registry connected", { event: "registry.connected", worker, detail });
+    const fields = { event: "registry.connected", worker, ...detail !== "" && { detail } };
+    this.#log[level]("Registry connected", fields);
     this.#logged.set(worker, { ...logged, state: "connected", cancel: () => {} });
   }
 

@@ -102,3 +102,14 @@ Deno.test("Connectivity counts connections that are established and lost, by an 
     'lighthouse_registry_disconnects_total{discovery="zookeeper"}': 2,
   });
 });
+
+Deno.test("Connectivity logs no empty detail of a registry that gives none", () => {
+  const fields: unknown[] = [];
+  const connectivity = new Connectivity({
+    clock: new FakeClock(),
+    meter: new Tally(),
+    log: { ...SILENT, info: (_text, properties) => void fields.push(properties) },
+  });
+  connectivity.hear("discovery static", "connected", "");
+  assert.deepEqual(fields, [{ event: "registry.connected", worker: "discovery static" }]);
+});
