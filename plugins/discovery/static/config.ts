@@ -25,6 +25,7 @@ const NODE = keys({
   port: integer({ min: 1, max: 65_535 }),
   host: optional(string(isHostName, "a host name")),
   weight: optional(integer({ min: 0, max: WEIGHT_MAX })),
+  state: optional(string((text) => text === "ready" || text === "drain", "ready or drain")),
   zone: optional(string(isZone, "1 to 64 letters, digits, dots, hyphens and underscores")),
   metadata: optional(converted((value) => isRecord(value) ? value : undefined, "a map")),
 });
