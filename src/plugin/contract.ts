@@ -376,7 +376,7 @@ export interface Wanted<Config = unknown, ClusterConfig = unknown> {
 export type BalancerSources = ProcessSources | FileSources;
 
 /** The config files of a balancer, and how often what reads them is bothered. */
-interface SourcesBase {
+export interface SourcesBase {
   /** The config file; of several the one that a program is started from. */
   readonly file: string;
   /** The other files that `render` answers. All of them are read at each look. */
