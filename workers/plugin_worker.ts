@@ -11,23 +11,23 @@ import { type Answer, type Init, PROTOCOL_VERSION, type Request, type ToWorker }
 import { describeConfig, describeSection } from "../src/protocol/describe.ts";
 import { ownFault } from "../src/kernel/own_fault.ts";
 import { clean } from "../src/protocol/values.ts";
-import { errorText, toWireError } from "../src/protocol/wire_error.ts";
+import { errorText, toWireError, type WireError } from "../src/protocol/wire_error.ts";
 import type {
   BalancerPlugin,
   CheckPlugin,
   DiscoveryContext,
   DiscoveryPlugin,
   DiscoverySession,
+  KeysFacts,
   PluginLog,
   SchemaIssue,
-  WatchOptions,
 } from "../src/plugin/contract.ts";
 import { answerQuestion, lackingFunction } from "../src/protocol/functions.ts";
 import { BUILTINS, type PluginModule } from "./builtins.ts";
 import { shapeFault } from "./plugin_shape.ts";
 import { replaceConsole } from "./console.ts";
 import { seal } from "./seal.ts";
-import { Portions } from "./portions.ts";
+import { keysPortion, Portions } from "./portions.ts";
 import { Wire } from "./wire.ts";
 import type { ClusterFacts } from "../src/model/topology.ts";
 
@@ -79,6 +79,16 @@ async function load(
   return { plugin: (await builtin()).default, countOpen: () => undefined };
 }
 
+/** How a cluster or a prefix is followed. */
+interface Followed<Facts> {
+  /** Begins; `undefined` if the session cannot. */
+  readonly start: (session: DiscoverySession, signal: AbortSignal) => AsyncIterable<Facts> | undefined;
+  /** Makes portions of an answer. */
+  readonly cut: (facts: Facts) => string[];
+  /** Says that it cannot go on. */
+  readonly lost: (error: WireError) => Parameters<Wire["say"]>[0];
+}
+
 interface Instance {
   readonly config: unknown;
   readonly target: string;
@@ -93,7 +103,7 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
   let session: DiscoverySession | undefined;
   let opened: AbortController | undefined;
 
-  /** A watch of one cluster, and the host's leave to send its next snapshot. */
+  /** A watch of a cluster or a prefix, and the host's leave to send its next answer. */
   interface Watch {
     readonly controller: AbortController;
     taken: PromiseWithResolvers<void>;
@@ -135,6 +145,12 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
       }
       case "probe":
         return await probe(message.instance, message.timeoutMs, signal);
+      case "notify": {
+        const { config } = started(message.instance);
+        if (plugin.kind !== "notifier") throw new Error(`Cannot notify: it is a ${plugin.kind}`);
+        await plugin.notify(message.events, config, signal);
+        return { type: "ack" };
+      }
       case "register":
       case "deregister":
       case "deregisterOwn": {
@@ -152,11 +168,15 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
     }
   }
 
-  async function probe(name: string, timeoutMs: number, signal: AbortSignal): Promise<Answer> {
+  function started(name: string): Instance {
     const instance = instances.get(name);
-    if (instance === undefined) throw new Error(`Cannot probe ${name}: it was not started`);
-    const { config, target, log } = instance;
-    const started = performance.now();
+    if (instance === undefined) throw new Error(`Cannot use ${name}: it was not started`);
+    return instance;
+  }
+
+  async function probe(name: string, timeoutMs: number, signal: AbortSignal): Promise<Answer> {
+    const { config, target, log } = started(name);
+    const beganMs = performance.now();
     const overdue = Promise.withResolvers<{ status: "fail"; reason: string }>();
     const giveUp = () => overdue.resolve({ status: "fail", reason: `No answer within ${timeoutMs} ms` });
     signal.addEventListener("abort", giveUp, { once: true });
@@ -165,14 +185,14 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
     probing.catch(() => {});
     try {
       const outcome = await Promise.race([probing, overdue.promise]);
-      return { type: "outcome", outcome, tookMs: performance.now() - started };
+      return { type: "outcome", outcome, tookMs: performance.now() - beganMs };
     } catch (error) {
       const lack = ownFault(error);
       if (lack === undefined) throw error;
       return {
         type: "outcome",
         outcome: { status: "unknown", reason: `Cannot probe: ${lack}` },
-        tookMs: performance.now() - started,
+        tookMs: performance.now() - beganMs,
       };
     } finally {
       signal.removeEventListener("abort", giveUp);
@@ -217,25 +237,35 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
     opened = undefined;
   }
 
-  async function follow(cluster: string, watch: Watch, options: WatchOptions): Promise<void> {
+  /** Follows a cluster or a prefix of keys, until it is ended or lost. */
+  async function follow<Facts>(id: string, { start, cut, lost }: Followed<Facts>): Promise<void> {
+    if (watches.has(id)) return;
+    const watch: Watch = { controller: new AbortController(), taken: Promise.withResolvers<void>() };
+    watches.set(id, watch);
     const { signal } = watch.controller;
-    const portions = new Portions(cluster);
+    signal.addEventListener("abort", () => watch.taken.resolve(), { once: true });
     try {
       if (session === undefined) throw new Error("Cannot watch as no session is open");
-      if (session.watch === undefined) throw new Error("Cannot watch: this discovery cannot do that");
-      for await (const facts of session.watch(cluster, signal, options)) {
+      const answers = start(session, signal);
+      if (answers === undefined) throw new Error("Cannot watch: this discovery cannot do that");
+      for await (const facts of answers) {
         if (signal.aborted) return;
         watch.taken = Promise.withResolvers();
-        wire.snapshot(portions.next(options.withoutMetadata ? bare(facts) : facts));
+        wire.snapshot(cut(facts));
         await watch.taken.promise;
         if (signal.aborted) return;
       }
       throw new Error("The plugin ended the watch");
     } catch (error) {
       if (signal.aborted) return;
-      watches.delete(cluster);
-      wire.say({ type: "lost", cluster, error: toWireError(error) });
+      watches.delete(id);
+      wire.say(lost(toWireError(error)));
     }
+  }
+
+  function unfollow(id: string): void {
+    watches.get(id)?.controller.abort();
+    watches.delete(id);
   }
 
   const receive = async (message: ToWorker): Promise<void> => {
@@ -245,21 +275,31 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
       case "heard":
         return wire.heard();
       case "watch": {
-        if (watches.has(message.cluster)) return;
-        const watch = { controller: new AbortController(), taken: Promise.withResolvers<void>() };
-        watch.controller.signal.addEventListener("abort", () => watch.taken.resolve(), { once: true });
-        watches.set(message.cluster, watch);
-        return await follow(message.cluster, watch, {
-          withoutMetadata: message.withoutMetadata,
-          ...message.config !== undefined && { config: message.config },
+        const { cluster, withoutMetadata, config } = message;
+        const portions = new Portions(cluster);
+        const options = { withoutMetadata, ...config !== undefined && { config } };
+        return await follow<ClusterFacts>(`cluster ${cluster}`, {
+          start: (session, signal) => session.watch?.(cluster, signal, options),
+          cut: (facts) => portions.next(withoutMetadata ? bare(facts) : facts),
+          lost: (error) => ({ type: "lost", cluster, error }),
         });
       }
       case "unwatch":
-        watches.get(message.cluster)?.controller.abort();
-        watches.delete(message.cluster);
-        return;
+        return unfollow(`cluster ${message.cluster}`);
       case "taken":
-        return watches.get(message.cluster)?.taken.resolve();
+        return watches.get(`cluster ${message.cluster}`)?.taken.resolve();
+      case "keys": {
+        const { stream, prefix } = message;
+        return await follow<KeysFacts>(`keys ${stream}`, {
+          start: (session, signal) => session.keys?.(prefix, signal),
+          cut: (facts) => [keysPortion(stream, facts)],
+          lost: (error) => ({ type: "keysLost", stream, error }),
+        });
+      }
+      case "endKeys":
+        return unfollow(`keys ${message.stream}`);
+      case "takenKeys":
+        return watches.get(`keys ${message.stream}`)?.taken.resolve();
       case "abort":
         return requests.get(message.seq)?.abort();
       case "stop":

@@ -1,7 +1,8 @@
 import type { ClusterFacts, ClusterName } from "../src/model/topology.ts";
 import { nodeName, parseNode } from "../src/model/node.ts";
-import { InvalidMessage, NODES_MAX, TEXT_LENGTH_MAX } from "../src/protocol/values.ts";
-import { PORTION_LENGTH, SNAPSHOT_LENGTH_MAX } from "../src/protocol/wire.ts";
+import type { KeysFacts } from "../src/plugin/contract.ts";
+import { InvalidMessage, keysOf, NODES_MAX, TEXT_LENGTH_MAX } from "../src/protocol/values.ts";
+import { MESSAGE_LENGTH_MAX, PORTION_LENGTH, SNAPSHOT_LENGTH_MAX } from "../src/protocol/wire.ts";
 import { errorText } from "../src/protocol/wire_error.ts";
 
 const { stringify } = JSON;
@@ -62,6 +63,18 @@ export class Portions {
       `"removed":${stringify(change.removed)},"isSameRefused":${isSameRefused},${facts}}`,
     ];
   }
+}
+
+/** All keys of a stream as one message. Throws an `InvalidMessage` for what is more than that may be, or no answer. */
+export function keysPortion(stream: number, { entries, exists, epoch }: KeysFacts): string {
+  if (typeof exists !== "boolean") {
+    throw new InvalidMessage("An answer must say with true or false whether its prefix exists");
+  }
+  if (typeof epoch !== "string") throw new InvalidMessage("An answer must have an epoch, a string");
+  const facts = { entries: keysOf(entries), exists, epoch: epoch.slice(0, TEXT_LENGTH_MAX) };
+  const text = stringify({ type: "keys", stream, ...facts });
+  if (text.length <= MESSAGE_LENGTH_MAX) return text;
+  throw new InvalidMessage(`The keys below a prefix must have at most ${MESSAGE_LENGTH_MAX} characters of JSON`);
 }
 
 /** What the host lacks, sorted by name, and what it has too much; `undefined` if the whole is as short. */

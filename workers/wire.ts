@@ -52,7 +52,10 @@ export class Wire {
 
   /** Says something of a fixed size. */
   say(
-    message: Exclude<ToHost, { type: "broken" | "snapshot" | "change" | "nodes" | "connection" | "log" | "dropped" }>,
+    message: Exclude<
+      ToHost,
+      { type: "broken" | "snapshot" | "change" | "nodes" | "keys" | "connection" | "log" | "dropped" }
+    >,
   ): void {
     this.#tellDropped();
     this.#post(stringify(message));

@@ -6,7 +6,15 @@
  * @module
  */
 import type { ParsedModule } from "../plugin/graph.ts";
-import type { PermissionRequest, ProbeOutcome, Registration, SchemaIssue, Scope } from "../plugin/contract.ts";
+import type {
+  KeysFacts,
+  NotifiedEvent,
+  PermissionRequest,
+  ProbeOutcome,
+  Registration,
+  SchemaIssue,
+  Scope,
+} from "../plugin/contract.ts";
 import type { Node } from "../model/node.ts";
 import type { ClusterName, ClusterSnapshot } from "../model/topology.ts";
 import type { BalancerAnswer, Question, RegistryChange } from "./functions.ts";
@@ -62,6 +70,13 @@ export type Request =
   | { readonly type: "start"; readonly instance: string; readonly config: unknown; readonly scope: Scope }
   /** Run one probe; after `timeoutMs` the host sends `abort`. */
   | { readonly type: "probe"; readonly instance: string; readonly timeoutMs: number }
+  /** Deliver some events. */
+  | {
+    readonly type: "notify";
+    readonly instance: string;
+    readonly events: readonly NotifiedEvent[];
+    readonly timeoutMs: number;
+  }
   /** Change what the registry says of one node. */
   | {
     readonly type: RegistryChange;
@@ -85,6 +100,12 @@ export type ToWorker =
   }
   /** End to watch a cluster. */
   | { readonly type: "unwatch"; readonly cluster: ClusterName }
+  /** Begin to follow the keys below a prefix, under a number that no other stream of this worker had. */
+  | { readonly type: "keys"; readonly stream: number; readonly prefix: string }
+  /** End to follow them. */
+  | { readonly type: "endKeys"; readonly stream: number }
+  /** The last answer of a stream was read: the next may come. */
+  | { readonly type: "takenKeys"; readonly stream: number }
   /** The host has taken a portion of a snapshot, of whatever cluster: one more may be on its way. */
   | { readonly type: "more" }
   /** The host has heard of the connection: its newest state may come. */
@@ -142,6 +163,10 @@ export type ToHost =
   })
   /** A watch ended: the host keeps what it has and watches again. */
   | { readonly type: "lost"; readonly cluster: ClusterName; readonly error: WireError }
+  /** All keys of a stream: a portion by itself, which waits for `more`. The next of the stream waits for `takenKeys`. */
+  | (KeysFacts & { readonly type: "keys"; readonly stream: number })
+  /** A stream of keys ended. */
+  | { readonly type: "keysLost"; readonly stream: number; readonly error: WireError }
   /** The discovery session is over, and what it registered is gone. */
   | { readonly type: "ended"; readonly reason: string }
   /** Whether the registry is in reach. The next waits for `heard`. */

@@ -9,6 +9,7 @@ import type { ClusterFacts, ClusterSnapshot } from "../model/topology.ts";
 import type { SchemaIssue } from "../plugin/contract.ts";
 import {
   InvalidMessage,
+  keysOf,
   LIST_LENGTH_MAX,
   listOf,
   NODES_MAX,
@@ -89,6 +90,12 @@ function parse(data: unknown, refused: string[]): ToHost {
       return { type: "nodes", cluster: text(data.cluster, "cluster"), nodes: portionOf(data.nodes, refused) };
     case "lost":
       return { type: "lost", cluster: text(data.cluster, "cluster"), error: wireError(data.error) };
+    case "keys": {
+      const { exists, epoch } = facts(data);
+      return { type: "keys", stream: number(data.stream, "stream"), entries: keysOf(data.entries), exists, epoch };
+    }
+    case "keysLost":
+      return { type: "keysLost", stream: number(data.stream, "stream"), error: wireError(data.error) };
     case "ended":
       return { type: "ended", reason: text(data.reason, "reason") };
     case "connection":

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { validate } from "./validate.ts";
-import { NODES_MAX } from "./values.ts";
+import { KEYS_MAX, NODES_MAX } from "./values.ts";
 import type { ToHost } from "./messages.ts";
 
 const NODE = { host: "a.int", ip: "10.0.0.1", port: 80, metadata: {} };
@@ -40,6 +40,8 @@ const MESSAGES: readonly ToHost[] = [
   { type: "broken", error: ERROR },
   { type: "snapshot", snapshot: { cluster: "web", nodes: [NODE], exists: true, epoch: "1" } },
   { type: "lost", cluster: "web", error: ERROR },
+  { type: "keys", stream: 1, entries: [{ key: "a", value: "\u0000 as it is" }], exists: true, epoch: "1" },
+  { type: "keysLost", stream: 1, error: ERROR },
   { type: "ended", reason: "expired" },
   { type: "connection", state: "connected", detail: "" },
   { type: "connection", state: "disconnected", detail: "away" },
@@ -143,6 +145,19 @@ const FAULTS: readonly { readonly why: string; readonly data: unknown; readonly 
     data: snapshotOf(new Array(NODES_MAX + 1)),
     fault: /nodes must have at most 100000 entries/,
   },
+  { why: "too many keys", data: keysOf(new Array(KEYS_MAX + 1)), fault: /entries must have at most 10000 entries/ },
+  { why: "a key that is none", data: keysOf([{ key: 1, value: "" }]), fault: /key must be a string/ },
+  {
+    why: "a long key",
+    data: keysOf([{ key: "x".repeat(2_001), value: "" }]),
+    fault: /key must be a string of at most/,
+  },
+  { why: "a value that is none", data: keysOf([{ key: "a", value: {} }]), fault: /The value of "a" must be a string/ },
+  {
+    why: "keys in another order",
+    data: keysOf([{ key: "b", value: "" }, { key: "a", value: "" }]),
+    fault: /entries must be sorted by key: "a" is after "b"/,
+  },
   { why: "nodes that are no list", data: snapshotOf({ length: 1 }), fault: /nodes must be a list/ },
   {
     why: "an unknown level",
@@ -154,6 +169,10 @@ const FAULTS: readonly { readonly why: string; readonly data: unknown; readonly 
 
 function described(permissions: unknown, config: unknown = {}): unknown {
   return { type: "described", seq: 1, config, permissions };
+}
+
+function keysOf(entries: unknown): unknown {
+  return { type: "keys", stream: 1, entries, exists: true, epoch: "1" };
 }
 
 function snapshotOf(nodes: unknown): unknown {

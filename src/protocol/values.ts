@@ -5,7 +5,7 @@
  */
 import { isPlainObject, toPrintableLine } from "../kernel/quote.ts";
 import { isRecord, type Node, nodeName, parseNode, quote } from "../model/node.ts";
-import type { PermissionRequest, ProbeOutcome } from "../plugin/contract.ts";
+import type { KeysEntry, PermissionRequest, ProbeOutcome } from "../plugin/contract.ts";
 import { errorText } from "./wire_error.ts";
 
 /** No string of a plugin is longer in a log or a status. */
@@ -23,6 +23,9 @@ const CONFIG_VALUES_MAX = 100_000;
 
 /** No snapshot may have more nodes. */
 export const NODES_MAX = 100_000;
+
+/** No prefix may have more keys. */
+export const KEYS_MAX = 10_000;
 
 /** Raised when a message cannot be believed at all. */
 export class InvalidMessage extends Error {}
@@ -110,6 +113,23 @@ export function permissions(value: unknown): PermissionRequest {
     request[kind] = listOf(wanted, kind, LIST_LENGTH_MAX).map((entry) => exactText(entry, kind));
   }
   return request;
+}
+
+/** Takes keys with their values, which are data and stay as they are; sorted by key. */
+export function keysOf(value: unknown): readonly KeysEntry[] {
+  let last = "";
+  return listOf(value, "entries", KEYS_MAX).map((entry) => {
+    const { key, value } = record(entry, "entry");
+    if (typeof key !== "string" || key.length > TEXT_LENGTH_MAX) {
+      throw new InvalidMessage(
+        `key must be a string of at most ${TEXT_LENGTH_MAX} characters: current value is ${quote(key)}`,
+      );
+    }
+    if (typeof value !== "string") throw new InvalidMessage(`The value of ${quote(key)} must be a string`);
+    if (key < last) throw new InvalidMessage(`entries must be sorted by key: ${quote(key)} is after ${quote(last)}`);
+    last = key;
+    return { key, value };
+  });
 }
 
 /** Takes a probe's outcome; what is none is a failure that says so. */

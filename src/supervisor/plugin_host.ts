@@ -14,6 +14,8 @@ import {
   SNAPSHOT_LENGTH_MAX,
 } from "../protocol/wire.ts";
 import { WorkerError } from "../protocol/wire_error.ts";
+import type { KeysFacts, NotifiedEvent } from "../plugin/contract.ts";
+import { FollowedKeys } from "./followed_keys.ts";
 import { type ForeignBudgets, foreignBudgets } from "./loop_budget.ts";
 import { Share } from "./share.ts";
 import { PARSER_MODULE, type StartThread, startThread, type Thread, type ThreadOptions } from "./thread.ts";
@@ -22,6 +24,8 @@ import { PARSER_MODULE, type StartThread, startThread, type Thread, type ThreadO
 const REFUSALS_PER_SECOND = 50;
 /** How long a change of the connection is in force before the next is heard. */
 const CONNECTION_REST_MS = 50;
+/** A notifier that is given up at its deadline has so long to say so. */
+const GIVE_UP_MS = 1_000;
 /** Of the nodes that a snapshot brings and that are refused, so many are named. */
 const REFUSED_TOLD_MAX = 3;
 /** Why a worker is ended that goes on although it has to wait. */
@@ -102,6 +106,7 @@ export class PluginHost implements AsyncDisposable {
     string,
     { readonly number: number; readonly nodes: readonly Node[]; readonly length: number }
   >();
+  readonly #keys = new FollowedKeys((message) => this.post(message));
   /** What was refused in the last snapshot of each cluster. */
   readonly #refused = new Map<string, ReadonlySet<string>>();
   /** Pings in a row that went unanswered. */
@@ -210,6 +215,27 @@ export class PluginHost implements AsyncDisposable {
       // Nobody waits any more: the plugin may stop working on it.
       if (!answered && this.#dead === undefined) this.post({ type: "abort", seq });
     }
+  }
+
+  /**
+   * Follows the keys below a prefix, at the pace of who reads. Throws a {@linkcode WorkerError} when the plugin cannot
+   * go on, a {@linkcode WorkerDeadError}, or the signal's reason.
+   */
+  keys(prefix: string, signal: AbortSignal): AsyncGenerator<KeysFacts, never, void> {
+    if (this.#dead !== undefined || this.#isStopping) throw new WorkerDeadError(this.#dead ?? "It is being stopped");
+    return this.#keys.follow(prefix, signal);
+  }
+
+  /** Has a notifier deliver events within its time. Throws as {@linkcode call}. */
+  async notify(
+    instance: string,
+    events: readonly NotifiedEvent[],
+    { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+  ): Promise<void> {
+    await this.call({ type: "notify", instance, events, timeoutMs }, {
+      deadlineMs: timeoutMs + GIVE_UP_MS,
+      ...signal && { signal },
+    });
   }
 
   /** Says something that has no answer. */
@@ -371,6 +397,8 @@ export class PluginHost implements AsyncDisposable {
       case "nodes":
       case "snapshot":
       case "change":
+      case "keys":
+      case "keysLost":
       case "lost":
       case "ended":
         if (kind !== undefined && kind !== "discovery") {
@@ -387,14 +415,23 @@ export class PluginHost implements AsyncDisposable {
 
   /** Takes what a discovery says of its registry. */
   #hear(
-    message: Extract<ToHost, { type: "connection" | "nodes" | "snapshot" | "change" | "lost" | "ended" }>,
+    message: Extract<
+      ToHost,
+      { type: "connection" | "nodes" | "snapshot" | "change" | "keys" | "keysLost" | "lost" | "ended" }
+    >,
     { refused, length }: { readonly refused: readonly string[]; readonly length: number },
   ): void {
     const { onEvent } = this.#options;
     if (message.type === "connection") return this.#hearConnection(message);
     if (message.type === "lost") this.#kept.delete(message.cluster);
+    if (message.type === "ended") this.#keys.end(new Error(`The session has ended: ${message.reason}`));
+    if (message.type === "keysLost") return this.#keys.lose(message);
     if (message.type === "lost" || message.type === "ended") return onEvent?.(message);
     if (++this.#untaken > PORTIONS_AHEAD_MAX) return this.#die("It did not wait until its snapshots were taken");
+    if (message.type === "keys") {
+      if (!this.#keys.take(message)) this.#die("It did not wait until its keys were taken");
+      return;
+    }
     const { cluster, nodes } = message.type === "snapshot"
       ? message.snapshot
       : { cluster: message.cluster, nodes: message.type === "nodes" ? message.nodes : message.added };
@@ -509,6 +546,7 @@ export class PluginHost implements AsyncDisposable {
     for (const cancel of this.#waits) cancel();
     this.#waits.clear();
     this.#rejectCalls(reason);
+    this.#keys.end(new WorkerDeadError(reason));
     this.#loaded.reject(new WorkerDeadError(reason));
     this.#stopped.resolve();
     this.#thread.end();

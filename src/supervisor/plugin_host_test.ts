@@ -105,6 +105,8 @@ Deno.test.each([{ kind: "check" }, { kind: "balancer" }] as const)(
         { type: "nodes", cluster: "web", nodes: [] },
         { type: "lost", cluster: "web", error: { name: "E", message: "x" } },
         { type: "ended", reason: "mine" },
+        { type: "keys", stream: 1, entries: [], exists: true, epoch: "1" },
+        { type: "keysLost", stream: 1, error: { name: "E", message: "x" } },
         { type: "connection", state: "disconnected", detail: "x" },
       ]
     ) {
@@ -128,6 +130,77 @@ Deno.test("PluginHost ends a worker that does not wait until its snapshots are t
   await using forged = new Forged("discovery");
   for (let i = 0; i < 20_000 && !forged.isEnded; i++) forged.snapshot(`c${i}`);
   assert.deepEqual(forged.deaths, ["It did not wait until its snapshots were taken"]);
+});
+
+/** What a registry says of keys, as a worker sends it. */
+function keysOf(stream: number, ...keys: readonly string[]) {
+  const entries = keys.map((key) => ({ key, value: `value of ${key}` }));
+  return { type: "keys", stream, entries, exists: true, epoch: "1" };
+}
+
+Deno.test("PluginHost follows a prefix at the pace of who reads, and ends it with who reads", async () => {
+  await using forged = new Forged("discovery");
+  const leaving = new AbortController();
+  const following = forged.host.keys("/proxy/", leaving.signal);
+  const first = following.next();
+  assert.deepEqual(forged.posted, [{ type: "keys", stream: 1, prefix: "/proxy/" }]);
+  forged.say(keysOf(1, "a", "b"));
+  const { value } = await first;
+  assert.deepEqual(value?.entries.map(({ key }) => key), ["a", "b"]);
+  assert.deepEqual([forged.count("more"), forged.count("takenKeys")], [1, 0], "it was taken, and is not read yet");
+  const second = following.next();
+  await settled();
+  assert.equal(forged.count("takenKeys"), 1);
+  forged.say(keysOf(1));
+  assert.deepEqual((await second).value?.entries, []);
+  const third = following.next();
+  leaving.abort(new Error("enough"));
+  await assert.rejects(third, /enough/);
+  assert.equal(forged.count("endKeys"), 1);
+  forged.say(keysOf(1, "late"));
+  assert.deepEqual(forged.deaths, [], "what was on its way is dropped");
+});
+
+Deno.test.each([
+  {
+    what: "the plugin cannot go on",
+    befalls: (forged: Forged) => forged.say({ type: "keysLost", stream: 1, error: { name: "E", message: "no luck" } }),
+    fault: /no luck/,
+  },
+  {
+    what: "the session has ended",
+    befalls: (forged: Forged) => forged.say({ type: "ended", reason: "expired" }),
+    fault: /The session has ended: expired/,
+  },
+  { what: "the worker dies", befalls: (forged: Forged) => forged.host.kill("crashed"), fault: /crashed/ },
+])("PluginHost throws from a followed prefix when $what, after what came before", async ({ befalls, fault }) => {
+  await using forged = new Forged("discovery");
+  const following = forged.host.keys("/", new AbortController().signal);
+  const first = following.next();
+  forged.say(keysOf(1, "a"));
+  befalls(forged);
+  assert.equal((await first).value?.entries.length, 1);
+  await assert.rejects(following.next(), fault);
+  assert.equal(forged.count("endKeys"), 0, "there is nothing to end");
+});
+
+Deno.test("PluginHost ends a worker that does not wait until its keys are read", async () => {
+  await using forged = new Forged("discovery");
+  const first = forged.host.keys("/", new AbortController().signal).next();
+  forged.say(keysOf(1, "a"));
+  forged.say(keysOf(1, "b"));
+  assert.deepEqual(forged.deaths, ["It did not wait until its keys were taken"]);
+  assert.equal((await first).value?.entries[0]?.key, "a");
+});
+
+Deno.test("PluginHost gives a notifier up at its deadline, and waits for it no longer than a second more", async () => {
+  await using forged = new Forged("notifier");
+  const notifying = forged.host.notify("pager", [], { timeoutMs: 5_000 });
+  const rejected = assert.rejects(notifying, WorkerDeadlineError);
+  forged.clock.advance(5_000);
+  assert.equal(forged.count("abort"), 1);
+  forged.clock.advance(1_000);
+  await rejected;
 });
 
 Deno.test("PluginHost has a worker wait for as long as what it said has cost", async () => {

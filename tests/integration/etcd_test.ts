@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { encodeNode } from "../../plugins/discovery/node_json.ts";
 import { schema } from "../../plugins/discovery/etcd/config.ts";
 import { EtcdSession, type SessionOptions } from "../../plugins/discovery/etcd/session.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import { toDenoPermissions } from "../../src/supervisor/permissions.ts";
+import { PluginHost } from "../../src/supervisor/plugin_host.ts";
 import { Follower, RecordingContext, soon, testNode, up } from "../support/discovery.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { Etcd } from "../support/etcd.ts";
@@ -452,6 +455,37 @@ Deno.test("a draining node is kept, and says so", async () => {
   await eventually("it drains", () => web.snapshots.at(-1)?.nodes[0]?.state === "drain");
   await session.session.register("web", { node, state: "up" }, soon());
   await eventually("it is ready", () => web.snapshots.at(-1)?.nodes[0]?.state === undefined);
+});
+
+Deno.test("in a worker of its own it follows keys, with the permissions it asked for", async () => {
+  await using etcd = await Etcd.start();
+  const config = options({ endpoints: [etcd.address] });
+  await using host = new PluginHost({
+    name: "etcd",
+    kind: "discovery",
+    module: "builtin:discovery/etcd",
+    permissions: toDenoPermissions({ net: config.endpoints }),
+    clock: systemClock,
+  });
+  await host.loaded();
+  const scope = { instance: "etcd" };
+  await host.call({ type: "start", instance: "etcd", config, scope }, { deadlineMs: 60_000 });
+  const leaving = new AbortController();
+  const following = host.keys("/proxy/", leaving.signal);
+  assert.equal((await following.next()).value?.exists, false);
+  await etcd.ctl("put", "/proxy/web", "ü");
+  const { value } = await following.next();
+  assert.deepEqual([value?.exists, value?.entries], [true, [{ key: "web", value: "ü" }]]);
+  for (const key of ["/proxy/web", "/proxy/web2"]) {
+    const body = JSON.stringify({ key: btoa(key), value: btoa("x".repeat(1_200_000)) });
+    const answer = await fetch(`http://${etcd.address}/v3/kv/put`, { method: "POST", body });
+    assert.equal(answer.status, 200);
+    await answer.body?.cancel();
+  }
+  await assert.rejects(async () => {
+    for await (const facts of following) assert.ok(facts.entries.length <= 2);
+  }, /at most 2097152 characters of JSON/);
+  assert.equal(host.dead, undefined);
 });
 
 Deno.test("keys() yields all keys below a prefix with their values, and each change of them", async () => {

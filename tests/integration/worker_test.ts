@@ -511,3 +511,51 @@ Deno.test("Describer gives up with its signal, on a plugin that never loads as o
     assert.match(answer.issues[0]?.message ?? "", /Cannot use the plugin: enough/);
   }
 });
+
+Deno.test("PluginHost follows keys below a prefix, and loses a prefix whose keys are too many, and no other", async () => {
+  const module = discoveryModule(`async *watch() {}, async *keys(prefix, signal) {
+    const entry = { key: "a", value: "1" };
+    yield { exists: true, epoch: "1", entries: prefix === "/many/" ? new Array(10_001).fill(entry)
+      : prefix === "/long/" ? [{ key: "a", value: "x".repeat(3e6) }] : [entry] };
+    yield { exists: true, epoch: "1", entries: [entry, { key: "b", value: "2" }] };
+    await new Promise((resolve) => signal.addEventListener("abort", resolve)); }`);
+  await using made = host(module);
+  await made.loaded();
+  await made.call({ type: "start", instance: "discovery", config: {}, scope: { instance: "discovery" } }, WAIT);
+  const leaving = new AbortController();
+  const good = made.keys("/good/", leaving.signal);
+  assert.deepEqual((await good.next()).value?.entries, [{ key: "a", value: "1" }]);
+  const tooMuch = { "/many/": /at most 10000 entries: it has 10001/, "/long/": /at most 2097152 characters of JSON/ };
+  for (const [prefix, fault] of Object.entries(tooMuch)) {
+    await assert.rejects(made.keys(prefix, leaving.signal).next(), fault);
+  }
+  assert.deepEqual((await good.next()).value?.entries.map(({ key }) => key), ["a", "b"]);
+  const last = assert.rejects(good.next(), /enough/);
+  leaving.abort(new Error("enough"));
+  await last;
+  assert.deepEqual(made.deaths, []);
+});
+
+Deno.test("PluginHost has a notifier deliver events, says why it could not, and gives it up at its deadline", async () => {
+  const module = dataModule(`
+export default {
+  kind: "notifier", apiVersion: 1, name: "made_up", summary: "", stability: "stable",
+  config: { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } },
+  permissions: () => ({}),
+  async notify(events, { says }, signal) {
+    const [{ event }] = events;
+    if (event === "test.endless") await new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("given up"))));
+    if (event !== "test.good") throw new Error(says + event);
+  },
+};`);
+  await using made = host(module);
+  await made.loaded();
+  const scope = { instance: "pager" };
+  await made.call({ type: "start", instance: "pager", config: { says: "no " }, scope }, WAIT);
+  const notify = (event: string, timeoutMs = 60_000) =>
+    made.notify("pager", [{ event, level: "warn", message: "", atMs: 0, fields: {} }], { timeoutMs });
+  await notify("test.good");
+  await assert.rejects(notify("test.bad"), /no test\.bad/);
+  await assert.rejects(notify("test.endless", 50), /given up/);
+  await notify("test.good");
+});
