@@ -178,9 +178,19 @@ export const LAYERS: readonly Layer[] = [
     ],
   },
   {
+    name: "balance/decide",
+    files:
+      /^src\/balance\/(?:acceptance|command_memory|decide|known_version|pace|processes|standing|waiting_file)\.ts$/,
+    imports: ["kernel"],
+    types: ["kernel/random", "contract", "model", "balance"],
+    node: ["node:assert/strict"],
+    pure: true,
+  },
+  {
     name: "balance",
     files: /^src\/balance\//,
     imports: [
+      "balance/decide",
       "kernel",
       "kernel/clock",
       "kernel/random",
@@ -220,7 +230,16 @@ export const LAYERS: readonly Layer[] = [
     name: "status",
     files: /^src\/status\//,
     imports: ["kernel", "kernel/clock", "metrics", "model", "system", "http", "config/desired", "config"],
-    types: ["contract", "balance", "membership", "membership/decide", "reporter", "reporter/decide", "supervisor"],
+    types: [
+      "contract",
+      "balance",
+      "balance/decide",
+      "membership",
+      "membership/decide",
+      "reporter",
+      "reporter/decide",
+      "supervisor",
+    ],
   },
   {
     name: "app",

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { RecordingLogger } from "../../tests/support/recording_logger.ts";
 import type { Wanted } from "../plugin/contract.ts";
 import type { ProgramVersion } from "./effects.ts";
-import { KnownVersion } from "./known_version.ts";
-import { OperatorLog } from "./operator_log.ts";
+import { Prepared } from "./gather.ts";
+import { askVersion, NO_VERSION } from "./known_version.ts";
 
 const WANTED: Wanted<string, string> = { config: "", host: { fqdn: "a.test", ip: "10.0.0.1" }, clusters: [] };
 const NEVER = new AbortController().signal;
@@ -11,17 +10,25 @@ const NEVER = new AbortController().signal;
 /** A program that tells what is next in a list; an error stands for one that cannot be asked. */
 function program(...answers: readonly (ProgramVersion | Error | undefined)[]) {
   const left = [...answers];
-  const log = new RecordingLogger();
   const file = { id: "1" };
-  const known = new KnownVersion<string, string>({
+  const faults: string[] = [];
+  const effects = {
     programFile: () => file.id,
     version: () => {
       const answer = left.shift();
       return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
     },
-  }, new OperatorLog("haproxy", log));
-  const fillIn = (wanted = WANTED, signal = NEVER) => known.fillIn(wanted, "/sbin/haproxy", signal);
-  return { known, log, fillIn, left, file };
+  };
+  const prepared = new Prepared<string, string>({ render: () => ({ files: new Map(), notices: [] }) });
+  let known = NO_VERSION;
+  const fillIn = async (wanted = WANTED, signal = NEVER) => {
+    const told = await askVersion(known, "/sbin/haproxy", { effects, signal });
+    known = told.known;
+    faults.push(...told.faults);
+    return told.isKnown ? prepared.fillIn(wanted, known.version) : undefined;
+  };
+  const doubt = () => void (known = { ...known, isDoubted: true });
+  return { doubt, faults, fillIn, left, file };
 }
 
 Deno.test("KnownVersion asks once, and answers the same value for the same wish", async () => {
@@ -33,17 +40,10 @@ Deno.test("KnownVersion asks once, and answers the same value for the same wish"
   assert.equal(left.length, 1);
 });
 
-Deno.test("KnownVersion asks nobody for a wish that has a version", async () => {
-  const { fillIn, left } = program([2, 6, 12]);
-  const wanted = { ...WANTED, version: [2, 4, 0] as const };
-  assert.equal(await fillIn(wanted), wanted);
-  assert.equal(left.length, 1);
-});
-
 Deno.test("KnownVersion asks again when it is doubted", async () => {
-  const { known, fillIn } = program([2, 6, 12], [2, 8, 0]);
+  const { doubt, fillIn } = program([2, 6, 12], [2, 8, 0]);
   await fillIn();
-  known.doubt();
+  doubt();
   assert.deepEqual((await fillIn())?.version, [2, 8, 0]);
 });
 
@@ -57,24 +57,24 @@ Deno.test("KnownVersion asks again when the program's file was exchanged", async
 });
 
 Deno.test("KnownVersion takes a version as unknown when it was not told three times, and goes on asking", async () => {
-  const { fillIn, log } = program(new Error("no such file"), undefined, new Error("no such file"), [2, 6, 12]);
+  const { fillIn, faults } = program(new Error("no such file"), undefined, new Error("no such file"), [2, 6, 12]);
   assert.equal(await fillIn(), undefined);
   assert.equal(await fillIn(), undefined);
   assert.deepEqual(await fillIn(), { ...WANTED, version: undefined });
   assert.deepEqual((await fillIn())?.version, [2, 6, 12]);
-  assert.deepEqual(log.take(), ["error Cannot ask /sbin/haproxy for its version: no such file"]);
+  assert.deepEqual([...new Set(faults)], ["Cannot ask /sbin/haproxy for its version: no such file"]);
 });
 
 Deno.test("KnownVersion keeps what was told when a doubt cannot be settled", async () => {
-  const { known, fillIn } = program([2, 6, 12], undefined, [2, 8, 0]);
+  const { doubt, fillIn } = program([2, 6, 12], undefined, [2, 8, 0]);
   await fillIn();
-  known.doubt();
+  doubt();
   assert.deepEqual((await fillIn())?.version, [2, 6, 12]);
   assert.deepEqual((await fillIn())?.version, [2, 8, 0]);
 });
 
 Deno.test("KnownVersion throws when it is broken off, and tells nobody", async () => {
-  const { fillIn, log } = program(new Error("it was ended"));
+  const { fillIn, faults } = program(new Error("it was ended"));
   await assert.rejects(fillIn(WANTED, AbortSignal.abort(new Error("the end"))), /the end/);
-  assert.deepEqual(log.take(), []);
+  assert.deepEqual(faults, []);
 });

@@ -44,6 +44,12 @@ export interface Refusal {
   readonly fate: Fate;
 }
 
+/** The functions of {@linkcode OperatorLog} that log. */
+type Telling = Exclude<keyof OperatorLog, "name" | "tell">;
+
+/** What is to be logged, as data: the function that does, and what it is given. */
+export type Report = { [Name in Telling]: readonly [Name, ...Parameters<OperatorLog[Name]>] }[Telling];
+
 /**
  * What an operator is told of a balancer, in which words, and how often: a
  * writer looks every few seconds, and meets the same again and again.
@@ -72,6 +78,11 @@ export class OperatorLog {
   /** What the balancer is called. */
   get name(): string {
     return this.#name;
+  }
+
+  /** Logs a report. */
+  tell([name, ...given]: Report): void {
+    (this[name] as (...given: unknown[]) => void)(...given);
   }
 
   /** Tells, when it changes, that another writer keeps the balancer, and this one is its spare. */
@@ -103,10 +114,50 @@ export class OperatorLog {
   }
 
   /** Tells of clusters that are served although their config cannot be used. */
-  tellKeptClusters(clusters: readonly ClusterName[], text: string): void {
+  tellKeptClusters(clusters: readonly ClusterName[]): void {
+    const text =
+      `${this.#name} serves ${clusters.join(", ")}, whose config cannot be used: it goes on as it runs, and ` +
+      "nothing that takes a reload is done before that config is mended, or its file removed";
     this.#log[this.#isNewFault(text) ? "error" : "debug"](text, {
       event: "balancer.clusters_kept",
       clusters: clusters.join(", "),
+    });
+  }
+
+  /** Tells of a turn that comes to no end. */
+  tellRestless(rounds: number): void {
+    this.tellFault(`${this.#name} is not as it is wanted after ${rounds} rounds`);
+  }
+
+  /** Tells what a program wrote that rejected its config, for whoever looks closer. */
+  tellRejection(message: string): void {
+    this.#log.debug(message, { event: "balancer.config_rejected" });
+  }
+
+  /** Tells of a process that serves and that somebody else has started. */
+  tellReplaced(pid: number): void {
+    this.#log.info(`${this.#name}: process ${pid} serves, which somebody else has started`, {
+      event: "balancer.replaced",
+      pid,
+    });
+  }
+
+  /** Tells which process serves after a start or a reload, and which still have connections. */
+  tellServing(pid: number, oldWorkers: readonly number[]): void {
+    const old = oldWorkers.join(", ");
+    const still = old === "" ? "" : `; older ones still have connections: ${old}`;
+    this.#log.info(`${this.#name}: process ${pid} serves${still}`, {
+      event: "balancer.serving",
+      pid,
+      ...old === "" ? {} : { old },
+    });
+  }
+
+  /** Tells of a process that was asked to leave. */
+  tellDismissed(pid: number, why: string): void {
+    this.#log.info(`${this.#name}: process ${pid}, which ${why}, is asked to leave`, {
+      event: "balancer.dismissed",
+      pid,
     });
   }
 

@@ -76,6 +76,11 @@ export function withReloadDue(pace: Pace, now: number, jitterMs: number, random:
   return { ...pace, reloadDueAt: Math.max(now, pace.reloadAllowedAt) + jitterMs * random() };
 }
 
+/** Whether a reload that is desired may be made now, whatever jitter is drawn. */
+export function mayReload({ reloadDueAt, reloadAllowedAt }: Pace, now: number, jitterMs: number): boolean {
+  return now >= (reloadDueAt ?? (jitterMs === 0 ? reloadAllowedAt : Infinity));
+}
+
 /**
  * Notes a start, a reload or a notice, whether it went well or not: the next reload
  * comes after the interval at the earliest, and later as long as a reload

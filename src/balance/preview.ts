@@ -2,7 +2,7 @@ import type { ClusterName } from "../model/topology.ts";
 import type { Rendered, Step, Wanted } from "../plugin/contract.ts";
 import type { Decider } from "../plugin/decider.ts";
 import type { BalancerEffects } from "./effects.ts";
-import { servedBy, servedUnknown } from "./planner.ts";
+import { servedBy, servedUnknown } from "./gather.ts";
 import { programOf } from "./sources.ts";
 
 /** What would be done now. */

@@ -1,9 +1,9 @@
 import type { Clock } from "../kernel/clock.ts";
 import { delay } from "../kernel/delay.ts";
-import type { Logger } from "../kernel/logger.ts";
-import type { BalancerSources, Seen, Step } from "../plugin/contract.ts";
+import type { BalancerSources, Seen } from "../plugin/contract.ts";
 import type { Decider } from "../plugin/decider.ts";
 import type { BalancerEffects, StepFailure } from "./effects.ts";
+import type { Birth, Look, Processes } from "./processes.ts";
 import { isSamePlace, whereabouts } from "./sources.ts";
 
 export interface ServingOptions {
@@ -11,25 +11,22 @@ export interface ServingOptions {
   readonly name: string;
   /** Finds the pid in answers. */
   readonly balancer: Pick<Decider, "pid">;
-  /** Looks, attends and dismisses. */
-  readonly effects: Pick<BalancerEffects, "observe" | "watchSocket" | "softStop">;
+  /** Looks and attends. */
+  readonly effects: Pick<BalancerEffects, "observe" | "watchSocket">;
   readonly clock: Clock;
-  /** What an operator reads. */
-  readonly log: Logger;
   /** How long a process is not attended anew that ended the talk and lives on. */
   readonly attendAgainMs: number;
   /** Called when the process that serves has ended, or has ended the talk. */
   readonly onEnd: () => void;
 }
 
-/** A step that has a new process serve. */
-export type Birth = Extract<Step, { readonly do: "start" | "reload" }>;
-
 /** What came of a start or a reload: the process that serves now, or why none does. */
 export type Takeover =
   | {
     readonly ok: true;
     readonly pid: number;
+    /** What was seen of it. */
+    readonly seen: Seen;
     /** Those that were started before and still have connections. */
     readonly oldWorkers: readonly number[];
     /** Those of them that are nobody's doing but a race's, and must leave. */
@@ -40,47 +37,20 @@ export type Takeover =
 /** How long a new process may take until it answers, and how often it is looked for. */
 const TAKEOVER_DEADLINE_MS = 10_000, TAKEOVER_POLL_MS = 10;
 
-/** For so long after a takeover, who served before may still answer while it leaves (nginx's workers share a socket). */
-const DRAINING_MS = 2_000;
-
 /** How long nobody may listen after a program has started a process: it listens before it leaves, so it has died. */
 const STILLBORN_MS = 1_000;
 
-/** How long a balancer that ran must be gone before it is started: someone may be restarting it. */
-const GONE_MS = 300;
-
 /**
- * The same for one that a master owned, since whoever started that is about to
- * start it again, and where a process was started from the file: it may not
- * listen yet.
- */
-const GONE_WITH_OTHERS_MS = 3_000;
-
-/** A process that was seen to serve. */
-interface Process {
-  readonly pid: number;
-  /** Its master, or itself if it has none. */
-  readonly owner: number;
-  /** Whether its pid means nothing on this host. */
-  readonly isContained: boolean;
-}
-
-/**
- * Knows which process serves, and sees to it that it is one alone: whoever
- * starts, reloads or moves a balancer, two that share the traffic would mean
- * one that nobody steers.
+ * Finds the process that serves, waits until another one has taken over, and
+ * hears of its end. What it is to know of processes it is given.
  */
 export class Serving {
   readonly #name: string;
   readonly #balancer: ServingOptions["balancer"];
   readonly #effects: ServingOptions["effects"];
   readonly #clock: Clock;
-  readonly #log: Logger;
   readonly #attendAgainMs: number;
   readonly #onEnd: () => void;
-  #settledAt: BalancerSources | undefined;
-  /** The process that was last seen. */
-  #process: Process | undefined;
   /** The process whose end is waited for, since when, and what ends the waiting. */
   #attended: {
     readonly pid: number;
@@ -88,30 +58,11 @@ export class Serving {
     readonly stop: AbortController;
     readonly done: Promise<void>;
   } | undefined;
-  #goneSince: number | undefined;
-  /** Who was relieved by the last takeover, and until when its answers count for nothing. */
-  #draining: { readonly pid: number; readonly until: number } | undefined;
-
-  /** Knows of no process before the first look. */
-  constructor({ name, balancer, effects, clock, log, attendAgainMs, onEnd }: ServingOptions) {
+  /** Hears of nobody's end before the first look. */
+  constructor({ name, balancer, effects, clock, attendAgainMs, onEnd }: ServingOptions) {
     this.#name = name;
-    [this.#balancer, this.#effects, this.#clock, this.#log] = [balancer, effects, clock, log];
+    [this.#balancer, this.#effects, this.#clock] = [balancer, effects, clock];
     [this.#attendAgainMs, this.#onEnd] = [attendAgainMs, onEnd];
-  }
-
-  /** Where the balancer was when it was last as it was wanted: it is looked for there if it is to move. */
-  get settledAt(): BalancerSources | undefined {
-    return this.#settledAt;
-  }
-
-  /** The process that was last seen to serve. */
-  get pid(): number | undefined {
-    return this.#process?.pid;
-  }
-
-  /** Notes where the balancer is, and is as it is wanted. */
-  settle(sources: BalancerSources): void {
-    this.#settledAt = sources;
   }
 
   /**
@@ -119,37 +70,18 @@ export class Serving {
    * Throws what looking throws, and if somebody serves whom nobody on this host
    * can relieve.
    */
-  async look(sources: BalancerSources, signal: AbortSignal): Promise<Seen> {
-    const seen = await this.#lookPast(this.#draining, sources, signal);
-    return seen.answers === undefined ? await this.#withLeftBehind(seen, sources, signal) : seen;
-  }
-
-  /** Takes note of the process that was seen: a strange one is welcomed, and its end is waited for. */
-  async meet(seen: Seen, sources: BalancerSources): Promise<void> {
-    const pid = await this.#pidOf(seen);
-    if (pid !== undefined) {
-      const before = this.#process;
-      [this.#process, this.#goneSince] = [processOf(pid, seen), undefined];
-      if (before !== undefined && before.pid !== pid) await this.#welcome(this.#process, before, sources);
-    }
-    this.#watchSocket(pid, sources);
-  }
-
-  /**
-   * From when on the start of a balancer that is not there is ours: one that
-   * `ran` may be about to be started by somebody else. `orphans` are processes
-   * that do not answer.
-   */
-  startableAt(ran: boolean, orphans: readonly number[] = []): number {
-    this.#goneSince ??= ran ? this.#clock.now() : -Infinity;
-    const hadMaster = this.#process !== undefined && this.#process.owner !== this.#process.pid;
-    return this.#goneSince + (hadMaster || orphans.length > 0 ? GONE_WITH_OTHERS_MS : GONE_MS);
+  async look(processes: Processes, sources: BalancerSources, signal: AbortSignal): Promise<Look> {
+    const there = await this.#lookPast(processes.draining, sources, signal);
+    const seen = there.answers === undefined
+      ? await this.#withLeftBehind(there, processes.settledAt, sources, signal)
+      : there;
+    return { sources, seen, pid: await this.#pidOf(seen) };
   }
 
   /** Waits until another process answers than was `seen` before the step. Throws if the signal is aborted meanwhile. */
-  async awaitTakeover(step: Birth, seen: Seen, sources: BalancerSources, signal: AbortSignal): Promise<Takeover> {
+  async awaitTakeover(step: Birth, before: Look, signal: AbortSignal): Promise<Takeover> {
+    const { seen, sources, pid: pidBefore } = before;
     const name = this.#name;
-    const pidBefore = await this.#pidOf(seen);
     const began = this.#clock.now();
     const deadline = began + TAKEOVER_DEADLINE_MS;
     // A master that was asked for a reload may be silent for a while; a program has left.
@@ -160,21 +92,18 @@ export class Serving {
     const fail = (why: string): Takeover => {
       return { ok: false, step, failure: { kind: "program", message: `Cannot ${step.do} ${name}: ${why}` } };
     };
-    this.#goneSince = undefined;
     for (;;) {
       const now = await this.#observe(sources, signal).catch(() => undefined);
       signal.throwIfAborted();
       const pid = now === undefined ? undefined : await this.#pidOf(now);
       if (now !== undefined && pid !== undefined && hasTaken(step, { seen, pidBefore, now, pid, sources })) {
-        this.#process = processOf(pid, now);
-        const isRelieved = pidBefore !== undefined && pidBefore !== pid;
-        this.#draining = isRelieved ? { pid: pidBefore, until: this.#clock.now() + DRAINING_MS } : undefined;
         const oldWorkers = (now.oldWorkers ?? []).filter((other) => other !== pidBefore);
         // Whoever starts the balancer after its end was as quick as we were; orphans were asked to leave already.
         const isRace = step.do === "start" && step.deadlineMs === undefined;
         return {
           ok: true,
           pid,
+          seen: now,
           oldWorkers,
           beside: isRace ? oldWorkers.filter((pid) => !seen.orphans?.includes(pid)) : [],
         };
@@ -187,27 +116,6 @@ export class Serving {
         return fail(`no new process ${what} ${placeOf(sources)} within ${TAKEOVER_DEADLINE_MS} ms`);
       }
       await delay(TAKEOVER_POLL_MS, { clock: this.#clock, signal });
-    }
-  }
-
-  /** Says who serves now, and asks those to leave that came while we started one of our own. */
-  async completeTakeover(
-    { pid, oldWorkers, beside }: Takeover & { readonly ok: true },
-    sources: BalancerSources,
-  ): Promise<void> {
-    const name = this.#name;
-    const still = oldWorkers.length === 0 ? "" : `; older ones still have connections: ${oldWorkers.join(", ")}`;
-    this.#log.info(`${name}: process ${pid} serves${still}`, {
-      event: "balancer.serving",
-      pid,
-      ...oldWorkers.length === 0 ? {} : { old: oldWorkers.join(", ") },
-    });
-    for (const other of beside) {
-      if (!await this.#effects.softStop(other, sources)) continue;
-      this.#log.info(`${name}: process ${other}, which was started at the same time, is asked to leave`, {
-        event: "balancer.dismissed",
-        pid: other,
-      });
     }
   }
 
@@ -228,13 +136,13 @@ export class Serving {
 
   /** Looks past a process that has been relieved, and answers once more while it leaves. */
   async #lookPast(
-    draining: { readonly pid: number; readonly until: number } | undefined,
+    draining: Processes["draining"],
     sources: BalancerSources,
     signal: AbortSignal,
   ): Promise<Seen> {
     for (;;) {
       const seen = await this.#observe(sources, signal);
-      if (draining === undefined || this.#clock.now() >= draining.until) return seen;
+      if (draining === undefined || this.#clock.now() >= draining.untilMs) return seen;
       if (await this.#pidOf(seen) !== draining.pid) return seen;
       await delay(TAKEOVER_POLL_MS, { clock: this.#clock, signal });
     }
@@ -245,8 +153,12 @@ export class Serving {
    * before it was to move: it would go on with its old members beside the new
    * one. Throws if nobody on this host can relieve it.
    */
-  async #withLeftBehind(seen: Seen, sources: BalancerSources, signal: AbortSignal): Promise<Seen> {
-    const before = this.#settledAt;
+  async #withLeftBehind(
+    seen: Seen,
+    before: BalancerSources | undefined,
+    sources: BalancerSources,
+    signal: AbortSignal,
+  ): Promise<Seen> {
     if (before === undefined || isSamePlace(before, sources)) return seen;
     const left = await this.#observe(before, signal);
     const pid = await this.#pidOf(left);
@@ -262,28 +174,8 @@ export class Serving {
     return { ...seen, orphans: [...orphans].toSorted((a, b) => a - b) };
   }
 
-  /**
-   * Takes note of a process that somebody else has started. If it was started
-   * beside the one that served, not in its place, the two would share the
-   * traffic and one of them nobody would steer: the one before is to leave.
-   */
-  async #welcome(now: Process, before: Process, sources: BalancerSources): Promise<void> {
-    const name = this.#name;
-    this.#log.info(`${name}: process ${now.pid} serves, which somebody else has started`, {
-      event: "balancer.replaced",
-      pid: now.pid,
-    });
-    if (before.isContained || before.owner === now.owner || !await this.#effects.softStop(before.owner, sources)) {
-      return;
-    }
-    this.#log.info(`${name}: process ${before.owner}, which served before, is asked to leave`, {
-      event: "balancer.dismissed",
-      pid: before.owner,
-    });
-  }
-
-  /** Has it told at once when the process that serves ends: nobody is served until another one does. */
-  #watchSocket(pid: number | undefined, sources: BalancerSources): void {
+  /** Hears at once when the process that serves ends: nobody is served until another one does. */
+  watchSocket({ pid, sources }: Pick<Look, "pid" | "sources">): void {
     const now = this.#clock.now();
     const before = this.#attended;
     // One that ends the talk but lives on is not asked again and again.
@@ -322,8 +214,4 @@ function hasTaken(
   const { contact } = sources.kind === "process" ? sources : {};
   if (step.do !== "reload" || contact?.by !== "pid" || contact.proof !== "children") return false;
   return (now.children ?? []).some((child) => !seen.children?.includes(child));
-}
-
-function processOf(pid: number, { masterPid = pid, isContained = false }: Seen): Process {
-  return { pid, owner: masterPid, isContained };
 }

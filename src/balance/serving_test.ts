@@ -1,8 +1,16 @@
 import assert from "node:assert/strict";
-import { RecordingLogger } from "../../tests/support/recording_logger.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import type { BalancerSources, Seen } from "../plugin/contract.ts";
-import { type Birth, Serving } from "./serving.ts";
+import {
+  type Birth,
+  type Look,
+  NO_PROCESS,
+  type Processes,
+  withLook,
+  withStartable,
+  withTakeover,
+} from "./processes.ts";
+import { Serving, type Takeover } from "./serving.ts";
 
 const NEVER = new AbortController().signal;
 const START: Birth = { do: "start", reason: "nobody answers", run: ["haproxy"] };
@@ -24,14 +32,13 @@ function seen(pid: number | undefined, more: Omit<Seen, "answers"> = {}): Seen {
   return { ...pid === undefined ? {} : { answers: [`${pid}`] }, ...more };
 }
 
-/** One who knows who serves, on a clock that stands still, in a world where `here` says what is seen at each socket. */
+/** Finds who serves, on a clock that stands still, in a world where `here` says what is seen at each socket. */
 class Bench {
   readonly clock = new FakeClock();
-  readonly log = new RecordingLogger();
   readonly here = new Map<string, Seen>();
-  readonly dismissed: number[] = [];
-  /** Who is not there to be dismissed. */
-  readonly absent = new Set<number>();
+  /** Who is to leave, as another one serves beside. */
+  readonly beside: number[] = [];
+  processes: Processes = NO_PROCESS;
   readonly attended: { readonly end: () => void; readonly signal: AbortSignal }[] = [];
   ends = 0;
   readonly serving = new Serving({
@@ -44,13 +51,8 @@ class Bench {
           this.attended.push({ end, signal });
           signal.addEventListener("abort", () => end(), { once: true });
         }),
-      softStop: (pid) => {
-        if (!this.absent.has(pid)) this.dismissed.push(pid);
-        return Promise.resolve(!this.absent.has(pid));
-      },
     },
     clock: this.clock,
-    log: this.log,
     attendAgainMs: 5_000,
     onEnd: () => void this.ends++,
   });
@@ -62,9 +64,24 @@ class Bench {
 
   /** Looks at a place, and takes note of who serves there. */
   async see(place: string): Promise<Seen> {
-    const found = await this.serving.look(at(place), NEVER);
-    await this.serving.meet(found, at(place));
-    return found;
+    const look = await this.look(place);
+    const { processes, beside } = withLook(this.processes, look);
+    this.processes = processes;
+    if (beside !== undefined) this.beside.push(beside);
+    this.serving.watchSocket(look);
+    return look.seen;
+  }
+
+  look(place: string): Promise<Look> {
+    return this.serving.look(this.processes, at(place), NEVER);
+  }
+
+  /** Waits until another process serves than was seen before. */
+  async awaitTakeover(step: Birth, pid: number | undefined, seen: Seen = {}, signal = NEVER): Promise<Takeover> {
+    const before = { sources: at("web"), seen, pid };
+    const takeover = await this.serving.awaitTakeover(step, before, signal);
+    if (takeover.ok) this.processes = withTakeover(this.processes, before, takeover, this.clock.now());
+    return takeover;
   }
 
   /** Lets time pass until a promise is settled; answers how much. */
@@ -83,20 +100,15 @@ class Bench {
   }
 }
 
-Deno.test("Serving asks the process to leave beside which somebody started another one", async () => {
+Deno.test("Processes: the one beside which somebody started another one is to leave", async () => {
   const bench = new Bench();
   bench.set("web", seen(10));
   await bench.see("web");
-  bench.set("web", seen(11));
-  await bench.see("web");
-  assert.deepEqual(bench.dismissed, [10]);
-  assert.deepEqual(bench.log.take(), [
-    "info haproxy: process 11 serves, which somebody else has started",
-    "info haproxy: process 10, which served before, is asked to leave",
-  ]);
+  const { replaced, beside } = withLook(bench.processes, { seen: seen(11), pid: 11 });
+  assert.deepEqual({ replaced, beside }, { replaced: true, beside: 10 });
 });
 
-Deno.test("Serving asks no master to leave that made the new process, and nobody whose pid means nothing here", async () => {
+Deno.test("Processes: no master is to leave that made the new process, and nobody whose pid means nothing here", async () => {
   const bench = new Bench();
   bench.set("web", seen(10, { masterPid: 9 }));
   await bench.see("web");
@@ -104,11 +116,11 @@ Deno.test("Serving asks no master to leave that made the new process, and nobody
   await bench.see("web");
   bench.set("api", seen(20, { isContained: true }));
   await bench.see("api");
-  // The one before was the master's; then comes one after the one that is out of reach.
-  assert.deepEqual(bench.dismissed, [9]);
+  // The one before was the master's; then comes one after the one that is of a container.
+  assert.deepEqual(bench.beside, [9]);
   bench.set("api", seen(21, { isContained: true }));
   await bench.see("api");
-  assert.deepEqual(bench.dismissed, [9]);
+  assert.deepEqual(bench.beside, [9]);
 });
 
 Deno.test("Serving hears of the end of the process at once, and of one that ends the talk and lives on now and then", async () => {
@@ -133,56 +145,53 @@ Deno.test("Serving hears of the end of the process at once, and of one that ends
   assert.equal(bench.ends, 1);
 });
 
-Deno.test("Serving leaves the start of one that has gone to others for a while, longer if it had a master, and of one never seen to nobody", async () => {
+Deno.test("Processes: the start of one that has gone is left to others for a while, longer if it had a master, and of one never seen to nobody", async () => {
   const bench = new Bench();
-  assert.equal(bench.serving.startableAt(false), -Infinity);
+  const startableAt = (ran: boolean, orphans?: readonly number[]) => {
+    const [processes, at] = withStartable(bench.processes, { ran, orphans, nowMs: bench.clock.now() });
+    bench.processes = processes;
+    return at;
+  };
+  assert.equal(startableAt(false), -Infinity);
   bench.set("web", seen(10));
   await bench.see("web");
   bench.clock.advance(1_000);
-  assert.equal(bench.serving.startableAt(true), 1_300);
+  assert.equal(startableAt(true), 1_300);
   bench.clock.advance(100);
-  assert.equal(bench.serving.startableAt(true), 1_300, "it has been gone since then");
-  assert.equal(bench.serving.startableAt(true, [7]), 4_000, "another that does not answer may only have begun");
+  assert.equal(startableAt(true), 1_300, "it has been gone since then");
+  assert.equal(startableAt(true, [7]), 4_000, "another that does not answer may only have begun");
   bench.set("web", seen(11, { masterPid: 9 }));
   await bench.see("web");
-  assert.equal(bench.serving.startableAt(true), 4_100);
+  assert.equal(startableAt(true), 4_100);
 });
 
 Deno.test("Serving sees a takeover by another pid, and looks past who leaves for two seconds", async () => {
   const bench = new Bench();
-  const before = seen(10);
-  bench.set("web", before);
+  bench.set("web", seen(10));
   await bench.see("web");
-  bench.clock.after(500, () => bench.set("web", seen(11, { oldWorkers: [10, 8] })));
-  const takeover = await bench.until(bench.serving.awaitTakeover(BY_MASTER, before, at("web"), NEVER));
-  assert.deepEqual(takeover, { result: { ok: true, pid: 11, oldWorkers: [8], beside: [] }, tookMs: 500 });
+  const after = seen(11, { oldWorkers: [10, 8] });
+  bench.clock.after(500, () => bench.set("web", after));
+  const takeover = await bench.until(bench.awaitTakeover(BY_MASTER, 10));
+  const expected = { ok: true, pid: 11, seen: after, oldWorkers: [8], beside: [] };
+  assert.deepEqual(takeover, { result: expected, tookMs: 500 });
   bench.set("web", seen(10));
   bench.clock.after(300, () => bench.set("web", seen(11)));
   const look = await bench.until(bench.see("web"));
   assert.deepEqual(look, { result: seen(11), tookMs: 300 });
   // From then on it is no echo: whoever answers serves.
   bench.set("web", seen(10));
-  const { result, tookMs } = await bench.until(bench.serving.look(at("web"), NEVER));
-  assert.deepEqual(result, seen(10));
+  const { result, tookMs } = await bench.until(bench.look("web"));
+  assert.deepEqual([result.seen, result.pid], [seen(10), 10]);
   assert.equal(tookMs, 2_000 - 300);
-  assert.deepEqual(bench.dismissed, []);
+  assert.deepEqual(bench.beside, []);
 });
 
-Deno.test("Serving asks those to leave that came while it started one, but no orphans once more", async () => {
+Deno.test("Serving names those that came while one was started, but no orphans once more", async () => {
   const bench = new Bench();
-  bench.absent.add(5);
   bench.set("web", seen(11, { oldWorkers: [4, 5, 6] }));
-  const { result } = await bench.until(
-    bench.serving.awaitTakeover(START, seen(undefined, { orphans: [4] }), at("web"), NEVER),
-  );
+  const { result } = await bench.until(bench.awaitTakeover(START, undefined, { orphans: [4] }));
   assert(result.ok);
-  assert.deepEqual(result.beside, [5, 6]);
-  await bench.serving.completeTakeover(result, at("web"));
-  assert.deepEqual(bench.dismissed, [6]);
-  assert.deepEqual(bench.log.take(), [
-    "info haproxy: process 11 serves; older ones still have connections: 4, 5, 6",
-    "info haproxy: process 6, which was started at the same time, is asked to leave",
-  ]);
+  assert.deepEqual([result.oldWorkers, result.beside], [[4, 5, 6], [5, 6]]);
 });
 
 Deno.test("Serving takes a started process for dead that nobody hears for a second, unless it is somebody else's to start", async () => {
@@ -193,7 +202,7 @@ Deno.test("Serving takes a started process for dead that nobody hears for a seco
   ];
   for (const [step, expectedMs, message] of cases) {
     const bench = new Bench();
-    const { result, tookMs } = await bench.until(bench.serving.awaitTakeover(step, seen(10), at("web"), NEVER));
+    const { result, tookMs } = await bench.until(bench.awaitTakeover(step, 10));
     assert(!result.ok);
     assert.equal(result.step, step);
     assert.equal(result.failure.kind, "program");
@@ -207,7 +216,7 @@ Deno.test("Serving does not take the process of before for the new one, and ends
   const stop = new AbortController();
   bench.set("web", seen(10));
   bench.clock.after(700, () => stop.abort(new Error("the end")));
-  const awaited = bench.serving.awaitTakeover(BY_MASTER, seen(10), at("web"), stop.signal);
+  const awaited = bench.awaitTakeover(BY_MASTER, 10, seen(10), stop.signal);
   await assert.rejects(bench.until(awaited), /the end/);
   assert.equal(bench.clock.now(), 700);
   assert.equal(bench.clock.pending, 0);
@@ -215,21 +224,21 @@ Deno.test("Serving does not take the process of before for the new one, and ends
 
 Deno.test("Serving finds who serves on where the balancer was before it moved, by its master", async () => {
   const bench = new Bench();
-  bench.serving.settle(at("old"));
+  bench.processes = { ...NO_PROCESS, settledAt: at("old") };
   bench.set("old", seen(10, { masterPid: 9, orphans: [30] }));
   bench.set("new", seen(undefined, { orphans: [40, 8] }));
-  assert.deepEqual((await bench.serving.look(at("new"), NEVER)).orphans, [8, 9, 30, 40]);
+  assert.deepEqual((await bench.look("new")).seen.orphans, [8, 9, 30, 40]);
   // Who answers at the new place has taken over.
   bench.set("new", seen(11));
-  assert.deepEqual(await bench.serving.look(at("new"), NEVER), seen(11));
+  assert.deepEqual((await bench.look("new")).seen, seen(11));
 });
 
 Deno.test("Serving refuses to go on when who serves at the place of before is out of reach", async () => {
   const bench = new Bench();
-  bench.serving.settle(at("old"));
+  bench.processes = { ...NO_PROCESS, settledAt: at("old") };
   bench.set("old", seen(10, { isContained: true }));
   await assert.rejects(
-    bench.serving.look(at("new"), NEVER),
+    bench.look("new"),
     /^Error: nobody answers at \/run\/new.sock, and process 10, which answers at \/run\/old.sock as before, is not one/,
   );
 });

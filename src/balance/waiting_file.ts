@@ -1,5 +1,5 @@
 import type { Step } from "../plugin/contract.ts";
-import type { Occurrence } from "./logbook.ts";
+import type { Occurrence } from "./standing.ts";
 
 /** How long a file may wait for its neighbours, and the least time between two such files. */
 const SOON_MS = 500, SOON_INTERVAL_MS = 1_000;

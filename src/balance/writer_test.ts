@@ -7,7 +7,7 @@ import { HaproxyModel } from "../../tests/support/haproxy_model.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { seededRandom } from "../kernel/random.ts";
 import type { Origin, Step } from "../plugin/contract.ts";
-import type { Standing } from "./logbook.ts";
+import type { Standing } from "./standing.ts";
 import { type Applied, Writer } from "./writer.ts";
 
 const DEFAULTS = ["mode http"];

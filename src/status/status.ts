@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Occurrence, Standing } from "../balance/logbook.ts";
+import type { Occurrence, Standing } from "../balance/standing.ts";
 import { formatDiagnostic } from "../config/diagnostics.ts";
 import { redact } from "../config/redact.ts";
 import type { PortReport } from "../reporter/monitor.ts";
@@ -235,6 +235,7 @@ function balancerOf(standing: Standing, age: Age): BalancerStatus {
     lastError: eventOf(standing.lastError, age),
     notices: standing.notices.slice(0, NOTICES_MAX).map(({ text }) => redact(text)),
     fileBehind: eventOf(standing.fileBehind, age),
+    waits: standing.waits.map(({ why, untilMs }) => ({ why, inSeconds: -age(untilMs) })),
   };
 }
 

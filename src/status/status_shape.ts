@@ -109,6 +109,8 @@ export interface BalancerStatus {
   readonly notices: readonly string[];
   /** Why its file cannot be made to say what runs, and since when. */
   readonly fileBehind: Event | null;
+  /** What is not done yet, why, and when it is due. */
+  readonly waits: readonly { readonly why: string; readonly inSeconds: number }[];
 }
 
 /** What is known of a check of a port. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Logbook } from "../balance/logbook.ts";
+import { beginStanding, type Standing } from "../balance/standing.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { SILENT } from "../kernel/logger.ts";
 import { GUARD_DEFAULTS } from "../model/cluster.ts";
@@ -35,7 +35,8 @@ class Stage implements Disposable {
     askAgain() {},
     onChange() {},
   });
-  readonly logbook = new Logbook(0);
+  /** How the balancer stands. */
+  readonly writer: { standing: Standing } = { standing: beginStanding(0) };
   parts: Parts = {
     dir: "/etc/lighthouse",
     role: "run",
@@ -57,7 +58,7 @@ class Stage implements Disposable {
     },
     monitor: { ports: new Map() },
     registrar: { report: [] },
-    balancers: new Map([["haproxy", { writer: this.logbook }]]),
+    balancers: new Map([["haproxy", { writer: this.writer }]]),
     isStopping: false,
   };
 
@@ -155,15 +156,25 @@ Deno.test("statusOf() says what of a balancer was seen in force, which may be le
     host: { fqdn: "h", ip: "10.0.0.9" },
     clusters: [{ name: "web", config: {}, nodes: [wantedNode(node("a"))] }],
   };
-  stage.logbook.saw({ oldWorkers: [77] }, 100);
-  stage.logbook.begins([{ do: "reload", reason: "cluster web is new", how: { run: [] } } as never], 200);
+  stage.writer.standing = {
+    ...stage.writer.standing,
+    seenMs: 100,
+    oldWorkers: [77],
+    underWay: { text: "reload", atMs: 200 },
+  };
   stage.clock.advance(300);
   assert.deepEqual(stage.status().balancers["haproxy"]?.underWay, { text: "reload", agoSeconds: 0.1 });
-  stage.logbook.did([{ ok: true, step: { do: "reload", reason: "cluster web is new" } } as never], 300);
-  stage.logbook.served(wanted, 4);
-  stage.logbook.turned(false, 300);
-  stage.logbook.noticed(Array.from({ length: 101 }, (_, i) => ({ text: `Cluster c${i} has no nodes` })));
-  stage.logbook.follows({ text: "No space left", atMs: 300 });
+  stage.writer.standing = {
+    ...stage.writer.standing,
+    underWay: undefined,
+    lastReload: { text: "cluster web is new", atMs: 300 },
+    reloads: 1,
+    served: { wanted, generation: 4 },
+    turnedMs: 300,
+    notices: Array.from({ length: 101 }, (_, i) => ({ text: `Cluster c${i} has no nodes` })),
+    fileBehind: { text: "No space left", atMs: 300 },
+    waits: [{ why: "Reload keeps its interval", untilMs: 2_300 }],
+  };
   stage.clock.advance(700);
   assert.deepEqual(stage.status().balancers["haproxy"], {
     inForce: false,
@@ -180,13 +191,14 @@ Deno.test("statusOf() says what of a balancer was seen in force, which may be le
     lastError: null,
     notices: Array.from({ length: 100 }, (_, i) => `Cluster c${i} has no nodes`),
     fileBehind: { text: "No space left", agoSeconds: 0.7 },
+    waits: [{ why: "Reload keeps its interval", inSeconds: 1.3 }],
   });
 });
 
 Deno.test("statusOf() shows no password that stands in a finding, a reason or an error", () => {
   using stage = new Stage();
   const secret = "redis://:hunter2hunter2@db.example:6379";
-  stage.logbook.listen(SILENT, stage.clock).error(`Cannot ask ${secret}`);
+  stage.writer.standing = { ...stage.writer.standing, lastError: { text: `Cannot ask ${secret}`, atMs: 0 } };
   stage.connectivity.hear("discovery zk", "disconnected", `no answer at ${secret}`);
   stage.hear("a");
   stage.membership.lostSight(["web"], `no answer at ${secret}`, { until: "told" });
@@ -310,6 +322,7 @@ const AT_WORK: Status = {
       lastError: null,
       notices: [],
       fileBehind: null,
+      waits: [],
     },
   },
   services: {
@@ -533,7 +546,7 @@ Deno.test("projectStatus() exposes the values of /status and /health, and nothin
   assert.equal(before['lighthouse_service_up{service="api:80"}'], undefined);
   stage.hear("a", "b");
   stage.live.replace({ cluster: "web", nodes: [node("a"), { ...node("b"), state: "drain" }] });
-  stage.logbook.turned(false, 0);
+  stage.writer.standing = { ...stage.writer.standing, turnedMs: 0 };
   stage.clock.advance(5_000);
   stage.membership.lostSight(["web"], "the server hung up", { until: "connected" });
   stage.clock.advance(7_000);

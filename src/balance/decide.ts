@@ -1,0 +1,755 @@
+import assert from "node:assert/strict";
+import type { Random } from "../kernel/random.ts";
+import type { ClusterName } from "../model/topology.ts";
+import type { BalancerSources, Explanation, Rendered, Seen, Step, Wanted, WantedCluster } from "../plugin/contract.ts";
+import {
+  type Acceptance,
+  NOTHING_TRIED,
+  retryAt,
+  type Target,
+  withAccepted,
+  withoutOther,
+  withRejected,
+} from "./acceptance.ts";
+import { type CommandMemory, NO_COMMANDS, withCommands } from "./command_memory.ts";
+import type { StepFailure, StepOutcome } from "./effects.ts";
+import { type KnownVersion, NO_VERSION } from "./known_version.ts";
+import type { Locate, Report } from "./operator_log.ts";
+import {
+  childAt,
+  failedConfigRetryAt,
+  isLeftover,
+  type Pace,
+  rejectedFileRetryAt,
+  UNHURRIED,
+  withChild,
+  withForced,
+  withLeftover,
+  withReload,
+  withReloadDue,
+  withTrouble,
+} from "./pace.ts";
+import {
+  type Birth,
+  isBirth,
+  type Look,
+  NO_PROCESS,
+  type Processes,
+  withLook,
+  withStartable,
+  withTakeover,
+} from "./processes.ts";
+import type { Takeover } from "./serving.ts";
+import { beginStanding, type Standing, type Wait, withOutcomes } from "./standing.ts";
+import { NO_FILE, setAside, type WaitingFile, withBrokenOff, withoutFile, withWritten } from "./waiting_file.ts";
+
+/** How often one that is gone is looked for, until it may be started. */
+const GONE_POLL_MS = 300;
+
+/** How many commands may fail one after the other before a reload is the way out. */
+const COMMAND_FAILURES_MAX = 2;
+
+/** How many rounds a turn may take; each does what the one before made necessary. */
+const ROUNDS_MAX = 50;
+
+/** A desired state, as it came. */
+export interface Desired<Config, ClusterConfig> {
+  readonly wanted: Wanted<Config, ClusterConfig>;
+  readonly generation: number | undefined;
+  /** Says where in the config something was written. */
+  readonly locate: Locate;
+}
+
+/** What happened in one turn of the writer; for tests, the demo and measurements. */
+export interface Applied {
+  /** The generation that came with the desired state, if one did. */
+  readonly generation?: number | undefined;
+  /** The steps that went well, in order. */
+  readonly steps: readonly Step[];
+  /** How many of them were reloads or starts. */
+  readonly reloads: number;
+  /** From the begin of the turn to its end. */
+  readonly tookMs: number;
+  /**
+   * Whether the balancer was seen to serve all that is desired, nothing rejected
+   * and nothing held; the file may follow within a second.
+   */
+  readonly converged: boolean;
+}
+
+/** One turn, while it lasts: rounds of look, decide and act, until there is nothing to do now. */
+interface Turn {
+  readonly beganMs: number;
+  /** Whether it began with a new desired state. */
+  readonly isFresh: boolean;
+  /** The steps that went well. */
+  readonly done: readonly Step[];
+  /** Why there must be a reload, though the plan could do without. */
+  readonly because: string | undefined;
+  readonly commandFailures: number;
+  /** What the last round has done, to notice what is planned again although it went well. */
+  readonly plannedBefore: string | undefined;
+  readonly rounds: number;
+  /** The steps under way, and from which view they were decided. */
+  readonly inFlight:
+    | { readonly view: View<unknown, unknown>; readonly steps: readonly Step[]; readonly planned: string }
+    | undefined;
+}
+
+/** All that a writer knows and waits for. Times are readings of its clock. */
+export interface WriterState<Config, ClusterConfig> {
+  /** How often the balancer is looked at although nothing changed. */
+  readonly reconcileMs: number;
+  /** What is being brought about. */
+  readonly desired: Desired<Config, ClusterConfig> | undefined;
+  /** The newest desired state that no turn has begun with. */
+  readonly next: Desired<Config, ClusterConfig> | undefined;
+  readonly turn: Turn | undefined;
+  /** When to look again though nothing is asked. */
+  readonly lookAt: number;
+  /** Why something is not done yet, as of the last turn. */
+  readonly waits: readonly Wait[];
+  readonly pace: Pace;
+  readonly file: WaitingFile;
+  readonly commands: CommandMemory;
+  readonly acceptance: Acceptance<Config, ClusterConfig>;
+  readonly version: KnownVersion;
+  readonly processes: Processes;
+  /** Whether all was applied when last looked at: what is otherwise then was not the writer's doing. */
+  readonly isCalm: boolean;
+  /** The files as they were then, or as they were written since. */
+  readonly filesLeft: ReadonlyMap<string, string>;
+  /** Whether nobody is known to have read the files as they are. */
+  readonly owesNotify: boolean;
+  readonly standing: Standing;
+}
+
+/** What a look comes to: what there is, what is desired of it, and the way there. */
+export interface View<Config, ClusterConfig> {
+  /** Where the balancer was looked at. */
+  readonly sources: BalancerSources;
+  /** The looks, in order: the last one was at `sources`. */
+  readonly looks: readonly Look[];
+  /** What is desired, with the version of the program. */
+  readonly wanted: Wanted<Config, ClusterConfig>;
+  /** As much of it as the balancer takes. */
+  readonly target: Target<Config, ClusterConfig>;
+  /** Clusters that are served and whose config cannot be used. */
+  readonly kept: readonly ClusterName[];
+  readonly notices: Rendered["notices"];
+  /** The plan with a reload allowed; `undefined` if there is none. */
+  readonly plan: readonly Step[] | undefined;
+  /** The plan without; `undefined` where the other one can be carried out. */
+  readonly meanwhile: readonly Step[] | undefined;
+  readonly version: KnownVersion;
+  /** Who keeps the balancer, if that is another writer. */
+  readonly other: string | undefined;
+  /** The random part of the time after which a reload is made that may be. */
+  readonly reloadJitterMs: number;
+  /** What went wrong meanwhile, but was no obstacle. */
+  readonly faults: readonly string[];
+}
+
+/** What came of a start or a reload that went well: who serves, and the answers to the commands that replay server state. */
+export interface Birthed {
+  readonly step: Birth;
+  readonly takeover: Takeover;
+  readonly replayed: readonly StepOutcome[];
+  /** When it was seen. */
+  readonly atMs: number;
+}
+
+/** What came of steps. */
+export interface Done {
+  readonly outcomes: readonly StepOutcome[];
+  /** When the steps, and the takeover, came to their ends. */
+  readonly endedMs: number;
+  /** Of a start or a reload among the steps, if all went well. */
+  readonly birth: Birthed | undefined;
+  /** The files that were put back, after a start or a reload that failed. */
+  readonly restored: readonly StepOutcome[];
+  /** The reload of the restored files, where the failed one has cost the process its socket. */
+  readonly regained: { readonly outcomes: readonly StepOutcome[]; readonly birth: Birthed | undefined } | undefined;
+  /** Why the balancer rejects its config, if that may be to blame; a string if the plugin does not answer. */
+  readonly explanation: Explanation | string | undefined;
+}
+
+/** What a writer is to react to. */
+export type Input<Config, ClusterConfig> =
+  /** A desired state has come; one that no turn has begun with is dropped. */
+  | { readonly type: "wanted"; readonly desired: Desired<Config, ClusterConfig> }
+  /** The process that serves, or a child, has ended, or has ended the talk. */
+  | { readonly type: "ended" }
+  /** A turn is due. */
+  | { readonly type: "due" }
+  | { readonly type: "looked"; readonly view: View<Config, ClusterConfig> }
+  /** There is no view: the balancer cannot be observed, or its plugin does not answer. */
+  | {
+    readonly type: "failed";
+    readonly faults: readonly string[];
+    readonly looks?: readonly Look[];
+    readonly version?: KnownVersion;
+  }
+  | { readonly type: "done"; readonly done: Done }
+  /** The file that waited was written; `undefined` if that was broken off. */
+  | {
+    readonly type: "written";
+    readonly outcomes: readonly StepOutcome[] | undefined;
+    readonly sources: BalancerSources;
+    readonly beganMs: number;
+  }
+  /** The writer is to end. */
+  | { readonly type: "stop" };
+
+/** A process that is to leave, as another one serves in its place. */
+export interface Dismissal {
+  readonly pid: number;
+  readonly sources: BalancerSources;
+  readonly why: "served before" | "started at the same time";
+}
+
+/** What happened to members, for whoever measures. */
+export type News =
+  | { readonly type: "applied"; readonly applied: Applied }
+  | {
+    readonly type: "served";
+    readonly generation: number | undefined;
+    readonly clusters: readonly WantedCluster[];
+  };
+
+/** What a writer is to do. */
+export interface Answer<Config, ClusterConfig> {
+  readonly state: WriterState<Config, ClusterConfig>;
+  /** The steps to carry out at once; what comes of them is the next input. */
+  readonly steps: readonly Step[];
+  /** The processes to dismiss before. */
+  readonly dismissals: readonly Dismissal[];
+  /** When to begin the next turn, if no desired state comes before; `-Infinity` while one lasts. */
+  readonly lookAt: number;
+  /** What an operator is to read. */
+  readonly log: readonly Report[];
+  readonly news: readonly News[];
+}
+
+/** Time and chance, as they are now. */
+export interface Circumstances {
+  readonly now: number;
+  readonly random: Random;
+}
+
+/** The state of a writer that has seen nothing. */
+export function beginWriter<C, K>({ now, reconcileMs }: {
+  readonly now: number;
+  readonly reconcileMs: number;
+}): WriterState<C, K> {
+  return {
+    reconcileMs,
+    desired: undefined,
+    next: undefined,
+    turn: undefined,
+    lookAt: Infinity,
+    waits: [],
+    pace: UNHURRIED,
+    file: NO_FILE,
+    commands: NO_COMMANDS,
+    acceptance: NOTHING_TRIED,
+    version: NO_VERSION,
+    processes: NO_PROCESS,
+    isCalm: false,
+    filesLeft: new Map(),
+    owesNotify: true,
+    standing: beginStanding(now),
+  };
+}
+
+/** Why a look must come to a reload, though the plan could do without; `undefined` if it need not. */
+export function reasonToReload<C, K>({ turn, processes }: WriterState<C, K>, sources: BalancerSources) {
+  // A process that was started from another file would come back with that one when it is restarted by hand.
+  const hasMoved = processes.settledAt !== undefined && processes.settledAt.file !== sources.file;
+  return turn?.because ?? (hasMoved ? "its config file has moved" : undefined);
+}
+
+/** Whether anything was ever seen applied. */
+export function hasServed<C, K>({ acceptance }: WriterState<C, K>): boolean {
+  return acceptance.accepted !== undefined;
+}
+
+/** Whether a step that failed may have done so for a config that the balancer rejects. */
+export function mayBlameConfig({ step, failure: { kind } }: Failed): boolean {
+  if (step.do === "install") return kind === "refused";
+  return isBirth(step) && (kind === "program" || kind === "address");
+}
+
+/** Whether a step bothers what serves, so that it keeps a rate. */
+export function isPaced({ do: what }: Step): boolean {
+  return what === "reload" || what === "notify";
+}
+
+/** All that waits now, and until when. */
+export function waitsOf<C, K>({ waits, file, acceptance }: WriterState<C, K>, now: number): readonly Wait[] {
+  const more = [
+    { why: "Config file follows members", untilMs: file.dueAt },
+    { why: "Rejected config is tried again", untilMs: retryAt(acceptance, now) },
+  ];
+  return [...waits, ...more].filter(({ untilMs }) => untilMs > now && untilMs !== Infinity);
+}
+
+/**
+ * Decides what a writer does next: the state that it is in then, the steps to
+ * carry out, when to look again, and what an operator is to read. Pure but for
+ * `random`; whoever calls it looks, acts and logs.
+ */
+export function decide<C, K>(
+  state: WriterState<C, K>,
+  input: Input<C, K>,
+  { now, random }: Circumstances,
+): Answer<C, K> {
+  const work: Work<C, K> = { s: { ...state }, log: [], news: [], dismissals: [], steps: [], now, random };
+  react(work, input);
+  const { s, log, news, dismissals, steps } = work;
+  return { state: s, steps, dismissals, lookAt: nextLookAt(s, now), log, news };
+}
+
+/** When the next turn is due, if no desired state comes before; `-Infinity` while one lasts. */
+export function nextLookAt<C, K>({ turn, lookAt, file, acceptance }: WriterState<C, K>, now: number): number {
+  return turn === undefined ? Math.min(lookAt, file.dueAt, retryAt(acceptance, now)) : -Infinity;
+}
+
+/** A step that failed. */
+type Failed = StepOutcome & { readonly ok: false };
+
+/** How a turn goes on. */
+type Round = "again" | "wait";
+
+/** A decision while it is made: `s` is a copy of the state that nobody else has. */
+interface Work<C, K> {
+  readonly s: { -readonly [Key in keyof WriterState<C, K>]: WriterState<C, K>[Key] };
+  readonly log: Report[];
+  readonly news: News[];
+  readonly dismissals: Dismissal[];
+  steps: readonly Step[];
+  readonly now: number;
+  readonly random: Random;
+}
+
+function react<C, K>(work: Work<C, K>, input: Input<C, K>): void {
+  const { s, log, now } = work;
+  switch (input.type) {
+    case "wanted":
+      s.next = input.desired;
+      return;
+    case "ended":
+      if (s.desired !== undefined) lookBy(work, now);
+      return;
+    case "due":
+      return begin(work);
+    case "looked":
+      return looked(work, input.view);
+    case "failed": {
+      for (const fault of input.faults) log.push(["tellFault", fault]);
+      s.version = input.version ?? s.version;
+      for (const look of input.looks ?? []) meet(work, look);
+      // Without a turn it was the file that could not be written: the next turn plans it again.
+      if (s.turn === undefined) s.file = withoutFile(s.file);
+      later(work);
+      return endTurn(work, false);
+    }
+    case "done":
+      return done(work, input.done);
+    case "written":
+      return written(work, input);
+    case "stop":
+      return endTurn(work, false);
+  }
+}
+
+/** Begins a turn, with the newest desired state. */
+function begin<C, K>({ s, now }: Work<C, K>): void {
+  assert(s.turn === undefined, "one turn at a time");
+  const isFresh = s.next !== undefined;
+  [s.desired, s.next] = [s.next ?? s.desired, undefined];
+  if (s.desired === undefined) return;
+  [s.lookAt, s.waits] = [Infinity, []];
+  s.isCalm &&= !isFresh && s.file.steps.length === 0;
+  s.turn = {
+    beganMs: now,
+    isFresh,
+    done: [],
+    because: undefined,
+    commandFailures: 0,
+    plannedBefore: undefined,
+    rounds: 0,
+    inFlight: undefined,
+  };
+}
+
+/** Ends the turn, if there is one. */
+function endTurn<C, K>({ s, log, news, now }: Work<C, K>, converged: boolean): void {
+  const { turn, desired, standing: before } = s;
+  if (turn === undefined || desired === undefined) return;
+  s.turn = undefined;
+  s.standing = {
+    ...before,
+    turnedMs: now,
+    inForce: converged,
+    sinceMs: converged === before.inForce ? before.sinceMs : now,
+    fileBehind: s.file.behind,
+    underWay: undefined,
+  };
+  // Of what was tried meanwhile, and was rejected, nothing took effect.
+  log.push(["tellNotices", s.standing.notices, desired.locate]);
+  if (converged && s.file.steps.length === 0) log.push(["forgetFaults"]);
+  s.lookAt = Math.min(s.lookAt, now + s.reconcileMs);
+  if (!turn.isFresh && turn.done.length === 0) return;
+  const { generation } = desired;
+  const reloads = turn.done.filter(isBirth).length;
+  news.push({
+    type: "applied",
+    applied: { generation, steps: turn.done, reloads, tookMs: now - turn.beganMs, converged },
+  });
+}
+
+/** Plans a look at the latest at a time; `why` says what waits until then. */
+function lookBy<C, K>({ s }: Pick<Work<C, K>, "s">, at: number, why?: string): void {
+  s.lookAt = Math.min(s.lookAt, at);
+  if (why !== undefined && at !== Infinity) s.waits = withWait(s.waits, { why, untilMs: at });
+}
+
+/** Adds a wait, in the place of one for the same reason. */
+function withWait(waits: readonly Wait[], wait: Wait): readonly Wait[] {
+  return [...waits.filter(({ why }) => why !== wait.why), wait];
+}
+
+/** Has the next turn begin after a wait that grows. */
+function later<C, K>(work: Work<C, K>): Round {
+  const { s, now, random } = work;
+  const [pace, at] = withTrouble(s.pace, now, random);
+  s.pace = pace;
+  lookBy(work, at, "Backoff after an error");
+  return "wait";
+}
+
+/** Ends the turn for what no config is to blame for: a full disk, a program that is not there. */
+function fail<C, K>(work: Work<C, K>, message: string): Round {
+  work.log.push(["tellFault", message]);
+  return later(work);
+}
+
+function meet<C, K>({ s, log, dismissals }: Work<C, K>, look: Look): void {
+  const { processes, replaced, beside } = withLook(s.processes, look);
+  s.processes = processes;
+  if (replaced && look.pid !== undefined) log.push(["tellReplaced", look.pid]);
+  if (beside !== undefined) dismissals.push({ pid: beside, sources: look.sources, why: "served before" });
+}
+
+function looked<C, K>(work: Work<C, K>, view: View<C, K>): void {
+  const { s, log, news, now } = work;
+  const { sources, target, wanted, other } = view;
+  const { turn, desired } = s;
+  assert(turn !== undefined && desired !== undefined && turn.inFlight === undefined, "a look is part of a turn");
+  s.version = view.version;
+  for (const fault of view.faults) log.push(["tellFault", fault]);
+  for (const look of view.looks) meet(work, look);
+  s.acceptance = withoutOther(s.acceptance, wanted);
+  if (view.kept.length > 0) log.push(["tellKeptClusters", view.kept]);
+  s.standing = { ...s.standing, notices: view.notices };
+  log.push(["tellStandby", other]);
+  const { steps, inForce } = choose(work, view, turn.plannedBefore);
+  const planned = JSON.stringify(steps);
+  const seen = seenOf(view);
+  if (seen.answers !== undefined || sources.kind === "files") {
+    s.standing = { ...s.standing, seenMs: now, oldWorkers: seen.oldWorkers ?? [] };
+  }
+  if (inForce) {
+    s.acceptance = withAccepted(s.acceptance, target.wanted);
+    const { generation } = desired;
+    s.standing = { ...s.standing, served: { wanted: target.wanted, generation } };
+    news.push({ type: "served", generation, clusters: target.wanted.clusters });
+    s.processes = { ...s.processes, settledAt: sources };
+    s.pace = { ...s.pace, troubles: 0, vain: undefined };
+  }
+  if (steps.length === 0 || planned === turn.plannedBefore) {
+    const [pace, leftoverAt] = withLeftover(s.pace, now, steps);
+    s.pace = pace;
+    lookBy(work, leftoverAt, "Steps without effect are tried again");
+    if (steps.length === 0) reportDrift(work, view, steps);
+    s.isCalm = inForce;
+    s.filesLeft = new Map(seen.files);
+    return endTurn(work, inForce && target.wanted === wanted);
+  }
+  // The one that is active does what is to be done; this one looks again, and takes over when that has ended.
+  if (other !== undefined) {
+    s.isCalm = false;
+    return endTurn(work, false);
+  }
+  if (steps.some((step) => step.do === "start") && !mayStart(work, seen.orphans)) return endTurn(work, false);
+  reportDrift(work, view, steps);
+  s.turn = { ...turn, inFlight: { view, steps, planned } };
+  s.standing = { ...s.standing, underWay: { text: steps.map((step) => step.do).join(", "), atMs: now } };
+  work.steps = steps;
+}
+
+/** Chooses between the plans: a reload keeps its rate, and until it may be members come and go in what runs. */
+function choose<C, K>(
+  work: Work<C, K>,
+  { plan, meanwhile = [], reloadJitterMs }: View<C, K>,
+  plannedBefore: string | undefined,
+): { readonly steps: readonly Step[]; readonly inForce: boolean } {
+  const { s, now, random } = work;
+  if (plan !== undefined && !plan.some(isPaced)) {
+    s.pace = { ...s.pace, reloadDueAt: undefined };
+    const { file, rest } = setAside(s.file, plan, now);
+    s.file = file;
+    // A child that ended soon after each of its starts rests longer and longer.
+    const steps = rest.filter((step) => step.do !== "supervise" || childAt(s.pace, step) <= now);
+    const nextChildAt = Math.min(...rest.flatMap((step) => step.do === "supervise" ? [childAt(s.pace, step)] : []));
+    if (nextChildAt > now) lookBy(work, nextChildAt, "Child process restarts with backoff");
+    const isAgain = JSON.stringify(steps) === plannedBefore && !plan.some((step) => step.do === "supervise");
+    return { steps, inForce: rest.length === 0 || isAgain };
+  }
+  if (plan !== undefined) {
+    s.pace = withReloadDue(s.pace, now, reloadJitterMs, random);
+    const dueAt = s.pace.reloadDueAt ?? now;
+    if (now >= dueAt) return { steps: plan, inForce: false };
+    lookBy(work, dueAt, "Reload keeps its interval");
+  }
+  const { file, rest } = setAside(s.file, meanwhile, now);
+  s.file = file;
+  return { steps: rest, inForce: false };
+}
+
+/** Whether a balancer that is not there may be started now; if not, plans when to look again. */
+function mayStart<C, K>(work: Work<C, K>, orphans: readonly number[] | undefined): boolean {
+  const { s, now } = work;
+  const [processes, startableAt] = withStartable(s.processes, { ran: hasServed(s), orphans, nowMs: now });
+  s.processes = processes;
+  const startAt = Math.max(s.pace.startAllowedAt, startableAt);
+  if (now >= startAt) return true;
+  lookBy(work, Math.min(startAt, now + GONE_POLL_MS));
+  s.waits = withWait(s.waits, { why: "Balancer is gone; somebody else may be about to start it", untilMs: startAt });
+  return false;
+}
+
+function done<C, K>(work: Work<C, K>, { outcomes, endedMs, birth, restored, regained, explanation }: Done): void {
+  const { s, log } = work;
+  const { turn } = s;
+  assert(turn?.inFlight !== undefined, "steps were under way");
+  const { planned, steps } = turn.inFlight;
+  const view = turn.inFlight.view as View<C, K>;
+  const { sources } = view;
+  s.standing = withOutcomes(s.standing, outcomes, endedMs);
+  const answering = { pid: s.processes.current?.pid, version: view.wanted.version, nowMs: endedMs };
+  s.commands = withCommands(s.commands, outcomes, answering);
+  s.turn = { ...turn, inFlight: undefined, done: [...turn.done, ...wentWell(outcomes)] };
+  noteOutcomes(work, outcomes, sources, endedMs);
+  reportOutcomes(work, outcomes, sources);
+  const failed = outcomes.find((outcome) => !outcome.ok) ?? noteBirth(work, birth, view);
+  if (steps.some((step) => step.do === "install" || step.do === "start")) s.file = withoutFile(s.file);
+  s.isCalm &&= failed === undefined && steps.every((step) => step.do === "command");
+  if (failed !== undefined) {
+    s.turn = { ...s.turn, plannedBefore: undefined };
+    if (isBirth(failed.step) && failed.failure.kind !== "taken") {
+      s.pace = withReload(s.pace, failed.step, endedMs, sources.reloadIntervalMs);
+      for (const outcome of restored) if (!outcome.ok) log.push(["tellFault", outcome.failure.message]);
+      s.filesLeft = withFiles(s.filesLeft, restored);
+      if (regained !== undefined) noteRegained(work, regained, view);
+    }
+    return goOn(work, recover(work, view, failed, explanation, endedMs));
+  }
+  if (birth !== undefined) {
+    // Seen applied or not: a process came up with it, and goes on with it if the next desired state is rejected.
+    s.acceptance = withAccepted(s.acceptance, view.target.wanted);
+    s.processes = { ...s.processes, settledAt: sources };
+    // The reload that failed commands asked for is made.
+    s.turn = { ...s.turn, because: undefined, commandFailures: 0 };
+  }
+  s.turn = { ...s.turn, plannedBefore: planned };
+  // The next desired state looks for itself, so it need not wait for this one to be looked at once more.
+  goOn(work, s.next === undefined ? "again" : "wait");
+}
+
+/** Has another round begin, or ends the turn. */
+function goOn<C, K>(work: Work<C, K>, round: Round): void {
+  const { s } = work;
+  if (round === "wait" || s.turn === undefined) return endTurn(work, false);
+  s.turn = { ...s.turn, rounds: s.turn.rounds + 1 };
+  if (s.turn.rounds < ROUNDS_MAX) return;
+  work.log.push(["tellRestless", ROUNDS_MAX]);
+  later(work);
+  endTurn(work, false);
+}
+
+/** Notes what came of a start or a reload; answers the failure if no process has taken over. */
+function noteBirth<C, K>(work: Work<C, K>, birth: Birthed | undefined, view: View<C, K>): Failed | undefined {
+  if (birth === undefined) return undefined;
+  const { s, log, dismissals } = work;
+  const { step, takeover, replayed, atMs } = birth;
+  const { sources } = view;
+  s.version = { ...s.version, isDoubted: true };
+  s.processes = { ...s.processes, goneSinceMs: undefined };
+  if (!takeover.ok) return takeover;
+  s.processes = withTakeover(s.processes, lookOf(view), takeover, atMs);
+  s.pace = withReload(s.pace, step, atMs, sources.reloadIntervalMs);
+  reportOutcomes(work, replayed, sources);
+  for (const outcome of replayed) if (!outcome.ok) log.push(["tellCommandFailure", outcome.failure]);
+  log.push(["tellServing", takeover.pid, takeover.oldWorkers]);
+  for (const pid of takeover.beside) dismissals.push({ pid, sources, why: "started at the same time" });
+  return undefined;
+}
+
+function noteRegained<C, K>(work: Work<C, K>, { outcomes, birth }: NonNullable<Done["regained"]>, view: View<C, K>) {
+  const { s, log, now } = work;
+  s.standing = withOutcomes(s.standing, outcomes, birth?.atMs ?? now);
+  reportOutcomes(work, outcomes, view.sources);
+  const lost = outcomes.find((outcome) => !outcome.ok) ?? noteBirth(work, birth, view);
+  if (lost !== undefined) log.push(["tellFault", lost.failure.message]);
+  else if (s.turn !== undefined) s.turn = { ...s.turn, done: [...s.turn.done, ...wentWell(outcomes)] };
+}
+
+/** Decides how to go on after a failure. */
+function recover<C, K>(
+  work: Work<C, K>,
+  view: View<C, K>,
+  { step, failure }: Failed,
+  explanation: Done["explanation"],
+  endedMs: number,
+): Round {
+  const { s, log, random } = work;
+  const { turn } = s;
+  if (failure.kind === "taken" || turn === undefined) return fail(work, failure.message);
+  switch (step.do) {
+    case "command": {
+      log.push(["tellCommandFailure", failure]);
+      const commandFailures = turn.commandFailures + 1;
+      s.turn = { ...turn, commandFailures };
+      if (commandFailures < COMMAND_FAILURES_MAX) return "again";
+      const pace = turn.because === undefined ? withForced(s.pace, endedMs, random) : undefined;
+      if (pace === undefined) return later(work);
+      s.pace = pace;
+      s.turn = { ...s.turn, because: `commands keep failing: ${failure.message}` };
+      return "again";
+    }
+    case "install":
+      return failure.kind === "refused"
+        ? reject(work, view, failure, explanation, () => rejectedFileRetryAt(endedMs))
+        : fail(work, failure.message);
+    case "notify":
+    case "supervise":
+      return fail(work, failure.message);
+    case "start":
+    case "reload": {
+      const next = failure.kind === "program" || failure.kind === "address"
+        ? reject(work, view, failure, explanation, (times) => failedConfigRetryAt(endedMs, times, random))
+        : fail(work, failure.message);
+      if (step.do === "start" && next === "wait") s.pace = { ...s.pace, startAllowedAt: s.lookAt };
+      return next;
+    }
+  }
+}
+
+/** Goes on with what the balancer may take instead of what it has rejected. */
+function reject<C, K>(
+  work: Work<C, K>,
+  { wanted, target }: View<C, K>,
+  failure: StepFailure,
+  explanation: Done["explanation"],
+  retryAt: (times: number) => number,
+): Round {
+  const { s, log } = work;
+  if (typeof explanation === "string") return fail(work, explanation);
+  const { cluster, faults } = explanation ?? { cluster: undefined, faults: [{ message: failure.message, remedy: [] }] };
+  // No config is to blame.
+  if (faults.length === 0) return fail(work, failure.message);
+  const lines = faults.flatMap(({ remedy }) => remedy);
+  const [acceptance, fate] = withRejected(s.acceptance, wanted, target.wanted, { cluster, lines, retryAt });
+  s.acceptance = acceptance;
+  // A process goes on with what it has, though nothing else is known to be tried.
+  const refusal = { cluster, faults, fate: fate === "nothing" && hasServed(s) ? "kept" as const : fate };
+  const locate: Locate = s.desired?.locate ?? ((_, text) => text);
+  // No line of a config is wrong where somebody else holds its address.
+  log.push([failure.kind === "address" ? "tellTakenAddress" : "tellRefusal", refusal, locate]);
+  log.push(["tellRejection", failure.message]);
+  return fate === "nothing" ? later(work) : "again";
+}
+
+function written<C, K>(
+  work: Work<C, K>,
+  { outcomes, sources, beganMs }: Input<C, K> & { readonly type: "written" },
+): void {
+  const { s, log, news, now } = work;
+  if (outcomes === undefined) {
+    s.file = withBrokenOff(s.file);
+    return;
+  }
+  noteOutcomes(work, outcomes, sources, now);
+  reportOutcomes(work, outcomes, sources);
+  const failed = outcomes.find((outcome) => !outcome.ok);
+  s.file = withWritten(s.file, failed?.failure.message, { beganMs, nowMs: now });
+  s.filesLeft = withFiles(s.filesLeft, outcomes);
+  if (failed?.step.do === "install") {
+    log.push(["tellFileBehind", failed.step.path, failed.failure.message]);
+    later(work);
+  }
+  s.standing = { ...s.standing, fileBehind: s.file.behind };
+  news.push({
+    type: "applied",
+    applied: {
+      generation: s.desired?.generation,
+      steps: wentWell(outcomes),
+      reloads: 0,
+      tookMs: now - beganMs,
+      converged: s.standing.inForce && failed === undefined,
+    },
+  });
+}
+
+/** Notes what later decisions are to know of what was done. */
+function noteOutcomes<C, K>(
+  { s }: Work<C, K>,
+  outcomes: readonly StepOutcome[],
+  { reloadIntervalMs }: BalancerSources,
+  now: number,
+): void {
+  for (const { ok, step } of outcomes) {
+    if (step.do === "notify") s.pace = withReload(s.pace, step, now, reloadIntervalMs);
+    if (step.do === "supervise") s.pace = withChild(s.pace, step, now);
+    if (step.do === "install" && ok) s.owesNotify = true;
+    if (step.do === "notify") s.owesNotify = !ok;
+  }
+}
+
+/** Reports what somebody else has changed since all was applied, if it was. */
+function reportDrift<C, K>({ s, log }: Work<C, K>, view: View<C, K>, steps: readonly Step[]): void {
+  if (!s.isCalm) return;
+  const seen = seenOf(view);
+  // A file that is as it was left has been changed by nobody, though another one is desired: what was rejected is tried again.
+  const isLeft = (step: Step) => step.do === "install" && seen.files?.get(step.path) === s.filesLeft.get(step.path);
+  log.push(["tellDrift", seen, [...steps, ...s.file.steps].filter((step) => !isLeft(step))]);
+}
+
+function reportOutcomes<C, K>({ s, log }: Work<C, K>, outcomes: readonly StepOutcome[], sources: BalancerSources) {
+  const tried = isLeftover(s.pace, outcomes.map(({ step }) => step));
+  const chatter = sources.kind === "process" ? sources.chatter : [];
+  log.push(["tellOutcomes", outcomes, { tried, ran: hasServed(s), chatter }]);
+}
+
+function lookOf(view: View<unknown, unknown>): Look {
+  const look = view.looks.at(-1);
+  assert(look !== undefined, "a view is made of looks");
+  return look;
+}
+
+function seenOf(view: View<unknown, unknown>): Seen {
+  return lookOf(view).seen;
+}
+
+function wentWell(outcomes: readonly StepOutcome[]): readonly Step[] {
+  return outcomes.filter(({ ok }) => ok).map(({ step }) => step);
+}
+
+function withFiles(files: ReadonlyMap<string, string>, outcomes: readonly StepOutcome[]): ReadonlyMap<string, string> {
+  const installed = outcomes.flatMap(({ ok, step }) =>
+    ok && step.do === "install" ? [[step.path, step.contents] as const] : []
+  );
+  return installed.length === 0 ? files : new Map([...files, ...installed]);
+}

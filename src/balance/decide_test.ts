@@ -1,0 +1,376 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { seededRandom } from "../kernel/random.ts";
+import type { BalancerSources, Seen, Step, Wanted } from "../plugin/contract.ts";
+import { compose, lastApplied, withoutOther } from "./acceptance.ts";
+import {
+  beginWriter,
+  decide,
+  type Done,
+  type Input,
+  isPaced,
+  nextLookAt,
+  reasonToReload,
+  type View,
+  waitsOf,
+  type WriterState,
+} from "./decide.ts";
+import type { StepOutcome } from "./effects.ts";
+import type { Report } from "./operator_log.ts";
+import { isBirth, type Look } from "./processes.ts";
+
+/** A config is a number; those that end with 9 are rejected. */
+type State = WriterState<number, number>;
+type Desired = Wanted<number, number>;
+
+const RECONCILE_MS = 5_000, RELOAD_INTERVAL_MS = 2_000, REJECTED_MS = 60_000;
+const SOURCES: BalancerSources = {
+  kind: "process",
+  contact: { by: "http", socket: "/run/s", queries: [] },
+  file: "/etc/f",
+  program: "p",
+  reloadIntervalMs: RELOAD_INTERVAL_MS,
+};
+const isBad = (config: number) => config % 10 === 9;
+
+/** A file of a config and members, which is what runs too. */
+function print(config: number, members: number): string {
+  return JSON.stringify([config, members]);
+}
+
+function parse(text: string): readonly [config: number, members: number] {
+  return JSON.parse(text);
+}
+
+function desired(config: number, members = 0): Desired {
+  const nodes = [{ node: { host: `n${members}` } }] as never;
+  return { config, host: { fqdn: "a.test", ip: "10.0.0.1" }, clusters: [{ name: "web", config: 0, nodes }] };
+}
+
+function membersOf({ clusters: [web] }: Desired): number {
+  return Number(web?.nodes[0]?.node.host.slice(1));
+}
+
+function install(contents: string, when: "now" | "soon"): Step {
+  return { do: "install", path: "/etc/f", contents, mode: 0o644, check: ["p"], when };
+}
+
+/** What befalls a writer and its balancer. */
+type Event =
+  | { readonly what: "desired"; readonly config: number; readonly members: number }
+  | { readonly what: "pass"; readonly ms: number }
+  /** The process ends, or somebody else starts another one. */
+  | { readonly what: "dies" | "is replaced" }
+  /** The next step of a kind fails. */
+  | {
+    readonly what: "fails";
+    readonly step: Step["do"];
+    readonly kind: "answer" | "program" | "system" | "unreachable";
+  }
+  /** The next look, or the next writing of a file, comes to nothing. */
+  | { readonly what: "is blind" | "breaks off" };
+
+/** A writer's rim and a balancer, of which a test decides what befalls them; what a decision must never do is asserted. */
+class World {
+  state: State = beginWriter({ now: 0, reconcileMs: RECONCILE_MS });
+  now = 0;
+  /** What was put last. */
+  wanted: Desired = desired(0);
+  pid: number | undefined;
+  runs = "";
+  file: string | undefined;
+  readonly steps: Step[] = [];
+  readonly log: Report[] = [];
+  readonly #decide: typeof decide;
+  readonly #random = seededRandom(7);
+  readonly #befalls = new Set<string>();
+  readonly #failing = new Map<Step["do"], Event & { what: "fails" }>();
+  #lastPid = 100;
+  #reloadedAt = -Infinity;
+  /** When a config was last rejected, and with what it was desired. */
+  readonly #rejectedAt = new Map<number, number>();
+
+  /** Has decisions made by `how`, to see that a wrong one is found. */
+  constructor(how: typeof decide = decide) {
+    this.#decide = how;
+  }
+
+  put(wanted: Desired): void {
+    this.wanted = wanted;
+    for (const config of this.#rejectedAt.keys()) if (config !== wanted.config) this.#rejectedAt.delete(config);
+    this.#feed({ type: "wanted", desired: { wanted, generation: undefined, locate: (_, text) => text } });
+    this.work();
+  }
+
+  befall(event: Event): void {
+    if (event.what === "desired") this.put(desired(event.config, event.members));
+    if (event.what === "pass") this.pass(event.ms);
+    if (event.what === "fails") this.#failing.set(event.step, event);
+    if (event.what === "is blind" || event.what === "breaks off") this.#befalls.add(event.what);
+    if (this.pid === undefined) return;
+    if (event.what === "dies") this.pid = undefined;
+    if (event.what === "is replaced") this.pid = ++this.#lastPid;
+    if (event.what === "dies" || event.what === "is replaced") this.#feed({ type: "ended" });
+  }
+
+  /** Has nothing fail any more. */
+  heal(): void {
+    this.#failing.clear();
+    this.#befalls.clear();
+  }
+
+  pass(ms: number): void {
+    const end = this.now + ms;
+    while (this.now < end) {
+      // There is always a next look.
+      assert(nextLookAt(this.state, this.now) <= this.now + RECONCILE_MS, `no look after ${this.now}`);
+      this.now = Math.min(end, this.now + 50);
+      this.work();
+    }
+  }
+
+  /** Does what is due. */
+  work(): void {
+    const isDue = () => this.state.file.dueAt <= this.now;
+    const isLookDue = nextLookAt(this.state, this.now) <= this.now && !isDue();
+    if (this.state.next !== undefined || isLookDue) this.turn();
+    if (isDue()) this.write();
+  }
+
+  turn(): void {
+    this.#feed({ type: "due" });
+    for (let round = 0; this.state.turn !== undefined; round++) {
+      assert(round < 60, "a turn comes to an end");
+      const input = this.#gather();
+      const { steps } = this.#feed(input);
+      if (input.type !== "looked" || steps.length === 0) continue;
+      this.#feed({ type: "done", done: this.#carryOut(steps, input.view) });
+    }
+  }
+
+  write(): void {
+    const { steps } = this.state.file;
+    const outcomes = this.#befalls.delete("breaks off") ? undefined : this.#execute(steps);
+    this.#feed({ type: "written", outcomes, sources: SOURCES, beganMs: this.now });
+  }
+
+  #feed(input: Input<number, number>) {
+    const before = this.state;
+    const frozen = JSON.stringify(before.standing);
+    const answer = this.#decide(before, input, { now: this.now, random: this.#random });
+    assert.equal(JSON.stringify(before.standing), frozen, "the state before is not changed");
+    this.state = answer.state;
+    this.log.push(...answer.log);
+    const { steps } = answer;
+    assert(steps.filter(isBirth).length < 2, "two reloads at once");
+    if (steps.some((step) => step.do === "command")) {
+      assert(this.pid !== undefined && answer.state.processes.current?.pid === this.pid, "a command to nobody");
+    }
+    for (const step of steps) {
+      if (step.do === "reload") {
+        assert(this.now >= this.#reloadedAt + RELOAD_INTERVAL_MS, `a reload too early, at ${this.now}`);
+      }
+      if (step.do !== "install") continue;
+      const at = this.#rejectedAt.get(parse(step.contents)[0]);
+      assert(at === undefined || this.now >= at + REJECTED_MS, "a rejected config is forgotten");
+    }
+    return answer;
+  }
+
+  #gather(): Input<number, number> {
+    if (this.#befalls.delete("is blind")) return { type: "failed", faults: ["Cannot observe"] };
+    const { state } = this;
+    const wanted = state.desired?.wanted;
+    assert(wanted !== undefined);
+    const seen: Seen = {
+      ...this.pid === undefined ? {} : { answers: [] },
+      ...this.file === undefined ? {} : { files: new Map([["/etc/f", this.file]]) },
+    };
+    const look: Look = { sources: SOURCES, seen, pid: this.pid };
+    const acceptance = withoutOther(state.acceptance, wanted);
+    const target = compose(acceptance, wanted, { now: this.now, served: new Set() });
+    const because = reasonToReload(state, SOURCES);
+    const plan = target.held ? undefined : this.#plan(target.wanted, true, because);
+    const view: View<number, number> = {
+      sources: SOURCES,
+      looks: [look],
+      wanted,
+      target,
+      kept: [],
+      notices: [],
+      plan,
+      meanwhile: plan?.some(isPaced) === false
+        ? undefined
+        : this.#plan(lastApplied(acceptance, wanted) ?? target.wanted, false),
+      version: state.version,
+      other: undefined,
+      reloadJitterMs: 0,
+      faults: [],
+    };
+    return { type: "looked", view };
+  }
+
+  #plan(target: Desired, mayReload: boolean, because?: string): readonly Step[] {
+    const members = membersOf(target);
+    const text = print(target.config, members);
+    const now = install(text, "now");
+    if (this.pid === undefined) return mayReload ? [now, { do: "start", reason: "it is gone", run: ["p"] }] : [];
+    const [config, served] = parse(this.runs);
+    if (config !== target.config || because !== undefined) {
+      const reload: Step = {
+        do: "reload",
+        reason: because ?? `config ${target.config}`,
+        listens: [],
+        how: { run: ["p"] },
+      };
+      return mayReload ? [now, reload] : [];
+    }
+    const commands: Step[] = served === members ? [] : [{ do: "command", command: `${members}`, expect: [""] }];
+    return this.file === text ? commands : [...commands, install(text, "soon")];
+  }
+
+  #execute(steps: readonly Step[]): readonly StepOutcome[] {
+    const outcomes: StepOutcome[] = [];
+    for (const step of steps) {
+      const failing = this.#failing.get(step.do);
+      this.#failing.delete(step.do);
+      if (step.do === "install" && isBad(parse(step.contents)[0])) {
+        this.#rejectedAt.set(parse(step.contents)[0], this.now);
+        outcomes.push({ ok: false, step, failure: { kind: "refused", message: "it is bad" } });
+        break;
+      }
+      this.steps.push(step);
+      if (isBirth(step)) this.#reloadedAt = this.now;
+      if (failing !== undefined) {
+        outcomes.push({ ok: false, step, failure: { kind: failing.kind, message: "it failed" } });
+        break;
+      }
+      outcomes.push({ ok: true, step, tookMs: 0, output: "" });
+      if (step.do === "install") this.file = step.contents;
+      if (step.do === "command") this.runs = print(parse(this.runs)[0], Number(step.command));
+      if (isBirth(step)) [this.pid, this.runs] = [++this.#lastPid, this.file ?? ""];
+    }
+    return outcomes;
+  }
+
+  #carryOut(steps: readonly Step[], { looks }: View<number, number>): Done {
+    const outcomes = this.#execute(steps);
+    const failed = outcomes.find(({ ok }) => !ok);
+    const step = steps.find(isBirth);
+    const before = looks.at(-1)?.seen.files?.get("/etc/f");
+    if (failed !== undefined && isBirth(failed.step)) this.file = before;
+    const pid = this.pid ?? 0;
+    const birth = failed !== undefined || step === undefined ? undefined : {
+      step,
+      takeover: { ok: true as const, pid, seen: { answers: [] }, oldWorkers: [], beside: [] },
+      replayed: [],
+      atMs: this.now,
+    };
+    return { outcomes, endedMs: this.now, birth, restored: [], regained: undefined, explanation: undefined };
+  }
+}
+
+const event: fc.Arbitrary<Event> = fc.oneof(
+  fc.record({
+    what: fc.constant("desired" as const),
+    config: fc.constantFrom(1, 2, 3, 9, 19),
+    members: fc.integer({ min: 0, max: 3 }),
+  }),
+  fc.record({ what: fc.constant("pass" as const), ms: fc.constantFrom(50, 300, 700, 2_500, 20_000) }),
+  fc.record({ what: fc.constantFrom("dies" as const, "is replaced" as const) }),
+  fc.record({
+    what: fc.constant("fails" as const),
+    step: fc.constantFrom<Step["do"]>("install", "start", "reload", "command"),
+    kind: fc.constantFrom("answer" as const, "program" as const, "system" as const, "unreachable" as const),
+  }),
+  fc.record({ what: fc.constantFrom("is blind" as const, "breaks off" as const) }),
+);
+
+/** Lives through whatever befalls a writer; then all that is good has to be applied, and a rejected config tried again. */
+function live(events: readonly Event[], how?: typeof decide): void {
+  const world = new World(how);
+  world.put(desired(1));
+  for (const event of events) world.befall(event);
+  world.heal();
+  world.pass(180_000);
+  const { wanted } = world;
+  assert(world.pid !== undefined, "the balancer runs");
+  const [config, members] = parse(world.runs);
+  assert.equal(members, membersOf(wanted), "members are applied whatever becomes of the config");
+  assert.equal(world.runs, world.file, "the file is what runs");
+  if (!isBad(wanted.config)) {
+    assert.equal(config, wanted.config, "the config is applied");
+    assert(world.state.standing.inForce);
+    return;
+  }
+  assert(!world.state.standing.inForce && !isBad(config), "a rejected config is not served");
+  const { whole } = world.state.acceptance;
+  assert(whole !== undefined && whole.retryAt <= world.now + REJECTED_MS, "it is tried again");
+  // What is good is taken at once, whatever was rejected before.
+  world.put(desired(4, members));
+  world.pass(RELOAD_INTERVAL_MS + 50);
+  assert.equal(parse(world.runs)[0], 4, "a good config is not kept waiting");
+  assert.equal(world.state.acceptance.whole, undefined);
+}
+
+const events = fc.array(event, { maxLength: 25 });
+
+Deno.test("decide() keeps its promises whatever befalls the writer, and comes to rest with all that is good applied", () =>
+  fc.assert(fc.property(events, (events) => live(events)), { numRuns: 300 }));
+
+/** Decides as it should, but for one mistake in the state. */
+function withMistake(change: (state: State, input: Input<number, number>, before: State) => Partial<State>) {
+  return ((state: State, input: Input<number, number>, circumstances: Parameters<typeof decide>[2]) => {
+    const answer = decide(state, input, circumstances);
+    return { ...answer, state: { ...answer.state, ...change(answer.state, input, state) } };
+  }) as unknown as typeof decide;
+}
+
+const MISTAKES: readonly (readonly [name: string, how: typeof decide])[] = [
+  ["forgets the rate of reloads", withMistake(({ pace }) => ({ pace: { ...pace, reloadAllowedAt: -Infinity } }))],
+  ["forgets what was rejected", withMistake(({ acceptance }) => ({ acceptance: { ...acceptance, whole: undefined } }))],
+  [
+    "never tries again what was rejected",
+    withMistake(({ acceptance }) => ({
+      acceptance: {
+        ...acceptance,
+        whole: acceptance.whole && { ...acceptance.whole, retryAt: Number.MAX_SAFE_INTEGER },
+      },
+    })),
+  ],
+  [
+    "forgets what was accepted",
+    withMistake(({ acceptance }) => ({ acceptance: { ...acceptance, accepted: undefined } })),
+  ],
+  ["looks once", withMistake(({ turn }) => turn === undefined ? { lookAt: Infinity } : {})],
+  ["loses the file that waits", withMistake(({ file }) => ({ file: { ...file, steps: [], dueAt: Infinity } }))],
+  [
+    "drops a desired state that comes",
+    withMistake((_, input, { next, desired }) => input.type === "wanted" && desired !== undefined ? { next } : {}),
+  ],
+  ["does not notice who serves", withMistake((_, __, { processes }) => ({ processes }))],
+];
+
+for (const [name, how] of MISTAKES) {
+  Deno.test(`decide()'s promises bite: one that ${name} is found`, () => {
+    const details = fc.check(fc.property(events, (events) => live(events, how)), { numRuns: 300 });
+    assert(details.failed, "nothing was found");
+  });
+}
+
+Deno.test("decide() says why something waits, and until when", () => {
+  const world = new World();
+  world.put(desired(1));
+  world.put(desired(2, 1));
+  assert.deepEqual(waitsOf(world.state, world.now), [
+    { why: "Reload keeps its interval", untilMs: 2_000 },
+    { why: "Config file follows members", untilMs: 500 },
+  ]);
+  world.pass(2_000);
+  assert.deepEqual([world.runs, waitsOf(world.state, world.now)], [print(2, 1), []]);
+  world.pass(2_000);
+  world.put(desired(9, 1));
+  assert.deepEqual(waitsOf(world.state, world.now), [
+    { why: "Rejected config is tried again", untilMs: world.now + REJECTED_MS },
+  ]);
+});

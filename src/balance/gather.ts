@@ -1,0 +1,178 @@
+import type { Clock } from "../kernel/clock.ts";
+import type { ClusterName } from "../model/topology.ts";
+import type { BalancerSources, Rendered, Seen, Step, Wanted } from "../plugin/contract.ts";
+import { type Decider, UndecidedError } from "../plugin/decider.ts";
+import { compose, lastApplied, withoutOther } from "./acceptance.ts";
+import { recall } from "./command_memory.ts";
+import { type Input, isPaced, reasonToReload, type WriterState } from "./decide.ts";
+import type { BalancerEffects } from "./effects.ts";
+import { askVersion, type KnownVersion } from "./known_version.ts";
+import { mayReload } from "./pace.ts";
+import { type Look, withLook } from "./processes.ts";
+import type { Serving } from "./serving.ts";
+import { isSamePlace, programOf } from "./sources.ts";
+
+/** By what a view is gathered. */
+export interface GatherOptions<Config, ClusterConfig, Observed> {
+  readonly name: string;
+  readonly balancer: Decider<Config, ClusterConfig, Observed>;
+  readonly effects: Pick<BalancerEffects, "claim" | "version" | "programFile">;
+  readonly serving: Pick<Serving, "look" | "watchSocket">;
+  readonly clock: Pick<Clock, "now">;
+  readonly prepared: Prepared<Config, ClusterConfig>;
+  readonly signal: AbortSignal;
+}
+
+/** What is made of a desired state, kept until another one comes: it stays one value, and is rendered once. */
+export class Prepared<Config, ClusterConfig> {
+  readonly #balancer: Pick<Decider<Config, ClusterConfig>, "render">;
+  #filled: { readonly of: Wanted<Config, ClusterConfig>; readonly is: Wanted<Config, ClusterConfig> } | undefined;
+  #rendered: { readonly of: Wanted<Config, ClusterConfig>; readonly is: Rendered } | undefined;
+
+  /** Has `balancer` render. */
+  constructor(balancer: Pick<Decider<Config, ClusterConfig>, "render">) {
+    this.#balancer = balancer;
+  }
+
+  /** Fills the version of the program in. */
+  fillIn(wanted: Wanted<Config, ClusterConfig>, version: KnownVersion["version"]): Wanted<Config, ClusterConfig> {
+    if (this.#filled?.of !== wanted || this.#filled.is.version !== version) {
+      this.#filled = { of: wanted, is: { ...wanted, version } };
+    }
+    return this.#filled.is;
+  }
+
+  /** Renders the config files. */
+  async render(wanted: Wanted<Config, ClusterConfig>): Promise<Rendered> {
+    if (this.#rendered?.of !== wanted) this.#rendered = { of: wanted, is: await this.#balancer.render(wanted) };
+    return this.#rendered.is;
+  }
+}
+
+/**
+ * Gathers what a decision is made from: looks at the balancer, and asks its
+ * plugin what it makes of that, how the config is rendered and which steps lead
+ * there. Changes nothing. The plugin may answer later, or not at all, which is
+ * why {@linkcode decide} does not ask it.
+ */
+export async function gather<C, K, Observed>(
+  state: WriterState<C, K>,
+  asked: Wanted<C, K>,
+  { name, balancer, effects, serving, clock, prepared, signal }: GatherOptions<C, K, Observed>,
+): Promise<Input<C, K>> {
+  const looks: Look[] = [];
+  const faults: string[] = [];
+  let [version, processes] = [state.version, state.processes];
+
+  const look = async (sources: BalancerSources, config: C) => {
+    try {
+      const look = await serving.look(processes, sources, signal);
+      const observed = await balancer.observe(look.seen, config);
+      processes = withLook(processes, look).processes;
+      looks.push(look);
+      serving.watchSocket(look);
+      return { seen: look.seen, observed };
+    } catch (error) {
+      signal.throwIfAborted();
+      const why = error instanceof Error ? error.message : error;
+      faults.push(error instanceof UndecidedError ? error.message : `Cannot observe ${name}: ${why}`);
+      return undefined;
+    }
+  };
+  const withVersion = async (program: string | undefined) => {
+    // Where there is no program the desired state stays as it is.
+    if (asked.version !== undefined || program === undefined) return asked;
+    const asking = await askVersion(version, program, { effects, signal });
+    version = asking.known;
+    faults.push(...asking.faults);
+    return asking.isKnown ? prepared.fillIn(asked, version.version) : undefined;
+  };
+  const plan = async (...given: Parameters<typeof balancer.plan>): Promise<readonly Step[] | undefined> => {
+    try {
+      return await balancer.plan(...given);
+    } catch (error) {
+      if (error instanceof UndecidedError) throw error;
+      faults.push(error instanceof Error ? error.message : String(error));
+      return undefined;
+    }
+  };
+
+  try {
+    const here = await balancer.sources(asked.config);
+    const [first, wanted] = await Promise.all([look(here, asked.config), withVersion(programOf(here))]);
+    if (first === undefined || wanted === undefined) return { type: "failed", faults, looks, version };
+    const acceptance = withoutOther(state.acceptance, wanted);
+    const isServedAsked = acceptance.clusters.size > 0 || wanted.unknown !== undefined;
+    const served = isServedAsked
+      ? await servedBy(balancer, { seen: first.seen, sources: here, config: wanted.config })
+      : new Set<ClusterName>();
+    const kept = servedUnknown(wanted, served);
+    const composed = compose(acceptance, wanted, { now: clock.now(), served });
+    const target = kept.length === 0 ? composed : { ...composed, held: true };
+    const sources = await balancer.sources(target.wanted.config);
+    const { reloadJitterMs = 0 } = sources;
+    // What was accepted may not be where the balancer was refused to go.
+    const isHere = isSamePlace(sources, here);
+    const found = isHere ? first : await look(sources, target.wanted.config);
+    if (found === undefined) return { type: "failed", faults, looks, version };
+    const { observed } = found;
+    const there = isHere ? here : sources;
+    const other = await effects.claim?.(there);
+    const rendered = await prepared.render(target.wanted);
+    const nowMs = clock.now();
+    const known = recall(state.commands, { pid: processes.current?.pid, version: wanted.version, nowMs });
+    const because = reasonToReload(state, there);
+    const allowed = { reload: true, because, owesNotify: state.owesNotify, ...known };
+    const planned = target.held ? undefined : await plan(target.wanted, rendered, observed, allowed);
+    const isPossible = planned !== undefined &&
+      (!planned.some(isPaced) || mayReload(state.pace, nowMs, reloadJitterMs));
+    // Until the reload may be, members come and go in what was last applied.
+    const standIn = lastApplied(acceptance, wanted) ?? target.wanted;
+    const meanwhile = isPossible
+      ? undefined
+      : await balancer.plan(standIn, await balancer.render(standIn), observed, { reload: false, ...known });
+    return {
+      type: "looked",
+      view: {
+        sources: there,
+        looks,
+        wanted,
+        target,
+        kept,
+        notices: rendered.notices,
+        plan: planned,
+        meanwhile,
+        version,
+        other,
+        reloadJitterMs,
+        faults,
+      },
+    };
+  } catch (error) {
+    if (!(error instanceof UndecidedError)) throw error;
+    return { type: "failed", faults: [...faults, error.message], looks, version };
+  }
+}
+
+/** The clusters that a balancer serves: those of its files, if its process runs or there is none. */
+export async function servedBy<Config>(
+  balancer: Pick<Decider<Config>, "adopt">,
+  { seen: { answers, files }, sources, config }: {
+    readonly seen: Seen;
+    readonly sources: BalancerSources;
+    readonly config: Config;
+  },
+): Promise<ReadonlySet<ClusterName>> {
+  const runs = answers !== undefined || sources.kind === "files";
+  if (!runs || files === undefined || files.size === 0) return new Set();
+  return new Set((await balancer.adopt(files, config)).keys());
+}
+
+/** The clusters that are served, and of which it is not known how: they are left as they run. Pure. */
+export function servedUnknown(
+  { unknown = [], clusters }: Wanted,
+  served: ReadonlySet<ClusterName>,
+): readonly ClusterName[] {
+  const known = new Set(clusters.map(({ name }) => name));
+  return [...served].filter((name) => !known.has(name) && (unknown === "all" || unknown.includes(name)));
+}
