@@ -5,6 +5,13 @@ import type { AskedReload, BalancerSources, PermissionRequest, Seen, Step } from
 const CANDIDATE = "%";
 
 /**
+ * What the pid file of a child ends in. The host ends whatever process such a
+ * file names, so that no plugin may write one: not even before its sources
+ * name it, nor before a restart.
+ */
+const PID_FILE_SUFFIX = ".pid";
+
+/**
  * Says what of a balancer's sources goes beyond what it was granted: the host
  * would read and write that file, ask that socket, run that program for it. Pure.
  */
@@ -18,6 +25,11 @@ export function sourceFaults(sources: BalancerSources, granted: PermissionReques
     ...(sources.children ?? []).map(({ pidFile }) => pidFile),
   ];
   const faults = written.filter((path) => !isWithin(path, write)).map((path) => `write ${quote(path)}`);
+  for (const { pidFile } of sources.children ?? []) {
+    if (!pidFile.endsWith(PID_FILE_SUFFIX)) {
+      faults.push(`keep the pid of a child in ${quote(pidFile)}, which does not end in ${PID_FILE_SUFFIX}`);
+    }
+  }
   if (!isProcess) return faults;
   const { contact } = sources;
   if (contact.by === "pid") {
@@ -51,6 +63,7 @@ export function stepFault(step: Step, { granted, sources, seen }: PlanCase): str
     case "install": {
       const [program, ...args] = step.check;
       if (!isWithin(step.path, granted.write ?? [])) return `install ${quote(step.path)}`;
+      if (step.path.endsWith(PID_FILE_SUFFIX)) return `install the pid file ${quote(step.path)}`;
       // Where no program is started from a file there may be none that could check it.
       if (program === undefined && sources.kind === "files") return undefined;
       if (program === undefined) return "install a file that no program checks";

@@ -41,7 +41,11 @@ Deno.test.each([
     more: { contact: { by: "pid", pidFile: "/run/sshd.pid", proof: "process" } } as const,
     faults: ['read "/run/sshd.pid"'],
   },
-  { more: { children: [{ name: "a", pidFile: "/run/x.d/a" }] }, faults: [] },
+  { more: { children: [{ name: "a", pidFile: "/run/x.d/a.pid" }] }, faults: [] },
+  {
+    more: { children: [{ name: "a", pidFile: "/run/x.conf" }] },
+    faults: ['keep the pid of a child in "/run/x.conf", which does not end in .pid'],
+  },
   { more: { children: [{ name: "a", pidFile: "/run/sshd.pid" }] }, faults: ['write "/run/sshd.pid"'] },
   { more: { program: "x" }, faults: ['run "x"'] },
 ])("sourceFaults() judges $more", ({ more, faults }) => {
@@ -53,6 +57,8 @@ Deno.test.each<{ step: Step; fault: string | undefined }>([
   { step: install("/etc/passwd"), fault: 'install "/etc/passwd"' },
   { step: install("/run/x.d//x"), fault: 'install "/run/x.d//x"' },
   { step: install("/etc/read"), fault: 'install "/etc/read"' },
+  // What such a file names is ended by the host: any process, whoever wrote it.
+  { step: install("/run/x.d/a.pid"), fault: 'install the pid file "/run/x.d/a.pid"' },
   { step: install("/run/x.conf", []), fault: "install a file that no program checks" },
   { step: install("/run/x.conf", ["/bin/sh", "%"]), fault: 'run "/bin/sh"' },
   {
@@ -87,7 +93,7 @@ Deno.test.each<{ step: Step; fault: string | undefined }>([
     fault: 'start the child process "b", which its sources do not have',
   },
 ])("stepFault() says $fault of a step that does $step.do", ({ step, fault }) => {
-  const sources = { ...SOURCES, children: [{ name: "a", pidFile: "/run/x.d/a" }] };
+  const sources = { ...SOURCES, children: [{ name: "a", pidFile: "/run/x.d/a.pid" }] };
   assert.equal(stepFault(step, { granted: GRANTED, sources, seen: { masterPid: 7 } }), fault);
 });
 

@@ -387,7 +387,7 @@ export interface SourcesBase {
   readonly reloadJitterMs?: number | undefined;
   /**
    * The child processes that `supervise` steps may have run, and the file by which the host finds each again, a writer
-   * that starts too: the host alone writes it.
+   * that starts too: the host alone writes it. It ends in `.pid`.
    */
   readonly children?: readonly { readonly name: string; readonly pidFile: string }[] | undefined;
 }

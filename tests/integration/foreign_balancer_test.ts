@@ -207,6 +207,14 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
     told: /Cannot start the child process \\?"x\\?", which its sources do not have for the balancer child/,
   },
   {
+    name: "note",
+    members: `sources: () => ({
+      kind: "files", file: dir + "/file", reloadIntervalMs: 0, children: [{ name: "x", pidFile: dir + "/file" }],
+    }),
+    plan: () => [{ do: "supervise", name: "x", reason: "ends whatever the file names", run: [] }]`,
+    told: /Cannot keep the pid of a child in \\?"[^"]*\/file\\?", which does not end in \.pid for the balancer note/,
+  },
+  {
     name: "semicolon",
     members: `plan: () => [{ do: "command", command: "show info; shutdown sessions", expect: [".*"] }]`,
     told: /balancer semicolon: .*command must be one command, without a semicolon/,
