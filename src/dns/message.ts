@@ -36,6 +36,8 @@ export interface Answer {
 const CNAME = 5;
 const SOA = 6;
 const IN = 1;
+/** A name has no more pointers: one before each of its labels. */
+const POINTERS_MAX = 127;
 /** Aliases are followed no further. */
 const ALIASES_MAX = 16;
 
@@ -135,7 +137,7 @@ class Reader {
   /** A domain name, the root as `""`; `undefined` for one that is well-formed and no host's. */
   name(): string | undefined {
     const labels: string[] = [];
-    let [length, end] = [0, undefined as number | undefined];
+    let [length, pointers, end] = [0, 0, undefined as number | undefined];
     // A pointer leads to what came before it, so that there is an end.
     for (let limit = this.#at;;) {
       const size = this.u8();
@@ -143,6 +145,8 @@ class Reader {
       if (size >= 0xc0) {
         const target = (size & 0x3f) << 8 | this.u8();
         if (target >= limit) throw new SyntaxError("a name in it points forwards");
+        // A chain through all of a long message, once for each record, would keep a core busy for seconds.
+        if (++pointers > POINTERS_MAX) throw new SyntaxError("a name in it has too many pointers");
         end ??= this.#at;
         limit = this.#at = target;
         continue;

@@ -31,6 +31,9 @@ const record = (type: number, ttl: number, data: readonly number[], owner: reado
   ...data,
 ];
 
+/** Where the data of a record of two bytes is, by its number from 1, behind the question for `a.test`; 0: the question's name. */
+const at = (number: number) => number === 0 ? 12 : 24 + (number - 1) * 14 + 12;
+
 const about = (name: string, type: RecordType) => ({ id: ID, name, type });
 
 Deno.test("decodeAnswer() reads addresses, and the least time that they hold", () => {
@@ -90,6 +93,15 @@ Deno.test.each([
     why: "a name that points at itself",
     bytes: answer("a.test", "A", { answers: [record(1, 1, [1, 2, 3, 4], [0xc0, 24])] }),
     then: /forwards/,
+  },
+  {
+    why: "a name that leads through pointers alone",
+    bytes: answer("a.test", "A", {
+      // Each record's data is a pointer to that of the record before, the first to the question's name.
+      answers: Array.from({ length: 200 }, (_, i) => record(99, 1, [0xc0 | at(i) >> 8, at(i) & 255], [0xc0, 12]))
+        .concat([record(1, 1, [1, 2, 3, 4], [0xc0 | at(200) >> 8, at(200) & 255])]),
+    }),
+    then: /too many pointers/,
   },
 ])("decodeAnswer() refuses $why", ({ bytes, then }) => {
   assert.throws(() => decodeAnswer(bytes, about("a.test", "A")), then);

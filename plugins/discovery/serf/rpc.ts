@@ -1,4 +1,4 @@
-import { decodeMultiStream, Encoder } from "@msgpack/msgpack";
+import { Decoder, Encoder } from "@msgpack/msgpack";
 import type { Clock } from "../../../src/kernel/clock.ts";
 import { within } from "../../../src/kernel/within.ts";
 import { isRecord, quote } from "../../../src/model/node.ts";
@@ -40,6 +40,29 @@ const DECODING = {
   maxMapLength: 4_096,
   maxExtLength: 64,
 } as const;
+
+/** What an agent says is nested no deeper: its members are maps in a list in a map, with tags and an address. */
+const DEPTH_MAX = 8;
+
+/**
+ * Makes a decoder that bounds the depth too. The library takes memory for a
+ * list when its length comes, ahead of its entries: a few kilobytes that say no
+ * more than that lists begin would take gigabytes.
+ */
+function boundedDecoder(): Decoder<undefined> {
+  const decoder = new Decoder(DECODING);
+  // Private to TypeScript alone: there is no option for it.
+  const stack: Record<"pushArrayState" | "pushMapState", (size: number) => void> & { readonly length: number } =
+    decoder["stack"];
+  for (const push of ["pushArrayState", "pushMapState"] as const) {
+    const original = stack[push].bind(stack);
+    stack[push] = (size: number) => {
+      if (stack.length >= DEPTH_MAX) throw new Error(`what the agent says is nested deeper than ${DEPTH_MAX}`);
+      original(size);
+    };
+  }
+  return decoder;
+}
 
 /**
  * One connection to a serf agent: MessagePack objects one after the other, a
@@ -135,7 +158,7 @@ export class SerfRpc implements Disposable {
 
   async #read(): Promise<void> {
     try {
-      const objects = decodeMultiStream(this.#connection.readable, DECODING);
+      const objects = boundedDecoder().decodeStream(this.#connection.readable);
       for (;;) {
         const { done, value: header } = await objects.next();
         if (done) throw new Error("the agent closed the connection");

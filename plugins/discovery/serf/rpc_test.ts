@@ -21,6 +21,11 @@ function trickles(...objects: readonly unknown[]): Script {
   };
 }
 
+/** The beginning of a list of a million entries, so many times one in the other. */
+function lists(depth: number): Uint8Array {
+  return Uint8Array.from(Array.from({ length: depth }, () => [0xdd, 0, 0x0f, 0x42, 0x40]).flat());
+}
+
 const GREETED = { Error: "", Seq: 0 };
 
 Deno.test("SerfRpc tells answers and events apart, in whatever order and pieces they come", async () => {
@@ -50,6 +55,14 @@ Deno.test.each([
   { what: "answers what was not asked", script: trickles({ Error: "", Seq: 7 }), says: /Seq 7/ },
   { what: "is none of serf", script: sends("SSH-2.0-OpenSSH\r\n"), says: /none of a serf agent/ },
   { what: "breaks the format", script: trickles(GREETED.Error, [1]), says: /none of a serf agent/ },
+  {
+    what: "says that lists begin, and no more",
+    script: async (connection: Deno.Conn) => {
+      await connection.write(lists(12));
+      await isSilent(connection as Deno.TcpConn);
+    },
+    says: /nested deeper than 8/,
+  },
   { what: "hangs up", script: sends(""), says: /closed the connection/ },
   { what: "is silent", script: isSilent, says: /no answer to handshake within 50 ms/, answerMs: 50 },
 ])("SerfRpc ends the connection to an agent that $what", async ({ script, says, answerMs }) => {
