@@ -38,11 +38,15 @@ const SECTION = mapped(
 export const schema = houseSchema(keys({}));
 /** The validator of a cluster's section: its nodes. */
 export const clusterSchema = mapped(
-  refined(SECTION, (nodes) =>
-    nodes.flatMap((parsed, at) => {
+  refined(SECTION, (nodes) => {
+    const names = new Set<string>();
+    return nodes.flatMap((parsed, at) => {
       if (!parsed.ok) return [{ message: parsed.reason, path: ["nodes", at] }];
-      const first = nodes.findIndex((other) => other.ok && nodeName(other.node) === nodeName(parsed.node));
-      return first < at ? [unwanted(["nodes", at], "another node than those before", nodeName(parsed.node))] : [];
-    })),
+      const name = nodeName(parsed.node);
+      if (names.has(name)) return [unwanted(["nodes", at], "another node than those before", name)];
+      names.add(name);
+      return [];
+    });
+  }),
   (nodes): readonly Node[] => nodes.flatMap((parsed) => parsed.ok ? parsed.node : []),
 );
