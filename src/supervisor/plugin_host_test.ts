@@ -233,6 +233,67 @@ Deno.test("PluginHost joins the portions of a snapshot, and ends a worker that m
   assert.match(forged.deaths.join(), /portions of a snapshot that cannot be one/);
 });
 
+const A = { host: "a", ip: "10.0.0.1", port: 1, metadata: {} };
+const CHANGE = {
+  type: "change",
+  cluster: "web",
+  number: 2,
+  base: 1,
+  added: [],
+  removed: [],
+  isSameRefused: true,
+  exists: true,
+  epoch: "1",
+};
+
+Deno.test.each([
+  { what: "names another base", change: { base: 7 } },
+  { what: "names a base below zero", change: { base: -1 } },
+  { what: "names itself as its base", change: { number: 1e300, base: 1e300 } },
+  { what: "removes what is no name", change: { removed: [7] } },
+  { what: "removes a list with a length alone", change: { removed: { length: 2 ** 32 - 1 } } },
+  { what: "adds what is no list", change: { added: { 0: A, length: 1 } } },
+  { what: "does not say whether the cluster exists", change: { exists: "true" } },
+  { what: "has no epoch", change: { epoch: null } },
+  { what: "has a lease without an end", change: { leaseMs: 1e12 } },
+])("PluginHost ends a worker whose change $what", async ({ change }) => {
+  await using forged = new Forged("discovery");
+  forged.host.post({ type: "watch", cluster: "web", withoutMetadata: false });
+  forged.say({ type: "snapshot", number: 1, snapshot: { cluster: "web", nodes: [A], exists: true, epoch: "1" } });
+  forged.say({ ...CHANGE, ...change });
+  assert.equal(forged.deaths.length, 1);
+  assert.equal(forged.events.length, 1, "what was last good stays");
+});
+
+Deno.test("PluginHost takes of a change what can be: nodes that are valid, each name once, an epoch of a line", async () => {
+  await using forged = new Forged("discovery");
+  forged.host.post({ type: "watch", cluster: "web", withoutMetadata: false });
+  forged.say({ ...CHANGE, added: [A] });
+  assert.deepEqual([forged.events, forged.deaths], [[], []], "a change of nothing is of a watch that has ended");
+  forged.say({ type: "snapshot", number: 1, snapshot: { cluster: "web", nodes: [A], exists: true, epoch: "1" } });
+  const hostile = [
+    { ...A, host: "b", weight: 1e9 },
+    { ...A, host: "c", zone: "z\n" },
+    { ...A, host: "d", labels: { x: "\u202e" } },
+    { ...A, host: "e", labels: Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`l${i}`, "x"])) },
+  ];
+  const removed = Array.from({ length: 1_000 }, (_, i) => `nobody${i}:1`);
+  forged.say({
+    ...CHANGE,
+    isSameRefused: false,
+    added: [{ ...A, port: 2 }, { ...A, port: 2 }, ...hostile],
+    removed,
+    epoch: "x\n".repeat(20_000),
+  });
+  assert.deepEqual(forged.deaths, []);
+  const [, said] = forged.events;
+  assert.ok(said?.type === "snapshot");
+  assert.deepEqual(said.snapshot.nodes.map(({ host, port }) => `${host}:${port}`), ["a:1", "a:2"]);
+  assert.ok(said.snapshot.epoch.length <= 16_000);
+  assert.doesNotMatch(said.snapshot.epoch, /\p{Cc}/u);
+  assert.match(forged.refused.join("\n"), /^web: .*weight must be[^]*\nweb: 2 more nodes were refused$/);
+});
+
 Deno.test("PluginHost is told of the newest state of a connection, also by a worker that does not wait", async () => {
   await using forged = new Forged("discovery");
   for (let i = 0; i < 1_001; i++) {
