@@ -1,9 +1,11 @@
 import type { Node, PluginLog } from "../../mod.ts";
-import { type Child, composeNodes, newsOfFaults, readChild, sealedChild } from "./children.ts";
+import { type Child, composeNodes, newsOfFaults, sealedChild } from "./children.ts";
+import type { Format } from "./formats/format.ts";
 
 export interface ClusterReaderOptions {
   /** Where the cluster is in its registry, for the log. */
   readonly path: string;
+  readonly format: Format;
   readonly withoutMetadata?: boolean | undefined;
   readonly log: PluginLog;
 }
@@ -27,14 +29,14 @@ export class ClusterReader {
 
   /** Answers the nodes of all entries, by the names of these. */
   read(entries: Iterable<readonly [name: string, entry: Entry]>): readonly Node[] {
-    const { withoutMetadata } = this.#options;
+    const { format, withoutMetadata } = this.#options;
     const known = new Map<string, { readonly version: string | number; readonly child: Child }>();
     for (const [name, { data, version }] of entries) {
       const before = this.#known.get(name);
       if (before?.version === version) known.set(name, before);
       else if (name.includes("/")) {
         known.set(name, { version, child: sealedChild("The key is not directly below the cluster") });
-      } else known.set(name, { version, child: readChild(data, { withoutMetadata, before: before?.child }) });
+      } else known.set(name, { version, child: format.read(name, data, { withoutMetadata, before: before?.child }) });
     }
     this.#known = known;
     const { nodes, faults, excess } = composeNodes(new Map([...known].map(([name, { child }]) => [name, child])));

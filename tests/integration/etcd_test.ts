@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { encodeNode } from "../../plugins/discovery/node_json.ts";
-import { schema } from "../../plugins/discovery/etcd/config.ts";
+import { schema, sectionSchema } from "../../plugins/discovery/etcd/config.ts";
 import { EtcdSession, type SessionOptions } from "../../plugins/discovery/etcd/session.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { toDenoPermissions } from "../../src/supervisor/permissions.ts";
@@ -648,4 +648,43 @@ Deno.test("by API 2 changes are seen at once and no node is lost, however often 
     });
     await web.has(...ports);
   }
+});
+
+/** The section of a cluster or a service, as a file would say it. */
+function section(raw: unknown) {
+  const result = sectionSchema["~standard"].validate(raw);
+  if ("issues" in result) throw new Error(result.issues.map(({ message }) => message).join("; "));
+  return { config: result.value };
+}
+
+Deno.test("addresses that others put are read by value and by key, and what is registered is what they read", async () => {
+  await using etcd = await Etcd.start();
+  await using session = await open({ endpoints: [etcd.address] });
+  const values = section({ path: "/proxy/frontend/web", format: "address" });
+  const names = section({ path: "/cluster/web/", format: "key", port: 8080 });
+  await using byValue = new Follower(session.session, "web", values);
+  await using byName = new Follower(session.session, "web2", names);
+  await etcd.ctl("put", "/proxy/frontend/web/one", "10.0.0.5:8080");
+  await etcd.ctl("put", "/proxy/frontend/web/two", "web.example:8080");
+  await etcd.ctl("put", "/cluster/web/10.0.0.6", "up");
+  const addresses = ({ snapshots }: Follower) => (snapshots.at(-1)?.nodes ?? []).map(({ ip, port }) => `${ip}:${port}`);
+  await eventually(
+    "they are read",
+    () => addresses(byValue).join() === "10.0.0.5:8080" && addresses(byName).join() === "10.0.0.6:8080",
+  );
+  assert.ok(session.context.lines.some((line) => /Left out a key of \/proxy\/frontend\/web\/: "two"/.test(line)));
+  const node = testNode(8080);
+  await session.session.register("web", { ...up(node), ...values }, soon());
+  await session.session.register("web2", { ...up(node), ...names }, soon());
+  assert.deepEqual(
+    await etcd.keys("/proxy/frontend/web/"),
+    ["one", "two", "web.test:8080"].map((name) => `/proxy/frontend/web/${name}`),
+  );
+  assert.match(await etcd.ctl("get", "/proxy/frontend/web/web.test:8080"), /\n127\.0\.0\.1:8080\n/);
+  assert.deepEqual(await etcd.keys("/cluster/web/"), ["/cluster/web/10.0.0.6", "/cluster/web/127.0.0.1"]);
+  // Neither format has a place for a node that drains: it goes.
+  await session.session.register("web", { node, state: "draining", ...values }, soon());
+  await session.session.deregister("web2", { ...up(node), ...names }, soon());
+  assert.deepEqual(await etcd.keys("/proxy/frontend/web/w"), []);
+  assert.deepEqual(await etcd.keys("/cluster/web/1"), ["/cluster/web/10.0.0.6"]);
 });

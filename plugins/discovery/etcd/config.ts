@@ -3,6 +3,7 @@ import type { Endpoint } from "../../../mod.ts";
 import {
   converted,
   houseSchema,
+  integer,
   type Issue,
   keys,
   list,
@@ -15,6 +16,7 @@ import {
   word,
 } from "../../../src/kernel/schema.ts";
 import { formatEndpoint, isHostName, isIpv6, parseEndpoint } from "../../../src/model/endpoint.ts";
+import { FORMAT_NAMES, type FormatName } from "../formats/format.ts";
 import type { Credential } from "./gateway.ts";
 
 /** The files and the name that TLS is spoken with. */
@@ -37,6 +39,15 @@ export interface EtcdConfig {
   /** How long etcd keeps the nodes of a session that it does not hear of. */
   readonly sessionTimeoutMs: number;
   readonly api: "v3" | "v2";
+}
+
+/** The section of a cluster or a service, validated. */
+export interface EtcdSection {
+  /** Where its keys are, if not below `prefix`: it begins with a slash, and ends with none. */
+  readonly path?: string | undefined;
+  readonly format: FormatName;
+  /** The port of addresses that stand alone. */
+  readonly port?: number | undefined;
 }
 
 /** etcd's own port for clients. */
@@ -109,6 +120,28 @@ export const schema = mapped(
       : { ca: tls.ca, cert: tls.cert, key: tls.key, serverName: tls.server_name },
     sessionTimeoutMs: Math.round(session_timeout * 1_000),
     api,
+  }),
+);
+
+/** The validator of the section of a cluster, and of a service. */
+export const sectionSchema = mapped(
+  refined(
+    houseSchema(keys({
+      path: optional(
+        v.pipe(word(PREFIX_WANTED), v.check((path) => normalisePrefix(path) !== undefined, PREFIX_WANTED)),
+      ),
+      format: optional(v.picklist(FORMAT_NAMES, FORMAT_NAMES.join(" or ")), "lighthouse"),
+      port: optional(integer({ min: 1, max: 65_535 })),
+    })),
+    ({ format, port }) =>
+      port !== undefined && format === "lighthouse"
+        ? [unwanted(["port"], "absent with the format lighthouse", port)]
+        : [],
+  ),
+  ({ path, format, port }): EtcdSection => ({
+    path: path === undefined ? undefined : normalisePrefix(path),
+    format,
+    port,
   }),
 );
 

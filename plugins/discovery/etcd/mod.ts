@@ -1,7 +1,16 @@
-import type { DiscoveryPlugin } from "../../../mod.ts";
-import type { EtcdConfig } from "./config.ts";
+import type { DiscoveryPlugin, Schema } from "../../../mod.ts";
+import type { EtcdConfig, EtcdSection } from "./config.ts";
 
-const etcd: DiscoveryPlugin<EtcdConfig> = {
+/** The host validates and never loads a client; a worker that serves never loads a validator. */
+const section: Schema<EtcdSection> = {
+  "~standard": {
+    version: 1,
+    vendor: "lighthouse",
+    validate: async (value) => (await import("./config.ts")).sectionSchema["~standard"].validate(value),
+  },
+};
+
+const etcd: DiscoveryPlugin<EtcdConfig, EtcdSection, EtcdSection> = {
   kind: "discovery",
   apiVersion: 1,
   name: "etcd",
@@ -13,10 +22,11 @@ const etcd: DiscoveryPlugin<EtcdConfig> = {
     "~standard": {
       version: 1,
       vendor: "lighthouse",
-      // The host validates and never loads a client; a worker that serves never loads a validator.
       validate: async (value) => (await import("./config.ts")).schema["~standard"].validate(value),
     },
   },
+  cluster: section,
+  service: section,
   permissions: ({ endpoints, tls }) => ({
     net: endpoints,
     read: [tls?.ca, tls?.cert, tls?.key].filter((path) => path !== undefined),

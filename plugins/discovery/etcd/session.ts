@@ -12,11 +12,11 @@ import type {
 import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
 import { type Random, systemRandom } from "../../../src/kernel/random.ts";
-import { nodeName, parseNode, quote } from "../../../src/model/node.ts";
+import { parseNode, quote } from "../../../src/model/node.ts";
 import { ClusterReader } from "../cluster_reader.ts";
-import { readChild, sameNodes, takeover } from "../children.ts";
-import { encodeNode } from "../node_json.ts";
-import type { EtcdConfig } from "./config.ts";
+import { sameNodes, takeover } from "../children.ts";
+import { type Format, formatOf } from "../formats/format.ts";
+import type { EtcdConfig, EtcdSection } from "./config.ts";
 import { Endpoints } from "./endpoints.ts";
 import type { Store } from "./store.ts";
 import { readTls } from "./tls_files.ts";
@@ -104,10 +104,10 @@ export class EtcdSession implements DiscoverySession {
   async *watch(
     cluster: ClusterName,
     signal: AbortSignal,
-    { withoutMetadata }: WatchOptions = {},
+    { withoutMetadata, config }: WatchOptions = {},
   ): AsyncGenerator<ClusterFacts> {
-    const path = `${this.#pathOf(cluster)}/`;
-    const reader = new ClusterReader({ path, withoutMetadata, log: this.#context.log });
+    const path = `${this.#pathOf(cluster, config)}/`;
+    const reader = new ClusterReader({ path, format: sectionFormat(config), withoutMetadata, log: this.#context.log });
     let last: ClusterFacts | undefined;
     for await (const { entries, exists, epoch } of this.#store.follow(path, signal)) {
       const facts = { nodes: reader.read(entries), exists, epoch, leaseMs: this.#options.sessionTimeoutMs };
@@ -119,11 +119,9 @@ export class EtcdSession implements DiscoverySession {
 
   /** Follows all keys below a path, over the same connection. */
   async *keys(prefix: string, signal: AbortSignal): AsyncGenerator<KeysFacts> {
-    if (!/^\/.*\/$/s.test(prefix)) {
-      throw new TypeError(`Cannot use prefix as it must begin and end with a slash: current value is ${quote(prefix)}`);
-    }
+    const path = `/${prefix.split("/").filter((name) => name !== "").map((name) => `${name}/`).join("")}`;
     let last = "";
-    for await (const { entries, exists, epoch } of this.#store.follow(prefix, signal)) {
+    for await (const { entries, exists, epoch } of this.#store.follow(path, signal)) {
       const values = [...entries].map(([key, { data }]) => ({ key, value: new TextDecoder().decode(data) }));
       const facts = { entries: values.toSorted((a, b) => a.key < b.key ? -1 : 1), exists, epoch };
       const said = JSON.stringify(facts);
@@ -136,29 +134,34 @@ export class EtcdSession implements DiscoverySession {
   /** Makes a node known, or changes what is known of it, by one request; etcd writes nothing if it stands already. */
   async register(
     cluster: ClusterName,
-    { node: given, state }: Registration,
+    registration: Registration,
     signal: AbortSignal,
   ): Promise<Takeover | void> {
     this.#check(signal);
+    const { node: given, state, config } = registration;
     const node: Node = state === "draining" ? { ...given, state: "drain" } : given;
-    const key = this.#keyOf(cluster, node);
-    const before = await this.#store.put(key, encodeNode(node), signal);
+    const key = this.#keyOf(cluster, registration);
+    const format = sectionFormat(config);
+    const entry = format.write(node);
+    // What the format cannot say is said by the absence of the node.
+    if (entry === undefined) return void await this.deregisterOwn(cluster, registration, signal);
+    const before = await this.#store.put(key, entry.data, { signal, mayMark: !format.isForeign });
     if (before === undefined) return;
     const { value, owner: session } = before;
     this.#context.log.info(`Taking over ${key}`, { event: "discovery.taking_over", path: key, session });
-    return takeover(readChild(value).node, node);
+    return takeover(format.read(entry.name, value).node, node);
   }
 
   /** Removes a node, whoever made it known. */
-  async deregister(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
+  async deregister(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<void> {
     this.#check(signal);
-    await this.#store.delete(this.#keyOf(cluster, node), signal);
+    await this.#store.delete(this.#keyOf(cluster, registration), signal);
   }
 
   /** Removes a node if this session's lease holds it. */
-  async deregisterOwn(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
+  async deregisterOwn(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<void> {
     this.#check(signal);
-    const key = this.#keyOf(cluster, node);
+    const key = this.#keyOf(cluster, registration);
     const other = await this.#store.release(key, signal);
     if (other === undefined) return;
     const { owner: session } = other;
@@ -227,7 +230,9 @@ export class EtcdSession implements DiscoverySession {
     if (this.#closing.signal.aborted) throw new Error("Cannot change the registry as the session is closed");
   }
 
-  #pathOf(cluster: ClusterName): string {
+  #pathOf(cluster: ClusterName, config: unknown): string {
+    const { path } = (config ?? {}) as Partial<EtcdSection>;
+    if (path !== undefined) return path;
     // A slash would lead elsewhere.
     if (cluster === "" || cluster.includes("/")) {
       throw new TypeError(
@@ -237,9 +242,15 @@ export class EtcdSession implements DiscoverySession {
     return `${this.#options.prefix}/${cluster.toWellFormed()}`;
   }
 
-  #keyOf(cluster: ClusterName, node: Node): string {
+  #keyOf(cluster: ClusterName, { node, config }: Registration): string {
     const parsed = parseNode(node);
     if (!parsed.ok) throw new TypeError(parsed.reason);
-    return `${this.#pathOf(cluster)}/${nodeName(node)}`;
+    return `${this.#pathOf(cluster, config)}/${sectionFormat(config).nameOf(node)}`;
   }
+}
+
+/** The format that the section of a cluster or a service names. */
+function sectionFormat(config: unknown): Format {
+  const { format = "lighthouse", port } = (config ?? {}) as Partial<EtcdSection>;
+  return formatOf(format, port);
 }

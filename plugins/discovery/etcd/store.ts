@@ -16,6 +16,13 @@ export interface Others {
   readonly owner: string;
 }
 
+/** How a key is put. */
+export interface PutOptions {
+  readonly signal: AbortSignal;
+  /** Whether a key of its own may say that the directory of this one exists. */
+  readonly mayMark: boolean;
+}
+
 /** etcd as a registry needs it, whichever of its APIs is spoken. What cannot be asked throws. */
 export interface Store {
   /** Yields what there is below a path, which ends with a slash, and again after each change; starts with a fresh read. */
@@ -23,7 +30,7 @@ export interface Store {
   /** Whether this session holds no key. */
   readonly isEmpty: boolean;
   /** Gives a key a value, whoever had it, for as long as the session lasts; answers what another session had there. */
-  put(key: string, value: Uint8Array, signal: AbortSignal): Promise<Others | undefined>;
+  put(key: string, value: Uint8Array, options: PutOptions): Promise<Others | undefined>;
   /** Deletes a key, whoever has it. */
   delete(key: string, signal: AbortSignal): Promise<void>;
   /** Deletes a key if this session has it; answers the other that has it. */

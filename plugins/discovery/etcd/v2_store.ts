@@ -1,7 +1,7 @@
 import { Gate } from "../../../src/kernel/gate.ts";
 import { Serial } from "../../../src/kernel/serial.ts";
 import { RefusedError } from "./endpoints.ts";
-import type { Others, Store, StoreFacts } from "./store.ts";
+import type { Others, PutOptions, Store, StoreFacts } from "./store.ts";
 import { V2Client, type V2Request } from "./v2_client.ts";
 import { type Leaf, readChange, readLeaves, V2_CODE } from "./v2_messages.ts";
 import { V2Watches } from "./v2_watches.ts";
@@ -41,7 +41,7 @@ export class V2Store implements Store {
     return this.#watches.follow(path, signal);
   }
 
-  async put(key: string, value: Uint8Array, signal: AbortSignal): Promise<Others | undefined> {
+  async put(key: string, value: Uint8Array, { signal }: PutOptions): Promise<Others | undefined> {
     return await this.#serial.run(async () => {
       signal.throwIfAborted();
       const text = new TextDecoder().decode(value);

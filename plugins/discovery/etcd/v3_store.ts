@@ -6,7 +6,7 @@ import type { Endpoints } from "./endpoints.ts";
 import { type Credential, Gateway } from "./gateway.ts";
 import { decodeKey, type KeyValue } from "./messages.ts";
 import { OwnLease } from "./own_lease.ts";
-import type { Others, Store, StoreFacts } from "./store.ts";
+import type { Others, PutOptions, Store, StoreFacts } from "./store.ts";
 import { Watches } from "./watches.ts";
 
 /** What a store is made with. */
@@ -48,10 +48,10 @@ export class V3Store implements Store {
     }
   }
 
-  async put(key: string, value: Uint8Array, signal: AbortSignal): Promise<Others | undefined> {
+  async put(key: string, value: Uint8Array, { signal, mayMark }: PutOptions): Promise<Others | undefined> {
     const before = await this.#lease.put(key, value, signal);
     // After the node, so that nobody sees a cluster that exists and has none yet.
-    await this.#lease.mark(key.slice(0, key.lastIndexOf("/") + 1), signal);
+    if (mayMark) await this.#lease.mark(key.slice(0, key.lastIndexOf("/") + 1), signal);
     return othersOf(before);
   }
 
