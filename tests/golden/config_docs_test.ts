@@ -22,6 +22,7 @@ const pages = [...Deno.readDirSync(DOCS)].map(({ name }) => name).toSorted();
 const AROUND: Readonly<Record<string, string>> = {
   "discovery/static.yaml": "{}\n",
   "discovery/zookeeper.yaml": "hosts: [zk01:2181]\npath: /lighthouse/services\n",
+  "discovery/etcd.yaml": "endpoints: [etcd01:2379]\n",
   "discovery/serf.yaml": "address: 127.0.0.1:7373\n",
   "balancers/haproxy.yaml": "config_file: /tmp/h.cfg\nsocket_file: /tmp/h.sock\npid_file: /tmp/h.pid\n" +
     "defaults: [mode http, timeout connect 2s, timeout client 20s, timeout server 20s]\n" +
