@@ -44,6 +44,11 @@ export const BUGS: readonly Bug[] = [
     found: /not registered|are registered/,
   },
   {
+    name: "sends a change of another base than the host has",
+    discovery: "changes on another base",
+    found: /no registry has said|HAProxy serves/,
+  },
+  {
     name: "reloads for members",
     plugin: {
       ...sound,

@@ -4,6 +4,7 @@ import type { Node } from "../../src/model/node.ts";
 import type { Registration } from "../../src/plugin/contract.ts";
 import type { Request, ToHost, ToWorker } from "../../src/protocol/messages.ts";
 import type { Threads } from "../../src/supervisor/fleet.ts";
+import { Portions } from "../../workers/portions.ts";
 import type { Thread, ThreadEvents } from "../../src/supervisor/thread.ts";
 import type { Session, SimRegistry } from "./sim_registry.ts";
 
@@ -49,7 +50,12 @@ export interface SimHostWorld {
   /** Hears of each change that the registry is asked for, before it is made. */
   onChange(operation: "register" | "deregister" | "deregisterOwn", cluster: string, node: Node): void;
   /** A plugin with a bug, for canaries. */
-  readonly bug?: "empty when out of reach" | "deaf after reconnect" | "registers nothing" | undefined;
+  readonly bug?:
+    | "empty when out of reach"
+    | "deaf after reconnect"
+    | "registers nothing"
+    | "changes on another base"
+    | undefined;
 }
 
 /** The threads of one host's workers, on the world's clock: a check or a discovery in each. */
@@ -136,22 +142,28 @@ abstract class SimThread implements Thread {
     const { random, faults } = this.world;
     if (faults.silent || random() < faults.lost) return;
     const times = random() < faults.doubled ? 2 : 1;
-    for (let i = 0; i < times; i++) this.#deliver(message, 1 + random() * 10 + random() * faults.lateMs);
+    const text = JSON.stringify(message);
+    for (let i = 0; i < times; i++) this.#deliver(text, 1 + random() * 10 + random() * faults.lateMs);
   }
 
   /** Says something unasked: late at most, and in order, as a port keeps it. */
-  protected say(message: ToHost, onDelivered = () => {}): void {
+  protected say(message: ToHost): void {
+    this.sayText(JSON.stringify(message));
+  }
+
+  /** The same of what is a text already. */
+  protected sayText(text: string, onDelivered = () => {}): void {
     const { clock, random, faults } = this.world;
     const at = Math.max(this.#lastAt, clock.now() + 1 + random() * 10 + random() * faults.lateMs);
     this.#lastAt = at;
-    this.#deliver(message, at - clock.now(), onDelivered);
+    this.#deliver(text, at - clock.now(), onDelivered);
   }
 
-  #deliver(message: ToHost, inMs: number, onDelivered = () => {}): void {
+  #deliver(text: string, inMs: number, onDelivered = () => {}): void {
     this.world.clock.after(inMs, () => {
       if (this.isOver) return;
       onDelivered();
-      this.#events.onMessage(JSON.stringify(message));
+      this.#events.onMessage(text);
     });
   }
 }
@@ -187,6 +199,10 @@ class CheckThread extends SimThread {
 }
 
 interface Watch {
+  /** What makes messages of what is read: the whole at first, then what has changed. */
+  readonly portions: Portions;
+  /** The number of the last snapshot that was sent; a bug keeps some back. */
+  number: number;
   /** What was last sent, as text; `undefined` before the first snapshot. */
   sent: string | undefined;
   /** Whether the host has not taken the last snapshot yet. */
@@ -224,7 +240,8 @@ class DiscoveryThread extends SimThread {
         return this.answer({ type: "pong", seq: message.seq });
       case "watch":
         if (!this.#watches.has(message.cluster)) {
-          this.#watches.set(message.cluster, { sent: undefined, isPending: false, isDirty: true });
+          const portions = new Portions(message.cluster);
+          this.#watches.set(message.cluster, { portions, number: 0, sent: undefined, isPending: false, isDirty: true });
           this.#readSoon(message.cluster);
         }
         return;
@@ -348,14 +365,23 @@ class DiscoveryThread extends SimThread {
 
   #send(cluster: string, nodes: readonly unknown[], isHonest: boolean): void {
     const watch = this.#watches.get(cluster);
-    if (watch !== undefined) watch.isPending = true;
+    if (watch === undefined) return;
+    const facts = { nodes: nodes as readonly Node[], exists: true, epoch: `session ${this.#session.id}` };
+    const texts = watch.portions.next(facts);
+    const last = texts.pop() ?? "";
+    const { type, base, number } = JSON.parse(last);
+    if (this.world.bug === "changes on another base" && type === "change") {
+      // Some changes are kept back, and the one after them passes for one of what the host has.
+      if (this.world.random() < 0.3) return;
+      texts.push(last.replace(`"base":${base},`, `"base":${watch.number},`));
+    } else texts.push(last);
+    watch.number = number;
+    watch.isPending = true;
     const good = nodes.filter((node): node is Node => !JSON.stringify(node).includes("evil"));
-    this.say(
-      {
-        type: "snapshot",
-        snapshot: { cluster, nodes: nodes as readonly Node[], exists: true, epoch: `session ${this.#session.id}` },
-      },
-      () => this.world.onDelivered(cluster, good, isHonest),
+    texts.forEach((text, i) =>
+      this.sayText(text, () => {
+        if (i === texts.length - 1) this.world.onDelivered(cluster, good, isHonest);
+      })
     );
   }
 
