@@ -288,6 +288,19 @@ async function main(given: Arguments): Promise<number> {
         complain,
       });
     }
+    case "register": {
+      const { runRegistered } = await import("./cli/register.ts");
+      await using log = openLog({ ...given, logFormat: "auto" });
+      return await runRegistered(given, {
+        dir: fromHere(given.dir),
+        cwd: fromHere("."),
+        identify: (said) => learnHostFacts(saidOfHost({ host: undefined, ip: undefined }, said)),
+        clock: systemClock,
+        random: systemRandom,
+        log,
+        complain,
+      });
+    }
     case "plugin": {
       const { plugin } = await import("./cli/plugin.ts");
       return await plugin(given, { fromHere, clock: systemClock, print, complain });

@@ -1,5 +1,6 @@
 import { compareDiagnostics, type Diagnostic } from "../config/diagnostics.ts";
 import type { Role } from "../config/load.ts";
+import type { Desired } from "../config/desired.ts";
 import { takeDirectory } from "../config/pipeline.ts";
 import { systemClock } from "../kernel/clock.ts";
 import { SILENT } from "../kernel/logger.ts";
@@ -47,19 +48,23 @@ export async function validateDirectory(
   return { accepted, diagnostics: [...diagnostics, ...judged].toSorted(compareDiagnostics) };
 }
 
-/** Reads a config directory once and lets each plugin validate its part, for a command that speaks to registries alone. */
-export async function readDirectory(dir: string): Promise<Validated> {
+/**
+ * Reads a config directory once and lets each plugin validate its part, for a command that speaks to registries alone.
+ * What `edit` makes of it is validated in its place.
+ */
+export async function readDirectory(dir: string, edit?: (desired: Desired) => Desired): Promise<Validated> {
   await using balancerPlugins = makeBalancerPlugins({ log: SILENT });
-  const taken = await takeOnce(dir, { role: "run", balancerPlugins });
+  const taken = await takeOnce(dir, { role: "run", balancerPlugins, edit });
   return { accepted: taken.ok ? taken.accepted : undefined, diagnostics: taken.diagnostics };
 }
 
 async function takeOnce(
   dir: string,
-  { role, balancerPlugins, candidates }: {
+  { role, balancerPlugins, candidates, edit = (desired) => desired }: {
     readonly role: Role;
     readonly balancerPlugins: BalancerPlugins;
     readonly candidates?: ReadonlyMap<string, string> | undefined;
+    readonly edit?: ((desired: Desired) => Desired) | undefined;
   },
 ): ReturnType<typeof takeDirectory> {
   await using plugins = makePluginLoader({ log: SILENT });
@@ -73,7 +78,7 @@ async function takeOnce(
     loadPlugins: (desired) => plugins.load(desired, { dir, waitMs: Infinity }),
     readNameService,
     judge: (desired, given) =>
-      accept(desired, {
+      accept(edit(desired), {
         ...given,
         openBalancer: (use) => balancerPlugins.open(use),
         describe: describeWith(describer),

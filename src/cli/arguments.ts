@@ -8,6 +8,7 @@ import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
 import { formatStatusAddress, parseStatusAddress } from "../model/status_address.ts";
 import { nodesArguments } from "./nodes_arguments.ts";
 import { pluginArguments } from "./plugin_arguments.ts";
+import { registerArguments } from "./register_arguments.ts";
 import { converted, duration, storeArguments } from "./store_arguments.ts";
 import { storeCommandArguments } from "./store_command_arguments.ts";
 
@@ -173,6 +174,14 @@ is not so, 2 wrong usage.`,
     description: message`Asks the registry about CLUSTER as the writer does, and prints a line for each node; invalid \
 entries and the reasons go to standard error. No guard applies: it prints what the registry has now. Exit codes: 0 printed, 1 the registry did not answer, has no nodes \
 or fewer than --wait, 2 wrong usage.`,
+  }),
+  command("register", registerArguments(dir), {
+    brief: message`Keep a node registered while a command runs.`,
+    description:
+      message`Runs COMMAND and keeps ADDRESS registered in CLUSTER until it ends; SIGTERM, SIGINT and SIGHUP \
+are forwarded. Then deregisters the node and returns the status of COMMAND, 128 + n after signal n. While the registry is unreachable, COMMAND runs on and \
+the registration is retried. Exit codes of its own: 2 wrong usage, 125 the node cannot be registered as requested and COMMAND \
+was not started, 126 COMMAND cannot be run, 127 no such COMMAND.`,
   }),
   command("plugin", pluginArguments, {
     brief: message`Add plugins that do not ship, list, show, update and verify them.`,

@@ -12,7 +12,19 @@ import { parseTimeLimit } from "../store/time_limit.ts";
 export function converted<T>(
   read: (text: string) => T | undefined,
   { metavar, wanted, placeholder, format }: {
-    readonly metavar: "ADDRESS" | "ADDRESSES" | "CLUSTER" | "DURATION" | "NAME=PATH" | "PATH" | "TEMPLATE" | "TIME";
+    readonly metavar:
+      | "ADDRESS"
+      | "ADDRESSES"
+      | "CHECK"
+      | "CLUSTER"
+      | "DISCOVERY"
+      | "DURATION"
+      | "JSON"
+      | "NAME"
+      | "NAME=PATH"
+      | "PATH"
+      | "TEMPLATE"
+      | "TIME";
     readonly wanted: string;
     readonly placeholder: T;
     readonly format: (value: T) => string;

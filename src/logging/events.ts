@@ -209,6 +209,13 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     meaning: "a node of this host is deregistered",
     action: NOTHING,
   },
+  "registration.broken": {
+    level: "error",
+    fields: ["reason"],
+    meaning: "`lighthouse register`: an internal error; its command runs on, and the node is registered again",
+    action: "report it with its `reason`",
+    resolvedBy: "registration.registered",
+  },
   "registration.failed": {
     level: "warn",
     repeats: true,
