@@ -46,6 +46,13 @@ Deno.test("Portions names what it refuses when that changes, and each second nod
   assert.deepEqual([gone?.isSameRefused, gone?.added], [false, []]);
 });
 
+Deno.test("Portions leaves out a node whose address is a host name, and says that it is not resolved", () => {
+  const [whole] = said(new Portions("web").next(facts([node(1), node(2, "db.int")])));
+  const refused =
+    'Cannot use the node as ip must be an IPv4 or IPv6 address: current value is the unresolved host name "db.int"';
+  assert.deepEqual(whole?.snapshot.nodes, [{ refused }, node(1)]);
+});
+
 /** A host whose worker is a {@linkcode Portions} of one watch. */
 class Crossing {
   readonly heard: (readonly Node[])[] = [];

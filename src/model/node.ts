@@ -20,7 +20,7 @@ export interface Peer {
 export interface Node {
   /** The fully qualified name of its host. */
   readonly host: string;
-  /** Its address: IPv4 or IPv6 without brackets. */
+  /** Its address: IPv4 or IPv6 without brackets. A plugin resolves the host names that its registry has. */
   readonly ip: string;
   /** Where it listens. */
   readonly port: number;
@@ -82,7 +82,7 @@ export type ParsedNode =
 export function parseNode(value: unknown): ParsedNode {
   if (!isRecord(value)) return refuse("a node must be an object", value);
   const { host, ip, peer } = value;
-  if (typeof ip !== "string" || !(isIpv4(ip) || isIpv6(ip))) return refuse("ip must be an IPv4 or IPv6 address", ip);
+  if (typeof ip !== "string" || !(isIpv4(ip) || isIpv6(ip))) return refuseAddress("ip", ip);
   const port = parsePort(value.port);
   if (port === undefined) return refuse("port must be an integer from 1 to 65535", value.port);
   const name = host ?? ip;
@@ -103,7 +103,7 @@ export function parseNode(value: unknown): ParsedNode {
     return refuse("peer.name must be a host name", peer.name);
   }
   if (typeof peer.ip !== "string" || !(isIpv4(peer.ip) || isIpv6(peer.ip))) {
-    return refuse("peer.ip must be an IPv4 or IPv6 address", peer.ip);
+    return refuseAddress("peer.ip", peer.ip);
   }
   const peerPort = parsePort(peer.port ?? PEER_PORT);
   if (peerPort === undefined) return refuse("peer.port must be an integer from 1 to 65535", peer.port);
@@ -202,6 +202,17 @@ function isPlain(metadata: object): metadata is { readonly [key: string]: Json }
     return (Array.isArray(value) ? value : Object.values(value)).values().every((inner) => isJson(inner, levels - 1));
   };
   return isJson(metadata, METADATA_DEPTH_MAX);
+}
+
+/** Refuses an address; a host name in its place is yet to be resolved, by the plugin that reports the node. */
+function refuseAddress(key: string, value: unknown): ParsedNode {
+  const wanted = `${key} must be an IPv4 or IPv6 address`;
+  const isName = typeof value === "string" && isHostName(value) && /[a-z]/i.test(value);
+  if (!isName) return refuse(wanted, value);
+  return {
+    ok: false,
+    reason: `Cannot use the node as ${wanted}: current value is the unresolved host name ${quote(value)}`,
+  };
 }
 
 function refuse(wanted: string, value: unknown): ParsedNode {

@@ -54,6 +54,21 @@ Deno.test("parseNode() fills in what older tools leave out", () => {
   assert.deepEqual(parsed.node.peer, { name: "b", ip: "10.0.0.2", port: 1024 });
 });
 
+Deno.test.each([
+  { key: "ip", put: (ip: string) => ({ ...NODE, ip }) },
+  { key: "peer.ip", put: (ip: string) => ({ ...NODE, peer: { ...PEER, ip } }) },
+])("parseNode() says of a host name in $key that it is not resolved", ({ key, put }) => {
+  const parsed = parseNode(put("db.a.int"));
+  assert.deepEqual(parsed, {
+    ok: false,
+    reason:
+      `Cannot use the node as ${key} must be an IPv4 or IPv6 address: current value is the unresolved host name "db.a.int"`,
+  });
+  const digits = parseNode(put("10.0.0"));
+  assert.ok(!digits.ok);
+  assert.doesNotMatch(digits.reason, /host name/);
+});
+
 Deno.test("parseNode() leaves out what it does not know", () => {
   const parsed = parseNode({ ...NODE, extra: "server evil", peer: { ...PEER, extra: 1 } });
   assert.deepEqual(parsed, { ok: true, node: { ...NODE, peer: PEER } });

@@ -6,6 +6,7 @@ import {
   resolveService,
   UnresolvedError,
 } from "../../src/dns/resolver.ts";
+import { parseNode } from "../../src/model/node.ts";
 import { freePort } from "../support/free_port.ts";
 import { NameServer } from "../support/dnsmasq.ts";
 import { TempDir } from "../support/temp_dir.ts";
@@ -45,6 +46,16 @@ Deno.test("resolveHost() answers addresses of either family, behind an alias too
   });
   assert.deepEqual((await resolveHost("alias.test", "AAAA", options())).records, ["2001:db8::1"]);
   assert.equal((await resolveHost("big.test", "A", options())).records.length, 60);
+});
+
+Deno.test("a host name that a registry has for an address makes nodes once it is resolved, and none before", async () => {
+  const entry = { host: "web.test", ip: "web.test", port: 80, metadata: {} };
+  const unresolved = parseNode(entry);
+  assert.ok(!unresolved.ok);
+  assert.match(unresolved.reason, /ip must be .*: current value is the unresolved host name "web.test"$/);
+  const { records } = await resolveHost(entry.ip, "A", options());
+  const nodes = records.map((ip) => parseNode({ ...entry, ip }));
+  assert.deepEqual(nodes, [{ ok: true, node: { ...entry, ip: "192.0.2.1" } }]);
 });
 
 Deno.test("resolveHost() knows addresses, localhost and the hosts file without a server", async () => {
