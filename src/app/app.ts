@@ -13,7 +13,7 @@ import type { Parts } from "../status/status.ts";
 import { Watches } from "../membership/watches.ts";
 import type { BalancerEffects } from "../balance/effects.ts";
 import { Executor } from "../balance/executor.ts";
-import type { Applied } from "../balance/writer.ts";
+import type { Applied, WriterDecide } from "../balance/writer.ts";
 import { Announcement } from "./announcement.ts";
 import type { Identity } from "./host_facts.ts";
 import { Monitor } from "../reporter/monitor.ts";
@@ -69,6 +69,8 @@ export interface Machine {
   readonly threads: Threads;
   /** Makes what acts on a balancer. */
   readonly effects: () => BalancerEffects;
+  /** Decides for the writers of balancers; a simulation plants mistakes in it. */
+  readonly decide: WriterDecide;
   /** Where the last known members are kept. */
   readonly disk: Disk;
 }
@@ -211,6 +213,7 @@ export class App {
       meter,
       propagation,
       makeEffects,
+      decide: machine?.decide,
       plugins: this.#balancerPlugins,
       lastKnown: this.#lastKnown,
       onApplied: options.onApplied,

@@ -1,5 +1,5 @@
 import type { BalancerEffects } from "../balance/effects.ts";
-import { type Applied, Writer } from "../balance/writer.ts";
+import { type Applied, Writer, type WriterDecide } from "../balance/writer.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
@@ -31,6 +31,8 @@ export interface BalancersOptions {
   readonly plugins: Pick<BalancerPlugins, "end" | "keep">;
   /** Knows the members that were served last. */
   readonly lastKnown: Pick<LastKnown, "at" | "adopt">;
+  /** Decides for the writers, if not as usual. */
+  readonly decide?: WriterDecide | undefined;
   /** Called after each turn of a balancer's writer. */
   readonly onApplied?: ((balancer: string, applied: Applied) => void) | undefined;
   /** Called when a writer cannot go on. */
@@ -123,7 +125,7 @@ export class Balancers implements AsyncDisposable {
   }
 
   #begin(name: string, accepted: AcceptedBalancer): RunningBalancer {
-    const { clock, random, log, meter, propagation, onApplied, onFailure, makeEffects } = this.#options;
+    const { clock, random, log, meter, propagation, onApplied, onFailure, makeEffects, decide } = this.#options;
     const controller = new AbortController();
     const effects = meterEffects(makeEffects(), { balancer: name, clock, meter });
     propagation.begin(name);
@@ -135,6 +137,7 @@ export class Balancers implements AsyncDisposable {
       random,
       log: named(log.part("writer"), name),
       meter,
+      ...decide && { decide },
       onServed: (generation, clusters) => propagation.served(name, generation, clusters),
       onApplied: (applied) => {
         meter.observe("lighthouse_balancer_turn_duration_seconds", { balancer: name }, applied.tookMs / 1_000);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { MISTAKES } from "../../tests/support/mistaken_decide.ts";
 import { seededRandom } from "../kernel/random.ts";
 import type { BalancerSources, Seen, Step, Wanted } from "../plugin/contract.ts";
 import { compose, lastApplied, withoutOther } from "./acceptance.ts";
@@ -318,40 +319,7 @@ const events = fc.array(event, { maxLength: 25 });
 Deno.test("decide() keeps its promises whatever befalls the writer, and comes to rest with all that is good applied", () =>
   fc.assert(fc.property(events, (events) => live(events)), { numRuns: 300 }));
 
-/** Decides as it should, but for one mistake in the state. */
-function withMistake(change: (state: State, input: Input<number, number>, before: State) => Partial<State>) {
-  return ((state: State, input: Input<number, number>, circumstances: Parameters<typeof decide>[2]) => {
-    const answer = decide(state, input, circumstances);
-    return { ...answer, state: { ...answer.state, ...change(answer.state, input, state) } };
-  }) as unknown as typeof decide;
-}
-
-const MISTAKES: readonly (readonly [name: string, how: typeof decide])[] = [
-  ["forgets the rate of reloads", withMistake(({ pace }) => ({ pace: { ...pace, reloadAllowedAt: -Infinity } }))],
-  ["forgets what was rejected", withMistake(({ acceptance }) => ({ acceptance: { ...acceptance, whole: undefined } }))],
-  [
-    "never tries again what was rejected",
-    withMistake(({ acceptance }) => ({
-      acceptance: {
-        ...acceptance,
-        whole: acceptance.whole && { ...acceptance.whole, retryAt: Number.MAX_SAFE_INTEGER },
-      },
-    })),
-  ],
-  [
-    "forgets what was accepted",
-    withMistake(({ acceptance }) => ({ acceptance: { ...acceptance, accepted: undefined } })),
-  ],
-  ["looks once", withMistake(({ turn }) => turn === undefined ? { lookAt: Infinity } : {})],
-  ["loses the file that waits", withMistake(({ file }) => ({ file: { ...file, steps: [], dueAt: Infinity } }))],
-  [
-    "drops a desired state that comes",
-    withMistake((_, input, { next, desired }) => input.type === "wanted" && desired !== undefined ? { next } : {}),
-  ],
-  ["does not notice who serves", withMistake((_, __, { processes }) => ({ processes }))],
-];
-
-for (const [name, how] of MISTAKES) {
+for (const [name, how] of Object.entries(MISTAKES)) {
   Deno.test(`decide()'s promises bite: one that ${name} is found`, () => {
     const details = fc.check(fc.property(events, (events) => live(events, how)), { numRuns: 300 });
     assert(details.failed, "nothing was found");

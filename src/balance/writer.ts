@@ -29,6 +29,9 @@ import { standsBack } from "./waiting_file.ts";
 export type { Applied } from "./decide.ts";
 export type { Locate } from "./operator_log.ts";
 
+/** What decides for a writer. */
+export type WriterDecide = typeof decide;
+
 export interface WriterOptions<Config, ClusterConfig, Observed> {
   /** What the balancer is called: after its file, for there may be several of a kind. What its plugin is called if absent. */
   readonly name?: string;
@@ -48,6 +51,8 @@ export interface WriterOptions<Config, ClusterConfig, Observed> {
   /** Hears, at each look, which clusters the balancer is seen serving, and of which generation. */
   readonly onServed?: (generation: number | undefined, clusters: readonly WantedCluster[]) => void;
   readonly meter?: Meter;
+  /** Decides what to do; tests plant mistakes in it. */
+  readonly decide?: WriterDecide;
 }
 
 /** How often the balancer is looked at although nothing changed. */
@@ -70,6 +75,7 @@ export class Writer<Config, ClusterConfig, Observed> {
   readonly #effects: BalancerEffects;
   readonly #clock: Clock;
   readonly #random: Random;
+  readonly #decideBy: WriterDecide;
   readonly #onApplied: (applied: Applied) => void;
   readonly #onServed: NonNullable<WriterOptions<Config, ClusterConfig, Observed>["onServed"]>;
   readonly #told: OperatorLog;
@@ -90,7 +96,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     const { balancer, effects, clock, random, reconcileMs = RECONCILE_MS, meter = UNMETERED } = options;
     const { name = balancer.name, onApplied = () => {}, onServed = () => {} } = options;
     [this.#balancer, this.#effects, this.#clock, this.#random] = [balancer, effects, clock, random];
-    [this.#onApplied, this.#onServed] = [onApplied, onServed];
+    [this.#onApplied, this.#onServed, this.#decideBy] = [onApplied, onServed, options.decide ?? decide];
     const log = listen(options.log, (text) => this.#lastError = { text, atMs: clock.now() });
     this.#told = new OperatorLog(name, log, meter);
     const onEnd = () => this.#noteEnd();
@@ -157,7 +163,7 @@ export class Writer<Config, ClusterConfig, Observed> {
 
   /** Has a decision made: the one place where the state changes. */
   #decide(input: Input<Config, ClusterConfig>): Answer<Config, ClusterConfig> {
-    const answer = decide(this.#state, input, { now: this.#clock.now(), random: this.#random });
+    const answer = this.#decideBy(this.#state, input, { now: this.#clock.now(), random: this.#random });
     this.#state = answer.state;
     for (const report of answer.log) this.#told.tell(report);
     for (const news of answer.news) {

@@ -1,5 +1,7 @@
 import haproxy from "../../plugins/balancers/haproxy/mod.ts";
 import type { BalancerPlugin, Step, Wanted, WantedNode } from "../../src/plugin/contract.ts";
+import type { WriterDecide } from "../../src/balance/writer.ts";
+import { MISTAKES } from "../support/mistaken_decide.ts";
 import type { SimHostWorld } from "./sim_threads.ts";
 
 /** A bug to plant in a world, to see that it is found. */
@@ -10,6 +12,8 @@ export interface Bug {
   readonly found: RegExp;
   /** A balancer that decides wrongly. */
   readonly plugin?: BalancerPlugin;
+  /** A writer that decides wrongly. */
+  readonly decide?: WriterDecide;
   /** A discovery that is wrong. */
   readonly discovery?: NonNullable<SimHostWorld["bug"]>;
   /** How long the last verdict of a check stands while it cannot be made. */
@@ -112,7 +116,17 @@ export const BUGS: readonly Bug[] = [
     found: /no registry has said|the file is not what runs|but the file has/,
   },
   { name: "never looks again", looksOnce: true, found: /HAProxy serves|but the file has|the file is not/ },
+  mistake("forgets the rate of reloads", /two reloads are/),
+  mistake("looks once", /another weight|frontends are closed|HAProxy serves|but the file has/),
+  mistake("loses the file that waits", /but the file has|the file is not what runs/),
+  mistake("drops a desired state that comes", /HAProxy serves|no registry has said/),
+  mistake("does not notice who serves", /HAProxy serves|HAProxy does not run/),
 ];
+
+/** A writer that decides with a mistake. */
+function mistake(name: keyof typeof MISTAKES, found: RegExp): Bug {
+  return { name: `decides wrongly: it ${name}`, found, decide: MISTAKES[name] };
+}
 
 function reload(reason: string): Step {
   return { do: "reload", reason, listens: [], how: { run: ["haproxy"] } };

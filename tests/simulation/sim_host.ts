@@ -1,6 +1,7 @@
 import haproxy from "../../plugins/balancers/haproxy/mod.ts";
 import { App, type Role } from "../../src/app/app.ts";
 import type { BalancerEffects } from "../../src/balance/effects.ts";
+import type { WriterDecide } from "../../src/balance/writer.ts";
 import { SILENT } from "../../src/kernel/logger.ts";
 import type { BalancerPlugin } from "../../src/plugin/contract.ts";
 import { acceptedOf, SimConfigs, type Wish } from "./sim_config.ts";
@@ -35,6 +36,8 @@ export interface SimHostOptions {
   readonly readFile: (path: string) => string | undefined;
   /** The plugin that decides for it; one with a bug for canaries. */
   readonly plugin?: BalancerPlugin | undefined;
+  /** Decides for its writer; one with a bug for canaries. */
+  readonly decide?: WriterDecide | undefined;
   /** How long the last verdict of a check stands while it cannot be made; another one for canaries. */
   readonly unknownGraceMs?: number | undefined;
 }
@@ -58,7 +61,7 @@ export class SimHost {
 
   /** Begins a life. */
   start(): void {
-    const { role, world, effects, readFile, plugin = haproxy as never as BalancerPlugin } = this.#options;
+    const { role, world, effects, readFile, decide, plugin = haproxy as never as BalancerPlugin } = this.#options;
     const stop = new AbortController();
     const threads = new SimThreads(world);
     const configs = new SimConfigs();
@@ -77,6 +80,7 @@ export class SimHost {
         configs,
         threads,
         effects: () => mortal(effects, () => life.isDead),
+        ...decide && { decide },
         disk: {
           read: (path) =>
             Promise.try(() => readFile(path) ?? Promise.reject(new Deno.errors.NotFound("There is no such file"))),

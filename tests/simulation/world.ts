@@ -132,6 +132,7 @@ export class World implements AsyncDisposable {
           wish,
           effects: isWriter ? this.#watched(bug?.looksOnce === true) : undefined,
           plugin: bug?.plugin,
+          decide: bug?.decide,
           unknownGraceMs: bug?.unknownGraceMs,
           readFile: (path) => path === "/sim/cfg" ? this.haproxy.file : undefined,
         }),

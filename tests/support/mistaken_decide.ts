@@ -1,0 +1,39 @@
+/**
+ * Writers that decide as they should but for one mistake: what tests of a writer
+ * have to find.
+ *
+ * @module
+ */
+import { decide, type Input, type WriterState } from "../../src/balance/decide.ts";
+
+type State = WriterState<unknown, unknown>;
+
+/** Decides as it should, but changes the state after each decision. */
+function withMistake(
+  change: (after: State, input: Input<unknown, unknown>, before: State) => Partial<State>,
+): typeof decide {
+  return (state, input, circumstances) => {
+    const answer = decide(state, input, circumstances);
+    return { ...answer, state: { ...answer.state, ...change(answer.state, input, state) as Partial<typeof state> } };
+  };
+}
+
+/** Each by what it does wrong. */
+export const MISTAKES = {
+  "forgets the rate of reloads": withMistake(({ pace }) => ({ pace: { ...pace, reloadAllowedAt: -Infinity } })),
+  "forgets what was rejected": withMistake(({ acceptance }) => ({
+    acceptance: { ...acceptance, whole: undefined, clusters: new Map(), lines: new Map() },
+  })),
+  "never tries again what was rejected": withMistake(({ acceptance: { whole, ...acceptance } }) => ({
+    acceptance: { ...acceptance, whole: whole && { ...whole, retryAt: Number.MAX_SAFE_INTEGER } },
+  })),
+  "forgets what was accepted": withMistake(({ acceptance }) => ({
+    acceptance: { ...acceptance, accepted: undefined },
+  })),
+  "looks once": withMistake(({ turn }) => turn === undefined ? { lookAt: Infinity } : {}),
+  "loses the file that waits": withMistake(({ file }) => ({ file: { ...file, steps: [], dueAt: Infinity } })),
+  "drops a desired state that comes": withMistake((_, { type }, { next, desired }) =>
+    type === "wanted" && desired !== undefined ? { next } : {}
+  ),
+  "does not notice who serves": withMistake((_, __, { processes }) => ({ processes })),
+} as const satisfies Readonly<Record<string, typeof decide>>;
