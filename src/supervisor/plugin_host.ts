@@ -521,14 +521,17 @@ export class PluginHost implements AsyncDisposable {
       // Whatever a worker says shows that it lives: one that is busy need not be asked.
       const quietMs = this.#clock.now() - this.#heardMs;
       if (quietMs < everyMs && this.#missed === 0) return this.#schedulePing(everyMs - quietMs);
+      const askedMs = this.#clock.now();
       const answered = await this.call({ type: "ping" }, { deadlineMs: everyMs }).then(() => true, () => false);
       if (this.#dead !== undefined || this.#isStopping) return;
-      this.#missed = answered ? 0 : this.#missed + 1;
+      // What it has said meanwhile is an answer, too: a busy worker comes to its ping late.
+      const isAlive = answered || this.#heardMs > askedMs;
+      this.#missed = isAlive ? 0 : this.#missed + 1;
       if (this.#missed >= this.#heartbeatOptions.missesMax) {
         this.#fellSilent = true;
         return this.#die(`It answered none of ${this.#missed} pings`);
       }
-      this.#schedulePing(answered ? everyMs : 0);
+      this.#schedulePing(isAlive ? everyMs : 0);
     });
   }
 
