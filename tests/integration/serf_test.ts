@@ -110,7 +110,7 @@ Deno.test("a service is registered as a tag, drains, and is left to the session 
   assert.match((await one.tags()).web ?? "", /8002/);
   await old.session[Symbol.asyncDispose]();
   await has(web, "one.test 127.0.0.1:8002");
-  await writer.session.deregister("web", up(testNode(8002)), soon());
+  await next.session.deregister("web", up(testNode(8002)), soon());
   await has(web);
   assert.deepEqual([await one.tags(), web.snapshots.at(-1)?.exists], [{ role: "web" }, true]);
 });
