@@ -1,11 +1,13 @@
 import type { Clock } from "../kernel/clock.ts";
 import { delay } from "../kernel/delay.ts";
-import { isIpv6, parseEndpoint } from "../model/endpoint.ts";
+import { type HostPort, isHostName, isIpv4, isIpv6, parseEndpoint } from "../model/endpoint.ts";
 import { findListeners, findSocketOwners, type TcpListener } from "../system/listeners.ts";
-import { readStats } from "../system/processes.ts";
+import { look, readStats, SlowLookError } from "../system/processes.ts";
 
 /** How long an address may be taken by who is about to let it go, and how often it is tried. */
 const RELEASE_MS = 1_000, RELEASE_POLL_MS = 50;
+/** How long a name may take to resolve: a reload that fails costs little more. */
+const RESOLVE_MS = 500;
 
 /** Why a balancer cannot listen at an address. */
 export interface TakenAddress {
@@ -34,7 +36,8 @@ export async function findTakenAddress(
 ): Promise<TakenAddress | undefined> {
   const listeners = endpoints.length === 0 ? [] : await findListeners();
   for (const endpoint of endpoints) {
-    const address = parseEndpoint(endpoint);
+    const asked = parseEndpoint(endpoint);
+    const address = asked && await resolve(asked);
     if (address === undefined) continue;
     const near = listeners?.filter(({ port }) => port === address.port) ?? [];
     const met = near.filter(({ host }) => meets(host, address.host));
@@ -48,6 +51,22 @@ export async function findTakenAddress(
     return { endpoint, why: `${why}${both}` };
   }
   return undefined;
+}
+
+/**
+ * Resolves a name as the C library does, which HAProxy asks too and of which it
+ * takes the first address. `undefined` if that takes long, or nobody can be
+ * asked: the balancer itself says then whether it can bind.
+ */
+async function resolve({ host, port }: HostPort): Promise<HostPort | undefined> {
+  if (isIpv4(host) || isIpv6(host)) return { host, port };
+  if (!isHostName(host)) return undefined;
+  const output = await look("getent", ["ahosts", host], { deadlineMs: RESOLVE_MS }).catch((error) => {
+    if (error instanceof SlowLookError) return "";
+    throw error;
+  });
+  const [first = ""] = output.split(/\s/);
+  return isIpv4(first) || isIpv6(first) ? { host: first, port } : undefined;
 }
 
 /** Whether two sockets of one port get in each other's way: the same address, or all of its family. */

@@ -35,6 +35,18 @@ Deno.test("findTakenAddress() names who shares a port with everybody, at whichev
   }
 });
 
+Deno.test("findTakenAddress() resolves a name as HAProxy does, and passes over one that nobody knows", async () => {
+  // Whichever of the two `localhost` stands for first.
+  using v4 = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = v4.addr;
+  using _v6 = Deno.listen({ hostname: "::1", port });
+  const endpoint = `localhost:${port}`;
+  const why = `address already in use (held by deno, pid ${Deno.pid})`;
+  assert.deepEqual(await find(endpoint), { endpoint, why });
+  assert.equal(await find(endpoint, { own: [Deno.pid] }), undefined);
+  for (const name of ["nobody.invalid", "-h", "a b"]) assert.equal(await find(`${name}:${port}`), undefined);
+});
+
 Deno.test("findTakenAddress() takes what own processes hold for free, as they hand it over", async () => {
   using held = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   assert.equal(await find(`0.0.0.0:${held.addr.port}`, { own: [Deno.pid] }), undefined);

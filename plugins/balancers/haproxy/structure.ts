@@ -1,5 +1,5 @@
 import type { Endpoint } from "../../../mod.ts";
-import { formatEndpoint, isIpv4, isIpv6, isPort } from "../../../src/model/endpoint.ts";
+import { formatEndpoint, isHostName, isIpv4, isIpv6, isPort } from "../../../src/model/endpoint.ts";
 import { clusterOfFrontend } from "./frontend_names.ts";
 import { twinOf } from "./panic.ts";
 import { PEERS_SECTION } from "./peers.ts";
@@ -106,12 +106,12 @@ function listeners(text: string): ReadonlySet<Endpoint> {
 
 /**
  * Reads an address to bind to, where the last colon stands before the port; no
- * host means all of IPv4. A name is passed over, for to resolve it takes time.
+ * host means all of IPv4. A name is passed over where a family is asked for besides.
  */
 function plainEndpoint(address: string): Endpoint | undefined {
   const match = /^(.*):([0-9]{1,5})$/.exec(address.replace(/^ipv[46]@/, ""));
   if (match === null || !isPort(Number(match[2]))) return undefined;
   const host = (match[1] as string).replace(/^\[(.*)\]$/, "$1").replace(/^\*?$/, "0.0.0.0");
-  if (!isIpv4(host) && !isIpv6(host)) return undefined;
+  if (!isIpv4(host) && !isIpv6(host) && (address.includes("@") || !isHostName(host))) return undefined;
   return formatEndpoint({ host, port: Number(match[2]) });
 }

@@ -21,7 +21,13 @@ const after = render(wantedOf({
   },
   clusters: [
     { name: "web", meta_cluster: "api", haproxy: { port: 8000, acl: "path_beg /web", backend: ["mode tcp"] } },
-    { name: "new", haproxy: { port: 8002, frontend: ["bind 10.0.0.7:8003,*:8004", "bind :8010-8020"] } },
+    {
+      name: "new",
+      haproxy: {
+        port: 8002,
+        frontend: ["bind 10.0.0.7:8003,*:8004", "bind :8010-8020", "bind web.int:8021,ipv4@web.int:8022,fd@3:8023"],
+      },
+    },
     { name: "quiet", haproxy: { port: 8005 } },
   ],
 })).text;
@@ -42,6 +48,7 @@ Deno.test("newListeners() tells the plain addresses that only the second text li
     "127.0.0.1:8005",
     "127.0.0.1:8888",
     "[::1]:1100",
+    "web.int:8021",
   ]);
 });
 
