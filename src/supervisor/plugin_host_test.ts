@@ -430,7 +430,7 @@ Deno.test.each([
     if (ping === "+" && asked?.type === "ping") forged.say({ type: "ack", seq: asked.seq });
     else {
       forged.clock.advance(1_000);
-      if (ping === "s") forged.say({ type: "connection", state: "connected", detail: "" });
+      if (ping === "s") forged.say({ type: "log", instance: "", level: "debug", message: "busy" });
       forged.clock.advance(4_000);
     }
     await settled();
