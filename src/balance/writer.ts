@@ -259,7 +259,11 @@ export class Writer<Config, ClusterConfig, Observed> {
     if (step === undefined || before === undefined || outcomes.some(({ ok }) => !ok)) {
       return { outcomes, birth: undefined };
     }
-    const takeover = await this.#serving.awaitTakeover(step, before, signal);
+    const takeover = await this.#serving.awaitTakeover(step, before, signal).catch((error) => {
+      if (!signal.aborted) throw error;
+    });
+    // The writer ends meanwhile: what was done is noted all the same.
+    if (takeover === undefined) return { outcomes, birth: undefined };
     const atMs = this.#clock.now();
     const commands: readonly CommandStep[] = takeover.ok && step.do === "reload" ? step.then ?? [] : [];
     const replayed = commands.length === 0 ? [] : await this.#effects.execute(commands, sources, this.#ending.signal);

@@ -767,6 +767,22 @@ Deno.test("Writer breaks off what is in flight two seconds after its end was ask
   assert.equal(bench.clock.pending, 0);
 });
 
+Deno.test("Writer logs a reload though it ends before another process has taken over", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { port: 8000, nodes: [A] } }));
+  await bench.pass(3_000);
+  bench.forget();
+  bench.model.before = (step) => {
+    if (step.do === "reload") void bench.stop();
+    return Promise.resolve();
+  };
+  await bench.put(wants({ web: { port: 8001, nodes: [A] } }));
+  await bench.stop();
+  assert.deepEqual(bench.steps, ["install", "reload"]);
+  assert.equal(bench.count("balancer.reloaded"), 1);
+  assert.equal(bench.standing.reloads, 1);
+});
+
 Deno.test("Writer leaves no timer behind when it ends", async () => {
   const bench = new Bench();
   await bench.put(wants({ web: { nodes: [A] } }));
