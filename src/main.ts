@@ -301,6 +301,21 @@ async function main(given: Arguments): Promise<number> {
         complain,
       });
     }
+    case "bridge": {
+      const { bridge } = await import("./cli/bridge.ts");
+      await using log = openLog({ ...given, logFormat: "auto" });
+      const stop = new AbortController();
+      using _signals = stopOnSignals(stop);
+      return await bridge(given, {
+        dir: fromHere(given.dir),
+        clock: systemClock,
+        random: systemRandom,
+        log: log.part("bridge"),
+        signal: stop.signal,
+        print,
+        complain,
+      });
+    }
     case "plugin": {
       const { plugin } = await import("./cli/plugin.ts");
       return await plugin(given, { fromHere, clock: systemClock, print, complain });

@@ -93,6 +93,12 @@ export class RegistryConnection implements AsyncDisposable {
     return this.#fleet.call(this.#key, request, options);
   }
 
+  /** Ends without closing the session: what it registered stays until the session or lease runs out. */
+  async abandon(): Promise<void> {
+    this.#cancelWatch();
+    await this.#fleet.abandon();
+  }
+
   /** Closes the session, which deregisters what it had registered. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#cancelWatch();

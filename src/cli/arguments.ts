@@ -6,6 +6,7 @@ import { argument, command, constant, option } from "@optique/core/primitives";
 import { choice, integer, string, type ValueParser } from "@optique/core/valueparser";
 import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
 import { formatStatusAddress, parseStatusAddress } from "../model/status_address.ts";
+import { bridgeArguments } from "./bridge_arguments.ts";
 import { nodesArguments } from "./nodes_arguments.ts";
 import { pluginArguments } from "./plugin_arguments.ts";
 import { registerArguments } from "./register_arguments.ts";
@@ -182,6 +183,13 @@ or fewer than --wait, 2 wrong usage.`,
 are forwarded. Then deregisters the node and returns the status of COMMAND, 128 + n after signal n. While the registry is unreachable, COMMAND runs on and \
 the registration is retried. Exit codes of its own: 2 wrong usage, 125 the node cannot be registered as requested and COMMAND \
 was not started, 126 COMMAND cannot be run, 127 no such COMMAND.`,
+  }),
+  command("bridge", bridgeArguments(dir), {
+    brief: message`Make one registry have the nodes of another.`,
+    description:
+      message`Compares two clusters by address and prints + for a node that the target lacks, - for one that \
+--remove-others removes, = for one of others that stays. Changes nothing without --write. The guards of the source's cluster apply, an empty source \
+changes nothing, and the target is never emptied. Exit codes: 0 printed, or ended by a signal; 1 a registry did not answer, or the source has no nodes; 2 wrong usage.`,
   }),
   command("plugin", pluginArguments, {
     brief: message`Add plugins that do not ship, list, show, update and verify them.`,

@@ -102,6 +102,20 @@ Deno.test.each([
       run: ["sh", "-c", "--ttl"],
     },
   },
+  {
+    line: "bridge DIR --from zookeeper/web --to etcd/web --write --watch",
+    then: {
+      command: "bridge",
+      dir: "DIR",
+      from: { discovery: "zookeeper", cluster: "web" },
+      to: { discovery: "etcd", cluster: "web" },
+      write: true,
+      watch: true,
+      removeOthers: false,
+      timeoutMs: 10_000,
+      logLevel: "info",
+    },
+  },
   { line: "writer DIR --ip ::1", then: { command: "writer", ...DAEMON, ip: "::1" } },
   {
     line: "check DIR --no-resolve --file services/web.yaml=/tmp/a=b --file host.yml=c",
@@ -198,6 +212,7 @@ Deno.test.each([
     "register DIR etcd web a.int:80 -- a",
   ],
   ...["register DIR ../etcd web 10.0.0.5:80 -- a", "register DIR etcd web 10.0.0.5:80 --check http:uri -- a"],
+  ...["bridge DIR", "bridge DIR --from etcd --to file/web", "bridge DIR --from etcd/../web --to file/web"],
   "check DIR --file services/web=/tmp/a",
   "check DIR --file plugins/a.yaml=/tmp/a",
   "check DIR --file ../a.yaml=/tmp/a",

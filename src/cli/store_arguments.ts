@@ -18,6 +18,7 @@ export function converted<T>(
       | "CHECK"
       | "CLUSTER"
       | "DISCOVERY"
+      | "DISCOVERY/CLUSTER"
       | "DURATION"
       | "JSON"
       | "NAME"

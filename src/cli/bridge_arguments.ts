@@ -1,0 +1,50 @@
+import { object } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { withDefault } from "@optique/core/modifiers";
+import type { Parser } from "@optique/core/parser";
+import { constant, option } from "@optique/core/primitives";
+import { choice } from "@optique/core/valueparser";
+import { isName } from "../config/schema_words.ts";
+import type { BridgeEnd } from "./bridge.ts";
+import { answerTimeout } from "./nodes_arguments.ts";
+import { converted } from "./store_arguments.ts";
+
+const end = converted<BridgeEnd>((text) => {
+  const [discovery = "", cluster = "", ...rest] = text.split("/");
+  return isName(discovery) && isName(cluster) && rest.length === 0 ? { discovery, cluster } : undefined;
+}, {
+  metavar: "DISCOVERY/CLUSTER",
+  wanted: "a file of discovery/ and a cluster, such as zookeeper/web",
+  placeholder: { discovery: "", cluster: "" },
+  format: ({ discovery, cluster }) => `${discovery}/${cluster}`,
+});
+
+/** What `bridge` takes. */
+export const bridgeArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
+  object({
+    command: constant("bridge" as const),
+    dir,
+    from: option("--from", end, { description: message`The cluster that is read.` }),
+    to: option("--to", end, { description: message`The cluster that gets its nodes.` }),
+    write: withDefault(
+      option("--write", { description: message`Carry it out; else it is only printed. Needs --watch.` }),
+      false,
+    ),
+    watch: withDefault(
+      option("--watch", { description: message`Go on with each change, until SIGTERM or SIGINT.` }),
+      false,
+    ),
+    removeOthers: withDefault(
+      option("--remove-others", {
+        description: message`Remove nodes from the target that the source lacks, whoever registered them.`,
+      }),
+      false,
+    ),
+    timeoutMs: answerTimeout,
+    logLevel: withDefault(
+      option("--log-level", choice(["debug", "info", "warning", "error"], { metavar: "LEVEL" }), {
+        description: message`How much to log, on standard error.`,
+      }),
+      "info" as const,
+    ),
+  });
