@@ -74,6 +74,15 @@ export async function bridge(given: BridgeArguments, options: BridgeCommandOptio
     if (text !== "") print(text);
   };
   let isShown = false;
+  const troubles = new Map<BridgeEnd, string | undefined>();
+  const report = (end: BridgeEnd, trouble: string | undefined) => {
+    if (trouble === troubles.get(end)) return;
+    troubles.set(end, trouble);
+    const name = `${end.discovery}/${end.cluster}`;
+    complain(
+      trouble === undefined ? `${name}: connected again` : `${name}: registry unreachable, still watching: ${trouble}`,
+    );
+  };
   await using running = new Bridge({
     source: source.source,
     target: target.source,
@@ -85,7 +94,10 @@ export async function bridge(given: BridgeArguments, options: BridgeCommandOptio
     log,
     onState(state) {
       if (state.source !== undefined && state.target !== undefined) heard.resolve();
-      if (isShown) show(state);
+      if (!isShown) return;
+      show(state);
+      report(from, state.trouble.source);
+      report(to, state.trouble.target);
     },
   });
   using late = deadline(timeoutMs, { clock, signal });

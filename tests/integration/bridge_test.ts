@@ -47,18 +47,35 @@ Deno.test("bridge prints what would change and changes nothing; with --write it 
   await eventually("a node that left is deregistered", async () => await portsIn(etcd) === "8002");
   await kazoo.write("put", znode(8003), await kazoo.payload(8003));
   await eventually("a new node is registered", async () => await portsIn(etcd) === "8002,8003");
-  await kazoo.ask("delete", { path: znode(8002) });
-  await eventually("one node is left", async () => await portsIn(etcd) === "8003");
-  await kazoo.ask("delete", { path: znode(8003) });
-  await eventually(
-    "the empty source is reported",
-    () => running.output.includes("has no nodes; etcd/web is left as it is"),
-  );
-  assert.equal(await portsIn(etcd), "8003");
   await zookeeper.kill();
+  await eventually("the loss is reported", () => /zookeeper\/web: registry unreachable, still/.test(running.log));
+  assert.equal(await portsIn(etcd), "8002,8003", "an unreachable source changes nothing");
   running.kill("SIGTERM");
   assert.equal(await running.ended(), 0);
-  assert.equal(await portsIn(etcd), "8003", "what it registered stays for a successor");
+  assert.equal(await portsIn(etcd), "8002,8003", "what it registered stays for a successor");
+});
+
+Deno.test("bridge never empties its target: an empty source changes nothing", async () => {
+  await using etcd = await Etcd.start();
+  await using host = new TestHost();
+  await host.configure();
+  await host.write("discovery/etcd", { endpoints: [etcd.address] });
+  const [one, two] = [8001, 8002].map((port) => host.dir.file(`registry/web/a.test:${port}.json`)) as [string, string];
+  for (const [path, port] of [[one, 8001], [two, 8002]] as const) {
+    await host.dir.write(
+      path.slice(host.dir.path.length + 1),
+      JSON.stringify({ host: "a.test", ip: "127.0.0.1", port }),
+    );
+  }
+  const ends = ["--from", "file/web", "--to", "etcd/web"];
+  await using running = Lighthouse.startCommand(["bridge", host.configDir, ...ends, "--write", "--watch"]);
+  await eventually("the target has both nodes", async () => await portsIn(etcd) === "8001,8002");
+  await Deno.remove(one);
+  await eventually("the node that left is deregistered", async () => await portsIn(etcd) === "8002");
+  await Deno.remove(two);
+  await eventually("the guard holds the loss", () => running.log.includes("cluster.held"));
+  await eventually("the empty source is reported", () => running.output.includes("etcd/web is left as it is"));
+  assert.equal(await portsIn(etcd), "8002");
 });
 
 Deno.test("bridge reports an unreachable registry and a command line that cannot be carried out", async () => {
