@@ -315,7 +315,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "skeleton/files",
-    files: /^src\/skeleton\/(?:balancer|check|discovery)\//,
+    files: /^src\/skeleton\/(?:balancer|check|discovery|notifier)\//,
     imports: [],
     types: ["mod"],
   },

@@ -84,7 +84,7 @@ usage.`,
     object({
       command: constant("plugin" as const),
       action: constant("new" as const),
-      kind: argument(choice(["check", "discovery", "balancer"], { metavar: "KIND" }), {
+      kind: argument(choice(["check", "discovery", "balancer", "notifier"], { metavar: "KIND" }), {
         description: message`What it is to be.`,
       }),
       name: argument(entry, { description: message`What it calls itself: lower case letters, digits and _.` }),
@@ -117,7 +117,7 @@ usage.`,
       live: withDefault(
         option("--live", {
           description:
-            message`For a discovery: a registry answers where the config says; one that registers nodes writes to it.`,
+            message`For a discovery or a notifier: a server answers where the config says, and may be written to.`,
         }),
         false,
       ),

@@ -4,6 +4,7 @@ import { openBalancer } from "../conformance/balancer_in_worker.ts";
 import { balancerRules } from "../conformance/balancer_rules.ts";
 import { checkRules, findTransport } from "../conformance/check_rules.ts";
 import { discoveryRules, findCapabilities } from "../conformance/discovery_rules.ts";
+import { notifierRules } from "../conformance/notifier_rules.ts";
 import { BrokenRule, type Rule } from "../conformance/rule.ts";
 import { formatDiagnostic } from "../config/diagnostics.ts";
 import { Source } from "../config/source.ts";
@@ -100,6 +101,11 @@ async function rulesFor(
       const advice = "--live says that one answers where the example config says";
       return withAdvice(discoveryRules({ ...tested, capabilities }), advice);
     }
+    case "notifier":
+      return withAdvice(
+        notifierRules({ ...subject, example, isLive: live }),
+        "--live says that one answers where the example config says",
+      );
     default: {
       const opened = await openBalancer(subject, { example, section });
       if ("functions" in opened) stack.use(opened);

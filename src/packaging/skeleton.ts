@@ -7,7 +7,7 @@
  * @module
  */
 
-const SKELETONS = ["balancer", "check", "discovery"] as const;
+const SKELETONS = ["balancer", "check", "discovery", "notifier"] as const;
 /** The contract, and the nouns that it speaks of. */
 const CONTRACT = "src/plugin/contract.ts";
 const NOUNS = {

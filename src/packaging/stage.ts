@@ -64,7 +64,7 @@ export async function pinnedDeno(): Promise<string> {
 /** Whether a file is for developers alone. */
 function isForDevelopers(path: string): boolean {
   return path.endsWith("_test.ts") || path.startsWith("src/packaging/") ||
-    /^src\/skeleton\/(?:balancer|check|discovery)\//.test(path);
+    /^src\/skeleton\/(?:balancer|check|discovery|notifier)\//.test(path);
 }
 
 /** Copies a file, or a folder with all that is in it. */

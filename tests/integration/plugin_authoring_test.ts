@@ -12,7 +12,7 @@ import { TempDir } from "../support/temp_dir.ts";
 import balancer from "../../src/skeleton/balancer/mod.ts";
 import { Registry } from "../../src/skeleton/discovery/registry.ts";
 
-const KINDS = ["check", "discovery", "balancer"] as const;
+const KINDS = ["check", "discovery", "balancer", "notifier"] as const;
 
 async function deno(...args: readonly string[]): Promise<CliResult> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -127,6 +127,39 @@ Deno.test("plugin test --live holds a read-only discovery against the rules of i
   );
   assert.equal(bad.code, 1, bad.stdout);
   assert.match(bad.stdout, /^FAIL {2}survives a registry .*: It told no members of a cluster that has some/m);
+});
+
+Deno.test("the skeleton of a notifier keeps every rule where a server takes events", async () => {
+  await using dir = new TempDir("lighthouse-author-");
+  const taken: unknown[] = [];
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    taken.push(...await request.json());
+    return new Response(null, { status: 204 });
+  });
+  const example = await dir.write("example.yaml", `address: 127.0.0.1:${server.addr.port}\n`);
+  const { code, stdout } = await runCli([
+    "plugin",
+    "test",
+    "src/skeleton/notifier/mod.ts",
+    "--example",
+    example,
+    "--live",
+  ]);
+  assert.equal(code, 0, stdout);
+  assert.match(stdout, /^7 ok, 0 failed, 0 skipped$/m);
+  assert.equal(taken.length, 4, "twice two events");
+});
+
+Deno.test("plugin test finds a notifier that does not listen to its signal", async () => {
+  await using dir = new TempDir("lighthouse-author-");
+  const text = (await Deno.readTextFile(new URL("../../src/skeleton/notifier/mod.ts", import.meta.url)))
+    .replace("body: JSON.stringify(events), signal }", "body: JSON.stringify(events) }");
+  const { code, stdout } = await runCli(["plugin", "test", await dir.write("mod.ts", text)]);
+  assert.equal(code, 1, stdout);
+  assert.match(
+    stdout,
+    /^FAIL {2}is given up when its deadline is over.*: It did not end when its signal was aborted$/m,
+  );
 });
 
 Deno.test("the skeleton of a balancer keeps the rules of its functions", async (t) => {
