@@ -248,7 +248,9 @@ export class Executor implements BalancerEffects, Disposable {
   ): Promise<readonly StepOutcome[]> {
     const began = performance.now();
     try {
-      if (sources.kind === "files" || sources.contact.by !== "commands") throw new Error("it takes no commands");
+      if (sources.kind === "files" || sources.contact.by !== "commands") {
+        throw new Error("the balancer takes no commands");
+      }
       using connection = await this.#connect(sources.contact, signal);
       const answers = await connection.ask(steps.map((step) => step.command));
       const tookMs = performance.now() - began;
@@ -347,7 +349,7 @@ export class Executor implements BalancerEffects, Disposable {
 
   /** Sends a signal to a process of the balancer's program, and to no other. */
   async #signal({ signal, pid }: { readonly signal: Signal; readonly pid: number }, sources: BalancerSources) {
-    if (sources.kind === "files") throw new Error(`process ${pid} is none of its own`);
+    if (sources.kind === "files") throw new Error(`process ${pid} is not the balancer's`);
     await verifyProgram(pid, sources.program);
     Deno.kill(pid, signal);
   }

@@ -40,7 +40,7 @@ export class Supervision implements Disposable {
   async have(step: Supervise, { children = [] }: BalancerSources, signal: AbortSignal): Promise<void> {
     const { name, run, endsWithWriter = false } = step;
     const child = children.find((child) => child.name === name);
-    if (child === undefined) throw new Error(`its sources have no child process ${JSON.stringify(name)}`);
+    if (child === undefined) throw new Error(`no child process ${JSON.stringify(name)} in its sources`);
     const [there] = await findSupervised([child]);
     if (there !== undefined && isSame(there.run, run)) return;
     if (there !== undefined) await end(there, signal);

@@ -85,7 +85,7 @@ export function describeStep(step: Step): string {
     case "notify":
       return `notify (${step.reason}): ${step.run.join(" ")}`;
     case "supervise":
-      return `${step.run.length === 0 ? "end" : "have"} child process ${step.name} (${step.reason}): ${
+      return `${step.run.length === 0 ? "stop" : "run"} child process ${step.name} (${step.reason}): ${
         step.run.join(" ")
       }`;
   }

@@ -221,7 +221,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
         const isEmpty = (started: Started) => portsSaid(started).some((ports) => ports.length === 0);
         must(
           !isEmpty(writer) || isEmpty(direct),
-          "It told no members of a cluster that has some: out of reach is not empty",
+          "It reports no members of a cluster that has some: unreachable is not empty",
         );
       },
       addressless,

@@ -45,7 +45,7 @@ const ALIASES_MAX = 16;
 export function encodeQuestion(id: number, name: string, type: RecordType): Uint8Array {
   const labels = name === "" ? [] : name.split(".");
   if (name.length > 253 || labels.some((label) => label.length < 1 || label.length > 63)) {
-    throw new RangeError(`Cannot ask for ${JSON.stringify(name.slice(0, 260))}: it is no domain name`);
+    throw new RangeError(`Cannot ask for ${JSON.stringify(name.slice(0, 260))}: want a domain name`);
   }
   const encoder = new TextEncoder();
   const question = labels.flatMap((label) => [label.length, ...encoder.encode(label)]);
@@ -63,14 +63,14 @@ export function decodeAnswer(
   const [answered, flags, questions] = [reader.u16(), reader.u16(), reader.u16()];
   const [answers, authorities] = [reader.u16(), reader.u16()];
   reader.u16();
-  if (answered !== id || (flags & 0x8000) === 0) throw new SyntaxError("it is no answer to the question");
+  if (answered !== id || (flags & 0x8000) === 0) throw new SyntaxError("the message does not answer the query");
   const rcode = flags & 0x0f;
   // Some servers that refuse repeat no question.
-  if (questions > 1 || (questions === 0 && rcode === 0)) throw new SyntaxError("it answers another question");
+  if (questions > 1 || (questions === 0 && rcode === 0)) throw new SyntaxError("the message answers another query");
   if (questions === 1) {
     const [asked, asType, asClass] = [reader.name(), reader.u16(), reader.u16()];
     if (!isSame(asked, name) || asType !== RECORD_TYPES[type] || asClass !== IN) {
-      throw new SyntaxError("it answers another question");
+      throw new SyntaxError("the message answers another query");
     }
   }
   if (rcode !== 0 && rcode !== 3) return { rcode, addresses: [], services: [], ttlSeconds: undefined };
@@ -90,7 +90,7 @@ export function decodeAnswer(
     found.flatMap(({ srv }) => srv ?? []),
   ];
   if (addresses.length + services.length > 0) ttls.push(...found.map(({ ttl }) => ttl));
-  else if (found.length > 0) throw new SyntaxError("it has no usable record among its records");
+  else if (found.length > 0) throw new SyntaxError("no usable record in the answer");
   else if (negative?.minimum !== undefined) ttls.push(Math.min(negative.ttl, negative.minimum));
   else ttls.length = 0;
   return { rcode, addresses, services, ttlSeconds: ttls.length === 0 ? undefined : Math.min(...ttls) };
@@ -122,7 +122,7 @@ class Reader {
 
   u8(): number {
     const byte = this.#bytes[this.#at++];
-    if (byte === undefined) throw new SyntaxError("it ends too early");
+    if (byte === undefined) throw new SyntaxError("the message ends early");
     return byte;
   }
 
@@ -144,16 +144,16 @@ class Reader {
       if (size === 0) break;
       if (size >= 0xc0) {
         const target = (size & 0x3f) << 8 | this.u8();
-        if (target >= limit) throw new SyntaxError("a name in it points forwards");
+        if (target >= limit) throw new SyntaxError("a compressed name points forward");
         // A chain through all of a long message, once for each record, would keep a core busy for seconds.
         if (++pointers > POINTERS_MAX) throw new SyntaxError("a name in it has too many pointers");
         end ??= this.#at;
         limit = this.#at = target;
         continue;
       }
-      if (size > 63) throw new SyntaxError("a name in it has a part that is too long");
+      if (size > 63) throw new SyntaxError("a label of a name is longer than 63 bytes");
       length += size + 1;
-      if (length > 255) throw new SyntaxError("a name in it is too long");
+      if (length > 255) throw new SyntaxError("a name is longer than 255 bytes");
       const label = Array.from({ length: size }, () => this.u8());
       labels.push(String.fromCharCode(...label));
     }
@@ -165,11 +165,11 @@ class Reader {
   record(): AnyRecord {
     const [owner, type, kind, ttl, length] = [this.name(), this.u16(), this.u16(), this.u32(), this.u16()];
     const end = this.#at + length;
-    if (end > this.#bytes.length) throw new SyntaxError("it ends too early");
+    if (end > this.#bytes.length) throw new SyntaxError("the message ends early");
     // A time above 2^31 counts as none (RFC 2181).
     const base = { owner, type, ttl: ttl > 0x7fff_ffff ? 0 : ttl };
     const data = kind === IN ? this.#data(type, length) : {};
-    if (this.#at > end) throw new SyntaxError("a record in it is longer than it says");
+    if (this.#at > end) throw new SyntaxError("a record exceeds its stated length");
     this.#at = end;
     return { ...base, ...data };
   }

@@ -132,7 +132,7 @@ async function ask(
       if (signal.aborted) break;
     }
   }
-  throw new UnresolvedError(`Cannot resolve ${type} ${name}: ${failures.join("; ") || "there is no name server"}`);
+  throw new UnresolvedError(`Cannot resolve ${type} ${name}: ${failures.join("; ") || "no name server is configured"}`);
 }
 
 /** Asks over TCP (RFC 7766): by UDP would need a permission to listen. */
@@ -142,7 +142,7 @@ async function askServer(
   { server, signal }: { readonly server: string; readonly signal: AbortSignal },
 ): Promise<Answer> {
   const address = parseEndpoint(server);
-  if (address === undefined) throw new TypeError("it is no address of a name server");
+  if (address === undefined) throw new TypeError("not the address of a name server");
   const question = encodeQuestion(QUESTION_ID, name, type);
   using connection = await connectTcp(address, signal);
   const exchange = async () => {

@@ -709,8 +709,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "discovery.history_lost": {
     level: "warn",
     fields: ["worker", "path", "instance", "version"],
-    meaning: "an instance of the store does not know `version`: nodes that it lacks are held for one lease",
-    action: "nothing, if the store was restored or emptied on purpose",
+    meaning: "the history of the registry does not follow `version`: nodes that it lacks are held for one lease",
+    action: "nothing, if the registry was restored or emptied on purpose",
   },
 
   // The store.

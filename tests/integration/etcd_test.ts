@@ -412,7 +412,7 @@ Deno.test("an etcd that was restored from an older backup has another epoch, and
   assert.equal(new Set(epochs).size, 2);
   assert.notEqual(epochs[0], epochs[1], "the one that lacks a node is of another epoch");
   assert.equal(web.snapshots[1]?.leaseMs, 3_000);
-  assert.ok(writer.context.lines.some((line) => /^warn etcd has lost its history/.test(line)));
+  assert.ok(writer.context.lines.some((line) => /^warn Registry history lost/.test(line)));
 });
 
 Deno.test("an etcd that was emptied does not have the cluster, of another epoch", async () => {

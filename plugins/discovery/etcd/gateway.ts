@@ -154,7 +154,7 @@ function jsonOf(path: string, { status, text }: HttpAnswer): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new MalformedAnswerError("The answer is none of etcd, which answers JSON");
+    throw new MalformedAnswerError("Invalid answer from etcd: it must be JSON");
   }
 }
 

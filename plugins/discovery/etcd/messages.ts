@@ -101,7 +101,9 @@ export function readTransaction(
 /** Reads the answer to `/v3/lease/grant`: the lease's id, and the time to live that it really has. */
 export function readGrant(answer: unknown): { readonly id: string; readonly ttlMs: number } {
   const { ID: id, TTL: ttl } = recordOf(answer);
-  if (typeof id !== "string" || !/^-?[0-9]{1,20}$/.test(id)) throw malformed("a lease has a number as its ID", id);
+  if (typeof id !== "string" || !/^-?[0-9]{1,20}$/.test(id)) {
+    throw malformed("a lease must have a number as its ID", id);
+  }
   return { id, ttlMs: integerOf(ttl) * 1_000 };
 }
 
@@ -117,7 +119,7 @@ export function readWatchLine(line: string): WatchLine {
   try {
     value = JSON.parse(line);
   } catch {
-    throw malformed("a line of a watch is JSON", line);
+    throw malformed("a line of a watch must be JSON", line);
   }
   const { result, error } = recordOf(value);
   if (error !== undefined) return { type: "error", ...readError(error) };
@@ -145,7 +147,7 @@ export function readError(value: unknown): { readonly code: number; readonly mes
 
 function readHeader(value: unknown): Header {
   const { cluster_id, revision, raft_term } = recordOf(value);
-  if (typeof cluster_id !== "string") throw malformed("an answer names the cluster", cluster_id);
+  if (typeof cluster_id !== "string") throw malformed("it must name the cluster", cluster_id);
   return { clusterId: cluster_id, revision: integerOf(revision), term: integerOf(raft_term) };
 }
 
@@ -168,36 +170,36 @@ function readKeyValue(value: unknown): KeyValue {
 }
 
 function keyOf(value: unknown): string {
-  if (typeof value !== "string" || value === "") throw malformed("a key is base64", value);
+  if (typeof value !== "string" || value === "") throw malformed("a key must be base64", value);
   return value;
 }
 
 function bytesOf(value: unknown): Uint8Array {
-  if (typeof value !== "string") throw malformed("keys and values are base64", value);
+  if (typeof value !== "string") throw malformed("keys and values must be base64", value);
   try {
     return Uint8Array.fromBase64(value);
   } catch {
-    throw malformed("keys and values are base64", value);
+    throw malformed("keys and values must be base64", value);
   }
 }
 
 function integerOf(value: unknown): number {
   const number = value === undefined ? 0 : typeof value === "string" && value !== "" ? Number(value) : value;
   if (typeof number === "number" && Number.isInteger(number)) return number;
-  throw malformed("a number is a whole one", value);
+  throw malformed("a number must be an integer", value);
 }
 
 function listOf(value: unknown): readonly unknown[] {
   if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) throw malformed("it has a list", value);
+  if (!Array.isArray(value)) throw malformed("it must have a list", value);
   return value;
 }
 
 function recordOf(value: unknown): Record<string, unknown> {
-  if (!isRecord(value)) throw malformed("it has an object", value);
+  if (!isRecord(value)) throw malformed("it must have an object", value);
   return value;
 }
 
 function malformed(wanted: string, value: unknown): MalformedAnswerError {
-  return new MalformedAnswerError(`The answer is none of etcd, where ${wanted}: current value is ${quote(value)}`);
+  return new MalformedAnswerError(`Invalid answer from etcd: ${wanted}: current value is ${quote(value)}`);
 }

@@ -102,7 +102,7 @@ export class OwnLease {
       await gateway.call("/v3/lease/keepalive", { ID: id }, { signal, answerMs, read: readKeepalive });
     await this.#serial.run(async () => {
       if (!isAlive && this.#id === id && id !== undefined) {
-        log.warn("The session's lease is gone; registering its nodes again", {
+        log.warn("Lease lost; registering nodes again", {
           event: "discovery.lease_lost",
           lease: id,
         });
@@ -162,7 +162,7 @@ export class OwnLease {
       if (value === undefined || found?.lease === id && equalBytes(found.value, value)) continue;
       if (found !== undefined && found.lease !== id) {
         this.#held.delete(key);
-        log.info(`${key} was taken over by another session`, { event: "discovery.node_taken", node: key });
+        log.info("Node taken over by another session", { event: "discovery.node_taken", node: key });
         continue;
       }
       const name = encodeKey(key);
@@ -170,7 +170,9 @@ export class OwnLease {
         compare: [{ key: name, target: "VERSION", result: "EQUAL", version: "0" }],
         success: [{ request_put: { key: name, value: value.toBase64(), lease: id } }],
       }, signal);
-      if (isBack) log.warn(`${key} was missing; registered again`, { event: "discovery.node_deleted", path: key });
+      if (isBack) {
+        log.warn("Node deleted by someone else; registered again", { event: "discovery.node_deleted", path: key });
+      }
     }
   }
 

@@ -72,7 +72,7 @@ export class EtcdSession implements DiscoverySession {
       clock,
       onReach: (fault) => this.#report(fault),
       onMove: (instance, reason) =>
-        log.info(`Using endpoint ${instance}`, { event: "discovery.instance_changed", instance, reason }),
+        log.info("Using another instance", { event: "discovery.instance_changed", instance, reason }),
     });
     const renewalMs = Math.min(RENEWAL_MS.max, Math.max(RENEWAL_MS.min, sessionTimeoutMs / RENEWALS_PER_TTL));
     const { signal } = this.#closing;
@@ -148,7 +148,11 @@ export class EtcdSession implements DiscoverySession {
     const before = await this.#store.put(key, entry.data, { signal, mayMark: !format.isForeign });
     if (before === undefined) return;
     const { value, owner: session } = before;
-    this.#context.log.info(`Taking over ${key}`, { event: "discovery.taking_over", path: key, session });
+    this.#context.log.info("Taking over node of another session", {
+      event: "discovery.taking_over",
+      path: key,
+      session,
+    });
     return takeover(format.read(entry.name, value).node, node);
   }
 
@@ -165,7 +169,7 @@ export class EtcdSession implements DiscoverySession {
     const other = await this.#store.release(key, signal);
     if (other === undefined) return;
     const { owner: session } = other;
-    this.#context.log.info(`Leaving ${key} to ${session}`, { event: "discovery.node_left", path: key, session });
+    this.#context.log.info("Leaving node to another session", { event: "discovery.node_left", path: key, session });
   }
 
   /** Ends the lease with all that it holds. Safe to call twice. */

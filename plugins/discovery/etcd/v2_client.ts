@@ -67,7 +67,7 @@ export class V2Client {
       // What is wrong with a request itself, or its user, is found before the store is asked.
       if (status >= 300) throw refusalOf(status, value, header);
       if (!Number.isInteger(header.index)) {
-        throw new MalformedAnswerError("The answer is none of etcd: it has no X-Etcd-Index");
+        throw new MalformedAnswerError("Invalid answer from etcd: header X-Etcd-Index is missing");
       }
       return read(value, header);
     });

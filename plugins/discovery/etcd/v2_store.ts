@@ -127,10 +127,10 @@ export class V2Store implements Store {
           return;
         }
         this.#held.delete(key);
-        log.info(`${key} was taken over by another session`, { event: "discovery.node_taken", node: key });
+        log.info("Node taken over by another session", { event: "discovery.node_taken", node: key });
       } else if (isOneOf(error, [V2_CODE.notFound])) {
         await ignoring([V2_CODE.exists], this.#write(key, held.value, { prevExist: "false" }, signal));
-        log.warn(`${key} was missing; registered again`, { event: "discovery.node_deleted", path: key });
+        log.warn("Node deleted by someone else; registered again", { event: "discovery.node_deleted", path: key });
       } else throw error;
     }
   }

@@ -195,7 +195,7 @@ export class V2Watches {
       this.#pasts++;
       this.#newest = undefined;
       const { log, endpoints } = this.#options;
-      log.warn("etcd has lost its history: it was restored, began again, or is another cluster", {
+      log.warn("Registry history lost; holding missing nodes", {
         event: "discovery.history_lost",
         path,
         instance: endpoints.current,

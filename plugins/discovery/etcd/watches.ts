@@ -149,7 +149,7 @@ export class Watches {
       const agrees = view.agrees(look);
       if (agrees && view.revision === known && look.keyValues.length === 0) view.advance(look.header.revision);
       if (!agrees && range.isSuspect) {
-        this.#options.log.warn(`Watch of ${range.prefix} fell behind; reading it again`, {
+        this.#options.log.warn("Watch fell behind; reading again", {
           event: "discovery.watch_behind",
           path: range.prefix,
           endpoint: this.#options.endpoints.current,
@@ -278,7 +278,7 @@ export class Watches {
   /** Takes note that etcd is not what it was: nothing is known of how it came to have what it has. */
   #forgetPast(prefix: string): void {
     const { log, endpoints } = this.#options;
-    log.warn("etcd has lost its history: it was restored, began again, or is another cluster", {
+    log.warn("Registry history lost; holding missing nodes", {
       event: "discovery.history_lost",
       path: prefix,
       instance: endpoints.current,

@@ -61,12 +61,14 @@ export interface TagPort {
 export function readMembers(answer: unknown): readonly Member[] {
   const list = isRecord(answer) ? answer.Members : undefined;
   if (!Array.isArray(list)) {
-    throw new Error(`The answer is none of a serf agent: it has no list of members: ${quote(answer)}`);
+    throw new Error(`Invalid answer from the serf agent: want a list of members, got ${quote(answer)}`);
   }
   return list.map((member) => {
     const { Name: name, Addr: bytes, Status: status, Tags: tags } = isRecord(member) ? member : {};
     if (typeof name !== "string" || typeof status !== "string" || !(bytes instanceof Uint8Array)) {
-      throw new Error(`The answer is none of a serf agent: a member has Name, Addr and Status: ${quote(member)}`);
+      throw new Error(
+        `Invalid answer from the serf agent: want Name, Addr and Status of a member, got ${quote(member)}`,
+      );
     }
     const entries = Object.entries(isRecord(tags) ? tags : {}).map(([tag, value]) =>
       [tag, typeof value === "string" ? value : ""] as const

@@ -166,12 +166,12 @@ export class SerfRpc implements Disposable {
         const waiting = this.#waiting.get(seq);
         if (waiting === undefined) {
           const onEvent = this.#streams.get(seq);
-          if (onEvent === undefined) throw new Error(`the agent answers what was not asked: Seq ${seq}`);
+          if (onEvent === undefined) throw new Error(`the agent answered an unknown request: Seq ${seq}`);
           await objects.next();
           onEvent();
           continue;
         }
-        if (error !== "") throw new Error(`the agent says: ${error}`);
+        if (error !== "") throw new Error(`the agent reports: ${error}`);
         const body = waiting.hasBody ? await objects.next() : undefined;
         if (body?.done) throw new Error("the agent closed the connection");
         this.#waiting.delete(seq);
@@ -203,5 +203,5 @@ function readHeader(value: unknown): { readonly seq: number; readonly error: str
   if (isRecord(value) && typeof value.Seq === "number" && typeof value.Error === "string") {
     return { seq: value.Seq, error: value.Error.slice(0, 200) };
   }
-  throw new Error(`the answer is none of a serf agent: want a map with Seq and Error, got ${quote(value)}`);
+  throw new Error(`invalid answer from the serf agent: want a map with Seq and Error, got ${quote(value)}`);
 }

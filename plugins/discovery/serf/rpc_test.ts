@@ -50,11 +50,11 @@ Deno.test.each([
   {
     what: "says of an error",
     script: trickles({ Error: "Authentication required", Seq: 0 }),
-    says: /the agent says: Authentication required/,
+    says: /the agent reports: Authentication required/,
   },
   { what: "answers what was not asked", script: trickles({ Error: "", Seq: 7 }), says: /Seq 7/ },
-  { what: "is none of serf", script: sends("SSH-2.0-OpenSSH\r\n"), says: /none of a serf agent/ },
-  { what: "breaks the format", script: trickles(GREETED.Error, [1]), says: /none of a serf agent/ },
+  { what: "is none of serf", script: sends("SSH-2.0-OpenSSH\r\n"), says: /invalid answer from the serf agent/ },
+  { what: "breaks the format", script: trickles(GREETED.Error, [1]), says: /invalid answer from the serf agent/ },
   {
     what: "says that lists begin, and no more",
     script: async (connection: Deno.Conn) => {

@@ -212,7 +212,7 @@ export class SerfSession implements DiscoverySession {
     try {
       const stats = await rpc.call("stats", undefined, { hasBody: true });
       const name = isRecord(stats) && isRecord(stats.agent) ? stats.agent.name : undefined;
-      if (typeof name !== "string") throw new Error("the agent does not say its name");
+      if (typeof name !== "string") throw new Error("the agent reports no name");
       await rpc.stream(EVENTS, () => this.#hint.put());
       return { rpc, name };
     } catch (error) {
