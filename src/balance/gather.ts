@@ -111,7 +111,7 @@ export async function gather<C, K, Observed>(
     const target = kept.length === 0 ? composed : { ...composed, held: true };
     const sources = await balancer.sources(target.wanted.config);
     const { reloadJitterMs = 0 } = sources;
-    // What was accepted may not be where the balancer was refused to go.
+    // What was accepted may not be where the balancer was rejected.
     const isHere = isSamePlace(sources, here);
     const found = isHere ? first : await look(sources, target.wanted.config);
     if (found === undefined) return { type: "failed", faults, looks, version };

@@ -58,6 +58,7 @@ export class Serving {
     readonly stop: AbortController;
     readonly done: Promise<void>;
   } | undefined;
+
   /** Hears of nobody's end before the first look. */
   constructor({ name, balancer, effects, clock, attendAgainMs, onEnd }: ServingOptions) {
     this.#name = name;
