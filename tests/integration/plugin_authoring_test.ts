@@ -126,7 +126,7 @@ Deno.test("plugin test --live holds a read-only discovery against the rules of i
     `version = 0; yield { nodes: [], exists: true, epoch: "none" }; await new Promise((go) => setTimeout(go, 50)); throw error;`,
   );
   assert.equal(bad.code, 1, bad.stdout);
-  assert.match(bad.stdout, /^FAIL {2}survives a registry .*: It told no members of a cluster that has some/m);
+  assert.match(bad.stdout, /^FAIL {2}survives a registry .*: It reports no members of a cluster that has some/m);
 });
 
 Deno.test("the skeleton of a notifier keeps every rule where a server takes events", async () => {
