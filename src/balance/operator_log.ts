@@ -126,7 +126,7 @@ export class OperatorLog {
 
   /** Tells of a turn that comes to no end. */
   tellRestless(rounds: number): void {
-    this.tellFault(`${this.#name} is not as it is wanted after ${rounds} rounds`);
+    this.tellFault(`${this.#name} did not converge after ${rounds} rounds`);
   }
 
   /** Tells what a program wrote that rejected its config, for whoever looks closer. */

@@ -271,7 +271,7 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
   {
     name: "restless",
     members: `plan: () => [install(String(Math.random()))]`,
-    told: /restless is not as it is wanted after 50/,
+    told: /restless did not converge after 50/,
   },
 ];
 
