@@ -28,11 +28,16 @@ const SCHEMAS: readonly { readonly page: string; readonly schema: HouseSchema<un
 async function pluginSchemas(kind: string, page: string) {
   const schemas: { readonly page: string; readonly schema: HouseSchema<unknown> }[] = [];
   for await (const { name, isDirectory } of Deno.readDir(new URL(`plugins/${kind}/`, ROOT))) {
-    if (!isDirectory) continue;
+    // A folder that is no plugin has what plugins share.
+    if (!isDirectory || !isPlugin(`plugins/${kind}/${name}`)) continue;
     const { schema } = await import(`../../plugins/${kind}/${name}/config.ts`);
     schemas.push({ page, schema });
   }
   return schemas;
+}
+
+function isPlugin(folder: string): boolean {
+  return [...Deno.readDirSync(new URL(folder, ROOT))].some(({ name }) => name === "mod.ts");
 }
 
 const KEYS = SCHEMAS.flatMap(({ page, schema }) =>
