@@ -137,7 +137,9 @@ export class Writer<Config, ClusterConfig, Observed> {
     const end = () => cancelEnding = this.#clock.after(END_GRACE_MS, () => this.#ending.abort());
     if (signal.aborted) end();
     else signal.addEventListener("abort", end, { once: true });
-    const childrenWatched = this.#watchChildren(signal);
+    // An internal error ends the watch too: whoever waits for this is to hear of it.
+    const over = new AbortController();
+    const childrenWatched = this.#watchChildren(AbortSignal.any([signal, over.signal]));
     try {
       while (!signal.aborted) {
         await this.#awaitWork(signal);
@@ -148,6 +150,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
+      over.abort();
       await childrenWatched;
       await this.#serving.end();
       await this.#writeFile({ last: true }).finally(() => {

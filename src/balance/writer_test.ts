@@ -826,3 +826,24 @@ Deno.test("Writer does nothing when nothing is to be done", async () => {
     { generation: 2, converged: true },
   ]);
 });
+
+Deno.test("Writer fails with an internal error, and does not go on waiting for the ends of children", async () => {
+  const quiet = () => {};
+  const childEnd = (signal: AbortSignal) =>
+    new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  const sources = () => {
+    throw new Error("broken invariant");
+  };
+  const writer = new Writer({
+    balancer: { ...haproxy, sources } as never,
+    effects: Object.assign(new HaproxyModel(), { childEnd }),
+    clock: new FakeClock(),
+    random: seededRandom(7),
+    log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+  });
+  let end: unknown;
+  void writer.run(new AbortController().signal).then(() => end = "over", (error) => end = error);
+  writer.put(wants({}));
+  for (let turn = 0; turn < 500; turn++) await undefined;
+  assert.match(String(end), /broken invariant/);
+});
