@@ -187,6 +187,8 @@ export class RegistryWord {
     try {
       const first = Promise.race([this.#first.promise, died]);
       const word = await abortable(first, AbortSignal.any([signal, silence.signal]));
+      // It has spoken: what ends the wait from now on is no silence.
+      cancel();
       if (word.state === "connected") return;
       onUnreachable(word.detail);
       await abortable(Promise.race([this.#connected.promise, died]), signal);

@@ -143,3 +143,12 @@ Deno.test("RegistryWord ends when it is told to, with the reason", async () => {
     assert.match(String(await ending()), /It is replaced/);
   }
 });
+
+Deno.test("RegistryWord gives up on a worker that dies long after it said that its registry is unreachable", async () => {
+  const { death, ending, clock } = awaiting(REFUSED);
+  await ending();
+  clock.advance(60_000);
+  assert.equal(await ending(), undefined);
+  death.resolve("It threw");
+  assert(await ending() instanceof WorkerDeadError);
+});
