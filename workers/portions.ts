@@ -26,7 +26,7 @@ export class Portions {
   #sent: ReadonlyMap<string, string> | undefined;
   #refused: ReadonlySet<string> = new Set();
   #number = 0;
-  /** What was sent since the last whole snapshot. */
+  /** How long the messages since the last whole snapshot are together with it: the host keeps no more either. */
   #length = 0;
 
   constructor(cluster: ClusterName) {
@@ -47,21 +47,22 @@ export class Portions {
     const change = this.#sent && changeOf(this.#sent, texts);
     const base = this.#number;
     [this.#sent, this.#refused, this.#number] = [texts, refused, number];
-    this.#length += change?.length ?? 0;
-    if (change === undefined || this.#length > SNAPSHOT_LENGTH_MAX) {
-      this.#length = length;
+    if (change === undefined || this.#length + change.length > SNAPSHOT_LENGTH_MAX) {
       const { portions, last } = cut(cluster, refused, [...texts.values()]);
+      this.#length = length;
       return [
         ...portions,
         `{"type":"snapshot","number":${number},"snapshot":{"cluster":${cluster},"nodes":[${last}],${facts}}}`,
       ];
     }
     const { portions, last } = cut(cluster, isSameRefused ? [] : refused, change.added);
-    return [
+    const messages = [
       ...portions,
       `{"type":"change","cluster":${cluster},"number":${number},"base":${base},"added":[${last}],` +
       `"removed":${stringify(change.removed)},"isSameRefused":${isSameRefused},${facts}}`,
     ];
+    this.#length = messages.reduce((sum, message) => sum + message.length, this.#length);
+    return messages;
   }
 }
 

@@ -58,6 +58,7 @@ class Crossing {
   readonly heard: (readonly Node[])[] = [];
   readonly refused: string[] = [];
   readonly deaths: string[] = [];
+  readonly clock = new FakeClock();
   readonly host: PluginHost;
   #say: (text: string) => void = () => {};
 
@@ -67,7 +68,7 @@ class Crossing {
       module: "data:text/javascript,",
       kind: "discovery",
       permissions: "none",
-      clock: new FakeClock(),
+      clock: this.clock,
       startThread: (_options, events) => {
         this.#say = (text) => events.onMessage(text);
         return { post: () => {}, end: () => {} };
@@ -139,5 +140,23 @@ Deno.test("PluginHost keeps what a change does not name, so that a join of one n
   assert.ok((messages[0]?.length ?? 0) < 300, messages[0]);
   crossing.say(...messages);
   assert.equal(crossing.heard.at(-1)?.length, 1_001);
+  await crossing.host.stop({ graceMs: 0 });
+});
+
+Deno.test("Portions sends the whole again before the messages of its changes are more than the host takes", async () => {
+  const crossing = new Crossing();
+  crossing.host.post({ type: "watch", cluster: "web" });
+  const portions = new Portions("web");
+  const epoch = "e".repeat(2_000);
+  let wholes = 0;
+  for (let i = 0; i < 63_000; i++) {
+    crossing.clock.advance(10_000);
+    const messages = portions.next(facts([node(1)], epoch));
+    if (messages[0]?.startsWith(`{"type":"snapshot"`)) wholes++;
+    crossing.say(...messages);
+    crossing.heard.length = 0;
+  }
+  assert.deepEqual(crossing.deaths, []);
+  assert.equal(wholes, 5);
   await crossing.host.stop({ graceMs: 0 });
 });
