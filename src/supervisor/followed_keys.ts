@@ -20,6 +20,8 @@ export class FollowedKeys {
   readonly #post: (message: ToWorker) => void;
   readonly #readers = new Map<number, Reader>();
   #lastStream = 0;
+  /** Why nothing is followed any more. */
+  #over: Error | undefined;
 
   constructor(post: (message: ToWorker) => void) {
     this.#post = post;
@@ -28,6 +30,8 @@ export class FollowedKeys {
   /** Yields what the registry says of the keys below a prefix; throws when the plugin cannot go on, or the signal's reason. */
   async *follow(prefix: string, signal: AbortSignal): AsyncGenerator<KeysFacts, never, void> {
     signal.throwIfAborted();
+    // A generator begins when it is first read: the worker may have ended by then.
+    if (this.#over !== undefined) throw this.#over;
     const stream = ++this.#lastStream;
     const reader: Reader = { next: promised(), isFull: false };
     const abort = () => reader.next.reject(signal.reason);
@@ -65,8 +69,9 @@ export class FollowedKeys {
     this.#end(stream, new WorkerError(error));
   }
 
-  /** Ends all streams. */
+  /** Ends all streams; no other can be followed. */
   end(reason: Error): void {
+    this.#over ??= reason;
     for (const stream of [...this.#readers.keys()]) this.#end(stream, reason);
   }
 
