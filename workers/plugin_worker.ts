@@ -102,6 +102,8 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
   const watches = new Map<string, Watch>();
   let session: DiscoverySession | undefined;
   let opened: AbortController | undefined;
+  /** The end of the last session that was closed. */
+  let closed: Promise<void> | undefined;
 
   /** A watch of a cluster or a prefix, and the host's leave to send its next answer. */
   interface Watch {
@@ -222,8 +224,9 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
     session = next;
     void next.ended.then(async (reason) => {
       if (session !== next) return;
-      await close();
+      // Said first: a session that is over cannot hold up the next one by how long it takes to close.
       wire.say({ type: "ended", reason: typeof reason === "string" ? clean(reason) : errorText(reason) });
+      await close().catch(unclosed);
     });
   }
 
@@ -232,9 +235,14 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
     session = undefined;
     for (const watch of watches.values()) watch.controller.abort();
     watches.clear();
-    await old?.[Symbol.asyncDispose]();
+    if (old !== undefined) closed = Promise.try(() => old[Symbol.asyncDispose]());
+    await closed;
     opened?.abort();
     opened = undefined;
+  }
+
+  function unclosed(error: unknown): void {
+    logOf("").warn("Could not close the session", { error: String(error) });
   }
 
   /** Follows a cluster or a prefix of keys, until it is ended or lost. */
@@ -305,7 +313,7 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
       case "stop":
         for (const request of requests.values()) request.abort();
         // What cannot be closed is cut by the end of the worker all the same.
-        await close().catch((error) => logOf("").warn("Could not close the session", { error: String(error) }));
+        await close().catch(unclosed);
         wire.say({ type: "stopped" });
         return self.close();
     }

@@ -137,6 +137,15 @@ function speakers(bench: Bench): string {
 
 Deno.test.afterEach(() => assert.equal(liveWorkerCount(), 0, "every worker is stopped"));
 
+Deno.test("Fleet replaces a worker whose session has ended, although the session never closes", async () => {
+  await using bench = new Bench();
+  const members = `ended: new Promise((resolve) => setTimeout(() => resolve("expired"), 20)),
+    [Symbol.asyncDispose]: () => new Promise(() => {}), async *watch() { await new Promise(() => {}); }`;
+  bench.fleet.apply([discovery(members)]);
+  await eventually("the end is heard", () => bench.count(/Its session ended: expired$/) > 0);
+  await eventually("another worker serves", () => bench.count(`ready ${KEY}`) > 1);
+});
+
 Deno.test("Fleet starts what is wanted, and a call waits for a worker that is starting", async () => {
   await using bench = new Bench();
   bench.fleet.apply([check("hello")]);
