@@ -79,7 +79,8 @@ export class MembershipGuard implements Disposable {
 
   /** What is held back of a cluster's last answer; `undefined` if nothing is. */
   hold(cluster: ClusterName): Hold | undefined {
-    return this.#options.live.nodes(cluster) === undefined ? undefined : this.#memory.get(cluster)?.hold;
+    const hold = this.#memory.get(cluster)?.hold;
+    return hold?.cause === "empty" && this.#options.live.nodes(cluster) === undefined ? undefined : hold;
   }
 
   /** Takes what a registry says. */
@@ -110,12 +111,13 @@ export class MembershipGuard implements Disposable {
     if (memory.hold === undefined) this.#cancels.delete(cluster);
     else this.#schedule(cluster, memory.hold);
     this.#tell(cluster, { before: before.hold, hold: memory.hold, known: known?.length ?? 0, said: said.length });
-    const isFirst = exists && !live.heard(cluster);
+    // Nothing is known and nothing is accepted: as if the registry had not spoken yet.
+    const isUnheard = known === undefined && memory.hold !== undefined;
+    const isFirst = exists && !isUnheard && !live.heard(cluster);
     // That there is no such cluster confirms no members; it only says that the registry is watched.
     if (!exists) live.markWatched(cluster);
-    // Nothing is known and nothing is said: as if the registry had not spoken yet.
-    if (known === undefined && memory.hold?.cause === "empty") return;
-    const isChanged = exists && live.replace({ cluster, nodes }, { source, sinceMs: wallNow() });
+    if (isUnheard && memory.hold?.cause === "empty") return;
+    const isChanged = exists && !isUnheard && live.replace({ cluster, nodes }, { source, sinceMs: wallNow() });
     const result = memory.hold !== undefined ? "held" : isChanged ? "changed" : "unchanged";
     meter.count("lighthouse_snapshots_total", { cluster, result });
     if (isChanged) propagation?.arrived(cluster, live.generation(cluster) ?? 0, arrivedMs);

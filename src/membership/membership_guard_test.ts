@@ -207,6 +207,17 @@ Deno.test("MembershipGuard counts snapshots and holds, and stamps each change wi
 
 Deno.test("MembershipGuard: a first answer above max_nodes is held and said, though nothing is known", () => {
   using stage = new Stage({ maxNodes: 2 });
-  assert.equal(stage.hear(3), 0);
+  assert.equal(stage.hear(3), -1);
   assert.deepEqual(stage.log, ["warn cluster.held many never 3"]);
+});
+
+Deno.test("MembershipGuard takes a first answer of too many nodes for none: what the balancer serves is adopted after it", () => {
+  using stage = new Stage({ maxNodes: 2 });
+  assert.equal(stage.hear(3), -1);
+  assert.deepEqual([stage.live.heard("web"), stage.changes], [false, 0]);
+  assert.equal(stage.membership.hold("web")?.cause, "many");
+  stage.live.adopt("web", [node(8000), node(8001)]);
+  assert.equal(stage.hear(3), 2);
+  assert.equal(stage.hear(1), 1);
+  assert.equal(stage.live.heard("web"), true);
 });

@@ -207,7 +207,11 @@ function trustOf(
     reason: shown(unwatched ?? stale?.reason),
     forSeconds: stale === undefined ? null : age(stale.sinceMs),
   };
-  if (live.nodes(name) === undefined) return { state: "unknown", ...why };
+  if (live.nodes(name) === undefined) {
+    return why.reason === null && hold !== undefined
+      ? { state: "unknown", reason: HELD[hold.cause], forSeconds: age(hold.since) }
+      : { state: "unknown", ...why };
+  }
   if (!live.heard(name)) return { state: "last-known", ...why };
   if (why.reason !== null) return { state: "stale", ...why };
   if (hold !== undefined) return { state: "held", reason: HELD[hold.cause], forSeconds: age(hold.since) };
