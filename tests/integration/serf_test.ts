@@ -151,6 +151,22 @@ Deno.test("an agent that is silent removes nobody, and is left", async () => {
   await has(web, "one.test 127.0.0.1:8002");
 });
 
+Deno.test("a tag that the agent rejects fails its registration, and disconnects nobody", async () => {
+  // An agent has room for 512 bytes of tags.
+  await using one = await Serf.start({ tags: { db: "5432", pad: "x".repeat(470) } });
+  await using session = open({ address: one.address, refresh: 0.2 });
+  await using db = new Follower(session.session, "db");
+  await has(db, "one.test 127.0.0.1:5432");
+  const rejected = session.session.register("a-cluster-with-a-long-name", up(testNode(8001)), soon());
+  await assert.rejects(rejected, /the agent reports: .*512/);
+  await one.ctl("tags", "-set", "db=5433");
+  await has(db, "one.test 127.0.0.1:5433");
+  assert.deepEqual(session.context.states, ["connected"]);
+  // What was rejected is set once there is room for it.
+  await one.ctl("tags", "-delete", "pad");
+  await eventually("the tag is set", async () => /8001/.test((await one.tags())["a-cluster-with-a-long-name"] ?? ""));
+});
+
 Deno.test("the agent's key is shown, and a wrong one is reported in the agent's words", async () => {
   await using dir = new TempDir();
   const config = await dir.write("serf.json", JSON.stringify({ rpc_auth: "sesame" }));

@@ -15,6 +15,11 @@ export interface RpcOptions {
   readonly signal: AbortSignal;
 }
 
+/** Raised when the agent understood a command, and said no. */
+export class RejectedError extends Error {
+  override name = "RejectedError";
+}
+
 /** A command whose answer is waited for. */
 interface Waiting {
   readonly hasBody: boolean;
@@ -66,9 +71,9 @@ function boundedDecoder(): Decoder<undefined> {
 
 /**
  * One connection to a serf agent: MessagePack objects one after the other, a
- * header with the number of the request and, for some, a body. What the agent
- * says of an error leaves the bytes behind it without meaning, so that any
- * error ends the connection.
+ * header with the number of the request and, for some, a body. An error leaves
+ * open whether a body follows where one was asked for, so it ends the
+ * connection; elsewhere the agent rejects the one command.
  */
 export class SerfRpc implements Disposable {
   readonly #connection: Deno.TcpConn;
@@ -119,7 +124,11 @@ export class SerfRpc implements Disposable {
     return this.#fault !== undefined;
   }
 
-  /** Asks for one thing; answers the body of the answer where there is one. Throws when the connection ends before. */
+  /**
+   * Asks for one thing; answers the body of the answer where there is one. Throws when the connection ends before.
+   *
+   * @throws {RejectedError} if the agent rejects a command without a body
+   */
   async call(command: string, body?: unknown, { hasBody = false, answerMs = this.#answerMs } = {}): Promise<unknown> {
     const done = Promise.withResolvers<unknown>();
     this.#send(command, body, (seq) => this.#waiting.set(seq, { hasBody, done }), done);
@@ -127,7 +136,8 @@ export class SerfRpc implements Disposable {
       const late = () => new Error(`no answer to ${command} within ${answerMs} ms`);
       return await within(done.promise, answerMs, { clock: this.#clock, late });
     } catch (error) {
-      // Whatever is wrong, the next answer could be taken for one to another question.
+      if (error instanceof RejectedError) throw error;
+      // Whatever else is wrong, the next answer could be taken for one to another question.
       this.#end(error instanceof Error ? error : new Error(String(error)));
       throw this.#fault ?? error;
     }
@@ -171,11 +181,12 @@ export class SerfRpc implements Disposable {
           onEvent();
           continue;
         }
-        if (error !== "") throw new Error(`the agent reports: ${error}`);
+        if (error !== "" && waiting.hasBody) throw new Error(`the agent reports: ${error}`);
         const body = waiting.hasBody ? await objects.next() : undefined;
         if (body?.done) throw new Error("the agent closed the connection");
         this.#waiting.delete(seq);
-        waiting.done.resolve(body?.value);
+        if (error === "") waiting.done.resolve(body?.value);
+        else waiting.done.reject(new RejectedError(`the agent reports: ${error}`));
       }
     } catch (error) {
       this.#end(error instanceof Error ? error : new Error(String(error)));

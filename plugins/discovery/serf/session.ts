@@ -20,7 +20,7 @@ import { newsOfFaults, sameNodes } from "../children.ts";
 import { AgentPast, type Past } from "./agent_past.ts";
 import { compile, type SerfClusterConfig, type SerfConfig, type SerfServiceConfig } from "./config.ts";
 import { formatPorts, type Member, parsePorts, readMembers, select, type Selection, type TagPort } from "./members.ts";
-import { SerfRpc } from "./rpc.ts";
+import { RejectedError, SerfRpc } from "./rpc.ts";
 
 /** Where the registry is. */
 export interface SessionOptions extends SerfConfig {
@@ -238,7 +238,17 @@ export class SerfSession implements DiscoverySession {
     const isMissing = [...this.#held.values()].some(({ tag, port }) =>
       !parsePorts(own?.tags.get(tag) ?? "")?.some((each) => each.port === port)
     );
-    if (isMissing) await this.#tagging.run(() => this.#assert(signal));
+    if (!isMissing) return;
+    try {
+      await this.#tagging.run(() => this.#assert(signal));
+    } catch (error) {
+      // An agent that has no room for a tag still tells of the members. The next reading tries again.
+      if (!(error instanceof RejectedError)) throw error;
+      this.#context.log.debug("Cannot set the tags; trying again", {
+        event: "discovery.renewal_failed",
+        reason: error.message,
+      });
+    }
   }
 
   /** Brings the own tags to what is registered here. */
