@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import lighthouse from "../../plugins/discovery/lighthouse/mod.ts";
 import type { LighthouseConfig } from "../../plugins/discovery/lighthouse/config.ts";
+import type { Instances } from "../../plugins/discovery/lighthouse/instances.ts";
+import { OwnLease } from "../../plugins/discovery/lighthouse/own_lease.ts";
 import { LighthouseSession } from "../../plugins/discovery/lighthouse/session.ts";
+import { abortable } from "../../src/kernel/within.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { GuardedFollower, RecordingContext, soon, testNode, up } from "../support/discovery.ts";
 import { eventually } from "../support/eventually.ts";
@@ -286,6 +289,26 @@ Deno.test("lighthouse: rubbish is left out with one line each, and the others ar
   await follower.has(1);
   const complaints = session.context.lines.filter((line) => line.startsWith("warn"));
   assert.equal(complaints.length, 5, complaints.join("\n"));
+});
+
+Deno.test("lighthouse: a value that is no cluster fails each watch, and is never taken for its members", async () => {
+  await using store = await TestStore.start({}, { services: { web: ["no cluster"] } });
+  await using session = await open([store]);
+  const first = async () => (await session.watch("web", soon()).next()).value;
+  for (let watch = 1; watch <= 2; watch++) await assert.rejects(first, /must be an object of nodes/);
+  await store.commit([["PUT", "/services/web", { "web.test:1": testNode(1) }]]);
+  assert.deepEqual((await first())?.nodes, [testNode(1)]);
+  await store.commit([["PUT", "/services/web", "none either"]]);
+  for (let watch = 1; watch <= 2; watch++) await assert.rejects(first, /must be an object of nodes/);
+});
+
+Deno.test("lighthouse: a change that is given up before it is sent fails at once", async () => {
+  const instances = { ask: () => Promise.reject(new Error("Nothing is to be sent")) } as unknown as Instances;
+  const { log } = new RecordingContext();
+  const lease = new OwnLease({ name: "test", ttlMs: 2_000, instances, log, signal: soon() });
+  const late = AbortSignal.timeout(5_000);
+  const set = lease.set("/services/web/web.test%3A1", {}, AbortSignal.abort(new Error("given up")));
+  await assert.rejects(abortable(set, late), /given up/);
 });
 
 Deno.test("lighthouse: a store that is killed and started again loses nothing, and nobody leaves", async () => {

@@ -114,12 +114,15 @@ export class BranchWatch {
   #take(answer: HttpAnswer): ClusterFacts {
     const { path, ttlMs, log, instances } = this.#options;
     const { status, headers: { etag } } = answer;
-    if (![200, 304, 404].includes(status) || etag === undefined) {
+    const isAnswer = status === 200 || status === 404 || status === 304 && this.#facts !== undefined;
+    if (!isAnswer || etag === undefined) {
       throw new Error(`Cannot read ${path} at ${instances.current}: it answered ${status} ${describeRefusal(answer)}`);
     }
     const seen = this.#seen;
-    this.#seen = etag;
-    if (status === 304 && this.#facts !== undefined) return this.#facts;
+    if (status === 304 && this.#facts !== undefined) {
+      this.#seen = etag;
+      return this.#facts;
+    }
     if (answer.headers["lighthouse-follows"] === "false") {
       this.#epoch = crypto.randomUUID();
       log.warn(`${path} has another history at ${instances.current}`, {
@@ -134,6 +137,8 @@ export class BranchWatch {
     if (was && !exists) log.info(`${path} does not exist`, { event: "discovery.path_missing", path });
     if (!was && exists) log.info(`${path} is there`, { event: "discovery.path_found", path });
     const nodes = exists ? this.#read(answer.text) : [];
+    // Not before: what cannot be read is asked for again, as no change would come of it.
+    this.#seen = etag;
     return this.#facts = { nodes, exists, epoch: this.#epoch, leaseMs: ttlMs };
   }
 

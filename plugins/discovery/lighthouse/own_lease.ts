@@ -62,6 +62,8 @@ export class OwnLease {
    * Throws if the store cannot be reached, or refuses.
    */
   async set(key: string, value: unknown, signal: AbortSignal): Promise<void> {
+    // No event comes of a signal that was aborted before.
+    signal.throwIfAborted();
     const done = Promise.withResolvers<void>();
     done.promise.catch(() => {});
     const abort = () => done.reject(signal.reason);
