@@ -3,6 +3,7 @@ import { encodeNode } from "../../plugins/discovery/node_json.ts";
 import { schema, sectionSchema } from "../../plugins/discovery/etcd/config.ts";
 import { EtcdSession, type SessionOptions } from "../../plugins/discovery/etcd/session.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
+import { delay } from "../../src/kernel/delay.ts";
 import { toDenoPermissions } from "../../src/supervisor/permissions.ts";
 import { PluginHost } from "../../src/supervisor/plugin_host.ts";
 import { Follower, RecordingContext, soon, testNode, up } from "../support/discovery.ts";
@@ -184,6 +185,28 @@ Deno.test("a session that nobody ends is gone with its lease", async () => {
   await web.has();
   proxy.resume();
   await web.has(8001);
+});
+
+Deno.test("a lease outlives the registering of many nodes in a slow etcd", async () => {
+  await using etcd = await Etcd.start();
+  await using slow = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    async (request) => {
+      const { pathname } = new URL(request.url);
+      const body = await request.text();
+      if (pathname === "/v3/kv/txn") await delay(200, { clock: systemClock, signal: request.signal });
+      const { status, body: answer } = await fetch(`http://${etcd.address}${pathname}`, { method: "POST", body });
+      return new Response(answer, { status });
+    },
+  );
+  await using writer = await open({ endpoints: [etcd.address] });
+  await using follower = new Follower(writer.session, "web");
+  // One after the other they take twice the time of the lease.
+  await using reporter = await open({ endpoints: [`127.0.0.1:${slow.addr.port}`], session_timeout: 2 });
+  const ports = Array.from({ length: 20 }, (_, at) => 8001 + at);
+  await Promise.all(ports.map((port) => reporter.session.register("web", up(testNode(port)), soon())));
+  await follower.has(...ports);
+  assert.deepEqual(sizes(follower), sizes(follower).toSorted((a, b) => a - b), "no node is lost meanwhile");
 });
 
 Deno.test("a silent server is left for the next one, and members stay", async () => {

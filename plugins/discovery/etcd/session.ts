@@ -193,20 +193,35 @@ export class EtcdSession implements DiscoverySession {
     const { sessionTimeoutMs } = this.#options;
     const { signal } = this.#closing;
     while (!signal.aborted) {
-      let pauseMs = sessionTimeoutMs / RENEWALS_PER_TTL;
-      try {
-        if (this.#store.isEmpty) await this.#store.ping(signal);
-        else await this.#store.renew(signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        pauseMs = Math.min(RETRY_MAX_MS, sessionTimeoutMs / RETRIES_PER_TTL) * (0.5 + this.#random());
-        const reason = error instanceof Error ? error.message : String(error);
-        this.#context.log.debug("Cannot renew the lease; trying again", {
-          event: "discovery.renewal_failed",
-          reason,
-        });
+      const early = new AbortController();
+      const wait = (ms: number, until = signal) => delay(ms, { clock: this.#clock, signal: until }).catch(() => {});
+      const due = wait(sessionTimeoutMs / RENEWALS_PER_TTL, AbortSignal.any([signal, early.signal]));
+      // A renewal that registers many nodes again, or waits for others, does not hold up the next one.
+      const mayOverlap = !this.#store.isEmpty;
+      const beat = this.#beat(signal);
+      if (await Promise.race([beat, ...mayOverlap ? [due.then(() => true)] : []])) {
+        await due;
+        continue;
       }
-      await delay(pauseMs, { clock: this.#clock, signal }).catch(() => {});
+      early.abort();
+      await wait(Math.min(RETRY_MAX_MS, sessionTimeoutMs / RETRIES_PER_TTL) * (0.5 + this.#random()));
+    }
+  }
+
+  /** Renews the lease, or asks for something small if there is none; answers whether that worked. */
+  async #beat(signal: AbortSignal): Promise<boolean> {
+    try {
+      if (this.#store.isEmpty) await this.#store.ping(signal);
+      else await this.#store.renew(signal);
+      return true;
+    } catch (error) {
+      if (signal.aborted) return true;
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#context.log.debug("Cannot renew the lease; trying again", {
+        event: "discovery.renewal_failed",
+        reason,
+      });
+      return false;
     }
   }
 
