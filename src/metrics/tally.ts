@@ -21,8 +21,8 @@ export interface Series {
 export const SERIES_MAX = 1_000;
 /** Each label of that series. No name in a config can have parentheses. */
 const OTHER = "(other)";
-/** A longer label value is cut. */
-const VALUE_LENGTH_MAX = 128;
+/** A longer label value is cut; no name of a config is, as two of them could become one series. */
+const VALUE_LENGTH_MAX = 300;
 
 /** A series while it is counted. */
 interface Counted extends Series {

@@ -67,6 +67,14 @@ Deno.test("Tally exposes what is known elsewhere, says how much it left out, and
   assert.deepEqual(Object.keys(samplesOf(tally.collect())), ['lighthouse_watch_failures_total{cluster="web"}']);
 });
 
+Deno.test("Tally exposes no series twice, however long the names of a config are", () => {
+  const clusters = ["a", "b"].map((end) => "c".repeat(254) + end);
+  const [{ series = [] } = {}] = new Tally().collect((to) => {
+    for (const cluster of clusters) to.add("lighthouse_cluster_age_seconds", { cluster }, 1);
+  });
+  assert.deepEqual(series.map(({ labels }) => labels), clusters.map((cluster) => `cluster="${cluster}"`));
+});
+
 Deno.test("Tally never throws, whatever a label is", () => {
   fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 300 }), fc.double(), (cluster, value) => {
     const tally = new Tally();
