@@ -47,8 +47,8 @@ export interface FleetEvents {
    */
   onEvent(key: string, event: WorkerEvent): void;
   /**
-   * A worker took up its service, for the first time or in place of another.
-   * The one that it replaces is stopped once the answer resolves.
+   * A worker took up its service: for the first time, in place of another, or again
+   * because that one has ended. The one that it replaces is stopped once the answer resolves.
    */
   onReady(key: string): Promise<void> | void;
   /** No worker is in service any more; another will be started. */
@@ -452,6 +452,9 @@ export class Fleet implements AsyncDisposable {
     replaced.isSuperseded = false;
     for (const { id } of replaced.spec.instances) this.#serving.set(id, replaced);
     replaced.crew.voice.speak();
+    // What it was to watch and to register meanwhile was said to the one that has ended.
+    const { key } = replaced.spec;
+    this.#track(Promise.try(() => this.#events.onReady(key)).then(() => undefined));
     return true;
   }
 

@@ -418,6 +418,27 @@ Deno.test("Fleet gives the service back if the new worker dies before its owner 
   held.resolve();
 });
 
+Deno.test("Fleet has its owner begin again with the old worker that serves again: what was said meanwhile went to the new one", async () => {
+  await using bench = new Bench();
+  const heard = () =>
+    new Set(bench.events.flatMap((event) => event.type === "snapshot" ? [event.snapshot.cluster] : []));
+  const clusters = ["web"];
+  bench.ready = () => {
+    for (const cluster of clusters) bench.fleet.post(KEY, { type: "watch", cluster });
+    return bench.count(`ready ${KEY}`) === 2 ? new Promise(() => {}) : undefined;
+  };
+  bench.fleet.apply([discovery(speaker("old"), { opening: `connection("connected", "old");` })]);
+  await eventually("the old one speaks", () => speakers(bench) === "old");
+  const dying = `async *watch(cluster) { if (cluster === "api") setTimeout(() => { throw new Error("it crashed"); }, 0);
+    await new Promise(() => {}); }`;
+  bench.fleet.apply([discovery(dying, { opening: `connection("connected", "new");` })]);
+  await eventually("the new one serves", () => bench.count(`ready ${KEY}`) === 2);
+  clusters.push("api");
+  bench.fleet.post(KEY, { type: "watch", cluster: "api" });
+  await eventually("the old one serves again", () => bench.count(/^warn: Cannot replace a worker/) === 1);
+  await eventually("the old one watches what is new", () => heard().has("api"), { deadlineMs: 10_000 });
+});
+
 Deno.test("Fleet is not led astray by an old worker that dies while the new one is not ready", async () => {
   await using bench = new Bench();
   watchAll(bench);
