@@ -316,7 +316,7 @@ export class App {
       this.#damper = this.#makeDamper(accepted.settings);
     }
     if (role !== "reporter") {
-      this.#lastKnown.apply(new Set(accepted.clusters.keys()), accepted.settings.maxAgeMs);
+      this.#lastKnown.apply(accepted, accepted.settings.maxAgeMs);
       await this.#balancers.apply(accepted);
       // Before the workers: what is known is served first, and only then is it asked what is new.
       this.#watches.apply(accepted);

@@ -11,7 +11,7 @@ import { UndecidedError } from "../plugin/decider.ts";
 import { ForeignBalancer } from "../supervisor/foreign_balancer.ts";
 import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
-import { composeWanted } from "../membership/wanted.ts";
+import { clusterNames, composeWanted } from "../membership/wanted.ts";
 import type { Taken } from "../config/reading.ts";
 import type { LastKnown } from "../membership/last_known.ts";
 import type { Propagation } from "../membership/propagation.ts";
@@ -96,8 +96,7 @@ export class Balancers implements AsyncDisposable {
         continue;
       }
       if (running !== undefined) await this.#end(running);
-      const names = new Set([...accepted.clusters.values()].map(({ cluster }) => cluster.name));
-      if (await lastKnown.adopt(balancer, names)) this.#isServed = true;
+      if (await lastKnown.adopt(balancer, clusterNames(accepted))) this.#isServed = true;
       this.#running.set(name, this.#begin(name, balancer));
     }
     await plugins.keep(new Set([...accepted.balancers.values()].map(({ plugin }) => plugin)));

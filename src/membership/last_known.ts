@@ -11,7 +11,8 @@ import { resolveTrusted } from "../system/trusted_file.ts";
 import { type Decider, UndecidedError } from "../plugin/decider.ts";
 import type { LiveTopology, Origins } from "./live_topology.ts";
 import { type Confirmed, decodeTopology, encodeTopology, type Members } from "./topology_file.ts";
-import type { AcceptedBalancer } from "../config/accepted.ts";
+import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
+import { clusterNames } from "./wanted.ts";
 
 export interface LastKnownOptions {
   readonly live: LiveTopology;
@@ -104,8 +105,8 @@ export class LastKnown implements AsyncDisposable {
   }
 
   /** Takes the clusters of the config, and how old members may be: others are forgotten when they are older. */
-  apply(wanted: ReadonlySet<ClusterName>, maxAgeMs: number): void {
-    [this.#wanted, this.#maxAgeMs] = [wanted, maxAgeMs];
+  apply(accepted: Pick<Accepted, "clusters">, maxAgeMs: number): void {
+    [this.#wanted, this.#maxAgeMs] = [clusterNames(accepted), maxAgeMs];
   }
 
   /**

@@ -7,6 +7,7 @@ import { HaproxyModel } from "../../tests/support/haproxy_model.ts";
 import { TempDir } from "../../tests/support/temp_dir.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { nodeName } from "../model/node.ts";
+import type { AcceptedCluster } from "../config/accepted.ts";
 import { LiveTopology } from "./live_topology.ts";
 import { LastKnown, type LastKnownOptions } from "./last_known.ts";
 
@@ -132,7 +133,9 @@ async function liveFrom(
   const makeEffects = () => new HaproxyModel();
   const log = { debug: ignore, info: ignore, warn, error: ignore };
   await using known = new LastKnown({ live, clock, wallNow: () => wallMs + clock.now(), log, makeEffects, disk });
-  known.apply(new Set(wanted), 7 * DAY_MS);
+  // A file need not be called as its cluster is.
+  const clusters = new Map(wanted.map((name) => [`file-of-${name}`, { cluster: { name } } as AcceptedCluster]));
+  known.apply({ clusters }, 7 * DAY_MS);
   await known.at("/topology");
   const { config } = wantedOf({ balancer: { defaults: ["mode http"] }, clusters: [] });
   const file = { name: "haproxy", type: "haproxy", config: {} };

@@ -9,6 +9,11 @@ import type { Node } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { HostFacts, Wanted, WantedNode } from "../plugin/contract.ts";
 
+/** What the clusters of a config are called, which need not be what their files are. Pure. */
+export function clusterNames({ clusters }: Pick<Accepted, "clusters">): ReadonlySet<ClusterName> {
+  return new Set([...clusters.values()].map(({ cluster }) => cluster.name));
+}
+
 /** Whether no balancer reads the metadata of nodes, so that no worker need send it. Pure. */
 export function needsNoMetadata({ balancers }: Pick<Accepted, "balancers">): boolean {
   return [...balancers.values()].every(({ plugin }) => plugin.ignoresMetadata === true);

@@ -66,7 +66,7 @@ export class Watches {
       for (const cluster of watched) {
         if (wanted.get(name)?.has(cluster)) continue;
         this.#unwatch(discoveryId(name), cluster);
-        const next = clusters.get(cluster)?.cluster.discovery;
+        const next = clusters.values().find((each) => each.cluster.name === cluster)?.cluster.discovery;
         const reason = next === undefined
           ? "No file of clusters/ names it"
           : discovery.has(next)

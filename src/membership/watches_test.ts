@@ -44,7 +44,8 @@ class Bench {
   /** Applies a config of clusters with their discoveries, of which `zoo` and `dns` are there; answers what was told. */
   apply(clusters: Readonly<Record<string, string>>, ...ignoresMetadata: readonly boolean[]): readonly string[] {
     const entries = Object.entries(clusters).map(([name, discovery]): [string, AcceptedCluster] => [
-      name,
+      // A file need not be called as its cluster is.
+      `file-of-${name}`,
       { cluster: { ...CLUSTER_DEFAULTS, name, discovery, balancers: new Map() }, sections: new Map() },
     ]);
     const balancers = new Map(ignoresMetadata.map((ignores, at) => {
