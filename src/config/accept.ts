@@ -176,7 +176,7 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
       balancers: kept,
       notifiers,
       clusters: settled,
-      unknownClusters: unknownClusters(desired, settled, lastGood?.unknownClusters),
+      unknownClusters: unknownClusters(desired, { balancers: kept, clusters: settled }, lastGood?.unknownClusters),
       services: settle("services", services, {
         last: lastGood?.services,
         find: findServiceClashes,
@@ -189,10 +189,13 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
   };
 }
 
-/** What the clusters may be called whose files are there, and never said anything that could be served. */
+/**
+ * What the clusters may be called whose files are there, and never said anything that could be served: to no balancer,
+ * or to one whose plugin could not judge its section.
+ */
 function unknownClusters(
   { clusters, clusterFiles, drafts }: Desired,
-  accepted: ReadonlyMap<string, AcceptedCluster>,
+  { balancers, clusters: accepted }: Pick<Accepted, "balancers" | "clusters">,
   last: Accepted["unknownClusters"] | undefined,
 ): Accepted["unknownClusters"] {
   if (clusterFiles === undefined) return accepted.size === 0 ? "all" : last ?? "all";
@@ -202,8 +205,11 @@ function unknownClusters(
     if (read !== undefined) return [read];
     return drafted === "" ? [file] : [file, drafted];
   });
+  const isWhole = ({ cluster, sections }: AcceptedCluster) =>
+    [...cluster.balancers.keys()].every((name) => sections.has(name) || !balancers.has(name));
   const known = new Set([...accepted.values()].map(({ cluster }) => cluster.name));
-  return [...new Set(names)].filter((name) => !known.has(name)).toSorted();
+  const partly = [...accepted.values()].filter((each) => !isWhole(each)).map(({ cluster }) => cluster.name);
+  return [...new Set([...names.filter((name) => !known.has(name)), ...partly])].toSorted();
 }
 
 interface Judged<T> {

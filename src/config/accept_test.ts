@@ -11,6 +11,7 @@ import type { BalancerPlugin, PermissionRequest, Schema, Scope } from "../plugin
 import { PluginCatalog } from "../plugin/source.ts";
 import type { Described, DiscoveryTraits, PluginKind } from "../plugin/instance.ts";
 import { accept, type AcceptOptions } from "./accept.ts";
+import { UndecidedError } from "../plugin/decider.ts";
 import type { Accepted } from "./accepted.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 
@@ -501,4 +502,19 @@ Deno.test("accept() keeps a notifier whose file is rejected, with just what was 
   assert.deepEqual(good.notifiers.get("ops")?.instance.granted, { net: ["127.0.0.1:9"] });
   const [kept] = await judge(notified({ bad: true }), { catalog, lastGood: good });
   assert.equal(kept.notifiers.get("ops"), good.notifiers.get("ops"));
+});
+
+Deno.test("accept() takes a cluster for unknown to a balancer whose plugin cannot judge its section, and never has", async () => {
+  const config = desired();
+  const [good] = await judge(config);
+  const plugin = await OPTIONS.openBalancer({} as never);
+  const late = () => Promise.reject(new UndecidedError("Cannot use the plugin of the balancer haproxy: it is late"));
+  const openBalancer = () =>
+    Promise.resolve({ ...plugin, cluster: { "~standard": { ...plugin.cluster["~standard"], validate: late } } });
+  const [first] = await judge(config, { openBalancer });
+  assert.deepEqual([first.clusters.get("web")?.sections.size, first.unknownClusters], [0, ["web"]]);
+  const [again] = await judge(config, { openBalancer, lastGood: first });
+  assert.deepEqual(again.unknownClusters, ["web"]);
+  const [later] = await judge(config, { openBalancer, lastGood: good });
+  assert.deepEqual([later.clusters.get("web")?.sections.size, later.unknownClusters], [1, []]);
 });

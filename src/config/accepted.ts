@@ -65,7 +65,10 @@ export interface Accepted {
   readonly balancers: ReadonlyMap<string, AcceptedBalancer>;
   readonly notifiers: ReadonlyMap<string, AcceptedNotifier>;
   readonly clusters: ReadonlyMap<string, AcceptedCluster>;
-  /** The clusters of files that are there, and could never be used; `all` if none can be looked at. */
+  /**
+   * The clusters of files that are there, and could never be used, or not by each balancer that they have a section
+   * for; `all` if none can be looked at.
+   */
   readonly unknownClusters: readonly ClusterName[] | "all";
   readonly services: ReadonlyMap<string, AcceptedService>;
 }
