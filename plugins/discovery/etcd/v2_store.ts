@@ -68,7 +68,11 @@ export class V2Store implements Store {
   async renew(signal: AbortSignal): Promise<void> {
     await this.#serial.run(async () => {
       const gate = new Gate(RENEWALS_MAX);
-      await Promise.all([...this.#held.keys()].map((key) => gate.run(() => this.#renew(key, signal))));
+      const renewals = [...this.#held.keys()].map((key) => gate.run(() => this.#renew(key, signal)));
+      // All of them, whatever one comes to: a late answer would be taken for one about what is put next.
+      for (const renewal of await Promise.allSettled(renewals)) {
+        if (renewal.status === "rejected") throw renewal.reason;
+      }
     });
   }
 
