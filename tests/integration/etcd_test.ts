@@ -155,6 +155,18 @@ Deno.test("nodes come back after their lease was revoked, a key was deleted, and
   await untilBack();
 });
 
+Deno.test("a cluster whose store was emptied exists again with its first node, whichever is registered first", async () => {
+  await using etcd = await Etcd.start();
+  // No renewal is the first to find the lease lost.
+  await using reporter = await open({ endpoints: [etcd.address], session_timeout: 600 });
+  await reporter.session.register("web", up(testNode(8001)), soon());
+  const [, lease = ""] = /([0-9a-f]{10,})/.exec(await etcd.ctl("lease", "list")) ?? [];
+  await etcd.ctl("lease", "revoke", lease);
+  await etcd.ctl("del", "--prefix", WEB);
+  await reporter.session.register("web", up(testNode(8002)), soon());
+  assert.deepEqual(await etcd.keys(WEB), [WEB, `${WEB}web.test:8002`]);
+});
+
 Deno.test("a node that another session has taken over is left to it, by renewals and by release", async () => {
   await using etcd = await Etcd.start();
   await using old = await open({ endpoints: [etcd.address], session_timeout: 2 });

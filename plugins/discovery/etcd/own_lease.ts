@@ -48,7 +48,7 @@ export class OwnLease {
         before = await this.#put(key, value, id, signal);
       } catch (error) {
         if (!isGone(error)) throw error;
-        this.#id = undefined;
+        this.#forget();
         id = await this.#granted(signal);
         before = await this.#put(key, value, id, signal);
       }
@@ -106,9 +106,7 @@ export class OwnLease {
           event: "discovery.lease_lost",
           lease: id,
         });
-        this.#id = undefined;
-        // A store that lost a lease may have lost more.
-        this.#marked.clear();
+        this.#forget();
       }
       const keys = [...this.#held.keys()];
       for (let at = 0; at < keys.length; at += KEYS_PER_TRANSACTION) {
@@ -126,6 +124,12 @@ export class OwnLease {
       if (id === undefined) return;
       await this.#options.gateway.call("/v3/lease/revoke", { ID: id }, { signal, read: () => {} });
     });
+  }
+
+  /** Takes note that the lease is gone. A store that lost a lease may have lost more. */
+  #forget(): void {
+    this.#id = undefined;
+    this.#marked.clear();
   }
 
   async #granted(signal: AbortSignal): Promise<string> {
