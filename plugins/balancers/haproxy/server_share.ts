@@ -1,3 +1,4 @@
+import { WEIGHT_MAX } from "../../../src/model/node.ts";
 import type { Member } from "./served.ts";
 import { withoutComment } from "./words.ts";
 
@@ -30,9 +31,9 @@ export function serverShare(line: string, { weight, state, isSpare }: Member): s
 export function readShare(line: string): { readonly weight?: number; readonly state?: "drain" } {
   const at = line.lastIndexOf(COMMENT);
   const said = at === -1 ? "" : line.slice(at + COMMENT.length);
-  const weight = / weight=([0-9]{1,3})(?: |$)/.exec(said)?.[1];
+  const weight = Number(/ weight=([0-9]{1,3})(?: |$)/.exec(said)?.[1] ?? NaN);
   return {
-    ...weight !== undefined && { weight: Number(weight) },
+    ...weight <= WEIGHT_MAX && { weight },
     ...(/ state=drain(?: |$)/).test(said) && { state: "drain" },
   };
 }

@@ -30,6 +30,8 @@ Deno.test.each([
 Deno.test("what a node says of itself is read back from its line, and what the host decides is not", () => {
   assert.deepEqual(readShare("server a  weight 5 # lighthouse: weight=3 state=drain"), { weight: 3, state: "drain" });
   assert.deepEqual(readShare("server a  weight 5 # weight=3"), {});
+  assert.deepEqual(readShare("server a # lighthouse: weight=256"), { weight: 256 });
+  assert.deepEqual(readShare("server a # lighthouse: weight=257 state=drain"), { state: "drain" });
   assert.deepEqual(readShare("server a  disabled # lighthouse: state=maint pool=overflow"), {});
 });
 
