@@ -49,11 +49,15 @@ export class Supervision implements Disposable {
 
   /** Resolves when a child has ended that this process started, or the signal is aborted. */
   async nextEnd(signal: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    signal.addEventListener("abort", () => resolve(), { once: true });
     if (signal.aborted) return;
-    this.#waiting.add(resolve);
-    await promise.finally(() => this.#waiting.delete(resolve));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const end = () => resolve();
+    signal.addEventListener("abort", end, { once: true });
+    this.#waiting.add(end);
+    await promise;
+    this.#waiting.delete(end);
+    // The signal lasts as long as the writer, which may see children end for years.
+    signal.removeEventListener("abort", end);
   }
 
   /** Asks those to end that are to end with the writer. */
