@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { encodeNode } from "../../plugins/discovery/node_json.ts";
 import { schema, sectionSchema } from "../../plugins/discovery/etcd/config.ts";
 import { EtcdSession, type SessionOptions } from "../../plugins/discovery/etcd/session.ts";
-import { systemClock } from "../../src/kernel/clock.ts";
+import { type Clock, systemClock } from "../../src/kernel/clock.ts";
 import { delay } from "../../src/kernel/delay.ts";
 import { toDenoPermissions } from "../../src/supervisor/permissions.ts";
 import { PluginHost } from "../../src/supervisor/plugin_host.ts";
@@ -165,6 +165,35 @@ Deno.test("a cluster whose store was emptied exists again with its first node, w
   await etcd.ctl("del", "--prefix", WEB);
   await reporter.session.register("web", up(testNode(8002)), soon());
   assert.deepEqual(await etcd.keys(WEB), [WEB, `${WEB}web.test:8002`]);
+});
+
+Deno.test("a server that ends each stream of watches at once is asked less and less often", async () => {
+  await using etcd = await Etcd.start();
+  await using cutting = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    const { pathname } = new URL(request.url);
+    const body = await request.text();
+    const { status, body: answer } = await fetch(`http://${etcd.address}${pathname}`, { method: "POST", body });
+    if (pathname !== "/v3/watch") return new Response(answer, { status });
+    const reader = answer?.getReader();
+    const { value } = await reader?.read() ?? {};
+    await reader?.cancel();
+    return new Response(value, { status });
+  });
+  const waitsMs: number[] = [];
+  const clock: Clock = {
+    now: () => systemClock.now(),
+    after(ms, job) {
+      waitsMs.push(ms);
+      return systemClock.after(ms, job);
+    },
+  };
+  // No other wait is as long as the longest before the next stream.
+  const config = { endpoints: [`127.0.0.1:${cutting.addr.port}`], session_timeout: 600 };
+  await using reader = await open(config, { clock, random: () => 0.99 });
+  await using _follower = new Follower(reader.session, "web");
+  await eventually("it is waited for long", () => waitsMs.some((ms) => ms > 1_000 && ms < 2_000), {
+    deadlineMs: 20_000,
+  });
 });
 
 Deno.test("a node that another session has taken over is left to it, by renewals and by release", async () => {

@@ -306,6 +306,8 @@ export class Watches {
     const cancel = clock.after(CREATED_MS, () => {
       if (created.size < ranges.length) watch.leave(`it created ${created.size} of ${ranges.length} watches`);
     });
+    // Not with its first line: something between here and etcd may end every stream at once.
+    const cancelAlive = clock.after(RETRY_MS.maxMs, onAlive);
     try {
       for await (const line of watch.lines) {
         if (line.type === "error") throw new Error(line.message);
@@ -314,7 +316,6 @@ export class Watches {
           // The server leaves the stream open: a rejected watch is named by -1.
           throw new CanceledError(`etcd canceled a watch: ${line.reason}`);
         }
-        onAlive();
         if (line.type === "created") created.add(line.watchId);
         if (line.type === "created" || range === undefined || left.has(range)) continue;
         if (!range.isSettled) {
@@ -338,6 +339,7 @@ export class Watches {
       throw error;
     } finally {
       cancel();
+      cancelAlive();
     }
   }
 
