@@ -62,8 +62,8 @@ export class BranchWatch {
 
   /**
    * Yields each answer that differs from the last; ends when the signal is
-   * aborted. Throws if the store refuses to tell. May be called again when it
-   * has ended: what was seen before is remembered.
+   * aborted. Throws if the store refuses to tell. May be called again, before it
+   * has ended too: what was seen before is remembered.
    */
   async *snapshots(
     signal: AbortSignal,

@@ -48,7 +48,7 @@ export class LighthouseSession implements DiscoverySession {
   readonly #instances: Instances;
   readonly #lease: OwnLease;
   readonly #reads: Gate = new Gate(READS_AT_ONCE);
-  readonly #idleWatches = new Map<ClusterName, BranchWatch>();
+  readonly #watches = new Map<ClusterName, BranchWatch>();
   readonly #closing = new AbortController();
   readonly #pulsing: Promise<void>;
   /** What was told last; `undefined` before the first time. */
@@ -99,8 +99,8 @@ export class LighthouseSession implements DiscoverySession {
     { withoutMetadata }: WatchOptions = {},
   ): AsyncGenerator<ClusterFacts> {
     const { ttlMs } = this.#options;
-    // One that has ended is gone on with: it remembers what it has seen.
-    const watch = this.#idleWatches.get(cluster) ?? new BranchWatch({
+    // A watch that begins before the previous one has ended, as when the host asks again, has the same past.
+    const watch = this.#watches.get(cluster) ?? new BranchWatch({
       cluster,
       path: this.#pathOf(cluster),
       instances: this.#instances,
@@ -109,12 +109,8 @@ export class LighthouseSession implements DiscoverySession {
       clock: this.#clock,
       log: this.#context.log,
     });
-    this.#idleWatches.delete(cluster);
-    try {
-      yield* watch.snapshots(AbortSignal.any([signal, this.#closing.signal]), { withoutMetadata });
-    } finally {
-      this.#idleWatches.set(cluster, watch);
-    }
+    this.#watches.set(cluster, watch);
+    yield* watch.snapshots(AbortSignal.any([signal, this.#closing.signal]), { withoutMetadata });
   }
 
   /** Makes a node known, or changes what is known of it; the store writes nothing if it stands already. */
