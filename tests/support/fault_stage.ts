@@ -3,6 +3,7 @@ import { Traffic } from "../../examples/demo/traffic.ts";
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free_port.ts";
 import { Lighthouse, TestHost, WebService } from "./lighthouse.ts";
+import type { StatusClient } from "./status_client.ts";
 
 /** How the stage is set. */
 export interface FaultStageOptions {
@@ -18,6 +19,8 @@ export interface FaultStageOptions {
   readonly cluster?: Record<string, unknown>;
   /** How many instances of the web service there are. */
   readonly instances?: number;
+  /** What the first writer is asked for its status by; it serves none if this is absent. */
+  readonly status?: StatusClient | undefined;
   /** What stands before the command line of each process of Lighthouse. */
   readonly within?: readonly string[];
   /** Makes the host ready before anything runs on it; answers what is to be disposed of when Lighthouse has ended. */
@@ -68,7 +71,8 @@ export class FaultStage implements AsyncDisposable {
   /** Sets the stage: resolves when all instances are served, under traffic. */
   static async set(options: FaultStageOptions = {}): Promise<FaultStage> {
     await using stack = new AsyncDisposableStack();
-    const { zookeeper, store, registry, balancer = {}, cluster = {}, instances = 3, prepare, within = [] } = options;
+    const { zookeeper, store, registry, balancer = {}, cluster = {}, instances = 3, status, prepare, within = [] } =
+      options;
     const host = stack.use(new TestHost());
     const prepared = await prepare?.(host);
     if (prepared !== undefined) stack.use(prepared);
@@ -92,7 +96,7 @@ export class FaultStage implements AsyncDisposable {
     // A connection that meets a server at its end is tried once more, at another.
     const backend = ["mode http", "option redispatch", "retries 3"];
     await host.write("clusters/web", { discovery, haproxy: { port, backend }, ...cluster });
-    const writer = stack.use(Lighthouse.start("writer", host.configDir, [], { within }));
+    const writer = stack.use(Lighthouse.start("writer", host.configDir, status?.flags ?? [], { within }));
     const reporter = stack.use(Lighthouse.start("reporter", host.configDir, [], { within }));
     await host.untilServing("web", ports).catch((error) => {
       throw new Error(`${error.message}\n${writer.log}\n${reporter.log}`);
