@@ -389,14 +389,19 @@ class ProgramError extends Error {
   override name = "ProgramError";
 }
 
-/** Commands that follow one another make a group; each other step is one by itself. */
+/** Commands that follow one another make a group, of whatever size; each other step is one by itself. */
 function groups(steps: readonly Step[]): readonly (readonly Step[])[] {
-  return steps.reduce<Step[][]>((found, step) => {
-    const last = found.at(-1);
-    if (last !== undefined && isCommand(step) && last.every(isCommand)) last.push(step);
-    else found.push([step]);
-    return found;
-  }, []);
+  const found: Step[][] = [];
+  let commands: Step[] | undefined;
+  for (const step of steps) {
+    if (commands !== undefined && isCommand(step)) commands.push(step);
+    else {
+      const group = [step];
+      found.push(group);
+      commands = isCommand(step) ? group : undefined;
+    }
+  }
+  return found;
 }
 
 function isCommand(step: Step): step is CommandStep {

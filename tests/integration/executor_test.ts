@@ -132,6 +132,22 @@ Deno.test("the executor writes nothing for a reload that would meet an address t
   assert.deepEqual(names(dir), []);
 });
 
+Deno.test("the executor reads each of a thousand commands a few times", async () => {
+  await using dir = new TempDir();
+  let reads = 0;
+  const steps = Array.from({ length: 1_000 }, (_, i): Step => ({
+    get do() {
+      reads++;
+      return "command" as const;
+    },
+    command: `set server web/s${i} state ready`,
+    expect: [""],
+  }));
+  const [outcome] = await new Executor().execute(steps, sources(dir), signal);
+  assert.match(failureOf(outcome), /^unreachable: /);
+  assert.ok(reads <= 10 * steps.length, `${reads} reads of ${steps.length} steps`);
+});
+
 Deno.test("the executor signals a master, and says when it is gone", async () => {
   await using dir = new TempDir();
   const ready = dir.file("ready");
