@@ -20,7 +20,10 @@ const ATTACKERS: Readonly<Record<string, Attacker & { readonly told: RegExp }>> 
     probe: "self.close(); return new Promise(() => {});",
     told: /worker="check closes:\d+\/closes" reason="It answered none of 3 pings"/,
   },
-  claims: { members: `kind: "discovery", open() {},`, told: /Cannot use the plugin as a check as it is a discovery/ },
+  claims: {
+    members: `kind: "discovery", capabilities: ["watch"], open() {},`,
+    told: /Cannot use the plugin as a check as it is a discovery/,
+  },
   floods: {
     probe: "for (let i = 0; i < 20_000; i++) { log.info('noise', new Uint8Array(1e6)); } return new Promise(() => {});",
     told: /worker="check floods:\d+\/floods" reason="\d+ log records in one second were dropped"/,

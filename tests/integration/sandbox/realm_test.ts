@@ -280,7 +280,7 @@ Deno.test.each([
   { what: "closes itself when it is loaded", top: "self.close();", said: /Cannot use the plugin: / },
   {
     what: "calls itself a discovery",
-    members: `kind: "discovery", open() {},`,
+    members: `kind: "discovery", capabilities: ["watch"], open() {},`,
     said: /Cannot use the plugin as a check as it is a discovery/,
   },
   { what: "is of a kind that nobody has", members: `kind: "root",`, said: /its kind is none of/ },
