@@ -211,7 +211,9 @@ export function withRejected<C, K>(
   const fingerprint = printWhole(wanted);
   const wasFallback = whole?.fingerprint === fingerprint && printWhole(target) !== fingerprint;
   const hasOther = !wasFallback && accepted !== undefined && printWhole(accepted) !== printWhole(target);
-  return [{ ...acceptance, whole: again(whole, fingerprint, retryAt) }, hasOther ? "kept" : "nothing"];
+  // That the previous form fails too says nothing of the desired one, which keeps its time.
+  const refusal = wasFallback ? whole : again(whole, fingerprint, retryAt);
+  return [{ ...acceptance, whole: refusal }, hasOther ? "kept" : "nothing"];
 }
 
 function rejectsAny({ whole, clusters, lines }: Acceptance<unknown, unknown>): boolean {

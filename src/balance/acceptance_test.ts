@@ -135,3 +135,15 @@ Deno.test("Acceptance forgets a cluster, lines and a whole that were refused onc
     }
   }
 });
+
+Deno.test("a previous form that fails, too, does not change when the desired one is tried again", () => {
+  const host = { fqdn: "a.test", ip: "10.0.0.1" };
+  const [good, bad]: readonly Wish[] = [[3], [1]].map((config) => ({ config, host, clusters: [] }));
+  const why = { cluster: undefined, lines: [] };
+  const accepted = withAccepted(NOTHING_TRIED as Acceptance<Lines, Lines>, good!);
+  const [rejected] = withRejected(accepted, bad!, bad!, { ...why, retryAt: () => 60 });
+  const fallback = compose(rejected, bad!, { now: 0, served: () => new Set() }).wanted;
+  const [again, fate] = withRejected(rejected, bad!, fallback, { ...why, retryAt: () => 1 });
+  assert.equal(fate, "nothing");
+  assert.equal(retryAt(again, 0), 60);
+});
