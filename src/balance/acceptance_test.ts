@@ -142,7 +142,7 @@ Deno.test("a previous form that fails, too, does not change when the desired one
   const why = { cluster: undefined, lines: [] };
   const accepted = withAccepted(NOTHING_TRIED as Acceptance<Lines, Lines>, good!);
   const [rejected] = withRejected(accepted, bad!, bad!, { ...why, retryAt: () => 60 });
-  const fallback = compose(rejected, bad!, { now: 0, served: () => new Set() }).wanted;
+  const fallback = compose(rejected, bad!, { now: 0, served: new Set() }).wanted;
   const [again, fate] = withRejected(rejected, bad!, fallback, { ...why, retryAt: () => 1 });
   assert.equal(fate, "nothing");
   assert.equal(retryAt(again, 0), 60);
