@@ -75,7 +75,8 @@ export class Sandbox implements AsyncDisposable {
       clock: systemClock,
       random: systemRandom,
       log,
-      heartbeat: { everyMs: 500, missesMax: 3 },
+      // Quicker than the product's, yet slow enough that a worker which serves is not ended on a busy machine.
+      heartbeat: { everyMs: 1_500, missesMax: 3 },
       events: {
         onEvent: (key, event) => void this.events.push({ key, event }),
         onReady() {},
