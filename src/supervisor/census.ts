@@ -82,10 +82,12 @@ export class ThreadCensus implements AsyncDisposable {
       log.debug("Could not count threads", { event: "worker.uncounted", reason: String(error) });
       return this.#lookIn(LOOK_EVERY_MS);
     }
-    // Those that came or went meanwhile may have been counted or not: in doubt they were.
-    const accounted = Math.max(liveBefore, countLive()) + this.#ends - endsBefore;
+    const live = countLive();
+    // Those that came or went meanwhile may have been counted or not: in doubt they were, and it is looked again soon.
+    const isDoubtful = live !== liveBefore || this.#ends !== endsBefore;
+    const accounted = Math.max(liveBefore, live) + this.#ends - endsBefore;
     this.#found = Math.max(0, (threads ?? 0) - accounted);
-    this.#lookIn(this.#found === before ? LOOK_EVERY_MS : THREAD_END_MS);
+    this.#lookIn(this.#found === before && !isDoubtful ? LOOK_EVERY_MS : THREAD_END_MS);
     const stuck = Math.min(before, this.#found);
     if (stuck === this.#stuck || this.#isClosed) return;
     this.#stuck = stuck;

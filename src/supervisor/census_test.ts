@@ -118,3 +118,14 @@ Deno.test("ThreadCensus leaves no timer when it is disposed of", async () => {
   bench.census.noteEnd();
   assert.equal(bench.clock.pending, 0);
 });
+
+Deno.test("ThreadCensus looks again soon after a look during which a worker came or went", async () => {
+  await using bench = new Bench();
+  [bench.threads, bench.live] = [1, 0];
+  let looks = 0;
+  // A worker that is made during the first look hides the thread that runs on.
+  Object.defineProperty(bench, "live", { configurable: true, get: () => looks++ === 1 ? 1 : 0 });
+  bench.census.noteEnd();
+  await bench.pass(7);
+  assert.deepEqual(bench.told, [1]);
+});
