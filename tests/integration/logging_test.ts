@@ -52,7 +52,7 @@ function fileHandler(filename: string, more: Record<string, unknown> = {}): Reco
 
 const PROBE_FAILED = /Probe failed/;
 
-Deno.test("logging.yaml is in force at once, an edit too, and one that is wrong leaves the last one in force", async () => {
+Deno.test("logging.yaml is applied at once, an edit too; an invalid one leaves the last valid one active", async () => {
   await using dir = new ReporterDir();
   const formatters = {
     plain: { format: "%(asctime)s|%(name)s|%(levelname)-8s|%(program)s|%(threadName)s|%(message)s" },
