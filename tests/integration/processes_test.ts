@@ -61,15 +61,16 @@ Deno.test("readOpenFiles() counts what is open under the flags that the product 
   const module = new URL("../../src/system/open_files.ts", import.meta.url);
   const program = `import { readOpenFiles } from ${JSON.stringify(module)};
     const before = await readOpenFiles();
-    const files = Array.from({ length: 20 }, () => Deno.openSync("/dev/null"));
+    const files = Array.from({ length: 200 }, () => Deno.openSync("/dev/null"));
     const { open, limit } = await readOpenFiles();
-    console.log(open - before.open >= files.length, files.length, limit);`;
+    // The runtime closes some files of its own after its start.
+    console.log(open - before.open > files.length / 2, open <= limit, limit);`;
   const source = `data:text/javascript,${encodeURIComponent(program)}`;
   const { stdout, stderr } = await new Deno.Command("sh", {
     args: ["-c", 'ulimit -n 300; exec "$@"', "sh", Deno.execPath(), ...TASK_ARGS, source],
     env: { NO_COLOR: "1" },
   }).output();
-  assert.equal(new TextDecoder().decode(stdout), "true 20 300\n", new TextDecoder().decode(stderr));
+  assert.equal(new TextDecoder().decode(stdout), "true true 300\n", new TextDecoder().decode(stderr));
 });
 
 Deno.test("look() rejects when a program does not end in time, by an error of its own", async () => {
