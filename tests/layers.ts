@@ -44,6 +44,7 @@ export const LAYERS: readonly Layer[] = [
   },
   { name: "metrics", files: /^src\/metrics\//, imports: [], pure: true },
   { name: "model", files: /^src\/model\//, imports: ["kernel"], pure: true },
+  { name: "traffic", files: /^src\/traffic\//, imports: ["model"], pure: true },
   { name: "system", files: /^src\/system\//, imports: ["kernel"] },
   {
     name: "dns/decide",

@@ -1,0 +1,87 @@
+/**
+ * How a cluster's requests are shared among its nodes: the policy of its file,
+ * and what an operator has said of single nodes.
+ *
+ * @module
+ */
+
+/** The `traffic:` of a cluster's file. A part that is absent has no effect. */
+export interface TrafficPolicy {
+  /** The weight of each node before any factor. */
+  readonly weight: WeightPolicy;
+  /** How a node that is new gets its share. */
+  readonly slowStart?: SlowStart | undefined;
+  /** Which nodes are preferred, by where they run. */
+  readonly zones?: ZonePolicy | undefined;
+  /** Which other clusters serve what this one cannot. */
+  readonly overflow?: OverflowPolicy | undefined;
+  /** For how long after the start of the writer neither slow start nor overflow has an effect. */
+  readonly warmUpMs: number;
+}
+
+/** Where the weight of a node comes from. */
+export interface WeightPolicy {
+  /** The same for each node, whatever its registry says of it. */
+  readonly fixed?: number | undefined;
+  /** What to read of each node; its own `weight` if absent. */
+  readonly from?: NodeField | undefined;
+  /** The weight of a node that has none, or none that is a weight. */
+  readonly default: number;
+}
+
+/** A field of a node: its zone, one of its labels, or a value of its metadata. */
+export type NodeField =
+  | { readonly of: "zone" }
+  | { readonly of: "labels" | "metadata"; readonly path: readonly string[] };
+
+/** A ramp for nodes that are new to their cluster. */
+export interface SlowStart {
+  /** How long it gets nothing. */
+  readonly delayMs: number;
+  /** How long its share grows after that. */
+  readonly rampMs: number;
+  /** The part of its share that the ramp begins with, from 0 to 1. */
+  readonly from: number;
+  /** How it grows: by the same part each second, or slowly at first. */
+  readonly curve: "linear" | "quadratic";
+  /** A node that was away for no longer is not new. */
+  readonly graceMs: number;
+}
+
+/** Requests stay in this host's zone as long as it can take them. */
+export interface ZonePolicy {
+  /** Below this part of local nodes that are ready, requests go to other zones too; above 0, at most 1. */
+  readonly spillBelow: number;
+  /** What names a node's zone. */
+  readonly key: NodeField;
+}
+
+/** Nodes of other clusters that serve what a cluster cannot. */
+export interface OverflowPolicy {
+  /** The names of these clusters. */
+  readonly clusters: readonly string[];
+  /** Below this part of the cluster that is ready; above 0, at most 1. */
+  readonly below: number;
+  /** How many nodes the whole cluster has at least; 0 for as many as there were. */
+  readonly capacity: number;
+}
+
+/** What holds where `traffic:` says nothing of weights. */
+export const WEIGHT_POLICY_DEFAULT: WeightPolicy = Object.freeze({ default: 100 });
+
+/** What an operator has said of one node, until it ends or is withdrawn. */
+export interface Override {
+  /** `drain`: nothing new. `maint`: out of service. `weight`: another share. */
+  readonly kind: "drain" | "maint" | "weight";
+  /** With `weight`: what the node's share is multiplied by, from 0, which drains it, to 10. */
+  readonly factor?: number | undefined;
+  /** When it ends, in milliseconds of the wall clock; never if absent. */
+  readonly untilMs?: number | undefined;
+  /** Who said it. */
+  readonly author: string;
+  /** Why. */
+  readonly reason: string;
+}
+
+/** The overrides of one cluster, by the node's name. Of two of a kind the last counts. */
+export type Overrides = ReadonlyMap<string, readonly Override[]>;

@@ -1,0 +1,418 @@
+/**
+ * What each node of a cluster is to get, and why: one pure function of the
+ * policy, the nodes, what is known of them, and the time. The host owns time:
+ * the answer says when it would be another one.
+ *
+ * @module
+ */
+import { isRecord, type Node, nodeName, WEIGHT_MAX } from "../model/node.ts";
+import {
+  type NodeField,
+  type Override,
+  type Overrides,
+  type SlowStart,
+  type TrafficPolicy,
+  WEIGHT_POLICY_DEFAULT,
+  type WeightPolicy,
+} from "../model/traffic.ts";
+import { peaks, type Sightings } from "./sightings.ts";
+
+/** What {@linkcode shareTraffic} is given. Times in milliseconds of one clock. */
+export interface TrafficInput {
+  readonly nowMs: number;
+  /** When the writer started. */
+  readonly startedMs: number;
+  /** The cluster's policy; without one its nodes get what they say of themselves. */
+  readonly policy?: TrafficPolicy | undefined;
+  /** Where this host runs. */
+  readonly zone?: string | undefined;
+  /** Whether each change of a weight moves keys to other servers. */
+  readonly isHashed?: boolean | undefined;
+  /** The members of the cluster. */
+  readonly nodes: readonly Node[];
+  /** The nodes of the clusters that serve what it cannot. */
+  readonly overflow?: readonly Node[] | undefined;
+  /** When its nodes were members. */
+  readonly sightings?: Sightings | undefined;
+  /** The nodes that the balancer finds down, by name. */
+  readonly down?: ReadonlySet<string> | undefined;
+  /** What an operator has said. */
+  readonly overrides?: Overrides | undefined;
+}
+
+/** One number that a node's share is multiplied by. */
+export interface Factor {
+  readonly name: "weight" | "override" | "slow_start" | "zone" | "primary" | "overflow";
+  readonly value: number;
+  /** Where it comes from. */
+  readonly detail?: string | undefined;
+}
+
+/** What one node is to get. */
+export interface NodeShare {
+  readonly node: Node;
+  /** Beside those of the others, from 0 to 256; the balancer's default if absent. */
+  readonly weight?: number | undefined;
+  /** The same without what passes by itself: slow start, and what is ready. Absent if it is `weight`. */
+  readonly settledWeight?: number | undefined;
+  readonly state: "ready" | "drain" | "maint";
+  /** `overflow`: it gets nothing while those that are preferred are enough. */
+  readonly pool: "primary" | "overflow";
+  /** Whether it serves as the last resort, if the balancer finds none of the preferred nodes up. */
+  readonly isFallback: boolean;
+  /** The part of all requests that it gets, from 0 to 1. */
+  readonly share: number;
+  /** Whether the balancer finds it down. */
+  readonly isDown: boolean;
+  /** The override that decides on its state. */
+  readonly override?: Override | undefined;
+  /** What `weight` is the product of, before it is scaled; none where nothing is said of weights. */
+  readonly factors: readonly Factor[];
+}
+
+/** What {@linkcode shareTraffic} answers. */
+export interface Shares {
+  /** The members, in the order given, and then the nodes of other clusters. */
+  readonly nodes: readonly NodeShare[];
+  /** When the weight, the state or the pool of a node would be another one; `Infinity` for never. */
+  readonly changesAtMs: number;
+}
+
+/** Weights follow the time in steps no shorter than this, all at once, on every host at the same time. */
+export const STEP_MS = 1_000;
+/** The most steps of a ramp. */
+const STEPS_MAX = 64;
+/** The most steps where each moves keys. */
+const HASHED_STEPS_MAX = 4;
+
+/** Whether a policy asks for nodes that serve as the last resort. */
+export function hasFallback(policy: TrafficPolicy | undefined, zone: string | undefined): boolean {
+  return policy?.overflow !== undefined || (policy?.zones !== undefined && zone !== undefined);
+}
+
+/** Decides what each node gets. Pure. */
+export function shareTraffic(input: TrafficInput): Shares {
+  const { policy = NO_POLICY, overflow = [], sightings = NO_SIGHTINGS, zone, nowMs } = input;
+  const own = new Set(input.nodes.map(nodeName));
+  const field = zone === undefined ? undefined : policy.zones?.key;
+  const traits = [
+    ...input.nodes.map((node) => traitsOf(node, input, field === undefined || fieldOf(node, field) === zone ? 0 : 1)),
+    // A node of both clusters is a member.
+    ...overflow.filter((node) => !own.has(nodeName(node))).map((node) => traitsOf(node, input, 2)),
+  ];
+  const all = policy.overflow === undefined ? [] : peaks(sightings.values(), nowMs);
+  const local = field === undefined ? [] : peaks(sightings.values().filter((each) => each.zone === zone), nowMs);
+  const scene: Scene = { input, policy, traits, all, local };
+  const now = judge(scene, nowMs);
+  return { nodes: now.nodes(), changesAtMs: nextChange(scene, now) };
+}
+
+const NO_POLICY: TrafficPolicy = { weight: WEIGHT_POLICY_DEFAULT, warmUpMs: 0 };
+const NO_SIGHTINGS: Sightings = new Map();
+
+/** What of a node does not depend on the time. */
+interface Traits {
+  readonly node: Node;
+  readonly name: string;
+  /** 0: local, or all where zones do not matter; 1: another zone; 2: another cluster. */
+  readonly tier: 0 | 1 | 2;
+  readonly base: number;
+  readonly from: string;
+  readonly overrides: readonly Override[];
+  readonly newSinceMs?: number | undefined;
+  readonly isDown: boolean;
+}
+
+interface Scene {
+  readonly input: TrafficInput;
+  readonly policy: TrafficPolicy;
+  readonly traits: readonly Traits[];
+  /** How many members there were in the last hour; none where that does not matter. */
+  readonly all: ReturnType<typeof peaks>;
+  /** The same of those of this host's zone. */
+  readonly local: ReturnType<typeof peaks>;
+}
+
+function traitsOf(node: Node, { policy, sightings, down, overrides }: TrafficInput, tier: Traits["tier"]): Traits {
+  const name = nodeName(node);
+  const [base, from] = policy === undefined ? [node.weight ?? 1, "registry"] : baseOf(node, policy.weight);
+  return {
+    node,
+    name,
+    tier,
+    base,
+    from,
+    overrides: overrides?.get(name) ?? [],
+    // What serves as overflow is not warmed up by waiting.
+    newSinceMs: tier === 2 ? undefined : sightings?.get(name)?.newSinceMs,
+    isDown: down?.has(name) ?? false,
+  };
+}
+
+/** The weight of a node before any factor, and where it comes from. */
+function baseOf(node: Node, { fixed, from, default: standard }: WeightPolicy): readonly [number, string] {
+  if (fixed !== undefined) return [fixed, "traffic.weight"];
+  if (from === undefined) return node.weight === undefined ? [standard, "default"] : [node.weight, "registry"];
+  const said = fieldOf(node, from);
+  const value = typeof said === "string" && /^[0-9]{1,6}(?:\.[0-9]{1,6})?$/.test(said) ? Number(said) : said;
+  const isWeight = typeof value === "number" && value >= 0 && value <= BASE_MAX;
+  return isWeight ? [value, formatField(from)] : [standard, "default"];
+}
+
+/** The largest weight before any factor: what a node says of itself must not reduce all others to nothing. */
+export const BASE_MAX = 65_536;
+
+/** How a field is written. */
+export function formatField(field: NodeField): string {
+  return field.of === "zone" ? "zone" : [field.of, ...field.path].join(".");
+}
+
+/** What a node says in a field. */
+export function fieldOf(node: Node, field: NodeField): unknown {
+  if (field.of === "zone") return node.zone;
+  let value: unknown = field.of === "labels" ? node.labels : node.metadata;
+  for (const key of field.path) {
+    if (!isRecord(value) || !Object.hasOwn(value, key)) return undefined;
+    value = value[key];
+  }
+  return value;
+}
+
+/** The answer at one time. */
+interface Judged {
+  /** What tells it from others: weights, states and pools. */
+  readonly signature: string;
+  /** Whether nodes of other zones get requests, and whether those of other clusters do. */
+  readonly isSpilling: boolean;
+  readonly isOverflowing: boolean;
+  /** The same in full. */
+  readonly nodes: () => readonly NodeShare[];
+}
+
+/** Decides for a time, which is not before that of the input. */
+function judge({ input, policy, traits, all, local }: Scene, nowMs: number): Judged {
+  const said = traits.map((each) => stateOf(each, nowMs));
+  if (input.policy === undefined && said.every(({ weighs }) => weighs === undefined)) return unweighted(traits, said);
+  // A weight of 0 drains, whoever says it.
+  const states = said.map((each, i): StateOf =>
+    each.state === "ready" && (traits[i]?.base ?? 0) * each.factor === 0 ? { ...each, state: "drain" } : each
+  );
+  const isWarm = nowMs >= input.startedMs + policy.warmUpMs;
+  const ready = states.map(({ state }) => state === "ready");
+  // Where none is up, what the balancer finds says nothing.
+  const nobodyIsUp = !ready.some((is, i) => is && traits[i]?.isDown === false);
+  const takes = ready.map((is, i) => is && (nobodyIsUp || traits[i]?.isDown === false));
+  const slow = slowStarts(traits, takes, {
+    policy: isWarm ? policy.slowStart : undefined,
+    isHashed: input.isHashed,
+    nowMs,
+  });
+  const settled = traits.map(({ base }, i) => base * (states[i]?.factor ?? 1));
+  const tiers = [0, 1, 2].map((tier) => {
+    const of = traits.flatMap((each, i) => each.tier === tier && takes[i] === true ? [i] : []);
+    const mass = sum(of.map((i) => (settled[i] ?? 0) * (slow[i] ?? 1)));
+    return { nodes: of.length, ready: sum(of.map((i) => slow[i] ?? 1)), mass };
+  }) as [Tier, Tier, Tier];
+  const parts = partsOf(tiers, { policy, isWarm, all: peakAt(all, nowMs), local: peakAt(local, nowMs) });
+  const rates = parts.map((part, tier) => part > 0 ? part / (tiers[tier]?.mass ?? 1) : 0);
+  const highest = Math.max(...rates);
+  const isIdle = [false, tiers[0].mass > 0 && parts[1] === 0, parts[2] === 0];
+  // A preferred node that is down gets requests again at once when it is up.
+  const factors = rates.map((rate) => rate === 0 || highest === 0 ? 1 : rate / highest);
+  const scores = traits.map(({ tier }, i) => (settled[i] ?? 0) * (slow[i] ?? 1) * (factors[tier] ?? 1));
+  const shown = scores.filter((_, i) => ready[i] === true && isIdle[traits[i]?.tier ?? 0] === false);
+  const settledWeights = quantise(settled, settled);
+  const weights = quantise(scores, shown.some((score) => score > 0) ? shown : scores)
+    .map((weight, i) => (isIdle[traits[i]?.tier ?? 0] === true ? settledWeights[i] : weight) ?? 0);
+  const gets = weights.map((weight, i) => takes[i] === true && isIdle[traits[i]?.tier ?? 0] === false ? weight : 0);
+  const total = sum(gets);
+  return {
+    signature: traits.map(({ tier }, i) => [weights[i], settledWeights[i], states[i]?.state, isIdle[tier]].join(","))
+      .join(";"),
+    isSpilling: parts[1] > 0,
+    isOverflowing: parts[2] > 0,
+    nodes: () =>
+      traits.map(({ node, base, from, tier, isDown }, i) => {
+        const { state, factor, weighs, decides } = states[i] as StateOf;
+        const pool = isIdle[tier] === true ? 0 : factors[tier] ?? 1;
+        const zoned: Factor[] = policy.zones !== undefined && local.length > 0 ? [{ name: "zone", value: pool }] : [];
+        const primary: Factor[] = policy.overflow === undefined ? [] : [{ name: "primary", value: pool }];
+        return {
+          node,
+          weight: weights[i] ?? 0,
+          settledWeight: settledWeights[i] ?? 0,
+          state,
+          pool: isIdle[tier] === true ? "overflow" : "primary",
+          isFallback: tier > 0,
+          share: total === 0 ? 0 : (gets[i] ?? 0) / total,
+          isDown,
+          ...decides !== undefined && { override: decides },
+          factors: [
+            { name: "weight", value: base, detail: from },
+            ...weighs === undefined ? [] : [{ name: "override", value: factor, detail: weighs.author } as const],
+            ...policy.slowStart === undefined || tier === 2
+              ? []
+              : [{ name: "slow_start", value: slow[i] ?? 1 } as const],
+            ...tier === 2 ? [{ name: "overflow", value: pool } as const] : zoned.length > 0 ? zoned : primary,
+          ],
+        };
+      }),
+  };
+}
+
+/** Nodes of which nothing is said but by themselves: the balancer shares. */
+function unweighted(traits: readonly Traits[], states: readonly StateOf[]): Judged {
+  return {
+    signature: states.map(({ state }) => state).join(";"),
+    isSpilling: false,
+    isOverflowing: false,
+    nodes: () => {
+      const takes = traits.map(({ isDown }, i) => states[i]?.state === "ready" && !isDown);
+      const weights = traits.map(({ base }, i) => takes[i] === true ? base : 0);
+      const total = sum(weights);
+      return traits.map(({ node, isDown }, i) => {
+        const { state, decides } = states[i] as StateOf;
+        return {
+          node,
+          ...node.weight !== undefined && { weight: node.weight },
+          state,
+          pool: "primary",
+          isFallback: false,
+          share: total === 0 ? 0 : (weights[i] ?? 0) / total,
+          isDown,
+          ...decides !== undefined && { override: decides },
+          factors: [],
+        };
+      });
+    },
+  };
+}
+
+/** What is said of a node at one time. */
+interface StateOf {
+  readonly state: NodeShare["state"];
+  /** What its weight is multiplied by. */
+  readonly factor: number;
+  /** The override that says so. */
+  readonly weighs?: Override | undefined;
+  /** The override that decides on its state. */
+  readonly decides?: Override | undefined;
+}
+
+function stateOf({ node, overrides }: Traits, nowMs: number): StateOf {
+  if (overrides.length === 0) return { state: node.state ?? "ready", factor: 1 };
+  const active = overrides.filter(({ untilMs = Infinity }) => untilMs > nowMs);
+  const last = (kind: Override["kind"]) => active.findLast((each) => each.kind === kind);
+  const [maint, drain, weighs] = [last("maint"), last("drain"), last("weight")];
+  const { factor = 1 } = weighs ?? {};
+  const decides = maint ?? drain ?? (factor === 0 ? weighs : undefined);
+  const state = maint !== undefined ? "maint" : decides !== undefined ? "drain" : node.state ?? "ready";
+  return { state, factor, weighs, decides };
+}
+
+/** What of a tier takes requests. */
+interface Tier {
+  readonly nodes: number;
+  /** As many nodes as their slow starts come to. */
+  readonly ready: number;
+  readonly mass: number;
+}
+
+/** Which part of all requests goes to local nodes, to other zones and to other clusters. */
+function partsOf(
+  [here, there, other]: readonly [Tier, Tier, Tier],
+  { policy: { zones, overflow }, isWarm, all, local }: {
+    readonly policy: TrafficPolicy;
+    readonly isWarm: boolean;
+    readonly all: number;
+    readonly local: number;
+  },
+): readonly [number, number, number] {
+  const holds = zones === undefined ? 1 : Math.min(1, here.nodes / local / zones.spillBelow);
+  const stays = there.mass === 0 ? 1 : here.mass === 0 ? 0 : holds;
+  const { below = 1, capacity = 0 } = overflow ?? {};
+  const part = (here.ready + there.ready) / Math.max(capacity, all);
+  const lacks = isWarm && overflow !== undefined ? Math.max(0, below - part) / below : 0;
+  const leaves = other.mass === 0 ? 0 : here.mass + there.mass === 0 ? 1 : lacks;
+  const primary = 1 - leaves;
+  return [here.mass === 0 ? 0 : primary * stays, primary * (there.mass === 0 ? 0 : 1 - stays), leaves];
+}
+
+/** What slow start leaves of each node's share, relative to the one that has most of it: if all are new, all are equal. */
+function slowStarts(
+  traits: readonly Traits[],
+  takes: readonly boolean[],
+  { policy, isHashed = false, nowMs }: {
+    readonly policy: SlowStart | undefined;
+    readonly isHashed: boolean | undefined;
+    readonly nowMs: number;
+  },
+): readonly number[] {
+  if (policy === undefined) return traits.map(() => 1);
+  const own = traits.map(({ newSinceMs }) =>
+    newSinceMs === undefined ? 1 : slowStart(newSinceMs, policy, { isHashed, nowMs })
+  );
+  const most = Math.max(0, ...own.filter((_, i) => takes[i] === true && traits[i]?.tier !== 2));
+  return own.map((each) => most === 0 ? 1 : Math.min(1, each / most));
+}
+
+/** What slow start leaves of a node's share. */
+function slowStart(
+  newSinceMs: number,
+  policy: SlowStart,
+  { isHashed, nowMs }: { readonly isHashed: boolean; readonly nowMs: number },
+): number {
+  const { delayMs, rampMs, from, curve } = policy;
+  const elapsedMs = Math.floor(nowMs / STEP_MS) * STEP_MS - newSinceMs - delayMs;
+  if (elapsedMs < 0 && delayMs > 0) return 0;
+  if (elapsedMs >= rampMs) return 1;
+  const steps = stepsOf(policy, isHashed);
+  const progress = Math.max(0, Math.floor(elapsedMs * steps / rampMs)) / steps;
+  return from + (1 - from) * (curve === "linear" ? progress : progress ** 2);
+}
+
+function stepsOf({ rampMs }: SlowStart, isHashed: boolean): number {
+  return Math.max(1, Math.min(isHashed ? HASHED_STEPS_MAX : STEPS_MAX, Math.ceil(rampMs / STEP_MS)));
+}
+
+/** When the slow start of a node takes its steps. */
+function stepTimes(newSinceMs: number, policy: SlowStart, isHashed: boolean): readonly number[] {
+  const steps = stepsOf(policy, isHashed);
+  return Array.from({ length: steps + 1 }, (_, step) => {
+    const atMs = newSinceMs + policy.delayMs + Math.ceil(policy.rampMs * step / steps);
+    return Math.ceil(atMs / STEP_MS) * STEP_MS;
+  });
+}
+
+/** Finds the first time at which the answer is another one, if nothing happens until then. */
+function nextChange(scene: Scene, now: Judged): number {
+  const { input: { nowMs, startedMs, isHashed = false }, policy, traits, all, local } = scene;
+  const { slowStart } = policy;
+  const times = new Set<number>([startedMs + policy.warmUpMs]);
+  for (const { overrides, newSinceMs } of traits) {
+    for (const { untilMs = Infinity } of overrides) times.add(untilMs);
+    if (slowStart === undefined || newSinceMs === undefined) continue;
+    if (newSinceMs + slowStart.delayMs + slowStart.rampMs + STEP_MS <= nowMs) continue;
+    for (const each of stepTimes(newSinceMs, slowStart, isHashed)) times.add(each);
+  }
+  // A cluster that was smaller is the more complete: what is complete stays so.
+  for (const { fromMs } of [...now.isSpilling ? local : [], ...now.isOverflowing ? all : []]) times.add(fromMs);
+  const sorted = [...times].filter((each) => each > nowMs && each < Infinity).toSorted((a, b) => a - b);
+  return sorted.find((each) => judge(scene, each).signature !== now.signature) ?? Infinity;
+}
+
+function peakAt(steps: ReturnType<typeof peaks>, nowMs: number): number {
+  return steps.findLast(({ fromMs }) => fromMs <= nowMs)?.nodes ?? 0;
+}
+
+/** Scales shares so that the largest of some is the largest weight; a share above 0 is a weight of at least 1. */
+function quantise(shares: readonly number[], of: readonly number[]): readonly number[] {
+  const most = of.reduce((a, b) => Math.max(a, b), 0);
+  return shares.map((share) =>
+    share <= 0 ? 0 : Math.min(WEIGHT_MAX, Math.max(1, Math.round(share / most * WEIGHT_MAX)))
+  );
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((all, each) => all + each, 0);
+}

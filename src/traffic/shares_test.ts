@@ -1,0 +1,402 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { type Node, nodeName, WEIGHT_MAX } from "../model/node.ts";
+import type { Override, SlowStart, TrafficPolicy } from "../model/traffic.ts";
+import { hasFallback, type Shares, shareTraffic, STEP_MS, type TrafficInput } from "./shares.ts";
+import type { Sighting } from "./sightings.ts";
+
+const NOW = 1_700_000_000_000;
+
+function node(host: string, more: Partial<Node> = {}): Node {
+  return { host, ip: "10.0.0.1", port: 80, metadata: {}, ...more };
+}
+
+function policy(more: Partial<TrafficPolicy> = {}): TrafficPolicy {
+  return { weight: { default: 100 }, warmUpMs: 0, ...more };
+}
+
+/** What is known of nodes that have been there for a day, but for those that are given. */
+function seen(nodes: readonly Node[], given: Readonly<Record<string, Partial<Sighting>>> = {}) {
+  const all = new Map<string, Sighting>(
+    nodes.map((each) => [nodeName(each), { sinceMs: NOW - 86_400_000, ...each.zone && { zone: each.zone } }]),
+  );
+  for (const [host, sighting] of Object.entries(given)) {
+    all.set(`${host}:80`, { sinceMs: NOW - 86_400_000, ...all.get(`${host}:80`), ...sighting });
+  }
+  return all;
+}
+
+function share(input: Partial<TrafficInput> & Pick<TrafficInput, "nodes">): Shares {
+  return shareTraffic({ nowMs: NOW, startedMs: NOW - 86_400_000, sightings: seen(input.nodes), ...input });
+}
+
+/** The weights by host; a node that is not ready, or waits, is shown as that. */
+function shown({ nodes }: Shares): Record<string, unknown> {
+  return Object.fromEntries(nodes.map(({ node: { host }, weight, state, pool }) => [
+    host,
+    state !== "ready" ? state : pool === "overflow" ? pool : weight,
+  ]));
+}
+
+const RAMP: SlowStart = { delayMs: 10_000, rampMs: 60_000, from: 0.1, curve: "linear", graceMs: 60_000 };
+const ZONES: TrafficPolicy = policy({ zones: { spillBelow: 0.8, key: { of: "zone" } } });
+const OVERFLOW = policy({ overflow: { clusters: ["backup"], below: 0.8, capacity: 10 } });
+
+function override(kind: Override["kind"], more: Partial<Override> = {}): Override {
+  return { kind, author: "ann", reason: "disk", ...more };
+}
+
+Deno.test("without a policy nodes get what they say of themselves, for ever", () => {
+  const nodes = [node("a"), node("b", { weight: 3 }), node("c", { weight: 0 }), node("d", { state: "drain" })];
+  const { nodes: shares, changesAtMs } = share({ nodes });
+  const got = shares.map((
+    { node, weight, settledWeight, state, pool },
+  ) => [node.host, weight, settledWeight, state, pool]);
+  assert.deepEqual(got, [
+    ["a", undefined, undefined, "ready", "primary"],
+    ["b", 3, undefined, "ready", "primary"],
+    ["c", 0, undefined, "ready", "primary"],
+    ["d", undefined, undefined, "drain", "primary"],
+  ]);
+  assert.equal(changesAtMs, Infinity);
+});
+
+Deno.test("a weight comes from the registry, from a field, or from the file; 0 drains, and no weight is the default", () => {
+  const nodes = [
+    node("a", { weight: 50, metadata: { weight: 200, deep: { w: "25" } }, labels: { w: "0" } }),
+    node("b", { metadata: { weight: "no" } }),
+  ];
+  const by = (weight: TrafficPolicy["weight"]) => shown(share({ nodes, policy: policy({ weight }) }));
+  assert.deepEqual(by({ default: 100 }), { a: 128, b: 256 });
+  assert.deepEqual(by({ default: 100, from: { of: "metadata", path: ["weight"] } }), { a: 256, b: 128 });
+  assert.deepEqual(by({ default: 100, from: { of: "metadata", path: ["deep", "w"] } }), { a: 64, b: 256 });
+  assert.deepEqual(by({ default: 100, from: { of: "labels", path: ["w"] } }), { a: "drain", b: 256 });
+  assert.deepEqual(by({ default: 100, fixed: 7 }), { a: 256, b: 256 });
+});
+
+Deno.test("a new node waits, begins with its part and gets its whole share when the ramp is over", () => {
+  const nodes = [node("old"), node("new")];
+  const sightings = seen(nodes, { new: { sinceMs: NOW, newSinceMs: NOW } });
+  const at = (ms: number) =>
+    shown(share({ nodes, sightings, policy: policy({ slowStart: RAMP }), nowMs: NOW + ms })).new;
+  assert.deepEqual([0, 9_999, 10_000, 40_000, 69_999, 70_000].map(at), [0, 0, 26, 141, 252, 256]);
+});
+
+Deno.test("if all nodes are new, all are equal", () => {
+  const nodes = [node("a"), node("b")];
+  const sightings = seen(nodes, { a: { newSinceMs: NOW }, b: { newSinceMs: NOW } });
+  const { nodes: shares, changesAtMs } = share({ nodes, sightings, policy: policy({ slowStart: RAMP }) });
+  assert.deepEqual(shares.map(({ weight }) => weight), [256, 256]);
+  assert.equal(changesAtMs, Infinity);
+});
+
+Deno.test("a node that waits gets requests when no other takes any", () => {
+  const nodes = [node("old"), node("new")];
+  const sightings = seen(nodes, { new: { newSinceMs: NOW } });
+  const asked = { nodes, sightings, policy: policy({ slowStart: RAMP }) };
+  assert.deepEqual(shown(share(asked)), { old: 256, new: 0 });
+  assert.deepEqual(shown(share({ ...asked, down: new Set(["old:80"]) })), { old: 256, new: 256 });
+});
+
+Deno.test("where each change of a weight moves keys, a ramp has four steps", () => {
+  const nodes = [node("old"), node("new")];
+  const sightings = seen(nodes, { new: { newSinceMs: NOW } });
+  let [nowMs, steps] = [NOW + 10_000, 0];
+  for (;;) {
+    const input = { nodes, sightings, policy: policy({ slowStart: RAMP }), nowMs, isHashed: true };
+    const { changesAtMs } = share(input);
+    if (changesAtMs === Infinity) break;
+    [nowMs, steps] = [changesAtMs, steps + 1];
+  }
+  assert.equal(steps, 4);
+});
+
+Deno.test("after the start of the writer shares are flat, but drain and zones hold", () => {
+  const nodes = [node("a", { zone: "x" }), node("b", { zone: "x", state: "drain" }), node("c", { zone: "y" })];
+  const sightings = seen(nodes, { a: { newSinceMs: NOW } });
+  const slow = policy({ ...ZONES, slowStart: RAMP, warmUpMs: 60_000 });
+  const asked = { nodes: [...nodes, node("d", { zone: "x" })], sightings, policy: slow, zone: "x", startedMs: NOW };
+  const { changesAtMs } = share(asked);
+  assert.deepEqual(shown(share(asked)), { a: 256, b: "drain", c: "overflow", d: 256 });
+  assert.equal(changesAtMs, NOW + 60_000);
+});
+
+const ZONE_NODES = [
+  ...["a", "b", "c", "d", "e"].map((host) => node(host, { zone: "x" })),
+  ...["p", "q"].map((host) => node(host, { zone: "y" })),
+];
+
+/** The part of requests that the local nodes get. */
+function localPart({ nodes }: Shares): number {
+  return nodes.filter(({ isFallback }) => !isFallback).reduce((all, { share }) => all + share, 0);
+}
+
+for (const [down, part] of [[0, 1], [1, 1], [2, 0.75], [3, 0.5], [4, 0.25], [5, 0]] as const) {
+  Deno.test(`with ${down} of 5 local nodes down and spill_below 80% the part ${part} of requests stays in the zone`, () => {
+    const names = new Set(ZONE_NODES.slice(0, down).map(nodeName));
+    const shares = share({ nodes: ZONE_NODES, policy: ZONES, zone: "x", down: names });
+    assert(Math.abs(localPart(shares) - part) < 0.01, `${localPart(shares)}`);
+    assert.equal(shares.nodes[5]?.pool, part === 1 ? "overflow" : "primary");
+  });
+}
+
+Deno.test("local nodes that have left within the hour count as not ready, and then no more", () => {
+  const nodes = ZONE_NODES.slice(2);
+  const leftMs = NOW - 600_000;
+  const sightings = seen(nodes, { a: { zone: "x", leftMs }, b: { zone: "x", leftMs } });
+  const asked = { nodes, sightings, policy: ZONES, zone: "x" };
+  assert(Math.abs(localPart(share(asked)) - 0.75) < 0.01);
+  const { changesAtMs } = share(asked);
+  assert.equal(changesAtMs, leftMs + 3_600_000);
+  assert.equal(localPart(share({ ...asked, nowMs: changesAtMs })), 1);
+});
+
+Deno.test("without a zone of this host, or without local nodes, all zones are alike", () => {
+  const alike = Object.fromEntries(ZONE_NODES.map(({ host }) => [host, 256]));
+  assert.deepEqual(shown(share({ nodes: ZONE_NODES, policy: ZONES })), alike);
+  assert.deepEqual(shown(share({ nodes: ZONE_NODES, policy: ZONES, zone: "z" })), alike);
+});
+
+Deno.test("overflow nodes wait while the cluster is ready, and get what is missing below the threshold", () => {
+  const nodes = Array.from({ length: 10 }, (_, i) => node(`n${i}`));
+  const overflow = [node("o1"), node("o2")];
+  const part = (down: number) =>
+    share({ nodes, overflow, policy: OVERFLOW, down: new Set(nodes.slice(0, down).map(nodeName)) })
+      .nodes.slice(10).reduce((all, { share }) => all + share, 0);
+  assert.equal(part(0), 0);
+  assert.equal(part(2), 0);
+  assert(Math.abs(part(6) - 0.5) < 0.01, `${part(6)}`);
+  assert.equal(part(10), 1);
+  const few = share({ nodes: nodes.slice(0, 4), overflow, policy: OVERFLOW });
+  assert(Math.abs(few.nodes.slice(4).reduce((all, { share }) => all + share, 0) - 0.5) < 0.01);
+});
+
+Deno.test("a cluster without any ready node has the overflow take all", () => {
+  const drained = [node("a", { state: "drain" })];
+  const overflow = [node("o")];
+  assert.deepEqual(shown(share({ nodes: drained, overflow, policy: OVERFLOW })), { a: "drain", o: 256 });
+  assert.deepEqual(shown(share({ nodes: [], overflow, policy: OVERFLOW })), { o: 256 });
+});
+
+Deno.test("if all nodes are down, the preferred ones keep their shares", () => {
+  const overflow = [node("o")];
+  const few = policy({ overflow: { clusters: ["backup"], below: 1, capacity: 0 } });
+  const down = new Set(["a:80", "b:80", "o:80"]);
+  const shares = share({ nodes: [node("a"), node("b")], overflow, policy: few, down });
+  assert.deepEqual(shown(shares), { a: 256, b: 256, o: "overflow" });
+});
+
+Deno.test("an operator's word stands above the policy and ends when it says so", () => {
+  const nodes = [node("a"), node("b"), node("c")];
+  const overrides = new Map([
+    ["a:80", [override("drain"), override("maint", { untilMs: NOW + 500 })]],
+    ["b:80", [override("weight", { factor: 0.5, untilMs: NOW + 700 })]],
+  ]);
+  const asked = { nodes, overrides };
+  assert.deepEqual(shown(share(asked)), { a: "maint", b: 128, c: 256 });
+  assert.equal(share(asked).changesAtMs, NOW + 500);
+  assert.deepEqual(shown(share({ ...asked, nowMs: NOW + 500 })), { a: "drain", b: 128, c: 256 });
+  assert.equal(share({ ...asked, nowMs: NOW + 500 }).changesAtMs, NOW + 700);
+  assert.deepEqual(shown(share({ ...asked, nowMs: NOW + 700 })), { a: "drain", b: undefined, c: undefined });
+});
+
+Deno.test("each factor is named, and their product is what the weights are scaled from", () => {
+  const nodes = [node("old"), node("new")];
+  const sightings = seen(nodes, { new: { newSinceMs: NOW - 40_000 } });
+  const overrides = new Map([["new:80", [override("weight", { factor: 0.5 })]]]);
+  const { nodes: shares } = share({ nodes, sightings, overrides, policy: policy({ slowStart: RAMP }) });
+  assert.deepEqual(shares[1]?.factors, [
+    { name: "weight", value: 100, detail: "default" },
+    { name: "override", value: 0.5, detail: "ann" },
+    { name: "slow_start", value: 0.55 },
+  ]);
+  assert.equal(shares[1]?.weight, Math.round(0.5 * 0.55 * WEIGHT_MAX));
+  assert.equal(shares[1]?.settledWeight, 128);
+});
+
+Deno.test("a last resort is needed where some nodes are preferred to others", () => {
+  assert(!hasFallback(undefined, "x"));
+  assert(!hasFallback(policy({ slowStart: RAMP }), "x"));
+  assert(!hasFallback(ZONES, undefined));
+  assert(hasFallback(ZONES, "x"));
+  assert(hasFallback(OVERFLOW, undefined));
+});
+
+// Properties, of any policy and any nodes.
+
+const ms = (max: number) => fc.integer({ min: 0, max });
+const anyPolicy: fc.Arbitrary<TrafficPolicy> = fc.record({
+  weight: fc.record({ default: fc.constantFrom(1, 100, 0) }),
+  warmUpMs: fc.constantFrom(0, 5_000),
+  slowStart: fc.option(
+    fc.record({
+      delayMs: fc.constantFrom(0, 3_000, 10_000),
+      rampMs: fc.constantFrom(0, 1_500, 20_000, 600_000),
+      from: fc.constantFrom(0, 0.1, 1),
+      curve: fc.constantFrom("linear", "quadratic"),
+      graceMs: fc.constant(60_000),
+    }),
+    { nil: undefined },
+  ),
+  zones: fc.option(
+    fc.record({ spillBelow: fc.constantFrom(0.1, 0.8, 1), key: fc.constant({ of: "zone" } as const) }),
+    { nil: undefined },
+  ),
+  overflow: fc.option(
+    fc.record({ clusters: fc.constant(["backup"]), below: fc.constantFrom(0.5, 1), capacity: ms(12) }),
+    { nil: undefined },
+  ),
+});
+const anyNode = (prefix: string) =>
+  fc.tuple(
+    ms(7),
+    fc.option(fc.constantFrom(0, 1, 3, 256), { nil: undefined }),
+    fc.constantFrom("ready", "ready", "ready", "drain"),
+    fc.constantFrom("x", "y", undefined),
+  ).map(([i, weight, state, zone]) => node(`${prefix}${i}`, { weight, state, zone }));
+const anyNodes = (prefix: string) => fc.uniqueArray(anyNode(prefix), { maxLength: 6, selector: nodeName });
+const anyOverride: fc.Arbitrary<Override> = fc.record({
+  kind: fc.constantFrom("drain", "maint", "weight"),
+  factor: fc.constantFrom(0, 0.5, 2),
+  untilMs: fc.option(ms(30_000).map((each) => NOW - 10_000 + each), { nil: undefined }),
+  author: fc.constant("ann"),
+  reason: fc.constant(""),
+});
+const anySighting = fc.tuple(ms(90_000), fc.boolean(), fc.option(ms(4_000_000), { nil: undefined })).map(
+  ([ago, isNew, left]): Sighting => ({
+    sinceMs: NOW - ago - (left ?? 0),
+    ...isNew && { newSinceMs: NOW - ago - (left ?? 0) },
+    ...left !== undefined && { leftMs: NOW - left },
+    zone: ago % 2 === 0 ? "x" : "y",
+  }),
+);
+const names = Array.from({ length: 8 }, (_, i) => `n${i}:80`);
+const anyInput: fc.Arbitrary<TrafficInput> = fc.record({
+  nowMs: fc.constant(NOW),
+  startedMs: fc.constantFrom(NOW - 86_400_000, NOW - 1_000),
+  policy: fc.option(anyPolicy, { nil: undefined, freq: 8 }),
+  zone: fc.constantFrom("x", "x", undefined),
+  isHashed: fc.boolean(),
+  nodes: anyNodes("n"),
+  overflow: anyNodes("o"),
+  sightings: fc.dictionary(fc.constantFrom(...names, "gone:1", "gone:2"), anySighting).map((all) =>
+    new Map(Object.entries(all))
+  ),
+  down: fc.subarray([...names, "o1:80", "o2:80"]).map((all) => new Set(all)),
+  overrides: fc.dictionary(fc.constantFrom(...names), fc.array(anyOverride, { maxLength: 2 })).map((all) =>
+    new Map(Object.entries(all))
+  ),
+});
+
+function keyOf({ nodes }: Shares): string {
+  return JSON.stringify(nodes.map(({ weight, settledWeight, state, pool }) => [weight, settledWeight, state, pool]));
+}
+
+Deno.test("weights are within bounds, and shares come to the whole or to nothing", () => {
+  fc.assert(
+    fc.property(anyInput, (input) => {
+      const { nodes } = shareTraffic(input);
+      assert.deepEqual(nodes.slice(0, input.nodes.length).map(({ node }) => node), input.nodes);
+      for (const { weight = 0, settledWeight = 0, share } of nodes) {
+        for (const each of [weight, settledWeight]) assert(Number.isInteger(each) && each >= 0 && each <= WEIGHT_MAX);
+        assert(share >= 0 && share <= 1);
+      }
+      const total = nodes.reduce((all, { share }) => all + share, 0);
+      assert(total === 0 || Math.abs(total - 1) < 1e-9);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+Deno.test("while a node is ready, up and not waiting for others, requests go somewhere, and only to such nodes", () => {
+  fc.assert(
+    fc.property(anyInput, (input) => {
+      const { nodes } = shareTraffic(input);
+      const takes = nodes.filter(({ state, isDown, weight }) => state === "ready" && !isDown && weight !== 0);
+      const total = nodes.reduce((all, { share }) => all + share, 0);
+      if (takes.length > 0) assert(total > 0);
+      // A node that is ready and up has a weight, unless its slow start has it wait beside one that has not.
+      const isUp = nodes.filter(({ state, isDown }) => state === "ready" && !isDown);
+      if (isUp.some(({ weight, node }) => weight !== 0 || node.weight !== 0)) assert(total > 0);
+      for (const { share, state, isDown } of nodes) {
+        if (share > 0) assert(state === "ready" && (!isDown || isUp.length === 0));
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+Deno.test("no node that is ready starves: it has a weight, waits for its slow start, or is not preferred", () => {
+  fc.assert(
+    fc.property(anyInput, (input) => {
+      for (const { weight, state, pool, factors } of shareTraffic(input).nodes) {
+        if (input.policy === undefined || state !== "ready" || pool === "overflow" || weight !== 0) continue;
+        assert(factors.some(({ name, value }) => name === "slow_start" && value === 0));
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+Deno.test("what a node gets does not depend on the order in which nodes are given", () => {
+  fc.assert(
+    fc.property(anyInput, (input) => {
+      const byName = ({ nodes }: Shares) =>
+        new Map(nodes.map(({ node, weight, settledWeight, state, pool }) => [
+          nodeName(node),
+          [weight, settledWeight, state, pool],
+        ]));
+      const other = shareTraffic({
+        ...input,
+        nodes: input.nodes.toReversed(),
+        overflow: input.overflow?.toReversed(),
+        sightings: new Map([...input.sightings ?? []].toReversed()),
+      });
+      const sorted = (shares: Shares) => [...byName(shares)].toSorted(([a], [b]) => a < b ? -1 : 1);
+      assert.deepEqual(sorted(other), sorted(shareTraffic(input)));
+      assert.equal(other.changesAtMs, shareTraffic(input).changesAtMs);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+Deno.test("the answer holds until the time that it names, and is another one then", () => {
+  fc.assert(
+    fc.property(anyInput, fc.float({ min: 0, max: 1, noNaN: true }), (input, at) => {
+      const now = shareTraffic(input);
+      const { changesAtMs } = now;
+      assert(changesAtMs > input.nowMs);
+      const lastMs = Math.min(changesAtMs, NOW + 7_200_000);
+      const before = Math.min(lastMs - 1, Math.floor(NOW + at * (lastMs - NOW)));
+      assert.equal(keyOf(shareTraffic({ ...input, nowMs: Math.max(NOW, before) })), keyOf(now));
+      assert.equal(keyOf(shareTraffic({ ...input, nowMs: lastMs - 1 })), keyOf(now));
+      if (changesAtMs < Infinity) assert.notEqual(keyOf(shareTraffic({ ...input, nowMs: changesAtMs })), keyOf(now));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+Deno.test("a ramp never goes back, and is over", () => {
+  fc.assert(
+    fc.property(anyPolicy, fc.boolean(), ms(5_000), (any, isHashed, ago) => {
+      const nodes = [node("old"), node("new")];
+      const sightings = seen(nodes, { new: { newSinceMs: NOW - ago } });
+      const { slowStart } = any;
+      const asked = { nodes, sightings, policy: policy({ slowStart }), isHashed };
+      let last = -1;
+      let [nowMs, turns] = [NOW, 0];
+      for (; turns < 200; turns++) {
+        const shares = share({ ...asked, nowMs });
+        const weight = shares.nodes[1]?.weight ?? 0;
+        assert(weight >= last);
+        last = weight;
+        if (shares.changesAtMs === Infinity) break;
+        if (turns > 0) assert(shares.changesAtMs - nowMs >= STEP_MS, "one command a second at most");
+        nowMs = shares.changesAtMs;
+      }
+      assert.equal(last, WEIGHT_MAX);
+      assert(turns <= (isHashed ? 5 : 65), `${turns}`);
+    }),
+    { numRuns: 300 },
+  );
+});

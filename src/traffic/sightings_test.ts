@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { MEMORY_MS, noteMembers, peaks, type Sighting, type Sightings } from "./sightings.ts";
+
+const NOW = 1_700_000_000_000;
+
+function note(
+  before: Sightings,
+  names: readonly string[],
+  nowMs: number,
+  { graceMs = 60_000, isBlind = false }: { graceMs?: number; isBlind?: boolean } = {},
+): Sightings {
+  return noteMembers(before, names.map((name) => [name, undefined] as const), { nowMs, graceMs, isBlind });
+}
+
+Deno.test("a node that comes is new; one that was there at first, or that came while nobody looked, is not", () => {
+  const first = note(new Map(), ["a"], NOW, { isBlind: true });
+  assert.deepEqual([...first], [["a", { sinceMs: NOW }]]);
+  const then = note(first, ["a", "b"], NOW + 1);
+  assert.deepEqual(then.get("b"), { sinceMs: NOW + 1, newSinceMs: NOW + 1 });
+  assert.deepEqual(note(then, ["a", "b", "c"], NOW + 2, { isBlind: true }).get("c"), { sinceMs: NOW + 2 });
+});
+
+Deno.test("a node that is back within the grace goes on as it was, and is new after it", () => {
+  const there = note(note(new Map(), ["a"], NOW), [], NOW + 1_000);
+  assert.equal(there.get("a")?.leftMs, NOW + 1_000);
+  assert.deepEqual(note(there, ["a"], NOW + 61_000).get("a"), { sinceMs: NOW, newSinceMs: NOW });
+  const late = NOW + 61_001;
+  assert.deepEqual(note(there, ["a"], late).get("a"), { sinceMs: late, newSinceMs: late });
+});
+
+Deno.test("a clock that was moved back makes a node new at most once more", () => {
+  const there = note(new Map(), ["a"], NOW);
+  assert.deepEqual(note(there, ["a"], NOW - 5_000).get("a"), { sinceMs: NOW - 5_000, newSinceMs: NOW - 5_000 });
+});
+
+Deno.test("a node that has left is forgotten after an hour", () => {
+  const gone = note(note(new Map(), ["a"], NOW), [], NOW + 1);
+  assert(note(gone, [], NOW + MEMORY_MS).has("a"));
+  assert(!note(gone, [], NOW + 1 + MEMORY_MS).has("a"));
+});
+
+Deno.test("a registry that is filled with names fills no memory", () => {
+  const many = (of: string) => Array.from({ length: 10_000 }, (_, i) => `${of}${i}`);
+  let sightings: Sightings = new Map();
+  for (const  of of["a", "b", "c", "d", "e"]) sightings = note(sightings, many(of), NOW);
+  assert(sightings.size <= 30_000, `${sightings.size}`);
+});
+
+Deno.test("a cluster whose nodes all got new names was no larger for that", () => {
+  let sightings = note(new Map(), ["a", "b"], NOW);
+  sightings = note(sightings, ["a", "c"], NOW + 1_000);
+  sightings = note(sightings, ["c", "d"], NOW + 2_000);
+  assert.deepEqual(peaks(sightings.values(), NOW + 2_000), [{ fromMs: NOW + 2_000, nodes: 2 }]);
+});
+
+Deno.test("the largest size of the last hour is what counting at each moment finds", () => {
+  const time = fc.integer({ min: -2 * MEMORY_MS, max: 0 });
+  const sighting = fc.tuple(time, fc.option(time, { nil: undefined })).map(([a, b]): Sighting => {
+    const [since, left] = b === undefined ? [a, undefined] : [Math.min(a, b), Math.max(a, b)];
+    return { sinceMs: NOW + since, ...left !== undefined && { leftMs: NOW + left } };
+  });
+  fc.assert(fc.property(
+    fc.array(sighting, { maxLength: 12 }),
+    fc.integer({ min: 0, max: 2 * MEMORY_MS }),
+    (sightings, laterMs) => {
+      const atMs = NOW + laterMs;
+      const isThere = ({ sinceMs, leftMs = Infinity }: Sighting, ms: number) => sinceMs <= ms && ms < leftMs;
+      const window = atMs - MEMORY_MS;
+      // The size changes only where one comes or goes: right before one goes, and now.
+      const moments = [atMs, ...sightings.flatMap(({ leftMs }) => leftMs === undefined ? [] : [leftMs - 0.5])]
+        .filter((ms) => ms + 0.5 > window);
+      const sizes = moments.map((ms) => sightings.filter((each) => isThere(each, ms)).length);
+      const steps = peaks(sightings, NOW);
+      assert.equal(steps.findLast(({ fromMs }) => fromMs <= atMs)?.nodes, Math.max(...sizes));
+      assert.deepEqual(steps.map(({ nodes }) => nodes), steps.map(({ nodes }) => nodes).toSorted((a, b) => b - a));
+    },
+  ));
+});
