@@ -5,6 +5,8 @@ import type { Logger } from "../kernel/logger.ts";
 const THREAD_END_MS = 2_000;
 /** How often is looked when nothing ended that is known of here: others end workers too. */
 const LOOK_EVERY_MS = 60_000;
+/** How long after a count that failed: a busy machine answers the next one. */
+const RETRY_MS = 10_000;
 
 export interface ThreadCensusOptions {
   readonly clock: Clock;
@@ -30,6 +32,7 @@ export class ThreadCensus implements AsyncDisposable {
   #found = 0;
   /** Workers that ended so far. */
   #ends = 0;
+  #settledEnds = 0;
   #next: { readonly atMs: number; readonly cancel: () => void } | undefined;
   #looking: Promise<void> | undefined;
   #isClosed = false;
@@ -42,6 +45,16 @@ export class ThreadCensus implements AsyncDisposable {
   /** Threads that could not be stopped. */
   get stuck(): number {
     return this.#stuck;
+  }
+
+  /** Workers that were terminated so far. */
+  get ends(): number {
+    return this.#ends;
+  }
+
+  /** Of those, how many are settled: two counts in a row without doubt found as many threads. */
+  get settledEnds(): number {
+    return this.#settledEnds;
   }
 
   /** Notes that a worker was terminated. */
@@ -80,14 +93,16 @@ export class ThreadCensus implements AsyncDisposable {
       threads = await countThreads();
     } catch (error) {
       log.debug("Could not count threads", { event: "worker.uncounted", reason: String(error) });
-      return this.#lookIn(LOOK_EVERY_MS);
+      return this.#lookIn(this.#settledEnds < this.#ends ? RETRY_MS : LOOK_EVERY_MS);
     }
     const live = countLive();
     // Those that came or went meanwhile may have been counted or not: in doubt they were, and it is looked again soon.
     const isDoubtful = live !== liveBefore || this.#ends !== endsBefore;
     const accounted = Math.max(liveBefore, live) + this.#ends - endsBefore;
     this.#found = Math.max(0, (threads ?? 0) - accounted);
-    this.#lookIn(this.#found === before && !isDoubtful ? LOOK_EVERY_MS : THREAD_END_MS);
+    const isSettled = this.#found === before && !isDoubtful;
+    if (isSettled) this.#settledEnds = endsBefore;
+    this.#lookIn(isSettled ? LOOK_EVERY_MS : THREAD_END_MS);
     const stuck = Math.min(before, this.#found);
     if (stuck === this.#stuck || this.#isClosed) return;
     this.#stuck = stuck;

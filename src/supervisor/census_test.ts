@@ -129,3 +129,18 @@ Deno.test("ThreadCensus looks again soon after a look during which a worker came
   await bench.pass(7);
   assert.deepEqual(bench.told, [1]);
 });
+
+Deno.test("ThreadCensus settles an end by two looks that agree, and by none that fails or is in doubt", async () => {
+  await using bench = new Bench();
+  bench.threads = 1;
+  bench.fails = true;
+  bench.census.noteEnd();
+  await bench.pass(9);
+  assert.equal(bench.census.settledEnds, 0);
+  bench.fails = false;
+  await bench.pass(4);
+  assert.deepEqual([bench.census.ends, bench.census.settledEnds], [1, 0], "one look found a thread more");
+  await bench.pass(2);
+  assert.deepEqual([bench.census.ends, bench.census.settledEnds], [1, 1]);
+  assert.deepEqual(bench.told, [1]);
+});

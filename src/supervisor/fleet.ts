@@ -141,12 +141,18 @@ export class Fleet implements AsyncDisposable {
     this.#meter = options.meter ?? UNMETERED;
     [this.#clock, this.#random, this.#log, this.#events] = [clock, random, log, events];
     [this.#heartbeat, this.#threads] = [heartbeat, threads];
-    const stuckThreads = () => this.stuckThreads;
+    const census = () => this.#census;
     this.hangs = new Hangs({
       clock,
       threads: {
         get count() {
-          return stuckThreads();
+          return census()?.stuck ?? 0;
+        },
+        get ends() {
+          return census()?.ends ?? 0;
+        },
+        get settledEnds() {
+          return census()?.settledEnds ?? 0;
         },
         ended: () => this.noteEnd(),
       },

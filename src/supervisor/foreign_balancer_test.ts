@@ -33,6 +33,8 @@ class Bench implements AsyncDisposable {
         get count() {
           return read();
         },
+        ends: 0,
+        settledEnds: 0,
         ended() {},
       },
     });

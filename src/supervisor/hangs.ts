@@ -4,12 +4,18 @@ import type { Clock } from "../kernel/clock.ts";
 export interface StuckThreads {
   /** How many run on. */
   readonly count: number;
+  /** How many workers were ended so far. */
+  readonly ends: number;
+  /** Of the ends, how many are settled: their threads are gone, or counted as stuck. */
+  readonly settledEnds: number;
   /** Notes that one was ended. */
   ended(): void;
 }
 
-/** How long what hung rests at least: by then it is known whether its thread runs on. */
+/** How long what hung rests at least, and until its end is settled. */
 const REST_MS = 6_000;
+/** The longest rest: workers that come and go all the time leave every count in doubt. */
+const REST_MAX_MS = 60_000;
 
 /** Why something is not run now. */
 export interface HangRefusal {
@@ -21,7 +27,8 @@ export interface HangRefusal {
 
 interface Hang {
   readonly stuckBefore: number;
-  readonly untilMs: number;
+  readonly endsBefore: number;
+  readonly notedMs: number;
   readonly how: string;
 }
 
@@ -50,13 +57,22 @@ export class Hangs {
     this.#forgetRested();
     const known = this.#hung.get(key);
     const stuckBefore = Math.min(this.#threads.count, known?.stuckBefore ?? Infinity);
-    this.#hung.set(key, { stuckBefore, untilMs: this.#clock.now() + REST_MS, how: known?.how ?? how });
+    const endsBefore = this.#threads.ends;
+    this.#hung.set(key, { stuckBefore, endsBefore, notedMs: this.#clock.now(), how: known?.how ?? how });
+  }
+
+  /** Whether it is known by now that the thread of what hung is gone. */
+  #isRested({ endsBefore, notedMs }: Hang): boolean {
+    const { ends, settledEnds } = this.#threads;
+    const restedMs = this.#clock.now() - notedMs;
+    // The end of its own worker may come a moment before the note: then no end is unsettled.
+    return restedMs >= REST_MAX_MS || (restedMs >= REST_MS && (settledEnds > endsBefore || settledEnds === ends));
   }
 
   /** What was only slow, and was not wanted again, is not to answer for the thread of another. */
   #forgetRested(): void {
-    for (const [key, { stuckBefore, untilMs }] of this.#hung) {
-      if (this.#threads.count <= stuckBefore && this.#clock.now() >= untilMs) this.#hung.delete(key);
+    for (const [key, hang] of this.#hung) {
+      if (this.#threads.count <= hang.stuckBefore && this.#isRested(hang)) this.#hung.delete(key);
     }
   }
 
@@ -79,7 +95,7 @@ export class Hangs {
         "Lighthouse is started anew";
       return { reason, isForGood: true };
     }
-    if (this.#clock.now() < hang.untilMs) return { reason: `It hung a moment ago (${hang.how})`, isForGood: false };
+    if (!this.#isRested(hang)) return { reason: `It hung a moment ago (${hang.how})`, isForGood: false };
     this.#hung.delete(key);
     return undefined;
   }

@@ -4,7 +4,7 @@ import { Hangs } from "./hangs.ts";
 
 Deno.test("Hangs lets what hung rest, then run again if its thread has ended, and never if it runs on", () => {
   const clock = new FakeClock();
-  const threads = { count: 1, ended() {} };
+  const threads = { count: 1, ends: 0, settledEnds: 0, ended() {} };
   const hangs = new Hangs({ clock, threads });
   assert.equal(hangs.refusal("slow"), undefined);
   hangs.note("slow", "no answer within 5 s");
@@ -23,7 +23,7 @@ Deno.test("Hangs lets what hung rest, then run again if its thread has ended, an
 });
 
 Deno.test("Hangs reports once what hung and whose thread runs on, and nothing else", () => {
-  const threads = { count: 0, ended() {} };
+  const threads = { count: 0, ends: 0, settledEnds: 0, ended() {} };
   const hangs = new Hangs({ clock: new FakeClock(), threads });
   const told: string[] = [];
   hangs.onForGood = (key, how) => told.push(`${key}: ${how}`);
@@ -39,7 +39,7 @@ Deno.test("Hangs reports once what hung and whose thread runs on, and nothing el
 
 Deno.test("Hangs lets what was only slow not answer for a thread that is stuck later", () => {
   const clock = new FakeClock();
-  const threads = { count: 0, ended() {} };
+  const threads = { count: 0, ends: 0, settledEnds: 0, ended() {} };
   const hangs = new Hangs({ clock, threads });
   const told: string[] = [];
   hangs.onForGood = (key) => told.push(key);
@@ -49,5 +49,21 @@ Deno.test("Hangs lets what was only slow not answer for a thread that is stuck l
   threads.count = 1;
   hangs.confirm();
   assert.deepEqual(told, ["stuck"]);
+  assert.equal(hangs.refusal("slow"), undefined);
+});
+
+Deno.test("Hangs runs nothing again before the end of its worker is settled, or a minute later", () => {
+  const clock = new FakeClock();
+  const threads = { count: 0, ends: 4, settledEnds: 4, ended() {} };
+  const hangs = new Hangs({ clock, threads });
+  hangs.note("slow", "no answer");
+  threads.ends = 5;
+  clock.advance(59_000);
+  assert.equal(hangs.refusal("slow")?.isForGood, false, "a busy machine has not been counted yet");
+  clock.advance(1_000);
+  assert.equal(hangs.refusal("slow"), undefined);
+  hangs.note("slow", "no answer");
+  [threads.ends, threads.settledEnds] = [6, 6];
+  clock.advance(6_000);
   assert.equal(hangs.refusal("slow"), undefined);
 });
