@@ -213,7 +213,6 @@ function openLog(
     readonly logFormat: LogFormat;
   },
 ): Log {
-  const startedMs = performance.timeOrigin;
   return new Log({
     level: given.logLevel,
     format: given.logFormat,
@@ -222,7 +221,7 @@ function openLog(
     write: (line) => writeAll(Deno.stderr, line),
     handlers: {
       clock: systemClock,
-      process: { program: given.command.toUpperCase(), pid: Deno.pid, startedMs },
+      process: { program: given.command.toUpperCase(), pid: Deno.pid },
       streams: { stdout: Deno.stdout, stderr: Deno.stderr },
       resolve: fromHere,
     },

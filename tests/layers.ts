@@ -60,7 +60,7 @@ export const LAYERS: readonly Layer[] = [
   { name: "http", files: /^src\/http\//, imports: ["kernel", "kernel/clock", "model", "system"] },
   {
     name: "logging/decide",
-    files: /^src\/logging\/(?:format|handler_classes|logger_names|plan|record|rotation|route|schema|wall_time)\.ts$/,
+    files: /^src\/logging\/(?:handler_classes|plan|record|rotation|route|schema|wall_time)\.ts$/,
     imports: ["kernel", "kernel/schema", "model"],
   },
   {

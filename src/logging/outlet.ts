@@ -1,26 +1,16 @@
 import type { Clock } from "../kernel/clock.ts";
+import { within } from "../kernel/within.ts";
 
-/** One record as a handler writes it. */
-export interface Line {
-  /** Without what ends it. */
-  readonly text: string;
-  /** The level, as Python counts: syslog wants to know. */
-  readonly level: number;
+/** What bytes can be written to. */
+export interface LogStream {
+  write(bytes: Uint8Array): Promise<number>;
 }
 
 /** Where lines end up: a file, a stream, a socket. Used by one caller at a time. */
-export interface Sink {
-  /**
-   * Writes some of the first lines and answers how many it took; throws if
-   * it took none. What it took and could not write whole is its own to
-   * finish: it is called without lines while {@linkcode Sink.unfinished}.
-   */
-  write(lines: readonly Line[]): Promise<number>;
-  /** Whether something that was taken is still to be written. */
-  readonly unfinished: boolean;
-  /** Gives up what it is at, if it can: the write that waits is rejected. */
-  interrupt(): void;
-  /** Closes what is open. */
+export interface Target {
+  /** Makes ready for a line of so many bytes, and answers what takes it. */
+  open(bytes: number): Promise<LogStream>;
+  /** Closes what is open; a write that waits is rejected if that can be. */
   close(): void;
 }
 
@@ -28,32 +18,29 @@ export interface OutletOptions {
   readonly clock: Clock;
   /** Called once when writing fails, until it works again. */
   readonly onFailure: (reason: string) => void;
-  /** Called when it works again, with how many lines were dropped meanwhile. */
+  /** Called with the number of lines that were dropped. */
   readonly onRecovery: (dropped: number) => void;
-  /** When it may begin: the one that it follows has to let go of the file first. */
+  /** Settles when the previous outlet has closed the file. */
   readonly after?: Promise<void>;
 }
 
-/** An outlet holds so many characters that were not written yet, and drops what comes then. */
-const HELD_MAX = 1024 * 1024;
-/** And so many lines. */
-const LINES_MAX = 10_000;
-/** So many lines are handed to a sink at once. */
-const LINES_AT_ONCE = 256;
+/** An outlet holds so much that was not written yet, and drops what comes then. */
+const HELD_MAX = { bytes: 1024 * 1024, lines: 10_000 };
 /** A write that takes longer has failed. */
 const STUCK_MS = 10_000;
 /** The wait before the first try after a failure; each further one is twice as long. */
 const RETRY_MS = { first: 500, max: 30_000 };
 
 /**
- * What stands before a sink: lines are put without waiting, and written in
- * order as fast as the sink takes them. It holds a bounded amount; a sink that
- * fails is tried again, and reported once.
+ * What stands before a target: lines are put without waiting, and written in
+ * order as fast as the target takes them. It holds a bounded amount; a target
+ * that fails is tried again, and reported once.
  */
 export class Outlet {
-  readonly #sink: Sink;
+  readonly #target: Target;
   readonly #options: OutletOptions;
-  readonly #lines: Line[] = [];
+  /** Of the first one what is left, if a write failed halfway. */
+  readonly #lines: Uint8Array[] = [];
   #held = 0;
   #dropped = 0;
   #failures = 0;
@@ -62,90 +49,76 @@ export class Outlet {
   #wake: (() => void) | undefined;
   #state: "open" | "closing" | "closed" = "open";
 
-  constructor(sink: Sink, options: OutletOptions) {
-    [this.#sink, this.#options] = [sink, options];
+  constructor(target: Target, options: OutletOptions) {
+    [this.#target, this.#options] = [target, options];
   }
 
   /** Leaves a line to be written; never waits, and never throws. */
-  put(line: Line): void {
+  put(line: Uint8Array): void {
     if (this.#state !== "open") return;
-    if (this.#lines.length >= LINES_MAX || this.#held + line.text.length > HELD_MAX) return void this.#dropped++;
+    if (this.#lines.length >= HELD_MAX.lines || this.#held + line.length > HELD_MAX.bytes) return void this.#dropped++;
     this.#lines.push(line);
-    this.#held += line.text.length;
-    this.open();
+    this.#held += line.length;
+    this.#pumping ??= this.#pump();
   }
 
-  /** Has the sink open what it writes to, although there may be nothing to write yet. */
-  open(): void {
-    this.#pumping ??= this.#pump().finally(() => {
-      this.#pumping = undefined;
-      if (this.#lines.length > 0 && this.#state === "open") this.open();
-    });
-  }
-
-  /** Writes what is held, for at most `deadlineMs`, and closes the sink. A sink that fails is tried once more. */
+  /** Writes what is held, for at most `deadlineMs`, and closes the target. One that fails is tried once more. */
   async close({ deadlineMs }: { readonly deadlineMs: number }): Promise<void> {
     this.#state = "closing";
     this.#wake?.();
-    const deadline = Promise.withResolvers<void>();
-    const cancel = this.#options.clock.after(deadlineMs, deadline.resolve);
-    await Promise.race([this.#pumping, deadline.promise]);
-    cancel();
+    const options = { clock: this.#options.clock, late: () => new Error("Nobody waits any longer") };
+    await within(Promise.resolve(this.#pumping), deadlineMs, options).catch(() => {});
     this.#state = "closed";
-    this.#sink.interrupt();
-    this.#sink.close();
+    this.#target.close();
   }
 
   async #pump(): Promise<void> {
-    await this.#options.after;
-    do {
-      const hasWritten = await this.#write();
-      // A write that outlived the deadline may have opened the sink again.
-      if (this.#state === "closed") return this.#sink.close();
-      if (hasWritten) continue;
+    const { clock, after } = this.#options;
+    await after;
+    while (this.#lines.length > 0 && this.#state !== "closed") {
+      if (await this.#write()) continue;
       // Nobody waits any longer: what could not be written now is lost.
-      if (this.#state === "closing") return;
-      await this.#wait(Math.min(RETRY_MS.max, RETRY_MS.first * 2 ** Math.min(this.#failures - 1, 10)));
-    } while (this.#lines.length > 0 || this.#sink.unfinished);
+      if (this.#state !== "open") break;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const cancel = clock.after(Math.min(RETRY_MS.max, RETRY_MS.first * 2 ** (this.#failures - 1)), resolve);
+      this.#wake = resolve;
+      await promise;
+      cancel();
+    }
+    // A write that outlived the deadline may have opened the target again.
+    if (this.#state === "closed") this.#target.close();
+    this.#pumping = undefined;
   }
 
-  /** Writes once; answers whether it could. */
+  /** Writes a line; answers whether it could. */
   async #write(): Promise<boolean> {
     const cancel = this.#options.clock.after(STUCK_MS, () => {
       this.#fail(`nothing was taken for ${STUCK_MS / 1_000} seconds`);
-      this.#sink.interrupt();
+      this.#target.close();
     });
     try {
-      const taken = await this.#sink.write(this.#lines.slice(0, LINES_AT_ONCE));
-      for (const line of this.#lines.splice(0, taken)) this.#held -= line.text.length;
-      // What was taken is not written yet while some of it is left.
-      if (!this.#sink.unfinished && this.#state !== "closed") this.#recover();
-      return true;
+      const [line = new Uint8Array()] = this.#lines;
+      const stream = await this.#target.open(line.length);
+      for (let rest = line; rest.length > 0;) {
+        const taken = await stream.write(rest);
+        this.#lines[0] = rest = rest.subarray(taken);
+        this.#held -= taken;
+      }
+      this.#lines.shift();
     } catch (error) {
+      this.#target.close();
       this.#fail(error instanceof Error ? error.message : String(error));
       return false;
     } finally {
       cancel();
     }
+    const isRestored = this.#failures > 0 || this.#dropped > 0 && this.#lines.length === 0;
+    if (isRestored && this.#state !== "closed") this.#options.onRecovery(this.#dropped);
+    if (isRestored) [this.#failures, this.#dropped] = [0, 0];
+    return true;
   }
 
   #fail(reason: string): void {
     if (this.#failures++ === 0 && this.#state !== "closed") this.#options.onFailure(reason);
-  }
-
-  #recover(): void {
-    if (this.#failures === 0 && this.#dropped === 0) return;
-    const dropped = this.#dropped;
-    [this.#failures, this.#dropped] = [0, 0];
-    this.#options.onRecovery(dropped);
-  }
-
-  async #wait(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const cancel = this.#options.clock.after(ms, resolve);
-    this.#wake = resolve;
-    await promise;
-    this.#wake = undefined;
-    cancel();
   }
 }

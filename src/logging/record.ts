@@ -5,7 +5,7 @@
  * @module
  */
 import type { LogFormat } from "./plan.ts";
-import { strftime, wallTime, type Zone } from "./wall_time.ts";
+import { strftime, unknownDirectives, type Zone } from "./wall_time.ts";
 
 /** One record. */
 export interface LogEntry {
@@ -13,7 +13,6 @@ export interface LogEntry {
   readonly name: string;
   /** As Python counts: 20 is `INFO`. */
   readonly level: number;
-  /** Milliseconds since 1970. */
   readonly timeMs: number;
   /** Made safe: nothing in it can be taken for a record of its own. */
   readonly message: string;
@@ -28,134 +27,84 @@ export interface ProcessFacts {
   /** `WRITER`, `REPORTER` or `RUN`: what `lighthouse.log.ContextFilter` is for. */
   readonly program: string;
   readonly pid: number;
-  /** When it began, in milliseconds since 1970. */
-  readonly startedMs: number;
 }
 
-const LEVEL_NAMES: Readonly<Record<number, string>> = {
-  10: "DEBUG",
-  20: "INFO",
-  30: "WARNING",
-  40: "ERROR",
-  50: "CRITICAL",
-};
+const LEVEL_NAMES = ["NOTSET", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
 
-/** The fields but for `message` and `asctime`, which depend on the format. */
-const FIELDS: Readonly<Record<string, (entry: LogEntry, process: ProcessFacts) => string | number>> = {
+type Field = (entry: LogEntry, process: ProcessFacts, format: LogFormat, zone: Zone) => string | number;
+
+/** The fields that a format may name. */
+const FIELDS: Readonly<Record<string, Field>> = {
+  message: ({ message, properties, worker }, _, { format }) => {
+    // A worker that no field names is written behind the message.
+    const isNamed = worker === undefined || format.includes("%(threadName)");
+    const own = isNamed ? "" : `worker=${worker.includes(" ") ? JSON.stringify(worker) : worker}`;
+    const all = [properties, own].filter((part) => part !== "").join(" ");
+    return all === "" ? message : `${message} (${all})`;
+  },
+  asctime: ({ timeMs }, _, { datefmt }, zone) =>
+    strftime(datefmt || `%F %T,${String(Math.floor(timeMs) % 1_000).padStart(3, "0")}`, timeMs, zone),
   name: ({ name }) => name,
-  levelname: ({ level }) => LEVEL_NAMES[level] ?? `Level ${level}`,
+  levelname: ({ level }) => LEVEL_NAMES[level / 10] ?? `Level ${level}`,
   levelno: ({ level }) => level,
   program: (_, { program }) => program,
   threadName: ({ worker }) => worker ?? "MainThread",
-  thread: (_, { pid }) => pid,
   process: (_, { pid }) => pid,
-  processName: () => "MainProcess",
   module: ({ name }) => name.split(".").at(-1) ?? "",
   created: ({ timeMs }) => timeMs / 1_000,
   msecs: ({ timeMs }) => Math.floor(timeMs) % 1_000,
-  relativeCreated: ({ timeMs }, { startedMs }) => timeMs - startedMs,
-  // As Python where it does not know.
-  pathname: () => "(unknown file)",
-  filename: () => "(unknown file)",
-  lineno: () => 0,
-  funcName: () => "(unknown function)",
 };
+const NO_FIELD = "The format has no field such as %(message)s; the message alone is written";
+const KNOWN = Object.keys(FIELDS).join(", ");
+/** Fields that are no numbers. */
+const TEXTS = ["message", "asctime", "name", "levelname", "program", "threadName", "module"];
 
-const NUMERIC = ["levelno", "thread", "process", "created", "msecs", "relativeCreated", "lineno"];
+/** A field with flags, width, precision and conversion, or a percent sign. */
+const FIELD = /%\((\w+)\)([#0+ -]*)(\d{0,3})(?:\.(\d{0,2}))?([a-zA-Z])|%%/g;
 
-/** The fields that a format may name. */
-export const RECORD_FIELDS: readonly string[] = ["message", "asctime", ...Object.keys(FIELDS)];
+/** The fields in a format. */
+export const fieldsOf = (format: string) => [...format.matchAll(FIELD)].filter(([, name]) => name !== undefined);
 
-/** A format that can be filled in. */
-export interface CompiledFormat {
-  /** The fields in it that do not exist: written as `-`. */
-  readonly unknown: readonly string[];
-  /** The conversions in it that Python has and Lighthouse has not: written as `%s`. */
-  readonly unsupported: readonly string[];
-  write(valueOf: (name: string) => string | number): string;
+/** Fills in a format. */
+export function fillFormat(format: string, valueOf: (name: string) => string | number): string {
+  return format.replaceAll(
+    FIELD,
+    (_, name?: string, flags = "", width = "", precision?: string, type = "") => {
+      if (name === undefined) return "%";
+      const value = valueOf(name);
+      const isNumber = typeof value === "number" && "df".includes(type);
+      const text = !isNumber
+        ? [...String(value)].slice(0, precision === undefined ? undefined : Number(precision)).join("")
+        : type === "f"
+        ? value.toFixed(Number(precision ?? 6))
+        : String(Math.trunc(value));
+      if (flags.includes("-")) return text.padEnd(Number(width));
+      return text.padStart(Number(width), isNumber && flags.includes("0") ? "0" : " ");
+    },
+  );
 }
 
-/** What {@linkcode compileFormat} accepts. */
-export const FORMAT_WANTED = "a string with fields such as %(message)s, and %% for a percent sign";
-
-const FIELD =
-  /%(?:\((?<name>[^)]+)\)(?<flags>[#0+ -]*)(?<width>\d{0,3})(?:\.(?<precision>\d{0,2}))?(?<type>[a-zA-Z])|(?<percent>%)|)/g;
-
-/** Reads a format; `undefined` if it is none. */
-export function compileFormat(format: string): CompiledFormat | undefined {
-  const matches = [...format.matchAll(FIELD)];
-  const fields = matches.filter(({ groups }) => groups?.name !== undefined);
-  if (fields.length === 0 || matches.some(({ groups }) => (groups?.name ?? groups?.percent) === undefined)) {
-    return undefined;
-  }
-  const distinct = (values: readonly string[]) => [...new Set(values)];
-  return {
-    unknown: distinct(fields.map(({ groups }) => groups?.name ?? "").filter((name) => !RECORD_FIELDS.includes(name))),
-    unsupported: distinct(
-      fields.flatMap(([whole, name = "", flags = "", , , type = ""]) => {
-        const isKnown = type === "s" ||
-          "df".includes(type) && (NUMERIC.includes(name) || !RECORD_FIELDS.includes(name));
-        return isKnown && !/[#+ ]/.test(flags) ? [] : [whole];
-      }),
+/** What of a formatter is not written as Python does, with the key that asks for it. */
+export function remarksOnFormat({ format = "", datefmt = "" }: Readonly<Record<string, unknown>>) {
+  const fields = fieldsOf(String(format));
+  const unknown = fields.filter(([, name = ""]) => !Object.hasOwn(FIELDS, name));
+  const unsupported = fields.filter(([, name = "", flags = "", , , type = ""]) =>
+    /[#+ ]/.test(flags) || type !== "s" && (!"df".includes(type) || TEXTS.includes(name))
+  );
+  const hasOther = fields.length > 0 && String(format).replaceAll(FIELD, "").includes("%");
+  const remark = (key: "format" | "datefmt", message: string) => [key, message] as const;
+  return [
+    ...unknown.map(([, name]) => remark("format", `Unknown field ${name}, written as -: known are ${KNOWN}`)),
+    ...unsupported.map(([whole]) => remark("format", `Conversion ${whole} is not supported; written as %s`)),
+    ...format === "" || fields.length > 0 ? [] : [remark("format", NO_FIELD)],
+    ...hasOther ? [remark("format", "A % without a field such as %(message)s is written as it is. Use %%")] : [],
+    ...unknownDirectives(String(datefmt)).map((directive) =>
+      remark("datefmt", `Directive ${directive} is not supported; written as it is`)
     ),
-    write: (valueOf) =>
-      format.replaceAll(FIELD, (...match) => {
-        const groups: Record<string, string | undefined> = match.at(-1);
-        return groups.name === undefined ? "%" : writeField(valueOf(groups.name), groups);
-      }),
-  };
+  ];
 }
 
-function writeField(value: string | number, groups: Record<string, string | undefined>): string {
-  const { flags = "", width, precision, type = "" } = groups;
-  const isNumber = typeof value === "number" && "df".includes(type);
-  const text = !isNumber
-    ? [...String(value)].slice(0, precision === undefined ? undefined : Number(precision)).join("")
-    : type === "f"
-    ? value.toFixed(Number(precision ?? 6))
-    : String(Math.trunc(value));
-  if (flags.includes("-")) return text.padEnd(Number(width));
-  return text.padStart(Number(width), isNumber && flags.includes("0") ? "0" : " ");
-}
-
-/** A formatter of `logging.yaml`, ready to write. */
-export class RecordFormatter {
-  readonly #compiled: CompiledFormat;
-  readonly #datefmt: string;
-  readonly #process: ProcessFacts;
-  readonly #zone: Zone;
-  /** A worker that no field names is written behind the message. */
-  readonly #withWorker: boolean;
-
-  /** @throws {TypeError} if the format is none; `logging.yaml` is checked before */
-  constructor({ format, datefmt }: LogFormat, process: ProcessFacts, zone: Zone) {
-    const compiled = compileFormat(format);
-    if (compiled === undefined) throw new TypeError(`Cannot use the format as it must be ${FORMAT_WANTED}`);
-    [this.#compiled, this.#process, this.#zone] = [compiled, process, zone];
-    this.#datefmt = datefmt ?? "";
-    this.#withWorker = !format.includes("%(threadName)");
-  }
-
-  /** Writes a record, without an end of line. */
-  write(entry: LogEntry): string {
-    return this.#compiled.write((name) => {
-      if (name === "message") return this.#messageOf(entry);
-      if (name === "asctime") return this.#asctime(entry.timeMs);
-      return FIELDS[name]?.(entry, this.#process) ?? "-";
-    });
-  }
-
-  #messageOf({ message, properties, worker }: LogEntry): string {
-    const named = this.#withWorker && worker !== undefined
-      ? `worker=${worker.includes(" ") ? JSON.stringify(worker) : worker}`
-      : "";
-    const all = [properties, named].filter((part) => part !== "").join(" ");
-    return all === "" ? message : `${message} (${all})`;
-  }
-
-  #asctime(timeMs: number): string {
-    const wall = wallTime(timeMs, this.#zone);
-    if (this.#datefmt !== "") return strftime(this.#datefmt, wall);
-    return `${strftime("%F %T", wall)},${String(Math.floor(timeMs) % 1_000).padStart(3, "0")}`;
-  }
+/** Writes a record, without an end of line. */
+export function writeRecord(entry: LogEntry, process: ProcessFacts, format: LogFormat, zone: Zone): string {
+  return fillFormat(format.format, (name) => FIELDS[name]?.(entry, process, format, zone) ?? "-");
 }

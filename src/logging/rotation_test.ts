@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
-import { isFull, rolledSuffix, rolloverAt, surplus, type TimedRotation } from "./rotation.ts";
+import type { RotationUnit } from "./plan.ts";
+import { rolledSuffix, rolloverAt, surplus } from "./rotation.ts";
 import { UTC } from "./wall_time.ts";
-
-function timed(when: TimedRotation["when"], interval = 1, backups = 0): TimedRotation {
-  return { by: "time", when, interval, backups, utc: true };
-}
 
 /** Milliseconds since 1970 of a time in UTC. */
 function at(text: string): number {
@@ -26,34 +23,32 @@ Deno.test.each([
   ["W2", 1, "2024-01-04T00:00:00", "2023-12-28"],
   ["W6", 1, "2024-01-08T00:00:00", "2024-01-01"],
 ])("rolloverAt() for %s times %d", (when, interval, wanted, suffix) => {
-  const rotation = timed(when as TimedRotation["when"], interval);
-  const rollover = rolloverAt(rotation, at("2024-01-03T10:20:00"), UTC);
+  const rollover = rolloverAt(when as RotationUnit, interval, at("2024-01-03T10:20:00"), UTC);
   assert.equal(shown(rollover), wanted);
-  assert.equal(rolledSuffix(rotation, rollover, UTC), suffix);
+  assert.equal(rolledSuffix(when as RotationUnit, interval, rollover, UTC), suffix);
 });
 
 Deno.test("rolloverAt() takes midnight from the wall, also where a day has 23 or 25 hours", () => {
   // Summer time begins in Berlin on 2024-03-31 at 01:00 UTC and ends on 2024-10-27 at 01:00 UTC.
   const berlin = (timeMs: number) =>
     timeMs >= at("2024-03-31T01:00:00") && timeMs < at("2024-10-27T01:00:00") ? 120 : 60;
-  const midnight = timed("MIDNIGHT");
-  const spring = rolloverAt(midnight, at("2024-03-30T23:30:00"), berlin);
+  const spring = rolloverAt("MIDNIGHT", 1, at("2024-03-30T23:30:00"), berlin);
   assert.equal(shown(spring), "2024-03-31T22:00:00");
-  assert.equal(rolledSuffix(midnight, spring, berlin), "2024-03-31");
-  const autumn = rolloverAt(midnight, at("2024-10-26T22:30:00"), berlin);
+  assert.equal(rolledSuffix("MIDNIGHT", 1, spring, berlin), "2024-03-31");
+  const autumn = rolloverAt("MIDNIGHT", 1, at("2024-10-26T22:30:00"), berlin);
   assert.equal(shown(autumn), "2024-10-27T23:00:00");
-  assert.equal(rolledSuffix(midnight, autumn, berlin), "2024-10-27");
+  assert.equal(rolledSuffix("MIDNIGHT", 1, autumn, berlin), "2024-10-27");
 });
 
 Deno.test("rolloverAt() is always to come, also where the clock skips midnight", () => {
   const now = at("2024-01-03T23:59:59");
   for (const when of ["S", "M", "H", "D", "MIDNIGHT", "W3"] as const) {
-    assert.ok(rolloverAt(timed(when), now, UTC) > now, when);
+    assert.ok(rolloverAt(when, 1, now, UTC) > now, when);
   }
   // Summer time began in São Paulo on 2018-11-04 at midnight, 03:00 UTC.
   const saoPaulo = (timeMs: number) => timeMs < at("2018-11-04T03:00:00") ? -180 : -120;
   const evening = at("2018-11-04T02:30:00");
-  assert.ok(rolloverAt(timed("MIDNIGHT"), evening, saoPaulo) > evening);
+  assert.ok(rolloverAt("MIDNIGHT", 1, evening, saoPaulo) > evening);
 });
 
 Deno.test("surplus() names the oldest files of its own kind, and no others", () => {
@@ -66,14 +61,8 @@ Deno.test("surplus() names the oldest files of its own kind, and no others", () 
     "b.log.2023-01-01",
     "a.log.2023-01-01.gz",
   ];
-  assert.deepEqual(surplus(timed("MIDNIGHT", 1, 2), "a.log", names), ["a.log.2024-01-01"]);
-  assert.deepEqual(surplus(timed("MIDNIGHT", 1, 3), "a.log", names), []);
-  assert.deepEqual(surplus(timed("MIDNIGHT", 1, 0), "a.log", names), []);
-  assert.deepEqual(surplus(timed("H", 1, 1), "a.log", names), []);
-});
-
-Deno.test("isFull() has a file give way before it reaches its size", () => {
-  assert.equal(isFull(90, 9, 100), false);
-  assert.equal(isFull(90, 10, 100), true);
-  assert.equal(isFull(0, 500, 100), false, "an empty file has nothing to give way with");
+  assert.deepEqual(surplus("MIDNIGHT", "a.log", names, 2), ["a.log.2024-01-01"]);
+  assert.deepEqual(surplus("MIDNIGHT", "a.log", names, 3), []);
+  assert.deepEqual(surplus("MIDNIGHT", "a.log", names, 0), []);
+  assert.deepEqual(surplus("H", "a.log", names, 1), []);
 });

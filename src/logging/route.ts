@@ -1,34 +1,25 @@
 import type { LoggerPlan, Logging } from "./plan.ts";
 
-/** The names of 1.0's modules and what says the same things here; each stands for those below it too. */
+/** Loggers, and the names of 1.0's modules that log the same things; a name stands for those below it too. */
 const ALIASES: readonly (readonly [string, ...string[]])[] = [
-  ["kazoo", "lighthouse.discovery.zookeeper"],
-  ["lighthouse.balancer", "lighthouse.writer"],
-  ["lighthouse.check", "lighthouse.health", "lighthouse.checks"],
-  ["lighthouse.cluster", "lighthouse.app"],
-  ["lighthouse.configs", "lighthouse.config"],
-  ["lighthouse.configurable", "lighthouse.config"],
-  ["lighthouse.haproxy", "lighthouse.writer"],
-  ["lighthouse.pluggable", "lighthouse.config"],
-  ["lighthouse.redis", "lighthouse.checks.redis"],
-  ["lighthouse.reporter", "lighthouse.health", "lighthouse.registrar"],
-  ["lighthouse.service", "lighthouse.health"],
-  ["lighthouse.zookeeper", "lighthouse.discovery.zookeeper"],
+  ["lighthouse.app", "lighthouse.cluster"],
+  ["lighthouse.checks", "lighthouse.check"],
+  ["lighthouse.checks.redis", "lighthouse.redis"],
+  ["lighthouse.config", "lighthouse.configs", "lighthouse.configurable", "lighthouse.pluggable"],
+  ["lighthouse.discovery.zookeeper", "lighthouse.zookeeper", "kazoo"],
+  ["lighthouse.health", "lighthouse.service", "lighthouse.check", "lighthouse.reporter"],
+  ["lighthouse.registrar", "lighthouse.reporter"],
+  ["lighthouse.writer", "lighthouse.haproxy", "lighthouse.balancer"],
 ];
 
 /** A name that a plugin's address gave is cut to so much of its end. */
 const NAME_LENGTH_MAX = 64;
-/** So many ways are remembered. */
-const WAYS_MAX = 1_000;
 
-/** The loggers here that a name in the file means: itself, unless it is one of 1.0's. */
+/** The loggers that a name in the file means: itself, unless it is one of 1.0's. */
 function meantBy(name: string): readonly string[] {
-  const [, ...meant] = ALIASES.find(([alias]) => isBelow(name, alias)) ?? ["", name];
-  return meant;
-}
-
-function isBelow(name: string, above: string): boolean {
-  return name === above || name.startsWith(`${above}.`);
+  const isBelow = (above: string) => name === above || name.startsWith(`${above}.`);
+  const meant = ALIASES.filter(([, ...aliases]) => aliases.some(isBelow)).map(([logger]) => logger);
+  return meant.length === 0 ? [name] : meant;
 }
 
 /**
@@ -46,14 +37,6 @@ export function loggerName(category: readonly string[], worker: string | undefin
   return `lighthouse.${kind === "discovery" ? "discovery" : "checks"}.${plain}`;
 }
 
-/** What becomes of the records of one logger. */
-interface Way {
-  /** Records of this level and above are looked at; Infinity if it is silent. */
-  readonly level: number;
-  /** The handlers that get its records, those of the loggers above included. */
-  readonly handlers: readonly string[];
-}
-
 /**
  * Which handlers get which records, by the rules of Python's logging: a logger
  * without a level asks the one above it, and its records go to its own handlers
@@ -62,58 +45,36 @@ interface Way {
 export class Route {
   readonly #logging: Logging;
   readonly #rootLevel: number;
-  readonly #loggers = new Map<string, LoggerPlan>();
-  readonly #ways = new Map<string, Way>();
+  readonly #loggers: ReadonlyMap<string, LoggerPlan>;
 
   /** `rootLevel` is the level of the root logger, if the file does not say. */
   constructor(logging: Logging, { rootLevel }: { readonly rootLevel: number }) {
     [this.#logging, this.#rootLevel] = [logging, logging.root.level ?? rootLevel];
     // Of 1.0's names that mean the same logger the shortest applies; a name of ours precedes any of them.
-    const named = Object.entries(logging.loggers).toSorted(([a], [b]) => b.length - a.length);
-    const isOurs = ([name]: readonly [string, LoggerPlan]) => meantBy(name).includes(name);
-    for (const [name, plan] of [...named.filter((each) => !isOurs(each)), ...named.filter(isOurs)]) {
-      for (const meant of meantBy(name)) this.#loggers.set(meant, plan);
-    }
+    const rank = (name: string) => meantBy(name).includes(name) ? 0 : name.length;
+    const named = Object.entries(logging.loggers).toSorted(([a], [b]) => rank(b) - rank(a));
+    this.#loggers = new Map(named.flatMap(([name, plan]) => meantBy(name).map((meant) => [meant, plan] as const)));
   }
 
   /** Whether a logger's records of a level are looked at. */
   isEnabled(name: string, level: number): boolean {
-    return level >= this.#way(name).level && passes(name, this.#loggers.get(name)?.only ?? []);
+    return level >= (this.#lineage(name).find((plan) => (plan.level ?? 0) !== 0)?.level ?? this.#rootLevel);
   }
 
   /** The handlers that a record goes to; `undefined` if there is none that could be asked. */
   handlersOf(name: string, level: number): readonly string[] | undefined {
-    const { handlers } = this.#way(name);
-    if (handlers.length === 0) return undefined;
-    return handlers.filter((key) => {
-      const handler = this.#logging.handlers[key];
-      return handler !== undefined && level >= handler.level && passes(name, handler.only);
-    });
-  }
-
-  #way(name: string): Way {
-    const known = this.#ways.get(name);
-    if (known !== undefined) return known;
-    if (this.#ways.size >= WAYS_MAX) this.#ways.clear();
-    const way = this.#find(name);
-    this.#ways.set(name, way);
-    return way;
-  }
-
-  #find(name: string): Way {
-    const parts = name.split(".");
-    // The logger and those above it, itself first.
-    const plans = parts.flatMap((_, i) => this.#loggers.get(parts.slice(0, parts.length - i).join(".")) ?? []);
-    if (this.#logging.disableOthers && plans.length === 0) return { level: Infinity, handlers: [] };
-    const level = plans.find((plan) => (plan.level ?? 0) !== 0)?.level ?? this.#rootLevel;
+    const plans = [...this.#lineage(name), this.#logging.root];
     const last = plans.findIndex((plan) => plan.propagate === false);
-    const heard = last === -1 ? [...plans, this.#logging.root] : plans.slice(0, last + 1);
-    return { level, handlers: heard.flatMap((plan) => plan.handlers) };
+    const handlers = plans.slice(0, last === -1 ? undefined : last + 1).flatMap((plan) => plan.handlers);
+    if (handlers.length === 0) return undefined;
+    return handlers.filter((key) => level >= (this.#logging.handlers[key]?.level ?? Infinity));
   }
-}
 
-function passes(name: string, only: readonly string[]): boolean {
-  return only.every((wanted) => meantBy(wanted).some((meant) => isBelow(name, meant)));
+  /** The logger and those above it that the file names, itself first, without the root. */
+  #lineage(name: string): readonly LoggerPlan[] {
+    const parts = name.split(".");
+    return parts.flatMap((_, i) => this.#loggers.get(parts.slice(0, parts.length - i).join(".")) ?? []);
+  }
 }
 
 /** Whether any logger has a handler: if none has, the file only says how much is logged. */

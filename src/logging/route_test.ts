@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { DEFAULT_LOGGING, type HandlerPlan, type LoggerPlan, type Logging } from "./plan.ts";
 import { hasHandlers, loggerName, Route } from "./route.ts";
 
-const handler: HandlerPlan = { level: 0, only: [], format: { format: "%(message)s" }, output: { to: "nowhere" } };
+const handler: HandlerPlan = { level: 0, format: { format: "%(message)s" }, output: { to: "nowhere" } };
 
 function logger(plan: Partial<LoggerPlan>): LoggerPlan {
   return { ...DEFAULT_LOGGING.root, ...plan };
@@ -44,17 +44,15 @@ Deno.test("Route collects handlers up to a logger that does not propagate, twice
   assert.deepEqual(asked.handlersOf("other", 20), ["a"]);
 });
 
-Deno.test("Route heeds the levels and filters of handlers, and the filters of the logger itself", () => {
+Deno.test("Route heeds the levels of handlers", () => {
   const asked = route({
-    root: logger({ handlers: ["a", "b"], only: ["nobody"] }),
-    handlers: { a: { ...handler, level: 40 }, b: { ...handler, only: ["lighthouse.haproxy"] } },
-    loggers: { "lighthouse.health": logger({ only: ["lighthouse"] }), "lighthouse.app": logger({ only: ["kazoo"] }) },
+    root: logger({ handlers: ["a", "b"] }),
+    handlers: { a: { ...handler, level: 40 }, b: handler },
+    loggers: { "lighthouse.health": logger({ handlers: ["a"], propagate: false }) },
   });
   assert.deepEqual(asked.handlersOf("lighthouse.writer", 20), ["b"]);
-  assert.deepEqual(asked.handlersOf("lighthouse.health", 40), ["a"]);
+  assert.deepEqual(asked.handlersOf("lighthouse.writer", 40), ["a", "b"]);
   assert.deepEqual(asked.handlersOf("lighthouse.health", 20), [], "a handler was asked, so nobody else is");
-  assert.equal(asked.isEnabled("lighthouse.health", 40), true);
-  assert.equal(asked.isEnabled("lighthouse.app", 40), false);
 });
 
 Deno.test.each([
@@ -88,17 +86,6 @@ Deno.test("Route believes a name of ours before one of 1.0's, and the general be
   assert.equal(asked.isEnabled("lighthouse.writer", 10), false);
   assert.equal(asked.isEnabled("lighthouse.writer", 20), true);
   assert.equal(asked.isEnabled("lighthouse.discovery.zookeeper", 30), false);
-});
-
-Deno.test("Route silences what the file does not name, if the file says so", () => {
-  const asked = route({
-    disableOthers: true,
-    root: logger({ handlers: ["a"] }),
-    loggers: { "lighthouse.writer": logger({}) },
-  });
-  assert.equal(asked.isEnabled("lighthouse.app", 50), false);
-  assert.equal(asked.isEnabled("lighthouse.writer", 30), true);
-  assert.equal(asked.isEnabled("lighthouse.writer.below", 30), true);
 });
 
 Deno.test("hasHandlers() tells whether anybody is asked", () => {

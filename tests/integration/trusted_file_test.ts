@@ -16,7 +16,7 @@ const ROOT = new URL("../../", import.meta.url);
 /** Where files are written by other means, and why that is safe. */
 const OTHER_WAYS: Readonly<Record<string, string>> = {
   "src/system/trusted_file.ts": "the rule itself",
-  "src/logging/syslog_sink.ts": "a link in a directory that it has just made for itself",
+  "src/logging/syslog_target.ts": "a link in a directory that it has just made for itself",
   "plugins/discovery/file/session.ts": "a directory of its registry, in a worker that may write nowhere else",
   "src/packaging/stage.ts": "a developer's checkout",
   "src/packaging/pack.ts": "a developer's checkout",

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import { syslogMessage } from "./syslog_sink.ts";
+import { syslogMessage } from "./syslog_target.ts";
 
-function message(text: string, level: number, { facility = 1, ident = "", appendNul = true } = {}): string {
-  return new TextDecoder().decode(syslogMessage({ text, level }, { facility, ident, appendNul }));
+function message(text: string, level: number, facility = 1): string {
+  return new TextDecoder().decode(syslogMessage(text, level, facility));
 }
 
 Deno.test("syslogMessage() writes priority, text and NUL as Python does", () => {
   assert.equal(message("hello", 20), "<14>hello\0");
-  assert.equal(message("hé", 40, { facility: 16, ident: "lighthouse: ", appendNul: false }), "<131>lighthouse: hé");
+  assert.equal(message("hé", 40, 16), "<131>hé\0");
   assert.deepEqual([10, 20, 30, 40, 50, 5].map((level) => message("", level)), [
     "<15>\0",
     "<14>\0",
@@ -19,7 +19,7 @@ Deno.test("syslogMessage() writes priority, text and NUL as Python does", () => 
 });
 
 Deno.test("syslogMessage() cuts what no server takes", () => {
-  const bytes = syslogMessage({ text: "é".repeat(10_000), level: 20 }, { facility: 1, ident: "", appendNul: true });
+  const bytes = syslogMessage("é".repeat(10_000), 20, 1);
   assert.ok(bytes.length <= 8_193);
   assert.match(new TextDecoder("utf-8", { fatal: true }).decode(bytes), /é\.\.\.\0$/);
 });
