@@ -4,7 +4,7 @@ import { Branch, List, prettyText, type Tree } from "./tree.ts";
 import { formatVersion, type Version } from "./version.ts";
 import { utf8 } from "../kernel/utf8.ts";
 
-/** The status of each refusal, unless the place says otherwise. */
+/** The default status of each refusal. */
 const STATUS: Readonly<Record<RefusalReason, number>> = {
   "Bad Request": 400,
   "Unauthorized": 401,
@@ -21,18 +21,18 @@ const STATUS: Readonly<Record<RefusalReason, number>> = {
   "Service Unavailable": 503,
 };
 
-/** The header of what is JSON. */
+/** The header of JSON answers. */
 export const JSON_TYPE = ["content-type", "application/json"] as const;
 
-/** An answer that can be given again and again. */
+/** An answer that can be sent more than once. */
 export type ValueAnswer = HttpAnswer & { readonly body: Uint8Array<ArrayBuffer> };
 
-/** Answers with a refusal: its status, and JSON that says why. */
+/** Answers with a refusal: its status, and a JSON body with the reason. */
 export function refuse({ reason, message }: Refusal, { status = STATUS[reason], version, asksPeople = false }: {
   readonly status?: number;
-  /** The version in which what was asked for is not there. */
+  /** The version in which the value was not found. */
   readonly version?: Version;
-  /** Whether a browser asks, which can ask for a password alone: a token serves as one. */
+  /** Whether the client is a browser, which can only ask for a password: a token serves as one. */
   readonly asksPeople?: boolean;
 } = {}): HttpAnswer {
   const headers: (readonly [string, string])[] = [JSON_TYPE];
@@ -43,12 +43,12 @@ export function refuse({ reason, message }: Refusal, { status = STATUS[reason], 
   return { status, headers, body: `${JSON.stringify({ error: reason, message, status }, null, 2)}\n` };
 }
 
-/** Answers with one of the protocol's words. */
+/** Answers with a word of the protocol. */
 export function say(word: string, status = 200): HttpAnswer {
   return { status, headers: [["content-type", "text/plain; charset=utf-8"]], body: word };
 }
 
-/** Answers with JSON of our own making: its keys are in order already. */
+/** Answers with JSON that the store made: its keys are sorted already. */
 export function json(value: unknown, { status = 200, version }: {
   readonly status?: number;
   readonly version?: Version;
@@ -58,7 +58,7 @@ export function json(value: unknown, { status = 200, version }: {
   return { status, headers, body: JSON.stringify(value, null, 2) };
 }
 
-/** Answers with the encoding of a value of a version. */
+/** Answers with the encoded value of a version. */
 export function valueAnswer(bytes: Uint8Array<ArrayBuffer>, version: Version): ValueAnswer {
   return { status: 200, headers: [JSON_TYPE, ["etag", etagOf(version)]], body: bytes };
 }
@@ -73,15 +73,15 @@ export function etagOf(version: Version): string {
   return `"${formatVersion(version)}"`;
 }
 
-/** So many bytes of encodings are kept. */
+/** At most this many bytes of encodings are kept. */
 const KEPT_BYTES_MAX = 64 * 1024 * 1024;
 
-/** Encodings of values, kept for as long as the value is part of the document: a change elsewhere costs them nothing. */
+/** Encodings of values, cached while the value is part of the document: a change elsewhere does not invalidate them. */
 export class Encodings {
   #kept: WeakMap<Branch | List, Uint8Array<ArrayBuffer>> = new WeakMap();
   #bytes = 0;
 
-  /** Answers the JSON of a value as people read it. */
+  /** Returns the JSON of a value, indented for people. */
   of(tree: Tree): Uint8Array<ArrayBuffer> {
     if (!(tree instanceof Branch || tree instanceof List)) return utf8(prettyText(tree));
     const kept = this.#kept.get(tree);

@@ -5,26 +5,26 @@ import type { SnapshotFiles } from "./snapshot_files.ts";
 import { formatSnapshotName, nextSnapshotTime, parseSnapshotName } from "./snapshot_name.ts";
 import { resolveTimeLimit, type TimeLimit } from "./time_limit.ts";
 
-/** Ends the name of a snapshot whose version has lost. */
+/** Suffix of the snapshot of a version that lost a conflict. */
 const LOST = "lost";
 
 export interface ArchiveOptions extends DecodeOptions {
   readonly files: SnapshotFiles;
-  /** Answers the time, in milliseconds since 1970. */
+  /** Returns the time in milliseconds since 1970. */
   readonly wallNow: () => number;
   /** Snapshots older than this are removed. */
   readonly removeLimit: TimeLimit;
   readonly log: Logger;
 }
 
-/** A snapshot that was found, and when it was written. */
+/** A snapshot and when it was written. */
 export interface Loaded extends Snapshot {
   readonly name: string;
   /** In milliseconds since 1970. */
   readonly writtenMs: number;
 }
 
-/** Every snapshot of a store: writes the newest, finds it again, and removes what is too old. */
+/** All snapshots of a store: writes and finds the newest, removes old ones. */
 export class Archive {
   readonly #options: ArchiveOptions;
   #names: readonly string[] = [];
@@ -39,21 +39,18 @@ export class Archive {
     return this.#names.at(-1);
   }
 
-  /** The names of the files that hold versions which have lost against others; they are never removed. */
+  /** The names of the snapshots of versions that lost a conflict; they are never removed. */
   get lost(): readonly string[] {
     return this.#lost;
   }
 
-  /** Puts the snapshot of a version that has lost where nothing removes it. */
+  /** Renames the snapshot of a lost version, so that it is never removed. */
   async keepLost(name: string): Promise<void> {
     this.#names = this.#names.filter((other) => other !== name);
     this.#lost = [...this.#lost, await this.#options.files.setAside(name, LOST)];
   }
 
-  /**
-   * Finds the newest snapshot that is what was written; newer ones that are
-   * not are set aside, and said. `undefined` if there is none at all.
-   */
+  /** Finds the newest valid snapshot; corrupt ones are set aside and logged. `undefined` if there is none. */
   async load(): Promise<Loaded | undefined> {
     const { files, log } = this.#options;
     this.#names = await files.names();
@@ -67,7 +64,7 @@ export class Archive {
         const reason = error instanceof Error ? error.message : String(error);
         const aside = await files.setAside(name, "corrupt");
         this.#names = this.#names.filter((other) => other !== name);
-        log.error("A snapshot is corrupt: it is set aside, and the one before it is tried", {
+        log.error("Snapshot corrupt; set aside, trying the previous one", {
           event: "store.snapshot_corrupt",
           name,
           aside,
@@ -78,10 +75,7 @@ export class Archive {
     return undefined;
   }
 
-  /**
-   * Writes a snapshot; it is on the disk when this resolves. Answers its name.
-   * Calls never overlap.
-   */
+  /** Writes a snapshot and returns its name; the snapshot is on disk when this resolves. Calls never overlap. */
   async save(snapshot: Snapshot, data: Uint8Array<ArrayBuffer>): Promise<string> {
     const { files, hashes, wallNow } = this.#options;
     const newestUs = parseSnapshotName(this.#names.at(-1) ?? "") ?? 0;
@@ -91,7 +85,7 @@ export class Archive {
     return name;
   }
 
-  /** Removes what is too old; what cannot be removed is said, and tried again the next time. */
+  /** Removes old snapshots; a failure is logged, and retried the next time. */
   async removeOld(good: string): Promise<void> {
     const { files, wallNow, removeLimit, log } = this.#options;
     const nowMs = wallNow();
@@ -101,7 +95,7 @@ export class Archive {
         await files.remove(name);
         this.#names = this.#names.filter((other) => other !== name);
       } catch (error) {
-        log.warn("An old snapshot cannot be removed", {
+        log.warn("Cannot remove an old snapshot", {
           event: "store.snapshot_unremoved",
           name,
           reason: String(error),

@@ -1,14 +1,14 @@
 import { Refusal } from "./refusal.ts";
 
 /**
- * Reads the body of a request, or of an answer, as text; refuses one that is longer than
- * `bytesMax` as soon as that is known, one that ends early, and what is not UTF-8.
+ * Reads a request or response body as UTF-8. Rejects one longer than `bytesMax` at once, a truncated
+ * one, and one that is not UTF-8.
  */
 export async function readBody(
   request: { readonly headers: Pick<Headers, "get">; readonly body: Request["body"] },
   bytesMax: number,
 ): Promise<string | Refusal> {
-  const tooLarge = new Refusal("Content Too Large", `Cannot take the body as it must be at most ${bytesMax} bytes`);
+  const tooLarge = new Refusal("Content Too Large", `Cannot accept the body: at most ${bytesMax} bytes`);
   const said = Number(request.headers.get("content-length") ?? 0);
   if (said > bytesMax) return tooLarge;
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -22,7 +22,7 @@ export async function readBody(
     }
     return text + decoder.decode();
   } catch (error) {
-    const reason = error instanceof TypeError ? "it must be UTF-8" : "it ended early";
+    const reason = error instanceof TypeError ? "not UTF-8" : "truncated";
     return new Refusal("Bad Request", `Cannot read the body: ${reason}`);
   }
 }

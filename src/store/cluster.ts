@@ -7,26 +7,26 @@ import { Refusal } from "./refusal.ts";
 import type { Store } from "./store.ts";
 import { compareVersions, formatVersion } from "./version.ts";
 
-/** Each other instance is asked so often, and up to so much later. */
+/** Interval at which each peer is polled, and the random delay added to it. */
 const ROUND_MS = 500;
 const JITTER_MS = 10;
 
 export interface ClusterOptions {
-  /** The address of this instance, as others know it; `undefined` if it has none that they could use. */
+  /** The address that peers use for this instance; `undefined` if it has none that they could use. */
   readonly me: string | undefined;
-  /** Names this run of the instance, to recognise it at an address that it does not know of. */
+  /** Identifies this run of the instance, to recognise it under an unknown address. */
   readonly id: string;
   readonly client: PeerClient;
   readonly clock: Clock;
   readonly random: Random;
-  /** Answers the time, in milliseconds since 1970. */
+  /** Returns the time in milliseconds since 1970. */
   readonly wallNow: () => number;
   readonly log: Logger;
 }
 
 /**
- * Keeps a store in step with the others: tells each of all, takes what is
- * newer there, gives what is newer here, at once after a change.
+ * Keeps a store in sync with its peers: shares addresses, pulls newer versions, pushes its own at once
+ * after a change.
  */
 export class Cluster implements AsyncDisposable {
   readonly #store: Store;
@@ -66,7 +66,7 @@ export class Cluster implements AsyncDisposable {
     const { signal } = this.#stop;
     let heardOf = 0;
     while (!signal.aborted && members.get(address) !== undefined) {
-      // Set before the exchange, so that what changes in its midst is not waited with.
+      // Set before the exchange, so that a change during it starts another round.
       let isWoken = false;
       const nap = new AbortController();
       this.#wakes.set(address, () => {
@@ -76,13 +76,13 @@ export class Cluster implements AsyncDisposable {
       try {
         heardOf = await this.#exchange(address, heardOf, signal);
         if (members.get(address)?.reachable === false) {
-          log.info("Another instance is reachable", { event: "store.peer_reachable", address });
+          log.info("Peer reachable", { event: "store.peer_reachable", address });
         }
         members.learn(address, { reachable: true, lastReachableMs: wallNow() });
       } catch (error) {
         isWoken = false;
         if (members.get(address)?.reachable && !signal.aborted) {
-          log.warn("Another instance cannot be reached", {
+          log.warn("Peer unreachable", {
             event: "store.peer_unreachable",
             address,
             reason: String(error),
@@ -99,7 +99,7 @@ export class Cluster implements AsyncDisposable {
     this.#loops.delete(address);
   }
 
-  /** One round with another instance; answers up to where it was told of renewed leases. */
+  /** One round with a peer; returns the position up to which lease renewals were received. */
   async #exchange(address: string, heardOf: number, signal: AbortSignal): Promise<number> {
     const { client, me, wallNow, log } = this.#options;
     const { members } = this.#store;
@@ -114,13 +114,13 @@ export class Cluster implements AsyncDisposable {
     if (order > 0) {
       const outcome = await this.#store.accept(await client.getCopy(address, signal));
       if (outcome instanceof Refusal) {
-        log.warn("A copy is refused", { event: "store.copy_rejected", address, reason: outcome.message });
+        log.warn("Copy from peer rejected", { event: "store.copy_rejected", address, reason: outcome.message });
       }
     } else if (order < 0) {
       const { copy } = this.#store;
       await client.putCopy(address, copy, signal);
       members.learn(address, { lastPushMs: wallNow() });
-      log.debug("A version was given to another instance", {
+      log.debug("Version pushed to peer", {
         event: "store.copy_sent",
         address,
         version: formatVersion(copy.version),
@@ -133,7 +133,10 @@ export class Cluster implements AsyncDisposable {
     return renewals.next;
   }
 
-  /** Whether an address is another name of this instance, or of one that answers by a better one; then it is forgotten. */
+  /**
+   * Whether an address is an alias of this instance, or of a peer known under its own address; if so,
+   * the address is forgotten.
+   */
   #isOtherName(
     address: string,
     { id, known }: { readonly id: string | undefined; readonly known: string | undefined },
@@ -143,10 +146,10 @@ export class Cluster implements AsyncDisposable {
     if (id === undefined) return false;
     const others = members.all.filter((each) => each.address !== address && each.id === id && each.reachable);
     if (id === own) members.forget(address, me ?? address);
-    // Of two names that answer, the one that it calls itself is kept.
+    // Of two addresses that answer, the one that the peer advertises is kept.
     else if (others.length > 0 && known !== address) members.forget(address, others[0]?.address ?? address);
     else return false;
-    log.info("An instance is known by another address", { event: "store.peer_renamed", address, known });
+    log.info("Peer already known under another address", { event: "store.peer_renamed", address, known });
     return true;
   }
 }

@@ -5,17 +5,17 @@ import type { Copy } from "./snapshot.ts";
 import { compactText, treeOf } from "./tree.ts";
 import { readVersion, SEQUENCE_MAX } from "./version.ts";
 
-/** What a copy has around its document, at most. */
+/** Upper bound of what a copy adds to its document, in bytes. */
 export const COPY_ENVELOPE_BYTES: number = 16 * 1024 * 1024;
 
-/** Writes a copy for another instance. */
+/** Encodes a copy for a peer. */
 export function formatCopy({ data, leases, lineage, version: { checksum, sequence } }: Copy): string {
   return `{"data":${compactText(data)},"leases":${JSON.stringify(leasesToJson(leases))},"lineage":${
     JSON.stringify(lineage)
   },"version":${JSON.stringify({ checksum, sequence })}}`;
 }
 
-/** Reads what {@linkcode formatCopy} wrote; what is needless may be missing. */
+/** Decodes what {@linkcode formatCopy} wrote; optional parts may be missing. */
 export function parseCopy(text: string, { depthMax }: { readonly depthMax: number }): Copy | Refusal {
   try {
     const { data, version, leases, lineage } = JSON.parse(text) ?? {};
@@ -29,7 +29,7 @@ export function parseCopy(text: string, { depthMax }: { readonly depthMax: numbe
       };
     }
   } catch {
-    // Said below, whatever of it is wrong.
+    // Every fault gets the message below.
   }
-  return new Refusal("Bad Request", 'Cannot take the copy as it must be {"version": {"sequence", "checksum"}, "data"}');
+  return new Refusal("Bad Request", 'Cannot accept the copy: expected {"version": {"sequence", "checksum"}, "data"}');
 }

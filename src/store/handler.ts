@@ -28,46 +28,49 @@ export interface HandlerOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly limits: Limits;
-  /** Who may do what; without it anyone may do anything. */
+  /** Tokens and their rights; without them anyone may do anything. */
   readonly tokens: () => Tokens | undefined;
-  /** Where it listens. */
+  /** The listening address. */
   readonly bind: BindAddress;
-  /** The address of this instance, as others know it. */
+  /** The address that peers use for this instance. */
   readonly me: () => string;
-  /** Names this run of the instance. */
+  /** Identifies this run of the instance. */
   readonly id: string;
-  /** Where the store counts what it does. */
+  /** The store's counters. */
   readonly tally: Tally;
-  /** Exposes what is known of the process and of the snapshots. */
+  /** Exposes the metrics of the process and of the snapshots. */
   readonly project: (to: Collector) => void;
 }
 
-/** So many bytes of answers are kept ready for the version at hand. */
+/** At most this many bytes of answers to the current version are cached. */
 const READY_BYTES_MAX = 64 * 1024 * 1024;
-/** A long poll waits so long unless told otherwise, and at most. */
+/** Default and maximum timeout of a long poll. */
 const WATCH_SECONDS = { usual: 30, max: 300 } as const;
 const CODE_LENGTH_MAX = 256;
-/** Says whether the answer came from the version that was watched from: if not, that one has lost, or is elsewhere. */
+/**
+ * Whether the answered version descends from the watched one; if not, the watched one has lost, or is
+ * on another instance.
+ */
 const FOLLOWS = "lighthouse-follows";
 
 /** One request. */
 interface Asked {
   readonly request: HttpRequest;
   readonly method: string;
-  /** The path, without the endpoint's name. */
+  /** The path without the endpoint's name. */
   readonly path: Path;
   readonly query: URLSearchParams;
   readonly identity: Identity;
 }
 
-/** The HTTP interface of a store: what is asked, and what is answered. */
+/** The HTTP interface of a store. */
 export class Handler implements Disposable {
   readonly #store: Store;
   readonly #options: HandlerOptions;
   readonly #watching: Watching;
   readonly #overview: Overview;
   readonly #encodings: Encodings = new Encodings();
-  /** Whole answers of the current version by the URL that was asked. */
+  /** Answers of the current version by requested URL. */
   readonly #ready: ReadyAnswers = new ReadyAnswers(READY_BYTES_MAX);
   readonly #unwatch: () => void;
   readonly #checksHost: boolean;
@@ -87,7 +90,7 @@ export class Handler implements Disposable {
     this.#checksHost = options.tokens() === undefined && isLoopback(options.bind.host);
   }
 
-  /** Answers a request; never throws. A read is answered without a promise, unless it waits for a change. */
+  /** Answers a request; never throws. A read is answered synchronously, unless it waits for a change. */
   handle(request: HttpRequest): HttpAnswer | Promise<HttpAnswer> {
     if (request.method === "GET" && this.#options.tokens() === undefined) {
       const ready = this.#ready.find(request.url);
@@ -97,13 +100,13 @@ export class Handler implements Disposable {
       }
     }
     const fail = (error: unknown) => {
-      this.#options.log.error("A request has failed", {
+      this.#options.log.error("Request failed", {
         event: "store.request_failed",
         method: request.method,
         url: request.url,
         reason: error instanceof Error ? error.stack : String(error),
       });
-      return refuse(new Refusal("Internal Server Error", "Cannot answer for a fault of the store itself"));
+      return refuse(new Refusal("Internal Server Error", "Internal error"));
     };
     try {
       const answer = this.#answer(request);
@@ -123,18 +126,18 @@ export class Handler implements Disposable {
     const start = url.indexOf("/", "https://".length);
     const host = url.slice(url.indexOf("//") + 2, start);
     if (this.#checksHost && !isLocalHost(host) && host !== this.#options.me()) {
-      return refuse(new Refusal("Misdirected Request", "Cannot serve this host name as only this machine is served"));
+      return refuse(new Refusal("Misdirected Request", "Cannot serve this host name: only this machine is served"));
     }
     const mark = url.indexOf("?");
     const path = parsePath(url.slice(start, mark === -1 ? undefined : mark));
     if (path === undefined) {
-      return refuse(new Refusal("Bad Request", "Cannot read the path as an escape (%XX) in it is broken"));
+      return refuse(new Refusal("Bad Request", "Cannot read the path: invalid escape (%XX)"));
     }
     const tokens = this.#options.tokens();
     const identity = tokens === undefined ? ANYONE : tokens.identify(request.headers.get("authorization"));
     if (identity === undefined) {
       return refuse(
-        new Refusal("Unauthorized", "Cannot serve without a token that is known: send Authorization: Bearer"),
+        new Refusal("Unauthorized", "Unknown or missing token: send Authorization: Bearer TOKEN"),
         { asksPeople: wantsPage(request.headers) },
       );
     }
@@ -142,7 +145,9 @@ export class Handler implements Disposable {
     const query = new URLSearchParams(mark === -1 ? "" : url.slice(mark + 1));
     const asked = { request, method: method === "HEAD" ? "GET" : method, path: rest, query, identity };
     if (!["GET", "PUT", "DELETE"].includes(asked.method)) {
-      return refuse(new Refusal("Method Not Allowed", `Cannot ${method}: there are GET, HEAD, PUT and DELETE`));
+      return refuse(
+        new Refusal("Method Not Allowed", `Cannot ${method}: supported methods are GET, HEAD, PUT and DELETE`),
+      );
     }
     switch (endpoint) {
       case undefined:
@@ -184,7 +189,7 @@ export class Handler implements Disposable {
     if (method !== "GET") {
       return treeAt(this.#store.copy.data, path) === undefined
         ? this.#missing(path, this.#store.copy)
-        : refuse(new Refusal("Forbidden", "Cannot change /data directly: take the /lock, and use /update"));
+        : refuse(new Refusal("Forbidden", "Cannot change /data directly: acquire /lock, then use /update"));
     }
     const { headers } = request;
     if (headers.get("accept")?.includes("text/event-stream")) {
@@ -220,8 +225,8 @@ export class Handler implements Disposable {
         new Refusal(
           "Bad Request",
           since === undefined
-            ? `Cannot watch from version ${quote(watch)} as it must be an ETag that was answered, or its first number`
-            : `Cannot watch for ${quote(query.get("timeout"))} as timeout must be a duration above 0 and up to ` +
+            ? `Cannot watch from version ${quote(watch)}: expected an ETag of the store, or its sequence number`
+            : `Cannot watch for ${quote(query.get("timeout"))}: timeout must be a duration above 0, at most ` +
               `${formatDuration(WATCH_SECONDS.max * 1_000)} (2s, 500ms, or a number of seconds)`,
         ),
       );
@@ -247,11 +252,11 @@ export class Handler implements Disposable {
     if (method === "GET") {
       const { lock } = store;
       if (path.length > 0) return this.#missing(path, store.copy);
-      return lock === undefined ? refuse(new Refusal("Not Locked", "Nobody holds the lock")) : say(lock.code);
+      return lock === undefined ? refuse(new Refusal("Not Locked", "The lock is free")) : say(lock.code);
     }
-    if (!identity.isWriter) return refuse(forbidden("take the lock"));
+    if (!identity.isWriter) return refuse(forbidden("acquire the lock"));
     const holder = identity.name;
-    const noCode = new Refusal("Not Found", "Cannot give the lock back as the path must be /lock/CODE");
+    const noCode = new Refusal("Not Found", "Cannot release the lock: the path must be /lock/CODE");
     if (method === "DELETE") {
       const refusal = code === undefined
         ? noCode
@@ -271,7 +276,7 @@ export class Handler implements Disposable {
       return refuse(
         new Refusal(
           "Bad Request",
-          `Cannot take the lock as its code must be at most ${CODE_LENGTH_MAX} printable characters`,
+          `Cannot acquire the lock: the code must be at most ${CODE_LENGTH_MAX} printable characters`,
         ),
       );
     }
@@ -299,12 +304,12 @@ export class Handler implements Disposable {
       return refusal === undefined ? bare(204) : refuseUpdate(refusal);
     }
     const value = await this.#readJson(request, limits.bodyBytesMax);
-    // Who does not hold the lock learns that first, whatever was sent.
+    // A client without the lock gets that error first, whatever it sent.
     const held = store.readStaged(code, [], holder);
     if (held instanceof Refusal) return refuseUpdate(held);
     if (value instanceof Refusal) return refuse(value);
     if (path.length + depthOf(value) > limits.depthMax) {
-      return refuse(new Refusal("Bad Request", `Cannot store more than ${limits.depthMax} levels`));
+      return refuse(new Refusal("Bad Request", `Cannot store more than ${limits.depthMax} levels of nesting`));
     }
     const refusal = store.update(code, path, value, holder);
     return refusal === undefined ? say("Created", 201) : refuseUpdate(refusal);
@@ -324,7 +329,7 @@ export class Handler implements Disposable {
       const lease = this.#overview.lease(name, identity);
       return lease !== undefined
         ? json(lease)
-        : refuse(new Refusal("Not Found", `Cannot find the lease ${quote(name)}: it never was, or it has expired`));
+        : refuse(new Refusal("Not Found", `Cannot find the lease ${quote(name)}: unknown or expired`));
     }
     if (!identity.isWriter) return refuse(forbidden("hold a lease"));
     const unavailable = store.refuseUnavailable();
@@ -351,7 +356,7 @@ export class Handler implements Disposable {
   async #copy({ request, method, path, identity }: Asked): Promise<HttpAnswer> {
     const { copy } = this.#store;
     if (path.length > 0 || method === "DELETE") {
-      return refuse(new Refusal("Not Found", "Cannot find it: there is /copy"));
+      return refuse(new Refusal("Not Found", "Cannot find this path: did you mean /copy?"));
     }
     if (method === "GET") {
       if (!identity.mayRead([])) return refuse(forbidden("read the whole document"));
@@ -368,7 +373,7 @@ export class Handler implements Disposable {
 
   async #stateOf({ request, method, path, identity }: Asked): Promise<HttpAnswer> {
     if (path.length > 0 || method === "DELETE") {
-      return refuse(new Refusal("Not Found", "Cannot find it: there is /state"));
+      return refuse(new Refusal("Not Found", "Cannot find this path: did you mean /state?"));
     }
     if (method === "GET") return this.#overview.state();
     if (!identity.mayWrite([])) return refuse(forbidden("add instances"));
@@ -382,7 +387,7 @@ export class Handler implements Disposable {
     }
     const addresses = addressesOf(members);
     if (!Array.isArray(members) || addresses.length < members.length) {
-      return refuse(new Refusal("Bad Request", 'Cannot add instances as the body must be [{"address": "HOST:PORT"}]'));
+      return refuse(new Refusal("Bad Request", 'Cannot add instances: the body must be [{"address": "HOST:PORT"}]'));
     }
     const me = this.#options.me();
     const refused = this.#store.members.add(addresses.filter((address) => address !== me));
@@ -391,7 +396,7 @@ export class Handler implements Disposable {
     }
     return refused.length === 0
       ? say("Created", 201)
-      : refuse(new Refusal("Bad Request", `Cannot add ${quote(refused)} as these must be at most 100 HOST:PORT`));
+      : refuse(new Refusal("Bad Request", `Cannot add ${quote(refused)}: expected HOST:PORT, at most 100`));
   }
 
   async #readJson(request: HttpRequest, bytesMax: number): Promise<Tree | Refusal> {
@@ -412,14 +417,13 @@ export class Handler implements Disposable {
   }
 
   #missing(path: Path, { version }: Copy): HttpAnswer {
-    return refuse(new Refusal("Not Found", `Cannot find ${formatPath(path)}: there is nothing`), { version });
+    return refuse(new Refusal("Not Found", `Cannot find ${formatPath(path)}`), { version });
   }
 }
 
 /**
- * Whether a client has the version already, by what it sent in `If-None-Match`:
- * a list of tags, weak ones too, as a proxy that compresses makes them, or `*`
- * for any that there is.
+ * Whether the client has the version already, by its `If-None-Match`: a list of tags (weak ones too,
+ * as compressing proxies make them), or `*` for any version.
  */
 function isKnown(
   header: string | null,
@@ -435,16 +439,16 @@ function isConditional(headers: HttpRequest["headers"]): boolean {
   return headers.get("if-none-match") !== null || headers.get("accept")?.includes("text/event-stream") === true;
 }
 
-/** Whether a browser asks for something that people read. */
+/** Whether a browser asks for a page. */
 function wantsPage(headers: HttpRequest["headers"]): boolean {
   return headers.get("accept")?.includes("text/html") === true;
 }
 
 function forbidden(what: string): Refusal {
-  return new Refusal("Forbidden", `Cannot ${what}: it is not granted`);
+  return new Refusal("Forbidden", `Cannot ${what}: permission denied`);
 }
 
-/** At `/update`, who does not hold the lock is forbidden to; at `/lock` there is nothing to be found. */
+/** The reason differs by endpoint: `/update` without the lock is forbidden, `/lock` is not found. */
 function refuseUpdate(refusal: Refusal): HttpAnswer {
   const isBarred = refusal.reason === "Not Locked" || refusal.reason === "Invalid Lock Code";
   return refuse(refusal, isBarred ? { status: 403 } : {});

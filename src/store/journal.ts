@@ -10,24 +10,24 @@ import { compactText } from "./tree.ts";
 import type { Version } from "./version.ts";
 import { utf8 } from "../kernel/utf8.ts";
 
-/** What a job makes of the copy that is current when its turn comes. */
+/** What a job makes of the current copy. */
 export interface Change extends Leased {
-  /** Which version it is; without one it is the next. Said for what must keep its name. */
+  /** The version; by default the next one. Given for a copy that must keep its version. */
   readonly version?: Version;
-  /** The versions that it came from, if it is not what was current. */
+  /** The versions that it descends from, if not the current ones. */
   readonly lineage?: Lineage;
-  /** Whether the version before it does not live on in it, so that its snapshot must stay. */
+  /** Whether the previous version is lost by this change, so that its snapshot must stay. */
   readonly losesBefore?: boolean;
-  /** Where the document differs, if it is a lease that has changed it. */
+  /** Where the document differs, for changes of leases. */
   readonly touched?: readonly Path[];
 }
 
-/** Decides a change; `undefined` if there is nothing to change. Runs when all changes before it are current. */
+/** Decides a change; `undefined` if there is nothing to change. Runs once all earlier changes are current. */
 export type Decide = (current: Leased & { readonly version: Version }) => Change | Refusal | undefined;
 
 interface Job {
   readonly decide: Decide;
-  /** Whether it may be written together with those before and behind it. */
+  /** Whether it may be written together with its neighbours. */
   readonly joins: boolean;
   readonly done: (outcome: Copy | Refusal) => void;
 }
@@ -37,17 +37,16 @@ export interface JournalOptions {
   readonly hashes: Hashes;
   readonly limits: Limits;
   readonly log: Logger;
-  /** Answers the addresses of the instances that are known. */
+  /** Returns the addresses of the known instances. */
   readonly cluster: () => readonly string[];
-  /** Is told of each copy that is on the disk from now on, before anyone who asked for it. */
+  /** Called with each copy once it is on disk, before the change is acknowledged. */
   readonly publish: (copy: Copy, change: { readonly touched: readonly Path[] | undefined }) => void;
 }
 
 /**
- * Makes changes current, one after the other: a change is decided on the copy
- * that all before it have left, is written to the disk, and only then
- * published and acknowledged. Changes of leases that come while one is
- * being written are written together.
+ * Applies changes one after another: each is decided on the copy left by all earlier ones, written
+ * to disk, and only then published and acknowledged. Changes of leases that arrive during a write are
+ * written together.
  */
 export class Journal {
   readonly #options: JournalOptions;
@@ -60,17 +59,17 @@ export class Journal {
     this.#options = options;
   }
 
-  /** The newest copy that is on the disk. */
+  /** The newest copy on disk. */
   get current(): Copy {
     return this.#current;
   }
 
-  /** Whether changes are on their way. */
+  /** Whether changes are pending. */
   get isBusy(): boolean {
     return this.#running !== undefined;
   }
 
-  /** Has a change decided in its turn; answers the copy that holds it. */
+  /** Queues a change; resolves with the copy that contains it. */
   change(decide: Decide, { joins }: { readonly joins: boolean }): Promise<Copy | Refusal> {
     const { promise, resolve } = Promise.withResolvers<Copy | Refusal>();
     this.#queue.push({ decide, joins, done: resolve });
@@ -78,13 +77,13 @@ export class Journal {
     return promise;
   }
 
-  /** Resolves when all that was asked for is done. */
+  /** Resolves when all pending changes are done. */
   async idle(): Promise<void> {
     while (this.#running !== undefined) await this.#running;
   }
 
   async #run(): Promise<void> {
-    // What is asked for in this turn of the loop is written together.
+    // Changes of this turn of the event loop are written together.
     await Promise.resolve();
     while (this.#queue.length > 0) {
       const alone = this.#queue.findIndex(({ joins }) => !joins);
@@ -92,11 +91,11 @@ export class Journal {
       const name = await this.#write(batch);
       if (name !== undefined) await this.#options.archive.removeOld(name);
     }
-    // In the same turn in which the queue was seen empty: a job that comes now starts a run of its own.
+    // In the turn in which the queue was empty: a later job starts a run of its own.
     this.#running = undefined;
   }
 
-  /** Answers the name of the snapshot, if there was something to write. */
+  /** Returns the name of the snapshot, if one was written. */
   async #write(batch: readonly Job[]): Promise<string | undefined> {
     const { archive, hashes, limits, log, cluster, publish } = this.#options;
     const before = this.#current;
@@ -120,7 +119,7 @@ export class Journal {
       settle(
         new Refusal(
           "Content Too Large",
-          `Cannot save ${bytes.length} bytes as the document must be at most ${limits.documentBytesMax}`,
+          `Cannot save ${bytes.length} bytes : the document must be at most ${limits.documentBytesMax} bytes`,
         ),
       );
       return undefined;
@@ -139,12 +138,12 @@ export class Journal {
       return name;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      log.error("A change cannot be written to the disk: it is refused", {
+      log.error("Cannot write a change to disk; change rejected", {
         event: "store.write_failed",
         sequence,
         reason,
       });
-      settle(new Refusal("Internal Server Error", `Cannot write version ${sequence} to the disk: nothing was changed`));
+      settle(new Refusal("Internal Server Error", `Cannot write version ${sequence} to disk; nothing changed`));
       return undefined;
     }
   }
@@ -154,7 +153,7 @@ export class Journal {
     try {
       await archive.keepLost(name);
     } catch (error) {
-      log.error("The snapshot of a version that has lost cannot be put aside", {
+      log.error("Cannot set aside the snapshot of a lost version", {
         event: "store.conflict_unsaved",
         name,
         reason: String(error),

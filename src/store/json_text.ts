@@ -2,37 +2,36 @@ import { quote } from "../kernel/quote.ts";
 import { type Tree, treeOf } from "./tree.ts";
 
 const [QUOTE, BACKSLASH, MINUS, ZERO, NINE] = [0x22, 0x5c, 0x2d, 0x30, 0x39] as const;
-/** A number of fewer characters, without an exponent, is always stored as it is. */
+/** A number without an exponent and with fewer characters is always stored exactly. */
 const EXACT_LENGTH_MAX = 16;
 
-/** What cannot be stored; the message says why, and what is wanted. */
+/** JSON that cannot be stored; the message says why, and what is wanted. */
 export class JsonError extends Error {
   override name = "JsonError";
 }
 
 /**
- * Reads JSON that came from outside. Throws {@linkcode JsonError} for what is
- * no JSON, is more than `depthMax` levels deep, or holds a number that would
- * be stored as another one.
+ * Parses JSON from outside. Throws {@linkcode JsonError} for invalid JSON, more than `depthMax`
+ * levels, or a number that would lose precision.
  */
 export function parseJson(text: string, { depthMax }: { readonly depthMax: number }): Tree {
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch (error) {
-    throw new JsonError(`Cannot read the body as it must be JSON: ${error instanceof Error ? error.message : error}`);
+    throw new JsonError(`Cannot parse the body as JSON: ${error instanceof Error ? error.message : error}`);
   }
-  // Only a number of many digits, or with a large exponent, can be one that a double does not hold.
+  // Only numbers with many digits, or with a large exponent, can exceed a double.
   if (/[0-9][eE][+-]?[0-9]{3}|[0-9.]{16}/.test(text)) refuseLostNumbers(text);
   try {
     return treeOf(json, depthMax);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw new JsonError(`Cannot store the value as it must be at most ${depthMax} levels deep`);
+    throw new JsonError(`Cannot store the value : at most ${depthMax} levels of nesting`);
   }
 }
 
-/** Looks at each number of a text that is JSON. */
+/** Checks each number of a JSON string. */
 function refuseLostNumbers(text: string): void {
   const number = /-?[0-9][0-9.eE+-]*/y;
   for (let at = 0; at < text.length;) {
@@ -50,7 +49,7 @@ function refuseLostNumbers(text: string): void {
   }
 }
 
-/** Answers where a string is over that begins at an index: behind the first quote that is not escaped. */
+/** Returns the end of the string that begins at an index: behind the first unescaped quote. */
 function endOfString(text: string, start: number): number {
   for (let quoteAt = text.indexOf('"', start + 1);; quoteAt = text.indexOf('"', quoteAt + 1)) {
     let before = quoteAt;
@@ -59,7 +58,7 @@ function endOfString(text: string, start: number): number {
   }
 }
 
-/** Writes a number in one way: its digits without zeros around them, and how often to multiply them by ten. */
+/** Normalizes a number: its digits without surrounding zeros, and the power of ten. */
 function decimal(source: string): string {
   const [, sign = "", whole = "", fraction = "", exponent = "0"] =
     /^(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?$/.exec(source) ?? [];
@@ -73,10 +72,10 @@ function decimal(source: string): string {
 function refuseIfLost(source: string): void {
   if (source.length < EXACT_LENGTH_MAX && !/[eE]/.test(source)) return;
   const value = Number(source);
-  // A double has 17 digits that tell it from all others; programs write as many as they need, or all of them.
+  // A double needs at most 17 digits; programs write as many as needed, or all of them.
   const wanted = decimal(source);
   if (Number.isFinite(value) && [String(value), value.toPrecision(17)].some((text) => decimal(text) === wanted)) return;
   throw new JsonError(
-    `Cannot store the number ${quote(source)} as it does not fit 64 bits without loss: write it as a string`,
+    `Cannot store the number ${quote(source)} : it does not fit a 64-bit float without loss; write it as a string`,
   );
 }

@@ -15,7 +15,7 @@ Deno.test.each([
   { number: "9007199254740993" },
   { number: "1.7976931348623159e308" },
   { number: "1234567890123456789e-3" },
-])("parseJson() refuses $number, which would be stored as another number", ({ number }) => {
+])("parseJson() rejects $number, which would lose precision", ({ number }) => {
   assert.throws(() => parse(`{"n": [${number}]}`), JsonError);
 });
 
@@ -37,12 +37,12 @@ Deno.test.each([
   assert.equal(Number(compactText(parse(number))), Number(number));
 });
 
-Deno.test("parseJson() stores whatever number a program writes of a double", () => {
+Deno.test("parseJson() stores every spelling of a double", () => {
   fc.assert(fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (value) => {
     for (const text of [JSON.stringify(value), value.toExponential(), value.toPrecision(17)]) parse(text);
   }));
 });
 
-Deno.test("parseJson() takes digits in a string for no number", () => {
+Deno.test("parseJson() ignores digits within strings", () => {
   assert.equal(compactText(parse('"1e-400 \\"123456789012345.678901"')), '"1e-400 \\"123456789012345.678901"');
 });

@@ -5,22 +5,19 @@ import { end, grant, isGranted, type Lease, type LeaseRequest } from "./leases.t
 import { Refusal } from "./refusal.ts";
 import type { Copy } from "./snapshot.ts";
 
-/** A lease that could not be ended for want of a disk is tried again after this. */
+/** Delay before ending a lease is retried after a failed write. */
 const RETRY_MS = 1_000;
-/** A timer that comes so late means that we were not there to hear renewals. */
+/** A timer this late means that the process was suspended and missed renewals. */
 const ABSENT_MS = 1_000;
 
-/**
- * A lease that is renewed at another instance is ended here only so long
- * after its time: that instance may merely be out of reach.
- */
+/** Extra time for a lease that is renewed at a peer: the peer may merely be unreachable. */
 const ORPHAN_MS = 60_000;
 
-/** Which leases were renewed here. */
+/** Leases renewed at this instance. */
 export interface Renewals {
-  /** How long ago each was, in milliseconds. */
+  /** Age of each renewal, in milliseconds. */
   readonly ages: Readonly<Record<string, number>>;
-  /** Up to where this goes: what to ask from next. */
+  /** The position to continue from. */
   readonly next: number;
 }
 
@@ -29,10 +26,10 @@ export class LeaseKeeper implements Disposable {
   readonly #journal: Journal;
   readonly #clock: Clock;
   readonly #log: Logger;
-  /** The leases that were renewed here last: when, and at which count. */
+  /** Leases renewed here last: when, and at which position. */
   readonly #renewals: Map<string, { readonly atMs: number; readonly count: number }> = new Map();
   #count = 0;
-  /** When each lease ends, and what takes its timer back. */
+  /** When each lease ends, and how to cancel its timer. */
   readonly #ends: Map<string, { readonly atMs: number; readonly cancel: () => void }> = new Map();
 
   constructor(journal: Journal, { clock, log }: { readonly clock: Clock; readonly log: Logger }) {
@@ -42,12 +39,12 @@ export class LeaseKeeper implements Disposable {
     for (const { name, ttlMs } of journal.current.leases.values()) this.#arm(name, ttlMs);
   }
 
-  /** Gives a lease its keys, or renews it if it has just them. */
+  /** Sets the keys of a lease, or renews it if they are unchanged. */
   async grant(asked: LeaseRequest): Promise<{ readonly isChanged: boolean } | Refusal> {
     const lease = this.#journal.current.leases.get(asked.name);
     const foreign = refuseForeign(lease, asked.holder);
     if (foreign !== undefined) return foreign;
-    // While nothing is on its way, what is current is what a turn would find.
+    // With nothing pending, the current copy is what the job would see.
     if (!this.#journal.isBusy && isGranted(this.#journal.current, asked)) {
       this.#renew(asked.name, asked.ttlMs);
       return { isChanged: false };
@@ -67,7 +64,7 @@ export class LeaseKeeper implements Disposable {
     return { isChanged };
   }
 
-  /** Renews a lease as it is. */
+  /** Renews an unchanged lease. */
   renew(name: string, holder: string | undefined): Refusal | undefined {
     const lease = this.#journal.current.leases.get(name);
     if (lease === undefined) return unknownLease(name);
@@ -85,12 +82,12 @@ export class LeaseKeeper implements Disposable {
     return outcome instanceof Refusal ? outcome : undefined;
   }
 
-  /** Answers how long a lease lives from now unless it is renewed, in milliseconds. */
+  /** Returns the time left until a lease ends unless it is renewed, in milliseconds. */
   leftMs(name: string): number {
     return Math.max(0, (this.#ends.get(name)?.atMs ?? 0) - this.#clock.now());
   }
 
-  /** Answers the leases that were renewed here since an earlier answer. */
+  /** Returns the leases renewed here since an earlier call. */
   renewalsSince(heardOf: number): Renewals {
     const nowMs = this.#clock.now();
     const recent = [...this.#renewals].filter(([, { count }]) => count > heardOf);
@@ -98,8 +95,8 @@ export class LeaseKeeper implements Disposable {
   }
 
   /**
-   * Takes note of leases that were renewed at another instance, so long ago:
-   * ending them is its concern now, unless they were renewed here since.
+   * Records leases renewed at a peer, with the age of each renewal: the peer ends them now, unless
+   * they were renewed here since.
    */
   hearOf(ages: Readonly<Record<string, number>>): void {
     for (const [name, ageMs] of Object.entries(ages)) {
@@ -112,7 +109,7 @@ export class LeaseKeeper implements Disposable {
     }
   }
 
-  /** Takes note of leases that came with a copy, and forgets those that are gone. */
+  /** Records leases that came with a copy, and drops those that are gone. */
   follow({ leases }: Copy): void {
     for (const { name, ttlMs } of leases.values()) if (!this.#ends.has(name)) this.#arm(name, ttlMs + ORPHAN_MS);
     for (const [name, { cancel }] of this.#ends) {
@@ -144,21 +141,21 @@ export class LeaseKeeper implements Disposable {
     const lease = this.#journal.current.leases.get(name);
     if (lease !== undefined && this.#clock.now() - atMs > ABSENT_MS) return this.#arm(name, lease.ttlMs);
     const outcome = await this.#journal.change((current) => {
-      // A renewal may have come while this waited for its turn.
+      // A renewal may have arrived while this waited for its turn.
       return this.#ends.get(name)?.atMs === atMs && current.leases.has(name) ? end(current, name) : undefined;
     }, { joins: true });
     if (outcome instanceof Refusal) this.#arm(name, RETRY_MS);
     else if (!outcome.leases.has(name)) {
-      this.#log.info("A lease has expired: its keys are gone", { event: "store.lease_expired", name });
+      this.#log.info("Lease expired, keys removed", { event: "store.lease_expired", name });
     }
   }
 }
 
 function unknownLease(name: string): Refusal {
-  return new Refusal("Not Found", `Cannot find the lease ${JSON.stringify(name)}: it never was, or it has expired`);
+  return new Refusal("Not Found", `Cannot find the lease ${JSON.stringify(name)}: unknown or expired`);
 }
 
 function refuseForeign(lease: Lease | undefined, holder: string | undefined): Refusal | undefined {
   if (lease === undefined || lease.holder === holder) return undefined;
-  return new Refusal("Forbidden", `Cannot use the lease ${JSON.stringify(lease.name)} as another token made it`);
+  return new Refusal("Forbidden", `Cannot use the lease ${JSON.stringify(lease.name)} : another token owns it`);
 }

@@ -6,16 +6,15 @@ import { formatPath, outerTexts, parsePath } from "./path.ts";
 import { Refusal } from "./refusal.ts";
 import { Branch, depthOf, List, type Tree } from "./tree.ts";
 
-/** How long a lease may live without being renewed. */
+/** Range of a lease's time to live. */
 const TTL_MS = { min: 1_000, max: 86_400_000 } as const;
-/** A lease holds at most so many keys. */
+/** Maximum number of keys of a lease. */
 const KEYS_MAX = 10_000;
 const NAME_LENGTH_MAX = 256;
 
 /**
- * Reads what a lease is asked to hold: `{"ttl": DURATION, "keys": {PATH: VALUE}}`,
- * paths as in a URL behind `/data`; `"yields": [PATH]` names the keys that are
- * left to another lease if one has them by now.
+ * Reads the body of a lease request: `{"ttl": DURATION, "keys": {PATH: VALUE}}` with paths as behind
+ * `/data`; `"yields": [PATH]` lists the keys that stay with another lease that has them.
  */
 export function readLeaseRequest(body: string, { name, holder, depthMax }: {
   readonly name: string;
@@ -28,7 +27,7 @@ export function readLeaseRequest(body: string, { name, holder, depthMax }: {
   }
   let asked: Tree;
   try {
-    // The keys are two levels within the body.
+    // The keys are two levels deep in the body.
     asked = parseJson(body, { depthMax: depthMax + 2 });
   } catch (error) {
     if (error instanceof JsonError) return refusal(error.message);
@@ -41,23 +40,25 @@ export function readLeaseRequest(body: string, { name, holder, depthMax }: {
     return refusal(`ttl must be a duration ${range} (2s, 500ms, or a number of seconds)`);
   }
   const [odd] = Object.keys(unknown);
-  if (odd !== undefined) return refusal(`unknown key ${quote(odd)}: there are ttl, keys and yields`);
-  if (!(keys instanceof Branch)) return refusal("keys must be an object of values by their paths");
-  if (keys.keys.length > KEYS_MAX) return refusal(`it must have at most ${KEYS_MAX} keys`);
+  if (odd !== undefined) return refusal(`unknown key ${quote(odd)}; known keys: ttl, keys, yields`);
+  if (!(keys instanceof Branch)) return refusal("keys must be an object of values by path");
+  if (keys.keys.length > KEYS_MAX) return refusal(`at most ${KEYS_MAX} keys`);
   const wanted = new Map<string, Tree>();
   for (const [i, key] of keys.keys.entries()) {
     const path = parsePath(key);
     const value = keys.values[i] as Tree;
-    if (path === undefined || path.length === 0) return refusal(`${quote(key)} must be a path, as behind /data`);
-    if (path.length + depthOf(value) > depthMax) return refusal(`${quote(key)} is more than ${depthMax} levels deep`);
+    if (path === undefined || path.length === 0) return refusal(`${quote(key)} must be a path as behind /data`);
+    if (path.length + depthOf(value) > depthMax) {
+      return refusal(`${quote(key)} is nested deeper than ${depthMax} levels`);
+    }
     wanted.set(formatPath(path), value);
   }
   const isNested = [...wanted.keys()].some((key) => outerTexts(key).some((outer) => wanted.has(outer)));
-  if (isNested || wanted.size < keys.keys.length) return refusal("no key may be another, or within it");
+  if (isNested || wanted.size < keys.keys.length) return refusal("keys must be distinct, and none within another");
   const left = new Set<string>();
   for (const key of yields === undefined ? [] : yields instanceof List ? yields.items : [undefined]) {
     const path = typeof key === "string" ? parsePath(key) : undefined;
-    if (path === undefined) return refusal("yields must be a list of paths, as behind /data");
+    if (path === undefined) return refusal("yields must be a list of paths as behind /data");
     left.add(formatPath(path));
   }
   return { name, ...(holder === undefined ? {} : { holder }), ttlMs, keys: wanted, yields: left };

@@ -2,12 +2,12 @@ import { assert } from "../kernel/assert.ts";
 import { outerTexts, parsePath, type Path } from "./path.ts";
 import { Branch, sameTree, type Tree, treeAt, withoutValue, withValue } from "./tree.ts";
 
-/** Who keeps which keys alive: the keys vanish with the lease. */
+/** A lease owns keys, which are removed with it. */
 export interface Lease {
   readonly name: string;
-  /** Whose token made it; nobody else may renew or end it. Not there where no tokens are asked for. */
+  /** The token that made it: no other may renew or end it. Absent without tokens. */
   readonly holder?: string;
-  /** How long it lives without being renewed. */
+  /** Time to live without renewal. */
   readonly ttlMs: number;
   /** The paths of its keys, as {@linkcode formatPath} writes them. */
   readonly keys: readonly string[];
@@ -16,30 +16,30 @@ export interface Lease {
 /** Every lease by its name. */
 export type Leases = ReadonlyMap<string, Lease>;
 
-/** A document and the leases on it. */
+/** A document and its leases. */
 export interface Leased {
   readonly data: Tree;
   readonly leases: Leases;
 }
 
-/** What a lease is asked to hold, whole: a key that it held and that is not there any more vanishes. */
+/** The complete request for a lease: keys held before and missing here are removed. */
 export interface LeaseRequest {
   readonly name: string;
   readonly holder?: string;
   readonly ttlMs: number;
-  /** The values by the paths of their keys. */
+  /** Values by the paths of their keys. */
   readonly keys: ReadonlyMap<string, Tree>;
-  /** The keys that are left to another lease if one has them by now. */
+  /** Keys that stay with another lease that has them. */
   readonly yields?: ReadonlySet<string>;
 }
 
-/** A document after a change to a lease. */
+/** A document after a change of a lease. */
 export interface LeaseChange extends Leased {
-  /** Where the document differs now; empty if only the lease does, or nothing. */
+  /** Where the document differs; empty if only the lease does, or nothing. */
   readonly touched: readonly Path[];
 }
 
-/** Gives a lease what it asks for; a text says why it cannot be. */
+/** Applies a request to a lease; returns a message if it conflicts. */
 export function grant({ data, leases }: Leased, asked: LeaseRequest): LeaseChange | string {
   const owners = ownersOf(leases);
   const request = yielded(asked, owners);
@@ -63,7 +63,7 @@ export function grant({ data, leases }: Leased, asked: LeaseRequest): LeaseChang
     if (owner !== undefined && owner !== request.name) {
       takeKey(others, owner, key);
     }
-    if (!canHold(tree, path)) return `Cannot lease ${key} as what should hold it is no object`;
+    if (!canHold(tree, path)) return `Cannot lease ${key} : its parent is not an object`;
     if (sameTree(treeAt(tree, path), value)) continue;
     const next = withValue(tree, path, value, true);
     assert(next !== undefined, "objects hold any key");
@@ -75,7 +75,10 @@ export function grant({ data, leases }: Leased, asked: LeaseRequest): LeaseChang
   return { data: tree, leases: others, touched };
 }
 
-/** Ends a lease: its keys vanish. What holds them stays, since to hold nothing is news and not to be there is none. */
+/**
+ * Ends a lease and removes its keys. The objects around them stay: an empty object is information, a
+ * missing one is not.
+ */
 export function end({ data, leases }: Leased, name: string): LeaseChange {
   const others = new Map(leases);
   others.delete(name);
@@ -91,7 +94,7 @@ export function end({ data, leases }: Leased, name: string): LeaseChange {
   return { data: tree, leases: others, touched };
 }
 
-/** Whether a lease is what a request asks for, so that it is merely renewed. */
+/** Whether a request changes nothing, so that the lease is only renewed. */
 export function isGranted({ data, leases }: Leased, asked: LeaseRequest): boolean {
   const lease = leases.get(asked.name);
   const request = lease?.keys.length === asked.keys.size ? asked : yielded(asked, ownersOf(leases));
@@ -102,12 +105,12 @@ export function isGranted({ data, leases }: Leased, asked: LeaseRequest): boolea
     });
 }
 
-/** Which lease has each key. */
+/** The owner of each key. */
 function ownersOf(leases: Leases): Map<string, string> {
   return new Map([...leases.values()].flatMap(({ name, keys }) => keys.map((key) => [key, name] as const)));
 }
 
-/** Leaves out what is left to other leases. */
+/** Leaves out the keys that stay with other leases. */
 function yielded(request: LeaseRequest, owners: ReadonlyMap<string, string>): LeaseRequest {
   if (request.yields === undefined || request.yields.size === 0) return request;
   const isLeft = (key: string) => request.yields?.has(key) && (owners.get(key) ?? request.name) !== request.name;
@@ -118,25 +121,28 @@ function pathOf(key: string): Path {
   return parsePath(key) ?? [];
 }
 
-/** A key within another leased key would go with it, unasked; those that are leased already are looked at no more. */
+/**
+ * Rejects a key within another leased key, which would be removed with it; keys of this lease are not
+ * checked again.
+ */
 function clashOf(keys: ReadonlyMap<string, Tree>, owners: ReadonlyMap<string, string>): string | undefined {
   const added = new Set([...keys.keys()].filter((key) => !owners.has(key)));
   let shortest = Infinity;
   for (const key of added) {
     shortest = Math.min(shortest, key.length);
     const outer = outerTexts(key).find((text) => owners.has(text));
-    if (outer !== undefined) return `Cannot lease ${key} as it is within ${outer}, which is leased`;
+    if (outer !== undefined) return `Cannot lease ${key} : it is within the leased ${outer}`;
   }
   for (const other of owners.keys()) {
-    // Most keys stand beside each other, and none within another: that much shows quickly.
+    // Most keys are siblings; this test is cheap and settles those.
     if (other.lastIndexOf("/") < shortest - 1) continue;
     const key = outerTexts(other).find((text) => added.has(text));
-    if (key !== undefined) return `Cannot lease ${key} as ${other} in it is leased`;
+    if (key !== undefined) return `Cannot lease ${key} : it contains the leased ${other}`;
   }
   return undefined;
 }
 
-/** Whether objects, or nothing yet, stand on the way to a path; an array is none, as its items have no names that last. */
+/** Whether only objects, or nothing yet, are on the way to a path; not arrays, as their indexes shift. */
 function canHold(tree: Tree, path: Path): boolean {
   let at: Tree | undefined = tree;
   for (const segment of path) {
@@ -147,18 +153,18 @@ function canHold(tree: Tree, path: Path): boolean {
   return true;
 }
 
-/** Takes a key from the lease that has it: what was registered anew must not vanish with the registration before it. */
+/** Moves a key away from the lease that has it: a re-registered node must not be removed with the old registration. */
 function takeKey(leases: Map<string, Lease>, owner: string, key: string): void {
   const lease = leases.get(owner);
   if (lease !== undefined) leases.set(owner, { ...lease, keys: lease.keys.filter((other) => other !== key) });
 }
 
-/** Writes leases for a file or another instance. */
+/** Encodes leases for a file or a peer. */
 export function leasesToJson(leases: Leases): readonly Lease[] {
   return [...leases.values()];
 }
 
-/** Reads what {@linkcode leasesToJson} wrote; a lease that is none is request out. */
+/** Decodes what {@linkcode leasesToJson} wrote; invalid leases are left out. */
 export function leasesFromJson(json: unknown): Leases {
   const leases = new Map<string, Lease>();
   for (const item of Array.isArray(json) ? json : []) {

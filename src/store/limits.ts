@@ -1,4 +1,4 @@
-/** What a store takes from others at most. */
+/** Limits on what a store accepts. */
 export interface Limits {
   /** The body of a request. */
   readonly bodyBytesMax: number;
@@ -8,11 +8,11 @@ export interface Limits {
   readonly depthMax: number;
   /** Requests that wait for a change at the same time. */
   readonly watchersMax: number;
-  /** Those of them that have the same token, where tokens are asked for. */
+  /** Of these, requests with the same token, where tokens are used. */
   readonly watchersOfTokenMax: number;
 }
 
-/** What a store takes unless told otherwise. */
+/** The default limits. */
 export const LIMITS: Limits = {
   bodyBytesMax: 16 * 1024 * 1024,
   documentBytesMax: 256 * 1024 * 1024,

@@ -1,22 +1,19 @@
 import { formatVersion, parseVersion, type Version } from "./version.ts";
 
-/** So many versions before its own a copy can name. */
+/** Maximum number of earlier versions that a copy names. */
 const LINEAGE_MAX = 256;
 
-/** The versions that a version came from, newest first, as {@linkcode formatVersion} writes them. */
+/** The versions that a version descends from, newest first, as {@linkcode formatVersion} writes them. */
 export type Lineage = readonly string[];
 
-/** Answers the lineage of what follows a version. */
+/** Returns the lineage of the next version. */
 export function descend(lineage: Lineage, from: Version): Lineage {
   return [formatVersion(from), ...lineage].slice(0, LINEAGE_MAX);
 }
 
-/**
- * Tells what becomes of a version when a newer one takes its place: it lives
- * on in it, or is lost, or is so old that nobody can tell.
- */
+/** Decides the fate of a version when a newer one replaces it: contained in it, lost, or too old to know. */
 export function fateOf(version: Version, lineage: Lineage): "kept" | "lost" | "unknown" {
-  // Nothing was ever written in the version that every store begins with.
+  // The initial version of every store is empty.
   if (version.sequence === 0 || lineage.includes(formatVersion(version))) return "kept";
   const oldest = parseVersion(lineage.at(-1) ?? "");
   return lineage.length === LINEAGE_MAX && oldest !== undefined && oldest.sequence > version.sequence
@@ -24,7 +21,7 @@ export function fateOf(version: Version, lineage: Lineage): "kept" | "lost" | "u
     : "lost";
 }
 
-/** Reads a lineage from what a file or another instance says. */
+/** Reads a lineage from a file or a peer. */
 export function lineageFromJson(json: unknown): Lineage {
   return (Array.isArray(json) ? json : []).filter((item) =>
     typeof item === "string" && parseVersion(item) !== undefined

@@ -1,24 +1,24 @@
 import { begin, type Transaction } from "./transaction.ts";
 import type { Tree } from "./tree.ts";
 
-/** So long a lock is held without being refreshed. */
+/** How long the lock is held without being refreshed. */
 export const LOCK_MS = 30_000;
-/** So long a token holds the lock at most, however often it is refreshed. */
+/** How long one token may hold the lock in all, however often it refreshes. */
 export const LOCK_TOTAL_MS = 600_000;
-/** So long a token that had to give the lock up leaves it to others. */
+/** How long a token must wait after it lost the lock to a limit or an abort. */
 export const LOCK_REST_MS = 30_000;
 
-/** The one lock of a store, and the transaction under it. */
+/** The lock of a store, with its transaction. */
 export interface Lock {
-  /** What its holder calls it. */
+  /** The holder's code. */
   readonly code: string;
-  /** Whose token took it; nobody else may use it. Not there where no tokens are asked for. */
+  /** The token that acquired it: no other may use it. Absent without tokens. */
   readonly holder: string | undefined;
-  /** When it was taken, by the clock. */
+  /** When it was acquired, by the clock. */
   readonly takenMs: number;
-  /** When it is lost, by the clock. */
+  /** When it expires, by the clock. */
   readonly expiresMs: number;
-  /** Which base the transaction stands on: a counter of changes that it cannot be brought over. */
+  /** The base of the transaction: a counter of changes that the transaction cannot be rebased over. */
   readonly epoch: number;
   readonly transaction: Transaction;
 }
@@ -30,15 +30,12 @@ export interface Asking {
   readonly nowMs: number;
 }
 
-/** Answers the lock if it is still held. */
+/** Returns the lock if it is still held. */
 export function held(lock: Lock | undefined, nowMs: number): Lock | undefined {
   return lock === undefined || nowMs >= lock.expiresMs ? undefined : lock;
 }
 
-/**
- * Takes the lock, or refreshes it for who has it: then the transaction stays.
- * `undefined` if another has it.
- */
+/** Acquires the lock, or refreshes it for its holder and keeps the transaction. `undefined` if another holds it. */
 export function acquire(
   lock: Lock | undefined,
   code: string,
@@ -53,10 +50,7 @@ export function acquire(
   return { ...current, expiresMs: Math.min(nowMs + LOCK_MS, lastMs) };
 }
 
-/**
- * Whether a lock that is over has used up all its time: then its holder leaves
- * it to others for a while.
- */
+/** Whether a lock that is over used up its maximum time: then its holder has to wait. */
 export function isUsedUp({ holder, takenMs, expiresMs }: Lock): boolean {
   return holder !== undefined && expiresMs >= takenMs + LOCK_TOTAL_MS;
 }

@@ -4,7 +4,7 @@ import { EMPTY_BRANCH } from "./tree.ts";
 
 const asking = (nowMs: number, holder: string | undefined) => ({ holder, nowMs, data: EMPTY_BRANCH, epoch: 0 });
 
-/** Refreshes a lock each ten seconds for as long as that works; answers it as it was last. */
+/** Refreshes a lock every 10 s while that works; returns its last state. */
 function refreshed(holder: string | undefined, untilMs: number): Lock | undefined {
   let lock: Lock | undefined;
   for (let nowMs = 0; nowMs < untilMs; nowMs += 10_000) {
@@ -15,13 +15,13 @@ function refreshed(holder: string | undefined, untilMs: number): Lock | undefine
   return lock;
 }
 
-Deno.test("acquire() refreshes the lock of a token for ten minutes in all, and no longer", () => {
+Deno.test("acquire() lets a token refresh the lock for ten minutes at most", () => {
   const lock = refreshed("web", 2 * LOCK_TOTAL_MS);
   assert.equal(lock?.expiresMs, LOCK_TOTAL_MS);
   assert.ok(lock !== undefined && isUsedUp(lock));
 });
 
-Deno.test("acquire() refreshes the lock for ever where no tokens are asked for", () => {
+Deno.test("acquire() refreshes the lock without limit when no tokens are used", () => {
   const lock = refreshed(undefined, 2 * LOCK_TOTAL_MS);
   assert.equal(lock?.expiresMs, 2 * LOCK_TOTAL_MS - 10_000 + LOCK_MS);
   assert.ok(lock !== undefined && !isUsedUp(lock));

@@ -2,7 +2,7 @@ import type { Clock } from "../kernel/clock.ts";
 import type { Meter } from "../metrics/meter.ts";
 import type { SnapshotFiles } from "./snapshot_files.ts";
 
-/** Snapshot files whose writing is timed and measured. */
+/** Snapshot files, with write duration and size measured. */
 export class MeasuredFiles implements SnapshotFiles {
   readonly #files: SnapshotFiles;
   readonly #meter: Meter;
@@ -13,12 +13,11 @@ export class MeasuredFiles implements SnapshotFiles {
     [this.#files, this.#meter, this.#clock] = [files, meter, clock];
   }
 
-  /** How large the last snapshot was that was written; `undefined` before the first. */
+  /** Size of the last snapshot written; `undefined` before the first. */
   get lastBytes(): number | undefined {
     return this.#lastBytes;
   }
 
-  /** See {@linkcode SnapshotFiles.write}. */
   async write(...[name, parts]: Parameters<SnapshotFiles["write"]>): Promise<void> {
     const startMs = this.#clock.now();
     await this.#files.write(name, parts);

@@ -1,32 +1,32 @@
 import { parseStoreAddress } from "./store_address.ts";
 import type { Version } from "./version.ts";
 
-/** More instances than this are not remembered: nobody runs so many, but anyone might say so. */
+/** Maximum number of peers, against a peer that floods the list. */
 const MEMBERS_MAX = 100;
 
-/** What is known of another instance. */
+/** State of a peer. */
 export interface Member {
   readonly address: string;
-  /** Which version it had when it was last heard of. */
+  /** The version it had at the last contact. */
   readonly version?: Version;
   readonly reachable: boolean;
-  /** When it was last heard of, in milliseconds since 1970. */
+  /** Last contact, in milliseconds since 1970. */
   readonly lastReachableMs?: number;
-  /** When it was last given a version, in milliseconds since 1970. */
+  /** When a version was last pushed to it, in milliseconds since 1970. */
   readonly lastPushMs?: number;
-  /** Names the run of the instance that answers there. */
+  /** Identifies the run of the instance at this address. */
   readonly id?: string;
 }
 
-/** The other instances of a cluster, by address. */
+/** The peers of an instance, by address. */
 export class Members {
   readonly #members: Map<string, Member> = new Map();
-  /** Addresses of instances that are known by another one. */
+  /** Aliases: addresses of peers that are known under another one. */
   readonly #aliases: Map<string, string> = new Map();
-  /** Is told of each new one. */
+  /** Called with each new address. */
   onAdd: (address: string) => void = () => {};
 
-  /** All of them, in the order in which they became known. */
+  /** All peers, in the order of discovery. */
   get all(): readonly Member[] {
     return [...this.#members.values()];
   }
@@ -36,7 +36,7 @@ export class Members {
     return [...this.#members.keys()];
   }
 
-  /** Adds instances; answers the addresses that are none, or too many. */
+  /** Adds peers; returns the addresses that are invalid or exceed the limit. */
   add(addresses: readonly string[]): readonly string[] {
     return addresses.filter((address) => {
       if (this.#members.has(address) || this.#isAlias(address)) return false;
@@ -47,24 +47,24 @@ export class Members {
     });
   }
 
-  /** Notes what was learnt of one. */
+  /** Records what a peer reported. */
   learn(address: string, news: Partial<Omit<Member, "address">>): void {
     const member = this.#members.get(address);
     if (member !== undefined) this.#members.set(address, { ...member, ...news });
   }
 
-  /** Answers one. */
+  /** Returns one peer. */
   get(address: string): Member | undefined {
     return this.#members.get(address);
   }
 
-  /** Forgets an address: it is that of an instance which is known by another one, or of this very instance. */
+  /** Forgets an address: an alias of a peer, or of this instance. */
   forget(address: string, known: string): void {
     this.#members.delete(address);
     if (this.#aliases.size < MEMBERS_MAX) this.#aliases.set(address, known);
   }
 
-  /** An address that was forgotten is of use again when the better one is not, unless it is our own. */
+  /** A forgotten alias is used again when the preferred address is unreachable, unless it is our own. */
   #isAlias(address: string): boolean {
     const known = this.#aliases.get(address);
     if (known === undefined) return false;

@@ -1,6 +1,6 @@
 import type { Collector } from "../metrics/meter.ts";
 
-/** What a store is at present. */
+/** Gauges of a store. */
 export interface Standing {
   readonly sequence: number;
   readonly isAvailable: boolean;
@@ -13,7 +13,7 @@ export interface Standing {
   readonly lost: number;
 }
 
-/** Exposes what a store is at present as gauges. Pure. */
+/** Exposes the state of a store as gauges. Pure. */
 export function projectStore(to: Collector, now: Standing): void {
   to.add("lighthouse_store_version_sequence", {}, now.sequence);
   to.add("lighthouse_store_available", {}, Number(now.isAvailable));

@@ -14,21 +14,21 @@ import { treeAt } from "./tree.ts";
 import { formatVersion, type Version } from "./version.ts";
 
 export interface OverviewOptions {
-  /** The address of this instance, as others know it. */
+  /** The address that peers use for this instance. */
   readonly me: () => string;
-  /** Names this run of the instance, whatever address it is asked at. */
+  /** Identifies this run of the instance, at any address. */
   readonly id: string;
-  /** What the store has counted. */
+  /** The store's counters. */
   readonly tally: Tally;
-  /** Exposes what is known of the process and of the snapshots. */
+  /** Exposes the metrics of the process and of the snapshots. */
   readonly project: (to: Collector) => void;
-  /** How many requests wait for a change. */
+  /** Number of requests that wait for a change. */
   readonly watchers: () => number;
 }
 
-/** A lease as it is shown. */
+/** A lease as shown to clients. */
 export interface ShownLease {
-  /** In how many seconds it ends. */
+  /** Seconds until it ends. */
   readonly expires: number;
   readonly keys: readonly string[];
   readonly name: string;
@@ -37,7 +37,7 @@ export interface ShownLease {
 }
 
 const STYLE_HASH = btoa(HASHES.sha256(utf8(STYLE)).replace(/../g, (hex) => String.fromCharCode(parseInt(hex, 16))));
-/** The browser runs nothing, loads nothing and sends nothing, whatever was stored; the page's own style is all it uses. */
+/** The browser runs, loads and sends nothing, whatever is stored; only the page's own style is allowed. */
 const PAGE_HEADERS: readonly [string, string][] = [
   ["content-type", "text/html; charset=utf-8"],
   [
@@ -50,7 +50,7 @@ const PAGE_HEADERS: readonly [string, string][] = [
   ["vary", "accept"],
 ];
 
-/** What a store says of itself: to programs, to people and to Prometheus. */
+/** What a store reports about itself, to programs, people and Prometheus. */
 export class Overview {
   readonly #store: Store;
   readonly #options: OverviewOptions;
@@ -60,7 +60,7 @@ export class Overview {
     this.#options = options;
   }
 
-  /** Answers the state, as JSON. */
+  /** Returns the state as JSON. */
   state(): HttpAnswer {
     const { copy: { version }, members, lost } = this.#store;
     const cluster = members.all.map(({ address, lastPushMs, lastReachableMs, reachable, version }) => ({
@@ -75,7 +75,7 @@ export class Overview {
     });
   }
 
-  /** Answers the page for people, of what the one who asks may read. */
+  /** Returns the page for people, limited to what the caller may read. */
   page(identity: Identity, path: Path): HttpAnswer {
     const { copy, isAvailable, lock, members, lost } = this.#store;
     const html = renderPage({
@@ -102,7 +102,7 @@ export class Overview {
     return { status: 200, headers: PAGE_HEADERS, body: html };
   }
 
-  /** Answers the metrics, in the format that an `Accept` header asks for. */
+  /** Returns the metrics in the format that the `Accept` header asks for. */
   metrics(accept: string | null): HttpAnswer {
     const { copy: { version, leases }, isAvailable, lock, members, lost } = this.#store;
     const { tally, project, watchers } = this.#options;
@@ -126,13 +126,13 @@ export class Overview {
     return { status: 200, headers: [["content-type", contentType], ["vary", "accept"]], body };
   }
 
-  /** Answers the leases whose keys the one who asks may read. */
+  /** Returns the leases whose keys the caller may read. */
   leases(identity: Identity): readonly ShownLease[] {
     const shown = [...this.#store.copy.leases.keys()].map((name) => this.lease(name, identity));
     return shown.filter((lease) => lease !== undefined);
   }
 
-  /** Answers one lease; `undefined` if there is none, or it may not be read. */
+  /** Returns one lease; `undefined` if it does not exist or may not be read. */
   lease(name: string, identity: Identity): ShownLease | undefined {
     const lease = this.#store.copy.leases.get(name);
     if (!lease?.keys.every((key) => identity.mayRead(parsePath(key) ?? []))) return undefined;

@@ -1,13 +1,13 @@
 import { formatPath, type Path } from "./path.ts";
 import { Branch, compactText, List, type Tree } from "./tree.ts";
 
-/** What the page shows. */
+/** Contents of the page. */
 export interface PageView {
   /** The address of the instance. */
   readonly me: string;
   readonly version: string;
   readonly isAvailable: boolean;
-  /** Who holds the lock: a token's name, or that somebody does; `undefined` if nobody does. */
+  /** Holder of the lock: a token's name, or "somebody"; `undefined` if the lock is free. */
   readonly lockHolder: string | undefined;
   readonly cluster: readonly {
     readonly address: string;
@@ -22,19 +22,19 @@ export interface PageView {
     readonly ttlSeconds: number;
     readonly keys: readonly string[];
   }[];
-  /** Where in the document it looks. */
+  /** The path shown. */
   readonly path: Path;
-  /** What is there; `undefined` if nothing is. `barred` says that it may not be read. */
+  /** The value there; `undefined` if none. `barred`: it may not be read. */
   readonly tree: Tree | undefined | "barred";
 }
 
-/** More values, leases and keys of a lease than these are only counted, so that a page stays one. */
+/** Further values, leases and keys are only counted, to bound the page. */
 const VALUES_MAX = 2_000;
 const LEASES_MAX = 200;
 const KEYS_MAX = 20;
 const TEXT_LENGTH_MAX = 1_000;
 
-/** How the page looks. A policy lets the browser use this alone, so its hash must be known. */
+/** The page's style. The content security policy allows only this, by its hash. */
 export const STYLE = `:root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}
 body{max-width:70rem;margin:1rem auto;padding:0 1rem}h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}
 table{border-collapse:collapse}th,td{text-align:left;padding:.1rem 1.5rem .1rem 0;vertical-align:top}
@@ -42,18 +42,18 @@ code,.tree{font:14px/1.6 ui-monospace,monospace;overflow-wrap:anywhere}
 .tree ul{list-style:none;margin:0;padding-left:1.3rem}.tree>ul{padding-left:0}summary{cursor:pointer}
 .quiet{opacity:.65}.bad{color:light-dark(#b3261e,#ff897d);font-weight:600}`;
 
-/** Renders the page: HTML that needs nothing else, no script, and in which nothing that was stored is anything but text. */
+/** Renders the page: HTML without scripts or resources, with all stored data escaped. */
 export function renderPage(view: PageView): string {
   const { me, version, isAvailable, lockHolder, cluster, lost, path } = view;
   const rows = [
     ["Version", `<code>${text(version)}</code>`],
-    ["Served", isAvailable ? "yes" : '<span class="bad">not yet: a newer version may be elsewhere</span>'],
+    ["Served", isAvailable ? "yes" : '<span class="bad">not yet: a peer may have a newer version</span>'],
     ["Lock", lockHolder === undefined ? "free" : `held by ${text(lockHolder)}`],
   ];
   const peers = cluster.map((each) =>
     row([
       `<code>${text(each.address)}</code>`,
-      each.reachable ? "reachable" : '<span class="bad">out of reach</span>',
+      each.reachable ? "reachable" : '<span class="bad">unreachable</span>',
       `<code>${text(each.version ?? "unknown")}</code>`,
       text(each.lastReachable ?? "never"),
     ])
@@ -68,7 +68,7 @@ export function renderPage(view: PageView): string {
 <h2>Leases</h2>
 ${renderLeases(view.leases)}
 <h2>Cluster</h2>
-${peers.length === 0 ? none("no other instance") : table(["Address", "", "Version", "Last heard of"], peers)}
+${peers.length === 0 ? none("no peers") : table(["Address", "", "Version", "Last contact"], peers)}
 ${
     lost.length === 0
       ? ""
@@ -81,8 +81,8 @@ ${
 }
 
 function renderTree({ tree, path }: PageView): string {
-  if (tree === undefined) return none("nothing is there");
-  if (tree === "barred") return none("it is not granted to read this");
+  if (tree === undefined) return none("no value");
+  if (tree === "barred") return none("permission denied");
   const budget = { left: VALUES_MAX };
   return `<ul>${entry({ label: undefined, tree, path, depth: 0 }, budget)}</ul>`;
 }
@@ -147,7 +147,7 @@ function none(what: string): string {
   return `<p class="quiet">${what}</p>`;
 }
 
-/** Writes a text so that it is nothing but text, in an element or in an attribute with quotes; a long one is cut. */
+/** Escapes a string for an element or a quoted attribute; a long one is truncated. */
 function text(raw: string): string {
   const cut = raw.length > TEXT_LENGTH_MAX ? `${raw.slice(0, TEXT_LENGTH_MAX)}…` : raw;
   return attribute(cut);

@@ -1,10 +1,9 @@
-/** Where a value stands in a document: the names and indexes that lead to it, outermost first; the document itself is `[]`. */
+/** Location of a value in a document: names and indexes, outermost first; the document itself is `[]`. */
 export type Path = readonly string[];
 
 /**
- * Reads a path as it stands in a URL, `/services/web/10.0.0.1%3A80`: segments
- * are decoded after they were split, so that a key may hold a slash. One
- * slash at the end says nothing. `undefined` if an escape is broken.
+ * Parses a path of a URL, `/services/web/10.0.0.1%3A80`: segments are decoded after the split, so that
+ * a key may contain a slash. One trailing slash is ignored. `undefined` for an invalid escape.
  */
 export function parsePath(text: string): Path | undefined {
   const start = text.startsWith("/") ? 1 : 0;
@@ -19,22 +18,21 @@ export function parsePath(text: string): Path | undefined {
   }
 }
 
-/** Writes a path as it stands in a URL; {@linkcode parsePath} reads it back. */
+/** Writes a path for a URL; {@linkcode parsePath} reverses it. */
 export function formatPath(path: Path): string {
   const text = `/${path.map((segment) => encodeURIComponent(segment.toWellFormed())).join("/")}`;
-  // A slash at the end says nothing, so that an empty key at the end needs one more.
+  // A trailing slash is ignored, so an empty last key needs one more.
   return path.at(-1) === "" ? `${text}/` : text;
 }
 
 /**
- * Answers the texts of the paths that lead to what holds a value, outermost
- * first, the document itself left out. Takes a path as {@linkcode formatPath}
- * writes it.
+ * Returns the paths of all parents of a value, outermost first, without the document itself, as
+ * {@linkcode formatPath} writes them.
  */
 export function outerTexts(text: string): readonly string[] {
   const outer: string[] = [];
   for (let at = text.indexOf("/", 1); at !== -1; at = text.indexOf("/", at + 1)) {
-    // An empty key at the end has one slash more.
+    // An empty last key has one more slash.
     const before = text.slice(0, at);
     const whole = before.endsWith("/") ? `${before}/` : before;
     if (whole.length < text.length) outer.push(whole);
@@ -42,12 +40,12 @@ export function outerTexts(text: string): readonly string[] {
   return outer;
 }
 
-/** Whether a path leads to a value or to something within it. */
+/** Whether a path leads to a value, or into it. */
 export function isWithin(path: Path, outer: Path): boolean {
   return outer.length <= path.length && outer.every((segment, i) => segment === path[i]);
 }
 
-/** Whether a change at one path may be seen at the other. */
+/** Whether a change at one path is visible at the other. */
 export function overlap(a: Path, b: Path): boolean {
   return isWithin(a, b) || isWithin(b, a);
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { formatPath, outerTexts, parsePath } from "./path.ts";
 
-Deno.test("outerTexts() answers what formatPath() writes for all that leads to a path, empty keys and slashes within keys too", () => {
+Deno.test("outerTexts() returns the parents as formatPath() writes them, with empty keys and slashes in keys", () => {
   const segment = fc.oneof(fc.constantFrom("", "a", "/", "%2F", "..", "__proto__"), fc.string());
   fc.assert(fc.property(fc.array(segment, { minLength: 1, maxLength: 6 }), (path) => {
     const text = formatPath(path);

@@ -6,37 +6,37 @@ import { Refusal } from "./refusal.ts";
 import { addressesOf, type Copy } from "./snapshot.ts";
 import { readVersion, type Version } from "./version.ts";
 
-/** Another instance has so long for a small answer, and so long for a copy. */
+/** Timeouts for small answers and for copies. */
 const DEADLINE_MS = { state: 3_000, copy: 60_000 } as const;
 const STATE_BYTES_MAX = 4 * 1024 * 1024;
 
-/** How other instances are reached. */
+/** Connection settings for peers. */
 export interface PeerClientOptions {
-  /** The token that is shown to them. */
+  /** The token sent to them. */
   readonly token: string | undefined;
-  /** With which certificate, and whose to believe (PEM); the system's authorities if none is given. No TLS without it. */
+  /** Own certificate, and trusted authorities (PEM; default: the system's). Without this, no TLS. */
   readonly tls: { readonly cert: string; readonly key: string; readonly ca: string | undefined } | undefined;
   readonly limits: Limits;
 }
 
-/** What another instance says when it is asked. */
+/** A peer's answer to a poll. */
 export interface PeerState {
   readonly version: Version;
   readonly cluster: readonly string[];
-  /** Its address, as it knows it. */
+  /** Its own address, as it knows it. */
   readonly me: string | undefined;
-  /** Names its run; an instance of the original has none. */
+  /** Identifies its run; an instance of store 0.1 has none. */
   readonly id: string | undefined;
 }
 
-/** What an instance says of itself, element by element. */
+/** The state that an instance reports. */
 export interface Told {
   readonly address: string;
-  /** The leases that were renewed there since it said so last, and how many milliseconds ago. */
+  /** Leases renewed there since its last report, and how many milliseconds ago. */
   readonly renewed?: Readonly<Record<string, number>>;
 }
 
-/** Speaks to other instances. Everything throws when they do not answer as they should, in time. */
+/** Client for peers. Every method throws on a wrong or late answer. */
 export class PeerClient implements Disposable {
   #options: PeerClientOptions;
   #http: HttpClient;
@@ -46,24 +46,24 @@ export class PeerClient implements Disposable {
     this.#http = new HttpClient({ tls: options.tls });
   }
 
-  /** Speaks otherwise from now on. */
+  /** Replaces the connection settings. */
   reload(options: PeerClientOptions): void {
     this.#http[Symbol.dispose]();
     this.#options = options;
     this.#http = new HttpClient({ tls: options.tls });
   }
 
-  /** Tells it of the cluster. */
+  /** Sends the cluster's addresses. */
   async putState(address: string, told: readonly Told[], signal: AbortSignal): Promise<void> {
     await this.#ask(address, "/state", { body: JSON.stringify(told), bytesMax: 10_000, ms: DEADLINE_MS.state, signal });
   }
 
-  /** Asks for its version, whom it knows, and who it is: how it is known to others, and the name of its run. */
+  /** Polls a peer: its version, its peers, its own address and the id of its run. */
   async getState(address: string, signal: AbortSignal): Promise<PeerState> {
     const text = await this.#ask(address, "/state", { bytesMax: STATE_BYTES_MAX, ms: DEADLINE_MS.state, signal });
     const state = JSON.parse(text) as Readonly<Record<string, unknown>> | null;
     const version = readVersion(state?.version);
-    if (version === undefined) throw new Error(`Cannot use the state of ${address} as it has no version`);
+    if (version === undefined) throw new Error(`Cannot use the state of ${address}: no version in it`);
     const { Me: me, id } = state ?? {};
     return {
       version,
@@ -73,7 +73,7 @@ export class PeerClient implements Disposable {
     };
   }
 
-  /** Asks for its whole document. */
+  /** Fetches the whole document. */
   async getCopy(address: string, signal: AbortSignal): Promise<Copy> {
     const { limits } = this.#options;
     const bytesMax = limits.documentBytesMax + COPY_ENVELOPE_BYTES;
@@ -82,7 +82,7 @@ export class PeerClient implements Disposable {
     return copy;
   }
 
-  /** Gives it ours. */
+  /** Pushes our document. */
   async putCopy(address: string, copy: Copy, signal: AbortSignal): Promise<void> {
     await this.#ask(address, "/copy", { body: formatCopy(copy), bytesMax: 10_000, ms: DEADLINE_MS.copy, signal });
   }
@@ -99,7 +99,7 @@ export class PeerClient implements Disposable {
   }): Promise<string> {
     const { token } = this.#options;
     const at = parseStoreAddress(address);
-    if (at === undefined) throw new Error(`Cannot ask ${address} as it must be HOST:PORT`);
+    if (at === undefined) throw new Error(`Cannot reach ${address}: expected HOST:PORT`);
     const answer = await this.#http.ask(at, {
       method: body === undefined ? "GET" : "PUT",
       path,

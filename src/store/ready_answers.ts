@@ -1,11 +1,11 @@
 import type { ValueAnswer } from "./answers.ts";
 
-/** What keeping an answer takes besides its bytes and its URL. */
+/** Memory that an answer takes besides its bytes and its URL. */
 const ENTRY_BYTES = 512;
 
 /**
- * Whole answers by the URL that was asked, up to a number of bytes: whoever
- * reads chooses the URLs, and a thousand of them can lead to one large value.
+ * Cached answers by URL, up to a number of bytes: clients choose the URLs, and a thousand of them can
+ * lead to one large value.
  */
 export class ReadyAnswers {
   readonly #bytesMax: number;
@@ -16,12 +16,12 @@ export class ReadyAnswers {
     this.#bytesMax = bytesMax;
   }
 
-  /** Answers what was kept for a URL. */
+  /** Returns the cached answer for a URL. */
   find(url: string): ValueAnswer | undefined {
     return this.#answers.get(url);
   }
 
-  /** Keeps an answer, if there is room. */
+  /** Caches an answer if there is room. */
   keep(url: string, answer: ValueAnswer): void {
     const bytes = answer.body.length + url.length + ENTRY_BYTES;
     if (this.#answers.has(url) || this.#bytes + bytes > this.#bytesMax) return;
@@ -29,7 +29,6 @@ export class ReadyAnswers {
     this.#answers.set(url, answer);
   }
 
-  /** Forgets all. */
   clear(): void {
     this.#answers.clear();
     this.#bytes = 0;

@@ -4,14 +4,14 @@ import { ReadyAnswers } from "./ready_answers.ts";
 
 const answerOf = (length: number): ValueAnswer => ({ status: 200, headers: [], body: new Uint8Array(length) });
 
-Deno.test("ReadyAnswers keeps no more bytes than it was told, whatever URLs are asked, and has room again once cleared", () => {
+Deno.test("ReadyAnswers stays within its limit for any URLs, and has room again once cleared", () => {
   const ready = new ReadyAnswers(100_000);
   const keepAll = () => {
     for (let i = 0; i < 1_000; i++) ready.keep(`http://localhost/data/s?${i}`, answerOf(20_000));
     return Array.from({ length: 1_000 }, (_, i) => ready.find(`http://localhost/data/s?${i}`)).filter(Boolean).length;
   };
   assert.equal(keepAll(), 4);
-  assert.equal(keepAll(), 4, "the same answers take no more room");
+  assert.equal(keepAll(), 4, "the same answers take no more memory");
   ready.clear();
   assert.equal(ready.find("http://localhost/data/s?0"), undefined);
   assert.equal(keepAll(), 4);

@@ -1,4 +1,4 @@
-/** Why a request is refused, in the words of the protocol. */
+/** Why a request is rejected, in the words of the protocol. */
 export type RefusalReason =
   | "Bad Request"
   | "Unauthorized"
@@ -14,10 +14,10 @@ export type RefusalReason =
   | "Internal Server Error"
   | "Service Unavailable";
 
-/** A request that is refused: an expected answer. */
+/** A rejected request: an expected answer. */
 export class Refusal {
   readonly reason: RefusalReason;
-  /** What was tried, with what, and what is wanted. */
+  /** What was attempted, with which value, and what is wanted. */
   readonly message: string;
 
   constructor(reason: RefusalReason, message: string) {

@@ -1,24 +1,23 @@
 import { parseSnapshotName } from "./snapshot_name.ts";
 
-/** So many of the newest snapshots are kept whatever their age. */
+/** This many newest snapshots are kept at any age. */
 const NEWEST_KEPT = 20;
 const HOUR_US = 3_600_000_000;
 const DAY_US = 24 * HOUR_US;
 
 export interface RetentionOptions {
-  /** The snapshot that is known to be good and newest: it stays, whatever else is said of it. */
+  /** The newest snapshot known to be valid: always kept. */
   readonly good: string;
   /** The time now, in microseconds since 1970. */
   readonly nowUs: number;
-  /** What is older goes, in microseconds since 1970. */
+  /** Older snapshots are removed, in microseconds since 1970. */
   readonly limitUs: number;
 }
 
 /**
- * Decides which snapshots go: all that are older than the limit; and of those
- * that are not among the newest 20, all but one an hour for a day, then one
- * a day. Never one that is as new as the good one, or newer: nobody has
- * looked at those.
+ * Decides which snapshots to remove: all older than the limit; of those beyond the newest 20, all but
+ * one an hour for a day, then one a day. Never one as new as the valid one, or newer: those are
+ * unverified.
  */
 export function retire(names: readonly string[], { good, nowUs, limitUs }: RetentionOptions): readonly string[] {
   const older = names.flatMap((name) => {

@@ -1,10 +1,10 @@
 import { isWithin, parsePath, type Path } from "./path.ts";
 
-/** Who asks, and what they may do. */
+/** An authenticated client and its rights. */
 export interface Identity {
-  /** The name of the token; not there where no tokens are asked for. */
+  /** The token's name; absent without tokens. */
   readonly name: string | undefined;
-  /** Whether the value at the path, with all in it, may be read. */
+  /** Whether the value at the path, and all in it, may be read. */
   mayRead(path: Path): boolean;
   /** Whether the value at the path may be changed. */
   mayWrite(path: Path): boolean;
@@ -12,17 +12,17 @@ export interface Identity {
   readonly isWriter: boolean;
 }
 
-/** Who asks where no tokens are asked for. */
+/** The client when no tokens are used. */
 export const ANYONE: Identity = { name: undefined, mayRead: () => true, mayWrite: () => true, isWriter: true };
 
-/** What a token grants: paths as they stand in a URL behind `/data`; what may be written may be read too. */
+/** The rights of a token: paths as behind `/data`; write includes read. */
 export interface Grant {
   readonly name: string;
   readonly read: readonly string[];
   readonly write: readonly string[];
 }
 
-/** Makes an identity of what a token grants. */
+/** Makes an identity from a token's rights. */
 export function identityOf({ name, read, write }: Grant): Identity {
   const writes = write.map((prefix) => parsePath(prefix) ?? []);
   const reads = [...read.map((prefix) => parsePath(prefix) ?? []), ...writes];

@@ -19,15 +19,15 @@ import { DataDirectory } from "./snapshot_files.ts";
 import { Store, type StoreOptions } from "./store.ts";
 import { Tokens } from "./tokens.ts";
 
-/** The files for TLS. */
+/** TLS files. */
 export interface TlsFiles {
   readonly cert: string;
   readonly key: string;
-  /** The authority that clients' certificates must be of; without it none is asked for. */
+  /** The authority of client certificates; without it none is requested. */
   readonly clientCa?: string | undefined;
 }
 
-/** What a store is told by its operator. */
+/** Options of a store. */
 export interface StoreServerOptions
   extends Pick<StoreOptions, "loadLimit" | "removeLimit" | "bootstrapLimit" | "seeds"> {
   /** The version of Lighthouse. */
@@ -38,40 +38,38 @@ export interface StoreServerOptions
   /** The file of the bearer tokens. */
   readonly tokensFile?: string | undefined;
   readonly tls?: TlsFiles | undefined;
-  /** The file of the token that is shown to other instances. */
+  /** The file of the token sent to peers. */
   readonly peerTokenFile?: string | undefined;
   /** The file of the authority of their certificates, besides that of clients. */
   readonly peerCa?: string | undefined;
-  /** How others know this instance, if not by where it listens. */
+  /** The address that peers use, if not the listening one. */
   readonly advertise?: BindAddress | undefined;
-  /** Whether anyone who can reach it may change it, beyond this machine too. */
+  /** Whether anyone who can connect may change the store, beyond this machine too. */
   readonly isInsecure: boolean;
   readonly clock: Clock;
   readonly random: Random;
-  /** Answers the time, in milliseconds since 1970. */
+  /** Returns the time in milliseconds since 1970. */
   readonly wallNow: () => number;
   readonly log: Logger;
   readonly limits?: Limits;
-  /** So many connections at the same time; derived from the open files that the process may have unless given. */
+  /** Maximum number of connections; by default derived from the limit of open files. */
   readonly connectionsMax?: number | undefined;
-  /** How many files the process may have open, if that is known. */
+  /** The process's limit of open files, if known. */
   readonly openFilesMax?: number | undefined;
-  /** How long clients have, if not as usual. */
+  /** Timeouts of clients, if not the defaults. */
   readonly httpLimits?: Omit<HttpLimits, "connectionsMax"> | undefined;
 }
 
-/** How long requests may go on once the store ends. */
+/** How long requests may go on at shutdown. */
 const GRACE_MS = 2_000;
-/** The part of the connections that may wait for a change. */
+/** The share of connections that may wait for a change. */
 const WATCHERS_SHARE = 3 / 4;
-/** The part of the open files that connections may be; the rest is for snapshots and for other instances. */
+/** The share of open files for connections; the rest is for snapshots and peers. */
 const CONNECTIONS = { share: 3 / 4, most: 20_000 } as const;
 
-/** A store that listens. Disposing of it ends its requests, and waits for what is being written. */
+/** A listening store. Disposing of it ends its requests, and waits for pending writes. */
 export class StoreServer implements AsyncDisposable {
-  /** What it serves. */
   readonly store: Store;
-  /** Where it listens. */
   readonly address: BindAddress;
   readonly #options: StoreServerOptions;
   readonly #parts: Parts;
@@ -97,15 +95,13 @@ export class StoreServer implements AsyncDisposable {
     const limits = limitWatchers(options.limits ?? LIMITS, connectionsMax);
     if (!isLoopback(bind.host) && tokensFile === undefined && tls?.clientCa === undefined && !isInsecure) {
       throw new Error(
-        `Cannot listen on ${
-          formatBindAddress(bind)
-        } as anyone who reaches it could change everything: give --tokens, ` +
-          "or --tls-cert, --tls-key and --tls-client-ca, or say --insecure",
+        `Cannot listen on ${formatBindAddress(bind)}: anyone who can connect could change everything; give --tokens, ` +
+          "or --tls-cert, --tls-key and --tls-client-ca, or --insecure",
       );
     }
     const secrets = await readSecrets(options);
     if (!isLoopback(bind.host) && tls === undefined) {
-      log.warn("Without TLS, what is sent can be read and changed on its way", {
+      log.warn("Listening without TLS: traffic can be read and modified", {
         event: "store.plaintext",
         bind: formatBindAddress(bind),
       });
@@ -132,7 +128,7 @@ export class StoreServer implements AsyncDisposable {
       },
     });
     const listening = resources.use(await listenAt(bind));
-    assert("port" in listening.address, "it listens at a port");
+    assert("port" in listening.address, "listening on a port");
     address = listening.address;
     parts.server = resources.use(
       new HttpServer({
@@ -150,7 +146,7 @@ export class StoreServer implements AsyncDisposable {
     const client = parts.client = resources.use(new PeerClient({ ...secrets.peer, limits }));
     const me = options.advertise === undefined ? announced(address) : formatBindAddress(options.advertise);
     resources.use(new Cluster(store, { ...options, client, me, id }));
-    log.info("The store listens", {
+    log.info("Listening", {
       event: "store.listening",
       bind: formatBindAddress(address),
       tls: tls !== undefined,
@@ -160,8 +156,8 @@ export class StoreServer implements AsyncDisposable {
   }
 
   /**
-   * Reads the tokens, the certificates and the token for other instances again.
-   * What cannot be used is said, and what there was is used on.
+   * Reloads the tokens, the certificates and the token for peers. Invalid ones are logged, and the
+   * previous ones stay active.
    */
   async reload(): Promise<void> {
     const { log, limits = LIMITS } = this.#options;
@@ -170,10 +166,10 @@ export class StoreServer implements AsyncDisposable {
       if (pem !== undefined) this.#parts.server?.useCertificates(pem);
       this.#parts.tokens = tokens;
       this.#parts.client?.reload({ ...peer, limits });
-      log.info("Tokens and certificates were read again", { event: "store.secrets_reloaded" });
+      log.info("Tokens and certificates reloaded", { event: "store.secrets_reloaded" });
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      log.error("Tokens and certificates cannot be read again: what there was is used on", {
+      log.error("Cannot reload tokens and certificates; keeping the previous ones", {
         event: "store.secrets_invalid",
         reason,
       });
@@ -185,14 +181,14 @@ export class StoreServer implements AsyncDisposable {
   }
 }
 
-/** What of a store changes when it is told to read its files again. */
+/** The parts of a store that a reload replaces. */
 interface Parts {
   tokens: Tokens | undefined;
   server?: HttpServer;
   client?: PeerClient;
 }
 
-/** What the files say that are read again. */
+/** The contents of the reloaded files. */
 interface Secrets {
   readonly tokens: Tokens | undefined;
   readonly pem: TlsPem | undefined;
@@ -217,14 +213,14 @@ async function readSecrets({ tokensFile, tls, peerTokenFile, peerCa }: StoreServ
   };
 }
 
-/** Leaves some connections to those who do not wait for a change, and some waits to other tokens. */
+/** Reserves connections for requests that do not wait, and waits for other tokens. */
 function limitWatchers(limits: Limits, connectionsMax: number): Limits {
   const watchersMax = Math.min(limits.watchersMax, Math.ceil(WATCHERS_SHARE * connectionsMax));
   const watchersOfTokenMax = Math.min(limits.watchersOfTokenMax, Math.ceil(watchersMax / 2));
   return { ...limits, watchersMax, watchersOfTokenMax };
 }
 
-/** Others cannot use an address that stands for all of ours. */
+/** A wildcard address is of no use to peers. */
 function announced(address: BindAddress): string | undefined {
   return address.host === "0.0.0.0" || address.host === "::" ? undefined : formatBindAddress(address);
 }

@@ -4,34 +4,34 @@ import { type Tree, treeOf } from "./tree.ts";
 import { readVersion, type Version } from "./version.ts";
 import { utf8 } from "../kernel/utf8.ts";
 
-/** One whole state of a store. */
+/** A complete state of a store. */
 export interface Copy {
   readonly version: Version;
   readonly data: Tree;
   readonly leases: Leases;
-  /** The versions that it came from. */
+  /** The versions that it descends from. */
   readonly lineage: Lineage;
 }
 
-/** What a snapshot holds. */
+/** Contents of a snapshot. */
 export interface Snapshot {
   readonly copy: Copy;
-  /** The addresses of the instances that were known. */
+  /** The addresses of the known instances. */
   readonly cluster: readonly string[];
 }
 
-/** Answers the hash of bytes that follow one another, in hexadecimal. */
+/** Returns the hash of successive bytes, in hexadecimal. */
 export type Hash = (...parts: readonly Uint8Array<ArrayBuffer>[]) => string;
 
-/** The hashes that a store needs; parameters, so that what decides stays free of effects. */
+/** The hash functions of a store; parameters, so that decisions stay pure. */
 export interface Hashes {
-  /** Names versions. */
+  /** For versions. */
   readonly md5: Hash;
-  /** Guards snapshots. */
+  /** For snapshots. */
   readonly sha256: Hash;
 }
 
-/** What a snapshot is when it is not what was written. */
+/** A snapshot that differs from what was written. */
 export class CorruptSnapshotError extends Error {
   override name = "CorruptSnapshotError";
 }
@@ -40,8 +40,7 @@ const HEAD = /^\{"sha256":"([0-9a-f]{64})",/;
 const HEAD_LENGTH = `{"sha256":"${"0".repeat(64)}",`.length;
 
 /**
- * Writes a snapshot as the parts of a file: JSON whose first key is the hash of
- * all bytes behind it.
+ * Encodes a snapshot as the parts of a file: JSON whose first key is the hash of all bytes behind it.
  *
  * @param data the canonical JSON of the document
  */
@@ -62,19 +61,18 @@ export function encodeSnapshot(
   return [utf8(`{"sha256":"${sha256(...body)}",`), ...body];
 }
 
-/** How a snapshot is read. */
+/** How to decode a snapshot. */
 export interface DecodeOptions {
   readonly hashes: Hashes;
-  /** A document with more levels was not written by a store. */
+  /** Maximum depth of a document that a store writes. */
   readonly depthMax: number;
-  /** Answers the checksum of a document. */
+  /** Returns the checksum of a document. */
   readonly checksumOf: (data: Tree) => string;
 }
 
 /**
- * Reads a snapshot. One without a hash is 1.0's: its document is
- * taken and named anew, since its checksum was made of another spelling.
- * Throws {@linkcode CorruptSnapshotError}.
+ * Decodes a snapshot. One without a hash is from store 0.1: its checksum was made of another encoding, so its
+ * version is renamed. Throws {@linkcode CorruptSnapshotError}.
  */
 export function decodeSnapshot(
   bytes: Uint8Array<ArrayBuffer>,
@@ -82,17 +80,17 @@ export function decodeSnapshot(
 ): Snapshot {
   const wanted = HEAD.exec(new TextDecoder().decode(bytes.subarray(0, HEAD_LENGTH)))?.[1];
   if (wanted !== undefined && hashes.sha256(bytes.subarray(HEAD_LENGTH)) !== wanted) {
-    throw new CorruptSnapshotError("its bytes are not those that were written: the hash differs");
+    throw new CorruptSnapshotError("hash mismatch");
   }
   let json: unknown;
   try {
-    // What has the right hash is what was encoded, and need not be looked at byte by byte.
+    // Bytes with the right hash were encoded by a store; their encoding need not be checked.
     json = JSON.parse(new TextDecoder("utf-8", { fatal: wanted === undefined, ignoreBOM: true }).decode(bytes));
   } catch (error) {
-    throw new CorruptSnapshotError(`it is no JSON: ${error instanceof Error ? error.message : error}`);
+    throw new CorruptSnapshotError(`invalid JSON: ${error instanceof Error ? error.message : error}`);
   }
   const odd = wanted === undefined && Object.keys(json ?? {}).some((key) => key !== "copy" && key !== "cluster");
-  if (odd) throw new CorruptSnapshotError("it has no hash, though it is not of the kind that had none");
+  if (odd) throw new CorruptSnapshotError("no hash, and not in the format of store 0.1");
   const { copy, cluster, leases, lineage } = (json ?? {}) as {
     readonly copy?: { readonly data?: unknown; readonly version?: unknown };
     readonly cluster?: unknown;
@@ -100,12 +98,12 @@ export function decodeSnapshot(
     readonly lineage?: unknown;
   };
   const version = readVersion(copy?.version);
-  if (version === undefined || copy?.data === undefined) throw new CorruptSnapshotError("it holds no copy");
+  if (version === undefined || copy?.data === undefined) throw new CorruptSnapshotError("no copy in it");
   let data: Tree;
   try {
     data = treeOf(copy.data, depthMax);
   } catch {
-    throw new CorruptSnapshotError(`its document is more than ${depthMax} levels deep`);
+    throw new CorruptSnapshotError(`document nested deeper than ${depthMax} levels`);
   }
   const named = wanted === undefined ? { ...version, checksum: checksumOf(data) } : version;
   return {
@@ -114,7 +112,7 @@ export function decodeSnapshot(
   };
 }
 
-/** Reads the addresses of instances, as a snapshot or a peer lists them; what is none is left out. */
+/** Reads the addresses of instances, as listed by a snapshot or a peer; invalid ones are left out. */
 export function addressesOf(json: unknown): readonly string[] {
   return (Array.isArray(json) ? json : []).flatMap((item) => {
     const address = (item as { readonly address?: unknown } | null)?.address;

@@ -1,29 +1,27 @@
 import { createFile, makeDirectory, openTrusted, requireOwnDirectory } from "../system/trusted_file.ts";
 import { parseSnapshotName } from "./snapshot_name.ts";
 
-/** Where snapshots are kept. */
+/** Storage of snapshots. */
 export interface SnapshotFiles {
-  /** Answers the names of all snapshots, oldest first. */
+  /** Returns the names of all snapshots, oldest first. */
   names(): Promise<readonly string[]>;
-  /** Answers the names of what was set aside under a suffix, oldest first. */
+  /** Returns the names of files set aside under a suffix, oldest first. */
   asides(suffix: string): Promise<readonly string[]>;
-  /** Reads one whole. */
   read(name: string): Promise<Uint8Array<ArrayBuffer>>;
   /**
-   * Writes one. When it resolves, the snapshot is there whatever happens to
-   * the machine; when it throws, there is none of that name.
+   * Writes a snapshot. When this resolves, the snapshot survives a crash of the machine; when it
+   * throws, no such file exists.
    */
   write(name: string, parts: readonly Uint8Array<ArrayBuffer>[]): Promise<void>;
-  /** Removes one. */
   remove(name: string): Promise<void>;
-  /** Renames one so that it is a snapshot no more; answers its new name. */
+  /** Renames a snapshot so that it no longer counts as one; returns its new name. */
   setAside(name: string, suffix: string): Promise<string>;
 }
 
-/** Ends the name of a file that is not complete. */
+/** Suffix of an incomplete file. */
 const UNFINISHED = ".tmp";
 
-/** Takes a lock if it is free; a Deno that cannot ask waits until it is. */
+/** Tries a lock; a Deno without `tryLock` waits for it. */
 async function takeLock(file: Deno.FsFile & { readonly tryLock?: (exclusive: boolean) => Promise<boolean> }) {
   if (file.tryLock !== undefined) return await file.tryLock(true);
   await file.lock(true);
@@ -41,17 +39,17 @@ export class DataDirectory implements SnapshotFiles, Disposable {
   }
 
   /**
-   * Makes the directory if it is not there, takes it for this process, and
-   * clears it of what a crash left unfinished. Throws if another process has it.
+   * Creates the directory if missing, locks it for this process, and removes incomplete files of a
+   * crash. Throws if another process has it.
    */
   static async open(path: string): Promise<DataDirectory> {
     await makeDirectory(path, { mode: 0o700 });
-    // Who may put a snapshot there would say what is stored.
+    // Whoever can write a snapshot there controls the stored document.
     await requireOwnDirectory(path);
     const lock = await openTrusted(`${path}/.lock`, { mode: 0o600, noLink: true });
     if (!await takeLock(lock)) {
       lock.close();
-      throw new Error(`Cannot use the data directory ${path} as another process does`);
+      throw new Error(`Cannot use the data directory ${path} : another process uses it`);
     }
     for await (const { name } of Deno.readDir(path)) {
       if (name.endsWith(UNFINISHED)) await Deno.remove(`${path}/${name}`);
@@ -80,7 +78,7 @@ export class DataDirectory implements SnapshotFiles, Disposable {
       await Deno.rename(unfinished, target);
       await this.#sync();
     } catch (error) {
-      // Renamed or not: what was not acknowledged must not be found later.
+      // An unacknowledged change must not be found later, renamed or not.
       for (const path of [unfinished, target]) await Deno.remove(path).catch(() => {});
       throw error;
     }

@@ -23,26 +23,25 @@ import { utf8 } from "../kernel/utf8.ts";
 export interface StoreOptions {
   readonly files: SnapshotFiles;
   readonly clock: Clock;
-  /** Answers the time, in milliseconds since 1970. */
+  /** Returns the time in milliseconds since 1970. */
   readonly wallNow: () => number;
   readonly log: Logger;
   readonly limits: Limits;
-  /** A snapshot that is older, or none at all, is not served before others were asked; `undefined` serves at once. */
+  /** An older snapshot, or none, is not served before peers were asked; `undefined` serves at once. */
   readonly loadLimit: TimeLimit | undefined;
-  /** Snapshots that are older are removed. */
+  /** Older snapshots are removed. */
   readonly removeLimit: TimeLimit;
-  /** When to serve all the same. */
+  /** When to serve without an answer from peers. */
   readonly bootstrapLimit: TimeLimit;
-  /** The addresses of other instances to begin with. */
+  /** The initial addresses of peers. */
   readonly seeds: readonly string[];
 }
 
 const utf8Md5 = (tree: Tree) => HASHES.md5(utf8(compactText(tree)));
 
 /**
- * A document, its versions on the disk, the lock with its transaction, and the
- * leases. Whoever reads sees one whole version, and none that is not on the
- * disk. Expected refusals are answers, never thrown.
+ * A document, its versions on disk, the lock with its transaction, and the leases. Readers see one
+ * whole version that is on disk. Expected refusals are returned, never thrown.
  */
 export class Store implements AsyncDisposable {
   readonly #options: StoreOptions;
@@ -51,15 +50,15 @@ export class Store implements AsyncDisposable {
   readonly #history: History = new History();
   readonly #leases: LeaseKeeper;
   readonly #watchers: Set<(copy: Copy) => void> = new Set();
-  /** The other instances. */
+  /** The peers. */
   readonly members: Members;
   #lock: Lock | undefined;
-  /** What leases have changed since the lock was taken, each path once. */
+  /** Paths that leases changed since the lock was acquired, each once. */
   readonly #disturbed: Map<string, Path> = new Map();
-  /** Who leaves the lock to others, and until when. */
+  /** Tokens that have to wait for the lock, and until when. */
   #resting: { readonly holder: string; readonly untilMs: number } | undefined;
   #committing: Promise<Copy | Refusal> | undefined;
-  /** Counts the changes that a transaction cannot be brought over. */
+  /** Counts changes that a transaction cannot be rebased over. */
   #epoch = 0;
   #isAvailable: boolean;
   #stopWaiting: () => void = () => {};
@@ -82,14 +81,14 @@ export class Store implements AsyncDisposable {
     this.#isAvailable = isFresh;
     if (isFresh) return;
     const waitMs = Math.max(0, resolveTimeLimit(bootstrapLimit, wallNow()) - wallNow());
-    log.warn("Nothing is served until another instance has answered, or the time for that is over", {
+    log.warn("Not serving until a peer answers or the bootstrap limit is over", {
       event: "store.waiting",
       waitMs,
     });
-    this.#stopWaiting = clock.after(waitMs, () => this.#becomeAvailable("the time for others to answer is over"));
+    this.#stopWaiting = clock.after(waitMs, () => this.#becomeAvailable("bootstrap limit over"));
   }
 
-  /** Loads the newest good snapshot; begins with an empty object if there is none. */
+  /** Loads the newest valid snapshot; starts with an empty object if there is none. */
   static async open(options: StoreOptions): Promise<Store> {
     const { files, wallNow, removeLimit, log, limits, loadLimit, seeds } = options;
     const archive = new Archive({
@@ -106,7 +105,7 @@ export class Store implements AsyncDisposable {
       (loaded !== undefined && loaded.writtenMs >= resolveTimeLimit(loadLimit, wallNow()));
     if (loaded !== undefined) {
       const { name, copy } = loaded;
-      log.info("A snapshot was loaded", {
+      log.info("Snapshot loaded", {
         event: "store.snapshot_loaded",
         name,
         version: formatVersion(copy.version),
@@ -124,44 +123,43 @@ export class Store implements AsyncDisposable {
     return new Store(loaded?.copy ?? empty, isFresh, archive, members, options);
   }
 
-  /** The current version, whole. */
+  /** The current version. */
   get copy(): Copy {
     return this.#journal.current;
   }
 
-  /** Whether the document may be served: it is fresh enough, or nobody has a fresher one. */
+  /** Whether the document may be served: it is recent enough, or no peer has a newer one. */
   get isAvailable(): boolean {
     return this.#isAvailable;
   }
 
-  /** The lock, if it is held. */
   get lock(): Lock | undefined {
     return this.#committing === undefined ? this.#heldLock(this.#options.clock.now()) : this.#lock;
   }
 
-  /** What leases have changed since the lock was taken, each path once; nothing while nobody holds it. */
+  /** Paths that leases changed since the lock was acquired, each once; empty while the lock is free. */
   get disturbed(): readonly Path[] {
     return [...this.#disturbed.values()];
   }
 
-  /** Answers an older version that is still remembered; the checksum may be left out. */
+  /** Returns an older version that is still remembered; the checksum may be omitted. */
   remembered(version: Partial<Version> & { readonly sequence: number }): Copy | undefined {
     return this.#history.find(version);
   }
 
-  /** Whether the current version is this one or came from it, as far as is remembered. */
+  /** Whether the current version is this one or descends from it, as far as remembered. */
   follows(version: Version): boolean {
     const { version: current, lineage } = this.copy;
     return compareVersions(version, current) === 0 || lineage.includes(formatVersion(version));
   }
 
-  /** Calls back with each version from the next on; the answer ends that. */
+  /** Calls back with each next version; the returned function unsubscribes. */
   watch(callback: (copy: Copy) => void): () => void {
     this.#watchers.add(callback);
     return () => void this.#watchers.delete(callback);
   }
 
-  /** Takes the lock, or refreshes it. */
+  /** Acquires the lock, or refreshes it. */
   acquire(code: string, holder: string | undefined): Refusal | undefined {
     const unavailable = this.refuseUnavailable();
     if (unavailable !== undefined) return unavailable;
@@ -173,19 +171,21 @@ export class Store implements AsyncDisposable {
       if (restMs > 0) {
         return new Refusal(
           "Locked",
-          `Cannot take the lock as this token had to give it up: try again in ${Math.ceil(restMs / 1_000)}s`,
+          `Cannot acquire the lock: this token lost it to a limit or an abort; retry in ${Math.ceil(restMs / 1_000)}s`,
         );
       }
     }
     const lock = this.#committing === undefined
       ? acquire(this.#lock, code, { holder, nowMs, data, epoch: this.#epoch })
       : undefined;
-    if (lock === undefined) return new Refusal("Locked", "Cannot take the lock as another holds it: try again later");
+    if (lock === undefined) {
+      return new Refusal("Locked", "Cannot acquire the lock: held by another client; retry later");
+    }
     if (before === undefined) this.#disturbed.clear();
     this.#lock = lock;
   }
 
-  /** Answers the transaction's own view at a path. */
+  /** Returns the value at a path as the transaction sees it. */
   readStaged(code: string, path: Path, holder: string | undefined): Tree | Refusal {
     const lock = this.#usable(code, { holder, nowMs: this.#options.clock.now() });
     if (lock instanceof Refusal) return lock;
@@ -193,7 +193,7 @@ export class Store implements AsyncDisposable {
     return value === undefined ? notFound(path) : value;
   }
 
-  /** Changes the transaction: sets a value, or takes it away if none is given. */
+  /** Changes the transaction: sets a value, or removes it if none is given. */
   update(code: string, path: Path, value: Tree | undefined, holder: string | undefined): Refusal | undefined {
     const lock = this.#usable(code, { holder, nowMs: this.#options.clock.now() });
     if (lock instanceof Refusal) return lock;
@@ -202,14 +202,14 @@ export class Store implements AsyncDisposable {
     this.#lock = { ...lock, transaction };
   }
 
-  /** Drops the transaction and gives the lock back. */
+  /** Drops the transaction and releases the lock. */
   abort(code: string, holder: string | undefined): Refusal | undefined {
     const lock = this.#usable(code, { holder, nowMs: this.#options.clock.now() });
     if (lock instanceof Refusal) return lock;
     this.#lock = undefined;
   }
 
-  /** Drops the transaction of whoever holds the lock: the right of who may change everything. */
+  /** Drops the transaction of any holder: a right of tokens that may change everything. */
   breakLock(code: string, by: string | undefined): Refusal | undefined {
     const nowMs = this.#options.clock.now();
     const lock = this.#heldLock(nowMs);
@@ -220,8 +220,8 @@ export class Store implements AsyncDisposable {
   }
 
   /**
-   * Makes the transaction the next version and gives the lock back; answers
-   * the version that holds it. When it is refused, lock and transaction stay.
+   * Commits the transaction as the next version and releases the lock; returns that version. If
+   * rejected, lock and transaction stay.
    */
   commit(code: string, holder: string | undefined): Promise<Copy | Refusal> {
     const lock = this.#usable(code, { holder, nowMs: this.#options.clock.now() });
@@ -234,7 +234,7 @@ export class Store implements AsyncDisposable {
       if (rebased === undefined) {
         return new Refusal(
           "Concurrent Update",
-          `Cannot commit as the document was changed otherwise since the lock was taken: it is at version ${
+          `Cannot commit: the document changed since the lock was acquired; it is at version ${
             formatVersion(version)
           }; abort, and begin again from there`,
         );
@@ -249,34 +249,31 @@ export class Store implements AsyncDisposable {
     return this.#committing;
   }
 
-  /** Gives a lease its keys, or renews it; answers whether it was more than renewed. */
+  /** Sets the keys of a lease, or renews it; returns whether it was more than renewed. */
   async lease(asked: LeaseRequest): Promise<{ readonly isChanged: boolean } | Refusal> {
     return this.refuseUnavailable() ?? await this.#leases.grant(asked);
   }
 
-  /** Renews a lease as it is. */
+  /** Renews an unchanged lease. */
   renewLease(name: string, holder: string | undefined): Refusal | undefined {
     return this.refuseUnavailable() ?? this.#leases.renew(name, holder);
   }
 
-  /** Ends a lease; its keys vanish. */
+  /** Ends a lease and removes its keys. */
   async endLease(name: string, holder: string | undefined): Promise<Refusal | undefined> {
     return this.refuseUnavailable() ?? await this.#leases.end(name, holder);
   }
 
-  /** Answers how long a lease lives from now unless it is renewed, in milliseconds. */
+  /** Returns the time left until a lease ends unless it is renewed, in milliseconds. */
   leaseLeftMs(name: string): number {
     return this.#leases.leftMs(name);
   }
 
-  /**
-   * Takes the copy of another instance if it is newer; answers whether it was.
-   * A copy that is not what its version says is refused.
-   */
+  /** Adopts a peer's copy if it is newer; returns whether it was. A copy whose checksum is wrong is rejected. */
   async accept(copy: Copy): Promise<boolean | Refusal> {
     if (compareVersions(copy.version, this.copy.version) <= 0) return false;
     if (utf8Md5(copy.data) !== copy.version.checksum) {
-      return new Refusal("Bad Request", `Cannot take version ${formatVersion(copy.version)}: its checksum differs`);
+      return new Refusal("Bad Request", `Cannot accept version ${formatVersion(copy.version)}: checksum mismatch`);
     }
     let isNewer = false;
     const outcome = await this.#journal.change(({ version }) => {
@@ -287,9 +284,9 @@ export class Store implements AsyncDisposable {
         const what = { lost: formatVersion(version), newer: formatVersion(copy.version) };
         const { log } = this.#options;
         if (fate === "lost") {
-          log.warn("A version has lost against another: its snapshot is kept", { event: "store.conflict", ...what });
+          log.warn("Conflict: local version replaced, snapshot kept", { event: "store.conflict", ...what });
         } else {
-          log.warn("A version may have lost, it is too old to tell: its snapshot is kept", {
+          log.warn("Version too old to compare, snapshot kept", {
             event: "store.conflict_possible",
             ...what,
           });
@@ -298,32 +295,32 @@ export class Store implements AsyncDisposable {
       return { ...copy, losesBefore: fate !== "kept" };
     }, { joins: false });
     if (outcome instanceof Refusal) return outcome;
-    if (isNewer) this.#becomeAvailable("another instance had a newer version");
+    if (isNewer) this.#becomeAvailable("newer version from a peer");
     return isNewer;
   }
 
-  /** The names of the snapshots of versions that have lost against others. */
+  /** The names of the snapshots of versions that lost a conflict. */
   get lost(): readonly string[] {
     return this.#archive.lost;
   }
 
-  /** Answers the leases that were renewed here since an earlier answer, which said up to where it goes. */
+  /** Returns the leases renewed here since an earlier call. */
   renewalsSince(heardOf: number): Renewals {
     return this.#leases.renewalsSince(heardOf);
   }
 
-  /** Takes note of leases that were renewed at another instance, so many milliseconds ago. */
+  /** Records leases renewed at a peer, and how many milliseconds ago. */
   hearOfRenewals(ages: Readonly<Record<string, number>>): void {
     this.#leases.hearOf(ages);
   }
 
-  /** The refusal of everything while nothing may be served. */
+  /** The refusal of every request while nothing may be served. */
   refuseUnavailable(): Refusal | undefined {
     if (this.#isAvailable) return undefined;
-    return new Refusal("Service Unavailable", "Cannot serve yet as a newer version may be with another instance");
+    return new Refusal("Service Unavailable", "Cannot serve yet: a peer may have a newer version");
   }
 
-  /** Waits for what is being written. */
+  /** Waits for pending writes. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopWaiting();
     this.#leases[Symbol.dispose]();
@@ -332,17 +329,17 @@ export class Store implements AsyncDisposable {
 
   #usable(code: string, { holder, nowMs }: Asking): Lock | Refusal {
     if (this.#committing !== undefined) {
-      return new Refusal("Not Locked", "Cannot use the lock any more as its transaction is being committed");
+      return new Refusal("Not Locked", "Cannot use the lock: its transaction is being committed");
     }
     const lock = this.#heldLock(nowMs);
     if (lock === undefined) {
-      return new Refusal("Not Locked", "Cannot go on as nobody holds the lock: it was never taken, or it has expired");
+      return new Refusal("Not Locked", "Cannot continue: the lock is not held, or it has expired");
     }
     if (lock.code === code && lock.holder === holder) return lock;
-    return new Refusal("Invalid Lock Code", "Cannot go on as the lock is held under another code");
+    return new Refusal("Invalid Lock Code", "Cannot continue: the lock is held under another code");
   }
 
-  /** Answers the lock; one that is over is forgotten, with its transaction and all that was kept for it. */
+  /** Returns the lock; an expired one is dropped with its transaction and bookkeeping. */
   #heldLock(nowMs: number): Lock | undefined {
     if (this.#lock === undefined || held(this.#lock, nowMs) !== undefined) return this.#lock;
     const { holder, expiresMs } = this.#lock;
@@ -364,10 +361,10 @@ export class Store implements AsyncDisposable {
     this.#stopWaiting();
     if (this.#isAvailable) return;
     this.#isAvailable = true;
-    this.#options.log.info("The document is served from now on", { event: "store.serving", reason });
+    this.#options.log.info("Serving", { event: "store.serving", reason });
   }
 }
 
 function notFound(path: Path): Refusal {
-  return new Refusal("Not Found", `Cannot find ${formatPath(path)}: the path, or what should hold it, is not there`);
+  return new Refusal("Not Found", `Cannot find ${formatPath(path)}: the path or its parent does not exist`);
 }

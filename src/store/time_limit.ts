@@ -1,12 +1,12 @@
 import { parseDuration } from "../kernel/duration.ts";
 
-/** A point in time: so far from now, or fixed. */
+/** A point in time: relative to now, or fixed. */
 export type TimeLimit = { readonly fromNowMs: number } | { readonly atMs: number };
 
 /**
- * Reads a limit as operators write it: a duration with or without a sign
- * (`-7d`, `+2m`, `500ms`), one in words (`-7 days`, `30 seconds`), or a date and time, `2026-01-31` or `2026-01-31T12:00:00` (in UTC unless it
- * says otherwise). `undefined` if it is none.
+ * Parses a limit as operators write it: a duration with or without a sign (`-7d`, `+2m`, `500ms`), one
+ * in words (`-7 days`, `30 seconds`), or a date with or without a time, `2026-01-31T12:00:00` (UTC
+ * without an offset). `undefined` if invalid.
  */
 export function parseTimeLimit(text: string): TimeLimit | undefined {
   const [, sign, length = ""] = /^([+-]?)\s*(.*)$/s.exec(text.trim()) ?? [];
@@ -21,7 +21,7 @@ export function parseTimeLimit(text: string): TimeLimit | undefined {
   return Number.isNaN(atMs) ? undefined : { atMs };
 }
 
-/** Answers when a limit is, in milliseconds since 1970. */
+/** Returns the time of a limit, in milliseconds since 1970. */
 export function resolveTimeLimit(limit: TimeLimit, nowMs: number): number {
   return "atMs" in limit ? limit.atMs : nowMs + limit.fromNowMs;
 }

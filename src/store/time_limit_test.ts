@@ -20,7 +20,7 @@ Deno.test.each([
   assert.deepEqual(parseTimeLimit(text), ms === undefined ? undefined : { fromNowMs: ms });
 });
 
-Deno.test("parseTimeLimit() reads dates, in UTC unless they say otherwise", () => {
+Deno.test("parseTimeLimit() reads dates in UTC by default", () => {
   const at = (text: string) => {
     const limit = parseTimeLimit(text);
     return limit === undefined ? undefined : new Date(resolveTimeLimit(limit, 0)).toISOString();

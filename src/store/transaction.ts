@@ -1,15 +1,15 @@
 import { overlap, type Path } from "./path.ts";
 import { type Tree, withoutValue, withValue } from "./tree.ts";
 
-/** One change of a transaction: a value set, or taken away if there is none. */
+/** One change of a transaction: a value set, or removed if `undefined`. */
 interface Write {
   readonly path: Path;
   readonly value?: Tree;
-  /** The change before it: a list that grows without being copied. */
+  /** The earlier changes: a linked list that grows without copying. */
   readonly previous: Write | undefined;
 }
 
-/** Changes to a document that are not seen by anyone else yet. */
+/** Changes to a document that nobody else sees yet. */
 export interface Transaction {
   /** The document with its changes. */
   readonly staged: Tree;
@@ -22,23 +22,22 @@ export function begin(base: Tree): Transaction {
   return { staged: base, last: undefined };
 }
 
-/** Adds a change that sets a value; `undefined` if nothing there can hold it. */
+/** Adds a change that sets a value; `undefined` if its parent does not exist. */
 export function put({ staged, last }: Transaction, path: Path, value: Tree): Transaction | undefined {
   const tree = withValue(staged, path, value);
   return tree === undefined ? undefined : { staged: tree, last: { path, value, previous: last } };
 }
 
-/** Adds a change that takes a value away; `undefined` if there is none. */
+/** Adds a change that removes a value; `undefined` if there is none. */
 export function remove({ staged, last }: Transaction, path: Path): Transaction | undefined {
   const tree = withoutValue(staged, path);
   return tree === undefined ? undefined : { staged: tree, last: { path, previous: last } };
 }
 
 /**
- * Makes the changes on another base; `undefined` if a place that differs from
- * the old base may be one that they touch.
+ * Rebases the changes; `undefined` if they may touch a place that differs from the old base.
  *
- * @param disturbed the paths at which the bases differ; none means that they are the same
+ * @param disturbed the paths at which the bases differ; empty if they are equal
  */
 export function rebase(transaction: Transaction, base: Tree, disturbed: readonly Path[]): Transaction | undefined {
   if (disturbed.length === 0) return transaction;

@@ -1,31 +1,30 @@
 import type { Path } from "./path.ts";
 
 /**
- * A value of a document, never changed once made: a change makes new objects
- * along its path and shares all others. Keys are data alone, so none of them
- * (`__proto__`, `constructor`) means anything to the language.
+ * An immutable value of a document: a change copies the objects along its path and shares all others.
+ * Keys are plain data, so none (`__proto__`, `constructor`) has a special meaning.
  */
 export type Tree = null | boolean | number | string | Branch | List;
 
-/** Texts up to this length are kept for the next encoding of what holds them; longer ones are put together again. */
+/** Encodings up to this length are cached; longer ones are built again. */
 const KEPT_TEXT_MAX = 256 * 1024;
 
-/** An object: its keys in order, and the value of each at the same index. */
+/** An object: its keys in order, and their values at the same indexes. */
 export class Branch {
   readonly keys: readonly string[];
   readonly values: readonly Tree[];
-  /** How many levels deep it is; an empty one is 1. */
+  /** Levels of nesting; an empty object has 1. */
   readonly depth: number;
   #text: string | undefined;
 
-  /** Takes keys in ascending order, each once. */
+  /** Expects unique keys in ascending order. */
   constructor(keys: readonly string[], values: readonly Tree[]) {
     this.keys = keys;
     this.values = values;
     this.depth = 1 + deepest(values);
   }
 
-  /** Its JSON, without a blank. */
+  /** Its JSON without spaces. */
   get text(): string {
     if (this.#text !== undefined) return this.#text;
     let text = "{";
@@ -41,7 +40,7 @@ export class Branch {
 /** An array. */
 export class List {
   readonly items: readonly Tree[];
-  /** How many levels deep it is; an empty one is 1. */
+  /** Levels of nesting; an empty array has 1. */
   readonly depth: number;
   #text: string | undefined;
 
@@ -50,7 +49,7 @@ export class List {
     this.depth = 1 + deepest(items);
   }
 
-  /** Its JSON, without a blank. */
+  /** Its JSON without spaces. */
   get text(): string {
     if (this.#text !== undefined) return this.#text;
     let text = "[";
@@ -61,10 +60,10 @@ export class List {
   }
 }
 
-/** An object without keys: what a store begins with. */
+/** An object without keys: the initial document. */
 export const EMPTY_BRANCH: Branch = new Branch([], []);
 
-/** How many levels deep a value is: 0 for what holds nothing else. */
+/** Levels of nesting of a value: 0 for a scalar. */
 export function depthOf(tree: Tree): number {
   return tree instanceof Branch || tree instanceof List ? tree.depth : 0;
 }
@@ -75,7 +74,7 @@ function deepest(trees: readonly Tree[]): number {
   return depth;
 }
 
-/** Makes a tree of what `JSON.parse` answered. Throws `RangeError` for more than `depthMax` levels. */
+/** Makes a tree of a result of `JSON.parse`. Throws `RangeError` beyond `depthMax` levels. */
 export function treeOf(json: unknown, depthMax: number): Tree {
   if (typeof json !== "object" || json === null) return json as Tree;
   if (depthMax === 0) throw new RangeError("too deep");
@@ -90,7 +89,7 @@ export function treeOf(json: unknown, depthMax: number): Tree {
   return new Branch(keys, values);
 }
 
-/** Writes canonical JSON: keys in order, no blank. Equal values have equal texts. */
+/** Writes canonical JSON: keys in order, no spaces. Equal values have equal encodings. */
 export function compactText(tree: Tree): string {
   return tree instanceof Branch || tree instanceof List ? tree.text : JSON.stringify(tree);
 }
@@ -118,7 +117,7 @@ export function prettyText(tree: Tree, indent = "\n"): string {
   return JSON.stringify(tree);
 }
 
-/** Whether two values are the same, however they came about; what they share is not looked at. */
+/** Whether two values are equal; shared parts are not compared. */
 export function sameTree(a: Tree | undefined, b: Tree | undefined): boolean {
   if (a === b) return true;
   if (a instanceof Branch && b instanceof Branch) {
@@ -132,7 +131,7 @@ function sameAll(a: readonly Tree[], b: readonly Tree[]): boolean {
   return a.every((value, i) => sameTree(value, b[i]));
 }
 
-/** Answers where a key is or would be: its index, or the complement of the index at which it belongs. */
+/** Returns the index of a key, or the complement of the index at which it belongs. */
 function search(keys: readonly string[], key: string): number {
   let low = 0;
   let high = keys.length;
@@ -146,7 +145,7 @@ function search(keys: readonly string[], key: string): number {
   return ~low;
 }
 
-/** Reads a segment as an index: plain digits, as `JSON` would write them. */
+/** Parses a segment as an index: plain digits, as `JSON` writes them. */
 function indexOf(segment: string): number | undefined {
   return /^(?:0|[1-9][0-9]{0,8})$/.test(segment) ? Number(segment) : undefined;
 }
@@ -161,7 +160,7 @@ function childOf(tree: Tree, segment: string): Tree | undefined {
   return index === undefined ? undefined : tree.items[index];
 }
 
-/** Answers the value at a path; `undefined` if there is none. */
+/** Returns the value at a path; `undefined` if there is none. */
 export function treeAt(tree: Tree, path: Path): Tree | undefined {
   let at: Tree | undefined = tree;
   for (const segment of path) {
@@ -172,11 +171,10 @@ export function treeAt(tree: Tree, path: Path): Tree | undefined {
 }
 
 /**
- * Answers the tree with a value at a path: a key is set or added, an item of
- * an array replaced, or added right behind its last. `undefined` if what
- * should hold the value is not there or holds nothing.
+ * Returns the tree with a value at a path: a key is set or added, an array item replaced or
+ * appended. `undefined` if the parent does not exist or is a scalar.
  *
- * @param makesParents whether missing objects on the way are made
+ * @param makesParents whether missing objects on the way are created
  */
 export function withValue(tree: Tree, path: Path, value: Tree, makesParents = false): Tree | undefined {
   const [segment, ...rest] = path;
@@ -197,7 +195,7 @@ export function withValue(tree: Tree, path: Path, value: Tree, makesParents = fa
   return new List(tree.items.toSpliced(index, 1, child));
 }
 
-/** Answers the tree without the value at a path, an empty object for the path `[]`; `undefined` if there is none. */
+/** Returns the tree without the value at a path, an empty object for the path `[]`; `undefined` if there is none. */
 export function withoutValue(tree: Tree, path: Path): Tree | undefined {
   const [segment, ...rest] = path;
   if (segment === undefined) return EMPTY_BRANCH;

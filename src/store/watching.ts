@@ -9,16 +9,16 @@ import { compactText, sameTree, type Tree, treeAt } from "./tree.ts";
 import { formatVersion, type parseVersion } from "./version.ts";
 import { utf8 } from "../kernel/utf8.ts";
 
-/** A comment goes over a quiet stream so often, so that both sides notice when the other is gone. */
+/** Interval of keep-alive comments on a quiet stream, so that both sides notice a lost connection. */
 const KEEP_ALIVE_MS = 15_000;
-/** A stream whose reader has taken nothing for so many keep-alives is closed. */
+/** A stream whose reader takes nothing for this many keep-alives is closed. */
 const MISSED_MAX = 4;
 
 export interface WatchingOptions {
   readonly clock: Clock;
-  /** So many requests may wait at the same time. */
+  /** Maximum number of waiting requests. */
   readonly watchersMax: number;
-  /** So many of them with the same token. */
+  /** Of these, the maximum with the same token. */
   readonly watchersOfTokenMax: number;
 }
 
@@ -28,7 +28,7 @@ export class Watching implements Disposable {
   readonly #clock: Clock;
   readonly #watchersMax: number;
   readonly #watchersOfTokenMax: number;
-  /** How many wait with each token. */
+  /** Number of waiting requests by token. */
   readonly #ofToken: Map<string, number> = new Map();
   readonly #endings: Set<() => void> = new Set();
 
@@ -39,27 +39,25 @@ export class Watching implements Disposable {
     this.#watchersOfTokenMax = watchersOfTokenMax;
   }
 
-  /** How many wait. */
   get count(): number {
     return this.#endings.size;
   }
 
-  /** Whether one more may wait, with a token or where none is asked for. */
+  /** Whether one more may wait, with a token or without tokens. */
   refuseTooMany(holder: string | undefined): Refusal | undefined {
     if (holder !== undefined && (this.#ofToken.get(holder) ?? 0) >= this.#watchersOfTokenMax) {
       return new Refusal(
         "Service Unavailable",
-        `Cannot wait for a change as ${this.#watchersOfTokenMax} requests with this token do already`,
+        `Cannot wait for a change: ${this.#watchersOfTokenMax} requests with this token already wait`,
       );
     }
     if (this.#endings.size < this.#watchersMax) return undefined;
-    return new Refusal("Service Unavailable", `Cannot wait for a change as ${this.#watchersMax} requests do already`);
+    return new Refusal("Service Unavailable", `Cannot wait for a change: ${this.#watchersMax} requests already wait`);
   }
 
   /**
-   * Resolves with the first version in which the value at a path is not what
-   * it was in the version `since`; at once if that is not remembered.
-   * `undefined` when the time is over or the request was given up.
+   * Resolves with the first version in which the value at a path differs from the version `since`; at
+   * once if that is not remembered. `undefined` on timeout or when the request was aborted.
    */
   next(path: Path, since: NonNullable<ReturnType<typeof parseVersion>>, { timeoutMs, signal, holder }: {
     readonly holder: string | undefined;
@@ -89,9 +87,8 @@ export class Watching implements Disposable {
   }
 
   /**
-   * Answers a stream of events: the value at a path now, unless the reader
-   * has it from the version `since`, and again after each change. A reader
-   * that is slow skips versions, never the newest one.
+   * Returns a stream of events: the value at a path now, unless the reader has it from the version
+   * `since`, and again after each change. A slow reader skips versions, never the newest.
    */
   stream(path: Path, since: ReturnType<typeof parseVersion>, holder: string | undefined): HttpAnswer {
     const known = since === undefined ? undefined : this.#store.remembered(since);
@@ -151,7 +148,7 @@ export class Watching implements Disposable {
     };
   }
 
-  /** Counts one more with a token; the answer counts it out again. */
+  /** Counts one more request of a token; the returned function uncounts it. */
   #enter(holder: string | undefined): () => void {
     if (holder === undefined) return () => {};
     const count = (by: number) => {

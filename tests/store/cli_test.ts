@@ -15,7 +15,7 @@ import { freePort } from "../support/free_port.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { TestStore } from "./stage.ts";
 
-/** Runs a command at a store: its words, then what else it is given. */
+/** Runs a store command: its words, then further arguments. */
 function run(
   store: TestStore,
   args: readonly string[],
@@ -65,12 +65,12 @@ Deno.test("lighthouse store get, put and delete: values as JSON or raw, exit cod
   assert.equal(store.server.store.lock, undefined, "no lock is left behind");
 });
 
-Deno.test("lighthouse store put waits for the lock that another holds, for as long as it was told", async () => {
+Deno.test("lighthouse store put waits for a held lock up to --wait", async () => {
   await using store = await TestStore.start({}, {});
   await store.ask("PUT /lock", "other");
   const refused = await run(store, ["put", "/n", "1", "--wait", "0"]);
   assert.deepEqual([refused.code, refused.stdout], [1, ""]);
-  assert.match(refused.stderr, /another holds it/);
+  assert.match(refused.stderr, /held by another client/);
   const waiting = run(store, ["put", "/n", "1"]);
   await store.ask("PUT /update/other/m", 2);
   await store.ask("PUT /lock/other");
@@ -78,17 +78,17 @@ Deno.test("lighthouse store put waits for the lock that another holds, for as lo
   assert.deepEqual(await document(store), { m: 2, n: 1 });
 });
 
-Deno.test("lighthouse store says which store it cannot reach", async () => {
+Deno.test("lighthouse store names the store that it cannot reach", async () => {
   const address = `127.0.0.1:${freePort()}`;
   const { code, stdout, stderr } = await runCli(["store", "get", "--at", address]);
   assert.deepEqual([code, stdout], [1, ""]);
   assert.match(stderr, new RegExp(`^Cannot reach the store at ${address}: .*Connection refused`));
 });
 
-Deno.test("lighthouse store edit commits what was changed, shows it, and leaves what others did", async () => {
+Deno.test("lighthouse store edit commits and shows the edited part, and keeps changes of others", async () => {
   await using store = await TestStore.start({}, { web: { port: 1, hosts: ["a"] }, other: 1 });
   const lease = { ttl: 60, keys: { "/web/node": 1 } };
-  // Others come while the editor is open: with a lease, and with a commit.
+  // Changes of others while the editor is open: with a lease, and with a commit.
   const at = `http://127.0.0.1:${store.server.address.port}`;
   const others = `curl -sf -X PUT -d '${JSON.stringify(lease)}' ${at}/lease/l; curl -sf -X PUT -d x ${at}/lock; ` +
     `curl -sf -X PUT -d 2 ${at}/update/x/other; curl -sf -X PUT ${at}/lock/x`;
@@ -110,7 +110,7 @@ Deno.test("lighthouse store edit commits what was changed, shows it, and leaves 
   assert.equal((await document(store)).web.port, 7);
 });
 
-Deno.test("lighthouse store edit changes nothing if nothing was changed, the editor failed, or it is no JSON", async () => {
+Deno.test("lighthouse store edit changes nothing after no edit, a failed editor, or invalid JSON", async () => {
   await using store = await TestStore.start({}, { n: 1 });
   const { version } = store.server.store.copy;
   const rows: readonly (readonly [editor: string, code: number, stderr: RegExp])[] = [
@@ -129,7 +129,7 @@ Deno.test("lighthouse store edit changes nothing if nothing was changed, the edi
   assert.deepEqual(store.server.store.copy.version, version);
 });
 
-Deno.test("edit() asks again until what was written can be used and is agreed to", async () => {
+Deno.test("edit() asks again until the result is valid and confirmed", async () => {
   const texts = ["{", '{"n": 2}', '{"n": 3}'];
   const answers = ["y", "e", "y"];
   const asked: string[] = [];
@@ -152,7 +152,7 @@ Deno.test("edit() asks again until what was written can be used and is agreed to
   assert.deepEqual(said.slice(1), ["- /n: 1\n+ /n: 2", "- /n: 1\n+ /n: 3"]);
 });
 
-Deno.test("lighthouse store watch prints a line for each change, until it is asked to end", async () => {
+Deno.test("lighthouse store watch prints a line for each change, until SIGTERM", async () => {
   await using store = await TestStore.start({}, { n: { m: 0 } });
   const address = `127.0.0.1:${store.server.address.port}`;
   const args = [...config.tasks.lighthouse.command.split(" ").slice(1), "store", "watch", "/n", "--at", address];
@@ -171,7 +171,7 @@ Deno.test("lighthouse store watch prints a line for each change, until it is ask
   await reading;
 });
 
-Deno.test("lighthouse store export and import carry a document over, but for what leases hold", async () => {
+Deno.test("lighthouse store export and import copy a document without the keys of leases", async () => {
   await using dir = new TempDir();
   await using from = await TestStore.start({}, { web: { port: 1 }, list: [1, { a: null }] });
   await using to = await TestStore.start({}, { web: { port: 0, old: true } });
@@ -192,7 +192,7 @@ Deno.test("lighthouse store export and import carry a document over, but for wha
   assert.equal((await run(to, ["import", dir.file("missing.json")])).code, 1);
 });
 
-Deno.test("lighthouse store shows a token from a file, over TLS with an authority, and never prints it", async () => {
+Deno.test("lighthouse store sends a token from a file over TLS with --ca, and never prints it", async () => {
   await using dir = new TempDir();
   const { good, key, ca } = await makeCertificates(dir);
   const token = "web-rights-0123456789";
@@ -202,9 +202,9 @@ Deno.test("lighthouse store shows a token from a file, over TLS with an authorit
   const shown = ["--ca", ca, "--token-file", tokenFile];
   const rows: readonly (readonly [args: readonly string[], code: number, stderr: RegExp])[] = [
     [["put", "/web", "1", ...shown], 0, /^$/],
-    [["put", "/db", "1", ...shown], 1, /Cannot change \/db: it is not granted/],
+    [["put", "/db", "1", ...shown], 1, /Cannot change \/db: permission denied/],
     [["get", "/web", ...shown], 0, /^$/],
-    [["get", "/web", "--ca", ca], 1, /Cannot serve without a token/],
+    [["get", "/web", "--ca", ca], 1, /Unknown or missing token/],
     [["get", "/web", "--token-file", tokenFile], 1, /Cannot reach the store/],
   ];
   for (const [args, code, stderr] of rows) {

@@ -17,7 +17,7 @@ async function inStep(...stores: readonly TestStore[]): Promise<void> {
   await eventually("all have the same version", () => new Set(stores.map(versionOf)).size === 1);
 }
 
-Deno.test("instances find each other by one seed, and a commit on any reaches all", async () => {
+Deno.test("instances discover each other from one seed, and a commit on any reaches all", async () => {
   await using a = await start([], {}, { n: 0 });
   await using b = await start([a]);
   await using c = await start([b]);
@@ -48,7 +48,7 @@ Deno.test("an instance without a fresh snapshot serves once a peer has given it 
   await eventually("it serves", async () => (await b.ask("GET /data/n")).text === "1");
 });
 
-Deno.test("what was committed on both sides of a partition heals to the newest; what loses is kept, and reported", async () => {
+Deno.test("after a partition the newest version wins, and the other is kept and reported", async () => {
   await using a = await start([], {}, { n: 0 });
   await using b = await start([], {}, { n: 0 });
   assert.equal(versionOf(a), versionOf(b), "they were one");
@@ -69,7 +69,7 @@ Deno.test("what was committed on both sides of a partition heals to the newest; 
   assert.deepEqual(kept.copy.data, { n: "of a" });
   assert.equal(formatVersion(kept.copy.version), lost);
   assert.deepEqual(b.server.store.lost, []);
-  assert.equal((await a.ask("PUT /lock/holder")).status, 409, "a transaction on what has lost is refused");
+  assert.equal((await a.ask("PUT /lock/holder")).status, 409, "a transaction on a lost version is rejected");
   assert.equal((await b.ask("PUT /lock/holder")).status, 200);
   await a.restart({ seeds: [] });
   assert.deepEqual(a.server.store.lost, [name], "and still reported after a restart");
@@ -84,7 +84,7 @@ Deno.test("of two versions with one sequence, the larger checksum wins on all", 
   assert.equal(versionOf(a), winner);
 });
 
-Deno.test("an instance that was away catches up", async () => {
+Deno.test("an instance catches up after an outage", async () => {
   const port = freePort();
   await using a = await start([], {}, { n: 0 });
   await using b = await start([a], { bind: { host: "127.0.0.1", port } });
@@ -97,7 +97,7 @@ Deno.test("an instance that was away catches up", async () => {
   assert.deepEqual(b.server.store.lost, []);
 });
 
-Deno.test("a lease that is renewed at one instance does not end at another, and ends on all when it is not", async () => {
+Deno.test("a lease renewed at one instance stays on all, and ends on all without renewal", async () => {
   await using a = await start([], {}, {});
   await using b = await start([a]);
   const TTL_S = 3;
@@ -113,12 +113,12 @@ Deno.test("a lease that is renewed at one instance does not end at another, and 
   assert.equal((await b.ask("PUT /lease/l", "")).status, 200);
   await eventually("a leaves it to b", () => a.server.store.leaseLeftMs("l") > 10_000);
   await eventually(
-    "it has ended on both",
+    "ended on both",
     async () => (await a.ask("GET /data/n")).status === 404 && (await b.ask("GET /data/n")).status === 404,
   );
 });
 
-Deno.test("instances with tokens show theirs to each other; one without is not heard", async () => {
+Deno.test("instances authenticate to each other with tokens; one without is rejected", async () => {
   await using dir = new TempDir();
   const tokensFile = await dir.write(
     "tokens.yaml",
@@ -136,13 +136,13 @@ Deno.test("instances with tokens show theirs to each other; one without is not h
   assert.equal(stranger.server.store.copy.version.sequence, 0);
 });
 
-Deno.test("an instance is known by the address that it is told to advertise, and by no other", async () => {
+Deno.test("an instance is known by its advertised address only", async () => {
   const [port, elsewhere] = [freePort(), freePort()];
   await using proxy = TcpProxy.start(port);
   await using a = await start([], {
     bind: { host: "127.0.0.1", port },
     advertise: { host: "127.0.0.1", port: proxy.port },
-    // Its own advertised address is none of another instance.
+    // Its own advertised address is no peer.
     seeds: [`127.0.0.1:${proxy.port}`],
   }, { n: 1 });
   const everywhere = { host: "0.0.0.0", port: elsewhere };
@@ -161,7 +161,7 @@ Deno.test("an instance is known by the address that it is told to advertise, and
   }
 });
 
-Deno.test("an instance that is given as a seed under another name is recognised: itself, and another", async () => {
+Deno.test("a seed that is an alias is recognised, of the instance itself and of a peer", async () => {
   const port = freePort();
   const bind = { host: "127.0.0.1", port };
   await using a = await start([], { bind, seeds: [`localhost:${port}`] }, { n: 1 });
@@ -189,15 +189,15 @@ Deno.test.each([{ how: "a token and an authority of their own" }, { how: "certif
     await using a = await start([], secure);
     await using b = await start([a], secure);
     await using stranger = await start([a, b], { ...secure, tls: { ...secure.tls, cert: selfSigned } });
-    const wish = { name: "l", ttlMs: 60_000, keys: new Map([["/n", 1]]) };
-    await a.server.store.lease(wish);
+    const request = { name: "l", ttlMs: 60_000, keys: new Map([["/n", 1]]) };
+    await a.server.store.lease(request);
     await inStep(a, b);
-    await b.server.store.lease({ ...wish, name: "m", keys: new Map([["/m", 2]]) });
+    await b.server.store.lease({ ...request, name: "m", keys: new Map([["/m", 2]]) });
     await inStep(a, b);
     assert.deepEqual(a.server.store.copy.version.sequence, 2);
     const reachable = (store: TestStore) =>
       store.server.store.members.all.filter((member) => member.reachable).map((member) => member.address);
     assert.deepEqual(reachable(a), [addressOf(b)]);
-    assert.ok(!reachable(b).includes(addressOf(stranger)), "a certificate of another authority is not believed");
+    assert.ok(!reachable(b).includes(addressOf(stranger)), "a certificate of another authority is not trusted");
   },
 );

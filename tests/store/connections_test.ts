@@ -14,7 +14,7 @@ Deno.test.each(
     { how: "over TLS", tls: "server", flags: ["--max-connections", "10000"] },
     { how: "over TLS with clients' certificates", tls: "clients", flags: ["--max-connections", "10000"] },
   ] as const,
-)("a store with more connections than open files goes on and answers, $how", async ({ tls, flags }) => {
+)("a store with more connections than open files keeps answering, $how", async ({ tls, flags }) => {
   await using dir = new TempDir("lighthouse-connections-");
   const files = await makeCertificates(dir);
   const port = freePort();
@@ -47,13 +47,13 @@ Deno.test.each(
   assert.doesNotMatch(store.log, /recv_reset|Uncaught/);
 });
 
-Deno.test("a store that is sent HTTP/2 writes nothing but its log", async () => {
+Deno.test("a store that receives HTTP/2 prints only its log", async () => {
   await using dir = new TempDir("lighthouse-connections-");
   const port = freePort();
   await using store = new StoreProcess(["--data.d", dir.path, "--bind", `127.0.0.1:${port}`, "--bootstrap"]);
   await store.event("store.listening");
   const preface = new TextEncoder().encode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-  // SETTINGS, then HEADERS that are reset, as a rapid reset begins.
+  // SETTINGS, then HEADERS that are reset: the start of a rapid reset.
   const frames = new Uint8Array([0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 8]);
   for (let i = 0; i < 20; i++) {
     using connection = await Deno.connect({ hostname: "127.0.0.1", port });

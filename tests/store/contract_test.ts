@@ -1,6 +1,6 @@
 /**
- * The contract of the store, row by row: what is asked, which status comes,
- * and what is in the body. A refusal says its reason under `error`.
+ * The contract of the store, row by row: request, status, and body. A refusal
+ * has its reason under `error`.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { FakeClock } from "../../src/kernel/fake_clock.ts";
 import { TestStore } from "./stage.ts";
 
-/** A request, its body, and what has to come: the status, and the body's text or its value. */
+/** A request, its body, and the expected status and body text or value. */
 type Step = readonly [line: string, body: unknown, status: number, wanted?: unknown];
 
 interface Row {
@@ -271,7 +271,7 @@ Deno.test.each(ROWS)("store answers: $row", async ({ steps }) => {
   }
 });
 
-Deno.test("a store without a fresh snapshot answers 503 until it may serve", async () => {
+Deno.test("a store without a recent snapshot answers 503 until it may serve", async () => {
   const clock = new FakeClock();
   await using store = await TestStore.start({ clock, loadLimit: { fromNowMs: -1_000 } });
   for (const line of ["GET /data", "PUT /data", "DELETE /data/x", "PUT /lock", "PUT /lease/x"]) {
@@ -285,14 +285,14 @@ Deno.test("a store without a fresh snapshot answers 503 until it may serve", asy
   assert.equal((await store.ask("GET /data")).status, 200);
 });
 
-Deno.test("a store that waits serves once another instance has given it a newer version", async () => {
+Deno.test("a waiting store serves once a peer has pushed a newer version", async () => {
   await using store = await TestStore.start({ loadLimit: { fromNowMs: -1_000 } });
   assert.equal((await store.ask("GET /data")).status, 503);
   await store.ask("PUT /copy", { version: { sequence: 3, checksum: "c4ca4238a0b923820dcc509a6f75849b" }, data: 1 });
   assert.deepEqual((await store.ask("GET /data")).text, "1");
 });
 
-Deno.test("the lock is lost 30 seconds after it was taken or refreshed, with what was changed under it", async () => {
+Deno.test("the lock and its transaction expire 30 seconds after the last refresh", async () => {
   const clock = new FakeClock();
   await using store = await TestStore.start({ clock });
   await store.ask("PUT /lock", "me");
@@ -308,7 +308,7 @@ Deno.test("the lock is lost 30 seconds after it was taken or refreshed, with wha
   assert.equal((await store.ask("GET /update/other/n")).status, 404);
 });
 
-Deno.test("GET /state and GET / show the version, this instance and the others", async () => {
+Deno.test("GET /state and GET / show the version, this instance and its peers", async () => {
   await using store = await TestStore.start({ seeds: ["10.0.0.9:8001"] }, {});
   for (const line of ["GET /state", "GET /"]) {
     const state = JSON.parse((await store.ask(line)).text);
@@ -319,7 +319,7 @@ Deno.test("GET /state and GET / show the version, this instance and the others",
   }
 });
 
-Deno.test("JSON is written with its keys in order and an indent of 2, and names its version", async () => {
+Deno.test("JSON has sorted keys, an indent of 2, and the version as ETag", async () => {
   await using store = await TestStore.start({}, JSON.parse('{"b": [1, {"10": 1, "9": []}], "a": {}, "__proto__": 0}'));
   const { text, headers } = await store.ask("GET /data");
   assert.equal(
@@ -333,7 +333,7 @@ Deno.test("JSON is written with its keys in order and an indent of 2, and names 
   assert.deepEqual(JSON.parse((await store.ask("GET /copy")).text).version, { sequence, checksum });
 });
 
-Deno.test("a commit that changes nothing leaves the sequence as it is", async () => {
+Deno.test("a commit that changes nothing keeps the sequence", async () => {
   await using store = await TestStore.start({}, { n: 1 });
   const before = (await store.ask("GET /version")).text;
   await store.commit([]);
@@ -344,7 +344,7 @@ Deno.test("a commit that changes nothing leaves the sequence as it is", async ()
   assert.notEqual((await store.ask("GET /version")).text, before);
 });
 
-Deno.test("what is too large or too deep is refused", async () => {
+Deno.test("a value that is too large or too deep is rejected", async () => {
   const limits = { bodyBytesMax: 100, documentBytesMax: 150, depthMax: 5, watchersMax: 1, watchersOfTokenMax: 1 };
   await using store = await TestStore.start({ limits });
   await store.ask("PUT /lock", "me");
@@ -362,7 +362,7 @@ Deno.test("what is too large or too deep is refused", async () => {
   assert.equal((await store.ask("PUT /lock/me")).status, 200);
 });
 
-Deno.test("a body without a length is measured while it comes", async () => {
+Deno.test("a body without a length is measured while it arrives", async () => {
   await using store = await TestStore.start({
     limits: { bodyBytesMax: 100, documentBytesMax: 1_000, depthMax: 5, watchersMax: 1, watchersOfTokenMax: 1 },
   });
@@ -380,7 +380,7 @@ Deno.test.each([
   { json: '"\\ud800"', stored: true, why: "half a character survives as its escape" },
   { json: "9007199254740991", stored: true, why: "it is an integer that a double holds" },
   { json: '{"a": "12345678901234567890"}', stored: true, why: "digits in a string are text" },
-])("a store takes or refuses the value $json: $why", async ({ json, stored = false }) => {
+])("a store accepts or rejects the value $json: $why", async ({ json, stored = false }) => {
   await using store = await TestStore.start();
   await store.ask("PUT /lock", "me");
   const { status } = await store.ask("PUT /update/me/n", json);
@@ -388,7 +388,7 @@ Deno.test.each([
   if (stored) assert.deepEqual(JSON.parse((await store.ask("GET /update/me/n")).text), JSON.parse(json));
 });
 
-Deno.test("a number is looked at where it stands, and not within a text", async () => {
+Deno.test("numbers are checked, digits within strings are not", async () => {
   await using store = await TestStore.start();
   await store.ask("PUT /lock", "me");
   const texts = String.raw`["12345678901234567890", "a\\", "\"1e999", "\\\\", "]1e999[", {"1e999\"": "1e999"}`;
@@ -397,7 +397,7 @@ Deno.test("a number is looked at where it stands, and not within a text", async 
   assert.equal((await store.ask("PUT /update/me/n", `${texts}, {"a":9007199254740993}]`)).status, 400);
 });
 
-Deno.test("a copy's sequence leaves room for those that follow: what is committed after the largest is there after a restart", async () => {
+Deno.test("a commit after a copy of the largest sequence survives a restart", async () => {
   await using store = await TestStore.start();
   const copy = (sequence: number) => ({ data: 1, version: { sequence, checksum: "c4ca4238a0b923820dcc509a6f75849b" } });
   assert.equal((await store.ask("PUT /copy", JSON.stringify(copy(Number.MAX_SAFE_INTEGER)))).status, 400);
@@ -409,7 +409,7 @@ Deno.test("a copy's sequence leaves room for those that follow: what is committe
   assert.equal((await store.ask("GET /data")).text, "2");
 });
 
-Deno.test("keys that mean something to the language are data alone", async () => {
+Deno.test("keys such as __proto__ are plain data", async () => {
   await using store = await TestStore.start({}, {});
   const hostile = '{"__proto__": {"polluted": 1}, "constructor": {"prototype": {"polluted": 2}}, "toString": null}';
   await store.ask("PUT /lock", "me");
@@ -425,13 +425,13 @@ Deno.test("keys that mean something to the language are data alone", async () =>
   assert.equal((await store.ask("GET /data/x/toString")).text, "null");
 });
 
-Deno.test("HEAD answers what GET does, without the body", async () => {
+Deno.test("HEAD answers like GET without the body", async () => {
   await using store = await TestStore.start({}, { n: 1 });
   const { status, text, headers } = await store.ask("HEAD /data/n");
   assert.deepEqual([status, text, headers.get("content-type")], [200, "", "application/json"]);
 });
 
-Deno.test("a client that has the version is told so, whatever a proxy made of its tag", async () => {
+Deno.test("a client that has the version gets 304, also with a weak tag of a proxy", async () => {
   await using store = await TestStore.start({}, { n: 1 });
   const etag = (await store.ask("GET /data/n")).headers.get("etag") ?? "";
   const statusOf = async (tag: string, path = "/data/n") =>
@@ -450,7 +450,7 @@ Deno.test("a client that has the version is told so, whatever a proxy made of it
 });
 
 Deno.test.each(["1e-400", "123456789012345.678901"])(
-  "a number that would be stored as another is refused: %s",
+  "a number that would lose precision is rejected: %s",
   async (number) => {
     await using store = await TestStore.start();
     await store.ask("PUT /lock", "me");

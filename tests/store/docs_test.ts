@@ -1,4 +1,4 @@
-/** Runs the examples of `docs/store.md`, with curl and with our own commands: what is shown is what comes. */
+/** Runs the examples of `docs/store.md`, with curl and with the store commands, and compares the output. */
 import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };
 import { freePort } from "../support/free_port.ts";
@@ -8,7 +8,7 @@ import { StoreProcess } from "./process.ts";
 const ROOT = new URL("../..", import.meta.url).pathname;
 const DOCUMENT = new URL("../../docs/store.md", import.meta.url);
 
-Deno.test("docs/store.md shows what a store answers to curl, and to commands", async () => {
+Deno.test("docs/store.md shows the real output of curl and of the commands", async () => {
   const text = await Deno.readTextFile(DOCUMENT);
   const blocks = [...text.matchAll(/^```console\n([\s\S]*?)^```$/gm)].map(([, block = ""]) => block);
   const steps = blocks.flatMap((block) => block.split(/^\$ /m).slice(1)).map((step) => {
@@ -22,7 +22,7 @@ Deno.test("docs/store.md shows what a store answers to curl, and to commands", a
   await using store = new StoreProcess(["--data.d", dir.file("data.d"), "--bootstrap", "--bind", address]);
   await store.event("store.listening");
   assert.ok(requests.length > 20);
-  // The program of that name, at this store.
+  // The command `lighthouse`, with the address of this store.
   const run = config.tasks.lighthouse.command.replace(/^deno run/, `'${Deno.execPath()}' run`)
     .replace("src/main.ts", `${ROOT}src/main.ts`);
   await dir.write("bin/lighthouse", `#!/bin/sh\nexec ${run} "$@" --at ${address}\n`);
@@ -32,7 +32,7 @@ Deno.test("docs/store.md shows what a store answers to curl, and to commands", a
     const { stdout } = await new Deno.Command("sh", {
       args: ["-c", `{ ${command.replace("localhost:8001", address)}\n} 2>&1`],
       cwd: dir.path,
-      // Whoever runs the tests by a task has typed it elsewhere.
+      // The shell that runs a task sets this variable.
       env: { PATH, INIT_CWD: dir.path },
       stdin: "null",
     }).output();

@@ -12,16 +12,16 @@ import { TempDir } from "../support/temp_dir.ts";
 import { StoreProcess } from "./process.ts";
 import { AT_ONCE, TestStore } from "./stage.ts";
 
-/** Answers the names of all files in a directory. */
+/** Returns the names of all files in a directory. */
 function namesIn(dir: string): readonly string[] {
   return [...Deno.readDirSync(dir)].map(({ name }) => name).toSorted();
 }
 
 const WRITER = new URL("./endless_writer.ts", import.meta.url).pathname;
-/** How often a process is killed in each of the two directories. */
+/** Number of kills in each of the two directories. */
 const KILLS = 125;
 
-/** Starts a process that commits without end; answers what it found, and what it acknowledged until it was killed. */
+/** Starts a process that commits without end and kills it; returns what it found and what it acknowledged. */
 async function commitUntilKilled(dir: string, afterMs: number): Promise<{ found: number; acknowledged: number }> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", "--quiet", WRITER, dir],
@@ -39,19 +39,19 @@ async function commitUntilKilled(dir: string, afterMs: number): Promise<{ found:
   }
   await child.status;
   await kill;
-  // The last line may be torn itself: a number is acknowledged once its line has ended.
+  // The last line may be incomplete: a number counts once its line is complete.
   const numbers = said.slice(0, said.lastIndexOf("\n") + 1).trim().split("\n").map(Number);
   return { found: numbers[0] ?? -1, acknowledged: numbers.at(-1) ?? -1 };
 }
 
 for (const lane of ["first", "second"]) {
-  Deno.test(`no commit that was acknowledged is lost to kill -9 at any moment, ${KILLS} times (${lane} half)`, async () => {
+  Deno.test(`no acknowledged commit is lost to kill -9 at any moment, ${KILLS} times (${lane} half)`, async () => {
     await using dir = new TempDir("lighthouse-kill-");
     let acknowledged = 0;
     for (let round = 0; round < KILLS; round++) {
       const seen = await commitUntilKilled(dir.path, systemRandom() * 20);
       assert.ok(seen.found >= acknowledged, `round ${round}: ${seen.found} was found, ${acknowledged} acknowledged`);
-      // One more may be on the disk: it was written, but the process did not live to say so.
+      // One more may be on disk: written, but not acknowledged before the kill.
       assert.ok(
         seen.found <= acknowledged + 1,
         `round ${round}: ${seen.found} was found, ${acknowledged} acknowledged`,
@@ -64,7 +64,7 @@ for (const lane of ["first", "second"]) {
   });
 }
 
-Deno.test("lighthouse store survives kill -9 with every commit that was acknowledged, over HTTP", async () => {
+Deno.test("lighthouse store survives kill -9 with every acknowledged commit, over HTTP", async () => {
   await using dir = new TempDir("lighthouse-kill-");
   const port = freePort();
   const url = `http://127.0.0.1:${port}`;
@@ -98,7 +98,7 @@ Deno.test("lighthouse store survives kill -9 with every commit that was acknowle
   }
 });
 
-Deno.test("a snapshot that is torn or changed anywhere is set aside and said, and the one before it is loaded", async () => {
+Deno.test("a truncated or modified snapshot is set aside and logged, and the previous one is loaded", async () => {
   await using store = await TestStore.start({}, { n: 1 });
   await store.commit([["PUT", "/n", 2]]);
   const newest = namesIn(store.dir.path).findLast((name) => name.endsWith(".json")) ?? "";
@@ -124,7 +124,7 @@ Deno.test("a snapshot that is torn or changed anywhere is set aside and said, an
   assert.equal(store.server.store.copy.version.sequence, 2);
 });
 
-Deno.test("a 1.0 snapshot is loaded: its document is taken, and its checksum made anew", async () => {
+Deno.test("a snapshot of store 0.1 is loaded with a new checksum", async () => {
   await using dir = new TempDir("lighthouse-store-");
   const old = {
     copy: { version: { sequence: 41, checksum: "0".repeat(32) }, data: { a: [1, null] } },
@@ -142,7 +142,7 @@ Deno.test("a data directory belongs to one process at a time", async () => {
   await assert.rejects(StoreServer.start({ ...AT_ONCE, dataDir: store.dir.path }), /another process/);
 });
 
-Deno.test("a disk that fails refuses the commit, changes nothing, and keeps lock and transaction for another try", async () => {
+Deno.test("a failing disk rejects the commit, changes nothing, and keeps lock and transaction for a retry", async () => {
   await using store = await TestStore.start({}, { n: 1 });
   await store.ask("PUT /lock", "me");
   await store.ask("PUT /update/me/n", 2);
@@ -159,7 +159,7 @@ Deno.test("a disk that fails refuses the commit, changes nothing, and keeps lock
 const US = 1_000_000;
 const DAY = 86_400 * US;
 
-Deno.test("retire() never takes the last good snapshot, however old", () => {
+Deno.test("retire() never removes the last valid snapshot, however old", () => {
   const names = [1, 2, 3].map((day) => formatSnapshotName(day * DAY));
   const options = { nowUs: 1_000 * DAY, limitUs: 990 * DAY };
   assert.deepEqual(retire(names, { ...options, good: names[2] ?? "" }), [names[1], names[0]]);
@@ -169,7 +169,7 @@ Deno.test("retire() never takes the last good snapshot, however old", () => {
 
 Deno.test("retire() keeps the newest twenty, then one an hour, then one a day", () => {
   const nowUs = 1_000 * DAY;
-  // One a minute, for three days.
+  // One per minute, for three days.
   const names = Array.from({ length: 3 * 24 * 60 }, (_, i) => formatSnapshotName(nowUs - i * 60 * US)).toReversed();
   const gone = new Set(retire(names, { good: names.at(-1) ?? "", nowUs, limitUs: nowUs - 7 * DAY }));
   const kept = names.filter((name) => !gone.has(name));
@@ -189,7 +189,7 @@ Deno.test("names of snapshots sort by time, to the microsecond, even when the cl
   }
 });
 
-Deno.test("what a crash left unfinished is removed at the next start", async () => {
+Deno.test("incomplete files of a crash are removed at the next start", async () => {
   await using dir = new TempDir("lighthouse-store-");
   await dir.write("20260101T000000.000001.json.tmp", "torn");
   using files = await DataDirectory.open(dir.path);

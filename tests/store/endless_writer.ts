@@ -1,6 +1,6 @@
 /**
- * Commits 1, 2, 3… without end, and says each number once it is acknowledged;
- * first the one it found: what `durability_test.ts` kills.
+ * Commits 1, 2, 3… without end, and prints each number once it is acknowledged,
+ * preceded by the one it found; `durability_test.ts` kills it.
  *
  * @module
  */
@@ -32,7 +32,7 @@ for (;;) {
   n++;
   store.acquire("writer", undefined);
   store.update("writer", ["n"], n, undefined);
-  // Enough for more than one page of the disk.
+  // More than one page of the disk.
   store.update("writer", [`key ${n % 50}`], "x".repeat(500), undefined);
   const outcome = await store.commit("writer", undefined);
   if (outcome instanceof Refusal) throw new Error(outcome.message);

@@ -11,7 +11,7 @@ const TOKENS = `
 `;
 const DOCUMENT = { services: { web: { n: 1 }, webs: "hidden", db: "hidden" }, secret: "hidden" };
 
-/** Says something to a store as it stands, and answers all that it says. */
+/** Sends raw bytes to a store; returns its whole answer. */
 async function say({ server }: TestStore, text: string): Promise<string> {
   using connection = await Deno.connect({ hostname: "127.0.0.1", port: server.address.port });
   const writing = (async () => {
@@ -26,7 +26,7 @@ async function say({ server }: TestStore, text: string): Promise<string> {
       said += decoder.decode(buffer.subarray(0, count), { stream: true });
     }
   } catch {
-    // Reset: what was said counts.
+    // On a reset, the bytes received so far count.
   }
   await writing;
   return said;
@@ -45,7 +45,7 @@ async function guarded(dir: TempDir): Promise<TestStore> {
   return store;
 }
 
-Deno.test("no spelling of a path leads a token beyond what it may read", async () => {
+Deno.test("no spelling of a path lets a token read beyond its rights", async () => {
   await using dir = new TempDir();
   await using store = await guarded(dir);
   const web = `Authorization: Bearer ${WEB}`;
@@ -99,7 +99,7 @@ Deno.test("no spelling of a path leads a token beyond what it may read", async (
   }
 });
 
-Deno.test("no spelling of a lease's keys leads a token beyond what it may write", async () => {
+Deno.test("no spelling of a lease's keys lets a token write beyond its rights", async () => {
   await using dir = new TempDir();
   await using store = await guarded(dir);
   const headers = { authorization: `Bearer ${WEB}` };
@@ -137,7 +137,7 @@ Deno.test("no spelling of a lease's keys leads a token beyond what it may write"
     ]
   ) {
     const status = await put(key);
-    // Two dots are a key like any other: below the prefix, it is the token's own.
+    // Two dots are an ordinary key: below the prefix, they are within the token's rights.
     assert.ok(
       /^\/?services\/web\//.test(key) ? [200, 201, 400, 403].includes(status) : [400, 403].includes(status),
       `${key} ${status}`,
@@ -154,7 +154,7 @@ Deno.test("no spelling of a lease's keys leads a token beyond what it may write"
   }
 });
 
-Deno.test("no form of Authorization but the right one gets in", async () => {
+Deno.test("only a correct Authorization header is accepted", async () => {
   await using dir = new TempDir();
   await using store = await guarded(dir);
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(ALL))).toHex();
@@ -186,7 +186,7 @@ Deno.test("no form of Authorization but the right one gets in", async () => {
   }
 });
 
-Deno.test("a store for this machine alone answers no other Host, and no page that a browser shows", async () => {
+Deno.test("a store on loopback answers no foreign Host, and no page of another origin", async () => {
   await using store = await TestStore.start({}, DOCUMENT);
   const { port } = store.server.address;
   const ask = (host: string, line = "GET /data") =>
@@ -211,7 +211,7 @@ Deno.test("a store for this machine alone answers no other Host, and no page tha
   assert.match(
     await ask("localhost", "GET http://evil.example/data"),
     /^HTTP\/1.1 421 /,
-    "the form for a proxy counts",
+    "the absolute form counts",
   );
   assert.match(await ask("localhost", "OPTIONS /data"), /^HTTP\/1.1 405 /, "no preflight is answered");
   const overridden = request("POST /data", "X-HTTP-Method-Override: DELETE", "Content-Length: 0");
@@ -223,14 +223,14 @@ Deno.test.each([
   { what: "a head of 1 MB", text: request("GET /data", `X: ${"x".repeat(1_000_000)}`) },
   { what: "a URL of 1 MB", text: request(`GET /data/${"x".repeat(1_000_000)}`) },
   { what: "2,000 fields", text: request("GET /data", ...Array.from({ length: 2_000 }, (_, i) => `X${i}: x`)) },
-])("a store refuses $what", async ({ text }) => {
+])("a store rejects $what", async ({ text }) => {
   await using store = await TestStore.start({}, DOCUMENT);
   const said = await say(store, text);
   assert.match(said, /^(?:HTTP\/1.1 431 |$)/, "it may be reset before it has read all");
   assert.equal((await store.ask("GET /data/secret")).status, 200);
 });
 
-Deno.test("a store with TLS lives on whatever it is sent instead of a handshake", async () => {
+Deno.test("a store with TLS survives anything sent instead of a handshake", async () => {
   await using dir = new TempDir();
   const { good, key, ca } = await makeCertificates(dir);
   for (const clientCa of [undefined, ca]) {

@@ -15,7 +15,7 @@ const read = async (store: TestStore, path: string) => {
   return status === 200 ? JSON.parse(text) : undefined;
 };
 
-Deno.test("a lease makes its keys and what holds them, and its end takes the keys alone", async () => {
+Deno.test("a lease creates its keys and their parents, and its end removes only the keys", async () => {
   await using store = await TestStore.start({}, {});
   const granted = await store.ask("PUT /lease/app01", WISH);
   assert.equal(granted.status, 201);
@@ -28,7 +28,7 @@ Deno.test("a lease makes its keys and what holds them, and its end takes the key
   assert.equal((await store.ask("GET /lease/app01")).status, 404);
 });
 
-Deno.test("a lease takes its ttl with a unit", async () => {
+Deno.test("a lease accepts a ttl with a unit", async () => {
   await using store = await TestStore.start({ clock: new FakeClock() }, {});
   const ttls = [];
   for (const ttl of ["1500ms", "2s", "5m", 10]) {
@@ -37,7 +37,7 @@ Deno.test("a lease takes its ttl with a unit", async () => {
   assert.deepEqual(ttls, [1.5, 2, 300, 10]);
 });
 
-Deno.test("a lease that is not renewed ends, and takes its keys with it; one that is renewed stays", async () => {
+Deno.test("a lease without renewal ends with its keys; a renewed one stays", async () => {
   const clock = new FakeClock();
   await using store = await TestStore.start({ clock }, {});
   await store.ask("PUT /lease/lost", WISH);
@@ -45,7 +45,7 @@ Deno.test("a lease that is not renewed ends, and takes its keys with it; one tha
   const { headers } = await store.ask("GET /version");
   for (let i = 0; i < 4; i++) {
     clock.advance(i % 2 === 0 ? 4_000 : 500);
-    // Both ways of renewing: as it is, and by asking for the same again.
+    // Both ways of renewing: without a body, and with the same body.
     const answer = i % 2 === 0
       ? await store.ask("PUT /lease/kept", "")
       : await store.ask("PUT /lease/kept", { ttl: 10, keys: { "/services/web/b": 1 } });
@@ -55,17 +55,17 @@ Deno.test("a lease that is not renewed ends, and takes its keys with it; one tha
   clock.advance(1_000);
   await eventually("the lease has ended", async () => await read(store, KEY) === undefined);
   assert.deepEqual(await read(store, "/services/web"), { b: 1 });
-  assert.equal((await store.ask("PUT /lease/lost", "")).status, 404, "it has to be asked for anew");
+  assert.equal((await store.ask("PUT /lease/lost", "")).status, 404, "it must be requested again");
 });
 
-Deno.test("a lease holds just the keys that it last asked for", async () => {
+Deno.test("a lease holds exactly the keys of its last request", async () => {
   await using store = await TestStore.start({}, {});
   await store.ask("PUT /lease/app01", { ttl: 10, keys: { "/a/x": 1, "/a/y": 2 } });
   assert.equal((await store.ask("PUT /lease/app01", { ttl: 10, keys: { "/a/y": 3, "/a/z": 4 } })).status, 201);
   assert.deepEqual(await read(store, "/a"), { y: 3, z: 4 });
 });
 
-Deno.test("a key that was taken away or changed by others comes back with the next renewal by its whole", async () => {
+Deno.test("a key that others removed or changed returns with the next full renewal", async () => {
   await using store = await TestStore.start({}, {});
   await store.ask("PUT /lease/app01", WISH);
   await store.commit([["DELETE", "/services"]]);
@@ -73,7 +73,7 @@ Deno.test("a key that was taken away or changed by others comes back with the ne
   assert.deepEqual(await read(store, KEY), NODE);
 });
 
-Deno.test("a key that another lease asks for moves to it, and does not vanish with the lease that had it", async () => {
+Deno.test("a key that another lease requests moves to it, and survives the end of its former lease", async () => {
   await using store = await TestStore.start({}, {});
   await store.ask("PUT /lease/before", WISH);
   assert.equal((await store.ask("PUT /lease/after", WISH)).status, 201);
@@ -81,19 +81,19 @@ Deno.test("a key that another lease asks for moves to it, and does not vanish wi
   assert.deepEqual(await read(store, KEY), NODE);
 });
 
-Deno.test("a key that yields stays with another lease that has it, and is taken if none has", async () => {
+Deno.test("a yielding key stays with another lease that has it, and is claimed if none has", async () => {
   await using store = await TestStore.start({}, {});
   const other = "/services/web/b";
   await store.ask("PUT /lease/before", WISH);
-  const wish = { ttl: 10, keys: { [KEY]: 1, [other]: 2 }, yields: [KEY, "services/web/b"] };
-  const answer = await store.ask("PUT /lease/after", wish);
+  const request = { ttl: 10, keys: { [KEY]: 1, [other]: 2 }, yields: [KEY, "services/web/b"] };
+  const answer = await store.ask("PUT /lease/after", request);
   assert.deepEqual([answer.status, JSON.parse(answer.text).keys], [201, [other]]);
   assert.deepEqual(await read(store, KEY), NODE);
   const { version } = store.server.store.copy;
-  assert.equal((await store.ask("PUT /lease/after", wish)).status, 200, "it is merely renewed");
+  assert.equal((await store.ask("PUT /lease/after", request)).status, 200, "it is merely renewed");
   assert.deepEqual(store.server.store.copy.version, version);
   await store.ask("DELETE /lease/before");
-  assert.equal((await store.ask("PUT /lease/after", wish)).status, 201);
+  assert.equal((await store.ask("PUT /lease/after", request)).status, 201);
   assert.deepEqual(await read(store, KEY), 1);
 });
 
@@ -109,10 +109,10 @@ Deno.test("leases survive a restart with their full time", async () => {
   await eventually("the lease has ended", async () => await read(store, KEY) === undefined);
 });
 
-Deno.test("a store that was away, as a suspended machine is, gives each lease its time anew", async () => {
+Deno.test("a store that was suspended gives each lease its full time again", async () => {
   const clock = new FakeClock();
   let isLate = false;
-  // Timers that come an hour late, as they do when the process was stopped.
+  // Timers that fire an hour late, as after a suspend.
   const late = {
     now: () => clock.now() + (isLate ? 3_600_000 : 0),
     after: (ms: number, callback: () => void) => clock.after(ms, callback),
@@ -127,7 +127,7 @@ Deno.test("a store that was away, as a suspended machine is, gives each lease it
   await eventually("the lease has ended", async () => await read(store, KEY) === undefined);
 });
 
-Deno.test("leases disturb a transaction only where it changes something itself", async () => {
+Deno.test("leases conflict with a transaction only where both change the same place", async () => {
   await using store = await TestStore.start({}, { services: {} });
   await store.ask("PUT /lock", "me");
   await store.ask("PUT /update/me/other", 1);
@@ -141,7 +141,7 @@ Deno.test("leases disturb a transaction only where it changes something itself",
   assert.equal((await store.ask("PUT /lock/me")).status, 409);
 });
 
-Deno.test("hundreds of leases at a time are written together", async () => {
+Deno.test("hundreds of simultaneous leases are written together", async () => {
   await using store = await TestStore.start({}, {});
   const before = store.server.store.copy.version.sequence;
   const answers = await Promise.all(
@@ -173,7 +173,7 @@ Deno.test.each([
   { body: { ttl: 10, keys: { "/null/x": 1 } }, why: "null holds nothing", status: 409 },
   { body: { ttl: 10, keys: { "/theirs/x/y": 1 } }, why: "it is within another's key", status: 409 },
   { body: { ttl: 10, keys: { "/theirs": 1 } }, why: "another's key is within it", status: 409 },
-])("a lease is refused if $why", async ({ body, status = 400 }) => {
+])("a lease is rejected if $why", async ({ body, status = 400 }) => {
   const document = { list: [1], leaf: 1, null: null };
   await using store = await TestStore.start({}, document);
   await store.ask("PUT /lease/other", { ttl: 10, keys: { "/theirs/x": { y: 0 } } });
@@ -182,7 +182,7 @@ Deno.test.each([
   assert.equal((await store.ask("GET /data")).text, before);
 });
 
-Deno.test("grant() and end() keep every key with exactly one lease, and the document in step", () => {
+Deno.test("grant() and end() keep every key with exactly one lease, and the document in sync", () => {
   const key = fc.constantFrom("/a", "/b", "/c/d", "/c/e");
   const act = fc.record({
     name: fc.constantFrom("l1", "l2", "l3"),
@@ -196,8 +196,8 @@ Deno.test("grant() and end() keep every key with exactly one lease, and the docu
         for (const [at, { owner }] of model) if (owner === name && keys?.[at] === undefined) model.delete(at);
         if (keys === null) state = end(state, name);
         else {
-          const wished = new Map(Object.entries(keys).map(([at, value]) => [at, treeOf(value, 9)]));
-          const change = grant(state, { name, ttlMs: 1_000, keys: wished });
+          const requested = new Map(Object.entries(keys).map(([at, value]) => [at, treeOf(value, 9)]));
+          const change = grant(state, { name, ttlMs: 1_000, keys: requested });
           assert.ok(typeof change !== "string", String(change));
           state = change;
           for (const [at, value] of Object.entries(keys)) model.set(at, { owner: name, value });

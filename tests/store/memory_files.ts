@@ -1,12 +1,12 @@
 import type { SnapshotFiles } from "../../src/store/snapshot_files.ts";
 
-/** Snapshots in memory: as quick as it gets, and it fails when told to. */
+/** Snapshots in memory: fast, and with failures on demand. */
 export class MemoryFiles implements SnapshotFiles {
-  /** What is there, by name. */
+  /** The snapshots by name. */
   readonly contents: Map<string, Uint8Array<ArrayBuffer>> = new Map();
   /** Whether the next write fails. */
   fails = false;
-  /** Is waited for in the midst of each write. */
+  /** Awaited in the middle of each write. */
   during: () => Promise<void> = () => Promise.resolve();
 
   names(): Promise<readonly string[]> {

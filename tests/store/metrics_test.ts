@@ -3,7 +3,7 @@ import { eventually } from "../support/eventually.ts";
 import { readSamples } from "../support/metric_samples.ts";
 import { TestStore } from "./stage.ts";
 
-/** The samples of a store, by all that stands before the value. */
+/** The samples of a store, by name and labels. */
 async function samplesOf(store: TestStore): Promise<Readonly<Record<string, number>>> {
   const { status, text, headers } = await store.ask("GET /metrics");
   assert.equal(status, 200);
@@ -13,7 +13,7 @@ async function samplesOf(store: TestStore): Promise<Readonly<Record<string, numb
   );
 }
 
-Deno.test("GET /metrics counts what a store has done, and says what it is", async () => {
+Deno.test("GET /metrics exposes the counters and the gauges of a store", async () => {
   await using store = await TestStore.start({}, { n: 0 });
   await store.ask("GET /data/n");
   await store.ask("GET /data/n");
@@ -56,7 +56,7 @@ Deno.test("GET /metrics counts what a store has done, and says what it is", asyn
   await waiting;
 });
 
-Deno.test("GET /metrics says what the process is, and speaks OpenMetrics to who asks for it", async () => {
+Deno.test("GET /metrics exposes process metrics, and OpenMetrics on request", async () => {
   await using store = await TestStore.start();
   const samples = readSamples((await store.ask("GET /metrics")).text);
   assert.equal(samples['lighthouse_build_info{version="2.0.0",role="store"}'], 1);

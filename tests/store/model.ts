@@ -1,14 +1,14 @@
-/** What a store should do, in the plainest way: whole documents are cloned for each change. */
+/** A reference model of a store: each change clones the whole document. */
 type Value = null | boolean | number | string | Value[] | Map<string, Value>;
 
-/** Reads JSON into the model's values. */
+/** Parses JSON into the model's values. */
 export function valueOf(json: unknown): Value {
   if (Array.isArray(json)) return json.map(valueOf);
   if (typeof json !== "object" || json === null) return json as Value;
   return new Map(Object.entries(json).map(([key, value]) => [key, valueOf(value)]));
 }
 
-/** Writes a value in one way only: objects as lists of entries, in order. */
+/** Encodes a value uniquely: objects as sorted lists of entries. */
 export function plain(value: Value): unknown {
   if (Array.isArray(value)) return value.map(plain);
   if (!(value instanceof Map)) return value;
@@ -92,7 +92,7 @@ export class Model {
     return barred ?? "ok";
   }
 
-  /** With leases in between, what they changed is brought over: it touches nothing that the transaction does. */
+  /** Changes of leases in between are rebased: they touch nothing that the transaction does. */
   commit(code: string): string {
     const barred = this.#barred(code);
     if (barred !== undefined || this.lock === undefined) return barred ?? "";
@@ -100,7 +100,7 @@ export class Model {
     if (!same(staged, this.data)) {
       const touches = (a: string[], b: string[]) => a.every((s, i) => i >= b.length || s === b[i]);
       if (lost || writes.some(({ path }) => disturbed.some((d) => touches(path, d)))) return "Concurrent Update";
-      // What leases have made in between stays, and the transaction's own changes are made once more.
+      // Changes of leases in between stay, and the transaction's own changes are applied again.
       let merged: Value | undefined = structuredClone(this.data);
       for (const { path, wanted } of writes) {
         merged = wanted === undefined
@@ -125,7 +125,7 @@ export class Model {
     if (this.lock !== undefined) this.lock.lost = true;
   }
 
-  /** Gives the one lease its keys, which are all below `leased`. */
+  /** Sets the keys of the one lease, all of them below `leased`. */
   lease(keys: Readonly<Record<string, unknown>>): string {
     const wanted = new Map(Object.entries(keys).map(([key, json]) => [key, valueOf(json)]));
     const isThere = (key: string, value: Value) => {

@@ -19,7 +19,7 @@ const value = fc.oneof(
   fc.dictionary(segment, fc.oneof(fc.integer(), fc.array(fc.integer(), { maxLength: 3 }), fc.constant({})), {
     maxKeys: 4,
   }),
-  // As it comes over the wire: there is no negative zero.
+  // As over the wire: there is no negative zero.
 ).map((json): unknown => JSON.parse(JSON.stringify(json)));
 const leasedKeys = fc.dictionary(fc.constantFrom("k0", "k1", "k2"), fc.integer({ max: 3 }), { maxKeys: 3 });
 
@@ -52,7 +52,7 @@ async function open(files: MemoryFiles, clock: FakeClock): Promise<Store> {
   });
 }
 
-/** Runs one command on both; they must answer alike. */
+/** Runs one command on both and compares the answers. */
 async function step(
   given: typeof command extends fc.Arbitrary<infer T> ? T : never,
   { store, model, files, clock }: { store: Store; model: Model; files: MemoryFiles; clock: FakeClock },
@@ -106,7 +106,7 @@ async function step(
   }
 }
 
-Deno.test("a store does what a plain model of it does, for any course of requests, failures of the disk and crashes", async () => {
+Deno.test("a store behaves like its reference model, for any sequence of requests, disk failures and crashes", async () => {
   const commits = { done: 0 };
   await fc.assert(
     fc.asyncProperty(fc.array(command, { minLength: 5, maxLength: 40 }), async (commands) => {
@@ -117,7 +117,7 @@ Deno.test("a store does what a plain model of it does, for any course of request
       try {
         for (const given of commands) {
           if (given.do === "crash") {
-            // Nothing is told to it: what is on the disk is all there is.
+            // Without a shutdown: only what is on disk is left.
             const abandoned = store;
             store = await open(files, clock);
             model.lock = undefined;
@@ -145,9 +145,9 @@ Deno.test("a store does what a plain model of it does, for any course of request
   assert.ok(commits.done > 2_000, `${commits.done} commits were made`);
 });
 
-Deno.test("two writers that race over thousands of commits lose nothing that was acknowledged", async () => {
+Deno.test("two racing writers lose no acknowledged commit in thousands", async () => {
   const files = new MemoryFiles();
-  // A write takes a turn of the loop, so that requests come in its midst.
+  // A write takes a turn of the event loop, so that requests arrive during it.
   files.during = () => new Promise((resolve) => setTimeout(resolve, 0));
   const clock = new FakeClock();
   await using store = await open(files, clock);
@@ -155,11 +155,11 @@ Deno.test("two writers that race over thousands of commits lose nothing that was
   store.update("first", ["count"], 0, undefined);
   await store.commit("first", undefined);
   const COMMITS = 1_000;
-  const refused = { locked: 0 };
+  const rejected = { locked: 0 };
   const writer = async (name: string) => {
     for (let done = 0; done < COMMITS;) {
       if (store.acquire(name, undefined) !== undefined) {
-        refused.locked++;
+        rejected.locked++;
         await new Promise((resolve) => setTimeout(resolve, 0));
         continue;
       }
@@ -187,11 +187,11 @@ Deno.test("two writers that race over thousands of commits lose nothing that was
   await Promise.all([writer("left"), writer("right"), reader]);
   assert.equal(treeAt(store.copy.data, ["count"]), 2 * COMMITS);
   assert.equal(store.copy.version.sequence, 2 * COMMITS + 1);
-  assert.ok(refused.locked > 0, "they did meet");
+  assert.ok(rejected.locked > 0, "they did meet");
 });
 
 Deno.test.each([{ fails: false }, { fails: true }])(
-  "a lock that expires while its commit is being written is given to nobody before that has ended (disk fails: $fails)",
+  "a lock that expires during its commit is free only after the commit (disk fails: $fails)",
   async ({ fails }) => {
     const files = new MemoryFiles();
     const clock = new FakeClock();
@@ -224,7 +224,7 @@ Deno.test.each([{ fails: false }, { fails: true }])(
   },
 );
 
-/** A store with tokens, on a clock that a test moves. */
+/** A store with tokens, on a fake clock. */
 async function openLeased(clock: FakeClock) {
   const store = await open(new MemoryFiles(), clock);
   let n = 0;
@@ -236,7 +236,7 @@ async function openLeased(clock: FakeClock) {
   return { store, churn };
 }
 
-Deno.test("a lock that has expired is forgotten with all that was kept for it, though nobody asks for it", async () => {
+Deno.test("an expired lock is dropped with its bookkeeping, without a request", async () => {
   const clock = new FakeClock();
   const { store: opened, churn } = await openLeased(clock);
   await using store = opened;
@@ -248,7 +248,7 @@ Deno.test("a lock that has expired is forgotten with all that was kept for it, t
   assert.deepEqual([store.disturbed, store.lock], [[], undefined]);
 });
 
-Deno.test("a token whose time with the lock is used up leaves it to others for a while", async () => {
+Deno.test("a token that used up its time with the lock has to wait", async () => {
   const clock = new FakeClock();
   const { store: opened } = await openLeased(clock);
   await using store = opened;
@@ -265,7 +265,7 @@ Deno.test("a token whose time with the lock is used up leaves it to others for a
   assert.equal(store.acquire("me", "web"), undefined);
 });
 
-Deno.test("a lock that is broken is free, and not for its holder at once", async () => {
+Deno.test("a broken lock is free at once for others, later for its holder", async () => {
   const clock = new FakeClock();
   const { store: opened } = await openLeased(clock);
   await using store = opened;

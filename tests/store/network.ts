@@ -7,7 +7,7 @@ async function run(...args: readonly string[]): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
-/** Hosts with a network of their own: a namespace each, all plugged into one switch. Takes root. */
+/** Hosts with networks of their own: a network namespace each, on one bridge. Needs root. */
 export class Network implements AsyncDisposable {
   readonly #id: string;
   readonly #hosts: readonly number[];
@@ -42,18 +42,18 @@ export class Network implements AsyncDisposable {
     return `10.99.0.${host}`;
   }
 
-  /** What has to stand before a command line, so that it runs on a host. */
+  /** Prefix of a command line that runs on a host. */
   on(host: number): readonly string[] {
     return ["ip", "netns", "exec", this.#name(host)];
   }
 
-  /** Runs curl on a host, of which it asks the store there; answers what it printed. */
+  /** Runs curl on a host against the store there; returns the output. */
   async ask(host: number, path: string, body?: string): Promise<string> {
     const put = body === undefined ? [] : ["-X", "PUT", "--data-binary", body];
     return await run(...this.on(host), "curl", "-s", "--max-time", "10", ...put, `${this.address(host)}:8001${path}`);
   }
 
-  /** Pulls a host's plug, or puts it back. */
+  /** Disconnects a host, or connects it again. */
   async plug(host: number, state: "up" | "down"): Promise<void> {
     await run("ip", "-n", `${this.#id}-hub`, "link", "set", `port${host}`, state);
   }

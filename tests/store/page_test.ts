@@ -6,7 +6,7 @@ import { TestStore } from "./stage.ts";
 
 Deno.test.beforeAll(() => setUp(["chromium"]));
 
-/** What a browser makes of a page: its elements when all has run, and what it has to say. */
+/** A page in a browser: its final DOM, and the browser's log. */
 async function browse(url: string): Promise<{ readonly dom: string; readonly said: string }> {
   await using profile = new TempDir("lighthouse-browser-");
   const { stdout, stderr, success } = await new Deno.Command("chromium", {
@@ -24,7 +24,7 @@ async function browse(url: string): Promise<{ readonly dom: string; readonly sai
   return { dom: dom ?? "", said: said ?? "" };
 }
 
-/** What would tell of itself if it ran, in all the ways that text gets into a page. */
+/** Markup that would reveal itself if it ran, for every way that a string gets into a page. */
 const HOSTILE = [
   `<img src=x onerror="document.title='owned'">`,
   `</title></style><script>document.title='owned'</script>`,
@@ -43,17 +43,17 @@ Deno.test("the page shows the document, the version, the lock, leases and the cl
   const text = dom.replace(/<[^>]*>/g, "").replaceAll("&quot;", '"');
   const { version } = store.server.store.copy;
   const shown = [`2-${version.checksum}`, "held by somebody", "port: 8080", 'hosts [ ] 20: "a"1: "b"', "none: null"];
-  for (const each of [...shown, "up: true", "app01", "60 s/services/web/node", "127.0.0.1:9out of reach"]) {
+  for (const each of [...shown, "up: true", "app01", "60 s/services/web/node", "127.0.0.1:9unreachable"]) {
     assert.ok(text.includes(each), `${each}: ${text}`);
   }
   assert.ok(!said.includes("Content Security Policy"), said);
   const below = await browse(`${store.url}/?path=%2Fservices%2Fweb%2Fhosts`);
   assert.match(below.dom, /"b"/);
   assert.ok(!below.dom.includes("8080"));
-  assert.match((await browse(`${store.url}/?path=%2Fnothing`)).dom, /nothing is there/);
+  assert.match((await browse(`${store.url}/?path=%2Fnothing`)).dom, /no value/);
 });
 
-Deno.test("the page runs nothing that was stored, whatever it is called", async () => {
+Deno.test("the page runs no stored markup, under any name", async () => {
   const document = Object.fromEntries(HOSTILE.map((text) => [text, { [text]: [text] }]));
   await using store = await TestStore.start({}, document);
   const name = encodeURIComponent(HOSTILE[1] ?? "");
@@ -69,7 +69,7 @@ Deno.test("the page runs nothing that was stored, whatever it is called", async 
   }
 });
 
-Deno.test("the page forbids the browser all that it does not need, and is one of a bounded size", async () => {
+Deno.test("the page has a strict content security policy, and a bounded size", async () => {
   const many = Object.fromEntries(Array.from({ length: 12_000 }, (_, i) => [`key${i}`, "x".repeat(1_200)]));
   await using store = await TestStore.start({}, many);
   const { text, headers, status } = await store.ask("GET /", undefined, { accept: "text/html,*/*;q=0.8" });
@@ -79,7 +79,7 @@ Deno.test("the page forbids the browser all that it does not need, and is one of
   assert.equal(headers.get("x-content-type-options"), "nosniff");
   assert.ok(text.length < 3_000_000);
   assert.match(text, /10001 more/);
-  assert.ok(!/<script|https?:\/\//.test(text), "nothing runs, and nothing comes from elsewhere");
+  assert.ok(!/<script|https?:\/\//.test(text), "no scripts, no external resources");
 });
 
 Deno.test("GET / is JSON for a program", async () => {
@@ -90,7 +90,7 @@ Deno.test("GET / is JSON for a program", async () => {
   }
 });
 
-Deno.test("the page shows what a token may read, which a browser sends as a password", async () => {
+Deno.test("the page shows what the token in the password may read", async () => {
   await using dir = new TempDir();
   const token = "web-rights-0123456789";
   const tokensFile = await dir.write("tokens.yaml", `- {name: web, token: ${token}, write: [/web]}\n`);
@@ -101,13 +101,16 @@ Deno.test("the page shows what a token may read, which a browser sends as a pass
     201,
   );
   const html = { accept: "text/html" };
-  const refused = await store.ask("GET /", undefined, html);
-  assert.deepEqual([refused.status, refused.headers.get("www-authenticate")], [401, 'Basic realm="token as password"']);
+  const rejected = await store.ask("GET /", undefined, html);
+  assert.deepEqual([rejected.status, rejected.headers.get("www-authenticate")], [
+    401,
+    'Basic realm="token as password"',
+  ]);
   assert.equal((await store.ask("GET /")).headers.get("www-authenticate"), "Bearer");
   const basic = { ...html, authorization: `Basic ${btoa(`anyone:${token}`)}` };
   const whole = await store.ask("GET /", undefined, basic);
   assert.equal(whole.status, 200);
-  assert.match(whole.text, /it is not granted to read this/);
+  assert.match(whole.text, /permission denied/);
   assert.match((await store.ask("GET /?path=/web", undefined, basic)).text, /&#34;seen&#34;/);
   for (const wrong of ["Basic !", `Basic ${btoa("x:y")}`, `Basic ${btoa("x")}`]) {
     assert.equal((await store.ask("GET /", undefined, { authorization: wrong })).status, 401);

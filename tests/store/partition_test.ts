@@ -10,7 +10,7 @@ async function commit(network: Network, host: number, path: string, value: strin
   assert.equal(await network.ask(host, "/lock/test", ""), "Released");
 }
 
-Deno.test("three processes that a network splits serve on, heal to the newest version, and keep what lost", async () => {
+Deno.test("three partitioned processes keep serving, converge on the newest version, and keep the lost one", async () => {
   await using dir = new TempDir("lighthouse-partition-");
   await using network = await Network.of(3);
   await using stores = new AsyncDisposableStack();

@@ -3,7 +3,7 @@ import { assertKnown, ProcessLog, readEvents } from "../support/logged_events.ts
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
-/** What `deno` is told by the task `store`, and the program: the tests run what users run. */
+/** The flags of the task `store`, and the program: the tests run what users run. */
 const ARGS: readonly string[] = config.tasks.store.command.split(" ").slice(1);
 
 /** A real `lighthouse store` process. */
@@ -32,21 +32,20 @@ export class StoreProcess extends ProcessLog implements AsyncDisposable {
     })();
   }
 
-  /** Its process. */
   get pid(): number {
     return this.#child.pid;
   }
 
-  /** Sends it a signal, unless it has ended. */
+  /** Sends a signal, unless the process has ended. */
   kill(signal: Deno.Signal): void {
     try {
       this.#child.kill(signal);
     } catch {
-      // It has ended by itself.
+      // Already ended.
     }
   }
 
-  /** Waits for its end; answers its exit code. */
+  /** Waits for the end; returns the exit code. */
   async ended(): Promise<number> {
     const { code } = await this.#child.status;
     await this.#read;

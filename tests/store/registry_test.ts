@@ -16,10 +16,10 @@ import { Network } from "./network.ts";
 import { StoreProcess } from "./process.ts";
 import { TestStore } from "./stage.ts";
 
-/** A session with everything it says. */
+/** A session and everything it reports. */
 type TestSession = LighthouseSession & { readonly context: RecordingContext };
 
-/** Opens a session at stores, or at what stands before them; its leases are short. */
+/** Opens a session at stores, or at proxies before them, with short leases. */
 async function open(
   hosts: readonly (TestStore | TcpProxy | string)[],
   config: Partial<LighthouseConfig> = {},
@@ -32,9 +32,9 @@ async function open(
   return Object.assign(await LighthouseSession.open(options, context), { context });
 }
 
-/** A process that registers a node, if it has a port, and follows the cluster. */
+/** A process that registers a node, if it has a port, and watches the cluster. */
 class Client implements AsyncDisposable {
-  /** The ports of each snapshot that it saw. */
+  /** The ports of each snapshot. */
   readonly seen: string[] = [];
   readonly #child: Deno.ChildProcess;
   readonly #read: Promise<void>;
@@ -63,7 +63,7 @@ class Client implements AsyncDisposable {
     })();
   }
 
-  /** Waits until the last snapshot has just these ports. */
+  /** Waits until the last snapshot has exactly these ports. */
   async has(...ports: readonly number[]): Promise<void> {
     await eventually(`${ports} are seen`, () => {
       assert.equal(this.seen.at(-1), ports.join(","));
@@ -79,14 +79,14 @@ class Client implements AsyncDisposable {
     try {
       this.kill("SIGKILL");
     } catch {
-      // It was killed before.
+      // Already killed.
     }
     await this.#child.status;
     await this.#read;
   }
 }
 
-Deno.test("lighthouse: a node that is registered is seen, changed and gone with its session", async () => {
+Deno.test("lighthouse: a registered node appears, changes, and ends with its session", async () => {
   await using store = await TestStore.start();
   await using reader = await open([store]);
   await using follower = new GuardedFollower(reader, "web");
@@ -107,7 +107,7 @@ Deno.test("lighthouse: a node that is registered is seen, changed and gone with 
   await assert.rejects(writer.register("web", up(testNode(1)), soon()), /the session is closed/);
 });
 
-Deno.test("lighthouse: the node of a process that is killed goes with its lease, and of one that is stopped comes back", async () => {
+Deno.test("lighthouse: the node of a killed process ends with its lease, and of a suspended one returns", async () => {
   await using store = await TestStore.start();
   await using reader = await open([store]);
   await using follower = new GuardedFollower(reader, "web");
@@ -123,7 +123,7 @@ Deno.test("lighthouse: the node of a process that is killed goes with its lease,
   await follower.has(2);
 });
 
-Deno.test("lighthouse: a node that another session has registered stays with it, whoever renews", async () => {
+Deno.test("lighthouse: a node that another session registered stays with it, whoever renews", async () => {
   await using store = await TestStore.start();
   await using before = await open([store], { ttlMs: 1_000 });
   await using after = await open([store]);
@@ -138,7 +138,7 @@ Deno.test("lighthouse: a node that another session has registered stays with it,
   assert.deepEqual(leases, [["/services/web/web.test%3A1"], ["/services/web/web.test%3A2"]]);
 });
 
-Deno.test("lighthouse: what somebody deletes or changes by hand is as it was after the next renewal", async () => {
+Deno.test("lighthouse: manual changes are reverted by the next renewal", async () => {
   await using store = await TestStore.start();
   await using session = await open([store], { ttlMs: 1_000 });
   await session.register("web", up(testNode(1)), soon());
@@ -154,7 +154,7 @@ Deno.test("lighthouse: what somebody deletes or changes by hand is as it was aft
   assert.deepEqual(follower.counts, [1], "it never left");
 });
 
-Deno.test("lighthouse: a cluster that is watched again is told whole, at once, also if it is empty by now", async () => {
+Deno.test("lighthouse: a new watch reports the whole cluster at once, also if it is empty", async () => {
   await using store = await TestStore.start();
   await using session = await open([store], { ttlMs: 60_000 });
   await session.register("web", up(testNode(1)), soon());
@@ -165,7 +165,7 @@ Deno.test("lighthouse: a cluster that is watched again is told whole, at once, a
   }
 });
 
-Deno.test("lighthouse: a thousand nodes are registered at once, and read whole", async () => {
+Deno.test("lighthouse: a thousand nodes are registered and read at once", async () => {
   await using store = await TestStore.start();
   await using session = await open([store], { ttlMs: 30_000 });
   const ports = Array.from({ length: 1_000 }, (_, i) => 1_000 + i);
@@ -178,14 +178,14 @@ Deno.test("lighthouse: a thousand nodes are registered at once, and read whole",
   assert.deepEqual(follower.counts, [1_000]);
 });
 
-/** A store that answers one request after the other, each after a while; what waits for a change waits for good. */
+/** A store that answers one request at a time, with a delay; long polls wait for ever. */
 class SlowStore implements AsyncDisposable {
-  /** How many requests it has to answer now, and what that was at most since it was last set. */
+  /** Number of pending requests, and its maximum since the last reset. */
   asked = 0;
   askedMax = 0;
-  /** How many requests it has ever had to answer. */
+  /** Number of requests so far. */
   askedEver = 0;
-  /** How many wait for a change. */
+  /** Number of waiting long polls. */
   waiting = 0;
   #last: Promise<void> = Promise.resolve();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
@@ -219,11 +219,11 @@ class SlowStore implements AsyncDisposable {
   }
 }
 
-Deno.test("lighthouse: clusters that a store needs far longer to read than it may be silent are all read, in turn", async () => {
+Deno.test("lighthouse: all clusters are read in turn from a store slower than its timeout", async () => {
   const CLUSTERS = 200, AT_ONCE_MAX = 70;
   await using store = new SlowStore(5);
   await using proxy = TcpProxy.start(store.port);
-  // The store may be silent for a second, and takes longer to answer for all.
+  // The timeout is a second; reading all clusters takes longer.
   await using session = await open([proxy], { ttlMs: 3_000 });
   const seen = new Set<number>();
   const stop = new AbortController();
@@ -242,7 +242,7 @@ Deno.test("lighthouse: clusters that a store needs far longer to read than it ma
   await Promise.all(watching);
 });
 
-Deno.test("lighthouse: a cluster that does not exist is waited for; one that is empty exists", async () => {
+Deno.test("lighthouse: a missing cluster is awaited; an empty one exists", async () => {
   await using store = await TestStore.start({}, { services: { empty: {} } });
   await using session = await open([store]);
   await using follower = new GuardedFollower(session, "web");
@@ -254,7 +254,7 @@ Deno.test("lighthouse: a cluster that does not exist is waited for; one that is 
   await empty.has();
 });
 
-Deno.test("lighthouse: a path that is removed removes nobody, and is followed when it comes again", async () => {
+Deno.test("lighthouse: a removed path removes no members, and is watched when it returns", async () => {
   await using store = await TestStore.start();
   await using reader = await open([store]);
   await using follower = new GuardedFollower(reader, "web");
@@ -274,7 +274,7 @@ Deno.test("lighthouse: a path that is removed removes nobody, and is followed wh
   assert.ok(follower.snapshots.slice(1).every(({ nodes }) => nodes.length >= 2));
 });
 
-Deno.test("lighthouse: rubbish is left out with one line each, and the others are served", async () => {
+Deno.test("lighthouse: invalid nodes are skipped with one log line each, and valid ones are served", async () => {
   const web = {
     "web.test:1": testNode(1),
     empty: {},
@@ -291,7 +291,7 @@ Deno.test("lighthouse: rubbish is left out with one line each, and the others ar
   assert.equal(complaints.length, 5, complaints.join("\n"));
 });
 
-Deno.test("lighthouse: a value that is no cluster fails each watch, and is never taken for its members", async () => {
+Deno.test("lighthouse: a value that is not an object fails the watch, and is never read as members", async () => {
   await using store = await TestStore.start({}, { services: { web: ["no cluster"] } });
   await using session = await open([store]);
   const first = async () => (await session.watch("web", soon()).next()).value;
@@ -302,7 +302,7 @@ Deno.test("lighthouse: a value that is no cluster fails each watch, and is never
   for (let watch = 1; watch <= 2; watch++) await assert.rejects(first, /must be an object of nodes/);
 });
 
-Deno.test("lighthouse: a change that is given up before it is sent fails at once", async () => {
+Deno.test("lighthouse: a change aborted before it is sent fails at once", async () => {
   const instances = { ask: () => Promise.reject(new Error("Nothing is to be sent")) } as unknown as Instances;
   const { log } = new RecordingContext();
   const lease = new OwnLease({ name: "test", ttlMs: 2_000, instances, log, signal: soon() });
@@ -311,7 +311,7 @@ Deno.test("lighthouse: a change that is given up before it is sent fails at once
   await assert.rejects(abortable(set, late), /given up/);
 });
 
-Deno.test("lighthouse: a store that is killed and started again loses nothing, and nobody leaves", async () => {
+Deno.test("lighthouse: a killed and restarted store loses no member", async () => {
   await using dir = new TempDir("lighthouse-store-");
   const address = `127.0.0.1:${freePort()}`;
   const flags = ["--data.d", dir.path, "--bootstrap", "--bind", address];
@@ -334,7 +334,7 @@ Deno.test("lighthouse: a store that is killed and started again loses nothing, a
   assert.deepEqual(follower.snapshots.slice(1).filter(({ nodes }) => nodes.length < 2), []);
 });
 
-Deno.test("lighthouse: a store that begins anew with nothing empties no cluster; who does not come again goes", async () => {
+Deno.test("lighthouse: a wiped store empties no cluster; only members that do not re-register are removed", async () => {
   const port = freePort();
   const bind = { host: "127.0.0.1", port };
   const before = await TestStore.start({ bind });
@@ -370,7 +370,7 @@ async function pair(stack: AsyncDisposableStack): Promise<readonly [TcpProxy, Tc
 }
 
 Deno.test.each([{ how: "refuse" }, { how: "pause" }] as const)(
-  "lighthouse: an instance that is out of reach ($how) is left for the next one, and returned to",
+  "lighthouse: an unreachable instance ($how) is replaced by the next one, and used again later",
   async ({ how }) => {
     await using stack = new AsyncDisposableStack();
     const [one, two, , second] = await pair(stack);
@@ -386,7 +386,7 @@ Deno.test.each([{ how: "refuse" }, { how: "pause" }] as const)(
     assert.match(session.context.lines.join("\n"), new RegExp(`info Asking 127.0.0.1:${two.port} from now on: .*`));
     one.resume();
     await eventually(
-      "it is returned to",
+      "used again",
       () => session.context.lines.at(-1) === `info Asking 127.0.0.1:${one.port} from now on: it is preferred`,
     );
     await session.deregister("web", up(testNode(1)), soon());
@@ -395,7 +395,7 @@ Deno.test.each([{ how: "refuse" }, { how: "pause" }] as const)(
   },
 );
 
-Deno.test("lighthouse: a token for one cluster alone fails over and returns as others do", async () => {
+Deno.test("lighthouse: a token for one cluster fails over and back", async () => {
   await using dir = new TempDir();
   const token = "web-rights-0123456789";
   const tokensFile = await dir.write("tokens.yaml", `- {name: web, token: ${token}, write: [/services/web]}\n`);
@@ -410,7 +410,7 @@ Deno.test("lighthouse: a token for one cluster alone fails over and returns as o
   await eventually("it is returned to", () => session.context.lines.at(-1)?.endsWith("it is preferred"));
 });
 
-Deno.test("lighthouse: an instance that may not serve yet is passed by", async () => {
+Deno.test("lighthouse: an instance that may not serve yet is skipped", async () => {
   await using waits = await TestStore.start({ loadLimit: { fromNowMs: -1 } });
   await using store = await TestStore.start();
   await using session = await open([waits, store]);
@@ -419,7 +419,7 @@ Deno.test("lighthouse: an instance that may not serve yet is passed by", async (
   assert.match(session.context.lines.join("\n"), /answered 503/);
 });
 
-Deno.test("lighthouse: an instance that is behind takes nobody away", async () => {
+Deno.test("lighthouse: an instance that lags removes no member", async () => {
   await using ahead = await TestStore.start();
   await using behind = await TestStore.start({}, { services: { web: {} } });
   await using proxy = TcpProxy.start(ahead.server.address.port);
@@ -437,7 +437,7 @@ Deno.test("lighthouse: an instance that is behind takes nobody away", async () =
   assert.deepEqual(follower.counts, [1, 2]);
 });
 
-Deno.test("lighthouse: a token that may not is refused, with the reason and without the token; the others go on", async () => {
+Deno.test("lighthouse: a token without rights is rejected with a reason that hides the token; others continue", async () => {
   await using dir = new TempDir();
   const token = "web-rights-0123456789";
   const tokensFile = await dir.write("tokens.yaml", `- {name: web, token: ${token}, write: [/services/web]}\n`);
@@ -455,13 +455,13 @@ Deno.test("lighthouse: a token that may not is refused, with the reason and with
   );
   await using unknown = await open([store], { token: "no-such-token-0123456" });
   await using follower = new GuardedFollower(unknown, "web");
-  await eventually("it is refused", () => follower.error !== undefined);
+  await eventually("rejected", () => follower.error !== undefined);
   assert.match(String(follower.error), /it answered 401 Unauthorized/);
   const said = [...session.context.lines, ...unknown.context.lines, String(follower.error), String(barred.reason)];
   assert.ok(said.every((line) => !line.includes("0123456")));
 });
 
-Deno.test("lighthouse: TLS with an authority of one's own; an instance of another is none", async () => {
+Deno.test("lighthouse: TLS with a private authority; an instance of another one is rejected", async () => {
   await using dir = new TempDir();
   const { good, selfSigned, key, ca } = await makeCertificates(dir);
   await using store = await TestStore.start({ tls: { cert: good, key } });
@@ -473,7 +473,7 @@ Deno.test("lighthouse: TLS with an authority of one's own; an instance of anothe
   await assert.rejects(open([store], { ca: key }), /must have a certificate/);
 });
 
-Deno.test("lighthouse: asks for its hosts and the authority alone", async () => {
+Deno.test("lighthouse: requests permission only for its hosts and the CA file", async () => {
   const config = { hosts: ["store01", "10.0.0.2:9000", "[::1]:8001"], path: "/a/b/", ca: "/etc/ca.pem" };
   const told = await configured<LighthouseConfig>(lighthouse, config);
   const hosts = ["store01:8001", "10.0.0.2:9000", "[::1]:8001"];
@@ -481,7 +481,7 @@ Deno.test("lighthouse: asks for its hosts and the authority alone", async () => 
   assert.deepEqual(lighthouse.permissions(told, { instance: "x" }), { net: hosts, read: ["/etc/ca.pem"] });
 });
 
-Deno.test("lighthouse: a network that splits takes nobody away, on either side, and heals", async () => {
+Deno.test("lighthouse: a partition removes no member on either side, and heals", async () => {
   await using dir = new TempDir("lighthouse-partition-");
   await using network = await Network.of(4);
   await using stack = new AsyncDisposableStack();
@@ -497,7 +497,7 @@ Deno.test("lighthouse: a network that splits takes nobody away, on either side, 
   };
   const clients = [client(3, 3), client(4, 4)];
   for (const each of clients) await each.has(3, 4);
-  // An instance that knows of a newer version and cannot read it may not serve: it has to have caught up before.
+  // An instance that knows of a newer version and cannot read it may not serve: it must have caught up first.
   {
     await using caughtUp = new Client(String(second), { within: network.on(2) });
     await caughtUp.has(3, 4);

@@ -11,14 +11,14 @@ const NEW = "new-rights-0123456789";
 const tokensOf = (token: string) => `- {name: web, token: ${token}, read: [/], write: [/]}\n`;
 const as = (token: string) => ({ authorization: `Bearer ${token}` });
 
-/** A log that is kept. */
+/** A log in memory. */
 function recording(): { readonly log: Logger; readonly lines: string[] } {
   const lines: string[] = [];
   const record = (...said: readonly unknown[]) => void lines.push(JSON.stringify(said));
   return { log: { debug: record, info: record, warn: record, error: record }, lines };
 }
 
-Deno.test("SIGHUP has lighthouse store read its tokens again; a broken file leaves it as it was", async () => {
+Deno.test("SIGHUP reloads the tokens of lighthouse store; an invalid file keeps the previous ones", async () => {
   await using dir = new TempDir();
   const tokens = await dir.write("tokens.yaml", tokensOf(OLD));
   const address = `127.0.0.1:${freePort()}`;
@@ -33,7 +33,7 @@ Deno.test("SIGHUP has lighthouse store read its tokens again; a broken file leav
   assert.deepEqual([await status(OLD), await status(NEW)], [200, 401]);
   await dir.write("tokens.yaml", "- {name: broken");
   store.kill("SIGHUP");
-  await store.event("store.secrets_invalid", { reason: /must be YAML/ });
+  await store.event("store.secrets_invalid", { reason: /Cannot read the tokens/ });
   assert.deepEqual([await status(OLD), await status(NEW)], [200, 401]);
   await dir.write("tokens.yaml", tokensOf(NEW));
   store.kill("SIGHUP");
@@ -42,7 +42,7 @@ Deno.test("SIGHUP has lighthouse store read its tokens again; a broken file leav
   assert.ok(!store.log.includes("0123456789"));
 });
 
-Deno.test("the lock and leases of a token stay its own when its secret is changed", async () => {
+Deno.test("a token keeps its lock and leases when its secret changes", async () => {
   await using dir = new TempDir();
   const tokensFile = await dir.write("tokens.yaml", tokensOf(OLD));
   await using store = await TestStore.start({ tokensFile });
@@ -56,7 +56,7 @@ Deno.test("the lock and leases of a token stay its own when its secret is change
 });
 
 Deno.test.each([{ asksClients: false }, { asksClients: true }])(
-  "other certificates are listened with after a reload (client certificates: $asksClients)",
+  "a reload replaces the certificates (client certificates: $asksClients)",
   async ({ asksClients }) => {
     await using first = new TempDir();
     await using second = new TempDir();
@@ -72,11 +72,11 @@ Deno.test.each([{ asksClients: false }, { asksClients: true }])(
     const { log, lines } = recording();
     await using store = await TestStore.start({ log, tls: { cert, key, ...(asksClients ? { clientCa: ca } : {}) } });
     const { port } = store.server.address;
-    const ask = async (believed: typeof before, path = "/version") => {
+    const ask = async (trusted: typeof before, path = "/version") => {
       using client = Deno.createHttpClient({
-        caCerts: [await Deno.readTextFile(believed.ca)],
-        cert: await Deno.readTextFile(believed.good),
-        key: await Deno.readTextFile(believed.key),
+        caCerts: [await Deno.readTextFile(trusted.ca)],
+        cert: await Deno.readTextFile(trusted.good),
+        key: await Deno.readTextFile(trusted.key),
       });
       const response = await fetch(`https://localhost:${port}${path}`, { client });
       return [response.status, await response.text()] as const;

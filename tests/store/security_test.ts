@@ -39,7 +39,7 @@ async function startWithTokens(dir: TempDir, log: Logger = AT_ONCE.log): Promise
   return store;
 }
 
-Deno.test("tokens grant what they say, and nothing else", async () => {
+Deno.test("tokens grant exactly their rights", async () => {
   await using dir = new TempDir();
   await using store = await startWithTokens(dir);
   const rows: readonly (readonly [token: string, line: string, status: number, body?: unknown])[] = [
@@ -113,12 +113,12 @@ Deno.test.each([
   { text: `- {name: a, token: ${ALL}, sha256: "${"0".repeat(64)}"}`, fault: /either token or sha256/ },
   { text: `- {name: a, token: ${ALL}, write: [services]}`, fault: /begins with/ },
   { text: `- {name: a, token: ${ALL}, writes: []}`, fault: /Unknown key/ },
-  { text: `- {name: a, token: ${ALL}}\n- {name: b, token: ${ALL}}`, fault: /another is the same/ },
-  { text: `- {name: a, token: ${ALL}, [`, fault: /must be YAML/ },
+  { text: `- {name: a, token: ${ALL}}\n- {name: b, token: ${ALL}}`, fault: /another entry has the same token/ },
+  { text: `- {name: a, token: ${ALL}, [`, fault: /invalid YAML/ },
   { text: `- {name: a, sha256: ${ALL}}`, fault: /64 hexadecimal digits/ },
   { text: `- ${ALL}`, fault: /must be a map/ },
   { text: ALL, fault: /a list of tokens/ },
-])("a file of tokens is refused, and none is shown: $fault", ({ text, fault }) => {
+])("an invalid tokens file is rejected without showing a token: $fault", ({ text, fault }) => {
   assert.throws(() => Tokens.parse(text, "tokens.yaml"), (error: Error) => {
     assert.match(error.message, fault);
     assert.ok(!error.message.includes(ALL) && !error.message.includes("short"));
@@ -126,7 +126,7 @@ Deno.test.each([
   });
 });
 
-Deno.test("a store does not listen beyond this machine unless it knows who asks, or is told to", async () => {
+Deno.test("a store does not listen beyond loopback without authentication, unless --insecure", async () => {
   await using dir = new TempDir();
   const start = (more: Partial<typeof AT_ONCE>) =>
     StoreServer.start({ ...AT_ONCE, dataDir: dir.path, bind: { host: "0.0.0.0", port: 0 }, ...more });
@@ -137,14 +137,14 @@ Deno.test("a store does not listen beyond this machine unless it knows who asks,
   await using _insecure = await start({ isInsecure: true });
 });
 
-Deno.test("lighthouse store says why it does not start, and leaves with 1", async () => {
+Deno.test("lighthouse store reports why it does not start, and exits with 1", async () => {
   await using dir = new TempDir();
   await using store = new StoreProcess(["--data.d", dir.path, "--bind", "0.0.0.0:0"]);
   assert.equal(await store.ended(), 1);
-  assert.match(store.log, /Cannot listen on 0\.0\.0\.0:0 as anyone who reaches it could change everything/);
+  assert.match(store.log, /Cannot listen on 0\.0\.0\.0:0: anyone who can connect could change everything/);
 });
 
-Deno.test("a store for this machine alone answers no foreign host name, as a page could make a browser send", async () => {
+Deno.test("a store on loopback answers no foreign host name (DNS rebinding)", async () => {
   await using store = await TestStore.start({}, { n: 1 });
   const { port } = store.server.address;
   using connection = await Deno.connect({ hostname: "127.0.0.1", port });
@@ -168,7 +168,7 @@ Deno.test("a store listens with TLS", async () => {
   assert.deepEqual([response.status, await response.json()], [200, {}]);
 });
 
-Deno.test("a store that asks for clients' certificates serves none but those of its authority", async () => {
+Deno.test("a store with client certificates serves only those of its authority", async () => {
   await using dir = new TempDir();
   const { good, key, ca, selfSigned } = await makeCertificates(dir);
   await using store = await TestStore.start({ tls: { cert: good, key, clientCa: ca } }, undefined);
@@ -192,19 +192,19 @@ Deno.test("a store that asks for clients' certificates serves none but those of 
   }
 });
 
-Deno.test("a store with TLS takes neither an old version of it nor a certificate of version 1", async () => {
+Deno.test("a store with TLS rejects old TLS versions and certificates of version 1", async () => {
   await using dir = new TempDir();
   const { good, key, ca } = await makeCertificates(dir);
   const openssl = async (...args: readonly string[]) => {
     const child = new Deno.Command("openssl", { args: [...args], stdin: "piped", stdout: "piped", stderr: "piped" })
       .spawn();
     const request = "GET /data HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    // Who was refused may not read it.
+    // A rejected client may get no answer at all.
     await ReadableStream.from([new TextEncoder().encode(request)]).pipeTo(child.stdin).catch(() => {});
     const { stdout, stderr } = await child.output();
     return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
   };
-  // From 3.2 on, openssl signs a request without extensions as one of version 3, which is fine.
+  // Since 3.2, openssl signs a request without extensions as version 3, which is fine.
   await openssl("req", "-new", "-key", key, "-subj", "/CN=old", "-out", dir.file("old.csr"));
   await openssl("x509", "-req", "-in", dir.file("old.csr"), "-CA", ca, "-CAkey", key, "-out", dir.file("old.pem"));
   const isOld = /Version: 1 /.test(await openssl("x509", "-in", dir.file("old.pem"), "-noout", "-text"));
@@ -226,7 +226,7 @@ Deno.test("a store with TLS takes neither an old version of it nor a certificate
   }
 });
 
-Deno.test("a token is in nobody's arguments, environment or log, and what is written is for its own user", async () => {
+Deno.test("a token is in no arguments, environment or log, and files are private to the user", async () => {
   await using dir = new TempDir();
   const tokens = await dir.write("tokens.yaml", TOKENS);
   const token = await dir.write("token", ALL);
@@ -280,7 +280,7 @@ Deno.test("a token is in nobody's arguments, environment or log, and what is wri
   }
 });
 
-Deno.test("a token takes no more than its part of the watches, and others wait all the same", async () => {
+Deno.test("a token uses at most its share of watches, and others still can wait", async () => {
   await using dir = new TempDir();
   const tokensFile = await dir.write("tokens.yaml", TOKENS);
   await using store = await TestStore.start({
@@ -301,8 +301,8 @@ Deno.test("a token takes no more than its part of the watches, and others wait a
     return /watchers 2$/m.test(text);
   });
   for (const kind of ["poll", "events"] as const) {
-    const refused = await watch(WEB, kind);
-    assert.deepEqual([refused.status, /2 requests with this token/.test(await refused.text())], [503, true]);
+    const rejected = await watch(WEB, kind);
+    assert.deepEqual([rejected.status, /2 requests with this token/.test(await rejected.text())], [503, true]);
   }
   const other = await watch(READ, "events");
   assert.equal(other.status, 200);

@@ -21,16 +21,16 @@ export const AT_ONCE: Omit<StoreServerOptions, "dataDir"> = {
   limits: LIMITS,
 };
 
-/** What a store has answered. */
+/** An answer of a store. */
 export interface Answer {
   readonly status: number;
   readonly text: string;
   readonly headers: Headers;
 }
 
-/** A real store of a test's own, with a directory that goes with it. */
+/** A real store for a test, with a temporary directory. */
 export class TestStore implements AsyncDisposable {
-  /** The store, which a test may start anew. */
+  /** The store, which a test may restart. */
   server: StoreServer;
   /** Where its snapshots are. */
   readonly dir: TempDir;
@@ -42,7 +42,7 @@ export class TestStore implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Starts a store, with a document to begin with. */
+  /** Starts a store, with an initial document. */
   static async start(options: Partial<StoreServerOptions> = {}, document?: unknown): Promise<TestStore> {
     const dir = new TempDir("lighthouse-store-");
     const server = await StoreServer.start({ ...AT_ONCE, dataDir: dir.path, ...options });
@@ -51,12 +51,11 @@ export class TestStore implements AsyncDisposable {
     return store;
   }
 
-  /** Where it is reached. */
   get url(): string {
     return `http://127.0.0.1:${this.server.address.port}`;
   }
 
-  /** Asks `GET /path`; a body that is no text goes as JSON. */
+  /** Requests `METHOD /path`; a body that is not a string is sent as JSON. */
   async ask(line: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
     const [method = "", path = ""] = line.split(" ");
     const sent = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
@@ -85,7 +84,7 @@ export class TestStore implements AsyncDisposable {
     await expect(200, "PUT /lock/stage");
   }
 
-  /** Ends it and starts it anew on the same directory. */
+  /** Restarts it on the same directory. */
   async restart(options: Partial<StoreServerOptions> = {}): Promise<void> {
     await this.server[Symbol.asyncDispose]();
     this.server = await StoreServer.start({ ...AT_ONCE, dataDir: this.dir.path, ...this.#options, ...options });

@@ -23,7 +23,7 @@ Deno.test("a watch answers when the value at its path changes, and not for a cha
   assert.equal(versionOf(headers), versionOf((await store.ask("GET /version")).headers));
 });
 
-Deno.test("a watch answers at once if the value has changed since, or the version is not remembered", async () => {
+Deno.test("a watch answers at once if the value changed since, or the version is unknown", async () => {
   await using store = await TestStore.start({}, { n: 1 });
   const version = versionOf((await store.ask("GET /data")).headers);
   await store.commit([["PUT", "/n", 2]]);
@@ -33,7 +33,7 @@ Deno.test("a watch answers at once if the value has changed since, or the versio
   assert.equal((await store.ask(`GET /data/n?watch=2-${"0".repeat(32)}`)).text, "2", "another version of that number");
 });
 
-Deno.test("a watch of what is not there answers 404 at once, 200 when it comes and 404 when it goes", async () => {
+Deno.test("a watch of a missing value answers 404 at once, 200 when it appears and 404 when it is removed", async () => {
   await using store = await TestStore.start({}, {});
   const comes = store.ask("GET /data/n?watch=0");
   await store.commit([["PUT", "/n", null]]);
@@ -51,7 +51,7 @@ Deno.test.each([
   { timeout: "0.5", ms: 500 },
   { timeout: "500ms", ms: 500 },
   { timeout: "5m", ms: 300_000 },
-])("a watch with timeout=$timeout answers 304 after it, with the version to go on from", async ({ timeout, ms }) => {
+])("a watch with timeout=$timeout answers 304 after it, with the version to continue from", async ({ timeout, ms }) => {
   const clock = new FakeClock();
   await using store = await TestStore.start({ clock }, { n: 1 });
   const before = clock.pending;
@@ -68,12 +68,12 @@ Deno.test.each([
   { query: "watch=1&timeout=0" },
   { query: "watch=1&timeout=301" },
   { query: "watch=1&timeout=x" },
-])("a watch with ?$query is refused", async ({ query }) => {
+])("a watch with ?$query is rejected", async ({ query }) => {
   await using store = await TestStore.start({}, { n: 1 });
   assert.equal((await store.ask(`GET /data/n?${query}`)).status, 400);
 });
 
-/** Reads events from a stream of them. */
+/** Reads server-sent events from a stream. */
 class Events implements AsyncDisposable {
   readonly #reader: ReadableStreamDefaultReader<string>;
   #text = "";
@@ -100,7 +100,7 @@ class Events implements AsyncDisposable {
   }
 }
 
-Deno.test("a stream of events begins with the value and goes on with each change of it", async () => {
+Deno.test("a stream of events starts with the value and continues with each change", async () => {
   await using store = await TestStore.start({}, { a: 1, b: 1 });
   const open = (headers: Record<string, string> = {}) =>
     fetch(`${store.url}/data/a`, { headers: { accept: "text/event-stream", ...headers } });
@@ -121,10 +121,10 @@ Deno.test("a stream of events begins with the value and goes on with each change
     last = id;
   }
   await using again = new Events(await open({ "last-event-id": last }));
-  assert.equal((await again.next()).event, "absent", "what changed since the last event is told");
+  assert.equal((await again.next()).event, "absent", "changes since the last event are sent");
 });
 
-Deno.test("a stream of events that was read up to now begins with the next change", async () => {
+Deno.test("a resumed stream starts with the next change", async () => {
   await using store = await TestStore.start({}, { a: 1 });
   const { headers } = await store.ask("GET /data/a");
   const response = await fetch(`${store.url}/data/a`, {
@@ -135,7 +135,7 @@ Deno.test("a stream of events that was read up to now begins with the next chang
   assert.equal((await events.next()).data, "2");
 });
 
-Deno.test("more watchers than there may be are refused, and one that leaves makes room", async () => {
+Deno.test("watchers beyond the limit are rejected, and one that leaves makes room", async () => {
   await using store = await TestStore.start({
     limits: { bodyBytesMax: 1e6, documentBytesMax: 1e6, depthMax: 50, watchersMax: 2, watchersOfTokenMax: 2 },
   }, { n: 1 });
@@ -157,7 +157,7 @@ Deno.test("more watchers than there may be are refused, and one that leaves make
   await second.body?.cancel();
 });
 
-Deno.test("a store that ends answers those who wait", async () => {
+Deno.test("a store answers waiting requests at shutdown", async () => {
   await using store = await TestStore.start({}, { n: 1 });
   const waiting = store.ask("GET /data/n?watch=1&timeout=300");
   await using events = new Events(await fetch(`${store.url}/data/n`, { headers: { accept: "text/event-stream" } }));
@@ -167,7 +167,7 @@ Deno.test("a store that ends answers those who wait", async () => {
   await assert.rejects(events.next(), /ended/);
 });
 
-Deno.test("a long poll says whether the answer came from the version that was watched from", async () => {
+Deno.test("a long poll reports whether the answer descends from the watched version", async () => {
   await using store = await TestStore.start({}, { n: 0 });
   const since = (await store.ask("GET /data")).headers.get("etag") ?? "";
   const follows = async (version: string, path = "/data") => {
