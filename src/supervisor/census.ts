@@ -1,36 +1,35 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 
-/** How long a terminated worker's thread may take to be gone. */
+/** How long a terminated worker's thread may take to end. */
 const THREAD_END_MS = 2_000;
-/** How often is looked when nothing ended that is known of here: others end workers too. */
+/** Interval of counts while no known worker ends: other code ends workers too. */
 const LOOK_EVERY_MS = 60_000;
-/** How long after a count that failed: a busy machine answers the next one. */
+/** Delay after a failed count: a busy machine answers the next one. */
 const RETRY_MS = 10_000;
 
 export interface ThreadCensusOptions {
   readonly clock: Clock;
   readonly log: Logger;
-  /** Counts the threads of workers that this process has; `undefined` where that cannot be told. */
+  /** Counts the worker threads of this process; `undefined` where that is not possible. */
   readonly countThreads: () => Promise<number | undefined>;
-  /** Counts the workers that should have one. */
+  /** Counts the workers that should have a thread. */
   readonly countLive: () => number;
-  /** Called when the number of threads that could not be stopped has changed. */
+  /** Called when the number of stuck threads has changed. */
   readonly onStuck: (threads: number) => void;
 }
 
 /**
- * Counts the threads of workers that were terminated and run on all the same,
- * by what the kernel says: nothing stops a busy loop. A thread takes a moment to
- * end, so only what two looks in a row find is believed; workers that come and
- * go all the while delay no look.
+ * Counts the threads of terminated workers that keep running, as reported by the kernel: nothing stops
+ * a busy loop. A thread takes a moment to end, so only what two counts in a row find is confirmed.
+ * Workers that come and go meanwhile delay no count.
  */
 export class ThreadCensus implements AsyncDisposable {
   readonly #options: ThreadCensusOptions;
   #stuck = 0;
-  /** What the last look found. */
+  /** Result of the last count. */
   #found = 0;
-  /** Workers that ended so far. */
+  /** Workers ended so far. */
   #ends = 0;
   #settledEnds = 0;
   #next: { readonly atMs: number; readonly cancel: () => void } | undefined;
@@ -42,28 +41,28 @@ export class ThreadCensus implements AsyncDisposable {
     this.#lookIn(LOOK_EVERY_MS);
   }
 
-  /** Threads that could not be stopped. */
+  /** Number of stuck threads. */
   get stuck(): number {
     return this.#stuck;
   }
 
-  /** Workers that were terminated so far. */
+  /** Workers terminated so far. */
   get ends(): number {
     return this.#ends;
   }
 
-  /** Of those, how many are settled: two counts in a row without doubt found as many threads. */
+  /** Of those, how many are settled: two consecutive reliable counts found as many threads. */
   get settledEnds(): number {
     return this.#settledEnds;
   }
 
-  /** Notes that a worker was terminated. */
+  /** Records that a worker was terminated. */
   noteEnd(): void {
     this.#ends++;
     this.#lookIn(THREAD_END_MS);
   }
 
-  /** Stops looking. */
+  /** Stops counting. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     this.#next?.cancel();
@@ -71,7 +70,7 @@ export class ThreadCensus implements AsyncDisposable {
     await this.#looking;
   }
 
-  /** Sees to it that the next look comes in `ms` at the latest. */
+  /** Schedules the next count within `ms`. */
   #lookIn(ms: number): void {
     const { clock } = this.#options;
     const atMs = clock.now() + ms;
@@ -92,11 +91,11 @@ export class ThreadCensus implements AsyncDisposable {
     try {
       threads = await countThreads();
     } catch (error) {
-      log.debug("Could not count threads", { event: "worker.uncounted", reason: String(error) });
+      log.debug("Cannot count threads", { event: "worker.uncounted", reason: String(error) });
       return this.#lookIn(this.#settledEnds < this.#ends ? RETRY_MS : LOOK_EVERY_MS);
     }
     const live = countLive();
-    // Those that came or went meanwhile may have been counted or not: in doubt they were, and it is looked again soon.
+    // Workers that started or ended meanwhile may or may not be counted: assume they are, and count again soon.
     const isDoubtful = live !== liveBefore || this.#ends !== endsBefore;
     const accounted = Math.max(liveBefore, live) + this.#ends - endsBefore;
     this.#found = Math.max(0, (threads ?? 0) - accounted);

@@ -3,7 +3,7 @@ import { FakeClock } from "../kernel/fake_clock.ts";
 import { SILENT } from "../kernel/logger.ts";
 import { ThreadCensus } from "./census.ts";
 
-/** A census of made-up threads, on a fake clock. */
+/** A census of simulated threads, on a fake clock. */
 class Bench implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly told: number[] = [];
@@ -22,7 +22,7 @@ class Bench implements AsyncDisposable {
     onStuck: (threads) => this.told.push(threads),
   });
 
-  /** Lets time pass, second by second. */
+  /** Advances time second by second. */
   async pass(seconds: number): Promise<void> {
     for (let i = 0; i < seconds; i++) {
       this.clock.advance(1_000);
@@ -35,7 +35,7 @@ class Bench implements AsyncDisposable {
   }
 }
 
-Deno.test("ThreadCensus tells of a thread that two looks in a row have found", async () => {
+Deno.test("ThreadCensus reports a thread that two counts in a row found", async () => {
   await using bench = new Bench();
   [bench.threads, bench.live] = [3, 2];
   bench.census.noteEnd();
@@ -46,7 +46,7 @@ Deno.test("ThreadCensus tells of a thread that two looks in a row have found", a
   assert.equal(bench.census.stuck, 1);
 });
 
-Deno.test("ThreadCensus says nothing of a thread that only took its time", async () => {
+Deno.test("ThreadCensus ignores a thread that only ends slowly", async () => {
   await using bench = new Bench();
   bench.threads = 1;
   bench.census.noteEnd();
@@ -56,7 +56,7 @@ Deno.test("ThreadCensus says nothing of a thread that only took its time", async
   assert.deepEqual(bench.told, []);
 });
 
-Deno.test("ThreadCensus counts on while workers end all the time", async () => {
+Deno.test("ThreadCensus keeps counting while workers end all the time", async () => {
   await using bench = new Bench();
   for (let second = 0; second < 20; second++) {
     bench.threads = second;
@@ -66,11 +66,11 @@ Deno.test("ThreadCensus counts on while workers end all the time", async () => {
   assert.ok(bench.census.stuck > 10, `${bench.census.stuck}`);
 });
 
-Deno.test("ThreadCensus does not take workers that come or go during a look for stuck ones", async () => {
+Deno.test("ThreadCensus does not mistake workers that start or end during a count for stuck ones", async () => {
   await using bench = new Bench();
   const { census } = bench;
   for (let round = 0; round < 10; round++) {
-    // A worker that was just made has its thread before it is counted, one that just ended still has it.
+    // A worker just started has its thread before it is counted; one just ended still has it.
     Object.defineProperty(bench, "threads", {
       configurable: true,
       get: () => {
@@ -83,20 +83,20 @@ Deno.test("ThreadCensus does not take workers that come or go during a look for 
   assert.deepEqual(bench.told, []);
 });
 
-Deno.test("ThreadCensus looks now and then, and sees when a thread has ended at last", async () => {
+Deno.test("ThreadCensus counts now and then, and notices when a thread has ended", async () => {
   await using bench = new Bench();
   bench.threads = 2;
   await bench.pass(63);
-  assert.deepEqual(bench.told, [2], "nothing told it of an end");
+  assert.deepEqual(bench.told, [2], "no end was recorded");
   bench.threads = 0;
   await bench.pass(70);
   assert.deepEqual(bench.told, [2, 0]);
   const { looks } = bench;
   await bench.pass(600);
-  assert.ok(bench.looks - looks <= 11, "it does not look without need");
+  assert.ok(bench.looks - looks <= 11, "no needless counts");
 });
 
-Deno.test("ThreadCensus goes on where threads cannot be counted", async () => {
+Deno.test("ThreadCensus works where threads cannot be counted", async () => {
   await using bench = new Bench();
   bench.threads = undefined;
   bench.census.noteEnd();
@@ -119,11 +119,11 @@ Deno.test("ThreadCensus leaves no timer when it is disposed of", async () => {
   assert.equal(bench.clock.pending, 0);
 });
 
-Deno.test("ThreadCensus looks again soon after a look during which a worker came or went", async () => {
+Deno.test("ThreadCensus counts again soon after a count during which a worker started or ended", async () => {
   await using bench = new Bench();
   [bench.threads, bench.live] = [1, 0];
   let looks = 0;
-  // A worker that is made during the first look hides the thread that runs on.
+  // A worker that starts during the first count hides the stuck thread.
   Object.defineProperty(bench, "live", { configurable: true, get: () => looks++ === 1 ? 1 : 0 });
   bench.census.noteEnd();
   await bench.pass(7);

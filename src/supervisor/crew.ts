@@ -18,45 +18,44 @@ import type { StartThread } from "./thread.ts";
 /** How long a worker may take to load its plugin and start its instances. */
 const BOOT_DEADLINE_MS = 10_000;
 
-/** A worker that is ready to serve, or does. */
+/** A worker that serves, or is ready to. */
 export interface Crew {
-  /** The worker. */
   readonly host: PluginHost;
-  /** Holds back what it says while another worker serves. */
+  /** Holds the worker's events while another worker serves. */
   readonly voice: Voice;
-  /** What it has reported of its registry, whether it serves or not. */
+  /** What the worker has reported of its registry, whether it serves or not. */
   readonly registry: RegistryWord;
-  /** Resolves with the reason when it cannot go on. */
+  /** Resolves with the reason when the worker ends. */
   readonly death: Promise<string>;
 }
 
 export interface BootOptions {
   readonly clock: Clock;
-  /** Hears of what a worker said that was refused. */
+  /** Called when a message of a worker is rejected. */
   readonly log: Logger;
   readonly meter: Meter;
-  /** How its life is watched. */
+  /** Its heartbeat settings. */
   readonly heartbeat: HeartbeatOptions;
   /** Starts its thread. */
   readonly startThread: StartThread;
-  /** Hears what it says once it serves. */
+  /** Receives its events once it serves. */
   readonly onEvent: (event: WorkerEvent) => void;
-  /** Ends a worker that did not come up, in the background. */
+  /** Ends, in the background, a worker that did not start. */
   readonly dismiss: (crew: Crew) => void;
-  /** Breaks it off. */
+  /** Aborts the start. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Starts a worker with the permissions of its instances, and each of them in
- * it. Throws what kept it from coming up: {@linkcode WorkerDeadError} if it
- * died, {@linkcode WorkerDeadlineError} if it took longer than ten seconds.
+ * Starts a worker with the permissions of its instances, and starts each of them in it. Throws why it
+ * did not start: {@linkcode WorkerDeadError} if it died, {@linkcode WorkerDeadlineError} if it took
+ * more than ten seconds.
  */
 export async function bootCrew(
   { key, kind, module, instances }: WorkerSpec,
   { clock, log, meter, heartbeat, startThread, onEvent, dismiss, signal }: BootOptions,
 ): Promise<Crew> {
-  // Making a thread blocks this one for some 10 ms: what was asked for before goes out first.
+  // Starting a thread blocks this one for some 10 ms: requests already queued go out first.
   await delay(0, { clock, signal });
   const death = Promise.withResolvers<string>();
   const [voice, registry] = [new Voice(onEvent), new RegistryWord()];
@@ -71,8 +70,8 @@ export async function bootCrew(
     startThread,
     onEvent: (event) => {
       if (event.type === "connection") registry.say(event);
-      // A session that is over is opened again in a new worker: one way for both ends.
-      if (event.type === "ended") death.resolve(`Its session ended: ${event.reason}`);
+      // An ended session is reopened in a new worker: one path for both ends.
+      if (event.type === "ended") death.resolve(`session ended: ${event.reason}`);
       voice.say(event);
     },
     onDeath: (reason) => death.resolve(reason),
@@ -83,7 +82,7 @@ export async function bootCrew(
     const loaded = await host.loaded();
     if (loaded.kind !== kind || loaded.apiVersion !== PLUGIN_API_VERSION) {
       const wanted = `a ${kind} of API version ${PLUGIN_API_VERSION}`;
-      throw new Error(`Its plugin is a ${loaded.kind} of API version ${loaded.apiVersion}: want ${wanted}`);
+      throw new Error(`the plugin is a ${loaded.kind} of API version ${loaded.apiVersion}: want ${wanted}`);
     }
     for (const { id, config, scope } of instances) {
       await host.call({ type: "start", instance: id, config, scope }, { deadlineMs: BOOT_DEADLINE_MS, signal });
@@ -93,7 +92,7 @@ export async function bootCrew(
     await within(start(), BOOT_DEADLINE_MS, {
       clock,
       signal,
-      late: () => new WorkerDeadlineError(`It was not started within ${BOOT_DEADLINE_MS} ms`),
+      late: () => new WorkerDeadlineError(`not started within ${BOOT_DEADLINE_MS} ms`),
     });
     if (host.dead !== undefined) throw new WorkerDeadError(host.dead);
     return crew;
@@ -103,80 +102,79 @@ export async function bootCrew(
   }
 }
 
-/** So much of what a worker says while it does not serve is kept: one state, and a snapshot of each cluster. */
+/** Maximum number of held events: one state, and a snapshot of each cluster. */
 const HELD_MAX = 2_000;
 
-/** What a worker says on its way to the fleet's owner: held back while it is not in service. Records of its log pass. */
+/** A worker's events on their way to the fleet's owner: held while it is not in service. Log records pass. */
 export class Voice {
   readonly #tell: (event: WorkerEvent) => void;
   #state: "held" | "heard" | "ended" = "held";
   #held: WorkerEvent[] = [];
 
-  /** Held back at first; `tell` hears what is let through, in order. */
+  /** Held at first; `tell` receives the released events in order. */
   constructor(tell: (event: WorkerEvent) => void) {
     this.#tell = tell;
   }
 
-  /** Takes what it says. */
+  /** Receives an event. */
   say(event: WorkerEvent): void {
     if (event.type === "log" || this.#state === "heard") return this.#tell(event);
     if (this.#state === "ended") return;
-    // Of the connection only the newest state is of interest.
+    // Only the newest state of the connection matters.
     if (event.type === "connection") this.#held = this.#held.filter(({ type }) => type !== "connection");
     if (this.#held.length < HELD_MAX) this.#held.push(event);
   }
 
-  /** From now on it is heard, and what it said before is told. */
+  /** Releases the held events, and passes on all later ones. */
   speak(): void {
     this.#state = "heard";
     for (const event of this.#held.splice(0)) this.#tell(event);
   }
 
-  /** From now on what it says is kept for later. */
+  /** Holds events from now on. */
   hold(): void {
     this.#state = "held";
   }
 
-  /** From now on what it says is of no interest. */
+  /** Drops events from now on. */
   end(): void {
     this.#state = "ended";
     this.#held = [];
   }
 }
 
-/** What a worker says of its connection. */
+/** An event about the worker's connection. */
 export type ConnectionEvent = Extract<WorkerEvent, { type: "connection" }>;
 
-/** How {@linkcode RegistryWord.awaitConnected} waits. */
+/** Options of {@linkcode RegistryWord.awaitConnected}. */
 export interface AwaitConnectedOptions {
-  /** Resolves with the reason when the worker cannot go on. */
+  /** Resolves with the reason when the worker ends. */
   readonly death: Promise<string>;
   readonly clock: Clock;
-  /** Ends the waiting, which rejects then. */
+  /** Aborts the wait, which then rejects. */
   readonly signal: AbortSignal;
-  /** Called with why, if the first word is that the registry is unreachable. */
+  /** Called with the reason if the first report is that the registry is unreachable. */
   readonly onUnreachable: (detail: string) => void;
 }
 
-/** How long a new discovery worker may say nothing of its registry before it takes over all the same. */
+/** How long a new discovery worker may report nothing of its registry before it takes over anyway. */
 const FIRST_WORD_DEADLINE_MS = 30_000;
 
-/** What a worker has said of its registry so far. */
+/** What a worker has reported of its registry so far. */
 export class RegistryWord {
   readonly #first = Promise.withResolvers<ConnectionEvent>();
   readonly #connected = Promise.withResolvers<void>();
 
-  /** Takes what it says. */
+  /** Receives a report. */
   say(event: ConnectionEvent): void {
     this.#first.resolve(event);
     if (event.state === "connected") this.#connected.resolve();
   }
 
   /**
-   * Waits until a new connection has reached its registry: its first good word.
-   * While it says that it does not, the one before it goes on, however long;
-   * one that says nothing at all is believed after half a minute. Throws
-   * {@linkcode WorkerDeadError} if the worker dies meanwhile.
+   * Waits until a new connection has reached its registry. While the worker reports it as unreachable,
+   * the previous connection stays active, however long. A worker that reports nothing takes over after
+   * half a minute. Throws {@linkcode WorkerDeadError} if the worker dies meanwhile.
    */
   async awaitConnected({ death, clock, signal, onUnreachable }: AwaitConnectedOptions): Promise<void> {
     const died = death.then((reason) => {
@@ -187,7 +185,7 @@ export class RegistryWord {
     try {
       const first = Promise.race([this.#first.promise, died]);
       const word = await abortable(first, AbortSignal.any([signal, silence.signal]));
-      // It has spoken: what ends the wait from now on is no silence.
+      // The worker has reported: the timeout for silence no longer applies.
       cancel();
       if (word.state === "connected") return;
       onUnreachable(word.detail);

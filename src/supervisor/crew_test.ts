@@ -20,7 +20,7 @@ function begin() {
   return { told, voice: new Voice((event) => told.push(event)) };
 }
 
-Deno.test("Voice keeps what a worker says until it serves, but for its log", () => {
+Deno.test("Voice holds a worker's events until it serves, except log records", () => {
   const { told, voice } = begin();
   voice.say(ended("a"));
   voice.say(log("hello"));
@@ -30,7 +30,7 @@ Deno.test("Voice keeps what a worker says until it serves, but for its log", () 
   assert.deepEqual(told, [ended("a"), ended("b")]);
 });
 
-Deno.test("Voice keeps of a worker's connection the newest state alone", () => {
+Deno.test("Voice keeps only the newest state of a worker's connection", () => {
   const { told, voice } = begin();
   voice.say(connection("connected"));
   voice.say(ended("a"));
@@ -39,7 +39,7 @@ Deno.test("Voice keeps of a worker's connection the newest state alone", () => {
   assert.deepEqual(told, [ended("a"), connection("disconnected", "refused")]);
 });
 
-Deno.test("Voice is held while another worker serves, and tells each thing once", () => {
+Deno.test("Voice holds events while another worker serves, and passes each on once", () => {
   const { told, voice } = begin();
   voice.speak();
   voice.say(ended("a"));
@@ -52,7 +52,7 @@ Deno.test("Voice is held while another worker serves, and tells each thing once"
   assert.deepEqual(told, [ended("a"), ended("b")]);
 });
 
-Deno.test("Voice keeps no more than 2,000 things", () => {
+Deno.test("Voice holds at most 2,000 events", () => {
   const { told, voice } = begin();
   for (let i = 0; i < 2_100; i++) voice.say(ended(`${i}`));
   voice.speak();
@@ -60,7 +60,7 @@ Deno.test("Voice keeps no more than 2,000 things", () => {
   assert.deepEqual(told.at(-1), ended("1999"));
 });
 
-Deno.test("Voice that has ended tells only what is logged", () => {
+Deno.test("Voice that has ended passes on only log records", () => {
   const { told, voice } = begin();
   voice.say(ended("a"));
   voice.end();
@@ -72,7 +72,7 @@ Deno.test("Voice that has ended tells only what is logged", () => {
 const CONNECTED: ConnectionEvent = { type: "connection", state: "connected", detail: "" };
 const REFUSED: ConnectionEvent = { type: "connection", state: "disconnected", detail: "refused" };
 
-/** Waits for the reach of a registry, on a clock that stands still. */
+/** Awaits the connection of a registry, on a clock that stands still. */
 function awaiting(...before: readonly ConnectionEvent[]) {
   const clock = new FakeClock();
   const word = new RegistryWord();
@@ -86,7 +86,7 @@ function awaiting(...before: readonly ConnectionEvent[]) {
     signal: stop.signal,
     onUnreachable: (detail) => void told.push(detail),
   }).then(() => end = "over", (error) => end = error);
-  /** How the waiting ended, if it did; all happens that needs no time. */
+  /** The result of the wait, if it is over; runs everything that needs no time. */
   const ending = async () => {
     for (let turn = 0; turn < 20; turn++) await undefined;
     return end;
@@ -94,7 +94,7 @@ function awaiting(...before: readonly ConnectionEvent[]) {
   return { clock, word, death, stop, told, ending };
 }
 
-Deno.test("RegistryWord waits for the first good word, also if it was said before", async () => {
+Deno.test("RegistryWord waits for the first connect, also an earlier one", async () => {
   const { word, ending, clock } = awaiting();
   assert.equal(await ending(), undefined);
   word.say(CONNECTED);
@@ -103,7 +103,7 @@ Deno.test("RegistryWord waits for the first good word, also if it was said befor
   assert.equal(await awaiting(CONNECTED).ending(), "over");
 });
 
-Deno.test("RegistryWord tells of a registry that is out of reach, and waits for it however long", async () => {
+Deno.test("RegistryWord reports an unreachable registry, and waits for it however long", async () => {
   const { word, ending, clock, told } = awaiting();
   word.say(REFUSED);
   await ending();
@@ -115,7 +115,7 @@ Deno.test("RegistryWord tells of a registry that is out of reach, and waits for 
   assert.equal(await ending(), "over");
 });
 
-Deno.test("RegistryWord believes a worker that says nothing for half a minute", async () => {
+Deno.test("RegistryWord accepts a worker that reports nothing for half a minute", async () => {
   const { ending, clock, told } = awaiting();
   clock.advance(29_999);
   assert.equal(await ending(), undefined);
@@ -124,31 +124,31 @@ Deno.test("RegistryWord believes a worker that says nothing for half a minute", 
   assert.deepEqual(told, []);
 });
 
-Deno.test("RegistryWord gives up on a worker that dies, before its first word and after it", async () => {
+Deno.test("RegistryWord gives up on a worker that dies, before its first report and after it", async () => {
   for (const said of [[], [REFUSED]]) {
     const { death, ending, clock } = awaiting(...said);
     await ending();
-    death.resolve("It threw");
+    death.resolve("uncaught error");
     const end = await ending();
-    assert(end instanceof WorkerDeadError && end.message === "It threw");
+    assert(end instanceof WorkerDeadError && end.message === "uncaught error");
     assert.equal(clock.pending, 0);
   }
 });
 
-Deno.test("RegistryWord ends when it is told to, with the reason", async () => {
+Deno.test("RegistryWord ends when aborted, with the reason", async () => {
   for (const said of [[], [REFUSED]]) {
     const { stop, ending } = awaiting(...said);
     await ending();
-    stop.abort(new Error("It is replaced"));
-    assert.match(String(await ending()), /It is replaced/);
+    stop.abort(new Error("replaced"));
+    assert.match(String(await ending()), /replaced/);
   }
 });
 
-Deno.test("RegistryWord gives up on a worker that dies long after it said that its registry is unreachable", async () => {
+Deno.test("RegistryWord gives up on a worker that dies long after reporting its registry as unreachable", async () => {
   const { death, ending, clock } = awaiting(REFUSED);
   await ending();
   clock.advance(60_000);
   assert.equal(await ending(), undefined);
-  death.resolve("It threw");
+  death.resolve("uncaught error");
   assert(await ending() instanceof WorkerDeadError);
 });

@@ -15,9 +15,8 @@ const DESCRIBE_DEADLINE_MS = 5_000;
 const STOP_GRACE_MS = 2_000;
 
 /**
- * Asks plugins to validate configs and to say which permissions they need, in
- * workers that have no permission at all: one worker for each module, kept
- * until the describer is disposed of.
+ * Asks plugins to validate configs and to name the permissions they need, in workers without any
+ * permission: one worker per module, kept until the describer is disposed of.
  */
 export class Describer implements AsyncDisposable {
   readonly #clock: Clock;
@@ -27,8 +26,8 @@ export class Describer implements AsyncDisposable {
   #hasFailed = false;
 
   /**
-   * `signal`: when it is aborted, what is not described by then never will be,
-   * and is answered so at once. `hangs`: what hung is not asked again for a while, or ever.
+   * `signal`: when aborted, pending and later descriptions fail at once. `hangs`: what hung is not
+   * asked again for a while, or ever.
    */
   constructor(
     { clock, signal, hangs }: {
@@ -40,19 +39,19 @@ export class Describer implements AsyncDisposable {
     [this.#clock, this.#signal, this.#hangs] = [clock, signal, hangs];
   }
 
-  /** Whether a plugin could not be asked: what was said then is of this moment, not of the config. */
+  /** Whether a plugin could not be asked: its result is temporary, and says nothing of the config. */
   get hasFailed(): boolean {
     return this.#hasFailed;
   }
 
-  /** Asks a plugin what it is. Throws an error that says why it cannot be told: it is no plugin, it hangs, it dies. */
+  /** Asks a plugin for its identity. Throws an error with the reason if it has none: not a plugin, hung, or dead. */
   async introduce(module: string): Promise<Introduction> {
     const answer = await this.#ask(module, { type: "introduce" });
-    if (answer.type !== "introduced") throw new Error(`The plugin answered ${answer.type} to introduce`);
+    if (answer.type !== "introduced") throw new Error(`invalid answer to introduce: ${answer.type}`);
     return answer.introduction;
   }
 
-  /** Describes one instance; a plugin that fails at it answers an issue of its own. */
+  /** Describes one instance; a plugin that fails at it returns an issue of its own. */
   async describe(module: string, raw: unknown, scope: Scope): Promise<Described> {
     try {
       const answer = await this.#ask(module, { type: "describe", raw, scope });
@@ -61,19 +60,19 @@ export class Describer implements AsyncDisposable {
         return { ok: true, config, permissions, ...traits && { traits } };
       }
       if (answer.type === "invalid") return { ok: false, issues: answer.issues };
-      throw new Error(`The plugin answered ${answer.type} to describe`);
+      throw new Error(`invalid answer to describe: ${answer.type}`);
     } catch (error) {
       return { ok: false, issues: [this.#failed(module, error)] };
     }
   }
 
-  /** Validates a section of a cluster's or a service's file; a plugin that fails at it answers an issue of its own. */
+  /** Validates a section of a cluster's or a service's file; a plugin that fails at it returns an issue of its own. */
   async describeSection(module: string, of: SectionOf, raw: unknown): Promise<SchemaResult<unknown>> {
     try {
       const answer = await this.#ask(module, { type: "section", of, raw });
       if (answer.type === "valid") return { value: answer.config };
       if (answer.type === "invalid") return { issues: answer.issues };
-      throw new Error(`The plugin answered ${answer.type} to section`);
+      throw new Error(`invalid answer to section: ${answer.type}`);
     } catch (error) {
       return { issues: [this.#failed(module, error)] };
     }
@@ -111,7 +110,7 @@ export class Describer implements AsyncDisposable {
     } catch (error) {
       if (isForeign && (error instanceof WorkerDeadlineError || host.fellSilent)) {
         this.#hangs?.note(module, error instanceof Error ? error.message : String(error));
-        // It would not answer anybody else either.
+        // A hung worker would not answer other requests either.
         this.#hosts.delete(module);
         await host.stop({ graceMs: 0 });
         this.#hangs?.ended();
@@ -125,7 +124,7 @@ export class Describer implements AsyncDisposable {
     await within(host.loaded(), LOAD_DEADLINE_MS, {
       clock: this.#clock,
       signal,
-      late: () => new WorkerDeadlineError(`It was not loaded within ${LOAD_DEADLINE_MS} ms`),
+      late: () => new WorkerDeadlineError(`not loaded within ${LOAD_DEADLINE_MS} ms`),
     });
     return await host.call(request, { deadlineMs: DESCRIBE_DEADLINE_MS, ...signal && { signal } });
   }

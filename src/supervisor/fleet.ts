@@ -23,37 +23,36 @@ import { type StartThread, startThread } from "./thread.ts";
 import { type Action, reconcile, type WorkerSpec } from "./reconcile.ts";
 import { type Files, greediest, type Holder, isShort, NoRoomError, openMax, ownRoom, type Room } from "./room.ts";
 
-/** Workers that boot together; a boot keeps one core busy for some 13 ms. */
+/** Workers that start at the same time; a start keeps one core busy for some 13 ms. */
 const BOOTS_AT_ONCE_MAX = 4;
 /** How long a stopping worker may take to close what it has open. */
 const STOP_GRACE_MS = 2_000;
-/** A worker that served this long before it died starts its backoff anew. */
+/** A worker that served this long resets its restart backoff. */
 const PROVEN_MS = 60_000;
-/** The waits between restarts of a worker that dies. */
+/** The backoff between restarts of a worker that dies. */
 const RESTART_BACKOFF = { firstMs: 500, maxMs: 30_000 };
-/** How often is looked whether what hung may run again. */
+/** Interval of checks whether a hung worker may run again. */
 const HUNG_LOOK_MS = 1_000;
-/** How often the open files of the process are counted. */
+/** Interval of counts of the process's open files. */
 const ROOM_LOOK_MS = 10_000;
-/** How long a worker may take to say how many files its plugin has open. */
+/** How long a worker may take to report how many files its plugin has open. */
 const HOLDER_DEADLINE_MS = 1_000;
 
-/** What the fleet tells its owner. */
+/** What the fleet reports to its owner. */
 export interface FleetEvents {
   /**
-   * The worker in service said something without being asked. Called in
-   * order, never concurrently. What one says that is to replace another, or
-   * that is being replaced, is not told, but for its log.
+   * An event of the worker in service. Called in order, never concurrently. Events of a worker that is
+   * to replace another, or is being replaced, are not passed on, except log records.
    */
   onEvent(key: string, event: WorkerEvent): void;
   /**
-   * A worker took up its service: for the first time, in place of another, or again
-   * because that one has ended. The one that it replaces is stopped once the answer resolves.
+   * A worker entered service: for the first time, in place of another, or again because that one has
+   * ended. The replaced one is stopped once the returned promise resolves.
    */
   onReady(key: string): Promise<void> | void;
   /** No worker is in service any more; another will be started. */
   onDown(key: string, reason: string): void;
-  /** The number of threads that could not be stopped has changed. */
+  /** The number of stuck threads has changed. */
   onStuck(threads: number): void;
 }
 
@@ -63,29 +62,29 @@ export interface FleetOptions {
   readonly log: Logger;
   readonly meter?: Meter;
   readonly events: FleetEvents;
-  /** How the lives of workers are watched. */
+  /** Heartbeat settings of the workers. */
   readonly heartbeat?: HeartbeatOptions;
-  /** Where the workers' threads come from: this process, unless a simulation has others. */
+  /** The source of worker threads: this process, or a simulation. */
   readonly threads?: Threads | undefined;
 }
 
-/** Where threads come from, and how many there are. */
+/** A source of threads, and their number. */
 export interface Threads {
   readonly start: StartThread;
-  /** Counts the threads of workers that there are; `undefined` where that cannot be told. */
+  /** Counts the worker threads; `undefined` where that is not possible. */
   readonly count: () => Promise<number | undefined>;
-  /** What is known of the open files that they share; there is no bound without. */
+  /** The open files that they share; without it there is no limit. */
   readonly room?: Room;
 }
 
-/** Web Workers, counted by what the kernel says. */
+/** Web Workers, counted by the kernel. */
 const OWN_THREADS: Threads = { start: startThread, count: () => countOwnThreads(/^worker-[0-9]+$/), room: ownRoom };
 
-/** How a worker stands. */
+/** State of a worker. */
 export interface WorkerReport {
-  /** Why none is in service; `undefined` while one is. */
+  /** Why no worker is in service; `undefined` while one is. */
   readonly down: string | undefined;
-  /** Since when, in milliseconds of the fleet's clock. One that soon died again was never in service. */
+  /** Since when, in milliseconds of the fleet's clock. A worker that soon died again does not count. */
   readonly sinceMs: number;
 }
 
@@ -97,11 +96,11 @@ interface Member {
   down: string;
   /** Since when there has been none, or none that lasted. */
   downSinceMs: number;
-  /** When the one in service took it up. */
+  /** When the current one entered service. */
   servesSinceMs: number;
   /** The member that serves until this one does. */
   replaced: Member | undefined;
-  /** Whether a successor serves in its place: then it waits to be stopped, and starts no more. */
+  /** Whether a successor serves in its place: it waits to be stopped, and starts no further worker. */
   isSuperseded: boolean;
   /** Resolves when its first worker is in service, or could not be started. */
   readonly tried: PromiseWithResolvers<void>;
@@ -110,8 +109,8 @@ interface Member {
 }
 
 /**
- * All workers of this process, kept as they are wanted: started, replaced
- * (make before break), restarted with backoff when they die, stopped.
+ * All workers of this process, kept in the desired state: started, replaced (make before break),
+ * restarted with backoff when they die, stopped.
  */
 export class Fleet implements AsyncDisposable {
   readonly #clock: Clock;
@@ -123,15 +122,15 @@ export class Fleet implements AsyncDisposable {
   readonly #threads: Threads;
   readonly #gate = new Gate(BOOTS_AT_ONCE_MAX);
   readonly #members = new Map<string, Member>();
-  /** The member that serves an instance, or is the first that will. */
+  /** The member that serves an instance, or the first that will. */
   readonly #serving = new Map<string, Member>();
   readonly #ending = new Set<Promise<void>>();
-  /** The last stop of a worker of each plugin that does not ship: until it is over, nobody knows whether it hangs. */
+  /** The last stop of a worker of each third-party plugin: until it is over, it is unknown whether the plugin hangs. */
   readonly #stopping = new Map<string, Promise<void>>();
   #census: ThreadCensus | undefined;
-  /** Stops the looks at the open files. */
+  /** Stops the counts of open files. */
   readonly #roomLooks = new AbortController();
-  /** What hung, and is not run again while its thread runs on: a plugin's module, or a worker's key. */
+  /** What hung, and is not run again while its thread keeps running: a plugin's module, or a worker's key. */
   readonly hangs: Hangs;
   #closed = false;
   #isAbandoned = false;
@@ -159,22 +158,22 @@ export class Fleet implements AsyncDisposable {
     });
   }
 
-  /** Threads of workers that were terminated and run on all the same. */
+  /** Number of stuck worker threads. */
   get stuckThreads(): number {
     return this.#census?.stuck ?? 0;
   }
 
-  /** The open files of the process, as last counted; `undefined` where they cannot be. */
+  /** The process's open files at the last count; `undefined` where they cannot be counted. */
   get openFiles(): Files | undefined {
     return this.#threads.room?.inUse;
   }
 
-  /** Notes that somebody else has terminated a worker: its thread is looked for. */
+  /** Records that other code has terminated a worker: its thread is counted. */
   noteEnd(): void {
     if (!this.#closed) this.#countThreads().noteEnd();
   }
 
-  /** The keys of the workers wanted, and why each that is not in service is not. */
+  /** The keys of the desired workers, and why each that is not in service is not. */
   get status(): ReadonlyMap<string, "serving" | string> {
     return new Map(
       [...this.#members].map(([key, member]) => {
@@ -184,7 +183,7 @@ export class Fleet implements AsyncDisposable {
     );
   }
 
-  /** How each worker that is wanted stands, by key. */
+  /** State of each desired worker, by key. */
   get workers(): ReadonlyMap<string, WorkerReport> {
     return new Map(
       [...this.#members].map(([key, member]): [string, WorkerReport] => {
@@ -196,27 +195,25 @@ export class Fleet implements AsyncDisposable {
     );
   }
 
-  /** Takes what is wanted now, whole. Returns at once; what it takes is done in the background. */
+  /** Sets the complete desired state. Returns at once; changes are applied in the background. */
   apply(wanted: readonly WorkerSpec[]): void {
     if (this.#closed) return;
     if (this.#census === undefined && this.#threads.room !== undefined) this.#track(this.#keepRoom(this.#threads.room));
     this.#countThreads();
     const running = new Map([...this.#members].map(([key, { spec }]) => [key, spec]));
-    // Where there is not room for all, those go first on which the others depend, and what ships.
+    // If there is not room for all: registries first, as others depend on them, and built-in plugins.
     const ordered = wanted.toSorted((a, b) => rank(a) - rank(b));
     for (const action of reconcile(ordered, running)) this.#act(action);
-    // Whoever asks for an instance that nobody serves yet waits for the one that will.
+    // A call to an instance that nobody serves yet waits for the worker that will.
     for (const member of this.#members.values()) {
       for (const { id } of member.spec.instances) if (!this.#serving.has(id)) this.#serving.set(id, member);
     }
   }
 
   /**
-   * Asks the worker that serves an instance. One that is still starting for the
-   * first time is waited for, and the deadline counts from then; one that is
-   * replaced meanwhile leaves the question to its successor. Throws
-   * {@linkcode WorkerDeadError} while none serves, and what
-   * {@linkcode PluginHost.call} does.
+   * Calls the worker that serves an instance. If it is still starting for the first time, waits for
+   * it, and the deadline starts then; if it is replaced meanwhile, its successor answers. Throws
+   * {@linkcode WorkerDeadError} while none serves, and what {@linkcode PluginHost.call} throws.
    */
   async call(
     instance: string,
@@ -225,7 +222,7 @@ export class Fleet implements AsyncDisposable {
   ): Promise<Answer> {
     for (;;) {
       const member = this.#serving.get(instance);
-      if (member === undefined) throw new WorkerDeadError("It is not wanted");
+      if (member === undefined) throw new WorkerDeadError("not configured");
       if (member.crew === undefined) {
         await (options.signal === undefined ? member.tried.promise : abortable(member.tried.promise, options.signal));
         if (this.#serving.get(instance) !== member) continue;
@@ -242,26 +239,26 @@ export class Fleet implements AsyncDisposable {
     }
   }
 
-  /** Says something to the worker that serves an instance; lost while none does. */
+  /** Sends a message to the worker that serves an instance; lost while none does. */
   post(instance: string, message: ToWorker): void {
     this.#serving.get(instance)?.crew?.host.post(message);
   }
 
   /**
-   * Ends all workers without leave to close anything: a registry keeps what they registered for as long as
-   * it waits for a session that is silent, so that a successor can take over.
+   * Terminates all workers without closing anything: a registry keeps their registrations until the
+   * silent session times out, so that a successor can take over.
    */
   async abandon(): Promise<void> {
     this.#isAbandoned = true;
     await this[Symbol.asyncDispose]();
   }
 
-  /** Stops all workers, each within its grace. */
+  /** Stops all workers, each within its grace period. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     this.#roomLooks.abort();
     for (const key of [...this.#members.keys()]) this.#act({ do: "stop", key });
-    // What ends may have something to end itself.
+    // What ends may end something itself.
     while (this.#ending.size > 0) await Promise.allSettled([...this.#ending]);
     await this.#census?.[Symbol.asyncDispose]();
   }
@@ -273,14 +270,14 @@ export class Fleet implements AsyncDisposable {
       countThreads: this.#threads.count,
       countLive: liveWorkerCount,
       onStuck: (threads) => {
-        // First, for the owner may end the process.
+        // First, as the owner may end the process.
         this.hangs.confirm();
         this.#events.onStuck(threads);
       },
     });
   }
 
-  /** Counts the open files now and then, and ends the workers of a plugin that leaves the others none. */
+  /** Counts the open files regularly, and ends the workers of a plugin that leaves none to others. */
   async #keepRoom(room: Room): Promise<void> {
     const { signal } = this.#roomLooks;
     while (!signal.aborted) {
@@ -288,10 +285,10 @@ export class Fleet implements AsyncDisposable {
       if (signal.aborted) return;
       await room.count();
       const { inUse: files } = room;
-      // The count alone tells most of the time that there is nothing to ask.
+      // Usually the count alone shows that nothing has to be asked.
       if (files === undefined || !isShort(files)) continue;
       for (const { worker, open } of greediest(files, await this.#holders(files.limit))) {
-        const reason = `It held ${open} of the ${files.limit} open files of the process, which were running out`;
+        const reason = `held ${open} of the ${files.limit} open files of the process, which were running out`;
         this.#log.error("Plugin holds too many open files; worker ended", {
           event: "worker.greedy",
           worker: worker.name,
@@ -303,7 +300,7 @@ export class Fleet implements AsyncDisposable {
     }
   }
 
-  /** Asks the workers of plugins that do not ship how many files each holds. */
+  /** Asks the workers of third-party plugins for the number of files that each holds. */
   async #holders(limit: number): Promise<readonly Holder<PluginHost>[]> {
     const foreign = [...this.#members.values()].flatMap(({ spec, crew }) =>
       crew !== undefined && isForeign(spec) ? [{ spec, worker: crew.host }] : []
@@ -312,7 +309,7 @@ export class Fleet implements AsyncDisposable {
       const request = { type: "ping" } as const;
       const answer = await worker.call(request, { deadlineMs: HOLDER_DEADLINE_MS }).catch(() => undefined);
       const open = answer?.type === "pong" ? answer.open : undefined;
-      // One that does not say is taken for as greedy as it may be.
+      // A worker that does not answer counts with its maximum.
       return { worker, module, open: open ?? openMax(limit, kind === "discovery") };
     }));
   }
@@ -329,10 +326,10 @@ export class Fleet implements AsyncDisposable {
     const member: Member = {
       spec,
       crew: undefined,
-      down: "It is starting",
+      down: "starting",
       downSinceMs: old === undefined || old.crew !== undefined ? this.#clock.now() : old.downSinceMs,
       servesSinceMs: this.#clock.now(),
-      // One that never came up gives its place, and what it was to replace, to the new one.
+      // A member that never started leaves its place, and what it was to replace, to the new one.
       replaced: old?.crew === undefined ? old?.replaced : old,
       isSuperseded: false,
       tried: Promise.withResolvers(),
@@ -358,7 +355,7 @@ export class Fleet implements AsyncDisposable {
       const refusal = this.hangs.refusal(hangKey(member.spec));
       if (refusal !== undefined) {
         if (refusal.isForGood && member.down !== refusal.reason) {
-          this.#log.error("A worker is not started again", {
+          this.#log.error("Worker hung for good; not restarted", {
             event: "worker.kept_out",
             worker: key,
             reason: refusal.reason,
@@ -382,7 +379,7 @@ export class Fleet implements AsyncDisposable {
         this.#meter.count("lighthouse_worker_boots_total", { kind, result: "ok" });
         const bootSeconds = (this.#clock.now() - bornMs) / 1_000;
         this.#meter.observe("lighthouse_worker_boot_duration_seconds", { kind }, bootSeconds);
-        // A first start is no news, the end of an outage is.
+        // A first start is not news; the end of an outage is.
         this.#log[attempt > 0 ? "info" : "debug"]("Worker is in service", {
           event: "worker.started",
           worker: key,
@@ -392,7 +389,7 @@ export class Fleet implements AsyncDisposable {
         const early = await abortable(Promise.race([ready, crew.death]), signal);
         if (early !== undefined) throw new WorkerDeadError(early);
         isReady = true;
-        // Make before break: only now is the one before it let go.
+        // Make before break: the previous worker ends only now.
         if (member.replaced !== undefined) this.#retire(member.replaced);
         member.replaced = undefined;
         member.down = await abortable(crew.death, signal);
@@ -418,9 +415,9 @@ export class Fleet implements AsyncDisposable {
       } else {
         if (isReady) this.#log.warn("Worker ended; starting another", { event: "worker.ended", ...at });
         else {
-          // One that waits for room is one line, not one for each try.
+          // A worker that waits for room is one log line, not one per attempt.
           const level = isFull && wasFull ? "debug" : "warn";
-          this.#log[level]("Could not start a worker; trying again", { event: "worker.start_failed", ...at });
+          this.#log[level]("Cannot start a worker; retrying", { event: "worker.start_failed", ...at });
         }
         this.#events.onDown(key, member.down);
       }
@@ -431,7 +428,7 @@ export class Fleet implements AsyncDisposable {
     if (member.replaced !== undefined) this.#retire(member.replaced);
   }
 
-  /** Puts a worker into service. The one before it is kept, silent, until the new one has proven itself. */
+  /** Puts a worker into service. The previous one is kept, silent, until the new one has proven itself. */
   #serve(member: Member, crew: Crew): void {
     const { replaced } = member;
     if (replaced !== undefined) {
@@ -444,13 +441,13 @@ export class Fleet implements AsyncDisposable {
     crew.voice.speak();
   }
 
-  /** Gives the service back to the one before, as it is still there; answers whether somebody serves. */
+  /** Puts the previous worker back into service if it still exists; returns whether somebody serves. */
   #fallBack(member: Member): boolean {
     const { replaced } = member;
     if (replaced === undefined) return false;
     if (!replaced.isSuperseded) return replaced.crew !== undefined;
     if (replaced.crew === undefined) {
-      // It died while it was superseded, and does not start again.
+      // It died while it was superseded, and is not restarted.
       this.#retire(replaced);
       member.replaced = undefined;
       return false;
@@ -458,13 +455,13 @@ export class Fleet implements AsyncDisposable {
     replaced.isSuperseded = false;
     for (const { id } of replaced.spec.instances) this.#serving.set(id, replaced);
     replaced.crew.voice.speak();
-    // What it was to watch and to register meanwhile was said to the one that has ended.
+    // What it was to watch and to register meanwhile went to the worker that has ended.
     const { key } = replaced.spec;
     this.#track(Promise.try(() => this.#events.onReady(key)).then(() => undefined));
     return true;
   }
 
-  /** Starts a worker and waits until it may take up its service. */
+  /** Starts a worker and waits until it may enter service. */
   async #launch(member: Member): Promise<Crew> {
     const { signal } = member.controller;
     const { spec, replaced } = member;
@@ -482,7 +479,7 @@ export class Fleet implements AsyncDisposable {
         signal,
       });
     });
-    // Not in the gate: how long a registry takes is no matter of this machine's cores.
+    // Outside the gate: a slow registry takes no core of this machine.
     if (spec.kind !== "discovery" || replaced === undefined) return crew;
     const onUnreachable = (detail: string) => {
       this.#log.warn("Registry unreachable by a new connection; the previous one goes on", {
@@ -507,7 +504,7 @@ export class Fleet implements AsyncDisposable {
     member.crew = undefined;
     member.replaced = undefined;
     if (replaced !== undefined) this.#retire(replaced);
-    member.down = "It was stopped";
+    member.down = "stopped";
     member.tried.resolve();
     for (const { id } of member.spec.instances) {
       if (this.#serving.get(id) === member) this.#serving.delete(id);
@@ -515,7 +512,7 @@ export class Fleet implements AsyncDisposable {
     if (crew !== undefined) this.#dismiss(member.spec, crew);
   }
 
-  /** Ends a worker in the background; it has nothing to say any more. Notes one that hangs at its end. */
+  /** Ends a worker in the background; its events are dropped. Records whether it hung while stopping. */
   #dismiss(spec: WorkerSpec, { host, voice }: Crew): void {
     voice.end();
     if (this.#isAbandoned) return host.cut();
@@ -535,17 +532,17 @@ export class Fleet implements AsyncDisposable {
   }
 }
 
-/** What hangs together: all of a plugin that does not ship; of what ships one worker alone. */
+/** What hangs together: all workers of a third-party plugin; of a built-in one, a single worker. */
 function hangKey(spec: WorkerSpec): string {
   return isForeign(spec) ? spec.module : spec.key;
 }
 
-/** Whether a worker runs a plugin that does not ship. */
+/** Whether a worker runs a third-party plugin. */
 function isForeign({ module }: WorkerSpec): boolean {
   return module.startsWith("data:");
 }
 
-/** In which order workers are started: registries before checks, and what ships first. */
+/** Start order of workers: registries before checks, and built-in plugins first. */
 function rank(spec: WorkerSpec): number {
   return (isForeign(spec) ? 2 : 0) + (spec.kind === "discovery" ? 0 : 1);
 }

@@ -2,35 +2,37 @@ import type { KeysFacts } from "../plugin/contract.ts";
 import type { ToHost, ToWorker } from "../protocol/messages.ts";
 import { WorkerError } from "../protocol/wire_error.ts";
 
-/** Who waits for the next answer of one stream. */
+/** A consumer of one stream. */
 interface Reader {
   next: PromiseWithResolvers<KeysFacts>;
-  /** Whether an answer has come that was not read yet. */
+  /** Whether an answer has arrived and was not read yet. */
   isFull: boolean;
   /** Why there are no more. */
   ended?: Error;
 }
 
 /**
- * The prefixes that are followed in one worker. Each has a stream, whose number
- * tells its answers from those of an earlier one; the worker sends the next
- * answer when the last was read.
+ * The prefixes watched in one worker. Each has a stream, whose number distinguishes its answers from
+ * those of an earlier one; the worker sends the next answer when the last was read.
  */
 export class FollowedKeys {
   readonly #post: (message: ToWorker) => void;
   readonly #readers = new Map<number, Reader>();
   #lastStream = 0;
-  /** Why nothing is followed any more. */
+  /** Why nothing is watched any more. */
   #over: Error | undefined;
 
   constructor(post: (message: ToWorker) => void) {
     this.#post = post;
   }
 
-  /** Yields what the registry says of the keys below a prefix; throws when the plugin cannot go on, or the signal's reason. */
+  /**
+   * Yields the registry's answers for the keys below a prefix; throws when the plugin cannot continue,
+   * or the signal's reason.
+   */
   async *follow(prefix: string, signal: AbortSignal): AsyncGenerator<KeysFacts, never, void> {
     signal.throwIfAborted();
-    // A generator begins when it is first read: the worker may have ended by then.
+    // A generator starts when it is first read: the worker may have ended by then.
     if (this.#over !== undefined) throw this.#over;
     const stream = ++this.#lastStream;
     const reader: Reader = { next: promised(), isFull: false };
@@ -54,7 +56,10 @@ export class FollowedKeys {
     }
   }
 
-  /** Takes an answer; `false` if the worker did not wait until the last was read. One of a stream that has ended is dropped. */
+  /**
+   * Receives an answer; `false` if the worker did not wait until the last was read. Answers of ended
+   * streams are dropped.
+   */
   take({ stream, entries, exists, epoch }: ToHost & { type: "keys" }): boolean {
     const reader = this.#readers.get(stream);
     if (reader === undefined) return true;
@@ -64,12 +69,12 @@ export class FollowedKeys {
     return true;
   }
 
-  /** Ends a stream that the plugin cannot go on with. */
+  /** Ends a stream that the plugin cannot continue. */
   lose({ stream, error }: ToHost & { type: "keysLost" }): void {
     this.#end(stream, new WorkerError(error));
   }
 
-  /** Ends all streams; no other can be followed. */
+  /** Ends all streams; no other can be opened. */
   end(reason: Error): void {
     this.#over ??= reason;
     for (const stream of [...this.#readers.keys()]) this.#end(stream, reason);
@@ -84,7 +89,7 @@ export class FollowedKeys {
   }
 }
 
-/** A promise that may be rejected while nobody waits for it. */
+/** A promise whose rejection may go unhandled. */
 function promised(): PromiseWithResolvers<KeysFacts> {
   const made = Promise.withResolvers<KeysFacts>();
   made.promise.catch(() => {});

@@ -33,27 +33,27 @@ import { NoRoomError } from "./room.ts";
 
 /** How long a worker may take to load the plugin. */
 const LOAD_DEADLINE_MS = 10_000;
-/** How long one answer may take; what is later is never believed. */
+/** How long one answer may take; a later one is never accepted. */
 const ANSWER_DEADLINE_MS = 5_000;
 /** How long a worker may take to stop. */
 const STOP_GRACE_MS = 2_000;
 /** The least time between two reloads, whatever a plugin says. */
 const RELOAD_INTERVAL_MIN_MS = 1_000;
-/** The waits before a worker that ended is replaced. */
+/** The backoff before a worker that ended is replaced. */
 const REST = { firstMs: 1_000, maxMs: 60_000 };
-/** How long one that hung rests at least: by then it is known whether its thread runs on. */
+/** The minimum pause after a hang: by then it is known whether its thread keeps running. */
 const HUNG_REST_MS = 10_000;
-/** A worker that lived this long before it ended starts its backoff anew. */
+/** A worker that lived this long resets its backoff. */
 const PROVEN_MS = 60_000;
-/** A writer asks about the config that is wanted and about those that were in force. */
+/** A writer asks about the current config and about previous ones. */
 const PLACES_KEPT_MAX = 8;
-/** So many answers of `listens` are kept; one is there for each section of a cluster. */
+/** Maximum number of cached answers of `listens`; there is one for each section of a cluster. */
 const LISTENS_KEPT_MAX = 10_000;
 
 export interface ForeignBalancerOptions {
-  /** What the config calls the balancer. */
+  /** The balancer's name in the config. */
   readonly name: string;
-  /** Where its plugin is, and what it is allowed. */
+  /** The plugin's module, and what it is granted. */
   readonly source: PluginSource;
   readonly clock: Clock;
   readonly random: Random;
@@ -63,13 +63,13 @@ export interface ForeignBalancerOptions {
   readonly hangs?: Hangs | undefined;
 }
 
-/** What a plugin that does not ship observes: what was seen, to be read anew in the worker. */
+/** The observation of a third-party plugin: what was seen, to be parsed again in the worker. */
 export interface Sight {
   readonly seen: Seen;
   readonly config: unknown;
 }
 
-/** Where a balancer is, for one config, and what its plugin may have done there. */
+/** Location of a balancer for one config, and what its plugin may do there. */
 interface GrantedSources {
   readonly config: unknown;
   readonly sources: BalancerSources;
@@ -77,12 +77,11 @@ interface GrantedSources {
 }
 
 /**
- * A balancer whose plugin does not ship: its functions run in a worker that has
- * no permission at all, and what they answer is held against what the operator
- * granted before the host acts on it. A worker that dies or hangs is ended, and
- * another is started when it is asked again after a rest. All that it throws
- * for the plugin's sake is an {@linkcode UndecidedError}; of what the contract
- * lets a plugin throw, in `observe` and `plan`, a `WorkerError`.
+ * A balancer with a third-party plugin: its functions run in a worker without any permission, and
+ * their answers are checked against the operator's grants before the host acts on them. A worker that
+ * dies or hangs is ended; another is started at the next call after a pause. Failures of the plugin
+ * are thrown as {@linkcode UndecidedError}, except those that the contract allows in `observe` and
+ * `plan`: a `WorkerError`.
  */
 export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncDisposable {
   readonly name: string;
@@ -95,7 +94,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
   #restUntilMs = -Infinity;
   /** Why there is no worker, if it ended. */
   #fallen = "";
-  /** Why the last one ended that did. */
+  /** Why the last one that ended did. */
   #fellBy = "";
   #isEnded = false;
   #places: readonly GrantedSources[] = [];
@@ -110,12 +109,12 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     this.cluster = this.#schema((raw) => ({ type: "section", of: "cluster", raw }));
   }
 
-  /** How many of its plans and places went beyond what it was granted. */
+  /** Number of its plans and places that exceeded its grants. */
   get refusals(): number {
     return this.#refusals;
   }
 
-  /** Answers at once what it has answered before. */
+  /** Returns cached answers at once. */
   listens(config: unknown, section?: unknown): Awaitable<readonly Listening[]> {
     const isOwn = section === undefined;
     const key = JSON.stringify([config, isOwn ? [] : [section]]);
@@ -123,7 +122,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
       this.#askListens(key, { ask: "listens", config, section: isOwn ? undefined : { config: section } });
   }
 
-  /** Answers at once for a config that it has answered for before. */
+  /** Returns at once for a config that was answered before. */
   sources(config: unknown): Awaitable<BalancerSources> {
     const known = this.#places.find((place) => place.config === config);
     return known?.sources ?? this.#find(config).then(({ sources }) => sources);
@@ -156,7 +155,9 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     const { steps } = await this.#ask(question, { mayThrow: allowed.reload });
     for (const step of steps) {
       const fault = stepFault(step, { ...place, seen: sight.seen });
-      if (fault !== undefined) throw this.#refuse(`Cannot ${fault} for the balancer ${this.name}: it was not granted`);
+      if (fault !== undefined) {
+        throw this.#refuse(`Cannot ${fault} for the balancer ${this.name}: permission not granted`);
+      }
       if (step.do === "install") await this.#refuseLink(step.path);
     }
     return steps;
@@ -167,7 +168,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     return explanation ?? { faults: [{ message: output, remedy: [] }] };
   }
 
-  /** Ends its worker; what is asked is answered by an {@linkcode UndecidedError}, now and later. */
+  /** Ends its worker; pending and later calls get an {@linkcode UndecidedError}. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isEnded = true;
     const host = this.#host;
@@ -184,7 +185,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
       const answer = await this.#call(request(raw), { mayThrow: false });
       if (answer.type === "invalid") return { issues: answer.issues };
       if (answer.type === "described" || answer.type === "valid") return { value: answer.config };
-      throw this.#undecided(`it answered ${answer.type} to ${request(raw).type}`);
+      throw this.#undecided(`invalid answer to ${request(raw).type}: ${answer.type}`);
     };
     return { "~standard": { version: 1, vendor: "lighthouse", validate } };
   }
@@ -196,16 +197,18 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     return listens;
   }
 
-  /** Asks where the balancer is, and holds that against what the operator granted. */
+  /** Asks where the balancer is, and checks that against the operator's grants. */
   async #find(config: unknown): Promise<GrantedSources> {
     const scope = { instance: this.name };
     const { sources, permissions } = await this.#ask({ ask: "sources", config, scope });
     const grant = decide(permissions, { kind: "balancer", source: this.#options.source, scope });
-    if (!grant.ok) throw this.#refuse(`Cannot grant what the plugin asks for: ${grant.reasons.join("; ")}`);
+    if (!grant.ok) {
+      throw this.#refuse(`Permissions that the plugin requests are not granted: ${grant.reasons.join("; ")}`);
+    }
     const faults = sourceFaults(sources, grant.granted);
     if (faults.length > 0) {
       throw this.#refuse(
-        `Cannot ${faults.join(", ")} for the balancer ${this.name}: its plugin did not ask for the permission`,
+        `Cannot ${faults.join(", ")} for the balancer ${this.name}: its plugin did not request the permission`,
       );
     }
     const pidFiles = (sources.children ?? []).map(({ pidFile }) => pidFile);
@@ -216,7 +219,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     return place;
   }
 
-  /** Refuses a file that a link leads out of the directory it was granted by. A file that was granted itself may be one. */
+  /** Rejects a file that a link leads out of its granted directory. A file that was granted itself may be a link. */
   async #refuseLink(path: string): Promise<void> {
     const { write = [] } = this.#options.source.allow ?? {};
     if (write.includes(path)) return;
@@ -227,7 +230,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     });
     if (real?.startsWith(`${realFolder}/`)) return;
     throw this.#refuse(
-      `Cannot write ${path} for the balancer ${this.name}: it leads to ${real}, which was not granted`,
+      `Cannot write ${path} for the balancer ${this.name}: it links to ${real}, which is not granted`,
     );
   }
 
@@ -239,7 +242,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     if (answer.type === "decided" && answer.decision.ask === question.ask) {
       return answer.decision as Extract<BalancerAnswer, { readonly ask: Asked }>;
     }
-    throw this.#undecided(`it answered something else to ${question.ask}`);
+    throw this.#undecided(`invalid answer to ${question.ask}`);
   }
 
   async #call(request: Request, { mayThrow }: { readonly mayThrow: boolean }): Promise<Answer> {
@@ -252,16 +255,16 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
       throw error;
     }
     try {
-      const late = () => new WorkerDeadlineError(`It was not loaded within ${LOAD_DEADLINE_MS} ms`);
+      const late = () => new WorkerDeadlineError(`not loaded within ${LOAD_DEADLINE_MS} ms`);
       await within(host.loaded(), LOAD_DEADLINE_MS, { clock, late });
       return await host.call(request, { deadlineMs: ANSWER_DEADLINE_MS });
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       if (error instanceof WorkerError) {
         if (mayThrow) throw error;
-        throw this.#undecided(`it threw: ${reason}`);
+        throw this.#undecided(`uncaught error: ${reason}`);
       }
-      // Its functions are synchronous: one that is late hangs, and would answer nobody else either.
+      // Its functions are synchronous: a late one hangs, and would block other calls too.
       this.#fall(host, reason, { isHung: error instanceof WorkerDeadlineError });
       throw this.#undecided(reason);
     }
@@ -269,10 +272,10 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
 
   #start(): PluginHost {
     const { source, clock, log, meter, hangs } = this.#options;
-    if (this.#isEnded) throw this.#undecided("it is not wanted any more");
+    if (this.#isEnded) throw this.#undecided("balancer removed from the config");
     const refusal = hangs?.refusal(source.module);
     if (refusal?.isForGood) throw this.#undecided(refusal.reason);
-    if (refusal !== undefined || clock.now() < this.#restUntilMs) throw this.#undecided(this.#fallen || "it hung");
+    if (refusal !== undefined || clock.now() < this.#restUntilMs) throw this.#undecided(this.#fallen || "hung");
     const at = { balancer: this.name };
     const host: PluginHost = new PluginHost({
       name: `balancer ${this.name}`,
@@ -291,7 +294,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     return host;
   }
 
-  /** Ends a worker that cannot go on; the next comes after a rest. */
+  /** Ends a worker that cannot continue; the next one starts after a pause. */
   #fall(host: PluginHost, reason: string, { isHung }: { readonly isHung: boolean }): void {
     if (this.#host !== host) return;
     const { source, clock, random, log, meter = UNMETERED, hangs } = this.#options;
@@ -305,18 +308,21 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     const waitMs = Math.round((isHung ? HUNG_REST_MS : 0) + backoffMs(this.#falls++, REST, random));
     this.#restUntilMs = clock.now() + waitMs;
     const at = { balancer: this.name, reason, waitMs, falls: this.#falls };
-    log[isNews ? "warn" : "debug"]("The worker of a balancer's plugin ended: what runs stays as it is", {
+    log[isNews ? "warn" : "debug"]("Balancer plugin worker died; leaving the balancer unchanged", {
       event: "plugin.balancer_ended",
       ...at,
     });
   }
 
-  /** Counts something that goes beyond what was granted, and says so once. */
+  /** Counts an action that exceeds the grants, and logs it once. */
   #refuse(reason: string): BeyondGrantError {
     const level = reason === this.#refused ? "debug" : "warn";
     this.#refused = reason;
     const at = { balancer: this.name, reason, refusals: ++this.#refusals };
-    this.#options.log[level]("Refused what a balancer's plugin wanted", { event: "plugin.balancer_rejected", ...at });
+    this.#options.log[level]("Denied: balancer plugin exceeded its grant", {
+      event: "plugin.balancer_rejected",
+      ...at,
+    });
     return new BeyondGrantError(reason);
   }
 

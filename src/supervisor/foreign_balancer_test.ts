@@ -15,7 +15,7 @@ const ALLOW: Allowance = { net: ["unix:/odd/socket"], write: ["/odd/file"], run:
 const CONFIG = {};
 const WANTED: Wanted = { config: CONFIG, host: { fqdn: "a.test", ip: "192.0.2.1" }, clusters: [] };
 
-/** A balancer that does what `members` says, on a clock that stands still. */
+/** A balancer with the functions of `members`, on a clock that stands still. */
 class Bench implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly log: string[] = [];
@@ -54,7 +54,7 @@ class Bench implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // A worker that has left says nothing any more, and time stands still.
+    // A worker that has ended sends nothing more, and time stands still.
     const ending = this.balancer[Symbol.asyncDispose]();
     let isOver = false;
     void ending.then(() => isOver = true);
@@ -66,7 +66,7 @@ class Bench implements AsyncDisposable {
   }
 }
 
-/** Lets time pass until a promise is settled; answers the error that it rejects with. */
+/** Advances time until a promise is settled; returns the error that it rejects with. */
 async function failure(promise: Promise<unknown>, clock: FakeClock): Promise<Error> {
   let error: Error | undefined;
   let isOver = false;
@@ -75,11 +75,11 @@ async function failure(promise: Promise<unknown>, clock: FakeClock): Promise<Err
     clock.advance(100);
     return isOver;
   });
-  assert(error !== undefined, "it went well");
+  assert(error !== undefined, "no error");
   return error;
 }
 
-Deno.test("ForeignBalancer answers from a worker, and at once what it has answered before", async () => {
+Deno.test("ForeignBalancer answers from a worker, and from its cache", async () => {
   await using bench = new Bench(`
     listens: () => [{ host: "", port: 80, path: ["port"] }],
     plan: (wanted, rendered, observed, allowed) => [install(JSON.stringify([rendered.files.get("/odd/file").text, observed, allowed.reload]))],
@@ -93,14 +93,14 @@ Deno.test("ForeignBalancer answers from a worker, and at once what it has answer
   const listens = await balancer.listens(CONFIG, { a: 1 });
   assert.equal(balancer.listens(CONFIG, { a: 1 }), listens);
   const rendered = await balancer.render(WANTED);
-  // What is observed never leaves the worker: functions and all.
+  // Observations never leave the worker: they may have functions.
   const sight = await balancer.observe({ files: new Map([["/odd/file", "x"]]) }, CONFIG);
   const [step] = await balancer.plan(WANTED, rendered, sight, { reload: true });
   assert.equal(step?.do === "install" && step.contents, '["a.test",{"file":"x"},true]');
   assert.deepEqual(await balancer.config["~standard"].validate(1), { value: 1 });
 });
 
-Deno.test("ForeignBalancer refuses a plan whole that goes beyond what was granted, and counts", async () => {
+Deno.test("ForeignBalancer rejects a plan as a whole that exceeds the grants, and counts", async () => {
   await using bench = new Bench(`plan: () => [install("x"), start("/bin/sh")]`);
   const { balancer } = bench;
   const sight = await balancer.observe({}, CONFIG);
@@ -109,14 +109,14 @@ Deno.test("ForeignBalancer refuses a plan whole that goes beyond what was grante
     const planned = balancer.plan(WANTED, rendered, sight, { reload: true });
     await assert.rejects(
       planned,
-      new BeyondGrantError('Cannot run "/bin/sh" for the balancer odd: it was not granted'),
+      new BeyondGrantError('Cannot run "/bin/sh" for the balancer odd: permission not granted'),
     );
     assert.equal(balancer.refusals, times);
   }
-  assert.equal(bench.log.filter((line) => line.startsWith("warn ")).length, 1, "it is told once");
+  assert.equal(bench.log.filter((line) => line.startsWith("warn ")).length, 1, "logged once");
 });
 
-Deno.test("ForeignBalancer refuses a file that a link leads out of the directory it was granted by", async () => {
+Deno.test("ForeignBalancer rejects a file that a link leads out of its granted directory", async () => {
   await using dir = new TempDir();
   await dir.write("elsewhere/file", "not granted");
   await Deno.mkdir(dir.file("granted"));
@@ -128,22 +128,22 @@ Deno.test("ForeignBalancer refuses a file that a link leads out of the directory
     await assert.rejects(
       Promise.resolve(bench.balancer.sources(CONFIG)),
       new BeyondGrantError(
-        `Cannot write ${folder}/file for the balancer odd: it leads to ${
+        `Cannot write ${folder}/file for the balancer odd: it links to ${
           dir.file("elsewhere/file")
-        }, which was not granted`,
+        }, which is not granted`,
       ),
     );
   }
-  // An operator who grants the link itself knows where it leads.
+  // An operator who grants the link itself knows its target.
   await using bench = new Bench("", { ...allow, write: [`${folder}/file`] }, folder);
   assert.equal((await bench.balancer.sources(CONFIG)).file, `${folder}/file`);
 });
 
-Deno.test("ForeignBalancer is given no place that the operator does not grant", async () => {
+Deno.test("ForeignBalancer gets no place that the operator does not grant", async () => {
   await using bench = new Bench("", { ...ALLOW, run: [] });
   await assert.rejects(
     Promise.resolve(bench.balancer.sources(CONFIG)),
-    /Cannot grant .* run "\/odd\/check" is not granted: allow\.run of balancer\/odd in plugins\.yaml is empty/,
+    /not granted: .*run "\/odd\/check" is not granted: allow\.run of balancer\/odd in plugins\.yaml is empty/,
   );
 });
 
@@ -163,17 +163,21 @@ Deno.test("ForeignBalancer lets a plugin throw in plan and observe, as the contr
   assert(!isContract(await failure(plan(false), clock)));
 });
 
-Deno.test("ForeignBalancer rests after a worker that hung, for longer while its thread runs on, and is asked again", async () => {
+Deno.test("ForeignBalancer pauses after a worker that hung, longer while its thread keeps running, and is asked again", async () => {
   await using bench = new Bench(`render: () => close()`);
   const { balancer, clock } = bench;
   await balancer.pid([]);
-  assert.match((await failure(balancer.render(WANTED), clock)).message, /No answer to decide within 5000 ms/);
-  await assert.rejects(balancer.pid([]), /No answer to decide within 5000 ms/);
+  assert.match((await failure(balancer.render(WANTED), clock)).message, /no answer to decide within 5000 ms/);
+  await assert.rejects(balancer.pid([]), /no answer to decide within 5000 ms/);
   const condemned: string[] = [];
   bench.hangs.onForGood = (module, how) => void condemned.push(`${module.slice(0, 5)} ${how}`);
   bench.stuck = 1;
   bench.hangs.confirm();
-  assert.deepEqual(condemned, ["data: No answer to decide within 5000 ms"], "so that it stays out after a restart");
+  assert.deepEqual(
+    condemned,
+    ["data: no answer to decide within 5000 ms"],
+    "so that it stays excluded after a restart",
+  );
   clock.advance(60_000);
   await assert.rejects(balancer.pid([]), UndecidedError);
   bench.stuck = 0;

@@ -1,27 +1,26 @@
 import type { Clock } from "../kernel/clock.ts";
 
-/** What is known of the threads of workers that were ended. */
+/** Counts of threads of ended workers. */
 export interface StuckThreads {
-  /** How many run on. */
+  /** Number of stuck threads. */
   readonly count: number;
-  /** How many workers were ended so far. */
+  /** Workers ended so far. */
   readonly ends: number;
-  /** Of the ends, how many are settled: their threads are gone, or counted as stuck. */
+  /** Of these, how many are settled: their threads are gone, or counted as stuck. */
   readonly settledEnds: number;
-  /** Notes that one was ended. */
+  /** Records that a worker was ended. */
   ended(): void;
 }
 
-/** How long what hung rests at least, and until its end is settled. */
+/** Minimum pause after a hang; it also lasts until the end of the worker is settled. */
 const REST_MS = 6_000;
-/** The longest rest: workers that come and go all the time leave every count in doubt. */
+/** Maximum pause: workers that come and go all the time make every count unreliable. */
 const REST_MAX_MS = 60_000;
 
 /** Why something is not run now. */
 export interface HangRefusal {
-  /** For messages. */
   readonly reason: string;
-  /** Whether that stays so as long as this process lives. */
+  /** Whether that lasts as long as this process. */
   readonly isForGood: boolean;
 }
 
@@ -33,16 +32,16 @@ interface Hang {
 }
 
 /**
- * Remembers what hung, and lets nothing run again whose thread could not be
- * stopped: nothing ends a loop, each try would burn one more core, and all of
- * this process would have to be started anew for the sake of one plugin.
+ * Remembers what hung, and blocks everything whose thread is stuck: nothing ends a busy loop, each
+ * retry would burn one more core, and the whole process would have to be restarted because of one
+ * plugin.
  */
 export class Hangs {
   readonly #clock: Clock;
   readonly #threads: StuckThreads;
   readonly #hung = new Map<string, Hang>();
   readonly #confirmed = new Set<string>();
-  /** Called once for each that hung and whose thread could not be stopped. Must not throw. */
+  /** Called once for each hang with a stuck thread. Must not throw. */
   onForGood: ((key: string, how: string) => void) | undefined;
 
   constructor({ clock, threads }: { readonly clock: Clock; readonly threads: StuckThreads }) {
@@ -50,8 +49,8 @@ export class Hangs {
   }
 
   /**
-   * Notes that something did not answer in time, and `how` for messages; what is noted again keeps its first. To be
-   * called before the end of its worker's thread is counted.
+   * Records a hang, with `how` for messages; the first record counts. Call it before the end of the
+   * worker's thread is counted.
    */
   note(key: string, how: string): void {
     this.#forgetRested();
@@ -61,22 +60,22 @@ export class Hangs {
     this.#hung.set(key, { stuckBefore, endsBefore, notedMs: this.#clock.now(), how: known?.how ?? how });
   }
 
-  /** Whether it is known by now that the thread of what hung is gone. */
+  /** Whether the thread of a hung worker is known to be gone. */
   #isRested({ endsBefore, notedMs }: Hang): boolean {
     const { ends, settledEnds } = this.#threads;
     const restedMs = this.#clock.now() - notedMs;
-    // The end of its own worker may come a moment before the note: then no end is unsettled.
+    // The end of its own worker may precede the note: then no end is unsettled.
     return restedMs >= REST_MAX_MS || (restedMs >= REST_MS && (settledEnds > endsBefore || settledEnds === ends));
   }
 
-  /** What was only slow, and was not wanted again, is not to answer for the thread of another. */
+  /** What was only slow, and is not configured any more, is not blamed for the stuck thread of another. */
   #forgetRested(): void {
     for (const [key, hang] of this.#hung) {
       if (this.#threads.count <= hang.stuckBefore && this.#isRested(hang)) this.#hung.delete(key);
     }
   }
 
-  /** The number of threads that run on has changed: tells of those that it condemns. */
+  /** Handles a change of the number of stuck threads: reports hangs that are now permanent. */
   confirm(): void {
     for (const [key, { stuckBefore, how }] of this.#hung) {
       if (this.#threads.count <= stuckBefore || this.#confirmed.has(key)) continue;
@@ -85,22 +84,21 @@ export class Hangs {
     }
   }
 
-  /** Says why something is not run now; `undefined` if it may. */
+  /** Returns why something is not run now; `undefined` if it may run. */
   refusal(key: string): HangRefusal | undefined {
     const hang = this.#hung.get(key);
     if (hang === undefined) return undefined;
     if (this.#threads.count > hang.stuckBefore) {
-      const reason =
-        `It hung (${hang.how}) and its thread could not be stopped: it is not run again until it changes, or ` +
-        "Lighthouse is started anew";
+      const reason = `hung (${hang.how}), thread stuck: not run again until the plugin changes or ` +
+        "Lighthouse restarts";
       return { reason, isForGood: true };
     }
-    if (!this.#isRested(hang)) return { reason: `It hung a moment ago (${hang.how})`, isForGood: false };
+    if (!this.#isRested(hang)) return { reason: `hung a moment ago (${hang.how})`, isForGood: false };
     this.#hung.delete(key);
     return undefined;
   }
 
-  /** Notes that a worker was ended. */
+  /** Records that a worker was ended. */
   ended(): void {
     this.#threads.ended();
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { Hangs } from "./hangs.ts";
 
-Deno.test("Hangs lets what hung rest, then run again if its thread has ended, and never if it runs on", () => {
+Deno.test("Hangs pauses what hung, then runs it again if its thread has ended, and never if the thread is stuck", () => {
   const clock = new FakeClock();
   const threads = { count: 1, ends: 0, settledEnds: 0, ended() {} };
   const hangs = new Hangs({ clock, threads });
@@ -11,18 +11,18 @@ Deno.test("Hangs lets what hung rest, then run again if its thread has ended, an
   hangs.note("stuck", "no answer within 5 s");
   assert.equal(hangs.refusal("slow")?.isForGood, false);
   clock.advance(6_000);
-  assert.equal(hangs.refusal("slow"), undefined, "it was only slow");
+  assert.equal(hangs.refusal("slow"), undefined, "only slow");
   threads.count = 2;
-  assert.equal(hangs.refusal("slow"), undefined, "it is none of its business");
+  assert.equal(hangs.refusal("slow"), undefined, "unrelated");
   assert.equal(hangs.refusal("stuck")?.isForGood, true);
   clock.advance(3_600_000);
   assert.match(
     hangs.refusal("stuck")?.reason ?? "",
-    /^It hung \(no answer within 5 s\) .*not run again until it changes/,
+    /^hung \(no answer within 5 s\), thread stuck: not run again until the plugin changes/,
   );
 });
 
-Deno.test("Hangs reports once what hung and whose thread runs on, and nothing else", () => {
+Deno.test("Hangs reports once what hung with a stuck thread, and nothing else", () => {
   const threads = { count: 0, ends: 0, settledEnds: 0, ended() {} };
   const hangs = new Hangs({ clock: new FakeClock(), threads });
   const told: string[] = [];
@@ -37,7 +37,7 @@ Deno.test("Hangs reports once what hung and whose thread runs on, and nothing el
   assert.deepEqual(told, ["a: no answer"]);
 });
 
-Deno.test("Hangs lets what was only slow not answer for a thread that is stuck later", () => {
+Deno.test("Hangs does not blame a slow worker for a thread that gets stuck later", () => {
   const clock = new FakeClock();
   const threads = { count: 0, ends: 0, settledEnds: 0, ended() {} };
   const hangs = new Hangs({ clock, threads });

@@ -1,26 +1,25 @@
 import type { Clock } from "../kernel/clock.ts";
 
-/** The longest wait: a process that was stopped for an hour in the middle of a message is not in debt for ten. */
+/** The longest wait, so that a process suspended in the middle of a message does not wait for hours. */
 const WAIT_MAX_MS = 10_000;
 
-/** What a {@linkcode LoopBudget} allows. */
+/** Settings of a {@linkcode LoopBudget}. */
 export interface LoopBudgetOptions {
-  /** The part of the main loop's time, from 0 to 1. */
+  /** Share of the main loop's time, from 0 to 1. */
   readonly part: number;
-  /** What may be taken at once after a quiet time, in milliseconds. */
+  /** Burst that is allowed after a quiet time, in milliseconds. */
   readonly burstMs: number;
 }
 
 /**
- * The part of the main loop's time that some workers may take together. What
- * their messages took is measured, and whoever would send more waits until it
- * is paid for. Time only paces, and never ends a worker: a busy machine makes
- * every message expensive. Mutable, but without a clock of its own.
+ * The share of the main loop's time that some workers may use together. The time that their messages
+ * took is charged, and senders wait until it is paid for. Time only paces, and never ends a worker: a
+ * busy machine makes every message expensive. Mutable, but without a clock of its own.
  */
 export class LoopBudget {
   readonly #part: number;
   readonly #burstMs: number;
-  /** When all that was charged is paid for. */
+  /** When everything charged is paid for. */
   #paidAtMs = -Infinity;
 
   constructor({ part, burstMs }: LoopBudgetOptions) {
@@ -33,15 +32,15 @@ export class LoopBudget {
     this.#paidAtMs = Math.min(paidAtMs, nowMs + WAIT_MAX_MS);
   }
 
-  /** How long to wait until more may be taken. */
+  /** How long to wait before the next message. */
   waitMs(nowMs: number): number {
     return Math.max(0, this.#paidAtMs - nowMs);
   }
 }
 
-/** What all workers of a process share that run a plugin which does not ship. */
+/** The budgets that all workers of third-party plugins share. */
 export interface ForeignBudgets {
-  /** For what the host can have them wait with: portions of snapshots, answers of balancers. */
+  /** For messages that the sender can wait with: portions of snapshots, answers of balancers. */
   readonly messages: LoopBudget;
   /** For log records, which nobody waits for: beyond it they are dropped unread. */
   readonly records: LoopBudget;
@@ -49,7 +48,7 @@ export interface ForeignBudgets {
 
 const budgets = new WeakMap<Clock, ForeignBudgets>();
 
-/** The budgets of the main loop that a clock belongs to: one for the system's clock, one for each of a simulation. */
+/** The budgets of the main loop of a clock: one for the system's clock, one for each of a simulation. */
 export function foreignBudgets(clock: Clock): ForeignBudgets {
   const known = budgets.get(clock);
   if (known !== undefined) return known;

@@ -6,12 +6,12 @@ import { PluginHost } from "./plugin_host.ts";
 import { ownRoom } from "./room.ts";
 import { PARSER_MODULE } from "./thread.ts";
 
-/** How long the parser may take for one module, its own start included. */
+/** How long the parser may take for one module, including its start. */
 const PARSE_DEADLINE_MS = 20_000;
 
 /**
- * Parses the modules of one plugin in a worker without permissions. To be used
- * for one plugin alone: what is too much for the parser leaves it unusable.
+ * Parses the modules of one plugin in a worker without permissions. Use one per plugin: input that
+ * crashes the parser makes it unusable.
  */
 export class ModuleParser implements AsyncDisposable {
   readonly #clock: Clock;
@@ -21,7 +21,7 @@ export class ModuleParser implements AsyncDisposable {
     this.#clock = clock;
   }
 
-  /** Strips a module of its types and finds its imports; throws a {@linkcode PluginFault} if it is none. */
+  /** Strips a module's types and finds its imports; throws a {@linkcode PluginFault} if it is invalid. */
   async parse(path: string, text: string): Promise<ParsedModule> {
     await ownRoom.prepare({ isForeign: false, isDiscovery: false });
     this.#host ??= new PluginHost({
@@ -33,12 +33,12 @@ export class ModuleParser implements AsyncDisposable {
     try {
       const answer = await this.#host.call({ type: "parse", path, text }, { deadlineMs: PARSE_DEADLINE_MS });
       if (answer.type === "parsed") return answer.parsed;
-      throw new Error(`The parser answered ${answer.type}`);
+      throw new Error(`invalid answer of the parser: ${answer.type}`);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       if (error instanceof WorkerError && error.kind === "SyntaxError") throw new PluginFault(`${path}:${reason}`);
       throw new PluginFault(
-        `Cannot parse ${path}: it is nested too deep, or else more than the parser can take (${reason})`,
+        `Cannot parse ${path}: nested too deep, or otherwise too much for the parser (${reason})`,
       );
     }
   }

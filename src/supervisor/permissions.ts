@@ -1,9 +1,8 @@
 import type { PermissionRequest } from "../plugin/contract.ts";
 
 /**
- * Deno's own form of a granted request. Every kind not named is denied. A Unix
- * socket needs three permissions in Deno 2.9: `net` as `unix:/path`, `read` and
- * `write`.
+ * Converts granted permissions to Deno's form. Every kind not named is denied. A Unix socket needs
+ * three permissions in Deno 2.9: `net` as `unix:/path`, `read` and `write`.
  */
 export function toDenoPermissions(granted: PermissionRequest): Deno.PermissionOptionsObject {
   const net = granted.net ?? [];
@@ -20,7 +19,7 @@ export function toDenoPermissions(granted: PermissionRequest): Deno.PermissionOp
   };
 }
 
-/** The union of several requests, each list sorted and without doubles. */
+/** The union of several requests, each list sorted and without duplicates. */
 export function joinPermissions(requests: readonly PermissionRequest[]): PermissionRequest {
   const kinds = ["net", "read", "write", "env", "run"] as const;
   return Object.fromEntries(kinds.flatMap((kind) => {

@@ -20,76 +20,75 @@ import { type ForeignBudgets, foreignBudgets } from "./loop_budget.ts";
 import { Share } from "./share.ts";
 import { PARSER_MODULE, type StartThread, startThread, type Thread, type ThreadOptions } from "./thread.ts";
 
-/** What is refused of snapshots is told so often in a second; the rest is dropped. */
+/** Maximum number of rejected nodes and faults reported per second; further ones are dropped. */
 const REFUSALS_PER_SECOND = 50;
-/** How long a change of the connection is in force before the next is heard. */
+/** Minimum time between two changes of the connection that are passed on. */
 const CONNECTION_REST_MS = 50;
-/** A notifier that is given up at its deadline has so long to say so. */
+/** How long a notifier may take to report its own timeout. */
 const GIVE_UP_MS = 1_000;
-/** Of the nodes that a snapshot brings and that are refused, so many are named. */
+/** Maximum number of rejected nodes of a snapshot that are reported one by one. */
 const REFUSED_TOLD_MAX = 3;
-/** Why a worker is ended that goes on although it has to wait. */
-const TOO_MUCH = "It said more than its share, and did not wait";
-/** How a log record begins on the wire; one that is dropped is not parsed first. */
+/** Why a worker is ended that keeps sending although it has to wait. */
+const TOO_MUCH = "sent more than its share without waiting";
+/** Prefix of a log record on the wire; a dropped record is not parsed first. */
 const RECORD_BEGIN = `{"type":"log",`;
-/** So many refusals are remembered for each cluster, and for so many clusters, so that none is told twice. */
+/** Maximum number of rejections remembered per cluster, and of such clusters, so that each is reported once. */
 const REFUSED_KEPT_MAX = 1_000;
 
-/** What a worker says without being asked. */
+/** Events that a worker sends without being asked. */
 export type WorkerEvent =
   | Extract<ToHost, { type: "lost" | "ended" | "connection" | "log" }>
-  /** A cluster's whole membership, whatever of it has crossed. */
+  /** A cluster's complete membership, however little of it was transferred. */
   | { readonly type: "snapshot"; readonly snapshot: ClusterSnapshot };
 
-/** How a worker's life is watched. */
+/** Heartbeat settings. */
 export interface HeartbeatOptions {
-  /** The time from one ping to the next, and the deadline of each. */
+  /** The interval of pings, and the timeout of each. */
   readonly everyMs: number;
-  /** Misses in a row after which a worker counts as dead. */
+  /** Consecutive misses after which a worker counts as dead. */
   readonly missesMax: number;
 }
 
-/** Five seconds, three misses: a worker is dead 15 s after the first ping that it did not answer. */
+/** Five seconds, three misses: a worker is dead 15 s after the first unanswered ping. */
 export const HEARTBEAT_OPTIONS: HeartbeatOptions = { everyMs: 5_000, missesMax: 3 };
 
 export interface PluginHostOptions extends ThreadOptions {
   readonly clock: Clock;
   readonly meter?: Meter | undefined;
-  /** How its life is watched. */
+  /** Heartbeat settings. */
   readonly heartbeat?: HeartbeatOptions;
-  /** Starts its thread: a Web Worker unless a simulation has another. */
+  /** Starts its thread: a Web Worker, or one of a simulation. */
   readonly startThread?: StartThread | undefined;
-  /** Called for each message that is no answer; while it stops too, but never after death. Must not throw. */
+  /** Called for each event, also while the worker stops, but never after its death. Must not throw. */
   readonly onEvent?: (event: WorkerEvent) => void;
-  /** Called once, when the worker dies by itself or is found dead; not for {@linkcode PluginHost.stop}. */
+  /** Called once, when the worker dies or is found dead; not for {@linkcode PluginHost.stop}. */
   readonly onDeath?: (reason: string) => void;
-  /** Called for nodes that were refused, once for as long as they stay, and for faults an operator should know. */
+  /** Called for rejected nodes, once for as long as they stay, and for faults that an operator should know. */
   readonly onRefused?: (reason: string) => void;
 }
 
-/** Raised when a worker gave no answer in time, or was not ready in time. */
+/** Thrown when a worker did not answer, or was not ready, in time. */
 export class WorkerDeadlineError extends Error {
   override name = "WorkerDeadlineError";
 }
 
-/** Raised for all that is asked of a worker that is dead, or that is being stopped. */
+/** Thrown for all calls to a worker that is dead or stopping. */
 export class WorkerDeadError extends Error {
   override name = "WorkerDeadError";
 }
 
 let liveHosts = 0;
 
-/** How many workers are alive in this process: made, and not yet terminated. */
+/** Number of live workers in this process: started, and not yet terminated. */
 export function liveWorkerCount(): number {
   return liveHosts;
 }
 
 /**
- * One worker that runs one plugin, the calls in flight to it, and its
- * heartbeat. Dead is for ever: a dead host is replaced, never revived.
+ * A worker that runs one plugin, the calls in flight to it, and its heartbeat. A dead host is
+ * replaced, never revived.
  */
 export class PluginHost implements AsyncDisposable {
-  /** The worker's name. */
   readonly name: string;
   readonly #thread: Thread;
   readonly #clock: Clock;
@@ -101,17 +100,17 @@ export class PluginHost implements AsyncDisposable {
   readonly #loaded = Promise.withResolvers<ToHost & { type: "loaded" }>();
   readonly #stopped = Promise.withResolvers<void>();
   readonly #watched = new Set<string>();
-  /** The last snapshot of each cluster that is watched, which changes build on, and how long it was with them. */
+  /** The last snapshot of each watched cluster, which changes build on, and its lease. */
   readonly #kept = new Map<
     string,
     { readonly number: number; readonly nodes: readonly Node[]; readonly length: number }
   >();
   readonly #keys = new FollowedKeys((message) => this.post(message));
-  /** What was refused in the last snapshot of each cluster. */
+  /** What was rejected in the last snapshot of each cluster. */
   readonly #refused = new Map<string, ReadonlySet<string>>();
-  /** Pings in a row that went unanswered. */
+  /** Consecutive unanswered pings. */
   #missed = 0;
-  /** When the worker last said anything. */
+  /** When the last message arrived. */
   #heardMs = -Infinity;
   #cancelPing: (() => void) | undefined;
   #seq = 0;
@@ -120,23 +119,23 @@ export class PluginHost implements AsyncDisposable {
   #dead: string | undefined;
   #fellSilent = false;
   readonly #share: Share;
-  /** Its part of the main loop's time, if it runs a plugin that does not ship. */
+  /** Its share of the main loop's time, for a third-party plugin. */
   readonly #budgets: ForeignBudgets | undefined;
   /** Calls that wait until their answers may take time of the main loop. */
   readonly #waiting = new Set<PromiseWithResolvers<void>>();
-  /** Log records that were dropped unread and not reported yet. */
+  /** Log records dropped unread and not reported yet. */
   #unread = 0;
-  /** Portions of snapshots that the worker was not told of that they were taken. */
+  /** Portions of snapshots not acknowledged to the worker yet. */
   #untaken = 0;
-  /** What has come of a snapshot whose end has not. */
+  /** The portions of an incomplete snapshot. */
   #begun: { readonly cluster: string; readonly nodes: Node[]; readonly refused: string[]; length: number } | undefined;
-  /** Set while a change of the connection rests, with the newest that came meanwhile. */
+  /** Set while a change of the connection is delayed, with the newest one since. */
   #connection: { readonly newest?: ToHost & { type: "connection" } } | undefined;
-  /** What stops the waits of this worker. */
+  /** Cancels the timers of this worker. */
   readonly #waits = new Set<() => void>();
   #refusals = { second: 0, told: 0 };
 
-  /** Makes the worker; {@linkcode loaded} tells when its plugin is there. */
+  /** Starts the worker; {@linkcode loaded} resolves when its plugin is there. */
   constructor(options: PluginHostOptions) {
     this.#options = options;
     this.name = options.name;
@@ -145,12 +144,12 @@ export class PluginHost implements AsyncDisposable {
     this.#share = new Share(options.clock.now());
     this.#budgets = options.module.startsWith("data:") ? foreignBudgets(options.clock) : undefined;
     this.#heartbeatOptions = options.heartbeat ?? HEARTBEAT_OPTIONS;
-    // Whoever does not wait for this learns of a death from onDeath.
+    // A caller that does not await this learns of a death from onDeath.
     this.#loaded.promise.catch(() => {});
     const { startThread: start = startThread } = options;
     this.#thread = start(options, {
       onMessage: (data) => this.#receive(data),
-      onNoise: () => this.#die("It spoke past its port"),
+      onNoise: () => this.#die("sent a message past its port"),
       onFault: (reason) => this.#die(reason),
     });
     liveHosts++;
@@ -167,32 +166,31 @@ export class PluginHost implements AsyncDisposable {
     return this.#dead;
   }
 
-  /** Whether it is dead because it said nothing, to pings or once it was to stop: then its thread may run on. */
+  /** Whether it died silently, without answering pings or while stopping: then its thread may be stuck. */
   get fellSilent(): boolean {
     return this.#fellSilent;
   }
 
   /**
-   * Asks and waits for the answer. Throws {@linkcode WorkerError} for an error
-   * in the worker, {@linkcode WorkerDeadlineError} and
-   * {@linkcode WorkerDeadError}, or the signal's reason.
+   * Sends a request and waits for the answer. Throws {@linkcode WorkerError} for an error in the
+   * worker, {@linkcode WorkerDeadlineError}, {@linkcode WorkerDeadError}, or the signal's reason.
    */
   async call(request: Request, { deadlineMs, signal }: { deadlineMs: number; signal?: AbortSignal }): Promise<Answer> {
-    // The deadline counts from when the worker is asked.
+    // The deadline starts when the request is sent.
     if (this.#options.kind === "balancer") await this.#untilPaid();
     signal?.throwIfAborted();
     if (this.#dead !== undefined) throw new WorkerDeadError(this.#dead);
-    if (this.#isStopping) throw new WorkerDeadError("It is being stopped");
+    if (this.#isStopping) throw new WorkerDeadError("stopping");
     const seq = ++this.#seq;
     const result = Promise.withResolvers<Answer>();
     this.#calls.set(seq, result);
     const overdue = () => {
-      result.reject(new WorkerDeadlineError(`No answer to ${request.type} within ${deadlineMs} ms`));
+      result.reject(new WorkerDeadlineError(`no answer to ${request.type} within ${deadlineMs} ms`));
     };
     const giveUpMs = Math.min("timeoutMs" in request ? request.timeoutMs : Infinity, deadlineMs);
     let cancel = this.#clock.after(giveUpMs, () => {
       if (giveUpMs === deadlineMs) return overdue();
-      // The plugin is given up a little before the call is, so that it can still say so itself.
+      // The plugin's timeout is a little shorter than the call's, so that it can report it itself.
       this.post({ type: "abort", seq });
       cancel = this.#clock.after(deadlineMs - giveUpMs, overdue);
     });
@@ -202,7 +200,7 @@ export class PluginHost implements AsyncDisposable {
     try {
       const beganMs = this.#clock.now();
       this.post({ ...request, seq });
-      // A question may be long: all the members of a balancer's clusters.
+      // A request may be long: all members of a balancer's clusters.
       this.#charge("messages", beganMs);
       const answer = await result.promise;
       answered = true;
@@ -218,15 +216,15 @@ export class PluginHost implements AsyncDisposable {
   }
 
   /**
-   * Follows the keys below a prefix, at the pace of who reads. Throws a {@linkcode WorkerError} when the plugin cannot
-   * go on, a {@linkcode WorkerDeadError}, or the signal's reason.
+   * Watches the keys below a prefix, at the pace of the reader. Throws a {@linkcode WorkerError} when
+   * the plugin cannot continue, a {@linkcode WorkerDeadError}, or the signal's reason.
    */
   keys(prefix: string, signal: AbortSignal): AsyncGenerator<KeysFacts, never, void> {
-    if (this.#dead !== undefined || this.#isStopping) throw new WorkerDeadError(this.#dead ?? "It is being stopped");
+    if (this.#dead !== undefined || this.#isStopping) throw new WorkerDeadError(this.#dead ?? "stopping");
     return this.#keys.follow(prefix, signal);
   }
 
-  /** Has a notifier deliver events within its time. Throws as {@linkcode call}. */
+  /** Lets a notifier deliver events within its deadline. Throws as {@linkcode call}. */
   async notify(
     instance: string,
     events: readonly NotifiedEvent[],
@@ -238,7 +236,7 @@ export class PluginHost implements AsyncDisposable {
     });
   }
 
-  /** Says something that has no answer. */
+  /** Sends a message without an answer. */
   post(message: ToWorker): void {
     if (message.type === "watch") this.#watched.add(message.cluster);
     if (message.type === "unwatch") {
@@ -249,30 +247,29 @@ export class PluginHost implements AsyncDisposable {
   }
 
   /**
-   * Lets the plugin close what it has open, for at most `graceMs`, then ends
-   * the worker. What it was asked and has not answered yet is rejected at once
-   * with {@linkcode WorkerDeadError}: an answer that only says that it is
-   * being stopped would be taken for one. A plugin that is slow to close still
-   * answers a ping; one that answers neither {@linkcode fellSilent}. Safe to call twice.
+   * Lets the plugin close what it has open, for at most `graceMs`, then ends the worker. Pending calls
+   * are rejected at once with {@linkcode WorkerDeadError}: an answer that only reports the shutdown
+   * would be mistaken for a result. A plugin that is slow to close still answers a ping; one that
+   * answers neither {@linkcode fellSilent}. Idempotent.
    */
   async stop({ graceMs }: { graceMs: number }): Promise<void> {
     if (this.#dead !== undefined) return;
     if (!this.#isStopping) {
       this.#isStopping = true;
       this.#cancelPing?.();
-      this.#rejectCalls("It is being stopped");
+      this.#rejectCalls("stopping");
       this.post({ type: "stop" });
     }
-    let reason = "It was stopped";
+    let reason = "stopped";
     // A plugin that is not loaded has nothing open.
     if (this.#isLoaded) {
       let cancel = this.#clock.after(graceMs / 2, () => {
         const pingedMs = this.#clock.now();
         this.post({ type: "ping", seq: ++this.#seq });
         cancel = this.#clock.after(graceMs / 2, () => {
-          // Without a grace, nobody had the time to answer.
+          // Without a grace period, nobody had time to answer.
           if (graceMs > 0 && this.#heardMs < pingedMs) {
-            reason = `It did not stop within ${graceMs} ms`;
+            reason = `did not stop within ${graceMs} ms`;
             this.#fellSilent = true;
           }
           this.#stopped.resolve();
@@ -284,21 +281,21 @@ export class PluginHost implements AsyncDisposable {
     this.#end(reason);
   }
 
-  /** Ends the worker at once as if it had died of this: its owner is to start another. */
+  /** Ends the worker at once as if it had died for this reason: its owner is to start another. */
   kill(reason: string): void {
     this.#die(reason);
   }
 
   /** Ends the worker at once: what its plugin has open is cut off, not closed. */
   cut(): void {
-    this.#end("It was cut off");
+    this.#end("killed");
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop({ graceMs: 1_000 });
   }
 
-  /** Tells what was refused in a snapshot and had not been in the one before it. */
+  /** Reports what was rejected in a snapshot and was not in the previous one. */
   #tellRefused(cluster: string, refused: readonly string[]): void {
     const before = this.#refused.get(cluster);
     const news = [...new Set(refused)].filter((reason) => !before?.has(reason));
@@ -311,7 +308,7 @@ export class PluginHost implements AsyncDisposable {
     if (news.length === 0 || ++this.#refusals.told > REFUSALS_PER_SECOND) return;
     for (const reason of news.slice(0, REFUSED_TOLD_MAX)) this.#options.onRefused?.(`${cluster}: ${reason}`);
     const more = news.length - REFUSED_TOLD_MAX;
-    if (more > 0) this.#options.onRefused?.(`${cluster}: ${more} more nodes were refused`);
+    if (more > 0) this.#options.onRefused?.(`${cluster}: ${more} more nodes rejected`);
   }
 
   #receive(data: unknown): void {
@@ -339,16 +336,16 @@ export class PluginHost implements AsyncDisposable {
   #tellUnread(): void {
     const records = this.#unread;
     this.#unread = 0;
-    if (records > 0) this.#options.onRefused?.(`${records} log records were dropped: the log takes too much time`);
+    if (records > 0) this.#options.onRefused?.(`${records} log records dropped: the log takes too much time`);
   }
 
-  /** Charges what has passed of the main loop's time. */
+  /** Charges the time since `beganMs` to the main loop's budget. */
   #charge(what: keyof ForeignBudgets, beganMs: number): void {
     const nowMs = this.#clock.now();
     this.#budgets?.[what].charge(nowMs - beganMs, nowMs);
   }
 
-  /** Waits until what was charged is paid for; rejects when the worker ends. */
+  /** Waits until all charges are paid for; rejects when the worker ends. */
   async #untilPaid(): Promise<void> {
     const waitMs = this.#budgets?.messages.waitMs(this.#clock.now()) ?? 0;
     if (waitMs === 0 || this.#dead !== undefined || this.#isStopping) return;
@@ -368,23 +365,23 @@ export class PluginHost implements AsyncDisposable {
     const validated = read(data, answers ? ANSWER_LENGTH_MAX : MESSAGE_LENGTH_MAX);
     if (!validated.ok) {
       this.#meter.count("lighthouse_worker_rejected_messages_total", this.#ofKind);
-      return this.#die(`It said what cannot be understood: ${validated.fault}`);
+      return this.#die(`sent an invalid message: ${validated.fault}`);
     }
     const { message, refused } = validated;
-    // What was asked for is the host's own affair.
+    // Requested answers are not the sender's to pay for.
     const isAsked = "seq" in message && this.#calls.has(message.seq);
     if (!isAsked) this.#share.charge(length, this.#heardMs);
     if (this.#share.isOverdrawn) return this.#die(TOO_MUCH);
     switch (message.type) {
       case "loaded":
-        if (this.#isLoaded) return this.#die("It was loaded twice");
+        if (this.#isLoaded) return this.#die("reported being loaded twice");
         this.#isLoaded = true;
         return this.#loaded.resolve(message);
       case "broken":
         return this.#die(
           this.#isLoaded
-            ? `It threw outside of any call: ${message.error.message}`
-            : `Its plugin cannot be loaded: ${message.error.message}`,
+            ? `uncaught error: ${message.error.message}`
+            : `cannot load the plugin: ${message.error.message}`,
         );
       case "stopped":
         return this.#stopped.resolve();
@@ -392,7 +389,7 @@ export class PluginHost implements AsyncDisposable {
         return this.#options.onEvent?.({ ...message, properties: withEvent(message.properties) });
       case "dropped":
         this.#meter.count("lighthouse_worker_dropped_log_records_total", this.#ofKind, message.records);
-        return this.#options.onRefused?.(`${message.records} log records in one second were dropped`);
+        return this.#options.onRefused?.(`${message.records} log records dropped in one second`);
       case "connection":
       case "nodes":
       case "snapshot":
@@ -402,7 +399,7 @@ export class PluginHost implements AsyncDisposable {
       case "lost":
       case "ended":
         if (kind !== undefined && kind !== "discovery") {
-          return this.#die(`It sent ${message.type}, which a ${kind} has no business with`);
+          return this.#die(`sent ${message.type}, which a ${kind} may not send`);
         }
         return this.#hear(message, { refused, length });
       default: {
@@ -413,7 +410,7 @@ export class PluginHost implements AsyncDisposable {
     }
   }
 
-  /** Takes what a discovery says of its registry. */
+  /** Receives a discovery's events about its registry. */
   #hear(
     message: Extract<
       ToHost,
@@ -424,12 +421,12 @@ export class PluginHost implements AsyncDisposable {
     const { onEvent } = this.#options;
     if (message.type === "connection") return this.#hearConnection(message);
     if (message.type === "lost") this.#kept.delete(message.cluster);
-    if (message.type === "ended") this.#keys.end(new Error(`The session has ended: ${message.reason}`));
+    if (message.type === "ended") this.#keys.end(new Error(`session ended: ${message.reason}`));
     if (message.type === "keysLost") return this.#keys.lose(message);
     if (message.type === "lost" || message.type === "ended") return onEvent?.(message);
-    if (++this.#untaken > PORTIONS_AHEAD_MAX) return this.#die("It did not wait until its snapshots were taken");
+    if (++this.#untaken > PORTIONS_AHEAD_MAX) return this.#die("did not wait until its snapshots were taken");
     if (message.type === "keys") {
-      if (!this.#keys.take(message)) this.#die("It did not wait until its keys were taken");
+      if (!this.#keys.take(message)) this.#die("did not wait until its keys were taken");
       return;
     }
     const { cluster, nodes } = message.type === "snapshot"
@@ -439,7 +436,7 @@ export class PluginHost implements AsyncDisposable {
     const begun = this.#begun;
     begun.length += length;
     if (begun.cluster !== cluster || begun.length > 2 * SNAPSHOT_LENGTH_MAX || begun.nodes.length > NODES_MAX) {
-      return this.#die("It sent the portions of a snapshot that cannot be one");
+      return this.#die("sent inconsistent portions of a snapshot");
     }
     for (const node of nodes) begun.nodes.push(node);
     begun.refused.push(...refused.slice(0, REFUSED_KEPT_MAX - begun.refused.length));
@@ -455,7 +452,7 @@ export class PluginHost implements AsyncDisposable {
     onEvent?.({ type: "snapshot", snapshot: { ...snapshot, nodes: all } });
   }
 
-  /** Takes what has changed of a cluster since the snapshot that is kept of it. */
+  /** Applies a change of a cluster to the stored snapshot. */
   #hearChange(
     { cluster, number, base, removed, isSameRefused, exists, epoch, leaseMs }: ToHost & { type: "change" },
     { added, refused, length }: {
@@ -465,12 +462,12 @@ export class PluginHost implements AsyncDisposable {
     },
   ): void {
     const before = this.#kept.get(cluster);
-    // Of a watch that has ended meanwhile: the next one begins with the whole.
+    // Belongs to a watch that has ended: the next one starts with a whole snapshot.
     if (before === undefined) return;
     const nodes = before.number === base ? applyChange(before.nodes, { added, removed }) : [];
     const kept = { number, nodes, length: before.length + length };
     if (before.number !== base || nodes.length > NODES_MAX || kept.length > 4 * SNAPSHOT_LENGTH_MAX) {
-      return this.#die("It sent a change of a snapshot that cannot be one");
+      return this.#die("sent an invalid change of a snapshot");
     }
     this.#kept.set(cluster, kept);
     if (!isSameRefused) this.#tellRefused(cluster, refused);
@@ -480,7 +477,7 @@ export class PluginHost implements AsyncDisposable {
     });
   }
 
-  /** Lets the worker send one more portion of a snapshot, once what it sent is paid for. */
+  /** Lets the worker send one more portion of a snapshot, once the earlier ones are paid for. */
   #allowMore(): void {
     if (this.#dead !== undefined) return;
     const taken = () => {
@@ -492,7 +489,7 @@ export class PluginHost implements AsyncDisposable {
     else this.#later(waitMs, taken);
   }
 
-  /** Tells of the connection, and of its newest state again when it has rested: what comes and goes meanwhile is not told. */
+  /** Passes on a state of the connection, then the newest one after a delay: states in between are dropped. */
   #hearConnection(message: ToHost & { type: "connection" }): void {
     if (this.#connection !== undefined) return void (this.#connection = { newest: message });
     this.#connection = {};
@@ -505,7 +502,7 @@ export class PluginHost implements AsyncDisposable {
     });
   }
 
-  /** Does something in a while, unless the worker has ended by then. */
+  /** Runs something after a delay, unless the worker has ended by then. */
   #later(waitMs: number, act: () => void): void {
     const cancel = this.#clock.after(waitMs, () => {
       this.#waits.delete(cancel);
@@ -514,22 +511,22 @@ export class PluginHost implements AsyncDisposable {
     this.#waits.add(cancel);
   }
 
-  /** Pings when nothing was heard for a while; one that was missed has taken its while already. */
+  /** Pings after a silence; a missed ping has taken its interval already. */
   #schedulePing(waitMs = this.#heartbeatOptions.everyMs): void {
     this.#cancelPing = this.#clock.after(waitMs, async () => {
       const { everyMs } = this.#heartbeatOptions;
-      // Whatever a worker says shows that it lives: one that is busy need not be asked.
+      // Any message shows that the worker lives: a busy one need not be pinged.
       const quietMs = this.#clock.now() - this.#heardMs;
       if (quietMs < everyMs && this.#missed === 0) return this.#schedulePing(everyMs - quietMs);
       const askedMs = this.#clock.now();
       const answered = await this.call({ type: "ping" }, { deadlineMs: everyMs }).then(() => true, () => false);
       if (this.#dead !== undefined || this.#isStopping) return;
-      // What it has said meanwhile is an answer, too: a busy worker comes to its ping late.
+      // A message meanwhile is an answer, too: a busy worker is late with its ping.
       const isAlive = answered || this.#heardMs > askedMs;
       this.#missed = isAlive ? 0 : this.#missed + 1;
       if (this.#missed >= this.#heartbeatOptions.missesMax) {
         this.#fellSilent = true;
-        return this.#die(`It answered none of ${this.#missed} pings`);
+        return this.#die(`no answer to ${this.#missed} pings`);
       }
       this.#schedulePing(isAlive ? everyMs : 0);
     });
@@ -561,7 +558,7 @@ export class PluginHost implements AsyncDisposable {
   }
 }
 
-/** Reads a message as far as it may be believed. */
+/** Validates a message. */
 function read(data: unknown, lengthMax: number): Validated {
   try {
     return validate(decode(data, lengthMax));
@@ -570,13 +567,12 @@ function read(data: unknown, lengthMax: number): Validated {
   }
 }
 
-/** What discovery methods report: any of them may use these events. */
+/** Events of discovery methods: any of them may use these. */
 const DISCOVERY_EVENT = /^discovery\.[a-z_]{1,40}$/;
 
 /**
- * Gives a plugin's record its event. Whatever is none of a discovery method is
- * `plugin.log`, and keeps its own name beside it: so that no plugin's record
- * passes for an event of the host.
+ * Gives a plugin's log record its event. Anything but a discovery event becomes `plugin.log`, with its
+ * own name in a field, so that no plugin's record passes for an event of the host.
  */
 function withEvent({ event: own, ...rest }: Readonly<Record<string, unknown>>): Record<string, unknown> {
   if (typeof own === "string" && DISCOVERY_EVENT.test(own)) return { event: own, ...rest };

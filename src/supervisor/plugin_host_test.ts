@@ -7,7 +7,7 @@ import type { ThreadEvents } from "./thread.ts";
 import { samplesOf } from "../../tests/support/metric_samples.ts";
 import { Tally } from "../metrics/tally.ts";
 
-/** A host whose worker says what a test has it say, as none could that speaks through its own end of the wire. */
+/** A host whose worker sends what a test dictates, also what no real worker could send. */
 class Forged implements AsyncDisposable {
   readonly events: WorkerEvent[] = [];
   readonly posted: ToWorker[] = [];
@@ -19,7 +19,7 @@ class Forged implements AsyncDisposable {
   thread!: ThreadEvents;
   isEnded = false;
 
-  /** `tookMs`: how long it takes to ask it who it is, and to hear each thing that it says. */
+  /** `tookMs`: how long a request and each message take. */
   constructor(kind?: PluginKind, { tookMs = 0, clock = new FakeClock() } = {}) {
     this.clock = clock;
     this.host = new PluginHost({
@@ -63,7 +63,7 @@ class Forged implements AsyncDisposable {
   }
 }
 
-/** Lets all that waits for nothing but its turn go on. */
+/** Runs everything that needs no time. */
 function settled(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
@@ -88,16 +88,16 @@ Deno.test.each([
   { what: "an answer without a number", said: `{"type":"ack"}`, fault: /seq must be a number/ },
   { what: "a snapshot of no cluster", said: `{"type":"snapshot","snapshot":{"nodes":[]}}`, fault: /cluster must be/ },
   { what: "what is nested without an end", said: "[".repeat(1e6), fault: /a string of JSON/ },
-])("PluginHost ends a worker that says $what", async ({ said, fault }) => {
+])("PluginHost ends a worker that sends $what", async ({ said, fault }) => {
   await using forged = new Forged();
   forged.thread.onMessage(said);
-  assert.match(forged.deaths.join(), /^It said what cannot be understood: /);
+  assert.match(forged.deaths.join(), /^sent an invalid message: /);
   assert.match(forged.deaths.join(), fault);
   assert.ok(forged.isEnded);
 });
 
 Deno.test.each([{ kind: "check" }, { kind: "balancer" }] as const)(
-  "PluginHost ends a $kind that speaks as a discovery",
+  "PluginHost ends a $kind that sends messages of a discovery",
   async ({ kind }) => {
     for (
       const said of [
@@ -112,33 +112,33 @@ Deno.test.each([{ kind: "check" }, { kind: "balancer" }] as const)(
     ) {
       await using forged = new Forged(kind);
       forged.say(said);
-      assert.match(forged.deaths.join(), new RegExp(`^It sent ${said.type}, which a ${kind} has no business with$`));
+      assert.match(forged.deaths.join(), new RegExp(`^sent ${said.type}, which a ${kind} may not send$`));
       assert.deepEqual(forged.events, []);
     }
   },
 );
 
-Deno.test("PluginHost ends a worker that goes on though its share is used up, whatever it says", async () => {
+Deno.test("PluginHost ends a worker that keeps sending after its share is used up", async () => {
   for (const said of [{ type: "pong", seq: -1 }, { type: "log", instance: "", level: "info", message: "x" }]) {
     await using forged = new Forged();
     for (let i = 0; i < 20_000 && !forged.isEnded; i++) forged.say(said);
-    assert.deepEqual(forged.deaths, ["It said more than its share, and did not wait"]);
+    assert.deepEqual(forged.deaths, ["sent more than its share without waiting"]);
   }
 });
 
 Deno.test("PluginHost ends a worker that does not wait until its snapshots are taken", async () => {
   await using forged = new Forged("discovery");
   for (let i = 0; i < 20_000 && !forged.isEnded; i++) forged.snapshot(`c${i}`);
-  assert.deepEqual(forged.deaths, ["It did not wait until its snapshots were taken"]);
+  assert.deepEqual(forged.deaths, ["did not wait until its snapshots were taken"]);
 });
 
-/** What a registry says of keys, as a worker sends it. */
+/** A registry's answer about keys, as a worker sends it. */
 function keysOf(stream: number, ...keys: readonly string[]) {
   const entries = keys.map((key) => ({ key, value: `value of ${key}` }));
   return { type: "keys", stream, entries, exists: true, epoch: "1" };
 }
 
-Deno.test("PluginHost follows a prefix at the pace of who reads, and ends it with who reads", async () => {
+Deno.test("PluginHost watches a prefix at the pace of the reader, until the reader ends", async () => {
   await using forged = new Forged("discovery");
   const leaving = new AbortController();
   const following = forged.host.keys("/proxy/", leaving.signal);
@@ -158,7 +158,7 @@ Deno.test("PluginHost follows a prefix at the pace of who reads, and ends it wit
   await assert.rejects(third, /enough/);
   assert.equal(forged.count("endKeys"), 1);
   forged.say(keysOf(1, "late"));
-  assert.deepEqual(forged.deaths, [], "what was on its way is dropped");
+  assert.deepEqual(forged.deaths, [], "messages in flight are dropped");
 });
 
 Deno.test.each([
@@ -170,10 +170,10 @@ Deno.test.each([
   {
     what: "the session has ended",
     befalls: (forged: Forged) => forged.say({ type: "ended", reason: "expired" }),
-    fault: /The session has ended: expired/,
+    fault: /session ended: expired/,
   },
   { what: "the worker dies", befalls: (forged: Forged) => forged.host.kill("crashed"), fault: /crashed/ },
-])("PluginHost throws from a followed prefix when $what, after what came before", async ({ befalls, fault }) => {
+])("PluginHost throws from a watched prefix when $what, after the pending answers", async ({ befalls, fault }) => {
   await using forged = new Forged("discovery");
   const following = forged.host.keys("/", new AbortController().signal);
   const first = following.next();
@@ -181,7 +181,7 @@ Deno.test.each([
   befalls(forged);
   assert.equal((await first).value?.entries.length, 1);
   await assert.rejects(following.next(), fault);
-  assert.equal(forged.count("endKeys"), 0, "there is nothing to end");
+  assert.equal(forged.count("endKeys"), 0, "nothing to end");
 });
 
 Deno.test("PluginHost ends a worker that does not wait until its keys are read", async () => {
@@ -189,11 +189,11 @@ Deno.test("PluginHost ends a worker that does not wait until its keys are read",
   const first = forged.host.keys("/", new AbortController().signal).next();
   forged.say(keysOf(1, "a"));
   forged.say(keysOf(1, "b"));
-  assert.deepEqual(forged.deaths, ["It did not wait until its keys were taken"]);
+  assert.deepEqual(forged.deaths, ["did not wait until its keys were taken"]);
   assert.equal((await first).value?.entries[0]?.key, "a");
 });
 
-Deno.test("PluginHost gives a notifier up at its deadline, and waits for it no longer than a second more", async () => {
+Deno.test("PluginHost aborts a notifier at its deadline, and waits at most one more second", async () => {
   await using forged = new Forged("notifier");
   const notifying = forged.host.notify("pager", [], { timeoutMs: 5_000 });
   const rejected = assert.rejects(notifying, WorkerDeadlineError);
@@ -203,7 +203,7 @@ Deno.test("PluginHost gives a notifier up at its deadline, and waits for it no l
   await rejected;
 });
 
-Deno.test("PluginHost has a worker wait for as long as what it said has cost", async () => {
+Deno.test("PluginHost makes a worker wait for as long as its messages took", async () => {
   await using forged = new Forged("discovery");
   const nodes = Array.from({ length: 500 }, (_, i) => ({ host: `h${i}`, ip: "10.0.0.1", port: 1, metadata: {} }));
   let said = 0;
@@ -211,9 +211,9 @@ Deno.test("PluginHost has a worker wait for as long as what it said has cost", a
     forged.snapshot("web", nodes);
     said++;
   }
-  assert.ok(said > 100, "who said little before may say much at once");
+  assert.ok(said > 100, "a burst is allowed after a quiet time");
   forged.clock.advance(10);
-  assert.equal(forged.count("more"), said, "it may go on in a while");
+  assert.equal(forged.count("more"), said, "it may continue after a wait");
   assert.deepEqual(forged.deaths, []);
 });
 
@@ -230,7 +230,7 @@ Deno.test("PluginHost joins the portions of a snapshot, and ends a worker that m
   assert.deepEqual(forged.refused, ["web: no node", "web: Two nodes have the name c:1"]);
   forged.say({ type: "nodes", cluster: "web", nodes: [] });
   forged.snapshot("other");
-  assert.match(forged.deaths.join(), /portions of a snapshot that cannot be one/);
+  assert.match(forged.deaths.join(), /inconsistent portions of a snapshot/);
 });
 
 const A = { host: "a", ip: "10.0.0.1", port: 1, metadata: {} };
@@ -262,14 +262,14 @@ Deno.test.each([
   forged.say({ type: "snapshot", number: 1, snapshot: { cluster: "web", nodes: [A], exists: true, epoch: "1" } });
   forged.say({ ...CHANGE, ...change });
   assert.equal(forged.deaths.length, 1);
-  assert.equal(forged.events.length, 1, "what was last good stays");
+  assert.equal(forged.events.length, 1, "the last good snapshot stays");
 });
 
-Deno.test("PluginHost takes of a change what can be: nodes that are valid, each name once, an epoch of a line", async () => {
+Deno.test("PluginHost accepts the valid parts of a change: valid nodes, unique names, a one-line epoch", async () => {
   await using forged = new Forged("discovery");
   forged.host.post({ type: "watch", cluster: "web", withoutMetadata: false });
   forged.say({ ...CHANGE, added: [A] });
-  assert.deepEqual([forged.events, forged.deaths], [[], []], "a change of nothing is of a watch that has ended");
+  assert.deepEqual([forged.events, forged.deaths], [[], []], "a change without a base belongs to an ended watch");
   forged.say({ type: "snapshot", number: 1, snapshot: { cluster: "web", nodes: [A], exists: true, epoch: "1" } });
   const hostile = [
     { ...A, host: "b", weight: 1e9 },
@@ -291,10 +291,10 @@ Deno.test("PluginHost takes of a change what can be: nodes that are valid, each 
   assert.deepEqual(said.snapshot.nodes.map(({ host, port }) => `${host}:${port}`), ["a:1", "a:2"]);
   assert.ok(said.snapshot.epoch.length <= 16_000);
   assert.doesNotMatch(said.snapshot.epoch, /\p{Cc}/u);
-  assert.match(forged.refused.join("\n"), /^web: .*weight must be[^]*\nweb: 2 more nodes were refused$/);
+  assert.match(forged.refused.join("\n"), /^web: .*weight must be[^]*\nweb: 2 more nodes rejected$/);
 });
 
-Deno.test("PluginHost is told of the newest state of a connection, also by a worker that does not wait", async () => {
+Deno.test("PluginHost passes on the newest state of a connection, also from a worker that does not wait", async () => {
   await using forged = new Forged("discovery");
   for (let i = 0; i < 1_001; i++) {
     forged.say({ type: "connection", state: i % 2 ? "disconnected" : "connected", detail: `${i}` });
@@ -305,31 +305,31 @@ Deno.test("PluginHost is told of the newest state of a connection, also by a wor
   assert.deepEqual(details, ["0", "1000"]);
 });
 
-Deno.test("PluginHost ends a worker that speaks past its port, or is loaded twice", async () => {
+Deno.test("PluginHost ends a worker that sends past its port, or reports being loaded twice", async () => {
   await using noisy = new Forged();
   noisy.thread.onNoise();
-  assert.deepEqual(noisy.deaths, ["It spoke past its port"]);
+  assert.deepEqual(noisy.deaths, ["sent a message past its port"]);
   await using twice = new Forged();
   for (let i = 0; i < 2; i++) twice.say({ type: "loaded", kind: "check", apiVersion: 1, name: "x" });
-  assert.deepEqual(twice.deaths, ["It was loaded twice"]);
+  assert.deepEqual(twice.deaths, ["reported being loaded twice"]);
 });
 
-Deno.test("PluginHost has workers wait together for a tenth of the main loop's time", async () => {
+Deno.test("PluginHost limits all workers together to a tenth of the main loop's time", async () => {
   const clock = new FakeClock();
   await using one = new Forged("discovery", { tookMs: 100, clock });
   await using other = new Forged("discovery", { tookMs: 100, clock });
   for (const forged of [one, other]) forged.snapshot("web");
-  assert.deepEqual([one.count("more"), other.count("more")], [1, 1], "after a quiet time some are taken at once");
+  assert.deepEqual([one.count("more"), other.count("more")], [1, 1], "a burst is allowed after a quiet time");
   for (const forged of [one, other]) forged.snapshot("web");
   assert.deepEqual([one.count("more"), other.count("more")], [1, 1]);
   clock.advance(1_000);
-  assert.deepEqual([one.count("more"), other.count("more")], [2, 1], "one goes on, and then the other");
+  assert.deepEqual([one.count("more"), other.count("more")], [2, 1], "one continues, then the other");
   clock.advance(1_000);
   assert.deepEqual([one.count("more"), other.count("more")], [2, 2]);
-  assert.deepEqual([...one.deaths, ...other.deaths], [], "time ends nobody: it may be the machine's fault");
+  assert.deepEqual([...one.deaths, ...other.deaths], [], "time ends no worker: the machine may be slow");
 });
 
-Deno.test("PluginHost asks a balancer once its questions are paid for, and the deadline counts from then", async () => {
+Deno.test("PluginHost sends a balancer's request once earlier ones are paid for, and starts the deadline then", async () => {
   await using forged = new Forged("balancer", { tookMs: 100 });
   const ask = () => forged.host.call({ type: "introduce" }, { deadlineMs: 500 });
   for (const seq of [1, 2, 3]) {
@@ -351,7 +351,7 @@ Deno.test("PluginHost asks a balancer once its questions are paid for, and the d
   await assert.rejects(never, WorkerDeadlineError);
 });
 
-Deno.test("PluginHost asks a balancer no more that ends while it waits", async () => {
+Deno.test("PluginHost sends no request to a balancer that ends while waiting", async () => {
   await using forged = new Forged("balancer", { tookMs: 1_000 });
   const asked = [];
   for (let i = 0; i < 2; i++) {
@@ -367,17 +367,17 @@ Deno.test("PluginHost asks a balancer no more that ends while it waits", async (
 });
 
 Deno.test.each([
-  { what: "answers nothing", says: () => {}, dead: "It did not stop within 2000 ms", isSilent: true },
+  { what: "answers nothing", says: () => {}, dead: "did not stop within 2000 ms", isSilent: true },
   {
     what: "is slow to close and answers a ping",
     says: (forged: Forged) => {
       const ping = forged.posted.at(-1);
       if (ping?.type === "ping") forged.say({ type: "pong", seq: ping.seq });
     },
-    dead: "It was stopped",
+    dead: "stopped",
     isSilent: false,
   },
-])("PluginHost.stop() tells a worker that hangs: one that $what", async ({ says, dead, isSilent }) => {
+])("PluginHost.stop() recognises a worker that hangs: one that $what", async ({ says, dead, isSilent }) => {
   await using forged = new Forged("discovery");
   forged.say({ type: "loaded", kind: "discovery", apiVersion: 1, name: "forged" });
   const stopped = forged.host.stop({ graceMs: 2_000 });
@@ -389,7 +389,7 @@ Deno.test.each([
   assert.equal(forged.clock.pending, 0);
 });
 
-Deno.test("PluginHost drops log records unread that take too much time, and reports how many", async () => {
+Deno.test("PluginHost drops log records unread when they take too much time, and reports how many", async () => {
   await using forged = new Forged("check", { tookMs: 50 });
   for (let i = 0; i < 10; i++) forged.say({ type: "log", instance: "", level: "info", message: `${i}` });
   const read = forged.events.length;
@@ -397,10 +397,10 @@ Deno.test("PluginHost drops log records unread that take too much time, and repo
   forged.clock.advance(1_000);
   forged.say({ type: "log", instance: "", level: "info", message: "x" });
   assert.equal(forged.events.length, read + 1);
-  assert.deepEqual(forged.refused, [`${10 - read} log records were dropped: the log takes too much time`]);
+  assert.deepEqual(forged.refused, [`${10 - read} log records dropped: the log takes too much time`]);
 });
 
-Deno.test("PluginHost counts what it rejects, a node that stays once, and the log records that were dropped", async () => {
+Deno.test("PluginHost counts rejections, once for a node that stays, and dropped log records", async () => {
   await using forged = new Forged("discovery");
   const [rejected, dropped] = [
     'lighthouse_worker_rejected_messages_total{kind="discovery"}',
@@ -416,9 +416,9 @@ Deno.test("PluginHost counts what it rejects, a node that stays once, and the lo
 });
 
 Deno.test.each([
-  { why: "is dead at the third miss in a row", pings: "+---", death: ["It answered none of 3 pings"] },
-  { why: "is forgiven its misses by an answer", pings: "--+--+--", death: [] },
-  { why: "is forgiven its misses by anything else that it says meanwhile", pings: "--s--s--", death: [] },
+  { why: "is dead at the third consecutive miss", pings: "+---", death: ["no answer to 3 pings"] },
+  { why: "starts over after an answer", pings: "--+--+--", death: [] },
+  { why: "starts over after any other message", pings: "--s--s--", death: [] },
 ])("PluginHost: a worker $why", async ({ pings, death }) => {
   await using forged = new Forged("check");
   for (const ping of pings) {

@@ -1,8 +1,8 @@
 import type { InstanceSpec, PluginInstance } from "../plugin/instance.ts";
 
-/** One worker as it is wanted: its plugin, and the instances that it serves. */
+/** Desired state of a worker: its plugin, and the instances that it serves. */
 export interface WorkerSpec {
-  /** Unique, stable over changes of config: what is compared from one config to the next. */
+  /** Unique and stable across changes of the config: the key of the comparison. */
   readonly key: string;
   /** `builtin:kind/name` or a `data:` URL. */
   readonly module: string;
@@ -13,9 +13,8 @@ export interface WorkerSpec {
 }
 
 /**
- * Groups instances into workers. `worker`: one each. `shared`: one for all
- * checks of a plugin, which may then touch the union of what they may touch;
- * a discovery connection always has a worker of its own. Pure.
+ * Groups instances into workers. `worker`: one each. `shared`: one for all checks of a plugin, with
+ * the union of their permissions; a discovery connection always has a worker of its own. Pure.
  */
 export function groupInstances(
   instances: readonly PluginInstance[],
@@ -37,14 +36,14 @@ export function groupInstances(
   }).toSorted((a, b) => a.key < b.key ? -1 : 1);
 }
 
-/** What is to be done to come from what runs to what is wanted. */
+/** A step from the actual to the desired state. */
 export type Action =
   | { readonly do: "start"; readonly spec: WorkerSpec }
-  /** Make the new one before the old one is stopped. */
+  /** Start the new one before the old one is stopped. */
   | { readonly do: "replace"; readonly spec: WorkerSpec }
   | { readonly do: "stop"; readonly key: string };
 
-/** Compares what is wanted with what runs (by key). What is equal is left alone. Pure. */
+/** Compares the desired with the running workers (by key). Equal ones are left alone. Pure. */
 export function reconcile(wanted: readonly WorkerSpec[], running: ReadonlyMap<string, WorkerSpec>): readonly Action[] {
   const keys = new Set(wanted.map(({ key }) => key));
   const starts = wanted.flatMap((spec): Action[] => {

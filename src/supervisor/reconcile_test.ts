@@ -21,7 +21,7 @@ const ZOO = instance("discovery zoo", { kind: "discovery", module: "builtin:disc
 const ZOO_2 = instance("discovery zoo2", { kind: "discovery", module: "builtin:discovery/zookeeper" });
 const ALL = [ZOO_2, HTTP_B, TCP_A, HTTP_A, ZOO];
 
-/** Writes groups as `key: ids`. */
+/** Formats groups as `key: ids`. */
 function outline(specs: readonly WorkerSpec[]): readonly string[] {
   return specs.map(({ key, instances }) => `${key}: ${instances.map(({ id }) => id).join(", ")}`);
 }
@@ -35,12 +35,12 @@ Deno.test("groupInstances() gives each instance a worker of its own", () =>
     "discovery zoo2: discovery zoo2",
   ]));
 
-Deno.test("groupInstances() gives a shared worker of a plugin that does not ship a key that outlives its versions", () => {
+Deno.test("groupInstances() gives a shared worker of a third-party plugin a key that outlives its versions", () => {
   const [spec] = groupInstances([{ ...HTTP_A, module: "data:text/javascript,", plugin: "check/memcached" }], "shared");
   assert.equal(spec?.key, "shared check/memcached");
 });
 
-Deno.test("groupInstances() shares a worker among the checks of one plugin, and never among discoveries", () =>
+Deno.test("groupInstances() shares a worker among the checks of one plugin, never among discoveries", () =>
   assert.deepEqual(outline(groupInstances(ALL, "shared")), [
     "discovery zoo: discovery zoo",
     "discovery zoo2: discovery zoo2",
@@ -54,7 +54,7 @@ Deno.test("groupInstances() keeps what each instance needs", () => {
   assert.deepEqual(spec, { key: "check a/http", module: HTTP_A.module, kind: "check", instances: [needs] });
 });
 
-Deno.test("groupInstances() is the same for any order", () => {
+Deno.test("groupInstances() does not depend on the order", () => {
   for (const isolation of ["worker", "shared"] as const) {
     const groups = groupInstances(ALL, isolation);
     fc.assert(fc.property(fc.shuffledSubarray(ALL, { minLength: ALL.length }), (shuffled) => {
@@ -67,12 +67,12 @@ Deno.test("groupInstances() is the same for any order", () => {
 function carryOut(actions: readonly Action[], running: ReadonlyMap<string, WorkerSpec>): Map<string, WorkerSpec> {
   const after = new Map(running);
   for (const action of actions) {
-    if (action.do === "stop") assert.ok(after.delete(action.key), "only what runs is stopped");
+    if (action.do === "stop") assert.ok(after.delete(action.key), "only running workers are stopped");
     else {
       assert.equal(
         after.has(action.spec.key),
         action.do === "replace",
-        "what runs is replaced, what does not is started",
+        "running workers are replaced, others started",
       );
       after.set(action.spec.key, action.spec);
     }
@@ -82,7 +82,7 @@ function carryOut(actions: readonly Action[], running: ReadonlyMap<string, Worke
 
 const byKey = (specs: readonly WorkerSpec[]) => new Map(specs.map((spec) => [spec.key, spec]));
 
-Deno.test("reconcile() starts, replaces and stops just what it takes", () => {
+Deno.test("reconcile() starts, replaces and stops only what has changed", () => {
   const running = byKey(groupInstances([HTTP_A, TCP_A, ZOO], "worker"));
   const edited = instance("check a/http", { config: { uri: "/new" } });
   const actions = reconcile(groupInstances([edited, HTTP_B, ZOO], "worker"), running);
@@ -93,7 +93,7 @@ Deno.test("reconcile() starts, replaces and stops just what it takes", () => {
   ]);
 });
 
-Deno.test("reconcile() replaces for a change of anything that a worker is made of", () => {
+Deno.test("reconcile() replaces a worker when any part of its spec changes", () => {
   const running = byKey(groupInstances([HTTP_A], "worker"));
   for (
     const change of [
@@ -108,7 +108,7 @@ Deno.test("reconcile() replaces for a change of anything that a worker is made o
   }
 });
 
-Deno.test("reconcile() leads from anything to what is wanted, and then does nothing", () => {
+Deno.test("reconcile() leads from any state to the desired one, and then does nothing", () => {
   const name = fc.constantFrom("a", "b", "c", "d");
   const instances = fc.uniqueArray(
     fc.record({
@@ -128,7 +128,7 @@ Deno.test("reconcile() leads from anything to what is wanted, and then does noth
     assert.equal(JSON.stringify(sorted), JSON.stringify(wanted));
     assert.deepEqual(reconcile(wanted, after), []);
     for (const spec of wanted) {
-      assert.ok(spec.kind === "check" || spec.instances.length === 1, "a connection is never shared");
+      assert.ok(spec.kind === "check" || spec.instances.length === 1, "connections are never shared");
       assert.equal(new Set(spec.instances.map(({ id }) => id)).size, spec.instances.length);
     }
   }));

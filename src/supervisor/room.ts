@@ -1,64 +1,63 @@
 import { type Clock, systemClock } from "../kernel/clock.ts";
 import { type OpenFiles, readOpenFiles } from "../system/open_files.ts";
 
-/** Files that a worker has open of itself: six were measured; and the connection of its probe. */
+/** Open files of a worker itself: six were measured; plus the connection of its probe. */
 const FILES_PER_WORKER = 8;
-/** Of the limit so much is left to the process itself: its config, the registry's file, HAProxy's socket, status. */
+/** Share of the limit reserved for the process itself: config, topology file, HAProxy's socket, status. */
 const RESERVED_SHARE = 0.2;
-/** But no more than this. */
+/** Upper bound of that reserve. */
 const RESERVED_MAX = 128;
-/** What a process has open besides its workers, where that cannot be counted. */
+/** Open files of the process besides its workers, where they cannot be counted. */
 const FILES_OF_PROCESS = 48;
-/** Plugins that do not ship leave room for so many workers of those that do. */
+/** Third-party plugins leave room for this many workers of built-in ones. */
 const SPARE_WORKERS = 4;
-/** A count that is not older is believed. */
+/** Maximum age of a count. */
 const RECOUNT_MS = 1_000;
-/** A plugin that holds no more than so many is not why a process runs out. */
+/** A plugin that holds at most this many is not the reason for a shortage. */
 const MODEST_MAX = 16;
 
-/** Raised instead of starting a worker for which there are not enough open files: Deno would panic. */
+/** Thrown instead of starting a worker without enough open files: Deno would panic. */
 export class NoRoomError extends Error {
   override name = "NoRoomError";
 }
 
-/** How many open files are left to the process itself under a limit. */
+/** Number of open files reserved for the process itself under a limit. */
 function reservedOf(limit: number): number {
   return Math.min(RESERVED_MAX, Math.ceil(limit * RESERVED_SHARE));
 }
 
-/** How many connections and files a plugin that does not ship may have open at once, under a limit of the process. Pure. */
+/** How many connections and files a third-party plugin may have open at once, under a limit of the process. Pure. */
 export function openMax(limit: number | undefined, isDiscovery: boolean): number {
   if (limit === undefined || limit === Infinity) return isDiscovery ? 4_096 : 128;
-  // One that watches over HTTP may hold a connection for each cluster.
+  // A discovery over HTTP may hold a connection for each cluster.
   return isDiscovery
     ? Math.min(4_096, Math.max(64, Math.floor(limit / 4)))
     : Math.min(128, Math.max(16, Math.floor(limit / 32)));
 }
 
-/** Which worker wants a place. */
+/** The worker that wants a place. */
 export interface Applicant {
-  /** Whether it runs a plugin that does not ship. */
+  /** Whether it runs a third-party plugin. */
   readonly isForeign: boolean;
   readonly isDiscovery: boolean;
 }
 
-/** How many open files there are, and how many are in use or promised to plugins. */
+/** The limit of open files, and how many are in use or promised to plugins. */
 export interface Files {
   readonly open: number;
   readonly limit: number;
 }
 
 /**
- * Says how many connections and files the plugin of one more worker may have
- * open, or why there is no room for it. What is promised to plugins is never
- * more than there is, so none can leave the process without files: each is
- * promised a part of what is left only. Pure.
+ * Decides how many connections and files the plugin of one more worker may have open, or why there is
+ * no room for it. The promises to plugins never exceed the limit, so that none can leave the process
+ * without files: each gets a part of what is left. Pure.
  */
 export function share(
   { open, limit }: Files,
   { isForeign, isDiscovery }: Applicant,
 ): { readonly openMax: number } | { readonly lack: string } {
-  // What ships goes on whatever plugins take: its workers can be replaced, and started again.
+  // Built-in plugins start whatever third-party ones take: their workers can be replaced and restarted.
   const kept = reservedOf(limit) + (isForeign ? FILES_PER_WORKER * SPARE_WORKERS : 0);
   const left = limit - kept - open - FILES_PER_WORKER;
   const part = Math.max(isDiscovery ? 16 : 4, Math.floor(left / (isDiscovery ? 4 : 8)));
@@ -74,23 +73,22 @@ export function share(
   };
 }
 
-/** Whether less than half of what is left to the process itself is there. Pure. */
+/** Whether less than half of the reserve is left. Pure. */
 export function isShort({ open, limit }: Files): boolean {
   return open + reservedOf(limit) / 2 > limit;
 }
 
-/** What a worker that runs a plugin holds open. */
+/** The open files of a worker. */
 export interface Holder<Worker> {
   readonly worker: Worker;
-  /** What all workers of one plugin have in common. */
+  /** The plugin's key, shared by all its workers. */
   readonly module: string;
   readonly open: number;
 }
 
 /**
- * Names the workers to end so that a process that runs out of open files gets
- * them back: those of the plugin that holds the most, the greediest first, until
- * the reserve is there again. None unless files are short. Pure.
+ * Selects the workers to end when the process runs out of open files: those of the plugin that holds
+ * the most, greediest first, until the reserve is restored. None unless files are short. Pure.
  */
 export function greediest<Worker>(
   { open, limit }: Files,
@@ -111,20 +109,19 @@ export function greediest<Worker>(
   return ending;
 }
 
-/** A place for one worker among the open files. */
+/** A worker's place among the open files. */
 export interface OpenFilesShare {
-  /** How many connections and files its plugin may have open at once, if it does not ship. */
+  /** How many connections and files its plugin may have open at once, for a third-party plugin. */
   readonly openMax: number;
-  /** Its files are open: the next count finds them. */
+  /** Its files are open: the next count includes them. */
   isUp(): void;
   /** It has ended. */
   leave(): void;
 }
 
 /**
- * What is known of this process's open files: what was last counted, what the
- * workers take that are not in that count yet, and what is promised to plugins.
- * Counting runs a shell, so no worker is counted for by itself.
+ * The open files of this process: the last count, what workers take that are not in that count yet,
+ * and the promises to plugins. Counting runs a shell, so it is not done for each worker.
  */
 export class Room {
   readonly #clock: Clock;
@@ -139,7 +136,7 @@ export class Room {
     [this.#clock, this.#read] = [clock, read];
   }
 
-  /** What is in use, as far as known; `undefined` until it was counted, and where it cannot be. */
+  /** Files in use, as far as known; `undefined` until they were counted, and where they cannot be. */
   get inUse(): Files | undefined {
     if (this.#counted === undefined) return undefined;
     const { open, limit } = this.#counted;
@@ -151,12 +148,12 @@ export class Room {
     };
   }
 
-  /** Counts again, unless that is being done. Where it cannot be done, the last count stays. */
+  /** Counts again, unless a count is running. Where counting fails, the last count stays. */
   async count(): Promise<void> {
     await (this.#counting ??= this.#count().finally(() => this.#counting = undefined));
   }
 
-  /** Sees to it that what is known is fresh enough for one more worker: counts once a second at most, and only if need be. */
+  /** Ensures a count recent enough for one more worker: counts once a second at most, and only if needed. */
   async prepare(applicant: Applicant): Promise<void> {
     const isFresh = this.#counted !== undefined && this.#clock.now() - this.#counted.atMs < RECOUNT_MS;
     const { taken } = this;
@@ -173,7 +170,7 @@ export class Room {
     const starting = { isUp: false };
     this.#starting.add(starting);
     this.#workers++;
-    // Nothing is promised where nothing was counted: there is no limit to keep.
+    // Without a count there is no limit, so nothing is promised.
     const promised = taken === undefined || !applicant.isForeign ? 0 : given.openMax;
     this.#promised += promised;
     let isIn = true;
@@ -190,7 +187,10 @@ export class Room {
     };
   }
 
-  /** What is in use, with all that plugins may still open. What they hold already counts twice: that errs on the safe side. */
+  /**
+   * Files in use, plus all that plugins may still open. Files that they hold already count twice,
+   * which errs on the safe side.
+   */
   get taken(): Files | undefined {
     const { inUse } = this;
     return inUse && { open: inUse.open + this.#promised, limit: inUse.limit };
@@ -198,7 +198,7 @@ export class Room {
 
   async #count(): Promise<void> {
     const up = [...this.#starting].filter(({ isUp }) => isUp);
-    // What cannot look now, as there is no file left for a pipe, knows as much as before.
+    // If even the pipe for counting cannot be opened, the last count stays.
     const files = await this.#read().catch(() => undefined);
     if (files === undefined) return;
     this.#counted = { ...files, atMs: this.#clock.now() };

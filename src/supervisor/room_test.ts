@@ -6,7 +6,7 @@ import { greediest, NoRoomError, openMax, Room, share } from "./room.ts";
 const BUILTIN = { isForeign: false, isDiscovery: false };
 const FOREIGN = { isForeign: true, isDiscovery: false };
 
-Deno.test("share() lets workers start while open files are left, and names what to change after", () => {
+Deno.test("share() lets workers start while open files are left, then names the remedy", () => {
   assert.deepEqual(share({ open: 100, limit: 256 }, BUILTIN), { openMax: 0 });
   assert.deepEqual(share({ open: 1_000_000, limit: Infinity }, FOREIGN), { openMax: 128 });
   const said = share({ open: 200, limit: 256 }, BUILTIN);
@@ -14,7 +14,7 @@ Deno.test("share() lets workers start while open files are left, and names what 
   assert.match(said.lack, /200 of 256 open files .*LimitNOFILE .*isolation: shared/);
 });
 
-Deno.test("share() promises plugins no more than there is, however many they are", () => {
+Deno.test("share() never promises plugins more than the limit, however many they are", () => {
   for (const limit of [256, 1_024, 65_536]) {
     for (const isDiscovery of [false, true]) {
       let [open, workers] = [40, 0];
@@ -24,19 +24,19 @@ Deno.test("share() promises plugins no more than there is, however many they are
         open += 8 + given.openMax;
         workers++;
       }
-      assert.ok("openMax" in share({ open, limit }, BUILTIN), "what ships still starts");
+      assert.ok("openMax" in share({ open, limit }, BUILTIN), "built-in plugins still start");
       assert.ok(open <= limit - Math.min(128, Math.ceil(limit / 5)), `${open} of ${limit}`);
       assert.ok(workers >= (isDiscovery ? 2 : 5), `${workers} of ${limit}`);
     }
   }
 });
 
-Deno.test("openMax() leaves a plugin a share of the limit, and a discovery a larger one", () => {
+Deno.test("openMax() grants a plugin a share of the limit, and a discovery a larger one", () => {
   assert.deepEqual([256, 1_024, 65_536, Infinity].map((limit) => openMax(limit, false)), [16, 32, 128, 128]);
   assert.deepEqual([256, 1_024, 65_536].map((limit) => openMax(limit, true)), [64, 256, 4_096]);
 });
 
-Deno.test("greediest() ends the greediest workers of the plugin that holds the most, until the reserve is back", () => {
+Deno.test("greediest() ends the greediest workers of the plugin that holds the most, until the reserve is restored", () => {
   const holders = [
     { worker: "a", module: "leaks", open: 20 },
     { worker: "b", module: "leaks", open: 64 },
@@ -44,7 +44,7 @@ Deno.test("greediest() ends the greediest workers of the plugin that holds the m
     { worker: "d", module: "modest", open: 60 },
   ];
   const ended = (open: number) => greediest({ open, limit: 256 }, holders).map(({ worker }) => worker);
-  assert.deepEqual(ended(200), [], "the reserve is used, but not half of it");
+  assert.deepEqual(ended(200), [], "less than half of the reserve is used");
   assert.deepEqual(ended(250), ["b"]);
   assert.deepEqual(ended(300), ["b", "a", "c"]);
   assert.deepEqual(greediest({ open: 256, limit: 256 }, [{ worker: "a", module: "m", open: 10 }]), []);
@@ -52,7 +52,7 @@ Deno.test("greediest() ends the greediest workers of the plugin that holds the m
 
 const openOf = (room: Room) => room.inUse?.open;
 
-/** A room whose count is told. */
+/** A room with a simulated count. */
 function makeRoom(files: OpenFiles | undefined) {
   const clock = new FakeClock();
   const told = { files, counts: 0 };
@@ -63,10 +63,10 @@ function makeRoom(files: OpenFiles | undefined) {
   return { room: new Room({ clock, read }), clock, told };
 }
 
-Deno.test("Room counts a worker by what it takes until it is up and counted, and not twice", async () => {
+Deno.test("Room adds a new worker's files until the count includes them, and not twice", async () => {
   const { room, told } = makeRoom({ open: 40, limit: 256 });
   room.enter(BUILTIN);
-  assert.ok(room.inUse === undefined, "nothing was counted yet");
+  assert.ok(room.inUse === undefined, "nothing counted yet");
   await room.prepare(BUILTIN);
   const places = Array.from({ length: 3 }, () => room.enter(BUILTIN));
   assert.equal(openOf(room), 40 + 4 * 8);
@@ -75,10 +75,10 @@ Deno.test("Room counts a worker by what it takes until it is up and counted, and
   await room.count();
   assert.equal(openOf(room), 60 + 8);
   for (const place of places) place.leave();
-  assert.equal(openOf(room), 60 + 8, "it is known to be less with the next count");
+  assert.equal(openOf(room), 60 + 8, "the next count is lower");
 });
 
-Deno.test("Room refuses a worker for which there is no room, and counts again once a second at most", async () => {
+Deno.test("Room rejects a worker without room, and counts again once a second at most", async () => {
   const { room, clock, told } = makeRoom({ open: 184, limit: 256 });
   await room.prepare(BUILTIN);
   room.enter(BUILTIN);
@@ -95,7 +95,7 @@ Deno.test("Room refuses a worker for which there is no room, and counts again on
   assert.equal(told.counts, 2);
 });
 
-Deno.test("Room knows a limit alone: it reckons what the workers take", async () => {
+Deno.test("Room estimates the files of workers if only the limit is known", async () => {
   const { room } = makeRoom({ open: undefined, limit: 100 });
   await room.prepare(BUILTIN);
   const place = room.enter(BUILTIN);
@@ -105,18 +105,18 @@ Deno.test("Room knows a limit alone: it reckons what the workers take", async ()
   assert.equal(openOf(room), 48 + 8);
 });
 
-Deno.test("Room bounds nothing where nothing can be counted", async () => {
+Deno.test("Room sets no limit where nothing can be counted", async () => {
   const { room } = makeRoom(undefined);
   await room.prepare(BUILTIN);
   for (let i = 0; i < 1_000; i++) room.enter(BUILTIN);
   assert.equal(room.inUse, undefined);
 });
 
-Deno.test("Room keeps what it promised to a plugin until its worker ends", async () => {
+Deno.test("Room keeps its promise to a plugin until its worker ends", async () => {
   const { room } = makeRoom({ open: 100, limit: 256 });
   await room.prepare(FOREIGN);
   const place = room.enter(FOREIGN);
-  assert.equal(place.openMax, 8, "an eighth of what is left");
+  assert.equal(place.openMax, 8, "an eighth of the rest");
   assert.deepEqual([room.inUse?.open, room.taken?.open], [108, 116]);
   place.leave();
   assert.deepEqual([room.inUse?.open, room.taken?.open], [100, 100]);

@@ -2,48 +2,47 @@ import type { PluginKind } from "../plugin/source.ts";
 import { type Init, PROTOCOL_VERSION, type ToWorker } from "../protocol/messages.ts";
 import { ownRoom } from "./room.ts";
 
-/** The module of the worker that runs no plugin, but parses them. */
+/** The module of the worker that only parses plugins. */
 export const PARSER_MODULE = "parser";
 
-/** Each entry stands as a literal, for `deno compile` to see. */
+/** Literal URLs, for `deno compile` to find. */
 const PLUGIN_ENTRY = new URL("../../workers/plugin_worker.ts", import.meta.url);
 const PARSER_ENTRY = new URL("../../workers/parse_worker.ts", import.meta.url);
 
 export interface ThreadOptions {
-  /** The worker's name: what logs and `ps -T` readers see. */
+  /** The worker's name, as shown in logs and by `ps -T`. */
   readonly name: string;
   /** `builtin:kind/name`, a `data:` URL, or {@linkcode PARSER_MODULE}. */
   readonly module: string;
-  /** Exactly these, or nothing at all. */
   readonly permissions: Deno.PermissionOptionsObject | "none";
-  /** What its plugin should be, if that is known. */
+  /** The expected kind of plugin, if known. */
   readonly kind?: PluginKind;
 }
 
-/** What a thread tells its host. None may throw. */
+/** Callbacks of a thread. None may throw. */
 export interface ThreadEvents {
-  /** It said something over its port: not to be believed unseen. */
+  /** A message on its port: to be validated. */
   onMessage(data: unknown): void;
-  /** It said something where nobody listens. */
+  /** A message on the global channel, which nobody reads. */
   onNoise(): void;
-  /** It died, or what it said cannot be read. */
+  /** It died, or a message cannot be read. */
   onFault(reason: string): void;
 }
 
-/** A worker's thread, as its host sees it. */
+/** A worker's thread, as seen by its host. */
 export interface Thread {
-  /** Says something to it. */
+  /** Sends a message. */
   post(message: ToWorker): void;
-  /** Ends it, whatever it does. */
+  /** Terminates it. */
   end(): void;
 }
 
-/** Makes threads: {@linkcode startThread}, or what stands in for it in a simulation. */
+/** Starts threads: {@linkcode startThread}, or a simulation's. */
 export type StartThread = (options: ThreadOptions, events: ThreadEvents) => Thread;
 
 /**
- * Starts a Web Worker, and speaks with it over a port of its own. Throws a
- * `NoRoomError` if this process has not enough open files for it.
+ * Starts a Web Worker, and communicates with it over a dedicated port. Throws a `NoRoomError` if this
+ * process has not enough open files for it.
  */
 export const startThread: StartThread = ({ name, module, permissions, kind }, events) => {
   const place = ownRoom.enter({ isForeign: module.startsWith("data:"), isDiscovery: kind === "discovery" });
@@ -53,19 +52,19 @@ export const startThread: StartThread = ({ name, module, permissions, kind }, ev
     deno: { permissions },
   });
   const { port1, port2 } = new MessageChannel();
-  const unreadable = () => events.onFault("It sent a message that cannot be read");
+  const unreadable = () => events.onFault("sent a message that cannot be read");
   const isOnlyData = (ports: readonly MessagePort[]): boolean => {
-    // Nobody closes a port that nobody wants: each would be kept for good.
+    // Nobody closes unused ports: each would leak.
     for (const port of ports) port.close();
-    if (ports.length > 0) events.onFault("It sent a port: only data is taken");
+    if (ports.length > 0) events.onFault("sent a port: only data is accepted");
     return ports.length === 0;
   };
   worker.onerror = (event) => {
-    event.preventDefault(); // Without this the whole process dies of a plugin's error.
+    event.preventDefault(); // Without this, a plugin's error ends the whole process.
     events.onFault(event.message);
   };
   worker.onmessageerror = unreadable;
-  // Nothing is said on the global channel, but a flood of it would be one all the same.
+  // Nothing is sent on the global channel; a flood of it would load the main loop all the same.
   worker.onmessage = ({ ports }) => isOnlyData(ports) && events.onNoise();
   port1.onmessageerror = unreadable;
   port1.onmessage = ({ data, ports }: MessageEvent<unknown>) => {

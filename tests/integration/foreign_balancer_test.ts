@@ -100,7 +100,7 @@ Deno.test("a cluster is served by HAProxy and by an nginx whose plugin came by U
   await writer.event("config.invalid", {
     file: /balancers\/nginx\.yaml$/,
     line: 1,
-    msg: /Cannot use the plugin of the balancer nginx: it threw: out of order/,
+    msg: /Cannot use the plugin of the balancer nginx: uncaught error: out of order/,
   });
   two.healthy = false;
   await untilServing([one.port]);
@@ -148,7 +148,7 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
   {
     name: "elsewhere",
     members: `plan: () => [install("root::0:0::/:", { path: "/etc/lighthouse-attack" })]`,
-    told: /Cannot install \\?"\/etc\/lighthouse-attack\\?" for the balancer elsewhere: it was not granted/,
+    told: /Cannot install \\?"\/etc\/lighthouse-attack\\?" for the balancer elsewhere: permission not granted/,
   },
   {
     name: "upwards",
@@ -227,10 +227,10 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
   {
     name: "long",
     members: `render: () => ({ files: new Map([[dir + "/file", { text: "x".repeat(100_000_000) }]]), notices: [] })`,
-    told: /balancer long: it threw: An answer must have at most 20971520 characters of JSON: it has 1000001\d\d/,
+    told: /balancer long: uncaught error: An answer must have at most 20971520 characters of JSON: it has 1000001\d\d/,
   },
-  { name: "hangs", members: `plan: () => { for (;;); }`, told: /balancer hangs: No answer to decide within 5000 ms/ },
-  { name: "leaves", members: `plan: () => { close(); return []; }`, told: /balancer leaves: No answer to decide/ },
+  { name: "hangs", members: `plan: () => { for (;;); }`, told: /balancer hangs: no answer to decide within 5000 ms/ },
+  { name: "leaves", members: `plan: () => { close(); return []; }`, told: /balancer leaves: no answer to decide/ },
   { name: "garbage", members: `plan: () => ({ do: "good" })`, told: /balancer garbage: .*steps must be a list/ },
   { name: "promise", members: `plan: async () => []`, told: /balancer promise: .*steps must be a list/ },
   { name: "throws", members: `observe() { throw { toString() { throw 1; } }; }`, told: /Cannot observe throws: / },
@@ -238,12 +238,12 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
     name: "reads",
     members:
       `render: () => ({ files: new Map([["x", { text: Deno.readTextFileSync("/etc/hostname") }]]), notices: [] })`,
-    told: /balancer reads: it threw: Requires read access to \\?"\/etc\/hostname/,
+    told: /balancer reads: uncaught error: Requires read access to \\?"\/etc\/hostname/,
   },
   {
     name: "wide",
     members: `permissions: () => ({ write: ["/etc"], env: ["HOME"] })`,
-    told: /Cannot grant what the plugin asks for: write .*\/etc.* is not granted/,
+    told: /Permissions that the plugin requests are not granted: write .*\/etc.* is not granted/,
   },
   {
     name: "looks",
@@ -255,17 +255,17 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
   {
     name: "judge",
     members: `cluster: { "~standard": { version: 1, vendor: "x", validate() { throw new Error("no judge") } } }`,
-    told: /clusters\/web\.yaml:1:.* warning: Cannot use the plugin of the balancer judge: it threw: no judge/,
+    told: /clusters\/web\.yaml:1:.* warning: Cannot use the plugin of the balancer judge: uncaught error: no judge/,
   },
   {
     name: "deaf",
     members: `listens(config, section) { if (section !== undefined) throw new Error("no ears"); return []; }`,
-    told: /clusters\/web\.yaml:1:.* warning: Cannot use the plugin of the balancer deaf: it threw: no ears/,
+    told: /clusters\/web\.yaml:1:.* warning: Cannot use the plugin of the balancer deaf: uncaught error: no ears/,
   },
   {
     name: "loud",
     members: `plan() { for (let i = 0; i < 10_000; i++) console.log(i); return []; }`,
-    told: /\d+ log records in one second were dropped/,
+    told: /\d+ log records dropped in one second/,
   },
   { name: "endless", members: `plan: () => [install("x")]`, told: /event=config\.applied/ },
   {

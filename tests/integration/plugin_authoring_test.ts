@@ -289,7 +289,7 @@ Deno.test("plugin test says why it cannot begin", async () => {
   for (
     const [source, said] of [
       [dir.file("nowhere.ts"), /^Cannot read .*nowhere\.ts/],
-      [await dir.write("none.ts", "export default 1;"), /It is no plugin: its default export is no object/],
+      [await dir.write("none.ts", "export default 1;"), /not a plugin: its default export is not an object/],
       [`http://${web.target}/mod.ts`, /404/],
       ["npm:x", /^Cannot test npm:x as it must be an https:/],
       [await dir.write("bare.js", checkText().replace("example: {},", "")), /--example FILE names one/],

@@ -225,7 +225,7 @@ Deno.test("plugin update writes a hash where there is none yet, and leaves an en
   await desk.dir.write("config/plugins.yaml", text);
   const { code, stderr } = await desk.run("update");
   assert.equal(code, 1);
-  assert.match(stderr, /^check\/bad: Cannot use the plugin: .*It is no plugin: its default export is no object$/m);
+  assert.match(stderr, /^check\/bad: Cannot use the plugin: .*not a plugin: its default export is not an object$/m);
   const url = server.url("/mod.ts");
   assert.deepEqual(parse(await Deno.readTextFile(desk.file)).checks, {
     good: { url, sha256: await hashOf(source) },

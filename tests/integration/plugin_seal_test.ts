@@ -18,7 +18,7 @@ async function runInPlugin(code: string): Promise<string> {
   await using host = new PluginHost({ name: "sealed", module, permissions: "none", clock: systemClock });
   return await host.loaded().then(
     () => "loaded",
-    (error) => error.message.replace("Its plugin cannot be loaded: ", ""),
+    (error) => error.message.replace("cannot load the plugin: ", ""),
   );
 }
 

@@ -224,7 +224,7 @@ Deno.test("status: a check whose worker hangs or dies makes health fail, with th
   assert.equal(hung.code, 503);
   const status = await client.until(
     "it is told why",
-    ({ workers }) => /It hung/.test(workers["check busy:3/made_up"]?.reason ?? ""),
+    ({ workers }) => /^hung/.test(workers["check busy:3/made_up"]?.reason ?? ""),
   );
   assert.equal(status.stuckThreads, 1);
   assert.equal(status.services["good:1"]?.status, "up");

@@ -18,7 +18,7 @@ import { StatusClient } from "../../support/status_client.ts";
 const ATTACKERS: Readonly<Record<string, Attacker & { readonly told: RegExp }>> = {
   closes: {
     probe: "self.close(); return new Promise(() => {});",
-    told: /worker="check closes:\d+\/closes" reason="It answered none of 3 pings"/,
+    told: /worker="check closes:\d+\/closes" reason="no answer to 3 pings"/,
   },
   claims: {
     members: `kind: "discovery", capabilities: ["watch"], open() {},`,
@@ -26,7 +26,7 @@ const ATTACKERS: Readonly<Record<string, Attacker & { readonly told: RegExp }>> 
   },
   floods: {
     probe: "for (let i = 0; i < 20_000; i++) { log.info('noise', new Uint8Array(1e6)); } return new Promise(() => {});",
-    told: /worker="check floods:\d+\/floods" reason="\d+ log records in one second were dropped"/,
+    told: /worker="check floods:\d+\/floods" reason="\d+ log records dropped in one second"/,
   },
   forges: {
     top: `console.log("\x1b[31mtime=2026-11-30T00:00:00.000Z level=info logger=lighthouse msg=forged-at-the-top");`,
@@ -43,7 +43,7 @@ const ATTACKERS: Readonly<Record<string, Attacker & { readonly told: RegExp }>> 
   loops: { probe: "for (;;);", told: /event=worker\.kept_out worker="check loops:\d+\/loops"/ },
   never: {
     top: "await new Promise(() => {});",
-    told: /plugins\.yaml.*It was not loaded within 10000 ms/,
+    told: /plugins\.yaml.*not loaded within 10000 ms/,
   },
   pollutes: {
     top: `Object.defineProperty(Object.prototype, "pollution", { get() { throw null; }, enumerable: true });`,
@@ -56,7 +56,7 @@ const ATTACKERS: Readonly<Record<string, Attacker & { readonly told: RegExp }>> 
   },
   throws: {
     probe: "setTimeout(() => { throw null; }); return new Promise(() => {});",
-    told: /worker="check throws:\d+\/throws" reason="It threw outside of any call: null"/,
+    told: /worker="check throws:\d+\/throws" reason="uncaught error: null"/,
   },
   wants: {
     permissions: `{ net: [target, "127.0.0.1:1"] }`,
@@ -122,12 +122,12 @@ Deno.test.each([
   {
     when: "loaded",
     attacker: { top: "for (;;);" },
-    told: /plugins\.yaml.*It hung .*\(It was not loaded within 10000 ms\)/,
+    told: /plugins\.yaml.*hung .*\(not loaded within 10000 ms\)/,
   },
   {
     when: "described",
     attacker: { permissions: "(() => { for (;;); })()" },
-    told: /services\/loops\.yaml.*No answer to describe within 5000 ms/,
+    told: /services\/loops\.yaml.*no answer to describe within 5000 ms/,
   },
 ])("an attacker that loops as it is $when is run once, and the daemon goes on", async ({ attacker, told }) => {
   await using host = new TestHost();
@@ -183,7 +183,7 @@ Deno.test("a plugin that hung stays out after a restart, until the file that say
     await using second = Lighthouse.start("reporter", host.configDir, client.flags);
     await second.event("config.invalid", {
       file: /plugins\.yaml$/,
-      msg: /No answer to describe.*not run again until it changes, or .*\/hung\/[0-9a-f]{64} is removed/,
+      msg: /no answer to describe.*not run again until it changes, or .*\/hung\/[0-9a-f]{64} is removed/,
     });
     assert.equal(second.count("worker.stuck"), 0, second.log);
     const { hungPlugins } = await client.status();
@@ -196,7 +196,7 @@ Deno.test("a plugin that hung stays out after a restart, until the file that say
   await using third = Lighthouse.start("reporter", host.configDir);
   await third.event("config.invalid", {
     file: /services\/loops\.yaml$/,
-    msg: /No answer to describe within 5000 ms/,
+    msg: /no answer to describe within 5000 ms/,
   });
 });
 
@@ -213,7 +213,7 @@ Deno.test("a plugin that fails again and again without an end leaves no thread b
     checks: { interval: 0.1, fails: { rise: 1, fall: 1 } },
   });
   await using reporter = Lighthouse.start("reporter", host.configDir, ["--log-format", "logfmt"]);
-  await eventually("it is restarted", () => /It threw outside of any call: again.* attempt=5$/m.test(reporter.log), {
+  await eventually("it is restarted", () => /uncaught error: again.* attempt=5$/m.test(reporter.log), {
     deadlineMs: 60_000,
   }).catch((error) => {
     throw new Error(`${error.message}\n${reporter.log}`);
@@ -253,7 +253,7 @@ Deno.test("a balancer's plugin that hung stays out after a restart, and HAProxy 
   }
   await using second = Lighthouse.start("run", host.configDir, client.flags);
   await second.logged(
-    /plugins\.yaml.*No answer to decide.*not run again until it changes, or .*\/hung\/[0-9a-f]{64} is removed/,
+    /plugins\.yaml.*no answer to decide.*not run again until it changes, or .*\/hung\/[0-9a-f]{64} is removed/,
   );
   await host.untilServing("web", [service.port]);
   assert.deepEqual((await client.status()).hungPlugins.map(({ plugin }) => plugin), ["balancer/odd"]);
@@ -303,7 +303,7 @@ Deno.test("a plugin that loops at its end costs one thread: its second edit is r
   await edit(freePort());
   await writer.event("config.invalid", {
     file: /discovery\/loops\.yaml$/,
-    msg: /It hung \(It did not stop within 2000 ms\) and its thread could not be stopped: it is not run again until it/,
+    msg: /hung \(did not stop within 2000 ms\), thread stuck: not run again until/,
   });
   const { workers, stuckThreads } = await client.status();
   assert.equal(stuckThreads, 1, writer.log);

@@ -262,7 +262,7 @@ Deno.test.each([
   });
   const { code, stdout, stderr } = await runAlone(module, "127.0.0.1:1");
   assert.deepEqual([code, stderr], [0, ""]);
-  assert.match(stdout, /^DONE Cannot connect: want the transport tcp or unix.*; ended in order\n$/);
+  assert.match(stdout, /^DONE Cannot connect: expected the transport tcp or unix.*; ended in order\n$/);
   assert.doesNotMatch(stdout, /vsock/);
 });
 
@@ -275,7 +275,7 @@ Deno.test("a plugin that makes JSON longer than a message may be ends its worker
   assert.deepEqual([code, stderr], [0, ""]);
   assert.match(
     stdout,
-    /^nothing; (?:died|failed): It threw outside of any call: A message must have at most [0-9]+ char/,
+    /^nothing; (?:died|failed): uncaught error: A message must have at most [0-9]+ char/,
   );
 });
 

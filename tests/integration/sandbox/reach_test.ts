@@ -332,8 +332,8 @@ Deno.test.each([
   { what: "a file", permissions: `{ read: ["/etc/passwd"] }`, said: /is not granted/ },
   { what: "a program", permissions: `{ run: ["/bin/sh"] }`, said: /is not granted/ },
   { what: "all, as no list", permissions: `{ net: true }`, said: /net must be a list/ },
-  { what: "native code", permissions: `{ ffi: ["/lib/x.so"] }`, said: /Cannot ask for the permission "ffi"/ },
-  { what: "imports", permissions: `{ import: ["example.com"] }`, said: /Cannot ask for the permission "import"/ },
+  { what: "native code", permissions: `{ ffi: ["/lib/x.so"] }`, said: /Unknown permission "ffi"/ },
+  { what: "imports", permissions: `{ import: ["example.com"] }`, said: /Unknown permission "import"/ },
   {
     what: "a comma, so that Deno sees two",
     permissions: `{ net: [target + ",127.0.0.2:80"] }`,
