@@ -1,7 +1,7 @@
 import type { BalancerPlugin, CheckPlugin, DiscoveryPlugin, NotifierPlugin } from "../src/plugin/contract.ts";
 
-/** A plugin whose config type only itself knows. */
-// deno-lint-ignore no-explicit-any -- a plugin is used through its own validator, so its config type is its own affair.
+/** A plugin with an opaque config type. */
+// deno-lint-ignore no-explicit-any -- a plugin is used through its own validator, so its config type is opaque here.
 type Any = any;
 /** A module whose default export is a plugin. */
 export type PluginModule = {
@@ -9,9 +9,8 @@ export type PluginModule = {
 };
 
 /**
- * The plugins that come with Lighthouse, by `kind/name`. Each import is a
- * string literal, so that `deno compile` embeds it and a worker without read
- * permission may load it: a computed specifier would be refused on both counts.
+ * The built-in plugins, by `kind/name`. Each import is a string literal, so that `deno compile` embeds
+ * it and a worker without read permission may load it: a computed specifier allows neither.
  */
 export const BUILTINS: ReadonlyMap<string, () => Promise<PluginModule>> = new Map<
   string,

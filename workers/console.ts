@@ -1,19 +1,17 @@
 import { quote } from "../src/kernel/quote.ts";
 import { errorText } from "../src/protocol/wire_error.ts";
 
-/** Writes one line of what was printed. */
+/** Writes one printed line. */
 type Print = (level: "debug" | "info" | "warn", message: string) => void;
 
 const now = performance.now.bind(performance);
 
-/** No label is remembered that is one too many: a plugin could make them up without an end. */
+/** Maximum number of remembered labels: a plugin could create them without end. */
 const LABELS_MAX = 1_000;
 
 /**
- * Puts a console into the place of Deno's, which writes to the output of the
- * whole process, escape codes and all, and where each worker's lines look like
- * everybody's. All that the console of Deno can do is there; what prints is
- * logged, and what only draws does nothing.
+ * Replaces Deno's console, which writes to the output of the whole process, with escape codes, and
+ * does not name the worker. The replacement has all methods: output is logged, drawing does nothing.
  */
 export function replaceConsole(print: Print): void {
   const counts = new Map<string, number>();
@@ -23,7 +21,7 @@ export function replaceConsole(print: Print): void {
   const nothing = () => {};
   const lasted = (label: string) => {
     const since = timers.get(label);
-    return since === undefined ? "no timer of that name" : `${Math.round(now() - since)} ms`;
+    return since === undefined ? "unknown timer" : `${Math.round(now() - since)} ms`;
   };
   const remember = (kept: Map<string, number>, label: string, value: number) => {
     if (kept.size >= LABELS_MAX) kept.clear();
@@ -50,7 +48,7 @@ export function replaceConsole(print: Print): void {
     },
   };
   for (const name of ["log", "info", "dir", "dirxml", "table", "group", "groupCollapsed"]) methods[name] = info;
-  // What a later version of Deno adds is here as well, and prints nothing.
+  // Methods of later versions of Deno exist too, and print nothing.
   for (const name of Object.getOwnPropertyNames(console)) methods[name] ??= nothing;
   Object.defineProperty(globalThis, "console", { value: methods, writable: true, configurable: true });
 }

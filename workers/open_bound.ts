@@ -1,46 +1,46 @@
 /**
- * A bound on what a plugin holds open: descriptors are the process's, and one
- * plugin that keeps its connections would leave no other a socket. What is
- * open is what Deno itself counts, so nothing has to be followed to its end.
+ * A bound on what a plugin holds open: file descriptors belong to the process, and one
+ * plugin that keeps its connections would leave no sockets to others. Open
+ * resources are those that Deno itself counts, so nothing has to be tracked.
  *
  * @module
  */
 
-/** Of HTTP clients of its own a plugin may have so many at once: each keeps connections besides. */
+/** Maximum number of HTTP clients of a plugin: each keeps connections besides. */
 const CLIENTS_MAX = 4;
-/** A client keeps no more idle connections to one host. */
+/** Maximum number of idle connections of a client to one host. */
 const IDLE_PER_HOST_MAX = 8;
-/** Whether a connection may be made over it: what Deno has besides is not for services, or ends the process. */
+/** Whether a connection may use this transport: Deno's others are not for services, or end the process. */
 const isTransport = (name: unknown) => name === undefined || name === "tcp" || name === "unix";
-/** The same for what a client uses as its proxy. */
+/** The same for a client's proxy. */
 const isProxyTransport = (name: unknown) =>
   isTransport(name) || name === "http" || name === "https" || name === "socks5";
 
-// What a plugin could change is taken here, before its first line: by a Proxy or a method of its own it would get hold
-// of what is wrapped.
+// Everything that a plugin could change is captured before its first line: through a Proxy or a replaced method it
+// would get hold of what is wrapped.
 const { apply, construct, defineProperty } = Reflect;
 const { assign, getOwnPropertyDescriptor, keys, values } = Object;
 const OwnProxy = Proxy;
-/** Copies options: what is looked at is what is used, and nothing of it is inherited. */
+/** Copies options, so that the checked values are those used, and nothing is inherited. */
 const copyOf = <T extends object>(options: T): T => assign({ __proto__: null }, options) as T;
 
-// deno-lint-ignore no-explicit-any -- functions of Deno and the web are wrapped whatever they take.
+// deno-lint-ignore no-explicit-any -- functions of Deno and the web are wrapped with any arguments.
 type Callable = (...args: any[]) => any;
 
-/** The part of Deno's inside that lists what a realm has open: `3: "tcpStream"`. */
+/** Deno's internal list of a realm's open resources: `3: "tcpStream"`. */
 interface Core {
   resources(): Readonly<Record<string, string>>;
 }
 
-/** Property descriptors that stand in for those of `Deno` and of the global scope. */
+/** Property descriptors that replace those of `Deno` and of the global scope. */
 export interface Bounded {
   readonly deno: PropertyDescriptorMap;
   readonly web: PropertyDescriptorMap;
-  /** How many connections and files are open; `undefined` where Deno does not say. */
+  /** Number of open connections and files; `undefined` if Deno does not report it. */
   readonly countOpen: () => number | undefined;
 }
 
-/** Finds what lists the open resources of this realm: an internal of Deno, so another version may have none. */
+/** Finds the list of this realm's open resources: an internal of Deno that other versions may lack. */
 function findResources(): Core["resources"] | undefined {
   const deno = Deno as unknown as { readonly internal?: symbol } & Record<symbol, { readonly core?: Partial<Core> }>;
   const core = deno.internal === undefined ? undefined : deno[deno.internal]?.core;
@@ -48,10 +48,9 @@ function findResources(): Core["resources"] | undefined {
 }
 
 /**
- * Wraps all that opens something, so that it throws when `openMax` are open or
- * being opened. To be called before the realm is sealed. Where Deno does not
- * list what is open, only what is being opened is bounded here; the host then
- * takes the plugin for one that holds as much as it may when files run out.
+ * Wraps everything that opens a resource, so that it throws when `openMax` are open or being opened.
+ * Call it before the realm is sealed. If Deno does not list open resources, only those being opened
+ * are bounded here; the host then counts the plugin with its maximum when files run out.
  */
 export function boundOpen(openMax: number, resources: Core["resources"] | undefined = findResources()): Bounded {
   const { connect, connectTls, createHttpClient, errors, Command } = Deno;
@@ -71,13 +70,13 @@ export function boundOpen(openMax: number, resources: Core["resources"] | undefi
   const enter = () => {
     if ((countOpen() ?? 0) + opening >= openMax) {
       const message = `Cannot have more than ${openMax} connections and files open at once: close some`;
-      // By this code it is known as a fault of this side: it says nothing of a service.
+      // The error code marks it as a local shortage: it says nothing about a service.
       throw Object.assign(new errors.Busy(message), { code: "ELIMIT" });
     }
     opening++;
   };
   const leave = () => void opening--;
-  /** Counts what is being opened until it is there, and counted by Deno. */
+  /** Counts a resource while it is being opened, until Deno counts it. */
   const later = (open: Callable) =>
     async function (this: unknown, ...args: unknown[]): Promise<unknown> {
       enter();
@@ -99,7 +98,7 @@ export function boundOpen(openMax: number, resources: Core["resources"] | undefi
   const wrapped: Record<string, Callable> = {
     connect: later((options: Deno.ConnectOptions) => {
       const copy = copyOf(options);
-      if (!isTransport(copy.transport)) throw new TypeError("Cannot connect: want the transport tcp or unix");
+      if (!isTransport(copy.transport)) throw new TypeError("Cannot connect: expected the transport tcp or unix");
       return connect(copy);
     }),
     connectTls: later((options) => connectTls(copyOf(options))),
@@ -126,7 +125,7 @@ export function boundOpen(openMax: number, resources: Core["resources"] | undefi
     watchFs: atOnce(Deno.watchFs),
   };
   const stdio = ["stdin", "stdout", "stderr"] as const;
-  /** What a program gets of this process: nothing. What it prints goes to its plugin, or nowhere. */
+  /** The process as a program sees it: nothing. Its output goes to its plugin, or nowhere. */
   const apart = (options: Deno.CommandOptions): Deno.CommandOptions => {
     const copy = copyOf(options);
     for (let i = 0; i < stdio.length; i++) {
@@ -136,7 +135,7 @@ export function boundOpen(openMax: number, resources: Core["resources"] | undefi
     }
     return copy;
   };
-  /** What commands were made of, for `spawn()`: it would give them what this process has where nothing is said. */
+  /** Options of commands, for `spawn()`, which would otherwise inherit from this process. */
   const made = new WeakMap<object, { readonly program: string | URL; readonly options: Deno.CommandOptions }>();
   const [recall, remember] = [made.get.bind(made), made.set.bind(made)];
   const nothing: Deno.CommandOptions = { stdin: "null", stdout: "null", stderr: "null" };
@@ -152,7 +151,7 @@ export function boundOpen(openMax: number, resources: Core["resources"] | undefi
   });
   const spawnApart = atOnce(function (this: Deno.Command): unknown {
     const command = recall(this);
-    if (command === undefined) throw new TypeError("Cannot spawn what is no command");
+    if (command === undefined) throw new TypeError("Cannot spawn: not a Deno.Command");
     return apply(spawn, new Command(command.program, assign(copyOf(nothing), command.options)), []);
   });
   const { output, outputSync } = Command.prototype;
@@ -160,7 +159,7 @@ export function boundOpen(openMax: number, resources: Core["resources"] | undefi
     defineProperty(Command.prototype, name as string, { value });
   }
   defineProperty(Command.prototype, "constructor", { value: OwnCommand });
-  /** A class whose instances open something as they are made, until `ended` says that it is over: once, however often. */
+  /** A class whose instances open a resource on construction, until `ended` is called: once, however often. */
   const counted = <Made extends object>(
     made: new (...args: never[]) => Made,
     ended: (made: Made, leave: () => void) => void,
@@ -185,13 +184,13 @@ export function boundOpen(openMax: number, resources: Core["resources"] | undefi
     defineProperty(made.prototype, "constructor", { value: stand });
     return stand;
   };
-  /** Reads a property as the class has it, whatever an instance of a class of the plugin's own says. */
+  /** Reads a property of the original class, whatever a subclass of the plugin overrides. */
   const getterOf = (made: { readonly prototype: object }, name: string) => {
     const get = getOwnPropertyDescriptor(made.prototype, name)?.get;
     if (get === undefined) throw new Error(`Cannot count web sockets as they have no ${name} in this version of Deno`);
     return (instance: object): unknown => apply(get, instance, []);
   };
-  /** A global that Deno makes when it is first used: it costs a worker a megabyte. */
+  /** A global that Deno creates on first use: it costs a worker a megabyte. */
   const lazy = <Made>(name: string, wrap: (made: Made) => unknown): PropertyDescriptor => {
     const own = getOwnPropertyDescriptor(globalThis, name);
     let stand: unknown;
@@ -212,7 +211,7 @@ export function boundOpen(openMax: number, resources: Core["resources"] | undefi
       fetch: value(later(fetch)),
       WebSocket: lazy("WebSocket", (made: typeof WebSocket) => {
         const [readyState, { CLOSED }] = [getterOf(made, "readyState"), made];
-        // A plugin can send itself the event as well.
+        // A plugin can also dispatch the event to itself.
         return counted(
           made,
           (socket, leave) => listen(socket, "close", () => readyState(socket) === CLOSED && leave()),

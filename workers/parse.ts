@@ -1,6 +1,6 @@
 /**
- * What is done to the text of a plugin's module before anybody runs it: its
- * types are blanked out and its imports found. Pure.
+ * Processes the source of a plugin's module before anybody runs it: types
+ * are replaced by spaces, and imports are found. Pure.
  *
  * @module
  */
@@ -9,10 +9,9 @@ import { transformSync } from "amaro";
 import type { ModuleImport, ParsedModule } from "../src/plugin/graph.ts";
 
 /**
- * Parses a module; `path` says by its ending whether it is TypeScript. Throws a
- * `SyntaxError` that names line and column for what is no module, for
- * TypeScript that is more than types, and for an import whose target cannot be
- * known before it runs.
+ * Parses a module; the suffix of `path` distinguishes TypeScript. Throws a `SyntaxError` with line and
+ * column for invalid code, for TypeScript that cannot be stripped, and for an import whose target is
+ * not a literal.
  */
 export function parseModule(path: string, text: string): ParsedModule {
   const code = /\.m?ts$/.test(path) ? stripTypes(text) : text;
@@ -20,11 +19,11 @@ export function parseModule(path: string, text: string): ParsedModule {
   const note = (source: AnyNode | Literal, attributes: unknown) => {
     const { line, column } = start(source);
     if (source.type !== "Literal" || typeof source.value !== "string") {
-      throw fault("Cannot use import() as its specifier must be a literal text", line, column);
+      throw fault("Cannot use import(): the specifier must be a string literal", line, column);
     }
     const isBare = attributes === undefined || attributes === null ||
       (Array.isArray(attributes) && attributes.length === 0);
-    if (!isBare) throw fault("Cannot use an import with attributes as only code can be imported", line, column);
+    if (!isBare) throw fault("Cannot use import attributes: only code can be imported", line, column);
     imports.push({ specifier: source.value, start: source.start, end: source.end, line, column });
   };
   visit(toTree(code), (node) => {
@@ -41,12 +40,12 @@ export function parseModule(path: string, text: string): ParsedModule {
   return { code, imports };
 }
 
-/** Blanks the types out; every other character stays where it is. */
+/** Replaces types by spaces; every other character stays where it is. */
 function stripTypes(text: string): string {
   try {
     return transformSync(text, { mode: "strip-only" }).code;
   } catch (error) {
-    // The parser throws plain objects for what is wrong with the text.
+    // The parser throws plain objects for syntax errors.
     const { message, startLine, startColumn } = error as Record<string, unknown>;
     if (typeof startLine !== "number" || typeof startColumn !== "number") throw error;
     throw fault(String(message), startLine, startColumn + 1);
@@ -63,7 +62,7 @@ function toTree(code: string): AnyNode {
   }
 }
 
-/** Shows each node of a tree to `look`, parents first. */
+/** Visits each node of a tree, parents first. */
 function visit(root: AnyNode, look: (node: AnyNode) => void): void {
   const waiting: AnyNode[] = [root];
   for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { parseModule } from "./parse.ts";
 
-/** The specifiers of the imports that are left. */
+/** The specifiers of the remaining imports. */
 function importsOf(text: string, path = "mod.ts"): readonly string[] {
   return parseModule(path, text).imports.map(({ specifier }) => specifier);
 }
@@ -17,16 +17,16 @@ Deno.test.each([
     text: `class A { async b() { return { c: [await import("./a.ts")] }; } }`,
     imports: ["./a.ts"],
   },
-  { what: "no import of types", text: `import type { A } from "lighthouse"; export type { A };`, imports: [] },
+  { what: "no type import", text: `import type { A } from "lighthouse"; export type { A };`, imports: [] },
   { what: "no import in a type", text: `export const a: import("npm:x").Y = 1 as never;`, imports: [] },
   {
-    what: "no import in a text or a comment",
+    what: "no import in a string or a comment",
     text: "const a = `import \"./a.ts\"`; // import './b.ts'\n/* import('./c.ts') */ const r = /import('.\\/d.ts')/;",
     imports: [],
   },
 ])("parseModule() finds $what", ({ text, imports }) => assert.deepEqual(importsOf(text), imports));
 
-Deno.test("parseModule() blanks types out, and leaves every other character where it was", () => {
+Deno.test("parseModule() replaces types by spaces, and keeps all other positions", () => {
   const text = 'import { a } from "./a.ts";\nexport const b: number = a<string>(1) as number satisfies number;\n';
   const { code, imports } = parseModule("mod.ts", text);
   assert.equal(code.length, text.length);
@@ -35,7 +35,7 @@ Deno.test("parseModule() blanks types out, and leaves every other character wher
   assert.equal(code.slice(18, 26), '"./a.ts"');
 });
 
-Deno.test("parseModule() leaves JavaScript as it is", () => {
+Deno.test("parseModule() leaves JavaScript unchanged", () => {
   for (const path of ["mod.js", "mod.mjs"]) {
     const text = 'import a from "./a.js"; export default await a;';
     assert.equal(parseModule(path, text).code, text);
@@ -43,18 +43,18 @@ Deno.test("parseModule() leaves JavaScript as it is", () => {
 });
 
 Deno.test.each([
-  { what: "what is no module", text: "<!doctype html>", fault: /^SyntaxError: 1:2: / },
-  { what: "JavaScript that is none", path: "mod.js", text: "const a = ;", fault: /^SyntaxError: 1:11: / },
+  { what: "HTML", text: "<!doctype html>", fault: /^SyntaxError: 1:2: / },
+  { what: "invalid JavaScript", path: "mod.js", text: "const a = ;", fault: /^SyntaxError: 1:11: / },
   { what: "types in JavaScript", path: "mod.js", text: "const a: number = 1;", fault: /^SyntaxError: 1:8: / },
   { what: "an enum", text: "export enum A { x }", fault: /^SyntaxError: 1:8: TypeScript enum is not supported/ },
-  { what: "a computed import", text: "\nawait import('n' + 'pm:x');", fault: /^SyntaxError: 2:14: .* literal text$/ },
-  { what: "a template as an import", text: "await import(`./a.ts`);", fault: /literal text$/ },
+  { what: "a computed import", text: "\nawait import('n' + 'pm:x');", fault: /^SyntaxError: 2:14: .* string literal$/ },
+  { what: "a template as an import", text: "await import(`./a.ts`);", fault: /string literal$/ },
   {
     what: "an import of JSON",
     text: `import a from "./a.json" with { type: "json" };`,
     fault: /^SyntaxError: 1:15: .* only code can be imported$/,
   },
   { what: "a dynamic import of JSON", text: `import("./a.json", { with: {} })`, fault: /only code can be imported$/ },
-])("parseModule() refuses $what with its place", ({ path = "mod.ts", text, fault }) => {
+])("parseModule() rejects $what with line and column", ({ path = "mod.ts", text, fault }) => {
   assert.throws(() => parseModule(path, text), (error) => fault.test(String(error)) || assert.fail(String(error)));
 });

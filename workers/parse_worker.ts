@@ -1,7 +1,7 @@
 /**
  * The entry of the worker that parses plugins' modules. It runs without any
- * permission and runs nothing of what it parses: a text that overflows the
- * parser's stack ends this worker, and not the host.
+ * permission and executes nothing of what it parses: a source that overflows the
+ * parser's stack ends this worker, not the host.
  *
  * @module
  */

@@ -3,24 +3,23 @@ import { PLUGIN_API_VERSION } from "../src/plugin/contract.ts";
 import { CAPABILITIES, REQUIRED_FUNCTIONS } from "../src/protocol/functions.ts";
 
 /**
- * Says why a module's default export is no plugin, or `undefined` if it looks
- * like one. Of one for another API version only the version is looked at: its
- * host has to refuse it for that.
+ * Returns why a module's default export is not a plugin, or `undefined` if it looks like one. For
+ * another API version only the version is checked: the host rejects it.
  */
 export function shapeFault(value: unknown): string | undefined {
   if (value === undefined) return "it has no default export";
-  if (!isRecord(value)) return "its default export is no object";
+  if (!isRecord(value)) return "its default export is not an object";
   const { kind, apiVersion, config } = value;
   if (typeof kind !== "string" || !Object.hasOwn(REQUIRED_FUNCTIONS, kind)) {
-    return `its kind is none of ${Object.keys(REQUIRED_FUNCTIONS).join(", ")}`;
+    return `its kind is not one of ${Object.keys(REQUIRED_FUNCTIONS).join(", ")}`;
   }
-  if (typeof apiVersion !== "number") return "its apiVersion is no number";
+  if (typeof apiVersion !== "number") return "its apiVersion is not a number";
   if (apiVersion !== PLUGIN_API_VERSION) return undefined;
   for (const key of ["name", "summary", "stability"]) {
-    if (typeof value[key] !== "string") return `its ${key} is no text`;
+    if (typeof value[key] !== "string") return `its ${key} is not a string`;
   }
-  if (!isSchema(config)) return "its config is no Standard Schema";
-  if (kind === "balancer" && !isSchema(value.cluster)) return "its cluster is no Standard Schema";
+  if (!isSchema(config)) return "its config is not a Standard Schema";
+  if (kind === "balancer" && !isSchema(value.cluster)) return "its cluster is not a Standard Schema";
   const lacks = ["permissions", ...REQUIRED_FUNCTIONS[kind as keyof typeof REQUIRED_FUNCTIONS]].find((key) =>
     typeof value[key] !== "function"
   );
@@ -28,10 +27,10 @@ export function shapeFault(value: unknown): string | undefined {
   if (kind === "discovery") {
     const { capabilities } = value;
     if (!Array.isArray(capabilities) || !capabilities.every((each) => CAPABILITIES.includes(each))) {
-      return `its capabilities are no list of ${CAPABILITIES.join(", ")}`;
+      return `its capabilities are not a list of ${CAPABILITIES.join(", ")}`;
     }
     for (const key of ["cluster", "service"]) {
-      if (value[key] !== undefined && !isSchema(value[key])) return `its ${key} is no Standard Schema`;
+      if (value[key] !== undefined && !isSchema(value[key])) return `its ${key} is not a Standard Schema`;
     }
   }
   return undefined;

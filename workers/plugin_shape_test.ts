@@ -14,47 +14,51 @@ const CHECK = {
   probe: () => {},
 };
 
-Deno.test("shapeFault() has nothing against the plugins that ship", async () => {
+Deno.test("shapeFault() accepts the built-in plugins", async () => {
   for (const [name, load] of BUILTINS) assert.equal(shapeFault((await load()).default), undefined, name);
 });
 
 Deno.test.each([
   { what: "no export", value: undefined, fault: "it has no default export" },
-  { what: "a text", value: "check", fault: "its default export is no object" },
+  { what: "a string", value: "check", fault: "its default export is not an object" },
   {
     what: "another kind",
     value: { ...CHECK, kind: "toString" },
-    fault: "its kind is none of check, discovery, notifier, balancer",
+    fault: "its kind is not one of check, discovery, notifier, balancer",
   },
-  { what: "a version that is no number", value: { ...CHECK, apiVersion: "1" }, fault: "its apiVersion is no number" },
-  { what: "no name", value: { ...CHECK, name: undefined }, fault: "its name is no text" },
-  { what: "no validator", value: { ...CHECK, config: {} }, fault: "its config is no Standard Schema" },
+  {
+    what: "a version that is no number",
+    value: { ...CHECK, apiVersion: "1" },
+    fault: "its apiVersion is not a number",
+  },
+  { what: "no name", value: { ...CHECK, name: undefined }, fault: "its name is not a string" },
+  { what: "no validator", value: { ...CHECK, config: {} }, fault: "its config is not a Standard Schema" },
   { what: "no permissions", value: { ...CHECK, permissions: {} }, fault: "it has no function permissions()" },
   { what: "no probe", value: { ...CHECK, probe: undefined }, fault: "it has no function probe()" },
   {
-    what: "a check that calls itself a discovery",
+    what: "a check with kind discovery",
     value: { ...CHECK, kind: "discovery" },
     fault: "it has no function open()",
   },
   {
-    what: "a discovery that does not say what it can do",
+    what: "a discovery without capabilities",
     value: { ...CHECK, kind: "discovery", open: () => {} },
-    fault: "its capabilities are no list of watch, register, keys",
+    fault: "its capabilities are not a list of watch, register, keys",
   },
   {
     what: "a discovery whose section has no validator",
     value: { ...CHECK, kind: "discovery", open: () => {}, capabilities: ["watch"], cluster: {} },
-    fault: "its cluster is no Standard Schema",
+    fault: "its cluster is not a Standard Schema",
   },
   { what: "a notifier without notify", value: { ...CHECK, kind: "notifier" }, fault: "it has no function notify()" },
   {
-    what: "nothing of another version, which its host judges",
+    what: "another version, which the host rejects",
     value: { kind: "check", apiVersion: 2 },
     fault: undefined,
   },
-])("shapeFault() refuses $what", ({ value, fault }) => assert.equal(shapeFault(value), fault));
+])("shapeFault() rejects $what", ({ value, fault }) => assert.equal(shapeFault(value), fault));
 
-Deno.test("the plugins that ship take their own examples, and ask for nothing but what they may have", async () => {
+Deno.test("the built-in plugins accept their own examples, and request only allowed permissions", async () => {
   for (const [key, load] of BUILTINS) {
     const plugin = (await load()).default;
     if (plugin.kind === "balancer") continue;

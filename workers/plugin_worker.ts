@@ -1,7 +1,7 @@
 /**
  * The entry of every worker: loads one plugin and serves its instances over a
- * private port. It holds no policy: what the plugin may touch is decided by the
- * permissions that this worker was made with.
+ * private port. It contains no policy: what the plugin may touch is decided by the
+ * permissions of this worker.
  *
  * @module
  */
@@ -34,13 +34,13 @@ import type { ClusterFacts } from "../src/model/topology.ts";
 type Loaded = PluginModule["default"];
 
 self.onmessage = ({ data }: MessageEvent<Init>) => {
-  // A plugin that listens or posts on the global channel talks to nobody.
+  // Messages of a plugin on the global channel reach nobody.
   self.onmessage = null;
   const { v, module, port, openMax } = data;
   if (v !== PROTOCOL_VERSION) throw new Error(`Cannot speak protocol ${v}: this worker speaks ${PROTOCOL_VERSION}`);
   const wire = new Wire(port);
   const broken = (error: unknown) => wire.end(error);
-  // Told as data: left alone, Deno writes what a plugin says, escape codes and all, to our own stderr.
+  // Reported as data: otherwise Deno writes the plugin's error, with escape codes, to our stderr.
   self.addEventListener("error", (event) => {
     event.preventDefault();
     broken(event.error);
@@ -50,7 +50,7 @@ self.onmessage = ({ data }: MessageEvent<Init>) => {
     broken(event.reason);
   });
   replaceConsole((level, message) => wire.log("", level, message));
-  // Whatever sets a handler is shown the port: it is set before the plugin can look.
+  // Event handlers get a reference to the port, so it is set before the plugin's code runs.
   const early: ToWorker[] = [];
   let receive = (message: ToWorker): void => void early.push(message);
   port.onmessage = ({ data: message }: MessageEvent<ToWorker>) => receive(message);
@@ -60,7 +60,7 @@ self.onmessage = ({ data }: MessageEvent<Init>) => {
   }).catch(broken);
 };
 
-/** Counts what a plugin has open; `undefined` for one that ships, and where that cannot be told. */
+/** Counts what a plugin has open; `undefined` for a built-in one, and where it cannot be counted. */
 type CountOpen = () => number | undefined;
 
 async function load(
@@ -71,7 +71,7 @@ async function load(
     const { countOpen } = seal({ openMax });
     const plugin = ((await import(module)) as PluginModule).default;
     const fault = shapeFault(plugin);
-    if (fault !== undefined) throw new TypeError(`It is no plugin: ${fault}`);
+    if (fault !== undefined) throw new TypeError(`not a plugin: ${fault}`);
     return { plugin, countOpen };
   }
   const builtin = BUILTINS.get(module.slice("builtin:".length));
@@ -79,13 +79,13 @@ async function load(
   return { plugin: (await builtin()).default, countOpen: () => undefined };
 }
 
-/** How a cluster or a prefix is followed. */
+/** How a cluster or a prefix is watched. */
 interface Followed<Facts> {
-  /** Begins; `undefined` if the session cannot. */
+  /** Starts; `undefined` if the session cannot. */
   readonly start: (session: DiscoverySession, signal: AbortSignal) => AsyncIterable<Facts> | undefined;
-  /** Makes portions of an answer. */
+  /** Splits an answer into portions. */
   readonly cut: (facts: Facts) => string[];
-  /** Says that it cannot go on. */
+  /** Reports that it cannot continue. */
   readonly lost: (error: WireError) => Parameters<Wire["say"]>[0];
 }
 
@@ -95,17 +95,17 @@ interface Instance {
   readonly log: PluginLog;
 }
 
-/** Serves a plugin; answers what takes the messages of the host. */
+/** Serves a plugin; returns the handler of the host's messages. */
 function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWorker) => void {
   const instances = new Map<string, Instance>();
   const requests = new Map<number, AbortController>();
   const watches = new Map<string, Watch>();
   let session: DiscoverySession | undefined;
   let opened: AbortController | undefined;
-  /** The end of the last session that was closed. */
+  /** Resolves when the last closed session has ended. */
   let closed: Promise<void> | undefined;
 
-  /** A watch of a cluster or a prefix, and the host's leave to send its next answer. */
+  /** A watch of a cluster or a prefix, and the host's permission to send its next answer. */
   interface Watch {
     readonly controller: AbortController;
     taken: PromiseWithResolvers<void>;
@@ -126,7 +126,7 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
         return { type: "introduced", introduction: { kind, apiVersion, name, summary, stability, example } };
       }
       case "parse":
-        throw new Error("Cannot parse a module in a worker that runs one");
+        throw new Error("Cannot parse a module in a worker that runs a plugin");
       case "describe": {
         const described = await describeConfig(plugin, message.raw, message.scope);
         if (!described.ok) return invalid(described.issues);
@@ -149,14 +149,14 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
         return await probe(message.instance, message.timeoutMs, signal);
       case "notify": {
         const { config } = started(message.instance);
-        if (plugin.kind !== "notifier") throw new Error(`Cannot notify: it is a ${plugin.kind}`);
+        if (plugin.kind !== "notifier") throw new Error(`Cannot notify: the plugin is a ${plugin.kind}`);
         await plugin.notify(message.events, config, signal);
         return { type: "ack" };
       }
       case "register":
       case "deregister":
       case "deregisterOwn": {
-        if (session === undefined) throw new Error("Cannot reach the registry as no session is open");
+        if (session === undefined) throw new Error("Cannot reach the registry: no open session");
         const { cluster, registration } = message;
         if (session[message.type] === undefined) {
           throw new Error(`Cannot ${message.type}: this discovery cannot do that`);
@@ -183,7 +183,7 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
     const giveUp = () => overdue.resolve({ status: "fail", reason: `No answer within ${timeoutMs} ms` });
     signal.addEventListener("abort", giveUp, { once: true });
     const probing = (plugin as CheckPlugin).probe(config, { target, signal, log });
-    // After the deadline nobody waits for the plugin any more; what it then throws is not news.
+    // After the deadline nobody waits for the plugin; a later error is dropped.
     probing.catch(() => {});
     try {
       const outcome = await Promise.race([probing, overdue.promise]);
@@ -224,7 +224,7 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
     session = next;
     void next.ended.then(async (reason) => {
       if (session !== next) return;
-      // Said first: a session that is over cannot hold up the next one by how long it takes to close.
+      // Sent first: a slow close of an ended session must not delay the next one.
       wire.say({ type: "ended", reason: typeof reason === "string" ? clean(reason) : errorText(reason) });
       await close().catch(unclosed);
     });
@@ -242,10 +242,10 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
   }
 
   function unclosed(error: unknown): void {
-    logOf("").warn("Could not close the session", { error: String(error) });
+    logOf("").warn("Cannot close the session", { error: String(error) });
   }
 
-  /** Follows a cluster or a prefix of keys, until it is ended or lost. */
+  /** Watches a cluster or a prefix of keys, until it is ended or lost. */
   async function follow<Facts>(id: string, { start, cut, lost }: Followed<Facts>): Promise<void> {
     if (watches.has(id)) return;
     const watch: Watch = { controller: new AbortController(), taken: Promise.withResolvers<void>() };
@@ -253,9 +253,9 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
     const { signal } = watch.controller;
     signal.addEventListener("abort", () => watch.taken.resolve(), { once: true });
     try {
-      if (session === undefined) throw new Error("Cannot watch as no session is open");
+      if (session === undefined) throw new Error("Cannot watch: no open session");
       const answers = start(session, signal);
-      if (answers === undefined) throw new Error("Cannot watch: this discovery cannot do that");
+      if (answers === undefined) throw new Error("Cannot watch: this discovery lacks the capability");
       for await (const facts of answers) {
         if (signal.aborted) return;
         watch.taken = Promise.withResolvers();
@@ -263,7 +263,7 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
         await watch.taken.promise;
         if (signal.aborted) return;
       }
-      throw new Error("The plugin ended the watch");
+      throw new Error("the plugin ended the watch");
     } catch (error) {
       if (signal.aborted) return;
       watches.delete(id);
@@ -312,7 +312,7 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
         return requests.get(message.seq)?.abort();
       case "stop":
         for (const request of requests.values()) request.abort();
-        // What cannot be closed is cut by the end of the worker all the same.
+        // What cannot be closed ends with the worker anyway.
         await close().catch(unclosed);
         wire.say({ type: "stopped" });
         return self.close();
@@ -333,18 +333,21 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
   return receive;
 }
 
-/** Takes what nobody reads out of an answer before it crosses to the host; what is no list is for the validation to reject. */
+/**
+ * Removes metadata that nobody reads from an answer before it crosses to the host; an invalid list is
+ * left for validation to reject.
+ */
 function bare(facts: ClusterFacts): ClusterFacts {
   if (!Array.isArray(facts?.nodes)) return facts;
   return { ...facts, nodes: facts.nodes.map((node) => ({ ...node, metadata: {} })) };
 }
 
 function balancer(plugin: Loaded): BalancerPlugin {
-  if (plugin.kind !== "balancer") throw new Error(`Cannot decide for a balancer: it is a ${plugin.kind}`);
+  if (plugin.kind !== "balancer") throw new Error(`Cannot decide for a balancer: the plugin is a ${plugin.kind}`);
   return plugin;
 }
 
-/** What a schema finds wrong, in a form that crosses the wire. */
+/** A schema's issues, in a form that crosses the wire. */
 function invalid(issues: readonly SchemaIssue[]): Answer {
   return {
     type: "invalid",

@@ -6,37 +6,36 @@ import { MESSAGE_LENGTH_MAX, PORTION_LENGTH, SNAPSHOT_LENGTH_MAX } from "../src/
 import { errorText } from "../src/protocol/wire_error.ts";
 
 const { stringify } = JSON;
-/** Taken before the plugin's first line: nodes in another order would have the host sort them. */
+/** Captured before the plugin's first line: unsorted nodes would make the host sort them. */
 const sort = Function.prototype.call.bind(Array.prototype.sort) as <T>(
   list: T[],
   compare: (a: T, b: T) => number,
 ) => T[];
 
-/** Each snapshot of a worker has another number, so that a change names the one that it builds on. */
+/** Each snapshot of a worker has a number, so that a change can name its base. */
 let lastNumber = 0;
 
 /**
- * Makes messages of what a watch of one cluster yields: whole at first, then
- * what has changed since. Each message is a portion that the host takes in a
- * few milliseconds.
+ * Makes messages of the answers of a watch of one cluster: the whole at first, then the changes. Each
+ * message is a portion that takes the host a few milliseconds.
  */
 export class Portions {
   readonly #cluster: ClusterName;
-  /** What the host has: each node as text, by name. */
+  /** What the host has: each node as JSON, by name. */
   #sent: ReadonlyMap<string, string> | undefined;
   #refused: ReadonlySet<string> = new Set();
   #number = 0;
-  /** How long the messages since the last whole snapshot are together with it: the host keeps no more either. */
+  /** Total length of the messages since the last whole snapshot, including it: the host keeps no more either. */
   #length = 0;
 
   constructor(cluster: ClusterName) {
     this.#cluster = cluster;
   }
 
-  /** The next answer as messages. Throws an `InvalidMessage` for what is more than a snapshot may be, or no answer. */
+  /** The next answer as messages. Throws an `InvalidMessage` if it is invalid, or exceeds the limits of a snapshot. */
   next({ nodes, exists, epoch, leaseMs }: ClusterFacts): string[] {
     if (typeof exists !== "boolean") {
-      throw new InvalidMessage("A snapshot must say with true or false whether its cluster exists");
+      throw new InvalidMessage("A snapshot must have exists, true or false");
     }
     if (typeof epoch !== "string") throw new InvalidMessage("A snapshot must have an epoch, a string");
     const { texts, refused, length } = read(nodes);
@@ -66,10 +65,10 @@ export class Portions {
   }
 }
 
-/** All keys of a stream as one message. Throws an `InvalidMessage` for what is more than that may be, or no answer. */
+/** All keys of a stream as one message. Throws an `InvalidMessage` if the answer is invalid or too large. */
 export function keysPortion(stream: number, { entries, exists, epoch }: KeysFacts): string {
   if (typeof exists !== "boolean") {
-    throw new InvalidMessage("An answer must say with true or false whether its prefix exists");
+    throw new InvalidMessage("An answer must have exists, true or false");
   }
   if (typeof epoch !== "string") throw new InvalidMessage("An answer must have an epoch, a string");
   const facts = { entries: keysOf(entries), exists, epoch: epoch.slice(0, TEXT_LENGTH_MAX) };
@@ -78,7 +77,7 @@ export function keysPortion(stream: number, { entries, exists, epoch }: KeysFact
   throw new InvalidMessage(`The keys below a prefix must have at most ${MESSAGE_LENGTH_MAX} characters of JSON`);
 }
 
-/** What the host lacks, sorted by name, and what it has too much; `undefined` if the whole is as short. */
+/** What the host lacks, sorted by name, and what it has to remove; `undefined` if the whole is as short. */
 function changeOf(
   before: ReadonlyMap<string, string>,
   now: ReadonlyMap<string, string>,
@@ -90,7 +89,7 @@ function changeOf(
   return { added, removed, length: added.reduce((sum, text) => sum + text.length + 1, removedLength) };
 }
 
-/** Cuts texts of nodes into portions, and what is left for the last message; what was refused comes first. */
+/** Splits nodes into portions, with the rest for the last message; rejected nodes come first. */
 function cut(
   cluster: string,
   refused: Iterable<string>,
@@ -113,7 +112,7 @@ function cut(
   };
 }
 
-/** Takes nodes as texts, sorted by name; why those are refused that are none, or the second of one name. */
+/** Encodes nodes, sorted by name, with the reasons why others are invalid or duplicates. */
 function read(nodes: unknown): {
   readonly texts: ReadonlyMap<string, string>;
   readonly refused: ReadonlySet<string>;
@@ -147,7 +146,7 @@ function read(nodes: unknown): {
   return { texts, refused, length };
 }
 
-/** A node as JSON, and its name; of one that is not valid the reason instead. */
+/** A node as JSON, and its name; for an invalid one the reason. */
 function nodeText(value: unknown): { readonly name: string; readonly text: string } | { readonly refused: string } {
   try {
     const parsed = parseNode(value);

@@ -8,7 +8,7 @@ import { Portions } from "./portions.ts";
 const node = (port: number, ip = "10.0.0.1"): Node => ({ host: "a", ip, port, metadata: {} });
 const facts = (nodes: readonly unknown[], epoch = "1") => ({ nodes: nodes as readonly Node[], exists: true, epoch });
 
-/** What the messages of one answer say, but for their number. */
+/** The messages of one answer, without their number. */
 function said(messages: readonly string[]) {
   return messages.map((text) => {
     const { number: _, base: __, ...rest } = JSON.parse(text);
@@ -16,7 +16,7 @@ function said(messages: readonly string[]) {
   });
 }
 
-Deno.test("Portions sends the whole first, then what has changed, then the epoch alone", () => {
+Deno.test("Portions sends the whole first, then changes, then only the epoch", () => {
   const portions = new Portions("web");
   assert.deepEqual(said(portions.next(facts([node(2), node(1)]))), [
     { type: "snapshot", snapshot: { cluster: "web", nodes: [node(1), node(2)], exists: true, epoch: "1" } },
@@ -29,13 +29,13 @@ Deno.test("Portions sends the whole first, then what has changed, then the epoch
   assert.deepEqual(said(portions.next(facts([node(1)], "2"))), [{ ...change, added: [], removed: [], epoch: "2" }]);
 });
 
-Deno.test("Portions sends the whole again where most of it has changed", () => {
+Deno.test("Portions sends the whole again when most of it has changed", () => {
   const portions = new Portions("web");
   portions.next(facts([1, 2, 3, 4].map((port) => node(port))));
   assert.equal(said(portions.next(facts([5, 6, 7].map((port) => node(port)))))[0]?.type, "snapshot");
 });
 
-Deno.test("Portions names what it refuses when that changes, and each second node of one name", () => {
+Deno.test("Portions reports rejected and duplicate nodes when they change", () => {
   const portions = new Portions("web");
   const twice = { refused: "Two nodes have the name a:1" };
   const [first] = said(portions.next(facts([node(1), node(1, "10.0.0.9"), node(2), node(3)])));
@@ -46,14 +46,14 @@ Deno.test("Portions names what it refuses when that changes, and each second nod
   assert.deepEqual([gone?.isSameRefused, gone?.added], [false, []]);
 });
 
-Deno.test("Portions leaves out a node whose address is a host name, and says that it is not resolved", () => {
+Deno.test("Portions leaves out a node whose address is a host name, and reports it as unresolved", () => {
   const [whole] = said(new Portions("web").next(facts([node(1), node(2, "db.int")])));
   const refused =
     'Cannot use the node as ip must be an IPv4 or IPv6 address: current value is the unresolved host name "db.int"';
   assert.deepEqual(whole?.snapshot.nodes, [{ refused }, node(1)]);
 });
 
-/** A host whose worker is a {@linkcode Portions} of one watch. */
+/** A host whose worker is the {@linkcode Portions} of one watch. */
 class Crossing {
   readonly heard: (readonly Node[])[] = [];
   readonly refused: string[] = [];
@@ -86,7 +86,7 @@ class Crossing {
   }
 }
 
-Deno.test("a membership is the same on both sides, whatever changes, and what did not change is the same value", async () => {
+Deno.test("a membership is equal on both sides after any change, and unchanged nodes keep their identity", async () => {
   const ports = fc.array(fc.integer({ min: 1, max: 30 }), { maxLength: 30 });
   const answers = fc.array(fc.tuple(ports, fc.constantFrom("10.0.0.1", "10.0.0.2")), { maxLength: 8 });
   await fc.assert(fc.asyncProperty(answers, async (answers) => {
@@ -111,7 +111,7 @@ Deno.test("a membership is the same on both sides, whatever changes, and what di
   }));
 });
 
-Deno.test("PluginHost ends a worker whose change builds on a snapshot that it does not have, and hears none of a watch that is over", async () => {
+Deno.test("PluginHost ends a worker whose change has an unknown base, and ignores changes of an ended watch", async () => {
   const crossing = new Crossing();
   crossing.host.post({ type: "watch", cluster: "web" });
   const portions = new Portions("web");
@@ -125,11 +125,11 @@ Deno.test("PluginHost ends a worker whose change builds on a snapshot that it do
   assert.deepEqual(crossing.heard.at(-1), [node(1)]);
   assert.deepEqual(crossing.deaths, []);
   crossing.say(...portions.next(facts([node(2), node(3)])));
-  assert.deepEqual(crossing.deaths, ["It sent a change of a snapshot that cannot be one"]);
+  assert.deepEqual(crossing.deaths, ["sent an invalid change of a snapshot"]);
   await crossing.host.stop({ graceMs: 0 });
 });
 
-Deno.test("PluginHost keeps what a change does not name, so that a join of one node validates one", async () => {
+Deno.test("PluginHost keeps unchanged nodes, so that a join of one node validates only one", async () => {
   const crossing = new Crossing();
   crossing.host.post({ type: "watch", cluster: "web" });
   const portions = new Portions("web");
@@ -143,7 +143,7 @@ Deno.test("PluginHost keeps what a change does not name, so that a join of one n
   await crossing.host.stop({ graceMs: 0 });
 });
 
-Deno.test("Portions sends the whole again before the messages of its changes are more than the host takes", async () => {
+Deno.test("Portions sends the whole again before its changes exceed the host's limit", async () => {
   const crossing = new Crossing();
   crossing.host.post({ type: "watch", cluster: "web" });
   const portions = new Portions("web");

@@ -1,21 +1,21 @@
 /**
- * What of its realm a plugin that does not ship is left with.
+ * What a third-party plugin keeps of its realm.
  *
- * Permissions alone are not enough in Deno 2.9. With none at all a worker may
+ * Permissions alone are not enough in Deno 2.9. Without any, a worker may
  * still end the whole process (`Deno.kill` of its own pid), write to its
  * standard output, read its input, talk to every other worker over a
- * `BroadcastChannel`, keep files in a `Cache`, start a GPU's driver, listen where it may connect; and bring
- * code in that nobody has parsed and whose hash nobody approved: made from text,
- * in a worker of its own, from Node's modules. With that it could import from
- * `npm:`, which takes no permission, leaves the machine, and, where it is not in
- * the lock file, ends every worker that is made afterwards.
+ * `BroadcastChannel`, keep files in a `Cache`, start a GPU's driver, listen where it may connect; and run
+ * code that nobody has parsed and whose hash nobody approved: from a string,
+ * in a worker of its own, from Node's modules. Such code could import from
+ * `npm:`, which takes no permission, leaves the machine, and, if the package is not in
+ * the lock file, ends every worker that is started afterwards.
  *
  * @module
  */
 
 import { boundOpen } from "./open_bound.ts";
 
-/** What stays of `Deno`: what needs a permission, and what tells nothing of the process and does nothing to it. */
+/** What remains of `Deno`: whatever needs a permission, or neither reveals nor affects anything of the process. */
 const DENO_NAMES: ReadonlySet<string> = new Set(
   `ChildProcess Command FsFile HttpClient Permissions PermissionStatus SeekMode build chmod chmodSync chown chownSync
   connect connectTls copyFile copyFileSync create createHttpClient createSync env errors hostname inspect link linkSync
@@ -26,7 +26,7 @@ const DENO_NAMES: ReadonlySet<string> = new Set(
   writeTextFile writeTextFileSync`.split(/\s+/),
 );
 
-/** What stays of the global scope: the language, and what the web has for bytes, texts, time and connections. */
+/** What remains of the global scope: the language, and the web's APIs for bytes, strings, time and connections. */
 const GLOBAL_NAMES: ReadonlySet<string> = new Set(
   `AggregateError Array ArrayBuffer AsyncDisposableStack Atomics BigInt BigInt64Array BigUint64Array Boolean DataView
   Date DisposableStack Error EvalError FinalizationRegistry Float16Array Float32Array Float64Array Function Infinity
@@ -48,9 +48,9 @@ const GLOBAL_NAMES: ReadonlySet<string> = new Set(
 );
 
 /**
- * What a realm's own code looks up as it hands an event on: whoever could
- * change it would be shown the events of the worker's port, and with them the
- * port, or could keep Deno from being told that an error was taken care of.
+ * Properties that the realm's own code looks up when it dispatches an event: whoever could
+ * change them would see the events of the worker's port, and with them the
+ * port, or could hide from Deno that an error was handled.
  */
 const PROTOTYPES: readonly object[] = [Event, ErrorEvent, MessageEvent, PromiseRejectionEvent, EventTarget].map((
   { prototype },
@@ -62,8 +62,8 @@ export interface SealOptions {
 }
 
 /**
- * Takes away all that is not named above, and what makes code from text. To be called before the plugin's first line.
- * Answers what counts what the plugin has open.
+ * Removes everything not named above, and whatever makes code from strings. Call it before the
+ * plugin's first line. Returns a counter of what the plugin has open.
  */
 export function seal({ openMax }: SealOptions): { readonly countOpen: () => number | undefined } {
   const descriptors = Object.fromEntries(
@@ -75,15 +75,15 @@ export function seal({ openMax }: SealOptions): { readonly countOpen: () => numb
   });
   for (const name of Object.getOwnPropertyNames(globalThis)) {
     const isFine = GLOBAL_NAMES.has(name) || Reflect.deleteProperty(globalThis, name);
-    // It ends the worker: nothing of the plugin runs with what should not be there.
+    // Ends the worker: no plugin code may run with leftovers.
     if (!isFine) throw new Error(`Cannot take ${name} away from a plugin`);
   }
   Object.defineProperties(globalThis, bounded.web);
   for (const prototype of PROTOTYPES) Object.freeze(prototype);
   const refuse: { (): never; prototype: unknown } = function (): never {
-    throw new EvalError("Cannot make code from text in a plugin: all that it runs must be in its modules");
+    throw new EvalError("Cannot make code from a string in a plugin: all its code must be in its modules");
   };
-  // So that what is a function is still an instance of Function.
+  // So that functions remain instances of Function.
   refuse.prototype = Function.prototype;
   const makers = [function () {}, async function () {}, function* () {}, async function* () {}];
   for (const maker of makers) {

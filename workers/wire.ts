@@ -1,9 +1,9 @@
 /**
  * A worker's end of the wire to its host. A plugin shares this realm and may
- * change what is in it, so all that sends is taken from it before the plugin's
- * first line, and the port is never shown to anything that a plugin could have
- * put there: what a plugin says comes through here, in the amounts that are
- * allowed, or not at all.
+ * change anything in it, so all primitives for sending are captured before the plugin's
+ * first line, and the port is never passed to anything that a plugin could have
+ * replaced: a plugin's messages go through here, within the
+ * limits, or not at all.
  *
  * @module
  */
@@ -30,18 +30,18 @@ const postMessage = Function.prototype.call.bind(MessagePort.prototype.postMessa
 ) => void;
 const close = self.close.bind(self);
 
-/** What is said in the place of a message that is too long, and is the last. */
+/** The last message, sent in place of one that is too long. */
 const TOO_LONG =
   `{"type":"broken","error":{"name":"InvalidMessage","message":"A message must have at most ${MESSAGE_LENGTH_MAX} characters"}}`;
 
-/** Says to the host what a worker has to say. */
+/** Sends a worker's messages to the host. */
 export class Wire {
   readonly #port: MessagePort;
   /** The portions of each snapshot, each a whole message. */
   readonly #snapshots: string[][] = [];
   #ahead = 0;
   #log = { second: 0, records: 0, length: 0, dropped: 0 };
-  /** What is to be said of the connection, as it is now. */
+  /** The current state of the connection, to be sent. */
   #connection: string | undefined;
   #isConnectionAhead = false;
   #isOver = false;
@@ -50,7 +50,7 @@ export class Wire {
     this.#port = port;
   }
 
-  /** Says something of a fixed size. */
+  /** Sends a message of fixed size. */
   say(
     message: Exclude<
       ToHost,
@@ -61,10 +61,7 @@ export class Wire {
     this.#post(stringify(message));
   }
 
-  /**
-   * Says that the worker is of no use any more, once, and closes it: what it is
-   * doing stops here, as the host cannot stop a loop.
-   */
+  /** Reports that the worker is unusable, once, and closes it: it stops here, as the host cannot stop a loop. */
   end(error: unknown): void {
     if (this.#isOver) return;
     this.#post(stringify({ type: "broken", error: toWireError(error) }));
@@ -72,7 +69,7 @@ export class Wire {
     close();
   }
 
-  /** Answers a request; throws an `InvalidMessage` for what is more than an answer may be, or no data. */
+  /** Answers a request; throws an `InvalidMessage` for an answer that is too large or not data. */
   answer(answer: Answer, seq: number): void {
     this.#tellDropped();
     const [value, lengthMax] = encode(answer);
@@ -83,7 +80,7 @@ export class Wire {
     this.#post(text, lengthMax);
   }
 
-  /** Writes a log record; of more than 50 in a second, or 128 KiB, only the number is told. */
+  /** Writes a log record; beyond 50 per second, or 128 KiB, only their number is sent. */
   log(instance: string, level: "debug" | "info" | "warn", message: unknown, properties: unknown = {}): void {
     this.#tellDropped();
     if (++this.#log.records > LOG_RECORDS_PER_SECOND) return void this.#log.dropped++;
@@ -95,29 +92,29 @@ export class Wire {
     else this.#post(line);
   }
 
-  /** Says whether the registry is in reach: the newest state is always told, what came and went meanwhile is not. */
+  /** Reports whether the registry is reachable: the newest state is always sent, states in between are not. */
   connection(state: "connected" | "disconnected", detail: unknown = ""): void {
     if (state !== "connected" && state !== "disconnected") {
-      throw new TypeError("Cannot take the state of a connection: want connected or disconnected");
+      throw new TypeError("Unknown state of a connection: expected connected or disconnected");
     }
     const text = typeof detail === "string" ? detail.slice(0, TEXT_LENGTH_MAX) : errorText(detail);
     this.#connection = stringify({ type: "connection", state, detail: text });
     this.#sendConnection();
   }
 
-  /** The host has heard of the connection. */
+  /** The host has processed the state of the connection. */
   heard(): void {
     this.#isConnectionAhead = false;
     this.#sendConnection();
   }
 
-  /** Sends one cluster's membership, in portions that follow one another as the host takes them. */
+  /** Sends one cluster's membership, in portions at the host's pace. */
   snapshot(portions: string[]): void {
     this.#snapshots.push(portions);
     this.#sendPortions();
   }
 
-  /** The host has taken a portion. */
+  /** The host has processed a portion. */
   more(): void {
     this.#ahead--;
     this.#sendPortions();
@@ -141,7 +138,7 @@ export class Wire {
     }
   }
 
-  /** Begins a new second of the log, and tells what was dropped in the last. */
+  /** Starts a new second of the log, and reports how many records of the last were dropped. */
   #tellDropped(): void {
     const second = floor(now() / 1_000);
     if (this.#log.second === second) return;
@@ -150,7 +147,7 @@ export class Wire {
     if (dropped > 0) this.#post(stringify({ type: "dropped", records: dropped }));
   }
 
-  /** Sends a text, unless it is longer than any message may be: a plugin can change what JSON makes of an object. */
+  /** Sends a string, unless it exceeds the limit: a plugin can change how an object becomes JSON. */
   #post(text: string, lengthMax = MESSAGE_LENGTH_MAX): void {
     if (this.#isOver) return;
     if (text.length <= lengthMax) return postMessage(this.#port, text);
@@ -160,7 +157,7 @@ export class Wire {
   }
 }
 
-/** Takes of an answer what the host would take, so that what it would not fails here, in the plugin's own time. */
+/** Keeps of an answer what the host accepts, so that a fault shows here, in the plugin's own time. */
 function encode(answer: Answer): readonly [object, lengthMax: number] {
   switch (answer.type) {
     case "outcome":
@@ -187,14 +184,14 @@ function encode(answer: Answer): readonly [object, lengthMax: number] {
   }
 }
 
-/** An outcome whose reason is an error, or no string at all, says so as far as it can. */
+/** Converts the reason of an outcome, if it is an error or not a string. */
 function shortTexts(value: unknown): unknown {
   if (!isRecord(value)) return value;
   const { status, reason, detail } = value;
   const toText = (said: unknown) => said === undefined || typeof said === "string" ? said : errorText(said);
   return {
     status,
-    reason: status === "fail" || status === "unknown" ? toText(reason) ?? "It gave no reason" : undefined,
+    reason: status === "fail" || status === "unknown" ? toText(reason) ?? "no reason given" : undefined,
     detail: toText(detail),
   };
 }

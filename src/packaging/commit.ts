@@ -1,10 +1,9 @@
 /**
- * Answers the commit of a checkout, for what is made of it: that has no
- * repository to ask. Where there is no git (in an image, of an archive), the
- * environment may say it (`LIGHTHOUSE_COMMIT`), else it is `unknown`.
+ * Returns the commit of a checkout, for builds, which have no repository. Without git (in an image, or
+ * from an archive), it is taken from the environment (`LIGHTHOUSE_COMMIT`), else it is `unknown`.
  */
 export async function describeCommit(root: URL): Promise<string> {
-  // An archive that was unpacked inside some other checkout is not of that checkout's commit.
+  // An archive unpacked inside another checkout does not have that checkout's commit.
   const isCheckout = await askGit(root, ["rev-parse", "--show-prefix"]) === "";
   const commit = isCheckout && await askGit(root, ["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]);
   return commit || Deno.env.get("LIGHTHOUSE_COMMIT")?.trim() || "unknown";

@@ -1,16 +1,16 @@
 /**
  * Makes standalone binaries: `deno task compile [--target TRIPLE…] [--all]`.
- * Workers, built-in plugins and all subcommands are in them.
+ * They contain the workers, the built-in plugins and all subcommands.
  *
  * @module
  */
-// deno-lint-ignore-file no-console -- for whoever compiles
+// deno-lint-ignore-file no-console -- output of a build tool
 import { choice, type InferValue, message, multiple, object, option, string, withDefault } from "@optique/core";
 import { run } from "@optique/run";
 import { RUN_FLAGS } from "./flags.ts";
 import { makeStage, pinnedDeno, ROOT } from "./stage.ts";
 
-/** What `deno compile` makes programs for. */
+/** The targets of `deno compile`. */
 const TARGETS = [
   "x86_64-unknown-linux-gnu",
   "aarch64-unknown-linux-gnu",
@@ -24,27 +24,27 @@ const parser = object({
     description: message`A platform to make a binary for; may be given again. Else it is this one.`,
   })),
   dir: withDefault(
-    option("--dir", string({ metavar: "DIR" }), { description: message`Where the binaries go.` }),
+    option("--dir", string({ metavar: "DIR" }), { description: message`Output directory.` }),
     "dist",
   ),
   all: withDefault(option("--all", { description: message`One binary for each of the five platforms.` }), false),
 });
 
-/** What the binary for a target is called; `undefined` stands for this machine. */
+/** The name of the binary for a target; `undefined` stands for this machine. */
 function nameFor(target: string | undefined): string {
   if (target === undefined) return "lighthouse";
   return `lighthouse-${target}${target.includes("windows") ? ".exe" : ""}`;
 }
 
-/** Compiles what is staged for one target; answers whether that went well. */
+/** Compiles the staged files for one target; returns whether that succeeded. */
 async function compile(stage: string, target: string | undefined, dir: string): Promise<boolean> {
   const args = [
     "compile",
     ...RUN_FLAGS,
     "--config=deno.json",
-    // Types are checked before each commit, by the Deno whose types they are.
+    // Types are checked before each commit, by the pinned Deno.
     "--no-check",
-    // The cache would stand in the directory for temporary files, and be read there whoever has written it.
+    // The cache would be in the directory for temporary files, and be read there whoever wrote it.
     "--no-code-cache",
     "--include=dist/commit",
     ...(target === undefined ? [] : [`--target=${target}`]),
@@ -77,6 +77,6 @@ Deno.exit(
     help: "option",
     showDefault: true,
     description: message`Makes standalone binaries of Lighthouse in dist/. The runtime in them is downloaded by deno; \
-where that cannot be, DENORT_BIN names the file.`,
+without network, DENORT_BIN names the file.`,
   })),
 );

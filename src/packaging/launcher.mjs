@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// What `npx` starts: runs Lighthouse on the Deno that came with the package, passes signals on, and ends as it ends.
+// Started by `npx`: runs Lighthouse on the Deno of the package, forwards signals, and exits with its status.
 import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
 import { constants } from "node:os";
@@ -9,25 +9,26 @@ const require = createRequire(import.meta.url);
 const { runFlags } = require("../package.json").lighthouse;
 const root = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
-// Each signal that may end a process and can be caught; Windows has fewer.
+// All catchable signals that may end a process; Windows has fewer.
 const SIGNALS = ["SIGABRT", "SIGALRM", "SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"]
   .filter((signal) => signal in constants.signals);
 
-// Not by the package's own bin: that waits in a way in which no signal can be passed on.
+// Not through the package's own bin, which waits in a way that prevents signal forwarding.
 const deno = require("deno/install_api.cjs").runInstall();
 const args = ["run", "--config", root("deno.json"), ...runFlags, root("src/main.ts"), ...process.argv.slice(2)];
 const env = {
   ...process.env,
-  // The package's own package.json speaks to npm, not to Deno.
+  // The package's own package.json is for npm, not for Deno.
   DENO_NO_PACKAGE_JSON: "1",
-  // Deno runs what its cache holds. In a home it would be whoever's home it is, which need not be who runs this; here it
-  // is whoever may write the package. Who may not goes without a cache.
+  // Deno runs what its cache contains. A cache in a home directory belongs to that user, who need not be the one who
+  // runs this; here it
+  // belongs to whoever may write the package. A user who may not write runs without a cache.
   DENO_DIR: root(".deno"),
 };
 const child = spawn(deno, args, { stdio: "inherit", env });
 for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));
 child.on("error", (error) => {
-  // deno-lint-ignore no-console -- a program's last word
+  // deno-lint-ignore no-console -- the error of a failed start
   console.error(`lighthouse: cannot start Deno: ${error.message}`);
   process.exit(1);
 });

@@ -1,7 +1,7 @@
 /**
  * Makes the npm package `dist/lighthouse-lighthouse-VERSION.tgz`: `deno task
- * pack`. It holds all that Lighthouse is made of, and Deno comes with it as a
- * dependency, so that `npx` runs Lighthouse on a machine that has Node alone.
+ * pack`. It contains all of Lighthouse, with Deno as a
+ * dependency, so that `npx` runs Lighthouse on a machine that has only Node.
  *
  * @module
  */
@@ -17,7 +17,7 @@ async function pack(): Promise<boolean> {
   const manifest = {
     name: config.name,
     version: config.version,
-    description: "Keeps a local HAProxy in step with service discovery",
+    description: "Keeps a local HAProxy in sync with service discovery",
     license: config.license,
     bin: { lighthouse: "bin/lighthouse.mjs" },
     dependencies: { deno: await pinnedDeno() },

@@ -1,14 +1,14 @@
 /**
- * Puts together what `lighthouse plugin new` writes: the skeletons, and the
- * types that they are written against, as texts. A compiled binary has no
- * source files to read them from; a test holds `src/skeleton/skeleton.json`
- * against this.
+ * Collects what `lighthouse plugin new` writes: the skeletons, and the
+ * types of the contract, as strings. A compiled binary has no
+ * source files to read them from; a test compares `src/skeleton/skeleton.json`
+ * with this.
  *
  * @module
  */
 
 const SKELETONS = ["balancer", "check", "discovery", "notifier"] as const;
-/** The contract, and the nouns that it speaks of. */
+/** The contract, and the types of the model that it uses. */
 const CONTRACT = "src/plugin/contract.ts";
 const NOUNS = {
   "src/model/endpoint.ts": ["Endpoint"],
@@ -30,7 +30,7 @@ export async function collectSkeletons(root: URL): Promise<Readonly<Record<strin
   return files;
 }
 
-/** Makes one module of the contract and its nouns, which imports nothing. */
+/** Makes one module of the contract and these types, without imports. */
 async function collectTypes(root: URL): Promise<string> {
   const contract = await Deno.readTextFile(new URL(CONTRACT, root));
   const nouns: string[] = [];
@@ -45,7 +45,7 @@ async function collectTypes(root: URL): Promise<string> {
   }\n`;
 }
 
-/** Cuts an exported declaration with its comment out of a module: up to the next empty line. */
+/** Extracts an exported declaration with its comment: up to the next empty line. */
 function declarationOf(name: string, text: string, path: string): string {
   const at = new RegExp(`^export (?:interface|type) ${name}\\b`, "m").exec(text)?.index;
   if (at === undefined) throw new Error(`${path} has no declaration of ${name}`);

@@ -1,8 +1,8 @@
 /**
- * Puts together what ships, in a directory of its own: the sources, each npm
- * package that they import as one JavaScript module, and a `deno.json` that
- * names no package. The npm package and the binary are both made of it, so
- * that neither downloads anything, nor holds what tests alone import.
+ * Stages the distribution in a directory of its own: the sources, each imported npm
+ * package as one JavaScript module, and a `deno.json` without
+ * packages. The npm package and the binary are both made of it, so
+ * that neither downloads anything, nor contains what only tests import.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { describeCommit } from "./commit.ts";
 /** The project's root. */
 export const ROOT = new URL("../../", import.meta.url);
 
-/** What ships besides the modules of the packages. */
+/** What is distributed besides the modules of the packages. */
 const CONTENTS = [
   "CHANGELOG.md",
   "LICENSE",
@@ -24,23 +24,23 @@ const CONTENTS = [
   "workers",
 ] as const;
 
-/** Where the packages are, as modules. */
+/** Directory of the packages' modules. */
 const VENDOR = "vendor";
 
 /** A staged directory, removed when disposed of. */
 export interface Stage extends AsyncDisposable {
-  /** Its absolute path, without a slash at the end. */
+  /** Its absolute path, without a trailing slash. */
   readonly path: string;
 }
 
-/** Makes a stage in `dist/`. */
+/** Creates a stage in `dist/`. */
 export async function makeStage(): Promise<Stage> {
   const dist = new URL("dist/", ROOT);
   await Deno.mkdir(dist, { recursive: true });
   const path = await Deno.makeTempDir({ dir: dist.pathname, prefix: "stage-" });
   const stage = { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
   try {
-    // Who installs the package or runs the binary is somebody else.
+    // The package or binary is installed and run by other users.
     await Deno.chmod(path, 0o755);
     for (const each of CONTENTS) await copy(each, path);
     const imported = await packagesImported(path);
@@ -54,20 +54,20 @@ export async function makeStage(): Promise<Stage> {
   }
 }
 
-/** Answers the version of Deno that `.tool-versions` pins. */
+/** Returns the version of Deno that `.tool-versions` pins. */
 export async function pinnedDeno(): Promise<string> {
   const pinned = /^deno (\S+)$/m.exec(await Deno.readTextFile(new URL(".tool-versions", ROOT)))?.[1];
   if (pinned === undefined) throw new Error("Cannot find deno in .tool-versions");
   return pinned;
 }
 
-/** Whether a file is for developers alone. */
+/** Whether a file is only for developers. */
 function isForDevelopers(path: string): boolean {
   return path.endsWith("_test.ts") || path.startsWith("src/packaging/") ||
     /^src\/skeleton\/(?:balancer|check|discovery|notifier)\//.test(path);
 }
 
-/** Copies a file, or a folder with all that is in it. */
+/** Copies a file, or a folder with its contents. */
 async function copy(path: string, stage: string): Promise<void> {
   const from = new URL(path, ROOT);
   if ((await Deno.stat(from)).isDirectory) {
@@ -98,11 +98,11 @@ function isOfPackage(specifier: string): boolean {
   return Object.keys(config.imports).some((name) => specifier === name || specifier.startsWith(`${name}/`));
 }
 
-/** Makes a module of each specifier; what several of them share is in chunks beside them. */
+/** Bundles each specifier as a module; code shared by several is in chunks beside them. */
 async function vendor(specifiers: readonly string[], stage: string): Promise<void> {
   const entries = `${stage}/entries`;
   for (const specifier of specifiers) {
-    // A module of CommonJS exports what only its evaluation tells.
+    // The exports of a CommonJS module are known only after evaluation.
     const names = Object.keys(await import(specifier)).filter((name) =>
       /^[\w$]+$/.test(name) && name !== "module.exports"
     );
@@ -128,12 +128,12 @@ async function vendor(specifiers: readonly string[], stage: string): Promise<voi
 }
 
 /**
- * Where the bundler says that code is from, in a comment or as the name of a
- * function: a package in Deno's cache, by its path from the project's root.
+ * The bundler's note on the origin of code, in a comment or as a function name: a package in Deno's
+ * cache, relative to the project's root.
  */
 const ORIGIN = /^(\/\/ | +")([^\s"]*\/npm\/[^/\s"]+\/((?:@[^/\s"]+\/)?[^/\s"]+)\/([^/\s"]+))\//gm;
 
-/** Takes the paths of this machine out of the modules, and puts the licences of what is in them beside them. */
+/** Removes the paths of this machine from the modules, and adds the licences of the bundled packages. */
 async function tidyModules(folder: string): Promise<void> {
   const packages = new Map<string, string>();
   for (const file of await Array.fromAsync(filesIn(folder, ".js"))) {
@@ -151,7 +151,7 @@ async function tidyModules(folder: string): Promise<void> {
   await Deno.writeTextFile(`${folder}/LICENSES`, licences.join(`\n${"-".repeat(80)}\n\n`));
 }
 
-/** What Deno is told of the stage: nothing to resolve, and nothing to look up. */
+/** Deno's config for the stage: nothing to resolve, and nothing to look up. */
 function shippedConfig(specifiers: readonly string[]): unknown {
   const { name, version, exports, license, unstable, compile } = config;
   const imports = Object.fromEntries(specifiers.map((specifier) => [specifier, `./${VENDOR}/${specifier}.js`]));

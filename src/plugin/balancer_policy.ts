@@ -1,19 +1,18 @@
 import { quote } from "../model/node.ts";
 import type { AskedReload, BalancerSources, PermissionRequest, Seen, Step } from "./contract.ts";
 
-/** Stands in a check command for the file that is checked. */
+/** Placeholder in a check command for the candidate file. */
 const CANDIDATE = "%";
 
 /**
- * What the pid file of a child ends in. The host ends whatever process such a
- * file names, so that no plugin may write one: not even before its sources
- * name it, nor before a restart.
+ * Suffix of the pid file of a child process. The host ends whatever process such a file names, so no
+ * plugin may write one: not even before its sources name it, nor before a restart.
  */
 const PID_FILE_SUFFIX = ".pid";
 
 /**
- * Says what of a balancer's sources goes beyond what it was granted: the host
- * would read and write that file, ask that socket, run that program for it. Pure.
+ * Returns what of a balancer's sources exceeds its grants: the host would read and write that file,
+ * query that socket, run that program for it. Pure.
  */
 export function sourceFaults(sources: BalancerSources, granted: PermissionRequest): readonly string[] {
   const { net = [], read = [], write = [] } = granted;
@@ -38,33 +37,31 @@ export function sourceFaults(sources: BalancerSources, granted: PermissionReques
   return [...faults, ...runFaults(sources.program, granted)];
 }
 
-/** What is known of the balancer that a plan is for. */
+/** The balancer that a plan is for. */
 export interface PlanCase {
-  /** What the plugin was granted. */
   readonly granted: PermissionRequest;
   /** Where the host looked. */
   readonly sources: BalancerSources;
-  /** What it saw there. */
+  /** What the host saw there. */
   readonly seen: Seen;
 }
 
 /**
- * Says what of a step goes beyond what a balancer's plugin was granted;
- * `undefined` if nothing does. A command goes to the granted socket and nowhere
- * else, so it may say what it likes there. Pure.
+ * Returns how a step exceeds the grants of a balancer's plugin; `undefined` if it does not. A command
+ * goes only to the granted socket, so its text is not restricted. Pure.
  */
 export function stepFault(step: Step, { granted, sources, seen }: PlanCase): string | undefined {
   switch (step.do) {
     case "command":
-      if (sources.kind === "files") return "send a command where there are files alone";
+      if (sources.kind === "files") return "send a command to a balancer that has only files";
       return sources.contact.by === "commands"
         ? undefined
-        : `send a command to what is asked by ${sources.contact.by} alone`;
+        : `send a command to a balancer that is queried by ${sources.contact.by}`;
     case "install": {
       const [program, ...args] = step.check;
       if (!isWithin(step.path, granted.write ?? [])) return `install ${quote(step.path)}`;
       if (step.path.endsWith(PID_FILE_SUFFIX)) return `install the pid file ${quote(step.path)}`;
-      // Where no program is started from a file there may be none that could check it.
+      // A balancer without a program may have nothing to check a file with.
       if (program === undefined && sources.kind === "files") return undefined;
       if (program === undefined) return "install a file that no program checks";
       if (!args.includes(CANDIDATE)) return `check a file by a command that does not name it (${CANDIDATE})`;
@@ -79,7 +76,7 @@ export function stepFault(step: Step, { granted, sources, seen }: PlanCase): str
       }
       if ("run" in step.how) return runFaults(step.how.run[0], granted)[0];
       if ("ask" in step.how) return masterFault(step.how, granted);
-      // Both were looked up by the host: a pid that the plugin has read in an answer may be anybody's.
+      // Both were found by the host: a pid that the plugin read in an answer may be any process.
       const own = [seen.masterPid, seen.pid].filter((pid) => pid !== undefined);
       return own.includes(step.how.pid) ? undefined : `signal process ${step.how.pid}, which is not its master`;
     }
@@ -103,7 +100,7 @@ function runFaults(program: string | undefined, { run = [] }: PermissionRequest)
   return program !== undefined && run.includes(program) ? [] : [`run ${quote(program)}`];
 }
 
-/** Whether a file is one of those granted, or in a directory that is. A path with a second way of saying it is none. */
+/** Whether a file is granted, or in a granted directory. A path that is not normalized is not. */
 function isWithin(file: string, granted: readonly string[]): boolean {
   if (!/^\/(?!$)(?!.*(?:\/\/|\/\.{1,2}(?:\/|$)))/.test(file)) return false;
   return granted.map((each) => each.replace(/\/$/, "")).some((each) => file === each || file.startsWith(`${each}/`));

@@ -48,7 +48,7 @@ Deno.test.each([
   },
   { more: { children: [{ name: "a", pidFile: "/run/sshd.pid" }] }, faults: ['write "/run/sshd.pid"'] },
   { more: { program: "x" }, faults: ['run "x"'] },
-])("sourceFaults() judges $more", ({ more, faults }) => {
+])("sourceFaults() checks $more", ({ more, faults }) => {
   assert.deepEqual(sourceFaults({ ...SOURCES, ...more }, GRANTED), faults);
 });
 
@@ -57,7 +57,7 @@ Deno.test.each<{ step: Step; fault: string | undefined }>([
   { step: install("/etc/passwd"), fault: 'install "/etc/passwd"' },
   { step: install("/run/x.d//x"), fault: 'install "/run/x.d//x"' },
   { step: install("/etc/read"), fault: 'install "/etc/read"' },
-  // What such a file names is ended by the host: any process, whoever wrote it.
+  // The host ends the process that such a file names, whoever wrote it.
   { step: install("/run/x.d/a.pid"), fault: 'install the pid file "/run/x.d/a.pid"' },
   { step: install("/run/x.conf", []), fault: "install a file that no program checks" },
   { step: install("/run/x.conf", ["/bin/sh", "%"]), fault: 'run "/bin/sh"' },
@@ -92,26 +92,26 @@ Deno.test.each<{ step: Step; fault: string | undefined }>([
     step: { do: "supervise", name: "b", reason: "x", run: ["/usr/sbin/x"] },
     fault: 'start the child process "b", which its sources do not have',
   },
-])("stepFault() says $fault of a step that does $step.do", ({ step, fault }) => {
+])("stepFault() returns $fault for a step $step.do", ({ step, fault }) => {
   const sources = { ...SOURCES, children: [{ name: "a", pidFile: "/run/x.d/a.pid" }] };
   assert.equal(stepFault(step, { granted: GRANTED, sources, seen: { masterPid: 7 } }), fault);
 });
 
-Deno.test("stepFault() has no command for a socket that speaks http", () => {
+Deno.test("stepFault() rejects a command for an http socket", () => {
   const sources: ProcessSources = { ...SOURCES, contact: { by: "http", socket: "/run/x.sock", queries: [] } };
   const command = { do: "command", command: "x", expect: [] } as const;
   const reload: Step = { do: "reload", reason: "x", listens: [], how: { run: ["/usr/sbin/x"] }, then: [command] };
   for (const step of [command, reload]) {
     const fault = stepFault(step, { granted: GRANTED, sources, seen: {} });
-    assert.equal(fault, "send a command to what is asked by http alone");
+    assert.equal(fault, "send a command to a balancer that is queried by http");
   }
 });
 
-Deno.test("stepFault() lets a process be signalled by the pid that the host has found, and by no other", () => {
+Deno.test("stepFault() allows signals only to the pid that the host found", () => {
   const step = (pid: number): Step => ({ do: "reload", reason: "x", listens: [], how: { signal: "SIGHUP", pid } });
   const by = (seen: Seen) => (pid: number) => stepFault(step(pid), { granted: GRANTED, sources: SOURCES, seen });
   assert.equal(by({ pid: 7 })(7), undefined);
-  // What a plugin has read in an answer may be anybody's pid.
+  // A pid that a plugin read in an answer may be any process.
   assert.equal(by({ answers: ["8"] })(8), "signal process 8, which is not its master");
   assert.equal(
     by({ pid: 7, children: [8], oldWorkers: [9], orphans: [10] })(10),
@@ -119,11 +119,11 @@ Deno.test("stepFault() lets a process be signalled by the pid that the host has 
   );
 });
 
-Deno.test("stepFault() wants no check of a file that no program is started from", () => {
+Deno.test("stepFault() requires no check of a file without a program", () => {
   const sources = { kind: "files", file: "/run/x.conf", reloadIntervalMs: 0 } as const;
   const fault = (step: Step) => stepFault(step, { granted: GRANTED, sources, seen: {} });
   assert.equal(fault(install("/run/x.conf", [])), undefined);
   assert.equal(fault(install("/etc/passwd", [])), 'install "/etc/passwd"');
   assert.equal(fault(install("/run/x.conf", ["/bin/sh", "%"])), 'run "/bin/sh"');
-  assert.equal(fault({ do: "command", command: "x", expect: [] }), "send a command where there are files alone");
+  assert.equal(fault({ do: "command", command: "x", expect: [] }), "send a command to a balancer that has only files");
 });

@@ -3,9 +3,9 @@ import type { ModuleGraph } from "./graph.ts";
 import { writeAtomically } from "../system/atomic_file.ts";
 import { makeDirectory, placeFileSync, readTrusted } from "../system/trusted_file.ts";
 
-/** What a file of the cache holds. */
+/** Contents of a cache file. */
 interface Kept {
-  /** The form of the file. */
+  /** The version of the format. */
   readonly format: 1;
   /** The path of the entry. */
   readonly entry: string;
@@ -14,10 +14,9 @@ interface Kept {
 }
 
 /**
- * The modules of plugins that were verified once, by hash: one file each in
- * `DIR/plugins/`. What is read is verified again, so nobody needs to trust the
- * directory; a file is put into place whole, so any number of processes may
- * use the same one.
+ * Verified modules of plugins by hash, one file each in `DIR/plugins/`. Every read is verified again,
+ * so the directory need not be trusted; files are replaced atomically, so any number of processes may
+ * share it.
  */
 export class PluginCache {
   /** The directory. */
@@ -27,22 +26,22 @@ export class PluginCache {
     this.dir = dir;
   }
 
-  /** Answers the modules of that hash; `undefined` if they are not here, or no longer what they were. Never throws. */
+  /** Returns the modules of that hash; `undefined` if they are missing or were modified. Never throws. */
   async get(sha256: string): Promise<ModuleGraph | undefined> {
     try {
       const kept = JSON.parse(await Deno.readTextFile(this.#file(sha256))) as Kept;
       if (kept.format !== 1) return undefined;
-      // In UTF-8 a broken character and its replacement are the same bytes.
+      // In UTF-8, a lone surrogate and its replacement are the same bytes.
       if (!kept.modules.flat().every((text) => text.isWellFormed())) return undefined;
       const graph = { entry: kept.entry, modules: new Map(kept.modules) };
       return await hashGraph(graph) === sha256 ? graph : undefined;
     } catch {
-      // Missing, unreadable or no longer what it was: all of it means to fetch anew.
+      // Missing, unreadable or modified: fetch again.
       return undefined;
     }
   }
 
-  /** Keeps modules under their hash. Throws what the system says if it cannot. */
+  /** Stores modules under their hash. Throws the system's error if it cannot. */
   async put(sha256: string, { entry, modules }: ModuleGraph): Promise<void> {
     const file = this.#file(sha256);
     const kept: Kept = { format: 1, entry, modules: [...modules] };
@@ -50,17 +49,17 @@ export class PluginCache {
     await writeAtomically(file, JSON.stringify(kept), { mode: 0o644 });
   }
 
-  /** The file that says that a plugin hung, while it is there: remove it, and the plugin runs again. */
+  /** The file that records that a plugin hung. While it exists, the plugin is not run. */
   hungFile(sha256: string): string {
     return `${this.dir}/hung/${sha256}`;
   }
 
-  /** How a plugin of that hash hung in a process before this one; `undefined` if it did not. */
+  /** How a plugin of that hash hung in an earlier process; `undefined` if it did not. */
   async hung(sha256: string): Promise<string | undefined> {
     return await readTrusted(this.hungFile(sha256)).then((how) => how.trim().slice(0, 500), () => undefined);
   }
 
-  /** Notes that a plugin hung, before this process may end for it. Throws what the system says if it cannot. */
+  /** Records that a plugin hung, before this process may end because of it. Throws the system's error if it cannot. */
   noteHung(sha256: string, how: string): void {
     placeFileSync(this.hungFile(sha256), `${how}\n`, { mode: 0o644 });
   }
@@ -70,16 +69,13 @@ export class PluginCache {
   }
 }
 
-/**
- * Answers the directory for the cache where nothing says otherwise: what a
- * service manager gives, then the user's own, then the machine's.
- */
+/** Returns the default directory of the cache: the service manager's, then the user's, then the machine's. */
 export function defaultCacheDir(variable: (name: string) => string | undefined): string {
   const given = (name: string) => {
     const value = variable(name);
     return value?.startsWith("/") ? value.replace(/(?<=.)\/+$/, "") : undefined;
   };
-  // systemd may give several, separated by colons.
+  // systemd may pass several, separated by colons.
   const ofService = given("CACHE_DIRECTORY")?.split(":")[0];
   if (ofService !== undefined) return ofService;
   const ofUser = given("XDG_CACHE_HOME");

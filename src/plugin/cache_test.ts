@@ -6,7 +6,7 @@ import { hashGraph } from "./hash.ts";
 const GRAPH = { entry: "mod.ts", modules: new Map([["mod.ts", "\uFEFFexport default 'ä';"], ["a.ts", ""]]) };
 const HASH = await hashGraph(GRAPH);
 
-Deno.test("PluginCache gives back what was put, to any number of users of its directory", async () => {
+Deno.test("PluginCache returns what was stored, to any number of users of its directory", async () => {
   await using dir = new TempDir("lighthouse-cache-");
   const caches = Array.from({ length: 8 }, () => new PluginCache(`${dir.path}/deep/er`));
   assert.equal(await caches[0]?.get(HASH), undefined);
@@ -23,14 +23,14 @@ Deno.test.each([
   { what: "has no modules", contents: { format: 1, entry: "mod.ts" } },
   { what: "is empty", contents: "" },
   { what: "is half written", contents: '{"format":1,"entry":"mod.ts","mod' },
-])("PluginCache does not give back a file that $what", async ({ contents }) => {
+])("PluginCache does not return a file that $what", async ({ contents }) => {
   await using dir = new TempDir("lighthouse-cache-");
   const text = typeof contents === "string" ? contents : JSON.stringify(contents);
   await dir.write(`plugins/${HASH}.json`, text);
   assert.equal(await new PluginCache(dir.path).get(HASH), undefined);
 });
 
-Deno.test("PluginCache does not take a broken character for the one that stands for it in UTF-8", async () => {
+Deno.test("PluginCache does not confuse a lone surrogate with its replacement in UTF-8", async () => {
   await using dir = new TempDir("lighthouse-cache-");
   const modules = new Map([["mod.ts", "'\uFFFD'"]]);
   const hash = await hashGraph({ entry: "mod.ts", modules });
@@ -38,7 +38,7 @@ Deno.test("PluginCache does not take a broken character for the one that stands 
   assert.equal(await new PluginCache(dir.path).get(hash), undefined);
 });
 
-Deno.test("PluginCache throws when it cannot keep something, and leaves nothing behind", async () => {
+Deno.test("PluginCache throws when it cannot store something, and leaves nothing behind", async () => {
   await using dir = new TempDir("lighthouse-cache-");
   await dir.write("plugins", "a file in its way");
   await assert.rejects(new PluginCache(dir.path).put(HASH, GRAPH));
@@ -51,7 +51,7 @@ Deno.test.each([
   { given: { HOME: "/" }, dir: "/var/cache/lighthouse" },
   { given: {}, dir: "/var/cache/lighthouse" },
 ])(
-  "defaultCacheDir() answers $dir",
+  "defaultCacheDir() returns $dir",
   ({ given, dir }) => assert.equal(defaultCacheDir((name) => (given as Record<string, string>)[name]), dir),
 );
 

@@ -12,17 +12,16 @@ import type {
   Wanted,
 } from "./contract.ts";
 
-/** What is there at once, or comes a little later. */
+/** A value now or later. */
 export type Awaitable<T> = T | Promise<T>;
 
 /**
- * A balancer's plugin as the host asks it: one that ships is asked itself, in
- * the host, and answers at once; of one that does not, whose functions run in a
- * worker, the answers come later, and are checked before they come. The
- * functions are those of `BalancerPlugin`, which is one of these.
+ * A balancer's plugin as the host calls it: a built-in one is called directly and answers at once; a
+ * third-party one runs in a worker, so its answers come later and are validated first. The functions
+ * are those of `BalancerPlugin`, which is one of these.
  */
 export interface Decider<Config = unknown, ClusterConfig = unknown, Observed = unknown> {
-  /** What it calls itself, for messages. */
+  /** Its name, for messages. */
   readonly name: string;
   /** Validates the balancer's own file. */
   readonly config: Schema<Config>;
@@ -30,42 +29,41 @@ export interface Decider<Config = unknown, ClusterConfig = unknown, Observed = u
   readonly cluster: Schema<ClusterConfig>;
   /** Whether the metadata of nodes is never read. */
   readonly ignoresMetadata?: boolean;
-  /** Says where the balancer would listen. */
+  /** Returns the addresses that the balancer would listen on. */
   listens?(config: Config, cluster?: ClusterConfig): Awaitable<readonly Listening[]>;
-  /** Says where to look. */
+  /** Returns where to look. */
   sources(config: Config): Awaitable<BalancerSources>;
   /** Finds the pid in the answers. */
   pid(answers: readonly string[]): Awaitable<number | undefined>;
-  /** Reads what the host saw. Throws if it cannot be read. */
+  /** Parses what the host saw. Throws if it cannot. */
   observe(seen: Seen, config: Config): Awaitable<Observed>;
   /** Reads the members back from config files. */
   adopt(files: ReadonlyMap<string, string>, config: Config): Awaitable<ReadonlyMap<ClusterName, readonly Node[]>>;
-  /** Reads the members back from the balancer that runs. */
+  /** Reads the members back from the running balancer. */
   adoptRunning?(observed: Observed): Awaitable<ReadonlyMap<ClusterName, readonly Node[]>>;
   /** Renders the config files. */
   render(wanted: Wanted<Config, ClusterConfig>): Awaitable<Rendered>;
-  /** Plans the way to what is wanted. Throws if a reload is needed that cannot be made. */
+  /** Plans the way to the desired state. Throws if a reload is needed but impossible. */
   plan(
     wanted: Wanted<Config, ClusterConfig>,
     rendered: Rendered,
     observed: Observed,
     allowed: PlanAllowance,
   ): Awaitable<readonly Step[]>;
-  /** Makes sense of why a file was refused. */
+  /** Interprets why a file was rejected. */
   explain?(rendered: Rendered, output: string): Awaitable<Explanation>;
 }
 
 /**
- * Raised instead of an answer by a {@linkcode Decider} whose plugin does not
- * ship: it threw, it is dead, it did not answer in time, what it answered
- * cannot be believed, or it goes beyond what it was granted. Nothing of that
- * is the host's fault: what runs stays as it is, and it is asked again later.
+ * Thrown instead of an answer by a {@linkcode Decider} with a third-party plugin: the plugin threw,
+ * died, timed out, returned an invalid answer, or exceeded its grants. None of this is the host's
+ * fault: the balancer stays unchanged, and the plugin is called again later.
  */
 export class UndecidedError extends Error {
   override name = "UndecidedError";
 }
 
-/** Raised for what goes beyond what the operator granted: asked again, it would be the same. */
+/** Thrown for what exceeds the operator's grants: a retry would give the same. */
 export class BeyondGrantError extends UndecidedError {
   override name = "BeyondGrantError";
 }

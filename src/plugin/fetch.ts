@@ -3,26 +3,25 @@ import { hasModuleEnding, MODULE_BYTES_MAX, PluginFault } from "./graph.ts";
 
 /** How long a module may take to arrive. */
 const FETCH_DEADLINE_MS = 10_000;
-/** A plugin's address may redirect so often. */
+/** Maximum number of redirects of a plugin's URL. */
 const REDIRECTS_MAX = 5;
 
-/** Raised when a module cannot be had, whatever may be in it. */
+/** Thrown when a module cannot be fetched, whatever its contents. */
 export class FetchFault extends PluginFault {
   override name = "FetchFault";
 }
 
-/** A module as it was read. */
+/** A fetched module. */
 export interface FetchedModule {
   /** Its text, with a byte order mark if it has one. */
   readonly text: string;
-  /** Where it was found in the end. */
+  /** Its final URL. */
   readonly url: URL;
 }
 
 /**
- * Reads a module from an `https:`, `http:` or `file:` URL. `mayRedirect` is for
- * a plugin's entry alone, and leads to the same origin at most. Throws a
- * {@linkcode FetchFault} that says what stands in the way, or the signal's reason.
+ * Reads a module from an `https:`, `http:` or `file:` URL. `mayRedirect` is only for a plugin's entry,
+ * and only within one origin. Throws a {@linkcode FetchFault} with the reason, or the signal's reason.
  */
 export async function fetchModule(
   url: URL,
@@ -34,10 +33,10 @@ export async function fetchModule(
     throw cannot(at.url, "its name must end in .ts, .mts, .js or .mjs");
   }
   try {
-    // The mark is kept: every byte counts for the hash.
+    // The byte order mark is kept: every byte counts for the hash.
     return { text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(at.bytes), url: at.url };
   } catch {
-    throw cannot(at.url, "it is no text in UTF-8");
+    throw cannot(at.url, "it is not valid UTF-8");
   }
 }
 
@@ -49,15 +48,15 @@ interface Bytes {
 async function readFile(url: URL): Promise<Bytes> {
   try {
     const { isFile, size } = await Deno.stat(url);
-    // Opening a pipe would wait until somebody writes to it.
-    if (!isFile) throw cannot(url, "it is no regular file");
+    // Opening a pipe would block until somebody writes to it.
+    if (!isFile) throw cannot(url, "it is not a regular file");
     if (size > MODULE_BYTES_MAX) throw tooLarge(url);
     const bytes = await Deno.readFile(url);
     if (bytes.length > MODULE_BYTES_MAX) throw tooLarge(url);
     return { bytes, url };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw cannot(url, "there is no such file");
-    if (error instanceof Deno.errors.PermissionDenied) throw cannot(url, "its permissions do not allow it");
+    if (error instanceof Deno.errors.PermissionDenied) throw cannot(url, "permission denied");
     if (error instanceof PluginFault) throw error;
     throw cannot(url, reasonOf(error));
   }
@@ -79,10 +78,10 @@ async function request(
       }
       await response.body?.cancel();
       const next = URL.parse(location, url);
-      if (next === null) throw cannot(url, `it redirects to ${quote(location)}, which is no URL`);
-      if (!mayRedirect) throw cannot(url, `it redirects to ${next.href}: only a plugin's own address may do so`);
+      if (next === null) throw cannot(url, `it redirects to ${quote(location)}, which is not a URL`);
+      if (!mayRedirect) throw cannot(url, `it redirects to ${next.href}: only a plugin's own URL may do so`);
       if (next.origin !== first.origin) {
-        throw cannot(url, `it redirects to another origin, ${next.href}: if that is to be trusted, use its address`);
+        throw cannot(url, `it redirects to another origin, ${next.href}: if you trust it, use that URL`);
       }
       url = next;
     }
@@ -95,7 +94,7 @@ async function request(
   }
 }
 
-/** The first cause of an error: that a fetch has failed is known. */
+/** The first cause of an error: that the fetch failed is known. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause === undefined ? error.message : reasonOf(error.cause);
@@ -130,7 +129,7 @@ async function read(response: Response, url: URL): Promise<Uint8Array> {
 }
 
 function tooLarge(url: URL): FetchFault {
-  return cannot(url, `it has more than ${MODULE_BYTES_MAX} bytes`);
+  return cannot(url, `it is larger than ${MODULE_BYTES_MAX} bytes`);
 }
 
 function cannot(url: URL, reason: string): FetchFault {

@@ -2,12 +2,11 @@ import type { ModuleImport } from "./graph.ts";
 import { loadOrder, type ParsedGraph, resolveImport } from "./graph.ts";
 
 /**
- * Makes one self-contained `data:` module of a plugin's modules, which loads
- * without any permission. One module stands as it is. Of several, each becomes
- * a `blob:` module of its own when it is loaded, those it imports before it:
- * they stay modules with all that this means, every text is there once, and
- * every place in it is where its author has it. `label` is what an import in
- * vain calls the plugin. Pure; throws a `PluginFault` for modules in a circle.
+ * Bundles a plugin's modules into one self-contained `data:` module, which loads without any
+ * permission. A single module is used unchanged. Of several, each becomes a `blob:` module when it is
+ * loaded, after those it imports: they stay separate modules, every text is there once, and all
+ * positions are those of the source. `label` names the plugin in errors about missing exports. Pure;
+ * throws a `PluginFault` for cyclic imports.
  */
 export function flatten(graph: ParsedGraph, { label }: { readonly label: string }): string {
   const order = loadOrder(graph);
@@ -27,7 +26,7 @@ export default (await import(urls.at(-1))).default;
 `);
 }
 
-/** Cuts a module's code at its imports, and puts the number of what is imported in their places. */
+/** Splits a module's code at its imports, and replaces these by the numbers of the imported modules. */
 function cut(
   code: string,
   imports: readonly ModuleImport[],

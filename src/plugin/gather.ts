@@ -11,23 +11,23 @@ import {
   resolveImport,
 } from "./graph.ts";
 
-/** So many modules are read at once. */
+/** Number of modules fetched in parallel. */
 const READS_AT_ONCE_MAX = 6;
 
-/** How {@linkcode gather} comes by modules. */
+/** How {@linkcode gather} gets modules. */
 export interface GatherOptions {
-  /** Reads a module by its path; throws a {@linkcode PluginFault} if it cannot be had. */
+  /** Reads a module by its path; throws a {@linkcode PluginFault} if it cannot. */
   readonly read: (path: string, signal: AbortSignal) => Promise<string>;
-  /** Strips a module of its types and finds its imports; throws a {@linkcode PluginFault} if it is none. */
+  /** Strips a module's types and finds its imports; throws a {@linkcode PluginFault} if it is invalid. */
   readonly parse: (path: string, text: string) => Promise<ParsedModule>;
-  /** Whether modules may be outside of the entry's folder: those of a file may not, or it could read any of the disk. */
+  /**
+   * Whether modules may be outside of the entry's folder: not for a file, which could otherwise read
+   * the whole disk.
+   */
   readonly mayLeave?: boolean;
 }
 
-/**
- * Reads a plugin's entry and all that it imports. Types that are imported are
- * nothing that is read. Throws the first {@linkcode PluginFault} that is met.
- */
+/** Reads a plugin's entry and all its imports, except type imports. Throws the first {@linkcode PluginFault}. */
 export async function gather(
   entry: string,
   { read, parse, mayLeave = true }: GatherOptions,
@@ -42,7 +42,7 @@ export async function gather(
   const take = async (path: string): Promise<void> => {
     if (met.has(path)) return;
     if (met.size >= MODULES_MAX) {
-      throw new PluginFault(`Cannot load the plugin as it has more than ${MODULES_MAX} modules`);
+      throw new PluginFault(`Cannot load the plugin: more than ${MODULES_MAX} modules`);
     }
     met.add(path);
     const parsed = await gate.run(async () => {
@@ -50,7 +50,7 @@ export async function gather(
       const text = await read(path, failed.signal);
       bytes += byteLength(text);
       if (bytes > GRAPH_BYTES_MAX) {
-        throw new PluginFault(`Cannot load the plugin as its modules have more than ${GRAPH_BYTES_MAX} bytes`);
+        throw new PluginFault(`Cannot load the plugin: its modules have more than ${GRAPH_BYTES_MAX} bytes`);
       }
       texts.set(path, text);
       return await parse(path, text);
@@ -61,7 +61,7 @@ export async function gather(
         const imported = resolveImport(path, specifier);
         if (mayLeave || !imported.startsWith("../")) return imported;
         throw new PluginFault(
-          `Cannot import ${quote(specifier)}: want a module below the folder of the plugin's entry`,
+          `Cannot import ${quote(specifier)}: expected a module below the folder of the plugin's entry`,
         );
       } catch (error) {
         if (!(error instanceof PluginFault)) throw error;
@@ -72,13 +72,13 @@ export async function gather(
   };
   const begin = (path: string) => running.push(take(path).catch((error) => failed.abort(error)));
   begin(entry);
-  // What is taken may begin more.
+  // A finished module may queue more.
   for (const each of running) await each;
   failed.signal.throwIfAborted();
   return { graph: { entry, modules: texts }, parsed: { entry, modules } };
 }
 
-/** Parses what was gathered before, as it is kept in a cache; throws a {@linkcode PluginFault} if it is not whole. */
+/** Parses modules from a cache; throws a {@linkcode PluginFault} if they are incomplete. */
 export function regather(
   { entry, modules }: ModuleGraph,
   { parse }: Pick<GatherOptions, "parse">,
@@ -86,7 +86,7 @@ export function regather(
   const read = (path: string) => {
     const text = modules.get(path);
     return text === undefined
-      ? Promise.reject(new PluginFault(`Cannot find the module ${quote(path)} among those that are kept`))
+      ? Promise.reject(new PluginFault(`Cannot find the module ${quote(path)} in the cache`))
       : Promise.resolve(text);
   };
   return gather(entry, { read, parse });

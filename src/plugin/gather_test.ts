@@ -6,7 +6,7 @@ import { GRAPH_BYTES_MAX, MODULE_BYTES_MAX, MODULES_MAX, PluginFault } from "./g
 
 const parse = (path: string, text: string) => Promise.resolve(parseModule(path, text));
 
-/** Gathers from texts by path; the first is the entry. */
+/** Gathers from sources by path; the first is the entry. */
 function gatherFrom(texts: Readonly<Record<string, string>>) {
   const read = (path: string) =>
     Object.hasOwn(texts, path) ? Promise.resolve(texts[path] ?? "") : Promise.reject(new PluginFault(`no ${path}`));
@@ -19,7 +19,7 @@ async function load(texts: Readonly<Record<string, string>>): Promise<unknown> {
   return (await import(flatten(parsed, { label: "check/x" }))).default;
 }
 
-Deno.test("gather() reads each module once, and nothing of what is imported as a type", async () => {
+Deno.test("gather() reads each module once, and skips type imports", async () => {
   const { graph, parsed } = await gatherFrom({
     "mod.ts": `import type { A } from "lighthouse"; import "./a.ts"; import { b } from "./b.ts"; export { b };`,
     "b.ts": `import "./a.ts"; import type { B } from "./types.ts"; export const b: B = 1;`,
@@ -31,13 +31,13 @@ Deno.test("gather() reads each module once, and nothing of what is imported as a
   assert.deepEqual(again.graph.modules, graph.modules);
 });
 
-Deno.test("gather() says in which place a module imports what it may not", async () =>
+Deno.test("gather() reports the position of a forbidden import", async () =>
   await assert.rejects(
     gatherFrom({ "mod.ts": 'import "./a.ts";', "a.ts": '\n  import fs from "node:fs";' }),
-    /^PluginFault: a\.ts:2:18: Cannot import "node:fs" as /,
+    /^PluginFault: a\.ts:2:18: Cannot import "node:fs": /,
   ));
 
-Deno.test("gather() refuses too many modules and too many bytes", async () => {
+Deno.test("gather() rejects too many modules and too many bytes", async () => {
   const chain = Array.from({ length: MODULES_MAX + 1 }, (_, i) => [`m${i}.ts`, `import "./m${i + 1}.ts";`]);
   await assert.rejects(gatherFrom(Object.fromEntries(chain)), /more than 100 modules/);
   const many = Array.from({ length: GRAPH_BYTES_MAX / MODULE_BYTES_MAX + 1 }, (_, i) => `big${i}.js`);
@@ -48,7 +48,7 @@ Deno.test("gather() refuses too many modules and too many bytes", async () => {
   );
 });
 
-Deno.test("gather() ends what it still reads when one module cannot be had", async () => {
+Deno.test("gather() aborts other reads when one module cannot be read", async () => {
   const texts: Record<string, string> = { "mod.ts": 'import "./never.ts"; import "./none.ts";' };
   let isAborted = false;
   const read = (path: string, signal: AbortSignal) => {
@@ -78,7 +78,7 @@ Deno.test("flatten() makes one module that loads, with types stripped and each m
   assert.deepEqual(await load(texts), [2, "another", "ünï", 'quoted "./b.js"']);
 });
 
-Deno.test("flatten() keeps every place where the author has it, and names the module of an import in vain", async () => {
+Deno.test("flatten() keeps source positions, and names the module of a missing export", async () => {
   const texts = { "mod.ts": `import "./lib/a.ts";`, "lib/a.ts": `type A = string;\n  throw new Error("here" as A);` };
   await assert.rejects(load(texts), (error) => /:2:9/.test((error as Error).stack ?? ""));
   await assert.rejects(load({ "mod.ts": `type A = 1;\n  import { b } from "./a.ts"; b;`, "a.ts": "" }), (error) => {
@@ -87,7 +87,7 @@ Deno.test("flatten() keeps every place where the author has it, and names the mo
   });
 });
 
-Deno.test("flatten() answers the same for the same modules, each text once", async () => {
+Deno.test("flatten() returns the same for the same modules, each text once", async () => {
   const diamond = {
     "mod.ts": 'import "./a.ts"; import "./b.ts"; export default 1;',
     "a.ts": 'import "./c.ts";',
@@ -100,7 +100,7 @@ Deno.test("flatten() answers the same for the same modules, each text once", asy
   assert.equal(decodeURIComponent(module).split("unique text").length, 2);
 });
 
-Deno.test("gather() reads nothing outside of the entry's folder for a plugin that is a file", async () => {
+Deno.test("gather() reads nothing outside of the entry's folder for a file plugin", async () => {
   const read: string[] = [];
   const gathering = gather("mod.ts", {
     read: (path) => {

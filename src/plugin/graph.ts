@@ -1,19 +1,19 @@
 /**
- * A plugin's modules as a graph of texts, wherever they come from: each is
- * known by its path as seen from the folder of the plugin's entry (`mod.ts`,
+ * A plugin's modules as a graph of sources, from anywhere. Each is identified
+ * by its path relative to the folder of the plugin's entry (`mod.ts`,
  * `lib/codec.ts`, `../shared/bytes.ts`). Pure.
  *
  * @module
  */
 import { quote } from "../kernel/quote.ts";
 
-/** One import of a module, as it stands in the code. */
+/** One import of a module, as written. */
 export interface ModuleImport {
   /** What is imported. */
   readonly specifier: string;
-  /** Where the specifier with its quotes begins in the code, in UTF-16 units. */
+  /** Start of the specifier with its quotes, in UTF-16 units. */
   readonly start: number;
-  /** Where it ends. */
+  /** Its end. */
   readonly end: number;
   /** The line, from 1. */
   readonly line: number;
@@ -21,30 +21,30 @@ export interface ModuleImport {
   readonly column: number;
 }
 
-/** A module without its types, and what is left of its imports. */
+/** A module without its types, and its remaining imports. */
 export interface ParsedModule {
-  /** JavaScript; what was a type is blank, so that every place is where it was. */
+  /** JavaScript; types are replaced by spaces, so that positions stay the same. */
   readonly code: string;
-  /** Static and dynamic ones, in order. */
+  /** Static and dynamic imports, in order. */
   readonly imports: readonly ModuleImport[];
 }
 
-/** A plugin has no more modules. */
+/** Maximum number of modules of a plugin. */
 export const MODULES_MAX = 100;
-/** No module has more bytes. */
+/** Maximum size of a module in bytes. */
 export const MODULE_BYTES_MAX = 1024 * 1024;
-/** All modules of a plugin together have no more bytes. */
+/** Maximum size of all modules of a plugin in bytes. */
 export const GRAPH_BYTES_MAX = 4 * 1024 * 1024;
 
-/** All modules of a plugin, as they were read. */
+/** All modules of a plugin, as read. */
 export interface ModuleGraph {
   /** The path of the module that exports the plugin: a name without a folder. */
   readonly entry: string;
-  /** The text of each module by its path, that of the entry among them. */
+  /** The source of each module by its path, including the entry. */
   readonly modules: ReadonlyMap<string, string>;
 }
 
-/** The same modules without types, and with their imports. */
+/** The same modules without types, with their imports. */
 export interface ParsedGraph {
   /** The path of the module that exports the plugin. */
   readonly entry: string;
@@ -52,29 +52,29 @@ export interface ParsedGraph {
   readonly modules: ReadonlyMap<string, ParsedModule>;
 }
 
-/** Why a plugin cannot be loaded: an expected error, whose message an operator reads. */
+/** Why a plugin cannot be loaded: an expected error with a message for operators. */
 export class PluginFault extends Error {
   override name = "PluginFault";
 }
 
-/** What a path's characters are: none that a URL or a shell would read as something else. */
+/** Characters of a path: none that a URL or a shell would interpret. */
 const PATH = /^(?:\.\.\/)*[A-Za-z0-9_.@+~$/-]+$/;
 const ENDINGS = ".ts, .mts, .js or .mjs";
 
-/** Whether a module's name tells that it is TypeScript or JavaScript; nothing else does. */
+/** Whether a module's name has the suffix of TypeScript or JavaScript. */
 export function hasModuleEnding(path: string): boolean {
   return /[^/]\.m?[tj]s$/.test(path);
 }
 
-/** Answers the path of what a module imports; throws a {@linkcode PluginFault} for what a plugin may not import. */
+/** Resolves an import; throws a {@linkcode PluginFault} for a forbidden one. */
 export function resolveImport(from: string, specifier: string): string {
-  const refuse = (wanted: string) => new PluginFault(`Cannot import ${quote(specifier)} as ${wanted}`);
+  const refuse = (wanted: string) => new PluginFault(`Cannot import ${quote(specifier)}: ${wanted}`);
   if (!/^\.\.?\//.test(specifier)) {
     throw refuse(
-      "a plugin may import relative modules of its own alone (./x.ts); types may come from anywhere by import type",
+      "a plugin may import only its own relative modules (./x.ts); import type may name any module",
     );
   }
-  if (!PATH.test(specifier)) throw refuse("its path may have letters, digits and _ . @ + ~ $ - alone");
+  if (!PATH.test(specifier)) throw refuse("its path may contain only letters, digits and _ . @ + ~ $ -");
   if (!hasModuleEnding(specifier)) throw refuse(`its name must end in ${ENDINGS}`);
   const path: string[] = [];
   for (const part of [...from.split("/").slice(0, -1), ...specifier.split("/")]) {
@@ -86,8 +86,8 @@ export function resolveImport(from: string, specifier: string): string {
 }
 
 /**
- * Orders modules so that each comes after all that it imports, the entry last.
- * Throws a {@linkcode PluginFault} if some import one another in a circle.
+ * Orders modules so that each comes after its imports, the entry last.
+ * Throws a {@linkcode PluginFault} for cyclic imports.
  */
 export function loadOrder({ entry, modules }: ParsedGraph): readonly string[] {
   const order = new Set<string>();
@@ -97,7 +97,7 @@ export function loadOrder({ entry, modules }: ParsedGraph): readonly string[] {
     const at = way.indexOf(path);
     if (at !== -1) {
       const circle = [...way.slice(at), path].join(" imports ");
-      throw new PluginFault(`Cannot load modules that import one another in a circle: ${circle}`);
+      throw new PluginFault(`Cannot load modules with cyclic imports: ${circle}`);
     }
     way.push(path);
     for (const { specifier } of modules.get(path)?.imports ?? []) enter(resolveImport(path, specifier));
@@ -108,7 +108,7 @@ export function loadOrder({ entry, modules }: ParsedGraph): readonly string[] {
   return [...order];
 }
 
-/** A text's size in UTF-8. */
+/** Size of a string in UTF-8. */
 export function byteLength(text: string): number {
   return new TextEncoder().encode(text).length;
 }

@@ -22,7 +22,7 @@ Deno.test.each([
   { from: "mod.ts", specifier: "./a/../b/./c.ts", path: "b/c.ts" },
   { from: "my%20mod.ts", specifier: "./a.ts", path: "a.ts" },
 ])(
-  "resolveImport() finds $specifier of $from at $path",
+  "resolveImport() resolves $specifier of $from to $path",
   ({ from, specifier, path }) => assert.equal(resolveImport(from, specifier), path),
 );
 
@@ -43,12 +43,12 @@ Deno.test.each([
   "..",
   "#a.ts",
 ].map((specifier) => ({ specifier })))(
-  "resolveImport() refuses '$specifier', which is not relative",
+  "resolveImport() rejects '$specifier', which is not relative",
   ({ specifier }) =>
     assert.throws(
       () => resolveImport("mod.ts", specifier),
       (error) =>
-        error instanceof PluginFault && /a plugin may import relative modules of its own alone/.test(error.message),
+        error instanceof PluginFault && /a plugin may import only its own relative modules/.test(error.message),
     ),
 );
 
@@ -59,11 +59,11 @@ Deno.test.each(
     specifier,
   })),
 )(
-  "resolveImport() refuses '$specifier', which could be read in two ways",
+  "resolveImport() rejects '$specifier', which is ambiguous",
   ({ specifier }) => assert.throws(() => resolveImport("mod.ts", specifier), /letters, digits and/),
 );
 
-Deno.test("resolveImport() refuses what is neither TypeScript nor JavaScript by its name", () => {
+Deno.test("resolveImport() rejects names that are neither TypeScript nor JavaScript", () => {
   for (const specifier of ["./a", "./a.json", "./a.wasm", "./a.tsx", "./a/", "./.ts", "./a.d"]) {
     assert.throws(() => resolveImport("mod.ts", specifier), /its name must end in/, specifier);
   }
@@ -80,8 +80,8 @@ Deno.test("loadOrder() puts each module once, after all that it imports", () => 
   assert.deepEqual(loadOrder(diamond), ["lib/d.ts", "b.ts", "c.ts", "mod.ts"]);
 });
 
-Deno.test("loadOrder() names the circle that modules are in", () => {
+Deno.test("loadOrder() names the cycle of imports", () => {
   const circle = graphOf({ "mod.ts": ["./a.ts"], "a.ts": ["./b.ts"], "b.ts": ["./a.ts"] });
-  assert.throws(() => loadOrder(circle), /in a circle: a\.ts imports b\.ts imports a\.ts$/);
+  assert.throws(() => loadOrder(circle), /cyclic imports: a\.ts imports b\.ts imports a\.ts$/);
   assert.throws(() => loadOrder(graphOf({ "mod.ts": ["./mod.ts"] })), /mod\.ts imports mod\.ts$/);
 });

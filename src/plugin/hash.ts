@@ -1,16 +1,16 @@
 import type { ModuleGraph } from "./graph.ts";
 
 /**
- * Answers the hash of a plugin: 64 hexadecimal digits of the SHA-256 of what
- * `sha256sum` prints for its modules when it is run in the folder of its entry:
+ * Returns the hash of a plugin: 64 hexadecimal digits of the SHA-256 of the output
+ * of `sha256sum` for its modules, run in the folder of its entry:
  * the entry first, then the others in the order of their paths' bytes.
  *
  * ```sh
  * sha256sum mod.ts lib/codec.ts | sha256sum
  * ```
  *
- * So it says nothing of where the modules come from, nor in which order they
- * were read; and every byte of each counts.
+ * So it does not depend on the origin of the modules or the order of
+ * reading, and every byte counts.
  */
 export async function hashGraph({ entry, modules }: ModuleGraph): Promise<string> {
   const others = [...modules.keys()].filter((path) => path !== entry).toSorted();
@@ -20,7 +20,7 @@ export async function hashGraph({ entry, modules }: ModuleGraph): Promise<string
   return await sha256(lines.join(""));
 }
 
-/** The SHA-256 of a text in UTF-8. */
+/** The SHA-256 of a string in UTF-8. */
 async function sha256(text: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -13,11 +13,11 @@ function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-Deno.test("hashGraph() is the hash of what sha256sum prints, the entry first and the rest by path", async () => {
+Deno.test("hashGraph() is the hash of the output of sha256sum, the entry first and the rest by path", async () => {
   const [mod, lib, a] = MODULES.map(([path, text]) => `${sha256(text)}  ${path}\n`);
   const hash = await hashGraph({ entry: "mod.ts", modules: new Map(MODULES) });
   assert.equal(hash, sha256(`${mod}${a}${lib}`));
-  // Written down once, so that no change of code can change what is in the configs of others.
+  // A fixed value: hashes in existing configs must stay valid.
   assert.equal(hash, HASH);
 });
 

@@ -5,32 +5,31 @@ import { isRecord, quote } from "../model/node.ts";
 import type { PermissionRequest, Scope } from "./contract.ts";
 import type { PluginKind, PluginSource } from "./source.ts";
 
-/** What the policy says of a request: exactly what was asked, or why not. */
+/** The decision on a request: exactly the requested permissions, or the reasons why not. */
 export type Grant =
   | { readonly ok: true; readonly granted: PermissionRequest }
   | { readonly ok: false; readonly reasons: readonly string[] };
 
-/** All that can be asked for. */
+/** All kinds of access. */
 const ACCESSES = ["net", "read", "write", "env", "run"] as const;
 
-/** What the policy is told of an instance. */
+/** Input of the policy about an instance. */
 export interface PolicyCase {
   /** The plugin's kind. */
   readonly kind: PluginKind;
-  /** Where it comes from, and what it is allowed. */
+  /** The plugin's source, and what is allowed to it. */
   readonly source: PluginSource;
   /** The instance. */
   readonly scope: Scope;
-  /** The instance's part of the config as the operator wrote it. */
+  /** The instance's part of the config as written. */
   readonly config?: unknown;
 }
 
 /**
- * Decides whether a plugin gets what it asks for: all of it or nothing. Each
- * entry must be as narrow as it can be said: one address, one absolute path,
- * one variable. A check that ships gets its own target and nothing else of the
- * network. A foreign plugin gets what `allow` says; if that says nothing, a
- * check gets its target, and others nothing. Pure.
+ * Decides whether a plugin gets the permissions it requests: all or none. Each entry must be as narrow
+ * as possible: one address, one absolute path, one variable. A built-in check gets its own target and
+ * nothing else of the network. A third-party plugin gets what `allow` lists; if it lists no network
+ * access, a check gets its target, and others nothing. Pure.
  */
 export function decide(request: PermissionRequest, { kind, source, scope, config }: PolicyCase): Grant {
   const reasons = ACCESSES.flatMap((access) =>
@@ -60,9 +59,8 @@ export function decide(request: PermissionRequest, { kind, source, scope, config
 }
 
 /**
- * The addresses that a config names: texts in it that are `host:port`, or lists
- * of such between commas, the address of a URL that has a port, and maps with a
- * `host` and a `port`. Pure.
+ * Returns the addresses in a config: strings of the form `host:port`, or comma-separated lists of
+ * such, the address of a URL that has a port, and maps with a `host` and a `port`. Pure.
  */
 export function addressesIn(config: unknown): ReadonlySet<string> {
   const found = new Set<string>();
@@ -71,7 +69,7 @@ export function addressesIn(config: unknown): ReadonlySet<string> {
     const value = waiting.pop();
     if (typeof value === "string") {
       for (const part of value.split(/[\s,]+/)) {
-        // What stands after the address, as a path in the registry does, is not of the network.
+        // What follows the address, such as a path in the registry, is not network access.
         const address = part.replace(/^[a-z][a-z0-9+.-]*:\/\//i, "").replace(/^[^/@]*@/, "").replace(/[/?#].*$/s, "");
         found.add(part.startsWith("unix:") ? part : address);
       }
@@ -85,7 +83,7 @@ export function addressesIn(config: unknown): ReadonlySet<string> {
   return new Set([...found].filter(isOneAddress));
 }
 
-/** What is allowed, with the words that stand for addresses replaced by them. */
+/** The allowed entries, with placeholders for addresses replaced. */
 function allowanceOf({ kind, source, scope, config }: PolicyCase): Allowance {
   const net = (source.allow?.net ?? (kind === "check" ? [OWN_TARGET] : [])).flatMap((entry) => {
     if (entry === OWN_TARGET) return scope.target === undefined ? [] : [scope.target];
@@ -101,7 +99,7 @@ function isWithin(access: typeof ACCESSES[number], entry: string, allowed: reado
   return allowed.map((each) => each.replace(/\/$/, "")).some((each) => path === each || path.startsWith(`${each}/`));
 }
 
-/** Why an entry is not as narrow as it must be; `undefined` if it is. */
+/** Why an entry is not narrow enough; `undefined` if it is. */
 function faultOf(access: typeof ACCESSES[number], entry: string): string | undefined {
   switch (access) {
     case "net":
@@ -121,7 +119,7 @@ function list(entries: readonly string[]): string {
   return entries.length === 0 ? "is empty" : `has ${entries.map((entry) => quote(entry)).join(", ")}`;
 }
 
-/** Whether a text is one address: `host:port`, `[v6]:port` or `unix:/path`. */
+/** Whether a string is one address: `host:port`, `[v6]:port` or `unix:/path`. */
 function isOneAddress(endpoint: string): boolean {
   if (endpoint.startsWith("unix:")) return isOnePath(endpoint.slice(5));
   const address = parseEndpoint(endpoint);
@@ -133,10 +131,10 @@ function isVariable(name: string): boolean {
   return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name);
 }
 
-/** Whether a path is absolute, has no second way of saying it, and is not the root, however that is written. */
+/** Whether a path is absolute, normalized, and not the root. */
 function isOnePath(path: string): boolean {
   const [first, ...names] = path.replace(/\/$/, "").split("/");
-  // deno-lint-ignore no-control-regex -- a path with control characters is refused.
+  // deno-lint-ignore no-control-regex -- a path with control characters is rejected.
   const isName = (name: string) => name !== "" && name !== "." && name !== ".." && !/[\u0000-\u001f\u007f]/.test(name);
   return first === "" && names.length > 0 && names.every(isName);
 }

@@ -9,7 +9,7 @@ const TARGET = "10.0.0.1:80";
 const BUILTIN: PluginSource = { module: "builtin:check/x", origin: "builtin" };
 const FOREIGN: PluginSource = { module: "data:text/javascript,", origin: "foreign" };
 
-/** Decides; answers the reasons of a refusal, none if all was granted as it was asked for. */
+/** Decides; returns the reasons of a rejection, none if everything was granted as requested. */
 function refusals(
   request: PermissionRequest,
   { kind = "check", source = BUILTIN, target = TARGET }: {
@@ -25,7 +25,7 @@ function refusals(
   return [];
 }
 
-Deno.test("decide() grants a check its own target, and a discovery the addresses it names", () => {
+Deno.test("decide() grants a check its own target, and a discovery the addresses in its config", () => {
   assert.deepEqual(refusals({ net: [TARGET] }), []);
   assert.deepEqual(refusals({ net: [TARGET] }, { source: FOREIGN }), []);
   assert.deepEqual(refusals({ net: ["[::1]:80"] }, { target: "[::1]:80" }), []);
@@ -34,7 +34,7 @@ Deno.test("decide() grants a check its own target, and a discovery the addresses
   assert.deepEqual(refusals({ net: [] }, { kind: "discovery", source: FOREIGN }), []);
 });
 
-Deno.test("decide() grants what ships single paths, programs and variables", () => {
+Deno.test("decide() grants built-in plugins single paths, programs and variables", () => {
   const request = { read: ["/etc/ssl/ca.pem"], write: ["/var/lib/x/"], run: ["/usr/bin/x"], env: ["HOME", "_x1"] };
   assert.deepEqual(refusals(request), []);
 });
@@ -45,19 +45,19 @@ Deno.test.each([
   { net: "localhost:80" },
   { net: "unix:/run/x.sock" },
 ])(
-  "decide() refuses a check $net, which is not its target",
+  "decide() denies a check $net, which is not its target",
   ({ net }) =>
     assert.deepEqual(refusals({ net: [TARGET, net] }), [
       `net ${JSON.stringify(net)} is not the check's own target, "10.0.0.1:80"`,
     ]),
 );
 
-Deno.test("decide() refuses a check without a target all of the network", () =>
+Deno.test("decide() denies a check without a target any network access", () =>
   assert.deepEqual(refusals({ net: [TARGET] }, { target: "" }), [
     `net "10.0.0.1:80" is not the check's own target, undefined`,
   ]));
 
-/** What is no single address, for any reason. */
+/** Not a single address, for any reason. */
 const WIDE_ADDRESSES = [
   ...["", "*", "*:80", "10.0.0.1", "host", ":80", "host:", "host:0", "host:99999", "*.example.com:443", "h*st:80"],
   ...["10.0.0.0/8:80", "10.0.0.0/8", "host:80,other:80", "host:80 other:80", "http://host:80", "host:80/x", "::1:80"],
@@ -66,11 +66,11 @@ const WIDE_ADDRESSES = [
 ];
 
 Deno.test.each(WIDE_ADDRESSES.map((net) => ({ net })))(
-  "decide() refuses '$net', which is not one address",
+  "decide() denies '$net', which is not one address",
   ({ net }) => assert.match(refusals({ net: [net] }, { kind: "discovery" }).join(), /^net ".*" is not one address/),
 );
 
-/** What is no single path, for any reason. */
+/** Not a single path, for any reason. */
 const WIDE_PATHS = [
   ...[
     "",
@@ -92,7 +92,7 @@ const WIDE_PATHS = [
   ...["/a//b", "/a/./b", "/a\u0000b", "/a\nb", "\n/a", "C:\\", "file:///etc"],
 ];
 
-Deno.test.each(WIDE_PATHS.map((path) => ({ path })))("decide() refuses '$path', which is not one path", ({ path }) => {
+Deno.test.each(WIDE_PATHS.map((path) => ({ path })))("decide() denies '$path', which is not one path", ({ path }) => {
   for (const access of ["read", "write", "run"] as const) {
     const [reason = "", ...more] = refusals({ [access]: [path] });
     assert.match(reason, new RegExp(`^${access} ".*" is not one absolute path`));
@@ -103,12 +103,12 @@ Deno.test.each(WIDE_PATHS.map((path) => ({ path })))("decide() refuses '$path', 
 Deno.test.each([{ env: "" }, { env: "*" }, { env: "A*" }, { env: "A B" }, { env: "A=B" }, { env: "1A" }, {
   env: "A\n",
 }])(
-  "decide() refuses '$env', which is not the name of a variable",
+  "decide() denies '$env', which is not the name of a variable",
   ({ env }) => assert.match(refusals({ env: [env] }).join(), /^env ".*" is not the name of a variable$/),
 );
 
 Deno.test.each(["read", "write", "run", "env"].map((access) => ({ access })))(
-  "decide() refuses a plugin that does not ship to $access, unless the operator allows it",
+  "decide() denies a third-party plugin to $access, unless the operator allows it",
   ({ access }) => {
     const asked = access === "env" ? "HOME" : "/usr/bin/true";
     assert.deepEqual(refusals({ [access]: [asked] }, { source: FOREIGN }), [
@@ -122,7 +122,7 @@ Deno.test.each(["read", "write", "run", "env"].map((access) => ({ access })))(
   },
 );
 
-Deno.test("decide() refuses a discovery that does not ship the network, unless the operator allows it", () => {
+Deno.test("decide() denies a third-party discovery the network, unless the operator allows it", () => {
   for (const net of ["zk1.int:2181", "unix:/var/run/docker.sock"]) {
     assert.deepEqual(refusals({ net: [net] }, { kind: "discovery", source: FOREIGN }), [
       `net ${JSON.stringify(net)} is not granted: allow.net of the plugin is empty`,
@@ -134,7 +134,7 @@ Deno.test("decide() refuses a discovery that does not ship the network, unless t
   }
 });
 
-Deno.test("decide() takes {name_servers} for those of the scope, and no others", () => {
+Deno.test("decide() expands {name_servers} to those of the scope", () => {
   const source: PluginSource = { ...FOREIGN, allow: { net: ["{name_servers}"] } };
   const scope = { instance: "x", nameServers: ["10.0.0.2:53"] };
   assert.ok(decide({ net: ["10.0.0.2:53"] }, { kind: "discovery", source, scope }).ok);
@@ -142,7 +142,7 @@ Deno.test("decide() takes {name_servers} for those of the scope, and no others",
   assert.ok(!decide({ net: ["10.0.0.2:53"] }, { kind: "discovery", source, scope: { instance: "x" } }).ok);
 });
 
-Deno.test("decide() takes {config} for the addresses that the instance's own config names, and no others", () => {
+Deno.test("decide() expands {config} to the addresses in the instance's own config", () => {
   const source: PluginSource = { ...FOREIGN, allow: { net: ["{config}"] } };
   const decided = (net: string) =>
     decide({ net: [net] }, { kind: "discovery", source, scope: { instance: "x" }, config: { hosts: ["a:1", "b:2"] } })
@@ -150,14 +150,14 @@ Deno.test("decide() takes {config} for the addresses that the instance's own con
   assert.deepEqual(["a:1", "b:2", "a:2", "c:1"].map(decided), [true, true, false, false]);
 });
 
-Deno.test("decide() leaves a foreign check its target when the operator allows more, but not when net says otherwise", () => {
+Deno.test("decide() grants a third-party check its target unless the operator sets net", () => {
   const source = (allow: PluginSource["allow"]): PluginSource => ({ ...FOREIGN, allow });
   assert.deepEqual(refusals({ net: [TARGET] }, { source: source({ read: ["/etc/x"] }) }), []);
   assert.deepEqual(refusals({ net: [TARGET, "b:2"] }, { source: source({ net: ["{target}", "b:2"] }) }), []);
   assert.equal(refusals({ net: [TARGET] }, { source: source({ net: [] }) }).length, 1);
 });
 
-Deno.test("decide() takes an allowed directory for all that is in it, and nothing beside it", () => {
+Deno.test("decide() grants everything in an allowed directory, and nothing beside it", () => {
   const source: PluginSource = { ...FOREIGN, allow: { read: ["/etc/ssl/"] } };
   for (const path of ["/etc/ssl", "/etc/ssl/", "/etc/ssl/a/b.pem"]) {
     assert.deepEqual(refusals({ read: [path] }, { source }), []);
@@ -181,10 +181,10 @@ Deno.test.each([
   ({ config, found }) => assert.deepEqual([...addressesIn(config)].toSorted(), found.toSorted()),
 );
 
-Deno.test("decide() gives every reason at once", () =>
+Deno.test("decide() returns all reasons at once", () =>
   assert.equal(refusals({ net: ["*", "a:1"], read: ["/"], env: ["*"] }, { source: FOREIGN }).length, 4));
 
-Deno.test("decide() lets nothing wide pass, whatever is asked for", () => {
+Deno.test("decide() grants no wide permission, whatever is requested", () => {
   const path = fc.oneof(
     fc.constantFrom(...WIDE_PATHS),
     fc.stringMatching(/^(\/(\.|\.\.|a|)){0,5}$/),

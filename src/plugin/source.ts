@@ -1,51 +1,51 @@
 import type { Allowance } from "../model/allowance.ts";
 import type { PluginKind } from "./instance.ts";
 
-/** Where a plugin's code comes from. */
+/** Origin of a plugin's code. */
 export interface PluginSource {
-  /** What a worker is told to load: `builtin:kind/name`, or a `data:` URL. */
+  /** The module that a worker loads: `builtin:kind/name`, or a `data:` URL. */
   readonly module: string;
-  /** `builtin`: it ships with Lighthouse. `foreign`: somebody else wrote it. */
+  /** `builtin`: part of Lighthouse. `foreign`: a third-party plugin. */
   readonly origin: "builtin" | "foreign";
-  /** Of a foreign one, its `kind/name`: the same for all its versions, and short where `module` is long. */
+  /** For a third-party plugin its `kind/name`: the same for all its versions, and short where `module` is long. */
   readonly name?: string | undefined;
-  /** What the operator grants it beyond the defaults; for a foreign one alone. */
+  /** What the operator grants beyond the defaults; only for a third-party plugin. */
   readonly allow?: Allowance | undefined;
 }
 
 export type { PluginKind };
 
-/** What a {@linkcode PluginCatalog} has besides what ships, all by `kind/name`. */
+/** The third-party plugins of a {@linkcode PluginCatalog}, by `kind/name`. */
 export interface ForeignPlugins {
-  /** What was loaded. */
+  /** The loaded ones. */
   readonly loaded: ReadonlyMap<string, PluginSource>;
-  /** Why the others were not. */
+  /** Why the others were not loaded. */
   readonly missing: ReadonlyMap<string, string>;
 }
 
-/** The names of the plugins that can be had, by kind. */
+/** The available plugins, by kind. */
 export class PluginCatalog {
   readonly #builtins: ReadonlySet<string>;
   readonly #foreign: ForeignPlugins;
 
-  /** `builtins`: `kind/name` of each plugin that ships. */
+  /** `builtins`: `kind/name` of each built-in plugin. */
   constructor(builtins: Iterable<string>, foreign: ForeignPlugins = { loaded: new Map(), missing: new Map() }) {
     this.#builtins = new Set(builtins);
     this.#foreign = foreign;
   }
 
-  /** The same plugins that ship, and these besides. */
+  /** The same built-in plugins, and these besides. */
   with(foreign: ForeignPlugins): PluginCatalog {
     return new PluginCatalog(this.#builtins, foreign);
   }
 
-  /** Finds a plugin; `undefined` if there is none of that name. What ships is never replaced. */
+  /** Finds a plugin; `undefined` if there is none of that name. Built-in plugins are never replaced. */
   find(kind: PluginKind, name: string): PluginSource | undefined {
     const key = `${kind}/${name}`;
     return this.#builtins.has(key) ? { module: `builtin:${key}`, origin: "builtin" } : this.#foreign.loaded.get(key);
   }
 
-  /** Why a plugin that the config names cannot be had; `undefined` if it can, or if it names none. */
+  /** Why a plugin of the config is not available; `undefined` if it is, or if the config does not name it. */
   missing(kind: PluginKind, name: string): string | undefined {
     return this.#foreign.missing.get(`${kind}/${name}`);
   }
@@ -58,11 +58,11 @@ export class PluginCatalog {
   }
 }
 
-/** A balancer of the config, and where its plugin is. */
+/** A balancer of the config, and its plugin. */
 export interface BalancerUse {
-  /** What the config calls the balancer. */
+  /** The balancer's name in the config. */
   readonly name: string;
-  /** What it calls the plugin. */
+  /** The plugin's name. */
   readonly type: string;
   readonly source: PluginSource;
 }

@@ -1,5 +1,5 @@
 /**
- * A membership as a change to the one before: what a worker sends of a cluster
+ * A membership as a change to the previous one: what a worker sends of a cluster
  * whose snapshot the host has.
  *
  * @module
@@ -7,9 +7,9 @@
 import { type Node, nodeName } from "../model/node.ts";
 
 /**
- * Applies a change to nodes that are sorted by name, in one pass: what did not
- * change stays the same value, and is looked at only where it must be to find
- * the place of what did. `added` may replace nodes, and is sorted by name.
+ * Applies a change to nodes sorted by name, in one pass: unchanged nodes keep their identity, and are
+ * compared only where needed to find the place of changed ones. `added` may replace nodes, and is
+ * sorted by name.
  */
 export function applyChange(
   base: readonly Node[],

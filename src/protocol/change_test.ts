@@ -10,7 +10,7 @@ function nodes(ports: Iterable<number>, ip?: string): readonly Node[] {
   return [...new Set(ports)].map((port) => node(port, ip)).toSorted((a, b) => nodeName(a) < nodeName(b) ? -1 : 1);
 }
 
-Deno.test("applyChange() leaves what did not change the same values, in order", () => {
+Deno.test("applyChange() keeps the identity of unchanged nodes, in order", () => {
   const base = nodes([1, 3, 5]);
   const next = applyChange(base, { added: nodes([2, 3], "10.0.0.2"), removed: ["a:5", "a:7"] });
   assert.deepEqual(next, [node(1), node(2, "10.0.0.2"), node(3, "10.0.0.2")]);
@@ -18,7 +18,7 @@ Deno.test("applyChange() leaves what did not change the same values, in order", 
   assert.equal(applyChange(base, { added: [], removed: [] }), base);
 });
 
-Deno.test("applyChange() gives what a whole snapshot would, whatever changes", () => {
+Deno.test("applyChange() gives the same result as a whole snapshot, for any change", () => {
   const ports = fc.array(fc.integer({ min: 1, max: 200 }));
   fc.assert(fc.property(ports, ports, ports, (before, added, removed) => {
     const wanted = new Map(nodes(before).map((each) => [nodeName(each), each]));

@@ -1,6 +1,6 @@
 /**
- * What a plugin says of its part of the config. Asked in a worker without
- * permissions, or in the host of a plugin that ships. Decides nothing.
+ * A plugin's result for its part of the config. Run in a worker without
+ * permissions, or in the host for a built-in plugin. Decides nothing.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type {
 } from "../plugin/contract.ts";
 import type { Described, SectionOf } from "../plugin/instance.ts";
 
-// deno-lint-ignore no-explicit-any -- a plugin is used through its own validator, so its config type is its own affair.
+// deno-lint-ignore no-explicit-any -- a plugin is used through its own validator, so its config type is opaque here.
 type Any = any;
 type AnyPlugin =
   | CheckPlugin<Any>
@@ -23,7 +23,7 @@ type AnyPlugin =
   | BalancerPlugin<Any, Any, Any>
   | NotifierPlugin<Any>;
 
-/** Has a plugin validate a config, and say which permissions it needs. */
+/** Lets a plugin validate a config, and name the permissions it needs. */
 export async function describeConfig(plugin: AnyPlugin, raw: unknown, scope: Scope): Promise<Described> {
   const result = await plugin.config["~standard"].validate(raw);
   if (result.issues !== undefined) return { ok: false, issues: result.issues };
@@ -33,7 +33,7 @@ export async function describeConfig(plugin: AnyPlugin, raw: unknown, scope: Sco
   return { ...described, traits: { capabilities: plugin.capabilities, sections } };
 }
 
-/** Has a plugin validate its section of a cluster's or a service's file. Throws for a plugin that has none. */
+/** Lets a plugin validate its section of a cluster's or a service's file. Throws if the plugin has none. */
 export async function describeSection(plugin: AnyPlugin, of: SectionOf, raw: unknown): Promise<SchemaResult<unknown>> {
   const schema = (plugin as { readonly [of in SectionOf]?: Schema<unknown> | undefined })[of];
   if (schema === undefined) throw new Error(`Cannot validate a section of a ${of}: the plugin has none`);

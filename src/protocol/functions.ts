@@ -1,6 +1,6 @@
 /**
- * The functions of each kind of plugin: which of them a plugin must have, how a
- * worker calls them and what an answer must be. Messages, the worker's dispatch,
+ * The functions of each kind of plugin: which ones a plugin must have, how a
+ * worker calls them and what their results must be. Messages, the worker's dispatch,
  * the host's validation and its proxy, and the check of a plugin's shape follow
  * from this table.
  *
@@ -21,17 +21,17 @@ import type {
 import { explanation, listenings, members, pid, rendered, sources, steps } from "./validate_balancer.ts";
 import { permissions } from "./values.ts";
 
-/** One function of a kind, as the host asks for it. */
+/** One function of a kind, as the host calls it. */
 interface PluginFunction<Of, Given, Answer> {
   /** Whether every plugin of the kind has it. */
   readonly isRequired: boolean;
-  /** Calls it in the worker, and whatever it needs that does not cross. Throws what it throws. */
+  /** Calls it in the worker, with whatever it needs that does not cross the wire. Throws what it throws. */
   readonly call: (plugin: Of, given: Given) => Answer;
-  /** Makes its answer one that JSON can say. What is no answer stays as it is, for `take` to reject. */
+  /** Converts its result to JSON data. An invalid result stays unchanged, for `take` to reject. */
   readonly encode?: (answer: Answer) => unknown;
-  /** How long the texts of files in its answer are: they cross whole, and cost the host next to nothing. */
+  /** Total length of the files' texts in its result: these cross whole, and cost the host almost nothing. */
   readonly filesLength?: (answer: Answer) => number;
-  /** Takes an answer in the host. Throws an `InvalidMessage` for what is none. */
+  /** Validates a result in the host. Throws an `InvalidMessage` if it is invalid. */
   readonly take: (answer: Record<string, unknown>) => Answer;
 }
 
@@ -53,12 +53,11 @@ interface Looked {
 }
 
 /**
- * What a balancer's plugin is asked. What it observes stays in the worker and
- * is never kept: it is read again from what was seen, so that any worker can
- * answer any question.
+ * The functions of a balancer's plugin. Its observation stays in the worker and is never kept: it is
+ * parsed again from what was seen, so that any worker can answer any question.
  */
 const BALANCER = {
-  /** Where to look, and the permissions that it requests. */
+  /** Where to look, and the requested permissions. */
   sources: required({
     call: (plugin, { config, scope }: { readonly config: unknown; readonly scope: Scope }) => ({
       sources: plugin.sources(config),
@@ -66,7 +65,7 @@ const BALANCER = {
     }),
     take: (answer) => ({ sources: sources(answer.sources), permissions: permissions(answer.permissions) }),
   }),
-  /** Where it would listen, for the section of a cluster if there is one: the number of arguments says so. */
+  /** Where it would listen, for the section of a cluster if given: the number of arguments tells. */
   listens: optional({
     call: (plugin, { config, section }: {
       readonly config: unknown;
@@ -80,7 +79,7 @@ const BALANCER = {
     call: (plugin, { answers }: { readonly answers: readonly string[] }) => ({ pid: plugin.pid(answers) }),
     take: (answer) => ({ pid: answer.pid === undefined ? undefined : pid(answer.pid) }),
   }),
-  /** Whether it can make sense of what was seen. */
+  /** Whether it can parse what was seen. */
   observe: required({
     call: (plugin, { seen, config }: Looked) => {
       plugin.observe(seen, config);
@@ -121,7 +120,7 @@ const BALANCER = {
       Array.isArray(steps) ? sum(steps.map((step) => step?.do === "install" ? length(step.contents) : 0)) : 0,
     take: (answer) => ({ steps: steps(answer.steps) }),
   }),
-  /** Nothing, if it explains nothing. */
+  /** Nothing, if it has no explanation. */
   explain: optional({
     call: (plugin, { rendered, output }: { readonly rendered: Rendered; readonly output: string }) => ({
       explanation: plugin.explain?.(rendered, output),
@@ -137,42 +136,42 @@ type Balancer = typeof BALANCER;
 /** The name of a function of a balancer's plugin. */
 type Asked = keyof Balancer;
 
-/** A question to a balancer's plugin: a function of the contract, and what it is given. */
+/** A question to a balancer's plugin: a function of the contract, and its arguments. */
 export type Question = {
   [Ask in Asked]: { readonly ask: Ask } & Parameters<Balancer[Ask]["call"]>[1];
 }[Asked];
 
-/** What a balancer's plugin answers to a {@linkcode Question}. */
+/** The answer of a balancer's plugin to a {@linkcode Question}. */
 export type BalancerAnswer = {
   [Ask in Asked]: { readonly ask: Ask } & ReturnType<Balancer[Ask]["call"]>;
 }[Asked];
 
-/** The function that is asked; `undefined` if there is none of this name. */
+/** The function of this name; `undefined` if there is none. */
 function entryOf(ask: unknown): PluginFunction<BalancerPlugin, unknown, object> | undefined {
   if (typeof ask !== "string" || !Object.hasOwn(BALANCER, ask)) return undefined;
-  // What it is given and what it answers fit together by the table; here the name alone is known.
+  // Arguments and results match by the table; here only the name is known.
   return BALANCER[ask as Asked] as unknown as PluginFunction<BalancerPlugin, unknown, object>;
 }
 
-/** Has a balancer's plugin answer a question of the host. Throws what it throws. */
+/** Lets a balancer's plugin answer a question of the host. Throws what it throws. */
 export function answerQuestion(plugin: BalancerPlugin, question: Question): BalancerAnswer {
   const entry = entryOf(question.ask);
   if (entry === undefined) throw new Error(`Cannot ask a balancer for ${question.ask}`);
   return { ask: question.ask, ...entry.call(plugin, question) } as BalancerAnswer;
 }
 
-/** Makes a balancer's answer one that JSON can say: its maps become lists of pairs. */
+/** Converts a balancer's answer to JSON data: its maps become lists of pairs. */
 export function encodeBalancerAnswer(answer: BalancerAnswer): unknown {
   const encoded = entryOf(answer.ask)?.encode?.(answer);
   return encoded === undefined ? answer : { ...answer, ...encoded };
 }
 
-/** How long the texts of files in an answer are. */
+/** Total length of the files' texts in an answer. */
 export function filesLength(answer: BalancerAnswer): number {
   return entryOf(answer.ask)?.filesLength?.(answer) ?? 0;
 }
 
-/** Takes an answer of a balancer's plugin; `undefined` if it is one to no question. Throws an `InvalidMessage`. */
+/** Validates an answer of a balancer's plugin; `undefined` for an unknown function. Throws an `InvalidMessage`. */
 export function takeBalancerAnswer({ ask, ...answer }: Record<string, unknown>): BalancerAnswer | undefined {
   const entry = entryOf(ask);
   return entry && { ask, ...entry.take(answer) } as BalancerAnswer;
@@ -193,13 +192,13 @@ export const SESSION_FUNCTIONS = {
   keys: ["keys"],
 } as const satisfies { readonly [capability in DiscoveryCapability]: readonly (keyof DiscoverySession)[] };
 
-/** A function of a session that changes what its registry says of one node. */
+/** A function of a session that changes one node in its registry. */
 export type RegistryChange = (typeof SESSION_FUNCTIONS)["register"][number];
 
-/** All capabilities that there are. */
+/** All capabilities. */
 export const CAPABILITIES = Object.keys(SESSION_FUNCTIONS) as readonly DiscoveryCapability[];
 
-/** The first function that a session lacks for what its plugin says it can; `undefined` if it has them all. */
+/** The first function that a session lacks for the capabilities of its plugin; `undefined` if it has them all. */
 export function lackingFunction(
   capabilities: readonly DiscoveryCapability[],
   session: DiscoverySession,

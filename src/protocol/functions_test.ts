@@ -5,7 +5,7 @@ import { encodeBalancerAnswer, lackingFunction, REQUIRED_FUNCTIONS, takeBalancer
 const SESSION: DiscoverySession = { ended: new Promise(() => {}), [Symbol.asyncDispose]: () => Promise.resolve() };
 const nothing = () => Promise.resolve();
 
-Deno.test("lackingFunction() names the first function that a session lacks for what it can do", () => {
+Deno.test("lackingFunction() names the first function that a session lacks for its capabilities", () => {
   assert.equal(lackingFunction([], SESSION), undefined);
   assert.equal(lackingFunction(["watch"], SESSION), "watch");
   const writes = { ...SESSION, register: nothing, deregister: nothing };
@@ -17,7 +17,7 @@ Deno.test("REQUIRED_FUNCTIONS has each function of a balancer's table that is no
   assert.deepEqual(REQUIRED_FUNCTIONS.balancer, ["sources", "pid", "observe", "adopt", "render", "plan"]);
 });
 
-Deno.test("takeBalancerAnswer() takes what encodeBalancerAnswer() made, and nothing that no function answers", () => {
+Deno.test("takeBalancerAnswer() accepts what encodeBalancerAnswer() made, and no answer to an unknown function", () => {
   const members = new Map([["web", [{ host: "a", ip: "10.0.0.1", port: 80, metadata: {} }]]]);
   const encoded = encodeBalancerAnswer({ ask: "adopt", members });
   assert.deepEqual(takeBalancerAnswer(JSON.parse(JSON.stringify(encoded))), { ask: "adopt", members });

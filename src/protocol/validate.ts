@@ -1,6 +1,6 @@
 /**
- * What a worker says is checked before the host believes it: shape, sizes and
- * values. A plugin runs in there, and a plugin is untrusted.
+ * Validates messages of a worker: shape, sizes and
+ * values. A plugin runs there, and a plugin is untrusted.
  *
  * @module
  */
@@ -29,21 +29,21 @@ import type { Answer, Introduction, ToHost } from "./messages.ts";
 import type { DiscoveryTraits } from "../plugin/instance.ts";
 import type { WireError } from "./wire_error.ts";
 
-/** No module's code is longer, in UTF-16 units. */
+/** Maximum length of a module's code, in UTF-16 units. */
 const CODE_LENGTH_MAX = 4 * 1024 * 1024;
 
-/** No lease is longer: for so long a loss may be held after the epoch of a registry has changed. */
+/** Longest lease: for this long a loss may be held after the epoch of a registry has changed. */
 export const LEASE_MAX_MS = 3_600_000;
 
-/** What {@linkcode validate} answers: the message as far as it may be believed, or what is wrong with it. */
+/** Result of {@linkcode validate}: the valid parts of the message, or its fault. */
 export type Validated =
   | { readonly ok: true; readonly message: ToHost; readonly refused: readonly string[] }
   | { readonly ok: false; readonly fault: string };
 
 /**
- * Checks one message of a worker. A message of an unknown shape is a fault of
- * the worker. A bad node in a snapshot harms only itself: it is left out and
- * named in `refused`. Never throws: what is thrown here would end the process.
+ * Validates one message of a worker. An unknown shape is a fault of the worker. An invalid node in a
+ * snapshot is left out and named in `refused`. Never throws: an uncaught error here would end the
+ * process.
  */
 export function validate(data: unknown): Validated {
   const refused: string[] = [];
@@ -214,7 +214,7 @@ function snapshot(value: unknown, refused: string[]): ClusterSnapshot {
   return { cluster, nodes: nodesOf(value.nodes, refused), ...facts(value) };
 }
 
-/** Takes what a registry says of a cluster besides its nodes. */
+/** Validates a registry's answer about a cluster, without its nodes. */
 function facts({ exists, epoch, leaseMs }: Record<string, unknown>): Omit<ClusterFacts, "nodes"> {
   if (typeof exists !== "boolean") {
     throw new InvalidMessage(`exists must be true or false: current value is ${quote(exists)}`);

@@ -1,6 +1,6 @@
 /**
- * What a balancer's plugin answers is checked before the host acts on it:
- * shapes, sizes, kinds of steps. What it may touch is for the policy to say.
+ * Validates the answers of a balancer's plugin before the host acts on them:
+ * shapes, sizes, kinds of steps. The policy decides what it may touch.
  *
  * @module
  */
@@ -24,59 +24,59 @@ import type {
 } from "../plugin/contract.ts";
 import { exactText, InvalidMessage, listOf, nodesOf, number, record, text } from "./values.ts";
 
-/** No config file is longer, in UTF-16 units. */
+/** Maximum length of a config file, in UTF-16 units. */
 export const FILE_LENGTH_MAX = 16 * 1024 * 1024;
-/** No config file has more lines. */
+/** Maximum number of lines of a config file. */
 export const LINES_MAX = 200_000;
-/** No balancer that is adopted has more members. */
+/** Maximum number of adopted members. */
 const MEMBERS_MAX = 100_000;
-/** No plan has more steps: a command for each of many members. */
+/** Maximum number of steps of a plan: a command for each of many members. */
 export const STEPS_MAX = 100_000;
-/** No balancer has more files besides its first. */
+/** Maximum number of files besides the first. */
 const FILES_MAX = 100;
-/** No balancer has more child processes. */
+/** Maximum number of child processes. */
 const CHILDREN_MAX = 16;
-/** What an answer ends in is no longer. */
+/** Maximum length of the end marker of answers. */
 const ENDING_LENGTH_MAX = 80;
-/** No socket is sent more at once. */
+/** Maximum size of a batch of commands. */
 const BATCH_BYTES_MAX = 1_000_000;
-/** What a process may be sent: none of these ends one that did not ask for it. */
+/** Signals that a process may get: each has a handler there, none kills. */
 const SIGNALS: readonly Signal[] = ["SIGHUP", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH"];
-/** No balancer is asked more at each look. */
+/** Maximum number of queries per observation. */
 const QUERIES_MAX = 20;
-/** So many files a program writes besides its config file. */
+/** Maximum number of files that a program writes besides its config file. */
 const PATHS_MAX = 16;
-/** No program is given more arguments. */
+/** Maximum number of arguments of a program. */
 const ARGUMENTS_MAX = 100;
-/** So many notices, faults and things to leave out are enough for an operator. */
+/** Maximum number of notices, faults and omissions. */
 const NOTICES_MAX = 100;
-/** No balancer listens at more addresses for one section. */
+/** Maximum number of addresses of one section. */
 const LISTENS_MAX = 1_000;
-/** No config has more clusters. */
+/** Maximum number of clusters of a config. */
 const CLUSTERS_MAX = 10_000;
-/** What in the config gave a line is no deeper in there. */
+/** Maximum depth of the config path of a line. */
 const PATH_LENGTH_MAX = 100;
-/** No reload is held back for longer. */
+/** Maximum delay of a reload. */
 const RELOAD_INTERVAL_MAX_MS = 3_600_000;
-/** No program has longer to start or to reload a balancer. */
+/** Maximum time to start or reload a balancer. */
 const DEADLINE_MAX_MS = 600_000;
 
-/** Takes the addresses that a balancer would listen at. */
+/** Validates the addresses that a balancer would listen on. */
 export function listenings(value: unknown): readonly Listening[] {
   return listOf(value, "listens", LISTENS_MAX).map(listening);
 }
 
-/** Takes a pid: no plugin speaks of the init process. */
+/** Validates a pid: the init process is never a plugin's. */
 export function pid(value: unknown): number {
   return integer(value, "pid", 2, 2 ** 31);
 }
 
-/** Takes a plan. */
+/** Validates a plan. */
 export function steps(value: unknown): readonly Step[] {
   return listOf(value, "steps", STEPS_MAX).map(step);
 }
 
-/** Takes where a balancer is. */
+/** Validates the sources of a balancer. */
 export function sources(value: unknown): BalancerSources {
   const raw = record(value, "sources");
   const { kind, file, moreFiles, children, reloadIntervalMs, reloadJitterMs } = raw;
@@ -171,12 +171,12 @@ function listening(value: unknown): Listening {
   return { host: exactText(host, "host"), port: integer(port, "port", 1, 65_535), path: path(at) };
 }
 
-/** Takes the members of clusters, those that are valid. */
+/** Validates the members of clusters; invalid ones are left out. */
 export function members(value: unknown): ReadonlyMap<string, readonly Node[]> {
   const found = new Map<string, readonly Node[]>();
   let left = MEMBERS_MAX;
   for (const [cluster, nodes] of entriesOf(value, "members", CLUSTERS_MAX)) {
-    // What was served and cannot be believed is not served again before its registry has spoken.
+    // An invalid member is not served again before its registry has confirmed it.
     const members = nodesOf(nodes, []);
     left -= members.length;
     if (left < 0) throw new InvalidMessage(`members must have at most ${MEMBERS_MAX} nodes in all`);
@@ -185,7 +185,7 @@ export function members(value: unknown): ReadonlyMap<string, readonly Node[]> {
   return found;
 }
 
-/** Takes what was rendered. */
+/** Validates the rendered files. */
 export function rendered(value: unknown): Rendered {
   const { files, notices } = record(value, "rendered");
   return {
@@ -342,7 +342,7 @@ function askedReload(value: unknown): AskedReload {
   };
 }
 
-/** Takes why a file was rejected. */
+/** Validates the reasons why a file was rejected. */
 export function explanation(value: unknown): Explanation {
   const { cluster, faults } = record(value, "explanation");
   return {
@@ -376,7 +376,7 @@ function path(value: unknown): readonly (string | number)[] {
   );
 }
 
-/** One command of a line: a line break or a semicolon would make two of it. */
+/** A single command of a line: a line break or a semicolon would make it two. */
 function command(value: unknown, key: string): string {
   const line = exactText(value, key);
   if (line === "" || line.includes(";")) {
@@ -386,9 +386,9 @@ function command(value: unknown, key: string): string {
 }
 
 /**
- * A regular expression that needs no longer than the answer is long: the host
- * evaluates it, and one that a plugin wrote could keep it busy for ever. So it
- * has no groups and no choices, and of `*`, `+` and `?` one at most.
+ * A regular expression that matches in linear time: the host evaluates it, and a plugin's expression
+ * could otherwise block it for ever. So it has no groups, no alternatives, and at most one of `*`, `+`
+ * and `?`.
  */
 function pattern(value: unknown, key: string): string {
   const pattern = exactText(value, key);
@@ -396,7 +396,9 @@ function pattern(value: unknown, key: string): string {
   const isQuick = !/[()|{}]/.test(plain) && (plain.match(/[*+?]/g) ?? []).length <= 1;
   if (!isQuick) {
     throw new InvalidMessage(
-      `${key} must have no group, no choice, no count and one of * + ? at most: current value is ${quote(pattern)}`,
+      `${key} must have no group, no alternative, no count and at most one of * + ?: current value is ${
+        quote(pattern)
+      }`,
     );
   }
   try {
@@ -422,12 +424,12 @@ function reason(value: unknown): string {
 function fileText(value: unknown): string {
   if (typeof value !== "string" || value.length > FILE_LENGTH_MAX) {
     const is = typeof value === "string" ? `it has ${value.length}` : `current value is ${quote(value)}`;
-    throw new InvalidMessage(`A config file must be a text of at most ${FILE_LENGTH_MAX} characters: ${is}`);
+    throw new InvalidMessage(`A config file must be a string of at most ${FILE_LENGTH_MAX} characters: ${is}`);
   }
   return value;
 }
 
-/** Takes the entries of a map: JSON has them as a list of pairs. */
+/** Validates the entries of a map, which JSON has as a list of pairs. */
 function entriesOf(value: unknown, key: string, sizeMax: number): readonly (readonly [unknown, unknown])[] {
   if (!Array.isArray(value)) throw new InvalidMessage(`${key} must be a Map: current value is ${quote(value)}`);
   return listOf(value, key, sizeMax).map((pair) => {

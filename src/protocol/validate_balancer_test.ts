@@ -5,7 +5,7 @@ import { FILE_LENGTH_MAX } from "./validate_balancer.ts";
 import { validate } from "./validate.ts";
 import { type BalancerAnswer, encodeBalancerAnswer } from "./functions.ts";
 
-/** What the validation makes of an answer of a balancer's plugin: the decision, or the fault. */
+/** The result of validating a balancer's answer: the decision, or the fault. */
 function validatedAnswer(answer: unknown): unknown {
   const decision = isRecord(answer) ? encodeBalancerAnswer(answer as unknown as BalancerAnswer) : answer;
   const validated = validate({ type: "decided", seq: 1, decision });
@@ -13,12 +13,12 @@ function validatedAnswer(answer: unknown): unknown {
   return validated.message.type === "decided" ? validated.message.decision : validated.message.type;
 }
 
-/** Sources whose contact is another one. */
+/** Sources with another contact. */
 function contact(more: object): object {
   return { ...SOURCES, contact: { ...CONTACT, ...more } };
 }
 
-/** What was rendered, with another file. */
+/** A rendering with another file. */
 function rendered(more: object): object {
   return { ...RENDERED, files: new Map([["/run/x", { ...FILE, ...more }]]) };
 }
@@ -105,9 +105,12 @@ Deno.test.each([
   { ask: "plan", steps: [{ do: "supervise", name: "a", reason: "x", run: ["/bin/x"], endsWithWriter: true }] },
   { ask: "explain", explanation: undefined },
   { ask: "explain", explanation: { cluster: "web", faults: [{ message: "x", remedy: [{ path: [] }] }] } },
-])("validate() takes the decision $ask as it is", (decision) => assert.deepEqual(validatedAnswer(decision), decision));
+])(
+  "validate() accepts the decision $ask unchanged",
+  (decision) => assert.deepEqual(validatedAnswer(decision), decision),
+);
 
-Deno.test("validate() keeps of a step what it knows, and of members those that can be", () => {
+Deno.test("validate() drops unknown keys of a step, and invalid members", () => {
   const steps = [{ ...INSTALL, group: "root" }];
   assert.deepEqual(validatedAnswer({ ask: "plan", steps }), { ask: "plan", steps: [INSTALL] });
   const node = { host: "a.int", ip: "10.0.0.1", port: 80, metadata: {} };
@@ -158,7 +161,7 @@ Deno.test.each([
   { decision: { ask: "render", rendered: rendered({ origins: {} }) }, fault: /origins must be a Map/ },
   {
     decision: { ask: "render", rendered: rendered({ text: "x".repeat(FILE_LENGTH_MAX + 1) }) },
-    fault: /A config file must be a text of at most/,
+    fault: /A config file must be a string of at most/,
   },
   { decision: { ask: "render", rendered: { ...RENDERED, notices: new Array(101) } }, fault: /at most 100/ },
   { decision: { ask: "render", rendered: { ...RENDERED, files: {} } }, fault: /files must be a Map/ },
@@ -183,19 +186,19 @@ Deno.test.each([
     fault: /A signal must be one of/,
   },
 ])(
-  "validate() refuses a decision with $fault",
+  "validate() rejects a decision with $fault",
   ({ decision, fault }) => assert.match(String(validatedAnswer(decision)), fault),
 );
 
 Deno.test.each(["(a+)+", "a+a+", "a|b", "(?=a)", "a{2,}", "[", "a**"])(
-  "validate() refuses to expect %s, which could keep the host busy",
+  "validate() rejects the expected pattern %s, which could block the host",
   (pattern) => {
     const steps = [{ do: "command", command: "show info", expect: [pattern] }];
     assert.match(String(validatedAnswer({ ask: "plan", steps })), /expect must/);
   },
 );
 
-Deno.test("validate() never throws, whatever a balancer's plugin answers", () => {
+Deno.test("validate() never throws, for any answer of a balancer's plugin", () => {
   const asks = ["sources", "listens", "pid", "observe", "adopt", "adoptRunning", "render", "plan", "explain"];
   const anything = fc.anything({ withMap: true, withNullPrototype: true, withBigInt: true });
   const step = fc.record({

@@ -7,28 +7,28 @@ import type { ToHost } from "./messages.ts";
 const NODE = { host: "a.int", ip: "10.0.0.1", port: 80, metadata: {} };
 const ERROR = { name: "Error", message: "no" };
 
-/** Guards a message; answers it as far as it is believed. */
-function believe(data: unknown): ToHost {
+/** Validates a message and returns its valid parts. */
+function accept(data: unknown): ToHost {
   const validated = validate(data);
   assert.ok(validated.ok, validated.ok ? "" : validated.fault);
   return validated.message;
 }
 
-/** Guards a message that is not believed; answers why. */
+/** Validates an invalid message and returns the fault. */
 function faultOf(data: unknown): string {
   const validated = validate(data);
   assert.ok(!validated.ok, Deno.inspect(data));
   return validated.fault;
 }
 
-/** Lists in lists. */
+/** Nested lists. */
 function deep(levels: number): unknown {
   let value: unknown = 1;
   for (let i = 0; i < levels; i++) value = [value];
   return value;
 }
 
-/** A list that stands twice in a list, which stands twice in a list. */
+/** A list that contains the same list twice, which does so again, and so on. */
 function laughter(levels: number): unknown {
   let value: unknown = 1;
   for (let i = 0; i < levels; i++) value = [value, value];
@@ -69,12 +69,12 @@ const MESSAGES: readonly ToHost[] = [
   },
 ];
 
-Deno.test.each(MESSAGES)("validate() passes $type as it is, and nothing besides", (message) => {
+Deno.test.each(MESSAGES)("validate() accepts $type unchanged, and drops unknown keys", (message) => {
   assert.deepEqual(validate(message), { ok: true, message, refused: [] });
   assert.deepEqual(validate({ ...message, extra: "x" }), { ok: true, message, refused: [] });
 });
 
-Deno.test("validate() refuses every message that lacks a key or has one of another type", () => {
+Deno.test("validate() rejects every message with a missing key or a wrong type", () => {
   const OPTIONAL = ["detail", "properties", "config", "unknownKey"];
   for (const message of MESSAGES) {
     for (const key of Object.keys(message)) {
@@ -85,7 +85,7 @@ Deno.test("validate() refuses every message that lacks a key or has one of anoth
         const spoilt of [...isOptional ? [] : [rest], { ...rest, [key]: Symbol.iterator }, { ...rest, [key]: null }]
       ) {
         const validated = validate(spoilt);
-        // What is wrong with an outcome is a failure of the check, not of its worker.
+        // A wrong outcome is a failure of the check, not of its worker.
         if (key === "outcome") assert.ok(validated.ok && validated.message.type === "outcome");
         else assert.ok(!validated.ok, `${message.type} with a spoilt ${key}`);
       }
@@ -128,13 +128,13 @@ const FAULTS: readonly { readonly why: string; readonly data: unknown; readonly 
   {
     why: "a permission that would be cut",
     data: described({ read: [`/${"x".repeat(3_000)}`] }),
-    fault: /read must be a text/,
+    fault: /read must be a string/,
   },
   { why: "a permission with a control", data: described({ read: ["/a\n/b"] }), fault: /without control characters/ },
-  { why: "a config with a big integer", data: described({}, { a: 1n }), fault: /config must be plain data/ },
-  { why: "a config with a map", data: described({}, { a: new Map() }), fault: /config must be plain data/ },
-  { why: "a config that is too deep", data: described({}, deep(1e5)), fault: /config must be plain data/ },
-  { why: "a config without an end", data: described({}, laughter(60)), fault: /config must be plain data/ },
+  { why: "a config with a big integer", data: described({}, { a: 1n }), fault: /config must be plain JSON data/ },
+  { why: "a config with a map", data: described({}, { a: new Map() }), fault: /config must be plain JSON data/ },
+  { why: "a config that is too deep", data: described({}, deep(1e5)), fault: /config must be plain JSON data/ },
+  { why: "a config without an end", data: described({}, laughter(60)), fault: /config must be plain JSON data/ },
   {
     why: "issues with a hole",
     data: { type: "invalid", seq: 1, issues: new Array(2) },
@@ -179,12 +179,12 @@ function snapshotOf(nodes: unknown): unknown {
   return { type: "snapshot", snapshot: { cluster: "web", nodes, exists: true, epoch: "1" } };
 }
 
-Deno.test.each(FAULTS)("validate() refuses $why", ({ data, fault }) => {
+Deno.test.each(FAULTS)("validate() rejects $why", ({ data, fault }) => {
   assert.match(faultOf(data), fault);
   assert.ok(faultOf(data).length < 300);
 });
 
-Deno.test("validate() leaves bad nodes out, and each second of one name, and names them", () => {
+Deno.test("validate() leaves out invalid and duplicate nodes, and names them", () => {
   const validated = validate(snapshotOf([
     { ...NODE, host: "b.int" },
     { ...NODE, host: "evil\n  server x" },
@@ -207,11 +207,11 @@ Deno.test("validate() leaves bad nodes out, and each second of one name, and nam
   assert.match(validated.refused.join("\n"), /Two nodes have the name a\.int:80/);
 });
 
-Deno.test("validate() sorts nodes by name, in whatever order they come", () => {
+Deno.test("validate() sorts nodes by name", () => {
   const nodes = Array.from({ length: 20 }, (_, i) => ({ ...NODE, host: `${"cba"[i % 3]}${i}.int`, port: 80 + i % 2 }));
-  const sorted = believe(snapshotOf(nodes));
+  const sorted = accept(snapshotOf(nodes));
   fc.assert(fc.property(fc.shuffledSubarray(nodes, { minLength: nodes.length }), (shuffled) => {
-    assert.deepEqual(believe(snapshotOf(shuffled)), sorted);
+    assert.deepEqual(accept(snapshotOf(shuffled)), sorted);
   }));
 });
 
@@ -221,16 +221,16 @@ Deno.test.each([
   { answer: { status: "ok" } },
   { answer: { status: true } },
   { answer: [] },
-])("validate() takes the outcome $answer for a failure, and says what was answered", ({ answer }) => {
-  const message = believe({ type: "outcome", seq: 1, outcome: answer, tookMs: 1 });
+])("validate() turns the outcome $answer into a failure that quotes it", ({ answer }) => {
+  const message = accept({ type: "outcome", seq: 1, outcome: answer, tookMs: 1 });
   assert.ok(message.type === "outcome" && message.outcome.status === "fail");
-  assert.match(message.outcome.reason, /^The check answered .*, want \{ status: "pass" \| "fail" \| "unknown" \}$/);
+  assert.match(message.outcome.reason, /^invalid outcome .*, want \{ status: "pass" \| "fail" \| "unknown" \}$/);
 });
 
-Deno.test("validate() takes out of every text what could forge a log line, and cuts it", () => {
+Deno.test("validate() removes what could forge a log line from every string, and truncates it", () => {
   const evil = "a\r\nERROR forged\u001b[2J\u009b1m\u0000\u2028";
   const long = "x".repeat(10_000);
-  const message = believe({
+  const message = accept({
     type: "log",
     instance: evil,
     level: "info",
@@ -245,12 +245,12 @@ Deno.test("validate() takes out of every text what could forge a log line, and c
   }
   assert.deepEqual(Object.keys(message.properties)[0], "a ERROR forged [2J 1m ");
   const many = Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`k${i}`, i]));
-  const cut = believe({ type: "log", instance: "", level: "info", message: "", properties: many });
+  const cut = accept({ type: "log", instance: "", level: "info", message: "", properties: many });
   assert.ok(cut.type === "log");
   assert.equal(Object.keys(cut.properties).length, 20);
 });
 
-Deno.test("validate() never throws, whatever a worker says", () => {
+Deno.test("validate() never throws, for any message", () => {
   const anything = fc.anything({
     withBigInt: true,
     withMap: true,

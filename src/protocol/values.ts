@@ -1,5 +1,5 @@
 /**
- * Values of a message, taken as far as they may be believed.
+ * Validation of the values in a message.
  *
  * @module
  */
@@ -8,48 +8,48 @@ import { isRecord, type Node, nodeName, parseNode, quote } from "../model/node.t
 import type { KeysEntry, PermissionRequest, ProbeOutcome } from "../plugin/contract.ts";
 import { errorText } from "./wire_error.ts";
 
-/** No string of a plugin is longer in a log or a status. */
+/** Maximum length of a plugin's string in a log or a status. */
 export const TEXT_LENGTH_MAX = 2_000;
-/** No more properties of a log record are kept. */
+/** Maximum number of properties of a log record. */
 const PROPERTIES_MAX = 20;
-/** No key of a log record's property is longer. */
+/** Maximum length of the key of such a property. */
 const KEY_LENGTH_MAX = 80;
-/** No list in a permission request or of issues is longer. */
+/** Maximum length of a list in a permission request, or of issues. */
 export const LIST_LENGTH_MAX = 1_000;
-/** A config is nested no deeper. */
+/** Maximum depth of a config. */
 const CONFIG_DEPTH_MAX = 100;
-/** A config has no more values, counted where they stand: one list that stands in itself many times is many. */
+/** Maximum number of values of a config, counting repeated ones each time: a list may contain one list many times. */
 const CONFIG_VALUES_MAX = 100_000;
 
-/** No snapshot may have more nodes. */
+/** Maximum number of nodes of a snapshot. */
 export const NODES_MAX = 100_000;
 
-/** No prefix may have more keys. */
+/** Maximum number of keys of a prefix. */
 export const KEYS_MAX = 10_000;
 
-/** Raised when a message cannot be believed at all. */
+/** Thrown for an invalid message. */
 export class InvalidMessage extends Error {}
 
-/** Takes an object. */
+/** Validates an object. */
 export function record(value: unknown, key: string): Record<string, unknown> {
   if (!isRecord(value)) throw new InvalidMessage(`${key} must be an object: current value is ${quote(value)}`);
   return value;
 }
 
-/** Takes a list of at most so many entries. */
+/** Validates a list with at most `lengthMax` entries. */
 export function listOf(value: unknown, key: string, lengthMax: number): readonly unknown[] {
   if (!Array.isArray(value)) throw new InvalidMessage(`${key} must be a list: current value is ${quote(value)}`);
   if (value.length > lengthMax) {
     throw new InvalidMessage(`${key} must have at most ${lengthMax} entries: it has ${value.length}`);
   }
-  // A list may have holes, over which `map` would pass.
+  // `map` would skip the holes of a list.
   return Array.from(value);
 }
 
 /**
- * Accepts a config: it is kept, compared and sent on as JSON, so it must be
- * what JSON can say, with keys that are `undefined` besides. A list with holes
- * is none: `JSON.stringify` would write each of four thousand million.
+ * Validates a config: it is kept, compared and sent on as JSON, so it must be JSON data, plus keys
+ * that are `undefined`. A list with holes is rejected: `JSON.stringify` would write each of four
+ * billion.
  */
 export function plain(config: unknown): unknown {
   let left = CONFIG_VALUES_MAX;
@@ -64,16 +64,16 @@ export function plain(config: unknown): unknown {
     }
     return isPlainObject(value) && Object.values(value).every((inner) => isPlain(inner, levels - 1));
   };
-  if (!isPlain(config, CONFIG_DEPTH_MAX)) throw new InvalidMessage("config must be plain data, as JSON can say it");
+  if (!isPlain(config, CONFIG_DEPTH_MAX)) throw new InvalidMessage("config must be plain JSON data");
   return config;
 }
 
-/** A text that is granted must be what was asked for, not what is left of it. */
+/** A granted string must be exactly the requested one, not a cleaned version of it. */
 export function exactText(value: unknown, key: string): string {
   const cleaned = text(value, key);
   if (cleaned !== value) {
     throw new InvalidMessage(
-      `${key} must be a text without control characters of at most ${TEXT_LENGTH_MAX}: current value is ${
+      `${key} must be a string without control characters of at most ${TEXT_LENGTH_MAX}: current value is ${
         quote(value)
       }`,
     );
@@ -81,18 +81,18 @@ export function exactText(value: unknown, key: string): string {
   return cleaned;
 }
 
-/** Takes a text, shortened and fit for a line. */
+/** Validates a string, truncated and on one line. */
 export function text(value: unknown, key: string): string {
   if (typeof value !== "string") throw new InvalidMessage(`${key} must be a string: current value is ${quote(value)}`);
   return clean(value);
 }
 
-/** Takes what could forge a log line, colour a terminal or turn its text round out of a text. */
+/** Removes characters that could forge a log line, colour a terminal or reverse its text. */
 export function clean(text: string): string {
   return toPrintableLine(text.slice(0, TEXT_LENGTH_MAX));
 }
 
-/** Takes a finite number. */
+/** Validates a finite number. */
 export function number(value: unknown, key: string): number {
   if (typeof value !== "number" || !Number.isFinite(value)) {
     throw new InvalidMessage(`${key} must be a number: current value is ${quote(value)}`);
@@ -100,7 +100,7 @@ export function number(value: unknown, key: string): number {
   return value;
 }
 
-/** Takes a permission request: lists of texts as they are. */
+/** Validates a permission request: lists of unchanged strings. */
 export function permissions(value: unknown): PermissionRequest {
   if (!isRecord(value) || !isPlainObject(value)) {
     throw new InvalidMessage("A permission request must be an object of lists");
@@ -108,14 +108,14 @@ export function permissions(value: unknown): PermissionRequest {
   const request: Record<string, readonly string[]> = {};
   for (const [kind, wanted] of Object.entries(value)) {
     if (!["net", "read", "write", "env", "run"].includes(kind)) {
-      throw new InvalidMessage(`Cannot ask for the permission ${quote(kind)}: want net, read, write, env or run`);
+      throw new InvalidMessage(`Unknown permission ${quote(kind)}: expected net, read, write, env or run`);
     }
     request[kind] = listOf(wanted, kind, LIST_LENGTH_MAX).map((entry) => exactText(entry, kind));
   }
   return request;
 }
 
-/** Takes keys with their values, which are data and stay as they are; sorted by key. */
+/** Validates keys and their values, which stay unchanged; sorted by key. */
 export function keysOf(value: unknown): readonly KeysEntry[] {
   let last = "";
   return listOf(value, "entries", KEYS_MAX).map((entry) => {
@@ -132,7 +132,7 @@ export function keysOf(value: unknown): readonly KeysEntry[] {
   });
 }
 
-/** Takes a probe's outcome; what is none is a failure that says so. */
+/** Validates a probe's outcome; an invalid one becomes a failure. */
 export function outcome(value: unknown): ProbeOutcome {
   if (isRecord(value) && value.status === "pass") {
     return value.detail === undefined ? { status: "pass" } : { status: "pass", detail: text(value.detail, "detail") };
@@ -140,13 +140,13 @@ export function outcome(value: unknown): ProbeOutcome {
   if (isRecord(value) && (value.status === "fail" || value.status === "unknown")) {
     return { status: value.status, reason: text(value.reason, "reason") };
   }
-  // A plugin that answers nonsense has not shown that the service is well.
-  return { status: "fail", reason: `The check answered ${quote(value)}, want { status: "pass" | "fail" | "unknown" }` };
+  // A plugin with an invalid answer has not shown that the service is healthy.
+  return { status: "fail", reason: `invalid outcome ${quote(value)}, want { status: "pass" | "fail" | "unknown" }` };
 }
 
-/** Takes a log record's properties: the first 20, each a number, a boolean or a short string. */
+/** Validates a log record's properties: the first 20, each a number, a boolean or a short string. */
 export function shorten(properties: unknown): Record<string, unknown> {
-  // Of bytes each would be a property.
+  // Each byte of an array would be a property.
   if (!isRecord(properties) || !isPlainObject(properties)) return {};
   const kept = Object.keys(properties).slice(0, PROPERTIES_MAX);
   return Object.fromEntries(kept.map((key) => {
@@ -161,14 +161,14 @@ function toText(value: unknown): string {
   return value instanceof Error ? errorText(value) : quote(value);
 }
 
-/** Takes nodes, sorted by name; one that cannot be believed is left out and named in `refused`. */
+/** Validates nodes, sorted by name; invalid ones are left out and named in `refused`. */
 export function nodesOf(value: unknown, refused: string[]): readonly Node[] {
   return joinNodes(portionOf(value, refused), refused);
 }
 
 /**
- * Takes nodes in the order in which they come. A worker that has found for
- * itself that one cannot be believed says why in its place: `{ refused }`.
+ * Validates nodes in their given order. A worker that has found a node to be invalid sends the reason
+ * in its place: `{ refused }`.
  */
 export function portionOf(value: unknown, refused: string[]): readonly Node[] {
   const nodes: Node[] = [];
@@ -181,10 +181,9 @@ export function portionOf(value: unknown, refused: string[]): readonly Node[] {
 }
 
 /**
- * Sorts nodes by name; the second of two nodes of one name is left out and
- * named in `refused`. Nodes that are sorted already, as a worker sends them,
- * stay the same list: to sort 100,000 nodes again holds the main loop for a
- * quarter of a second.
+ * Sorts nodes by name; the second of two nodes of one name is left out and named in `refused`. Nodes
+ * that are sorted already, as workers send them, stay the same list: sorting 100,000 nodes again would
+ * block the main loop for a quarter of a second.
  */
 export function joinNodes(all: readonly Node[], refused: string[]): readonly Node[] {
   if (isSorted(all)) return all;
@@ -197,7 +196,7 @@ export function joinNodes(all: readonly Node[], refused: string[]): readonly Nod
   }).map(({ node }) => node);
 }
 
-/** Whether each node has a name of its own, later than the one before. */
+/** Whether the names of the nodes are unique and ascending. */
 function isSorted(nodes: readonly Node[]): boolean {
   let last = "";
   return nodes.every((node) => {

@@ -1,6 +1,6 @@
 import { quote } from "../kernel/quote.ts";
 
-/** An error as data: structured clone loses an own class, its name and its fields. */
+/** An error as data: structured clone loses the class, its name and its fields. */
 export interface WireError {
   /** The class name. */
   readonly name: string;
@@ -8,38 +8,37 @@ export interface WireError {
   readonly message: string;
 }
 
-/** The most characters of an error's message that cross the wire. */
+/** Maximum length of an error's message on the wire. */
 const MESSAGE_LENGTH_MAX = 2_000;
-/** The most characters of an error's name that cross the wire. */
+/** Maximum length of an error's name on the wire. */
 const NAME_LENGTH_MAX = 100;
 
-/** Of several errors in one, and of causes in a row, no more are told. */
+/** Maximum number of joined errors, and of nested causes, that are reported. */
 const PARTS_MAX = 5;
 
-/**
- * Makes an error fit for the wire; anything else that was thrown becomes one.
- * Never throws, whatever a plugin made of its errors.
- */
+/** Converts a thrown value to data for the wire. Never throws, whatever a plugin made of its errors. */
 export function toWireError(error: unknown): WireError {
   try {
     if (!(error instanceof Error)) return wireError("NonError", nonErrorText(error));
     const message = messageOf(error);
     return wireError(String(error.name), message === "" ? String(error.name) : message);
   } catch {
-    return wireError("NonError", "An error that cannot be told");
+    return wireError("NonError", "an error that cannot be described");
   }
 }
 
-/** Writes an error on one line, as {@linkcode toWireError} would tell it: `TypeError: fetch failed: connection refused`. */
+/**
+ * Formats an error on one line, as {@linkcode toWireError} reports it: `TypeError: fetch failed:
+ * connection refused`.
+ */
 export function errorText(error: unknown): string {
   const { name, message } = toWireError(error);
   return name === "NonError" || name === message ? message : `${name}: ${message}`;
 }
 
 /**
- * The message of an error, of the errors that it joins, and of its causes: of
- * several, as when no address of a name answers, and of `fetch failed`, the
- * whole often says nothing.
+ * The message of an error, of the errors that it joins, and of its causes: the outermost often says
+ * nothing, as with `fetch failed`, or when no address of a name answers.
  */
 function messageOf(error: Error): string {
   const joined = error instanceof AggregateError ? error.errors.slice(0, PARTS_MAX).map(own) : [];
@@ -47,7 +46,7 @@ function messageOf(error: Error): string {
   let cause = error.cause;
   for (let i = 0; i < PARTS_MAX && cause !== undefined && cause !== null; i++) {
     const said = own(cause);
-    // Many an error has its cause's message in its own already.
+    // Many errors include the message of their cause already.
     if (said !== "" && !parts.some((part) => part.includes(said))) parts.push(said);
     cause = cause instanceof Error ? cause.cause : undefined;
   }
@@ -58,7 +57,10 @@ function own(error: unknown): string {
   return (error instanceof Error ? String(error.message) : nonErrorText(error)).slice(0, MESSAGE_LENGTH_MAX);
 }
 
-/** Writes what is no error. An object is quoted: as a string, 50 MB of bytes would be 100 million characters. */
+/**
+ * Describes a thrown value that is not an error. An object is quoted: as a string, 50 MB of bytes
+ * would be 100 million characters.
+ */
 function nonErrorText(error: unknown): string {
   return typeof error === "object" && error !== null ? quote(error) : String(error);
 }
@@ -67,11 +69,11 @@ function wireError(name: string, message: string): WireError {
   return { name: name.slice(0, NAME_LENGTH_MAX), message: message.slice(0, MESSAGE_LENGTH_MAX) };
 }
 
-/** Raised on the host for an error that happened in a worker. */
+/** Thrown on the host for an error that occurred in a worker. */
 export class WorkerError extends Error {
   override name = "WorkerError";
 
-  /** The class name that the error had in the worker. */
+  /** The name of the error's class in the worker. */
   readonly kind: string;
 
   constructor(error: WireError) {

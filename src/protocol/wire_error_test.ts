@@ -6,7 +6,7 @@ class OwnError extends TypeError {
   override name = "OwnError";
 }
 
-/** An error whose message is what no message can be. */
+/** An error with an invalid message. */
 function spoilt(message: unknown): Error {
   return Object.defineProperty(new Error(), "message", { value: message });
 }
@@ -21,33 +21,33 @@ const CASES: readonly {
   { why: "an own class", thrown: new OwnError("no"), name: "OwnError", message: "no" },
   { why: "one of the platform", thrown: new DOMException("no", "AbortError"), name: "AbortError", message: "no" },
   { why: "an error that says nothing", thrown: new OwnError(), name: "OwnError", message: "OwnError" },
-  { why: "a text", thrown: "no", name: "NonError", message: "no" },
+  { why: "a string", thrown: "no", name: "NonError", message: "no" },
   { why: "nothing", thrown: undefined, name: "NonError", message: "undefined" },
-  { why: "what has no text", thrown: Object.create(null), name: "NonError", message: "{}" },
+  { why: "an object without a prototype", thrown: Object.create(null), name: "NonError", message: "{}" },
   { why: "50 MB of bytes", thrown: new Uint8Array(5e7), name: "NonError", message: "Uint8Array" },
   {
     why: "several errors",
-    thrown: new AggregateError([new Error("a refuses"), "b refuses"]),
+    thrown: new AggregateError([new Error("a failed"), "b failed"]),
     name: "AggregateError",
-    message: "a refuses; b refuses",
+    message: "a failed; b failed",
   },
   {
     why: "several errors with a message of their own",
-    thrown: new AggregateError([new Error("a refuses")], "all refuse"),
+    thrown: new AggregateError([new Error("a failed")], "all failed"),
     name: "AggregateError",
-    message: "all refuse; a refuses",
+    message: "all failed; a failed",
   },
   {
-    why: "an error with a cause, which has one itself",
-    thrown: new TypeError("fetch failed", { cause: new Error("connect", { cause: "refused" }) }),
+    why: "an error with a nested cause",
+    thrown: new TypeError("fetch failed", { cause: new Error("connect", { cause: "reset" }) }),
     name: "TypeError",
-    message: "fetch failed: connect: refused",
+    message: "fetch failed: connect: reset",
   },
   {
-    why: "an error that tells its cause itself",
-    thrown: new Error("fetch failed: refused", { cause: new Error("refused") }),
+    why: "an error that includes its cause",
+    thrown: new Error("fetch failed: reset", { cause: new Error("reset") }),
     name: "Error",
-    message: "fetch failed: refused",
+    message: "fetch failed: reset",
   },
   { why: "a message that is a number", thrown: spoilt(5), name: "Error", message: "5" },
   { why: "a message that is nothing", thrown: spoilt(undefined), name: "Error", message: "Error" },
@@ -55,12 +55,12 @@ const CASES: readonly {
     why: "a message that throws",
     thrown: spoilt({ toString: 1 }),
     name: "NonError",
-    message: "An error that cannot be told",
+    message: "an error that cannot be described",
   },
 ];
 
 Deno.test.each(CASES)(
-  "toWireError() tells of $why",
+  "toWireError() reports $why",
   ({ thrown, name, message }) => assert.deepEqual(toWireError(thrown), { name, message }),
 );
 

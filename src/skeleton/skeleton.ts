@@ -1,12 +1,12 @@
 import type { PluginKind } from "../plugin/source.ts";
 import FILES from "./skeleton.json" with { type: "json" };
 
-/** The name that the skeletons bear until they get one. */
+/** The placeholder name in the skeletons. */
 const placeholder = (kind: PluginKind) => `my_${kind}`;
 
 /**
- * The files of a new plugin that works, by path: the plugin, tests, a README,
- * and the types of the contract, so that nothing has to be fetched. Pure.
+ * The files of a new working plugin, by path: the plugin, tests, a README, and the types of the
+ * contract, so that nothing has to be fetched. Pure.
  */
 export function skeletonOf(kind: PluginKind, name: string): ReadonlyMap<string, string> {
   const files = Object.entries(FILES).flatMap(([path, text]): [string, string][] => {

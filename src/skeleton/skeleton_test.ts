@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { skeletonOf } from "./skeleton.ts";
 
-Deno.test("skeletonOf() gives each kind a plugin, tests, a README and the types, under the name that is wanted", () => {
+Deno.test("skeletonOf() gives each kind a plugin, tests, a README and the types, under the given name", () => {
   for (const kind of ["check", "discovery", "balancer", "notifier"] as const) {
     const files = skeletonOf(kind, "my_own");
     for (const path of ["mod.ts", "mod_test.ts", "README.md", "lighthouse.ts"]) assert.ok(files.has(path), path);

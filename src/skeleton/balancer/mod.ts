@@ -1,7 +1,7 @@
 /**
- * my_balancer: keeps a balancer that reads one file, reloads when it is told to,
+ * my_balancer: manages a balancer that reads one file, reloads on command,
  * and answers two commands on a Unix socket: `show pid`, and `show config` with
- * the first line of the file that it runs on. Put your balancer's in their places.
+ * the first line of its running config. Replace these by your balancer's.
  *
  * @module
  */
@@ -17,33 +17,33 @@ import type {
   WantedCluster,
 } from "../../../mod.ts";
 
-/** What a file of balancers/ says, validated. */
+/** A file of balancers/, validated. */
 export interface Config {
-  /** The file that the balancer is started from. */
+  /** The file that the balancer is started with. */
   readonly config_file: string;
-  /** The Unix socket that it answers commands on. */
+  /** The Unix socket on which it accepts commands. */
   readonly socket_file: string;
   /** The program. */
   readonly program: string;
 }
 
-/** What a file of clusters/ says under the name of this balancer, validated. */
+/** The section of a file of clusters/ with the name of this balancer, validated. */
 export interface ClusterConfig {
-  /** The port of this host that the cluster is served at. */
+  /** The port of this host on which the cluster is served. */
   readonly port: number;
 }
 
-/** What was seen of the balancer. */
+/** The observed state of the balancer. */
 export interface Observed {
   /** Whether it answers. */
   readonly runs: boolean;
-  /** The first line of what it runs on. */
+  /** The first line of its running config. */
   readonly running: string | undefined;
-  /** What it would run on after a restart. */
+  /** The config that it would load at a restart. */
   readonly file: string | undefined;
 }
 
-/** Makes a schema of a map: `faults` says of each key what it must be, or nothing if a value is fine. */
+/** Makes a schema of a map: `faults` returns for each key what it must be, or nothing if the value is valid. */
 function mapOf<T>(keys: { readonly [K in keyof T]: (value: unknown) => string | undefined }): Schema<T> {
   const known = Object.keys(keys);
   const validate = (value: unknown) => {
@@ -73,7 +73,7 @@ const isPort = (value: unknown) =>
 
 /** A line of the file for one cluster, and one for each of its members. */
 function linesOf({ name, config, nodes }: WantedCluster<ClusterConfig>): readonly string[] {
-  // This balancer knows no weights, and one that is to be drained gets nothing any more.
+  // This balancer has no weights, and drained members are left out.
   const serving = nodes.filter(({ state, pool }) => state === "ready" && pool === "primary");
   const servers = serving.map(({ node: { host, ip, port } }) =>
     `  server ${host}:${port} ${ip.includes(":") ? `[${ip}]` : ip}:${port}`
@@ -81,7 +81,7 @@ function linesOf({ name, config, nodes }: WantedCluster<ClusterConfig>): readonl
   return [`cluster ${name} at ${config.port}`, ...servers];
 }
 
-/** A number that is another one for another text (FNV-1a), so that what runs can be told from what should. */
+/** A hash of a string (FNV-1a), to compare the running config with the desired one. */
 function fingerprint(text: string): string {
   let hash = 0x811c9dc5;
   for (const char of text) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193);
@@ -93,7 +93,7 @@ function render({ config, clusters }: Wanted<Config, ClusterConfig>): Rendered {
   const origins = new Map();
   lines.forEach((line, i) => {
     const [, cluster] = /^cluster (\S+) /.exec(line) ?? [];
-    // The first line of the file is the heading.
+    // The first line of the file is the header.
     if (cluster !== undefined) origins.set(i + 2, { cluster, path: [] });
   });
   const body = lines.map((line) => `${line}\n`).join("");
@@ -135,16 +135,16 @@ function plan(
       path: config_file,
       contents: text,
       mode: 0o644,
-      // The path of the candidate stands in the place of the %.
+      // % stands for the path of the candidate.
       check: [program, "-t", "-c", "%"],
       when: "now",
     });
   }
-  if (!runs) steps.push({ do: "start", reason: "it does not run", run: [program, "-c", config_file] });
+  if (!runs) steps.push({ do: "start", reason: "not running", run: [program, "-c", config_file] });
   else if (!isRunning && reload) {
     steps.push({
       do: "reload",
-      reason: because ?? "its clusters or their members have changed",
+      reason: because ?? "clusters or members changed",
       listens: [],
       how: { run: [program, "-s", "reload"] },
     });
@@ -156,7 +156,7 @@ const plugin: BalancerPlugin<Config, ClusterConfig, Observed> = {
   kind: "balancer",
   apiVersion: 1,
   name: "my_balancer",
-  summary: "Keeps my balancer in step by its file",
+  summary: "Keeps my balancer in sync through its config file",
   stability: "experimental",
   example: {
     config_file: "/etc/my_balancer.conf",
@@ -165,7 +165,7 @@ const plugin: BalancerPlugin<Config, ClusterConfig, Observed> = {
   },
   config: mapOf<Config>({ config_file: isPath, socket_file: isPath, program: isPath }),
   cluster: mapOf<ClusterConfig>({ port: isPort }),
-  // It never touches anything itself; these say what the host may touch for it.
+  // The plugin touches nothing itself; these are the host's permissions to act for it.
   permissions: ({ config_file, socket_file, program }) => ({
     net: [`unix:${socket_file}`],
     read: [config_file],
@@ -181,7 +181,7 @@ const plugin: BalancerPlugin<Config, ClusterConfig, Observed> = {
       by: "commands",
       socket: socket_file,
       queries: ["show pid", "show config"],
-      // After `prompt` each answer ends in a line break and `> `, as HAProxy's do.
+      // After `prompt` each answer ends with a line break and `> `, as HAProxy's do.
       dialect: { opening: "prompt", ending: "\n> ", batchBytesMax: 15_000 },
     },
     reloadIntervalMs: 2_000,
@@ -189,7 +189,7 @@ const plugin: BalancerPlugin<Config, ClusterConfig, Observed> = {
   pid: ([pid = ""]) => /^\d+$/.test(pid.trim()) ? Number(pid) : undefined,
   observe({ answers, files }: Seen, { config_file }: Config): Observed {
     const [pid, running] = answers ?? [];
-    if (pid !== undefined && !/^\d+\s*$/.test(pid)) throw new Error(`It is no my_balancer that answers: ${pid}`);
+    if (pid !== undefined && !/^\d+\s*$/.test(pid)) throw new Error(`not an answer of my_balancer: ${pid}`);
     return { runs: answers !== undefined, running: running?.trimEnd(), file: files?.get(config_file) };
   },
   adopt,

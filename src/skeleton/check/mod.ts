@@ -1,20 +1,20 @@
 /**
- * my_check: passes when the first line that the server says begins as expected.
+ * my_check: passes when the server's first line begins as expected.
  *
  * @module
  */
 import type { CheckPlugin, SchemaIssue, SchemaResult } from "../../../mod.ts";
 
-/** What a service file says under the name of this check, validated. */
+/** The section of a service file with the name of this check, validated. */
 export interface Config {
-  /** What the first line of the server begins with. */
+  /** The expected prefix of the server's first line. */
   readonly expect: string;
 }
 
-/** A greeting is no longer. */
+/** Maximum length of a greeting. */
 const LINE_LENGTH_MAX = 1_000;
 
-/** Says all that is wrong with a config at once, each with the path to it; never throws. */
+/** Returns all issues of a config at once, each with its path; never throws. */
 function validate(value: unknown): SchemaResult<Config> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return { issues: [{ message: "Cannot use the config as it must be a map" }] };
@@ -33,7 +33,7 @@ function validate(value: unknown): SchemaResult<Config> {
   return { issues };
 }
 
-/** Reads the first line that a server says; the connection is closed when the signal is aborted. */
+/** Reads the server's first line; the connection is closed when the signal is aborted. */
 async function readGreeting(target: string, signal: AbortSignal): Promise<string> {
   const colon = target.lastIndexOf(":");
   const hostname = target.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
@@ -65,7 +65,7 @@ const plugin: CheckPlugin<Config> = {
   stability: "experimental",
   example: { expect: "220 " },
   config: { "~standard": { version: 1, vendor: "my_check", validate } },
-  // All that it may ever touch: the address that it probes.
+  // All that it may touch: the address that it probes.
   permissions: (_config, { target }) => ({ net: target === undefined ? [] : [target] }),
 
   async probe({ expect }, { target, signal }) {
@@ -77,7 +77,7 @@ const plugin: CheckPlugin<Config> = {
         reason: `${target} greets with ${JSON.stringify(line)}: want ${JSON.stringify(expect)}`,
       };
     } catch (error) {
-      // A throw is a failure, unless its cause is that this host has no open file or port left.
+      // A thrown error is a failure, unless this host has no open file or port left.
       const message = error instanceof Error ? error.message : String(error);
       throw new Error(`Cannot read a greeting from ${target}: ${message}`, { cause: error });
     }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import plugin from "./mod.ts";
 
-/** Probes a server that says `greeting` to whoever connects. */
+/** Probes a server that sends `greeting` to each client. */
 async function probe(greeting: string, config: unknown = {}) {
   const server = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const served = (async () => {
@@ -24,7 +24,7 @@ Deno.test("my_check passes when the server greets as expected", async () => {
   assert.deepEqual(await probe("hello\n", { expect: "hel" }), { status: "pass" });
 });
 
-Deno.test("my_check fails when the server says something else, and says what", async () => {
+Deno.test("my_check fails on another greeting, and quotes it", async () => {
   const outcome = await probe("554 go away\r\n");
   assert.ok(outcome.status === "fail");
   assert.match(outcome.reason, /greets with "554 go away": want "220 "$/);

@@ -1,6 +1,6 @@
 /**
- * my_discovery: members of clusters from a registry over HTTP, which says of
- * each node who made it known. `registry.ts` is such a registry, for the tests.
+ * my_discovery: members of clusters from a registry over HTTP, which records
+ * the owner of each node. `registry.ts` is such a registry, for the tests.
  *
  * @module
  */
@@ -15,16 +15,16 @@ import type {
   SchemaResult,
 } from "../../../mod.ts";
 
-/** What a file of discovery/ says, validated. */
+/** A file of discovery/, validated. */
 export interface Config {
-  /** Where the registry listens: `host:port`. */
+  /** The registry's address: `host:port`. */
   readonly address: string;
 }
 
-/** What is registered is taken back within so long when the session is closed; then the registry has to forget it. */
+/** Timeout of deregistration when the session is closed; after that the registry has to expire the nodes. */
 const FAREWELL_MS = 100;
 
-/** Says all that is wrong with a config at once, each with the path to it; never throws. */
+/** Returns all issues of a config at once, each with its path; never throws. */
 function validate(value: unknown): SchemaResult<Config> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return { issues: [{ message: "Cannot use the config as it must be a map" }] };
@@ -46,11 +46,11 @@ function validate(value: unknown): SchemaResult<Config> {
 
 /** A connection to the registry. */
 class Session implements DiscoverySession {
-  /** A registry like this one never ends a session by itself. */
+  /** This kind of registry never ends a session by itself. */
   readonly ended: Promise<string> = new Promise(() => {});
   readonly #address: string;
   readonly #context: DiscoveryContext;
-  /** Tells the registry which nodes are this session's. */
+  /** Identifies this session as the owner of its nodes. */
   readonly #owner = crypto.randomUUID();
   readonly #closing = new AbortController();
 
@@ -61,7 +61,7 @@ class Session implements DiscoverySession {
 
   async *watch(cluster: string, signal: AbortSignal): AsyncGenerator<ClusterFacts> {
     for (let version = 0;;) {
-      // Answered when there is a newer version than that. A throw is right: the host keeps what it has, and watches again.
+      // Answered when there is a newer version. Throwing is right: the host keeps its members, and watches again.
       const response = await this.#ask(`${cluster}?after=${version}`, { signal });
       const answer = await response.json();
       version = answer.version;
@@ -70,7 +70,7 @@ class Session implements DiscoverySession {
   }
 
   async register(cluster: string, registration: Registration, signal: AbortSignal): Promise<void> {
-    // The registry has no state beside the node: one that drains says so itself.
+    // The registry stores no state besides the node: a draining one has it in itself.
     const node: Node = registration.state === "up" ? registration.node : { ...registration.node, state: "drain" };
     await this.#change("PUT", cluster, node, { signal, query: `?owner=${this.#owner}`, body: JSON.stringify(node) });
   }
@@ -87,7 +87,7 @@ class Session implements DiscoverySession {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
     const url = `http://${this.#address}/?owner=${this.#owner}`;
-    // One that is out of reach has to find out by itself.
+    // An unreachable registry has to expire them by itself.
     await fetch(url, { method: "DELETE", signal: AbortSignal.timeout(FAREWELL_MS) })
       .then((response) => response.body?.cancel(), () => {});
   }
@@ -105,7 +105,7 @@ class Session implements DiscoverySession {
     await response.body?.cancel();
   }
 
-  /** Asks the registry, until the session is closed; says whether it is in reach. */
+  /** Sends requests until the session is closed; reports whether the registry is reachable. */
   async #ask(path: string, { signal, ...init }: RequestInit): Promise<Response> {
     const either = AbortSignal.any([this.#closing.signal, this.#context.signal, ...signal ? [signal] : []]);
     try {
@@ -132,7 +132,7 @@ const plugin: DiscoveryPlugin<Config> = {
   capabilities: ["watch", "register"],
   example: { address: "127.0.0.1:8500" },
   config: { "~standard": { version: 1, vendor: "my_discovery", validate } },
-  // The address that the operator wrote, which allow: { net: ["{config}"] } grants.
+  // The address in the operator's config, granted by allow: { net: ["{config}"] }.
   permissions: ({ address }) => ({ net: [address] }),
   open: (config, context) => Promise.resolve(new Session(config, context)),
 };

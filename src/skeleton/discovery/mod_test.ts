@@ -4,7 +4,7 @@ import { Registry } from "./registry.ts";
 
 const UP = { node: { host: "app.example", ip: "192.0.2.1", port: 8001, metadata: {} }, state: "up" } as const;
 
-Deno.test("my_discovery tells the whole membership, and again after a change", async () => {
+Deno.test("my_discovery yields the complete membership, and again after a change", async () => {
   await using registry = new Registry();
   const controller = new AbortController();
   const { signal } = controller;
@@ -25,7 +25,7 @@ Deno.test("my_discovery tells the whole membership, and again after a change", a
   controller.abort();
 });
 
-Deno.test("my_discovery throws where there is no registry, and never tells that a cluster is empty", async () => {
+Deno.test("my_discovery throws without a registry, and never reports an empty cluster", async () => {
   const { signal } = new AbortController();
   const log = { debug() {}, info() {}, warn() {} };
   const registry = new Registry();
@@ -36,7 +36,7 @@ Deno.test("my_discovery throws where there is no registry, and never tells that 
   await assert.rejects(session.watch("web", signal)[Symbol.asyncIterator]().next());
 });
 
-Deno.test("my_discovery asks for its registry alone, and names an unknown key with its path", async () => {
+Deno.test("my_discovery requests only its registry, and names an unknown key with its path", async () => {
   assert.deepEqual(plugin.permissions({ address: "127.0.0.1:8500" }, { instance: "x" }), { net: ["127.0.0.1:8500"] });
   const { issues } = await plugin.config["~standard"].validate({ address: "127.0.0.1:8500", adress: 1 });
   assert.deepEqual(issues?.[0]?.path, ["adress"]);

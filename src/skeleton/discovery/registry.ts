@@ -1,10 +1,10 @@
 /**
- * A registry in memory for the tests of this plugin; by itself
+ * An in-memory registry for the tests of this plugin;
  * `deno run --allow-net=127.0.0.1 registry.ts` serves it at 127.0.0.1:8500.
  *
  * `GET /CLUSTER?after=VERSION` answers when there is a newer version,
- * `PUT /CLUSTER/NAME?owner=ID` makes a node known, `DELETE` takes it back (with
- * `owner`: if it is that one's), `DELETE /?owner=ID` all of that one's.
+ * `PUT /CLUSTER/NAME?owner=ID` registers a node, `DELETE` removes it (with
+ * `owner`: only if it belongs to that owner), `DELETE /?owner=ID` removes all nodes of an owner.
  *
  * @module
  */
@@ -17,7 +17,7 @@ interface Entry {
 /** A registry on loopback. */
 export class Registry implements AsyncDisposable {
   readonly #clusters = new Map<string, Map<string, Entry>>();
-  /** Another registry has another history: what it lacks may be there again soon. */
+  /** A restarted registry has another history: missing nodes may return soon. */
   readonly #epoch = crypto.randomUUID();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   #version = 1;
@@ -28,7 +28,7 @@ export class Registry implements AsyncDisposable {
     this.#server = Deno.serve({ hostname: "127.0.0.1", port, onListen() {} }, (request) => this.#answer(request));
   }
 
-  /** Where it listens: `host:port`. */
+  /** Its address: `host:port`. */
   get address(): string {
     return `127.0.0.1:${this.#server.addr.port}`;
   }

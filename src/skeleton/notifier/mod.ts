@@ -5,15 +5,15 @@
  */
 import type { NotifierPlugin, SchemaIssue, SchemaResult } from "../../../mod.ts";
 
-/** What a file of notifiers/ says, validated. */
+/** A file of notifiers/, validated. */
 export interface Config {
-  /** Where the server listens: `host:port`. */
+  /** The server's address: `host:port`. */
   readonly address: string;
   /** The path that events are posted to. */
   readonly path: string;
 }
 
-/** Says all that is wrong with a config at once, each with the path to it; never throws. */
+/** Returns all issues of a config at once, each with its path; never throws. */
 function validate(value: unknown): SchemaResult<Config> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return { issues: [{ message: "Cannot use the config as it must be a map" }] };
@@ -45,13 +45,13 @@ const plugin: NotifierPlugin<Config> = {
   stability: "experimental",
   example: { address: "127.0.0.1:8080", path: "/events" },
   config: { "~standard": { version: 1, vendor: "my_notifier", validate } },
-  // The address that the operator wrote, which allow: { net: ["{config}"] } grants.
+  // The address in the operator's config, granted by allow: { net: ["{config}"] }.
   permissions: ({ address }) => ({ net: [address] }),
 
   async notify(events, { address, path }, signal) {
     const response = await fetch(`http://${address}${path}`, { method: "POST", body: JSON.stringify(events), signal });
     await response.body?.cancel();
-    // A throw is right: Lighthouse tries again with the same events.
+    // Throwing is right: Lighthouse retries the same events.
     if (!response.ok) throw new Error(`Cannot deliver to ${address}: the answer is ${response.status}, want 2xx`);
   },
 };

@@ -9,7 +9,7 @@ const EVENT = {
   fields: { service: "web" },
 } as const;
 
-/** Notifies a server that answers with a status; answers what it was sent. */
+/** Notifies a server that answers with a status; returns what it received. */
 async function notify(status: number): Promise<unknown> {
   let sent: unknown;
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
@@ -29,7 +29,7 @@ Deno.test("my_notifier posts events as JSON", async () => {
   assert.deepEqual(await notify(204), ["/events", [EVENT]]);
 });
 
-Deno.test("my_notifier throws when the server does not take them", async () => {
+Deno.test("my_notifier throws when the server rejects them", async () => {
   await assert.rejects(notify(500), /the answer is 500, want 2xx$/);
 });
 
