@@ -27,7 +27,11 @@ Deno.test.afterEach(() => assert.equal(liveWorkerCount(), 0, "every worker is st
 const IMPORT = "import('npm:nobody-has-this-in-a-lock-file')";
 
 Deno.test.each([
-  { what: "eval", code: `return await eval("${IMPORT}")`, said: /^refused: Cannot make code from text in a plugin/ },
+  {
+    what: "eval",
+    code: `return await eval("${IMPORT}")`,
+    said: /^refused: Cannot make code from a string in a plugin/,
+  },
   { what: "an indirect eval", code: `return await (0, eval)("${IMPORT}")`, said: /^refused: Cannot make code/ },
   { what: "Function", code: `return await new Function("return ${IMPORT}")()`, said: /^refused: Cannot make code/ },
   {

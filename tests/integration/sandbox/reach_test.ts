@@ -160,9 +160,9 @@ Deno.test.each([
     probe: "return process.getBuiltinModule('node:fs').readFileSync(SECRET, 'utf8');",
     said: GONE,
   },
-  { what: "makes code from text", probe: "return (0, eval)('1');", said: /Cannot make code from text/ },
+  { what: "makes code from a string", probe: "return (0, eval)('1');", said: /Cannot make code from a string/ },
   {
-    what: "makes code from text by a maker",
+    what: "makes code from a string by a maker",
     probe: "return probeOf.constructor('return 1')();",
     said: /Cannot make code/,
   },
