@@ -1,16 +1,13 @@
 /**
- * TLS for checks, by `node:tls` and not by `Deno.startTls`: that one cannot
- * leave a certificate unverified, and a connection whose handshake is given up
- * stays open in it until the other side closes, so that a hung service would
- * use up the reporter's files. A module of its own, so that only a check that
- * speaks TLS pays for it.
+ * TLS for checks. A module of its own, so that only a check that speaks TLS
+ * pays for it.
  *
  * @module
  */
-import { connect, type TLSSocket } from "node:tls";
-import { type HostPort, isIpv4, isIpv6 } from "../../src/model/endpoint.ts";
+import type { TLSSocket } from "node:tls";
+import type { HostPort } from "../../src/model/endpoint.ts";
 import { connectTcp } from "../../src/system/tcp.ts";
-import { TcpSocket } from "../../src/system/tcp_socket.ts";
+import { shakeHands } from "../../src/system/tls_connect.ts";
 import { TlsStream } from "../../src/system/tls_stream.ts";
 import type { ByteStream } from "../../src/system/byte_stream.ts";
 import { isCertificateCode } from "./certificate_error.ts";
@@ -66,44 +63,19 @@ export async function connectTls(
 
 /** As {@linkcode connectTls}; answers the socket of `node:tls`, which is closed by destroying it. */
 export async function connectTlsSocket(
-  { host, port }: HostPort,
-  { verify, caCertificates, serverName = host, request, protocols }: HandshakeOptions,
+  address: HostPort,
+  { verify, caCertificates: ca, serverName, request, protocols }: HandshakeOptions,
   signal: AbortSignal,
 ): Promise<TLSSocket> {
-  const connection = await connectTcp({ host, port }, signal);
+  const connection = await connectTcp(address, signal);
   if (request !== undefined) await askForTls(connection, request, signal);
-  const plain = new TcpSocket(connection);
-  const socket = connect({
-    host,
-    port,
-    socket: plain,
-    rejectUnauthorized: verify,
-    ...(caCertificates !== undefined && { ca: caCertificates }),
-    ...(protocols !== undefined && { ALPNProtocols: [...protocols] }),
-    // An address has no place in SNI; without a name the certificate is held against the host.
-    ...(!isIpv4(serverName) && !isIpv6(serverName) && { servername: serverName }),
-  });
-  socket.once("close", () => plain.destroy());
-  // Stay for good: an error that comes while nobody reads must not be an uncaught one.
-  plain.on("error", (error) => socket.destroy(error));
-  return await new Promise((resolve, reject) => {
-    const fail = (error: unknown) => {
-      signal.removeEventListener("abort", abort);
-      socket.destroy();
-      plain.destroy();
-      const { code } = error as { readonly code?: unknown };
-      // Nobody has verified it, so it was not distrust: the signature of the handshake could not be checked.
-      reject(!verify && isCertificateCode(code) ? new UnsupportedKeyError() : error);
-    };
-    const abort = () => fail(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    if (signal.aborted) abort();
-    socket.on("error", fail);
-    socket.once("secureConnect", () => {
-      signal.removeEventListener("abort", abort);
-      resolve(socket);
-    });
-  });
+  try {
+    return await shakeHands(connection, { ...address, verify, ca, serverName, protocols }, signal);
+  } catch (error) {
+    const { code } = error as { readonly code?: unknown };
+    // Nobody has verified it, so it was not distrust: the signature of the handshake could not be checked.
+    throw !verify && isCertificateCode(code) ? new UnsupportedKeyError() : error;
+  }
 }
 
 /** Asks for TLS; resolves when the server agrees and has said nothing else, and closes the connection if it does not. */
