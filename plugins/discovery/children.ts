@@ -6,7 +6,7 @@
  */
 
 import type { ClusterFacts, Node, Registration, Takeover } from "../../mod.ts";
-import { nodeName, quote } from "../../src/model/node.ts";
+import { nodeName, type ParsedNode, quote } from "../../src/model/node.ts";
 import { decodeNode } from "./node_json.ts";
 
 /** What is known of one entry of a cluster: a znode, a file. */
@@ -17,7 +17,7 @@ export interface Child {
   readonly size: number;
   /** The node that its data says; `undefined` if it says none. */
   readonly node: Node | undefined;
-  /** Why it says none. */
+  /** Why it says none; `undefined` too for an entry that is well-formed and stands for no node at present. */
   readonly fault: string | undefined;
 }
 
@@ -50,9 +50,17 @@ const FAULTS_LOGGED_MAX = 5;
 
 /** Reads an entry's data. */
 export function readChild(data: Uint8Array, { withoutMetadata, before }: ReadChildOptions = {}): Child {
-  const parsed = decodeNode(data, { withoutMetadata });
+  return childOf(decodeNode(data, { withoutMetadata }), data, { withoutMetadata, before });
+}
+
+/** An entry with what its data was parsed to; `undefined` if that stands for no node at present. */
+export function childOf(
+  parsed: ParsedNode | undefined,
+  data: Uint8Array,
+  { withoutMetadata, before }: ReadChildOptions = {},
+): Child {
   const kept = withoutMetadata && data.length > DATA_KEPT_MAX ? new Uint8Array(0) : data;
-  if (!parsed.ok) return { data: kept, size: kept.length, node: undefined, fault: parsed.reason };
+  if (!parsed?.ok) return { data: kept, size: kept.length, node: undefined, fault: parsed?.reason };
   const node = sameNode(before?.node, parsed.node) ? before?.node : parsed.node;
   return { data: kept, size: kept.length, node, fault: undefined };
 }
@@ -65,21 +73,26 @@ export function sealedChild(fault: string): Child {
 /**
  * Makes a membership of all entries. Of several that say the same
  * name the one that is called so is taken, or else the first by name: a
- * balancer refuses a config that has a server twice.
+ * balancer refuses a config that has a server twice. Where entries are
+ * numbered (`mayRepeat`), one that says just the same as another is no fault.
  */
-export function composeNodes(children: ReadonlyMap<string, Child>): ComposedNodes {
+export function composeNodes(
+  children: ReadonlyMap<string, Child>,
+  { mayRepeat = false }: { readonly mayRepeat?: boolean } = {},
+): ComposedNodes {
   const faults = new Map<string, string>();
   const chosen = new Map<string, { readonly child: string; readonly node: Node; readonly size: number }>();
   for (const [child, { node, fault, size }] of [...children].toSorted(([a], [b]) => compare(a, b))) {
     if (node === undefined) {
-      faults.set(child, fault ?? "It says nothing");
+      if (fault !== undefined) faults.set(child, fault);
       continue;
     }
     const name = nodeName(node);
     const other = chosen.get(name);
     if (other !== undefined) {
       const loser = child === name ? other.child : child;
-      faults.set(loser, `It says the same node as another: ${quote(name)}`);
+      const isSame = mayRepeat && sameNode(node, other.node);
+      if (!isSame) faults.set(loser, `It says the same node as another: ${quote(name)}`);
       if (loser === child) continue;
     }
     chosen.set(name, { child, node, size });

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { nodeName } from "../../src/model/node.ts";
 import {
   type Child,
+  childOf,
   CLUSTER_BYTES_MAX,
   composeNodes,
   newsOfFaults,
@@ -41,6 +42,21 @@ Deno.test.each([
     assert.deepEqual(nodes.map(({ ip }) => ip), [ips.get(taken)]);
     assert.deepEqual([...faults.keys()].toSorted(), names.filter((name) => name !== taken).toSorted());
   }));
+});
+
+Deno.test("composeNodes() finds no fault with a numbered entry that repeats another, and one with an entry that differs", () => {
+  const faultsOf = (
+    second: Child,
+    mayRepeat: boolean,
+  ) => [...composeNodes(new Map([["web_1", child("a")], ["web_2", second]]), { mayRepeat }).faults.keys()];
+  assert.deepEqual(faultsOf(child("a"), true), []);
+  assert.deepEqual(faultsOf(child("a"), false), ["web_2"]);
+  assert.deepEqual(faultsOf(child("a", "10.0.0.2"), true), ["web_2"]);
+});
+
+Deno.test("composeNodes() leaves out without a fault what stands for no node at present", () => {
+  const { nodes, faults } = composeNodes(new Map([["a", childOf(undefined, new Uint8Array(1))]]));
+  assert.deepEqual([nodes.length, faults.size], [0, 0]);
 });
 
 function heavy(host: string, note: string): Uint8Array {

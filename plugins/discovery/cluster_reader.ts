@@ -16,7 +16,10 @@ export interface Entry {
   readonly version: string | number;
 }
 
-/** Reads the entries of one cluster as nodes: what did not change is not read again, and each fault is logged once. */
+/**
+ * Reads the entries of one cluster as nodes: what did not change is not read again, and each fault is logged once.
+ * Entries that the format does not select are none of the cluster's.
+ */
 export class ClusterReader {
   readonly #options: ClusterReaderOptions;
   #known: ReadonlyMap<string, { readonly version: string | number; readonly child: Child }> = new Map();
@@ -31,15 +34,20 @@ export class ClusterReader {
   read(entries: Iterable<readonly [name: string, entry: Entry]>): readonly Node[] {
     const { format, withoutMetadata } = this.#options;
     const known = new Map<string, { readonly version: string | number; readonly child: Child }>();
-    for (const [name, { data, version }] of entries) {
+    const found = new Map(entries);
+    for (const name of format.select?.([...found.keys()]) ?? found.keys()) {
+      const { data, version } = found.get(name) as Entry;
       const before = this.#known.get(name);
       if (before?.version === version) known.set(name, before);
-      else if (name.includes("/")) {
+      else if (name.split("/").length > (format.isNested ? 2 : 1)) {
         known.set(name, { version, child: sealedChild("The key is not directly below the cluster") });
       } else known.set(name, { version, child: format.read(name, data, { withoutMetadata, before: before?.child }) });
     }
     this.#known = known;
-    const { nodes, faults, excess } = composeNodes(new Map([...known].map(([name, { child }]) => [name, child])));
+    const { nodes, faults, excess } = composeNodes(
+      new Map([...known].map(([name, { child }]) => [name, child])),
+      { mayRepeat: format.sequenceOf !== undefined },
+    );
     this.#report(faults, excess);
     return nodes;
   }

@@ -46,21 +46,33 @@ export function decodeNode(
   bytes: Uint8Array,
   { withoutMetadata = false }: { readonly withoutMetadata?: boolean | undefined } = {},
 ): ParsedNode {
-  if (bytes.length === 0) return refuse("it is empty");
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (error) {
-    return refuse(error instanceof SyntaxError ? "it is not JSON" : "it is not UTF-8");
-  }
-  if (!isRecord(value)) return refuse("it is not a JSON object");
+  const read = readObject(bytes);
+  if (!read.ok) return read;
+  const { value } = read;
   const { host, ip, port, weight, state, zone, labels, priority } = value;
   const peer = typeof value.peer === "string" ? readJson(value.peer) : value.peer;
   const node = { host, ip, port, peer, weight, state, zone, labels, priority };
   if (withoutMetadata) return parseNode({ ...node, metadata: {} });
-  const written = typeof value.metadata === "string" ? readJson(value.metadata) : value.metadata;
-  const metadata = isRecord(written) && depthOf(written) <= DEPTH_MAX ? written : {};
-  return parseNode({ ...node, metadata });
+  return parseNode({ ...node, metadata: metadataOf(value.metadata) });
+}
+
+/** Reads what should be one JSON object; the reason says why it is none. Never throws. */
+export function readObject(
+  bytes: Uint8Array,
+): { readonly ok: true; readonly value: Record<string, unknown> } | { readonly ok: false; readonly reason: string } {
+  if (bytes.length === 0) return refuse("it is empty");
+  try {
+    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return isRecord(value) ? { ok: true, value } : refuse("it is not a JSON object");
+  } catch (error) {
+    return refuse(error instanceof SyntaxError ? "it is not JSON" : "it is not UTF-8");
+  }
+}
+
+/** Metadata that was written as an object, or as JSON within a string; empty if it is neither, or nested too deep. */
+export function metadataOf(value: unknown): Record<string, unknown> {
+  const written = typeof value === "string" ? readJson(value) : value;
+  return isRecord(written) && depthOf(written) <= DEPTH_MAX ? written : {};
 }
 
 /**
@@ -82,7 +94,7 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, at) => byte === b[at]);
 }
 
-function refuse(why: string): ParsedNode {
+function refuse(why: string): { readonly ok: false; readonly reason: string } {
   return { ok: false, reason: `Cannot use the node as ${why}` };
 }
 

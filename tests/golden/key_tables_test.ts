@@ -7,7 +7,7 @@
  */
 import assert from "node:assert/strict";
 import { balancerSchema, clusterSchema as haproxySection } from "../../plugins/balancers/haproxy/config.ts";
-import { sectionSchema as etcdSection } from "../../plugins/discovery/etcd/config.ts";
+import { clusterSchema as etcdSection } from "../../plugins/discovery/etcd/config.ts";
 import { clusterSchema as serfCluster, serviceSchema as serfService } from "../../plugins/discovery/serf/config.ts";
 import { clusterSchema as staticSection } from "../../plugins/discovery/static/config.ts";
 import { clusterSchema } from "../../src/config/cluster_schema.ts";
@@ -38,7 +38,7 @@ const TABLES: readonly Documented[] = [
   { page: "docs/config/clusters.md", heading: "haproxy", schema: haproxySection },
   { page: "docs/config/clusters.md", heading: "static", schema: staticSection },
   { page: "docs/config/balancers.md", heading: "haproxy", schema: balancerSchema },
-  { page: "docs/config/clusters.md", heading: "etcd", schema: etcdSection },
+  { page: "docs/config/clusters.md", heading: "zookeeper and etcd", schema: etcdSection },
   { page: "docs/config/clusters.md", heading: "serf", schema: serfCluster },
   { page: "docs/config/services.md", heading: "serf", schema: serfService },
   ...await pluginTables("discovery", (name) => ({ page: "docs/config/discovery.md", heading: name })),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { encodeNode } from "../../plugins/discovery/node_json.ts";
-import { schema, sectionSchema } from "../../plugins/discovery/etcd/config.ts";
+import { clusterSchema, schema } from "../../plugins/discovery/etcd/config.ts";
 import { EtcdSession, type SessionOptions } from "../../plugins/discovery/etcd/session.ts";
 import { type Clock, systemClock } from "../../src/kernel/clock.ts";
 import { delay } from "../../src/kernel/delay.ts";
@@ -717,7 +717,7 @@ Deno.test("by API 2 changes are seen at once and no node is lost, however often 
 
 /** The section of a cluster or a service, as a file would say it. */
 function section(raw: unknown) {
-  const result = sectionSchema["~standard"].validate(raw);
+  const result = clusterSchema["~standard"].validate(raw);
   if ("issues" in result) throw new Error(result.issues.map(({ message }) => message).join("; "));
   return { config: result.value };
 }

@@ -1,16 +1,10 @@
-import type { DiscoveryPlugin, Schema } from "../../../mod.ts";
-import type { EtcdConfig, EtcdSection } from "./config.ts";
+import type { DiscoveryPlugin } from "../../../mod.ts";
+import { lazySchema } from "../lazy_schema.ts";
+import { filesOf } from "../tls_files.ts";
+import type { FormatSection } from "../formats/table.ts";
+import type { EtcdConfig } from "./config.ts";
 
-/** The host validates and never loads a client; a worker that serves never loads a validator. */
-const section: Schema<EtcdSection> = {
-  "~standard": {
-    version: 1,
-    vendor: "lighthouse",
-    validate: async (value) => (await import("./config.ts")).sectionSchema["~standard"].validate(value),
-  },
-};
-
-const etcd: DiscoveryPlugin<EtcdConfig, EtcdSection, EtcdSection> = {
+const etcd: DiscoveryPlugin<EtcdConfig, FormatSection, FormatSection> = {
   kind: "discovery",
   apiVersion: 1,
   name: "etcd",
@@ -18,18 +12,12 @@ const etcd: DiscoveryPlugin<EtcdConfig, EtcdSection, EtcdSection> = {
   stability: "stable",
   capabilities: ["watch", "register", "keys"],
   example: { endpoints: ["etcd01.example.com:2379"], prefix: "/lighthouse/services" },
-  config: {
-    "~standard": {
-      version: 1,
-      vendor: "lighthouse",
-      validate: async (value) => (await import("./config.ts")).schema["~standard"].validate(value),
-    },
-  },
-  cluster: section,
-  service: section,
+  config: lazySchema(async () => (await import("./config.ts")).schema),
+  cluster: lazySchema(async () => (await import("./config.ts")).clusterSchema),
+  service: lazySchema(async () => (await import("./config.ts")).serviceSchema),
   permissions: ({ endpoints, tls }) => ({
     net: endpoints,
-    read: [tls?.ca, tls?.cert, tls?.key].filter((path) => path !== undefined),
+    read: filesOf(tls),
   }),
   open: async (config, context) => await (await import("./session.ts")).EtcdSession.open(config, context),
 };

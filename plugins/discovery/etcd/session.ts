@@ -15,11 +15,11 @@ import { type Random, systemRandom } from "../../../src/kernel/random.ts";
 import { parseNode, quote } from "../../../src/model/node.ts";
 import { ClusterReader } from "../cluster_reader.ts";
 import { sameNodes, takeover } from "../children.ts";
-import { type Format, formatOf } from "../formats/format.ts";
-import type { EtcdConfig, EtcdSection } from "./config.ts";
+import { formatIn, type FormatSection } from "../formats/table.ts";
+import type { EtcdConfig } from "./config.ts";
 import { Endpoints } from "./endpoints.ts";
 import type { Store } from "./store.ts";
-import { readTls } from "./tls_files.ts";
+import { readTls } from "../tls_files.ts";
 import { V2Store } from "./v2_store.ts";
 import { V3Store } from "./v3_store.ts";
 
@@ -107,7 +107,12 @@ export class EtcdSession implements DiscoverySession {
     { withoutMetadata, config }: WatchOptions = {},
   ): AsyncGenerator<ClusterFacts> {
     const path = `${this.#pathOf(cluster, config)}/`;
-    const reader = new ClusterReader({ path, format: sectionFormat(config), withoutMetadata, log: this.#context.log });
+    const reader = new ClusterReader({
+      path,
+      format: formatIn(config, cluster),
+      withoutMetadata,
+      log: this.#context.log,
+    });
     let last: ClusterFacts | undefined;
     for await (const { entries, exists, epoch } of this.#store.follow(path, signal)) {
       const facts = { nodes: reader.read(entries), exists, epoch, leaseMs: this.#options.sessionTimeoutMs };
@@ -141,7 +146,7 @@ export class EtcdSession implements DiscoverySession {
     const { node: given, state, config } = registration;
     const node: Node = state === "draining" ? { ...given, state: "drain" } : given;
     const key = this.#keyOf(cluster, registration);
-    const format = sectionFormat(config);
+    const format = formatIn(config, cluster);
     const entry = format.write(node);
     // What the format cannot say is said by the absence of the node.
     if (entry === undefined) return void await this.deregisterOwn(cluster, registration, signal);
@@ -250,7 +255,7 @@ export class EtcdSession implements DiscoverySession {
   }
 
   #pathOf(cluster: ClusterName, config: unknown): string {
-    const { path } = (config ?? {}) as Partial<EtcdSection>;
+    const { path } = (config ?? {}) as Partial<FormatSection>;
     if (path !== undefined) return path;
     // A slash would lead elsewhere.
     if (cluster === "" || cluster.includes("/")) {
@@ -264,12 +269,6 @@ export class EtcdSession implements DiscoverySession {
   #keyOf(cluster: ClusterName, { node, config }: Registration): string {
     const parsed = parseNode(node);
     if (!parsed.ok) throw new TypeError(parsed.reason);
-    return `${this.#pathOf(cluster, config)}/${sectionFormat(config).nameOf(node)}`;
+    return `${this.#pathOf(cluster, config)}/${formatIn(config, cluster).nameOf(node)}`;
   }
-}
-
-/** The format that the section of a cluster or a service names. */
-function sectionFormat(config: unknown): Format {
-  const { format = "lighthouse", port } = (config ?? {}) as Partial<EtcdSection>;
-  return formatOf(format, port);
 }

@@ -1,4 +1,5 @@
 import type { DiscoveryPlugin } from "../../../mod.ts";
+import { lazySchema } from "../lazy_schema.ts";
 import type { FileConfig } from "./config.ts";
 
 const file: DiscoveryPlugin<FileConfig> = {
@@ -9,14 +10,7 @@ const file: DiscoveryPlugin<FileConfig> = {
   stability: "stable",
   capabilities: ["watch", "register"],
   example: { path: "/run/lighthouse/registry" },
-  config: {
-    "~standard": {
-      version: 1,
-      vendor: "lighthouse",
-      // The host validates and never loads a client; a worker that serves never loads a validator.
-      validate: async (value) => (await import("./config.ts")).schema["~standard"].validate(value),
-    },
-  },
+  config: lazySchema(async () => (await import("./config.ts")).schema),
   permissions: ({ path }) => ({ read: [path], write: [path] }),
   open: async (config, context) => await (await import("./session.ts")).FileSession.open(config, context),
 };

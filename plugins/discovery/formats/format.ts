@@ -1,83 +1,42 @@
-/**
- * What the entries of a registry look like: each format reads what its own
- * clients write, and writes what they read.
- *
- * @module
- */
 import type { Node } from "../../../mod.ts";
-import { formatEndpoint, isIpv4, isIpv6, isPort, parseEndpoint } from "../../../src/model/endpoint.ts";
-import { nodeName, parseNode, quote } from "../../../src/model/node.ts";
-import { type Child, readChild, type ReadChildOptions } from "../children.ts";
-import { encodeNode } from "../node_json.ts";
+import { quote } from "../../../src/model/node.ts";
+import type { Child, ReadChildOptions } from "../children.ts";
 
-/** The names of the formats. */
-export const FORMAT_NAMES = ["lighthouse", "address", "key"] as const;
-
-/** The name of a format. */
-export type FormatName = typeof FORMAT_NAMES[number];
-
-/** How the entries of one cluster are read and written. */
+/** How the entries of one cluster are read and written: each format reads what its own clients write, and writes what they read. */
 export interface Format {
-  /** Reads an entry; what it cannot be used for is its fault. */
+  /** The entries that stand for nodes, of the names of all that there are; the others are none of the format's. */
+  readonly select?: ((names: readonly string[]) => readonly string[]) | undefined;
+  /** Reads an entry; what it cannot be used for is its fault. Never throws. */
   readonly read: (name: string, data: Uint8Array, options?: ReadChildOptions) => Child;
   /** The entry of a node; `undefined` if the format has no place for one that drains, which is removed then. */
-  readonly write: (node: Node) => { readonly name: string; readonly data: Uint8Array } | undefined;
-  /** The name of a node's entry. */
+  readonly write: (node: Node) => WrittenEntry | undefined;
+  /** The name of a node's entry in a registry that does not number its entries. */
   readonly nameOf: (node: Node) => string;
+  /** What comes before the number of a node's entry, if its clients expect entries that the registry has numbered. */
+  readonly sequenceOf?: ((node: Node) => string) | undefined;
   /** Whether other tools list the entries, so that there must be none but nodes. */
   readonly isForeign: boolean;
+  /** Whether an entry may stand one level lower, in a directory of its own. */
+  readonly isNested?: boolean | undefined;
 }
 
-/** A node as JSON, under its name: all that a node has. */
-const LIGHTHOUSE: Format = {
-  read: (_name, data, options) => readChild(data, options),
-  write: (node) => ({ name: nodeName(node), data: encodeNode(node) }),
-  nameOf: nodeName,
-  isForeign: false,
-};
-
-/** Answers the format of a name; `port` is that of all addresses that stand alone. */
-export function formatOf(name: FormatName, port?: number): Format {
-  if (name === "lighthouse") return LIGHTHOUSE;
-  const nameOf = name === "address"
-    ? nodeName
-    : (node: Node) => node.port === port ? node.ip : formatEndpoint({ host: node.ip, port: node.port });
-  return {
-    read: (entry, data, { before } = {}) =>
-      readAddress(name === "address" ? new TextDecoder().decode(data).trim() : entry, {
-        port,
-        data,
-        before: before?.node,
-      }),
-    write: (node) =>
-      node.state === "drain"
-        ? undefined
-        : { name: nameOf(node), data: new TextEncoder().encode(formatEndpoint({ host: node.ip, port: node.port })) },
-    nameOf,
-    isForeign: true,
-  };
+/** What is written of a node. */
+export interface WrittenEntry {
+  readonly name: string;
+  readonly data: Uint8Array;
 }
 
-function readAddress(
-  text: string,
-  { port, data, before }: {
-    readonly port: number | undefined;
-    readonly data: Uint8Array;
-    readonly before: Node | undefined;
-  },
-): Child {
-  const endpoint = isIpv4(text) || isIpv6(text) ? { host: text, port } : parseEndpoint(text);
-  const parsed = endpoint?.port !== undefined && isPort(endpoint.port)
-    ? parseNode({ host: endpoint.host, ip: endpoint.host, port: endpoint.port, metadata: {} })
-    : undefined;
-  const size = data.length;
-  if (parsed?.ok) {
-    const isSame = before?.ip === parsed.node.ip && before.port === parsed.node.port;
-    return { data, size, node: isSame ? before : parsed.node, fault: undefined };
-  }
-  const wanted = port === undefined ? "an IP address with its port" : "an IP address, with or without a port";
-  const fault = parsed?.ok === false
-    ? parsed.reason
-    : `Cannot use the entry as it must be ${wanted}: current value is ${quote(text)}`;
-  return { data, size, node: undefined, fault };
+/** The bytes of what is written as JSON. */
+export function encodeJson(value: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value));
+}
+
+/** A refusal of an entry. */
+export function unusable(wanted: string, value: unknown): { readonly ok: false; readonly reason: string } {
+  return { ok: false, reason: `Cannot use the entry as ${wanted}: current value is ${quote(value)}` };
+}
+
+/** A number that may be written as digits; what is neither stays as it is, and is refused as what it stands for. */
+export function numberOf(value: unknown): unknown {
+  return typeof value === "string" && /^[0-9]{1,15}$/.test(value) ? Number(value) : value;
 }

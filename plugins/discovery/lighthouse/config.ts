@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Endpoint } from "../../../mod.ts";
 import { houseSchema, keys, list, matching, optional, seconds, word } from "../../../src/kernel/schema.ts";
-import { formatEndpoint, isHostName, isIpv6, parseEndpoint } from "../../../src/model/endpoint.ts";
+import { serverAddress } from "../server_address.ts";
 
 /** `discovery/lighthouse.yaml`, validated. */
 export interface LighthouseConfig {
@@ -52,10 +52,9 @@ export const schema = houseSchema(v.pipe(
 function parseHosts(texts: readonly string[]): readonly Endpoint[] | undefined {
   const hosts = new Set<Endpoint>();
   for (const text of texts.flatMap((each) => each.split(","))) {
-    const trimmed = text.trim();
-    const endpoint = parseEndpoint(/^(?:\[[^\]]*\]|[^:]*)$/.test(trimmed) ? `${trimmed}:${DEFAULT_PORT}` : trimmed);
-    if (endpoint === undefined || !(isHostName(endpoint.host) || isIpv6(endpoint.host))) return undefined;
-    hosts.add(formatEndpoint(endpoint));
+    const endpoint = serverAddress(text.trim(), DEFAULT_PORT);
+    if (endpoint === undefined) return undefined;
+    hosts.add(endpoint);
   }
   return [...hosts];
 }

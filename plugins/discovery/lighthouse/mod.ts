@@ -1,4 +1,5 @@
 import type { DiscoveryPlugin } from "../../../mod.ts";
+import { lazySchema } from "../lazy_schema.ts";
 import type { LighthouseConfig } from "./config.ts";
 
 const lighthouse: DiscoveryPlugin<LighthouseConfig> = {
@@ -9,14 +10,7 @@ const lighthouse: DiscoveryPlugin<LighthouseConfig> = {
   stability: "stable",
   capabilities: ["watch", "register"],
   example: { hosts: ["store01.example.com:8001"], path: "/services" },
-  config: {
-    "~standard": {
-      version: 1,
-      vendor: "lighthouse",
-      // The host validates and never loads a client; a worker that serves never loads a validator.
-      validate: async (value) => (await import("./config.ts")).schema["~standard"].validate(value),
-    },
-  },
+  config: lazySchema(async () => (await import("./config.ts")).schema),
   permissions: ({ hosts, ca }) => ({ net: hosts, ...(ca === undefined ? {} : { read: [ca] }) }),
   open: async (config, context) => await (await import("./session.ts")).LighthouseSession.open(config, context),
 };

@@ -14,7 +14,7 @@ import {
   unwanted,
   word,
 } from "../../../src/kernel/schema.ts";
-import { formatEndpoint, isHostName, isIpv6, parseEndpoint } from "../../../src/model/endpoint.ts";
+import { serverAddress } from "../server_address.ts";
 
 /** `discovery/serf.yaml`, validated. */
 export interface SerfConfig {
@@ -57,7 +57,7 @@ const tag = () => optional(matching(/^[^\p{C}]{1,128}$/u, TAG_WANTED));
 export const schema = mapped(
   houseSchema(keys({
     address: optional(
-      v.pipe(word(ADDRESS_WANTED), v.check((text) => addressOf(text) !== undefined, ADDRESS_WANTED)),
+      v.pipe(word(ADDRESS_WANTED), v.check((text) => serverAddress(text, DEFAULT_PORT) !== undefined, ADDRESS_WANTED)),
       `127.0.0.1:${DEFAULT_PORT}`,
     ),
     auth_key: optional(word()),
@@ -65,7 +65,7 @@ export const schema = mapped(
     join_time: optional(seconds({ min: 0, max: 3_600 }), 30),
   })),
   ({ address, auth_key, refresh, join_time }): SerfConfig => ({
-    address: addressOf(address) ?? "",
+    address: serverAddress(address, DEFAULT_PORT) ?? "",
     authKey: auth_key,
     refreshMs: Math.round(refresh * 1_000),
     joinMs: Math.round(join_time * 1_000),
@@ -113,10 +113,4 @@ export function compile(text: string): RegExp | undefined {
   } catch {
     return undefined;
   }
-}
-
-function addressOf(text: string): Endpoint | undefined {
-  const endpoint = parseEndpoint(/^(?:\[[^\]]*\]|[^:]*)$/.test(text) ? `${text}:${DEFAULT_PORT}` : text);
-  if (endpoint === undefined || !(isHostName(endpoint.host) || isIpv6(endpoint.host))) return undefined;
-  return formatEndpoint(endpoint);
 }

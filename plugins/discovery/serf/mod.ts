@@ -1,21 +1,6 @@
-import type { DiscoveryPlugin, Schema } from "../../../mod.ts";
+import type { DiscoveryPlugin } from "../../../mod.ts";
+import { lazySchema } from "../lazy_schema.ts";
 import type { SerfClusterConfig, SerfConfig, SerfServiceConfig } from "./config.ts";
-
-type Name = "schema" | "clusterSchema" | "serviceSchema";
-
-/** The host validates and never loads a client; a worker that serves never loads a validator. */
-function validator<Output>(name: Name): Schema<Output> {
-  return {
-    "~standard": {
-      version: 1,
-      vendor: "lighthouse",
-      validate: async (value) => {
-        const schema: Schema<unknown> = (await import("./config.ts"))[name];
-        return await (schema as Schema<Output>)["~standard"].validate(value);
-      },
-    },
-  };
-}
 
 const serf: DiscoveryPlugin<SerfConfig, SerfClusterConfig, SerfServiceConfig> = {
   kind: "discovery",
@@ -25,9 +10,9 @@ const serf: DiscoveryPlugin<SerfConfig, SerfClusterConfig, SerfServiceConfig> = 
   stability: "stable",
   capabilities: ["watch", "register"],
   example: { address: "127.0.0.1:7373" },
-  config: validator("schema"),
-  cluster: validator("clusterSchema"),
-  service: validator("serviceSchema"),
+  config: lazySchema(async () => (await import("./config.ts")).schema),
+  cluster: lazySchema(async () => (await import("./config.ts")).clusterSchema),
+  service: lazySchema(async () => (await import("./config.ts")).serviceSchema),
   permissions: ({ address }) => ({ net: [address] }),
   open: async (config, context) => {
     const { SerfSession } = await import("./session.ts");

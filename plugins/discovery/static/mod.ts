@@ -1,8 +1,5 @@
-import type { DiscoveryPlugin, Node, Schema } from "../../../mod.ts";
-
-const lazy = <T>(load: () => Promise<Schema<T>>): Schema<T> => ({
-  "~standard": { version: 1, vendor: "lighthouse", validate: async (raw) => (await load())["~standard"].validate(raw) },
-});
+import type { DiscoveryPlugin, Node } from "../../../mod.ts";
+import { lazySchema } from "../lazy_schema.ts";
 
 const fixed: DiscoveryPlugin<object, readonly Node[]> = {
   kind: "discovery",
@@ -12,8 +9,8 @@ const fixed: DiscoveryPlugin<object, readonly Node[]> = {
   stability: "stable",
   capabilities: ["watch"],
   example: {},
-  config: lazy(async () => (await import("./config.ts")).schema),
-  cluster: lazy(async () => (await import("./config.ts")).clusterSchema),
+  config: lazySchema(async () => (await import("./config.ts")).schema),
+  cluster: lazySchema(async () => (await import("./config.ts")).clusterSchema),
   permissions: () => ({}),
   open(_config, { connection, signal: closing }) {
     connection("connected");

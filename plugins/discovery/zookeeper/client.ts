@@ -5,8 +5,16 @@ import { delay } from "../../../src/kernel/delay.ts";
 import type { Random } from "../../../src/kernel/random.ts";
 import { abortable } from "../../../src/kernel/within.ts";
 import { parseEndpoint } from "../../../src/model/endpoint.ts";
-import { connectTcp } from "../../../src/system/tcp.ts";
-import { Connection, type Credential, SessionOverError, type SessionTicket, type WatchEvent } from "./connection.ts";
+import { connectTcp, type TcpAddress } from "../../../src/system/tcp.ts";
+import type { TlsFiles } from "../tls_files.ts";
+import {
+  type ByteChannel,
+  Connection,
+  type Credential,
+  SessionOverError,
+  type SessionTicket,
+  type WatchEvent,
+} from "./connection.ts";
 
 export type { Credential } from "./connection.ts";
 
@@ -16,6 +24,8 @@ export interface ClientOptions {
   /** How long the ensemble keeps the session of a client that is out of reach; it may grant another time. */
   readonly sessionTimeoutMs: number;
   readonly auth?: Credential | undefined;
+  /** Read again for each connection, so that certificates may be replaced; no TLS without it. */
+  readonly tls?: TlsFiles | undefined;
   readonly clock: Clock;
   readonly random: Random;
   /** Called for each watch that fires. */
@@ -175,7 +185,7 @@ export class ZooKeeperClient implements AsyncDisposable {
     if (this.#over !== undefined) stop();
     let isReached = false;
     try {
-      const channel = await connectTcp(parseEndpoint(endpoint) ?? { host: "", port: 0 }, attempt.signal);
+      const channel = await this.#dial(parseEndpoint(endpoint) ?? { host: "", port: 0 }, attempt.signal);
       isReached = true;
       const connection = await Connection.open(channel, {
         endpoint,
@@ -202,6 +212,17 @@ export class ZooKeeperClient implements AsyncDisposable {
       cancel();
       this.#stop.signal.removeEventListener("abort", stop);
     }
+  }
+
+  /** Connects; a client that speaks no TLS does not load it. */
+  async #dial(address: TcpAddress, signal: AbortSignal): Promise<ByteChannel> {
+    const { tls } = this.#options;
+    if (tls === undefined) return await connectTcp(address, signal);
+    const [{ readTls }, { connectTls }] = await Promise.all([
+      import("../tls_files.ts"),
+      import("../../../src/system/tls_connect.ts"),
+    ]);
+    return await connectTls(address, await readTls(tls), signal);
   }
 
   #take(connection: Connection): void {

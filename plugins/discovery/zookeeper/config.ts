@@ -11,7 +11,10 @@ import {
   unwanted,
   word,
 } from "../../../src/kernel/schema.ts";
-import { formatEndpoint, isHostName, isIpv6, parseEndpoint } from "../../../src/model/endpoint.ts";
+import { sectionSchemas } from "../formats/section.ts";
+import { serverAddress } from "../server_address.ts";
+import { tlsFaults, tlsFilesOf, tlsKeys } from "../tls_config.ts";
+import type { TlsFiles } from "../tls_files.ts";
 import type { Credential } from "./client.ts";
 import type { AclChoice } from "./session.ts";
 
@@ -19,12 +22,16 @@ import type { AclChoice } from "./session.ts";
 export interface ZooKeeperConfig {
   /** The servers, no doubles. */
   readonly hosts: readonly Endpoint[];
+  /** What comes before every path: empty, or a path without a slash at its end. */
+  readonly chroot: string;
   /** The znode that the clusters are children of, with the chroot of `hosts` in front. */
   readonly path: string;
   /** How long the ensemble keeps what was registered by a client that is out of reach. */
   readonly sessionTimeoutMs: number;
   /** Who to be. */
   readonly auth?: Credential | undefined;
+  /** No TLS is spoken without it. */
+  readonly tls?: TlsFiles | undefined;
   /** Who may do what with the znodes made here. */
   readonly acl: AclChoice;
 }
@@ -81,6 +88,7 @@ const file = houseSchema(
     path: v.pipe(word(PATH_WANTED), v.check((path) => normalisePath(path) !== undefined, PATH_WANTED)),
     session_timeout: optional(seconds({ min: 1, max: 600 }), 10),
     auth: optional(v.lazy((input) => typeof input === "object" && input !== null ? digest : line)),
+    tls: optional(tlsKeys()),
     acl: optional(v.picklist(["open", "creator", "readable"], "open, creator or readable"), "open"),
   }),
 );
@@ -88,19 +96,34 @@ const file = houseSchema(
 /** The validator of `discovery/zookeeper.yaml`. */
 export const schema = mapped(
   refined(
-    file,
-    ({ auth, acl }) =>
-      acl === "open" || auth !== undefined ? [] : [unwanted(["acl"], "open, as there is no auth", acl)],
-    ["auth", "acl"],
+    refined(
+      file,
+      ({ auth, acl }) =>
+        acl === "open" || auth !== undefined ? [] : [unwanted(["acl"], "open, as there is no auth", acl)],
+      ["auth", "acl"],
+    ),
+    ({ tls }) => tlsFaults(tls),
+    ["tls"],
   ),
-  ({ hosts: { hosts, chroot }, path, session_timeout, auth, acl }): ZooKeeperConfig => ({
+  ({ hosts: { hosts, chroot }, path, session_timeout, auth, tls, acl }): ZooKeeperConfig => ({
     hosts,
+    chroot: chroot === "/" ? "" : chroot,
     path: normalisePath(`${chroot}/${path}`) ?? "/",
     sessionTimeoutMs: Math.round(session_timeout * 1_000),
     auth,
+    tls: tls && tlsFilesOf(tls),
     acl,
   }),
 );
+
+/** The validators of the section of a cluster, and of a service. */
+export const { cluster: clusterSchema, service: serviceSchema } = sectionSchemas({
+  wanted: "an absolute path of names, as in /aurora/www/prod/hello",
+  normalise: (path) => {
+    const normal = normalisePath(path);
+    return normal === "/" ? undefined : normal;
+  },
+});
 
 /** Reads `a:2181,b,[::1]:2181/chroot`, as ZooKeeper's own clients do; `undefined` if it is none. */
 export function parseEnsemble(text: string): Ensemble | undefined {
@@ -111,15 +134,15 @@ export function parseEnsemble(text: string): Ensemble | undefined {
   for (const part of (slash === -1 ? text : text.slice(0, slash)).split(",")) {
     const trimmed = part.trim();
     if (trimmed === "") continue;
-    const endpoint = parseEndpoint(/^(?:\[[^\]]*\]|[^:]*)$/.test(trimmed) ? `${trimmed}:${DEFAULT_PORT}` : trimmed);
-    if (endpoint === undefined || !(isHostName(endpoint.host) || isIpv6(endpoint.host))) return undefined;
-    hosts.add(formatEndpoint(endpoint));
+    const endpoint = serverAddress(trimmed, DEFAULT_PORT);
+    if (endpoint === undefined) return undefined;
+    hosts.add(endpoint);
   }
   return hosts.size === 0 ? undefined : { hosts: [...hosts], chroot };
 }
 
 /**
- * Answers a path with one slash before each name and none at its end, as  1.0's
+ * Answers a path with one slash before each name and none at its end, as 1.0's
  * client reads it; `undefined` for what can be no path.
  */
 export function normalisePath(path: string): string | undefined {

@@ -289,13 +289,14 @@ export class Connection {
     await this.#ask("close the session", OP.close, () => {}, () => {});
   }
 
-  /** Creates a znode: one that ends with the session, or one that stays. */
-  async create(
-    path: string,
-    data: Uint8Array,
-    { ephemeral, acl }: { ephemeral: boolean; acl: readonly Acl[] },
-  ): Promise<void> {
-    await this.#ask(`create ${path}`, OP.create, (to) => writeCreate(to, path, data, { ephemeral, acl }), () => {});
+  /** Creates a znode: one that ends with the session, or one that stays; a numbered one gets ten digits behind its path. Answers its path. */
+  create(path: string, data: Uint8Array, options: CreateOptions): Promise<string> {
+    return this.#ask(
+      `create ${path}`,
+      OP.create,
+      (to) => writeCreate(to, path, data, options),
+      (from) => from.string(),
+    );
   }
 
   /** Deletes a znode if it still has that version; without one, whatever its version. */
@@ -481,15 +482,22 @@ export class Connection {
   }
 }
 
+/** What a znode is created as. */
+interface CreateOptions {
+  readonly ephemeral: boolean;
+  readonly isNumbered?: boolean | undefined;
+  readonly acl: readonly Acl[];
+}
+
 function writeCreate(
   to: JuteWriter,
   path: string,
   data: Uint8Array,
-  { ephemeral, acl }: { readonly ephemeral: boolean; readonly acl: readonly Acl[] },
+  { ephemeral, isNumbered = false, acl }: CreateOptions,
 ): void {
   to.string(path).buffer(data);
   to.vector(acl, ({ permissions, scheme, id }) => to.int(permissions).string(scheme).string(id));
-  to.int(ephemeral ? 1 : 0);
+  to.int((ephemeral ? 1 : 0) + (isNumbered ? 2 : 0));
 }
 
 function writeMultiHeader(to: JuteWriter, op: number): JuteWriter {

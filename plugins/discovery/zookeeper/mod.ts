@@ -1,27 +1,22 @@
 import type { DiscoveryPlugin } from "../../../mod.ts";
+import type { FormatSection } from "../formats/table.ts";
+import { lazySchema } from "../lazy_schema.ts";
+import { filesOf } from "../tls_files.ts";
 import type { ZooKeeperConfig } from "./config.ts";
 
-const zookeeper: DiscoveryPlugin<ZooKeeperConfig> = {
+const zookeeper: DiscoveryPlugin<ZooKeeperConfig, FormatSection, FormatSection> = {
   kind: "discovery",
   apiVersion: 1,
   name: "zookeeper",
   summary: "Ephemeral znodes in a ZooKeeper ensemble, shared with Lighthouse 1.0",
   stability: "stable",
-  capabilities: ["watch", "register"],
+  capabilities: ["watch", "register", "keys"],
   example: { hosts: ["zk01.example.com:2181"], path: "/lighthouse/services" },
-  config: {
-    "~standard": {
-      version: 1,
-      vendor: "lighthouse",
-      // The host validates and never loads a client; a worker that serves never loads a validator.
-      validate: async (value) => (await import("./config.ts")).schema["~standard"].validate(value),
-    },
-  },
-  permissions: ({ hosts }) => ({ net: hosts }),
-  open: async (config, context) => {
-    const { ZooKeeperSession } = await import("./session.ts");
-    return new ZooKeeperSession(config, context);
-  },
+  config: lazySchema(async () => (await import("./config.ts")).schema),
+  cluster: lazySchema(async () => (await import("./config.ts")).clusterSchema),
+  service: lazySchema(async () => (await import("./config.ts")).serviceSchema),
+  permissions: ({ hosts, tls }) => ({ net: hosts, ...tls !== undefined && { read: filesOf(tls) } }),
+  open: async (config, context) => await (await import("./session.ts")).ZooKeeperSession.open(config, context),
 };
 
 export default zookeeper;

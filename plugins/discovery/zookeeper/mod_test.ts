@@ -7,9 +7,11 @@ const MINIMAL = { hosts: ["zk1", "zk2:2182"], path: "/lighthouse" };
 Deno.test("zookeeper takes what 1.0 takes, with defaults for the rest", async () => {
   assert.deepEqual(await configured(zookeeper, MINIMAL), {
     hosts: ["zk1:2181", "zk2:2182"],
+    chroot: "",
     path: "/lighthouse",
     sessionTimeoutMs: 10_000,
     auth: undefined,
+    tls: undefined,
     acl: "open",
   });
 });
@@ -56,6 +58,9 @@ Deno.test.each([
   { auth: { password: "secret" }, says: "auth as it must be a map with username" },
   { auth: { scheme: "sasl", username: "a", password: "secret" }, says: "auth.scheme as it must be digest" },
   { chroot: "/x", says: "Unknown key chroot" },
+  { tls: { cert: "/a.pem" }, says: "Missing key tls.key: tls.cert needs it" },
+  { tls: { ca: "a.pem" }, says: "tls.ca as it must be the absolute path of a PEM file" },
+  { tls: true, says: "tls as it must be a map" },
 ])("zookeeper refuses $says", async ({ says, ...wrong }) => {
   const messages = (await issuesOf(zookeeper, { ...MINIMAL, ...wrong })).map(({ message }) => message).join("\n");
   assert.match(messages, new RegExp(says));
@@ -86,4 +91,14 @@ Deno.test.each([
 Deno.test("zookeeper asks for its hosts and nothing else", async () => {
   const config = await configured(zookeeper, { ...MINIMAL, hosts: "zk1:1,[::1]:2/chroot" });
   assert.deepEqual(zookeeper.permissions(config, { instance: "zookeeper" }), { net: ["zk1:1", "[::1]:2"] });
+});
+
+Deno.test("zookeeper asks for the files of its TLS", async () => {
+  const tls = { ca: "/etc/ca.pem", cert: "/etc/cert.pem", key: "/etc/key.pem", server_name: "zk" };
+  const config = await configured(zookeeper, { ...MINIMAL, hosts: "zk1:2281/chroot", tls });
+  assert.deepEqual([config.chroot, config.path], ["/chroot", "/chroot/lighthouse"]);
+  assert.deepEqual(zookeeper.permissions(config, { instance: "zookeeper" }), {
+    net: ["zk1:2281"],
+    read: ["/etc/ca.pem", "/etc/cert.pem", "/etc/key.pem"],
+  });
 });

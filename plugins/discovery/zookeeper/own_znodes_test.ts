@@ -13,8 +13,8 @@ function stage(): { readonly clock: FakeClock; readonly own: OwnZnodes; readonly
   const own = new OwnZnodes({
     clock,
     random: seededRandom(1),
-    mend: (path, data) => {
-      mended.push(`${path} ${data}`);
+    mend: ({ key }, data) => {
+      mended.push(`${key} ${data}`);
       return Promise.resolve();
     },
   });
@@ -23,7 +23,7 @@ function stage(): { readonly clock: FakeClock; readonly own: OwnZnodes; readonly
 
 Deno.test("OwnZnodes looks once, a second later, at one that changed, however often it did", () => {
   const { clock, own, mended } = stage();
-  own.keep("/a", DATA);
+  own.keep({ key: "/a" }, DATA);
   for (let i = 0; i < 5; i++) own.onChange("/a");
   own.onChange("/b");
   clock.advance(999);
@@ -37,8 +37,8 @@ Deno.test("OwnZnodes looks once, a second later, at one that changed, however of
 
 Deno.test("OwnZnodes looks at all after a new connection", () => {
   const { clock, own, mended } = stage();
-  own.keep("/a", DATA);
-  own.keep("/b", DATA);
+  own.keep({ key: "/a" }, DATA);
+  own.keep({ key: "/b" }, DATA);
   own.onConnection();
   clock.advance(LONGEST_MS);
   assert.deepEqual(mended.toSorted(), ["/a 1", "/b 1"]);
@@ -46,10 +46,10 @@ Deno.test("OwnZnodes looks at all after a new connection", () => {
 
 Deno.test("OwnZnodes looks at none that was taken back meanwhile, and leaves no timer", () => {
   const { clock, own, mended } = stage();
-  own.keep("/a", DATA);
-  own.keep("/b", DATA);
+  own.keep({ key: "/a" }, DATA);
+  own.keep({ key: "/b" }, DATA);
   own.onConnection();
-  own.forget("/a");
+  own.forget({ key: "/a" });
   own.clear();
   assert.equal(clock.pending, 0);
   own.onChange("/a");
@@ -59,8 +59,30 @@ Deno.test("OwnZnodes looks at none that was taken back meanwhile, and leaves no 
 
 Deno.test("OwnZnodes makes nothing of what was registered anew with other data", () => {
   const { own } = stage();
-  own.keep("/a", DATA);
-  assert.ok(own.isKept("/a", DATA));
-  own.keep("/a", new Uint8Array([1]));
-  assert.ok(!own.isKept("/a", DATA));
+  own.keep({ key: "/a" }, DATA);
+  assert.ok(own.isKept({ key: "/a" }, DATA));
+  own.keep({ key: "/a" }, new Uint8Array([1]));
+  assert.ok(!own.isKept({ key: "/a" }, DATA));
+});
+
+Deno.test("OwnZnodes looks at a numbered znode once it is known where that is", () => {
+  const { clock, own, mended } = stage();
+  const place = { key: "/web/a:1", sequence: { parent: "/web", prefix: "a_", isOf: () => true } };
+  own.keep(place, DATA);
+  own.onChange("/web/a:1");
+  clock.advance(LONGEST_MS);
+  assert.deepEqual(mended, []);
+  own.found(place, "/web/a_0000000001");
+  own.found(place, "/web/a_0000000002");
+  own.keep(place, DATA);
+  assert.equal(own.pathOf(place), "/web/a_0000000002");
+  own.onChange("/web/a_0000000001");
+  clock.advance(LONGEST_MS);
+  assert.deepEqual(mended, []);
+  own.onChange("/web/a_0000000002");
+  clock.advance(LONGEST_MS);
+  assert.deepEqual(mended, ["/web/a:1 1"]);
+  own.forget(place);
+  own.onChange("/web/a_0000000002");
+  assert.equal(clock.pending, 0);
 });

@@ -4,7 +4,7 @@ import type {
   DiscoveryContext,
   DiscoverySession,
   Endpoint,
-  Node,
+  KeysFacts,
   Registration,
   Takeover,
   WatchOptions,
@@ -12,10 +12,16 @@ import type {
 import { type Clock, systemClock } from "../../../src/kernel/clock.ts";
 import { type Random, systemRandom } from "../../../src/kernel/random.ts";
 import { abortable } from "../../../src/kernel/within.ts";
-import { nodeName, parseNode, quote } from "../../../src/model/node.ts";
-import { announcedNode, readChild, takeover } from "../children.ts";
-import { encodeNode, equalBytes } from "../node_json.ts";
+import { parseNode, quote } from "../../../src/model/node.ts";
+import { announcedNode, takeover } from "../children.ts";
+import type { Format } from "../formats/format.ts";
+import { formatIn, type FormatSection } from "../formats/table.ts";
+import { equalBytes } from "../node_json.ts";
+import { readTls, type TlsFiles } from "../tls_files.ts";
 import { type Credential, ZooKeeperClient } from "./client.ts";
+import type { Watch } from "./look_loop.ts";
+import { findAll, findZnode, type FoundZnode, isError, type Place, placeOf } from "./place.ts";
+import { TreeWatch } from "./tree_watch.ts";
 import { ZnodeWatch } from "./znode_watch.ts";
 import { type Acl, type Connection, ConnectionLostError, ERROR, ZooKeeperError } from "./connection.ts";
 import { OwnZnodes } from "./own_znodes.ts";
@@ -29,18 +35,19 @@ export interface SessionOptions {
   readonly hosts: readonly Endpoint[];
   /** The znode that the clusters are children of: `/` or a path without a slash at its end. */
   readonly path: string;
+  /** What comes before every other path: empty, or a path without a slash at its end. */
+  readonly chroot?: string | undefined;
   /** How long the ensemble keeps what was registered by a client that is out of reach. */
   readonly sessionTimeoutMs: number;
   /** Who to be. */
   readonly auth?: Credential | undefined;
+  /** No TLS is spoken without it. */
+  readonly tls?: TlsFiles | undefined;
   /** Who may do what with the znodes made here. */
   readonly acl: AclChoice;
   readonly clock?: Clock;
   readonly random?: Random;
 }
-
-/** A znode as it was found. */
-type Found = Awaited<ReturnType<Connection["getData"]>>;
 
 /** All that can be done with a znode. */
 const ALL = 31;
@@ -75,19 +82,20 @@ export class ZooKeeperSession implements DiscoverySession {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #client: ZooKeeperClient;
-  readonly #watches = new Set<ZnodeWatch>();
+  readonly #watches = new Set<Watch<unknown>>();
   readonly #own: OwnZnodes;
 
   /** Starts connecting. */
   constructor(options: SessionOptions, context: DiscoveryContext) {
     [this.#options, this.#context] = [options, context];
-    const { hosts, sessionTimeoutMs, auth, clock = systemClock, random = systemRandom } = options;
+    const { hosts, sessionTimeoutMs, auth, tls, clock = systemClock, random = systemRandom } = options;
     [this.#clock, this.#random] = [clock, random];
-    this.#own = new OwnZnodes({ clock, random, mend: (path, data) => this.#mend(path, data) });
+    this.#own = new OwnZnodes({ clock, random, mend: (place, data) => this.#mend(place, data) });
     this.#client = new ZooKeeperClient({
       hosts,
       sessionTimeoutMs,
       auth,
+      tls,
       clock,
       random,
       onEvent: (event) => {
@@ -115,22 +123,43 @@ export class ZooKeeperSession implements DiscoverySession {
     else context.signal.addEventListener("abort", abandon, { once: true });
   }
 
+  /** Opens a session, which goes on connecting by itself. Throws if a file of TLS cannot be read. */
+  static async open(options: SessionOptions, context: DiscoveryContext): Promise<ZooKeeperSession> {
+    if (options.tls !== undefined) await readTls(options.tls);
+    return new ZooKeeperSession(options, context);
+  }
+
   /** Follows one cluster: see {@linkcode ZnodeWatch}. */
   async *watch(
     cluster: ClusterName,
     signal: AbortSignal,
-    { withoutMetadata }: WatchOptions = {},
+    { withoutMetadata, config }: WatchOptions = {},
   ): AsyncGenerator<ClusterFacts> {
-    const path = this.#pathOf(cluster);
     const watch = new ZnodeWatch({
       connected: (signal) => this.#client.connected(signal),
-      cluster,
-      path,
+      path: this.#pathOf(cluster, config),
+      format: formatIn(config, cluster),
       log: this.#context.log,
       clock: this.#clock,
       random: this.#random,
       withoutMetadata,
     });
+    yield* this.#follow(watch, signal);
+  }
+
+  /** Follows all znodes below a path: see {@linkcode TreeWatch}. */
+  async *keys(prefix: string, signal: AbortSignal): AsyncGenerator<KeysFacts> {
+    const names = prefix.split("/").filter((name) => name !== "").map((name) => `/${name}`);
+    const watch = new TreeWatch({
+      connected: (signal) => this.#client.connected(signal),
+      path: `${this.#options.chroot ?? ""}${names.join("")}` || "/",
+      clock: this.#clock,
+      random: this.#random,
+    });
+    yield* this.#follow(watch, signal);
+  }
+
+  async *#follow<Facts>(watch: Watch<Facts>, signal: AbortSignal): AsyncGenerator<Facts> {
     this.#watches.add(watch);
     try {
       yield* watch.snapshots(signal);
@@ -147,15 +176,15 @@ export class ZooKeeperSession implements DiscoverySession {
    */
   async register(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<Takeover | void> {
     const node = announcedNode(registration);
-    const parsed = parseNode(node);
-    if (!parsed.ok) throw new TypeError(parsed.reason);
-    const path = `${this.#pathOf(cluster)}/${nodeName(node)}`;
-    const data = encodeNode(node);
-    this.#own.keep(path, data);
+    const { place, format } = this.#placeOf(cluster, registration);
+    const entry = format.write(node);
+    // What the format cannot say is said by the absence of the node.
+    if (entry === undefined) return await this.deregisterOwn(cluster, registration, signal);
+    this.#own.keep(place, entry.data);
     for (let races = 0;;) {
       try {
-        const before = await this.#withConnection((connection) => this.#put(connection, path, data), signal);
-        return takeover(before, node);
+        const before = await this.#withConnection((connection) => this.#put(connection, place, entry.data), signal);
+        return before && takeover(format.read(entry.name, before).node, node);
       } catch (error) {
         const isRace = error instanceof ZooKeeperError && RACE_CODES.includes(error.code);
         if (!isRace || ++races > RACES_MAX) throw error;
@@ -164,21 +193,22 @@ export class ZooKeeperSession implements DiscoverySession {
   }
 
   /** Removes a node, whichever session made it known. */
-  async deregister(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
-    const path = `${this.#pathOf(cluster)}/${nodeName(node)}`;
-    this.#own.forget(path);
-    try {
-      await this.#withConnection((connection) => connection.delete(path), signal);
-    } catch (error) {
-      if (!isError(error, ERROR.noNode)) throw error;
-    }
+  async deregister(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<void> {
+    const { place } = this.#placeOf(cluster, registration);
+    this.#own.forget(place);
+    await this.#withConnection(async (connection) => {
+      const paths = place.sequence === undefined
+        ? [place.key]
+        : (await findAll(connection, place)).map(({ path }) => path);
+      await Promise.all(paths.map((path) => ignoring([ERROR.noNode], connection.delete(path))));
+    }, signal);
   }
 
   /** Removes a node if its znode ends with this session. */
-  async deregisterOwn(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
-    const path = `${this.#pathOf(cluster)}/${nodeName(node)}`;
-    this.#own.forget(path);
-    await this.#withConnection((connection) => this.#deleteOwn(connection, path), signal);
+  async deregisterOwn(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<void> {
+    const { place } = this.#placeOf(cluster, registration);
+    this.#own.forget(place);
+    await this.#withConnection((connection) => this.#deleteOwn(connection, place), signal);
   }
 
   /** Closes the session; what it had registered vanishes at once if the ensemble answers within two seconds. */
@@ -204,43 +234,58 @@ export class ZooKeeperSession implements DiscoverySession {
   }
 
   /** Puts a node's data in place; answers what another session had there. */
-  async #put(connection: Connection, path: string, data: Uint8Array): Promise<Node | undefined> {
-    const { acl: choice } = this.#options;
-    const found = await this.#find(connection, path, { watch: true });
-    let before: Node | undefined;
+  async #put(connection: Connection, place: Place, data: Uint8Array): Promise<Uint8Array | undefined> {
+    const found = await this.#look(connection, place);
+    let before: Uint8Array | undefined;
     if (found === undefined) {
-      await this.#create(connection, path, data);
+      await this.#create(connection, place, data);
     } else {
-      const { version, ephemeralOwner } = found.stat;
+      const { path, stat: { version, ephemeralOwner } } = found;
       const isOwn = ephemeralOwner === connection.sessionId;
       if (isOwn && equalBytes(found.data, data)) return undefined;
       if (isOwn) {
         await connection.setData(path, data, { version });
       } else {
-        const owner = sessionName(ephemeralOwner);
-        this.#context.log.info(`Taking over ${path} from ${owner}`, {
-          event: "discovery.taking_over",
-          path,
-          session: owner,
-        });
-        await connection.replace(path, data, { version, acl: ACLS[choice] });
-        before = readChild(found.data).node;
+        await this.#takeOver(connection, place, { found, data });
+        before = found.data;
       }
     }
     // The watch that the first look left has fired, or never was: this one leaves another.
-    if (await this.#find(connection, path, { watch: true }) === undefined) this.#own.onChange(path);
+    if (await this.#look(connection, place) === undefined) this.#own.look(place);
     return before;
   }
 
-  async #create(connection: Connection, path: string, data: Uint8Array): Promise<void> {
+  async #takeOver(
+    connection: Connection,
+    place: Place,
+    { found: { path, stat }, data }: { readonly found: FoundZnode; readonly data: Uint8Array },
+  ): Promise<void> {
+    const { version, ephemeralOwner } = stat;
+    const session = sessionName(ephemeralOwner);
+    this.#context.log.info(`Taking over ${path} from ${session}`, { event: "discovery.taking_over", path, session });
+    if (place.sequence === undefined) {
+      return await connection.replace(path, data, { version, acl: ACLS[this.#options.acl] });
+    }
+    // It gets another number: for a moment both are there, which say the same.
+    await this.#create(connection, place, data);
+    await ignoring([ERROR.noNode, ERROR.badVersion], connection.delete(path, { version }));
+  }
+
+  async #create(connection: Connection, place: Place, data: Uint8Array): Promise<void> {
+    const { key, sequence } = place;
     const acl = ACLS[this.#options.acl];
+    const path = sequence === undefined ? key : `${sequence.parent}/${sequence.prefix}`;
+    const create = async () => {
+      const isNumbered = sequence !== undefined;
+      this.#own.found(place, await connection.create(path, data, { ephemeral: true, isNumbered, acl }));
+    };
     try {
-      await connection.create(path, data, { ephemeral: true, acl });
+      await create();
     } catch (error) {
       if (!isError(error, ERROR.noNode)) throw error;
       await makeParents(connection, path, acl);
       // Meanwhile it may have gone down, and a node that is down must not come back.
-      if (this.#own.isKept(path, data)) await connection.create(path, data, { ephemeral: true, acl });
+      if (this.#own.isKept(place, data)) await create();
     }
   }
 
@@ -249,62 +294,72 @@ export class ZooKeeperSession implements DiscoverySession {
    * gone, and forgets it if another session has it by now. What fails is left to
    * the next connection, or to the host, which asserts now and then.
    */
-  async #mend(path: string, data: Uint8Array): Promise<void> {
+  async #mend(place: Place, data: Uint8Array): Promise<void> {
+    const { log } = this.#context;
+    const path = this.#own.pathOf(place) ?? place.key;
     const deadline = new AbortController();
     const cancel = this.#clock.after(MEND_DEADLINE_MS, () => deadline.abort());
     try {
       const connection = await this.#client.connected(deadline.signal);
-      const found = await this.#find(connection, path, { watch: true });
+      const found = await this.#look(connection, place);
       // A request that takes it back comes after the one below, or was seen here.
-      if (!this.#own.isKept(path, data)) return;
+      if (!this.#own.isKept(place, data)) return;
       if (found === undefined) {
-        this.#context.log.warn(`Somebody has deleted ${path}: registering it again`, {
-          event: "discovery.node_deleted",
-          path,
-        });
-        await this.#create(connection, path, data);
-        await this.#find(connection, path, { watch: true });
+        log.warn(`Somebody has deleted ${path}: registering it again`, { event: "discovery.node_deleted", path });
+        await this.#create(connection, place, data);
+        await this.#look(connection, place);
       } else if (found.stat.ephemeralOwner !== connection.sessionId) {
-        this.#own.forget(path);
+        this.#own.forget(place);
       } else if (!equalBytes(found.data, data)) {
-        await connection.setData(path, data, { version: found.stat.version });
-        await this.#find(connection, path, { watch: true });
+        await connection.setData(found.path, data, { version: found.stat.version });
+        await this.#look(connection, place);
       }
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#context.log.debug(`Could not look at ${path}`, { event: "discovery.look_failed", path, reason });
+      log.debug(`Could not look at ${path}`, { event: "discovery.look_failed", path, reason });
     } finally {
       cancel();
     }
   }
 
-  async #deleteOwn(connection: Connection, path: string): Promise<void> {
-    const found = await this.#find(connection, path, { watch: false });
-    if (found === undefined) return;
-    const { version, ephemeralOwner } = found.stat;
-    if (ephemeralOwner !== connection.sessionId) {
-      const owner = sessionName(ephemeralOwner);
-      this.#context.log.info(`Leaving ${path} to ${owner}`, { event: "discovery.node_left", path, session: owner });
-      return;
-    }
-    try {
-      await connection.delete(path, { version });
-    } catch (error) {
-      // It is gone, or another session's by now.
-      if (!isError(error, ERROR.noNode) && !isError(error, ERROR.badVersion)) throw error;
+  async #deleteOwn(connection: Connection, place: Place): Promise<void> {
+    for (const { path, stat: { version, ephemeralOwner } } of await findAll(connection, place)) {
+      if (ephemeralOwner !== connection.sessionId) {
+        const session = sessionName(ephemeralOwner);
+        this.#context.log.info(`Leaving ${path} to ${session}`, { event: "discovery.node_left", path, session });
+        continue;
+      }
+      // It may be gone, or another session's by now.
+      await ignoring([ERROR.noNode, ERROR.badVersion], connection.delete(path, { version }));
     }
   }
 
-  async #find(connection: Connection, path: string, { watch }: { watch: boolean }): Promise<Found | undefined> {
-    try {
-      return await connection.getData(path, { watch });
-    } catch (error) {
-      if (isError(error, ERROR.noNode)) return undefined;
-      throw error;
-    }
+  /** Finds a node's znode, this session's before another's, and leaves a watch on it. */
+  async #look(connection: Connection, place: Place): Promise<FoundZnode | undefined> {
+    const known = this.#own.pathOf(place) ?? (place.sequence === undefined ? place.key : undefined);
+    const found = known === undefined ? undefined : await findZnode(connection, known, { watch: true });
+    if (found !== undefined || place.sequence === undefined) return found;
+    const all = await findAll(connection, place);
+    const own = all.find(({ stat }) => stat.ephemeralOwner === connection.sessionId);
+    if (own === undefined) return all[0];
+    this.#own.found(place, own.path);
+    return await findZnode(connection, own.path, { watch: true });
   }
 
-  #pathOf(cluster: ClusterName): string {
+  #placeOf(
+    cluster: ClusterName,
+    { node, config }: Registration,
+  ): { readonly place: Place; readonly format: Format } {
+    const parsed = parseNode(node);
+    if (!parsed.ok) throw new TypeError(parsed.reason);
+    const format = formatIn(config, cluster);
+    return { place: placeOf(node, { parent: this.#pathOf(cluster, config), format }), format };
+  }
+
+  #pathOf(cluster: ClusterName, config: unknown): string {
+    const { chroot = "", path } = this.#options;
+    const { path: own } = (config ?? {}) as Partial<FormatSection>;
+    if (own !== undefined) return `${chroot}${own}`;
     // A slash would lead elsewhere, and ZooKeeper takes neither dots alone nor control characters.
     // deno-lint-ignore no-control-regex -- these are what is refused.
     if (cluster === "" || cluster === "." || cluster === ".." || /[\/\u0000-\u001f\u007f-\u009f]/.test(cluster)) {
@@ -312,7 +367,6 @@ export class ZooKeeperSession implements DiscoverySession {
         `Cannot use cluster as it must be one part of a path, without a slash: current value is ${quote(cluster)}`,
       );
     }
-    const { path } = this.#options;
     return path === "/" ? `/${cluster}` : `${path}/${cluster}`;
   }
 }
@@ -339,6 +393,10 @@ function sessionName(ephemeralOwner: bigint): string {
   return ephemeralOwner === 0n ? "nobody" : `session 0x${ephemeralOwner.toString(16).padStart(16, "0")}`;
 }
 
-function isError(error: unknown, code: number): boolean {
-  return error instanceof ZooKeeperError && error.code === code;
+async function ignoring(codes: readonly number[], request: Promise<void>): Promise<void> {
+  try {
+    await request;
+  } catch (error) {
+    if (!codes.some((code) => isError(error, code))) throw error;
+  }
 }

@@ -4,8 +4,10 @@ import { FakeClock } from "../../../src/kernel/fake_clock.ts";
 import { nodeName } from "../../../src/model/node.ts";
 import { RecordingContext, testNode } from "../../../tests/support/discovery.ts";
 import { eventually } from "../../../tests/support/eventually.ts";
+import { own } from "../formats/own.ts";
 import { encodeNode } from "../node_json.ts";
-import { type ReadingConnection, ZnodeWatch } from "./znode_watch.ts";
+import type { ReadingConnection } from "./look_loop.ts";
+import { ZnodeWatch } from "./znode_watch.ts";
 import { ConnectionLostError, ERROR, ZooKeeperError } from "./connection.ts";
 
 const PATH = "/services/web";
@@ -79,8 +81,8 @@ class Watched implements AsyncDisposable {
   constructor(model: Model) {
     this.connection = model;
     this.watch = new ZnodeWatch({
+      format: own,
       connected: () => Promise.resolve(this.connection),
-      cluster: "web",
       path: PATH,
       log: this.context.log,
       clock: systemClock,
@@ -189,8 +191,8 @@ Deno.test("ZnodeWatch looks thousands of times for a cluster that never comes, a
     getData: () => Promise.reject(new ZooKeeperError(ERROR.noNode, "read")),
   };
   const watch = new ZnodeWatch({
+    format: own,
     connected: () => Promise.resolve(nowhere),
-    cluster: "web",
     path: PATH,
     log: context.log,
     clock,

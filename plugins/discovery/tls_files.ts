@@ -1,5 +1,17 @@
-import type { ClientTls } from "../../../src/http/client.ts";
-import type { TlsFiles } from "./config.ts";
+import type { ClientTls } from "../../src/http/client.ts";
+
+/** The files (PEM) and the name that TLS is spoken with. */
+export interface TlsFiles {
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  readonly serverName?: string | undefined;
+}
+
+/** The files that are to be read. */
+export function filesOf(tls: TlsFiles | undefined): readonly string[] {
+  return [tls?.ca, tls?.cert, tls?.key].filter((path) => path !== undefined);
+}
 
 /** Reads what TLS is spoken with. Throws if a file cannot be read, or has not what it must have. */
 export async function readTls({ ca, cert, key, serverName }: TlsFiles): Promise<ClientTls> {

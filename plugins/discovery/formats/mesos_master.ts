@@ -1,0 +1,27 @@
+import { isRecord, nodeName, type ParsedNode, parseNode } from "../../../src/model/node.ts";
+import { childOf } from "../children.ts";
+import { readObject } from "../node_json.ts";
+import type { Format } from "./format.ts";
+
+/** The masters of a Mesos cluster, of which the leader is read: the one with the lowest number. Nothing is written. */
+export const mesosMaster: Format = {
+  select: (names) => names.filter((name) => /^json\.info_[0-9]{10}$/.test(name)).toSorted().slice(0, 1),
+  read: (_name, data, options) => childOf(parse(data), data, options),
+  write() {
+    throw new TypeError("Cannot register in the format mesos-master: masters elect their leader themselves");
+  },
+  nameOf: nodeName,
+  isForeign: true,
+};
+
+function parse(data: Uint8Array): ParsedNode {
+  const read = readObject(data);
+  if (!read.ok) return read;
+  const { address, hostname, port, version } = read.value;
+  const { ip, port: own } = isRecord(address) ? address : {};
+  return parseNode({
+    ip: ip ?? hostname,
+    port: own ?? port,
+    metadata: typeof version === "string" ? { version: version.slice(0, 64) } : {},
+  });
+}
