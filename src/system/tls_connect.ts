@@ -23,7 +23,7 @@ export interface HandshakeOptions {
   readonly key?: string | undefined;
   /** The name that is asked for (SNI) and that the certificate must bear; the host that is connected to unless given. */
   readonly serverName?: string | undefined;
-  /** Whether the server's certificate must be valid; so it must unless told otherwise. */
+  /** Whether the server's certificate must be valid; `true` if absent. */
   readonly verify?: boolean | undefined;
   /** The protocols that are offered (ALPN). */
   readonly protocols?: readonly string[] | undefined;
