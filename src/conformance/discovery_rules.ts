@@ -41,6 +41,8 @@ export interface DiscoverySubject extends Subject {
   readonly registry?: (() => Promise<Registry>) | undefined;
   /** The section of the file of the cluster that is watched, if it needs one. */
   readonly section?: unknown;
+  /** The section of the file of the service that is registered, if it needs one. */
+  readonly serviceSection?: unknown;
   /**
    * Of one that cannot register: puts nodes into the registry in its place, and answers the section of the cluster's
    * file. Without it the registry is watched as it is.
@@ -51,6 +53,8 @@ export interface DiscoverySubject extends Subject {
 }
 
 const CLUSTER = "conformance";
+/** What each worker was asked to watch last. */
+const WATCHED = new WeakMap<Started["host"], Parameters<Started["host"]["post"]>[0]>();
 const READ_WRITE: readonly DiscoveryCapability[] = ["watch", "register"];
 /** How long a change in the registry may take to be seen. */
 const SEEN_WITHIN = { deadlineMs: 20_000 };
@@ -67,8 +71,8 @@ function node(port: number): Node {
 
 /** The rules for a discovery method. */
 export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
-  const { name, example, registry, place, section, stopWithinMs = STOP_WITHIN_MS, carried = (node) => node } = subject;
-  const { capabilities = READ_WRITE } = subject;
+  const { name, example, registry, place, section, serviceSection } = subject;
+  const { capabilities = READ_WRITE, stopWithinMs = STOP_WITHIN_MS, carried = (node) => node } = subject;
   const scope: Scope = { instance: name };
   const addresses = [...addressesIn(example)].filter((address) => !address.startsWith("unix:"));
   const unregistered = registry === undefined ? "no registry was named" : undefined;
@@ -94,19 +98,32 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
   /** A rule for one that cannot register. */
   const readOnly = (title: string, run: (registry: Registry) => Promise<void>, why?: string): readonly Rule[] =>
     lacks("register") === undefined ? [] : [rule(title, run, { needed: ["watch"], why })];
+  const sections = new Map<string, Promise<{ readonly config?: unknown }>>();
+  /** What a plugin makes of the section of a file, to go into a message; it is asked once for each. */
+  const validated = (of: "cluster" | "service", raw: unknown) => {
+    const key = JSON.stringify([of, raw]);
+    const asked = sections.get(key) ?? describeOne(of, raw);
+    sections.set(key, asked);
+    return asked;
+  };
+  const describeOne = async (of: "cluster" | "service", raw: unknown) => {
+    const told = raw === undefined ? { value: raw } : await describeSection(subject.source, of, raw);
+    must(told.issues === undefined, `It rejects a ${of}'s section: ${JSON.stringify(told.issues)}`);
+    return told.value === undefined ? {} : { config: told.value };
+  };
   /** Watches the cluster, from now on as its file says. */
   const watch = async ({ host }: Started, raw = section) => {
-    const told = raw === undefined ? { value: raw } : await describeSection(subject.source, "cluster", raw);
-    must(told.issues === undefined, `It rejects a cluster's section: ${JSON.stringify(told.issues)}`);
+    const message = { type: "watch", cluster: CLUSTER, ...await validated("cluster", raw) } as const;
+    WATCHED.set(host, message);
     host.post({ type: "unwatch", cluster: CLUSTER });
-    host.post({ type: "watch", cluster: CLUSTER, ...told.value !== undefined && { config: told.value } });
+    host.post(message);
   };
   const open = (config: unknown) => start(subject, config, scope);
   const change = async ({ host }: Started, type: "register" | "deregister" | "deregisterOwn", port: number) =>
     void await host.call({
       type,
       cluster: CLUSTER,
-      registration: { node: node(port), state: "up" },
+      registration: { node: node(port), state: "up", ...await validated("service", serviceSection) },
       timeoutMs: 15_000,
     }, WAIT);
 
@@ -314,7 +331,7 @@ async function untilSaid({ host, events }: Started, holds: () => boolean, what =
   await eventually(what, () => {
     if (host.dead !== undefined) return true;
     for (; seen < events.length; seen++) {
-      if (events[seen]?.type === "lost") host.post({ type: "watch", cluster: CLUSTER });
+      if (events[seen]?.type === "lost") host.post(WATCHED.get(host) ?? { type: "watch", cluster: CLUSTER });
     }
     host.post({ type: "taken", cluster: CLUSTER });
     return holds();

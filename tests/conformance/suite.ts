@@ -31,6 +31,14 @@ export function discoveryConforms(subject: Shipped<DiscoverySubject>): void {
   register("discovery", subject.title ?? subject.name, discoveryRules(shipped("discovery", subject)));
 }
 
+/** Registers the tests of one format of a discovery method that ships: the rules that its registry shows. */
+export function formatConforms(subject: Shipped<DiscoverySubject> & { readonly title: string }): void {
+  const without = discoveryRules(shipped("discovery", { ...subject, registry: undefined }));
+  const same = new Set(without.filter(({ skipped }) => skipped === undefined).map(({ title }) => title));
+  const own = discoveryRules(shipped("discovery", subject)).filter(({ title }) => !same.has(title));
+  register("discovery", subject.title, own);
+}
+
 /** Registers the tests of a balancer that ships. */
 export function balancerConforms(subject: Shipped<BalancerSubject>): void {
   register("balancer", subject.name, balancerRules(shipped("balancer", subject)));
