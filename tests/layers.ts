@@ -293,7 +293,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "store/decide",
     files:
-      /^src\/store\/(?:copy_text|history|json_text|lease_wish|leases|limits|lineage|lock|metrics|page|path|refusal|retention|rights|snapshot|transaction|tree|tree_changes|version)\.ts$/,
+      /^src\/store\/(?:copy_text|history|json_text|leases|limits|lineage|lock|metrics|page|path|refusal|retention|rights|snapshot|transaction|tree|tree_changes|version)\.ts$/,
     imports: ["kernel", "metrics", "store/time"],
     pure: true,
   },

@@ -10,8 +10,8 @@ export interface ClusterReaderOptions {
   readonly log: PluginLog;
 }
 
-/** An entry of a cluster: its bytes, and something that changes with them. */
-export interface Entry {
+/** A node as its registry has it: its bytes, and something that changes with them. */
+export interface RawNode {
   readonly data: Uint8Array;
   readonly version: string | number;
 }
@@ -31,7 +31,7 @@ export class ClusterReader {
   }
 
   /** Answers the nodes of all entries, by the names of these. */
-  read(entries: Iterable<readonly [name: string, entry: Entry]>): readonly Node[] {
+  read(entries: Iterable<readonly [name: string, node: RawNode]>): readonly Node[] {
     const { format, withoutMetadata } = this.#options;
     const known = new Map<string, { readonly version: string | number; readonly child: Child }>();
     const found = new Map(entries);

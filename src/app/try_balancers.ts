@@ -6,7 +6,7 @@ import type { HostFacts, Listening, Wanted } from "../plugin/contract.ts";
 import { UndecidedError } from "../plugin/decider.ts";
 import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
 import { composeWanted } from "../membership/wanted.ts";
-import { type Judgement, judgementAt } from "../config/place.ts";
+import { type PlacedFinding, placeFinding } from "../config/place.ts";
 
 /** A member for each cluster, so that what is said of members is judged too: an address for documentation (RFC 5737). */
 const SAMPLE: Node = { host: "sample.invalid", ip: "192.0.2.1", port: 65_535, metadata: {} };
@@ -34,18 +34,18 @@ export interface TryOptions {
 export async function tryBalancers(
   accepted: Accepted,
   options: TryOptions = {},
-): Promise<readonly Judgement[]> {
-  const found: Judgement[] = [];
+): Promise<readonly PlacedFinding[]> {
+  const found: PlacedFinding[] = [];
   for (const [name, balancer] of accepted.balancers) {
     try {
       found.push(...await tryBalancer(name, balancer, accepted, options));
       if (!options.looksAtPaths) continue;
       for (const obstacle of await findWritingObstacles(await balancer.plugin.sources(balancer.config))) {
-        found.push(judgementAt(accepted, name, { ...obstacle, origin: undefined }));
+        found.push(placeFinding(accepted, name, { ...obstacle, origin: undefined }));
       }
     } catch (error) {
       if (!(error instanceof UndecidedError)) throw error;
-      found.push(judgementAt(accepted, name, { severity: "error", message: error.message, origin: undefined }));
+      found.push(placeFinding(accepted, name, { severity: "error", message: error.message, origin: undefined }));
     }
   }
   return found;
@@ -56,31 +56,31 @@ async function tryBalancer(
   balancer: AcceptedBalancer,
   accepted: Accepted,
   { strict = false, ignoresNames = false }: TryOptions,
-): Promise<readonly Judgement[]> {
+): Promise<readonly PlacedFinding[]> {
   const members = new Map([...accepted.clusters.values()].map(({ cluster }) => [cluster.name, [SAMPLE]]));
   const asked = composeWanted(name, balancer, accepted, members, HOST);
   const { target, refusals, isAsked, output } = await tryWanted(asked, balancer);
   const refused = refusals.flatMap(({ cluster, faults }) =>
     faults.filter(({ unresolved }) => !ignoresNames || unresolved === undefined).map((
       { message, origin = { cluster, path: [] } },
-    ) => judgementAt(accepted, name, { severity: "error", message: `${name} refuses it: ${message}`, origin }))
+    ) => placeFinding(accepted, name, { severity: "error", message: `${name} refuses it: ${message}`, origin }))
   );
   // What is refused for good is told in each round.
-  const found = new Map(refused.map((judgement) => [JSON.stringify(judgement), judgement]));
+  const found = new Map(refused.map((finding) => [JSON.stringify(finding), finding]));
   const rendered = await balancer.plugin.render(target);
   const { notices: told } = rendered;
   const notices = told.map(({ text, origin }) =>
-    judgementAt(accepted, name, { severity: "warning", message: text, origin })
+    placeFinding(accepted, name, { severity: "warning", message: text, origin })
   );
   const warnings = (output ?? "").split("\n").filter((line) => /\bwarn(?:ing)?\b/i.test(line)).join("\n");
   const explained = warnings === "" ? undefined : await balancer.plugin.explain?.(rendered, warnings);
   const warned = (explained?.faults ?? []).map(({ message, origin = { cluster: explained?.cluster, path: [] } }) =>
-    judgementAt(accepted, name, { severity: "warning", message: `${name} warns: ${message}`, origin })
+    placeFinding(accepted, name, { severity: "warning", message: `${name} warns: ${message}`, origin })
   );
   const sources = await balancer.plugin.sources(balancer.config);
   const program = sources.kind === "process" ? sources.program : "that checks its files";
   const unasked = isAsked ? [] : [
-    judgementAt(accepted, name, {
+    placeFinding(accepted, name, {
       severity: strict ? "warning" : "notice",
       message: `${name} was not asked, as the program ${program} cannot be run here: only it knows all of its lines`,
       origin: undefined,
@@ -90,7 +90,7 @@ async function tryBalancer(
 }
 
 /** Says that clusters are served on all addresses where nobody asked for that. */
-function openListeners(name: string, balancer: AcceptedBalancer, accepted: Accepted): readonly Judgement[] {
+function openListeners(name: string, balancer: AcceptedBalancer, accepted: Accepted): readonly PlacedFinding[] {
   const ports = [...accepted.clusters.values()].flatMap(({ sections }) => {
     const listens = sections.has(name) ? balancer.plugin.listens?.(balancer.config, sections.get(name)) : undefined;
     // A plugin that does not ship answers later; where it listens is its own matter.
@@ -100,7 +100,7 @@ function openListeners(name: string, balancer: AcceptedBalancer, accepted: Accep
   const shown = [...new Set(ports)].toSorted((a, b) => a - b);
   const list = `${shown.slice(0, 5).join(", ")}${shown.length > 5 ? " …" : ""}`;
   const message = `Without bind_address, clusters listen on all addresses of this host (ports ${list})`;
-  return [judgementAt(accepted, name, { severity: "notice", message, origin: undefined })];
+  return [placeFinding(accepted, name, { severity: "notice", message, origin: undefined })];
 }
 
 /** Has a balancer's program check the desired state; answers as much of it as it takes, and what it has against the rest. */

@@ -3,7 +3,7 @@ import type { Origin, Wanted, WantedCluster } from "../plugin/contract.ts";
 
 /** What to bring about, after what was refused has been put aside. */
 export interface Target<Config, ClusterConfig> {
-  /** The wish, or as much of it as the balancer takes. */
+  /** What is wanted, or as much of it as the balancer takes. */
   readonly wanted: Wanted<Config, ClusterConfig>;
   /**
    * Whether its structure has to wait: something that serves now was changed to
@@ -286,7 +286,7 @@ function printCluster<K>({ name, metaCluster, config }: WantedCluster<K>): strin
   return JSON.stringify([name, metaCluster, config]);
 }
 
-/** All of a wish but its members. */
+/** All that is wanted but the members. */
 function printWhole<C, K>({ config, clusters, leftOut = [] }: Wanted<C, K>): string {
   return JSON.stringify([config, clusters.map(printCluster), leftOut]);
 }

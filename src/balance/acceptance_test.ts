@@ -13,10 +13,10 @@ import {
 
 /** Lines by number; those below 3 are refused, and told; 9 makes its cluster refused without a line. */
 type Lines = readonly number[];
-type Wish = Wanted<Lines, Lines>;
+type LinesWanted = Wanted<Lines, Lines>;
 
 const lines = fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 4 });
-const wish: fc.Arbitrary<Wish> = fc.record({
+const anyWanted: fc.Arbitrary<LinesWanted> = fc.record({
   config: lines.map((own) => own.filter((line) => line !== 9)),
   host: fc.constant({ fqdn: "a.test", ip: "10.0.0.1" }),
   clusters: fc.uniqueArray(fc.record({ name: fc.constantFrom("a", "b", "c"), config: lines, nodes: fc.constant([]) }), {
@@ -26,7 +26,7 @@ const wish: fc.Arbitrary<Wish> = fc.record({
 
 /** The lines of a target that are in the file. */
 function inFile(
-  { config, clusters, leftOut = [] }: Wish,
+  { config, clusters, leftOut = [] }: LinesWanted,
 ): readonly { readonly origin: Origin; readonly line: number }[] {
   const out = new Set(leftOut.map(({ cluster, path }) => JSON.stringify([cluster, path])));
   return [{ name: undefined, config }, ...clusters].flatMap(({ name, config }) =>
@@ -40,7 +40,7 @@ interface Tried {
 }
 
 /** Brings a desired state about as a writer does; answers what is applied then. */
-function bringAbout(tried: Tried, wanted: Wish, now: number): Wish {
+function bringAbout(tried: Tried, wanted: LinesWanted, now: number): LinesWanted {
   for (let round = 0; round < 20; round++) {
     tried.acceptance = withoutOther(tried.acceptance, wanted);
     const { wanted: target, held } = compose(tried.acceptance, wanted, { now, served: new Set() });
@@ -60,13 +60,13 @@ function bringAbout(tried: Tried, wanted: Wish, now: number): Wish {
   assert.fail("it never comes to an end");
 }
 
-const formOf = (of: Wish, cluster: string) => of.clusters.find(({ name }) => name === cluster)?.config;
+const formOf = (of: LinesWanted, cluster: string) => of.clusters.find(({ name }) => name === cluster)?.config;
 const isGood = (config: Lines | undefined) => config !== undefined && config.every((line) => line >= 3 && line !== 9);
 
 Deno.test("Acceptance comes to an end with something that is accepted, and all that is good is in it", () =>
-  fc.assert(fc.property(fc.array(wish, { minLength: 1, maxLength: 4 }), (wishes) => {
+  fc.assert(fc.property(fc.array(anyWanted, { minLength: 1, maxLength: 4 }), (sequence) => {
     const tried: Tried = { acceptance: NOTHING_TRIED };
-    wishes.forEach((wanted, index) => {
+    sequence.forEach((wanted, index) => {
       const target = bringAbout(tried, wanted, index);
       for (const { name, config } of wanted.clusters) {
         if (isGood(config)) assert.equal(formOf(target, name), config);
@@ -76,7 +76,7 @@ Deno.test("Acceptance comes to an end with something that is accepted, and all t
   })));
 
 Deno.test("Acceptance changes nothing of what was in force for an edit that is refused", () =>
-  fc.assert(fc.property(wish, wish, (first, second) => {
+  fc.assert(fc.property(anyWanted, anyWanted, (first, second) => {
     const tried: Tried = { acceptance: NOTHING_TRIED };
     const before = bringAbout(tried, first, 0);
     const after = bringAbout(tried, second, 1);
@@ -84,14 +84,14 @@ Deno.test("Acceptance changes nothing of what was in force for an edit that is r
       const known = formOf(before, name);
       if (isGood(config) || known === undefined || JSON.stringify(known) === JSON.stringify(config)) continue;
       assert.deepEqual(formOf(after, name), known);
-      const of = (target: Wish) => inFile(target).filter(({ origin }) => origin.cluster === name);
+      const of = (target: LinesWanted) => inFile(target).filter(({ origin }) => origin.cluster === name);
       assert.deepEqual(of(after), of(before));
     }
   })));
 
 Deno.test("Acceptance tries again what was refused, when its time has come, and takes it if it is accepted now", () => {
   const tried: Tried = { acceptance: NOTHING_TRIED };
-  const wanted: Wish = {
+  const wanted: LinesWanted = {
     config: [],
     host: { fqdn: "a.test", ip: "10.0.0.1" },
     clusters: [{ name: "a", config: [1, 5], nodes: [] }],
@@ -109,7 +109,7 @@ Deno.test("Acceptance tries again what was refused, when its time has come, and 
 Deno.test("Acceptance forgets a cluster, lines and a whole that were refused once they are fixed or gone", () => {
   const host = { fqdn: "a.test", ip: "10.0.0.1" };
   const cluster = (config: Lines) => ({ name: "a", config, nodes: [] });
-  const [bad, other]: Wish[] = [{ config: [], host, clusters: [cluster([1])] }, {
+  const [bad, other]: LinesWanted[] = [{ config: [], host, clusters: [cluster([1])] }, {
     config: [],
     host,
     clusters: [cluster([1]), { ...cluster([3]), name: "b" }],
@@ -138,7 +138,7 @@ Deno.test("Acceptance forgets a cluster, lines and a whole that were refused onc
 
 Deno.test("a previous form that fails, too, does not change when the desired one is tried again", () => {
   const host = { fqdn: "a.test", ip: "10.0.0.1" };
-  const [good, bad]: readonly Wish[] = [[3], [1]].map((config) => ({ config, host, clusters: [] }));
+  const [good, bad]: readonly LinesWanted[] = [[3], [1]].map((config) => ({ config, host, clusters: [] }));
   const why = { cluster: undefined, lines: [] };
   const accepted = withAccepted(NOTHING_TRIED as Acceptance<Lines, Lines>, good!);
   const [rejected] = withRejected(accepted, bad!, bad!, { ...why, retryAt: () => 60 });

@@ -31,7 +31,7 @@ function program(...answers: readonly (ProgramVersion | Error | undefined)[]) {
   return { doubt, faults, fillIn, left, file };
 }
 
-Deno.test("KnownVersion asks once, and answers the same value for the same wish", async () => {
+Deno.test("KnownVersion asks once, and answers the same value for the same wanted value", async () => {
   const { fillIn, left } = program([2, 6, 12], [2, 8, 0]);
   const first = await fillIn();
   assert.deepEqual(first, { ...WANTED, version: [2, 6, 12] });

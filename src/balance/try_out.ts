@@ -4,9 +4,9 @@ import { type Acceptance, compose, NOTHING_TRIED, withRejected } from "./accepta
 import type { BalancerEffects } from "./effects.ts";
 import { filesOf, programOf } from "./sources.ts";
 
-/** What a balancer's program makes of a wish. */
+/** What a balancer's program makes of what is wanted. */
 export interface Trial<Config, ClusterConfig> {
-  /** As much of the wish as it takes. */
+  /** As much of what is wanted as it takes. */
   readonly target: Wanted<Config, ClusterConfig>;
   /** What it has against the rest. */
   readonly refusals: readonly Explanation[];
@@ -17,7 +17,7 @@ export interface Trial<Config, ClusterConfig> {
 }
 
 /**
- * Has a balancer's own program judge a wish, as a writer does that knows of no
+ * Has a balancer's own program judge what is wanted, as a writer does that knows of no
  * earlier form: what is refused is left out, and the rest is judged again.
  * Writes to paths that begin with `candidate` alone. A program that is not there judges nothing.
  */

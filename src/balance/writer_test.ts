@@ -12,7 +12,7 @@ import { type Applied, Writer } from "./writer.ts";
 
 const DEFAULTS = ["mode http"];
 
-/** A wish for clusters: a port and lines of a backend, members as `host:port ip`. */
+/** What is wanted of clusters: a port and lines of a backend, members as `host:port ip`. */
 function wants(clusters: Record<string, { port?: number; lines?: readonly string[]; nodes?: readonly string[] }>) {
   return wantedOf({
     balancer: { defaults: DEFAULTS },
@@ -50,14 +50,14 @@ class Bench implements AsyncDisposable {
     this.#ended = this.#writer.run(this.#stop.signal);
   }
 
-  /** Puts a wish, and lets everything happen that needs no time. */
+  /** Puts what is wanted, and lets everything happen that needs no time. */
   async put(wanted: HaproxyWanted, generation?: number): Promise<void> {
     const locate = ({ cluster = "", path }: Origin, text: string) => `${[cluster, ...path].join("/")}: ${text}`;
     this.#writer.put(wanted, generation === undefined ? { locate } : { generation, locate });
     await this.rest();
   }
 
-  /** Puts a wish without a pause. */
+  /** Puts what is wanted without a pause. */
   putAtOnce(wanted: HaproxyWanted): void {
     this.#writer.put(wanted);
   }
@@ -157,7 +157,7 @@ Deno.test("Writer joins the files of a storm: the first soon, then one a second"
   assert(!bench.model.file?.includes("n38.int"));
 });
 
-Deno.test("Writer breaks the writing of a file off for a wish, but not for ever", async () => {
+Deno.test("Writer breaks the writing of a file off for a change, but not for ever", async () => {
   await using bench = new Bench();
   await bench.put(wants({ web: {} }));
   let finish = () => {};
@@ -181,13 +181,13 @@ Deno.test("Writer breaks the writing of a file off for a wish, but not for ever"
   assert(bench.model.file?.includes("n5.int"));
 });
 
-Deno.test("Writer writes the file though wishes never cease", async () => {
+Deno.test("Writer writes the file though changes never cease", async () => {
   await using bench = new Bench();
   await bench.put(wants({ web: {} }));
   bench.forget();
   let more = true;
   let i = 0;
-  // Each turn leaves the next wish behind.
+  // Each turn leaves the next change behind.
   bench.model.before = (step) => {
     if (more && step.do === "command") bench.putAtOnce(wants({ web: { nodes: [`n${i++}.int:80 10.0.1.1`] } }));
     return Promise.resolve();
@@ -200,7 +200,7 @@ Deno.test("Writer writes the file though wishes never cease", async () => {
   await bench.rest();
 });
 
-Deno.test("Writer applies the newest of the wishes that came while it was busy", async () => {
+Deno.test("Writer applies the newest of the changes that came while it was busy", async () => {
   await using bench = new Bench();
   await bench.put(wants({ web: { nodes: [A] } }));
   bench.forget();
@@ -248,7 +248,7 @@ Deno.test("Writer serves members of today with the last good config when the new
   assert.equal(bench.count("balancer.config_rejected", { msg: /something is wrong with it/ }), 1);
   assert.deepEqual(bench.reloads, []);
   assert.equal(bench.turns.at(-1)?.converged, false);
-  // A wish that is good is brought about at once.
+  // A valid change is applied at once.
   await bench.put(wants({ web: { port: 8000, nodes: [C] }, good: { port: 8009 } }));
   assert.equal(bench.reloads.length, 1);
   assert(bench.model.process?.backends.has("good"));
@@ -301,7 +301,7 @@ Deno.test("Writer keeps the form of a cluster that was last accepted, with the m
   assert.equal(bench.turns.at(-1)?.converged, true);
 });
 
-Deno.test("Writer keeps the form that a process came up with, though the next wish came before that was looked at", async () => {
+Deno.test("Writer keeps the form that a process came up with, though the next change came before that was looked at", async () => {
   await using bench = new Bench();
   bench.model.refuses = refuseXyz;
   bench.model.fails = () => {

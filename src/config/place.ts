@@ -3,19 +3,19 @@ import type { Source } from "./source.ts";
 import type { Origin } from "../plugin/contract.ts";
 import type { Accepted } from "./accepted.ts";
 
-/** Something to tell of a file of the config directory. */
-export interface Judgement {
+/** A finding with the file of the config directory that it is about. */
+export interface PlacedFinding {
   /** The file: `clusters/web`. */
   readonly key: string;
   readonly finding: Finding;
 }
 
 /** Finds the file and the path of what a balancer says of its part of the config. Pure. */
-export function judgementAt(
+export function placeFinding(
   { clusters }: Pick<Accepted, "clusters">,
   balancer: string,
   { severity, message, origin }: Pick<Finding, "severity" | "message"> & { readonly origin: Origin | undefined },
-): Judgement {
+): PlacedFinding {
   const { cluster: name, path, from } = origin ?? { path: [] };
   const file = name === undefined ? undefined : fileOf(clusters, name);
   const at = path.length === 0 ? "key" : "value";
@@ -42,7 +42,7 @@ export function placed(
   origin: Origin,
   message: string,
 ): string {
-  const { key, finding } = judgementAt(accepted, balancer, { severity: "error", message, origin });
+  const { key, finding } = placeFinding(accepted, balancer, { severity: "error", message, origin });
   const found = sources.get(key)?.diagnose(finding);
   return found === undefined ? message : `${found.file}:${found.line}:${found.column}: ${found.message}`;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Source } from "./source.ts";
 import type { AcceptedCluster } from "./accepted.ts";
-import { judgementAt, placed } from "./place.ts";
+import { placed, placeFinding } from "./place.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 
 const yaml = (file: string, text: string) => new Source(file, new TextEncoder().encode(text));
@@ -50,7 +50,7 @@ Deno.test("placed() keeps secrets to itself", () => {
   assert.doesNotMatch(text, /secret/);
 });
 
-Deno.test("judgementAt() finds a cluster that is called as its file without a look at the others", () => {
+Deno.test("placeFinding() finds a cluster that is called as its file without a look at the others", () => {
   class Counted extends Map<string, AcceptedCluster> {
     looks = 0;
     override *[Symbol.iterator](): MapIterator<[string, AcceptedCluster]> {
@@ -65,7 +65,7 @@ Deno.test("judgementAt() finds a cluster that is called as its file without a lo
   for (let i = 0; i < 100; i++) many.set(`c${i}`, { ...cluster, cluster: { ...cluster.cluster, name: `c${i}` } });
   many.set("site", cluster);
   const fileOf = (name: string) =>
-    judgementAt({ clusters: many }, "haproxy", { severity: "error", message: "", origin: { cluster: name, path: [] } })
+    placeFinding({ clusters: many }, "haproxy", { severity: "error", message: "", origin: { cluster: name, path: [] } })
       .key;
   assert.deepEqual([fileOf("c99"), many.looks], ["clusters/c99", 0]);
   assert.equal(fileOf("web"), "clusters/site", "one of another name is looked for");

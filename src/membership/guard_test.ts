@@ -34,8 +34,8 @@ class Cluster {
   ): number {
     const { known, memory, connectedAt } = this;
     const past = this.past = followPast(this.past, { epoch, exists }, { known, now });
-    const judgement = applyGuard({ known, said, settings: this.#settings, memory, now, connectedAt, past, leaseMs });
-    [this.known, this.memory] = [judgement.nodes, judgement.memory];
+    const guarded = applyGuard({ known, said, settings: this.#settings, memory, now, connectedAt, past, leaseMs });
+    [this.known, this.memory] = [guarded.nodes, guarded.memory];
     return this.known.length;
   }
 }

@@ -504,7 +504,7 @@ Deno.test.each([
     change: { balancers: { haproxy: { lookedSeconds: 300, underWay: { text: "reload", agoSeconds: 299 } } } },
   },
   {
-    why: "a balancer waits for its first wish",
+    why: "a balancer waits for its first wanted state",
     change: { balancers: { haproxy: { lookedSeconds: null, forSeconds: 5 } } },
   },
   { why: "a change was made a moment ago", change: { balancers: { haproxy: { inForce: false, forSeconds: 2 } } } },

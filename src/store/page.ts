@@ -84,17 +84,17 @@ function renderTree({ tree, path }: PageView): string {
   if (tree === undefined) return none("no value");
   if (tree === "barred") return none("permission denied");
   const budget = { left: VALUES_MAX };
-  return `<ul>${entry({ label: undefined, tree, path, depth: 0 }, budget)}</ul>`;
+  return `<ul>${renderRow({ label: undefined, tree, path, depth: 0 }, budget)}</ul>`;
 }
 
-interface Entry {
+interface Row {
   readonly label: string | undefined;
   readonly tree: Tree;
   readonly path: Path;
   readonly depth: number;
 }
 
-function entry({ label, tree, path, depth }: Entry, budget: { left: number }): string {
+function renderRow({ label, tree, path, depth }: Row, budget: { left: number }): string {
   budget.left--;
   const link = `<a href="${attribute(`/?path=${encodeURIComponent(formatPath(path))}`)}"><bdi>${
     text(label ?? "/")
@@ -110,7 +110,7 @@ function entry({ label, tree, path, depth }: Entry, budget: { left: number }): s
   const shown: string[] = [];
   for (const [key, child] of children) {
     if (budget.left <= 0) break;
-    shown.push(entry({ label: key, tree: child, path: [...path, key], depth: depth + 1 }, budget));
+    shown.push(renderRow({ label: key, tree: child, path: [...path, key], depth: depth + 1 }, budget));
   }
   const left = children.length - shown.length;
   const more = left === 0 ? "" : `<li class="quiet">${left} more`;

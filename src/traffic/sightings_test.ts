@@ -43,7 +43,7 @@ Deno.test("a node that has left is forgotten after an hour", () => {
 Deno.test("a registry that is filled with names fills no memory", () => {
   const many = (of: string) => Array.from({ length: 10_000 }, (_, i) => `${of}${i}`);
   let sightings: Sightings = new Map();
-  for (const  of of["a", "b", "c", "d", "e"]) sightings = note(sightings, many(of), NOW);
+  for (const name of ["a", "b", "c", "d", "e"]) sightings = note(sightings, many(name), NOW);
   assert(sightings.size <= 30_000, `${sightings.size}`);
 });
 

@@ -284,7 +284,7 @@ Deno.test("Fleet stops what is wanted no more, and lets it close what it has ope
   await eventually("it is gone all the same", () => liveWorkerCount() === 0);
 });
 
-Deno.test("Fleet can be disposed of at any moment, and takes no wish any more", async () => {
+Deno.test("Fleet can be disposed of at any moment, and takes no instances any more", async () => {
   for (const waitMs of [0, 5, 20, 40, 60]) {
     const bench = new Bench();
     const module = checkModule("", { top: SLOW });
@@ -467,7 +467,7 @@ Deno.test("Fleet is not led astray by an old worker that dies while the new one 
   assert.equal(bench.count(/down/), 0);
 });
 
-Deno.test("Fleet hands over only the newest of many wishes in a row", async () => {
+Deno.test("Fleet hands over only the newest of many changes in a row", async () => {
   await using bench = new Bench();
   bench.fleet.apply([check("0")]);
   assert.equal(await probe(bench), "0");
@@ -496,20 +496,20 @@ Deno.test("Fleet gives up a worker that does not start in time", async () => {
 });
 
 Deno.test("Fleet ends up with what is wanted, whatever was wanted before", async () => {
-  const wish = fc.record({
+  const change = fc.record({
     configs: fc.dictionary(fc.constantFrom("a", "b", "c"), fc.constantFrom("1", "2", "3"), { maxKeys: 3 }),
     isolation: fc.constantFrom("worker" as const, "shared" as const),
     waitMs: fc.constantFrom(0, 0, 1, 15, 30),
   });
   await fc.assert(
-    fc.asyncProperty(fc.array(wish, { minLength: 2, maxLength: 6 }), async (wishes) => {
+    fc.asyncProperty(fc.array(change, { minLength: 2, maxLength: 6 }), async (changes) => {
       await using bench = new Bench();
-      for (const { configs, isolation, waitMs } of wishes) {
+      for (const { configs, isolation, waitMs } of changes) {
         const instances = Object.entries(configs).map(([name, says]) => instance(`check ${name}`, { says }));
         bench.fleet.apply(groupInstances(instances, isolation));
         await delay(waitMs, { clock: systemClock, signal: new AbortController().signal });
       }
-      const { configs = {}, isolation } = wishes.at(-1) ?? {};
+      const { configs = {}, isolation } = changes.at(-1) ?? {};
       const wanted = Object.entries(configs);
       for (const [name, says] of wanted) {
         await eventually("it serves as wanted", async () => await probe(bench, `check ${name}`) === says);

@@ -113,14 +113,14 @@ Deno.test("a storm of nodes takes no reload, and one of clusters few (B18)", asy
   assert(running.reloads <= 4, `${running.reloads}`);
 });
 
-Deno.test("what runs, what is on disk and what was wanted last are one, however wishes overlap with reloads (B14)", async () => {
+Deno.test("what runs, what is on disk and what was wanted last are one, however changes overlap with reloads (B14)", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using running = new RunningWriter();
   const port = freePort();
   for (let round = 1; round <= 8; round++) {
     running.writer.put(box.wanted({ web: { section: { port }, nodes: nodes(round) } }));
     running.writer.put(box.wanted({ web: { section: { port, backend: [`retries ${round}`] }, nodes: nodes(round) } }));
-    // The next wish comes while this one is being brought about.
+    // The next change comes while this one is being applied.
     await eventually("something was begun", () => running.turns.length >= round);
   }
   const last = box.wanted({ web: { section: { port, backend: ["retries 1"] }, nodes: nodes(9) } });

@@ -34,7 +34,7 @@ class Host implements AsyncDisposable {
     return port;
   }
 
-  /** A wish for clusters whose backends all share a table of keys with their peers. */
+  /** What is wanted of clusters whose backends all share a table of keys with their peers. */
   wanted(clusters: Record<string, readonly Node[]>): HaproxyWanted {
     const lines = (name: string) => [
       "mode http",

@@ -242,7 +242,7 @@ Deno.test.each([
     told: /^FAIL {2}refuses what is no map at all/m,
   },
   {
-    what: "a wish for a whole host",
+    what: "a permission for a whole host",
     parts: { permissions: '({ net: [target, "127.0.0.1"] })' },
     told: /^FAIL {2}is described .*: net \\?"127\.0\.0\.1\\?" is not one address/m,
   },
@@ -252,7 +252,7 @@ Deno.test.each([
     told: /^FAIL {2}passes on a healthy server .*: Probe 1 of 3 ended with fail: .*Requires read access/m,
   },
   {
-    what: "a wish that changes from time to time",
+    what: "a requested permission that changes from time to time",
     parts: { permissions: "({ net: [target], env: ['A' + Math.floor(Math.random() * 1e9)] })" },
     told: /^FAIL {2}is described .*: It says something else when it is asked again$/m,
   },

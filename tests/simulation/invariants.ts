@@ -6,8 +6,8 @@ import { RELOAD_INTERVAL_MS } from "./sim_config.ts";
 
 /** What a stranger puts into the registry bears this word, wherever it could do harm. */
 export const EVIL = "evil";
-/** A wish may be so old when it takes effect: joined, decided on, and carried out behind a slow balancer. */
-const WISH_AGE_MS = 20_000;
+/** A desired state may be so old when it takes effect: joined, decided on, and carried out behind a slow balancer. */
+const DESIRED_AGE_MS = 20_000;
 /** How long the file and the structure may differ from what runs, where nothing is wrong with the balancer. */
 const FILE_GRACE_MS = 4_000;
 /** How soon a member that the registry has told of gets requests, where nothing is wrong with the balancer. */
@@ -102,7 +102,7 @@ export class Invariants {
     );
     deliveries.push({ at: this.#facts.now(), names: new Set(nodes.map(nodeName)), shares: new Map(shares) });
     // Only the newest of what is too old counts.
-    while ((deliveries[1]?.at ?? Infinity) < this.#facts.now() - WISH_AGE_MS) deliveries.shift();
+    while ((deliveries[1]?.at ?? Infinity) < this.#facts.now() - DESIRED_AGE_MS) deliveries.shift();
     this.#deliveries.set(cluster, deliveries);
   }
 

@@ -16,7 +16,7 @@ export const INTERVAL_MS = 1_000;
 export const UNKNOWN_GRACE_MS = 120_000;
 
 /** What a host's config directory says, as far as the simulation changes it. */
-export interface Wish {
+export interface SimDesired {
   /** The clusters that it consumes. */
   readonly clusters: ReadonlySet<string>;
   /** The services that it offers, and their ports. */
@@ -43,9 +43,9 @@ export const DRAINED = "web";
 /** For how long that holds back what is doubtful. */
 export const SHRINK_GRACE_MS = 10_000;
 
-/** Makes of a wish what the taking of a config would. `plugin` may be one with a bug, for canaries. */
+/** Makes of a desired config what the taking of a config would. `plugin` may be one with a bug, for canaries. */
 export function acceptedOf(
-  { clusters, services, structure, discovery, metadata }: Wish,
+  { clusters, services, structure, discovery, metadata }: SimDesired,
   plugin: BalancerPlugin = haproxy as never,
   unknownGraceMs = UNKNOWN_GRACE_MS,
 ): Accepted {

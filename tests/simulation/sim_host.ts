@@ -4,7 +4,7 @@ import type { BalancerEffects } from "../../src/balance/effects.ts";
 import type { WriterDecide } from "../../src/balance/writer.ts";
 import { SILENT } from "../../src/kernel/logger.ts";
 import type { BalancerPlugin } from "../../src/plugin/contract.ts";
-import { acceptedOf, SimConfigs, type Wish } from "./sim_config.ts";
+import { acceptedOf, SimConfigs, type SimDesired } from "./sim_config.ts";
 import { type SimHostWorld, SimThreads } from "./sim_threads.ts";
 
 /**
@@ -29,7 +29,7 @@ interface Life {
 export interface SimHostOptions {
   readonly role: Role;
   readonly world: SimHostWorld;
-  readonly wish: Wish;
+  readonly desired: SimDesired;
   /** Its balancer; without one it must be a reporter. */
   readonly effects?: BalancerEffects | undefined;
   /** Reads a file of its disk; `undefined` if there is none. */
@@ -46,11 +46,11 @@ export interface SimHostOptions {
 export class SimHost {
   readonly #options: SimHostOptions;
   readonly #lives: Life[] = [];
-  wish: Wish;
+  desired: SimDesired;
 
   constructor(options: SimHostOptions) {
     this.#options = options;
-    this.wish = options.wish;
+    this.desired = options.desired;
     this.start();
   }
 
@@ -91,7 +91,7 @@ export class SimHost {
     const ended = app.run(stop.signal).then(() => void (life.isOver = true));
     const life: Life = { app, stop, threads, configs, isDead: false, isOver: false, ended };
     this.#lives.push(life);
-    configs.put(acceptedOf(this.wish, plugin, this.#options.unknownGraceMs));
+    configs.put(acceptedOf(this.desired, plugin, this.#options.unknownGraceMs));
   }
 
   /** Whether its last life is over, so that another may begin. */
@@ -100,9 +100,9 @@ export class SimHost {
   }
 
   /** Edits its config. */
-  configure(wish: Wish): void {
-    this.wish = wish;
-    this.#life.configs.put(acceptedOf(wish, this.#options.plugin, this.#options.unknownGraceMs));
+  configure(desired: SimDesired): void {
+    this.desired = desired;
+    this.#life.configs.put(acceptedOf(desired, this.#options.plugin, this.#options.unknownGraceMs));
   }
 
   /** Asks it to end. */

@@ -9,7 +9,7 @@ export interface Session {
   isOver: boolean;
 }
 
-interface Entry {
+interface Registration {
   readonly node: Node;
   owner: Session;
 }
@@ -24,7 +24,7 @@ export interface Answer {
 
 /** A registry in memory: nodes by cluster, and the sessions that made them known. */
 export class SimRegistry {
-  readonly #clusters = new Map<string, Map<string, Entry>>();
+  readonly #clusters = new Map<string, Map<string, Registration>>();
   readonly #listeners = new Set<(cluster: string) => void>();
   /** How many sessions there have been. */
   sessions = 0;
@@ -62,7 +62,7 @@ export class SimRegistry {
 
   register(session: Session, cluster: string, node: Node): void {
     if (session.isOver) throw new Error("The session is over");
-    const entries = this.#clusters.get(cluster) ?? new Map<string, Entry>();
+    const entries = this.#clusters.get(cluster) ?? new Map<string, Registration>();
     const before = entries.get(nodeName(node));
     entries.set(nodeName(node), { node, owner: session });
     this.#clusters.set(cluster, entries);

@@ -7,7 +7,7 @@ import { HaproxyModel } from "../support/haproxy_model.ts";
 import type { Bug } from "./bugs.ts";
 import { type Fault, FAULTS } from "./faults.ts";
 import { describeDifference, Invariants, membersOfFile, membersOfProcess } from "./invariants.ts";
-import { GUARDED, type Wish } from "./sim_config.ts";
+import { GUARDED, type SimDesired } from "./sim_config.ts";
 import { SimHost } from "./sim_host.ts";
 import { SimRegistry } from "./sim_registry.ts";
 import { SESSION_MS, type SimHostWorld, type WorkerFaults } from "./sim_threads.ts";
@@ -109,7 +109,7 @@ export class World implements AsyncDisposable {
       balancerMayFail: kinds.has("balancer") || kinds.has("process"),
       workersMayFail: kinds.has("workers") || kinds.has("checks") || kinds.has("process"),
       well: () => this.#wellSince,
-      clusters: () => this.#host(HOSTS[0]).wish.clusters,
+      clusters: () => this.#host(HOSTS[0]).desired.clusters,
       wanted: () => this.#wantedSince,
       isRegistered: (cluster, name) => this.registry.has(cluster, name),
     });
@@ -117,7 +117,7 @@ export class World implements AsyncDisposable {
       const state: HostState = { faults: { ...NO_FAULTS }, partings: 0, troubledAt: 0, blindedAt: 0, isUp: true };
       this.#states.set(name, state);
       const isWriter = name === HOSTS[0];
-      const wish = {
+      const desired = {
         clusters: new Set(isWriter ? CLUSTERS : []),
         services: SERVICES,
         structure: 1,
@@ -129,7 +129,7 @@ export class World implements AsyncDisposable {
         new SimHost({
           role: isWriter ? "run" : "reporter",
           world: this.#hostWorld(name, state, bug),
-          wish,
+          desired,
           effects: isWriter ? this.#watched(bug?.looksOnce === true) : undefined,
           plugin: bug?.plugin,
           decide: bug?.decide,
@@ -184,7 +184,7 @@ export class World implements AsyncDisposable {
       if (!isSame(registered, wanted)) {
         return `${cluster}: ${[...wanted]} are well, but ${[...registered]} are registered`;
       }
-      if (!this.#host(HOSTS[0]).wish.clusters.has(cluster)) continue;
+      if (!this.#host(HOSTS[0]).desired.clusters.has(cluster)) continue;
       const served = membersOfProcess(this.haproxy, cluster);
       const ready = new Set(
         this.registry.nodes(cluster).filter(({ weight, state }) => weight !== 0 && state !== "drain").map(nodeName),
@@ -340,7 +340,7 @@ export class World implements AsyncDisposable {
   toggleCluster(): void {
     const host = this.#host(HOSTS[0]);
     const cluster = this.pick(CLUSTERS);
-    host.configure({ ...host.wish, clusters: host.wish.clusters.symmetricDifference(new Set([cluster])) });
+    host.configure({ ...host.desired, clusters: host.desired.clusters.symmetricDifference(new Set([cluster])) });
   }
 
   /** Adds a service to a host's config, or takes one out. */
@@ -348,9 +348,9 @@ export class World implements AsyncDisposable {
     const name = this.pick(HOSTS);
     const host = this.#host(name);
     const service = this.pick(CLUSTERS);
-    const services = new Map(host.wish.services);
+    const services = new Map(host.desired.services);
     if (!services.delete(service)) services.set(service, SERVICES.get(service) ?? []);
-    host.configure({ ...host.wish, services });
+    host.configure({ ...host.desired, services });
   }
 
   /** Gives a node another weight or state, as its registry has it. */
@@ -372,15 +372,19 @@ export class World implements AsyncDisposable {
     const host = this.#host(name);
     // A new connection registers all anew before the old one is closed.
     if (key === "discovery") this.#trouble(name);
-    host.configure({ ...host.wish, [key]: host.wish[key] + 1 });
+    host.configure({ ...host.desired, [key]: host.desired[key] + 1 });
   }
 
   /** Saves a config of which one part cannot be used yet, so that it keeps its last good value; later all of it. */
   editHalf(): () => void {
     const host = this.#host(this.pick(HOSTS));
-    const whole: Wish = { ...host.wish, structure: host.wish.structure + 1, metadata: host.wish.metadata + 1 };
-    host.configure({ ...whole, structure: host.wish.structure });
-    return () => host.configure({ ...host.wish, structure: Math.max(host.wish.structure, whole.structure) });
+    const whole: SimDesired = {
+      ...host.desired,
+      structure: host.desired.structure + 1,
+      metadata: host.desired.metadata + 1,
+    };
+    host.configure({ ...whole, structure: host.desired.structure });
+    return () => host.configure({ ...host.desired, structure: Math.max(host.desired.structure, whole.structure) });
   }
 
   /** Ends the program of a host; answers what starts it again. */
@@ -496,7 +500,7 @@ export class World implements AsyncDisposable {
   /** The names of the nodes that are to be in the registry. */
   #wantedIn(cluster: string): ReadonlySet<string> {
     return new Set(HOSTS.flatMap((name) =>
-      (this.#host(name).wish.services.get(cluster) ?? [])
+      (this.#host(name).desired.services.get(cluster) ?? [])
         .filter((port) => !this.#unhealthy.has(`${name} ${cluster}:${port}`))
         .map((port) => nodeName({ host: `${name}.sim`, port }))
     ));
@@ -510,7 +514,7 @@ export class World implements AsyncDisposable {
       const isFree = isUp && partings === 0 && faults.lateMs === 0 && faults.lost === 0 && !faults.silent &&
         faults.doubled === 0;
       const canTell = faults.blind === undefined && !faults.unloadable;
-      const { services } = this.#host(name).wish;
+      const { services } = this.#host(name).desired;
       for (const { key, cluster, id } of PLACES.get(name) ?? []) {
         const isWell = isFree && services.has(cluster) && !this.#unhealthy.has(id);
         const since = (before: number | undefined, ...at: readonly number[]) => Math.max(before ?? now, ...at);

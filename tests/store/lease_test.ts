@@ -8,7 +8,7 @@ import { TestStore } from "./stage.ts";
 
 const NODE = { host: "10.0.0.1", port: 8080 };
 const KEY = "/services/web/10.0.0.1%3A8080";
-const WISH = { ttl: 10, keys: { [KEY]: NODE } };
+const REQUEST = { ttl: 10, keys: { [KEY]: NODE } };
 
 const read = async (store: TestStore, path: string) => {
   const { status, text } = await store.ask(`GET /data${path}`);
@@ -17,7 +17,7 @@ const read = async (store: TestStore, path: string) => {
 
 Deno.test("a lease creates its keys and their parents, and its end removes only the keys", async () => {
   await using store = await TestStore.start({}, {});
-  const granted = await store.ask("PUT /lease/app01", WISH);
+  const granted = await store.ask("PUT /lease/app01", REQUEST);
   assert.equal(granted.status, 201);
   assert.deepEqual(JSON.parse(granted.text).keys, [KEY]);
   assert.deepEqual(await read(store, KEY), NODE);
@@ -40,7 +40,7 @@ Deno.test("a lease accepts a ttl with a unit", async () => {
 Deno.test("a lease without renewal ends with its keys; a renewed one stays", async () => {
   const clock = new FakeClock();
   await using store = await TestStore.start({ clock }, {});
-  await store.ask("PUT /lease/lost", WISH);
+  await store.ask("PUT /lease/lost", REQUEST);
   await store.ask("PUT /lease/kept", { ttl: 10, keys: { "/services/web/b": 1 } });
   const { headers } = await store.ask("GET /version");
   for (let i = 0; i < 4; i++) {
@@ -67,16 +67,16 @@ Deno.test("a lease holds exactly the keys of its last request", async () => {
 
 Deno.test("a key that others removed or changed returns with the next full renewal", async () => {
   await using store = await TestStore.start({}, {});
-  await store.ask("PUT /lease/app01", WISH);
+  await store.ask("PUT /lease/app01", REQUEST);
   await store.commit([["DELETE", "/services"]]);
-  assert.equal((await store.ask("PUT /lease/app01", WISH)).status, 201);
+  assert.equal((await store.ask("PUT /lease/app01", REQUEST)).status, 201);
   assert.deepEqual(await read(store, KEY), NODE);
 });
 
 Deno.test("a key that another lease requests moves to it, and survives the end of its former lease", async () => {
   await using store = await TestStore.start({}, {});
-  await store.ask("PUT /lease/before", WISH);
-  assert.equal((await store.ask("PUT /lease/after", WISH)).status, 201);
+  await store.ask("PUT /lease/before", REQUEST);
+  assert.equal((await store.ask("PUT /lease/after", REQUEST)).status, 201);
   assert.equal((await store.ask("DELETE /lease/before")).status, 204);
   assert.deepEqual(await read(store, KEY), NODE);
 });
@@ -84,7 +84,7 @@ Deno.test("a key that another lease requests moves to it, and survives the end o
 Deno.test("a yielding key stays with another lease that has it, and is claimed if none has", async () => {
   await using store = await TestStore.start({}, {});
   const other = "/services/web/b";
-  await store.ask("PUT /lease/before", WISH);
+  await store.ask("PUT /lease/before", REQUEST);
   const request = { ttl: 10, keys: { [KEY]: 1, [other]: 2 }, yields: [KEY, "services/web/b"] };
   const answer = await store.ask("PUT /lease/after", request);
   assert.deepEqual([answer.status, JSON.parse(answer.text).keys], [201, [other]]);
@@ -100,7 +100,7 @@ Deno.test("a yielding key stays with another lease that has it, and is claimed i
 Deno.test("leases survive a restart with their full time", async () => {
   const clock = new FakeClock();
   await using store = await TestStore.start({ clock }, {});
-  await store.ask("PUT /lease/app01", WISH);
+  await store.ask("PUT /lease/app01", REQUEST);
   clock.advance(9_000);
   await store.restart();
   clock.advance(9_000);
@@ -118,7 +118,7 @@ Deno.test("a store that was suspended gives each lease its full time again", asy
     after: (ms: number, callback: () => void) => clock.after(ms, callback),
   };
   await using store = await TestStore.start({ clock: late }, {});
-  await store.ask("PUT /lease/app01", WISH);
+  await store.ask("PUT /lease/app01", REQUEST);
   isLate = true;
   clock.advance(10_000);
   await store.ask("GET /version");
@@ -131,7 +131,7 @@ Deno.test("leases conflict with a transaction only where both change the same pl
   await using store = await TestStore.start({}, { services: {} });
   await store.ask("PUT /lock", "me");
   await store.ask("PUT /update/me/other", 1);
-  await store.ask("PUT /lease/app01", WISH);
+  await store.ask("PUT /lease/app01", REQUEST);
   assert.equal((await store.ask("PUT /lock/me")).status, 200);
   assert.equal(await read(store, "/other"), 1);
   assert.deepEqual(await read(store, KEY), NODE, "and loses nothing of theirs");

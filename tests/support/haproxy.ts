@@ -234,12 +234,12 @@ export class RunningWriter implements AsyncDisposable {
     return this.turns.reduce((sum, turn) => sum + turn.reloads, 0);
   }
 
-  /** Puts a wish and waits until it is in force. */
+  /** Puts what is wanted and waits until it is applied. */
   async apply(wanted: HaproxyWanted): Promise<void> {
     const generation = ++this.#generation;
     this.writer.put(wanted, { generation });
     const isInForce = () => this.turns.some((turn) => turn.generation === generation && turn.converged);
-    await eventually("the wish is in force", isInForce).catch((error) => {
+    await eventually("what is wanted is applied", isInForce).catch((error) => {
       throw new Error(`${error.message}\n${this.log.join("\n")}`);
     });
   }

@@ -1,9 +1,9 @@
-import type { Entry } from "../cluster_reader.ts";
+import type { RawNode } from "../cluster_reader.ts";
 
 /** What etcd has below a path. */
 export interface StoreFacts {
   /** What is stored, by what follows the path in its key. */
-  readonly entries: Iterable<readonly [name: string, entry: Entry]>;
+  readonly entries: Iterable<readonly [name: string, node: RawNode]>;
   readonly exists: boolean;
   /** Changes when the past of what etcd has is unknown. */
   readonly epoch: string;

@@ -1,7 +1,7 @@
 import type { PluginLog } from "../../../mod.ts";
 import type { Clock } from "../../../src/kernel/clock.ts";
 import type { Random } from "../../../src/kernel/random.ts";
-import type { Entry } from "../cluster_reader.ts";
+import type { RawNode } from "../cluster_reader.ts";
 import type { Endpoints } from "./endpoints.ts";
 import { type Credential, Gateway } from "./gateway.ts";
 import { decodeKey, type KeyValue } from "./messages.ts";
@@ -85,7 +85,7 @@ export class V3Store implements Store {
 }
 
 /** The entries below a path; the key that says that the cluster exists is none. */
-function* entriesOf(path: string, keyValues: ReadonlyMap<string, KeyValue>): Generator<readonly [string, Entry]> {
+function* entriesOf(path: string, keyValues: ReadonlyMap<string, KeyValue>): Generator<readonly [string, RawNode]> {
   for (const { key, value, modRevision } of keyValues.values()) {
     const name = decodeKey(key).slice(path.length);
     if (name !== "") yield [name, { data: value, version: modRevision }];

@@ -9,14 +9,14 @@
  * @module
  */
 
-interface Entry {
+interface Registration {
   readonly owner: string;
   readonly node: unknown;
 }
 
 /** A registry on loopback. */
 export class Registry implements AsyncDisposable {
-  readonly #clusters = new Map<string, Map<string, Entry>>();
+  readonly #clusters = new Map<string, Map<string, Registration>>();
   /** A restarted registry has another history: missing nodes may return soon. */
   readonly #epoch = crypto.randomUUID();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
@@ -44,7 +44,7 @@ export class Registry implements AsyncDisposable {
     const [cluster = "", name = ""] = pathname.slice(1).split("/").map(decodeURIComponent);
     const owner = searchParams.get("owner");
     if (request.method === "GET") return await this.#read(cluster, Number(searchParams.get("after")));
-    const nodes = this.#clusters.get(cluster) ?? new Map<string, Entry>();
+    const nodes = this.#clusters.get(cluster) ?? new Map<string, Registration>();
     if (request.method === "PUT") {
       this.#clusters.set(cluster, nodes.set(name, { owner: owner ?? "", node: await request.json() }));
     } else if (cluster !== "") {
