@@ -673,7 +673,9 @@ Deno.test("by API 2 a user is sent along, and one without the permission is repo
   const root = { authorization: `Basic ${btoa("root:toor")}`, "content-type": "application/json" };
   const admin = async (method: string, path: string, body?: unknown) => {
     const init = { method, headers: root, body: body === undefined ? null : JSON.stringify(body) };
-    await (await fetch(`http://${etcd.address}/v2/auth/${path}`, init)).body?.cancel();
+    const response = await fetch(`http://${etcd.address}/v2/auth/${path}`, init);
+    const text = await response.text();
+    assert(response.ok, `${method} ${path}: ${response.status} ${text}`);
   };
   const rights = ["/lighthouse/*"];
   await admin("PUT", "users/root", { user: "root", password: "toor" });
