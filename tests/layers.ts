@@ -206,7 +206,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "membership/decide",
     files: /^src\/membership\/(?:guard|live_topology|wanted)\.ts$/,
-    imports: ["kernel", "model"],
+    imports: ["kernel", "model", "traffic"],
     types: ["kernel/clock", "contract", "config/desired"],
     pure: true,
   },
@@ -224,6 +224,7 @@ export const LAYERS: readonly Layer[] = [
       "config/desired",
       "config",
       "membership/decide",
+      "traffic",
     ],
     types: ["contract", "balance", "supervisor"],
   },

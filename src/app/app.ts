@@ -10,6 +10,7 @@ import { Connectivity } from "../membership/connectivity.ts";
 import { StartupGate } from "../membership/startup_gate.ts";
 import { Propagation } from "../membership/propagation.ts";
 import type { Parts } from "../status/status.ts";
+import { Traffic } from "../membership/traffic.ts";
 import { Watches } from "../membership/watches.ts";
 import type { BalancerEffects } from "../balance/effects.ts";
 import { Executor } from "../balance/executor.ts";
@@ -108,6 +109,7 @@ export class App {
   readonly #live = new LiveTopology();
   readonly #membership: MembershipGuard;
   readonly #lastKnown: LastKnown;
+  readonly #traffic: Traffic;
   readonly #fleet: Fleet;
   readonly #monitor: Monitor;
   readonly #registrar: Registrar;
@@ -185,6 +187,7 @@ export class App {
       propagation,
       askAgain: (cluster) => this.#watches.askAgain(cluster),
       onChange: (cluster) => {
+        this.#traffic.note(cluster);
         this.#lastKnown.note();
         this.#damper.trigger(cluster);
       },
@@ -198,8 +201,15 @@ export class App {
       meter,
       signal: this.#stopping.signal,
     });
+    this.#traffic = new Traffic({
+      live: this.#live,
+      clock,
+      wallNow: options.wallNow ?? Date.now,
+      onDue: () => this.#balance(),
+    });
     this.#lastKnown = new LastKnown({
       live: this.#live,
+      traffic: this.#traffic,
       clock,
       wallNow: options.wallNow ?? Date.now,
       log: this.#log,
@@ -216,6 +226,7 @@ export class App {
       decide: machine?.decide,
       plugins: this.#balancerPlugins,
       lastKnown: this.#lastKnown,
+      traffic: this.#traffic,
       onApplied: options.onApplied,
       onFailure: (error) => this.#ended.reject(error),
     });
@@ -318,6 +329,7 @@ export class App {
     if (role !== "reporter") {
       this.#lastKnown.apply(accepted, accepted.settings.maxAgeMs);
       await this.#balancers.apply(accepted);
+      this.#traffic.apply(accepted);
       // Before the workers: what is known is served first, and only then is it asked what is new.
       this.#watches.apply(accepted);
       this.#balance();
@@ -482,6 +494,7 @@ export class App {
     this.#announcement[Symbol.dispose]();
     this.#membership[Symbol.dispose]();
     this.#damper[Symbol.dispose]();
+    this.#traffic[Symbol.dispose]();
     await this.#monitor[Symbol.asyncDispose]();
     if (!isRestarted) await this.#withdraw();
     else if (role !== "writer") {

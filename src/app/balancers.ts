@@ -11,7 +11,8 @@ import { UndecidedError } from "../plugin/decider.ts";
 import { ForeignBalancer } from "../supervisor/foreign_balancer.ts";
 import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
-import { clusterNames, composeWanted } from "../membership/wanted.ts";
+import type { Traffic } from "../membership/traffic.ts";
+import { clusterNames, composeWanted, type Share } from "../membership/wanted.ts";
 import type { Taken } from "../config/reading.ts";
 import type { LastKnown } from "../membership/last_known.ts";
 import type { Propagation } from "../membership/propagation.ts";
@@ -31,6 +32,8 @@ export interface BalancersOptions {
   readonly plugins: Pick<BalancerPlugins, "end" | "keep">;
   /** Knows the members that were served last. */
   readonly lastKnown: Pick<LastKnown, "at" | "adopt">;
+  /** Shares the requests of clusters among their nodes. */
+  readonly traffic: Pick<Traffic, "share" | "asksForDown" | "noteDown">;
   /** Decides for the writers, if not as usual. */
   readonly decide?: WriterDecide | undefined;
   /** Called after each turn of a balancer's writer. */
@@ -110,8 +113,10 @@ export class Balancers implements AsyncDisposable {
     readonly topology: Topology;
     readonly host: HostFacts;
   }): void {
+    const { traffic } = this.#options;
+    const share: Share = (...asked) => traffic.share(...asked);
     for (const [name, { writer, accepted: balancer }] of this.#running) {
-      writer.put(composeWanted(name, balancer, accepted, topology.clusters, host), {
+      writer.put(composeWanted(name, balancer, accepted, topology.clusters, host, share), {
         generation: topology.generation,
         locate: (origin, text) => placed({ accepted, sources, balancer: name }, origin, text),
       });
@@ -137,6 +142,7 @@ export class Balancers implements AsyncDisposable {
       log: named(log.part("writer"), name),
       meter,
       ...decide && { decide },
+      onObserved: (observed) => void this.#noteDown(name, accepted.plugin, observed),
       onServed: (generation, clusters) => propagation.served(name, generation, clusters),
       onApplied: (applied) => {
         meter.observe("lighthouse_balancer_turn_duration_seconds", { balancer: name }, applied.tookMs / 1_000);
@@ -148,6 +154,18 @@ export class Balancers implements AsyncDisposable {
       effects[Symbol.dispose]?.();
     });
     return { accepted, writer, controller, done };
+  }
+
+  /** Hears which nodes a balancer finds down, where a policy asks for that. */
+  async #noteDown(name: string, plugin: AcceptedBalancer["plugin"], observed: unknown): Promise<void> {
+    const { traffic } = this.#options;
+    if (!traffic.asksForDown || plugin.nodesDown === undefined) return;
+    try {
+      traffic.noteDown(name, await plugin.nodesDown(observed));
+    } catch (error) {
+      // What was known of them stays.
+      if (!(error instanceof UndecidedError)) throw error;
+    }
   }
 
   /** Ends a balancer's writer, which must not wait for a plugin that hangs. */

@@ -6,6 +6,7 @@ import { HaproxyModel } from "../../tests/support/haproxy_model.ts";
 import { RecordingLogger } from "../../tests/support/recording_logger.ts";
 import { DEFAULT_SETTINGS } from "../config/settings_schema.ts";
 import { Propagation } from "../membership/propagation.ts";
+import { shareSettled } from "../membership/wanted.ts";
 import { UNMETERED } from "../metrics/meter.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { seededRandom } from "../kernel/random.ts";
@@ -70,6 +71,7 @@ class Bench implements AsyncDisposable {
       at: (path) => Promise.resolve(void this.happened.push(`members at ${path}`)),
       adopt: () => Promise.resolve(this.runs),
     },
+    traffic: { share: shareSettled, asksForDown: false, noteDown: () => {} },
     onFailure: (error) => void this.failures.push(error),
   });
 

@@ -20,6 +20,8 @@ export interface GatherOptions<Config, ClusterConfig, Observed> {
   readonly serving: Pick<Serving, "look" | "watchSocket">;
   readonly clock: Pick<Clock, "now">;
   readonly prepared: Prepared<Config, ClusterConfig>;
+  /** Hears what was observed. */
+  readonly onObserved?: ((observed: Observed) => void) | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -58,7 +60,7 @@ export class Prepared<Config, ClusterConfig> {
 export async function gather<C, K, Observed>(
   state: WriterState<C, K>,
   asked: Wanted<C, K>,
-  { name, balancer, effects, serving, clock, prepared, signal }: GatherOptions<C, K, Observed>,
+  { name, balancer, effects, serving, clock, prepared, onObserved, signal }: GatherOptions<C, K, Observed>,
 ): Promise<Input<C, K>> {
   const looks: Look[] = [];
   const faults: string[] = [];
@@ -68,6 +70,7 @@ export async function gather<C, K, Observed>(
     try {
       const look = await serving.look(processes, sources, signal);
       const observed = await balancer.observe(look.seen, config);
+      onObserved?.(observed);
       processes = withLook(processes, look).processes;
       looks.push(look);
       serving.watchSocket(look);

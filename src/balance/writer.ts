@@ -50,6 +50,8 @@ export interface WriterOptions<Config, ClusterConfig, Observed> {
   readonly onApplied?: (applied: Applied) => void;
   /** Hears, at each look, which clusters the balancer is seen serving, and of which generation. */
   readonly onServed?: (generation: number | undefined, clusters: readonly WantedCluster[]) => void;
+  /** Hears, at each look, what was observed. */
+  readonly onObserved?: ((observed: Observed) => void) | undefined;
   readonly meter?: Meter;
   /** Decides what to do; tests plant mistakes in it. */
   readonly decide?: WriterDecide;
@@ -101,7 +103,8 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#told = new OperatorLog(name, log, meter);
     const onEnd = () => this.#noteEnd();
     const serving = this.#serving = new Serving({ name, balancer, effects, clock, attendAgainMs: reconcileMs, onEnd });
-    this.#gatherBy = { name, balancer, effects, serving, clock, prepared: new Prepared(balancer) };
+    const { onObserved } = options;
+    this.#gatherBy = { name, balancer, effects, serving, clock, prepared: new Prepared(balancer), onObserved };
     this.#state = beginWriter({ now: clock.now(), reconcileMs });
   }
 

@@ -12,7 +12,7 @@ import type { Cluster } from "../model/cluster.ts";
 import { formatEndpoint } from "../model/endpoint.ts";
 import { isRecord } from "../model/node.ts";
 import type { Service } from "../model/service.ts";
-import type { HostFacts, PermissionRequest, Scope } from "../plugin/contract.ts";
+import type { HostFacts, PermissionRequest, Scope, Weighing } from "../plugin/contract.ts";
 import { BeyondGrantError, type Decider, UndecidedError } from "../plugin/decider.ts";
 import { decide } from "../plugin/policy.ts";
 import type { BalancerUse, PluginCatalog, PluginKind, PluginSource } from "../plugin/source.ts";
@@ -378,6 +378,7 @@ async function judgeCluster(
   const all: Finding[] = [];
   /** The section that a key which stands beside it belongs into. */
   const owners = new Map<string, string>();
+  const movesKeys = new Set<string>();
   let isDoubtful = false;
   for (const [name, raw] of cluster.balancers) {
     const balancer = balancers.get(name);
@@ -396,7 +397,12 @@ async function judgeCluster(
       const findings = [...filled.findings, ...filled.placed(found)].map((finding) => raised(finding, low));
       all.push(...under([name], findings));
       if (balancer === undefined) continue;
-      if (!hasError(findings)) await balancer.plugin.listens?.(balancer.config, value);
+      if (!hasError(findings)) {
+        await balancer.plugin.listens?.(balancer.config, value);
+        const weighing = cluster.traffic && await balancer.plugin.weighing?.(balancer.config, value);
+        if (weighing?.by === "other") all.push(cannotShare(name, weighing));
+        else if (weighing?.movesKeys) movesKeys.add(name);
+      }
       sections.set(name, value);
     } catch (error) {
       if (!(error instanceof UndecidedError)) throw error;
@@ -407,7 +413,14 @@ async function judgeCluster(
     }
   }
   all.push(...cluster.unknownKeys.map((finding) => placed(finding, owners)));
-  return { value: hasError(all) ? undefined : { cluster, sections }, findings: all, isDoubtful };
+  const value = { cluster, sections, ...movesKeys.size > 0 && { movesKeys } };
+  return { value: hasError(all) ? undefined : value, findings: all, isDoubtful };
+}
+
+/** Says that a balancer does not share as `traffic` asks for. */
+function cannotShare(name: string, { path, reason }: Extract<Weighing, { by: "other" }>): Finding {
+  const message = `Cannot share requests as traffic says, as ${reason}`;
+  return { severity: "error", path: [name, ...path], at: path.length === 0 ? "key" : "value", message };
 }
 
 /** The keys of a section: a plugin names them where it is asked for one that it lacks. */

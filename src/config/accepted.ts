@@ -52,6 +52,8 @@ export interface AcceptedCluster {
   readonly sections: ReadonlyMap<string, unknown>;
   /** What the discovery's plugin made of its section; absent if it has none. */
   readonly options?: unknown;
+  /** The balancers where each change of a weight moves requests of the same key to another node; none if absent. */
+  readonly movesKeys?: ReadonlySet<string> | undefined;
 }
 
 /** What the config directory asks for, as far as the plugins agree: a whole value at one time. */

@@ -21,6 +21,7 @@ import { isIpv4, isIpv6, parseEndpoint } from "../model/endpoint.ts";
 import { isRecord, type Node } from "../model/node.ts";
 import type { Finding } from "../kernel/findings.ts";
 import { type Checked, validateKnown } from "../kernel/known_keys.ts";
+import { TRAFFIC, trafficPolicy } from "./traffic_schema.ts";
 import { deepFreeze, name, namesMeant, pick, SECTION } from "./schema_words.ts";
 
 /**
@@ -75,6 +76,7 @@ export function readCluster(
       maxShrinkPercent: file.max_shrink_percent ?? GUARD_DEFAULTS.maxShrinkPercent,
       shrinkGraceMs: toMs(file.shrink_grace) ?? GUARD_DEFAULTS.shrinkGraceMs,
     }),
+    ...file.traffic !== undefined && { traffic: deepFreeze(trafficPolicy(file.traffic)) },
     defaultServers: Object.freeze(file.default_servers ?? []),
     balancers: new Map(used(file).map((key) => [key, deepFreeze(sections[key])])),
     unknownKeys,
@@ -140,6 +142,7 @@ const CLUSTER_ENTRIES = {
   max_nodes: optional(integer({ min: 1, max: 100_000 })),
   max_shrink_percent: optional(percentage()),
   shrink_grace: optional(seconds({ min: 0, max: 86_400 })),
+  traffic: optional(TRAFFIC),
   default_servers: optional(
     list(converted(parseServer, "ADDRESS:PORT, with an IPv4 address or an IPv6 one in brackets")),
   ),

@@ -267,6 +267,9 @@ export const mapOf = <const S extends v.GenericSchema>(value: S, wanted = "a map
 /** A map with known keys; any other is an issue with `unknownKey`. */
 export const keys = <const E extends v.ObjectEntries>(entries: E) => notList(v.strictObject(entries, "a map"));
 
+/** What takes a value that has several forms: the schema of its own. */
+export const chosen = <const S extends v.GenericSchema>(choose: (value: unknown) => S) => v.lazy(choose);
+
 /** A key that may be left out. */
 export const optional: typeof v.optional = v.optional;
 

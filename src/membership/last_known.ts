@@ -12,10 +12,13 @@ import { type Decider, UndecidedError } from "../plugin/decider.ts";
 import type { LiveTopology, Origins } from "./live_topology.ts";
 import { type Confirmed, decodeTopology, encodeTopology, type Members } from "./topology_file.ts";
 import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
+import type { Traffic } from "./traffic.ts";
 import { clusterNames } from "./wanted.ts";
 
 export interface LastKnownOptions {
   readonly live: LiveTopology;
+  /** Knows since when nodes are members. */
+  readonly traffic?: Pick<Traffic, "sightings" | "restore"> | undefined;
   readonly clock: Clock;
   /** The time of day in milliseconds: what is written outlives the clock. */
   readonly wallNow: () => number;
@@ -95,6 +98,8 @@ export class LastKnown implements AsyncDisposable {
     const decoded = await decodeTopology(text);
     if (decoded.ok) {
       [this.#remembered, this.#confirmed, this.#origins] = [decoded.members, decoded.confirmed, decoded.origins];
+      // All of them were members when the file was written, which its confirmations tell best.
+      this.#options.traffic?.restore(decoded.sightings, Math.max(-Infinity, ...decoded.confirmed.values()));
     } else {
       const at = { path, reason: decoded.reason };
       this.#options.log.warn("Cannot use the last known members; going without", {
@@ -232,7 +237,8 @@ export class LastKnown implements AsyncDisposable {
       const { clusters } = live.topology;
       // Who has heard of nothing does not overwrite what another life knew.
       if (clusters.size === 0) return;
-      const members = JSON.stringify([...clusters]);
+      const sightings = this.#options.traffic?.sightings ?? new Map();
+      const members = JSON.stringify([...clusters, [...sightings].map(([name, of]) => [name, [...of]])]);
       this.#cancelNext = clock.after(REFRESH_MS, () => this.note());
       const isFresh = members === this.#written?.members && nowMs - this.#written.atMs < REFRESH_MS;
       if (isFresh && !isLast) return;
@@ -241,7 +247,7 @@ export class LastKnown implements AsyncDisposable {
         wallNow() - nowMs + (live.confirmedMs(cluster, nowMs) ?? nowMs),
       ]);
       const origins = [...clusters.keys()].map((cluster) => [cluster, live.origins(cluster)] as const);
-      const text = await encodeTopology(clusters, new Map(confirmed), new Map(origins));
+      const text = await encodeTopology(clusters, new Map(confirmed), new Map(origins), sightings);
       try {
         await this.#disk.write(path, text);
         this.#written = { members, atMs: nowMs };

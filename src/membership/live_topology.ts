@@ -44,6 +44,8 @@ export interface Stale {
 export class LiveTopology {
   readonly #known = new Map<ClusterName, Known>();
   #generation = 0;
+  /** Since when each cluster was not watched before its members changed, in milliseconds of the caller's clock. */
+  readonly #outages = new Map<ClusterName, number>();
 
   /** Everything known, as one value. */
   get topology(): Topology {
@@ -72,6 +74,8 @@ export class LiveTopology {
     const origins = isKept ? known : originsOf(nodes, known, seen);
     const generation = isSame ? before.generation : this.#generation;
     this.#known.set(cluster, { nodes, origins, from: "registry", generation });
+    // Nobody came meanwhile.
+    if (isSame) this.#outages.delete(cluster);
     return !isSame;
   }
 
@@ -108,6 +112,17 @@ export class LiveTopology {
       until: before.stale?.until === "told" ? "told" : until,
     };
     this.#known.set(cluster, { ...before, stale });
+    this.#outages.set(cluster, Math.min(sinceMs, this.#outages.get(cluster) ?? Infinity));
+  }
+
+  /**
+   * Since when a cluster had not been watched when its members changed last; `undefined` if it had been. Answers once:
+   * what comes later came while it was watched.
+   */
+  takeOutage(cluster: ClusterName): number | undefined {
+    const sinceMs = this.#outages.get(cluster);
+    this.#outages.delete(cluster);
+    return sinceMs;
   }
 
   /** Notes that the connection to a cluster's registry is there again: a watch that was not lost goes on. */

@@ -7,6 +7,7 @@
  */
 import { type Node, parseNode } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
+import type { Sighting, Sightings } from "../traffic/sightings.ts";
 import type { Origins } from "./live_topology.ts";
 
 /** The first word of every file of this format; the one before it has no times. */
@@ -26,6 +27,8 @@ export type DecodedTopology =
     readonly members: Members;
     readonly confirmed: Confirmed;
     readonly origins: ReadonlyMap<ClusterName, Origins>;
+    /** When nodes were members, of clusters that share requests by a policy. */
+    readonly sightings: ReadonlyMap<ClusterName, Sightings>;
   }
   | { readonly ok: false; readonly reason: string };
 
@@ -34,15 +37,18 @@ export async function encodeTopology(
   members: Members,
   confirmed: Confirmed = new Map(),
   origins: ReadonlyMap<ClusterName, Origins> = new Map(),
+  sightings: ReadonlyMap<ClusterName, Sightings> = new Map(),
 ): Promise<string> {
   const sorted = <T>(map: ReadonlyMap<ClusterName, T>) =>
     Object.fromEntries([...map].toSorted(([a], [b]) => a < b ? -1 : 1));
   const from = [...origins].map(([cluster, each]) => [cluster, Object.fromEntries(each)] as const);
-  // Who does not know origins ignores them, so that the format stays the same.
+  const seen = [...sightings].map(([cluster, each]) => [cluster, Object.fromEntries(each)] as const);
+  // Who does not know origins and sightings ignores them, so that the format stays the same.
   const body = JSON.stringify({
     clusters: sorted(members),
     confirmed: sorted(confirmed),
     origins: sorted(new Map(from)),
+    ...seen.length > 0 && { sightings: sorted(new Map(seen)) },
   });
   return `${FORMAT} ${await sha256(body)}\n${body}\n`;
 }
@@ -72,7 +78,32 @@ export async function decodeTopology(text: string): Promise<DecodedTopology> {
   }
   const times = format === OLD_FORMAT ? undefined : recordOf(whole?.confirmed);
   const confirmed = Object.entries(times ?? {}).filter((entry): entry is [string, number] => Number.isFinite(entry[1]));
-  return { ok: true, members, confirmed: new Map(confirmed), origins: decodeOrigins(recordOf(whole?.origins) ?? {}) };
+  return {
+    ok: true,
+    members,
+    confirmed: new Map(confirmed),
+    origins: decodeOrigins(recordOf(whole?.origins) ?? {}),
+    sightings: decodeSightings(recordOf(whole?.sightings) ?? {}),
+  };
+}
+
+function decodeSightings(clusters: Readonly<Record<string, unknown>>): ReadonlyMap<ClusterName, Sightings> {
+  const isTime = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
+  return new Map(
+    Object.entries(clusters).map(([cluster, nodes]) => {
+      const sightings = Object.entries(recordOf(nodes) ?? {}).flatMap(([name, each]): [string, Sighting][] => {
+        const { sinceMs, newSinceMs, leftMs, zone } = recordOf(each) ?? {};
+        if (!isTime(sinceMs)) return [];
+        return [[name, {
+          sinceMs,
+          ...isTime(newSinceMs) && { newSinceMs },
+          ...isTime(leftMs) && { leftMs },
+          ...typeof zone === "string" && { zone },
+        }]];
+      });
+      return [cluster, new Map(sightings)];
+    }),
+  );
 }
 
 function decodeOrigins(clusters: Readonly<Record<string, unknown>>): ReadonlyMap<ClusterName, Origins> {

@@ -4,19 +4,22 @@
  *
  * @module
  */
-import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
+import type { Accepted, AcceptedBalancer, AcceptedCluster } from "../config/accepted.ts";
 import type { Node } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
+import { readsMetadata } from "../model/traffic.ts";
 import type { HostFacts, Wanted, WantedNode } from "../plugin/contract.ts";
+import { type NodeShare, type Shares, shareTraffic } from "../traffic/shares.ts";
 
 /** What the clusters of a config are called, which need not be what their files are. Pure. */
 export function clusterNames({ clusters }: Pick<Accepted, "clusters">): ReadonlySet<ClusterName> {
   return new Set([...clusters.values()].map(({ cluster }) => cluster.name));
 }
 
-/** Whether no balancer reads the metadata of nodes, so that no worker need send it. Pure. */
-export function needsNoMetadata({ balancers }: Pick<Accepted, "balancers">): boolean {
-  return [...balancers.values()].every(({ plugin }) => plugin.ignoresMetadata === true);
+/** Whether nobody reads the metadata of nodes, so that no worker need send it. Pure. */
+export function needsNoMetadata({ balancers, clusters }: Pick<Accepted, "balancers" | "clusters">): boolean {
+  return [...balancers.values()].every(({ plugin }) => plugin.ignoresMetadata === true) &&
+    [...clusters.values()].every(({ cluster: { traffic } }) => traffic === undefined || !readsMetadata(traffic));
 }
 
 /** What a member is to get, by what its node says of itself. Pure. */
@@ -25,18 +28,48 @@ export function wantedNode(node: Node): WantedNode {
   return { node, ...weight !== undefined && { weight }, state, pool: "primary" };
 }
 
-/** What one balancer is asked to serve. Pure. */
+/** What a member is to get, by what was decided of its share. Pure. */
+export function wantedShare({ node, weight, settledWeight, state, pool }: NodeShare): WantedNode {
+  return {
+    node,
+    ...weight !== undefined && { weight },
+    ...settledWeight !== undefined && settledWeight !== weight && { settledWeight },
+    state,
+    pool,
+  };
+}
+
+/** Decides what the nodes of a cluster get from a balancer. */
+export type Share = (balancer: string, cluster: AcceptedCluster, nodes: readonly Node[], host: HostFacts) => Shares;
+
+/** Decides for a time at which nothing passes: no node is new, and none is down. Pure. */
+export const shareSettled: Share = (balancer, { cluster, movesKeys }, nodes, { zone }) =>
+  shareTraffic({
+    nowMs: 0,
+    startedMs: -Infinity,
+    policy: cluster.traffic,
+    zone,
+    isHashed: movesKeys?.has(balancer),
+    nodes,
+  });
+
+/** What one balancer is asked to serve. Pure, if `share` is. */
 export function composeWanted(
   name: string,
   balancer: AcceptedBalancer,
   { clusters, unknownClusters }: Pick<Accepted, "clusters" | "unknownClusters">,
   members: ReadonlyMap<ClusterName, readonly Node[]>,
   host: HostFacts,
+  share: Share = shareSettled,
 ): Wanted {
-  const wanted = [...clusters.values()].flatMap(({ cluster, sections }) => {
+  const wanted = [...clusters.values()].flatMap((accepted) => {
+    const { cluster, sections } = accepted;
     if (!sections.has(name)) return [];
     const known = members.get(cluster.name) ?? [];
-    const nodes = (known.length > 0 ? known : cluster.defaultServers).map(wantedNode);
+    const served = known.length > 0 ? known : cluster.defaultServers;
+    const nodes = cluster.traffic === undefined
+      ? served.map(wantedNode)
+      : share(name, accepted, served, host).nodes.map(wantedShare);
     return [{ name: cluster.name, metaCluster: cluster.metaCluster, config: sections.get(name), nodes }];
   });
   return {

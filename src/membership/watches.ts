@@ -52,7 +52,7 @@ export class Watches {
   /** Watches the clusters of a config whose discovery there is, and no others. */
   apply({ clusters, discovery, balancers }: Pick<Accepted, "clusters" | "discovery" | "balancers">): void {
     const { membership } = this.#options;
-    const withoutMetadata = needsNoMetadata({ balancers });
+    const withoutMetadata = needsNoMetadata({ balancers, clusters });
     const isOther = withoutMetadata !== this.#withoutMetadata;
     this.#withoutMetadata = withoutMetadata;
     const before = this.#watchOptions;

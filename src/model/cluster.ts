@@ -1,6 +1,7 @@
 import type { Finding } from "../kernel/findings.ts";
 import type { Node } from "./node.ts";
 import type { ClusterName } from "./topology.ts";
+import type { TrafficPolicy } from "./traffic.ts";
 
 /** What is believed of a registry's answers about one cluster. */
 export interface GuardSettings {
@@ -38,6 +39,8 @@ export interface Cluster {
   readonly options?: { readonly [key: string]: unknown } | undefined;
   /** What is believed of what its discovery says. */
   readonly guard: GuardSettings;
+  /** How its requests are shared among its members; as they and the balancer say if absent. */
+  readonly traffic?: TrafficPolicy | undefined;
   /** Who serves it while it has no members. */
   readonly defaultServers: readonly Node[];
   /** The meta cluster it is part of. */

@@ -66,8 +66,16 @@ export interface OverflowPolicy {
   readonly capacity: number;
 }
 
+/** The largest weight before any factor: what a node says of itself must not reduce all others to nothing. */
+export const WEIGHT_MOST = 65_536;
+
 /** What holds where `traffic:` says nothing of weights. */
 export const WEIGHT_POLICY_DEFAULT: WeightPolicy = Object.freeze({ default: 100 });
+
+/** Whether a policy reads the metadata of nodes. */
+export function readsMetadata({ weight, zones }: TrafficPolicy): boolean {
+  return weight.from?.of === "metadata" || zones?.key.of === "metadata";
+}
 
 /** What an operator has said of one node, until it ends or is withdrawn. */
 export interface Override {

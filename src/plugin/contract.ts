@@ -349,6 +349,11 @@ export interface WantedNode {
   readonly node: Node;
   /** Its share of the traffic, from 0 to 256, relative to the other members; if absent, the balancer's default. */
   readonly weight?: number | undefined;
+  /**
+   * The same without what passes by itself, as slow start does: what stands in files, for a balancer that is started
+   * again. It is `weight` if absent.
+   */
+  readonly settledWeight?: number | undefined;
   /** `ready`: gets requests. `drain`: keeps its connections, gets no new ones. `maint`: out of service. */
   readonly state: "ready" | "drain" | "maint";
   /** `overflow`: gets nothing while the members of `primary` suffice, which the host decides. */
@@ -689,6 +694,8 @@ export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Obser
    * one, for its own file: conflicting addresses are reported.
    */
   listens?(config: Config, cluster?: ClusterConfig): readonly Listening[];
+  /** Says whether weights decide which node of a cluster gets how much. They do if absent. */
+  weighing?(config: Config, cluster: ClusterConfig): Weighing;
   /** Returns where to look. */
   sources(config: Config): BalancerSources;
   /**
@@ -708,6 +715,8 @@ export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Obser
   adopt(files: ReadonlyMap<string, string>, config: Config): ReadonlyMap<ClusterName, readonly Node[]>;
   /** Reads the members back from the running balancer, for the same purpose; members out of service do not count. */
   adoptRunning?(observed: Observed): ReadonlyMap<ClusterName, readonly Node[]>;
+  /** The nodes that the balancer finds down, by cluster and by `host:port`; what it keeps out of service is none of them. */
+  nodesDown?(observed: Observed): ReadonlyMap<ClusterName, readonly string[]>;
   /** Renders the config files. */
   render(wanted: Wanted<Config, ClusterConfig>): Rendered;
   /**
@@ -729,6 +738,13 @@ export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Obser
    */
   explain?(rendered: Rendered, output: string): Explanation;
 }
+
+/** Whether weights decide which node of a cluster gets how much. */
+export type Weighing =
+  /** They do. `movesKeys`: each change of one moves requests of the same key to another node. */
+  | { readonly by: "weight"; readonly movesKeys: boolean }
+  /** They do not: why, and the key of the section that says so. */
+  | { readonly by: "other"; readonly reason: string; readonly path: readonly (string | number)[] };
 
 /** Why a file was rejected. */
 export interface Explanation {

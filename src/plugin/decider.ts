@@ -10,6 +10,7 @@ import type {
   Seen,
   Step,
   Wanted,
+  Weighing,
 } from "./contract.ts";
 
 /** A value now or later. */
@@ -31,6 +32,8 @@ export interface Decider<Config = unknown, ClusterConfig = unknown, Observed = u
   readonly ignoresMetadata?: boolean;
   /** Returns the addresses that the balancer would listen on. */
   listens?(config: Config, cluster?: ClusterConfig): Awaitable<readonly Listening[]>;
+  /** Says whether weights decide which node of a cluster gets how much. */
+  weighing?(config: Config, cluster: ClusterConfig): Awaitable<Weighing>;
   /** Returns where to look. */
   sources(config: Config): Awaitable<BalancerSources>;
   /** Finds the pid in the answers. */
@@ -41,6 +44,8 @@ export interface Decider<Config = unknown, ClusterConfig = unknown, Observed = u
   adopt(files: ReadonlyMap<string, string>, config: Config): Awaitable<ReadonlyMap<ClusterName, readonly Node[]>>;
   /** Reads the members back from the running balancer. */
   adoptRunning?(observed: Observed): Awaitable<ReadonlyMap<ClusterName, readonly Node[]>>;
+  /** The nodes that the balancer finds down. */
+  nodesDown?(observed: Observed): Awaitable<ReadonlyMap<ClusterName, readonly string[]>>;
   /** Renders the config files. */
   render(wanted: Wanted<Config, ClusterConfig>): Awaitable<Rendered>;
   /** Plans the way to the desired state. Throws if a reload is needed but impossible. */

@@ -18,7 +18,17 @@ import type {
   Seen,
   Wanted,
 } from "../plugin/contract.ts";
-import { explanation, listenings, members, pid, rendered, sources, steps } from "./validate_balancer.ts";
+import {
+  explanation,
+  listenings,
+  members,
+  nodesDown,
+  pid,
+  rendered,
+  sources,
+  steps,
+  weighing,
+} from "./validate_balancer.ts";
 import { permissions } from "./values.ts";
 
 /** One function of a kind, as the host calls it. */
@@ -75,6 +85,13 @@ const BALANCER = {
     }),
     take: (answer) => ({ listens: listenings(answer.listens) }),
   }),
+  /** Whether weights decide which node of a cluster gets how much. */
+  weighing: optional({
+    call: (plugin, { config, section }: { readonly config: unknown; readonly section: unknown }) => ({
+      weighing: plugin.weighing?.(config, section) ?? { by: "weight", movesKeys: false } as const,
+    }),
+    take: (answer) => ({ weighing: weighing(answer.weighing) }),
+  }),
   pid: required({
     call: (plugin, { answers }: { readonly answers: readonly string[] }) => ({ pid: plugin.pid(answers) }),
     take: (answer) => ({ pid: answer.pid === undefined ? undefined : pid(answer.pid) }),
@@ -100,6 +117,13 @@ const BALANCER = {
     }),
     encode: ({ members }) => ({ members: pairs(members) }),
     take: (answer) => ({ members: members(answer.members) }),
+  }),
+  nodesDown: optional({
+    call: (plugin, { seen, config }: Looked) => ({
+      down: plugin.nodesDown?.(plugin.observe(seen, config)) ?? new Map(),
+    }),
+    encode: ({ down }) => ({ down: pairs(down) }),
+    take: (answer) => ({ down: nodesDown(answer.down) }),
   }),
   render: required({
     call: (plugin, { wanted }: { readonly wanted: Wanted }) => ({ rendered: plugin.render(wanted) }),

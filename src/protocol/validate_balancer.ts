@@ -21,6 +21,7 @@ import type {
   RenderedFile,
   Signal,
   Step,
+  Weighing,
 } from "../plugin/contract.ts";
 import { exactText, InvalidMessage, listOf, nodesOf, number, record, text } from "./values.ts";
 
@@ -183,6 +184,26 @@ export function members(value: unknown): ReadonlyMap<string, readonly Node[]> {
     found.set(exactText(cluster, "cluster"), members);
   }
   return found;
+}
+
+/** Takes whether weights decide. */
+export function weighing(value: unknown): Weighing {
+  const { by, movesKeys, reason, path: at } = record(value, "weighing");
+  if (by === "weight") return { by, movesKeys: movesKeys === true };
+  if (by !== "other") throw new InvalidMessage("weighing.by must be weight or other");
+  return { by, reason: text(reason, "reason"), path: path(at) };
+}
+
+/** Takes the names of nodes that are down, by cluster. */
+export function nodesDown(value: unknown): ReadonlyMap<string, readonly string[]> {
+  let left = MEMBERS_MAX;
+  return new Map(
+    entriesOf(value, "down", CLUSTERS_MAX).map(([cluster, names]) => {
+      const down = listOf(names, "down", left).map((name) => exactText(name, "node"));
+      left -= down.length;
+      return [exactText(cluster, "cluster"), down];
+    }),
+  );
 }
 
 /** Validates the rendered files. */

@@ -19,6 +19,7 @@ import type {
   Seen,
   Step,
   Wanted,
+  Weighing,
 } from "../plugin/contract.ts";
 import { type Awaitable, BeyondGrantError, type Decider, UndecidedError } from "../plugin/decider.ts";
 import { decide } from "../plugin/policy.ts";
@@ -122,6 +123,10 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
       this.#askListens(key, { ask: "listens", config, section: isOwn ? undefined : { config: section } });
   }
 
+  async weighing(config: unknown, section: unknown): Promise<Weighing> {
+    return (await this.#ask({ ask: "weighing", config, section })).weighing;
+  }
+
   /** Returns at once for a config that was answered before. */
   sources(config: unknown): Awaitable<BalancerSources> {
     const known = this.#places.find((place) => place.config === config);
@@ -143,6 +148,10 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
 
   async adoptRunning(sight: Sight): Promise<ReadonlyMap<ClusterName, readonly Node[]>> {
     return (await this.#ask({ ask: "adoptRunning", ...sight })).members;
+  }
+
+  async nodesDown(sight: Sight): Promise<ReadonlyMap<ClusterName, readonly string[]>> {
+    return (await this.#ask({ ask: "nodesDown", ...sight })).down;
   }
 
   async render(wanted: Wanted): Promise<Rendered> {

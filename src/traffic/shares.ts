@@ -12,6 +12,7 @@ import {
   type Overrides,
   type SlowStart,
   type TrafficPolicy,
+  WEIGHT_MOST,
   WEIGHT_POLICY_DEFAULT,
   type WeightPolicy,
 } from "../model/traffic.ts";
@@ -155,12 +156,9 @@ function baseOf(node: Node, { fixed, from, default: standard }: WeightPolicy): r
   if (from === undefined) return node.weight === undefined ? [standard, "default"] : [node.weight, "registry"];
   const said = fieldOf(node, from);
   const value = typeof said === "string" && /^[0-9]{1,6}(?:\.[0-9]{1,6})?$/.test(said) ? Number(said) : said;
-  const isWeight = typeof value === "number" && value >= 0 && value <= BASE_MAX;
+  const isWeight = typeof value === "number" && value >= 0 && value <= WEIGHT_MOST;
   return isWeight ? [value, formatField(from)] : [standard, "default"];
 }
-
-/** The largest weight before any factor: what a node says of itself must not reduce all others to nothing. */
-export const BASE_MAX = 65_536;
 
 /** How a field is written. */
 export function formatField(field: NodeField): string {

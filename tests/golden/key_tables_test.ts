@@ -32,6 +32,7 @@ interface Documented {
 const TABLES: readonly Documented[] = [
   { page: "docs/config/lighthouse.md", schema: settingsSchema },
   { page: "docs/config/clusters.md", also: "What a registry is believed", schema: clusterSchema },
+  { page: "docs/config/clusters.md", heading: "traffic", schema: clusterSchema, under: "traffic." },
   { page: "docs/config/services.md", schema: service() },
   { page: "docs/config/services.md", heading: "checks", schema: service(), under: "checks." },
   { page: "docs/config/services.md", heading: "A check", schema: service(), under: "checks.http." },
@@ -89,7 +90,7 @@ function keysOf({ schema, under = "" }: Documented): ReadonlyMap<string, KeyFact
     [key.slice(under.length), facts] as const
   );
   return new Map(entries.flatMap(([key, facts]) => {
-    const isShown = !/upstreams\.\*|^http\.|^auth\.|timeouts\.|^checks\./.test(key) && key !== "http";
+    const isShown = !/upstreams\.\*|^http\.|^auth\.|timeouts\.|^checks\.|^traffic\./.test(key) && key !== "http";
     return isShown ? [[key.replaceAll("*", "NAME"), facts] as const] : [];
   }));
 }

@@ -42,3 +42,31 @@ export class HttpLoad {
     }
   }
 }
+
+/** Asks so many requests over a few connections that stay open; answers how often each body came. Fails with the first that is not 200. */
+export async function countAnswers(port: number, requests: number, connections = 8): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  const each = Math.ceil(requests / connections);
+  await Promise.all(Array.from({ length: connections }, async () => {
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+    const [decoder, buffer] = [new TextDecoder(), new Uint8Array(4_096)];
+    for (let i = 0; i < each; i++) {
+      await connection.write(KEPT);
+      let answer = "";
+      for (;;) {
+        const read = await connection.read(buffer);
+        if (read === null) throw new Error(`The connection ended: ${answer.slice(0, 40)}`);
+        answer += decoder.decode(buffer.subarray(0, read), { stream: true });
+        const [head = "", body] = answer.split("\r\n\r\n");
+        const length = Number(/^content-length: ([0-9]+)/mi.exec(head)?.[1] ?? NaN);
+        if (body === undefined || body.length < length) continue;
+        if (!head.startsWith("HTTP/1.1 200 ")) throw new Error(`Not 200: ${head.slice(0, 40)}`);
+        counts[body] = (counts[body] ?? 0) + 1;
+        break;
+      }
+    }
+  }));
+  return counts;
+}
+
+const KEPT = new TextEncoder().encode("GET / HTTP/1.1\r\nHost: test\r\n\r\n");

@@ -12,6 +12,10 @@ export function isAtLeast(version: Version | undefined, major: number, minor: nu
 export interface BackendTraits {
   /** The balance algorithm with its arguments, as it is written. */
   readonly balance: string;
+  /** The name of the algorithm. */
+  readonly algorithm: string;
+  /** Whether it chooses by a hash of the request. */
+  readonly isHashed: boolean;
   /** Whether HAProxy takes servers into such a backend while it runs. */
   readonly takesServers: boolean;
   /** Whether it is balanced by a hash without a line that says how hashes are spread. */
@@ -64,6 +68,8 @@ export function backendTraits(defaults: readonly string[], backend: readonly str
   const cookie = last("cookie");
   return {
     balance: balance.join(" "),
+    algorithm,
+    isHashed: hashed,
     takesServers: DYNAMIC.has(algorithm) || (hashed && consistent),
     lacksHashType: hashed && hashType === undefined,
     placedById: algorithm === "random" || (hashed && consistent),

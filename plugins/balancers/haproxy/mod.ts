@@ -9,10 +9,11 @@ import { adopt, adoptRunning } from "./adopt.ts";
 import { balancerSchema, clusterSchema, type HaproxyCluster, type HaproxyConfig } from "./config.ts";
 import { explain } from "./explain.ts";
 import { clusterListens, ownListens } from "./listens.ts";
-import { observe, type Observed, pidOf } from "./observe.ts";
+import { nodesDown, observe, type Observed, pidOf } from "./observe.ts";
 import { FILE_MODE, plan } from "./plan.ts";
 import { type HaproxyFile, render } from "./render.ts";
 import { sources } from "./sources.ts";
+import { weighing } from "./weighing.ts";
 
 /** The plugin. */
 const haproxy: BalancerPlugin<HaproxyConfig, HaproxyCluster, Observed> = {
@@ -34,11 +35,13 @@ const haproxy: BalancerPlugin<HaproxyConfig, HaproxyCluster, Observed> = {
     };
   },
   listens: (config, cluster) => cluster === undefined ? ownListens(config) : clusterListens(config, cluster),
+  weighing,
   sources,
   pid: pidOf,
   observe,
   adopt: (files, { configFile }) => adopt(files.get(configFile) ?? ""),
   adoptRunning,
+  nodesDown: ({ running }) => nodesDown(running),
   render(wanted) {
     const { text, notices, origins } = render(wanted);
     return { files: new Map([[wanted.config.configFile, { text, mode: FILE_MODE, origins }]]), notices };

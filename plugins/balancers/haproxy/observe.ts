@@ -140,6 +140,16 @@ export function observe(
   };
 }
 
+/** The servers that their checks have taken down, by backend; one in maintenance is not looked at. */
+export function nodesDown(running: RunningHaproxy | undefined): ReadonlyMap<string, readonly string[]> {
+  return new Map(
+    [...running?.backends ?? []].map(([name, servers]) => [
+      name,
+      [...servers.values()].filter(({ down, inMaintenance }) => down && !inMaintenance).map(({ name }) => name),
+    ]),
+  );
+}
+
 /** Reads `show stat` of frontends: a header that names the columns, a frontend to a line. Names hold no commas. */
 function parseFrontends(answer: string): ReadonlyMap<string, FrontendState> {
   const [header = "", ...rows] = answer.split("\n");

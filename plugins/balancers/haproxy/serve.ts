@@ -126,9 +126,20 @@ function membersOf(
 }
 
 /** What a member is to get. A weight that HAProxy would not take counts as none. */
-function shareOf({ weight, state, pool }: WantedNode): Pick<Member, "weight" | "state" | "isSpare"> {
-  const isWeight = weight !== undefined && Number.isInteger(weight) && weight >= 0 && weight <= WEIGHT_MAX;
-  return { ...isWeight && { weight }, state, isSpare: pool === "overflow" };
+function shareOf(
+  { node, weight, settledWeight, state, pool }: WantedNode,
+): Pick<Member, "weight" | "settledWeight" | "own" | "state" | "isSpare"> {
+  return {
+    ...isWeight(weight) && { weight },
+    ...isWeight(settledWeight) && { settledWeight },
+    own: { weight: node.weight, state: node.state },
+    state,
+    isSpare: pool === "overflow",
+  };
+}
+
+function isWeight(weight: number | undefined): weight is number {
+  return weight !== undefined && Number.isInteger(weight) && weight >= 0 && weight <= WEIGHT_MAX;
 }
 
 /** Says why a node must not get into a line or a command: the registry is checked once more at this border. */

@@ -1,4 +1,4 @@
-import type { ClusterName, Peer, WantedCluster, WantedNode } from "../../../mod.ts";
+import type { ClusterName, Node, Peer, WantedCluster, WantedNode } from "../../../mod.ts";
 import type { BackendTraits } from "./backend.ts";
 import type { HaproxyCluster } from "./config.ts";
 import type { Line } from "./lines.ts";
@@ -13,6 +13,10 @@ export interface Member {
   readonly port: number;
   /** Its weight beside those of the others; what its lines and HAProxy's default come to if absent. */
   readonly weight?: number | undefined;
+  /** The same in the file, where what passes by itself does not stand; `weight` if absent. */
+  readonly settledWeight?: number | undefined;
+  /** What its node says of itself: it stands in the file to be read back. */
+  readonly own: Pick<Node, "weight" | "state">;
   /** Whether it gets requests, keeps only what it has, or is out of service. */
   readonly state: WantedNode["state"];
   /** Whether it waits for the others not to be enough: it gets nothing until then. */

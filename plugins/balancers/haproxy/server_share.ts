@@ -12,14 +12,16 @@ const COMMENT = "# lighthouse:";
  * comment says why, and is read back. The line of a member of which nothing is
  * said stays as it is.
  */
-export function serverShare(line: string, { weight, state, isSpare }: Member): string {
+export function serverShare(line: string, { weight: now, settledWeight = now, own, state, isSpare }: Member): string {
+  // What this host decides is not what the node says: read back, it would last for ever.
   const said = [
-    ...weight === undefined ? [] : [`weight=${weight}`],
-    ...state === "ready" ? [] : [`state=${state}`],
+    ...own.weight === undefined ? [] : [`weight=${own.weight}`],
+    ...settledWeight === undefined || settledWeight === own.weight ? [] : [`share=${settledWeight}`],
+    ...state === "drain" && own.state !== "drain" ? ["drained"] : state === "ready" ? [] : [`state=${state}`],
     ...isSpare ? ["pool=overflow"] : [],
   ];
   if (said.length === 0) return line;
-  const starting = state === "drain" || isSpare ? 0 : weight;
+  const starting = state === "drain" || isSpare ? 0 : settledWeight;
   const options = [
     ...starting === undefined ? [] : [`weight ${starting}`],
     ...state === "maint" ? ["disabled"] : [],

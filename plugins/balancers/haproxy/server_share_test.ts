@@ -7,21 +7,35 @@ import { render } from "./render.ts";
 import { readShare, serverShare } from "./server_share.ts";
 import { words } from "./words.ts";
 
-const MEMBER = { name: "a:80", ip: "10.0.0.1", port: 80, state: "ready", isSpare: false } as const;
+const MEMBER = { name: "a:80", ip: "10.0.0.1", port: 80, own: {}, state: "ready", isSpare: false } as const;
 
 Deno.test.each([
   { what: "nothing", more: {}, line: "server a  check # mine" },
-  { what: "a weight", more: { weight: 3 }, line: "server a  check weight 3 # lighthouse: weight=3" },
+  {
+    what: "a weight",
+    more: { weight: 3, own: { weight: 3 } },
+    line: "server a  check weight 3 # lighthouse: weight=3",
+  },
   {
     what: "drain, which keeps its weight for later",
-    more: { weight: 3, state: "drain" } as const,
+    more: { weight: 3, own: { weight: 3, state: "drain" }, state: "drain" } as const,
     line: "server a  check weight 0 # lighthouse: weight=3 state=drain",
   },
   { what: "maint", more: { state: "maint" } as const, line: "server a  check disabled # lighthouse: state=maint" },
   {
     what: "overflow",
-    more: { weight: 3, isSpare: true },
+    more: { weight: 3, own: { weight: 3 }, isSpare: true },
     line: "server a  check weight 0 # lighthouse: weight=3 pool=overflow",
+  },
+  {
+    what: "a drain that is the host's, and not the node's",
+    more: { state: "drain" } as const,
+    line: "server a  check weight 0 # lighthouse: drained",
+  },
+  {
+    what: "the weight that stays, not the one of now, and keeps what the node says",
+    more: { weight: 26, settledWeight: 256, own: { weight: 3 } },
+    line: "server a  check weight 256 # lighthouse: weight=3 share=256",
   },
 ])("serverShare() says $what", ({ more, line }) => {
   assert.equal(serverShare("server a  check # mine", { ...MEMBER, ...more }), line);
@@ -32,6 +46,7 @@ Deno.test("what a node says of itself is read back from its line, and what the h
   assert.deepEqual(readShare("server a  weight 5 # weight=3"), {});
   assert.deepEqual(readShare("server a # lighthouse: weight=256"), { weight: 256 });
   assert.deepEqual(readShare("server a # lighthouse: weight=257 state=drain"), { state: "drain" });
+  assert.deepEqual(readShare("server a  weight 0 # lighthouse: weight=3 share=256 drained"), { weight: 3 });
   assert.deepEqual(readShare("server a  disabled # lighthouse: state=maint pool=overflow"), {});
 });
 

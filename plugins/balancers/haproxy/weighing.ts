@@ -1,0 +1,29 @@
+import type { Weighing } from "../../../mod.ts";
+import { backendTraits } from "./backend.ts";
+import type { HaproxyCluster, HaproxyConfig } from "./config.ts";
+import { words } from "./words.ts";
+
+/** Says whether weights decide which server of a cluster gets how much: HAProxy has balances that take none. */
+export function weighing(
+  { defaults, directives }: Pick<HaproxyConfig, "defaults" | "directives">,
+  { backend, serverOptions }: Pick<HaproxyCluster, "backend" | "serverOptions">,
+): Weighing {
+  const { algorithm, isHashed, lacksHashType, takesServers, defaultOptions, balance } = backendTraits(
+    defaults,
+    backend,
+  );
+  const path = backend.some((line) => words(line)[0] === "balance") ? ["backend"] : [];
+  const no = (reason: string): Weighing => ({ by: "other", path, reason });
+  if (algorithm === "first") return no("balance first fills one server after the other, whatever their weights");
+  if (algorithm === "static-rr") return no("balance static-rr changes no weight while HAProxy runs: roundrobin does");
+  // What is added to a hash without a type does not make a share of the clients of one address.
+  const isMapped = isHashed && !takesServers && !(lacksHashType && directives !== "predecessor");
+  if (isMapped || (algorithm === "source" && lacksHashType)) {
+    return no(`balance ${balance} changes no weight while HAProxy runs: it does with hash-type consistent`);
+  }
+  if ([...defaultOptions, ...words(serverOptions)].includes("agent-check")) {
+    const reason = "an agent check decides on the weight of its server";
+    return { by: "other", path: words(serverOptions).includes("agent-check") ? ["server_options"] : [], reason };
+  }
+  return { by: "weight", movesKeys: isHashed };
+}

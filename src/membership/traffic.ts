@@ -1,0 +1,163 @@
+import type { Accepted, AcceptedCluster } from "../config/accepted.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { type Node, nodeName } from "../model/node.ts";
+import type { ClusterName } from "../model/topology.ts";
+import type { TrafficPolicy } from "../model/traffic.ts";
+import type { HostFacts } from "../plugin/contract.ts";
+import { fieldOf, type Shares, shareTraffic } from "../traffic/shares.ts";
+import { noteMembers, type Sightings } from "../traffic/sightings.ts";
+import type { LiveTopology } from "./live_topology.ts";
+
+export interface TrafficOptions {
+  readonly live: Pick<LiveTopology, "nodes" | "takeOutage">;
+  readonly clock: Clock;
+  /** The time of day in milliseconds, at the start alone: a clock that is moved moves no ramp. */
+  readonly wallNow: () => number;
+  /** Called when what some node gets is another share than was answered. */
+  readonly onDue: () => void;
+}
+
+/** A node that was away for no longer is not new, unless its cluster's file says otherwise. */
+const GRACE_MS = 60_000;
+
+/**
+ * Knows what {@linkcode shareTraffic} decides from: since when nodes are members, and what balancers find down. Owns
+ * the time: one timer for all nodes of all clusters.
+ */
+export class Traffic implements Disposable {
+  readonly #options: TrafficOptions;
+  readonly #startedMs: number;
+  readonly #clockAtStart: number;
+  #clusters: ReadonlyMap<ClusterName, AcceptedCluster> = new Map();
+  readonly #sightings = new Map<ClusterName, Sightings>();
+  /** When the sightings that are known of an earlier life were last true. */
+  #knownAtMs = -Infinity;
+  /** The clusters whose registries have spoken in this life. */
+  readonly #noted = new Set<ClusterName>();
+  /** The nodes that each balancer finds down, by cluster. */
+  readonly #down = new Map<string, ReadonlyMap<ClusterName, ReadonlySet<string>>>();
+  #dueMs = Infinity;
+  #cancel = () => {};
+
+  /** Has no policy before a config is applied. */
+  constructor(options: TrafficOptions) {
+    this.#options = options;
+    this.#startedMs = Math.round(options.wallNow());
+    this.#clockAtStart = options.clock.now();
+  }
+
+  /** When nodes were members, for those that come and go by a policy. */
+  get sightings(): ReadonlyMap<ClusterName, Sightings> {
+    return this.#sightings;
+  }
+
+  /** Takes what an earlier life knew until a time. */
+  restore(sightings: ReadonlyMap<ClusterName, Sightings>, knownAtMs: number): void {
+    this.#knownAtMs = knownAtMs;
+    for (const [cluster, of] of sightings) if (!this.#sightings.has(cluster)) this.#sightings.set(cluster, of);
+  }
+
+  /** Takes the policies of a config. */
+  apply({ clusters }: Pick<Accepted, "clusters">): void {
+    this.#clusters = new Map([...clusters.values()].map((each) => [each.cluster.name, each]));
+    for (const name of this.#sightings.keys()) if (this.#policy(name) === undefined) this.#sightings.delete(name);
+    // Whoever is there when a policy comes is not new by it.
+    for (const name of this.#clusters.keys()) {
+      const nodes = this.#options.live.nodes(name);
+      if (nodes !== undefined && !this.#sightings.has(name)) this.#note(name, nodes, Infinity);
+    }
+  }
+
+  /** Notes that the members of a cluster are others. */
+  note(cluster: ClusterName): void {
+    const { live, clock } = this.#options;
+    const outageMs = live.takeOutage(cluster);
+    const isFirst = !this.#noted.has(cluster);
+    this.#noted.add(cluster);
+    const blindMs = isFirst ? this.#now() - this.#knownAtMs : outageMs === undefined ? 0 : clock.now() - outageMs;
+    this.#note(cluster, live.nodes(cluster) ?? [], blindMs);
+  }
+
+  /** Notes which nodes a balancer finds down; answers whether that is news to a policy. */
+  noteDown(balancer: string, down: ReadonlyMap<ClusterName, readonly string[]>): void {
+    const before = this.#down.get(balancer);
+    const now = new Map(
+      [...down].filter(([name]) => this.#policy(name) !== undefined).map(([name, nodes]) => [
+        name,
+        new Set(nodes),
+      ]),
+    );
+    this.#down.set(balancer, now);
+    const isSame = [...now].every(([name, nodes]) => {
+      const last = before?.get(name) ?? new Set();
+      return last.size === nodes.size && nodes.isSubsetOf(last);
+    });
+    if (!isSame) this.#options.onDue();
+  }
+
+  /** Whether what a balancer finds down matters to any policy. */
+  get asksForDown(): boolean {
+    return this.#clusters.values().some(({ cluster }) => cluster.traffic !== undefined);
+  }
+
+  /** Decides what the nodes of a cluster get from a balancer, and sees to it that they get something else in time. */
+  share(
+    balancer: string,
+    { cluster, movesKeys }: AcceptedCluster,
+    nodes: readonly Node[],
+    { zone }: Pick<HostFacts, "zone">,
+  ): Shares {
+    const nowMs = this.#now();
+    const shares = shareTraffic({
+      nowMs,
+      startedMs: this.#startedMs,
+      policy: cluster.traffic,
+      zone,
+      isHashed: movesKeys?.has(balancer),
+      nodes,
+      sightings: this.#sightings.get(cluster.name),
+      down: this.#down.get(balancer)?.get(cluster.name),
+    });
+    this.#schedule(shares.changesAtMs, nowMs);
+    return shares;
+  }
+
+  /** Decides no more. */
+  [Symbol.dispose](): void {
+    this.#cancel();
+  }
+
+  /** The time of day, as far as it has come since the start. */
+  #now(): number {
+    return this.#startedMs + Math.floor(this.#options.clock.now() - this.#clockAtStart);
+  }
+
+  #policy(cluster: ClusterName): TrafficPolicy | undefined {
+    return this.#clusters.get(cluster)?.cluster.traffic;
+  }
+
+  /** Notes members of which nothing was known for so long. */
+  #note(cluster: ClusterName, nodes: readonly Node[], blindMs: number): void {
+    const policy = this.#policy(cluster);
+    if (policy === undefined) return;
+    const { slowStart, zones } = policy;
+    const graceMs = slowStart?.graceMs ?? GRACE_MS;
+    const zoneOf = (node: Node): string | undefined => {
+      const zone = zones === undefined ? undefined : fieldOf(node, zones.key);
+      return typeof zone === "string" ? zone : undefined;
+    };
+    const members = nodes.map((node) => [nodeName(node), zoneOf(node)] as const);
+    const options = { nowMs: this.#now(), graceMs, isBlind: blindMs > graceMs };
+    this.#sightings.set(cluster, noteMembers(this.#sightings.get(cluster) ?? new Map(), members, options));
+  }
+
+  #schedule(atMs: number, nowMs: number): void {
+    if (atMs === Infinity || (atMs >= this.#dueMs && this.#dueMs > nowMs)) return;
+    this.#cancel();
+    this.#dueMs = atMs;
+    this.#cancel = this.#options.clock.after(Math.max(1, atMs - nowMs), () => {
+      this.#dueMs = Infinity;
+      this.#options.onDue();
+    });
+  }
+}

@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import type { AcceptedCluster } from "../config/accepted.ts";
+import { FakeClock } from "../kernel/fake_clock.ts";
+import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
+import type { Node } from "../model/node.ts";
+import type { TrafficPolicy } from "../model/traffic.ts";
+import { LiveTopology } from "./live_topology.ts";
+import { decodeTopology, encodeTopology } from "./topology_file.ts";
+import { Traffic } from "./traffic.ts";
+
+const WALL = 1_700_000_000_000;
+const SLOW: TrafficPolicy = {
+  weight: { default: 100 },
+  slowStart: { delayMs: 0, rampMs: 60_000, from: 0.1, curve: "linear", graceMs: 60_000 },
+  warmUpMs: 0,
+};
+
+function node(host: string): Node {
+  return { host, ip: "10.0.0.1", port: 80, metadata: {} };
+}
+
+function clusterOf(traffic: TrafficPolicy | undefined): AcceptedCluster {
+  const cluster = { ...CLUSTER_DEFAULTS, name: "web", discovery: "zoo", balancers: new Map(), traffic };
+  return { cluster, sections: new Map([["haproxy", {}]]) };
+}
+
+/** A writer's knowledge, with a registry that says which nodes there are. */
+class Stage {
+  readonly clock = new FakeClock();
+  readonly live = new LiveTopology();
+  wall = WALL;
+  due = 0;
+  readonly traffic: Traffic;
+  readonly #cluster: AcceptedCluster;
+
+  constructor({ policy = SLOW, wall = WALL }: { policy?: TrafficPolicy; wall?: number } = {}) {
+    this.wall = wall;
+    this.traffic = new Traffic({
+      live: this.live,
+      clock: this.clock,
+      wallNow: () => this.wall,
+      onDue: () => this.due++,
+    });
+    this.#cluster = clusterOf(policy);
+    this.traffic.apply({ clusters: new Map([["web", this.#cluster]]) });
+  }
+
+  /** The registry says so. */
+  has(...hosts: readonly string[]): void {
+    if (this.live.replace({ cluster: "web", nodes: hosts.map(node) })) this.traffic.note("web");
+  }
+
+  /** The weights by host. */
+  get weights(): Record<string, number | undefined> {
+    const { nodes } = this.traffic.share("haproxy", this.#cluster, this.live.nodes("web") ?? [], {});
+    return Object.fromEntries(nodes.map(({ node, weight }) => [node.host, weight]));
+  }
+
+  /** Loses the registry for so long. */
+  async outage(forMs: number): Promise<void> {
+    this.live.markStale("web", { reason: "away", sinceMs: this.clock.now(), until: "connected" });
+    await this.clock.advance(forMs);
+    this.live.markConnected("web");
+  }
+}
+
+Deno.test("the nodes of the first answer are not new, and one that comes later is", async () => {
+  const stage = new Stage();
+  stage.has("a", "b");
+  assert.deepEqual(stage.weights, { a: 256, b: 256 });
+  await stage.clock.advance(1_000);
+  stage.has("a", "b", "c");
+  assert.deepEqual(stage.weights, { a: 256, b: 256, c: 26 });
+  await stage.clock.advance(61_000);
+  assert.deepEqual(stage.weights, { a: 256, b: 256, c: 256 });
+});
+
+Deno.test("nodes that came during an outage of the registry are new if it was short, and not if it was long", async () => {
+  for (const [forMs, weight] of [[5_000, 26], [120_000, 256]] as const) {
+    const stage = new Stage();
+    stage.has("a");
+    await stage.outage(forMs);
+    stage.has("a", "b");
+    assert.equal(stage.weights.b, weight);
+    stage.has("a", "b", "c");
+    assert.equal(stage.weights.c, 26, "what comes later came while the registry was watched");
+  }
+});
+
+Deno.test("an outage in which nobody came leaves the next node new", async () => {
+  const stage = new Stage();
+  stage.has("a");
+  await stage.outage(120_000);
+  stage.has("a");
+  stage.has("a", "b");
+  assert.equal(stage.weights.b, 26);
+});
+
+Deno.test("one timer wakes for all nodes, once a second at most, and none when nothing ramps", async () => {
+  const stage = new Stage();
+  stage.has("a");
+  stage.has("a", ...Array.from({ length: 200 }, (_, i) => `n${i}`));
+  void stage.weights;
+  let wakes = 0;
+  for (let s = 0; s < 62; s++) {
+    await stage.clock.advance(1_000);
+    if (stage.due === wakes) continue;
+    assert.equal(stage.due, ++wakes);
+    void stage.weights;
+  }
+  assert(wakes > 30 && wakes <= 61, `${wakes}`);
+  await stage.clock.advance(600_000);
+  assert.equal(stage.due, wakes);
+});
+
+Deno.test("a ramp goes on over a restart, by the topology file, and a clock that is moved does not stop it", async () => {
+  const stage = new Stage();
+  stage.has("a");
+  stage.has("a", "b");
+  await stage.clock.advance(30_000);
+  const half = stage.weights.b;
+  const { clusters } = stage.live.topology;
+  const confirmed = new Map([["web", WALL + 30_000]]);
+  const text = await encodeTopology(clusters, confirmed, new Map(), stage.traffic.sightings);
+  for (
+    const [wall, weight] of [[WALL + 30_000, half], [WALL + 30_000 - 7_200_000, 26], [WALL + 7_200_000, 256]] as const
+  ) {
+    const decoded = await decodeTopology(text);
+    assert(decoded.ok);
+    const next = new Stage({ wall });
+    next.traffic.restore(decoded.sightings, WALL + 30_000);
+    next.has("a", "b");
+    assert.equal(next.weights.b, weight, `at ${wall}`);
+    await next.clock.advance(61_000);
+    assert.equal(next.weights.b, 256);
+  }
+});
+
+Deno.test("a clock that is moved while the writer runs moves no ramp", async () => {
+  const stage = new Stage();
+  stage.has("a");
+  stage.has("a", "b");
+  await stage.clock.advance(30_000);
+  const half = stage.weights.b;
+  stage.wall += 86_400_000;
+  assert.equal(stage.weights.b, half);
+});
+
+Deno.test("nodes that a balancer finds down count once it says so, and the same again is no news", () => {
+  const stage = new Stage({ policy: { ...SLOW, slowStart: { ...SLOW.slowStart!, delayMs: 10_000 } } });
+  stage.has("a");
+  stage.has("a", "b");
+  assert.deepEqual(stage.weights, { a: 256, b: 0 });
+  stage.traffic.noteDown("haproxy", new Map([["web", ["a:80"]], ["other", ["x:1"]]]));
+  assert.equal(stage.due, 1);
+  assert.deepEqual(stage.weights, { a: 256, b: 256 });
+  stage.traffic.noteDown("haproxy", new Map([["web", ["a:80"]]]));
+  assert.equal(stage.due, 1);
+});
+
+Deno.test("a topology file without policies is the file that it was", async () => {
+  const members = new Map([["web", [node("a")]]]);
+  const plain = await encodeTopology(members);
+  assert.equal(await encodeTopology(members, new Map(), new Map(), new Map()), plain);
+  assert.doesNotMatch(plain, /sightings/);
+});

@@ -1,0 +1,173 @@
+/**
+ * `traffic:` with a real writer and a real HAProxy: who gets how many requests,
+ * what a restart of either leaves of that, and that no request fails.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free_port.ts";
+import { kill, NamedServer } from "../support/haproxy.ts";
+import { countAnswers, HttpLoad } from "../support/http_load.ts";
+import { Lighthouse, TestHost } from "../support/lighthouse.ts";
+
+/** So many requests are asked where shares are measured. */
+const REQUESTS = 20_000;
+
+/** A host whose cluster `web` has its nodes in its own file. */
+class Stage implements AsyncDisposable {
+  readonly port = freePort();
+  readonly host = new TestHost();
+  readonly servers: NamedServer[] = [];
+  #haproxy: Record<string, unknown> = { port: this.port, server_options: "check inter 200ms fall 1 rise 1" };
+
+  /** Starts servers of these names. */
+  async begin(...names: readonly string[]): Promise<this> {
+    this.servers.push(...names.map((name) => new NamedServer(name)));
+    await this.host.configure();
+    await this.host.write("discovery/static", {});
+    await this.host.write("host", { zone: "here" });
+    return this;
+  }
+
+  /** Writes the cluster's file with what is said of each node, by name. */
+  async says(
+    traffic: Record<string, unknown> | undefined,
+    nodes: Readonly<Record<string, Record<string, unknown>>>,
+    haproxy: Record<string, unknown> = {},
+  ): Promise<void> {
+    const all = Object.entries(nodes).map(([name, more]) => {
+      const server = this.servers.find((each) => each.name === name);
+      assert(server !== undefined);
+      return { host: name, address: "127.0.0.1", port: server.port, ...more };
+    });
+    this.#haproxy = { ...this.#haproxy, ...haproxy };
+    await this.host.write("clusters/web", {
+      discovery: "static",
+      ...traffic && { traffic },
+      static: { nodes: all },
+      haproxy: this.#haproxy,
+    });
+  }
+
+  /** The weights of the servers that HAProxy sends requests to, by name. */
+  async weights(): Promise<Record<string, number>> {
+    const { running } = await this.host.haproxy.observe();
+    const servers = [...running?.backends.get("web")?.values() ?? []];
+    return Object.fromEntries(
+      servers.filter(({ down, inMaintenance, draining }) => !down && !inMaintenance && !draining)
+        .map(({ name, weight }) => [name.replace(/:.*/, ""), weight]),
+    );
+  }
+
+  /** Waits until the servers have just these weights. */
+  async untilWeights(wanted: Readonly<Record<string, number>>): Promise<void> {
+    let seen: unknown;
+    await eventually(`the weights are ${JSON.stringify(wanted)}`, async () => {
+      seen = await this.weights().catch(String);
+      assert.deepEqual(seen, wanted);
+      return true;
+    }).catch(() => assert.deepEqual(seen, wanted));
+  }
+
+  /** Asks for many requests, and holds who got them against the weights. */
+  async measure(shares: Readonly<Record<string, number>>): Promise<void> {
+    const counts = await countAnswers(this.port, REQUESTS);
+    for (const [name, share] of Object.entries(shares)) {
+      const part = (counts[name] ?? 0) / REQUESTS;
+      assert(Math.abs(part - share) < 0.05, `${name} got ${part}, not ${share}: ${JSON.stringify(counts)}`);
+      if (share === 0) assert.equal(counts[name], undefined);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.host[Symbol.asyncDispose]();
+    for (const server of this.servers) await server[Symbol.asyncDispose]();
+  }
+}
+
+Deno.test("requests are shared by weights from metadata, a change applies at once, and 0 drains; no request fails", async () => {
+  await using stage = await new Stage().begin("a.test", "b.test", "c.test");
+  const weigh = (a: number, b: number, c: number) => ({
+    "a.test": { metadata: { weight: a } },
+    "b.test": { metadata: { weight: b } },
+    "c.test": { metadata: { weight: c } },
+  });
+  const traffic = { weight: { from: "metadata.weight" } };
+  await stage.says(traffic, weigh(100, 300, 0));
+  await using _writer = Lighthouse.start("writer", stage.host.configDir);
+  await stage.untilWeights({ "a.test": 85, "b.test": 256 });
+  await stage.measure({ "a.test": 0.25, "b.test": 0.75, "c.test": 0 });
+  const load = new HttpLoad(stage.port, 2);
+  await stage.says(traffic, weigh(300, 100, 100));
+  await stage.untilWeights({ "a.test": 256, "b.test": 85, "c.test": 85 });
+  await load.more(100);
+  assert.deepEqual((await load.stop()).failed, []);
+  await stage.measure({ "a.test": 0.6, "b.test": 0.2, "c.test": 0.2 });
+});
+
+Deno.test("a new node ramps up without a reload or a failed request, and its ramp goes on over a restart of the writer", async () => {
+  await using stage = await new Stage().begin("a.test", "b.test", "c.test");
+  const traffic = { slow_start: { delay: "1s", ramp: "30s", from: "10%" } };
+  await stage.says(traffic, { "a.test": {}, "b.test": {} });
+  const seen: number[] = [];
+  {
+    await using writer = Lighthouse.start("writer", stage.host.configDir);
+    await stage.untilWeights({ "a.test": 256, "b.test": 256 });
+    const pid = await stage.host.haproxy.pid();
+    const load = new HttpLoad(stage.port, 2);
+    await stage.says(traffic, { "a.test": {}, "b.test": {}, "c.test": {} });
+    await eventually("it has a quarter of its share", async () => {
+      const { "c.test": weight } = await stage.weights();
+      if (weight !== undefined && weight !== seen.at(-1)) seen.push(weight);
+      return (seen.at(-1) ?? 0) >= 64;
+    });
+    assert.deepEqual(seen, seen.toSorted((a, b) => a - b));
+    assert((seen[0] ?? 256) <= 26, `${seen}`);
+    assert.deepEqual((await load.stop()).failed, []);
+    assert.equal(await stage.host.haproxy.pid(), pid, "no reload");
+    const text = await Deno.readTextFile(stage.host.haproxy.configFile);
+    assert.match(text, /server c\.test:\d+ .* weight 256 # lighthouse: share=256$/m);
+    await writer.stop();
+  }
+  await using _again = Lighthouse.start("writer", stage.host.configDir);
+  // It neither begins again nor is over.
+  await eventually("it goes on", async () => {
+    const { "c.test": weight } = await stage.weights();
+    if (weight !== undefined && weight !== seen.at(-1)) seen.push(weight);
+    return (seen.at(-1) ?? 0) === 256;
+  }, { deadlineMs: 60_000 });
+  assert.deepEqual(seen, seen.toSorted((a, b) => a - b));
+  assert(seen.filter((weight) => weight > 64 && weight < 256).length > 5, `${seen}`);
+});
+
+Deno.test("a HAProxy that somebody starts by hand sends a ramping node its whole share until the writer sees it, and a drained one nothing", async () => {
+  await using stage = await new Stage().begin("a.test", "b.test", "c.test");
+  const nodes = { "a.test": {}, "b.test": { metadata: { weight: 50 } }, "c.test": { metadata: { weight: 0 } } };
+  const traffic = { weight: { from: "metadata.weight" } };
+  await stage.says(traffic, nodes);
+  {
+    await using _writer = Lighthouse.start("writer", stage.host.configDir);
+    await stage.untilWeights({ "a.test": 256, "b.test": 128 });
+    await eventually(
+      "the file says it",
+      async () => / weight 128 # lighthouse: share=128/.test(await Deno.readTextFile(stage.host.haproxy.configFile)),
+    );
+  }
+  const { haproxy } = stage.host;
+  for (const pid of haproxy.processes()) kill(pid);
+  await eventually("it is gone", () => haproxy.processes().length === 0);
+  await haproxy.run("-D", "-f", haproxy.configFile, "-p", haproxy.pidFile, "-L", "test.host");
+  await stage.measure({ "a.test": 2 / 3, "b.test": 1 / 3, "c.test": 0 });
+});
+
+Deno.test("check rejects traffic where the balance takes no weights, with the line that says so", async () => {
+  await using stage = await new Stage().begin("a.test");
+  await stage.says({ slow_start: {} }, { "a.test": {} }, { backend: ["balance static-rr"] });
+  const check = Lighthouse.startCommand(["check", stage.host.configDir]);
+  assert.equal(await check.ended(), 1);
+  assert.match(
+    check.output,
+    /clusters\/web\.yaml:1:\d+: error: Cannot share requests as traffic says, as balance static-rr changes no weight while HAProxy runs: roundrobin does/,
+  );
+});
