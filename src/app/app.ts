@@ -1,4 +1,4 @@
-import { monitoredPorts, registrations } from "../reporter/registrations.ts";
+import { keptRegistrations, monitoredPorts } from "../reporter/registrations.ts";
 import { discoveryId, discoveryOf } from "../config/accept.ts";
 import type { Accepted } from "../config/accepted.ts";
 import { BalancerPlugins } from "./balancer_plugins.ts";
@@ -125,6 +125,8 @@ export class App {
   /** Ends the taking of new config: the first thing to stop, so that nothing is begun any more. */
   readonly #closing = new AbortController();
   readonly #renewed = new Set<string>();
+  readonly #registrations = keptRegistrations();
+  #isRegisteringSoon = false;
   readonly #configs: ConfigSource;
   #accepted: Accepted | undefined;
   /** The files that it was read from. */
@@ -237,7 +239,7 @@ export class App {
       log: log.part("health"),
       meter,
       probe: (id, timeoutMs, signal) => this.#probe(id, timeoutMs, signal),
-      onStatus: () => this.#register(),
+      onStatus: () => this.#registerSoon(),
     });
     this.#registrar = new Registrar({
       clock,
@@ -374,12 +376,22 @@ export class App {
     }
   }
 
+  /** Registers once for all statuses that change in the same moment, as at the start of many services. */
+  #registerSoon(): void {
+    if (this.#isRegisteringSoon) return;
+    this.#isRegisteringSoon = true;
+    queueMicrotask(() => {
+      this.#isRegisteringSoon = false;
+      this.#register();
+    });
+  }
+
   /** Derives what is to be registered from the services and their statuses, whole. */
   #register(): void {
     const [accepted, host] = [this.#accepted, this.#announcement.announced];
     if (accepted === undefined || host === undefined || this.#stopping.signal.aborted) return;
     const statuses = this.#monitor.statuses;
-    this.#registrar.apply(registrations(accepted, host, (key) => statuses.get(key) ?? "unknown"));
+    this.#registrar.apply(this.#registrations(accepted, host, (key) => statuses.get(key) ?? "unknown"));
   }
 
   async #change(

@@ -99,6 +99,7 @@ export class Intake implements ConfigSource {
           await using describer = new Describer({ clock, signal, hangs });
           const verdict = await accept(desired, {
             ...given,
+            clock,
             openBalancer: (use) => balancerPlugins.open(use),
             describe: describeWith(describer),
             describeSection: describeSectionWith(describer),

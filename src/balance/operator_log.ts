@@ -17,6 +17,9 @@ const COMMANDS_IN_LOG = 10;
 /** So many faults that differ in a number or a quoted value alone are logged; the rest is the same fault again. */
 const VARIANTS_MAX = 5;
 
+/** So many new notices are logged one by one; of more, only how many they are. */
+const NOTICES_TOLD_MAX = 50;
+
 /** How many faults of a file one message tells. */
 const FAULTS_TOLD_MAX = 5;
 
@@ -189,10 +192,15 @@ export class OperatorLog {
     });
   }
 
-  /** Tells of those notices that are new since the last time. */
+  /** Tells of those notices that are new since the last time: thousands of clusters that lack the same are not listed. */
   tellNotices(notices: readonly Notice[], locate: Locate): void {
-    for (const { text, origin } of notices) {
-      if (!this.#notices.has(text)) this.#log.warn(put(locate, origin, text), { event: "balancer.notice" });
+    const fresh = notices.filter(({ text }) => !this.#notices.has(text));
+    for (const { text, origin } of fresh.slice(0, NOTICES_TOLD_MAX)) {
+      this.#log.warn(put(locate, origin, text), { event: "balancer.notice" });
+    }
+    if (fresh.length > NOTICES_TOLD_MAX) {
+      const more = fresh.length - NOTICES_TOLD_MAX;
+      this.#log.warn(`${this.#name}: more notices of the same config, not listed`, { event: "balancer.notice", more });
     }
     this.#notices = new Set(notices.map(({ text }) => text));
   }

@@ -186,3 +186,17 @@ Deno.test("OperatorLog counts drift and rejected configs from the start, each ti
   }
   assert.deepEqual(samplesOf(tally.collect()), { [drift]: 2, [rejections]: 2 });
 });
+
+Deno.test("OperatorLog lists fifty new notices, and counts the others", () => {
+  const { log, told } = begin();
+  const notices = Array.from({ length: 9_000 }, (_, i) => ({ text: `c${i} has no members` }));
+  told.tellNotices(notices, locate);
+  const lines = log.take();
+  assert.equal(lines.length, 51);
+  assert.deepEqual(lines.slice(-2), [
+    "warn c49 has no members",
+    "warn haproxy: more notices of the same config, not listed",
+  ]);
+  told.tellNotices([...notices, { text: "web has no members" }], locate);
+  assert.deepEqual(log.take(), ["warn web has no members"]);
+});

@@ -1,4 +1,6 @@
 import type { Desired, Draft, PluginFile } from "./desired.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { Slices } from "../kernel/slices.ts";
 import { suggest } from "../kernel/suggest.ts";
 import { compareDiagnostics, type Diagnostic } from "./diagnostics.ts";
 import type { Finding, Path } from "../kernel/findings.ts";
@@ -39,6 +41,8 @@ export interface AcceptOptions {
   readonly openBalancer: (use: BalancerUse) => Promise<Decider>;
   /** What the files with secrets say that the config names. */
   readonly secrets?: SecretTexts;
+  /** Whose time says when others get their turn while thousands of files are judged; all are judged at once without. */
+  readonly clock?: Clock;
   /** How this host resolves names; a discovery that asks for a name server gets it in its scope. */
   readonly nameService?: Omit<Scope, "instance" | "target"> | undefined;
   /** What was accepted before: an object that is rejected now keeps its last good value. */
@@ -73,6 +77,7 @@ export interface Verdict {
 export async function accept(desired: Desired, options: AcceptOptions): Promise<Verdict> {
   const diagnostics: Diagnostic[] = [];
   let isUndecided = false;
+  const slices = options.clock && new Slices(options.clock);
   const lastGood = options.lastGood?.accepted;
   const sources = new Map(desired.sources);
   const keepSource = (key: string) => {
@@ -91,9 +96,16 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
     for (const { source, value } of drafts.values()) {
       diagnostics.push(...diagnose(source, (await judge(value, undefined)).findings));
     }
-    const judged = await Promise.all(
-      [...wanted].map(async ([name, value]) => ({ name, ...await judge(value, last?.get(name)) })),
-    );
+    const asked: Promise<Judged<Out> & { readonly name: string }>[] = [];
+    for (const [name, value] of wanted) {
+      // Thousands are judged while probes and members go on.
+      if (slices?.isOver) await slices.next();
+      const answer = judge(value, last?.get(name)).then((judged) => ({ name, ...judged }));
+      // Whatever is thrown is thrown below.
+      answer.catch(() => {});
+      asked.push(answer);
+    }
+    const judged = await Promise.all(asked);
     const good = new Map<string, Out>();
     for (const { name, value, findings, isDoubtful = false } of judged) {
       isUndecided ||= isDoubtful;

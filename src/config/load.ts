@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from "../kernel/clock.ts";
 import { delay } from "../kernel/delay.ts";
+import { Slices } from "../kernel/slices.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { DEFAULT_LOGGING, type Logging } from "../logging/plan.ts";
 import type { Service } from "../model/service.ts";
@@ -145,7 +146,10 @@ export async function loadDirectory(
       lastGood === undefined ? { ok: false, diagnostics } : { ...lastGood.loaded, diagnostics, unread: tree.reason },
     );
   }
-  return new Reading(tree, { role, checks, balancers, lastGood }).finish();
+  const reading = new Reading(tree, { role, checks, balancers, lastGood, slices: new Slices(clock) });
+  const loaded = await reading.finish();
+  signal.throwIfAborted();
+  return loaded;
 }
 
 /** Whether anything that was there last time is not there now. */
@@ -175,6 +179,7 @@ class Reading {
   readonly #checks: readonly string[];
   readonly #balancers: readonly string[];
   readonly #last: LastGood | undefined;
+  readonly #slices: Slices;
   readonly #memory = new Map<string, Remembered>();
   readonly #sources = new Map<string, Source>();
   /** What plugins can judge of files that cannot be used, by the file's path without the ending. */
@@ -183,27 +188,28 @@ class Reading {
 
   constructor(
     tree: Tree & { readonly state: "read" },
-    { role, checks, balancers, lastGood }: Pick<LoadOptions, "role"> & {
+    { role, checks, balancers, lastGood, slices }: Pick<LoadOptions, "role"> & {
       readonly checks: readonly string[];
       readonly balancers: readonly string[];
       readonly lastGood: LastGood | undefined;
+      readonly slices: Slices;
     },
   ) {
     [this.#tree, this.#role, this.#checks, this.#last] = [tree, role, checks, lastGood];
-    this.#balancers = balancers;
+    [this.#balancers, this.#slices] = [balancers, slices];
   }
 
-  finish(): Loaded {
+  async finish(): Promise<Loaded> {
     const last = this.#last?.accepted;
     const settings = this.#rootFile("lighthouse", readSettings, last?.settings) ?? DEFAULT_SETTINGS;
     const host = this.#rootFile("host", readHost, last?.host) ?? DEFAULT_HOST;
     const logging = this.#rootFile("logging", readLogging, last?.logging) ?? DEFAULT_LOGGING;
     const plugins = this.#rootFile("plugins", readPlugins, last?.plugins) ?? NO_PLUGINS;
-    const balancers = this.#pluginFiles("balancers", last?.balancers);
-    const discovery = this.#pluginFiles("discovery", last?.discovery);
-    const notifiers = this.#pluginFiles("notifiers", last?.notifiers);
+    const balancers = await this.#pluginFiles("balancers", last?.balancers);
+    const discovery = await this.#pluginFiles("discovery", last?.discovery);
+    const notifiers = await this.#pluginFiles("notifiers", last?.notifiers);
     const names = { balancers: this.#names("balancers", balancers), discovery: this.#names("discovery", discovery) };
-    const clusters = this.#folder<Cluster>(
+    const clusters = await this.#folder<Cluster>(
       "clusters",
       valuesOf(last?.clusters, ({ cluster }) => cluster),
       (raw, fileName) => {
@@ -214,7 +220,7 @@ class Reading {
     );
     const own = [...plugins.values()].filter(({ kind }) => kind === "check").map(({ name }) => name);
     const checks = [...new Set([...this.#checks, ...own])].toSorted();
-    const services = this.#folder<Service>(
+    const services = await this.#folder<Service>(
       "services",
       valuesOf(last?.services, ({ service }) => service),
       (raw, fileName) => readService(raw, { fileName, plugins: checks, discovery: names.discovery }),
@@ -247,7 +253,7 @@ class Reading {
   #pluginFiles(
     folder: "balancers" | "discovery" | "notifiers",
     last: ReadonlyMap<string, { readonly file: PluginFile }> | undefined,
-  ): ReadonlyMap<string, PluginFile> {
+  ): Promise<ReadonlyMap<string, PluginFile>> {
     return this.#folder(
       folder,
       valuesOf(last, ({ file }) => file),
@@ -265,16 +271,18 @@ class Reading {
     return file === undefined ? undefined : this.#file(key, file, last, read, "");
   }
 
-  #folder<T>(
+  async #folder<T>(
     name: FolderName,
     last: ReadonlyMap<string, T> | undefined,
     read: (raw: unknown, fileName: string) => Checked<T>,
     context = "",
-  ): Map<string, T> {
+  ): Promise<Map<string, T>> {
     const folder = this.#tree.folders.get(name);
     const objects = new Map<string, T>();
     if (folder?.state === "read") {
       for (const [key, file] of folder.files) {
+        // Thousands of files are read while probes and members go on.
+        if (this.#slices.isOver) await this.#slices.next();
         const value = this.#file(`${name}/${key}`, file, last?.get(key), (raw) => read(raw, key), context);
         if (value !== undefined) objects.set(key, value);
       }

@@ -412,3 +412,21 @@ Deno.test("takeDirectory() never throws, and points inside of the file, whatever
     { numRuns: 300 },
   );
 });
+
+Deno.test("takeDirectory() lets others have their turn while it reads and judges thousands of files", async () => {
+  await using temp = await fine();
+  for (let i = 0; i < 300; i++) await temp.write(`conf/clusters/c${i}.yaml`, CLUSTER);
+  let [nowMs, turns] = [0, 0];
+  const clock = {
+    now: () => nowMs++,
+    after: (_ms: number, callback: () => void) => {
+      turns++;
+      queueMicrotask(callback);
+      return () => {};
+    },
+  };
+  const taken = await takeWithAnyPlugin(temp.file("conf"), { role: "run", signal: AbortSignal.timeout(60_000), clock });
+  assert.ok(taken.ok);
+  assert.equal(taken.accepted.clusters.size, 301);
+  assert.ok(turns >= 60, `${turns} turns`);
+});

@@ -30,6 +30,11 @@ export interface WatchOptions {
   readonly log?: Logger;
 }
 
+/** A directory of thousands of files is not read again and again while they are copied: it is read when that pauses. */
+const QUIET_PER_READING = 0.25, QUIET_MS_MAX = 250;
+/** Nor is it read for more than a part of the time while files come without a pause. */
+const PAUSE_PER_READING = 4, PAUSE_MS_MAX = 5_000;
+
 /**
  * A path that was removed and made anew can only be watched again once the
  * old watcher is closed, and not in the same turn of the event loop.
@@ -97,7 +102,10 @@ export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
     this.#replan();
   }
 
-  /** Answers the hints, the newest only; ends when the watch does. To be iterated by one at a time. */
+  /**
+   * Answers the hints, the newest only; ends when the watch does. To be iterated by one at a time: how long that one
+   * takes says how often it is asked while files go on coming.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<Hint, void, undefined> {
     while (!this.#signal.aborted) {
       let hint: Hint;
@@ -106,7 +114,14 @@ export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
       } catch {
         return;
       }
+      const { clock, quietMs, maxMs } = this.#options;
+      const startedMs = clock.now();
       yield hint;
+      const tookMs = clock.now() - startedMs;
+      this.#coalescer.pace({
+        quietMs: Math.min(Math.max(quietMs, tookMs * QUIET_PER_READING), Math.max(quietMs, QUIET_MS_MAX)),
+        maxMs: Math.min(Math.max(maxMs, tookMs * PAUSE_PER_READING), Math.max(maxMs, PAUSE_MS_MAX)),
+      });
     }
   }
 

@@ -1,6 +1,7 @@
 /** Lets a bounded number of jobs run at once; the others wait their turn, first come first served. */
 export class Gate {
   #free: number;
+  readonly #urgent: (() => void)[] = [];
   readonly #waiting: (() => void)[] = [];
 
   /** `atOnceMax`: how many jobs may run together; at least 1. */
@@ -11,14 +12,15 @@ export class Gate {
     this.#free = atOnceMax;
   }
 
-  /** Runs `job` when a place is free. */
-  async run<T>(job: () => Promise<T>): Promise<T> {
+  /** Runs `job` when a place is free; what is urgent waits for nothing that is not. */
+  async run<T>(job: () => Promise<T>, { isUrgent = false }: { readonly isUrgent?: boolean } = {}): Promise<T> {
+    const waiting = isUrgent ? this.#urgent : this.#waiting;
     if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else await new Promise<void>((resolve) => waiting.push(resolve));
     try {
       return await job();
     } finally {
-      const next = this.#waiting.shift();
+      const next = this.#urgent.shift() ?? this.#waiting.shift();
       if (next === undefined) this.#free++;
       else next();
     }

@@ -73,3 +73,16 @@ Deno.test("Gate never runs more than its bound and leaves no job out, in any ord
 Deno.test.each([{ most: 0 }, { most: -1 }, { most: NaN }])("Gate refuses a bound of $most", ({ most }) => {
   assert.throws(() => new Gate(most), /atOnceMax must be >= 1/);
 });
+
+Deno.test("Gate: what is urgent has its turn before all that waits", async () => {
+  const gate = new Gate(1);
+  const jobs = [new Job(), new Job(), new Job()];
+  const [first, usual, urgent] = jobs;
+  assert(first !== undefined && usual !== undefined && urgent !== undefined);
+  const all = [gate.run(first.run), gate.run(usual.run), gate.run(urgent.run, { isUrgent: true })];
+  first.end();
+  await settle();
+  assert.deepEqual([usual.running, urgent.running], [false, true]);
+  for (const job of jobs) job.end();
+  await Promise.all(all);
+});

@@ -486,9 +486,9 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   },
   "balancer.notice": {
     level: "warn",
-    fields: ["balancer"],
+    fields: ["balancer", "more"],
     meaning: "something in the config of a cluster or the balancer that is probably not meant, such as a cluster " +
-      "without nodes (its clients get 503)",
+      "without nodes (its clients get 503); of more than 50 that are new, the last record counts the others as `more`",
     action: "see to the place or the cluster in the message",
   },
   "balancer.output": {

@@ -62,11 +62,12 @@ export class Watches {
       if (!discovery.has(cluster.discovery)) continue;
       wanted.set(cluster.discovery, (wanted.get(cluster.discovery) ?? new Set()).add(cluster.name));
     }
+    const discoveries = new Map([...clusters.values()].map(({ cluster }) => [cluster.name, cluster.discovery]));
     for (const [name, watched] of this.#watched) {
       for (const cluster of watched) {
         if (wanted.get(name)?.has(cluster)) continue;
         this.#unwatch(discoveryId(name), cluster);
-        const next = clusters.values().find((each) => each.cluster.name === cluster)?.cluster.discovery;
+        const next = discoveries.get(cluster);
         const reason = next === undefined
           ? "No file of clusters/ names it"
           : discovery.has(next)

@@ -1,6 +1,7 @@
 import { backoffMs } from "../kernel/backoff.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { delay } from "../kernel/delay.ts";
+import { Gate } from "../kernel/gate.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
 import { abortable } from "../kernel/within.ts";
@@ -57,6 +58,11 @@ export interface RegistrationReport {
 const CONTEST_MS = 180_000;
 /** How often what is registered is asserted again, though nothing changed. */
 const REASSERT_MS = 30_000;
+/**
+ * So many changes of one registry are on their way at once: a thousand nodes that are registered together neither
+ * outlast the deadline of the last of them nor hold up one that goes down.
+ */
+const CHANGES_AT_ONCE_MAX = 64;
 /** The waits between tries that fail. */
 const RETRY_BACKOFF = { firstMs: 200, maxMs: 10_000 };
 
@@ -95,6 +101,10 @@ export class Registrar implements AsyncDisposable {
   readonly #entries = new Map<string, Tracked>();
   /** What was last wanted. */
   #wanted: readonly Registration[] = [];
+  /** What is wanted to be present, by cluster and port, as far as anybody has asked. */
+  #successors: ReadonlyMap<string, readonly Registration[]> | undefined;
+  /** Bounds what each discovery is asked for at once. */
+  readonly #gates = new Map<string, Gate>();
   /** The loops of the entries, as long as they run. */
   readonly #loops = new Set<Promise<void>>();
   #isClosed = false;
@@ -122,6 +132,7 @@ export class Registrar implements AsyncDisposable {
     if (this.#isClosed) return;
     this.#wanted = wanted;
     const keys = new Set(wanted.map(keyOf));
+    this.#successors = undefined;
     for (const [key, entry] of this.#entries) {
       if (keys.has(key) || entry.isLeaving || this.#isAwaitingSuccessor(entry)) continue;
       this.#want(entry, { ...entry.registration, wanted: "absent" }, { isLeaving: true });
@@ -131,7 +142,9 @@ export class Registrar implements AsyncDisposable {
     for (const registration of wanted) {
       const entry = this.#entries.get(keyOf(registration));
       if (entry === undefined) this.#add(registration);
-      else this.#want(entry, registration, { isLeaving: false });
+      else if (entry.registration !== registration || entry.isLeaving) {
+        this.#want(entry, registration, { isLeaving: false });
+      }
     }
   }
 
@@ -230,12 +243,12 @@ export class Registrar implements AsyncDisposable {
   }
 
   /** Whether a node that nobody speaks of any more is to be found under another name or elsewhere, and is not yet. */
-  #isAwaitingSuccessor({ isOurs, registration: { cluster, node } }: Tracked): boolean {
-    return isOurs &&
-      this.#wanted.some((other) =>
-        other.wanted === "present" && other.cluster === cluster && other.node.port === node.port &&
-        this.#entries.get(keyOf(other))?.isOurs !== true
-      );
+  #isAwaitingSuccessor({ isOurs, registration }: Tracked): boolean {
+    if (!isOurs) return false;
+    this.#successors ??= Map.groupBy(this.#wanted.filter(({ wanted }) => wanted === "present"), placeOf);
+    return this.#successors.get(placeOf(registration))?.some((other) =>
+      this.#entries.get(keyOf(other))?.isOurs !== true
+    ) ?? false;
   }
 
   #forget(entry: Tracked): void {
@@ -250,7 +263,10 @@ export class Registrar implements AsyncDisposable {
     for (let failures = 0; !signal.aborted;) {
       const woken = Promise.withResolvers<void>();
       entry.wake = () => woken.resolve();
-      const isCarriedOut = await this.#change(entry, signal);
+      const isCarriedOut = await this.#gateOf(entry).run(
+        () => signal.aborted ? Promise.resolve(false) : this.#change(entry, signal),
+        { isUrgent: operationOf(entry) !== "register" },
+      );
       failures = isCarriedOut ? 0 : failures + 1;
       if (isDone(entry) && entry.isLeaving) return this.#forget(entry);
       // What is wanted or a session that changed meanwhile ends the wait.
@@ -277,6 +293,14 @@ export class Registrar implements AsyncDisposable {
     // Rejects only when the loop is ended, which its condition sees.
     await abortable(Promise.race([woken, ...overdue]), signal).catch(() => {});
     awake.abort();
+  }
+
+  #gateOf({ registration: { discovery } }: Tracked): Gate {
+    const known = this.#gates.get(discovery);
+    if (known !== undefined) return known;
+    const gate = new Gate(CHANGES_AT_ONCE_MAX);
+    this.#gates.set(discovery, gate);
+    return gate;
   }
 
   /** Tells the registry what is wanted now; answers whether it took it. */
@@ -336,8 +360,21 @@ export class Registrar implements AsyncDisposable {
   }
 }
 
-function keyOf({ discovery, cluster, node }: Registration): string {
-  return JSON.stringify([discovery, cluster, nodeName(node)]);
+/** What is known of a registration, which never changes: thousands are compared whenever one status does. */
+const KEYS = new WeakMap<Registration, string>();
+
+function keyOf(registration: Registration): string {
+  const known = KEYS.get(registration);
+  if (known !== undefined) return known;
+  const { discovery, cluster, node } = registration;
+  const key = JSON.stringify([discovery, cluster, nodeName(node)]);
+  KEYS.set(registration, key);
+  return key;
+}
+
+/** Where a node serves, whatever its host is called. */
+function placeOf({ cluster, node: { port } }: Registration): string {
+  return JSON.stringify([cluster, port]);
 }
 
 function operationOf({ isLeaving, registration }: Tracked): Operation {

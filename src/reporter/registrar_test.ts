@@ -689,3 +689,23 @@ Deno.test("Registrar counts changes by operation and result, and how long the re
   const durations = 'lighthouse_registration_duration_seconds_count{discovery="zoo",operation="deregisterOwn"}';
   assert.equal(samplesOf(bench.tally.collect())[durations], 1);
 });
+
+Deno.test("Registrar: a node that goes down waits for none of hundreds that come", async () => {
+  await using bench = new Bench();
+  await bench.apply([want("web:80")]);
+  bench.isSlow = true;
+  const many = Array.from({ length: 300 }, (_, i) => want(`new:${1_000 + i}`));
+  const under = (await bench.apply([want("web:80"), ...many])).length;
+  assert.ok(under < 100, `${under} changes are on their way at once`);
+  assert.deepEqual(await bench.apply([down("web:80"), ...many]), []);
+  bench.flights[0]?.land();
+  assert.deepEqual(await bench.news(), ["deregister web:80"]);
+  for (let landed = 1; landed < bench.flights.length; landed++) {
+    bench.flights[landed]?.land();
+    if (landed % 50 === 0) await settle();
+  }
+  await settle();
+  for (const { land } of bench.flights) land();
+  await settle();
+  assert.equal(bench.known.size, 300);
+});

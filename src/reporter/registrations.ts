@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Accepted } from "../config/accepted.ts";
+import type { Accepted, AcceptedService } from "../config/accepted.ts";
 import { type Node, PEER_PORT } from "../model/node.ts";
 import type { HostFacts } from "../plugin/contract.ts";
 import type { MonitoredPort } from "./monitor.ts";
@@ -27,6 +27,34 @@ export function monitoredPorts({ services }: Pick<Accepted, "services">): readon
       })),
     }))
   );
+}
+
+/** {@linkcode registrations} that answers the very same objects as long as a service, the host and a status stay. */
+export function keptRegistrations(): typeof registrations {
+  let before: { readonly host: HostFacts; readonly kept: ReadonlyMap<AcceptedService, Kept> } | undefined;
+  return ({ services }, host, statusOf) => {
+    const last = before?.host === host ? before.kept : undefined;
+    const kept = new Map<AcceptedService, Kept>();
+    const all: Registration[] = [];
+    for (const [file, accepted] of services) {
+      const { name, ports } = accepted.service;
+      const statuses = ports.map((port) => statusOf(`${name}:${port}`)).join();
+      const known = last?.get(accepted);
+      const now = known?.statuses === statuses
+        ? known
+        : { statuses, registrations: registrations({ services: new Map([[file, accepted]]) }, host, statusOf) };
+      kept.set(accepted, now);
+      all.push(...now.registrations);
+    }
+    before = { host, kept };
+    return all;
+  };
+}
+
+/** What a service comes to with the statuses of its ports. */
+interface Kept {
+  readonly statuses: string;
+  readonly registrations: readonly Registration[];
 }
 
 /**

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Service } from "../model/service.ts";
 import type { AcceptedProbe, AcceptedService } from "../config/accepted.ts";
-import { monitoredPorts, registrations } from "./registrations.ts";
+import { keptRegistrations, monitoredPorts, registrations } from "./registrations.ts";
 
 const HOST = { fqdn: "a.int", ip: "10.0.0.1" };
 const PEER = { name: "a.int", ip: "10.0.0.1", port: 1024 };
@@ -98,4 +98,18 @@ Deno.test("registrations() announces the zone of the host", () => {
   const services = map(["web", accepted(service("web", [80]))]);
   assert.equal(registrations({ services }, { ...HOST, zone: "eu-1" }, () => "up")[0]?.node.zone, "eu-1");
   assert.ok(!Object.hasOwn(registrations({ services }, HOST, () => "up")[0]?.node ?? {}, "zone"));
+});
+
+Deno.test("keptRegistrations() answers what registrations() does, and the same objects where nothing has changed", () => {
+  const services = map(["web", accepted(service("web", [80, 81]))], ["db", accepted(service("db", [90]))]);
+  const kept = keptRegistrations();
+  const before = kept({ services }, HOST, () => "up");
+  assert.deepEqual(before, registrations({ services }, HOST, () => "up"));
+  const isDown = (key: string) => key === "web:81" ? "down" : "up";
+  const after = kept({ services }, HOST, isDown);
+  assert.deepEqual(after, registrations({ services }, HOST, isDown));
+  assert.equal(after[2], before[2], "nothing has changed of db");
+  const moved = { ...HOST, ip: "10.0.0.2" };
+  assert.deepEqual(kept({ services }, moved, isDown), registrations({ services }, moved, isDown));
+  assert.deepEqual(kept({ services: new Map() }, moved, isDown), []);
 });

@@ -247,6 +247,29 @@ Deno.test("file: a cluster that does not exist yet is waited for", async () => {
   assert.deepEqual(follower.counts, [1], "an empty cluster was never told");
 });
 
+Deno.test("file: clusters that nobody has registered anything in are not looked at one by one, again and again", async () => {
+  await using dir = new TempDir();
+  await using session = await open(dir, { ttlMs: 200 });
+  await Deno.mkdir(dir.file("registry"));
+  await using follower = new GuardedFollower(session, "web");
+  await eventually("it waits", () => session.context.lines.some((line) => line.includes("does not exist")));
+  const { stat } = Deno;
+  const looks = { all: 0, cluster: 0 };
+  try {
+    Deno.stat = (path) => {
+      if (path === dir.file("registry")) looks.all++;
+      if (path === dir.file("registry/web")) looks.cluster++;
+      return stat(path);
+    };
+    await eventually("it has polled", () => looks.all >= 10);
+  } finally {
+    Deno.stat = stat;
+  }
+  assert.ok(looks.cluster <= 2, `${looks.cluster} looks at it in ${looks.all} polls`);
+  await session.register("web", up(testNode(1)), soon());
+  await follower.has(1);
+});
+
 Deno.test("file: who only reads makes no directory", async () => {
   await using dir = new TempDir();
   await using session = await open(dir);

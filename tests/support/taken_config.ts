@@ -28,6 +28,7 @@ export function takeWithAnyPlugin(
     judge: (desired, given) =>
       accept(desired, {
         ...given,
+        ...options.clock !== undefined && { clock: options.clock },
         openBalancer: () => Promise.resolve(BALANCER),
         describe: (_module, config) =>
           Promise.resolve({

@@ -57,12 +57,18 @@ export class DirectoryWatch {
   #excess: string | undefined;
   #lookedMs: number | undefined;
   #isMissing = false;
+  #isReadable = true;
   /** The directory as it was seen last: another one has another past. */
   #epoch = "";
   #hint = Promise.withResolvers<void>();
 
   constructor(options: DirectoryWatchOptions) {
     this.#options = options;
+  }
+
+  /** Whether the last look could be made, and found no directory. */
+  get isMissing(): boolean {
+    return this.#isMissing && this.#isReadable;
   }
 
   /** Takes note that something may have changed. */
@@ -82,9 +88,11 @@ export class DirectoryWatch {
         let facts: ClusterFacts | undefined;
         try {
           facts = await this.#look();
+          this.#isReadable = true;
           onReach(undefined);
         } catch (error) {
           // Unreachable is not empty: nothing is said, and the poll looks again.
+          this.#isReadable = false;
           onReach(error instanceof Error ? error.message : String(error));
         }
         if (signal.aborted) return;

@@ -52,7 +52,7 @@ export class FileSession implements DiscoverySession {
   readonly #clock: Clock;
   readonly #wallMs: () => number;
   readonly #owner = crypto.randomUUID();
-  readonly #watches = new Map<DirectoryWatch, ClusterName>();
+  readonly #watches = new Map<ClusterName, Set<DirectoryWatch>>();
   readonly #held = new Map<string, Held>();
   /** Registering, taking back and renewing never overlap. */
   readonly #serial = new Serial();
@@ -99,21 +99,32 @@ export class FileSession implements DiscoverySession {
       onReach: (fault) => this.#tell(watch, fault),
       withoutMetadata,
     });
-    this.#watches.set(watch, cluster);
+    this.#watches.set(cluster, (this.#watches.get(cluster) ?? new Set()).add(watch));
     this.#hints ??= new Hints({
       path,
       pollMs,
       clock: this.#clock,
       log: this.#context.log,
       onHint: (name) => {
-        for (const [each, cluster] of this.#watches) if (name === undefined || name === cluster) each.onHint();
+        if (name === undefined) void this.#lookAround();
+        else for (const each of this.#watches.get(name) ?? []) each.onHint();
       },
     });
     try {
       yield* watch.snapshots(AbortSignal.any([signal, this.#closing.signal]));
     } finally {
-      this.#watches.delete(watch);
+      const watches = this.#watches.get(cluster);
+      watches?.delete(watch);
+      if (watches?.size === 0) this.#watches.delete(cluster);
       this.#tell(watch, undefined);
+    }
+  }
+
+  /** Looks at all clusters, but not one by one at thousands that nobody has registered anything in. */
+  async #lookAround(): Promise<void> {
+    const there = await namesIn(this.#options.path);
+    for (const [cluster, watches] of this.#watches) {
+      for (const each of watches) if (!each.isMissing || there === undefined || there.has(cluster)) each.onHint();
     }
   }
 
@@ -309,6 +320,15 @@ async function readIfThere(file: string): Promise<string | undefined> {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
+  }
+}
+
+/** The names in a directory: none if it is missing, `undefined` if it cannot be read. */
+async function namesIn(path: string): Promise<ReadonlySet<string> | undefined> {
+  try {
+    return new Set((await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name));
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound ? new Set() : undefined;
   }
 }
 
