@@ -36,7 +36,7 @@ export class ClusterReader {
     const known = new Map<string, { readonly version: string | number; readonly child: Child }>();
     const found = new Map(entries);
     for (const name of format.select?.([...found.keys()]) ?? found.keys()) {
-      const { data, version } = found.get(name) as Entry;
+      const { data, version } = found.get(name) as RawNode;
       const before = this.#known.get(name);
       if (before?.version === version) known.set(name, before);
       else if (name.split("/").length > (format.isNested ? 2 : 1)) {
