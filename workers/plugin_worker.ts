@@ -283,11 +283,11 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
       case "heard":
         return wire.heard();
       case "watch": {
-        const { cluster, withoutMetadata, config } = message;
+        const { cluster, of: name = cluster, withoutMetadata, config } = message;
         const portions = new Portions(cluster);
         const options = { withoutMetadata, ...config !== undefined && { config } };
         return await follow<ClusterFacts>(`cluster ${cluster}`, {
-          start: (session, signal) => session.watch?.(cluster, signal, options),
+          start: (session, signal) => session.watch?.(name, signal, options),
           cut: (facts) => portions.next(withoutMetadata ? bare(facts) : facts),
           lost: (error) => ({ type: "lost", cluster, error }),
         });

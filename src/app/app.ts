@@ -33,6 +33,7 @@ import type { Decider } from "../plugin/decider.ts";
 import { type Operation, Registrar, type Registration } from "../reporter/registrar.ts";
 import { MembershipGuard } from "../membership/membership_guard.ts";
 import { LiveTopology } from "../membership/live_topology.ts";
+import { SourceMembers } from "../membership/source_members.ts";
 import { Fleet, type Threads } from "../supervisor/fleet.ts";
 import type { HeartbeatOptions } from "../supervisor/plugin_host.ts";
 import { WorkerError } from "../protocol/wire_error.ts";
@@ -107,6 +108,7 @@ export class App {
   readonly #options: AppOptions;
   readonly #log: Logger;
   readonly #live = new LiveTopology();
+  readonly #members = new SourceMembers();
   readonly #membership: MembershipGuard;
   readonly #lastKnown: LastKnown;
   readonly #traffic: Traffic;
@@ -182,12 +184,13 @@ export class App {
       });
     this.#membership = new MembershipGuard({
       live: this.#live,
+      members: this.#members,
       clock,
       wallNow: options.wallNow ?? Date.now,
       log: this.#log,
       meter,
       propagation,
-      askAgain: (cluster) => this.#watches.askAgain(cluster),
+      askAgain: (cluster, source) => this.#watches.askAgain(cluster, source),
       onChange: (cluster) => {
         this.#traffic.note(cluster);
         this.#lastKnown.note();
@@ -212,6 +215,7 @@ export class App {
     this.#lastKnown = new LastKnown({
       live: this.#live,
       traffic: this.#traffic,
+      members: this.#members,
       clock,
       wallNow: options.wallNow ?? Date.now,
       log: this.#log,
@@ -232,7 +236,13 @@ export class App {
       onApplied: options.onApplied,
       onFailure: (error) => this.#ended.reject(error),
     });
-    this.#startupGate = new StartupGate({ live: this.#live, clock, log: this.#log, onDue: () => this.#balance() });
+    this.#startupGate = new StartupGate({
+      live: this.#live,
+      membership: this.#membership,
+      clock,
+      log: this.#log,
+      onDue: () => this.#balance(),
+    });
     this.#monitor = new Monitor({
       clock,
       random,
@@ -260,6 +270,7 @@ export class App {
       accepted: this.#accepted,
       live: this.#live,
       membership: this.#membership,
+      members: this.#members,
       connectivity: this.#connectivity,
       announcement: this.#announcement,
       fleet: this.#fleet,

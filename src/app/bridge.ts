@@ -2,7 +2,7 @@ import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
 import { LiveTopology } from "../membership/live_topology.ts";
-import { MembershipGuard } from "../membership/membership_guard.ts";
+import { MembershipGuard, singlePolicy } from "../membership/membership_guard.ts";
 import type { Node } from "../model/node.ts";
 import type { ClusterSnapshot } from "../model/topology.ts";
 import { Registrar, type Registration } from "../reporter/registrar.ts";
@@ -68,7 +68,9 @@ export class Bridge implements AsyncDisposable {
       askAgain: () => this.#source.askAgain(),
       onChange: () => this.#update(),
     });
-    this.#guard.apply(new Map([[source.cluster, source.guard]]));
+    const { name } = source.discovery.file;
+    const at = { cluster: source.cluster, source: name };
+    this.#guard.apply(new Map([[source.cluster, singlePolicy(name, source.guard)]]));
     this.#registrar = new Registrar({
       clock,
       random,
@@ -87,10 +89,10 @@ export class Bridge implements AsyncDisposable {
       clock,
       random,
       events: {
-        onFacts: (facts) => this.#guard.hear(facts, source.discovery.file.name),
+        onFacts: (facts) => this.#guard.hear(facts, name),
         onTrouble: (reason) => {
-          if (reason === undefined) this.#guard.connected([source.cluster]);
-          else this.#guard.lostSight([source.cluster], reason, { until: "connected" });
+          if (reason === undefined) this.#guard.connected([at]);
+          else this.#guard.lostSight([at], reason, { until: "connected" });
           this.#update();
         },
       },

@@ -1,6 +1,6 @@
 /**
- * Which registry is asked about a cluster: what a command line names is looked
- * up in the accepted config. Pure.
+ * Which registries are asked about a cluster: what a command line names is
+ * looked up in the accepted config. Pure.
  *
  * @module
  */
@@ -8,12 +8,15 @@ import type { Accepted, AcceptedDiscovery } from "../config/accepted.ts";
 import { suggest } from "../kernel/suggest.ts";
 import type { GuardSettings } from "../model/cluster.ts";
 import { GUARD_DEFAULTS } from "../model/cluster.ts";
+import { type Combine, type RegistrySource, UNION } from "../model/registry_source.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { DiscoveryCapability } from "../plugin/contract.ts";
 
 /** A cluster of one registry. */
 export interface ClusterSource {
   readonly cluster: ClusterName;
+  /** What the cluster's file calls the source; the discovery's name without a file. */
+  readonly name: string;
   readonly discovery: AcceptedDiscovery;
   /** The discovery's section of the cluster's file, validated; absent if there is none. */
   readonly options?: unknown;
@@ -29,45 +32,63 @@ export type FoundSource =
 /** The parts of the config that say where clusters stand. */
 export type Sources = Pick<Accepted, "discovery" | "clusters" | "services">;
 
+/** Several sources of one cluster, or the reason why there are none. */
+export type FoundSources =
+  | { readonly ok: true; readonly sources: readonly ClusterSource[]; readonly combine: Combine }
+  | { readonly ok: false; readonly reason: string };
+
 /**
- * Finds the registry that knows a cluster: the named one, or that of the cluster's file, of the service of that name, or
- * the only one that can be watched. Pure.
+ * Finds the registries that know a cluster: the named one, or those of the cluster's file, of the service of that name,
+ * or the only one that can be watched. Pure.
  */
-export function findClusterSource(accepted: Sources, cluster: ClusterName, named?: string): FoundSource {
-  if (named !== undefined) return sourceIn(accepted, cluster, { named, capability: "watch" });
-  const consumed = clusterOf(accepted, cluster)?.cluster.discovery;
-  const offered = [...accepted.services.values()].find(({ service }) => service.name === cluster)?.service.discovery;
+export function findClusterSources(accepted: Sources, cluster: ClusterName, named?: string): FoundSources {
+  const file = clusterOf(accepted, cluster)?.cluster;
+  const offered = [...accepted.services.values()].find(({ service }) => service.name === cluster)?.service;
   const watchable = [...accepted.discovery.values()].filter(({ traits }) => traits.capabilities.includes("watch"));
   const [only] = watchable.length === 1 ? watchable : [];
-  const discovery = consumed ?? offered ?? only?.file.name;
-  if (discovery !== undefined) return sourceIn(accepted, cluster, { named: discovery, capability: "watch" });
+  const names = named !== undefined ? [named] : (file ?? offered)?.sources.map(({ name }) => name) ??
+    (only === undefined ? [] : [only.file.name]);
+  if (names.length > 0) {
+    const found = names.map((each) => sourceIn(accepted, cluster, { named: each, capability: "watch" }));
+    const lacking = found.find((each) => !each.ok);
+    if (lacking !== undefined && !lacking.ok) return lacking;
+    const sources = found.flatMap((each) => each.ok ? [each.source] : []);
+    return { ok: true, sources, combine: file?.combine ?? UNION };
+  }
   const known = [...accepted.clusters.values()].map((each) => each.cluster.name).toSorted();
   const meant = suggest(cluster, known);
   const hint = meant === undefined ? "name its discovery with --source" : `did you mean ${meant}?`;
   return { ok: false, reason: `No file of clusters/ or services/ names the cluster ${cluster}: ${hint}` };
 }
 
-/** Finds a cluster in the named registry, which must have the capability. Pure. */
+/** Finds a cluster in the named registry, or source of its file, which must have the capability. Pure. */
 export function sourceIn(
   accepted: Sources,
   cluster: ClusterName,
   { named, capability }: { readonly named: string; readonly capability: DiscoveryCapability },
 ): FoundSource {
-  const discovery = accepted.discovery.get(named);
+  const file = clusterOf(accepted, cluster);
+  const offered = [...accepted.services.values()].find(({ service }) => service.name === cluster)?.service.sources ??
+    [];
+  const sources = file?.cluster.sources ?? [];
+  const isNamed = ({ name }: RegistrySource) => name === named;
+  const own = sources.find(isNamed);
+  const discovery = accepted.discovery.get((own ?? offered.find(isNamed))?.discovery ?? named);
   if (discovery === undefined) {
     const meant = suggest(named, [...accepted.discovery.keys()]);
     const hint = meant === undefined ? "" : `: did you mean ${meant}?`;
     return { ok: false, reason: `No usable discovery/${named}.yaml${hint}` };
   }
   if (!discovery.traits.capabilities.includes(capability)) {
-    return { ok: false, reason: `discovery/${named}.yaml (${discovery.file.type}) cannot ${capability}` };
+    const { name, type } = discovery.file;
+    return { ok: false, reason: `discovery/${name}.yaml (${type}) cannot ${capability}` };
   }
-  const file = clusterOf(accepted, cluster);
-  const options = file?.cluster.discovery === named ? file.options : undefined;
+  const options = own && file?.options?.get(own.name);
   return {
     ok: true,
     source: {
       cluster,
+      name: named,
       discovery,
       guard: file?.cluster.guard ?? GUARD_DEFAULTS,
       ...options !== undefined && { options },

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { DiscoveryCapability } from "../plugin/contract.ts";
-import { findClusterSource, sourceIn, type Sources } from "./cluster_source.ts";
+import { findClusterSources, sourceIn, type Sources } from "./cluster_source.ts";
+import { onlySource } from "../model/registry_source.ts";
 
 /** What the functions look at of a config, and no more. */
 function sources(
@@ -20,11 +21,16 @@ function sources(
     clusters: new Map(
       Object.entries(clusters).map(([name, discovery]) => [
         `file-${name}`,
-        { cluster: { name, discovery, guard: { minNodes: 7 } }, options: { of: name } },
+        {
+          cluster: { name, sources: [onlySource(discovery)], guard: { minNodes: 7 } },
+          options: new Map([[discovery, { of: name }]]),
+        },
       ]),
     ),
     services: new Map(
-      Object.entries(services).map(([name, discovery]) => [name, { service: { name, discovery } }]),
+      Object.entries(services).map((
+        [name, discovery],
+      ) => [name, { service: { name, sources: [onlySource(discovery)] } }]),
     ),
   } as unknown as Sources;
 }
@@ -34,10 +40,12 @@ const TWO = { east: BOTH, west: BOTH };
 
 Deno.test("a cluster is looked up in its file, then in the service of its name, then in the only registry", () => {
   const config = { discovery: TWO, clusters: { web: "west" }, services: { web: "east", api: "east" } };
-  const found = (...args: Parameters<typeof findClusterSource>) => {
-    const result = findClusterSource(...args);
+  const found = (...args: Parameters<typeof findClusterSources>) => {
+    const result = findClusterSources(...args);
     assert.ok(result.ok);
-    const { discovery, options, guard } = result.source;
+    const [source] = result.sources;
+    assert.ok(source !== undefined);
+    const { discovery, options, guard } = source;
     return [discovery.file.name, options, guard.minNodes];
   };
   assert.deepEqual(found(sources(config), "web"), ["west", { of: "web" }, 7]);
@@ -48,17 +56,18 @@ Deno.test("a cluster is looked up in its file, then in the service of its name, 
 
 Deno.test("what cannot be found is named, with what is meant", () => {
   const config = sources({ discovery: { ...TWO, list: ["watch"] }, clusters: { web: "west", old: "gone" } });
-  const reason = (found: ReturnType<typeof findClusterSource>) => found.ok ? undefined : found.reason;
+  const reason = (found: ReturnType<typeof findClusterSources> | ReturnType<typeof sourceIn>) =>
+    found.ok ? undefined : found.reason;
   assert.equal(
-    reason(findClusterSource(config, "wab")),
+    reason(findClusterSources(config, "wab")),
     "No file of clusters/ or services/ names the cluster wab: did you mean web?",
   );
   assert.equal(
-    reason(findClusterSource(config, "payments")),
+    reason(findClusterSources(config, "payments")),
     "No file of clusters/ or services/ names the cluster payments: name its discovery with --source",
   );
-  assert.equal(reason(findClusterSource(config, "web", "eats")), "No usable discovery/eats.yaml: did you mean east?");
-  assert.equal(reason(findClusterSource(config, "old")), "No usable discovery/gone.yaml");
+  assert.equal(reason(findClusterSources(config, "web", "eats")), "No usable discovery/eats.yaml: did you mean east?");
+  assert.equal(reason(findClusterSources(config, "old")), "No usable discovery/gone.yaml");
   assert.equal(
     reason(sourceIn(config, "web", { named: "list", capability: "register" })),
     "discovery/list.yaml (list) cannot register",

@@ -4,12 +4,17 @@ import { systemClock } from "../kernel/clock.ts";
 import { formatDuration } from "../kernel/duration.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { systemRandom } from "../kernel/random.ts";
-import type { ClusterName } from "../model/topology.ts";
+import type { Node } from "../model/node.ts";
+import { sourceKey, UNION } from "../model/registry_source.ts";
+import type { ClusterName, ClusterSnapshot } from "../model/topology.ts";
 import type { HostFacts } from "../plugin/contract.ts";
+import { combineAtOnce, type Contribution } from "../membership/combine.ts";
 import { LiveTopology } from "../membership/live_topology.ts";
+import type { ClusterSourceKey, SourceKey } from "../membership/source_members.ts";
+import { watchesOf } from "../membership/watches.ts";
 import { Fleet } from "../supervisor/fleet.ts";
 import { groupInstances } from "../supervisor/reconcile.ts";
-import { discoveryId } from "../config/accept.ts";
+import { discoveryId, discoveryOf } from "../config/accept.ts";
 import type { Accepted } from "../config/accepted.ts";
 import { composeWanted, needsNoMetadata } from "../membership/wanted.ts";
 import { tryWanted } from "./try_balancers.ts";
@@ -72,17 +77,47 @@ async function readRegistries(
   { waitMs, log }: { readonly waitMs: number; readonly log: Logger },
 ): Promise<Pick<DryRun, "silent" | "unreachable">> {
   const clusters = [...accepted.clusters.values()].map(({ cluster }) => cluster);
-  const options = new Map([...accepted.clusters.values()].map(({ cluster, options }) => [cluster.name, options]));
+  const watches = watchesOf([...accepted.clusters.values()], { discovery: accepted.discovery });
+  const watchOf = (key: string, id: string) => watches.get(discoveryOf(key) ?? "")?.get(id);
+  /** What each source said, by cluster and source. */
+  const said = new Map<ClusterName, Map<SourceKey, readonly Node[]>>();
+  const hear = ({ cluster, source }: ClusterSourceKey, { nodes, exists }: ClusterSnapshot) => {
+    const { sources = [], combine: policy = UNION } = clusters.find(({ name }) => name === cluster) ?? {};
+    const known = said.get(cluster) ?? new Map<SourceKey, readonly Node[]>();
+    said.set(cluster, known.set(source, nodes));
+    if (sources.length < 2) return exists ? void live.replace({ cluster, nodes }) : undefined;
+    const contributions = sources.map((each): Contribution => {
+      const own = known.get(sourceKey(each));
+      return { source: each.name, nodes: own ?? adopted.get(cluster), isOwn: own !== undefined };
+    });
+    const combined = combineAtOnce(contributions, policy);
+    if (combined.nodes !== undefined) live.replace({ cluster, nodes: combined.nodes });
+  };
+  const adopted = live.topology.clusters;
   if (clusters.length === 0) return { silent: [], unreachable: [] };
   /** What was last heard of the connection to each registry, by its worker. */
   const reached = new Map<string, { readonly isReached: boolean; readonly detail: string }>();
-  const silent = () => clusters.map(({ name }) => name).filter((name) => !live.heard(name));
+  const isSilent = ({ cluster, source }: ClusterSourceKey) =>
+    clusters.find(({ name }) => name === cluster)?.sources.length === 1
+      ? !live.heard(cluster)
+      : said.get(cluster)?.has(source) !== true;
+  const unheard = () =>
+    clusters.flatMap(({ name, sources }) =>
+      sources.filter((each) => isSilent({ cluster: name, source: sourceKey(each) }))
+        .map(({ discovery }) => ({ name, discovery }))
+    );
   const heard = Promise.withResolvers<void>();
   const cancelRetries: (() => void)[] = [];
   const withoutMetadata = needsNoMetadata(accepted);
-  const watch = (key: string, cluster: ClusterName) => {
-    const config = options.get(cluster);
-    fleet.post(key, { type: "watch", cluster, withoutMetadata, ...config !== undefined && { config } });
+  const watch = (key: string, id: string) => {
+    const { cluster, config } = watchOf(key, id) ?? { cluster: id };
+    fleet.post(key, {
+      type: "watch",
+      cluster: id,
+      ...id !== cluster && { of: cluster },
+      withoutMetadata,
+      ...config !== undefined && { config },
+    });
   };
   await using fleet = new Fleet({
     clock: systemClock,
@@ -90,7 +125,10 @@ async function readRegistries(
     log,
     events: {
       onEvent(key, event) {
-        if (event.type === "snapshot" && event.snapshot.exists) live.replace(event.snapshot);
+        if (event.type === "snapshot") {
+          const watched = watchOf(key, event.snapshot.cluster);
+          if (watched !== undefined) hear(watched, event.snapshot);
+        }
         if (event.type === "connection") {
           reached.set(key, { isReached: event.state === "connected", detail: event.detail });
         }
@@ -99,12 +137,10 @@ async function readRegistries(
           const { cluster } = event;
           cancelRetries.push(systemClock.after(RETRY_MS, () => watch(key, cluster)));
         }
-        if (silent().length === 0) heard.resolve();
+        if (unheard().length === 0) heard.resolve();
       },
       onReady(key) {
-        for (const { name, discovery } of clusters) {
-          if (discoveryId(discovery) === key) watch(key, name);
-        }
+        for (const id of watches.get(discoveryOf(key) ?? "")?.keys() ?? []) watch(key, id);
       },
       onDown() {},
       onStuck() {},
@@ -114,8 +150,8 @@ async function readRegistries(
   const cancel = systemClock.after(waitMs, () => heard.resolve());
   await heard.promise;
   for (const cancelRetry of [cancel, ...cancelRetries]) cancelRetry();
-  const names = new Set(silent());
-  const asked = new Set(clusters.filter(({ name }) => names.has(name)).map(({ discovery }) => discovery));
+  const names = new Set(unheard().map(({ name }) => name));
+  const asked = new Set(unheard().map(({ discovery }) => discovery));
   const unreachable = [...asked].filter((name) => accepted.discovery.has(name)).flatMap((discovery) => {
     const { isReached, detail } = reached.get(discoveryId(discovery)) ??
       { isReached: false, detail: `no answer within ${formatDuration(waitMs)}` };

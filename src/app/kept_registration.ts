@@ -61,7 +61,8 @@ export function serviceFileOf(
   { discovery, cluster, ip, port, metadata, checks, format }: RegistrationRequest,
   { services }: Pick<Desired, "services">,
 ): { readonly [key: string]: unknown } {
-  const like = [...services.values()].find((each) => each.name === cluster && each.discovery === discovery);
+  const like = [...services.values()].filter(({ name }) => name === cluster).flatMap(({ sources }) => sources)
+    .find((each) => each.discovery === discovery);
   const section = { ...like?.options, ...format !== undefined && { format } };
   return {
     discovery,

@@ -62,9 +62,10 @@ export async function bridge(given: BridgeArguments, options: BridgeCommandOptio
   if (!source.ok) return complainOfConfig(directory, { reason: source.reason, complain });
   if (!target.ok) return complainOfConfig(directory, { reason: target.reason, complain });
   if (!writable.ok) return complainOfConfig(directory, { reason: writable.reason, complain });
-  const service = [...accepted.services.values()].find(({ service }) =>
-    service.name === to.cluster && service.discovery === to.discovery
-  );
+  const serviceOptions = [...accepted.services.values()].filter(({ service }) => service.name === to.cluster)
+    .flatMap(({ service, options }) =>
+      service.sources.filter(({ discovery }) => discovery === to.discovery).map(({ name }) => options?.get(name))
+    )[0];
   const heard = Promise.withResolvers<void>();
   let last = "";
   const show = (state: BridgeState) => {
@@ -86,7 +87,7 @@ export async function bridge(given: BridgeArguments, options: BridgeCommandOptio
   await using running = new Bridge({
     source: source.source,
     target: target.source,
-    serviceOptions: service?.options,
+    serviceOptions,
     removeOthers,
     isWriting: write,
     clock,

@@ -55,12 +55,15 @@ export function changesOf(before: readonly Node[], after: readonly Node[]): read
 }
 
 /** A part of a line: text as it stands, or what a node says. */
-type Part = string | { readonly of: (node: Node) => unknown };
+type Part = string | { readonly of: Field };
+
+/** Reads a field of a node, or of the sources that have it. */
+type Field = (node: Node, sources?: readonly string[]) => unknown;
 
 /** How a node's line is made. */
 export type Template = readonly Part[];
 
-const FIELDS: Readonly<Record<string, (node: Node) => unknown>> = {
+const FIELDS: Readonly<Record<string, Field>> = {
   address: formatAddress,
   ip: ({ ip }) => ip,
   host: ({ host }) => host,
@@ -70,6 +73,7 @@ const FIELDS: Readonly<Record<string, (node: Node) => unknown>> = {
   state: ({ state = "ready" }) => state,
   zone: ({ zone }) => zone,
   priority: ({ priority }) => priority,
+  sources: (_node, sources) => sources?.join(","),
 };
 
 /** The fields that a template may name, for messages. */
@@ -88,7 +92,7 @@ export function parseTemplate(text: string): Template | undefined {
   return parts.every(isWhole) && parts.some((part) => typeof part !== "string") ? parts : undefined;
 }
 
-function fieldOf(name: string): ((node: Node) => unknown) | undefined {
+function fieldOf(name: string): Field | undefined {
   if (Object.hasOwn(FIELDS, name)) return FIELDS[name];
   const [, kind, key = ""] = /^(labels|metadata)\.(.+)$/.exec(name) ?? [];
   if (kind === "labels") return ({ labels = {} }) => Object.hasOwn(labels, key) ? labels[key] : undefined;
@@ -97,9 +101,9 @@ function fieldOf(name: string): ((node: Node) => unknown) | undefined {
 }
 
 /** Writes a node's line; what a node does not say is empty. What it says comes from a registry, so it is made printable. */
-export function formatNode(node: Node, template: Template | undefined): string {
-  if (template === undefined) return describeNode(node);
-  return template.map((part) => typeof part === "string" ? part : textOf(part.of(node))).join("");
+export function formatNode(node: Node, template: Template | undefined, sources?: readonly string[]): string {
+  if (template === undefined) return describeNode(node, sources);
+  return template.map((part) => typeof part === "string" ? part : textOf(part.of(node, sources))).join("");
 }
 
 function textOf(value: unknown): string {
@@ -112,13 +116,14 @@ export function formatJson(value: unknown): string {
   return escapeUnprintable(JSON.stringify(value));
 }
 
-function describeNode(node: Node): string {
+function describeNode(node: Node, sources: readonly string[] | undefined): string {
   const { host, weight, state = "ready", zone, priority } = node;
   const said = [
     ...state === "ready" ? [] : [`state=${state}`],
     ...weight === undefined ? [] : [`weight=${weight}`],
     ...zone === undefined ? [] : [`zone=${zone}`],
     ...priority === undefined ? [] : [`priority=${priority}`],
+    ...sources === undefined ? [] : [`sources=${sources.join(",")}`],
   ];
   return [formatAddress(node), host, ...said].join(" ");
 }

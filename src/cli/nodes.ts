@@ -1,4 +1,5 @@
-import { findClusterSource } from "../app/cluster_source.ts";
+import { type ClusterSource, findClusterSources } from "../app/cluster_source.ts";
+import { type CombinedFacts, combineFacts } from "../app/combined_facts.ts";
 import type { Identity } from "../app/host_facts.ts";
 import { RegistryConnection } from "../app/registry_connection.ts";
 import { readDirectory } from "../app/validate.ts";
@@ -8,7 +9,7 @@ import { deadline } from "../kernel/deadline.ts";
 import { formatDuration } from "../kernel/duration.ts";
 import type { Random } from "../kernel/random.ts";
 import { abortable } from "../kernel/within.ts";
-import type { Node } from "../model/node.ts";
+import { type Node, nodeName } from "../model/node.ts";
 import type { ClusterSnapshot } from "../model/topology.ts";
 import { EXIT } from "./exit_codes.ts";
 import { changesOf, formatJson, formatNode, selectNodes, type Template } from "./node_listing.ts";
@@ -17,7 +18,7 @@ import { complainOfConfig } from "./config_complaint.ts";
 /** What `nodes` gets from its command line. */
 export interface NodesArguments {
   readonly cluster: string;
-  /** The discovery to ask; else that of the cluster. */
+  /** The source to ask; else all of the cluster. */
   readonly source?: string | undefined;
   readonly watch: boolean;
   readonly json: boolean;
@@ -46,61 +47,70 @@ export interface NodesOptions {
   readonly complain: (line: string) => void;
 }
 
-/** Prints what a registry has of a cluster; answers the exit code. */
+/** Prints what a registry has of a cluster, or all its registries together; answers the exit code. */
 export async function listNodes(given: NodesArguments, options: NodesOptions): Promise<number> {
   const { cluster, timeoutMs } = given;
   const { dir, identify, clock, random, signal, print, complain } = options;
   const directory = await readDirectory(dir);
   if (directory.accepted === undefined) return complainOfConfig(directory, { complain });
   const { accepted } = directory;
-  const found = findClusterSource(accepted, cluster, given.source);
+  const found = findClusterSources(accepted, cluster, given.source);
   if (!found.ok) return complainOfConfig(directory, { reason: found.reason, complain });
-  const { source } = found;
-  const file = `discovery/${source.discovery.file.name}.yaml`;
+  const { sources, combine } = found;
+  const fileOf = ({ discovery }: ClusterSource) => `discovery/${discovery.file.name}.yaml`;
+  const file = [...new Set(sources.map(fileOf))].join(", ");
   const without = given.others ? (await identify(accepted.host)).facts : undefined;
-  const select = ({ nodes }: ClusterSnapshot, { one }: { readonly one: boolean }) =>
-    selectNodes(nodes, { without, one });
-  const page = new Page(given, { discovery: source.discovery.file.name, print });
-  let facts: ClusterSnapshot | undefined;
+  const said = new Map<string, ClusterSnapshot>();
+  const listed = (): CombinedFacts =>
+    combineFacts(sources.map(({ name }) => ({ name, facts: said.get(name) })), combine);
+  const select = ({ nodes }: CombinedFacts, { one }: { readonly one: boolean }) => selectNodes(nodes, { without, one });
+  const page = new Page(given, { discovery: sources.map(({ name }) => name).join(", "), print });
   let isShown = false;
   const enough = Promise.withResolvers<void>();
-  await using connection = new RegistryConnection({
-    source,
-    isWatching: true,
-    clock,
-    random,
-    events: {
-      onFacts(newest) {
-        facts = newest;
-        if (isShown) page.show(newest, select(newest, given));
-        else if (select(newest, { one: false }).length >= (given.wait ?? 0)) enough.resolve();
+  const connect = (source: ClusterSource) =>
+    new RegistryConnection({
+      source,
+      isWatching: true,
+      clock,
+      random,
+      events: {
+        onFacts(newest) {
+          said.set(source.name, newest);
+          if (isShown) page.show(listed(), select(listed(), given));
+          else if (said.size === sources.length && select(listed(), { one: false }).length >= (given.wait ?? 0)) {
+            enough.resolve();
+          }
+        },
+        onInvalid(reason) {
+          page.invalid.push(reason);
+          if (!given.json) complain(`Invalid node in cluster ${cluster}: ${reason}`);
+          // It may change no node, so that no facts follow.
+          else if (isShown && said.size > 0) page.show(listed(), select(listed(), given));
+        },
+        onTrouble(reason) {
+          if (!isShown) return;
+          const trouble = reason === undefined ? "connected again" : `unreachable, still watching: ${reason}`;
+          complain(`${fileOf(source)}: ${trouble}`);
+        },
       },
-      onInvalid(reason) {
-        page.invalid.push(reason);
-        if (!given.json) complain(`Invalid node in cluster ${cluster}: ${reason}`);
-        // It may change no node, so that no facts follow.
-        else if (isShown && facts !== undefined) page.show(facts, select(facts, given));
-      },
-      onTrouble(reason) {
-        if (!isShown) return;
-        complain(reason === undefined ? `${file}: connected again` : `${file}: unreachable, still watching: ${reason}`);
-      },
-    },
-  });
+    });
+  await using stack = new AsyncDisposableStack();
+  const connections = sources.map((source) => ({ source, connection: stack.use(connect(source)) }));
   using late = deadline(timeoutMs, { clock, signal });
   await abortable(enough.promise, late.signal).catch(() => {});
   const within = `within ${formatDuration(timeoutMs)} (--timeout)`;
-  if (facts === undefined) {
-    const { trouble } = connection;
+  const silent = connections.filter(({ source }) => !said.has(source.name));
+  for (const { source, connection: { trouble } } of silent) {
     const reason = trouble === undefined ? "no answer" : `registry unreachable: ${trouble}`;
-    complain(`Cannot read the cluster ${cluster} from ${file} ${within}: ${reason}`);
-    return EXIT.failed;
+    complain(`Cannot read the cluster ${cluster} from ${fileOf(source)} ${within}: ${reason}`);
   }
-  page.show(facts, select(facts, given));
+  if (said.size === 0) return EXIT.failed;
+  page.show(listed(), select(listed(), given));
   isShown = true;
-  const shortage = shortageOf({ facts, count: select(facts, { one: false }).length, given, within, file });
+  const count = select(listed(), { one: false }).length;
+  const shortage = shortageOf({ exists: listed().exists, count, given, within, file });
   if (shortage !== undefined) complain(shortage);
-  if (!given.watch) return shortage === undefined ? EXIT.ok : EXIT.failed;
+  if (!given.watch) return shortage === undefined && silent.length === 0 ? EXIT.ok : EXIT.failed;
   if (!signal.aborted) {
     await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
   }
@@ -108,8 +118,8 @@ export async function listNodes(given: NodesArguments, options: NodesOptions): P
 }
 
 /** Says what a registry lacks of what was asked for; `undefined` if it lacks nothing. Pure. */
-function shortageOf({ facts, count, given, within, file }: {
-  readonly facts: ClusterSnapshot;
+function shortageOf({ exists, count, given, within, file }: {
+  readonly exists: boolean;
   /** How many nodes there are to choose from. */
   readonly count: number;
   readonly given: NodesArguments;
@@ -118,7 +128,7 @@ function shortageOf({ facts, count, given, within, file }: {
 }): string | undefined {
   const { cluster, others, wait = 1 } = given;
   if (count >= Math.max(wait, 1)) return undefined;
-  if (!facts.exists) return `There is no cluster ${cluster} in the registry of ${file}`;
+  if (!exists) return `There is no cluster ${cluster} in the registry of ${file}`;
   const besides = others ? " besides this host's" : "";
   const seen = `Cluster ${cluster} has ${
     count === 0 ? "no nodes" : `${count} node${count === 1 ? "" : "s"}`
@@ -141,18 +151,22 @@ class Page {
   }
 
   /** Prints the nodes, or what has changed of them. */
-  show({ exists }: ClusterSnapshot, nodes: readonly Node[]): void {
+  show({ exists, owners }: CombinedFacts, nodes: readonly Node[]): void {
     const { cluster, watch, json, format } = this.#given;
     const { discovery, print } = this.#options;
     if (json) {
-      const text = formatJson({ cluster, discovery, exists, nodes });
+      const listed = owners === undefined
+        ? nodes
+        : nodes.map((node) => ({ ...node, sources: owners.get(nodeName(node)) ?? [] }));
+      const text = formatJson({ cluster, discovery, exists, nodes: listed });
       const invalid = this.invalid.splice(0);
       if (text === this.#lastText && invalid.length === 0) return;
       this.#lastText = text;
-      return print(formatJson({ cluster, discovery, exists, nodes, invalid }));
+      return print(formatJson({ cluster, discovery, exists, nodes: listed, invalid }));
     }
     for (const { sign, node } of changesOf(this.#last, nodes)) {
-      print(`${watch ? `${sign} ` : ""}${formatNode(node, format)}`);
+      const from = owners?.get(nodeName(node));
+      print(`${watch ? `${sign} ` : ""}${formatNode(node, format, from)}`);
     }
     this.#last = nodes;
   }

@@ -48,7 +48,7 @@ export const nodesArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
     cluster: argument(cluster, { description: message`The cluster, as the registry names it.` }),
     source: optional(option("--source", string({ metavar: "DISCOVERY" }), {
       description:
-        message`The discovery to ask (a file of discovery/); else that of the cluster's or the service's file, or the only one.`,
+        message`The discovery to ask (a file of discovery/, or an item of the cluster's list such as etcd#2); else all of the cluster's or the service's file, or the only one.`,
     })),
     watch: withDefault(
       option("--watch", {

@@ -13,6 +13,7 @@ import type { Source } from "./source.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { formatEndpoint } from "../model/endpoint.ts";
 import { isRecord } from "../model/node.ts";
+import type { RegistrySource } from "../model/registry_source.ts";
 import type { Service } from "../model/service.ts";
 import type { HostFacts, PermissionRequest, Scope, Weighing } from "../plugin/contract.ts";
 import { BeyondGrantError, type Decider, UndecidedError } from "../plugin/decider.ts";
@@ -267,15 +268,34 @@ const NEEDED = {
   service: { capability: "register", cannot: "cannot register nodes" },
 } as const;
 
-/** Judges what a cluster's or a service's file says to its discovery, as far as there is one. */
+/** Judges what a cluster's or a service's file says to its discoveries, as far as there are any. */
 async function judgeOptions(
   of: "cluster" | "service",
-  { discovery: name, options: raw }: Cluster | Service,
-  { discovery, desired, options }: {
+  { sources }: Cluster | Service,
+  asked: {
     readonly discovery: ReadonlyMap<string, AcceptedDiscovery>;
     readonly desired: Desired;
     readonly options: AcceptOptions;
   },
+): Promise<Judged<OwnOptions>> {
+  const judged = await Promise.all(
+    sources.map(async (source) => [source.name, await judgeSource(of, source, asked)] as const),
+  );
+  const findings = judged.flatMap(([, each]) => each.findings);
+  const options = new Map(
+    judged.flatMap(([name, { value }]) => value === undefined || !("options" in value) ? [] : [[name, value.options]]),
+  );
+  const value = judged.some(([, each]) => each.value === undefined) ? undefined : options.size > 0 ? { options } : {};
+  return { value, findings };
+}
+
+/** What the discoveries' plugins made of their options, by the source's name. */
+type OwnOptions = Pick<AcceptedCluster, "options">;
+
+async function judgeSource(
+  of: "cluster" | "service",
+  { discovery: name, options: raw, at }: RegistrySource,
+  { discovery, desired, options }: Parameters<typeof judgeOptions>[2],
 ): Promise<Judged<{ readonly options?: unknown }>> {
   const accepted = discovery.get(name);
   const file = accepted?.file ?? desired.discovery.get(name);
@@ -285,14 +305,16 @@ async function judgeOptions(
   const { capability, cannot } = NEEDED[of];
   if (!accepted.traits.capabilities.includes(capability)) {
     const message = `Cannot use the discovery ${name} here as ${file.type} ${cannot}`;
-    return { value: undefined, findings: [{ severity: "error", path: ["discovery"], at: "value", message }] };
+    return { value: undefined, findings: [{ severity: "error", path: at.name, at: "value", message }] };
   }
   if (!accepted.traits.sections.includes(of)) {
-    const message = `Section ${name} is not used, as ${file.type} has no options for a ${of}`;
-    return {
-      value: {},
-      findings: raw === undefined ? [] : [{ severity: "warning", path: [name], at: "key", message }],
-    };
+    if (raw === undefined) return { value: {}, findings: [] };
+    const isSection = at.options.length === 1;
+    const message = isSection
+      ? `Section ${name} is not used, as ${file.type} has no options for a ${of}`
+      : `Cannot use options for ${name} here as ${file.type} has none for a ${of}`;
+    const severity = isSection ? "warning" : "error";
+    return { value: isSection ? {} : undefined, findings: [{ severity, path: at.options, at: "key", message }] };
   }
   const filled = withSecrets(raw ?? {}, options.secrets ?? new Map());
   const { value, findings: found } = await validateKnownAsync(
@@ -300,11 +322,11 @@ async function judgeOptions(
     (rest) => options.describeSection(source.module, of, rest),
     { otherForms: fileKeysOf },
   );
-  const findings = under([name], [...filled.findings, ...filled.placed(found)]);
+  const findings = under(at.options, [...filled.findings, ...filled.placed(found)]);
   return { value: hasError(findings) ? undefined : { options: value }, findings };
 }
 
-function withOptions<T>(judged: Judged<T>, { value, findings }: Judged<{ readonly options?: unknown }>): Judged<T> {
+function withOptions<T>(judged: Judged<T>, { value, findings }: Judged<OwnOptions>): Judged<T> {
   const all = [...judged.findings, ...findings];
   const both = judged.value === undefined || value === undefined ? undefined : { ...judged.value, ...value };
   return { ...judged, value: both, findings: all };

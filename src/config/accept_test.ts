@@ -14,6 +14,7 @@ import { accept, type AcceptOptions } from "./accept.ts";
 import { UndecidedError } from "../plugin/decider.ts";
 import type { Accepted } from "./accepted.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
+import { onlySource } from "../model/registry_source.ts";
 
 const CATALOG = new PluginCatalog(["check/http", "check/tcp", "discovery/zookeeper", "balancer/haproxy"]);
 
@@ -66,7 +67,7 @@ function service(
   return {
     ...CLUSTER_DEFAULTS,
     name: "web",
-    discovery: "zookeeper",
+    sources: [onlySource("zookeeper")],
     host,
     ports,
     metadata: {},
@@ -77,7 +78,12 @@ function service(
 }
 
 function cluster(sections: Record<string, unknown>): Cluster {
-  return { ...CLUSTER_DEFAULTS, name: "web", discovery: "zookeeper", balancers: new Map(Object.entries(sections)) };
+  return {
+    ...CLUSTER_DEFAULTS,
+    name: "web",
+    sources: [onlySource("zookeeper")],
+    balancers: new Map(Object.entries(sections)),
+  };
 }
 
 /** A config of one file of each kind. */
@@ -338,7 +344,7 @@ function clusters(wanted: Record<string, { name: string; port?: unknown; bad?: t
   const config = desired();
   const objects = Object.entries(wanted).map(([file, { name, ...section }]): [string, Cluster] => [
     file,
-    { ...CLUSTER_DEFAULTS, name, discovery: "zoo", balancers: new Map([["haproxy", section]]) },
+    { ...CLUSTER_DEFAULTS, name, sources: [onlySource("zoo")], balancers: new Map([["haproxy", section]]) },
   ]);
   const source = (file: string) =>
     [`clusters/${file}`, new Source(`${file}.yaml`, new TextEncoder().encode("a: 1\n"))] as const;
@@ -418,16 +424,16 @@ Deno.test("accept() leaves a port to the cluster that has it, whoever comes to w
 /** A cluster and a service of the discovery `zoo`, with what they say to it. */
 function withOptions(ofCluster?: Record<string, unknown>, ofService?: Record<string, unknown>): Desired {
   return desired({
-    cluster: { ...cluster({ haproxy: {} }), discovery: "zoo", ...ofCluster && { options: ofCluster } },
-    web: { ...service(), discovery: "zoo", ...ofService && { options: ofService } },
+    cluster: { ...cluster({ haproxy: {} }), sources: [onlySource("zoo", ofCluster)] },
+    web: { ...service(), sources: [onlySource("zoo", ofService)] },
   });
 }
 
 Deno.test("accept() has a discovery's plugin validate its sections, and hands on what it makes of them", async () => {
   const [accepted, findings] = await judge(withOptions({ nodes: 1 }, { ttl: 2 }));
   assert.deepEqual(findings, []);
-  assert.deepEqual(accepted.clusters.get("web")?.options, { nodes: 1 });
-  assert.deepEqual(accepted.services.get("web")?.options, { ttl: 2 });
+  assert.deepEqual(accepted.clusters.get("web")?.options?.get("zoo"), { nodes: 1 });
+  assert.deepEqual(accepted.services.get("web")?.options?.get("zoo"), { ttl: 2 });
   const [, wrong] = await judge(withOptions({ bad: 1 }, { tttl: 1 }));
   assert.deepEqual(wrong.map((line) => line.replace(/^\S+ /, "")).toSorted(), [
     "error: It is bad",
@@ -438,7 +444,7 @@ Deno.test("accept() has a discovery's plugin validate its sections, and hands on
 Deno.test("accept() keeps a cluster whose section its discovery rejects", async () => {
   const [before] = await judge(withOptions({ nodes: 1 }));
   const [after] = await judge(withOptions({ bad: 1 }), { lastGood: before });
-  assert.deepEqual(after.clusters.get("web")?.options, { nodes: 1 });
+  assert.deepEqual(after.clusters.get("web")?.options?.get("zoo"), { nodes: 1 });
 });
 
 Deno.test("accept() warns of a section for a discovery that has none", async () => {

@@ -19,8 +19,8 @@ export interface AcceptedProbe {
 /** A service whose checks were all accepted by their plugins. */
 export interface AcceptedService {
   readonly service: Service;
-  /** What the discovery's plugin made of its section; absent if it has none. */
-  readonly options?: unknown;
+  /** What the discoveries' plugins made of their options, by the source's name; a source without any is absent. */
+  readonly options?: ReadonlyMap<string, unknown> | undefined;
   readonly probes: readonly AcceptedProbe[];
 }
 
@@ -50,10 +50,10 @@ export interface AcceptedCluster {
   readonly cluster: Cluster;
   /** What each balancer's plugin made of its section, by the balancer's name. */
   readonly sections: ReadonlyMap<string, unknown>;
-  /** What the discovery's plugin made of its section; absent if it has none. */
-  readonly options?: unknown;
   /** The balancers where each change of a weight moves requests of the same key to another node; none if absent. */
   readonly movesKeys?: ReadonlySet<string> | undefined;
+  /** What the discoveries' plugins made of their options, by the source's name; a source without any is absent. */
+  readonly options?: ReadonlyMap<string, unknown> | undefined;
 }
 
 /** What the config directory asks for, as far as the plugins agree: a whole value at one time. */

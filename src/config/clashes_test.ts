@@ -4,6 +4,7 @@ import type { BalancerPlugin, Listening } from "../plugin/contract.ts";
 import type { AcceptedBalancer, AcceptedCluster } from "./accepted.ts";
 import { findBalancerClashes, findClusterClashes, findServicePortClashes, type Listeners } from "./clashes.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
+import { onlySource } from "../model/registry_source.ts";
 
 /** A balancer whose own file and whose clusters' sections are lists of `host:port`. */
 function listens(addresses: readonly string[]): readonly Listening[] {
@@ -28,7 +29,7 @@ function listeners(
   const cluster = ([name, sections]: [string, Record<string, readonly string[]>]): [string, AcceptedCluster] => [
     name,
     {
-      cluster: { ...CLUSTER_DEFAULTS, name, discovery: "zoo", balancers: new Map() },
+      cluster: { ...CLUSTER_DEFAULTS, name, sources: [onlySource("zoo")], balancers: new Map() },
       sections: new Map(Object.entries(sections)),
     },
   ];
@@ -89,7 +90,7 @@ Deno.test.each([
 ])("findServicePortClashes() judges a service at $host:80 beside a cluster at $at", ({ host, at, clash }) => {
   const service: Service = {
     name: "app",
-    discovery: "zoo",
+    sources: [onlySource("zoo")],
     host,
     ports: [80],
     metadata: {},

@@ -23,6 +23,15 @@ import type { Finding } from "../kernel/findings.ts";
 import { type Checked, validateKnown } from "../kernel/known_keys.ts";
 import { TRAFFIC, trafficPolicy } from "./traffic_schema.ts";
 import { deepFreeze, name, namesMeant, pick, SECTION } from "./schema_words.ts";
+import {
+  combineEntry,
+  discoveryEntry,
+  draftSources,
+  needlessCombine,
+  readCombine,
+  readSources,
+  unusedSections,
+} from "./sources_schema.ts";
 
 /**
  * Reads a file of `clusters/`. `balancers` and `discovery` are the names that
@@ -42,6 +51,7 @@ export function readCluster(
   const schema = houseSchema(keys({
     ...Object.fromEntries([...names, ...registries].map((key) => [key, optional(SECTION)])),
     ...CLUSTER_ENTRIES,
+    discovery: discoveryEntry(discovery),
   }));
   const used = (value: object) => names.filter((key) => Object.hasOwn(value, key));
   const noSection: Issue = {
@@ -58,15 +68,18 @@ export function readCluster(
   const unknownKeys = Object.freeze(all.filter(isUnknown));
   // Whether they are sections' keys is known where the plugins are.
   const findings = all.filter((finding) => !isUnknown(finding));
-  if (file === undefined) {
-    return { value: undefined, findings, draft: draftCluster(raw, { names, registries, unknownKeys }) };
-  }
   const sections = file as unknown as Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-  const options = registries.includes(file.discovery) ? sections[file.discovery] : undefined;
+  const sectionOf = (key: string) => registries.includes(key) ? sections[key] : undefined;
+  const read = file && readSources(file.discovery, { known: discovery, sectionOf });
+  const faults = file === undefined ? [] : [...read?.findings ?? [], ...needlessCombine(file)];
+  if (file === undefined || read === undefined || faults.length > 0) {
+    const draft = draftCluster(raw, { names, registries, known: discovery, unknownKeys });
+    return { value: undefined, findings: [...findings, ...faults], draft };
+  }
   const value: Cluster = {
     name: file.name ?? fileName,
-    discovery: file.discovery,
-    ...(options === undefined ? {} : { options: deepFreeze(options) }),
+    sources: deepFreeze(read.sources),
+    combine: Object.freeze(readCombine(file.combine)),
     ...(file.meta_cluster === undefined ? {} : { metaCluster: file.meta_cluster }),
     guard: Object.freeze({
       onEmpty: file.on_empty ?? GUARD_DEFAULTS.onEmpty,
@@ -83,18 +96,8 @@ export function readCluster(
   };
   return {
     value: Object.freeze(value),
-    findings: [...findings, ...unusedSections(sections, registries, file.discovery)],
+    findings: [...findings, ...unusedSections(sections, { registries, said: file.discovery })],
   };
-}
-
-/** Finds sections of registries that a file does not use: what they say has no effect. */
-export function unusedSections(file: object, registries: readonly string[], used: string): readonly Finding[] {
-  return registries.filter((key) => key !== used && Object.hasOwn(file, key)).map((key) => ({
-    severity: "warning",
-    path: [key],
-    at: "key",
-    message: `Section ${key} is not used, as discovery is ${used}`,
-  }));
 }
 
 /** Who else has a section or a key of that name in a cluster's file; `undefined` if nobody has. */
@@ -106,9 +109,10 @@ export function clusterSectionOwner(name: string, balancers: Iterable<string>): 
 /** Answers what a cluster's file that is wrong says to the balancers, and what it calls the cluster, if it does. */
 function draftCluster(
   raw: unknown,
-  { names, registries, unknownKeys }: {
+  { names, registries, known, unknownKeys }: {
     readonly names: readonly string[];
     readonly registries: readonly string[];
+    readonly known: readonly string[];
     readonly unknownKeys: readonly Finding[];
   },
 ): Cluster | undefined {
@@ -118,22 +122,18 @@ function draftCluster(
     return Object.hasOwn(raw, name) && isRecord(section) ? [[name, deepFreeze(section)] as const] : [];
   });
   const name = typeof raw["name"] === "string" ? raw["name"] : "";
-  const named = registries.find((each) => each === raw["discovery"]) ?? "";
-  const options = raw[named] ?? {};
-  // A section that is no map has its finding: its plugin is not asked.
-  const discovery = isRecord(options) ? named : "";
   return Object.freeze({
     ...CLUSTER_DEFAULTS,
     name,
-    discovery,
-    ...(discovery !== "" && isRecord(options) ? { options: deepFreeze(options) } : {}),
+    sources: draftSources(raw, { registries, known }),
     balancers: new Map(sections),
     unknownKeys,
   });
 }
 
 const CLUSTER_ENTRIES = {
-  discovery: name(),
+  discovery: discoveryEntry(),
+  combine: optional(combineEntry()),
   name: optional(name()),
   meta_cluster: optional(name()),
   on_empty: optional(converted((value) => value === "keep" || value === "clear" ? value : undefined, "keep or clear")),

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { bad, good } from "../../tests/support/checked.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 import { readCluster } from "./cluster_schema.ts";
+import { onlySource } from "../model/registry_source.ts";
 
 Deno.test("readCluster() reads a cluster; a balancer's section may be empty", () => {
   const balancers = ["haproxy", "nginx"];
@@ -9,13 +10,13 @@ Deno.test("readCluster() reads a cluster; a balancer's section may be empty", ()
   assert.deepEqual(good(readCluster(raw, { fileName: "x", balancers })), {
     ...CLUSTER_DEFAULTS,
     name: "cache",
-    discovery: "zookeeper",
+    sources: [onlySource("zookeeper")],
     metaCluster: "stuff",
     balancers: new Map<string, unknown>([["haproxy", {}], ["nginx", { port: 1 }]]),
   });
   const least = good(readCluster({ discovery: "zookeeper", haproxy: {} }, { fileName: "x", balancers: ["haproxy"] }));
   const balancer = new Map([["haproxy", {}]]);
-  assert.deepEqual(least, { ...CLUSTER_DEFAULTS, name: "x", discovery: "zookeeper", balancers: balancer });
+  assert.deepEqual(least, { ...CLUSTER_DEFAULTS, name: "x", sources: [onlySource("zookeeper")], balancers: balancer });
 });
 
 Deno.test("readCluster() reads what is believed of the registry, and who serves a cluster without members", () => {
@@ -49,7 +50,7 @@ Deno.test("readCluster() takes a section for a balancer only if there is such a 
   assert.deepEqual([...value?.balancers.keys() ?? []], ["haproxy"]);
   assert.match(
     value?.unknownKeys[0]?.message ?? "",
-    /^Unknown key nginx, which is not used: known are default_servers, discovery, /,
+    /^Unknown key nginx, which is not used: known are combine, default_servers, discovery, /,
   );
 });
 
@@ -85,15 +86,17 @@ Deno.test("readCluster() takes the section of its discovery, and warns of that o
   const names = { fileName: "x", balancers: ["haproxy"], discovery: ["static", "zookeeper", "name", "haproxy"] };
   const raw = { discovery: "static", static: { nodes: [] }, zookeeper: {}, haproxy: {}, name: "n", statik: 1 };
   const { value, findings } = readCluster(raw, names);
-  assert.deepEqual(value?.options, { nodes: [] });
+  assert.deepEqual(value?.sources[0]?.options, { nodes: [] });
   assert.deepEqual(findings.map(({ severity, path, message }) => [severity, path, message]), [
     ["warning", ["zookeeper"], "Section zookeeper is not used, as discovery is static"],
   ]);
   assert.match(value?.unknownKeys[0]?.message ?? "", /^Unknown key statik, which is not used: did you mean static\?$/);
-  assert.equal(readCluster({ discovery: "static", haproxy: {} }, names).value?.options, undefined);
+  assert.equal(readCluster({ discovery: "static", haproxy: {} }, names).value?.sources[0]?.options, undefined);
   assert.equal(
     bad(readCluster({ discovery: "static", static: 7, haproxy: {} }, names)),
     "static: Cannot use static as it must be a map: current value is 7",
   );
-  assert.deepEqual(readCluster({ discovery: "static", static: { nodes: 1 } }, names).draft?.options, { nodes: 1 });
+  assert.deepEqual(readCluster({ discovery: "static", static: { nodes: 1 } }, names).draft?.sources[0]?.options, {
+    nodes: 1,
+  });
 });

@@ -3,6 +3,7 @@ import { Source } from "./source.ts";
 import type { AcceptedCluster } from "./accepted.ts";
 import { placed, placeFinding } from "./place.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
+import { onlySource } from "../model/registry_source.ts";
 
 const yaml = (file: string, text: string) => new Source(file, new TextEncoder().encode(text));
 const sources = new Map([
@@ -13,7 +14,7 @@ const sources = new Map([
   ["balancers/haproxy", yaml("conf/balancers/haproxy.yaml", "global:\n  - daemon\ndefaults: stats auth joe:secret\n")],
 ]);
 const cluster = {
-  cluster: { ...CLUSTER_DEFAULTS, name: "web", discovery: "zk", balancers: new Map() },
+  cluster: { ...CLUSTER_DEFAULTS, name: "web", sources: [onlySource("zk")], balancers: new Map() },
   sections: new Map(),
 };
 const clusters: ReadonlyMap<string, AcceptedCluster> = new Map([["site", cluster]]);

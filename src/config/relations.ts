@@ -4,6 +4,7 @@
  * @module
  */
 import type { Cluster } from "../model/cluster.ts";
+import type { RegistrySource } from "../model/registry_source.ts";
 import type { Service } from "../model/service.ts";
 import { suggest } from "../kernel/suggest.ts";
 import type { Finding } from "../kernel/findings.ts";
@@ -74,19 +75,25 @@ export function findMissing(
     readonly discovery: readonly string[];
   },
 ): readonly Relation[] {
-  const lacks = (key: string, wanted: string): readonly Relation[] =>
-    discovery.includes(wanted)
-      ? []
-      : [relation("warning", key, ["discovery"], missing("discovery", wanted, discovery))];
+  const lacks = (key: string, sources: readonly RegistrySource[]): readonly Relation[] =>
+    sources.filter(({ discovery: wanted }) => !discovery.includes(wanted)).map(({ discovery: wanted, at }) =>
+      // Of several, the others hide that one is missing.
+      relation(isListed(at.name) ? "error" : "warning", key, at.name, missing("discovery", wanted, discovery))
+    );
   return [
     ...[...clusters].flatMap(([file, cluster]) => [
-      ...lacks(`clusters/${file}`, cluster.discovery),
+      ...lacks(`clusters/${file}`, cluster.sources),
       ...[...cluster.balancers.keys()].filter((name) => !balancers.includes(name)).map((name) =>
         relation("warning", `clusters/${file}`, [name], missing("balancer", name, balancers))
       ),
     ]),
-    ...[...services].flatMap(([file, service]) => lacks(`services/${file}`, service.discovery)),
+    ...[...services].flatMap(([file, service]) => lacks(`services/${file}`, service.sources)),
   ];
+}
+
+/** Whether a discovery is named in a list. */
+function isListed(path: Finding["path"]): boolean {
+  return path.length > 1;
 }
 
 function missing(kind: "discovery" | "balancer", name: string, known: readonly string[]): string {

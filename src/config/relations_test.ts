@@ -3,9 +3,10 @@ import type { Cluster } from "../model/cluster.ts";
 import { findMissing, settleClashes } from "./relations.ts";
 import { findClusterClashes } from "./clashes.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
+import { onlySource } from "../model/registry_source.ts";
 
 function cluster(name: string, more: Partial<Cluster> = {}): Cluster {
-  return { ...CLUSTER_DEFAULTS, name, discovery: "zookeeper", balancers: new Map(), ...more };
+  return { ...CLUSTER_DEFAULTS, name, sources: [onlySource("zookeeper")], balancers: new Map(), ...more };
 }
 
 function accepted(clusters: ReadonlyMap<string, Cluster>) {
@@ -57,8 +58,8 @@ Deno.test("settleClashes() lets two change names with one another", () => {
 
 Deno.test("findMissing() says which one was meant, if one is like it", () => {
   const clusters = new Map([
-    ["web", cluster("web", { discovery: "zookeper", balancers: new Map([["haproxi", {}]]) })],
-    ["far", cluster("far", { discovery: "consul" })],
+    ["web", cluster("web", { sources: [onlySource("zookeper")], balancers: new Map([["haproxi", {}]]) })],
+    ["far", cluster("far", { sources: [onlySource("consul")] })],
   ]);
   const found = findMissing({ clusters, services: new Map(), balancers: ["haproxy"], discovery: ["zookeeper"] });
   assert.deepEqual(found.map(({ finding }) => finding.message), [

@@ -1,3 +1,4 @@
+import type { RegistrySource } from "../model/registry_source.ts";
 import type { Desired, PluginFile } from "./desired.ts";
 import { secretFilesIn, type SecretText, type SecretTexts } from "./secret_keys.ts";
 
@@ -33,11 +34,18 @@ function configsOf({ discovery, balancers, notifiers, clusters, services, drafts
     ...own(discovery),
     ...own(balancers),
     ...own(notifiers),
-    ...all(clusters, drafts.clusters).flatMap(({ balancers, options }) => [...balancers.values(), options]),
-    ...all(services, drafts.services).flatMap((
-      { checks, options },
-    ) => [...checks.map(({ config }) => config), options]),
+    ...all(clusters, drafts.clusters).flatMap((
+      { balancers, sources },
+    ) => [...balancers.values(), ...optionsOf(sources)]),
+    ...all(services, drafts.services).flatMap(({ checks, sources }) => [
+      ...checks.map(({ config }) => config),
+      ...optionsOf(sources),
+    ]),
   ];
+}
+
+function optionsOf(sources: readonly RegistrySource[]): readonly unknown[] {
+  return sources.map(({ options }) => options);
 }
 
 async function readSecret(path: string): Promise<SecretText> {

@@ -18,7 +18,6 @@ import {
 import { isRecord, type Json, METADATA_LENGTH_MAX, parsePort } from "../model/node.ts";
 import type { Check, Service } from "../model/service.ts";
 import { type Checked, validateKnown } from "../kernel/known_keys.ts";
-import { unusedSections } from "./cluster_schema.ts";
 import {
   deepFreeze,
   host,
@@ -32,6 +31,7 @@ import {
   SECTION,
 } from "./schema_words.ts";
 import type { Finding, Path } from "../kernel/findings.ts";
+import { discoveryEntry, draftSources, readSources, unusedSections } from "./sources_schema.ts";
 
 /** The probe's deadline when the file names none: its interval, kept between these. */
 const TIMEOUT_MS = { min: 1_000, max: 5_000 };
@@ -67,7 +67,7 @@ const METADATA = converted(
 
 /** The keys of a service but for `checks`, and `ports` by itself. */
 const SERVICE_ENTRIES = {
-  discovery: name(),
+  discovery: discoveryEntry(),
   name: optional(name()),
   host: optional(host()),
   port: optional(port()),
@@ -87,15 +87,18 @@ function isJson(value: unknown): value is { readonly [key: string]: Json } {
 }
 
 /** The keys of a service's file whose checks have these names. */
-export function serviceSchema({ checkNames, hasList, registries = [] }: {
+export function serviceSchema({ checkNames, hasList, known, registries = [] }: {
   readonly checkNames: readonly string[];
   readonly hasList: boolean;
+  /** The discoveries that there are. */
+  readonly known?: readonly string[];
   /** The discoveries that may have a section. */
   readonly registries?: readonly string[];
 }) {
   return houseSchema(keys({
     ...Object.fromEntries(registries.map((registry) => [registry, optional(SECTION)])),
     ...SERVICE_ENTRIES,
+    discovery: discoveryEntry(known),
     ports: optional(hasList ? list(port()) : port()),
     checks: keys({
       ...ROUND_ENTRIES,
@@ -121,31 +124,33 @@ export function readService(
   const { raw, findings: misplaced } = withoutMisplaced(given, { plugins, registries });
   const checks = isRecord(raw) && isRecord(raw.checks) ? raw.checks : {};
   const checkNames = Object.keys(checks).filter(isCheckName);
-  const schema = serviceSchema({ checkNames, hasList: isRecord(raw) && Array.isArray(raw.ports), registries });
+  const hasList = isRecord(raw) && Array.isArray(raw.ports);
+  const schema = serviceSchema({ checkNames, hasList, known: discovery, registries });
   const needed = refined(schema, ({ port, ports }) => port === undefined && ports === undefined ? [NO_PORTS] : [], [
     "port",
     "ports",
   ]);
   const checked = validateKnown(isRecord(raw) ? hostsPart(raw) : raw, needed["~standard"].validate);
+  const file = checked.value;
+  const sections = file as unknown as Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>;
+  const sectionOf = (key: string) => registries.includes(key) ? sections[key] : undefined;
+  const read = file && readSources(file.discovery, { known: discovery, sectionOf });
   const findings = [
     ...misplaced,
     ...checked.findings,
+    ...read?.findings ?? [],
     ...checkNames.filter((check) => !isName(check)).map(badCheckName),
   ];
-  const file = checked.value;
-  if (file === undefined || hasErrors(findings)) {
-    return { value: undefined, findings, draft: draftService(raw, registries) };
+  if (file === undefined || read === undefined || hasErrors(findings)) {
+    return { value: undefined, findings, draft: draftService(raw, { registries, known: discovery }) };
   }
 
   const ports = [file.ports ?? file.port ?? []].flat();
   const intervalMs = Math.round(file.checks.interval * 1_000);
   const hosts = file.checks as unknown as Readonly<Record<string, HostsCheck>>;
-  const sections = file as unknown as Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>;
-  const options = registries.includes(file.discovery) ? sections[file.discovery] : undefined;
   const value: Service = {
     name: file.name ?? fileName,
-    discovery: file.discovery,
-    ...(options === undefined ? {} : { options }),
+    sources: read.sources,
     host: file.host ?? "127.0.0.1",
     ports: [...new Set(ports)].toSorted((a, b) => a - b),
     metadata: file.metadata ?? {},
@@ -155,7 +160,7 @@ export function readService(
   };
   return {
     value: deepFreeze(value),
-    findings: [...findings, ...remarksOn(raw, value), ...unusedSections(file, registries, file.discovery)],
+    findings: [...findings, ...remarksOn(raw, value), ...unusedSections(file, { registries, said: file.discovery })],
   };
 }
 
@@ -232,7 +237,10 @@ function badCheckName(check: string): Finding {
 }
 
 /** Answers what a service file that is wrong says to the plugins of its checks. */
-function draftService(raw: unknown, registries: readonly string[]): Service | undefined {
+function draftService(
+  raw: unknown,
+  names: { readonly registries: readonly string[]; readonly known: readonly string[] },
+): Service | undefined {
   if (!isRecord(raw) || !isRecord(raw.checks)) return undefined;
   const valid = <T>(value: unknown, isRight: (value: unknown) => value is T) => isRight(value) ? value : undefined;
   const checks = Object.entries(raw.checks).flatMap(([key, check]): Check[] => {
@@ -246,15 +254,10 @@ function draftService(raw: unknown, registries: readonly string[]): Service | un
     };
     return [readCheck(key, own, check, TIMEOUT_MS.max)];
   });
-  const named = registries.find((each) => each === raw.discovery) ?? "";
-  const options = raw[named] ?? {};
-  // A section that is no map has its finding: its plugin is not asked.
-  const discovery = isRecord(options) ? named : "";
   const ports = [raw.ports ?? raw.port].flat().map(parsePort).filter((one) => one !== undefined);
   return deepFreeze({
     name: "",
-    discovery,
-    ...(discovery !== "" && isRecord(options) ? { options } : {}),
+    sources: draftSources(raw, names),
     host: valid(raw.host, isHost) ?? "127.0.0.1",
     ports: ports.length === 0 ? [1] : ports,
     metadata: {},

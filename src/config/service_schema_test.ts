@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { bad, good } from "../../tests/support/checked.ts";
 import type { Checked } from "../kernel/known_keys.ts";
+import { onlySource } from "../model/registry_source.ts";
 import { readService } from "./service_schema.ts";
 
 const web = {
@@ -16,7 +17,7 @@ function service(raw: unknown): Checked<NonNullable<ReturnType<typeof readServic
 Deno.test("readService() reads a service, and gives what is not the host's to the plugin", () => {
   assert.deepEqual(good(service(web)), {
     name: "web",
-    discovery: "zookeeper",
+    sources: [onlySource("zookeeper")],
     host: "127.0.0.1",
     ports: [8000],
     metadata: {},
@@ -40,7 +41,7 @@ Deno.test("readService() reads each key that a service may have", () => {
   };
   assert.deepEqual(good(service(raw)), {
     name: "app",
-    discovery: "other",
+    sources: [onlySource("other")],
     host: "::1",
     ports: [8000, 8001],
     metadata: raw.metadata,
@@ -260,7 +261,7 @@ Deno.test("readService() takes the section of its discovery, warns of that of an
   const names = { fileName: "web", plugins: ["http", "file"], discovery: ["consul", "zookeeper", "file"] };
   const raw = { discovery: "consul", port: 1, consul: { ttl: 5 }, zookeeper: null, checks: { interval: 1 } };
   const { value, findings } = readService(raw, names);
-  assert.deepEqual(value?.options, { ttl: 5 });
+  assert.deepEqual(value?.sources[0]?.options, { ttl: 5 });
   assert.ok(
     findings.some(({ path, message }) =>
       path[0] === "zookeeper" && message === "Section zookeeper is not used, as discovery is consul"

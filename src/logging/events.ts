@@ -281,25 +281,33 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     meaning: "the members of a cluster changed; there are `nodes` now",
     action: NOTHING,
   },
+  "cluster.conflict": {
+    level: "warn",
+    fields: ["cluster", "node", "kept", "ignored", "keys", "nodes"],
+    meaning: "two sources of a cluster contradict each other about `node` in `keys`; `kept` is used, the word of " +
+      "`ignored` is not. `nodes`: how many such nodes there are, if more than the first five that are logged",
+    action: "see to who registers the node; the order of the list in the cluster's file says which source is used",
+  },
   "cluster.held": {
     level: "warn",
-    fields: ["cause", "recheck", "cluster", "known", "said"],
+    fields: ["cause", "recheck", "cluster", "source", "known", "said"],
     meaning: "a guard holds a change of members: `known` are served, `said` were reported. The registry is asked " +
       "again after `recheck`. `cause`: `empty`, `few`, `many`, `shrunk` as the guard says; `missing`: the registry does " +
-      "not have the cluster; `behind`: it lacks nodes, and its past is unknown, as after a new session",
+      "not have the cluster; `behind`: it lacks nodes, and its past is unknown, as after a new session. `source`: which " +
+      "of several registries reported it; absent for what they come to together",
     action: "nothing, unless the members are gone on purpose: then see guards in docs/config/clusters.md",
     resolvedBy: "cluster.released",
   },
   "cluster.released": {
     level: "info",
-    fields: ["cluster", "known", "said"],
+    fields: ["cluster", "source", "known", "said"],
     meaning: "a held change was confirmed and is applied, or the members are back",
     action: "nothing; if `said` is below `known`, members are gone: see to their reporters",
   },
   "cluster.watch_failed": {
     level: "warn",
     repeats: true,
-    fields: ["cluster", "reason", "waitMs"],
+    fields: ["cluster", "discovery", "reason", "waitMs"],
     meaning: "a watch failed; the members stay, and the cluster is watched again after `waitMs`",
     action: "nothing, unless it stays",
   },

@@ -10,7 +10,8 @@ import { writeAtomically } from "../system/atomic_file.ts";
 import { resolveTrusted } from "../system/trusted_file.ts";
 import { type Decider, UndecidedError } from "../plugin/decider.ts";
 import type { LiveTopology, Origins } from "./live_topology.ts";
-import { type Confirmed, decodeTopology, encodeTopology, type Members } from "./topology_file.ts";
+import type { SourceMembers } from "./source_members.ts";
+import { type Confirmed, decodeTopology, encodeTopology, type Members, type SourcesOf } from "./topology_file.ts";
 import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
 import type { Traffic } from "./traffic.ts";
 import { clusterNames } from "./wanted.ts";
@@ -19,6 +20,8 @@ export interface LastKnownOptions {
   readonly live: LiveTopology;
   /** Knows since when nodes are members. */
   readonly traffic?: Pick<Traffic, "sightings" | "restore"> | undefined;
+  /** The last good members of each source. */
+  readonly members: SourceMembers;
   readonly clock: Clock;
   /** The time of day in milliseconds: what is written outlives the clock. */
   readonly wallNow: () => number;
@@ -73,7 +76,11 @@ export class LastKnown implements AsyncDisposable {
   #remembered: Members = new Map();
   #confirmed: Confirmed = new Map();
   #origins: ReadonlyMap<ClusterName, Origins> = new Map();
+  /** What each source had in an earlier life. */
+  #sources: SourcesOf = new Map();
+  /** The clusters of the config, and those of them with several sources. */
   #wanted: ReadonlySet<ClusterName> = new Set();
+  #combined: ReadonlySet<ClusterName> = new Set();
   #maxAgeMs = MAX_AGE_MS;
   /** The members that the file has, as text, and when it was written. */
   #written: { readonly members: string; readonly atMs: number } | undefined;
@@ -100,6 +107,7 @@ export class LastKnown implements AsyncDisposable {
       [this.#remembered, this.#confirmed, this.#origins] = [decoded.members, decoded.confirmed, decoded.origins];
       // All of them were members when the file was written, which its confirmations tell best.
       this.#options.traffic?.restore(decoded.sightings, Math.max(-Infinity, ...decoded.confirmed.values()));
+      this.#sources = decoded.sources;
     } else {
       const at = { path, reason: decoded.reason };
       this.#options.log.warn("Cannot use the last known members; going without", {
@@ -112,6 +120,8 @@ export class LastKnown implements AsyncDisposable {
   /** Takes the clusters of the config, and how old members may be: others are forgotten when they are older. */
   apply(accepted: Pick<Accepted, "clusters">, maxAgeMs: number): void {
     [this.#wanted, this.#maxAgeMs] = [clusterNames(accepted), maxAgeMs];
+    const clusters = [...accepted.clusters.values()].map(({ cluster }) => cluster);
+    this.#combined = new Set(clusters.filter(({ sources }) => sources.length > 1).map(({ name }) => name));
   }
 
   /**
@@ -138,6 +148,10 @@ export class LastKnown implements AsyncDisposable {
         this.#options.log.warn("Last known members are older than max_age", { event: "cluster.outdated", ...at });
       }
     }
+    for (const [cluster, sources] of this.#sources) {
+      for (const [source, nodes] of sources) this.#options.members.adopt({ cluster, source }, nodes);
+    }
+    this.#sources = new Map();
     return running !== undefined;
   }
 
@@ -231,14 +245,21 @@ export class LastKnown implements AsyncDisposable {
       const path = this.#path;
       if (path === undefined) return;
       this.#cancelNext();
-      const { live, clock, wallNow } = this.#options;
+      const { live, members: ofSources, clock, wallNow } = this.#options;
       const nowMs = clock.now();
       live.forget(this.#wanted, { beforeMs: nowMs - this.#maxAgeMs, nowMs });
       const { clusters } = live.topology;
       // Who has heard of nothing does not overwrite what another life knew.
       if (clusters.size === 0) return;
       const sightings = this.#options.traffic?.sightings ?? new Map();
-      const members = JSON.stringify([...clusters, [...sightings].map(([name, of]) => [name, [...of]])]);
+      ofSources.retain(new Set([...clusters.keys(), ...this.#wanted]));
+      const combined = [...clusters.keys()].filter((cluster) => this.#combined.has(cluster));
+      const sources = new Map(combined.map((cluster) => [cluster, ofSources.members(cluster)]));
+      const members = JSON.stringify([
+        ...clusters,
+        [...sightings].map(([name, of]) => [name, [...of]]),
+        [...sources].map(([cluster, each]) => [cluster, ...each]),
+      ]);
       this.#cancelNext = clock.after(REFRESH_MS, () => this.note());
       const isFresh = members === this.#written?.members && nowMs - this.#written.atMs < REFRESH_MS;
       if (isFresh && !isLast) return;
@@ -247,7 +268,12 @@ export class LastKnown implements AsyncDisposable {
         wallNow() - nowMs + (live.confirmedMs(cluster, nowMs) ?? nowMs),
       ]);
       const origins = [...clusters.keys()].map((cluster) => [cluster, live.origins(cluster)] as const);
-      const text = await encodeTopology(clusters, new Map(confirmed), new Map(origins), sightings);
+      const text = await encodeTopology(clusters, {
+        confirmed: new Map(confirmed),
+        origins: new Map(origins),
+        sightings,
+        sources,
+      });
       try {
         await this.#disk.write(path, text);
         this.#written = { members, atMs: nowMs };

@@ -10,6 +10,8 @@ import { nodeName } from "../model/node.ts";
 import type { AcceptedCluster } from "../config/accepted.ts";
 import { LiveTopology } from "./live_topology.ts";
 import { LastKnown, type LastKnownOptions } from "./last_known.ts";
+import { onlySource } from "../model/registry_source.ts";
+import { SourceMembers } from "./source_members.ts";
 
 /** What a test does not look at. */
 function bench(given: Partial<LastKnownOptions>) {
@@ -17,7 +19,15 @@ function bench(given: Partial<LastKnownOptions>) {
   const clock = new FakeClock();
   const live = new LiveTopology();
   const log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
-  const options = { live, clock, wallNow: () => 0, log, makeEffects: () => new HaproxyModel(), ...given };
+  const options = {
+    live,
+    members: new SourceMembers(),
+    clock,
+    wallNow: () => 0,
+    log,
+    makeEffects: () => new HaproxyModel(),
+    ...given,
+  };
   return { clock, live, known: new LastKnown(options) };
 }
 
@@ -132,9 +142,21 @@ async function liveFrom(
   const live = new LiveTopology();
   const makeEffects = () => new HaproxyModel();
   const log = { debug: ignore, info: ignore, warn, error: ignore };
-  await using known = new LastKnown({ live, clock, wallNow: () => wallMs + clock.now(), log, makeEffects, disk });
+  await using known = new LastKnown({
+    live,
+    members: new SourceMembers(),
+    clock,
+    wallNow: () => wallMs + clock.now(),
+    log,
+    makeEffects,
+    disk,
+  });
   // A file need not be called as its cluster is.
-  const clusters = new Map(wanted.map((name) => [`file-of-${name}`, { cluster: { name } } as AcceptedCluster]));
+  const clusters = new Map(
+    wanted.map((
+      name,
+    ) => [`file-of-${name}`, { cluster: { name, sources: [onlySource("zoo")] } } as unknown as AcceptedCluster]),
+  );
   known.apply({ clusters }, 7 * DAY_MS);
   await known.at("/topology");
   const { config } = wantedOf({ balancer: { defaults: ["mode http"] }, clusters: [] });
@@ -180,7 +202,15 @@ Deno.test("LastKnown writes each hour when members were last confirmed, though n
   const log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
   const live = new LiveTopology();
   const makeEffects = () => new HaproxyModel();
-  await using known = new LastKnown({ live, clock, wallNow: () => clock.now(), log, makeEffects, disk });
+  await using known = new LastKnown({
+    live,
+    members: new SourceMembers(),
+    clock,
+    wallNow: () => clock.now(),
+    log,
+    makeEffects,
+    disk,
+  });
   await known.at("/topology");
   hear("web")(live);
   known.note();

@@ -12,6 +12,15 @@ export interface MemberOrigin {
 /** The origins of a cluster's members, by the node's name; one that is not known is absent. */
 export type Origins = ReadonlyMap<string, MemberOrigin>;
 
+/** Names the source that has a member, by the member's name; `undefined` if none has it now. */
+export type SourceOf = (name: string) => string | undefined;
+
+/** Who reports members, and when. */
+export interface Seen {
+  readonly sourceOf: SourceOf;
+  readonly sinceMs: number;
+}
+
 /** What is known of one cluster. */
 interface Known {
   readonly nodes: readonly Node[];
@@ -65,13 +74,11 @@ export class LiveTopology {
    * Takes what a registry says; answers whether it changes anything. `seen`: who says so, and when; a member that
    * it has said before keeps its time.
    */
-  replace({ cluster, nodes }: Pick<ClusterSnapshot, "cluster" | "nodes">, seen?: MemberOrigin): boolean {
+  replace({ cluster, nodes }: Pick<ClusterSnapshot, "cluster" | "nodes">, seen?: Seen): boolean {
     const before = this.#known.get(cluster);
     const isSame = before !== undefined && sameNodes(before.nodes, nodes);
     if (!isSame) this.#generation++;
-    const known = before?.origins ?? NO_ORIGINS;
-    const isKept = isSame && before.from === "registry" && known.values().next().value?.source === seen?.source;
-    const origins = isKept ? known : originsOf(nodes, known, seen);
+    const origins = originsOf(nodes, before?.origins ?? NO_ORIGINS, seen);
     const generation = isSame ? before.generation : this.#generation;
     this.#known.set(cluster, { nodes, origins, from: "registry", generation });
     // Nobody came meanwhile.
@@ -160,13 +167,19 @@ export class LiveTopology {
 
 const NO_ORIGINS: Origins = new Map();
 
-function originsOf(nodes: readonly Node[], before: Origins, seen: MemberOrigin | undefined): Origins {
+function originsOf(nodes: readonly Node[], before: Origins, seen: Seen | undefined): Origins {
   const origins = new Map<string, MemberOrigin>();
+  /** One object for all members of one source. */
+  const news = new Map<string, MemberOrigin>();
   for (const node of nodes) {
     const name = nodeName(node);
     const known = before.get(name);
-    const origin = seen === undefined || known?.source === seen.source ? known : seen;
-    if (origin !== undefined) origins.set(name, origin);
+    const source = seen?.sourceOf(name);
+    const isKnown = seen === undefined || source === undefined || known?.source === source;
+    const origin = isKnown ? known : news.get(source) ?? { source, sinceMs: seen.sinceMs };
+    if (origin === undefined) continue;
+    if (!isKnown) news.set(source, origin);
+    origins.set(name, origin);
   }
   return origins;
 }

@@ -174,11 +174,11 @@ Deno.test("LiveTopology keeps who reported each member, and since when, for as l
   const node = (port: number) => ({ host: "a", ip: "10.0.0.1", port, metadata: {} });
   const origins = () => Object.fromEntries(live.origins("web"));
   live.adopt("web", [node(1)], 0, new Map([["a:1", { source: "zoo", sinceMs: 10 }]]));
-  live.replace({ cluster: "web", nodes: [node(1), node(2)] }, { source: "zoo", sinceMs: 20 });
+  live.replace({ cluster: "web", nodes: [node(1), node(2)] }, { sourceOf: () => "zoo", sinceMs: 20 });
   assert.deepEqual(origins(), { "a:1": { source: "zoo", sinceMs: 10 }, "a:2": { source: "zoo", sinceMs: 20 } });
-  live.replace({ cluster: "web", nodes: [node(1)] }, { source: "zoo", sinceMs: 30 });
-  live.replace({ cluster: "web", nodes: [node(1), node(2)] }, { source: "zoo", sinceMs: 40 });
+  live.replace({ cluster: "web", nodes: [node(1)] }, { sourceOf: () => "zoo", sinceMs: 30 });
+  live.replace({ cluster: "web", nodes: [node(1), node(2)] }, { sourceOf: () => "zoo", sinceMs: 40 });
   assert.deepEqual(origins(), { "a:1": { source: "zoo", sinceMs: 10 }, "a:2": { source: "zoo", sinceMs: 40 } });
-  live.replace({ cluster: "web", nodes: [node(1), node(2)] }, { source: "store", sinceMs: 50 });
+  live.replace({ cluster: "web", nodes: [node(1), node(2)] }, { sourceOf: () => "store", sinceMs: 50 });
   assert.deepEqual(origins(), { "a:1": { source: "store", sinceMs: 50 }, "a:2": { source: "store", sinceMs: 50 } });
 });

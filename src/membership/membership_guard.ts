@@ -1,15 +1,21 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { type Meter, UNMETERED } from "../metrics/meter.ts";
-import { GUARD_DEFAULTS, type GuardSettings } from "../model/cluster.ts";
+import { type Cluster, GUARD_DEFAULTS, type GuardSettings } from "../model/cluster.ts";
+import type { Node } from "../model/node.ts";
+import { type Combine, sourceKey, UNION } from "../model/registry_source.ts";
 import type { ClusterName, ClusterSnapshot } from "../model/topology.ts";
-import { applyGuard, followPast, type GuardMemory, type Hold, NO_MEMORY, type Past } from "./guard.ts";
-import type { LiveTopology, Stale } from "./live_topology.ts";
+import { type Choice, combine, type Conflict, type Contribution } from "./combine.ts";
+import { applyGuard, followPast, type GuardInput, type GuardMemory, type Hold, NO_MEMORY, type Past } from "./guard.ts";
+import type { LiveTopology, SourceOf, Stale } from "./live_topology.ts";
 import type { Propagation } from "./propagation.ts";
+import { type ClusterSourceKey, type SourceKey, SourceMembers } from "./source_members.ts";
 
 export interface MembershipGuardOptions {
-  /** What is believed. */
+  /** What is accepted of each cluster. */
   readonly live: LiveTopology;
+  /** What is accepted of each of its sources. */
+  readonly members?: SourceMembers | undefined;
   readonly clock: Clock;
   /** The time of day in milliseconds: since when a member is known. The system's unless told. */
   readonly wallNow?: (() => number) | undefined;
@@ -17,128 +23,373 @@ export interface MembershipGuardOptions {
   readonly meter?: Meter;
   /** Hears of each change of members, and when its snapshot arrived. */
   readonly propagation?: Pick<Propagation, "arrived">;
-  /** Asks a cluster's registry for its whole membership once more. */
-  readonly askAgain: (cluster: ClusterName) => void;
+  /** Asks the registry of a source for its whole membership once more; without a source, those of all. */
+  readonly askAgain: (cluster: ClusterName, source?: SourceKey) => void;
   /** Hears that the members of a cluster are others, or that a registry has spoken of it for the first time. */
   readonly onChange: (cluster: ClusterName) => void;
 }
 
+/** Where a cluster's members come from, and what is accepted of them. */
+export interface MembershipPolicy {
+  readonly guard: GuardSettings;
+  /** The sources, in the order of the cluster's file. */
+  readonly sources: readonly { readonly name: string; readonly key: SourceKey }[];
+  readonly combine: Combine;
+}
+
+/** The policy of a cluster's file. Pure. */
+export function membershipPolicy(
+  { guard, sources, combine }: Pick<Cluster, "guard" | "sources" | "combine">,
+): MembershipPolicy {
+  return { guard, sources: sources.map((source) => ({ name: source.name, key: sourceKey(source) })), combine };
+}
+
+/** How a source's registry answers about a cluster. */
+interface SourceMemory {
+  /** What the source's own guard remembers; of use where there are several sources. */
+  readonly guard: GuardMemory;
+  /** How the answers follow one another; `undefined` before the first. */
+  readonly past: Past | undefined;
+  /** When the registry last came into reach. */
+  readonly connectedAt: number;
+}
+
+const NO_SOURCE_MEMORY: SourceMemory = { guard: NO_MEMORY, past: undefined, connectedAt: -Infinity };
+
+/** What is remembered of a cluster with its sources. */
+interface ClusterMemory {
+  guard: GuardMemory;
+  readonly sources: Map<SourceKey, SourceMemory>;
+  /** Who stands in for sources that were never heard. */
+  standIns: readonly Node[] | undefined;
+  choice: Choice | undefined;
+  conflicts: readonly Conflict[];
+  /** The sources that have each member. */
+  owners: ReadonlyMap<string, readonly string[]>;
+}
+
 /**
- * Stands between the registries and the live topology: what they say is judged by each
- * cluster's guard, and what is held back is asked for again when it is due.
+ * Stands between the registries and the live topology. What one registry reports of a cluster is judged by the
+ * cluster's guard. Of several, each is judged by itself for what only its own past can tell (a missing path, a wiped
+ * store, an empty answer), and what they come to together is judged by the cluster's guard. What is held is asked for
+ * again when it is due.
  */
 export class MembershipGuard implements Disposable {
   readonly #options: MembershipGuardOptions;
-  #guards: ReadonlyMap<ClusterName, GuardSettings> = new Map();
-  readonly #memory = new Map<ClusterName, GuardMemory>();
-  /** How the answers of each cluster's registry follow one another. */
-  readonly #pasts = new Map<ClusterName, { readonly source: string; readonly past: Past }>();
-  readonly #connectedAt = new Map<ClusterName, number>();
-  readonly #cancels = new Map<ClusterName, () => void>();
+  readonly #members: SourceMembers;
+  #policies: ReadonlyMap<ClusterName, MembershipPolicy> = new Map();
+  readonly #memory = new Map<ClusterName, ClusterMemory>();
+  /** What ends the waits of each cluster, by what is waited for. */
+  readonly #cancels = new Map<ClusterName, Map<string, () => void>>();
 
   constructor(options: MembershipGuardOptions) {
     this.#options = options;
+    this.#members = options.members ?? new SourceMembers();
   }
 
-  /** Takes the guards of all clusters, whole; what is held back is judged anew by them. */
-  apply(guards: ReadonlyMap<ClusterName, GuardSettings>): void {
-    const before = this.#guards;
-    this.#guards = guards;
-    for (const [cluster, { hold }] of this.#memory) {
-      const guard = guards.get(cluster);
-      if (guard === undefined) {
-        // What was said before it went confirms nothing when it comes back.
-        this.#memory.delete(cluster);
-        this.#pasts.delete(cluster);
-        this.#cancels.get(cluster)?.();
-        this.#cancels.delete(cluster);
-        continue;
-      }
-      const isChanged = JSON.stringify(guard) !== JSON.stringify(before.get(cluster));
-      if (hold !== undefined && isChanged) this.#options.askAgain(cluster);
+  /** Takes the policies of all clusters, whole; what is held is judged again by them. */
+  apply(policies: ReadonlyMap<ClusterName, MembershipPolicy>): void {
+    const before = this.#policies;
+    this.#policies = policies;
+    for (const cluster of before.keys()) {
+      if (policies.has(cluster)) continue;
+      // What was said before it went confirms nothing when it comes back.
+      this.#memory.delete(cluster);
+      this.#members.unwatch(cluster);
+      for (const cancel of this.#cancels.get(cluster)?.values() ?? []) cancel();
+      this.#cancels.delete(cluster);
+    }
+    for (const [cluster, policy] of policies) {
+      const last = before.get(cluster);
+      if (last === undefined || sourcesOf(last) !== sourcesOf(policy)) this.#applySources(cluster, policy, last);
+      const isGuardOther = JSON.stringify(policy.guard) !== JSON.stringify(last?.guard);
+      if (isGuardOther && this.#isHolding(cluster)) this.#options.askAgain(cluster);
     }
   }
 
-  /** Notes that the registry of some clusters has come into reach: what it says at first may be what it has not read yet. */
-  connected(clusters: Iterable<ClusterName>): void {
+  /** Notes that the registry of some sources has come into reach: what it says at first may be what it has not read yet. */
+  connected(sources: Iterable<ClusterSourceKey>): void {
     const { live, clock } = this.#options;
-    for (const cluster of clusters) {
-      this.#connectedAt.set(cluster, clock.now());
-      live.markConnected(cluster);
+    for (const key of sources) {
+      this.#remember(key, { connectedAt: clock.now() });
+      this.#members.markConnected(key);
+      if (this.#isSingle(key.cluster)) live.markConnected(key.cluster);
+      else this.#markStale(key.cluster);
     }
   }
 
   /**
-   * Notes that some clusters are not watched at present: until the connection is
-   * there again, or, if the watch itself is lost, until their members are told anew.
+   * Notes that some sources are not watched at present: until the connection is
+   * there again, or, if the watch itself is lost, until they report again.
    */
-  lostSight(clusters: Iterable<ClusterName>, reason: string, { until }: Pick<Stale, "until">): void {
+  lostSight(sources: Iterable<ClusterSourceKey>, reason: string, { until }: Pick<Stale, "until">): void {
     const { live, clock } = this.#options;
-    for (const cluster of clusters) live.markStale(cluster, { reason, sinceMs: clock.now(), until });
+    for (const key of sources) {
+      const stale = { reason, sinceMs: clock.now(), until };
+      this.#members.markStale(key, stale);
+      if (this.#isSingle(key.cluster)) live.markStale(key.cluster, stale);
+      else this.#markStale(key.cluster);
+    }
   }
 
-  /** What is held back of a cluster's last answer; `undefined` if nothing is. */
+  /** What is held of a cluster's last answer; `undefined` if nothing is. */
   hold(cluster: ClusterName): Hold | undefined {
-    const hold = this.#memory.get(cluster)?.hold;
-    return hold?.cause === "empty" && this.#options.live.nodes(cluster) === undefined ? undefined : hold;
+    const memory = this.#memory.get(cluster);
+    const hold = memory?.guard.hold;
+    if (hold !== undefined) {
+      return hold.cause === "empty" && this.#options.live.nodes(cluster) === undefined ? undefined : hold;
+    }
+    return this.#policies.get(cluster)?.sources.map(({ key }) => this.sourceHold({ cluster, source: key }))
+      .find((each) => each !== undefined);
   }
 
-  /** Takes what a registry says. */
-  hear({ cluster, nodes: said, exists, epoch, leaseMs }: ClusterSnapshot, source: string): void {
-    const { live, clock, wallNow = Date.now, meter = UNMETERED, propagation, onChange } = this.#options;
+  /** What is held of the last answer of one of several sources; `undefined` if nothing is. */
+  sourceHold({ cluster, source }: ClusterSourceKey): Hold | undefined {
+    const hold = this.#memory.get(cluster)?.sources.get(source)?.guard.hold;
+    const isFirst = hold?.cause === "empty" && this.#members.of({ cluster, source }).nodes === undefined;
+    return isFirst ? undefined : hold;
+  }
+
+  /** Whether a source has been heard since the start. */
+  heard(key: ClusterSourceKey): boolean {
+    return this.#isSingle(key.cluster) ? this.#options.live.heard(key.cluster) : this.#members.of(key).isHeard;
+  }
+
+  /** The sources that have each member of a cluster, by the member's name; of one with a single source nothing is said. */
+  owners(cluster: ClusterName): ReadonlyMap<string, readonly string[]> {
+    return this.#memory.get(cluster)?.owners ?? new Map();
+  }
+
+  /** What the sources of a cluster contradict each other about. */
+  conflicts(cluster: ClusterName): readonly Conflict[] {
+    return this.#memory.get(cluster)?.conflicts ?? [];
+  }
+
+  /** The source that a cluster follows whose policy is `first`; `undefined` if there is none yet. */
+  chosen(cluster: ClusterName): string | undefined {
+    return this.#memory.get(cluster)?.choice?.source;
+  }
+
+  /** Takes what the registry of a source says. */
+  hear(snapshot: ClusterSnapshot, source: SourceKey): void {
+    if (this.#isSingle(snapshot.cluster)) this.#hearOnly(snapshot, source);
+    else this.#hearOneOf(snapshot, source);
+  }
+
+  /** Asks no more. */
+  [Symbol.dispose](): void {
+    for (const cancels of this.#cancels.values()) for (const cancel of cancels.values()) cancel();
+    this.#cancels.clear();
+  }
+
+  /** Takes what the only registry of a cluster says. */
+  #hearOnly({ cluster, nodes: said, exists, epoch, leaseMs }: ClusterSnapshot, source: SourceKey): void {
+    const { live, clock } = this.#options;
     const arrivedMs = clock.now();
-    const before = this.#memory.get(cluster) ?? NO_MEMORY;
     const known = live.nodes(cluster);
-    // The answers of another registry follow nothing.
-    const earlier = this.#pasts.get(cluster);
-    const past = followPast(earlier?.source === source ? earlier.past : undefined, { epoch, exists }, {
-      known,
-      now: arrivedMs,
-    });
-    this.#pasts.set(cluster, { source, past });
+    const { connectedAt, past: before } = this.#sourceMemory({ cluster, source });
+    const past = followPast(before, { epoch, exists }, { known, now: arrivedMs });
+    this.#remember({ cluster, source }, { past });
+    const name = this.#policies.get(cluster)?.sources.find(({ key }) => key === source)?.name ?? source;
+    this.#accept(cluster, { said, connectedAt, past, leaseMs, sourceOf: () => name });
+    const accepted = live.nodes(cluster);
+    if (exists && accepted !== undefined && live.heard(cluster)) this.#members.accept({ cluster, source }, accepted);
+  }
+
+  /** Takes what one of several registries of a cluster says: first by itself, then together with the others. */
+  #hearOneOf({ cluster, nodes: said, exists, epoch, leaseMs }: ClusterSnapshot, source: SourceKey): void {
+    const { clock } = this.#options;
+    const policy = this.#policies.get(cluster);
+    if (policy === undefined) return;
+    const now = clock.now();
+    const key = { cluster, source };
+    const { nodes: known } = this.#members.of(key);
+    const before = this.#sourceMemory(key);
+    const past = followPast(before.past, { epoch, exists }, { known: known ?? [], now });
+    const { emptyGraceMs, maxNodes } = policy.guard;
     const { nodes, memory } = applyGuard({
       known,
       said,
-      settings: this.#guards.get(cluster) ?? GUARD_DEFAULTS,
-      memory: before,
-      now: arrivedMs,
-      connectedAt: this.#connectedAt.get(cluster) ?? -Infinity,
+      settings: { ...GUARD_DEFAULTS, emptyGraceMs, maxNodes },
+      memory: before.guard,
+      now,
+      connectedAt: before.connectedAt,
       past,
       leaseMs,
     });
-    this.#memory.set(cluster, memory);
-    this.#cancels.get(cluster)?.();
-    if (memory.hold === undefined) this.#cancels.delete(cluster);
-    else this.#schedule(cluster, memory.hold);
-    this.#tell(cluster, { before: before.hold, hold: memory.hold, known: known?.length ?? 0, said: said.length });
+    this.#remember(key, { guard: memory, past });
+    this.#schedule(cluster, source, memory.hold, () => this.#options.askAgain(cluster, source));
+    const name = policy.sources.find((each) => each.key === source)?.name ?? source;
+    this.#tell(
+      { cluster, source: name },
+      { before: before.guard.hold, hold: memory.hold, known: known?.length ?? 0, said: said.length },
+    );
+    // Nothing is known of it and nothing is accepted: as if it had not spoken yet.
+    if (known === undefined && memory.hold !== undefined) return;
+    this.#members.accept(key, nodes);
+    this.#combine(cluster);
+  }
+
+  /** Takes other sources of a cluster than it had. */
+  #applySources(cluster: ClusterName, policy: MembershipPolicy, last: MembershipPolicy | undefined): void {
+    const { live, askAgain } = this.#options;
+    const keys = new Set(policy.sources.map(({ key }) => key));
+    this.#members.keep(cluster, keys);
+    const memory = this.#memoryOf(cluster);
+    for (const key of memory.sources.keys()) if (!keys.has(key)) memory.sources.delete(key);
+    for (const [what, cancel] of this.#cancels.get(cluster) ?? []) {
+      if (keys.has(what) || what === COMBINED) continue;
+      cancel();
+      this.#cancels.get(cluster)?.delete(what);
+    }
+    if (policy.combine.policy !== last?.combine.policy) memory.choice = undefined;
+    memory.standIns = standIns(live.nodes(cluster), policy, this.#members.members(cluster));
+    if (policy.sources.length > 1) return this.#combine(cluster);
+    [memory.conflicts, memory.owners, memory.choice] = [[], new Map(), undefined];
+    const [only] = keys;
+    if (last !== undefined && only !== undefined && this.#members.of({ cluster, source: only }).isHeard) {
+      askAgain(cluster);
+    }
+  }
+
+  /** Makes the members of a cluster out of what its sources have, if any of them has been heard. */
+  #combine(cluster: ClusterName): void {
+    const { clock } = this.#options;
+    const policy = this.#policies.get(cluster);
+    if (policy === undefined || policy.sources.length < 2) return;
+    const memory = this.#memoryOf(cluster);
+    const states = policy.sources.map(({ name, key }) => ({ name, ...this.#members.of({ cluster, source: key }) }));
+    if (!states.some(({ isHeard }) => isHeard)) return this.#markStale(cluster);
+    const contributions = states.map(({ name, nodes }): Contribution => ({
+      source: name,
+      nodes: nodes ?? memory.standIns,
+      isOwn: nodes !== undefined,
+    }));
+    const combined = combine(contributions, policy.combine, { now: clock.now(), choice: memory.choice });
+    [memory.choice, memory.owners] = [combined.choice, combined.nodes === undefined ? memory.owners : combined.sources];
+    this.#tellConflicts(cluster, memory, combined.conflicts);
+    this.#after(cluster, COMBINED, combined.nextAt, () => this.#combine(cluster));
+    if (combined.nodes !== undefined) {
+      this.#accept(cluster, {
+        said: combined.nodes,
+        connectedAt: -Infinity,
+        sourceOf: (name) => combined.sources.get(name)?.[0],
+      });
+    }
+    this.#markStale(cluster);
+  }
+
+  /** Has the cluster's guard judge what its registries say, and takes what it leaves of that. */
+  #accept(
+    cluster: ClusterName,
+    { said, sourceOf, ...how }: Pick<GuardInput, "said" | "connectedAt" | "past" | "leaseMs"> & {
+      readonly sourceOf: SourceOf;
+    },
+  ): void {
+    const { live, clock, wallNow = Date.now, meter = UNMETERED, propagation, onChange, askAgain } = this.#options;
+    const arrivedMs = clock.now();
+    const known = live.nodes(cluster);
+    const remembered = this.#memoryOf(cluster);
+    const before = remembered.guard;
+    const settings = this.#policies.get(cluster)?.guard ?? GUARD_DEFAULTS;
+    const { nodes, memory } = applyGuard({ known, said, settings, memory: before, now: arrivedMs, ...how });
+    remembered.guard = memory;
+    this.#schedule(cluster, HELD_WHOLE, memory.hold, () => askAgain(cluster));
+    this.#tell({ cluster }, { before: before.hold, hold: memory.hold, known: known?.length ?? 0, said: said.length });
+    const exists = how.past?.exists !== false;
     // Nothing is known and nothing is accepted: as if the registry had not spoken yet.
     const isUnheard = known === undefined && memory.hold !== undefined;
     const isFirst = exists && !isUnheard && !live.heard(cluster);
     // That there is no such cluster confirms no members; it only says that the registry is watched.
     if (!exists) live.markWatched(cluster);
     if (isUnheard && memory.hold?.cause === "empty") return;
-    const isChanged = exists && !isUnheard && live.replace({ cluster, nodes }, { source, sinceMs: wallNow() });
+    const isChanged = exists && !isUnheard && live.replace({ cluster, nodes }, { sourceOf, sinceMs: wallNow() });
     const result = memory.hold !== undefined ? "held" : isChanged ? "changed" : "unchanged";
     meter.count("lighthouse_snapshots_total", { cluster, result });
     if (isChanged) propagation?.arrived(cluster, live.generation(cluster) ?? 0, arrivedMs);
     if (isChanged || isFirst) onChange(cluster);
   }
 
-  /** Asks no more. */
-  [Symbol.dispose](): void {
-    for (const cancel of this.#cancels.values()) cancel();
-    this.#cancels.clear();
+  /** A cluster with several sources is stale while one of them is. */
+  #markStale(cluster: ClusterName): void {
+    const { live } = this.#options;
+    const stale = (this.#policies.get(cluster)?.sources ?? []).flatMap(({ name, key }) => {
+      const each = this.#members.of({ cluster, source: key }).stale;
+      return each === undefined ? [] : [{ ...each, reason: `${name}: ${each.reason}` }];
+    });
+    live.markWatched(cluster);
+    const [first] = stale.toSorted((a, b) => a.sinceMs - b.sinceMs);
+    if (first === undefined) return;
+    live.markStale(cluster, { ...first, reason: stale.map(({ reason }) => reason).join("; "), until: "told" });
   }
 
-  #schedule(cluster: ClusterName, { askAt }: Hold): void {
-    if (askAt === Infinity) return void this.#cancels.delete(cluster);
-    const { clock, askAgain } = this.#options;
-    this.#cancels.set(cluster, clock.after(Math.max(0, askAt - clock.now()), () => askAgain(cluster)));
+  /** Whether a cluster has one source; so has one that no config names. */
+  #isSingle(cluster: ClusterName): boolean {
+    return (this.#policies.get(cluster)?.sources.length ?? 1) < 2;
   }
 
-  /** Says what is held back and why, once for each time that it begins or gets another reason, and how it ended. */
+  #isHolding(cluster: ClusterName): boolean {
+    const memory = this.#memory.get(cluster);
+    return memory?.guard.hold !== undefined ||
+      memory?.sources.values().some(({ guard }) => guard.hold !== undefined) === true;
+  }
+
+  #memoryOf(cluster: ClusterName): ClusterMemory {
+    const memory = this.#memory.get(cluster) ?? {
+      guard: NO_MEMORY,
+      sources: new Map(),
+      standIns: undefined,
+      choice: undefined,
+      conflicts: [],
+      owners: new Map(),
+    };
+    this.#memory.set(cluster, memory);
+    return memory;
+  }
+
+  #sourceMemory({ cluster, source }: ClusterSourceKey): SourceMemory {
+    return this.#memory.get(cluster)?.sources.get(source) ?? NO_SOURCE_MEMORY;
+  }
+
+  #remember(key: ClusterSourceKey, news: Partial<SourceMemory>): void {
+    this.#memoryOf(key.cluster).sources.set(key.source, { ...this.#sourceMemory(key), ...news });
+  }
+
+  #schedule(cluster: ClusterName, what: string, hold: Hold | undefined, ask: () => void): void {
+    this.#after(cluster, what, hold?.askAt ?? Infinity, ask);
+  }
+
+  /** Does something at a time, in the place of what was to be done before of the same. */
+  #after(cluster: ClusterName, what: string, atMs: number, act: () => void): void {
+    const { clock } = this.#options;
+    const cancels = this.#cancels.get(cluster) ?? new Map<string, () => void>();
+    this.#cancels.set(cluster, cancels);
+    cancels.get(what)?.();
+    cancels.delete(what);
+    if (atMs !== Infinity) cancels.set(what, clock.after(Math.max(0, atMs - clock.now()), act));
+  }
+
+  #tellConflicts(cluster: ClusterName, memory: ClusterMemory, conflicts: readonly Conflict[]): void {
+    const textOf = (each: Conflict) => JSON.stringify(each);
+    const before = new Set(memory.conflicts.map(textOf));
+    memory.conflicts = conflicts;
+    const news = conflicts.filter((each) => !before.has(textOf(each)));
+    for (const { node, kept, ignored, keys } of news.slice(0, CONFLICTS_TOLD_MAX)) {
+      this.#options.log.warn("Sources contradict each other about a node; the earlier one is used", {
+        event: "cluster.conflict",
+        cluster,
+        node,
+        kept,
+        ignored,
+        keys: keys.join(", "),
+        ...news.length > CONFLICTS_TOLD_MAX && { nodes: news.length },
+      });
+    }
+  }
+
+  /** Says what is held and why, once for each time that it begins or gets another reason, and how it ended. */
   #tell(
-    cluster: ClusterName,
+    { cluster, source }: { readonly cluster: ClusterName; readonly source?: string },
     { before, hold, known, said }: {
       readonly before: Hold | undefined;
       readonly hold: Hold | undefined;
@@ -148,7 +399,7 @@ export class MembershipGuard implements Disposable {
   ): void {
     if (known === 0 && (hold ?? before)?.cause === "empty") return;
     const { log, clock, meter = UNMETERED } = this.#options;
-    const at = { cluster, known, said };
+    const at = { cluster, ...source !== undefined && { source }, known, said };
     if (hold === undefined) {
       if (before === undefined) return;
       const isConfirmed = before.cause !== "many" && said < known;
@@ -166,6 +417,37 @@ export class MembershipGuard implements Disposable {
       ...at,
     });
   }
+}
+
+/** What is waited for beside the holds of sources, whose keys no config can name so. */
+const HELD_WHOLE = "/held";
+const COMBINED = "/combined";
+
+/** So many contradictions of one answer are logged. */
+const CONFLICTS_TOLD_MAX = 5;
+
+/** A policy of one source, whatever a config says. */
+export function singlePolicy(source: string, guard: GuardSettings): MembershipPolicy {
+  return { guard, sources: [{ name: source, key: source }], combine: UNION };
+}
+
+function sourcesOf({ sources, combine }: MembershipPolicy): string {
+  return JSON.stringify([sources, combine]);
+}
+
+/**
+ * Who stands in for the sources of a cluster that were never heard. A union keeps whom no other source accounts for;
+ * where a node must be in all sources, those that are served stay, and no others come. Pure.
+ */
+function standIns(
+  served: readonly Node[] | undefined,
+  { combine }: MembershipPolicy,
+  own: ReadonlyMap<SourceKey, readonly Node[]>,
+): readonly Node[] | undefined {
+  if (combine.policy === "all") return served;
+  if (combine.policy === "first") return undefined;
+  const known = new Set([...own.values()].flat().map(({ ip, port }) => `${ip} ${port}`));
+  return served?.filter(({ ip, port }) => !known.has(`${ip} ${port}`));
 }
 
 /** What a registry reports that is not accepted at once, by the guard's cause. */

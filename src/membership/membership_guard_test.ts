@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { GUARD_DEFAULTS, type GuardSettings } from "../model/cluster.ts";
 import type { Node } from "../model/node.ts";
-import { MembershipGuard } from "./membership_guard.ts";
+import { MembershipGuard, singlePolicy } from "./membership_guard.ts";
 import { LiveTopology } from "./live_topology.ts";
 import { samplesOf } from "../../tests/support/metric_samples.ts";
 import { Tally } from "../metrics/tally.ts";
@@ -38,7 +38,7 @@ class Stage implements Disposable {
   }
 
   apply(guard: Partial<GuardSettings>): void {
-    this.membership.apply(new Map([["web", { ...GUARD_DEFAULTS, ...guard }]]));
+    this.membership.apply(new Map([["web", singlePolicy("zoo", { ...GUARD_DEFAULTS, ...guard })]]));
   }
 
   /** Hears of so many nodes; answers how many are served. */
@@ -78,7 +78,7 @@ Deno.test("MembershipGuard asks a second time before a cluster is emptied, and s
 Deno.test("MembershipGuard believes an empty cluster only some time after its registry came into reach", () => {
   using stage = new Stage();
   stage.live.adopt("web", [node(8000)]);
-  stage.membership.connected(["web"]);
+  stage.membership.connected([{ cluster: "web", source: "zoo" }]);
   assert.equal(stage.hear(0), 1);
   stage.clock.advance(4_900);
   assert.equal(stage.asked, 0);
@@ -174,7 +174,7 @@ Deno.test("MembershipGuard keeps the members of a cluster that its registry has 
 Deno.test("MembershipGuard: that there is no such cluster is no answer about its members, but the watch goes on", () => {
   using stage = new Stage();
   stage.live.adopt("web", [node(8000)], -1_000);
-  stage.membership.lostSight(["web"], "it was away", { until: "told" });
+  stage.membership.lostSight([{ cluster: "web", source: "zoo" }], "it was away", { until: "told" });
   assert.equal(stage.hear(0, { exists: false }), 1);
   assert.deepEqual([stage.changes, stage.live.heard("web"), stage.live.stale("web")], [0, false, undefined]);
   assert.equal(stage.live.confirmedMs("web", 0), -1_000, "nobody has confirmed them");

@@ -1,11 +1,15 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
+import { sourceKey } from "../model/registry_source.ts";
 import type { LiveTopology } from "./live_topology.ts";
+import type { MembershipGuard } from "./membership_guard.ts";
 import type { Accepted } from "../config/accepted.ts";
 
 export interface StartupGateOptions {
-  /** Knows which clusters were heard of. */
-  readonly live: Pick<LiveTopology, "heard" | "nodes">;
+  /** Knows of which clusters there are members. */
+  readonly live: Pick<LiveTopology, "nodes">;
+  /** Knows which sources of clusters were heard. */
+  readonly membership: Pick<MembershipGuard, "heard">;
   readonly clock: Clock;
   /** Is told which clusters were not heard of in time. */
   readonly log: Logger;
@@ -35,9 +39,12 @@ export class StartupGate implements Disposable {
   /** Whether the balancers may be given what is known. `isServed`: whether one of them ran before this process came. */
   mayServe({ clusters, discovery }: Pick<Accepted, "clusters" | "discovery">, isServed: boolean): boolean {
     if (this.#isOver) return true;
-    const { live, clock, log, onDue } = this.#options;
-    const silent = [...clusters.values()].map(({ cluster }) => cluster)
-      .filter((cluster) => discovery.has(cluster.discovery) && !live.heard(cluster.name));
+    const { live, membership, clock, log, onDue } = this.#options;
+    const silent = [...clusters.values()].map(({ cluster }) => cluster).filter(({ name, sources }) =>
+      sources.some((each) =>
+        discovery.has(each.discovery) && !membership.heard({ cluster: name, source: sourceKey(each) })
+      )
+    );
     this.#dueAt ??= clock.now() + FIRST_ANSWER_MS;
     // Where nothing runs, what was known last is served at once: waiting would help nobody.
     const isReady = !isServed && silent.every(({ name }) => live.nodes(name) !== undefined);

@@ -4,6 +4,7 @@ import { FakeClock } from "../kernel/fake_clock.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 import type { AcceptedCluster, AcceptedDiscovery } from "../config/accepted.ts";
 import { StartupGate } from "./startup_gate.ts";
+import { onlySource } from "../model/registry_source.ts";
 
 /** A start with the clusters `web` and `api`, and `lost`, whose discovery is not there. */
 class Bench {
@@ -15,7 +16,8 @@ class Bench {
   readonly known = new Set<string>();
   calls = 0;
   readonly startupGate = new StartupGate({
-    live: { heard: (name) => this.heard.has(name), nodes: (name) => this.known.has(name) ? [] : undefined },
+    live: { nodes: (name) => this.known.has(name) ? [] : undefined },
+    membership: { heard: ({ cluster }) => this.heard.has(cluster) },
     clock: this.clock,
     log: this.log,
     onDue: () => void this.calls++,
@@ -24,7 +26,10 @@ class Bench {
   mayServe(isServed: boolean): boolean {
     const cluster = (name: string, discovery: string): [string, AcceptedCluster] => [
       name,
-      { cluster: { ...CLUSTER_DEFAULTS, name, discovery, balancers: new Map() }, sections: new Map() },
+      {
+        cluster: { ...CLUSTER_DEFAULTS, name, sources: [onlySource(discovery)], balancers: new Map() },
+        sections: new Map(),
+      },
     ];
     const clusters = new Map([cluster("web", "zoo"), cluster("api", "zoo"), cluster("lost", "gone")]);
     return this.startupGate.mayServe({ clusters, discovery: new Map([["zoo", {} as AcceptedDiscovery]]) }, isServed);

@@ -9,6 +9,7 @@ import { type Node, parseNode } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { Sighting, Sightings } from "../traffic/sightings.ts";
 import type { Origins } from "./live_topology.ts";
+import type { SourceKey } from "./source_members.ts";
 
 /** The first word of every file of this format; the one before it has no times. */
 const FORMAT = "lighthouse-topology-2";
@@ -20,35 +21,41 @@ export type Members = ReadonlyMap<ClusterName, readonly Node[]>;
 /** When its registry last confirmed each cluster, in milliseconds of the wall clock. */
 export type Confirmed = ReadonlyMap<ClusterName, number>;
 
+/** The last good members of each source of clusters that have several, by cluster and source. */
+export type SourcesOf = ReadonlyMap<ClusterName, ReadonlyMap<SourceKey, readonly Node[]>>;
+
+/** What is remembered beside the members themselves. */
+export interface Remembered {
+  readonly confirmed: Confirmed;
+  readonly origins: ReadonlyMap<ClusterName, Origins>;
+  /** When nodes were members, of clusters that share requests by a policy. */
+  readonly sightings: ReadonlyMap<ClusterName, Sightings>;
+  /** What each source had, of clusters with several. */
+  readonly sources: SourcesOf;
+}
+
 /** What {@linkcode decodeTopology} answers. */
 export type DecodedTopology =
-  | {
-    readonly ok: true;
-    readonly members: Members;
-    readonly confirmed: Confirmed;
-    readonly origins: ReadonlyMap<ClusterName, Origins>;
-    /** When nodes were members, of clusters that share requests by a policy. */
-    readonly sightings: ReadonlyMap<ClusterName, Sightings>;
-  }
+  | (Remembered & { readonly ok: true; readonly members: Members })
   | { readonly ok: false; readonly reason: string };
 
 /** Writes members as text: a line with format and checksum, and one with JSON, its clusters sorted. */
 export async function encodeTopology(
   members: Members,
-  confirmed: Confirmed = new Map(),
-  origins: ReadonlyMap<ClusterName, Origins> = new Map(),
-  sightings: ReadonlyMap<ClusterName, Sightings> = new Map(),
+  { confirmed = new Map(), origins = new Map(), sightings = new Map(), sources = new Map() }: Partial<Remembered> = {},
 ): Promise<string> {
   const sorted = <T>(map: ReadonlyMap<ClusterName, T>) =>
     Object.fromEntries([...map].toSorted(([a], [b]) => a < b ? -1 : 1));
   const from = [...origins].map(([cluster, each]) => [cluster, Object.fromEntries(each)] as const);
   const seen = [...sightings].map(([cluster, each]) => [cluster, Object.fromEntries(each)] as const);
-  // Who does not know origins and sightings ignores them, so that the format stays the same.
+  const by = [...sources].map(([cluster, each]) => [cluster, Object.fromEntries(each)] as const);
+  // Who does not know origins, sightings and sources ignores them, so that the format stays the same.
   const body = JSON.stringify({
     clusters: sorted(members),
     confirmed: sorted(confirmed),
     origins: sorted(new Map(from)),
     ...seen.length > 0 && { sightings: sorted(new Map(seen)) },
+    ...by.length > 0 && { sources: sorted(new Map(by)) },
   });
   return `${FORMAT} ${await sha256(body)}\n${body}\n`;
 }
@@ -68,13 +75,13 @@ export async function decodeTopology(text: string): Promise<DecodedTopology> {
   const whole = parseBody(body);
   const clusters = format === OLD_FORMAT ? whole : recordOf(whole?.clusters);
   if (clusters === undefined) return { ok: false, reason: "it holds no clusters" };
-  const members = new Map<ClusterName, readonly Node[]>();
-  for (const [cluster, nodes] of Object.entries(clusters)) {
-    if (!Array.isArray(nodes)) return { ok: false, reason: `cluster ${JSON.stringify(cluster)} is no list of nodes` };
-    const parsed = nodes.map((node) => parseNode(node));
-    const refused = parsed.find((each) => !each.ok);
-    if (refused !== undefined && !refused.ok) return { ok: false, reason: refused.reason };
-    members.set(cluster, parsed.flatMap((each) => each.ok ? [each.node] : []));
+  const members = decodeMembers(clusters);
+  if (typeof members === "string") return { ok: false, reason: members };
+  const sources = new Map<ClusterName, Members>();
+  for (const [cluster, each] of Object.entries(recordOf(whole?.sources) ?? {})) {
+    const decoded = decodeMembers(recordOf(each) ?? {});
+    if (typeof decoded === "string") return { ok: false, reason: decoded };
+    sources.set(cluster, decoded);
   }
   const times = format === OLD_FORMAT ? undefined : recordOf(whole?.confirmed);
   const confirmed = Object.entries(times ?? {}).filter((entry): entry is [string, number] => Number.isFinite(entry[1]));
@@ -84,6 +91,7 @@ export async function decodeTopology(text: string): Promise<DecodedTopology> {
     confirmed: new Map(confirmed),
     origins: decodeOrigins(recordOf(whole?.origins) ?? {}),
     sightings: decodeSightings(recordOf(whole?.sightings) ?? {}),
+    sources,
   };
 }
 
@@ -104,6 +112,19 @@ function decodeSightings(clusters: Readonly<Record<string, unknown>>): ReadonlyM
       return [cluster, new Map(sightings)];
     }),
   );
+}
+
+/** Reads lists of nodes; answers the reason if one of them is none. */
+function decodeMembers(lists: Readonly<Record<string, unknown>>): Members | string {
+  const members = new Map<string, readonly Node[]>();
+  for (const [name, nodes] of Object.entries(lists)) {
+    if (!Array.isArray(nodes)) return `cluster ${JSON.stringify(name)} is no list of nodes`;
+    const parsed = nodes.map((node) => parseNode(node));
+    const refused = parsed.find((each) => !each.ok);
+    if (refused !== undefined && !refused.ok) return refused.reason;
+    members.set(name, parsed.flatMap((each) => each.ok ? [each.node] : []));
+  }
+  return members;
 }
 
 function decodeOrigins(clusters: Readonly<Record<string, unknown>>): ReadonlyMap<ClusterName, Origins> {

@@ -29,7 +29,9 @@ Deno.test("decodeTopology() gives back what encodeTopology() wrote", async () =>
 });
 
 Deno.test("decodeTopology() tells when each cluster was confirmed, and reads the format that does not", async () => {
-  const decoded = await decodeTopology(await encodeTopology(MEMBERS, new Map([["web", 1_700_000_000_000]])));
+  const decoded = await decodeTopology(
+    await encodeTopology(MEMBERS, { confirmed: new Map([["web", 1_700_000_000_000]]) }),
+  );
   assert.deepEqual(decoded.ok && [...decoded.confirmed], [["web", 1_700_000_000_000]]);
   const body = JSON.stringify(Object.fromEntries(MEMBERS));
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(body));
@@ -70,9 +72,18 @@ Deno.test("decodeTopology() refuses what is no list of members, though its check
 
 Deno.test("decodeTopology() gives back who reported each member, and ignores what is no origin", async () => {
   const origins = new Map([["web", new Map([["a:1", { source: "zoo", sinceMs: 1_700_000_000_000 }]])]]);
-  const decoded = await decodeTopology(await encodeTopology(MEMBERS, new Map(), origins));
+  const decoded = await decodeTopology(await encodeTopology(MEMBERS, { origins }));
   assert.deepEqual(decoded.ok && decoded.origins, origins);
   const odd = new Map([["web", new Map([["a:1", { source: 1, sinceMs: "x" }]])]]) as never;
-  const rest = await decodeTopology(await encodeTopology(MEMBERS, new Map(), odd));
+  const rest = await decodeTopology(await encodeTopology(MEMBERS, { origins: odd }));
   assert.deepEqual(rest.ok && rest.origins, new Map([["web", new Map()]]));
+});
+
+Deno.test("decodeTopology() gives back what each source had, and rejects a file with a source that has what is no node", async () => {
+  const [node] = [...MEMBERS.values()].flat();
+  const sources = new Map([["web", new Map([["zoo", [node]], ["etcd@1f", []]])]]) as never;
+  const decoded = await decodeTopology(await encodeTopology(MEMBERS, { sources }));
+  assert.deepEqual(decoded.ok && decoded.sources, sources);
+  const hostile = new Map([["web", new Map([["zoo", [{ host: "a\nb", ip: "x", port: 0 }]]])]]) as never;
+  assert.equal((await decodeTopology(await encodeTopology(MEMBERS, { sources: hostile }))).ok, false);
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { AcceptedCluster } from "../config/accepted.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
+import { onlySource } from "../model/registry_source.ts";
 import type { Node } from "../model/node.ts";
 import type { TrafficPolicy } from "../model/traffic.ts";
 import { LiveTopology } from "./live_topology.ts";
@@ -20,7 +21,7 @@ function node(host: string): Node {
 }
 
 function clusterOf(traffic: TrafficPolicy | undefined): AcceptedCluster {
-  const cluster = { ...CLUSTER_DEFAULTS, name: "web", discovery: "zoo", balancers: new Map(), traffic };
+  const cluster = { ...CLUSTER_DEFAULTS, name: "web", sources: [onlySource("zoo")], balancers: new Map(), traffic };
   return { cluster, sections: new Map([["haproxy", {}]]) };
 }
 
@@ -121,7 +122,7 @@ Deno.test("a ramp goes on over a restart, by the topology file, and a clock that
   const half = stage.weights.b;
   const { clusters } = stage.live.topology;
   const confirmed = new Map([["web", WALL + 30_000]]);
-  const text = await encodeTopology(clusters, confirmed, new Map(), stage.traffic.sightings);
+  const text = await encodeTopology(clusters, { confirmed, sightings: stage.traffic.sightings });
   for (
     const [wall, weight] of [[WALL + 30_000, half], [WALL + 30_000 - 7_200_000, 26], [WALL + 7_200_000, 256]] as const
   ) {
@@ -161,6 +162,6 @@ Deno.test("nodes that a balancer finds down count once it says so, and the same 
 Deno.test("a topology file without policies is the file that it was", async () => {
   const members = new Map([["web", [node("a")]]]);
   const plain = await encodeTopology(members);
-  assert.equal(await encodeTopology(members, new Map(), new Map(), new Map()), plain);
+  assert.equal(await encodeTopology(members, { sightings: new Map() }), plain);
   assert.doesNotMatch(plain, /sightings/);
 });

@@ -4,6 +4,7 @@ import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 import type { Node } from "../model/node.ts";
 import type { BalancerPlugin } from "../plugin/contract.ts";
 import { composeWanted, wantedNode } from "./wanted.ts";
+import { onlySource } from "../model/registry_source.ts";
 
 const HOST = { fqdn: "a.int", ip: "10.0.0.1" };
 
@@ -13,7 +14,7 @@ function map<T>(...entries: readonly (readonly [string, T])[]): ReadonlyMap<stri
 
 function cluster(name: string, sections: Record<string, unknown>, metaCluster?: string): AcceptedCluster {
   return {
-    cluster: { ...CLUSTER_DEFAULTS, name, discovery: "zoo", metaCluster, balancers: map() },
+    cluster: { ...CLUSTER_DEFAULTS, name, sources: [onlySource("zoo")], metaCluster, balancers: map() },
     sections: new Map(Object.entries(sections)),
   };
 }

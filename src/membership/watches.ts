@@ -4,12 +4,15 @@ import { delay } from "../kernel/delay.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
 import { type Meter, UNMETERED } from "../metrics/meter.ts";
+import type { Cluster } from "../model/cluster.ts";
+import { sourceKey } from "../model/registry_source.ts";
 import type { ClusterName } from "../model/topology.ts";
-import type { MembershipGuard } from "./membership_guard.ts";
+import { type MembershipGuard, membershipPolicy } from "./membership_guard.ts";
+import type { ClusterSourceKey, SourceKey } from "./source_members.ts";
 import type { Fleet } from "../supervisor/fleet.ts";
 import type { WorkerEvent } from "../supervisor/plugin_host.ts";
 import { discoveryId, discoveryOf } from "../config/accept.ts";
-import type { Accepted } from "../config/accepted.ts";
+import type { Accepted, AcceptedCluster } from "../config/accepted.ts";
 import { needsNoMetadata } from "./wanted.ts";
 
 export interface WatchesOptions {
@@ -28,143 +31,209 @@ export interface WatchesOptions {
 /** The waits before a watch that was lost is begun again. */
 const WATCH_BACKOFF = { firstMs: 200, maxMs: 10_000 };
 
+/** One watch of one source of a cluster, in its discovery's worker. */
+interface Watch extends ClusterSourceKey {
+  /** What the worker calls it: the cluster, and `web#2` for a second source of one discovery. */
+  readonly id: string;
+  readonly discovery: string;
+  /** What the cluster's file says to the discovery, as its plugin made it. */
+  readonly config: unknown;
+}
+
 /**
- * Which clusters are watched, by which discovery's worker: what is said of
- * others is not heard, and a watch that was lost is begun again. Workers are
- * known by the keys of the fleet.
+ * Which sources of which clusters are watched, by which discovery's worker: what
+ * is said of others is not heard, and a watch that was lost is begun again.
+ * Workers are known by the keys of the fleet.
  */
 export class Watches {
   readonly #options: WatchesOptions;
-  /** The clusters watched, by discovery. */
-  readonly #watched = new Map<string, ReadonlySet<ClusterName>>();
-  /** What the clusters' files say to their discoveries, by cluster. */
-  #watchOptions: ReadonlyMap<ClusterName, unknown> = new Map();
+  /** The watches by discovery, by what the worker calls them. */
+  #watched: ReadonlyMap<string, ReadonlyMap<string, Watch>> = new Map();
   /** Whether no balancer reads the metadata of nodes, so that no worker need send it. */
   #withoutMetadata = true;
-  /** Tries in a row to watch a cluster that failed, and why the last did. */
-  readonly #lost = new Map<ClusterName, { readonly attempts: number; readonly reason: string }>();
+  /** Tries in a row to watch a source that failed, and why the last did. */
+  readonly #lost = new Map<string, { readonly attempts: number; readonly reason: string }>();
 
   /** Watches nothing before a config is applied. */
   constructor(options: WatchesOptions) {
     this.#options = options;
   }
 
-  /** Watches the clusters of a config whose discovery there is, and no others. */
+  /** Watches the sources of a config whose discovery there is, and no others. */
   apply({ clusters, discovery, balancers }: Pick<Accepted, "clusters" | "discovery" | "balancers">): void {
     const { membership } = this.#options;
     const withoutMetadata = needsNoMetadata({ balancers, clusters });
     const isOther = withoutMetadata !== this.#withoutMetadata;
     this.#withoutMetadata = withoutMetadata;
-    const before = this.#watchOptions;
-    this.#watchOptions = new Map([...clusters.values()].map(({ cluster, options }) => [cluster.name, options]));
-    const wanted = new Map<string, Set<ClusterName>>();
-    for (const { cluster } of clusters.values()) {
-      if (!discovery.has(cluster.discovery)) continue;
-      wanted.set(cluster.discovery, (wanted.get(cluster.discovery) ?? new Set()).add(cluster.name));
+    const before = this.#watched;
+    const wanted = watchesOf([...clusters.values()], { discovery, before: [...allOf(before)] });
+    const names = new Map([...clusters.values()].map(({ cluster }) => [cluster.name, cluster]));
+    this.#watched = wanted;
+    for (const watch of allOf(before)) {
+      if (wanted.get(watch.discovery)?.get(watch.id)?.source === watch.source) continue;
+      this.#lost.delete(lostKey(watch));
+      this.#unwatch(watch);
+      const end = endOf(watch, names.get(watch.cluster), discovery);
+      if (end === undefined) continue;
+      membership.lostSight([{ cluster: watch.cluster, source: end.source }], end.reason, { until: "told" });
     }
-    const discoveries = new Map([...clusters.values()].map(({ cluster }) => [cluster.name, cluster.discovery]));
-    for (const [name, watched] of this.#watched) {
-      for (const cluster of watched) {
-        if (wanted.get(name)?.has(cluster)) continue;
-        this.#unwatch(discoveryId(name), cluster);
-        const next = discoveries.get(cluster);
-        const reason = next === undefined
-          ? "No file of clusters/ names it"
-          : discovery.has(next)
-          ? `Moving to discovery/${next}.yaml: waiting for its first answer`
-          : `No usable discovery/${next}.yaml`;
-        membership.lostSight([cluster], reason, { until: "told" });
-      }
+    for (const watch of allOf(wanted)) {
+      const last = before.get(watch.discovery)?.get(watch.id);
+      if (last?.source !== watch.source) this.#watch(watch);
+      else if (isOther || JSON.stringify(last.config) !== JSON.stringify(watch.config)) this.#watchAnew(watch);
     }
-    for (const [name, watched] of wanted) {
-      const last = this.#watched.get(name);
-      for (const cluster of watched) {
-        if (!last?.has(cluster)) this.#watch(discoveryId(name), cluster);
-        else if (isOther || JSON.stringify(before.get(cluster)) !== JSON.stringify(this.#watchOptions.get(cluster))) {
-          this.#watchAnew(name, cluster);
-        }
-      }
-      this.#watched.set(name, watched);
-    }
-    for (const name of this.#watched.keys()) if (!wanted.has(name)) this.#watched.delete(name);
-    membership.apply(new Map([...clusters.values()].map(({ cluster }) => [cluster.name, cluster.guard])));
+    membership.apply(new Map([...names].map(([name, cluster]) => [name, membershipPolicy(cluster)])));
   }
 
   /** Begins all watches of a discovery whose worker is new. */
   begin(key: string): void {
-    for (const cluster of this.#clustersOf(key)) this.#watch(key, cluster);
+    for (const watch of this.#watchesOf(key).values()) this.#watch(watch);
   }
 
   /** Takes what a worker says of its registry and its clusters. */
   hear(key: string, event: Extract<WorkerEvent, { type: "connection" | "snapshot" | "lost" }>): void {
     const { fleet, membership } = this.#options;
-    const clusters = this.#clustersOf(key);
+    const watches = this.#watchesOf(key);
     switch (event.type) {
       case "connection":
-        if (event.state === "connected") membership.connected(clusters);
-        else membership.lostSight(clusters, event.detail, { until: "connected" });
+        if (event.state === "connected") membership.connected(watches.values());
+        else membership.lostSight(watches.values(), event.detail, { until: "connected" });
         return;
       case "snapshot": {
-        const { cluster } = event.snapshot;
-        fleet.post(key, { type: "taken", cluster });
-        if (!clusters.has(cluster)) return;
-        this.#lost.delete(cluster);
-        return membership.hear(event.snapshot, discoveryOf(key) ?? key);
+        const { cluster: id } = event.snapshot;
+        fleet.post(key, { type: "taken", cluster: id });
+        const watch = watches.get(id);
+        if (watch === undefined) return;
+        this.#lost.delete(lostKey(watch));
+        return membership.hear({ ...event.snapshot, cluster: watch.cluster }, watch.source);
       }
-      case "lost":
-        if (!clusters.has(event.cluster)) return;
-        membership.lostSight([event.cluster], event.error.message, { until: "told" });
-        return void this.#watchAgain(key, event.cluster, event.error.message);
+      case "lost": {
+        const watch = watches.get(event.cluster);
+        if (watch === undefined) return;
+        membership.lostSight([watch], event.error.message, { until: "told" });
+        return void this.#watchAgain(key, watch, event.error.message);
+      }
     }
   }
 
   /** Notes that a discovery has no worker at present. */
   lose(key: string, reason: string): void {
-    this.#options.membership.lostSight(this.#clustersOf(key), reason, { until: "told" });
+    this.#options.membership.lostSight(this.#watchesOf(key).values(), reason, { until: "told" });
   }
 
-  /** Has a cluster's registry tell its whole membership once more. */
-  askAgain(cluster: ClusterName): void {
-    for (const [name, clusters] of this.#watched) {
-      if (clusters.has(cluster)) this.#watchAnew(name, cluster);
+  /** Has the registry of a source of a cluster report its whole membership once more; without a source, those of all. */
+  askAgain(cluster: ClusterName, source?: SourceKey): void {
+    for (const watch of allOf(this.#watched)) {
+      if (watch.cluster === cluster && (source === undefined || watch.source === source)) this.#watchAnew(watch);
     }
   }
 
-  async #watchAgain(key: string, cluster: ClusterName, reason: string): Promise<void> {
+  async #watchAgain(key: string, watch: Watch, reason: string): Promise<void> {
     const { clock, random, log, meter = UNMETERED, signal } = this.#options;
+    const { cluster, discovery, id } = watch;
     meter.count("lighthouse_watch_failures_total", { cluster });
-    const before = this.#lost.get(cluster);
+    const before = this.#lost.get(lostKey(watch));
     const attempt = before?.attempts ?? 0;
-    this.#lost.set(cluster, { attempts: attempt + 1, reason });
+    this.#lost.set(lostKey(watch), { attempts: attempt + 1, reason });
     const waitMs = Math.round(backoffMs(attempt, WATCH_BACKOFF, random));
     // The same again is no news.
     const level = before?.reason === reason ? "debug" : "warn";
     log[level]("Watch failed; keeping members and watching again", {
       event: "cluster.watch_failed",
       cluster,
+      discovery,
       reason,
       waitMs,
     });
     await delay(waitMs, { clock, signal }).catch(() => {});
-    if (this.#clustersOf(key).has(cluster)) this.#watch(key, cluster);
+    const now = this.#watchesOf(key).get(id);
+    if (now?.source === watch.source) this.#watch(now);
   }
 
-  #watchAnew(discovery: string, cluster: ClusterName): void {
-    this.#unwatch(discoveryId(discovery), cluster);
-    this.#watch(discoveryId(discovery), cluster);
+  #watchAnew(watch: Watch): void {
+    this.#unwatch(watch);
+    this.#watch(watch);
   }
 
-  #watch(key: string, cluster: ClusterName): void {
-    const config = this.#watchOptions.get(cluster);
-    const withoutMetadata = this.#withoutMetadata;
-    this.#options.fleet.post(key, { type: "watch", cluster, withoutMetadata, ...config !== undefined && { config } });
+  #watch({ discovery, cluster, id, config }: Watch): void {
+    this.#options.fleet.post(discoveryId(discovery), {
+      type: "watch",
+      cluster: id,
+      ...id !== cluster && { of: cluster },
+      withoutMetadata: this.#withoutMetadata,
+      ...config !== undefined && { config },
+    });
   }
 
-  #unwatch(key: string, cluster: ClusterName): void {
-    this.#options.fleet.post(key, { type: "unwatch", cluster });
+  #unwatch({ discovery, id }: Watch): void {
+    this.#options.fleet.post(discoveryId(discovery), { type: "unwatch", cluster: id });
   }
 
-  #clustersOf(key: string): ReadonlySet<ClusterName> {
-    return this.#watched.get(discoveryOf(key) ?? "") ?? new Set();
+  #watchesOf(key: string): ReadonlyMap<string, Watch> {
+    return this.#watched.get(discoveryOf(key) ?? "") ?? new Map();
   }
+}
+
+/** The watches that clusters need, by discovery and by what its worker calls them. Pure. */
+export function watchesOf(
+  clusters: readonly AcceptedCluster[],
+  { discovery, before = [] }: { readonly discovery: ReadonlyMap<string, unknown>; readonly before?: readonly Watch[] },
+): ReadonlyMap<string, ReadonlyMap<string, Watch>> {
+  const wanted = new Map<string, Map<string, Watch>>();
+  for (const { cluster: { name: cluster, sources }, options } of clusters) {
+    // Whoever goes on being one of several keeps its name, so that what is on its way is taken for no other's.
+    const kept = new Map(
+      before.filter((watch) => watch.cluster === cluster).map((
+        { discovery, source, id },
+      ) => [`${discovery} ${source}`, id]),
+    );
+    for (const source of sources) {
+      if (!discovery.has(source.discovery)) continue;
+      const watches = wanted.get(source.discovery) ?? new Map<string, Watch>();
+      wanted.set(source.discovery, watches);
+      const key = sourceKey(source);
+      const own = kept.get(`${source.discovery} ${key}`);
+      const taken = new Set([...kept].filter(([of]) => of.startsWith(`${source.discovery} `)).map(([, id]) => id));
+      const isFree = (id: string) => !watches.has(id) && !taken.has(id);
+      const id = sources.length === 1 ? cluster : own ?? idsOf(cluster).find(isFree) ?? cluster;
+      watches.set(id, { id, cluster, discovery: source.discovery, source: key, config: options?.get(source.name) });
+    }
+  }
+  return wanted;
+}
+
+/** The names of the watches of one cluster in one worker. */
+function* idsOf(cluster: ClusterName): Generator<string> {
+  yield cluster;
+  for (let n = 2;; n++) yield `${cluster}#${n}`;
+}
+
+function* allOf(watched: ReadonlyMap<string, ReadonlyMap<string, Watch>>): Generator<Watch> {
+  for (const watches of watched.values()) yield* watches.values();
+}
+
+function lostKey({ discovery, id }: Watch): string {
+  return `${discovery} ${id}`;
+}
+
+/** Says what is stale now that a watch has ended, and why. */
+function endOf(
+  { source, discovery: before }: Watch,
+  cluster: Cluster | undefined,
+  discovery: ReadonlyMap<string, unknown>,
+): { readonly source: SourceKey; readonly reason: string } | undefined {
+  if (cluster === undefined) return { source, reason: "No file of clusters/ names it" };
+  const [only, ...others] = cluster.sources;
+  const own = cluster.sources.find((each) => sourceKey(each) === source);
+  const next = own ?? (others.length === 0 ? only : undefined);
+  // What has left a list leaves the others as they are.
+  if (next === undefined) return undefined;
+  if (!discovery.has(next.discovery)) {
+    return { source: sourceKey(next), reason: `No usable discovery/${next.discovery}.yaml` };
+  }
+  if (next.discovery === before) return undefined;
+  return {
+    source: sourceKey(next),
+    reason: `Moving to discovery/${next.discovery}.yaml: waiting for its first answer`,
+  };
 }

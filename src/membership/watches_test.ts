@@ -6,6 +6,7 @@ import type { AcceptedBalancer, AcceptedCluster, AcceptedDiscovery } from "../co
 import { Watches } from "./watches.ts";
 import { samplesOf } from "../../tests/support/metric_samples.ts";
 import { Tally } from "../metrics/tally.ts";
+import { onlySource } from "../model/registry_source.ts";
 
 const ZOO = "discovery zoo";
 
@@ -26,8 +27,9 @@ class Bench {
     },
     membership: {
       apply: () => {},
-      connected: (clusters) => this.#tell("connected", ...clusters),
-      lostSight: (clusters, reason, { until }) => this.#tell(`lost until ${until} (${reason})`, ...clusters),
+      connected: (sources) => this.#tell("connected", ...[...sources].map(({ cluster }) => cluster)),
+      lostSight: (sources, reason, { until }) =>
+        this.#tell(`lost until ${until} (${reason})`, ...[...sources].map(({ cluster }) => cluster)),
       hear: ({ cluster }) => this.#tell("heard", cluster),
     },
     clock: this.clock,
@@ -46,7 +48,10 @@ class Bench {
     const entries = Object.entries(clusters).map(([name, discovery]): [string, AcceptedCluster] => [
       // A file need not be called as its cluster is.
       `file-of-${name}`,
-      { cluster: { ...CLUSTER_DEFAULTS, name, discovery, balancers: new Map() }, sections: new Map() },
+      {
+        cluster: { ...CLUSTER_DEFAULTS, name, sources: [onlySource(discovery)], balancers: new Map() },
+        sections: new Map(),
+      },
     ]);
     const balancers = new Map(ignoresMetadata.map((ignores, at) => {
       const plugin = { ignoresMetadata: ignores } as AcceptedBalancer["plugin"];
@@ -59,8 +64,8 @@ class Bench {
 
   /** Applies a config of one cluster of `zoo`, whose file says this to the discovery; answers what was told. */
   applyOptions(options?: unknown): readonly string[] {
-    const cluster = { ...CLUSTER_DEFAULTS, name: "web", discovery: "zoo", balancers: new Map() };
-    const clusters = new Map([["web", { cluster, sections: new Map(), options }]]);
+    const cluster = { ...CLUSTER_DEFAULTS, name: "web", sources: [onlySource("zoo")], balancers: new Map() };
+    const clusters = new Map([["web", { cluster, sections: new Map(), options: new Map([["zoo", options]]) }]]);
     this.watches.apply({ clusters, discovery: new Map([["zoo", {} as AcceptedDiscovery]]), balancers: new Map() });
     return this.take();
   }

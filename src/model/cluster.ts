@@ -1,5 +1,6 @@
 import type { Finding } from "../kernel/findings.ts";
 import type { Node } from "./node.ts";
+import { type Combine, type RegistrySource, UNION } from "./registry_source.ts";
 import type { ClusterName } from "./topology.ts";
 import type { TrafficPolicy } from "./traffic.ts";
 
@@ -33,11 +34,11 @@ export const GUARD_DEFAULTS: GuardSettings = Object.freeze({
 export interface Cluster {
   /** Its name in the registry and in HAProxy. */
   readonly name: ClusterName;
-  /** The discovery that knows its members: the name of a file of `discovery/`. */
-  readonly discovery: string;
-  /** The section that bears its discovery's name; validated by the discovery's plugin. Absent if there is none. */
-  readonly options?: { readonly [key: string]: unknown } | undefined;
-  /** What is believed of what its discovery says. */
+  /** The registries that know its members, in the order of `discovery:`; never empty. */
+  readonly sources: readonly RegistrySource[];
+  /** How the members of several sources become those of the cluster. */
+  readonly combine: Combine;
+  /** What is accepted of what its registries report. */
   readonly guard: GuardSettings;
   /** How its requests are shared among its members; as they and the balancer say if absent. */
   readonly traffic?: TrafficPolicy | undefined;
@@ -52,7 +53,8 @@ export interface Cluster {
 }
 
 /** What holds of a cluster whose file says no more than it must. */
-export const CLUSTER_DEFAULTS: Pick<Cluster, "guard" | "defaultServers" | "unknownKeys"> = Object.freeze({
+export const CLUSTER_DEFAULTS: Pick<Cluster, "combine" | "guard" | "defaultServers" | "unknownKeys"> = Object.freeze({
+  combine: UNION,
   guard: GUARD_DEFAULTS,
   defaultServers: [],
   unknownKeys: [],

@@ -1,13 +1,12 @@
 import type { Json } from "./node.ts";
+import type { RegistrySource } from "./registry_source.ts";
 
 /** What this host offers: one file of `services/`. */
 export interface Service {
   /** Its name in the registry: the cluster that it is a member of. */
   readonly name: string;
-  /** The discovery to register with: the name of a file of `discovery/`. */
-  readonly discovery: string;
-  /** The section that bears its discovery's name; validated by the discovery's plugin. Absent if there is none. */
-  readonly options?: { readonly [key: string]: unknown } | undefined;
+  /** The registries to register in, each on its own, in the order of `discovery:`; never empty. */
+  readonly sources: readonly RegistrySource[];
   /** Where the checks connect to; never announced. */
   readonly host: string;
   /** The ports, each checked and registered by itself; sorted, no doubles. */

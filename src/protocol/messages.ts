@@ -92,7 +92,10 @@ export type ToWorker =
   /** Start to watch a cluster. */
   | {
     readonly type: "watch";
+    /** What all messages about this watch call the cluster: its name, or another that only this watch has. */
     readonly cluster: ClusterName;
+    /** The cluster's name, where that is not what the watch is called by. */
+    readonly of?: ClusterName;
     readonly withoutMetadata?: boolean;
     /** The section of the cluster's file with the discovery's name, validated; absent if there is none. */
     readonly config?: unknown;

@@ -67,6 +67,7 @@ const CHANGES_AT_ONCE_MAX = 64;
 const RETRY_BACKOFF = { firstMs: 200, maxMs: 10_000 };
 
 interface Tracked {
+  readonly key: string;
   registration: Registration;
   /** Whether it is no longer desired: it is deregistered if it is ours, then forgotten. */
   isLeaving: boolean;
@@ -99,6 +100,8 @@ interface Tracked {
 export class Registrar implements AsyncDisposable {
   readonly #options: RegistrarOptions;
   readonly #entries = new Map<string, Tracked>();
+  /** The keys of entries whose discovery gets the same node several times, with other options each. */
+  #placed: ReadonlyMap<Registration, string> = new Map();
   /** What was last wanted. */
   #wanted: readonly Registration[] = [];
   /** What is wanted to be present, by cluster and port, as far as anybody has asked. */
@@ -131,7 +134,8 @@ export class Registrar implements AsyncDisposable {
   apply(wanted: readonly Registration[]): void {
     if (this.#isClosed) return;
     this.#wanted = wanted;
-    const keys = new Set(wanted.map(keyOf));
+    this.#placed = placesOf(this.#entries, wanted);
+    const keys = new Set(wanted.map((each) => this.#keyOf(each)));
     this.#successors = undefined;
     for (const [key, entry] of this.#entries) {
       if (keys.has(key) || entry.isLeaving || this.#isAwaitingSuccessor(entry)) continue;
@@ -140,8 +144,9 @@ export class Registrar implements AsyncDisposable {
       if (isDone(entry)) this.#forget(entry);
     }
     for (const registration of wanted) {
-      const entry = this.#entries.get(keyOf(registration));
-      if (entry === undefined) this.#add(registration);
+      const key = this.#keyOf(registration);
+      const entry = this.#entries.get(key);
+      if (entry === undefined) this.#add(key, registration);
       else if (entry.registration !== registration || entry.isLeaving) {
         this.#want(entry, registration, { isLeaving: false });
       }
@@ -216,8 +221,13 @@ export class Registrar implements AsyncDisposable {
     return this.#options.clock.now() - takeover.atMs < CONTEST_MS ? takeover.from : undefined;
   }
 
-  #add(registration: Registration): void {
+  #keyOf(registration: Registration): string {
+    return this.#placed.get(registration) ?? keyOf(registration);
+  }
+
+  #add(key: string, registration: Registration): void {
     const entry: Tracked = {
+      key,
       registration,
       isLeaving: false,
       done: undefined,
@@ -230,7 +240,7 @@ export class Registrar implements AsyncDisposable {
       wake: () => {},
       controller: new AbortController(),
     };
-    this.#entries.set(keyOf(registration), entry);
+    this.#entries.set(key, entry);
     const loop = this.#keep(entry).finally(() => this.#loops.delete(loop));
     this.#loops.add(loop);
   }
@@ -247,12 +257,12 @@ export class Registrar implements AsyncDisposable {
     if (!isOurs) return false;
     this.#successors ??= Map.groupBy(this.#wanted.filter(({ wanted }) => wanted === "present"), placeOf);
     return this.#successors.get(placeOf(registration))?.some((other) =>
-      this.#entries.get(keyOf(other))?.isOurs !== true
+      this.#entries.get(this.#keyOf(other))?.isOurs !== true
     ) ?? false;
   }
 
   #forget(entry: Tracked): void {
-    this.#entries.delete(keyOf(entry.registration));
+    this.#entries.delete(entry.key);
     entry.controller.abort();
     entry.told.resolve();
   }
@@ -370,6 +380,48 @@ function keyOf(registration: Registration): string {
   const key = JSON.stringify([discovery, cluster, nodeName(node)]);
   KEYS.set(registration, key);
   return key;
+}
+
+/**
+ * Tells apart the entries of one node that one discovery gets several times, with other options each: whose options are
+ * the same keeps its entry, and one whose options alone changed is the same node still. All others go by their key.
+ */
+function placesOf(
+  entries: ReadonlyMap<string, Tracked>,
+  wanted: readonly Registration[],
+): ReadonlyMap<Registration, string> {
+  const once = new Set<string>();
+  const several = new Set<string>();
+  for (const key of wanted.map(keyOf)) (once.has(key) ? several : once).add(key);
+  for (const { key, registration } of entries.values()) {
+    if (key !== keyOf(registration)) several.add(keyOf(registration));
+  }
+  const places = new Map<Registration, string>();
+  const among = wanted.filter((each) => several.has(keyOf(each)));
+  if (among.length === 0) return places;
+  const known = Map.groupBy(entries.values(), ({ registration }) => keyOf(registration));
+  const taken = new Set<string>();
+  const place = (registration: Registration, key: string | undefined) => {
+    if (key === undefined) return;
+    taken.add(key);
+    places.set(registration, key);
+  };
+  const free = (registration: Registration) =>
+    (known.get(keyOf(registration)) ?? []).filter(({ key }) => !taken.has(key));
+  for (const each of among) {
+    const options = JSON.stringify(each.options);
+    place(each, free(each).find(({ registration }) => JSON.stringify(registration.options) === options)?.key);
+  }
+  for (const each of among) {
+    if (places.has(each)) continue;
+    place(each, free(each)[0]?.key);
+    if (places.has(each)) continue;
+    const base = keyOf(each);
+    let next = base;
+    for (let n = 2; taken.has(next) || entries.has(next); n++) next = `${base}#${n}`;
+    place(each, next);
+  }
+  return places;
 }
 
 /** Where a node serves, whatever its host is called. */

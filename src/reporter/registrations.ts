@@ -67,21 +67,18 @@ export function registrations(
   host: HostFacts,
   statusOf: (key: string) => "unknown" | "up" | "down",
 ): readonly Registration[] {
-  return [...services.values()].flatMap(({ service, options }) => {
-    return service.ports.flatMap((port): Registration[] => {
+  return [...services.values()].flatMap(({ service, options }) =>
+    service.ports.flatMap((port): Registration[] => {
       const status = statusOf(`${service.name}:${port}`);
       if (status === "unknown") return [];
       const zone = host.zone === undefined ? {} : { zone: host.zone };
       const peer = { name: host.fqdn, ip: host.ip, port: host.peerPort ?? PEER_PORT };
       const node: Node = { host: host.fqdn, ip: host.ip, port, peer, metadata: service.metadata, ...zone };
       const wanted = status === "up" ? "present" : "absent";
-      return [{
-        discovery: service.discovery,
-        cluster: service.name,
-        node,
-        wanted,
-        ...options !== undefined && { options },
-      }];
-    });
-  });
+      return service.sources.map(({ name, discovery }): Registration => {
+        const own = options?.get(name);
+        return { discovery, cluster: service.name, node, wanted, ...own !== undefined && { options: own } };
+      });
+    })
+  );
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Service } from "../model/service.ts";
 import type { AcceptedProbe, AcceptedService } from "../config/accepted.ts";
 import { keptRegistrations, monitoredPorts, registrations } from "./registrations.ts";
+import { onlySource } from "../model/registry_source.ts";
 
 const HOST = { fqdn: "a.int", ip: "10.0.0.1" };
 const PEER = { name: "a.int", ip: "10.0.0.1", port: 1024 };
@@ -10,7 +11,7 @@ function service(name: string, ports: readonly number[], more: Partial<Service> 
   const checks = [{ name: "http", type: "http", rise: 2, fall: 3, timeoutMs: 500, config: {} }];
   return {
     name,
-    discovery: "zoo",
+    sources: [onlySource("zoo")],
     host: "127.0.0.1",
     ports,
     metadata: { z: 1 },
@@ -72,7 +73,7 @@ Deno.test("registrations() wants what is up present and what is down absent, and
 });
 
 Deno.test("registrations() names a discovery that is not there yet", () => {
-  const services = map(["web", accepted(service("web", [80], { discovery: "other" }))]);
+  const services = map(["web", accepted(service("web", [80], { sources: [onlySource("other")] }))]);
   assert.deepEqual(registrations({ services }, HOST, () => "up").map(({ discovery }) => discovery), ["other"]);
 });
 
@@ -90,7 +91,7 @@ Deno.test("registrations() never announces where the checks connect to", () => {
 });
 
 Deno.test("registrations() hands on what a service's file says to its discovery", () => {
-  const services = map(["web", { ...accepted(service("web", [80])), options: { ttl: 5 } }]);
+  const services = map(["web", { ...accepted(service("web", [80])), options: new Map([["zoo", { ttl: 5 }]]) }]);
   assert.deepEqual(registrations({ services }, HOST, () => "up").map(({ options }) => options), [{ ttl: 5 }]);
 });
 

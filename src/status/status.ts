@@ -4,12 +4,15 @@ import { formatDiagnostic } from "../config/diagnostics.ts";
 import { redact } from "../config/redact.ts";
 import type { PortReport } from "../reporter/monitor.ts";
 import type { Cluster } from "../model/cluster.ts";
+import { type RegistrySource, sourceKey } from "../model/registry_source.ts";
 import { type Node, nodeName } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { HostFacts } from "../plugin/contract.ts";
 import type { Hold } from "../membership/guard.ts";
-import type { RegistrationReport } from "../reporter/registrar.ts";
+import type { Registration, RegistrationReport } from "../reporter/registrar.ts";
 import type { LiveTopology } from "../membership/live_topology.ts";
+import type { MembershipGuard } from "../membership/membership_guard.ts";
+import type { SourceMembers } from "../membership/source_members.ts";
 import type { WorkerReport } from "../supervisor/fleet.ts";
 import { discoveryId } from "../config/accept.ts";
 import type { Accepted } from "../config/accepted.ts";
@@ -18,6 +21,7 @@ import type { Reachable } from "../membership/connectivity.ts";
 import type {
   BalancerStatus,
   CheckStatus,
+  ClusterSourceStatus,
   ClusterStatus,
   ConfigStatus,
   DiscoveryStatus,
@@ -35,7 +39,8 @@ export interface Parts {
   /** What is in force; `undefined` before the first config. */
   readonly accepted: Accepted | undefined;
   readonly live: Pick<LiveTopology, "nodes" | "origins" | "heard" | "stale" | "generation" | "confirmedMs">;
-  readonly membership: { hold(cluster: ClusterName): Hold | undefined };
+  readonly membership: Pick<MembershipGuard, "hold" | "sourceHold" | "owners" | "conflicts" | "chosen">;
+  readonly members: Pick<SourceMembers, "of">;
   readonly connectivity: { of(worker: string): Reachable | undefined };
   readonly announcement: { readonly facts: HostFacts | undefined; readonly refusal: string | undefined };
   readonly fleet: {
@@ -66,6 +71,9 @@ const FINDINGS_MAX = 20;
 
 /** No more members of a cluster are listed. */
 const MEMBERS_SHOWN_MAX = 1_000;
+
+/** No more contradictions of a cluster's sources are shown. */
+const CONFLICTS_MAX = 100;
 
 /** No more notices of a balancer are shown. */
 const NOTICES_MAX = 100;
@@ -173,14 +181,21 @@ function discoveryOf(name: string, { fleet, connectivity }: Parts, age: Age): Di
   };
 }
 
-function clusterOf({ name, discovery }: Cluster, parts: Parts, age: Age, nowMs: number): ClusterStatus {
-  const { live, accepted } = parts;
+function clusterOf(cluster: Cluster, parts: Parts, age: Age, nowMs: number): ClusterStatus {
+  const { name, sources, combine } = cluster;
+  const { live, accepted, membership } = parts;
+  const isCombined = sources.length > 1;
+  const owners = membership.owners(name);
   const confirmedMs = live.confirmedMs(name, nowMs);
   const ageSeconds = confirmedMs === undefined ? null : age(confirmedMs);
   const nodes = live.nodes(name) ?? [];
   return {
-    discovery,
-    ...trustOf(name, discovery, parts, age),
+    discovery: namesOf(sources),
+    combine: isCombined ? combine.policy : null,
+    follows: membership.chosen(name) ?? null,
+    sources: byName(isCombined ? sources.map((each) => [each.name, sourceOf(name, each, parts, age)]) : []),
+    conflicts: membership.conflicts(name).slice(0, CONFLICTS_MAX),
+    ...trustOf(cluster, parts, age),
     ageSeconds,
     outdated: ageSeconds !== null && ageSeconds * 1_000 > (accepted?.settings.maxAgeMs ?? Infinity),
     nodes: nodes.length,
@@ -188,21 +203,46 @@ function clusterOf({ name, discovery }: Cluster, parts: Parts, age: Age, nowMs: 
     memberList: nodes.slice(0, MEMBERS_SHOWN_MAX).map((node) => {
       const origin = live.origins(name).get(nodeName(node));
       const since = origin && new Date(origin.sinceMs).toJSON();
-      return { name: nodeName(node), source: origin?.source ?? null, since: since ?? null };
+      const all = isCombined ? owners.get(nodeName(node)) ?? [] : [];
+      return { name: nodeName(node), source: origin?.source ?? null, sources: all, since: since ?? null };
     }),
     generation: live.generation(name) ?? null,
   };
 }
 
+/** The discoveries of a file, as one line. */
+function namesOf(sources: readonly RegistrySource[]): string {
+  return sources.map(({ name }) => name).join(", ");
+}
+
+/** Why sources are not watched at all; `undefined` if they are. */
+function whyUnwatched(sources: readonly RegistrySource[], { accepted }: Parts): string | undefined {
+  const missing = sources.find(({ discovery }) => accepted?.discovery.has(discovery) !== true);
+  return missing && `There is no usable discovery/${missing.discovery}.yaml`;
+}
+
+function sourceOf(cluster: ClusterName, source: RegistrySource, parts: Parts, age: Age): ClusterSourceStatus {
+  const key = { cluster, source: sourceKey(source) };
+  const { nodes, isHeard, stale } = parts.members.of(key);
+  const hold = parts.membership.sourceHold(key);
+  const reason = shown(whyUnwatched([source], parts) ?? stale?.reason);
+  const forSeconds = stale === undefined ? null : age(stale.sinceMs);
+  const state = nodes === undefined ? "unknown" : !isHeard ? "last-known" : reason !== null ? "stale" : "current";
+  const rest = { discovery: source.discovery, nodes: nodes?.length ?? 0 };
+  return state === "current" && hold !== undefined
+    ? { ...rest, state: "held", reason: HELD[hold.cause], forSeconds: age(hold.since) }
+    : { ...rest, state, reason, forSeconds };
+}
+
 function trustOf(
-  name: ClusterName,
-  discovery: string,
-  { live, membership, accepted }: Parts,
+  { name, sources }: Cluster,
+  parts: Parts,
   age: Age,
 ): Pick<ClusterStatus, "state" | "reason" | "forSeconds"> {
+  const { live, membership } = parts;
   const hold = membership.hold(name);
   const stale = live.stale(name);
-  const unwatched = accepted?.discovery.has(discovery) ? undefined : `There is no usable discovery/${discovery}.yaml`;
+  const unwatched = whyUnwatched(sources, parts);
   const why = {
     reason: shown(unwatched ?? stale?.reason),
     forSeconds: stale === undefined ? null : age(stale.sinceMs),
@@ -249,19 +289,31 @@ function servicesOf(
 ): readonly (readonly [string, ServiceStatus])[] {
   const { ports } = monitor;
   const { report } = registrar;
-  return [...accepted?.services.values() ?? []].flatMap(({ service }) =>
+  return [...accepted?.services.values() ?? []].flatMap(({ service, options }) =>
     service.ports.flatMap((port) => {
       const key = `${service.name}:${port}`;
       const known = ports.get(key);
       if (known === undefined) return [];
-      const registrations = report.filter(({ registration: { discovery, cluster, node } }) =>
-        discovery === service.discovery && cluster === service.name && node.port === port
+      const registrations = report.filter(({ registration: { cluster, node } }) =>
+        cluster === service.name && node.port === port
       );
+      const inSource = ({ discovery, name }: RegistrySource) => {
+        const own = JSON.stringify(options?.get(name));
+        return registrations.filter(({ registration }) =>
+          registration.discovery === discovery && JSON.stringify(registration.options) === own
+        );
+      };
+      const isMeant = (registration: Registration) =>
+        service.sources.some(({ discovery }) => discovery === registration.discovery);
+      const isListed = service.sources.length > 1;
       return [[key, {
         ...statusOfPort(known, age),
         checks: known.checks.map((check) => checkOf(check, age)),
-        discovery: service.discovery,
-        registration: registrationOf(registrations),
+        discovery: namesOf(service.sources),
+        registration: registrationOf(registrations.filter(({ registration }) => isMeant(registration))),
+        registrations: byName(
+          isListed ? service.sources.map((source) => [source.name, registrationOf(inSource(source))]) : [],
+        ),
       }]] as const;
     })
   );

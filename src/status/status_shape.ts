@@ -46,9 +46,31 @@ export interface DiscoveryStatus {
   readonly detail: string | null;
 }
 
+/** What is known of one of several sources of a cluster. */
+export interface ClusterSourceStatus extends Pick<ClusterStatus, "state" | "reason" | "forSeconds"> {
+  /** The discovery: a source's name differs from it only where one discovery is named several times. */
+  readonly discovery: string;
+  /** How many nodes it contributes to what is combined. */
+  readonly nodes: number;
+}
+
 /** What is known of a cluster's members. */
 export interface ClusterStatus {
+  /** Its discovery; of several, all of them: `zookeeper, etcd`. */
   readonly discovery: string;
+  /** How several sources are combined; `null` for one. */
+  readonly combine: "union" | "all" | "first" | null;
+  /** The source that `first` follows. */
+  readonly follows: string | null;
+  /** Each of several sources, by its name; empty for one. */
+  readonly sources: Readonly<Record<string, ClusterSourceStatus>>;
+  /** What its sources contradict each other about. */
+  readonly conflicts: readonly {
+    readonly node: string;
+    readonly kept: string;
+    readonly ignored: string;
+    readonly keys: readonly string[];
+  }[];
   /**
    * `current`: as its registry says now. `stale`: its registry is not in sight.
    * `held`: what it says is held back. `last-known`: it has not spoken yet, and
@@ -77,6 +99,8 @@ export interface MemberStatus {
   readonly name: string;
   /** The discovery that reported it. */
   readonly source: string | null;
+  /** All sources that have it, if the cluster has several. */
+  readonly sources: readonly string[];
   /** When it first did, as in `2026-11-30T06:00:00.000Z`. */
   readonly since: string | null;
 }
@@ -137,17 +161,23 @@ export interface ServiceStatus {
   /** Since when it is so. */
   readonly forSeconds: number;
   readonly checks: readonly CheckStatus[];
+  /** Its discovery; of several, all of them: `zookeeper, etcd`. */
   readonly discovery: string;
-  /** Absent while nothing was asked of the registry. */
-  readonly registration: {
-    readonly wanted: "present" | "absent";
-    /** Whether the registry was told so in this session. */
-    readonly done: boolean;
-    /** Why the last try failed. */
-    readonly failure: string | null;
-    /** The address of another host that registers the same node again and again. */
-    readonly contestedBy: string | null;
-  } | null;
+  /** How it is registered in all of them; absent while nothing was asked of a registry. */
+  readonly registration: RegistrationStatus | null;
+  /** How it is registered in each of several, by the source's name; empty for one. */
+  readonly registrations: Readonly<Record<string, RegistrationStatus | null>>;
+}
+
+/** How a port is registered. */
+export interface RegistrationStatus {
+  readonly wanted: "present" | "absent";
+  /** Whether the registry was told so in this session. */
+  readonly done: boolean;
+  /** Why the last try failed. */
+  readonly failure: string | null;
+  /** The address of another host that registers the same node again and again. */
+  readonly contestedBy: string | null;
 }
 
 /** How a worker stands. */

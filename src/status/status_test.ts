@@ -4,7 +4,7 @@ import { FakeClock } from "../kernel/fake_clock.ts";
 import { SILENT } from "../kernel/logger.ts";
 import { GUARD_DEFAULTS } from "../model/cluster.ts";
 import { type Node, nodeName } from "../model/node.ts";
-import { MembershipGuard } from "../membership/membership_guard.ts";
+import { MembershipGuard, singlePolicy } from "../membership/membership_guard.ts";
 import { LiveTopology } from "../membership/live_topology.ts";
 import type { Accepted } from "../config/accepted.ts";
 import { Beat } from "./beat.ts";
@@ -17,6 +17,8 @@ import { projectStatus } from "./metrics.ts";
 import { samplesOf } from "../../tests/support/metric_samples.ts";
 import { Tally } from "../metrics/tally.ts";
 import { wantedNode } from "../membership/wanted.ts";
+import { SourceMembers } from "../membership/source_members.ts";
+import { onlySource } from "../model/registry_source.ts";
 
 function node(host: string): Node {
   return { host, ip: "10.0.0.1", port: 80, metadata: {} };
@@ -26,9 +28,11 @@ function node(host: string): Node {
 class Stage implements Disposable {
   readonly clock = new FakeClock();
   readonly live = new LiveTopology();
+  readonly members = new SourceMembers();
   readonly connectivity = new Connectivity({ clock: this.clock, log: SILENT });
   readonly membership = new MembershipGuard({
     live: this.live,
+    members: this.members,
     clock: this.clock,
     wallNow: () => 1_700_000_000_000,
     log: SILENT,
@@ -43,12 +47,13 @@ class Stage implements Disposable {
     reading: { ...UNREAD, readMs: 0, takenMs: 0 },
     accepted: {
       discovery: new Map([["zk", {}]]),
-      clusters: new Map([["web", { cluster: { name: "web", discovery: "zk" } }]]),
+      clusters: new Map([["web", { cluster: { name: "web", sources: [onlySource("zk")] } }]]),
       settings: { maxAgeMs: 7 * 86_400_000 },
-      services: new Map([["api", { service: { name: "api", discovery: "zk", ports: [80] } }]]),
+      services: new Map([["api", { service: { name: "api", sources: [onlySource("zk")], ports: [80] } }]]),
     } as unknown as Accepted,
     live: this.live,
     membership: this.membership,
+    members: this.members,
     connectivity: this.connectivity,
     announcement: { facts: { fqdn: "web01.test", ip: "10.0.0.1" }, refusal: undefined },
     fleet: {
@@ -63,7 +68,7 @@ class Stage implements Disposable {
   };
 
   constructor() {
-    this.membership.apply(new Map([["web", GUARD_DEFAULTS]]));
+    this.membership.apply(new Map([["web", singlePolicy("zk", GUARD_DEFAULTS)]]));
   }
 
   /** Tells of members. */
@@ -92,6 +97,10 @@ Deno.test("statusOf() says of a cluster what is known, from nothing to what its 
   stage.hear("a");
   assert.deepEqual(stage.web(), {
     discovery: "zk",
+    combine: null,
+    follows: null,
+    sources: {},
+    conflicts: [],
     state: "current",
     reason: null,
     forSeconds: null,
@@ -99,7 +108,7 @@ Deno.test("statusOf() says of a cluster what is known, from nothing to what its 
     outdated: false,
     nodes: 1,
     members: nameMembers([node("a")]),
-    memberList: [{ name: nodeName(node("a")), source: "zoo", since: "2023-11-14T22:13:20.000Z" }],
+    memberList: [{ name: nodeName(node("a")), source: "zoo", sources: [], since: "2023-11-14T22:13:20.000Z" }],
     generation: 1,
   });
 });
@@ -107,7 +116,7 @@ Deno.test("statusOf() says of a cluster what is known, from nothing to what its 
 Deno.test("statusOf() says for how long a cluster has been stale and why, until its connection is there again", () => {
   using stage = new Stage();
   stage.hear("a");
-  stage.membership.lostSight(["web"], "the server hung up", { until: "connected" });
+  stage.membership.lostSight([{ cluster: "web", source: "zk" }], "the server hung up", { until: "connected" });
   stage.clock.advance(90_500);
   assert.deepEqual([stage.web()?.state, stage.web()?.reason, stage.web()?.forSeconds, stage.web()?.nodes], [
     "stale",
@@ -115,7 +124,7 @@ Deno.test("statusOf() says for how long a cluster has been stale and why, until 
     90.5,
     1,
   ]);
-  stage.membership.connected(["web"]);
+  stage.membership.connected([{ cluster: "web", source: "zk" }]);
   assert.equal(stage.web()?.state, "current");
 });
 
@@ -201,7 +210,7 @@ Deno.test("statusOf() shows no password that stands in a finding, a reason or an
   stage.writer.standing = { ...stage.writer.standing, lastError: { text: `Cannot ask ${secret}`, atMs: 0 } };
   stage.connectivity.hear("discovery zk", "disconnected", `no answer at ${secret}`);
   stage.hear("a");
-  stage.membership.lostSight(["web"], `no answer at ${secret}`, { until: "told" });
+  stage.membership.lostSight([{ cluster: "web", source: "zk" }], `no answer at ${secret}`, { until: "told" });
   stage.parts = {
     ...stage.parts,
     reading: {
@@ -224,7 +233,7 @@ Deno.test("statusOf() shows no password that stands in a finding, a reason or an
 Deno.test("statusOf() gives a cluster of any name a place of its own", () => {
   using stage = new Stage();
   const { accepted } = stage.parts;
-  const clusters = new Map([["p", { cluster: { name: "__proto__", discovery: "zk" } }]]);
+  const clusters = new Map([["p", { cluster: { name: "__proto__", sources: [onlySource("zk")] } }]]);
   stage.parts = { ...stage.parts, accepted: { ...accepted, clusters } as unknown as Accepted };
   assert.match(JSON.stringify(stage.status()), /"__proto__":\{"discovery":"zk"/);
 });
@@ -295,6 +304,10 @@ const AT_WORK: Status = {
   clusters: {
     web: {
       discovery: "zk",
+      combine: null,
+      follows: null,
+      sources: {},
+      conflicts: [],
       state: "current",
       reason: null,
       forSeconds: null,
@@ -352,6 +365,7 @@ const AT_WORK: Status = {
       ],
       discovery: "zk",
       registration: { wanted: "present", done: true, failure: null, contestedBy: null },
+      registrations: {},
     },
   },
   workers: {
@@ -548,7 +562,7 @@ Deno.test("projectStatus() exposes the values of /status and /health, and nothin
   stage.live.replace({ cluster: "web", nodes: [node("a"), { ...node("b"), state: "drain" }] });
   stage.writer.standing = { ...stage.writer.standing, turnedMs: 0 };
   stage.clock.advance(5_000);
-  stage.membership.lostSight(["web"], "the server hung up", { until: "connected" });
+  stage.membership.lostSight([{ cluster: "web", source: "zk" }], "the server hung up", { until: "connected" });
   stage.clock.advance(7_000);
   const check = {
     name: "http",

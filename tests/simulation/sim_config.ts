@@ -7,6 +7,7 @@ import { CLUSTER_DEFAULTS, GUARD_DEFAULTS } from "../../src/model/cluster.ts";
 import { DEFAULT_LOGGING } from "../../src/logging/plan.ts";
 import type { BalancerPlugin } from "../../src/plugin/contract.ts";
 import { haproxyCluster, haproxyConfig } from "../support/haproxy.ts";
+import { onlySource } from "../../src/model/registry_source.ts";
 
 /** The least time between two reloads. */
 export const RELOAD_INTERVAL_MS = 2_000;
@@ -70,7 +71,7 @@ export function acceptedOf(
         const guard = name === GUARDED
           ? { ...GUARD_DEFAULTS, maxShrinkPercent: 50, shrinkGraceMs: SHRINK_GRACE_MS }
           : GUARD_DEFAULTS;
-        const cluster = { ...CLUSTER_DEFAULTS, name, guard, discovery: "sim", balancers: new Map() };
+        const cluster = { ...CLUSTER_DEFAULTS, name, guard, sources: [onlySource("sim")], balancers: new Map() };
         const section = haproxyCluster({
           port: 9_000 + index,
           backend: ["mode http", `retries ${structure}`],
@@ -85,7 +86,7 @@ export function acceptedOf(
       const check = { name: "sim", type: "sim", rise: 2, fall: 2, timeoutMs: 500, config: {} };
       const service = {
         name,
-        discovery: "sim",
+        sources: [onlySource("sim")],
         host: "127.0.0.1",
         ports,
         metadata: { edit: metadata },

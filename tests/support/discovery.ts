@@ -1,7 +1,7 @@
 import type { ClusterFacts, DiscoveryContext, DiscoverySession, Node, Registration, WatchOptions } from "../../mod.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { LiveTopology } from "../../src/membership/live_topology.ts";
-import { MembershipGuard } from "../../src/membership/membership_guard.ts";
+import { MembershipGuard, singlePolicy } from "../../src/membership/membership_guard.ts";
 import { GUARD_DEFAULTS } from "../../src/model/cluster.ts";
 import { nodeName } from "../../src/model/node.ts";
 import { eventually } from "./eventually.ts";
@@ -138,7 +138,12 @@ export class GuardedFollower extends Follows {
       askAgain: () => this.#round.abort(),
       onChange: () => void this.snapshots.push({ nodes: this.#live.nodes(cluster) ?? [] }),
     });
-    this.#guard.apply(new Map([[cluster, { ...GUARD_DEFAULTS, emptyGraceMs: EMPTY_GRACE_MS, maxNodes: 100_000 }]]));
+    this.#guard.apply(
+      new Map([[
+        cluster,
+        singlePolicy("test", { ...GUARD_DEFAULTS, emptyGraceMs: EMPTY_GRACE_MS, maxNodes: 100_000 }),
+      ]]),
+    );
     this.running = this.#follow(session, cluster, options);
   }
 

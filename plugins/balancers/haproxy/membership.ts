@@ -1,4 +1,4 @@
-import { canonicalAddress } from "./canonical_address.ts";
+import { canonicalAddress } from "../../../src/model/canonical_address.ts";
 import type { CommandStep, RejectedCommand } from "../../../mod.ts";
 import { formatEndpoint } from "../../../src/model/endpoint.ts";
 import { freeServerId, isAtLeast, type Version } from "./backend.ts";

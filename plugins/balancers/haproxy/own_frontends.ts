@@ -1,7 +1,7 @@
 import { isIpv4 } from "../../../src/model/endpoint.ts";
 import type { HaproxyWanted } from "./config.ts";
 import { clusterListens, ownListens } from "./listens.ts";
-import { isUnspecified, plainAddress } from "./canonical_address.ts";
+import { isUnspecified, plainAddress } from "../../../src/model/canonical_address.ts";
 
 /** An address and a port. */
 interface Address {

@@ -4,7 +4,7 @@ import { HaproxyModel } from "../../../tests/support/haproxy_model.ts";
 import { wantedOf } from "../../../tests/support/balancer_case.ts";
 import type { Node } from "../../../src/model/node.ts";
 import haproxy from "./mod.ts";
-import { canonicalAddress } from "./canonical_address.ts";
+import { canonicalAddress } from "../../../src/model/canonical_address.ts";
 import { plan } from "./plan.ts";
 import { render } from "./render.ts";
 import type { HaproxyWanted } from "./config.ts";

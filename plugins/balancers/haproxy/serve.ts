@@ -11,7 +11,7 @@ import {
 } from "./backend.ts";
 import { type HaproxyCluster, type HaproxyWanted, isSectionName } from "./config.ts";
 import { isLeftOut, type Line, type Passing, passLines, type Tell } from "./lines.ts";
-import { isUnspecified } from "./canonical_address.ts";
+import { isUnspecified } from "../../../src/model/canonical_address.ts";
 import { ownFrontends } from "./own_frontends.ts";
 import { panicTwin } from "./panic.ts";
 import { comparePeers, otherPeers } from "./peers.ts";

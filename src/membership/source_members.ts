@@ -1,0 +1,89 @@
+import type { Node } from "../model/node.ts";
+import type { ClusterName } from "../model/topology.ts";
+import type { Stale } from "./live_topology.ts";
+
+/** Names a source of a cluster across edits and restarts: see `sourceKey()`. */
+export type SourceKey = string;
+
+/** A source of a cluster. */
+export interface ClusterSourceKey {
+  readonly cluster: ClusterName;
+  readonly source: SourceKey;
+}
+
+/** What is known of one source of one cluster. */
+export interface SourceState {
+  /** The last good members of its own: reported since the start, or in an earlier life; `undefined` if there are none. */
+  readonly nodes: readonly Node[] | undefined;
+  /** Whether its registry has reported since the start. */
+  readonly isHeard: boolean;
+  /** Why they may be out of date; absent while it is watched. */
+  readonly stale?: Stale | undefined;
+}
+
+const NOTHING: SourceState = { nodes: undefined, isHeard: false };
+
+/**
+ * The last good members of each source of each cluster: what a registry that cannot be reached goes on contributing.
+ * Pure: no clock, no I/O.
+ */
+export class SourceMembers {
+  readonly #clusters = new Map<ClusterName, Map<SourceKey, SourceState>>();
+
+  /** What is known of a source. */
+  of({ cluster, source }: ClusterSourceKey): SourceState {
+    return this.#clusters.get(cluster)?.get(source) ?? NOTHING;
+  }
+
+  /** The members that each source of a cluster has of its own. */
+  members(cluster: ClusterName): ReadonlyMap<SourceKey, readonly Node[]> {
+    const states = [...this.#clusters.get(cluster) ?? []];
+    return new Map(states.flatMap(([key, { nodes }]) => nodes === undefined ? [] : [[key, nodes] as const]));
+  }
+
+  /** Takes what a source is accepted to have: its registry has reported. */
+  accept(key: ClusterSourceKey, nodes: readonly Node[]): void {
+    this.#set(key, { nodes, isHeard: true });
+  }
+
+  /** Takes what a source had in an earlier life, unless it has been heard. */
+  adopt(key: ClusterSourceKey, nodes: readonly Node[]): void {
+    const before = this.of(key);
+    if (!before.isHeard) this.#set(key, { ...before, nodes });
+  }
+
+  /** Notes that a source is not watched at present: its members stay, and it has been so since the first such note. */
+  markStale(key: ClusterSourceKey, stale: Stale): void {
+    const before = this.of(key);
+    const until = before.stale?.until === "told" ? "told" : stale.until;
+    this.#set(key, { ...before, stale: { ...stale, sinceMs: before.stale?.sinceMs ?? stale.sinceMs, until } });
+  }
+
+  /** Notes that the connection to a source is there again: a watch that was not lost goes on. */
+  markConnected(key: ClusterSourceKey): void {
+    if (this.of(key).stale?.until === "connected") this.#set(key, { ...this.of(key), stale: undefined });
+  }
+
+  /** Forgets the sources of a cluster but for these. */
+  keep(cluster: ClusterName, sources: ReadonlySet<SourceKey>): void {
+    const states = this.#clusters.get(cluster);
+    for (const key of states?.keys() ?? []) if (!sources.has(key)) states?.delete(key);
+  }
+
+  /** Takes that nobody watches a cluster any more: what its sources had is what an earlier life had. */
+  unwatch(cluster: ClusterName): void {
+    for (const [source, state] of this.#clusters.get(cluster) ?? []) {
+      this.#set({ cluster, source }, { ...state, isHeard: false });
+    }
+  }
+
+  /** Forgets all clusters but these. */
+  retain(clusters: ReadonlySet<ClusterName>): void {
+    for (const cluster of this.#clusters.keys()) if (!clusters.has(cluster)) this.#clusters.delete(cluster);
+  }
+
+  #set({ cluster, source }: ClusterSourceKey, state: SourceState): void {
+    const states = this.#clusters.get(cluster) ?? new Map<SourceKey, SourceState>();
+    this.#clusters.set(cluster, states.set(source, state));
+  }
+}
