@@ -1,4 +1,5 @@
 import { type Diagnostic, formatDiagnostic } from "../config/diagnostics.ts";
+import { FOLDERS_OF } from "../config/load.ts";
 import { takeDirectory, type TakenConfig } from "../config/pipeline.ts";
 import { type DirectoryWatch, watchDirectory } from "../config/watch.ts";
 import type { Clock } from "../kernel/clock.ts";
@@ -79,7 +80,7 @@ export class Intake implements ConfigSource {
   async *configs(signal: AbortSignal): AsyncGenerator<Taken> {
     const { dir, role, clock, log, catalog, balancerPlugins, onLogging, pluginLoader, hangs } = this.#options;
     const { meter = UNMETERED } = this.#options;
-    await using watch = watchDirectory(dir, { signal, clock, log });
+    await using watch = watchDirectory(dir, { signal, folders: FOLDERS_OF[role], clock, log });
     this.#watch = watch;
     await using plugins = pluginLoader?.(() => watch.poke(), hangs);
     this.#plugins = plugins;

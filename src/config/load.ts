@@ -24,7 +24,8 @@ import { type FileState, type Folder, type FolderName, FOLDERS, readTree, ROOT_F
 /** What the process does, and so which parts of the directory it reads. */
 export type Role = "writer" | "reporter" | "run" | "check";
 
-const FOLDERS_OF: { readonly [role in Role]: readonly FolderName[] } = {
+/** The folders that each reads, and needs to watch. */
+export const FOLDERS_OF: { readonly [role in Role]: readonly FolderName[] } = {
   writer: ["balancers", "discovery", "notifiers", "clusters"],
   reporter: ["discovery", "notifiers", "services"],
   run: FOLDERS,

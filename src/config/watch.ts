@@ -3,7 +3,7 @@ import { Coalescer } from "../kernel/coalescer.ts";
 import { delay } from "../kernel/delay.ts";
 import { Latest } from "../kernel/latest.ts";
 import { type Logger, SILENT } from "../kernel/logger.ts";
-import { FOLDERS } from "./tree.ts";
+import { type FolderName, FOLDERS } from "./tree.ts";
 import { planWatch, type WatchPlan } from "./watch_plan.ts";
 
 /** A word that the directory may have changed: whoever hears it reads it again, whole. */
@@ -16,6 +16,8 @@ export interface Hint {
 export interface WatchOptions {
   /** Ends the watch. */
   readonly signal?: AbortSignal;
+  /** The folders that somebody reads; all unless told. */
+  readonly folders?: readonly FolderName[];
   /** A hint is given when nothing has changed for so long; 30 ms unless told. */
   readonly quietMs?: number;
   /** But at the latest so long after the first change; 200 ms unless told. */
@@ -52,6 +54,17 @@ export function watchDirectory(dir: string, options: WatchOptions = {}): Directo
   return new DirectoryWatch(dir, options);
 }
 
+/** How the next hints are joined after a reading that took so long. Pure. */
+export function paceAfter(
+  tookMs: number,
+  { quietMs, maxMs }: Required<Pick<WatchOptions, "quietMs" | "maxMs">>,
+): { readonly quietMs: number; readonly maxMs: number } {
+  return {
+    quietMs: Math.max(quietMs, Math.min(tookMs * QUIET_PER_READING, QUIET_MS_MAX)),
+    maxMs: Math.max(maxMs, Math.min(tookMs * PAUSE_PER_READING, PAUSE_MS_MAX)),
+  };
+}
+
 /** Made by {@linkcode watchDirectory}. */
 export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
   readonly #dir: string;
@@ -78,8 +91,9 @@ export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
   constructor(dir: string, options: WatchOptions) {
     const { quietMs = 30, maxMs = 200, rescanMs = 10_000, unwatchedRescanMs = 400, clock = systemClock, log = SILENT } =
       options;
+    const { folders = FOLDERS } = options;
     this.#dir = dir;
-    this.#options = { quietMs, maxMs, rescanMs, unwatchedRescanMs, clock, log };
+    this.#options = { folders, quietMs, maxMs, rescanMs, unwatchedRescanMs, clock, log };
     this.#signal = options.signal === undefined
       ? this.#stop.signal
       : AbortSignal.any([options.signal, this.#stop.signal]);
@@ -114,14 +128,10 @@ export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
       } catch {
         return;
       }
-      const { clock, quietMs, maxMs } = this.#options;
+      const { clock } = this.#options;
       const startedMs = clock.now();
       yield hint;
-      const tookMs = clock.now() - startedMs;
-      this.#coalescer.pace({
-        quietMs: Math.min(Math.max(quietMs, tookMs * QUIET_PER_READING), Math.max(quietMs, QUIET_MS_MAX)),
-        maxMs: Math.min(Math.max(maxMs, tookMs * PAUSE_PER_READING), Math.max(maxMs, PAUSE_MS_MAX)),
-      });
+      this.#coalescer.pace(paceAfter(clock.now() - startedMs, this.#options));
     }
   }
 
@@ -177,7 +187,8 @@ export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
   }
 
   async #followPlan(): Promise<void> {
-    const plan = await planWatch(this.#dir, { folders: FOLDERS, files: this.#files, signal: this.#signal });
+    const { folders } = this.#options;
+    const plan = await planWatch(this.#dir, { folders, files: this.#files, signal: this.#signal });
     const stale = [...this.#watchers].filter(([path, open]) =>
       open.gone || plan.points.get(path)?.identity !== open.identity
     );
