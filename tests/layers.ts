@@ -181,10 +181,10 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "balance/decide",
     files:
-      /^src\/balance\/(?:acceptance|command_memory|decide|known_version|pace|processes|standing|waiting_file)\.ts$/,
-    imports: ["kernel"],
-    types: ["kernel/random", "contract", "model", "balance"],
-    node: ["node:assert/strict"],
+      /^src\/balance\/(?:acceptance|command_memory|decide|difference|known_version|pace|processes|standing|waiting_file)\.ts$/,
+    imports: ["kernel", "model"],
+    types: ["kernel/random", "contract", "balance"],
+    node: ["node:assert/strict", "node:util"],
     pure: true,
   },
   {

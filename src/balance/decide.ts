@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import type { Random } from "../kernel/random.ts";
 import type { ClusterName } from "../model/topology.ts";
-import type { BalancerSources, Explanation, Rendered, Seen, Step, Wanted, WantedCluster } from "../plugin/contract.ts";
+import type {
+  BalancerSources,
+  Explanation,
+  Rendered,
+  Seen,
+  Shortcut,
+  Step,
+  Wanted,
+  WantedCluster,
+} from "../plugin/contract.ts";
 import {
   type Acceptance,
   NOTHING_TRIED,
@@ -41,13 +50,28 @@ import {
 } from "./processes.ts";
 import type { Takeover } from "./serving.ts";
 import { beginStanding, type Standing, type Wait, withOutcomes } from "./standing.ts";
-import { NO_FILE, setAside, type WaitingFile, withBrokenOff, withoutFile, withWritten } from "./waiting_file.ts";
+import {
+  NO_FILE,
+  setAside,
+  type WaitingFile,
+  withBrokenOff,
+  withChange,
+  withoutFile,
+  withWriting,
+  withWritten,
+} from "./waiting_file.ts";
 
 /** How often one that is gone is looked for, until it may be started. */
 const GONE_POLL_MS = 300;
 
 /** How many commands may fail one after the other before a reload is the way out. */
 const COMMAND_FAILURES_MAX = 2;
+
+/**
+ * How long a look that is due stands back for members that can be changed
+ * without: it is made as soon as none wait, or after this time.
+ */
+const LOOK_STANDS_BACK_MS = 200;
 
 /** How many rounds a turn may take; each does what the one before made necessary. */
 const ROUNDS_MAX = 50;
@@ -94,6 +118,26 @@ interface Turn {
   readonly inFlight:
     | { readonly view: View<unknown, unknown>; readonly steps: readonly Step[]; readonly planned: string }
     | undefined;
+  /** The shortcut under way, and what is desired by it. */
+  readonly shortcut: Shortcut & { readonly wanted: Wanted } | undefined;
+  /** When the next look was due as it began, and what waited. */
+  readonly before: Pick<WriterState<unknown, unknown>, "lookAt" | "waits">;
+}
+
+/**
+ * What a look found applied, and what was changed and read back since: as long
+ * as the same process serves and the look is fresh, a change of members needs
+ * no other.
+ */
+export interface Base<Config, ClusterConfig> {
+  readonly wanted: Wanted<Config, ClusterConfig>;
+  /** What the plugin observed, and knows by what was read back since. */
+  readonly observed: unknown;
+  readonly sources: BalancerSources;
+  /** The process. */
+  readonly pid: number;
+  /** When it was looked at. */
+  readonly lookedMs: number;
 }
 
 /** All that a writer knows and waits for. Times are readings of its clock. */
@@ -115,6 +159,8 @@ export interface WriterState<Config, ClusterConfig> {
   readonly acceptance: Acceptance<Config, ClusterConfig>;
   readonly version: KnownVersion;
   readonly processes: Processes;
+  /** Where a change of members takes no look; `undefined` if it takes one. */
+  readonly base: Base<Config, ClusterConfig> | undefined;
   /** Whether all was applied when last looked at: what is otherwise then was not the writer's doing. */
   readonly isCalm: boolean;
   /** The files as they were then, or as they were written since. */
@@ -134,6 +180,8 @@ export interface View<Config, ClusterConfig> {
   readonly wanted: Wanted<Config, ClusterConfig>;
   /** As much of it as the balancer takes. */
   readonly target: Target<Config, ClusterConfig>;
+  /** What the plugin observed at `sources`. */
+  readonly observed: unknown;
   /** Clusters that are served and whose config cannot be used. */
   readonly kept: readonly ClusterName[];
   readonly notices: Rendered["notices"];
@@ -191,6 +239,12 @@ export type Input<Config, ClusterConfig> =
     readonly version?: KnownVersion;
   }
   | { readonly type: "done"; readonly done: Done }
+  /** What is desired differs from the base in members alone, and a shortcut leads there. */
+  | { readonly type: "differs"; readonly wanted: Wanted<Config, ClusterConfig>; readonly shortcut: Shortcut }
+  /** What came of the shortcut. */
+  | { readonly type: "changed"; readonly outcomes: readonly StepOutcome[] }
+  /** The file that waited is being written. */
+  | { readonly type: "writing" }
   /** The file that waited was written; `undefined` if that was broken off. */
   | {
     readonly type: "written";
@@ -255,6 +309,7 @@ export function beginWriter<C, K>({ now, reconcileMs }: {
     acceptance: NOTHING_TRIED,
     version: NO_VERSION,
     processes: NO_PROCESS,
+    base: undefined,
     isCalm: false,
     filesLeft: new Map(),
     owesNotify: true,
@@ -267,6 +322,16 @@ export function reasonToReload<C, K>({ turn, processes }: WriterState<C, K>, sou
   // A process that was started from another file would come back with that one when it is restarted by hand.
   const hasMoved = processes.settledAt !== undefined && processes.settledAt.file !== sources.file;
   return turn?.because ?? (hasMoved ? "its config file has moved" : undefined);
+}
+
+/** From where the desired state of a turn may be brought about without a look at the whole balancer, if it may. */
+export function shortcutBase<C, K>(
+  { turn, base, file, reconcileMs }: WriterState<C, K>,
+  now: number,
+): Base<C, K> | undefined {
+  if (turn === undefined || !turn.isFresh || turn.rounds > 0 || base === undefined) return undefined;
+  const lookAt = Math.min(turn.before.lookAt, file.dueAt, base.lookedMs + reconcileMs);
+  return now < lookAt + LOOK_STANDS_BACK_MS ? base : undefined;
 }
 
 /** Whether anything was ever seen applied. */
@@ -339,6 +404,7 @@ function react<C, K>(work: Work<C, K>, input: Input<C, K>): void {
       s.next = input.desired;
       return;
     case "ended":
+      s.base = undefined;
       if (s.desired !== undefined) lookBy(work, now);
       return;
     case "due":
@@ -348,6 +414,7 @@ function react<C, K>(work: Work<C, K>, input: Input<C, K>): void {
     case "failed": {
       for (const fault of input.faults) log.push(["tellFault", fault]);
       s.version = input.version ?? s.version;
+      s.base = undefined;
       for (const look of input.looks ?? []) meet(work, look);
       // Without a turn it was the file that could not be written: the next turn plans it again.
       if (s.turn === undefined) s.file = withoutFile(s.file);
@@ -356,6 +423,13 @@ function react<C, K>(work: Work<C, K>, input: Input<C, K>): void {
     }
     case "done":
       return done(work, input.done);
+    case "differs":
+      return differs(work, input);
+    case "changed":
+      return changed(work, input.outcomes);
+    case "writing":
+      s.file = withWriting(s.file, now);
+      return;
     case "written":
       return written(work, input);
     case "stop":
@@ -369,6 +443,7 @@ function begin<C, K>({ s, now }: Work<C, K>): void {
   const isFresh = s.next !== undefined;
   [s.desired, s.next] = [s.next ?? s.desired, undefined];
   if (s.desired === undefined) return;
+  const before = { lookAt: s.lookAt, waits: s.waits };
   [s.lookAt, s.waits] = [Infinity, []];
   s.isCalm &&= !isFresh && s.file.steps.length === 0;
   s.turn = {
@@ -380,6 +455,8 @@ function begin<C, K>({ s, now }: Work<C, K>): void {
     plannedBefore: undefined,
     rounds: 0,
     inFlight: undefined,
+    shortcut: undefined,
+    before,
   };
 }
 
@@ -448,6 +525,7 @@ function looked<C, K>(work: Work<C, K>, view: View<C, K>): void {
   const { turn, desired } = s;
   assert(turn !== undefined && desired !== undefined && turn.inFlight === undefined, "a look is part of a turn");
   s.version = view.version;
+  s.base = undefined;
   for (const fault of view.faults) log.push(["tellFault", fault]);
   for (const look of view.looks) meet(work, look);
   s.acceptance = withoutOther(s.acceptance, wanted);
@@ -475,6 +553,10 @@ function looked<C, K>(work: Work<C, K>, view: View<C, K>): void {
     if (steps.length === 0) reportDrift(work, view, steps);
     s.isCalm = inForce;
     s.filesLeft = new Map(seen.files);
+    const { pid } = lookOf(view);
+    if (inForce && target.wanted === wanted && other === undefined && pid !== undefined) {
+      s.base = { wanted, observed: view.observed, sources, pid, lookedMs: now };
+    }
     return endTurn(work, inForce && target.wanted === wanted);
   }
   // The one that is active does what is to be done; this one looks again, and takes over when that has ended.
@@ -566,6 +648,68 @@ function done<C, K>(work: Work<C, K>, { outcomes, endedMs, birth, restored, rega
   s.turn = { ...s.turn, plannedBefore: planned };
   // The next desired state looks for itself, so it need not wait for this one to be looked at once more.
   goOn(work, s.next === undefined ? "again" : "wait");
+}
+
+/** Takes a shortcut. */
+function differs<C, K>(
+  work: Work<C, K>,
+  { wanted, shortcut }: Input<C, K> & { readonly type: "differs" },
+): void {
+  const { s, now } = work;
+  assert(s.turn !== undefined && s.base !== undefined && s.turn.inFlight === undefined, "a shortcut is part of a turn");
+  s.turn = { ...s.turn, shortcut: { ...shortcut, wanted } };
+  if (shortcut.steps.length === 0) return applyShortcut(work, wanted, shortcut);
+  s.standing = { ...s.standing, underWay: { text: "command", atMs: now } };
+  work.steps = shortcut.steps;
+}
+
+/** Goes on after a shortcut: all of it was read back as it should be, or the whole balancer is looked at. */
+function changed<C, K>(work: Work<C, K>, outcomes: readonly StepOutcome[]): void {
+  const { s, log, now } = work;
+  const { turn, base } = s;
+  // The process has ended meanwhile, and with it all that was known of it.
+  if (turn === undefined) return;
+  const { shortcut } = turn;
+  assert(shortcut !== undefined, "a shortcut was under way");
+  const commands = outcomes.filter(({ step }) => !isRead(step));
+  s.standing = withOutcomes(s.standing, commands, now);
+  const answering = { pid: s.processes.current?.pid, version: shortcut.wanted.version, nowMs: now };
+  s.commands = withCommands(s.commands, commands, answering);
+  s.turn = { ...turn, shortcut: undefined, done: [...turn.done, ...wentWell(commands)] };
+  if (base !== undefined) reportOutcomes(work, commands, base.sources);
+  const failed = outcomes.find((outcome) => !outcome.ok);
+  if (base !== undefined && failed === undefined && outcomes.length === shortcut.steps.length) {
+    return applyShortcut(work, shortcut.wanted as Wanted<C, K>, shortcut);
+  }
+  s.base = undefined;
+  if (failed?.failure.kind === "taken") return goOn(work, fail(work, failed.failure.message));
+  // What reads otherwise, or is not answered, the look shows.
+  if (failed?.failure.kind === "answer" && !isRead(failed.step)) {
+    log.push(["tellCommandFailure", failed.failure]);
+    s.turn = { ...s.turn, commandFailures: s.turn.commandFailures + 1 };
+  }
+  goOn(work, "again");
+}
+
+/** Notes that a shortcut has led where it should; the file and a look at the whole follow. */
+function applyShortcut<C, K>(work: Work<C, K>, wanted: Wanted<C, K>, { observed }: Shortcut): void {
+  const { s, news, now } = work;
+  const { turn, base, desired } = s;
+  assert(turn !== undefined && base !== undefined && desired !== undefined, "a shortcut is part of a turn");
+  s.base = { ...base, wanted, observed };
+  s.acceptance = withAccepted(s.acceptance, wanted);
+  const { generation } = desired;
+  s.standing = { ...s.standing, seenMs: now, served: { wanted, generation } };
+  news.push({ type: "served", generation, clusters: wanted.clusters });
+  s.file = withChange(s.file, now);
+  [s.lookAt, s.waits] = [turn.before.lookAt, turn.before.waits];
+  lookBy(work, base.lookedMs + s.reconcileMs);
+  s.isCalm = true;
+  endTurn(work, true);
+}
+
+function isRead(step: Step): boolean {
+  return step.do === "command" && step.isRead === true;
 }
 
 /** Has another round begin, or ends the turn. */
@@ -684,7 +828,7 @@ function written<C, K>(
   noteOutcomes(work, outcomes, sources, now);
   reportOutcomes(work, outcomes, sources);
   const failed = outcomes.find((outcome) => !outcome.ok);
-  s.file = withWritten(s.file, failed?.failure.message, { beganMs, nowMs: now });
+  s.file = withWritten(s.file, failed?.failure.message, now);
   s.filesLeft = withFiles(s.filesLeft, outcomes);
   if (failed?.step.do === "install") {
     log.push(["tellFileBehind", failed.step.path, failed.failure.message]);
@@ -694,11 +838,12 @@ function written<C, K>(
   news.push({
     type: "applied",
     applied: {
-      generation: s.desired?.generation,
+      // A turn that has begun meanwhile is another generation's, and says so itself.
+      generation: s.turn === undefined ? s.desired?.generation : undefined,
       steps: wentWell(outcomes),
       reloads: 0,
       tookMs: now - beganMs,
-      converged: s.standing.inForce && failed === undefined,
+      converged: s.turn === undefined && s.standing.inForce && failed === undefined,
     },
   });
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { MISTAKES } from "../../tests/support/mistaken_decide.ts";
 import { seededRandom } from "../kernel/random.ts";
-import type { BalancerSources, Seen, Step, Wanted } from "../plugin/contract.ts";
+import type { BalancerSources, CommandStep, Seen, Step, Wanted } from "../plugin/contract.ts";
 import { compose, lastApplied, withoutOther } from "./acceptance.ts";
 import {
   beginWriter,
@@ -12,6 +12,7 @@ import {
   isPaced,
   nextLookAt,
   reasonToReload,
+  shortcutBase,
   type View,
   waitsOf,
   type WriterState,
@@ -24,7 +25,7 @@ import { isBirth, type Look } from "./processes.ts";
 type State = WriterState<number, number>;
 type Desired = Wanted<number, number>;
 
-const RECONCILE_MS = 5_000, RELOAD_INTERVAL_MS = 2_000, REJECTED_MS = 60_000;
+const RECONCILE_MS = 5_000, TICK_MS = 50, RELOAD_INTERVAL_MS = 2_000, REJECTED_MS = 60_000;
 const SOURCES: BalancerSources = {
   kind: "process",
   contact: { by: "http", socket: "/run/s", queries: [] },
@@ -62,14 +63,16 @@ type Event =
   | { readonly what: "pass"; readonly ms: number }
   /** The process ends, or somebody else starts another one. */
   | { readonly what: "dies" | "is replaced" }
+  /** The same, but the one before it goes on to talk. */
+  | { readonly what: "is relieved" }
   /** The next step of a kind fails. */
   | {
     readonly what: "fails";
     readonly step: Step["do"];
     readonly kind: "answer" | "program" | "system" | "unreachable";
   }
-  /** The next look, or the next writing of a file, comes to nothing. */
-  | { readonly what: "is blind" | "breaks off" };
+  /** The next look, or the next writing of a file, comes to nothing; the next command is answered and not carried out. */
+  | { readonly what: "is blind" | "breaks off" | "loses a command" };
 
 /** A writer's rim and a balancer, of which a test decides what befalls them; what a decision must never do is asserted. */
 class World {
@@ -87,6 +90,9 @@ class World {
   readonly #befalls = new Set<string>();
   readonly #failing = new Map<Step["do"], Event & { what: "fails" }>();
   #lastPid = 100;
+  /** The process that a connection is held to. */
+  #heldPid: number | undefined;
+  #lookedAt = 0;
   #reloadedAt = -Infinity;
   /** When a config was last rejected, and with what it was desired. */
   readonly #rejectedAt = new Map<number, number>();
@@ -107,11 +113,18 @@ class World {
     if (event.what === "desired") this.put(desired(event.config, event.members));
     if (event.what === "pass") this.pass(event.ms);
     if (event.what === "fails") this.#failing.set(event.step, event);
-    if (event.what === "is blind" || event.what === "breaks off") this.#befalls.add(event.what);
+    if (event.what === "is blind" || event.what === "breaks off" || event.what === "loses a command") {
+      this.#befalls.add(event.what);
+    }
     if (this.pid === undefined) return;
     if (event.what === "dies") this.pid = undefined;
+    // It is started from the file.
+    if (event.what === "is relieved") [this.pid, this.runs] = [++this.#lastPid, this.file ?? this.runs];
     if (event.what === "is replaced") this.pid = ++this.#lastPid;
-    if (event.what === "dies" || event.what === "is replaced") this.#feed({ type: "ended" });
+    if (event.what === "dies" || event.what === "is replaced") {
+      this.#heldPid = undefined;
+      this.#feed({ type: "ended" });
+    }
   }
 
   /** Has nothing fail any more. */
@@ -125,8 +138,9 @@ class World {
     while (this.now < end) {
       // There is always a next look.
       assert(nextLookAt(this.state, this.now) <= this.now + RECONCILE_MS, `no look after ${this.now}`);
-      this.now = Math.min(end, this.now + 50);
+      this.now = Math.min(end, this.now + TICK_MS);
       this.work();
+      assert(this.now - this.#lookedAt <= RECONCILE_MS + TICK_MS, `no look since ${this.#lookedAt}`);
     }
   }
 
@@ -142,6 +156,7 @@ class World {
     this.#feed({ type: "due" });
     for (let round = 0; this.state.turn !== undefined; round++) {
       assert(round < 60, "a turn comes to an end");
+      if (this.#takeShortcut()) continue;
       const input = this.#gather();
       const { steps } = this.#feed(input);
       if (input.type !== "looked" || steps.length === 0) continue;
@@ -149,8 +164,30 @@ class World {
     }
   }
 
+  #takeShortcut(): boolean {
+    const base = shortcutBase(this.state, this.now);
+    const wanted = this.state.desired?.wanted;
+    if (base === undefined || wanted === undefined || base.pid !== this.#heldPid) return false;
+    if (base.wanted.config !== wanted.config || membersOf(base.wanted) === membersOf(wanted)) return false;
+    const command = { do: "command", command: `${membersOf(wanted)}`, expect: [""] } as const;
+    const steps: readonly CommandStep[] = [command, { ...command, isRead: true }];
+    this.#feed({ type: "differs", wanted, shortcut: { steps, observed: undefined } });
+    this.#feed({ type: "changed", outcomes: this.#executeHeld(steps) });
+    return true;
+  }
+
+  #executeHeld(steps: readonly CommandStep[]): readonly StepOutcome[] {
+    return steps.flatMap((step) => {
+      const isHere = this.#heldPid === this.pid;
+      if (step.isRead !== true) return isHere ? this.#execute([step]) : [{ ok: true, step, tookMs: 0, output: "" }];
+      if (isHere && parse(this.runs)[1] === Number(step.command)) return [{ ok: true, step, tookMs: 0, output: "" }];
+      return [{ ok: false, step, failure: { kind: "answer", message: "it is otherwise", answer: "" } }];
+    });
+  }
+
   write(): void {
     const { steps } = this.state.file;
+    this.#feed({ type: "writing" });
     const outcomes = this.#befalls.delete("breaks off") ? undefined : this.#execute(steps);
     this.#feed({ type: "written", outcomes, sources: SOURCES, beganMs: this.now });
   }
@@ -165,7 +202,14 @@ class World {
     const { steps } = answer;
     assert(steps.filter(isBirth).length < 2, "two reloads at once");
     if (steps.some((step) => step.do === "command")) {
-      assert(this.pid !== undefined && answer.state.processes.current?.pid === this.pid, "a command to nobody");
+      const pid = input.type === "differs" ? this.#heldPid : this.pid;
+      assert(pid !== undefined && answer.state.processes.current?.pid === pid, "a command to one that was not seen");
+      assert(input.type !== "differs" || this.now - this.#lookedAt <= RECONCILE_MS, "a shortcut from an old look");
+    }
+    for (const news of answer.news) {
+      if (news.type !== "applied" || !news.applied.converged || input.type !== "changed") continue;
+      const wanted = answer.state.desired?.wanted;
+      assert(wanted !== undefined && parse(this.runs)[1] === membersOf(wanted), "it says that all is applied");
     }
     for (const step of steps) {
       if (step.do === "reload") {
@@ -179,10 +223,14 @@ class World {
   }
 
   #gather(): Input<number, number> {
-    if (this.#befalls.delete("is blind")) return { type: "failed", faults: ["Cannot observe"] };
+    if (this.#befalls.delete("is blind")) {
+      this.#lookedAt = this.now;
+      return { type: "failed", faults: ["Cannot observe"] };
+    }
     const { state } = this;
     const wanted = state.desired?.wanted;
     assert(wanted !== undefined);
+    [this.#lookedAt, this.#heldPid] = [this.now, this.pid];
     const seen: Seen = {
       ...this.pid === undefined ? {} : { answers: [] },
       ...this.file === undefined ? {} : { files: new Map([["/etc/f", this.file]]) },
@@ -197,6 +245,7 @@ class World {
       looks: [look],
       wanted,
       target,
+      observed: undefined,
       kept: [],
       notices: [],
       plan,
@@ -248,7 +297,9 @@ class World {
       }
       outcomes.push({ ok: true, step, tookMs: 0, output: "" });
       if (step.do === "install") this.file = step.contents;
-      if (step.do === "command") this.runs = print(parse(this.runs)[0], Number(step.command));
+      if (step.do === "command" && !this.#befalls.delete("loses a command")) {
+        this.runs = print(parse(this.runs)[0], Number(step.command));
+      }
       if (isBirth(step)) [this.pid, this.runs] = [++this.#lastPid, this.file ?? ""];
     }
     return outcomes;
@@ -278,13 +329,13 @@ const event: fc.Arbitrary<Event> = fc.oneof(
     members: fc.integer({ min: 0, max: 3 }),
   }),
   fc.record({ what: fc.constant("pass" as const), ms: fc.constantFrom(50, 300, 700, 2_500, 20_000) }),
-  fc.record({ what: fc.constantFrom("dies" as const, "is replaced" as const) }),
+  fc.record({ what: fc.constantFrom("dies" as const, "is replaced" as const, "is relieved" as const) }),
   fc.record({
     what: fc.constant("fails" as const),
     step: fc.constantFrom<Step["do"]>("install", "start", "reload", "command"),
     kind: fc.constantFrom("answer" as const, "program" as const, "system" as const, "unreachable" as const),
   }),
-  fc.record({ what: fc.constantFrom("is blind" as const, "breaks off" as const) }),
+  fc.record({ what: fc.constantFrom("is blind" as const, "breaks off" as const, "loses a command" as const) }),
 );
 
 /** Lives through whatever befalls a writer; then all that is good has to be applied, and a rejected config tried again. */
@@ -340,5 +391,28 @@ Deno.test("decide() says why something waits, and until when", () => {
   world.put(desired(9, 1));
   assert.deepEqual(waitsOf(world.state, world.now), [
     { why: "Rejected config is tried again", untilMs: world.now + REJECTED_MS },
+  ]);
+});
+
+Deno.test("decide() takes no desired state for applied as a file is written beside its turn", () => {
+  const world = new World();
+  world.put(desired(1));
+  world.pass(1_000);
+  assert(world.state.standing.inForce);
+  const at = { now: world.now, random: seededRandom(7) };
+  const wanted = { wanted: desired(2), generation: 2, locate: (_: unknown, text: string) => text };
+  const inputs: readonly Input<number, number>[] = [
+    { type: "writing" },
+    { type: "wanted", desired: wanted },
+    { type: "due" },
+    { type: "written", outcomes: [], sources: SOURCES, beganMs: world.now },
+  ];
+  const news = inputs.flatMap((input) => {
+    const answer = decide(world.state, input, at);
+    world.state = answer.state;
+    return answer.news;
+  });
+  assert.deepEqual(news.map((each) => each.type === "applied" && [each.applied.generation, each.applied.converged]), [
+    [undefined, false],
   ]);
 });

@@ -1,4 +1,4 @@
-import type { BalancerSources, Seen, Step } from "../plugin/contract.ts";
+import type { BalancerSources, CommandStep, Seen, Step } from "../plugin/contract.ts";
 import type { Awaitable } from "../plugin/decider.ts";
 
 /** A version as `[major, minor, patch]`. */
@@ -82,4 +82,13 @@ export interface BalancerEffects extends Partial<Disposable> {
    * off by the signal: then it is not known what was carried out.
    */
   execute(steps: readonly Step[], sources: BalancerSources, signal: AbortSignal): Promise<readonly StepOutcome[]>;
+  /**
+   * The same for commands, over the connection that `watchSocket` holds: they reach the process that answered when it
+   * was opened, and no other. Where none is held, nothing is carried out, and the first outcome says so.
+   */
+  executeHeld?(
+    steps: readonly CommandStep[],
+    sources: BalancerSources,
+    signal: AbortSignal,
+  ): Promise<readonly StepOutcome[]>;
 }

@@ -55,6 +55,8 @@ export class Executor implements BalancerEffects, Disposable {
   readonly #supervision = new Supervision();
   /** Who was found while nobody answered, by the file that was started from. */
   readonly #orphans = new Map<string, { readonly pids: readonly number[]; readonly atMs: number }>();
+  /** The connection that is held to the process that serves. */
+  #held: { readonly socket: string; readonly connection: RuntimeSocket } | undefined;
   #placed: { readonly pid: number; readonly place: Placement; readonly atMs: number } | undefined;
 
   constructor({ programDeadlineMs = PROGRAM_DEADLINE_MS, socketDeadlineMs, isSole = false }: ExecutorOptions = {}) {
@@ -102,22 +104,41 @@ export class Executor implements BalancerEffects, Disposable {
     return { ...seen, ...said, ...this.#placed?.place };
   }
 
-  /** Holds a connection to the socket and says nothing: a process that ends, however it does, ends that too. */
+  /** Holds a connection to the socket: a process that ends, however it does, ends that too. */
   async watchSocket(sources: BalancerSources, signal: AbortSignal): Promise<void> {
     // What speaks HTTP ends a connection on which nothing is said, and may wait for it before it leaves.
     if (sources.kind === "files" || sources.contact.by !== "commands") {
       return await new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
     }
-    const { socket } = sources.contact;
-    const connection = await Deno.connect({ transport: "unix", path: socket }).catch(() => undefined);
+    const { contact } = sources;
+    using connection = await this.#connect(contact, signal).catch(() => undefined);
     if (connection === undefined) return;
-    const close = () => connection.close();
-    if (signal.aborted) return close();
+    const held = this.#held = { socket: contact.socket, connection };
+    const close = () => connection[Symbol.dispose]();
     signal.addEventListener("abort", close, { once: true });
-    // Whatever it says or fails with, it is time to look.
-    await connection.read(new Uint8Array(1)).catch(() => {});
+    await connection.ended;
     signal.removeEventListener("abort", close);
-    if (!signal.aborted) close();
+    if (this.#held === held) this.#held = undefined;
+  }
+
+  async executeHeld(
+    steps: readonly CommandStep[],
+    sources: BalancerSources,
+    signal: AbortSignal,
+  ): Promise<readonly StepOutcome[]> {
+    const other = await this.claim(sources);
+    if (other !== undefined) return isTaken(steps, other);
+    const began = performance.now();
+    try {
+      const held = this.#held;
+      if (held === undefined || held.socket !== socketOf(sources)) {
+        throw new NobodyListensError("no connection is held");
+      }
+      return outcomesOf(steps, await held.connection.ask(steps.map(({ command }) => command)), began);
+    } catch (error) {
+      signal.throwIfAborted();
+      return steps.slice(0, 1).map((step) => ({ ok: false, step, failure: failureOf(step, error) }));
+    }
   }
 
   async childEnd(signal: AbortSignal): Promise<void> {
@@ -171,13 +192,9 @@ export class Executor implements BalancerEffects, Disposable {
     sources: BalancerSources,
     signal: AbortSignal,
   ): Promise<readonly StepOutcome[]> {
-    const [first] = steps;
-    if (first === undefined) return [];
+    if (steps.length === 0) return [];
     const other = await this.claim(sources);
-    if (other !== undefined) {
-      const message = `Cannot ${WHAT[first.do]}: ${other}`;
-      return [{ ok: false, step: first, failure: { kind: "taken", message } }];
-    }
+    if (other !== undefined) return isTaken(steps, other);
     // Before anything is written: a reload that cannot be would only have to be taken back.
     for (const step of steps) {
       const isBirth = step.do === "reload" || step.do === "start";
@@ -252,9 +269,7 @@ export class Executor implements BalancerEffects, Disposable {
         throw new Error("the balancer takes no commands");
       }
       using connection = await this.#connect(sources.contact, signal);
-      const answers = await connection.ask(steps.map((step) => step.command));
-      const tookMs = performance.now() - began;
-      return steps.map((step, index) => outcomeOf(step, answers[index] ?? "", tookMs));
+      return outcomesOf(steps, await connection.ask(steps.map((step) => step.command)), began);
     } catch (error) {
       signal.throwIfAborted();
       return steps.slice(0, 1).map((step) => ({ ok: false, step, failure: failureOf(step, error) }));
@@ -406,6 +421,18 @@ function groups(steps: readonly Step[]): readonly (readonly Step[])[] {
 
 function isCommand(step: Step): step is CommandStep {
   return step.do === "command";
+}
+
+/** Says that another writer keeps the balancer, so that nothing was tried. */
+function isTaken([first]: readonly Step[], other: string): readonly StepOutcome[] {
+  if (first === undefined) return [];
+  const message = `Cannot ${WHAT[first.do]}: ${other}`;
+  return [{ ok: false, step: first, failure: { kind: "taken", message } }];
+}
+
+function outcomesOf(steps: readonly CommandStep[], answers: readonly string[], began: number): readonly StepOutcome[] {
+  const tookMs = performance.now() - began;
+  return steps.map((step, index) => outcomeOf(step, answers[index] ?? "", tookMs));
 }
 
 function outcomeOf(step: CommandStep, answer: string, tookMs: number): StepOutcome {

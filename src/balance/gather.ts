@@ -4,7 +4,8 @@ import type { BalancerSources, Rendered, Seen, Step, Wanted } from "../plugin/co
 import { type Decider, UndecidedError } from "../plugin/decider.ts";
 import { compose, lastApplied, withoutOther } from "./acceptance.ts";
 import { recall } from "./command_memory.ts";
-import { type Input, isPaced, reasonToReload, type WriterState } from "./decide.ts";
+import { type Input, isPaced, reasonToReload, shortcutBase, type WriterState } from "./decide.ts";
+import { differenceOf } from "./difference.ts";
 import type { BalancerEffects } from "./effects.ts";
 import { askVersion, type KnownVersion } from "./known_version.ts";
 import { mayReload } from "./pace.ts";
@@ -141,6 +142,7 @@ export async function gather<C, K, Observed>(
         looks,
         wanted,
         target,
+        observed,
         kept,
         notices: rendered.notices,
         plan: planned,
@@ -155,6 +157,32 @@ export async function gather<C, K, Observed>(
     if (!(error instanceof UndecidedError)) throw error;
     return { type: "failed", faults: [...faults, error.message], looks, version };
   }
+}
+
+/**
+ * Finds the way to a desired state that differs from what was last seen applied
+ * in members alone, without a look; `undefined` if it takes one.
+ */
+export function findShortcut<C, K, Observed>(
+  state: WriterState<C, K>,
+  asked: Wanted<C, K>,
+  { balancer, serving, clock, prepared }: {
+    readonly balancer: Pick<Decider<C, K, Observed>, "shortcut">;
+    readonly serving: Pick<Serving, "holds">;
+    readonly clock: Pick<Clock, "now">;
+    readonly prepared: Prepared<C, K>;
+  },
+): Input<C, K> & { readonly type: "differs" } | undefined {
+  const nowMs = clock.now();
+  const base = shortcutBase(state, nowMs);
+  if (base === undefined || balancer.shortcut === undefined || !serving.holds(base.pid)) return undefined;
+  const wanted = asked.version === undefined ? prepared.fillIn(asked, state.version.version) : asked;
+  const change = differenceOf(base.wanted, wanted);
+  // Who asks for the same again wants it looked at.
+  if (change === undefined || change.clusters.length === 0) return undefined;
+  const known = recall(state.commands, { pid: base.pid, version: wanted.version, nowMs });
+  const shortcut = balancer.shortcut(change, base.observed as Observed, known);
+  return shortcut && { type: "differs", wanted, shortcut };
 }
 
 /** The clusters that a balancer serves: those of its files, if its process runs or there is none. */

@@ -18,7 +18,7 @@ export function meterEffects(
     const seconds = (clock.now() - startedMs) / 1_000;
     meter.observe("lighthouse_balancer_look_duration_seconds", { balancer, result }, seconds);
   };
-  const { claim, childEnd } = effects;
+  const { claim, childEnd, executeHeld } = effects;
   return {
     watchSocket: (sources, signal) => effects.watchSocket(sources, signal),
     softStop: (pid, sources) => effects.softStop(pid, sources),
@@ -39,15 +39,21 @@ export function meterEffects(
         throw error;
       }
     },
-    async execute(steps, sources, signal) {
-      const outcomes = await effects.execute(steps, sources, signal);
-      for (const [index, outcome] of outcomes.entries()) note(outcome, outcomes[index - 1]);
-      return outcomes;
+    execute: async (steps, sources, signal) => noted(await effects.execute(steps, sources, signal)),
+    ...executeHeld && {
+      executeHeld: async (steps, sources, signal) => noted(await executeHeld.call(effects, steps, sources, signal)),
     },
   };
 
+  function noted(outcomes: readonly StepOutcome[]): readonly StepOutcome[] {
+    for (const [index, outcome] of outcomes.entries()) note(outcome, outcomes[index - 1]);
+    return outcomes;
+  }
+
   function note(outcome: StepOutcome, before: StepOutcome | undefined): void {
     const { ok, step } = outcome;
+    // What is read back is a look, not a step.
+    if (step.do === "command" && step.isRead === true) return;
     const result = ok ? "ok" : outcome.failure.kind;
     meter.count("lighthouse_balancer_steps_total", { balancer, step: step.do, result });
     if (!ok) return;

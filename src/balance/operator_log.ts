@@ -242,7 +242,9 @@ export class OperatorLog {
       readonly chatter?: readonly string[] | undefined;
     },
   ): void {
-    const commands = outcomes.flatMap(({ ok, step }) => ok && step.do === "command" ? [step.command] : []);
+    const commands = outcomes.flatMap(({ ok, step }) =>
+      ok && step.do === "command" && step.isRead !== true ? [step.command] : []
+    );
     if (commands.length > 0) {
       const more = commands.length > COMMANDS_IN_LOG ? ", …" : "";
       const shown = commands.slice(0, COMMANDS_IN_LOG).join(", ") + more;

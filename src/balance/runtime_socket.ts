@@ -29,7 +29,7 @@ export interface RuntimeSocketOptions {
 /**
  * A connection to a balancer's Unix socket: commands are pipelined, and answers
  * are told apart by what each ends in. A connection serves one process: after a reload it still speaks to
- * the old one, so nobody keeps it for long.
+ * the old one.
  */
 export class RuntimeSocket implements Disposable {
   readonly #connection: Deno.UnixConn;
@@ -41,6 +41,12 @@ export class RuntimeSocket implements Disposable {
   readonly #chunk = new Uint8Array(65_536);
   #received = "";
   #closed = false;
+  #exchanges = 0;
+  /** Whether somebody waits for the end of the talk. */
+  #isHeld = false;
+  /** A read that waits while nothing is asked: it resolves when the other side ends the talk. */
+  #idleRead: Promise<number | null> | undefined;
+  readonly #ended = Promise.withResolvers<void>();
 
   private constructor(
     connection: Deno.UnixConn,
@@ -96,14 +102,32 @@ export class RuntimeSocket implements Disposable {
     return answers;
   }
 
+  /** Resolves when the other side ends the talk, or says something that it was not asked for, and when this one is closed. */
+  get ended(): Promise<void> {
+    this.#isHeld = true;
+    if (this.#exchanges === 0) this.#listen();
+    return this.#ended.promise;
+  }
+
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#ended.resolve();
     this.#connection.close();
+  }
+
+  /** Waits for the end while nothing is asked; the first read of the next exchange is this one. */
+  #listen(): void {
+    if (this.#closed || this.#idleRead !== undefined) return;
+    const read = this.#idleRead = this.#connection.read(this.#chunk).catch(() => null);
+    void read.then(() => {
+      if (this.#exchanges === 0) this.#ended.resolve();
+    });
   }
 
   async #exchange(lines: string, answersExpected: number): Promise<readonly string[]> {
     this.#signal.throwIfAborted();
+    this.#exchanges++;
     let late = false;
     const giveUp = () => this[Symbol.dispose]();
     const timer = setTimeout(() => {
@@ -127,6 +151,7 @@ export class RuntimeSocket implements Disposable {
     } finally {
       clearTimeout(timer);
       this.#signal.removeEventListener("abort", giveUp);
+      if (--this.#exchanges === 0 && this.#isHeld) this.#listen();
     }
   }
 
@@ -154,7 +179,9 @@ export class RuntimeSocket implements Disposable {
       if (bytes > ANSWERS_BYTES_MAX) {
         throw new SocketSilentError(`The answers at ${this.#path} have more than ${ANSWERS_BYTES_MAX} bytes`);
       }
-      const length = await this.#connection.read(this.#chunk);
+      const idleRead = this.#idleRead;
+      this.#idleRead = undefined;
+      const length = await (idleRead ?? this.#connection.read(this.#chunk));
       if (length === null) throw new SocketSilentError(`The connection to ${this.#path} ended before the answer did`);
       bytes += length;
       searched = tail(hasEnding ? this.#received : searched + fresh);

@@ -175,6 +175,11 @@ export class Serving {
     return { ...seen, orphans: [...orphans].toSorted((a, b) => a - b) };
   }
 
+  /** Whether a connection is held to a process, as far as is known. */
+  holds(pid: number): boolean {
+    return this.#attended?.pid === pid && !this.#attended.stop.signal.aborted;
+  }
+
   /** Hears at once when the process that serves ends: nobody is served until another one does. */
   watchSocket({ pid, sources }: Pick<Look, "pid" | "sources">): void {
     const now = this.#clock.now();

@@ -21,7 +21,8 @@ function elsewhere(fails: (name: string) => boolean): Decider {
       return (haproxy[name] as (...given: unknown[]) => unknown)(...given);
     },
   ]);
-  return { ...haproxy as unknown as Decider, ...Object.fromEntries(answers) };
+  const { shortcut: _, ...rest } = haproxy as unknown as Decider;
+  return { ...rest, ...Object.fromEntries(answers) };
 }
 
 function wanted(...nodes: readonly string[]): HaproxyWanted {

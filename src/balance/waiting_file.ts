@@ -15,13 +15,17 @@ type Install = Step & { do: "install" };
 /**
  * The file that follows a change of members: it waits a little for what else
  * may change, so that a storm is one file a second, and its writing stands back
- * for a new desired state, though not for ever. Times are readings of the writer's clock.
+ * for what takes a look at the whole balancer, though not for ever. Members go
+ * on changing while it is written. Times are readings of the writer's clock.
  */
 export interface WaitingFile {
-  /** The steps that would write it, one for each file; none if nothing waits. */
+  /** The steps that would write it, one for each file; none if nothing waits, or a look has to find out what does. */
   readonly steps: readonly Install[];
-  /** When it is to be written; `Infinity` if none waits. */
+  /** When it is to be written, or looked for; `Infinity` if none waits. */
   readonly dueAt: number;
+  /** The steps that are under way. */
+  readonly writing: readonly Install[];
+  /** When the writing last began. */
   readonly lastAt: number;
   readonly brokenOff: number;
   readonly failures: number;
@@ -33,6 +37,7 @@ export interface WaitingFile {
 export const NO_FILE: WaitingFile = {
   steps: [],
   dueAt: Infinity,
+  writing: [],
   lastAt: -Infinity,
   brokenOff: 0,
   failures: 0,
@@ -47,12 +52,26 @@ export function setAside(
 ): { readonly file: WaitingFile; readonly rest: readonly Step[] } {
   const waiting = steps.filter((step): step is Install => step.do === "install" && step.when === "soon");
   if (waiting.length === 0) return { file: withResult(withoutFile(file), undefined, now), rest: steps };
-  const intervalMs = SOON_INTERVAL_MS * 2 ** Math.min(file.failures, FAILURES_COUNTED_MAX);
-  const dueAt = file.dueAt === Infinity ? Math.max(now + SOON_MS, file.lastAt + intervalMs) : file.dueAt;
   return {
-    file: { ...file, steps: waiting, dueAt },
+    file: { ...file, steps: waiting, dueAt: dueAtOf(file, now) },
     rest: steps.filter((step) => !waiting.includes(step as Install)),
   };
+}
+
+/** Notes that members have changed without a look: what waited is no longer what is to be written, and a look finds out what is. */
+export function withChange(file: WaitingFile, now: number): WaitingFile {
+  return { ...file, steps: [], dueAt: dueAtOf(file, now) };
+}
+
+/** When a file is due of which it is known now that it waits. */
+function dueAtOf({ dueAt, lastAt, failures }: WaitingFile, now: number): number {
+  const intervalMs = SOON_INTERVAL_MS * 2 ** Math.min(failures, FAILURES_COUNTED_MAX);
+  return dueAt === Infinity ? Math.max(now + SOON_MS, lastAt + intervalMs) : dueAt;
+}
+
+/** Whether steps are there whose time has come. */
+export function isDue({ steps, dueAt }: WaitingFile, now: number): boolean {
+  return steps.length > 0 && dueAt <= now;
 }
 
 /** Forgets it, for a newer one is in place, or will be planned. */
@@ -60,23 +79,31 @@ export function withoutFile(file: WaitingFile): WaitingFile {
   return { ...file, steps: [], dueAt: Infinity };
 }
 
+/** Its writing begins. */
+export function withWriting(file: WaitingFile, now: number): WaitingFile {
+  return { ...withoutFile(file), writing: file.steps, lastAt: now };
+}
+
 /** Whether its writing may be broken off for a new desired state. */
 export function standsBack({ brokenOff }: WaitingFile): boolean {
   return brokenOff < BROKEN_OFF_MAX;
 }
 
-/** Its writing was broken off: it goes on waiting. */
+/** Its writing was broken off: it goes on waiting, and keeps its interval. */
 export function withBrokenOff(file: WaitingFile): WaitingFile {
-  return { ...file, brokenOff: file.brokenOff + 1 };
+  const { steps, writing, dueAt, lastAt, brokenOff } = file;
+  return {
+    ...file,
+    steps: dueAt === Infinity ? writing : steps,
+    dueAt: Math.min(dueAt, lastAt + SOON_INTERVAL_MS),
+    writing: [],
+    brokenOff: brokenOff + 1,
+  };
 }
 
-/** Its writing was begun at `beganMs` and has ended now; `failure` says why it could not be written. */
-export function withWritten(
-  file: WaitingFile,
-  failure: string | undefined,
-  { beganMs, nowMs }: { readonly beganMs: number; readonly nowMs: number },
-): WaitingFile {
-  return withResult({ ...withoutFile(file), lastAt: beganMs, brokenOff: 0 }, failure, nowMs);
+/** Its writing has ended now; `failure` says why it could not be written. What changed meanwhile goes on waiting. */
+export function withWritten(file: WaitingFile, failure: string | undefined, nowMs: number): WaitingFile {
+  return withResult({ ...file, writing: [], brokenOff: 0 }, failure, nowMs);
 }
 
 /** Notes why the file could not be written, or that it is as it should be. */

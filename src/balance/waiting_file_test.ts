@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import type { Step } from "../plugin/contract.ts";
-import { NO_FILE, setAside, standsBack, withBrokenOff, withoutFile, withWritten } from "./waiting_file.ts";
+import {
+  isDue,
+  NO_FILE,
+  setAside,
+  standsBack,
+  withBrokenOff,
+  withChange,
+  withoutFile,
+  withWriting,
+  withWritten,
+} from "./waiting_file.ts";
 
 const COMMAND: Step = { do: "command", command: "add server web/a", expect: [""] };
 
@@ -26,20 +36,20 @@ Deno.test("WaitingFile waits half a second for its neighbours, the newest conten
 
 Deno.test("WaitingFile is written once a second at most", () => {
   const first = setAside(NO_FILE, [file("a")], 0).file;
-  const written = withWritten(first, undefined, { beganMs: 500, nowMs: 510 });
+  const written = withWritten(withWriting(first, 500), undefined, 510);
   assert.deepEqual(written.steps, []);
   assert.equal(setAside(written, [file("b")], 600).file.dueAt, 1_500);
 });
 
 Deno.test("WaitingFile stands back three times, goes on waiting, and stands back again once it was written", () => {
   let waiting = setAside(NO_FILE, [file("a")], 0).file;
-  for (let time = 0; time < 3; time++) {
+  for (let now = 500; now < 3_500; now += 1_000) {
     assert(standsBack(waiting));
-    waiting = withBrokenOff(waiting);
-    assert.equal(waiting.dueAt, 500, "it goes on waiting");
+    waiting = withBrokenOff(withWriting(waiting, now));
+    assert.deepEqual([waiting.steps, waiting.dueAt], [[file("a")], now + 1_000], "it keeps its interval");
   }
   assert(!standsBack(waiting));
-  assert(standsBack(withWritten(waiting, undefined, { beganMs: 500, nowMs: 500 })));
+  assert(standsBack(withWritten(withWriting(waiting, 3_500), undefined, 3_510)));
 });
 
 Deno.test("WaitingFile is tried again more and more rarely while it cannot be written, and tells since when it is behind", () => {
@@ -47,12 +57,26 @@ Deno.test("WaitingFile is tried again more and more rarely while it cannot be wr
   let now = 500;
   for (const dueAfter of [2_000, 4_000, 8_000, 8_000]) {
     waiting = setAside(waiting, [file("a")], now).file;
-    waiting = withWritten(waiting, "No space left", { beganMs: now, nowMs: now });
+    waiting = withWritten(withWriting(waiting, now), "No space left", now);
     waiting = setAside(waiting, [file("a")], now).file;
     assert.equal(waiting.dueAt, now + dueAfter);
     now = waiting.dueAt;
   }
   assert.deepEqual(waiting.behind, { text: "No space left", atMs: 500 });
-  assert.equal(withWritten(waiting, undefined, { beganMs: now, nowMs: now }).behind, undefined);
+  assert.equal(withWritten(withWriting(waiting, now), undefined, now).behind, undefined);
   assert.equal(setAside(waiting, [], now).file.behind, undefined, "somebody else has written it");
+});
+
+Deno.test("WaitingFile is to be planned again after a change, when it would have been written", () => {
+  const waiting = withChange(setAside(NO_FILE, [file("a")], 0).file, 400);
+  assert.deepEqual([waiting.steps, waiting.dueAt, isDue(waiting, 500)], [[], 500, false]);
+  const planned = setAside(waiting, [file("b")], 500).file;
+  assert.deepEqual([planned.steps, isDue(planned, 500)], [[file("b")], true]);
+});
+
+Deno.test("WaitingFile keeps a change that comes while it is written, and its interval", () => {
+  const changed = withChange(withWriting(setAside(NO_FILE, [file("a")], 0).file, 500), 510);
+  assert.equal(withWritten(changed, undefined, 600).dueAt, 1_500);
+  const brokenOff = withBrokenOff(changed);
+  assert.deepEqual([brokenOff.steps, brokenOff.dueAt], [[], 1_500]);
 });

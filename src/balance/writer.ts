@@ -19,12 +19,12 @@ import {
   type WriterState,
 } from "./decide.ts";
 import type { BalancerEffects, StepOutcome } from "./effects.ts";
-import { gather, type GatherOptions, Prepared } from "./gather.ts";
+import { findShortcut, gather, type GatherOptions, Prepared } from "./gather.ts";
 import { type Locate, OperatorLog } from "./operator_log.ts";
 import { type Birth, isBirth } from "./processes.ts";
 import { Serving } from "./serving.ts";
 import type { Occurrence, Standing } from "./standing.ts";
-import { standsBack } from "./waiting_file.ts";
+import { isDue, standsBack } from "./waiting_file.ts";
 
 export type { Applied } from "./decide.ts";
 export type { Locate } from "./operator_log.ts";
@@ -83,6 +83,7 @@ export class Writer<Config, ClusterConfig, Observed> {
   readonly #told: OperatorLog;
   readonly #serving: Serving;
   readonly #gatherBy: Omit<GatherOptions<Config, ClusterConfig, Observed>, "signal">;
+  readonly #shortcutBy: Parameters<typeof findShortcut<Config, ClusterConfig, Observed>>[2];
 
   #state: WriterState<Config, ClusterConfig>;
   /** The last error that was logged. */
@@ -91,8 +92,10 @@ export class Writer<Config, ClusterConfig, Observed> {
   #wake = () => {};
   /** Breaks off what is in flight when the end can wait no longer. */
   readonly #ending = new AbortController();
-  /** Breaks off the writing of a file, if that may be. */
-  #writing: AbortController | undefined;
+  /** An internal error of what goes on beside the turns: it ends the run. */
+  #broken: { readonly error: unknown } | undefined;
+  /** The writing of a file that is under way, beside which members change. */
+  #writing: { readonly done: Promise<void>; readonly breakOff: () => void } | undefined;
 
   constructor(options: WriterOptions<Config, ClusterConfig, Observed>) {
     const { balancer, effects, clock, random, reconcileMs = RECONCILE_MS, meter = UNMETERED } = options;
@@ -103,8 +106,9 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#told = new OperatorLog(name, log, meter);
     const onEnd = () => this.#noteEnd();
     const serving = this.#serving = new Serving({ name, balancer, effects, clock, attendAgainMs: reconcileMs, onEnd });
-    const { onObserved } = options;
-    this.#gatherBy = { name, balancer, effects, serving, clock, prepared: new Prepared(balancer), onObserved };
+    const prepared = new Prepared(balancer);
+    this.#gatherBy = { name, balancer, effects, serving, clock, prepared, onObserved: options.onObserved };
+    this.#shortcutBy = { balancer: effects.executeHeld === undefined ? {} : balancer, serving, clock, prepared };
     this.#state = beginWriter({ now: clock.now(), reconcileMs });
   }
 
@@ -126,7 +130,6 @@ export class Writer<Config, ClusterConfig, Observed> {
     { generation, locate = (_, text) => text }: { readonly generation?: number; readonly locate?: Locate } = {},
   ): void {
     this.#decide({ type: "wanted", desired: { wanted, generation, locate } });
-    this.#writing?.abort();
     this.#wake();
   }
 
@@ -146,25 +149,35 @@ export class Writer<Config, ClusterConfig, Observed> {
     try {
       while (!signal.aborted) {
         await this.#awaitWork(signal);
+        if (this.#broken !== undefined) throw this.#broken.error;
         if (signal.aborted) return;
-        if (this.#state.next !== undefined || !this.#isFileDue) await this.#turn(signal);
-        if (this.#isFileDue) await this.#writeFile({ last: false });
+        if (this.#state.next !== undefined || this.#isLookDue) await this.#turn(signal);
+        if (this.#isFileDue) await this.#beginWriting();
       }
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
       over.abort();
       await childrenWatched;
-      await this.#serving.end();
-      await this.#writeFile({ last: true }).finally(() => {
+      await this.#writing?.done;
+      try {
+        const isKnown = await this.#planFile();
+        await this.#serving.end();
+        if (isKnown) await this.#writeFile(this.#ending.signal);
+      } finally {
         signal.removeEventListener("abort", end);
         cancelEnding();
-      });
+      }
     }
   }
 
+  get #isLookDue(): boolean {
+    const now = this.#clock.now();
+    return nextLookAt(this.#state, now) <= now && !this.#isFileDue;
+  }
+
   get #isFileDue(): boolean {
-    return this.#state.file.dueAt <= this.#clock.now();
+    return this.#writing === undefined && isDue(this.#state.file, this.#clock.now());
   }
 
   /** Has a decision made: the one place where the state changes. */
@@ -215,6 +228,8 @@ export class Writer<Config, ClusterConfig, Observed> {
     while (this.#state.turn !== undefined && !signal.aborted) {
       const { desired } = this.#state;
       if (desired === undefined) return;
+      if (await this.#takeShortcut(desired.wanted)) continue;
+      await this.#endWriting();
       const input = await gather(this.#state, desired.wanted, { ...this.#gatherBy, signal });
       const { steps, dismissals } = this.#decide(input);
       await this.#dismiss(dismissals);
@@ -223,6 +238,19 @@ export class Writer<Config, ClusterConfig, Observed> {
       await this.#dismiss(this.#decide({ type: "done", done }).dismissals);
     }
     this.#decide({ type: "stop" });
+  }
+
+  /** Changes members without a look, if that can be; answers whether it was tried. */
+  async #takeShortcut(wanted: Wanted<Config, ClusterConfig>): Promise<boolean> {
+    const { base } = this.#state;
+    const input = findShortcut(this.#state, wanted, this.#shortcutBy);
+    if (input === undefined || base === undefined) return false;
+    const { steps } = this.#decide(input);
+    if (steps.length === 0) return true;
+    const { executeHeld } = this.#effects;
+    const outcomes = await executeHeld?.call(this.#effects, input.shortcut.steps, base.sources, this.#ending.signal);
+    this.#decide({ type: "changed", outcomes: outcomes ?? [] });
+    return true;
   }
 
   /** Asks processes to leave beside which another one serves. */
@@ -318,10 +346,52 @@ export class Writer<Config, ClusterConfig, Observed> {
     }
   }
 
-  /** Writes the files that wait, if some do; `last`: no desired state may break that off. */
-  async #writeFile({ last }: { readonly last: boolean }): Promise<void> {
-    const { file, desired } = this.#state;
-    if (file.steps.length === 0 || desired === undefined) return;
+  /** Begins to write the files that wait: members go on changing meanwhile. */
+  async #beginWriting(): Promise<void> {
+    const { promise: begun, resolve } = Promise.withResolvers<void>();
+    const breakingOff = new AbortController();
+    const signal = AbortSignal.any([breakingOff.signal, this.#ending.signal]);
+    const done = this.#writeFile(signal, resolve).catch((error) => {
+      this.#broken = { error };
+    }).finally(() => {
+      this.#writing = undefined;
+      resolve();
+      this.#wake();
+    });
+    this.#writing = { done, breakOff: () => breakingOff.abort() };
+    await begun;
+  }
+
+  /** Waits for the file that is being written, or breaks that off for a new desired state, if it may be. */
+  async #endWriting(): Promise<void> {
+    if (this.#writing === undefined) return;
+    if (this.#state.turn?.isFresh === true && standsBack(this.#state.file)) this.#writing.breakOff();
+    await this.#writing.done;
+  }
+
+  /**
+   * Finds out which files are to be written at the end, if members were changed without a look since the last. Answers
+   * whether that is known: what else there is to do is for the next writer, and no file says more than what runs.
+   */
+  async #planFile(): Promise<boolean> {
+    const { file, turn, desired } = this.#state;
+    if (file.dueAt === Infinity || file.steps.length > 0 || turn !== undefined || desired === undefined) return true;
+    this.#decide({ type: "due" });
+    const signal = this.#ending.signal;
+    try {
+      return this.#decide(await gather(this.#state, desired.wanted, { ...this.#gatherBy, signal })).steps.length === 0;
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      return false;
+    } finally {
+      this.#decide({ type: "stop" });
+    }
+  }
+
+  /** Writes the files that wait, if some do; `onBegun` hears when that cannot be held up by a plugin any more. */
+  async #writeFile(signal: AbortSignal, onBegun = () => {}): Promise<void> {
+    const { file: { steps }, desired } = this.#state;
+    if (steps.length === 0 || desired === undefined) return;
     const beganMs = this.#clock.now();
     let sources: BalancerSources;
     try {
@@ -331,16 +401,13 @@ export class Writer<Config, ClusterConfig, Observed> {
       this.#decide({ type: "failed", faults: [error.message] });
       return;
     }
-    const writing = new AbortController();
-    if (!last && standsBack(file)) this.#writing = writing;
-    const signal = AbortSignal.any([writing.signal, this.#ending.signal]);
+    this.#decide({ type: "writing" });
+    onBegun();
     let outcomes: readonly StepOutcome[] | undefined;
     try {
-      outcomes = await this.#effects.execute(file.steps, sources, signal);
+      outcomes = await this.#effects.execute(steps, sources, signal);
     } catch (error) {
       if (!signal.aborted) throw error;
-    } finally {
-      this.#writing = undefined;
     }
     this.#decide({ type: "written", outcomes, sources, beganMs });
   }

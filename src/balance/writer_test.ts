@@ -36,11 +36,11 @@ class Bench implements AsyncDisposable {
   readonly #writer: Writer<unknown, unknown, unknown>;
   readonly #ended: Promise<void>;
 
-  constructor() {
+  constructor(balancer: unknown = haproxy) {
     const record = (level: string) => (text: string, properties?: Readonly<Record<string, unknown>>) =>
       void this.log.push(toEvent(level, text, properties));
     this.#writer = new Writer({
-      balancer: haproxy as never,
+      balancer: balancer as never,
       effects: this.model,
       clock: this.clock,
       random: seededRandom(7),
@@ -157,21 +157,30 @@ Deno.test("Writer joins the files of a storm: the first soon, then one a second"
   assert(!bench.model.file?.includes("n38.int"));
 });
 
-Deno.test("Writer breaks the writing of a file off for a change, but not for ever", async () => {
-  await using bench = new Bench();
-  await bench.put(wants({ web: {} }));
+/** HAProxy for which each change takes a look. */
+const UNHURRIED_HAPROXY = { ...haproxy, shortcut: undefined };
+
+/** Has the model's files wait until they are finished or broken off; answers what finishes the one under way. */
+function holdFiles({ model }: Bench): () => void {
   let finish = () => {};
-  bench.model.before = (step, signal) =>
+  model.before = (step, signal) =>
     step.do !== "install" ? Promise.resolve() : new Promise((resolve, reject) => {
       finish = resolve;
       signal.addEventListener("abort", () => reject(signal.reason));
     });
+  return () => finish();
+}
+
+Deno.test("Writer breaks the writing of a file off for a change that takes a look, but not for ever, and once a second", async () => {
+  await using bench = new Bench(UNHURRIED_HAPROXY);
+  await bench.put(wants({ web: {} }));
+  const finish = holdFiles(bench);
   const name = (i: number) => `n${i}.int:80 10.0.1.${i}`;
   const served: boolean[] = [];
   for (let i = 0; i < 6; i++) {
     await bench.put(wants({ web: { nodes: [name(i)] } }));
     served.push(bench.model.serving("web")[0] === `${name(i)}:80`);
-    await bench.pass(600);
+    await bench.pass(1_100);
   }
   assert.deepEqual(served, [true, true, true, true, false, false]);
   bench.model.before = undefined;
@@ -179,6 +188,115 @@ Deno.test("Writer breaks the writing of a file off for a change, but not for eve
   await bench.pass(2_000);
   assert.deepEqual(bench.model.serving("web"), [`${name(5)}:80`]);
   assert(bench.model.file?.includes("n5.int"));
+});
+
+Deno.test("Writer goes on changing members while a file is written, and checks one file a second at most", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: {} }));
+  await bench.pass(1_000);
+  const finish = holdFiles(bench);
+  bench.forget();
+  const nodes: string[] = [];
+  for (let i = 0; i < 20; i++) {
+    nodes.push(`n${i}.int:80 10.0.1.${i}`);
+    await bench.put(wants({ web: { nodes } }));
+    assert.equal(bench.model.serving("web").length, i + 1);
+    await bench.pass(100);
+  }
+  assert(bench.steps.filter((step) => step === "install").length <= 1, "the first file is still under way");
+  bench.model.before = undefined;
+  finish();
+  await bench.pass(1_100);
+  assert(bench.model.file?.includes("n19.int"));
+  assert(bench.steps.filter((step) => step === "install").length <= 3);
+});
+
+Deno.test("Writer changes members by what they cost: no look before, each server read back, and a look later", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] }, api: { nodes: [C] } }));
+  await bench.pass(1_000);
+  bench.forget();
+  let looks = 0;
+  bench.model.beforeObserve = () => void looks++;
+  await bench.put(wants({ web: { nodes: [A, B] }, api: { nodes: [C] } }), 8);
+  const { id } = bench.model.server("web/b.int:80");
+  assert.deepEqual(bench.steps, [
+    `add server web/b.int:80 10.0.0.2:80 id ${id}`,
+    "set server web/b.int:80 state ready",
+    `show stat web 4 ${id}`,
+    "show info",
+  ]);
+  assert.deepEqual([looks, bench.turns.map(({ generation, converged }) => [generation, converged])], [0, [[8, true]]]);
+  assert.equal(bench.standing.served?.generation, 8);
+  assert.equal(bench.count("balancer.commands", { count: 2 }), 1);
+  await bench.pass(600);
+  assert.equal(looks, 1);
+  assert(bench.model.file?.includes("b.int"));
+  assert.equal(bench.count("balancer.drift"), 0);
+});
+
+Deno.test("Writer looks at once where a server reads otherwise than was commanded", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  bench.model.swallows = (command) => command.includes("state ready");
+  bench.putAtOnce(wants({ web: { nodes: [A, B] } }));
+  let looks = 0;
+  bench.model.beforeObserve = () => {
+    looks++;
+    bench.model.swallows = () => false;
+  };
+  await bench.rest();
+  assert(looks > 0);
+  assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80", "b.int:80 10.0.0.2:80"]);
+});
+
+Deno.test("Writer looks at once where the process it commands was relieved, though it still talks", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  await bench.pass(1_000);
+  bench.model.lingers = () => true;
+  bench.model.boot();
+  await bench.put(wants({ web: { nodes: [A, B] } }));
+  assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80", "b.int:80 10.0.0.2:80"]);
+  assert.equal(bench.count("balancer.replaced"), 1);
+});
+
+Deno.test("Writer sees a command lost after it was read back, with the look that follows", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  await bench.pass(1_000);
+  await bench.put(wants({ web: { nodes: [A, B] } }));
+  bench.model.command("set server web/b.int:80 state maint");
+  await bench.pass(600);
+  assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80", "b.int:80 10.0.0.2:80"]);
+  assert.equal(bench.count("balancer.drift"), 1);
+});
+
+Deno.test("Writer takes a look for a change of the config, for one after five seconds, and where no connection is held", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  await bench.pass(1_000);
+  let looks = 0;
+  bench.model.beforeObserve = () => void looks++;
+  await bench.put(wants({ web: { nodes: [A], lines: ["balance leastconn"] } }));
+  assert(looks > 0);
+  await bench.pass(3_000);
+  looks = 0;
+  bench.model.watchSocket = () => Promise.resolve();
+  bench.model.boot();
+  await bench.pass(50);
+  looks = 0;
+  await bench.put(wants({ web: { nodes: [A, B], lines: ["balance leastconn"] } }));
+  assert(looks > 0);
+});
+
+Deno.test("Writer writes the file as it ends, though members were changed without a look", async () => {
+  const bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  await bench.pass(1_000);
+  await bench.put(wants({ web: { nodes: [A, B] } }));
+  await bench.stop();
+  assert(bench.model.file?.includes("b.int"));
 });
 
 Deno.test("Writer writes the file though changes never cease", async () => {

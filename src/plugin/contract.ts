@@ -381,6 +381,41 @@ export interface Wanted<Config = unknown, ClusterConfig = unknown> {
   readonly unknown?: readonly ClusterName[] | "all" | undefined;
 }
 
+/** How the members of clusters differ between two desired states that are the same otherwise. */
+export interface MembersChange<Config = unknown, ClusterConfig = unknown> {
+  /** What is desired now. */
+  readonly wanted: Wanted<Config, ClusterConfig>;
+  /** The clusters whose members differ. */
+  readonly clusters: readonly ClusterChange<ClusterConfig>[];
+}
+
+/** How the members of one cluster differ. */
+export interface ClusterChange<ClusterConfig = unknown> {
+  /** The cluster, as it is desired now. */
+  readonly cluster: WantedCluster<ClusterConfig>;
+  /** What has changed; no name of a node is there twice, nor among the members that are the same. */
+  readonly members: readonly MemberChange[];
+}
+
+/** One member that differs. */
+export interface MemberChange {
+  /** What it was; absent if it has come. */
+  readonly before?: WantedNode | undefined;
+  /** What it is to be; absent if it has gone. */
+  readonly now?: WantedNode | undefined;
+}
+
+/** How members are changed without observing the whole balancer. */
+export interface Shortcut<Observed = unknown> {
+  /**
+   * The commands, and those that read back what they touch, the process that answers among it: all applied only if
+   * each answer is as expected.
+   */
+  readonly steps: readonly CommandStep[];
+  /** What is there then. */
+  readonly observed: Observed;
+}
+
 /** How the host observes a balancer. */
 export type BalancerSources = ProcessSources | FileSources;
 
@@ -511,6 +546,8 @@ export interface CommandStep {
   readonly found?: string | undefined;
   /** Whether later plans should know how long ago it was last executed: see `PlanAllowance.sentAgoMs`. */
   readonly isTimed?: true | undefined;
+  /** Whether it changes nothing, but reads back what others have changed: it is not logged. */
+  readonly isRead?: true | undefined;
 }
 
 /** A command with an unexpected answer. */
@@ -732,6 +769,17 @@ export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Obser
     observed: Observed,
     allowed: PlanAllowance,
   ): readonly Step[];
+  /**
+   * Plans a change of members from what was observed when the previous desired
+   * state was applied, so that it costs what it changes. `undefined` if a full
+   * observation is needed; one follows in any case. Never called for a
+   * third-party plugin.
+   */
+  shortcut?(
+    change: MembersChange<Config, ClusterConfig>,
+    observed: Observed,
+    allowed: Pick<PlanAllowance, "rejected" | "sentAgoMs">,
+  ): Shortcut<Observed> | undefined;
   /**
    * Interprets the output of the balancer's program when it rejected a file or
    * did not start with it, so that one bad cluster does not block the others.

@@ -4,10 +4,12 @@ import type {
   BalancerSources,
   Explanation,
   Listening,
+  MembersChange,
   PlanAllowance,
   Rendered,
   Schema,
   Seen,
+  Shortcut,
   Step,
   Wanted,
   Weighing,
@@ -55,6 +57,12 @@ export interface Decider<Config = unknown, ClusterConfig = unknown, Observed = u
     observed: Observed,
     allowed: PlanAllowance,
   ): Awaitable<readonly Step[]>;
+  /** Plans a change of members without a full observation; `undefined` if one is needed. */
+  shortcut?(
+    change: MembersChange<Config, ClusterConfig>,
+    observed: Observed,
+    allowed: Pick<PlanAllowance, "rejected" | "sentAgoMs">,
+  ): Shortcut<Observed> | undefined;
   /** Interprets why a file was rejected. */
   explain?(rendered: Rendered, output: string): Awaitable<Explanation>;
 }

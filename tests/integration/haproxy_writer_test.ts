@@ -3,11 +3,14 @@ import { render } from "../../plugins/balancers/haproxy/render.ts";
 import { Executor } from "../../src/balance/executor.ts";
 import { preview } from "../../src/balance/preview.ts";
 import haproxy from "../../plugins/balancers/haproxy/mod.ts";
+import type { BalancerEffects } from "../../src/balance/effects.ts";
+import { wantedNode } from "../../src/membership/wanted.ts";
 import type { Node } from "../../src/model/node.ts";
+import type { WantedNode } from "../../src/plugin/contract.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { get, HttpLoad } from "../support/http_load.ts";
-import { HaproxyBox, kill, localNode, NamedServer, RunningWriter } from "../support/haproxy.ts";
+import { HaproxyBox, kill, localNode, NamedServer, RunningWriter, TEST_FQDN } from "../support/haproxy.ts";
 import { frontendName, HAPROXY_VERSION, isHaproxyAtLeast } from "../support/haproxy_version.ts";
 
 /** Many nodes, on ports where nobody needs to listen. */
@@ -644,6 +647,59 @@ Deno.test("a table that is shared with peers works though this host is no member
   }));
   const [peers = ""] = await box.ask("show peers");
   assert.match(peers, /other\.test/);
+});
+
+Deno.test("members come and go without a look at the whole HAProxy, each read back, and the file follows", async () => {
+  await using box = new HaproxyBox();
+  const executor = new Executor();
+  let looks = 0;
+  const changes: boolean[] = [];
+  const effects: BalancerEffects = {
+    observe: (...args) => {
+      looks++;
+      return executor.observe(...args);
+    },
+    watchSocket: (...args) => executor.watchSocket(...args),
+    softStop: (...args) => executor.softStop(...args),
+    version: (...args) => executor.version(...args),
+    programFile: (program) => executor.programFile(program),
+    execute: (...args) => executor.execute(...args),
+    executeHeld: async (...args) => {
+      const outcomes = await executor.executeHeld(...args);
+      changes.push(outcomes.length === args[0].length && outcomes.every(({ ok }) => ok));
+      return outcomes;
+    },
+  };
+  await using running = new RunningWriter({ effects });
+  const wanted = (of: readonly (Node | WantedNode)[]) =>
+    box.wanted({ web: { section: { backend: ["mode http"] }, nodes: of } });
+  await running.apply(wanted(nodes(2)));
+  await running.apply(wanted(nodes(2)));
+  const [first, second, third] = nodes(3).map(wantedNode) as [WantedNode, WantedNode, WantedNode];
+  looks = 0;
+  await running.apply(wanted([first, second, third]));
+  await running.apply(wanted([first, { ...second, weight: 7 }, { ...third, state: "drain" }]));
+  await running.apply(wanted([first, { ...second, weight: 7 }]));
+  assert.deepEqual([looks, changes], [0, [true, true, true]], running.log.join("\n"));
+  assert.deepEqual(await box.serving("web"), names(nodes(2)));
+  assert.equal((await box.observe()).running?.backends.get("web")?.get("n1.test:20002")?.weight, 7);
+  await eventually("the file follows", async () => (await Deno.readTextFile(box.configFile)).includes("weight=7"));
+  assert(looks > 0);
+  assert.equal(running.count("balancer.drift"), 0, running.log.join("\n"));
+  assert.equal(running.reloads, 1);
+});
+
+Deno.test("members that come reach the process that serves, though somebody else has reloaded and the one before still talks", async () => {
+  await using box = new HaproxyBox();
+  await using running = new RunningWriter({ reconcileMs: 60_000 });
+  const wanted = (count: number) => box.wanted({ web: { section: { backend: ["mode http"] }, nodes: nodes(count) } });
+  await running.apply(wanted(1));
+  await running.apply(wanted(1));
+  const pid = await box.pid();
+  await box.run("-D", "-f", box.configFile, "-p", box.pidFile, "-L", TEST_FQDN, "-x", box.socketFile, "-sf", `${pid}`);
+  await eventually("another process answers", async () => await box.pid() !== pid);
+  await running.apply(wanted(3));
+  assert.deepEqual(await box.serving("web"), names(nodes(3)));
 });
 
 Deno.test("members that come and go fail no request, and keep the connections of the others", async () => {

@@ -32,6 +32,17 @@ function withoutShares(wanted: Wanted): Wanted {
   return { ...wanted, clusters: wanted.clusters.map((c) => ({ ...c, nodes: c.nodes.map(plain) })) };
 }
 
+/** The plugin as it changes members without a look, but for reads that it leaves out. */
+function withoutReads(isLeftOut: (command: string) => boolean): BalancerPlugin {
+  return {
+    ...sound,
+    shortcut: (...args) => {
+      const found = sound.shortcut?.(...args);
+      return found && { ...found, steps: found.steps.filter(({ command }) => !isLeftOut(command)) };
+    },
+  };
+}
+
 /** The bugs, each caught by another promise. */
 export const BUGS: readonly Bug[] = [
   { name: "takes an outage for emptiness", discovery: "empty when out of reach", found: /no registry has said/ },
@@ -115,11 +126,26 @@ export const BUGS: readonly Bug[] = [
     },
     found: /no registry has said|the file is not what runs|but the file has/,
   },
+  {
+    name: "does not read back what it touches",
+    plugin: withoutReads((command) => command.startsWith("show stat")),
+    found: /is taken to be/,
+  },
+  {
+    name: "does not ask whether the process that it commands serves",
+    plugin: withoutReads((command) => command === "show info"),
+    found: /is taken to be/,
+  },
   { name: "never looks again", looksOnce: true, found: /HAProxy serves|but the file has|the file is not/ },
   mistake("forgets the rate of reloads", /two reloads are/),
   mistake("looks once", /another weight|frontends are closed|HAProxy serves|but the file has/),
   mistake("loses the file that waits", /but the file has|the file is not what runs/),
   mistake("drops a desired state that comes", /HAProxy serves|no registry has said/),
+  mistake("takes what it has sent for applied", /is taken to be/),
+  mistake(
+    "looks no more once it has taken a shortcut",
+    /HAProxy serves|but the file has|the file is not|frontends are closed/,
+  ),
   mistake("does not notice who serves", /HAProxy serves|HAProxy does not run/),
 ];
 

@@ -106,6 +106,15 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: "somebody reloads HAProxy, and the process before goes on to talk",
+    kind: "balancer",
+    begin({ haproxy }) {
+      haproxy.lingers = () => true;
+      if (haproxy.process !== undefined) haproxy.boot();
+      haproxy.lingers = () => false;
+    },
+  },
+  {
     name: "somebody puts another HAProxy in its place",
     kind: "balancer",
     begin({ haproxy }) {

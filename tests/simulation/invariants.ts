@@ -1,6 +1,7 @@
 import haproxy from "../../plugins/balancers/haproxy/mod.ts";
 import { type Node, nodeName } from "../../src/model/node.ts";
-import type { Step } from "../../src/plugin/contract.ts";
+import type { StepOutcome } from "../../src/balance/effects.ts";
+import type { CommandStep, Step } from "../../src/plugin/contract.ts";
 import { HaproxyModel } from "../support/haproxy_model.ts";
 import { RELOAD_INTERVAL_MS } from "./sim_config.ts";
 
@@ -168,6 +169,22 @@ export class Invariants {
           this.#tell(`a reload for nothing but members: ${step.reason}`);
         }
       }
+    }
+  }
+
+  /** The writer has changed members without a look: what it takes for applied is so in the process that serves. */
+  onChanged(steps: readonly CommandStep[], outcomes: readonly StepOutcome[]): void {
+    if (outcomes.length < steps.length || outcomes.some(({ ok }) => !ok)) return;
+    const { backends } = this.#facts.model.process ?? { backends: new Map() };
+    const states = new Map(steps.flatMap(({ command }) => {
+      const [, key, state] = /^set server (\S+) state (\S+)$/.exec(command) ?? [];
+      return key === undefined || state === undefined ? [] : [[key, state]];
+    }));
+    for (const [key, state] of states) {
+      const [backend = "", name = ""] = key.split("/");
+      const server = backends.get(backend)?.servers.get(name);
+      const is = server === undefined || server.maintenance ? "maint" : server.draining ? "drain" : "ready";
+      if (is !== state) this.#tell(`${key} is taken to be ${state}, and is ${is}`);
     }
   }
 

@@ -153,5 +153,6 @@ function mortal(effects: BalancerEffects | undefined, isDead: () => boolean): Ba
     version: async (...args) => await alive().version(...args),
     programFile: (program) => alive().programFile(program),
     execute: async (...args) => await alive().execute(...args),
+    executeHeld: async (...args) => await alive().executeHeld?.(...args) ?? [],
   };
 }

@@ -494,6 +494,11 @@ export class World implements AsyncDisposable {
           invariants.onExecuted();
         }
       },
+      executeHeld: async (...args) => {
+        const outcomes = await model.executeHeld(...args);
+        invariants.onChanged(args[0], outcomes);
+        return outcomes;
+      },
     };
   }
 

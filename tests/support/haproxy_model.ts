@@ -1,6 +1,6 @@
 import { isAtLeast } from "../../plugins/balancers/haproxy/backend.ts";
 import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "../../src/balance/effects.ts";
-import type { BalancerSources, Seen, Step } from "../../src/plugin/contract.ts";
+import type { BalancerSources, CommandStep, Seen, Step } from "../../src/plugin/contract.ts";
 
 /** A server of the model. */
 export interface ModelServer {
@@ -88,7 +88,12 @@ export class HaproxyModel implements BalancerEffects {
   garbles: (answer: string) => string = (answer) => answer;
   /** What looking meets; throw to make the socket silent. */
   beforeObserve: () => void = () => {};
+  /** Whether a process that is relieved goes on to serve what it has, the connection of the writer among that. */
+  lingers: () => boolean = () => false;
   #pids = 100;
+  /** The process that a connection is held to, and those that are relieved and not gone. */
+  #heldPid: number | undefined;
+  readonly #relieved = new Map<number, ModelProcess>();
   readonly #attending = new Set<() => void>();
 
   /** Ends the process, as SIGKILL does. */
@@ -99,13 +104,16 @@ export class HaproxyModel implements BalancerEffects {
 
   /** Takes the file over into a new process, as a start or a reload does. */
   boot(): void {
+    const before = this.process;
+    const lingers = before !== undefined && this.lingers();
+    if (lingers) this.#relieved.set(before.pid, before);
     this.process = {
       pid: ++this.#pids,
       version: this.programVersion,
       ...readFile(this.file ?? "", this.programVersion),
     };
     // The one before it leaves, and with it all who talk to it.
-    this.#tellAttending();
+    if (!lingers) this.#tellAttending();
   }
 
   /** A server that must be there. */
@@ -149,7 +157,35 @@ export class HaproxyModel implements BalancerEffects {
     const { promise, resolve } = Promise.withResolvers<void>();
     signal.addEventListener("abort", () => resolve(), { once: true });
     this.#attending.add(resolve);
-    return promise.finally(() => this.#attending.delete(resolve));
+    const pid = this.#heldPid = this.process?.pid;
+    return promise.finally(() => {
+      this.#attending.delete(resolve);
+      if (this.#heldPid === pid) this.#heldPid = undefined;
+    });
+  }
+
+  /** Carries commands out in the process that a connection is held to. */
+  async executeHeld(
+    steps: readonly CommandStep[],
+    sources?: BalancerSources,
+    signal?: AbortSignal,
+  ): Promise<readonly StepOutcome[]> {
+    const relieved = this.#heldPid === undefined ? undefined : this.#relieved.get(this.#heldPid);
+    if (this.#heldPid === undefined || (relieved === undefined && this.process?.pid !== this.#heldPid)) {
+      const failure = { kind: "unreachable", message: "No connection is held" } as const;
+      return steps.slice(0, 1).map((step) => ({ ok: false, step, failure }));
+    }
+    if (relieved === undefined) return await this.execute(steps, sources, signal);
+    const outcomes: StepOutcome[] = [];
+    for (const step of steps) {
+      await this.before?.(step, signal ?? new AbortController().signal);
+      const serving = this.process;
+      this.process = relieved;
+      const failure = this.#perform(step);
+      this.process = serving;
+      outcomes.push(failure === undefined ? { ok: true, step, tookMs: 0, output: "" } : { ok: false, step, failure });
+    }
+    return outcomes;
   }
 
   /** Notes who is asked to leave: the model has one process at a time. */
@@ -199,12 +235,14 @@ export class HaproxyModel implements BalancerEffects {
     if (verb === "wait" && process.version[0] >= 3) return "Done.";
     switch (`${verb} ${noun}`) {
       case "show info":
-        return `Name: HAProxy\nVersion: ${process.version.join(".")}-1\nPid: ${process.pid}`;
+        return `Name: HAProxy\nVersion: ${process.version.join(".")}-1\nPid: ${process.pid}\n` +
+          `Stopping: ${this.#relieved.has(process.pid) ? 1 : 0}\nJobs: 3`;
       case "show env":
         return process.structure === undefined ? "Variable not found" : `${key}=${process.structure}`;
       case "show backend":
         return ["# name", ...process.backends.keys()].join("\n");
       case "show stat":
+        if (rest[0] === "4") return this.#stat(process, key, Number(rest[1]));
         return ["# pxname,svname,status", ...[...process.frontends].map(([name, is]) => `${name},FRONTEND,${is}`)]
           .join("\n");
       case "disable frontend":
@@ -276,6 +314,24 @@ export class HaproxyModel implements BalancerEffects {
           `${checkState} 0 0 0 - ${port} - 0 0 - - 0`;
       }
     }
+  }
+
+  #stat({ backends }: ModelProcess, backend: string, id: number): string {
+    this.settle();
+    const row = [...backends.get(backend)?.servers ?? []].find(([, server]) => server.id === id);
+    if (row === undefined) return "# pxname,svname,status";
+    const [name, { address, port, maintenance, draining, down, weight, check }] = row;
+    const drained = draining || weight === 0;
+    const status = maintenance ? "MAINT" : down ? "DOWN" : drained ? "DRAIN" : check === "none" ? "no check" : "UP";
+    const columns = Array.from({ length: 100 }, () => "");
+    [columns[0], columns[1], columns[17], columns[73], columns[99]] = [
+      backend,
+      name,
+      status,
+      `${address}:${port}`,
+      `${weight}`,
+    ];
+    return `# pxname,svname\n${columns.join(",")}`;
   }
 
   #add(key: string, [address = "", ...options]: readonly string[]): string {

@@ -35,5 +35,16 @@ export const MISTAKES = {
   "drops a desired state that comes": withMistake((_, { type }, { next, desired }) =>
     type === "wanted" && desired !== undefined ? { next } : {}
   ),
+  "takes what it has sent for applied": (state, input, circumstances) => {
+    if (input.type !== "changed") return decide(state, input, circumstances);
+    const outcomes = input.outcomes.map(({ step }) => ({ ok: true, step, tookMs: 0, output: "" } as const));
+    return decide(state, { ...input, outcomes }, circumstances);
+  },
+  "looks no more once it has taken a shortcut": withMistake(({ turn, file }, { type }) =>
+    type === "changed" && turn === undefined ? { lookAt: Infinity, file: { ...file, dueAt: Infinity } } : {}
+  ),
+  "takes shortcuts for ever": withMistake(({ base }, { type }) =>
+    type === "changed" && base !== undefined ? { base: { ...base, lookedMs: Infinity }, lookAt: Infinity } : {}
+  ),
   "does not notice who serves": withMistake((_, __, { processes }) => ({ processes })),
 } as const satisfies Readonly<Record<string, typeof decide>>;

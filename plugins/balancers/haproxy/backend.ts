@@ -121,7 +121,7 @@ export function assignServerIds(names: readonly string[], taken: ReadonlySet<num
 }
 
 /** Answers the first id from the name's own on that is not used. */
-export function freeServerId(name: string, used: ReadonlySet<number>): number {
+export function freeServerId(name: string, used: Pick<ReadonlySet<number>, "has">): number {
   let id = 1 + hash32(name) % SERVER_ID_MAX;
   while (used.has(id)) id = id % SERVER_ID_MAX + 1;
   return id;

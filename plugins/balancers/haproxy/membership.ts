@@ -84,7 +84,8 @@ export function planMembership(
     }
     if (missing.length > 0) {
       const obstacle = obstacleToAdding(cluster, running.version, { learnt, lacking });
-      if (obstacle === undefined) adds.push(...add(cluster, missing, servers));
+      const used = new Set([...cluster.traits.ownServers.ids, ...[...servers.values()].map(({ id }) => id)]);
+      if (obstacle === undefined) adds.push(...missing.flatMap((member) => add(cluster, member, used).steps));
       else reloadReasons.push(`${listNames(missing.map(({ name }) => `${backend}/${name}`))}: ${obstacle}`);
     }
     const staying = new Set(cluster.members.map(({ name }) => name));
@@ -99,7 +100,7 @@ export function planMembership(
       if (!server.inMaintenance && waits-- > 0) {
         deletions.push(command(`wait ${REMOVABLE_WAIT_MS}ms srv-removable ${key}`, "[^]*"));
       }
-      deletions.push(command(`del server ${key}`, DELETED));
+      deletions.push(deletion(key));
     }
   }
   return { steps: [...adds, ...changes, ...removals, ...deletions], reloadReasons };
@@ -117,7 +118,7 @@ function awaitsItsCheck({ panicOf }: ServedCluster, { name }: Member, { backends
 }
 
 /** Says why a backend's new members have to come by a reload, or `undefined` if they need not. */
-function obstacleToAdding(
+export function obstacleToAdding(
   { wanted: { name }, traits, options }: ServedCluster,
   version: Version | undefined,
   { learnt, lacking }: { readonly learnt: ReadonlySet<string>; readonly lacking: ReadonlyMap<string, string> },
@@ -138,38 +139,36 @@ function obstacleToAdding(
   return words === undefined ? undefined : `HAProxy reads a file of its server options only as it starts: ${words}`;
 }
 
-function add(
+/** Adds a member; its id is none of those that are `used`, and one of them from then on. */
+export function add(
   { wanted: { name: backend }, traits, ids, options }: ServedCluster,
-  missing: readonly Member[],
-  servers: ReadonlyMap<string, RunningServer>,
-): readonly CommandStep[] {
+  member: Member,
+  used: { has(id: number): boolean; add(id: number): unknown },
+): { readonly id: number; readonly steps: readonly CommandStep[] } {
   const needsCookie = traits.cookie === "keyword" && traits.cookiePrinted;
-  const used = new Set([...traits.ownServers.ids, ...[...servers.values()].map(({ id }) => id)]);
-  return missing.flatMap((member) => {
-    const { name, ip, port, state } = member;
-    const key = `${backend}/${name}`;
-    const planned = ids.get(name);
-    const id = planned !== undefined && !used.has(planned) ? planned : freeServerId(name, used);
-    used.add(id);
-    const cookie = needsCookie ? ["cookie", name] : [];
-    const address = formatEndpoint({ host: ip, port });
-    const weight = member.isSpare ? 0 : member.weight;
-    const given = [key, address, "id", id, ...cookie, ...options, ...weight === undefined ? [] : ["weight", weight]];
-    const register = command(["add server", ...given].join(" "), ADDED, { found: `${key} is missing` });
-    // It joins in maintenance.
-    const steps = [register, ...state === "maint" ? [] : [setState(key, state)]];
-    if (options.includes("check")) {
-      // In this order the server is down until its first checks have passed; enabled last, it would get requests before.
-      if (state !== "maint") steps.push(command(`set server ${key} health down`, SILENCE));
-      steps.push(command(`enable health ${key}`, SILENCE));
-    }
-    if (options.includes("agent-check")) steps.push(command(`enable agent ${key}`, SILENCE));
-    return steps;
-  });
+  const { name, ip, port, state } = member;
+  const key = `${backend}/${name}`;
+  const planned = ids.get(name);
+  const id = planned !== undefined && !used.has(planned) ? planned : freeServerId(name, used);
+  used.add(id);
+  const cookie = needsCookie ? ["cookie", name] : [];
+  const address = formatEndpoint({ host: ip, port });
+  const weight = member.isSpare ? 0 : member.weight;
+  const given = [key, address, "id", id, ...cookie, ...options, ...weight === undefined ? [] : ["weight", weight]];
+  const register = command(["add server", ...given].join(" "), ADDED, { found: `${key} is missing` });
+  // It joins in maintenance.
+  const steps = [register, ...state === "maint" ? [] : [setState(key, state)]];
+  if (options.includes("check")) {
+    // In this order the server is down until its first checks have passed; enabled last, it would get requests before.
+    if (state !== "maint") steps.push(command(`set server ${key} health down`, SILENCE));
+    steps.push(command(`enable health ${key}`, SILENCE));
+  }
+  if (options.includes("agent-check")) steps.push(command(`enable agent ${key}`, SILENCE));
+  return { id, steps };
 }
 
 /** Brings a server that is wanted and there to where it is wanted; `obstacle` is what takes a reload. */
-function correct(
+export function correct(
   key: string,
   member: Member,
   { server, cluster, sentAgoMs }: {
@@ -229,7 +228,7 @@ function correctWeight(
 }
 
 /** The weight that a server's options come to; `undefined` if that cannot be told. */
-function weightOf(options: readonly string[]): number | undefined {
+export function weightOf(options: readonly string[]): number | undefined {
   const at = options.lastIndexOf("weight");
   if (at === -1) return WEIGHT_DEFAULT;
   return /^[0-9]{1,3}$/.test(options[at + 1] ?? "") ? Number(options[at + 1]) : undefined;
@@ -273,7 +272,7 @@ function setState(
  * nothing of it, and a writer that starts sends it again, which changes nothing
  * else.
  */
-function remove(
+export function remove(
   key: string,
   { inMaintenance, draining, agent }: RunningServer,
   { drainTimeoutMs, closeAfterDrain }: HaproxyCluster,
@@ -296,8 +295,13 @@ function remove(
 }
 
 /** Whether a server is out of use, or will be once `steps` are carried out. */
-function isToBeDeleted({ inMaintenance }: RunningServer, steps: readonly CommandStep[]): boolean {
+export function isToBeDeleted({ inMaintenance }: RunningServer, steps: readonly CommandStep[]): boolean {
   return inMaintenance || steps.some(({ command }) => command.endsWith(" state maint"));
+}
+
+/** Deletes a server that is out of use. */
+export function deletion(key: string): CommandStep {
+  return command(`del server ${key}`, DELETED);
 }
 
 function command(

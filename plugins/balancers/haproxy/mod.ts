@@ -12,6 +12,7 @@ import { clusterListens, ownListens } from "./listens.ts";
 import { nodesDown, observe, type Observed, pidOf } from "./observe.ts";
 import { FILE_MODE, plan } from "./plan.ts";
 import { type HaproxyFile, render } from "./render.ts";
+import { shortcut } from "./shortcut.ts";
 import { sources } from "./sources.ts";
 import { weighing } from "./weighing.ts";
 
@@ -47,6 +48,7 @@ const haproxy: BalancerPlugin<HaproxyConfig, HaproxyCluster, Observed> = {
     return { files: new Map([[wanted.config.configFile, { text, mode: FILE_MODE, origins }]]), notices };
   },
   plan: (wanted, rendered, observed, allowed) => plan(wanted, fileOf(rendered), observed, allowed),
+  shortcut,
   explain: (rendered, output) => explain(fileOf(rendered), output),
 };
 

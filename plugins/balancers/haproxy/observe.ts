@@ -64,6 +64,11 @@ export interface Observed {
   readonly file?: string | undefined;
   /** Processes that were started from the file, but do not answer: their socket was moved or removed. */
   readonly orphans: readonly number[];
+  /**
+   * What has become since of servers that were changed and read back, by `backend/name`: `undefined` of one that went,
+   * deleted or out of service.
+   */
+  readonly since?: ReadonlyMap<string, RunningServer | undefined> | undefined;
 }
 
 /** What is asked of the socket, in the order in which {@linkcode observe} reads the answers. */

@@ -61,32 +61,61 @@ export function serve(wanted: HaproxyWanted, tell: Tell): readonly ServedCluster
       continue;
     }
     names.add(name);
-    const lines = passLines("backend", {
-      where: `backend ${name}`,
-      texts: wanted.config.backend,
-      origin: { cluster: name, path: ["backend"] },
-    }, passing);
-    const texts = (of: readonly Line[]) => of.map(({ text }) => text);
-    const asWritten = backendTraits(texts(defaults), texts(lines));
-    const spreadsConsistently = asWritten.lacksHashType && config.directives !== "predecessor" &&
-      isAtLeast(version, 2, 6);
-    const traits = spreadsConsistently ? backendTraits(texts(defaults), [...texts(lines), HASH_CONSISTENT]) : asWritten;
+    const frame = frameOf(wanted, { config, version, leftOut: passing.leftOut, defaults });
+    for (const said of frame.said) tell(...said);
+    const { traits } = frame;
     const members = membersOf(wanted, { ownServers: traits.ownServers, ownFrontend, tell });
     const ids = traits.placedById
       ? assignServerIds(members.map((member) => member.name), traits.ownServers.ids)
       : new Map<string, number>();
     const announced = wanted.nodes.flatMap(({ node }) => faultOf(node) === undefined && node.peer ? [node.peer] : []);
     const peers = otherPeers(announced, { cluster: name, host, tell });
-    const serverOptions = isLeftOut({ cluster: name, path: ["server_options"] }, passing.leftOut)
-      ? ""
-      : wanted.config.serverOptions;
-    const options = runtimeOptions([...traits.defaultOptions, ...words(serverOptions)]);
-    const cluster = { wanted, inherited: defaults, lines, spreadsConsistently, traits, members, ids, peers };
-    const whole = { ...cluster, serverOptions, options };
+    const whole = { ...frame, wanted, members, ids, peers };
     const twin = panicTwin(whole, { taken, tell });
     served.push(whole, ...twin === undefined ? [] : [twin]);
   }
   return served;
+}
+
+/** What of a cluster does not depend on its members, and what there is to tell of it. */
+interface Frame extends Omit<ServedCluster, "wanted" | "members" | "ids" | "peers" | "panicOf"> {
+  readonly said: readonly Parameters<Tell>[];
+}
+
+/** What a frame depends on besides its cluster. */
+interface Surroundings extends Pick<HaproxyWanted, "config" | "version"> {
+  readonly leftOut: Passing["leftOut"];
+  readonly defaults: readonly Line[];
+}
+
+/** The frames that were last made, by the section of the cluster's file: members come and go, and it stays one value. */
+const frames = new WeakMap<HaproxyCluster, { readonly key: readonly unknown[]; readonly frame: Frame }>();
+
+/** Works out what of a cluster does not depend on its members; once for as long as nothing of it changes. */
+export function frameOf(
+  { name, config: section }: WantedCluster<HaproxyCluster>,
+  { config, version, leftOut, defaults }: Surroundings,
+): Frame {
+  const key = [name, config, version?.join("."), ...leftOut];
+  const known = frames.get(section);
+  if (known !== undefined && known.key.length === key.length && known.key.every((part, at) => part === key[at])) {
+    return known.frame;
+  }
+  const said: Parameters<Tell>[] = [];
+  const passing = { directives: config.directives, leftOut, tell: (...told: Parameters<Tell>) => void said.push(told) };
+  const where = { where: `backend ${name}`, texts: section.backend, origin: { cluster: name, path: ["backend"] } };
+  const lines = passLines("backend", where, passing);
+  const texts = (of: readonly Line[]) => of.map(({ text }) => text);
+  const asWritten = backendTraits(texts(defaults), texts(lines));
+  const spreadsConsistently = asWritten.lacksHashType && config.directives !== "predecessor" &&
+    isAtLeast(version, 2, 6);
+  const traits = spreadsConsistently ? backendTraits(texts(defaults), [...texts(lines), HASH_CONSISTENT]) : asWritten;
+  const isBare = isLeftOut({ cluster: name, path: ["server_options"] }, leftOut);
+  const serverOptions = isBare ? "" : section.serverOptions;
+  const options = runtimeOptions([...traits.defaultOptions, ...words(serverOptions)]);
+  const frame = { inherited: defaults, lines, spreadsConsistently, traits, serverOptions, options, said };
+  frames.set(section, { key, frame });
+  return frame;
 }
 
 function membersOf(
@@ -117,12 +146,18 @@ function membersOf(
     if (ownServers.has(name)) {
       tell(`Cluster ${cluster}: node ${name} is left out as a line of its backend defines a server of that name`);
     } else if (known === undefined) {
-      members.set(name, { name, ip: node.ip, port: node.port, ...shareOf(wanted) });
+      members.set(name, memberOf(wanted));
     } else if (known.ip !== node.ip) {
       tell(`Cluster ${cluster}: node ${name} is there twice: ${known.ip} is used and ${node.ip} is left out`);
     }
   }
   return [...members.values()];
+}
+
+/** A member as lines and commands need it. */
+export function memberOf(wanted: WantedNode): Member {
+  const { node } = wanted;
+  return { name: nodeName(node), ip: node.ip, port: node.port, ...shareOf(wanted) };
 }
 
 /** What a member is to get. A weight that HAProxy would not take counts as none. */
@@ -143,7 +178,7 @@ function isWeight(weight: number | undefined): weight is number {
 }
 
 /** Says why a node must not get into a line or a command: the registry is checked once more at this border. */
-function faultOf({ host, ip, port }: Node): string | undefined {
+export function faultOf({ host, ip, port }: Node): string | undefined {
   if (!isHostName(host) && !isIpv6(host)) return `its host is not a name: ${quote(host)}`;
   if (!isIpv4(ip) && !isIpv6(ip)) return `its address is not one: ${quote(ip)}`;
   // HAProxy takes the unspecified address for "where the client wanted to go", which may be this very host.

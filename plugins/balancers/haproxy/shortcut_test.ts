@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Node, Step } from "../../../mod.ts";
+import { differenceOf } from "../../../src/balance/difference.ts";
+import { type CaseCluster, wantedOf } from "../../../tests/support/balancer_case.ts";
+import { HaproxyModel } from "../../../tests/support/haproxy_model.ts";
+import type { HaproxyWanted } from "./config.ts";
+import haproxy from "./mod.ts";
+import type { Observed } from "./observe.ts";
+import { shortcut } from "./shortcut.ts";
+
+const NEVER = new AbortController().signal;
+
+/** What is desired of a cluster and its members. */
+function desired(nodes: readonly (string | Node)[], section: CaseCluster["haproxy"] = {}, version = "2.6.12") {
+  return wantedOf({
+    version,
+    balancer: { defaults: ["mode http"] },
+    clusters: [{ name: "web", haproxy: section, nodes }],
+  });
+}
+
+/** A HAProxy that serves what is desired, and what is observed of it. */
+async function serving(wanted: HaproxyWanted): Promise<{ readonly model: HaproxyModel; readonly observed: Observed }> {
+  const model = new HaproxyModel();
+  model.programVersion = wanted.version as never;
+  model.file = [...haproxy.render(wanted).files.values()][0]?.text;
+  model.boot();
+  // What its file alone does not bring about.
+  await model.execute(commands(wanted, await observe(model, wanted)));
+  return { model, observed: await observe(model, wanted) };
+}
+
+/** What a plan has to do about members. */
+function commands(wanted: HaproxyWanted, observed: Observed): readonly Step[] {
+  return haproxy.plan(wanted, haproxy.render(wanted), observed, { reload: true }).filter((step) =>
+    step.do !== "install"
+  );
+}
+
+async function observe(model: HaproxyModel, { config }: HaproxyWanted): Promise<Observed> {
+  return haproxy.observe(await model.observe(haproxy.sources(config), undefined, NEVER), config);
+}
+
+async function stepsFrom(
+  before: readonly (string | Node)[],
+  now: readonly (string | Node)[],
+  { section, version }: { readonly section?: CaseCluster["haproxy"]; readonly version?: string } = {},
+): Promise<readonly string[] | undefined> {
+  const [first, next] = [desired(before, section, version), desired(now, section, version)];
+  const { observed } = await serving(first);
+  const change = differenceOf(first, next);
+  assert(change !== undefined);
+  return shortcut(change, observed, {})?.steps.map(({ command }) => command);
+}
+
+const A = "a.int:80 10.0.0.1", B = "b.int:80 10.0.0.2";
+
+Deno.test("shortcut() changes what differs, and reads that back and which process answers", async () => {
+  const id = /id (\d+)/.exec((await stepsFrom([A], [A, B]))?.[0] ?? "")?.[1];
+  assert.deepEqual(await stepsFrom([A], [A, B]), [
+    `add server web/b.int:80 10.0.0.2:80 id ${id}`,
+    "set server web/b.int:80 state ready",
+    `show stat web 4 ${id}`,
+    "show info",
+  ]);
+  assert.deepEqual((await stepsFrom([A, B], [A]))?.slice(0, 2), [
+    "set server web/b.int:80 state maint",
+    "del server web/b.int:80",
+  ]);
+  assert.deepEqual((await stepsFrom([A], ["a.int:80 10.0.0.7"]))?.[0], "set server web/a.int:80 addr 10.0.0.7 port 80");
+});
+
+Deno.test("shortcut() leaves to a look what takes a reload, a twin, or an older HAProxy", async () => {
+  assert.equal(await stepsFrom([A], [A, B], { version: "2.4.0" }), undefined);
+  assert.equal(await stepsFrom([A], [A, B], { section: { backend: ["balance static-rr"] } }), undefined);
+  assert.equal(await stepsFrom([A], [A, B], { section: { server_options: "check tcp-ut 5s" } }), undefined);
+  assert.equal(await stepsFrom([A], [A, B], { section: { server_options: "check", panic_threshold: 50 } }), undefined);
+});
+
+Deno.test("shortcut() takes a node that is no member for none", async () => {
+  const wild = { host: "evil.int", ip: "0.0.0.0", port: 80, metadata: {} };
+  assert.deepEqual(await stepsFrom([A], [A, wild]), []);
+  const section = { backend: ["server b.int:80 10.0.0.9:80"] };
+  assert.deepEqual(await stepsFrom([A], [A, B], { section }), []);
+  assert.deepEqual(await stepsFrom([A, B], [A], { section }), []);
+});
+
+Deno.test("shortcut() leaves one that went and comes back before the next look to that look", async () => {
+  const [first, second] = [desired([A, B]), desired([A])];
+  const { observed } = await serving(first);
+  const change = differenceOf(first, second);
+  const left = change && shortcut(change, observed, {});
+  const back = differenceOf(second, first);
+  assert(left !== undefined && back !== undefined);
+  assert.equal(shortcut(back, left.observed, {}), undefined);
+});
+
+Deno.test("shortcut() leads where a plan has nothing to do, whatever changes, and knows what is there then", async () => {
+  const share = fc.constantFrom({}, { weight: 3 }, { weight: 0 }, { state: "drain" }, { weight: 5, state: "drain" });
+  const members = fc.array(fc.tuple(fc.integer({ min: 1, max: 9 }), fc.constantFrom("10.0.0.1", "10.0.0.2"), share));
+  const section = fc.constantFrom({}, { server_options: "check" }, { backend: ["balance random"] });
+  const version = fc.constantFrom("2.6.12", "2.8.0", "3.0.11", "3.4.7");
+  const nodes = (of: readonly (readonly [number, string, object])[]) =>
+    [
+      ...new Map(
+        of.map(([number, ip, share]) => [number, { host: `n${number}.int`, ip, port: 80, metadata: {}, ...share }]),
+      ),
+    ]
+      .toSorted(([a], [b]) => a - b).map(([, node]) => node as Node);
+  let taken = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(members, { minLength: 2, maxLength: 5 }),
+      section,
+      version,
+      async (steps, section, version) => {
+        let wanted = desired(nodes(steps[0] ?? []), section, version);
+        let { model, observed } = await serving(wanted);
+        for (const step of steps.slice(1)) {
+          const next = desired(nodes(step), section, version);
+          const change = differenceOf(wanted, next);
+          const found = change && shortcut(change, observed, {});
+          if (found === undefined) return;
+          taken++;
+          const outcomes = await model.execute(found.steps);
+          assert(outcomes.every(({ ok }) => ok), JSON.stringify(outcomes.filter(({ ok }) => !ok)));
+          assert.deepEqual(commands(next, await observe(model, next)), []);
+          [wanted, observed] = [next, found.observed];
+        }
+      },
+    ),
+  );
+  assert(taken > 50, `${taken}`);
+});
