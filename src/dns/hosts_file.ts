@@ -1,5 +1,5 @@
 /**
- * What `/etc/hosts` says. Pure.
+ * Parses `/etc/hosts`. Pure.
  *
  * @module
  */
@@ -11,7 +11,7 @@ export function addressesOf(name: string, hosts: string): readonly string[] {
     .map(({ address }) => address);
 }
 
-/** The names on the first line of the file that is for an address. */
+/** The names on the first line of the file with an address. */
 export function namesOf(address: string, hosts: string): readonly string[] {
   return linesOf(hosts).find((line) => line.address === address)?.names ?? [];
 }

@@ -24,7 +24,7 @@ Deno.test.each([
   ({ address, then }) => assert.deepEqual(namesOf(address, HOSTS), then),
 );
 
-Deno.test("addressesOf() finds all addresses of a name, whatever its case and the dot behind it", () => {
+Deno.test("addressesOf() finds all addresses of a name, ignoring case and a trailing dot", () => {
   assert.deepEqual(addressesOf("LocalHost.", HOSTS), ["127.0.0.1", "::1"]);
   assert.deepEqual(addressesOf("disabled.int", HOSTS), []);
 });

@@ -1,47 +1,47 @@
 /**
- * DNS messages (RFC 1035): one question, and what an answer says of it. An
- * answer comes from the network: it is validated to the byte. Pure.
+ * DNS messages (RFC 1035): one question, and the parsed answer. An
+ * answer comes from the network, so every byte is validated. Pure.
  *
  * @module
  */
 import { isHostName } from "../model/endpoint.ts";
 
-/** The types of records that can be asked for. */
+/** The supported types of records. */
 export const RECORD_TYPES = { A: 1, AAAA: 28, SRV: 33 } as const;
 
-/** A type of records that can be asked for. */
+/** A supported type of records. */
 export type RecordType = keyof typeof RECORD_TYPES;
 
-/** Where a service is (RFC 2782). */
+/** Location of a service (RFC 2782). */
 export interface Srv {
   readonly priority: number;
   readonly weight: number;
   readonly port: number;
-  /** The name of the host; `.` if the service is decidedly not offered. */
+  /** The name of the host; `.` if the service is explicitly not offered. */
   readonly target: string;
 }
 
 /** An answer to a question. */
 export interface Answer {
-  /** 0 for none: `NOERROR`; 3: there is no such name. */
+  /** 0: `NOERROR`; 3: no such name. */
   readonly rcode: number;
-  /** Addresses of an A or AAAA question, behind aliases too. */
+  /** Addresses of an A or AAAA question, with aliases followed. */
   readonly addresses: readonly string[];
   /** Records of an SRV question. */
   readonly services: readonly Srv[];
-  /** How long the answer holds: the least time of its records, or of what says that there are none. */
+  /** Validity of the answer: the least TTL of its records, or of the negative answer. */
   readonly ttlSeconds: number | undefined;
 }
 
 const CNAME = 5;
 const SOA = 6;
 const IN = 1;
-/** A name has no more pointers: one before each of its labels. */
+/** Maximum number of pointers in a name: one before each label. */
 const POINTERS_MAX = 127;
-/** Aliases are followed no further. */
+/** Maximum length of a chain of aliases. */
 const ALIASES_MAX = 16;
 
-/** Writes a question. Throws a `RangeError` for a name that DNS cannot hold. */
+/** Encodes a question. Throws a `RangeError` for an invalid name. */
 export function encodeQuestion(id: number, name: string, type: RecordType): Uint8Array {
   const labels = name === "" ? [] : name.split(".");
   if (name.length > 253 || labels.some((label) => label.length < 1 || label.length > 63)) {
@@ -54,7 +54,7 @@ export function encodeQuestion(id: number, name: string, type: RecordType): Uint
   return Uint8Array.from([...header, ...question, 0, 0, RECORD_TYPES[type], 0, IN]);
 }
 
-/** Reads an answer. Throws a `SyntaxError` for what is none to this question. */
+/** Parses an answer. Throws a `SyntaxError` if it does not answer this question. */
 export function decodeAnswer(
   bytes: Uint8Array,
   { id, name, type }: { readonly id: number; readonly name: string; readonly type: RecordType },
@@ -65,7 +65,7 @@ export function decodeAnswer(
   reader.u16();
   if (answered !== id || (flags & 0x8000) === 0) throw new SyntaxError("the message does not answer the query");
   const rcode = flags & 0x0f;
-  // Some servers that refuse repeat no question.
+  // Some servers omit the question in an error.
   if (questions > 1 || (questions === 0 && rcode === 0)) throw new SyntaxError("the message answers another query");
   if (questions === 1) {
     const [asked, asType, asClass] = [reader.name(), reader.u16(), reader.u16()];
@@ -96,7 +96,7 @@ export function decodeAnswer(
   return { rcode, addresses, services, ttlSeconds: ttls.length === 0 ? undefined : Math.min(...ttls) };
 }
 
-/** What is known of one record; what is absent is of another type, or cannot be used. */
+/** One parsed record; parts are absent if the type is another, or the data unusable. */
 interface AnyRecord {
   readonly owner: string | undefined;
   readonly type: number;
@@ -111,7 +111,7 @@ function isSame(a: string | undefined, b: string | undefined): boolean {
   return a !== undefined && b !== undefined && a.toLowerCase() === b.toLowerCase();
 }
 
-/** Reads a message from its beginning to its end. */
+/** Reads a message from start to end. */
 class Reader {
   readonly #bytes: Uint8Array;
   #at = 0;
@@ -134,18 +134,18 @@ class Reader {
     return this.u16() * 0x1_0000 + this.u16();
   }
 
-  /** A domain name, the root as `""`; `undefined` for one that is well-formed and no host's. */
+  /** A domain name, the root as `""`; `undefined` for a well-formed name that no host can have. */
   name(): string | undefined {
     const labels: string[] = [];
     let [length, pointers, end] = [0, 0, undefined as number | undefined];
-    // A pointer leads to what came before it, so that there is an end.
+    // Pointers may only point backwards, so that they end.
     for (let limit = this.#at;;) {
       const size = this.u8();
       if (size === 0) break;
       if (size >= 0xc0) {
         const target = (size & 0x3f) << 8 | this.u8();
         if (target >= limit) throw new SyntaxError("a compressed name points forward");
-        // A chain through all of a long message, once for each record, would keep a core busy for seconds.
+        // A chain through a long message for each record would block the process for seconds.
         if (++pointers > POINTERS_MAX) throw new SyntaxError("a name in it has too many pointers");
         end ??= this.#at;
         limit = this.#at = target;
@@ -166,7 +166,7 @@ class Reader {
     const [owner, type, kind, ttl, length] = [this.name(), this.u16(), this.u16(), this.u32(), this.u16()];
     const end = this.#at + length;
     if (end > this.#bytes.length) throw new SyntaxError("the message ends early");
-    // A time above 2^31 counts as none (RFC 2181).
+    // A TTL above 2^31 counts as 0 (RFC 2181).
     const base = { owner, type, ttl: ttl > 0x7fff_ffff ? 0 : ttl };
     const data = kind === IN ? this.#data(type, length) : {};
     if (this.#at > end) throw new SyntaxError("a record exceeds its stated length");
@@ -181,7 +181,7 @@ class Reader {
       case RECORD_TYPES.AAAA: {
         if (length !== 16) return {};
         const address = Array.from({ length: 8 }, () => this.u16().toString(16)).join(":");
-        // In its one short form (RFC 5952).
+        // In the canonical short form (RFC 5952).
         return { address: new URL(`http://[${address}]`).hostname.slice(1, -1) };
       }
       case RECORD_TYPES.SRV: {

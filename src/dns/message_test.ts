@@ -31,12 +31,12 @@ const record = (type: number, ttl: number, data: readonly number[], owner: reado
   ...data,
 ];
 
-/** Where the data of a record of two bytes is, by its number from 1, behind the question for `a.test`; 0: the question's name. */
+/** Position of the data of the n-th record of two bytes, behind the question for `a.test`; 0: the question's name. */
 const at = (number: number) => number === 0 ? 12 : 24 + (number - 1) * 14 + 12;
 
 const about = (name: string, type: RecordType) => ({ id: ID, name, type });
 
-Deno.test("decodeAnswer() reads addresses, and the least time that they hold", () => {
+Deno.test("decodeAnswer() reads addresses and the least TTL", () => {
   const bytes = answer("web.test", "A", { answers: [record(1, 60, [192, 0, 2, 1]), record(1, 5, [192, 0, 2, 2])] });
   assert.deepEqual(decodeAnswer(bytes, about("WEB.test", "A")), {
     rcode: 0,
@@ -51,9 +51,9 @@ Deno.test("decodeAnswer() reads addresses, and the least time that they hold", (
   );
 });
 
-Deno.test("decodeAnswer() follows an alias, and takes nothing that nobody asked for", () => {
+Deno.test("decodeAnswer() follows an alias, and ignores unrelated records", () => {
   const alias = record(5, 3, [1, 0x62, 0xc0, 12]);
-  // The alias leads to b.<question's name>, whose name begins with the data of the first record.
+  // The target of the alias is b.<question's name>, which begins with the data of the first record.
   const target = 12 + encodeQuestion(ID, "a.test", "A").length - 12 + 12;
   const bytes = answer("a.test", "A", {
     answers: [alias, record(1, 60, [192, 0, 2, 1], [0xc0, target]), record(1, 60, [192, 0, 2, 9])],
@@ -62,7 +62,7 @@ Deno.test("decodeAnswer() follows an alias, and takes nothing that nobody asked 
   assert.deepEqual([addresses, ttlSeconds], [["192.0.2.1"], 3]);
 });
 
-Deno.test("decodeAnswer() tells a name that does not exist from one without records, and for how long", () => {
+Deno.test("decodeAnswer() distinguishes a missing name from one without records, with the negative TTL", () => {
   const soa = record(6, 300, [0, 0, ...Array<number>(19).fill(0), 30]);
   const gone = decodeAnswer(answer("x.test", "A", { rcode: 3, authorities: [soa] }), about("x.test", "A"));
   assert.deepEqual([gone.rcode, gone.ttlSeconds], [3, 30]);
@@ -70,7 +70,7 @@ Deno.test("decodeAnswer() tells a name that does not exist from one without reco
   assert.deepEqual([none.rcode, none.addresses, none.ttlSeconds], [0, [], undefined]);
 });
 
-Deno.test("decodeAnswer() reads services, and refuses an answer whose records are all unusable", () => {
+Deno.test("decodeAnswer() reads services, and rejects an answer without usable records", () => {
   const data = (target: readonly number[]) => [0, 1, 0, 5, 0x1f, 0x90, ...target];
   const good = decodeAnswer(
     answer("_a._tcp.test", "SRV", { answers: [record(33, 60, data([1, 0x68, 0xc0, 20]))] }),
@@ -95,9 +95,9 @@ Deno.test.each([
     then: /points forward/,
   },
   {
-    why: "a name that leads through pointers alone",
+    why: "a name of pointers only",
     bytes: answer("a.test", "A", {
-      // Each record's data is a pointer to that of the record before, the first to the question's name.
+      // Each record's data is a pointer to the previous record's data, the first one's to the question's name.
       answers: Array.from({ length: 200 }, (_, i) => record(99, 1, [0xc0 | at(i) >> 8, at(i) & 255], [0xc0, 12]))
         .concat([record(1, 1, [1, 2, 3, 4], [0xc0 | at(200) >> 8, at(200) & 255])]),
     }),
@@ -107,13 +107,13 @@ Deno.test.each([
   assert.throws(() => decodeAnswer(bytes, about("a.test", "A")), then);
 });
 
-Deno.test("encodeQuestion() refuses what is no domain name", () => {
+Deno.test("encodeQuestion() rejects invalid domain names", () => {
   for (const name of ["a..b", `${"x".repeat(64)}.test`, "x.".repeat(130), "."]) {
     assert.throws(() => encodeQuestion(ID, name, "A"), RangeError);
   }
 });
 
-Deno.test("decodeAnswer() ends with an answer or a syntax error, whatever the bytes", () => {
+Deno.test("decodeAnswer() returns an answer or throws a syntax error, for any bytes", () => {
   const good = answer("a.test", "SRV", { answers: [record(33, 60, [0, 1, 0, 5, 0, 80, 1, 0x68, 0xc0, 12])] });
   const change = fc.record({ at: fc.nat(good.length - 1), byte: fc.nat(255) });
   fc.assert(

@@ -1,36 +1,36 @@
 /**
- * What `/etc/resolv.conf` says, as resolv.conf(5) has it. Pure.
+ * Parses `/etc/resolv.conf` as described in resolv.conf(5). Pure.
  *
  * @module
  */
 import { formatEndpoint, isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
 
-/** How this host resolves names. */
+/** The resolver settings of this host. */
 export interface NameService {
-  /** The name servers, as `address:port`, in the order in which they are asked. */
+  /** The name servers, as `address:port`, in the order in which they are queried. */
   readonly nameServers: readonly string[];
-  /** The domains that are tried behind a short name. */
+  /** The search domains for short names. */
   readonly searchDomains: readonly string[];
-  /** A name with so many dots is tried as it stands first. */
+  /** A name with at least this many dots is tried unchanged first. */
   readonly ndots: number;
 }
 
-/** A longer file is none. */
+/** Maximum size of the file. */
 export const RESOLV_CONF_BYTES_MAX = 65_536;
 
-/** The C library asks no more. */
+/** Maximum number of name servers, as in the C library. */
 const NAME_SERVERS_MAX = 3;
 const SEARCH_DOMAINS_MAX = 32;
 const NDOTS_MAX = 15;
 
-/** What the C library does without a file. */
+/** Default of the C library without a file. */
 export const LOCAL_NAME_SERVICE: NameService = Object.freeze({
   nameServers: Object.freeze(["127.0.0.1:53"]),
   searchDomains: Object.freeze([]),
   ndots: 1,
 });
 
-/** Reads the file; a line that says nothing of use is passed over, as the C library does. */
+/** Parses the file; invalid lines are ignored, as in the C library. */
 export function parseResolvConf(text: string): NameService {
   const nameServers = new Set<string>();
   let searchDomains: readonly string[] = [];
@@ -39,14 +39,14 @@ export function parseResolvConf(text: string): NameService {
     const [keyword, ...words] = line.replace(/[#;].*$/, "").trim().split(/\s+/);
     switch (keyword) {
       case "nameserver": {
-        // An address of one link only (fe80::1%eth0) is no address of a permission.
+        // A permission cannot name a link-local address (fe80::1%eth0).
         const [address = ""] = words;
         if (isIpv4(address) || isIpv6(address)) nameServers.add(formatEndpoint({ host: address, port: 53 }));
         break;
       }
       case "domain":
       case "search":
-        // The last such line wins.
+        // The last such line counts.
         searchDomains = words.map((word) => word.replace(/\.$/, "")).filter(isHostName).slice(0, SEARCH_DOMAINS_MAX);
         break;
       case "options":
@@ -63,7 +63,7 @@ export function parseResolvConf(text: string): NameService {
   };
 }
 
-/** The names to ask for, in order: a name that ends with a dot is absolute. */
+/** The names to query, in order: a name with a trailing dot is absolute. */
 export function namesToTry(
   name: string,
   { searchDomains, ndots }: Omit<NameService, "nameServers">,

@@ -20,7 +20,7 @@ options edns0 ndots:5 timeout:1
   });
 });
 
-Deno.test("parseResolvConf() asks this host where no server is named, and three servers at most", () => {
+Deno.test("parseResolvConf() defaults to the local host, and uses at most three servers", () => {
   assert.deepEqual(parseResolvConf("search\n"), { nameServers: ["127.0.0.1:53"], searchDomains: [], ndots: 1 });
   const many = Array.from({ length: 9 }, (_, i) => `nameserver 10.0.0.${i}`).join("\n");
   assert.equal(parseResolvConf(many).nameServers.length, 3);

@@ -7,37 +7,37 @@ import { type Answer, decodeAnswer, encodeQuestion, type RecordType, type Srv } 
 import { addressesOf } from "./hosts_file.ts";
 import { type NameService, namesToTry } from "./resolv_conf.ts";
 
-/** Where names are looked up. */
+/** Options of a lookup. */
 export interface ResolveOptions extends NameService {
-  /** Gives up the question. */
+  /** Aborts the lookup. */
   readonly signal: AbortSignal;
-  /** How long each name server may take for one question. */
+  /** Timeout of each name server per query. */
   readonly serverTimeoutMs?: number;
-  /** How long all may take. */
+  /** Timeout of the whole lookup. */
   readonly timeoutMs?: number;
   readonly clock?: Clock;
-  /** Reads `/etc/hosts`; `undefined` if there is none. */
+  /** Reads `/etc/hosts`; `undefined` if it does not exist. */
   readonly readHosts?: () => Promise<string | undefined>;
 }
 
-/** What a name stands for. */
+/** Result of a lookup. */
 export interface Resolved<T> {
-  /** Empty if it stands for nothing: a name server says so, which is not silent. */
+  /** Empty if there are none: a positive statement of a name server. */
   readonly records: readonly T[];
-  /** Whether there is such a name at all. */
+  /** Whether the name exists. */
   readonly exists: boolean;
-  /** How long the answer holds. */
+  /** Validity of the answer. */
   readonly ttlMs: number;
 }
 
-/** No name server could say. Nothing is known of the name: this is not an answer without records. */
+/** No name server answered. Nothing is known of the name, which differs from an answer without records. */
 export class UnresolvedError extends Error {
   override readonly name = "UnresolvedError";
 }
 
 const SERVER_TIMEOUT_MS = 2_000;
 const TIMEOUT_MS = 10_000;
-/** How long an answer holds whose server does not say. */
+/** Validity of an answer without a TTL. */
 const UNTIMED_TTL_MS = 5_000;
 const TTL_MS_MAX = 86_400_000;
 const HOSTS_FILE = "/etc/hosts";
@@ -45,7 +45,7 @@ const QUESTION_ID = 0x4c48;
 const NO_SUCH_NAME = 3;
 const RCODES = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"];
 
-/** What a plugin asks for to resolve names: its scope's name servers, and the file of names that this machine knows. */
+/** The permissions that a plugin requests to resolve names: its scope's name servers, and the hosts file. */
 export function resolverPermissions(
   { nameServers }: Pick<NameService, "nameServers">,
 ): { readonly net: readonly string[]; readonly read: readonly string[] } {
@@ -53,9 +53,9 @@ export function resolverPermissions(
 }
 
 /**
- * Looks up the addresses of a host as the C library does: `/etc/hosts` first,
- * then the name servers, one after the other, with the search list. Throws an
- * {@linkcode UnresolvedError} if no server could say, or the signal's reason.
+ * Resolves a host as the C library does: `/etc/hosts` first, then the name servers one after the
+ * other, with the search list. Throws an {@linkcode UnresolvedError} if no server answered, or the
+ * signal's reason.
  */
 export async function resolveHost(
   name: string,
@@ -103,7 +103,7 @@ async function resolve<T>(
       failures.push(error.message);
     }
   }
-  // What one of the names stands for is not known: that the others stand for nothing says too little.
+  // One of the names could not be resolved: empty answers for the others prove nothing.
   if (failures[0] !== undefined) throw new UnresolvedError(failures[0]);
   return {
     records: [],
@@ -112,7 +112,7 @@ async function resolve<T>(
   };
 }
 
-/** Asks one server after the other until one knows: that there is no such name is an answer. */
+/** Queries one server after the other until one answers; that a name does not exist is an answer. */
 async function ask(
   name: string,
   type: RecordType,
@@ -135,7 +135,7 @@ async function ask(
   throw new UnresolvedError(`Cannot resolve ${type} ${name}: ${failures.join("; ") || "no name server is configured"}`);
 }
 
-/** Asks over TCP (RFC 7766): by UDP would need a permission to listen. */
+/** Queries over TCP (RFC 7766): UDP would need the permission to listen. */
 async function askServer(
   name: string,
   type: RecordType,
@@ -163,7 +163,7 @@ async function readBytes(connection: Deno.TcpConn, count: number): Promise<Uint8
   const bytes = new Uint8Array(count);
   for (let at = 0; at < count;) {
     const got = await connection.read(bytes.subarray(at));
-    if (got === null) throw new Error("the connection was closed");
+    if (got === null) throw new Error("connection closed");
     at += got;
   }
   return bytes;

@@ -1,21 +1,21 @@
 import { assert } from "../kernel/assert.ts";
 import type { HttpAnswer } from "./request.ts";
 
-/** Where the body of an answer ends: after a length, by chunks, with the connection, or there is none. */
+/** Framing of an answer's body: by length, in chunks, until the connection ends, or no body. */
 export type AnswerFraming = { readonly length: number } | "chunks" | "close" | "nothing";
 
-/** What the server says in the head of an answer besides what its handler says. */
+/** Parts of an answer's head that the server adds to the handler's. */
 export interface AnswerHeadOptions {
   readonly framing: AnswerFraming;
-  /** Whether the connection takes another request. */
+  /** Whether the connection accepts another request. */
   readonly keepsAlive: boolean;
-  /** Whether that must be said, as HTTP/1.0 assumes the opposite. */
+  /** Whether that must be stated, as HTTP/1.0 assumes the opposite. */
   readonly isHttp11: boolean;
   /** Milliseconds since 1970. */
   readonly nowMs: number;
 }
 
-/** Writes the head of an answer, ASCII alone. Pure but for the date that it keeps for a second. */
+/** Formats the head of an answer, ASCII only. Pure except for the date, which is cached for a second. */
 export function formatAnswerHead(
   { status, headers }: Pick<HttpAnswer, "status" | "headers">,
   { framing, keepsAlive, isHttp11, nowMs }: AnswerHeadOptions,
@@ -33,7 +33,7 @@ export function formatAnswerHead(
   return `${text}\r\n`;
 }
 
-/** The date of the last second that was asked for: thousands of answers share one. */
+/** The formatted date of the current second: thousands of answers share one. */
 let dated = { second: NaN, text: "" };
 
 function dateText(nowMs: number): string {
@@ -42,9 +42,9 @@ function dateText(nowMs: number): string {
   return dated.text;
 }
 
-/** A line break in a value would begin another header. */
+/** A line break in a value would start another header. */
 const FIELD_VALUE = /^[\t\x20-\x7e]*$/;
-/** Headers that are the server's own. */
+/** Headers that only the server sets. */
 const OWN: ReadonlySet<string> = new Set(["connection", "content-length", "date", "keep-alive", "transfer-encoding"]);
 const REASONS: ReadonlyMap<number, string> = new Map([
   [200, "OK"],

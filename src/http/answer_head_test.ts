@@ -23,7 +23,7 @@ Deno.test.each(
   assert.deepEqual(said.split("\r\n").slice(2, -2), lines);
 });
 
-Deno.test("formatAnswerHead() dates each answer by its second", () => {
+Deno.test("formatAnswerHead() sets the date to the second", () => {
   const dates = [0, 999, 1_000, 500].map((nowMs) =>
     /date: .*(\d\d) GMT/.exec(formatAnswerHead({ status: 200, headers: [] }, { ...OPTIONS, nowMs }))?.[1]
   );
@@ -36,6 +36,6 @@ Deno.test.each([
   { name: "etag", value: "é" },
   { name: "content-length", value: "1" },
   { name: "transfer-encoding", value: "chunked" },
-])("formatAnswerHead() lets no handler set $name to %j", ({ name, value }) => {
+])("formatAnswerHead() ignores $name: %j of a handler", ({ name, value }) => {
   assert.throws(() => formatAnswerHead({ status: 200, headers: [[name, value]] }, OPTIONS), /Broken invariant/);
 });

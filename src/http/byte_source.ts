@@ -2,21 +2,20 @@ import { Buffer } from "node:buffer";
 import { assert } from "../kernel/assert.ts";
 import type { ByteStream } from "../system/byte_stream.ts";
 
-/** So much is read at a time unless more must be kept: thousands of connections are quiet at the same time. */
+/** Initial size of a read: thousands of connections may be idle at the same time. */
 const CHUNK_BYTES = 2_048;
-/** So much of a body is read at a time. */
+/** Size of a read of a body. */
 const PIECE_BYTES_MAX = 64 * 1024;
 const NOTHING: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
 /**
- * What came over a stream and is not used up yet. One read is under way at
- * most, whoever waits for it. The buffer is the source's own: what is given
- * away is a copy, or was read into a buffer for the caller.
+ * Buffered bytes of a stream. At most one read is in progress, whoever waits for it. The buffer is
+ * private: returned bytes are copies, or were read into a buffer of the caller.
  */
 export class ByteSource {
   readonly #stream: Pick<ByteStream, "read">;
   #buffer = NOTHING;
-  /** Where in the buffer the bytes that are not used up begin and end. */
+  /** Start and end of the unread bytes in the buffer. */
   #start = 0;
   #end = 0;
   #reading: Promise<boolean> | undefined;
@@ -25,50 +24,50 @@ export class ByteSource {
     this.#stream = stream;
   }
 
-  /** How many bytes came and are not used up. */
+  /** Number of buffered bytes. */
   get length(): number {
     return this.#end - this.#start;
   }
 
-  /** Answers one of these bytes. */
+  /** Returns one of these bytes. */
   at(index: number): number | undefined {
     return index < this.length ? this.#buffer[this.#start + index] : undefined;
   }
 
-  /** Answers where among these bytes one is, at `from` or later; -1 if nowhere. */
+  /** Returns the position of a byte value, at `from` or later; -1 if there is none. */
   indexOf(byte: number, from: number): number {
     const at = this.#buffer.indexOf(byte, this.#start + from);
     return at < 0 || at >= this.#end ? -1 : at - this.#start;
   }
 
-  /** Uses up so many bytes, and answers them as text of one character each. */
+  /** Takes bytes, and returns them as a string of one character each. */
   takeText(count: number): string {
     const at = this.#start;
     this.skip(count);
     return Buffer.prototype.latin1Slice.call(this.#buffer, at, at + count);
   }
 
-  /** Uses up so many bytes. */
+  /** Drops bytes. */
   skip(count: number): void {
-    assert(count <= this.length, "no more is used up than there is");
+    assert(count <= this.length, "at most the buffered bytes are taken");
     this.#start += count;
     if (this.#start === this.#end) [this.#start, this.#end] = [0, 0];
   }
 
-  /** Uses up so many bytes at most, of what there is or else of what comes next; `undefined` at the end. */
+  /** Takes up to `count` buffered bytes, or else of the next read; `undefined` at the end. */
   async take(bytesMax: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
     if (this.length > 0) {
       const piece = this.#buffer.slice(this.#start, Math.min(this.#end, this.#start + bytesMax));
       this.skip(piece.length);
       return piece;
     }
-    assert(this.#reading === undefined, "one read is under way at most");
+    assert(this.#reading === undefined, "at most one read is in progress");
     const piece = new Uint8Array(Math.min(bytesMax, PIECE_BYTES_MAX));
     const count = await this.#stream.read(piece);
     return count === null || count === 0 ? undefined : piece.subarray(0, count);
   }
 
-  /** Reads more behind what there is; `false` at the end. */
+  /** Reads more; `false` at the end. */
   fill(): Promise<boolean> {
     return this.#reading ??= this.#read();
   }
@@ -100,7 +99,7 @@ export class ByteSource {
 
 const [CARRIAGE_RETURN, LINE_FEED] = [0x0d, 0x0a];
 
-/** Finds lines as they come; each byte is looked at once. */
+/** Finds lines as bytes arrive; scans each byte once. */
 export class LineFinder {
   readonly #source: ByteSource;
   #looked = 0;
@@ -110,8 +109,8 @@ export class LineFinder {
   }
 
   /**
-   * Answers where the next line ends: the index of its line feed, `undefined`
-   * if it is not there yet, `"malformed"` if no carriage return is before it.
+   * Returns the end of the next line: the index of its line feed, `undefined` if it has not arrived,
+   * `"malformed"` without a preceding carriage return.
    */
   next(): number | "malformed" | undefined {
     const at = this.#source.indexOf(LINE_FEED, this.#looked);
@@ -124,7 +123,7 @@ export class LineFinder {
     return at;
   }
 
-  /** Begins again, at the first byte that is not used up. */
+  /** Starts again at the first unread byte. */
   restart(): void {
     this.#looked = 0;
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { ByteSource } from "./byte_source.ts";
 import { HeadReader, HttpFault } from "./request_head.ts";
 
-/** A source of what comes piece by piece. */
+/** A source whose bytes arrive in pieces. */
 function sourceOf(pieces: readonly Uint8Array[]): ByteSource {
   const left = [...pieces];
   return new ByteSource({
@@ -17,7 +17,7 @@ function sourceOf(pieces: readonly Uint8Array[]): ByteSource {
   });
 }
 
-/** Cuts a text into pieces of so many bytes. */
+/** Splits a string into pieces of this many bytes. */
 function cut(text: string, bytes: number): Uint8Array[] {
   const all = Uint8Array.from(text, (each) => each.charCodeAt(0));
   return Array.from({ length: Math.ceil(all.length / bytes) }, (_, i) => all.slice(i * bytes, (i + 1) * bytes));
@@ -25,7 +25,7 @@ function cut(text: string, bytes: number): Uint8Array[] {
 
 const OPTIONS = { scheme: "http", ownHost: "own" } as const;
 
-Deno.test("HeadReader takes the same heads however their bytes come", async () => {
+Deno.test("HeadReader reads the same heads however their bytes are split", async () => {
   const heads = ["/a", `/${"b".repeat(3_000)}`, "/c", `/${"d".repeat(60_000)}`, "/e"];
   const text = heads.map((path) => `GET ${path} HTTP/1.1\r\nHost: a\r\nX: \xe9\r\n\r\n`).join("\r\n");
   for (const bytes of [1, 2, 3, 7, 64, 2_047, 2_048, 2_049, 100_000]) {
@@ -43,7 +43,7 @@ Deno.test("HeadReader takes the same heads however their bytes come", async () =
   }
 });
 
-Deno.test("HeadReader keeps no more of a head than it may have", async () => {
+Deno.test("HeadReader buffers at most the maximum size of a head", async () => {
   const source = sourceOf(cut(`GET / HTTP/1.1\r\nX: ${"x".repeat(200_000)}`, 1_000));
   const reader = new HeadReader(source, OPTIONS);
   await assert.rejects(async () => {
@@ -52,7 +52,7 @@ Deno.test("HeadReader keeps no more of a head than it may have", async () => {
   assert.equal(source.length, 64 * 1_024);
 });
 
-Deno.test("ByteSource gives away bytes that stay as they are", async () => {
+Deno.test("ByteSource returns bytes that do not change later", async () => {
   const source = sourceOf(cut("abcdefghijkl", 4));
   await source.fill();
   assert.equal(source.takeText(1), "a");

@@ -5,72 +5,74 @@ import { connect as secure } from "node:tls";
 import { connectTcp } from "../system/tcp.ts";
 import { TcpSocket } from "../system/tcp_socket.ts";
 
-/** Where a server is. */
+/** Address of a server. */
 export interface HttpAddress {
   readonly host: string;
   readonly port: number;
 }
 
-/** One request; the server has so long for its whole answer as the signal says. */
+/** One request; its signal limits the time for the whole answer. */
 export interface HttpRequest {
   readonly method: "GET" | "HEAD" | "PUT" | "DELETE" | "POST";
   /** The path with the query, escaped. */
   readonly path: string;
   readonly body?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
-  /** A longer answer is rejected; of an answer that is read line by line, a longer line. */
+  /** Maximum size of an answer; of an answer that is read line by line, the maximum of a line. */
   readonly bytesMax: number;
   readonly signal: AbortSignal;
 }
 
-/** What was answered, whole. */
+/** A complete answer. */
 export interface HttpAnswer {
   readonly status: number;
-  /** What the server calls the status, as in `Service Unavailable`. */
+  /** The status text, for example `Service Unavailable`. */
   readonly statusText: string;
   /** Names in lower case. */
   readonly headers: IncomingMessage["headers"];
   readonly text: string;
 }
 
-/** An answer whose body has no end in sight. */
+/** An answer whose body is a stream. */
 export interface HttpLines {
   readonly status: number;
   /** Names in lower case. */
   readonly headers: IncomingMessage["headers"];
   /**
-   * The body's lines as they come, without empty ones. Ends when the server ends the body, throws when the connection
-   * breaks or the request's signal is aborted. Returning from it closes the connection.
+   * The body's lines as they arrive, without empty ones. Ends with the body, throws when the connection
+   * breaks or the request's signal is aborted. Returning early closes the connection.
    */
   readonly lines: AsyncGenerator<string, void, void>;
 }
 
-/** How TLS is spoken; all is PEM. */
+/** TLS settings, all PEM. */
 export interface ClientTls {
-  /** The authority that is believed; those of the system if there is none. */
+  /** The trusted CA; by default those of the system. */
   readonly ca?: string | undefined;
-  /** The certificate that is shown, with its key. */
+  /** The client certificate, with its key. */
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
-  /** The name in SNI and in the server's certificate, if not the host that is connected to. */
+  /** The name for SNI and verification, if not the host of the connection. */
   readonly serverName?: string | undefined;
 }
 
 /**
- * Asks servers over HTTP, over connections that it keeps. By `node:http` and
- * not by `fetch`, which would ask the proxy of `HTTP_PROXY` for a server on
- * this very machine, and refuses some ports.
+ * An HTTP client with persistent connections. Uses `node:http`, not `fetch`, which would use the proxy
+ * of `HTTP_PROXY` even for this machine, and blocks some ports.
  */
 export class HttpClient implements Disposable {
   readonly #agent: TcpAgent;
   readonly #open: Set<ClientRequest> = new Set();
 
-  /** Speaks TLS if it is told with what. */
+  /** Uses TLS if it gets settings for it. */
   constructor({ tls }: { readonly tls?: ClientTls | undefined } = {}) {
     this.#agent = new TcpAgent(tls);
   }
 
-  /** Asks one server. Throws if it is unreachable, answers no HTTP or too much, or the signal is aborted. */
+  /**
+   * Sends a request. Throws if the server is unreachable, the answer is invalid or too large, or the
+   * signal is aborted.
+   */
   async ask(address: HttpAddress, asked: HttpRequest): Promise<HttpAnswer> {
     const exchange = this.#begin(address, asked);
     try {
@@ -87,8 +89,8 @@ export class HttpClient implements Disposable {
   }
 
   /**
-   * Asks one server for an answer that is read line by line as it comes. The signal holds for the whole of it: who does
-   * not read the lines to their end aborts it. Throws as {@linkcode ask}.
+   * Sends a request and reads the answer line by line. The signal applies to all of it: a caller that
+   * does not read to the end must abort it. Throws as {@linkcode ask} does.
    */
   async follow(address: HttpAddress, asked: HttpRequest): Promise<HttpLines> {
     const exchange = this.#begin(address, asked);
@@ -122,7 +124,7 @@ export class HttpClient implements Disposable {
       asking.destroy();
     };
     signal.addEventListener("abort", abort, { once: true });
-    // Stays for good: an error that comes when all is over must not be an uncaught one.
+    // Stays registered: a late error must not be an uncaught one.
     asking.on("error", fail);
     asking.once("response", resolve);
     asking.end(bytes);
@@ -151,7 +153,7 @@ export class HttpClient implements Disposable {
         }
         if (bytes > bytesMax) throw new Error(`A line of the answer has more than ${bytesMax} bytes`);
       }
-      if (!response.complete) throw new Error("The answer was cut off");
+      if (!response.complete) throw new Error("answer truncated");
       const last = waiting.join("") + decoder.decode();
       if (last.trim() !== "") yield last;
     } catch (error) {
@@ -162,27 +164,27 @@ export class HttpClient implements Disposable {
     }
   }
 
-  /** Gives up what is under way, and closes what is kept open. */
+  /** Aborts what is in progress, and closes idle connections. */
   [Symbol.dispose](): void {
-    for (const asking of this.#open) asking.destroy(new Error("The client is closed"));
+    for (const asking of this.#open) asking.destroy(new Error("client closed"));
     this.#agent.destroy();
   }
 }
 
-/** A request that was sent. */
+/** A request in progress. */
 interface Exchange {
   readonly asking: ClientRequest;
   readonly response: Promise<IncomingMessage>;
   /** Rejects when the connection breaks, or the signal is aborted. */
   readonly failed: Promise<never>;
-  /** Lets go of the signal. */
+  /** Unregisters from the signal. */
   readonly end: () => void;
 }
 
-/** Keeps connections that were made by {@linkcode connectTcp}, so that a name stands for all of its addresses. */
+/** Keeps connections of {@linkcode connectTcp}, so that all addresses of a name are tried. */
 class TcpAgent extends Agent {
   readonly #tls: ClientTls | undefined;
-  /** Ends what is being connected. */
+  /** Aborts pending connects. */
   readonly #stop = new AbortController();
 
   constructor(tls: ClientTls | undefined) {
@@ -201,7 +203,7 @@ class TcpAgent extends Agent {
       socket: plain,
       ...(ca !== undefined && { ca }),
       ...(cert !== undefined && key !== undefined && { cert, key }),
-      // An address has no place in SNI; without a name the certificate is checked against the host.
+      // SNI allows no addresses; without a name the certificate is verified against the host.
       ...(serverName !== undefined
         ? { servername: serverName }
         : isIP(address.host) === 0 && { servername: address.host }),
@@ -212,7 +214,7 @@ class TcpAgent extends Agent {
   }
 
   override destroy(): void {
-    this.#stop.abort(new Error("The client is closed"));
+    this.#stop.abort(new Error("client closed"));
     super.destroy();
   }
 }
@@ -226,6 +228,6 @@ async function collect(response: IncomingMessage, bytesMax: number): Promise<str
     if (bytes > bytesMax) throw new Error(`The answer has more than ${bytesMax} bytes`);
     text += decoder.decode(chunk, { stream: true });
   }
-  if (!response.complete) throw new Error("The answer was cut off");
+  if (!response.complete) throw new Error("answer truncated");
   return text + decoder.decode();
 }

@@ -5,7 +5,7 @@ import { HttpClient } from "./client.ts";
 
 const REQUEST = { method: "GET", path: "/", bytesMax: 1_000 } as const;
 
-Deno.test("HttpClient gives up a request whose connection is being made, and nothing else is heard of it", async () => {
+Deno.test("HttpClient aborts a request during the connect, without a late error", async () => {
   await using server = new ScriptedServer(isSilent);
   using client = new HttpClient();
   for (let round = 0; round < 20; round++) {
@@ -17,19 +17,19 @@ Deno.test("HttpClient gives up a request whose connection is being made, and not
   await eventually("every connection is closed", () => server.open === 0);
 });
 
-Deno.test("HttpClient closes what it keeps and what is under way when it is disposed of", async () => {
+Deno.test("HttpClient closes idle and active connections when it is disposed of", async () => {
   await using server = new ScriptedServer(isSilent);
   const client = new HttpClient();
   const signal = AbortSignal.timeout(60_000);
   const asking = client.ask({ host: "127.0.0.1", port: server.port }, { ...REQUEST, signal });
-  const rejected = assert.rejects(asking, /The client is closed/);
+  const rejected = assert.rejects(asking, /client closed/);
   await eventually("the request has come", () => server.open === 1);
   client[Symbol.dispose]();
   await rejected;
   await eventually("the connection is closed", () => server.open === 0);
 });
 
-Deno.test("HttpClient uses a connection again until the server closes it, and makes another then", async () => {
+Deno.test("HttpClient reuses a connection until the server closes it, then opens another", async () => {
   const hangUps: (() => void)[] = [];
   await using server = new ScriptedServer(async (connection) => {
     const gone = Promise.withResolvers<void>();
@@ -49,12 +49,12 @@ Deno.test("HttpClient uses a connection again until the server closes it, and ma
   assert.equal(server.accepted, 1);
   hangUps[0]?.();
   await eventually("the connection is closed", () => server.open === 0);
-  // The end has to arrive here as well: a request that meets it fails, as over any connection that is kept.
+  // The close has to arrive here too: a request before that fails, as over any persistent connection.
   await eventually("it answers again", async () => (await ask().catch(() => undefined))?.text === "ok");
   assert.equal(server.accepted, 2);
 });
 
-Deno.test("HttpClient answers the status text, which is all that a refused HEAD says", async () => {
+Deno.test("HttpClient returns the status text, the only content of a rejected HEAD", async () => {
   await using server = new ScriptedServer(sends("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 7\r\n\r\n"));
   using client = new HttpClient();
   const asked = { ...REQUEST, method: "HEAD", signal: AbortSignal.timeout(60_000) } as const;
@@ -62,7 +62,7 @@ Deno.test("HttpClient answers the status text, which is all that a refused HEAD 
   assert.deepEqual({ status, statusText, text }, { status: 503, statusText: "Service Unavailable", text: "" });
 });
 
-Deno.test("HttpClient follows an answer line by line, wherever its pieces were cut", async () => {
+Deno.test("HttpClient reads an answer line by line, however it is split", async () => {
   const go = Promise.withResolvers<void>();
   await using server = new ScriptedServer(async (connection) => {
     const send = (text: string) => connection.write(new TextEncoder().encode(text));
@@ -85,9 +85,9 @@ Deno.test("HttpClient follows an answer line by line, wherever its pieces were c
 });
 
 Deno.test.each([
-  { what: "is cut off", sent: "a\nb", said: /cut off|reset|closed|aborted|end of file/i },
+  { what: "is cut off", sent: "a\nb", said: /truncated|reset|closed|aborted|end of file/i },
   { what: "has a line that is too long", sent: `a\n${"b".repeat(2_000)}`, said: /more than 1000 bytes/ },
-])("HttpClient throws while it follows an answer that $what", async ({ sent, said }) => {
+])("HttpClient throws while it reads an answer that $what", async ({ sent, said }) => {
   await using server = new ScriptedServer(async (connection) => {
     await connection.read(new Uint8Array(4_096));
     const text = `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${sent.length.toString(16)}\r\n${sent}\r\n`;
@@ -100,7 +100,7 @@ Deno.test.each([
   await assert.rejects(Array.fromAsync(lines), said);
 });
 
-Deno.test("HttpClient closes the connection of an answer that is followed no more", async () => {
+Deno.test("HttpClient closes the connection of an answer that is read no further", async () => {
   await using server = new ScriptedServer(async (connection) => {
     await connection.read(new Uint8Array(4_096));
     const text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\na\n\r\n";

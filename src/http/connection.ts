@@ -10,18 +10,15 @@ import { RequestBody } from "./request_body.ts";
 import { type HeadOptions, HeadReader, HttpFault, type RequestHead } from "./request_head.ts";
 import { utf8 } from "../kernel/utf8.ts";
 
-/**
- * What a connection is doing. Only while `answering` it is the server that is
- * waited for; in all other phases it waits for its client.
- */
+/** Phases of a connection. Only in `answering` does it wait for the server; in all others it waits for its client. */
 export type Phase = "handshake" | "head" | "idle" | "body" | "answering" | "writing" | "lingering";
 
-/** So long a client that is sent away may take to hear why. */
+/** How long a rejected client may take to read why. */
 const LEAVING_MS = 1_000;
-/** So much of what such a client still says is read. */
+/** How much of a rejected client's data is read. */
 const LEAVING_BYTES_MAX = 256 * 1024;
 
-/** Answers how long a phase may take; `undefined` without an end. Pure. */
+/** Returns the time limit of a phase; `undefined` if there is none. Pure. */
 export function phaseLimitMs(phase: Phase, limits: HttpLimits): number | undefined {
   switch (phase) {
     case "handshake":
@@ -43,19 +40,18 @@ export function phaseLimitMs(phase: Phase, limits: HttpLimits): number | undefin
 export interface ConnectionOptions extends HeadOptions {
   readonly handle: HttpHandle;
   readonly limits: HttpLimits;
-  /** Called with what a handler has thrown, or the stream of its answer, though client and request were in order. */
+  /** Called with an error of a handler, or of its answer's stream, unless the client is at fault. */
   readonly onFault: (error: unknown, request: HttpRequest) => void;
   readonly now: () => number;
   /** Shared by all connections of a server. */
   readonly turns: Turns;
-  /** Shakes hands, if there is TLS: answers the stream that is secured. */
+  /** Performs the TLS handshake, if any, and returns the secured stream. */
   readonly secure?: ((stream: ByteStream) => Promise<ByteStream>) | undefined;
 }
 
 /**
- * One connection, and the requests that come over it, one after the other.
- * Requests that came together are answered together: nothing waits between
- * two of them unless a handler does.
+ * One connection and its requests, one after the other. Pipelined requests are answered together:
+ * nothing waits between two of them unless a handler does.
  */
 export class Connection {
   readonly #raw: ByteStream;
@@ -64,9 +60,9 @@ export class Connection {
   #stream: ByteStream;
   #phase: Phase = "head";
   #sinceMs: number;
-  /** When the body that is being read must be over. */
+  /** Deadline of the body in progress. */
   #bodyDueMs = Infinity;
-  /** The request that is being answered. */
+  /** The request in progress. */
   #exchange: Exchange | undefined;
   /** Whether the body of that request could not be read. */
   #isBodyBroken = false;
@@ -77,23 +73,23 @@ export class Connection {
     this.#sinceMs = options.now();
   }
 
-  /** What it is doing. */
+  /** Its current phase. */
   get phase(): Phase {
     return this.#phase;
   }
 
-  /** Since when. */
+  /** Start of the phase. */
   get sinceMs(): number {
     return this.#sinceMs;
   }
 
-  /** Whether its client has had its time. */
+  /** Whether its client has exceeded its time. */
   isOverdue(nowMs: number): boolean {
     const limitMs = phaseLimitMs(this.#phase, this.#options.limits);
     return (limitMs !== undefined && nowMs - this.#sinceMs >= limitMs) || nowMs >= this.#bodyDueMs;
   }
 
-  /** Serves until it is closed, by whom ever; never rejects. */
+  /** Serves until it is closed, by whichever side; never rejects. */
   async serve(): Promise<void> {
     try {
       if (this.#options.secure !== undefined) {
@@ -103,19 +99,19 @@ export class Connection {
       }
       await this.#serveAll(new ByteSource(this.#stream));
     } catch {
-      // The client is gone, or was sent away.
+      // The client is gone, or was rejected.
     } finally {
       this.close();
     }
   }
 
-  /** Takes no further request: closes at once if none is at hand. */
+  /** Accepts no further request: closes at once if none is in progress. */
   end(): void {
     this.#isEnding = true;
     if (this.#phase === "idle" || this.#phase === "head" || this.#phase === "handshake") this.close();
   }
 
-  /** Closes it, whatever it is doing. */
+  /** Closes it in any phase. */
   close(): void {
     this.#exchange?.giveUp();
     closeQuietly(this.#stream);
@@ -143,17 +139,17 @@ export class Connection {
     await this.#leave(source);
   }
 
-  /** Serves one request; answers whether another may follow. */
+  /** Serves one request; returns whether another may follow. */
   async #serveOne(head: RequestHead, source: ByteSource): Promise<boolean> {
     const body = new RequestBody(source, head.framing);
     const exchange = this.#exchange = new Exchange(head);
     this.#isBodyBroken = false;
     if (!body.isOver) {
-      // Reading a body may ask the client for it, behind what was answered before.
+      // Reading a body may send `100 Continue`, behind earlier answers.
       await this.#flush();
       exchange.body = this.#bodyStream(body, source, exchange);
     }
-    // Since when does not matter in this phase, and asking for the time costs.
+    // This phase has no limit, and reading the clock costs time.
     this.#phase = "answering";
     let answer = this.#handle(exchange);
     if (answer instanceof Promise) {
@@ -187,14 +183,14 @@ export class Connection {
     }
   }
 
-  /** Reports what a handler has thrown, and answers in its place. What the client is to blame for only ends the connection. */
+  /** Reports an error of a handler, and answers in its place. An error of the client only ends the connection. */
   #fail(error: unknown, exchange: Exchange): HttpAnswer {
     if (exchange.isGone || this.#isBodyBroken) throw error;
     this.#options.onFault(error, exchange);
     return FAULT;
   }
 
-  /** Waits for an answer. What was answered before does not wait for it. */
+  /** Waits for an answer. Earlier answers are sent first. */
   async #await(answering: Promise<HttpAnswer>): Promise<HttpAnswer> {
     if (this.#outbox.isEmpty) return await answering;
     const flushing = this.#flush().then(() => this.#enter("answering"));
@@ -202,9 +198,9 @@ export class Connection {
     return answer;
   }
 
-  /** Waits for more of the next head; answers `false` if the client is gone. */
+  /** Waits for more of the next head; returns `false` if the client is gone. */
   #more(source: ByteSource): Promise<boolean> {
-    // A head that has begun, the first one too, has its time as a whole.
+    // The time limit applies to a head as a whole, also to the first one.
     const phase = this.#phase === "head" || source.length > 0 ? "head" : "idle";
     if (this.#phase !== phase) this.#enter(phase);
     return source.fill();
@@ -250,7 +246,7 @@ export class Connection {
       for (;;) {
         this.#enter("answering");
         const { value, done } = await reader.read().catch((error) => {
-          // Its head is sent: the client sees an answer that is cut off.
+          // The head is sent already: the client sees a truncated answer.
           if (!exchange.isGone) this.#options.onFault(error, exchange);
           throw error;
         });
@@ -269,7 +265,7 @@ export class Connection {
     }
   }
 
-  /** Has ASCII text and bytes go out behind what is in the outbox; answers a promise only if something must be written first. */
+  /** Appends ASCII text and bytes to the outbox; returns a promise only if it must be flushed first. */
   #put(text: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> | undefined {
     if (!this.#outbox.fits(text.length + bytes.length)) return this.#putLarge(text, bytes);
     this.#outbox.add(text);
@@ -307,7 +303,7 @@ export class Connection {
     await this.#put(head, bytes);
   }
 
-  /** Lets the client hear the answer: who closes on what was sent and not read cuts it off. */
+  /** Lets the client read the answer: closing with unread input would reset the connection. */
   async #leave(source: ByteSource): Promise<void> {
     this.#enter("lingering");
     await this.#stream.closeWrite();
@@ -332,7 +328,7 @@ function nextHead(heads: HeadReader): RequestHead | HttpFault | undefined {
   }
 }
 
-/** Notices that the client is gone while it is the server that is waited for. */
+/** Notices that the client is gone while it waits for the server. */
 function heedEnd(source: ByteSource, exchange: Exchange): void {
   if (source.length > 0) return;
   source.fill().then((isMore) => isMore || exchange.giveUp(), () => exchange.giveUp());

@@ -1,7 +1,7 @@
 import type { HttpRequest } from "./request.ts";
 import type { RequestHead } from "./request_head.ts";
 
-/** One request while it is answered. What most handlers do not ask for is made when one does. */
+/** One request while it is answered. Rarely used parts are created on demand. */
 export class Exchange implements HttpRequest {
   readonly method: string;
   readonly url: string;
@@ -30,7 +30,7 @@ export class Exchange implements HttpRequest {
     return this.#isGone;
   }
 
-  /** Tells the handler that its client is gone. */
+  /** Signals to the handler that its client is gone. */
   giveUp(): void {
     this.#isGone = true;
     this.#gone?.abort();

@@ -1,20 +1,20 @@
-/** How long a listener waits for a client, and how many connections it has. */
+/** Time limits for clients, and the number of connections. */
 export interface HttpLimits {
-  /** Connections at the same time. */
+  /** Maximum number of connections. */
   readonly connectionsMax: number;
-  /** A TLS handshake takes no longer. */
+  /** Timeout of the TLS handshake. */
   readonly handshakeMs: number;
-  /** The head of a request takes no longer, from the connect or its first byte. */
+  /** Timeout of a request head, from the connect or its first byte. */
   readonly headMs: number;
-  /** A whole body takes no longer. */
+  /** Timeout of a whole body. */
   readonly bodyMs: number;
-  /** Between two pieces of a body, or of an answer that the client takes, there is no longer pause. */
+  /** Longest pause within a body, or within the client's reading of an answer. */
   readonly stallMs: number;
-  /** A connection without a request is kept no longer. */
+  /** Timeout of an idle connection. */
   readonly idleMs: number;
 }
 
-/** What is usual; a request that waits for its answer is not limited here. */
+/** The defaults; a request that waits for its answer has no limit here. */
 export const HTTP_LIMITS: Omit<HttpLimits, "connectionsMax"> = {
   handshakeMs: 10_000,
   headMs: 10_000,
@@ -23,16 +23,16 @@ export const HTTP_LIMITS: Omit<HttpLimits, "connectionsMax"> = {
   idleMs: 120_000,
 };
 
-/** The limit of open files that is assumed where the system does not say. */
+/** The assumed limit of open files where the system reports none. */
 const OPEN_FILES_ASSUMED = 1_024;
 
-/** Derives how many connections a listener has from the open files that the process may have. Pure. */
+/** Derives the number of connections from the limit of open files. Pure. */
 export function connectionsFor(
   openFilesMax: number | undefined,
   { share, most }: {
-    /** Which part of the open files may be connections. */
+    /** The share of the open files that connections may use. */
     readonly share: number;
-    /** It is never more. */
+    /** Upper bound. */
     readonly most: number;
   },
 ): number {

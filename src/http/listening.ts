@@ -1,16 +1,16 @@
 import { formatStatusAddress, type StatusAddress } from "../model/status_address.ts";
 import { folderOf, resolveTrusted } from "../system/trusted_file.ts";
 
-/** A socket may be used by whoever runs the process, and nobody else. */
+/** Only the user of the process may use a socket. */
 const SOCKET_MODE = 0o600;
 
-/** What listens, and where. Disposing of it removes the file of its socket; whoever serves closes the listener. */
+/** A listener and its address. Disposing of it removes the socket's file; the server closes the listener. */
 export interface Listening extends AsyncDisposable {
   readonly listener: Deno.Listener;
   readonly address: StatusAddress;
 }
 
-/** Listens at a port or a socket. Throws an error that names the address if it cannot be had. */
+/** Listens on a port or a socket. Throws an error that names the address if it cannot. */
 export async function listenAt(address: StatusAddress): Promise<Listening> {
   try {
     if ("path" in address) return await listenAtSocket(address.path);
@@ -27,11 +27,11 @@ export async function listenAt(address: StatusAddress): Promise<Listening> {
 }
 
 /**
- * Listens at a socket. It is made under another name, where nobody looks for
- * it, given its mode, and then put in place of an old one that nobody answers at.
+ * Listens on a socket. It is created under another name, gets its mode, and then replaces an old one
+ * on which nobody listens.
  */
 async function listenAtSocket(path: string): Promise<Listening> {
-  // Whose directory it is can put a link in the socket's place before that is given its mode.
+  // The owner of the directory could put a link in the socket's place before its mode is set.
   await resolveTrusted(folderOf(path));
   await refuseTaken(path);
   const made = `${path}.${crypto.randomUUID().slice(0, 8)}`;
@@ -49,20 +49,20 @@ async function listenAtSocket(path: string): Promise<Listening> {
     listener,
     address: { path },
     async [Symbol.asyncDispose]() {
-      // Another process may have taken the path meanwhile.
+      // Another process may have used the path meanwhile.
       if (await inodeOf(path) === inode) await Deno.remove(path).catch(() => {});
     },
   };
 }
 
-/** Throws if something is there that is not an old socket. */
+/** Throws if there is something other than an old socket. */
 async function refuseTaken(path: string): Promise<void> {
   const there = await Deno.lstat(path).catch((error) => {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   });
   if (there === undefined) return;
-  if (there.isSocket !== true) throw new Error("there is a file that is no socket");
+  if (there.isSocket !== true) throw new Error("a file exists that is not a socket");
   const connection = await Deno.connect({ transport: "unix", path }).catch(() => undefined);
   connection?.close();
   if (connection !== undefined) throw new Error("another process answers there");

@@ -1,40 +1,40 @@
 import { assert } from "../kernel/assert.ts";
 
-/** So much goes out in one write. */
+/** Maximum size of one write. */
 const OUTBOX_BYTES = 64 * 1024;
-/** So many buffers are kept for the next use. Most writes end at once, so that a few serve all connections. */
+/** Number of buffers kept for reuse. Most writes complete at once, so a few serve all connections. */
 const SPARE_MAX = 64;
 const spare: Uint8Array<ArrayBuffer>[] = [];
 const encoder = new TextEncoder();
 
 /**
- * Answers that go out in one write: a write costs more than an answer. It
- * holds a buffer only while there is something in it.
+ * Answers that are sent with one write: a write costs more than an answer. It holds a buffer only
+ * while it is not empty.
  */
 export class Outbox {
   #buffer: Uint8Array<ArrayBuffer> | undefined;
   #length = 0;
 
-  /** Whether there is nothing to write. */
+  /** Whether it is empty. */
   get isEmpty(): boolean {
     return this.#length === 0;
   }
 
-  /** Whether so many bytes more find room. */
+  /** Whether this many more bytes fit. */
   fits(bytes: number): boolean {
     return this.#length + bytes <= OUTBOX_BYTES;
   }
 
-  /** Adds bytes, or ASCII text. There must be room. */
+  /** Adds bytes, or ASCII text, which must fit. */
   add(piece: string | Uint8Array): void {
-    assert(this.fits(piece.length), "there is room for the piece");
+    assert(this.fits(piece.length), "the piece fits");
     const buffer = this.#buffer ??= spare.pop() ?? new Uint8Array(OUTBOX_BYTES);
     if (typeof piece === "string") encoder.encodeInto(piece, buffer.subarray(this.#length));
     else buffer.set(piece, this.#length);
     this.#length += piece.length;
   }
 
-  /** Writes what there is. A buffer whose write fails is not used again. */
+  /** Sends the contents. A buffer whose write fails is not reused. */
   async flush(write: (bytes: Uint8Array<ArrayBuffer>) => Promise<void>): Promise<void> {
     const [buffer, length] = [this.#buffer, this.#length];
     if (buffer === undefined) return;

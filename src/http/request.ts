@@ -1,7 +1,7 @@
-/** A request as a handler gets it: the part of a web `Request` that handlers use. */
+/** A request for a handler: the part of a web `Request` that handlers use. */
 export interface HttpRequest {
   readonly method: string;
-  /** As it was sent: nothing in the path is resolved or decoded. */
+  /** As sent: nothing in the path is resolved or decoded. */
   readonly url: string;
   readonly headers: Pick<Headers, "get">;
   readonly body: ReadableStream<Uint8Array<ArrayBuffer>> | null;
@@ -10,17 +10,16 @@ export interface HttpRequest {
 }
 
 /**
- * The answer to a request: a plain value, since making and reading a web
- * `Response` costs more than all the rest of a request. Length, date and
- * connection headers are the server's.
+ * The answer to a request: a plain value, since a web `Response` costs more than the rest of a
+ * request. Length, date and connection headers are set by the server.
  */
 export interface HttpAnswer {
   readonly status: number;
   /** Names in lower case. */
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** Sent with its length; each chunk of a stream is sent as it comes. */
+  /** Sent with its length; each chunk of a stream is sent as it arrives. */
   readonly body: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>;
 }
 
-/** Answers a request; an answer that is ready comes without a promise. What it throws is logged, and answered with 500. */
+/** Answers a request, without a promise if the answer is ready. A thrown error is logged, and answered with 500. */
 export type HttpHandle = (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>;

@@ -1,14 +1,14 @@
 import { type ByteSource, LineFinder } from "./byte_source.ts";
 import { type Framing, HttpFault } from "./request_head.ts";
 
-/** The line with the size of a chunk is no longer, nor are all trailers. */
+/** Maximum length of a chunk's size line, and of all trailers. */
 const LINES_BYTES_MAX = 8 * 1024;
 
-/** The body of one request, read only when somebody wants it. */
+/** The body of one request, read on demand. */
 export class RequestBody {
   readonly #source: ByteSource;
   readonly #framing: Framing;
-  /** Bytes of the body, or of the chunk at hand, that are still to come. */
+  /** Remaining bytes of the body, or of the current chunk. */
   #left: number;
   #isFirstChunk = true;
   #isOver: boolean;
@@ -19,12 +19,12 @@ export class RequestBody {
     this.#isOver = framing.by === "nothing";
   }
 
-  /** Whether all of it was read. */
+  /** Whether it was read completely. */
   get isOver(): boolean {
     return this.#isOver;
   }
 
-  /** Reads the next piece; `undefined` after the last. Throws if it ends early or is malformed. */
+  /** Reads the next piece; `undefined` after the last. Throws if it is truncated or malformed. */
   async next(): Promise<Uint8Array<ArrayBuffer> | undefined> {
     if (this.#framing.by === "chunks" && this.#left === 0 && !this.#isOver) await this.#nextChunk();
     if (this.#isOver) return undefined;
@@ -36,13 +36,13 @@ export class RequestBody {
   }
 
   async #nextChunk(): Promise<void> {
-    if (!this.#isFirstChunk && await this.#line() !== "") throw new HttpFault(400, "a chunk is longer than it says");
+    if (!this.#isFirstChunk && await this.#line() !== "") throw new HttpFault(400, "a chunk exceeds its size");
     this.#isFirstChunk = false;
     const [, size] = /^([0-9A-Fa-f]{1,8})(?:[ \t]*;[\t\x20-\x7e]*)?$/.exec(await this.#line()) ?? [];
     if (size === undefined) throw new HttpFault(400, "the size of a chunk is malformed");
     this.#left = parseInt(size, 16);
     if (this.#left > 0) return;
-    // Trailers say nothing that is heard here.
+    // Trailers are ignored.
     for (let bytes = 0;;) {
       const trailer = await this.#line();
       if (trailer === "") break;

@@ -1,14 +1,14 @@
 /**
- * Reads the head of an HTTP/1 request. Whatever two programs could read in two
- * ways is an error: two lengths, a length and chunks, a folded line, a space
- * before a colon, a line feed alone.
+ * Parses the head of an HTTP/1 request. Everything ambiguous
+ * is an error: two lengths, a length and chunks, a folded line, a space
+ * before a colon, a bare line feed.
  *
  * @module
  */
 
 import { type ByteSource, LineFinder } from "./byte_source.ts";
 
-/** What cannot be read as a request, and the status that says so. */
+/** A malformed request, with the status of the answer. */
 export class HttpFault extends Error {
   override name = "HttpFault";
   /** The status of the answer. */
@@ -20,7 +20,7 @@ export class HttpFault extends Error {
   }
 }
 
-/** How the body of a request is framed. */
+/** Framing of a request's body. */
 export type Framing =
   | { readonly by: "nothing" }
   | { readonly by: "length"; readonly bytes: number }
@@ -29,37 +29,37 @@ export type Framing =
 /** The head of one request. */
 export interface RequestHead {
   readonly method: string;
-  /** Scheme, host and what is asked for, as they were sent. */
+  /** Scheme, host and target, as sent. */
   readonly url: string;
-  /** By their names in lower case, the values of each in order. */
+  /** By lower-case name, the values of each in order. */
   readonly headers: ReadonlyMap<string, readonly string[]>;
   readonly framing: Framing;
-  /** Whether the connection stays open after the answer, if the client has its way. */
+  /** Whether the client wants the connection to stay open after the answer. */
   readonly keepsAlive: boolean;
-  /** Whether chunks are understood. */
+  /** Whether the client understands chunks. */
   readonly isHttp11: boolean;
   /** Whether the client waits for `100 Continue` before it sends its body. */
   readonly expectsContinue: boolean;
 }
 
-/** A head is no longer, in bytes. */
+/** Maximum size of a head in bytes. */
 export const HEAD_BYTES_MAX = 64 * 1024;
-/** A head has no more fields. */
+/** Maximum number of fields of a head. */
 const FIELDS_MAX = 100;
 
-/** So many bytes are one empty line. */
+/** Length of an empty line in bytes. */
 const EMPTY_LINE_BYTES = 2;
 
 const REQUEST_LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e]+) HTTP\/1\.([01])$/;
-// The value: visible characters, spaces and tabs, and bytes beyond ASCII. No part of a field can be matched in two
-// ways: the time would grow with the square of a line's length.
+// The value: visible characters, spaces and tabs, and bytes beyond ASCII. Each part can match in only one
+// way: otherwise the time would grow with the square of a line's length.
 const FIELD = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)$/;
 const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[-.~_!$&'()*+,;=0-9A-Za-z]+)(?::[0-9]{0,5})?$/;
 
-/** Where heads are read from, and what they do not say. */
+/** Source of heads, and defaults for them. */
 export interface HeadOptions {
   readonly scheme: "http" | "https";
-  /** The host of a request of HTTP/1.0 that names none. */
+  /** The host of an HTTP/1.0 request without one. */
   readonly ownHost: string;
 }
 
@@ -68,14 +68,14 @@ export class HeadReader {
   readonly #source: ByteSource;
   readonly #lines: LineFinder;
   readonly #options: HeadOptions;
-  /** Where the line begins that has not ended yet. */
+  /** Start of the incomplete line. */
   #lineStart = 0;
 
   constructor(source: ByteSource, options: HeadOptions) {
     [this.#source, this.#lines, this.#options] = [source, new LineFinder(source), options];
   }
 
-  /** Takes the next head, if all of it is there. Throws {@linkcode HttpFault}. */
+  /** Takes the next head if it is complete. Throws {@linkcode HttpFault}. */
   next(): RequestHead | undefined {
     for (;;) {
       const at = this.#lines.next();
@@ -86,7 +86,7 @@ export class HeadReader {
       }
       const isEmptyLine = at + 1 - this.#lineStart === EMPTY_LINE_BYTES;
       this.#lineStart = at + 1;
-      // Before the first line, an empty one is what some clients end a body with.
+      // Some clients end a body with an empty line, which precedes the next head.
       if (!isEmptyLine || at < 2 * EMPTY_LINE_BYTES) continue;
       this.#lines.restart();
       this.#lineStart = 0;
@@ -98,7 +98,7 @@ export class HeadReader {
   }
 }
 
-/** Reads the text of a head, one character a byte, without its last empty line. Throws {@linkcode HttpFault}. */
+/** Parses a head, one character per byte, without its last empty line. Throws {@linkcode HttpFault}. */
 export function parseHead(
   text: string,
   { scheme, ownHost }: HeadOptions,
@@ -119,8 +119,8 @@ export function parseHead(
   const isHttp11 = minor === "1";
   const all = (name: string) => headers.get(name) ?? [];
   const [host, ...hosts] = all("host");
-  if (hosts.length > 0) throw new HttpFault(400, "there is more than one Host");
-  if (host === undefined && isHttp11) throw new HttpFault(400, "there is no Host");
+  if (hosts.length > 0) throw new HttpFault(400, "more than one Host");
+  if (host === undefined && isHttp11) throw new HttpFault(400, "no Host");
   if (host !== undefined && !HOST.test(host)) throw new HttpFault(400, "Host is malformed");
   const options = all("connection").flatMap((each) => each.toLowerCase().split(",")).map(trim);
   const [expectation, ...more] = all("expect");
@@ -138,7 +138,7 @@ export function parseHead(
   };
 }
 
-/** Cuts off spaces and tabs, and nothing else that Unicode calls white. */
+/** Trims spaces and tabs, but no other Unicode whitespace. */
 function trim(value: string): string {
   let [start, end] = [0, value.length];
   while (start < end && isBlank(value.charCodeAt(start))) start++;
@@ -153,12 +153,12 @@ function isBlank(code: number): boolean {
 const [SPACE, TAB] = [0x20, 0x09];
 
 function urlOf(target: string, scheme: string, host: string): string {
-  if (target.includes("#")) throw new HttpFault(400, "what is asked for must not have a fragment");
+  if (target.includes("#")) throw new HttpFault(400, "the request target must not have a fragment");
   if (target.startsWith("/")) return `${scheme}://${host}${target}`;
-  // The form that is sent to a proxy names the host that counts.
+  // In the absolute form, the host of the target counts.
   const [, authority, path] = /^https?:\/\/([^/?]+)(.*)$/i.exec(target) ?? [];
   if (authority === undefined || !HOST.test(authority)) {
-    throw new HttpFault(400, "what is asked for must be a path");
+    throw new HttpFault(400, "the request target must be a path");
   }
   return `${scheme}://${authority}${path?.startsWith("/") ? path : `/${path}`}`;
 }
@@ -174,7 +174,7 @@ function framingOf(lengths: readonly string[], codings: readonly string[], isHtt
   }
   const [length, ...others] = lengths;
   if (length === undefined) return { by: "nothing" };
-  if (others.length > 0) throw new HttpFault(400, "there is more than one Content-Length");
+  if (others.length > 0) throw new HttpFault(400, "more than one Content-Length");
   if (!/^[0-9]{1,15}$/.test(length)) throw new HttpFault(400, "Content-Length must be a number");
   return length === "0" ? { by: "nothing" } : { by: "length", bytes: Number(length) };
 }

@@ -27,10 +27,14 @@ Deno.test("parseHead() reads method, URL, fields and framing", () => {
 });
 
 Deno.test.each([
-  { why: "a path as it stands", lines: ["GET /a/../b//%2e%2e HTTP/1.1", HOST], url: "http://a.example/a/../b//%2e%2e" },
-  { why: "the form for a proxy", lines: ["GET http://b.example:80/x HTTP/1.1", HOST], url: "http://b.example:80/x" },
   {
-    why: "a proxy's form without a path",
+    why: "a path that is not normalized",
+    lines: ["GET /a/../b//%2e%2e HTTP/1.1", HOST],
+    url: "http://a.example/a/../b//%2e%2e",
+  },
+  { why: "the absolute form", lines: ["GET http://b.example:80/x HTTP/1.1", HOST], url: "http://b.example:80/x" },
+  {
+    why: "the absolute form without a path",
     lines: ["GET HTTP://b.example?x HTTP/1.1", HOST],
     url: "http://b.example/?x",
   },
@@ -43,7 +47,7 @@ Deno.test.each([
   { why: "close among others", lines: ["GET / HTTP/1.1", HOST, "Connection: x, Close"], keeps: false },
   { why: "HTTP/1.0 does not", lines: ["GET / HTTP/1.0"], keeps: false },
   { why: "HTTP/1.0 that asks for it", lines: ["GET / HTTP/1.0", "Connection: Keep-Alive"], keeps: true },
-])("parseHead() says whether the connection is kept: $why", ({ lines, keeps }) => {
+])("parseHead() determines whether the connection is kept: $why", ({ lines, keeps }) => {
   assert.equal(parse(...lines).keepsAlive, keeps);
 });
 
@@ -92,7 +96,7 @@ Deno.test.each([
   { line: "GET http://u@a.example/ HTTP/1.1" },
   { line: "GET file:///etc/passwd HTTP/1.1" },
   { line: "G(T / HTTP/1.1" },
-])("parseHead() refuses the request line $line", ({ line }) => {
+])("parseHead() rejects the request line $line", ({ line }) => {
   assert.throws(() => parse(line, HOST), HttpFault);
 });
 
@@ -109,14 +113,14 @@ Deno.test.each([
   assert.throws(() => parse("GET / HTTP/1.1", `Host: ${host}`), HttpFault);
 });
 
-Deno.test("parseHead() wants a Host of HTTP/1.1 alone, and has no chunks in HTTP/1.0", () => {
+Deno.test("parseHead() requires Host only in HTTP/1.1, and allows no chunks in HTTP/1.0", () => {
   assert.throws(() => parse("GET / HTTP/1.1"), HttpFault);
   assert.throws(() => parse("POST / HTTP/1.0", "Transfer-Encoding: chunked"), HttpFault);
 });
 
 Deno.test.each([
   { what: "spaces between letters", value: (length: number) => `x${" ".repeat(length)}x` },
-  { what: "spaces before what is malformed", value: (length: number) => `${" ".repeat(length)}\x01` },
+  { what: "spaces before a malformed character", value: (length: number) => `${" ".repeat(length)}\x01` },
 ])("parseHead() takes time in proportion to $what", async ({ value }) => {
   const took = (length: number, times: number) => {
     const began = performance.now();
@@ -129,8 +133,9 @@ Deno.test.each([
     }
     return performance.now() - began;
   };
-  // As many characters in both; with its square the long one would take a hundred times as long. The quickest
-  // runs count: others who share the machine make them longer, never shorter.
+  // The same number of characters in both; with quadratic time the long head would take a hundred times as long. The
+  // quickest
+  // runs count: other load on the machine makes runs longer, never shorter.
   let [short, long] = [Infinity, Infinity];
   await eventually("one long head takes about as long as a hundred short ones", () => {
     [short, long] = [Math.min(short, took(200, 100)), Math.min(long, took(20_000, 1))];

@@ -1,8 +1,8 @@
 /**
- * An HTTP/1.1 server that many may connect to and nobody can use up. It has no
- * more connections than it was given: one more closes those that have waited
- * for their clients the longest. Each client has its time for a handshake, a
- * head, a body and to take its answer. A process without open files left makes
+ * An HTTP/1.1 server with bounded resources. It has a maximum
+ * number of connections: one more closes those that have waited
+ * for their clients the longest. Clients have time limits for a handshake, a
+ * head, a body, and for reading an answer. A process that runs out of open files makes
  * room in the same way, and accepts again.
  *
  * @module
@@ -21,24 +21,23 @@ import { shakeHands, type TlsPem } from "./tls.ts";
 import { Turns } from "./turns.ts";
 
 export interface HttpServerOptions {
-  /** Closed with the server. */
   readonly listener: Deno.Listener;
-  /** Where it listens, for the log and for requests that name no host. */
+  /** The listening address, for the log and for requests without a host. */
   readonly at: string;
   readonly handle: HttpHandle;
   readonly limits: HttpLimits;
   readonly tls?: TlsPem | undefined;
   readonly clock: Clock;
   readonly log: Logger;
-  /** How long requests may go on once it ends. */
+  /** How long requests may go on at shutdown. */
   readonly graceMs: number;
 }
 
-/** It accepts again after so long if that failed. */
+/** Delay before accepting again after a failure. */
 const AGAIN_MS = 100;
-/** That connections were closed is logged so often at most. */
+/** Minimum time between log records about closed connections. */
 const TOLD_EVERY_MS = 60_000;
-/** Whose time is over is looked for so often. */
+/** Interval of checks for exceeded time limits. */
 const SWEEP_MS = 1_000;
 const BUSY = utf8(
   "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
@@ -53,7 +52,7 @@ export class HttpServer implements AsyncDisposable {
   readonly #accepting: Promise<void>;
   #tls: TlsPem | undefined;
   #cancelSweep: () => void = () => {};
-  /** What was closed since that was logged, and when it was. */
+  /** Connections closed since the last log record, and when that was. */
   #shed = 0;
   #toldMs = -Infinity;
 
@@ -64,17 +63,16 @@ export class HttpServer implements AsyncDisposable {
     this.#sweepLater();
   }
 
-  /** How many connections there are. */
   get connections(): number {
     return this.#connections.size;
   }
 
-  /** Shakes hands by other certificates from now on; connections that there are stay as they are. */
+  /** Uses other certificates for later handshakes; existing connections are unaffected. */
   useCertificates(tls: TlsPem): void {
     this.#tls = tls;
   }
 
-  /** Accepts nobody any more, lets requests at hand end, and closes what is left. */
+  /** Stops accepting, lets requests in progress end, and closes the rest. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     closeQuietly(this.#options.listener);
@@ -85,7 +83,7 @@ export class HttpServer implements AsyncDisposable {
     const cancel = clock.after(graceMs, late.resolve);
     await Promise.race([Promise.all(this.#connections.values()), late.promise]);
     cancel();
-    // Until here: a client that is sent away has its time now, too.
+    // Until here, also for rejected clients.
     this.#cancelSweep();
     for (const connection of this.#connections.keys()) connection.close();
   }
@@ -96,12 +94,12 @@ export class HttpServer implements AsyncDisposable {
     while (!signal.aborted) {
       try {
         const stream = await this.#options.listener.accept();
-        // An answer is written at once; to wait for more is to wait for the client's next word.
+        // Answers are written at once: with Nagle's algorithm they would wait for the client's next packet.
         if ("setNoDelay" in stream) (stream as Deno.TcpConn).setNoDelay();
         this.#admit(stream);
       } catch (error) {
         if (signal.aborted) return;
-        // Whatever it is, the next one may be accepted.
+        // After any error, the next connection may be accepted.
         const lack = ownFault(error);
         if (lack !== undefined) this.#makeRoom(lack);
         await delay(AGAIN_MS, { clock, signal }).catch(() => {});
@@ -145,7 +143,7 @@ export class HttpServer implements AsyncDisposable {
     this.#tell(shed.length, reason);
   }
 
-  /** Says that there is no room, where that can be said before a handshake. */
+  /** Answers that there is no room, if that is possible before a handshake. */
   #turnAway(stream: ByteStream): void {
     this.#tell(1, "every connection waits for its answer");
     if (this.#tls !== undefined) return closeQuietly(stream);

@@ -1,18 +1,17 @@
 import type { Phase } from "./connection.ts";
 
-/** A connection, as far as it counts here. */
+/** The part of a connection that counts here. */
 export interface Waiting {
   readonly phase: Phase;
   readonly sinceMs: number;
 }
 
-/** So many of all connections are closed at once, so that a flood costs a look at all of them now and then only. */
+/** Fraction of the connections that is closed at once, so that a flood rarely costs a scan of all. */
 const SHARE = 1 / 16;
 
 /**
- * Chooses which connections are closed to make room: those that have waited for
- * their clients the longest. One whose client waits for an answer is never among
- * them. Pure.
+ * Selects the connections to close to make room: those that have waited for their clients the longest.
+ * A connection whose client waits for an answer is never selected. Pure.
  */
 export function toShed<C extends Waiting>(connections: Iterable<C>): readonly C[] {
   const all = [...connections];

@@ -1,7 +1,7 @@
 /**
- * TLS for connections that were accepted already, by `node:tls`: it asks for
- * certificates of clients, which `Deno.listenTls` does not, and a handshake
- * that is given up leaves no file open, since the connection below is ours.
+ * TLS for accepted connections, by `node:tls`: it requests client
+ * certificates, which `Deno.listenTls` does not, and an aborted
+ * handshake leaves no file open, since the connection below is ours.
  *
  * @module
  */
@@ -10,27 +10,27 @@ import { createServer } from "node:tls";
 import { type ByteStream, closeQuietly } from "../system/byte_stream.ts";
 import { TlsStream } from "../system/tls_stream.ts";
 
-/** Certificates and key to listen with, PEM. */
+/** Server certificates and key, PEM. */
 export interface TlsPem {
   readonly cert: string;
   readonly key: string;
-  /** The authority that clients' certificates must be of; without it none is asked for. */
+  /** The authority of client certificates; without it none is requested. */
   readonly clientCa?: string | undefined;
 }
 
 const READ_BYTES = 16 * 1024;
 
-/** Throws an error that says why certificates cannot be used: `node:tls` would fail at each handshake alone. */
+/** Throws an error with the reason if certificates are unusable: `node:tls` would only fail at each handshake. */
 export function tryCertificates({ cert, key, clientCa }: TlsPem): void {
   Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key }).close();
   if (clientCa !== undefined && !clientCa.includes("-----BEGIN CERTIFICATE-----")) {
-    throw new Error("Cannot use the authority of clients as there is no certificate (PEM) in its file");
+    throw new Error("Cannot use the CA of clients: no certificate (PEM) in the file");
   }
 }
 
-/** Shakes hands with who has connected; rejects if that fails, for want of a certificate too. */
+/** Performs the handshake with a client; rejects if it fails, also for lack of a certificate. */
 export function shakeHands(raw: ByteStream, { cert, key, clientCa }: TlsPem): Promise<ByteStream> {
-  // A server of its own for each connection: with a common one nobody could tell whose handshake is over.
+  // One server per connection: a shared one would not reveal whose handshake is over.
   const server = createServer({
     cert,
     key,
@@ -40,14 +40,14 @@ export function shakeHands(raw: ByteStream, { cert, key, clientCa }: TlsPem): Pr
   return new Promise((resolve, reject) => {
     const below = new RawDuplex(raw);
     below.on("error", reject);
-    below.once("close", () => reject(new Error("The connection was closed during the TLS handshake")));
+    below.once("close", () => reject(new Error("connection closed during the TLS handshake")));
     server.once("tlsClientError", reject);
     server.once("secureConnection", (socket) => resolve(new TlsStream(socket, () => closeQuietly(raw))));
     server.emit("connection", below);
   });
 }
 
-/** A connection as `node:tls` wants it. */
+/** A connection in the form that `node:tls` needs. */
 class RawDuplex extends Duplex {
   readonly #raw: ByteStream;
 

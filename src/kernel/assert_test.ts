@@ -1,7 +1,7 @@
 import nodeAssert from "node:assert/strict";
 import { assert, AssertionError } from "./assert.ts";
 
-Deno.test("assert() lets pass what holds, and names the invariant that does not", () => {
+Deno.test("assert() accepts a true invariant, and names a broken one", () => {
   assert(1 === 1, "one is one");
   nodeAssert.throws(() => assert("", "a reload has a reason"), (error) => {
     nodeAssert.ok(error instanceof AssertionError);

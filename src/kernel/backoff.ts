@@ -1,17 +1,16 @@
 import type { Random } from "./random.ts";
 
-/** How long to wait between tries that fail. */
+/** Backoff of retries. */
 export interface BackoffOptions {
-  /** The ceiling of the first wait. */
+  /** The upper bound of the first wait. */
   readonly firstMs: number;
-  /** No wait is longer. */
+  /** The longest wait. */
   readonly maxMs: number;
 }
 
 /**
- * Answers the wait before try number `attempt` (0 is the first retry):
- * exponential with full jitter, at least a tenth of the ceiling so that a
- * lucky draw does not make a hot loop. Pure but for `random`.
+ * Returns the wait before retry number `attempt`, from 0: exponential with full jitter, at least a
+ * tenth of its upper bound, to exclude a hot loop. Pure except for `random`.
  */
 export function backoffMs(attempt: number, { firstMs, maxMs }: BackoffOptions, random: Random): number {
   const ceiling = Math.min(maxMs, firstMs * 2 ** Math.min(attempt, 30));

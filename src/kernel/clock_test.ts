@@ -11,7 +11,7 @@ Deno.test("systemClock calls back after the time given, unless it is cancelled",
   assert.ok(await called.promise - startMs >= 19);
 });
 
-Deno.test.each([{ ms: 2 ** 31 }, { ms: Infinity }])("systemClock does not take $ms ms for no time at all", ({ ms }) => {
+Deno.test.each([{ ms: 2 ** 31 }, { ms: Infinity }])("systemClock does not fire at once for $ms ms", ({ ms }) => {
   const cancel = systemClock.after(ms, () => assert.fail("it was called at once"));
   return new Promise<void>((resolve) =>
     systemClock.after(20, () => {
@@ -21,7 +21,7 @@ Deno.test.each([{ ms: 2 ** 31 }, { ms: Infinity }])("systemClock does not take $
   );
 });
 
-Deno.test("FakeClock runs what falls due in order, each at its time", () => {
+Deno.test("FakeClock runs due timers in order, each at its time", () => {
   const clock = new FakeClock();
   const seen: string[] = [];
   const note = (name: string) => () => seen.push(`${name} at ${clock.now()}`);
@@ -38,7 +38,7 @@ Deno.test("FakeClock runs what falls due in order, each at its time", () => {
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("FakeClock never goes back, even for a wait below nothing", () => {
+Deno.test("FakeClock never goes back, even for a negative wait", () => {
   const clock = new FakeClock();
   clock.advance(100);
   clock.after(-50, () => assert.equal(clock.now(), 100));

@@ -1,42 +1,41 @@
 import type { Clock } from "./clock.ts";
 
-/** How a {@linkcode Damper} joins. */
+/** Settings of a {@linkcode Damper}. */
 export interface DamperOptions {
-  /** A source that has been quiet for so long is heard at once; two runs are never nearer to one another. */
+  /** A source that was quiet for this long runs at once; also the minimum time between two runs. */
   readonly quietMs: number;
-  /** No change waits longer for its neighbours. */
+  /** Longest delay of a change. */
   readonly maxMs: number;
   readonly clock: Clock;
 }
 
-/** What is known of a source that has triggered. */
+/** State of a source that has triggered. */
 interface Source {
   /** When it last triggered. */
   lastAt: number;
-  /** The first trigger that no run has answered yet; `undefined` if there is none. */
+  /** The first trigger since the last run; `undefined` if there is none. */
   firstAt: number | undefined;
-  /** When a run is due for it. */
+  /** When its run is due. */
   dueAt: number;
 }
 
 /**
- * Turns the triggers of many sources into few runs, each of which serves all
- * of them. A source that was quiet has its run at once; one that goes on and
- * on has one when it pauses for `quietMs`, or else every `maxMs`. So a single
- * change is never late, a storm costs a few runs a second, and who flaps holds
- * up nobody else.
+ * Turns the triggers of many sources into few runs, each of which serves all of them. A source that
+ * was quiet runs at once; one that keeps triggering runs when it pauses for `quietMs`, or else every
+ * `maxMs`. So a single change is never late, a storm causes a few runs a second, and a flapping source
+ * delays no other.
  */
 export class Damper<Key> {
   readonly #run: (keys: readonly Key[]) => void;
   readonly #quietMs: number;
   readonly #maxMs: number;
   readonly #clock: Clock;
-  /** By key; those that are quiet again are forgotten at the next run. */
+  /** By key; quiet sources are removed at the next run. */
   readonly #sources = new Map<Key, Source>();
   #ranAt = -Infinity;
   #next: { readonly at: number; readonly cancel: () => void } | undefined;
 
-  /** `run` is told who has triggered since the run before. */
+  /** `run` receives the keys that have triggered since the last run. */
   constructor(run: (keys: readonly Key[]) => void, { quietMs, maxMs, clock }: DamperOptions) {
     if (quietMs > maxMs) {
       throw new RangeError(`Cannot damp as quietMs must be <= maxMs: current values are ${quietMs} and ${maxMs}`);
@@ -44,32 +43,32 @@ export class Damper<Key> {
     [this.#run, this.#quietMs, this.#maxMs, this.#clock] = [run, quietMs, maxMs, clock];
   }
 
-  /** Notes that something of a source has changed. */
+  /** Triggers a run for a source. */
   trigger(key: Key): void {
     const now = this.#clock.now();
     const source = this.#sources.get(key);
     if (source === undefined) this.#sources.set(key, { lastAt: now, firstAt: now, dueAt: now });
     else {
       const isFresh = source.firstAt === undefined && now - source.lastAt >= this.#quietMs;
-      // One that was fresh and waits for its turn keeps it, whatever comes after.
+      // A fresh source keeps its early run, whatever triggers follow.
       const keepsTurn = source.firstAt !== undefined && source.dueAt <= now;
       source.firstAt ??= now;
       source.lastAt = now;
       if (isFresh) source.dueAt = now;
       else if (!keepsTurn) source.dueAt = Math.min(now + this.#quietMs, source.firstAt + this.#maxMs);
     }
-    // Most of a storm ends here.
+    // The usual case in a storm.
     if (this.#next === undefined || this.#next.at > this.#turnAt(source?.dueAt ?? now)) this.#look();
   }
 
-  /** Forgets what waits. */
+  /** Cancels pending runs. */
   [Symbol.dispose](): void {
     this.#next?.cancel();
     this.#next = undefined;
     this.#sources.clear();
   }
 
-  /** Runs if it is time, or sees to it that it will. */
+  /** Runs if due, else schedules the run. */
   #look(): void {
     const now = this.#clock.now();
     const waiting = [...this.#sources].filter(([, { firstAt }]) => firstAt !== undefined);
@@ -86,12 +85,12 @@ export class Damper<Key> {
     this.#run(waiting.map(([key]) => key));
   }
 
-  /** When a run may be that is due at a time. */
+  /** The earliest time for a run that is due at a time. */
   #turnAt(dueAt: number): number {
     return Math.max(dueAt, this.#ranAt + this.#quietMs);
   }
 
-  /** Looks again at a time, or before. */
+  /** Schedules the next check at a time, or earlier. */
   #lookAt(at: number): void {
     if (this.#next !== undefined && this.#next.at <= at) return;
     this.#next?.cancel();

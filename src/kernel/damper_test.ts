@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { Damper } from "./damper.ts";
 import { FakeClock } from "./fake_clock.ts";
 
-/** A damper on a clock of its own, with its runs as `ms: keys`. */
+/** A damper on a fake clock, with its runs as `ms: keys`. */
 function make(): { clock: FakeClock; damper: Damper<string>; runs: string[] } {
   const clock = new FakeClock();
   const runs: string[] = [];
@@ -15,7 +15,7 @@ function make(): { clock: FakeClock; damper: Damper<string>; runs: string[] } {
   return { clock, damper, runs };
 }
 
-Deno.test("Damper runs at once for a source that was quiet", () => {
+Deno.test("Damper runs at once for a quiet source", () => {
   const { clock, damper, runs } = make();
   damper.trigger("web");
   clock.advance(50);
@@ -23,7 +23,7 @@ Deno.test("Damper runs at once for a source that was quiet", () => {
   assert.deepEqual(runs, ["0: web", "50: web"]);
 });
 
-Deno.test("Damper joins what follows too soon, until there is a pause", () => {
+Deno.test("Damper joins further triggers until there is a pause", () => {
   const { clock, damper, runs } = make();
   for (let i = 0; i < 5; i++) {
     damper.trigger("web");
@@ -42,7 +42,7 @@ Deno.test("Damper turns a thousand triggers a second into two runs a second", ()
   assert.deepEqual(runs.map((run) => parseInt(run)), [0, 501, 1_001, 1_501, 2_001, 2_501]);
 });
 
-Deno.test("Damper hears a quiet source at once, or after the least time between two runs, while another flaps", () => {
+Deno.test("Damper runs for a quiet source at once, or after the minimum time between runs, while another flaps", () => {
   const { clock, damper, runs } = make();
   for (let i = 0; i < 1_000; i++) {
     if (i === 200 || i === 520) damper.trigger("quiet");
@@ -53,7 +53,7 @@ Deno.test("Damper hears a quiet source at once, or after the least time between 
   assert(runs.some((run) => /^5[2-7]\d: .*quiet/.test(run)), `${runs}`);
 });
 
-Deno.test("Damper does not let a thousand sources that change once a second each run a thousand times", () => {
+Deno.test("Damper does not run a thousand times for a thousand sources that change once a second each", () => {
   const { clock, damper, runs } = make();
   for (let i = 0; i < 5_000; i++) {
     damper.trigger(`c${i % 1_000}`);
@@ -62,7 +62,7 @@ Deno.test("Damper does not let a thousand sources that change once a second each
   assert(runs.length <= 101, `${runs.length}`);
 });
 
-Deno.test("Damper never loses a trigger, never makes one wait longer than maxMs, and keeps its runs apart", () => {
+Deno.test("Damper loses no trigger, delays none longer than maxMs, and keeps its runs apart", () => {
   const triggers = fc.array(fc.tuple(fc.constantFrom("a", "b", "c"), fc.nat(200)), { maxLength: 200 });
   fc.assert(fc.property(triggers, (story) => {
     const clock = new FakeClock();
@@ -86,7 +86,7 @@ Deno.test("Damper never loses a trigger, never makes one wait longer than maxMs,
   }));
 });
 
-Deno.test("Damper forgets what waits when it is disposed of", () => {
+Deno.test("Damper cancels pending runs when it is disposed of", () => {
   const { clock, damper, runs } = make();
   damper.trigger("web");
   damper.trigger("web");

@@ -1,12 +1,12 @@
 import type { Clock } from "./clock.ts";
 
-/** A deadline: its signal, and the alarm that disposing of it takes back. */
+/** A deadline: its signal, and a timer that disposing of it cancels. */
 export interface Deadline extends Disposable {
-  /** Aborted when the time is over, or with the signal that was given. */
+  /** Aborted when the time is over, or with the given signal. */
   readonly signal: AbortSignal;
 }
 
-/** Answers a signal that is aborted after `ms` on the clock, or when `signal` is. */
+/** Returns a signal that is aborted after `ms` on the clock, or when `signal` is. */
 export function deadline(
   ms: number,
   { clock, signal }: { readonly clock: Clock; readonly signal?: AbortSignal },

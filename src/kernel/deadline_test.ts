@@ -11,7 +11,7 @@ Deno.test("deadline() aborts its signal when its time is over, not before", () =
   assert.match(String(late.signal.reason), /It took longer than 100 ms/);
 });
 
-Deno.test("deadline() aborts with the signal that it was given", () => {
+Deno.test("deadline() aborts with the given signal", () => {
   const given = new AbortController();
   using late = deadline(100, { clock: new FakeClock(), signal: given.signal });
   given.abort("enough");

@@ -1,6 +1,6 @@
 /**
  * Durations and percentages as users write them: `500ms`, `2s`, `5m`, `1h`,
- * `1d`, `80%`. The one parser of config keys and of flags. Pure.
+ * `1d`, `80%`. The only parser for config keys and flags. Pure.
  *
  * @module
  */
@@ -8,8 +8,8 @@
 const UNIT_MS: Readonly<Record<string, number>> = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
 
 /**
- * Reads a duration with a unit (`1.5h`), or digits alone, which count in
- * `bareUnit`; answers milliseconds, or `undefined` if the text is no duration.
+ * Parses a duration with a unit (`1.5h`), or digits alone, which count in `bareUnit`; returns
+ * milliseconds, or `undefined` if invalid.
  */
 export function parseDuration(
   text: string,
@@ -20,13 +20,13 @@ export function parseDuration(
   return amount === undefined ? undefined : Math.round(Number(amount) * (UNIT_MS[unit] ?? 1) * 1_000) / 1_000;
 }
 
-/** Writes milliseconds in the largest unit that needs no fraction: `90s`, `1h`. */
+/** Formats milliseconds in the largest unit without a fraction: `90s`, `1h`. */
 export function formatDuration(ms: number): string {
   const [unit, unitMs] = Object.entries(UNIT_MS).find(([, unitMs]) => ms >= unitMs && ms % unitMs === 0) ?? ["ms", 1];
   return ms === 0 ? "0s" : `${ms / unitMs}${unit}`;
 }
 
-/** Reads `80%` or `80`; `undefined` if the text is no percentage. */
+/** Parses `80%` or `80`; `undefined` if invalid. */
 export function parsePercentage(text: string): number | undefined {
   const [, amount] = /^([0-9]{1,15})%?$/.exec(text) ?? [];
   return amount === undefined ? undefined : Number(amount);

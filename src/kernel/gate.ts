@@ -1,4 +1,4 @@
-/** Lets a bounded number of jobs run at once; the others wait their turn, first come first served. */
+/** Runs a bounded number of jobs at once; the others wait, first come, first served. */
 export class Gate {
   #free: number;
   readonly #urgent: (() => void)[] = [];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Gate } from "./gate.ts";
 
-/** A job that ends when it is told to. */
+/** A job that a test ends. */
 class Job {
   readonly #end = Promise.withResolvers<void>();
   running = false;
@@ -22,12 +22,12 @@ class Job {
   }
 }
 
-/** Lets all promises that can settle do so. */
+/** Lets all pending promises settle. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 20; i++) await Promise.resolve();
 }
 
-Deno.test("Gate lets only so many jobs run at once, first come first served", async () => {
+Deno.test("Gate limits the number of running jobs, first come, first served", async () => {
   const gate = new Gate(2);
   const jobs = [new Job(), new Job(), new Job(), new Job()];
   const all = jobs.map((job) => gate.run(job.run));
@@ -40,7 +40,7 @@ Deno.test("Gate lets only so many jobs run at once, first come first served", as
   await Promise.all(all);
 });
 
-Deno.test("Gate: a job that fails leaves its place to the next", async () => {
+Deno.test("Gate: a failed job frees its place", async () => {
   const gate = new Gate(1);
   await assert.rejects(gate.run(() => Promise.reject(new Error("no"))), /no/);
   await assert.rejects(
@@ -52,7 +52,7 @@ Deno.test("Gate: a job that fails leaves its place to the next", async () => {
   assert.equal(await gate.run(() => Promise.resolve("yes")), "yes");
 });
 
-Deno.test("Gate never runs more than its bound and leaves no job out, in any order of ends", async () => {
+Deno.test("Gate never exceeds its bound and runs every job, in any order of ends", async () => {
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 1, max: 4 }), fc.array(fc.nat(9), { maxLength: 12 }), async (most, order) => {
       const gate = new Gate(most);
@@ -70,7 +70,7 @@ Deno.test("Gate never runs more than its bound and leaves no job out, in any ord
   );
 });
 
-Deno.test.each([{ most: 0 }, { most: -1 }, { most: NaN }])("Gate refuses a bound of $most", ({ most }) => {
+Deno.test.each([{ most: 0 }, { most: -1 }, { most: NaN }])("Gate rejects a bound of $most", ({ most }) => {
   assert.throws(() => new Gate(most), /atOnceMax must be >= 1/);
 });
 

@@ -1,6 +1,6 @@
 /**
- * Files whose keys are not all known: what is not known is told and left out,
- * and the rest is used. Pure: no file, no position; `Source` turns a
+ * Files with unknown keys: these are reported and ignored,
+ * and the rest is used. Pure: no files, no positions; `Source` turns a
  * `Finding` into a place.
  *
  * @module
@@ -9,40 +9,39 @@ import { formatPath } from "./schema.ts";
 import { suggest } from "./suggest.ts";
 import type { Finding, Path } from "./findings.ts";
 
-/** What a validator answers: the shape of the plugin contract's `SchemaResult`. */
+/** The result of a validator, like the plugin contract's `SchemaResult`. */
 export type Validated<T> =
   | { readonly value: T; readonly issues?: undefined }
   | { readonly issues: readonly ValidationIssue[] };
 
-/** One thing wrong with a value: the shape of the plugin contract's `SchemaIssue`. */
+/** A fault of a value, like the plugin contract's `SchemaIssue`. */
 interface ValidationIssue {
   readonly message: string;
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
   readonly unknownKey?: { readonly known: readonly string[] } | undefined;
 }
 
-/** A value as far as it could be used, and what there is to say of it. */
+/** The usable part of a value, and its findings. */
 export interface Checked<T> {
   /** Absent if any finding is an error. */
   readonly value: T | undefined;
   /** Errors and warnings, in the order found. */
   readonly findings: readonly Finding[];
-  /** Present if the value is absent and plugins have parts of the file: their parts, and what would do for the rest. */
+  /** Present if the value is absent and plugins have parts of the file: their parts, and a stand-in for the rest. */
   readonly draft?: T | undefined;
 }
 
-/** A value that was valid, boxed since it may be anything; or why it was not. */
+/** A valid value, boxed since it may be anything; or why it was invalid. */
 type Round<T> =
   | { readonly done: Checked<T> }
   | { readonly again: unknown; readonly warnings: readonly Finding[] };
 
-/** A validator that still finds unknown keys after so many rounds is not believed any more. */
+/** Maximum number of validations of a value: a validator that finds unknown keys for ever is broken. */
 const ROUNDS_MAX = 1_000;
 
 /**
- * Validates a value whose unknown keys are no reason to refuse it: each becomes
- * a warning, is taken away, and the rest is validated again, until no unknown
- * key is left.
+ * Validates a value whose unknown keys are not errors: each becomes a warning, is removed, and the
+ * rest is validated again, until no unknown key is left.
  */
 export function validateKnown<T>(value: unknown, validate: (value: unknown) => Validated<T>): Checked<T> {
   let warnings: readonly Finding[] = [];
@@ -53,14 +52,14 @@ export function validateKnown<T>(value: unknown, validate: (value: unknown) => V
   }
 }
 
-/** Does what {@linkcode validateKnown} does with a validator that takes its time, as a plugin's in its worker. */
+/** The asynchronous {@linkcode validateKnown}, for a plugin's validator in its worker. */
 export async function validateKnownAsync<T>(
   value: unknown,
   validate: (value: unknown) => Validated<T> | Promise<Validated<T>>,
   { alsoKnown = [], otherForms = () => [] }: {
-    /** Keys that stand beside those of the value and were taken out of it before: one of them may be meant. */
+    /** Keys that were removed from the value beforehand: a mistyped key may mean one of them. */
     readonly alsoKnown?: readonly string[] | undefined;
-    /** Keys that may stand in the places of known ones and never reach the validator. */
+    /** Keys that may be used instead of known ones and never reach the validator. */
     readonly otherForms?: ((known: readonly string[]) => readonly string[]) | undefined;
   } = {},
 ): Promise<Checked<T>> {
@@ -110,8 +109,8 @@ function unknownKeyMessage(path: Path, known: readonly string[]): string {
 }
 
 /**
- * Moves findings of a part of a file below the path of that part, in their
- * messages too: `Cannot use uri` becomes `Cannot use checks.http.uri`.
+ * Moves findings of a part of a file below the path of that part, in their messages too: `Cannot use
+ * uri` becomes `Cannot use checks.http.uri`.
  */
 export function under(path: Path, findings: readonly Finding[]): readonly Finding[] {
   if (path.length === 0) return findings;
@@ -143,7 +142,7 @@ function plainPath(path: ValidationIssue["path"]): Path {
   });
 }
 
-/** Copies a value without one key of a map in it; `undefined` if there is no such key to take away. */
+/** Copies a value without one key of a map in it; `undefined` if there is no such key. */
 function withoutKey(value: unknown, path: Path): { readonly value: unknown } | undefined {
   const [head, ...rest] = path;
   if (head === undefined || typeof value !== "object" || value === null || !Object.hasOwn(value, head)) {

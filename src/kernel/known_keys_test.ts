@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { under, type Validated, validateKnown, validateKnownAsync } from "./known_keys.ts";
 
-/** A validator that, like many, names one unknown key at a time, and only then looks at the others. */
+/** A validator that, like many, names one unknown key at a time. */
 function oneAtATime(known: readonly string[]): (value: unknown) => Validated<object> {
   return (value) => {
     const unknown = Object.keys(value as object).find((key) => !known.includes(key));
@@ -12,13 +12,13 @@ function oneAtATime(known: readonly string[]): (value: unknown) => Validated<obj
   };
 }
 
-Deno.test("validateKnown() takes unknown keys away until none is left", () => {
+Deno.test("validateKnown() removes unknown keys until none is left", () => {
   const { value, findings } = validateKnown({ a: 1, bb: 2, c: 3, d: 4 }, oneAtATime(["a", "d"]));
   assert.deepEqual(value, { a: 1, d: 4 });
   assert.deepEqual(findings.map(({ path, severity }) => [path[0], severity]), [["bb", "warning"], ["c", "warning"]]);
 });
 
-Deno.test("validateKnown() takes keys away deep inside, and changes nothing of what it was given", () => {
+Deno.test("validateKnown() removes nested keys without changing its input", () => {
   const given = Object.freeze({ list: Object.freeze([Object.freeze({ a: 1, x: 2 })]), b: 3 });
   const { value } = validateKnown(given, (value): Validated<unknown> => {
     const inner = (value as typeof given).list[0];
@@ -29,7 +29,7 @@ Deno.test("validateKnown() takes keys away deep inside, and changes nothing of w
   assert.deepEqual(value, { list: [{ a: 1 }], b: 3 });
 });
 
-Deno.test("validateKnown() does not go round for ever with a validator that is never content", () => {
+Deno.test("validateKnown() stops with a validator that never succeeds", () => {
   const never = (path: readonly string[]) => (): Validated<never> => ({
     issues: [{ message: "never", path, unknownKey: { known: [] } }],
   });
@@ -40,7 +40,7 @@ Deno.test("validateKnown() does not go round for ever with a validator that is n
   }
 });
 
-Deno.test("validateKnownAsync() answers what validateKnown() does", async () => {
+Deno.test("validateKnownAsync() returns the same as validateKnown()", async () => {
   const names = fc.uniqueArray(fc.constantFrom(..."abcdefgh"), { maxLength: 8 });
   await fc.assert(fc.asyncProperty(names, names, async (keys, known) => {
     const value = Object.fromEntries(keys.map((key) => [key, 1]));

@@ -1,19 +1,19 @@
 /**
- * A one-slot mailbox: putting replaces what was not taken yet, so nothing
+ * A one-slot mailbox: a new value replaces an unread one, so nothing
  * queues and a reader always gets the newest value.
  */
 export class Latest<T> {
   #slot: { readonly value: T } | undefined;
   #waiting: PromiseWithResolvers<void> | undefined;
 
-  /** Leaves a value; an older one that nobody took is dropped. */
+  /** Stores a value; an unread older one is dropped. */
   put(value: T): void {
     this.#slot = { value };
     this.#waiting?.resolve();
     this.#waiting = undefined;
   }
 
-  /** Whether a value waits. */
+  /** Whether there is an unread value. */
   get full(): boolean {
     return this.#slot !== undefined;
   }

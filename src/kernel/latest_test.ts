@@ -3,7 +3,7 @@ import { Latest } from "./latest.ts";
 
 const FOREVER = new AbortController().signal;
 
-Deno.test("Latest gives the newest value and drops what nobody took", async () => {
+Deno.test("Latest returns the newest value and drops unread ones", async () => {
   const latest = new Latest<number>();
   assert.equal(latest.full, false);
   for (const value of [1, 2, 3]) latest.put(value);
@@ -19,7 +19,7 @@ Deno.test("Latest.take() waits for a value", async () => {
   assert.equal(await taking, "now");
 });
 
-Deno.test("Latest gives undefined as a value like any other", async () => {
+Deno.test("Latest returns undefined like any other value", async () => {
   const latest = new Latest<undefined>();
   latest.put(undefined);
   assert.equal(latest.full, true);

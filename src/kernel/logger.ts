@@ -1,12 +1,12 @@
-/** Where records go; structural, so that tests can collect them and no part needs a logging library. */
+/** A destination of log records; structural, so that tests can collect them and no part needs a logging library. */
 export interface Logger {
-  /** Detail for someone debugging. */
+  /** Details for debugging. */
   debug(message: string, properties?: Readonly<Record<string, unknown>>): void;
-  /** A change of state an operator wants to know. */
+  /** A change of state that an operator wants to know. */
   info(message: string, properties?: Readonly<Record<string, unknown>>): void;
-  /** Something an operator should look at. */
+  /** A problem that an operator should look at. */
   warn(message: string, properties?: Readonly<Record<string, unknown>>): void;
-  /** Something does not work. */
+  /** A failure. */
   error(message: string, properties?: Readonly<Record<string, unknown>>): void;
 }
 

@@ -1,12 +1,12 @@
 /**
- * Tells a fault of this host from a fault of the service that was asked: a
- * host without an open file, a local port or memory cannot ask, so it knows
- * nothing of the service.
+ * Distinguishes faults of this host from faults of the probed service: a
+ * host without open files, local ports or memory cannot probe, and learns
+ * nothing about the service.
  *
  * @module
  */
 
-/** What this host lacks, by the code of the error that says so. */
+/** The missing resource, by error code. */
 const LACKS: ReadonlyMap<string, string> = new Map([
   ["EMFILE", "this process has no open file left (LimitNOFILE, ulimit -n)"],
   ["ENFILE", "this host has no open file left (fs.file-max)"],
@@ -16,13 +16,13 @@ const LACKS: ReadonlyMap<string, string> = new Map([
   ["EAGAIN", "this host has no process or thread left (LimitNPROC, TasksMax)"],
   ["EACCES", "this host denies the permission"],
   ["EPERM", "this host denies the permission"],
-  ["ELIMIT", "the plugin keeps what it opens"],
+  ["ELIMIT", "the plugin holds too many open connections or files"],
   ["EAI_AGAIN", "the resolver of this host does not answer"],
   ["EAI_MEMORY", "this host has no memory left"],
   ["EAI_SYSTEM", "the resolver of this host fails"],
 ]);
 
-/** Linux' numbers of the same, for errors whose code was lost on the way: `(os error 24)`. */
+/** Linux's error numbers of the same, for errors without a code: `(os error 24)`. */
 const CODES: ReadonlyMap<string, string> = new Map([
   ["1", "EPERM"],
   ["11", "EAGAIN"],
@@ -34,15 +34,14 @@ const CODES: ReadonlyMap<string, string> = new Map([
   ["105", "ENOBUFS"],
 ]);
 
-/** So many errors are looked at, each the cause of the one before. */
+/** Maximum length of a chain of causes. */
 const CAUSES_MAX = 5;
 
 /**
- * Says what this host lacks if that is why something failed; `undefined` if
- * the error may be the other side's fault. Never throws, though an error of a
- * plugin may throw at each look.
+ * Returns which resource this host lacks if that is the reason of an error; `undefined` if the other
+ * side may be at fault. Never throws, though a plugin's error may throw on every access.
  *
- * @param error what was thrown by Deno, by a module of Node's, or for that cause
+ * @param error thrown by Deno, by a module of Node's, or with such a cause
  */
 export function ownFault(error: unknown): string | undefined {
   try {
@@ -53,13 +52,13 @@ export function ownFault(error: unknown): string | undefined {
       at = at.cause;
     }
   } catch {
-    // What cannot be read says nothing of this host.
+    // An unreadable error says nothing about this host.
   }
   return undefined;
 }
 
 function codeOf(error: Error): string {
-  // What the sandbox denies is a fault of the plugin that reached for it, or of its grant.
+  // A denial of the sandbox is a fault of the plugin, or of its grants.
   if (error.name === "NotCapable") return "";
   const { code } = error as { readonly code?: unknown };
   if (typeof code === "string" && code !== "") return code;

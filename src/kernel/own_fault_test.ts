@@ -12,7 +12,7 @@ Deno.test.each([
   { what: "no network buffer", error: coded("ENOBUFS"), says: /buffer/ },
   { what: "a resolver that does not answer", error: coded("EAI_AGAIN"), says: /resolver/ },
   {
-    what: "a code that was lost on the way",
+    what: "an error number without a code",
     error: new Error("proto error: io error: Too many open files (os error 24)"),
     says: /LimitNOFILE/,
   },
@@ -25,14 +25,14 @@ Deno.test.each([
 ])("ownFault() names $what", ({ error, says }) => assert.match(ownFault(error) ?? "", says));
 
 Deno.test.each([
-  { what: "a connection that is refused", error: coded("ECONNREFUSED") },
+  { what: "ECONNREFUSED", error: coded("ECONNREFUSED") },
   { what: "a name that does not exist", error: coded("ENOTFOUND") },
   { what: "a host without a route to it", error: coded("EHOSTUNREACH") },
-  { what: "what the sandbox denies", error: new Deno.errors.NotCapable("Requires net access (os error 1)") },
-  { what: "what is no error", error: "EMFILE" },
+  { what: "a denial of the sandbox", error: new Deno.errors.NotCapable("Requires net access (os error 1)") },
+  { what: "a value that is not an error", error: "EMFILE" },
 ])("ownFault() leaves $what to the caller", ({ error }) => assert.equal(ownFault(error), undefined));
 
-Deno.test("ownFault() does not throw at an error that throws at each look", () => {
+Deno.test("ownFault() does not throw for an error that throws on every access", () => {
   const trap = new Proxy(new Error(), {
     get() {
       throw new Error("trap");

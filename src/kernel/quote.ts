@@ -1,15 +1,15 @@
 import { MASK } from "./secret.ts";
 
-/** A quoted value is at most so long. */
+/** Maximum length of a quoted value. */
 const LENGTH_MAX = 80;
 
-/** What a terminal or a reader of lines could take for more than text: controls, direction marks, separators of lines. */
+/** Characters that could deceive a terminal or a line reader: controls, direction marks, line separators. */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 const UNPRINTABLE_RUN = new RegExp(`${UNPRINTABLE.source}+`, "gu");
 
 /**
- * Writes what cannot be seen, or would make a terminal show something else, as
- * JSON would escape it: `\n`, `\u001b`. What is printable stays as it is.
+ * Escapes invisible and deceptive characters like JSON: `
+ * `, `\u001b`. Printable ones stay.
  */
 export function escapeUnprintable(text: string): string {
   return text.replace(UNPRINTABLE, (char) => {
@@ -19,29 +19,28 @@ export function escapeUnprintable(text: string): string {
   });
 }
 
-/** Escapes each line of a text as {@linkcode escapeUnprintable} does; its line breaks stay. */
+/** Escapes each line like {@linkcode escapeUnprintable}; line breaks stay. */
 export function escapeLines(text: string): string {
   return text.split("\n").map(escapeUnprintable).join("\n");
 }
 
-/** Makes one printable line of a text: runs of what cannot be seen become a space. */
+/** Converts a string to one printable line: runs of invisible characters become a space. */
 export function toPrintableLine(text: string): string {
   return text.replace(UNPRINTABLE_RUN, " ");
 }
 
 /**
- * Writes any value for a message: as JSON, at most 80 characters, all of them
- * printable, so that no hostile text reaches a log whole. Never throws, and
- * takes no longer for a large or a circular value.
+ * Formats any value for a message: as JSON, at most 80 printable characters, so that no hostile string
+ * reaches a log whole. Never throws, also for large or circular values, and takes no longer for them.
  *
- * @param isHidden tells of a key that its value must not be shown
+ * @param isHidden whether the value of a key must not be shown
  */
 export function quote(
   value: unknown,
   { isHidden = () => false }: { readonly isHidden?: (key: string) => boolean } = {},
 ): string {
   let text = "";
-  /** Writes on until there is enough; each level writes at least a bracket, so none is too deep. */
+  /** Writes until the limit; each level writes at least a bracket, so the depth is bounded. */
   const write = (value: unknown): void => {
     if (text.length > LENGTH_MAX) return;
     if (typeof value === "string") text += escapeUnprintable(JSON.stringify(value.slice(0, LENGTH_MAX + 1)));
@@ -70,13 +69,13 @@ export function quote(
   return text.length > LENGTH_MAX ? `${text.slice(0, LENGTH_MAX - 3).toWellFormed()}...` : text;
 }
 
-/** Whether an object is a map of keys as a literal makes it, of no class. */
+/** Whether an object is plain, of no class. */
 export function isPlainObject(value: object): boolean {
   const prototype = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }
 
-/** The first entries of an object that say something, as many as could be shown: of 300,000 the rest costs nothing. */
+/** The first entries of an object, as many as could be shown: the rest of 300,000 costs nothing. */
 function firstEntries(value: object): readonly (readonly [string, unknown])[] {
   const entries: [string, unknown][] = [];
   for (const key of Object.keys(value)) {
@@ -86,7 +85,7 @@ function firstEntries(value: object): readonly (readonly [string, unknown])[] {
   return entries;
 }
 
-/** What an object of a class is called: `Uint8Array`; of an error its message is told as well. */
+/** The name of an object's class: `Uint8Array`; for an error with its message. */
 function nameOf(value: object): string {
   try {
     if (value instanceof Error) return `${value.name}: ${value.message.slice(0, LENGTH_MAX)}`;

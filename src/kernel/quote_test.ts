@@ -4,14 +4,14 @@ import { escapeLines, escapeUnprintable, quote, toPrintableLine } from "./quote.
 
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 
-/** A value that is in itself. */
+/** A circular value. */
 function circle(): unknown {
   const value: Record<string, unknown> = { a: 1n };
   value.self = value;
   return value;
 }
 
-/** Lists in lists. */
+/** Nested lists. */
 function deep(levels: number): unknown {
   let value: unknown = 1;
   for (let i = 0; i < levels; i++) value = [value];
@@ -19,7 +19,7 @@ function deep(levels: number): unknown {
 }
 
 const CASES: readonly { readonly why: string; readonly value: unknown; readonly then: string | RegExp }[] = [
-  { why: "a text", value: "two", then: '"two"' },
+  { why: "a string", value: "two", then: '"two"' },
   { why: "a number", value: 1.5, then: "1.5" },
   { why: "not a number", value: NaN, then: "NaN" },
   { why: "a big number", value: 12n, then: "12" },
@@ -28,7 +28,11 @@ const CASES: readonly { readonly why: string; readonly value: unknown; readonly 
   { why: "a map", value: { a: [1, true, null], b: undefined, "": "x" }, then: '{"a":[1,true,null],"":"x"}' },
   { why: "a symbol", value: Symbol("s\n"), then: String.raw`Symbol(s\n)` },
   { why: "a function", value: () => 1, then: "a function" },
-  { why: "what cannot be made a text", value: { toString: 1, valueOf: 1 }, then: '{"toString":1,"valueOf":1}' },
+  {
+    why: "an object without a usable toString()",
+    value: { toString: 1, valueOf: 1 },
+    then: '{"toString":1,"valueOf":1}',
+  },
   { why: "a map without a prototype", value: Object.create(null), then: "{}" },
   { why: "a circle", value: circle(), then: /^\{"a":1,"self":\{"a":1,.*\.\.\.$/ },
   { why: "what is deep", value: deep(100_000), then: /^\[{77}\.\.\.$/ },
@@ -47,13 +51,13 @@ Deno.test.each(CASES)("quote() writes $why", ({ value, then }) => {
   else assert.match(quote(value), then);
 });
 
-Deno.test("quote() hides what it is told to, however deep", () => {
+Deno.test("quote() hides the given keys at any depth", () => {
   const value = { user: "u", password: "p", inner: [{ password: { a: "p" } }] };
   const isHidden = (key: string) => key === "password";
   assert.equal(quote(value, { isHidden }), '{"user":"u","password":"*****","inner":[{"password":"*****"}]}');
 });
 
-Deno.test("quote() of short JSON in plain letters is what JSON says", () => {
+Deno.test("quote() equals JSON for short plain values", () => {
   const letters = fc.string({ unit: "grapheme-ascii" });
   const json = fc.letrec((tie) => ({
     json: fc.oneof(
@@ -72,7 +76,7 @@ Deno.test("quote() of short JSON in plain letters is what JSON says", () => {
   }));
 });
 
-Deno.test("quote() never throws, is never long and always printable", () => {
+Deno.test("quote() never throws, and is always short and printable", () => {
   const anything = fc.anything({
     withBigInt: true,
     withMap: true,
@@ -91,7 +95,7 @@ Deno.test("quote() never throws, is never long and always printable", () => {
   );
 });
 
-Deno.test("escapeUnprintable() leaves no unprintable character, and JSON reads back what it wrote", () => {
+Deno.test("escapeUnprintable() leaves no unprintable character, and JSON parses its result", () => {
   assert.equal(escapeUnprintable("plain, ünïcode 漢字 🙂"), "plain, ünïcode 漢字 🙂");
   fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
     const escaped = escapeUnprintable(text);
@@ -100,7 +104,7 @@ Deno.test("escapeUnprintable() leaves no unprintable character, and JSON reads b
   }));
 });
 
-Deno.test("escapeLines() and toPrintableLine() leave nothing that turns a text round, hides in it or moves a cursor", () => {
+Deno.test("escapeLines() and toPrintableLine() remove characters that reverse or hide text or move the cursor", () => {
   const evil = "a\u202eb\u2066\u200b\u001b[2Jc\nd\u2028\ud800e";
   assert.equal(escapeLines(evil), "a\\u202eb\\u2066\\u200b\\u001b[2Jc\nd\\u2028\\ud800e");
   assert.equal(toPrintableLine(evil), "a b [2Jc d e");

@@ -1,10 +1,10 @@
-/** Chance as a dependency, so that tests own it: a number in [0, 1). */
+/** Randomness as a dependency, for tests: a number in [0, 1). */
 export type Random = () => number;
 
-/** The machine's own chance. */
+/** The system's randomness. */
 export const systemRandom: Random = Math.random;
 
-/** A repeatable source of chance (mulberry32): the same seed gives the same numbers. */
+/** Repeatable randomness (mulberry32): the same seed gives the same numbers. */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0;
   return () => {

@@ -8,7 +8,7 @@ function draws(seed: number, count = 50): number[] {
   return Array.from({ length: count }, () => random());
 }
 
-Deno.test("seededRandom() gives the same numbers for the same seed, and others for another", () => {
+Deno.test("seededRandom() gives equal numbers for equal seeds, and different ones for different seeds", () => {
   assert.deepEqual(draws(42), draws(42));
   assert.notDeepEqual(draws(42), draws(43));
 });

@@ -1,5 +1,5 @@
 /**
- * Valibot with this house's messages: a schema's message is a phrase that says
+ * Valibot with the project's messages: a schema's message is a phrase for
  * what is wanted ("an integer >= 1"), and issues become
  * `Cannot use KEY as it must be PHRASE: current value is VALUE`.
  *
@@ -10,9 +10,8 @@ import { formatDuration, parseDuration, parsePercentage } from "./duration.ts";
 import { quote } from "./quote.ts";
 import { isSecretKey, MASK } from "./secret.ts";
 
-/** One thing wrong with a value; fits the plugin contract's `SchemaIssue`. */
+/** A fault of a value; fits the plugin contract's `SchemaIssue`. */
 export interface Issue {
-  /** What is wrong. */
   readonly message: string;
   /** Keys from the root of the value to the fault. */
   readonly path: readonly (string | number)[];
@@ -30,15 +29,15 @@ export interface HouseSchema<Output> {
   };
 }
 
-/** Why a value was refused. */
+/** Why a value is invalid. */
 export interface Refusal {
-  /** All that is wrong with it. */
+  /** All faults. */
   readonly issues: readonly Issue[];
-  /** What of a map could be read all the same, and which of its keys could not; for rules that look at other keys. */
+  /** The valid part of a map, and its invalid keys; for rules that relate several keys. */
   readonly rest?: { readonly value: unknown; readonly broken: ReadonlySet<string> } | undefined;
 }
 
-/** Makes a valibot schema speak in this house's words. */
+/** Gives a valibot schema the project's messages. */
 export function houseSchema<const S extends v.GenericSchema>(schema: S): HouseSchema<v.InferOutput<S>> {
   return within(schema, {
     "~standard": {
@@ -55,12 +54,12 @@ export function houseSchema<const S extends v.GenericSchema>(schema: S): HouseSc
 
 function restOf(schema: v.GenericSchema, { output, issues }: v.SafeParseResult<v.GenericSchema>): Refusal["rest"] {
   const keys = issues?.map(({ path }) => path?.[0]?.key);
-  // Behind a map's own schema the value may have another shape, which only what is fine has gone through.
+  // Beyond a map's own schema the value may have been transformed, and only if it is valid.
   if (schema.type !== "strict_object" || "pipe" in schema || keys?.includes(undefined)) return undefined;
   return { value: output, broken: new Set(keys?.map(String)) };
 }
 
-/** The schema that a house schema was made of. */
+/** The valibot schema behind one of these. */
 const INSIDE = new WeakMap<object, v.GenericSchema>();
 
 function within<Output>(inside: v.GenericSchema | undefined, schema: HouseSchema<Output>): HouseSchema<Output> {
@@ -68,17 +67,17 @@ function within<Output>(inside: v.GenericSchema | undefined, schema: HouseSchema
   return schema;
 }
 
-/** What a table of the docs says of a key. */
+/** A key in the tables of the docs. */
 export interface KeyFacts {
-  /** Whether the key may not be left out. */
+  /** Whether the key is required. */
   readonly isNeeded: boolean;
-  /** What holds without it. */
+  /** The default. */
   readonly default: unknown;
-  /** What it takes: valibot's word for its first schema, or this house's. */
+  /** Its type: valibot's name of the first schema, or the project's. */
   readonly type: string;
 }
 
-/** Finds all keys of a schema with what the docs say of each, by their paths: `updates.quiet`; `*` stands for any key or index. */
+/** Lists all keys of a schema for the docs, by path: `updates.quiet`; `*` stands for any key or index. */
 export function keyFactsOf(schema: HouseSchema<unknown>): ReadonlyMap<string, KeyFacts> {
   const found = new Map<string, KeyFacts>();
   const walk = (part: unknown, path: readonly string[]) => {
@@ -102,8 +101,8 @@ export function keyFactsOf(schema: HouseSchema<unknown>): ReadonlyMap<string, Ke
 }
 
 /**
- * Finds the keys of a schema that take a duration or a percentage, by their
- * paths: `updates.quiet`; `*` stands for any key or index.
+ * Lists the keys of a schema that are durations or percentages, by path: `updates.quiet`; `*` stands
+ * for any key or index.
  */
 export function keyTypesOf(schema: HouseSchema<unknown>): ReadonlyMap<string, KeyType> {
   const found = new Map<string, KeyType>();
@@ -121,9 +120,8 @@ export function keyTypesOf(schema: HouseSchema<unknown>): ReadonlyMap<string, Ke
 }
 
 /**
- * Adds to a schema what no single key can tell: `faults` looks at the keys
- * `of`, and is asked if these are fine, whatever is wrong with others: one
- * finding hides no other. Without `of` it looks at all.
+ * Adds rules to a schema that relate several keys: `faults` checks the keys `of`, and runs if these
+ * are valid, whatever other keys are: one finding hides no other. Without `of` it checks all.
  */
 export function refined<Output, const Key extends keyof Output & string = keyof Output & string>(
   schema: HouseSchema<Output>,
@@ -148,7 +146,7 @@ export function refined<Output, const Key extends keyof Output & string = keyof 
   });
 }
 
-/** Makes something else of what a schema takes. */
+/** Transforms the valid value of a schema. */
 export function mapped<Output, const Mapped>(
   schema: HouseSchema<Output>,
   convert: (value: Output) => Mapped,
@@ -165,7 +163,7 @@ export function mapped<Output, const Mapped>(
   });
 }
 
-/** Says that the value at a path is not as wanted; for {@linkcode refined}. */
+/** Reports the value at a path as wrong; for {@linkcode refined}. */
 export function unwanted(path: readonly (string | number)[], wanted: string, value: unknown): Issue {
   const isSecret = path.some((part) => typeof part === "string" && isSecretKey(part));
   const shown = isSecret ? MASK : quote(value, { isHidden: isSecretKey });
@@ -175,13 +173,13 @@ export function unwanted(path: readonly (string | number)[], wanted: string, val
 /** A string. */
 export const text = (wanted = "a string") => v.string(wanted);
 
-/** A string that is not empty. */
+/** A non-empty string. */
 export const word = (wanted = "a string that is not empty") => v.pipe(v.string(wanted), v.minLength(1, wanted));
 
-/** A string of a form. */
+/** A string that matches a pattern. */
 export const matching = (form: RegExp, wanted: string) => v.pipe(v.string(wanted), v.regex(form, wanted));
 
-/** Anything that `convert` makes something of: it answers `undefined` for what is not wanted. */
+/** Anything that `convert` accepts: it returns `undefined` for invalid values. */
 export const converted = <const T>(convert: (value: unknown) => T | undefined, wanted: string) =>
   v.pipe(
     v.custom<unknown>((value) => convert(value) !== undefined, wanted),
@@ -191,7 +189,7 @@ export const converted = <const T>(convert: (value: unknown) => T | undefined, w
 /** `true` or `false`. */
 export const flag = (wanted = "true or false") => v.boolean(wanted);
 
-/** An integer in a range; digits in a string are read as one, as 1.0 did. */
+/** An integer in a range; a string of digits is accepted, as in 1.0. */
 export function integer({ min, max = Number.MAX_SAFE_INTEGER }: { readonly min: number; readonly max?: number }) {
   const wanted = max === Number.MAX_SAFE_INTEGER ? `an integer >= ${min}` : `an integer from ${min} to ${max}`;
   return v.pipe(
@@ -203,7 +201,7 @@ export function integer({ min, max = Number.MAX_SAFE_INTEGER }: { readonly min: 
   );
 }
 
-/** How the tables of the docs call what a key takes, where several keys share a form. */
+/** Names of types in the tables of the docs, where several keys share one. */
 export type KeyType = "duration" | "percentage";
 
 const KEY_TYPES = new WeakMap<object, KeyType>();
@@ -213,7 +211,7 @@ function keyed<const S extends v.GenericSchema>(type: KeyType, schema: S): S {
   return schema;
 }
 
-/** A duration as seconds: a number of them, or text with a unit (`500ms`, `2s`, `5m`, `1h`, `1d`). */
+/** A duration in seconds: a number, or a string with a unit (`500ms`, `2s`, `5m`, `1h`, `1d`). */
 export function seconds({ min, max }: { readonly min: number; readonly max: number }) {
   const range = `from ${formatDuration(min * 1_000)} to ${formatDuration(max * 1_000)}`;
   const wanted = `a duration ${range} (2s, 500ms, or a number of seconds)`;
@@ -224,7 +222,7 @@ export function seconds({ min, max }: { readonly min: number; readonly max: numb
   );
 }
 
-/** A duration as whole milliseconds, for keys whose bare numbers always were milliseconds. */
+/** A duration in whole milliseconds, for keys whose bare numbers have always been milliseconds. */
 export function milliseconds({ min, max }: { readonly min: number; readonly max: number }) {
   const range = `from ${formatDuration(min)} to ${formatDuration(max)}`;
   const wanted = `a duration ${range} (2s, 500ms, or a number of milliseconds)`;
@@ -235,7 +233,7 @@ export function milliseconds({ min, max }: { readonly min: number; readonly max:
   );
 }
 
-/** A number, or text that `read` makes one of; it answers `NaN` for what is not wanted. */
+/** A number, or a string that `read` converts; it returns `NaN` for invalid ones. */
 function numberOr(read: (text: string) => number, wanted: string) {
   return v.pipe(
     v.union([v.number(), v.pipe(v.string(), v.check((text) => !Number.isNaN(read(text)), wanted))], wanted),
@@ -243,7 +241,7 @@ function numberOr(read: (text: string) => number, wanted: string) {
   );
 }
 
-/** A percentage as a whole number: the number, or text with or without its sign (`80%`). */
+/** A percentage as a whole number: the number, or a string with or without `%` (`80%`). */
 export function percentage({ min = 0, max = 100 }: { readonly min?: number; readonly max?: number } = {}) {
   const wanted = `a whole percentage from ${min} to ${max}, with or without %`;
   return keyed(
@@ -267,13 +265,13 @@ export const mapOf = <const S extends v.GenericSchema>(value: S, wanted = "a map
 /** A map with known keys; any other is an issue with `unknownKey`. */
 export const keys = <const E extends v.ObjectEntries>(entries: E) => notList(v.strictObject(entries, "a map"));
 
-/** What takes a value that has several forms: the schema of its own. */
+/** A value with several forms: `choose` returns the schema for it. */
 export const chosen = <const S extends v.GenericSchema>(choose: (value: unknown) => S) => v.lazy(choose);
 
-/** A key that may be left out. */
+/** An optional key. */
 export const optional: typeof v.optional = v.optional;
 
-/** Valibot takes a list for an object whose keys are its indexes; an operator does not. */
+/** Valibot accepts a list as an object whose keys are its indexes; operators do not expect that. */
 function notList<const S extends v.GenericSchema>(schema: S): S {
   return {
     ...schema,
@@ -296,7 +294,7 @@ function toIssue(schema: v.GenericSchema, issue: v.BaseIssue<unknown>): Issue {
     if (issue.received === "undefined") {
       const last = path.at(-1);
       const wanted = last === undefined ? "" : wantedOf(entries[last]);
-      // The key is not there to point at, so the fault is where it is missing from.
+      // A missing key has no position, so the fault is at its parent.
       return { message: `Missing key ${key}${wanted === "" ? "" : `: it must be ${wanted}`}`, path: path.slice(0, -1) };
     }
   }
@@ -305,12 +303,12 @@ function toIssue(schema: v.GenericSchema, issue: v.BaseIssue<unknown>): Issue {
   return { message: `Cannot use ${key} as it must be ${issue.message}: current value is ${value}`, path };
 }
 
-/** Writes a path as a reader would: `checks.http.rise`, `hosts[0]`. */
+/** Formats a path for messages: `checks.http.rise`, `hosts[0]`. */
 export function formatPath(path: readonly (string | number)[]): string {
   return path.map((part, i) => typeof part === "number" ? `[${part}]` : i === 0 ? part : `.${part}`).join("");
 }
 
-/** The entries of the map that holds the last key of an issue's path. */
+/** The entries of the map that contains the last key of an issue's path. */
 function entriesAt(schema: unknown, path: readonly v.IssuePathItem[]): Record<string, unknown> {
   let at = unwrap(schema, path[0]?.input);
   for (const { key, value } of path.slice(0, -1)) {
@@ -327,7 +325,7 @@ interface SchemaParts {
   readonly item?: unknown;
   readonly value?: unknown;
   readonly wrapped?: unknown;
-  /** Of a key that may be left out. */
+  /** Of an optional key. */
   readonly default?: unknown;
   /** Of a schema that depends on the value. */
   readonly getter?: (input: unknown) => unknown;

@@ -22,7 +22,7 @@ import {
   word,
 } from "./schema.ts";
 
-/** Validates; answers the value, or the messages. */
+/** Validates; returns the value, or the messages. */
 function judge(schema: HouseSchema<unknown>, value: unknown): unknown {
   const result = schema["~standard"].validate(value);
   return "issues" in result ? result.issues.map(({ message }) => message) : result.value;
@@ -40,7 +40,7 @@ const HTTP = houseSchema(keys({
   verify: optional(flag()),
 }));
 
-Deno.test("houseSchema() answers what is valid, as the schema makes it", () => {
+Deno.test("houseSchema() returns a valid value, transformed by the schema", () => {
   const value = {
     uri: "/",
     method: "GET",
@@ -111,7 +111,7 @@ Deno.test.each(REFUSALS)(
   ({ value, then }) => assert.deepEqual(judge(HTTP, value), [then]),
 );
 
-Deno.test("houseSchema() names all that is wrong at once, and what is known beside an unknown key", () => {
+Deno.test("houseSchema() returns all faults at once, and the known keys for an unknown one", () => {
   const result = HTTP["~standard"].validate({ method: 1, verfiy: true });
   assert.ok("issues" in result);
   assert.deepEqual(result.issues.map(({ message }) => message), [
@@ -132,7 +132,7 @@ Deno.test("houseSchema() never throws, whatever the value", () => {
   );
 });
 
-Deno.test("houseSchema(): keys that any object has are unknown like others", () => {
+Deno.test("houseSchema(): inherited keys are unknown like others", () => {
   for (const key of ["__proto__", "constructor", "toString", "hasOwnProperty"]) {
     assert.deepEqual(judge(HTTP, JSON.parse(`{"uri":"/","${key}":{"x":1}}`)), [`Unknown key ${key}`]);
   }
@@ -216,7 +216,7 @@ Deno.test.each([
   else assert.match(String(answer), /Cannot use x as it must be a whole percentage from 0 to 100, with or without %/);
 });
 
-Deno.test("keyTypesOf() finds durations and percentages wherever they stand in a schema", () => {
+Deno.test("keyTypesOf() finds durations and percentages anywhere in a schema", () => {
   const schema = refined(
     houseSchema(keys({
       a: optional(seconds({ min: 0, max: 1 }), 1),
@@ -235,20 +235,20 @@ Deno.test("keyTypesOf() finds durations and percentages wherever they stand in a
   });
 });
 
-Deno.test("converted() answers what the function makes of a value", () => {
+Deno.test("converted() returns the converted value", () => {
   const schema = withX(converted((value) => value === "yes" ? { done: true } : undefined, "yes"));
   assert.deepEqual(judge(schema, { x: "yes" }), { x: { done: true } });
   assert.deepEqual(judge(schema, { x: "no" }), ['Cannot use x as it must be yes: current value is "no"']);
 });
 
-Deno.test("refined() looks at a value only if its keys are all fine", () => {
+Deno.test("refined() checks a value only if all its keys are valid", () => {
   const schema = refined(withX(integer({ min: 0 })), ({ x }) => x === 7 ? [{ message: "Not 7", path: ["x"] }] : []);
   assert.deepEqual(judge(schema, { x: 6 }), { x: 6 });
   assert.deepEqual(judge(schema, { x: 7 }), ["Not 7"]);
   assert.match(String(judge(schema, { x: "seven" })), /an integer >= 0/);
 });
 
-Deno.test("refined() looks at its keys though others are wrong or missing", () => {
+Deno.test("refined() checks its keys although others are wrong or missing", () => {
   const schema = refined(
     houseSchema(keys({ x: integer({ min: 0 }), y: integer({ min: 0 }), z: integer({ min: 0 }) })),
     ({ x, y }) => x > y ? [{ message: "x > y", path: ["x"] }] : [],
@@ -269,7 +269,7 @@ Deno.test("houseSchema() names the known keys of a map whose schema depends on t
   assert.deepEqual(result.issues.map(({ unknownKey }) => unknownKey?.known), [["user"]]);
 });
 
-Deno.test("formatPath() writes a path as a reader would", () => {
+Deno.test("formatPath() formats a path for messages", () => {
   assert.equal(formatPath([]), "");
   assert.equal(formatPath(["checks", "http", "rise"]), "checks.http.rise");
   assert.equal(formatPath(["hosts", 0, "port"]), "hosts[0].port");

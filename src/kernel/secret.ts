@@ -1,4 +1,4 @@
-/** Keys whose values must never be printed, wherever they stand. */
+/** Keys whose values must never be printed, anywhere. */
 const SECRET_KEY = new RegExp(
   [
     "pass(?:word|wd|phrase)|^pass|pass[_-]?[0-9]*$|pwd|(?:^|[_-])pw(?:$|[_-])",
@@ -9,7 +9,7 @@ const SECRET_KEY = new RegExp(
   "i",
 );
 
-/** What is printed in a secret's place. */
+/** Printed instead of a secret. */
 export const MASK = "*****";
 
 /** Whether the value of a key must not be printed. */
@@ -17,10 +17,10 @@ export function isSecretKey(key: string): boolean {
   return SECRET_KEY.test(key) || key.split(/[_.-]|(?<=[a-z])(?=[A-Z])/).some((word) => isMisspelt(word.toLowerCase()));
 }
 
-/** Words that are likely misspelt where a secret stands beside them; each is long enough to be like no other word. */
+/** Words that are probably misspelled secrets; each is long enough to resemble no other word. */
 const OFTEN_MISSPELT = ["password", "passwd", "passphrase", "secret", "credential", "authorization"] as const;
 
-/** Whether a word differs from one of a secret in one letter: another one, one too many, one too few, two swapped. */
+/** Whether a word differs from a secret's in one letter: replaced, added, missing, or two swapped. */
 function isMisspelt(word: string): boolean {
   return OFTEN_MISSPELT.some((right) => isOneOff(word, right));
 }

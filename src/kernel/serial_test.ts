@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Serial } from "./serial.ts";
 
-Deno.test("Serial runs jobs one after the other, in the order given, and answers each", async () => {
+Deno.test("Serial runs jobs one after the other, in order, and returns each result", async () => {
   const serial = new Serial();
   const seen: string[] = [];
   const job = (name: string) => async () => {
@@ -14,7 +14,7 @@ Deno.test("Serial runs jobs one after the other, in the order given, and answers
   assert.deepEqual(seen, ["a begins", "a ends", "b begins", "b ends"]);
 });
 
-Deno.test("Serial: a job that fails is told to who gave it, and does not stop the next", async () => {
+Deno.test("Serial: a failed job rejects its own promise, and does not stop the next", async () => {
   const serial = new Serial();
   const failing = serial.run(() => Promise.reject(new Error("no")));
   const throwing = serial.run(() => {
@@ -26,7 +26,7 @@ Deno.test("Serial: a job that fails is told to who gave it, and does not stop th
   assert.equal(await next, "yes");
 });
 
-Deno.test("Serial.idle() waits for all jobs given so far", async () => {
+Deno.test("Serial.idle() waits for all jobs so far", async () => {
   const serial = new Serial();
   let done = false;
   void serial.run(async () => {

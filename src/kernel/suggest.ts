@@ -1,4 +1,4 @@
-/** Finds the known word that a mistyped one was probably meant to be. */
+/** Finds the known word that a mistyped one probably means. */
 export function suggest(word: string, known: readonly string[]): string | undefined {
   const lower = word.toLowerCase();
   const atMost = Math.max(1, Math.floor(word.length / 3));
@@ -10,7 +10,7 @@ export function suggest(word: string, known: readonly string[]): string | undefi
   return best?.name;
 }
 
-/** Counts the letters to insert, delete, replace or swap with a neighbour; anything above `atMost` is just more than it. */
+/** Counts inserted, deleted, replaced and swapped letters; stops above `atMost`. */
 function editDistance(a: string, b: string, atMost: number): number {
   if (Math.abs(a.length - b.length) > atMost) return atMost + 1;
   let [before, row]: [number[], number[]] = [[], Array.from({ length: b.length + 1 }, (_, j) => j)];

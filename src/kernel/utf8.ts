@@ -1,6 +1,6 @@
 const encoder = new TextEncoder();
 
-/** Encodes a text. Its bytes are never shared, which older Denos do not say in the type. */
+/** Encodes a string. Its bytes are never shared, which the types of older Denos do not say. */
 export function utf8(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text) as Uint8Array<ArrayBuffer>;
 }

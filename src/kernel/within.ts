@@ -1,17 +1,17 @@
 import type { Clock } from "./clock.ts";
 
-/** How long {@linkcode within} waits. */
+/** Options of {@linkcode within}. */
 export interface WithinOptions {
   readonly clock: Clock;
-  /** Gives up when it is aborted. */
+  /** Aborts the wait. */
   readonly signal?: AbortSignal | undefined;
-  /** Makes the error of the deadline. */
+  /** Makes the error of a timeout. */
   readonly late: () => Error;
 }
 
 /**
- * Waits for a promise for at most `ms`; throws what `late` makes when that is
- * over, or the signal's reason. What the promise does later is nobody's concern.
+ * Waits for a promise for at most `ms`; then throws the error of `late`, or the signal's reason. A
+ * later result of the promise is ignored.
  */
 export async function within<T>(promise: Promise<T>, ms: number, { clock, signal, late }: WithinOptions): Promise<T> {
   const given = Promise.withResolvers<never>();
@@ -28,8 +28,8 @@ export async function within<T>(promise: Promise<T>, ms: number, { clock, signal
 }
 
 /**
- * Waits for a promise until the signal is aborted, then throws its reason, or
- * what `error` makes. What the promise does later is nobody's concern.
+ * Waits for a promise until the signal is aborted, then throws its reason, or the error of `error`. A
+ * later result of the promise is ignored.
  */
 export async function abortable<T>(
   promise: Promise<T>,
@@ -41,7 +41,7 @@ export async function abortable<T>(
   if (signal.aborted) abort();
   signal.addEventListener("abort", abort, { once: true });
   try {
-    // In this order: what was given up is given up, even if its answer is there.
+    // In this order: an abort wins, even if the result is there.
     return await Promise.race([aborted.promise, promise]);
   } finally {
     signal.removeEventListener("abort", abort);

@@ -5,7 +5,7 @@ import { abortable, within } from "./within.ts";
 const late = () => new Error("too late");
 const never = new Promise<never>(() => {});
 
-Deno.test("within() answers what the promise does, and leaves no timer", async () => {
+Deno.test("within() returns the promise's result, and leaves no timer", async () => {
   const clock = new FakeClock();
   assert.equal(await within(Promise.resolve("yes"), 100, { clock, late }), "yes");
   await assert.rejects(within(Promise.reject(new Error("no")), 100, { clock, late }), /no/);
@@ -29,7 +29,7 @@ Deno.test("within() throws the signal's reason as soon as it is aborted, and lea
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("within() and abortable() let a promise fail unheard once they gave it up", async () => {
+Deno.test("within() and abortable() ignore a late rejection", async () => {
   const clock = new FakeClock();
   const controller = new AbortController();
   const failing = Promise.withResolvers<never>();
@@ -43,7 +43,7 @@ Deno.test("within() and abortable() let a promise fail unheard once they gave it
   await Promise.resolve();
 });
 
-Deno.test("abortable() answers what the promise does, or throws the signal's reason", async () => {
+Deno.test("abortable() returns the promise's result, or throws the signal's reason", async () => {
   const controller = new AbortController();
   assert.equal(await abortable(Promise.resolve("yes"), controller.signal), "yes");
   const waiting = abortable(never, controller.signal);
@@ -52,7 +52,7 @@ Deno.test("abortable() answers what the promise does, or throws the signal's rea
   await assert.rejects(abortable(Promise.resolve("yes").then(() => never), controller.signal), /enough/);
 });
 
-Deno.test("abortable() throws what it is told to when the signal is aborted, and takes no notice afterwards", async () => {
+Deno.test("abortable() throws the given error on abort, and ignores the promise afterwards", async () => {
   const controller = new AbortController();
   assert.equal(await abortable(Promise.resolve(1), controller.signal, () => new Error("late")), 1);
   const slow = Promise.withResolvers<number>();

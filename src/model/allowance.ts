@@ -1,6 +1,6 @@
 /**
- * What an operator grants a plugin that does not ship, as `allow` in
- * `plugins.yaml` says it. A kind that is left out stays at its default.
+ * The grants of a third-party plugin, `allow` in
+ * `plugins.yaml`. An omitted kind has its default.
  */
 export interface Allowance {
   /** Addresses as `host:port`, `[v6]:port` or `unix:/path`, {@linkcode OWN_TARGET}, {@linkcode OWN_CONFIG} or {@linkcode NAME_SERVERS}. */
@@ -15,9 +15,9 @@ export interface Allowance {
   readonly run?: readonly string[] | undefined;
 }
 
-/** Stands in `net` for the address that a check probes. */
+/** Placeholder in `net` for the address that a check probes. */
 export const OWN_TARGET = "{target}";
-/** Stands in `net` for the addresses that the config of the instance names. */
+/** Placeholder in `net` for the addresses in the config of the instance. */
 export const OWN_CONFIG = "{config}";
-/** Stands in `net` for the name servers of this host. */
+/** Placeholder in `net` for the name servers of this host. */
 export const NAME_SERVERS = "{name_servers}";

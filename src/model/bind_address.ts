@@ -1,16 +1,13 @@
 import { isHostName, isIpv4, isIpv6 } from "./endpoint.ts";
 
-/** Where a server listens. */
+/** A listening address. */
 export interface BindAddress {
   /** A name or an address; IPv6 without brackets. */
   readonly host: string;
   readonly port: number;
 }
 
-/**
- * Reads `10.0.0.1:8001` or `[::1]:8001`, and `localhost` or `[::1]` if there is
- * a port to fall back on; `undefined` if it is none.
- */
+/** Parses `10.0.0.1:8001` or `[::1]:8001`, and `localhost` or `[::1]` with a default port; `undefined` if invalid. */
 export function parseBindAddress(
   text: string,
   { defaultPort }: { readonly defaultPort?: number } = {},
@@ -23,7 +20,7 @@ export function parseBindAddress(
   return isRight ? { host, port } : undefined;
 }
 
-/** Writes it as {@linkcode parseBindAddress} reads it. */
+/** Formats an address for {@linkcode parseBindAddress}. */
 export function formatBindAddress({ host, port }: BindAddress): string {
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
@@ -33,9 +30,9 @@ export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || (isIpv4(host) && host.startsWith("127."));
 }
 
-/** Whether a `Host` header names this machine: a foreign name is how a browser is made to speak for a foreign page. */
+/** Whether a `Host` header names this machine: a foreign name is a sign of DNS rebinding. */
 export function isLocalHost(header: string): boolean {
   const address = parseBindAddress(header, { defaultPort: 80 });
-  // Host names have no case, and may end with the dot of the root.
+  // Host names are case-insensitive, and may have a trailing dot.
   return address !== undefined && isLoopback(address.host.toLowerCase().replace(/\.$/, ""));
 }

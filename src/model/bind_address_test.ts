@@ -11,7 +11,7 @@ Deno.test.each([
   assert.equal(formatBindAddress(address), text);
 });
 
-Deno.test("parseBindAddress() falls back on a port only if there is one", () => {
+Deno.test("parseBindAddress() uses a default port only if there is one", () => {
   assert.deepEqual(parseBindAddress("localhost", { defaultPort: 8001 }), { host: "localhost", port: 8001 });
   assert.deepEqual(parseBindAddress("[::1]", { defaultPort: 8001 }), { host: "::1", port: 8001 });
   assert.equal(parseBindAddress("localhost"), undefined);
@@ -22,7 +22,7 @@ Deno.test.each(["", ":9180", "9180", "::1:9180", "[127.0.0.1]:1", "127.0.0.1:655
   (text) => assert.equal(parseBindAddress(text), undefined),
 );
 
-Deno.test("isLoopback() and isLocalHost() know this machine by its names for itself alone", () => {
+Deno.test("isLoopback() and isLocalHost() accept only the local names of this machine", () => {
   assert.deepEqual(["localhost", "::1", "127.9.9.9"].filter((host) => !isLoopback(host)), []);
   assert.deepEqual(["0.0.0.0", "::", "10.0.0.1", "127.evil.example", "localhost.evil.example"].filter(isLoopback), []);
   assert.deepEqual(

@@ -4,23 +4,23 @@ import { type Combine, type RegistrySource, UNION } from "./registry_source.ts";
 import type { ClusterName } from "./topology.ts";
 import type { TrafficPolicy } from "./traffic.ts";
 
-/** What is believed of a registry's answers about one cluster. */
+/** Membership guards of a cluster: when a registry's answer is accepted. */
 export interface GuardSettings {
-  /** What becomes of the cluster when its registry says that it has no nodes. */
+  /** What to do when the registry reports no nodes. */
   readonly onEmpty: "keep" | "clear";
-  /** For how long after its registry has come into reach an empty answer is not believed. */
+  /** How long after a reconnect of the registry an empty answer is not accepted. */
   readonly emptyGraceMs: number;
-  /** An answer that leaves fewer nodes is held back for as long as it stays so; 0 for never. */
+  /** An answer that leaves fewer nodes is held for as long as it stays so; 0 for never. */
   readonly minNodes: number;
-  /** An answer with more nodes is held back for as long as it stays so: no balancer is made for them. */
+  /** An answer with more nodes is held for as long as it stays so: no balancer is sized for them. */
   readonly maxNodes: number;
-  /** If a larger part of the nodes goes within `shrinkGraceMs`, that is held back for as long; 100 for never. */
+  /** If a larger part of the nodes is removed within `shrinkGraceMs`, the change is held for as long; 100 for never. */
   readonly maxShrinkPercent: number;
   /** See `maxShrinkPercent`. */
   readonly shrinkGraceMs: number;
 }
 
-/** What is believed where a cluster's file says nothing of it. */
+/** The default guards. */
 export const GUARD_DEFAULTS: GuardSettings = Object.freeze({
   onEmpty: "clear",
   emptyGraceMs: 5_000,
@@ -30,7 +30,7 @@ export const GUARD_DEFAULTS: GuardSettings = Object.freeze({
   shrinkGraceMs: 60_000,
 });
 
-/** What this host consumes: one file of `clusters/`. */
+/** A cluster that this host consumes: one file of `clusters/`. */
 export interface Cluster {
   /** Its name in the registry and in HAProxy. */
   readonly name: ClusterName;
@@ -38,21 +38,21 @@ export interface Cluster {
   readonly sources: readonly RegistrySource[];
   /** How the members of several sources become those of the cluster. */
   readonly combine: Combine;
-  /** What is accepted of what its registries report. */
+  /** When answers of its registries are accepted. */
   readonly guard: GuardSettings;
-  /** How its requests are shared among its members; as they and the balancer say if absent. */
+  /** How requests are distributed among its members; if absent, by the nodes and the balancer. */
   readonly traffic?: TrafficPolicy | undefined;
-  /** Who serves it while it has no members. */
+  /** The servers used while it has no members. */
   readonly defaultServers: readonly Node[];
   /** The meta cluster it is part of. */
   readonly metaCluster?: string | undefined;
-  /** What each balancer is told of it, by the balancer's name; validated by the balancer's plugin. */
+  /** The section of each balancer, by the balancer's name, validated by the balancer's plugin. */
   readonly balancers: ReadonlyMap<string, unknown>;
-  /** What is said of keys beside the sections that nobody knows; one that a balancer's plugin knows is out of place. */
+  /** Findings about unknown keys beside the sections; a key that a balancer's plugin knows is misplaced. */
   readonly unknownKeys: readonly Finding[];
 }
 
-/** What holds of a cluster whose file says no more than it must. */
+/** The defaults of a cluster. */
 export const CLUSTER_DEFAULTS: Pick<Cluster, "combine" | "guard" | "defaultServers" | "unknownKeys"> = Object.freeze({
   combine: UNION,
   guard: GUARD_DEFAULTS,

@@ -14,7 +14,7 @@ export function formatEndpoint({ host, port }: HostPort): Endpoint {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Reads `host:port` or `[v6]:port`; `undefined` if it is neither. */
+/** Parses `host:port` or `[v6]:port`; `undefined` if invalid. */
 export function parseEndpoint(endpoint: string): HostPort | undefined {
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:\s\/]+)):([0-9]{1,5})$/.exec(endpoint);
   if (match === null) return undefined;
@@ -28,12 +28,12 @@ export function isPort(port: unknown): port is number {
   return typeof port === "number" && Number.isInteger(port) && port >= 1 && port <= 65_535;
 }
 
-/** Whether a text is an IPv4 address in dotted form, each part 0 to 255 without leading zeros. */
+/** Whether a string is an IPv4 address in dotted form, each part 0 to 255 without leading zeros. */
 export function isIpv4(text: string): boolean {
   return /^(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!$)|$)){4}$/.test(text);
 }
 
-/** Whether a text is an IPv6 address, without brackets and without a zone. */
+/** Whether a string is an IPv6 address, without brackets and without a zone. */
 export function isIpv6(text: string): boolean {
   if (!/^[0-9A-Fa-f:.]{2,45}$/.test(text) || !text.includes(":")) return false;
   const halves = text.split("::");
@@ -53,7 +53,7 @@ export function isIpv6(text: string): boolean {
   return halves.length === 2 ? groups.length <= 7 : groups.length === 8;
 }
 
-/** Whether a text can name a host: letters, digits, `.`, `-` and `_`, at most 253 characters. */
+/** Whether a string can name a host: letters, digits, `.`, `-` and `_`, at most 253 characters. */
 export function isHostName(text: string): boolean {
   return text.length <= 253 && /^[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?$/.test(text);
 }

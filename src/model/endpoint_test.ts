@@ -3,7 +3,7 @@ import { isIPv4, isIPv6 } from "node:net";
 import fc from "fast-check";
 import { formatEndpoint, isHostName, isIpv4, isIpv6, isPort, parseEndpoint } from "./endpoint.ts";
 
-/** Texts that are addresses, and texts that nearly are. */
+/** Strings that are addresses, and strings that almost are. */
 const address = fc.oneof(
   fc.ipV4(),
   fc.ipV6(),
@@ -19,7 +19,7 @@ const RUNS = { numRuns: 1_000 };
 Deno.test("isIpv4() agrees with node:net", () =>
   fc.assert(fc.property(address, (text) => assert.equal(isIpv4(text), isIPv4(text), text)), RUNS));
 
-Deno.test("isIpv6() agrees with node:net, but for zones, which it refuses", () =>
+Deno.test("isIpv6() agrees with node:net, except for zones, which it rejects", () =>
   fc.assert(
     fc.property(address, (text) => assert.equal(isIpv6(text), isIPv6(text) && !text.includes("%"), text)),
     RUNS,
@@ -106,7 +106,7 @@ Deno.test.each([
   { text: "ä.example", then: false },
 ])("isHostName() of '$text' is $then", ({ text, then }) => assert.equal(isHostName(text), then));
 
-Deno.test("isHostName() takes no long time for a long text", () => assert.equal(isHostName("a-".repeat(1e6)), false));
+Deno.test("isHostName() is fast for a long string", () => assert.equal(isHostName("a-".repeat(1e6)), false));
 
 Deno.test.each([
   { port: 1, then: true },

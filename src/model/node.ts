@@ -3,7 +3,7 @@ import { isHostName, isIpv4, isIpv6, isPort } from "./endpoint.ts";
 
 export { quote };
 
-/** A value that JSON can say. */
+/** JSON data. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 /** The load balancer of a node's host. */
@@ -16,68 +16,67 @@ export interface Peer {
   readonly port: number;
 }
 
-/** One member of a cluster, as a registry knows it. */
+/** One member of a cluster. */
 export interface Node {
   /** The fully qualified name of its host. */
   readonly host: string;
-  /** Its address: IPv4 or IPv6 without brackets. A plugin resolves the host names that its registry has. */
+  /** Its address: IPv4 or IPv6 without brackets. A plugin resolves the host names of its registry. */
   readonly ip: string;
-  /** Where it listens. */
   readonly port: number;
-  /** The balancer of its host; absent in what other tools wrote. */
+  /** The balancer of its host; absent in nodes of other tools. */
   readonly peer?: Peer | undefined;
-  /** What its service file says of it. */
+  /** The metadata of its service file. */
   readonly metadata: { readonly [key: string]: Json };
-  /** Its share of the traffic, an integer from 0 to 256; absent: the balancer's default. */
+  /** Its share of the traffic, an integer from 0 to 256; if absent, the balancer's default. */
   readonly weight?: number | undefined;
   /** Absent: `ready`. */
   readonly state?: NodeState | undefined;
-  /** Where it runs, as in `eu-west-1a`. */
+  /** Its zone, for example `eu-west-1a`. */
   readonly zone?: string | undefined;
-  /** Short strings to select nodes by, sorted by name. */
+  /** Short strings for selecting nodes, sorted by name. */
   readonly labels?: { readonly [name: string]: string } | undefined;
-  /** An integer from 0: nodes of a lower number are preferred. */
+  /** An integer from 0: lower numbers are preferred. */
   readonly priority?: number | undefined;
 }
 
-/** `ready`: it takes new connections. `drain`: it keeps those that it has, and gets no new ones. */
+/** `ready`: accepts new connections. `drain`: keeps its connections, gets no new ones. */
 export type NodeState = "ready" | "drain";
 
-/** The largest weight: HAProxy's. */
+/** The largest weight, as in HAProxy. */
 export const WEIGHT_MAX = 256;
 
 /** The largest priority. */
 export const PRIORITY_MAX = 65_535;
 
-/** The most labels of a node. */
+/** Maximum number of labels of a node. */
 export const LABELS_MAX = 64;
 
-/** The most characters of a label's name, and of its value. */
+/** Maximum length of a label's name, and of its value. */
 export const LABEL_LENGTH_MAX = 256;
 
-/** The name of a node, unique in its cluster: what a registry and HAProxy call it. */
+/** The name of a node, unique in its cluster, in registries and HAProxy. */
 export function nodeName(node: Pick<Node, "host" | "port">): string {
   return `${node.host}:${node.port}`;
 }
 
-/** The port that 1.0 gives every peer. */
+/** The port of every peer in 1.0. */
 export const PEER_PORT = 1024;
 
-/** The most characters that a node's metadata may have as JSON. */
+/** Maximum length of a node's metadata as JSON. */
 export const METADATA_LENGTH_MAX = 65_536;
 
-/** Metadata may be nested so deep: far beyond use, and far from any stack's end. */
+/** Maximum depth of metadata: far beyond real use, and far from a stack overflow. */
 const METADATA_DEPTH_MAX = 100;
 
-/** What {@linkcode parseNode} answers. */
+/** Result of {@linkcode parseNode}. */
 export type ParsedNode =
   | { readonly ok: true; readonly node: Node }
   | { readonly ok: false; readonly reason: string };
 
 /**
- * Validates a node that came from outside: a registry, a worker, a file. Only
- * what can neither break out of a config line nor out of a socket command
- * passes; the reason names the key and quotes the value, shortened.
+ * Validates a node from outside: a registry, a worker, a file. It passes only if it can break out of
+ * neither a config line nor a socket command; otherwise the reason names the key and quotes the value,
+ * truncated.
  */
 export function parseNode(value: unknown): ParsedNode {
   if (!isRecord(value)) return refuse("a node must be an object", value);
@@ -89,7 +88,7 @@ export function parseNode(value: unknown): ParsedNode {
   if (typeof name !== "string" || !(isHostName(name) || isIpv6(name))) return refuse("host must be a host name", host);
   const metadata = value.metadata ?? {};
   if (!isRecord(metadata) || !isPlain(metadata)) {
-    return refuse("metadata must be an object of what JSON can say", metadata);
+    return refuse("metadata must be an object of JSON data", metadata);
   }
   if (JSON.stringify(metadata).length > METADATA_LENGTH_MAX) {
     return refuse(`metadata must be at most ${METADATA_LENGTH_MAX} characters`, "too long to show");
@@ -110,10 +109,10 @@ export function parseNode(value: unknown): ParsedNode {
   return { ok: true, node: { ...node, peer: { name: peer.name, ip: peer.ip, port: peerPort } } };
 }
 
-/** The keys of a node that may be absent, `peer` aside. */
+/** The optional keys of a node, except `peer`. */
 type NodeOptions = Pick<Node, "weight" | "state" | "zone" | "labels" | "priority">;
 
-/** Reads the keys that may be absent; answers the reason if one of them is wrong. What is `null` is absent. */
+/** Parses the optional keys; returns the reason if one of them is wrong. `null` counts as absent. */
 function parseOptions({ weight, state, zone, labels, priority }: Record<string, unknown>): NodeOptions | string {
   const options: { -readonly [key in keyof NodeOptions]: NodeOptions[key] } = {};
   const fault = (wanted: string, value: unknown) =>
@@ -158,7 +157,7 @@ function isIntegerUpTo(value: unknown, most: number): value is number {
   return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= most && !Object.is(value, -0);
 }
 
-/** Takes labels, sorted by name, so that the same labels are the same text. */
+/** Validates labels, sorted by name, so that equal labels have equal JSON. */
 function parseLabels(value: unknown): { readonly [name: string]: string } | undefined {
   if (!isRecord(value) || !isPlainObject(value)) return undefined;
   const names = Object.keys(value);
@@ -174,7 +173,7 @@ function isLabelText(value: unknown): boolean {
     !/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(value);
 }
 
-/** Reads a port given as a number or as digits, as 1.0 does. */
+/** Parses a port given as a number or as digits, as 1.0 does. */
 export function parsePort(value: unknown): number | undefined {
   const port = typeof value === "string" && /^[0-9]{1,5}$/.test(value) ? Number(value) : value;
   return isPort(port) ? port : undefined;
@@ -186,9 +185,8 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 /**
- * Whether metadata is plain data all through: what a worker sends may hold
- * maps, dates, big integers and circles. Values are counted where they stand,
- * for one list may stand in itself many times.
+ * Whether metadata is JSON data throughout: a worker's message may contain maps, dates, big integers
+ * and cycles. Values are counted at each occurrence, since one list may occur in itself many times.
  */
 function isPlain(metadata: object): metadata is { readonly [key: string]: Json } {
   let left = METADATA_LENGTH_MAX;
@@ -198,13 +196,13 @@ function isPlain(metadata: object): metadata is { readonly [key: string]: Json }
     if (typeof value !== "object") return false;
     const prototype = Object.getPrototypeOf(value);
     if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) return false;
-    // Through an iterator, which does not pass over the holes of a list.
+    // With an iterator, which does not skip the holes of a list.
     return (Array.isArray(value) ? value : Object.values(value)).values().every((inner) => isJson(inner, levels - 1));
   };
   return isJson(metadata, METADATA_DEPTH_MAX);
 }
 
-/** Refuses an address; a host name in its place is yet to be resolved, by the plugin that reports the node. */
+/** Rejects an address; the plugin that reports the node has to resolve host names. */
 function refuseAddress(key: string, value: unknown): ParsedNode {
   const wanted = `${key} must be an IPv4 or IPv6 address`;
   const isName = typeof value === "string" && isHostName(value) && /[a-z]/i.test(value);

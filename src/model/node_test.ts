@@ -6,15 +6,15 @@ import { METADATA_LENGTH_MAX, type Node, nodeName, parseNode, parsePort } from "
 const NODE = { host: "a.int", ip: "10.0.0.1", port: 80, metadata: {} };
 const PEER = { name: "a.int", ip: "10.0.0.1", port: 1024 };
 
-/** What could break out of a line of a config file, or out of a socket command. */
+/** Characters that could break out of a config line, or a socket command. */
 const BREAKOUT = /[^A-Za-z0-9._:-]/;
 
-/** All the texts of a node that a balancer writes. */
+/** All strings of a node that a balancer writes. */
 function textsOf({ host, ip, peer }: Node): readonly string[] {
   return [host, ip, ...peer === undefined ? [] : [peer.name, peer.ip]];
 }
 
-/** Lists in lists. */
+/** Nested lists. */
 function deep(levels: number): unknown {
   let value: unknown = 1;
   for (let i = 0; i < levels; i++) value = [value];
@@ -27,20 +27,20 @@ function circle(): unknown {
   return value;
 }
 
-/** A list that stands twice in a list, which stands twice in a list: short to send, endless to write. */
+/** A list that contains a list twice, which does so again, and so on: short to send, endless to write. */
 function laughter(levels: number): unknown {
   let value: unknown = 1;
   for (let i = 0; i < levels; i++) value = [value, value];
   return value;
 }
 
-Deno.test("parseNode() passes a good node as it is, with its peer", () => {
+Deno.test("parseNode() accepts a valid node unchanged, with its peer", () => {
   assert.deepEqual(parseNode(NODE), { ok: true, node: NODE });
   const whole = { ...NODE, ip: "fe80::1", peer: PEER, metadata: { zone: "é", list: [1, null, { a: true }] } };
   assert.deepEqual(parseNode(whole), { ok: true, node: whole });
 });
 
-Deno.test("parseNode() fills in what older tools leave out", () => {
+Deno.test("parseNode() fills in what older tools omit", () => {
   assert.deepEqual(parseNode({ ip: "10.0.0.1", port: "8080" }), {
     ok: true,
     node: { host: "10.0.0.1", ip: "10.0.0.1", port: 8080, metadata: {} },
@@ -57,7 +57,7 @@ Deno.test("parseNode() fills in what older tools leave out", () => {
 Deno.test.each([
   { key: "ip", put: (ip: string) => ({ ...NODE, ip }) },
   { key: "peer.ip", put: (ip: string) => ({ ...NODE, peer: { ...PEER, ip } }) },
-])("parseNode() says of a host name in $key that it is not resolved", ({ key, put }) => {
+])("parseNode() reports a host name in $key as unresolved", ({ key, put }) => {
   const parsed = parseNode(put("db.a.int"));
   assert.deepEqual(parsed, {
     ok: false,
@@ -69,7 +69,7 @@ Deno.test.each([
   assert.doesNotMatch(digits.reason, /host name/);
 });
 
-Deno.test("parseNode() leaves out what it does not know", () => {
+Deno.test("parseNode() drops unknown keys", () => {
   const parsed = parseNode({ ...NODE, extra: "server evil", peer: { ...PEER, extra: 1 } });
   assert.deepEqual(parsed, { ok: true, node: { ...NODE, peer: PEER } });
 });
@@ -105,7 +105,7 @@ const FIELDS: readonly { readonly field: string; readonly put: (value: unknown) 
     },
   ];
 
-Deno.test.each(FIELDS)("parseNode() refuses every hostile $field, and shows it harmlessly", ({ put, then }) => {
+Deno.test.each(FIELDS)("parseNode() rejects every hostile $field, and quotes it harmlessly", ({ put, then }) => {
   for (const value of [...HOSTILE, ...NO_TEXTS]) {
     const parsed = parseNode(put(value));
     assert.ok(!parsed.ok, Deno.inspect(value));
@@ -119,18 +119,18 @@ const REFUSALS: readonly { readonly why: string; readonly node: unknown; readonl
   { why: "nothing", node: undefined, then: /a node must be an object: current value is undefined/ },
   { why: "null", node: null, then: /a node must be an object: current value is null/ },
   { why: "a list", node: [NODE], then: /a node must be an object/ },
-  { why: "a text", node: "10.0.0.1:80", then: /a node must be an object/ },
-  { why: "a peer that is a text", node: { ...NODE, peer: "{}" }, then: /peer must be an object/ },
+  { why: "a string", node: "10.0.0.1:80", then: /a node must be an object/ },
+  { why: "a peer that is a string", node: { ...NODE, peer: "{}" }, then: /peer must be an object/ },
   { why: "metadata that is a list", node: { ...NODE, metadata: [] }, then: /metadata must be an object/ },
-  { why: "metadata that is a text", node: { ...NODE, metadata: "{}" }, then: /metadata must be an object/ },
-  { why: "metadata with a big integer", node: { ...NODE, metadata: { a: 1n } }, then: /of what JSON can say/ },
-  { why: "metadata with a map", node: { ...NODE, metadata: { a: new Map() } }, then: /of what JSON can say/ },
-  { why: "metadata that is a map", node: { ...NODE, metadata: new Map() }, then: /of what JSON can say/ },
-  { why: "metadata with a date", node: { ...NODE, metadata: { a: new Date(0) } }, then: /of what JSON can say/ },
-  { why: "metadata with a hole", node: { ...NODE, metadata: { a: new Array(1) } }, then: /of what JSON can say/ },
-  { why: "metadata in a circle", node: { ...NODE, metadata: circle() }, then: /of what JSON can say/ },
-  { why: "metadata that is too deep", node: { ...NODE, metadata: { a: deep(1e5) } }, then: /of what JSON can say/ },
-  { why: "metadata without an end", node: { ...NODE, metadata: { a: laughter(60) } }, then: /of what JSON can say/ },
+  { why: "metadata that is a string", node: { ...NODE, metadata: "{}" }, then: /metadata must be an object/ },
+  { why: "metadata with a big integer", node: { ...NODE, metadata: { a: 1n } }, then: /of JSON data/ },
+  { why: "metadata with a map", node: { ...NODE, metadata: { a: new Map() } }, then: /of JSON data/ },
+  { why: "metadata that is a map", node: { ...NODE, metadata: new Map() }, then: /of JSON data/ },
+  { why: "metadata with a date", node: { ...NODE, metadata: { a: new Date(0) } }, then: /of JSON data/ },
+  { why: "metadata with a hole", node: { ...NODE, metadata: { a: new Array(1) } }, then: /of JSON data/ },
+  { why: "circular metadata", node: { ...NODE, metadata: circle() }, then: /of JSON data/ },
+  { why: "metadata that is too deep", node: { ...NODE, metadata: { a: deep(1e5) } }, then: /of JSON data/ },
+  { why: "metadata without an end", node: { ...NODE, metadata: { a: laughter(60) } }, then: /of JSON data/ },
   {
     why: "metadata that is too long",
     node: { ...NODE, metadata: { a: "x".repeat(METADATA_LENGTH_MAX) } },
@@ -144,7 +144,7 @@ Deno.test.each(REFUSALS)("parseNode() refuses $why", ({ node, then }) => {
   assert.match(parsed.reason, then);
 });
 
-Deno.test("parseNode() is not led astray by keys that any object has", () => {
+Deno.test("parseNode() ignores inherited keys", () => {
   const own = parseNode(JSON.parse(`{"__proto__": {"ip": "10.0.0.1", "port": 80}, "host": "a"}`));
   assert.ok(!own.ok);
   const parsed = parseNode(JSON.parse(
@@ -157,7 +157,7 @@ Deno.test("parseNode() is not led astray by keys that any object has", () => {
   assert.equal(({} as { x?: unknown }).x, undefined);
 });
 
-Deno.test("parseNode() passes nothing that could break out, whatever is given", () => {
+Deno.test("parseNode() accepts nothing that could break out", () => {
   const text = fc.oneof(
     fc.string({ unit: "binary" }),
     fc.string(),
@@ -193,7 +193,7 @@ Deno.test("parseNode() passes nothing that could break out, whatever is given", 
       assert.ok(isIP(parsed.node.ip) !== 0);
       assert.ok(Number.isInteger(parsed.node.port) && parsed.node.port > 0 && parsed.node.port < 65_536);
       assert.doesNotMatch(nodeName(parsed.node), BREAKOUT);
-      // What passed once passes again, unchanged: what one host accepts, all do.
+      // An accepted node is accepted again, unchanged: all hosts agree.
       assert.deepEqual(parseNode(parsed.node), parsed);
     }),
     { numRuns: 300 },
@@ -243,7 +243,7 @@ const OPTIONS = {
   priority: 0,
 } as const;
 
-Deno.test("parseNode() passes the optional keys, sorts labels and takes null as absent", () => {
+Deno.test("parseNode() accepts the optional keys, sorts labels and treats null as absent", () => {
   const labels = { b: "2", a: "1" };
   const parsed = parseNode({ ...NODE, ...OPTIONS, labels });
   assert.ok(parsed.ok);
@@ -291,7 +291,7 @@ Deno.test.each(BAD_OPTIONS)(
   },
 );
 
-Deno.test("parseNode() passes of the optional keys what is in range alone, whatever is given", () => {
+Deno.test("parseNode() accepts only optional keys in range", () => {
   const text = fc.oneof(fc.string({ unit: "binary", maxLength: 300 }), fc.string(), fc.constantFrom("ready", "drain"));
   const number = fc.oneof(fc.integer({ min: -2, max: 300 }), fc.double());
   const given = fc.record({
@@ -310,7 +310,7 @@ Deno.test("parseNode() passes of the optional keys what is in range alone, whate
     assert.match(zone, /^[A-Za-z0-9._-]{1,64}$/);
     for (const entry of Object.entries(labels).flat()) assert.doesNotMatch(entry, /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
     assert.ok(Number.isInteger(priority) && priority >= 0);
-    // What crosses as JSON passes again, and is the same text.
+    // A node that crosses as JSON is accepted again, with the same JSON.
     const again = parseNode(JSON.parse(JSON.stringify(parsed.node)));
     assert.ok(again.ok);
     assert.equal(JSON.stringify(again.node), JSON.stringify(parsed.node));

@@ -1,23 +1,23 @@
 import type { Json } from "./node.ts";
 import type { RegistrySource } from "./registry_source.ts";
 
-/** What this host offers: one file of `services/`. */
+/** A service that this host offers: one file of `services/`. */
 export interface Service {
   /** Its name in the registry: the cluster that it is a member of. */
   readonly name: string;
   /** The registries to register in, each on its own, in the order of `discovery:`; never empty. */
   readonly sources: readonly RegistrySource[];
-  /** Where the checks connect to; never announced. */
+  /** The address that the checks connect to; never announced. */
   readonly host: string;
-  /** The ports, each checked and registered by itself; sorted, no doubles. */
+  /** The ports, each checked and registered by itself; sorted, without duplicates. */
   readonly ports: readonly number[];
   /** Announced with each node. */
   readonly metadata: { readonly [key: string]: Json };
-  /** The time from one round of checks to the next. */
+  /** The interval of the checks. */
   readonly intervalMs: number;
-  /** How long the last verdict of a check stands while no probe can be made. */
+  /** How long the last verdict of a check holds while no probe can run. */
   readonly unknownGraceMs: number;
-  /** All must pass; none at all counts as passing. */
+  /** All must pass; without checks the service counts as passing. */
   readonly checks: readonly Check[];
 }
 
@@ -27,16 +27,16 @@ export interface Check {
   readonly name: string;
   /** The check plugin that probes. */
   readonly type: string;
-  /** Passes in a row before it counts as up. */
+  /** Consecutive passes before the check is up. */
   readonly rise: number;
-  /** Failures in a row before it counts as down. */
+  /** Consecutive failures before the check is down. */
   readonly fall: number;
-  /** A probe that takes longer has failed. */
+  /** The timeout of a probe. */
   readonly timeoutMs: number;
   /** The host to probe instead of the service's own. */
   readonly host?: string | undefined;
   /** The port to probe instead of the service's own. */
   readonly port?: number | undefined;
-  /** What is left for the plugin to read: the keys that are not the host's. */
+  /** The plugin's own keys. */
   readonly config: { readonly [key: string]: unknown };
 }

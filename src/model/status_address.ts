@@ -1,16 +1,16 @@
 import { type BindAddress, formatBindAddress, parseBindAddress } from "./bind_address.ts";
 
-/** Where the status is served: at a port, or at a Unix socket. */
+/** The address of the status server: a port, or a Unix socket. */
 export type StatusAddress = BindAddress | { readonly path: string };
 
-/** Reads `127.0.0.1:9180`, `[::1]:9180` or `unix:/run/lighthouse/writer.sock`; `undefined` if it is none. */
+/** Parses `127.0.0.1:9180`, `[::1]:9180` or `unix:/run/lighthouse/writer.sock`; `undefined` if invalid. */
 export function parseStatusAddress(text: string): StatusAddress | undefined {
   if (!text.startsWith("unix:")) return parseBindAddress(text);
   const path = text.slice("unix:".length);
   return /^\/[^\0]*[^\0/]$/.test(path) ? { path } : undefined;
 }
 
-/** Writes it as {@linkcode parseStatusAddress} reads it. */
+/** Formats it for {@linkcode parseStatusAddress}. */
 export function formatStatusAddress(address: StatusAddress): string {
   return "path" in address ? `unix:${address.path}` : formatBindAddress(address);
 }

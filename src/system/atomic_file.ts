@@ -2,53 +2,53 @@ import type { Owner } from "./owner.ts";
 import { createFile, folderOf, openTrusted, resolveTrusted, UntrustedPathError, writeAll } from "./trusted_file.ts";
 
 export interface AtomicWriteOptions {
-  /** The permission bits of a file that is not there yet; one that is keeps its bits and its owner. */
+  /** Mode of a new file; an existing one keeps its mode and owner. */
   readonly mode: number;
-  /** Who is to own the file, whoever owns one that is there. */
+  /** The file's owner, whoever owns an existing one. */
   readonly owner?: Owner | undefined;
-  /** Looks at the candidate before it takes the file's place; a throw leaves the file as it is. */
+  /** Checks the candidate before it replaces the file; a thrown error leaves the file unchanged. */
   readonly check?: ((candidate: string) => Promise<void>) | undefined;
 }
 
-/** Ends the name of a candidate that stands beside its target. */
+/** Suffix of a candidate beside its target. */
 const CANDIDATE = /^\.lighthouse-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** A candidate of this age was left by a process that died: no check takes as long. */
+/** A candidate of this age belongs to a dead process: no check takes as long. */
 const CANDIDATE_AGE_MAX_MS = 60_000;
 
-/** What was left of a file's candidates is looked for once in this time. */
+/** Minimum time between two searches for stale candidates of a file. */
 const SWEEP_INTERVAL_MS = 60_000;
 
-/** When candidates were last looked for, by the path of the target. */
+/** When stale candidates were last searched, by the path of the target. */
 const swept = new Map<string, number>();
 
-/** What the system says of a directory that may not be written, or of a file that is mounted by itself. */
+/** The system's errors for a read-only directory, or for a file that is a mount point. */
 const NOT_REPLACEABLE: ReadonlySet<unknown> = new Set(["EACCES", "EPERM", "EROFS", "EBUSY"]);
 
 /**
- * Replaces a file as a whole: a reader sees the old contents or the new ones,
- * and after a crash one of them is there. The candidate stands beside its
+ * Replaces a file atomically: a reader sees the old contents or the new ones,
+ * also after a crash. The candidate stays beside its
  * target until it is complete and has passed the check. Throws what the file
  * system or the check throws, and an `UntrustedPathError` if another user may
- * have led the path elsewhere; then the target is as it was.
+ * have redirected the path; then the target is unchanged.
  *
- * A file that can be written but not replaced, as it is mounted by itself or
- * its directory belongs to somebody else, is written in place once the
- * candidate has passed the check. A crash in that moment can leave half of it.
+ * A file that can be written but not replaced, because it is a mount point or
+ * its directory belongs to another user, is written in place once the
+ * candidate has passed the check. A crash at that moment can leave half of it.
  */
 export async function writeAtomically(
   path: string,
   contents: string,
   { mode, owner, check }: AtomicWriteOptions,
 ): Promise<void> {
-  // A link is followed, so that what it points to changes and the link stays.
+  // Links are followed: the target changes and the link stays.
   const target = await resolveTrusted(path);
   const before = await Deno.stat(target).catch(() => undefined);
   if (before?.isDirectory) throw new Deno.errors.IsADirectory(`Is a directory: ${target}`);
   await sweep(target);
   const candidate = `${target}.lighthouse-${crypto.randomUUID()}`;
   try {
-    // Nobody else may read what is not yet known to be theirs.
+    // Private until the owner is set.
     await createFile(candidate, contents, { mode: 0o600, isSynced: true });
     if (owner === undefined) await keepOwner(candidate, before);
     else await Deno.chown(candidate, owner.uid, owner.gid);
@@ -63,7 +63,7 @@ export async function writeAtomically(
   await syncDirectory(folderOf(target));
 }
 
-/** Writes into the file itself, once a candidate in a directory of this process's own has passed the check. */
+/** Writes into the file itself, once a candidate in a private directory has passed the check. */
 async function writeInPlace(
   target: string,
   contents: string,
@@ -92,7 +92,7 @@ async function writeInPlace(
   try {
     await overwrite(file, new TextEncoder().encode(contents));
   } catch (error) {
-    // The disk may be full; what was there has its room still.
+    // The disk may be full; the old contents fit in any case.
     await overwrite(file, before).catch(() => {});
     throw error;
   }
@@ -109,7 +109,7 @@ function isNotReplaceable(error: unknown): error is Error {
   return error instanceof Error && NOT_REPLACEABLE.has((error as Error & { readonly code?: string }).code);
 }
 
-/** Removes the candidates that a process left which was killed. What cannot be removed is in nobody's way. */
+/** Removes the candidates of killed processes; failures are ignored. */
 async function sweep(target: string): Promise<void> {
   const now = performance.now();
   if (now < (swept.get(target) ?? -Infinity) + SWEEP_INTERVAL_MS) return;
@@ -128,7 +128,10 @@ async function sweep(target: string): Promise<void> {
   }
 }
 
-/** Gives the candidate to the owner of the file that it replaces; only root can, and for others there is nothing to keep. */
+/**
+ * Gives the candidate to the owner of the replaced file; only root can, and for other users the owner
+ * stays the same.
+ */
 async function keepOwner(candidate: string, before: Deno.FileInfo | undefined): Promise<void> {
   if (before === undefined || before.uid === null || before.gid === null) return;
   const own = await Deno.stat(candidate);
@@ -136,7 +139,7 @@ async function keepOwner(candidate: string, before: Deno.FileInfo | undefined): 
   await Deno.chown(candidate, before.uid, before.gid).catch(() => {});
 }
 
-/** Makes the renaming itself last; not every file system can, and the rename has happened all the same. */
+/** Syncs the directory; not every file system can, and the rename has happened anyway. */
 async function syncDirectory(path: string): Promise<void> {
   try {
     using directory = await Deno.open(path);

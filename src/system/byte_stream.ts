@@ -1,10 +1,10 @@
-/** The bytes of one connection, plain or secured; a `Deno.Conn` is one. */
+/** The bytes of one connection, plain or encrypted; a `Deno.Conn` is one. */
 export interface ByteStream {
   /** Reads some bytes into the buffer; `null` at the end. */
   read(buffer: Uint8Array): Promise<number | null>;
-  /** Writes some of the bytes; answers how many. */
+  /** Writes some of the bytes; returns how many. */
   write(bytes: Uint8Array): Promise<number>;
-  /** Says that nothing more is written. */
+  /** Ends the writing side. */
   closeWrite(): Promise<void>;
   /** Closes both directions. */
   close(): void;

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { pickIpv4, pickIpv6 } from "./interfaces.ts";
 
-/** Writes `/proc/net/route`. */
+/** Formats `/proc/net/route`. */
 function routes(...lines: readonly string[]): string {
   return ["Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT", ...lines, ""].join("\n");
 }
 
-/** Writes as much of `/proc/net/fib_trie` as is read, twice, as the kernel does. */
+/** Formats the relevant part of `/proc/net/fib_trie`, twice, as the kernel does. */
 function trie(...addresses: readonly string[]): string {
   const leaves = addresses.map((address) => `           |-- ${address}\n              /32 host LOCAL\n`).join("");
   return `Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n${leaves}Local:\n${leaves}`;

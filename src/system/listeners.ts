@@ -1,39 +1,39 @@
 /**
- * Who listens on TCP ports of this host, by the kernel's own tables: a bind does
- * not tell where everybody shares ports (`SO_REUSEPORT`), as every HAProxy does.
+ * Listeners on TCP ports of this host, from the kernel's tables: a bind does
+ * not reveal them if they share ports (`SO_REUSEPORT`), as every HAProxy does.
  *
  * @module
  */
 import { look } from "./processes.ts";
 
-/** A socket that listens. */
+/** A listening socket. */
 export interface TcpListener {
-  /** Its address: IPv4, or IPv6 in full; an IPv4 address that is mapped into IPv6 is IPv4. */
+  /** Its address: IPv4, or IPv6 in full; an IPv4-mapped address is IPv4. */
   readonly host: string;
   /** Its port. */
   readonly port: number;
-  /** What the kernel knows it by, unique while it is open. */
+  /** Its inode, unique while it is open. */
   readonly inode: string;
 }
 
-/** Who has some sockets open. */
+/** Owners of sockets. */
 export interface SocketOwners {
-  /** The pids of processes, by inode; none for a socket of a process that this one may not look into. */
+  /** The pids by inode; none for a socket of a process that this one may not inspect. */
   readonly pids: ReadonlyMap<string, readonly number[]>;
-  /** The processes that could be looked into. */
+  /** The processes that could be inspected. */
   readonly readable: ReadonlySet<number>;
 }
 
-/** What the kernel calls the state of a socket that listens. */
+/** The kernel's code for the state LISTEN. */
 const LISTEN = "0A";
 
-/** Answers all sockets that listen in this network namespace; `undefined` where there is no /proc to ask. */
+/** Returns all listening sockets of this network namespace; `undefined` without /proc. */
 export async function findListeners(): Promise<readonly TcpListener[] | undefined> {
   const output = await look("cat", ["/proc/net/tcp", "/proc/net/tcp6"]);
   return output === "" ? undefined : parseListeners(output);
 }
 
-/** Reads `/proc/net/tcp` and `/proc/net/tcp6`. Pure. */
+/** Parses `/proc/net/tcp` and `/proc/net/tcp6`. Pure. */
 export function parseListeners(output: string): readonly TcpListener[] {
   return output.split("\n").flatMap((line) => {
     const [, local = "", , state, , , , , , inode = ""] = line.trim().split(/\s+/);
@@ -43,15 +43,15 @@ export function parseListeners(output: string): readonly TcpListener[] {
   });
 }
 
-/** Finds the processes that have sockets open. */
+/** Finds the owners of sockets. */
 export async function findSocketOwners(inodes: readonly string[]): Promise<SocketOwners> {
   const wanted = inodes.filter((inode) => /^[0-9]+$/.test(inode)).join("|");
-  // The listing of all files of all processes is long, so it is thinned out where it comes from.
+  // The listing of all files of all processes is long, so it is filtered at the source.
   const command = `ls -l /proc/[0-9]*/fd | grep -E "^/proc/|socket:\\[(${wanted})\\]\\$"`;
   return parseOwners(await look("sh", ["-c", command]));
 }
 
-/** Reads `ls -l` of directories `/proc/PID/fd`. Pure. */
+/** Parses `ls -l` of directories `/proc/PID/fd`. Pure. */
 export function parseOwners(output: string): SocketOwners {
   const pids = new Map<string, number[]>();
   const readable = new Set<number>();
@@ -65,7 +65,7 @@ export function parseOwners(output: string): SocketOwners {
   return { pids, readable };
 }
 
-/** The kernel writes an address as 32-bit numbers in the machine's order, which is the little end first wherever Deno runs. */
+/** The kernel prints an address as 32-bit numbers in host byte order, which is little-endian wherever Deno runs. */
 function parseAddress(hex: string): string | undefined {
   if (!/^(?:[0-9A-F]{8}|[0-9A-F]{32})$/.test(hex)) return undefined;
   const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => (word.match(/../g) ?? []).toReversed())

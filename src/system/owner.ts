@@ -1,13 +1,13 @@
-/** Who owns a file, as the system knows it. */
+/** The owner of a file, in numbers. */
 export interface Owner {
   readonly uid: number;
-  /** The group; the file keeps the one that it has if it is not said. */
+  /** The group; if absent, the file keeps its group. */
   readonly gid: number | null;
 }
 
 /**
- * Finds out who `USER` or `USER:GROUP` is, by name or number. Throws for a name
- * that `/etc/passwd` or `/etc/group` does not have.
+ * Looks up `USER` or `USER:GROUP`, by name or number. Throws for a name that `/etc/passwd` or
+ * `/etc/group` does not have.
  */
 export async function findOwner(owner: string): Promise<Owner> {
   const [user = "", group] = owner.split(":");

@@ -1,25 +1,25 @@
 /**
- * What the kernel says of processes. Deno refuses all of /proc to a program
- * that does not run with every permission, so these look through programs that
- * every Linux has (`cat`, `grep`), and through nothing that a name could reach.
+ * Information of the kernel about processes. Deno denies all of /proc to a program
+ * without full permissions, so it is read through programs that
+ * every Linux has (`cat`, `grep`), with fixed arguments only.
  *
  * @module
  */
 
-/** How long such a look may take. */
+/** Timeout of such a read. */
 const LOOK_DEADLINE_MS = 2_000;
 
-/** The bit of `CapEff` that stands for the right to raise limits (`capabilities(7)`). */
+/** The bit of `CAP_SYS_RESOURCE` in `CapEff` (`capabilities(7)`). */
 const CAP_SYS_RESOURCE = 24n;
 
-/** The programs that these looks are made through, each with arguments that make it end at once. */
+/** The programs used for this, each with arguments that make it exit at once. */
 const TOOLS: Readonly<Record<string, readonly string[]>> = {
   cat: ["/dev/null"],
   grep: ["-q", "x", "/dev/null"],
   sh: ["-c", ":"],
 };
 
-/** Answers which of the programs that look at processes cannot be run here, as in an image without a shell. */
+/** Returns which of these programs cannot be run here, as in an image without a shell. */
 export async function findMissingTools(
   tools: Readonly<Record<string, readonly string[]>> = TOOLS,
 ): Promise<readonly string[]> {
@@ -36,16 +36,16 @@ export async function findMissingTools(
   return missing.flat();
 }
 
-/** What `/proc/PID/stat` begins with. */
+/** The first fields of `/proc/PID/stat`. */
 export interface ProcessStat {
   readonly pid: number;
-  /** The program's name, cut at 15 characters by the kernel. */
+  /** The program's name, truncated to 15 characters by the kernel. */
   readonly name: string;
-  /** The pid of the process that owns it. */
+  /** The pid of the parent process. */
   readonly parent: number;
 }
 
-/** Reads what processes are, by pid; those that are gone are left out. `undefined` where there is no /proc to ask. */
+/** Reads these of processes, by pid; those that are gone are left out. `undefined` without /proc. */
 export async function readStats(pids: readonly number[]): Promise<ReadonlyMap<number, ProcessStat> | undefined> {
   const output = await look("cat", ["/proc/self/stat", ...pids.map((pid) => `/proc/${Math.trunc(pid)}/stat`)]);
   const [own, ...rest] = output.split("\n").map(parseStat);
@@ -53,9 +53,9 @@ export async function readStats(pids: readonly number[]): Promise<ReadonlyMap<nu
   return new Map(rest.flatMap((stat) => stat === undefined ? [] : [[stat.pid, stat]]));
 }
 
-/** Finds processes by what they were started with; answers their pids, sorted. */
+/** Finds processes by their command lines; returns their pids, sorted. */
 export async function findProcesses(matches: (args: readonly string[]) => boolean): Promise<readonly number[]> {
-  // -z reads the arguments, which end in NUL, one by one; -H puts the file's name before each.
+  // -z reads the NUL-terminated arguments one by one; -H puts the file's name before each.
   const output = await look("sh", ["-c", 'exec grep -szaH "" /proc/[0-9]*/cmdline']);
   const byPid = new Map<number, string[]>();
   for (const record of output.split("\0")) {
@@ -67,49 +67,51 @@ export async function findProcesses(matches: (args: readonly string[]) => boolea
   return [...byPid].filter(([, args]) => matches(args)).map(([pid]) => pid).toSorted((a, b) => a - b);
 }
 
-/** Of some processes, those that are of this system: not in a container that numbers its processes for itself. */
+/** Of some processes, those of this PID namespace, not of a container's. */
 export async function withoutContained(pids: readonly number[]): Promise<readonly number[]> {
   if (pids.length === 0) return pids;
-  // A process in a namespace below ours has a number there, too.
+  // A process in a namespace below ours has several pids.
   const statuses = await look("cat", pids.map((pid) => `/proc/${Math.trunc(pid)}/status`));
   const contained = new Set([...statuses.matchAll(/^NSpid:\t([0-9]+)\t[0-9]/gm)].map(([, pid]) => Number(pid)));
   return pids.filter((pid) => !contained.has(pid));
 }
 
-/** Reads the pids of a process's children, sorted; none of one that is gone. */
+/** Reads the pids of a process's children, sorted; empty if it is gone. */
 export async function readChildren(pid: number): Promise<readonly number[]> {
   const output = await look("sh", ["-c", 'exec cat /proc/"$0"/task/*/children', String(Math.trunc(pid))]);
   return output.split(/\s+/).filter((word) => word !== "").map(Number).toSorted((a, b) => a - b);
 }
 
-/** Reads what a process was started with; `undefined` if it is gone. */
+/** Reads the command line of a process; `undefined` if it is gone. */
 export async function readArguments(pid: number): Promise<readonly string[] | undefined> {
   const output = await look("cat", [`/proc/${Math.trunc(pid)}/cmdline`]);
   return output === "" ? undefined : output.replace(/\0$/, "").split("\0");
 }
 
-/** Counts the threads of this process whose name a pattern matches; `undefined` where there is no /proc to ask. */
+/** Counts the threads of this process whose name matches a pattern; `undefined` without /proc. */
 export async function countOwnThreads(name: RegExp): Promise<number | undefined> {
   const output = await look("sh", ["-c", 'exec cat /proc/"$0"/task/*/comm', String(Deno.pid)]);
   const names = output.split("\n").filter((line) => line !== "");
   return names.length === 0 ? undefined : names.filter((line) => name.test(line)).length;
 }
 
-/** Parses one line `PID (NAME) STATE PPID …`; the name may hold anything, so it ends at the last parenthesis. Pure. */
+/**
+ * Parses one line `PID (NAME) STATE PPID …`; the name may contain anything, so it ends at the last
+ * parenthesis. Pure.
+ */
 export function parseStat(line: string): ProcessStat | undefined {
   const match = /^([0-9]+) \(([^]*)\) \S ([0-9]+) /.exec(line);
   return match === null ? undefined : { pid: Number(match[1]), name: match[2] as string, parent: Number(match[3]) };
 }
 
-/** Raised when a program that looks did not end in time: what it would have said is unknown. */
+/** Thrown when such a program did not exit in time, so that the result is unknown. */
 export class SlowLookError extends Error {
   override name = "SlowLookError";
 }
 
 /**
- * Runs a program and answers what it wrote; files that are gone make it fail
- * and are no reason to. Throws if it does not end in time: half of what there
- * is would be taken for all of it.
+ * Runs a program and returns its output; it may fail, as files of processes that are gone are missing.
+ * Throws if it does not exit in time: a partial result would be mistaken for a complete one.
  */
 export async function look(
   program: string,
@@ -134,10 +136,9 @@ export async function look(
 }
 
 /**
- * Answers how many files a process may have open at most, or this one's
- * children if none is named; `undefined` where there is no /proc to ask. One
- * with the right to raise its own limits (`CAP_SYS_RESOURCE`) gets as many as
- * the system has for any process.
+ * Returns the maximum number of open files of a process, or of this one's children if none is named;
+ * `undefined` without /proc. A process that may raise its own limits (`CAP_SYS_RESOURCE`) gets the
+ * system's maximum for any process.
  */
 export async function readOpenFilesLimit(pid?: number): Promise<number | undefined> {
   const of = pid === undefined ? "self" : Math.trunc(pid);
@@ -145,7 +146,7 @@ export async function readOpenFilesLimit(pid?: number): Promise<number | undefin
   return parseOpenFilesLimit(output);
 }
 
-/** Reads the same out of `limits`, `status` and `nr_open` of /proc, one after the other. Pure. */
+/** Parses the same from `limits`, `status` and `nr_open` of /proc, one after the other. Pure. */
 export function parseOpenFilesLimit(output: string): number | undefined {
   const most = Number(/^([0-9]+)$/m.exec(output)?.[1] ?? Infinity);
   const capabilities = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(output)?.[1] ?? "0"}`);

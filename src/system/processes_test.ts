@@ -12,7 +12,7 @@ Deno.test.each([
   { why: "something else", line: "cat: /proc/5/stat: No such file or directory", then: undefined },
 ])("parseStat() reads $why", ({ line, then }) => assert.deepEqual(parseStat(line), then));
 
-Deno.test("parseOpenFilesLimit() reads the hard limit, or the system's for who may raise its own", () => {
+Deno.test("parseOpenFilesLimit() reads the hard limit, or the system's maximum with CAP_SYS_RESOURCE", () => {
   const limits =
     "Limit  Soft Limit  Hard Limit  Units\nMax open files            1024                 4096                files";
   assert.equal(parseOpenFilesLimit(`${limits}\nCapEff:\t0000000000000000\n1048576\n`), 4096);

@@ -1,23 +1,22 @@
 import { Duplex } from "node:stream";
 
-/** The most bytes of one read. */
+/** Maximum size of one read. */
 const READ_BYTES_MAX = 65_536;
 
 /**
- * A connection of {@linkcode connectTcp} as `node:tls`, `node:http` and
- * `node:http2` want one, in the place of a socket of `node:net`, which tries
- * the first address of a name alone. A module of its own, for `node:stream`
- * costs memory that a plain connection need not pay.
+ * A connection of {@linkcode connectTcp} in the form that `node:tls`, `node:http` and `node:http2`
+ * need, instead of a socket of `node:net`, which tries only the first address of a name. A module of
+ * its own, as `node:stream` costs memory that a plain connection does not need.
  */
 export class TcpSocket extends Duplex {
   readonly #connecting: Deno.TcpConn | Promise<Deno.TcpConn>;
   #connection: Deno.TcpConn | undefined;
 
-  /** Takes over a connection, or one that is to come: it is closed with the socket. */
+  /** Takes over a connection, or a pending one: it is closed with the socket. */
   constructor(connection: Deno.TcpConn | Promise<Deno.TcpConn>) {
     super({ allowHalfOpen: false });
     this.#connecting = connection;
-    // An error that comes when nobody listens any more, as of a request that was given up, must not be an uncaught one.
+    // A late error, when nobody listens any more, must not be an uncaught one.
     this.on("error", () => {});
   }
 
@@ -25,7 +24,7 @@ export class TcpSocket extends Duplex {
   override _construct(done: (error?: Error | null) => void): void {
     const connect = async () => {
       this.#connection = await this.#connecting;
-      // What is written in two pieces, as a head and a body, must not wait for the other side's acknowledgement.
+      // A head and a body in two writes must not wait for the other side's acknowledgement.
       this.#connection.setNoDelay();
     };
     connect().then(() => done(), done);
@@ -44,7 +43,7 @@ export class TcpSocket extends Duplex {
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    // The other side may be gone already, and that is told by reading.
+    // The other side may be gone already, which only a read reveals.
     this.#connected.closeWrite().then(() => done(), () => done());
   }
 
@@ -53,35 +52,35 @@ export class TcpSocket extends Duplex {
     done(error);
   }
 
-  /** Asked for by an agent. Of no use here: a server that is gone is noticed at the deadline of the next request. */
+  /** Called by an agent. Without effect: a lost server is noticed at the deadline of the next request. */
   setKeepAlive(): this {
     return this;
   }
 
-  /** Asked for by an agent, before there is a connection: every one of them has it. */
+  /** Called by an agent before there is a connection; always set. */
   setNoDelay(): this {
     return this;
   }
 
-  /** Asked for by an agent. Of no use here: every request has a signal. */
+  /** Called by an agent. Without effect: every request has a signal. */
   setTimeout(): this {
     return this;
   }
 
-  /** Asked for by an agent: the process lives for as long as the socket is open. */
+  /** Called by an agent: the process lives for as long as the socket is open. */
   ref(): this {
     this.#connection?.ref();
     return this;
   }
 
-  /** Asked for by an agent that keeps a connection for later: the process need not live for that. */
+  /** Called by an agent for an idle connection: it does not keep the process alive. */
   unref(): this {
     this.#connection?.unref();
     return this;
   }
 
   get #connected(): Deno.TcpConn {
-    if (this.#connection === undefined) throw new Error("A stream does nothing before it is constructed");
+    if (this.#connection === undefined) throw new Error("stream used before it is constructed");
     return this.#connection;
   }
 

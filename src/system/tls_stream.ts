@@ -1,20 +1,23 @@
 import type { TLSSocket } from "node:tls";
 import type { ByteStream } from "./byte_stream.ts";
 
-/** So much goes into one write, so that a slow reader shows that it reads at all. */
+/** Maximum size of one write, so that a slow reader shows progress. */
 const WRITE_BYTES_MAX = 64 * 1024;
 
-/** A connection that `node:tls` has secured, read as its bytes come. */
+/** A connection encrypted by `node:tls`, as a byte stream. */
 export class TlsStream implements ByteStream {
   readonly #socket: TLSSocket;
   readonly #closeBelow: () => void;
   readonly #chunks: AsyncIterator<Uint8Array>;
   #rest = new Uint8Array(0);
 
-  /** Takes over a socket whose handshake is done. `closeBelow` closes what carries it, and may be called twice. */
+  /**
+   * Takes over a socket whose handshake is done. `closeBelow` closes the underlying connection, and
+   * may be called twice.
+   */
   constructor(socket: TLSSocket, closeBelow: () => void) {
     [this.#socket, this.#closeBelow] = [socket, closeBelow];
-    // Stays for good: an error that comes while nobody reads must not be an uncaught one.
+    // Stays registered: an error while nobody reads must not be an uncaught one.
     socket.on("error", () => this.close());
     this.#chunks = socket[Symbol.asyncIterator]();
   }
@@ -34,8 +37,8 @@ export class TlsStream implements ByteStream {
   write(bytes: Uint8Array): Promise<number> {
     const piece = bytes.subarray(0, WRITE_BYTES_MAX);
     return new Promise((resolve, reject) => {
-      // A connection that was closed below calls nobody back.
-      const closed = () => reject(new Error("The connection is closed"));
+      // If the underlying connection was closed, there is no callback.
+      const closed = () => reject(new Error("connection closed"));
       if (this.#socket.destroyed) return closed();
       this.#socket.once("close", closed);
       this.#socket.write(piece, (error) => {

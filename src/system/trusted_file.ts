@@ -1,36 +1,36 @@
 /**
  * One rule for every file that is written, and for every file whose contents
- * are believed: another user of the machine must not be able to decide which
- * file that is. Where others may put names into a directory, as in `/tmp`, a
- * link is followed only if this user or root made it, and a file must be this
- * user's or root's and have one name. It is the rule of Linux's
- * `fs.protected_symlinks`, `protected_regular` and `protected_hardlinks`, kept
- * where the kernel does not keep it: those are settings, know sticky
- * directories alone, and cannot see who a link is resolved for.
+ * are trusted: another user of the machine must not be able to decide which
+ * file that is. If others may create names in a directory, as in `/tmp`, a
+ * link is followed only if this user or root made it, and a file must belong to this
+ * user or root and have one name. This is the rule of Linux's
+ * `fs.protected_symlinks`, `protected_regular` and `protected_hardlinks`, applied
+ * also where the kernel does not: those are settings, know only sticky
+ * directories, and cannot see for whom a link is resolved.
  *
  * @module
  */
 
-/** A path leads where another user of the machine may have led it. */
+/** A path that another user of the machine may have redirected. */
 export class UntrustedPathError extends Error {
   override name = "UntrustedPathError";
 }
 
-/** What is known of a name in a directory. */
+/** A name in a directory. */
 type Stat = Pick<Deno.FileInfo, "isSymlink" | "isDirectory" | "uid" | "nlink" | "mode">;
 
-/** So often a file is opened that comes and goes. */
+/** Number of attempts to open a file that appears and disappears. */
 const TRIES_MAX = 10;
 
-/** So many links lead on to one another at most, as with the kernel. */
+/** Maximum length of a chain of links, as in the kernel. */
 const LINKS_MAX = 40;
 
 /** Write permission for the group and for others. */
 const GROUP_WRITES = 0o020, OTHERS_WRITE = 0o002;
 
 /**
- * Says why what stands in a directory must not be trusted by a user;
- * `undefined` if it may be, or if this system has no users. Pure.
+ * Returns why a user must not trust an entry of a directory; `undefined` if it is trusted, or if this
+ * system has no users. Pure.
  */
 export function distrust(entry: Stat, folder: Pick<Stat, "uid" | "mode">, uid: number | null): string | undefined {
   if (uid === null || folder.uid === null || folder.mode === null || entry.uid === null) return undefined;
@@ -50,9 +50,8 @@ export function distrust(entry: Stat, folder: Pick<Stat, "uid" | "mode">, uid: n
 }
 
 /**
- * Follows all links of a path and answers the path without any. What it leads
- * to need not exist. Throws an {@linkcode UntrustedPathError} if another user
- * may have led it there.
+ * Resolves all links of a path. The target need not exist. Throws an {@linkcode UntrustedPathError} if
+ * another user may have redirected the path.
  */
 export async function resolveTrusted(path: string): Promise<string> {
   const walk = follow(path);
@@ -67,7 +66,7 @@ export async function resolveTrusted(path: string): Promise<string> {
   }
 }
 
-/** The same at once, for a process that may not live much longer. */
+/** The same synchronously, for a process that may end soon. */
 function resolveTrustedSync(path: string): string {
   const walk = follow(path);
   for (let step = walk.next();;) {
@@ -81,7 +80,7 @@ function resolveTrustedSync(path: string): string {
   }
 }
 
-/** Follows a path; asks the system, and is told, one thing at a time. */
+/** Resolves a path; yields requests to the system one at a time. */
 function* follow(
   path: string,
 ): Generator<{ readonly ask: "lstat" | "stat" | "readLink"; readonly at: string }, string, Deno.FileInfo | string> {
@@ -100,7 +99,7 @@ function* follow(
     try {
       entry = (yield { ask: "lstat", at: next }) as Deno.FileInfo;
     } catch (error) {
-      // What is not there leads nowhere, and below /proc and /dev, which Deno keeps shut, are only the kernel's names.
+      // A missing name leads nowhere, and below /proc and /dev, which Deno denies, only the kernel creates names.
       if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable) {
         return [next, ...rest].join("/");
       }
@@ -120,24 +119,23 @@ function* follow(
   return at;
 }
 
-/** How {@linkcode openTrusted} opens. */
+/** Options of {@linkcode openTrusted}. */
 export interface OpenTrusted {
-  /** The permission bits of a file that is not there yet. */
+  /** Mode of a new file. */
   readonly mode: number;
-  /** Whether what is written is added to the end. */
+  /** Whether to append. */
   readonly append?: boolean;
-  /** Whether it is read, too. */
+  /** Whether to read, too. */
   readonly read?: boolean;
-  /** Whether it is made if it is not there; yes unless told. */
+  /** Whether to create a missing file; default: yes. */
   readonly create?: boolean;
   /** Whether a link in its place is an error, whoever made it. */
   readonly noLink?: boolean;
 }
 
 /**
- * Opens a file to be written, and makes it if it is not there; what is in it
- * stays. Throws an {@linkcode UntrustedPathError} if another user may have led
- * the path there, also while it was opened.
+ * Opens a file for writing, and creates it if missing; its contents stay. Throws an {@linkcode
+ * UntrustedPathError} if another user may have redirected the path, also while it was opened.
  */
 export async function openTrusted(
   path: string,
@@ -147,7 +145,7 @@ export async function openTrusted(
   const real = await resolveTrusted(path);
   const file = await openOrMake(real, { write: true, append, read, create, mode });
   try {
-    // Nothing is written before it is known that no link was put there meanwhile.
+    // Nothing is written before it is certain that no link appeared meanwhile.
     const [there, ours] = await Promise.all([Deno.lstat(real), file.stat()]);
     const fault = distrust(there, await Deno.stat(folderOf(real)), ownUser());
     if (there.dev !== ours.dev || there.ino !== ours.ino || fault !== undefined) {
@@ -161,8 +159,8 @@ export async function openTrusted(
 }
 
 /**
- * Opens a file; one that is not there is made where a link that was put there
- * meanwhile would not be followed: not even an empty file may come into being elsewhere.
+ * Opens a file; a missing one is created without following a link that appeared meanwhile: not even an
+ * empty file may be created elsewhere.
  */
 async function openOrMake(real: string, { create, ...how }: Deno.OpenOptions): Promise<Deno.FsFile> {
   const { mode: _mode, ...there } = how;
@@ -175,19 +173,19 @@ async function openOrMake(real: string, { create, ...how }: Deno.OpenOptions): P
     try {
       return await Deno.open(real, { ...how, createNew: true });
     } catch (error) {
-      // Another process has made it meanwhile; what comes and goes all the time is nobody's file.
+      // Another process has created it meanwhile; retry a few times.
       if (tries >= TRIES_MAX || !(error instanceof Deno.errors.AlreadyExists)) throw error;
     }
   }
 }
 
-/** Makes a file that is not there yet; whatever is there, a link too, is an `AlreadyExists`. */
+/** Creates a missing file; if anything exists, a link too, throws `AlreadyExists`. */
 export async function createFile(
   path: string,
   contents: string | readonly Uint8Array<ArrayBuffer>[],
   { mode = 0o666, isSynced = false }: {
     readonly mode?: number;
-    /** Whether it is to outlast the machine's sudden end. */
+    /** Whether it must survive a crash of the machine. */
     readonly isSynced?: boolean;
   } = {},
 ): Promise<void> {
@@ -198,10 +196,9 @@ export async function createFile(
 }
 
 /**
- * Puts a small file in the place of what is there, at once, for a process that
- * may not live much longer; makes its directory. A link is replaced, and not
- * followed. Throws an {@linkcode UntrustedPathError} if another user may have
- * led the directory elsewhere.
+ * Replaces a small file synchronously, for a process that may end soon; creates its directory. A link
+ * is replaced, not followed. Throws an {@linkcode UntrustedPathError} if another user may have
+ * redirected the directory.
  */
 export function placeFileSync(path: string, contents: string, { mode }: { readonly mode: number }): void {
   const folder = resolveTrustedSync(folderOf(path));
@@ -215,22 +212,19 @@ export function placeFileSync(path: string, contents: string, { mode }: { readon
   Deno.writeTextFileSync(file, contents, { createNew: true, mode });
 }
 
-/**
- * Makes a directory, and those above it that are missing; one that is there is
- * fine. Throws as {@linkcode resolveTrusted} does.
- */
+/** Creates a directory and its missing parents; an existing one is fine. Throws as {@linkcode resolveTrusted} does. */
 export async function makeDirectory(path: string, { mode = 0o777 }: { readonly mode?: number } = {}): Promise<void> {
   await Deno.mkdir(await resolveTrusted(path), { recursive: true, mode });
 }
 
-/** Reads a file whose contents are believed. Throws as {@linkcode resolveTrusted} does. */
+/** Reads a file whose contents are trusted. Throws as {@linkcode resolveTrusted} does. */
 export async function readTrusted(path: string): Promise<string> {
   return await Deno.readTextFile(await resolveTrusted(path));
 }
 
 /**
- * Throws an {@linkcode UntrustedPathError} if a directory whose contents are
- * believed is another user's, or one that everybody may write.
+ * Throws an {@linkcode UntrustedPathError} if a directory whose contents are trusted belongs to
+ * another user, or is writable by everybody.
  */
 export async function requireOwnDirectory(path: string): Promise<void> {
   const uid = ownUser();
@@ -250,7 +244,7 @@ export async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<vo
   for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await file.write(rest));
 }
 
-/** The directory that a path without links is in. */
+/** The parent directory of a path without links. */
 export function folderOf(path: string): string {
   const slash = path.lastIndexOf("/");
   return slash < 0 ? "." : path.slice(0, slash) || "/";
@@ -266,7 +260,7 @@ function namesIn(path: string): string[] {
   return path.split("/").filter((name) => name !== "" && name !== ".");
 }
 
-/** The user that this process runs as; `null` where there are none. */
+/** The user of this process; `null` on systems without users. */
 function ownUser(): number | null {
   return Deno.uid();
 }

@@ -87,7 +87,7 @@ Deno.test("a plugin that keeps all connections that it gets, in twelve workers, 
   await eventually("the good service is registered", async () => (await Deno.stat(file)).isFile).catch((error) => {
     throw new Error(`${error.message}\n${reporter.log}`);
   });
-  await reporter.logged(/check=keeps reason="Cannot probe: the plugin keeps what it opens/);
+  await reporter.logged(/check=keeps reason="Cannot probe: the plugin holds too many open/);
   await reporter.logged(/worker="check keeps.*Cannot start another worker: .*promised to plugins.*LimitNOFILE/);
   for (let round = 0; round < 5; round++) {
     const { probes } = service;

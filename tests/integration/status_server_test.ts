@@ -119,7 +119,7 @@ Deno.test("StatusServer says what keeps it from its address", async () => {
   });
   assert.match(await say(first, ask("/health")), /^HTTP\/1.1 200 /, "which goes on");
   const file = await dir.write("file", "");
-  await assert.rejects(serve({ path: file }), /there is a file that is no socket/);
+  await assert.rejects(serve({ path: file }), /a file exists that is not a socket/);
   await assert.rejects(serve({ path: dir.file("no/such/dir.sock") }), /^Error: Cannot serve the status at unix:/);
   await using server = await serve(LOOPBACK);
   const port = portOf(server);

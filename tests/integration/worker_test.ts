@@ -256,7 +256,7 @@ Deno.test.each([
   await made.call({ type: "start", instance: "discovery", config: {}, scope: { instance: "discovery" } }, WAIT);
   made.post({ type: "watch", cluster: "web" });
   await eventually("it is refused", () => made.refused.length === 1);
-  assert.match(made.refused[0] ?? "", /metadata must be an object of what JSON can say/);
+  assert.match(made.refused[0] ?? "", /metadata must be an object of JSON data/);
 });
 
 Deno.test("PluginHost hears of the newest state of a connection, however much else is said", async () => {
