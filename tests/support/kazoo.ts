@@ -38,10 +38,19 @@ export class KazooPeer implements AsyncDisposable {
   }
 
   /** Starts a client and waits until it is connected. */
-  static async start(address: string, { timeoutMs = 10_000 }: { timeoutMs?: number } = {}): Promise<KazooPeer> {
+  static async start(
+    address: string,
+    { timeoutMs = 10_000, tls }: {
+      readonly timeoutMs?: number;
+      readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string };
+    } = {},
+  ): Promise<KazooPeer> {
+    const options = tls === undefined
+      ? []
+      : [JSON.stringify({ use_ssl: true, ca: tls.ca, certfile: tls.cert, keyfile: tls.key })];
     const peer = new KazooPeer(
       new Deno.Command(PYTHON, {
-        args: [SCRIPT, address, String(timeoutMs / 1_000)],
+        args: [SCRIPT, address, String(timeoutMs / 1_000), ...options],
         stdin: "piped",
         stdout: "piped",
         stderr: "inherit",
@@ -59,6 +68,20 @@ export class KazooPeer implements AsyncDisposable {
   /** Creates an ephemeral znode, takes one over, or sets one's data. */
   async write(how: "put" | "take_over" | "set", path: string, data: Uint8Array): Promise<void> {
     await this.ask(how, { path, data: data.toBase64() });
+  }
+
+  /** Makes a znode of any kind, a numbered one if asked; answers its path. */
+  async make(
+    path: string,
+    text: string,
+    kind: { readonly ephemeral?: boolean; readonly sequence?: boolean } = {},
+  ): Promise<string> {
+    return await this.ask("make", { path, text, ...kind }) as string;
+  }
+
+  /** The values of all children of a znode, by their names. */
+  async readAll(path: string): Promise<Readonly<Record<string, string>>> {
+    return await this.ask("read_all", { path }) as Record<string, string>;
   }
 
   /** Answers a node's data in 1.0's form, written by Python itself. */

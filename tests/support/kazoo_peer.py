@@ -13,7 +13,8 @@ import threading
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoNodeError
 
-client = KazooClient(hosts=sys.argv[1], timeout=float(sys.argv[2]))
+tls = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {}
+client = KazooClient(hosts=sys.argv[1], timeout=float(sys.argv[2]), **tls)
 
 
 def look(path):
@@ -34,6 +35,20 @@ def look(path):
 def put(path, data):
     """Makes an ephemeral znode with the parents it needs."""
     client.create(path, base64.b64decode(data), ephemeral=True, makepath=True)
+
+
+def make(path, text, ephemeral=False, sequence=False):
+    """Makes a znode of any kind with the parents it needs; answers its path."""
+    return client.create(path, text.encode(), ephemeral=ephemeral, sequence=sequence, makepath=True)
+
+
+def read_all(path):
+    """The values of all children, by their names; nothing where there is no such znode."""
+    try:
+        names = client.get_children(path)
+        return {name: client.get(f"{path}/{name}")[0].decode() for name in names}
+    except NoNodeError:
+        return {}
 
 
 def take_over(path, data):
@@ -115,6 +130,8 @@ COMMANDS = {
     "session": lambda: str(client.client_id[0]),
     "look": look,
     "put": put,
+    "make": make,
+    "read_all": read_all,
     "take_over": take_over,
     "set": lambda path, data: client.set(path, base64.b64decode(data)) and None,
     "delete": lambda path: client.delete(path),

@@ -6,6 +6,11 @@ import { endChild } from "./server_process.ts";
 /** Where Debian puts the server; the jar's manifest names the other jars it needs. */
 const SERVER_JAR = "/usr/share/java/zookeeper.jar";
 
+/** What the server needs beside that to speak TLS, which the manifest leaves out. */
+const TLS_JARS = ["codec", "resolver", "transport-native-unix-common"].map((name) =>
+  `/usr/share/java/netty-${name}.jar`
+);
+
 /** Writes the log; without it ZooKeeper's log goes nowhere, which is fine too. */
 const LOG_JAR = "/usr/share/java/slf4j-simple.jar";
 
@@ -20,8 +25,18 @@ export interface ZooKeeperOptions {
   readonly config?: readonly string[];
   /** Its number among the servers of an ensemble. */
   readonly id?: number;
+  /** Has it speak TLS at a port of its own. */
+  readonly tls?: ZooKeeperTls | undefined;
   /** The network namespace that it is in; the one of this process unless told. */
   readonly namespace?: { readonly name: string; readonly address: string };
+}
+
+/** The files (PEM) of a server that speaks TLS and demands a client's certificate. */
+export interface ZooKeeperTls {
+  readonly cert: string;
+  readonly key: string;
+  /** The authority of clients. */
+  readonly ca: string;
 }
 
 /**
@@ -32,12 +47,15 @@ export interface ZooKeeperOptions {
 export class ZooKeeper implements AsyncDisposable {
   /** The port, the same after each restart. */
   readonly port: number;
+  /** The port for TLS, if it speaks that. */
+  readonly securePort: number;
   readonly #directory: TempDir;
   readonly #options: ZooKeeperOptions;
   #child: Deno.ChildProcess | undefined;
 
   private constructor(port: number, directory: TempDir, options: ZooKeeperOptions) {
     [this.port, this.#directory, this.#options] = [port, directory, options];
+    this.securePort = options.tls === undefined ? 0 : freePort();
   }
 
   /** Starts a server and waits until it answers. */
@@ -82,7 +100,7 @@ export class ZooKeeper implements AsyncDisposable {
         port: this.port,
         dataDir: this.#directory.file("data"),
         tickTimeMs: this.#options.tickTimeMs,
-        more: this.#options.config,
+        more: [...this.#options.config ?? [], ...await this.#tlsConfig()],
       }),
     );
     const { namespace } = this.#options;
@@ -97,6 +115,7 @@ export class ZooKeeper implements AsyncDisposable {
           configFile: file,
           logFile: this.#directory.file("log"),
           isMember: this.#options.id !== undefined,
+          jars: this.#options.tls === undefined ? [] : TLS_JARS,
         }),
       ],
       stdin: "null",
@@ -114,6 +133,22 @@ export class ZooKeeper implements AsyncDisposable {
     await ended;
     this.#child = undefined;
     throw new Error(`Cannot start ZooKeeper: it ended with code ${exited}: ${await this.log()}`);
+  }
+
+  async #tlsConfig(): Promise<readonly string[]> {
+    const { tls } = this.#options;
+    if (tls === undefined) return [];
+    const pems = await Promise.all([tls.key, tls.cert].map((path) => Deno.readTextFile(path)));
+    return [
+      `secureClientPort=${this.securePort}`,
+      `secureClientPortAddress=${this.#hostname}`,
+      "serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory",
+      `ssl.keyStore.location=${await this.#directory.write("server.pem", pems.join(""))}`,
+      "ssl.keyStore.type=PEM",
+      `ssl.trustStore.location=${tls.ca}`,
+      "ssl.trustStore.type=PEM",
+      "ssl.clientAuth=need",
+    ];
   }
 
   /** Ends the server in good order; its data stays. */
@@ -209,11 +244,13 @@ export function serverConfig(
 
 /** What `java` is told to run a server. */
 export function serverArgs(
-  { configFile, logFile, isMember = false }: {
+  { configFile, logFile, isMember = false, jars = [] }: {
     readonly configFile: string;
     readonly logFile: string;
     /** Whether it is one of an ensemble. */
     readonly isMember?: boolean;
+    /** More jars. */
+    readonly jars?: readonly string[];
   },
 ): readonly string[] {
   return [
@@ -227,7 +264,7 @@ export function serverArgs(
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     `-Dorg.slf4j.simpleLogger.logFile=${logFile}`,
     "-cp",
-    `${SERVER_JAR}:${LOG_JAR}`,
+    [SERVER_JAR, LOG_JAR, ...jars].join(":"),
     `org.apache.zookeeper.server.${isMember ? "quorum.QuorumPeerMain" : "ZooKeeperServerMain"}`,
     configFile,
   ];

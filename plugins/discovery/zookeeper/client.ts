@@ -32,7 +32,10 @@ export interface ClientOptions {
   readonly onEvent: (event: WatchEvent) => void;
   /** Called when a connection stands. */
   readonly onConnected: (connection: Connection) => void;
-  /** Called once when the ensemble gets out of reach, with the cause; not for each try after that. */
+  /**
+   * Called when the ensemble becomes unreachable, with the cause; not for each try after that. With TLS once for each
+   * other cause too: the connection that is lost says nothing of the certificate that prevents the next one.
+   */
   readonly onDisconnected: (cause: string) => void;
   /** Called once when there will be no connection any more. */
   readonly onOver: () => void;
@@ -48,6 +51,8 @@ const PATIENCE_MAX = 64;
 const REFUSED_TIMEOUTS_MAX = 2;
 /** Refusals further apart than the timeout and this are two stories. */
 const REFUSED_GAP_MS = 5_000;
+/** So many causes of one outage are reported at most. */
+const CAUSES_MAX = 8;
 /** Silence is counted in parts of the session's timeout; the server is pinged after a third of it. */
 const TICKS_PER_TIMEOUT = 6;
 /** A server that said nothing for two thirds of the timeout counts as gone: a third is left to find another. */
@@ -78,7 +83,8 @@ export class ZooKeeperClient implements AsyncDisposable {
   #waiting = Promise.withResolvers<void>();
   #over: SessionOverError | undefined;
   #cause = "it was not reached yet";
-  #isOutage = false;
+  /** What was reported since the ensemble was reached last. */
+  readonly #causes = new Set<string>();
   /** The session, once there is one. */
   #ticket: SessionTicket | undefined;
   /** What was asked for, or granted. */
@@ -227,7 +233,8 @@ export class ZooKeeperClient implements AsyncDisposable {
 
   #take(connection: Connection): void {
     this.#connection = connection;
-    [this.#isOutage, this.#refused, this.#patience] = [false, undefined, 1];
+    [this.#refused, this.#patience] = [undefined, 1];
+    this.#causes.clear();
     [this.#ticket, this.#timeoutMs] = [connection.ticket, connection.timeoutMs];
     this.#scheduleTick();
     this.#waiting.resolve();
@@ -245,8 +252,10 @@ export class ZooKeeperClient implements AsyncDisposable {
   /** Takes note that there is no connection: one was lost, or a try to make one. */
   #miss(cause: string): void {
     this.#cause = cause;
-    if (this.#over !== undefined || this.#closed !== undefined || this.#isOutage) return;
-    this.#isOutage = true;
+    if (this.#over !== undefined || this.#closed !== undefined) return;
+    const causesMax = this.#options.tls === undefined ? 1 : CAUSES_MAX;
+    if (this.#causes.has(cause) || this.#causes.size >= causesMax) return;
+    this.#causes.add(cause);
     this.#options.onDisconnected(cause);
   }
 
