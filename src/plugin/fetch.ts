@@ -129,7 +129,7 @@ async function read(response: Response, url: URL): Promise<Uint8Array> {
 }
 
 function tooLarge(url: URL): FetchFault {
-  return cannot(url, `it is larger than ${MODULE_BYTES_MAX} bytes`);
+  return cannot(url, `it has more than ${MODULE_BYTES_MAX} bytes`);
 }
 
 function cannot(url: URL, reason: string): FetchFault {

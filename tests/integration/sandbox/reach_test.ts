@@ -311,7 +311,7 @@ Deno.test.each([
   {
     what: "by an attribute",
     top: `import x from "./x.json" with { type: "json" }; x;`,
-    said: /import with attributes/,
+    said: /import attributes/,
   },
 ])(
   "an attacker that imports code $what is refused before it is run, and nothing is asked for",

@@ -291,7 +291,7 @@ Deno.test.each([
     members: `get kind() { return Math.random() < 2 && self.name.length % 2 ? "check" : {}; },`,
     said: /./,
   },
-  { what: "shows an example that cannot be copied", members: "example: () => {},", said: /must be plain data/ },
+  { what: "shows an example that cannot be copied", members: "example: () => {},", said: /must be plain JSON data/ },
   { what: "throws as it is described", validate: `(() => { throw null; })()`, said: /Cannot use the plugin: null/ },
   {
     what: "never ends to be described",
@@ -307,7 +307,7 @@ Deno.test.each([
   ].map((config) => ({
     what: `makes the config ${config}`,
     validate: `({ value: ${config} })`,
-    said: /config must be plain data/,
+    said: /config must be plain JSON data/,
   })),
   {
     what: "asks for bytes",
