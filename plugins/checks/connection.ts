@@ -1,7 +1,7 @@
 /**
- * One bounded exchange over one TCP or TLS connection: what every check that
- * speaks over a socket is made of. Whatever happens, the connection is closed
- * in the end, and at once when the signal is aborted.
+ * One bounded exchange over one TCP or TLS connection: the base of every check
+ * that uses a socket. The connection is always closed
+ * at the end, and at once when the signal is aborted.
  *
  * @module
  */
@@ -16,25 +16,25 @@ import type { TlsOptions } from "./tls_connect.ts";
 export interface ExchangeOptions {
   /** Closes the connection when it is aborted. */
   readonly signal: AbortSignal;
-  /** Speaks TLS if it is given. */
+  /** Uses TLS if given. */
   readonly tls?: TlsOptions | undefined;
 }
 
-/** Raised when a probe cannot be made, which says nothing of the service; the message is for an operator. */
+/** Thrown when a probe cannot run, which says nothing about the service; the message is for an operator. */
 export class CannotProbeError extends Error {
   override name = "CannotProbeError";
 }
 
-/** Raised when the other side does not do what it should; the message is for an operator. */
+/** Thrown when the other side misbehaves; the message is for an operator. */
 export class ProbeError extends Error {
   override name = "ProbeError";
 }
 
 /**
- * Connects to the target and lets `talk` speak with it. What goes wrong on the
- * way becomes a failed outcome with a reason for humans.
+ * Connects to the target and runs `talk` on the connection. Errors on the
+ * way become a failed outcome with a reason for people.
  *
- * @throws the signal's reason when it is aborted; what is no fault of the other side
+ * @throws the signal's reason when it is aborted; errors that are not the other side's fault
  */
 export async function exchange(
   target: Endpoint,
@@ -49,14 +49,14 @@ export async function exchange(
     try {
       stream?.close();
     } catch (error) {
-      // Closed by the other way here already: at the end, or by the abort.
+      // Already closed here: at the end, or by the abort.
       if (!(error instanceof Deno.errors.BadResource)) throw error;
     }
   };
   signal.addEventListener("abort", close, { once: true });
   try {
     stream = tls === undefined ? await connectTcp(address, signal) : await secure(address, tls, signal);
-    // Between the last word of the connect and this line, nobody listened to the signal.
+    // Between the connect and this line, nobody listened to the signal.
     signal.throwIfAborted();
     return await talk(new Connection(stream, target));
   } catch (error) {
@@ -70,16 +70,16 @@ export async function exchange(
 
 async function secure(address: HostPort, tls: TlsOptions, signal: AbortSignal): Promise<ByteStream> {
   const { connectTls } = await import("./tls_connect.ts");
-  // Authorities that nobody is held against need not be read, nor is it granted.
+  // Without verification, no CA file has to be read, and no permission for it granted.
   const caCertificates = tls.ca === undefined || !tls.verify ? undefined : await readAuthorities(tls.ca, signal);
   signal.throwIfAborted();
   return await connectTls(address, { ...tls, caCertificates }, signal);
 }
 
 /**
- * Reads a file of authorities: anew for each probe, so that a renewed file counts without a restart.
+ * Reads a CA file: again for each probe, so that a renewed file counts without a restart.
  *
- * @throws {CannotProbeError} if it cannot be read, or holds no certificate
+ * @throws {CannotProbeError} if it cannot be read, or contains no certificate
  */
 export async function readAuthorities(path: string, signal: AbortSignal): Promise<string> {
   let pem: string;
@@ -96,11 +96,11 @@ export async function readAuthorities(path: string, signal: AbortSignal): Promis
   return pem;
 }
 
-/** One line, as far as it came. */
+/** One line, or the part that arrived. */
 export interface Line {
-  /** The bytes before the line feed, or all that came before the end. */
+  /** The bytes before the line feed, or everything before the end. */
   readonly bytes: Uint8Array;
-  /** Whether the line feed came. */
+  /** Whether there was a line feed. */
   readonly terminated: boolean;
 }
 
@@ -121,7 +121,7 @@ export class Connection {
     this.target = target;
   }
 
-  /** Writes all of it. */
+  /** Writes all bytes. */
   async write(data: string | Uint8Array): Promise<void> {
     let rest = typeof data === "string" ? new TextEncoder().encode(data) : data;
     while (rest.length > 0) rest = rest.subarray(await this.#stream.write(rest));
@@ -130,7 +130,7 @@ export class Connection {
   /**
    * Reads up to the next line feed, or to the end.
    *
-   * @param tooLong what to call what came if it is more than `maxBytes` without a line feed
+   * @param tooLong how to name more than `maxBytes` without a line feed in the error
    * @throws {ProbeError} if it is
    */
   async readLine(maxBytes: number, tooLong = `a line of more than ${maxBytes} bytes`): Promise<Line> {
@@ -149,7 +149,7 @@ export class Connection {
     }
   }
 
-  /** Reads what comes next, at most `maxBytes`; nothing at the end. */
+  /** Reads the next bytes, at most `maxBytes`; empty at the end. */
   async readSome(maxBytes: number): Promise<Uint8Array> {
     if (this.#start === this.#end) await this.#fill();
     return this.#take(Math.min(maxBytes, this.#end - this.#start));
@@ -161,7 +161,7 @@ export class Connection {
     return bytes;
   }
 
-  /** Reads more behind what is there; `false` at the end. */
+  /** Reads more; `false` at the end. */
   async #fill(): Promise<boolean> {
     if (this.#start > 0) {
       this.#buffer.copyWithin(0, this.#start, this.#end);
@@ -179,15 +179,15 @@ export class Connection {
   }
 }
 
-/** Quotes what a server sent for a message: at most 80 characters, controls escaped. */
+/** Quotes what a server sent: at most 80 characters, controls escaped. */
 export function quoteBytes(bytes: Uint8Array): string {
   const text = new TextDecoder().decode(bytes.subarray(0, 320));
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}...` : text);
 }
 
 /**
- * Says in an operator's words why an exchange failed: as a failure if the other
- * side may be at fault, as unknown if this host is. What is neither is thrown on.
+ * Explains a failed exchange: as a failure if the other
+ * side may be at fault, as unknown if this host is. Other errors are rethrown.
  */
 export function outcomeOf(error: unknown, target: Endpoint): ProbeOutcome {
   if (error instanceof CannotProbeError) return { status: "unknown", reason: error.message };
@@ -197,7 +197,7 @@ export function outcomeOf(error: unknown, target: Endpoint): ProbeOutcome {
   return { status: "fail", reason: explain(error, target) };
 }
 
-/** Whether the sandbox denied it: `node:net` and `node:tls` say so as the system says that it may not. */
+/** Whether the sandbox denied it: `node:net` and `node:tls` report that like a denial of the system. */
 function isDenied(error: unknown): boolean {
   if (error instanceof Deno.errors.NotCapable) return true;
   return (error as { readonly code?: unknown } | undefined)?.code === "EPERM" &&

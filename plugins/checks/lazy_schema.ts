@@ -1,8 +1,8 @@
 import type { Schema } from "../../mod.ts";
 
 /**
- * A schema that is loaded when it is first asked. Only who
- * describes a plugin validates; the many workers that probe never pay for a validator.
+ * A schema that is loaded on first use. Only a worker that
+ * describes a plugin validates; the many workers that probe need no validator.
  */
 export function lazySchema<Output>(load: () => Promise<Schema<Output>>): Schema<Output> {
   return {

@@ -13,7 +13,7 @@ import tcp from "./tcp/mod.ts";
 
 /** The keys of a check that the host reads itself. */
 const HOST_KEYS = ["fall", "host", "port", "rise", "timeout"];
-/** What says that a check under a name of its own is of a kind. */
+/** The key for the kind of a check with a name of its own. */
 const KIND_KEY = "type";
 
 Deno.test.each([dns, exec, file, grpc, http, noop, postgres, redis, tcp].map((check) => ({ name: check.name, check })))(

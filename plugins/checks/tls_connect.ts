@@ -1,5 +1,5 @@
 /**
- * TLS for checks. A module of its own, so that only a check that speaks TLS
+ * TLS for checks. A module of its own, so that only a TLS check
  * pays for it.
  *
  * @module
@@ -12,29 +12,29 @@ import { TlsStream } from "../../src/system/tls_stream.ts";
 import type { ByteStream } from "../../src/system/byte_stream.ts";
 import { isCertificateCode } from "./certificate_error.ts";
 
-/** How a connection is secured. */
+/** TLS settings of a connection. */
 export interface TlsOptions {
   /** Whether the server's certificate must be valid. */
   readonly verify: boolean;
-  /** The file of the authorities (PEM) that are trusted, instead of the known ones. */
+  /** The CA file (PEM), instead of the known authorities. */
   readonly ca?: string | undefined;
-  /** The name that is asked for (SNI) and that the certificate must bear; the target's host unless given. */
+  /** The name for SNI and verification; by default the target's host. */
   readonly serverName?: string | undefined;
-  /** What comes before the handshake, where a protocol begins without TLS. */
+  /** A negotiation before the handshake, for protocols that start without TLS. */
   readonly request?: TlsRequest | undefined;
 }
 
-/** How a server is asked for TLS in words of its own protocol. */
+/** How to request TLS in the server's own protocol. */
 export interface TlsRequest {
-  /** What is sent. */
+  /** The request. */
   readonly bytes: Uint8Array;
-  /** What it must answer, in ASCII, before it waits for the handshake. */
+  /** The positive answer, in ASCII, before the handshake. */
   readonly accepted: string;
-  /** Says what is wrong with another answer; an empty one is the end of the connection. */
+  /** Explains another answer; an empty one is the end of the connection. */
   readonly refused: (answer: string) => Error;
 }
 
-/** Raised for a certificate that is not verified and cannot be used all the same. */
+/** Thrown for a certificate that is unusable even without verification. */
 class UnsupportedKeyError extends Error {
   override name = "UnsupportedKeyError";
   readonly code = "ERR_SSL_UNSUPPORTED_KEY";
@@ -44,15 +44,15 @@ class UnsupportedKeyError extends Error {
   }
 }
 
-/** How a handshake is done: {@linkcode TlsOptions}, with all that was read from files. */
+/** Settings of a handshake: {@linkcode TlsOptions} with the contents of files. */
 export interface HandshakeOptions extends TlsOptions {
-  /** The authorities (PEM) that are trusted, instead of the known ones. */
+  /** The trusted authorities (PEM), instead of the known ones. */
   readonly caCertificates?: string | undefined;
-  /** The protocols that are offered (ALPN). */
+  /** The offered protocols (ALPN). */
   readonly protocols?: readonly string[] | undefined;
 }
 
-/** Connects and shakes hands; resolves when both are done. Closes what it has begun when the signal is aborted. */
+/** Connects and performs the handshake. Closes an unfinished connection when the signal is aborted. */
 export async function connectTls(
   address: HostPort,
   options: HandshakeOptions,
@@ -61,7 +61,7 @@ export async function connectTls(
   return new TlsStream(await connectTlsSocket(address, options, signal), () => {});
 }
 
-/** As {@linkcode connectTls}; answers the socket of `node:tls`, which is closed by destroying it. */
+/** Like {@linkcode connectTls}; returns the socket of `node:tls`, which is closed by destroying it. */
 export async function connectTlsSocket(
   address: HostPort,
   { verify, caCertificates: ca, serverName, request, protocols }: HandshakeOptions,
@@ -73,12 +73,12 @@ export async function connectTlsSocket(
     return await shakeHands(connection, { ...address, verify, ca, serverName, protocols }, signal);
   } catch (error) {
     const { code } = error as { readonly code?: unknown };
-    // Nobody has verified it, so it was not distrust: the signature of the handshake could not be checked.
+    // Not verified, so trust is not the reason: the signature of the handshake could not be checked.
     throw !verify && isCertificateCode(code) ? new UnsupportedKeyError() : error;
   }
 }
 
-/** Asks for TLS; resolves when the server agrees and has said nothing else, and closes the connection if it does not. */
+/** Requests TLS; resolves when the server agrees without sending anything else, and closes the connection if it does not. */
 async function askForTls(
   connection: Deno.TcpConn,
   { bytes, accepted, refused }: TlsRequest,
@@ -95,7 +95,7 @@ async function askForTls(
     for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await connection.write(rest));
     const buffer = new Uint8Array(ANSWER_BYTES_MAX);
     const count = await connection.read(buffer) ?? 0;
-    // What is more than the answer came from somebody who is not under the seal of TLS yet.
+    // Bytes after the answer were sent before TLS, and are not authenticated.
     const answer = String.fromCharCode(...buffer.subarray(0, count));
     if (answer !== accepted) throw refused(answer);
   } catch (error) {
@@ -107,5 +107,5 @@ async function askForTls(
   }
 }
 
-/** So much of an answer is shown. */
+/** Maximum size of a quoted answer. */
 const ANSWER_BYTES_MAX = 80;

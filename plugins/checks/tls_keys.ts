@@ -1,7 +1,7 @@
 import { converted, flag, matching, optional } from "../../src/kernel/schema.ts";
 import { isHostName } from "../../src/model/endpoint.ts";
 
-/** The keys of every check that can speak TLS, as entries of its schema. */
+/** The keys of all checks with TLS, as entries of their schemas. */
 export const TLS_KEYS = {
   verify: optional(flag(), true),
   ca: optional(matching(/^\/[^\0]+$/, "the absolute path of a PEM file")),

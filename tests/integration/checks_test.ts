@@ -124,10 +124,10 @@ Deno.test("redis passes on a real Redis without a password", async () => {
 Deno.test("redis logs in to a real Redis with a password", async () => {
   await using server = await RedisServer.start(["requirepass s3cret"]);
   assert.equal((await probe(redis, { password: "s3cret" }, server.target)).status, "pass");
-  assert.match(await reasonOf(redis, {}, server.target), /NOAUTH.*: it wants a password$/);
+  assert.match(await reasonOf(redis, {}, server.target), /NOAUTH.*: it requires a password$/);
   assert.match(
     await reasonOf(redis, { password: "wrong" }, server.target),
-    /WRONGPASS.*: it refuses username or password$/,
+    /WRONGPASS.*: it rejects username or password$/,
   );
 });
 

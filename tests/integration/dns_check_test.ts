@@ -65,7 +65,7 @@ Deno.test.each([
   assert.equal(
     await reasonOf(dns, config, server.target),
     `Got no ${record} records of "${name}" from ${server.target}: ` +
-      "there are none, there is no such name, or it refuses or fails to answer",
+      "no records, no such name, or the server rejects or fails the query",
   );
 });
 
@@ -91,7 +91,7 @@ Deno.test("dns never passes with a name that this machine knows by itself", asyn
   if (own === undefined) return;
   assert.equal(
     outcome.status === "unknown" && outcome.reason,
-    `Cannot ask for "${own}" as /etc/hosts of this machine has it: no server would be asked`,
+    `Cannot query "${own}": /etc/hosts of this machine has it, so no server would be queried`,
   );
 });
 

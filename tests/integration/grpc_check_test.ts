@@ -89,7 +89,7 @@ Deno.test("grpc fails on a server of HTTP that knows nothing of gRPC", async () 
   const reason = await reasonOf(grpc, {}, `127.0.0.1:${http2.addr.port}`);
   assert.match(
     reason,
-    /^Got HTTP status 200 and content-type "text\/plain;charset=UTF-8" from .*, want an answer of gRPC$/,
+    /^Got HTTP status 200 and content-type "text\/plain;charset=UTF-8" from .*, want a gRPC answer$/,
   );
   await http2.shutdown();
 });

@@ -77,7 +77,7 @@ Deno.test.each([
   {
     what: "a user that is rejected",
     config: { ...LOGIN, user: "seal" },
-    reason: /^Got error "28000" \(it does not let the user in\)/,
+    reason: /^Got error "28000" \(it does not allow this user\)/,
   },
   {
     what: "a database that is not there",

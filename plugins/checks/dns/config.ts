@@ -1,19 +1,19 @@
 import { converted, houseSchema, type Issue, keys, optional, refined } from "../../../src/kernel/schema.ts";
 import { isHostName } from "../../../src/model/endpoint.ts";
 
-/** The types of records that can be asked for. */
+/** The supported types of records. */
 export const RECORD_TYPES = ["A", "AAAA", "CNAME", "MX", "NS", "SRV", "TXT"] as const;
 
-/** A type of records that can be asked for. */
+/** A supported type of records. */
 export type RecordType = typeof RECORD_TYPES[number];
 
-/** What `dns:` says in a service file, validated. */
+/** The section `dns:` of a service file, validated. */
 export interface DnsConfig {
-  /** The name that is asked for, without a dot at its end unless it is the root. */
+  /** The queried name, without a trailing dot unless it is the root. */
   readonly name: string;
   /** The type of the records. */
   readonly record: RecordType;
-  /** The records that must all be among the answer, as texts. */
+  /** The records that must all be in the answer, as strings. */
   readonly expect: readonly string[];
 }
 
@@ -24,7 +24,7 @@ export const schema = refined(
   houseSchema(keys({
     name: converted(toName, WANTED_NAME),
     record: optional(converted(toRecordType, `one of ${RECORD_TYPES.join(", ")}`), "A"),
-    expect: optional(converted(toTexts, "a text that is not empty, or a list of them"), []),
+    expect: optional(converted(toTexts, "a non-empty string, or a list of them"), []),
   })),
   faults,
   ["name"],
@@ -46,7 +46,7 @@ function toTexts(value: unknown): readonly string[] | undefined {
   return texts.every((each) => typeof each === "string" && each !== "") ? texts : undefined;
 }
 
-/** Deno's resolver answers for these by itself, whatever the server would say. */
+/** Deno's resolver answers these itself, whatever the server would answer. */
 const NEVER_ASKED = /(?:^|\.)(?:localhost|invalid|onion)$/i;
 
 function faults({ name }: Pick<DnsConfig, "name">): readonly Issue[] {

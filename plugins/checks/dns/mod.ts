@@ -5,7 +5,7 @@ import { isIpv4, isIpv6, parseEndpoint } from "../../../src/model/endpoint.ts";
 import { lazySchema } from "../lazy_schema.ts";
 import type { DnsConfig, RecordType } from "./config.ts";
 
-/** The names that this machine knows by itself. Deno's resolver looks there first, even if it is told whom to ask. */
+/** The hosts file of this machine. Deno's resolver reads it first, even if a server is given. */
 const HOSTS_FILE = "/etc/hosts";
 
 /** The check `dns`; its keys are in the README beside this file. */
@@ -25,10 +25,10 @@ const dns: CheckPlugin<DnsConfig> = {
     signal.throwIfAborted();
     const address = parseEndpoint(target);
     if (address === undefined || !(isIpv4(address.host) || isIpv6(address.host))) {
-      return { status: "unknown", reason: `Cannot ask ${target}: a name server is told by its IP address, with host` };
+      return { status: "unknown", reason: `Cannot query ${target}: a name server needs an IP address in host` };
     }
     if (isInHostsFile(record) && await isKnownHere(name)) {
-      const reason = `Cannot ask for ${quote(name)} as ${HOSTS_FILE} of this machine has it: no server would be asked`;
+      const reason = `Cannot query ${quote(name)}: ${HOSTS_FILE} of this machine has it, so no server would be queried`;
       return { status: "unknown", reason };
     }
     const nameServer = { ipAddr: address.host, port: address.port };
@@ -53,14 +53,14 @@ function isInHostsFile(record: RecordType): boolean {
   return record === "A" || record === "AAAA";
 }
 
-/** Whether Deno's resolver would answer for the name without the server, so that a dead one passed. */
+/** Whether Deno's resolver would answer the name without the server, so that a dead server would pass. */
 async function isKnownHere(name: string): Promise<boolean> {
   let text: string;
   try {
     text = await Deno.readTextFile(HOSTS_FILE);
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
-    // What cannot be read is not read by the resolver either.
+    // If the file cannot be read, the resolver does not read it either.
     return false;
   }
   const names = text.split("\n").flatMap((line) => line.replace(/#.*/, "").trim().split(/\s+/).slice(1));
@@ -72,7 +72,7 @@ function plain(name: string): string {
   return name.toLowerCase().replace(/\.$/, "");
 }
 
-/** Asks, and writes each record as a text. The name is absolute: no search list of this machine's is tried. */
+/** Queries the name and formats each record. The name is absolute: no search list is used. */
 async function resolve(name: string, record: RecordType, options: Deno.ResolveDnsOptions): Promise<readonly string[]> {
   const absolute = name === "." ? name : `${name}.`;
   switch (record) {
@@ -88,23 +88,23 @@ async function resolve(name: string, record: RecordType, options: Deno.ResolveDn
   }
 }
 
-/** All but texts are compared as DNS does: without regard to case, and to the dot at the end of a name. */
+/** Compares records as DNS does, ignoring case and a trailing dot, except for TXT. */
 function isSame(found: string, wanted: string, record: RecordType): boolean {
   return record === "TXT" ? found === wanted : plain(found) === plain(wanted);
 }
 
-/** Says in an operator's words why there are no records; what is no fault of the server is thrown on. */
+/** Explains missing records; errors that are not the server's fault are rethrown. */
 function explain(error: unknown, what: string, target: string): ProbeOutcome {
   const lack = ownFault(error);
-  if (lack !== undefined) return { status: "unknown", reason: `Cannot ask ${target} for ${what}: ${lack}` };
+  if (lack !== undefined) return { status: "unknown", reason: `Cannot query ${target} for ${what}: ${lack}` };
   const fail = (reason: string): ProbeOutcome => ({ status: "fail", reason });
-  // Deno has one answer for all of these.
+  // Deno has one error for all of these.
   if (error instanceof Deno.errors.NotFound) {
     return fail(
-      `Got no ${what} from ${target}: there are none, there is no such name, or it refuses or fails to answer`,
+      `Got no ${what} from ${target}: no records, no such name, or the server rejects or fails the query`,
     );
   }
   if (error instanceof Deno.errors.TimedOut) return fail(`Got no answer from ${target} to the question for ${what}`);
   if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
-  return fail(`Cannot ask ${target} for ${what}: ${error.message}`);
+  return fail(`Cannot query ${target} for ${what}: ${error.message}`);
 }

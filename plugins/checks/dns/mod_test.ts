@@ -11,10 +11,10 @@ Deno.test.each([
   { raw: { name: "web.Localhost." }, message: /^Cannot use name as no server is asked for localhost/ },
   { raw: { name: "x.onion" }, message: /^Cannot use name as no server is asked/ },
   { raw: { name: "a.example", record: "ANY" }, message: /^Cannot use record as it must be one of A, AAAA, CNAME/ },
-  { raw: { name: "a.example", expect: "" }, message: /^Cannot use expect as it must be a text that is not empty/ },
+  { raw: { name: "a.example", expect: "" }, message: /^Cannot use expect as it must be a non-empty string/ },
   { raw: { name: "a.example", expect: [1] }, message: /^Cannot use expect/ },
   { raw: { name: "a.example", type: "A" }, message: /^Unknown key type$/ },
-])("dns refuses the config $raw", async ({ raw, message }) => {
+])("dns rejects the config $raw", async ({ raw, message }) => {
   const issues = await issuesOf(dns, raw);
   assert.equal(issues.length, 1, JSON.stringify(issues));
   assert.match(issues[0]?.message ?? "", message);
@@ -26,7 +26,7 @@ Deno.test("dns reads a config in either case, with a dot or without", async () =
   assert.deepEqual(await configured(dns, { name: "." }), { name: ".", record: "A", expect: [] });
 });
 
-Deno.test("dns asks for its target, and for the names that this machine knows if they could answer", () => {
+Deno.test("dns requests its target, and the hosts file if that could answer", () => {
   const scope = { instance: "ns:53/dns", target: "192.0.2.53:53" };
   const config = { name: "a.example", expect: [] };
   const read = ["/etc/hosts"];
@@ -36,14 +36,14 @@ Deno.test("dns asks for its target, and for the names that this machine knows if
   assert.deepEqual(dns.permissions({ ...config, record: "MX" }, scope), { net: [scope.target] });
 });
 
-Deno.test("dns fails for a target that is no IP address", async () => {
+Deno.test("dns is unknown for a target that is not an IP address", async () => {
   assert.equal(
     await reasonOf(dns, { name: "a.example" }, "ns.example:53"),
-    "Cannot ask ns.example:53: a name server is told by its IP address, with host",
+    "Cannot query ns.example:53: a name server needs an IP address in host",
   );
 });
 
-Deno.test("dns does not begin when it is aborted before", async () => {
+Deno.test("dns does not start when it is already aborted", async () => {
   const signal = AbortSignal.abort(new Error("too late"));
   await assert.rejects(probe(dns, { name: "a.example" }, "127.0.0.1:53", signal), /too late/);
 });

@@ -12,13 +12,13 @@ import {
   word,
 } from "../../../src/kernel/schema.ts";
 
-/** What `exec:` says in a service file, validated. */
+/** The section `exec:` of a service file, validated. */
 export interface ExecConfig {
   /** The absolute path of the program. */
   readonly command: string;
   /** Its arguments; `{host}`, `{port}` and `{target}` stand for the port under check. */
   readonly args: readonly string[];
-  /** Its whole environment; the same words stand for the same. */
+  /** Its whole environment, with the same placeholders. */
   readonly env: { readonly [name: string]: string };
   /** The folder that it runs in. */
   readonly directory: string;
@@ -26,7 +26,7 @@ export interface ExecConfig {
   readonly status: readonly number[];
   /** What its output must contain. */
   readonly output?: string | undefined;
-  /** So many bytes of its output are looked at. */
+  /** Maximum number of bytes of its output that are read. */
   readonly output_limit: number;
 }
 
@@ -38,7 +38,7 @@ export const schema = refined(
   refined(
     houseSchema(keys({
       command: matching(PATH, "the absolute path of a program, without //, . and .."),
-      args: optional(list(converted(toText, "a text, without NUL"), "a list of texts"), []),
+      args: optional(list(converted(toText, "a string without NUL"), "a list of strings"), []),
       env: optional(mapOf(converted(toText, "a text, without NUL")), {}),
       directory: optional(matching(FOLDER, "the absolute path of a folder"), "/"),
       status: optional(converted(toStatuses, "an exit status from 0 to 255, or a list of them"), 0),
@@ -52,7 +52,7 @@ export const schema = refined(
   ["output", "output_limit"],
 );
 
-/** YAML makes numbers and booleans of some arguments. */
+/** YAML parses some arguments as numbers and booleans. */
 function toText(value: unknown): string | undefined {
   if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") return undefined;
   return String(value).includes("\0") ? undefined : String(value);
@@ -67,11 +67,11 @@ function toStatuses(value: unknown): readonly number[] | undefined {
 function nameFaults({ env }: Pick<ExecConfig, "env">): readonly Issue[] {
   const issues: Issue[] = [];
   for (const name of Object.keys(env)) {
-    // The variables of the dynamic linker would make another program of the one that is granted; Deno refuses them.
+    // The variables of the dynamic linker could turn the granted program into another one; Deno rejects them.
     const wanted = !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)
       ? "letters, digits and _"
       : /^(?:LD|DYLD)_/i.test(name)
-      ? "of another kind: the dynamic linker is not for a check to steer"
+      ? "not a variable of the dynamic linker"
       : undefined;
     if (wanted === undefined) continue;
     issues.push({

@@ -6,9 +6,9 @@ import { quoteBytes } from "../connection.ts";
 import { lazySchema } from "../lazy_schema.ts";
 import type { ExecConfig } from "./config.ts";
 
-/** So long has a program between SIGTERM and SIGKILL, for a probe must be over within 200 ms of its abort. */
+/** Time between SIGTERM and SIGKILL: a probe must end within 200 ms of its abort. */
 const KILL_AFTER_MS = 100;
-/** So much is kept of what a program complains of, for the reason. */
+/** Maximum size of a program's error output that is kept for the reason. */
 const COMPLAINT_BYTES_MAX = 4_096;
 
 /** The check `exec`; its keys are in the README beside this file. */
@@ -16,7 +16,7 @@ const exec: CheckPlugin<ExecConfig> = {
   kind: "check",
   apiVersion: 1,
   name: "exec",
-  summary: "Passes when a program leaves with a wanted exit status",
+  summary: "Passes when a program exits with an accepted status",
   stability: "stable",
   example: { command: "/usr/lib/nagios/plugins/check_load", args: ["-w", "5,4,3", "-c", "10,8,6"] },
   config: lazySchema(async () => (await import("./config.ts")).schema),
@@ -24,7 +24,7 @@ const exec: CheckPlugin<ExecConfig> = {
   async probe(config, { target, signal }): Promise<ProbeOutcome> {
     signal.throwIfAborted();
     const child = spawn(config, target);
-    // A program that was not run has said nothing of the service.
+    // A program that did not run says nothing about the service.
     if ("failed" in child) return { status: "unknown", reason: child.failed };
     const end = () => void endProcess(child);
     signal.addEventListener("abort", end, { once: true });
@@ -66,7 +66,7 @@ function spawn(config: ExecConfig, target: Endpoint): Deno.ChildProcess | { read
   }
 }
 
-/** Asks the process to end, then makes it; of its children Deno lets none be ended without the right to run all. */
+/** Terminates the process, then kills it; Deno allows ending its children only with permission to run all. */
 async function endProcess(child: Deno.ChildProcess): Promise<void> {
   send(child, "SIGTERM");
   const overdue = Promise.withResolvers<"overdue">();
@@ -78,12 +78,12 @@ function send(child: Deno.ChildProcess, signal: Deno.Signal): void {
   try {
     child.kill(signal);
   } catch (error) {
-    // It has ended by itself.
+    // Already ended.
     if (!(error instanceof TypeError)) throw error;
   }
 }
 
-/** Reads all of a stream, and keeps the beginning; an abort lets go of it, for a child may hold its other end. */
+/** Reads all of a stream and keeps the beginning; an abort releases it, as a child may hold its other end. */
 async function beginning(stream: ReadableStream<Uint8Array>, maxBytes: number, signal: AbortSignal) {
   const reader = stream.getReader();
   const cancel = () => void reader.cancel().catch(() => {});
@@ -110,7 +110,7 @@ async function beginning(stream: ReadableStream<Uint8Array>, maxBytes: number, s
   return all;
 }
 
-/** What became of a program. */
+/** The outcome of a program. */
 interface Ended {
   readonly output: Uint8Array;
   readonly complaint: Uint8Array;
@@ -136,7 +136,7 @@ function outcomeOf(config: ExecConfig, { output, complaint, status }: Ended): Pr
   return { status: "pass", detail: `Got exit status ${status.code}${said}` };
 }
 
-/** Quotes the first line with something in it, as `: "…"`, without the secrets that the program was given. */
+/** Quotes the first non-empty line, as `: "…"`, without the program's secrets. */
 function quoteFirstLine({ env }: ExecConfig, bytes: Uint8Array): string {
   let line = new TextDecoder().decode(bytes).split(/[\r\n]+/).find((each) => each.trim() !== "") ?? "";
   for (const [name, value] of Object.entries(env)) {

@@ -11,12 +11,12 @@ Deno.test.each([
   { raw: { command: "/bin/../bin/true" }, message: /^Cannot use command/ },
   { raw: { command: "/bin//true" }, message: /^Cannot use command/ },
   { raw: { command: "/bin/" }, message: /^Cannot use command/ },
-  { raw: { command: "/x", args: "one two" }, message: /^Cannot use args as it must be a list of texts/ },
-  { raw: { command: "/x", args: [{}] }, message: /^Cannot use args\[0\] as it must be a text, without NUL/ },
+  { raw: { command: "/x", args: "one two" }, message: /^Cannot use args as it must be a list of strings/ },
+  { raw: { command: "/x", args: [{}] }, message: /^Cannot use args\[0\] as it must be a string without NUL/ },
   { raw: { command: "/x", args: ["a\0b"] }, message: /^Cannot use args\[0\]/ },
   { raw: { command: "/x", env: { "A-B": "c" } }, message: /^Cannot use the variable's name .*current value is "A-B"$/ },
-  { raw: { command: "/x", env: { LD_PRELOAD: "/y.so" } }, message: /the dynamic linker is not for a check/ },
-  { raw: { command: "/x", env: { DYLD_LIBRARY_PATH: "/y" } }, message: /the dynamic linker is not for a check/ },
+  { raw: { command: "/x", env: { LD_PRELOAD: "/y.so" } }, message: /a variable of the dynamic linker/ },
+  { raw: { command: "/x", env: { DYLD_LIBRARY_PATH: "/y" } }, message: /a variable of the dynamic linker/ },
   { raw: { command: "/x", env: { DB_PASSWORD: ["s3cret"] } }, message: /current value is \*\*\*\*\*$/ },
   { raw: { command: "/x", directory: "tmp" }, message: /^Cannot use directory as it must be the absolute path/ },
   { raw: { command: "/x", status: 256 }, message: /^Cannot use status as it must be an exit status from 0 to 255/ },
@@ -26,13 +26,13 @@ Deno.test.each([
   { raw: { command: "/x", output_limit: 0 }, message: /^Cannot use output_limit as it must be an integer from 1 to/ },
   { raw: { command: "/x", output: "ü", output_limit: 1 }, message: /^Cannot use output as it is longer than output_l/ },
   { raw: { command: "/x", shell: true }, message: /^Unknown key shell$/ },
-])("exec refuses the config $raw", async ({ raw, message }) => {
+])("exec rejects the config $raw", async ({ raw, message }) => {
   const issues = await issuesOf(exec, raw);
   assert.equal(issues.length, 1, JSON.stringify(issues));
   assert.match(issues[0]?.message ?? "", message);
 });
 
-Deno.test("exec reads a config with numbers among its texts, and fills in the rest", async () => {
+Deno.test("exec reads a config with numbers among its strings, and fills in the defaults", async () => {
   const result = await exec.config["~standard"].validate({ command: "/bin/x", args: ["-p", 80, true], status: [0, 3] });
   assert.deepEqual(result, {
     value: {
@@ -46,7 +46,7 @@ Deno.test("exec reads a config with numbers among its texts, and fills in the re
   });
 });
 
-Deno.test("exec asks to run its program, and for nothing else", () => {
+Deno.test("exec requests only to run its program", () => {
   const config = { command: "/bin/x", args: [], env: {}, directory: "/", status: [0], output_limit: 1 };
   assert.deepEqual(exec.permissions(config, { instance: "web:8000/exec", target: "web:8000" }), { run: ["/bin/x"] });
 });

@@ -1,10 +1,10 @@
 import { converted, houseSchema, keys, matching, optional } from "../../../src/kernel/schema.ts";
 
-/** What `file:` says in a service file, validated. */
+/** The section `file:` of a service file, validated. */
 export interface FileConfig {
   /** The absolute path of the flag file. */
   readonly path: string;
-  /** What takes the service out: that the file is there, or that it is not. */
+  /** What takes the service out: the file's presence or its absence. */
   readonly down_when: "exists" | "absent";
 }
 

@@ -3,7 +3,7 @@ import { quoteBytes } from "../connection.ts";
 import { lazySchema } from "../lazy_schema.ts";
 import type { FileConfig } from "./config.ts";
 
-/** So much of a flag file is read, for the reason in it. */
+/** Maximum size read of a flag file, for its reason. */
 const REASON_BYTES_MAX = 4_096;
 
 /** The check `file`; its keys are in the README beside this file. */
@@ -11,7 +11,7 @@ const file: CheckPlugin<FileConfig> = {
   kind: "check",
   apiVersion: 1,
   name: "file",
-  summary: "Fails while a flag file is there, or while it is not",
+  summary: "Fails while a flag file exists, or while it does not",
   stability: "stable",
   example: { path: "/etc/lighthouse/web.out" },
   config: lazySchema(async () => (await import("./config.ts")).schema),
@@ -20,11 +20,11 @@ const file: CheckPlugin<FileConfig> = {
     signal.throwIfAborted();
     const found = await look(path);
     signal.throwIfAborted();
-    if ("unknown" in found) return { status: "unknown", reason: `Cannot look for ${path}: ${found.unknown}` };
+    if ("unknown" in found) return { status: "unknown", reason: `Cannot read ${path}: ${found.unknown}` };
     if (found.exists === (down_when === "absent")) {
       return { status: "pass", detail: `${path} is ${found.exists ? "" : "not "}there` };
     }
-    if (!found.exists) return { status: "fail", reason: `${path} is not there` };
+    if (!found.exists) return { status: "fail", reason: `${path} does not exist` };
     const reason = found.isFile ? await firstLine(path) : undefined;
     signal.throwIfAborted();
     return { status: "fail", reason: `${path} is there${reason === undefined ? "" : `: ${quoteBytes(reason)}`}` };
@@ -48,7 +48,7 @@ async function look(path: string): Promise<Found> {
   }
 }
 
-/** What whoever set the flag wrote into it; only a regular file is opened, since a pipe would have us wait. */
+/** The first line of the flag file; only a regular file is opened, since a pipe would block. */
 async function firstLine(path: string): Promise<Uint8Array | undefined> {
   try {
     using opened = await Deno.open(path);
@@ -59,7 +59,7 @@ async function firstLine(path: string): Promise<Uint8Array | undefined> {
     return line.length === 0 ? undefined : line;
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
-    // It is a flag all the same if it cannot be read, or is gone by now.
+    // The flag counts even if it cannot be read, or is gone by now.
     return undefined;
   }
 }

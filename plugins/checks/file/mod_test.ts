@@ -5,17 +5,17 @@ import file from "./mod.ts";
 
 const TARGET = "127.0.0.1:1";
 
-Deno.test("file fails while its flag is there, and passes again when it is gone", async () => {
+Deno.test("file fails while its flag exists, and passes again when it is removed", async () => {
   await using dir = new TempDir();
   const path = dir.file("out");
-  assert.deepEqual(await probe(file, { path }, TARGET), { status: "pass", detail: `${path} is not there` });
+  assert.deepEqual(await probe(file, { path }, TARGET), { status: "pass", detail: `${path} does not exist` });
   await dir.write("out", "");
   assert.equal(await reasonOf(file, { path }, TARGET), `${path} is there`);
   await Deno.remove(path);
   assert.equal((await probe(file, { path }, TARGET)).status, "pass");
 });
 
-Deno.test("file passes while its flag is there if it is down when that is absent", async () => {
+Deno.test("file passes while its flag exists, with down_when: absent", async () => {
   await using dir = new TempDir();
   const config = { path: dir.file("warm"), down_when: "absent" };
   assert.equal(await reasonOf(file, config, TARGET), `${config.path} is not there`);
@@ -29,13 +29,13 @@ Deno.test.each([
   { what: "nothing of an empty first line", contents: "\nsecond", told: "" },
   { what: "no controls as they are", contents: "\u001b[2Jout\r\n", told: ': "\\u001b[2Jout"' },
   { what: "no more than 80 characters", contents: "x".repeat(10_000), told: `: "${"x".repeat(77)}..."` },
-])("file tells $what as the reason", async ({ contents, told }) => {
+])("file reports $what as the reason", async ({ contents, told }) => {
   await using dir = new TempDir();
   const path = await dir.write("out", contents);
   assert.equal(await reasonOf(file, { path }, TARGET), `${path} is there${told}`);
 });
 
-Deno.test("file takes a folder for a flag, and looks through links", async () => {
+Deno.test("file accepts a folder as a flag, and follows links", async () => {
   await using dir = new TempDir();
   assert.equal(await reasonOf(file, { path: dir.path }, TARGET), `${dir.path} is there`);
   await Deno.symlink(dir.file("nowhere"), dir.file("link"));
@@ -44,17 +44,17 @@ Deno.test("file takes a folder for a flag, and looks through links", async () =>
   assert.match(await reasonOf(file, { path: dir.file("link") }, TARGET), /is there: "now here"$/);
 });
 
-Deno.test("file counts a path through a file as absent, and fails where it cannot look", async () => {
+Deno.test("file counts a path through a file as absent, and is unknown where it cannot read", async () => {
   await using dir = new TempDir();
   await dir.write("plain", "");
   assert.equal((await probe(file, { path: dir.file("plain/inside") }, TARGET)).status, "pass");
   const path = dir.file("x".repeat(300));
   for (const down_when of ["exists", "absent"]) {
-    assert.match(await reasonOf(file, { path, down_when }, TARGET), /^Cannot look for .*too long/);
+    assert.match(await reasonOf(file, { path, down_when }, TARGET), /^Cannot read .*too long/);
   }
 });
 
-Deno.test("file does not begin when it is aborted before", async () => {
+Deno.test("file does not start when it is already aborted", async () => {
   await assert.rejects(probe(file, { path: "/out" }, TARGET, AbortSignal.abort(new Error("too late"))), /too late/);
 });
 
@@ -65,13 +65,13 @@ Deno.test.each([
     message: /^Cannot use path as it must be the absolute path of a file: current value is "out"$/,
   },
   { raw: { path: "/out", down_when: "gone" }, message: /^Cannot use down_when as it must be "exists" or "absent"/ },
-])("file refuses the config $raw", async ({ raw, message }) => {
+])("file rejects the config $raw", async ({ raw, message }) => {
   const issues = await issuesOf(file, raw);
   assert.equal(issues.length, 1, JSON.stringify(issues));
   assert.match(issues[0]?.message ?? "", message);
 });
 
-Deno.test("file asks to read its flag, and for nothing else", () => {
+Deno.test("file requests only to read its flag", () => {
   const scope = { instance: "web:8000/file", target: "web:8000" };
   assert.deepEqual(file.permissions({ path: "/etc/out", down_when: "exists" }, scope), { read: ["/etc/out"] });
 });

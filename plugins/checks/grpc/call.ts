@@ -1,7 +1,7 @@
 /**
  * One call of `grpc.health.v1.Health/Check` over one HTTP/2 connection, by
- * `node:http2`. A module of its own, so that only a worker that probes pays
- * for it. Whatever happens, the connection is closed in the end.
+ * `node:http2`. A module of its own, so that only a probing worker pays
+ * for it. The connection is always closed at the end.
  *
  * @module
  */
@@ -15,10 +15,10 @@ import { ProbeError } from "../connection.ts";
 import { connectTlsSocket, type HandshakeOptions } from "../tls_connect.ts";
 import { formatRequest } from "./message.ts";
 
-/** The most bytes of an answer; a HealthCheckResponse has seven. */
+/** Maximum size of an answer; a HealthCheckResponse has seven bytes. */
 const ANSWER_BYTES_MAX = 4_096;
 
-/** What came back. */
+/** The answer. */
 export interface Reply {
   /** The HTTP status. */
   readonly status?: number | undefined;
@@ -26,7 +26,7 @@ export interface Reply {
   readonly contentType?: string | undefined;
   /** The gRPC status, in digits. */
   readonly grpcStatus?: string | undefined;
-  /** What the server says of it. */
+  /** The server's message. */
   readonly grpcMessage?: string | undefined;
   /** The frame of the answer. */
   readonly body: Uint8Array;
@@ -35,14 +35,14 @@ export interface Reply {
 export interface CallOptions {
   /** Closes the connection when it is aborted. */
   readonly signal: AbortSignal;
-  /** Speaks TLS if it is given. */
+  /** Uses TLS if given. */
   readonly tls?: HandshakeOptions | undefined;
 }
 
 /**
  * Calls, and reads the answer to its end.
  *
- * @throws the signal's reason when it is aborted; what node:http2 says of a connection that fails
+ * @throws the signal's reason when it is aborted; the error of node:http2 for a failed connection
  * @throws {ProbeError} if the answer is too long
  */
 export async function callCheck(
@@ -63,7 +63,7 @@ export async function callCheck(
     };
     signal.addEventListener("abort", abort, { once: true });
     if (signal.aborted) abort();
-    // The last word: what went wrong with the connection says more than what it did to the stream.
+    // Last, as the error of the connection says more than its effect on the stream.
     session.once("close", () => {
       signal.removeEventListener("abort", abort);
       const fault = sessionFault ?? (over ? undefined : streamFault);

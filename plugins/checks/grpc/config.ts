@@ -1,15 +1,15 @@
 import { flag, houseSchema, keys, optional, text } from "../../../src/kernel/schema.ts";
 import { TLS_KEYS } from "../tls_keys.ts";
 
-/** What `grpc:` says in a service file, validated. */
+/** The section `grpc:` of a service file, validated. */
 export interface GrpcConfig {
-  /** The service that is asked for; empty for the server as a whole. */
+  /** The queried service; empty for the server as a whole. */
   readonly service: string;
-  /** Whether to speak TLS. */
+  /** Whether to use TLS. */
   readonly tls: boolean;
   /** Whether the certificate must be valid. */
   readonly verify: boolean;
-  /** The file of the authorities to trust, instead of the known ones. */
+  /** The CA file, instead of the known authorities. */
   readonly ca?: string | undefined;
   /** The name in SNI, in the certificate and in `:authority`, if not the target's. */
   readonly server_name?: string | undefined;

@@ -1,6 +1,6 @@
 /** The two messages of `grpc.health.v1.Health/Check`, as gRPC frames them. Pure. @module */
 
-/** What a server says of a service, by the number that stands for it. */
+/** The names of the statuses, by number. */
 const SERVING_STATUSES: readonly string[] = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"];
 
 /** A frame's head: whether the message is compressed, and its length in four bytes. */
@@ -8,7 +8,7 @@ const HEAD_BYTES = 5;
 /** Field 1 with a length, and field 1 with a varint. */
 const [SERVICE_TAG, STATUS_TAG] = [0x0a, 0x08];
 
-/** Writes the request: a HealthCheckRequest with the service's name, in a frame. */
+/** Encodes the request: a HealthCheckRequest with the service's name, in a frame. */
 export function formatRequest(service: string): Uint8Array<ArrayBuffer> {
   const name = new TextEncoder().encode(service);
   const message = name.length === 0 ? [] : [SERVICE_TAG, ...formatVarint(name.length), ...name];
@@ -18,13 +18,13 @@ export function formatRequest(service: string): Uint8Array<ArrayBuffer> {
   return framed;
 }
 
-/** Reads the frame of a HealthCheckResponse: the status by its name, or `undefined` if it is something else. */
+/** Decodes the frame of a HealthCheckResponse: the name of the status, or `undefined` if it is invalid. */
 export function parseResponse(framed: Uint8Array): string | undefined {
   if (framed.length < HEAD_BYTES || framed[0] !== 0) return undefined;
   const length = new DataView(framed.buffer, framed.byteOffset).getUint32(1);
   if (framed.length !== HEAD_BYTES + length) return undefined;
   const reader = new FieldReader(framed.subarray(HEAD_BYTES));
-  // What is not sent is the first of them; of one that is sent twice the last counts.
+  // An omitted field has its first value; of a repeated one the last counts.
   let status = 0;
   while (!reader.done) {
     const tag = reader.varint();
@@ -42,7 +42,7 @@ function formatVarint(value: number): readonly number[] {
   return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...formatVarint(value >>> 7)];
 }
 
-/** Reads the fields of a message in turn; a message that ends too early has none of what was asked for. */
+/** Reads the fields of a message in turn; a truncated message has none of the fields. */
 class FieldReader {
   readonly #bytes: Uint8Array;
   #at = 0;
@@ -56,7 +56,7 @@ class FieldReader {
     return this.#at === this.#bytes.length;
   }
 
-  /** Reads a number of up to 32 bits; of a larger one, something else than any status or tag. */
+  /** Reads a varint of up to 32 bits; a larger one becomes a value that is no status or tag. */
   varint(): number | undefined {
     let value = 0;
     for (let shift = 0; shift < 70; shift += 7) {
@@ -68,7 +68,7 @@ class FieldReader {
     return undefined;
   }
 
-  /** Skips the value of a field that nobody asked for; answers whether it was there. */
+  /** Skips the value of an unknown field; returns whether it was complete. */
   skip(wireType: number): boolean {
     switch (wireType) {
       case 0:

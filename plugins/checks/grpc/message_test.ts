@@ -35,13 +35,13 @@ Deno.test.each([
   { what: "a compressed message", bytes: new Uint8Array([1, 0, 0, 0, 2, 8, 1]) },
   { what: "a number without an end", bytes: framed(8, 0x81) },
   { what: "a number of too many bytes", bytes: framed(8, ...Array(10).fill(0x80), 1) },
-  { what: "a text that is too long", bytes: framed(26, 9, 65) },
+  { what: "a string that is too long", bytes: framed(26, 9, 65) },
   { what: "a group", bytes: framed(11, 8, 1) },
 ])("parseResponse() refuses $what", ({ bytes }) => {
   assert.equal(parseResponse(bytes), undefined);
 });
 
-Deno.test("parseResponse() takes any bytes", () => {
+Deno.test("parseResponse() accepts any bytes", () => {
   fc.assert(fc.property(fc.array(fc.nat(255), { maxLength: 40 }), (message) => {
     const said = parseResponse(framed(...message));
     assert.ok(said === undefined || /^(?:UNKNOWN|SERVING|NOT_SERVING|SERVICE_UNKNOWN|status \d+)$/.test(said));

@@ -7,7 +7,7 @@ import type { Reply } from "./call.ts";
 import type { GrpcConfig } from "./config.ts";
 import { parseResponse } from "./message.ts";
 
-/** What an operator can make of a gRPC status. */
+/** Explanations of gRPC statuses. */
 const HINTS: ReadonlyMap<string, string> = new Map([
   ["5", "NOT_FOUND: it does not know the service"],
   ["7", "PERMISSION_DENIED"],
@@ -23,7 +23,7 @@ const grpc: CheckPlugin<GrpcConfig> = {
   kind: "check",
   apiVersion: 1,
   name: "grpc",
-  summary: "Passes when a gRPC server says that it, or one of its services, is serving",
+  summary: "Passes when a gRPC server reports itself, or one of its services, as serving",
   stability: "stable",
   example: {},
   config: lazySchema(async () => (await import("./config.ts")).schema),
@@ -50,7 +50,7 @@ const grpc: CheckPlugin<GrpcConfig> = {
 export default grpc;
 
 async function readTls({ verify, ca, server_name: serverName }: GrpcConfig, signal: AbortSignal) {
-  // Authorities that nobody is held against need not be read, nor is it granted.
+  // Without verification, no CA file has to be read, and no permission for it granted.
   const caCertificates = ca === undefined || !verify ? undefined : await readAuthorities(ca, signal);
   return { verify, serverName, caCertificates };
 }
@@ -59,7 +59,7 @@ function outcomeOfReply(reply: Reply, { service }: GrpcConfig, target: Endpoint)
   if (reply.status === undefined) throw new ProbeError(`${target} closed the connection without an answer`);
   if (reply.status !== 200 || !/^application\/grpc\b/.test(reply.contentType ?? "")) {
     const what = `HTTP status ${reply.status} and content-type ${quote(reply.contentType ?? "")}`;
-    return { status: "fail", reason: `Got ${what} from ${target}, want an answer of gRPC` };
+    return { status: "fail", reason: `Got ${what} from ${target}, want a gRPC answer` };
   }
   if (reply.grpcStatus === undefined) {
     return { status: "fail", reason: `${target} closed the call without a gRPC status` };

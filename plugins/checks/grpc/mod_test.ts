@@ -23,7 +23,7 @@ Deno.test.each([
   await eventually("the connection is closed", () => server.open === 0);
 });
 
-Deno.test("grpc gives up when it is aborted, and closes what it opened", async () => {
+Deno.test("grpc stops when it is aborted, and closes its connection", async () => {
   await using server = new ScriptedServer(isSilent);
   const controller = new AbortController();
   const rejected = assert.rejects(probe(grpc, {}, server.target, controller.signal), /enough/);
@@ -33,7 +33,7 @@ Deno.test("grpc gives up when it is aborted, and closes what it opened", async (
   await eventually("the connection is closed", () => server.open === 0);
 });
 
-Deno.test("grpc does not begin when it is aborted before", async () => {
+Deno.test("grpc does not start when it is already aborted", async () => {
   await using server = new ScriptedServer(isSilent);
   await assert.rejects(probe(grpc, {}, server.target, AbortSignal.abort(new Error("too late"))), /too late/);
   assert.equal(server.accepted, 0);
@@ -44,13 +44,13 @@ Deno.test.each([
   { raw: { tls: "yes" }, message: /^Cannot use tls as it must be true or false/ },
   { raw: { ca: "ca.pem" }, message: /^Cannot use ca as it must be the absolute path/ },
   { raw: { uri: "/" }, message: /^Unknown key uri$/ },
-])("grpc refuses the config $raw", async ({ raw, message }) => {
+])("grpc rejects the config $raw", async ({ raw, message }) => {
   const issues = await issuesOf(grpc, raw);
   assert.equal(issues.length, 1, JSON.stringify(issues));
   assert.match(issues[0]?.message ?? "", message);
 });
 
-Deno.test("grpc asks for its target, and for the file of authorities if it reads one", () => {
+Deno.test("grpc requests its target, and the CA file if it reads one", () => {
   const config = { service: "", ca: "/etc/ca.pem" };
   const scope = { instance: "api:8000/grpc", target: "api:8000" };
   const net = [scope.target];

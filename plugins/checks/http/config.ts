@@ -20,15 +20,15 @@ export interface StatusRange {
   readonly to: number;
 }
 
-/** What `http:` says in a service file, validated. */
+/** The section `http:` of a service file, validated. */
 export interface HttpConfig {
   /** The request target: a path, or `*`. */
   readonly uri: string;
   /** The method, in capitals. */
   readonly method: string;
-  /** Whether to speak TLS. */
+  /** Whether to use TLS. */
   readonly https: boolean;
-  /** Headers to send besides the usual ones, or instead of them. */
+  /** Headers to send besides the default ones, or instead of them. */
   readonly headers: { readonly [name: string]: string };
   /** The status codes that pass. */
   readonly status: readonly StatusRange[];
@@ -36,7 +36,7 @@ export interface HttpConfig {
   readonly body?: string | undefined;
   /** Whether the certificate must be valid. */
   readonly verify: boolean;
-  /** The file of the authorities to trust, instead of the known ones. */
+  /** The CA file, instead of the known authorities. */
   readonly ca?: string | undefined;
   /** The name in SNI, in the certificate and in the Host header, if not the target's. */
   readonly server_name?: string | undefined;
@@ -51,7 +51,7 @@ export const schema = refined(
       uri: matching(/^(?:\/[!-~]*|\*)$/, 'a path that starts with "/", in ASCII and without spaces'),
       method: optional(converted(toMethod, "the name of a method, such as GET"), "GET"),
       https: optional(flag(), false),
-      headers: optional(mapOf(converted(toHeaderValue, "a text in one line")), {}),
+      headers: optional(mapOf(converted(toHeaderValue, "a one-line string")), {}),
       status: optional(converted(toStatusRanges, WANTED_STATUS), "200-299"),
       body: optional(word()),
       ...TLS_KEYS,
@@ -69,11 +69,11 @@ function toMethod(value: unknown): string | undefined {
   return typeof value === "string" && TOKEN.test(value) ? value.toUpperCase() : undefined;
 }
 
-/** YAML makes numbers and booleans of some values; a line break would start a header of its own. */
+/** YAML parses some values as numbers and booleans; a line break would start another header. */
 function toHeaderValue(value: unknown): string | undefined {
   if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") return undefined;
   const text = String(value);
-  // deno-lint-ignore no-control-regex -- controls are what is refused.
+  // deno-lint-ignore no-control-regex -- controls are rejected.
   return /[\u0000-\u0008\u000a-\u001f\u007f]/.test(text) ? undefined : text;
 }
 
@@ -94,7 +94,7 @@ function toStatusRange(part: string): StatusRange | undefined {
   return from <= to ? { from, to } : undefined;
 }
 
-/** Headers that would tell the server of a body which is never sent. */
+/** Headers that would announce a body that is never sent. */
 const FRAMING = new Set(["content-length", "transfer-encoding"]);
 
 function headerFaults({ headers }: Pick<HttpConfig, "headers">): readonly Issue[] {
@@ -117,5 +117,5 @@ function headerFaults({ headers }: Pick<HttpConfig, "headers">): readonly Issue[
 
 function bodyFaults({ body, method }: Pick<HttpConfig, "body" | "method">): readonly Issue[] {
   if (body === undefined || method !== "HEAD") return [];
-  return [{ message: "Cannot use body as the answer to HEAD has none: leave it out, or use GET", path: ["body"] }];
+  return [{ message: "Cannot use body as the answer to HEAD has none: omit it, or use GET", path: ["body"] }];
 }

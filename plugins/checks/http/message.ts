@@ -1,8 +1,8 @@
 /**
- * HTTP/1.1 as far as a health check needs it: one request without a body, one
- * response read with bounds. As lenient as Python's `http.client`, which
- * Lighthouse 1.0 uses: the connection carries one response, so that nothing can
- * be smuggled by it. `fetch` would obey `HTTP_PROXY`, refuse some ports and
+ * The part of HTTP/1.1 that a health check needs: one request without a body, one
+ * bounded response. As lenient as Python's `http.client`, which
+ * Lighthouse 1.0 uses: the connection carries one response, so smuggling
+ * is impossible. `fetch` would obey `HTTP_PROXY`, block some ports and
  * cost each worker a megabyte more.
  *
  * @module
@@ -12,19 +12,19 @@ import { parseEndpoint } from "../../../src/model/endpoint.ts";
 import { type Connection, ProbeError, quoteBytes } from "../connection.ts";
 import type { HttpConfig } from "./config.ts";
 
-/** The most bytes that the status line and the headers may have together. */
+/** Maximum size of the status line and the headers together. */
 const HEAD_BYTES_MAX = 262_144;
-/** The most bytes of a body that are looked at. */
+/** Maximum size of a body that is read. */
 export const BODY_BYTES_MAX = 65_536;
-/** The most interim (1xx) responses before the final one. */
+/** Maximum number of interim (1xx) responses before the final one. */
 const INTERIMS_MAX = 10;
-/** The most bytes of the line that opens a chunk. */
+/** Maximum length of a chunk's size line. */
 const CHUNK_LINE_BYTES_MAX = 1_024;
 
-/** Methods whose request says that its body is empty. */
+/** Methods whose request states that its body is empty. */
 const WITH_BODY = new Set(["PATCH", "POST", "PUT"]);
 
-/** Writes the request. */
+/** Formats the request. */
 export function formatRequest(config: HttpConfig, target: Endpoint): string {
   const { uri, method } = config;
   const headers = new Map<string, string>([
@@ -42,25 +42,25 @@ export function formatRequest(config: HttpConfig, target: Endpoint): string {
   return `${method} ${uri} HTTP/1.1\r\n${lines.join("")}\r\n`;
 }
 
-/** The host as 1.0 writes it: the port is left out where it is the usual one. */
+/** The host as 1.0 writes it: without a default port. */
 function hostHeader({ https, server_name: serverName }: HttpConfig, target: Endpoint): string {
   const port = parseEndpoint(target)?.port;
   const host = serverName ?? target.slice(0, target.lastIndexOf(":"));
   return port === (https ? 443 : 80) ? host : `${host}:${port}`;
 }
 
-/** What came before the body. */
+/** The head of a response. */
 export interface Head {
   /** The status code, never 1xx. */
   readonly status: number;
-  /** Values by name in lower case; of repeated headers, joined by commas. */
+  /** Values by lower-case name; repeated headers are joined by commas. */
   readonly headers: ReadonlyMap<string, string>;
 }
 
 /**
- * Reads up to the body, over interim responses.
+ * Reads up to the body, skipping interim responses.
  *
- * @throws {ProbeError} if it is no HTTP response, is cut off, or is too large
+ * @throws {ProbeError} if it is not an HTTP response, is truncated, or is too large
  */
 export async function readHead(connection: Connection): Promise<Head> {
   for (let interims = 0; interims <= INTERIMS_MAX; interims++) {
@@ -92,12 +92,12 @@ async function readOneHead(connection: Connection): Promise<Head> {
     const { bytes, terminated } = await readLine();
     if (!terminated) throw new ProbeError(`${target} closed the connection within the headers`);
     if (bytes.length === 0) return { status: Number(status), headers };
-    // A line that goes on from the one before: an old way to write long values, none of which matters here.
+    // A folded header line; such values do not matter here.
     if (bytes[0] === 0x20 || bytes[0] === 0x09) continue;
     const line = toText(bytes);
     const colon = line.indexOf(":");
     const name = line.slice(0, Math.max(0, colon)).trim();
-    // What is no header says nothing of status and body: it is passed over.
+    // An invalid header line does not affect status and body: it is skipped.
     if (name === "") continue;
     const value = line.slice(colon + 1).trim();
     const before = headers.get(name.toLowerCase());
@@ -105,7 +105,7 @@ async function readOneHead(connection: Connection): Promise<Head> {
   }
 }
 
-/** Headers are bytes; each becomes the character of its number, so that none is lost. */
+/** Headers are bytes; each becomes the character with its number, so that none is lost. */
 function toText(bytes: Uint8Array): string {
   return new TextDecoder("latin1").decode(bytes);
 }
@@ -113,12 +113,12 @@ function toText(bytes: Uint8Array): string {
 /**
  * Reads the body piece by piece, by its length, in chunks, or to the end.
  *
- * @throws {ProbeError} if it is cut off or its frame cannot be read
+ * @throws {ProbeError} if it is truncated or its framing is invalid
  */
 export async function* readBody(connection: Connection, { status, headers }: Head): AsyncGenerator<Uint8Array> {
   if (status === 204 || status === 304) return;
   const encoding = listOf(headers.get("transfer-encoding")).filter((each) => each !== "identity").join(", ");
-  // A length that is told more than once is a length all the same, as long as it is the same.
+  // A repeated length is valid as long as the values are equal.
   const [length, ...others] = new Set(listOf(headers.get("content-length")));
   if (encoding !== "") {
     if (encoding !== "chunked") {
@@ -178,11 +178,11 @@ function quote(text: string): string {
   return quoteBytes(new TextEncoder().encode(text));
 }
 
-/** Whether a text is in a body, within its first {@linkcode BODY_BYTES_MAX} bytes; reads no further than it needs. */
+/** Whether a string is in a body, within its first {@linkcode BODY_BYTES_MAX} bytes; reads no further than it needs. */
 export async function contains(body: AsyncIterable<Uint8Array>, text: string): Promise<boolean> {
   const wanted = new TextEncoder().encode(text);
   let seen = 0;
-  /** The last bytes seen, one fewer than what is wanted: the text may lie across two pieces. */
+  /** The last bytes read, one fewer than the string's: it may be split across two pieces. */
   let tail = new Uint8Array(0);
   for await (const piece of body) {
     const fresh = piece.subarray(0, BODY_BYTES_MAX - seen);

@@ -4,7 +4,7 @@ import type { ByteStream } from "../../../src/system/byte_stream.ts";
 import { Connection, ProbeError } from "../connection.ts";
 import { contains, readBody, readHead } from "./message.ts";
 
-/** A connection that yields these bytes, cut at these places, and then ends. */
+/** A connection that yields these bytes, split at these places, and then ends. */
 function connectionOf(bytes: Uint8Array, cuts: readonly number[]): Connection {
   const ends = [...new Set(cuts.map((cut) => cut % (bytes.length + 1))), bytes.length].toSorted((a, b) => a - b);
   let at = 0;
@@ -23,7 +23,7 @@ function connectionOf(bytes: Uint8Array, cuts: readonly number[]): Connection {
   return new Connection(stream, "127.0.0.1:80");
 }
 
-/** Reads a whole response; answers its status and body, or why it is none. */
+/** Reads a whole response; returns its status and body, or why it is invalid. */
 async function read(bytes: Uint8Array, cuts: readonly number[]): Promise<string> {
   try {
     const connection = connectionOf(bytes, cuts);
@@ -39,7 +39,7 @@ async function read(bytes: Uint8Array, cuts: readonly number[]): Promise<string>
 
 const bytesOf = (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0) & 0xff);
 
-/** What looks like a response, whole or maimed. */
+/** Strings that look like a response, complete or damaged. */
 const responses = fc.array(
   fc.constantFrom(
     "HTTP/1.1 200 OK\r\n",
@@ -62,7 +62,7 @@ const responses = fc.array(
 ).map((parts) => bytesOf(parts.join("")));
 const cuts = fc.array(fc.nat(), { maxLength: 8 });
 
-Deno.test("readHead() and readBody() take any bytes, and read the same however they are cut", () =>
+Deno.test("readHead() and readBody() accept any bytes, and read the same however they are split", () =>
   fc.assert(
     fc.asyncProperty(fc.oneof(responses, fc.uint8Array({ maxLength: 300 })), cuts, async (bytes, cuts) => {
       assert.equal(await read(bytes, cuts), await read(bytes, []));
@@ -70,7 +70,7 @@ Deno.test("readHead() and readBody() take any bytes, and read the same however t
     { numRuns: 500 },
   ));
 
-Deno.test("readBody() reads back what was sent in chunks of any size", () =>
+Deno.test("readBody() decodes chunks of any size", () =>
   fc.assert(
     fc.asyncProperty(fc.array(fc.string({ minLength: 1 }), { maxLength: 6 }), cuts, async (chunks, cuts) => {
       const pieces = chunks.map(bytesOf);
@@ -81,7 +81,7 @@ Deno.test("readBody() reads back what was sent in chunks of any size", () =>
     }),
   ));
 
-Deno.test("contains() finds a text wherever it is cut, and nothing that is not there", () =>
+Deno.test("contains() finds a string however it is split, and nothing else", () =>
   fc.assert(
     fc.asyncProperty(
       fc.array(fc.constantFrom("a", "b", "ab", "é"), { maxLength: 30 }),

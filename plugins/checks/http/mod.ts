@@ -9,7 +9,7 @@ const http: CheckPlugin<HttpConfig> = {
   kind: "check",
   apiVersion: 1,
   name: "http",
-  summary: "Passes when an HTTP request is answered with a wanted status",
+  summary: "Passes when an HTTP request is answered with an accepted status",
   stability: "stable",
   example: { uri: "/health" },
   config: lazySchema(async () => (await import("./config.ts")).schema),
@@ -43,7 +43,7 @@ async function ask(connection: Connection, config: HttpConfig, target: Endpoint)
   return { status: "pass", detail: `Got status ${status}` };
 }
 
-/** A redirect is not followed; where it leads is what an operator asks next. */
+/** Redirects are not followed; the reason shows their target. */
 function leadTo({ status, headers }: Head): string {
   const location = headers.get("location");
   if (location === undefined || status < 300 || status > 399) return "";

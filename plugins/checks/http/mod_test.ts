@@ -5,7 +5,7 @@ import { issuesOf, probe, reasonOf } from "../../../tests/support/probe.ts";
 import { answers, isSilent, receive, ScriptedServer, sends } from "../../../tests/support/scripted_server.ts";
 import http from "./mod.ts";
 
-/** Serves with Deno's own HTTP server; the handler sees the request's path. */
+/** Serves with Deno's own HTTP server; the handler gets the request's path. */
 function serve(handler: (request: Request) => Response | Promise<Response>) {
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, handler);
   return {
@@ -23,7 +23,7 @@ Deno.test.each([
   { status: 301, passes: false },
   { status: 404, passes: false },
   { status: 503, passes: false },
-])("http passes with 200-299 unless told otherwise: $status", async ({ status, passes }) => {
+])("http passes with 200-299 by default: $status", async ({ status, passes }) => {
   await using server = serve(() => new Response(null, { status }));
   const outcome = await probe(http, { uri: "/" }, server.target);
   assert.deepEqual(
@@ -39,12 +39,12 @@ Deno.test.each([
   { wanted: "2xx, 304", seen: 304, passes: true },
   { wanted: ["400-402", "5XX"], seen: 599, passes: true },
   { wanted: ["400-402", "5XX"], seen: 403, passes: false },
-])("http takes $wanted for a wanted status and sees $seen", async ({ wanted, seen, passes }) => {
+])("http accepts $wanted and gets $seen", async ({ wanted, seen, passes }) => {
   await using server = serve(() => new Response(null, { status: seen }));
   assert.equal((await probe(http, { uri: "/", status: wanted }, server.target)).status, passes ? "pass" : "fail");
 });
 
-Deno.test("http does not follow a redirect, and says where it leads", async () => {
+Deno.test("http does not follow a redirect, and reports its target", async () => {
   await using server = serve((request) =>
     new URL(request.url).pathname === "/old"
       ? new Response(null, { status: 302, headers: { location: "/new" } })
@@ -56,7 +56,7 @@ Deno.test("http does not follow a redirect, and says where it leads", async () =
   );
 });
 
-Deno.test("http sends the request that it is told to send, and no more", async () => {
+Deno.test("http sends the configured request, and no more", async () => {
   const requests: string[] = [];
   await using server = new ScriptedServer(async (connection) => {
     requests.push(await receive(connection, "\r\n\r\n"));
@@ -91,7 +91,7 @@ Deno.test.each([
   { what: "that ends with the connection", pieces: ["HTTP/1.0 200 OK\r\n\r\nhel", "lo wor", "ld"] },
   { what: "with bare line feeds", pieces: ["HTTP/1.1 200\n\nhello world"] },
   {
-    what: "in chunks, split within the text",
+    what: "in chunks, split within the string",
     pieces: ["HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n4;x=y\r\nhell\r\n", "7\r\no world\r\n0\r\n\r\n"],
   },
   {
@@ -102,7 +102,7 @@ Deno.test.each([
     ],
   },
   { what: "after a header on two lines", pieces: ["HTTP/1.1 200 OK\r\nX-Long: a\r\n  b\r\n\r\nhello world"] },
-])("http finds a text in a body $what", async ({ pieces }) => {
+])("http finds a string in a body $what", async ({ pieces }) => {
   await using server = new ScriptedServer(answers(...pieces));
   assert.equal((await probe(http, { uri: "/", body: "hello world" }, server.target)).status, "pass");
 });
@@ -119,7 +119,7 @@ Deno.test.each([
   { what: "40 KB of headers", pieces: ["HTTP/1.1 200 OK\r\n", `x: ${"y".repeat(1_000)}\r\n`.repeat(40), "\r\nok"] },
   { what: "one header of 60 KB", pieces: [`HTTP/1.1 200 OK\r\nx: ${"y".repeat(60_000)}\r\n\r\nok`] },
   {
-    what: "a length that is told twice",
+    what: "a repeated length",
     pieces: ["HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"],
   },
   { what: "a length with a space before its colon", pieces: ["HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok"] },
@@ -138,19 +138,19 @@ Deno.test.each([
   assert.equal((await probe(http, { uri: "/", body: "ok" }, server.target)).status, "pass");
 });
 
-Deno.test("http finds a text that comes byte by byte", async () => {
+Deno.test("http finds a string that arrives byte by byte", async () => {
   await using server = new ScriptedServer(answers(...`HTTP/1.1 200 OK\r\n\r\n${"-".repeat(50)}ready: é`));
   assert.equal((await probe(http, { uri: "/", body: "ready: é" }, server.target)).status, "pass");
 });
 
 Deno.test.each([
   {
-    what: "a body without the text",
+    what: "a body without the string",
     pieces: ["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno"],
     reason: /"yes" is not in/,
   },
   {
-    what: "a text past the first 64 KiB",
+    what: "a string past the first 64 KiB",
     pieces: ["HTTP/1.1 200 OK\r\n\r\n", "x".repeat(65_534), "yes"],
     reason: /not in the first 65536 bytes/,
   },
@@ -229,7 +229,7 @@ Deno.test("http fails where nobody listens, and where there is no such name", as
   assert.equal(await reasonOf(http, { uri: "/" }, target), `Connection refused at ${target}`);
 });
 
-Deno.test("http gives up when it is aborted, and closes what it opened", async () => {
+Deno.test("http stops when it is aborted, and closes its connection", async () => {
   await using server = new ScriptedServer(isSilent);
   const controller = new AbortController();
   const probing = probe(http, { uri: "/" }, server.target, controller.signal);
@@ -240,7 +240,7 @@ Deno.test("http gives up when it is aborted, and closes what it opened", async (
   await eventually("the connection is closed", () => server.open === 0);
 });
 
-Deno.test("http gives up a server that drips for ever", async () => {
+Deno.test("http aborts a server that sends slowly for ever", async () => {
   await using server = new ScriptedServer(async (connection) => {
     for (;;) {
       await connection.write(new TextEncoder().encode("x"));
@@ -255,7 +255,7 @@ Deno.test("http gives up a server that drips for ever", async () => {
   await eventually("the connection is closed", () => server.open === 0);
 });
 
-Deno.test("http does not begin when it is aborted before", async () => {
+Deno.test("http does not start when it is already aborted", async () => {
   await using server = new ScriptedServer(isSilent);
   await assert.rejects(probe(http, { uri: "/" }, server.target, AbortSignal.abort(new Error("too late"))), /too late/);
   assert.equal(server.accepted, 0);
@@ -270,7 +270,7 @@ Deno.test.each([
   { raw: { uri: "/a b" }, message: /^Cannot use uri/ },
   { raw: { uri: "/\r\nX: y" }, message: /^Cannot use uri/ },
   { raw: { uri: "/", method: "GET /" }, message: /^Cannot use method/ },
-  { raw: { uri: "/", headers: { a: "b\r\nc: d" } }, message: /^Cannot use headers.a as it must be a text in one line/ },
+  { raw: { uri: "/", headers: { a: "b\r\nc: d" } }, message: /^Cannot use headers.a as it must be a one-line string/ },
   { raw: { uri: "/", headers: { "a b": "c" } }, message: /^Cannot use the header name .* current value is "a b"$/ },
   { raw: { uri: "/", headers: { "Content-length": 5 } }, message: /a check sends no body/ },
   { raw: { uri: "/", headers: { authorization: ["s3cret"] } }, message: /current value is \*\*\*\*\*$/ },
@@ -284,13 +284,13 @@ Deno.test.each([
   { raw: { uri: "/", server_name: "a b" }, message: /^Cannot use server_name as it must be a host name/ },
   { raw: { uri: "/", https: "yes" }, message: /^Cannot use https as it must be true or false/ },
   { raw: { uri: "/", url: "/" }, message: /^Unknown key url$/ },
-])("http refuses the config $raw", async ({ raw, message }) => {
+])("http rejects the config $raw", async ({ raw, message }) => {
   const issues = await issuesOf(http, raw);
   assert.equal(issues.length, 1, JSON.stringify(issues));
   assert.match(issues[0]?.message ?? "", message);
 });
 
-Deno.test("http asks for its target, and for the file of authorities if it reads one", () => {
+Deno.test("http requests its target, and the CA file if it reads one", () => {
   const config = { uri: "/", method: "GET", headers: {}, status: [], ca: "/etc/ca.pem" };
   const scope = { instance: "web:8000/http", target: "web:8000" };
   const net = [scope.target];

@@ -1,6 +1,6 @@
 import { converted, houseSchema, keys, optional } from "../../../src/kernel/schema.ts";
 
-/** What `noop:` says in a service file, validated. */
+/** The section `noop:` of a service file, validated. */
 export interface NoopConfig {
   /** The outcome of every probe. */
   readonly status: "pass" | "fail";

@@ -7,7 +7,7 @@ const noop: CheckPlugin<NoopConfig> = {
   kind: "check",
   apiVersion: 1,
   name: "noop",
-  summary: "Passes without a look at anything, or fails for a drill",
+  summary: "Always passes, or always fails for a drill",
   stability: "stable",
   example: {},
   config: lazySchema(async () => (await import("./config.ts")).schema),
@@ -15,8 +15,8 @@ const noop: CheckPlugin<NoopConfig> = {
   probe({ status }) {
     return Promise.resolve(
       status === "pass"
-        ? { status, detail: "Nothing was looked at" }
-        : { status, reason: "Its config says that it fails (noop with status: fail)" },
+        ? { status, detail: "Nothing probed" }
+        : { status, reason: "Configured to fail (noop with status: fail)" },
     );
   },
 };

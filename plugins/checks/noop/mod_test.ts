@@ -4,20 +4,20 @@ import noop from "./mod.ts";
 
 const TARGET = "127.0.0.1:1";
 
-Deno.test("noop passes, and fails when it is told to", async () => {
+Deno.test("noop passes, and fails when configured to", async () => {
   assert.equal((await probe(noop, {}, TARGET)).status, "pass");
   assert.equal((await probe(noop, { status: "pass" }, TARGET)).status, "pass");
   assert.deepEqual(await probe(noop, { status: "fail" }, TARGET), {
     status: "fail",
-    reason: "Its config says that it fails (noop with status: fail)",
+    reason: "Configured to fail (noop with status: fail)",
   });
 });
 
-Deno.test("noop asks for nothing", () => {
+Deno.test("noop requests no permission", () => {
   assert.deepEqual(noop.permissions({ status: "pass" }, { instance: "web:8000/noop", target: "web:8000" }), {});
 });
 
-Deno.test("noop refuses another status", async () => {
+Deno.test("noop rejects another status", async () => {
   const [issue] = await issuesOf(noop, { status: "maybe" });
   assert.equal(issue?.message, 'Cannot use status as it must be "pass" or "fail": current value is "maybe"');
 });

@@ -10,23 +10,23 @@ import {
 } from "../../../src/kernel/schema.ts";
 import { TLS_KEYS } from "../tls_keys.ts";
 
-/** What `postgres:` says in a service file, validated. */
+/** The section `postgres:` of a service file, validated. */
 export interface PostgresConfig {
-  /** The user to log in as; without one, nobody logs in. */
+  /** The user to log in as; without it, there is no login. */
   readonly user?: string | undefined;
   /** The password to log in with. */
   readonly password?: string | undefined;
-  /** The database to log in to; the user's name if not given, as PostgreSQL has it. */
+  /** The database to log in to; by default the user's name, as in PostgreSQL. */
   readonly database?: string | undefined;
-  /** What is asked after the login. */
+  /** The query after the login. */
   readonly query?: string | undefined;
-  /** What must stand in the first column of the first row. */
+  /** The expected value of the first column of the first row. */
   readonly expect?: string | undefined;
-  /** Whether to speak TLS. */
+  /** Whether to use TLS. */
   readonly tls: boolean;
   /** Whether the certificate must be valid. */
   readonly verify: boolean;
-  /** The file of the authorities to trust, instead of the known ones. */
+  /** The CA file, instead of the known authorities. */
   readonly ca?: string | undefined;
   /** The name in SNI and in the certificate, if not the target's. */
   readonly server_name?: string | undefined;
@@ -42,7 +42,7 @@ export const schema = refined(
       password: optional(word()),
       database: optional(word()),
       query: optional(word()),
-      expect: optional(converted(toText, "a text, a number, true or false")),
+      expect: optional(converted(toText, "a string, a number, true or false")),
       tls: optional(flag(), false),
       ...TLS_KEYS,
     })),
@@ -53,7 +53,7 @@ export const schema = refined(
   ["query", "expect"],
 );
 
-/** YAML makes numbers and booleans of some values; PostgreSQL writes a boolean as one letter. */
+/** YAML parses some values as numbers and booleans; PostgreSQL writes a boolean as one letter. */
 function toText(value: unknown): string | undefined {
   if (typeof value === "boolean") return value ? "t" : "f";
   return typeof value === "string" || typeof value === "number" ? String(value) : undefined;

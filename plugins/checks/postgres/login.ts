@@ -1,9 +1,9 @@
-/** How a check logs in to PostgreSQL: by whichever way the server asks for. @module */
+/** How a check logs in to PostgreSQL, by the method that the server requests. @module */
 import { type Connection, ProbeError } from "../connection.ts";
 import { formatInt32, formatMessage, type Message, type MessageReader, parseAuthentication } from "./message.ts";
 import { answerChallenge, firstMessage, makeNonce, SCRAM_SHA_256 } from "./scram.ts";
 
-/** Who logs in. */
+/** The credentials. */
 export interface Login {
   readonly user: string;
   readonly password?: string | undefined;
@@ -13,10 +13,10 @@ export interface Login {
 const [OK, CLEARTEXT, MD5, SASL, SASL_CONTINUE, SASL_FINAL] = [0, 3, 5, 10, 11, 12];
 
 /**
- * Goes on from the server's first message until it lets us in; answers the
- * message that ends it otherwise: its complaint, as a rule.
+ * Continues from the server's first message until the login succeeds; otherwise returns
+ * the final message, usually an error.
  *
- * @throws {ProbeError} if it asks for what a check cannot do
+ * @throws {ProbeError} if the server requests an unsupported method
  */
 export async function logIn(
   connection: Connection,
@@ -54,13 +54,13 @@ export async function logIn(
       }
       default:
         throw new ProbeError(
-          `${target} asks for authentication ${method}: a check knows cleartext, MD5 and ${SCRAM_SHA_256}`,
+          `${target} asks for authentication ${method}: a check supports cleartext, MD5 and ${SCRAM_SHA_256}`,
         );
     }
   }
 }
 
-/** Proves the password, and has the server do so; answers its complaint if it refuses. */
+/** Proves the password, and lets the server prove it too; returns its error if it rejects the login. */
 async function proveByScram(
   reader: MessageReader,
   password: string,
@@ -77,7 +77,7 @@ async function proveByScram(
   const last = await reader.next();
   if (last.type !== "R") return last;
   if (saslText(last, SASL_FINAL) !== expected) {
-    throw new ProbeError("The server does not prove that it knows the password: it may be another than it should be");
+    throw new ProbeError("The server does not prove that it knows the password: it may be the wrong server");
   }
   return undefined;
 }
@@ -88,7 +88,7 @@ function saslText(message: Message, wanted: number): string {
   return new TextDecoder().decode(data);
 }
 
-/** `md5` and the hash of a hash, in hex. Only a server that wants MD5 makes a worker pay for node:crypto. */
+/** `md5` and the hash of a hash, in hex. Only a server that requests MD5 makes a worker load node:crypto. */
 async function hashWithMd5(user: string, password: string, salt: Uint8Array): Promise<string> {
   const { createHash } = await import("node:crypto");
   const inner = createHash("md5").update(`${password}${user}`).digest("hex");

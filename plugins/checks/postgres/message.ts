@@ -1,30 +1,30 @@
 /**
- * Messages of PostgreSQL's protocol, version 3, as far as a check needs them:
- * those to the server as bytes, those from it as what they say.
+ * The part of PostgreSQL's protocol, version 3, that a check needs:
+ * messages to the server as bytes, those from it parsed.
  *
  * @module
  */
 import { type Connection, ProbeError } from "../connection.ts";
 
-/** What asks a server for TLS; it answers with one letter, `S` or `N`. */
+/** Requests TLS; the server answers with one letter, `S` or `N`. */
 export const TLS_REQUEST: Uint8Array = new Uint8Array([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
 
 /** The protocol's version 3.0. */
 const VERSION = 196_608;
 
-/** The most bytes of one message, and of all of a probe. */
+/** Maximum size of one message, and of all messages of a probe. */
 const MESSAGE_BYTES_MAX = 65_536;
 const ALL_BYTES_MAX = 1_048_576;
 
 /** One message of the server. */
 export interface Message {
-  /** The letter that says what it is. */
+  /** The letter of its type. */
   readonly type: string;
-  /** What follows the letter and the length. */
+  /** The bytes after the letter and the length. */
   readonly body: Uint8Array;
 }
 
-/** What a server complains of. */
+/** An error of the server. */
 export interface Complaint {
   /** Five letters and digits; https://www.postgresql.org/docs/current/errcodes-appendix.html. */
   readonly code: string;
@@ -32,7 +32,7 @@ export interface Complaint {
   readonly text: string;
 }
 
-/** Writes the message that begins a session. */
+/** Formats the message that starts a session. */
 export function formatStartup(parameters: { readonly [name: string]: string }): Uint8Array {
   const text = Object.entries(parameters).map(([name, value]) => `${name}\0${value}\0`).join("");
   const body = new TextEncoder().encode(`${text}\0`);
@@ -44,7 +44,7 @@ export function formatStartup(parameters: { readonly [name: string]: string }): 
   return bytes;
 }
 
-/** Writes any other message. */
+/** Formats any other message. */
 export function formatMessage(type: string, ...parts: readonly (string | Uint8Array)[]): Uint8Array {
   const bodies = parts.map((part) => typeof part === "string" ? new TextEncoder().encode(part) : part);
   const length = bodies.reduce((sum, body) => sum + body.length, 4);
@@ -59,14 +59,14 @@ export function formatMessage(type: string, ...parts: readonly (string | Uint8Ar
   return bytes;
 }
 
-/** A number in four bytes. */
+/** Encodes a number in four bytes. */
 export function formatInt32(value: number): Uint8Array {
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setInt32(0, value);
   return bytes;
 }
 
-/** Reads the server's messages in turn, with bounds. */
+/** Reads the server's messages in turn, within limits. */
 export class MessageReader {
   readonly #connection: Connection;
   #total = 0;
@@ -76,10 +76,10 @@ export class MessageReader {
   }
 
   /**
-   * Reads the next message that is an answer: what a server tells on its own
-   * account (notices, settings, the key for a cancel) is passed over.
+   * Reads the next answer: unsolicited messages of the server (notices, settings, the cancellation key)
+   * are skipped.
    *
-   * @throws {ProbeError} if it is none of PostgreSQL's, or more than there can be
+   * @throws {ProbeError} if it is not PostgreSQL's protocol, or exceeds the limits
    */
   async next(): Promise<Message> {
     for (;;) {
@@ -113,7 +113,7 @@ export class MessageReader {
   }
 }
 
-/** Reads an ErrorResponse: fields with a letter each. */
+/** Parses an ErrorResponse: fields with a letter each. */
 export function parseComplaint(body: Uint8Array): Complaint {
   const fields = new Map(
     new TextDecoder().decode(body).split("\0").filter((field) => field !== "").map((
@@ -123,7 +123,7 @@ export function parseComplaint(body: Uint8Array): Complaint {
   return { code: fields.get("C") ?? "", text: fields.get("M") ?? "" };
 }
 
-/** Reads the first column of a DataRow: `null` as in SQL, `undefined` if there is no column or the message is broken. */
+/** Parses the first column of a DataRow: `null` as in SQL, `undefined` without columns or for an invalid message. */
 export function parseFirstColumn(body: Uint8Array): string | null | undefined {
   if (body.length < 6) return undefined;
   const view = new DataView(body.buffer, body.byteOffset, body.length);
@@ -132,7 +132,7 @@ export function parseFirstColumn(body: Uint8Array): string | null | undefined {
   return length === -1 ? null : new TextDecoder().decode(body.subarray(6, 6 + length));
 }
 
-/** Reads the number that an authentication message begins with, and what follows it. */
+/** Parses the number at the start of an authentication message, and the rest. */
 export function parseAuthentication({ body }: Message): { readonly method: number; readonly data: Uint8Array } {
   const method = body.length < 4 ? -1 : new DataView(body.buffer, body.byteOffset).getInt32(0);
   return { method, data: body.subarray(4) };

@@ -14,7 +14,7 @@ Deno.test("formatMessage() writes the type, the length and the parts", () => {
   assert.deepEqual([...bytes], [0x70, 0, 0, 0, 11, 0x61, 0x62, 0, 0, 0, 1, 2]);
 });
 
-Deno.test("parseComplaint() finds code and text, whatever else there is", () => {
+Deno.test("parseComplaint() finds code and message among other fields", () => {
   const body = new TextEncoder().encode("SFATAL\0VFATAL\0C57P03\0Mit is starting up\0Fpostmaster.c\0\0");
   assert.deepEqual(parseComplaint(body), { code: "57P03", text: "it is starting up" });
   assert.deepEqual(parseComplaint(new Uint8Array()), { code: "", text: "" });
@@ -23,16 +23,16 @@ Deno.test("parseComplaint() finds code and text, whatever else there is", () => 
 Deno.test.each([
   { what: "a text", body: [0, 1, 0, 0, 0, 2, 0x6f, 0x6b], value: "ok" },
   { what: "the first of two", body: [0, 2, 0, 0, 0, 1, 0x61, 0, 0, 0, 1, 0x62], value: "a" },
-  { what: "an empty text", body: [0, 1, 0, 0, 0, 0], value: "" },
+  { what: "an empty string", body: [0, 1, 0, 0, 0, 0], value: "" },
   { what: "NULL", body: [0, 1, 255, 255, 255, 255], value: null },
   { what: "nothing of a row without columns", body: [0, 0], value: undefined },
-  { what: "nothing of a column that is cut off", body: [0, 1, 0, 0, 0, 9, 0x61], value: undefined },
-  { what: "nothing of a column of less than no length", body: [0, 1, 255, 255, 255, 254], value: undefined },
+  { what: "nothing of a truncated column", body: [0, 1, 0, 0, 0, 9, 0x61], value: undefined },
+  { what: "nothing of a column of negative length", body: [0, 1, 255, 255, 255, 254], value: undefined },
 ])("parseFirstColumn() reads $what", ({ body, value }) => {
   assert.equal(parseFirstColumn(new Uint8Array(body)), value);
 });
 
-Deno.test("parseFirstColumn() and parseComplaint() take any bytes", () => {
+Deno.test("parseFirstColumn() and parseComplaint() accept any bytes", () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 60 }), (body) => {
     parseFirstColumn(body);
     parseComplaint(body);

@@ -16,19 +16,19 @@ import {
   TLS_REQUEST,
 } from "./message.ts";
 
-/** Who asks whether a server accepts connections; there need be no such user. */
+/** The user for the test whether a server accepts connections; it need not exist. */
 const NOBODY = "lighthouse";
 
-/** What an operator can make of a complaint, by its code. */
+/** Explanations of errors, by code. */
 const HINTS: ReadonlyMap<string, string> = new Map([
-  ["28000", "it does not let the user in"],
-  ["28P01", "it refuses user or password"],
+  ["28000", "it does not allow this user"],
+  ["28P01", "it rejects user or password"],
   ["3D000", "it has no such database"],
   ["53300", "it has too many connections"],
   ["57P03", "it is starting up, shutting down or recovering"],
 ]);
 
-/** Classes of complaints that say of the server, not of us, that it cannot serve: resources, operators, system, itself. */
+/** Classes of errors that mean the server itself cannot serve: resources, operators, system, internal. */
 const UNWELL = /^(?:53|57|58|XX)/;
 
 /** The check `postgres`; its keys are in the README beside this file. */
@@ -54,7 +54,7 @@ const postgres: CheckPlugin<PostgresConfig> = {
 
 export default postgres;
 
-/** Says why TLS is not to be had. */
+/** Explains why there is no TLS. */
 function refusal(answer: string, target: string): ProbeError {
   return new ProbeError(
     answer === "N"
@@ -76,17 +76,17 @@ async function ask(connection: Connection, config: PostgresConfig): Promise<Prob
     : await judgeSession(connection, reader, first, { ...config, user });
 }
 
-/** Whoever answers accepts connections, as pg_isready has it; a login is not needed to know that. */
+/** Any answer means that the server accepts connections, as with pg_isready; that needs no login. */
 async function judgeReadiness(connection: Connection, first: Message): Promise<ProbeOutcome> {
   if (first.type === "R") {
-    // Who is let in without a login says goodbye, or the server logs a lost connection.
+    // If there was no login, terminate properly, or the server logs a lost connection.
     if (first.body.every((byte) => byte === 0)) await goodbye(connection);
     return { status: "pass", detail: "Accepts connections" };
   }
   const complaint = complaintOf(first, connection);
   return UNWELL.test(complaint.code)
     ? { status: "fail", reason: explain(complaint, connection) }
-    : { status: "pass", detail: "Accepts connections, though none of ours" };
+    : { status: "pass", detail: "Accepts connections, but not this login" };
 }
 
 async function judgeSession(
@@ -107,15 +107,15 @@ async function judgeSession(
   return outcome;
 }
 
-/** Answers what came instead of the word that a session is ready. */
+/** Returns the message that arrived instead of ReadyForQuery. */
 async function unlessReady(reader: MessageReader): Promise<Message | undefined> {
   const message = await reader.next();
   return message.type === "Z" ? undefined : message;
 }
 
-/** What became of a query. */
+/** The result of a query. */
 interface Answer {
-  /** What it was refused for. */
+  /** The error, if it was rejected. */
   readonly complaint?: Complaint | undefined;
   /** The first column of the first row; `undefined` without one. */
   readonly value?: string | null | undefined;
@@ -131,7 +131,7 @@ async function query(connection: Connection, reader: MessageReader, text: string
         return { complaint, value };
       case "E":
         complaint ??= parseComplaint(body);
-        // The last word of a session that is ended by the server.
+        // The last message of a session that the server ends.
         if (UNWELL.test(complaint.code)) return { complaint };
         break;
       case "D":
@@ -140,7 +140,7 @@ async function query(connection: Connection, reader: MessageReader, text: string
       case "G":
       case "H":
       case "W":
-        throw new ProbeError("Cannot use query as it copies data: a check reads rows alone");
+        throw new ProbeError("Cannot use query as it copies data: a check only reads rows");
     }
   }
 }
@@ -169,7 +169,7 @@ function explain({ code, text }: Complaint, { target }: Connection, password?: s
   return `Got error ${quote(code)}${meaning} from ${target}: ${quote(masked(text, password))}`;
 }
 
-/** A server may say again what it was told. */
+/** A server may echo the password. */
 function masked(text: string, password: string | undefined): string {
   return password === undefined ? text : text.replaceAll(password, MASK);
 }

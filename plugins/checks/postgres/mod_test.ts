@@ -6,7 +6,7 @@ import { isSilent, ScriptedServer } from "../../../tests/support/scripted_server
 import { formatInt32, formatMessage } from "./message.ts";
 import postgres from "./mod.ts";
 
-/** Answers each of our messages with what stands for it, then hangs up. */
+/** Answers each message in turn, then disconnects. */
 function conversation(...answers: readonly (readonly Uint8Array[])[]): ScriptedServer {
   return new ScriptedServer(async (connection) => {
     const buffer = new Uint8Array(4_096);
@@ -32,11 +32,11 @@ const LOGIN = { user: "me", password: "s3cret" };
 
 Deno.test.each([
   { what: "asks for a password", answer: [SASL], detail: "Accepts connections" },
-  { what: "asks for a way to log in that nobody knows", answer: [authentication(7)], detail: "Accepts connections" },
+  { what: "asks for an unknown authentication method", answer: [authentication(7)], detail: "Accepts connections" },
   { what: "asks for nothing", answer: [OK, READY], detail: "Accepts connections" },
-  { what: "has something to tell first", answer: [NOTICE, MD5], detail: "Accepts connections" },
-  { what: "knows no such user", answer: [error("28000")], detail: "Accepts connections, though none of ours" },
-  { what: "knows no such database", answer: [error("3D000")], detail: "Accepts connections, though none of ours" },
+  { what: "sends a notice first", answer: [NOTICE, MD5], detail: "Accepts connections" },
+  { what: "knows no such user", answer: [error("28000")], detail: "Accepts connections, but not this login" },
+  { what: "knows no such database", answer: [error("3D000")], detail: "Accepts connections, but not this login" },
 ])("postgres passes without a user when the server $what", async ({ answer, detail }) => {
   await using server = conversation(answer);
   assert.deepEqual(await probe(postgres, {}, server.target), { status: "pass", detail });
@@ -57,7 +57,7 @@ Deno.test.each([
   assert.match(await reasonOf(postgres, {}, server.target), reason);
 });
 
-Deno.test("postgres logs in with a user, and passes over what a server tells on its own account", async () => {
+Deno.test("postgres logs in with a user, and skips unsolicited messages", async () => {
   const told = [NOTICE, formatMessage("S", "a\0b\0"), formatMessage("K", formatInt32(1), formatInt32(2))];
   await using server = conversation([CLEARTEXT], [OK, ...told, READY]);
   assert.deepEqual(await probe(postgres, LOGIN, server.target), { status: "pass", detail: "Accepts the login" });
@@ -66,7 +66,7 @@ Deno.test("postgres logs in with a user, and passes over what a server tells on 
 Deno.test.each([
   { what: "says nothing", answers: [[]], reason: /closed the connection without an answer|reset by/ },
   { what: "says no more after the login", answers: [[OK]], reason: /closed the connection without an answer|reset by/ },
-  { what: "asks for Kerberos", answers: [[authentication(7)]], reason: /asks for authentication 7: a check knows/ },
+  { what: "asks for Kerberos", answers: [[authentication(7)]], reason: /asks for authentication 7: a check supports/ },
   { what: "offers other mechanisms", answers: [[authentication(10, "X\0\0")]], reason: /does not offer SCRAM-SHA-256/ },
   { what: "says something else", answers: [[formatMessage("T")]], reason: /does not speak PostgreSQL's protocol as/ },
   { what: "speaks SSH", answers: [[new TextEncoder().encode("SSH-2.0-OpenSSH\r\n")]], reason: /too long, or none of/ },
@@ -76,7 +76,11 @@ Deno.test.each([
     reason: /does not speak Postgre/,
   },
   { what: "sends controls", answers: [[error("28000", "\u001b[2J")]], reason: /: "\\u001b\[2J"$/ },
-  { what: "tells the password", answers: [[CLEARTEXT], [error("28P01", "not s3cret")]], reason: /: "not \*\*\*\*\*"$/ },
+  {
+    what: "quotes the password",
+    answers: [[CLEARTEXT], [error("28P01", "not s3cret")]],
+    reason: /: "not \*\*\*\*\*"$/,
+  },
   { what: "is shut down in between", answers: [[CLEARTEXT], [OK, error("57P01")]], reason: /^Got error "57P01"/ },
   {
     what: "breaks SCRAM",
@@ -90,7 +94,7 @@ Deno.test.each([
   await eventually("the connection is closed", () => server.open === 0);
 });
 
-Deno.test("postgres fails when a server lets us in, but does not prove that it knows the password", async () => {
+Deno.test("postgres fails when a server accepts the login without proving that it knows the password", async () => {
   await using server = new ScriptedServer(async (connection) => {
     const buffer = new Uint8Array(4_096);
     const heard = async () => new TextDecoder().decode(buffer.subarray(0, await connection.read(buffer) ?? 0));
@@ -113,7 +117,7 @@ Deno.test("postgres fails where nobody listens", async () => {
   assert.equal(await reasonOf(postgres, { tls: true }, target), `Connection refused at ${target}`);
 });
 
-Deno.test("postgres gives up when it is aborted, and closes what it opened", async () => {
+Deno.test("postgres stops when it is aborted, and closes its connection", async () => {
   await using server = new ScriptedServer(isSilent);
   const controller = new AbortController();
   const rejected = assert.rejects(probe(postgres, {}, server.target, controller.signal), /enough/);
@@ -131,7 +135,10 @@ Deno.test.each([
   { raw: { user: "a\0b" }, message: /^Cannot use user as it must be a string that is not empty, without NUL/ },
   { raw: { user: "me", password: 12 }, message: /^Cannot use password .*current value is \*\*\*\*\*$/ },
   { raw: { user: "me", query: "" }, message: /^Cannot use query/ },
-  { raw: { user: "me", query: "SELECT 1", expect: [1] }, message: /^Cannot use expect as it must be a text, a number/ },
+  {
+    raw: { user: "me", query: "SELECT 1", expect: [1] },
+    message: /^Cannot use expect as it must be a string, a number/,
+  },
   { raw: { tls: "yes" }, message: /^Cannot use tls as it must be true or false/ },
   { raw: { username: "me" }, message: /^Unknown key username$/ },
 ])("postgres refuses the config $raw", async ({ raw, message }) => {

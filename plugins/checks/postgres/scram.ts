@@ -1,7 +1,7 @@
 /**
- * SCRAM-SHA-256 (RFC 5802, RFC 7677) as PostgreSQL speaks it, without channel
- * binding: the client proves that it knows the password, and the server that
- * it does too.
+ * SCRAM-SHA-256 (RFC 5802, RFC 7677) as PostgreSQL uses it, without channel
+ * binding: the client proves that it knows the password, and so does
+ * the server.
  *
  * @module
  */
@@ -10,27 +10,27 @@ import { ProbeError } from "../connection.ts";
 /** The mechanism's name. */
 export const SCRAM_SHA_256 = "SCRAM-SHA-256";
 
-/** More rounds than this no server wants (PostgreSQL: 4096), and a hostile one must not have us count for ever. */
+/** Maximum number of iterations (PostgreSQL: 4096), so that a hostile server cannot keep the client busy. */
 const ROUNDS_MAX = 1_000_000;
 
-/** Says "no channel binding" in front of the first message, and again, in base64, in the last. */
+/** Means "no channel binding" before the first message, and again, in base64, in the last. */
 const [GS2_HEADER, GS2_HEADER_BASE64] = ["n,,", "biws"];
 
-/** Our half of an exchange. */
+/** The client's side of an exchange. */
 export interface ScramAnswer {
-  /** What is sent as the last message. */
+  /** The last message to the server. */
   readonly final: string;
-  /** What the server's last message must be. */
+  /** The expected last message of the server. */
   readonly expected: string;
 }
 
-/** Writes the first message; the server knows the user already, so its name is left empty. */
+/** Formats the first message; the server knows the user already, so the name is empty. */
 export function firstMessage(nonce: string): { readonly message: string; readonly bare: string } {
   const bare = `n=,r=${nonce}`;
   return { message: `${GS2_HEADER}${bare}`, bare };
 }
 
-/** Makes a nonce: printable, and never the same twice. */
+/** Makes a nonce: printable and unique. */
 export function makeNonce(): string {
   return toBase64(crypto.getRandomValues(new Uint8Array(18)));
 }
@@ -38,7 +38,7 @@ export function makeNonce(): string {
 /**
  * Answers the server's first message.
  *
- * @throws {ProbeError} if that message is not as it should be
+ * @throws {ProbeError} if that message is invalid
  */
 export async function answerChallenge(
   challenge: string,
@@ -65,7 +65,7 @@ export async function answerChallenge(
 }
 
 async function saltPassword(password: string, salt: Bytes, iterations: number): Promise<Bytes> {
-  // PostgreSQL prepares a password by SASLprep, of which this is what makes a difference.
+  // PostgreSQL prepares a password with SASLprep; this is the part with an effect.
   const raw = new TextEncoder().encode(password.normalize("NFKC"));
   const key = await crypto.subtle.importKey("raw", raw, "PBKDF2", false, ["deriveBits"]);
   return new Uint8Array(

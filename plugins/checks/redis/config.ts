@@ -1,17 +1,17 @@
 import { flag, houseSchema, type Issue, keys, optional, refined, word } from "../../../src/kernel/schema.ts";
 import { TLS_KEYS } from "../tls_keys.ts";
 
-/** What `redis:` says in a service file, validated. */
+/** The section `redis:` of a service file, validated. */
 export interface RedisConfig {
   /** The ACL user to log in as; without it, the default user. */
   readonly username?: string | undefined;
   /** The password to log in with; without it, no login. */
   readonly password?: string | undefined;
-  /** Whether to speak TLS. */
+  /** Whether to use TLS. */
   readonly tls: boolean;
   /** Whether the certificate must be valid. */
   readonly verify: boolean;
-  /** The file of the authorities to trust, instead of the known ones. */
+  /** The CA file, instead of the known authorities. */
   readonly ca?: string | undefined;
   /** The name in SNI and in the certificate, if not the target's. */
   readonly server_name?: string | undefined;
@@ -31,6 +31,6 @@ export const schema = refined(
 
 function faults({ username, password }: Pick<RedisConfig, "username" | "password">): readonly Issue[] {
   return username !== undefined && password === undefined
-    ? [{ message: "Missing key password: a username alone cannot log in", path: [] }]
+    ? [{ message: "Missing key password: a username needs a password", path: [] }]
     : [];
 }

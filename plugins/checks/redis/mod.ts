@@ -4,18 +4,18 @@ import { type Connection, exchange, quoteBytes } from "../connection.ts";
 import { lazySchema } from "../lazy_schema.ts";
 import type { RedisConfig } from "./config.ts";
 
-/** The most bytes of a reply. */
+/** Maximum size of a reply. */
 const REPLY_BYTES_MAX = 16_384;
 
-/** What an operator can make of an error reply, by its first word. */
+/** Explanations of error replies, by their first word. */
 const HINTS: ReadonlyMap<string, string> = new Map([
   ["DENIED", "it is in protected mode"],
   ["LOADING", "it is still loading its data"],
   ["MASTERDOWN", "it has lost its master"],
   ["MISCONF", "it cannot save its data"],
-  ["NOAUTH", "it wants a password"],
+  ["NOAUTH", "it requires a password"],
   ["NOPERM", "the user may not PING"],
-  ["WRONGPASS", "it refuses username or password"],
+  ["WRONGPASS", "it rejects username or password"],
 ]);
 
 /** The check `redis`; its keys are in the README beside this file. */
@@ -51,20 +51,20 @@ async function ask(connection: Connection, { username, password }: RedisConfig):
   return failed === undefined ? { status: "pass", detail: "Got PONG" } : { status: "fail", reason: failed };
 }
 
-/** Writes a command as Redis wants it: each word with its length, so that no password can be mistaken for more. */
+/** Formats a command for Redis: each word with its length, so that no password is mistaken for more. */
 function formatCommand(words: readonly string[]): string {
   const parts = words.map((word) => `$${new TextEncoder().encode(word).length}\r\n${word}\r\n`);
   return `*${words.length}\r\n${parts.join("")}`;
 }
 
-/** Reads one reply; says what is wrong with it, or `undefined` if it is the wanted one. */
+/** Reads one reply; returns the fault, or `undefined` if it is the expected one. */
 async function fault(connection: Connection, wanted: string, secret: string | undefined): Promise<string | undefined> {
   const { target } = connection;
   const { bytes, terminated } = await connection.readLine(REPLY_BYTES_MAX);
   if (bytes.length === 0 && !terminated) return `${target} closed the connection without an answer`;
   const reply = new TextDecoder().decode(bytes).replace(/\r$/, "");
   if (terminated && reply === wanted) return undefined;
-  // A server may quote the command that it did not understand, password and all.
+  // A server may quote an unknown command, password included.
   const shown = quoteBytes(new TextEncoder().encode(secret === undefined ? reply : reply.replaceAll(secret, MASK)));
   if (!terminated) return `${target} closed the connection within its answer ${shown}`;
   const hint = HINTS.get(/^-([A-Z]+)/.exec(reply)?.[1] ?? "");

@@ -4,7 +4,7 @@ import { issuesOf, probe, reasonOf } from "../../../tests/support/probe.ts";
 import { isSilent, receive, type Script, ScriptedServer, sends } from "../../../tests/support/scripted_server.ts";
 import redis from "./mod.ts";
 
-/** Answers each command with the next reply; notes what it was asked. */
+/** Answers each command with the next reply; records the commands. */
 function replies(asked: string[], ...all: readonly string[]): Script {
   return async (connection) => {
     for (const reply of all) {
@@ -14,7 +14,7 @@ function replies(asked: string[], ...all: readonly string[]): Script {
   };
 }
 
-Deno.test("redis asks PING and wants PONG", async () => {
+Deno.test("redis sends PING and expects PONG", async () => {
   const asked: string[] = [];
   await using server = new ScriptedServer(replies(asked, "+PONG\r\n"));
   assert.deepEqual(await probe(redis, {}, server.target), { status: "pass", detail: "Got PONG" });
@@ -35,9 +35,9 @@ Deno.test.each([
     reason: /: it is still loading its data$/,
   },
   {
-    what: "wants a password",
+    what: "requires a password",
     reply: "-NOAUTH Authentication required.\r\n",
-    reason: /^Got "-NOAUTH Authentication required\." from .*: it wants a password$/,
+    reason: /^Got "-NOAUTH Authentication required\." from .*: it requires a password$/,
   },
   { what: "has lost its master", reply: "-MASTERDOWN Link with MASTER is down\r\n", reason: /lost its master/ },
   {
@@ -65,7 +65,7 @@ Deno.test("redis never prints the password, even when the server does", async ()
   assert.doesNotMatch(reason, /hunter2/);
 });
 
-Deno.test("redis gives up a silent server when it is aborted, and hangs up", async () => {
+Deno.test("redis stops when it is aborted, and disconnects from a silent server", async () => {
   await using server = new ScriptedServer(isSilent);
   const controller = new AbortController();
   const rejected = assert.rejects(probe(redis, {}, server.target, controller.signal), /enough/);
@@ -80,7 +80,7 @@ Deno.test.each([
   { raw: { password: 12345 }, message: /^Cannot use password as it must be .*: current value is \*\*\*\*\*$/ },
   { raw: { tls: 1 }, message: /^Cannot use tls as it must be true or false/ },
   { raw: { db: 1 }, message: /^Unknown key db$/ },
-])("redis refuses the config $raw", async ({ raw, message }) => {
+])("redis rejects the config $raw", async ({ raw, message }) => {
   const issues = await issuesOf(redis, raw);
   assert.equal(issues.length, 1, JSON.stringify(issues));
   assert.match(issues[0]?.message ?? "", message);

@@ -1,10 +1,10 @@
 import { houseSchema, type Issue, keys, optional, refined, text } from "../../../src/kernel/schema.ts";
 
-/** What `tcp:` says in a service file, validated. */
+/** The section `tcp:` of a service file, validated. */
 export interface TcpConfig {
-  /** What is sent, as it is. */
+  /** The string to send, unchanged. */
   readonly query?: string | undefined;
-  /** What must come back before the first line feed. */
+  /** The expected answer before the first line feed. */
   readonly response?: string | undefined;
 }
 

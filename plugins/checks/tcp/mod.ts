@@ -3,7 +3,7 @@ import { type Connection, exchange, quoteBytes } from "../connection.ts";
 import { lazySchema } from "../lazy_schema.ts";
 import type { TcpConfig } from "./config.ts";
 
-/** The most bytes of an answer. */
+/** Maximum size of an answer. */
 const ANSWER_BYTES_MAX = 65_536;
 
 /** The check `tcp`; its keys are in the README beside this file. */
@@ -11,7 +11,7 @@ const tcp: CheckPlugin<TcpConfig> = {
   kind: "check",
   apiVersion: 1,
   name: "tcp",
-  summary: "Passes when a connection stands, or a line is answered with a wanted line",
+  summary: "Passes when a connection succeeds, or a query is answered with the expected line",
   stability: "stable",
   example: { query: "PING", response: "PONG" },
   config: lazySchema(async () => (await import("./config.ts")).schema),
@@ -32,7 +32,7 @@ async function ask(connection: Connection, { query = "", response = "" }: TcpCon
     return { status: "fail", reason };
   }
   const wanted = new TextEncoder().encode(response);
-  // 1.0 wants the carriage return of CR LF written in the config; it may be, but need not.
+  // In 1.0 the config must contain the carriage return of CR LF; here it may be omitted.
   const passes = equals(bytes, wanted) || (bytes.at(-1) === 0x0d && equals(bytes.subarray(0, -1), wanted));
   return passes
     ? { status: "pass", detail: `Got ${quoteBytes(bytes)}` }

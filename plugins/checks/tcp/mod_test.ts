@@ -13,13 +13,13 @@ function replies(...pieces: readonly string[]): Script {
   };
 }
 
-Deno.test("tcp passes when a connection stands, and hangs up", async () => {
+Deno.test("tcp passes when a connection succeeds, and disconnects", async () => {
   await using server = new ScriptedServer(isSilent);
   assert.deepEqual(await probe(tcp, {}, server.target), { status: "pass", detail: "Connected" });
   await eventually("the connection is closed", () => server.accepted === 1 && server.open === 0);
 });
 
-Deno.test("tcp passes on a mere connection when the query is empty", async () => {
+Deno.test("tcp passes on a connection when the query is empty", async () => {
   await using server = new ScriptedServer(isSilent);
   assert.equal((await probe(tcp, { query: "", response: "x" }, server.target)).status, "pass");
 });
@@ -76,7 +76,7 @@ Deno.test.each([
   assert.match(await reasonOf(tcp, { query: "ruok", response: wanted }, server.target), reason);
 });
 
-Deno.test("tcp sends the query as it is", async () => {
+Deno.test("tcp sends the query unchanged", async () => {
   const received: string[] = [];
   await using server = new ScriptedServer(async (connection) => {
     received.push(await receive(connection, "end"));
@@ -86,7 +86,7 @@ Deno.test("tcp sends the query as it is", async () => {
   assert.deepEqual(received, ["a\r\nb\nend"]);
 });
 
-Deno.test("tcp gives up a silent server when it is aborted, and hangs up", async () => {
+Deno.test("tcp stops when it is aborted, and disconnects from a silent server", async () => {
   await using server = new ScriptedServer(isSilent);
   const controller = new AbortController();
   const rejected = assert.rejects(
@@ -105,7 +105,7 @@ Deno.test.each([
   { raw: { query: 1, response: "x" }, message: /^Cannot use query as it must be a string: current value is 1$/ },
   { raw: { query: "x", response: "a\nb" }, message: /^Cannot use response as it must be one line/ },
   { raw: { uri: "/" }, message: /^Unknown key uri$/ },
-])("tcp refuses the config $raw", async ({ raw, message }) => {
+])("tcp rejects the config $raw", async ({ raw, message }) => {
   const issues = await issuesOf(tcp, raw);
   assert.equal(issues.length, 1, JSON.stringify(issues));
   assert.match(issues[0]?.message ?? "", message);
