@@ -1,8 +1,8 @@
 /**
- * TLS by `node:tls` and not by `Deno.startTls`: that one cannot leave a
- * certificate unverified, and a connection whose handshake is given up stays
- * open in it until the other side closes, so that a hung server would use up
- * this process' files. A module of its own, so that only what speaks TLS pays
+ * TLS by `node:tls` and not by `Deno.startTls`, which cannot skip
+ * certificate verification, and keeps a connection whose handshake was aborted
+ * open until the other side closes it, so that a hung server would exhaust
+ * this process's files. A module of its own, so that only users of TLS pay
  * for it.
  *
  * @module
@@ -14,22 +14,22 @@ import { connectTcp, type TcpAddress } from "./tcp.ts";
 import { TcpSocket } from "./tcp_socket.ts";
 import { TlsStream } from "./tls_stream.ts";
 
-/** How a handshake is done; all is PEM. */
+/** Settings of a handshake; all PEM. */
 export interface HandshakeOptions {
-  /** The authorities that are trusted; those of the system if there are none. */
+  /** The trusted authorities; by default those of the system. */
   readonly ca?: string | undefined;
-  /** The certificate that is shown, with its key. */
+  /** The client certificate, with its key. */
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
-  /** The name that is asked for (SNI) and that the certificate must bear; the host that is connected to unless given. */
+  /** The name for SNI and verification; by default the host of the connection. */
   readonly serverName?: string | undefined;
   /** Whether the server's certificate must be valid; `true` if absent. */
   readonly verify?: boolean | undefined;
-  /** The protocols that are offered (ALPN). */
+  /** The offered protocols (ALPN). */
   readonly protocols?: readonly string[] | undefined;
 }
 
-/** Connects and shakes hands; resolves when both are done. Closes what it has begun when the signal is aborted. */
+/** Connects and performs the handshake. Closes an unfinished connection when the signal is aborted. */
 export async function connectTls(
   address: TcpAddress,
   options: HandshakeOptions,
@@ -39,7 +39,10 @@ export async function connectTls(
   return new TlsStream(await shakeHands(connection, { ...options, ...address }, signal), () => {});
 }
 
-/** Secures a connection, which it closes if that fails or the signal is aborted; destroying the answer closes it too. */
+/**
+ * Secures a connection, which it closes on failure or when the signal is aborted; destroying the
+ * result closes it too.
+ */
 export async function shakeHands(
   connection: Deno.TcpConn,
   { host, port, ca, cert, key, serverName = host, verify = true, protocols }: HandshakeOptions & TcpAddress,
@@ -54,11 +57,11 @@ export async function shakeHands(
     ...ca !== undefined && { ca },
     ...cert !== undefined && key !== undefined && { cert, key },
     ...protocols !== undefined && { ALPNProtocols: [...protocols] },
-    // An address has no place in SNI; without a name the certificate is checked against the host.
+    // SNI allows no addresses; without a name the certificate is verified against the host.
     ...isIP(serverName) === 0 && { servername: serverName },
   });
   socket.once("close", () => plain.destroy());
-  // Stay for good: an error that comes while nobody reads must not be an uncaught one.
+  // Stays registered: an error while nobody reads must not be an uncaught one.
   plain.on("error", (error) => socket.destroy(error));
   return await new Promise((resolve, reject) => {
     const fail = (error: unknown) => {
