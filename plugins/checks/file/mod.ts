@@ -27,7 +27,7 @@ const file: CheckPlugin<FileConfig> = {
     if (!found.exists) return { status: "fail", reason: `${path} does not exist` };
     const reason = found.isFile ? await firstLine(path) : undefined;
     signal.throwIfAborted();
-    return { status: "fail", reason: `${path} is there${reason === undefined ? "" : `: ${quoteBytes(reason)}`}` };
+    return { status: "fail", reason: `${path} exists${reason === undefined ? "" : `: ${quoteBytes(reason)}`}` };
   },
 };
 

@@ -10,7 +10,7 @@ Deno.test("file fails while its flag exists, and passes again when it is removed
   const path = dir.file("out");
   assert.deepEqual(await probe(file, { path }, TARGET), { status: "pass", detail: `${path} does not exist` });
   await dir.write("out", "");
-  assert.equal(await reasonOf(file, { path }, TARGET), `${path} is there`);
+  assert.equal(await reasonOf(file, { path }, TARGET), `${path} exists`);
   await Deno.remove(path);
   assert.equal((await probe(file, { path }, TARGET)).status, "pass");
 });
@@ -18,9 +18,9 @@ Deno.test("file fails while its flag exists, and passes again when it is removed
 Deno.test("file passes while its flag exists, with down_when: absent", async () => {
   await using dir = new TempDir();
   const config = { path: dir.file("warm"), down_when: "absent" };
-  assert.equal(await reasonOf(file, config, TARGET), `${config.path} is not there`);
+  assert.equal(await reasonOf(file, config, TARGET), `${config.path} does not exist`);
   await dir.write("warm", "never told");
-  assert.deepEqual(await probe(file, config, TARGET), { status: "pass", detail: `${config.path} is there` });
+  assert.deepEqual(await probe(file, config, TARGET), { status: "pass", detail: `${config.path} exists` });
 });
 
 Deno.test.each([
@@ -32,12 +32,12 @@ Deno.test.each([
 ])("file reports $what as the reason", async ({ contents, told }) => {
   await using dir = new TempDir();
   const path = await dir.write("out", contents);
-  assert.equal(await reasonOf(file, { path }, TARGET), `${path} is there${told}`);
+  assert.equal(await reasonOf(file, { path }, TARGET), `${path} exists${told}`);
 });
 
 Deno.test("file accepts a folder as a flag, and follows links", async () => {
   await using dir = new TempDir();
-  assert.equal(await reasonOf(file, { path: dir.path }, TARGET), `${dir.path} is there`);
+  assert.equal(await reasonOf(file, { path: dir.path }, TARGET), `${dir.path} exists`);
   await Deno.symlink(dir.file("nowhere"), dir.file("link"));
   assert.equal((await probe(file, { path: dir.file("link") }, TARGET)).status, "pass");
   await dir.write("nowhere", "now here");
