@@ -53,7 +53,7 @@ Deno.test("a reporter with the flags of its task registers what its checks pass,
   await eventually("all pass", isRegistered(1));
   await dir.write("out", "disk is changed");
   await eventually("it is taken out", isRegistered(0));
-  await reporter.event("check.down", { reason: /out is there: "disk is changed"/ });
+  await reporter.event("check.down", { reason: /out exists: "disk is changed"/ });
   await Deno.remove(dir.file("out"));
   await eventually("it is back", isRegistered(1));
   await reporter.event("check.down", { reason: /its config says that it fails/i });

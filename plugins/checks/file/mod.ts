@@ -22,7 +22,7 @@ const file: CheckPlugin<FileConfig> = {
     signal.throwIfAborted();
     if ("unknown" in found) return { status: "unknown", reason: `Cannot read ${path}: ${found.unknown}` };
     if (found.exists === (down_when === "absent")) {
-      return { status: "pass", detail: `${path} is ${found.exists ? "" : "not "}there` };
+      return { status: "pass", detail: `${path} ${found.exists ? "exists" : "does not exist"}` };
     }
     if (!found.exists) return { status: "fail", reason: `${path} does not exist` };
     const reason = found.isFile ? await firstLine(path) : undefined;
