@@ -41,7 +41,7 @@ Deno.test("file accepts a folder as a flag, and follows links", async () => {
   await Deno.symlink(dir.file("nowhere"), dir.file("link"));
   assert.equal((await probe(file, { path: dir.file("link") }, TARGET)).status, "pass");
   await dir.write("nowhere", "now here");
-  assert.match(await reasonOf(file, { path: dir.file("link") }, TARGET), /is there: "now here"$/);
+  assert.match(await reasonOf(file, { path: dir.file("link") }, TARGET), /exists: "now here"$/);
 });
 
 Deno.test("file counts a path through a file as absent, and is unknown where it cannot read", async () => {
