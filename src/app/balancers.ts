@@ -114,7 +114,7 @@ export class Balancers implements AsyncDisposable {
     readonly host: HostFacts;
   }): void {
     const { traffic } = this.#options;
-    const share: Share = (...asked) => traffic.share(...asked);
+    const share: Share = (request) => traffic.share(request);
     for (const [name, { writer, accepted: balancer }] of this.#running) {
       writer.put(composeWanted(name, balancer, accepted, topology.clusters, host, share), {
         generation: topology.generation,

@@ -40,10 +40,12 @@ import {
  */
 export function readCluster(
   raw: unknown,
-  { fileName, balancers, discovery = [] }: {
+  { fileName, balancers, discovery = [], overflow = [] }: {
     readonly fileName: string;
     readonly balancers: Iterable<string>;
     readonly discovery?: readonly string[];
+    /** The clusters that others name as their overflow: they may do without a balancer's section. */
+    readonly overflow?: readonly string[];
   },
 ): Checked<Cluster> {
   const names = [...new Set(balancers)].filter((key) => !Object.hasOwn(CLUSTER_ENTRIES, key));
@@ -60,7 +62,8 @@ export function readCluster(
       ? "A cluster must have a section for at least one balancer: none is known"
       : `Missing key ${names[0]}: a cluster must have a section for at least one balancer (${names.join(", ")})`,
   };
-  const needed = refined(schema, (value) => used(value).length === 0 ? [noSection] : [], []);
+  const isOverflow = overflow.includes(isRecord(raw) && typeof raw.name === "string" ? raw.name : fileName);
+  const needed = refined(schema, (value) => used(value).length === 0 && !isOverflow ? [noSection] : [], []);
   // A key with nothing behind it says nothing.
   const said = isRecord(raw) && raw.meta_cluster === null ? pick(raw, (key) => key !== "meta_cluster") : raw;
   const { value: file, findings: all } = validateKnown(said, needed["~standard"].validate);

@@ -6,6 +6,7 @@ import { DEFAULT_LOGGING, type Logging } from "../logging/plan.ts";
 import type { Service } from "../model/service.ts";
 import type { Desired, Draft, HostSettings, PluginEntry, PluginFile, Settings } from "./desired.ts";
 import { readCluster } from "./cluster_schema.ts";
+import { overflowNames } from "./traffic_schema.ts";
 import { suggest } from "../kernel/suggest.ts";
 import { compareDiagnostics, type Diagnostic } from "./diagnostics.ts";
 import type { Checked } from "../kernel/known_keys.ts";
@@ -210,14 +211,15 @@ class Reading {
     const discovery = await this.#pluginFiles("discovery", last?.discovery);
     const notifiers = await this.#pluginFiles("notifiers", last?.notifiers);
     const names = { balancers: this.#names("balancers", balancers), discovery: this.#names("discovery", discovery) };
+    const overflow = this.#overflowNames(valuesOf(last?.clusters, ({ cluster }) => cluster));
     const clusters = await this.#folder<Cluster>(
       "clusters",
       valuesOf(last?.clusters, ({ cluster }) => cluster),
       (raw, fileName) => {
         const balancers = [...this.#balancers, ...names.balancers];
-        return readCluster(raw, { fileName, balancers, discovery: names.discovery });
+        return readCluster(raw, { fileName, balancers, discovery: names.discovery, overflow });
       },
-      JSON.stringify(names),
+      JSON.stringify([names, overflow]),
     );
     const own = [...plugins.values()].filter(({ kind }) => kind === "check").map(({ name }) => name);
     const checks = [...new Set([...this.#checks, ...own])].toSorted();
@@ -365,6 +367,21 @@ class Reading {
     const folder = this.#tree.folders.get(name);
     const files = folder?.state === "read" ? folder.files.keys().filter(isName) : [];
     return [...new Set([...files, ...objects.keys()])].toSorted();
+  }
+
+  /** The clusters that others name as their overflow, in files of today or in last good ones. */
+  #overflowNames(last: ReadonlyMap<string, Cluster> | undefined): readonly string[] {
+    const folder = this.#tree.folders.get("clusters");
+    const files = folder?.state === "read" ? [...folder.files.values()] : [];
+    const decoder = new TextDecoder();
+    // Few files name any: the others are not read twice.
+    const named = files.flatMap(({ path, bytes }) =>
+      bytes !== undefined && /\boverflow\b/.test(decoder.decode(bytes))
+        ? overflowNames(new Source(`${this.#tree.dir}/${path}`, bytes).value)
+        : []
+    );
+    const kept = [...last?.values() ?? []].flatMap(({ traffic }) => traffic?.overflow?.clusters ?? []);
+    return [...new Set([...named, ...kept])].toSorted();
   }
 
   /** The names of the files in `clusters/`, usable or not; `undefined` if the folder cannot be read. */

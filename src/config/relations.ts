@@ -80,9 +80,16 @@ export function findMissing(
       // Of several, the others hide that one is missing.
       relation(isListed(at.name) ? "error" : "warning", key, at.name, missing("discovery", wanted, discovery))
     );
+  const known = [...clusters.values()].map(({ name }) => name);
   return [
     ...[...clusters].flatMap(([file, cluster]) => [
       ...lacks(`clusters/${file}`, cluster.sources),
+      ...(cluster.traffic?.overflow?.clusters ?? []).filter((name) => name === cluster.name || !known.includes(name))
+        .map((
+          name,
+        ) =>
+          relation("warning", `clusters/${file}`, ["traffic", "overflow", "clusters"], noOverflow(name, cluster, known))
+        ),
       ...[...cluster.balancers.keys()].filter((name) => !balancers.includes(name)).map((name) =>
         relation("warning", `clusters/${file}`, [name], missing("balancer", name, balancers))
       ),
@@ -94,6 +101,14 @@ export function findMissing(
 /** Whether a discovery is named in a list. */
 function isListed(path: Finding["path"]): boolean {
   return path.length > 1;
+}
+
+function noOverflow(name: string, { name: own }: Cluster, known: readonly string[]): string {
+  if (name === own) return `Cluster ${name} cannot be its own overflow: it is not used as that`;
+  const meant = suggest(name, known);
+  return `No cluster named ${name}: ${
+    meant === undefined ? "no file of clusters/ has that name" : `did you mean ${meant}?`
+  }`;
 }
 
 function missing(kind: "discovery" | "balancer", name: string, known: readonly string[]): string {

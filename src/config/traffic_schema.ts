@@ -5,12 +5,15 @@
  * @module
  */
 import { chosen, converted, integer, keys, matching, optional, percentage, seconds } from "../kernel/schema.ts";
+import { isRecord } from "../model/node.ts";
+import { isName } from "./schema_words.ts";
 import { type NodeField, type TrafficPolicy, WEIGHT_MOST, WEIGHT_POLICY_DEFAULT } from "../model/traffic.ts";
 
 const weight = () => integer({ min: 0, max: WEIGHT_MOST });
 
 /** A field of a node: keys of metadata and names of labels have no dots here. */
 const FIELD = /^(?:metadata|labels)(?:\.[^.\s]{1,64}){1,8}$/;
+const ZONE_FIELD = /^zone$|^(?:metadata|labels)(?:\.[^.\s]{1,64}){1,8}$/;
 
 const SLOW_START = {
   delay: optional(seconds({ min: 0, max: 3_600 }), 0),
@@ -36,6 +39,22 @@ export const TRAFFIC = keys({
     ),
   ),
   slow_start: optional(keys(SLOW_START)),
+  zones: optional(keys({
+    prefer: optional(converted((value) => value === "local" ? value : undefined, "local"), "local"),
+    spill_below: optional(percentage({ min: 1 }), 80),
+    key: optional(matching(ZONE_FIELD, "zone, metadata.KEY or labels.NAME"), "zone"),
+  })),
+  overflow: optional(keys({
+    clusters: converted(
+      (value) =>
+        Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === "string" && isName(each))
+          ? value as readonly string[]
+          : undefined,
+      "a list of names of clusters",
+    ),
+    below: optional(percentage({ min: 1 }), 80),
+    capacity: optional(integer({ min: 0, max: 100_000 }), 0),
+  })),
   warm_up: optional(seconds({ min: 0, max: 3_600 }), 0),
 });
 
@@ -49,11 +68,17 @@ interface ReadTraffic {
     readonly curve: "linear" | "quadratic";
     readonly grace: number;
   } | undefined;
+  readonly zones?: { readonly spill_below: number; readonly key: string } | undefined;
+  readonly overflow?: {
+    readonly clusters: readonly string[];
+    readonly below: number;
+    readonly capacity: number;
+  } | undefined;
   readonly warm_up: number;
 }
 
 /** The policy that `traffic:` comes to. */
-export function trafficPolicy({ weight, slow_start: slow, warm_up }: ReadTraffic): TrafficPolicy {
+export function trafficPolicy({ weight, slow_start: slow, zones, overflow, warm_up }: ReadTraffic): TrafficPolicy {
   return {
     weight: typeof weight === "number" ? { fixed: weight, default: WEIGHT_POLICY_DEFAULT.default } : {
       ...weight?.from !== undefined && { from: readField(weight.from) },
@@ -68,15 +93,31 @@ export function trafficPolicy({ weight, slow_start: slow, warm_up }: ReadTraffic
         graceMs: toMs(slow.grace),
       },
     },
+    ...zones !== undefined && { zones: { spillBelow: zones.spill_below / 100, key: readField(zones.key) } },
+    ...overflow !== undefined && {
+      overflow: {
+        clusters: [...new Set(overflow.clusters)],
+        below: overflow.below / 100,
+        capacity: overflow.capacity,
+      },
+    },
     warmUpMs: toMs(warm_up),
   };
 }
 
 function readField(text: string): NodeField {
   const [of, ...path] = text.split(".");
+  if (of === "zone") return { of };
   return { of: of === "labels" ? "labels" : "metadata", path };
 }
 
 function toMs(seconds: number): number {
   return Math.round(seconds * 1_000);
+}
+
+/** The clusters that a file, valid or not, names as those that serve what it cannot: they need no balancer's section. */
+export function overflowNames(raw: unknown): readonly string[] {
+  const inner = (value: unknown, key: string) => isRecord(value) ? value[key] : undefined;
+  const names = inner(inner(inner(raw, "traffic"), "overflow"), "clusters");
+  return Array.isArray(names) ? names.filter((name) => typeof name === "string") : [];
 }

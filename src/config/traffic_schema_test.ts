@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { bad, good } from "../../tests/support/checked.ts";
 import type { TrafficPolicy } from "../model/traffic.ts";
 import { readCluster } from "./cluster_schema.ts";
+import { overflowNames } from "./traffic_schema.ts";
 
 function read(traffic: unknown) {
   return readCluster({ discovery: "zoo", haproxy: {}, traffic }, { fileName: "web", balancers: ["haproxy"] });
@@ -47,7 +48,37 @@ Deno.test("traffic.slow_start has defaults for all that it does not say", () => 
   });
 });
 
+Deno.test("traffic.zones and traffic.overflow have defaults, and percentages are parts", () => {
+  assert.deepEqual(policy({ zones: {} })?.zones, { spillBelow: 0.8, key: { of: "zone" } });
+  assert.deepEqual(policy({ zones: { prefer: "local", spill_below: "50%", key: "labels.az" } })?.zones, {
+    spillBelow: 0.5,
+    key: { of: "labels", path: ["az"] },
+  });
+  assert.deepEqual(policy({ overflow: { clusters: ["b", "b"] } })?.overflow, {
+    clusters: ["b"],
+    below: 0.8,
+    capacity: 0,
+  });
+  const { overflow } = policy({ overflow: { clusters: ["b"], below: "100%", capacity: 10 } }) ?? {};
+  assert.deepEqual(overflow, { clusters: ["b"], below: 1, capacity: 10 });
+});
+
+Deno.test("a cluster that another names as its overflow may do without a balancer's section", () => {
+  const options = { fileName: "spare", balancers: ["haproxy"] };
+  assert.match(bad(readCluster({ discovery: "zoo" }, options)), /must have a section for at least one balancer/);
+  good(readCluster({ discovery: "zoo" }, { ...options, overflow: ["spare"] }));
+  good(readCluster({ discovery: "zoo", name: "other" }, { ...options, overflow: ["other"] }));
+  bad(readCluster({ discovery: "zoo", name: "other" }, { ...options, overflow: ["spare"] }));
+  assert.deepEqual(overflowNames({ traffic: { overflow: { clusters: ["a", 1] } } }), ["a"]);
+  assert.deepEqual(overflowNames({ traffic: 1 }), []);
+});
+
 Deno.test.each([
+  { traffic: { zones: { prefer: "x" } }, reason: /traffic\.zones\.prefer as it must be local/ },
+  { traffic: { zones: { spill_below: 0 } }, reason: /spill_below as it must be a whole percentage from 1 to 100/ },
+  { traffic: { zones: { key: "rack" } }, reason: /zones\.key as it must be zone, metadata\.KEY or labels\.NAME/ },
+  { traffic: { overflow: {} }, reason: /Missing key traffic\.overflow\.clusters/ },
+  { traffic: { overflow: { clusters: [] } }, reason: /clusters as it must be a list of names of clusters/ },
   { traffic: 1, reason: /traffic as it must be a map/ },
   { traffic: { weight: -1 }, reason: /traffic\.weight as it must be an integer from 0 to 65536/ },
   {

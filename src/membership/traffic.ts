@@ -3,10 +3,10 @@ import type { Clock } from "../kernel/clock.ts";
 import { type Node, nodeName } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { TrafficPolicy } from "../model/traffic.ts";
-import type { HostFacts } from "../plugin/contract.ts";
 import { fieldOf, type Shares, shareTraffic } from "../traffic/shares.ts";
 import { noteMembers, type Sightings } from "../traffic/sightings.ts";
 import type { LiveTopology } from "./live_topology.ts";
+import type { ShareRequest } from "./wanted.ts";
 
 export interface TrafficOptions {
   readonly live: Pick<LiveTopology, "nodes" | "takeOutage">;
@@ -101,12 +101,7 @@ export class Traffic implements Disposable {
   }
 
   /** Decides what the nodes of a cluster get from a balancer, and sees to it that they get something else in time. */
-  share(
-    balancer: string,
-    { cluster, movesKeys }: AcceptedCluster,
-    nodes: readonly Node[],
-    { zone }: Pick<HostFacts, "zone">,
-  ): Shares {
+  share({ balancer, cluster: { cluster, movesKeys }, host: { zone }, nodes, overflow }: ShareRequest): Shares {
     const nowMs = this.#now();
     const shares = shareTraffic({
       nowMs,
@@ -115,6 +110,7 @@ export class Traffic implements Disposable {
       zone,
       isHashed: movesKeys?.has(balancer),
       nodes,
+      overflow,
       sightings: this.#sightings.get(cluster.name),
       down: this.#down.get(balancer)?.get(cluster.name),
     });

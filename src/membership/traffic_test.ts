@@ -53,7 +53,12 @@ class Stage {
 
   /** The weights by host. */
   get weights(): Record<string, number | undefined> {
-    const { nodes } = this.traffic.share("haproxy", this.#cluster, this.live.nodes("web") ?? [], {});
+    const { nodes } = this.traffic.share({
+      balancer: "haproxy",
+      cluster: this.#cluster,
+      host: {},
+      nodes: this.live.nodes("web") ?? [],
+    });
     return Object.fromEntries(nodes.map(({ node, weight }) => [node.host, weight]));
   }
 

@@ -9,7 +9,7 @@ import type { Node } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
 import { readsMetadata } from "../model/traffic.ts";
 import type { HostFacts, Wanted, WantedNode } from "../plugin/contract.ts";
-import { type NodeShare, type Shares, shareTraffic } from "../traffic/shares.ts";
+import { hasFallback, type NodeShare, type Shares, shareTraffic, type TrafficInput } from "../traffic/shares.ts";
 
 /** What the clusters of a config are called, which need not be what their files are. Pure. */
 export function clusterNames({ clusters }: Pick<Accepted, "clusters">): ReadonlySet<ClusterName> {
@@ -29,29 +29,64 @@ export function wantedNode(node: Node): WantedNode {
 }
 
 /** What a member is to get, by what was decided of its share. Pure. */
-export function wantedShare({ node, weight, settledWeight, state, pool }: NodeShare): WantedNode {
+export function wantedShare(
+  { node, weight, settledWeight, state, pool, isFallback, from }: NodeShare,
+): WantedNode {
   return {
     node,
     ...weight !== undefined && { weight },
     ...settledWeight !== undefined && settledWeight !== weight && { settledWeight },
     state,
     pool,
+    ...isFallback && { isFallback },
+    ...from !== undefined && { from },
   };
 }
 
+/** A cluster whose requests a balancer is to share. */
+export interface ShareRequest extends Pick<TrafficInput, "nodes" | "overflow"> {
+  readonly balancer: string;
+  readonly cluster: AcceptedCluster;
+  readonly host: Pick<HostFacts, "zone">;
+}
+
 /** Decides what the nodes of a cluster get from a balancer. */
-export type Share = (balancer: string, cluster: AcceptedCluster, nodes: readonly Node[], host: HostFacts) => Shares;
+export type Share = (request: ShareRequest) => Shares;
 
 /** Decides for a time at which nothing passes: no node is new, and none is down. Pure. */
-export const shareSettled: Share = (balancer, { cluster, movesKeys }, nodes, { zone }) =>
+export const shareSettled: Share = ({ balancer, cluster: { cluster, movesKeys }, host: { zone }, ...nodes }) =>
   shareTraffic({
     nowMs: 0,
     startedMs: -Infinity,
     policy: cluster.traffic,
     zone,
     isHashed: movesKeys?.has(balancer),
-    nodes,
+    ...nodes,
   });
+
+/** What of a cluster's requests a balancer is to share; `undefined` if the cluster has no policy. Pure. */
+export function shareRequest(
+  balancer: string,
+  cluster: AcceptedCluster,
+  { clusters, members, host }: {
+    readonly clusters: Accepted["clusters"];
+    readonly members: ReadonlyMap<ClusterName, readonly Node[]>;
+    readonly host: Pick<HostFacts, "zone">;
+  },
+): ShareRequest | undefined {
+  const { name, traffic, defaultServers } = cluster.cluster;
+  if (traffic === undefined) return undefined;
+  const known = members.get(name) ?? [];
+  const names = clusterNames({ clusters });
+  const overflow = (traffic.overflow?.clusters ?? []).filter((each) => each !== name && names.has(each));
+  return {
+    balancer,
+    cluster,
+    host,
+    nodes: known.length > 0 ? known : defaultServers,
+    overflow: overflow.map((name) => ({ name, nodes: members.get(name) ?? [] })),
+  };
+}
 
 /** What one balancer is asked to serve. Pure, if `share` is. */
 export function composeWanted(
@@ -66,11 +101,17 @@ export function composeWanted(
     const { cluster, sections } = accepted;
     if (!sections.has(name)) return [];
     const known = members.get(cluster.name) ?? [];
-    const served = known.length > 0 ? known : cluster.defaultServers;
-    const nodes = cluster.traffic === undefined
-      ? served.map(wantedNode)
-      : share(name, accepted, served, host).nodes.map(wantedShare);
-    return [{ name: cluster.name, metaCluster: cluster.metaCluster, config: sections.get(name), nodes }];
+    const request = shareRequest(name, accepted, { clusters, members, host });
+    const nodes = request === undefined
+      ? (known.length > 0 ? known : cluster.defaultServers).map(wantedNode)
+      : share(request).nodes.map(wantedShare);
+    return [{
+      name: cluster.name,
+      metaCluster: cluster.metaCluster,
+      config: sections.get(name),
+      nodes,
+      ...hasFallback(cluster.traffic, host.zone) && { hasFallback: true },
+    }];
   });
   return {
     config: balancer.config,

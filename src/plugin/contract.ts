@@ -339,8 +339,10 @@ export interface WantedCluster<ClusterConfig = unknown> {
   readonly metaCluster?: string | undefined;
   /** The balancer's section of the cluster's file, validated. */
   readonly config: ClusterConfig;
-  /** Its members, sorted by name. */
+  /** Its members, sorted by name; behind them the nodes of other clusters that serve what it cannot. */
   readonly nodes: readonly WantedNode[];
+  /** Whether some of its nodes may be preferred to others. It does not change as they come and go. */
+  readonly hasFallback?: boolean | undefined;
 }
 
 /** A member and how to serve it: a complete value, made by the host from the node and local rules. */
@@ -358,6 +360,10 @@ export interface WantedNode {
   readonly state: "ready" | "drain" | "maint";
   /** `overflow`: gets nothing while the members of `primary` suffice, which the host decides. */
   readonly pool: "primary" | "overflow";
+  /** Whether it serves as the last resort: where the balancer finds no other node up, without asking the host. */
+  readonly isFallback?: boolean | undefined;
+  /** The other cluster that it is a member of; absent for a member of this one. */
+  readonly from?: ClusterName | undefined;
 }
 
 /** The desired state of a balancer: a complete value, never a change. */

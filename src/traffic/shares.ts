@@ -31,14 +31,20 @@ export interface TrafficInput {
   readonly isHashed?: boolean | undefined;
   /** The members of the cluster. */
   readonly nodes: readonly Node[];
-  /** The nodes of the clusters that serve what it cannot. */
-  readonly overflow?: readonly Node[] | undefined;
+  /** The clusters that serve what it cannot, with their nodes. */
+  readonly overflow?: readonly OverflowCluster[] | undefined;
   /** When its nodes were members. */
   readonly sightings?: Sightings | undefined;
   /** The nodes that the balancer finds down, by name. */
   readonly down?: ReadonlySet<string> | undefined;
   /** What an operator has said. */
   readonly overrides?: Overrides | undefined;
+}
+
+/** A cluster that serves what another cannot. */
+export interface OverflowCluster {
+  readonly name: string;
+  readonly nodes: readonly Node[];
 }
 
 /** One number that a node's share is multiplied by. */
@@ -61,6 +67,8 @@ export interface NodeShare {
   readonly pool: "primary" | "overflow";
   /** Whether it serves as the last resort, if the balancer finds none of the preferred nodes up. */
   readonly isFallback: boolean;
+  /** The other cluster that it is a member of; absent for a member of this one. */
+  readonly from?: string | undefined;
   /** The part of all requests that it gets, from 0 to 1. */
   readonly share: number;
   /** Whether the balancer finds it down. */
@@ -81,6 +89,8 @@ export interface Shares {
 
 /** Weights follow the time in steps no shorter than this, all at once, on every host at the same time. */
 export const STEP_MS = 1_000;
+/** How long the first checks of a new member may take: one that joins must not look like one that failed. */
+const FIRST_CHECKS_MS = 10_000;
 /** The most steps of a ramp. */
 const STEPS_MAX = 64;
 /** The most steps where each moves keys. */
@@ -99,7 +109,12 @@ export function shareTraffic(input: TrafficInput): Shares {
   const traits = [
     ...input.nodes.map((node) => traitsOf(node, input, field === undefined || fieldOf(node, field) === zone ? 0 : 1)),
     // A node of both clusters is a member.
-    ...overflow.filter((node) => !own.has(nodeName(node))).map((node) => traitsOf(node, input, 2)),
+    ...overflow.flatMap(({ name, nodes }) =>
+      nodes.filter((node) => !own.has(nodeName(node))).map((node) => {
+        own.add(nodeName(node));
+        return { ...traitsOf(node, input, 2), cluster: name };
+      })
+    ),
   ];
   const all = policy.overflow === undefined ? [] : peaks(sightings.values(), nowMs);
   const local = field === undefined ? [] : peaks(sightings.values().filter((each) => each.zone === zone), nowMs);
@@ -121,7 +136,11 @@ interface Traits {
   readonly from: string;
   readonly overrides: readonly Override[];
   readonly newSinceMs?: number | undefined;
+  /** Until when its first checks may take: it counts as ready meanwhile, though it gets nothing. */
+  readonly startsUntilMs: number;
   readonly isDown: boolean;
+  /** The other cluster that it is a member of. */
+  readonly cluster?: string | undefined;
 }
 
 interface Scene {
@@ -137,6 +156,8 @@ interface Scene {
 function traitsOf(node: Node, { policy, sightings, down, overrides }: TrafficInput, tier: Traits["tier"]): Traits {
   const name = nodeName(node);
   const [base, from] = policy === undefined ? [node.weight ?? 1, "registry"] : baseOf(node, policy.weight);
+  const seen = sightings?.get(name);
+  const isDown = down?.has(name) ?? false;
   return {
     node,
     name,
@@ -145,8 +166,9 @@ function traitsOf(node: Node, { policy, sightings, down, overrides }: TrafficInp
     from,
     overrides: overrides?.get(name) ?? [],
     // What serves as overflow is not warmed up by waiting.
-    newSinceMs: tier === 2 ? undefined : sightings?.get(name)?.newSinceMs,
-    isDown: down?.has(name) ?? false,
+    newSinceMs: tier === 2 ? undefined : seen?.newSinceMs,
+    startsUntilMs: isDown && tier !== 2 && seen !== undefined ? seen.sinceMs + FIRST_CHECKS_MS : -Infinity,
+    isDown,
   };
 }
 
@@ -209,7 +231,10 @@ function judge({ input, policy, traits, all, local }: Scene, nowMs: number): Jud
   const tiers = [0, 1, 2].map((tier) => {
     const of = traits.flatMap((each, i) => each.tier === tier && takes[i] === true ? [i] : []);
     const mass = sum(of.map((i) => (settled[i] ?? 0) * (slow[i] ?? 1)));
-    return { nodes: of.length, ready: sum(of.map((i) => slow[i] ?? 1)), mass };
+    const counted = traits.flatMap((each, i) =>
+      each.tier === tier && ready[i] === true && (takes[i] === true || nowMs < each.startsUntilMs) ? [i] : []
+    );
+    return { nodes: counted.length, ready: sum(counted.map((i) => slow[i] ?? 1)), mass };
   }) as [Tier, Tier, Tier];
   const parts = partsOf(tiers, { policy, isWarm, all: peakAt(all, nowMs), local: peakAt(local, nowMs) });
   const rates = parts.map((part, tier) => part > 0 ? part / (tiers[tier]?.mass ?? 1) : 0);
@@ -230,7 +255,7 @@ function judge({ input, policy, traits, all, local }: Scene, nowMs: number): Jud
     isSpilling: parts[1] > 0,
     isOverflowing: parts[2] > 0,
     nodes: () =>
-      traits.map(({ node, base, from, tier, isDown }, i) => {
+      traits.map(({ node, base, from, tier, isDown, cluster }, i) => {
         const { state, factor, weighs, decides } = states[i] as StateOf;
         const pool = isIdle[tier] === true ? 0 : factors[tier] ?? 1;
         const zoned: Factor[] = policy.zones !== undefined && local.length > 0 ? [{ name: "zone", value: pool }] : [];
@@ -242,6 +267,7 @@ function judge({ input, policy, traits, all, local }: Scene, nowMs: number): Jud
           state,
           pool: isIdle[tier] === true ? "overflow" : "primary",
           isFallback: tier > 0,
+          ...cluster !== undefined && { from: cluster },
           share: total === 0 ? 0 : (gets[i] ?? 0) / total,
           isDown,
           ...decides !== undefined && { override: decides },
@@ -310,6 +336,7 @@ function stateOf({ node, overrides }: Traits, nowMs: number): StateOf {
 
 /** What of a tier takes requests. */
 interface Tier {
+  /** How many nodes, with those whose first checks have not ended. */
   readonly nodes: number;
   /** As many nodes as their slow starts come to. */
   readonly ready: number;
@@ -387,7 +414,8 @@ function nextChange(scene: Scene, now: Judged): number {
   const { input: { nowMs, startedMs, isHashed = false }, policy, traits, all, local } = scene;
   const { slowStart } = policy;
   const times = new Set<number>([startedMs + policy.warmUpMs]);
-  for (const { overrides, newSinceMs } of traits) {
+  for (const { overrides, newSinceMs, startsUntilMs } of traits) {
+    times.add(startsUntilMs);
     for (const { untilMs = Infinity } of overrides) times.add(untilMs);
     if (slowStart === undefined || newSinceMs === undefined) continue;
     if (newSinceMs + slowStart.delayMs + slowStart.rampMs + STEP_MS <= nowMs) continue;

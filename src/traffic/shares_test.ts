@@ -151,6 +151,15 @@ Deno.test("local nodes that have left within the hour count as not ready, and th
   assert.equal(localPart(share({ ...asked, nowMs: changesAtMs })), 1);
 });
 
+Deno.test("a local node that joins counts as ready until its first checks had their time", () => {
+  const sightings = seen(ZONE_NODES, { a: { sinceMs: NOW }, b: { sinceMs: NOW } });
+  const asked = { nodes: ZONE_NODES, sightings, policy: ZONES, zone: "x", down: new Set(["a:80", "b:80"]) };
+  assert.equal(localPart(share(asked)), 1);
+  const { changesAtMs } = share(asked);
+  assert.equal(changesAtMs, NOW + 10_000);
+  assert(Math.abs(localPart(share({ ...asked, nowMs: changesAtMs })) - 0.75) < 0.01);
+});
+
 Deno.test("without a zone of this host, or without local nodes, all zones are alike", () => {
   const alike = Object.fromEntries(ZONE_NODES.map(({ host }) => [host, 256]));
   assert.deepEqual(shown(share({ nodes: ZONE_NODES, policy: ZONES })), alike);
@@ -159,7 +168,7 @@ Deno.test("without a zone of this host, or without local nodes, all zones are al
 
 Deno.test("overflow nodes wait while the cluster is ready, and get what is missing below the threshold", () => {
   const nodes = Array.from({ length: 10 }, (_, i) => node(`n${i}`));
-  const overflow = [node("o1"), node("o2")];
+  const overflow = [{ name: "backup", nodes: [node("o1"), node("o2")] }];
   const part = (down: number) =>
     share({ nodes, overflow, policy: OVERFLOW, down: new Set(nodes.slice(0, down).map(nodeName)) })
       .nodes.slice(10).reduce((all, { share }) => all + share, 0);
@@ -173,13 +182,13 @@ Deno.test("overflow nodes wait while the cluster is ready, and get what is missi
 
 Deno.test("a cluster without any ready node has the overflow take all", () => {
   const drained = [node("a", { state: "drain" })];
-  const overflow = [node("o")];
+  const overflow = [{ name: "backup", nodes: [node("o")] }];
   assert.deepEqual(shown(share({ nodes: drained, overflow, policy: OVERFLOW })), { a: "drain", o: 256 });
   assert.deepEqual(shown(share({ nodes: [], overflow, policy: OVERFLOW })), { o: 256 });
 });
 
 Deno.test("if all nodes are down, the preferred ones keep their shares", () => {
-  const overflow = [node("o")];
+  const overflow = [{ name: "backup", nodes: [node("o")] }];
   const few = policy({ overflow: { clusters: ["backup"], below: 1, capacity: 0 } });
   const down = new Set(["a:80", "b:80", "o:80"]);
   const shares = share({ nodes: [node("a"), node("b")], overflow, policy: few, down });
@@ -278,7 +287,7 @@ const anyInput: fc.Arbitrary<TrafficInput> = fc.record({
   zone: fc.constantFrom("x", "x", undefined),
   isHashed: fc.boolean(),
   nodes: anyNodes("n"),
-  overflow: anyNodes("o"),
+  overflow: anyNodes("o").map((nodes) => [{ name: "backup", nodes }]),
   sightings: fc.dictionary(fc.constantFrom(...names, "gone:1", "gone:2"), anySighting).map((all) =>
     new Map(Object.entries(all))
   ),
@@ -349,7 +358,7 @@ Deno.test("what a node gets does not depend on the order in which nodes are give
       const other = shareTraffic({
         ...input,
         nodes: input.nodes.toReversed(),
-        overflow: input.overflow?.toReversed(),
+        overflow: input.overflow?.map(({ name, nodes }) => ({ name, nodes: nodes.toReversed() })),
         sightings: new Map([...input.sightings ?? []].toReversed()),
       });
       const sorted = (shares: Shares) => [...byName(shares)].toSorted(([a], [b]) => a < b ? -1 : 1);

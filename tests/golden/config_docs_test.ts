@@ -32,6 +32,7 @@ const AROUND: Readonly<Record<string, string>> = {
     "permissions: () => ({}), probe() {} };\n",
   "plugins.yaml": "checks: { memcached: { url: plugins/memcached.ts } }\n",
   "clusters/around.yaml": "discovery: zookeeper\nhaproxy: {port: 64000}\n",
+  "clusters/webapp-spare.yaml": "discovery: zookeeper\nhaproxy: {port: 64001}\n",
   "secrets/redis": "not-this-one\n",
 };
 

@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { kill, NamedServer } from "../support/haproxy.ts";
-import { countAnswers, HttpLoad } from "../support/http_load.ts";
+import { countAnswers, get, HttpLoad } from "../support/http_load.ts";
 import { Lighthouse, TestHost } from "../support/lighthouse.ts";
 
 /** So many requests are asked where shares are measured. */
@@ -159,6 +159,105 @@ Deno.test("a HAProxy that somebody starts by hand sends a ramping node its whole
   await eventually("it is gone", () => haproxy.processes().length === 0);
   await haproxy.run("-D", "-f", haproxy.configFile, "-p", haproxy.pidFile, "-L", "test.host");
   await stage.measure({ "a.test": 2 / 3, "b.test": 1 / 3, "c.test": 0 });
+});
+
+/** A server that fails its checks when a test says so, and answers requests all the same with its name. */
+class Patient extends NamedServer {
+  isHealthy = true;
+
+  constructor(name: string) {
+    super(name, (request) => new URL(request.url).pathname !== "/health" || this.isHealthy);
+  }
+}
+
+// A server that answers late is none that fails: all of a test run in one process.
+const CHECKED = {
+  backend: ["option httpchk GET /health", "timeout check 10s"],
+  server_options: "check inter 100ms fall 1 rise 1",
+};
+
+Deno.test("requests stay in the zone, spill over in part when local nodes fail, and go over whole when all have; no request fails", async () => {
+  await using stage = await new Stage().begin();
+  const patients = ["a.test", "b.test", "c.test", "r.test", "s.test"].map((name) => new Patient(name));
+  stage.servers.push(...patients);
+  const zones = { "a.test": "here", "b.test": "here", "c.test": "here", "r.test": "there", "s.test": "there" };
+  const nodes = Object.fromEntries(Object.entries(zones).map(([name, zone]) => [name, { zone }]));
+  await stage.says({ zones: { spill_below: "100%" } }, nodes, CHECKED);
+  await using writer = Lighthouse.start("writer", stage.host.configDir);
+  await stage.untilWeights({ "a.test": 256, "b.test": 256, "c.test": 256, "r.test": 0, "s.test": 0 });
+  const pid = await stage.host.haproxy.pid();
+  const local = 1 / 3;
+  await stage.measure({ "a.test": local, "b.test": local, "c.test": local, "r.test": 0, "s.test": 0 });
+  const load = new HttpLoad(stage.port, 2);
+  const [a, b, c] = patients as [Patient, Patient, Patient];
+  a.isHealthy = false;
+  // Two of three are ready: a third goes to the other zone.
+  await stage.untilWeights({ "b.test": 256, "c.test": 256, "r.test": 128, "s.test": 128 });
+  await stage.measure({ "a.test": 0, "b.test": 1 / 3, "c.test": 1 / 3, "r.test": 1 / 6, "s.test": 1 / 6 });
+  [b.isHealthy, c.isHealthy] = [false, false];
+  await stage.untilWeights({ "r.test": 256, "s.test": 256 });
+  await stage.measure({ "a.test": 0, "b.test": 0, "c.test": 0, "r.test": 0.5, "s.test": 0.5 });
+  [a.isHealthy, b.isHealthy, c.isHealthy] = [true, true, true];
+  await stage.untilWeights({ "a.test": 256, "b.test": 256, "c.test": 256, "r.test": 0, "s.test": 0 });
+  assert.deepEqual((await load.stop()).failed, []);
+  assert.equal(await stage.host.haproxy.pid(), pid, "no reload");
+  await writer.stop();
+  // Without a writer HAProxy itself falls back, and comes back.
+  const lonely = new HttpLoad(stage.port, 2);
+  [a.isHealthy, b.isHealthy, c.isHealthy] = [false, false, false];
+  await eventually("others answer", async () => /^[rs]\.test$/.test(await get(stage.port)));
+  a.isHealthy = true;
+  await eventually("a local one answers", async () => await get(stage.port) === "a.test");
+  const { failed } = await lonely.stop();
+  assert.deepEqual(failed, []);
+  // Who starts HAProxy by hand sends nothing to the other zone.
+  [b.isHealthy, c.isHealthy] = [true, true];
+  const { haproxy } = stage.host;
+  for (const pid of haproxy.processes()) kill(pid);
+  await eventually("it is gone", () => haproxy.processes().length === 0);
+  await haproxy.run("-D", "-f", haproxy.configFile, "-p", haproxy.pidFile, "-L", "test.host");
+  await stage.measure({ "a.test": local, "b.test": local, "c.test": local, "r.test": 0, "s.test": 0 });
+});
+
+Deno.test("an overflow cluster without a section of its own serves what is missing, and all when nobody else does", async () => {
+  await using stage = await new Stage().begin();
+  const patients = ["a.test", "b.test", "o.test"].map((name) => new Patient(name));
+  stage.servers.push(...patients);
+  const [a, b, o] = patients as [Patient, Patient, Patient];
+  const spare = { host: "o.test", address: "127.0.0.1", port: o.port };
+  await stage.host.write("clusters/backup", { discovery: "static", static: { nodes: [spare] } });
+  const traffic = { overflow: { clusters: ["backup"], below: "100%" } };
+  await stage.says(traffic, { "a.test": {}, "b.test": {} }, CHECKED);
+  await using writer = Lighthouse.start("writer", stage.host.configDir);
+  await stage.untilWeights({ "a.test": 256, "b.test": 256, "o.test": 0 });
+  await stage.measure({ "a.test": 0.5, "b.test": 0.5, "o.test": 0 });
+  const load = new HttpLoad(stage.port, 2);
+  b.isHealthy = false;
+  await stage.untilWeights({ "a.test": 256, "o.test": 256 });
+  await stage.measure({ "a.test": 0.5, "b.test": 0, "o.test": 0.5 });
+  a.isHealthy = false;
+  await stage.untilWeights({ "o.test": 256 });
+  await stage.measure({ "o.test": 1 });
+  // A node that has gone counts for an hour: its share is missing still.
+  [a.isHealthy, b.isHealthy] = [true, true];
+  await stage.untilWeights({ "a.test": 256, "b.test": 256, "o.test": 0 });
+  await stage.says(traffic, { "a.test": {} });
+  await stage.untilWeights({ "a.test": 256, "o.test": 256 });
+  await stage.says(traffic, {});
+  await stage.untilWeights({ "o.test": 256 });
+  await stage.measure({ "o.test": 1 });
+  await stage.says(traffic, { "a.test": {}, "b.test": {} });
+  await stage.untilWeights({ "a.test": 256, "b.test": 256, "o.test": 0 });
+  assert.deepEqual((await load.stop()).failed, []);
+  await eventually(
+    "the file has it wait",
+    async () => / pool=overflow from=backup$/m.test(await Deno.readTextFile(stage.host.haproxy.configFile)),
+  );
+  await writer.stop();
+  // Its own registry away, a writer that starts does not take the spare one for a member.
+  await stage.host.write("discovery/static", "{");
+  await using again = Lighthouse.start("writer", stage.host.configDir);
+  await again.event("cluster.last_known", { cluster: "web", nodes: 2 });
 });
 
 Deno.test("check rejects traffic where the balance takes no weights, with the line that says so", async () => {

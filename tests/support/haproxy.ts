@@ -283,8 +283,12 @@ export class RunningWriter implements AsyncDisposable {
 export class NamedServer implements AsyncDisposable {
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
-  constructor(readonly name: string) {
-    this.#server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => new Response(name));
+  /** `isFine`: answers whether a request is answered with 200; all are unless it says otherwise. */
+  constructor(readonly name: string, isFine: (request: Request) => boolean = () => true) {
+    this.#server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      (request) => new Response(name, { status: isFine(request) ? 200 : 503 }),
+    );
   }
 
   /** Where it listens. */

@@ -2,9 +2,9 @@ import type { ClusterName, Node, Peer } from "../../../mod.ts";
 import { formatEndpoint, parseEndpoint } from "../../../src/model/endpoint.ts";
 import { nodeName, parseNode } from "../../../src/model/node.ts";
 import type { Observed } from "./observe.ts";
-import { twinOf } from "./panic.ts";
+import { twinOf } from "./twins.ts";
 import { PEERS_SECTION } from "./peers.ts";
-import { readShare } from "./server_share.ts";
+import { isFromOther, readShare } from "./server_share.ts";
 import { words } from "./words.ts";
 
 /**
@@ -26,6 +26,7 @@ export function adopt(file: string): ReadonlyMap<ClusterName, readonly Node[]> {
       [keyword, name] = [first, second];
       if (keyword === "backend" && name !== "" && twinOf(name) === undefined) servers.set(name, []);
     } else if (keyword === "backend" && first === "server") {
+      if (isFromOther(line)) continue;
       servers.get(name)?.push({ server: second, address: third, line });
     } else if (keyword === "peers" && first === "peer") {
       const endpoint = parseEndpoint(third);
@@ -45,15 +46,28 @@ export function adopt(file: string): ReadonlyMap<ClusterName, readonly Node[]> {
 }
 
 /** Reads the members of each cluster back from the process that runs: the servers that it sends requests to. */
-export function adoptRunning({ running }: Observed): ReadonlyMap<ClusterName, readonly Node[]> {
+export function adoptRunning({ running, file = "" }: Observed): ReadonlyMap<ClusterName, readonly Node[]> {
+  const others = othersIn(file);
   const backends = [...running?.backends ?? []].filter(([name]) => twinOf(name) === undefined);
   return new Map(backends.map(([cluster, servers]) => [
     cluster,
     [...servers.values()].flatMap(({ name, address, port, inMaintenance, draining }) => {
-      const node = inMaintenance || draining ? undefined : readNode(name, formatEndpoint({ host: address, port }), []);
+      const isNone = inMaintenance || draining || others.has(`${cluster}/${name}`);
+      const node = isNone ? undefined : readNode(name, formatEndpoint({ host: address, port }), []);
       return node === undefined ? [] : [node];
     }),
   ]));
+}
+
+/** The servers of a file that are no members of their cluster, as `backend/server`. */
+function othersIn(file: string): ReadonlySet<string> {
+  let backend = "";
+  return new Set(
+    file.split("\n").flatMap((line) => {
+      if (line.startsWith("backend ")) backend = words(line)[1] ?? "";
+      return isFromOther(line) ? [`${backend}/${words(line)[1]}`] : [];
+    }),
+  );
 }
 
 /** A member's server is named `host:port` after its node; one of a backend's own lines seldom is. */

@@ -1,7 +1,7 @@
 import type { ClusterName, Explanation, FileFault, Origin } from "../../../mod.ts";
 import { isGuard } from "./directives.ts";
 import { clusterOfFrontend } from "./frontend_names.ts";
-import { twinOf } from "./panic.ts";
+import { twinOf } from "./twins.ts";
 import { PEERS_SECTION, sharesWith } from "./peers.ts";
 import type { HaproxyFile } from "./render.ts";
 import { peersListener, sectionListening, skeletonOf } from "./structure.ts";

@@ -1,9 +1,7 @@
 import type { Line, Tell } from "./lines.ts";
 import type { ServedCluster } from "./served.ts";
+import { PANIC_SUFFIX as SUFFIX } from "./twins.ts";
 import { withoutComment, words } from "./words.ts";
-
-/** What the name of the backend ends in that has all servers of a cluster, whatever their checks say. */
-const SUFFIX = ":panic";
 
 /** Options that concern checks, and how many words they take. */
 const CHECK_OPTIONS: ReadonlyMap<string, number> = new Map([
@@ -14,11 +12,6 @@ const CHECK_OPTIONS: ReadonlyMap<string, number> = new Map([
   ["observe", 2],
   ["on-error", 2],
 ]);
-
-/** The cluster that a backend is the twin of; `undefined` if it is none. */
-export function twinOf(backend: string): string | undefined {
-  return backend.endsWith(SUFFIX) ? backend.slice(0, -SUFFIX.length) : undefined;
-}
 
 /**
  * Makes the twin of a cluster that has a `panic_threshold`: a backend with the
@@ -40,8 +33,7 @@ export function panicTwin(cluster: ServedCluster, { taken, tell }: {
   return {
     ...cluster,
     wanted: { name: name + SUFFIX, nodes, config: { ...config, port: undefined, acl: undefined } },
-    // An id is one backend's.
-    lines: lines.filter(({ text }) => !["id", "guid"].includes(words(text)[0] ?? "")),
+    lines: withoutIds(lines),
     traits: { ...traits, defaultOptions: withoutChecks(traits.defaultOptions) },
     options: withoutChecks(options),
     serverOptions: `${withoutComment(serverOptions)} no-check no-agent-check`.trim(),
@@ -56,17 +48,34 @@ export function panicLines(cluster: ServedCluster, twins: ReadonlySet<string>, c
   /** To stand right before what chooses the cluster. */
   readonly choice: readonly Line[];
 } {
-  const { name, config: { panicThreshold } } = cluster.wanted;
+  const { name } = cluster.wanted;
   const twin = name + SUFFIX;
-  if (!twins.has(twin)) return { first: [], choice: [] };
-  const all = `txn.lighthouse_all_${name.replaceAll(/[^A-Za-z0-9]/g, (other) => `_${other.charCodeAt(0)}_`)}`;
+  const isLow = isPanicking(cluster, twins);
+  if (isLow === undefined) return { first: [], choice: [] };
+  const all = allOf(name);
   const origin = { cluster: name, path: ["panic_threshold"] };
-  // The servers of the twin are all up, so their number is that of all members.
-  const isLow = `{ nbsrv(${name}),mul(100),div(${all}) lt ${panicThreshold} }`;
   return {
     first: [{ text: `tcp-request content set-var(${all}) nbsrv(${twin})`, origin }],
     choice: [{ text: `use_backend ${twin} if ${condition === "" ? "" : `${condition} `}${isLow}`, origin }],
   };
+}
+
+/** The condition under which too few servers of a cluster are up; `undefined` if it has no such twin. */
+export function isPanicking({ wanted: { name, config } }: ServedCluster, twins: ReadonlySet<string>) {
+  // The servers of the twin are all up, so their number is that of all members.
+  return twins.has(name + SUFFIX)
+    ? `{ nbsrv(${name}),mul(100),div(${allOf(name)}) lt ${config.panicThreshold} }`
+    : undefined;
+}
+
+/** The variable that holds how many members a cluster has. */
+function allOf(name: string): string {
+  return `txn.lighthouse_all_${name.replaceAll(/[^A-Za-z0-9]/g, (other) => `_${other.charCodeAt(0)}_`)}`;
+}
+
+/** Lines for a twin: an id is one backend's. */
+export function withoutIds(lines: readonly Line[]): readonly Line[] {
+  return lines.filter(({ text }) => !["id", "guid"].includes(words(text)[0] ?? ""));
 }
 
 function obstacleTo({ wanted: { name }, lines, options }: ServedCluster, taken: ReadonlySet<string>) {

@@ -6,6 +6,7 @@ import { HASH_CONSISTENT, isAtLeast } from "./backend.ts";
 import type { HaproxyConfig, HaproxyWanted } from "./config.ts";
 import { type FrontendNames, frontendNames } from "./frontend_names.ts";
 import { isLeftOut, type Line, Notices, type Passing, passLines, type Tell } from "./lines.ts";
+import { fallbackLines } from "./fallback.ts";
 import { panicLines } from "./panic.ts";
 import { comparePeers, localPeer, PEERS_SECTION, shareInOne, sharesWith } from "./peers.ts";
 import { tellRenamedFrontends } from "./renamed_frontends.ts";
@@ -202,6 +203,10 @@ function metaStanzas({ wanted: { config }, clusters, names, passing }: Scene): r
       const { name } = cluster.wanted;
       return [name, panicLines(cluster, twins, `is_${name}`)];
     }));
+    const fallbacks = new Map(of.map((cluster) => {
+      const { name } = cluster.wanted;
+      return [name, fallbackLines(cluster, twins, `is_${name}`)];
+    }));
     const choices = of.flatMap(({ wanted: { name, config: { acl } } }): Line[] => {
       const at: Origin = { cluster: name, path: ["acl"] };
       if (acl === undefined) {
@@ -211,6 +216,7 @@ function metaStanzas({ wanted: { config }, clusters, names, passing }: Scene): r
       if (acl === undefined || isLeftOut(at, leftOut)) return [];
       return [
         { text: `acl is_${name} ${acl}`, origin: at },
+        ...fallbacks.get(name) ?? [],
         ...panics.get(name)?.choice ?? [],
         { text: `use_backend ${name} if is_${name}`, origin: at },
       ];
@@ -234,7 +240,11 @@ function metaStanzas({ wanted: { config }, clusters, names, passing }: Scene): r
 
 /** The names of the backends that are twins of clusters. */
 function twinsOf(clusters: readonly ServedCluster[]): ReadonlySet<string> {
-  return new Set(clusters.flatMap(({ wanted: { name }, panicOf }) => panicOf === undefined ? [] : [name]));
+  return new Set(
+    clusters.filter(({ panicOf, fallbackOf }) => (panicOf ?? fallbackOf) !== undefined).map(({ wanted }) =>
+      wanted.name
+    ),
+  );
 }
 
 function frontendStanzas({ wanted: { config }, clusters, names, passing }: Scene): readonly Stanza[] {
@@ -250,6 +260,7 @@ function frontendStanzas({ wanted: { config }, clusters, names, passing }: Scene
         ...panic.first,
         ...passLines("frontend", { where, texts: frontend, origin: { cluster: name, path: ["frontend"] } }, passing),
         { text: `bind ${config.bindAddress}:${port}`, origin: { cluster: name, path: ["port"] } },
+        ...fallbackLines(cluster, twins),
         ...panic.choice,
         { text: `default_backend ${name}` },
       ],
@@ -258,12 +269,13 @@ function frontendStanzas({ wanted: { config }, clusters, names, passing }: Scene
 }
 
 function backendStanza(
-  { wanted: { name }, traits, inherited, lines, members, ids, spreadsConsistently, serverOptions, panicOf }:
+  { wanted: { name }, traits, inherited, lines, members, ids, spreadsConsistently, serverOptions, panicOf, fallbackOf }:
     ServedCluster,
   { wanted: { version }, passing }: Scene,
 ): Stanza {
   // What is said of a cluster is not said of its twin once more.
-  const tell: Tell = panicOf === undefined ? passing.tell : () => {};
+  const twinOf = panicOf ?? fallbackOf;
+  const tell: Tell = twinOf === undefined ? passing.tell : () => {};
   const originOf = (keyword: string) =>
     [...inherited, ...lines].findLast(({ text }) => words(text)[0] === keyword)?.origin;
   if (members.length === 0) tell(`Cluster ${name} has no nodes`);
@@ -279,7 +291,7 @@ function backendStanza(
       originOf("balance"),
     );
   }
-  const optionsAt: Origin = { cluster: panicOf ?? name, path: ["server_options"] };
+  const optionsAt: Origin = { cluster: twinOf ?? name, path: ["server_options"] };
   const printsCookie = traits.cookiePrinted && traits.cookie !== "dynamic";
   const line = (server: string, address: string, id: number | string | undefined) =>
     `server ${server} ${address}${id === undefined ? "" : ` id ${id}`} ${printsCookie ? `cookie ${server}` : ""} ` +

@@ -13,6 +13,7 @@ import { type HaproxyCluster, type HaproxyWanted, isSectionName } from "./config
 import { isLeftOut, type Line, type Passing, passLines, type Tell } from "./lines.ts";
 import { isUnspecified } from "../../../src/model/canonical_address.ts";
 import { ownFrontends } from "./own_frontends.ts";
+import { fallbackTwin } from "./fallback.ts";
 import { panicTwin } from "./panic.ts";
 import { comparePeers, otherPeers } from "./peers.ts";
 import type { Member, ServedCluster } from "./served.ts";
@@ -71,8 +72,8 @@ export function serve(wanted: HaproxyWanted, tell: Tell): readonly ServedCluster
     const announced = wanted.nodes.flatMap(({ node }) => faultOf(node) === undefined && node.peer ? [node.peer] : []);
     const peers = otherPeers(announced, { cluster: name, host, tell });
     const whole = { ...frame, wanted, members, ids, peers };
-    const twin = panicTwin(whole, { taken, tell });
-    served.push(whole, ...twin === undefined ? [] : [twin]);
+    const twins = [panicTwin(whole, { taken, tell }), fallbackTwin(whole, { taken, tell })];
+    served.push(whole, ...twins.filter((twin) => twin !== undefined));
   }
   return served;
 }
@@ -162,14 +163,16 @@ export function memberOf(wanted: WantedNode): Member {
 
 /** What a member is to get. A weight that HAProxy would not take counts as none. */
 function shareOf(
-  { node, weight, settledWeight, state, pool }: WantedNode,
-): Pick<Member, "weight" | "settledWeight" | "own" | "state" | "isSpare"> {
+  { node, weight, settledWeight, state, pool, isFallback = false, from }: WantedNode,
+): Omit<Member, "name" | "ip" | "port"> {
   return {
     ...isWeight(weight) && { weight },
     ...isWeight(settledWeight) && { settledWeight },
     own: { weight: node.weight, state: node.state },
     state,
     isSpare: pool === "overflow",
+    isFallback,
+    ...from !== undefined && { from },
   };
 }
 

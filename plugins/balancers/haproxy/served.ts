@@ -19,6 +19,10 @@ export interface Member {
   readonly own: Pick<Node, "weight" | "state">;
   /** Whether it gets requests, keeps only what it has, or is out of service. */
   readonly state: WantedNode["state"];
+  /** Whether it serves as the last resort. */
+  readonly isFallback: boolean;
+  /** The other cluster that it is a member of; absent if it is one of this. */
+  readonly from?: ClusterName | undefined;
   /** Whether it waits for the others not to be enough: it gets nothing until then. */
   readonly isSpare: boolean;
 }
@@ -47,4 +51,6 @@ export interface ServedCluster {
   readonly options: readonly string[];
   /** The cluster that it is the twin of, for when too few servers of that are up; absent if it is none. */
   readonly panicOf?: ClusterName | undefined;
+  /** The cluster that it is the last resort of; absent if it is none. */
+  readonly fallbackOf?: ClusterName | undefined;
 }

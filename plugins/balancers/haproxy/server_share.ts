@@ -12,13 +12,17 @@ const COMMENT = "# lighthouse:";
  * comment says why, and is read back. The line of a member of which nothing is
  * said stays as it is.
  */
-export function serverShare(line: string, { weight: now, settledWeight = now, own, state, isSpare }: Member): string {
+export function serverShare(
+  line: string,
+  { weight: now, settledWeight = now, own, state, isSpare, from }: Member,
+): string {
   // What this host decides is not what the node says: read back, it would last for ever.
   const said = [
     ...own.weight === undefined ? [] : [`weight=${own.weight}`],
     ...settledWeight === undefined || settledWeight === own.weight ? [] : [`share=${settledWeight}`],
     ...state === "drain" && own.state !== "drain" ? ["drained"] : state === "ready" ? [] : [`state=${state}`],
     ...isSpare ? ["pool=overflow"] : [],
+    ...from === undefined ? [] : [`from=${from}`],
   ];
   if (said.length === 0) return line;
   const starting = state === "drain" || isSpare ? 0 : settledWeight;
@@ -38,4 +42,10 @@ export function readShare(line: string): { readonly weight?: number; readonly st
     ...weight <= WEIGHT_MAX && { weight },
     ...(/ state=drain(?: |$)/).test(said) && { state: "drain" },
   };
+}
+
+/** Whether a server's line is of a node that is no member of its cluster, but of another that serves what it cannot. */
+export function isFromOther(line: string): boolean {
+  const at = line.lastIndexOf(COMMENT);
+  return at !== -1 && / from=/.test(line.slice(at + COMMENT.length));
 }

@@ -7,7 +7,15 @@ import { render } from "./render.ts";
 import { readShare, serverShare } from "./server_share.ts";
 import { words } from "./words.ts";
 
-const MEMBER = { name: "a:80", ip: "10.0.0.1", port: 80, own: {}, state: "ready", isSpare: false } as const;
+const MEMBER = {
+  name: "a:80",
+  ip: "10.0.0.1",
+  port: 80,
+  own: {},
+  state: "ready",
+  isSpare: false,
+  isFallback: false,
+} as const;
 
 Deno.test.each([
   { what: "nothing", more: {}, line: "server a  check # mine" },

@@ -66,8 +66,8 @@ function planCluster({ cluster, members }: ClusterChange<HaproxyCluster>, scene:
   const { change: { wanted }, running } = scene;
   const { name, config: section } = cluster;
   const servers = running.backends.get(name);
-  // The twin of a cluster takes a member when its first checks had their time.
-  if (servers === undefined || section.panicThreshold > 0) return false;
+  // The twin of a cluster has its members too, and takes one when its first checks had their time.
+  if (servers === undefined || section.panicThreshold > 0 || cluster.hasFallback === true) return false;
   const { config, version } = wanted;
   const passing = passingOf(wanted, () => {});
   const defaults = defaultsLines(wanted, passing);

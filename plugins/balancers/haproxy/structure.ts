@@ -1,7 +1,7 @@
 import type { Endpoint } from "../../../mod.ts";
 import { formatEndpoint, isHostName, isIpv4, isIpv6, isPort } from "../../../src/model/endpoint.ts";
 import { clusterOfFrontend } from "./frontend_names.ts";
-import { twinOf } from "./panic.ts";
+import { twinOf } from "./twins.ts";
 import { PEERS_SECTION } from "./peers.ts";
 import { STRUCTURE_VARIABLE } from "./render.ts";
 import { words } from "./words.ts";
