@@ -1,4 +1,4 @@
-import { assertUnnoticed, FaultStage } from "../support/fault_stage.ts";
+import { assertUnnoticed, changesReach, FaultStage } from "../support/fault_stage.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { Etcd } from "../support/etcd.ts";
 import { eventually } from "../support/eventually.ts";
@@ -19,25 +19,27 @@ async function untilRegistered(etcd: Etcd, count: number, ...user: readonly stri
   });
 }
 
-/** Holds that a change still reaches HAProxy, in both directions. */
-async function changesReach(stage: FaultStage): Promise<void> {
-  stage.services[0]!.healthy = false;
-  await stage.host.untilServing("web", stage.ports.slice(1));
-  stage.services[0]!.healthy = true;
-  await stage.host.untilServing("web", stage.ports);
-}
-
-Deno.test("etcd is killed and started again: no request fails, and every node is registered", async (t) => {
-  await using etcd = await Etcd.start();
-  await using stage = await stageWith({ endpoints: [etcd.address] });
+/** Kills etcd and starts it again: no request may fail, and changes must go on. */
+async function survivesKill(
+  t: Deno.TestContext,
+  etcd: Etcd,
+  config: Readonly<Record<string, unknown>>,
+  healed: () => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
+  await using stage = await stageWith(config);
   const aftermath = await stage.during(async () => {
     await etcd.end("SIGKILL");
     await stage.writer.event("registry.unreachable");
     await etcd.start();
-    await untilRegistered(etcd, 3);
+    await healed();
     await changesReach(stage);
   });
   assertUnnoticed(t, aftermath);
+}
+
+Deno.test("etcd is killed and started again: no request fails, and every node is registered", async (t) => {
+  await using etcd = await Etcd.start();
+  await survivesKill(t, etcd, { endpoints: [etcd.address] }, () => untilRegistered(etcd, 3));
 });
 
 Deno.test("etcd is killed and started again, over TLS with a client's certificate: no request fails", async (t) => {
@@ -46,14 +48,7 @@ Deno.test("etcd is killed and started again, over TLS with a client's certificat
   const args = ["--cert-file", pem.good, "--key-file", pem.key, "--client-cert-auth", "--trusted-ca-file", pem.ca];
   await using etcd = await Etcd.start({ args, scheme: "https", isOpen: false });
   const tls = { ca: pem.ca, cert: pem.good, key: pem.key };
-  await using stage = await stageWith({ endpoints: [`https://${etcd.address}`], tls });
-  const aftermath = await stage.during(async () => {
-    await etcd.end("SIGKILL");
-    await stage.writer.event("registry.unreachable");
-    await etcd.start();
-    await changesReach(stage);
-  });
-  assertUnnoticed(t, aftermath);
+  await survivesKill(t, etcd, { endpoints: [`https://${etcd.address}`], tls });
 });
 
 Deno.test("etcd is silent for longer than a session: no request fails, and every node comes back", async (t) => {
@@ -180,14 +175,7 @@ Deno.test("somebody deletes all keys: no request fails, and every node is regist
 
 Deno.test("nobody listens at the first endpoint, and the second is killed and started again: no request fails", async (t) => {
   await using etcd = await Etcd.start();
-  await using stage = await stageWith({ endpoints: ["127.0.0.1:1", `localhost:${etcd.port}`] });
-  const aftermath = await stage.during(async () => {
-    await etcd.end("SIGKILL");
-    await stage.writer.event("registry.unreachable");
-    await etcd.start();
-    await changesReach(stage);
-  });
-  assertUnnoticed(t, aftermath);
+  await survivesKill(t, etcd, { endpoints: ["127.0.0.1:1", `localhost:${etcd.port}`] });
 });
 
 Deno.test("by API 2 etcd is killed and started again, then comes back with nothing in it: no request fails", async (t) => {

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { eventually } from "../support/eventually.ts";
-import { assertUnnoticed, FaultStage } from "../support/fault_stage.ts";
+import { makeCertificates } from "../support/certificates.ts";
+import { assertUnnoticed, changesReach, FaultStage } from "../support/fault_stage.ts";
 import { KazooPeer } from "../support/kazoo.ts";
+import { TempDir } from "../support/temp_dir.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 import { ZooKeeperEnsemble } from "../support/zookeeper_ensemble.ts";
 
@@ -39,6 +41,60 @@ Deno.test("ZooKeeper is silent for longer than a session: no request fails, and 
     await using kazoo = await KazooPeer.start(zookeeper.address);
     await eventually("all are registered", async () => (await children(kazoo)).length === 3);
     await stage.host.untilServing("web", stage.ports);
+  });
+  assertUnnoticed(t, aftermath);
+});
+
+Deno.test("ZooKeeper is killed, then silent for longer than a session, over TLS with a client's certificate: no request fails", async (t) => {
+  await using dir = new TempDir();
+  const pem = await makeCertificates(dir);
+  const tls = { ca: pem.ca, cert: pem.good, key: pem.key };
+  await using zookeeper = await ZooKeeper.start({ tls });
+  const hosts = [`127.0.0.1:${zookeeper.securePort}`];
+  await using stage = await FaultStage.set({ zookeeper: { hosts, session_timeout: 4, tls } });
+  const aftermath = await stage.during(async () => {
+    await zookeeper.kill();
+    await stage.writer.event("registry.unreachable");
+    await zookeeper.start();
+    await changesReach(stage);
+    zookeeper.pause();
+    const asleep = performance.now();
+    await eventually("the session's time is over", () => performance.now() - asleep > 8_000);
+    zookeeper.resume();
+    await using kazoo = await KazooPeer.start(hosts[0] ?? "", { tls });
+    await eventually("all are registered", async () => (await children(kazoo)).length === 3);
+    await changesReach(stage);
+  });
+  assertUnnoticed(t, aftermath);
+});
+
+Deno.test("a cluster of a serverset: a znode that is deleted by hand, and ZooKeeper killed and wiped: no request fails", async (t) => {
+  await using zookeeper = await ZooKeeper.start();
+  const section = { path: "/aurora/web", format: "serverset", endpoint: "http" };
+  await using stage = await FaultStage.set({
+    zookeeper: { hosts: [zookeeper.address], session_timeout: 2 },
+    cluster: { zookeeper: section },
+    service: { zookeeper: section },
+  });
+  const names = async () => {
+    await using kazoo = await KazooPeer.start(zookeeper.address);
+    return await kazoo.ask("children", { path: section.path }) as readonly string[];
+  };
+  const aftermath = await stage.during(async () => {
+    {
+      await using kazoo = await KazooPeer.start(zookeeper.address);
+      const [first = ""] = await kazoo.ask("children", { path: section.path }) as readonly string[];
+      await kazoo.ask("delete", { path: `${section.path}/${first}` });
+    }
+    await eventually("it is there again", async () => (await names()).length === 3);
+    await zookeeper.kill();
+    await stage.writer.event("registry.unreachable");
+    await zookeeper.start();
+    await changesReach(stage);
+    await zookeeper.wipe();
+    await zookeeper.start();
+    await eventually("all are registered", async () => (await names()).length === 3);
+    await changesReach(stage);
   });
   assertUnnoticed(t, aftermath);
 });

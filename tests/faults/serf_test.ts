@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { eventually } from "../support/eventually.ts";
-import { assertUnnoticed, FaultStage } from "../support/fault_stage.ts";
+import { assertUnnoticed, changesReach, FaultStage } from "../support/fault_stage.ts";
 import { Serf } from "../support/serf.ts";
 
 /** A host in service whose registry is the agent of this host. */
@@ -11,14 +11,6 @@ function stageWith(agent: Serf, config: Readonly<Record<string, unknown>> = {}):
 /** Waits until so many ports are in the agent's tag. */
 async function untilRegistered(agent: Serf, count: number): Promise<void> {
   await eventually(`${count} are registered`, async () => (await agent.tags()).web?.split(",").length === count);
-}
-
-/** Holds that a change still reaches HAProxy, in both directions. */
-async function changesReach(stage: FaultStage): Promise<void> {
-  stage.services[0]!.healthy = false;
-  await stage.host.untilServing("web", stage.ports.slice(1));
-  stage.services[0]!.healthy = true;
-  await stage.host.untilServing("web", stage.ports);
 }
 
 Deno.test("a serf agent is killed and started again, and has forgotten all: no request fails, and every node is registered", async (t) => {

@@ -8,7 +8,11 @@ import type { StatusClient } from "./status_client.ts";
 /** How the stage is set. */
 export interface FaultStageOptions {
   /** `discovery/zookeeper.yaml`, or the directory of the host as the registry if it is absent. */
-  readonly zookeeper?: { readonly hosts: readonly string[]; readonly session_timeout?: number } | undefined;
+  readonly zookeeper?: {
+    readonly hosts: readonly string[];
+    readonly session_timeout?: number;
+    readonly tls?: Readonly<Record<string, string>>;
+  } | undefined;
   /** `discovery/lighthouse.yaml`, if a store is the registry. */
   readonly store?: { readonly hosts: readonly string[]; readonly ttl?: number } | undefined;
   /** The file of another registry, by its plugin's name: `etcd`, `serf`. */
@@ -17,6 +21,8 @@ export interface FaultStageOptions {
   readonly balancer?: Record<string, unknown>;
   /** More keys of the cluster's file. */
   readonly cluster?: Record<string, unknown>;
+  /** More keys of the service's file. */
+  readonly service?: Record<string, unknown>;
   /** How many instances of the web service there are. */
   readonly instances?: number;
   /** What the first writer is asked for its status by; it serves none if this is absent. */
@@ -71,8 +77,8 @@ export class FaultStage implements AsyncDisposable {
   /** Sets the stage: resolves when all instances are served, under traffic. */
   static async set(options: FaultStageOptions = {}): Promise<FaultStage> {
     await using stack = new AsyncDisposableStack();
-    const { zookeeper, store, registry, balancer = {}, cluster = {}, instances = 3, status, prepare, within = [] } =
-      options;
+    const { zookeeper, store, registry, balancer = {}, cluster = {}, service = {} } = options;
+    const { instances = 3, status, prepare, within = [] } = options;
     const host = stack.use(new TestHost());
     const prepared = await prepare?.(host);
     if (prepared !== undefined) stack.use(prepared);
@@ -92,7 +98,7 @@ export class FaultStage implements AsyncDisposable {
     }
     const ports = services.map((service) => service.port);
     const checks = { interval: 0.2, http: { uri: "/health", rise: 1, fall: 2 } };
-    await host.write("services/web", { discovery, ports, checks });
+    await host.write("services/web", { discovery, ports, checks, ...service });
     // A connection that meets a server at its end is tried once more, at another.
     const backend = ["mode http", "option redispatch", "retries 3"];
     await host.write("clusters/web", { discovery, haproxy: { port, backend }, ...cluster });
@@ -150,6 +156,16 @@ export class FaultStage implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync();
   }
+}
+
+/** Holds that a change still reaches HAProxy, in both directions. */
+export async function changesReach({ host, services, ports }: FaultStage): Promise<void> {
+  const [first] = services;
+  assert.ok(first !== undefined);
+  first.healthy = false;
+  await host.untilServing("web", ports.slice(1));
+  first.healthy = true;
+  await host.untilServing("web", ports);
 }
 
 /** Holds that no client noticed, and says with how many requests. */

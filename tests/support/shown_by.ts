@@ -14,17 +14,21 @@ export class ShownByDocument {
   readonly #url: URL;
   readonly #text: string;
 
-  private constructor(url: URL, text: string) {
+  private constructor(url: URL, text: string, section: string) {
     [this.#url, this.#text] = [url, text];
-    this.rows = [...text.matchAll(/^\| (.*) \|$/gm)].map(([, row = ""]) => row)
+    this.rows = [...section.matchAll(/^\| (.*) \|$/gm)].map(([, row = ""]) => row)
       .filter((row) => !/^--- \|/.test(row) && !row.endsWith("| shown by"))
       .map((row) => row.split(/(?<!\\)\|/).map((cell) => cell.trim()));
   }
 
-  /** Reads a document, by its path from the project's root. */
-  static async read(path: string): Promise<ShownByDocument> {
+  /** Reads a document, by its path from the project's root; of the tables those below a heading alone, if one is given. */
+  static async read(path: string, { heading }: { readonly heading?: string } = {}): Promise<ShownByDocument> {
     const url = new URL(`../../${path}`, import.meta.url);
-    return new ShownByDocument(url, await Deno.readTextFile(url));
+    const text = await Deno.readTextFile(url);
+    const section = heading === undefined
+      ? text
+      : text.split(/^## /m).find((each) => each.startsWith(`${heading}\n`)) ?? assert.fail(`${path} has no ${heading}`);
+    return new ShownByDocument(url, text, section);
   }
 
   /** Fails unless each row has so many cells, none of them empty. */
