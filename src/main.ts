@@ -20,6 +20,7 @@ import type { Logger } from "./kernel/logger.ts";
 import { Tally } from "./metrics/tally.ts";
 import type { StatusAddress } from "./model/status_address.ts";
 import { Log, type LogFormat, type LogLevel } from "./logging/log.ts";
+import { readOpenFiles } from "./system/open_files.ts";
 import { findMissingTools } from "./system/processes.ts";
 import { CATALOG, loadBalancer, makePluginLoader } from "./app/plugins.ts";
 
@@ -65,6 +66,12 @@ async function daemon(given: DaemonArguments): Promise<number> {
   using _lastResort = new LastResort(fail);
   void reportMissingTools(log.part("app"));
   try {
+    await using admin = given.admin && await serveAdmin(given.admin, { given, app, log: log.part("admin") });
+    if (given.admin !== undefined && admin === undefined) return EXIT.failed;
+    lookAgain = () => {
+      app.lookAgain();
+      void admin?.reload();
+    };
     await using served = given.status && await serveStatus(given.status, { app, log: log.part("status"), tally });
     if (given.status !== undefined && served === undefined) return EXIT.failed;
     const ending = await app.run(stop.signal);
@@ -120,6 +127,33 @@ async function serveStatus(
     return await serveStatus(address, { app, version: config.version, pid: Deno.pid, clock: systemClock, log, tally });
   } catch (error) {
     log.error(error instanceof Error ? error.message : String(error), { event: "status.unavailable" });
+    return undefined;
+  }
+}
+
+/** Serves what an operator may change; what that takes is loaded only where it is asked for. */
+async function serveAdmin(
+  address: StatusAddress,
+  { given, app, log }: { readonly given: DaemonArguments; readonly app: App; readonly log: Logger },
+) {
+  const { AdminServer } = await import("./admin/admin_server.ts");
+  const { adminTokens, adminTlsCert: cert, adminTlsKey: key } = given;
+  try {
+    if ((cert === undefined) !== (key === undefined)) {
+      throw new Error("Cannot use TLS as it needs both --admin-tls-cert and --admin-tls-key");
+    }
+    return await AdminServer.start({
+      address,
+      tokensFile: adminTokens && fromHere(adminTokens),
+      tls: cert === undefined || key === undefined ? undefined : { cert: fromHere(cert), key: fromHere(key) },
+      operator: app.operator,
+      clock: systemClock,
+      wallNow: Date.now,
+      log,
+      openFilesMax: (await readOpenFiles())?.limit,
+    });
+  } catch (error) {
+    log.error(error instanceof Error ? error.message : String(error), { event: "admin.unavailable" });
     return undefined;
   }
 }
@@ -314,6 +348,17 @@ async function main(given: Arguments): Promise<number> {
         print,
         complain,
       });
+    }
+    case "operator": {
+      const { runOperatorCommand, userName } = await import("./cli/operator.ts");
+      const stop = new AbortController();
+      using _signals = stopOnSignals(stop);
+      const { command: _command, dir, admin, tokenFile, ca, timeoutMs, json, ...asked } = given;
+      return await runOperatorCommand(
+        "author" in asked ? { ...asked, author: asked.author ?? await userName() } : asked,
+        { dir: fromHere(dir), admin, tokenFile, ca, timeoutMs, json },
+        { fromHere, signal: stop.signal, print, complain },
+      );
     }
     case "plugin": {
       const { plugin } = await import("./cli/plugin.ts");

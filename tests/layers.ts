@@ -57,7 +57,12 @@ export const LAYERS: readonly Layer[] = [
     files: /^src\/dns\//,
     imports: ["kernel", "kernel/clock", "model", "system", "dns/decide"],
   },
-  { name: "http", files: /^src\/http\//, imports: ["kernel", "kernel/clock", "model", "system"] },
+  {
+    name: "http",
+    files: /^src\/http\//,
+    imports: ["kernel", "kernel/clock", "kernel/schema", "model", "system"],
+    npm: ["yaml"],
+  },
   {
     name: "logging/decide",
     files: /^src\/logging\/(?:handler_classes|plan|record|rotation|route|schema|wall_time)\.ts$/,
@@ -219,6 +224,7 @@ export const LAYERS: readonly Layer[] = [
       "kernel/random",
       "metrics",
       "model",
+      "traffic",
       "system",
       "plugin/decider",
       "config/desired",
@@ -242,6 +248,11 @@ export const LAYERS: readonly Layer[] = [
       "reporter/decide",
       "supervisor",
     ],
+  },
+  {
+    name: "admin",
+    files: /^src\/admin\//,
+    imports: ["kernel", "kernel/clock", "kernel/schema", "model", "system", "http"],
   },
   {
     name: "app",
@@ -274,6 +285,7 @@ export const LAYERS: readonly Layer[] = [
       "dns/decide",
       "workers/builtins",
     ],
+    types: ["admin"],
   },
   {
     name: "conformance",
@@ -313,7 +325,6 @@ export const LAYERS: readonly Layer[] = [
       "store/decide",
       "system",
     ],
-    npm: ["yaml"],
   },
   {
     name: "skeleton/files",
@@ -335,6 +346,7 @@ export const LAYERS: readonly Layer[] = [
       "plugin/graph",
       "plugin",
       "http",
+      "admin",
       "app",
       "conformance",
       "skeleton",
@@ -359,6 +371,7 @@ export const LAYERS: readonly Layer[] = [
       "config",
       "logging",
       "status",
+      "admin",
       "app",
       "cli",
       "manifest",

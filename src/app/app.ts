@@ -5,7 +5,11 @@ import { BalancerPlugins } from "./balancer_plugins.ts";
 import { Balancers } from "./balancers.ts";
 import type { ConfigSource, Taken } from "../config/reading.ts";
 import { Intake, type IntakeOptions } from "./intake.ts";
-import { type Disk, LastKnown } from "../membership/last_known.ts";
+import { OperatorOrders } from "../membership/operator_orders.ts";
+import type { Operator } from "../admin/operator.ts";
+import { AppOperator } from "./operator.ts";
+import type { Disk } from "../membership/disk.ts";
+import { LastKnown } from "../membership/last_known.ts";
 import { Connectivity } from "../membership/connectivity.ts";
 import { StartupGate } from "../membership/startup_gate.ts";
 import { Propagation } from "../membership/propagation.ts";
@@ -112,6 +116,7 @@ export class App {
   readonly #membership: MembershipGuard;
   readonly #lastKnown: LastKnown;
   readonly #traffic: Traffic;
+  readonly #orders: OperatorOrders;
   readonly #fleet: Fleet;
   readonly #monitor: Monitor;
   readonly #registrar: Registrar;
@@ -130,6 +135,8 @@ export class App {
   readonly #registrations = keptRegistrations();
   #isRegisteringSoon = false;
   readonly #configs: ConfigSource;
+  /** What an operator sees of the app, and may ask of it. */
+  readonly operator: Operator;
   #accepted: Accepted | undefined;
   /** The files that it was read from. */
   #sources: Taken["sources"] = new Map();
@@ -222,6 +229,27 @@ export class App {
       makeEffects,
       disk: machine?.disk,
     });
+    this.#orders = new OperatorOrders({
+      clock,
+      wallNow: options.wallNow ?? Date.now,
+      log: this.#log,
+      disk: machine?.disk,
+      onChange: () => {
+        this.#balancers.applyPauses();
+        this.#balance();
+      },
+    });
+    this.operator = new AppOperator({
+      role: options.role,
+      dir: options.dir,
+      clock,
+      wallNow: options.wallNow ?? Date.now,
+      log: this.#log,
+      orders: this.#orders,
+      accepted: () => this.#accepted,
+      nodes: (cluster) => this.#live.nodes(cluster) ?? [],
+      balancers: () => this.#balancers.running,
+    });
     this.#balancers = new Balancers({
       clock,
       random,
@@ -233,6 +261,7 @@ export class App {
       plugins: this.#balancerPlugins,
       lastKnown: this.#lastKnown,
       traffic: this.#traffic,
+      orders: this.#orders,
       onApplied: options.onApplied,
       onFailure: (error) => this.#ended.reject(error),
     });
@@ -277,6 +306,7 @@ export class App {
       monitor: this.#monitor,
       registrar: this.#registrar,
       balancers: this.#balancers.running,
+      orders: this.#orders,
       isStopping: this.#closing.signal.aborted,
     };
   }
@@ -528,6 +558,7 @@ export class App {
       this.#balancers[Symbol.asyncDispose](),
       isRestarted ? this.#fleet.abandon() : this.#fleet[Symbol.asyncDispose](),
       this.#lastKnown[Symbol.asyncDispose](),
+      this.#orders[Symbol.asyncDispose](),
       this.#registrar[Symbol.asyncDispose](),
     ]);
     await this.#balancerPlugins[Symbol.asyncDispose]();

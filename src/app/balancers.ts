@@ -15,6 +15,8 @@ import type { Traffic } from "../membership/traffic.ts";
 import { clusterNames, composeWanted, type Share } from "../membership/wanted.ts";
 import type { Taken } from "../config/reading.ts";
 import type { LastKnown } from "../membership/last_known.ts";
+import type { OperatorOrders } from "../membership/operator_orders.ts";
+import { pauseOf } from "../model/override.ts";
 import type { Propagation } from "../membership/propagation.ts";
 import { placed } from "../config/place.ts";
 
@@ -34,6 +36,8 @@ export interface BalancersOptions {
   readonly lastKnown: Pick<LastKnown, "at" | "adopt">;
   /** Shares the requests of clusters among their nodes. */
   readonly traffic: Pick<Traffic, "share" | "asksForDown" | "noteDown">;
+  /** What operators have said. */
+  readonly orders: Pick<OperatorOrders, "at" | "now">;
   /** Decides for the writers, if not as usual. */
   readonly decide?: WriterDecide | undefined;
   /** Called after each turn of a balancer's writer. */
@@ -79,7 +83,7 @@ export class Balancers implements AsyncDisposable {
 
   /** Begins and ends writers as a config says; each new one has the members adopted that its balancer serves. */
   async apply(accepted: Accepted): Promise<void> {
-    const { plugins, lastKnown } = this.#options;
+    const { plugins, lastKnown, orders } = this.#options;
     for (const [name, running] of this.#running) {
       if (accepted.balancers.has(name)) continue;
       this.#log.warn("Balancer config removed; balancer keeps running unmanaged", {
@@ -92,6 +96,9 @@ export class Balancers implements AsyncDisposable {
     }
     const topologyFile = accepted.settings.topologyFile ?? await topologyFileOf(accepted);
     if (topologyFile !== undefined) await lastKnown.at(topologyFile);
+    const overridesFile = accepted.settings.overridesFile ?? topologyFile?.replace(/(?:\.topology)?$/, ".overrides");
+    // Before a writer begins: a balancer may be paused.
+    if (overridesFile !== undefined) await orders.at(overridesFile);
     for (const [name, balancer] of accepted.balancers) {
       const running = this.#running.get(name);
       if (running?.accepted.plugin === balancer.plugin) {
@@ -105,6 +112,11 @@ export class Balancers implements AsyncDisposable {
     await plugins.keep(new Set([...accepted.balancers.values()].map(({ plugin }) => plugin)));
   }
 
+  /** Pauses and resumes the writers as operators have said. */
+  applyPauses(): void {
+    for (const [name, { writer }] of this.#running) writer.pause(this.#isPaused(name));
+  }
+
   /** Puts the newest desired state into each one's slot. */
   put({ accepted, sources, topology, host }: {
     readonly accepted: Accepted;
@@ -116,7 +128,8 @@ export class Balancers implements AsyncDisposable {
     const { traffic } = this.#options;
     const share: Share = (request) => traffic.share(request);
     for (const [name, { writer, accepted: balancer }] of this.#running) {
-      writer.put(composeWanted(name, balancer, accepted, topology.clusters, host, share), {
+      const { overrides } = this.#options.orders.now;
+      writer.put(composeWanted(name, balancer, accepted, topology.clusters, host, share, overrides), {
         generation: topology.generation,
         locate: (origin, text) => placed({ accepted, sources, balancer: name }, origin, text),
       });
@@ -149,6 +162,7 @@ export class Balancers implements AsyncDisposable {
         onApplied?.(name, applied);
       },
     });
+    if (this.#isPaused(name)) writer.pause(true);
     const done = writer.run(controller.signal).catch(onFailure).finally(() => {
       propagation.end(name);
       effects[Symbol.dispose]?.();
@@ -166,6 +180,10 @@ export class Balancers implements AsyncDisposable {
       // What was known of them stays.
       if (!(error instanceof UndecidedError)) throw error;
     }
+  }
+
+  #isPaused(name: string): boolean {
+    return pauseOf(this.#options.orders.now.pauses, name) !== undefined;
   }
 
   /** Ends a balancer's writer, which must not wait for a plugin that hangs. */

@@ -5,6 +5,7 @@ import { eventually } from "../../tests/support/eventually.ts";
 import { HaproxyModel } from "../../tests/support/haproxy_model.ts";
 import { RecordingLogger } from "../../tests/support/recording_logger.ts";
 import { DEFAULT_SETTINGS } from "../config/settings_schema.ts";
+import { NO_ORDERS } from "../model/override.ts";
 import { Propagation } from "../membership/propagation.ts";
 import { shareSettled } from "../membership/wanted.ts";
 import { UNMETERED } from "../metrics/meter.ts";
@@ -72,6 +73,7 @@ class Bench implements AsyncDisposable {
       adopt: () => Promise.resolve(this.runs),
     },
     traffic: { share: shareSettled, asksForDown: false, noteDown: () => {} },
+    orders: { at: () => Promise.resolve(), now: NO_ORDERS },
     onFailure: (error) => void this.failures.push(error),
   });
 

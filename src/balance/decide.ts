@@ -149,6 +149,8 @@ export interface WriterState<Config, ClusterConfig> {
   /** The newest desired state that no turn has begun with. */
   readonly next: Desired<Config, ClusterConfig> | undefined;
   readonly turn: Turn | undefined;
+  /** Whether an operator has paused the management: the balancer is looked at, and nothing is done about what is seen. */
+  readonly isPaused: boolean;
   /** When to look again though nothing is asked. */
   readonly lookAt: number;
   /** Why something is not done yet, as of the last turn. */
@@ -226,6 +228,8 @@ export interface Done {
 export type Input<Config, ClusterConfig> =
   /** A desired state has come; one that no turn has begun with is dropped. */
   | { readonly type: "wanted"; readonly desired: Desired<Config, ClusterConfig> }
+  /** An operator pauses the management, or resumes it. */
+  | { readonly type: "paused"; readonly isPaused: boolean }
   /** The process that serves, or a child, has ended, or has ended the talk. */
   | { readonly type: "ended" }
   /** A turn is due. */
@@ -301,6 +305,7 @@ export function beginWriter<C, K>({ now, reconcileMs }: {
     desired: undefined,
     next: undefined,
     turn: undefined,
+    isPaused: false,
     lookAt: Infinity,
     waits: [],
     pace: UNHURRIED,
@@ -403,6 +408,12 @@ function react<C, K>(work: Work<C, K>, input: Input<C, K>): void {
     case "wanted":
       s.next = input.desired;
       return;
+    case "paused":
+      if (s.isPaused === input.isPaused) return;
+      // A file that waits is planned again by the look that follows the pause.
+      [s.isPaused, s.file, s.base] = [input.isPaused, withoutFile(s.file), undefined];
+      if (s.desired !== undefined) lookBy(work, now);
+      return;
     case "ended":
       s.base = undefined;
       if (s.desired !== undefined) lookBy(work, now);
@@ -415,7 +426,7 @@ function react<C, K>(work: Work<C, K>, input: Input<C, K>): void {
       for (const fault of input.faults) log.push(["tellFault", fault]);
       s.version = input.version ?? s.version;
       s.base = undefined;
-      for (const look of input.looks ?? []) meet(work, look);
+      for (const look of s.isPaused ? [] : input.looks ?? []) meet(work, look);
       // Without a turn it was the file that could not be written: the next turn plans it again.
       if (s.turn === undefined) s.file = withoutFile(s.file);
       later(work);
@@ -527,6 +538,15 @@ function looked<C, K>(work: Work<C, K>, view: View<C, K>): void {
   s.version = view.version;
   s.base = undefined;
   for (const fault of view.faults) log.push(["tellFault", fault]);
+  const seen = seenOf(view);
+  const isGone = sources.kind === "process" && seen.answers === undefined;
+  s.standing = {
+    ...s.standing,
+    isGone,
+    ...!isGone && { seenMs: now, oldWorkers: seen.oldWorkers ?? [] },
+  };
+  // Who serves is noted after the pause: until then nobody is dismissed.
+  if (s.isPaused) return endTurn(work, view.plan?.length === 0 && target.wanted === wanted);
   for (const look of view.looks) meet(work, look);
   s.acceptance = withoutOther(s.acceptance, wanted);
   if (view.kept.length > 0) log.push(["tellKeptClusters", view.kept]);
@@ -534,10 +554,6 @@ function looked<C, K>(work: Work<C, K>, view: View<C, K>): void {
   log.push(["tellStandby", other]);
   const { steps, inForce } = choose(work, view, turn.plannedBefore);
   const planned = JSON.stringify(steps);
-  const seen = seenOf(view);
-  if (seen.answers !== undefined || sources.kind === "files") {
-    s.standing = { ...s.standing, seenMs: now, oldWorkers: seen.oldWorkers ?? [] };
-  }
   if (inForce) {
     s.acceptance = withAccepted(s.acceptance, target.wanted);
     const { generation } = desired;
@@ -822,7 +838,7 @@ function written<C, K>(
 ): void {
   const { s, log, news, now } = work;
   if (outcomes === undefined) {
-    s.file = withBrokenOff(s.file);
+    s.file = s.isPaused ? withoutFile(withBrokenOff(s.file)) : withBrokenOff(s.file);
     return;
   }
   noteOutcomes(work, outcomes, sources, now);

@@ -72,7 +72,9 @@ type Event =
     readonly kind: "answer" | "program" | "system" | "unreachable";
   }
   /** The next look, or the next writing of a file, comes to nothing; the next command is answered and not carried out. */
-  | { readonly what: "is blind" | "breaks off" | "loses a command" };
+  | { readonly what: "is blind" | "breaks off" | "loses a command" }
+  /** An operator pauses the management, or resumes it. */
+  | { readonly what: "pauses" | "resumes" };
 
 /** A writer's rim and a balancer, of which a test decides what befalls them; what a decision must never do is asserted. */
 class World {
@@ -85,6 +87,8 @@ class World {
   file: string | undefined;
   readonly steps: Step[] = [];
   readonly log: Report[] = [];
+  /** Whether an operator has asked for hands off. */
+  isPaused = false;
   readonly #decide: typeof decide;
   readonly #random = seededRandom(7);
   readonly #befalls = new Set<string>();
@@ -116,6 +120,7 @@ class World {
     if (event.what === "is blind" || event.what === "breaks off" || event.what === "loses a command") {
       this.#befalls.add(event.what);
     }
+    if (event.what === "pauses" || event.what === "resumes") this.pause(event.what === "pauses");
     if (this.pid === undefined) return;
     if (event.what === "dies") this.pid = undefined;
     // It is started from the file.
@@ -125,6 +130,12 @@ class World {
       this.#heldPid = undefined;
       this.#feed({ type: "ended" });
     }
+  }
+
+  pause(isPaused: boolean): void {
+    this.isPaused = isPaused;
+    this.#feed({ type: "paused", isPaused });
+    this.work();
   }
 
   /** Has nothing fail any more. */
@@ -200,6 +211,13 @@ class World {
     this.state = answer.state;
     this.log.push(...answer.log);
     const { steps } = answer;
+    if (this.isPaused) {
+      assert.deepEqual(
+        [steps, answer.dismissals, answer.state.file.steps],
+        [[], [], []],
+        "something is done in a pause",
+      );
+    }
     assert(steps.filter(isBirth).length < 2, "two reloads at once");
     if (steps.some((step) => step.do === "command")) {
       const pid = input.type === "differs" ? this.#heldPid : this.pid;
@@ -336,6 +354,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
     kind: fc.constantFrom("answer" as const, "program" as const, "system" as const, "unreachable" as const),
   }),
   fc.record({ what: fc.constantFrom("is blind" as const, "breaks off" as const, "loses a command" as const) }),
+  fc.record({ what: fc.constantFrom("pauses" as const, "resumes" as const) }),
 );
 
 /** Lives through whatever befalls a writer; then all that is good has to be applied, and a rejected config tried again. */
@@ -344,6 +363,12 @@ function live(events: readonly Event[], how?: typeof decide): void {
   world.put(desired(1));
   for (const event of events) world.befall(event);
   world.heal();
+  if (world.isPaused) {
+    const before = JSON.stringify([world.pid, world.runs, world.file]);
+    world.pass(60_000);
+    assert.equal(JSON.stringify([world.pid, world.runs, world.file]), before, "a pause leaves all as it is");
+    world.pause(false);
+  }
   world.pass(180_000);
   const { wanted } = world;
   assert(world.pid !== undefined, "the balancer runs");
@@ -415,4 +440,36 @@ Deno.test("decide() takes no desired state for applied as a file is written besi
   assert.deepEqual(news.map((each) => each.type === "applied" && [each.applied.generation, each.applied.converged]), [
     [undefined, false],
   ]);
+});
+
+Deno.test("a paused writer looks on, says whether the balancer is gone, and catches up when it is resumed", () => {
+  const world = new World();
+  world.put(desired(1));
+  world.pass(2_000);
+  world.pause(true);
+  const { steps } = world;
+  const before = steps.length;
+  world.put(desired(2, 1));
+  world.pass(20_000);
+  assert.deepEqual([steps.length, world.state.standing.inForce, world.state.standing.isGone], [before, false, false]);
+  world.befall({ what: "dies" });
+  world.pass(20_000);
+  assert.deepEqual([steps.length, world.state.standing.isGone], [before, true]);
+  world.pause(false);
+  world.pass(2_000);
+  assert.deepEqual([world.runs, world.state.standing.inForce, world.state.standing.isGone], [print(2, 1), true, false]);
+});
+
+Deno.test("a file that waits is not written in a pause, and is written after it", () => {
+  const world = new World();
+  world.put(desired(1));
+  world.pass(2_000);
+  world.put(desired(1, 1));
+  assert.equal(world.file, print(1, 0));
+  world.pause(true);
+  world.pass(20_000);
+  assert.equal(world.file, print(1, 0));
+  world.pause(false);
+  world.pass(2_000);
+  assert.equal(world.file, print(1, 1));
 });

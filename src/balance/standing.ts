@@ -23,6 +23,8 @@ export interface Standing {
   readonly served: { readonly wanted: Wanted; readonly generation: number | undefined } | undefined;
   /** When a turn last ended; `undefined` before the first, which begins with the first desired state. */
   readonly turnedMs: number | undefined;
+  /** Whether no process answered when last looked at. */
+  readonly isGone: boolean;
   /** When the balancer was last seen; `undefined` if it never was. */
   readonly seenMs: number | undefined;
   /** The old workers that still had connections when last looked for. */
@@ -50,6 +52,7 @@ export function beginStanding(nowMs: number): Standing {
     sinceMs: nowMs,
     served: undefined,
     turnedMs: undefined,
+    isGone: false,
     seenMs: undefined,
     oldWorkers: [],
     underWay: undefined,

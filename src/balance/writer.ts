@@ -133,6 +133,19 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#wake();
   }
 
+  /** Pauses the management, or resumes it. Steps that are under way are carried out: see {@linkcode isAtRest}. */
+  pause(isPaused: boolean): void {
+    this.#decide({ type: "paused", isPaused });
+    if (standsBack(this.#state.file)) this.#writing?.breakOff();
+    this.#wake();
+  }
+
+  /** Whether no steps are under way, and no file is being written. */
+  get isAtRest(): boolean {
+    const { turn } = this.#state;
+    return turn?.inFlight === undefined && turn?.shortcut === undefined && this.#writing === undefined;
+  }
+
   /**
    * Works until the signal is aborted; then finishes what it is at, writes a
    * file that waits, and resolves; what takes longer than two seconds then is
@@ -401,6 +414,7 @@ export class Writer<Config, ClusterConfig, Observed> {
       this.#decide({ type: "failed", faults: [error.message] });
       return;
     }
+    if (this.#state.isPaused) return;
     this.#decide({ type: "writing" });
     onBegun();
     let outcomes: readonly StepOutcome[] | undefined;

@@ -8,6 +8,7 @@ import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
 import { formatStatusAddress, parseStatusAddress } from "../model/status_address.ts";
 import { bridgeArguments } from "./bridge_arguments.ts";
 import { nodesArguments } from "./nodes_arguments.ts";
+import { adminServing, operatorArguments } from "./operator_arguments.ts";
 import { pluginArguments } from "./plugin_arguments.ts";
 import { registerArguments } from "./register_arguments.ts";
 import { converted, duration, storeArguments } from "./store_arguments.ts";
@@ -91,7 +92,7 @@ const standing = object("How it stands", {
 });
 
 const daemon = <const Name extends "writer" | "reporter" | "run">(name: Name) =>
-  merge(object({ command: constant(name), dir }), logging, announced, standing);
+  merge(object({ command: constant(name), dir }), logging, announced, standing, adminServing);
 
 /** The command line: every subcommand, with its help. */
 export const parser = or(
@@ -191,6 +192,7 @@ was not started, 126 COMMAND cannot be run, 127 no such COMMAND.`,
 --remove-others removes, = for one of others that stays. Changes nothing without --write. The guards of the source's cluster apply, an empty source \
 changes nothing, and the target is never emptied. Exit codes: 0 printed, or ended by a signal; 1 a registry did not answer, or the source has no nodes; 2 wrong usage.`,
   }),
+  operatorArguments(dir),
   command("plugin", pluginArguments, {
     brief: message`Add plugins that do not ship, list, show, update and verify them.`,
     description: message`Plugins that do not ship stand in plugins.yaml of the config directory, with the hash of what \

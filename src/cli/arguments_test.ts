@@ -19,7 +19,11 @@ const PLAN = {
 };
 
 /** What `writer`, `reporter` and `run` are told when they are told nothing but DIR. */
-const DAEMON = { ...PLAN, status: undefined };
+const ADMIN = { admin: undefined, adminTokens: undefined, adminTlsCert: undefined, adminTlsKey: undefined };
+const DAEMON = { ...PLAN, status: undefined, ...ADMIN };
+
+/** What the commands of an operator say when they say nothing of the process. */
+const OPERATOR = { admin: undefined, tokenFile: undefined, ca: undefined, timeoutMs: 30_000, json: false };
 
 /** What `store` is told when it is told nothing but the directory. */
 const STORE = {
@@ -57,6 +61,7 @@ Deno.test.each([
       ip: "10.0.0.1",
       peerPort: 1025,
       status: undefined,
+      ...ADMIN,
     },
   },
   {
@@ -178,6 +183,52 @@ Deno.test.each([
       ca: "C",
     },
   },
+  {
+    line: "drain DIR web web01.test:80 --for 1h --reason update --force",
+    then: {
+      command: "operator",
+      verb: "drain",
+      dir: "DIR",
+      cluster: "web",
+      target: "web01.test:80",
+      force: true,
+      author: undefined,
+      reason: "update",
+      forMs: 3_600_000,
+      ...OPERATOR,
+    },
+  },
+  {
+    line: "weight DIR web [::1]:80 50% --author bob --json",
+    then: {
+      command: "operator",
+      verb: "weight",
+      dir: "DIR",
+      cluster: "web",
+      target: "[::1]:80",
+      percent: 50,
+      force: false,
+      author: "bob",
+      reason: undefined,
+      forMs: undefined,
+      ...OPERATOR,
+      json: true,
+    },
+  },
+  {
+    line: "pause DIR --for 30m --reason upgrade --admin unix:/run/w.sock",
+    then: {
+      command: "operator",
+      verb: "pause",
+      dir: "DIR",
+      balancer: undefined,
+      author: undefined,
+      reason: "upgrade",
+      forMs: 1_800_000,
+      ...OPERATOR,
+      admin: { path: "/run/w.sock" },
+    },
+  },
   { line: "check -- --strict", then: { command: "check", dir: "--strict", ...CHECK } },
 ])("readArguments() reads `$line`", ({ line, then }) => {
   const { ...value } = parsed(line);
@@ -205,6 +256,8 @@ Deno.test.each([
     "run DIR --status unix:run.sock",
     "plan DIR --status [::1]:1",
   ],
+  ...["drain DIR web", "drain DIR web a;b", "drain DIR web a.test --for 0s", "weight DIR web a.test 1001%"],
+  ...["pause DIR --for 30m", "pause DIR --reason work", "pause DIR --for 8d --reason work", "undrain DIR web"],
   ...["nodes DIR", "nodes DIR ../web", "nodes DIR web --wait 0", "nodes DIR web --format {nothing}"],
   ...[
     "register DIR etcd web 10.0.0.5:80",

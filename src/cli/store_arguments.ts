@@ -23,8 +23,11 @@ export function converted<T>(
       | "JSON"
       | "NAME"
       | "NAME=PATH"
+      | "NODE|HOST"
       | "PATH"
+      | "PERCENT"
       | "TEMPLATE"
+      | "TEXT"
       | "TIME";
     readonly wanted: string;
     readonly placeholder: T;

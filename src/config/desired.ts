@@ -34,6 +34,8 @@ export interface Settings {
   readonly pluginCache?: string | undefined;
   /** Where the last known members are kept; `undefined` for beside the balancer's file. */
   readonly topologyFile?: string | undefined;
+  /** Where the writer keeps what operators have said; `undefined` for beside the topology file. */
+  readonly overridesFile?: string | undefined;
 }
 
 /** One plugin of `plugins.yaml`. */

@@ -33,6 +33,7 @@ export const settingsSchema = refined(
     max_age: optional(seconds({ min: 60, max: 315_360_000 }), DEFAULT_SETTINGS.maxAgeMs / 1_000),
     plugin_cache: optional(matching(/^\/./, "an absolute path")),
     topology_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
+    overrides_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
   })),
   ({ updates }) =>
     updates !== undefined && updates.quiet > updates.max
@@ -48,8 +49,8 @@ export const settingsSchema = refined(
 export function readSettings(raw: unknown): Checked<Settings> {
   const { value, findings } = validateKnown(raw ?? {}, settingsSchema["~standard"].validate);
   if (value === undefined) return { value, findings };
-  const { isolation = DEFAULT_SETTINGS.isolation, updates, plugin_cache: pluginCache, topology_file: topologyFile } =
-    value;
+  const { isolation = DEFAULT_SETTINGS.isolation, updates } = value;
+  const { plugin_cache: pluginCache, topology_file: topologyFile, overrides_file: overridesFile } = value;
   const settings = {
     isolation,
     updates: updates === undefined
@@ -59,6 +60,7 @@ export function readSettings(raw: unknown): Checked<Settings> {
     deregisterGraceMs: value.deregister_grace * 1_000,
     ...pluginCache === undefined ? {} : { pluginCache },
     ...topologyFile === undefined ? {} : { topologyFile },
+    ...overridesFile === undefined ? {} : { overridesFile },
   };
   return { value: deepFreeze(settings), findings };
 }

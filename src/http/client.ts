@@ -64,9 +64,9 @@ export class HttpClient implements Disposable {
   readonly #agent: TcpAgent;
   readonly #open: Set<ClientRequest> = new Set();
 
-  /** Uses TLS if it gets settings for it. */
-  constructor({ tls }: { readonly tls?: ClientTls | undefined } = {}) {
-    this.#agent = new TcpAgent(tls);
+  /** Uses TLS if it gets settings for it; with `socket` it asks the server at that Unix socket, whatever the address. */
+  constructor({ tls, socket }: { readonly tls?: ClientTls | undefined; readonly socket?: string | undefined } = {}) {
+    this.#agent = new TcpAgent(tls, socket);
   }
 
   /**
@@ -184,18 +184,23 @@ interface Exchange {
 /** Keeps connections of {@linkcode connectTcp}, so that all addresses of a name are tried. */
 class TcpAgent extends Agent {
   readonly #tls: ClientTls | undefined;
+  readonly #socket: string | undefined;
   /** Aborts pending connects. */
   readonly #stop = new AbortController();
 
-  constructor(tls: ClientTls | undefined) {
+  constructor(tls: ClientTls | undefined, socket: string | undefined) {
     super({ keepAlive: true });
-    this.#tls = tls;
+    [this.#tls, this.#socket] = [tls, socket];
   }
 
   override createConnection({ host, port, signal }: ClientRequestArgs): Duplex {
     const either = AbortSignal.any([this.#stop.signal, ...(signal === undefined ? [] : [signal])]);
     const address = { host: String(host), port: Number(port) };
-    const plain = new TcpSocket(connectTcp(address, either));
+    const plain = new TcpSocket(
+      this.#socket === undefined
+        ? connectTcp(address, either)
+        : Deno.connect({ transport: "unix", path: this.#socket }),
+    );
     if (this.#tls === undefined) return plain;
     const { ca, cert, key, serverName } = this.#tls;
     const socket = secure({

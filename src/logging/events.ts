@@ -332,6 +332,97 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     meaning: "the registry has not confirmed the last known members for `max_age`; they are served all the same",
     action: "see to the registry, or remove the cluster",
   },
+  // Operators.
+  "override.set": {
+    level: "info",
+    fields: ["cluster", "target", "override", "author", "reason", "until"],
+    meaning: "an operator has drained nodes, put them in maintenance or changed their weight",
+    action: NOTHING,
+    resolvedBy: "override.revoked",
+  },
+  "override.revoked": {
+    level: "info",
+    fields: ["cluster", "target", "override", "author", "reason", "until"],
+    meaning: "an operator has revoked an override; `author` is who revoked it",
+    action: NOTHING,
+  },
+  "override.expired": {
+    level: "info",
+    fields: ["cluster", "target", "balancer", "service", "override", "author", "reason", "until"],
+    meaning: "an override, a pause or a drain of this host has reached its end",
+    action: NOTHING,
+  },
+  "override.read": {
+    level: "info",
+    fields: ["path", "overrides", "pauses", "local"],
+    meaning: "overrides of an earlier run hold still",
+    action: "see `lighthouse overrides`",
+  },
+  "override.unusable": {
+    level: "warn",
+    fields: ["path", "reason"],
+    meaning: "the overrides file cannot be read or is damaged; the start goes without it",
+    action: "say again what should hold; the next override replaces the file",
+  },
+  "override.unwritten": {
+    level: "warn",
+    repeats: true,
+    fields: ["path", "reason"],
+    meaning: "overrides hold, and cannot be kept over a restart",
+    action: "see to the directory, the rights, the disk",
+    resolvedBy: "override.written",
+  },
+  "override.written": {
+    level: "info",
+    fields: ["path"],
+    meaning: "overrides are kept over a restart again",
+    action: NOTHING,
+  },
+  "management.paused": {
+    level: "warn",
+    fields: ["balancer", "override", "author", "reason", "until"],
+    meaning: "an operator has paused the management: nothing is changed, reverted, reloaded or started",
+    action: "nothing, if the work on the balancer goes on; else `lighthouse resume`",
+    resolvedBy: "management.resumed",
+  },
+  "management.resumed": {
+    level: "info",
+    fields: ["balancer", "author"],
+    meaning: "an operator has ended a pause; what changed meanwhile is caught up",
+    action: NOTHING,
+  },
+  "admin.listening": {
+    level: "info",
+    fields: ["at"],
+    meaning: "the admin interface is served",
+    action: NOTHING,
+  },
+  "admin.unavailable": {
+    level: "error",
+    fields: [],
+    meaning:
+      "the address, the tokens or the certificates of `--admin` cannot be used; the process ends with exit code 1",
+    action: "correct the flags",
+  },
+  "admin.denied": {
+    level: "warn",
+    fields: ["token", "verb"],
+    meaning: "a request would change something, and the access of its token is `read`",
+    action: "nothing, unless the bearer should be allowed to",
+  },
+  "admin.secrets_reloaded": {
+    level: "info",
+    fields: [],
+    meaning: "the tokens and certificates of the admin interface were read again",
+    action: NOTHING,
+  },
+  "admin.secrets_invalid": {
+    level: "error",
+    fields: ["reason"],
+    meaning: "the tokens or certificates of the admin interface cannot be read again; the last good ones stay",
+    action: "correct the file",
+  },
+
   "last_known.unusable": {
     level: "warn",
     fields: ["path", "reason"],

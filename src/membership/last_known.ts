@@ -6,9 +6,8 @@ import type { Logger } from "../kernel/logger.ts";
 import { Serial } from "../kernel/serial.ts";
 import { type Node, nodeName } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
-import { writeAtomically } from "../system/atomic_file.ts";
-import { resolveTrusted } from "../system/trusted_file.ts";
 import { type Decider, UndecidedError } from "../plugin/decider.ts";
+import { type Disk, OWN_DISK } from "./disk.ts";
 import type { LiveTopology, Origins } from "./live_topology.ts";
 import type { SourceMembers } from "./source_members.ts";
 import { type Confirmed, decodeTopology, encodeTopology, type Members, type SourcesOf } from "./topology_file.ts";
@@ -32,22 +31,6 @@ export interface LastKnownOptions {
   readonly disk?: Disk | undefined;
 }
 
-/** Files as text. */
-export interface Disk {
-  /** Reads a file; throws if it cannot be read. */
-  read(path: string): Promise<string>;
-  /** Writes a file, whole or not at all. */
-  write(path: string, text: string): Promise<void>;
-}
-
-/** A file of more bytes is none of ours: a hundred thousand members are some fifteen million. */
-const FILE_BYTES_MAX = 256 * 1024 * 1024;
-
-const OWN_DISK: Disk = {
-  read: readFile,
-  write: (path, text) => writeAtomically(path, text, { mode: FILE_MODE }),
-};
-
 /** How long the balancer may take to tell its members. */
 const ADOPT_DEADLINE_MS = 3_000;
 /** How long a change of members waits for its neighbours before it is written, and how long at most. */
@@ -58,8 +41,6 @@ const RETRY_MS = 10_000;
 const REFRESH_MS = 3_600_000;
 /** How long members of an earlier life are served before that is told, unless the config says otherwise. */
 export const MAX_AGE_MS = 7 * 86_400_000;
-/** Members are nobody else's business. */
-const FILE_MODE = 0o600;
 
 /**
  * What is known of clusters before their registries have spoken: the members
@@ -300,16 +281,6 @@ export class LastKnown implements AsyncDisposable {
       }
     });
   }
-}
-
-/** Reads a file as text. What is none, a pipe for one, would be read for ever. */
-async function readFile(path: string): Promise<string> {
-  // Who may put a file in its place would say which members a host serves.
-  const real = await resolveTrusted(path);
-  const { isFile, size } = await Deno.stat(real);
-  if (!isFile) throw new Error("it is no file");
-  if (size > FILE_BYTES_MAX) throw new Error(`it has ${size} bytes, which is more than ${FILE_BYTES_MAX}`);
-  return await Deno.readTextFile(real);
 }
 
 /**

@@ -10,6 +10,7 @@ import type { ClusterName } from "../model/topology.ts";
 import type { Sighting, Sightings } from "../traffic/sightings.ts";
 import type { Origins } from "./live_topology.ts";
 import type { SourceKey } from "./source_members.ts";
+import { seal, unseal } from "./sealed_text.ts";
 
 /** The first word of every file of this format; the one before it has no times. */
 const FORMAT = "lighthouse-topology-2";
@@ -57,7 +58,7 @@ export async function encodeTopology(
     ...seen.length > 0 && { sightings: sorted(new Map(seen)) },
     ...by.length > 0 && { sources: sorted(new Map(by)) },
   });
-  return `${FORMAT} ${await sha256(body)}\n${body}\n`;
+  return await seal(FORMAT, body);
 }
 
 /**
@@ -66,12 +67,9 @@ export async function encodeTopology(
  * as one from a registry.
  */
 export async function decodeTopology(text: string): Promise<DecodedTopology> {
-  const [head = "", body = "", ...rest] = text.split("\n");
-  const [format, checksum] = head.split(" ");
-  if (format !== FORMAT && format !== OLD_FORMAT) return { ok: false, reason: `it is not of the format ${FORMAT}` };
-  if (rest.length !== 1 || rest[0] !== "" || await sha256(body) !== checksum) {
-    return { ok: false, reason: "its checksum is wrong: it is torn, or was edited" };
-  }
+  const sealed = await unseal(text, [FORMAT, OLD_FORMAT]);
+  if (!sealed.ok) return sealed;
+  const { format, body } = sealed;
   const whole = parseBody(body);
   const clusters = format === OLD_FORMAT ? whole : recordOf(whole?.clusters);
   if (clusters === undefined) return { ok: false, reason: "it holds no clusters" };
@@ -150,9 +148,4 @@ function parseBody(body: string): Readonly<Record<string, unknown>> | undefined 
   } catch {
     return undefined;
   }
-}
-
-async function sha256(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

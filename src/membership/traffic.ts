@@ -101,7 +101,9 @@ export class Traffic implements Disposable {
   }
 
   /** Decides what the nodes of a cluster get from a balancer, and sees to it that they get something else in time. */
-  share({ balancer, cluster: { cluster, movesKeys }, host: { zone }, nodes, overflow }: ShareRequest): Shares {
+  share(
+    { balancer, cluster: { cluster, movesKeys }, host: { zone }, nodes, overflow, overrides }: ShareRequest,
+  ): Shares {
     const nowMs = this.#now();
     const shares = shareTraffic({
       nowMs,
@@ -113,6 +115,7 @@ export class Traffic implements Disposable {
       overflow,
       sightings: this.#sightings.get(cluster.name),
       down: this.#down.get(balancer)?.get(cluster.name),
+      overrides,
     });
     this.#schedule(shares.changesAtMs, nowMs);
     return shares;

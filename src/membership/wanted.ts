@@ -6,6 +6,7 @@
  */
 import type { Accepted, AcceptedBalancer, AcceptedCluster } from "../config/accepted.ts";
 import type { Node } from "../model/node.ts";
+import { type NodesOverride, overridesOf } from "../model/override.ts";
 import type { ClusterName } from "../model/topology.ts";
 import { readsMetadata } from "../model/traffic.ts";
 import type { HostFacts, Wanted, WantedNode } from "../plugin/contract.ts";
@@ -44,7 +45,7 @@ export function wantedShare(
 }
 
 /** A cluster whose requests a balancer is to share. */
-export interface ShareRequest extends Pick<TrafficInput, "nodes" | "overflow"> {
+export interface ShareRequest extends Pick<TrafficInput, "nodes" | "overflow" | "overrides"> {
   readonly balancer: string;
   readonly cluster: AcceptedCluster;
   readonly host: Pick<HostFacts, "zone">;
@@ -64,31 +65,39 @@ export const shareSettled: Share = ({ balancer, cluster: { cluster, movesKeys },
     ...nodes,
   });
 
-/** What of a cluster's requests a balancer is to share; `undefined` if the cluster has no policy. Pure. */
+/** What of a cluster's requests a balancer is to share; `undefined` if it has no policy and no override. Pure. */
 export function shareRequest(
   balancer: string,
   cluster: AcceptedCluster,
-  { clusters, members, host }: {
+  { clusters, members, host, overrides }: {
     readonly clusters: Accepted["clusters"];
     readonly members: ReadonlyMap<ClusterName, readonly Node[]>;
     readonly host: Pick<HostFacts, "zone">;
+    readonly overrides: readonly NodesOverride[];
   },
 ): ShareRequest | undefined {
   const { name, traffic, defaultServers } = cluster.cluster;
-  if (traffic === undefined) return undefined;
   const known = members.get(name) ?? [];
+  const nodes = known.length > 0 ? known : defaultServers;
+  const own = overridesOf(overrides, name, nodes);
+  if (traffic === undefined && own.size === 0) return undefined;
   const names = clusterNames({ clusters });
-  const overflow = (traffic.overflow?.clusters ?? []).filter((each) => each !== name && names.has(each));
+  const overflow = (traffic?.overflow?.clusters ?? []).filter((each) => each !== name && names.has(each));
   return {
     balancer,
     cluster,
     host,
-    nodes: known.length > 0 ? known : defaultServers,
+    nodes,
     overflow: overflow.map((name) => ({ name, nodes: members.get(name) ?? [] })),
+    // A node of both clusters is a member, and has what is said of that.
+    overrides: new Map([
+      ...overflow.flatMap((each) => [...overridesOf(overrides, each, members.get(each) ?? [])]),
+      ...own,
+    ]),
   };
 }
 
-/** What one balancer is asked to serve. Pure, if `share` is. */
+/** What one balancer is asked to serve; `overrides` are what operators say, and holds now. Pure, if `share` is. */
 export function composeWanted(
   name: string,
   balancer: AcceptedBalancer,
@@ -96,12 +105,13 @@ export function composeWanted(
   members: ReadonlyMap<ClusterName, readonly Node[]>,
   host: HostFacts,
   share: Share = shareSettled,
+  overrides: readonly NodesOverride[] = [],
 ): Wanted {
   const wanted = [...clusters.values()].flatMap((accepted) => {
     const { cluster, sections } = accepted;
     if (!sections.has(name)) return [];
     const known = members.get(cluster.name) ?? [];
-    const request = shareRequest(name, accepted, { clusters, members, host });
+    const request = shareRequest(name, accepted, { clusters, members, host, overrides });
     const nodes = request === undefined
       ? (known.length > 0 ? known : cluster.defaultServers).map(wantedNode)
       : share(request).nodes.map(wantedShare);

@@ -64,6 +64,9 @@ function* failures(status: Status, { loop, work, worker, steps }: HealthLimits):
     const at = underWay === null ? "" : `, and is at ${underWay.text} for ${spoken(underWay.agoSeconds)}`;
     yield `The writer has not come to an end with balancer ${name} for ${spoken(unendedFor)}${at}`;
   }
+  for (const [name, { gone, paused }] of Object.entries(status.balancers)) {
+    if (gone && paused !== null) yield `Balancer ${name} is gone, and its management is paused: nobody starts it`;
+  }
   for (const [key, { checks }] of Object.entries(status.services)) {
     for (const { name, probedSeconds, intervalSeconds, timeoutSeconds } of checks) {
       const most = Math.max(work, PROBES_MISSED_MAX * (intervalSeconds + timeoutSeconds));
@@ -102,7 +105,14 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
     if (state === "held") yield `An answer for cluster ${name} has been held back${since}${why}`;
     if (state === "last-known") yield `Cluster ${name} is served as last known${why}`;
   }
-  for (const [name, { inForce, forSeconds, lastError, fileBehind }] of Object.entries(status.balancers)) {
+  for (const [name, { inForce, forSeconds, lastError, fileBehind, paused }] of Object.entries(status.balancers)) {
+    if (paused !== null) {
+      const until = paused.until === null ? "" : ` until ${paused.until}`;
+      yield `Management of balancer ${name} is paused by ${paused.author}${until}: ${
+        paused.reason ?? "no reason given"
+      }`;
+      continue;
+    }
     if (fileBehind !== null && fileBehind.agoSeconds > settle) {
       yield `The file of balancer ${name} has been behind what runs for ${
         spoken(fileBehind.agoSeconds)

@@ -7,6 +7,7 @@ import type { Cluster } from "../model/cluster.ts";
 import { type RegistrySource, sourceKey } from "../model/registry_source.ts";
 import { type Node, nodeName } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
+import { type Orders, type Pause, pauseOf } from "../model/override.ts";
 import type { HostFacts } from "../plugin/contract.ts";
 import type { Hold } from "../membership/guard.ts";
 import type { Registration, RegistrationReport } from "../reporter/registrar.ts";
@@ -52,6 +53,8 @@ export interface Parts {
   readonly monitor: { readonly ports: ReadonlyMap<string, PortReport> };
   readonly registrar: { readonly report: readonly RegistrationReport[] };
   readonly balancers: ReadonlyMap<string, { readonly writer: { readonly standing: Standing } }>;
+  /** What operators have said, and that holds. */
+  readonly orders: { readonly now: Orders };
   /** Whether it was asked to end. */
   readonly isStopping: boolean;
 }
@@ -104,7 +107,11 @@ export function statusOf(parts: Parts, { version, pid, startedMs, nowMs, lateMs 
     config: configOf(parts, age),
     discovery: byName([...accepted?.discovery.keys() ?? []].map((name) => [name, discoveryOf(name, parts, age)])),
     clusters: byName(clusters.map(({ cluster }) => [cluster.name, clusterOf(cluster, parts, age, nowMs)])),
-    balancers: byName([...parts.balancers].map(([name, { writer }]) => [name, balancerOf(writer.standing, age)])),
+    balancers: byName(
+      [...parts.balancers].map((
+        [name, { writer }],
+      ) => [name, balancerOf(writer.standing, pauseOf(parts.orders.now.pauses, name), age)]),
+    ),
     services: byName(servicesOf(parts, age)),
     workers: byName(
       [...parts.fleet.workers].map(([key, { down, sinceMs }]) => [key, {
@@ -258,11 +265,17 @@ function trustOf(
   return { state: "current", reason: null, forSeconds: null };
 }
 
-function balancerOf(standing: Standing, age: Age): BalancerStatus {
-  const { inForce, sinceMs, served, turnedMs, seenMs, underWay, lastReload, reloads, starts } = standing;
+function balancerOf(standing: Standing, pause: Pause | undefined, age: Age): BalancerStatus {
+  const { inForce, sinceMs, served, isGone, turnedMs, seenMs, underWay, lastReload, reloads, starts } = standing;
   return {
     inForce,
     forSeconds: age(sinceMs),
+    gone: isGone,
+    paused: pause === undefined ? null : {
+      author: redact(pause.author),
+      reason: pause.reason === "" ? null : redact(pause.reason),
+      until: pause.untilMs === undefined ? null : new Date(pause.untilMs).toJSON(),
+    },
     lookedSeconds: turnedMs === undefined ? null : age(turnedMs),
     seenSeconds: seenMs === undefined ? null : age(seenMs),
     olderPids: standing.oldWorkers,

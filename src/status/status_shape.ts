@@ -111,6 +111,10 @@ export interface BalancerStatus {
   readonly inForce: boolean;
   /** Since when it is so. */
   readonly forSeconds: number;
+  /** Whether no process answered when last looked at. */
+  readonly gone: boolean;
+  /** Who has paused its management, why, and until when, as in `2026-11-30T06:00:00.000Z`. */
+  readonly paused: { readonly author: string; readonly reason: string | null; readonly until: string | null } | null;
   /** Since the writer last came to an end with it; every five seconds it does, whatever it finds. */
   readonly lookedSeconds: number | null;
   /** Since it last answered. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { beginStanding, type Standing } from "../balance/standing.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { SILENT } from "../kernel/logger.ts";
+import { NO_ORDERS } from "../model/override.ts";
 import { GUARD_DEFAULTS } from "../model/cluster.ts";
 import { type Node, nodeName } from "../model/node.ts";
 import { MembershipGuard, singlePolicy } from "../membership/membership_guard.ts";
@@ -63,6 +64,7 @@ class Stage implements Disposable {
     },
     monitor: { ports: new Map() },
     registrar: { report: [] },
+    orders: { now: NO_ORDERS },
     balancers: new Map([["haproxy", { writer: this.writer }]]),
     isStopping: false,
   };
@@ -186,6 +188,8 @@ Deno.test("statusOf() says what of a balancer was seen in force, which may be le
   };
   stage.clock.advance(700);
   assert.deepEqual(stage.status().balancers["haproxy"], {
+    gone: false,
+    paused: null,
     inForce: false,
     forSeconds: 1,
     lookedSeconds: 0.7,
@@ -323,6 +327,8 @@ const AT_WORK: Status = {
     haproxy: {
       inForce: true,
       forSeconds: 900,
+      gone: false,
+      paused: null,
       lookedSeconds: 4,
       seenSeconds: 4,
       olderPids: [],

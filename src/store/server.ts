@@ -17,7 +17,7 @@ import { MeasuredFiles } from "./measured_files.ts";
 import { PeerClient, type PeerClientOptions } from "./peer_client.ts";
 import { DataDirectory } from "./snapshot_files.ts";
 import { Store, type StoreOptions } from "./store.ts";
-import { Tokens } from "./tokens.ts";
+import { parseTokens, type Tokens } from "./tokens.ts";
 
 /** TLS files. */
 export interface TlsFiles {
@@ -197,7 +197,7 @@ interface Secrets {
 
 async function readSecrets({ tokensFile, tls, peerTokenFile, peerCa }: StoreServerOptions): Promise<Secrets> {
   const read = async (file: string | undefined) => file === undefined ? undefined : await Deno.readTextFile(file);
-  const tokens = tokensFile === undefined ? undefined : Tokens.parse(await Deno.readTextFile(tokensFile), tokensFile);
+  const tokens = tokensFile === undefined ? undefined : parseTokens(await Deno.readTextFile(tokensFile), tokensFile);
   const pem = tls && {
     cert: await Deno.readTextFile(tls.cert),
     key: await Deno.readTextFile(tls.key),

@@ -3,17 +3,20 @@ import { Duplex } from "node:stream";
 /** Maximum size of one read. */
 const READ_BYTES_MAX = 65_536;
 
+/** A connection over TCP, or to a Unix socket. */
+type Stream = Deno.TcpConn | Deno.UnixConn;
+
 /**
- * A connection of {@linkcode connectTcp} in the form that `node:tls`, `node:http` and `node:http2`
+ * A connection of {@linkcode connectTcp}, or to a Unix socket, in the form that `node:tls`, `node:http` and `node:http2`
  * need, instead of a socket of `node:net`, which tries only the first address of a name. A module of
  * its own, as `node:stream` costs memory that a plain connection does not need.
  */
 export class TcpSocket extends Duplex {
-  readonly #connecting: Deno.TcpConn | Promise<Deno.TcpConn>;
-  #connection: Deno.TcpConn | undefined;
+  readonly #connecting: Stream | Promise<Stream>;
+  #connection: Stream | undefined;
 
   /** Takes over a connection, or a pending one: it is closed with the socket. */
-  constructor(connection: Deno.TcpConn | Promise<Deno.TcpConn>) {
+  constructor(connection: Stream | Promise<Stream>) {
     super({ allowHalfOpen: false });
     this.#connecting = connection;
     // A late error, when nobody listens any more, must not be an uncaught one.
@@ -25,7 +28,7 @@ export class TcpSocket extends Duplex {
     const connect = async () => {
       this.#connection = await this.#connecting;
       // A head and a body in two writes must not wait for the other side's acknowledgement.
-      this.#connection.setNoDelay();
+      if ("setNoDelay" in this.#connection) this.#connection.setNoDelay();
     };
     connect().then(() => done(), done);
   }
@@ -79,7 +82,7 @@ export class TcpSocket extends Duplex {
     return this;
   }
 
-  get #connected(): Deno.TcpConn {
+  get #connected(): Stream {
     if (this.#connection === undefined) throw new Error("stream used before it is constructed");
     return this.#connection;
   }

@@ -216,7 +216,7 @@ Deno.test("lighthouse is completed by bash", async () => {
     stderr: "piped",
     signal: AbortSignal.timeout(60_000),
   }).output();
-  assert.equal(new TextDecoder().decode(stdout), "writer\n--strict\nlogfmt\n", new TextDecoder().decode(stderr));
+  assert.equal(new TextDecoder().decode(stdout), "writer weight\n--strict\nlogfmt\n", new TextDecoder().decode(stderr));
 });
 
 Deno.test("lighthouse goes on to its end if nobody reads what it prints", async () => {

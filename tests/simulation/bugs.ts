@@ -146,6 +146,7 @@ export const BUGS: readonly Bug[] = [
     "looks no more once it has taken a shortcut",
     /HAProxy serves|but the file has|the file is not|frontends are closed/,
   ),
+  mistake("acts in a pause", /the management is paused, and yet/),
   mistake("does not notice who serves", /HAProxy serves|HAProxy does not run/),
 ];
 

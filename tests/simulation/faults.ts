@@ -4,7 +4,17 @@ import type { World } from "./world.ts";
 export interface Fault {
   readonly name: string;
   /** What it is about: a world is given some kinds of faults, and spared the others. */
-  readonly kind: "health" | "registry" | "lies" | "messages" | "checks" | "workers" | "balancer" | "config" | "process";
+  readonly kind:
+    | "health"
+    | "registry"
+    | "lies"
+    | "messages"
+    | "checks"
+    | "workers"
+    | "balancer"
+    | "config"
+    | "process"
+    | "operator";
   /** Lets it happen; answers what ends it, if it lasts. */
   begin(world: World): (() => void) | void;
 }
@@ -217,5 +227,6 @@ export const FAULTS: readonly Fault[] = [
   { name: "the config is saved half-written", kind: "config", begin: (world) => world.editHalf() },
   { name: "the program is stopped and started", kind: "process", begin: (world) => world.restart("stop") },
   { name: "the program is killed and started", kind: "process", begin: (world) => world.restart("kill") },
+  { name: "an operator pauses the management", kind: "operator", begin: (world) => world.pause() },
   { name: "the program fails and is restarted", kind: "process", begin: (world) => world.restart("fail") },
 ];

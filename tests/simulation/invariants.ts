@@ -65,6 +65,7 @@ export class Invariants {
   #fault: string | undefined;
   #lastReloadAt = -Infinity;
   #executing = 0;
+  #isPaused = false;
   #differsSince: number | undefined;
   /** Since when a member is wanted that gets no requests, by `cluster/node`. */
   readonly #unservedSince = new Map<string, number>();
@@ -122,6 +123,16 @@ export class Invariants {
     if (missing.length > 0) this.#tell(`${missing.join(", ")} left the registry as the program failed`);
   }
 
+  /** The management is paused: the operator was answered. */
+  onPause(): void {
+    this.#isPaused = true;
+  }
+
+  /** An operator is about to resume it. */
+  onResume(): void {
+    this.#isPaused = false;
+  }
+
   /** The writer begins to carry steps out. */
   onExecute(): void {
     if (++this.#executing > 1) this.#tell("two things are done to the balancer at once");
@@ -135,6 +146,7 @@ export class Invariants {
   /** The writer does something to the balancer. */
   onStep(step: Step): void {
     const { model, balancerMayFail } = this.#facts;
+    if (this.#isPaused) this.#tell(`the management is paused, and yet: ${step.do}`);
     switch (step.do) {
       case "command": {
         if (step.command.includes(EVIL) || !/^[!-~]+(?: [!-~]+)*$/.test(step.command) || step.command.includes(";")) {

@@ -46,6 +46,8 @@ export interface SimHostOptions {
 export class SimHost {
   readonly #options: SimHostOptions;
   readonly #lives: Life[] = [];
+  /** What its programs keep of the words of operators. */
+  readonly #kept = new Map<string, string>();
   desired: SimDesired;
 
   constructor(options: SimHostOptions) {
@@ -83,8 +85,14 @@ export class SimHost {
         ...decide && { decide },
         disk: {
           read: (path) =>
-            Promise.try(() => readFile(path) ?? Promise.reject(new Deno.errors.NotFound("There is no such file"))),
-          write: () => Promise.resolve(),
+            Promise.try(() =>
+              this.#kept.get(path) ?? readFile(path) ??
+                Promise.reject(new Deno.errors.NotFound("There is no such file"))
+            ),
+          write: (path, text) => {
+            if (path.endsWith(".overrides") && !life.isDead) this.#kept.set(path, text);
+            return Promise.resolve();
+          },
         },
       },
     });
@@ -92,6 +100,18 @@ export class SimHost {
     const life: Life = { app, stop, threads, configs, isDead: false, isOver: false, ended };
     this.#lives.push(life);
     configs.put(acceptedOf(this.desired, plugin, this.#options.unknownGraceMs));
+  }
+
+  /** Has an operator pause its balancer, or resume it; answers whether it was done. */
+  async pause(isPaused: boolean): Promise<boolean> {
+    const life = this.#life;
+    const said = { author: "operator", balancer: "haproxy" };
+    const result = await life.app.operator.carryOut(
+      isPaused ? { verb: "pause", ...said, reason: "work", forMs: 3_600_000 } : { verb: "resume", ...said },
+      life.stop.signal,
+    );
+    // A step that was begun before is carried out, and reported.
+    return result.ok && result.warnings.length === 0 && !life.isDead && !life.stop.signal.aborted;
   }
 
   /** Whether its last life is over, so that another may begin. */

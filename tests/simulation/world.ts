@@ -37,6 +37,8 @@ const VERSIONS: readonly ProgramVersion[] = [[2, 6, 12], [2, 8, 0], [3, 0, 11], 
 const TICK_MS = 10;
 /** A fault that lasts does so for at most so long. */
 const FAULT_MS = 9_000;
+/** So often a resume is tried again that was rejected: there was no pause, or no config. */
+const RESUMES_MAX = 200;
 /** A lie is over before it is asked about again. */
 const LIE_MS = 1_200;
 
@@ -93,6 +95,9 @@ export class World implements AsyncDisposable {
   readonly #deregistersOnFailure: boolean;
   readonly #faults: readonly Fault[];
   readonly #ends = new Set<() => void>();
+  #isPaused = false;
+  #isOver = false;
+  #resumes = 0;
 
   constructor(seed: number, { bug }: WorldOptions = {}) {
     this.haproxy.now = () => this.#clock.now();
@@ -106,7 +111,7 @@ export class World implements AsyncDisposable {
     this.#invariants = new Invariants({
       now: () => this.#clock.now(),
       model: this.haproxy,
-      balancerMayFail: kinds.has("balancer") || kinds.has("process"),
+      balancerMayFail: kinds.has("balancer") || kinds.has("process") || kinds.has("operator"),
       workersMayFail: kinds.has("workers") || kinds.has("checks") || kinds.has("process"),
       well: () => this.#wellSince,
       clusters: () => this.#host(HOSTS[0]).desired.clusters,
@@ -213,6 +218,7 @@ export class World implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.heal();
+    this.#isOver = true;
     for (const host of this.#hosts.values()) host.stop();
     let isOver = false;
     const ended = Promise.all([...this.#hosts.values()].map((host) => host.ended())).finally(() => isOver = true);
@@ -334,6 +340,35 @@ export class World implements AsyncDisposable {
     const server = this.pick(servers);
     server.busy = true;
     return () => server.busy = false;
+  }
+
+  /** Has an operator pause the management of the balancer; answers what resumes it. */
+  pause(): (() => void) | void {
+    const name = HOSTS[0];
+    if (!this.#state(name).isUp || this.#isPaused) return;
+    this.#isPaused = true;
+    const paused = this.#host(name).pause(true);
+    void paused.then((isDone) => {
+      if (isDone && this.#isPaused) this.#invariants.onPause();
+    });
+    return () => {
+      this.#isPaused = false;
+      this.#invariants.onResume();
+      void paused.then(() => this.#resume());
+    };
+  }
+
+  /** Ends a pause; a program that is down is asked when it is up. */
+  #resume(): void {
+    const name = HOSTS[0];
+    const again = () => void this.#clock.after(TICK_MS, () => this.#resume());
+    if (this.#isPaused || this.#isOver) return;
+    if (!this.#state(name).isUp || this.#host(name).isOver) return again();
+    // What was said to one that ended at once may not have been kept.
+    void this.#host(name).pause(false).then((isDone) => {
+      if (!isDone && ++this.#resumes < RESUMES_MAX) again();
+      else this.#resumes = 0;
+    });
   }
 
   /** Adds a cluster to the writer's config, or takes one out. */

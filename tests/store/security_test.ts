@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Logger } from "../../src/kernel/logger.ts";
 import { StoreServer } from "../../src/store/server.ts";
-import { Tokens } from "../../src/store/tokens.ts";
+import { parseTokens } from "../../src/store/tokens.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { LIMITS } from "../../src/store/limits.ts";
 import { eventually } from "../support/eventually.ts";
@@ -119,7 +119,7 @@ Deno.test.each([
   { text: `- ${ALL}`, fault: /must be a map/ },
   { text: ALL, fault: /a list of tokens/ },
 ])("an invalid tokens file is rejected without showing a token: $fault", ({ text, fault }) => {
-  assert.throws(() => Tokens.parse(text, "tokens.yaml"), (error: Error) => {
+  assert.throws(() => parseTokens(text, "tokens.yaml"), (error: Error) => {
     assert.match(error.message, fault);
     assert.ok(!error.message.includes(ALL) && !error.message.includes("short"));
     return true;

@@ -46,5 +46,6 @@ export const MISTAKES = {
   "takes shortcuts for ever": withMistake(({ base }, { type }) =>
     type === "changed" && base !== undefined ? { base: { ...base, lookedMs: Infinity }, lookAt: Infinity } : {}
   ),
+  "acts in a pause": withMistake(() => ({ isPaused: false })),
   "does not notice who serves": withMistake((_, __, { processes }) => ({ processes })),
 } as const satisfies Readonly<Record<string, typeof decide>>;

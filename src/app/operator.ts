@@ -1,0 +1,262 @@
+import type { AdminCommand, Statement } from "../admin/command.ts";
+import type { Operator, Rejection, Result } from "../admin/operator.ts";
+import type { Accepted } from "../config/accepted.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { deadline } from "../kernel/deadline.ts";
+import { delay } from "../kernel/delay.ts";
+import { formatDuration } from "../kernel/duration.ts";
+import type { Logger } from "../kernel/logger.ts";
+import { suggest } from "../kernel/suggest.ts";
+import { fieldsOf, type OperatorOrders, TooManyOrdersError } from "../membership/operator_orders.ts";
+import { shareSettled } from "../membership/wanted.ts";
+import {
+  formatKind,
+  isMeant,
+  isOfState,
+  type NodesOverride,
+  type Orders,
+  overridesOf,
+  type Said,
+} from "../model/override.ts";
+import { type Node, nodeName } from "../model/node.ts";
+import type { ClusterName } from "../model/topology.ts";
+
+export interface AppOperatorOptions {
+  readonly role: Operator["role"];
+  readonly dir: string;
+  readonly clock: Clock;
+  readonly wallNow: () => number;
+  readonly log: Logger;
+  readonly orders: OperatorOrders;
+  readonly accepted: () => Accepted | undefined;
+  /** The members of a cluster that are known. */
+  readonly nodes: (cluster: ClusterName) => readonly Node[];
+  readonly balancers: () => ReadonlyMap<string, { readonly writer: { readonly isAtRest: boolean } }>;
+}
+
+/** How long a pause waits for steps that are under way: a reload takes no longer as a rule. */
+const REST_MS = 10_000;
+/** How often they are looked for. */
+const REST_POLL_MS = 50;
+/** So many names are listed in a message. */
+const NAMES_SHOWN_MAX = 5;
+
+/** Carries out what an operator asks of the app. */
+export class AppOperator implements Operator {
+  readonly #options: AppOperatorOptions;
+
+  constructor(options: AppOperatorOptions) {
+    this.#options = options;
+  }
+
+  get role(): Operator["role"] {
+    return this.#options.role;
+  }
+
+  get dir(): string {
+    return this.#options.dir;
+  }
+
+  get orders(): Orders {
+    return this.#options.orders.now;
+  }
+
+  get unkept(): string | undefined {
+    return this.#options.orders.unkept;
+  }
+
+  async carryOut(command: AdminCommand, signal: AbortSignal): Promise<Result> {
+    if (this.role === "reporter") {
+      return reject(501, `Cannot ${command.verb} as this process is a reporter; ask the writer of this host`);
+    }
+    if (this.#options.accepted() === undefined) {
+      return reject(503, `Cannot ${command.verb} as the config is not read yet; try again in a moment`);
+    }
+    try {
+      switch (command.verb) {
+        case "pause":
+          return await this.#pause(command, signal);
+        case "resume":
+          return await this.#resume(command);
+        case "undrain":
+          return await this.#revoke(command);
+        case "weight":
+          return command.percent === 100 ? await this.#revoke(command) : await this.#override(command);
+        case "drain":
+        case "maint":
+          return await this.#override(command);
+      }
+    } catch (error) {
+      if (!(error instanceof TooManyOrdersError)) throw error;
+      return reject(409, error.message);
+    }
+  }
+
+  async #pause(
+    command: AdminCommand & { readonly verb: "pause" },
+    signal: AbortSignal,
+  ): Promise<Result> {
+    const { orders, log, balancers, clock } = this.#options;
+    const { balancer } = command;
+    const unknown = this.#unknownBalancer(command);
+    if (unknown !== undefined) return unknown;
+    const pause = { ...this.#said(command), ...balancer !== undefined && { balancer } };
+    await orders.put("pauses", pause);
+    log.warn("Management paused", { event: "management.paused", ...fieldsOf(pause) });
+    using late = deadline(REST_MS, { clock, signal });
+    const busy = () => [...balancers()].filter(([name, { writer }]) => name === (balancer ?? name) && !writer.isAtRest);
+    while (busy().length > 0 && !late.signal.aborted) {
+      await delay(REST_POLL_MS, { clock, signal: late.signal }).catch(() => {});
+    }
+    const warnings = busy().map(([name]) => `Steps of balancer ${name} were begun before and are under way still`);
+    return this.#did([`Management of ${nameOf(balancer)} is paused ${this.#until(pause)}`], warnings);
+  }
+
+  async #resume(command: AdminCommand & { readonly verb: "resume" }): Promise<Result> {
+    const { orders, log } = this.#options;
+    const { balancer, author } = command;
+    const unknown = this.#unknownBalancer(command);
+    if (unknown !== undefined) return unknown;
+    const revoked = await orders.revoke("pauses", (pause) => balancer === undefined || pause.balancer === balancer);
+    if (revoked.length === 0) {
+      const isAll = orders.now.pauses.some((pause) => pause.balancer === undefined);
+      return isAll
+        ? reject(409, `Cannot resume ${nameOf(balancer)} alone as all balancers are paused; resume without a name`)
+        : reject(409, `Cannot resume ${nameOf(balancer)} as its management is not paused`);
+    }
+    log.info("Management resumed", { event: "management.resumed", balancer: balancer ?? "all", author });
+    return this.#did([`Management of ${nameOf(balancer)} is resumed; what changed meanwhile is caught up now`]);
+  }
+
+  async #override(
+    command: AdminCommand & { readonly verb: "drain" | "maint" | "weight" },
+  ): Promise<Result> {
+    const { orders, log } = this.#options;
+    const { cluster, target, verb } = command;
+    const found = this.#find(command);
+    if ("ok" in found) return found;
+    const order: NodesOverride = command.verb === "weight"
+      ? { ...this.#said(command), cluster, target, kind: "weight", factor: command.percent / 100 }
+      : { ...this.#said(command), cluster, target, kind: command.verb };
+    const { overrides } = this.orders;
+    const ready = (overrides: readonly NodesOverride[]) =>
+      shareSettled({
+        balancer: "",
+        cluster: found.accepted,
+        host: {},
+        nodes: found.nodes,
+        overrides: overridesOf(overrides, cluster, found.nodes),
+      }).nodes.filter(({ state, weight }) => state === "ready" && weight !== 0);
+    const [before, after] = [ready(overrides), ready([...overrides, order])];
+    if (!command.force && before.length > 0 && after.length === 0) {
+      return reject(
+        409,
+        `Cannot ${verb} ${target} as cluster ${cluster} has no other ready node: its clients would get 503; ` +
+          "--force does it all the same",
+      );
+    }
+    await orders.put("overrides", order);
+    log.info("Override set", { event: "override.set", ...fieldsOf(order) });
+    const now = { drain: "drains", maint: "is in maintenance", weight: `has ${formatKind(order)}` }[order.kind];
+    return this.#did(found.meant.map((node) => `${cluster}/${nodeName(node)} ${now} ${this.#until(order)}`));
+  }
+
+  /** Revokes the overrides of all nodes that are meant. */
+  async #revoke(
+    command: AdminCommand & { readonly verb: "undrain" | "weight" },
+  ): Promise<Result> {
+    const { orders, log } = this.#options;
+    const isAsked = (each: NodesOverride) =>
+      each.cluster === cluster && isOfState(each) === (command.verb === "undrain");
+    const { cluster, target, author, verb } = command;
+    const nodes = this.#options.nodes(cluster);
+    const meant = nodes.filter((node) => isMeant(target, node));
+    const isCovered = (override: NodesOverride) =>
+      override.target === target ||
+      nodes.some((node) => isMeant(override.target, node)) &&
+        nodes.every((node) => !isMeant(override.target, node) || isMeant(target, node));
+    const revoked = await orders.revoke("overrides", (each) => isAsked(each) && isCovered(each));
+    const left = this.orders.overrides.find((each) =>
+      isAsked(each) && meant.some((node) => isMeant(each.target, node))
+    );
+    if (revoked.length === 0) {
+      return left === undefined
+        ? reject(
+          404,
+          `Cannot ${verb} ${target} as no override of cluster ${cluster} names it; see lighthouse overrides`,
+        )
+        : reject(409, `Cannot ${verb} ${target} alone as the override names its host: ${verb} ${left.target} instead`);
+    }
+    for (const order of revoked) {
+      log.info("Override revoked", { event: "override.revoked", ...fieldsOf({ ...order, author }) });
+    }
+    const now = command.verb === "undrain" ? "is back in rotation" : "has its own weight again";
+    return this.#did(revoked.map((order) => `${cluster}/${order.target} ${now}`));
+  }
+
+  /** Finds the nodes that a command is about. */
+  #find({ verb, cluster, target }: AdminCommand & { readonly cluster: string; readonly target: string }) {
+    const clusters = [...this.#options.accepted()?.clusters.values() ?? []];
+    const accepted = clusters.find((each) => each.cluster.name === cluster);
+    if (accepted === undefined) {
+      return reject(
+        404,
+        `Cannot ${verb} in cluster ${cluster}: ${known(cluster, clusters.map((c) => c.cluster.name), "cluster")}`,
+      );
+    }
+    const nodes = this.#options.nodes(cluster);
+    const meant = nodes.filter((node) => isMeant(target, node));
+    if (meant.length === 0) {
+      return reject(
+        404,
+        `Cannot ${verb} ${target}: ${known(target, nodes.map(nodeName), `node of cluster ${cluster}`)}`,
+      );
+    }
+    return { accepted, nodes, meant };
+  }
+
+  #unknownBalancer({ verb, balancer }: { readonly verb: string; readonly balancer?: string | undefined }) {
+    const names = [...this.#options.accepted()?.balancers.keys() ?? []];
+    if (balancer === undefined || names.includes(balancer)) return undefined;
+    return reject(404, `Cannot ${verb} ${balancer}: ${known(balancer, names, "balancer")}`);
+  }
+
+  #said({ author, reason = "", forMs }: Statement): Said {
+    const sinceMs = this.#options.wallNow();
+    return {
+      author,
+      reason,
+      sinceMs,
+      ...forMs !== undefined && { untilMs: sinceMs + forMs },
+    };
+  }
+
+  #until({ sinceMs, untilMs }: Said): string {
+    if (untilMs === undefined) return "until it is revoked";
+    return `for ${formatDuration(untilMs - sinceMs)}, until ${new Date(untilMs).toISOString()}`;
+  }
+
+  #did(did: readonly string[], warnings: readonly string[] = []): Result {
+    const { unkept } = this;
+    const lost = unkept === undefined ? [] : [`It does not outlive this process: ${unkept}`];
+    return { ok: true, did, warnings: [...warnings, ...lost] };
+  }
+}
+
+function reject(status: Rejection["status"], reason: string): Rejection {
+  return { ok: false, status, reason };
+}
+
+function nameOf(balancer: string | undefined): string {
+  return balancer === undefined ? "all balancers" : `balancer ${balancer}`;
+}
+
+/** Says that there is no such thing, and what there is. */
+function known(name: string, names: readonly string[], what: string): string {
+  if (names.length === 0) return `there is no ${what}`;
+  const meant = suggest(name, names);
+  const shown = names.slice(0, NAMES_SHOWN_MAX).join(", ") + (names.length > NAMES_SHOWN_MAX ? ", …" : "");
+  return `there is no such ${what}${meant === undefined ? "" : `; did you mean ${meant}?`} (there ${
+    names.length === 1 ? "is" : "are"
+  } ${shown})`;
+}

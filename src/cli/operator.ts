@@ -1,0 +1,185 @@
+import { type AdminCommand, formatCommand } from "../admin/command.ts";
+import type { ListedOrder, Listing } from "../admin/listing.ts";
+import { HttpClient } from "../http/client.ts";
+import { formatDuration } from "../kernel/duration.ts";
+import { isRecord } from "../model/node.ts";
+import { formatStatusAddress, type StatusAddress } from "../model/status_address.ts";
+import { EXIT } from "./exit_codes.ts";
+
+/** What every command of an operator gets from its command line. */
+export interface OperatorArguments {
+  readonly dir: string;
+  readonly admin?: StatusAddress | undefined;
+  readonly tokenFile?: string | undefined;
+  readonly ca?: string | undefined;
+  readonly timeoutMs: number;
+  readonly json: boolean;
+}
+
+/** What to ask for: a command, or the list of what holds. */
+export type Asked = AdminCommand | { readonly verb: "overrides" };
+
+/** What the commands of an operator need of the process. */
+export interface OperatorOptions {
+  readonly fromHere: (path: string) => string;
+  readonly signal: AbortSignal;
+  readonly print: (line: string) => void;
+  readonly complain: (line: string) => void;
+}
+
+/** Where the shipped units serve their admin interfaces. */
+const STANDARD: readonly StatusAddress[] = [
+  { path: "/run/lighthouse/writer.sock" },
+  { path: "/run/lighthouse/reporter.sock" },
+];
+const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+
+/** That a command could not be carried out; the message is for who typed it. */
+class CommandError extends Error {
+  override name = "CommandError";
+}
+
+/** An admin interface that answers. */
+interface Found {
+  readonly at: StatusAddress;
+  readonly listing: Listing;
+  readonly ask: (method: "GET" | "POST", path: string, body?: object) => Promise<unknown>;
+}
+
+/** Carries out a command of an operator; answers the exit code. */
+export async function runOperatorCommand(
+  asked: Asked,
+  given: OperatorArguments,
+  options: OperatorOptions,
+): Promise<number> {
+  const { print, complain, signal } = options;
+  try {
+    await using clients = new AsyncDisposableStack();
+    const { ask, listing } = await find(given, options, clients);
+    if (asked.verb === "overrides") {
+      for (const line of given.json ? [JSON.stringify(listing, null, 2)] : linesOf(listing)) print(line);
+      if (listing.unkept !== null) complain(`This does not outlive the process: ${listing.unkept}`);
+      return EXIT.ok;
+    }
+    const { verb, body } = formatCommand(asked);
+    const answer = await ask("POST", `/${verb}`, body);
+    const { did, warnings } = answer as { readonly did: readonly string[]; readonly warnings: readonly string[] };
+    if (given.json) print(JSON.stringify({ did, warnings }));
+    else for (const line of did) print(line);
+    for (const warning of given.json ? [] : warnings) complain(warning);
+    return EXIT.ok;
+  } catch (error) {
+    if (!(error instanceof CommandError) || signal.aborted) throw error;
+    complain(error.message);
+    return EXIT.failed;
+  }
+}
+
+/** Finds the process that a command is for. */
+async function find(
+  given: OperatorArguments,
+  { fromHere, signal }: OperatorOptions,
+  clients: AsyncDisposableStack,
+): Promise<Found> {
+  const read = async (path: string | undefined) => {
+    if (path === undefined) return undefined;
+    try {
+      return (await Deno.readTextFile(fromHere(path))).trim();
+    } catch (error) {
+      throw new CommandError(`Cannot read ${path}: ${error instanceof Error ? error.message : error}`);
+    }
+  };
+  const [token, ca] = [await read(given.tokenFile), await read(given.ca)];
+  const tried: string[] = [];
+  for (const at of given.admin === undefined ? STANDARD : [given.admin]) {
+    const client = new HttpClient("path" in at ? { socket: at.path } : { tls: { ca } });
+    clients.defer(() => client[Symbol.dispose]());
+    const ask: Found["ask"] = async (method, path, body) => {
+      const answer = await client.ask("path" in at ? { host: "localhost", port: 80 } : at, {
+        method,
+        path,
+        body: body && JSON.stringify(body),
+        headers: {
+          ...body && { "content-type": "application/json" },
+          ...token !== undefined && { authorization: `Bearer ${token}` },
+        },
+        bytesMax: ANSWER_BYTES_MAX,
+        signal: AbortSignal.any([signal, AbortSignal.timeout(given.timeoutMs)]),
+      });
+      return valueOf(answer, at);
+    };
+    let listing: Listing;
+    try {
+      listing = await ask("GET", "/overrides") as Listing;
+    } catch (error) {
+      if (error instanceof CommandError) throw error;
+      signal.throwIfAborted();
+      tried.push(`${formatStatusAddress(at)}: ${reasonOf(error)}`);
+      continue;
+    }
+    await requireSameDir(at, listing, given.dir);
+    return { at, listing, ask };
+  }
+  const where = given.admin === undefined ? " or say where it is with --admin ADDRESS" : "";
+  throw new CommandError(
+    `No admin interface answers (${tried.join("; ")}). Start the writer with --admin ${
+      formatStatusAddress(given.admin ?? STANDARD[0] as StatusAddress)
+    }${where}`,
+  );
+}
+
+/** Throws if a socket of this machine is that of a process with another config. */
+async function requireSameDir(at: StatusAddress, { dir, role }: Listing, asked: string): Promise<void> {
+  if (!("path" in at)) return;
+  const real = (path: string) => Deno.realPath(path).catch(() => path);
+  const [theirs, ours] = [await real(dir), await real(asked)];
+  if (theirs === ours) return;
+  throw new CommandError(
+    `Cannot use the ${role} at ${formatStatusAddress(at)} as its config directory is ${theirs}, not ${ours}`,
+  );
+}
+
+function valueOf({ status, text }: { readonly status: number; readonly text: string }, at: StatusAddress): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new CommandError(`What answers at ${formatStatusAddress(at)} is no admin interface: status ${status}`);
+  }
+  if (status === 200 && isRecord(value)) return value;
+  const error = isRecord(value) ? value.error : undefined;
+  throw new CommandError(typeof error === "string" ? error : `${formatStatusAddress(at)} answered status ${status}`);
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "no such socket";
+  if (error instanceof Deno.errors.ConnectionRefused) return "connection refused";
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied; run it as the user of the process";
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** A line for each order. Pure. */
+function* linesOf({ overrides, pauses, local }: Listing): Generator<string> {
+  for (const each of overrides) {
+    yield `${each.cluster}/${each.target}  ${each.override}  ${describe(each)}`;
+  }
+  for (const each of pauses) yield `${each.balancer ?? "all balancers"}  pause  ${describe(each)}`;
+  for (const each of local) yield `${each.service ?? "all services"} of this host  ${each.how}  ${describe(each)}`;
+}
+
+function describe({ author, reason, until, leftSeconds }: ListedOrder): string {
+  const left = leftSeconds === null ? "" : ` (${formatDuration(leftSeconds * 1_000)} left)`;
+  return `${until === null ? "until revoked" : `until ${until}${left}`}  ${author}${
+    reason === null ? "" : `: ${reason}`
+  }`;
+}
+
+/** Who runs this process, as `/etc/passwd` knows them; under sudo whoever called that. */
+export async function userName(): Promise<string> {
+  const uid = Deno.uid();
+  const asked = Deno.env.get("SUDO_USER");
+  if (uid === 0 && asked !== undefined && asked !== "") return asked;
+  const users = await Deno.readTextFile("/etc/passwd").catch(() => "");
+  const line = users.split("\n").map((line) => line.split(":")).find((fields) => fields[2] === String(uid));
+  return line?.[0] ?? `uid ${uid}`;
+}

@@ -1,0 +1,159 @@
+import { merge, object, or } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { optional, withDefault } from "@optique/core/modifiers";
+import type { Parser } from "@optique/core/parser";
+import { argument, command, constant, option } from "@optique/core/primitives";
+import { string } from "@optique/core/valueparser";
+import { FOR_MAX_MS, PAUSE_MAX_MS } from "../admin/command.ts";
+import { parsePercentage } from "../kernel/duration.ts";
+import { isPercent, isSaying, isTarget, PERCENT_MAX, SAID_LENGTH_MAX } from "../model/override.ts";
+import { formatStatusAddress, parseStatusAddress } from "../model/status_address.ts";
+import { cluster as clusterName } from "./nodes_arguments.ts";
+import { converted, duration, file } from "./store_arguments.ts";
+
+/** An address to listen at, or to connect to. */
+export const adminAddress = converted(parseStatusAddress, {
+  metavar: "ADDRESS",
+  wanted: "an address such as unix:/run/lighthouse/writer.sock or 127.0.0.1:9181",
+  placeholder: { path: "" },
+  format: formatStatusAddress,
+});
+
+/** Where a daemon serves its admin interface. */
+export const adminServing = object("Admin interface", {
+  admin: optional(option("--admin", adminAddress, {
+    description:
+      message`Where to take commands of operators over HTTP: unix:/PATH (mode 0600), or HOST:PORT with TLS and tokens; else nowhere.`,
+  })),
+  adminTokens: optional(option("--admin-tokens", file, {
+    description: message`The bearer tokens of the admin interface (YAML).`,
+  })),
+  adminTlsCert: optional(option("--admin-tls-cert", file, {
+    description: message`The certificate of the admin interface (PEM).`,
+  })),
+  adminTlsKey: optional(option("--admin-tls-key", file, { description: message`Its key (PEM).` })),
+});
+
+const saying = (metavar: "NAME" | "TEXT") =>
+  converted((text) => isSaying(text) ? text : undefined, {
+    metavar,
+    wanted: `one line of 1 to ${SAID_LENGTH_MAX} characters`,
+    placeholder: "",
+    format: (text) => text,
+  });
+
+const target = converted((text) => isTarget(text) ? text : undefined, {
+  metavar: "NODE|HOST",
+  wanted: "a node (web01.example.org:8080, 10.0.0.1:8080) or a host (web01.example.org, 10.0.0.1)",
+  placeholder: "",
+  format: (text) => text,
+});
+
+const percent = converted((text) => {
+  const value = parsePercentage(text);
+  return isPercent(value) ? value : undefined;
+}, {
+  metavar: "PERCENT",
+  wanted: `a whole percentage from 0% to ${PERCENT_MAX}%`,
+  placeholder: 0,
+  format: (value) => `${value}%`,
+});
+
+const speaking = object("The process", {
+  admin: optional(option("--admin", adminAddress, {
+    description:
+      message`Where its admin interface is; else unix:/run/lighthouse/writer.sock, then unix:/run/lighthouse/reporter.sock.`,
+  })),
+  tokenFile: optional(
+    option("--token-file", file, { description: message`The token to show, alone in a file.` }),
+  ),
+  ca: optional(option("--ca", file, {
+    description: message`The authority of its certificate (PEM), at HOST:PORT; else those of the system.`,
+  })),
+  timeoutMs: withDefault(
+    option("--timeout", duration({ minMs: 100, maxMs: 600_000 }), {
+      description: message`How long it may take to answer.`,
+    }),
+    30_000,
+  ),
+  json: withDefault(option("--json", { description: message`Print JSON.` }), false),
+});
+
+const author = optional(option("--author", saying("NAME"), {
+  description: message`Who says so; else the user who runs the command.`,
+}));
+const said = object("Statement", {
+  author,
+  reason: optional(option("--reason", saying("TEXT"), { description: message`Why, for whoever asks later.` })),
+  forMs: optional(option("--for", duration({ minMs: 1_000, maxMs: FOR_MAX_MS }), {
+    description: message`How long it holds; else until it is revoked.`,
+  })),
+});
+const force = withDefault(
+  option("--force", { description: message`Also if no node of the cluster is ready then.` }),
+  false,
+);
+const nodes = {
+  cluster: argument(clusterName, { description: message`The cluster, as its file names it.` }),
+  target: argument(target, {
+    description: message`A node by name or address with port, or all nodes of a host by name or address.`,
+  }),
+};
+const balancer = optional(argument(string({ metavar: "BALANCER" }), {
+  description: message`A file of balancers/; else all of them.`,
+}));
+
+const EXITS = message`Exit codes: 0 done, 1 rejected or no admin interface answered, 2 wrong usage.`;
+
+/** The commands that speak to a running writer. */
+export const operatorArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) => {
+  const of = <const Verb extends string>(verb: Verb) =>
+    object({ command: constant("operator" as const), verb: constant(verb), dir });
+  return or(
+    command("drain", merge(of("drain"), object({ ...nodes, force }), said, speaking), {
+      brief: message`Send no new connections to a node or a host.`,
+      description:
+        message`Has the writer of this host drain the nodes: connections that are open go on, no new ones come. ${EXITS}`,
+    }),
+    command("undrain", merge(of("undrain"), object({ ...nodes, author }), speaking), {
+      brief: message`Put a node or a host back in rotation.`,
+      description: message`Revokes drain and maint of the nodes. ${EXITS}`,
+    }),
+    command("maint", merge(of("maint"), object({ ...nodes, force }), said, speaking), {
+      brief: message`Put a node or a host in maintenance.`,
+      description:
+        message`Has the writer of this host put the nodes in maintenance: no connections, no health checks. ${EXITS}`,
+    }),
+    command("weight", merge(of("weight"), object({ ...nodes, percent: argument(percent), force }), said, speaking), {
+      brief: message`Give a node or a host a percentage of its weight.`,
+      description: message`Scales the weight of the nodes; 100% revokes that. ${EXITS}`,
+    }),
+    command("overrides", merge(of("overrides"), speaking), {
+      brief: message`List what operators have said, and until when.`,
+      description: message`Prints overrides, pauses and drains of this host, a line each. ${EXITS}`,
+    }),
+    command(
+      "pause",
+      merge(
+        of("pause"),
+        object({
+          balancer,
+          author,
+          reason: option("--reason", saying("TEXT"), { description: message`Why, for whoever asks later.` }),
+          forMs: option("--for", duration({ minMs: 1_000, maxMs: PAUSE_MAX_MS }), {
+            description: message`How long; then all is caught up.`,
+          }),
+        }),
+        speaking,
+      ),
+      {
+        brief: message`Take the hands off a balancer for a while.`,
+        description: message`Until it ends nothing of the balancer is changed, reverted, reloaded or started. ${EXITS}`,
+      },
+    ),
+    command("resume", merge(of("resume"), object({ balancer, author }), speaking), {
+      brief: message`End a pause before its time.`,
+      description: message`Resumes the management; what changed meanwhile is caught up. ${EXITS}`,
+    }),
+  );
+};

@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { RecordingLogger } from "../../tests/support/recording_logger.ts";
+import { eventually } from "../../tests/support/eventually.ts";
+import { FakeClock } from "../kernel/fake_clock.ts";
+import type { LocalDrain, NodesOverride, Pause } from "../model/override.ts";
+import type { Disk } from "./disk.ts";
+import { OperatorOrders } from "./operator_orders.ts";
+
+const PATH = "/run/lighthouse/haproxy.cfg.overrides";
+
+/** A clock, a disk and the log of processes that follow one another. */
+class Host {
+  readonly clock = new FakeClock();
+  /** How far the time of day is from the clock. */
+  wallOffsetMs = 1_700_000_000_000;
+  readonly files = new Map<string, string>();
+  readonly log = new RecordingLogger();
+  changes = 0;
+  isFull = false;
+  readonly disk: Disk = {
+    read: (path) => {
+      const text = this.files.get(path);
+      return text === undefined ? Promise.reject(new Deno.errors.NotFound()) : Promise.resolve(text);
+    },
+    write: (path, text) => {
+      if (this.isFull) return Promise.reject(new Error("No space left on device"));
+      this.files.set(path, text);
+      return Promise.resolve();
+    },
+  };
+
+  get now(): number {
+    return this.wallOffsetMs + this.clock.now();
+  }
+
+  /** How often an event was logged, of a target or a file. */
+  count(event: string, about: Readonly<Record<string, string>> = {}): number {
+    return this.log.records.filter(({ properties = {} }) =>
+      Object.entries({ event, ...about }).every(([key, value]) => properties[key] === value)
+    ).length;
+  }
+
+  start(): OperatorOrders {
+    return new OperatorOrders({
+      clock: this.clock,
+      wallNow: () => this.now,
+      log: this.log,
+      disk: this.disk,
+      onChange: () => this.changes++,
+    });
+  }
+
+  async startAt(path = PATH): Promise<OperatorOrders> {
+    const orders = this.start();
+    await orders.at(path);
+    return orders;
+  }
+
+  drain(target: string, more: Partial<NodesOverride> = {}): NodesOverride {
+    return { author: "alice", reason: "", sinceMs: this.now, cluster: "web", target, kind: "drain", ...more };
+  }
+
+  pause(more: Partial<Pause> = {}): Pause {
+    return { author: "alice", reason: "why", sinceMs: this.now, ...more };
+  }
+}
+
+function targets({ now }: OperatorOrders): readonly string[] {
+  return now.overrides.map(({ target, kind }) => `${target} ${kind}`);
+}
+
+Deno.test("OperatorOrders keeps what was said over a restart, until its time is over", async () => {
+  const host = new Host();
+  {
+    await using orders = await host.startAt();
+    await orders.put("overrides", host.drain("a.test"));
+    await orders.put("overrides", host.drain("b.test", { untilMs: host.now + 5_000 }));
+    await orders.put("pauses", host.pause({ balancer: "haproxy", untilMs: host.now + 60_000 }));
+    const local: LocalDrain = { author: "alice", reason: "", sinceMs: host.now, how: "drain" };
+    await orders.put("local", local);
+  }
+  host.clock.advance(6_000);
+  await using orders = await host.startAt();
+  assert.deepEqual(targets(orders), ["a.test drain"]);
+  assert.deepEqual(orders.now.pauses.map(({ balancer }) => balancer), ["haproxy"]);
+  assert.deepEqual(orders.now.local.map(({ how }) => how), ["drain"]);
+});
+
+Deno.test("OperatorOrders has one word for each node's state and one for its weight, the newest", async () => {
+  const host = new Host();
+  await using orders = await host.startAt();
+  await orders.put("overrides", host.drain("a.test"));
+  await orders.put("overrides", host.drain("a.test", { kind: "weight", factor: 0.5 }));
+  await orders.put("overrides", host.drain("a.test", { kind: "maint" }));
+  assert.deepEqual(targets(orders), ["a.test weight", "a.test maint"]);
+  const revoked = await orders.revoke("overrides", ({ kind }) => kind === "maint");
+  assert.deepEqual(revoked.map(({ target }) => target), ["a.test"]);
+  assert.deepEqual(targets(orders), ["a.test weight"]);
+  assert.deepEqual(await orders.revoke("overrides", ({ kind }) => kind === "maint"), []);
+});
+
+Deno.test("OperatorOrders reports what ends by itself at its time, also if the time of day was set", async () => {
+  const host = new Host();
+  await using orders = await host.startAt();
+  await orders.put("overrides", host.drain("a.test", { untilMs: host.now + 1_000 }));
+  await orders.put("overrides", host.drain("b.test", { untilMs: host.now + 3_600_000 }));
+  const changes = host.changes;
+  host.clock.advance(999);
+  assert.deepEqual([targets(orders).length, host.changes], [2, changes]);
+  host.clock.advance(1);
+  assert.deepEqual([targets(orders), host.changes], [["b.test drain"], changes + 1]);
+  assert.equal(host.count("override.expired", { target: "a.test" }), 1);
+  host.wallOffsetMs += 3_600_000;
+  host.clock.advance(60_000);
+  assert.equal(host.count("override.expired", { target: "b.test" }), 1);
+});
+
+Deno.test("OperatorOrders holds what it cannot keep, says so, and writes it when it can", async () => {
+  const host = new Host();
+  await using orders = await host.startAt();
+  host.isFull = true;
+  await orders.put("overrides", host.drain("a.test"));
+  assert.deepEqual(targets(orders), ["a.test drain"]);
+  assert.equal(orders.unkept, "No space left on device");
+  assert.equal(host.count("override.unwritten"), 1);
+  host.isFull = false;
+  host.clock.advance(10_000);
+  await eventually("it is written", () => orders.unkept === undefined);
+  assert.match(host.files.get(PATH) ?? "", /a\.test/);
+});
+
+Deno.test("OperatorOrders takes orders before it knows its file, and keeps them beside what that has", async () => {
+  const host = new Host();
+  {
+    await using orders = await host.startAt();
+    await orders.put("overrides", host.drain("a.test"));
+  }
+  await using orders = host.start();
+  await orders.put("overrides", host.drain("b.test"));
+  assert.match(orders.unkept ?? "", /no file/);
+  await orders.at(PATH);
+  assert.equal(orders.unkept, undefined);
+  assert.deepEqual(targets(orders), ["a.test drain", "b.test drain"]);
+  assert.match(host.files.get(PATH) ?? "", /a\.test.*b\.test/);
+});
+
+Deno.test("OperatorOrders moves to another file with all that holds", async () => {
+  const host = new Host();
+  await using orders = await host.startAt();
+  await orders.put("overrides", host.drain("a.test"));
+  await orders.at("/elsewhere");
+  assert.equal(host.files.get("/elsewhere"), host.files.get(PATH));
+});
+
+Deno.test.each([
+  { what: "torn", change: (text: string) => text.slice(0, -10) },
+  { what: "edited", change: (text: string) => text.replace("a.test", "b.test") },
+  { what: "of the future", change: (text: string) => text.replace("overrides-1", "overrides-2") },
+  { what: "empty", change: () => "" },
+])("OperatorOrders starts without overrides where its file is $what, and reports it", async ({ change }) => {
+  const host = new Host();
+  {
+    await using orders = await host.startAt();
+    await orders.put("overrides", host.drain("a.test"));
+  }
+  host.files.set(PATH, change(host.files.get(PATH) ?? ""));
+  await using orders = await host.startAt();
+  assert.deepEqual(targets(orders), []);
+  assert.equal(host.count("override.unusable", { path: PATH }), 1);
+});
+
+Deno.test("OperatorOrders does not write a file while nothing was said", async () => {
+  const host = new Host();
+  {
+    await using _orders = await host.startAt();
+  }
+  assert.equal(host.files.size, 0);
+});

@@ -1,0 +1,201 @@
+import { isHostName, isIpv4, isIpv6, parseEndpoint } from "./endpoint.ts";
+import { isRecord, type Node, nodeName } from "./node.ts";
+import type { ClusterName } from "./topology.ts";
+import type { Override, Overrides } from "./traffic.ts";
+
+/** Who said something, why, and until when. Times are in milliseconds of the wall clock. */
+export interface Said {
+  readonly author: string;
+  /** Empty if none was given. */
+  readonly reason: string;
+  readonly sinceMs: number;
+  /** Absent: until it is revoked. */
+  readonly untilMs?: number | undefined;
+}
+
+/** What an operator has said of nodes of a cluster: it holds whatever the registry says of them. */
+export interface NodesOverride extends Said, Override {
+  readonly cluster: ClusterName;
+  /** A node by its name or address with a port, or all nodes of a host by its name or address. */
+  readonly target: string;
+}
+
+/** That the management of a balancer is paused: nothing is done about it. */
+export interface Pause extends Said {
+  /** The balancer, after its file; absent: all of them. */
+  readonly balancer?: string | undefined;
+}
+
+/** That this host's own nodes are out of service, by the word of an operator. */
+export interface LocalDrain extends Said {
+  /** The service, after its file; absent: all of them. */
+  readonly service?: string | undefined;
+  /** `drain`: registered as draining. `deregister`: not registered. */
+  readonly how: "drain" | "deregister";
+}
+
+/** All that operators have said, and that holds still. */
+export interface Orders {
+  readonly overrides: readonly NodesOverride[];
+  readonly pauses: readonly Pause[];
+  readonly local: readonly LocalDrain[];
+}
+
+/** Nobody has said anything. */
+export const NO_ORDERS: Orders = { overrides: [], pauses: [], local: [] };
+
+/** The largest percentage of a weight: ten times as much. */
+export const PERCENT_MAX = 1_000;
+
+/** The most characters of an author and of a reason. */
+export const SAID_LENGTH_MAX = 200;
+
+/** No more is kept of each kind. */
+export const ORDERS_MAX = 10_000;
+
+/** Whether a target names a node. */
+export function isMeant(target: string, { host, ip, port }: Pick<Node, "host" | "ip" | "port">): boolean {
+  return target === host || target === ip || isNodeMeant(target, { host, ip, port });
+}
+
+/**
+ * What operators have said of each node of a cluster. The word for a host comes before that for the node itself, and an
+ * older one before a newer one, as the last of a kind counts. Pure.
+ */
+export function overridesOf(
+  overrides: readonly NodesOverride[],
+  cluster: ClusterName,
+  nodes: readonly Pick<Node, "host" | "ip" | "port">[],
+): Overrides {
+  const said = overrides.filter((each) => each.cluster === cluster);
+  if (said.length === 0) return NO_OVERRIDES;
+  return new Map(nodes.flatMap((node) => {
+    const meant = said.filter(({ target }) => isMeant(target, node))
+      .toSorted((a, b) => Number(isNodeMeant(a.target, node)) - Number(isNodeMeant(b.target, node)));
+    return meant.length === 0 ? [] : [[nodeName(node), meant] as const];
+  }));
+}
+
+const NO_OVERRIDES: Overrides = new Map();
+
+function isNodeMeant(target: string, { host, ip, port }: Pick<Node, "host" | "ip" | "port">): boolean {
+  if (target === nodeName({ host, port })) return true;
+  const address = parseEndpoint(target);
+  return address !== undefined && address.host === ip && address.port === port;
+}
+
+/** The pause of a balancer, if there is one. Pure. */
+export function pauseOf(pauses: readonly Pause[], balancer: string): Pause | undefined {
+  return pauses.find((each) => each.balancer === balancer) ?? pauses.find((each) => each.balancer === undefined);
+}
+
+/** How this host's nodes of a service are out of service; `undefined` if they are not. Pure. */
+export function localDrainOf(local: readonly LocalDrain[], service: string): LocalDrain | undefined {
+  return local.find((each) => each.service === service) ?? local.find((each) => each.service === undefined);
+}
+
+/** What holds at a time. Pure. */
+export function ordersAt({ overrides, pauses, local }: Orders, nowMs: number): Orders {
+  const holds = ({ untilMs = Infinity }: Said) => untilMs > nowMs;
+  return { overrides: overrides.filter(holds), pauses: pauses.filter(holds), local: local.filter(holds) };
+}
+
+/** When the next of them ends; `Infinity` if none does by itself. Pure. */
+export function nextEndMs({ overrides, pauses, local }: Orders): number {
+  return Math.min(Infinity, ...[...overrides, ...pauses, ...local].map(({ untilMs = Infinity }) => untilMs));
+}
+
+/** What an override does, as an operator writes it: `drain`, `weight 50%`. Pure. */
+export function formatKind({ kind, factor = 1 }: Pick<Override, "kind" | "factor">): string {
+  return kind === "weight" ? `weight ${Math.round(factor * 100)}%` : kind;
+}
+
+/** Whether an override says which state nodes are in; if not, it is about their weight. Pure. */
+export function isOfState({ kind }: Pick<Override, "kind">): boolean {
+  return kind !== "weight";
+}
+
+/** What an override, a pause or a local drain is about: one of each replaces the one before. Pure. */
+export function keyOfOrder(order: NodesOverride | Pause | LocalDrain): string {
+  if ("cluster" in order) {
+    return JSON.stringify([order.cluster, order.target, isOfState(order)]);
+  }
+  return "how" in order ? JSON.stringify(order.service ?? null) : JSON.stringify(order.balancer ?? null);
+}
+
+/** Whether a text can name a node or a host: `web01`, `web01:8080`, `10.0.0.1`, `[::1]:8080`. */
+export function isTarget(text: unknown): text is string {
+  if (typeof text !== "string") return false;
+  if (isHostName(text) || isIpv4(text) || isIpv6(text)) return true;
+  const [, host = ""] = /^(.+):[0-9]{1,5}$/.exec(text) ?? [];
+  return parseEndpoint(text) !== undefined || isHostName(host) || isIpv6(host);
+}
+
+/** Validates what was read from a file; `undefined` if it is not all that {@linkcode Orders} has. Pure. */
+export function parseOrders(value: unknown): Orders | undefined {
+  if (!isRecord(value)) return undefined;
+  const [overrides, pauses, local] = [
+    parseAll(value.overrides, parseOverride),
+    parseAll(value.pauses, parsePause),
+    parseAll(value.local, parseLocalDrain),
+  ];
+  return overrides && pauses && local && { overrides, pauses, local };
+}
+
+function parseAll<T>(value: unknown, parse: (value: Record<string, unknown>) => T | undefined) {
+  if (!Array.isArray(value) || value.length > ORDERS_MAX) return undefined;
+  const all = value.flatMap((each) => {
+    const parsed = isRecord(each) ? parse(each) : undefined;
+    return parsed === undefined ? [] : [parsed];
+  });
+  return all.length === value.length ? all : undefined;
+}
+
+function parseSaid({ author, reason, sinceMs, untilMs }: Record<string, unknown>): Said | undefined {
+  if (!isSaying(author) || !Number.isFinite(sinceMs)) return undefined;
+  if (reason !== "" && !isSaying(reason)) return undefined;
+  if (untilMs !== undefined && !Number.isFinite(untilMs)) return undefined;
+  return {
+    author,
+    reason,
+    sinceMs: Number(sinceMs),
+    ...untilMs !== undefined && { untilMs: Number(untilMs) },
+  };
+}
+
+/** Whether a text can be an author or a reason: one line that is printed as it stands. */
+export function isSaying(text: unknown): text is string {
+  return typeof text === "string" && text.length <= SAID_LENGTH_MAX && /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u.test(text);
+}
+
+/** Whether a number is a percentage that a weight can be set to. */
+export function isPercent(value: unknown): value is number {
+  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= PERCENT_MAX;
+}
+
+function parseOverride(value: Record<string, unknown>): NodesOverride | undefined {
+  const said = parseSaid(value);
+  const { cluster, target, kind, factor } = value;
+  if (said === undefined || typeof cluster !== "string" || !isTarget(target)) return undefined;
+  if (kind === "drain" || kind === "maint") return { ...said, cluster, target, kind };
+  return kind === "weight" && isFactor(factor) ? { ...said, cluster, target, kind, factor } : undefined;
+}
+
+function isFactor(value: unknown): value is number {
+  return typeof value === "number" && value >= 0 && value <= PERCENT_MAX / 100;
+}
+
+function parsePause(value: Record<string, unknown>): Pause | undefined {
+  const said = parseSaid(value);
+  const { balancer } = value;
+  if (said === undefined || (balancer !== undefined && typeof balancer !== "string")) return undefined;
+  return { ...said, ...balancer !== undefined && { balancer } };
+}
+
+function parseLocalDrain(value: Record<string, unknown>): LocalDrain | undefined {
+  const said = parseSaid(value);
+  const { service, how } = value;
+  if (said === undefined || (service !== undefined && typeof service !== "string")) return undefined;
+  if (how !== "drain" && how !== "deregister") return undefined;
+  return { ...said, how, ...service !== undefined && { service } };
+}
