@@ -6,7 +6,7 @@
  * @module
  */
 import { converted, flag, type HouseSchema, houseSchema, keys, matching, optional, seconds } from "../kernel/schema.ts";
-import { isPercent, isSaying, isTarget, PERCENT_MAX, SAID_LENGTH_MAX } from "../model/override.ts";
+import { isPercent, isSaying, isTarget, PERCENT_MAX, SAID_LENGTH_MAX, TARGET_WANTED } from "../model/override.ts";
 
 /** What each command says of itself. */
 export interface Statement {
@@ -50,7 +50,7 @@ const named = (what: string) => matching(/^[A-Za-z0-9_.-]{1,255}$/, `the name of
 const target = () =>
   converted(
     (value) => isTarget(value) ? value : undefined,
-    "a node (web01.example.org:8080, 10.0.0.1:8080) or a host (web01.example.org, 10.0.0.1)",
+    TARGET_WANTED,
   );
 const holds = (mostMs: number) => seconds({ min: 1, max: mostMs / 1_000 });
 

@@ -10,6 +10,7 @@ import { suggest } from "../kernel/suggest.ts";
 import { fieldsOf, type OperatorOrders, TooManyOrdersError } from "../membership/operator_orders.ts";
 import { shareSettled } from "../membership/wanted.ts";
 import {
+  exclusions,
   formatKind,
   isMeant,
   isOfState,
@@ -139,13 +140,14 @@ export class AppOperator implements Operator {
       ? { ...this.#said(command), cluster, target, kind: "weight", factor: command.percent / 100 }
       : { ...this.#said(command), cluster, target, kind: command.verb };
     const { overrides } = this.orders;
+    const excluded = exclusions(found.accepted.cluster);
     const ready = (overrides: readonly NodesOverride[]) =>
       shareSettled({
         balancer: "",
         cluster: found.accepted,
         host: {},
         nodes: found.nodes,
-        overrides: overridesOf(overrides, cluster, found.nodes),
+        overrides: overridesOf([...excluded, ...overrides], cluster, found.nodes),
       }).nodes.filter(({ state, weight }) => state === "ready" && weight !== 0);
     const [before, after] = [ready(overrides), ready([...overrides, order])];
     if (!command.force && before.length > 0 && after.length === 0) {
@@ -180,6 +182,12 @@ export class AppOperator implements Operator {
       isAsked(each) && meant.some((node) => isMeant(each.target, node))
     );
     if (revoked.length === 0) {
+      const [file, excluding] = [...this.#options.accepted()?.clusters ?? []]
+        .find(([, each]) => each.cluster.name === cluster) ?? [];
+      const isExcluded = excluding?.cluster.exclude?.some((each) => meant.some((node) => isMeant(each, node)));
+      if (verb === "undrain" && left === undefined && isExcluded) {
+        return reject(409, `Cannot undrain ${target} as clusters/${file}.yaml excludes it; edit its key exclude`);
+      }
       return left === undefined
         ? reject(
           404,

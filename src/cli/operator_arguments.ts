@@ -6,7 +6,7 @@ import { argument, command, constant, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import { FOR_MAX_MS, PAUSE_MAX_MS } from "../admin/command.ts";
 import { parsePercentage } from "../kernel/duration.ts";
-import { isPercent, isSaying, isTarget, PERCENT_MAX, SAID_LENGTH_MAX } from "../model/override.ts";
+import { isPercent, isSaying, isTarget, PERCENT_MAX, SAID_LENGTH_MAX, TARGET_WANTED } from "../model/override.ts";
 import { formatStatusAddress, parseStatusAddress } from "../model/status_address.ts";
 import { cluster as clusterName } from "./nodes_arguments.ts";
 import { converted, duration, file } from "./store_arguments.ts";
@@ -44,7 +44,7 @@ const saying = (metavar: "NAME" | "TEXT") =>
 
 const target = converted((text) => isTarget(text) ? text : undefined, {
   metavar: "NODE|HOST",
-  wanted: "a node (web01.example.org:8080, 10.0.0.1:8080) or a host (web01.example.org, 10.0.0.1)",
+  wanted: TARGET_WANTED,
   placeholder: "",
   format: (text) => text,
 });

@@ -19,6 +19,7 @@ import {
 import { type Cluster, CLUSTER_DEFAULTS, GUARD_DEFAULTS } from "../model/cluster.ts";
 import { isIpv4, isIpv6, parseEndpoint } from "../model/endpoint.ts";
 import { isRecord, type Node } from "../model/node.ts";
+import { isTarget, TARGET_WANTED } from "../model/override.ts";
 import type { Finding } from "../kernel/findings.ts";
 import { type Checked, validateKnown } from "../kernel/known_keys.ts";
 import { TRAFFIC, trafficPolicy } from "./traffic_schema.ts";
@@ -94,6 +95,7 @@ export function readCluster(
     }),
     ...file.traffic !== undefined && { traffic: deepFreeze(trafficPolicy(file.traffic)) },
     defaultServers: Object.freeze(file.default_servers ?? []),
+    ...file.exclude !== undefined && { exclude: Object.freeze(file.exclude) },
     balancers: new Map(used(file).map((key) => [key, deepFreeze(sections[key])])),
     unknownKeys,
   };
@@ -146,6 +148,7 @@ const CLUSTER_ENTRIES = {
   max_shrink_percent: optional(percentage()),
   shrink_grace: optional(seconds({ min: 0, max: 86_400 })),
   traffic: optional(TRAFFIC),
+  exclude: optional(list(converted((value) => isTarget(value) ? value : undefined, TARGET_WANTED))),
   default_servers: optional(
     list(converted(parseServer, "ADDRESS:PORT, with an IPv4 address or an IPv6 one in brackets")),
   ),

@@ -45,6 +45,18 @@ Deno.test("readCluster() reads what is believed of the registry, and who serves 
   ]);
 });
 
+Deno.test("readCluster() reads which nodes and hosts are excluded, and rejects what can be neither", () => {
+  const read = (exclude: unknown) =>
+    readCluster({ discovery: "z", haproxy: {}, exclude }, { fileName: "x", balancers: ["haproxy"] });
+  const targets = ["web1.test", "web1.test:80", "10.0.0.1", "10.0.0.1:80", "::1", "[::1]:80"];
+  assert.deepEqual(good(read(targets)).exclude, targets);
+  assert.match(
+    bad(read(["web1.test", "a b"])),
+    /Cannot use exclude\[1\] as it must be a node .*: current value is "a b"/,
+  );
+  assert.match(bad(read("web1.test")), /Cannot use exclude as it must be a list/);
+});
+
 Deno.test("readCluster() takes a section for a balancer only if there is such a balancer", () => {
   const { value } = readCluster({ discovery: "z", haproxy: {}, nginx: {} }, { fileName: "x", balancers: ["haproxy"] });
   assert.deepEqual([...value?.balancers.keys() ?? []], ["haproxy"]);

@@ -6,7 +6,7 @@
  */
 import type { Accepted, AcceptedBalancer, AcceptedCluster } from "../config/accepted.ts";
 import type { Node } from "../model/node.ts";
-import { type NodesOverride, overridesOf } from "../model/override.ts";
+import { exclusions, type NodesOverride, overridesOf } from "../model/override.ts";
 import type { ClusterName } from "../model/topology.ts";
 import { readsMetadata } from "../model/traffic.ts";
 import type { HostFacts, Wanted, WantedNode } from "../plugin/contract.ts";
@@ -107,11 +107,12 @@ export function composeWanted(
   share: Share = shareSettled,
   overrides: readonly NodesOverride[] = [],
 ): Wanted {
+  const said = [...[...clusters.values()].flatMap(({ cluster }) => exclusions(cluster)), ...overrides];
   const wanted = [...clusters.values()].flatMap((accepted) => {
     const { cluster, sections } = accepted;
     if (!sections.has(name)) return [];
     const known = members.get(cluster.name) ?? [];
-    const request = shareRequest(name, accepted, { clusters, members, host, overrides });
+    const request = shareRequest(name, accepted, { clusters, members, host, overrides: said });
     const nodes = request === undefined
       ? (known.length > 0 ? known : cluster.defaultServers).map(wantedNode)
       : share(request).nodes.map(wantedShare);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { AcceptedBalancer, AcceptedCluster } from "../config/accepted.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 import type { Node } from "../model/node.ts";
+import type { NodesOverride } from "../model/override.ts";
 import type { BalancerPlugin } from "../plugin/contract.ts";
 import { composeWanted, wantedNode } from "./wanted.ts";
 import { onlySource } from "../model/registry_source.ts";
@@ -62,4 +63,33 @@ Deno.test("wantedNode() gives a member what its node says of itself, and nothing
   assert.deepEqual(wantedNode(node), { node, state: "ready", pool: "primary" });
   const drained = { ...node, weight: 0, state: "drain" as const };
   assert.deepEqual(wantedNode(drained), { node: drained, weight: 0, state: "drain", pool: "primary" });
+});
+
+Deno.test("composeWanted() drains nodes that the cluster's file excludes, and does with the others what operators say", () => {
+  const web = cluster("web", { haproxy: {} });
+  const clusters = map(["1", { ...web, cluster: { ...web.cluster, exclude: ["a.test", "10.0.0.2:80"] } }]);
+  const file = { name: "haproxy", type: "haproxy", config: {} };
+  const balancer: AcceptedBalancer = { file, plugin: {} as BalancerPlugin, config: {} };
+  const nodes = ["a.test", "b.test", "c.test"].map((host, i) => ({
+    host,
+    ip: `10.0.0.${i + 1}`,
+    port: 80,
+    metadata: {},
+  }));
+  const said = { cluster: "web", target: "c.test", kind: "maint", author: "alice", reason: "", sinceMs: 0 } as const;
+  const states = (overrides: readonly NodesOverride[]) =>
+    composeWanted(
+      "haproxy",
+      balancer,
+      { clusters, unknownClusters: [] },
+      map(["web", nodes]),
+      HOST,
+      undefined,
+      overrides,
+    )
+      .clusters[0]?.nodes.map(({ state }) => state);
+  assert.deepEqual(states([]), ["drain", "drain", "ready"]);
+  assert.deepEqual(states([said]), ["drain", "drain", "maint"]);
+  assert.deepEqual(states([{ ...said, cluster: "api" }]), ["drain", "drain", "ready"]);
+  assert.deepEqual(states([{ ...said, target: "a.test" }]), ["maint", "drain", "ready"]);
 });

@@ -42,6 +42,8 @@ export interface Cluster {
   readonly guard: GuardSettings;
   /** How requests are distributed among its members; if absent, by the nodes and the balancer. */
   readonly traffic?: TrafficPolicy | undefined;
+  /** The nodes and hosts that get no new connections, whatever the registry says of them. */
+  readonly exclude?: readonly string[] | undefined;
   /** The servers used while it has no members. */
   readonly defaultServers: readonly Node[];
   /** The meta cluster it is part of. */

@@ -1,5 +1,6 @@
 import { isHostName, isIpv4, isIpv6, parseEndpoint } from "./endpoint.ts";
 import { isRecord, type Node, nodeName } from "./node.ts";
+import type { Cluster } from "./cluster.ts";
 import type { ClusterName } from "./topology.ts";
 import type { Override, Overrides } from "./traffic.ts";
 
@@ -76,6 +77,21 @@ export function overridesOf(
   }));
 }
 
+/** What a cluster's file says of nodes that are excluded: an override without an end, before all of operators. Pure. */
+export function exclusions({ name, exclude = [] }: Pick<Cluster, "name" | "exclude">): readonly NodesOverride[] {
+  return exclude.map((target) => ({
+    cluster: name,
+    target,
+    kind: "drain",
+    author: EXCLUDED_BY,
+    reason: "the cluster's file excludes it",
+    sinceMs: 0,
+  }));
+}
+
+/** The author of what a cluster's file says. */
+export const EXCLUDED_BY = "exclude";
+
 const NO_OVERRIDES: Overrides = new Map();
 
 function isNodeMeant(target: string, { host, ip, port }: Pick<Node, "host" | "ip" | "port">): boolean {
@@ -122,6 +138,9 @@ export function keyOfOrder(order: NodesOverride | Pause | LocalDrain): string {
   }
   return "how" in order ? JSON.stringify(order.service ?? null) : JSON.stringify(order.balancer ?? null);
 }
+
+/** What {@linkcode isTarget} takes, for messages. */
+export const TARGET_WANTED = "a node (web01.example.org:8080, 10.0.0.1:8080) or a host (web01.example.org, 10.0.0.1)";
 
 /** Whether a text can name a node or a host: `web01`, `web01:8080`, `10.0.0.1`, `[::1]:8080`. */
 export function isTarget(text: unknown): text is string {

@@ -109,6 +109,21 @@ Deno.test("the last ready node of a cluster is drained by force alone", async ()
   await untilMembers(stage, ["one.test drain 1", "two.test drain 1"]);
 });
 
+Deno.test("nodes that the cluster's file excludes are drained until the file says otherwise, without a reload", async () => {
+  await using stage = new OperatorStage(["one.test", "two.test"]);
+  await stage.configure();
+  const writer = await stage.start();
+  await stage.serve(stage.servers, { exclude: ["one.test"] });
+  await untilMembers(stage, ["one.test drain 1", "two.test ready 1"]);
+  const { code, stderr } = await stage.run("undrain", "web", "one.test");
+  assert.equal(code, 1);
+  assert.match(stderr, /Cannot undrain one\.test as clusters\/web\.yaml excludes it; edit its key exclude/);
+  assert.match((await stage.run("drain", "web", "two.test")).stderr, /no other ready node/);
+  await stage.serve(stage.servers);
+  await untilMembers(stage, ["one.test ready 1", "two.test ready 1"]);
+  assert.equal(writer.count("balancer.reloaded"), 0);
+});
+
 Deno.test("overrides outlive the writer and HAProxy, and end at their time", async () => {
   await using stage = new OperatorStage(["one.test", "two.test", "three.test"]);
   await stage.configure();
@@ -119,7 +134,7 @@ Deno.test("overrides outlive the writer and HAProxy, and end at their time", asy
   await untilMembers(stage, drained);
   await eventually("the file has it", async () => {
     const file = await Deno.readTextFile(stage.host.haproxy.configFile);
-    return / disabled # lighthouse: state=maint/.test(file) && / weight 0 # lighthouse: state=drain/.test(file);
+    return / disabled # lighthouse: state=maint/.test(file) && / weight 0 # lighthouse: drained/.test(file);
   });
   // Nobody but HAProxy: what it serves comes from its file.
   await stage.writer?.stop();
