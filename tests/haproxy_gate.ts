@@ -1,7 +1,7 @@
 /**
  * Runs the tests in which the version of HAProxy shows, with each version that
  * can be had: `deno run tests/haproxy_gate.ts [VERSION…]`, all of them unless
- * named. One that cannot be had is named and skipped.
+ * named. An unavailable one is reported and skipped.
  *
  * @module
  */

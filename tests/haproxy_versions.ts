@@ -1,7 +1,7 @@
 /**
  * Brings the HAProxy versions that people run next to the installed one:
  * `deno run -A tests/haproxy_versions.ts [--refresh] [VERSION…]`, all of them unless
- * named. Prints where each is, or why it cannot be had; a version that cannot
+ * named. Prints where each is, or why it is unavailable; a version that cannot
  * be had is skipped, not an error.
  *
  * Each comes from a Debian suite, with its own libraries and its own loader,
@@ -45,7 +45,7 @@ export interface HaproxyProgram {
   readonly banner: string;
 }
 
-/** Raised when a version cannot be had; the message says why. */
+/** Thrown when a version is unavailable; the message says why. */
 export class UnavailableVersionError extends Error {
   override name = "UnavailableVersionError";
 }
@@ -62,7 +62,7 @@ const KEPT_PACKAGE = /^(?:haproxy|lib.+|zlib1g)$/;
  * Answers the program of a version: the installed one if it is of that version,
  * the cached one, or one that is fetched now.
  *
- * @throws {UnavailableVersionError} if it cannot be had
+ * @throws {UnavailableVersionError} if it is unavailable
  */
 export async function haproxyProgram(
   version: HaproxyVersion,

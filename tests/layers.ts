@@ -1,6 +1,6 @@
 /**
  * Who may import whom, and who must stay pure: the one table that the lint
- * plugin (`lint_plugin.ts`) enforces and that `tidy_test.ts` holds against the
+ * plugin (`lint_plugin.ts`) enforces and that `tidy_test.ts` compares with the
  * tree. The first row that fits a file is its row; tests are free.
  *
  * @module

@@ -1,14 +1,16 @@
 /**
- * Lint rules of this house: `layers/imports` (who may import whom) and
- * `layers/pure` (which folders only decide), both read from `layers.ts`.
+ * The project's lint rules: `layers/imports` (who may import whom) and
+ * `layers/pure` (which folders only decide), both read from `layers.ts`, and
+ * `layers/voice` (which words texts avoid), read from `voice.ts`.
  *
  * @module
  */
 import { importFault, IMPURE_GLOBALS, isTest, layerOf } from "./layers.ts";
+import { isVoiceChecked, voiceFaults } from "./voice.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
-/** Answers a file's path from the project's root. */
+/** Returns a file's path from the project's root. */
 function relative(filename: string): string {
   return filename.startsWith(ROOT) ? filename.slice(ROOT.length) : filename;
 }
@@ -88,6 +90,31 @@ const pure: Deno.lint.Rule = {
   },
 };
 
-const plugin: Deno.lint.Plugin = { name: "layers", rules: { imports, pure } };
+const voice: Deno.lint.Rule = {
+  create(context) {
+    if (!isVoiceChecked(relative(context.filename))) return {};
+    const look = (range: Deno.lint.Node["range"], text: string) => {
+      const [message] = voiceFaults(text);
+      if (message !== undefined) context.report({ range, message, hint: "The words are in tests/voice.ts" });
+    };
+    // A string without a space is a key, a value or a path.
+    const lookAtString = (node: Deno.lint.Node, text: string) => /\S\s+\S/.test(text) && look(node.range, text);
+    return {
+      Program() {
+        for (const comment of context.sourceCode.getAllComments()) {
+          look(comment.range, comment.value.replaceAll(/^\s*\*/gm, "").replaceAll(/`[^`\n]*`/g, ""));
+        }
+      },
+      Literal(node) {
+        if (typeof node.value === "string") lookAtString(node, node.value);
+      },
+      TemplateElement(node) {
+        lookAtString(node, node.cooked);
+      },
+    };
+  },
+};
+
+const plugin: Deno.lint.Plugin = { name: "layers", rules: { imports, pure, voice } };
 
 export default plugin;

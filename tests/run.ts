@@ -25,7 +25,7 @@ export interface Step {
   readonly programs?: "all" | readonly RequirementName[];
   /**
    * The HAProxy versions that its tests are run with, instead of the installed
-   * one: of each list the first that can be had. One that cannot be had is
+   * one: of each list the first available one. An unavailable one is
    * named and skipped.
    */
   readonly haproxy?: readonly (readonly HaproxyVersion[])[];
@@ -212,7 +212,7 @@ async function firstProgram(versions: readonly HaproxyVersion[]) {
       return await haproxyProgram(version);
     } catch (error) {
       if (!(error instanceof UnavailableVersionError)) throw error;
-      console.log(`\n-- HAProxy ${version}: skipped, as it cannot be had: ${error.message}`);
+      console.log(`\n-- HAProxy ${version}: skipped, unavailable: ${error.message}`);
     }
   }
   return undefined;

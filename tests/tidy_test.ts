@@ -155,7 +155,7 @@ Deno.test("the table of rooms in docs/architecture.md is what the imports say", 
   assert.deepEqual(table.toSorted(byRoom), actual.toSorted(byRoom));
 });
 
-Deno.test("modules import one another in no circle", () => {
+Deno.test("modules have no cyclic imports", () => {
   const edges = new Map(sources.map((path) => [
     path,
     importsOf(path)
@@ -164,7 +164,7 @@ Deno.test("modules import one another in no circle", () => {
   ]));
   const done = new Set<string>();
   const visit = (path: string, trail: readonly string[]): void => {
-    if (trail.includes(path)) assert.fail(`A circle of imports: ${[...trail, path].join(" -> ")}`);
+    if (trail.includes(path)) assert.fail(`Cyclic imports: ${[...trail, path].join(" -> ")}`);
     if (done.has(path)) return;
     for (const next of edges.get(path) ?? []) visit(next, [...trail, path]);
     done.add(path);
@@ -200,7 +200,7 @@ Deno.test.each([
   { from: "plugins/checks/tcp/mod.ts", to: "valibot", types: false, fault: /may not import the package valibot/ },
   { from: "src/model/node.ts", to: "node:fs", types: false, fault: /model is pure/ },
   { from: "src/app/app.ts", to: "../../tests/support/temp_dir.ts", types: false, fault: /only tests import tests/ },
-])("importFault() refuses $to in $from", ({ from, to, types, fault }) => {
+])("importFault() rejects $to in $from", ({ from, to, types, fault }) => {
   assert.match(importFault(from, to, types) ?? "", fault);
 });
 

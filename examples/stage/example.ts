@@ -49,7 +49,7 @@ export interface Example {
 /** The project's root, with a slash at its end. */
 export const ROOT: string = new URL("../..", import.meta.url).pathname;
 
-/** A Deno script as a host's program: it may reach its own host and nothing else, and is told its address and its port. */
+/** A Deno script as a host's program: it may reach only its own host, and gets its address and its port. */
 export function script(file: string, port: number, { address }: Place): Program {
   const name = file.replace(/^.*\//, "").replace(/\.ts$/, "");
   const args = [Deno.execPath(), "run", "--no-prompt", `--allow-net=${address}`, `${ROOT}examples/${file}`];

@@ -165,7 +165,7 @@ async function checkAlive(host: Host): Promise<void> {
   for (const program of host.programs) {
     const wroteItsPid = await Deno.stat(`${host.dir}/${program.name}.pid`).then(() => true, () => false);
     if (!wroteItsPid || (await pidsOf(host, program)).length > 0) continue;
-    // Between writing its pid and becoming the program it is known by neither: only a second look tells.
+    // Between writing its pid and becoming the program it is known by neither: only a second look shows it.
     if (await until("it is there", 2_000, async () => (await pidsOf(host, program)).length > 0).catch(() => false)) {
       continue;
     }
@@ -203,7 +203,7 @@ export async function stopAll(fleet: Fleet): Promise<readonly Host[]> {
   return hosts;
 }
 
-/** Kills all that runs on a host at once: nobody is told, as if its power had failed. */
+/** Kills everything on a host at once, without a shutdown, like a power failure. */
 export async function kill(fleet: Fleet, host: Host): Promise<void> {
   await Promise.all([endPrograms(host, () => true, "SIGKILL"), end(() => haproxyPids(host), "SIGKILL")]);
   await fleet.remove(host);

@@ -6,7 +6,7 @@ const REQUESTS_AROUND = 100;
 /** How long those may take. */
 const DEADLINE_MS = 60_000;
 
-/** Sends requests all the while something is done; tells in lines what came of them. */
+/** Sends requests while something is done; returns the results as lines. */
 export async function loadWhile(
   target: { readonly hostname: string; readonly port: number; readonly path: string },
   job: () => Promise<unknown>,

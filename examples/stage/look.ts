@@ -6,7 +6,7 @@ import { haproxyPids, pidsOf } from "./processes.ts";
 import { readRegistry, type Registered } from "./registry.ts";
 import { hasLighthouse } from "./settled.ts";
 
-/** Tells in lines which hosts there are and what runs on each. */
+/** Returns lines with all hosts and what runs on each. */
 export async function describeFleet(fleet: Fleet): Promise<readonly string[]> {
   const hosts = await fleet.hosts();
   if (hosts.length === 0) return ["No host is launched."];
@@ -25,7 +25,7 @@ async function runningOn(host: Host): Promise<string> {
   return [...programs, ...haproxy].join(", ");
 }
 
-/** Tells in lines what there is to see from a host: what runs, what it offers, what its HAProxy serves, its znodes. */
+/** Returns lines about a host: its processes, its services, what its HAProxy serves, its znodes. */
 export async function describeHost(fleet: Fleet, host: Host): Promise<readonly string[]> {
   const lines = [`${host.name} (${host.type}) at ${host.address}`, `runs: ${await runningOn(host)}`];
   const registry = (await fleet.hosts()).find(({ name }) => name === REGISTRY_HOST);
@@ -68,7 +68,7 @@ function describeHaproxy(state: HaproxyState | undefined, { clusters }: HostConf
 }
 
 function describeZnodes(registered: readonly Registered[] | undefined, which: (node: Registered) => boolean) {
-  if (registered === undefined) return ["znodes: the registry is out of reach"];
+  if (registered === undefined) return ["znodes: registry unreachable"];
   const shown = registered.filter(which);
   return shown.length === 0 ? [] : ["znodes:", ...indented(shown.map(({ path }) => path))];
 }
@@ -77,7 +77,7 @@ function indented(lines: readonly string[]): readonly string[] {
   return lines.map((line) => `  ${line}`);
 }
 
-/** Puts cells below one another, two blanks between. */
+/** Aligns cells in columns, two spaces apart. */
 function columns(rows: readonly (readonly string[])[]): readonly string[] {
   const widths: number[] = [];
   for (const row of rows) row.forEach((cell, i) => widths[i] = Math.max(widths[i] ?? 0, cell.length));

@@ -22,7 +22,7 @@ export interface Registered {
   readonly data: string;
 }
 
-/** Reads all nodes that are registered, sorted by path; `undefined` if the registry is out of reach. */
+/** Reads all registered nodes, sorted by path; `undefined` if the registry is unreachable. */
 export async function readRegistry(ensemble: string): Promise<readonly Registered[] | undefined> {
   const signal = AbortSignal.timeout(DEADLINE_MS);
   const client = new ZooKeeperClient({

@@ -5,7 +5,7 @@ import { ForeignBalancer } from "../supervisor/foreign_balancer.ts";
 import type { BalancerSubject } from "./balancer_rules.ts";
 import { describe, type Subject } from "./plugin_rules.ts";
 
-/** What can be called of a balancer, as its rules want it. */
+/** The functions of a balancer, for its rules. */
 type Functions = NonNullable<BalancerSubject["functions"]>;
 
 /**
@@ -18,7 +18,7 @@ export async function openBalancer(
   { example, section }: { readonly example: unknown; readonly section: unknown },
 ): Promise<{ readonly functions: Functions } & AsyncDisposable | { readonly refusal: string }> {
   const described = await describe(source, example, { instance: name });
-  if (!described.ok) return { refusal: "it refuses its example config" };
+  if (!described.ok) return { refusal: "its example config is rejected" };
   const plugin = new ForeignBalancer({
     name,
     source: { ...source, name: `balancer/${name}`, allow: described.permissions },

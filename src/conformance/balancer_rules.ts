@@ -1,5 +1,5 @@
 /**
- * What every balancer must do: render the same for the same wanted state, read back
+ * Rules for every balancer: render the same for the same desired state, read back
  * what it rendered, and plan nothing where nothing is to be done.
  *
  * @module
@@ -66,22 +66,22 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
   });
   return [
     ...pluginRules("balancer", subject, { scope: { instance: name }, config: () => example }),
-    rule("renders the same bytes for the same wanted state, and others for other members", async (given) => {
+    rule("renders the same bytes for the same desired state, and others for other members", async (given) => {
       const { plugin } = given;
       const [first, again] = [
         await plugin.render(wantedOf(given, [8001])),
         await plugin.render(wantedOf(given, [8001])),
       ];
-      must(print(first) === print(again), "It renders something else when it is asked again");
+      must(print(first) === print(again), "a second rendering differs");
       const more = await plugin.render(wantedOf(given, [8001, 8002]));
-      must(print(more) !== print(first), "It renders the same for one member as for two");
+      must(print(more) !== print(first), "one member and two members give the same rendering");
     }),
-    rule("renders a whole file where there is no cluster, and where a cluster has no members", async (given) => {
+    rule("renders a complete file without clusters, and for a cluster without members", async (given) => {
       const { plugin, config } = given;
       const none = { ...wantedOf(given, []), config, clusters: [] };
       for (const wanted of [none, wantedOf(given, [])]) {
         const texts = textsOf(await plugin.render(wanted));
-        must(texts.size > 0, "It renders no file");
+        must(texts.size > 0, "no file rendered");
         for (const [path, text] of texts) must(text.length > 0, `It renders an empty file ${path}`);
       }
     }),
@@ -95,7 +95,7 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
       );
       const others = new Map([...texts.keys()].map((path) => [path, "this is no file of mine\n"]));
       const foreign = await plugin.adopt(others, config);
-      must(foreign.size === 0, "It reads members from a file that is none of its own");
+      must(foreign.size === 0, "members read from a foreign file");
     }),
     rule("renders the files of its sources, and no others", async (given) => {
       const { plugin, config } = given;
@@ -104,7 +104,7 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
         must([file, ...moreFiles].includes(path), `It renders ${path}, which its sources do not have`);
       }
     }),
-    rule("plans to install its files and to start or notify, where nothing is there", async (given) => {
+    rule("plans to install its files and to start or notify, on an empty host", async (given) => {
       const { plugin, config } = given;
       const wanted = wantedOf(given, [8001]);
       const rendered = await plugin.render(wanted);
@@ -120,9 +120,9 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
         if ("reason" in step) must(step.reason !== "", `Its step ${step.do} has no reason`);
       }
       const isBegun = kind === "files" || steps.some((step) => step.do === "start" || step.do === "supervise");
-      must(isBegun, "It does not plan to start what does not run");
+      must(isBegun, "no start planned for a stopped balancer");
     }),
-    rule("plans nothing where all is there already, and no reload where none is allowed", async (given) => {
+    rule("plans nothing in the desired state, and no reload where none is allowed", async (given) => {
       const { plugin, config, running } = given;
       const wanted = wantedOf(given, [8001]);
       const rendered = await plugin.render(wanted);
@@ -140,7 +140,7 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
       const other = wantedOf(given, [8001, 8002]);
       const held = await plugin.plan(other, await plugin.render(other), there, { reload: false });
       const isHeld = !held.some((step) => step.do === "reload" || step.do === "notify");
-      must(isHeld, "It plans a reload or a notice that is not allowed");
+      must(isHeld, "a reload or a notice planned although not allowed");
     }),
   ];
 }

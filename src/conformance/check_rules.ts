@@ -1,6 +1,6 @@
 /**
- * What every check must do: pass on a server that is well, fail on all others,
- * and stop when it is told to.
+ * Rules for every check: pass on a healthy server, fail on all others,
+ * and stop on request.
  *
  * @module
  */
@@ -72,7 +72,7 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
   }
 
   const passes: Rule = {
-    title: "passes on a healthy server with nothing but what it asked for, time and again",
+    title: "passes on a healthy server with only the requested permissions, repeatedly",
     skipped: healthy === undefined ? "no healthy server was named" : undefined,
     async run() {
       await using server = await healthy?.();
@@ -84,10 +84,10 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
     },
   };
   const asks: Rule = {
-    title: `asks for ${over === "nothing" ? "nothing of the network" : "its target"}`,
+    title: `requests ${over === "nothing" ? "no network access" : "its target"}`,
     async run() {
       const described = await describe(subject.source, config, scopeOf(NOWHERE));
-      must(described.ok, "It refuses its config");
+      must(described.ok, "its config is rejected");
       const net = described.permissions.net ?? [];
       must(net.includes(NOWHERE) === (over !== "nothing"), `It asks for net ${JSON.stringify(net)}`);
     },
@@ -99,7 +99,7 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
   ];
 
   const stopsOnSilentSocket: Rule = {
-    title: "is given up when its deadline is over, and lets its worker stop in the middle of a probe",
+    title: "is aborted at its deadline, and lets its worker stop in the middle of a probe",
     async run() {
       await mustTakeAtMost(stopWithinMs, "To stop", async () => {
         const silent = await bindSilent();
@@ -121,7 +121,7 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
     },
   };
   const stopsWhenEndless: Rule = {
-    title: "is given up when its deadline is over, and lets its worker stop in the middle of a probe",
+    title: "is aborted at its deadline, and lets its worker stop in the middle of a probe",
     skipped: endless === undefined ? "it touches nothing that could keep it waiting" : undefined,
     async run() {
       await mustTakeAtMost(stopWithinMs, "To stop", async () => {
@@ -136,19 +136,19 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
   };
   const overTcp: readonly Rule[] = [
     {
-      title: "fails where nobody listens, and says where",
+      title: "fails where nobody listens, and names the target",
       async run() {
         using free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
         const target = `127.0.0.1:${free.addr.port}`;
         free.close();
         await using started = await startAt(target);
         const outcome = await probe(started, LONG_MS);
-        must(outcome.status === "fail", "It passes where nobody listens");
+        must(outcome.status === "fail", "passes where nobody listens");
         must(outcome.reason.includes(target), `Its reason does not say where: ${outcome.reason}`);
       },
     },
     {
-      title: "fails on a server that talks nonsense or hangs up, and leaves nothing open",
+      title: "fails on a server that sends nonsense or disconnects, and leaves nothing open",
       async run() {
         let next = 0;
         await using server = new ScriptedServer((connection) => sends(NONSENSE[next++] ?? "")(connection));
@@ -165,7 +165,7 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
       },
     },
     {
-      title: "is given up when its deadline is over, closes what it has open, and goes on",
+      title: "is aborted at its deadline, closes its connections, and keeps working",
       async run() {
         await mustTakeAtMost(stopWithinMs, "To close its connection", async () => {
           await using server = new ScriptedServer(isSilent);
@@ -175,7 +175,7 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
           mustBeGivenUp(await probing);
           const tookMs = await timeUntil(() => server.open === 0, 10 * stopWithinMs);
           const { type } = await started.host.call({ type: "ping" }, WAIT);
-          must(type === "pong", "Its worker does not go on");
+          must(type === "pong", "its worker no longer answers");
           return tookMs;
         });
       },
@@ -237,7 +237,7 @@ async function untilAsked(probing: Promise<unknown>, isAsked: () => boolean): Pr
   let isOver = false;
   probing.catch(() => {}).finally(() => isOver = true);
   await eventually("the server is asked", () => isAsked() || isOver, { deadlineMs: ASKED_WITHIN_MS });
-  must(isAsked(), "The probe was over before it had asked its server");
+  must(isAsked(), "the probe ended before it had asked its server");
 }
 
 /** How long it takes until something holds; `mostMs` if it does not. */

@@ -1,6 +1,6 @@
 /**
- * What every discovery method must do: tell whole memberships and nothing else,
- * register so that twice is once, and live through a registry that goes away.
+ * Rules for every discovery method: report complete memberships and nothing else,
+ * register idempotently, and survive an outage of the registry.
  *
  * @module
  */
@@ -129,7 +129,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
 
   return [
     ...pluginRules("discovery", subject, { scope, config: () => example }),
-    rule("yields the whole membership first, and again after each change", async ({ config }) => {
+    rule("yields the complete membership first, and again after each change", async ({ config }) => {
       await using reporter = await open(config);
       for (const port of [8001, 8002]) await change(reporter, "register", port);
       await using writer = await open(config);
@@ -152,9 +152,12 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
         await untilSaid(writer, () => snapshots(writer).length > before);
       }
       const epochs = new Set(snapshots(writer).filter(({ exists }) => exists).map(({ epoch }) => epoch));
-      must(epochs.size === 1, `Its epoch changes though each answer follows the one before: ${[...epochs].join(", ")}`);
+      must(
+        epochs.size === 1,
+        `Its epoch changes though each answer follows the previous one: ${[...epochs].join(", ")}`,
+      );
     }),
-    rule("registers twice what is there once, and deregisters what is not there", async ({ config }) => {
+    rule("registers idempotently, and deregisters a missing node without an error", async ({ config }) => {
       await using started = await open(config);
       await change(started, "deregister", 8001);
       for (let i = 0; i < 2; i++) await change(started, "register", 8001);
@@ -163,7 +166,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       for (let i = 0; i < 2; i++) await change(started, "deregister", 8001);
       await untilPorts(started, []);
     }),
-    rule("releases what this session made known, and what is not there", async ({ config }) => {
+    rule("deregisters its own nodes, and missing ones without an error", async ({ config }) => {
       await using started = await open(config);
       await change(started, "deregisterOwn", 8001);
       await change(started, "register", 8001);
@@ -172,7 +175,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       for (let i = 0; i < 2; i++) await change(started, "deregisterOwn", 8001);
       await untilPorts(started, []);
     }),
-    rule("leaves a node alone, when it releases, that another session has", async ({ config }) => {
+    rule("keeps a node of another session when it deregisters its own", async ({ config }) => {
       await using old = await open(config);
       await using next = await open(config);
       for (const port of [8001, 8002]) await change(old, "register", port);
@@ -187,7 +190,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       await change(writer, "deregister", 8001);
       await untilPorts(writer, [8003, 8004]);
     }),
-    rule("takes back what a session registered when it is closed", async ({ config }) => {
+    rule("deregisters the nodes of a session when it is closed", async ({ config }) => {
       await using writer = await open(config);
       await watch(writer);
       const reporter = await open(config);
@@ -204,7 +207,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
         for (const each of [one, other, one]) {
           const told = snapshots(each).length;
           await watch(each);
-          await untilSaid(each, () => snapshots(each).length > told, "it tells the membership");
+          await untilSaid(each, () => snapshots(each).length > told, "it reports the membership");
         }
         await untilSame(one, other);
       },
@@ -217,7 +220,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       }
     })),
     ...readOnly(
-      "survives a registry that goes away and comes back, and does not take it for empty",
+      "survives an outage of the registry, and does not report it as empty",
       async ({ config }) => {
         await using stack = new AsyncDisposableStack();
         const { proxies, throughThem } = proxied(config, stack);
@@ -239,12 +242,12 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
         for (const proxy of proxies) proxy.resume();
         const told = snapshots(writer).length;
         await watch(writer);
-        await untilSaid(writer, () => snapshots(writer).length > told, "it tells the membership again");
+        await untilSaid(writer, () => snapshots(writer).length > told, "it reports the membership again");
         await untilSame(writer, direct);
         const isEmpty = (started: Started) => portsSaid(started).some((ports) => ports.length === 0);
         must(
           !isEmpty(writer) || isEmpty(direct),
-          "It reports no members of a cluster that has some: unreachable is not empty",
+          "no members reported of a cluster that has some: unreachable is not empty",
         );
       },
       addressless,
@@ -257,7 +260,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       });
     }, { needed: ["watch"] }),
     rule(
-      "survives a registry that goes away and comes back, and never tells less than there is",
+      "survives an outage of the registry, and never reports a partial membership",
       async ({ config }) => {
         await using reporter = await open(config);
         await change(reporter, "register", 8001);
@@ -273,13 +276,13 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
         const partial = portsSaid(writer).find((ports) => !ports.includes(8001));
         must(
           partial === undefined,
-          `It told [${partial}] while 8001 was there all the time: out of reach is not empty`,
+          `reported [${partial}] while 8001 was there all the time: unreachable is not empty`,
         );
       },
       { why: addressless },
     ),
     {
-      title: "says nothing of members when the registry is out of reach, and stops all the same",
+      title: "reports no members while the registry is unreachable, and still stops",
       skipped: lacks("watch") ?? addressless,
       async run() {
         await using server = new ScriptedServer(sends("this is no registry\n"));
@@ -315,7 +318,7 @@ function proxied(config: unknown, stack: AsyncDisposableStack) {
   return { proxies: proxies.map(({ proxy }) => proxy), throughThem: readdress(config, through) };
 }
 
-/** The snapshots that were told so far. */
+/** The snapshots so far. */
 function snapshots({ events }: Started) {
   return events.flatMap((event) => event.type === "snapshot" ? [event.snapshot] : []);
 }

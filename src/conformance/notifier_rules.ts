@@ -1,5 +1,5 @@
 /**
- * What every notifier must do: deliver within its deadline, say when it could
+ * Rules for every notifier: deliver within its deadline, report when it could
  * not, and live through a signal that is aborted.
  *
  * @module
@@ -51,8 +51,8 @@ export function notifierRules(subject: NotifierSubject): readonly Rule[] {
     await using server = new ScriptedServer(isSilent);
     await using started = await open(readdress(example, new Map(addresses.map((each) => [each, server.target]))));
     const delivering = notify(started, timeoutMs).then(
-      () => "It says that it has delivered what nobody took",
-      (error) => error instanceof WorkerDeadlineError ? "It did not end when its signal was aborted" : "",
+      () => "reports a delivery that nobody accepted",
+      (error) => error instanceof WorkerDeadlineError ? "did not end when its signal was aborted" : "",
     );
     await eventually("the server is asked", () => server.accepted > 0, ASKED_WITHIN);
     return await run(started, delivering);
@@ -61,7 +61,7 @@ export function notifierRules(subject: NotifierSubject): readonly Rule[] {
   return [
     ...pluginRules("notifier", subject, { scope, config: () => example }),
     {
-      title: "delivers events within its deadline, time and again",
+      title: "delivers events within its deadline, repeatedly",
       skipped: isLive ? undefined : "no server was named",
       async run() {
         await using started = await open(example);
@@ -69,7 +69,7 @@ export function notifierRules(subject: NotifierSubject): readonly Rule[] {
       },
     },
     {
-      title: "is given up when its deadline is over, says so, and goes on",
+      title: "is aborted at its deadline, reports that, and keeps working",
       skipped: addressless,
       async run() {
         await withSilence(SHORT_MS, async (started, delivering) => {
@@ -78,7 +78,7 @@ export function notifierRules(subject: NotifierSubject): readonly Rule[] {
             must(fault === "", fault);
           }
           const { type } = await started.host.call({ type: "ping" }, WAIT);
-          must(type === "pong", "Its worker does not go on");
+          must(type === "pong", "its worker no longer answers");
           return 0;
         });
       },

@@ -1,7 +1,7 @@
 /**
- * What every plugin must do, whatever its kind and whoever wrote it. A plugin
+ * Rules for every plugin, of any kind and author. A plugin
  * is tested through the very path that runs it: described without permissions,
- * judged by the policy, run in a worker with what it asked for and no more.
+ * checked by the policy, run in a worker with only the permissions it requested.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import { must, type Rule } from "./rule.ts";
 
 /** What is said of every plugin under test. */
 export interface Subject {
-  /** What a worker is told to load: `builtin:kind/name` or a `data:` URL. */
+  /** The module that a worker loads: `builtin:kind/name` or a `data:` URL. */
   readonly source: PluginSource;
   /** The name that the plugin bears. */
   readonly name: string;
@@ -43,7 +43,7 @@ export function pluginRules(
 ): readonly Rule[] {
   return [
     {
-      title: "loads without any permission, and says who it is",
+      title: "loads without any permission, and identifies itself",
       async run() {
         await using host = new PluginHost({ name, module: source.module, permissions: "none", clock: systemClock });
         const said = await host.loaded();
@@ -54,22 +54,22 @@ export function pluginRules(
       },
     },
     {
-      title: "is described without any permission, the same each time, and asks for nothing wide",
+      title: "is described without any permission, the same each time, and requests nothing wide",
       async run() {
         const raw = await config();
         const first = await describe(source, raw, scope);
-        must(first.ok, `It refuses its example config: ${faultsOf(first)}`);
+        must(first.ok, `its example config is rejected: ${faultsOf(first)}`);
         const second = await describe(source, raw, scope);
-        must(JSON.stringify(second) === JSON.stringify(first), "It says something else when it is asked again");
+        must(JSON.stringify(second) === JSON.stringify(first), "a second description differs");
         const { permissions } = first;
-        // What it asks for may be more than it is granted here; that it is told narrowly is what counts.
+        // Its requests may exceed the grants here; only their narrowness counts.
         const grant = decide(permissions, { kind, source: { ...source, allow: permissions }, scope, config: raw });
         must(grant.ok, grant.ok ? "" : grant.reasons.join("; "));
-        return `it asks for ${listed(permissions, scope)}`;
+        return `it requests ${listed(permissions, scope)}`;
       },
     },
     {
-      title: "names an unknown key with its path, and the keys that it knows",
+      title: "names an unknown key with its path, and the known keys",
       async run() {
         const described = await describe(source, { ...await config() as object, [UNKNOWN_KEY]: 1 }, scope);
         must(!described.ok, `It takes the key ${UNKNOWN_KEY} without a word: want an issue with unknownKey`);
@@ -83,7 +83,7 @@ export function pluginRules(
       },
     },
     {
-      title: "refuses what is no map at all, and does not throw at it",
+      title: "rejects a config that is not a map, without throwing",
       async run() {
         for (const raw of [null, undefined, 1, true, "text", ["list"]]) {
           const described = await describe(source, raw, scope);
@@ -121,7 +121,7 @@ export interface Started extends AsyncDisposable {
 /** Starts an instance in a worker that may do what the plugin asked for, and nothing else. */
 export async function start(subject: Subject, raw: unknown, scope: Scope): Promise<Started> {
   const described = await describe(subject.source, raw, scope);
-  must(described.ok, `It refuses its example config: ${faultsOf(described)}`);
+  must(described.ok, `its example config is rejected: ${faultsOf(described)}`);
   const events: WorkerEvent[] = [];
   await using stack = new AsyncDisposableStack();
   const host = stack.use(

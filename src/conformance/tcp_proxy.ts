@@ -9,7 +9,7 @@ interface Pair {
 
 /**
  * A network between a client and a server on loopback, with faults at hand: it
- * can cut connections, fall silent, and refuse. The port stays the same.
+ * can cut connections, stall, and reject them. The port stays the same.
  */
 export class TcpProxy implements AsyncDisposable {
   /** Where clients connect to. */
@@ -41,7 +41,7 @@ export class TcpProxy implements AsyncDisposable {
     return new TcpProxy(Deno.listen(at), { hostname, port });
   }
 
-  /** `127.0.0.1:port`, or where it was told to listen. */
+  /** `127.0.0.1:port`, or the given address. */
   get address(): string {
     return `${this.#at}:${this.port}`;
   }
@@ -67,7 +67,7 @@ export class TcpProxy implements AsyncDisposable {
     this.#flowing ??= Promise.withResolvers<void>();
   }
 
-  /** Cuts all connections and refuses new ones. */
+  /** Cuts all connections and rejects new ones. */
   refuse(): void {
     this.#release();
     this.#mode = "refuse";
@@ -76,7 +76,7 @@ export class TcpProxy implements AsyncDisposable {
     this.cut();
   }
 
-  /** Ends a pause or a refusal: what was held back goes through now. */
+  /** Ends a pause or a refusal: held data passes now. */
   resume(): void {
     if (this.#listener === undefined) this.#listen(Deno.listen({ hostname: this.#at, port: this.port }));
     this.#mode = "forward";

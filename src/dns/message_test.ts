@@ -103,7 +103,7 @@ Deno.test.each([
     }),
     then: /too many pointers/,
   },
-])("decodeAnswer() refuses $why", ({ bytes, then }) => {
+])("decodeAnswer() rejects $why", ({ bytes, then }) => {
   assert.throws(() => decodeAnswer(bytes, about("a.test", "A")), then);
 });
 

@@ -72,7 +72,7 @@ Deno.test.each([
   { why: "two Hosts", lines: ["Host: b.example"] },
   { why: "an unknown expectation", lines: ["Expect: more"], status: 417 },
   { why: "too many fields", lines: Array.from({ length: 101 }, (_, i) => `X${i}: y`), status: 431 },
-])("parseHead() refuses $why", ({ lines, status = 400 }) => {
+])("parseHead() rejects $why", ({ lines, status = 400 }) => {
   assert.throws(
     () => parse("POST / HTTP/1.1", HOST, ...lines),
     (error) => error instanceof HttpFault && error.status === status,
@@ -109,7 +109,7 @@ Deno.test.each([
   { host: "a:b" },
   { host: "[::1" },
   { host: "a:123456" },
-])("parseHead() refuses the Host %j", ({ host }) => {
+])("parseHead() rejects the Host %j", ({ host }) => {
   assert.throws(() => parse("GET / HTTP/1.1", `Host: ${host}`), HttpFault);
 });
 

@@ -34,7 +34,7 @@ const CASES: readonly { readonly why: string; readonly value: unknown; readonly 
     then: '{"toString":1,"valueOf":1}',
   },
   { why: "a map without a prototype", value: Object.create(null), then: "{}" },
-  { why: "a circle", value: circle(), then: /^\{"a":1,"self":\{"a":1,.*\.\.\.$/ },
+  { why: "a circular value", value: circle(), then: /^\{"a":1,"self":\{"a":1,.*\.\.\.$/ },
   { why: "what is deep", value: deep(100_000), then: /^\[{77}\.\.\.$/ },
   { why: "what is long", value: "x".repeat(1e7), then: `"${"x".repeat(76)}...` },
   { why: "a long list", value: new Array(1e7).fill(0), then: /^\[0,0,.*\.\.\.$/ },

@@ -107,7 +107,7 @@ const REFUSALS: readonly { readonly why: string; readonly value: unknown; readon
 ];
 
 Deno.test.each(REFUSALS)(
-  "houseSchema() refuses $why",
+  "houseSchema() rejects $why",
   ({ value, then }) => assert.deepEqual(judge(HTTP, value), [then]),
 );
 

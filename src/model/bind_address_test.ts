@@ -18,7 +18,7 @@ Deno.test("parseBindAddress() uses a default port only if there is one", () => {
 });
 
 Deno.test.each(["", ":9180", "9180", "::1:9180", "[127.0.0.1]:1", "127.0.0.1:65536", "127.0.0.1:", "a b:1", "[::1"])(
-  "parseBindAddress() refuses %j",
+  "parseBindAddress() rejects %j",
   (text) => assert.equal(parseBindAddress(text), undefined),
 );
 
@@ -55,6 +55,6 @@ Deno.test.each(["127.0.0.1:9180", "[::1]:9180", "unix:/run/lighthouse/writer.soc
 );
 
 Deno.test.each(["unix:", "unix:/", "unix:run/x.sock", "unix:/run/", "/run/x.sock", "localhost", "unix:/a\0b"])(
-  "parseStatusAddress() refuses %j",
+  "parseStatusAddress() rejects %j",
   (text) => assert.equal(parseStatusAddress(text), undefined),
 );

@@ -81,7 +81,7 @@ Deno.test.each([
     "h:80\n",
   ],
 ].map((text) => ({ text })))(
-  "parseEndpoint() refuses '$text'",
+  "parseEndpoint() rejects '$text'",
   ({ text }) => assert.equal(parseEndpoint(text), undefined),
 );
 

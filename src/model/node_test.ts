@@ -138,7 +138,7 @@ const REFUSALS: readonly { readonly why: string; readonly node: unknown; readonl
   },
 ];
 
-Deno.test.each(REFUSALS)("parseNode() refuses $why", ({ node, then }) => {
+Deno.test.each(REFUSALS)("parseNode() rejects $why", ({ node, then }) => {
   const parsed = parseNode(node);
   assert.ok(!parsed.ok);
   assert.match(parsed.reason, then);

@@ -75,7 +75,7 @@ const BALANCER = {
     }),
     take: (answer) => ({ sources: sources(answer.sources), permissions: permissions(answer.permissions) }),
   }),
-  /** Where it would listen, for the section of a cluster if given: the number of arguments tells. */
+  /** Where it would listen, for the section of a cluster if given: the number of arguments shows it. */
   listens: optional({
     call: (plugin, { config, section }: {
       readonly config: unknown;

@@ -131,7 +131,7 @@ Deno.test("B6: files that are replaced again and again leave one connection and 
     const backend = ["mode http", `timeout server ${10 + round}s`];
     await replace("clusters/web", () => host.consume({ backend }));
     await eventually(
-      "it is in force",
+      "it is active",
       async () => (await host.fileLines()).includes(`\ttimeout server ${10 + round}s`),
     );
   }
@@ -162,7 +162,7 @@ Deno.test("B9: one bad value empties no file, and the members of the others come
   await kazoo.write("put", znode(one.port), await kazoo.payload(one.port, { host: ANNOUNCED.host }));
   await using writer = Lighthouse.start("writer", host.configDir);
   await host.untilServing("web", [one.port]);
-  // Each of these emptied the file, or had HAProxy refuse it whole.
+  // Each of these emptied the file, or made HAProxy reject it.
   await host.write("clusters/null", "discovery: zookeeper\nhaproxy:\n");
   await host.write("clusters/number", `discovery: zookeeper\nhaproxy: {port: ${freePort()}, backend: [7]}\n`);
   await host.write("clusters/bare", `discovery: zookeeper\nhaproxy: {port: ${freePort()}}\n`);
@@ -204,7 +204,7 @@ Deno.test("B11: a proxy serves on while members of clusters leave and come", asy
   }
 });
 
-Deno.test("B15: a cluster that changes in place is in force at once, and one that is removed listens no more", async () => {
+Deno.test("B15: a changed cluster is applied at once, and a removed one stops listening", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
   await host.join(ensemble, { balancer: { restart_interval: 0 } });
@@ -258,7 +258,7 @@ Deno.test("a registry whose file is removed and written again empties nothing, a
   assert.equal(writer.count("cluster.changed", { nodes: 0 }), 0, writer.log);
 });
 
-Deno.test("a balancer whose file is removed is left as it is, and kept right again once the file is back", async () => {
+Deno.test("a balancer whose file is removed keeps running unmanaged, and is managed again once the file is back", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
   await using kazoo = await KazooPeer.start(ensemble.address);

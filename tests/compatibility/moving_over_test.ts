@@ -80,7 +80,7 @@ Deno.test("moving over: SIGINT and SIGTERM end both programs with 0, and the nod
   await using host = new FleetHost();
   await using web = new WebService();
   await using kazoo = await KazooPeer.start(ensemble.address);
-  // Far longer than the test: a node that goes was taken back.
+  // Far longer than the test: a missing node was deregistered.
   await host.join(ensemble, { sessionTimeout: 60 });
   // The programs of 1.0 have no options for what this host is called, and a test machine may be called localhost.
   await host.write("host", { name: ANNOUNCED.host, ip: ANNOUNCED.ip });

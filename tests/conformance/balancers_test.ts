@@ -16,7 +16,7 @@ balancerConforms({
   name: "haproxy",
   example: CONFIG,
   functions: {
-    // Its config is its own affair: what is handed over is what its schema answered.
+    // The config is opaque here: the value is the schema's result.
     plugin: haproxy as Functions,
     config,
     cluster: haproxyCluster({ port: 8080 }),

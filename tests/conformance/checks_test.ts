@@ -6,7 +6,7 @@ import { RedisServer } from "../support/redis.ts";
 import { answers, receive, ScriptedServer, sends } from "../support/scripted_server.ts";
 import { checkConforms } from "./suite.ts";
 
-/** Stands for a service that a check does not look at. */
+/** A placeholder for a service that a check does not use. */
 function unseen() {
   return Promise.resolve({ target: `127.0.0.1:${freePort()}`, [Symbol.asyncDispose]: () => Promise.resolve() });
 }

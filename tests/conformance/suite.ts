@@ -1,6 +1,6 @@
 /**
- * Registers a test for each rule of the conformance suite: the very rules that
- * `lighthouse plugin test` tells an author of. Here a busy machine gets more
+ * Registers a test for each rule of the conformance suite, the rules of
+ * `lighthouse plugin test`. Here a busy machine gets more
  * time to stop than an author's.
  *
  * @module
@@ -15,18 +15,18 @@ import { liveWorkerCount } from "../../src/supervisor/plugin_host.ts";
 /** After an abort everything is closed within 200 ms; a busy machine gets more before a test fails. */
 const STOP_WITHIN_MS = 5_000;
 
-/** A subject that ships; a test says the rest. */
+/** A built-in plugin; a test adds the rest. */
 type Shipped<Subject> = Omit<Subject, "source" | "stopWithinMs"> & {
   /** What it is called here, where one plugin is tested in several ways. */
   readonly title?: string;
 };
 
-/** Registers the tests of a check that ships. */
+/** Registers the tests of a built-in check. */
 export function checkConforms(subject: Shipped<CheckSubject>): void {
   register("check", subject.name, checkRules(shipped("check", subject)));
 }
 
-/** Registers the tests of a discovery method that ships. */
+/** Registers the tests of a built-in discovery method. */
 export function discoveryConforms(subject: Shipped<DiscoverySubject>): void {
   register("discovery", subject.title ?? subject.name, discoveryRules(shipped("discovery", subject)));
 }
@@ -39,7 +39,7 @@ export function formatConforms(subject: Shipped<DiscoverySubject> & { readonly t
   register("discovery", subject.title, own);
 }
 
-/** Registers the tests of a balancer that ships. */
+/** Registers the tests of a built-in balancer. */
 export function balancerConforms(subject: Shipped<BalancerSubject>): void {
   register("balancer", subject.name, balancerRules(shipped("balancer", subject)));
 }

@@ -5,7 +5,7 @@ import { takeWithAnyPlugin } from "../support/taken_config.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { nearly, RUNS } from "./mutation.ts";
 
-/** A good directory: each of its files is broken in turn. */
+/** A valid directory: each of its files is broken in turn. */
 const GOOD: Readonly<Record<string, string>> = {
   "balancers/haproxy.yaml":
     "config_file: /run/h.cfg\nsocket_file: /run/h.sock\npid_file: /run/h.pid\nglobal:\n  - maxconn 100\n",
@@ -17,7 +17,7 @@ const GOOD: Readonly<Record<string, string>> = {
     "version: 1\nroot: {level: INFO, handlers: [console]}\nhandlers: {console: {class: logging.StreamHandler}}\n",
 };
 
-Deno.test("what nearly is a config file is told with its place, and harms no other file", async () => {
+Deno.test("an almost valid config file is reported with its position, and harms no other file", async () => {
   await using dir = new TempDir("lighthouse-fuzz-");
   for (const [path, text] of Object.entries(GOOD)) await dir.write(path, text);
   const options = { role: "run", signal: new AbortController().signal, clock: new FakeClock() } as const;
@@ -40,7 +40,7 @@ Deno.test("what nearly is a config file is told with its place, and harms no oth
           assert.ok(line >= 1 && line <= lines + 1, `${line} of ${lines}: ${message}`);
           assert.ok(column >= 1, message);
         }
-        // A file that cannot be used keeps what it last said.
+        // An invalid file keeps its last valid version.
         assert.deepEqual(count(loaded), count(lastGood));
         assert.equal(({} as Record<string, unknown>).polluted, undefined);
       }),

@@ -21,7 +21,7 @@ const WANTED = {
   }],
 };
 
-Deno.test("what nearly is an answer of HAProxy is read or refused, and comes to steps that are sound", async () => {
+Deno.test("an almost valid answer of HAProxy is parsed or rejected, and gives sound steps", async () => {
   const rendered = haproxy.render(WANTED);
   const model = new HaproxyModel();
   const { text } = rendered.files.get(CONFIG.configFile) ?? {};
@@ -56,7 +56,7 @@ Deno.test("what nearly is an answer of HAProxy is read or refused, and comes to 
   );
 });
 
-Deno.test("what nearly is a config file of ours gives members back that can do no harm, or none", () => {
+Deno.test("an almost valid config file of ours gives harmless members, or none", () => {
   const { text = "" } = haproxy.render(WANTED).files.get(CONFIG.configFile) ?? {};
   fc.assert(
     fc.property(nearly(text), (torn) => {

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 
-/** How many inputs each property is tried with: few in CI, many with `deno task fuzz`. */
+/** Number of inputs per property: few in CI, many with `deno task fuzz`. */
 export const RUNS = Number(Deno.env.get("FUZZ_RUNS") ?? 300);
 
-/** What has broken parsers before. */
+/** Inputs that often break parsers. */
 const NASTY = [
   "\n",
   "\r\n",
@@ -45,7 +45,7 @@ const NASTY = [
   "[".repeat(200),
 ];
 
-/** One change to a text. */
+/** One change to a string. */
 type Edit =
   | { readonly do: "cut"; readonly at: number; readonly length: number }
   | { readonly do: "insert"; readonly at: number; readonly text: string }
@@ -63,7 +63,7 @@ const edit: fc.Arbitrary<Edit> = fc.oneof(
   fc.record({ do: fc.constant("double" as const), at, length }),
 );
 
-/** Texts that are nearly one of the given ones. */
+/** Strings that are almost one of the given ones. */
 export function nearly(...seeds: readonly string[]): fc.Arbitrary<string> {
   return fc.tuple(fc.constantFrom(...seeds), fc.array(edit, { minLength: 1, maxLength: 6 })).map(([seed, edits]) =>
     edits.reduce(apply, seed)

@@ -4,7 +4,7 @@ import { validate } from "../../src/protocol/validate.ts";
 import type { ToHost } from "../../src/protocol/messages.ts";
 import { RUNS } from "./mutation.ts";
 
-/** A value that a worker may post, whatever it is. */
+/** Any value that a worker may post. */
 const anything = fc.anything({
   withBigInt: true,
   withDate: true,
@@ -61,7 +61,7 @@ function check(data: unknown): void {
   assert.equal(Object.getPrototypeOf(validated.message), Object.prototype);
 }
 
-Deno.test("whatever a worker says is a message of a known shape, or refused with a reason", () => {
+Deno.test("any data of a worker is a valid message, or rejected with a reason", () => {
   fc.assert(fc.property(anything, check), { numRuns: RUNS });
   fc.assert(fc.property(altered, check), { numRuns: RUNS });
 });

@@ -29,12 +29,12 @@ function check(bytes: Uint8Array): void {
   assert.equal(Object.getPrototypeOf({}), Object.prototype);
 }
 
-Deno.test("what nearly is the payload of a znode is a node that can do no harm, or refused with a reason", () => {
+Deno.test("an almost valid payload of a znode is a harmless node, or rejected with a reason", () => {
   const payload = nearly(GOOD, GOOD.replaceAll('"', "'"), "{}", "[]", "");
   fc.assert(fc.property(payload, (text) => check(new TextEncoder().encode(text))), { numRuns: RUNS });
 });
 
-Deno.test("whatever bytes a znode has, reading them does not throw", () => {
+Deno.test("parsing any bytes of a znode does not throw", () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 400 }), (bytes) => check(bytes)), { numRuns: RUNS });
 });
 

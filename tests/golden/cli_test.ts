@@ -1,7 +1,7 @@
 /**
  * What `--help` says of each command: a case is a file in `cli/`, with the
  * command line, a line `----`, and what is printed. `UPDATE_GOLDEN=1` writes
- * the last part anew.
+ * the last part again.
  *
  * @module
  */

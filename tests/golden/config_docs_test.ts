@@ -1,5 +1,5 @@
 /**
- * Holds `docs/config` against the code: every example is read without a
+ * Compares `docs/config` with the code: every example is read without a
  * word of complaint, and every key that is known has its row.
  *
  * @module
@@ -76,7 +76,7 @@ Deno.test.each([
   assert.deepEqual(missing, []);
 });
 
-Deno.test("the messages that docs/config/README.md shows are those that are told", async () => {
+Deno.test("docs/config/README.md shows the real messages", async () => {
   const text = await Deno.readTextFile(new URL("README.md", DOCS));
   const shown = /^## What is wrong[\s\S]*?^```\n([\s\S]*?)^```$/m.exec(text)?.[1];
   await using temp = new TempDir();

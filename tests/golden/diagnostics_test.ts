@@ -1,13 +1,13 @@
 /**
- * What an operator reads about each mistake: a case is a file in
+ * The findings for each mistake: a case is a file in
  * `diagnostics/`, with `# why`, the files of a config directory, a line
- * `----`, and what is told of them. `UPDATE_GOLDEN=1` writes the last part anew.
+ * `----`, and the findings. `UPDATE_GOLDEN=1` writes the last part again.
  *
  * A file begins with `=== path`. After the path may stand `escaped` (the text
  * holds `\r`, `\t`, `\0`, `\xFF`… as in a string; a line feed only where a line
  * ends), `unended` (no line feed at the end), `-> target` (a link) or, for a
- * path that ends with `/`, nothing (a folder). The plugins have their say too;
- * HAProxy itself has none, for the files name a program that is not there.
+ * path that ends with `/`, nothing (a folder). The plugins validate them too;
+ * HAProxy does not, as the files name a missing program.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
- * What becomes of a config directory: a case is a file in `directories/`, with
+ * Renderings of config directories: a case is a file in `directories/`, with
  * `# why`, the members of clusters behind `=== nodes`, the files of the
- * directory, each behind `=== path`, a line `----`, what `check` tells of them,
+ * directory, each behind `=== path`, a line `----`, the findings of `check`,
  * a line `----`, and the HAProxy file, which HAProxy itself must accept. What a
  * later version has otherwise stands behind that (`version_columns.ts`).
  * `UPDATE_GOLDEN=1` writes what is expected again, for the HAProxy that the tests run.
@@ -80,7 +80,7 @@ function onlyFile({ files, notices }: Rendered) {
   return { text, origins, notices };
 }
 
-/** Compares what is rendered before HAProxy has refused anything: 1.0 did not ask it. */
+/** Compares the rendering before HAProxy has rejected anything: 1.0 did not ask it. */
 function compareWithLegacy(given: Given, render: (directives: "predecessor" | undefined) => Rendered): void {
   const files = [...given.files].map(([path, text]) => ({ path, file: readYaml<Record<string, never>>(text) }));
   const theirs = legacyText({

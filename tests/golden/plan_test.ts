@@ -1,7 +1,7 @@
 /**
  * What is planned for HAProxy: a case is a file in `plan/`, with YAML that says
  * why it is there, what is wanted and what runs, a line `----`, and a step to a
- * line. `UPDATE_GOLDEN=1` writes the last part anew.
+ * line. `UPDATE_GOLDEN=1` writes the last part again.
  *
  * @module
  */

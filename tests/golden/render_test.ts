@@ -1,8 +1,8 @@
 /**
  * What is rendered for HAProxy: a case is a file in `render/`, with YAML that
  * says why it is there and what is wanted, a line `----`, what HAProxy itself
- * refuses of it and the notices, a line `----`, and the config file without the
- * refused lines, which HAProxy accepts. What a later version has otherwise stands
+ * rejects of it and the notices, a line `----`, and the config file without the
+ * rejected lines, which HAProxy accepts. What a later version has otherwise stands
  * behind that (`version_columns.ts`). `UPDATE_GOLDEN=1` writes what is expected again,
  * for the HAProxy that the tests run.
  *
@@ -46,10 +46,10 @@ Deno.test("the golden renderings are at least as many as promised", () => {
 for (const name of caseNames(CASES)) {
   const title = name.replace(".txt", "").replaceAll("-", " ");
   const path = new URL(name, CASES);
-  // What is written for a HAProxy of before is nothing that one takes which wants other names.
+  // A rendering for an older HAProxy is invalid for one that requires other names.
   const ignore = isHaproxyAtLeast(3, 1) && /^version:/m.test(Deno.readTextFileSync(path));
 
-  Deno.test(`render() of ${title} is as in the golden file, less what HAProxy refuses`, { ignore }, async () => {
+  Deno.test(`render() of ${title} is as in the golden file, without the lines that HAProxy rejects`, { ignore }, async () => {
     const golden = await readCase<RenderCase>(path);
     await using dir = new TempDir();
     const { target, refusals } = await tryOut(wantedOf({ version: HAPROXY_VERSION.join("."), ...golden.given }), {
@@ -77,7 +77,7 @@ for (const { name } of [...Deno.readDirSync(LEGACY)].filter(({ name }) => name.e
     assert.equal(lessDifferences(ours.text), lessDifferences(theirs));
   });
 
-  Deno.test(`render() of 1.0's ${title} has beside that only lines that a notice tells of`, async () => {
+  Deno.test(`render() of 1.0's ${title} has besides only lines with a notice`, async () => {
     const { ours, theirs } = await besideLegacy(name, {});
     assert.equal(lessDifferences(withoutTold(ours)), lessDifferences(theirs));
   });

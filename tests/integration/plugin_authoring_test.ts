@@ -126,7 +126,10 @@ Deno.test("plugin test --live holds a read-only discovery against the rules of i
     `version = 0; yield { nodes: [], exists: true, epoch: "none" }; await new Promise((go) => setTimeout(go, 50)); throw error;`,
   );
   assert.equal(bad.code, 1, bad.stdout);
-  assert.match(bad.stdout, /^FAIL {2}survives a registry .*: It reports no members of a cluster that has some/m);
+  assert.match(
+    bad.stdout,
+    /^FAIL {2}survives an outage of the registry, .*: no members reported of a cluster that has some/m,
+  );
 });
 
 Deno.test("the skeleton of a notifier keeps every rule where a server takes events", async () => {
@@ -158,7 +161,7 @@ Deno.test("plugin test finds a notifier that does not listen to its signal", asy
   assert.equal(code, 1, stdout);
   assert.match(
     stdout,
-    /^FAIL {2}is given up when its deadline is over.*: It did not end when its signal was aborted$/m,
+    /^FAIL {2}is aborted at its deadline.*: did not end when its signal was aborted$/m,
   );
 });
 
@@ -239,7 +242,7 @@ Deno.test.each([
   {
     what: "a validator that throws",
     parts: { validate: "(value.x, { value })" },
-    told: /^FAIL {2}refuses what is no map at all/m,
+    told: /^FAIL {2}rejects a config that is not a map/m,
   },
   {
     what: "a permission for a whole host",
@@ -266,13 +269,12 @@ Deno.test.each([
         connection.close();
         return count === 2 ? { status: "pass" } : { status: "fail", reason: target };`,
     },
-    told:
-      /^FAIL {2}is given up when its deadline is over.*: To close its connection took \d+ ms: want at most 200 ms$/m,
+    told: /^FAIL {2}is aborted at its deadline.*: To close its connection took \d+ ms: want at most 200 ms$/m,
   },
   {
     what: "a pass whatever the server says",
     parts: { probe: 'return { status: "pass" };' },
-    told: /^FAIL {2}fails where nobody listens, and says where: It passes where nobody listens$/m,
+    told: /^FAIL {2}fails where nobody listens, and names the target: passes where nobody listens$/m,
   },
 ])("plugin test tells $what", async ({ parts, told }) => {
   await using dir = new TempDir("lighthouse-author-");

@@ -163,7 +163,7 @@ function renderCluster(
   const own = config.lines.flatMap((line, index) =>
     isLeftOut(index) ? [] : [{ text: `${line};`, origin: origin("lines", index) }]
   );
-  // An upstream without servers is refused; one whose servers are all down answers 502.
+  // An upstream without servers is rejected; one whose servers are all down answers 502.
   const members = nodes.length === 0 ? [] : [`upstream ${upstream} {`, ...nodes.map(serverLine), "}"];
   return [
     { text: `# cluster ${JSON.stringify(name)}`, origin: origin() },

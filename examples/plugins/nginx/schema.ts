@@ -19,7 +19,7 @@ export interface Key<T> {
 /** An absolute path. */
 export function path(fallback?: string): Key<string> {
   return {
-    wanted: "an absolute path without blanks",
+    wanted: "an absolute path without spaces",
     fallback,
     is: (value) => typeof value === "string" && /^\/[!-~]+$/.test(value) && !/[;{}"'#$]/.test(value),
   };
@@ -46,7 +46,7 @@ export function listOfTexts(): Key<readonly string[]> {
   return { wanted: "a list of lines", fallback: [], is: (value) => Array.isArray(value) && value.every(isLine) };
 }
 
-/** A map of keys; all that is wrong with it is told at once. */
+/** A map of keys; all faults are reported at once. */
 export function mapSchema<T extends object>(keys: { readonly [name in keyof T]: Key<T[name]> }): Schema<T> {
   const all = Object.entries(keys) as readonly (readonly [string, Key<unknown>])[];
   const validate = (value: unknown) => {

@@ -12,7 +12,7 @@ const plugin: CheckPlugin<Config> = {
   kind: "check",
   apiVersion: 1,
   name: "memcached",
-  summary: "Passes when a memcached tells its version and its statistics",
+  summary: "Passes when a memcached reports its version and its statistics",
   stability: "stable",
   example: { max_fill_percent: 100 },
   config: { "~standard": { version: 1, vendor: "memcached", validate } },

@@ -37,7 +37,7 @@ Deno.test.each([
   { what: "a number of too many bytes", bytes: framed(8, ...Array(10).fill(0x80), 1) },
   { what: "a string that is too long", bytes: framed(26, 9, 65) },
   { what: "a group", bytes: framed(11, 8, 1) },
-])("parseResponse() refuses $what", ({ bytes }) => {
+])("parseResponse() rejects $what", ({ bytes }) => {
   assert.equal(parseResponse(bytes), undefined);
 });
 

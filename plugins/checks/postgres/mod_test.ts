@@ -141,7 +141,7 @@ Deno.test.each([
   },
   { raw: { tls: "yes" }, message: /^Cannot use tls as it must be true or false/ },
   { raw: { username: "me" }, message: /^Unknown key username$/ },
-])("postgres refuses the config $raw", async ({ raw, message }) => {
+])("postgres rejects the config $raw", async ({ raw, message }) => {
   const issues = await issuesOf(postgres, raw);
   assert.equal(issues.length, 1, JSON.stringify(issues));
   assert.match(issues[0]?.message ?? "", message);

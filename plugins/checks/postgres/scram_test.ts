@@ -20,7 +20,7 @@ Deno.test.each([
   { what: "a broken salt", challenge: `r=${BOTH},s=W22Za,i=4096` },
   { what: "no rounds", challenge: `r=${BOTH},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=0` },
   { what: "an unknown mandatory extension", challenge: `m=x,r=${BOTH},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096` },
-])("answerChallenge() refuses $what", async ({ challenge }) => {
+])("answerChallenge() rejects $what", async ({ challenge }) => {
   await assert.rejects(answerChallenge(challenge, EXAMPLE), /does not speak SCRAM-SHA-256 as expected/);
 });
 
