@@ -1,8 +1,8 @@
 /**
  * Brings the HAProxy versions that people run next to the installed one:
  * `deno run -A tests/haproxy_versions.ts [--refresh] [VERSION…]`, all of them unless
- * named. Prints where each is, or why it is unavailable; a version that cannot
- * be had is skipped, not an error.
+ * named. Prints where each is, or why it is unavailable; an unavailable
+ * version is skipped, not an error.
  *
  * Each comes from a Debian suite, with its own libraries and its own loader,
  * into `$XDG_CACHE_HOME/lighthouse/haproxy/VERSION` (by default below

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { importFault, isTest, layerOf, LAYERS, resolvePath } from "./layers.ts";
 import plugin from "./lint_plugin.ts";
+import { isVoiceChecked, proseOf, UNFINISHED, voiceFaults } from "./voice.ts";
 import { readJunit, slowest, STEPS } from "./run.ts";
 
 /** The tasks that README, CI and operators count on. */
@@ -440,4 +441,45 @@ Deno.test("every TCP connection is made by connectTcp, which tries all addresses
   for (const pattern of apart) {
     assert.ok(found.some((each) => pattern.test(each.slice(0, each.indexOf(":")))), `${pattern}`);
   }
+});
+
+Deno.test("documents use the terms of the field", () => {
+  const faults = documents.filter(isVoiceChecked).flatMap((path) =>
+    proseOf(read(path)).split(/\n{2,}|\n(?=\||- |\d+\. )/).flatMap((paragraph) =>
+      voiceFaults(paragraph).map((fault) => `${path}: ${fault}: ${paragraph.trim().slice(0, 100)}`)
+    )
+  );
+  assert.deepEqual(faults, []);
+});
+
+Deno.test("the list of texts that are not finished names only what exists, once, and no part of a folder on it", () => {
+  for (const entry of UNFINISHED) {
+    assert.ok(exists(entry), entry);
+    assert.deepEqual(UNFINISHED.filter((other) => entry.startsWith(other)), [entry]);
+  }
+});
+
+Deno.test.each([
+  { line: 'throw new Error("Cannot do that: it is held back");', fault: /^"held back": write held$/ },
+  { line: "const x = `the ${1} is out of reach`;", fault: /^"out of reach": write unreachable/ },
+  { line: "// What was there before is put right.", fault: /^"put right"/ },
+  { line: "/**\n * The members are\n * told.\n */\nexport const x = 1;", fault: /^"are told"/ },
+  { line: 'log.warn("Registry unreachable; refused a change");', fault: /^"refused": write reject/ },
+])("the lint plugin reports an old word in $line", ({ line, fault }) => {
+  const found = Deno.lint.runPlugin(plugin, new URL("src/store/sample.ts", ROOT).pathname, line);
+  assert.deepEqual(found.map(({ id }) => id), ["layers/voice"]);
+  assert.match(found[0]?.message ?? "", fault);
+});
+
+Deno.test("the lint plugin accepts values, names, standard terms, code in comments, and files that are not finished", () => {
+  const lint = (path: string, source: string) => Deno.lint.runPlugin(plugin, new URL(path, ROOT).pathname, source);
+  for (
+    const line of [
+      'export const x = { directives: "predecessor", refused: 1, result: "refused" };',
+      'export const x = "use directives: predecessor during a migration";',
+      'export const x = "Cannot reach 10.0.0.1:80: connection refused";',
+      "// See `refused` in the protocol.",
+    ]
+  ) assert.deepEqual(lint("src/store/sample.ts", line), [], line);
+  assert.deepEqual(lint("src/config/sample.ts", "// This is put right."), []);
 });

@@ -86,8 +86,8 @@ export class Fleet {
   }
 
   /**
-   * Adds a host with the lowest address that is free. `design` is told where
-   * it will be, and answers what runs there.
+   * Adds a host with the lowest free address. `design` gets the address and
+   * returns what runs there.
    *
    * @throws {UsageError} if the name is taken by now
    */

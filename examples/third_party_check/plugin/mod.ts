@@ -1,6 +1,6 @@
 /**
- * memcached: passes when the server tells its version, and has memory to take
- * more, in memcached's own text protocol.
+ * memcached: passes when the server reports its version, and has memory for
+ * more, by memcached's text protocol.
  *
  * @module
  */
