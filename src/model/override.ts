@@ -131,7 +131,7 @@ export function isOfState({ kind }: Pick<Override, "kind">): boolean {
   return kind !== "weight";
 }
 
-/** What an override, a pause or a local drain is about: one of each replaces the one before. Pure. */
+/** What an override, a pause or a local drain is about: one of each replaces the previous one. Pure. */
 export function keyOfOrder(order: NodesOverride | Pause | LocalDrain): string {
   if ("cluster" in order) {
     return JSON.stringify([order.cluster, order.target, isOfState(order)]);
