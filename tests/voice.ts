@@ -17,7 +17,7 @@ interface Term {
 }
 
 const TERMS: readonly Term[] = [
-  { pattern: /\b(?:is|are|was|were|be|been|being) told\b|\btells\b/, instead: "is logged, reports" },
+  { pattern: /\b(?:is|are|was|were|be|been|being) told\b|\btells\b/, instead: "is logged, reports, distinguishes" },
   { pattern: /\b(?:puts?|keeps?|kept) (?:\w+ )?right\b/, instead: "reconciled, kept in sync" },
   { pattern: /\bas (?:it is|they are) wanted\b|\bwanted state\b|\bwish(?:es|ed)?\b/, instead: "desired state" },
   { pattern: /\bin force\b|\binto force\b/, instead: "active, applied" },

@@ -147,7 +147,7 @@ Deno.test.each([
   assert.equal(parseOrders({ ...NO_ORDERS, overrides: [{ ...drain("a.test"), ...change }] }), undefined);
 });
 
-Deno.test("keyOfOrder() reports orders apart by what they are about", () => {
+Deno.test("keyOfOrder() distinguishes orders by their subject", () => {
   const keys = [
     drain("a.test"),
     drain("a.test", { cluster: "api" }),
