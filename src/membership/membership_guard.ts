@@ -23,6 +23,8 @@ export interface MembershipGuardOptions {
   readonly meter?: Meter;
   /** Hears of each change of members, and when its snapshot arrived. */
   readonly propagation?: Pick<Propagation, "arrived">;
+  /** Makes the members of a cluster out of what its sources have; a simulation plants mistakes in it. */
+  readonly combine?: typeof combine | undefined;
   /** Asks the registry of a source for its whole membership once more; without a source, those of all. */
   readonly askAgain: (cluster: ClusterName, source?: SourceKey) => void;
   /** Hears that the members of a cluster are others, or that a registry has spoken of it for the first time. */
@@ -203,12 +205,17 @@ export class MembershipGuard implements Disposable {
     if (policy === undefined) return;
     const now = clock.now();
     const key = { cluster, source };
-    const { nodes: known } = this.#members.of(key);
+    const { nodes: known = [], isHeard } = this.#members.of(key);
+    const isUnknown = this.#members.of(key).nodes === undefined;
     const before = this.#sourceMemory(key);
-    const past = followPast(before.past, { epoch, exists }, { known: known ?? [], now });
+    // What an earlier life knew has no past: a registry may just have been wiped, and not be filled again.
+    const isFirst = !isHeard && before.past === undefined && known.length > 0;
+    const past = isFirst
+      ? { epoch, exists, brokenAt: now }
+      : followPast(before.past, { epoch, exists }, { known, now });
     const { emptyGraceMs, maxNodes } = policy.guard;
     const { nodes, memory } = applyGuard({
-      known,
+      known: isUnknown ? undefined : known,
       said,
       settings: { ...GUARD_DEFAULTS, emptyGraceMs, maxNodes },
       memory: before.guard,
@@ -222,10 +229,10 @@ export class MembershipGuard implements Disposable {
     const name = policy.sources.find((each) => each.key === source)?.name ?? source;
     this.#tell(
       { cluster, source: name },
-      { before: before.guard.hold, hold: memory.hold, known: known?.length ?? 0, said: said.length },
+      { before: before.guard.hold, hold: memory.hold, known: known.length, said: said.length },
     );
     // Nothing is known of it and nothing is accepted: as if it had not spoken yet.
-    if (known === undefined && memory.hold !== undefined) return;
+    if (isUnknown && memory.hold !== undefined) return;
     this.#members.accept(key, nodes);
     this.#combine(cluster);
   }
@@ -244,6 +251,8 @@ export class MembershipGuard implements Disposable {
     }
     if (policy.combine.policy !== last?.combine.policy) memory.choice = undefined;
     memory.standIns = standIns(live.nodes(cluster), policy, this.#members.members(cluster));
+    // What was held of the only source is judged by a guard of its own now, which has not seen it.
+    if (last?.sources.length === 1 && policy.sources.length > 1 && this.#isHolding(cluster)) askAgain(cluster);
     if (policy.sources.length > 1) return this.#combine(cluster);
     [memory.conflicts, memory.owners, memory.choice] = [[], new Map(), undefined];
     const [only] = keys;
@@ -265,7 +274,8 @@ export class MembershipGuard implements Disposable {
       nodes: nodes ?? memory.standIns,
       isOwn: nodes !== undefined,
     }));
-    const combined = combine(contributions, policy.combine, { now: clock.now(), choice: memory.choice });
+    const { combine: decide = combine } = this.#options;
+    const combined = decide(contributions, policy.combine, { now: clock.now(), choice: memory.choice });
     [memory.choice, memory.owners] = [combined.choice, combined.nodes === undefined ? memory.owners : combined.sources];
     this.#tellConflicts(cluster, memory, combined.conflicts);
     this.#after(cluster, COMBINED, combined.nextAt, () => this.#combine(cluster));

@@ -91,7 +91,7 @@ export class ExampleStage implements AsyncDisposable {
 }
 
 /** Finds a network that no other test has, and keeps it by listening at an address that no host gets. */
-function claimNetwork(): [string, Deno.Listener] {
+export function claimNetwork(): [string, Deno.Listener] {
   for (;;) {
     const network = `127.${10 + Math.floor(Math.random() * 78)}.${Math.floor(Math.random() * 10)}`;
     try {

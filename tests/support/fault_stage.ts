@@ -17,6 +17,8 @@ export interface FaultStageOptions {
   readonly store?: { readonly hosts: readonly string[]; readonly ttl?: number } | undefined;
   /** The file of another registry, by its plugin's name: `etcd`, `serf`. */
   readonly registry?: { readonly type: string; readonly config: Readonly<Record<string, unknown>> } | undefined;
+  /** The files of several registries, by name: cluster and service name all of them. */
+  readonly registries?: Readonly<Record<string, Readonly<Record<string, unknown>>>> | undefined;
   /** More keys of the balancer's file. */
   readonly balancer?: Record<string, unknown>;
   /** More keys of the cluster's file. */
@@ -77,7 +79,7 @@ export class FaultStage implements AsyncDisposable {
   /** Sets the stage: resolves when all instances are served, under traffic. */
   static async set(options: FaultStageOptions = {}): Promise<FaultStage> {
     await using stack = new AsyncDisposableStack();
-    const { zookeeper, store, registry, balancer = {}, cluster = {}, service = {} } = options;
+    const { zookeeper, store, registry, registries = {}, balancer = {}, cluster = {}, service = {} } = options;
     const { instances = 3, status, prepare, within = [] } = options;
     const host = stack.use(new TestHost());
     const prepared = await prepare?.(host);
@@ -85,7 +87,8 @@ export class FaultStage implements AsyncDisposable {
     const services = Array.from({ length: instances }, () => stack.use(new WebService()));
     const port = freePort();
     const named = zookeeper !== undefined ? "zookeeper" : store !== undefined ? "lighthouse" : "file";
-    const discovery = registry?.type ?? named;
+    const several = Object.keys(registries);
+    const discovery = several.length > 0 ? several : registry?.type ?? named;
     await host.configure(balancer);
     const server = zookeeper ?? store;
     if (server !== undefined) {
@@ -96,6 +99,8 @@ export class FaultStage implements AsyncDisposable {
       await host.remove("discovery/file");
       await host.write(`discovery/${discovery}`, registry.config);
     }
+    if (several.length > 0) await host.remove("discovery/file");
+    for (const [name, config] of Object.entries(registries)) await host.write(`discovery/${name}`, config);
     const ports = services.map((service) => service.port);
     const checks = { interval: 0.2, http: { uri: "/health", rise: 1, fall: 2 } };
     await host.write("services/web", { discovery, ports, checks, ...service });

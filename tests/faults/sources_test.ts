@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import { Etcd } from "../support/etcd.ts";
+import { eventually } from "../support/eventually.ts";
+import { type Aftermath, assertUnnoticed, FaultStage } from "../support/fault_stage.ts";
+import { Serf } from "../support/serf.ts";
+import { ZooKeeper } from "../support/zookeeper.ts";
+
+const WEB = "/lighthouse/services/web/";
+
+/** A host in service whose cluster and service name two registries, `east` and `west`. */
+async function stageWith(
+  etcds: readonly [Etcd, Etcd],
+  cluster: Readonly<Record<string, unknown>> = {},
+): Promise<FaultStage> {
+  const [east, west] = etcds.map(({ address }) => ({ type: "etcd", endpoints: [address], session_timeout: 2 }));
+  return await FaultStage.set({ registries: { east: east ?? {}, west: west ?? {} }, cluster });
+}
+
+/** Waits until so many nodes are registered. */
+async function untilRegistered(etcd: Etcd, count: number): Promise<void> {
+  await eventually(`${count} are registered`, async () => {
+    const text = await etcd.ctl("get", "--prefix", "--keys-only", `${WEB}t`);
+    return text.split("\n").filter((line) => line !== "").length === count;
+  });
+}
+
+/** Holds that a change still reaches HAProxy, in both directions. */
+async function changesReach(stage: FaultStage): Promise<void> {
+  stage.services[0]!.healthy = false;
+  await stage.host.untilServing("web", stage.ports.slice(1));
+  stage.services[0]!.healthy = true;
+  await stage.host.untilServing("web", stage.ports);
+}
+
+/** Waits until the writer says that one registry is gone. */
+async function untilUnreachable(stage: FaultStage, discovery: string): Promise<void> {
+  await stage.writer.event("registry.unreachable", { worker: `discovery ${discovery}` });
+}
+
+const POLICIES = [
+  { policy: "union", combine: "union" },
+  { policy: "all", combine: "all" },
+  { policy: "first", combine: { first: { wait: "1s", return_after: "2s" } } },
+] as const;
+
+Deno.test.each(POLICIES)(
+  "one of two registries is killed and started again, with $policy: no request fails",
+  async ({ combine }, t) => {
+    await using east = await Etcd.start();
+    await using west = await Etcd.start();
+    await using stage = await stageWith([east, west], { combine });
+    const aftermath = await stage.during(async () => {
+      await west.end("SIGKILL");
+      await untilUnreachable(stage, "west");
+      await stage.host.untilServing("web", stage.ports);
+      await west.start();
+      await untilRegistered(west, 3);
+      await changesReach(stage);
+      await east.end("SIGKILL");
+      await untilUnreachable(stage, "east");
+      await stage.host.untilServing("web", stage.ports);
+      await east.start();
+      await untilRegistered(east, 3);
+      await changesReach(stage);
+    });
+    assertUnnoticed(t, aftermath);
+  },
+);
+
+Deno.test.each(POLICIES)(
+  "one of two registries comes back with nothing in it, with $policy: no request fails",
+  async ({ combine }, t) => {
+    await using east = await Etcd.start();
+    await using west = await Etcd.start();
+    await using stage = await stageWith([east, west], { combine });
+    const aftermath = await stage.during(async () => {
+      for (const each of [east, west]) {
+        await each.wipe();
+        await each.start();
+        await untilRegistered(each, 3);
+        await changesReach(stage);
+      }
+    });
+    assertUnnoticed(t, aftermath);
+  },
+);
+
+Deno.test("one of two registries is partitioned from this host for longer than a session: no request fails", async (t) => {
+  await using east = await Etcd.start();
+  await using west = await Etcd.start();
+  await using stage = await stageWith([east, west]);
+  const aftermath = await stage.during(async () => {
+    west.pause();
+    await untilUnreachable(stage, "west");
+    stage.services[0]!.healthy = false;
+    // The last word of the silent registry stands: a node that it had is not removed on the word of the other.
+    await stage.reporter.event("registration.failed");
+    stage.services[0]!.healthy = true;
+    west.resume();
+    await untilRegistered(west, 3);
+    await changesReach(stage);
+  });
+  assertUnnoticed(t, aftermath);
+});
+
+Deno.test("the writer restarts while one of two registries is gone: what that one alone had is served, and no request fails", async (t) => {
+  await using east = await Etcd.start();
+  await using west = await Etcd.start();
+  await using extra = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => new Response("ok"));
+  await using stage = await stageWith([east, west]);
+  const { port } = extra.addr;
+  const node = { host: "127.0.0.1", ip: "127.0.0.1", port, metadata: {} };
+  await west.ctl("put", `${WEB}127.0.0.1:${port}`, JSON.stringify(node));
+  const all = [...stage.ports, port];
+  await stage.host.untilServing("web", all);
+  const aftermath = await stage.during(async () => {
+    await west.end("SIGKILL");
+    await untilUnreachable(stage, "west");
+    await stage.replace("writer", "SIGTERM");
+    await stage.writer.event("cluster.silent");
+    await stage.host.untilServing("web", all);
+  });
+  assertUnnoticed(t, aftermath);
+});
+
+Deno.test("keys without TTL and gossip: the agent and etcd are killed one after the other, and no request fails", async (t) => {
+  await using etcd = await Etcd.start();
+  await using agent = await Serf.start({ ip: "127.0.0.1" });
+  await using stage = await FaultStage.set({
+    registries: {
+      etcd: { endpoints: [etcd.address], session_timeout: 2 },
+      serf: { address: agent.address, refresh: 0.5 },
+    },
+    cluster: { combine: "all" },
+  });
+  const aftermath: Aftermath = await stage.during(async () => {
+    await agent.end("SIGKILL");
+    await untilUnreachable(stage, "serf");
+    await stage.host.untilServing("web", stage.ports);
+    await agent.start();
+    await changesReach(stage);
+    await etcd.end("SIGKILL");
+    await untilUnreachable(stage, "etcd");
+    await stage.host.untilServing("web", stage.ports);
+    await etcd.start();
+    await untilRegistered(etcd, 3);
+    await changesReach(stage);
+  });
+  assertUnnoticed(t, aftermath);
+});
+
+Deno.test("ZooKeeper and etcd in one cluster: each is killed, the other one serves, and no request fails", async (t) => {
+  await using etcd = await Etcd.start();
+  await using zookeeper = await ZooKeeper.start();
+  await using stage = await FaultStage.set({
+    registries: {
+      zookeeper: { hosts: [zookeeper.address], path: "/lighthouse/services", session_timeout: 4 },
+      etcd: { endpoints: [etcd.address], session_timeout: 2 },
+    },
+  });
+  const aftermath = await stage.during(async () => {
+    await zookeeper.stop();
+    await untilUnreachable(stage, "zookeeper");
+    await stage.host.untilServing("web", stage.ports);
+    await zookeeper.start();
+    await changesReach(stage);
+    await etcd.end("SIGKILL");
+    await untilUnreachable(stage, "etcd");
+    await stage.host.untilServing("web", stage.ports);
+    await etcd.start();
+    await untilRegistered(etcd, 3);
+    await changesReach(stage);
+  });
+  assertUnnoticed(t, aftermath);
+  assert.ok(aftermath.sent > 0);
+});

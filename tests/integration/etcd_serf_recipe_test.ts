@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { findProcesses } from "../../src/system/processes.ts";
+import { setUp } from "../setup.ts";
+import { eventually } from "../support/eventually.ts";
+import { claimNetwork } from "../support/example_stage.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import { readWalkthrough, Transcript } from "../support/walkthrough.ts";
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+const README = `${ROOT}examples/etcd_serf/README.md`;
+/** The network that the README speaks of. */
+const NETWORK = "127.90.0";
+/** The recipe that needs a handler, confd and a reload, by its author's log. */
+const ORIGINAL_MS = 10_000;
+
+/** The example on a network and in a directory of its own; whatever still runs at the end is ended by its pid. */
+class Recipe implements AsyncDisposable {
+  readonly dir = new TempDir("recipe-");
+  readonly network: string;
+  readonly #claim: Deno.Listener;
+
+  constructor() {
+    [this.network, this.#claim] = claimNetwork();
+  }
+
+  /** Runs lines for a shell as if the network were the README's; answers what they print. */
+  async run(lines: string): Promise<string> {
+    const { success, stdout, stderr } = await new Deno.Command("bash", {
+      args: ["-euc", lines.replaceAll(NETWORK, this.network)],
+      cwd: ROOT,
+      env: {
+        PATH: `${Deno.execPath().replace(/\/[^/]*$/, "")}:${Deno.env.get("PATH")}`,
+        DIR: this.dir.path,
+        NET: this.network,
+      },
+      stdin: "null",
+      signal: AbortSignal.timeout(90_000),
+    }).output();
+    const decoder = new TextDecoder();
+    assert.ok(success, `${lines}\n${decoder.decode(stdout)}${decoder.decode(stderr)}`);
+    return decoder.decode(stdout).replaceAll(this.network, NETWORK);
+  }
+
+  /** The processes of the example that are there. */
+  processes(): Promise<readonly number[]> {
+    return findProcesses((args) => args.some((arg) => arg.includes(this.dir.path) || arg.includes(`${this.network}.`)));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#claim.close();
+    for (let pids = await this.processes(); pids.length > 0; pids = await this.processes()) {
+      for (const pid of pids) {
+        try {
+          Deno.kill(pid, "SIGKILL");
+        } catch {
+          // It has ended by itself.
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await this.dir[Symbol.asyncDispose]();
+  }
+}
+
+Deno.test("the recipe with etcd and serf goes as its README says, and leaves nothing behind", async () => {
+  await setUp(["haproxy", "etcd", "serf"]);
+  await using recipe = new Recipe();
+  const transcript = new Transcript();
+  for (const { line, script, expected } of readWalkthrough(await Deno.readTextFile(README))) {
+    const said = await recipe.run(script);
+    try {
+      if (expected !== undefined) transcript.compare(said, expected);
+    } catch (error) {
+      const log = await Deno.readTextFile(recipe.dir.file("writer.log")).catch(() => "");
+      throw new Error(`README line ${line}: ${(error as Error).message}\n${log.slice(-2_000)}`, { cause: error });
+    }
+  }
+  await eventually("all has ended", async () => (await recipe.processes()).length === 0, { deadlineMs: 15_000 });
+});
+
+Deno.test("a host that is killed leaves HAProxy as soon as the gossip says so, faster than by a handler, confd and a reload", async () => {
+  await setUp(["haproxy", "etcd", "serf"]);
+  await using recipe = new Recipe();
+  const { network } = recipe;
+  await recipe.run(`examples/etcd_serf/recipe.sh etcd
+examples/etcd_serf/recipe.sh host app1 ${network}.11
+examples/etcd_serf/recipe.sh host app2 ${network}.12
+examples/etcd_serf/recipe.sh host app3 ${network}.13
+examples/etcd_serf/recipe.sh balancer`);
+  const etcdctl = `ETCDCTL_API=3 etcdctl --endpoints=${network}.1:2379`;
+  for (const host of [11, 12, 13]) {
+    await eventually(
+      "etcd takes a key",
+      () =>
+        recipe.run(`${etcdctl} put /proxy/frontend/web/${network}.${host} up 2>/dev/null`).then(
+          () => true,
+        ),
+    );
+  }
+  const ask = async () => {
+    const response = await fetch(`http://${network}.2:8000/`, { signal: AbortSignal.timeout(5_000) });
+    const text = await response.text();
+    return response.ok ? text.trim().split(".").at(-1) : undefined;
+  };
+  const answering = async () => new Set(await Promise.all(Array.from({ length: 9 }, ask)));
+  const seen = async () => [...(await answering().catch(() => new Set<string>()))].toSorted().join();
+  await eventually("all three answer", async () => await seen() === "11,12,13");
+  const members = async () => await recipe.run(`serf members -rpc-addr=${network}.2:7373 -status=alive`);
+  await eventually("the gossip knows all", async () => (await members()).split("\n").filter(Boolean).length === 4);
+
+  let [sent, failed] = [0, 0];
+  const stop = new AbortController();
+  const traffic = (async () => {
+    while (!stop.signal.aborted) {
+      sent++;
+      if (await ask().catch(() => undefined) === undefined) failed++;
+    }
+  })();
+  const pid = async (name: string) => Number(await Deno.readTextFile(recipe.dir.file(name)));
+  const pids = [await pid("app2.serf.pid"), await pid("app2.web.pid")];
+  const killedMs = performance.now();
+  for (const each of pids) Deno.kill(each, "SIGKILL");
+  let failedMs = Infinity;
+  const gossip = eventually("the gossip says so", async () => !(await members()).includes("app2"), { everyMs: 20 })
+    .then(() => failedMs = performance.now());
+  const socket = `${recipe.dir.path}/haproxy.sock`;
+  await eventually("HAProxy has no such server", async () => !(await serversOf(socket)).includes(`${network}.12`), {
+    everyMs: 20,
+  });
+  const goneMs = performance.now();
+  await gossip;
+  stop.abort();
+  await traffic;
+  const [whole, after] = [goneMs - killedMs, goneMs - failedMs];
+  // deno-lint-ignore no-console -- the measurement is what the test shows
+  console.log(
+    `recipe: kill to routing ${Math.round(whole)} ms, of which ${Math.round(after)} ms after the gossip; ` +
+      `the original recipe: ${ORIGINAL_MS} ms; ${sent} requests, ${failed} failed`,
+  );
+  assert.equal(failed, 0, `${failed} of ${sent} requests failed`);
+  assert.ok(whole < ORIGINAL_MS, `${whole} ms`);
+});
+
+/** The servers of a HAProxy. */
+async function serversOf(socket: string): Promise<string> {
+  using connection = await Deno.connect({ transport: "unix", path: socket });
+  await connection.write(new TextEncoder().encode("show servers state web\n"));
+  return await new Response(connection.readable).text();
+}
