@@ -5,7 +5,7 @@ import type { Combine } from "../../src/model/registry_source.ts";
 import { type SourcesBug, SourcesWorld } from "./sources_world.ts";
 
 /** Worlds that a run looks at; `SEED=n` looks at one. */
-const SEEDS = 1_500;
+const SEEDS = 600;
 /** So many worlds are enough for each bug. */
 const SEEDS_FOR_A_BUG = 300;
 const STEPS = 30;
