@@ -61,7 +61,8 @@ export function childOf(
 ): Child {
   const kept = withoutMetadata && data.length > DATA_KEPT_MAX ? new Uint8Array(0) : data;
   if (!parsed?.ok) return { data: kept, size: kept.length, node: undefined, fault: parsed?.reason };
-  const node = sameNode(before?.node, parsed.node) ? before?.node : parsed.node;
+  const read = withoutMetadata ? { ...parsed.node, metadata: {} } : parsed.node;
+  const node = sameNode(before?.node, read) ? before?.node : read;
   return { data: kept, size: kept.length, node, fault: undefined };
 }
 

@@ -131,6 +131,101 @@ Deno.test("hostile znodes harm nobody but themselves: not HAProxy's file, not it
   assert.match(await (await fetch(`http://127.0.0.1:${stage.victim.port}/`)).text(), /hello/);
 });
 
+const EVIL = "evil\n\tserver evil 6.6.6.6:66";
+
+/** What hostile znodes of other tools' formats may hold, by format and name; every one is left out, or served without a word of it. */
+const FOREIGN: Readonly<
+  Record<string, {
+    readonly section?: Readonly<Record<string, unknown>>;
+    readonly good: (port: number) => readonly [name: string, value: unknown];
+    readonly evil: Readonly<Record<string, unknown>>;
+  }>
+> = {
+  nerve: {
+    good: (port) => [
+      "good_0000000001",
+      {
+        host: "127.0.0.1",
+        port,
+        name: EVIL,
+        haproxy_server_options: `${EVIL} check inter 1 maxconn 1`,
+        labels: { a: "b c" },
+      },
+    ],
+    evil: {
+      "host_0000000002": { host: EVIL, port: 1 },
+      "port_0000000003": { host: "127.0.0.1", port: "1 check" },
+      "weight_0000000004": { host: "127.0.0.1", port: 1, weight: "256 backup" },
+      "labels_0000000005": { host: "127.0.0.1", port: 1, labels: { a: EVIL } },
+      "base64_4_!!!!_0000000006": {},
+      "base64_99999_e30_0000000007": {},
+      "__proto__": { host: { toString: 1 }, port: [1] },
+      "deep_0000000008": DEEP,
+    },
+  },
+  serverset: {
+    section: { endpoint: "http" },
+    good: (port) => [
+      "member_0000000001",
+      {
+        status: "ALIVE",
+        serviceEndpoint: { host: EVIL, port: 1 },
+        additionalEndpoints: { http: { host: "127.0.0.1", port }, [EVIL]: { host: EVIL, port: 1 } },
+        metadata: { weight: EVIL, zone: EVIL },
+      },
+    ],
+    evil: {
+      "member_0000000002": { status: EVIL, serviceEndpoint: { host: "127.0.0.1", port: 1 } },
+      "member_0000000003": { status: "ALIVE", additionalEndpoints: { http: { host: EVIL, port: 1 } } },
+      "member_0000000004": { status: "ALIVE", additionalEndpoints: [] },
+      "member_0000000005": DEEP,
+      "member_constructor": '{"additionalEndpoints":{"__proto__":{"http":{"host":"127.0.0.1","port":1}}}}',
+    },
+  },
+  curator: {
+    good: (port) => ["good", { address: "127.0.0.1", port, payload: { metadata: { zone: EVIL, weight: EVIL } } }],
+    evil: {
+      a: { address: EVIL, port: 1 },
+      b: { address: "127.0.0.1", port: null, sslPort: EVIL },
+      c: { address: "127.0.0.1", port: 1, payload: { metadata: { instance_status: EVIL } } },
+    },
+  },
+  json: {
+    section: { fields: { ip: "ip", port: "port", host: "h", weight: "w", zone: "z", state: "s", metadata: "m" } },
+    good: (port) => ["good", { ip: "127.0.0.1", port, m: { a: EVIL } }],
+    evil: {
+      a: { ip: "127.0.0.1", port: 1, h: EVIL },
+      b: { ip: "127.0.0.1", port: 1, w: EVIL },
+      c: { ip: "127.0.0.1", port: 1, z: EVIL },
+      d: { ip: "127.0.0.1", port: 1, s: EVIL },
+    },
+  },
+};
+
+Deno.test("hostile entries of other tools' formats harm nobody but themselves, and no word of theirs reaches HAProxy", async () => {
+  await using stage = await Stage.set();
+  const write = async (path: string, value: unknown) =>
+    void await stage.kazoo.make(path, typeof value === "string" ? value : JSON.stringify(value));
+  for (const [format, { section, good, evil }] of Object.entries(FOREIGN)) {
+    const path = `/foreign/${format}`;
+    for (const [name, value] of Object.entries(evil)) await write(`${path}/${name}`, value);
+    const [name, value] = good(stage.victim.port);
+    await write(`${path}/${name}`, value);
+    await stage.host.write(`clusters/${format}`, {
+      discovery: "zookeeper",
+      zookeeper: { path, format, ...section },
+      haproxy: { port: freePort(), backend: ["mode http"] },
+    });
+  }
+  for (const format of Object.keys(FOREIGN)) await stage.host.untilServing(format, [stage.victim.port]);
+  await stage.otherClusterGoesOn();
+  const file = await Deno.readTextFile(stage.host.haproxy.configFile);
+  assert.doesNotMatch(file, /evil|6\.6\.6\.6|maxconn 1\b/);
+  // deno-lint-ignore no-control-regex -- that none is in the log is what is shown.
+  assert.doesNotMatch(stage.writer.log, /[\u0000-\u0009\u000b-\u001f\u202e]/);
+  for (const line of stage.writer.log.split("\n")) assert.ok(line.length < 4_000);
+});
+
 Deno.test("two znodes that claim one name are one server, and the one that bears the name wins", async () => {
   await using stage = await Stage.set();
   const { port } = stage.victim;

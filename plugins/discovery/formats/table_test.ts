@@ -343,3 +343,15 @@ Deno.test("every format is tested here, and a format that is read only cannot be
     /Cannot register in the format mesos-master/,
   );
 });
+
+Deno.test("no format makes metadata that nobody reads, and a change of it is no news", () => {
+  const format = formatIn({ format: "serverset" }, "web");
+  const child = (shard: number, before?: ReturnType<typeof format.read>) =>
+    format.read("member_1", new TextEncoder().encode(JSON.stringify({ ...MORE, shard })), {
+      withoutMetadata: true,
+      before,
+    });
+  const first = child(1);
+  assert.deepEqual(first.node?.metadata, {});
+  assert.equal(child(2, first).node, first.node);
+});

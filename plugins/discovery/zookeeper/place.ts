@@ -2,6 +2,7 @@ import type { Node } from "../../../mod.ts";
 import { Gate } from "../../../src/kernel/gate.ts";
 import type { Format } from "../formats/format.ts";
 import { type Connection, ERROR, ZooKeeperError } from "./connection.ts";
+import { caughtUp } from "./look_loop.ts";
 
 /** Where the znode of a node is: at a path of its own, or at one that ZooKeeper numbered. */
 export interface Place {
@@ -61,6 +62,8 @@ export async function findAll(connection: Connection, { key, sequence }: Place):
   }
   const { parent, prefix, isOf } = sequence;
   const gate = new Gate(READS_AT_ONCE_MAX);
+  // One that was made over a connection that is lost must be seen, or it is made twice.
+  await caughtUp(connection);
   const names = await childrenOf(connection, parent);
   const found = await Promise.all(
     names.filter((name) => name.startsWith(prefix)).map((name) =>
