@@ -5,7 +5,8 @@
  */
 import config from "../deno.json" with { type: "json" };
 import { App } from "./app/app.ts";
-import { type Arguments, type DaemonArguments, readArguments } from "./cli/arguments.ts";
+import type { Arguments } from "./cli/arguments.ts";
+import { type DaemonArguments, readDaemonArguments } from "./cli/daemon_arguments.ts";
 import { EXIT, EXIT_OF } from "./cli/exit_codes.ts";
 import { LastResort } from "./cli/last_resort.ts";
 import { StopSignals } from "./cli/stop_signals.ts";
@@ -64,7 +65,8 @@ async function daemon(given: DaemonArguments): Promise<number> {
     app.fail();
   };
   using _lastResort = new LastResort(fail);
-  void reportMissingTools(log.part("app"));
+  // Starting a program takes the time of reading the config, which comes first.
+  using _tools = { [Symbol.dispose]: systemClock.after(TOOLS_MS, () => void reportMissingTools(log.part("app"))) };
   try {
     await using admin = given.admin && await serveAdmin(given.admin, { given, app, log: log.part("admin") });
     if (given.admin !== undefined && admin === undefined) return EXIT.failed;
@@ -81,6 +83,9 @@ async function daemon(given: DaemonArguments): Promise<number> {
     return EXIT.broken;
   }
 }
+
+/** So long after its start a daemon looks which programs it can run. */
+const TOOLS_MS = 1_000;
 
 /** Reports what a daemon cannot see on a machine without the programs that show it. */
 async function reportMissingTools(log: Logger): Promise<void> {
@@ -379,10 +384,9 @@ if (Deno.args[0] === "--version") {
   );
   Deno.exit(0);
 }
-const given = readArguments(Deno.args) ?? (await import("./cli/help.ts")).help(Deno.args, {
-  version: config.version,
-  complain,
-});
+const given = readDaemonArguments(Deno.args) ??
+  (await import("./cli/arguments.ts")).readArguments(Deno.args) ??
+  (await import("./cli/help.ts")).help(Deno.args, { version: config.version, complain });
 try {
   Deno.exit(await main(given));
 } catch (error) {

@@ -68,8 +68,7 @@ function importsOf(
 }
 
 /** The packages that are loaded with a module; what it imports dynamically comes later, if at all. */
-function packagesLoadedWith(entry: string): ReadonlySet<string> {
-  const seen = new Set([entry]);
+function packagesLoadedWith(entry: string, seen: Set<string> = new Set([entry])): ReadonlySet<string> {
   const packages = new Set<string>();
   for (const path of seen) {
     for (const { specifier, typesOnly, isDynamic } of importsOf(path)) {
@@ -178,6 +177,10 @@ Deno.test("a daemon loads for its start what it needs then, and no more", () => 
   for (const entry of ["src/main.ts", "plugins/balancers/haproxy/mod.ts"]) {
     assert.deepEqual([...packagesLoadedWith(entry)].filter((name) => heavy.test(name)), [], entry);
   }
+  const loaded = new Set(["src/main.ts"]);
+  packagesLoadedWith("src/main.ts", loaded);
+  const ofCommandLine = [...loaded].filter((path) => /^src\/cli\/.*arguments\.ts$/.test(path));
+  assert.deepEqual(ofCommandLine, ["src/cli/daemon_arguments.ts"]);
 });
 
 Deno.test("the host loads of what ships only what describes it: no client of a registry, no package but the validator", () => {

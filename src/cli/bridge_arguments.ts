@@ -7,7 +7,7 @@ import { choice } from "@optique/core/valueparser";
 import { isName } from "../config/schema_words.ts";
 import type { BridgeEnd } from "./bridge.ts";
 import { answerTimeout } from "./nodes_arguments.ts";
-import { converted } from "./store_arguments.ts";
+import { converted } from "./value_parsers.ts";
 
 const end = converted<BridgeEnd>((text) => {
   const [discovery = "", cluster = "", ...rest] = text.split("/");

@@ -6,7 +6,7 @@ import { argument, constant, option } from "@optique/core/primitives";
 import { integer, string } from "@optique/core/valueparser";
 import { isName, NAME_WANTED } from "../config/schema_words.ts";
 import { parseTemplate, type Template, TEMPLATE_FIELDS } from "./node_listing.ts";
-import { converted, duration } from "./store_arguments.ts";
+import { converted, duration } from "./value_parsers.ts";
 
 /** A template, with how it was written. */
 interface WrittenTemplate {

@@ -7,32 +7,9 @@ import { string } from "@optique/core/valueparser";
 import { FOR_MAX_MS, PAUSE_MAX_MS } from "../admin/command.ts";
 import { parsePercentage } from "../kernel/duration.ts";
 import { isPercent, isSaying, isTarget, PERCENT_MAX, SAID_LENGTH_MAX, TARGET_WANTED } from "../model/override.ts";
-import { formatStatusAddress, parseStatusAddress } from "../model/status_address.ts";
+import { adminAddress } from "./daemon_arguments.ts";
 import { cluster as clusterName } from "./nodes_arguments.ts";
-import { converted, duration, file } from "./store_arguments.ts";
-
-/** An address to listen at, or to connect to. */
-export const adminAddress = converted(parseStatusAddress, {
-  metavar: "ADDRESS",
-  wanted: "an address such as unix:/run/lighthouse/writer.sock or 127.0.0.1:9181",
-  placeholder: { path: "" },
-  format: formatStatusAddress,
-});
-
-/** Where a daemon serves its admin interface. */
-export const adminServing = object("Admin interface", {
-  admin: optional(option("--admin", adminAddress, {
-    description:
-      message`Where to take commands of operators over HTTP: unix:/PATH (mode 0600), or HOST:PORT with TLS and tokens; else nowhere.`,
-  })),
-  adminTokens: optional(option("--admin-tokens", file, {
-    description: message`The bearer tokens of the admin interface (YAML).`,
-  })),
-  adminTlsCert: optional(option("--admin-tls-cert", file, {
-    description: message`The certificate of the admin interface (PEM).`,
-  })),
-  adminTlsKey: optional(option("--admin-tls-key", file, { description: message`Its key (PEM).` })),
-});
+import { converted, duration, file } from "./value_parsers.ts";
 
 const saying = (metavar: "NAME" | "TEXT") =>
   converted((text) => isSaying(text) ? text : undefined, {

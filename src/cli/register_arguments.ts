@@ -9,7 +9,7 @@ import { isName, NAME_WANTED } from "../config/schema_words.ts";
 import { formatEndpoint, type HostPort, isHostName, isIpv4, isIpv6, parseEndpoint } from "../model/endpoint.ts";
 import { isRecord, type Json } from "../model/node.ts";
 import { cluster } from "./nodes_arguments.ts";
-import { converted, duration } from "./store_arguments.ts";
+import { converted, duration } from "./value_parsers.ts";
 
 const address = converted<HostPort>((text) => {
   const endpoint = parseEndpoint(text);

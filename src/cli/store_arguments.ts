@@ -2,51 +2,11 @@ import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { optional, withDefault } from "@optique/core/modifiers";
 import { constant, option } from "@optique/core/primitives";
-import { integer, string, type ValueParser, type ValueParserResult } from "@optique/core/valueparser";
-import { formatDuration, parseDuration } from "../kernel/duration.ts";
+import { integer, string, type ValueParser } from "@optique/core/valueparser";
 import { type BindAddress, formatBindAddress } from "../model/bind_address.ts";
 import { parseStoreAddress } from "../store/store_address.ts";
 import { parseTimeLimit } from "../store/time_limit.ts";
-
-/** Reads a word as `read` does, which answers `undefined` for what is not wanted. */
-export function converted<T>(
-  read: (text: string) => T | undefined,
-  { metavar, wanted, placeholder, format }: {
-    readonly metavar:
-      | "ADDRESS"
-      | "ADDRESSES"
-      | "CHECK"
-      | "CLUSTER"
-      | "DISCOVERY"
-      | "DISCOVERY/CLUSTER"
-      | "DURATION"
-      | "JSON"
-      | "NAME"
-      | "NAME=PATH"
-      | "NODE|HOST"
-      | "PATH"
-      | "PERCENT"
-      | "TEMPLATE"
-      | "TEXT"
-      | "TIME";
-    readonly wanted: string;
-    readonly placeholder: T;
-    readonly format: (value: T) => string;
-  },
-): ValueParser<"sync", T> {
-  return {
-    mode: "sync",
-    metavar,
-    placeholder,
-    parse(text): ValueParserResult<T> {
-      const value = read(text);
-      return value === undefined
-        ? { success: false, error: message`Expected ${wanted}, but got ${text}.` }
-        : { success: true, value };
-    },
-    format,
-  };
-}
+import { converted, file } from "./value_parsers.ts";
 
 /** Where a store listens unless told otherwise. */
 export const LOCAL: BindAddress = { host: "localhost", port: 8001 };
@@ -79,26 +39,6 @@ const time = converted((text) => parseTimeLimit(text) === undefined ? undefined 
   placeholder: "",
   format: (text) => text,
 });
-
-/** A duration in milliseconds, as config files have it: `5`, `500ms`, `2m`. */
-export function duration({ minMs, maxMs }: { readonly minMs: number; readonly maxMs: number }): ValueParser<
-  "sync",
-  number
-> {
-  const range = `from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`;
-  return converted((text) => {
-    const ms = parseDuration(text);
-    return ms === undefined || ms < minMs || ms > maxMs ? undefined : ms;
-  }, {
-    metavar: "DURATION",
-    wanted: `a duration ${range}, such as 500ms, 2s or 5m`,
-    placeholder: 0,
-    format: formatDuration,
-  });
-}
-
-/** The path of a file. */
-export const file: ValueParser<"sync", string> = string({ metavar: "FILE" });
 
 /** What `lighthouse store` is told, but for logging. */
 export const storeArguments = object("The store", {

@@ -4,7 +4,8 @@ import { optional, withDefault } from "@optique/core/modifiers";
 import { argument, command, constant, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import { formatPath, parsePath, type Path } from "../store/path.ts";
-import { address, converted, duration, file, LOCAL } from "./store_arguments.ts";
+import { address, LOCAL } from "./store_arguments.ts";
+import { converted, duration, file } from "./value_parsers.ts";
 
 const pathParser = converted<Path>(parsePath, {
   metavar: "PATH",
