@@ -307,6 +307,7 @@ export class App {
       registrar: this.#registrar,
       balancers: this.#balancers.running,
       orders: this.#orders,
+      traffic: this.#traffic,
       isStopping: this.#closing.signal.aborted,
     };
   }

@@ -35,7 +35,7 @@ export interface BalancersOptions {
   /** Knows the members that were served last. */
   readonly lastKnown: Pick<LastKnown, "at" | "adopt">;
   /** Shares the requests of clusters among their nodes. */
-  readonly traffic: Pick<Traffic, "share" | "asksForDown" | "noteDown">;
+  readonly traffic: Pick<Traffic, "begin" | "share" | "asksForDown" | "noteDown">;
   /** What operators have said. */
   readonly orders: Pick<OperatorOrders, "at" | "now">;
   /** Decides for the writers, if not as usual. */
@@ -129,6 +129,7 @@ export class Balancers implements AsyncDisposable {
     const share: Share = (request) => traffic.share(request);
     for (const [name, { writer, accepted: balancer }] of this.#running) {
       const { overrides } = this.#options.orders.now;
+      traffic.begin(name);
       writer.put(composeWanted(name, balancer, accepted, topology.clusters, host, share, overrides), {
         generation: topology.generation,
         locate: (origin, text) => placed({ accepted, sources, balancer: name }, origin, text),

@@ -72,7 +72,7 @@ class Bench implements AsyncDisposable {
       at: (path) => Promise.resolve(void this.happened.push(`members at ${path}`)),
       adopt: () => Promise.resolve(this.runs),
     },
-    traffic: { share: shareSettled, asksForDown: false, noteDown: () => {} },
+    traffic: { begin() {}, share: shareSettled, asksForDown: false, noteDown: () => {} },
     orders: { at: () => Promise.resolve(), now: NO_ORDERS },
     onFailure: (error) => void this.failures.push(error),
   });

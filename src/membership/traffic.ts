@@ -17,6 +17,12 @@ export interface TrafficOptions {
   readonly onDue: () => void;
 }
 
+/** What was last decided for a cluster. */
+export interface DecidedShares extends Pick<Shares, "nodes"> {
+  /** `Infinity` if it changes only with what happens. */
+  readonly changesInMs: number;
+}
+
 /** A node that was away for no longer is not new, unless its cluster's file says otherwise. */
 const GRACE_MS = 60_000;
 
@@ -34,6 +40,8 @@ export class Traffic implements Disposable {
   #knownAtMs = -Infinity;
   /** The clusters whose registries have spoken in this life. */
   readonly #noted = new Set<ClusterName>();
+  /** What was last decided, by balancer and cluster. */
+  readonly #shares = new Map<string, Map<ClusterName, Shares>>();
   /** The nodes that each balancer finds down, by cluster. */
   readonly #down = new Map<string, ReadonlyMap<ClusterName, ReadonlySet<string>>>();
   #dueMs = Infinity;
@@ -118,7 +126,20 @@ export class Traffic implements Disposable {
       overrides,
     });
     this.#schedule(shares.changesAtMs, nowMs);
+    const of = this.#shares.get(balancer) ?? new Map<ClusterName, Shares>();
+    this.#shares.set(balancer, of.set(cluster.name, shares));
     return shares;
+  }
+
+  /** Forgets what was decided for a balancer, whose clusters are about to be decided again. */
+  begin(balancer: string): void {
+    this.#shares.delete(balancer);
+  }
+
+  /** What was last decided for a cluster, and in how long it changes by itself; `undefined` if nothing was. */
+  decided(balancer: string, cluster: ClusterName): DecidedShares | undefined {
+    const shares = this.#shares.get(balancer)?.get(cluster);
+    return shares && { nodes: shares.nodes, changesInMs: shares.changesAtMs - this.#now() };
   }
 
   /** Decides no more. */

@@ -7,12 +7,13 @@ import type { Cluster } from "../model/cluster.ts";
 import { type RegistrySource, sourceKey } from "../model/registry_source.ts";
 import { type Node, nodeName } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
-import { type Orders, type Pause, pauseOf } from "../model/override.ts";
+import { type Orders, pauseOf } from "../model/override.ts";
 import type { HostFacts } from "../plugin/contract.ts";
 import type { Hold } from "../membership/guard.ts";
 import type { Registration, RegistrationReport } from "../reporter/registrar.ts";
 import type { LiveTopology } from "../membership/live_topology.ts";
 import type { MembershipGuard } from "../membership/membership_guard.ts";
+import type { DecidedShares, Traffic } from "../membership/traffic.ts";
 import type { SourceMembers } from "../membership/source_members.ts";
 import type { WorkerReport } from "../supervisor/fleet.ts";
 import { discoveryId } from "../config/accept.ts";
@@ -27,6 +28,7 @@ import type {
   ConfigStatus,
   DiscoveryStatus,
   Event,
+  ServedClusterStatus,
   ServiceStatus,
   Status,
 } from "./status_shape.ts";
@@ -55,6 +57,7 @@ export interface Parts {
   readonly balancers: ReadonlyMap<string, { readonly writer: { readonly standing: Standing } }>;
   /** What operators have said, and that holds. */
   readonly orders: { readonly now: Orders };
+  readonly traffic: Pick<Traffic, "decided">;
   /** Whether it was asked to end. */
   readonly isStopping: boolean;
 }
@@ -108,9 +111,7 @@ export function statusOf(parts: Parts, { version, pid, startedMs, nowMs, lateMs 
     discovery: byName([...accepted?.discovery.keys() ?? []].map((name) => [name, discoveryOf(name, parts, age)])),
     clusters: byName(clusters.map(({ cluster }) => [cluster.name, clusterOf(cluster, parts, age, nowMs)])),
     balancers: byName(
-      [...parts.balancers].map((
-        [name, { writer }],
-      ) => [name, balancerOf(writer.standing, pauseOf(parts.orders.now.pauses, name), age)]),
+      [...parts.balancers].map(([name, { writer }]) => [name, balancerOf(name, writer.standing, parts, age)]),
     ),
     services: byName(servicesOf(parts, age)),
     workers: byName(
@@ -265,8 +266,9 @@ function trustOf(
   return { state: "current", reason: null, forSeconds: null };
 }
 
-function balancerOf(standing: Standing, pause: Pause | undefined, age: Age): BalancerStatus {
+function balancerOf(balancer: string, standing: Standing, { traffic, orders }: Parts, age: Age): BalancerStatus {
   const { inForce, sinceMs, served, isGone, turnedMs, seenMs, underWay, lastReload, reloads, starts } = standing;
+  const pause = pauseOf(orders.now.pauses, balancer);
   return {
     inForce,
     forSeconds: age(sinceMs),
@@ -284,7 +286,11 @@ function balancerOf(standing: Standing, pause: Pause | undefined, age: Age): Bal
     clusters: byName(
       (served?.wanted.clusters ?? []).map((
         { name, nodes },
-      ) => [name, { nodes: nodes.length, members: nameMembers(nodes.map(({ node }) => node)) }]),
+      ) => [name, {
+        nodes: nodes.length,
+        members: nameMembers(nodes.map(({ node }) => node)),
+        ...sharesOf(traffic.decided(balancer, name)),
+      }]),
     ),
     reloads,
     starts,
@@ -293,6 +299,30 @@ function balancerOf(standing: Standing, pause: Pause | undefined, age: Age): Bal
     notices: standing.notices.slice(0, NOTICES_MAX).map(({ text }) => redact(text)),
     fileBehind: eventOf(standing.fileBehind, age),
     waits: standing.waits.map(({ why, untilMs }) => ({ why, inSeconds: -age(untilMs) })),
+  };
+}
+
+function sharesOf(
+  decided: DecidedShares | undefined,
+): Pick<ServedClusterStatus, "shares" | "sharesChangeInSeconds"> {
+  if (decided === undefined) return { shares: null, sharesChangeInSeconds: null };
+  const { nodes, changesInMs } = decided;
+  return {
+    shares: nodes.slice(0, MEMBERS_SHOWN_MAX).map(({ node, from, share, weight, state, pool, isDown, factors }) => ({
+      name: nodeName(node),
+      from: from ?? null,
+      share: Math.round(share * 10_000) / 10_000,
+      weight: pool === "overflow" ? 0 : weight ?? null,
+      state,
+      pool,
+      down: isDown,
+      factors: factors.map(({ name, value, detail }) => ({
+        name,
+        value: Math.round(value * 10_000) / 10_000,
+        detail: shown(detail),
+      })),
+    })),
+    sharesChangeInSeconds: changesInMs === Infinity ? null : seconds(Math.max(0, changesInMs)),
   };
 }
 

@@ -126,7 +126,7 @@ export interface BalancerStatus {
   /** The newest generation of members that was seen in force. */
   readonly generation: number | null;
   /** The clusters that were seen in force. */
-  readonly clusters: Readonly<Record<string, Pick<ClusterStatus, "nodes" | "members">>>;
+  readonly clusters: Readonly<Record<string, ServedClusterStatus>>;
   readonly reloads: number;
   readonly starts: number;
   /** The last reload or start, with its reason. */
@@ -139,6 +139,32 @@ export interface BalancerStatus {
   readonly fileBehind: Event | null;
   /** What is not done yet, why, and when it is due. */
   readonly waits: readonly { readonly why: string; readonly inSeconds: number }[];
+}
+
+/** What a balancer serves of a cluster. */
+export interface ServedClusterStatus extends Pick<ClusterStatus, "nodes" | "members"> {
+  /** How its requests are shared, the first thousand nodes; `null` without `traffic` in its file. */
+  readonly shares: readonly ShareStatus[] | null;
+  /** When that changes by itself; `null` if it changes only with what happens. */
+  readonly sharesChangeInSeconds: number | null;
+}
+
+/** What a node gets, and why. */
+export interface ShareStatus {
+  readonly name: string;
+  /** The other cluster that it is a member of. */
+  readonly from: string | null;
+  /** The part of all requests, from 0 to 1. */
+  readonly share: number;
+  /** Its weight in the balancer, beside those of the others; 0 while it waits. */
+  readonly weight: number | null;
+  readonly state: "ready" | "drain" | "maint";
+  /** `overflow`: it waits until those that are preferred are not enough. */
+  readonly pool: "primary" | "overflow";
+  /** Whether the balancer finds it down. */
+  readonly down: boolean;
+  /** What `weight` is the product of, before the largest is scaled to 256. */
+  readonly factors: readonly { readonly name: string; readonly value: number; readonly detail: string | null }[];
 }
 
 /** What is known of a check of a port. */

@@ -18,6 +18,7 @@ import { projectStatus } from "./metrics.ts";
 import { samplesOf } from "../../tests/support/metric_samples.ts";
 import { Tally } from "../metrics/tally.ts";
 import { wantedNode } from "../membership/wanted.ts";
+import { shareTraffic } from "../traffic/shares.ts";
 import { SourceMembers } from "../membership/source_members.ts";
 import { onlySource } from "../model/registry_source.ts";
 
@@ -66,6 +67,7 @@ class Stage implements Disposable {
     registrar: { report: [] },
     orders: { now: NO_ORDERS },
     balancers: new Map([["haproxy", { writer: this.writer }]]),
+    traffic: { decided: () => undefined },
     isStopping: false,
   };
 
@@ -160,6 +162,46 @@ Deno.test("statusOf() says whether a registry is in reach, and that nobody knows
   assert.deepEqual([zk()?.registry, zk()?.forSeconds], ["unknown", 0]);
 });
 
+Deno.test("statusOf() shows which share each node gets, by which factors, and when that changes", () => {
+  using stage = new Stage();
+  const nodes = [node("a"), node("b")];
+  const wanted = {
+    config: {},
+    host: { fqdn: "h", ip: "10.0.0.9" },
+    clusters: [{ name: "web", config: {}, nodes: nodes.map(wantedNode) }],
+  };
+  stage.writer.standing = { ...stage.writer.standing, served: { wanted, generation: 1 } };
+  const slowStart = { delayMs: 0, rampMs: 60_000, from: 0.1, curve: "linear", graceMs: 0 } as const;
+  const { nodes: shares, changesAtMs } = shareTraffic({
+    nowMs: 30_000,
+    startedMs: 0,
+    policy: { weight: { default: 100 }, slowStart, warmUpMs: 0 },
+    nodes,
+    sightings: new Map([["b:80", { sinceMs: 0, newSinceMs: 0 }]]),
+  });
+  stage.parts = {
+    ...stage.parts,
+    traffic: {
+      decided: (balancer, cluster) => ({ nodes: shares, changesInMs: changesAtMs - 30_000, balancer, cluster }),
+    },
+  };
+  const { shares: shown, sharesChangeInSeconds } = stage.status().balancers["haproxy"]?.clusters["web"] ?? {};
+  assert.deepEqual(shown?.[1], {
+    name: "b:80",
+    from: null,
+    share: 0.3552,
+    weight: 141,
+    state: "ready",
+    pool: "primary",
+    down: false,
+    factors: [
+      { name: "weight", value: 100, detail: "default" },
+      { name: "slow_start", value: 0.55, detail: null },
+    ],
+  });
+  assert.equal(sharesChangeInSeconds, 1);
+});
+
 Deno.test("statusOf() says what of a balancer was seen in force, which may be less than is wanted", () => {
   using stage = new Stage();
   const wanted = {
@@ -197,7 +239,9 @@ Deno.test("statusOf() says what of a balancer was seen in force, which may be le
     olderPids: [77],
     underWay: null,
     generation: 4,
-    clusters: { web: { nodes: 1, members: nameMembers([node("a")]) } },
+    clusters: {
+      web: { nodes: 1, members: nameMembers([node("a")]), shares: null, sharesChangeInSeconds: null },
+    },
     reloads: 1,
     starts: 0,
     lastReload: { text: "cluster web is new", agoSeconds: 0.7 },
