@@ -14,7 +14,7 @@ export interface Said {
   readonly untilMs?: number | undefined;
 }
 
-/** What an operator has said of nodes of a cluster: it holds whatever the registry says of them. */
+/** An operator's override for nodes of a cluster; it takes precedence over the registry. */
 export interface NodesOverride extends Said, Override {
   readonly cluster: ClusterName;
   /** A node by its name or address with a port, or all nodes of a host by its name or address. */
@@ -77,7 +77,7 @@ export function overridesOf(
   }));
 }
 
-/** What a cluster's file says of nodes that are excluded: an override without an end, before all of operators. Pure. */
+/** The exclusions of a cluster's file: overrides without an end, before those of operators. Pure. */
 export function exclusions({ name, exclude = [] }: Pick<Cluster, "name" | "exclude">): readonly NodesOverride[] {
   return exclude.map((target) => ({
     cluster: name,
@@ -110,7 +110,7 @@ export function localDrainOf(local: readonly LocalDrain[], service: string): Loc
   return local.find((each) => each.service === service) ?? local.find((each) => each.service === undefined);
 }
 
-/** What holds at a time. Pure. */
+/** The orders that are active at a time. Pure. */
 export function ordersAt({ overrides, pauses, local }: Orders, nowMs: number): Orders {
   const holds = ({ untilMs = Infinity }: Said) => untilMs > nowMs;
   return { overrides: overrides.filter(holds), pauses: pauses.filter(holds), local: local.filter(holds) };
@@ -126,12 +126,12 @@ export function formatKind({ kind, factor = 1 }: Pick<Override, "kind" | "factor
   return kind === "weight" ? `weight ${Math.round(factor * 100)}%` : kind;
 }
 
-/** Whether an override says which state nodes are in; if not, it is about their weight. Pure. */
+/** Whether an override sets the state of nodes; if not, it sets their weight. Pure. */
 export function isOfState({ kind }: Pick<Override, "kind">): boolean {
   return kind !== "weight";
 }
 
-/** What an override, a pause or a local drain is about: one of each replaces the previous one. Pure. */
+/** The subject of an override, a pause or a local drain: each replaces the previous one of its subject. Pure. */
 export function keyOfOrder(order: NodesOverride | Pause | LocalDrain): string {
   if ("cluster" in order) {
     return JSON.stringify([order.cluster, order.target, isOfState(order)]);
@@ -150,7 +150,7 @@ export function isTarget(text: unknown): text is string {
   return parseEndpoint(text) !== undefined || isHostName(host) || isIpv6(host);
 }
 
-/** Validates what was read from a file; `undefined` if it is not all that {@linkcode Orders} has. Pure. */
+/** Validates orders read from a file; `undefined` if incomplete. Pure. */
 export function parseOrders(value: unknown): Orders | undefined {
   if (!isRecord(value)) return undefined;
   const [overrides, pauses, local] = [

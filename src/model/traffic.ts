@@ -21,11 +21,11 @@ export interface TrafficPolicy {
 
 /** Where the weight of a node comes from. */
 export interface WeightPolicy {
-  /** The same for each node, whatever its registry says of it. */
+  /** The same for each node, regardless of its registry. */
   readonly fixed?: number | undefined;
-  /** What to read of each node; its own `weight` if absent. */
+  /** The field to read from each node; default: its `weight`. */
   readonly from?: NodeField | undefined;
-  /** The weight of a node that has none, or none that is a weight. */
+  /** The weight of a node without a valid one. */
   readonly default: number;
 }
 
@@ -66,10 +66,10 @@ export interface OverflowPolicy {
   readonly capacity: number;
 }
 
-/** The largest weight before any factor: what a node says of itself must not reduce all others to nothing. */
+/** The largest weight before any factor: one node must not reduce all others to nothing. */
 export const WEIGHT_MOST = 65_536;
 
-/** What holds where `traffic:` says nothing of weights. */
+/** The default weights. */
 export const WEIGHT_POLICY_DEFAULT: WeightPolicy = Object.freeze({ default: 100 });
 
 /** Whether a policy reads the metadata of nodes. */

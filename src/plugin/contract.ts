@@ -339,9 +339,9 @@ export interface WantedCluster<ClusterConfig = unknown> {
   readonly metaCluster?: string | undefined;
   /** The balancer's section of the cluster's file, validated. */
   readonly config: ClusterConfig;
-  /** Its members, sorted by name; behind them the nodes of other clusters that serve what it cannot. */
+  /** Its members, sorted by name, followed by overflow nodes of other clusters. */
   readonly nodes: readonly WantedNode[];
-  /** Whether some of its nodes may be preferred to others. It does not change as they come and go. */
+  /** Whether some of its nodes may be preferred to others; independent of its current nodes. */
   readonly hasFallback?: boolean | undefined;
 }
 
@@ -352,8 +352,8 @@ export interface WantedNode {
   /** Its share of the traffic, from 0 to 256, relative to the other members; if absent, the balancer's default. */
   readonly weight?: number | undefined;
   /**
-   * The same without what passes by itself, as slow start does: what stands in files, for a balancer that is started
-   * again. It is `weight` if absent.
+   * The same without temporary factors such as slow start, for files: the weight after a
+   * restart of the balancer. Default: `weight`.
    */
   readonly settledWeight?: number | undefined;
   /** `ready`: gets requests. `drain`: keeps its connections, gets no new ones. `maint`: out of service. */
@@ -387,9 +387,9 @@ export interface Wanted<Config = unknown, ClusterConfig = unknown> {
   readonly unknown?: readonly ClusterName[] | "all" | undefined;
 }
 
-/** How the members of clusters differ between two desired states that are the same otherwise. */
+/** The differing members of two otherwise equal desired states. */
 export interface MembersChange<Config = unknown, ClusterConfig = unknown> {
-  /** What is desired now. */
+  /** The new desired state. */
   readonly wanted: Wanted<Config, ClusterConfig>;
   /** The clusters whose members differ. */
   readonly clusters: readonly ClusterChange<ClusterConfig>[];
@@ -397,28 +397,28 @@ export interface MembersChange<Config = unknown, ClusterConfig = unknown> {
 
 /** How the members of one cluster differ. */
 export interface ClusterChange<ClusterConfig = unknown> {
-  /** The cluster, as it is desired now. */
+  /** The cluster in its new desired state. */
   readonly cluster: WantedCluster<ClusterConfig>;
-  /** What has changed; no name of a node is there twice, nor among the members that are the same. */
+  /** The changes; the names of nodes are unique, also among unchanged members. */
   readonly members: readonly MemberChange[];
 }
 
 /** One member that differs. */
 export interface MemberChange {
-  /** What it was; absent if it has come. */
+  /** The old state; absent for a new member. */
   readonly before?: WantedNode | undefined;
-  /** What it is to be; absent if it has gone. */
+  /** The new state; absent for a removed member. */
   readonly now?: WantedNode | undefined;
 }
 
 /** How members are changed without observing the whole balancer. */
 export interface Shortcut<Observed = unknown> {
   /**
-   * The commands, and those that read back what they touch, the process that answers among it: all applied only if
+   * The commands, with others that read back their effect and the identity of the process: all applied only if
    * each answer is as expected.
    */
   readonly steps: readonly CommandStep[];
-  /** What is there then. */
+  /** The observed state afterwards. */
   readonly observed: Observed;
 }
 
@@ -737,7 +737,7 @@ export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Obser
    * one, for its own file: conflicting addresses are reported.
    */
   listens?(config: Config, cluster?: ClusterConfig): readonly Listening[];
-  /** Says whether weights decide which node of a cluster gets how much. They do if absent. */
+  /** Returns whether weights control the distribution of requests. Default: they do. */
   weighing?(config: Config, cluster: ClusterConfig): Weighing;
   /** Returns where to look. */
   sources(config: Config): BalancerSources;
@@ -758,7 +758,7 @@ export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Obser
   adopt(files: ReadonlyMap<string, string>, config: Config): ReadonlyMap<ClusterName, readonly Node[]>;
   /** Reads the members back from the running balancer, for the same purpose; members out of service do not count. */
   adoptRunning?(observed: Observed): ReadonlyMap<ClusterName, readonly Node[]>;
-  /** The nodes that the balancer finds down, by cluster and by `host:port`; what it keeps out of service is none of them. */
+  /** The nodes that the balancer's own checks find down, by cluster, as `host:port`; nodes out of service do not count. */
   nodesDown?(observed: Observed): ReadonlyMap<ClusterName, readonly string[]>;
   /** Renders the config files. */
   render(wanted: Wanted<Config, ClusterConfig>): Rendered;
@@ -777,7 +777,7 @@ export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Obser
   ): readonly Step[];
   /**
    * Plans a change of members from what was observed when the previous desired
-   * state was applied, so that it costs what it changes. `undefined` if a full
+   * state was applied, at a cost proportional to the change. `undefined` if a full
    * observation is needed; one follows in any case. Never called for a
    * third-party plugin.
    */
