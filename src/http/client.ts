@@ -56,6 +56,9 @@ export interface ClientTls {
   readonly serverName?: string | undefined;
 }
 
+/** Idle connections to one server that stay open unless told: as many as wait for changes of many clusters. */
+const KEPT_MAX = 256;
+
 /**
  * An HTTP client with persistent connections. Uses `node:http`, not `fetch`, which would use the proxy
  * of `HTTP_PROXY` even for this machine, and blocks some ports.
@@ -64,9 +67,16 @@ export class HttpClient implements Disposable {
   readonly #agent: TcpAgent;
   readonly #open: Set<ClientRequest> = new Set();
 
-  /** Uses TLS if it gets settings for it; with `socket` it asks the server at that Unix socket, whatever the address. */
-  constructor({ tls, socket }: { readonly tls?: ClientTls | undefined; readonly socket?: string | undefined } = {}) {
-    this.#agent = new TcpAgent(tls, socket);
+  /**
+   * `tls`: how TLS is spoken, if it is. `socket`: the Unix socket of the server, whatever the address. `keptMax`: how
+   * many idle connections to one server stay open.
+   */
+  constructor({ tls, socket, keptMax = KEPT_MAX }: {
+    readonly tls?: ClientTls | undefined;
+    readonly socket?: string | undefined;
+    readonly keptMax?: number;
+  } = {}) {
+    this.#agent = new TcpAgent({ tls, socket, keptMax });
   }
 
   /**
@@ -188,8 +198,14 @@ class TcpAgent extends Agent {
   /** Aborts pending connects. */
   readonly #stop = new AbortController();
 
-  constructor(tls: ClientTls | undefined, socket: string | undefined) {
-    super({ keepAlive: true });
+  constructor(
+    { tls, socket, keptMax }: {
+      readonly tls: ClientTls | undefined;
+      readonly socket: string | undefined;
+      readonly keptMax: number;
+    },
+  ) {
+    super({ keepAlive: true, maxFreeSockets: keptMax });
     [this.#tls, this.#socket] = [tls, socket];
   }
 

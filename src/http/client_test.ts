@@ -54,6 +54,23 @@ Deno.test("HttpClient reuses a connection until the server closes it, then opens
   assert.equal(server.accepted, 2);
 });
 
+Deno.test("HttpClient keeps no more idle connections than its limit", async () => {
+  await using server = new ScriptedServer(async (connection) => {
+    const buffer = new Uint8Array(4_096);
+    while (await connection.read(buffer) !== null) {
+      await connection.write(new TextEncoder().encode("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+    }
+  });
+  using client = new HttpClient({ keptMax: 1 });
+  const ask = () =>
+    client.ask({ host: "127.0.0.1", port: server.port }, { ...REQUEST, signal: AbortSignal.timeout(60_000) });
+  assert.deepEqual((await Promise.all(Array.from({ length: 8 }, ask))).map(({ text }) => text), Array(8).fill("ok"));
+  assert.equal(server.accepted, 8);
+  await eventually("one connection is kept", () => server.open === 1);
+  await ask();
+  assert.equal(server.accepted, 8);
+});
+
 Deno.test("HttpClient returns the status text, the only content of a rejected HEAD", async () => {
   await using server = new ScriptedServer(sends("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 7\r\n\r\n"));
   using client = new HttpClient();

@@ -51,6 +51,9 @@ export class RefusedError extends Error {
 /** An answer, or a line of one, is at most so long. */
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 
+/** Beside the stream of the watches one connection stays open: a fleet keeps two for each host, not one for each range that was read at the start. */
+const KEPT_MAX = 1;
+
 /** A stay at one endpoint, with connections of its own. */
 interface Visit {
   readonly at: number;
@@ -143,7 +146,7 @@ export class Endpoints implements Disposable {
 
   #begin(at: number): Visit {
     const { endpoints, tls } = this.#options;
-    const client = (async () => new HttpClient({ tls: await tls?.() }))();
+    const client = (async () => new HttpClient({ tls: await tls?.(), keptMax: KEPT_MAX }))();
     client.catch(() => {});
     return { at, endpoint: endpoints[at] ?? "", client, left: new AbortController() };
   }
