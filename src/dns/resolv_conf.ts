@@ -63,12 +63,16 @@ export function parseResolvConf(text: string): NameService {
   };
 }
 
+/** The most characters of a domain name (RFC 1035). */
+const NAME_LENGTH_MAX = 253;
+
 /** The names to query, in order: a name with a trailing dot is absolute. */
 export function namesToTry(
   name: string,
   { searchDomains, ndots }: Omit<NameService, "nameServers">,
 ): readonly string[] {
   if (name.endsWith(".")) return [name.slice(0, -1)];
-  const behind = searchDomains.map((domain) => `${name}.${domain}`);
+  // As the C library does: an overlong name is not queried, so no name server can fail to answer it.
+  const behind = searchDomains.map((domain) => `${name}.${domain}`).filter(({ length }) => length <= NAME_LENGTH_MAX);
   return [...name].filter((char) => char === ".").length >= ndots ? [name, ...behind] : [...behind, name];
 }

@@ -35,3 +35,10 @@ Deno.test.each([
 ])("namesToTry() tries $then for $name with ndots $ndots", ({ name, ndots, then }) => {
   assert.deepEqual(namesToTry(name, { searchDomains: ["a.int", "b.int"], ndots }), then);
 });
+
+Deno.test("namesToTry() leaves out what a search domain makes longer than a domain name can be", () => {
+  const name = `${"a".repeat(60)}.`.repeat(4).slice(0, -1);
+  assert.equal(name.length, 243);
+  const searchDomains = ["a.int", "much.too.long.int"];
+  assert.deepEqual(namesToTry(name, { searchDomains, ndots: 1 }), [name, `${name}.a.int`]);
+});

@@ -8,6 +8,8 @@ import { setUp } from "../setup.ts";
 import { checks } from "./checks.ts";
 import { metrics } from "./metrics.ts";
 import { propagation } from "./propagation.ts";
+import { registries } from "./registries.ts";
+import { scale } from "./scale.ts";
 import { startup } from "./startup.ts";
 import { store } from "./store.ts";
 import { workers } from "./workers.ts";
@@ -21,6 +23,8 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   checks,
   store,
   metrics,
+  registries,
+  scale,
 };
 
 const wanted = Deno.args.length > 0 ? Deno.args : Object.keys(BENCHES);
@@ -30,6 +34,6 @@ if (unknown.length > 0) {
   console.error(`Unknown bench ${unknown.join(", ")}: there are ${Object.keys(BENCHES).join(", ")}`);
   Deno.exit(2);
 }
-await setUp(["haproxy", "zookeeper"]);
+await setUp(["etcd", "haproxy", "serf", "zookeeper"]);
 for (const name of wanted) await BENCHES[name]?.();
 Deno.exit(0);

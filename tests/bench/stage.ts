@@ -21,6 +21,16 @@ export class Bench implements AsyncDisposable {
     );
   }
 
+  /** Writes the config directory for clusters of any registry. */
+  async configureFor(method: string, file: Record<string, unknown>, clusters: readonly string[]): Promise<void> {
+    await this.dir.write("config/balancers/haproxy.yaml", JSON.stringify(this.haproxy.file));
+    await this.dir.write(`config/discovery/${method}.yaml`, JSON.stringify(file));
+    for (const cluster of clusters) {
+      const haproxy = { port: freePort(), backend: ["mode http"] };
+      await this.dir.write(`config/clusters/${cluster}.yaml`, JSON.stringify({ discovery: method, haproxy }));
+    }
+  }
+
   /** Opens a connection to HAProxy that stays open. */
   connect(): Promise<RuntimeSocket> {
     return RuntimeSocket.connect(this.haproxy.socketFile, { dialect: PROMPT, signal: new AbortController().signal });

@@ -101,10 +101,7 @@ export function readTransaction(
 /** Reads the answer to `/v3/lease/grant`: the lease's id, and the time to live that it really has. */
 export function readGrant(answer: unknown): { readonly id: string; readonly ttlMs: number } {
   const { ID: id, TTL: ttl } = recordOf(answer);
-  if (typeof id !== "string" || !/^-?[0-9]{1,20}$/.test(id)) {
-    throw malformed("a lease must have a number as its ID", id);
-  }
-  return { id, ttlMs: integerOf(ttl) * 1_000 };
+  return { id: leaseOf(id), ttlMs: integerOf(ttl) * 1_000 };
 }
 
 /** Reads the answer to `/v3/lease/keepalive`: whether the lease is still there. */
@@ -165,8 +162,16 @@ function readKeyValue(value: unknown): KeyValue {
     value: bytesOf(bytes),
     createRevision: integerOf(create_revision),
     modRevision: integerOf(mod_revision),
-    lease: String(lease),
+    lease: leaseOf(lease),
   };
+}
+
+/** The number of a lease: 64 bits, which JSON carries as a string. */
+function leaseOf(value: unknown): string {
+  if (typeof value !== "string" || !/^-?[0-9]{1,20}$/.test(value)) {
+    throw malformed("the ID of a lease must be a number", value);
+  }
+  return value;
 }
 
 function keyOf(value: unknown): string {

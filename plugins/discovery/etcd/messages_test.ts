@@ -37,6 +37,14 @@ Deno.test("readRange() reads what is left out as zero, false and empty", () => {
   assert.deepEqual(first, { key: KEY, value: new Uint8Array(0), createRevision: 0, modRevision: 5, lease: "0" });
 });
 
+Deno.test.each(["ff", "0x1f", "1e9", "", "-", "9".repeat(21), "one", null, 1.5, {}].map((lease) => ({ lease })))(
+  "readRange() rejects a key with the lease $lease",
+  ({ lease }) => {
+    const answer = { header: HEADER, kvs: [{ key: KEY, mod_revision: "5", lease }], count: "1" };
+    assert.throws(() => readRange(answer), MalformedAnswerError);
+  },
+);
+
 Deno.test("readTransaction() tells whether its conditions held, and reads its ranges", () => {
   const { succeeded, ranges } = readTransaction({
     header: HEADER,
