@@ -1,44 +1,32 @@
 /**
- * Many hosts in one process: each a whole `lighthouse run` with workers of its
- * own, but for HAProxy, which none of them has: `fleet_process.ts DIR FIRST COUNT`.
- * Host 7 has the config directory `DIR/7`. Ends at SIGTERM in good order.
+ * Many hosts in one process, as far as a registry meets them: each is a session
+ * of the method that watches all clusters and registers one node:
+ * `fleet_process.ts METHOD FILE CLUSTERS FIRST COUNT`, where FILE is the
+ * discovery's file as JSON. Ends at SIGTERM in good order.
  *
  * @module
  */
-import { App } from "../../src/app/app.ts";
-import { CATALOG, loadBalancer } from "../../src/app/plugins.ts";
-import type { BalancerEffects } from "../../src/balance/effects.ts";
-import { systemClock } from "../../src/kernel/clock.ts";
-import { SILENT } from "../../src/kernel/logger.ts";
-import { systemRandom } from "../../src/kernel/random.ts";
+import type { DiscoveryPlugin } from "../../mod.ts";
+import { RecordingContext, testNode } from "../support/discovery.ts";
 
-const [dir = "", first, count] = Deno.args;
+const [method = "", file = "{}", clusters, first, count] = Deno.args;
+const names = Array.from({ length: Number(clusters) }, (_, i) => `c${i}`);
+const module: { default: DiscoveryPlugin } = await import(`../../plugins/discovery/${method}/mod.ts`);
+const { default: plugin } = module;
+const result = await plugin.config["~standard"].validate(JSON.parse(file));
+if (result.issues !== undefined) throw new Error(`Cannot use the config of ${method}`);
+const config = result.value;
 const stop = new AbortController();
 Deno.addSignalListener("SIGTERM", () => stop.abort());
 
-/** A HAProxy that is never there: what a registry costs does not depend on it. */
-const NO_BALANCER: BalancerEffects = {
-  observe: () => Promise.reject(new Error("there is no balancer here")),
-  watchSocket: (_sources, signal) => new Promise((resolve) => signal.addEventListener("abort", () => resolve())),
-  softStop: () => Promise.resolve(false),
-  version: () => Promise.resolve(undefined),
-  programFile: () => undefined,
-  execute: () => Promise.resolve([]),
-};
-
 await Promise.all(Array.from({ length: Number(count) }, async (_, i) => {
-  const host = Number(first) + i;
-  const app = new App({
-    dir: `${dir}/${host}`,
-    role: "run",
-    identify: () => Promise.resolve({ facts: { fqdn: `h${host}.test`, ip: "127.0.0.1" }, isProvisional: false }),
-    catalog: CATALOG,
-    loadBalancer,
-    clock: systemClock,
-    random: systemRandom,
-    log: { part: () => SILENT },
-    machine: { effects: () => NO_BALANCER },
+  const number = Number(first) + i;
+  await using session = await plugin.open(config, new RecordingContext());
+  const watches = names.map(async (cluster) => {
+    for await (const _facts of session.watch?.(cluster, stop.signal) ?? []);
   });
-  await app.run(stop.signal);
+  const node = { ...testNode(number), host: `h${number}.test` };
+  await session.register?.(names[number % names.length] ?? "", { node, state: "up" }, stop.signal);
+  await Promise.allSettled(watches);
 }));
 Deno.exit(0);

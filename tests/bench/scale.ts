@@ -19,10 +19,10 @@ import { ZooKeeper } from "../support/zookeeper.ts";
 import { CountingProxy } from "./counting_proxy.ts";
 import { Bench, countServing } from "./stage.ts";
 
-/** Hosts with a process and a HAProxy of their own, and those that share a few processes and have none. */
+/** Hosts with a process and a HAProxy of their own, and those that are a session with the registry alone. */
 const REAL = 10;
 const MORE = 200;
-const PROCESSES = 4;
+const PROCESSES = 2;
 /** Clusters; each host consumes all, and is a node of one. */
 const CLUSTERS = 10;
 /** How long an idle fleet is watched. */
@@ -122,7 +122,6 @@ class MeasuredFleet implements AsyncDisposable {
   readonly #name: string;
   readonly #registry: Registry;
   readonly #proxy: CountingProxy;
-  readonly #dir: TempDir;
   /** The port that the checks find open. */
   readonly #service: Deno.TcpListener;
   #real: readonly { readonly bench: Bench; readonly host: number }[] = [];
@@ -131,7 +130,6 @@ class MeasuredFleet implements AsyncDisposable {
   private constructor(name: string, registry: Registry) {
     [this.#name, this.#registry] = [name, registry];
     this.#proxy = this.#stack.use(new CountingProxy(registry.port));
-    this.#dir = this.#stack.use(new TempDir("lighthouse-fleet-"));
     const service = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     this.#service = service;
     this.#stack.defer(() => service.close());
@@ -155,14 +153,6 @@ class MeasuredFleet implements AsyncDisposable {
       const bench = this.#stack.use(new Bench());
       await this.#configure(bench.dir.file("config"), host, bench.haproxy.file);
       this.#real = [...this.#real, { bench, host }];
-    }
-    for (let host = REAL; host < REAL + MORE; host++) {
-      const dir = this.#dir.file(String(host));
-      await this.#configure(dir, host, {
-        config_file: `${dir}/haproxy.cfg`,
-        socket_file: `${dir}/socket`,
-        pid_file: `${dir}/pid`,
-      });
     }
     await this.#phase(`start of ${REAL}`, () => this.#startReal(), REAL);
     await this.#idle(`${REAL} idle`);
@@ -205,9 +195,7 @@ class MeasuredFleet implements AsyncDisposable {
     await write("balancers/haproxy", haproxy);
     await write(`discovery/${method}`, file(this.#proxy.address));
     for (let i = 0; i < CLUSTERS; i++) {
-      // A HAProxy that is not there binds no port.
-      const port = host < REAL ? freePort() : 20_000 + i;
-      await write(`clusters/c${i}`, { discovery: method, haproxy: { port, backend: ["mode http"] } });
+      await write(`clusters/c${i}`, { discovery: method, haproxy: { port: freePort(), backend: ["mode http"] } });
     }
     const checks = { interval: 2, tcp: { rise: 1, fall: 1 } };
     const { port } = this.#service.addr;
@@ -224,11 +212,13 @@ class MeasuredFleet implements AsyncDisposable {
 
   #startMore(): void {
     const each = MORE / PROCESSES;
+    const { method, file } = this.#registry;
     this.#running.processes = Array.from({ length: PROCESSES }, (_, i) =>
       new Deno.Command(Deno.execPath(), {
         args: [
           ...["run", "-A", ...V8_FLAGS, new URL("./fleet_process.ts", import.meta.url).pathname],
-          ...[this.#dir.path, String(REAL + i * each), String(each)],
+          ...[method, JSON.stringify(file(this.#proxy.address)), String(CLUSTERS)],
+          ...[String(REAL + i * each), String(each)],
         ],
         stdin: "null",
         stdout: "null",
