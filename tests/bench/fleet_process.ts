@@ -19,14 +19,27 @@ const config = result.value;
 const stop = new AbortController();
 Deno.addSignalListener("SIGTERM", () => stop.abort());
 
-await Promise.all(Array.from({ length: Number(count) }, async (_, i) => {
-  const number = Number(first) + i;
+/** One host, until it is stopped or its session is over. */
+async function live(number: number): Promise<void> {
   await using session = await plugin.open(config, new RecordingContext());
-  const watches = names.map(async (cluster) => {
-    for await (const _facts of session.watch?.(cluster, stop.signal) ?? []);
-  });
+  const over = new AbortController();
+  const signal = AbortSignal.any([stop.signal, over.signal]);
+  const watch = async (cluster: string) => {
+    for await (const _facts of session.watch?.(cluster, signal) ?? []);
+    if (!stop.signal.aborted) throw new Error("The watch is over");
+  };
   const node = { ...testNode(number), host: `h${number}.test` };
-  await session.register?.(names[number % names.length] ?? "", { node, state: "up" }, stop.signal);
-  await Promise.allSettled(watches);
+  const register = () => session.register?.(names[number % names.length] ?? "", { node, state: "up" }, signal);
+  try {
+    await Promise.all([...names.map(watch), register()]);
+  } finally {
+    over.abort();
+  }
+}
+
+await Promise.all(Array.from({ length: Number(count) }, async (_, i) => {
+  while (!stop.signal.aborted) {
+    await live(Number(first) + i).catch(() => new Promise((resolve) => setTimeout(resolve, 1_000)));
+  }
 }));
 Deno.exit(0);

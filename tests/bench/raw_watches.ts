@@ -1,5 +1,5 @@
 /**
- * The least that tells of a change in each registry: its own watch, and one
+ * The least that notices a change in each registry: its own watch, and one
  * read where the watch does not say what changed. Each calls back after each
  * change, and ends when it is disposed of.
  *

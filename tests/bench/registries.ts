@@ -35,7 +35,7 @@ interface Registry {
   readonly session: DiscoverySession;
   /** The host in the names of its nodes. */
   readonly host: string;
-  /** What tells of a change with the least that is possible. */
+  /** The least that notices a change. */
   watch(onChange: () => void): Promise<RawWatch>;
 }
 
