@@ -1,8 +1,10 @@
 import type { DiscoveryPlugin, DiscoverySession } from "../../mod.ts";
 import etcd from "../../plugins/discovery/etcd/mod.ts";
 import lighthouse from "../../plugins/discovery/lighthouse/mod.ts";
+import { SerfRpc } from "../../plugins/discovery/serf/rpc.ts";
 import zookeeper from "../../plugins/discovery/zookeeper/mod.ts";
 import { RENEW_JITTER_MS } from "../../src/app/app.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
 import { FakeClock } from "../../src/kernel/fake_clock.ts";
 import { SILENT } from "../../src/kernel/logger.ts";
 import { seededRandom } from "../../src/kernel/random.ts";
@@ -14,6 +16,7 @@ import { Etcd } from "../support/etcd.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { Lighthouse, V8_FLAGS } from "../support/lighthouse.ts";
+import { Serf } from "../support/serf.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 import { CountingProxy } from "./counting_proxy.ts";
@@ -107,7 +110,31 @@ export async function scale(): Promise<void> {
     await using fleet = await MeasuredFleet.start(name, start);
     await fleet.measure();
   }
+  await gossip();
   for (const hosts of [200, 1_000]) await spread(hosts);
+}
+
+/** The members of the measured gossip, and how often their list is read. */
+const MEMBERS = 20;
+const LISTS = 20;
+
+/** What a host of a gossip costs its own agent: the list of all members, after each event and each `refresh`. */
+async function gossip(): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const first = stack.use(await Serf.start({ name: "h0.test", tags: { web: "8000@1f3a5c" } }));
+  for (let i = 1; i < MEMBERS; i++) {
+    stack.use(await Serf.start({ name: `h${i}.test`, tags: { web: "8000@1f3a5c" }, join: [first] }));
+  }
+  await first.knows(MEMBERS);
+  const proxy = stack.use(new CountingProxy(first.rpcPort));
+  const address = { host: "127.0.0.1", port: Number(proxy.address.split(":")[1]) };
+  const { signal } = new AbortController();
+  using rpc = await SerfRpc.connect({ address, answerMs: 5_000, clock: systemClock, signal });
+  const before = proxy.count;
+  for (let i = 0; i < LISTS; i++) await rpc.call("members", undefined, { hasBody: true });
+  const bytes = proxy.count.received - before.received;
+  report(`\nserf: the list of ${MEMBERS} members from the local agent`);
+  report(`  ${(bytes / LISTS / MEMBERS).toFixed(0)} bytes for each member`);
 }
 
 /** One line of the report. */
