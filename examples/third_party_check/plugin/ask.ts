@@ -1,9 +1,9 @@
-/** No server has more to say. */
+/** Maximum size of an answer. */
 const ANSWER_LENGTH_MAX = 100_000;
 
 /**
- * Sends a text, and answers the lines that come back, up to the one that is
- * `last`. The connection is closed in the end, and at once when the signal is
+ * Sends a command, and returns the lines of the answer, up to the one that is
+ * `last`. The connection is closed at the end, and at once when the signal is
  * aborted.
  */
 export async function ask(
@@ -28,7 +28,7 @@ export async function ask(
       const count = await connection.read(buffer);
       if (count === null) break;
       answer += decoder.decode(buffer.subarray(0, count), { stream: true });
-      // What is no memcached may never say that it is through.
+      // Another server may never send the last line.
       if (/^(?!VERSION )[^]*\n/.test(answer)) break;
     }
     return answer.split("\r\n");

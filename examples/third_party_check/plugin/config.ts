@@ -1,12 +1,12 @@
 import type { SchemaIssue, SchemaResult } from "./lighthouse.ts";
 
-/** What a service file says under the name of this check, validated. */
+/** The section of a service file with the name of this check, validated. */
 export interface Config {
-  /** How full the cache may be, in percent of its limit. */
+  /** Maximum fill of the cache, in percent of its limit. */
   readonly max_fill_percent: number;
 }
 
-/** Says all that is wrong with a config at once, each with the path to it; never throws. */
+/** Returns all issues of a config at once, each with its path; never throws. */
 export function validate(value: unknown): SchemaResult<Config> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return { issues: [{ message: "Cannot use the config as it must be a map" }] };
