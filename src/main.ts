@@ -52,6 +52,7 @@ async function daemon(given: DaemonArguments): Promise<number> {
     pluginLoader: (onLate, hangs) => makePluginLoader({ log: log.part("plugins"), onLate, hangs }),
     clock: systemClock,
     random: systemRandom,
+    stateDirectory: Deno.env.get("STATE_DIRECTORY")?.split(":")[0] || undefined,
     log,
     // What nobody can read is not counted.
     ...given.status !== undefined && { meter: tally },
@@ -355,14 +356,21 @@ async function main(given: Arguments): Promise<number> {
       });
     }
     case "operator": {
-      const { runOperatorCommand, userName } = await import("./cli/operator.ts");
+      const { commandOf, runOperatorCommand, userName } = await import("./cli/operator.ts");
       const stop = new AbortController();
       using _signals = stopOnSignals(stop);
-      const { command: _command, dir, admin, tokenFile, ca, timeoutMs, json, ...asked } = given;
+      const { command: _command, dir, admin, tokenFile, ca, timeoutMs, json, ...said } = given;
+      const named = "author" in said ? { ...said, author: said.author ?? await userName() } : said;
+      const asked = "local" in named ? commandOf(named) : named;
+      if (typeof asked === "string") {
+        complain(`lighthouse: ${asked}. See: lighthouse ${said.verb} --help`);
+        return EXIT.usage;
+      }
+      const waitMs = "wait" in said && said.wait ? said.waitMs : undefined;
       return await runOperatorCommand(
-        "author" in asked ? { ...asked, author: asked.author ?? await userName() } : asked,
-        { dir: fromHere(dir), admin, tokenFile, ca, timeoutMs, json },
-        { fromHere, signal: stop.signal, print, complain },
+        asked,
+        { dir: fromHere(dir), admin, tokenFile, ca, timeoutMs, json, waitMs },
+        { fromHere, clock: systemClock, signal: stop.signal, print, complain },
       );
     }
     case "plugin": {

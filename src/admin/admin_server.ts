@@ -8,7 +8,7 @@ import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { formatStatusAddress, type StatusAddress } from "../model/status_address.ts";
 import { readTrusted } from "../system/trusted_file.ts";
-import { ADMIN_VERBS, isVerb, parseCommand } from "./command.ts";
+import { ADMIN_VERBS, isVerb, parseCommand, parseConnectionsQuery } from "./command.ts";
 import { listingOf } from "./listing.ts";
 import type { Operator } from "./operator.ts";
 import { type AdminTokens, type Bearer, parseAdminTokens } from "./tokens.ts";
@@ -163,7 +163,13 @@ async function answer(request: HttpRequest, serving: Serving): Promise<HttpAnswe
   const path = url.slice(url.indexOf("/", url.indexOf("//") + 2)).replace(/[?#].*$/s, "");
   const author = tokens === undefined ? undefined : bearer.name;
   if (method === "GET") {
-    if (path !== "/overrides") return reject(404, `Cannot find ${path}: GET serves /overrides`);
+    if (path === "/connections") {
+      const query = parseConnectionsQuery(new URLSearchParams(/\?([^#]*)/.exec(url)?.[1] ?? ""));
+      if (query === undefined) return reject(400, "Cannot count connections without cluster and target, or service");
+      const counted = await operator.connections(query);
+      return counted.ok ? respond(200, counted.connections) : reject(counted.status, counted.reason);
+    }
+    if (path !== "/overrides") return reject(404, `Cannot find ${path}: GET serves /overrides and /connections`);
     return respond(200, listingOf(operator, serving.wallNow()));
   }
   if (method !== "POST") return reject(405, `Cannot ${method}: there are GET and POST`, [["allow", "GET, POST"]]);

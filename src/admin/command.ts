@@ -34,6 +34,13 @@ export type AdminCommand =
     readonly force: boolean;
   }
   | Statement & { readonly verb: "pause"; readonly balancer?: string | undefined }
+  | Statement & {
+    /** This host's own nodes, in the registry: every writer drains them. */
+    readonly verb: "drain-local";
+    readonly service?: string | undefined;
+    readonly deregister: boolean;
+  }
+  | { readonly verb: "undrain-local"; readonly author: string; readonly service?: string | undefined }
   | { readonly verb: "resume"; readonly author: string; readonly balancer?: string | undefined };
 
 /** The name of a command. */
@@ -77,6 +84,12 @@ const SCHEMAS = {
     for: holds(PAUSE_MAX_MS),
     balancer: optional(named("balancer")),
   })),
+  "drain-local": houseSchema(keys({
+    ...STATEMENT,
+    service: optional(named("service")),
+    deregister: optional(flag(), false),
+  })),
+  "undrain-local": houseSchema(keys({ author: saying(), service: optional(named("service")) })),
   resume: houseSchema(keys({ author: saying(), balancer: optional(named("balancer")) })),
 } as const satisfies Readonly<Record<AdminVerb, HouseSchema<unknown>>>;
 
@@ -114,4 +127,16 @@ export function formatCommand(command: AdminCommand): { readonly verb: AdminVerb
   if (!("forMs" in rest) || rest.forMs === undefined) return { verb, body: { ...rest, forMs: undefined } };
   const { forMs, ...body } = rest;
   return { verb, body: { ...body, for: forMs / 1_000 } };
+}
+
+/** Whose connections are asked for: of nodes of a cluster, or of this host's own services. */
+export type ConnectionsQuery =
+  | { readonly cluster: string; readonly target: string }
+  | { readonly service?: string | undefined };
+
+/** Reads the query of `GET /connections`; `undefined` if it is none. Pure. */
+export function parseConnectionsQuery(query: URLSearchParams): ConnectionsQuery | undefined {
+  const [cluster, target, service] = ["cluster", "target", "service"].map((key) => query.get(key) ?? undefined);
+  if (cluster === undefined && target === undefined) return service === undefined ? {} : { service };
+  return cluster !== undefined && isTarget(target) && service === undefined ? { cluster, target } : undefined;
 }

@@ -1,5 +1,5 @@
 import type { Orders } from "../model/override.ts";
-import type { AdminCommand } from "./command.ts";
+import type { AdminCommand, ConnectionsQuery } from "./command.ts";
 
 /** What came of a command. */
 export type Result =
@@ -20,6 +20,12 @@ export interface Rejection {
   readonly reason: string;
 }
 
+/** How many established connections there are, by node. */
+export interface Connections {
+  readonly ok: true;
+  readonly connections: Readonly<Record<string, number>>;
+}
+
 /** What the admin interface serves: the app, as an operator sees it. */
 export interface Operator {
   /** What the process does. */
@@ -32,4 +38,6 @@ export interface Operator {
   readonly unkept: string | undefined;
   /** Carries a command out; resolves when it is in effect here, or `signal` is aborted. */
   carryOut(command: AdminCommand, signal: AbortSignal): Promise<Result>;
+  /** Counts the established connections of nodes, as this host's kernel knows them. */
+  connections(query: ConnectionsQuery): Promise<Connections | Rejection>;
 }

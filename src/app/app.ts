@@ -1,3 +1,4 @@
+import { localDrainOf } from "../model/override.ts";
 import { keptRegistrations, monitoredPorts } from "../reporter/registrations.ts";
 import { discoveryId, discoveryOf } from "../config/accept.ts";
 import type { Accepted } from "../config/accepted.ts";
@@ -38,6 +39,7 @@ import { type Operation, Registrar, type Registration } from "../reporter/regist
 import { MembershipGuard } from "../membership/membership_guard.ts";
 import { LiveTopology } from "../membership/live_topology.ts";
 import { SourceMembers } from "../membership/source_members.ts";
+import { findConnections } from "../system/connections.ts";
 import { Fleet, type Threads } from "../supervisor/fleet.ts";
 import type { HeartbeatOptions } from "../supervisor/plugin_host.ts";
 import { WorkerError } from "../protocol/wire_error.ts";
@@ -55,6 +57,8 @@ export interface AppOptions extends Omit<IntakeOptions, "log" | "balancerPlugins
   readonly random: Random;
   /** The time of day in milliseconds; the system's unless told. */
   readonly wallNow?: () => number;
+  /** Where this process may keep its state; `undefined` if no supervisor says. */
+  readonly stateDirectory?: string | undefined;
   /** Gives each part its logger. */
   readonly log: { part(name: string): Logger };
   /** Where all parts count; nowhere unless given. */
@@ -237,6 +241,7 @@ export class App {
       onChange: () => {
         this.#balancers.applyPauses();
         this.#balance();
+        this.#register();
       },
     });
     this.operator = new AppOperator({
@@ -249,6 +254,8 @@ export class App {
       accepted: () => this.#accepted,
       nodes: (cluster) => this.#live.nodes(cluster) ?? [],
       balancers: () => this.#balancers.running,
+      registrations: () => this.#registrar.report,
+      connections: findConnections,
     });
     this.#balancers = new Balancers({
       clock,
@@ -378,6 +385,12 @@ export class App {
       this.#watches.apply(accepted);
       this.#balance();
     }
+    if (role === "reporter") {
+      // Before anything is registered: what is drained stays so.
+      const { stateDirectory } = this.#options;
+      const drained = accepted.settings.drainedFile ?? (stateDirectory && `${stateDirectory}/drained`);
+      if (drained !== undefined) await this.#orders.at(drained);
+    }
     const discovery = [...accepted.discovery.values()].map(({ instance }) => instance);
     this.#connectivity.apply(new Set(discovery.map(({ id }) => id)));
     const checks = role === "writer"
@@ -433,7 +446,15 @@ export class App {
     const [accepted, host] = [this.#accepted, this.#announcement.announced];
     if (accepted === undefined || host === undefined || this.#stopping.signal.aborted) return;
     const statuses = this.#monitor.statuses;
-    this.#registrar.apply(this.#registrations(accepted, host, (key) => statuses.get(key) ?? "unknown"));
+    const { local } = this.#orders.now;
+    this.#registrar.apply(
+      this.#registrations(
+        accepted,
+        host,
+        (key) => statuses.get(key) ?? "unknown",
+        (name) => localDrainOf(local, name)?.how,
+      ),
+    );
   }
 
   async #change(
@@ -441,7 +462,7 @@ export class App {
     registration: Registration,
     signal: AbortSignal,
   ): Promise<{ readonly takenFrom: string } | void> {
-    const { discovery, cluster, node, options } = registration;
+    const { discovery, cluster, node, options, isDraining = false } = registration;
     const id = discoveryId(discovery);
     // A connection that is gone took all that it had registered with it.
     if (!this.#fleet.status.has(id)) {
@@ -451,7 +472,7 @@ export class App {
     const request = {
       type: operation,
       cluster,
-      registration: { node, state: "up", ...options !== undefined && { config: options } },
+      registration: { node, state: isDraining ? "draining" : "up", ...options !== undefined && { config: options } },
       timeoutMs: CHANGE_TIMEOUT_MS,
     } as const;
     const done = await this.#fleet.call(id, request, { deadlineMs: CHANGE_TIMEOUT_MS + PROBE_GRACE_MS, signal });

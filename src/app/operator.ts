@@ -1,5 +1,5 @@
-import type { AdminCommand, Statement } from "../admin/command.ts";
-import type { Operator, Rejection, Result } from "../admin/operator.ts";
+import type { AdminCommand, ConnectionsQuery, Statement } from "../admin/command.ts";
+import type { Connections, Operator, Rejection, Result } from "../admin/operator.ts";
 import type { Accepted } from "../config/accepted.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { deadline } from "../kernel/deadline.ts";
@@ -14,13 +14,18 @@ import {
   formatKind,
   isMeant,
   isOfState,
+  type LocalDrain,
   type NodesOverride,
   type Orders,
   overridesOf,
   type Said,
 } from "../model/override.ts";
 import { type Node, nodeName } from "../model/node.ts";
+import { plainAddress } from "../model/canonical_address.ts";
+import type { Service } from "../model/service.ts";
 import type { ClusterName } from "../model/topology.ts";
+import type { RegistrationReport } from "../reporter/registrar.ts";
+import type { TcpConnection } from "../system/connections.ts";
 
 export interface AppOperatorOptions {
   readonly role: Operator["role"];
@@ -32,6 +37,12 @@ export interface AppOperatorOptions {
   readonly accepted: () => Accepted | undefined;
   /** The members of a cluster that are known. */
   readonly nodes: (cluster: ClusterName) => readonly Node[];
+  /** How far this host's nodes are registered. */
+  readonly registrations: () => readonly RegistrationReport[];
+  /** Answers established connections of this host that others opened; `undefined` where nobody can be asked. */
+  readonly connections: (
+    isAsked: (connection: TcpConnection) => boolean,
+  ) => Promise<readonly TcpConnection[] | undefined>;
   readonly balancers: () => ReadonlyMap<string, { readonly writer: { readonly isAtRest: boolean } }>;
 }
 
@@ -67,9 +78,8 @@ export class AppOperator implements Operator {
   }
 
   async carryOut(command: AdminCommand, signal: AbortSignal): Promise<Result> {
-    if (this.role === "reporter") {
-      return reject(501, `Cannot ${command.verb} as this process is a reporter; ask the writer of this host`);
-    }
+    const isLocal = command.verb === "drain-local" || command.verb === "undrain-local";
+    if (this.role === (isLocal ? "writer" : "reporter")) return this.#otherRole(command.verb);
     if (this.#options.accepted() === undefined) {
       return reject(503, `Cannot ${command.verb} as the config is not read yet; try again in a moment`);
     }
@@ -79,6 +89,10 @@ export class AppOperator implements Operator {
           return await this.#pause(command, signal);
         case "resume":
           return await this.#resume(command);
+        case "drain-local":
+          return await this.#drainLocal(command, signal);
+        case "undrain-local":
+          return await this.#undrainLocal(command, signal);
         case "undrain":
           return await this.#revoke(command);
         case "weight":
@@ -202,8 +216,119 @@ export class AppOperator implements Operator {
     return this.#did(revoked.map((order) => `${cluster}/${order.target} ${now}`));
   }
 
+  async #drainLocal(
+    command: AdminCommand & { readonly verb: "drain-local" },
+    signal: AbortSignal,
+  ): Promise<Result> {
+    const { orders, log } = this.#options;
+    const { service, deregister } = command;
+    const services = this.#services(command);
+    if ("ok" in services) return services;
+    const drain: LocalDrain = {
+      ...this.#said(command),
+      how: deregister ? "deregister" : "drain",
+      ...service !== undefined && { service },
+    };
+    await orders.put("local", drain);
+    log.info("Draining this host's nodes", { event: "local.drained", ...fieldsOf(drain) });
+    const warnings = await this.#awaitRegistry(services, signal);
+    const how = deregister ? "is not registered" : "is registered as draining";
+    const did = endpointsOf(services).map((endpoint) => `${endpoint} ${how} ${this.#until(drain)}`);
+    return this.#did(did, warnings);
+  }
+
+  async #undrainLocal(
+    command: AdminCommand & { readonly verb: "undrain-local" },
+    signal: AbortSignal,
+  ): Promise<Result> {
+    const { orders, log } = this.#options;
+    const { service, author } = command;
+    const services = this.#services(command);
+    if ("ok" in services) return services;
+    const revoked = await orders.revoke("local", (each) => service === undefined || each.service === service);
+    if (revoked.length === 0) {
+      const isAll = service !== undefined && orders.now.local.length > 0;
+      return isAll
+        ? reject(409, `Cannot undrain service ${service} alone as all services are drained; undrain without a name`)
+        : reject(409, `Cannot undrain ${service ?? "this host"} as it is not drained`);
+    }
+    log.info("This host's nodes are back", { event: "local.undrained", service: service ?? "all", author });
+    const warnings = await this.#awaitRegistry(services, signal);
+    return this.#did(endpointsOf(services).map((endpoint) => `${endpoint} takes connections while it is up`), warnings);
+  }
+
+  /** Waits until the registries have what is wanted of services; answers what is not so in time. */
+  async #awaitRegistry(services: readonly Service[], signal: AbortSignal): Promise<readonly string[]> {
+    const { clock, registrations } = this.#options;
+    const names = new Set(services.map(({ name }) => name));
+    using late = deadline(REST_MS, { clock, signal });
+    const undone = () =>
+      registrations().filter(({ registration, isDone }) => names.has(registration.cluster) && !isDone);
+    while (undone().length > 0 && !late.signal.aborted) {
+      await delay(REST_POLL_MS, { clock, signal: late.signal }).catch(() => {});
+    }
+    return undone().map(({ registration: { cluster, node, discovery }, failure = "no answer yet" }) =>
+      `${cluster}/${nodeName(node)} is not so in discovery/${discovery}.yaml yet, and retried: ${failure}`
+    );
+  }
+
+  async connections(query: ConnectionsQuery): Promise<Connections | Rejection> {
+    const ends = "cluster" in query ? this.#nodeEnds(query) : this.#serviceEnds(query);
+    if ("ok" in ends) return ends;
+    const all = await this.#options.connections((connection) => ends.some(({ isIts }) => isIts(connection)));
+    if (all === undefined) {
+      return reject(503, "Cannot count connections as /proc/net/tcp cannot be read here: it takes cat");
+    }
+    return {
+      ok: true,
+      connections: Object.fromEntries(ends.map(({ name, isIts }) => [name, all.filter(isIts).length])),
+    };
+  }
+
+  /** What leads from this host to nodes of a cluster. */
+  #nodeEnds({ cluster, target }: { readonly cluster: string; readonly target: string }) {
+    if (this.role === "reporter") return this.#otherRole("count connections to nodes");
+    const found = this.#find({ verb: "count connections", cluster, target });
+    if ("ok" in found) return found;
+    return found.meant.map((node) => {
+      const address = plainAddress(node.ip);
+      const isIts = ({ remote }: TcpConnection) => remote.port === node.port && plainAddress(remote.host) === address;
+      return { name: nodeName(node), isIts };
+    });
+  }
+
+  /** What leads to the ports of this host's services. */
+  #serviceEnds({ service }: { readonly service?: string | undefined }) {
+    if (this.role === "writer") return this.#otherRole("count connections of services");
+    const services = this.#services({ verb: "count connections", service });
+    if ("ok" in services) return services;
+    return services.flatMap(({ name, ports }) =>
+      ports.map((port) => ({
+        name: `${name}:${port}`,
+        isIts: ({ local }: TcpConnection) => local.port === port,
+      }))
+    );
+  }
+
+  /** Finds the services that a command is about. */
+  #services({ verb, service }: { readonly verb: string; readonly service?: string | undefined }) {
+    const services = [...this.#options.accepted()?.services.values() ?? []].map((each) => each.service);
+    const meant = services.filter(({ name }) => service === undefined || name === service);
+    if (meant.length > 0) return meant;
+    const names = services.map(({ name }) => name);
+    return reject(
+      404,
+      `Cannot ${verb}${service === undefined ? "" : ` ${service}`}: ${known(service ?? "", names, "service")}`,
+    );
+  }
+
+  #otherRole(what: string): Rejection {
+    const other = this.role === "reporter" ? "writer" : "reporter";
+    return reject(501, `Cannot ${what} as this process is a ${this.role}; ask the ${other} of this host`);
+  }
+
   /** Finds the nodes that a command is about. */
-  #find({ verb, cluster, target }: AdminCommand & { readonly cluster: string; readonly target: string }) {
+  #find({ verb, cluster, target }: { readonly verb: string; readonly cluster: string; readonly target: string }) {
     const clusters = [...this.#options.accepted()?.clusters.values() ?? []];
     const accepted = clusters.find((each) => each.cluster.name === cluster);
     if (accepted === undefined) {
@@ -253,6 +378,11 @@ export class AppOperator implements Operator {
 
 function reject(status: Rejection["status"], reason: string): Rejection {
   return { ok: false, status, reason };
+}
+
+/** The ports of services: `web:8080`. */
+function endpointsOf(services: readonly Service[]): readonly string[] {
+  return services.flatMap(({ name, ports }) => ports.map((port) => `${name}:${port}`));
 }
 
 function nameOf(balancer: string | undefined): string {

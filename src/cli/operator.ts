@@ -1,6 +1,8 @@
 import { type AdminCommand, formatCommand } from "../admin/command.ts";
 import type { ListedOrder, Listing } from "../admin/listing.ts";
 import { HttpClient } from "../http/client.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { delay } from "../kernel/delay.ts";
 import { formatDuration } from "../kernel/duration.ts";
 import { isRecord } from "../model/node.ts";
 import { formatStatusAddress, type StatusAddress } from "../model/status_address.ts";
@@ -14,14 +16,48 @@ export interface OperatorArguments {
   readonly ca?: string | undefined;
   readonly timeoutMs: number;
   readonly json: boolean;
+  /** How long to wait for connections to end; absent: not at all. */
+  readonly waitMs?: number | undefined;
 }
 
 /** What to ask for: a command, or the list of what holds. */
 export type Asked = AdminCommand | { readonly verb: "overrides" };
 
+/** What `drain` and `undrain` get from their command lines. */
+export interface DrainArguments {
+  readonly verb: "drain" | "undrain";
+  readonly what?: string | undefined;
+  readonly target?: string | undefined;
+  readonly local: boolean;
+  readonly author: string;
+  readonly reason?: string | undefined;
+  readonly forMs?: number | undefined;
+  readonly force?: boolean;
+  readonly deregister?: boolean;
+}
+
+/** Makes a command of them; a string says what is wrong with their usage. Pure. */
+export function commandOf({ what, target, local, ...given }: DrainArguments): AdminCommand | string {
+  const { verb, author, reason, forMs, force = false, deregister = false } = given;
+  if (!local) {
+    if (what === undefined || target === undefined) return `${verb} needs a CLUSTER and a NODE or HOST, or --local`;
+    if (deregister) return "--deregister needs --local";
+    return verb === "drain"
+      ? { verb, cluster: what, target, author, reason, forMs, force }
+      : { verb, cluster: what, target, author };
+  }
+  if (target !== undefined) return `${verb} --local takes a service alone`;
+  if (force) return "--force is not for --local";
+  const service = what === undefined ? {} : { service: what };
+  return verb === "drain"
+    ? { verb: "drain-local", ...service, author, reason, forMs, deregister }
+    : { verb: "undrain-local", ...service, author };
+}
+
 /** What the commands of an operator need of the process. */
 export interface OperatorOptions {
   readonly fromHere: (path: string) => string;
+  readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly print: (line: string) => void;
   readonly complain: (line: string) => void;
@@ -32,6 +68,9 @@ const STANDARD: readonly StatusAddress[] = [
   { path: "/run/lighthouse/writer.sock" },
   { path: "/run/lighthouse/reporter.sock" },
 ];
+/** For so long there is to be no connection. */
+const EMPTY_MS = 5_000;
+const POLL_MS = 250;
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 
 /** That a command could not be carried out; the message is for who typed it. */
@@ -55,7 +94,11 @@ export async function runOperatorCommand(
   const { print, complain, signal } = options;
   try {
     await using clients = new AsyncDisposableStack();
-    const { ask, listing } = await find(given, options, clients);
+    const isLocal = asked.verb === "drain-local" || asked.verb === "undrain-local";
+    const { ask, listing } = await find(given, options, {
+      clients,
+      roles: asked.verb === "overrides" ? undefined : isLocal ? ["reporter", "run"] : ["writer", "run"],
+    });
     if (asked.verb === "overrides") {
       for (const line of given.json ? [JSON.stringify(listing, null, 2)] : linesOf(listing)) print(line);
       if (listing.unkept !== null) complain(`This does not outlive the process: ${listing.unkept}`);
@@ -67,7 +110,7 @@ export async function runOperatorCommand(
     if (given.json) print(JSON.stringify({ did, warnings }));
     else for (const line of did) print(line);
     for (const warning of given.json ? [] : warnings) complain(warning);
-    return EXIT.ok;
+    return given.waitMs === undefined ? EXIT.ok : await awaitEmpty(asked, given.waitMs, ask, options);
   } catch (error) {
     if (!(error instanceof CommandError) || signal.aborted) throw error;
     complain(error.message);
@@ -75,11 +118,55 @@ export async function runOperatorCommand(
   }
 }
 
+/** Waits until no connection has been established for a while; answers the exit code. */
+async function awaitEmpty(
+  asked: AdminCommand,
+  waitMs: number,
+  ask: Found["ask"],
+  { clock, signal, print, complain }: OperatorOptions,
+): Promise<number> {
+  const query = new URLSearchParams(
+    "cluster" in asked
+      ? { cluster: asked.cluster, target: asked.target }
+      : "service" in asked && asked.service !== undefined
+      ? { service: asked.service }
+      : {},
+  );
+  const untilMs = clock.now() + waitMs;
+  let emptySinceMs: number | undefined;
+  for (;;) {
+    const counts = Object.entries(await ask("GET", `/connections?${query}`) as Record<string, number>);
+    const busy = counts.filter(([, count]) => count > 0);
+    const nowMs = clock.now();
+    emptySinceMs = busy.length > 0 ? undefined : emptySinceMs ?? nowMs;
+    if (emptySinceMs !== undefined && nowMs - emptySinceMs >= EMPTY_MS) {
+      print(`No connection has been established for ${formatDuration(EMPTY_MS)}`);
+      return EXIT.ok;
+    }
+    if (nowMs >= untilMs) {
+      for (const [name, count] of busy) {
+        complain(`${name} has ${count} established connection${count === 1 ? "" : "s"} still`);
+      }
+      complain(
+        `Connections have not been gone for ${formatDuration(EMPTY_MS)} within ${
+          formatDuration(waitMs)
+        } (--wait-timeout)`,
+      );
+      return EXIT.failed;
+    }
+    await delay(POLL_MS, { clock, signal });
+  }
+}
+
 /** Finds the process that a command is for. */
 async function find(
   given: OperatorArguments,
   { fromHere, signal }: OperatorOptions,
-  clients: AsyncDisposableStack,
+  { clients, roles }: {
+    readonly clients: AsyncDisposableStack;
+    /** Which processes can do it; any if absent. */
+    readonly roles?: readonly Listing["role"][] | undefined;
+  },
 ): Promise<Found> {
   const read = async (path: string | undefined) => {
     if (path === undefined) return undefined;
@@ -117,13 +204,18 @@ async function find(
       tried.push(`${formatStatusAddress(at)}: ${reasonOf(error)}`);
       continue;
     }
+    if (given.admin === undefined && roles?.includes(listing.role) === false) {
+      tried.push(`${formatStatusAddress(at)}: a ${listing.role}`);
+      continue;
+    }
     await requireSameDir(at, listing, given.dir);
     return { at, listing, ask };
   }
-  const where = given.admin === undefined ? " or say where it is with --admin ADDRESS" : "";
+  const where = given.admin === undefined ? ", or say where it is with --admin ADDRESS" : "";
+  const role = roles?.[0] ?? "writer";
   throw new CommandError(
-    `No admin interface answers (${tried.join("; ")}). Start the writer with --admin ${
-      formatStatusAddress(given.admin ?? STANDARD[0] as StatusAddress)
+    `No admin interface answers (${tried.join("; ")}). Start the ${role} with --admin ${
+      formatStatusAddress(given.admin ?? { path: `/run/lighthouse/${role}.sock` })
     }${where}`,
   );
 }

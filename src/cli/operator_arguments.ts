@@ -76,6 +76,33 @@ const nodes = {
     description: message`A node by name or address with port, or all nodes of a host by name or address.`,
   }),
 };
+/** What drain and undrain are about: a cluster and its nodes, or with `--local` a service of this host. */
+const meant = {
+  what: optional(argument(clusterName, {
+    description: message`The cluster, as its file names it; with --local the service, or none for all.`,
+  })),
+  target: optional(argument(target, {
+    description: message`A node by name or address with port, or all nodes of a host by name or address.`,
+  })),
+  local: withDefault(option("--local", { description: message`This host's own nodes, in the registry.` }), false),
+};
+const deregister = withDefault(
+  option("--deregister", {
+    description:
+      message`With --local: do not register them at all, for writers that do not know draining, as those of 1.0.`,
+  }),
+  false,
+);
+const wait = withDefault(
+  option("--wait", { description: message`Return when no connection to them has been established for 5s.` }),
+  false,
+);
+const waitMs = withDefault(
+  option("--wait-timeout", duration({ minMs: 1_000, maxMs: 86_400_000 }), {
+    description: message`How long --wait waits; then it prints what is left, with exit code 1.`,
+  }),
+  600_000,
+);
 const balancer = optional(argument(string({ metavar: "BALANCER" }), {
   description: message`A file of balancers/; else all of them.`,
 }));
@@ -87,14 +114,16 @@ export const operatorArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) => {
   const of = <const Verb extends string>(verb: Verb) =>
     object({ command: constant("operator" as const), verb: constant(verb), dir });
   return or(
-    command("drain", merge(of("drain"), object({ ...nodes, force }), said, speaking), {
-      brief: message`Send no new connections to a node or a host.`,
+    command("drain", merge(of("drain"), object({ ...meant, force, deregister, wait, waitMs }), said, speaking), {
+      brief: message`Send no new connections to a node or a host, or to this host's own nodes.`,
       description:
-        message`Has the writer of this host drain the nodes: connections that are open go on, no new ones come. ${EXITS}`,
+        message`Has the writer of this host drain the nodes: connections that are open go on, no new ones come. \
+With --local and a service, or none for all, the reporter of this host registers its own nodes as draining, so that every \
+writer drains them. ${EXITS}`,
     }),
-    command("undrain", merge(of("undrain"), object({ ...nodes, author }), speaking), {
+    command("undrain", merge(of("undrain"), object({ ...meant, author }), speaking), {
       brief: message`Put a node or a host back in rotation.`,
-      description: message`Revokes drain and maint of the nodes. ${EXITS}`,
+      description: message`Revokes drain and maint of the nodes, or with --local the drain of this host. ${EXITS}`,
     }),
     command("maint", merge(of("maint"), object({ ...nodes, force }), said, speaking), {
       brief: message`Put a node or a host in maintenance.`,

@@ -34,6 +34,8 @@ export interface Settings {
   readonly pluginCache?: string | undefined;
   /** Where the last known members are kept; `undefined` for beside the balancer's file. */
   readonly topologyFile?: string | undefined;
+  /** Where a reporter keeps which of this host's nodes are drained; `undefined` for the supervisor's state directory. */
+  readonly drainedFile?: string | undefined;
   /** Where the writer keeps what operators have said; `undefined` for beside the topology file. */
   readonly overridesFile?: string | undefined;
 }

@@ -33,6 +33,7 @@ export const settingsSchema = refined(
     max_age: optional(seconds({ min: 60, max: 315_360_000 }), DEFAULT_SETTINGS.maxAgeMs / 1_000),
     plugin_cache: optional(matching(/^\/./, "an absolute path")),
     topology_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
+    drained_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
     overrides_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
   })),
   ({ updates }) =>
@@ -50,7 +51,12 @@ export function readSettings(raw: unknown): Checked<Settings> {
   const { value, findings } = validateKnown(raw ?? {}, settingsSchema["~standard"].validate);
   if (value === undefined) return { value, findings };
   const { isolation = DEFAULT_SETTINGS.isolation, updates } = value;
-  const { plugin_cache: pluginCache, topology_file: topologyFile, overrides_file: overridesFile } = value;
+  const {
+    plugin_cache: pluginCache,
+    topology_file: topologyFile,
+    overrides_file: overridesFile,
+    drained_file: drainedFile,
+  } = value;
   const settings = {
     isolation,
     updates: updates === undefined
@@ -61,6 +67,7 @@ export function readSettings(raw: unknown): Checked<Settings> {
     ...pluginCache === undefined ? {} : { pluginCache },
     ...topologyFile === undefined ? {} : { topologyFile },
     ...overridesFile === undefined ? {} : { overridesFile },
+    ...drainedFile === undefined ? {} : { drainedFile },
   };
   return { value: deepFreeze(settings), findings };
 }

@@ -391,6 +391,19 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     meaning: "an operator has ended a pause; what changed meanwhile is caught up",
     action: NOTHING,
   },
+  "local.drained": {
+    level: "info",
+    fields: ["service", "override", "author", "reason", "until"],
+    meaning: "an operator has this host's nodes registered as draining, or not registered",
+    action: NOTHING,
+    resolvedBy: "local.undrained",
+  },
+  "local.undrained": {
+    level: "info",
+    fields: ["service", "author"],
+    meaning: "an operator has put this host's nodes back",
+    action: NOTHING,
+  },
   "admin.listening": {
     level: "info",
     fields: ["at"],

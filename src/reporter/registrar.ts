@@ -21,6 +21,8 @@ export interface Registration {
   readonly options?: unknown;
   /** `present`: it must be registered. `absent`: it must not be. */
   readonly wanted: "present" | "absent";
+  /** Whether it is to get no new connections, though it is up. */
+  readonly isDraining?: boolean;
 }
 
 /**
@@ -438,7 +440,11 @@ function operationOf({ isLeaving, registration }: Tracked): Operation {
 function wantedOf(entry: Tracked): string {
   const operation = operationOf(entry);
   return operation === "register"
-    ? JSON.stringify([entry.registration.node, entry.registration.options ?? null])
+    ? JSON.stringify([
+      entry.registration.node,
+      entry.registration.options ?? null,
+      entry.registration.isDraining ?? false,
+    ])
     : operation;
 }
 

@@ -134,6 +134,17 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return settled;
 }
 
+Deno.test("Registrar registers a node again that is to be drained, and again when it no longer is", async () => {
+  await using bench = new Bench();
+  bench.registrar.apply([want()]);
+  await settle();
+  bench.registrar.apply([{ ...want(), isDraining: true }]);
+  await settle();
+  bench.registrar.apply([want()]);
+  await settle();
+  assert.deepEqual(bench.asked, ["register web:80", "register web:80", "register web:80"]);
+});
+
 Deno.test("Registrar.report tells how far each node is registered, and why not", async () => {
   await using bench = new Bench();
   const { registrar } = bench;

@@ -114,3 +114,18 @@ Deno.test("keptRegistrations() answers what registrations() does, and the same o
   assert.deepEqual(kept({ services }, moved, isDown), registrations({ services }, moved, isDown));
   assert.deepEqual(kept({ services: new Map() }, moved, isDown), []);
 });
+
+Deno.test("registrations() has what an operator drains as draining, or absent, and tells a kept answer from another", () => {
+  const services = map(["web", accepted(service("web", [80, 81]))], ["api", accepted(service("api", [90]))]);
+  const statusOf = (key: string) => key === "web:81" ? "down" as const : "up" as const;
+  const of = (drains: Readonly<Record<string, "drain" | "deregister">>, how = registrations) =>
+    how({ services }, HOST, statusOf, (name) => drains[name])
+      .map(({ node, wanted, isDraining = false }) => `${node.port} ${wanted}${isDraining ? " draining" : ""}`);
+  const kept = keptRegistrations();
+  for (const how of [registrations, kept]) {
+    assert.deepEqual(of({}, how), ["80 present", "81 absent", "90 present"]);
+    assert.deepEqual(of({ web: "drain" }, how), ["80 present draining", "81 absent draining", "90 present"]);
+    assert.deepEqual(of({ web: "deregister" }, how), ["80 absent", "81 absent", "90 present"]);
+    assert.deepEqual(of({}, how), ["80 present", "81 absent", "90 present"]);
+  }
+});

@@ -38,7 +38,7 @@ export function parseListeners(output: string): readonly TcpListener[] {
   return output.split("\n").flatMap((line) => {
     const [, local = "", , state, , , , , , inode = ""] = line.trim().split(/\s+/);
     const [address = "", port = ""] = local.split(":");
-    const host = state === LISTEN ? parseAddress(address) : undefined;
+    const host = state === LISTEN ? parseHexAddress(address) : undefined;
     return host === undefined ? [] : [{ host, port: parseInt(port, 16), inode }];
   });
 }
@@ -66,7 +66,7 @@ export function parseOwners(output: string): SocketOwners {
 }
 
 /** The kernel prints an address as 32-bit numbers in host byte order, which is little-endian wherever Deno runs. */
-function parseAddress(hex: string): string | undefined {
+export function parseHexAddress(hex: string): string | undefined {
   if (!/^(?:[0-9A-F]{8}|[0-9A-F]{32})$/.test(hex)) return undefined;
   const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => (word.match(/../g) ?? []).toReversed())
     .map((byte) => parseInt(byte, 16));

@@ -233,6 +233,7 @@ Deno.test("a port takes commands over TLS from bearers of tokens alone", async (
     dir: "/etc/lighthouse",
     orders: NO_ORDERS,
     unkept: undefined,
+    connections: () => Promise.resolve({ ok: true, connections: {} } as const),
     carryOut: (command: AdminCommand) => {
       asked.push(command);
       return Promise.resolve({ ok: true, did: ["done"], warnings: [] } as const);
