@@ -43,7 +43,7 @@ export const LAYERS: readonly Layer[] = [
     pure: true,
   },
   { name: "metrics", files: /^src\/metrics\//, imports: [], pure: true },
-  { name: "model", files: /^src\/model\//, imports: ["kernel"], pure: true },
+  { name: "model", files: /^src\/model\//, imports: ["kernel"], node: ["node:crypto"], pure: true },
   { name: "traffic", files: /^src\/traffic\//, imports: ["model"], pure: true },
   { name: "system", files: /^src\/system\//, imports: ["kernel"] },
   {
@@ -425,6 +425,8 @@ export const LAYERS: readonly Layer[] = [
     imports: ["kernel", "kernel/schema", "model"],
     types: ["mod"],
     npm: ["valibot"],
+    // A hash, told at once; `crypto.subtle` answers later.
+    node: ["node:crypto"],
     pure: true,
   },
   {

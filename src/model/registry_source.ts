@@ -1,5 +1,5 @@
+import { createHash } from "node:crypto";
 import type { Path } from "../kernel/findings.ts";
-import { sha256 } from "../kernel/sha256.ts";
 
 /** One registry that a cluster's members come from, or that a service registers in: an item of `discovery:`. */
 export interface RegistrySource {
@@ -47,7 +47,7 @@ export function onlySource(discovery: string, options?: RegistrySource["options"
  */
 export function sourceKey({ discovery, options }: Pick<RegistrySource, "discovery" | "options">): string {
   if (options === undefined || Object.keys(options).length === 0) return discovery;
-  const hash = sha256(canonical(options)).slice(0, 16);
+  const hash = createHash("sha256").update(canonical(options)).digest("hex").slice(0, 16);
   return `${discovery}@${hash}`;
 }
 

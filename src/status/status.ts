@@ -1,4 +1,4 @@
-import { sha256 } from "../kernel/sha256.ts";
+import { createHash } from "node:crypto";
 import type { Occurrence, Standing } from "../balance/standing.ts";
 import { formatDiagnostic } from "../config/diagnostics.ts";
 import { redact } from "../config/redact.ts";
@@ -132,7 +132,7 @@ export function statusOf(parts: Parts, { version, pid, startedMs, nowMs, lateMs 
  */
 export function nameMembers(nodes: readonly Pick<Node, "host" | "port" | "ip">[]): string {
   const lines = nodes.map((node) => `${nodeName(node)} ${node.ip}\n`).toSorted();
-  return sha256(lines.join("")).slice(0, 16);
+  return createHash("sha256").update(lines.join("")).digest("hex").slice(0, 16);
 }
 
 /** How long ago something was, in seconds. */

@@ -1,5 +1,5 @@
+import { createHash } from "node:crypto";
 import type { Notice, Origin, Peer } from "../../../mod.ts";
-import { sha256 } from "../../../src/kernel/sha256.ts";
 import { formatEndpoint } from "../../../src/model/endpoint.ts";
 import { quote } from "../../../src/model/node.ts";
 import { HASH_CONSISTENT, isAtLeast } from "./backend.ts";
@@ -379,7 +379,7 @@ function structureOf(head: readonly Stanza[], chapters: readonly Chapter[]): str
 
 /** 64 bits are enough to tell structures apart: nobody gains from two that are alike. */
 function shortHash(text: string): string {
-  return sha256(text).slice(0, 16);
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }
 
 /** Answers the structure that a rendered text is marked with. */
