@@ -720,3 +720,42 @@ Deno.test("Registrar: a node that goes down waits for none of hundreds that come
   await settle();
   assert.equal(bench.known.size, 300);
 });
+
+Deno.test("Registrar registers a node twice with one discovery if the options differ, and takes a change of options for the same node", async () => {
+  await using bench = new Bench();
+  const at = (path: string): Registration => ({ ...want(), options: { path } });
+  const said: string[] = [];
+  await using registrar = new Registrar({
+    clock: bench.clock,
+    random: () => 0.5,
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+    change: (operation, { options }) => {
+      said.push(`${operation} ${(options as { path: string }).path}`);
+      return Promise.resolve();
+    },
+  });
+  const apply = async (...paths: readonly string[]) => {
+    registrar.apply(paths.map(at));
+    for (let turn = 0; turn < 50; turn++) await undefined;
+    return said.splice(0);
+  };
+  assert.deepEqual(await apply("/a", "/b"), ["register /a", "register /b"]);
+  assert.deepEqual(await apply("/b", "/a"), [], "the order of a list means nothing");
+  assert.deepEqual(await apply("/b"), ["deregisterOwn /a"]);
+  assert.deepEqual(await apply("/c"), ["register /c"], "one whose options alone changed is the same node");
+  assert.deepEqual(await apply("/d", "/c"), ["register /d"]);
+});
+
+Deno.test("Registrar deregisters from a registry that left the list once the others have the node", async () => {
+  await using bench = new Bench();
+  bench.registrar.apply([want("web:80", { discovery: "zoo" })]);
+  await settle();
+  bench.isSlow = true;
+  bench.registrar.apply([want("web:80", { discovery: "etcd" })]);
+  await settle();
+  assert.ok(bench.known.has("zoo web a.int:80"), "etcd does not have it yet");
+  bench.isSlow = false;
+  for (const flight of bench.flights.splice(0)) flight.land();
+  await settle();
+  assert.deepEqual([...bench.known.keys()], ["etcd web a.int:80"]);
+});

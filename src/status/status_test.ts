@@ -117,6 +117,37 @@ Deno.test("statusOf() says of a cluster what is known, from nothing to what its 
   });
 });
 
+Deno.test("statusOf() shows each of several sources, which of them have a member, and what they contradict each other about", () => {
+  using stage = new Stage();
+  const sources = ["zk", "etcd"].map((name) => onlySource(name));
+  const clusters = new Map([["web", { cluster: { name: "web", sources, combine: { policy: "union" } } }]]);
+  const discovery = new Map([["zk", {}], ["etcd", {}]]);
+  stage.parts = { ...stage.parts, accepted: { ...stage.parts.accepted, clusters, discovery } as unknown as Accepted };
+  const named = sources.map(({ name }) => ({ name, key: name }));
+  stage.membership.apply(new Map([["web", { guard: GUARD_DEFAULTS, sources: named, combine: { policy: "union" } }]]));
+  const hear = (source: string, nodes: readonly Node[]) =>
+    stage.membership.hear({ cluster: "web", nodes, exists: true, epoch: "1" }, source);
+  hear("zk", [node("a")]);
+  assert.deepEqual(stage.web()?.sources, {
+    etcd: { discovery: "etcd", nodes: 0, state: "unknown", reason: null, forSeconds: null },
+    zk: { discovery: "zk", nodes: 1, state: "current", reason: null, forSeconds: null },
+  });
+  hear("etcd", [node("a"), { ...node("b"), ip: "10.0.0.2" }]);
+  stage.membership.lostSight([{ cluster: "web", source: "etcd" }], "no route", { until: "connected" });
+  const web = stage.web();
+  assert.deepEqual([web?.discovery, web?.combine, web?.state, web?.reason], [
+    "zk, etcd",
+    "union",
+    "stale",
+    "etcd: no route",
+  ]);
+  assert.equal(web?.sources["etcd"]?.state, "stale");
+  assert.deepEqual(web?.memberList.map(({ name, source, sources }) => [name, source, sources]), [
+    ["a:80", "zk", ["zk", "etcd"]],
+    ["b:80", "etcd", ["etcd"]],
+  ]);
+});
+
 Deno.test("statusOf() says for how long a cluster has been stale and why, until its connection is there again", () => {
   using stage = new Stage();
   stage.hear("a");

@@ -44,6 +44,33 @@ Deno.test("nodes prints what a registry has, and what is invalid and why", async
   assert.equal(one.stdout, "b.test\n", "one that is ready comes first");
 });
 
+Deno.test("nodes combines several sources as the cluster's file says and shows which of them have a node", async () => {
+  await using host = new TestHost();
+  await host.configure();
+  await put(host, "a", entry("a"));
+  await put(host, "b", entry("b"));
+  await host.write("discovery/fixed", { type: "static" });
+  const listed = { discovery: ["file", { fixed: { nodes: ["10.0.0.98:8001", "10.0.0.99:8001"] } }] };
+  await host.write("clusters/web", { ...listed, haproxy: {} });
+  const union = await runCli(["nodes", host.configDir, "web"]);
+  assert.equal(union.stderr, "");
+  assert.deepEqual(union.stdout.split("\n"), [
+    "10.0.0.99:8001 10.0.0.99 sources=fixed",
+    "10.0.0.97:8001 a.test sources=file",
+    "10.0.0.98:8001 b.test sources=file,fixed",
+    "",
+  ]);
+  const one = await runCli(["nodes", host.configDir, "web", "--source", "fixed", "--format", "{ip}"]);
+  assert.equal(one.stdout, "10.0.0.98\n10.0.0.99\n");
+  await host.write("clusters/web", { ...listed, combine: "all", haproxy: {} });
+  const all = await runCli(["nodes", host.configDir, "web", "--json"]);
+  const { discovery, nodes } = JSON.parse(all.stdout);
+  assert.deepEqual([discovery, nodes.length, nodes[0].host, nodes[0].sources], ["file, fixed", 1, "b.test", [
+    "file",
+    "fixed",
+  ]]);
+});
+
 Deno.test("nodes tells an empty cluster, a missing one and one of this host alone from one another", async () => {
   await using host = new TestHost();
   await host.configure();
