@@ -11,7 +11,11 @@ Deno.test.each([{ role: "writer" }, { role: "reporter" }])(
     await using dir = new TempDir("lighthouse-systemd-");
     const name = `lighthouse-${role}.service`;
     const unit = await Deno.readTextFile(new URL(name, UNITS));
-    assert.match(unit, new RegExp(`^ExecStart=/usr/local/bin/lighthouse ${role} /etc/lighthouse$`, "m"));
+    const admin = `--admin unix:/run/lighthouse/${role}.sock`;
+    assert.match(unit, new RegExp(`^ExecStart=/usr/local/bin/lighthouse ${role} /etc/lighthouse ${admin}$`, "m"));
+    // The socket is in it, and both units end and start on their own.
+    assert.match(unit, /^RuntimeDirectory=lighthouse$/m);
+    assert.match(unit, /^RuntimeDirectoryPreserve=yes$/m);
     // Without it, five quick failures (a config directory that is mounted late) end all starts.
     assert.match(unit, /^StartLimitIntervalSec=0$/m);
     // A program that is not there would be a finding, and where tests run none is installed.
