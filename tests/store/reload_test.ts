@@ -87,8 +87,8 @@ Deno.test.each([{ asksClients: false }, { asksClients: true }])(
 
     await dir.write("cert.pem", "no certificate");
     await store.server.reload();
-    assert.match(lines.at(-1) ?? "", /cannot be read again/);
-    assert.equal((await ask(before))[0], 200, "what there was is used on");
+    assert.match(lines.at(-1) ?? "", /Cannot reload/);
+    assert.equal((await ask(before))[0], 200, "the previous ones stay active");
 
     await install(after);
     await store.server.reload();
@@ -96,7 +96,7 @@ Deno.test.each([{ asksClients: false }, { asksClients: true }])(
     await assert.rejects(ask(before), TypeError);
     await store.server.store.lease({ name: "l", ttlMs: 60_000, keys: new Map([["/n", 1]]) });
     const [status, text] = await waiting;
-    assert.deepEqual([status, JSON.parse(text)], [200, { n: 1 }], "what was under way goes on");
+    assert.deepEqual([status, JSON.parse(text)], [200, { n: 1 }], "a request in progress continues");
   },
 );
 
