@@ -674,7 +674,7 @@ function differs<C, K>(
   const { s, now } = work;
   assert(s.turn !== undefined && s.base !== undefined && s.turn.inFlight === undefined, "a shortcut is part of a turn");
   s.turn = { ...s.turn, shortcut: { ...shortcut, wanted } };
-  if (shortcut.steps.length === 0) return applyShortcut(work, wanted, shortcut);
+  if (shortcut.steps.length === 0) return applyShortcut(work, wanted, shortcut.observed([]));
   s.standing = { ...s.standing, underWay: { text: "command", atMs: now } };
   work.steps = shortcut.steps;
 }
@@ -695,7 +695,8 @@ function changed<C, K>(work: Work<C, K>, outcomes: readonly StepOutcome[]): void
   if (base !== undefined) reportOutcomes(work, commands, base.sources);
   const failed = outcomes.find((outcome) => !outcome.ok);
   if (base !== undefined && failed === undefined && outcomes.length === shortcut.steps.length) {
-    return applyShortcut(work, shortcut.wanted as Wanted<C, K>, shortcut);
+    const reads = outcomes.flatMap((outcome) => outcome.ok && isRead(outcome.step) ? [outcome.output] : []);
+    return applyShortcut(work, shortcut.wanted as Wanted<C, K>, shortcut.observed(reads));
   }
   s.base = undefined;
   if (failed?.failure.kind === "taken") return goOn(work, fail(work, failed.failure.message));
@@ -708,7 +709,7 @@ function changed<C, K>(work: Work<C, K>, outcomes: readonly StepOutcome[]): void
 }
 
 /** Notes that a shortcut has led where it should; the file and a look at the whole follow. */
-function applyShortcut<C, K>(work: Work<C, K>, wanted: Wanted<C, K>, { observed }: Shortcut): void {
+function applyShortcut<C, K>(work: Work<C, K>, wanted: Wanted<C, K>, observed: unknown): void {
   const { s, news, now } = work;
   const { turn, base, desired } = s;
   assert(turn !== undefined && base !== undefined && desired !== undefined, "a shortcut is part of a turn");

@@ -182,7 +182,7 @@ class World {
     if (base.wanted.config !== wanted.config || membersOf(base.wanted) === membersOf(wanted)) return false;
     const command = { do: "command", command: `${membersOf(wanted)}`, expect: [""] } as const;
     const steps: readonly CommandStep[] = [command, { ...command, isRead: true }];
-    this.#feed({ type: "differs", wanted, shortcut: { steps, observed: undefined } });
+    this.#feed({ type: "differs", wanted, shortcut: { steps, observed: () => undefined } });
     this.#feed({ type: "changed", outcomes: this.#executeHeld(steps) });
     return true;
   }

@@ -11,7 +11,7 @@ export type StepOutcome =
     readonly step: Step;
     /** How long it took; commands that went together share one time. */
     readonly tookMs: number;
-    /** What a program wrote, for the log; empty if nothing. */
+    /** What a program wrote, for the log, or what a read was answered; empty if nothing. */
     readonly output: string;
   }
   | { readonly ok: false; readonly step: Step; readonly failure: StepFailure };

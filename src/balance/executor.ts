@@ -437,7 +437,7 @@ function outcomesOf(steps: readonly CommandStep[], answers: readonly string[], b
 
 function outcomeOf(step: CommandStep, answer: string, tookMs: number): StepOutcome {
   if (step.expect.some((expected) => new RegExp(`^(?:${expected})$`).test(answer))) {
-    return { ok: true, step, tookMs, output: "" };
+    return { ok: true, step, tookMs, output: step.isRead === true ? answer : "" };
   }
   const message = `Cannot ${JSON.stringify(step.command)} as the answer is not the one expected: ${
     JSON.stringify(answer.slice(0, 200))

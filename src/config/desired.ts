@@ -21,8 +21,10 @@ export interface Settings {
   readonly isolation: "worker" | "shared";
   /** How changes of members are joined on their way to the balancers. */
   readonly updates: {
-    /** A cluster that was quiet for so long has its change passed on at once. */
-    readonly quietMs: number;
+    /** So many changes of a cluster are passed on at once, one after the other. */
+    readonly burst: number;
+    /** So many a second from then on. */
+    readonly rate: number;
     /** No change waits longer. */
     readonly maxMs: number;
   };

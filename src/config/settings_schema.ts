@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { converted, houseSchema, keys, matching, optional, refined, seconds } from "../kernel/schema.ts";
+import { converted, houseSchema, integer, keys, matching, optional, refined, seconds } from "../kernel/schema.ts";
 import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
 import { isZone } from "../model/node.ts";
 import type { HostSettings, Settings } from "./desired.ts";
@@ -14,7 +14,7 @@ import { deepFreeze, port } from "./schema_words.ts";
 /** What `lighthouse.yaml` says when it says nothing. */
 export const DEFAULT_SETTINGS: Settings = Object.freeze({
   isolation: "worker",
-  updates: Object.freeze({ quietMs: 50, maxMs: 500 }),
+  updates: Object.freeze({ burst: 100, rate: 10, maxMs: 500 }),
   deregisterGraceMs: 0,
   maxAgeMs: 7 * 86_400_000,
 });
@@ -26,7 +26,9 @@ export const settingsSchema = refined(
       converted((value) => value === "worker" || value === "shared" ? value : undefined, "worker or shared"),
     ),
     updates: optional(keys({
-      quiet: optional(seconds({ min: 0, max: 60 }), DEFAULT_SETTINGS.updates.quietMs / 1_000),
+      burst: optional(integer({ min: 1, max: 10_000 })),
+      rate: optional(integer({ min: 1, max: 1_000 })),
+      quiet: optional(seconds({ min: 0, max: 60 })),
       max: optional(seconds({ min: 0, max: 60 }), DEFAULT_SETTINGS.updates.maxMs / 1_000),
     })),
     deregister_grace: optional(seconds({ min: 0, max: 300 }), DEFAULT_SETTINGS.deregisterGraceMs / 1_000),
@@ -36,15 +38,33 @@ export const settingsSchema = refined(
     drained_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
     overrides_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
   })),
-  ({ updates }) =>
-    updates !== undefined && updates.quiet > updates.max
-      ? [{
-        path: ["updates"],
-        message: `Cannot use updates as quiet must be <= max: current values are ${updates.quiet} and ${updates.max}`,
-      }]
-      : [],
+  ({ updates }) => {
+    const { quiet, max = 0, burst, rate } = updates ?? {};
+    if (quiet === undefined) return [];
+    const fault = burst !== undefined || rate !== undefined
+      ? "quiet beside burst or rate as it stands for both: remove it"
+      : quiet > max
+      ? `updates as quiet must be <= max: current values are ${quiet} and ${max}`
+      : undefined;
+    return fault === undefined ? [] : [{ path: ["updates"], message: `Cannot use ${fault}` }];
+  },
   ["updates"],
 );
+
+/** Reads how changes are joined; a pause that makes a cluster quiet is one change at once, and one for each such pause from then on. */
+function readUpdates(
+  { burst, rate, quiet, max }: {
+    readonly burst?: number | undefined;
+    readonly rate?: number | undefined;
+    readonly quiet?: number | undefined;
+    readonly max?: number | undefined;
+  } = {},
+): Settings["updates"] {
+  const standing = DEFAULT_SETTINGS.updates;
+  const maxMs = max === undefined ? standing.maxMs : max * 1_000;
+  if (quiet !== undefined) return { burst: 1, rate: 1 / quiet, maxMs };
+  return { burst: burst ?? standing.burst, rate: rate ?? standing.rate, maxMs };
+}
 
 /** Reads `lighthouse.yaml`. */
 export function readSettings(raw: unknown): Checked<Settings> {
@@ -59,9 +79,7 @@ export function readSettings(raw: unknown): Checked<Settings> {
   } = value;
   const settings = {
     isolation,
-    updates: updates === undefined
-      ? DEFAULT_SETTINGS.updates
-      : { quietMs: updates.quiet * 1_000, maxMs: updates.max * 1_000 },
+    updates: readUpdates(updates),
     maxAgeMs: value.max_age * 1_000,
     deregisterGraceMs: value.deregister_grace * 1_000,
     ...pluginCache === undefined ? {} : { pluginCache },

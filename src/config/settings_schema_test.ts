@@ -27,11 +27,21 @@ Deno.test("readSettings() reads the isolation, worker unless told", () => {
   assert.match(bad(readSettings({ isolation: "process" })), /must be worker or shared/);
 });
 
-Deno.test("readSettings() reads how changes of members are joined, in seconds", () => {
-  assert.deepEqual(good(readSettings({ updates: { quiet: 0.2 } })).updates, { quietMs: 200, maxMs: 500 });
-  assert.deepEqual(good(readSettings({ updates: { quiet: 0, max: 0 } })).updates, { quietMs: 0, maxMs: 0 });
-  assert.match(bad(readSettings({ updates: { quiet: 2 } })), /quiet must be <= max: current values are 2 and 0.5/);
+Deno.test("readSettings() reads how changes of members are joined: a budget, and the longest wait", () => {
+  const updates = (raw: Record<string, unknown>) => good(readSettings({ updates: raw })).updates;
+  assert.deepEqual(updates({}), { burst: 100, rate: 10, maxMs: 500 });
+  assert.deepEqual(updates({ burst: 5, rate: 2, max: "2s" }), { burst: 5, rate: 2, maxMs: 2_000 });
   assert.match(bad(readSettings({ updates: { max: 61 } })), /updates.max/);
+  assert.match(bad(readSettings({ updates: { burst: 0 } })), /an integer from 1 to 10000/);
+  assert.match(bad(readSettings({ updates: { rate: 0 } })), /an integer from 1 to 1000/);
+});
+
+Deno.test("readSettings() takes quiet for one change at once, and one for each such time from then on", () => {
+  const updates = (raw: Record<string, unknown>) => good(readSettings({ updates: raw })).updates;
+  assert.deepEqual(updates({ quiet: 0.2 }), { burst: 1, rate: 5, maxMs: 500 });
+  assert.deepEqual(updates({ quiet: 0, max: 0 }), { burst: 1, rate: Infinity, maxMs: 0 });
+  assert.match(bad(readSettings({ updates: { quiet: 2 } })), /quiet must be <= max: current values are 2 and 0.5/);
+  assert.match(bad(readSettings({ updates: { quiet: 0.1, rate: 7 } })), /quiet beside burst or rate/);
 });
 
 Deno.test("readSettings() reads how long a reporter stays after its nodes, not at all unless told", () => {

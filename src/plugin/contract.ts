@@ -418,8 +418,8 @@ export interface Shortcut<Observed = unknown> {
    * each answer is as expected.
    */
   readonly steps: readonly CommandStep[];
-  /** The observed state afterwards. */
-  readonly observed: Observed;
+  /** The observed state afterwards, by the answers to the steps that are `isRead`, in order. */
+  observed(reads: readonly string[]): Observed;
 }
 
 /** How the host observes a balancer. */

@@ -84,11 +84,13 @@ Deno.test("a storm of a thousand changes a second is a few rounds, no reload, an
     // deno-lint-ignore no-console -- the figures are what this test is for
     console.log(
       `${changes} changes in ${STORM_S} s: ${rounds} turns of ${medianMs.toFixed(1)} ms, ${reloads} reloads; ` +
-        `the calm cluster's change was served after ${(servedAt - began).toFixed(0)} ms and ${before} other turns`,
+        `${turnsMs.reduce((sum, ms) => sum + ms, 0).toFixed(0)} ms in all; the calm cluster's change was served after ${
+          (servedAt - began).toFixed(0)
+        } ms and ${before} other turns`,
     );
     assert.equal(reloads, 0);
     assert.ok(changes > STORM_S * CHANGES_PER_S / 4, `the storm was one of ${changes} changes`);
-    assert.ok(rounds < changes / 50, `${rounds} turns for ${changes} changes`);
+    assert.ok(rounds < changes / 20, `${rounds} turns for ${changes} changes`);
     assert.ok(turn > 0 && before <= 1, `${before} turns of the storm came before the calm cluster's own`);
   } finally {
     stop.abort();

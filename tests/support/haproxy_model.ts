@@ -219,7 +219,9 @@ export class HaproxyModel implements BalancerEffects {
       this.steps.push(step);
       const failure = this.fault(step) ?? this.#perform(step);
       outcomes.push(
-        failure === undefined ? { ok: true, step, tookMs: 0, output: this.output(step) } : { ok: false, step, failure },
+        failure === undefined
+          ? { ok: true, step, tookMs: 0, output: this.#outputOf(step) }
+          : { ok: false, step, failure },
       );
       if (failure?.kind === "unreachable") break;
       if (failure !== undefined) isBroken = true;
@@ -314,6 +316,10 @@ export class HaproxyModel implements BalancerEffects {
           `${checkState} 0 0 0 - ${port} - 0 0 - - 0`;
       }
     }
+  }
+
+  #outputOf(step: Step): string {
+    return step.do === "command" && step.isRead === true ? this.command(step.command) : this.output(step);
   }
 
   #stat({ backends }: ModelProcess, backend: string, id: number): string {

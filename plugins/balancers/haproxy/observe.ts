@@ -65,8 +65,8 @@ export interface Observed {
   /** Processes that were started from the file, but do not answer: their socket was moved or removed. */
   readonly orphans: readonly number[];
   /**
-   * What has become since of servers that were changed and read back, by `backend/name`: `undefined` of one that went,
-   * deleted or out of service.
+   * What has become since of servers that were changed and read back, by `backend/name`: `undefined` of one that was
+   * deleted.
    */
   readonly since?: ReadonlyMap<string, RunningServer | undefined> | undefined;
 }

@@ -37,6 +37,8 @@ interface Scene {
   readonly since: Map<string, RunningServer | undefined>;
   readonly allowed: Pick<PlanAllowance, "rejected" | "sentAgoMs">;
   readonly waves: Waves;
+  /** The servers that go, by `backend/name`, and the index of the read that shows what has become of each. */
+  readonly going: Map<string, { readonly server: RunningServer; readonly readAt: number }>;
 }
 
 /**
@@ -52,13 +54,27 @@ export function shortcut(
   const { running } = observed;
   if (running === undefined || !isAtLeast(running.version, 2, 6)) return undefined;
   const waves: Waves = { adds: [], changes: [], removals: [], deletions: [], reads: [] };
-  const scene: Scene = { change, running, since: new Map(observed.since), allowed, waves };
+  const scene: Scene = { change, running, since: new Map(observed.since), allowed, waves, going: new Map() };
   for (const cluster of change.clusters) if (!planCluster(cluster, scene)) return undefined;
   const { adds, changes, removals, deletions, reads } = waves;
   const steps = [...adds, ...changes, ...removals, ...deletions, ...reads];
-  if (steps.length === 0) return { steps, observed };
+  if (steps.length === 0) return { steps, observed: () => observed };
   const isServing = `[^]*\\nPid: ${running.pid}\\n(?:[^]*\\n)?Stopping: 0(?:\\n[^]*)?`;
-  return { steps: [...steps, read("show info", [isServing])], observed: { ...observed, since: scene.since } };
+  return {
+    steps: [...steps, read("show info", [isServing])],
+    observed: (answers) => ({ ...observed, since: sinceThen(scene, answers) }),
+  };
+}
+
+/** What has become of the servers that were changed. */
+function sinceThen({ since, going }: Scene, answers: readonly string[]): NonNullable<Observed["since"]> {
+  const now = new Map(since);
+  for (const [key, { server, readAt }] of going) {
+    const [, shown] = answers[readAt]?.split("\n") ?? [];
+    const inMaintenance = shown?.split(",")[STATUS_COLUMN]?.startsWith("MAINT") === true;
+    now.set(key, shown === undefined ? undefined : { ...server, inMaintenance, draining: !inMaintenance });
+  }
+  return now;
 }
 
 /** Plans what is to be done about the members of one cluster; answers whether that can be told without a look. */
@@ -79,7 +95,7 @@ function planCluster({ cluster, members }: ClusterChange<HaproxyCluster>, scene:
 
 function planMember(
   { before, now }: MemberChange,
-  { served, servers, change, running, since, allowed, waves }: Scene & {
+  { served, servers, change, running, since, allowed, waves, going }: Scene & {
     readonly served: ServedCluster;
     readonly servers: ReadonlyMap<string, RunningServer>;
   },
@@ -90,18 +106,16 @@ function planMember(
   if (node === undefined) return true;
   const name = nodeName(node);
   const key = `${backend}/${name}`;
-  const isTouched = since.has(key);
-  const server = isTouched ? since.get(key) : servers.get(name);
-  // One that went may be deleted by now, or have connections that keep it.
-  if (isTouched && server === undefined) return false;
+  const server = since.has(key) ? since.get(key) : servers.get(name);
   const member = now === undefined || !isMember(now, { served, change, running }) ? undefined : memberOf(now);
   if (member === undefined) {
     if (server === undefined || traits.ownServers.has(name)) return true;
     const steps = remove(key, server, section, { sentAgoMs });
     waves.removals.push(...steps);
     if (isToBeDeleted(server, steps)) waves.deletions.push(deletion(key));
+    // It is deleted, or kept out of service as long as it has connections.
+    going.set(key, { server, readAt: waves.reads.length });
     waves.reads.push(readGone(backend, server));
-    since.set(key, undefined);
     return true;
   }
   if (server !== undefined) {

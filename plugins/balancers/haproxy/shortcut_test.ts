@@ -86,14 +86,34 @@ Deno.test("shortcut() takes a node that is no member for none", async () => {
   assert.deepEqual(await stepsFrom([A, B], [A], { section }), []);
 });
 
-Deno.test("shortcut() leaves one that went and comes back before the next look to that look", async () => {
-  const [first, second] = [desired([A, B]), desired([A])];
-  const { observed } = await serving(first);
-  const change = differenceOf(first, second);
-  const left = change && shortcut(change, observed, {});
-  const back = differenceOf(second, first);
-  assert(left !== undefined && back !== undefined);
-  assert.equal(shortcut(back, left.observed, {}), undefined);
+/** Carries a shortcut out; answers the commands, and what is observed then. */
+async function take(model: HaproxyModel, observed: Observed, before: HaproxyWanted, now: HaproxyWanted) {
+  const change = differenceOf(before, now);
+  const found = change && shortcut(change, observed, {});
+  if (found === undefined) return undefined;
+  const outcomes = await model.execute(found.steps);
+  assert(outcomes.every(({ ok }) => ok), JSON.stringify(outcomes.filter(({ ok }) => !ok)));
+  const reads = outcomes.flatMap((outcome) =>
+    outcome.ok && outcome.step.do === "command" && outcome.step.isRead === true ? [outcome.output] : []
+  );
+  return { commands: found.steps.map(({ command }) => command), observed: found.observed(reads) };
+}
+
+Deno.test("shortcut() knows of one that went whether it was deleted, or is kept by its connections", async () => {
+  const [both, one] = [desired([A, B]), desired([A])];
+  for (const busy of [false, true]) {
+    const { model, observed } = await serving(both);
+    model.server("web/b.int:80").busy = busy;
+    const left = await take(model, observed, both, one);
+    assert(left !== undefined);
+    assert.deepEqual(model.serving("web"), ["a.int:80 10.0.0.1:80"]);
+    const back = await take(model, left.observed, one, both);
+    assert.match(
+      back?.commands[0] ?? "",
+      busy ? /^set server web\/b.int:80 state ready$/ : /^add server web\/b.int:80 /,
+    );
+    assert.equal(model.serving("web").length, 2);
+  }
 });
 
 Deno.test("shortcut() leads where a plan has nothing to do, whatever changes, and knows what is there then", async () => {
@@ -119,12 +139,9 @@ Deno.test("shortcut() leads where a plan has nothing to do, whatever changes, an
         let { model, observed } = await serving(wanted);
         for (const step of steps.slice(1)) {
           const next = desired(nodes(step), section, version);
-          const change = differenceOf(wanted, next);
-          const found = change && shortcut(change, observed, {});
+          const found = await take(model, observed, wanted, next);
           if (found === undefined) return;
           taken++;
-          const outcomes = await model.execute(found.steps);
-          assert(outcomes.every(({ ok }) => ok), JSON.stringify(outcomes.filter(({ ok }) => !ok)));
           assert.deepEqual(commands(next, await observe(model, next)), []);
           [wanted, observed] = [next, found.observed];
         }
