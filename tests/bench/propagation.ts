@@ -9,8 +9,8 @@ import { BASE_PATH, RawRegistry } from "./registry.ts";
 
 /** How many single changes are measured. */
 const CHANGES = 300;
-/** A single change is one that comes so long after the last: the writer joins what comes sooner. */
-const APART_MS = 2 * DEFAULT_SETTINGS.updates.quietMs;
+/** A single change is one that comes so long after the last: its cluster's budget has come in again. */
+const APART_MS = 1_000 / DEFAULT_SETTINGS.updates.rate;
 
 /** From a znode's creation to HAProxy sending requests to it, for clusters of several sizes. */
 export async function propagation(): Promise<void> {
