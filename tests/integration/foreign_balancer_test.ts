@@ -243,7 +243,7 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
   {
     name: "wide",
     members: `permissions: () => ({ write: ["/etc"], env: ["HOME"] })`,
-    told: /Permissions that the plugin requests are not granted: write .*\/etc.* is not granted/,
+    told: /(?:plugin asks for|plugin requests are not granted): write .*\/etc.* is not granted/,
   },
   {
     name: "looks",
