@@ -6,7 +6,8 @@
  */
 
 import type { ClusterFacts, Node, Registration, Takeover } from "../../mod.ts";
-import { nodeName, type ParsedNode, quote } from "../../src/model/node.ts";
+import { isHostName } from "../../src/model/endpoint.ts";
+import { nodeName, type ParsedNode, parseNode, quote } from "../../src/model/node.ts";
 import { decodeNode } from "./node_json.ts";
 
 /** What is known of one entry of a cluster: a znode, a file. */
@@ -19,6 +20,8 @@ export interface Child {
   readonly node: Node | undefined;
   /** Why it says none; `undefined` too for an entry that is well-formed and stands for no node at present. */
   readonly fault: string | undefined;
+  /** The node, with a host name in the place of its address, where that is the only fault. */
+  readonly unresolved?: Node | undefined;
 }
 
 /** What the entries of a cluster say together. */
@@ -53,15 +56,37 @@ export function readChild(data: Uint8Array, { withoutMetadata, before }: ReadChi
   return childOf(decodeNode(data, { withoutMetadata }), data, { withoutMetadata, before });
 }
 
+/** What an entry says: a node, or why it is none; a host name in the place of the address is all that is wrong with `unresolved`. */
+export type ParsedEntry =
+  | Extract<ParsedNode, { readonly ok: true }>
+  | { readonly ok: false; readonly reason: string; readonly unresolved?: Node | undefined };
+
+/** Parses a node whose `ip` may be a host name, to be resolved by whoever reads the registry. */
+export function parseEntry(value: Record<string, unknown>): ParsedEntry {
+  const parsed = parseNode(value);
+  const { ip, host } = value;
+  if (parsed.ok || typeof ip !== "string" || !isHostName(ip) || !/[a-z]/i.test(ip)) return parsed;
+  const named = parseNode({ ...value, ip: UNRESOLVED_IP, host: host ?? ip });
+  return named.ok ? { ...parsed, unresolved: { ...named.node, ip } } : named;
+}
+
+/** Stands for an address that is not known yet. */
+const UNRESOLVED_IP = "0.0.0.0";
+
 /** An entry with what its data was parsed to; `undefined` if that stands for no node at present. */
 export function childOf(
-  parsed: ParsedNode | undefined,
+  parsed: ParsedEntry | undefined,
   data: Uint8Array,
   { withoutMetadata, before }: ReadChildOptions = {},
 ): Child {
   const kept = withoutMetadata && data.length > DATA_KEPT_MAX ? new Uint8Array(0) : data;
-  if (!parsed?.ok) return { data: kept, size: kept.length, node: undefined, fault: parsed?.reason };
-  const read = withoutMetadata ? { ...parsed.node, metadata: {} } : parsed.node;
+  const bare = (node: Node) => withoutMetadata ? { ...node, metadata: {} } : node;
+  if (!parsed?.ok) {
+    const unresolved = parsed?.unresolved && bare(parsed.unresolved);
+    const fault = { data: kept, size: kept.length, node: undefined, fault: parsed?.reason };
+    return unresolved === undefined ? fault : { ...fault, unresolved };
+  }
+  const read = bare(parsed.node);
   const node = sameNode(before?.node, read) ? before?.node : read;
   return { data: kept, size: kept.length, node, fault: undefined };
 }

@@ -7,6 +7,7 @@ import { Follower, RecordingContext, soon, testNode, up } from "../support/disco
 import { Etcd } from "../support/etcd.ts";
 import { eventually } from "../support/eventually.ts";
 import { KazooPeer } from "../support/kazoo.ts";
+import { NameServer } from "../support/dnsmasq.ts";
 import { configured } from "../support/probe.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 
@@ -370,6 +371,36 @@ Deno.test("200 members are read at once, and a member that is registered finds i
   assert.equal(follower.snapshots.length, 1);
   await session.deregister?.("web", { ...up(testNode(8001)), ...options }, soon());
   await eventually("it is gone", () => follower.snapshots.at(-1)?.nodes.length === 200);
+});
+
+Deno.test("zookeeper resolves the host names of a serverset if it is asked to, and leaves them out if not", async () => {
+  await using kazoo = await KazooPeer.start(zookeeper.address);
+  await using dns = await NameServer.start([
+    "host-record=a.example,10.0.0.1",
+    "host-record=b.example,::b",
+    "local=/example/",
+  ]);
+  const path = "/named";
+  for (const host of ["a.example", "b.example", "gone.example", "refused.test", "10.0.0.9"]) {
+    await kazoo.make(`${path}/member_`, text(member(host, "ALIVE")), { sequence: true });
+  }
+  const options = await section({ path, format: "serverset" });
+  for (const resolves of [true, false]) {
+    const scope = { instance: "test", nameServers: [dns.target], searchDomains: [], ndots: 1 };
+    const context = Object.assign(new RecordingContext(), { scope });
+    const config = { hosts: zookeeper.address, path: "/lighthouse", resolve_names: resolves };
+    await using session = await zookeeperPlugin.open(await configured(zookeeperPlugin, config), context);
+    await using follower = new Follower(session, "web", options);
+    await eventually("they are read", () => {
+      if (follower.error !== undefined) throw follower.error;
+      return follower.snapshots.length > 0;
+    }, { deadlineMs: 15_000 });
+    const seen = follower.snapshots[0]?.nodes.map(({ host, ip }) => `${host} ${ip}`);
+    assert.deepEqual(seen, ["10.0.0.9 10.0.0.9", ...resolves ? ["a.example 10.0.0.1", "b.example ::b"] : []]);
+    const lines = context.lines.join("\n");
+    if (resolves) assert.match(lines, /Cannot resolve A refused.test: .*REFUSED/);
+    assert.match(lines, resolves ? /Cannot resolve gone.example: no such name/ : /unresolved host name "gone.example"/);
+  }
 });
 
 Deno.test("the next master in line is the node when the leader's znode is gone", async () => {

@@ -1,7 +1,7 @@
 import type { Node } from "../../../mod.ts";
 import { formatEndpoint, isIpv4, isIpv6, parseEndpoint } from "../../../src/model/endpoint.ts";
-import { nodeName, type ParsedNode, parseNode } from "../../../src/model/node.ts";
-import { childOf } from "../children.ts";
+import { nodeName } from "../../../src/model/node.ts";
+import { childOf, type ParsedEntry, parseEntry } from "../children.ts";
 import { type Format, unusable } from "./format.ts";
 
 /** An address as the entry's value, under any name; `port` is that of addresses without one. */
@@ -35,9 +35,9 @@ function addressOf({ ip, port }: Node): string {
   return formatEndpoint({ host: ip, port });
 }
 
-function parseAddress(text: string, port: number | undefined): ParsedNode {
+function parseAddress(text: string, port: number | undefined): ParsedEntry {
   const endpoint = isIpv4(text) || isIpv6(text) ? { host: text, port } : parseEndpoint(text);
-  if (endpoint?.port !== undefined) return parseNode({ ip: endpoint.host, port: endpoint.port });
+  if (endpoint?.port !== undefined) return parseEntry({ ip: endpoint.host, port: endpoint.port });
   return unusable(
     port === undefined ? "it must be an IP address with its port" : "it must be an IP address, with or without a port",
     text,

@@ -1,6 +1,6 @@
 import type { Json, Node } from "../../../mod.ts";
-import { isRecord, nodeName, type ParsedNode, parseNode } from "../../../src/model/node.ts";
-import { childOf } from "../children.ts";
+import { isRecord, nodeName } from "../../../src/model/node.ts";
+import { childOf, type ParsedEntry, parseEntry } from "../children.ts";
 import { readObject } from "../node_json.ts";
 import { encodeJson, type Format } from "./format.ts";
 import { optionsIn, optionsOf } from "./string_map.ts";
@@ -18,14 +18,14 @@ export function curator(cluster: string): Format {
   };
 }
 
-function parse(data: Uint8Array): ParsedNode | undefined {
+function parse(data: Uint8Array): ParsedEntry | undefined {
   const read = readObject(data);
   if (!read.ok) return read;
   const { address, port, sslPort, payload, enabled } = read.value;
   const map = isRecord(payload) && isRecord(payload.metadata) ? payload.metadata : {};
   const status = typeof map.instance_status === "string" ? map.instance_status.toUpperCase() : "UP";
   if (status !== "UP" && status !== "OUT_OF_SERVICE") return undefined;
-  return parseNode({
+  return parseEntry({
     ip: address,
     port: port ?? sslPort,
     state: enabled === false || status === "OUT_OF_SERVICE" ? "drain" : undefined,

@@ -1,6 +1,6 @@
 import type { Json, Node } from "../../../mod.ts";
-import { nodeName, type ParsedNode, parseNode } from "../../../src/model/node.ts";
-import { childOf } from "../children.ts";
+import { nodeName } from "../../../src/model/node.ts";
+import { childOf, type ParsedEntry, parseEntry } from "../children.ts";
 import { metadataOf, readObject } from "../node_json.ts";
 import { encodeJson, type Format, numberOf, unusable } from "./format.ts";
 
@@ -32,7 +32,7 @@ export function json({ fields, port }: { readonly fields: JsonFields; readonly p
 function parse(
   data: Uint8Array,
   { fields, port }: { readonly fields: JsonFields; readonly port: number | undefined },
-): ParsedNode {
+): ParsedEntry {
   const read = readObject(data);
   if (!read.ok) return read;
   const value = (name: keyof JsonFields): unknown => {
@@ -44,7 +44,7 @@ function parse(
   if (state !== undefined && state !== null && known === undefined) {
     return unusable(`its ${fields.state} must be ready, up, drain or draining`, state);
   }
-  return parseNode({
+  return parseEntry({
     host: value("host"),
     ip: value("ip"),
     port: numberOf(value("port") ?? port),

@@ -1,5 +1,5 @@
-import { isRecord, nodeName, type ParsedNode, parseNode } from "../../../src/model/node.ts";
-import { childOf } from "../children.ts";
+import { isRecord, nodeName } from "../../../src/model/node.ts";
+import { childOf, type ParsedEntry, parseEntry } from "../children.ts";
 import { readObject } from "../node_json.ts";
 import type { Format } from "./format.ts";
 
@@ -14,12 +14,12 @@ export const mesosMaster: Format = {
   isForeign: true,
 };
 
-function parse(data: Uint8Array): ParsedNode {
+function parse(data: Uint8Array): ParsedEntry {
   const read = readObject(data);
   if (!read.ok) return read;
   const { address, hostname, port, version } = read.value;
   const { ip, port: own } = isRecord(address) ? address : {};
-  return parseNode({
+  return parseEntry({
     ip: ip ?? hostname,
     port: own ?? port,
     metadata: typeof version === "string" ? { version: version.slice(0, 64) } : {},

@@ -1,6 +1,6 @@
 import type { Node } from "../../../mod.ts";
-import { isRecord, nodeName, type ParsedNode, parseNode, PRIORITY_MAX } from "../../../src/model/node.ts";
-import { childOf } from "../children.ts";
+import { isRecord, nodeName, PRIORITY_MAX } from "../../../src/model/node.ts";
+import { childOf, type ParsedEntry, parseEntry } from "../children.ts";
 import { readObject } from "../node_json.ts";
 import { encodeJson, type Format, numberOf, unusable } from "./format.ts";
 
@@ -41,14 +41,14 @@ function decodeName(
   }
 }
 
-function parse(data: Uint8Array): ParsedNode {
+function parse(data: Uint8Array): ParsedEntry {
   const read = readObject(data);
   if (!read.ok) return read;
   const { host, port, name, weight: given, labels, haproxy_server_options } = read.value;
   const options = serverOptions(haproxy_server_options);
   const weight = numberOf(given ?? options.weight);
   const isOut = weight === 0 || options.isDisabled;
-  return parseNode({
+  return parseEntry({
     ip: host,
     port: numberOf(port),
     weight: weight === 0 ? undefined : weight,

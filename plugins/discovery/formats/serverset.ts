@@ -1,6 +1,6 @@
 import type { Json, Node } from "../../../mod.ts";
-import { isRecord, nodeName, type ParsedNode, parseNode, parsePort, quote } from "../../../src/model/node.ts";
-import { childOf } from "../children.ts";
+import { isRecord, nodeName, parsePort, quote } from "../../../src/model/node.ts";
+import { childOf, type ParsedEntry, parseEntry } from "../children.ts";
 import { readObject } from "../node_json.ts";
 import { encodeJson, type Format, unusable } from "./format.ts";
 import { optionsIn, optionsOf } from "./string_map.ts";
@@ -28,7 +28,7 @@ export function serverset(options: ServersetOptions): Format {
   };
 }
 
-function parse(data: Uint8Array, { endpoint, shard: wantedShard }: ServersetOptions): ParsedNode | undefined {
+function parse(data: Uint8Array, { endpoint, shard: wantedShard }: ServersetOptions): ParsedEntry | undefined {
   const read = readObject(data);
   if (!read.ok) return read;
   const { status = "ALIVE", serviceEndpoint, shard, metadata } = read.value;
@@ -47,7 +47,7 @@ function parse(data: Uint8Array, { endpoint, shard: wantedShard }: ServersetOpti
     const port = isRecord(one) ? parsePort(one.port) : undefined;
     return port === undefined ? [] : [[name, port] as const];
   });
-  return parseNode({
+  return parseEntry({
     ip: chosen.host,
     port: chosen.port,
     state: status === "STOPPING" ? "drain" : undefined,

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { Endpoint } from "../../../mod.ts";
 import {
+  flag,
   houseSchema,
   keys,
   list,
@@ -32,6 +33,8 @@ export interface ZooKeeperConfig {
   readonly auth?: Credential | undefined;
   /** No TLS is spoken without it. */
   readonly tls?: TlsFiles | undefined;
+  /** Whether host names in entries are resolved, by the name servers of this host. */
+  readonly resolveNames: boolean;
   /** Who may do what with the znodes made here. */
   readonly acl: AclChoice;
 }
@@ -89,6 +92,7 @@ const file = houseSchema(
     session_timeout: optional(seconds({ min: 1, max: 600 }), 10),
     auth: optional(v.lazy((input) => typeof input === "object" && input !== null ? digest : line)),
     tls: optional(tlsKeys()),
+    resolve_names: optional(flag(), false),
     acl: optional(v.picklist(["open", "creator", "readable"], "open, creator or readable"), "open"),
   }),
 );
@@ -105,13 +109,14 @@ export const schema = mapped(
     ({ tls }) => tlsFaults(tls),
     ["tls"],
   ),
-  ({ hosts: { hosts, chroot }, path, session_timeout, auth, tls, acl }): ZooKeeperConfig => ({
+  ({ hosts: { hosts, chroot }, path, session_timeout, auth, tls, resolve_names, acl }): ZooKeeperConfig => ({
     hosts,
     chroot: chroot === "/" ? "" : chroot,
     path: normalisePath(`${chroot}/${path}`) ?? "/",
     sessionTimeoutMs: Math.round(session_timeout * 1_000),
     auth,
     tls: tls && tlsFilesOf(tls),
+    resolveNames: resolve_names,
     acl,
   }),
 );

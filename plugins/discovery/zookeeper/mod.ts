@@ -15,7 +15,10 @@ const zookeeper: DiscoveryPlugin<ZooKeeperConfig, FormatSection, FormatSection> 
   config: lazySchema(async () => (await import("./config.ts")).schema),
   cluster: lazySchema(async () => (await import("./config.ts")).clusterSchema),
   service: lazySchema(async () => (await import("./config.ts")).serviceSchema),
-  permissions: ({ hosts, tls }) => ({ net: hosts, ...tls !== undefined && { read: filesOf(tls) } }),
+  permissions: ({ hosts, tls, resolveNames }, { nameServers = [] }) => {
+    const read = [...filesOf(tls), ...resolveNames ? ["/etc/hosts"] : []];
+    return { net: resolveNames ? [...hosts, ...nameServers] : hosts, ...read.length > 0 && { read } };
+  },
   open: async (config, context) => await (await import("./session.ts")).ZooKeeperSession.open(config, context),
 };
 

@@ -12,6 +12,7 @@ Deno.test("zookeeper takes what 1.0 takes, with defaults for the rest", async ()
     sessionTimeoutMs: 10_000,
     auth: undefined,
     tls: undefined,
+    resolveNames: false,
     acl: "open",
   });
 });
@@ -100,5 +101,14 @@ Deno.test("zookeeper asks for the files of its TLS", async () => {
   assert.deepEqual(zookeeper.permissions(config, { instance: "zookeeper" }), {
     net: ["zk1:2281"],
     read: ["/etc/ca.pem", "/etc/cert.pem", "/etc/key.pem"],
+  });
+});
+
+Deno.test("zookeeper asks for the name servers of its host and for the hosts file if it resolves names, and for none else", async () => {
+  const scope = { instance: "zookeeper", nameServers: ["10.0.0.53:53"] };
+  const config = await configured(zookeeper, { ...MINIMAL, hosts: "zk1", resolve_names: true });
+  assert.deepEqual(zookeeper.permissions(config, scope), { net: ["zk1:2181", "10.0.0.53:53"], read: ["/etc/hosts"] });
+  assert.deepEqual(zookeeper.permissions(await configured(zookeeper, { ...MINIMAL, hosts: "zk1" }), scope), {
+    net: ["zk1:2181"],
   });
 });

@@ -16,6 +16,7 @@ import { parseNode, quote } from "../../../src/model/node.ts";
 import { announcedNode, takeover } from "../children.ts";
 import type { Format } from "../formats/format.ts";
 import { formatIn, type FormatSection } from "../formats/table.ts";
+import type { Names } from "../names.ts";
 import { equalBytes } from "../node_json.ts";
 import { readTls, type TlsFiles } from "../tls_files.ts";
 import { type Credential, ZooKeeperClient } from "./client.ts";
@@ -43,6 +44,8 @@ export interface SessionOptions {
   readonly auth?: Credential | undefined;
   /** No TLS is spoken without it. */
   readonly tls?: TlsFiles | undefined;
+  /** Whether host names in entries are resolved. */
+  readonly resolveNames?: boolean | undefined;
   /** Who may do what with the znodes made here. */
   readonly acl: AclChoice;
   readonly clock?: Clock;
@@ -139,6 +142,7 @@ export class ZooKeeperSession implements DiscoverySession {
       connected: (signal) => this.#client.connected(signal),
       path: this.#pathOf(cluster, config),
       format: formatIn(config, cluster),
+      names: await this.#names(),
       log: this.#context.log,
       clock: this.#clock,
       random: this.#random,
@@ -157,6 +161,14 @@ export class ZooKeeperSession implements DiscoverySession {
       random: this.#random,
     });
     yield* this.#follow(watch, signal);
+  }
+
+  /** What resolves names; a session that resolves none does not load it. */
+  async #names(): Promise<Names | undefined> {
+    if (!this.#options.resolveNames) return undefined;
+    const { Names, nameServiceOf } = await import("../names.ts");
+    const nameService = nameServiceOf(this.#context.scope);
+    return nameService && new Names({ nameService, clock: this.#clock });
   }
 
   async *#follow<Facts>(watch: Watch<Facts>, signal: AbortSignal): AsyncGenerator<Facts> {

@@ -4,6 +4,7 @@ import { Gate } from "../../../src/kernel/gate.ts";
 import type { Random } from "../../../src/kernel/random.ts";
 import { type Child, composeNodes, newsOfFaults, sameFacts, sealedChild } from "../children.ts";
 import type { Format } from "../formats/format.ts";
+import type { Names } from "../names.ts";
 import { equalBytes } from "../node_json.ts";
 import { ERROR, type WatchEvent } from "./connection.ts";
 import { caughtUp, LookLoop, type ReadingConnection, type Watch } from "./look_loop.ts";
@@ -18,6 +19,8 @@ export interface ZnodeWatchOptions {
   readonly log: PluginLog;
   /** Whether nobody reads metadata. */
   readonly withoutMetadata?: boolean | undefined;
+  /** Resolves the host names of entries; without it an entry with a name is left out. */
+  readonly names?: Names | undefined;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -46,6 +49,7 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
   /** Whether the server may be behind the one that was seen last. */
   #isBehind = true;
   #isMissing = false;
+  #cancelLookUp: () => void = () => {};
   readonly #loop: LookLoop;
 
   constructor(options: ZnodeWatchOptions) {
@@ -68,15 +72,19 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
 
   async *snapshots(signal: AbortSignal): AsyncGenerator<ClusterFacts> {
     let last: ClusterFacts | undefined;
-    for await (const facts of this.#loop.looks((connection) => this.#look(connection), signal)) {
-      if (sameFacts(last, facts)) continue;
-      last = facts;
-      yield facts;
+    try {
+      for await (const facts of this.#loop.looks((connection) => this.#look(connection, signal), signal)) {
+        if (sameFacts(last, facts)) continue;
+        last = facts;
+        yield facts;
+      }
+    } finally {
+      this.#cancelLookUp();
     }
   }
 
   /** Reads what is not known; answers what there is. */
-  async #look(connection: ReadingConnection): Promise<ClusterFacts> {
+  async #look(connection: ReadingConnection, signal: AbortSignal): Promise<ClusterFacts> {
     const { path, format } = this.#options;
     if (connection !== this.#connection) {
       this.#connection = connection;
@@ -92,7 +100,9 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
     const epoch = connection.sessionId.toString(16);
     if (this.#isMissing) return { nodes: [], exists: false, epoch };
     await this.#readChildren(connection);
-    const { nodes, faults, excess } = composeNodes(this.#children, { mayRepeat: format.sequenceOf !== undefined });
+    const { nodes, faults, excess } = composeNodes(await this.#resolved(signal), {
+      mayRepeat: format.sequenceOf !== undefined,
+    });
     if (excess !== undefined && excess !== this.#excess) {
       this.#options.log.warn(`${path}: ${excess}`, { event: "discovery.excess", path, reason: excess });
     }
@@ -103,6 +113,16 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
     }
     this.#faults = faults;
     return { nodes, exists: true, epoch };
+  }
+
+  /** The children with addresses in the place of names, which are looked up again when their time is over. */
+  async #resolved(signal: AbortSignal): Promise<ReadonlyMap<string, Child>> {
+    const { names, clock } = this.#options;
+    if (names === undefined) return this.#children;
+    const { children, dueMs } = await names.resolve(this.#children, signal);
+    this.#cancelLookUp();
+    if (dueMs !== undefined) this.#cancelLookUp = clock.after(dueMs, () => this.#loop.hint());
+    return children;
   }
 
   /** Lists the children and leaves a watch: on the list, or on the coming of a znode that is missing. */
@@ -152,7 +172,8 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
       const { data } = await connection.getData(`${path}/${name}`, { watch: true });
       const before = this.#children.get(name);
       // What did not change stays the same value, so that no one is told of it.
-      if (before?.node !== undefined && equalBytes(before.data, data)) return;
+      const isNode = before?.node !== undefined || before?.unresolved !== undefined;
+      if (isNode && equalBytes(before.data, data)) return;
       this.#children.set(name, format.read(name, data, { withoutMetadata, before }));
     } catch (error) {
       if (isError(error, ERROR.noNode)) this.#children.delete(name);
