@@ -112,3 +112,27 @@ Deno.test("readCluster() takes the section of its discovery, and warns of that o
     nodes: 1,
   });
 });
+
+Deno.test("readCluster() reads several sources: names, options of their own, and sections beside the list", () => {
+  const names = { fileName: "x", balancers: ["haproxy"], discovery: ["zookeeper", "etcd", "static"] };
+  const discovery = ["zookeeper", { etcd: { path: "/a" } }, { etcd: { path: "/b" } }, "static"];
+  const raw = { discovery, static: { nodes: [] }, combine: { first: { wait: "500ms" } }, haproxy: {} };
+  const { sources, combine } = good(readCluster(raw, names));
+  assert.deepEqual(sources.map(({ name, discovery, options, at }) => [name, discovery, options, at.options]), [
+    ["zookeeper", "zookeeper", undefined, ["zookeeper"]],
+    ["etcd", "etcd", { path: "/a" }, ["discovery", 1, "etcd"]],
+    ["etcd#2", "etcd", { path: "/b" }, ["discovery", 2, "etcd"]],
+    ["static", "static", { nodes: [] }, ["static"]],
+  ]);
+  assert.deepEqual(combine, { policy: "first", waitMs: 500, returnAfterMs: 60_000 });
+});
+
+Deno.test.each([
+  { combine: undefined, read: { policy: "union" } },
+  { combine: "all", read: { policy: "all", match: "host" } },
+  { combine: { all: { match: "address" } }, read: { policy: "all", match: "address" } },
+  { combine: "first", read: { policy: "first", waitMs: 5_000, returnAfterMs: 60_000 } },
+])("readCluster() reads combine: $combine", ({ combine, read }) => {
+  const raw = { discovery: ["a", "b"], ...combine !== undefined && { combine }, haproxy: {} };
+  assert.deepEqual(good(readCluster(raw, { fileName: "x", balancers: ["haproxy"] })).combine, read);
+});

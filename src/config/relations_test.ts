@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Cluster } from "../model/cluster.ts";
+import { readCluster } from "./cluster_schema.ts";
 import { findMissing, settleClashes } from "./relations.ts";
 import { findClusterClashes } from "./clashes.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
@@ -67,4 +68,24 @@ Deno.test("findMissing() says which one was meant, if one is like it", () => {
     "No balancer named haproxi: did you mean haproxy?",
     "No discovery named consul: there is no discovery/consul.yaml",
   ]);
+});
+
+Deno.test("findMissing() reports a discovery that is missing from a list as an error, at its item", () => {
+  const { value } = readCluster({ discovery: ["zookeeper", { consul: { a: 1 } }], haproxy: {} }, {
+    fileName: "web",
+    balancers: ["haproxy"],
+    discovery: ["zookeeper"],
+  });
+  assert.ok(value !== undefined, "the others are used");
+  const found = findMissing({
+    clusters: new Map([["web", value]]),
+    services: new Map(),
+    balancers: ["haproxy"],
+    discovery: ["zookeeper"],
+  });
+  assert.deepEqual(found.map(({ finding: { severity, path } }) => [severity, path]), [["error", [
+    "discovery",
+    1,
+    "consul",
+  ]]]);
 });
