@@ -15,8 +15,8 @@ import type { Traffic } from "../membership/traffic.ts";
 import { clusterNames, composeWanted, type Share } from "../membership/wanted.ts";
 import type { Taken } from "../config/reading.ts";
 import type { LastKnown } from "../membership/last_known.ts";
-import type { OperatorOrders } from "../membership/operator_orders.ts";
-import { pauseOf } from "../model/override.ts";
+import { type OperatorOrders, readOrders } from "../membership/operator_orders.ts";
+import { NO_ORDERS, type Orders, ordersAt, pauseOf } from "../model/override.ts";
 import type { Propagation } from "../membership/propagation.ts";
 import { placed } from "../config/place.ts";
 
@@ -96,7 +96,7 @@ export class Balancers implements AsyncDisposable {
     }
     const topologyFile = accepted.settings.topologyFile ?? await topologyFileOf(accepted);
     if (topologyFile !== undefined) await lastKnown.at(topologyFile);
-    const overridesFile = accepted.settings.overridesFile ?? topologyFile?.replace(/(?:\.topology)?$/, ".overrides");
+    const overridesFile = overridesFileOf(accepted, topologyFile);
     // Before a writer begins: a balancer may be paused.
     if (overridesFile !== undefined) await orders.at(overridesFile);
     for (const [name, balancer] of accepted.balancers) {
@@ -203,6 +203,18 @@ function named(log: Logger, balancer: string): Logger {
     warn: (text, properties) => log.warn(text, { balancer, ...properties }),
     error: (text, properties) => log.error(text, { balancer, ...properties }),
   };
+}
+
+/** Where the writer keeps what operators have said: beside the topology file unless the config says otherwise. */
+function overridesFileOf({ settings }: Accepted, topologyFile: string | undefined): string | undefined {
+  return settings.overridesFile ?? topologyFile?.replace(/(?:\.topology)?$/, ".overrides");
+}
+
+/** What operators have said to the writer of a config, and that holds now; a file that cannot be used says nothing. */
+export async function keptOrders(accepted: Accepted, nowMs: number): Promise<Orders> {
+  const path = overridesFileOf(accepted, accepted.settings.topologyFile ?? await topologyFileOf(accepted));
+  const read = path === undefined ? NO_ORDERS : await readOrders(path);
+  return typeof read === "string" ? NO_ORDERS : ordersAt(read, nowMs);
 }
 
 /** The default place of the last known members: beside the file of the first balancer, one that ships if there is one. */

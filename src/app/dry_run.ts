@@ -17,6 +17,8 @@ import { groupInstances } from "../supervisor/reconcile.ts";
 import { discoveryId, discoveryOf } from "../config/accept.ts";
 import type { Accepted } from "../config/accepted.ts";
 import { composeWanted, needsNoMetadata } from "../membership/wanted.ts";
+import { type Pause, pauseOf } from "../model/override.ts";
+import { keptOrders } from "./balancers.ts";
 import { tryWanted } from "./try_balancers.ts";
 
 /** How long a balancer may take to answer. */
@@ -29,6 +31,8 @@ const RETRY_MS = 500;
 export interface BalancerDryRun extends Preview {
   /** The balancer's name. */
   readonly balancer: string;
+  /** The pause of its management: the writer would do nothing until that ends. */
+  readonly pause: Pause | undefined;
 }
 
 /** What the writer would do. */
@@ -54,10 +58,11 @@ export async function dryRun(
     for (const [cluster, nodes] of await plugin.adopt(new Map(files), config)) live.adopt(cluster, nodes);
   }
   const heard = await readRegistries(accepted, live, { waitMs, log });
+  const { overrides, pauses } = await keptOrders(accepted, Date.now());
   const balancers: BalancerDryRun[] = [];
   for (const [name, balancer] of accepted.balancers) {
     const { target } = await tryWanted(
-      composeWanted(name, balancer, accepted, live.topology.clusters, host),
+      composeWanted(name, balancer, accepted, live.topology.clusters, host, undefined, overrides),
       balancer,
     );
     const seen = await preview(target, {
@@ -65,7 +70,7 @@ export async function dryRun(
       effects: new Executor(),
       signal: AbortSignal.timeout(OBSERVE_DEADLINE_MS),
     });
-    balancers.push({ ...seen, balancer: name });
+    balancers.push({ ...seen, balancer: name, pause: pauseOf(pauses, name) });
   }
   return { balancers, ...heard };
 }

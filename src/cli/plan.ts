@@ -49,8 +49,9 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
       waitMs,
     });
   }
-  for (const { balancer, running, steps, rendered, leftAlone } of balancers) {
+  for (const { balancer, running, steps, rendered, leftAlone, pause } of balancers) {
     print(`# ${balancer}: ${running ? "it answers at its socket" : "nobody answers at its socket"}`);
+    if (pause !== undefined) print(`# management paused by ${pause.author}, no step until it ends: ${pause.reason}`);
     print(`# steps: ${steps.length === 0 ? "none, all is as it is wanted" : ""}`);
     for (const step of steps) print(`#   ${describeStep(step)}`);
     if (leftAlone.length > 0) {

@@ -146,17 +146,8 @@ export class OperatorOrders implements AsyncDisposable {
         path,
         reason,
       });
-    let text: string;
-    try {
-      text = await this.#disk.read(path);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return;
-      return unusable(error instanceof Error ? error.message : String(error));
-    }
-    const sealed = await unseal(text, [FORMAT]);
-    if (!sealed.ok) return unusable(sealed.reason);
-    const read = parseOrders(parseJson(sealed.body));
-    if (read === undefined) return unusable("it does not hold overrides");
+    const read = await readOrders(path, this.#disk);
+    if (typeof read === "string") return unusable(read);
     this.#orders = mergeOrders(ordersAt(read, this.#options.wallNow()), this.#orders);
     this.#awaitEnd();
     const { overrides, pauses, local } = this.#orders;
@@ -192,6 +183,20 @@ export class OperatorOrders implements AsyncDisposable {
       }
     });
   }
+}
+
+/** Reads what a file holds, ended or not; nothing if there is no file. A string says why it cannot be used. */
+export async function readOrders(path: string, disk: Pick<Disk, "read"> = OWN_DISK): Promise<Orders | string> {
+  let text: string;
+  try {
+    text = await disk.read(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return NO_ORDERS;
+    return error instanceof Error ? error.message : String(error);
+  }
+  const sealed = await unseal(text, [FORMAT]);
+  if (!sealed.ok) return sealed.reason;
+  return parseOrders(parseJson(sealed.body)) ?? "it does not hold overrides";
 }
 
 /** There are so many orders that no more can be taken. */

@@ -152,6 +152,9 @@ Deno.test("overrides outlive the writer and HAProxy, and end at their time", asy
   const writer = await stage.start([stage.ports[2] as number]);
   await writer.event("override.read", { overrides: "2" });
   await untilMembers(stage, drained);
+  const planned = await runCli(["plan", stage.host.configDir, "--host", "test.host", "--ip", "127.0.0.1"]);
+  assert.match(planned.stdout, /^# steps: none/m, planned.stdout);
+  assert.match(planned.stdout, / disabled # lighthouse: state=maint/);
   // Killed, so that nothing is written at its end.
   kill(writer.pid);
   await writer.ended();
