@@ -153,6 +153,10 @@ async function serveAdmin(
       tokensFile: adminTokens && fromHere(adminTokens),
       tls: cert === undefined || key === undefined ? undefined : { cert: fromHere(cert), key: fromHere(key) },
       operator: app.operator,
+      explain: async () => {
+        const { explained } = await import("./app/explain.ts");
+        return explained(app.parts, systemClock.now());
+      },
       clock: systemClock,
       wallNow: Date.now,
       log,

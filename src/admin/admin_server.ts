@@ -9,6 +9,7 @@ import type { Logger } from "../kernel/logger.ts";
 import { formatStatusAddress, type StatusAddress } from "../model/status_address.ts";
 import { readTrusted } from "../system/trusted_file.ts";
 import { ADMIN_VERBS, isVerb, parseCommand, parseConnectionsQuery } from "./command.ts";
+import type { Explained } from "./explained.ts";
 import { listingOf } from "./listing.ts";
 import type { Operator } from "./operator.ts";
 import { type AdminTokens, type Bearer, parseAdminTokens } from "./tokens.ts";
@@ -23,6 +24,8 @@ export interface AdminPlace {
 
 export interface AdminServerOptions extends AdminPlace {
   readonly operator: Operator;
+  /** Says where each node comes from, and what it gets and why. */
+  readonly explain?: (() => Promise<Explained>) | undefined;
   readonly clock: Clock;
   /** The time of day in milliseconds. */
   readonly wallNow: () => number;
@@ -169,7 +172,10 @@ async function answer(request: HttpRequest, serving: Serving): Promise<HttpAnswe
       const counted = await operator.connections(query);
       return counted.ok ? respond(200, counted.connections) : reject(counted.status, counted.reason);
     }
-    if (path !== "/overrides") return reject(404, `Cannot find ${path}: GET serves /overrides and /connections`);
+    if (path === "/explain" && serving.explain !== undefined) return respond(200, await serving.explain());
+    if (path !== "/overrides") {
+      return reject(404, `Cannot find ${path}: GET serves /overrides, /explain and /connections`);
+    }
     return respond(200, listingOf(operator, serving.wallNow()));
   }
   if (method !== "POST") return reject(405, `Cannot ${method}: there are GET and POST`, [["allow", "GET, POST"]]);

@@ -1,4 +1,5 @@
 import { type AdminCommand, formatCommand } from "../admin/command.ts";
+import type { Explained } from "../admin/explained.ts";
 import type { ListedOrder, Listing } from "../admin/listing.ts";
 import { HttpClient } from "../http/client.ts";
 import type { Clock } from "../kernel/clock.ts";
@@ -7,6 +8,7 @@ import { formatDuration } from "../kernel/duration.ts";
 import { isRecord } from "../model/node.ts";
 import { formatStatusAddress, type StatusAddress } from "../model/status_address.ts";
 import { EXIT } from "./exit_codes.ts";
+import { type ExplainTarget, explainText, pickExplained } from "./explain_text.ts";
 
 /** What every command of an operator gets from its command line. */
 export interface OperatorArguments {
@@ -20,8 +22,11 @@ export interface OperatorArguments {
   readonly waitMs?: number | undefined;
 }
 
-/** What to ask for: a command, or the list of what holds. */
-export type Asked = AdminCommand | { readonly verb: "overrides" };
+/** What to ask for: a command, the list of what holds, or what nodes get and why. */
+export type Asked =
+  | AdminCommand
+  | { readonly verb: "overrides" }
+  | { readonly verb: "explain"; readonly target?: ExplainTarget | undefined };
 
 /** What `drain` and `undrain` get from their command lines. */
 export interface DrainArguments {
@@ -102,6 +107,15 @@ export async function runOperatorCommand(
     if (asked.verb === "overrides") {
       for (const line of given.json ? [JSON.stringify(listing, null, 2)] : linesOf(listing)) print(line);
       if (listing.unkept !== null) complain(`This does not outlive the process: ${listing.unkept}`);
+      return EXIT.ok;
+    }
+    if (asked.verb === "explain") {
+      const { target = {} } = asked;
+      const picked = pickExplained(await ask("GET", "/explain") as Explained, target);
+      if (picked.clusters.length === 0) {
+        throw new CommandError(`No cluster named ${target.cluster}: no file of clusters/ has that name`);
+      }
+      for (const line of given.json ? [JSON.stringify(picked, null, 2)] : explainText(picked, target)) print(line);
       return EXIT.ok;
     }
     const { verb, body } = formatCommand(asked);

@@ -8,6 +8,8 @@ import { FOR_MAX_MS, PAUSE_MAX_MS } from "../admin/command.ts";
 import { parsePercentage } from "../kernel/duration.ts";
 import { isPercent, isSaying, isTarget, PERCENT_MAX, SAID_LENGTH_MAX, TARGET_WANTED } from "../model/override.ts";
 import { adminAddress } from "./daemon_arguments.ts";
+import { isName } from "../config/schema_words.ts";
+import type { ExplainTarget } from "./explain_text.ts";
 import { cluster as clusterName } from "./nodes_arguments.ts";
 import { converted, duration, file } from "./value_parsers.ts";
 
@@ -24,6 +26,17 @@ const target = converted((text) => isTarget(text) ? text : undefined, {
   wanted: TARGET_WANTED,
   placeholder: "",
   format: (text) => text,
+});
+
+const explained = converted((text): ExplainTarget | undefined => {
+  const [cluster = "", ...rest] = text.split("/");
+  if (!isName(cluster) || rest.length > 1 || rest[0] === "") return undefined;
+  return { cluster, ...rest[0] !== undefined && { node: rest[0] } };
+}, {
+  metavar: "CLUSTER[/NODE]",
+  wanted: "the name of a cluster, or CLUSTER/NODE",
+  placeholder: { cluster: "" } as ExplainTarget,
+  format: ({ cluster, node }) => [cluster, node].filter((part) => part !== undefined).join("/"),
 });
 
 const percent = converted((text) => {
@@ -138,6 +151,23 @@ writer drains them. ${EXITS}`,
       brief: message`List what operators have said, and until when.`,
       description: message`Prints overrides, pauses and drains of this host, a line each. ${EXITS}`,
     }),
+    command(
+      "explain",
+      merge(
+        of("explain"),
+        object({
+          target: optional(argument(explained, {
+            description: message`A cluster, or a node of it by name, host or address; else all clusters.`,
+          })),
+        }),
+        speaking,
+      ),
+      {
+        brief: message`Say what each node gets, and why.`,
+        description:
+          message`Prints for each node where it comes from and since when, its share with every factor, and what an operator says of it. ${EXITS}`,
+      },
+    ),
     command(
       "pause",
       merge(

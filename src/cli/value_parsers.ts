@@ -17,6 +17,7 @@ export function converted<T>(
       | "JSON"
       | "NAME"
       | "NAME=PATH"
+      | "CLUSTER[/NODE]"
       | "NODE|HOST"
       | "PATH"
       | "PERCENT"

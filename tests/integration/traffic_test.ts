@@ -228,13 +228,24 @@ Deno.test("an overflow cluster without a section of its own serves what is missi
   await stage.host.write("clusters/backup", { discovery: "static", static: { nodes: [spare] } });
   const traffic = { overflow: { clusters: ["backup"], below: "100%" } };
   await stage.says(traffic, { "a.test": {}, "b.test": {} }, CHECKED);
-  await using writer = Lighthouse.start("writer", stage.host.configDir);
+  const admin = `unix:${stage.host.dir.file("admin.sock")}`;
+  await using writer = Lighthouse.start("writer", stage.host.configDir, ["--admin", admin]);
   await stage.untilWeights({ "a.test": 256, "b.test": 256, "o.test": 0 });
   await stage.measure({ "a.test": 0.5, "b.test": 0.5, "o.test": 0 });
+  /** The shares by name, as explain has them. */
+  const explain = async (): Promise<Record<string, number>> => {
+    const command = Lighthouse.startCommand(["explain", stage.host.configDir, "web", "--json", "--admin", admin]);
+    assert.equal(await command.ended(), 0, command.log);
+    const { clusters: [{ nodes }] } = JSON.parse(command.output);
+    return Object.fromEntries(
+      nodes.map(({ name, share }: { name: string; share: number }) => [name.replace(/:.*/, ""), share]),
+    );
+  };
+  assert.deepEqual(await explain(), { "a.test": 0.5, "b.test": 0.5, "o.test": 0 });
   const load = new HttpLoad(stage.port, 2);
   b.isHealthy = false;
   await stage.untilWeights({ "a.test": 256, "o.test": 256 });
-  await stage.measure({ "a.test": 0.5, "b.test": 0, "o.test": 0.5 });
+  await stage.measure(await explain());
   a.isHealthy = false;
   await stage.untilWeights({ "o.test": 256 });
   await stage.measure({ "o.test": 1 });
