@@ -65,7 +65,7 @@ Deno.test.each([
   {
     what: "a wrong password",
     config: { ...LOGIN, password: "guessed" },
-    reason: /^Got error "28P01" \(it refuses user or pass.*\) from/,
+    reason: /^Got error "28P01" \(it rejects user or pass.*\) from/,
   },
   {
     what: "a wrong password with MD5",
