@@ -20,8 +20,8 @@ import { Bench, countServing, untilServing } from "./stage.ts";
 
 /** How many single changes are measured. */
 const CHANGES = 100;
-/** A single change is one that comes so long after the last: the writer joins what comes sooner. */
-const APART_MS = 2 * DEFAULT_SETTINGS.updates.quietMs;
+/** A single change is one that comes so long after the last: the writer may join what comes sooner. */
+const APART_MS = 2 * 1_000 / DEFAULT_SETTINGS.updates.rate;
 const SIZES = [10, 1_000];
 /** What a serf agent's tag has room for. */
 const PORTS_OF_AGENT = 60;
