@@ -45,7 +45,7 @@ Deno.test("lighthouse store get, put and delete: values as JSON or raw, exit cod
     [["put", "/web/owner", "bob", "--raw"], 0, ""],
     [["put", "/web/tags"], 0, "", undefined, '["a", "b"]\n'],
     [["put", "/web/note", "-", "--raw"], 0, "", undefined, "two\nlines"],
-    [["put", "/web/owner", "bob"], 1, "", /must be JSON.*--raw/],
+    [["put", "/web/owner", "bob"], 1, "", /Cannot parse the body as JSON.*--raw/],
     [["put", "/new/a%2Fb/c", "1"], 1, "", /Cannot find \/new\/a%2Fb\/c/],
     [["put", "/new/a%2Fb/c", "1", "--parents"], 0, ""],
     [["delete", "/web/tags"], 0, ""],
@@ -117,7 +117,7 @@ Deno.test("lighthouse store edit changes nothing after no edit, a failed editor,
     ["true", 0, /^Nothing was changed\n$/],
     ["sed -i 's/$/  /'", 0, /^Nothing was changed\n$/],
     ["exit 3;", 1, /^The editor left with 3: nothing was changed\n$/],
-    ["echo '{' >", 1, /must be JSON[^\n]*\nNothing was changed; what was written is in (\S+)\n$/],
+    ["echo '{' >", 1, /Cannot parse the body as JSON[^\n]*\nNothing was changed; what was written is in (\S+)\n$/],
   ];
   for (const [EDITOR, code, pattern] of rows) {
     const result = await run(store, ["edit"], { variables: { EDITOR } });
