@@ -22,6 +22,7 @@ export interface Node {
   readonly host: string;
   /** Its address: IPv4 or IPv6 without brackets. A plugin resolves the host names of its registry. */
   readonly ip: string;
+  /** The TCP or UDP port, from 1 to 65535. */
   readonly port: number;
   /** The balancer of its host; absent in nodes of other tools. */
   readonly peer?: Peer | undefined;
