@@ -223,7 +223,7 @@ Deno.test("Writer changes members by what they cost: no look before, each server
   assert.deepEqual(bench.steps, [
     `add server web/b.int:80 10.0.0.2:80 id ${id}`,
     "set server web/b.int:80 state ready",
-    `show stat web 4 ${id}`,
+    `show stat -1 4 ${id}`,
     "show info",
   ]);
   assert.deepEqual([looks, bench.turns.map(({ generation, converged }) => [generation, converged])], [0, [[8, true]]]);

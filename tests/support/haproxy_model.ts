@@ -244,7 +244,7 @@ export class HaproxyModel implements BalancerEffects {
       case "show backend":
         return ["# name", ...process.backends.keys()].join("\n");
       case "show stat":
-        if (rest[0] === "4") return this.#stat(process, key, Number(rest[1]));
+        if (rest[0] === "4") return this.#stat(process, Number(rest[1]));
         return ["# pxname,svname,status", ...[...process.frontends].map(([name, is]) => `${name},FRONTEND,${is}`)]
           .join("\n");
       case "disable frontend":
@@ -322,22 +322,20 @@ export class HaproxyModel implements BalancerEffects {
     return step.do === "command" && step.isRead === true ? this.command(step.command) : this.output(step);
   }
 
-  #stat({ backends }: ModelProcess, backend: string, id: number): string {
+  #stat({ backends }: ModelProcess, id: number): string {
     this.settle();
-    const row = [...backends.get(backend)?.servers ?? []].find(([, server]) => server.id === id);
-    if (row === undefined) return "# pxname,svname,status";
-    const [name, { address, port, maintenance, draining, down, weight, check }] = row;
-    const drained = draining || weight === 0;
-    const status = maintenance ? "MAINT" : down ? "DOWN" : drained ? "DRAIN" : check === "none" ? "no check" : "UP";
-    const columns = Array.from({ length: 100 }, () => "");
-    [columns[0], columns[1], columns[17], columns[73], columns[99]] = [
-      backend,
-      name,
-      status,
-      `${address}:${port}`,
-      `${weight}`,
-    ];
-    return `# pxname,svname\n${columns.join(",")}`;
+    const rows = [...backends].flatMap(([backend, { servers }]) =>
+      [...servers].filter(([, server]) => server.id === id).map(([name, server]) => {
+        const { address, port, maintenance, draining, down, weight, check } = server;
+        const drained = draining || weight === 0;
+        const status = maintenance ? "MAINT" : down ? "DOWN" : drained ? "DRAIN" : check === "none" ? "no check" : "UP";
+        const columns = Array.from({ length: 100 }, () => "");
+        [columns[0], columns[1], columns[17]] = [backend, name, status];
+        [columns[73], columns[99]] = [`${address}:${port}`, `${weight}`];
+        return columns.join(",");
+      })
+    );
+    return ["# pxname,svname", ...rows].join("\n");
   }
 
   #add(key: string, [address = "", ...options]: readonly string[]): string {

@@ -70,7 +70,8 @@ export function shortcut(
 function sinceThen({ since, going }: Scene, answers: readonly string[]): NonNullable<Observed["since"]> {
   const now = new Map(since);
   for (const [key, { server, readAt }] of going) {
-    const [, shown] = answers[readAt]?.split("\n") ?? [];
+    const begin = `${key.replace("/", ",")},`;
+    const shown = answers[readAt]?.split("\n").find((line) => line.startsWith(begin));
     const inMaintenance = shown?.split(",")[STATUS_COLUMN]?.startsWith("MAINT") === true;
     now.set(key, shown === undefined ? undefined : { ...server, inMaintenance, draining: !inMaintenance });
   }
@@ -211,23 +212,26 @@ function readMember(backend: string, { ip, port, state }: Member, server: Runnin
   const columns = `${row(backend, server, status)},${address},${
     columnsBetween(ADDRESS_COLUMN, WEIGHT_COLUMN)
   }${weighed}`;
-  return readServer(backend, server, [`${columns}(?:,[^\\n]*)?`]);
+  return readServer(server, [`${columns}(?:[,\\n][^]*)?`]);
 }
 
 /** Reads a server back that went: it is not there, or gets no requests. */
 function readGone(backend: string, server: RunningServer): CommandStep {
-  return readServer(backend, server, ["#[^\\n]*", row(backend, server, "(?!UP|no check)")]);
+  return readServer(server, [
+    `(?![^]*\\n${RegExp.escape(`${backend},${server.name}`)},)#[^]*`,
+    `${row(backend, server, "(?!UP|no check)")}(?:\\n[^]*)?`,
+  ]);
 }
 
-/** Reads one server, by its id, of all that there are. */
-function readServer(backend: string, { id }: RunningServer, expect: readonly string[]): CommandStep {
-  return read(`show stat ${backend} 4 ${id}`, expect);
+/** Reads the servers with one id, of all that there are: a frontend may have the name of the backend, and hide it. */
+function readServer({ id }: RunningServer, expect: readonly string[]): CommandStep {
+  return read(`show stat -1 4 ${id}`, expect);
 }
 
 /** The answer that shows a server whose status begins so. */
 function row(backend: string, { name }: RunningServer, status: string): string {
   const server = `${RegExp.escape(backend)},${RegExp.escape(name)}`;
-  return `#[^\\n]*\\n${server},${columnsBetween(NAME_COLUMN, STATUS_COLUMN)}${status}[^,\\n]*,[^\\n]*`;
+  return `#[^]*?\\n${server},${columnsBetween(NAME_COLUMN, STATUS_COLUMN)}${status}[^,\\n]*,[^\\n]*`;
 }
 
 /** The columns between two, whatever they hold. */

@@ -61,7 +61,7 @@ Deno.test("shortcut() changes what differs, and reads that back and which proces
   assert.deepEqual(await stepsFrom([A], [A, B]), [
     `add server web/b.int:80 10.0.0.2:80 id ${id}`,
     "set server web/b.int:80 state ready",
-    `show stat web 4 ${id}`,
+    `show stat -1 4 ${id}`,
     "show info",
   ]);
   assert.deepEqual((await stepsFrom([A, B], [A]))?.slice(0, 2), [
