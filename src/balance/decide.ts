@@ -56,6 +56,7 @@ import {
   type WaitingFile,
   withBrokenOff,
   withChange,
+  withLookAt,
   withoutFile,
   withWriting,
   withWritten,
@@ -430,6 +431,8 @@ function react<C, K>(work: Work<C, K>, input: Input<C, K>): void {
       // Without a turn it was the file that could not be written: the next turn plans it again.
       if (s.turn === undefined) s.file = withoutFile(s.file);
       later(work);
+      // A file that waits for a look waits for the next one.
+      s.file = withLookAt(s.file, s.lookAt);
       return endTurn(work, false);
     }
     case "done":

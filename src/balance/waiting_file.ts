@@ -63,6 +63,12 @@ export function withChange(file: WaitingFile, now: number): WaitingFile {
   return { ...file, steps: [], dueAt: dueAtOf(file, now) };
 }
 
+/** Notes that the look that was to find out what is to be written has failed, and when the next one is made. */
+export function withLookAt(file: WaitingFile, lookAt: number): WaitingFile {
+  if (file.steps.length > 0 || file.dueAt === Infinity) return file;
+  return { ...file, dueAt: Math.max(file.dueAt, lookAt) };
+}
+
 /** When a file is due of which it is known now that it waits. */
 function dueAtOf({ dueAt, lastAt, failures }: WaitingFile, now: number): number {
   const intervalMs = SOON_INTERVAL_MS * 2 ** Math.min(failures, FAILURES_COUNTED_MAX);

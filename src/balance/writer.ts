@@ -384,7 +384,8 @@ export class Writer<Config, ClusterConfig, Observed> {
 
   /**
    * Finds out which files are to be written at the end, if members were changed without a look since the last. Answers
-   * whether that is known: what else there is to do is for the next writer, and no file says more than what runs.
+   * whether that is known: what else there is to do is for the next writer, and no file says more than what runs but
+   * for members, as of one that left and has connections still.
    */
   async #planFile(): Promise<boolean> {
     const { file, turn, desired } = this.#state;
@@ -392,7 +393,8 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#decide({ type: "due" });
     const signal = this.#ending.signal;
     try {
-      return this.#decide(await gather(this.#state, desired.wanted, { ...this.#gatherBy, signal })).steps.length === 0;
+      const { steps } = this.#decide(await gather(this.#state, desired.wanted, { ...this.#gatherBy, signal }));
+      return steps.every((step) => step.do === "command");
     } catch (error) {
       if (!signal.aborted) throw error;
       return false;

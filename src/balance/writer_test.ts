@@ -299,6 +299,34 @@ Deno.test("Writer writes the file as it ends, though members were changed withou
   assert(bench.model.file?.includes("b.int"));
 });
 
+Deno.test("Writer writes the file as it ends, though a server that left has connections still", async () => {
+  const bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A, B] } }));
+  await bench.pass(1_000);
+  bench.model.server("web/b.int:80").busy = true;
+  await bench.put(wants({ web: { nodes: [A] } }));
+  assert(bench.model.file?.includes("b.int"));
+  await bench.stop();
+  assert(!bench.model.file?.includes("b.int"));
+});
+
+Deno.test("Writer backs off from looks that fail, though a file waits for one since members were changed without", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  await bench.pass(1_000);
+  await bench.put(wants({ web: { nodes: [A, B] } }));
+  let looks = 0;
+  bench.model.beforeObserve = () => {
+    looks++;
+    throw new Error("No answer within 5000 ms");
+  };
+  await bench.pass(10_000);
+  assert(looks > 1 && looks < 20, `${looks} looks`);
+  bench.model.beforeObserve = () => {};
+  await bench.pass(60_000);
+  assert(bench.model.file?.includes("b.int"));
+});
+
 Deno.test("Writer writes the file though changes never cease", async () => {
   await using bench = new Bench();
   await bench.put(wants({ web: {} }));
