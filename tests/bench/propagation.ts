@@ -1,88 +1,200 @@
+import { freeServerId } from "../../plugins/balancers/haproxy/backend.ts";
 import type { RuntimeSocket } from "../../src/balance/runtime_socket.ts";
-import { DEFAULT_SETTINGS } from "../../src/config/settings_schema.ts";
 import { eventually } from "../support/eventually.ts";
 import { Lighthouse } from "../support/lighthouse.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
-import { Bench, countServing, untilServing } from "./stage.ts";
-import { print, quantile } from "./figures.ts";
+import { print, quantile, usageOf } from "./figures.ts";
 import { BASE_PATH, RawRegistry } from "./registry.ts";
+import { Bench, countServing } from "./stage.ts";
 
-/** How many single changes are measured. */
-const CHANGES = 300;
-/** A single change is one that comes so long after the last: its cluster's budget has come in again. */
-const APART_MS = 1_000 / DEFAULT_SETTINGS.updates.rate;
+/** How many single changes are measured, and how many of a series, each a join and a leave. */
+const CHANGES = Number(Deno.env.get("CHANGES") ?? 200), SERIES = 100;
+/** Single changes are so far apart that each finds its cluster's budget full. */
+const APART_MS = 100;
+/** Those of a series are as far apart as the nodes of a quick deploy. */
+const SERIES_APART_MS = 10;
+/** The clusters beside the one that is measured, and the nodes of each. */
+const BESIDE = 200, NODES_BESIDE = 10;
 
-/** From a znode's creation to HAProxy sending requests to it, for clusters of several sizes. */
+/** A stage on which changes are measured. */
+interface Stage {
+  readonly registry: RawRegistry;
+  readonly socket: RuntimeSocket;
+  readonly cluster: string;
+}
+
+/** What a phase has measured. */
+interface Times {
+  readonly joins: readonly number[];
+  readonly leaves: readonly number[];
+  readonly series: readonly number[];
+}
+
+/**
+ * From a znode's creation to HAProxy sending requests to it, for clusters of
+ * several sizes. The floor is a program that does nothing else: see `bare_writer.ts`.
+ */
 export async function propagation(): Promise<void> {
   await using server = await ZooKeeper.start();
   await using registry = await RawRegistry.connect(server);
-  for (const size of [10, 1_000]) {
-    await using bench = new Bench();
-    const cluster = `web${size}`;
-    await registry.makePath(`${BASE_PATH}/${cluster}`);
-    await Promise.all(Array.from({ length: size }, (_, i) => registry.create(cluster, "node.test", 1_000 + i)));
-    await bench.configure({ zookeeper: server.address, path: BASE_PATH, cluster });
-    await using _daemon = Lighthouse.start("writer", bench.dir.file("config"));
+  const sizes = (Deno.env.get("SIZES") ?? "10,1000,5000,200 beside").split(",");
+  for (const of of sizes) {
+    const size = Number.parseInt(of, 10);
+    const beside = of.endsWith("beside") ? BESIDE : 0;
+    await measure({ server, registry, size: beside > 0 ? NODES_BESIDE : size, beside });
+  }
+}
+
+async function measure({ server, registry, size, beside }: {
+  readonly server: ZooKeeper;
+  readonly registry: RawRegistry;
+  readonly size: number;
+  readonly beside: number;
+}): Promise<void> {
+  await using bench = new Bench();
+  const cluster = `web${size}x${beside}`;
+  await fill(registry, cluster, size);
+  for (let i = 0; i < beside; i++) {
+    await fill(registry, `beside${i}`, NODES_BESIDE);
+    await bench.cluster(`beside${i}`);
+  }
+  await bench.configure({ zookeeper: server.address, path: BASE_PATH, cluster });
+  const start = async () => {
+    const daemon = Lighthouse.start("writer", bench.dir.file("config"));
     await eventually("HAProxy serves all", async () => {
       using socket = await bench.connect();
       return await countServing(socket, cluster) === size;
-    });
+    }, { deadlineMs: 120_000 });
+    return daemon;
+  };
+  const ours: Times[] = [], floors: Times[] = [];
+  let usage = NaN;
+  {
+    await using daemon = await start();
     using socket = await bench.connect();
-    const floors = await measureFloor(registry, cluster, socket);
-    const joins: number[] = [];
-    const leaves: number[] = [];
-    for (let i = 0; i < CHANGES; i++) {
-      const port = 30_000 + i;
-      const name = `new.test:${port}`;
-      await pause(APART_MS);
-      let began = performance.now();
-      await registry.create(cluster, "new.test", port);
-      await untilServing(socket, cluster, name, true);
-      joins.push(performance.now() - began);
-      await pause(APART_MS);
-      began = performance.now();
-      await registry.remove(cluster, "new.test", port);
-      await untilServing(socket, cluster, name, false);
-      leaves.push(performance.now() - began);
-    }
-    const promised = size === 10 ? { p50: { most: 5 }, p99: { most: 25 } } : { p50: {}, p99: {} };
-    print(
-      `A znode's change to HAProxy's routing, cluster of ${size}, ${CHANGES} single changes (floor: watch and one command)`,
-      [
-        { what: "join, p50", value: quantile(joins, 0.5), unit: "ms", floor: quantile(floors, 0.5), ...promised.p50 },
-        { what: "join, p99", value: quantile(joins, 0.99), unit: "ms", floor: quantile(floors, 0.99), ...promised.p99 },
-        { what: "leave, p50", value: quantile(leaves, 0.5), unit: "ms", floor: quantile(floors, 0.5), ...promised.p50 },
-        {
-          what: "leave, p99",
-          value: quantile(leaves, 0.99),
-          unit: "ms",
-          floor: quantile(floors, 0.99),
-          ...promised.p99,
-        },
-      ],
+    ours.push(await changes({ registry, socket, cluster }, 0));
+    usage = usageOf(daemon.pid).rssMb;
+  }
+  {
+    await using _bare = await startBare(server.address, `${BASE_PATH}/${cluster}`, bench.haproxy.socketFile, cluster);
+    using socket = await bench.connect();
+    floors.push(await changes({ registry, socket, cluster }, 1));
+  }
+  const at = (of: readonly Times[], key: keyof Times, share: number) =>
+    quantile(of.flatMap((each) => each[key]), share);
+  const row = (what: string, key: keyof Times, share: number) => ({
+    what,
+    value: at(ours, key, share),
+    unit: "ms",
+    floor: at(floors, key, share),
+  });
+  const besides = beside === 0 ? "" : ` with ${beside} clusters beside`;
+  print(
+    `A znode's change to HAProxy's routing, cluster of ${size}${besides}, ${CHANGES} single changes (floor: bare_writer.ts)`,
+    [
+      row("join, p50", "joins", 0.5),
+      row("join, p99", "joins", 0.99),
+      row("leave, p50", "leaves", 0.5),
+      row("leave, p99", "leaves", 0.99),
+      row(`${SERIES} changes ${SERIES_APART_MS} ms apart, p50`, "series", 0.5),
+      row(`${SERIES} changes ${SERIES_APART_MS} ms apart, p99`, "series", 0.99),
+      { what: "memory of the writer then", value: usage, unit: "MB" },
+    ],
+  );
+}
+
+async function fill(registry: RawRegistry, cluster: string, size: number): Promise<void> {
+  await registry.makePath(`${BASE_PATH}/${cluster}`);
+  await Promise.all(Array.from({ length: size }, (_, i) => registry.create(cluster, "node.test", 1_000 + i)));
+}
+
+/** Makes changes, and measures each until HAProxy has it. */
+async function changes({ registry, socket, cluster }: Stage, phase: number): Promise<Times> {
+  const host = `new${phase}.test`;
+  const [joins, leaves]: [number[], number[]] = [[], []];
+  for (let i = 0; i < CHANGES; i++) {
+    const port = 30_000 + i;
+    await pause(APART_MS);
+    joins.push(
+      await timed(() => registry.create(cluster, host, port), () => isServing(socket, cluster, host, port, true)),
+    );
+    await pause(APART_MS);
+    leaves.push(
+      await timed(() => registry.remove(cluster, host, port), () => isServing(socket, cluster, host, port, false)),
     );
   }
+  await pause(3_000);
+  const waiting = new Map<number, number>();
+  const series: number[] = [];
+  let isOver = false;
+  const began = performance.now();
+  const writing = (async () => {
+    for (let i = 0; i < SERIES; i++) {
+      await pause(began + i * SERIES_APART_MS - performance.now());
+      const port = 40_000 + i;
+      waiting.set(port, performance.now());
+      void registry.create(cluster, host, port);
+    }
+    isOver = true;
+  })();
+  while (!isOver || waiting.size > 0) {
+    if (waiting.size === 0) await pause(1);
+    const ports = [...waiting.keys()].slice(0, 50);
+    const answers = ports.length === 0 ? [] : await socket.ask(ports.map((port) => queryOf(cluster, host, port)));
+    for (const [index, port] of ports.entries()) {
+      if (!isUp(answers[index])) continue;
+      series.push(performance.now() - (waiting.get(port) ?? NaN));
+      waiting.delete(port);
+    }
+  }
+  await writing;
+  for (let i = 0; i < SERIES; i++) await registry.remove(cluster, host, 40_000 + i);
+  await pause(2_000);
+  return { joins, leaves, series };
+}
+
+async function timed(change: () => Promise<void>, isDone: () => Promise<boolean>): Promise<number> {
+  const began = performance.now();
+  await change();
+  while (!await isDone());
+  return performance.now() - began;
+}
+
+/** Asks for the one server, not for all: that costs the same whatever the size of the cluster. */
+function queryOf(cluster: string, host: string, port: number): string {
+  return `show stat -1 4 ${freeServerId(`${host}:${port}`, new Set())}`;
+}
+
+async function isServing(
+  socket: RuntimeSocket,
+  cluster: string,
+  host: string,
+  port: number,
+  wanted: boolean,
+): Promise<boolean> {
+  const [answer] = await socket.ask([queryOf(cluster, host, port)]);
+  return isUp(answer) === wanted;
+}
+
+function isUp(answer = ""): boolean {
+  return answer.split("\n")[1]?.split(",")[17] === "no check";
+}
+
+/** Starts the bare program; it is ready when it has read the cluster. */
+async function startBare(...args: readonly string[]): Promise<AsyncDisposable> {
+  const program = new URL("./bare_writer.ts", import.meta.url).pathname;
+  const child = new Deno.Command(Deno.execPath(), { args: ["run", "-A", program, ...args], stdout: "piped" }).spawn();
+  const reader = child.stdout.getReader();
+  await reader.read();
+  return {
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await reader.cancel();
+      await child.status;
+    },
+  };
 }
 
 function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** The raw watch round trip plus one socket command: what nobody can be faster than. */
-async function measureFloor(registry: RawRegistry, cluster: string, socket: RuntimeSocket): Promise<readonly number[]> {
-  const times: number[] = [];
-  for (let i = 0; i < CHANGES; i++) {
-    // As far apart as the changes are: who was idle takes longer to wake up.
-    await pause(APART_MS);
-    const fired = Promise.withResolvers<void>();
-    await registry.children(cluster, () => fired.resolve());
-    const began = performance.now();
-    await registry.create(cluster, "floor.test", 40_000 + i);
-    await fired.promise;
-    await registry.children(cluster, () => {});
-    await socket.ask(["show info"]);
-    times.push(performance.now() - began);
-    await registry.remove(cluster, "floor.test", 40_000 + i);
-  }
-  return times;
+  return new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
 }

@@ -31,6 +31,12 @@ export class Bench implements AsyncDisposable {
     }
   }
 
+  /** Writes the file of a cluster beside the one that is measured. */
+  async cluster(name: string): Promise<void> {
+    const file = { discovery: "zookeeper", haproxy: { port: freePort(), backend: ["mode http"] } };
+    await this.dir.write(`config/clusters/${name}.yaml`, JSON.stringify(file));
+  }
+
   /** Opens a connection to HAProxy that stays open. */
   connect(): Promise<RuntimeSocket> {
     return RuntimeSocket.connect(this.haproxy.socketFile, { dialect: PROMPT, signal: new AbortController().signal });
