@@ -116,11 +116,11 @@ async function changes({ registry, socket, cluster }: Stage, phase: number): Pro
     const port = 30_000 + i;
     await pause(APART_MS);
     joins.push(
-      await timed(() => registry.create(cluster, host, port), () => isServing(socket, cluster, host, port, true)),
+      await timed(() => registry.create(cluster, host, port), () => isServing(socket, host, port, true)),
     );
     await pause(APART_MS);
     leaves.push(
-      await timed(() => registry.remove(cluster, host, port), () => isServing(socket, cluster, host, port, false)),
+      await timed(() => registry.remove(cluster, host, port), () => isServing(socket, host, port, false)),
     );
   }
   await pause(3_000);
@@ -140,7 +140,7 @@ async function changes({ registry, socket, cluster }: Stage, phase: number): Pro
   while (!isOver || waiting.size > 0) {
     if (waiting.size === 0) await pause(1);
     const ports = [...waiting.keys()].slice(0, 50);
-    const answers = ports.length === 0 ? [] : await socket.ask(ports.map((port) => queryOf(cluster, host, port)));
+    const answers = ports.length === 0 ? [] : await socket.ask(ports.map((port) => queryOf(host, port)));
     for (const [index, port] of ports.entries()) {
       if (!isUp(answers[index])) continue;
       series.push(performance.now() - (waiting.get(port) ?? NaN));
@@ -161,18 +161,17 @@ async function timed(change: () => Promise<void>, isDone: () => Promise<boolean>
 }
 
 /** Asks for the one server, not for all: that costs the same whatever the size of the cluster. */
-function queryOf(cluster: string, host: string, port: number): string {
+function queryOf(host: string, port: number): string {
   return `show stat -1 4 ${freeServerId(`${host}:${port}`, new Set())}`;
 }
 
 async function isServing(
   socket: RuntimeSocket,
-  cluster: string,
   host: string,
   port: number,
   wanted: boolean,
 ): Promise<boolean> {
-  const [answer] = await socket.ask([queryOf(cluster, host, port)]);
+  const [answer] = await socket.ask([queryOf(host, port)]);
   return isUp(answer) === wanted;
 }
 
