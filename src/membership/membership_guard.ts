@@ -233,7 +233,8 @@ export class MembershipGuard implements Disposable {
     );
     // Nothing is known of it and nothing is accepted: as if it had not spoken yet.
     if (isUnknown && memory.hold !== undefined) return;
-    this.#members.accept(key, nodes);
+    if (isUnknown && !exists) this.#members.acceptMissing(key);
+    else this.#members.accept(key, nodes);
     this.#combine(cluster);
   }
 
@@ -269,11 +270,14 @@ export class MembershipGuard implements Disposable {
     const memory = this.#memoryOf(cluster);
     const states = policy.sources.map(({ name, key }) => ({ name, ...this.#members.of({ cluster, source: key }) }));
     if (!states.some(({ isHeard }) => isHeard)) return this.#markStale(cluster);
-    const contributions = states.map(({ name, nodes }): Contribution => ({
-      source: name,
-      nodes: nodes ?? memory.standIns,
-      isOwn: nodes !== undefined,
-    }));
+    const contributions = states.map(({ name, nodes, isHeard }): Contribution => {
+      if (nodes !== undefined) return { source: name, nodes, isOwn: true };
+      // Its registry never had the cluster. That adds nobody, and must not remove anybody either.
+      const isMissing = isHeard && (policy.combine.policy !== "all" || memory.standIns === undefined);
+      return isMissing
+        ? { source: name, nodes: [], isOwn: true }
+        : { source: name, nodes: memory.standIns, isOwn: false };
+    });
     const { combine: decide = combine } = this.#options;
     const combined = decide(contributions, policy.combine, { now: clock.now(), choice: memory.choice });
     [memory.choice, memory.owners] = [combined.choice, combined.nodes === undefined ? memory.owners : combined.sources];

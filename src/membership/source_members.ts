@@ -46,6 +46,11 @@ export class SourceMembers {
     this.#set(key, { nodes, isHeard: true });
   }
 
+  /** Takes that the registry of a source does not have the cluster, and is not known to have had it. */
+  acceptMissing(key: ClusterSourceKey): void {
+    this.#set(key, { nodes: undefined, isHeard: true });
+  }
+
   /** Takes what a source had in an earlier life, unless it has been heard. */
   adopt(key: ClusterSourceKey, nodes: readonly Node[]): void {
     const before = this.of(key);

@@ -132,6 +132,17 @@ Deno.test("a new source that does not have the cluster yet removes nobody and ke
   assert.equal(stage.hear("zoo", "b"), "b");
 });
 
+Deno.test("all serves on while a registry does not have the cluster yet, and only who is in both once it does", () => {
+  using stage = new Stage().apply(["zoo"]);
+  assert.equal(stage.hear("zoo", "ab"), "ab");
+  stage.apply(["zoo", "serf"], { policy: "all", match: "host" });
+  assert.equal(stage.hear("serf", "", { exists: false }), "ab");
+  stage.clock.advance(10_000);
+  stage.hear("zoo", "ab");
+  assert.equal(stage.hear("serf", "", { exists: false }), "ab");
+  assert.equal(stage.hear("serf", "ac"), "a");
+});
+
 Deno.test("what an only source was held for is asked again when a second one comes", () => {
   using stage = new Stage().apply(["zoo"]);
   stage.hear("zoo", "ab");

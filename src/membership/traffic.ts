@@ -11,7 +11,7 @@ import type { ShareRequest } from "./wanted.ts";
 export interface TrafficOptions {
   readonly live: Pick<LiveTopology, "nodes" | "takeOutage">;
   readonly clock: Clock;
-  /** The time of day in milliseconds, at the start alone: a clock that is moved moves no ramp. */
+  /** The time of day in milliseconds: at the start, as a clock that is moved moves no ramp, and for the ends of overrides. */
   readonly wallNow: () => number;
   /** Called when what some node gets is another share than was answered. */
   readonly onDue: () => void;
@@ -124,6 +124,7 @@ export class Traffic implements Disposable {
       sightings: this.#sightings.get(cluster.name),
       down: this.#down.get(balancer)?.get(cluster.name),
       overrides,
+      wallAheadMs: this.#options.wallNow() - nowMs,
     });
     this.#schedule(shares.changesAtMs, nowMs);
     const of = this.#shares.get(balancer) ?? new Map<ClusterName, Shares>();

@@ -170,3 +170,22 @@ Deno.test("a topology file without policies is the file that it was", async () =
   assert.equal(await encodeTopology(members, { sightings: new Map() }), plain);
   assert.doesNotMatch(plain, /sightings/);
 });
+
+Deno.test("an override holds for as long as it was set for, whichever way the time of day was moved before", () => {
+  for (const movedMs of [-7_200_000, 0, 7_200_000]) {
+    const stage = new Stage();
+    stage.has("a", "b");
+    stage.wall += movedMs;
+    const said = { author: "alice", reason: "", sinceMs: stage.wall, untilMs: stage.wall + 600_000 };
+    const { nodes } = stage.traffic.share({
+      balancer: "haproxy",
+      cluster: clusterOf(SLOW),
+      host: {},
+      nodes: stage.live.nodes("web") ?? [],
+      overrides: new Map([["a:80", [{ ...said, kind: "drain" }]]]),
+    });
+    assert.deepEqual(nodes.map(({ state }) => state), ["drain", "ready"], `moved by ${movedMs} ms`);
+    const { changesInMs } = stage.traffic.decided("haproxy", "web") ?? {};
+    assert.equal(changesInMs, 600_000, `moved by ${movedMs} ms`);
+  }
+});

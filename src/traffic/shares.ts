@@ -37,8 +37,10 @@ export interface TrafficInput {
   readonly sightings?: Sightings | undefined;
   /** The nodes that the balancer finds down, by name. */
   readonly down?: ReadonlySet<string> | undefined;
-  /** What an operator has said. */
+  /** What an operator has said. It ends by the time of day. */
   readonly overrides?: Overrides | undefined;
+  /** How far the time of day is ahead of the clock of all other times, as it may have been moved. */
+  readonly wallAheadMs?: number | undefined;
 }
 
 /** A cluster that serves what another cannot. */
@@ -211,7 +213,7 @@ interface Judged {
 
 /** Decides for a time, which is not before that of the input. */
 function judge({ input, policy, traits, all, local }: Scene, nowMs: number): Judged {
-  const said = traits.map((each) => stateOf(each, nowMs));
+  const said = traits.map((each) => stateOf(each, nowMs + (input.wallAheadMs ?? 0)));
   if (input.policy === undefined && said.every(({ weighs }) => weighs === undefined)) return unweighted(traits, said);
   // A weight of 0 drains, whoever says it.
   const states = said.map((each, i): StateOf =>
@@ -312,7 +314,7 @@ function unweighted(traits: readonly Traits[], states: readonly StateOf[]): Judg
   };
 }
 
-/** What is said of a node at one time. */
+/** What is said of a node at one time of day. */
 interface StateOf {
   readonly state: NodeShare["state"];
   /** What its weight is multiplied by. */
@@ -323,9 +325,9 @@ interface StateOf {
   readonly decides?: Override | undefined;
 }
 
-function stateOf({ node, overrides }: Traits, nowMs: number): StateOf {
+function stateOf({ node, overrides }: Traits, wallMs: number): StateOf {
   if (overrides.length === 0) return { state: node.state ?? "ready", factor: 1 };
-  const active = overrides.filter(({ untilMs = Infinity }) => untilMs > nowMs);
+  const active = overrides.filter(({ untilMs = Infinity }) => untilMs > wallMs);
   const last = (kind: Override["kind"]) => active.findLast((each) => each.kind === kind);
   const [maint, drain, weighs] = [last("maint"), last("drain"), last("weight")];
   const { factor = 1 } = weighs ?? {};
@@ -411,12 +413,12 @@ function stepTimes(newSinceMs: number, policy: SlowStart, isHashed: boolean): re
 
 /** Finds the first time at which the answer is another one, if nothing happens until then. */
 function nextChange(scene: Scene, now: Judged): number {
-  const { input: { nowMs, startedMs, isHashed = false }, policy, traits, all, local } = scene;
+  const { input: { nowMs, startedMs, isHashed = false, wallAheadMs = 0 }, policy, traits, all, local } = scene;
   const { slowStart } = policy;
   const times = new Set<number>([startedMs + policy.warmUpMs]);
   for (const { overrides, newSinceMs, startsUntilMs } of traits) {
     times.add(startsUntilMs);
-    for (const { untilMs = Infinity } of overrides) times.add(untilMs);
+    for (const { untilMs = Infinity } of overrides) times.add(untilMs - wallAheadMs);
     if (slowStart === undefined || newSinceMs === undefined) continue;
     if (newSinceMs + slowStart.delayMs + slowStart.rampMs + STEP_MS <= nowMs) continue;
     for (const each of stepTimes(newSinceMs, slowStart, isHashed)) times.add(each);
