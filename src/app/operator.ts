@@ -15,9 +15,11 @@ import {
   isMeant,
   isOfState,
   type LocalDrain,
+  localDrainOf,
   type NodesOverride,
   type Orders,
   overridesOf,
+  pauseOf,
   type Said,
 } from "../model/override.ts";
 import { type Node, nodeName } from "../model/node.ts";
@@ -139,6 +141,11 @@ export class AppOperator implements Operator {
         ? reject(409, `Cannot resume ${nameOf(balancer)} alone as all balancers are paused; resume without a name`)
         : reject(409, `Cannot resume ${nameOf(balancer)} as its management is not paused`);
     }
+    if (balancer !== undefined && pauseOf(orders.now.pauses, balancer) !== undefined) {
+      return this.#did([`The pause of balancer ${balancer} is revoked`], [
+        `Balancer ${balancer} stays paused as all balancers are; resume without a name`,
+      ]);
+    }
     log.info("Management resumed", { event: "management.resumed", balancer: balancer ?? "all", author });
     return this.#did([`Management of ${nameOf(balancer)} is resumed; what changed meanwhile is caught up now`]);
   }
@@ -192,14 +199,14 @@ export class AppOperator implements Operator {
       nodes.some((node) => isMeant(override.target, node)) &&
         nodes.every((node) => !isMeant(override.target, node) || isMeant(target, node));
     const revoked = await orders.revoke("overrides", (each) => isAsked(each) && isCovered(each));
-    const left = this.orders.overrides.find((each) =>
-      isAsked(each) && meant.some((node) => isMeant(each.target, node))
-    );
+    const leftOf = (node: Node) =>
+      this.orders.overrides.findLast((each) => isAsked(each) && isMeant(each.target, node));
+    const left = meant.map(leftOf).find((each) => each !== undefined);
+    const [file, { cluster: { exclude = [] } = {} } = {}] = [...this.#options.accepted()?.clusters ?? []]
+      .find(([, each]) => each.cluster.name === cluster) ?? [];
+    const isExcluded = (node: Node) => verb === "undrain" && exclude.some((each) => isMeant(each, node));
     if (revoked.length === 0) {
-      const [file, excluding] = [...this.#options.accepted()?.clusters ?? []]
-        .find(([, each]) => each.cluster.name === cluster) ?? [];
-      const isExcluded = excluding?.cluster.exclude?.some((each) => meant.some((node) => isMeant(each, node)));
-      if (verb === "undrain" && left === undefined && isExcluded) {
+      if (left === undefined && meant.some(isExcluded)) {
         return reject(409, `Cannot undrain ${target} as clusters/${file}.yaml excludes it; edit its key exclude`);
       }
       return left === undefined
@@ -212,8 +219,24 @@ export class AppOperator implements Operator {
     for (const order of revoked) {
       log.info("Override revoked", { event: "override.revoked", ...fieldsOf({ ...order, author }) });
     }
-    const now = command.verb === "undrain" ? "is back in rotation" : "has its own weight again";
-    return this.#did(revoked.map((order) => `${cluster}/${order.target} ${now}`));
+    const warnings = meant.flatMap((node) => {
+      const name = `${cluster}/${nodeName(node)}`;
+      const other = leftOf(node);
+      if (other !== undefined && verb === "weight") {
+        return [`${name} has ${formatKind(other)} as another override names it: weight ${other.target} 100%`];
+      }
+      if (other !== undefined) return [`${name} stays drained as another override names it: undrain ${other.target}`];
+      return isExcluded(node)
+        ? [`${name} stays drained as clusters/${file}.yaml excludes it; edit its key exclude`]
+        : [];
+    });
+    const now = verb === "undrain" ? "is back in rotation" : "has its own weight again";
+    return this.#did(
+      revoked.map(({ target }) =>
+        warnings.length > 0 ? `The override of ${cluster}/${target} is revoked` : `${cluster}/${target} ${now}`
+      ),
+      warnings,
+    );
   }
 
   async #drainLocal(
@@ -251,6 +274,13 @@ export class AppOperator implements Operator {
       return isAll
         ? reject(409, `Cannot undrain service ${service} alone as all services are drained; undrain without a name`)
         : reject(409, `Cannot undrain ${service ?? "this host"} as it is not drained`);
+    }
+    if (service !== undefined && localDrainOf(orders.now.local, service) !== undefined) {
+      const warnings = [
+        `Service ${service} stays drained as all services are; undrain without a name`,
+        ...await this.#awaitRegistry(services, signal),
+      ];
+      return this.#did([`The drain of service ${service} is revoked`], warnings);
     }
     log.info("This host's nodes are back", { event: "local.undrained", service: service ?? "all", author });
     const warnings = await this.#awaitRegistry(services, signal);

@@ -235,7 +235,13 @@ function sourceOf(cluster: ClusterName, source: RegistrySource, parts: Parts, ag
   const hold = parts.membership.sourceHold(key);
   const reason = shown(whyUnwatched([source], parts) ?? stale?.reason);
   const forSeconds = stale === undefined ? null : age(stale.sinceMs);
-  const state = nodes === undefined && !isHeard ? "unknown" : !isHeard ? "last-known" : reason !== null ? "stale" : "current";
+  const state = nodes === undefined && !isHeard
+    ? "unknown"
+    : !isHeard
+    ? "last-known"
+    : reason !== null
+    ? "stale"
+    : "current";
   const rest = { discovery: source.discovery, nodes: nodes?.length ?? 0 };
   return state === "current" && hold !== undefined
     ? { ...rest, state: "held", reason: HELD[hold.cause], forSeconds: age(hold.since) }

@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import type { AdminCommand } from "../admin/command.ts";
+import { parseCommand } from "../admin/command.ts";
+import type { Accepted, AcceptedCluster } from "../config/accepted.ts";
+import { FakeClock } from "../kernel/fake_clock.ts";
+import { SILENT } from "../kernel/logger.ts";
+import { OperatorOrders } from "../membership/operator_orders.ts";
+import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
+import type { Node } from "../model/node.ts";
+import { onlySource } from "../model/registry_source.ts";
+import { AppOperator } from "./operator.ts";
+
+const NODES: readonly Node[] = [8080, 8081, 8082].map((port) => ({
+  host: port === 8082 ? "b.test" : "a.test",
+  ip: port === 8082 ? "10.0.0.2" : "10.0.0.1",
+  port,
+  metadata: {},
+}));
+
+/** An operator of a process with the cluster `web`, the balancer `haproxy` and the services `api` and `db`. */
+class Stage implements AsyncDisposable {
+  readonly clock = new FakeClock();
+  readonly orders = new OperatorOrders({
+    clock: this.clock,
+    wallNow: () => 1_700_000_000_000 + this.clock.now(),
+    log: SILENT,
+    disk: { read: () => Promise.reject(new Deno.errors.NotFound()), write: () => Promise.resolve() },
+    onChange() {},
+  });
+  readonly operator: AppOperator;
+
+  constructor({ cluster = "web", exclude = [] }: { cluster?: string; exclude?: readonly string[] } = {}) {
+    const web: AcceptedCluster = {
+      cluster: {
+        ...CLUSTER_DEFAULTS,
+        name: cluster,
+        sources: [onlySource("zoo")],
+        balancers: new Map(),
+        exclude,
+      },
+      sections: new Map([["haproxy", {}]]),
+    };
+    const services = ["api", "db"].map((name) => [name, { service: { name, ports: [80] } }] as const);
+    const accepted = {
+      clusters: new Map([["web", web]]),
+      balancers: new Map([["haproxy", {}], ["envoy", {}]]),
+      services: new Map(services),
+    } as unknown as Accepted;
+    this.operator = new AppOperator({
+      role: "run",
+      dir: "/etc/lighthouse",
+      clock: this.clock,
+      wallNow: () => 1_700_000_000_000 + this.clock.now(),
+      log: SILENT,
+      orders: this.orders,
+      accepted: () => accepted,
+      nodes: () => NODES,
+      registrations: () => [],
+      connections: () => Promise.resolve([]),
+      balancers: () => new Map(),
+    });
+  }
+
+  /** Has a command carried out that must succeed; answers what was done, and what the operator is warned of. */
+  async do(command: Record<string, unknown> & { verb: AdminCommand["verb"] }): Promise<[string[], string[]]> {
+    const { verb, ...body } = command;
+    const parsed = parseCommand(verb, body, "alice");
+    assert(parsed.ok, JSON.stringify(parsed));
+    const result = await this.operator.carryOut(parsed.command, new AbortController().signal);
+    assert(result.ok, JSON.stringify(result));
+    return [[...result.did], [...result.warnings]];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.orders[Symbol.asyncDispose]();
+  }
+}
+
+const REASON = { reason: "work", for: 600 };
+
+Deno.test("resume of one balancer says that all are paused still", async () => {
+  await using stage = new Stage();
+  await stage.orders.at("/run/x.overrides");
+  await stage.do({ verb: "pause", ...REASON });
+  await stage.do({ verb: "pause", ...REASON, balancer: "haproxy" });
+  const [did, warnings] = await stage.do({ verb: "resume", balancer: "haproxy" });
+  assert.deepEqual(did, ["The pause of balancer haproxy is revoked"]);
+  assert.deepEqual(warnings, ["Balancer haproxy stays paused as all balancers are; resume without a name"]);
+  assert.deepEqual((await stage.do({ verb: "resume" }))[0], [
+    "Management of all balancers is resumed; what changed meanwhile is caught up now",
+  ]);
+});
+
+Deno.test("undrain of a node says that its host is drained still, or that the cluster's file excludes it", async () => {
+  {
+    await using stage = new Stage();
+    await stage.orders.at("/run/x.overrides");
+    await stage.do({ verb: "drain", cluster: "web", target: "a.test" });
+    await stage.do({ verb: "drain", cluster: "web", target: "a.test:8080" });
+    const [did, warnings] = await stage.do({ verb: "undrain", cluster: "web", target: "a.test:8080" });
+    assert.deepEqual(did, ["The override of web/a.test:8080 is revoked"]);
+    assert.deepEqual(warnings, ["web/a.test:8080 stays drained as another override names it: undrain a.test"]);
+    assert.deepEqual(await stage.do({ verb: "undrain", cluster: "web", target: "a.test" }), [
+      ["web/a.test is back in rotation"],
+      [],
+    ]);
+  }
+  await using stage = new Stage({ exclude: ["a.test:8081"] });
+  await stage.orders.at("/run/x.overrides");
+  await stage.do({ verb: "drain", cluster: "web", target: "a.test" });
+  const [did, warnings] = await stage.do({ verb: "undrain", cluster: "web", target: "a.test" });
+  assert.deepEqual(did, ["The override of web/a.test is revoked"]);
+  assert.deepEqual(warnings, ["web/a.test:8081 stays drained as clusters/web.yaml excludes it; edit its key exclude"]);
+});
+
+Deno.test("weight 100% of a node says that the weight of its host is set still", async () => {
+  await using stage = new Stage();
+  await stage.orders.at("/run/x.overrides");
+  await stage.do({ verb: "weight", cluster: "web", target: "a.test", percent: 50 });
+  await stage.do({ verb: "weight", cluster: "web", target: "a.test:8080", percent: 20 });
+  const [did, warnings] = await stage.do({ verb: "weight", cluster: "web", target: "a.test:8080", percent: 100 });
+  assert.deepEqual(did, ["The override of web/a.test:8080 is revoked"]);
+  assert.deepEqual(warnings, ["web/a.test:8080 has weight 50% as another override names it: weight a.test 100%"]);
+});
+
+Deno.test("undrain of one service says that all are drained still", async () => {
+  await using stage = new Stage();
+  await stage.orders.at("/run/x.overrides");
+  await stage.do({ verb: "drain-local" });
+  await stage.do({ verb: "drain-local", service: "api" });
+  const [did, warnings] = await stage.do({ verb: "undrain-local", service: "api" });
+  assert.deepEqual(did, ["The drain of service api is revoked"]);
+  assert.deepEqual(warnings, ["Service api stays drained as all services are; undrain without a name"]);
+});
+
+Deno.test("every name that a cluster's file may have can be named in a command", async () => {
+  await using stage = new Stage({ cluster: "web:blue" });
+  await stage.orders.at("/run/x.overrides");
+  const [did] = await stage.do({ verb: "drain", cluster: "web:blue", target: "b.test:8082" });
+  assert.deepEqual(did, ["web:blue/b.test:8082 drains until it is revoked"]);
+});
