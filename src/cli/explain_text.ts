@@ -47,7 +47,7 @@ function headOf({ cluster, balancer, state, reason, discovery, changesInSeconds,
 function lineOf(node: ExplainedNode): string {
   const { name, from, source, since, share, weight, factors, override } = node;
   const product = factors.map(({ name, value, detail }, i) =>
-    i === 0 ? `${number(value)}${detail === null ? "" : ` (${detail})`}` : `${name} ${number(value)}`
+    `${i === 0 ? "" : `${name} `}${number(value)}${detail === null ? "" : ` (${detail})`}`
   ).join(" × ");
   const total = factors.reduce((all, { value }) => all * value, 1);
   return [

@@ -13,11 +13,11 @@ const NODE: ExplainedNode = {
   state: "ready",
   waits: false,
   down: false,
-  factors: [{ name: "weight", value: 100, detail: "default" }, { name: "slow_start", value: 0.35, detail: null }, {
-    name: "zone",
-    value: 1,
+  factors: [{ name: "weight", value: 100, detail: "default" }, { name: "source", value: 0.5, detail: "zoo" }, {
+    name: "slow_start",
+    value: 0.35,
     detail: null,
-  }],
+  }, { name: "zone", value: 1, detail: null }],
   override: null,
 };
 const EXPLAINED: Explained = {
@@ -72,7 +72,7 @@ Deno.test("explain says of each node whether it is in rotation, its share with e
   const since = "from zoo  since 2026-11-30T06:00:00.000Z";
   assert.deepEqual(lines("web"), [
     "web  balancer haproxy  discovery zoo  held: its registry says that it has no nodes  4 nodes  next change in 1s",
-    `  a.test:80  in rotation  share 9.22 %  weight 26  100 (default) × slow_start 0.35 × zone 1 = 35  ${since}`,
+    `  a.test:80  in rotation  share 9.22 %  weight 26  100 (default) × source 0.5 (zoo) × slow_start 0.35 × zone 1 = 17.5  ${since}`,
     `  b.test:80  draining  share 0 %  weight 26  by ann: disk  ${since}`,
     "  c.test:80  waiting (others are preferred)  share 0 %  weight 0  of cluster spare",
     `  d.test:80  DOWN in the balancer  share 9.22 %  weight 26  ${since}`,

@@ -28,9 +28,11 @@ import {
   combineEntry,
   discoveryEntry,
   draftSources,
+  ITEM_ENTRIES,
   needlessCombine,
   readCombine,
   readSources,
+  readSourceTraffic,
   unusedSections,
 } from "./sources_schema.ts";
 
@@ -54,7 +56,7 @@ export function readCluster(
   const schema = houseSchema(keys({
     ...Object.fromEntries([...names, ...registries].map((key) => [key, optional(SECTION)])),
     ...CLUSTER_ENTRIES,
-    discovery: discoveryEntry(discovery),
+    discovery: discoveryEntry(discovery, ITEM_ENTRIES),
   }));
   const used = (value: object) => names.filter((key) => Object.hasOwn(value, key));
   const noSection: Issue = {
@@ -80,6 +82,7 @@ export function readCluster(
     const draft = draftCluster(raw, { names, registries, known: discovery, unknownKeys });
     return { value: undefined, findings: [...findings, ...faults], draft };
   }
+  const shares = readSourceTraffic(file.discovery, read.sources);
   const value: Cluster = {
     name: file.name ?? fileName,
     sources: deepFreeze(read.sources),
@@ -93,7 +96,8 @@ export function readCluster(
       maxShrinkPercent: file.max_shrink_percent ?? GUARD_DEFAULTS.maxShrinkPercent,
       shrinkGraceMs: toMs(file.shrink_grace) ?? GUARD_DEFAULTS.shrinkGraceMs,
     }),
-    ...file.traffic !== undefined && { traffic: deepFreeze(trafficPolicy(file.traffic)) },
+    ...(file.traffic !== undefined || shares.length > 0) &&
+      { traffic: deepFreeze(trafficPolicy(file.traffic ?? {}, shares)) },
     defaultServers: Object.freeze(file.default_servers ?? []),
     ...file.exclude !== undefined && { exclude: Object.freeze(file.exclude) },
     balancers: new Map(used(file).map((key) => [key, deepFreeze(sections[key])])),

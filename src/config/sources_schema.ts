@@ -9,22 +9,30 @@ import { chosen, converted, houseSchema, keys, list, optional, seconds } from ".
 import type { Finding, Path } from "../kernel/findings.ts";
 import { isRecord } from "../model/node.ts";
 import { type Combine, onlySource, type RegistrySource, sourceKey, UNION } from "../model/registry_source.ts";
+import type { SourceTraffic } from "../model/traffic.ts";
 import { deepFreeze, isName, name, NAME_WANTED, SECTION } from "./schema_words.ts";
+import { type ReadSourceTraffic, SOURCE_TRAFFIC, sourceTraffic } from "./traffic_schema.ts";
 
-/** The keys of an item of `discovery:` that are Lighthouse's own; the other one names the discovery. */
-export const ITEM_ENTRIES = {};
+/** The keys of an item of a cluster's `discovery:` that are Lighthouse's own; the other one names the discovery. */
+export const ITEM_ENTRIES = { traffic: optional(SOURCE_TRAFFIC) };
+
+/** The keys of `traffic` of an item. */
+export const sourceTrafficSchema = houseSchema(SOURCE_TRAFFIC);
 
 const ITEM_WANTED = `the name of a discovery, or a map of one discovery to its options ({zookeeper: {path: /x}})`;
 
-/** The key `discovery`. `known`: the discoveries that there are, which tell a name from a misspelt key. */
-export function discoveryEntry(known: readonly string[] = []) {
-  return chosen((value) => Array.isArray(value) ? itemsEntry(known) : name());
+/**
+ * The key `discovery`. `known`: the discoveries that there are, which tell a name from a misspelt key. `entries`: the
+ * keys of an item beside that of its discovery.
+ */
+export function discoveryEntry(known: readonly string[] = [], entries: Parameters<typeof keys>[0] = {}) {
+  return chosen((value) => Array.isArray(value) ? itemsEntry(known, entries) : name());
 }
 
-function itemsEntry(known: readonly string[]) {
+function itemsEntry(known: readonly string[], entries: Parameters<typeof keys>[0]) {
   return nonEmpty(chosen((value) => {
     const discovery = isRecord(value) ? discoveryIn(value, known) : undefined;
-    if (discovery !== undefined) return keys({ ...ITEM_ENTRIES, [discovery]: SECTION });
+    if (discovery !== undefined) return keys({ ...entries, [discovery]: SECTION });
     return converted((item) => typeof item === "string" && isName(item) ? item : undefined, wantedOf(value));
   }));
 }
@@ -87,6 +95,17 @@ export function readSources(
     sources.push(deepFreeze({ ...read, name: before === 0 ? discovery : `${discovery}#${before + 1}` }));
   }
   return { sources, findings };
+}
+
+/** Reads what items say of the requests of their nodes, once the schema has taken them. */
+export function readSourceTraffic(said: unknown, sources: readonly RegistrySource[]): readonly SourceTraffic[] {
+  const items: readonly unknown[] = Array.isArray(said) ? said : [];
+  return sources.flatMap(({ name, at }) => {
+    const item = items[Number(at.name[1])];
+    return isRecord(item) && item["traffic"] !== undefined
+      ? [sourceTraffic(name, item["traffic"] as ReadSourceTraffic)]
+      : [];
+  });
 }
 
 function readItem(

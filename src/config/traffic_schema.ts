@@ -7,7 +7,14 @@
 import { chosen, converted, integer, keys, matching, optional, percentage, seconds } from "../kernel/schema.ts";
 import { isRecord } from "../model/node.ts";
 import { isName } from "./schema_words.ts";
-import { type NodeField, type TrafficPolicy, WEIGHT_MOST, WEIGHT_POLICY_DEFAULT } from "../model/traffic.ts";
+import {
+  type NodeField,
+  type SlowStart,
+  type SourceTraffic,
+  type TrafficPolicy,
+  WEIGHT_MOST,
+  WEIGHT_POLICY_DEFAULT,
+} from "../model/traffic.ts";
 
 const weight = () => integer({ min: 0, max: WEIGHT_MOST });
 
@@ -26,18 +33,23 @@ const SLOW_START = {
   grace: optional(seconds({ min: 0, max: 3_600 }), 60),
 };
 
-const WEIGHT = keys({
-  from: optional(matching(FIELD, "metadata.KEY or labels.NAME")),
-  default: optional(weight(), WEIGHT_POLICY_DEFAULT.default),
+const field = () => matching(FIELD, "metadata.KEY or labels.NAME");
+const WEIGHT = keys({ from: optional(field()), default: optional(weight(), WEIGHT_POLICY_DEFAULT.default) });
+// A registry's own weight is in the cluster's weight already.
+const SOURCE_WEIGHT = keys({ from: field(), default: optional(weight(), WEIGHT_POLICY_DEFAULT.default) });
+const isPlain = (value: unknown) => typeof value === "number" || typeof value === "string";
+
+/** The keys of `traffic` in an item of `discovery:`. */
+export const SOURCE_TRAFFIC = keys({
+  weight: optional(
+    chosen((value): ReturnType<typeof weight> | typeof SOURCE_WEIGHT => isPlain(value) ? weight() : SOURCE_WEIGHT),
+  ),
+  slow_start: optional(keys(SLOW_START)),
 });
 
 /** The keys of `traffic`. */
 export const TRAFFIC = keys({
-  weight: optional(
-    chosen((value): ReturnType<typeof weight> | typeof WEIGHT =>
-      typeof value === "number" || typeof value === "string" ? weight() : WEIGHT
-    ),
-  ),
+  weight: optional(chosen((value): ReturnType<typeof weight> | typeof WEIGHT => isPlain(value) ? weight() : WEIGHT)),
   slow_start: optional(keys(SLOW_START)),
   zones: optional(keys({
     prefer: optional(converted((value) => value === "local" ? value : undefined, "local"), "local"),
@@ -58,8 +70,8 @@ export const TRAFFIC = keys({
   warm_up: optional(seconds({ min: 0, max: 3_600 }), 0),
 });
 
-/** What {@linkcode TRAFFIC} reads. */
-interface ReadTraffic {
+/** What {@linkcode SOURCE_TRAFFIC} reads. */
+export interface ReadSourceTraffic {
   readonly weight?: number | { readonly from?: string | undefined; readonly default: number } | undefined;
   readonly slow_start?: {
     readonly delay: number;
@@ -68,6 +80,10 @@ interface ReadTraffic {
     readonly curve: "linear" | "quadratic";
     readonly grace: number;
   } | undefined;
+}
+
+/** What {@linkcode TRAFFIC} reads. */
+interface ReadTraffic extends ReadSourceTraffic {
   readonly zones?: { readonly spill_below: number; readonly key: string } | undefined;
   readonly overflow?: {
     readonly clusters: readonly string[];
@@ -77,22 +93,15 @@ interface ReadTraffic {
   readonly warm_up: number;
 }
 
-/** The policy that `traffic:` comes to. */
-export function trafficPolicy({ weight, slow_start: slow, zones, overflow, warm_up }: ReadTraffic): TrafficPolicy {
+/** The policy that `traffic:` of a file and of the items of its `discovery:` come to. */
+export function trafficPolicy(
+  { weight, slow_start: slow, zones, overflow, warm_up = 0 }: Partial<ReadTraffic>,
+  sources: readonly SourceTraffic[] = [],
+): TrafficPolicy {
   return {
-    weight: typeof weight === "number" ? { fixed: weight, default: WEIGHT_POLICY_DEFAULT.default } : {
-      ...weight?.from !== undefined && { from: readField(weight.from) },
-      default: weight?.default ?? WEIGHT_POLICY_DEFAULT.default,
-    },
-    ...slow !== undefined && {
-      slowStart: {
-        delayMs: toMs(slow.delay),
-        rampMs: toMs(slow.ramp),
-        from: slow.from / 100,
-        curve: slow.curve,
-        graceMs: toMs(slow.grace),
-      },
-    },
+    weight: weightPolicy(weight),
+    ...slow !== undefined && { slowStart: slowStart(slow) },
+    ...sources.length > 0 && { sources },
     ...zones !== undefined && { zones: { spillBelow: zones.spill_below / 100, key: readField(zones.key) } },
     ...overflow !== undefined && {
       overflow: {
@@ -102,6 +111,33 @@ export function trafficPolicy({ weight, slow_start: slow, zones, overflow, warm_
       },
     },
     warmUpMs: toMs(warm_up),
+  };
+}
+
+/** What `traffic:` of an item of `discovery:` comes to. */
+export function sourceTraffic(source: string, { weight, slow_start: slow }: ReadSourceTraffic): SourceTraffic {
+  return {
+    source,
+    ...weight !== undefined && { weight: weightPolicy(weight) },
+    ...slow !== undefined && { slowStart: slowStart(slow) },
+  };
+}
+
+function weightPolicy(weight: ReadTraffic["weight"]): TrafficPolicy["weight"] {
+  if (typeof weight === "number") return { fixed: weight, default: WEIGHT_POLICY_DEFAULT.default };
+  return {
+    ...weight?.from !== undefined && { from: readField(weight.from) },
+    default: weight?.default ?? WEIGHT_POLICY_DEFAULT.default,
+  };
+}
+
+function slowStart(slow: NonNullable<ReadTraffic["slow_start"]>): SlowStart {
+  return {
+    delayMs: toMs(slow.delay),
+    rampMs: toMs(slow.ramp),
+    from: slow.from / 100,
+    curve: slow.curve,
+    graceMs: toMs(slow.grace),
   };
 }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { bad, good } from "../../tests/support/checked.ts";
 import type { TrafficPolicy } from "../model/traffic.ts";
 import { readCluster } from "./cluster_schema.ts";
+import { readService } from "./service_schema.ts";
 import { overflowNames } from "./traffic_schema.ts";
 
 function read(traffic: unknown) {
@@ -30,6 +31,69 @@ Deno.test("traffic.weight is a number, or says where to read it", () => {
     from: { of: "labels", path: ["weight"] },
     default: 100,
   });
+});
+
+Deno.test("an item of discovery has traffic of its own, beside that of the cluster", () => {
+  const names = { fileName: "web", balancers: ["haproxy"], discovery: ["zoo", "etcd"] };
+  const discovery = [
+    "zoo",
+    { etcd: { path: "/a" }, traffic: { weight: 20 } },
+    { etcd: null, traffic: { weight: { from: "labels.w" }, slow_start: { ramp: "30s" } } },
+  ];
+  const { traffic, sources } = good(readCluster({ discovery, haproxy: {} }, names));
+  assert.deepEqual(sources.map(({ name, options }) => [name, options]), [
+    ["zoo", undefined],
+    ["etcd", { path: "/a" }],
+    ["etcd#2", undefined],
+  ]);
+  assert.deepEqual(traffic, {
+    weight: { default: 100 },
+    sources: [
+      { source: "etcd", weight: { fixed: 20, default: 100 } },
+      {
+        source: "etcd#2",
+        weight: { from: { of: "labels", path: ["w"] }, default: 100 },
+        slowStart: { delayMs: 0, rampMs: 30_000, from: 0.1, curve: "linear", graceMs: 60_000 },
+      },
+    ],
+    warmUpMs: 0,
+  });
+  const both = good(readCluster({ discovery, traffic: { weight: 7 }, haproxy: {} }, names)).traffic;
+  assert.deepEqual([both?.weight, both?.sources?.length], [{ fixed: 7, default: 100 }, 2]);
+});
+
+Deno.test.each([
+  {
+    traffic: { weight: { default: 50 } },
+    message: "Missing key discovery[0].traffic.weight.from: it must be metadata.KEY or labels.NAME",
+  },
+  {
+    traffic: { weight: -1 },
+    message: "Cannot use discovery[0].traffic.weight as it must be an integer from 0 to 65536: current value is -1",
+  },
+  {
+    traffic: { slow_start: null },
+    message: "Cannot use discovery[0].traffic.slow_start as it must be a map: current value is null",
+  },
+  { traffic: 5, message: "Cannot use discovery[0].traffic as it must be a map: current value is 5" },
+])("an item's traffic $traffic is an error: $message", ({ traffic, message }) => {
+  const names = { fileName: "web", balancers: ["haproxy"], discovery: ["zoo"] };
+  const { findings } = readCluster({ discovery: [{ zoo: {}, traffic }], haproxy: {} }, names);
+  assert.deepEqual(findings.map((each) => each.message), [message]);
+});
+
+Deno.test("what concerns all sources has no place in an item's traffic, and a service's items have none", () => {
+  const discovery = [{ zoo: {}, traffic: { zones: {} } }];
+  const names = { fileName: "web", balancers: ["haproxy"], discovery: ["zoo"] };
+  const { unknownKeys } = good(readCluster({ discovery, haproxy: {} }, names));
+  assert.deepEqual(unknownKeys.map(({ message }) => message), [
+    "Unknown key discovery[0].traffic.zones, which is not used: known are slow_start, weight",
+  ]);
+  const service = readService({ port: 80, discovery: [{ zoo: {}, traffic: {} }] }, {
+    fileName: "web",
+    discovery: ["zoo"],
+  });
+  assert.match(service.findings.map(({ message }) => message).join("\n"), /^Unknown key discovery\[0\]\.traffic/m);
 });
 
 Deno.test("traffic.slow_start has defaults for all that it does not say", () => {

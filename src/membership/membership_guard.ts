@@ -317,11 +317,15 @@ export class MembershipGuard implements Disposable {
     // That there is no such cluster confirms no members; it only says that the registry is watched.
     if (!exists) live.markWatched(cluster);
     if (isUnheard && memory.hold?.cause === "empty") return;
+    const originsBefore = live.origins(cluster);
     const isChanged = exists && !isUnheard && live.replace({ cluster, nodes }, { sourceOf, sinceMs: wallNow() });
+    // Another source may say other things of the requests of its nodes.
+    const isElsewhere = !isChanged && !this.#isSingle(cluster) &&
+      live.origins(cluster).entries().some(([name, { source }]) => originsBefore.get(name)?.source !== source);
     const result = memory.hold !== undefined ? "held" : isChanged ? "changed" : "unchanged";
     meter.count("lighthouse_snapshots_total", { cluster, result });
     if (isChanged) propagation?.arrived(cluster, live.generation(cluster) ?? 0, arrivedMs);
-    if (isChanged || isFirst) onChange(cluster);
+    if (isChanged || isFirst || isElsewhere) onChange(cluster);
   }
 
   /** A cluster with several sources is stale while one of them is. */

@@ -17,6 +17,8 @@ class Stage implements Disposable {
   readonly log = new RecordingLogger();
   /** The sources that are asked again; `*` for all. */
   readonly asked: string[] = [];
+  /** How often a change was reported. */
+  changes = 0;
   readonly guard = new MembershipGuard({
     live: this.live,
     members: this.members,
@@ -24,7 +26,7 @@ class Stage implements Disposable {
     wallNow: () => 0,
     log: this.log,
     askAgain: (_cluster, source = "*") => void this.asked.push(source),
-    onChange() {},
+    onChange: () => void this.changes++,
   });
 
   apply(sources: readonly string[], combine: Combine = { policy: "union" }, guard: Partial<GuardSettings> = {}): this {
@@ -59,6 +61,18 @@ Deno.test("a union serves the nodes of all sources and says who has each", () =>
   assert.equal(stage.hear("zoo", "b"), "bc");
   assert.deepEqual(Object.fromEntries(stage.guard.owners("web")), { "b:80": ["zoo", "etcd"], "c:80": ["etcd"] });
   assert.equal(stage.live.origins("web").get("c:80")?.source, "etcd");
+});
+
+Deno.test("a member that another source has now is a change, though the members are the same", () => {
+  using stage = new Stage().apply(["zoo", "etcd"]);
+  stage.hear("zoo", "ab");
+  stage.hear("etcd", "b");
+  const before = stage.changes;
+  assert.equal(stage.hear("etcd", "b"), "ab");
+  assert.equal(stage.changes, before);
+  assert.equal(stage.hear("zoo", "a"), "ab");
+  assert.equal(stage.live.origins("web").get("b:80")?.source, "etcd");
+  assert.equal(stage.changes, before + 1);
 });
 
 Deno.test("a source that is unreachable keeps its last members, and makes the cluster stale until it is back", () => {

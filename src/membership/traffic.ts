@@ -9,7 +9,7 @@ import type { LiveTopology } from "./live_topology.ts";
 import type { ShareRequest } from "./wanted.ts";
 
 export interface TrafficOptions {
-  readonly live: Pick<LiveTopology, "nodes" | "takeOutage">;
+  readonly live: Pick<LiveTopology, "nodes" | "origins" | "takeOutage">;
   readonly clock: Clock;
   /** The time of day in milliseconds: at the start, as a clock that is moved moves no ramp, and for the ends of overrides. */
   readonly wallNow: () => number;
@@ -125,6 +125,7 @@ export class Traffic implements Disposable {
       down: this.#down.get(balancer)?.get(cluster.name),
       overrides,
       wallAheadMs: this.#options.wallNow() - nowMs,
+      sourceOf: this.#sourceOf(cluster.name),
     });
     this.#schedule(shares.changesAtMs, nowMs);
     const of = this.#shares.get(balancer) ?? new Map<ClusterName, Shares>();
@@ -153,6 +154,11 @@ export class Traffic implements Disposable {
     return this.#startedMs + Math.floor(this.#options.clock.now() - this.#clockAtStart);
   }
 
+  #sourceOf(cluster: ClusterName): (name: string) => string | undefined {
+    const origins = this.#options.live.origins(cluster);
+    return (name) => origins.get(name)?.source;
+  }
+
   #policy(cluster: ClusterName): TrafficPolicy | undefined {
     return this.#clusters.get(cluster)?.cluster.traffic;
   }
@@ -161,14 +167,22 @@ export class Traffic implements Disposable {
   #note(cluster: ClusterName, nodes: readonly Node[], blindMs: number): void {
     const policy = this.#policy(cluster);
     if (policy === undefined) return;
-    const { slowStart, zones } = policy;
-    const graceMs = slowStart?.graceMs ?? GRACE_MS;
+    const { slowStart, zones, sources = [] } = policy;
+    const sourceOf = this.#sourceOf(cluster);
+    const graceOf = (name: string) => {
+      const source = sources.length === 0 ? undefined : sourceOf(name);
+      const own = sources.find((each) => each.source === source)?.slowStart;
+      return (own ?? slowStart)?.graceMs ?? GRACE_MS;
+    };
     const zoneOf = (node: Node): string | undefined => {
       const zone = zones === undefined ? undefined : fieldOf(node, zones.key);
       return typeof zone === "string" ? zone : undefined;
     };
-    const members = nodes.map((node) => [nodeName(node), zoneOf(node)] as const);
-    const options = { nowMs: this.#now(), graceMs, isBlind: blindMs > graceMs };
+    const members = nodes.map((node) => {
+      const name = nodeName(node);
+      return { name, zone: zoneOf(node), graceMs: graceOf(name) };
+    });
+    const options = { nowMs: this.#now(), blindMs };
     this.#sightings.set(cluster, noteMembers(this.#sightings.get(cluster) ?? new Map(), members, options));
   }
 

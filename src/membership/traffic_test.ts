@@ -51,6 +51,15 @@ class Stage {
     if (this.live.replace({ cluster: "web", nodes: hosts.map(node) })) this.traffic.note("web");
   }
 
+  /** The registries say so: the hosts of each source. */
+  report(sources: Readonly<Record<string, string>>): void {
+    const all = Object.entries(sources);
+    const nodes = all.flatMap(([, hosts]) => [...hosts]).toSorted().map(node);
+    const sourceOf = (name: string) => all.find(([, hosts]) => hosts.includes(name.charAt(0)))?.[0];
+    this.live.replace({ cluster: "web", nodes }, { sourceOf, sinceMs: this.wall });
+    this.traffic.note("web");
+  }
+
   /** The weights by host. */
   get weights(): Record<string, number | undefined> {
     const { nodes } = this.traffic.share({
@@ -91,6 +100,22 @@ Deno.test("nodes that came during an outage of the registry are new if it was sh
     stage.has("a", "b", "c");
     assert.equal(stage.weights.c, 26, "what comes later came while the registry was watched");
   }
+});
+
+Deno.test("a node has the weight, the ramp and the grace of the source that reports it", async () => {
+  const slowStart = { delayMs: 0, rampMs: 60_000, from: 0.5, curve: "linear", graceMs: 1_000 } as const;
+  const sources = [{ source: "etcd", weight: { fixed: 50, default: 100 }, slowStart }];
+  const stage = new Stage({ policy: { ...SLOW, sources } });
+  stage.report({ zoo: "ab", etcd: "c" });
+  assert.deepEqual(stage.weights, { a: 256, b: 256, c: 128 });
+  stage.report({ zoo: "a", etcd: "" });
+  await stage.clock.advance(2_000);
+  stage.report({ zoo: "ab", etcd: "c" });
+  assert.deepEqual(stage.weights, { a: 256, b: 256, c: 6 }, "only the source's grace is over");
+  await stage.clock.advance(61_000);
+  assert.deepEqual(stage.weights, { a: 256, b: 256, c: 128 });
+  stage.report({ zoo: "abc", etcd: "" });
+  assert.deepEqual(stage.weights, { a: 256, b: 256, c: 256 });
 });
 
 Deno.test("an outage in which nobody came leaves the next node new", async () => {

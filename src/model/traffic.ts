@@ -15,6 +15,8 @@ export interface TrafficPolicy {
   readonly zones?: ZonePolicy | undefined;
   /** Which other clusters serve what this one cannot. */
   readonly overflow?: OverflowPolicy | undefined;
+  /** What the items of `discovery:` say of the nodes that they report. */
+  readonly sources?: readonly SourceTraffic[] | undefined;
   /** For how long after the start of the writer neither slow start nor overflow has an effect. */
   readonly warmUpMs: number;
 }
@@ -27,6 +29,15 @@ export interface WeightPolicy {
   readonly from?: NodeField | undefined;
   /** The weight of a node without a valid one. */
   readonly default: number;
+}
+
+/** The `traffic:` of one item of `discovery:`: multiplied with that of the cluster. */
+export interface SourceTraffic {
+  /** The name of the source. */
+  readonly source: string;
+  /** In percent of the weight that a node has by the cluster. */
+  readonly weight?: WeightPolicy | undefined;
+  readonly slowStart?: SlowStart | undefined;
 }
 
 /** A field of a node: its zone, one of its labels, or a value of its metadata. */
@@ -73,8 +84,9 @@ export const WEIGHT_MOST = 65_536;
 export const WEIGHT_POLICY_DEFAULT: WeightPolicy = Object.freeze({ default: 100 });
 
 /** Whether a policy reads the metadata of nodes. */
-export function readsMetadata({ weight, zones }: TrafficPolicy): boolean {
-  return weight.from?.of === "metadata" || zones?.key.of === "metadata";
+export function readsMetadata({ weight, zones, sources = [] }: TrafficPolicy): boolean {
+  const fields = [weight.from, zones?.key, ...sources.map((each) => each.weight?.from)];
+  return fields.some((field) => field?.of === "metadata");
 }
 
 /** What an operator has said of one node, until it ends or is withdrawn. */

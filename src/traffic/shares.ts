@@ -11,6 +11,7 @@ import {
   type Override,
   type Overrides,
   type SlowStart,
+  type SourceTraffic,
   type TrafficPolicy,
   WEIGHT_MOST,
   WEIGHT_POLICY_DEFAULT,
@@ -41,6 +42,8 @@ export interface TrafficInput {
   readonly overrides?: Overrides | undefined;
   /** How far the time of day is ahead of the clock of all other times, as it may have been moved. */
   readonly wallAheadMs?: number | undefined;
+  /** Names the source that reports a member, by the member's name. */
+  readonly sourceOf?: ((name: string) => string | undefined) | undefined;
 }
 
 /** A cluster that serves what another cannot. */
@@ -51,7 +54,7 @@ export interface OverflowCluster {
 
 /** One number that a node's share is multiplied by. */
 export interface Factor {
-  readonly name: "weight" | "override" | "slow_start" | "zone" | "primary" | "overflow";
+  readonly name: "weight" | "source" | "override" | "slow_start" | "zone" | "primary" | "overflow";
   readonly value: number;
   /** Where it comes from. */
   readonly detail?: string | undefined;
@@ -134,8 +137,15 @@ interface Traits {
   readonly name: string;
   /** 0: local, or all where zones do not matter; 1: another zone; 2: another cluster. */
   readonly tier: 0 | 1 | 2;
+  /** By the cluster, and by the source. */
   readonly base: number;
+  /** The part of it that the cluster says. */
+  readonly weight: number;
   readonly from: string;
+  /** What its source says of it. */
+  readonly source?: SourceTraffic | undefined;
+  /** What its weight is multiplied by, by its source. */
+  readonly part: number;
   readonly overrides: readonly Override[];
   readonly newSinceMs?: number | undefined;
   /** Until when its first checks may take: it counts as ready meanwhile, though it gets nothing. */
@@ -155,17 +165,28 @@ interface Scene {
   readonly local: ReturnType<typeof peaks>;
 }
 
-function traitsOf(node: Node, { policy, sightings, down, overrides }: TrafficInput, tier: Traits["tier"]): Traits {
+function traitsOf(
+  node: Node,
+  { policy, sightings, down, overrides, sourceOf }: TrafficInput,
+  tier: Traits["tier"],
+): Traits {
   const name = nodeName(node);
-  const [base, from] = policy === undefined ? [node.weight ?? 1, "registry"] : baseOf(node, policy.weight);
+  const [weight, from] = policy === undefined ? [node.weight ?? 1, "registry"] : baseOf(node, policy.weight);
+  // What another cluster reports is weighed by this one's policy alone.
+  const said = tier === 2 || policy?.sources === undefined ? undefined : sourceOf?.(name);
+  const source = said === undefined ? undefined : policy?.sources?.find((each) => each.source === said);
+  const part = source?.weight === undefined ? 1 : baseOf(node, source.weight)[0] / WEIGHT_POLICY_DEFAULT.default;
   const seen = sightings?.get(name);
   const isDown = down?.has(name) ?? false;
   return {
     node,
     name,
     tier,
-    base,
+    base: weight * part,
+    weight,
     from,
+    source,
+    part,
     overrides: overrides?.get(name) ?? [],
     // What serves as overflow is not warmed up by waiting.
     newSinceMs: tier === 2 ? undefined : seen?.newSinceMs,
@@ -224,11 +245,7 @@ function judge({ input, policy, traits, all, local }: Scene, nowMs: number): Jud
   // Where none is up, what the balancer finds says nothing.
   const nobodyIsUp = !ready.some((is, i) => is && traits[i]?.isDown === false);
   const takes = ready.map((is, i) => is && (nobodyIsUp || traits[i]?.isDown === false));
-  const slow = slowStarts(traits, takes, {
-    policy: isWarm ? policy.slowStart : undefined,
-    isHashed: input.isHashed,
-    nowMs,
-  });
+  const slow = slowStarts(traits, takes, { policy: isWarm ? policy : NO_POLICY, isHashed: input.isHashed, nowMs });
   const settled = traits.map(({ base }, i) => base * (states[i]?.factor ?? 1));
   const tiers = [0, 1, 2].map((tier) => {
     const of = traits.flatMap((each, i) => each.tier === tier && takes[i] === true ? [i] : []);
@@ -251,13 +268,14 @@ function judge({ input, policy, traits, all, local }: Scene, nowMs: number): Jud
     .map((weight, i) => (isIdle[traits[i]?.tier ?? 0] === true ? settledWeights[i] : weight) ?? 0);
   const gets = weights.map((weight, i) => takes[i] === true && isIdle[traits[i]?.tier ?? 0] === false ? weight : 0);
   const total = sum(gets);
+  const isRamped = policy.slowStart !== undefined || policy.sources?.some((each) => each.slowStart !== undefined);
   return {
     signature: traits.map(({ tier }, i) => [weights[i], settledWeights[i], states[i]?.state, isIdle[tier]].join(","))
       .join(";"),
     isSpilling: parts[1] > 0,
     isOverflowing: parts[2] > 0,
     nodes: () =>
-      traits.map(({ node, base, from, tier, isDown, cluster }, i) => {
+      traits.map(({ node, weight, from, part, source, tier, isDown, cluster }, i) => {
         const { state, factor, weighs, decides } = states[i] as StateOf;
         const pool = isIdle[tier] === true ? 0 : factors[tier] ?? 1;
         const zoned: Factor[] = policy.zones !== undefined && local.length > 0 ? [{ name: "zone", value: pool }] : [];
@@ -274,11 +292,16 @@ function judge({ input, policy, traits, all, local }: Scene, nowMs: number): Jud
           isDown,
           ...decides !== undefined && { override: decides },
           factors: [
-            { name: "weight", value: base, detail: from },
+            { name: "weight", value: weight, detail: from },
+            ...source?.weight === undefined ? [] : [{ name: "source", value: part, detail: source.source } as const],
             ...weighs === undefined ? [] : [{ name: "override", value: factor, detail: weighs.author } as const],
-            ...policy.slowStart === undefined || tier === 2
-              ? []
-              : [{ name: "slow_start", value: slow[i] ?? 1 } as const],
+            ...tier === 2 || !isRamped ? [] : [
+              {
+                name: "slow_start",
+                value: slow[i] ?? 1,
+                ...source?.slowStart !== undefined && { detail: source.source },
+              } as const,
+            ],
             ...tier === 2 ? [{ name: "overflow", value: pool } as const] : zoned.length > 0 ? zoned : primary,
           ],
         };
@@ -370,41 +393,55 @@ function slowStarts(
   traits: readonly Traits[],
   takes: readonly boolean[],
   { policy, isHashed = false, nowMs }: {
-    readonly policy: SlowStart | undefined;
+    readonly policy: TrafficPolicy;
     readonly isHashed: boolean | undefined;
     readonly nowMs: number;
   },
 ): readonly number[] {
-  if (policy === undefined) return traits.map(() => 1);
-  const own = traits.map(({ newSinceMs }) =>
-    newSinceMs === undefined ? 1 : slowStart(newSinceMs, policy, { isHashed, nowMs })
-  );
+  const own = traits.map((each) => {
+    const ramps = rampsOf(each, policy);
+    const { newSinceMs = -Infinity } = each;
+    const steps = { most: stepsMost(ramps, isHashed), nowMs };
+    return ramps.reduce((all, ramp) => all * slowStart(newSinceMs, ramp, steps), 1);
+  });
   const most = Math.max(0, ...own.filter((_, i) => takes[i] === true && traits[i]?.tier !== 2));
   return own.map((each) => most === 0 ? 1 : Math.min(1, each / most));
 }
 
-/** What slow start leaves of a node's share. */
+/** The slow starts of a node that is new: that of its cluster, and that of its source. */
+function rampsOf({ newSinceMs, source }: Traits, policy: TrafficPolicy): readonly SlowStart[] {
+  // After the start of the writer neither has an effect, and a policy without sources says so.
+  const all = [policy.slowStart, policy.sources === undefined ? undefined : source?.slowStart];
+  return newSinceMs === undefined ? [] : all.filter((each) => each !== undefined);
+}
+
+/** The most steps of each of a node's slow starts: they move the same keys. */
+function stepsMost(ramps: readonly SlowStart[], isHashed: boolean): number {
+  return isHashed ? HASHED_STEPS_MAX / Math.max(1, ramps.length) : STEPS_MAX;
+}
+
+/** What a slow start leaves of a node's share. */
 function slowStart(
   newSinceMs: number,
   policy: SlowStart,
-  { isHashed, nowMs }: { readonly isHashed: boolean; readonly nowMs: number },
+  { most, nowMs }: { readonly most: number; readonly nowMs: number },
 ): number {
   const { delayMs, rampMs, from, curve } = policy;
   const elapsedMs = Math.floor(nowMs / STEP_MS) * STEP_MS - newSinceMs - delayMs;
   if (elapsedMs < 0 && delayMs > 0) return 0;
   if (elapsedMs >= rampMs) return 1;
-  const steps = stepsOf(policy, isHashed);
+  const steps = stepsOf(policy, most);
   const progress = Math.max(0, Math.floor(elapsedMs * steps / rampMs)) / steps;
   return from + (1 - from) * (curve === "linear" ? progress : progress ** 2);
 }
 
-function stepsOf({ rampMs }: SlowStart, isHashed: boolean): number {
-  return Math.max(1, Math.min(isHashed ? HASHED_STEPS_MAX : STEPS_MAX, Math.ceil(rampMs / STEP_MS)));
+function stepsOf({ rampMs }: SlowStart, most: number): number {
+  return Math.max(1, Math.min(most, Math.ceil(rampMs / STEP_MS)));
 }
 
-/** When the slow start of a node takes its steps. */
-function stepTimes(newSinceMs: number, policy: SlowStart, isHashed: boolean): readonly number[] {
-  const steps = stepsOf(policy, isHashed);
+/** When a slow start of a node takes its steps. */
+function stepTimes(newSinceMs: number, policy: SlowStart, most: number): readonly number[] {
+  const steps = stepsOf(policy, most);
   return Array.from({ length: steps + 1 }, (_, step) => {
     const atMs = newSinceMs + policy.delayMs + Math.ceil(policy.rampMs * step / steps);
     return Math.ceil(atMs / STEP_MS) * STEP_MS;
@@ -414,14 +451,16 @@ function stepTimes(newSinceMs: number, policy: SlowStart, isHashed: boolean): re
 /** Finds the first time at which the answer is another one, if nothing happens until then. */
 function nextChange(scene: Scene, now: Judged): number {
   const { input: { nowMs, startedMs, isHashed = false, wallAheadMs = 0 }, policy, traits, all, local } = scene;
-  const { slowStart } = policy;
   const times = new Set<number>([startedMs + policy.warmUpMs]);
-  for (const { overrides, newSinceMs, startsUntilMs } of traits) {
+  for (const each of traits) {
+    const { overrides, newSinceMs = -Infinity, startsUntilMs } = each;
     times.add(startsUntilMs);
     for (const { untilMs = Infinity } of overrides) times.add(untilMs - wallAheadMs);
-    if (slowStart === undefined || newSinceMs === undefined) continue;
-    if (newSinceMs + slowStart.delayMs + slowStart.rampMs + STEP_MS <= nowMs) continue;
-    for (const each of stepTimes(newSinceMs, slowStart, isHashed)) times.add(each);
+    const ramps = rampsOf(each, policy);
+    for (const ramp of ramps) {
+      if (newSinceMs + ramp.delayMs + ramp.rampMs + STEP_MS <= nowMs) continue;
+      for (const atMs of stepTimes(newSinceMs, ramp, stepsMost(ramps, isHashed))) times.add(atMs);
+    }
   }
   // A cluster that was smaller is the more complete: what is complete stays so.
   for (const { fromMs } of [...now.isSpilling ? local : [], ...now.isOverflowing ? all : []]) times.add(fromMs);

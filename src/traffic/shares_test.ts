@@ -111,6 +111,55 @@ Deno.test("where each change of a weight moves keys, a ramp has four steps", () 
   assert.equal(steps, 4);
 });
 
+Deno.test("what a source says of weights is multiplied with what the cluster says, as a factor of its own", () => {
+  const nodes = [node("a"), node("b", { metadata: { w: 50 } }), node("c"), node("d", { weight: 200 })];
+  const from = { of: "metadata", path: ["w"] } as const;
+  const sources = [
+    { source: "etcd", weight: { from, default: 200 } },
+    { source: "spare", weight: { fixed: 0, default: 100 } },
+  ];
+  const sourceOf = (name: string) => ({ "b:80": "etcd", "c:80": "spare", "d:80": "etcd" })[name] ?? "zoo";
+  const shares = share({ nodes, policy: policy({ sources }), sourceOf });
+  assert.deepEqual(shown(shares), { a: 64, b: 32, c: "drain", d: 256 });
+  assert.deepEqual(shares.nodes.map(({ factors }) => factors), [
+    [{ name: "weight", value: 100, detail: "default" }],
+    [{ name: "weight", value: 100, detail: "default" }, { name: "source", value: 0.5, detail: "etcd" }],
+    [{ name: "weight", value: 100, detail: "default" }, { name: "source", value: 0, detail: "spare" }],
+    [{ name: "weight", value: 200, detail: "registry" }, { name: "source", value: 2, detail: "etcd" }],
+  ]);
+  assert.deepEqual(shown(share({ nodes, policy: policy({ sources }) })), { a: 128, b: 128, c: 128, d: 256 });
+});
+
+Deno.test("a source's slow start ramps its nodes alone, and is multiplied with that of the cluster", () => {
+  const nodes = [node("old"), node("new"), node("other")];
+  const newSinceMs = NOW - 40_000;
+  const sightings = seen(nodes, { new: { newSinceMs }, other: { newSinceMs } });
+  const sources = [{ source: "etcd", slowStart: RAMP }];
+  const asked = { nodes, sightings, sourceOf: (name: string) => name === "other:80" ? "zoo" : "etcd" };
+  const own = share({ ...asked, policy: policy({ sources }) });
+  assert.deepEqual(shown(own), { old: 256, new: Math.round(0.55 * 256), other: 256 });
+  const both = share({ ...asked, policy: policy({ slowStart: RAMP, sources }) });
+  assert.deepEqual(shown(both), { old: 256, new: Math.round(0.55 ** 2 * 256), other: Math.round(0.55 * 256) });
+  assert.equal(both.nodes[1]?.factors[1]?.detail, "etcd");
+  const warm = policy({ sources, warmUpMs: 60_000 });
+  assert.deepEqual(shown(share({ ...asked, policy: warm, startedMs: NOW })), { old: 256, new: 256, other: 256 });
+});
+
+Deno.test("where each change of a weight moves keys, the ramps of cluster and source have four steps together", () => {
+  const nodes = [node("old"), node("new")];
+  const sightings = seen(nodes, { new: { newSinceMs: NOW } });
+  const slow = { ...RAMP, delayMs: 0 };
+  const sources = [{ source: "zoo", slowStart: { ...slow, rampMs: 50_000 } }];
+  let [nowMs, steps] = [NOW, 0];
+  for (;; steps++) {
+    const input = { nodes, sightings, policy: policy({ slowStart: slow, sources }), nowMs, isHashed: true };
+    const { changesAtMs } = share({ ...input, sourceOf: () => "zoo" });
+    if (changesAtMs === Infinity) break;
+    nowMs = changesAtMs;
+  }
+  assert.equal(steps, 4);
+});
+
 Deno.test("after the start of the writer shares are flat, but drain and zones hold", () => {
   const nodes = [node("a", { zone: "x" }), node("b", { zone: "x", state: "drain" }), node("c", { zone: "y" })];
   const sightings = seen(nodes, { a: { newSinceMs: NOW } });
@@ -234,19 +283,26 @@ Deno.test("a last resort is needed where some nodes are preferred to others", ()
 // Properties, of any policy and any nodes.
 
 const ms = (max: number) => fc.integer({ min: 0, max });
+const anySlowStart: fc.Arbitrary<SlowStart | undefined> = fc.option(
+  fc.record({
+    delayMs: fc.constantFrom(0, 3_000, 10_000),
+    rampMs: fc.constantFrom(0, 1_500, 20_000, 600_000),
+    from: fc.constantFrom(0, 0.1, 1),
+    curve: fc.constantFrom("linear", "quadratic"),
+    graceMs: fc.constant(60_000),
+  }),
+  { nil: undefined },
+);
+const anySource = fc.record({
+  source: fc.constantFrom("zoo", "etcd"),
+  weight: fc.option(fc.record({ default: fc.constantFrom(50, 200, 0) }), { nil: undefined }),
+  slowStart: anySlowStart,
+});
 const anyPolicy: fc.Arbitrary<TrafficPolicy> = fc.record({
   weight: fc.record({ default: fc.constantFrom(1, 100, 0) }),
   warmUpMs: fc.constantFrom(0, 5_000),
-  slowStart: fc.option(
-    fc.record({
-      delayMs: fc.constantFrom(0, 3_000, 10_000),
-      rampMs: fc.constantFrom(0, 1_500, 20_000, 600_000),
-      from: fc.constantFrom(0, 0.1, 1),
-      curve: fc.constantFrom("linear", "quadratic"),
-      graceMs: fc.constant(60_000),
-    }),
-    { nil: undefined },
-  ),
+  slowStart: anySlowStart,
+  sources: fc.option(fc.uniqueArray(anySource, { selector: ({ source }) => source, maxLength: 2 }), { nil: undefined }),
   zones: fc.option(
     fc.record({ spillBelow: fc.constantFrom(0.1, 0.8, 1), key: fc.constant({ of: "zone" } as const) }),
     { nil: undefined },
@@ -295,6 +351,7 @@ const anyInput: fc.Arbitrary<TrafficInput> = fc.record({
   overrides: fc.dictionary(fc.constantFrom(...names), fc.array(anyOverride, { maxLength: 2 })).map((all) =>
     new Map(Object.entries(all))
   ),
+  sourceOf: fc.constant((name: string) => ["zoo", "etcd", undefined][Number(name.charAt(1)) % 3]),
 });
 
 function keyOf({ nodes }: Shares): string {
@@ -390,10 +447,19 @@ Deno.test("a ramp never goes back, and is over", () => {
     fc.property(anyPolicy, fc.boolean(), ms(5_000), (any, isHashed, ago) => {
       const nodes = [node("old"), node("new")];
       const sightings = seen(nodes, { new: { newSinceMs: NOW - ago } });
-      const { slowStart } = any;
-      const asked = { nodes, sightings, policy: policy({ slowStart }), isHashed };
+      const { slowStart, sources = [] } = any;
+      // A weight of 0 has no ramp.
+      const ramps = sources.map(({ source, slowStart }) => ({ source, slowStart }));
+      const asked = {
+        nodes,
+        sightings,
+        policy: policy({ slowStart, sources: ramps }),
+        isHashed,
+        sourceOf: () => "zoo",
+      };
       let last = -1;
       let [nowMs, turns] = [NOW, 0];
+      const isTwice = slowStart !== undefined && ramps.some((each) => each.slowStart !== undefined);
       for (; turns < 200; turns++) {
         const shares = share({ ...asked, nowMs });
         const weight = shares.nodes[1]?.weight ?? 0;
@@ -404,7 +470,7 @@ Deno.test("a ramp never goes back, and is over", () => {
         nowMs = shares.changesAtMs;
       }
       assert.equal(last, WEIGHT_MAX);
-      assert(turns <= (isHashed ? 5 : 65), `${turns}`);
+      assert(turns <= (isHashed ? (isTwice ? 6 : 5) : isTwice ? 130 : 65), `${turns}`);
     }),
     { numRuns: 300 },
   );

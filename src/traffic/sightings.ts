@@ -26,26 +26,32 @@ export const MEMORY_MS = 3_600_000;
 /** The most nodes that are remembered of those that have left: whoever fills a registry fills no memory. */
 const LEFT_MAX = 20_000;
 
+/** A member of a cluster, as it is noted. */
+export interface Member {
+  readonly name: string;
+  readonly zone?: string | undefined;
+  /** If it was away for no longer, it is not new. */
+  readonly graceMs: number;
+}
+
 /** What is known when the members of a cluster are noted. */
 export interface NoteOptions {
   readonly nowMs: number;
-  /** A node that was away for no longer is not new. */
-  readonly graceMs: number;
   /**
-   * Whether nodes that were not there before may have come long ago: after the start of the writer and after an outage
-   * of the registry that lasted longer than the grace.
+   * For how long nothing was known of the members: before the start of the writer, and in an outage of the registry.
+   * Nodes that come after longer than their grace may have been there all the time.
    */
-  readonly isBlind: boolean;
+  readonly blindMs: number;
 }
 
-/** Notes the members of a cluster, whole: their names, with their zones. */
+/** Notes the members of a cluster, whole. */
 export function noteMembers(
   before: Sightings,
-  members: Iterable<readonly [string, string | undefined]>,
-  { nowMs, graceMs, isBlind }: NoteOptions,
+  members: Iterable<Member>,
+  { nowMs, blindMs }: NoteOptions,
 ): Sightings {
   const present = new Map<string, Sighting>();
-  for (const [name, zone] of members) {
+  for (const { name, zone, graceMs } of members) {
     const known = before.get(name);
     const placed = zone === undefined ? {} : { zone };
     const isBack = known !== undefined && (known.leftMs === undefined || nowMs - known.leftMs <= graceMs);
@@ -55,7 +61,7 @@ export function noteMembers(
       const isNew = known.newSinceMs === undefined ? {} : { newSinceMs: Math.min(known.newSinceMs, nowMs) };
       present.set(name, { sinceMs, ...isNew, ...placed });
     } else {
-      present.set(name, { sinceMs: nowMs, ...!isBlind && { newSinceMs: nowMs }, ...placed });
+      present.set(name, { sinceMs: nowMs, ...blindMs <= graceMs && { newSinceMs: nowMs }, ...placed });
     }
   }
   const left = [...before].flatMap(([name, sighting]): [string, Sighting][] => {

@@ -10,7 +10,7 @@ function note(
   nowMs: number,
   { graceMs = 60_000, isBlind = false }: { graceMs?: number; isBlind?: boolean } = {},
 ): Sightings {
-  return noteMembers(before, names.map((name) => [name, undefined] as const), { nowMs, graceMs, isBlind });
+  return noteMembers(before, names.map((name) => ({ name, graceMs })), { nowMs, blindMs: isBlind ? Infinity : 0 });
 }
 
 Deno.test("a node that comes is new; one that was there at first, or that came while nobody looked, is not", () => {

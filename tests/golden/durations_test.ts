@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { balancerSchema, clusterSchema as haproxySection } from "../../plugins/balancers/haproxy/config.ts";
 import { clusterSchema } from "../../src/config/cluster_schema.ts";
 import { serviceSchema } from "../../src/config/service_schema.ts";
-import { combineSchema } from "../../src/config/sources_schema.ts";
+import { combineSchema, sourceTrafficSchema } from "../../src/config/sources_schema.ts";
 import { settingsSchema } from "../../src/config/settings_schema.ts";
 import { parseDuration } from "../../src/kernel/duration.ts";
 import { type HouseSchema, keyTypesOf } from "../../src/kernel/schema.ts";
@@ -21,6 +21,7 @@ const SCHEMAS: readonly { readonly page: string; readonly schema: HouseSchema<un
   { page: "services.md", schema: serviceSchema({ checkNames: ["http"], hasList: false }) },
   { page: "clusters.md", schema: clusterSchema },
   { page: "clusters.md", schema: combineSchema },
+  { page: "clusters.md", schema: sourceTrafficSchema },
   { page: "clusters.md", schema: haproxySection },
   { page: "balancers.md", schema: balancerSchema },
   ...await pluginSchemas("discovery", "discovery.md"),

@@ -12,7 +12,7 @@ import { clusterSchema as serfCluster, serviceSchema as serfService } from "../.
 import { clusterSchema as staticSection } from "../../plugins/discovery/static/config.ts";
 import { clusterSchema } from "../../src/config/cluster_schema.ts";
 import { serviceSchema } from "../../src/config/service_schema.ts";
-import { combineSchema } from "../../src/config/sources_schema.ts";
+import { combineSchema, sourceTrafficSchema } from "../../src/config/sources_schema.ts";
 import { settingsSchema } from "../../src/config/settings_schema.ts";
 import { parseDuration } from "../../src/kernel/duration.ts";
 import { type HouseSchema, type KeyFacts, keyFactsOf } from "../../src/kernel/schema.ts";
@@ -35,6 +35,7 @@ const TABLES: readonly Documented[] = [
   { page: "docs/config/clusters.md", also: "What a registry is believed", schema: clusterSchema },
   { page: "docs/config/clusters.md", heading: "traffic", schema: clusterSchema, under: "traffic." },
   { page: "docs/config/clusters.md", heading: "Several sources", schema: combineSchema },
+  { page: "docs/config/clusters.md", heading: "traffic of a source", schema: sourceTrafficSchema },
   { page: "docs/config/services.md", schema: service() },
   { page: "docs/config/services.md", heading: "checks", schema: service(), under: "checks." },
   { page: "docs/config/services.md", heading: "A check", schema: service(), under: "checks.http." },

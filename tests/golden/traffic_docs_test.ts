@@ -44,6 +44,13 @@ for (const section of sections) {
       });
       return [cluster.name, nodes] as const;
     }));
+    const sources = [...accepted.clusters.get("web")?.options ?? []].flatMap(([source, nodes]) =>
+      (nodes as readonly unknown[]).map((each): [string, string] => {
+        const parsed = parseNode(each);
+        assert(parsed.ok);
+        return [nodeName(parsed.node), source];
+      })
+    );
     const web = accepted.clusters.get("web");
     const balancer = accepted.balancers.get("haproxy");
     assert(web !== undefined && balancer !== undefined);
@@ -72,6 +79,7 @@ for (const section of sections) {
         overflow: request.overflow,
         sightings,
         down,
+        sourceOf: (name) => new Map(sources).get(name),
       });
       const node = nodes.find((each) => each.node.host === name);
       assert(node !== undefined, name);
