@@ -222,10 +222,10 @@ export class AppOperator implements Operator {
     const warnings = meant.flatMap((node) => {
       const name = `${cluster}/${nodeName(node)}`;
       const other = leftOf(node);
-      if (other !== undefined && verb === "weight") {
-        return [`${name} has ${formatKind(other)} as another override names it: weight ${other.target} 100%`];
+      if (other !== undefined) {
+        const undo = verb === "weight" ? `weight ${other.target} 100%` : `undrain ${other.target}`;
+        return [`Another override of ${name} holds: ${other.target} ${formatKind(other)}; ${undo} revokes it`];
       }
-      if (other !== undefined) return [`${name} stays drained as another override names it: undrain ${other.target}`];
       return isExcluded(node)
         ? [`${name} stays drained as clusters/${file}.yaml excludes it; edit its key exclude`]
         : [];

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import type { AdminCommand } from "../admin/command.ts";
-import { parseCommand } from "../admin/command.ts";
+import { type AdminCommand, parseCommand } from "../admin/command.ts";
 import type { Accepted, AcceptedCluster } from "../config/accepted.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { SILENT } from "../kernel/logger.ts";
@@ -99,7 +98,7 @@ Deno.test("undrain of a node says that its host is drained still, or that the cl
     await stage.do({ verb: "drain", cluster: "web", target: "a.test:8080" });
     const [did, warnings] = await stage.do({ verb: "undrain", cluster: "web", target: "a.test:8080" });
     assert.deepEqual(did, ["The override of web/a.test:8080 is revoked"]);
-    assert.deepEqual(warnings, ["web/a.test:8080 stays drained as another override names it: undrain a.test"]);
+    assert.deepEqual(warnings, ["Another override of web/a.test:8080 holds: a.test drain; undrain a.test revokes it"]);
     assert.deepEqual(await stage.do({ verb: "undrain", cluster: "web", target: "a.test" }), [
       ["web/a.test is back in rotation"],
       [],
@@ -120,7 +119,9 @@ Deno.test("weight 100% of a node says that the weight of its host is set still",
   await stage.do({ verb: "weight", cluster: "web", target: "a.test:8080", percent: 20 });
   const [did, warnings] = await stage.do({ verb: "weight", cluster: "web", target: "a.test:8080", percent: 100 });
   assert.deepEqual(did, ["The override of web/a.test:8080 is revoked"]);
-  assert.deepEqual(warnings, ["web/a.test:8080 has weight 50% as another override names it: weight a.test 100%"]);
+  assert.deepEqual(warnings, [
+    "Another override of web/a.test:8080 holds: a.test weight 50%; weight a.test 100% revokes it",
+  ]);
 });
 
 Deno.test("undrain of one service says that all are drained still", async () => {
