@@ -97,12 +97,19 @@ export class Invariants {
 
   /** The writer was told the members of a cluster. */
   onDelivered(cluster: string, nodes: readonly Node[], isHonest: boolean): void {
-    if (!isHonest) return;
     const deliveries = this.#deliveries.get(cluster) ?? [];
-    const shares = nodes.map(({ weight = 1, state, ...node }) =>
-      [nodeName(node), { weight, drains: state === "drain" }] as const
+    const shares = new Map(
+      nodes.map(({ weight = 1, state, ...node }) => [nodeName(node), { weight, drains: state === "drain" }] as const),
     );
-    deliveries.push({ at: this.#facts.now(), names: new Set(nodes.map(nodeName)), shares: new Map(shares) });
+    const names = new Set(nodes.map(nodeName));
+    const before = deliveries.at(-1);
+    // A lie is about who is a member: what it says of the share of one is so.
+    if (!isHonest && before === undefined) return;
+    deliveries.push({
+      at: this.#facts.now(),
+      names: isHonest || before === undefined ? names : before.names,
+      shares: isHonest ? shares : new Map([...before?.shares ?? [], ...shares]),
+    });
     // Only the newest of what is too old counts.
     while ((deliveries[1]?.at ?? Infinity) < this.#facts.now() - DESIRED_AGE_MS) deliveries.shift();
     this.#deliveries.set(cluster, deliveries);
