@@ -78,7 +78,8 @@ export class OperatorOrders implements AsyncDisposable {
     if (path === this.#path) return;
     const isFirst = this.#path === undefined;
     this.#path = path;
-    if (isFirst) await this.#read(path);
+    // Nothing is written before it is read: what comes meanwhile would take the place of what it has.
+    if (isFirst) await this.#writing.run(() => this.#read(path));
     // What was said before the file was known, or while another one was, is kept from now on.
     if (!isFirst || this.#isUnwritten) await this.#write();
   }

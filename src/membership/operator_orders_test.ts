@@ -176,3 +176,36 @@ Deno.test("OperatorOrders does not write a file while nothing was said", async (
   }
   assert.equal(host.files.size, 0);
 });
+
+Deno.test("an order that comes while the file is read is kept beside what the file has", async () => {
+  const host = new Host();
+  {
+    await using orders = await host.startAt();
+    await orders.put("pauses", host.pause());
+  }
+  const reading = Promise.withResolvers<void>();
+  const slow = new OperatorOrders({
+    clock: host.clock,
+    wallNow: () => host.now,
+    log: host.log,
+    disk: {
+      read: async (path) => {
+        await reading.promise;
+        return await host.disk.read(path);
+      },
+      write: host.disk.write,
+    },
+    onChange() {},
+  });
+  {
+    await using orders = slow;
+    const known = orders.at(PATH);
+    const kept = orders.put("overrides", host.drain("a.test"));
+    reading.resolve();
+    await Promise.all([known, kept]);
+    assert.equal(orders.now.pauses.length, 1);
+  }
+  await using orders = await host.startAt();
+  assert.equal(orders.now.pauses.length, 1);
+  assert.deepEqual(targets(orders), ["a.test drain"]);
+});
