@@ -70,11 +70,30 @@ export function overridesOf(
 ): Overrides {
   const said = overrides.filter((each) => each.cluster === cluster);
   if (said.length === 0) return NO_OVERRIDES;
+  // Thousands of overrides are not compared with thousands of nodes one by one.
+  const named = new Map<string, NodesOverride[]>();
+  const positions = new Map(said.map((each, at) => [each, at]));
+  for (const each of said) {
+    const address = parseEndpoint(each.target);
+    for (const key of address === undefined ? [each.target] : [each.target, addressKey(address.host, address.port)]) {
+      named.set(key, [...named.get(key) ?? [], each]);
+    }
+  }
   return new Map(nodes.flatMap((node) => {
-    const meant = said.filter(({ target }) => isMeant(target, node))
-      .toSorted((a, b) => Number(isNodeMeant(a.target, node)) - Number(isNodeMeant(b.target, node)));
-    return meant.length === 0 ? [] : [[nodeName(node), meant] as const];
+    const { host, ip, port } = node;
+    const name = nodeName(node);
+    const found = [host, ip, name, addressKey(ip, port)].flatMap((key) => named.get(key) ?? []);
+    if (found.length === 0) return [];
+    const meant = [...new Set(found)].filter(({ target }) => isMeant(target, node)).toSorted((a, b) =>
+      Number(isNodeMeant(a.target, node)) - Number(isNodeMeant(b.target, node)) ||
+      (positions.get(a) ?? 0) - (positions.get(b) ?? 0)
+    );
+    return meant.length === 0 ? [] : [[name, meant] as const];
   }));
+}
+
+function addressKey(ip: string, port: number): string {
+  return `${ip} ${port}`;
 }
 
 /** The exclusions of a cluster's file: overrides without an end, before those of operators. Pure. */

@@ -55,6 +55,20 @@ Deno.test("overridesOf() has the newest word for a node last, behind those for i
   assert.deepEqual(said(overrides), ["maint", "weight 0.5", "weight 2"]);
 });
 
+Deno.test("overridesOf() does not compare each override with each node", () => {
+  let reads = 0;
+  const overrides = Array.from({ length: 200 }, (_, i) => ({
+    ...drain(""),
+    get target() {
+      reads++;
+      return `n${i}.test:80`;
+    },
+  }));
+  const nodes = Array.from({ length: 200 }, (_, i) => ({ host: `n${i}.test`, ip: `10.0.0.${i}`, port: 80 }));
+  assert.equal(overridesOf(overrides, "web", nodes).size, 200);
+  assert(reads < 20 * overrides.length, `${reads} reads`);
+});
+
 Deno.test("pauseOf() and localDrainOf() take the word for one before that for all", () => {
   const pauses = [{ ...SAID }, { ...SAID, balancer: "edge", reason: "of its own" }];
   assert.equal(pauseOf(pauses, "edge")?.reason, "of its own");

@@ -88,7 +88,7 @@ export interface NodeShare {
 export interface Shares {
   /** The members, in the order given, and then the nodes of other clusters. */
   readonly nodes: readonly NodeShare[];
-  /** When the weight, the state or the pool of a node would be another one; `Infinity` for never. */
+  /** When the weight, the state or the pool of a node would be another one, or that is to be asked again; `Infinity` for never. */
   readonly changesAtMs: number;
 }
 
@@ -98,6 +98,11 @@ export const STEP_MS = 1_000;
 const FIRST_CHECKS_MS = 10_000;
 /** The most steps of a ramp. */
 const STEPS_MAX = 64;
+/**
+ * How far ahead a change is looked for: so many nodes are judged at times that may bring one, and so many times at
+ * least. Overrides that end at thousands of times and change nothing must not hold up the process.
+ */
+const NODES_JUDGED_MAX = 100_000, TIMES_JUDGED_MIN = 4;
 /** The most steps where each moves keys. */
 const HASHED_STEPS_MAX = 4;
 
@@ -465,7 +470,9 @@ function nextChange(scene: Scene, now: Judged): number {
   // A cluster that was smaller is the more complete: what is complete stays so.
   for (const { fromMs } of [...now.isSpilling ? local : [], ...now.isOverflowing ? all : []]) times.add(fromMs);
   const sorted = [...times].filter((each) => each > nowMs && each < Infinity).toSorted((a, b) => a - b);
-  return sorted.find((each) => judge(scene, each).signature !== now.signature) ?? Infinity;
+  const foreseen = Math.max(TIMES_JUDGED_MIN, Math.ceil(NODES_JUDGED_MAX / Math.max(1, traits.length)));
+  const changed = sorted.slice(0, foreseen).find((each) => judge(scene, each).signature !== now.signature);
+  return changed ?? sorted[foreseen] ?? Infinity;
 }
 
 function peakAt(steps: ReturnType<typeof peaks>, nowMs: number): number {

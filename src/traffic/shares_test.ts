@@ -475,3 +475,19 @@ Deno.test("a ramp never goes back, and is over", () => {
     { numRuns: 300 },
   );
 });
+
+Deno.test("ends of overrides that change nothing are not all looked at in advance, and none is passed over", () => {
+  const nodes = Array.from({ length: 1_000 }, (_, i) => node(`n${i}`, i === 0 ? {} : { state: "drain" }));
+  const untilMs = (i: number) => NOW + 1_000 * (1_000 - i);
+  const overrides = new Map(nodes.map((each, i) => [nodeName(each), [override("drain", { untilMs: untilMs(i) })]]));
+  const ends: number[] = [];
+  let nowMs = NOW;
+  let last = share({ nodes, overrides });
+  while (last.changesAtMs !== Infinity && last.nodes[0]?.state === "drain") {
+    nowMs = last.changesAtMs;
+    ends.push(nowMs);
+    last = share({ nodes, overrides, nowMs });
+  }
+  assert.equal(nowMs, untilMs(0));
+  assert(ends.length > 1, "the first answer did not look as far as the last end");
+});
