@@ -141,7 +141,6 @@ export const BUGS: readonly Bug[] = [
   mistake("looks once", /another weight|frontends are closed|HAProxy serves|but the file has/),
   mistake("loses the file that waits", /but the file has|the file is not what runs/),
   mistake("drops a desired state that comes", /HAProxy serves|no registry has said/),
-  mistake("takes what it has sent for applied", /is taken to be/),
   mistake(
     "looks no more once it has taken a shortcut",
     /HAProxy serves|but the file has|the file is not|frontends are closed/,

@@ -203,7 +203,10 @@ export class Invariants {
       const [backend = "", name = ""] = key.split("/");
       const server = backends.get(backend)?.servers.get(name);
       const is = server === undefined || server.maintenance ? "maint" : server.draining ? "drain" : "ready";
-      if (is !== state) this.#tell(`${key} is taken to be ${state}, and is ${is}`);
+      // HAProxy shows a weight of 0 as a drain: no new request comes either way, until the look that follows.
+      if (is !== state && !(state === "drain" && server?.weight === 0)) {
+        this.#tell(`${key} is taken to be ${state}, and is ${is}`);
+      }
     }
   }
 
