@@ -224,6 +224,27 @@ Deno.test("zookeeper: a node that was taken back, or over, is not mended", async
   assert.deepEqual(owners, [undefined, undefined, other.sessionId]);
 });
 
+Deno.test.each([{ config: undefined }, { config: { format: "serverset" } }])(
+  "zookeeper: a node whose registration was given up stays away once it is deregistered: $config",
+  async ({ config }) => {
+    const cluster = config === undefined ? "late" : "late-numbered";
+    await using proxy = TcpProxy.start(calm.port);
+    await using session = open(proxy.address, { sessionTimeoutMs: 20_000 });
+    await using other = await connect(calm.address);
+    const node = (port: number) => ({ ...up(testNode(port)), config });
+    await session.register(cluster, node(1), soon());
+    proxy.pause();
+    await assert.rejects(session.register(cluster, node(2), AbortSignal.timeout(100)));
+    const gone = session.deregister(cluster, node(2), soon());
+    proxy.resume();
+    await gone;
+    // What was on its way before this is over by the time that it is answered.
+    for (const port of [3, 4]) await session.register(cluster, node(port), soon());
+    const children = await other.getChildren(`${PATH}/${cluster}`, { watch: false });
+    assert.equal(children.length, 3, children.join(", "));
+  },
+);
+
 Deno.test("zookeeper: a znode never has the version of the one that it took the place of", async () => {
   await using other = await connect(calm.address);
   const sessions = Array.from({ length: 4 }, () => open(calm.address));
