@@ -248,8 +248,8 @@ export class ZooKeeperSession implements DiscoverySession {
   /** Puts a node's data in place; answers what another session had there. */
   async #put(connection: Connection, place: Place, data: Uint8Array): Promise<Uint8Array | undefined> {
     const found = await this.#look(connection, place);
-    // Given up meanwhile, and maybe deregistered: a request that removes it comes after the ones below, or was seen here.
-    if (!this.#own.isKept(place, data)) throw new Error(`Cannot register ${place.key} as that was given up`);
+    // Superseded meanwhile, or deregistered: a request that removes it comes after the ones below, or was seen here.
+    if (!this.#own.isKept(place, data)) return undefined;
     let before: Uint8Array | undefined;
     if (found === undefined) {
       await this.#create(connection, place, data);
