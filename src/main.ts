@@ -155,7 +155,8 @@ async function serveAdmin(
       operator: app.operator,
       explain: async () => {
         const { explained } = await import("./app/explain.ts");
-        return explained(app.parts, systemClock.now());
+        const details = await app.details();
+        return explained(app.parts, systemClock.now(), details);
       },
       clock: systemClock,
       wallNow: Date.now,

@@ -2,6 +2,8 @@
 export interface Explained {
   readonly role: "writer" | "reporter" | "run";
   readonly dir: string;
+  /** This host, which reads the registries. */
+  readonly host: string | null;
   readonly clusters: readonly ExplainedCluster[];
 }
 
@@ -16,9 +18,27 @@ export interface ExplainedCluster {
   readonly reason: string | null;
   /** Its discoveries. */
   readonly discovery: string;
+  /** The registries that are asked for it. */
+  readonly sources: readonly ExplainedSource[];
+  /** Why the balancer does not say what it has of its nodes. */
+  readonly silence: string | null;
   /** When a share changes by itself. */
   readonly changesInSeconds: number | null;
   readonly nodes: readonly ExplainedNode[];
+}
+
+/** A registry that is asked for a cluster: whose word it is that a node is not there. */
+export interface ExplainedSource {
+  /** The source's name in the cluster's file. */
+  readonly source: string;
+  /** `connected`, `disconnected` or `unknown`, for how long, and what its worker says with it: the server, or the fault. */
+  readonly registry: string;
+  readonly forSeconds: number | null;
+  readonly detail: string | null;
+  /** How many nodes it has; `null` while nothing is known. */
+  readonly nodes: number | null;
+  /** The entries that were left out last, of all clusters of its discovery. */
+  readonly leftOut: readonly { readonly reason: string; readonly agoSeconds: number }[];
 }
 
 /** A node, what it gets and why. */
@@ -39,6 +59,10 @@ export interface ExplainedNode {
   readonly waits: boolean;
   /** Whether the balancer finds it down; `null` where it is not asked. */
   readonly down: boolean | null;
+  /** The last result of the balancer's check, in its words; `null` without a check. */
+  readonly check: string | null;
+  /** How many sessions the balancer has with it now. */
+  readonly sessions: number | null;
   readonly factors: readonly { readonly name: string; readonly value: number; readonly detail: string | null }[];
   /** What decides on its state: an operator, or the cluster's file. */
   readonly override: { readonly author: string; readonly reason: string | null; readonly until: string | null } | null;

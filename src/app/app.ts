@@ -15,7 +15,9 @@ import { Connectivity } from "../membership/connectivity.ts";
 import { StartupGate } from "../membership/startup_gate.ts";
 import { Propagation } from "../membership/propagation.ts";
 import type { Parts } from "../status/status.ts";
+import { LeftOut } from "../membership/left_out.ts";
 import { Traffic } from "../membership/traffic.ts";
+import type { Details } from "./explain.ts";
 import { Watches } from "../membership/watches.ts";
 import type { BalancerEffects } from "../balance/effects.ts";
 import { Executor } from "../balance/executor.ts";
@@ -120,6 +122,7 @@ export class App {
   readonly #membership: MembershipGuard;
   readonly #lastKnown: LastKnown;
   readonly #traffic: Traffic;
+  readonly #leftOut: LeftOut;
   readonly #orders: OperatorOrders;
   readonly #fleet: Fleet;
   readonly #monitor: Monitor;
@@ -163,10 +166,11 @@ export class App {
         this.#balance();
       },
     });
+    this.#leftOut = new LeftOut(() => clock.now());
     this.#fleet = new Fleet({
       clock,
       random,
-      log: log.part("fleet"),
+      log: this.#leftOut.listen(log.part("fleet")),
       meter,
       ...heartbeat && { heartbeat },
       threads: machine?.threads,
@@ -317,6 +321,11 @@ export class App {
       traffic: this.#traffic,
       isStopping: this.#closing.signal.aborted,
     };
+  }
+
+  /** What only an operator asks for: what balancers have of their nodes, and what was left out of registries. */
+  async details(): Promise<Details> {
+    return { balancers: await this.#balancers.details(), leftOut: this.#leftOut };
   }
 
   /** Looks at the config directory again. */
@@ -505,7 +514,7 @@ export class App {
   #onWorkerEvent(key: string, event: WorkerEvent): void {
     switch (event.type) {
       case "log": {
-        const log = this.#options.log.part("plugin");
+        const log = this.#leftOut.listen(this.#options.log.part("plugin"));
         return log[event.level](event.message, { ...event.properties, worker: key });
       }
       case "connection":

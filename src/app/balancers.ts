@@ -5,8 +5,9 @@ import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
 import type { Meter } from "../metrics/meter.ts";
 import { meterEffects } from "../balance/metered_effects.ts";
-import type { Topology } from "../model/topology.ts";
-import type { HostFacts } from "../plugin/contract.ts";
+import { deadline } from "../kernel/deadline.ts";
+import type { ClusterName, Topology } from "../model/topology.ts";
+import type { HostFacts, NodeDetail } from "../plugin/contract.ts";
 import { UndecidedError } from "../plugin/decider.ts";
 import { ForeignBalancer } from "../supervisor/foreign_balancer.ts";
 import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
@@ -45,6 +46,15 @@ export interface BalancersOptions {
   /** Called when a writer cannot go on. */
   readonly onFailure: (error: unknown) => void;
 }
+
+/** What a balancer has of its nodes, by cluster; `silence`: why it does not say. */
+export interface BalancerDetails {
+  readonly nodes: ReadonlyMap<ClusterName, readonly NodeDetail[]>;
+  readonly silence?: string | undefined;
+}
+
+/** How long a balancer may take to say what it has of its nodes. */
+const DETAILS_DEADLINE_MS = 5_000;
 
 /** A balancer that is kept right. */
 export interface RunningBalancer {
@@ -117,6 +127,12 @@ export class Balancers implements AsyncDisposable {
     for (const [name, { writer }] of this.#running) writer.pause(this.#isPaused(name));
   }
 
+  /** Asks each balancer what it has of its nodes, for an operator; a reason where it does not answer. */
+  async details(): Promise<ReadonlyMap<string, BalancerDetails>> {
+    const all = [...this.#running].map(async ([name, running]) => [name, await this.#detailsOf(running)] as const);
+    return new Map(await Promise.all(all));
+  }
+
   /** Puts the newest desired state into each one's slot. */
   put({ accepted, sources, topology, host }: {
     readonly accepted: Accepted;
@@ -180,6 +196,28 @@ export class Balancers implements AsyncDisposable {
     } catch (error) {
       // What was known of them stays.
       if (!(error instanceof UndecidedError)) throw error;
+    }
+  }
+
+  async #detailsOf({ accepted: { plugin, config } }: RunningBalancer): Promise<BalancerDetails> {
+    using late = deadline(DETAILS_DEADLINE_MS, { clock: this.#options.clock });
+    // Beside the writer, whose connection is its own.
+    const effects = this.#options.makeEffects();
+    try {
+      const sources = await plugin.sources(config);
+      if (sources.kind === "files" || sources.contact.by !== "commands" || plugin.nodeDetails === undefined) {
+        return { nodes: new Map() };
+      }
+      const { details } = sources.contact;
+      if (details === undefined) return { nodes: new Map() };
+      const asked = { ...sources, contact: { ...sources.contact, queries: details } };
+      const { answers } = await effects.observe(asked, () => undefined, late.signal);
+      if (answers === undefined) return { nodes: new Map(), silence: "nobody answers at its socket" };
+      return { nodes: await plugin.nodeDetails(answers) };
+    } catch (error) {
+      return { nodes: new Map(), silence: error instanceof Error ? error.message : String(error) };
+    } finally {
+      effects[Symbol.dispose]?.();
     }
   }
 

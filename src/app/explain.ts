@@ -4,28 +4,54 @@
  *
  * @module
  */
-import type { Explained, ExplainedCluster, ExplainedNode } from "../admin/explained.ts";
+import type { Explained, ExplainedCluster, ExplainedNode, ExplainedSource } from "../admin/explained.ts";
+import { redact } from "../config/redact.ts";
+import { discoveryId } from "../config/accept.ts";
+import type { LeftOut } from "../membership/left_out.ts";
 import type { DecidedShares } from "../membership/traffic.ts";
 import { formatEndpoint } from "../model/endpoint.ts";
 import { nodeName } from "../model/node.ts";
-import type { WantedNode } from "../plugin/contract.ts";
+import type { RegistrySource } from "../model/registry_source.ts";
+import type { NodeDetail, WantedNode } from "../plugin/contract.ts";
 import { type Parts, statusOf } from "../status/status.ts";
+import type { BalancerDetails } from "./balancers.ts";
+
+/** What is known beside the parts. */
+export interface Details {
+  /** What each balancer has of its nodes. */
+  readonly balancers: ReadonlyMap<string, BalancerDetails>;
+  /** The entries of registries that were left out. */
+  readonly leftOut: Pick<LeftOut, "of">;
+}
+
+/** So many entries that were left out are named. */
+const LEFT_OUT_MAX = 20;
 
 /** Explains all clusters. `nowMs` is the app's clock. */
-export function explained(parts: Parts, nowMs: number): Explained {
+export function explained(parts: Parts, nowMs: number, details: Details): Explained {
   const facts = { version: "", pid: 0, startedMs: nowMs, nowMs, lateMs: 0 };
-  const { clusters: states } = statusOf(parts, facts);
+  const { clusters: states, discovery: registries, host } = statusOf(parts, facts);
   const accepted = [...parts.accepted?.clusters.values() ?? []];
-  const clusters = accepted.flatMap(({ cluster: { name }, sections }): readonly ExplainedCluster[] => {
+  const clusters = accepted.flatMap(({ cluster: { name, sources }, sections }): readonly ExplainedCluster[] => {
     const state = states[name];
+    const sourceOf = ({ name: source, discovery }: RegistrySource): ExplainedSource => {
+      const { registry = "unknown", forSeconds = null, detail = null } = registries[discovery] ?? {};
+      const nodes = sources.length > 1 ? state?.sources[source]?.nodes : state?.nodes;
+      const leftOut = details.leftOut.of(discoveryId(discovery)).slice(0, LEFT_OUT_MAX).map(({ reason, atMs }) => ({
+        reason: redact(reason),
+        agoSeconds: Math.round((nowMs - atMs) / 1_000),
+      }));
+      return { source, registry, forSeconds, detail: detail === "" ? null : detail, nodes: nodes ?? null, leftOut };
+    };
     const head = {
       cluster: name,
       state: state?.state ?? "unknown",
       reason: state?.reason ?? null,
       discovery: state?.discovery ?? "",
+      sources: sources.map(sourceOf),
     };
     const members = new Map(state?.memberList.map((each) => [each.name, each]));
-    const describe = (share: Described): ExplainedNode => {
+    const describe = (share: Described, seen: ReadonlyMap<string, NodeDetail>): ExplainedNode => {
       const key = nodeName(share.node);
       const member = share.from === undefined ? members.get(key) : undefined;
       return {
@@ -38,7 +64,9 @@ export function explained(parts: Parts, nowMs: number): Explained {
         weight: share.weight ?? null,
         state: share.state,
         waits: share.pool === "overflow",
-        down: share.isDown ?? null,
+        down: seen.get(key)?.isDown ?? share.isDown ?? null,
+        check: seen.get(key)?.check ?? null,
+        sessions: seen.get(key)?.sessions ?? null,
         factors: (share.factors ?? []).map(({ name, value, detail }) => ({ name, value, detail: detail ?? null })),
         override: share.override === undefined ? null : {
           author: share.override.author,
@@ -48,20 +76,23 @@ export function explained(parts: Parts, nowMs: number): Explained {
       };
     };
     const served = [...parts.balancers].filter(([balancer]) => sections.has(balancer));
-    if (served.length === 0) return [{ ...head, balancer: null, changesInSeconds: null, nodes: [] }];
+    if (served.length === 0) return [{ ...head, balancer: null, silence: null, changesInSeconds: null, nodes: [] }];
     return served.map(([balancer, { writer: { standing } }]) => {
       const decided = parts.traffic.decided(balancer, name);
       const nodes = decided?.nodes ?? standing.served?.wanted.clusters.find((each) => each.name === name)?.nodes ?? [];
+      const { nodes: clusters, silence } = details.balancers.get(balancer) ?? {};
+      const seen = new Map(clusters?.get(name)?.map((each) => [each.node, each]));
       const changesInMs = decided?.changesInMs ?? Infinity;
       return {
         ...head,
         balancer,
+        silence: silence === undefined ? null : redact(silence),
         changesInSeconds: changesInMs === Infinity ? null : Math.max(0, Math.ceil(changesInMs / 1_000)),
-        nodes: nodes.map(describe),
+        nodes: nodes.map((each) => describe(each, seen)),
       };
     });
   });
-  return { role: parts.role, dir: parts.dir, clusters };
+  return { role: parts.role, dir: parts.dir, host: host?.name ?? null, clusters };
 }
 
 /** What a node gets: with its reasons where something was decided, and as the balancer is asked to serve it otherwise. */

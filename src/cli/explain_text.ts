@@ -1,4 +1,4 @@
-import type { Explained, ExplainedCluster, ExplainedNode } from "../admin/explained.ts";
+import type { Explained, ExplainedCluster, ExplainedNode, ExplainedSource } from "../admin/explained.ts";
 
 /** What to explain: all clusters, one, or one node of it by its name, host or address. */
 export interface ExplainTarget {
@@ -29,14 +29,36 @@ export function* explainText(picked: Explained, { node }: ExplainTarget): Genera
         ? "it has no nodes"
         : `${node} is not registered in ${cluster.discovery}`;
       yield `  ${why}${cluster.reason === null ? "" : `; ${cluster.state}: ${cluster.reason}`}`;
+      for (const each of cluster.sources) yield* sourceLines(each, { node, host: picked.host });
     }
   }
 }
 
-function headOf({ cluster, balancer, state, reason, discovery, changesInSeconds, nodes }: ExplainedCluster): string {
+/** So many entries that were left out are printed of one registry. */
+const LEFT_OUT_MAX = 5;
+
+/** By whose word a node is not there, and what was left out. */
+function* sourceLines(
+  { source, registry, forSeconds, detail, nodes, leftOut }: ExplainedSource,
+  { node, host }: { readonly node: string | undefined; readonly host: string | null },
+): Generator<string> {
+  yield "    " + [
+    `registry ${source}${host === null ? "" : ` as read by ${host}`}`,
+    `${registry}${forSeconds === null ? "" : ` for ${number(forSeconds)}s`}${detail === null ? "" : ` (${detail})`}`,
+    ...nodes === null ? [] : [`${nodes} ${nodes === 1 ? "node" : "nodes"}`],
+  ].join("  ");
+  const named = leftOut.filter(({ reason }) => node !== undefined && reason.includes(node));
+  for (const { reason, agoSeconds } of (named.length > 0 ? named : leftOut).slice(0, LEFT_OUT_MAX)) {
+    yield `      invalid entry left out ${number(agoSeconds)}s ago: ${reason}`;
+  }
+}
+
+function headOf(
+  { cluster, balancer, silence, state, reason, discovery, changesInSeconds, nodes }: ExplainedCluster,
+): string {
   return [
     cluster,
-    ...balancer === null ? [] : [`balancer ${balancer}`],
+    ...balancer === null ? [] : [`balancer ${balancer}${silence === null ? "" : ` (not read: ${silence})`}`],
     `discovery ${discovery}`,
     reason === null ? state : `${state}: ${reason}`,
     ...nodes.length === 0 ? [] : [`${nodes.length} ${nodes.length === 1 ? "node" : "nodes"}`],
@@ -45,7 +67,7 @@ function headOf({ cluster, balancer, state, reason, discovery, changesInSeconds,
 }
 
 function lineOf(node: ExplainedNode): string {
-  const { name, from, source, since, share, weight, factors, override } = node;
+  const { name, from, source, since, share, weight, check, sessions, factors, override } = node;
   const product = factors.map(({ name, value, detail }, i) =>
     `${i === 0 ? "" : `${name} `}${number(value)}${detail === null ? "" : ` (${detail})`}`
   ).join(" × ");
@@ -61,6 +83,8 @@ function lineOf(node: ExplainedNode): string {
         override.until === null ? "" : ` (until ${override.until})`
       }`,
     ],
+    ...check === null ? [] : [`check ${check}`],
+    ...sessions === null ? [] : [`${sessions} ${sessions === 1 ? "session" : "sessions"}`],
     ...from === null ? [] : [`of cluster ${from}`],
     ...source === null ? [] : [`from ${source}`],
     ...since === null ? [] : [`since ${since}`],

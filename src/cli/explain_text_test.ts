@@ -13,6 +13,8 @@ const NODE: ExplainedNode = {
   state: "ready",
   waits: false,
   down: false,
+  check: "L7OK 200 in 1ms: OK",
+  sessions: 1,
   factors: [{ name: "weight", value: 100, detail: "default" }, { name: "source", value: 0.5, detail: "zoo" }, {
     name: "slow_start",
     value: 0.35,
@@ -23,12 +25,25 @@ const NODE: ExplainedNode = {
 const EXPLAINED: Explained = {
   role: "writer",
   dir: "/etc/lighthouse",
+  host: "lb.test",
   clusters: [{
     cluster: "web",
     balancer: "haproxy",
     state: "held",
     reason: "its registry says that it has no nodes",
     discovery: "zoo",
+    sources: [{
+      source: "zoo",
+      registry: "connected",
+      forSeconds: 60,
+      detail: "10.0.0.5:2181",
+      nodes: 4,
+      leftOut: [
+        { reason: "web: y.test: no port", agoSeconds: 9 },
+        { reason: "web: x.test: no address", agoSeconds: 20 },
+      ],
+    }],
+    silence: null,
     changesInSeconds: 1,
     nodes: [
       NODE,
@@ -50,8 +65,10 @@ const EXPLAINED: Explained = {
         from: "spare",
         source: null,
         since: null,
+        check: null,
+        sessions: null,
       },
-      { ...NODE, name: "d.test:80", down: true, factors: [] },
+      { ...NODE, name: "d.test:80", down: true, factors: [], check: "L4CON in 0ms: Connection refused", sessions: 0 },
     ],
   }, {
     cluster: "spare",
@@ -59,6 +76,8 @@ const EXPLAINED: Explained = {
     state: "current",
     reason: null,
     discovery: "zoo",
+    sources: [],
+    silence: null,
     changesInSeconds: null,
     nodes: [],
   }],
@@ -69,13 +88,14 @@ function lines(cluster?: string, node?: string): readonly string[] {
 }
 
 Deno.test("explain says of each node whether it is in rotation, its share with every factor, and where it comes from", () => {
-  const since = "from zoo  since 2026-11-30T06:00:00.000Z";
+  const since = "check L7OK 200 in 1ms: OK  1 session  from zoo  since 2026-11-30T06:00:00.000Z";
   assert.deepEqual(lines("web"), [
     "web  balancer haproxy  discovery zoo  held: its registry says that it has no nodes  4 nodes  next change in 1s",
     `  a.test:80  in rotation  share 9.22 %  weight 26  100 (default) × source 0.5 (zoo) × slow_start 0.35 × zone 1 = 17.5  ${since}`,
     `  b.test:80  draining  share 0 %  weight 26  by ann: disk  ${since}`,
     "  c.test:80  waiting (others are preferred)  share 0 %  weight 0  of cluster spare",
-    `  d.test:80  DOWN in the balancer  share 9.22 %  weight 26  ${since}`,
+    "  d.test:80  DOWN in the balancer  share 9.22 %  weight 26  check L4CON in 0ms: Connection refused  0 sessions  " +
+    "from zoo  since 2026-11-30T06:00:00.000Z",
   ]);
 });
 
@@ -88,6 +108,14 @@ Deno.test("explain finds a node by its name, its host or its address, and says w
     lines("web", "x.test")[1],
     "  x.test is not registered in zoo; held: its registry says that it has no nodes",
   );
+  assert.deepEqual(lines("web", "x.test").slice(2), [
+    "    registry zoo as read by lb.test  connected for 60s (10.0.0.5:2181)  4 nodes",
+    "      invalid entry left out 20s ago: web: x.test: no address",
+  ]);
+  assert.equal(lines("web", "z.test").length, 5, "what names no such node is not the less a hint");
+  const silent = EXPLAINED.clusters.map((each) => ({ ...each, silence: "nobody answers at its socket" }));
+  const [head = ""] = explainText({ ...EXPLAINED, clusters: silent }, {});
+  assert.match(head, /^web {2}balancer haproxy \(not read: nobody answers at its socket\) {2}/);
   assert.deepEqual(lines("spare"), ["spare  discovery zoo  current", "  no balancer has a section for it"]);
   assert.deepEqual(lines("none"), []);
 });

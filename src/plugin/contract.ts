@@ -468,8 +468,17 @@ export interface ProcessSources extends SourcesBase {
 
 /** How a process is queried for its state. */
 export type Contact =
-  /** By commands on a Unix socket: `queries` are those whose answers `observe` reads, in order. */
-  | { readonly by: "commands"; readonly socket: string; readonly queries: readonly string[]; readonly dialect: Dialect }
+  /**
+   * By commands on a Unix socket: `queries` are those whose answers `observe` reads, in order. `details` are those
+   * for `nodeDetails`, sent only when an operator asks.
+   */
+  | {
+    readonly by: "commands";
+    readonly socket: string;
+    readonly queries: readonly string[];
+    readonly details?: readonly string[] | undefined;
+    readonly dialect: Dialect;
+  }
   /** By HTTP on a Unix socket: a query is the path of a GET, its answer the body. It accepts no commands. */
   | { readonly by: "http"; readonly socket: string; readonly queries: readonly string[] }
   /**
@@ -477,6 +486,18 @@ export type Contact =
    * runs. `proof` is what shows that a reload was applied: another process, or other children of the same one.
    */
   | { readonly by: "pid"; readonly pidFile: string; readonly proof: "process" | "children" };
+
+/** What a balancer has of one node. */
+export interface NodeDetail {
+  /** The node, as `host:port`. */
+  readonly node: string;
+  /** Whether its checks find it down. */
+  readonly isDown: boolean;
+  /** The last result of its check, in the words of the balancer; absent if it is not checked. */
+  readonly check?: string | undefined;
+  /** How many sessions it has now. */
+  readonly sessions?: number | undefined;
+}
 
 /** Syntax of commands on a socket: one line each; each answer ends in the same characters. */
 export interface Dialect {
@@ -760,6 +781,8 @@ export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Obser
   adoptRunning?(observed: Observed): ReadonlyMap<ClusterName, readonly Node[]>;
   /** The nodes that the balancer's own checks find down, by cluster, as `host:port`; nodes out of service do not count. */
   nodesDown?(observed: Observed): ReadonlyMap<ClusterName, readonly string[]>;
+  /** Parses the answers to `details` of the contact: what the balancer has of its nodes, by cluster, for `lighthouse explain`. */
+  nodeDetails?(answers: readonly string[]): ReadonlyMap<ClusterName, readonly NodeDetail[]>;
   /** Renders the config files. */
   render(wanted: Wanted<Config, ClusterConfig>): Rendered;
   /**

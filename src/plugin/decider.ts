@@ -5,6 +5,7 @@ import type {
   Explanation,
   Listening,
   MembersChange,
+  NodeDetail,
   PlanAllowance,
   Rendered,
   Schema,
@@ -48,6 +49,8 @@ export interface Decider<Config = unknown, ClusterConfig = unknown, Observed = u
   adoptRunning?(observed: Observed): Awaitable<ReadonlyMap<ClusterName, readonly Node[]>>;
   /** The nodes that the balancer finds down. */
   nodesDown?(observed: Observed): Awaitable<ReadonlyMap<ClusterName, readonly string[]>>;
+  /** What the balancer has of its nodes, for an operator. */
+  nodeDetails?(answers: readonly string[]): Awaitable<ReadonlyMap<ClusterName, readonly NodeDetail[]>>;
   /** Renders the config files. */
   render(wanted: Wanted<Config, ClusterConfig>): Awaitable<Rendered>;
   /** Plans the way to the desired state. Throws if a reload is needed but impossible. */

@@ -22,6 +22,7 @@ import {
   explanation,
   listenings,
   members,
+  nodeDetails,
   nodesDown,
   pid,
   rendered,
@@ -124,6 +125,14 @@ const BALANCER = {
     }),
     encode: ({ down }) => ({ down: pairs(down) }),
     take: (answer) => ({ down: nodesDown(answer.down) }),
+  }),
+  /** For an operator alone. */
+  nodeDetails: optional({
+    call: (plugin, { answers }: { readonly answers: readonly string[] }) => ({
+      details: plugin.nodeDetails?.(answers) ?? new Map(),
+    }),
+    encode: ({ details }) => ({ details: pairs(details) }),
+    take: (answer) => ({ details: nodeDetails(answer.details) }),
   }),
   render: required({
     call: (plugin, { wanted }: { readonly wanted: Wanted }) => ({ rendered: plugin.render(wanted) }),

@@ -14,6 +14,7 @@ import type {
   Explanation,
   FileFault,
   Listening,
+  NodeDetail,
   OpenFiles,
   Origin,
   ReloadWay,
@@ -113,7 +114,7 @@ export function sources(value: unknown): BalancerSources {
 }
 
 function contact(value: unknown): Contact {
-  const { by, socket, queries, dialect: said, pidFile, proof } = record(value, "contact");
+  const { by, socket, queries, details, dialect: said, pidFile, proof } = record(value, "contact");
   switch (by) {
     case "pid": {
       if (proof !== "process" && proof !== "children") {
@@ -134,6 +135,8 @@ function contact(value: unknown): Contact {
         by,
         socket: exactText(socket, "socket"),
         queries: listOf(queries, "queries", QUERIES_MAX).map((query) => command(query, "query")),
+        ...details !== undefined &&
+          { details: listOf(details, "details", QUERIES_MAX).map((query) => command(query, "details")) },
         dialect: dialect(said),
       };
     default:
@@ -202,6 +205,26 @@ export function nodesDown(value: unknown): ReadonlyMap<string, readonly string[]
       const down = listOf(names, "down", left).map((name) => exactText(name, "node"));
       left -= down.length;
       return [exactText(cluster, "cluster"), down];
+    }),
+  );
+}
+
+/** Takes what a balancer has of its nodes, by cluster. */
+export function nodeDetails(value: unknown): ReadonlyMap<string, readonly NodeDetail[]> {
+  let left = MEMBERS_MAX;
+  return new Map(
+    entriesOf(value, "details", CLUSTERS_MAX).map(([cluster, entries]) => {
+      const details = listOf(entries, "details", left).map((entry): NodeDetail => {
+        const { node, isDown, check, sessions } = record(entry, "detail");
+        return {
+          node: exactText(node, "node"),
+          isDown: isDown === true,
+          ...check !== undefined && { check: text(check, "check") },
+          ...sessions !== undefined && { sessions: integer(sessions, "sessions", 0, Number.MAX_SAFE_INTEGER) },
+        };
+      });
+      left -= details.length;
+      return [exactText(cluster, "cluster"), details];
     }),
   );
 }

@@ -11,6 +11,7 @@ import type {
   BalancerSources,
   Explanation,
   Listening,
+  NodeDetail,
   PermissionRequest,
   PlanAllowance,
   Rendered,
@@ -152,6 +153,10 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
 
   async nodesDown(sight: Sight): Promise<ReadonlyMap<ClusterName, readonly string[]>> {
     return (await this.#ask({ ask: "nodesDown", ...sight })).down;
+  }
+
+  async nodeDetails(answers: readonly string[]): Promise<ReadonlyMap<ClusterName, readonly NodeDetail[]>> {
+    return (await this.#ask({ ask: "nodeDetails", answers })).details;
   }
 
   async render(wanted: Wanted): Promise<Rendered> {

@@ -5,6 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { runCli } from "../support/cli.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { kill, NamedServer } from "../support/haproxy.ts";
@@ -280,4 +281,52 @@ Deno.test("check rejects traffic where the balance takes no weights, with the li
     check.output,
     /clusters\/web\.yaml:1:\d+: error: Cannot share requests as traffic says, as balance static-rr changes no weight while HAProxy runs: roundrobin does/,
   );
+});
+
+Deno.test("explain shows what HAProxy's check says and how many sessions it has, and why a node is not there", async () => {
+  await using host = new TestHost();
+  await using good = new NamedServer("good.test");
+  const [port, deadPort] = [freePort(), freePort()];
+  await host.configure();
+  const put = (name: string, node: Record<string, unknown>) =>
+    host.dir.write(`registry/web/${name}.json`, JSON.stringify(node));
+  await put("good", { host: "good.test", ip: "127.0.0.1", port: good.port });
+  await put("dead", { host: "dead.test", ip: "127.0.0.1", port: deadPort });
+  await put("odd", { host: "odd.test", ip: "127.0.0.1", port: 0 });
+  await host.write("clusters/web", {
+    discovery: "file",
+    haproxy: {
+      port,
+      frontend: ["mode tcp"],
+      backend: ["mode tcp"],
+      server_options: "check inter 200ms fall 1 rise 1",
+    },
+  });
+  const admin = `unix:${host.dir.file("admin.sock")}`;
+  await using _writer = Lighthouse.start("writer", host.configDir, ["--admin", admin]);
+  const explain = async (target: string, ...flags: readonly string[]) => {
+    const { code, stdout, stderr } = await runCli(["explain", host.configDir, target, "--admin", admin, ...flags]);
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+  await eventually("it serves", async () => await get(port).catch(() => "") === "good.test");
+  using client = await Deno.connect({ hostname: "127.0.0.1", port });
+  await client.write(new TextEncoder().encode("GET / HTTP/1.1\r\nhost: x\r\n\r\n"));
+  let text = "";
+  await eventually("the check has found it down", async () => (text = await explain("web")).includes("DOWN"));
+  assert.match(
+    text,
+    /^ {2}dead\.test:\d+ {2}DOWN in the balancer .* check L4CON in \d+ms: Connection refused {2}0 sessions/m,
+  );
+  assert.match(text, /^ {2}good\.test:\d+ {2}in rotation .* check L4OK in \d+ms.* {2}[1-9]\d* sessions? {2}from file/m);
+  assert.match(
+    await explain("web/odd.test"),
+    /^ {2}odd\.test is not registered in file\n {4}registry file as read by test\.host {2}connected for [\d.]+s.* {2}2 nodes\n {6}invalid entry left out [\d.]+s ago: .*port must be an integer from 1 to 65535/m,
+  );
+  const { clusters: [{ nodes }], host: reader } = JSON.parse(await explain("web", "--json"));
+  assert.equal(reader, "test.host");
+  assert.deepEqual(nodes.map(({ down }: { down: boolean }) => down), [true, false]);
+  for (const pid of host.haproxy.processes()) Deno.kill(pid, "SIGSTOP");
+  assert.match(await explain("web"), /^web {2}balancer haproxy \(not read: .+\)/m);
+  for (const pid of host.haproxy.processes()) Deno.kill(pid, "SIGCONT");
 });

@@ -9,7 +9,7 @@ import { adopt, adoptRunning } from "./adopt.ts";
 import { balancerSchema, clusterSchema, type HaproxyCluster, type HaproxyConfig } from "./config.ts";
 import { explain } from "./explain.ts";
 import { clusterListens, ownListens } from "./listens.ts";
-import { nodesDown, observe, type Observed, pidOf } from "./observe.ts";
+import { nodeDetails, nodesDown, observe, type Observed, pidOf } from "./observe.ts";
 import { FILE_MODE, plan } from "./plan.ts";
 import { type HaproxyFile, render } from "./render.ts";
 import { shortcut } from "./shortcut.ts";
@@ -43,6 +43,7 @@ const haproxy: BalancerPlugin<HaproxyConfig, HaproxyCluster, Observed> = {
   adopt: (files, { configFile }) => adopt(files.get(configFile) ?? ""),
   adoptRunning,
   nodesDown: ({ running }) => nodesDown(running),
+  nodeDetails,
   render(wanted) {
     const { text, notices, origins } = render(wanted);
     return { files: new Map([[wanted.config.configFile, { text, mode: FILE_MODE, origins }]]), notices };

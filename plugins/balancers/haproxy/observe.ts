@@ -1,4 +1,4 @@
-import type { Seen } from "../../../mod.ts";
+import type { NodeDetail, Seen } from "../../../mod.ts";
 import { quote } from "../../../src/model/node.ts";
 import type { Version } from "./backend.ts";
 import type { HaproxyConfig } from "./config.ts";
@@ -80,6 +80,12 @@ export const QUERIES: readonly string[] = [
   "show stat -1 1 -1",
 ];
 
+/** What is asked of the socket for an operator, in the order in which {@linkcode nodeDetails} reads the answers. */
+export const DETAILS: readonly string[] = ["show stat -1 4 -1"];
+
+/** The longest text of a check's result: it is what the checked server says. */
+const CHECK_LENGTH_MAX = 200;
+
 /** What HAProxy takes as the name of a proxy or a server. */
 const NAME = /^[A-Za-z0-9_.:-]+$/;
 
@@ -152,6 +158,46 @@ export function nodesDown(running: RunningHaproxy | undefined): ReadonlyMap<stri
       name,
       [...servers.values()].filter(({ down, inMaintenance }) => down && !inMaintenance).map(({ name }) => name),
     ]),
+  );
+}
+
+/** Reads `show stat` of servers: what HAProxy has of each, by backend. */
+export function nodeDetails([stat = ""]: readonly string[]): ReadonlyMap<string, readonly NodeDetail[]> {
+  const [header = "", ...rows] = stat.split("\n");
+  const columns = header.replace(/^#\s*/, "").split(",");
+  const details = new Map<string, NodeDetail[]>();
+  for (const row of rows) {
+    const fields = fieldsOf(row);
+    const at = (column: string) => fields[columns.indexOf(column)] ?? "";
+    const [backend, node, sessions] = [at("pxname"), at("svname"), Number(at("scur"))];
+    if (!NAME.test(backend) || !NAME.test(node)) continue;
+    const check = checkResult(at);
+    const of = details.get(backend) ?? [];
+    details.set(backend, of);
+    of.push({
+      node,
+      isDown: /^DOWN\b/.test(at("status")),
+      ...check !== "" && { check },
+      ...Number.isSafeInteger(sessions) && at("scur") !== "" && { sessions },
+    });
+  }
+  return details;
+}
+
+/** A result of a check in HAProxy's words: `L7STS 503 in 2ms: Service Unavailable`; empty without a check. */
+function checkResult(at: (column: string) => string): string {
+  // While a check runs, the previous result is marked.
+  const status = at("check_status").replace(/^\* /, "");
+  if (status === "") return "";
+  const [code, tookMs, last] = [at("check_code"), at("check_duration"), at("last_chk")];
+  const words = [status, ...code === "" ? [] : [code], ...tookMs === "" ? [] : [`in ${tookMs}ms`]].join(" ");
+  return `${words}${last === "" ? "" : `: ${last}`}`.replace(/[^ -~]/g, "?").slice(0, CHECK_LENGTH_MAX);
+}
+
+/** The fields of a line of CSV. */
+function fieldsOf(row: string): readonly string[] {
+  return [...row.matchAll(/("(?:[^"]|"")*"|[^",]*)(?:,|$)/g)].map(([, field = ""]) =>
+    field.startsWith('"') ? field.slice(1, -1).replaceAll('""', '"') : field
   );
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { haproxyConfig } from "../../../tests/support/haproxy.ts";
-import { observe, parseVersion, pidOf, UnreadableAnswerError } from "./observe.ts";
+import { nodeDetails, observe, parseVersion, pidOf, UnreadableAnswerError } from "./observe.ts";
 
 const CONFIG = haproxyConfig({ config_file: "/c", socket_file: "/s", pid_file: "/p" });
 
@@ -60,6 +60,25 @@ Deno.test("observe() reads process, structure, frontends, backends and servers",
     "n30 30 127.0.0.1:30 maintenance draining unchecked",
     "six 900 2001:db8::7:82 maintenance",
   ]);
+});
+
+Deno.test("nodeDetails() reads checks and sessions of servers, whatever a checked server answers", () => {
+  const stat = [
+    "# pxname,svname,qcur,scur,status,check_status,check_code,check_duration,last_chk,",
+    'web,a:80,0,3,UP,L7OK,200,1,"Layer7 check passed, really: ""200""\u0007",',
+    "web,b:80,0,0,DOWN,* L4CON,,0,Connection refused,",
+    "web,c:80,0,1,no check,,,,,",
+    "web,d:80,0,0,DOWN 1/2,L7STS,503,2,,",
+    "other,x y,0,0,UP,,,,,",
+    "",
+  ].join("\n");
+  assert.deepEqual([...nodeDetails([stat])], [["web", [
+    { node: "a:80", isDown: false, check: 'L7OK 200 in 1ms: Layer7 check passed, really: "200"?', sessions: 3 },
+    { node: "b:80", isDown: true, check: "L4CON in 0ms: Connection refused", sessions: 0 },
+    { node: "c:80", isDown: false, sessions: 1 },
+    { node: "d:80", isDown: true, check: "L7STS 503 in 2ms", sessions: 0 },
+  ]]]);
+  assert.deepEqual([...nodeDetails([]), ...nodeDetails(["Unknown command"])], []);
 });
 
 Deno.test("observe() takes the closed frontends of a process that is draining for nobody's doing", () => {

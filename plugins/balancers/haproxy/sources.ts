@@ -1,6 +1,6 @@
 import type { Dialect, ProcessSources } from "../../../mod.ts";
 import type { HaproxyConfig } from "./config.ts";
-import { QUERIES } from "./observe.ts";
+import { DETAILS, QUERIES } from "./observe.ts";
 
 /**
  * HAProxy's interactive mode: each answer ends with a prompt. (In the other
@@ -17,7 +17,7 @@ export function sources(config: HaproxyConfig): ProcessSources {
     file: configFile,
     program,
     alsoWrites: [pidFile, ...masterSocket === undefined ? [] : [masterSocket]],
-    contact: { by: "commands", socket: socketFile, queries: QUERIES, dialect: PROMPT },
+    contact: { by: "commands", socket: socketFile, queries: QUERIES, details: DETAILS, dialect: PROMPT },
     // A soft stop (Management Guide, 4): it serves what it has begun, and takes no new connections.
     leavesOn: "SIGUSR1",
     // `haproxy -c` checks a file, and ends.
