@@ -1,6 +1,6 @@
 import type { AdminCommand, ConnectionsQuery, Statement } from "../admin/command.ts";
 import type { Connections, Operator, Rejection, Result } from "../admin/operator.ts";
-import type { Accepted } from "../config/accepted.ts";
+import type { Accepted, AcceptedCluster } from "../config/accepted.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { deadline } from "../kernel/deadline.ts";
 import { delay } from "../kernel/delay.ts";
@@ -26,6 +26,7 @@ import { type Node, nodeName } from "../model/node.ts";
 import { plainAddress } from "../model/canonical_address.ts";
 import type { Service } from "../model/service.ts";
 import type { ClusterName } from "../model/topology.ts";
+import { UndecidedError } from "../plugin/decider.ts";
 import type { RegistrationReport } from "../reporter/registrar.ts";
 import type { TcpConnection } from "../system/connections.ts";
 
@@ -181,7 +182,25 @@ export class AppOperator implements Operator {
     await orders.put("overrides", order);
     log.info("Override set", { event: "override.set", ...fieldsOf(order) });
     const now = { drain: "drains", maint: "is in maintenance", weight: `has ${formatKind(order)}` }[order.kind];
-    return this.#did(found.meant.map((node) => `${cluster}/${nodeName(node)} ${now} ${this.#until(order)}`));
+    const warnings = order.kind === "weight" && order.factor !== 0 ? await this.#unweighing(found.accepted) : [];
+    return this.#did(found.meant.map((node) => `${cluster}/${nodeName(node)} ${now} ${this.#until(order)}`), warnings);
+  }
+
+  /** Says which balancers do not share the requests of a cluster by weights that change while they run. */
+  async #unweighing({ sections }: AcceptedCluster): Promise<readonly string[]> {
+    const warnings: string[] = [];
+    for (const [name, section] of sections) {
+      const { plugin, config } = this.#options.accepted()?.balancers.get(name) ?? {};
+      try {
+        const weighing = await plugin?.weighing?.(config, section);
+        if (weighing?.by === "other") {
+          warnings.push(`Balancer ${name} may reload for the weight, or not follow it: ${weighing.reason}`);
+        }
+      } catch (error) {
+        if (!(error instanceof UndecidedError)) throw error;
+      }
+    }
+    return warnings;
   }
 
   /** Revokes the overrides of all nodes that are meant. */

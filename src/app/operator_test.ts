@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type AdminCommand, parseCommand } from "../admin/command.ts";
+import haproxy from "../../plugins/balancers/haproxy/mod.ts";
 import type { Accepted, AcceptedCluster } from "../config/accepted.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { SILENT } from "../kernel/logger.ts";
@@ -28,7 +29,13 @@ class Stage implements AsyncDisposable {
   });
   readonly operator: AppOperator;
 
-  constructor({ cluster = "web", exclude = [] }: { cluster?: string; exclude?: readonly string[] } = {}) {
+  constructor(
+    { cluster = "web", exclude = [], backend = [] }: {
+      cluster?: string;
+      exclude?: readonly string[];
+      backend?: readonly string[];
+    } = {},
+  ) {
     const web: AcceptedCluster = {
       cluster: {
         ...CLUSTER_DEFAULTS,
@@ -37,12 +44,12 @@ class Stage implements AsyncDisposable {
         balancers: new Map(),
         exclude,
       },
-      sections: new Map([["haproxy", {}]]),
+      sections: new Map([["haproxy", { backend, serverOptions: "" }]]),
     };
     const services = ["api", "db"].map((name) => [name, { service: { name, ports: [80] } }] as const);
     const accepted = {
       clusters: new Map([["web", web]]),
-      balancers: new Map([["haproxy", {}], ["envoy", {}]]),
+      balancers: new Map([["haproxy", { plugin: haproxy, config: { defaults: [] } }], ["envoy", {}]]),
       services: new Map(services),
     } as unknown as Accepted;
     this.operator = new AppOperator({
@@ -122,6 +129,18 @@ Deno.test("weight 100% of a node says that the weight of its host is set still",
   assert.deepEqual(warnings, [
     "Another override of web/a.test:8080 holds: a.test weight 50%; weight a.test 100% revokes it",
   ]);
+});
+
+Deno.test("weight says what a balancer makes of it that does not share by weights", async () => {
+  await using stage = new Stage({ backend: ["balance static-rr"] });
+  await stage.orders.at("/run/x.overrides");
+  const [, warnings] = await stage.do({ verb: "weight", cluster: "web", target: "a.test", percent: 50 });
+  assert.deepEqual(warnings, [
+    "Balancer haproxy may reload for the weight, or not follow it: " +
+    "balance static-rr changes no weight while HAProxy runs: roundrobin does",
+  ]);
+  const [, none] = await stage.do({ verb: "weight", cluster: "web", target: "b.test", percent: 0 });
+  assert.deepEqual(none, []);
 });
 
 Deno.test("undrain of one service says that all are drained still", async () => {

@@ -240,7 +240,9 @@ interface Judged {
 /** Decides for a time, which is not before that of the input. */
 function judge({ input, policy, traits, all, local }: Scene, nowMs: number): Judged {
   const said = traits.map((each) => stateOf(each, nowMs + (input.wallAheadMs ?? 0)));
-  if (input.policy === undefined && said.every(({ weighs }) => weighs === undefined)) return unweighted(traits, said);
+  // Who is drained by a weight of 0 gives no weights to the others, which some balances take by a reload alone.
+  const isWeighed = said.some(({ weighs }) => weighs !== undefined && weighs.factor !== 0);
+  if (input.policy === undefined && !isWeighed) return unweighted(traits, said);
   // A weight of 0 drains, whoever says it.
   const states = said.map((each, i): StateOf =>
     each.state === "ready" && (traits[i]?.base ?? 0) * each.factor === 0 ? { ...each, state: "drain" } : each

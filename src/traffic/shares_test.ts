@@ -491,3 +491,15 @@ Deno.test("ends of overrides that change nothing are not all looked at in advanc
   assert.equal(nowMs, untilMs(0));
   assert(ends.length > 1, "the first answer did not look as far as the last end");
 });
+
+Deno.test("a weight of 0 % drains a node and leaves the weights of the others as they are", () => {
+  const nodes = [node("a"), node("b"), node("c", { weight: 3 })];
+  const overrides = new Map([["a:80", [override("weight", { factor: 0, untilMs: NOW + 5_000 })]]]);
+  const { nodes: shares, changesAtMs } = share({ nodes, overrides });
+  assert.deepEqual(shares.map(({ state, weight }) => [state, weight]), [
+    ["drain", undefined],
+    ["ready", undefined],
+    ["ready", 3],
+  ]);
+  assert.equal(changesAtMs, NOW + 5_000);
+});
