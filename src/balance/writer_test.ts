@@ -76,6 +76,16 @@ class Bench implements AsyncDisposable {
     for (let turn = 0; turn < 500; turn++) await undefined;
   }
 
+  /** Pauses the management, or resumes it. */
+  pause(isPaused: boolean): void {
+    this.#writer.pause(isPaused);
+  }
+
+  /** Whether nothing is under way. */
+  get isAtRest(): boolean {
+    return this.#writer.isAtRest;
+  }
+
   /** How the writer sees it. */
   get standing(): Standing {
     return this.#writer.standing;
@@ -259,6 +269,31 @@ Deno.test("Writer looks at once where the process it commands was relieved, thou
   await bench.put(wants({ web: { nodes: [A, B] } }));
   assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80", "b.int:80 10.0.0.2:80"]);
   assert.equal(bench.count("balancer.replaced"), 1);
+});
+
+Deno.test("Writer does nothing more in a pause that begins while members change without a look, and catches up after it", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  await bench.pass(1_000);
+  let isBusy = false;
+  bench.model.before = (step) => {
+    if (step.do === "command" && !isBusy) {
+      bench.pause(true);
+      isBusy = !bench.isAtRest;
+    }
+    return Promise.resolve();
+  };
+  await bench.put(wants({ web: { nodes: [A, B] } }));
+  assert.deepEqual([isBusy, bench.isAtRest], [true, true]);
+  bench.forget();
+  await bench.put(wants({ web: { nodes: [A, B, C] } }));
+  await bench.pass(10_000);
+  assert.deepEqual(bench.steps, []);
+  assert(!bench.model.file?.includes("b.int"));
+  bench.pause(false);
+  await bench.pass(1_000);
+  assert.equal(bench.model.serving("web").length, 3);
+  assert(bench.model.file?.includes("c.int"));
 });
 
 Deno.test("Writer sees a command lost after it was read back, with the look that follows", async () => {
