@@ -12,6 +12,7 @@ import { UndecidedError } from "../plugin/decider.ts";
 import { ForeignBalancer } from "../supervisor/foreign_balancer.ts";
 import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
+import { decodeTopology } from "../membership/topology_file.ts";
 import type { Traffic } from "../membership/traffic.ts";
 import { clusterNames, composeWanted, type Share } from "../membership/wanted.ts";
 import type { Taken } from "../config/reading.ts";
@@ -51,6 +52,12 @@ export interface BalancersOptions {
 export interface BalancerDetails {
   readonly nodes: ReadonlyMap<ClusterName, readonly NodeDetail[]>;
   readonly silence?: string | undefined;
+}
+
+/** When nodes were members, and until when that was known. */
+export interface KeptSightings {
+  readonly sightings: Traffic["sightings"];
+  readonly knownAtMs: number;
 }
 
 /** How long a balancer may take to say what it has of its nodes. */
@@ -253,6 +260,15 @@ export async function keptOrders(accepted: Accepted, nowMs: number): Promise<Ord
   const path = overridesFileOf(accepted, accepted.settings.topologyFile ?? await topologyFileOf(accepted));
   const read = path === undefined ? NO_ORDERS : await readOrders(path);
   return typeof read === "string" ? NO_ORDERS : ordersAt(read, nowMs);
+}
+
+/** What the writer of a config has kept of when nodes were members, and until when that was true; a file that cannot be used says nothing. */
+export async function keptSightings(accepted: Accepted): Promise<KeptSightings> {
+  const path = accepted.settings.topologyFile ?? await topologyFileOf(accepted);
+  const text = path === undefined ? undefined : await Deno.readTextFile(path).catch(() => undefined);
+  const decoded = text === undefined ? undefined : await decodeTopology(text);
+  if (decoded?.ok !== true) return { sightings: new Map(), knownAtMs: -Infinity };
+  return { sightings: decoded.sightings, knownAtMs: Math.max(-Infinity, ...decoded.confirmed.values()) };
 }
 
 /** The default place of the last known members: beside the file of the first balancer, one that ships if there is one. */

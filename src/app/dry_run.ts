@@ -15,10 +15,11 @@ import { watchesOf } from "../membership/watches.ts";
 import { Fleet } from "../supervisor/fleet.ts";
 import { groupInstances } from "../supervisor/reconcile.ts";
 import { discoveryId, discoveryOf } from "../config/accept.ts";
-import type { Accepted } from "../config/accepted.ts";
-import { composeWanted, needsNoMetadata } from "../membership/wanted.ts";
+import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
+import { type DecidedShares, Traffic } from "../membership/traffic.ts";
+import { clusterNames, composeWanted, needsNoMetadata, type Share } from "../membership/wanted.ts";
 import { type Pause, pauseOf } from "../model/override.ts";
-import { keptOrders } from "./balancers.ts";
+import { keptOrders, keptSightings } from "./balancers.ts";
 import { tryWanted } from "./try_balancers.ts";
 
 /** How long a balancer may take to answer. */
@@ -31,6 +32,8 @@ const RETRY_MS = 500;
 export interface BalancerDryRun extends Preview {
   /** The balancer's name. */
   readonly balancer: string;
+  /** What its nodes get now, by cluster; only of those that share by a policy or an override. */
+  readonly shares: ReadonlyMap<ClusterName, DecidedShares["nodes"]>;
   /** The pause of its management: the writer would do nothing until that ends. */
   readonly pause: Pause | undefined;
 }
@@ -59,10 +62,17 @@ export async function dryRun(
   }
   const heard = await readRegistries(accepted, live, { waitMs, log });
   const { overrides, pauses } = await keptOrders(accepted, Date.now());
+  using traffic = new Traffic({ live, clock: systemClock, wallNow: Date.now, isWarm: true, onDue() {} });
+  const { sightings, knownAtMs } = await keptSightings(accepted);
+  traffic.restore(sightings, knownAtMs);
+  traffic.apply(accepted);
+  for (const name of clusterNames(accepted)) if (live.heard(name)) traffic.note(name);
   const balancers: BalancerDryRun[] = [];
   for (const [name, balancer] of accepted.balancers) {
+    if (traffic.asksForDown) traffic.noteDown(name, await findDown(balancer));
+    const share: Share = (request) => traffic.share(request);
     const { target } = await tryWanted(
-      composeWanted(name, balancer, accepted, live.topology.clusters, host, undefined, overrides),
+      composeWanted(name, balancer, accepted, live.topology.clusters, host, share, overrides),
       balancer,
     );
     const seen = await preview(target, {
@@ -70,9 +80,27 @@ export async function dryRun(
       effects: new Executor(),
       signal: AbortSignal.timeout(OBSERVE_DEADLINE_MS),
     });
-    balancers.push({ ...seen, balancer: name, pause: pauseOf(pauses, name) });
+    const shares = new Map(
+      [...clusterNames(accepted)].toSorted().flatMap((cluster) => {
+        const decided = traffic.decided(name, cluster);
+        return decided === undefined ? [] : [[cluster, decided.nodes] as const];
+      }),
+    );
+    balancers.push({ ...seen, balancer: name, shares, pause: pauseOf(pauses, name) });
   }
   return { balancers, ...heard };
+}
+
+/** The nodes that a balancer finds down; none if it does not say, which the look that follows reports. */
+async function findDown({ plugin, config }: AcceptedBalancer): Promise<ReadonlyMap<ClusterName, readonly string[]>> {
+  try {
+    const pidOf = (answers: readonly string[]) => plugin.pid(answers);
+    const signal = AbortSignal.timeout(OBSERVE_DEADLINE_MS);
+    const seen = await new Executor().observe(await plugin.sources(config), pidOf, signal);
+    return await plugin.nodesDown?.(await plugin.observe(seen, config)) ?? new Map();
+  } catch {
+    return new Map();
+  }
 }
 
 /** Watches each cluster until it has been heard of once; answers those that were not in time. */
@@ -90,13 +118,19 @@ async function readRegistries(
     const { sources = [], combine: policy = UNION } = clusters.find(({ name }) => name === cluster) ?? {};
     const known = said.get(cluster) ?? new Map<SourceKey, readonly Node[]>();
     said.set(cluster, known.set(source, nodes));
-    if (sources.length < 2) return exists ? void live.replace({ cluster, nodes }) : undefined;
+    const sinceMs = Date.now();
+    if (sources.length < 2) {
+      const [only] = sources;
+      return exists ? void live.replace({ cluster, nodes }, { sourceOf: () => only?.name, sinceMs }) : undefined;
+    }
     const contributions = sources.map((each): Contribution => {
       const own = known.get(sourceKey(each));
       return { source: each.name, nodes: own ?? adopted.get(cluster), isOwn: own !== undefined };
     });
     const combined = combineAtOnce(contributions, policy);
-    if (combined.nodes !== undefined) live.replace({ cluster, nodes: combined.nodes });
+    if (combined.nodes === undefined) return;
+    const sourceOf = (name: string) => combined.sources.get(name)?.[0];
+    live.replace({ cluster, nodes: combined.nodes }, { sourceOf, sinceMs });
   };
   const adopted = live.topology.clusters;
   if (clusters.length === 0) return { silent: [], unreachable: [] };

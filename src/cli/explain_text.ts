@@ -68,16 +68,10 @@ function headOf(
 
 function lineOf(node: ExplainedNode): string {
   const { name, from, source, since, share, weight, check, sessions, factors, override } = node;
-  const product = factors.map(({ name, value, detail }, i) =>
-    `${i === 0 ? "" : `${name} `}${number(value)}${detail === null ? "" : ` (${detail})`}`
-  ).join(" × ");
-  const total = factors.reduce((all, { value }) => all * value, 1);
   return [
     name,
     rotation(node),
-    ...share === null ? [] : [`share ${number(share * 100)} %`],
-    weight === null ? "default weight" : `weight ${weight}`,
-    ...product === "" ? [] : [`${product} = ${number(total)}`],
+    ...shareWords({ share, weight, factors }),
     ...override === null ? [] : [
       `by ${override.author}${override.reason === null ? "" : `: ${override.reason}`}${
         override.until === null ? "" : ` (until ${override.until})`
@@ -91,7 +85,23 @@ function lineOf(node: ExplainedNode): string {
   ].join("  ");
 }
 
-function rotation({ state, waits, down, weight, share }: ExplainedNode): string {
+/** What a node gets, and the product that its weight is scaled from. */
+export function* shareWords(
+  { share, weight, factors }: Pick<ExplainedNode, "share" | "weight" | "factors">,
+): Generator<string> {
+  if (share !== null) yield `share ${number(share * 100)} %`;
+  yield weight === null ? "default weight" : `weight ${weight}`;
+  if (factors.length === 0) return;
+  const product = factors.map(({ name, value, detail }, i) =>
+    `${i === 0 ? "" : `${name} `}${number(value)}${detail === null ? "" : ` (${detail})`}`
+  ).join(" × ");
+  yield `${product} = ${number(factors.reduce((all, { value }) => all * value, 1))}`;
+}
+
+/** What a balancer does with a node. */
+export function rotation(
+  { state, waits, down, weight, share }: Pick<ExplainedNode, "state" | "waits" | "down" | "weight" | "share">,
+): string {
   if (state === "maint") return "maintenance";
   if (state === "drain") return "draining";
   if (down === true) return "DOWN in the balancer";

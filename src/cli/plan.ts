@@ -1,4 +1,4 @@
-import { dryRun } from "../app/dry_run.ts";
+import { type BalancerDryRun, dryRun } from "../app/dry_run.ts";
 import type { Identity } from "../app/host_facts.ts";
 import { logDiagnostic } from "../app/intake.ts";
 import { makeBalancerPlugins } from "../app/plugins.ts";
@@ -6,7 +6,9 @@ import { validateDirectory } from "../app/validate.ts";
 import { applyMasks, lineMasks } from "../config/redact.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { HostSettings } from "../config/desired.ts";
+import { nodeName } from "../model/node.ts";
 import type { ReloadWay, Step } from "../plugin/contract.ts";
+import { rotation, shareWords } from "./explain_text.ts";
 
 export interface PlanOptions {
   readonly dir: string;
@@ -49,11 +51,15 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
       waitMs,
     });
   }
-  for (const { balancer, running, steps, rendered, leftAlone, pause } of balancers) {
+  for (const { balancer, running, steps, rendered, leftAlone, shares, pause } of balancers) {
     print(`# ${balancer}: ${running ? "it answers at its socket" : "nobody answers at its socket"}`);
     if (pause !== undefined) print(`# management paused by ${pause.author}, no step until it ends: ${pause.reason}`);
     print(`# steps: ${steps.length === 0 ? "none, all is as it is wanted" : ""}`);
     for (const step of steps) print(`#   ${describeStep(step)}`);
+    for (const [cluster, nodes] of shares) {
+      print(`# shares of ${cluster} now:${nodes.length === 0 ? " none, it has no nodes" : ""}`);
+      for (const node of nodes) print(`#   ${describeShare(node)}`);
+    }
     if (leftAlone.length > 0) {
       print(`# left as they run, and no reload, until their config can be used: ${leftAlone.join(", ")}`);
     }
@@ -65,6 +71,27 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
     }
   }
   return unreachable.length > 0 || diagnostics.some(({ severity }) => severity === "error") ? 1 : 0;
+}
+
+/** What one node gets. */
+type PlannedShare = NonNullable<ReturnType<BalancerDryRun["shares"]["get"]>>[number];
+
+/** Writes what a node gets for a person, in the words of `explain`. */
+function describeShare({ node, weight, share, state, pool, isDown, factors, from }: PlannedShare): string {
+  const said = {
+    share,
+    weight: weight ?? null,
+    state,
+    waits: pool === "overflow",
+    down: isDown,
+    factors: factors.map(({ name, value, detail = null }) => ({ name, value, detail })),
+  };
+  return [
+    nodeName(node),
+    rotation(said),
+    ...shareWords(said),
+    ...from === undefined ? [] : [`of cluster ${from}`],
+  ].join("  ");
 }
 
 /** Writes a step for a person. */

@@ -13,6 +13,8 @@ export interface TrafficOptions {
   readonly clock: Clock;
   /** The time of day in milliseconds: at the start, as a clock that is moved moves no ramp, and for the ends of overrides. */
   readonly wallNow: () => number;
+  /** Whether it decides as one that has run for long: `warm_up` is over. */
+  readonly isWarm?: boolean | undefined;
   /** Called when what some node gets is another share than was answered. */
   readonly onDue: () => void;
 }
@@ -115,7 +117,7 @@ export class Traffic implements Disposable {
     const nowMs = this.#now();
     const shares = shareTraffic({
       nowMs,
-      startedMs: this.#startedMs,
+      startedMs: this.#options.isWarm === true ? -Infinity : this.#startedMs,
       policy: cluster.traffic,
       zone,
       isHashed: movesKeys?.has(balancer),

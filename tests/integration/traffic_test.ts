@@ -330,3 +330,27 @@ Deno.test("explain shows what HAProxy's check says and how many sessions it has,
   assert.match(await explain("web"), /^web {2}balancer haproxy \(not read: .+\)/m);
   for (const pid of host.haproxy.processes()) Deno.kill(pid, "SIGCONT");
 });
+
+Deno.test("plan shows the shares that the writer sets now, in the middle of a ramp, and no step against them", async () => {
+  await using stage = await new Stage().begin("a.test", "b.test");
+  const traffic = { slow_start: { delay: "1h" }, warm_up: 0 };
+  await stage.says(traffic, { "a.test": {} });
+  await using writer = Lighthouse.start("writer", stage.host.configDir);
+  await stage.untilWeights({ "a.test": 256 });
+  await stage.says(traffic, { "a.test": {}, "b.test": {} });
+  await stage.untilWeights({ "a.test": 256, "b.test": 0 });
+  const plan = async () => (await runCli(["plan", stage.host.configDir])).stdout;
+  let text = "";
+  // The writer keeps since when a node is new a moment later, and then writes the new server into HAProxy's file.
+  await eventually("nothing is to be done", async () => (text = await plan()).includes("# steps: none"))
+    .catch(() => assert.fail(text));
+  assert.match(text, /^# shares of web now:\n# {3}a\.test:\d+ {2}in rotation {2}share 100 % {2}weight 256 {2}/m);
+  assert.match(text, /^# {3}b\.test:\d+ {2}waiting \(slow start\) {2}share 0 % {2}weight 0 {2}.* × slow_start 0 = 0$/m);
+  // What HAProxy's checks find counts as it does for the writer.
+  await stage.servers[0]?.[Symbol.asyncDispose]();
+  await stage.untilWeights({ "b.test": 256 });
+  await eventually("the other gets all", async () => (text = await plan()).includes("DOWN in the balancer  share 0 %"))
+    .catch(() => assert.fail(text));
+  assert.match(text, /^# {3}b\.test:\d+ {2}in rotation {2}share 100 % {2}weight 256 {2}/m);
+  await writer.stop();
+});
