@@ -53,6 +53,8 @@ export class OperatorOrders implements AsyncDisposable {
   #orders: Orders = NO_ORDERS;
   #path: string | undefined;
   #failure: string | undefined;
+  /** Whether something was ever said or read: a file that is known later has nothing to add then. */
+  #isKnown = false;
   /** Whether the file is another one than it should be. */
   #isUnwritten = false;
   #cancelNext = () => {};
@@ -73,15 +75,18 @@ export class OperatorOrders implements AsyncDisposable {
     return this.#path === undefined ? "no file to keep them in is known" : this.#failure;
   }
 
-  /** Says where the file is. The first time it is read, and what holds still is taken; a bad one is reported and left as it is. */
+  /**
+   * Says where the file is. As long as nothing was said it is read, and what holds still is taken; a bad one is reported
+   * and left as it is.
+   */
   async at(path: string): Promise<void> {
     if (path === this.#path) return;
-    const isFirst = this.#path === undefined;
+    const isMoved = this.#path !== undefined && this.#isKnown;
     this.#path = path;
     // Nothing is written before it is read: what comes meanwhile would take the place of what it has.
-    if (isFirst) await this.#writing.run(() => this.#read(path));
+    if (!isMoved) await this.#writing.run(() => this.#read(path));
     // What was said before the file was known, or while another one was, is kept from now on.
-    if (!isFirst || this.#isUnwritten) await this.#write();
+    if (isMoved || this.#isUnwritten) await this.#write();
   }
 
   /** Takes an order, in the place of one about the same; resolves when it is kept, or cannot be: see {@linkcode unkept}. */
@@ -114,7 +119,7 @@ export class OperatorOrders implements AsyncDisposable {
 
   async #change(orders: Orders): Promise<void> {
     this.#orders = orders;
-    this.#isUnwritten = true;
+    [this.#isUnwritten, this.#isKnown] = [true, true];
     this.#awaitEnd();
     this.#options.onChange();
     await this.#write();
@@ -153,6 +158,7 @@ export class OperatorOrders implements AsyncDisposable {
     this.#awaitEnd();
     const { overrides, pauses, local } = this.#orders;
     if (overrides.length + pauses.length + local.length === 0) return;
+    this.#isKnown = true;
     this.#options.log.info("Overrides read", {
       event: "override.read",
       path,

@@ -209,3 +209,26 @@ Deno.test("an order that comes while the file is read is kept beside what the fi
   assert.equal(orders.now.pauses.length, 1);
   assert.deepEqual(targets(orders), ["a.test drain"]);
 });
+
+Deno.test("what an earlier life kept is taken too if its file is known only later, as a config is fixed", async () => {
+  const host = new Host();
+  {
+    await using orders = await host.startAt();
+    await orders.put("local", { author: "alice", reason: "", sinceMs: host.now, how: "drain" });
+  }
+  {
+    await using orders = await host.startAt("/var/lib/lighthouse/drained");
+    assert.equal(orders.now.local.length, 0);
+    await orders.at(PATH);
+    assert.equal(orders.now.local.length, 1);
+    await orders.revoke("local", () => true);
+    await orders.put("pauses", host.pause());
+    // From here on this process knows better than any file.
+    host.files.set("/other", host.files.get(PATH) ?? "");
+    await orders.revoke("pauses", () => true);
+    await orders.at("/other");
+    assert.equal(orders.now.pauses.length, 0);
+  }
+  await using orders = await host.startAt();
+  assert.equal(orders.now.local.length, 0);
+});
