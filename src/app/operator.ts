@@ -274,8 +274,19 @@ export class AppOperator implements Operator {
     await orders.put("local", drain);
     log.info("Draining this host's nodes", { event: "local.drained", ...fieldsOf(drain) });
     const warnings = await this.#awaitRegistry(services, signal);
-    const how = deregister ? "is not registered" : "is registered as draining";
-    const did = endpointsOf(services).map((endpoint) => `${endpoint} ${how} ${this.#until(drain)}`);
+    const until = this.#until(drain);
+    const reports = this.#options.registrations();
+    const did = services.flatMap(({ name, ports }) =>
+      ports.map((port) => {
+        if (deregister) return `${name}:${port} is not registered ${until}`;
+        const isUp = reports.some(({ registration: { cluster, node, wanted } }) =>
+          cluster === name && node.port === port && wanted === "present"
+        );
+        return isUp
+          ? `${name}:${port} is registered as draining ${until}`
+          : `${name}:${port} is not up; when it is, it registers as draining ${until}`;
+      })
+    );
     return this.#did(did, warnings);
   }
 

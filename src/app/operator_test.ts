@@ -8,6 +8,7 @@ import { OperatorOrders } from "../membership/operator_orders.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 import type { Node } from "../model/node.ts";
 import { onlySource } from "../model/registry_source.ts";
+import type { RegistrationReport } from "../reporter/registrar.ts";
 import { AppOperator } from "./operator.ts";
 
 const NODES: readonly Node[] = [8080, 8081, 8082].map((port) => ({
@@ -28,6 +29,7 @@ class Stage implements AsyncDisposable {
     onChange() {},
   });
   readonly operator: AppOperator;
+  registrations: readonly RegistrationReport[] = [];
 
   constructor(
     { cluster = "web", exclude = [], backend = [] }: {
@@ -61,7 +63,7 @@ class Stage implements AsyncDisposable {
       orders: this.orders,
       accepted: () => accepted,
       nodes: () => NODES,
-      registrations: () => [],
+      registrations: () => this.registrations,
       connections: () => Promise.resolve([]),
       balancers: () => new Map(),
     });
@@ -151,6 +153,22 @@ Deno.test("undrain of one service says that all are drained still", async () => 
   const [did, warnings] = await stage.do({ verb: "undrain-local", service: "api" });
   assert.deepEqual(did, ["The drain of service api is revoked"]);
   assert.deepEqual(warnings, ["Service api stays drained as all services are; undrain without a name"]);
+});
+
+Deno.test("drain of this host says which services are not up, and so not registered", async () => {
+  await using stage = new Stage();
+  await stage.orders.at("/run/x.overrides");
+  stage.registrations = [["api", "present"], ["db", "absent"]].map(([cluster = "", wanted]) => ({
+    registration: { discovery: "zoo", cluster, node: { ...NODES[0] as Node, port: 80 }, wanted: wanted as "present" },
+    isDone: true,
+    failure: undefined,
+    contestedBy: undefined,
+  }));
+  const [did] = await stage.do({ verb: "drain-local" });
+  assert.deepEqual(did, [
+    "api:80 is registered as draining until it is revoked",
+    "db:80 is not up; when it is, it registers as draining until it is revoked",
+  ]);
 });
 
 Deno.test("every name that a cluster's file may have can be named in a command", async () => {
