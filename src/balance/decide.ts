@@ -30,6 +30,7 @@ import {
   isLeftover,
   type Pace,
   rejectedFileRetryAt,
+  takenAddressRetryAt,
   UNHURRIED,
   withChild,
   withForced,
@@ -650,7 +651,10 @@ function done<C, K>(work: Work<C, K>, { outcomes, endedMs, birth, restored, rega
   if (failed !== undefined) {
     s.turn = { ...s.turn, plannedBefore: undefined };
     if (isBirth(failed.step) && failed.failure.kind !== "taken") {
-      s.pace = withReload(s.pace, failed.step, endedMs, sources.reloadIntervalMs);
+      // Where an address is taken, no process was made, and none that serves was bothered.
+      if (failed.failure.kind !== "address") {
+        s.pace = withReload(s.pace, failed.step, endedMs, sources.reloadIntervalMs);
+      }
       for (const outcome of restored) if (!outcome.ok) log.push(["tellFault", outcome.failure.message]);
       s.filesLeft = withFiles(s.filesLeft, restored);
       if (regained !== undefined) noteRegained(work, regained, view);
@@ -802,8 +806,9 @@ function recover<C, K>(
       return fail(work, failure.message);
     case "start":
     case "reload": {
+      const again = failure.kind === "address" ? takenAddressRetryAt : failedConfigRetryAt;
       const next = failure.kind === "program" || failure.kind === "address"
-        ? reject(work, view, failure, explanation, (times) => failedConfigRetryAt(endedMs, times, random))
+        ? reject(work, view, failure, explanation, (times) => again(endedMs, times, random))
         : fail(work, failure.message);
       if (step.do === "start" && next === "wait") s.pace = { ...s.pace, startAllowedAt: s.lookAt };
       return next;

@@ -11,7 +11,7 @@ import type {
 import type { Awaitable } from "../plugin/decider.ts";
 import { assert } from "../kernel/assert.ts";
 import { systemClock } from "../kernel/clock.ts";
-import { readOpenFilesLimit, SlowLookError } from "../system/processes.ts";
+import { type LookOptions, readOpenFilesLimit, SlowLookError } from "../system/processes.ts";
 import { findOwner } from "../system/owner.ts";
 import { writeAtomically } from "../system/atomic_file.ts";
 import { askOverHttp } from "./http_socket.ts";
@@ -24,7 +24,7 @@ import { filesOf, programName, socketOf } from "./sources.ts";
 import { findSupervised, Supervision } from "./supervision.ts";
 import { verifyWrittenPaths } from "./written_paths.ts";
 import { OtherWriterError, SoleWriter } from "./sole_writer.ts";
-import { findTakenAddress } from "./taken_address.ts";
+import { findTakenAddress, type TakenAddress } from "./taken_address.ts";
 
 /** How long a program may take to check a file, to start or to take over. */
 const PROGRAM_DEADLINE_MS = 10_000;
@@ -323,24 +323,26 @@ export class Executor implements BalancerEffects, Disposable {
     sources: BalancerSources,
     signal: AbortSignal,
   ): Promise<StepFailure | undefined> {
-    const own = async () => {
+    const own = async (options: LookOptions) => {
       const { pid, place: { masterPid, oldWorkers = [] } = {} } = this.#placed ?? {};
       const run = step.do === "start" ? step.run : "run" in step.how ? step.how.run : [];
       // A program that is told pids relieves those processes.
       const relieved = run.filter((argument) => /^[0-9]+$/.test(argument)).map(Number);
-      const known = [pid, masterPid, ...oldWorkers, ...relieved, ...await orphans()];
+      const known = [pid, masterPid, ...oldWorkers, ...relieved, ...await orphans(options)];
       return new Set(known.filter((pid) => pid !== undefined));
     };
-    const orphans = () => sources.kind === "files" ? [] : findOrphans(toldOf(sources));
+    const orphans = (options: LookOptions) => sources.kind === "files" ? [] : findOrphans(toldOf(sources), options);
     const isStart = step.do === "start";
-    // Who could not look in time cannot tell: the balancer itself says then whether it can bind.
-    const taken = await findTakenAddress(step.listens ?? [], { own, isStart, clock: systemClock, signal })
-      .catch((error) => {
-        if (error instanceof SlowLookError) return undefined;
-        throw error;
-      });
-    if (taken === undefined) return undefined;
     const what = isStart ? "Start" : "Reload";
+    let taken: TakenAddress | undefined;
+    try {
+      taken = await findTakenAddress(step.listens ?? [], { own, isStart, clock: systemClock, signal });
+    } catch (error) {
+      if (!(error instanceof SlowLookError)) throw error;
+      // An unknown holder may share the port with the balancer, and take its requests.
+      return { kind: "system", message: `${what} aborted: cannot find out who holds its addresses: ${error.message}` };
+    }
+    if (taken === undefined) return undefined;
     return { kind: "address", message: `${what} aborted: cannot bind ${taken.endpoint}: ${taken.why}` };
   }
 

@@ -5,6 +5,9 @@ import type { Step } from "../plugin/contract.ts";
 /** Waits after what may heal by itself: a port that is taken, a socket that is silent, a full disk. */
 const RETRY = { firstMs: 1_000, maxMs: 60_000 };
 
+/** Waits until an address is tried again that somebody else holds: to find out starts no process. */
+const TAKEN_RETRY = { firstMs: 1_000, maxMs: 10_000 };
+
 /** Waits between reloads for no other reason than that commands keep failing. */
 const FORCE = { firstMs: 10_000, maxMs: 60_000 };
 
@@ -65,7 +68,12 @@ export function rejectedFileRetryAt(now: number): number {
   return now + REFUSED_RETRY_MS;
 }
 
-/** When to try a config again of which no process could be made so many times: a port that is taken may be free then. */
+/** When to try an address again that somebody else has held so many times. */
+export function takenAddressRetryAt(now: number, times: number, random: Random): number {
+  return now + backoffMs(times + 1, TAKEN_RETRY, random);
+}
+
+/** When to try a config again of which no process could be made so many times. */
 export function failedConfigRetryAt(now: number, times: number, random: Random): number {
   return now + backoffMs(times + 1, RETRY, random);
 }

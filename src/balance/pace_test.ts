@@ -7,6 +7,7 @@ import {
   isLeftover,
   type Pace,
   rejectedFileRetryAt,
+  takenAddressRetryAt,
   UNHURRIED,
   withChild,
   withForced,
@@ -93,6 +94,7 @@ Deno.test("Pace answers commands that keep failing by a reload ten seconds apart
 Deno.test("Pace tries a rejected file again after a minute, and a config without a process after a wait that grows", () => {
   assert.equal(rejectedFileRetryAt(500), 60_500);
   assert.deepEqual([1, 2, 9].map((times) => failedConfigRetryAt(0, times, HIGHEST)), [4_000, 8_000, 60_000]);
+  assert.deepEqual([1, 2, 9].map((times) => takenAddressRetryAt(0, times, HIGHEST)), [4_000, 8_000, 10_000]);
 });
 
 Deno.test("Pace tries steps that are planned again in the background, and knows them again until there are none", () => {

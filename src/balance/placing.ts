@@ -1,5 +1,12 @@
 import type { Seen } from "../plugin/contract.ts";
-import { findProcesses, type ProcessStat, readChildren, readStats, withoutContained } from "../system/processes.ts";
+import {
+  findProcesses,
+  type LookOptions,
+  type ProcessStat,
+  readChildren,
+  readStats,
+  withoutContained,
+} from "../system/processes.ts";
 import { readTrusted } from "../system/trusted_file.ts";
 
 /** What is known of the process that answers, and of its like. */
@@ -53,12 +60,14 @@ function isProgram({ name }: ProcessStat, program: string): boolean {
  * Finds processes of a program that were told to read a file: of a balancer
  * whose socket is gone. In a container a file of that name is another one.
  */
-export async function findOrphans({ program, file, otherRuns }: Told): Promise<readonly number[]> {
-  const pids = await findProcesses(([argv0 = "", ...args]) =>
+export async function findOrphans(
+  { program, file, otherRuns }: Told,
+  options?: LookOptions,
+): Promise<readonly number[]> {
+  const isOne = ([argv0 = "", ...args]: readonly string[]) =>
     argv0.slice(argv0.lastIndexOf("/") + 1) === program && args.includes(file) &&
-    !otherRuns.some((argument) => args.includes(argument))
-  );
-  return await withoutContained(pids);
+    !otherRuns.some((argument) => args.includes(argument));
+  return await withoutContained(await findProcesses(isOne, options), options);
 }
 
 /**

@@ -1,13 +1,17 @@
+import { assert } from "../kernel/assert.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { delay } from "../kernel/delay.ts";
 import { type HostPort, isHostName, isIpv4, isIpv6, parseEndpoint } from "../model/endpoint.ts";
 import { findListeners, findSocketOwners, type TcpListener } from "../system/listeners.ts";
-import { look, readStats, SlowLookError } from "../system/processes.ts";
+import { look, type LookOptions, readStats, SlowLookError } from "../system/processes.ts";
 
 /** How long an address may be taken by who is about to let it go, and how often it is tried. */
 const RELEASE_MS = 1_000, RELEASE_POLL_MS = 50;
-/** How long a name may take to resolve: a reload that fails costs little more. */
-const RESOLVE_MS = 500;
+/** Timeouts of one try after another to resolve a name: a reload that fails costs little more. */
+const RESOLVES_MS: readonly number[] = [500, 2_000];
+
+/** Timeouts of one look after another at who holds an address: a machine under load answers late. */
+const LOOKS_MS: readonly number[] = [2_000, 4_000, 8_000];
 
 /** Why a balancer cannot listen at an address. */
 export interface TakenAddress {
@@ -23,34 +27,56 @@ export interface TakenAddress {
  * what they hold is no obstacle. A balancer may share its ports with whoever else
  * does (`SO_REUSEPORT`), so a bind alone would not tell of a second one. `isStart`:
  * nobody hands anything over, and what else a bind may meet the balancer's own
- * start tells best.
+ * start tells best. A look that is late is repeated, with more time.
+ *
+ * @throws {SlowLookError} if every look was late: nothing is known of the addresses
  */
 export async function findTakenAddress(
   endpoints: readonly string[],
-  { own, isStart, clock, signal }: {
-    readonly own: () => Promise<ReadonlySet<number>>;
+  { own, isStart, clock, signal, looksMs = LOOKS_MS }: {
+    readonly own: (options: LookOptions) => Promise<ReadonlySet<number>>;
     readonly isStart: boolean;
     readonly clock: Clock;
     readonly signal: AbortSignal;
+    readonly looksMs?: readonly number[];
   },
 ): Promise<TakenAddress | undefined> {
-  const listeners = endpoints.length === 0 ? [] : await findListeners();
+  const inTime = <T>(look: (options: LookOptions) => Promise<T>) => lookAgain(look, { looksMs, signal });
+  const listeners = endpoints.length === 0 ? [] : await inTime(findListeners);
   for (const endpoint of endpoints) {
     const asked = parseEndpoint(endpoint);
-    const address = asked && await resolve(asked);
+    const address = asked && await resolve(asked, signal);
     if (address === undefined) continue;
     const near = listeners?.filter(({ port }) => port === address.port) ?? [];
     const met = near.filter(({ host }) => meets(host, address.host));
-    const holder = met.length === 0 ? "free" : await describeHolder(met, await own());
+    const holder = met.length === 0
+      ? "free"
+      : await inTime(async (options) => await describeHolder(met, await own(options), options));
     if (holder === "own") continue;
     if (holder !== "free") return { endpoint, why: `address already in use${holder}` };
     const why = await tryToBind(address, { isStart, isShared: listeners === undefined, clock, signal });
     if (why === undefined) continue;
     // A socket for all of IPv6 may have IPv4 as well, which no table tells.
-    const both = near.length === 0 ? "" : await describeHolder(near, new Set());
+    const both = near.length === 0 ? "" : await inTime((options) => describeHolder(near, new Set(), options));
     return { endpoint, why: `${why}${both}` };
   }
   return undefined;
+}
+
+/** Makes a look again that was late. */
+async function lookAgain<T>(
+  look: (options: LookOptions) => Promise<T>,
+  { looksMs, signal }: { readonly looksMs: readonly number[]; readonly signal: AbortSignal },
+): Promise<T> {
+  for (const [at, deadlineMs] of looksMs.entries()) {
+    signal.throwIfAborted();
+    try {
+      return await look({ deadlineMs });
+    } catch (error) {
+      if (!(error instanceof SlowLookError) || at === looksMs.length - 1) throw error;
+    }
+  }
+  assert(false, "there is a first look");
 }
 
 /**
@@ -58,10 +84,11 @@ export async function findTakenAddress(
  * takes the first address. `undefined` if that takes long, or nobody can be
  * asked: the balancer itself says then whether it can bind.
  */
-async function resolve({ host, port }: HostPort): Promise<HostPort | undefined> {
+async function resolve({ host, port }: HostPort, signal: AbortSignal): Promise<HostPort | undefined> {
   if (isIpv4(host) || isIpv6(host)) return { host, port };
   if (!isHostName(host)) return undefined;
-  const output = await look("getent", ["ahosts", host], { deadlineMs: RESOLVE_MS }).catch((error) => {
+  const ask = (options: LookOptions) => look("getent", ["ahosts", host], options);
+  const output = await lookAgain(ask, { looksMs: RESOLVES_MS, signal }).catch((error) => {
     if (error instanceof SlowLookError) return "";
     throw error;
   });
@@ -86,8 +113,12 @@ function canonical(address: string): string {
 }
 
 /** `own` if only own processes hold some sockets; else who does, in parentheses. */
-async function describeHolder(listeners: readonly TcpListener[], own: ReadonlySet<number>): Promise<string> {
-  const { pids, readable } = await findSocketOwners(listeners.map(({ inode }) => inode));
+async function describeHolder(
+  listeners: readonly TcpListener[],
+  own: ReadonlySet<number>,
+  options: LookOptions,
+): Promise<string> {
+  const { pids, readable } = await findSocketOwners(listeners.map(({ inode }) => inode), options);
   const holders = listeners.map(({ inode }) => pids.get(inode) ?? []);
   // What nobody that can be looked into holds may be ours if one of ours cannot be.
   const isHidden = [...own].some((pid) => !readable.has(pid));
@@ -95,7 +126,11 @@ async function describeHolder(listeners: readonly TcpListener[], own: ReadonlySe
   if (strangers.length === 0) return "own";
   const [pid] = strangers.flat();
   if (pid === undefined) return " (held by a process of another user)";
-  const name = (await readStats([pid]))?.get(pid)?.name ?? "a process";
+  // The name only helps to find it.
+  const stats = await readStats([pid]).catch((error) => {
+    if (!(error instanceof SlowLookError)) throw error;
+  });
+  const name = stats?.get(pid)?.name ?? "a process";
   return ` (held by ${name}, pid ${pid})`;
 }
 

@@ -1028,3 +1028,18 @@ Deno.test("Writer fails with an internal error, and does not go on waiting for t
   for (let turn = 0; turn < 500; turn++) await undefined;
   assert.match(String(end), /broken invariant/);
 });
+
+Deno.test("Writer has an address soon after it is free, however long somebody else held it", async () => {
+  await using bench = new Bench();
+  await bench.put(wants({ web: { port: 8000, nodes: [A] } }));
+  bench.model.fault = (step) =>
+    step.do === "reload" && step.listens?.some((address) => address.endsWith(":8001")) === true
+      ? { kind: "address", message: "Reload aborted: cannot bind 127.0.0.1:8001: address already in use" }
+      : undefined;
+  await bench.put(wants({ web: { port: 8000, nodes: [A] }, api: { port: 8001, nodes: [C] } }));
+  await bench.pass(600_000);
+  assert.deepEqual(bench.model.serving("api"), []);
+  bench.model.fault = () => undefined;
+  await bench.pass(12_000);
+  assert.equal(bench.model.serving("api").length, 1);
+});

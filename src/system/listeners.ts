@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { look } from "./processes.ts";
+import { look, type LookOptions } from "./processes.ts";
 
 /** A listening socket. */
 export interface TcpListener {
@@ -28,8 +28,8 @@ export interface SocketOwners {
 const LISTEN = "0A";
 
 /** Returns all listening sockets of this network namespace; `undefined` without /proc. */
-export async function findListeners(): Promise<readonly TcpListener[] | undefined> {
-  const output = await look("cat", ["/proc/net/tcp", "/proc/net/tcp6"]);
+export async function findListeners(options?: LookOptions): Promise<readonly TcpListener[] | undefined> {
+  const output = await look("cat", ["/proc/net/tcp", "/proc/net/tcp6"], options);
   return output === "" ? undefined : parseListeners(output);
 }
 
@@ -44,11 +44,11 @@ export function parseListeners(output: string): readonly TcpListener[] {
 }
 
 /** Finds the owners of sockets. */
-export async function findSocketOwners(inodes: readonly string[]): Promise<SocketOwners> {
+export async function findSocketOwners(inodes: readonly string[], options?: LookOptions): Promise<SocketOwners> {
   const wanted = inodes.filter((inode) => /^[0-9]+$/.test(inode)).join("|");
   // The listing of all files of all processes is long, so it is filtered at the source.
   const command = `ls -l /proc/[0-9]*/fd | grep -E "^/proc/|socket:\\[(${wanted})\\]\\$"`;
-  return parseOwners(await look("sh", ["-c", command]));
+  return parseOwners(await look("sh", ["-c", command], options));
 }
 
 /** Parses `ls -l` of directories `/proc/PID/fd`. Pure. */

@@ -9,6 +9,12 @@
 /** Timeout of such a read. */
 const LOOK_DEADLINE_MS = 2_000;
 
+/** How such a read is made. */
+export interface LookOptions {
+  /** Its timeout. */
+  readonly deadlineMs?: number;
+}
+
 /** The bit of `CAP_SYS_RESOURCE` in `CapEff` (`capabilities(7)`). */
 const CAP_SYS_RESOURCE = 24n;
 
@@ -54,9 +60,12 @@ export async function readStats(pids: readonly number[]): Promise<ReadonlyMap<nu
 }
 
 /** Finds processes by their command lines; returns their pids, sorted. */
-export async function findProcesses(matches: (args: readonly string[]) => boolean): Promise<readonly number[]> {
+export async function findProcesses(
+  matches: (args: readonly string[]) => boolean,
+  options?: LookOptions,
+): Promise<readonly number[]> {
   // -z reads the NUL-terminated arguments one by one; -H puts the file's name before each.
-  const output = await look("sh", ["-c", 'exec grep -szaH "" /proc/[0-9]*/cmdline']);
+  const output = await look("sh", ["-c", 'exec grep -szaH "" /proc/[0-9]*/cmdline'], options);
   const byPid = new Map<number, string[]>();
   for (const record of output.split("\0")) {
     const match = /^\/proc\/([0-9]+)\/cmdline:([^]*)$/.exec(record);
@@ -68,10 +77,10 @@ export async function findProcesses(matches: (args: readonly string[]) => boolea
 }
 
 /** Of some processes, those of this PID namespace, not of a container's. */
-export async function withoutContained(pids: readonly number[]): Promise<readonly number[]> {
+export async function withoutContained(pids: readonly number[], options?: LookOptions): Promise<readonly number[]> {
   if (pids.length === 0) return pids;
   // A process in a namespace below ours has several pids.
-  const statuses = await look("cat", pids.map((pid) => `/proc/${Math.trunc(pid)}/status`));
+  const statuses = await look("cat", pids.map((pid) => `/proc/${Math.trunc(pid)}/status`), options);
   const contained = new Set([...statuses.matchAll(/^NSpid:\t([0-9]+)\t[0-9]/gm)].map(([, pid]) => Number(pid)));
   return pids.filter((pid) => !contained.has(pid));
 }
@@ -116,7 +125,7 @@ export class SlowLookError extends Error {
 export async function look(
   program: string,
   args: string[],
-  { deadlineMs = LOOK_DEADLINE_MS }: { readonly deadlineMs?: number } = {},
+  { deadlineMs = LOOK_DEADLINE_MS }: LookOptions = {},
 ): Promise<string> {
   const signal = AbortSignal.timeout(deadlineMs);
   try {

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { findTakenAddress, meets } from "../../src/balance/taken_address.ts";
+import { SlowLookError } from "../../src/system/processes.ts";
+import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free_port.ts";
+import { Lighthouse, TestHost } from "../support/lighthouse.ts";
 
 const signal = new AbortController().signal;
 
@@ -62,4 +66,39 @@ Deno.test("findTakenAddress() leaves to a start what else it may meet, and tells
   // An address that is kept for examples, so no host has it.
   assert.equal(await find("192.0.2.1:80", { isStart: true }), undefined);
   assert.match((await find("192.0.2.1:80"))?.why ?? "", /assign requested address/);
+});
+
+Deno.test("findTakenAddress() knows nothing of an address when each look is late, and takes it for neither", async () => {
+  using held = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const options = { own: () => Promise.resolve(new Set<number>()), isStart: true, clock: systemClock, signal };
+  // No program ends within no time.
+  const find = findTakenAddress([`127.0.0.1:${held.addr.port}`], { ...options, looksMs: [0, 0] });
+  await assert.rejects(find, SlowLookError);
+});
+
+Deno.test("findTakenAddress() looks again with more time when a look is late", async () => {
+  using held = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const asked: (number | undefined)[] = [];
+  const own = ({ deadlineMs }: { readonly deadlineMs?: number }) => {
+    asked.push(deadlineMs);
+    return asked.length < 3 ? Promise.reject(new SlowLookError("late")) : Promise.resolve(new Set([Deno.pid]));
+  };
+  const options = { own, isStart: false, clock: systemClock, signal };
+  assert.equal(await findTakenAddress([`0.0.0.0:${held.addr.port}`], options), undefined);
+  assert.deepEqual(asked, [2_000, 4_000, 8_000]);
+});
+
+Deno.test("a port that somebody shares is not shared with them, though the tables of the kernel are read late", async () => {
+  await using host = new TestHost();
+  await host.configure();
+  const port = freePort();
+  await host.write("clusters/web", { discovery: "file", haproxy: { port, backend: ["mode http"] } });
+  // Later than a first look waits.
+  const slow = '#!/bin/sh\ncase "$*" in */proc/net/tcp*) sleep 2.5;; esac\nPATH=${PATH#*:}\nexec cat "$@"\n';
+  await Deno.chmod(await host.dir.write("bin/cat", slow), 0o755);
+  using _other = Deno.listen({ hostname: "127.0.0.1", port, reusePort: true });
+  const within = ["env", `PATH=${host.dir.file("bin")}:${Deno.env.get("PATH")}`];
+  await using writer = Lighthouse.start("writer", host.configDir, [], { within });
+  await eventually("the writer has decided on the port", () => /balancer\.(?:serving|address_taken)/.test(writer.log));
+  assert.match(writer.log, /balancer\.address_taken/);
 });
