@@ -85,13 +85,15 @@ export async function storeEvents(url: string, onChange: () => void): Promise<Ra
 
 function follow(response: Response, controller: AbortController, take: (text: string) => void): RawWatch {
   if (!response.ok || response.body === null) throw new Error(`Cannot watch: the answer is ${response.status}`);
-  const { body } = response;
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   const read = async () => {
-    for await (const text of body.pipeThrough(new TextDecoderStream())) take(text);
+    for (let next = await reader.read(); !next.done; next = await reader.read()) take(next.value);
   };
   const ended = read().catch(() => {});
   return {
     async [Symbol.asyncDispose]() {
+      // A read of a stream that is idle outlives the abort of its request.
+      await reader.cancel();
       controller.abort();
       await ended;
     },

@@ -5,6 +5,8 @@ import lighthouse from "../../plugins/discovery/lighthouse/mod.ts";
 import serf from "../../plugins/discovery/serf/mod.ts";
 import zookeeper from "../../plugins/discovery/zookeeper/mod.ts";
 import { DEFAULT_SETTINGS } from "../../src/config/settings_schema.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import { within } from "../../src/kernel/within.ts";
 import { StoreProcess } from "../store/process.ts";
 import { RecordingContext, testNode, up } from "../support/discovery.ts";
 import { Etcd } from "../support/etcd.ts";
@@ -16,13 +18,15 @@ import { TempDir } from "../support/temp_dir.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 import { print, quantile } from "./figures.ts";
 import { etcdEvents, fileEvents, type RawWatch, serfEvents, storeEvents, zookeeperEvents } from "./raw_watches.ts";
-import { Bench, countServing, untilServing } from "./stage.ts";
+import { ARRIVAL_DEADLINE_MS, Bench, countServing, untilServing } from "./stage.ts";
 
 /** How many single changes are measured. */
-const CHANGES = 100;
+const CHANGES = Number(Deno.env.get("CHANGES") ?? 100);
 /** A single change is one that comes so long after the last: the writer may join what comes sooner. */
 const APART_MS = 2 * 1_000 / DEFAULT_SETTINGS.updates.rate;
-const SIZES = [10, 1_000];
+const SIZES = (Deno.env.get("SIZES") ?? "10,1000").split(",").map(Number);
+/** What is measured besides the registries: a writer of many clusters. */
+const CLUSTERS_OF_ONE = "clusters";
 /** What a serf agent's tag has room for. */
 const PORTS_OF_AGENT = 60;
 
@@ -118,10 +122,12 @@ async function opened<Config>(
 
 /** From a change in each registry to HAProxy's routing, beside what nobody can be faster than. */
 export async function registries(): Promise<void> {
-  for (const [name, make] of Object.entries(REGISTRIES)) {
-    for (const size of SIZES) await propagation(name, size, make);
+  const wanted = Deno.env.get("REGISTRIES")?.split(",") ?? [...Object.keys(REGISTRIES), CLUSTERS_OF_ONE];
+  for (const name of wanted) {
+    const make = REGISTRIES[name];
+    if (make === undefined) await manyClusters();
+    else for (const size of SIZES) await propagation(name, size, make);
   }
-  await manyClusters();
 }
 
 async function propagation(name: string, size: number, make: (typeof REGISTRIES)[string]): Promise<void> {
@@ -155,7 +161,9 @@ async function propagation(name: string, size: number, make: (typeof REGISTRIES)
     leaves.push(await change(port, false, () => untilServing(socket, "web", `${host}:${port}`, false)));
     // The floor is taken of the same change: what it leaves behind is no change to the writer that it was not before.
     fired = Promise.withResolvers<void>();
-    floors.push(await change(port, true, () => fired.promise.then(() => socket.ask(["show info"]))));
+    const late = () => new Error(`the raw watch shows no change for ${port} within ${ARRIVAL_DEADLINE_MS} ms`);
+    const seen = within(fired.promise, ARRIVAL_DEADLINE_MS, { clock: systemClock, late });
+    floors.push(await change(port, true, () => seen.then(() => socket.ask(["show info"]))));
     await untilServing(socket, "web", `${host}:${port}`, true);
     await change(port, false, () => untilServing(socket, "web", `${host}:${port}`, false));
   }

@@ -1,3 +1,4 @@
+import { freeServerId } from "../../plugins/balancers/haproxy/backend.ts";
 import { RuntimeSocket } from "../../src/balance/runtime_socket.ts";
 import { freePort } from "../support/free_port.ts";
 import { HaproxyBox } from "../support/haproxy.ts";
@@ -48,17 +49,41 @@ export class Bench implements AsyncDisposable {
   }
 }
 
-/** Waits, in a tight loop, until HAProxy sends requests to a server (or no longer). */
+/** How long a change may take to HAProxy: longer is a change that never arrives. */
+export const ARRIVAL_DEADLINE_MS = 120_000;
+/** Servers whose ids collide have another one than their names say: so often all of them are read. */
+const READ_ALL_EVERY = 50;
+
+/** Waits, in a tight loop, until HAProxy sends requests to a server (or no longer). Throws if that takes too long. */
 export async function untilServing(
   socket: RuntimeSocket,
   backend: string,
   server: string,
   wanted: boolean,
 ): Promise<void> {
-  for (;;) {
-    const [servers = ""] = await socket.ask([`show servers state ${backend}`]);
-    if (isServing(servers, server) === wanted) return;
+  const until = performance.now() + ARRIVAL_DEADLINE_MS;
+  // One server is asked for, not all: that costs HAProxy the same whatever the size of the cluster.
+  const one = `show stat -1 4 ${freeServerId(server, new Set())}`;
+  for (let reads = 1; performance.now() < until; reads++) {
+    const [shown = ""] = await socket.ask([one]);
+    if (isUp(shown, backend, server) === wanted) {
+      if (wanted) return;
+      if (!isServing(await serversOf(socket, backend), server)) return;
+    }
+    if (reads % READ_ALL_EVERY === 0 && isServing(await serversOf(socket, backend), server) === wanted) return;
   }
+  throw new Error(`${server} ${wanted ? "gets no" : "gets"} requests of ${backend} after ${ARRIVAL_DEADLINE_MS} ms`);
+}
+
+/** Whether an answer of `show stat` has a server that gets requests. */
+function isUp(shown: string, backend: string, server: string): boolean {
+  const row = shown.split("\n").find((line) => line.startsWith(`${backend},${server},`));
+  return row?.split(",")[17] === "no check";
+}
+
+async function serversOf(socket: RuntimeSocket, backend: string): Promise<string> {
+  const [servers = ""] = await socket.ask([`show servers state ${backend}`]);
+  return servers;
 }
 
 /** Whether a server stands in `show servers state` as running and not in maintenance. */
