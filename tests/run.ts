@@ -126,7 +126,7 @@ const HAPROXY_TESTS: readonly string[] = [
 ];
 
 /** A step that takes longer hangs. */
-const STEP_DEADLINE_MS = 1_200_000;
+const STEP_DEADLINE_MS = 1_800_000;
 
 /** How many of the slowest tests the run ends with. */
 const SLOWEST_COUNT = 10;
