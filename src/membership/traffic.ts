@@ -15,6 +15,8 @@ export interface TrafficOptions {
   readonly wallNow: () => number;
   /** Whether it decides as one that has run for long: `warm_up` is over. */
   readonly isWarm?: boolean | undefined;
+  /** Decides what nodes get; a simulation plants mistakes in it. */
+  readonly decide?: typeof shareTraffic | undefined;
   /** Called when what some node gets is another share than was answered. */
   readonly onDue: () => void;
 }
@@ -115,7 +117,8 @@ export class Traffic implements Disposable {
     { balancer, cluster: { cluster, movesKeys }, host: { zone }, nodes, overflow, overrides }: ShareRequest,
   ): Shares {
     const nowMs = this.#now();
-    const shares = shareTraffic({
+    const { decide = shareTraffic } = this.#options;
+    const shares = decide({
       nowMs,
       startedMs: this.#options.isWarm === true ? -Infinity : this.#startedMs,
       policy: cluster.traffic,

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { shareTraffic } from "../../src/traffic/shares.ts";
+import { type TrafficBug, TrafficWorld } from "./traffic_world.ts";
+
+/** Worlds that a run looks at; `SEED=n` looks at one. */
+const SEEDS = 100;
+/** So many worlds are enough for each bug. */
+const SEEDS_FOR_A_BUG = 50;
+const STEPS = 30;
+
+/** Lives through one world; answers what was wrong with it, with its story. */
+async function live(seed: number, bug?: TrafficBug): Promise<string | undefined> {
+  const world = new TrafficWorld(seed, shareTraffic, bug);
+  await world.pass(5_000);
+  for (let i = 0; i < STEPS && world.fault === undefined; i++) await world.step();
+  await world.pass(30_000);
+  return world.fault === undefined ? undefined : `SEED=${seed}: ${world.fault}\n${world.story.join("\n")}`;
+}
+
+const given = Deno.env.get("SEED");
+const seeds = given === undefined ? Array.from({ length: SEEDS }, (_, i) => i + 1) : [Number(given)];
+
+Deno.test("whatever befalls a cluster, its writer and the clock, all policies of traffic hold at once", async () => {
+  for (const seed of seeds) {
+    const fault = await live(seed);
+    if (fault !== undefined) assert.fail(fault);
+  }
+});
+
+const BUGS: readonly TrafficBug[] = [
+  {
+    name: "does not read weights",
+    found: /weight: /,
+    decide: (input, real) => real({ ...input, policy: input.policy && { ...input.policy, weight: { default: 100 } } }),
+  },
+  {
+    name: "does not weigh sources",
+    found: /weight: /,
+    decide: (input, real) => real({ ...input, sourceOf: undefined }),
+  },
+  {
+    name: "starts no node slowly",
+    found: /slow_start: /,
+    decide: (input, real) => real({ ...input, policy: input.policy && { ...input.policy, slowStart: undefined } }),
+  },
+  {
+    name: "has its ramps follow a clock that is moved",
+    found: /slow_start: |zones: |overflow: /,
+    decide: (input, real) => {
+      const shares = real({ ...input, nowMs: input.nowMs + (input.wallAheadMs ?? 0) });
+      return { ...shares, changesAtMs: input.nowMs + 1_000 };
+    },
+  },
+  {
+    name: "does not wake for the next step of a ramp",
+    found: /slow_start: |warm_up: |override: |overflow: |zones: /,
+    decide: (input, real) => ({ ...real(input), changesAtMs: Infinity }),
+  },
+  {
+    name: "has no preferred zone",
+    found: /zones: /,
+    decide: (input, real) => real({ ...input, zone: undefined }),
+  },
+  {
+    name: "does not overflow",
+    found: /overflow: |all: /,
+    decide: (input, real) => real({ ...input, overflow: [] }),
+  },
+  {
+    name: "has ramps while it warms up",
+    found: /warm_up: /,
+    decide: (input, real) => real({ ...input, startedMs: -Infinity }),
+  },
+  {
+    name: "does not hear an operator",
+    found: /override: /,
+    decide: (input, real) => real({ ...input, overrides: undefined }),
+  },
+];
+
+for (const bug of BUGS) {
+  Deno.test(`the simulation bites: it finds a writer that ${bug.name}`, async () => {
+    for (let seed = 1; seed <= SEEDS_FOR_A_BUG; seed++) {
+      const fault = await live(seed, bug);
+      if (fault !== undefined) return assert.match(fault.split("\n")[0] ?? "", bug.found);
+    }
+    assert.fail(`no seed of ${SEEDS_FOR_A_BUG} found it`);
+  });
+}
