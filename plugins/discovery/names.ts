@@ -90,7 +90,8 @@ export class Names {
     const options: ResolveOptions = { ...nameService, clock, signal, timeoutMs: LOOKUP_MS };
     try {
       const v4 = await lookUp(name, "A", options);
-      const { records, ttlMs } = v4.records.length > 0 ? v4 : await lookUp(name, "AAAA", options);
+      // A name that does not exist has no address of either family.
+      const { records, ttlMs } = v4.records.length > 0 || !v4.exists ? v4 : await lookUp(name, "AAAA", options);
       const holdMs = Math.min(HOLD_MAX_MS, Math.max(HOLD_MIN_MS, ttlMs));
       // The same one for as long as it is there: servers turn the order of several.
       const ip = records.find((each) => each === before?.ip) ?? records.toSorted()[0];

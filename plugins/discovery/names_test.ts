@@ -65,6 +65,16 @@ Deno.test("Names asks again when the time of a record is over, and keeps the add
   assert.deepEqual((await resolve("a.example")).nodes, ["a.example=10.0.0.1"]);
 });
 
+Deno.test("Names asks once for a name that does not exist, and again after 5 s though its answer holds for none", async () => {
+  const { resolve, asked, clock } = stage({ "six.example": ["::6"] }, 0);
+  for (let second = 0; second < 10; second++) {
+    await resolve("gone.example");
+    clock.advance(1_000);
+  }
+  assert.deepEqual(asked, ["A gone.example", "A gone.example"]);
+  assert.deepEqual((await resolve("six.example")).nodes, ["six.example=::6"]);
+});
+
 Deno.test("Names keeps an address while no name server answers, and a name that never had one is its entry's fault alone", async () => {
   const { resolve, clock, zone } = stage({ "a.example": ["10.0.0.1"] }, 0);
   await resolve("a.example");

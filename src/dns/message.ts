@@ -33,6 +33,9 @@ export interface Answer {
   readonly ttlSeconds: number | undefined;
 }
 
+/** The code of an answer to the query for a name that does not exist. */
+export const NO_SUCH_NAME = 3;
+
 const CNAME = 5;
 const SOA = 6;
 const IN = 1;
@@ -73,7 +76,7 @@ export function decodeAnswer(
       throw new SyntaxError("the message answers another query");
     }
   }
-  if (rcode !== 0 && rcode !== 3) return { rcode, addresses: [], services: [], ttlSeconds: undefined };
+  if (rcode !== 0 && rcode !== NO_SUCH_NAME) return { rcode, addresses: [], services: [], ttlSeconds: undefined };
   const records = Array.from({ length: answers }, () => reader.record());
   const negative = Array.from({ length: authorities }, () => reader.record()).find(({ type }) => type === SOA);
   const ttls: number[] = [];
@@ -89,6 +92,7 @@ export function decodeAnswer(
     found.flatMap(({ address }) => address ?? []),
     found.flatMap(({ srv }) => srv ?? []),
   ];
+  if (rcode === NO_SUCH_NAME && found.length > 0) throw new SyntaxError("the name has records and does not exist");
   if (addresses.length + services.length > 0) ttls.push(...found.map(({ ttl }) => ttl));
   else if (found.length > 0) throw new SyntaxError("no usable record in the answer");
   else if (negative?.minimum !== undefined) ttls.push(Math.min(negative.ttl, negative.minimum));

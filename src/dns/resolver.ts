@@ -3,7 +3,7 @@ import { deadline } from "../kernel/deadline.ts";
 import { abortable } from "../kernel/within.ts";
 import { isIpv4, isIpv6, parseEndpoint } from "../model/endpoint.ts";
 import { connectTcp } from "../system/tcp.ts";
-import { type Answer, decodeAnswer, encodeQuestion, type RecordType, type Srv } from "./message.ts";
+import { type Answer, decodeAnswer, encodeQuestion, NO_SUCH_NAME, type RecordType, type Srv } from "./message.ts";
 import { addressesOf } from "./hosts_file.ts";
 import { type NameService, namesToTry } from "./resolv_conf.ts";
 
@@ -42,7 +42,6 @@ const UNTIMED_TTL_MS = 5_000;
 const TTL_MS_MAX = 86_400_000;
 const HOSTS_FILE = "/etc/hosts";
 const QUESTION_ID = 0x4c48;
-const NO_SUCH_NAME = 3;
 const RCODES = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"];
 
 /** The permissions that a plugin requests to resolve names: its scope's name servers, and the hosts file. */
