@@ -233,15 +233,7 @@ Deno.test("an overflow cluster without a section of its own serves what is missi
   await using writer = Lighthouse.start("writer", stage.host.configDir, ["--admin", admin]);
   await stage.untilWeights({ "a.test": 256, "b.test": 256, "o.test": 0 });
   await stage.measure({ "a.test": 0.5, "b.test": 0.5, "o.test": 0 });
-  /** The shares by name, as explain has them. */
-  const explain = async (): Promise<Record<string, number>> => {
-    const command = Lighthouse.startCommand(["explain", stage.host.configDir, "web", "--json", "--admin", admin]);
-    assert.equal(await command.ended(), 0, command.log);
-    const { clusters: [{ nodes }] } = JSON.parse(command.output);
-    return Object.fromEntries(
-      nodes.map(({ name, share }: { name: string; share: number }) => [name.replace(/:.*/, ""), share]),
-    );
-  };
+  const explain = () => explainShares(stage, admin);
   assert.deepEqual(await explain(), { "a.test": 0.5, "b.test": 0.5, "o.test": 0 });
   const load = new HttpLoad(stage.port, 2);
   b.isHealthy = false;
@@ -281,6 +273,117 @@ Deno.test("check rejects traffic where the balance takes no weights, with the li
     check.output,
     /clusters\/web\.yaml:1:\d+: error: Cannot share requests as traffic says, as balance static-rr changes no weight while HAProxy runs: roundrobin does/,
   );
+});
+
+/** The shares by name, as explain has them. */
+async function explainShares({ host }: Stage, admin: string): Promise<Record<string, number>> {
+  const command = Lighthouse.startCommand(["explain", host.configDir, "web", "--json", "--admin", admin]);
+  assert.equal(await command.ended(), 0, command.log);
+  const { clusters: [{ nodes }] } = JSON.parse(command.output);
+  return Object.fromEntries(
+    nodes.map(({ name, share }: { name: string; share: number }) => [name.replace(/:.*/, ""), share]),
+  );
+}
+
+Deno.test("in the middle of a ramp requests are shared as explain says, and again once HAProxy was restarted by hand", async () => {
+  await using stage = await new Stage().begin("a.test", "b.test", "new.test");
+  const traffic = { weight: { from: "metadata.weight" }, slow_start: { ramp: "1h", from: "50%" } };
+  const old = { "a.test": {}, "b.test": { metadata: { weight: 200 } } };
+  await stage.says(traffic, old);
+  const admin = `unix:${stage.host.dir.file("admin.sock")}`;
+  await using _writer = Lighthouse.start("writer", stage.host.configDir, ["--admin", admin]);
+  await stage.untilWeights({ "a.test": 128, "b.test": 256 });
+  await stage.says(traffic, { ...old, "new.test": { metadata: { weight: 200 } } });
+  const ramping = { "a.test": 128, "b.test": 256, "new.test": 128 };
+  await stage.untilWeights(ramping);
+  await stage.measure(await explainShares(stage, admin));
+  await stage.measure({ "a.test": 0.25, "b.test": 0.5, "new.test": 0.25 });
+  const { haproxy } = stage.host;
+  await eventually(
+    "the file has it",
+    async () => (await Deno.readTextFile(haproxy.configFile)).includes("server new.test"),
+  );
+  const pid = await haproxy.pid();
+  await haproxy.run("-D", "-f", haproxy.configFile, "-p", haproxy.pidFile, "-L", "test.host", "-sf", `${pid}`);
+  await eventually("another process serves", async () => await haproxy.pid() !== pid);
+  await stage.untilWeights(ramping);
+  await stage.measure({ "a.test": 0.25, "b.test": 0.5, "new.test": 0.25 });
+});
+
+Deno.test("weights, a source, a ramp, zones and overflow together share requests as explain says", async () => {
+  await using stage = await new Stage().begin("far.test", "o.test", "new.test");
+  const [a, b] = [new Patient("a.test"), new Patient("b.test")] as const;
+  stage.servers.push(a, b);
+  const nodeOf = (name: string, more: Record<string, unknown>) => ({
+    host: name,
+    address: "127.0.0.1",
+    port: stage.servers.find((each) => each.name === name)?.port,
+    ...more,
+  });
+  await stage.host.write("clusters/backup", { discovery: "static", static: { nodes: [nodeOf("o.test", {})] } });
+  const write = (...more: readonly Record<string, unknown>[]) =>
+    stage.host.write("clusters/web", {
+      discovery: [
+        { static: { nodes: [nodeOf("a.test", { zone: "here", metadata: { weight: 300 } }), ...more] } },
+        {
+          static: { nodes: [nodeOf("b.test", { zone: "here" }), nodeOf("far.test", { zone: "there" })] },
+          traffic: { weight: 50 },
+        },
+      ],
+      traffic: {
+        weight: { from: "metadata.weight" },
+        slow_start: { ramp: "1h", from: "50%" },
+        zones: { spill_below: "100%" },
+        overflow: { clusters: ["backup"], below: "100%" },
+      },
+      haproxy: { port: stage.port, ...CHECKED, server_options: "check inter 200ms fall 1 rise 1" },
+    });
+  await write();
+  const admin = `unix:${stage.host.dir.file("admin.sock")}`;
+  await using _writer = Lighthouse.start("writer", stage.host.configDir, ["--admin", admin]);
+  await eventually("all are there", async () => Object.keys(await stage.weights().catch(() => ({}))).length === 4);
+  await write(nodeOf("new.test", { zone: "here", metadata: { weight: 300 } }));
+  const isSpread = (shares: Record<string, number>) =>
+    ["a.test", "new.test", "far.test", "o.test"].every((name) => (shares[name] ?? 0) > 0.04);
+  b.isHealthy = false;
+  let shares: Record<string, number> = {};
+  await eventually("requests go to all others", async () => isSpread(shares = await explainShares(stage, admin)));
+  // The first checks of a new node had their time by then: what is shared stays so.
+  await untilSteady(async () => JSON.stringify(shares = await explainShares(stage, admin)));
+  assert.equal(shares["b.test"], 0);
+  await stage.measure(shares);
+});
+
+/** Waits until something has been the same a dozen times in a row. */
+async function untilSteady(read: () => Promise<string>): Promise<void> {
+  let [last, times] = ["", 0];
+  await eventually("it is steady", async () => {
+    const now = await read();
+    times = now === last ? times + 1 : 0;
+    last = now;
+    return times >= 12;
+  });
+}
+
+Deno.test("who restarts HAProxy by hand sends nothing to an overflow pool that is idle", async () => {
+  await using stage = await new Stage().begin("a.test", "b.test", "o.test");
+  const spare = { host: "o.test", address: "127.0.0.1", port: stage.servers[2]?.port };
+  await stage.host.write("clusters/backup", { discovery: "static", static: { nodes: [spare] } });
+  await stage.says({ overflow: { clusters: ["backup"], below: "100%" } }, { "a.test": {}, "b.test": {} });
+  const { haproxy } = stage.host;
+  {
+    await using writer = Lighthouse.start("writer", stage.host.configDir);
+    await stage.untilWeights({ "a.test": 256, "b.test": 256, "o.test": 0 });
+    await eventually(
+      "the file has it",
+      async () => (await Deno.readTextFile(haproxy.configFile)).includes("server o.test"),
+    );
+    await writer.stop();
+  }
+  for (const pid of haproxy.processes()) kill(pid);
+  await eventually("it is gone", () => haproxy.processes().length === 0);
+  await haproxy.run("-D", "-f", haproxy.configFile, "-p", haproxy.pidFile, "-L", "test.host");
+  await stage.measure({ "a.test": 0.5, "b.test": 0.5, "o.test": 0 });
 });
 
 Deno.test("explain shows what HAProxy's check says and how many sessions it has, and why a node is not there", async () => {
