@@ -122,6 +122,11 @@ export class LiveTopology {
     this.#outages.set(cluster, Math.min(sinceMs, this.#outages.get(cluster) ?? Infinity));
   }
 
+  /** Notes that one of several sources of a cluster speaks for the first time: what it has may have been there before. */
+  markFirst(cluster: ClusterName): void {
+    this.#outages.set(cluster, -Infinity);
+  }
+
   /**
    * Since when a cluster had not been watched when its members changed last; `undefined` if it had been. Answers once:
    * what comes later came while it was watched.

@@ -235,6 +235,7 @@ export class MembershipGuard implements Disposable {
     if (isUnknown && memory.hold !== undefined) return;
     if (isUnknown && !exists) this.#members.acceptMissing(key);
     else this.#members.accept(key, nodes);
+    if (!isHeard) this.#options.live.markFirst(cluster);
     this.#combine(cluster);
   }
 

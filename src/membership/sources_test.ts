@@ -63,6 +63,16 @@ Deno.test("a union serves the nodes of all sources and says who has each", () =>
   assert.equal(stage.live.origins("web").get("c:80")?.source, "etcd");
 });
 
+Deno.test("the nodes of a source's first answer may have been there before, and those of its next are new", () => {
+  using stage = new Stage().apply(["zoo", "etcd"]);
+  stage.hear("zoo", "a");
+  stage.live.takeOutage("web");
+  stage.hear("etcd", "b");
+  assert.equal(stage.live.takeOutage("web"), -Infinity);
+  stage.hear("etcd", "bc");
+  assert.equal(stage.live.takeOutage("web"), undefined);
+});
+
 Deno.test("a member that another source has now is a change, though the members are the same", () => {
   using stage = new Stage().apply(["zoo", "etcd"]);
   stage.hear("zoo", "ab");

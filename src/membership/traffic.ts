@@ -86,7 +86,11 @@ export class Traffic implements Disposable {
     const outageMs = live.takeOutage(cluster);
     const isFirst = !this.#noted.has(cluster);
     this.#noted.add(cluster);
-    const blindMs = isFirst ? this.#now() - this.#knownAtMs : outageMs === undefined ? 0 : clock.now() - outageMs;
+    const blindMs = isFirst || outageMs === -Infinity
+      ? this.#now() - this.#knownAtMs
+      : outageMs === undefined
+      ? 0
+      : clock.now() - outageMs;
     this.#note(cluster, live.nodes(cluster) ?? [], blindMs);
   }
 

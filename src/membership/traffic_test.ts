@@ -118,6 +118,16 @@ Deno.test("a node has the weight, the ramp and the grace of the source that repo
   assert.deepEqual(stage.weights, { a: 256, b: 256, c: 256 });
 });
 
+Deno.test("nodes that a source reports in its first answer are not new", () => {
+  const stage = new Stage();
+  stage.report({ zoo: "a" });
+  stage.live.markFirst("web");
+  stage.report({ zoo: "a", etcd: "b" });
+  assert.deepEqual(stage.weights, { a: 256, b: 256 });
+  stage.report({ zoo: "a", etcd: "bc" });
+  assert.deepEqual(stage.weights, { a: 256, b: 256, c: 26 });
+});
+
 Deno.test("an outage in which nobody came leaves the next node new", async () => {
   const stage = new Stage();
   stage.has("a");
