@@ -33,6 +33,8 @@ export class Hints implements AsyncDisposable {
   #watcher: Deno.FsWatcher | undefined;
   #inode: number | null = null;
   #isDeaf = false;
+  /** When everything was last hinted at. */
+  #allAt = -Infinity;
 
   /** Starts watching. */
   constructor(options: HintsOptions) {
@@ -47,7 +49,7 @@ export class Hints implements AsyncDisposable {
   }
 
   async #watch(): Promise<void> {
-    const { path, clock, log, onHint } = this.#options;
+    const { path, clock, log } = this.#options;
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
@@ -55,7 +57,7 @@ export class Hints implements AsyncDisposable {
         if (signal.aborted) return;
         this.#watcher = Deno.watchFs(path, { recursive: true });
         this.#isDeaf = false;
-        onHint(undefined);
+        this.#hintAtAll();
         for await (const event of this.#watcher) if (!this.#take(event)) break;
       } catch (error) {
         // Nobody has registered yet, and who only reads makes no directory. Or else out of watches: the poll goes on.
@@ -76,13 +78,16 @@ export class Hints implements AsyncDisposable {
 
   /** Passes an event on; answers whether the watch is still good for more. */
   #take({ kind, paths, flag }: Deno.FsEvent): boolean {
-    const { path, clock, onHint } = this.#options;
+    const { path, pollMs, clock, onHint } = this.#options;
     // Renewing a lease modifies a file; whoever changes a node puts another file in its place.
     if ((kind === "access" || kind === "modify") && flag === undefined) return true;
-    if (flag !== undefined || !paths.every((each) => each === path || each.startsWith(`${path}/`))) onHint(undefined);
+    if (flag !== undefined || !paths.every((each) => each === path || each.startsWith(`${path}/`))) {
+      // Looking at thousands of directories is itself so many events that some are lost: the poll is soon enough then.
+      if (clock.now() - this.#allAt >= pollMs) this.#hintAtAll();
+    }
     for (const each of paths) {
       if (each === path) {
-        onHint(undefined);
+        this.#hintAtAll();
         if (kind === "remove") return false;
       }
       if (!each.startsWith(`${path}/`)) continue;
@@ -98,16 +103,21 @@ export class Hints implements AsyncDisposable {
   }
 
   async #poll(): Promise<void> {
-    const { path, pollMs, clock, onHint } = this.#options;
+    const { path, pollMs, clock } = this.#options;
     const { signal } = this.#stop;
     while (!signal.aborted) {
       await delay(pollMs, { clock, signal }).catch(() => {});
       if (signal.aborted) return;
-      onHint(undefined);
+      this.#hintAtAll();
       const found = await Deno.stat(path).catch(() => undefined);
       // Another directory has taken the place of the one that is watched.
       if (this.#watcher !== undefined && found?.ino !== this.#inode) this.#close();
     }
+  }
+
+  #hintAtAll(): void {
+    this.#allAt = this.#options.clock.now();
+    this.#options.onHint(undefined);
   }
 
   #close(): void {
