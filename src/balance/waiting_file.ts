@@ -4,6 +4,9 @@ import type { Occurrence } from "./standing.ts";
 /** How long a file may wait for its neighbours, and the least time between two such files. */
 const SOON_MS = 500, SOON_INTERVAL_MS = 1_000;
 
+/** A file that takes long to write comes less often, so that it takes a quarter of the time at most, up to this interval. */
+const SLOW_FACTOR = 4, SLOW_INTERVAL_MAX_MS = 5_000;
+
 /** After so many failures in a row the waits between two tries grow no longer: then they are eight seconds. */
 const FAILURES_COUNTED_MAX = 3;
 
@@ -27,6 +30,8 @@ export interface WaitingFile {
   readonly writing: readonly Install[];
   /** When the writing last began. */
   readonly lastAt: number;
+  /** How long the last one that was written took. */
+  readonly tookMs: number;
   readonly brokenOff: number;
   readonly failures: number;
   /** Since when the file on disk is not what runs because it could not be written, and why the last try failed. */
@@ -39,6 +44,7 @@ export const NO_FILE: WaitingFile = {
   dueAt: Infinity,
   writing: [],
   lastAt: -Infinity,
+  tookMs: 0,
   brokenOff: 0,
   failures: 0,
   behind: undefined,
@@ -70,8 +76,9 @@ export function withLookAt(file: WaitingFile, lookAt: number): WaitingFile {
 }
 
 /** When a file is due of which it is known now that it waits. */
-function dueAtOf({ dueAt, lastAt, failures }: WaitingFile, now: number): number {
-  const intervalMs = SOON_INTERVAL_MS * 2 ** Math.min(failures, FAILURES_COUNTED_MAX);
+function dueAtOf({ dueAt, lastAt, tookMs, failures }: WaitingFile, now: number): number {
+  const backoffMs = SOON_INTERVAL_MS * 2 ** Math.min(failures, FAILURES_COUNTED_MAX);
+  const intervalMs = Math.max(backoffMs, Math.min(tookMs * SLOW_FACTOR, SLOW_INTERVAL_MAX_MS));
   return dueAt === Infinity ? Math.max(now + SOON_MS, lastAt + intervalMs) : dueAt;
 }
 
@@ -109,7 +116,7 @@ export function withBrokenOff(file: WaitingFile): WaitingFile {
 
 /** Its writing has ended now; `failure` says why it could not be written. What changed meanwhile goes on waiting. */
 export function withWritten(file: WaitingFile, failure: string | undefined, nowMs: number): WaitingFile {
-  return withResult({ ...file, writing: [], brokenOff: 0 }, failure, nowMs);
+  return withResult({ ...file, writing: [], brokenOff: 0, tookMs: nowMs - file.lastAt }, failure, nowMs);
 }
 
 /** Notes why the file could not be written, or that it is as it should be. */

@@ -41,6 +41,14 @@ Deno.test("WaitingFile is written once a second at most", () => {
   assert.equal(setAside(written, [file("b")], 600).file.dueAt, 1_500);
 });
 
+Deno.test("WaitingFile comes less often where it takes long to write, every five seconds at the least", () => {
+  for (const [tookMs, dueAt] of [[100, 1_500], [800, 3_700], [3_000, 5_500]] as const) {
+    const first = setAside(NO_FILE, [file("a")], 0).file;
+    const written = withWritten(withWriting(first, 500), undefined, 500 + tookMs);
+    assert.equal(setAside(written, [file("b")], 600).file.dueAt, dueAt);
+  }
+});
+
 Deno.test("WaitingFile stands back three times, goes on waiting, and stands back again once it was written", () => {
   let waiting = setAside(NO_FILE, [file("a")], 0).file;
   for (let now = 500; now < 3_500; now += 1_000) {
