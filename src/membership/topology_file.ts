@@ -7,7 +7,7 @@
  */
 import { type Node, parseNode } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
-import type { Sighting, Sightings } from "../traffic/sightings.ts";
+import type { Sighting, Sightings, Stay } from "../traffic/sightings.ts";
 import type { Origins } from "./live_topology.ts";
 import type { SourceKey } from "./source_members.ts";
 import { seal, unseal } from "./sealed_text.ts";
@@ -94,22 +94,32 @@ export async function decodeTopology(text: string): Promise<DecodedTopology> {
 }
 
 function decodeSightings(clusters: Readonly<Record<string, unknown>>): ReadonlyMap<ClusterName, Sightings> {
-  const isTime = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
   return new Map(
     Object.entries(clusters).map(([cluster, nodes]) => {
       const sightings = Object.entries(recordOf(nodes) ?? {}).flatMap(([name, each]): [string, Sighting][] => {
-        const { sinceMs, newSinceMs, leftMs, zone } = recordOf(each) ?? {};
+        const { sinceMs, newSinceMs, leftMs, zone, earlier } = recordOf(each) ?? {};
         if (!isTime(sinceMs)) return [];
+        const stays = Array.isArray(earlier) ? earlier.flatMap((stay) => decodeStay(stay)) : [];
         return [[name, {
           sinceMs,
           ...isTime(newSinceMs) && { newSinceMs },
           ...isTime(leftMs) && { leftMs },
           ...typeof zone === "string" && { zone },
+          ...stays.length > 0 && { earlier: stays },
         }]];
       });
       return [cluster, new Map(sightings)];
     }),
   );
+}
+
+function decodeStay(stay: unknown): readonly Stay[] {
+  const { sinceMs, leftMs } = recordOf(stay) ?? {};
+  return isTime(sinceMs) && isTime(leftMs) ? [{ sinceMs, leftMs }] : [];
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(value);
 }
 
 /** Reads lists of nodes; answers the reason if one of them is none. */

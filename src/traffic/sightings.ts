@@ -5,6 +5,12 @@
  * @module
  */
 
+/** A time during which a node was a member. */
+export interface Stay {
+  readonly sinceMs: number;
+  readonly leftMs: number;
+}
+
 /** When one node was a member. Times in milliseconds of the wall clock. */
 export interface Sighting {
   /** Since when. */
@@ -13,6 +19,8 @@ export interface Sighting {
   readonly newSinceMs?: number | undefined;
   /** When it left; absent while it is a member. */
   readonly leftMs?: number | undefined;
+  /** When it was a member before that, in the last hour, oldest first; absent if it was not. */
+  readonly earlier?: readonly Stay[] | undefined;
   /** Its zone, if it has one. */
   readonly zone?: string | undefined;
 }
@@ -25,6 +33,9 @@ export const MEMORY_MS = 3_600_000;
 
 /** The most nodes that are remembered of those that have left: whoever fills a registry fills no memory. */
 const LEFT_MAX = 20_000;
+
+/** The most earlier stays that are remembered of a node: one that comes and goes fills no memory. */
+const STAYS_MAX = 16;
 
 /** A member of a cluster, as it is noted. */
 export interface Member {
@@ -59,20 +70,43 @@ export function noteMembers(
       // A clock that was moved back must not keep a node new for as long.
       const sinceMs = Math.min(known.sinceMs, nowMs);
       const isNew = known.newSinceMs === undefined ? {} : { newSinceMs: Math.min(known.newSinceMs, nowMs) };
-      present.set(name, { sinceMs, ...isNew, ...placed });
+      present.set(name, { sinceMs, ...isNew, ...placed, ...remembered(known.earlier ?? [], nowMs) });
     } else {
-      present.set(name, { sinceMs: nowMs, ...blindMs <= graceMs && { newSinceMs: nowMs }, ...placed });
+      const earlier = known === undefined ? [] : [...known.earlier ?? [], stayOf(known, nowMs)];
+      const isNew = blindMs <= graceMs && { newSinceMs: nowMs };
+      present.set(name, { sinceMs: nowMs, ...isNew, ...placed, ...remembered(earlier, nowMs) });
     }
   }
   const left = [...before].flatMap(([name, sighting]): [string, Sighting][] => {
     if (present.has(name)) return [];
     const { leftMs = nowMs } = sighting;
-    return leftMs > nowMs - MEMORY_MS ? [[name, { ...sighting, leftMs }]] : [];
+    if (leftMs <= nowMs - MEMORY_MS) return [];
+    const { earlier = [], ...rest } = sighting;
+    return [[name, { ...rest, leftMs, ...remembered(earlier, nowMs) }]];
   });
   const kept = left.length <= LEFT_MAX
     ? left
     : left.toSorted(([, a], [, b]) => (a.leftMs ?? 0) - (b.leftMs ?? 0)).slice(-LEFT_MAX);
   return new Map([...kept, ...present]);
+}
+
+/** The stay that has ended of a node that is back. */
+function stayOf({ sinceMs, leftMs = sinceMs }: Sighting, nowMs: number): Stay {
+  // A clock that was moved back must not have it leave in the future.
+  return { sinceMs: Math.min(sinceMs, nowMs), leftMs: Math.min(leftMs, nowMs) };
+}
+
+/** What is remembered of stays: those of the last hour. Of too many, the two with the shortest absence are one. */
+function remembered(stays: readonly Stay[], nowMs: number): Pick<Sighting, "earlier"> {
+  let kept = stays.filter(({ leftMs }) => leftMs > nowMs - MEMORY_MS);
+  while (kept.length > STAYS_MAX) {
+    const absences = kept.slice(1).map(({ sinceMs }, i) => sinceMs - (kept[i]?.leftMs ?? 0));
+    const at = absences.indexOf(Math.min(...absences));
+    const [first, second] = [kept[at], kept[at + 1]];
+    if (first === undefined || second === undefined) break;
+    kept = kept.toSpliced(at, 2, { sinceMs: first.sinceMs, leftMs: second.leftMs });
+  }
+  return kept.length > 0 ? { earlier: kept } : {};
 }
 
 /** How many nodes were members at one time, at most, from a time on. */
@@ -89,11 +123,13 @@ export function peaks(sightings: Iterable<Sighting>, nowMs: number): readonly Pe
   const windowMs = nowMs - MEMORY_MS;
   const changes: [number, number][] = [];
   let present = 0;
-  for (const { sinceMs, leftMs = Infinity } of sightings) {
-    if (leftMs === Infinity) present++;
-    if (leftMs <= windowMs) continue;
-    changes.push([Math.min(sinceMs, leftMs, nowMs), 1]);
-    if (leftMs < Infinity) changes.push([leftMs, -1]);
+  for (const sighting of sightings) {
+    if (sighting.leftMs === undefined) present++;
+    for (const { sinceMs, leftMs = Infinity } of [...sighting.earlier ?? [], sighting]) {
+      if (leftMs <= windowMs) continue;
+      changes.push([Math.min(sinceMs, leftMs, nowMs), 1]);
+      if (leftMs < Infinity) changes.push([leftMs, -1]);
+    }
   }
   // Whoever leaves as another comes was not there beside it.
   changes.sort(([a, up], [b, other]) => a - b || up - other);

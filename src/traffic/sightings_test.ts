@@ -26,7 +26,8 @@ Deno.test("a node that is back within the grace goes on as it was, and is new af
   assert.equal(there.get("a")?.leftMs, NOW + 1_000);
   assert.deepEqual(note(there, ["a"], NOW + 61_000).get("a"), { sinceMs: NOW, newSinceMs: NOW });
   const late = NOW + 61_001;
-  assert.deepEqual(note(there, ["a"], late).get("a"), { sinceMs: late, newSinceMs: late });
+  const earlier = [{ sinceMs: NOW, leftMs: NOW + 1_000 }];
+  assert.deepEqual(note(there, ["a"], late).get("a"), { sinceMs: late, newSinceMs: late, earlier });
 });
 
 Deno.test("a clock that was moved back makes a node new at most once more", () => {
@@ -52,6 +53,60 @@ Deno.test("a cluster whose nodes all got new names was no larger for that", () =
   sightings = note(sightings, ["a", "c"], NOW + 1_000);
   sightings = note(sightings, ["c", "d"], NOW + 2_000);
   assert.deepEqual(peaks(sightings.values(), NOW + 2_000), [{ fromMs: NOW + 2_000, nodes: 2 }]);
+});
+
+Deno.test("a node that is back after its grace was there before all the same", () => {
+  let sightings = note(new Map(), ["a", "b", "c", "d"], NOW);
+  sightings = note(sightings, ["a", "b"], NOW + 60_000);
+  sightings = note(sightings, ["a", "b", "c"], NOW + 600_000);
+  assert.equal(peaks(sightings.values(), NOW + 600_000)[0]?.nodes, 4);
+  assert.deepEqual(peaks(sightings.values(), NOW + 600_000).slice(1), [{ fromMs: NOW + 60_000 + MEMORY_MS, nodes: 3 }]);
+});
+
+Deno.test("a node that comes and goes fills no memory", () => {
+  let sightings: Sightings = new Map();
+  for (let i = 0; i < 50; i++) {
+    sightings = note(sightings, ["a"], NOW + i * 60_000, { graceMs: 0 });
+    sightings = note(sightings, [], NOW + i * 60_000 + 10_000 + i, { graceMs: 0 });
+  }
+  const { earlier = [] } = sightings.get("a") ?? {};
+  assert.equal(earlier.length, 16);
+  assert.deepEqual(earlier.at(0), { sinceMs: NOW, leftMs: NOW + 10_000 });
+});
+
+/** The members at each of many times, some seconds or minutes after the one before. */
+const HISTORY = fc.array(
+  fc.record({
+    names: fc.subarray(["a", "b", "c", "d", "e"]),
+    afterMs: fc.oneof(fc.integer({ min: 1, max: 90_000 }), fc.integer({ min: 60_001, max: 40 * 60_000 })),
+  }),
+  { minLength: 1, maxLength: 16 },
+);
+
+Deno.test("whoever comes, goes and comes back, the largest size is that of the last hour", () => {
+  fc.assert(fc.property(HISTORY, fc.integer({ min: 0, max: 60_000 }), (history, graceMs) => {
+    let [sightings, nowMs]: [Sightings, number] = [new Map(), NOW];
+    /** When each was there; an absence within the grace is none once it is over. */
+    const stays = new Map<string, { sinceMs: number; leftMs: number }[]>();
+    for (const { names, afterMs } of history) {
+      nowMs += afterMs;
+      sightings = note(sightings, names, nowMs, { graceMs });
+      for (const name of ["a", "b", "c", "d", "e"]) {
+        const own = stays.get(name) ?? [];
+        const last = own.at(-1);
+        if (!names.includes(name)) {
+          if (last?.leftMs === Infinity) last.leftMs = nowMs;
+        } else if (last !== undefined && nowMs - last.leftMs <= graceMs) last.leftMs = Infinity;
+        else own.push({ sinceMs: nowMs, leftMs: Infinity });
+        stays.set(name, own);
+      }
+    }
+    const all = [...stays.values()].flat();
+    const moments = [nowMs, ...all.flatMap(({ leftMs }) => leftMs === Infinity ? [] : [leftMs - 0.5])]
+      .filter((ms) => ms + 0.5 > nowMs - MEMORY_MS);
+    const sizes = moments.map((ms) => all.filter(({ sinceMs, leftMs }) => sinceMs <= ms && ms < leftMs).length);
+    assert.equal(peaks(sightings.values(), nowMs)[0]?.nodes, Math.max(...sizes));
+  }));
 });
 
 Deno.test("the largest size of the last hour is what counting at each moment finds", () => {

@@ -50,6 +50,8 @@ interface Member {
   /** When it came, by a clock that nobody moves. */
   cameAt: number;
   leftAt: number;
+  /** When it was there before that. */
+  readonly earlier: (readonly [cameAt: number, leftAt: number])[];
   /** Since when it is new; `undefined` if it is not. */
   newAt: number | undefined;
 }
@@ -91,6 +93,7 @@ export class TrafficWorld {
         isDown: false,
         cameAt: isPresent ? 0 : Infinity,
         leftAt: -Infinity,
+        earlier: [],
         newAt: undefined,
       };
     });
@@ -146,7 +149,10 @@ export class TrafficWorld {
         if (member.isPresent) {
           const isBack = now - member.leftAt <= GRACE_MS;
           // What is back goes on as it was.
-          if (!isBack) [member.cameAt, member.newAt] = [now, now];
+          if (!isBack) {
+            if (member.leftAt > -Infinity) member.earlier.push([member.cameAt, member.leftAt]);
+            [member.cameAt, member.newAt] = [now, now];
+          }
         } else member.leftAt = now;
         this.#tell(`${name} ${member.isPresent ? "comes" : "leaves"}`);
         return this.#note();
@@ -275,11 +281,13 @@ export class TrafficWorld {
     }
   }
 
-  /** How many of these were members at one time, at most. One that came back as new counts since then alone. */
+  /** How many of these were members at one time, at most: no run takes an hour. */
   #peak(of: readonly Member[]): number {
-    const present = (atMs: number) =>
-      of.filter(({ cameAt, leftAt, isPresent }) => cameAt <= atMs && (isPresent || leftAt > atMs)).length;
-    return Math.max(...of.map(({ cameAt }) => present(cameAt)));
+    const stays = of.flatMap(({ cameAt, leftAt, isPresent, earlier }) => [
+      ...earlier,
+      [cameAt, isPresent ? Infinity : leftAt] as const,
+    ]);
+    return Math.max(...stays.map(([atMs]) => stays.filter(([came, left]) => came <= atMs && left > atMs).length));
   }
 
   #blame(fault: string): void {
