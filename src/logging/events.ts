@@ -192,7 +192,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "service.unchecked": {
     level: "warn",
     fields: ["service"],
-    meaning: "a service has no checks and counts as up; logged at each interval",
+    meaning: "a service has no checks and counts as up; logged once, and again after it had one",
     action: "give the service a check",
   },
 
@@ -285,7 +285,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["cluster", "node", "kept", "ignored", "keys", "nodes"],
     meaning: "two sources of a cluster contradict each other about `node` in `keys`; `kept` is used, the word of " +
-      "`ignored` is not. `nodes`: how many such nodes there are, if more than the first five that are logged",
+      "`ignored` is not. `nodes`: how many such nodes there are, if more than the five of a cluster that are logged a minute; the " +
+      "same one is logged again after an hour without it",
     action: "see to who registers the node; the order of the list in the cluster's file says which source is used",
   },
   "cluster.held": {

@@ -66,6 +66,13 @@ interface ClusterMemory {
   standIns: readonly Node[] | undefined;
   choice: Choice | undefined;
   conflicts: readonly Conflict[];
+  /** When each of them was last there: those of the last hour are not logged again. */
+  readonly told: Map<string, number>;
+  /** Those that wait for their turn in the log, and how many more there were before them. */
+  untold: Conflict[];
+  untoldBefore: number;
+  /** When the next ones may be logged. */
+  conflictsFromMs: number;
   /** The sources that have each member. */
   owners: ReadonlyMap<string, readonly string[]>;
 }
@@ -247,7 +254,7 @@ export class MembershipGuard implements Disposable {
     const memory = this.#memoryOf(cluster);
     for (const key of memory.sources.keys()) if (!keys.has(key)) memory.sources.delete(key);
     for (const [what, cancel] of this.#cancels.get(cluster) ?? []) {
-      if (keys.has(what) || what === COMBINED) continue;
+      if (keys.has(what) || what === COMBINED || what === CONFLICTS) continue;
       cancel();
       this.#cancels.get(cluster)?.delete(what);
     }
@@ -360,6 +367,10 @@ export class MembershipGuard implements Disposable {
       standIns: undefined,
       choice: undefined,
       conflicts: [],
+      told: new Map(),
+      untold: [],
+      untoldBefore: 0,
+      conflictsFromMs: -Infinity,
       owners: new Map(),
     };
     this.#memory.set(cluster, memory);
@@ -388,22 +399,48 @@ export class MembershipGuard implements Disposable {
     if (atMs !== Infinity) cancels.set(what, clock.after(Math.max(0, atMs - clock.now()), act));
   }
 
+  /** Logs contradictions that were not there an hour ago, a few a minute. */
   #tellConflicts(cluster: ClusterName, memory: ClusterMemory, conflicts: readonly Conflict[]): void {
-    const textOf = (each: Conflict) => JSON.stringify(each);
-    const before = new Set(memory.conflicts.map(textOf));
     memory.conflicts = conflicts;
-    const news = conflicts.filter((each) => !before.has(textOf(each)));
-    for (const { node, kept, ignored, keys } of news.slice(0, CONFLICTS_TOLD_MAX)) {
-      this.#options.log.warn("Sources contradict each other about a node; the earlier one is used", {
+    const nowMs = this.#options.clock.now();
+    const { told } = memory;
+    const current = new Map(conflicts.map((each) => [JSON.stringify(each), each]));
+    for (const [text, atMs] of told) {
+      if (!current.has(text) && (atMs <= nowMs - CONFLICT_AGAIN_MS || told.size > CONFLICTS_KNOWN_MAX)) {
+        told.delete(text);
+      }
+    }
+    const news = [...current].flatMap(([text, each]) => told.has(text) ? [] : [each]);
+    for (const text of current.keys()) told.set(text, nowMs);
+    memory.untold.push(...news);
+    this.#logConflicts(cluster, memory);
+  }
+
+  #logConflicts(cluster: ClusterName, memory: ClusterMemory): void {
+    const { clock, log } = this.#options;
+    const { untold } = memory;
+    const nowMs = clock.now();
+    if (untold.length === 0) return;
+    if (nowMs < memory.conflictsFromMs) {
+      this.#after(cluster, CONFLICTS, memory.conflictsFromMs, () => this.#logConflicts(cluster, memory));
+      // How many there are is said, and the last of them.
+      memory.untoldBefore += Math.max(0, untold.length - CONFLICTS_TOLD_MAX);
+      untold.splice(0, untold.length - CONFLICTS_TOLD_MAX);
+      return;
+    }
+    const nodes = untold.length + memory.untoldBefore;
+    for (const { node, kept, ignored, keys } of untold.slice(0, CONFLICTS_TOLD_MAX)) {
+      log.warn("Sources contradict each other about a node; the earlier one is used", {
         event: "cluster.conflict",
         cluster,
         node,
         kept,
         ignored,
         keys: keys.join(", "),
-        ...news.length > CONFLICTS_TOLD_MAX && { nodes: news.length },
+        ...nodes > CONFLICTS_TOLD_MAX && { nodes },
       });
     }
+    [memory.untold, memory.untoldBefore, memory.conflictsFromMs] = [[], 0, nowMs + CONFLICTS_EVERY_MS];
   }
 
   /** Says what is held and why, once for each time that it begins or gets another reason, and how it ended. */
@@ -441,9 +478,14 @@ export class MembershipGuard implements Disposable {
 /** What is waited for beside the holds of sources, whose keys no config can name so. */
 const HELD_WHOLE = "/held";
 const COMBINED = "/combined";
+const CONFLICTS = "/conflicts";
 
-/** So many contradictions of one answer are logged. */
-const CONFLICTS_TOLD_MAX = 5;
+/** So many contradictions of a cluster are logged at once, and how often. */
+const CONFLICTS_TOLD_MAX = 5, CONFLICTS_EVERY_MS = 60_000;
+/** One that is back within this time is not logged again. */
+const CONFLICT_AGAIN_MS = 3_600_000;
+/** So many are remembered beside those that are there. */
+const CONFLICTS_KNOWN_MAX = 20_000;
 
 /** A policy of one source, whatever a config says. */
 export function singlePolicy(source: string, guard: GuardSettings): MembershipPolicy {

@@ -231,3 +231,42 @@ Deno.test("sourceKey() names the same options alike in any order, and shows none
   assert.match(key, /^etcd@[0-9a-f]{16}$/);
   assert.equal(sourceKey({ discovery: "etcd", options: {} }), "etcd");
 });
+
+/** The conflicts that were logged: the node, and how many there were. */
+function logged(stage: Stage): readonly string[] {
+  return stage.log.records.flatMap(({ properties: { event, node, nodes = 1 } = {} }) =>
+    event === "cluster.conflict" ? [`${node} ${nodes}`] : []
+  );
+}
+
+Deno.test("a contradiction that comes and goes is logged once an hour, and many of them five a minute", () => {
+  using stage = new Stage().apply(["zoo", "etcd"]);
+  const hear = (source: string, weights: Readonly<Record<string, number>>) => {
+    const nodes = Object.entries(weights).map(([host, weight]) => ({ ...node(host), weight }));
+    stage.guard.hear({ cluster: "web", nodes, exists: true, epoch: "1" }, source);
+  };
+  hear("zoo", { a: 1 });
+  for (let i = 0; i < 100; i++) {
+    hear("etcd", { a: 2 });
+    hear("etcd", { a: 1 });
+    stage.clock.advance(1_000);
+  }
+  assert.deepEqual(logged(stage), ["a:80 1"]);
+  stage.clock.advance(3_600_000);
+  hear("etcd", { a: 1 });
+  hear("etcd", { a: 2 });
+  assert.deepEqual(logged(stage), ["a:80 1", "a:80 1"]);
+  stage.clock.advance(60_000);
+  const weights = (hosts: string, weight: number) => Object.fromEntries([...hosts].map((host) => [host, weight]));
+  const [eight, twenty] = ["abcdefgh", "ijklmnopqrstuvwxyzAB"];
+  hear("zoo", weights(eight + twenty, 1));
+  hear("etcd", weights(eight, 2));
+  for (let i = 0; i < twenty.length; i++) {
+    stage.clock.advance(1_000);
+    hear("etcd", weights(eight + twenty.slice(0, i + 1), 2));
+  }
+  assert.deepEqual(logged(stage).slice(2), [..."bcdef"].map((host) => `${host}:80 7`));
+  stage.clock.advance(60_000);
+  assert.deepEqual(logged(stage).slice(7), [..."xyzAB"].map((host) => `${host}:80 20`));
+  assert.equal(stage.guard.conflicts("web").length, 28);
+});

@@ -85,8 +85,8 @@ interface RunningPort {
   port: MonitoredPort;
   status: Status;
   sinceMs: number;
-  /** Present while there is no check to run: says so at each interval. */
-  reminder: { readonly intervalMs: number; readonly controller: AbortController } | undefined;
+  /** Whether it is known that there is no check to run. */
+  isUnchecked: boolean;
   readonly checks: Map<string, RunningCheck>;
 }
 
@@ -135,7 +135,6 @@ export class Monitor implements AsyncDisposable {
     for (const [key, running] of this.#ports) {
       if (keys.has(key)) continue;
       for (const { controller } of running.checks.values()) controller.abort();
-      running.reminder?.controller.abort();
       this.#ports.delete(key);
     }
     for (const port of wanted) this.#applyPort(port);
@@ -148,7 +147,7 @@ export class Monitor implements AsyncDisposable {
 
   #applyPort(port: MonitoredPort): void {
     const running: RunningPort = this.#ports.get(port.key) ??
-      { port, status: "unknown", sinceMs: this.#options.clock.now(), reminder: undefined, checks: new Map() };
+      { port, status: "unknown", sinceMs: this.#options.clock.now(), isUnchecked: false, checks: new Map() };
     running.port = port;
     this.#ports.set(port.key, running);
     const ids = new Set(port.checks.map(({ id }) => id));
@@ -173,7 +172,7 @@ export class Monitor implements AsyncDisposable {
       running.checks.set(check.id, next);
       this.#track(this.#run(running, next));
     }
-    this.#remind(running);
+    this.#noteUnchecked(running);
     this.#update(running);
   }
 
@@ -182,25 +181,14 @@ export class Monitor implements AsyncDisposable {
     this.#loops.add(tracked);
   }
 
-  /** Sees to it that a port without checks is told at each interval, as long as it has none. */
-  #remind(running: RunningPort): void {
-    const { port: { checks, intervalMs }, reminder } = running;
-    if (checks.length === 0 && reminder?.intervalMs === intervalMs) return;
-    reminder?.controller.abort();
-    running.reminder = checks.length > 0 ? undefined : { intervalMs, controller: new AbortController() };
-    if (running.reminder !== undefined) this.#track(this.#tellOfNoChecks(running, running.reminder));
-  }
-
-  async #tellOfNoChecks(
-    { port: { key } }: RunningPort,
-    { intervalMs, controller: { signal } }: NonNullable<RunningPort["reminder"]>,
-  ): Promise<void> {
-    const { clock, log } = this.#options;
-    while (!signal.aborted) {
-      log.warn("Service has no checks and counts as up", { event: "service.unchecked", service: key });
-      // Rejects only when it is over, which the condition sees.
-      await delay(intervalMs, { clock, signal }).catch(() => {});
+  /** Logs once that a port has no checks, as long as it has none. */
+  #noteUnchecked(running: RunningPort): void {
+    const { key, checks } = running.port;
+    const isUnchecked = checks.length === 0;
+    if (isUnchecked && !running.isUnchecked) {
+      this.#options.log.warn("Service has no checks and counts as up", { event: "service.unchecked", service: key });
     }
+    running.isUnchecked = isUnchecked;
   }
 
   async #run(running: RunningPort, current: RunningCheck): Promise<void> {
