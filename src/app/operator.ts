@@ -16,6 +16,7 @@ import {
   isOfState,
   type LocalDrain,
   localDrainOf,
+  nodesNamed,
   type NodesOverride,
   type Orders,
   overridesOf,
@@ -211,15 +212,17 @@ export class AppOperator implements Operator {
     const isAsked = (each: NodesOverride) =>
       each.cluster === cluster && isOfState(each) === (command.verb === "undrain");
     const { cluster, target, author, verb } = command;
-    const nodes = this.#options.nodes(cluster);
-    const meant = nodes.filter((node) => isMeant(target, node));
-    const isCovered = (override: NodesOverride) =>
-      override.target === target ||
-      nodes.some((node) => isMeant(override.target, node)) &&
-        nodes.every((node) => !isMeant(override.target, node) || isMeant(target, node));
+    // Thousands of overrides are not compared with thousands of nodes one by one.
+    const named = nodesNamed(this.#options.nodes(cluster));
+    const meant = named(target);
+    const isCovered = (override: NodesOverride) => {
+      if (override.target === target) return true;
+      const covered = named(override.target);
+      return covered.length > 0 && covered.every((node) => isMeant(target, node));
+    };
     const revoked = await orders.revoke("overrides", (each) => isAsked(each) && isCovered(each));
-    const leftOf = (node: Node) =>
-      this.orders.overrides.findLast((each) => isAsked(each) && isMeant(each.target, node));
+    const others = overridesOf(this.orders.overrides.filter(isAsked), cluster, meant);
+    const leftOf = (node: Node) => others.get(nodeName(node))?.at(-1);
     const left = meant.map(leftOf).find((each) => each !== undefined);
     const [file, { cluster: { exclude = [] } = {} } = {}] = [...this.#options.accepted()?.clusters ?? []]
       .find(([, each]) => each.cluster.name === cluster) ?? [];

@@ -32,8 +32,9 @@ class Stage implements AsyncDisposable {
   registrations: readonly RegistrationReport[] = [];
 
   constructor(
-    { cluster = "web", exclude = [], backend = [] }: {
+    { cluster = "web", exclude = [], backend = [], nodes = NODES }: {
       cluster?: string;
+      nodes?: readonly Node[];
       exclude?: readonly string[];
       backend?: readonly string[];
     } = {},
@@ -62,7 +63,7 @@ class Stage implements AsyncDisposable {
       log: SILENT,
       orders: this.orders,
       accepted: () => accepted,
-      nodes: () => NODES,
+      nodes: () => nodes,
       registrations: () => this.registrations,
       connections: () => Promise.resolve([]),
       balancers: () => new Map(),
@@ -176,4 +177,35 @@ Deno.test("every name that a cluster's file may have can be named in a command",
   await stage.orders.at("/run/x.overrides");
   const [did] = await stage.do({ verb: "drain", cluster: "web:blue", target: "b.test:8082" });
   assert.deepEqual(did, ["web:blue/b.test:8082 drains until it is revoked"]);
+});
+
+Deno.test("undrain does not compare each override with each node", async () => {
+  let reads = 0;
+  const nodes = Array.from({ length: 500 }, (_, i): Node => ({
+    get host() {
+      reads++;
+      return `n${i}.test`;
+    },
+    ip: `10.0.${i >> 8}.${i & 255}`,
+    port: 80,
+    metadata: {},
+  }));
+  await using stage = new Stage({ nodes });
+  for (let i = 0; i < nodes.length; i++) {
+    const order = {
+      author: "ann",
+      reason: "",
+      sinceMs: 0,
+      cluster: "web",
+      target: `n${i}.test`,
+      kind: "drain",
+    } as const;
+    await stage.orders.put("overrides", order);
+  }
+  reads = 0;
+  const parsed = parseCommand("undrain", { cluster: "web", target: "n7.test" }, "ann");
+  assert(parsed.ok);
+  const { ok } = await stage.operator.carryOut(parsed.command, new AbortController().signal);
+  assert.deepEqual([ok, stage.orders.now.overrides.length], [true, 499]);
+  assert(reads < 20 * nodes.length, `${reads} reads`);
 });

@@ -2,7 +2,7 @@ import { isHostName, isIpv4, isIpv6, parseEndpoint } from "./endpoint.ts";
 import { isRecord, type Node, nodeName } from "./node.ts";
 import type { Cluster } from "./cluster.ts";
 import type { ClusterName } from "./topology.ts";
-import type { Override, Overrides } from "./traffic.ts";
+import type { Override } from "./traffic.ts";
 
 /** Who said something, why, and until when. Times are in milliseconds of the wall clock. */
 export interface Said {
@@ -67,22 +67,18 @@ export function overridesOf(
   overrides: readonly NodesOverride[],
   cluster: ClusterName,
   nodes: readonly Pick<Node, "host" | "ip" | "port">[],
-): Overrides {
+): ReadonlyMap<string, readonly NodesOverride[]> {
   const said = overrides.filter((each) => each.cluster === cluster);
   if (said.length === 0) return NO_OVERRIDES;
   // Thousands of overrides are not compared with thousands of nodes one by one.
   const named = new Map<string, NodesOverride[]>();
   const positions = new Map(said.map((each, at) => [each, at]));
   for (const each of said) {
-    const address = parseEndpoint(each.target);
-    for (const key of address === undefined ? [each.target] : [each.target, addressKey(address.host, address.port)]) {
-      named.set(key, [...named.get(key) ?? [], each]);
-    }
+    for (const key of targetKeys(each.target)) named.set(key, [...named.get(key) ?? [], each]);
   }
   return new Map(nodes.flatMap((node) => {
-    const { host, ip, port } = node;
     const name = nodeName(node);
-    const found = [host, ip, name, addressKey(ip, port)].flatMap((key) => named.get(key) ?? []);
+    const found = nodeKeys(node).flatMap((key) => named.get(key) ?? []);
     if (found.length === 0) return [];
     const meant = [...new Set(found)].filter(({ target }) => isMeant(target, node)).toSorted((a, b) =>
       Number(isNodeMeant(a.target, node)) - Number(isNodeMeant(b.target, node)) ||
@@ -90,6 +86,35 @@ export function overridesOf(
     );
     return meant.length === 0 ? [] : [[name, meant] as const];
   }));
+}
+
+/** Finds the nodes that targets name, however many of both there are. Pure. */
+export function nodesNamed<Named extends Pick<Node, "host" | "ip" | "port">>(
+  nodes: readonly Named[],
+): (target: string) => readonly Named[] {
+  const byKey = new Map<string, Named[]>();
+  for (const node of nodes) {
+    for (const key of new Set(nodeKeys(node))) {
+      const known = byKey.get(key);
+      if (known === undefined) byKey.set(key, [node]);
+      else known.push(node);
+    }
+  }
+  return (target) => {
+    const found = targetKeys(target).flatMap((key) => byKey.get(key) ?? []);
+    return [...new Set(found)].filter((node) => isMeant(target, node));
+  };
+}
+
+/** What a target may be called by. */
+function targetKeys(target: string): readonly string[] {
+  const address = parseEndpoint(target);
+  return address === undefined ? [target] : [target, addressKey(address.host, address.port)];
+}
+
+/** What a node may be called by. */
+function nodeKeys({ host, ip, port }: Pick<Node, "host" | "ip" | "port">): readonly string[] {
+  return [host, ip, nodeName({ host, port }), addressKey(ip, port)];
 }
 
 function addressKey(ip: string, port: number): string {
@@ -111,7 +136,7 @@ export function exclusions({ name, exclude = [] }: Pick<Cluster, "name" | "exclu
 /** The author of what a cluster's file says. */
 export const EXCLUDED_BY = "exclude";
 
-const NO_OVERRIDES: Overrides = new Map();
+const NO_OVERRIDES: ReadonlyMap<string, readonly NodesOverride[]> = new Map();
 
 function isNodeMeant(target: string, { host, ip, port }: Pick<Node, "host" | "ip" | "port">): boolean {
   if (target === nodeName({ host, port })) return true;
