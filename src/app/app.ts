@@ -273,6 +273,8 @@ export class App {
       lastKnown: this.#lastKnown,
       traffic: this.#traffic,
       orders: this.#orders,
+      stateDirectory: options.stateDirectory,
+      isReporter: options.role === "run",
       onApplied: options.onApplied,
       onFailure: (error) => this.#ended.reject(error),
     });

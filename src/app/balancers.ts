@@ -9,18 +9,17 @@ import { deadline } from "../kernel/deadline.ts";
 import type { ClusterName, Topology } from "../model/topology.ts";
 import type { HostFacts, NodeDetail } from "../plugin/contract.ts";
 import { UndecidedError } from "../plugin/decider.ts";
-import { ForeignBalancer } from "../supervisor/foreign_balancer.ts";
 import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
-import { decodeTopology } from "../membership/topology_file.ts";
 import type { Traffic } from "../membership/traffic.ts";
 import { clusterNames, composeWanted, type Share } from "../membership/wanted.ts";
 import type { Taken } from "../config/reading.ts";
 import type { LastKnown } from "../membership/last_known.ts";
-import { type OperatorOrders, readOrders } from "../membership/operator_orders.ts";
-import { NO_ORDERS, type Orders, ordersAt, pauseOf } from "../model/override.ts";
+import type { OperatorOrders } from "../membership/operator_orders.ts";
+import { pauseOf } from "../model/override.ts";
 import type { Propagation } from "../membership/propagation.ts";
 import { placed } from "../config/place.ts";
+import { overridesFiles, topologyFileOf } from "./kept_files.ts";
 
 export interface BalancersOptions {
   readonly clock: Clock;
@@ -40,6 +39,10 @@ export interface BalancersOptions {
   readonly traffic: Pick<Traffic, "begin" | "share" | "asksForDown" | "noteDown">;
   /** What operators have said. */
   readonly orders: Pick<OperatorOrders, "at" | "now">;
+  /** Where this process may keep its state; `undefined` if no supervisor says. */
+  readonly stateDirectory?: string | undefined;
+  /** Whether the same process reports this host's services. */
+  readonly isReporter?: boolean | undefined;
   /** Decides for the writers, if not as usual. */
   readonly decide?: WriterDecide | undefined;
   /** Called after each turn of a balancer's writer. */
@@ -52,12 +55,6 @@ export interface BalancersOptions {
 export interface BalancerDetails {
   readonly nodes: ReadonlyMap<ClusterName, readonly NodeDetail[]>;
   readonly silence?: string | undefined;
-}
-
-/** When nodes were members, and until when that was known. */
-export interface KeptSightings {
-  readonly sightings: Traffic["sightings"];
-  readonly knownAtMs: number;
 }
 
 /** How long a balancer may take to say what it has of its nodes. */
@@ -111,11 +108,10 @@ export class Balancers implements AsyncDisposable {
       // Its file may come back: there must never be two writers of one balancer.
       await this.#end(running);
     }
-    const topologyFile = accepted.settings.topologyFile ?? await topologyFileOf(accepted);
+    const topologyFile = await topologyFileOf(accepted);
     if (topologyFile !== undefined) await lastKnown.at(topologyFile);
-    const overridesFile = overridesFileOf(accepted, topologyFile);
     // Before a writer begins: a balancer may be paused.
-    if (overridesFile !== undefined) await orders.at(overridesFile);
+    await orders.at(...overridesFiles(accepted.settings, topologyFile, this.#options));
     for (const [name, balancer] of accepted.balancers) {
       const running = this.#running.get(name);
       if (running?.accepted.plugin === balancer.plugin) {
@@ -248,37 +244,4 @@ function named(log: Logger, balancer: string): Logger {
     warn: (text, properties) => log.warn(text, { balancer, ...properties }),
     error: (text, properties) => log.error(text, { balancer, ...properties }),
   };
-}
-
-/** Where the writer keeps what operators have said: beside the topology file unless the config says otherwise. */
-function overridesFileOf({ settings }: Accepted, topologyFile: string | undefined): string | undefined {
-  return settings.overridesFile ?? topologyFile?.replace(/(?:\.topology)?$/, ".overrides");
-}
-
-/** What operators have said to the writer of a config, and that holds now; a file that cannot be used says nothing. */
-export async function keptOrders(accepted: Accepted, nowMs: number): Promise<Orders> {
-  const path = overridesFileOf(accepted, accepted.settings.topologyFile ?? await topologyFileOf(accepted));
-  const read = path === undefined ? NO_ORDERS : await readOrders(path);
-  return typeof read === "string" ? NO_ORDERS : ordersAt(read, nowMs);
-}
-
-/** What the writer of a config has kept of when nodes were members, and until when that was true; a file that cannot be used says nothing. */
-export async function keptSightings(accepted: Accepted): Promise<KeptSightings> {
-  const path = accepted.settings.topologyFile ?? await topologyFileOf(accepted);
-  const text = path === undefined ? undefined : await Deno.readTextFile(path).catch(() => undefined);
-  const decoded = text === undefined ? undefined : await decodeTopology(text);
-  if (decoded?.ok !== true) return { sightings: new Map(), knownAtMs: -Infinity };
-  return { sightings: decoded.sightings, knownAtMs: Math.max(-Infinity, ...decoded.confirmed.values()) };
-}
-
-/** The default place of the last known members: beside the file of the first balancer, one that ships if there is one. */
-async function topologyFileOf({ balancers }: Accepted): Promise<string | undefined> {
-  const all = [...balancers.values()];
-  const first = all.find(({ plugin }) => !(plugin instanceof ForeignBalancer)) ?? all[0];
-  try {
-    return first && `${(await first.plugin.sources(first.config)).file}.topology`;
-  } catch (error) {
-    if (!(error instanceof UndecidedError)) throw error;
-    return undefined;
-  }
 }

@@ -19,7 +19,7 @@ import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
 import { type DecidedShares, Traffic } from "../membership/traffic.ts";
 import { clusterNames, composeWanted, needsNoMetadata, type Share } from "../membership/wanted.ts";
 import { type Pause, pauseOf } from "../model/override.ts";
-import { keptOrders, keptSightings } from "./balancers.ts";
+import { keptOrders, keptSightings } from "./kept_files.ts";
 import { tryWanted } from "./try_balancers.ts";
 
 /** How long a balancer may take to answer. */

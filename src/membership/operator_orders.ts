@@ -14,6 +14,7 @@ import {
   parseOrders,
   type Pause,
 } from "../model/override.ts";
+import { isRecord } from "../model/node.ts";
 import { type Disk, OWN_DISK } from "./disk.ts";
 import { seal, unseal } from "./sealed_text.ts";
 
@@ -51,7 +52,8 @@ export class OperatorOrders implements AsyncDisposable {
   readonly #disk: Disk;
   readonly #writing = new Serial();
   #orders: Orders = NO_ORDERS;
-  #path: string | undefined;
+  /** Where they are kept: in each of these files, which say the same. */
+  #paths: readonly string[] = [];
   #failure: string | undefined;
   /** Whether something was ever said or read: a file that is known later has nothing to add then. */
   #isKnown = false;
@@ -72,19 +74,19 @@ export class OperatorOrders implements AsyncDisposable {
 
   /** Why the orders do not outlive this process; `undefined` if they do. */
   get unkept(): string | undefined {
-    return this.#path === undefined ? "no file to keep them in is known" : this.#failure;
+    return this.#paths.length === 0 ? "no file to keep them in is known" : this.#failure;
   }
 
   /**
-   * Says where the file is. As long as nothing was said it is read, and what holds still is taken; a bad one is reported
-   * and left as it is.
+   * Says where the files are. As long as nothing was said they are read, and what holds still of the newest is taken; a
+   * bad one is reported and left as it is.
    */
-  async at(path: string): Promise<void> {
-    if (path === this.#path) return;
-    const isMoved = this.#path !== undefined && this.#isKnown;
-    this.#path = path;
+  async at(...paths: readonly string[]): Promise<void> {
+    if (paths.length === 0 || paths.join("\0") === this.#paths.join("\0")) return;
+    const isMoved = this.#paths.length > 0 && this.#isKnown;
+    this.#paths = paths;
     // Nothing is written before it is read: what comes meanwhile would take the place of what it has.
-    if (!isMoved) await this.#writing.run(() => this.#read(path));
+    if (!isMoved) await this.#writing.run(() => this.#read(paths));
     // What was said before the file was known, or while another one was, is kept from now on.
     if (isMoved || this.#isUnwritten) await this.#write();
   }
@@ -113,7 +115,7 @@ export class OperatorOrders implements AsyncDisposable {
     this.#cancelNext();
     this.#cancelRetry();
     await this.#writing.idle();
-    if (this.#isUnwritten && this.#path !== undefined) await this.#write();
+    if (this.#isUnwritten && this.#paths.length > 0) await this.#write();
     this.#cancelRetry();
   }
 
@@ -145,65 +147,108 @@ export class OperatorOrders implements AsyncDisposable {
     void this.#change(now);
   }
 
-  async #read(path: string): Promise<void> {
-    const unusable = (reason: string) =>
-      this.#options.log.warn("Cannot use the overrides file; starting without overrides", {
+  async #read(paths: readonly string[]): Promise<void> {
+    const { log, wallNow, onChange } = this.#options;
+    const { orders: read, path, unusable } = await readNewest(paths, this.#disk);
+    for (const [path, reason] of unusable) {
+      log.warn("Cannot use the overrides file; starting without its overrides", {
         event: "override.unusable",
         path,
         reason,
       });
-    const read = await readOrders(path, this.#disk);
-    if (typeof read === "string") return unusable(read);
-    this.#orders = mergeOrders(ordersAt(read, this.#options.wallNow()), this.#orders);
+    }
+    this.#orders = mergeOrders(ordersAt(read, wallNow()), this.#orders);
     this.#awaitEnd();
     const { overrides, pauses, local } = this.#orders;
     if (overrides.length + pauses.length + local.length === 0) return;
     this.#isKnown = true;
-    this.#options.log.info("Overrides read", {
+    // Another file has what the newest says from the next change on; a restart may come before.
+    this.#isUnwritten ||= paths.length > 1;
+    log.info("Overrides read", {
       event: "override.read",
-      path,
+      ...path !== undefined && { path },
       overrides: overrides.length,
       pauses: pauses.length,
       local: local.length,
     });
-    this.#options.onChange();
+    onChange();
   }
 
+  /** Writes all files; what one of them has is kept. */
   async #write(): Promise<void> {
-    const { log, clock } = this.#options;
+    const { log, clock, wallNow } = this.#options;
     await this.#writing.run(async () => {
-      const path = this.#path;
-      if (path === undefined) return;
+      const paths = this.#paths;
+      if (paths.length === 0) return;
       this.#cancelRetry();
       const orders = this.#orders;
-      try {
-        await this.#disk.write(path, await seal(FORMAT, JSON.stringify(orders)));
-        if (this.#failure !== undefined) log.info("Overrides written again", { event: "override.written", path });
-        this.#failure = undefined;
-        this.#isUnwritten = orders !== this.#orders;
-      } catch (error) {
-        const reason = withoutCandidate(error instanceof Error ? error.message : String(error));
-        const level = reason === this.#failure ? "debug" : "warn";
-        log[level]("Cannot keep overrides on disk", { event: "override.unwritten", path, reason });
-        this.#failure = reason;
+      const text = await seal(FORMAT, JSON.stringify({ ...orders, writtenMs: wallNow() }));
+      const failures: { readonly path: string; readonly reason: string }[] = [];
+      for (const path of paths) {
+        try {
+          await this.#disk.write(path, text);
+        } catch (error) {
+          failures.push({ path, reason: withoutCandidate(error instanceof Error ? error.message : String(error)) });
+        }
+      }
+      const [first] = failures;
+      const isKept = failures.length < paths.length;
+      if (isKept && this.#failure !== undefined) {
+        log.info("Overrides written again", { event: "override.written", path: paths[0] });
+      }
+      if (first !== undefined) {
+        const level = isKept || first.reason === this.#failure ? "debug" : "warn";
+        log[level]("Cannot keep overrides on disk", { event: "override.unwritten", ...first });
         this.#cancelRetry = clock.after(RETRY_MS, () => void this.#write());
       }
+      this.#failure = isKept ? undefined : first?.reason;
+      this.#isUnwritten = failures.length > 0 || orders !== this.#orders;
     });
   }
 }
 
-/** Reads what a file holds, ended or not; nothing if there is no file. A string says why it cannot be used. */
-export async function readOrders(path: string, disk: Pick<Disk, "read"> = OWN_DISK): Promise<Orders | string> {
+/** What {@linkcode readNewest} answers. */
+export interface ReadOrders {
+  /** What the newest file holds, ended or not; nothing if there is none that can be used. */
+  readonly orders: Orders;
+  /** The file that says so. */
+  readonly path?: string | undefined;
+  /** Why others cannot be used, by path. */
+  readonly unusable: readonly (readonly [path: string, reason: string])[];
+}
+
+/** Reads the newest of some files that were to say the same. */
+export async function readNewest(paths: readonly string[], disk: Pick<Disk, "read"> = OWN_DISK): Promise<ReadOrders> {
+  const unusable: [string, string][] = [];
+  let newest: { readonly orders: Orders; readonly path: string; readonly writtenMs: number } | undefined;
+  for (const path of paths) {
+    const read = await readOrders(path, disk);
+    if (typeof read === "string") unusable.push([path, read]);
+    // Of two that are as old, the first counts.
+    else if (read !== undefined && read.writtenMs > (newest?.writtenMs ?? -Infinity)) newest = { ...read, path };
+  }
+  return { orders: newest?.orders ?? NO_ORDERS, path: newest?.path, unusable };
+}
+
+/** Reads what a file holds; `undefined` if there is no file. A string says why it cannot be used. */
+async function readOrders(
+  path: string,
+  disk: Pick<Disk, "read">,
+): Promise<{ readonly orders: Orders; readonly writtenMs: number } | string | undefined> {
   let text: string;
   try {
     text = await disk.read(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return NO_ORDERS;
+    if (error instanceof Deno.errors.NotFound) return undefined;
     return error instanceof Error ? error.message : String(error);
   }
   const sealed = await unseal(text, [FORMAT]);
   if (!sealed.ok) return sealed.reason;
-  return parseOrders(parseJson(sealed.body)) ?? "it does not hold overrides";
+  const body = parseJson(sealed.body);
+  const orders = parseOrders(body);
+  if (orders === undefined) return "it does not hold overrides";
+  const writtenMs = isRecord(body) && typeof body.writtenMs === "number" ? body.writtenMs : 0;
+  return { orders, writtenMs };
 }
 
 /** There are so many orders that no more can be taken. */

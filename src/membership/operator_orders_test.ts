@@ -232,3 +232,55 @@ Deno.test("what an earlier life kept is taken too if its file is known only late
   await using orders = await host.startAt();
   assert.equal(orders.now.local.length, 0);
 });
+
+Deno.test("orders outlive a file that is another one after a restart, by its copy", async () => {
+  const host = new Host();
+  const copy = "/var/lib/lighthouse/overrides";
+  {
+    await using orders = await host.startAt();
+    await orders.put("overrides", host.drain("a.test"));
+  }
+  {
+    // What was kept in one file alone comes into the other with the start.
+    await using orders = host.start();
+    await orders.at(PATH, copy);
+    assert.equal(host.files.get(copy), host.files.get(PATH));
+    await orders.put("overrides", host.drain("b.test"));
+  }
+  await using orders = host.start();
+  await orders.at("/etc/haproxy/renamed.cfg.overrides", copy);
+  assert.deepEqual(targets(orders), ["a.test drain", "b.test drain"]);
+  assert.equal(orders.unkept, undefined);
+});
+
+Deno.test("of two files that differ the newer counts, and one that can be written is enough", async () => {
+  const host = new Host();
+  const copy = "/var/lib/lighthouse/overrides";
+  {
+    await using orders = host.start();
+    await orders.at(PATH, copy);
+    await orders.put("overrides", host.drain("a.test"));
+    const older = host.files.get(copy) ?? "";
+    host.clock.advance(1_000);
+    await orders.revoke("overrides", () => true);
+    await orders.put("overrides", host.drain("b.test"));
+    host.files.set(copy, older);
+  }
+  await using orders = new OperatorOrders({
+    clock: host.clock,
+    wallNow: () => host.now,
+    log: host.log,
+    disk: {
+      read: host.disk.read,
+      write: (path, text) =>
+        path === copy ? Promise.reject(new Error("Read-only file system")) : host.disk.write(path, text),
+    },
+    onChange() {},
+  });
+  await orders.at(copy, PATH);
+  assert.deepEqual(targets(orders), ["b.test drain"]);
+  await orders.put("overrides", host.drain("d.test"));
+  assert.equal(orders.unkept, undefined);
+  assert.match(host.files.get(PATH) ?? "", /d\.test/);
+  assert.doesNotMatch(host.files.get(copy) ?? "", /d\.test/);
+});

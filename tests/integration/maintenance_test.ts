@@ -163,6 +163,44 @@ Deno.test("--wait says which connections are left after its time, and returns wh
   assert.match(await get(site.port), new RegExp(`hello from ${site.two.port}`));
 });
 
+Deno.test("a process with both roles keeps drain --local over a kill and a restart, with a balancer or without one", async () => {
+  for (const hasBalancer of [false, true]) {
+    await using host = new TestHost();
+    await using service = new WebService();
+    await host.configure();
+    if (!hasBalancer) await host.remove("balancers/haproxy");
+    await host.write("services/web", {
+      discovery: "file",
+      port: service.port,
+      checks: { interval: 1, http: { uri: "/health", rise: 1, fall: 2 } },
+    });
+    await host.write("lighthouse", { drained_file: host.dir.file("drained") });
+    const admin = ["--admin", `unix:${host.dir.file("admin.sock")}`];
+    const isDraining = async () => {
+      const entry = `${host.registryDir}/web/test.host:${service.port}.json`;
+      return /"state":\s*"drain"/.test(await Deno.readTextFile(entry).catch(() => ""));
+    };
+    {
+      const running = Lighthouse.start("run", host.configDir, admin);
+      await running.event("registration.registered");
+      const drained = await runCli(["drain", host.configDir, "--local", "--reason", "work", ...admin]);
+      assert.equal(drained.code, 0, drained.stderr);
+      assert.doesNotMatch(drained.stderr, /does not outlive/);
+      await eventually("it drains", isDraining);
+      kill(running.pid);
+      await running.ended();
+    }
+    await Deno.remove(host.registryDir, { recursive: true });
+    await using again = Lighthouse.start("run", host.configDir, admin);
+    await again.event("override.read", { local: 1 });
+    await again.event("registration.registered");
+    await eventually("it drains again", isDraining);
+    const undrained = await runCli(["undrain", host.configDir, "--local", ...admin]);
+    assert.equal(undrained.code, 0, undrained.stderr);
+    await eventually("it takes requests", async () => !await isDraining());
+  }
+});
+
 Deno.test.each([
   { words: ["drain", "web"], says: /drain needs a CLUSTER and a NODE or HOST, or --local/ },
   { words: ["drain", "web", "one.test", "--deregister"], says: /--deregister needs --local/ },
