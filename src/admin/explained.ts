@@ -16,6 +16,8 @@ export interface ExplainedCluster {
   readonly state: string;
   /** Why that is not `current`. */
   readonly reason: string | null;
+  /** Who has paused the management of the balancer, which changes nothing until that ends. */
+  readonly paused: { readonly author: string; readonly reason: string | null; readonly until: string | null } | null;
   /** Its discoveries. */
   readonly discovery: string;
   /** The registries that are asked for it. */
@@ -25,6 +27,17 @@ export interface ExplainedCluster {
   /** When a share changes by itself. */
   readonly changesInSeconds: number | null;
   readonly nodes: readonly ExplainedNode[];
+  /** What the balancer has beside them: nodes that are members no more. */
+  readonly others: readonly { readonly name: string; readonly has: NodeInBalancer }[];
+}
+
+/** What a balancer has of a node. */
+export interface NodeInBalancer {
+  /** `absent`: the balancer does not have the node. */
+  readonly state: "ready" | "drain" | "maint" | "absent";
+  readonly weight: number;
+  /** The part of all requests that it gets by that. */
+  readonly share: number;
 }
 
 /** A registry that is asked for a cluster: whose word it is that a node is not there. */
@@ -50,7 +63,7 @@ export interface ExplainedNode {
   /** The discovery that reported it, and when it first did. */
   readonly source: string | null;
   readonly since: string | null;
-  /** The part of all requests that it gets, from 0 to 1; `null` where nothing is said of shares. */
+  /** The part of all requests that it is to get, from 0 to 1; `null` where nothing is said of shares. */
   readonly share: number | null;
   /** Its weight; `null` for the balancer's default. */
   readonly weight: number | null;
@@ -63,6 +76,8 @@ export interface ExplainedNode {
   readonly check: string | null;
   /** How many sessions the balancer has with it now. */
   readonly sessions: number | null;
+  /** What the balancer has of it now; `null` where it does not say. */
+  readonly has: NodeInBalancer | null;
   readonly factors: readonly { readonly name: string; readonly value: number; readonly detail: string | null }[];
   /** What decides on its state: an operator, or the cluster's file. */
   readonly override: { readonly author: string; readonly reason: string | null; readonly until: string | null } | null;

@@ -1,4 +1,10 @@
-import type { Explained, ExplainedCluster, ExplainedNode, ExplainedSource } from "../admin/explained.ts";
+import type {
+  Explained,
+  ExplainedCluster,
+  ExplainedNode,
+  ExplainedSource,
+  NodeInBalancer,
+} from "../admin/explained.ts";
 
 /** What to explain: all clusters, one, or one node of it by its name, host or address. */
 export interface ExplainTarget {
@@ -8,12 +14,15 @@ export interface ExplainTarget {
 
 /** Picks what was asked for. Pure. */
 export function pickExplained({ clusters, ...rest }: Explained, { cluster, node }: ExplainTarget): Explained {
-  const isMeant = ({ name, address }: ExplainedNode) =>
+  const isMeant = ({ name, address }: Pick<ExplainedNode, "name" | "address">) =>
     node === undefined || [name, address, name.replace(/:[0-9]+$/, "")].includes(node);
   return {
     ...rest,
-    clusters: clusters.filter((each) => cluster === undefined || each.cluster === cluster)
-      .map((each) => ({ ...each, nodes: each.nodes.filter(isMeant) })),
+    clusters: clusters.filter((each) => cluster === undefined || each.cluster === cluster).map((each) => ({
+      ...each,
+      nodes: each.nodes.filter(isMeant),
+      others: each.others.filter(({ name }) => isMeant({ name, address: name })),
+    })),
   };
 }
 
@@ -21,7 +30,8 @@ export function pickExplained({ clusters, ...rest }: Explained, { cluster, node 
 export function* explainText(picked: Explained, { node }: ExplainTarget): Generator<string> {
   for (const cluster of picked.clusters) {
     yield headOf(cluster);
-    for (const each of cluster.nodes) yield `  ${lineOf(each)}`;
+    for (const each of cluster.nodes) yield `  ${lineOf(each, cluster)}`;
+    for (const each of cluster.others) yield `  ${each.name}  is no member  ${hasWords(each.has, cluster)}`;
     if (cluster.nodes.length === 0) {
       const why = cluster.balancer === null
         ? "no balancer has a section for it"
@@ -54,11 +64,12 @@ function* sourceLines(
 }
 
 function headOf(
-  { cluster, balancer, silence, state, reason, discovery, changesInSeconds, nodes }: ExplainedCluster,
+  { cluster, balancer, paused, silence, state, reason, discovery, changesInSeconds, nodes }: ExplainedCluster,
 ): string {
   return [
     cluster,
     ...balancer === null ? [] : [`balancer ${balancer}${silence === null ? "" : ` (not read: ${silence})`}`],
+    ...paused === null ? [] : [`management paused ${saidBy(paused)}: nothing is changed`],
     `discovery ${discovery}`,
     reason === null ? state : `${state}: ${reason}`,
     ...nodes.length === 0 ? [] : [`${nodes.length} ${nodes.length === 1 ? "node" : "nodes"}`],
@@ -66,23 +77,51 @@ function headOf(
   ].join("  ");
 }
 
-function lineOf(node: ExplainedNode): string {
-  const { name, from, source, since, share, weight, check, sessions, factors, override } = node;
+function lineOf(node: ExplainedNode, { balancer, paused }: Pick<ExplainedCluster, "balancer" | "paused">): string {
+  const { name, from, source, since, share, weight, check, sessions, factors, override, has, down } = node;
+  const wanted = [...shareWords({ share, weight, factors }), ...override === null ? [] : [saidBy(override)]];
+  const isOther = has !== null && !isAsWanted(node, has);
+  // In a pause the balancer decides who gets what, and what is wanted comes after it.
+  const said = paused === null || has === null
+    ? [rotation(node), ...wanted, ...isOther ? [hasWords(has, { balancer, down })] : []]
+    : [...hasNow(has, { down }), ...isOther ? [`after the pause: ${[rotation(node), ...wanted].join("  ")}`] : []];
   return [
     name,
-    rotation(node),
-    ...shareWords({ share, weight, factors }),
-    ...override === null ? [] : [
-      `by ${override.author}${override.reason === null ? "" : `: ${override.reason}`}${
-        override.until === null ? "" : ` (until ${override.until})`
-      }`,
-    ],
+    ...said,
     ...check === null ? [] : [`check ${check}`],
     ...sessions === null ? [] : [`${sessions} ${sessions === 1 ? "session" : "sessions"}`],
     ...from === null ? [] : [`of cluster ${from}`],
     ...source === null ? [] : [`from ${source}`],
     ...since === null ? [] : [`since ${since}`],
   ].join("  ");
+}
+
+/** Whether a balancer sends a node what it is to get. */
+function isAsWanted({ state, waits, weight }: ExplainedNode, has: NodeInBalancer): boolean {
+  // Who drains or waits has a weight of 0 in a file, and gets nothing in either state.
+  if (state === "drain" || waits || weight === 0) return has.state !== "maint" && has.share === 0;
+  return state === has.state && (state === "maint" || weight === null || weight === has.weight);
+}
+
+/** What a balancer does with a node now. */
+function hasNow(
+  { state, weight, share }: NodeInBalancer,
+  { down }: Pick<ExplainedNode, "down">,
+): readonly string[] {
+  if (state === "absent") return ["not there"];
+  const waits = state === "ready" && weight === 0;
+  return [rotation({ state, weight, share, waits, down }), ...shareWords({ share, weight, factors: [] })];
+}
+
+function hasWords(
+  has: NodeInBalancer,
+  { balancer, down = null }: { readonly balancer: string | null; readonly down?: ExplainedNode["down"] },
+): string {
+  return `${balancer} has: ${hasNow(has, { down }).join("  ")}`;
+}
+
+function saidBy({ author, reason, until }: NonNullable<ExplainedNode["override"]>): string {
+  return `by ${author}${reason === null ? "" : `: ${reason}`}${until === null ? "" : ` (until ${until})`}`;
 }
 
 /** What a node gets, and the product that its weight is scaled from. */

@@ -21,6 +21,7 @@ const NODE: ExplainedNode = {
     detail: null,
   }, { name: "zone", value: 1, detail: null }],
   override: null,
+  has: { state: "ready", weight: 26, share: 0.0922 },
 };
 const EXPLAINED: Explained = {
   role: "writer",
@@ -29,6 +30,7 @@ const EXPLAINED: Explained = {
   clusters: [{
     cluster: "web",
     balancer: "haproxy",
+    paused: null,
     state: "held",
     reason: "its registry says that it has no nodes",
     discovery: "zoo",
@@ -51,6 +53,7 @@ const EXPLAINED: Explained = {
         ...NODE,
         name: "b.test:80",
         state: "drain",
+        has: { state: "drain", weight: 0, share: 0 },
         share: 0,
         factors: [],
         override: { author: "ann", reason: "disk", until: null },
@@ -62,6 +65,7 @@ const EXPLAINED: Explained = {
         weight: 0,
         share: 0,
         factors: [],
+        has: { state: "ready", weight: 0, share: 0 },
         from: "spare",
         source: null,
         since: null,
@@ -70,9 +74,11 @@ const EXPLAINED: Explained = {
       },
       { ...NODE, name: "d.test:80", down: true, factors: [], check: "L4CON in 0ms: Connection refused", sessions: 0 },
     ],
+    others: [],
   }, {
     cluster: "spare",
     balancer: null,
+    paused: null,
     state: "current",
     reason: null,
     discovery: "zoo",
@@ -80,6 +86,7 @@ const EXPLAINED: Explained = {
     silence: null,
     changesInSeconds: null,
     nodes: [],
+    others: [],
   }],
 };
 
@@ -118,4 +125,35 @@ Deno.test("explain finds a node by its name, its host or its address, and says w
   assert.match(head, /^web {2}balancer haproxy \(not read: nobody answers at its socket\) {2}/);
   assert.deepEqual(lines("spare"), ["spare  discovery zoo  current", "  no balancer has a section for it"]);
   assert.deepEqual(lines("none"), []);
+});
+
+Deno.test("explain says what the balancer has where that is something else, and in a pause that alone decides", () => {
+  const [web] = EXPLAINED.clusters;
+  assert(web !== undefined);
+  const node = { ...NODE, factors: [], has: { state: "drain", weight: 0, share: 0 } } as const;
+  const print = (
+    more: Partial<typeof web>,
+  ) => [...explainText({ ...EXPLAINED, clusters: [{ ...web, nodes: [node], ...more }] }, {})];
+  assert.match(
+    print({})[1] ?? "",
+    /^ {2}a\.test:80 {2}in rotation {2}share 9\.22 % {2}weight 26 {2}haproxy has: draining {2}share 0 % {2}weight 0 {2}check/,
+  );
+  const paused = { author: "bob", reason: "upgrade", until: "2026-11-30T06:30:00.000Z" };
+  const [head = "", line = ""] = print({ paused });
+  assert.match(
+    head,
+    /^web {2}balancer haproxy {2}management paused by bob: upgrade \(until 2026-11-30T06:30:00\.000Z\): nothing is changed {2}/,
+  );
+  assert.match(
+    line,
+    /^ {2}a\.test:80 {2}draining {2}share 0 % {2}weight 0 {2}after the pause: in rotation {2}share 9\.22 % {2}weight 26 {2}check/,
+  );
+  const same = print({ paused, nodes: [NODE] })[1] ?? "";
+  assert.match(same, /^ {2}a\.test:80 {2}in rotation {2}share 9\.22 % {2}weight 26 {2}check/);
+  const absent = { ...NODE, factors: [], has: { state: "absent", weight: 0, share: 0 } } as const;
+  assert.match(print({ nodes: [absent] })[1] ?? "", / weight 26 {2}haproxy has: not there {2}/);
+  const others = [{ name: "z.test:80", has: { state: "ready", weight: 1, share: 0.5 } }] as const;
+  assert.equal(print({ others })[2], "  z.test:80  is no member  haproxy has: in rotation  share 50 %  weight 1");
+  // Who has a weight of 1 by default has none that was decided.
+  assert.doesNotMatch(print({ nodes: [{ ...NODE, weight: null }] })[1] ?? "", /has:/);
 });

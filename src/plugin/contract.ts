@@ -493,6 +493,10 @@ export interface NodeDetail {
   readonly node: string;
   /** Whether its checks find it down. */
   readonly isDown: boolean;
+  /** Whether it takes new connections, as the balancer has it now; absent if it does not say. */
+  readonly state?: WantedNode["state"] | undefined;
+  /** Its weight as the balancer has it now. */
+  readonly weight?: number | undefined;
   /** The last result of its check, in the words of the balancer; absent if it is not checked. */
   readonly check?: string | undefined;
   /** How many sessions it has now. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Node, quote } from "../model/node.ts";
+import { type Node, quote, WEIGHT_MAX } from "../model/node.ts";
 import type {
   AskedReload,
   BalancerSources,
@@ -22,6 +22,7 @@ import type {
   RenderedFile,
   Signal,
   Step,
+  WantedNode,
   Weighing,
 } from "../plugin/contract.ts";
 import { exactText, InvalidMessage, listOf, nodesOf, number, record, text } from "./values.ts";
@@ -215,10 +216,12 @@ export function nodeDetails(value: unknown): ReadonlyMap<string, readonly NodeDe
   return new Map(
     entriesOf(value, "details", CLUSTERS_MAX).map(([cluster, entries]) => {
       const details = listOf(entries, "details", left).map((entry): NodeDetail => {
-        const { node, isDown, check, sessions } = record(entry, "detail");
+        const { node, isDown, state, weight, check, sessions } = record(entry, "detail");
         return {
           node: exactText(node, "node"),
           isDown: isDown === true,
+          ...state !== undefined && { state: stateOf(state) },
+          ...weight !== undefined && { weight: integer(weight, "weight", 0, WEIGHT_MAX) },
           ...check !== undefined && { check: text(check, "check") },
           ...sessions !== undefined && { sessions: integer(sessions, "sessions", 0, Number.MAX_SAFE_INTEGER) },
         };
@@ -227,6 +230,11 @@ export function nodeDetails(value: unknown): ReadonlyMap<string, readonly NodeDe
       return [exactText(cluster, "cluster"), details];
     }),
   );
+}
+
+function stateOf(value: unknown): WantedNode["state"] {
+  if (value === "ready" || value === "drain" || value === "maint") return value;
+  throw new InvalidMessage(`A state must be ready, drain or maint: current value is ${quote(value)}`);
 }
 
 /** Validates the rendered files. */

@@ -197,6 +197,21 @@ Deno.test("in a pause nothing of HAProxy is changed, reverted, reloaded or start
     pid,
     file,
   ]);
+  // Explain says what HAProxy has, which is not what the writer would do.
+  const explained = await stage.do("explain", "web");
+  assert.match(
+    explained,
+    /^web {2}balancer haproxy {2}management paused by bob: HAProxy upgrade \(until \S+\): nothing is changed {2}/m,
+  );
+  assert.match(
+    explained,
+    /^ {2}one\.test:\d+ {2}draining {2}share 0 % {2}weight \d+ {2}after the pause: in rotation /m,
+  );
+  assert.match(explained, /^ {2}two\.test:\d+ {2}in rotation {2}share 50 % {2}weight 1 /m);
+  assert.match(
+    explained,
+    /^ {2}three\.test:\d+ {2}is no member {2}haproxy has: in rotation {2}share 50 % {2}weight 1$/m,
+  );
   // HAProxy is taken away: nobody starts it, and that is a failure.
   for (const each of stage.host.haproxy.processes()) kill(each);
   const { code, reasons } = await stage.status.untilHealth("it fails", ({ code }) => code === 503);

@@ -1,5 +1,5 @@
 import type { NodeDetail, Seen } from "../../../mod.ts";
-import { quote } from "../../../src/model/node.ts";
+import { quote, WEIGHT_MAX } from "../../../src/model/node.ts";
 import type { Version } from "./backend.ts";
 import type { HaproxyConfig } from "./config.ts";
 import { STRUCTURE_VARIABLE } from "./render.ts";
@@ -170,13 +170,16 @@ export function nodeDetails([stat = ""]: readonly string[]): ReadonlyMap<string,
     const fields = fieldsOf(row);
     const at = (column: string) => fields[columns.indexOf(column)] ?? "";
     const [backend, node, sessions] = [at("pxname"), at("svname"), Number(at("scur"))];
+    const [status, weight] = [at("status"), Number(at("weight"))];
     if (!NAME.test(backend) || !NAME.test(node)) continue;
     const check = checkResult(at);
     const of = details.get(backend) ?? [];
     details.set(backend, of);
     of.push({
       node,
-      isDown: /^DOWN\b/.test(at("status")),
+      isDown: /^DOWN\b/.test(status),
+      ...status !== "" && { state: /^MAINT\b/.test(status) ? "maint" : /^DRAIN\b/.test(status) ? "drain" : "ready" },
+      ...Number.isSafeInteger(weight) && at("weight") !== "" && { weight: Math.min(weight, WEIGHT_MAX) },
       ...check !== "" && { check },
       ...Number.isSafeInteger(sessions) && at("scur") !== "" && { sessions },
     });

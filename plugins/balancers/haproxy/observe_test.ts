@@ -64,19 +64,30 @@ Deno.test("observe() reads process, structure, frontends, backends and servers",
 
 Deno.test("nodeDetails() reads checks and sessions of servers, whatever a checked server answers", () => {
   const stat = [
-    "# pxname,svname,qcur,scur,status,check_status,check_code,check_duration,last_chk,",
-    'web,a:80,0,3,UP,L7OK,200,1,"Layer7 check passed, really: ""200""\u0007",',
-    "web,b:80,0,0,DOWN,* L4CON,,0,Connection refused,",
-    "web,c:80,0,1,no check,,,,,",
-    "web,d:80,0,0,DOWN 1/2,L7STS,503,2,,",
-    "other,x y,0,0,UP,,,,,",
+    "# pxname,svname,qcur,scur,status,weight,check_status,check_code,check_duration,last_chk,",
+    'web,a:80,0,3,UP,256,L7OK,200,1,"Layer7 check passed, really: ""200""\u0007",',
+    "web,b:80,0,0,DOWN,7,* L4CON,,0,Connection refused,",
+    "web,c:80,0,1,no check,1,,,,,",
+    "web,e:80,0,1,DRAIN,0,,,,,",
+    "web,f:80,0,0,MAINT (via x),1,,,,,",
+    "web,d:80,0,0,DOWN 1/2,1,L7STS,503,2,,",
+    "other,x y,0,0,UP,1,,,,,",
     "",
   ].join("\n");
   assert.deepEqual([...nodeDetails([stat])], [["web", [
-    { node: "a:80", isDown: false, check: 'L7OK 200 in 1ms: Layer7 check passed, really: "200"?', sessions: 3 },
-    { node: "b:80", isDown: true, check: "L4CON in 0ms: Connection refused", sessions: 0 },
-    { node: "c:80", isDown: false, sessions: 1 },
-    { node: "d:80", isDown: true, check: "L7STS 503 in 2ms", sessions: 0 },
+    {
+      node: "a:80",
+      isDown: false,
+      state: "ready",
+      weight: 256,
+      check: 'L7OK 200 in 1ms: Layer7 check passed, really: "200"?',
+      sessions: 3,
+    },
+    { node: "b:80", isDown: true, state: "ready", weight: 7, check: "L4CON in 0ms: Connection refused", sessions: 0 },
+    { node: "c:80", isDown: false, state: "ready", weight: 1, sessions: 1 },
+    { node: "e:80", isDown: false, state: "drain", weight: 0, sessions: 1 },
+    { node: "f:80", isDown: false, state: "maint", weight: 1, sessions: 0 },
+    { node: "d:80", isDown: true, state: "ready", weight: 1, check: "L7STS 503 in 2ms", sessions: 0 },
   ]]]);
   assert.deepEqual([...nodeDetails([]), ...nodeDetails(["Unknown command"])], []);
 });
