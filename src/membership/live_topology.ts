@@ -33,6 +33,16 @@ interface Known {
   readonly confirmedMs?: number | undefined;
   /** Absent while it is watched. */
   readonly stale?: Stale | undefined;
+  /** Present once it has lost all of its members. */
+  readonly emptied?: Emptied | undefined;
+}
+
+/** That a cluster had members and has none. */
+export interface Emptied {
+  /** How many it had. */
+  readonly had: number;
+  /** Since when, in milliseconds of the wall clock; `undefined` if nobody said. */
+  readonly sinceMs: number | undefined;
 }
 
 /** That members may be out of date. */
@@ -80,7 +90,12 @@ export class LiveTopology {
     if (!isSame) this.#generation++;
     const origins = originsOf(nodes, before?.origins ?? NO_ORIGINS, seen);
     const generation = isSame ? before.generation : this.#generation;
-    this.#known.set(cluster, { nodes, origins, from: "registry", generation });
+    const emptied = nodes.length > 0
+      ? undefined
+      : before === undefined || before.nodes.length === 0
+      ? before?.emptied
+      : { had: before.nodes.length, sinceMs: seen?.sinceMs };
+    this.#known.set(cluster, { nodes, origins, from: "registry", generation, emptied });
     // Nobody came meanwhile.
     if (isSame) this.#outages.delete(cluster);
     return !isSame;
@@ -162,6 +177,11 @@ export class LiveTopology {
   /** Why a cluster's members may be out of date; `undefined` while they are not, or nothing is known of it. */
   stale(cluster: ClusterName): Stale | undefined {
     return this.#known.get(cluster)?.stale;
+  }
+
+  /** How many members a cluster had that has none; `undefined` while it has any, and if it never had. */
+  emptied(cluster: ClusterName): Emptied | undefined {
+    return this.#known.get(cluster)?.emptied;
   }
 
   /** The generation with which a cluster's members came; `undefined` if nothing is known of it. */

@@ -98,6 +98,11 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
   for (const [name, { outdated, ageSeconds }] of Object.entries(status.clusters)) {
     if (outdated) yield `Members of cluster ${name} were last confirmed ${ageSeconds} s ago, longer than max_age`;
   }
+  for (const [name, { emptied }] of Object.entries(status.clusters)) {
+    if (emptied === null) continue;
+    const since = emptied.since === null ? "" : ` since ${emptied.since}`;
+    yield `Cluster ${name} has had no nodes${since}; it had ${emptied.had}`;
+  }
   for (const [name, { state, reason, forSeconds }] of Object.entries(status.clusters)) {
     const since = forSeconds === null ? "" : ` for ${spoken(forSeconds)}`;
     const why = reason === null ? "" : `: ${reason}`;
@@ -121,6 +126,12 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
     if (inForce || forSeconds <= settle) continue;
     const why = lastError === null ? "" : `: ${lastError.text}`;
     yield `Balancer ${name} has not been as it is wanted for ${spoken(forSeconds)}${why}`;
+  }
+  for (const [key, { status: state, forSeconds, checks }] of Object.entries(status.services)) {
+    if (state !== "down") continue;
+    const failing = checks.filter(({ passes }) => passes === false)
+      .map(({ name, failure }) => `${name}: ${failure ?? "no reason given"}`);
+    yield [`Service ${key} has been down for ${spoken(forSeconds)}`, ...failing].join("; ");
   }
   for (const [key, { checks }] of Object.entries(status.services)) {
     for (const { name, passes, unknown } of checks) {

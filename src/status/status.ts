@@ -11,7 +11,7 @@ import { type Orders, pauseOf } from "../model/override.ts";
 import type { HostFacts } from "../plugin/contract.ts";
 import type { Hold } from "../membership/guard.ts";
 import type { Registration, RegistrationReport } from "../reporter/registrar.ts";
-import type { LiveTopology } from "../membership/live_topology.ts";
+import type { Emptied, LiveTopology } from "../membership/live_topology.ts";
 import type { MembershipGuard } from "../membership/membership_guard.ts";
 import type { DecidedShares, Traffic } from "../membership/traffic.ts";
 import type { SourceMembers } from "../membership/source_members.ts";
@@ -41,7 +41,7 @@ export interface Parts {
   readonly reading: Reading;
   /** What is in force; `undefined` before the first config. */
   readonly accepted: Accepted | undefined;
-  readonly live: Pick<LiveTopology, "nodes" | "origins" | "heard" | "stale" | "generation" | "confirmedMs">;
+  readonly live: Pick<LiveTopology, "nodes" | "origins" | "heard" | "stale" | "emptied" | "generation" | "confirmedMs">;
   readonly membership: Pick<MembershipGuard, "hold" | "sourceHold" | "owners" | "conflicts" | "chosen">;
   readonly members: Pick<SourceMembers, "of">;
   readonly connectivity: { of(worker: string): Reachable | undefined };
@@ -207,6 +207,7 @@ function clusterOf(cluster: Cluster, parts: Parts, age: Age, nowMs: number): Clu
     ageSeconds,
     outdated: ageSeconds !== null && ageSeconds * 1_000 > (accepted?.settings.maxAgeMs ?? Infinity),
     nodes: nodes.length,
+    emptied: emptiedOf(live.emptied(name)),
     members: nameMembers(nodes),
     memberList: nodes.slice(0, MEMBERS_SHOWN_MAX).map((node) => {
       const origin = live.origins(name).get(nodeName(node));
@@ -216,6 +217,12 @@ function clusterOf(cluster: Cluster, parts: Parts, age: Age, nowMs: number): Clu
     }),
     generation: live.generation(name) ?? null,
   };
+}
+
+function emptiedOf(emptied: Emptied | undefined): ClusterStatus["emptied"] {
+  if (emptied === undefined) return null;
+  const { had, sinceMs } = emptied;
+  return { had, since: sinceMs === undefined ? null : new Date(sinceMs).toJSON() };
 }
 
 /** The discoveries of a file, as one line. */

@@ -86,6 +86,8 @@ export interface ClusterStatus {
   /** Whether that is longer ago than `max_age`. */
   readonly outdated: boolean;
   readonly nodes: number;
+  /** How many nodes it had, if it has none now, and when the last one left, as in `2026-11-30T06:00:00.000Z`. */
+  readonly emptied: { readonly had: number; readonly since: string | null } | null;
   /** The name of the set of members. */
   readonly members: string;
   /** The members by name, the first thousand: who reported each, and since when; `null` if that is not known. */

@@ -111,10 +111,24 @@ Deno.test("statusOf() says of a cluster what is known, from nothing to what its 
     ageSeconds: 0,
     outdated: false,
     nodes: 1,
+    emptied: null,
     members: nameMembers([node("a")]),
     memberList: [{ name: nodeName(node("a")), source: "zoo", sources: [], since: "2023-11-14T22:13:20.000Z" }],
     generation: 1,
   });
+});
+
+Deno.test("statusOf() shows since when a cluster that had members has none, until it has some", () => {
+  using stage = new Stage();
+  assert.equal(stage.web()?.emptied, null);
+  stage.live.replace({ cluster: "web", nodes: [] });
+  assert.equal(stage.web()?.emptied, null, "a cluster that never had any");
+  stage.live.replace({ cluster: "web", nodes: [node("a"), node("b")] });
+  stage.live.replace({ cluster: "web", nodes: [] }, { sourceOf: () => "zk", sinceMs: 1_700_000_000_000 });
+  stage.live.replace({ cluster: "web", nodes: [] }, { sourceOf: () => "zk", sinceMs: 1_700_000_009_000 });
+  assert.deepEqual(stage.web()?.emptied, { had: 2, since: "2023-11-14T22:13:20.000Z" });
+  stage.live.replace({ cluster: "web", nodes: [node("a")] });
+  assert.equal(stage.web()?.emptied, null);
 });
 
 Deno.test("statusOf() shows each of several sources, which of them have a member, and what they contradict each other about", () => {
@@ -393,6 +407,7 @@ const AT_WORK: Status = {
       ageSeconds: 0,
       outdated: false,
       nodes: 1,
+      emptied: null,
       members: "x",
       memberList: [],
       generation: 1,
@@ -574,6 +589,24 @@ Deno.test.each([
     why: "two hosts fight over one node",
     change: { services: { "api:80": { registration: { contestedBy: "10.0.0.2" } } } },
     said: /api:80 is contested: another host at 10.0.0.2 registers it as web01.test too/,
+  },
+  {
+    why: "a service is down",
+    change: {
+      services: {
+        "api:80": {
+          status: "down",
+          forSeconds: 12,
+          checks: [{ ...EXEC, probedSeconds: 1, passes: false, failure: "exit status 1" }],
+        },
+      },
+    },
+    said: /^Service api:80 has been down for 12s; exec: exit status 1$/,
+  },
+  {
+    why: "a cluster that had members has none",
+    change: { clusters: { web: { nodes: 0, emptied: { had: 3, since: "2026-11-30T03:12:04.000Z" } } } },
+    said: /^Cluster web has had no nodes since 2026-11-30T03:12:04.000Z; it had 3$/,
   },
   {
     why: "a registration fails",
