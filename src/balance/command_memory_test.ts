@@ -47,8 +47,13 @@ Deno.test("CommandMemory counts from the last time that a timed command was sent
 Deno.test("CommandMemory is bounded, and forgets the oldest", () => {
   let memory = NO_COMMANDS;
   const answering = { pid: 1, version: VERSION, nowMs: 0 };
-  for (let i = 0; i < 20_000; i++) {
-    memory = withCommands(memory, [sent(`a${i}`, "no"), sent(`d${i}`, undefined, true)], answering);
+  for (let from = 0; from < 20_000; from += 100) {
+    const numbers = Array.from({ length: 100 }, (_, i) => from + i);
+    memory = withCommands(
+      memory,
+      numbers.flatMap((i) => [sent(`a${i}`, "no"), sent(`d${i}`, undefined, true)]),
+      answering,
+    );
   }
   const { rejected, sentAgoMs } = recall(memory, answering);
   assert.deepEqual([rejected.length, sentAgoMs.size], [1_000, 10_000]);

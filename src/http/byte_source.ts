@@ -36,8 +36,9 @@ export class ByteSource {
 
   /** Returns the position of a byte value, at `from` or later; -1 if there is none. */
   indexOf(byte: number, from: number): number {
-    const at = this.#buffer.indexOf(byte, this.#start + from);
-    return at < 0 || at >= this.#end ? -1 : at - this.#start;
+    // Searches no further than what has arrived: the rest of the buffer would be searched again with each byte.
+    const at = this.#buffer.subarray(this.#start + from, this.#end).indexOf(byte);
+    return at < 0 ? -1 : at + from;
   }
 
   /** Takes bytes, and returns them as a string of one character each. */

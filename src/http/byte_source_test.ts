@@ -4,15 +4,15 @@ import { HeadReader, HttpFault } from "./request_head.ts";
 
 /** A source whose bytes arrive in pieces. */
 function sourceOf(pieces: readonly Uint8Array[]): ByteSource {
-  const left = [...pieces];
+  let [at, taken] = [0, 0];
   return new ByteSource({
     read(buffer) {
-      const piece = left.shift();
+      const piece = pieces[at]?.subarray(taken, taken + buffer.length);
       if (piece === undefined) return Promise.resolve(null);
-      const count = Math.min(piece.length, buffer.length);
-      buffer.set(piece.subarray(0, count));
-      if (count < piece.length) left.unshift(piece.subarray(count));
-      return Promise.resolve(count);
+      buffer.set(piece);
+      taken += piece.length;
+      if (taken === pieces[at]?.length) [at, taken] = [at + 1, 0];
+      return Promise.resolve(piece.length);
     },
   });
 }

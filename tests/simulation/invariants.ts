@@ -37,8 +37,8 @@ export interface Facts {
   clusters(): ReadonlySet<string>;
   /** The nodes that hosts want registered now: by `cluster/host:port`, since when it has been so without a break. */
   wanted(): ReadonlyMap<string, number>;
-  /** Whether the registry has a node of this name. */
-  isRegistered(cluster: string, name: string): boolean;
+  /** Whether the registry has a node, by `cluster/host:port`. */
+  isRegistered(key: string): boolean;
 }
 
 interface Delivery {
@@ -118,7 +118,7 @@ export class Invariants {
   /** A reporter asks for a node to be taken back. */
   onTakenBack(cluster: string, name: string): void {
     // Before it is there, there is nothing to take back.
-    if (!this.#facts.isRegistered(cluster, name)) return;
+    if (!this.#facts.isRegistered(`${cluster}/${name}`)) return;
     const since = this.#facts.well().get(`${cluster}/${name}`);
     if (since !== undefined && this.#facts.now() - since > WELL_MS) {
       this.#tell(`${cluster}/${name} is taken back, though it has been well for ${this.#facts.now() - since} ms`);
@@ -228,8 +228,7 @@ export class Invariants {
     const withinMs = this.#facts.workersMayFail ? REGISTERED_WITHIN_OF_CRASH_MS : REGISTERED_WITHIN_MS;
     for (const [key, since] of this.#facts.wanted()) {
       if (now - since <= withinMs) continue;
-      const slash = key.indexOf("/");
-      if (!this.#facts.isRegistered(key.slice(0, slash), key.slice(slash + 1))) {
+      if (!this.#facts.isRegistered(key)) {
         this.#tell(`${key} is not registered, though nothing has kept it from that for ${now - since} ms`);
       }
     }
@@ -238,11 +237,11 @@ export class Invariants {
   /** What was registered and is well stays registered, for as long as nothing befalls its registry. */
   #lookForAbsent(): void {
     const well = this.#facts.well();
+    const now = this.#facts.now();
     for (const [key, since] of this.#present) if (well.get(key) !== since) this.#present.delete(key);
     for (const [key, since] of well) {
-      const slash = key.indexOf("/");
-      if (this.#facts.isRegistered(key.slice(0, slash), key.slice(slash + 1))) {
-        if (this.#facts.now() - since > WELL_MS) this.#present.set(key, since);
+      if (this.#facts.isRegistered(key)) {
+        if (now - since > WELL_MS) this.#present.set(key, since);
       } else if (this.#present.has(key)) {
         this.#tell(`${key} is absent, though it was registered and is well`);
       }

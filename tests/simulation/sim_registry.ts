@@ -25,6 +25,8 @@ export interface Answer {
 /** A registry in memory: nodes by cluster, and the sessions that made them known. */
 export class SimRegistry {
   readonly #clusters = new Map<string, Map<string, Registration>>();
+  /** All nodes, as `cluster/name`: they are asked for after each tick. */
+  readonly #keys = new Set<string>();
   readonly #listeners = new Set<(cluster: string) => void>();
   /** How many sessions there have been. */
   sessions = 0;
@@ -47,9 +49,9 @@ export class SimRegistry {
     return entries.map(([name, { node }]) => ({ ...node, ...this.shares.get(`${cluster}/${name}`) }));
   }
 
-  /** Whether it has a node of this name. */
-  has(cluster: string, name: string): boolean {
-    return this.#clusters.get(cluster)?.has(name) ?? false;
+  /** Whether it has a node, by `cluster/name`. */
+  has(key: string): boolean {
+    return this.#keys.has(key);
   }
 
   /** What it answers to who asks for a cluster. */
@@ -66,12 +68,15 @@ export class SimRegistry {
     const before = entries.get(nodeName(node));
     entries.set(nodeName(node), { node, owner: session });
     this.#clusters.set(cluster, entries);
+    this.#keys.add(`${cluster}/${nodeName(node)}`);
     if (JSON.stringify(before?.node) !== JSON.stringify(node)) this.tell(cluster);
   }
 
   /** Takes a node back, whoever made it known. */
   deregister(cluster: string, node: Node): void {
-    if (this.#clusters.get(cluster)?.delete(nodeName(node))) this.tell(cluster);
+    if (!this.#clusters.get(cluster)?.delete(nodeName(node))) return;
+    this.#keys.delete(`${cluster}/${nodeName(node)}`);
+    this.tell(cluster);
   }
 
   /** Takes a node back if this session made it known. */
@@ -84,7 +89,10 @@ export class SimRegistry {
     session.isOver = true;
     for (const [cluster, entries] of this.#clusters) {
       const own = [...entries].filter(([, { owner }]) => owner === session);
-      for (const [name] of own) entries.delete(name);
+      for (const [name] of own) {
+        entries.delete(name);
+        this.#keys.delete(`${cluster}/${name}`);
+      }
       if (own.length > 0) this.tell(cluster);
     }
   }

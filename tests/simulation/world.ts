@@ -116,7 +116,7 @@ export class World implements AsyncDisposable {
       well: () => this.#wellSince,
       clusters: () => this.#host(HOSTS[0]).desired.clusters,
       wanted: () => this.#wantedSince,
-      isRegistered: (cluster, name) => this.registry.has(cluster, name),
+      isRegistered: (key) => this.registry.has(key),
     });
     for (const name of HOSTS) {
       const state: HostState = { faults: { ...NO_FAULTS }, partings: 0, troubledAt: 0, blindedAt: 0, isUp: true };
@@ -453,7 +453,7 @@ export class World implements AsyncDisposable {
   /** The nodes of a host that are registered. */
   #registeredOf(name: string): readonly string[] {
     return (PLACES.get(name as typeof HOSTS[number]) ?? []).map(({ key }) => key)
-      .filter((key) => this.registry.has(key.slice(0, key.indexOf("/")), key.slice(key.indexOf("/") + 1)));
+      .filter((key) => this.registry.has(key));
   }
 
   #host(name: string): SimHost {
