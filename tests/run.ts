@@ -1,5 +1,6 @@
 /**
- * Runs what CI runs: `deno run tests/run.ts [STEP…]`, all steps unless named.
+ * Runs what CI runs: `deno run tests/run.ts [STEP…]`. all steps unless named,
+ * and all but the heavy ones with `--short`.
  * Each check that is no test (format, lint, types…) counts as one item. Ends
  * with the slowest tests, all that failed, and a line `N passed, N failed`;
  * exits with 1 if anything failed. `DENO_JOBS` in the environment sets how many
@@ -29,8 +30,10 @@ export interface Step {
    * named and skipped.
    */
   readonly haproxy?: readonly (readonly HaproxyVersion[])[];
-  /** Whether its tests wait most of the time, for programs and clocks, so that more of them go side by side. */
+  /** Whether its tests wait most of the time, for programs and clocks, so that more files run at once. */
   readonly waits?: true;
+  /** Whether `--short` leaves it out. */
+  readonly isHeavy?: true;
 }
 
 /** What tests beside their source may do: files, loopback, no program. */
@@ -80,13 +83,6 @@ export const STEPS: readonly Step[] = [
     args: ["test", "--no-check", "--parallel", "-A"],
     tests: ["tests/golden", "tests/conformance", "tests/fuzz"],
     programs: "all",
-  },
-  {
-    name: "haproxy",
-    title: "the HAProxy versions that are not installed",
-    args: ["test", "--no-check", "--parallel", "-A"],
-    programs: ["haproxy", "patchelf"],
-    haproxy: [["3.0"], ["3.4", "3.2"]],
     waits: true,
   },
   {
@@ -104,6 +100,15 @@ export const STEPS: readonly Step[] = [
     tests: ["tests/faults", "tests/soak"],
     programs: "all",
     waits: true,
+  },
+  {
+    name: "haproxy",
+    title: "the HAProxy versions that are not installed",
+    args: ["test", "--no-check", "--parallel", "-A"],
+    programs: ["haproxy", "patchelf"],
+    haproxy: [["3.0"], ["3.4", "3.2"]],
+    waits: true,
+    isHeavy: true,
   },
 ];
 
@@ -125,8 +130,47 @@ const HAPROXY_TESTS: readonly string[] = [
   ].map((name) => `tests/integration/${name}_test.ts`),
 ];
 
-/** A step that takes longer hangs. */
-const STEP_DEADLINE_MS = 1_800_000;
+/**
+ * The test files that take longest, longest first. A step starts with its own:
+ * a long file that starts last runs alone at the end.
+ */
+export const LONG_FILES: readonly string[] = [
+  "tests/conformance/discovery_test.ts",
+  "tests/conformance/formats_test.ts",
+  "tests/golden/config_docs_test.ts",
+  "tests/golden/directories_test.ts",
+  "tests/store/registry_test.ts",
+  "tests/store/durability_test.ts",
+  "tests/store/connections_test.ts",
+  "tests/store/model_test.ts",
+  "tests/compatibility/bugs_test.ts",
+  "tests/integration/app_test.ts",
+  "tests/integration/admin_test.ts",
+  "tests/integration/haproxy_writer_test.ts",
+  "tests/integration/reload_test.ts",
+  "tests/integration/addresses_test.ts",
+  "tests/integration/etcd_test.ts",
+  "tests/integration/examples_test.ts",
+  "tests/integration/foreign_balancer_test.ts",
+  "tests/integration/zookeeper_test.ts",
+  "tests/integration/hostile_haproxy_test.ts",
+  "tests/integration/hostile_registry_test.ts",
+  "tests/integration/examples_api_test.ts",
+  "tests/compatibility/interop_test.ts",
+  "tests/integration/hostile_discovery_test.ts",
+  "tests/integration/clusters_test.ts",
+  "tests/compatibility/moving_over_test.ts",
+  "tests/integration/cli_test.ts",
+  "tests/integration/compile_test.ts",
+  "tests/integration/fleet_test.ts",
+  "tests/integration/etcd_serf_recipe_test.ts",
+];
+
+/** How many files run at once for each core, in steps that wait and in those that compute. */
+const FILES_PER_CORE = { waiting: 4, computing: 1 } as const;
+
+/** A step that takes longer hangs, even with one file at a time on a busy machine. */
+const STEP_DEADLINE_MS = 3_600_000;
 
 /** How many of the slowest tests the run ends with. */
 const SLOWEST_COUNT = 10;
@@ -222,14 +266,15 @@ async function firstProgram(versions: readonly HaproxyVersion[]) {
 async function runStep(step: Step, environment: Readonly<Record<string, string>> = {}): Promise<StepResult> {
   if (step.haproxy !== undefined) return await runVersions(step, step.haproxy);
   const junitPath = `junit-${step.name}.xml`;
-  const tests = (step.tests ?? []).filter(isThere);
+  const tests = longestFirst((step.tests ?? []).filter(isThere).flatMap(testFiles));
   // Without a path, deno would run every test there is.
   if (step.tests !== undefined && tests.length === 0) return { passed: 0, failed: [], timed: [] };
   if (step.tests !== undefined) await Deno.remove(junitPath).catch(() => {});
   const args = step.tests === undefined
     ? step.args
     : [...step.args, "--permit-no-files", `--junit-path=${junitPath}`, ...tests];
-  const jobs = Deno.env.get("DENO_JOBS") ?? String(navigator.hardwareConcurrency * (step.waits ? 2 : 1));
+  const filesPerCore = FILES_PER_CORE[step.waits ? "waiting" : "computing"];
+  const jobs = Deno.env.get("DENO_JOBS") ?? String(navigator.hardwareConcurrency * filesPerCore);
   const env = { ...environment, DENO_JOBS: jobs };
   const child = new Deno.Command(Deno.execPath(), { args: [...args], env, stdin: "null" }).spawn();
   const hung = setTimeout(() => child.kill("SIGKILL"), STEP_DEADLINE_MS);
@@ -245,6 +290,20 @@ async function runStep(step: Step, environment: Readonly<Record<string, string>>
     : { ...result, failed: [`${own} left with ${code}, though no test failed`] };
 }
 
+/** The test files at a path, sorted by name: the path itself, or all in that folder. */
+function testFiles(path: string): readonly string[] {
+  if (path.endsWith(".ts")) return [path];
+  return Deno.readDirSync(path).toArray().toSorted((a, b) => a.name < b.name ? -1 : 1).flatMap((
+    { name, isDirectory },
+  ) => isDirectory ? testFiles(`${path}/${name}`) : name.endsWith("_test.ts") ? [`${path}/${name}`] : []);
+}
+
+/** Orders test files: those of {@linkcode LONG_FILES} first. */
+export function longestFirst(paths: readonly string[]): readonly string[] {
+  const rank = (path: string) => LONG_FILES.includes(path) ? LONG_FILES.indexOf(path) : LONG_FILES.length;
+  return paths.toSorted((a, b) => rank(a) - rank(b));
+}
+
 function isThere(path: string): boolean {
   try {
     Deno.statSync(path);
@@ -254,8 +313,9 @@ function isThere(path: string): boolean {
   }
 }
 
-/** The steps of these names, in the table's order; all of them where none is named. */
+/** The steps of these names, in the table's order; all of them without a name, and all but the heavy ones with `--short`. */
 function stepsNamed(names: readonly string[]): readonly Step[] {
+  if (names.length === 1 && names[0] === "--short") return STEPS.filter(({ isHeavy }) => isHeavy === undefined);
   const unknown = names.filter((name) => !STEPS.some((step) => step.name === name));
   if (unknown.length > 0) {
     console.error(`Unknown step ${unknown.join(", ")}: known are ${STEPS.map((s) => s.name).join(", ")}`);

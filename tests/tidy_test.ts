@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { importFault, isTest, layerOf, LAYERS, resolvePath } from "./layers.ts";
 import plugin from "./lint_plugin.ts";
 import { isVoiceChecked, proseOf, UNFINISHED, voiceFaults } from "./voice.ts";
-import { readJunit, slowest, STEPS } from "./run.ts";
+import { LONG_FILES, longestFirst, readJunit, slowest, STEPS } from "./run.ts";
 
 /** The tasks that README, CI and operators count on. */
 const TASKS = [
@@ -20,6 +20,7 @@ const TASKS = [
   "store",
   "test",
   "test:haproxy",
+  "test:short",
   "test:sim",
   "test:unit",
   "writer",
@@ -298,6 +299,12 @@ Deno.test("every test file is run by exactly one step", () => {
     }))
     .filter(({ by }) => by.length !== 1);
   assert.deepEqual(astray, []);
+});
+
+Deno.test("long test files exist, and start first", () => {
+  assert.deepEqual(LONG_FILES.filter((path) => !sources.includes(path)), []);
+  const [first = "", second = ""] = LONG_FILES;
+  assert.deepEqual(longestFirst(["a_test.ts", second, "b_test.ts", first]), [first, second, "a_test.ts", "b_test.ts"]);
 });
 
 Deno.test("Deno is the pinned one, and nothing names another", () => {

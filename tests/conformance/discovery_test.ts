@@ -7,35 +7,45 @@ import { discoveryConforms } from "./suite.ts";
 
 const SESSION_TIMEOUT_S = 5;
 
+let zookeeper: ZooKeeper;
+let etcd: Etcd;
+let etcdOfApi2: Etcd;
+Deno.test.beforeAll(async () => {
+  [zookeeper, etcd, etcdOfApi2] = await Promise.all([
+    ZooKeeper.start(),
+    Etcd.start(),
+    Etcd.start({ args: ["--enable-v2"] }),
+  ]);
+});
+Deno.test.afterAll(async () => {
+  for (const server of [zookeeper, etcd, etcdOfApi2]) await server[Symbol.asyncDispose]();
+});
+
+let paths = 0;
+/** Each rule has a path of its own, so that one server is enough; it keeps the server. */
+const ofOwnPath = (config: (path: string) => Readonly<Record<string, unknown>>) => () =>
+  Promise.resolve({
+    config: { session_timeout: SESSION_TIMEOUT_S, ...config(`/conformance/${paths++}`) },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  });
+
 discoveryConforms({
   name: "zookeeper",
   example: { hosts: ["127.0.0.1:1"], path: "/services", session_timeout: SESSION_TIMEOUT_S },
-  registry: async () => {
-    const server = await ZooKeeper.start();
-    const config = { hosts: [server.address], path: "/services", session_timeout: SESSION_TIMEOUT_S };
-    return { config, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
-  },
+  registry: ofOwnPath((path) => ({ hosts: [zookeeper.address], path })),
 });
 
 discoveryConforms({
   name: "etcd",
   example: { endpoints: ["127.0.0.1:1"], session_timeout: SESSION_TIMEOUT_S },
-  registry: async () => {
-    const server = await Etcd.start();
-    const config = { endpoints: [server.address], session_timeout: SESSION_TIMEOUT_S };
-    return { config, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
-  },
+  registry: ofOwnPath((prefix) => ({ endpoints: [etcd.address], prefix })),
 });
 
 discoveryConforms({
   name: "etcd",
   title: "etcd by its API 2",
   example: { endpoints: ["127.0.0.1:1"], session_timeout: SESSION_TIMEOUT_S, api: "v2" },
-  registry: async () => {
-    const server = await Etcd.start({ args: ["--enable-v2"] });
-    const config = { endpoints: [server.address], session_timeout: SESSION_TIMEOUT_S, api: "v2" };
-    return { config, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
-  },
+  registry: ofOwnPath((prefix) => ({ endpoints: [etcdOfApi2.address], prefix, api: "v2" })),
 });
 
 discoveryConforms({
