@@ -378,6 +378,11 @@ async function main(given: Arguments): Promise<number> {
         { fromHere, clock: systemClock, signal: stop.signal, print, complain },
       );
     }
+    case "import": {
+      const { runImport } = await import("./cli/import.ts");
+      const out = given.out === undefined ? {} : { out: fromHere(given.out) };
+      return await runImport({ ...given, input: fromHere(given.input), ...out }, { print, complain });
+    }
     case "plugin": {
       const { plugin } = await import("./cli/plugin.ts");
       return await plugin(given, { fromHere, clock: systemClock, print, complain });

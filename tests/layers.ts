@@ -334,6 +334,18 @@ export const LAYERS: readonly Layer[] = [
   },
   { name: "skeleton", files: /^src\/skeleton\//, imports: [], types: ["plugin"] },
   {
+    name: "import/convert",
+    files: /^src\/import\/(?!(?:read_input|write_directory)\.ts)/,
+    imports: ["kernel", "model", "config/desired"],
+    npm: ["yaml"],
+    pure: true,
+  },
+  {
+    name: "import",
+    files: /^src\/import\//,
+    imports: ["kernel", "model", "config/desired", "import/convert"],
+  },
+  {
     name: "cli",
     files: /^src\/cli\//,
     imports: [
@@ -349,6 +361,8 @@ export const LAYERS: readonly Layer[] = [
       "admin",
       "app",
       "conformance",
+      "import",
+      "import/convert",
       "skeleton",
       "store",
       "store/decide",

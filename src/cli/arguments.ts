@@ -5,6 +5,7 @@ import { type InferValue, parse } from "@optique/core/parser";
 import { command, constant, option } from "@optique/core/primitives";
 import { bridgeArguments } from "./bridge_arguments.ts";
 import { announced, daemons, dir, logging, named } from "./daemon_arguments.ts";
+import { importArguments } from "./import_arguments.ts";
 import { nodesArguments } from "./nodes_arguments.ts";
 import { operatorArguments } from "./operator_arguments.ts";
 import { pluginArguments } from "./plugin_arguments.ts";
@@ -107,6 +108,11 @@ was not started, 126 COMMAND cannot be run, 127 no such COMMAND.`,
 changes nothing, and the target is never emptied. Exit codes: 0 printed, or ended by a signal; 1 a registry did not answer, or the source has no nodes; 2 wrong usage.`,
   }),
   operatorArguments(dir),
+  command("import", importArguments, {
+    brief: message`Convert the config of another tool to a config directory.`,
+    description:
+      message`Prints what became of each key, with file, line and column: converted, replaced by something else, or not supported and why. What is imported is only read. Exit codes: 0 converted, 1 the input cannot be read or the output not be written, 2 wrong usage.`,
+  }),
   command("plugin", pluginArguments, {
     brief: message`Add plugins that do not ship, list, show, update and verify them.`,
     description: message`Plugins that do not ship stand in plugins.yaml of the config directory, with the hash of what \

@@ -15,7 +15,17 @@ import {
   refined,
   seconds,
 } from "../kernel/schema.ts";
-import { isRecord, type Json, METADATA_LENGTH_MAX, parsePort } from "../model/node.ts";
+import {
+  isRecord,
+  type Json,
+  LABEL_LENGTH_MAX,
+  LABELS_MAX,
+  METADATA_LENGTH_MAX,
+  type Node,
+  parseLabels,
+  parsePort,
+  WEIGHT_MAX,
+} from "../model/node.ts";
 import type { Check, Service } from "../model/service.ts";
 import { type Checked, validateKnown } from "../kernel/known_keys.ts";
 import {
@@ -65,6 +75,8 @@ const METADATA = converted(
   `a map of what JSON can say, at most ${METADATA_LENGTH_MAX} characters`,
 );
 
+const LABELS = converted(toLabels, `a map of at most ${LABELS_MAX} labels of at most ${LABEL_LENGTH_MAX} characters`);
+
 /** The keys of a service but for `checks`, and `ports` by itself. */
 const SERVICE_ENTRIES = {
   discovery: discoveryEntry(),
@@ -73,7 +85,18 @@ const SERVICE_ENTRIES = {
   port: optional(port()),
   ports: optional(port()),
   metadata: optional(METADATA),
+  weight: optional(integer({ min: 0, max: WEIGHT_MAX })),
+  labels: optional(LABELS),
 };
+
+/** YAML reads some labels as numbers and booleans. */
+function toLabels(value: unknown): Node["labels"] {
+  if (!isRecord(value)) return undefined;
+  const isPlain = (each: unknown) => typeof each === "number" || typeof each === "boolean";
+  return parseLabels(
+    Object.fromEntries(Object.entries(value).map(([name, each]) => [name, isPlain(each) ? String(each) : each])),
+  );
+}
 
 function toMetadata(value: unknown): { readonly [key: string]: Json } | undefined {
   if (value === null) return {};
@@ -154,6 +177,8 @@ export function readService(
     host: file.host ?? "127.0.0.1",
     ports: [...new Set(ports)].toSorted((a, b) => a - b),
     metadata: file.metadata ?? {},
+    ...file.weight !== undefined && { weight: file.weight },
+    ...file.labels !== undefined && { labels: file.labels },
     intervalMs,
     unknownGraceMs: Math.round(file.checks.unknown_grace * 1_000),
     checks: checkNames.map((check) => readCheck(check, hosts[check], checks[check], intervalMs)),

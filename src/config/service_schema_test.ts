@@ -86,6 +86,14 @@ Deno.test("readService() reads a fall of 0 as 1, which is what 1.0 does for it",
   assert.equal(good(service({ ...web, checks: { interval: 1, tcp: { rise: 1, fall: 0 } } })).checks[0]?.fall, 1);
 });
 
+Deno.test("readService() reads labels as strings, sorted by name, and rejects a weight above 256", () => {
+  const { weight, labels } = good(service({ ...web, weight: 256, labels: { zone: 1, az: "a", spare: true } }));
+  assert.equal(weight, 256);
+  assert.equal(JSON.stringify(labels), '{"az":"a","spare":"true","zone":"1"}');
+  assert.match(bad(service({ ...web, weight: 257 })), /weight/);
+  assert.match(bad(service({ ...web, labels: { az: ["a"] } })), /labels/);
+});
+
 Deno.test("readService() freezes what it answers", () => {
   const value = good(service(structuredClone(web)));
   for (const part of [value, value.ports, value.checks, value.checks[0], value.checks[0]?.config, value.metadata]) {
@@ -172,7 +180,7 @@ Deno.test("readService() leaves out unknown keys with a warning each, and reads 
     [
       "warning",
       "zzz",
-      "Unknown key zzz, which is not used: known are checks, discovery, host, metadata, name, port, ports",
+      "Unknown key zzz, which is not used: known are checks, discovery, host, labels, metadata, name, port, ports, weight",
       "key",
     ],
     ["warning", "metdata", "Unknown key metdata, which is not used: did you mean metadata?", "key"],

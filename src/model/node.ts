@@ -159,7 +159,7 @@ function isIntegerUpTo(value: unknown, most: number): value is number {
 }
 
 /** Validates labels, sorted by name, so that equal labels have equal JSON. */
-function parseLabels(value: unknown): { readonly [name: string]: string } | undefined {
+export function parseLabels(value: unknown): { readonly [name: string]: string } | undefined {
   if (!isRecord(value) || !isPlainObject(value)) return undefined;
   const names = Object.keys(value);
   if (names.length > LABELS_MAX) return undefined;

@@ -1,4 +1,4 @@
-import type { Json } from "./node.ts";
+import type { Json, Node } from "./node.ts";
 import type { RegistrySource } from "./registry_source.ts";
 
 /** A service that this host offers: one file of `services/`. */
@@ -13,6 +13,10 @@ export interface Service {
   readonly ports: readonly number[];
   /** Announced with each node. */
   readonly metadata: { readonly [key: string]: Json };
+  /** Announced with each node: its share of the traffic, from 0 to 256. */
+  readonly weight?: number | undefined;
+  /** Announced with each node, for those who select by them; sorted by name. */
+  readonly labels?: Node["labels"];
   /** The interval of the checks. */
   readonly intervalMs: number;
   /** How long the last verdict of a check holds while no probe can run. */

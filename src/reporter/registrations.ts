@@ -77,7 +77,17 @@ export function registrations(
       if (status === "unknown") return [];
       const zone = host.zone === undefined ? {} : { zone: host.zone };
       const peer = { name: host.fqdn, ip: host.ip, port: host.peerPort ?? PEER_PORT };
-      const node: Node = { host: host.fqdn, ip: host.ip, port, peer, metadata: service.metadata, ...zone };
+      const { metadata, weight, labels } = service;
+      const node: Node = {
+        host: host.fqdn,
+        ip: host.ip,
+        port,
+        peer,
+        metadata,
+        ...weight !== undefined && { weight },
+        ...labels !== undefined && { labels },
+        ...zone,
+      };
       const drain = drainOf(service.name);
       const wanted = status === "up" && drain !== "deregister" ? "present" : "absent";
       const draining = drain === "drain" && { isDraining: true };

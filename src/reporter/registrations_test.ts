@@ -101,6 +101,13 @@ Deno.test("registrations() announces the zone of the host", () => {
   assert.ok(!Object.hasOwn(registrations({ services }, HOST, () => "up")[0]?.node ?? {}, "zone"));
 });
 
+Deno.test("the weight and the labels of a service are announced", () => {
+  const labels = { az: "a" };
+  const services = map(["web", accepted(service("web", [80], { weight: 5, labels }))]);
+  const [{ node } = assert.fail()] = registrations({ services }, HOST, () => "up");
+  assert.deepEqual([node.weight, node.labels], [5, labels]);
+});
+
 Deno.test("keptRegistrations() answers what registrations() does, and the same objects where nothing has changed", () => {
   const services = map(["web", accepted(service("web", [80, 81]))], ["db", accepted(service("db", [90]))]);
   const kept = keptRegistrations();

@@ -1,0 +1,26 @@
+/**
+ * Compares the tables of docs/migrate with the tests that they name.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { ShownByDocument } from "../support/shown_by.ts";
+
+/** The tables of each page. */
+const TABLES: Readonly<Record<string, readonly string[]>> = {
+  "smartstack.md": ["nerve, key by key", "synapse, key by key"],
+};
+
+const PAGES = new URL("../../docs/migrate/", import.meta.url);
+
+Deno.test("each page of docs/migrate has its tables listed here", () => {
+  assert.deepEqual([...Deno.readDirSync(PAGES)].map(({ name }) => name).toSorted(), Object.keys(TABLES).toSorted());
+});
+
+for (const [page, headings] of Object.entries(TABLES)) {
+  Deno.test.each(headings)(`each row of ${page} names what there is instead and a test: $0`, async (heading) => {
+    const document = await ShownByDocument.read(`docs/migrate/${page}`, { heading });
+    document.assertFilled(3);
+    await document.assertShown();
+  });
+}
