@@ -12,6 +12,7 @@ import { LastResort } from "./cli/last_resort.ts";
 import { StopSignals } from "./cli/stop_signals.ts";
 import { describeVersion } from "./cli/version.ts";
 import { learnHostFacts, type SaidOfHost } from "./app/host_facts.ts";
+import { History } from "./history/history.ts";
 import type { HostSettings } from "./config/desired.ts";
 import { redact } from "./config/redact.ts";
 import { systemClock } from "./kernel/clock.ts";
@@ -39,6 +40,7 @@ function fromHere(dir: string): string {
 async function daemon(given: DaemonArguments): Promise<number> {
   await using log = openLog(given);
   const stop = new AbortController();
+  await using history = keepHistory(log, given.command);
   const tally = new Tally();
   let lookAgain = () => {};
   // Heard from the first moment on.
@@ -52,11 +54,17 @@ async function daemon(given: DaemonArguments): Promise<number> {
     pluginLoader: (onLate, hangs) => makePluginLoader({ log: log.part("plugins"), onLate, hangs }),
     clock: systemClock,
     random: systemRandom,
-    stateDirectory: Deno.env.get("STATE_DIRECTORY")?.split(":")[0] || undefined,
+    stateDirectory: stateDirectory(),
     log,
     // What nobody can read is not counted.
     ...given.status !== undefined && { meter: tally },
     onLogging: (logging) => log.configure(logging),
+    onTaken: ({ accepted: { settings }, sources }) => {
+      const state = stateDirectory();
+      history.takeConfig({ dir: settings.historyDir ?? (state && `${state}/history`), config: sources });
+    },
+    onInstalled: (balancer, { path, contents, when }) =>
+      history.install(balancer, { path, text: contents, isRead: when === "now" }),
   });
   lookAgain = () => app.lookAgain();
   let isBroken = false;
@@ -83,6 +91,18 @@ async function daemon(given: DaemonArguments): Promise<number> {
     fail(error instanceof Error ? (error.stack ?? error.message) : String(error));
     return EXIT.broken;
   }
+}
+
+/** Where this process may keep its state, as systemd says; `undefined` if nobody does. */
+function stateDirectory(): string | undefined {
+  return Deno.env.get("STATE_DIRECTORY")?.split(":")[0] || undefined;
+}
+
+/** Has the history hear what is logged. */
+function keepHistory(log: Log, role: DaemonArguments["command"]): History {
+  const history = new History({ role, pid: Deno.pid, clock: systemClock, log: log.part("history"), redact });
+  log.listen((record) => history.hear(record));
+  return history;
 }
 
 /** So long after its start a daemon looks which programs it can run. */
@@ -382,6 +402,22 @@ async function main(given: Arguments): Promise<number> {
       const { runImport } = await import("./cli/import.ts");
       const out = given.out === undefined ? {} : { out: fromHere(given.out) };
       return await runImport({ ...given, input: fromHere(given.input), ...out }, { print, complain });
+    }
+    case "history": {
+      const { printHistory } = await import("./cli/history.ts");
+      const stop = new AbortController();
+      using _signals = stopOnSignals(stop);
+      const { command: _command, dir, journal, ...asked } = given;
+      return await printHistory({ ...asked, journal: journal && fromHere(journal) }, {
+        dir: fromHere(dir),
+        stateDirectory: stateDirectory(),
+        clock: systemClock,
+        wallNow: Date.now,
+        signal: stop.signal,
+        color: Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR"),
+        print: (line) => writeAll(Deno.stdout, `${line}\n`) || stop.abort(),
+        complain,
+      });
     }
     case "plugin": {
       const { plugin } = await import("./cli/plugin.ts");

@@ -71,8 +71,13 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "logging",
     files: /^src\/logging\//,
-    imports: ["kernel", "kernel/clock", "logging/decide", "system"],
+    imports: ["kernel", "kernel/clock", "logging/decide", "model", "system"],
     npm: ["@logtape/logtape"],
+  },
+  {
+    name: "history",
+    files: /^src\/history\//,
+    imports: ["kernel", "kernel/clock", "model", "logging", "system"],
   },
   { name: "contract", files: /^src\/plugin\/contract\.ts$/, imports: [], types: ["model"], pure: true },
   {
@@ -363,6 +368,7 @@ export const LAYERS: readonly Layer[] = [
       "conformance",
       "import",
       "import/convert",
+      "history",
       "skeleton",
       "store",
       "store/decide",
@@ -384,6 +390,7 @@ export const LAYERS: readonly Layer[] = [
       "config/desired",
       "config",
       "logging",
+      "history",
       "status",
       "admin",
       "app",

@@ -35,11 +35,12 @@ import { abortable } from "../kernel/within.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { HostSettings, Settings } from "../config/desired.ts";
 import { DEFAULT_SETTINGS } from "../config/settings_schema.ts";
-import type { ProbeOutcome } from "../plugin/contract.ts";
+import type { ProbeOutcome, Step } from "../plugin/contract.ts";
 import type { Decider } from "../plugin/decider.ts";
 import { type Operation, Registrar, type Registration } from "../reporter/registrar.ts";
 import { MembershipGuard } from "../membership/membership_guard.ts";
 import { LiveTopology } from "../membership/live_topology.ts";
+import { type MemberChanges, memberChanges } from "../membership/member_changes.ts";
 import { SourceMembers } from "../membership/source_members.ts";
 import { findConnections } from "../system/connections.ts";
 import { Fleet, type Threads } from "../supervisor/fleet.ts";
@@ -67,6 +68,10 @@ export interface AppOptions extends Omit<IntakeOptions, "log" | "balancerPlugins
   readonly meter?: Meter;
   /** Called after each turn of a balancer's writer; for the demo and measurements. */
   readonly onApplied?: (balancer: string, applied: Applied) => void;
+  /** Called with each config before it is applied. */
+  readonly onTaken?: (taken: Taken) => void;
+  /** Called with each file of a balancer that was replaced. */
+  readonly onInstalled?: (balancer: string, step: Step & { readonly do: "install" }) => void;
   /** How the lives of workers are watched. */
   readonly heartbeat?: HeartbeatOptions;
   /** What stands in for this machine in a simulation. */
@@ -276,6 +281,7 @@ export class App {
       stateDirectory: options.stateDirectory,
       isReporter: options.role === "run",
       onApplied: options.onApplied,
+      onInstalled: options.onInstalled,
       onFailure: (error) => this.#ended.reject(error),
     });
     this.#startupGate = new StartupGate({
@@ -375,6 +381,7 @@ export class App {
     for await (const { accepted, sources } of this.#configs.configs(signal)) {
       if (accepted.host !== this.#accepted?.host) await this.#announcement.learn(accepted.host, signal);
       this.#sources = sources;
+      this.#options.onTaken?.({ accepted, sources });
       await this.#apply(accepted);
     }
     if (!signal.aborted) this.#ended.resolve("unconfigured");
@@ -497,7 +504,16 @@ export class App {
     return new Damper((changed) => {
       for (const cluster of changed) {
         const nodes = this.#live.nodes(cluster)?.length ?? 0;
-        this.#log.info("Cluster changed", { event: "cluster.changed", cluster, nodes });
+        const change = this.#live.takeChange(cluster);
+        const { joined, left, altered }: MemberChanges = change ? memberChanges(change.before, change.now) : {};
+        this.#log.info("Cluster changed", {
+          event: "cluster.changed",
+          cluster,
+          nodes,
+          ...joined !== undefined && { joined },
+          ...left !== undefined && { left },
+          ...altered !== undefined && { altered },
+        });
       }
       this.#balance();
     }, { ...updates, clock: this.#options.clock });

@@ -7,7 +7,7 @@ import type { Meter } from "../metrics/meter.ts";
 import { meterEffects } from "../balance/metered_effects.ts";
 import { deadline } from "../kernel/deadline.ts";
 import type { ClusterName, Topology } from "../model/topology.ts";
-import type { HostFacts, NodeDetail } from "../plugin/contract.ts";
+import type { HostFacts, NodeDetail, Step } from "../plugin/contract.ts";
 import { UndecidedError } from "../plugin/decider.ts";
 import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
@@ -47,6 +47,8 @@ export interface BalancersOptions {
   readonly decide?: WriterDecide | undefined;
   /** Called after each turn of a balancer's writer. */
   readonly onApplied?: ((balancer: string, applied: Applied) => void) | undefined;
+  /** Called with each file of a balancer that was replaced. */
+  readonly onInstalled?: ((balancer: string, step: Step & { readonly do: "install" }) => void) | undefined;
   /** Called when a writer cannot go on. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -162,9 +164,15 @@ export class Balancers implements AsyncDisposable {
   }
 
   #begin(name: string, accepted: AcceptedBalancer): RunningBalancer {
-    const { clock, random, log, meter, propagation, onApplied, onFailure, makeEffects, decide } = this.#options;
+    const { clock, random, log, meter, propagation, onApplied, onInstalled, onFailure, makeEffects, decide } =
+      this.#options;
     const controller = new AbortController();
-    const effects = meterEffects(makeEffects(), { balancer: name, clock, meter });
+    const effects = meterEffects(makeEffects(), {
+      balancer: name,
+      clock,
+      meter,
+      ...onInstalled && { onInstalled: (step) => onInstalled(name, step) },
+    });
     propagation.begin(name);
     const writer = new Writer({
       name,

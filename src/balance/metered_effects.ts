@@ -1,5 +1,6 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Meter } from "../metrics/meter.ts";
+import type { Step } from "../plugin/contract.ts";
 import type { BalancerEffects, StepOutcome } from "./effects.ts";
 
 export interface MeterEffectsOptions {
@@ -7,12 +8,14 @@ export interface MeterEffectsOptions {
   readonly balancer: string;
   readonly clock: Clock;
   readonly meter: Meter;
+  /** Hears of each file that was replaced. */
+  readonly onInstalled?: ((step: Step & { readonly do: "install" }) => void) | undefined;
 }
 
 /** Effects whose looks and steps are counted and timed. */
 export function meterEffects(
   effects: BalancerEffects,
-  { balancer, clock, meter }: MeterEffectsOptions,
+  { balancer, clock, meter, onInstalled }: MeterEffectsOptions,
 ): BalancerEffects {
   const looked = (result: string, startedMs: number) => {
     const seconds = (clock.now() - startedMs) / 1_000;
@@ -57,6 +60,7 @@ export function meterEffects(
     const result = ok ? "ok" : outcome.failure.kind;
     meter.count("lighthouse_balancer_steps_total", { balancer, step: step.do, result });
     if (!ok) return;
+    if (step.do === "install") onInstalled?.(step);
     // Commands that went together share one time.
     const isTimed = step.do !== "command" || before?.step.do !== "command";
     const seconds = outcome.tookMs / 1_000;

@@ -6,6 +6,7 @@ import { command, constant, option } from "@optique/core/primitives";
 import { bridgeArguments } from "./bridge_arguments.ts";
 import { announced, daemons, dir, logging, named } from "./daemon_arguments.ts";
 import { importArguments } from "./import_arguments.ts";
+import { historyArguments } from "./history_arguments.ts";
 import { nodesArguments } from "./nodes_arguments.ts";
 import { operatorArguments } from "./operator_arguments.ts";
 import { pluginArguments } from "./plugin_arguments.ts";
@@ -112,6 +113,11 @@ changes nothing, and the target is never emptied. Exit codes: 0 printed, or ende
     brief: message`Convert the config of another tool to a config directory.`,
     description:
       message`Prints what became of each key, with file, line and column: converted, replaced by something else, or not supported and why. What is imported is only read. Exit codes: 0 converted, 1 the input cannot be read or the output not be written, 2 wrong usage.`,
+  }),
+  command("history", historyArguments(dir), {
+    brief: message`Print what changed on this host, and why.`,
+    description:
+      message`Prints the history that writer and reporter keep: config taken with the lines that differ, members that joined and left with their source, holds, reloads with reason and the lines of the file that differ, drift, overrides with author, workers, registrations. A restart that changed nothing is one line. Times are UTC. Exit codes: 0 printed, 1 there is no history, 2 wrong usage.`,
   }),
   command("plugin", pluginArguments, {
     brief: message`Add plugins that do not ship, list, show, update and verify them.`,

@@ -14,6 +14,7 @@ export function converted<T>(
       | "DISCOVERY"
       | "DISCOVERY/CLUSTER"
       | "DURATION"
+      | "EVENT"
       | "JSON"
       | "NAME"
       | "NAME=PATH"

@@ -40,6 +40,8 @@ export interface Settings {
   readonly drainedFile?: string | undefined;
   /** Where the writer keeps what operators have said; `undefined` for beside the topology file. */
   readonly overridesFile?: string | undefined;
+  /** Where the history is kept; `undefined` for below the supervisor's state directory. */
+  readonly historyDir?: string | undefined;
 }
 
 /** One plugin of `plugins.yaml`. */

@@ -37,6 +37,7 @@ export const settingsSchema = refined(
     topology_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
     drained_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
     overrides_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
+    history_dir: optional(matching(/^\/./, "an absolute path")),
   })),
   ({ updates }) => {
     const { quiet, max = 0, burst, rate } = updates ?? {};
@@ -76,6 +77,7 @@ export function readSettings(raw: unknown): Checked<Settings> {
     topology_file: topologyFile,
     overrides_file: overridesFile,
     drained_file: drainedFile,
+    history_dir: historyDir,
   } = value;
   const settings = {
     isolation,
@@ -86,6 +88,7 @@ export function readSettings(raw: unknown): Checked<Settings> {
     ...topologyFile === undefined ? {} : { topologyFile },
     ...overridesFile === undefined ? {} : { overridesFile },
     ...drainedFile === undefined ? {} : { drainedFile },
+    ...historyDir === undefined ? {} : { historyDir },
   };
   return { value: deepFreeze(settings), findings };
 }

@@ -1,7 +1,7 @@
 import { type Diagnostic, EXCERPT_SOURCE_MAX, makeExcerpt } from "./diagnostics.ts";
 import type { Severity } from "../kernel/findings.ts";
 import type { Finding, Path } from "../kernel/findings.ts";
-import { brokenMasks, lineMasks, namesSecret, redact, secretMasks, type Span } from "./redact.ts";
+import { applyMasks, brokenMasks, lineMasks, namesSecret, redact, secretMasks, type Span } from "./redact.ts";
 import type { YamlFault } from "./yaml_faults.ts";
 import { parseYaml, type Tree } from "./yaml_tree.ts";
 
@@ -66,6 +66,17 @@ export class Source {
   holds(bytes: Uint8Array): boolean {
     const own = this.#bytes;
     return own.length === bytes.length && own.every((byte, i) => byte === bytes[i]);
+  }
+
+  /** The file as it was read, with its secrets: to compare, never to show. */
+  get text(): string {
+    return this.#text;
+  }
+
+  /** A line of the file, from 0, without its secrets. */
+  shownLine(index: number): string {
+    const text = this.#line(index);
+    return applyMasks(text, this.#masks(index, text));
   }
 
   /**

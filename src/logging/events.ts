@@ -277,8 +277,9 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   },
   "cluster.changed": {
     level: "info",
-    fields: ["cluster", "nodes"],
-    meaning: "the members of a cluster changed; there are `nodes` now",
+    fields: ["cluster", "nodes", "joined", "left", "altered"],
+    meaning: "the members of a cluster changed; there are `nodes` now. `joined` and `left` name them with their " +
+      "source, `altered` with what differs, 50 of each at most; with none of the three a registry has spoken for the first time",
     action: NOTHING,
   },
   "cluster.conflict": {
@@ -1005,6 +1006,19 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "info",
     fields: ["handler", "dropped"],
     meaning: "a log handler works again; `dropped` records are lost",
+    action: NOTHING,
+  },
+  "history.unwritten": {
+    level: "warn",
+    fields: ["reason"],
+    meaning: "the history, or the last files of a balancer, cannot be written; records are dropped until it works",
+    action: "see to the directory `history_dir`, the rights, the disk",
+    resolvedBy: "history.written",
+  },
+  "history.written": {
+    level: "info",
+    fields: ["dropped"],
+    meaning: "the history is written again; `dropped` records are lost",
     action: NOTHING,
   },
   "log.internal": {

@@ -11,6 +11,7 @@ import type { Logger } from "../kernel/logger.ts";
 import { escapeUnprintable } from "../kernel/quote.ts";
 import { DEFAULT_LOGGING, type Logging } from "./plan.ts";
 import { Handlers, type HandlersOptions } from "./handlers.ts";
+import type { EventRecord } from "../model/event_record.ts";
 import type { LogEntry } from "./record.ts";
 import { hasHandlers, loggerName, Route } from "./route.ts";
 
@@ -62,6 +63,7 @@ export class Log implements Disposable, AsyncDisposable {
   #logging: Logging = DEFAULT_LOGGING;
   #route: Route;
   #hasHandlers = false;
+  readonly #listeners: ((record: EventRecord) => void)[] = [];
 
   /** Opens the log; there is one in a process. */
   constructor({ level, format, write, terminal, redact = (text) => text, handlers }: LogOptions) {
@@ -108,6 +110,11 @@ export class Log implements Disposable, AsyncDisposable {
     this.#handlers?.apply(this.#logging.handlers);
   }
 
+  /** Has a listener hear each record at `info` and above that names an event, whatever the log's own level. */
+  listen(listener: (record: EventRecord) => void): void {
+    this.#listeners.push(listener);
+  }
+
   /** A logger for one part: `writer`, `fleet`; `plugin` is for what workers say, who are named by the property `worker`. */
   part(name: string): Logger {
     const category = ["lighthouse", name];
@@ -117,12 +124,21 @@ export class Log implements Disposable, AsyncDisposable {
       message: string,
       properties: Readonly<Record<string, unknown>> = {},
     ) => {
-      if (!this.#route.isEnabled(nameOf(category, properties), rank)) return;
-      const clean = Object.entries(properties).map(([key, value]) => [
-        key,
-        typeof value === "string" ? this.#redact(value) : value,
-      ]);
-      logger[level](asTemplate(this.#redact(message)), renamed(Object.fromEntries(clean)));
+      const isHeard = level !== "debug" && this.#listeners.length > 0 && typeof properties.event === "string";
+      const isEnabled = this.#route.isEnabled(nameOf(category, properties), rank);
+      if (!isEnabled && !isHeard) return;
+      const clean = Object.fromEntries(
+        Object.entries(properties).map(([key, value]) => [
+          key,
+          typeof value === "string" ? this.#redact(value) : value,
+        ]),
+      );
+      const text = this.#redact(message);
+      if (isHeard) {
+        const record = toEventRecord(level, text, clean);
+        for (const listener of this.#listeners) listener(record);
+      }
+      if (isEnabled) logger[level](asTemplate(text), renamed(clean));
     };
     return {
       debug: record("debug", RANKS.debug),
@@ -178,6 +194,20 @@ export class Log implements Disposable, AsyncDisposable {
 
 function nameOf(category: readonly string[], { worker }: Readonly<Record<string, unknown>>): string {
   return loggerName(category, category[1] === "plugin" && typeof worker === "string" ? worker : undefined);
+}
+
+/** A record as listeners take it: what is no string, number or boolean is written as JSON. */
+function toEventRecord(
+  level: EventRecord["level"],
+  message: string,
+  { event, ...rest }: Readonly<Record<string, unknown>>,
+): EventRecord {
+  const fields: Record<string, string | number | boolean> = {};
+  for (const [key, value] of Object.entries(rest)) {
+    if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") fields[key] = value;
+    else if (value !== undefined) fields[key] = shown(value);
+  }
+  return { event: String(event), level, message, atMs: Date.now(), fields };
 }
 
 /** A record as the handlers of `logging.yaml` take it. */

@@ -21,10 +21,14 @@ export interface Seen {
   readonly sinceMs: number;
 }
 
-/** What is known of one cluster. */
-interface Known {
+/** The members of a cluster, and where they came from. */
+export interface ClusterMembers {
   readonly nodes: readonly Node[];
   readonly origins: Origins;
+}
+
+/** What is known of one cluster. */
+interface Known extends ClusterMembers {
   /** The generation with which these members came. */
   readonly generation: number;
   /** `adopted`: read back from the balancer's file. `registry`: the registry said so. */
@@ -63,6 +67,8 @@ export interface Stale {
 export class LiveTopology {
   readonly #known = new Map<ClusterName, Known>();
   #generation = 0;
+  /** What each cluster had before its members changed, until somebody takes it. */
+  readonly #previous = new Map<ClusterName, ClusterMembers>();
   /** Since when each cluster was not watched before its members changed, in milliseconds of the caller's clock. */
   readonly #outages = new Map<ClusterName, number>();
 
@@ -87,7 +93,10 @@ export class LiveTopology {
   replace({ cluster, nodes }: Pick<ClusterSnapshot, "cluster" | "nodes">, seen?: Seen): boolean {
     const before = this.#known.get(cluster);
     const isSame = before !== undefined && sameNodes(before.nodes, nodes);
-    if (!isSame) this.#generation++;
+    if (!isSame) {
+      this.#generation++;
+      if (!this.#previous.has(cluster)) this.#previous.set(cluster, before ?? NO_MEMBERS);
+    }
     const origins = originsOf(nodes, before?.origins ?? NO_ORIGINS, seen);
     const generation = isSame ? before.generation : this.#generation;
     const emptied = nodes.length > 0
@@ -99,6 +108,15 @@ export class LiveTopology {
     // Nobody came meanwhile.
     if (isSame) this.#outages.delete(cluster);
     return !isSame;
+  }
+
+  /** What a cluster has, and what it had when this was last asked; `undefined` if that is the same. */
+  takeChange(
+    cluster: ClusterName,
+  ): { readonly before: ClusterMembers; readonly now: ClusterMembers } | undefined {
+    const before = this.#previous.get(cluster);
+    this.#previous.delete(cluster);
+    return before && { before, now: this.#known.get(cluster) ?? NO_MEMBERS };
   }
 
   /** Takes members from an earlier life, for a cluster of which no registry has spoken yet. */
@@ -191,6 +209,7 @@ export class LiveTopology {
 }
 
 const NO_ORIGINS: Origins = new Map();
+const NO_MEMBERS: ClusterMembers = { nodes: [], origins: NO_ORIGINS };
 
 function originsOf(nodes: readonly Node[], before: Origins, seen: Seen | undefined): Origins {
   const origins = new Map<string, MemberOrigin>();
