@@ -1,5 +1,5 @@
 /**
- * Runs what CI runs: `deno run tests/run.ts [STEP…]`. all steps unless named,
+ * Runs what CI runs: `deno run tests/run.ts [STEP…]`, all steps unless named,
  * and all but the heavy ones with `--short`.
  * Each check that is no test (format, lint, types…) counts as one item. Ends
  * with the slowest tests, all that failed, and a line `N passed, N failed`;

@@ -21,7 +21,7 @@ async function run(program: string, args: readonly string[], cwd: string): Promi
 }
 
 /** The package, installed by npm under a prefix of its own. */
-interface Installed extends AsyncDisposable {
+interface Installed {
   readonly dir: TempDir;
   /** What npm made of it in the working directory of a user. */
   readonly archive: string;
@@ -31,8 +31,7 @@ interface Installed extends AsyncDisposable {
   readonly files: string;
 }
 
-async function install(): Promise<Installed> {
-  const dir = new TempDir("lighthouse-pack-");
+async function install(dir: TempDir): Promise<Installed> {
   // Others run it, too.
   await Deno.chmod(dir.path, 0o755);
   const archive = (await run(Deno.execPath(), ["task", "--quiet", "pack"], ROOT)).trim();
@@ -43,9 +42,15 @@ async function install(): Promise<Installed> {
     archive,
     program: dir.file("bin/lighthouse"),
     files: dir.file("lib/node_modules/@lighthouse/lighthouse"),
-    [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
   };
 }
+
+const prefix = new TempDir("lighthouse-pack-");
+let installed: Installed;
+Deno.test.beforeAll(async () => {
+  installed = await install(prefix);
+});
+Deno.test.afterAll(() => prefix[Symbol.asyncDispose]());
 
 /** Every file of a folder, as a path from it. */
 async function filesIn(folder: string): Promise<readonly string[]> {
@@ -68,84 +73,12 @@ const NOBODY = [
   "PATH=/usr/sbin:/usr/bin:/bin",
 ];
 
-Deno.test("deno task pack makes a package that npm installs and that runs the demo", async () => {
-  await setUp(["haproxy"]);
-  await using installed = await install();
-  const page = await Deno.readTextFile(`${ROOT}docs/install.md`);
-  const [, archive = ""] = /^npm install --global (\S+)$/m.exec(page) ?? [];
-  assert.equal(archive, `./${installed.archive}`, "docs/install.md names what is packed");
-
-  assert.match(
-    await run(installed.program, ["--version"], installed.dir.path),
-    new RegExp(`^lighthouse ${RegExp.escape(config.version)}\ncommit [0-9a-f]{12}`),
-  );
-  // It ends what it has started with a signal, which has to come through.
-  const demo = await run(
-    Deno.execPath(),
-    ["task", "--quiet", "demo", "--once", `--program=${installed.program}`],
-    ROOT,
-  );
-  assert.match(demo, /requests failed +0$/m);
-});
-
-Deno.test("the npm package holds all that it imports, and nothing of tests or of the machine that packed it", async () => {
-  await using installed = await install();
-  const own = (await filesIn(installed.files)).filter((path) => !/^(?:node_modules|\.deno)\//.test(path));
-  assert.ok(own.includes("mod.ts") && own.includes("vendor/LICENSES"));
-  assert.deepEqual(own.filter((path) => /_test\.ts$|fast-check|pure-rand|^tests\//.test(path)), []);
-  const { imports } = JSON.parse(await Deno.readTextFile(`${installed.files}/deno.json`)) as {
-    imports: Record<string, string>;
-  };
-  for (const [specifier, path] of Object.entries(imports)) {
-    assert.ok((await Deno.stat(`${installed.files}/${path}`)).isFile, specifier);
-  }
-  const home = ROOT.slice(0, ROOT.indexOf("/", 1) + 1);
-  for (const path of own.filter((path) => path.startsWith("vendor/"))) {
-    const text = await Deno.readTextFile(`${installed.files}/${path}`);
-    assert.doesNotMatch(text, /\bfast-check\b|\/\.cache\/deno|^\/\/ \.\.\//m, path);
-    assert.ok(!text.includes(`${home}deno`), path);
-  }
-  const licences = await Deno.readTextFile(`${installed.files}/vendor/LICENSES`);
-  for (const name of ["acorn", "amaro", "valibot", "yaml"]) {
-    assert.match(licences, new RegExp(`^${name} [0-9]+\\.`, "m"));
-  }
-});
-
-Deno.test("the npm package's launcher passes on every signal that ends a process, and ends as Lighthouse ends", async () => {
-  await using installed = await install();
-  await installed.dir.write("config/host.yaml", "name: localhost\nip: 127.0.0.1\n");
-  for (const signal of ["SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGINT", "SIGTERM"] as const) {
-    await using launcher = new Deno.Command(installed.program, {
-      args: ["reporter", installed.dir.file("config"), "--log-format", "logfmt"],
-      stdin: "null",
-      stdout: "null",
-      stderr: "piped",
-    }).spawn();
-    let said = "";
-    const read = (async () => {
-      for await (const chunk of launcher.stderr.pipeThrough(new TextDecoderStream())) said += chunk;
-    })();
-    await eventually("Lighthouse runs", () => /event=config\.applied/.test(said));
-    launcher.kill(signal);
-    if (signal === "SIGHUP") {
-      // Lighthouse looks at its config again at that one, and goes on.
-      await eventually("it has looked again", () => /event=config\.reread\b/.test(said));
-      launcher.kill("SIGTERM");
-    }
-    const { code } = await launcher.status;
-    // What ends the launcher has ended Lighthouse: else its standard error would still be open.
-    await read;
-    const want = { SIGQUIT: 131, SIGUSR1: 138, SIGUSR2: 140, SIGHUP: 0, SIGINT: 0, SIGTERM: 0 }[signal];
-    assert.equal(code, want, `${signal}: ${said}`);
-  }
-});
-
+// Comes first, so that nobody has started the program before.
 Deno.test(
   "the npm package serves for a user without a home and without a network, from its first start on",
   { ignore: WHY_NO_NAMESPACE !== undefined },
   async () => {
     await setUp(["haproxy", "curl", "iproute"]);
-    await using installed = await install();
     await using dir = new TempDir("lighthouse-nobody-");
     for (const name of ["balancers/haproxy", "clusters/web", "services/web", "discovery/file"]) {
       const text = await Deno.readTextFile(`${ROOT}examples/web/${name}.yaml`);
@@ -179,3 +112,73 @@ curl --silent --show-error --fail --retry 300 --retry-delay 1 --retry-all-errors
     assert.match(said, /^hello from 127\.0\.0\.1:18001$/m);
   },
 );
+
+Deno.test("deno task pack makes a package that npm installs and that runs the demo", async () => {
+  await setUp(["haproxy"]);
+  const page = await Deno.readTextFile(`${ROOT}docs/install.md`);
+  const [, archive = ""] = /^npm install --global (\S+)$/m.exec(page) ?? [];
+  assert.equal(archive, `./${installed.archive}`, "docs/install.md names what is packed");
+
+  assert.match(
+    await run(installed.program, ["--version"], installed.dir.path),
+    new RegExp(`^lighthouse ${RegExp.escape(config.version)}\ncommit [0-9a-f]{12}`),
+  );
+  // It ends what it has started with a signal, which has to come through.
+  const demo = await run(
+    Deno.execPath(),
+    ["task", "--quiet", "demo", "--once", `--program=${installed.program}`],
+    ROOT,
+  );
+  assert.match(demo, /requests failed +0$/m);
+});
+
+Deno.test("the npm package holds all that it imports, and nothing of tests or of the machine that packed it", async () => {
+  const own = (await filesIn(installed.files)).filter((path) => !/^(?:node_modules|\.deno)\//.test(path));
+  assert.ok(own.includes("mod.ts") && own.includes("vendor/LICENSES"));
+  assert.deepEqual(own.filter((path) => /_test\.ts$|fast-check|pure-rand|^tests\//.test(path)), []);
+  const { imports } = JSON.parse(await Deno.readTextFile(`${installed.files}/deno.json`)) as {
+    imports: Record<string, string>;
+  };
+  for (const [specifier, path] of Object.entries(imports)) {
+    assert.ok((await Deno.stat(`${installed.files}/${path}`)).isFile, specifier);
+  }
+  const home = ROOT.slice(0, ROOT.indexOf("/", 1) + 1);
+  for (const path of own.filter((path) => path.startsWith("vendor/"))) {
+    const text = await Deno.readTextFile(`${installed.files}/${path}`);
+    assert.doesNotMatch(text, /\bfast-check\b|\/\.cache\/deno|^\/\/ \.\.\//m, path);
+    assert.ok(!text.includes(`${home}deno`), path);
+  }
+  const licences = await Deno.readTextFile(`${installed.files}/vendor/LICENSES`);
+  for (const name of ["acorn", "amaro", "valibot", "yaml"]) {
+    assert.match(licences, new RegExp(`^${name} [0-9]+\\.`, "m"));
+  }
+});
+
+Deno.test("the npm package's launcher passes on every signal that ends a process, and ends as Lighthouse ends", async () => {
+  await using dir = new TempDir("lighthouse-launcher-");
+  await dir.write("config/host.yaml", "name: localhost\nip: 127.0.0.1\n");
+  for (const signal of ["SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGINT", "SIGTERM"] as const) {
+    await using launcher = new Deno.Command(installed.program, {
+      args: ["reporter", dir.file("config"), "--log-format", "logfmt"],
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    let said = "";
+    const read = (async () => {
+      for await (const chunk of launcher.stderr.pipeThrough(new TextDecoderStream())) said += chunk;
+    })();
+    await eventually("Lighthouse runs", () => /event=config\.applied/.test(said));
+    launcher.kill(signal);
+    if (signal === "SIGHUP") {
+      // Lighthouse looks at its config again at that one, and goes on.
+      await eventually("it has looked again", () => /event=config\.reread\b/.test(said));
+      launcher.kill("SIGTERM");
+    }
+    const { code } = await launcher.status;
+    // What ends the launcher has ended Lighthouse: else its standard error would still be open.
+    await read;
+    const want = { SIGQUIT: 131, SIGUSR1: 138, SIGUSR2: 140, SIGHUP: 0, SIGINT: 0, SIGTERM: 0 }[signal];
+    assert.equal(code, want, `${signal}: ${said}`);
+  }
+});

@@ -23,22 +23,27 @@ async function deno(...args: readonly string[]): Promise<CliResult> {
   return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
 }
 
+Deno.test("plugin new writes plugins of every kind that type-check, with nothing to fetch", async () => {
+  await using dir = new TempDir("lighthouse-author-");
+  const folders = KINDS.map((kind) => dir.file(kind));
+  for (const kind of KINDS) {
+    const made = await runCli(["plugin", "new", kind, "my_own", "--dir", dir.file(kind)]);
+    assert.deepEqual([made.code, made.stderr], [0, ""]);
+  }
+  // One run for all of them: the types that they share take most of the time.
+  const { code, stdout, stderr } = await deno("check", "--no-config", "--no-remote", ...folders);
+  assert.equal(code, 0, `${stdout}${stderr}`);
+});
+
 Deno.test.each(KINDS.map((kind) => ({ kind })))(
-  "plugin new $kind writes one that type-checks, whose tests pass, and that conforms, with nothing to fetch",
+  "plugin new $kind writes one whose tests pass, and that conforms, with nothing to fetch",
   async ({ kind }) => {
     await using dir = new TempDir("lighthouse-author-");
-    const made = await runCli(["plugin", "new", kind, "my_own", "--dir", dir.file("my_own")]);
-    assert.deepEqual([made.code, made.stderr], [0, ""]);
     const folder = dir.file("my_own");
-    for (
-      const args of [
-        ["check", "--no-config", "--no-remote", folder],
-        ["test", "--no-config", "--no-remote", "--allow-net=127.0.0.1", folder],
-      ]
-    ) {
-      const { code, stdout, stderr } = await deno(...args);
-      assert.equal(code, 0, `deno ${args.join(" ")}\n${stdout}${stderr}`);
-    }
+    const made = await runCli(["plugin", "new", kind, "my_own", "--dir", folder]);
+    assert.deepEqual([made.code, made.stderr], [0, ""]);
+    const tested = await deno("test", "--no-check", "--no-config", "--no-remote", "--allow-net=127.0.0.1", folder);
+    assert.equal(tested.code, 0, `${tested.stdout}${tested.stderr}`);
     const { code, stdout } = await runCli(["plugin", "test", `${folder}/mod.ts`]);
     assert.equal(code, 0, stdout);
     assert.match(stdout, /^my_own: a /);
