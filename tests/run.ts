@@ -65,7 +65,7 @@ export const STEPS: readonly Step[] = [
   },
   {
     name: "sim",
-    title: "simulation and properties of the whole",
+    title: "simulation and properties of the whole, a quarter of its worlds",
     args: ["test", "--no-check", "--parallel", ...UNIT_PERMISSIONS],
     tests: ["tests/simulation"],
   },
@@ -100,6 +100,21 @@ export const STEPS: readonly Step[] = [
     tests: ["tests/faults", "tests/soak"],
     programs: "all",
     waits: true,
+  },
+  {
+    name: "worlds",
+    title: "the other worlds of the simulation",
+    args: ["test", "--no-check", "--parallel", ...UNIT_PERMISSIONS],
+    tests: ["tests/worlds"],
+    isHeavy: true,
+  },
+  {
+    name: "packages",
+    title: "the npm package, the binaries, an older Deno",
+    args: ["test", "--no-check", "--parallel", "-A"],
+    tests: ["tests/packages"],
+    programs: ["haproxy", "curl", "iproute"],
+    isHeavy: true,
   },
   {
     name: "haproxy",
@@ -161,7 +176,6 @@ export const LONG_FILES: readonly string[] = [
   "tests/integration/clusters_test.ts",
   "tests/compatibility/moving_over_test.ts",
   "tests/integration/cli_test.ts",
-  "tests/integration/compile_test.ts",
   "tests/integration/fleet_test.ts",
   "tests/integration/etcd_serf_recipe_test.ts",
 ];

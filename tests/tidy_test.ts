@@ -20,6 +20,7 @@ const TASKS = [
   "store",
   "test",
   "test:haproxy",
+  "test:packages",
   "test:short",
   "test:sim",
   "test:unit",

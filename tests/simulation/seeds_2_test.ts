@@ -1,3 +1,0 @@
-import { testPart } from "./live.ts";
-
-testPart(1, 4);

@@ -1,0 +1,3 @@
+import { testPart } from "../simulation/live.ts";
+
+testPart(1, 4);

@@ -1,0 +1,3 @@
+import { testPart } from "../simulation/live.ts";
+
+testPart(2, 4);
