@@ -34,7 +34,7 @@ Deno.test("deno task compile embeds the entry of workers, every plugin, what the
   const plugins = [...BUILTINS.keys()].map((key) => key.slice(key.indexOf("/") + 1));
   assert.ok(plugins.length >= 6);
   for (const name of ["workers", ...plugins]) assert.ok(names.includes(name), `${name} is missing in:\n${said}`);
-  // Where nothing else is in its folder, that is told in its place.
+  // Where nothing else is in its folder, the tree shows the folder.
   assert.ok(names.some((name) => name === "dist/commit" || name === "dist"), `dist/commit is missing in:\n${said}`);
   for (const name of ["yaml.js", "valibot.js", "@logtape", "@optique"]) {
     assert.ok(names.includes(name), `${name} is missing in:\n${said}`);
@@ -46,7 +46,7 @@ Deno.test("a compiled binary keeps no code cache, which anybody could put where 
   await using dir = new TempDir("lighthouse-compile-");
   await compile(["--dir", dir.path], Deno.execPath());
   const binary = new TextDecoder("latin1").decode(await Deno.readFile(dir.file("lighthouse")));
-  // What the binary is told of itself stands in it as JSON.
+  // The binary holds its own metadata as JSON.
   const keys = [...binary.matchAll(/"code_cache_key":(null|[^,]{1,40})/g)].map(([, key]) => key);
   assert.deepEqual(keys, ["null"]);
 });
