@@ -8,6 +8,7 @@ import { setUp } from "../setup.ts";
 import { checks } from "./checks.ts";
 import { metrics } from "./metrics.ts";
 import { propagation } from "./propagation.ts";
+import { ramps } from "./ramps.ts";
 import { registries } from "./registries.ts";
 import { scale } from "./scale.ts";
 import { startup } from "./startup.ts";
@@ -23,6 +24,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   checks,
   store,
   metrics,
+  ramps,
   registries,
   scale,
 };

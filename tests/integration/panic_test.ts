@@ -5,7 +5,9 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { wantedNode } from "../../src/membership/wanted.ts";
 import type { Node } from "../../src/model/node.ts";
+import type { WantedNode } from "../../src/plugin/contract.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { HaproxyBox, localNode, RunningWriter } from "../support/haproxy.ts";
@@ -133,6 +135,43 @@ Deno.test("panic_threshold: in a meta cluster, and with tcp, and without a write
   for (const port of [meta, tcp]) await sees(port, ["a.test", "b.test"]);
   [a.isHealthy, b.isHealthy] = [false, false];
   for (const port of [meta, tcp]) await sees(port, ["a.test", "b.test", "c.test"]);
+});
+
+Deno.test("panic_threshold: nodes of an idle pool that are up come before a panic, by HAProxy alone", async () => {
+  await using box = new HaproxyBox();
+  await using a = new Patient("a.test");
+  await using b = new Patient("b.test");
+  await using c = new Patient("c.test");
+  await using spare = new Patient("spare.test");
+  await using drained = new Patient("drained.test");
+  await using running = new RunningWriter({ reconcileMs: 100 });
+  const section = { ...SECTION, port: freePort() };
+  const nodes: readonly WantedNode[] = [
+    ...[a, b, c].map(({ node }) => wantedNode(node)),
+    { node: spare.node, state: "ready", pool: "overflow", weight: 256, isFallback: true, from: "backup" },
+    { node: drained.node, state: "drain", pool: "overflow", weight: 256, isFallback: true, from: "backup" },
+  ];
+  const wanted = box.wanted({ web: { section, nodes } });
+  await running.apply({ ...wanted, clusters: wanted.clusters.map((each) => ({ ...each, hasFallback: true })) });
+  const load = new HttpLoad(section.port);
+  await sees(section.port, ["a.test", "b.test", "c.test"]);
+  // From here on nobody but HAProxy decides.
+  await running.stop();
+  c.isHealthy = false;
+  await sees(section.port, ["a.test", "b.test"]);
+  // One of three is below the half: others are up, and come before those that are down.
+  b.isHealthy = false;
+  await sees(section.port, ["spare.test"]);
+  a.isHealthy = false;
+  await sees(section.port, ["spare.test"]);
+  // Nobody is up: the preferred nodes get requests whatever their checks say, and who drains gets none.
+  spare.isHealthy = false;
+  await sees(section.port, ["a.test", "b.test", "c.test"]);
+  spare.isHealthy = true;
+  await sees(section.port, ["spare.test"]);
+  [a.isHealthy, b.isHealthy] = [true, true];
+  await sees(section.port, ["a.test", "b.test"]);
+  assert.deepEqual((await load.stop()).failed, []);
 });
 
 Deno.test("panic_threshold: without a check it has no effect, which is told", async () => {

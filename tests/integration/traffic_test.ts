@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { runCli } from "../support/cli.ts";
+import { Etcd } from "../support/etcd.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { kill, NamedServer } from "../support/haproxy.ts";
@@ -352,6 +353,54 @@ Deno.test("weights, a source, a ramp, zones and overflow together share requests
   await untilSteady(async () => JSON.stringify(shares = await explainShares(stage, admin)));
   assert.equal(shares["b.test"], 0);
   await stage.measure(shares);
+});
+
+Deno.test("nodes of a second registry ramp neither when it is added nor after a restart, and those that come to it do", async () => {
+  await using etcd = await Etcd.start();
+  await using stage = await new Stage().begin("a.test", "b.test", "c.test");
+  await stage.host.write("discovery/etcd", { endpoints: [etcd.address], session_timeout: 2 });
+  const nodeOf = (name: string) => {
+    const { port } = stage.servers.find((each) => each.name === name) ?? assert.fail(name);
+    return { host: name, address: "127.0.0.1", port };
+  };
+  const register = async (name: string) => {
+    const { host, address: ip, port } = nodeOf(name);
+    await etcd.ctl("put", `/lighthouse/services/web/${host}`, JSON.stringify({ host, ip, port }));
+  };
+  await register("b.test");
+  const write = (...registries: readonly string[]) =>
+    stage.host.write("clusters/web", {
+      discovery: [{ static: { nodes: [nodeOf("a.test")] } }, ...registries],
+      traffic: { slow_start: { ramp: "1h", from: "10%" } },
+      haproxy: { port: stage.port, ...CHECKED },
+    });
+  await write();
+  {
+    await using writer = Lighthouse.start("writer", stage.host.configDir);
+    await stage.untilWeights({ "a.test": 256 });
+    await write("etcd");
+    await stage.untilWeights({ "a.test": 256, "b.test": 256 });
+    await register("c.test");
+    await stage.untilWeights({ "a.test": 256, "b.test": 256, "c.test": 26 });
+    await writer.stop();
+  }
+  {
+    // What is known of them is kept.
+    await using writer = Lighthouse.start("writer", stage.host.configDir);
+    await stage.untilWeights({ "a.test": 256, "b.test": 256, "c.test": 26 });
+    await writer.stop();
+  }
+  // One that knows nothing takes all for old, whichever registry answers last.
+  await Deno.remove(`${stage.host.haproxy.configFile}.topology`);
+  for (const pid of stage.host.haproxy.processes()) kill(pid);
+  await eventually("HAProxy is gone", () => stage.host.haproxy.processes().length === 0);
+  await Deno.remove(stage.host.haproxy.configFile);
+  await etcd.end("SIGTERM");
+  await using _late = Lighthouse.start("writer", stage.host.configDir);
+  await stage.untilWeights({ "a.test": 256 });
+  await etcd.start();
+  await stage.untilWeights({ "a.test": 256, "b.test": 256, "c.test": 256 });
+  await stage.measure({ "a.test": 1 / 3, "b.test": 1 / 3, "c.test": 1 / 3 });
 });
 
 /** Waits until something has been the same a dozen times in a row. */
