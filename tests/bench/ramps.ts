@@ -49,7 +49,8 @@ export async function ramps(): Promise<void> {
   const rounds = Math.round((after - before) / NODES);
   const floor = await rawRamp(bench, rounds);
   print(`${NODES} nodes that ramp at once over ${RAMP_S} s (floor: the same commands, raw)`, [
-    { what: "commands a node and second", value: (after - before) / NODES / seconds, unit: "count", most: 1 },
+    // Each second that has begun may have one.
+    { what: "commands a node", value: (after - before) / NODES, unit: "count", most: Math.ceil(seconds) + 1 },
     { what: "CPU of the writer for each second of the ramp", value: (usage.cpuMs - cpu) / seconds, unit: "ms" },
     {
       what: "CPU of the writer for each round of commands",
