@@ -12,6 +12,18 @@ const sort = Function.prototype.call.bind(Array.prototype.sort) as <T>(
   compare: (a: T, b: T) => number,
 ) => T[];
 
+/** A valid node as the host gets it. */
+interface Encoded {
+  readonly name: string;
+  readonly text: string;
+}
+
+/**
+ * Frozen nodes that were encoded: whoever freezes a node promises that it stays as it is, so a change of one node of a
+ * thousand validates one. What is in here was valid, whatever a plugin does to its nodes.
+ */
+const encoded = new WeakMap<object, Encoded>();
+
 /** Each snapshot of a worker has a number, so that a change can name its base. */
 let lastNumber = 0;
 
@@ -21,8 +33,8 @@ let lastNumber = 0;
  */
 export class Portions {
   readonly #cluster: ClusterName;
-  /** What the host has: each node as JSON, by name. */
-  #sent: ReadonlyMap<string, string> | undefined;
+  /** What the host has, sorted by name. */
+  #sent: readonly Encoded[] | undefined;
   #refused: ReadonlySet<string> = new Set();
   #number = 0;
   /** Total length of the messages since the last whole snapshot, including it: the host keeps no more either. */
@@ -47,7 +59,7 @@ export class Portions {
     const base = this.#number;
     [this.#sent, this.#refused, this.#number] = [texts, refused, number];
     if (change === undefined || this.#length + change.length > SNAPSHOT_LENGTH_MAX) {
-      const { portions, last } = cut(cluster, refused, [...texts.values()]);
+      const { portions, last } = cut(cluster, refused, texts.map(({ text }) => text));
       this.#length = length;
       return [
         ...portions,
@@ -79,14 +91,33 @@ export function keysPortion(stream: number, { entries, exists, epoch }: KeysFact
 
 /** What the host lacks, sorted by name, and what it has to remove; `undefined` if the whole is as short. */
 function changeOf(
-  before: ReadonlyMap<string, string>,
-  now: ReadonlyMap<string, string>,
+  before: readonly Encoded[],
+  now: readonly Encoded[],
 ): { readonly added: readonly string[]; readonly removed: readonly string[]; readonly length: number } | undefined {
-  const added = [...now].filter(([name, text]) => before.get(name) !== text).map(([, text]) => text);
-  const removed = [...before.keys()].filter((name) => !now.has(name));
-  const removedLength = removed.reduce((sum, name) => sum + name.length + 3, 0);
-  if (added.length + removed.length > now.size / 2 + 1 || removedLength > PORTION_LENGTH) return undefined;
-  return { added, removed, length: added.reduce((sum, text) => sum + text.length + 1, removedLength) };
+  const [added, removed]: [string[], string[]] = [[], []];
+  let length = 0;
+  let removedLength = 0;
+  for (let [i, j] = [0, 0]; i < before.length || j < now.length;) {
+    const [old, next] = [before[i], now[j]];
+    if (old === next) {
+      i++;
+      j++;
+    } else if (next === undefined || old !== undefined && old.name < next.name) {
+      removed.push((old as Encoded).name);
+      removedLength += (old as Encoded).name.length + 3;
+      i++;
+    } else {
+      const isSame = old?.name === next.name;
+      if (!isSame || old.text !== next.text) {
+        added.push(next.text);
+        length += next.text.length + 1;
+      }
+      if (isSame) i++;
+      j++;
+    }
+  }
+  if (added.length + removed.length > now.length / 2 + 1 || removedLength > PORTION_LENGTH) return undefined;
+  return { added, removed, length: length + removedLength };
 }
 
 /** Splits nodes into portions, with the rest for the last message; rejected nodes come first. */
@@ -114,7 +145,7 @@ function cut(
 
 /** Encodes nodes, sorted by name, with the reasons why others are invalid or duplicates. */
 function read(nodes: unknown): {
-  readonly texts: ReadonlyMap<string, string>;
+  readonly texts: readonly Encoded[];
   readonly refused: ReadonlySet<string>;
   readonly length: number;
 } {
@@ -123,34 +154,44 @@ function read(nodes: unknown): {
     throw new InvalidMessage(`A snapshot must have at most ${NODES_MAX} nodes: it has ${nodes.length}`);
   }
   const refused = new Set<string>();
-  const named: [name: string, text: string][] = [];
+  const named: Encoded[] = [];
+  let isSorted = true;
   let length = 0;
-  const charge = (text: string) => {
-    length += text.length + 1;
+  for (let i = 0; i < nodes.length; i++) {
+    const node = encode(nodes[i]);
+    length += ("refused" in node ? node.refused : node.text).length + 1;
     if (length > SNAPSHOT_LENGTH_MAX) {
       throw new InvalidMessage(`A snapshot must have at most ${SNAPSHOT_LENGTH_MAX} characters of JSON`);
     }
-  };
-  for (let i = 0; i < nodes.length; i++) {
-    const node = nodeText(nodes[i]);
-    charge("refused" in node ? node.refused : node.text);
-    if ("refused" in node) refused.add(node.refused);
-    else named.push([node.name, node.text]);
+    if ("refused" in node) {
+      refused.add(node.refused);
+      continue;
+    }
+    const last = named[named.length - 1];
+    if (last !== undefined && last.name >= node.name) isSorted = false;
+    named[named.length] = node;
   }
-  sort(named, ([a], [b]) => a < b ? -1 : a > b ? 1 : 0);
-  const texts = new Map<string, string>();
-  for (const [name, text] of named) {
-    if (texts.has(name)) refused.add(`Two nodes have the name ${name}`);
-    else texts.set(name, text);
+  if (isSorted) return { texts: named, refused, length };
+  sort(named, (a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  const texts: Encoded[] = [];
+  for (let i = 0; i < named.length; i++) {
+    const node = named[i] as Encoded;
+    if (texts[texts.length - 1]?.name === node.name) refused.add(`Two nodes have the name ${node.name}`);
+    else texts[texts.length] = node;
   }
   return { texts, refused, length };
 }
 
 /** A node as JSON, and its name; for an invalid one the reason. */
-function nodeText(value: unknown): { readonly name: string; readonly text: string } | { readonly refused: string } {
+function encode(value: unknown): Encoded | { readonly refused: string } {
   try {
+    const known = typeof value === "object" && value !== null ? encoded.get(value) : undefined;
+    if (known !== undefined) return known;
     const parsed = parseNode(value);
-    return parsed.ok ? { name: nodeName(parsed.node), text: stringify(parsed.node) } : { refused: parsed.reason };
+    if (!parsed.ok) return { refused: parsed.reason };
+    const node = { name: nodeName(parsed.node), text: stringify(parsed.node) };
+    if (Object.isFrozen(value)) encoded.set(value as object, node);
+    return node;
   } catch (error) {
     return { refused: errorText(error) };
   }

@@ -53,6 +53,27 @@ Deno.test("Portions leaves out a node whose address is a host name, and reports 
   assert.deepEqual(whole?.snapshot.nodes, [{ refused }, node(1)]);
 });
 
+Deno.test("Portions validates a frozen node once, and one that may change each time", () => {
+  const portions = new Portions("web");
+  let reads = 0;
+  const counted = (port: number): Node => ({
+    ...node(port),
+    get ip() {
+      reads++;
+      return "10.0.0.1";
+    },
+  });
+  const frozen = [1, 2, 3].map((port) => Object.freeze(counted(port)));
+  portions.next(facts(frozen));
+  const once = reads;
+  assert.deepEqual(said(portions.next(facts([...frozen, node(4)])))[0]?.added, [node(4)]);
+  assert.equal(reads, once);
+  const open = { ...node(5) };
+  portions.next(facts([...frozen, open]));
+  open.ip = "10.0.0.9";
+  assert.deepEqual(said(portions.next(facts([...frozen, open])))[0]?.added, [node(5, "10.0.0.9")]);
+});
+
 /** A host whose worker is the {@linkcode Portions} of one watch. */
 class Crossing {
   readonly heard: (readonly Node[])[] = [];

@@ -80,7 +80,8 @@ export function childOf(
   { withoutMetadata, before }: ReadChildOptions = {},
 ): Child {
   const kept = withoutMetadata && data.length > DATA_KEPT_MAX ? new Uint8Array(0) : data;
-  const bare = (node: Node) => withoutMetadata ? { ...node, metadata: {} } : node;
+  // Frozen, so that the worker validates each once, and not all of them after each change of one.
+  const bare = (node: Node) => Object.freeze(withoutMetadata ? { ...node, metadata: {} } : node);
   if (!parsed?.ok) {
     const unresolved = parsed?.unresolved && bare(parsed.unresolved);
     const fault = { data: kept, size: kept.length, node: undefined, fault: parsed?.reason };
@@ -107,13 +108,14 @@ export function composeNodes(
   { mayRepeat = false }: { readonly mayRepeat?: boolean } = {},
 ): ComposedNodes {
   const faults = new Map<string, string>();
-  const chosen = new Map<string, { readonly child: string; readonly node: Node; readonly size: number }>();
-  for (const [child, { node, fault, size }] of [...children].toSorted(([a], [b]) => compare(a, b))) {
+  const chosen = new Map<string, Named & { readonly child: string }>();
+  for (const [child, entry] of sortedBy([...children], ([name]) => name)) {
+    const { node, fault, size } = entry;
     if (node === undefined) {
       if (fault !== undefined) faults.set(child, fault);
       continue;
     }
-    const name = nodeName(node);
+    const name = nameOf(node);
     const other = chosen.get(name);
     if (other !== undefined) {
       const loser = child === name ? other.child : child;
@@ -121,9 +123,9 @@ export function composeNodes(
       if (!isSame) faults.set(loser, `It says the same node as another: ${quote(name)}`);
       if (loser === child) continue;
     }
-    chosen.set(name, { child, node, size });
+    chosen.set(name, { child, name, node, size });
   }
-  const sorted = [...chosen].toSorted(([a], [b]) => compare(a, b)).map(([, each]) => each);
+  const sorted = sortedBy([...chosen.values()], ({ name }) => name);
   const nodes: Node[] = [];
   const bared: Node[] = [];
   let bytes = 0;
@@ -172,6 +174,29 @@ export function newsOfFaults(before: ReadonlyMap<string, string>, now: ReadonlyM
   return left === 0 ? lines : [...lines, `${left} more are left out likewise`];
 }
 
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+/** A node, what it is called, and how many bytes of it are kept. */
+interface Named extends Pick<Child, "size"> {
+  readonly name: string;
+  readonly node: Node;
+}
+
+/** The names of nodes that do not change: a thousand of them are asked for with each change of one. */
+const names = new WeakMap<Node, string>();
+
+function nameOf(node: Node): string {
+  const known = names.get(node);
+  if (known !== undefined) return known;
+  const name = nodeName(node);
+  if (Object.isFrozen(node)) names.set(node, name);
+  return name;
+}
+
+/** Sorts what mostly is sorted already. */
+function sortedBy<T>(list: T[], keyOf: (each: T) => string): T[] {
+  const isSorted = list.every((each, at) => at === 0 || keyOf(list[at - 1] as T) <= keyOf(each));
+  if (isSorted) return list;
+  return list.sort((a, b) => {
+    const [left, right] = [keyOf(a), keyOf(b)];
+    return left < right ? -1 : left > right ? 1 : 0;
+  });
 }

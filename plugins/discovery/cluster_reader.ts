@@ -22,7 +22,8 @@ export interface RawNode {
  */
 export class ClusterReader {
   readonly #options: ClusterReaderOptions;
-  #known: ReadonlyMap<string, { readonly version: string | number; readonly child: Child }> = new Map();
+  #children: ReadonlyMap<string, Child> = new Map();
+  #versions: ReadonlyMap<string, string | number> = new Map();
   #faults: ReadonlyMap<string, string> = new Map();
   #excess: string | undefined;
 
@@ -31,23 +32,20 @@ export class ClusterReader {
   }
 
   /** Answers the nodes of all entries, by the names of these. */
-  read(entries: Iterable<readonly [name: string, node: RawNode]>): readonly Node[] {
+  read(entries: Iterable<Entry>): readonly Node[] {
     const { format, withoutMetadata } = this.#options;
-    const known = new Map<string, { readonly version: string | number; readonly child: Child }>();
-    const found = new Map(entries);
-    for (const name of format.select?.([...found.keys()]) ?? found.keys()) {
-      const { data, version } = found.get(name) as RawNode;
-      const before = this.#known.get(name);
-      if (before?.version === version) known.set(name, before);
+    const children = new Map<string, Child>();
+    const versions = new Map<string, string | number>();
+    for (const [name, { data, version }] of format.select === undefined ? entries : selected(entries, format.select)) {
+      const before = this.#children.get(name);
+      versions.set(name, version);
+      if (before !== undefined && this.#versions.get(name) === version) children.set(name, before);
       else if (name.split("/").length > (format.isNested ? 2 : 1)) {
-        known.set(name, { version, child: sealedChild("The key is not directly below the cluster") });
-      } else known.set(name, { version, child: format.read(name, data, { withoutMetadata, before: before?.child }) });
+        children.set(name, sealedChild("The key is not directly below the cluster"));
+      } else children.set(name, format.read(name, data, { withoutMetadata, before }));
     }
-    this.#known = known;
-    const { nodes, faults, excess } = composeNodes(
-      new Map([...known].map(([name, { child }]) => [name, child])),
-      { mayRepeat: format.sequenceOf !== undefined },
-    );
+    [this.#children, this.#versions] = [children, versions];
+    const { nodes, faults, excess } = composeNodes(children, { mayRepeat: format.sequenceOf !== undefined });
     this.#report(faults, excess);
     return nodes;
   }
@@ -63,4 +61,13 @@ export class ClusterReader {
     }
     this.#excess = excess;
   }
+}
+
+type Entry = readonly [name: string, node: RawNode];
+
+/** The entries that stand for nodes. */
+function selected(entries: Iterable<Entry>, select: NonNullable<Format["select"]>): readonly Entry[] {
+  const all = [...entries];
+  const names = new Set(select(all.map(([name]) => name)));
+  return all.filter(([name]) => names.has(name));
 }

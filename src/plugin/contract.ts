@@ -229,7 +229,8 @@ export interface DiscoverySession {
    * watch starts with a fresh read, as the host watches again to confirm what
    * it holds. Throws when it cannot continue: the host keeps the last members
    * and watches again with backoff. Never yields a partial answer: unreachable
-   * is not empty.
+   * is not empty. A frozen node (`Object.freeze`) must stay as it is: it is
+   * validated once, and not again with the next answer that has it.
    */
   watch?(cluster: ClusterName, signal: AbortSignal, options?: WatchOptions): AsyncIterable<ClusterFacts>;
   /**

@@ -84,11 +84,22 @@ export class V3Store implements Store {
   }
 }
 
+/** The names of keys that were decoded: a thousand of them are asked for with each change of one. */
+const names = new WeakMap<KeyValue, string>();
+
+function nameOf(keyValue: KeyValue): string {
+  const known = names.get(keyValue);
+  if (known !== undefined) return known;
+  const name = decodeKey(keyValue.key);
+  names.set(keyValue, name);
+  return name;
+}
+
 /** The entries below a path; the key that says that the cluster exists is none. */
 function* entriesOf(path: string, keyValues: ReadonlyMap<string, KeyValue>): Generator<readonly [string, RawNode]> {
-  for (const { key, value, modRevision } of keyValues.values()) {
-    const name = decodeKey(key).slice(path.length);
-    if (name !== "") yield [name, { data: value, version: modRevision }];
+  for (const keyValue of keyValues.values()) {
+    const name = nameOf(keyValue).slice(path.length);
+    if (name !== "") yield [name, { data: keyValue.value, version: keyValue.modRevision }];
   }
 }
 

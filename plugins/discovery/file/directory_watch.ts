@@ -30,6 +30,10 @@ export const FILE_ENDING = ".json";
 
 /** Files read at once. */
 const READS_AT_ONCE_MAX = 32;
+/** After so many files of a sweep come those that changed meanwhile. */
+const SWEEP_SLICE = 64;
+/** So many files may be named by hints until all are looked at instead. */
+const HINTED_MAX = 1_024;
 /** The least time from one look to the next, so that a storm of changes is joined. */
 const LOOK_GAP_MS = 20;
 /** A file without a sign of life for so many leases is removed. */
@@ -40,27 +44,39 @@ const FILE_BYTES_MAX = 1_048_576;
 /** A file and what is known of it. */
 interface Known {
   readonly sighting: Sighting;
+  /** When it was looked at, by the clock. */
+  readonly lookedMs: number;
   /** `undefined` for what is no node: somebody's half-written file. */
   readonly entry: NodeFile | undefined;
 }
 
 /**
- * Follows the files of one directory. Its past is known as long as it is the
- * same directory; after that, and while everything on a host starts, a living
- * member takes up to one lease to be there again.
+ * Follows the files of one directory. A hint that names a file has that one looked at; now and then, and after any other
+ * hint, a sweep looks at all of them, in slices between which the named ones come first. Its past is known as long as it
+ * is the same directory; after that, and while everything on a host starts, a living member takes up to one lease to be
+ * there again.
  */
 export class DirectoryWatch {
   readonly #options: DirectoryWatchOptions;
   readonly #gate = new Gate(READS_AT_ONCE_MAX);
-  #known: ReadonlyMap<string, Known> = new Map();
+  readonly #known = new Map<string, Known>();
   #faults: ReadonlyMap<string, string> = new Map();
   #excess: string | undefined;
-  #lookedMs: number | undefined;
   #isMissing = false;
   #isReadable = true;
   /** The directory as it was seen last: another one has another past. */
   #epoch = "";
   #hint = Promise.withResolvers<void>();
+  /** Files that hints named. */
+  readonly #hinted = new Set<string>();
+  /** Whether a sweep is due. */
+  #isSweepDue = true;
+  /** What the sweep under way has yet to look at, the last first; `undefined` if none is. */
+  #sweep: string[] | undefined;
+  /** Whether every file of this directory has been looked at: before that nothing is said, for a part is not told. */
+  #isWhole = false;
+  /** Whether what is known differs from what was said. */
+  #isNews = false;
 
   constructor(options: DirectoryWatchOptions) {
     this.#options = options;
@@ -71,8 +87,10 @@ export class DirectoryWatch {
     return this.#isMissing && this.#isReadable;
   }
 
-  /** Takes note that something may have changed. */
-  onHint(): void {
+  /** Takes note that a file may have changed; without a name, any of them. */
+  onHint(file?: string): void {
+    if (file === undefined || this.#hinted.size >= HINTED_MAX) this.#isSweepDue = true;
+    else this.#hinted.add(file);
     this.#hint.resolve();
   }
 
@@ -93,6 +111,7 @@ export class DirectoryWatch {
         } catch (error) {
           // Unreachable is not empty: nothing is said, and the poll looks again.
           this.#isReadable = false;
+          [this.#isSweepDue, this.#sweep, this.#isWhole] = [true, undefined, false];
           onReach(error instanceof Error ? error.message : String(error));
         }
         if (signal.aborted) return;
@@ -100,6 +119,7 @@ export class DirectoryWatch {
           last = facts;
           yield facts;
         }
+        if (this.#sweep !== undefined) continue;
         await delay(LOOK_GAP_MS, { clock, signal }).catch(() => {});
         if (!signal.aborted) await this.#hint.promise;
       }
@@ -108,38 +128,55 @@ export class DirectoryWatch {
     }
   }
 
-  /** Reads the directory; answers what there is. */
-  async #look(): Promise<ClusterFacts> {
-    const { path, log, clock, pollMs, ttlMs } = this.#options;
+  /** Looks at the files that hints named, and at a slice of the sweep; answers what there is if that is news. */
+  async #look(): Promise<ClusterFacts | undefined> {
+    const { path } = this.#options;
+    if (this.#isSweepDue || this.#epoch !== await identify(path).catch(() => undefined)) {
+      if (!await this.#beginSweep()) return { nodes: [], exists: false, epoch: this.#epoch };
+    }
+    const due = new Set([...this.#hinted, ...this.#sweep?.splice(-SWEEP_SLICE) ?? []]);
+    this.#hinted.clear();
+    await Promise.all([...due].map((name) => this.#gate.run(() => this.#lookAt(name))));
+    if (this.#sweep?.length === 0) {
+      this.#sweep = undefined;
+      this.#isWhole = true;
+      await this.#removeLongDead();
+    }
+    if (!this.#isWhole || !this.#isNews) return undefined;
+    this.#isNews = false;
+    return this.#compose();
+  }
+
+  /** Lists the directory, to look at all files of it; answers whether there is one. */
+  async #beginSweep(): Promise<boolean> {
+    // What is hinted at from here on is news, even if it comes before the list is taken.
+    this.#isSweepDue = false;
+    this.#hinted.clear();
     const names = await this.#list();
-    if (names === undefined) return { nodes: [], exists: false, epoch: this.#epoch };
-    const nowMs = clock.now();
-    // Time in which this process did not run was not watched.
-    const watchedMs = Math.min(nowMs - (this.#lookedMs ?? nowMs), 2 * pollMs);
-    this.#lookedMs = nowMs;
-    const found = await Promise.all(names.map((name) => this.#gate.run(() => this.#lookAt(name, watchedMs))));
-    const before = this.#known;
-    const known = new Map(found.filter((each) => each !== undefined));
-    this.#known = known;
+    for (const name of this.#known.keys()) {
+      if (names?.has(name)) continue;
+      this.#known.delete(name);
+      this.#isNews = true;
+    }
+    if (names === undefined) {
+      [this.#sweep, this.#isWhole] = [undefined, false];
+      return false;
+    }
+    // It is taken from its end: what is new comes first.
+    const [known, others] = [[...this.#known.keys()], [...names].filter((name) => !this.#known.has(name))];
+    this.#sweep = [...known, ...others];
+    return true;
+  }
+
+  #compose(): ClusterFacts {
+    const { path, log, ttlMs } = this.#options;
     const live = new Map<string, NodeFile>();
     let leaseMs = ttlMs;
-    for (const [name, { entry, sighting }] of known) {
+    for (const [name, { entry, sighting }] of this.#known) {
       if (entry === undefined) continue;
       leaseMs = Math.max(leaseMs, entry.lease?.ttlMs ?? 0);
-      if (!isOver(entry.lease, sighting)) {
-        live.set(name.slice(0, -FILE_ENDING.length), entry);
-        continue;
-      }
-      const earlier = before.get(name);
-      if (earlier !== undefined && !isOver(entry.lease, earlier.sighting)) {
-        log.info(`The lease of ${quote(name)} in ${path} is over`, {
-          event: "discovery.lease_expired",
-          path,
-          entry: name,
-        });
-      }
+      if (!isOver(entry.lease, sighting)) live.set(name.slice(0, -FILE_ENDING.length), entry);
     }
-    await this.#removeLongDead();
     const { nodes, faults, excess } = composeNodes(live);
     if (excess !== undefined && excess !== this.#excess) {
       log.warn(`${path}: ${excess}`, { event: "discovery.excess", path, reason: excess });
@@ -152,23 +189,23 @@ export class DirectoryWatch {
     return { nodes, exists: true, epoch: this.#epoch, leaseMs };
   }
 
-  async #list(): Promise<readonly string[] | undefined> {
+  async #list(): Promise<ReadonlySet<string> | undefined> {
     const { path, log } = this.#options;
-    let names: string[];
+    const names = new Set<string>();
     try {
       let epoch: string;
       do {
         epoch = await identify(path);
-        names = [];
-        for await (const { name, isFile } of Deno.readDir(path)) if (isFile) names.push(name);
+        names.clear();
+        for await (const { name, isFile } of Deno.readDir(path)) if (isFile) names.add(name);
         // Another directory may have been put in its place meanwhile.
       } while (epoch !== await identify(path));
+      if (epoch !== this.#epoch || this.#isMissing) [this.#isWhole, this.#isNews] = [false, true];
       this.#epoch = epoch;
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
       if (!this.#isMissing) log.info(`${path} does not exist`, { event: "discovery.path_missing", path });
       this.#isMissing = true;
-      this.#known = new Map();
       return undefined;
     }
     if (this.#isMissing) log.info(`${path} is there`, { event: "discovery.path_found", path });
@@ -176,20 +213,50 @@ export class DirectoryWatch {
     return names;
   }
 
-  async #lookAt(name: string, watchedMs: number): Promise<readonly [string, Known] | undefined> {
-    const { path, ttlMs, wallMs } = this.#options;
-    const file = `${path}/${name}`;
+  async #lookAt(name: string): Promise<void> {
+    const { path, ttlMs, wallMs, clock, pollMs } = this.#options;
     const before = this.#known.get(name);
-    let entry: NodeFile | undefined;
+    const known = await this.#find(name, before);
+    if (known === undefined) {
+      if (this.#known.delete(name)) this.#isNews = true;
+      return;
+    }
+    const { stamp, entry } = known;
+    const lookedMs = clock.now();
+    // Time in which this process did not run was not watched.
+    const watchedMs = Math.min(lookedMs - (before?.lookedMs ?? lookedMs), 2 * pollMs);
+    const sighting = see(before?.sighting, stamp, {
+      watchedMs,
+      wallMs: wallMs(),
+      ttlMs: entry?.lease?.ttlMs ?? ttlMs,
+    });
+    this.#known.set(name, { sighting, lookedMs, entry });
+    const [wasOver, isOverNow] = [
+      before !== undefined && isOver(before.entry?.lease, before.sighting),
+      isOver(entry?.lease, sighting),
+    ];
+    if (before?.entry !== entry || wasOver !== isOverNow) this.#isNews = true;
+    if (before === undefined || wasOver || !isOverNow) return;
+    this.#options.log.info(`The lease of ${quote(name)} in ${path} is over`, {
+      event: "discovery.lease_expired",
+      path,
+      entry: name,
+    });
+  }
+
+  /** Reads a file unless it is as it was; `undefined` if there is none. Links are not followed. */
+  async #find(
+    name: string,
+    before: Known | undefined,
+  ): Promise<{ readonly stamp: Stamp; readonly entry: NodeFile | undefined } | undefined> {
+    const file = `${this.#options.path}/${name}`;
     try {
-      const stat = await Deno.stat(file);
-      const stamp: Stamp = { inode: stat.ino ?? 0, modifiedMs: stat.mtime?.getTime() ?? 0, size: stat.size };
-      if (isNodeFile(name)) {
-        const isKnown = before?.entry !== undefined && sameStamp(before.sighting.stamp, stamp);
-        entry = isKnown ? before.entry : await this.#read(file, stamp, before?.entry);
-      }
-      const seen = { watchedMs, wallMs: wallMs(), ttlMs: entry?.lease?.ttlMs ?? ttlMs };
-      return [name, { sighting: see(before?.sighting, stamp, seen), entry }];
+      const { isFile, ino, mtime, size } = await Deno.lstat(file);
+      if (!isFile) return undefined;
+      const stamp: Stamp = { inode: ino ?? 0, modifiedMs: mtime?.getTime() ?? 0, size };
+      if (!isNodeFile(name)) return { stamp, entry: undefined };
+      const isKnown = before?.entry !== undefined && sameStamp(before.sighting.stamp, stamp);
+      return { stamp, entry: isKnown ? before.entry : await this.#read(file, stamp, before?.entry) };
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
       throw error;

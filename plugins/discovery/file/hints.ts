@@ -9,8 +9,11 @@ export interface HintsOptions {
   readonly pollMs: number;
   readonly clock: Clock;
   readonly log: PluginLog;
-  /** Called with the name of a directory inside where something may have changed; without one, anything may have. */
-  readonly onHint: (name: string | undefined) => void;
+  /**
+   * Called with the name of a directory inside where something may have changed, and of the file in it; without them,
+   * anything may have.
+   */
+  readonly onHint: (name: string | undefined, file?: string) => void;
 }
 
 /** A watch on a directory stays silent if it is made in the same moment as another on it ends. */
@@ -94,7 +97,7 @@ export class Hints implements AsyncDisposable {
       const [name, file] = each.slice(path.length + 1).split("/");
       // A file that begins with a dot is half written.
       if (file?.startsWith(".")) continue;
-      onHint(name);
+      onHint(name, file);
       if (file === undefined && kind === "create") {
         delay(SECOND_LOOK_MS, { clock, signal: this.#stop.signal }).then(() => onHint(name), () => {});
       }

@@ -105,9 +105,9 @@ export class FileSession implements DiscoverySession {
       pollMs,
       clock: this.#clock,
       log: this.#context.log,
-      onHint: (name) => {
+      onHint: (name, file) => {
         if (name === undefined) void this.#lookAround();
-        else for (const each of this.#watches.get(name) ?? []) each.onHint();
+        else for (const each of this.#watches.get(name) ?? []) each.onHint(file);
       },
     });
     try {
