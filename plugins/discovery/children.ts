@@ -6,8 +6,8 @@
  */
 
 import type { ClusterFacts, Node, Registration, Takeover } from "../../mod.ts";
-import { isHostName } from "../../src/model/endpoint.ts";
-import { nodeName, type ParsedNode, parseNode, quote } from "../../src/model/node.ts";
+import { nodeName, quote } from "../../src/model/node.ts";
+import type { ParsedEntry } from "./entry.ts";
 import { decodeNode } from "./node_json.ts";
 
 /** What is known of one entry of a cluster: a znode, a file. */
@@ -56,23 +56,6 @@ export function readChild(data: Uint8Array, { withoutMetadata, before }: ReadChi
   return childOf(decodeNode(data, { withoutMetadata }), data, { withoutMetadata, before });
 }
 
-/** What an entry says: a node, or why it is none; a host name in the place of the address is all that is wrong with `unresolved`. */
-export type ParsedEntry =
-  | Extract<ParsedNode, { readonly ok: true }>
-  | { readonly ok: false; readonly reason: string; readonly unresolved?: Node | undefined };
-
-/** Parses a node whose `ip` may be a host name, to be resolved by whoever reads the registry. */
-export function parseEntry(value: Record<string, unknown>): ParsedEntry {
-  const parsed = parseNode(value);
-  const { ip, host } = value;
-  if (parsed.ok || typeof ip !== "string" || !isHostName(ip) || !/[a-z]/i.test(ip)) return parsed;
-  const named = parseNode({ ...value, ip: UNRESOLVED_IP, host: host ?? ip });
-  return named.ok ? { ...parsed, unresolved: { ...named.node, ip } } : named;
-}
-
-/** Stands for an address that is not known yet. */
-const UNRESOLVED_IP = "0.0.0.0";
-
 /** An entry with what its data was parsed to; `undefined` if that stands for no node at present. */
 export function childOf(
   parsed: ParsedEntry | undefined,
@@ -83,9 +66,10 @@ export function childOf(
   // Frozen, so that the worker validates each once, and not all of them after each change of one.
   const bare = (node: Node) => Object.freeze(withoutMetadata ? { ...node, metadata: {} } : node);
   if (!parsed?.ok) {
-    const unresolved = parsed?.unresolved && bare(parsed.unresolved);
     const fault = { data: kept, size: kept.length, node: undefined, fault: parsed?.reason };
-    return unresolved === undefined ? fault : { ...fault, unresolved };
+    if (parsed?.unresolved === undefined) return fault;
+    const named = bare(parsed.unresolved);
+    return { ...fault, unresolved: sameNode(before?.unresolved, named) ? before?.unresolved : named };
   }
   const read = bare(parsed.node);
   const node = sameNode(before?.node, read) ? before?.node : read;
@@ -102,15 +86,21 @@ export function sealedChild(fault: string): Child {
  * name the one that is called so is taken, or else the first by name: a
  * balancer refuses a config that has a server twice. Where entries are
  * numbered (`mayRepeat`), one that says just the same as another is no fault.
+ * With `withNames`, neither is a host name in the place of an address: whoever
+ * asked for it resolves it.
  */
 export function composeNodes(
   children: ReadonlyMap<string, Child>,
-  { mayRepeat = false }: { readonly mayRepeat?: boolean } = {},
+  { mayRepeat = false, withNames = false }: {
+    readonly mayRepeat?: boolean;
+    readonly withNames?: boolean | undefined;
+  } = {},
 ): ComposedNodes {
   const faults = new Map<string, string>();
   const chosen = new Map<string, Named & { readonly child: string }>();
   for (const [child, entry] of sortedBy([...children], ([name]) => name)) {
-    const { node, fault, size } = entry;
+    const { fault, size } = entry;
+    const node = entry.node ?? (withNames ? entry.unresolved : undefined);
     if (node === undefined) {
       if (fault !== undefined) faults.set(child, fault);
       continue;

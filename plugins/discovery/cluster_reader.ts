@@ -7,6 +7,8 @@ export interface ClusterReaderOptions {
   readonly path: string;
   readonly format: Format;
   readonly withoutMetadata?: boolean | undefined;
+  /** Whether a host name may stand in the place of a node's address; without that its entry is left out. */
+  readonly withNames?: boolean | undefined;
   readonly log: PluginLog;
 }
 
@@ -33,7 +35,7 @@ export class ClusterReader {
 
   /** Answers the nodes of all entries, by the names of these. */
   read(entries: Iterable<Entry>): readonly Node[] {
-    const { format, withoutMetadata } = this.#options;
+    const { format, withoutMetadata, withNames } = this.#options;
     const children = new Map<string, Child>();
     const versions = new Map<string, string | number>();
     for (const [name, { data, version }] of format.select === undefined ? entries : selected(entries, format.select)) {
@@ -45,7 +47,10 @@ export class ClusterReader {
       } else children.set(name, format.read(name, data, { withoutMetadata, before }));
     }
     [this.#children, this.#versions] = [children, versions];
-    const { nodes, faults, excess } = composeNodes(children, { mayRepeat: format.sequenceOf !== undefined });
+    const { nodes, faults, excess } = composeNodes(children, {
+      mayRepeat: format.sequenceOf !== undefined,
+      withNames,
+    });
     this.#report(faults, excess);
     return nodes;
   }

@@ -1,106 +1,285 @@
-import type { Scope } from "../../mod.ts";
-import { resolveHost, type ResolveOptions, UnresolvedError } from "../../src/dns/resolver.ts";
+import type { ClusterFacts, Node, PluginLog } from "../../mod.ts";
+import { resolveHost, UnresolvedError } from "../../src/dns/resolver.ts";
 import type { NameService } from "../../src/dns/resolv_conf.ts";
 import type { Clock } from "../../src/kernel/clock.ts";
-import { Gate } from "../../src/kernel/gate.ts";
-import type { Child } from "./children.ts";
+import { deadline } from "../../src/kernel/deadline.ts";
+import { abortable } from "../../src/kernel/within.ts";
+import { nodeName } from "../../src/model/node.ts";
+import { newsOfFaults, sameFacts } from "./children.ts";
 
 export interface NamesOptions {
   readonly nameService: NameService;
   readonly clock: Clock;
+  /** What names stood for, shared by all clusters of a session: a watch that begins again knows them. */
+  readonly known: Map<string, KnownName>;
+  /** Called after each lookup that changed something. */
+  readonly onNews: () => void;
   /** Looks up the addresses of a name; a test says what there is. */
-  readonly lookUp?: typeof resolveHost;
+  readonly lookUp?: typeof resolveHost | undefined;
 }
 
 /** What a name stood for when it was looked up last. */
-interface Known {
-  /** `undefined` if it stands for nothing, or no server could say. */
+export interface KnownName {
+  /** `undefined` if it stands for nothing, or never had an address that a server could say. */
   readonly ip: string | undefined;
-  /** Why no server could say. */
-  readonly failure?: Error | undefined;
+  /** Why no server could say, last time. */
+  readonly failure?: UnresolvedError | undefined;
+  /** How many times in a row that was so. */
+  readonly failures: number;
   readonly untilMs: number;
 }
 
-/** So many names are looked up at once. */
+/** So many names of a cluster are looked up at once. */
 const LOOKUPS_MAX = 32;
+/** So many of them may be names that could not be looked up last: the others find room at once. */
+const AGAIN_MAX = LOOKUPS_MAX / 2;
 /** An address holds at least so long, whatever its record says; and a name that stands for nothing just as long. */
 const HOLD_MIN_MS = 5_000;
-/** And at most so long, so that a node that moved is found; a name that no server could look up waits as long. */
+/** And at most so long, so that a node that moved is found; a name that no server can look up waits up to as long. */
 const HOLD_MAX_MS = 60_000;
-/** How long a name may take: the others of its cluster wait for it. */
-const LOOKUP_MS = 3_000;
+/** How long the lookup of one name may take, of both families and from all name servers. */
+const LOOKUP_MS = 5_000;
+/** So long a watch that begins waits for the addresses of its names: its first answer should be whole. */
+const FIRST_MS = 5_000;
+/** Beyond so many, names that nobody has wanted for a while are forgotten. */
+const KNOWN_MAX = 10_000;
+const FORGOTTEN_MS = 600_000;
 
-/** The name service of a scope; `undefined` if it has no name server. */
-export function nameServiceOf({ nameServers, searchDomains = [], ndots = 1 }: Scope): NameService | undefined {
-  return nameServers === undefined || nameServers.length === 0 ? undefined : { nameServers, searchDomains, ndots };
-}
-
-/** Puts addresses in the place of the host names that a registry has. */
-export class Names {
+/**
+ * Looks up names in the background, each with a deadline of its own: those that have an address first, and those that
+ * could not be looked up last, so that a name whose servers are silent keeps none of the others waiting.
+ */
+export class Names implements Disposable {
   readonly #options: NamesOptions;
-  readonly #gate = new Gate(LOOKUPS_MAX);
-  #known = new Map<string, Known>();
+  #wanted: ReadonlySet<string> = new Set();
+  readonly #waiting = { refresh: new Set<string>(), first: new Set<string>(), again: new Set<string>() };
+  readonly #running = new Map<string, AbortController>();
+  #cancelDue: () => void = () => {};
 
   constructor(options: NamesOptions) {
     this.#options = options;
   }
 
-  /**
-   * Resolves the names among entries; answers when the next of them is to be looked up again. A name that no server
-   * could look up keeps its address, or is a fault of its entry if it never had one. Throws if no entry has an address
-   * because of that: name servers that are down make no cluster empty.
-   */
-  async resolve(
-    children: ReadonlyMap<string, Child>,
-    signal: AbortSignal,
-  ): Promise<{ readonly children: ReadonlyMap<string, Child>; readonly dueMs: number | undefined }> {
-    const names = new Set([...children.values()].flatMap(({ unresolved }) => unresolved?.ip ?? []));
-    const found = await Promise.all(
-      [...names].map((name) => this.#gate.run(async () => [name, await this.#look(name, signal)] as const)),
-    );
-    this.#known = new Map(found);
-    const failure = [...this.#known.values()].find((each) => each.failure !== undefined)?.failure;
-    const isKnown = ({ node, unresolved }: Child) =>
-      node !== undefined || this.#known.get(unresolved?.ip ?? "")?.ip !== undefined;
-    if (failure !== undefined && ![...children.values()].some(isKnown)) throw failure;
-    const now = this.#options.clock.now();
-    const dueMs = Math.min(...[...this.#known.values()].map(({ untilMs }) => Math.max(0, untilMs - now)));
-    return {
-      children: names.size === 0
-        ? children
-        : new Map([...children].map(([name, child]) => [name, this.#addressed(child)])),
-      dueMs: names.size === 0 ? undefined : dueMs,
-    };
-  }
-
-  #addressed(child: Child): Child {
-    const { unresolved } = child;
-    if (unresolved === undefined) return child;
-    const { ip, failure } = this.#known.get(unresolved.ip) ?? {};
-    if (ip === undefined) {
-      return { ...child, fault: failure?.message ?? `Cannot resolve ${unresolved.ip}: no such name` };
+  /** Keeps these names looked up, and no others. */
+  want(names: ReadonlySet<string>): void {
+    this.#wanted = names;
+    for (const [name, lookup] of this.#running) if (!names.has(name)) lookup.abort();
+    for (const waiting of Object.values(this.#waiting)) {
+      for (const name of waiting) if (!names.has(name)) waiting.delete(name);
     }
-    return { ...child, node: { ...unresolved, ip }, fault: undefined };
+    this.#schedule();
   }
 
-  async #look(name: string, signal: AbortSignal): Promise<Known> {
+  /** What a name stands for; `undefined` before its first lookup. */
+  get(name: string): KnownName | undefined {
+    return this.#options.known.get(name);
+  }
+
+  /** Whether a name has never been looked up. */
+  get hasUnknown(): boolean {
+    return this.#wanted.values().some((name) => !this.#options.known.has(name));
+  }
+
+  /** Whether a name is being looked up, or is about to be. */
+  get isBusy(): boolean {
+    return this.#running.size + Object.values(this.#waiting).reduce((sum, { size }) => sum + size, 0) > 0;
+  }
+
+  [Symbol.dispose](): void {
+    this.want(new Set());
+    this.#cancelDue();
+  }
+
+  /** Queues the names whose time is over, and waits for the next. */
+  #schedule(): void {
+    const { clock, known } = this.#options;
+    const now = clock.now();
+    let dueMs = Infinity;
+    for (const name of this.#wanted) {
+      if (this.#running.has(name)) continue;
+      const { ip, failure, untilMs } = known.get(name) ?? { untilMs: -Infinity };
+      if (untilMs > now) dueMs = Math.min(dueMs, untilMs - now);
+      else if (ip !== undefined) this.#waiting.refresh.add(name);
+      else if (failure === undefined) this.#waiting.first.add(name);
+      else this.#waiting.again.add(name);
+    }
+    this.#cancelDue();
+    this.#cancelDue = dueMs === Infinity ? () => {} : clock.after(dueMs, () => this.#schedule());
+    for (const waiting of Object.values(this.#waiting)) {
+      const most = waiting === this.#waiting.again ? AGAIN_MAX : LOOKUPS_MAX;
+      for (const name of waiting) {
+        if (this.#running.size >= most) break;
+        waiting.delete(name);
+        void this.#look(name);
+      }
+    }
+  }
+
+  async #look(name: string): Promise<void> {
+    const { known, onNews } = this.#options;
+    const lookup = new AbortController();
+    this.#running.set(name, lookup);
+    const before = known.get(name);
+    const found = await this.#ask(name, before, lookup.signal);
+    this.#running.delete(name);
+    if (found !== undefined && !lookup.signal.aborted) {
+      known.set(name, found);
+      this.#forget();
+      if (before?.ip !== found.ip || before?.failure?.message !== found.failure?.message || before === undefined) {
+        onNews();
+      }
+    }
+    this.#schedule();
+  }
+
+  /** Answers what a name stands for now; `undefined` if nobody wants to know any more. */
+  async #ask(name: string, before: KnownName | undefined, signal: AbortSignal): Promise<KnownName | undefined> {
     const { nameService, clock, lookUp = resolveHost } = this.#options;
-    const before = this.#known.get(name);
-    if (before !== undefined && before.untilMs > clock.now()) return before;
-    const options: ResolveOptions = { ...nameService, clock, signal, timeoutMs: LOOKUP_MS };
+    using late = deadline(LOOKUP_MS, { clock, signal });
+    const options = { ...nameService, clock, signal: late.signal };
     try {
-      const v4 = await lookUp(name, "A", options);
+      const v4 = await abortable(lookUp(name, "A", options), late.signal);
       // A name that does not exist has no address of either family.
-      const { records, ttlMs } = v4.records.length > 0 || !v4.exists ? v4 : await lookUp(name, "AAAA", options);
+      const { records, ttlMs } = v4.records.length > 0 || !v4.exists
+        ? v4
+        : await abortable(lookUp(name, "AAAA", options), late.signal);
       const holdMs = Math.min(HOLD_MAX_MS, Math.max(HOLD_MIN_MS, ttlMs));
       // The same one for as long as it is there: servers turn the order of several.
       const ip = records.find((each) => each === before?.ip) ?? records.toSorted()[0];
-      return { ip, untilMs: clock.now() + holdMs };
+      return { ip, failures: 0, untilMs: clock.now() + holdMs };
     } catch (error) {
-      if (!(error instanceof UnresolvedError)) throw error;
-      // One that has an address is asked for again soon; the others must not keep their cluster waiting.
-      const holdMs = before?.ip === undefined ? HOLD_MAX_MS : HOLD_MIN_MS;
-      return { ip: before?.ip, failure: error, untilMs: clock.now() + holdMs };
+      if (signal.aborted) return undefined;
+      const failure = error instanceof UnresolvedError
+        ? error
+        : new UnresolvedError(`Cannot resolve ${name}: ${late.signal.aborted ? "no answer in time" : String(error)}`);
+      const { ip, failures } = before ?? { ip: undefined, failures: 0 };
+      const holdMs = Math.min(HOLD_MAX_MS, HOLD_MIN_MS * 2 ** failures);
+      return { ip, failure, failures: failures + 1, untilMs: clock.now() + holdMs };
     }
+  }
+
+  #forget(): void {
+    const { known, clock } = this.#options;
+    if (known.size <= KNOWN_MAX) return;
+    for (const [name, { untilMs }] of known) {
+      if (!this.#wanted.has(name) && untilMs < clock.now() - FORGOTTEN_MS) known.delete(name);
+    }
+  }
+}
+
+/** How one cluster's names are resolved. */
+export interface AddressedOptions extends Omit<NamesOptions, "onNews"> {
+  readonly cluster: string;
+  readonly log: PluginLog;
+}
+
+/**
+ * Puts addresses in the place of the names that nodes have as theirs. A name without an address is left out and
+ * reported; one that is not looked up yet joins when it is, and keeps nobody waiting but a watch that begins, for a
+ * while. Throws if no node has an address because no name server answers: they make no cluster empty.
+ */
+export async function* addressed(
+  follow: (signal: AbortSignal) => AsyncIterable<ClusterFacts>,
+  { cluster, log, ...options }: AddressedOptions,
+  signal: AbortSignal,
+): AsyncGenerator<ClusterFacts> {
+  const { clock } = options;
+  const over = new AbortController();
+  const either = AbortSignal.any([signal, over.signal]);
+  const source = follow(either)[Symbol.asyncIterator]();
+  let news = Promise.withResolvers<void>();
+  using names = new Names({ ...options, onNews: () => news.resolve() });
+  const nodes = new Addresses(names);
+  let [latest, last]: (ClusterFacts | undefined)[] = [];
+  let faults: ReadonlyMap<string, string> = new Map();
+  let next = source.next();
+  let firstUntilMs: number | undefined;
+  try {
+    for (;;) {
+      next.catch(() => {});
+      const got = await Promise.race([next, news.promise]);
+      news = Promise.withResolvers();
+      if (got !== undefined) {
+        if (got.done) return;
+        latest = got.value;
+        names.want(new Set(latest.nodes.filter(isNamed).map(({ ip }) => ip)));
+        next = source.next();
+      }
+      if (latest === undefined) continue;
+      firstUntilMs ??= clock.now() + FIRST_MS;
+      if (names.hasUnknown && clock.now() < firstUntilMs) {
+        if (either.aborted) return;
+        // The timer has it look again though no lookup ends.
+        using _first = deadline(firstUntilMs - clock.now(), { clock, signal: either });
+        _first.signal.addEventListener("abort", () => news.resolve(), { once: true });
+        await news.promise;
+        news.resolve();
+        if (either.aborted) return;
+        continue;
+      }
+      const found = nodes.of(latest.nodes);
+      if (found.nodes.length === 0 && latest.nodes.length > 0) {
+        if (names.isBusy) continue;
+        if (found.failure !== undefined) throw found.failure;
+      }
+      for (const line of newsOfFaults(faults, found.faults)) {
+        log.warn(`Left out a node of ${cluster}: ${line}`, {
+          event: "discovery.entry_skipped",
+          path: cluster,
+          reason: line,
+        });
+      }
+      faults = found.faults;
+      const facts = { ...latest, nodes: found.nodes };
+      if (sameFacts(last, facts)) continue;
+      last = facts;
+      yield facts;
+    }
+  } finally {
+    over.abort();
+    await source.return?.();
+  }
+}
+
+/** Whether a node has a name in the place of its address. */
+export function isNamed({ ip }: Node): boolean {
+  return !ip.includes(":") && /[a-z]/i.test(ip);
+}
+
+/** Nodes with addresses: one whose name stands for the same address stays the same value. */
+class Addresses {
+  readonly #names: Names;
+  readonly #made = new WeakMap<Node, Node>();
+
+  constructor(names: Names) {
+    this.#names = names;
+  }
+
+  of(nodes: readonly Node[]): {
+    readonly nodes: readonly Node[];
+    readonly faults: ReadonlyMap<string, string>;
+    readonly failure: UnresolvedError | undefined;
+  } {
+    const faults = new Map<string, string>();
+    let lastFailure: UnresolvedError | undefined;
+    const all = nodes.flatMap((node) => {
+      if (!isNamed(node)) return node;
+      const known = this.#names.get(node.ip);
+      if (known?.ip !== undefined) return this.#addressed(node, known.ip);
+      if (known !== undefined) {
+        faults.set(nodeName(node), known.failure?.message ?? `Cannot resolve ${node.ip}: no such name`);
+      }
+      lastFailure ??= known?.failure;
+      return [];
+    });
+    return { nodes: all, faults, failure: lastFailure };
+  }
+
+  #addressed(node: Node, ip: string): Node {
+    const made = this.#made.get(node);
+    if (made?.ip === ip) return made;
+    const next = Object.freeze({ ...node, ip });
+    this.#made.set(node, next);
+    return next;
   }
 }

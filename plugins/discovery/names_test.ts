@@ -1,100 +1,194 @@
 import assert from "node:assert/strict";
+import type { ClusterFacts, Node } from "../../mod.ts";
 import { type Resolved, UnresolvedError } from "../../src/dns/resolver.ts";
 import { FakeClock } from "../../src/kernel/fake_clock.ts";
-import { type Child, composeNodes } from "./children.ts";
-import { formatIn } from "./formats/table.ts";
-import { Names, nameServiceOf } from "./names.ts";
+import { Latest } from "../../src/kernel/latest.ts";
+import { addressed, type KnownName } from "./names.ts";
 
 const SERVICE = { nameServers: ["10.0.0.53:53"], searchDomains: [], ndots: 1 };
 
-function member(host: string): Child {
-  const value = JSON.stringify({ status: "ALIVE", serviceEndpoint: { host, port: 80 } });
-  return formatIn({ format: "serverset" }, "web").read("member_1", new TextEncoder().encode(value));
-}
+/** What the name servers say of each name: its records, or `undefined` if they never answer. */
+type Zone = Record<string, readonly string[] | Error | undefined>;
 
-/** Names, and what the name servers say: the records of each name, or `undefined` if they are silent. */
-function stage(zone: Record<string, readonly string[] | undefined>, ttlMs = 10_000) {
-  const clock = new FakeClock();
-  const asked: string[] = [];
-  const names = new Names({
-    nameService: SERVICE,
-    clock,
-    lookUp: (name, family): Promise<Resolved<string>> => {
-      asked.push(`${family} ${name}`);
-      if (!(name in zone)) return Promise.resolve({ records: [], exists: false, ttlMs });
-      const all = zone[name];
-      if (all === undefined) return Promise.reject(new UnresolvedError("silent"));
-      return Promise.resolve({
-        records: all.filter((ip) => ip.includes(":") === (family === "AAAA")),
-        exists: true,
-        ttlMs,
-      });
-    },
-  });
-  const resolve = async (...hosts: readonly string[]) => {
-    const { children, dueMs } = await names.resolve(
-      new Map(hosts.map((host) => [host, member(host)])),
-      new AbortController().signal,
-    );
-    const { nodes, faults } = composeNodes(children);
-    return { nodes: nodes.map(({ host, ip }) => `${host}=${ip}`), faults: [...faults.values()], dueMs };
-  };
-  return { zone, clock, asked, resolve };
-}
+/** A cluster whose nodes have names, followed with a clock and name servers of the test's own. */
+class Stage implements AsyncDisposable {
+  readonly zone: Zone;
+  readonly clock = new FakeClock();
+  readonly asked: string[] = [];
+  readonly lines: string[] = [];
+  /** `host=ip` of the nodes of each answer. */
+  readonly answers: (readonly string[])[] = [];
+  readonly known = new Map<string, KnownName>();
+  error: unknown;
+  readonly #ttlMs: number;
+  readonly #facts = new Latest<readonly string[]>();
+  #controller = new AbortController();
+  #running: Promise<void>;
 
-Deno.test("Names puts addresses in the place of names, and asks nobody where there are none", async () => {
-  const { resolve, asked } = stage({ "a.example": ["10.0.0.2", "10.0.0.1"], "six.example": ["::6"] });
-  assert.deepEqual(await resolve("10.9.9.9"), { nodes: ["10.9.9.9=10.9.9.9"], faults: [], dueMs: undefined });
-  assert.deepEqual(asked, []);
-  const { nodes, faults, dueMs } = await resolve("a.example", "six.example", "gone.example", "10.9.9.9");
-  assert.deepEqual(nodes, ["10.9.9.9=10.9.9.9", "a.example=10.0.0.1", "six.example=::6"]);
-  assert.deepEqual(faults, ["Cannot resolve gone.example: no such name"]);
-  assert.equal(dueMs, 10_000);
-});
-
-Deno.test("Names asks again when the time of a record is over, and keeps the address that is among several", async () => {
-  const { resolve, asked, clock, zone } = stage({ "a.example": ["10.0.0.2"] });
-  await resolve("a.example");
-  await resolve("a.example");
-  assert.equal(asked.length, 1);
-  zone["a.example"] = ["10.0.0.1", "10.0.0.2"];
-  clock.advance(10_001);
-  assert.deepEqual((await resolve("a.example")).nodes, ["a.example=10.0.0.2"]);
-  zone["a.example"] = ["10.0.0.1"];
-  clock.advance(10_001);
-  assert.deepEqual((await resolve("a.example")).nodes, ["a.example=10.0.0.1"]);
-});
-
-Deno.test("Names asks once for a name that does not exist, and again after 5 s though its answer holds for none", async () => {
-  const { resolve, asked, clock } = stage({ "six.example": ["::6"] }, 0);
-  for (let second = 0; second < 10; second++) {
-    await resolve("gone.example");
-    clock.advance(1_000);
+  constructor(zone: Zone, { ttlMs = 10_000 } = {}) {
+    [this.zone, this.#ttlMs] = [zone, ttlMs];
+    this.#running = this.#follow();
   }
-  assert.deepEqual(asked, ["A gone.example", "A gone.example"]);
-  assert.deepEqual((await resolve("six.example")).nodes, ["six.example=::6"]);
+
+  /** Has the registry say that these are the nodes, and waits until all that can happen now has happened. */
+  async say(...hosts: readonly string[]): Promise<readonly string[] | undefined> {
+    this.#facts.put(hosts);
+    return await this.settled();
+  }
+
+  async advance(ms: number): Promise<readonly string[] | undefined> {
+    this.clock.advance(ms);
+    return await this.settled();
+  }
+
+  async settled(): Promise<readonly string[] | undefined> {
+    for (let i = 0; i < 200; i++) await Promise.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+    for (let i = 0; i < 200; i++) await Promise.resolve();
+    return this.answers.at(-1);
+  }
+
+  /** Ends the watch, and begins another. */
+  async again(): Promise<void> {
+    await this.#end();
+    this.#controller = new AbortController();
+    this.#running = this.#follow();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#end();
+    assert.equal(this.clock.pending, 0, "no timer is left");
+  }
+
+  async #end(): Promise<void> {
+    this.#controller.abort();
+    await this.#running;
+  }
+
+  async #follow(): Promise<void> {
+    const { clock, known } = this;
+    const record = (message: string) => void this.lines.push(message);
+    const log = { debug: record, info: record, warn: record };
+    const options = { cluster: "web", log, clock, known, nameService: SERVICE, lookUp: this.#lookUp };
+    const { signal } = this.#controller;
+    try {
+      for await (const { nodes } of addressed((signal) => this.#watch(signal), options, signal)) {
+        this.answers.push(nodes.map(({ host, ip }) => `${host}=${ip}`));
+      }
+    } catch (error) {
+      this.error = error;
+    }
+  }
+
+  async *#watch(signal: AbortSignal): AsyncGenerator<ClusterFacts> {
+    for (;;) {
+      const hosts = await this.#facts.take(signal).catch(() => undefined);
+      if (hosts === undefined) return;
+      const nodes = hosts.map((host): Node => Object.freeze({ host, ip: host, port: 80, metadata: {} }));
+      yield { nodes, exists: true, epoch: "1" };
+    }
+  }
+
+  readonly #lookUp = (name: string, family: "A" | "AAAA"): Promise<Resolved<string>> => {
+    this.asked.push(`${family} ${name}`);
+    if (!(name in this.zone)) return Promise.resolve({ records: [], exists: false, ttlMs: this.#ttlMs });
+    const all = this.zone[name];
+    if (all === undefined) return new Promise(() => {});
+    if (all instanceof Error) return Promise.reject(all);
+    const records = all.filter((ip) => ip.includes(":") === (family === "AAAA"));
+    return Promise.resolve({ records, exists: true, ttlMs: this.#ttlMs });
+  };
+}
+
+const silent = () => new UnresolvedError("silent");
+
+Deno.test("addressed() puts addresses in the place of names, and asks nobody where there are none", async () => {
+  await using stage = new Stage({ "a.example": ["10.0.0.2", "10.0.0.1"], "six.example": ["::6"] });
+  assert.deepEqual(await stage.say("10.9.9.9", "fd00::1"), ["10.9.9.9=10.9.9.9", "fd00::1=fd00::1"]);
+  assert.deepEqual(stage.asked, []);
+  const all = await stage.say("10.9.9.9", "a.example", "gone.example", "six.example");
+  assert.deepEqual(all, ["10.9.9.9=10.9.9.9", "a.example=10.0.0.1", "six.example=::6"]);
+  assert.deepEqual(stage.lines, [
+    'Left out a node of web: "gone.example:80": Cannot resolve gone.example: no such name',
+  ]);
 });
 
-Deno.test("Names keeps an address while no name server answers, and a name that never had one is its entry's fault alone", async () => {
-  const { resolve, clock, zone } = stage({ "a.example": ["10.0.0.1"] }, 0);
-  await resolve("a.example");
-  zone["a.example"] = undefined;
-  zone["b.example"] = undefined;
-  clock.advance(5_001);
-  const { nodes, faults } = await resolve("a.example", "b.example");
-  assert.deepEqual([nodes, faults], [["a.example=10.0.0.1"], ["silent"]]);
-  assert.deepEqual((await resolve("10.9.9.9", "b.example")).nodes, ["10.9.9.9=10.9.9.9"]);
+Deno.test("addressed() looks a name up again when its record expires, and keeps the address that is among several", async () => {
+  await using stage = new Stage({ "a.example": ["10.0.0.2"] });
+  await stage.say("a.example");
+  await stage.say("a.example", "10.9.9.9");
+  assert.equal(stage.asked.length, 1);
+  stage.zone["a.example"] = ["10.0.0.1", "10.0.0.2"];
+  assert.deepEqual(await stage.advance(10_001), ["a.example=10.0.0.2", "10.9.9.9=10.9.9.9"]);
+  stage.zone["a.example"] = ["10.0.0.1"];
+  assert.deepEqual(await stage.advance(10_001), ["a.example=10.0.0.1", "10.9.9.9=10.9.9.9"]);
 });
 
-Deno.test("Names fails when no entry has an address as no name server answers: nobody knows what the cluster is", async () => {
-  const { resolve, zone, clock } = stage({ "a.example": undefined, "b.example": undefined });
-  await assert.rejects(resolve("a.example", "b.example"), /silent/);
-  zone["a.example"] = ["10.0.0.1"];
-  clock.advance(60_001);
-  assert.deepEqual((await resolve("a.example", "b.example")).nodes, ["a.example=10.0.0.1"]);
+Deno.test("addressed() asks once for a name that does not exist, and again after 5 s though its answer holds for none", async () => {
+  await using stage = new Stage({ "six.example": ["::6"] }, { ttlMs: 0 });
+  await stage.say("gone.example");
+  for (let second = 0; second < 9; second++) await stage.advance(1_000);
+  assert.deepEqual(stage.asked, ["A gone.example", "A gone.example"]);
+  assert.deepEqual(await stage.say("six.example"), ["six.example=::6"]);
 });
 
-Deno.test("nameServiceOf() needs a name server", () => {
-  assert.equal(nameServiceOf({ instance: "x" }), undefined);
-  assert.deepEqual(nameServiceOf({ instance: "x", nameServers: ["10.0.0.53:53"] }), SERVICE);
+Deno.test("addressed() keeps an address while no name server answers, also in a watch that begins again", async () => {
+  await using stage = new Stage({ "a.example": ["10.0.0.1"] }, { ttlMs: 0 });
+  await stage.say("a.example");
+  stage.zone["a.example"] = silent();
+  stage.zone["b.example"] = silent();
+  await stage.advance(5_001);
+  assert.deepEqual(await stage.say("a.example", "b.example"), ["a.example=10.0.0.1"]);
+  assert.match(stage.lines.join("\n"), /"b.example:80": silent/);
+  await stage.again();
+  await stage.say("a.example", "b.example");
+  assert.deepEqual(await stage.advance(60_000), ["a.example=10.0.0.1"]);
+});
+
+Deno.test("addressed() throws when no node has an address as no name server answers: the cluster is not empty", async () => {
+  await using stage = new Stage({ "a.example": silent(), "b.example": silent() });
+  await stage.say("a.example", "b.example");
+  assert.match(String(stage.error), /silent/);
+  stage.zone["a.example"] = ["10.0.0.1"];
+  stage.clock.advance(10_001);
+  await stage.again();
+  assert.deepEqual(await stage.say("a.example", "b.example"), ["a.example=10.0.0.1"]);
+});
+
+Deno.test("addressed() keeps no node waiting for a name whose servers are silent, but in a first answer for 5 s", async () => {
+  await using stage = new Stage({ "a.example": ["10.0.0.1"], "slow.example": undefined });
+  assert.equal(await stage.say("10.9.9.9", "slow.example"), undefined);
+  assert.deepEqual(await stage.advance(5_000), ["10.9.9.9=10.9.9.9"]);
+  // From now on at once, though the name is looked up again.
+  await stage.advance(5_001);
+  stage.zone["later.example"] = undefined;
+  assert.deepEqual(await stage.say("10.9.9.8", "later.example", "slow.example"), ["10.9.9.8=10.9.9.8"]);
+  assert.deepEqual(await stage.say("a.example", "later.example"), ["a.example=10.0.0.1"]);
+});
+
+Deno.test("addressed() looks up a name after hundreds whose servers are silent within the time of their first lookups", async () => {
+  const hostile = Array.from({ length: 320 }, (_, i) => `h${i}.example`);
+  const zone: Zone = Object.fromEntries(hostile.map((name) => [name, undefined]));
+  await using stage = new Stage({ ...zone, "a.example": ["10.0.0.1"], "b.example": ["10.0.0.2"] }, { ttlMs: 0 });
+  assert.equal(await stage.say("a.example", ...hostile), undefined);
+  await stage.advance(5_000);
+  assert.deepEqual(stage.answers.at(-1), ["a.example=10.0.0.1"]);
+  for (let round = 0; round < 12; round++) await stage.advance(5_000);
+  // All of them have failed: what is new goes before them, and so does what has an address.
+  assert.deepEqual(await stage.say("a.example", "b.example", ...hostile), ["a.example=10.0.0.1", "b.example=10.0.0.2"]);
+  stage.zone["a.example"] = ["10.0.0.9"];
+  for (let round = 0; round < 3; round++) await stage.advance(5_000);
+  assert.deepEqual(stage.answers.at(-1), ["a.example=10.0.0.9", "b.example=10.0.0.2"]);
+});
+
+Deno.test("addressed() asks ever less often for a name that fails, and 60 s apart at most", async () => {
+  await using stage = new Stage({ "a.example": silent() });
+  await stage.say("10.9.9.9", "a.example");
+  const times: number[] = [];
+  for (let second = 0; second < 200; second++) {
+    const before = stage.asked.length;
+    await stage.advance(1_000);
+    if (stage.asked.length > before) times.push(second + 1);
+  }
+  assert.deepEqual(times, [5, 15, 35, 75, 135, 195]);
 });

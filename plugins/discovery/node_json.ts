@@ -5,7 +5,8 @@
  * @module
  */
 import type { Json, Node } from "../../mod.ts";
-import { isRecord, type ParsedNode, parseNode } from "../../src/model/node.ts";
+import { isRecord } from "../../src/model/node.ts";
+import { type ParsedEntry, parseEntry } from "./entry.ts";
 
 /** How deep metadata may be nested: far beyond use, and far from any stack's end. */
 const DEPTH_MAX = 64;
@@ -45,15 +46,14 @@ type NodeOptions = Pick<Node, "weight" | "state" | "zone" | "labels" | "priority
 export function decodeNode(
   bytes: Uint8Array,
   { withoutMetadata = false }: { readonly withoutMetadata?: boolean | undefined } = {},
-): ParsedNode {
+): ParsedEntry {
   const read = readObject(bytes);
   if (!read.ok) return read;
   const { value } = read;
   const { host, ip, port, weight, state, zone, labels, priority } = value;
   const peer = typeof value.peer === "string" ? readJson(value.peer) : value.peer;
   const node = { host, ip, port, peer, weight, state, zone, labels, priority };
-  if (withoutMetadata) return parseNode({ ...node, metadata: {} });
-  return parseNode({ ...node, metadata: metadataOf(value.metadata) });
+  return parseEntry({ ...node, metadata: withoutMetadata ? {} : metadataOf(value.metadata) });
 }
 
 /** Reads what should be one JSON object; the reason says why it is none. Never throws. */

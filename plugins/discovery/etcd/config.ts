@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { Endpoint } from "../../../mod.ts";
 import {
+  flag,
   houseSchema,
   keys,
   list,
@@ -29,6 +30,8 @@ export interface EtcdConfig {
   /** How long etcd keeps the nodes of a session that it does not hear of. */
   readonly sessionTimeoutMs: number;
   readonly api: "v3" | "v2";
+  /** Whether host names in entries are resolved. */
+  readonly resolveNames?: boolean | undefined;
 }
 
 /** etcd's own port for clients. */
@@ -69,6 +72,7 @@ const file = houseSchema(keys({
   tls: optional(tlsKeys()),
   session_timeout: optional(seconds({ min: 2, max: 600 }), 10),
   api: optional(v.picklist(["v3", "v2"], "v3 or v2"), "v3"),
+  resolve_names: optional(flag(), false),
 }));
 
 /** The validator of `discovery/etcd.yaml`. */
@@ -83,13 +87,16 @@ export const schema = mapped(
         : [unwanted(["tls"], "absent where the endpoints are http://", tls)],
     ],
   ),
-  ({ endpoints: { endpoints, isSecure }, prefix, username, password, tls, session_timeout, api }): EtcdConfig => ({
+  (
+    { endpoints: { endpoints, isSecure }, prefix, username, password, tls, session_timeout, api, resolve_names },
+  ): EtcdConfig => ({
     endpoints,
     prefix: normalisePrefix(prefix) ?? "",
     credential: username === undefined || password === undefined ? undefined : { username, password },
     tls: tls === undefined ? isSecure ? {} : undefined : tlsFilesOf(tls),
     sessionTimeoutMs: Math.round(session_timeout * 1_000),
     api,
+    resolveNames: resolve_names,
   }),
 );
 

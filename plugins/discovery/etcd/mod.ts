@@ -1,5 +1,6 @@
 import type { DiscoveryPlugin } from "../../../mod.ts";
 import { lazySchema } from "../lazy_schema.ts";
+import { withNames } from "../resolving.ts";
 import { filesOf } from "../tls_files.ts";
 import type { FormatSection } from "../formats/table.ts";
 import type { EtcdConfig } from "./config.ts";
@@ -15,10 +16,8 @@ const etcd: DiscoveryPlugin<EtcdConfig, FormatSection, FormatSection> = {
   config: lazySchema(async () => (await import("./config.ts")).schema),
   cluster: lazySchema(async () => (await import("./config.ts")).clusterSchema),
   service: lazySchema(async () => (await import("./config.ts")).serviceSchema),
-  permissions: ({ endpoints, tls }) => ({
-    net: endpoints,
-    read: filesOf(tls),
-  }),
+  permissions: ({ endpoints, tls, resolveNames }, scope) =>
+    withNames({ net: endpoints, read: filesOf(tls) }, resolveNames, scope),
   open: async (config, context) => await (await import("./session.ts")).EtcdSession.open(config, context),
 };
 

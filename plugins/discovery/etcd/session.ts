@@ -18,6 +18,7 @@ import { sameNodes, takeover } from "../children.ts";
 import { formatIn, type FormatSection } from "../formats/table.ts";
 import type { EtcdConfig } from "./config.ts";
 import { Endpoints } from "./endpoints.ts";
+import { NamedClusters } from "../resolving.ts";
 import type { Store } from "./store.ts";
 import { readTls } from "../tls_files.ts";
 import { V2Store } from "./v2_store.ts";
@@ -53,6 +54,7 @@ export class EtcdSession implements DiscoverySession {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #endpoints: Endpoints;
+  readonly #named: NamedClusters;
   readonly #store: Store;
   readonly #closing = new AbortController();
   readonly #beating: Promise<unknown>;
@@ -65,6 +67,7 @@ export class EtcdSession implements DiscoverySession {
     const { clock = systemClock, random = systemRandom, endpoints, tls, credential, sessionTimeoutMs } = options;
     [this.#clock, this.#random] = [clock, random];
     const { log } = context;
+    this.#named = new NamedClusters({ resolveNames: options.resolveNames, context, clock });
     this.#endpoints = new Endpoints({
       endpoints,
       tls: tls === undefined ? undefined : () => readTls(tls),
@@ -101,7 +104,11 @@ export class EtcdSession implements DiscoverySession {
   }
 
   /** Follows one cluster, over the connection that all clusters share. */
-  async *watch(
+  async *watch(cluster: ClusterName, signal: AbortSignal, options?: WatchOptions): AsyncGenerator<ClusterFacts> {
+    yield* this.#named.follow(cluster, (signal) => this.#follow(cluster, signal, options), signal);
+  }
+
+  async *#follow(
     cluster: ClusterName,
     signal: AbortSignal,
     { withoutMetadata, config }: WatchOptions = {},
@@ -111,6 +118,7 @@ export class EtcdSession implements DiscoverySession {
       path,
       format: formatIn(config, cluster),
       withoutMetadata,
+      withNames: this.#options.resolveNames,
       log: this.#context.log,
     });
     let last: ClusterFacts | undefined;

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { houseSchema, keys, optional, seconds, word } from "../../../src/kernel/schema.ts";
+import { flag, houseSchema, keys, optional, seconds, word } from "../../../src/kernel/schema.ts";
 
 /** `discovery/file.yaml`, validated. */
 export interface FileConfig {
@@ -7,6 +7,8 @@ export interface FileConfig {
   readonly path: string;
   /** How long a node stays after its reporter's last sign of life. */
   readonly ttlMs: number;
+  /** Whether host names in files are resolved. */
+  readonly resolveNames?: boolean | undefined;
 }
 
 const PATH_WANTED = "the absolute path of a directory, as in /run/lighthouse/registry";
@@ -20,8 +22,13 @@ export const schema = houseSchema(v.pipe(
       v.transform((path) => path.replace(/\/+$/, "")),
     ),
     ttl: optional(seconds({ min: 0.5, max: 3_600 }), 5),
+    resolve_names: optional(flag(), false),
   }),
-  v.transform(({ path, ttl }): FileConfig => ({ path, ttlMs: Math.round(ttl * 1_000) })),
+  v.transform(({ path, ttl, resolve_names }): FileConfig => ({
+    path,
+    ttlMs: Math.round(ttl * 1_000),
+    resolveNames: resolve_names,
+  })),
 ));
 
 /** The permission is for one directory, so its path must say which: the root is too much, dots say it in other words. */

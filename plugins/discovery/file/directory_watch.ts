@@ -23,6 +23,8 @@ export interface DirectoryWatchOptions {
   readonly onReach: (fault: string | undefined) => void;
   /** Whether nobody reads metadata. */
   readonly withoutMetadata?: boolean | undefined;
+  /** Whether a host name may stand in the place of a node's address; without that its file is left out. */
+  readonly withNames?: boolean | undefined;
 }
 
 /** The ending of the files that are nodes. */
@@ -169,7 +171,7 @@ export class DirectoryWatch {
   }
 
   #compose(): ClusterFacts {
-    const { path, log, ttlMs } = this.#options;
+    const { path, log, ttlMs, withNames } = this.#options;
     const live = new Map<string, NodeFile>();
     let leaseMs = ttlMs;
     for (const [name, { entry, sighting }] of this.#known) {
@@ -177,7 +179,7 @@ export class DirectoryWatch {
       leaseMs = Math.max(leaseMs, entry.lease?.ttlMs ?? 0);
       if (!isOver(entry.lease, sighting)) live.set(name.slice(0, -FILE_ENDING.length), entry);
     }
-    const { nodes, faults, excess } = composeNodes(live);
+    const { nodes, faults, excess } = composeNodes(live, { withNames });
     if (excess !== undefined && excess !== this.#excess) {
       log.warn(`${path}: ${excess}`, { event: "discovery.excess", path, reason: excess });
     }

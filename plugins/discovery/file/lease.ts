@@ -54,7 +54,8 @@ export function formatNodeFile(node: Node, { owner, ttlMs }: Lease): string {
 /** Reads a file's contents; never throws. */
 export function readNodeFile(data: Uint8Array, options?: ReadChildOptions): NodeFile {
   const child = readChild(data, options);
-  return { ...child, lease: child.node === undefined ? undefined : readLease(data) };
+  const isNode = child.node !== undefined || child.unresolved !== undefined;
+  return { ...child, lease: isNode ? readLease(data) : undefined };
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { DiscoveryPlugin } from "../../../mod.ts";
 import { lazySchema } from "../lazy_schema.ts";
+import { withNames } from "../resolving.ts";
 import type { FileConfig } from "./config.ts";
 
 const file: DiscoveryPlugin<FileConfig> = {
@@ -11,7 +12,10 @@ const file: DiscoveryPlugin<FileConfig> = {
   capabilities: ["watch", "register"],
   example: { path: "/run/lighthouse/registry" },
   config: lazySchema(async () => (await import("./config.ts")).schema),
-  permissions: ({ path }) => ({ read: [path], write: [path] }),
+  permissions: ({ path, resolveNames }, scope) => ({
+    ...withNames({ read: [path] }, resolveNames, scope),
+    write: [path],
+  }),
   open: async (config, context) => await (await import("./session.ts")).FileSession.open(config, context),
 };
 

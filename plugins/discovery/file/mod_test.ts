@@ -3,8 +3,16 @@ import { configured, issuesOf } from "../../../tests/support/probe.ts";
 import file from "./mod.ts";
 
 Deno.test("file takes a path, and a ttl of five seconds unless told", async () => {
-  assert.deepEqual(await configured(file, { path: "/run/registry//" }), { path: "/run/registry", ttlMs: 5_000 });
-  assert.deepEqual(await configured(file, { path: "/a", ttl: "2.5" }), { path: "/a", ttlMs: 2_500 });
+  assert.deepEqual(await configured(file, { path: "/run/registry//" }), {
+    path: "/run/registry",
+    ttlMs: 5_000,
+    resolveNames: false,
+  });
+  assert.deepEqual(await configured(file, { path: "/a", ttl: "2.5" }), {
+    path: "/a",
+    ttlMs: 2_500,
+    resolveNames: false,
+  });
 });
 
 Deno.test.each([

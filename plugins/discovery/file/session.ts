@@ -13,6 +13,7 @@ import { Serial } from "../../../src/kernel/serial.ts";
 import { nodeName, parseNode, quote } from "../../../src/model/node.ts";
 import { createFile } from "../../../src/system/trusted_file.ts";
 import { announcedNode, takeover } from "../children.ts";
+import { NamedClusters } from "../resolving.ts";
 import { DirectoryWatch, FILE_ENDING } from "./directory_watch.ts";
 import { Hints } from "./hints.ts";
 import { formatNodeFile, readNodeFile } from "./lease.ts";
@@ -24,6 +25,8 @@ export interface SessionOptions {
   readonly path: string;
   /** How long a node stays after its reporter's last sign of life. */
   readonly ttlMs: number;
+  /** Whether host names in files are resolved. */
+  readonly resolveNames?: boolean | undefined;
   readonly clock?: Clock;
   /** The time of day in milliseconds. */
   readonly wallMs?: () => number;
@@ -51,6 +54,7 @@ export class FileSession implements DiscoverySession {
   readonly #context: DiscoveryContext;
   readonly #clock: Clock;
   readonly #wallMs: () => number;
+  readonly #named: NamedClusters;
   readonly #owner = crypto.randomUUID();
   readonly #watches = new Map<ClusterName, Set<DirectoryWatch>>();
   readonly #held = new Map<string, Held>();
@@ -68,6 +72,7 @@ export class FileSession implements DiscoverySession {
   constructor(options: SessionOptions, context: DiscoveryContext) {
     [this.#options, this.#context] = [options, context];
     [this.#clock, this.#wallMs] = [options.clock ?? systemClock, options.wallMs ?? Date.now];
+    this.#named = new NamedClusters({ resolveNames: options.resolveNames, context, clock: this.#clock });
     const giveUp = () => void this[Symbol.asyncDispose]();
     if (context.signal.aborted) giveUp();
     else context.signal.addEventListener("abort", giveUp, { once: true });
@@ -81,12 +86,16 @@ export class FileSession implements DiscoverySession {
   }
 
   /** Follows one cluster: see {@linkcode DirectoryWatch}. */
-  async *watch(
+  async *watch(cluster: ClusterName, signal: AbortSignal, options?: WatchOptions): AsyncGenerator<ClusterFacts> {
+    yield* this.#named.follow(cluster, (signal) => this.#follow(cluster, signal, options), signal);
+  }
+
+  async *#follow(
     cluster: ClusterName,
     signal: AbortSignal,
     { withoutMetadata }: WatchOptions = {},
   ): AsyncGenerator<ClusterFacts> {
-    const { path, ttlMs } = this.#options;
+    const { path, ttlMs, resolveNames } = this.#options;
     const pollMs = Math.min(POLL_MS.max, Math.max(POLL_MS.min, ttlMs / 4));
     const watch: DirectoryWatch = new DirectoryWatch({
       cluster,
@@ -98,6 +107,7 @@ export class FileSession implements DiscoverySession {
       log: this.#context.log,
       onReach: (fault) => this.#tell(watch, fault),
       withoutMetadata,
+      withNames: resolveNames,
     });
     this.#watches.set(cluster, (this.#watches.get(cluster) ?? new Set()).add(watch));
     this.#hints ??= new Hints({

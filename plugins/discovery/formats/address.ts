@@ -1,7 +1,8 @@
 import type { Node } from "../../../mod.ts";
 import { formatEndpoint, isIpv4, isIpv6, parseEndpoint } from "../../../src/model/endpoint.ts";
 import { nodeName } from "../../../src/model/node.ts";
-import { childOf, type ParsedEntry, parseEntry } from "../children.ts";
+import { childOf } from "../children.ts";
+import { type ParsedEntry, parseEntry } from "../entry.ts";
 import { type Format, unusable } from "./format.ts";
 
 /** An address as the entry's value, under any name; `port` is that of addresses without one. */

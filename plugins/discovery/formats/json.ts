@@ -1,6 +1,7 @@
 import type { Json, Node } from "../../../mod.ts";
 import { nodeName } from "../../../src/model/node.ts";
-import { childOf, type ParsedEntry, parseEntry } from "../children.ts";
+import { childOf } from "../children.ts";
+import { type ParsedEntry, parseEntry } from "../entry.ts";
 import { metadataOf, readObject } from "../node_json.ts";
 import { encodeJson, type Format, numberOf, unusable } from "./format.ts";
 

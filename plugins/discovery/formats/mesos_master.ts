@@ -1,5 +1,6 @@
 import { isRecord, nodeName } from "../../../src/model/node.ts";
-import { childOf, type ParsedEntry, parseEntry } from "../children.ts";
+import { childOf } from "../children.ts";
+import { type ParsedEntry, parseEntry } from "../entry.ts";
 import { readObject } from "../node_json.ts";
 import type { Format } from "./format.ts";
 

@@ -1,6 +1,7 @@
 import type { Node } from "../../../mod.ts";
 import { isRecord, nodeName, PRIORITY_MAX } from "../../../src/model/node.ts";
-import { childOf, type ParsedEntry, parseEntry } from "../children.ts";
+import { childOf } from "../children.ts";
+import { type ParsedEntry, parseEntry } from "../entry.ts";
 import { readObject } from "../node_json.ts";
 import { encodeJson, type Format, numberOf, unusable } from "./format.ts";
 

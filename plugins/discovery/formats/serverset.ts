@@ -1,6 +1,7 @@
 import type { Json, Node } from "../../../mod.ts";
 import { isRecord, nodeName, parsePort, quote } from "../../../src/model/node.ts";
-import { childOf, type ParsedEntry, parseEntry } from "../children.ts";
+import { childOf } from "../children.ts";
+import { type ParsedEntry, parseEntry } from "../entry.ts";
 import { readObject } from "../node_json.ts";
 import { encodeJson, type Format, unusable } from "./format.ts";
 import { optionsIn, optionsOf } from "./string_map.ts";

@@ -16,6 +16,8 @@ export interface BranchWatchOptions {
   readonly gate: Gate;
   /** The time in which every living reporter has renewed its lease. */
   readonly ttlMs: number;
+  /** Whether a host name may stand in the place of a node's address; without that its entry is left out. */
+  readonly withNames: boolean | undefined;
   readonly clock: Clock;
   readonly log: PluginLog;
 }
@@ -143,7 +145,7 @@ export class BranchWatch {
   }
 
   #read(text: string): readonly Node[] {
-    const { path, log } = this.#options;
+    const { path, log, withNames } = this.#options;
     const value: unknown = JSON.parse(text);
     if (!isRecord(value)) throw new Error(`Cannot read ${path} as it must be an object of nodes`);
     const known = new Map<string, Known>();
@@ -159,7 +161,10 @@ export class BranchWatch {
       known.set(name, { text: child.data.length > 0 ? text : undefined, child });
     }
     this.#known = known;
-    const { nodes, faults, excess } = composeNodes(new Map([...known].map(([name, { child }]) => [name, child])));
+    const { nodes, faults, excess } = composeNodes(
+      new Map([...known].map(([name, { child }]) => [name, child])),
+      { withNames },
+    );
     for (const line of newsOfFaults(this.#faults, faults)) {
       log.warn(`Left out a key of ${path}: ${line}`, { event: "discovery.entry_skipped", path, reason: line });
     }

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Endpoint } from "../../../mod.ts";
-import { houseSchema, keys, list, matching, optional, seconds, word } from "../../../src/kernel/schema.ts";
+import { flag, houseSchema, keys, list, matching, optional, seconds, word } from "../../../src/kernel/schema.ts";
 import { serverAddress } from "../server_address.ts";
 
 /** `discovery/lighthouse.yaml`, validated. */
@@ -15,6 +15,8 @@ export interface LighthouseConfig {
   readonly token?: string | undefined;
   /** The file (PEM) of the authority whose certificates the instances have; without it they are not asked for any. */
   readonly ca?: string | undefined;
+  /** Whether host names in entries are resolved. */
+  readonly resolveNames?: boolean | undefined;
 }
 
 /** The store's own port. */
@@ -45,8 +47,13 @@ export const schema = houseSchema(v.pipe(
     ttl: optional(seconds({ min: 1, max: 3_600 }), 10),
     token: optional(matching(/^[\x21-\x7e]+$/, "printable characters without a blank")),
     ca: optional(matching(/^\/[^\0]+$/, "the absolute path of a PEM file")),
+    resolve_names: optional(flag(), false),
   }),
-  v.transform(({ ttl, ...rest }): LighthouseConfig => ({ ...rest, ttlMs: Math.round(ttl * 1_000) })),
+  v.transform(({ ttl, resolve_names, ...rest }): LighthouseConfig => ({
+    ...rest,
+    ttlMs: Math.round(ttl * 1_000),
+    resolveNames: resolve_names,
+  })),
 ));
 
 function parseHosts(texts: readonly string[]): readonly Endpoint[] | undefined {

@@ -1,5 +1,6 @@
 import type { DiscoveryPlugin } from "../../../mod.ts";
 import { lazySchema } from "../lazy_schema.ts";
+import { withNames } from "../resolving.ts";
 import type { LighthouseConfig } from "./config.ts";
 
 const lighthouse: DiscoveryPlugin<LighthouseConfig> = {
@@ -11,7 +12,8 @@ const lighthouse: DiscoveryPlugin<LighthouseConfig> = {
   capabilities: ["watch", "register"],
   example: { hosts: ["store01.example.com:8001"], path: "/services" },
   config: lazySchema(async () => (await import("./config.ts")).schema),
-  permissions: ({ hosts, ca }) => ({ net: hosts, ...(ca === undefined ? {} : { read: [ca] }) }),
+  permissions: ({ hosts, ca, resolveNames }, scope) =>
+    withNames({ net: hosts, read: ca === undefined ? [] : [ca] }, resolveNames, scope),
   open: async (config, context) => await (await import("./session.ts")).LighthouseSession.open(config, context),
 };
 

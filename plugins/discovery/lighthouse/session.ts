@@ -15,6 +15,7 @@ import { type Random, systemRandom } from "../../../src/kernel/random.ts";
 import { nodeName, parseNode } from "../../../src/model/node.ts";
 import { announcedNode, readChild, takeover } from "../children.ts";
 import { nodeOptions } from "../node_json.ts";
+import { NamedClusters } from "../resolving.ts";
 import { BranchWatch } from "./branch_watch.ts";
 import type { LighthouseConfig } from "./config.ts";
 import { describeRefusal, Instances } from "./instances.ts";
@@ -46,6 +47,7 @@ export class LighthouseSession implements DiscoverySession {
   readonly #context: DiscoveryContext;
   readonly #clock: Clock;
   readonly #instances: Instances;
+  readonly #named: NamedClusters;
   readonly #lease: OwnLease;
   readonly #reads: Gate = new Gate(READS_AT_ONCE);
   readonly #watches = new Map<ClusterName, BranchWatch>();
@@ -58,7 +60,8 @@ export class LighthouseSession implements DiscoverySession {
   constructor(options: SessionOptions, context: DiscoveryContext, { ca }: { readonly ca?: string | undefined } = {}) {
     [this.#options, this.#context] = [options, context];
     this.#clock = options.clock ?? systemClock;
-    const { hosts, token, ttlMs } = options;
+    const { hosts, token, ttlMs, resolveNames } = options;
+    this.#named = new NamedClusters({ resolveNames, context, clock: this.#clock });
     this.#instances = new Instances({
       hosts,
       token,
@@ -93,12 +96,16 @@ export class LighthouseSession implements DiscoverySession {
   }
 
   /** Follows one cluster: see {@linkcode BranchWatch}. */
-  async *watch(
+  async *watch(cluster: ClusterName, signal: AbortSignal, options?: WatchOptions): AsyncGenerator<ClusterFacts> {
+    yield* this.#named.follow(cluster, (signal) => this.#follow(cluster, signal, options), signal);
+  }
+
+  async *#follow(
     cluster: ClusterName,
     signal: AbortSignal,
     { withoutMetadata }: WatchOptions = {},
   ): AsyncGenerator<ClusterFacts> {
-    const { ttlMs } = this.#options;
+    const { ttlMs, resolveNames } = this.#options;
     // A watch that begins before the previous one has ended, as when the host asks again, has the same past.
     const watch = this.#watches.get(cluster) ?? new BranchWatch({
       cluster,
@@ -106,6 +113,7 @@ export class LighthouseSession implements DiscoverySession {
       instances: this.#instances,
       gate: this.#reads,
       ttlMs,
+      withNames: resolveNames,
       clock: this.#clock,
       log: this.#context.log,
     });

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { Endpoint } from "../../../mod.ts";
 import {
   converted,
+  flag,
   houseSchema,
   integer,
   keys,
@@ -25,6 +26,8 @@ export interface SerfConfig {
   readonly refreshMs: number;
   /** How long an agent may take to know all members after its start. */
   readonly joinMs: number;
+  /** Whether host names in an `address_tag` are resolved. */
+  readonly resolveNames?: boolean | undefined;
 }
 
 /** The section of a cluster, validated. */
@@ -63,12 +66,14 @@ export const schema = mapped(
     auth_key: optional(word()),
     refresh: optional(seconds({ min: 0.2, max: 60 }), 2),
     join_time: optional(seconds({ min: 0, max: 3_600 }), 30),
+    resolve_names: optional(flag(), false),
   })),
-  ({ address, auth_key, refresh, join_time }): SerfConfig => ({
+  ({ address, auth_key, refresh, join_time, resolve_names }): SerfConfig => ({
     address: serverAddress(address, DEFAULT_PORT) ?? "",
     authKey: auth_key,
     refreshMs: Math.round(refresh * 1_000),
     joinMs: Math.round(join_time * 1_000),
+    resolveNames: resolve_names,
   }),
 );
 

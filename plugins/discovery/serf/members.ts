@@ -5,15 +5,8 @@
  * @module
  */
 import type { Node } from "../../../mod.ts";
-import {
-  isRecord,
-  LABEL_LENGTH_MAX,
-  LABELS_MAX,
-  nodeName,
-  parseNode,
-  parsePort,
-  quote,
-} from "../../../src/model/node.ts";
+import { isRecord, LABEL_LENGTH_MAX, LABELS_MAX, nodeName, parsePort, quote } from "../../../src/model/node.ts";
+import { parseEntry } from "../entry.ts";
 
 /** A member of the gossip. */
 export interface Member {
@@ -37,6 +30,8 @@ export interface Selection {
   readonly portTag: string;
   /** The tag that holds the address of each, where that is not the one of the gossip. */
   readonly addressTag?: string | undefined;
+  /** Whether that may hold a host name; without that its member is left out. */
+  readonly withNames?: boolean | undefined;
 }
 
 /** What the members say of a cluster. */
@@ -97,7 +92,7 @@ export function select(members: readonly Member[], selection: Selection): Select
     }
     for (const { port, isDraining } of ports) {
       const drains = isDraining || member.status === "leaving";
-      const parsed = parseNode({
+      const parsed = parseEntry({
         host: member.name,
         ip: selection.addressTag === undefined ? member.ip : member.tags.get(selection.addressTag),
         port,
@@ -105,8 +100,9 @@ export function select(members: readonly Member[], selection: Selection): Select
         labels: labelsOf(member, selection),
         ...(drains && { state: "drain" }),
       });
-      if (parsed.ok) nodes.set(nodeName(parsed.node), parsed.node);
-      else faults.set(member.name, parsed.reason);
+      const node = parsed.ok ? parsed.node : selection.withNames ? parsed.unresolved : undefined;
+      if (node !== undefined) nodes.set(nodeName(node), node);
+      else if (!parsed.ok) faults.set(member.name, parsed.reason);
     }
   }
   const sorted = [...nodes].toSorted(([a], [b]) => a < b ? -1 : a > b ? 1 : 0);

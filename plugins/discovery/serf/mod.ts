@@ -1,5 +1,6 @@
 import type { DiscoveryPlugin } from "../../../mod.ts";
 import { lazySchema } from "../lazy_schema.ts";
+import { withNames } from "../resolving.ts";
 import type { SerfClusterConfig, SerfConfig, SerfServiceConfig } from "./config.ts";
 
 const serf: DiscoveryPlugin<SerfConfig, SerfClusterConfig, SerfServiceConfig> = {
@@ -13,7 +14,7 @@ const serf: DiscoveryPlugin<SerfConfig, SerfClusterConfig, SerfServiceConfig> = 
   config: lazySchema(async () => (await import("./config.ts")).schema),
   cluster: lazySchema(async () => (await import("./config.ts")).clusterSchema),
   service: lazySchema(async () => (await import("./config.ts")).serviceSchema),
-  permissions: ({ address }) => ({ net: [address] }),
+  permissions: ({ address, resolveNames }, scope) => withNames({ net: [address] }, resolveNames, scope),
   open: async (config, context) => {
     const { SerfSession } = await import("./session.ts");
     return new SerfSession(config, context);

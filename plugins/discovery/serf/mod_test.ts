@@ -10,6 +10,7 @@ Deno.test("serf has defaults for all keys", async () => {
     authKey: undefined,
     refreshMs: 2_000,
     joinMs: 30_000,
+    resolveNames: false,
   });
   assert.equal((await configured(serf, { address: "[::1]" })).address, "[::1]:7373");
 });

@@ -17,6 +17,7 @@ import { abortable } from "../../../src/kernel/within.ts";
 import { parseEndpoint } from "../../../src/model/endpoint.ts";
 import { isRecord, parseNode, quote } from "../../../src/model/node.ts";
 import { newsOfFaults, sameNodes } from "../children.ts";
+import { NamedClusters } from "../resolving.ts";
 import { AgentPast, type Past } from "./agent_past.ts";
 import { compile, type SerfClusterConfig, type SerfConfig, type SerfServiceConfig } from "./config.ts";
 import { formatPorts, type Member, parsePorts, readMembers, select, type Selection, type TagPort } from "./members.ts";
@@ -79,6 +80,7 @@ export class SerfSession implements DiscoverySession {
   readonly #held = new Map<string, Held>();
   readonly #tagging = new Serial();
   readonly #past: AgentPast;
+  readonly #named: NamedClusters;
   #agent: Promise<Agent> | undefined;
   /** Has the members read now. */
   readonly #hint = new Latest<void>();
@@ -89,6 +91,7 @@ export class SerfSession implements DiscoverySession {
     [this.#options, this.#context] = [options, context];
     const { clock = systemClock, random = systemRandom } = options;
     [this.#clock, this.#random] = [clock, random];
+    this.#named = new NamedClusters({ resolveNames: options.resolveNames, context, clock });
     this.#id = crypto.randomUUID().slice(0, 6);
     this.#past = new AgentPast({ joinMs: options.joinMs, newEpoch: () => crypto.randomUUID() });
     const giveUp = () => void this[Symbol.asyncDispose]();
@@ -98,12 +101,17 @@ export class SerfSession implements DiscoverySession {
   }
 
   /** Follows one cluster: the members that its section selects, or those that have a tag of its name. */
-  async *watch(
+  async *watch(cluster: ClusterName, signal: AbortSignal, options?: WatchOptions): AsyncGenerator<ClusterFacts> {
+    yield* this.#named.follow(cluster, (signal) => this.#follow(cluster, signal, options), signal);
+  }
+
+  async *#follow(
     cluster: ClusterName,
     signal: AbortSignal,
     { config }: WatchOptions = {},
   ): AsyncGenerator<ClusterFacts> {
-    const selection = selectionOf(cluster, config as SerfClusterConfig | undefined);
+    const { resolveNames: withNames } = this.#options;
+    const selection = { ...selectionOf(cluster, config as SerfClusterConfig | undefined), withNames };
     const either = AbortSignal.any([signal, this.#closing.signal]);
     const news = new Latest<Look>();
     this.#followers.add(news);

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { Node } from "../../../mod.ts";
 import {
   converted,
+  flag,
   houseSchema,
   integer,
   keys,
@@ -12,16 +13,19 @@ import {
   unwanted,
 } from "../../../src/kernel/schema.ts";
 import { isHostName, isIpv4, isIpv6, parseEndpoint } from "../../../src/model/endpoint.ts";
-import { isRecord, isZone, nodeName, parseNode, WEIGHT_MAX } from "../../../src/model/node.ts";
+import { isRecord, isZone, nodeName, WEIGHT_MAX } from "../../../src/model/node.ts";
+import { parseEntry } from "../entry.ts";
 
+/** A host name has a letter: what has none is an address that is wrong. */
+const isAddress = (text: string) => isIpv4(text) || isIpv6(text) || isHostName(text) && /[a-z]/i.test(text);
 const string = (is: (text: string) => boolean, wanted: string) =>
   converted((value) => typeof value === "string" && is(value) ? value : undefined, wanted);
 const ENDPOINT = converted((value) => {
   const { host = "", port } = typeof value === "string" ? parseEndpoint(value) ?? {} : {};
-  return isIpv4(host) || isIpv6(host) ? { address: host, port } : undefined;
+  return isAddress(host) ? { address: host, port } : undefined;
 }, "ADDRESS:PORT (an IPv6 address in brackets), or a map with address and port");
 const NODE = keys({
-  address: string((text) => isIpv4(text) || isIpv6(text), "an IPv4 or IPv6 address"),
+  address: string(isAddress, "an IPv4 or IPv6 address, or a host name"),
   port: integer({ min: 1, max: 65_535 }),
   host: optional(string(isHostName, "a host name")),
   weight: optional(integer({ min: 0, max: WEIGHT_MAX })),
@@ -31,12 +35,26 @@ const NODE = keys({
 });
 const SECTION = mapped(
   houseSchema(keys({ nodes: list(v.lazy((value) => isRecord(value) ? NODE : ENDPOINT)) })),
-  ({ nodes }) => nodes.map(({ address, ...node }) => parseNode({ ...node, ip: address })),
+  ({ nodes }) =>
+    nodes.map(({ address, ...node }) => {
+      const parsed = parseEntry({ ...node, ip: address });
+      const named = parsed.ok ? undefined : parsed.unresolved;
+      return named === undefined ? parsed : { ok: true as const, node: named };
+    }),
 );
 
+/** `discovery/static.yaml`, validated. */
+export interface StaticConfig {
+  /** Whether host names are resolved. */
+  readonly resolveNames?: boolean | undefined;
+}
+
 /** The validator of `discovery/static.yaml`. */
-export const schema = houseSchema(keys({}));
-/** The validator of a cluster's section: its nodes. */
+export const schema = mapped(
+  houseSchema(keys({ resolve_names: optional(flag(), true) })),
+  ({ resolve_names }): StaticConfig => ({ resolveNames: resolve_names }),
+);
+/** The validator of a cluster's section: its nodes, which may have host names in the place of addresses. */
 export const clusterSchema = mapped(
   refined(SECTION, (nodes) => {
     const names = new Set<string>();

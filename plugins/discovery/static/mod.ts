@@ -1,7 +1,10 @@
-import type { DiscoveryPlugin, Node } from "../../../mod.ts";
+import type { ClusterFacts, DiscoveryPlugin, Node } from "../../../mod.ts";
+import { systemClock } from "../../../src/kernel/clock.ts";
 import { lazySchema } from "../lazy_schema.ts";
+import { NamedClusters, withNames } from "../resolving.ts";
+import type { StaticConfig } from "./config.ts";
 
-const fixed: DiscoveryPlugin<object, readonly Node[]> = {
+const fixed: DiscoveryPlugin<StaticConfig, readonly Node[]> = {
   kind: "discovery",
   apiVersion: 1,
   name: "static",
@@ -11,19 +14,26 @@ const fixed: DiscoveryPlugin<object, readonly Node[]> = {
   example: {},
   config: lazySchema(async () => (await import("./config.ts")).schema),
   cluster: lazySchema(async () => (await import("./config.ts")).clusterSchema),
-  permissions: () => ({}),
-  open(_config, { connection, signal: closing }) {
-    connection("connected");
+  permissions: ({ resolveNames }, scope) => withNames({}, resolveNames, scope),
+  open({ resolveNames }, context) {
+    const named = new NamedClusters({ resolveNames, context, clock: systemClock });
+    context.connection("connected");
     return Promise.resolve({
-      async *watch(_cluster, signal, options) {
-        yield { nodes: options?.config as readonly Node[], exists: true, epoch: "file" };
-        const ended = AbortSignal.any([signal, closing]);
-        await new Promise((resolve) => ended.addEventListener("abort", resolve, { once: true }));
+      watch(cluster, signal, options) {
+        const nodes = options?.config as readonly Node[];
+        return named.follow(cluster, (signal) => fixedAt(nodes, signal), AbortSignal.any([signal, context.signal]));
       },
       ended: new Promise(() => {}),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     });
   },
 };
+
+/** What stands in a cluster's file, until the signal is aborted. */
+async function* fixedAt(nodes: readonly Node[], signal: AbortSignal): AsyncGenerator<ClusterFacts> {
+  yield { nodes, exists: true, epoch: "file" };
+  if (signal.aborted) return;
+  await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+}
 
 export default fixed;

@@ -1,6 +1,7 @@
 import type { DiscoveryPlugin } from "../../../mod.ts";
 import type { FormatSection } from "../formats/table.ts";
 import { lazySchema } from "../lazy_schema.ts";
+import { withNames } from "../resolving.ts";
 import { filesOf } from "../tls_files.ts";
 import type { ZooKeeperConfig } from "./config.ts";
 
@@ -15,10 +16,8 @@ const zookeeper: DiscoveryPlugin<ZooKeeperConfig, FormatSection, FormatSection> 
   config: lazySchema(async () => (await import("./config.ts")).schema),
   cluster: lazySchema(async () => (await import("./config.ts")).clusterSchema),
   service: lazySchema(async () => (await import("./config.ts")).serviceSchema),
-  permissions: ({ hosts, tls, resolveNames }, { nameServers = [] }) => {
-    const read = [...filesOf(tls), ...resolveNames ? ["/etc/hosts"] : []];
-    return { net: resolveNames ? [...hosts, ...nameServers] : hosts, ...read.length > 0 && { read } };
-  },
+  permissions: ({ hosts, tls, resolveNames }, scope) =>
+    withNames({ net: hosts, read: filesOf(tls) }, resolveNames, scope),
   open: async (config, context) => await (await import("./session.ts")).ZooKeeperSession.open(config, context),
 };
 

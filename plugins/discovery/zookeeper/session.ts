@@ -16,8 +16,8 @@ import { parseNode, quote } from "../../../src/model/node.ts";
 import { announcedNode, takeover } from "../children.ts";
 import type { Format } from "../formats/format.ts";
 import { formatIn, type FormatSection } from "../formats/table.ts";
-import type { Names } from "../names.ts";
 import { equalBytes } from "../node_json.ts";
+import { NamedClusters } from "../resolving.ts";
 import { readTls, type TlsFiles } from "../tls_files.ts";
 import { type Credential, ZooKeeperClient } from "./client.ts";
 import type { Watch } from "./look_loop.ts";
@@ -87,12 +87,14 @@ export class ZooKeeperSession implements DiscoverySession {
   readonly #client: ZooKeeperClient;
   readonly #watches = new Set<Watch<unknown>>();
   readonly #own: OwnZnodes;
+  readonly #named: NamedClusters;
 
   /** Starts connecting. */
   constructor(options: SessionOptions, context: DiscoveryContext) {
     [this.#options, this.#context] = [options, context];
     const { hosts, sessionTimeoutMs, auth, tls, clock = systemClock, random = systemRandom } = options;
     [this.#clock, this.#random] = [clock, random];
+    this.#named = new NamedClusters({ resolveNames: options.resolveNames, context, clock });
     this.#own = new OwnZnodes({ clock, random, mend: (place, data) => this.#mend(place, data) });
     this.#client = new ZooKeeperClient({
       hosts,
@@ -142,13 +144,13 @@ export class ZooKeeperSession implements DiscoverySession {
       connected: (signal) => this.#client.connected(signal),
       path: this.#pathOf(cluster, config),
       format: formatIn(config, cluster),
-      names: await this.#names(),
+      withNames: this.#options.resolveNames,
       log: this.#context.log,
       clock: this.#clock,
       random: this.#random,
       withoutMetadata,
     });
-    yield* this.#follow(watch, signal);
+    yield* this.#named.follow(cluster, (signal) => this.#follow(watch, signal), signal);
   }
 
   /** Follows all znodes below a path: see {@linkcode TreeWatch}. */
@@ -161,14 +163,6 @@ export class ZooKeeperSession implements DiscoverySession {
       random: this.#random,
     });
     yield* this.#follow(watch, signal);
-  }
-
-  /** What resolves names; a session that resolves none does not load it. */
-  async #names(): Promise<Names | undefined> {
-    if (!this.#options.resolveNames) return undefined;
-    const { Names, nameServiceOf } = await import("../names.ts");
-    const nameService = nameServiceOf(this.#context.scope);
-    return nameService && new Names({ nameService, clock: this.#clock });
   }
 
   async *#follow<Facts>(watch: Watch<Facts>, signal: AbortSignal): AsyncGenerator<Facts> {

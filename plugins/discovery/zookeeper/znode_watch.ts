@@ -4,7 +4,6 @@ import { Gate } from "../../../src/kernel/gate.ts";
 import type { Random } from "../../../src/kernel/random.ts";
 import { type Child, composeNodes, newsOfFaults, sameFacts, sealedChild } from "../children.ts";
 import type { Format } from "../formats/format.ts";
-import type { Names } from "../names.ts";
 import { equalBytes } from "../node_json.ts";
 import { ERROR, type WatchEvent } from "./connection.ts";
 import { caughtUp, LookLoop, type ReadingConnection, type Watch } from "./look_loop.ts";
@@ -19,8 +18,8 @@ export interface ZnodeWatchOptions {
   readonly log: PluginLog;
   /** Whether nobody reads metadata. */
   readonly withoutMetadata?: boolean | undefined;
-  /** Resolves the host names of entries; without it an entry with a name is left out. */
-  readonly names?: Names | undefined;
+  /** Whether a host name may stand in the place of a node's address; without that its entry is left out. */
+  readonly withNames?: boolean | undefined;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -49,7 +48,6 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
   /** Whether the server may be behind the one that was seen last. */
   #isBehind = true;
   #isMissing = false;
-  #cancelLookUp: () => void = () => {};
   readonly #loop: LookLoop;
 
   constructor(options: ZnodeWatchOptions) {
@@ -72,20 +70,16 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
 
   async *snapshots(signal: AbortSignal): AsyncGenerator<ClusterFacts> {
     let last: ClusterFacts | undefined;
-    try {
-      for await (const facts of this.#loop.looks((connection) => this.#look(connection, signal), signal)) {
-        if (sameFacts(last, facts)) continue;
-        last = facts;
-        yield facts;
-      }
-    } finally {
-      this.#cancelLookUp();
+    for await (const facts of this.#loop.looks((connection) => this.#look(connection), signal)) {
+      if (sameFacts(last, facts)) continue;
+      last = facts;
+      yield facts;
     }
   }
 
   /** Reads what is not known; answers what there is. */
-  async #look(connection: ReadingConnection, signal: AbortSignal): Promise<ClusterFacts> {
-    const { path, format } = this.#options;
+  async #look(connection: ReadingConnection): Promise<ClusterFacts> {
+    const { path, format, withNames } = this.#options;
     if (connection !== this.#connection) {
       this.#connection = connection;
       this.#isListStale = true;
@@ -100,8 +94,9 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
     const epoch = connection.sessionId.toString(16);
     if (this.#isMissing) return { nodes: [], exists: false, epoch };
     await this.#readChildren(connection);
-    const { nodes, faults, excess } = composeNodes(await this.#resolved(signal), {
+    const { nodes, faults, excess } = composeNodes(this.#children, {
       mayRepeat: format.sequenceOf !== undefined,
+      withNames,
     });
     if (excess !== undefined && excess !== this.#excess) {
       this.#options.log.warn(`${path}: ${excess}`, { event: "discovery.excess", path, reason: excess });
@@ -113,16 +108,6 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
     }
     this.#faults = faults;
     return { nodes, exists: true, epoch };
-  }
-
-  /** The children with addresses in the place of names, which are looked up again when their time is over. */
-  async #resolved(signal: AbortSignal): Promise<ReadonlyMap<string, Child>> {
-    const { names, clock } = this.#options;
-    if (names === undefined) return this.#children;
-    const { children, dueMs } = await names.resolve(this.#children, signal);
-    this.#cancelLookUp();
-    if (dueMs !== undefined) this.#cancelLookUp = clock.after(dueMs, () => this.#loop.hint());
-    return children;
   }
 
   /** Lists the children and leaves a watch: on the list, or on the coming of a znode that is missing. */
