@@ -75,7 +75,7 @@ export class DirectoryWatch {
   #isSweepDue = true;
   /** What the sweep under way has yet to look at, the last first; `undefined` if none is. */
   #sweep: string[] | undefined;
-  /** Whether every file of this directory has been looked at: before that nothing is said, for a part is not told. */
+  /** Whether every file of this directory has been looked at: before that nothing is yielded, as a part is no answer. */
   #isWhole = false;
   /** Whether what is known differs from what was said. */
   #isNews = false;
