@@ -37,6 +37,7 @@ const REQUIREMENTS = {
   iproute: { files: ["ip"], packages: ["iproute2"] },
   patchelf: { files: ["patchelf"], packages: ["patchelf"] },
   prometheus: { files: ["prometheus", "promtool"], packages: ["prometheus"] },
+  groff: { files: ["groff"], packages: ["groff"] },
   openssl: { files: ["openssl"], packages: ["openssl"] },
 } as const satisfies Record<string, Requirement>;
 

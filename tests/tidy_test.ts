@@ -12,6 +12,7 @@ const TASKS = [
   "example",
   "fuzz",
   "lighthouse",
+  "man",
   "ok",
   "pack",
   "reporter",

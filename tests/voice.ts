@@ -64,7 +64,6 @@ export const UNFINISHED: readonly string[] = [
   "plugins/discovery/",
   "src/app/",
   "src/balance/",
-  "src/cli/",
   "src/config/",
   "src/logging/",
   "src/main.ts",

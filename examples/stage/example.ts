@@ -1,4 +1,4 @@
-/** Something that runs on a host, besides what keeps its HAProxy right. */
+/** A program of a host beside the writer that keeps its HAProxy in sync. */
 export interface Program {
   /** What it is called: its log is `NAME.log` in the host's directory. */
   readonly name: string;

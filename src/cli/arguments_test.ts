@@ -6,8 +6,7 @@ function parsed(line: string): Arguments | undefined {
   return readArguments(line.split(" ").filter((word) => word !== ""));
 }
 
-/** What `plan` is told of this host when it is told nothing but DIR. */
-/** What `check` is told unless it is told otherwise. */
+/** The arguments of `check` and `plan` by default. */
 const CHECK = { host: undefined, ip: undefined, strict: false, json: false, ignoresNames: false, candidates: [] };
 const PLAN = {
   dir: "DIR",
@@ -18,14 +17,14 @@ const PLAN = {
   peerPort: undefined,
 };
 
-/** What `writer`, `reporter` and `run` are told when they are told nothing but DIR. */
+/** The arguments of `writer DIR`, `reporter DIR` and `run DIR`. */
 const ADMIN = { admin: undefined, adminTokens: undefined, adminTlsCert: undefined, adminTlsKey: undefined };
 const DAEMON = { ...PLAN, status: undefined, ...ADMIN };
 
-/** What the commands of an operator say when they say nothing of the process. */
+/** The connection arguments of operator commands by default. */
 const OPERATOR = { admin: undefined, tokenFile: undefined, ca: undefined, timeoutMs: 30_000, json: false };
 
-/** What `store` is told when it is told nothing but the directory. */
+/** The arguments of `store` with only its directory. */
 const STORE = {
   bind: { host: "localhost", port: 8001 },
   advertise: undefined,
@@ -273,4 +272,4 @@ Deno.test.each([
   "check DIR --file services/web=/tmp/a",
   "check DIR --file plugins/a.yaml=/tmp/a",
   "check DIR --file ../a.yaml=/tmp/a",
-].map((line) => ({ line })))("readArguments() refuses `$line`", ({ line }) => assert.equal(parsed(line), undefined));
+].map((line) => ({ line })))("readArguments() rejects `$line`", ({ line }) => assert.equal(parsed(line), undefined));

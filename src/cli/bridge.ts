@@ -18,7 +18,7 @@ export interface BridgeEnd {
   readonly cluster: string;
 }
 
-/** What `bridge` gets from its command line. */
+/** The arguments of `bridge`. */
 export interface BridgeArguments {
   readonly from: BridgeEnd;
   readonly to: BridgeEnd;
@@ -28,25 +28,25 @@ export interface BridgeArguments {
   readonly timeoutMs: number;
 }
 
-/** What `bridge` needs of the process. */
+/** The functions of the process that `bridge` needs. */
 export interface BridgeCommandOptions {
   readonly dir: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
   readonly signal: AbortSignal;
-  /** Takes each line of the difference, without its end. */
+  /** Receives each line of the difference, without a newline. */
   readonly print: (line: string) => void;
-  /** Takes each line of what went wrong. */
+  /** Receives each error line. */
   readonly complain: (line: string) => void;
 }
 
-/** Makes one registry have the nodes of another, or prints what that would change; answers the exit code. */
+/** Copies the nodes of one registry to another, or prints what that would change; returns the exit code. */
 export async function bridge(given: BridgeArguments, options: BridgeCommandOptions): Promise<number> {
   const { from, to, write, watch, removeOthers, timeoutMs } = given;
   const { dir, clock, random, log, signal, print, complain } = options;
   if (write && !watch) {
-    complain("Cannot --write without --watch: what a bridge registers goes with its session");
+    complain("--write needs --watch: nodes registered by a bridge end with its session");
     return EXIT.usage;
   }
   if (from.discovery === to.discovery && from.cluster === to.cluster) {
@@ -125,14 +125,14 @@ export async function bridge(given: BridgeArguments, options: BridgeCommandOptio
   return EXIT.ok;
 }
 
-/** Writes what is to be done, a line for each node. Pure. */
+/** Formats the plan, a line for each node. Pure. */
 function describe(
   { source, target, plan }: BridgeState,
   { from, to }: { readonly from: BridgeEnd; readonly to: BridgeEnd },
 ): readonly string[] {
   if (source === undefined || target === undefined) return [];
   if (plan === undefined) {
-    return [`# ${from.discovery}/${from.cluster} has no nodes; ${to.discovery}/${to.cluster} is left as it is`];
+    return [`# ${from.discovery}/${from.cluster} has no nodes; ${to.discovery}/${to.cluster} unchanged`];
   }
   const lines = (sign: string, nodes: typeof plan.register) =>
     nodes.map((node) => `${sign} ${formatNode(node, undefined)}`);

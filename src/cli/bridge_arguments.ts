@@ -24,26 +24,26 @@ export const bridgeArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
   object({
     command: constant("bridge" as const),
     dir,
-    from: option("--from", end, { description: message`The cluster that is read.` }),
-    to: option("--to", end, { description: message`The cluster that gets its nodes.` }),
+    from: option("--from", end, { description: message`Cluster to read.` }),
+    to: option("--to", end, { description: message`Cluster that receives the nodes.` }),
     write: withDefault(
-      option("--write", { description: message`Carry it out; else it is only printed. Needs --watch.` }),
+      option("--write", { description: message`Apply the changes instead of printing them only. Requires --watch.` }),
       false,
     ),
     watch: withDefault(
-      option("--watch", { description: message`Go on with each change, until SIGTERM or SIGINT.` }),
+      option("--watch", { description: message`Follow changes until SIGTERM or SIGINT.` }),
       false,
     ),
     removeOthers: withDefault(
       option("--remove-others", {
-        description: message`Remove nodes from the target that the source lacks, whoever registered them.`,
+        description: message`Remove nodes that the source does not have, whoever registered them.`,
       }),
       false,
     ),
     timeoutMs: answerTimeout,
     logLevel: withDefault(
       option("--log-level", choice(["debug", "info", "warning", "error"], { metavar: "LEVEL" }), {
-        description: message`How much to log, on standard error.`,
+        description: message`Log level, on standard error.`,
       }),
       "info" as const,
     ),

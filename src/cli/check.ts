@@ -6,25 +6,25 @@ import type { Severity } from "../kernel/findings.ts";
 
 export interface CheckOptions {
   readonly dir: string;
-  /** Whether warnings fail too, and a balancer's program that cannot be asked is one. */
+  /** Whether warnings fail too; an unavailable balancer program counts as one. */
   readonly strict: boolean;
-  /** Whether a host name that cannot be resolved here is no fault. */
+  /** Whether host names that do not resolve here are ignored. */
   readonly ignoresNames: boolean;
-  /** Files that are read in the place of those of the directory, by their path in it. */
+  /** Replacements for files of the directory, by their path in it. */
   readonly candidates: ReadonlyMap<string, string>;
   /** Whether each finding is printed as one JSON object. */
   readonly json: boolean;
-  /** Finds out what this machine is announced as, given what `host.yaml` says. */
+  /** Determines the identity of this host, given the settings of `host.yaml`. */
   readonly identify: (said: HostSettings) => Promise<Identity>;
   /** Whether the text is coloured. */
   readonly color: boolean;
-  /** Takes each line of the findings, without its end. */
+  /** Receives each line of the findings, without a newline. */
   readonly print: (line: string) => void;
-  /** Takes each line on why there are no findings. */
+  /** Receives each line on why there are no findings. */
   readonly complain: (line: string) => void;
 }
 
-/** Validates a config directory and prints every finding; answers the exit code. */
+/** Validates a config directory and prints every finding; returns the exit code. */
 export async function check(
   { dir, strict, ignoresNames, candidates, json, identify, color, print, complain }: CheckOptions,
 ): Promise<0 | 1> {
@@ -34,7 +34,7 @@ export async function check(
     complain(`Cannot check ${path} as ${name}: ${fault}`);
     return 1;
   }
-  // Where names are not resolved, this is not the machine that announces the services, and writes the files.
+  // Without name resolution, this is not the host that announces the services and writes the files.
   const looksAtPaths = !ignoresNames;
   const validated = await validateDirectory(dir, { role: "check", strict, ignoresNames, looksAtPaths, candidates });
   const { accepted } = validated;
@@ -58,9 +58,9 @@ export async function check(
 
 async function whyUnreadable(path: string): Promise<string | undefined> {
   try {
-    return (await Deno.stat(path)).isFile ? undefined : "it is not a regular file";
+    return (await Deno.stat(path)).isFile ? undefined : "not a regular file";
   } catch (error) {
-    return error instanceof Deno.errors.NotFound ? "there is no such file" : String(error);
+    return error instanceof Deno.errors.NotFound ? "no such file" : String(error);
   }
 }
 
@@ -72,7 +72,7 @@ function counted(
   return { number, text: `${number} ${severity}${number === 1 ? "" : "s"}` };
 }
 
-/** Says why the services of a config directory could not be announced from this machine. */
+/** Finds out why the services of a config directory cannot be announced from this host. */
 async function refusedHost(
   dir: string,
   { accepted }: Validated,

@@ -2,7 +2,7 @@ import type { Validated } from "../app/validate.ts";
 import { formatDiagnostic } from "../config/diagnostics.ts";
 import { EXIT } from "./exit_codes.ts";
 
-/** Prints why a command cannot use a config directory: the errors in its files, then the reason; answers the exit code. */
+/** Prints the errors of a config directory, then why a command cannot use it; returns the exit code. */
 export function complainOfConfig(
   { diagnostics }: Validated,
   { reason, complain }: { readonly reason?: string | undefined; readonly complain: (line: string) => void },

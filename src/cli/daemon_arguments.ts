@@ -8,7 +8,7 @@ import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
 import { formatStatusAddress, parseStatusAddress } from "../model/status_address.ts";
 import { converted, file } from "./value_parsers.ts";
 
-/** A text that other hosts will accept: they refuse a node whose name or address is none. */
+/** A string that other hosts accept: they reject a node with an invalid name or address. */
 function textThat(
   isRight: (text: string) => boolean,
   { metavar, wanted }: { readonly metavar: "NAME" | "ADDRESS"; readonly wanted: string },
@@ -33,35 +33,35 @@ export const dir = argument(string({ metavar: "DIR" }), {
 /** How much is logged, and how. */
 export const logging = object("Logging", {
   logLevel: optional(option("--log-level", choice(["debug", "info", "warning", "error"], { metavar: "LEVEL" }), {
-    description: message`How much to log; overrides the root level of logging.yaml, else it is info.`,
+    description: message`Log level; overrides the root level of logging.yaml. Default: that level, else info.`,
   })),
   logFormat: withDefault(
     option("--log-format", choice(["auto", "human", "logfmt", "json"], { metavar: "FORMAT" }), {
-      description: message`How a line looks; auto is human on a terminal and logfmt otherwise.`,
+      description: message`Log format; auto is human on a terminal and logfmt otherwise.`,
     }),
     "auto" as const,
   ),
 });
 
-/** What a host is called. */
+/** The name and the address of a host. */
 export const named = {
   host: optional(option("--host", textThat(isHostName, { metavar: "NAME", wanted: "a host name" }), {
-    description: message`Its name; else that of host.yaml, else its fully qualified name is looked up.`,
+    description: message`Host name. Default: name in host.yaml, else the fully qualified name that DNS has.`,
   })),
   ip: optional(option("--ip", textThat(isAddress, { metavar: "ADDRESS", wanted: "an IPv4 or IPv6 address" }), {
-    description: message`Its address; else that of host.yaml, else its name is looked up.`,
+    description: message`Host address. Default: ip in host.yaml, else the address of the host name.`,
   })),
 };
 
-/** What a host announces itself as. */
-export const announced = object("What this host is announced as", {
+/** What a host registers for itself. */
+export const announced = object("Host identity", {
   ...named,
   peerPort: optional(option("--peer-port", integer({ min: 1, max: 65_535, metavar: "PORT" }), {
-    description: message`The port of its HAProxy's peers listener; else that of host.yaml, else 1024.`,
+    description: message`Port of the HAProxy peers listener. Default: peer_port in host.yaml, else 1024.`,
   })),
 });
 
-const standing = object("How it stands", {
+const standing = object("Status", {
   status: optional(
     option(
       "--status",
@@ -72,7 +72,7 @@ const standing = object("How it stands", {
         format: formatStatusAddress,
       }),
       {
-        description: message`Where to serve /status and /health over HTTP: HOST:PORT or unix:/PATH; else nowhere.`,
+        description: message`Serve /status, /health and /metrics at HOST:PORT or unix:/PATH. Default: not served.`,
       },
     ),
   ),
@@ -90,38 +90,41 @@ export const adminAddress = converted(parseStatusAddress, {
 export const adminServing = object("Admin interface", {
   admin: optional(option("--admin", adminAddress, {
     description:
-      message`Where to take commands of operators over HTTP: unix:/PATH (mode 0600), or HOST:PORT with TLS and tokens; else nowhere.`,
+      message`Serve the admin interface at unix:/PATH (mode 0600), or at HOST:PORT with TLS and tokens. Default: not served.`,
   })),
   adminTokens: optional(option("--admin-tokens", file, {
-    description: message`The bearer tokens of the admin interface (YAML).`,
+    description: message`Bearer tokens of the admin interface (YAML).`,
   })),
   adminTlsCert: optional(option("--admin-tls-cert", file, {
-    description: message`The certificate of the admin interface (PEM).`,
+    description: message`Certificate of the admin interface (PEM).`,
   })),
-  adminTlsKey: optional(option("--admin-tls-key", file, { description: message`Its key (PEM).` })),
+  adminTlsKey: optional(
+    option("--admin-tls-key", file, { description: message`Private key of the certificate (PEM).` }),
+  ),
 });
 
 const daemon = <const Name extends "writer" | "reporter" | "run">(name: Name) =>
   merge(object({ command: constant(name), dir }), logging, announced, standing, adminServing);
 
-/** The commands of those that run on. */
+/** The commands that keep running. */
 export const daemons = or(
   command("writer", daemon("writer"), {
-    brief: message`Watch clusters and keep the local HAProxy right.`,
-    description: message`Watches the clusters of DIR and keeps the local HAProxy right: members come and go over \
-its socket, without a reload. HAProxy is started if it does not run, and it keeps running when the writer ends. \
-Ends on SIGTERM or SIGINT; SIGHUP looks at DIR again. Exit codes: 0 was asked to end, 1 cannot start, 2 wrong usage, \
-70 a fault of its own, 75 restart me (a worker's thread could not be stopped).`,
+    brief: message`Watch clusters and keep the local load balancer in sync.`,
+    description: message`Watches the clusters of DIR and keeps the local HAProxy in sync: members change over \
+its socket, without a reload. The writer starts HAProxy if it is not running, and leaves it running on exit. \
+SIGTERM or SIGINT stops the writer; SIGHUP reads DIR again. Exit codes: 0 stopped by a signal, 1 cannot start, 2 wrong usage, \
+70 internal error, 75 restart needed (stuck worker thread).`,
   }),
   command("reporter", daemon("reporter"), {
-    brief: message`Check the local services and register the healthy ones.`,
-    description: message`Probes the services of DIR and registers the ports that pass. On SIGTERM or SIGINT it \
-deregisters them and ends within 5 seconds; SIGHUP looks at DIR again. Exit codes: 0 was asked to end, 1 cannot start, \
-2 wrong usage, 70 a fault of its own, 75 restart me (a worker's thread could not be stopped).`,
+    brief: message`Check local services and register the healthy ones.`,
+    description: message`Checks the services of DIR and registers the ports that pass. SIGTERM or SIGINT \
+deregisters them and stops the reporter within 5 seconds; SIGHUP reads DIR again. Exit codes: 0 stopped by a signal, 1 cannot start, \
+2 wrong usage, 70 internal error, 75 restart needed (stuck worker thread).`,
   }),
   command("run", daemon("run"), {
-    brief: message`Writer and reporter in one process.`,
-    description: message`Does what writer and reporter do, over one connection to each registry.`,
+    brief: message`Run the writer and the reporter in one process.`,
+    description:
+      message`Runs the writer and the reporter over one connection to each registry. Signals and exit codes are those of both.`,
   }),
 );
 
@@ -129,12 +132,12 @@ function isAddress(text: string): boolean {
   return isIpv4(text) || isIpv6(text);
 }
 
-/** What `writer`, `reporter` and `run` are told. */
+/** The arguments of `writer`, `reporter` and `run`. */
 export type DaemonArguments = InferValue<typeof daemons>;
 
 /**
- * Reads the command line of a daemon; `undefined` if it is another command, or has a mistake. A daemon that starts
- * need not load what all the others are told.
+ * Reads the command line of a daemon; `undefined` if it is another command, or has a mistake. A daemon starts
+ * without loading the arguments of all other commands.
  */
 export function readDaemonArguments(args: readonly string[]): DaemonArguments | undefined {
   const result = parse(daemons, args);

@@ -6,13 +6,13 @@ import type {
   NodeInBalancer,
 } from "../admin/explained.ts";
 
-/** What to explain: all clusters, one, or one node of it by its name, host or address. */
+/** The clusters and nodes to explain: all, one cluster, or one node of it by name, host or address. */
 export interface ExplainTarget {
   readonly cluster?: string | undefined;
   readonly node?: string | undefined;
 }
 
-/** Picks what was asked for. Pure. */
+/** Selects the requested clusters and nodes. Pure. */
 export function pickExplained({ clusters, ...rest }: Explained, { cluster, node }: ExplainTarget): Explained {
   const isMeant = ({ name, address }: Pick<ExplainedNode, "name" | "address">) =>
     node === undefined || [name, address, name.replace(/:[0-9]+$/, "")].includes(node);
@@ -36,7 +36,7 @@ export function* explainText(picked: Explained, { node }: ExplainTarget): Genera
       const why = cluster.balancer === null
         ? "no balancer has a section for it"
         : node === undefined
-        ? "it has no nodes"
+        ? "no nodes"
         : `${node} is not registered in ${cluster.discovery}`;
       yield `  ${why}${cluster.reason === null ? "" : `; ${cluster.state}: ${cluster.reason}`}`;
       for (const each of cluster.sources) yield* sourceLines(each, { node, host: picked.host });
@@ -44,10 +44,10 @@ export function* explainText(picked: Explained, { node }: ExplainTarget): Genera
   }
 }
 
-/** So many entries that were left out are printed of one registry. */
+/** The maximum number of rejected entries that are printed for one registry. */
 const LEFT_OUT_MAX = 5;
 
-/** By whose word a node is not there, and what was left out. */
+/** Lines for the sources that do not have a node, with the entries they rejected. */
 function* sourceLines(
   { source, registry, forSeconds, detail, nodes, leftOut }: ExplainedSource,
   { node, host }: { readonly node: string | undefined; readonly host: string | null },
@@ -59,7 +59,7 @@ function* sourceLines(
   ].join("  ");
   const named = leftOut.filter(({ reason }) => node !== undefined && reason.includes(node));
   for (const { reason, agoSeconds } of (named.length > 0 ? named : leftOut).slice(0, LEFT_OUT_MAX)) {
-    yield `      invalid entry left out ${number(agoSeconds)}s ago: ${reason}`;
+    yield `      invalid entry rejected ${number(agoSeconds)}s ago: ${reason}`;
   }
 }
 
@@ -124,7 +124,7 @@ function saidBy({ author, reason, until }: NonNullable<ExplainedNode["override"]
   return `by ${author}${reason === null ? "" : `: ${reason}`}${until === null ? "" : ` (until ${until})`}`;
 }
 
-/** What a node gets, and the product that its weight is scaled from. */
+/** The share of a node, and the product that its weight is scaled from. */
 export function* shareWords(
   { share, weight, factors }: Pick<ExplainedNode, "share" | "weight" | "factors">,
 ): Generator<string> {
@@ -137,7 +137,7 @@ export function* shareWords(
   yield `${product} = ${number(factors.reduce((all, { value }) => all * value, 1))}`;
 }
 
-/** What a balancer does with a node. */
+/** The state of a node in the balancer. */
 export function rotation(
   { state, waits, down, weight, share }: Pick<ExplainedNode, "state" | "waits" | "down" | "weight" | "share">,
 ): string {

@@ -94,7 +94,7 @@ function lines(cluster?: string, node?: string): readonly string[] {
   return [...explainText(pickExplained(EXPLAINED, { cluster, node }), { cluster, node })];
 }
 
-Deno.test("explain says of each node whether it is in rotation, its share with every factor, and where it comes from", () => {
+Deno.test("explain prints each node's state, its share with every factor, and its source", () => {
   const since = "check L7OK 200 in 1ms: OK  1 session  from zoo  since 2026-11-30T06:00:00.000Z";
   assert.deepEqual(lines("web"), [
     "web  balancer haproxy  discovery zoo  held: its registry says that it has no nodes  4 nodes  next change in 1s",
@@ -106,7 +106,7 @@ Deno.test("explain says of each node whether it is in rotation, its share with e
   ]);
 });
 
-Deno.test("explain finds a node by its name, its host or its address, and says why it is not there", () => {
+Deno.test("explain finds a node by name, host or address, and prints why it is absent", () => {
   for (const node of ["a.test:80", "a.test"]) {
     assert.match(lines("web", node)[1] ?? "", /^ {2}a\.test:80 {2}in rotation/);
   }

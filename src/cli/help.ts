@@ -1,7 +1,6 @@
 /**
- * What a command line gets that cannot be carried out as it stands: help, the
- * version, a shell's completion, or what is wrong with it. Apart from the
- * parser, as a daemon that was called rightly has no use for it.
+ * Help, the version, shell completion, and errors of the command line. Apart
+ * from the parser, since a daemon with a valid command line does not load it.
  *
  * @module
  */
@@ -12,19 +11,19 @@ import { type Arguments, parser } from "./arguments.ts";
 import { EXIT } from "./exit_codes.ts";
 import { describeMistake } from "./mistake.ts";
 
-/** What to type first, and where all is told, by the first word of a command line. */
+/** The footer: the first command to type and the reference, by the first word of a command line. */
 function footerOf(command: string | undefined) {
   switch (command) {
     case "store":
-      return message`Start with: lighthouse store --data.d DIR --bootstrap. Requests and flags are in docs/store.md.`;
+      return message`Start with: lighthouse store --data.d DIR --bootstrap. Reference: docs/store.md.`;
     case "plugin":
-      return message`Start with: lighthouse plugin list. How a plugin is written is in docs/plugins/.`;
+      return message`Start with: lighthouse plugin list. Reference: docs/plugins/.`;
     default:
-      return message`Start with: lighthouse check DIR. The keys of each file are in docs/config/.`;
+      return message`Start with: lighthouse check DIR. Reference: docs/commands.md, docs/config/.`;
   }
 }
 
-/** Prints what a command line asks for, or what is wrong with it, and ends the process; answers it if nothing is. */
+/** Prints help, the version, a completion script or an error, and exits; returns the arguments of a valid command line. */
 export function help(
   args: readonly string[],
   { version, complain }: { readonly version: string; readonly complain: (line: string) => void },
@@ -35,8 +34,14 @@ export function help(
     // 1.0 takes -h.
     help: { command: true, option: { names: ["--help", "-h"] } },
     version: { value: version, option: true },
-    completion: "both",
-    brief: message`Keeps a local HAProxy in step with service discovery.`,
+    completion: { command: true, option: { hidden: "help" } },
+    commandList: "top-level",
+    usageLine: [{ type: "literal", value: "COMMAND" }, { type: "literal", value: "[OPTION]..." }, {
+      type: "literal",
+      value: "DIR",
+    }],
+    termWidth: "auto",
+    brief: message`Keeps the local load balancer in sync with service discovery.`,
     footer: footerOf(args[0]),
     showDefault: true,
     showChoices: true,

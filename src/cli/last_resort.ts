@@ -1,12 +1,11 @@
 /**
- * Hears of errors that nobody caught, which Deno would end the process for on
- * the spot, with everything left registered; once it is disposed of, they are
- * Deno's again.
+ * Handles uncaught errors, for which Deno would exit at once and leave every
+ * node registered. After disposal, Deno handles them again.
  */
 export class LastResort implements Disposable {
   readonly #heard: (event: PromiseRejectionEvent | ErrorEvent) => void;
 
-  /** `onBroken` is called for each, and should bring the process to an orderly end. */
+  /** `onBroken` is called for each error and should shut the process down. */
   constructor(onBroken: (reason: string) => void) {
     this.#heard = (event) => {
       event.preventDefault();

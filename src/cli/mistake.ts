@@ -1,6 +1,6 @@
 /**
- * What a wrong command line gets: one line with the mistake, what was probably
- * meant, and where the right usage is. Pure.
+ * The error of a wrong command line: one line with the mistake, a suggestion,
+ * and the command that prints the usage. Pure.
  *
  * @module
  */
@@ -8,8 +8,8 @@ import { suggest } from "../kernel/suggest.ts";
 import { escapeUnprintable } from "../kernel/quote.ts";
 
 /**
- * Describes a mistake. `reason` is the parser's own, `wordsAfter` answers which
- * commands (to `""`) or options (to `--`) may stand behind some arguments.
+ * Describes a mistake. `reason` is the parser's message; `wordsAfter` returns the
+ * commands (for `""`) or options (for `--`) that may follow some arguments.
  */
 export function describeMistake(
   reason: string,
@@ -18,7 +18,7 @@ export function describeMistake(
 ): string {
   const commands = commandsOf(args, wordsAfter);
   const help = `See: ${["lighthouse", ...commands, "--help"].join(" ")}`;
-  // deno-lint-ignore no-control-regex -- what a terminal is told of colours is no text.
+  // deno-lint-ignore no-control-regex -- removes the escape sequences of colours
   const plain = reason.replaceAll(/\x1b\[[0-9;]*m/g, "").replace(/^Error: /, "").replaceAll(/\s+/g, " ").trim();
   if (args.length === 0) return `lighthouse: No command given: ${wordsAfter([""]).join(", ")}. ${help}`;
   const unexpected = /^Unexpected option or subcommand: [`"]?([^`"\s]+)[`"]?/.exec(plain)?.[1];

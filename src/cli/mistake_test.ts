@@ -40,6 +40,6 @@ Deno.test.each([
     args: [],
     then: "lighthouse: No command given: check, store. See: lighthouse --help",
   },
-])("describeMistake() says of $args in one line: $then", ({ reason, args, then }) => {
+])("describeMistake() describes $args in one line: $then", ({ reason, args, then }) => {
   assert.equal(describeMistake(reason, args, wordsAfter), then);
 });

@@ -9,9 +9,9 @@ import { formatEndpoint } from "../model/endpoint.ts";
 import { type Node, nodeName } from "../model/node.ts";
 import type { HostFacts } from "../plugin/contract.ts";
 
-/** What is left out of a cluster's nodes. */
+/** Which nodes of a cluster are omitted. */
 export interface Selection {
-  /** This host, whose own nodes are left out; absent if they are not. */
+  /** The host whose nodes are omitted, if any. */
   readonly without?: HostFacts | undefined;
   /** Whether one node is enough. */
   readonly one: boolean;
@@ -34,14 +34,14 @@ function isOf({ host, ip }: Node, { fqdn, ip: own, addresses = [] }: HostFacts):
   return host === fqdn || ip === own || addresses.includes(ip);
 }
 
-/** What has become of a node. */
+/** A change of a node. */
 export interface NodeChange {
-  /** `+`: it is new; `-`: it is gone; `~`: it says something else of itself. */
+  /** `+`: added; `-`: removed; `~`: changed. */
   readonly sign: "+" | "-" | "~";
   readonly node: Node;
 }
 
-/** Compares two lists of nodes by name: first what is gone, then what is new or other. Pure. */
+/** Compares two lists of nodes by name: first removed, then added and changed nodes. Pure. */
 export function changesOf(before: readonly Node[], after: readonly Node[]): readonly NodeChange[] {
   const known = new Map(before.map((node) => [nodeName(node), node]));
   const names = new Set(after.map(nodeName));
@@ -100,7 +100,7 @@ function fieldOf(name: string): Field | undefined {
   return undefined;
 }
 
-/** Writes a node's line; what a node does not say is empty. What it says comes from a registry, so it is made printable. */
+/** Formats a node as a line; absent fields are empty. Values come from a registry and are escaped. */
 export function formatNode(node: Node, template: Template | undefined, sources?: readonly string[]): string {
   if (template === undefined) return describeNode(node, sources);
   return template.map((part) => typeof part === "string" ? part : textOf(part.of(node, sources))).join("");

@@ -21,7 +21,7 @@ Deno.test("one is the first ready node by name, and a draining one only if none 
   assert.deepEqual(selectNodes([], { one: true }), []);
 });
 
-Deno.test("changes name what is gone, what is new and what says something else", () => {
+Deno.test("changes list removed, added and changed nodes", () => {
   const heavier = node("b", { weight: 2 });
   assert.deepEqual(changesOf([node("a"), node("b"), node("c")], [heavier, node("c"), node("d")]), [
     { sign: "-", node: node("a") },
@@ -42,19 +42,19 @@ Deno.test.each([
   assert.equal(formatNode(node("a", said), parsed), line);
 });
 
-Deno.test("a template without a field, with an unknown one or with a stray brace is rejected", () => {
+Deno.test("a template without a field, with an unknown field or an unmatched brace is rejected", () => {
   for (const text of ["", "plain", "{nothing}", "{ip", "ip}", "{ip}}", "{metadata.}", "{toString}"]) {
     assert.equal(parseTemplate(text), undefined, text);
   }
 });
 
-Deno.test("a line without a template has what is not the default", () => {
+Deno.test("a line without a template has the fields that are not the default", () => {
   assert.equal(formatNode(node("a"), undefined), "10.0.0.1:80 a.int");
   const said = node("a", { ip: "fd00::1", state: "drain", weight: 0, zone: "eu-1", priority: 1 });
   assert.equal(formatNode(said, undefined), "[fd00::1]:80 a.int state=drain weight=0 zone=eu-1 priority=1");
 });
 
-Deno.test("JSON stays JSON, and has no character that a terminal would act on", () => {
+Deno.test("JSON output has no control characters of terminals", () => {
   const value = { text: "\u001b[31m\u009b\u202e" };
   const line = formatJson(value);
   assert.match(line, /^[\x20-\x7e]+$/);

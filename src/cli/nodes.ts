@@ -15,7 +15,7 @@ import { EXIT } from "./exit_codes.ts";
 import { changesOf, formatJson, formatNode, selectNodes, type Template } from "./node_listing.ts";
 import { complainOfConfig } from "./config_complaint.ts";
 
-/** What `nodes` gets from its command line. */
+/** The arguments of `nodes`. */
 export interface NodesArguments {
   readonly cluster: string;
   /** The source to ask; else all of the cluster. */
@@ -32,22 +32,22 @@ export interface NodesArguments {
   readonly timeoutMs: number;
 }
 
-/** What `nodes` needs of the process. */
+/** The functions of the process that `nodes` needs. */
 export interface NodesOptions {
   readonly dir: string;
-  /** Finds out what this machine is announced as, given what `host.yaml` says. */
+  /** Determines the identity of this host, given the settings of `host.yaml`. */
   readonly identify: (said: HostSettings) => Promise<Identity>;
   readonly clock: Clock;
   readonly random: Random;
   /** Ends a watch. */
   readonly signal: AbortSignal;
-  /** Takes each line of what was asked for, without its end. */
+  /** Receives each line of output, without a newline. */
   readonly print: (line: string) => void;
-  /** Takes each line of what went wrong. */
+  /** Receives each error line. */
   readonly complain: (line: string) => void;
 }
 
-/** Prints what a registry has of a cluster, or all its registries together; answers the exit code. */
+/** Prints the nodes of a cluster from one registry, or from all its registries together; returns the exit code. */
 export async function listNodes(given: NodesArguments, options: NodesOptions): Promise<number> {
   const { cluster, timeoutMs } = given;
   const { dir, identify, clock, random, signal, print, complain } = options;
@@ -117,7 +117,7 @@ export async function listNodes(given: NodesArguments, options: NodesOptions): P
   return EXIT.ok;
 }
 
-/** Says what a registry lacks of what was asked for; `undefined` if it lacks nothing. Pure. */
+/** Describes what a registry lacks; `undefined` if it has the requested nodes. Pure. */
 function shortageOf({ exists, count, given, within, file }: {
   readonly exists: boolean;
   /** How many nodes there are to choose from. */
@@ -128,7 +128,7 @@ function shortageOf({ exists, count, given, within, file }: {
 }): string | undefined {
   const { cluster, others, wait = 1 } = given;
   if (count >= Math.max(wait, 1)) return undefined;
-  if (!exists) return `There is no cluster ${cluster} in the registry of ${file}`;
+  if (!exists) return `No cluster ${cluster} in the registry of ${file}`;
   const besides = others ? " besides this host's" : "";
   const seen = `Cluster ${cluster} has ${
     count === 0 ? "no nodes" : `${count} node${count === 1 ? "" : "s"}`

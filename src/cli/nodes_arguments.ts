@@ -27,7 +27,7 @@ const template = converted<WrittenTemplate>((text) => {
 /** How long a registry may take to answer. */
 export const answerTimeout = withDefault(
   option("--timeout", duration({ minMs: 100, maxMs: 3_600_000 }), {
-    description: message`How long to wait for the registry's first answer, and for --wait.`,
+    description: message`How long to wait for the first answer of the registry, and for --wait.`,
   }),
   10_000,
 );
@@ -45,38 +45,37 @@ export const nodesArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
   object({
     command: constant("nodes" as const),
     dir,
-    cluster: argument(cluster, { description: message`The cluster, as the registry names it.` }),
+    cluster: argument(cluster, { description: message`Name of the cluster in the registry.` }),
     source: optional(option("--source", string({ metavar: "DISCOVERY" }), {
       description:
-        message`The discovery to ask (a file of discovery/, or an item of the cluster's list such as etcd#2); else all of the cluster's or the service's file, or the only one.`,
+        message`Discovery to read: a file in discovery/, or an item of the cluster's list such as etcd#2. Default: all that the cluster's or service's file names, else the only one.`,
     })),
     watch: withDefault(
       option("--watch", {
-        description:
-          message`Go on and print each change: + for a new node, - for one that is gone, ~ for one that changed.`,
+        description: message`Follow changes: + for a new node, - for a removed node, ~ for a changed node.`,
       }),
       false,
     ),
     json: withDefault(
       option("--json", {
         description:
-          message`Print one JSON object a line: cluster, discovery, exists, nodes, and invalid (what was left out since the last line, and why).`,
+          message`Print one JSON object per line: cluster, discovery, exists, nodes, and invalid (entries rejected since the last line, and why).`,
       }),
       false,
     ),
     format: optional(option("--format", template, {
-      description: message`How a node's line looks, such as '{ip}:{port}'.`,
+      description: message`Format of a node's line, such as '{ip}:{port}'.`,
     })),
     others: withDefault(
-      option("--others", { description: message`Leave out this host's own nodes, known by its name and addresses.` }),
+      option("--others", { description: message`Omit the nodes of this host, recognized by its name and addresses.` }),
       false,
     ),
     one: withDefault(
-      option("--one", { description: message`Print one node: the first that is ready, by name.` }),
+      option("--one", { description: message`Print one node: the first ready one, by name.` }),
       false,
     ),
     wait: optional(option("--wait", integer({ min: 1, max: 100_000, metavar: "N" }), {
-      description: message`Wait until there are at least N nodes, up to --timeout.`,
+      description: message`Wait up to --timeout for at least N nodes.`,
     })),
     timeoutMs: answerTimeout,
   });

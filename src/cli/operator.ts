@@ -10,7 +10,7 @@ import { formatStatusAddress, type StatusAddress } from "../model/status_address
 import { EXIT } from "./exit_codes.ts";
 import { type ExplainTarget, explainText, pickExplained } from "./explain_text.ts";
 
-/** What every command of an operator gets from its command line. */
+/** The arguments of every operator command. */
 export interface OperatorArguments {
   readonly dir: string;
   readonly admin?: StatusAddress | undefined;
@@ -41,7 +41,7 @@ export interface DrainArguments {
   readonly deregister?: boolean;
 }
 
-/** Makes a command of them; a string says what is wrong with their usage. Pure. */
+/** Makes a command of the arguments; a string is the usage error. Pure. */
 export function commandOf({ what, target, local, ...given }: DrainArguments): AdminCommand | string {
   const { verb, author, reason, forMs, force = false, deregister = false } = given;
   if (!local) {
@@ -51,15 +51,15 @@ export function commandOf({ what, target, local, ...given }: DrainArguments): Ad
       ? { verb, cluster: what, target, author, reason, forMs, force }
       : { verb, cluster: what, target, author };
   }
-  if (target !== undefined) return `${verb} --local takes a service alone`;
-  if (force) return "--force is not for --local";
+  if (target !== undefined) return `${verb} --local takes at most a service`;
+  if (force) return "--force cannot be combined with --local";
   const service = what === undefined ? {} : { service: what };
   return verb === "drain"
     ? { verb: "drain-local", ...service, author, reason, forMs, deregister }
     : { verb: "undrain-local", ...service, author };
 }
 
-/** What the commands of an operator need of the process. */
+/** The functions of the process that operator commands need. */
 export interface OperatorOptions {
   readonly fromHere: (path: string) => string;
   readonly clock: Clock;
@@ -250,7 +250,7 @@ function valueOf({ status, text }: { readonly status: number; readonly text: str
   try {
     value = JSON.parse(text);
   } catch {
-    throw new CommandError(`What answers at ${formatStatusAddress(at)} is no admin interface: status ${status}`);
+    throw new CommandError(`Not an admin interface at ${formatStatusAddress(at)}: HTTP status ${status}`);
   }
   if (status === 200 && isRecord(value)) return value;
   const error = isRecord(value) ? value.error : undefined;
@@ -264,7 +264,7 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** A line for each order. Pure. */
+/** A line for each override, pause and drain. Pure. */
 function* linesOf({ overrides, pauses, local }: Listing): Generator<string> {
   for (const each of overrides) {
     yield `${each.cluster}/${each.target}  ${each.override}  ${describe(each)}`;

@@ -49,20 +49,20 @@ const percent = converted((text) => {
   format: (value) => `${value}%`,
 });
 
-const speaking = object("The process", {
+const speaking = object("Connection", {
   admin: optional(option("--admin", adminAddress, {
     description:
-      message`Where its admin interface is; else unix:/run/lighthouse/writer.sock, then unix:/run/lighthouse/reporter.sock.`,
+      message`Address of the admin interface. Default: unix:/run/lighthouse/writer.sock, else unix:/run/lighthouse/reporter.sock.`,
   })),
   tokenFile: optional(
-    option("--token-file", file, { description: message`The token to show, alone in a file.` }),
+    option("--token-file", file, { description: message`File that contains the bearer token.` }),
   ),
   ca: optional(option("--ca", file, {
-    description: message`The authority of its certificate (PEM), at HOST:PORT; else those of the system.`,
+    description: message`CA of the server certificate (PEM). Default: the CAs of the system.`,
   })),
   timeoutMs: withDefault(
     option("--timeout", duration({ minMs: 100, maxMs: 600_000 }), {
-      description: message`How long it may take to answer.`,
+      description: message`Deadline for the answer.`,
     }),
     30_000,
   ),
@@ -70,126 +70,146 @@ const speaking = object("The process", {
 });
 
 const author = optional(option("--author", saying("NAME"), {
-  description: message`Who says so; else the user who runs the command.`,
+  description: message`Who gives the order. Default: the user who runs the command.`,
 }));
-const said = object("Statement", {
+const said = object("Override", {
   author,
-  reason: optional(option("--reason", saying("TEXT"), { description: message`Why, for whoever asks later.` })),
+  reason: optional(
+    option("--reason", saying("TEXT"), { description: message`Reason, shown by overrides and explain.` }),
+  ),
   forMs: optional(option("--for", duration({ minMs: 1_000, maxMs: FOR_MAX_MS }), {
-    description: message`How long it holds; else until it is revoked.`,
+    description: message`How long the override applies. Default: until it is revoked.`,
   })),
 });
 const force = withDefault(
-  option("--force", { description: message`Also if no node of the cluster is ready then.` }),
+  option("--force", { description: message`Proceed even if no node of the cluster stays ready.` }),
   false,
 );
 const nodes = {
-  cluster: argument(clusterName, { description: message`The cluster, as its file names it.` }),
+  cluster: argument(clusterName, { description: message`Name of the cluster in its file.` }),
   target: argument(target, {
-    description: message`A node by name or address with port, or all nodes of a host by name or address.`,
+    description: message`Node by name or address:port, or every node of a host by name or address.`,
   }),
 };
 /** What drain and undrain are about: a cluster and its nodes, or with `--local` a service of this host. */
 const meant = {
   what: optional(argument(clusterName, {
-    description: message`The cluster, as its file names it; with --local the service, or none for all.`,
+    description: message`Name of the cluster in its file; with --local, name of the service (default: all services).`,
   })),
   target: optional(argument(target, {
-    description: message`A node by name or address with port, or all nodes of a host by name or address.`,
+    description: message`Node by name or address:port, or every node of a host by name or address.`,
   })),
-  local: withDefault(option("--local", { description: message`This host's own nodes, in the registry.` }), false),
+  local: withDefault(option("--local", { description: message`Nodes of this host, in the registry.` }), false),
 };
 const deregister = withDefault(
   option("--deregister", {
-    description:
-      message`With --local: do not register them at all, for writers that do not know draining, as those of 1.0.`,
+    description: message`With --local: deregister the nodes, for writers that ignore draining, such as those of 1.0.`,
   }),
   false,
 );
 const wait = withDefault(
-  option("--wait", { description: message`Return when no connection to them has been established for 5s.` }),
+  option("--wait", { description: message`Return when the nodes have had no established connection for 5s.` }),
   false,
 );
 const waitMs = withDefault(
   option("--wait-timeout", duration({ minMs: 1_000, maxMs: 86_400_000 }), {
-    description: message`How long --wait waits; then it prints what is left, with exit code 1.`,
+    description: message`Deadline of --wait; after it, prints the remaining connections and exits with 1.`,
   }),
   600_000,
 );
 const balancer = optional(argument(string({ metavar: "BALANCER" }), {
-  description: message`A file of balancers/; else all of them.`,
+  description: message`File in balancers/. Default: all balancers.`,
 }));
 
 const EXITS = message`Exit codes: 0 done, 1 rejected or no admin interface answered, 2 wrong usage.`;
 
-/** The commands that speak to a running writer. */
-export const operatorArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) => {
-  const of = <const Verb extends string>(verb: Verb) =>
-    object({ command: constant("operator" as const), verb: constant(verb), dir });
-  return or(
-    command("drain", merge(of("drain"), object({ ...meant, force, deregister, wait, waitMs }), said, speaking), {
-      brief: message`Send no new connections to a node or a host, or to this host's own nodes.`,
-      description:
-        message`Has the writer of this host drain the nodes: connections that are open go on, no new ones come. \
-With --local and a service, or none for all, the reporter of this host registers its own nodes as draining, so that every \
-writer drains them. ${EXITS}`,
-    }),
-    command("undrain", merge(of("undrain"), object({ ...meant, author }), speaking), {
-      brief: message`Put a node or a host back in rotation.`,
-      description: message`Revokes drain and maint of the nodes, or with --local the drain of this host. ${EXITS}`,
-    }),
-    command("maint", merge(of("maint"), object({ ...nodes, force }), said, speaking), {
-      brief: message`Put a node or a host in maintenance.`,
-      description:
-        message`Has the writer of this host put the nodes in maintenance: no connections, no health checks. ${EXITS}`,
-    }),
-    command("weight", merge(of("weight"), object({ ...nodes, percent: argument(percent), force }), said, speaking), {
-      brief: message`Give a node or a host a percentage of its weight.`,
-      description: message`Scales the weight of the nodes; 100% revokes that. ${EXITS}`,
-    }),
-    command("overrides", merge(of("overrides"), speaking), {
-      brief: message`List what operators have said, and until when.`,
-      description: message`Prints overrides, pauses and drains of this host, a line each. ${EXITS}`,
-    }),
+/** The fields that every command for a running writer or reporter has. */
+const of = <Dir, const Verb extends string>(verb: Verb, dir: Parser<"sync", Dir, unknown>) => ({
+  command: constant("operator" as const),
+  verb: constant(verb),
+  dir,
+});
+
+/** The commands that ask a running writer or reporter. */
+export const observerArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
+  or(
     command(
       "explain",
       merge(
-        of("explain"),
         object({
+          ...of("explain", dir),
           target: optional(argument(explained, {
-            description: message`A cluster, or a node of it by name, host or address; else all clusters.`,
+            description: message`Cluster, or a node of it by name, host or address. Default: all clusters.`,
           })),
         }),
         speaking,
       ),
       {
-        brief: message`Say what each node gets, and why.`,
+        brief: message`Explain the state and the share of each node.`,
         description:
-          message`Prints for each node where it comes from and since when, its share with every factor, and what an operator says of it. ${EXITS}`,
+          message`Prints for each node its source, since when it is a member, its share with every factor, and its overrides. ${EXITS}`,
+      },
+    ),
+    command("overrides", merge(object(of("overrides", dir)), speaking), {
+      brief: message`List overrides, pauses and drains.`,
+      description:
+        message`Prints each override, pause and local drain of this host, with author, reason and expiry. ${EXITS}`,
+    }),
+  );
+
+/** The commands that change what a running writer or reporter does. */
+export const operatorArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
+  or(
+    command(
+      "drain",
+      merge(object({ ...of("drain", dir), ...meant, force, deregister, wait, waitMs }), said, speaking),
+      {
+        brief: message`Drain a node, a host, or the nodes of this host.`,
+        description:
+          message`The writer of this host drains the nodes: established connections continue, no new ones are sent. \
+With --local, the reporter of this host registers its own nodes as draining, so that every \
+writer drains them. ${EXITS}`,
+      },
+    ),
+    command("undrain", merge(object({ ...of("undrain", dir), ...meant, author }), speaking), {
+      brief: message`Return a node or a host to rotation.`,
+      description: message`Revokes drain and maint of the nodes; with --local, the drain of this host. ${EXITS}`,
+    }),
+    command("maint", merge(object({ ...of("maint", dir), ...nodes, force }), said, speaking), {
+      brief: message`Put a node or a host in maintenance.`,
+      description:
+        message`The writer of this host puts the nodes in maintenance: no connections, no health checks. ${EXITS}`,
+    }),
+    command(
+      "weight",
+      merge(object({ ...of("weight", dir), ...nodes, percent: argument(percent), force }), said, speaking),
+      {
+        brief: message`Scale the weight of a node or a host.`,
+        description: message`Scales the weight of the nodes to a percentage; 100% revokes the override. ${EXITS}`,
       },
     ),
     command(
       "pause",
       merge(
-        of("pause"),
         object({
+          ...of("pause", dir),
           balancer,
           author,
-          reason: option("--reason", saying("TEXT"), { description: message`Why, for whoever asks later.` }),
+          reason: option("--reason", saying("TEXT"), { description: message`Reason, shown by overrides and explain.` }),
           forMs: option("--for", duration({ minMs: 1_000, maxMs: PAUSE_MAX_MS }), {
-            description: message`How long; then all is caught up.`,
+            description: message`Duration of the pause; the changes made meanwhile are applied after it.`,
           }),
         }),
         speaking,
       ),
       {
-        brief: message`Take the hands off a balancer for a while.`,
-        description: message`Until it ends nothing of the balancer is changed, reverted, reloaded or started. ${EXITS}`,
+        brief: message`Suspend the management of a balancer.`,
+        description:
+          message`Until the pause ends, the balancer is not changed, reverted, reloaded or started. ${EXITS}`,
       },
     ),
-    command("resume", merge(of("resume"), object({ balancer, author }), speaking), {
-      brief: message`End a pause before its time.`,
-      description: message`Resumes the management; what changed meanwhile is caught up. ${EXITS}`,
+    command("resume", merge(object({ ...of("resume", dir), balancer, author }), speaking), {
+      brief: message`End a pause.`,
+      description: message`Resumes the management and applies the changes made meanwhile. ${EXITS}`,
     }),
   );
-};

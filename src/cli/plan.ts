@@ -14,10 +14,10 @@ export interface PlanOptions {
   readonly dir: string;
   /** How long the registries may take to answer. */
   readonly waitMs: number;
-  /** Finds out what this machine is announced as, given what `host.yaml` says. */
+  /** Determines the identity of this host, given the settings of `host.yaml`. */
   readonly identify: (said: HostSettings) => Promise<Identity>;
   readonly log: Logger;
-  /** Takes each line, without its end. */
+  /** Receives each line, without a newline. */
   readonly print: (line: string) => void;
 }
 
@@ -30,7 +30,7 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
   }
   if (accepted === undefined) return 1;
   if (accepted.balancers.size === 0) {
-    log.error("There is nothing to plan as no balancer is configured", {
+    log.error("Nothing to plan: no balancer is configured", {
       event: "plan.nothing",
       wanted: `${dir}/balancers/haproxy.yaml`,
     });
@@ -52,21 +52,21 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
     });
   }
   for (const { balancer, running, steps, rendered, leftAlone, shares, pause } of balancers) {
-    print(`# ${balancer}: ${running ? "it answers at its socket" : "nobody answers at its socket"}`);
+    print(`# ${balancer}: ${running ? "running, answers at its socket" : "not running, no answer at its socket"}`);
     if (pause !== undefined) print(`# management paused by ${pause.author}, no step until it ends: ${pause.reason}`);
-    print(`# steps: ${steps.length === 0 ? "none, all is as it is wanted" : ""}`);
+    print(`# steps: ${steps.length === 0 ? "none, in sync" : ""}`);
     for (const step of steps) print(`#   ${describeStep(step)}`);
     for (const [cluster, nodes] of shares) {
-      print(`# shares of ${cluster} now:${nodes.length === 0 ? " none, it has no nodes" : ""}`);
+      print(`# shares of ${cluster} now:${nodes.length === 0 ? " none, no nodes" : ""}`);
       for (const node of nodes) print(`#   ${describeShare(node)}`);
     }
     if (leftAlone.length > 0) {
-      print(`# left as they run, and no reload, until their config can be used: ${leftAlone.join(", ")}`);
+      print(`# unchanged, and no reload, until their config is valid: ${leftAlone.join(", ")}`);
     }
     for (const notice of rendered.notices) print(`# notice: ${notice.text}`);
     for (const [path, { text }] of rendered.files) {
       print(`# --- ${path} ---`);
-      // What is printed may be passed on; the file itself keeps its secrets.
+      // The output may be shared, so secrets are masked.
       for (const line of text.trimEnd().split("\n")) print(applyMasks(line, lineMasks(line)));
     }
   }
@@ -101,7 +101,7 @@ export function describeStep(step: Step): string {
       return `send: ${step.command}`;
     case "install": {
       const when = step.when === "soon" ? ", within a second" : "";
-      const checker = step.check.length === 0 ? "" : `, once this accepts it: ${step.check.join(" ")}`;
+      const checker = step.check.length === 0 ? "" : `, after validation by: ${step.check.join(" ")}`;
       return `install ${step.path}${when}${checker}`;
     }
     case "start":
@@ -121,5 +121,5 @@ export function describeStep(step: Step): string {
 
 function describeWay(how: ReloadWay): string {
   if ("run" in how) return how.run.join(" ");
-  return "ask" in how ? `reload, asked of the master at ${how.ask}` : `${how.signal} to ${how.pid}`;
+  return "ask" in how ? `reload by the master at ${how.ask}` : `${how.signal} to ${how.pid}`;
 }

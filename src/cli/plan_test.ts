@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describeStep } from "./plan.ts";
 
-Deno.test("describeStep() says what would be done, why and how", () => {
+Deno.test("describeStep() prints the step, its reason and how it is done", () => {
   assert.equal(
     describeStep({ do: "command", command: "set server web/a:80 state ready", expect: [""] }),
     "send: set server web/a:80 state ready",
@@ -15,11 +15,11 @@ Deno.test("describeStep() says what would be done, why and how", () => {
   };
   assert.equal(
     describeStep({ ...install, do: "install", when: "now" }),
-    "install /etc/h.cfg, once this accepts it: haproxy -c -f %",
+    "install /etc/h.cfg, after validation by: haproxy -c -f %",
   );
   assert.equal(
     describeStep({ ...install, do: "install", when: "soon" }),
-    "install /etc/h.cfg, within a second, once this accepts it: haproxy -c -f %",
+    "install /etc/h.cfg, within a second, after validation by: haproxy -c -f %",
   );
   assert.equal(
     describeStep({ do: "start", reason: "nobody answers", run: ["haproxy", "-D"] }),

@@ -29,7 +29,7 @@ export async function plugin(given: PluginArguments, options: PluginCommandOptio
   const dir = options.fromHere(given.config);
   const config = await readPluginConfig(dir);
   if (config === undefined) {
-    options.complain(`Cannot read the config directory ${dir}: --config names another`);
+    options.complain(`Cannot read the config directory ${dir}: set another one with --config`);
     return EXIT.failed;
   }
   for (const diagnostic of config.diagnostics) options.complain(formatDiagnostic(diagnostic));
@@ -63,7 +63,7 @@ async function add(
   const url = isPath ? await pathFromConfig(fromHere(source), config.dir) : source;
   const fault = urlFault({ url, insecure });
   if (fault !== undefined) {
-    throw new PluginFault(`Cannot add ${source} as ${fault.replace("insecure: true", "--insecure")}`);
+    throw new PluginFault(`Cannot add ${source}: ${fault.replace("insecure: true", "--insecure")}`);
   }
   const signal = AbortSignal.timeout(FETCH_DEADLINE_MS);
   const fetched = await fetchPlugin(locate(url, config.dir), { clock, signal });
@@ -72,16 +72,16 @@ async function add(
   const section = (Object.keys(PLUGIN_SECTIONS) as PluginSection[]).find((each) => PLUGIN_SECTIONS[each] === kind);
   const name = wantedName ?? ownName;
   if (section === undefined || !PLUGIN_NAME.test(name)) {
-    throw new PluginFault(`Cannot call the plugin ${JSON.stringify(name)} in a config: --name gives it another name`);
+    throw new PluginFault(`Invalid plugin name ${JSON.stringify(name)}: set another one with --name`);
   }
   const named = PLUGIN_SECTIONS[section];
   if (CATALOG.find(named, name) !== undefined) {
-    throw new PluginFault(`Cannot call the plugin ${name} as a ${kind} of that name ships: --name gives it another`);
+    throw new PluginFault(`Plugin name ${name} is taken by a built-in ${kind}: set another one with --name`);
   }
   if (config.entries?.has(`${kind}/${name}`)) {
     throw new PluginFault(
-      `Cannot add ${name} as it is in ${config.file} already: lighthouse plugin update ${name} fetches it anew, ` +
-        "--name gives this one another name",
+      `Cannot add ${name}: already in ${config.file}; update it with lighthouse plugin update ${name}, ` +
+        "or set another name with --name",
     );
   }
   // What a check gets when nothing is said stands there to be seen, and to be changed.
@@ -107,7 +107,7 @@ async function add(
   await writePluginConfig(config, addEntry(config.text, { section, name, url, sha256, insecure, allow }));
   if (isPinned) await keep(open, config, print);
   print("");
-  print(`It stands in ${config.file} as ${section}.${name}.`);
+  print(`Added to ${config.file} as ${section}.${name}.`);
   return EXIT.ok;
 }
 
@@ -117,16 +117,16 @@ async function update(
   { clock, print, complain }: PluginCommandOptions,
 ): Promise<number> {
   if (url !== undefined && name === undefined) {
-    complain("Cannot use --url without a NAME: it is the address of one plugin");
+    complain("--url needs the NAME of a plugin");
     return EXIT.usage;
   }
   const chosen = [...config.entries ?? []].filter(([key, entry]) => [undefined, key, entry.name].includes(name));
   if (chosen.length === 0 && name !== undefined) {
-    complain(`Cannot update ${name} as ${config.file} has no such entry`);
+    complain(`Cannot update ${name}: no such entry in ${config.file}`);
     return EXIT.failed;
   }
   if (url !== undefined && chosen.length > 1) {
-    complain(`Cannot tell which ${name} is meant: write ${chosen.map(([key]) => key).join(" or ")}`);
+    complain(`Ambiguous name ${name}: write ${chosen.map(([key]) => key).join(" or ")}`);
     return EXIT.usage;
   }
   let [text, failures] = [config.text, 0];
@@ -148,7 +148,7 @@ async function update(
   return failures === 0 ? EXIT.ok : EXIT.failed;
 }
 
-/** Fetches the plugin of an entry anew and tells what has changed; answers what the file is to say. */
+/** Fetches the plugin of an entry again and prints what changed; returns the new entry. */
 async function updateEntry(
   key: string,
   entry: PluginEntry,
@@ -162,11 +162,11 @@ async function updateEntry(
 ): Promise<string> {
   const { kind, section, name, url, sha256, allow } = entry;
   if (sha256 === undefined && !isRemote(url)) {
-    print(`${key}: a file without a hash, which is taken as it is`);
+    print(`${key}: a file without a hash, used as it is`);
     return text;
   }
   const fault = urlFault(entry);
-  if (fault !== undefined) throw new PluginFault(`Cannot take it from ${url} as ${fault}`);
+  if (fault !== undefined) throw new PluginFault(`Cannot fetch from ${url}: ${fault}`);
   const signal = AbortSignal.timeout(FETCH_DEADLINE_MS);
   const open = await openPlugin(await fetchPlugin(locate(url, config.dir), { clock, signal }), {
     clock,
@@ -176,10 +176,10 @@ async function updateEntry(
   });
   if (open.sha256 === sha256 && !isMoved) {
     await keep(open, config, print);
-    print(`${key}: as it was, sha256 ${sha256}`);
+    print(`${key}: unchanged, sha256 ${sha256}`);
     return text;
   }
-  print(`${key}: sha256 was ${sha256 ?? "not there"}`);
+  print(`${key}: sha256 was ${sha256 ?? "not set"}`);
   print(`${" ".repeat(key.length)}         is ${open.sha256}`);
   const requestedNow = async (module: string, example: unknown) =>
     await requestedPermissionsOf({ kind, source: { module, origin: "foreign", name: key, allow }, example });
@@ -187,7 +187,7 @@ async function updateEntry(
   if (before !== undefined) {
     for (const line of describeChanges(before.graph.modules, open.graph.modules)) print(`  ${line}`);
   } else if (sha256 !== undefined) {
-    print(`  which modules have changed cannot be told: what it was is not in ${config.cache.dir}`);
+    print(`  changed modules unknown: the previous version is not in ${config.cache.dir}`);
   }
   const requested = await requestedNow(open.module, open.introduction.example);
   const old = before === undefined ? undefined : await openPlugin(before, { clock, label: key, signal });
@@ -196,7 +196,7 @@ async function updateEntry(
     !asked.some(({ access, entry }) => access === each.access && entry === each.entry)
   );
   if (old !== undefined) {
-    for (const { access, entry } of isNew) print(`  it asks now for ${access} ${entry}, and did not before`);
+    for (const { access, entry } of isNew) print(`  newly requested permission: ${access} ${entry}`);
   }
   if (requested.permissions.some(({ isGranted }) => !isGranted)) {
     for (const line of describeRequested(requested, { example: open.introduction.example, allow })) print(`  ${line}`);
@@ -214,7 +214,7 @@ async function keep(
     await cache.put(open.sha256, open.graph);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    print(`It could not be kept in ${cache.dir} (${reason}): who runs it will fetch it again.`);
+    print(`Cannot cache it in ${cache.dir} (${reason}): it is fetched again at each start.`);
   }
 }
 
@@ -222,6 +222,6 @@ async function keep(
 async function pathFromConfig(path: string, dir: string): Promise<string> {
   const real = async (each: string) => await Deno.realPath(each).catch(() => undefined);
   const [file, base] = [await real(path), await real(dir)];
-  if (file === undefined) throw new PluginFault(`Cannot add ${path} as there is no such file`);
+  if (file === undefined) throw new PluginFault(`Cannot add ${path}: no such file`);
   return base !== undefined && file.startsWith(`${base}/`) ? `./${file.slice(base.length + 1)}` : file;
 }

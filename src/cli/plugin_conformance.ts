@@ -22,7 +22,7 @@ const RULE_DEADLINE_MS = 120_000;
 
 type TestArguments = Extract<PluginArguments, { readonly action: "test" }>;
 
-/** Holds a plugin against the conformance suite, and prints a line for each rule. Answers the exit code. */
+/** Runs the conformance suite on a plugin and prints a line for each rule; returns the exit code. */
 export async function testPlugin(
   given: TestArguments,
   { fromHere, clock, print, complain }: PluginCommandOptions,
@@ -33,7 +33,7 @@ export async function testPlugin(
     const { source } = given;
     const isPath = !/^[a-z][a-z0-9+.-]*:/i.test(source);
     const fault = isPath ? undefined : urlFault({ url: source, insecure: false });
-    if (fault !== undefined) throw new PluginFault(`Cannot test ${source} as ${fault}`);
+    if (fault !== undefined) throw new PluginFault(`Cannot test ${source}: ${fault}`);
     const url = locate(isPath ? fromHere(source) : source, Deno.cwd());
     const signal = AbortSignal.timeout(FETCH_DEADLINE_MS);
     const { module, introduction } = await openPlugin(await fetchPlugin(url, { clock, signal }), {
@@ -43,7 +43,7 @@ export async function testPlugin(
     });
     const example = given.example === undefined ? introduction.example : await readExample(fromHere(given.example));
     if (example === undefined) {
-      throw new PluginFault("Cannot test the plugin as it gives no example config: --example FILE names one");
+      throw new PluginFault("Cannot test the plugin: no example config; set one with --example FILE");
     }
     print(escapeUnprintable(`${introduction.name}: a ${introduction.kind}. ${introduction.summary}`));
     const section = given.cluster === undefined ? {} : await readExample(fromHere(given.cluster));
@@ -61,7 +61,7 @@ export async function testPlugin(
       continue;
     }
     try {
-      const late = () => new BrokenRule(`It was not over within ${RULE_DEADLINE_MS / 1_000} s`);
+      const late = () => new BrokenRule(`Not finished within ${RULE_DEADLINE_MS / 1_000} s`);
       const detail = await within(run(), RULE_DEADLINE_MS, { clock, late });
       print(escapeUnprintable(`ok    ${title}${typeof detail === "string" ? `: ${detail}` : ""}`));
       counts.ok++;
@@ -90,36 +90,36 @@ async function rulesFor(
   switch (kind) {
     case "check": {
       const healthy = target === undefined ? undefined : () => Promise.resolve(isThere({ target }));
-      // A check that cannot even be started is told by the rules; how it reaches its target is of no interest then.
+      // The rules report a check that does not start; its transport does not matter then.
       const over = await findTransport({ ...subject, config: example }).catch(() => "tcp" as const);
-      return withAdvice(checkRules({ ...subject, config: example, healthy, over }), "--target ADDRESS names one");
+      return withAdvice(checkRules({ ...subject, config: example, healthy, over }), "set one with --target ADDRESS");
     }
     case "discovery": {
       const registry = live ? () => Promise.resolve(isThere({ config: example })) : undefined;
       const tested = { ...subject, example, registry, section: given.cluster && section };
       const capabilities = await findCapabilities(tested);
-      const advice = "--live says that one answers where the example config says";
+      const advice = "--live: the server of the example config is running";
       return withAdvice(discoveryRules({ ...tested, capabilities }), advice);
     }
     case "notifier":
       return withAdvice(
         notifierRules({ ...subject, example, isLive: live }),
-        "--live says that one answers where the example config says",
+        "--live: the server of the example config is running",
       );
     default: {
       const opened = await openBalancer(subject, { example, section });
       if ("functions" in opened) stack.use(opened);
-      return withAdvice(balancerRules({ ...subject, ...opened, example }), "--cluster FILE names one");
+      return withAdvice(balancerRules({ ...subject, ...opened, example }), "set one with --cluster FILE");
     }
   }
 }
 
-/** Something that was there before, and stays. */
+/** A value with a disposal that does nothing. */
 function isThere<T extends object>(what: T): T & AsyncDisposable {
   return { ...what, [Symbol.asyncDispose]: () => Promise.resolve() };
 }
 
-/** Says of what was skipped for want of a server what would bring it. */
+/** Adds to a rule that was skipped for lack of a server how to name one. */
 function withAdvice(rules: readonly Rule[], advice: string): readonly Rule[] {
   return rules.map((rule) =>
     rule.skipped?.includes("was named") ? { ...rule, skipped: `${rule.skipped} (${advice})` } : rule

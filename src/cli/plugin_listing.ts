@@ -10,14 +10,14 @@ import type { PluginCommandOptions } from "./plugin_options.ts";
 import { describePlugin, describeRequested, table } from "./plugin_text.ts";
 
 const KINDS = ["check", "discovery", "balancer"] as const;
-/** How long a plugin may take to say what it is. */
+/** The deadline of a plugin's introduction. */
 const OPEN_DEADLINE_MS = 30_000;
 
-/** Lists what ships and what `plugins.yaml` has, each with one line on what it is. */
+/** Lists the built-in plugins and those of `plugins.yaml`, each with its summary. */
 export async function list(config: PluginConfig, { clock, print }: PluginCommandOptions): Promise<number> {
   const shipped = KINDS.flatMap((kind) => CATALOG.names(kind).map((name) => ({ kind, name })));
   const introductions = await introduceAll(shipped.map(({ kind, name }) => `builtin:${kind}/${name}`));
-  const rows = shipped.map(({ kind, name }, i) => [kind, name, "ships", introductions[i]?.summary ?? ""]);
+  const rows = shipped.map(({ kind, name }, i) => [kind, name, "built-in", introductions[i]?.summary ?? ""]);
   let failures = 0;
   for (const entry of config.entries?.values() ?? []) {
     const { kind, name, url } = entry;
@@ -26,7 +26,7 @@ export async function list(config: PluginConfig, { clock, print }: PluginCommand
       rows.push([kind, name, url, introduction.summary]);
     } catch (error) {
       if (!(error instanceof PluginFault)) throw error;
-      rows.push([kind, name, url, `cannot be had: ${error.message}`]);
+      rows.push([kind, name, url, `unavailable: ${error.message}`]);
       failures++;
     }
   }
@@ -34,7 +34,7 @@ export async function list(config: PluginConfig, { clock, print }: PluginCommand
   return failures === 0 ? EXIT.ok : EXIT.failed;
 }
 
-/** Shows all that can be told of the plugins of a name. */
+/** Prints the description of each plugin of a name. */
 export async function show(
   wanted: string,
   config: PluginConfig,
@@ -46,14 +46,14 @@ export async function show(
   );
   const entries = [...config.entries?.values() ?? []].filter(({ kind, name }) => isWanted(kind, name));
   if (shipped.length + entries.length === 0) {
-    complain(`Cannot show ${wanted} as neither what ships nor ${config.file} has it: lighthouse plugin list has all`);
+    complain(`Unknown plugin ${wanted}: neither built-in nor in ${config.file}. See: lighthouse plugin list`);
     return EXIT.failed;
   }
   for (const { kind, name } of shipped) {
     const source = { module: `builtin:${kind}/${name}`, origin: "builtin" } as const;
     const [introduction] = await introduceAll([source.module]);
     if (introduction === undefined) continue;
-    for (const line of describePlugin(name, { introduction }, { from: "it ships" })) print(line);
+    for (const line of describePlugin(name, { introduction }, { from: "built-in" })) print(line);
     if (introduction.example === undefined) continue;
     const { example } = introduction;
     print("");
@@ -80,13 +80,13 @@ export async function show(
   return EXIT.ok;
 }
 
-/** Says of each entry whether it can be had as it was approved. */
+/** Verifies each entry against its approved hash. */
 export async function verify(config: PluginConfig, { clock, print }: PluginCommandOptions): Promise<number> {
   let failures = 0;
   for (const [key, entry] of config.entries ?? []) {
     try {
       const { sha256 } = await openOffline(entry, config, clock);
-      print(`${key}: ok, sha256 ${sha256}${entry.sha256 === undefined ? ", a file that is held to none" : ""}`);
+      print(`${key}: ok, sha256 ${sha256}${entry.sha256 === undefined ? ", a file that is not pinned" : ""}`);
     } catch (error) {
       if (!(error instanceof PluginFault)) throw error;
       print(`${key}: FAILED: ${error.message}`);
@@ -94,7 +94,7 @@ export async function verify(config: PluginConfig, { clock, print }: PluginComma
     }
   }
   const count = config.entries?.size ?? 0;
-  print(`${config.file}: ${count - failures} of ${count} plugins can be had as they were approved`);
+  print(`${config.file}: ${count - failures} of ${count} plugins match their approved hash`);
   return failures === 0 ? EXIT.ok : EXIT.failed;
 }
 

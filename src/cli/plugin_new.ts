@@ -4,16 +4,16 @@ import { EXIT } from "./exit_codes.ts";
 import type { PluginArguments } from "./plugin_arguments.ts";
 import type { PluginCommandOptions } from "./plugin_options.ts";
 
-/** What a plugin may call itself: the conformance suite wants it so. */
+/** The names of plugins that the conformance suite accepts. */
 const OWN_NAME = /^[a-z][a-z0-9_]*$/;
 
-/** Writes a new plugin that works, with its tests; never over a file that is there. Answers the exit code. */
+/** Creates a working plugin with its tests; never overwrites a file. Returns the exit code. */
 export async function newPlugin(
   { kind, name, dir = name }: Extract<PluginArguments, { readonly action: "new" }>,
   { fromHere, print, complain }: PluginCommandOptions,
 ): Promise<number> {
   if (!OWN_NAME.test(name)) {
-    complain(`Cannot call a plugin ${JSON.stringify(name)}: want lower case letters, digits and _, a letter first`);
+    complain(`Invalid plugin name ${JSON.stringify(name)}: want lower case letters, digits and _, a letter first`);
     return EXIT.usage;
   }
   const folder = fromHere(dir);
@@ -22,7 +22,7 @@ export async function newPlugin(
     await makeDirectory(folder);
     for (const path of files.keys()) {
       if (await isThere(`${folder}/${path}`)) {
-        complain(`Cannot write ${folder}/${path} as it is there already: --dir names another folder`);
+        complain(`Cannot write ${folder}/${path}: the file exists; set another folder with --dir`);
         return EXIT.failed;
       }
     }
@@ -33,7 +33,7 @@ export async function newPlugin(
   }
   for (const path of files.keys()) print(`${dir}/${path}`);
   print("");
-  print(`A ${kind} that works. Try it: lighthouse plugin test ${dir}/mod.ts`);
+  print(`Created a working ${kind}. Test it: lighthouse plugin test ${dir}/mod.ts`);
   return EXIT.ok;
 }
 

@@ -1,11 +1,11 @@
 import type { Clock } from "../kernel/clock.ts";
 
 export interface PluginCommandOptions {
-  /** Finds a path as it was meant where the command was typed. */
+  /** Resolves a path relative to where the command was typed. */
   readonly fromHere: (path: string) => string;
   readonly clock: Clock;
-  /** Takes each line of what was asked for. */
+  /** Receives each line of output. */
   readonly print: (line: string) => void;
-  /** Takes each line of what went wrong. */
+  /** Receives each error line. */
   readonly complain: (line: string) => void;
 }

@@ -1,5 +1,5 @@
 /**
- * What the `plugin` commands say of a plugin, line by line. Pure.
+ * The output of the `plugin` commands for one plugin, line by line. Pure.
  *
  * @module
  */
@@ -9,14 +9,14 @@ import { writeYaml } from "../config/plugins_file.ts";
 import { escapeUnprintable } from "../kernel/quote.ts";
 import type { Allowance } from "../model/allowance.ts";
 
-/** Describes a plugin: what it is, where from, and its modules if it does not ship. */
+/** Describes a plugin: kind, source, and the modules of a third-party one. */
 export function describePlugin(
   name: string,
   { introduction, sha256, graph }: Pick<OpenPlugin, "introduction"> & Partial<Pick<OpenPlugin, "sha256" | "graph">>,
   { from }: { readonly from: string },
 ): readonly string[] {
   const { kind, name: own, summary, stability, apiVersion } = introduction;
-  const called = own === name ? "" : `, which calls itself ${own}`;
+  const called = own === name ? "" : `, own name ${own}`;
   const modules = [...graph?.modules ?? []].toSorted(([a], [b]) => a < b ? -1 : 1);
   const width = Math.max(0, ...modules.map(([path]) => path.length));
   return [
@@ -32,26 +32,26 @@ export function describePlugin(
   ].map(escapeUnprintable);
 }
 
-/** Tells what a plugin asks for with its example config, and what to write if that is more than it is granted. */
+/** Describes the permissions that a plugin requests with its example config, and how to grant those that are not granted. */
 export function describeRequested(
   { config, permissions, refusal }: RequestedPermissions,
   { example, allow }: { readonly example: unknown; readonly allow: Allowance | undefined },
 ): readonly string[] {
   const [which, ...block] = example === undefined
-    ? ["With the config {}, as it gives no example,"]
+    ? ["With the config {} (no example),"]
     : ["With its example config", ...indent(writeYaml(config, { form: "block" }).split("\n"), 4)];
-  if (refusal !== undefined) return escaped([which, ...block, `it does not say what it asks for: ${refusal}`]);
+  if (refusal !== undefined) return escaped([which, ...block, `requested permissions unknown: ${refusal}`]);
   const width = Math.max(0, ...permissions.map(({ entry }) => entry.length));
   const lines = permissions.map(({ access, entry, isGranted }) =>
     `    ${access.padEnd(5)}  ${entry.padEnd(width)}  ${isGranted ? "granted" : "NOT granted"}`
   );
-  const asks = permissions.length === 0 ? ["it asks for no permission."] : ["it asks for", ...lines];
+  const asks = permissions.length === 0 ? ["it requests no permission."] : ["it requests", ...lines];
   if (permissions.every(({ isGranted }) => isGranted)) return escaped([which, ...block, ...asks]);
   const line = writeYaml(allowanceFor(permissions, allow), { form: "line" });
-  return escaped([which, ...block, ...asks, "To grant all of that, write into its entry:", `    allow: ${line}`]);
+  return escaped([which, ...block, ...asks, "To grant all of them, add to its entry:", `    allow: ${line}`]);
 }
 
-/** Tells in which modules two versions differ: `+` is new, `-` is gone, `~` has changed. */
+/** Lists the modules in which two versions differ: `+` added, `-` removed, `~` changed. */
 export function describeChanges(
   before: ReadonlyMap<string, string>,
   after: ReadonlyMap<string, string>,

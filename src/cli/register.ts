@@ -9,7 +9,7 @@ import { type Json, parseNode } from "../model/node.ts";
 import { complainOfConfig } from "./config_complaint.ts";
 import { LastResort } from "./last_resort.ts";
 
-/** What `register` gets from its command line. */
+/** The arguments of `register`. */
 export interface RegisterArguments {
   readonly discovery: string;
   readonly cluster: string;
@@ -24,27 +24,27 @@ export interface RegisterArguments {
   readonly run: readonly string[];
 }
 
-/** What `register` needs of the process. */
+/** The functions of the process that `register` needs. */
 export interface RegisterOptions {
   readonly dir: string;
   /** Where the command runs. */
   readonly cwd: string;
-  /** Finds out what this machine is announced as, given what `host.yaml` says. */
+  /** Determines the identity of this host, given the settings of `host.yaml`. */
   readonly identify: (said: HostSettings) => Promise<Identity>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: { part(name: string): Logger };
-  /** Takes each line of what went wrong. */
+  /** Receives each error line. */
   readonly complain: (line: string) => void;
 }
 
-/** What `timeout` and `env` answer: the command was not started, it cannot be run, there is none. */
+/** The exit codes of `timeout` and `env`: not started, not executable, not found. */
 const EXIT = { unprepared: 125, unrunnable: 126, missing: 127 } as const;
 
-/** The signals that the command gets, too. */
+/** The signals that are forwarded to the command. */
 const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Runs a command, with a node registered while it runs; answers the command's exit status. */
+/** Runs a command and keeps a node registered while it runs; returns the exit status of the command. */
 export async function runRegistered(given: RegisterArguments, options: RegisterOptions): Promise<number> {
   const { discovery, cluster, address: { host: ip, port }, metadata } = given;
   const { dir, identify, complain } = options;

@@ -74,38 +74,38 @@ export const registerArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
   object({
     command: constant("register" as const),
     dir,
-    discovery: argument(discovery, { description: message`The registry: the name of a file of discovery/.` }),
-    cluster: argument(cluster, { description: message`The cluster that the node joins.` }),
-    address: argument(address, { description: message`The node's IP address and port.` }),
+    discovery: argument(discovery, { description: message`Registry: the name of a file in discovery/.` }),
+    cluster: argument(cluster, { description: message`Cluster that the node joins.` }),
+    address: argument(address, { description: message`IP address and port of the node.` }),
     name: optional(option("--name", hostName, {
-      description: message`The name of the node's host; else that of host.yaml, else this host's.`,
+      description: message`Host name of the node. Default: name in host.yaml, else the name of this host.`,
     })),
     format: optional(option("--format", string({ metavar: "FORMAT" }), {
-      description: message`The format of the value in the registry: the key format of the discovery's section.`,
+      description: message`Format of the value in the registry, as format in the section of the discovery.`,
     })),
     ttlMs: optional(option("--ttl", duration({ minMs: 500, maxMs: 3_600_000 }), {
       description:
-        message`How long the registry keeps the node if this process dies; else what the discovery's file says.`,
+        message`How long the registry keeps the node after this process dies. Default: that of the discovery's file.`,
     })),
     metadata: withDefault(
-      option("--metadata", metadata, { description: message`Announced with the node.` }),
+      option("--metadata", metadata, { description: message`Metadata of the node.` }),
       {},
     ),
     checks: withDefault(
       multiple(option("--check", check, {
         description:
-          message`Register the node only while this check of its address passes, such as tcp or http:uri=/health; can be repeated.`,
+          message`Register the node only while this check passes, such as tcp or http:uri=/health. Repeatable.`,
       })),
       [],
     ),
     logLevel: withDefault(
       option("--log-level", choice(["debug", "info", "warning", "error"], { metavar: "LEVEL" }), {
-        description: message`How much to log, on standard error.`,
+        description: message`Log level, on standard error.`,
       }),
       "warning" as const,
     ),
     run: multiple(
-      argument(string({ metavar: "COMMAND" }), { description: message`The program and its arguments, after --.` }),
+      argument(string({ metavar: "COMMAND" }), { description: message`Program and its arguments, after --.` }),
       { min: 1 },
     ),
   });

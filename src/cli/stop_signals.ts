@@ -1,16 +1,16 @@
-/** The signals that ask a process to end in order. */
+/** The signals that request a shutdown. */
 const STOPS = ["SIGTERM", "SIGINT"] as const;
 
-/** What a shell says of a process that a signal ended. */
+/** The exit status that a shell reports for a process that a signal ended. */
 const EXIT_CODES = { SIGTERM: 143, SIGINT: 130 } as const;
 
 /**
- * A Ctrl-C reaches every process of a terminal, and a launcher passes it on
- * once more: what comes within this time is the same request.
+ * A Ctrl-C reaches every process of a terminal, and a launcher forwards it
+ * again: signals within this time are one request.
  */
 export const SAME_REQUEST_MS = 250;
 
-/** What one more signal asks for. Pure. */
+/** Decides what a further signal requests. Pure. */
 export function judgeStop(firstMs: number | undefined, nowMs: number): "stop" | "same" | "now" {
   if (firstMs === undefined) return "stop";
   return nowMs - firstMs < SAME_REQUEST_MS ? "same" : "now";
@@ -18,15 +18,15 @@ export function judgeStop(firstMs: number | undefined, nowMs: number): "stop" | 
 
 /** What {@linkcode StopSignals} does. */
 export interface StopSignalsOptions {
-  /** Begins to end in order. */
+  /** Starts the shutdown. */
   readonly stop: () => void;
-  /** Ends at once, with that exit code, as somebody asked for it again. */
+  /** Exits at once with that code, on a second request. */
   readonly exit: (code: number, signal: Deno.Signal) => void;
   /** A reading of a clock that only goes forward, in milliseconds. */
   readonly now: () => number;
 }
 
-/** Hears SIGTERM and SIGINT: the first one ends the process in order, a second one at once. */
+/** Handles SIGTERM and SIGINT: the first one shuts the process down, a second one exits at once. */
 export class StopSignals implements Disposable {
   readonly #heard: readonly (readonly [Deno.Signal, () => void])[];
   #firstMs: number | undefined;

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { eventually } from "../../tests/support/eventually.ts";
 import { judgeStop, SAME_REQUEST_MS, StopSignals } from "./stop_signals.ts";
 
-Deno.test("judgeStop() ends in order first, and at once when asked again, but not for one Ctrl-C that comes twice", () => {
+Deno.test("judgeStop() shuts down on the first signal and exits on the second, except for one Ctrl-C that arrives twice", () => {
   assert.equal(judgeStop(undefined, 5), "stop");
   assert.equal(judgeStop(5, 5 + SAME_REQUEST_MS - 1), "same");
   assert.equal(judgeStop(5, 5 + SAME_REQUEST_MS), "now");
 });
 
-Deno.test("StopSignals hears the signals until it is disposed of", async () => {
+Deno.test("StopSignals handles the signals until it is disposed", async () => {
   const did: string[] = [];
   let now = 0;
   {

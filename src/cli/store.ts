@@ -7,13 +7,13 @@ import { readOpenFiles } from "../system/open_files.ts";
 import { StoreServer } from "../store/server.ts";
 import { parseTimeLimit, type TimeLimit } from "../store/time_limit.ts";
 
-/** What `lighthouse store` is told. */
+/** The arguments of `lighthouse store`. */
 export interface StoreArguments {
   readonly dataDir: string;
   readonly bind: BindAddress;
   readonly advertise?: BindAddress | undefined;
   readonly seeds: readonly string[];
-  /** Limits as they were written, and found to be such. */
+  /** Limits as written, already validated. */
   readonly loadLimit: string;
   readonly removeLimit: string;
   readonly bootstrapLimit: string;
@@ -38,7 +38,7 @@ export async function serveStore(
     readonly wallNow: () => number;
     readonly log: Logger;
     readonly signal: AbortSignal;
-    /** Is given what reads tokens and certificates again. */
+    /** Receives the function that reloads tokens and certificates. */
     readonly onServing: (reload: () => Promise<void>) => void;
   },
 ): Promise<void> {
@@ -78,7 +78,7 @@ function limitOf(text: string): TimeLimit {
 function tlsOf({ tlsCert, tlsKey, tlsClientCa }: StoreArguments) {
   if (tlsCert === undefined && tlsKey === undefined && tlsClientCa === undefined) return undefined;
   if (tlsCert === undefined || tlsKey === undefined) {
-    throw new Error("Cannot use TLS as it needs both --tls-cert and --tls-key");
+    throw new Error("TLS needs both --tls-cert and --tls-key");
   }
   return { cert: tlsCert, key: tlsKey, clientCa: tlsClientCa };
 }

@@ -8,7 +8,7 @@ import { parseStoreAddress } from "../store/store_address.ts";
 import { parseTimeLimit } from "../store/time_limit.ts";
 import { converted, file } from "./value_parsers.ts";
 
-/** Where a store listens unless told otherwise. */
+/** The default address of a store. */
 export const LOCAL: BindAddress = { host: "localhost", port: 8001 };
 
 /** An address of a store. */
@@ -32,7 +32,7 @@ const addresses = converted<readonly string[]>(
   },
 );
 
-/** A limit is kept as it was written until it is used: `-7 days`. */
+/** A time limit as written, such as `-7 days`; parsed when used. */
 const time = converted((text) => parseTimeLimit(text) === undefined ? undefined : text, {
   metavar: "TIME",
   wanted: "a time such as -7d, +2m, 500ms or 2026-01-31T12:00:00",
@@ -40,64 +40,64 @@ const time = converted((text) => parseTimeLimit(text) === undefined ? undefined 
   format: (text) => text,
 });
 
-/** What `lighthouse store` is told, but for logging. */
-export const storeArguments = object("The store", {
+/** The arguments of `lighthouse store`, without logging. */
+export const storeArguments = object("Store", {
   command: constant("store" as const),
-  dataDir: option("--data.d", string({ metavar: "DIR" }), { description: message`The directory of the snapshots.` }),
+  dataDir: option("--data.d", string({ metavar: "DIR" }), { description: message`Directory of the snapshots.` }),
   bind: withDefault(
     option("--bind", address, {
-      description: message`Where to listen. Beyond this machine it takes --tokens or --tls-client-ca, or --insecure.`,
+      description: message`Address to listen at. Beyond loopback, --tokens, --tls-client-ca or --insecure is required.`,
     }),
     LOCAL,
   ),
   advertise: optional(
     option("--advertise", address, {
-      description: message`How other instances reach this one, if not by where it listens.`,
+      description: message`Address that other instances connect to. Default: the address of --bind.`,
     }),
   ),
   seeds: withDefault(
-    option("--seeds", addresses, { description: message`Other instances to begin with, separated by commas.` }),
+    option("--seeds", addresses, { description: message`Initial peers, separated by commas.` }),
     [],
   ),
   loadLimit: withDefault(
     option("--load-limit", time, {
-      description: message`A snapshot that is older is served only once other instances had time to give a newer one.`,
+      description: message`Wait for a newer snapshot from peers before serving one that is older than this.`,
     }),
     "-7 days",
   ),
   removeLimit: withDefault(
-    option("--rm-limit", time, { description: message`Snapshots that are older are removed, but for the newest.` }),
+    option("--rm-limit", time, { description: message`Remove snapshots older than this; the newest is always kept.` }),
     "-7 days",
   ),
   bootstrap: withDefault(
     option("--bootstrap", {
-      description: message`Serve at once, whatever is there: for the first start of the first.`,
+      description: message`Serve at once with whatever is on disk: for the first start of the first instance.`,
     }),
     false,
   ),
   bootstrapLimit: withDefault(
-    option("--bootstrap-limit", time, { description: message`How long other instances have time.` }),
+    option("--bootstrap-limit", time, { description: message`How long to wait for peers.` }),
     "+2 minutes",
   ),
-  tokens: optional(option("--tokens", file, { description: message`The bearer tokens (YAML), and what each may do.` })),
+  tokens: optional(option("--tokens", file, { description: message`Bearer tokens and their permissions (YAML).` })),
   peerToken: optional(
-    option("--peer-token", file, { description: message`The token to show to other instances, alone in a file.` }),
+    option("--peer-token", file, { description: message`File that contains the bearer token for peers.` }),
   ),
   peerCa: optional(
-    option("--peer-ca", file, { description: message`The authority of other instances' certificates (PEM).` }),
+    option("--peer-ca", file, { description: message`CA of the peers' certificates (PEM).` }),
   ),
-  tlsCert: optional(option("--tls-cert", file, { description: message`The certificate to listen with (PEM).` })),
-  tlsKey: optional(option("--tls-key", file, { description: message`Its key (PEM).` })),
+  tlsCert: optional(option("--tls-cert", file, { description: message`Server certificate (PEM).` })),
+  tlsKey: optional(option("--tls-key", file, { description: message`Private key of the certificate (PEM).` })),
   tlsClientCa: optional(
-    option("--tls-client-ca", file, { description: message`Clients need a certificate of this authority (PEM).` }),
+    option("--tls-client-ca", file, { description: message`Require client certificates of this CA (PEM).` }),
   ),
   maxConnections: optional(
     option("--max-connections", integer({ metavar: "NUMBER", min: 8, max: 1_000_000 }), {
-      description: message`Connections at the same time; three quarters of the open files unless given.`,
+      description: message`Maximum concurrent connections. Default: three quarters of the open files limit.`,
     }),
   ),
   insecure: withDefault(
-    option("--insecure", { description: message`Whoever can reach it may change everything.` }),
+    option("--insecure", { description: message`Allow anyone who can connect to change everything.` }),
     false,
   ),
 });

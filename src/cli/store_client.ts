@@ -7,38 +7,38 @@ import { formatPath, parsePath, type Path } from "../store/path.ts";
 import { compactText, type Tree } from "../store/tree.ts";
 import { type HttpAnswer, HttpClient } from "../http/client.ts";
 
-/** How a store is reached. */
+/** The connection to a store. */
 export interface StoreClientOptions {
   readonly at: BindAddress;
   readonly token?: string | undefined;
-  /** The authority (PEM) to believe; with it TLS is spoken. */
+  /** The CA (PEM) to trust; enables TLS. */
   readonly ca?: string | undefined;
   /** How long a transaction may wait for the lock, and be tried again. */
   readonly waitMs: number;
   readonly clock: Clock;
-  /** Gives everything up when it is aborted. */
+  /** Aborts every request. */
   readonly signal: AbortSignal;
 }
 
-/** A store that cannot be reached, or refuses; the message is for who typed the command. */
+/** An unreachable store, or a rejected request; the message is for the user of the command. */
 export class StoreError extends Error {
   override name = "StoreError";
 }
 
 /** A transaction under way. */
 export interface StoreTransaction {
-  /** Answers the value at a path as the transaction sees it; `undefined` if there is none. */
+  /** Returns the value at a path within the transaction; `undefined` if there is none. */
   read(path: Path): Promise<Tree | undefined>;
-  /** Sets the value at a path, or takes it away if there is none. */
+  /** Sets the value at a path; `undefined` deletes it. */
   write(path: Path, value: Tree | undefined): Promise<void>;
 }
 
 /** How long a store has to answer at once. */
 const ANSWER_MS = 30_000;
 const ANSWER_BYTES_MAX = 2 * LIMITS.documentBytesMax;
-/** The wait before a lock that another holds is asked for again. */
+/** The delay before a lock that is taken is requested again. */
 const RETRY_MS = 200;
-/** Refusals that another try may not meet. */
+/** Errors that may pass with another attempt. */
 const PASSING: ReadonlySet<unknown> = new Set([
   "Locked",
   "Not Locked",
@@ -47,7 +47,7 @@ const PASSING: ReadonlySet<unknown> = new Set([
   "Service Unavailable",
 ]);
 
-/** Raised within a transaction for a refusal that may pass. */
+/** Raised within a transaction for an error that may pass. */
 class PassingError extends StoreError {
   override name = "PassingError";
 }
@@ -62,13 +62,13 @@ export class StoreClient implements Disposable {
     this.#http = new HttpClient({ tls: options.ca === undefined ? undefined : { ca: options.ca } });
   }
 
-  /** Answers the value at a path; `undefined` if there is none. */
+  /** Returns the value at a path; `undefined` if there is none. */
   async read(path: Path): Promise<Tree | undefined> {
     const answer = await this.#ask("GET", `/data${formatPath(path)}`);
     return valueOf(answer, path);
   }
 
-  /** Answers the paths of the keys that leases hold, as far as they may be read. */
+  /** Returns the paths of leased keys, as far as they may be read. */
   async leasedPaths(): Promise<readonly Path[]> {
     const answer = await this.#ask("GET", "/lease");
     if (answer.status !== 200) throw refused("read the leases", answer);
@@ -84,13 +84,13 @@ export class StoreClient implements Disposable {
       const answer = await this.#ask("GET", `/data${formatPath(path)}${query}`, { waitsMs: 30_000 });
       etag = answer.headers.etag;
       if (answer.status !== 304) yield valueOf(answer, path);
-      if (etag === undefined) throw new StoreError(`${this.#at} says no version of ${formatPath(path)}`);
+      if (etag === undefined) throw new StoreError(`No version of ${formatPath(path)} in the answer of ${this.#at}`);
     }
   }
 
   /**
-   * Takes the lock, has the changes made and commits them; begins again, for
-   * as long as it may wait, when another has the lock or was quicker.
+   * Acquires the lock, makes the changes and commits them. Retries, up to the
+   * allowed wait, when the lock is taken or the commit conflicts.
    */
   async transact(change: (transaction: StoreTransaction) => Promise<void>): Promise<void> {
     const { clock, waitMs, signal } = this.#options;
@@ -133,7 +133,7 @@ export class StoreClient implements Disposable {
       await this.#expect("commit", "PUT", `/lock/${code}`);
       isOver = true;
     } finally {
-      // A lock that cannot be given back ends by itself.
+      // A lock that cannot be released expires.
       if (!isOver) await this.#ask("DELETE", `/lock/${code}`).catch(() => {});
     }
   }
@@ -176,8 +176,8 @@ function refused(what: string, { status, text }: HttpAnswer): StoreError {
   try {
     ({ error, message } = JSON.parse(text) ?? {});
   } catch {
-    // It is no store.
+    // Not the answer of a store.
   }
-  const said = typeof message === "string" ? message : `Cannot ${what} as it answered ${status}`;
+  const said = typeof message === "string" ? message : `Cannot ${what}: HTTP status ${status}`;
   return new (PASSING.has(error) ? PassingError : StoreError)(said);
 }

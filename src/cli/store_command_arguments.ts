@@ -14,21 +14,21 @@ const pathParser = converted<Path>(parsePath, {
   format: formatPath,
 });
 const path = argument(pathParser, {
-  description: message`Where in the document, escaped as in a URL: /services/web.`,
+  description: message`Path in the document, escaped as in a URL: /services/web.`,
 });
 const anyPath = withDefault(path, []);
 
-const store = object("The store", {
-  at: withDefault(option("--at", address, { description: message`Where it listens.` }), LOCAL),
-  tokenFile: optional(option("--token-file", file, { description: message`The token to show, alone in a file.` })),
-  ca: optional(option("--ca", file, { description: message`Speak TLS, and believe this authority (PEM).` })),
+const store = object("Connection", {
+  at: withDefault(option("--at", address, { description: message`Address of the store.` }), LOCAL),
+  tokenFile: optional(option("--token-file", file, { description: message`File that contains the bearer token.` })),
+  ca: optional(option("--ca", file, { description: message`Use TLS and trust this CA (PEM).` })),
 });
 const writing = merge(
   store,
   object({
     waitMs: withDefault(
       option("--wait", duration({ minMs: 0, maxMs: 600_000 }), {
-        description: message`How long to wait for the lock, and to retry after a conflict.`,
+        description: message`How long to wait for the lock and to retry after a conflict.`,
       }),
       30_000,
     ),
@@ -39,8 +39,8 @@ const raw = (what: "read" | "written") =>
   withDefault(
     option("--raw", {
       description: what === "read"
-        ? message`Print a text as it is, and anything else as JSON on one line.`
-        : message`The value is a text as it stands, and no JSON.`,
+        ? message`Print a string without quotes, and other values as JSON on one line.`
+        : message`Store VALUE as a string instead of parsing it as JSON.`,
     }),
     false,
   );
@@ -52,7 +52,7 @@ function action<const Name extends string>(name: Name) {
 
 const EXITS = message`Exit codes: 0 done, 1 not done, 2 wrong usage.`;
 
-/** What the commands that speak to a store are told. */
+/** The commands for a store. */
 export const storeCommandArguments = or(
   command("get", merge(action("get"), object({ path: anyPath, raw: raw("read") }), store), {
     brief: message`Print the value at a path.`,
@@ -65,11 +65,11 @@ export const storeCommandArguments = or(
       object({
         path,
         value: optional(argument(string({ metavar: "VALUE" }), {
-          description: message`The value, as JSON; standard input if there is none, or if it is -.`,
+          description: message`Value as JSON; omitted or -: read from standard input.`,
         })),
         raw: raw("written"),
         parents: withDefault(
-          option("--parents", "-p", { description: message`Make the objects that should hold it, too.` }),
+          option("--parents", "-p", { description: message`Create missing parent objects.` }),
           false,
         ),
       }),
@@ -81,40 +81,41 @@ export const storeCommandArguments = or(
     },
   ),
   command("delete", merge(action("delete"), object({ path }), writing), {
-    brief: message`Take away the value at a path.`,
-    description: message`Takes away the value at PATH in a transaction. ${EXITS}`,
+    brief: message`Delete the value at a path.`,
+    description: message`Deletes the value at PATH in a transaction. ${EXITS}`,
   }),
   command("edit", merge(action("edit"), object({ path: anyPath }), writing), {
-    brief: message`Change the value at a path in an editor.`,
-    description: message`Opens the value at PATH, as JSON, in $VISUAL or $EDITOR, shows what was changed, asks at a \
-terminal, and commits just that: what others change elsewhere in the meantime stays. ${EXITS}`,
+    brief: message`Edit the value at a path in an editor.`,
+    description:
+      message`Opens the value at PATH as JSON in $VISUAL or $EDITOR, prints the changes, asks for confirmation on a \
+terminal, and commits only those changes. ${EXITS}`,
   }),
   command("watch", merge(action("watch"), object({ path: anyPath, raw: raw("read") }), store), {
-    brief: message`Print the value at a path now and after each change, a line each.`,
-    description: message`Prints the value at PATH, as JSON on one line, and again after each change, until it is \
-asked to end. ${EXITS}`,
+    brief: message`Print the value at a path, and again after each change.`,
+    description: message`Prints the value at PATH as JSON on one line, and again after each change, until SIGTERM \
+or SIGINT. ${EXITS}`,
   }),
   command("export", merge(action("export"), object({ path: anyPath }), store), {
-    brief: message`Print the value at a path without what leases hold.`,
+    brief: message`Print the value at a path without leased values.`,
     description:
-      message`Prints the value at PATH, as JSON, for a file that is kept; what leases hold is left out, as it \
-goes with them. ${EXITS}`,
+      message`Prints the value at PATH as JSON for a backup. Omits leased values, which end with their leases. ${EXITS}`,
   }),
   command(
     "import",
     merge(
       action("import"),
       object({
-        file: argument(file, { description: message`A file with JSON; - is the standard input.` }),
+        file: argument(file, { description: message`JSON file; - reads standard input.` }),
         path: anyPath,
         yes,
       }),
       writing,
     ),
     {
-      brief: message`Make the value at a path that of a file.`,
-      description: message`Shows what would change at PATH, asks at a terminal, and makes it what FILE says; what \
-leases hold stays. ${EXITS}`,
+      brief: message`Replace the value at a path with that of a file.`,
+      description:
+        message`Prints what would change at PATH, asks for confirmation on a terminal, and replaces the value. \
+Leased values stay. ${EXITS}`,
     },
   ),
 );

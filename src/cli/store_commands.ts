@@ -9,14 +9,14 @@ import { EXIT } from "./exit_codes.ts";
 import { StoreClient, StoreError, type StoreTransaction } from "./store_client.ts";
 import { apply, type Desk, edit, show } from "./store_edit.ts";
 
-/** What `lighthouse store get|put|…` is told. */
+/** The arguments of `lighthouse store get|put|…`. */
 export interface StoreCommand {
   readonly action: "get" | "put" | "delete" | "edit" | "watch" | "export" | "import";
   readonly at: BindAddress;
   readonly tokenFile?: string | undefined;
   readonly ca?: string | undefined;
   readonly waitMs?: number;
-  /** Where in the document, as in a URL. */
+  /** The path in the document, as in a URL. */
   readonly path: Path;
   /** The value, as JSON; `-` or none is read from the standard input. */
   readonly value?: string | undefined;
@@ -30,14 +30,14 @@ export interface StoreCommand {
 export interface StoreCommandOptions extends Desk {
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** Turns a path as it was typed into one that can be used. */
+  /** Resolves a path relative to where the command was typed. */
   readonly fromHere: (path: string) => string;
   readonly readStdin: () => Promise<string>;
-  /** Writes a text to the standard output as it is. */
+  /** Writes a string to standard output unchanged. */
   readonly write: (text: string) => void;
 }
 
-/** Runs one of the commands that speak to a store; answers the exit code. */
+/** Runs one of the commands for a store; returns the exit code. */
 export async function runStoreCommand(given: StoreCommand, options: StoreCommandOptions): Promise<number> {
   const { fromHere, clock, signal, complain } = options;
   const read = (file: string | undefined) => file === undefined ? undefined : Deno.readTextFile(fromHere(file));
@@ -52,7 +52,7 @@ export async function runStoreCommand(given: StoreCommand, options: StoreCommand
     });
     return await perform(given, client, options);
   } catch (error) {
-    // It was asked to end.
+    // Stopped by a signal.
     if (signal.aborted) return EXIT.ok;
     const isExpected = error instanceof StoreError || error instanceof JsonError ||
       error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied;
@@ -97,7 +97,7 @@ async function perform(given: StoreCommand, client: StoreClient, options: StoreC
     case "export": {
       const value = await client.read(path);
       if (value === undefined) return missing(path, complain);
-      // What leases hold goes with them, and is nothing to be kept elsewhere.
+      // Leased values end with their leases and do not belong into a backup.
       write(`${prettyText(withoutPaths(value, await leasedWithin(path, client)))}\n`);
       return EXIT.ok;
     }
@@ -112,14 +112,14 @@ async function editThere(path: Path, client: StoreClient, options: StoreCommandO
   if (value === undefined) return missing(path, complain);
   const edited = await edit(path, value, options);
   if ("given" in edited) {
-    complain(edited.given === "up" ? edited.reason : "Nothing was changed");
+    complain(edited.given === "up" ? edited.reason : "Nothing changed");
     return edited.given === "up" ? EXIT.failed : EXIT.ok;
   }
   const { changes, file } = edited;
   try {
     await client.transact((transaction) => apply(changes, path, transaction));
   } catch (error) {
-    complain(`What was written is in ${file}`);
+    complain(`Your edit is in ${file}`);
     throw error;
   }
   await Deno.remove(file);
@@ -131,18 +131,18 @@ async function importThere(given: StoreCommand, client: StoreClient, options: St
   const { complain, ask, fromHere, readStdin } = options;
   const value = parse(file === "-" ? await readStdin() : await Deno.readTextFile(fromHere(file)));
   const current = await client.read(path);
-  // What leases hold is theirs, whatever the file says.
+  // Leased values stay, whatever the file contains.
   const merged = current === undefined
     ? value
     : (await leasedWithin(path, client)).reduce((tree, each) => keep(current, tree, each), value);
   const changes = changesBetween(current, merged, path);
   show(changes, complain);
   if (changes.length === 0) {
-    complain("Nothing was changed");
+    complain("Nothing changed");
     return EXIT.ok;
   }
   if (!yes && file !== "-" && ask("Commit this?", "yn") === "n") {
-    complain("Nothing was changed");
+    complain("Nothing changed");
     return EXIT.failed;
   }
   await client.transact(async (transaction) => {
@@ -152,7 +152,7 @@ async function importThere(given: StoreCommand, client: StoreClient, options: St
   return EXIT.ok;
 }
 
-/** The keys within a path that leases hold, from there on. */
+/** The leased keys within a path, relative to it. */
 async function leasedWithin(path: Path, client: StoreClient): Promise<readonly Path[]> {
   const leased = (await client.leasedPaths()).filter((each) => each.length > path.length && isWithin(each, path));
   return leased.map((each) => each.slice(path.length));
@@ -172,11 +172,11 @@ async function makeParents(path: Path, transaction: StoreTransaction): Promise<v
 }
 
 function missing(path: Path, complain: StoreCommandOptions["complain"]): number {
-  complain(`There is nothing at ${formatPath(path)}`);
+  complain(`No value at ${formatPath(path)}`);
   return EXIT.failed;
 }
 
-/** A text as it is, anything else as JSON on one line. */
+/** A string without quotes, anything else as JSON on one line. */
 function rawText(value: Tree): string {
   return typeof value === "string" ? value : compactText(value);
 }
@@ -186,6 +186,6 @@ function parse(text: string): Tree {
     return parseJson(text, { depthMax: LIMITS.depthMax });
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
-    throw new StoreError(`${error.message} (a text as it is can be put with --raw)`);
+    throw new StoreError(`${error.message} (store a plain string with --raw)`);
   }
 }

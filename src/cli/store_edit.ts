@@ -6,22 +6,22 @@ import { changesBetween, formatTreeChange, type TreeChange } from "../store/tree
 import { openTrusted, writeAll } from "../system/trusted_file.ts";
 import { StoreError, type StoreTransaction } from "./store_client.ts";
 
-/** Who is asked, and what is shown to whom. */
+/** The editor and the terminal. */
 export interface Desk {
-  /** Has a file edited; answers the editor's exit code. */
+  /** Opens a file in the editor; returns its exit code. */
   readonly runEditor: (file: string) => Promise<number>;
-  /** Asks who sits there, if somebody does: one of the letters, or `undefined` if nobody sits there. */
+  /** Asks on the terminal: returns one of the letters, or `undefined` without a terminal. */
   readonly ask: (question: string, letters: string) => string | undefined;
   readonly complain: (line: string) => void;
 }
 
-/** What came of editing. */
+/** The result of editing. */
 export type Edited =
   | { readonly changes: readonly TreeChange[]; readonly file: string }
   | { readonly given: "up"; readonly reason: string }
   | { readonly given: "nothing" };
 
-/** Has a value edited as JSON until it can be used, and the changes agreed to. */
+/** Lets the user edit a value as JSON until it is valid and the changes are confirmed. */
 export async function edit(path: Path, value: Tree, { runEditor, ask, complain }: Desk): Promise<Edited> {
   const file = await Deno.makeTempFile({ prefix: "lighthouse-", suffix: ".json" });
   let isKept = false;
@@ -32,7 +32,7 @@ export async function edit(path: Path, value: Tree, { runEditor, ask, complain }
     }
     for (;;) {
       const code = await runEditor(file);
-      if (code !== 0) return { given: "up", reason: `The editor left with ${code}: nothing was changed` };
+      if (code !== 0) return { given: "up", reason: `Editor exit status ${code}; nothing changed` };
       let changes: readonly TreeChange[];
       try {
         changes = changesBetween(value, parseJson(await Deno.readTextFile(file), { depthMax: LIMITS.depthMax }), path);
@@ -41,14 +41,14 @@ export async function edit(path: Path, value: Tree, { runEditor, ask, complain }
         complain(error.message);
         if (ask("Edit it again?", "yn") === "y") continue;
         isKept = true;
-        return { given: "up", reason: `Nothing was changed; what was written is in ${file}` };
+        return { given: "up", reason: `Nothing changed; your edit is in ${file}` };
       }
       if (changes.length === 0) return { given: "nothing" };
       show(changes, complain);
       const answer = ask("Commit this, or edit it again?", "yen");
       if (answer === "e") continue;
       isKept = true;
-      if (answer === "n") return { given: "up", reason: `Nothing was changed; what was written is in ${file}` };
+      if (answer === "n") return { given: "up", reason: `Nothing changed; your edit is in ${file}` };
       return { changes, file };
     }
   } finally {
@@ -56,14 +56,14 @@ export async function edit(path: Path, value: Tree, { runEditor, ask, complain }
   }
 }
 
-/** Shows changes before they are made. */
+/** Prints changes before they are made. */
 export function show(changes: readonly TreeChange[], complain: Desk["complain"]): void {
   for (const change of changes) complain(formatTreeChange(change));
 }
 
 /**
- * Makes the changes, each where what it changes is still what it was. Throws
- * if somebody else has changed the same: what others did elsewhere stays.
+ * Makes the changes, each only where the old value is unchanged. Throws if
+ * somebody else changed the same path; changes elsewhere stay.
  */
 export async function apply(changes: readonly TreeChange[], at: Path, transaction: StoreTransaction): Promise<void> {
   const current = await transaction.read(at);
@@ -71,7 +71,7 @@ export async function apply(changes: readonly TreeChange[], at: Path, transactio
     const now = current === undefined ? undefined : treeAt(current, path.slice(at.length));
     if (sameTree(now, after)) continue;
     if (!sameTree(now, before)) {
-      throw new StoreError(`Cannot change ${formatPath(path)} as somebody else has just done so: nothing was changed`);
+      throw new StoreError(`Conflict: ${formatPath(path)} was changed by somebody else; nothing changed`);
     }
     await transaction.write(path, after);
   }

@@ -2,7 +2,7 @@ import { message } from "@optique/core/message";
 import { string, type ValueParser, type ValueParserResult } from "@optique/core/valueparser";
 import { formatDuration, parseDuration } from "../kernel/duration.ts";
 
-/** Reads a word as `read` does, which answers `undefined` for what is not wanted. */
+/** A value parser of a function that returns `undefined` for an invalid value. */
 export function converted<T>(
   read: (text: string) => T | undefined,
   { metavar, wanted, placeholder, format }: {

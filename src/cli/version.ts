@@ -1,4 +1,4 @@
-/** What a build knows of itself, beside the version that `deno.json` gives. */
+/** The facts of a build, beside the version of `deno.json`. */
 export interface Build {
   /** The version of Lighthouse. */
   readonly version: string;
@@ -6,15 +6,15 @@ export interface Build {
   readonly root: URL;
 }
 
-/** How long a program may take to say its version. */
+/** The deadline of a program that prints its version. */
 const DEADLINE_MS = 5_000;
 
-/** Where Debian keeps what only administrators run. */
+/** Debian's directories for the programs of administrators. */
 const SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin";
 
 /**
- * What `--version` prints: this program, its commit, the runtime, and the
- * HAProxy that would be found if no `program` were named. The first line is for
+ * The output of `--version`: this program, its commit, the runtime, and the
+ * HAProxy that is found if no `program` is configured. The first line is for
  * scripts, so its second word is the version alone.
  */
 export async function describeVersion({ version, root }: Build): Promise<string> {
@@ -27,9 +27,9 @@ export async function describeVersion({ version, root }: Build): Promise<string>
   ].join("\n");
 }
 
-/** The commit of a checkout, else the one that was noted when it was packed. */
+/** The commit of the checkout, else that recorded by the build. */
 async function commitOf(root: URL): Promise<string> {
-  // A package that was unpacked inside some other checkout is not of that checkout's commit.
+  // A package that is unpacked inside another checkout does not have the commit of that checkout.
   const isCheckout = await Deno.stat(new URL(".git", root)).then(() => true, () => false);
   if (isCheckout) {
     const said = await firstLineOf("git", ["-C", root.pathname, "rev-parse", "--short=12", "HEAD"]);
@@ -57,7 +57,7 @@ async function firstLineOf(program: string, args: readonly string[]): Promise<st
     }).output();
     return success ? new TextDecoder().decode(stdout).split("\n")[0]?.trim() : undefined;
   } catch {
-    // It is not there, or may not be run: both are "not found" to whoever asks.
+    // Missing or not executable: both are reported as not found.
     return undefined;
   }
 }

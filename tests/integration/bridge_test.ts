@@ -74,7 +74,7 @@ Deno.test("bridge never empties its target: an empty source changes nothing", as
   await eventually("the node that left is deregistered", async () => await portsIn(etcd) === "8002");
   await Deno.remove(two);
   await eventually("the guard holds the loss", () => running.log.includes("cluster.held"));
-  await eventually("the empty source is reported", () => running.output.includes("etcd/web is left as it is"));
+  await eventually("the empty source is reported", () => running.output.includes("etcd/web unchanged"));
   assert.equal(await portsIn(etcd), "8002");
 });
 
@@ -88,7 +88,7 @@ Deno.test("bridge reports an unreachable registry and a command line that cannot
   assert.match(unreachable.stderr, /Cannot read etcd\/web within 3s \(--timeout\): registry unreachable: .*refused/);
   const once = await runCli(["bridge", host.configDir, ...ends, "--write"]);
   assert.equal(once.code, 2);
-  assert.match(once.stderr, /Cannot --write without --watch/);
+  assert.match(once.stderr, /--write needs --watch/);
   const itself = await runCli(["bridge", host.configDir, "--from", "file/web", "--to", "file/web"]);
   assert.equal(itself.code, 2);
   await host.write("discovery/list", { type: "static" });

@@ -33,10 +33,10 @@ async function contentsOf(dir: string): Promise<Readonly<Record<string, string>>
 }
 
 Deno.test.each([
-  { args: ["--help"], says: /^Keeps a local HAProxy in step/ },
-  { args: ["help"], says: /^Keeps a local HAProxy in step/ },
+  { args: ["--help"], says: /^Keeps the local load balancer in sync/ },
+  { args: ["help"], says: /^Keeps the local load balancer in sync/ },
   { args: ["check", "--help"], says: /^Validate a config directory/ },
-  { args: ["-h"], says: /^Keeps a local HAProxy in step/ },
+  { args: ["-h"], says: /^Keeps the local load balancer in sync/ },
   { args: ["writer", "-h"], says: /^Watch clusters and keep/ },
   {
     args: ["--version"],
@@ -164,7 +164,7 @@ Deno.test("lighthouse plan prints the file and the steps, and touches nothing", 
   assert.equal(code, 0, stderr);
   assert.match(
     stdout,
-    /^# haproxy: nobody answers at its socket\n# steps: \n# {3}install .*\n# {3}start \(.*\): .*haproxy/,
+    /^# haproxy: not running, no answer at its socket\n# steps: \n# {3}install .*\n# {3}start \(.*\): .*haproxy/,
   );
   assert.match(stdout, /\n# --- \S+ ---\n[^]*\nfrontend web\n/);
   assert.deepEqual(await contentsOf(temp.path), before);
@@ -175,7 +175,7 @@ Deno.test("lighthouse plan without a balancer says what is missing and leaves wi
   await using temp = await configDir();
   const { code, stdout, stderr } = await runCli(["plan", temp.path]);
   assert.deepEqual({ code, stdout }, { code: 1, stdout: "" });
-  assert.match(stderr, /There is nothing to plan as no balancer is configured.*balancers\/haproxy\.yaml/);
+  assert.match(stderr, /Nothing to plan: no balancer is configured.*balancers\/haproxy\.yaml/);
 });
 
 Deno.test.each(["bash", "zsh", "fish", "nu", "pwsh"].map((shell) => ({ shell })))(

@@ -204,8 +204,8 @@ Deno.test("a process with both roles keeps drain --local over a kill and a resta
 Deno.test.each([
   { words: ["drain", "web"], says: /drain needs a CLUSTER and a NODE or HOST, or --local/ },
   { words: ["drain", "web", "one.test", "--deregister"], says: /--deregister needs --local/ },
-  { words: ["undrain", "web", "one.test", "--local"], says: /undrain --local takes a service alone/ },
-  { words: ["drain", "--local", "--force"], says: /--force is not for --local/ },
+  { words: ["undrain", "web", "one.test", "--local"], says: /undrain --local takes at most a service/ },
+  { words: ["drain", "--local", "--force"], says: /--force cannot be combined with --local/ },
 ])("wrong usage gets one line and exit code 2: $words", async ({ words: [verb = "", ...rest], says }) => {
   const { code, stderr } = await runCli([verb, "/etc/lighthouse", ...rest]);
   assert.equal(code, 2);

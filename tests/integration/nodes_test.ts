@@ -86,7 +86,7 @@ Deno.test("nodes tells an empty cluster, a missing one and one of this host alon
   assert.deepEqual(missing, {
     code: 1,
     stdout: "",
-    stderr: "There is no cluster other in the registry of discovery/file.yaml\n",
+    stderr: "No cluster other in the registry of discovery/file.yaml\n",
   });
   const few = await runCli(["nodes", host.configDir, "web", "--wait", "2", "--timeout", "5s"]);
   assert.deepEqual(few, {

@@ -50,7 +50,7 @@ Deno.test.each(KINDS.map((kind) => ({ kind })))(
     assert.match(stdout, /^\d+ ok, 0 failed, \d+ skipped$/m);
     const again = await runCli(["plugin", "new", kind, "my_own", "--dir", folder]);
     assert.equal(again.code, 1);
-    assert.match(again.stderr, /^Cannot write .* as it is there already: --dir names another folder$/m);
+    assert.match(again.stderr, /^Cannot write .*: the file exists; set another folder with --dir$/m);
   },
 );
 
@@ -58,7 +58,7 @@ Deno.test("plugin new refuses a name that no plugin can bear", async () => {
   const { code, stderr } = await runCli(["plugin", "new", "check", "My-Own"]);
   assert.deepEqual([code, stderr], [
     2,
-    'Cannot call a plugin "My-Own": want lower case letters, digits and _, a letter first\n',
+    'Invalid plugin name "My-Own": want lower case letters, digits and _, a letter first\n',
   ]);
 });
 
@@ -196,7 +196,7 @@ Deno.test("plugin test calls a balancer's functions in a worker, if it is told a
   const untold = await runCli(["plugin", "test", source]);
   assert.match(
     untold.stdout,
-    /^skip {2}renders .*: no cluster's section was named: .*port.*\(--cluster FILE names one\)$/m,
+    /^skip {2}renders .*: no cluster's section was named: .*port.*\(set one with --cluster FILE\)$/m,
   );
 });
 
@@ -298,8 +298,8 @@ Deno.test("plugin test says why it cannot begin", async () => {
       [dir.file("nowhere.ts"), /^Cannot read .*nowhere\.ts/],
       [await dir.write("none.ts", "export default 1;"), /not a plugin: its default export is not an object/],
       [`http://${web.target}/mod.ts`, /404/],
-      ["npm:x", /^Cannot test npm:x as it must be an https:/],
-      [await dir.write("bare.js", checkText().replace("example: {},", "")), /--example FILE names one/],
+      ["npm:x", /^Cannot test npm:x: it must be an https:/],
+      [await dir.write("bare.js", checkText().replace("example: {},", "")), /set one with --example FILE/],
     ] as const
   ) {
     const { code, stderr } = await runCli(["plugin", "test", source]);

@@ -65,7 +65,7 @@ Deno.test("plugin add shows a plugin that it fetched over https, and writes it w
         "  API      version 1",
         `           mod.ts          ${source["mod.ts"]?.length} bytes`,
         "    net    {target}  granted",
-        `It stands in ${desk.file} as checks.memcached.`,
+        `Added to ${desk.file} as checks.memcached.`,
       ]
     ) assert.ok(stdout.split("\n").includes(line), `${line}\n${stdout}`);
   }
@@ -98,10 +98,10 @@ Deno.test("plugin add takes a file, without a hash unless it is to be pinned, an
   const before = await Deno.readTextFile(desk.file);
   const again = await desk.run("add", path);
   assert.equal(again.code, 1);
-  assert.match(again.stderr, /^Cannot add memcached as it is in .* already: lighthouse plugin update memcached/);
+  assert.match(again.stderr, /^Cannot add memcached: already in .*; update it with lighthouse plugin update memcached/);
   const shipped = await desk.run("add", path, "--name", "tcp");
   assert.equal(shipped.code, 1);
-  assert.match(shipped.stderr, /^Cannot call the plugin tcp as a check of that name ships: --name gives it another/);
+  assert.match(shipped.stderr, /^Plugin name tcp is taken by a built-in check: set another one with --name/);
   assert.equal(await Deno.readTextFile(desk.file), before);
 });
 
@@ -180,10 +180,10 @@ Deno.test.each([
   {
     what: "a file that is not there",
     source: "/nowhere/mod.ts",
-    fault: /^Cannot add \/nowhere\/mod\.ts as there is no such file$/m,
+    fault: /^Cannot add \/nowhere\/mod\.ts: no such file$/m,
   },
   { what: "http beyond this machine", source: "http://example.com/mod.ts", fault: /--insecure allows it$/m },
-  { what: "a package", source: "npm:memcached", fault: /^Cannot add npm:memcached as it must be an https:/m },
+  { what: "a package", source: "npm:memcached", fault: /^Cannot add npm:memcached: it must be an https:/m },
 ])("plugin add refuses $what, and writes nothing", async ({ source, fault }) => {
   await using desk = new Desk();
   const { code, stderr } = await desk.run("add", source);
@@ -198,12 +198,12 @@ Deno.test("plugin update shows what has changed and writes the new hash, but nev
   await using server = new PluginServer({ ...servedBelow("", one), ...servedBelow("/2", two) });
   assert.equal((await desk.run("add", server.url("/mod.ts"))).code, 0);
   const same = await desk.run("update");
-  assert.deepEqual([same.code, same.stdout], [0, `check/memcached: as it was, sha256 ${await hashOf(one)}\n`]);
+  assert.deepEqual([same.code, same.stdout], [0, `check/memcached: unchanged, sha256 ${await hashOf(one)}\n`]);
   for (const [path, text] of Object.entries(two)) server.files.set(`/${path}`, text);
   const { code, stdout, stderr } = await desk.run("update", "memcached");
   assert.deepEqual([code, stderr], [0, ""], stdout);
   for (
-    const part of [await hashOf(one), await hashOf(two), "  ~ mod.ts\n", "it asks now for env HOME, and did not before"]
+    const part of [await hashOf(one), await hashOf(two), "  ~ mod.ts\n", "newly requested permission: env HOME"]
   ) {
     assert.ok(stdout.includes(part), `${part}\n${stdout}`);
   }
@@ -254,12 +254,12 @@ Deno.test("plugin verify and list say what cannot be had as it was approved, and
   assert.equal(lines[0], `check/away: FAILED: No verified copy of ${"0".repeat(64)} is in ${desk.dir.file("cache")}`);
   assert.equal(lines[1], `check/pinned: ok, sha256 ${sha256}`);
   assert.match(lines[2] ?? "", /^check\/changed: FAILED: It is not what was approved: its sha256 is /);
-  assert.equal(lines[3], `${desk.file}: 1 of 3 plugins can be had as they were approved`);
+  assert.equal(lines[3], `${desk.file}: 1 of 3 plugins match their approved hash`);
   const listed = await desk.run("list");
   assert.equal(listed.code, 1);
-  assert.match(listed.stdout, /^check +http +ships +Passes when/m);
+  assert.match(listed.stdout, /^check +http +built-in +Passes when/m);
   assert.match(listed.stdout, /^check +pinned +mod\.ts +Connects, version 1\.$/m);
-  assert.match(listed.stdout, /^check +away +https:\/\/plugins\.invalid\/mod\.ts +cannot be had: No verified copy/m);
+  assert.match(listed.stdout, /^check +away +https:\/\/plugins\.invalid\/mod\.ts +unavailable: No verified copy/m);
 });
 
 Deno.test("plugin show tells of what ships and of what was added, and of a name that nobody has", async () => {
@@ -272,7 +272,7 @@ Deno.test("plugin show tells of what ships and of what was added, and of a name 
   assert.equal(none.code, 1);
   assert.match(
     none.stderr,
-    /^Cannot show nobody as neither what ships nor .* has it: lighthouse plugin list has all$/m,
+    /^Unknown plugin nobody: neither built-in nor in .*\. See: lighthouse plugin list$/m,
   );
 });
 
@@ -286,7 +286,7 @@ Deno.test("the plugin commands leave with 1 for a file with faults, and tell eac
   }
   const elsewhere = await runCli(["plugin", "list", "--config", desk.dir.file("nowhere")]);
   assert.equal(elsewhere.code, 1);
-  assert.match(elsewhere.stderr, /^Cannot read the config directory .*nowhere: --config names another$/m);
+  assert.match(elsewhere.stderr, /^Cannot read the config directory .*nowhere: set another one with --config$/m);
 });
 
 Deno.test("what a plugin prints stays off the output of plugin add, plugin show, check and plan", async () => {

@@ -39,7 +39,7 @@ Deno.test("lighthouse store get, put and delete: values as JSON or raw, exit cod
     [["get", "web/owner"], 0, '"alice"\n'],
     [["get", "/web/owner", "--raw"], 0, "alice\n"],
     [["get", "/web", "--raw"], 0, '{"owner":"alice","port":8080}\n'],
-    [["get", "/nothing/here"], 1, "", /^There is nothing at \/nothing\/here\n$/],
+    [["get", "/nothing/here"], 1, "", /^No value at \/nothing\/here\n$/],
     [["get", "/%FF"], 2, "", /./],
     [["put", "/web/port", "9090"], 0, ""],
     [["put", "/web/owner", "bob", "--raw"], 0, ""],
@@ -49,7 +49,7 @@ Deno.test("lighthouse store get, put and delete: values as JSON or raw, exit cod
     [["put", "/new/a%2Fb/c", "1"], 1, "", /Cannot find \/new\/a%2Fb\/c/],
     [["put", "/new/a%2Fb/c", "1", "--parents"], 0, ""],
     [["delete", "/web/tags"], 0, ""],
-    [["delete", "/web/tags"], 1, "", /There is nothing at \/web\/tags/],
+    [["delete", "/web/tags"], 1, "", /No value at \/web\/tags/],
     [
       ["get"],
       0,
@@ -103,8 +103,8 @@ Deno.test("lighthouse store edit commits and shows the edited part, and keeps ch
     `curl -sf -X PUT ${at}/lock/x >/dev/null; sed -i 's/"port": 2/"port": 3/'`;
   const raced = await run(store, ["edit", "/web"], { variables: { VISUAL: same, EDITOR: "false" } });
   assert.equal(raced.code, 1);
-  assert.match(raced.stderr, /Cannot change \/web\/port as somebody else has just done so/);
-  const [, kept = ""] = /What was written is in (\S+)/.exec(raced.stderr) ?? [];
+  assert.match(raced.stderr, /Conflict: \/web\/port was changed by somebody else/);
+  const [, kept = ""] = /Your edit is in (\S+)/.exec(raced.stderr) ?? [];
   assert.match(await Deno.readTextFile(kept), /"port": 3/);
   await Deno.remove(kept);
   assert.equal((await document(store)).web.port, 7);
@@ -114,10 +114,10 @@ Deno.test("lighthouse store edit changes nothing after no edit, a failed editor,
   await using store = await TestStore.start({}, { n: 1 });
   const { version } = store.server.store.copy;
   const rows: readonly (readonly [editor: string, code: number, stderr: RegExp])[] = [
-    ["true", 0, /^Nothing was changed\n$/],
-    ["sed -i 's/$/  /'", 0, /^Nothing was changed\n$/],
-    ["exit 3;", 1, /^The editor left with 3: nothing was changed\n$/],
-    ["echo '{' >", 1, /Cannot parse the body as JSON[^\n]*\nNothing was changed; what was written is in (\S+)\n$/],
+    ["true", 0, /^Nothing changed\n$/],
+    ["sed -i 's/$/  /'", 0, /^Nothing changed\n$/],
+    ["exit 3;", 1, /^Editor exit status 3; nothing changed\n$/],
+    ["echo '{' >", 1, /Cannot parse the body as JSON[^\n]*\nNothing changed; your edit is in (\S+)\n$/],
   ];
   for (const [EDITOR, code, pattern] of rows) {
     const result = await run(store, ["edit"], { variables: { EDITOR } });
@@ -185,7 +185,7 @@ Deno.test("lighthouse store export and import copy a document without the keys o
   assert.equal(imported.code, 0, imported.stderr);
   assert.equal(imported.stderr, '+ /list: [1,{"a":null}]\n- /web/old: true\n- /web/port: 0\n+ /web/port: 1\n');
   assert.deepEqual(await document(to), { web: { port: 1, nodes: { b: 1 } }, list: [1, { a: null }] });
-  assert.match((await run(to, ["import", file, "--yes"])).stderr, /^Nothing was changed\n$/);
+  assert.match((await run(to, ["import", file, "--yes"])).stderr, /^Nothing changed\n$/);
   const there = await run(to, ["import", "-", "/copies/first"], { stdin: exported.stdout });
   assert.equal(there.code, 0, there.stderr);
   assert.deepEqual((await document(to)).copies.first, JSON.parse(exported.stdout));
