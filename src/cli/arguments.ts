@@ -103,10 +103,10 @@ registry without an answer, 2 wrong usage.`,
     or(
       observerArguments(dir),
       command("history", historyArguments(dir), {
-    brief: message`Print what changed on this host, and why.`,
-    description:
-      message`Prints the history that writer and reporter keep: config taken with the lines that differ, members that joined and left with their source, holds, reloads with reason and the lines of the file that differ, drift, overrides with author, workers, registrations. A restart that changed nothing is one line. Times are UTC. Exit codes: 0 printed, 1 there is no history, 2 wrong usage.`,
-  }),
+        brief: message`Print what changed on this host, and why.`,
+        description:
+          message`Prints the history that writer and reporter keep: config taken with the lines that differ, members that joined and left with their source, holds, reloads with reason and the lines of the file that differ, drift, overrides with author, workers, registrations. A restart that changed nothing is one line. Times are UTC. Exit codes: 0 printed, 1 there is no history, 2 wrong usage.`,
+      }),
       command("nodes", merge(nodesArguments(dir), object("Host identity (for --others)", named)), {
         brief: message`Print the nodes of a cluster as the registry has them.`,
         description: message`Reads CLUSTER from the registry as the writer does and prints one line per node. Invalid \
@@ -147,16 +147,16 @@ stopped by a signal, 1 cannot start, 2 wrong usage.`,
     "Extend and migrate",
     or(
       command("plugin", pluginArguments, {
-      brief: message`Add, list, show, update, verify, create and test plugins.`,
-      description:
-        message`Third-party plugins are listed in plugins.yaml of the config directory, with the hash of the \
+        brief: message`Add, list, show, update, verify, create and test plugins.`,
+        description:
+          message`Third-party plugins are listed in plugins.yaml of the config directory, with the hash of the \
 approved code. Plugin code never runs in the main process.`,
-    }),
+      }),
       command("import", importArguments, {
-    brief: message`Convert the config of another tool to a config directory.`,
-    description:
-      message`Prints what became of each key, with file, line and column: converted, replaced by something else, or not supported and why. What is imported is only read. Exit codes: 0 converted, 1 the input cannot be read or the output not be written, 2 wrong usage.`,
-  }),
+        brief: message`Convert the config of another tool to a config directory.`,
+        description:
+          message`Prints what became of each key, with file, line and column: converted, replaced by something else, or not supported and why. What is imported is only read. Exit codes: 0 converted, 1 the input cannot be read or the output not be written, 2 wrong usage.`,
+      }),
     ),
   ),
 );

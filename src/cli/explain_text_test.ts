@@ -117,7 +117,7 @@ Deno.test("explain finds a node by name, host or address, and prints why it is a
   );
   assert.deepEqual(lines("web", "x.test").slice(2), [
     "    registry zoo as read by lb.test  connected for 60s (10.0.0.5:2181)  4 nodes",
-    "      invalid entry left out 20s ago: web: x.test: no address",
+    "      invalid entry rejected 20s ago: web: x.test: no address",
   ]);
   assert.equal(lines("web", "z.test").length, 5, "what names no such node is not the less a hint");
   const silent = EXPLAINED.clusters.map((each) => ({ ...each, silence: "nobody answers at its socket" }));

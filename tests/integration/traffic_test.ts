@@ -473,7 +473,7 @@ Deno.test("explain shows what HAProxy's check says and how many sessions it has,
   assert.match(text, /^ {2}good\.test:\d+ {2}in rotation .* check L4OK in \d+ms.* {2}[1-9]\d* sessions? {2}from file/m);
   assert.match(
     await explain("web/odd.test"),
-    /^ {2}odd\.test is not registered in file\n {4}registry file as read by test\.host {2}connected for [\d.]+s.* {2}2 nodes\n {6}invalid entry left out [\d.]+s ago: .*port must be an integer from 1 to 65535/m,
+    /^ {2}odd\.test is not registered in file\n {4}registry file as read by test\.host {2}connected for [\d.]+s.* {2}2 nodes\n {6}invalid entry rejected [\d.]+s ago: .*port must be an integer from 1 to 65535/m,
   );
   const { clusters: [{ nodes }], host: reader } = JSON.parse(await explain("web", "--json"));
   assert.equal(reader, "test.host");
