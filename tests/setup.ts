@@ -26,6 +26,10 @@ const REQUIREMENTS = {
   redis: { files: ["redis-server"], packages: ["redis-server"] },
   kazoo: { files: ["python3", "/usr/lib/python3/dist-packages/kazoo"], packages: ["python3-kazoo"] },
   nginx: { files: ["nginx"], packages: ["nginx-light"] },
+  nginx_stream: {
+    files: ["nginx", "/usr/lib/nginx/modules/ngx_stream_module.so"],
+    packages: ["nginx-light", "libnginx-mod-stream"],
+  },
   systemd: { files: ["systemd-analyze"], packages: ["systemd"] },
   dnsmasq: { files: ["dnsmasq"], packages: ["dnsmasq-base"] },
   grpc: { files: ["python3", "/usr/lib/python3/dist-packages/grpc"], packages: ["python3-grpcio"] },

@@ -32,4 +32,5 @@ export const BUILTINS: ReadonlyMap<string, () => Promise<PluginModule>> = new Ma
   ["discovery/static", () => import("../plugins/discovery/static/mod.ts")],
   ["discovery/zookeeper", () => import("../plugins/discovery/zookeeper/mod.ts")],
   ["balancer/haproxy", () => import("../plugins/balancers/haproxy/mod.ts")],
+  ["balancer/nginx", () => import("../plugins/balancers/nginx/mod.ts")],
 ]);

@@ -756,7 +756,7 @@ function noteBirth<C, K>(work: Work<C, K>, birth: Birthed | undefined, view: Vie
   s.version = { ...s.version, isDoubted: true };
   s.processes = { ...s.processes, goneSinceMs: undefined };
   if (!takeover.ok) return takeover;
-  s.processes = withTakeover(s.processes, lookOf(view), takeover, atMs);
+  s.processes = withTakeover(s.processes, lookOf(view), { ...takeover, serves: step.serves }, atMs);
   s.pace = withReload(s.pace, step, atMs, sources.reloadIntervalMs);
   reportOutcomes(work, replayed, sources);
   for (const outcome of replayed) if (!outcome.ok) log.push(["tellCommandFailure", outcome.failure]);

@@ -11,18 +11,29 @@ import type {
 import type { Awaitable } from "../plugin/decider.ts";
 import { assert } from "../kernel/assert.ts";
 import { systemClock } from "../kernel/clock.ts";
+import { delay } from "../kernel/delay.ts";
+import { formatDuration } from "../kernel/duration.ts";
 import { type LookOptions, readOpenFilesLimit, SlowLookError } from "../system/processes.ts";
 import { findOwner } from "../system/owner.ts";
 import { writeAtomically } from "../system/atomic_file.ts";
-import { askOverHttp } from "./http_socket.ts";
+import { askOverHttp, isListening } from "./http_socket.ts";
 import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "./effects.ts";
-import { findByPidFile, findOrphans, type Placement, placeProcess, type Told, verifyProgram } from "./placing.ts";
+import {
+  findByPidFile,
+  findOrphans,
+  type Placement,
+  placeProcess,
+  placeWorker,
+  type Told,
+  verifyProgram,
+  type WorkerPlacement,
+} from "./placing.ts";
 import { identifyProgram, LateProgramError, type ProgramResult, runProgram } from "./program.ts";
 import { reloadByMaster, ReloadFailedError } from "./master_socket.ts";
 import { NobodyListensError, RuntimeSocket, SocketSilentError } from "./runtime_socket.ts";
 import { filesOf, programName, socketOf } from "./sources.ts";
 import { findSupervised, Supervision } from "./supervision.ts";
-import { verifyWrittenPaths } from "./written_paths.ts";
+import { removeDeadSocket, verifyWrittenPaths } from "./written_paths.ts";
 import { OtherWriterError, SoleWriter } from "./sole_writer.ts";
 import { findTakenAddress, type TakenAddress } from "./taken_address.ts";
 
@@ -34,6 +45,12 @@ const OLD_WORKERS_LOOK_MS = 5_000;
 
 /** How often processes that do not answer are looked for while nobody does: that reads what all processes are. */
 const STRAYS_LOOK_MS = 250;
+
+/** No more workers are remembered. */
+const WORKERS_MAX = 1_000;
+
+/** How long orphans may take to close their sockets, and how often that is looked at. */
+const RELIEVE_DEADLINE_MS = 5_000, RELIEVE_POLL_MS = 10;
 
 /** What a process answers, and its pid and children where it is known by its pid alone. */
 type Answered = { readonly answers: readonly string[] } & Pick<Seen, "pid" | "children">;
@@ -57,6 +74,8 @@ export class Executor implements BalancerEffects, Disposable {
   readonly #orphans = new Map<string, { readonly pids: readonly number[]; readonly atMs: number }>();
   /** The connection that is held to the process that serves. */
   #held: { readonly socket: string; readonly connection: RuntimeSocket } | undefined;
+  /** Who owns the workers that have answered, by pid. */
+  readonly #workers = new Map<number, { readonly place: WorkerPlacement; readonly atMs: number }>();
   #placed: { readonly pid: number; readonly place: Placement; readonly atMs: number } | undefined;
 
   constructor({ programDeadlineMs = PROGRAM_DEADLINE_MS, socketDeadlineMs, isSole = false }: ExecutorOptions = {}) {
@@ -90,6 +109,11 @@ export class Executor implements BalancerEffects, Disposable {
     const { answers } = said;
     const pid = said.pid ?? await pidOf(answers);
     if (pid === undefined) return { ...seen, ...said };
+    if (sources.contact.by === "http" && sources.contact.answeredBy === "workers") {
+      const place = await this.#placeWorker(pid, sources.contact.socket, sources);
+      // Nobody answers who could be asked for a reload.
+      return "orphans" in place ? { ...seen, ...place } : { ...seen, ...said, ...place };
+    }
     // Who owns a process does not change while it lives, and asking costs more than all the rest of a look.
     const { oldWorkers = [] } = this.#placed?.place ?? {};
     const isToldYet = this.#placed?.pid === pid &&
@@ -237,6 +261,20 @@ export class Executor implements BalancerEffects, Disposable {
     }
   }
 
+  /** Finds the master of a worker, which does not change while both live. */
+  async #placeWorker(pid: number, socket: string, sources: ProcessSources): Promise<WorkerPlacement> {
+    const known = this.#workers.get(pid);
+    if (known !== undefined && performance.now() < known.atMs + OLD_WORKERS_LOOK_MS) return known.place;
+    const place = await placeWorker(pid, socket, toldOf(sources));
+    if (this.#workers.size >= WORKERS_MAX) this.#workers.clear();
+    // Orphans are about to be relieved.
+    if ("pid" in place) {
+      this.#workers.set(pid, { place, atMs: performance.now() });
+      this.#placed = { pid: place.pid, place, atMs: performance.now() };
+    }
+    return place;
+  }
+
   /** Looks for processes that do not answer, once for many looks in a row: a start is awaited by looking every few milliseconds. */
   async #findOrphans(sources: ProcessSources): Promise<readonly number[]> {
     const { file } = sources;
@@ -300,6 +338,8 @@ export class Executor implements BalancerEffects, Disposable {
             if (!(error instanceof NobodyListensError)) throw error;
           }
         }
+        await this.#relieve(step.relieves ?? [], sources, signal);
+        await removeDeadSocket(sources);
         return await this.#runOrFail(step.run, signal, step.deadlineMs);
       case "reload":
         await verifyWrittenPaths(sources);
@@ -328,7 +368,8 @@ export class Executor implements BalancerEffects, Disposable {
       const run = step.do === "start" ? step.run : "run" in step.how ? step.how.run : [];
       // A program that is told pids relieves those processes.
       const relieved = run.filter((argument) => /^[0-9]+$/.test(argument)).map(Number);
-      const known = [pid, masterPid, ...oldWorkers, ...relieved, ...await orphans(options)];
+      const left = step.do === "start" ? step.relieves ?? [] : [];
+      const known = [pid, masterPid, ...oldWorkers, ...relieved, ...left, ...await orphans(options)];
       return new Set(known.filter((pid) => pid !== undefined));
     };
     const orphans = (options: LookOptions) => sources.kind === "files" ? [] : findOrphans(toldOf(sources), options);
@@ -369,6 +410,22 @@ export class Executor implements BalancerEffects, Disposable {
     if (sources.kind === "files") throw new Error(`process ${pid} is not the balancer's`);
     await verifyProgram(pid, sources.program);
     Deno.kill(pid, signal);
+  }
+
+  /** Asks orphans to leave, and waits until none of them listens. */
+  async #relieve(pids: readonly number[], sources: BalancerSources, signal: AbortSignal): Promise<void> {
+    if (pids.length === 0 || sources.kind === "files" || sources.leavesOn === undefined) return;
+    this.#workers.clear();
+    for (const pid of pids) await this.#signal({ signal: sources.leavesOn, pid }, sources);
+    const socket = socketOf(sources);
+    const deadline = performance.now() + RELIEVE_DEADLINE_MS;
+    while (socket !== undefined && await isListening(socket)) {
+      if (performance.now() > deadline) {
+        const who = `${pids.length === 1 ? "process" : "processes"} ${pids.join(", ")}`;
+        throw new Error(`${who} still listened ${formatDuration(RELIEVE_DEADLINE_MS)} after ${sources.leavesOn}`);
+      }
+      await delay(RELIEVE_POLL_MS, { clock: systemClock, signal });
+    }
   }
 
   #reloadByMaster(reload: AskedReload, signal: AbortSignal): Promise<string> {

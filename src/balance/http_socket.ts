@@ -61,6 +61,17 @@ async function ask(path: string, query: string, signal: AbortSignal): Promise<st
   }
 }
 
+/** Whether somebody accepts connections at a Unix socket. */
+export async function isListening(path: string): Promise<boolean> {
+  try {
+    (await connect(path)).close();
+    return true;
+  } catch (error) {
+    if (error instanceof NobodyListensError) return false;
+    throw error;
+  }
+}
+
 async function connect(path: string): Promise<Deno.UnixConn> {
   try {
     return await Deno.connect({ transport: "unix", path });

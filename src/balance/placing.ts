@@ -7,6 +7,7 @@ import {
   readStats,
   withoutContained,
 } from "../system/processes.ts";
+import { findUnixListenerOwners } from "../system/listeners.ts";
 import { readTrusted } from "../system/trusted_file.ts";
 
 /** What is known of the process that answers, and of its like. */
@@ -56,6 +57,28 @@ function isProgram({ name }: ProcessStat, program: string): boolean {
   return name.startsWith(program.slice(0, 15)) || program.startsWith(name);
 }
 
+/** A process that answered, or its master; or the orphans that answer in its place. */
+export type WorkerPlacement = Placement & ({ readonly pid: number } | { readonly orphans: readonly number[] });
+
+/**
+ * Finds the master of a worker that answered at a socket. Workers may outlive a
+ * master that was killed: nobody can reload them, so they are orphans, and all
+ * that hold the socket are such.
+ */
+export async function placeWorker(pid: number, socket: string, told: Told): Promise<WorkerPlacement> {
+  const place = await placeProcess(pid, told);
+  if (place.masterPid !== undefined) return { ...place, pid: place.masterPid };
+  const isKnown = place.isContained !== true && place.oldWorkers !== undefined;
+  if (!isKnown || (await findOrphans(told)).includes(pid)) return { ...place, pid };
+  const holders = await findUnixListenerOwners(socket);
+  const stats = await readStats(holders);
+  const orphans = holders.filter((holder) => {
+    const stat = stats?.get(holder);
+    return stat !== undefined && isProgram(stat, told.program);
+  });
+  return { orphans: [...new Set([pid, ...orphans])].toSorted((a, b) => a - b) };
+}
+
 /**
  * Finds processes of a program that were told to read a file: of a balancer
  * whose socket is gone. In a container a file of that name is another one.
@@ -64,10 +87,19 @@ export async function findOrphans(
   { program, file, otherRuns }: Told,
   options?: LookOptions,
 ): Promise<readonly number[]> {
-  const isOne = ([argv0 = "", ...args]: readonly string[]) =>
-    argv0.slice(argv0.lastIndexOf("/") + 1) === program && args.includes(file) &&
-    !otherRuns.some((argument) => args.includes(argument));
+  const isOne = (shown: readonly string[]) => {
+    const [argv0 = "", ...args] = withoutTitle(shown);
+    return argv0.slice(argv0.lastIndexOf("/") + 1) === program && args.includes(file) &&
+      !otherRuns.some((argument) => args.includes(argument));
+  };
   return await withoutContained(await findProcesses(isOne, options), options);
+}
+
+/** A master may show its command line behind a title, as one string: `nginx: master process nginx -c /etc/x.conf`. */
+function withoutTitle(args: readonly string[]): readonly string[] {
+  const [title = ""] = args;
+  const shown = /^\S+: master process (.+)$/.exec(title)?.[1];
+  return shown === undefined ? args : shown.split(" ");
 }
 
 /**

@@ -25,8 +25,13 @@ export interface Processes {
   readonly current: Process | undefined;
   /** Since when nobody answers, as far as a start was asked for. */
   readonly goneSinceMs: number | undefined;
-  /** Who was relieved by the last takeover, and until when its answers count for nothing. */
-  readonly draining: { readonly pid: number; readonly untilMs: number } | undefined;
+  /**
+   * Who was relieved by the last takeover, and until when its answers count for nothing: a process, or all answers
+   * without the part that proved the takeover.
+   */
+  readonly draining:
+    | { readonly pid: number; readonly serves?: string | undefined; readonly untilMs: number }
+    | undefined;
   /** Where the balancer was when all was last applied: it is looked for there if it is to move. */
   readonly settledAt: BalancerSources | undefined;
 }
@@ -83,15 +88,15 @@ export function withLook(
 export function withTakeover(
   processes: Processes,
   before: Pick<Look, "pid">,
-  { pid, seen }: { readonly pid: number; readonly seen: Seen },
+  { pid, seen, serves }: { readonly pid: number; readonly seen: Seen; readonly serves?: string | undefined },
   nowMs: number,
 ): Processes {
-  const isRelieved = before.pid !== undefined && before.pid !== pid;
+  const isRelieved = before.pid !== undefined && (before.pid !== pid || serves !== undefined);
   return {
     ...processes,
     current: processOf(pid, seen),
     goneSinceMs: undefined,
-    draining: isRelieved ? { pid: before.pid, untilMs: nowMs + DRAINING_MS } : undefined,
+    draining: isRelieved ? { pid: before.pid, serves, untilMs: nowMs + DRAINING_MS } : undefined,
   };
 }
 

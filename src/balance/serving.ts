@@ -1,5 +1,6 @@
 import type { Clock } from "../kernel/clock.ts";
 import { delay } from "../kernel/delay.ts";
+import { formatDuration } from "../kernel/duration.ts";
 import type { BalancerSources, Seen } from "../plugin/contract.ts";
 import type { Decider } from "../plugin/decider.ts";
 import type { BalancerEffects, StepFailure } from "./effects.ts";
@@ -113,6 +114,10 @@ export class Serving {
         return fail(`its process ended within ${STILLBORN_MS} ms`);
       }
       if (this.#clock.now() > deadline) {
+        const within = `within ${formatDuration(TAKEOVER_DEADLINE_MS)}`;
+        if (step.serves !== undefined) {
+          return fail(`no answer at ${placeOf(sources)} shows the new config ${within}; see its error log`);
+        }
         const what = sources.kind === "process" && sources.contact.by === "pid" ? "was seen by" : "answered at";
         return fail(`no new process ${what} ${placeOf(sources)} within ${TAKEOVER_DEADLINE_MS} ms`);
       }
@@ -144,7 +149,10 @@ export class Serving {
     for (;;) {
       const seen = await this.#observe(sources, signal);
       if (draining === undefined || this.#clock.now() >= draining.untilMs) return seen;
-      if (await this.#pidOf(seen) !== draining.pid) return seen;
+      const isPast = draining.serves === undefined
+        ? await this.#pidOf(seen) === draining.pid
+        : seen.answers !== undefined && !hasAnswer(seen, draining.serves);
+      if (!isPast) return seen;
       await delay(TAKEOVER_POLL_MS, { clock: this.#clock, signal });
     }
   }
@@ -205,7 +213,12 @@ function placeOf(sources: BalancerSources): string {
   return sources.kind === "process" ? whereabouts(sources) : sources.file;
 }
 
-/** Whether a start or a reload has taken: by another process, or by other children of the same one. */
+/** Whether one of the answers has a part. */
+function hasAnswer({ answers = [] }: Pick<Seen, "answers">, part: string): boolean {
+  return answers.some((answer) => answer.includes(part));
+}
+
+/** Whether a start or a reload has taken: by what is answered, another process, or other children of the same one. */
 function hasTaken(
   step: Birth,
   { seen, pidBefore, now, pid, sources }: {
@@ -216,6 +229,8 @@ function hasTaken(
     readonly sources: BalancerSources;
   },
 ): boolean {
+  // A process may live on with its former config, and only its answers show that.
+  if (step.serves !== undefined) return hasAnswer(now, step.serves);
   if (pid !== pidBefore) return true;
   const { contact } = sources.kind === "process" ? sources : {};
   if (step.do !== "reload" || contact?.by !== "pid" || contact.proof !== "children") return false;

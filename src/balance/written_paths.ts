@@ -1,5 +1,6 @@
 import type { BalancerSources } from "../plugin/contract.ts";
 import { look } from "../system/processes.ts";
+import { isListening } from "./http_socket.ts";
 import { filesOf, socketOf } from "./sources.ts";
 import { folderOf, resolveTrusted, UntrustedPathError } from "../system/trusted_file.ts";
 
@@ -37,6 +38,23 @@ export async function verifyWrittenPaths(sources: BalancerSources): Promise<void
     const folder = folderOf(await resolveTrusted(path));
     if (!await isThere(folder)) throw new Error(`the directory of ${path} does not exist`);
   }
+}
+
+/**
+ * Removes the Unix socket of a process that was killed, if the program itself
+ * makes it: nginx cannot bind one that exists. Nothing that somebody listens on
+ * is removed, and no other kind of file.
+ */
+export async function removeDeadSocket(sources: BalancerSources): Promise<void> {
+  if (sources.kind === "files" || sources.contact.by !== "http") return;
+  const { contact: { socket }, alsoWrites = [] } = sources;
+  if (!alsoWrites.includes(socket)) return;
+  const real = await resolveTrusted(socket);
+  const stat = await Deno.lstat(real).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  });
+  if (stat?.isSocket === true && !await isListening(real)) await Deno.remove(real);
 }
 
 /** Says what a writer that is started by this user now would find in its way; looks, and writes nothing. */

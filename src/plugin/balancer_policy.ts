@@ -67,8 +67,11 @@ export function stepFault(step: Step, { granted, sources, seen }: PlanCase): str
       if (!args.includes(CANDIDATE)) return `check a file by a command that does not name it (${CANDIDATE})`;
       return runFaults(program, granted)[0];
     }
-    case "start":
+    case "start": {
+      const stranger = step.relieves?.find((pid) => !seen.orphans?.includes(pid));
+      if (stranger !== undefined) return `signal process ${stranger}, which is not one of its orphans`;
       return runFaults(step.run[0], granted)[0] ?? masterFault(step.master, granted);
+    }
     case "reload": {
       for (const command of step.then ?? []) {
         const fault = stepFault(command, { granted, sources, seen });

@@ -480,8 +480,17 @@ export type Contact =
     readonly details?: readonly string[] | undefined;
     readonly dialect: Dialect;
   }
-  /** By HTTP on a Unix socket: a query is the path of a GET, its answer the body. It accepts no commands. */
-  | { readonly by: "http"; readonly socket: string; readonly queries: readonly string[] }
+  /**
+   * By HTTP on a Unix socket: a query is the path of a GET, its answer the body. It accepts no commands.
+   * `answeredBy: "workers"`: `pid` finds one of several workers that share the socket. The process is their master
+   * then, in `Seen.pid`, and workers whose master is gone are orphans.
+   */
+  | {
+    readonly by: "http";
+    readonly socket: string;
+    readonly queries: readonly string[];
+    readonly answeredBy?: "workers" | undefined;
+  }
   /**
    * By the pid in its pid file only: it answers nothing, so `observe` gets `[]` as answers while it
    * runs. `proof` is what shows that a reload was applied: another process, or other children of the same one.
@@ -672,6 +681,10 @@ export type Step =
     readonly master?: AskedReload | undefined;
     /** The addresses that it listens on: it is not started while another process holds one of them. */
     readonly listens?: readonly Endpoint[] | undefined;
+    /** Part of an answer that proves that the file is served; if absent, another process is the proof. */
+    readonly serves?: string | undefined;
+    /** Orphans that are asked to leave before, by `leavesOn`: for a program that cannot take their sockets over. */
+    readonly relieves?: readonly number[] | undefined;
   }
   /**
    * Makes the balancer reload its config. The reason is never empty.
@@ -679,7 +692,8 @@ export type Step =
    * the reload is not started, as a balancer may stop serving while it retries to
    * bind. `then` is sent to the new process at once, before it can know.
    * `cause` is the reason in one word, for metrics: the config has changed, members
-   * changed in a way that no command can apply, or the host requests it.
+   * changed in a way that no command can apply, or the host requests it. `serves` is part of
+   * an answer that proves that the reload took; if absent, another process is the proof.
    */
   | {
     readonly do: "reload";
@@ -688,6 +702,7 @@ export type Step =
     readonly listens: readonly Endpoint[];
     readonly how: ReloadWay;
     readonly then?: readonly CommandStep[] | undefined;
+    readonly serves?: string | undefined;
   }
   /** Runs a program that makes the readers of the files reload them; it must exit with 0 within `deadlineMs`. */
   | {

@@ -55,6 +55,8 @@ const ARGUMENTS_MAX = 100;
 const NOTICES_MAX = 100;
 /** Maximum number of addresses of one section. */
 const LISTENS_MAX = 1_000;
+/** Maximum number of orphans that one start relieves. */
+const PIDS_MAX = 10_000;
 /** Maximum number of clusters of a config. */
 const CLUSTERS_MAX = 10_000;
 /** Maximum depth of the config path of a line. */
@@ -115,7 +117,7 @@ export function sources(value: unknown): BalancerSources {
 }
 
 function contact(value: unknown): Contact {
-  const { by, socket, queries, details, dialect: said, pidFile, proof } = record(value, "contact");
+  const { by, socket, queries, details, dialect: said, pidFile, proof, answeredBy } = record(value, "contact");
   switch (by) {
     case "pid": {
       if (proof !== "process" && proof !== "children") {
@@ -129,7 +131,15 @@ function contact(value: unknown): Contact {
       if (odd !== undefined) {
         throw new InvalidMessage(`A query over http must be a path: current value is ${quote(odd)}`);
       }
-      return { by, socket: exactText(socket, "socket"), queries: asked };
+      if (answeredBy !== undefined && answeredBy !== "workers") {
+        throw new InvalidMessage(`answeredBy must be "workers" or absent: current value is ${quote(answeredBy)}`);
+      }
+      return {
+        by,
+        socket: exactText(socket, "socket"),
+        queries: asked,
+        ...answeredBy !== undefined && { answeredBy },
+      };
     }
     case "commands":
       return {
@@ -304,6 +314,8 @@ function step(value: unknown): Step {
         ...deadline(raw.deadlineMs),
         ...raw.master !== undefined && { master: askedReload(raw.master) },
         ...raw.listens !== undefined && { listens: endpoints(raw.listens) },
+        ...raw.serves !== undefined && { serves: proof(raw.serves) },
+        ...raw.relieves !== undefined && { relieves: listOf(raw.relieves, "relieves", PIDS_MAX).map(pid) },
       };
     case "reload": {
       const listens = endpoints(raw.listens);
@@ -317,6 +329,7 @@ function step(value: unknown): Step {
         listens,
         how,
         ...then !== undefined && { then },
+        ...raw.serves !== undefined && { serves: proof(raw.serves) },
       };
     }
     case "notify":
@@ -332,6 +345,13 @@ function step(value: unknown): Step {
     default:
       throw new InvalidMessage(`Unknown kind of a step: ${quote(raw.do)}`);
   }
+}
+
+/** Any answer would prove a reload that is proven by the empty string. */
+function proof(value: unknown): string {
+  const part = exactText(value, "serves");
+  if (part === "") throw new InvalidMessage("serves must not be empty");
+  return part;
 }
 
 function causeOf(value: unknown): "structure" | "members" | "forced" | undefined {

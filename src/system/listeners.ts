@@ -43,6 +43,25 @@ export function parseListeners(output: string): readonly TcpListener[] {
   });
 }
 
+/** Finds the processes that hold a listening Unix socket; none where they cannot be inspected. */
+export async function findUnixListenerOwners(path: string, options?: LookOptions): Promise<readonly number[]> {
+  const inodes = parseUnixListeners(await look("cat", ["/proc/net/unix"], options), path);
+  if (inodes.length === 0) return [];
+  const { pids } = await findSocketOwners(inodes, options);
+  return [...new Set(inodes.flatMap((inode) => pids.get(inode) ?? []))].toSorted((a, b) => a - b);
+}
+
+/** Parses `/proc/net/unix`: the inodes of the sockets that listen at a path. Pure. */
+export function parseUnixListeners(output: string, path: string): readonly string[] {
+  return output.split("\n").flatMap((line) => {
+    const [, flags = "", inode = "", at] = /^\S+: \S+ \S+ ([0-9A-F]{8}) \S+ \S+ +([0-9]+) (.*)$/.exec(line) ?? [];
+    return at === path && (parseInt(flags, 16) & ACCEPTS_CONNECTIONS) !== 0 ? [inode] : [];
+  });
+}
+
+/** The kernel's flag of a Unix socket that listens (`__SO_ACCEPTCON`). */
+const ACCEPTS_CONNECTIONS = 0x10000;
+
 /** Finds the owners of sockets. */
 export async function findSocketOwners(inodes: readonly string[], options?: LookOptions): Promise<SocketOwners> {
   const wanted = inodes.filter((inode) => /^[0-9]+$/.test(inode)).join("|");

@@ -13,6 +13,7 @@ import { readPlugins } from "../../src/config/plugins_schema.ts";
 import { readService } from "../../src/config/service_schema.ts";
 import { readHost, readSettings } from "../../src/config/settings_schema.ts";
 import { validateDirectory } from "../../src/app/validate.ts";
+import { setUp } from "../setup.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 const DOCS = new URL("../../docs/config/", import.meta.url);
@@ -27,6 +28,9 @@ const AROUND: Readonly<Record<string, string>> = {
   "balancers/haproxy.yaml": "config_file: /tmp/h.cfg\nsocket_file: /tmp/h.sock\npid_file: /tmp/h.pid\n" +
     "defaults: [mode http, timeout connect 2s, timeout client 20s, timeout server 20s]\n" +
     "meta_clusters: {stuff_api: {port: 8080}}\n",
+  "clusters/shadow.yaml": "discovery: zookeeper\nnginx: {}\n",
+  "balancers/nginx.yaml": "config_file: /tmp/n.conf\npid_file: /tmp/n.pid\nstatus_socket: /tmp/n.sock\n" +
+    "main: [load_module modules/ngx_stream_module.so]\nservers: {public: {listen: [64002]}}\n",
   "plugins/memcached.ts": "export default { kind: 'check', apiVersion: 1, name: 'x', summary: '', stability: 'stable', " +
     "config: { '~standard': { version: 1, vendor: 'x', validate: (value: unknown) => ({ value }) } }, " +
     "permissions: () => ({}), probe() {} };\n",
@@ -38,6 +42,7 @@ const AROUND: Readonly<Record<string, string>> = {
 
 for (const page of pages) {
   Deno.test(`the examples of docs/config/${page} are valid as they stand`, async () => {
+    await setUp(["nginx_stream"]);
     const text = await Deno.readTextFile(new URL(page, DOCS));
     const examples = [...text.matchAll(/^```yaml\n# (\S+\.ya?ml)\n([\s\S]*?)^```$/gm)];
     assert.equal(examples.length, text.match(/^```yaml$/gm)?.length ?? 0, "each example names its file");
@@ -62,7 +67,7 @@ function knownKeys(findings: readonly { readonly message: string }[]): readonly 
 Deno.test.each([
   { page: "services.md", findings: readService({ zzzzzzzz: 1 }, { fileName: "x" }).findings },
   { page: "services.md", findings: [{ message: "known are interval, rise, fall, timeout, type, host, port" }] },
-  { page: "clusters.md", findings: readCluster({ zzzzzzzz: 1 }, { fileName: "x", balancers: [] }).draft?.unknownKeys ?? [], but: "haproxy" },
+  { page: "clusters.md", findings: readCluster({ zzzzzzzz: 1 }, { fileName: "x", balancers: [] }).draft?.unknownKeys ?? [], but: ["haproxy", "nginx"] },
   { page: "logging.md", findings: readLogging({ zzzzzzzz: 1 }).findings },
   { page: "host.md", findings: readHost({ zzzzzzzz: 1 }).findings },
   { page: "plugins.md", findings: readPlugins({ zzzzzzzz: 1 }).findings },
@@ -72,7 +77,7 @@ Deno.test.each([
 ])("docs/config/$page has a row for each key", async ({ page, findings, but }) => {
   const text = await Deno.readTextFile(new URL(page, DOCS));
   const rows = text.split("\n").filter((line) => line.startsWith("| `")).map((line) => line.split(" | ")[0] ?? "");
-  const missing = knownKeys(findings).filter((key) => key !== but && !rows.some((row) => row.includes(`\`${key}\``)));
+  const missing = knownKeys(findings).filter((key) => !but?.some((each) => each === key) && !rows.some((row) => row.includes(`\`${key}\``)));
   assert.deepEqual(missing, []);
 });
 

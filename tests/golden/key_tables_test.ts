@@ -7,6 +7,10 @@
  */
 import assert from "node:assert/strict";
 import { balancerSchema, clusterSchema as haproxySection } from "../../plugins/balancers/haproxy/config.ts";
+import {
+  balancerSchema as nginxSchema,
+  clusterSchema as nginxSection,
+} from "../../plugins/balancers/nginx/config.ts";
 import { clusterSchema as etcdSection } from "../../plugins/discovery/etcd/config.ts";
 import { clusterSchema as serfCluster, serviceSchema as serfService } from "../../plugins/discovery/serf/config.ts";
 import { clusterSchema as staticSection } from "../../plugins/discovery/static/config.ts";
@@ -42,6 +46,8 @@ const TABLES: readonly Documented[] = [
   { page: "docs/config/clusters.md", heading: "haproxy", schema: haproxySection },
   { page: "docs/config/clusters.md", heading: "static", schema: staticSection },
   { page: "docs/config/balancers.md", heading: "haproxy", schema: balancerSchema },
+  { page: "docs/config/balancers.md", heading: "nginx", schema: nginxSchema },
+  { page: "docs/config/clusters.md", heading: "nginx", schema: nginxSection },
   { page: "docs/config/clusters.md", heading: "zookeeper and etcd", schema: etcdSection },
   { page: "docs/config/clusters.md", heading: "serf", schema: serfCluster },
   { page: "docs/config/services.md", heading: "serf", schema: serfService },
@@ -93,7 +99,8 @@ function keysOf({ schema, under = "" }: Documented): ReadonlyMap<string, KeyFact
     [key.slice(under.length), facts] as const
   );
   return new Map(entries.flatMap(([key, facts]) => {
-    const isShown = !/upstreams\.\*|^http\.|^auth\.|timeouts\.|^checks\.|^traffic\./.test(key) && key !== "http";
+    const isShown = !/upstreams\.\*|^http\.|^auth\.|timeouts\.|^checks\.|^traffic\./.test(key) &&
+      (key !== "http" || facts.type !== "strict_object");
     return isShown ? [[key.replaceAll("*", "NAME"), facts] as const] : [];
   }));
 }

@@ -17,6 +17,7 @@ import {
   unwanted,
   word,
 } from "../../../src/kernel/schema.ts";
+import { isOneLine, line, lines, ONE_LINE } from "../lines_schema.ts";
 
 /** A listener with servers of its own, beside the clusters: one of `proxies`. */
 export interface Proxy {
@@ -119,39 +120,10 @@ const RESTART_INTERVAL_S = 2;
 /** How long a command that reloads may take unless told: a service manager may wait for a start. */
 const RELOAD_TIMEOUT_S = 30;
 
-/** What ends a line or hides in it. A tab may stand in a line. */
-// deno-lint-ignore no-control-regex -- control characters are what is looked for
-const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f\u0085\u2028\u2029]/;
-
-/** Whether a text can stand in a line of its own: none of its characters ends a line. */
-export function isOneLine(text: string): boolean {
-  return !CONTROL.test(text);
-}
-
 /** What HAProxy accepts as the name of a section or a server. */
 export function isSectionName(name: string): boolean {
   return /^[A-Za-z0-9_.:-]{1,255}$/.test(name);
 }
-
-const ONE_LINE = "one line of text without control characters";
-/** One line; the line feed at its end, which YAML leaves behind a block (`>`, `|`), says nothing. */
-const line = v.pipe(
-  v.string(ONE_LINE),
-  v.transform((text) => text.replace(/[\r\n]+$/, "")),
-  v.check(isOneLine, ONE_LINE),
-);
-
-const LINES = "a list of lines, each a text without control characters";
-const NO_LIST = v.union(
-  [v.pipe(line, v.transform((only) => [only])), v.pipe(v.null(), v.transform((): readonly string[] => []))],
-  LINES,
-);
-/** Lines; one text alone is one line, and a key with nothing behind it is no line. */
-const lines = v.pipe(
-  // What is a list is judged item by item, so that the one that is wrong is told.
-  v.lazy((input): v.GenericSchema<unknown, readonly string[]> => Array.isArray(input) ? list(line, LINES) : NO_LIST),
-  v.readonly(),
-);
 
 const PATH = "a path without control characters";
 const path = v.pipe(v.string(PATH), v.minLength(1, PATH), v.check(isOneLine, PATH));

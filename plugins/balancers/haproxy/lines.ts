@@ -1,7 +1,8 @@
 import type { Notice, Origin } from "../../../mod.ts";
 import { assert } from "../../../src/kernel/assert.ts";
 import { quote } from "../../../src/model/node.ts";
-import { type HaproxyConfig, isOneLine } from "./config.ts";
+import { isOneLine } from "../lines_schema.ts";
+import type { HaproxyConfig } from "./config.ts";
 import { accepts, reachesBeyond, type Section } from "./directives.ts";
 import { words } from "./words.ts";
 

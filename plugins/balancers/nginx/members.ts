@@ -1,0 +1,123 @@
+import { formatEndpoint } from "../../../src/model/endpoint.ts";
+import { parseNode, WEIGHT_MAX } from "../../../src/model/node.ts";
+import type { ClusterName, Node, WantedCluster, WantedNode } from "../../../mod.ts";
+import type { NginxCluster } from "./config.ts";
+
+/** A member as a line of `upstream` needs it. */
+export interface Member {
+  readonly wanted: WantedNode;
+  /** `serves`: gets requests. `backup`: gets them while nobody serves. `down`: gets none. */
+  readonly role: "serves" | "backup" | "down";
+  /** Its weight; nginx's default of 1 if absent. */
+  readonly weight?: number | undefined;
+}
+
+/** The members of a cluster, and whether any of them gets requests. */
+export interface Members {
+  readonly members: readonly Member[];
+  readonly isEmpty: boolean;
+  /** Whether nodes of the last resort are left out, as the balance of the cluster takes no `backup`. */
+  readonly lacksBackup: boolean;
+}
+
+/**
+ * Works out what each member of a cluster gets. Everything of nginx stands in
+ * its file, so the weights of the moment count. nginx takes no weight of 0, no
+ * upstream whose servers are all `backup`, and no `backup` beside a hash.
+ */
+export function membersOf({ nodes, config }: WantedCluster<NginxCluster>): Members {
+  const takesBackup = !/^(?:hash |ip_hash$|random)/.test(config.balance);
+  const isServing = ({ state, pool, weight }: WantedNode) => state === "ready" && pool === "primary" && weight !== 0;
+  const isSpare = (node: WantedNode) => node.state === "ready" && node.isFallback === true && node.weight !== 0;
+  const hasServing = nodes.some(isServing);
+  const unique = new Map(nodes.map((wanted) => [formatEndpoint(endpointOf(wanted.node)), wanted]));
+  const members = [...unique.values()].filter(({ node }) => isSafe(node)).map((wanted): Member => {
+    const { weight } = wanted;
+    if (isServing(wanted) || (!hasServing && isSpare(wanted))) return { wanted, role: "serves", weight };
+    return isSpare(wanted) && takesBackup ? { wanted, role: "backup", weight } : { wanted, role: "down" };
+  });
+  return {
+    members: withSmallWeights(members),
+    isEmpty: !members.some(({ role }) => role === "serves"),
+    lacksBackup: !takesBackup && hasServing && nodes.some((node) => !isServing(node) && isSpare(node)),
+  };
+}
+
+/** Whether a node can break out of no line; the host sees to that too. */
+function isSafe(node: Node): boolean {
+  return parseNode({ ...node, metadata: {} }).ok;
+}
+
+/** Divides weights by what they have in common: a ring has 160 places for each, and a large one costs memory. */
+function withSmallWeights(members: readonly Member[]): readonly Member[] {
+  const weights = members.filter(({ role }) => role !== "down").map(({ weight = 1 }) => weight);
+  const divisor = weights.reduce(greatestCommonDivisor, 0);
+  return members.map(({ weight, ...member }) => {
+    const small = member.role === "down" ? 1 : (weight ?? 1) / (divisor || 1);
+    return small === 1 ? member : { ...member, weight: small };
+  });
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+}
+
+function endpointOf({ ip, port }: Node) {
+  return { host: ip, port };
+}
+
+/** Writes the line of a member. The comment says whose it is, and what of it is to be read back. */
+export function serverLine({ wanted: { node, state, pool, from }, role, weight }: Member): string {
+  const parameters = [
+    ...weight === undefined ? [] : [` weight=${weight}`],
+    ...role === "serves" ? [] : [` ${role}`],
+  ].join("");
+  const said = [
+    ...node.weight === undefined ? [] : [` weight=${node.weight}`],
+    ...node.state === "drain" ? [" state=drain"] : state === "ready" ? [] : [` ${state}`],
+    ...pool === "overflow" ? [" pool=overflow"] : [],
+    ...from === undefined ? [] : [` from=${JSON.stringify(from)}`],
+  ].join("");
+  return `server ${formatEndpoint(endpointOf(node))}${parameters}; # ${node.host}${said}`;
+}
+
+/** A cluster begins with this comment. */
+export function clusterComment(name: ClusterName): string {
+  return `# cluster ${JSON.stringify(name).replaceAll(/[\u007f-\uffff]/g, escaped)}`;
+}
+
+/** JSON leaves separators of lines of Unicode as they are. */
+function escaped(char: string): string {
+  return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
+/**
+ * Reads the members of each cluster back from a file that was rendered here, so
+ * that a start while the registry is unreachable goes on with what was known.
+ */
+export function adopt(file: string): ReadonlyMap<ClusterName, readonly Node[]> {
+  const members = new Map<ClusterName, Node[]>();
+  if (!file.startsWith(FIRST_LINE)) return members;
+  let cluster: Node[] = [];
+  for (const line of file.split("\n")) {
+    const name = /^ *# cluster (".*")$/.exec(line)?.[1];
+    if (name !== undefined) members.set(JSON.parse(name), cluster = []);
+    const [, v6, v4, port, host, said = ""] =
+      /^ *server (?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([0-9]+)[^;]*; # (\S+)(.*)$/.exec(line) ?? [];
+    if (host === undefined || / from=/.test(said)) continue;
+    const weight = Number(/ weight=([0-9]{1,3})(?: |$)/.exec(said)?.[1] ?? NaN);
+    const parsed = parseNode({
+      host,
+      ip: v6 ?? v4,
+      port: Number(port),
+      metadata: {},
+      ...weight <= WEIGHT_MAX && { weight },
+      ...(/ state=drain(?: |$)/).test(said) && { state: "drain" },
+    });
+    if (parsed.ok) cluster.push(parsed.node);
+  }
+  return members;
+}
+
+/** What a rendered file begins with. */
+export const FIRST_LINE = "# Written by Lighthouse. Edits are reverted: change the files of its config directory.";
