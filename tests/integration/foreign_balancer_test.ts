@@ -1,5 +1,5 @@
 /**
- * Balancers whose plugins do not ship: nginx beside HAProxy, and what plugins
+ * Balancers whose plugins do not ship: one beside HAProxy, and what plugins
  * that misbehave come to.
  *
  * @module
@@ -11,8 +11,9 @@ import { Executor } from "../../src/balance/executor.ts";
 import type { BalancerSources, Step } from "../../src/plugin/contract.ts";
 import { runCli } from "../support/cli.ts";
 import { eventually } from "../support/eventually.ts";
-import { NginxBox, nginxSource, oddBalancerSource } from "../support/foreign_balancer.ts";
+import { EdgeBox, edgeSource, oddBalancerSource } from "../support/foreign_balancer.ts";
 import { freePort } from "../support/free_port.ts";
+import { NameServer } from "../support/dnsmasq.ts";
 import { Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
 import { hashOf, PluginServer, servedBelow } from "../support/plugin_server.ts";
 import { setUp } from "../setup.ts";
@@ -22,10 +23,10 @@ const CHECKS = { interval: 0.1, http: { uri: "/health", rise: 1, fall: 1 } };
 Deno.test("a cluster is served by HAProxy and by an nginx whose plugin came by URL, and neither fails a request", async () => {
   await setUp(["haproxy", "nginx"]);
   await using host = new TestHost();
-  await using nginx = new NginxBox();
+  await using nginx = new EdgeBox();
   await using one = new WebService();
   await using two = new WebService();
-  const source = await nginxSource();
+  const source = await edgeSource();
   const second = { ...source, "mod.ts": `${source["mod.ts"]}// Another version, which renders the same.\n` };
   const hangs = {
     "mod.ts": source["mod.ts"]?.replace(
@@ -42,19 +43,19 @@ Deno.test("a cluster is served by HAProxy and by an nginx whose plugin came by U
   const use = async (version: number, modules: Readonly<Record<string, string>>) =>
     await host.write("plugins", {
       balancers: {
-        nginx: { url: server.url(`/${version}/mod.ts`), sha256: await hashOf(modules), allow: nginx.allow },
+        edge: { url: server.url(`/${version}/mod.ts`), sha256: await hashOf(modules), allow: nginx.allow },
       },
     });
   await use(1, source);
   await host.configure();
   await host.write("lighthouse", { plugin_cache: host.dir.file("plugins") });
-  await host.write("balancers/nginx", nginx.file);
-  const ports = { haproxy: freePort(), nginx: freePort() };
+  await host.write("balancers/edge", nginx.file);
+  const ports = { haproxy: freePort(), edge: freePort() };
   await host.write("services/web", { discovery: "file", ports: [one.port, two.port], checks: CHECKS });
   await host.write("clusters/web", {
     discovery: "file",
     haproxy: { port: ports.haproxy, backend: ["mode http"] },
-    nginx: { port: ports.nginx },
+    edge: { port: ports.edge },
   });
   // Both are registered before there is a writer, or nginx is started with one, and reloaded for the other.
   await using reporter = Lighthouse.start("reporter", host.configDir);
@@ -69,7 +70,7 @@ Deno.test("a cluster is served by HAProxy and by an nginx whose plugin came by U
   await untilServing([one.port, two.port]);
   {
     await using viaHaproxy = new Traffic({ port: ports.haproxy, clients: 2, pauseMs: 5 });
-    await using viaNginx = new Traffic({ port: ports.nginx, clients: 2, pauseMs: 5 });
+    await using viaNginx = new Traffic({ port: ports.edge, clients: 2, pauseMs: 5 });
     two.healthy = false;
     await untilServing([one.port]);
     two.healthy = true;
@@ -83,7 +84,7 @@ Deno.test("a cluster is served by HAProxy and by an nginx whose plugin came by U
 
   const running = await nginx.text();
   await use(2, second);
-  await writer.event("plugin.loaded", { plugin: "balancer/nginx" }, { times: 2 });
+  await writer.event("plugin.loaded", { plugin: "balancer/edge" }, { times: 2 });
   await writer.event("config.applied", {}, { times: 2 });
   two.healthy = false;
   await host.untilServing("web", [one.port]);
@@ -92,15 +93,15 @@ Deno.test("a cluster is served by HAProxy and by an nginx whose plugin came by U
   await untilServing([one.port, two.port]);
   // Each change of members was one reload, the swap none.
   assert.equal(await nginx.text(), running);
-  await writer.event("balancer.reloaded", { balancer: "nginx" }, { times: 4 });
-  assert.equal(writer.count("balancer.reloaded", { balancer: "nginx" }), 4, writer.log);
+  await writer.event("balancer.reloaded", { balancer: "edge" }, { times: 4 });
+  assert.equal(writer.count("balancer.reloaded", { balancer: "edge" }), 4, writer.log);
   assert.equal(writer.count("balancer.replaced"), 0, "a worker that leaves is none that somebody has started");
 
   await use(3, hangs);
   await writer.event("config.invalid", {
-    file: /balancers\/nginx\.yaml$/,
+    file: /balancers\/edge\.yaml$/,
     line: 1,
-    msg: /Cannot use the plugin of the balancer nginx: uncaught error: out of order/,
+    msg: /Cannot use the plugin of the balancer edge: uncaught error: out of order/,
   });
   two.healthy = false;
   await untilServing([one.port]);
@@ -114,19 +115,19 @@ Deno.test("a cluster is served by HAProxy and by an nginx whose plugin came by U
   await untilServing([one.port, two.port]);
 });
 
-Deno.test("check tells what nginx refuses with the file, line and column that it comes from", async () => {
+Deno.test("check reports what the program of a third-party balancer rejects with the file, line and column that it comes from", async () => {
   await setUp(["nginx"]);
   await using host = new TestHost();
-  await using nginx = new NginxBox();
-  const url = new URL("../../examples/plugins/nginx/mod.ts", import.meta.url).href;
-  await host.write("plugins", { balancers: { nginx: { url, allow: nginx.allow } } });
+  await using nginx = new EdgeBox();
+  const url = new URL("../support/edge_balancer/mod.ts", import.meta.url).href;
+  await host.write("plugins", { balancers: { edge: { url, allow: nginx.allow } } });
   await host.write("discovery/file", { path: host.registryDir });
-  await host.write("balancers/nginx", nginx.file);
+  await host.write("balancers/edge", nginx.file);
   const lines = ["keepalive_timeout 3s", "nonsense on"];
-  await host.write("clusters/web", stringify({ discovery: "file", nginx: { port: freePort(), lines } }));
+  await host.write("clusters/web", stringify({ discovery: "file", edge: { port: freePort(), lines } }));
   const { code, stdout } = await runCli(["check", host.configDir]);
   assert.equal(code, 1, stdout);
-  assert.match(stdout, /clusters\/web\.yaml:6:7: error: nginx refuses it: unknown directive "nonsense"/);
+  assert.match(stdout, /clusters\/web\.yaml:6:7: error: edge refuses it: unknown directive "nonsense"/);
 });
 
 Deno.test("Executor sends a signal to no process of another program", async () => {
@@ -325,3 +326,40 @@ Deno.test.each([
     assert(runs < 30, `${runs}`);
   },
 );
+
+Deno.test("the example plugin for dnsmasq keeps the addresses of a cluster's name, and dnsmasq reads them", async () => {
+  await setUp(["dnsmasq"]);
+  await using host = new TestHost();
+  await using one = new WebService();
+  const [hosts, pidFile] = [host.dir.file("hosts"), host.dir.file("dnsmasq.pid")];
+  await Deno.writeTextFile(hosts, "");
+  const own = Deno.uid() === 0 ? ["user=root"] : [];
+  await using server = await NameServer.start([`addn-hosts=${hosts}`, ...own]);
+  await Deno.writeTextFile(pidFile, `${server.pid}\n`);
+  const answer = async () => {
+    const [hostname = "", port] = server.target.split(":");
+    const nameServer = { ipAddr: hostname, port: Number(port) };
+    return await Deno.resolveDns("web.test", "A", { nameServer }).catch((error) => {
+      if (error instanceof Deno.errors.NotFound) return [];
+      throw error;
+    });
+  };
+  assert.deepEqual(await answer(), []);
+  const url = new URL("../../examples/plugins/dnsmasq/mod.ts", import.meta.url).href;
+  await host.write("plugins", { balancers: { dnsmasq: { url, allow: { write: [hosts], run: ["/usr/bin/pkill"] } } } });
+  await host.write("discovery/file", { path: host.registryDir, ttl: 2 });
+  await host.write("balancers/dnsmasq", {
+    hosts_file: hosts,
+    notify: ["/usr/bin/pkill", "--signal", "HUP", "--pidfile", pidFile],
+  });
+  await host.write("services/web", { discovery: "file", port: one.port, checks: CHECKS });
+  await host.write("clusters/web", { discovery: "file", dnsmasq: { name: "web.test" } });
+  await using both = Lighthouse.start("run", host.configDir);
+  await eventually("dnsmasq answers with the member", async () => (await answer())[0] === "127.0.0.1").catch(
+    (error) => {
+      throw new Error(`${error.message}\n${both.log}`);
+    },
+  );
+  one.healthy = false;
+  await eventually("the member is gone", async () => (await answer()).length === 0);
+});

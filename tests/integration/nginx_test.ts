@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { setUp } from "../setup.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
-import { kill, localNode, NamedServer } from "../support/haproxy.ts";
+import { NamedServer } from "../support/haproxy.ts";
 import { get } from "../support/http_load.ts";
 import { NginxBox, NginxWriter } from "../support/nginx.ts";
 

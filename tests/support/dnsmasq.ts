@@ -32,6 +32,11 @@ export class NameServer implements AsyncDisposable {
     return new NameServer(address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`, process);
   }
 
+  /** Its process. */
+  get pid(): number {
+    return this.#process.pid;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#process[Symbol.asyncDispose]();
   }

@@ -1,17 +1,17 @@
 import { eventually } from "./eventually.ts";
 import { TempDir } from "./temp_dir.ts";
 
-/** The example plugin for nginx, by path as a server has it. */
-export async function nginxSource(): Promise<Readonly<Record<string, string>>> {
-  const read = (name: string) => Deno.readTextFile(new URL(`../../examples/plugins/nginx/${name}`, import.meta.url));
+/** The plugin `edge`, a balancer for nginx, by path as a server has it. */
+export async function edgeSource(): Promise<Readonly<Record<string, string>>> {
+  const read = (name: string) => Deno.readTextFile(new URL(`./edge_balancer/${name}`, import.meta.url));
   return { "mod.ts": await read("mod.ts"), "schema.ts": await read("schema.ts") };
 }
 
 /** A place for one nginx, which is ended when it is disposed of. */
-export class NginxBox implements AsyncDisposable {
+export class EdgeBox implements AsyncDisposable {
   readonly #dir = new TempDir("lighthouse-nginx-");
 
-  /** What would be in `balancers/nginx.yaml`. */
+  /** What would be in `balancers/edge.yaml`. */
   get file(): Readonly<Record<string, string>> {
     return {
       config_file: this.configFile,

@@ -46,6 +46,11 @@ export class ServerProcess implements AsyncDisposable {
     return server;
   }
 
+  /** Its pid. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       this.#child.kill(this.#endSignal);

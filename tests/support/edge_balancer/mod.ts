@@ -1,7 +1,6 @@
 /**
- * A balancer for nginx: an upstream and a server for each cluster, over HTTP.
- * nginx has no way to bring members in without a reload, so each change of them
- * is one; it is asked over a Unix socket of its own which config it runs.
+ * A third-party balancer of a process that is asked over HTTP, for tests: a
+ * small one for nginx, by the name `edge`, as `nginx` itself ships.
  *
  * @module
  */
@@ -60,10 +59,10 @@ const RELOAD_INTERVAL_MS = 1_000;
 /** Members are nobody else's business. */
 const FILE_MODE = 0o640;
 
-const nginx: BalancerPlugin<NginxConfig, NginxCluster, Observed> = {
+const edge: BalancerPlugin<NginxConfig, NginxCluster, Observed> = {
   kind: "balancer",
   apiVersion: 1,
-  name: "nginx",
+  name: "edge",
   summary: "Keeps a local nginx in step by reloads",
   stability: "experimental",
   example: {
@@ -106,7 +105,7 @@ const nginx: BalancerPlugin<NginxConfig, NginxCluster, Observed> = {
   plan,
   explain,
 };
-export default nginx;
+export default edge;
 
 function observe({ answers, files }: Seen, { config_file }: NginxConfig): Observed {
   const file = files?.get(config_file);

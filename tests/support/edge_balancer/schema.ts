@@ -71,5 +71,5 @@ export function mapSchema<T extends object>(keys: { readonly [name in keyof T]: 
     });
     return issues.length > 0 ? { issues } : { value: Object.fromEntries(entries) as T };
   };
-  return { "~standard": { version: 1, vendor: "nginx", validate } };
+  return { "~standard": { version: 1, vendor: "edge", validate } };
 }
