@@ -48,7 +48,11 @@ for (const page of pages) {
     assert.equal(examples.length, text.match(/^```yaml$/gm)?.length ?? 0, "each example names its file");
     for (const [, path = "", contents = ""] of examples) {
       await using temp = new TempDir();
-      for (const [around, own] of Object.entries(AROUND)) await temp.write(`config/${around}`, own);
+      for (const [around, own] of Object.entries(AROUND)) {
+        // A plugin is described in a worker: where no example names it, that only takes time.
+        if (around.startsWith("plugins") && !/memcached|plugins/.test(`${path} ${contents}`)) continue;
+        await temp.write(`config/${around}`, own);
+      }
       await temp.write(`config/${path}`, contents);
       const { diagnostics } = await validateDirectory(temp.file("config"), { role: "check" });
       const told = diagnostics.filter(({ severity }) => severity !== "notice");
