@@ -348,7 +348,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "import",
     files: /^src\/import\//,
-    imports: ["kernel", "model", "config/desired", "import/convert"],
+    imports: ["kernel", "model", "system", "config/desired", "import/convert"],
   },
   {
     name: "cli",

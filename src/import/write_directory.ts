@@ -1,3 +1,4 @@
+import { createFile, makeDirectory } from "../system/trusted_file.ts";
 import { ImportError } from "./read_input.ts";
 
 /**
@@ -8,14 +9,14 @@ import { ImportError } from "./read_input.ts";
  */
 export async function writeDirectory(dir: string, files: ReadonlyMap<string, string>): Promise<void> {
   try {
-    await Deno.mkdir(dir, { recursive: true });
+    await makeDirectory(dir);
     for await (const { name } of Deno.readDir(dir)) {
       throw new ImportError(`Cannot write ${dir}: not empty (${name}); name a directory that is empty or absent`);
     }
     for (const [path, text] of files) {
       const file = `${dir}/${path}`;
-      await Deno.mkdir(file.slice(0, file.lastIndexOf("/")), { recursive: true });
-      await Deno.writeTextFile(file, text, { createNew: true });
+      await makeDirectory(file.slice(0, file.lastIndexOf("/")));
+      await createFile(file, text);
     }
   } catch (error) {
     if (error instanceof ImportError) throw error;

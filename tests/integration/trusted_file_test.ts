@@ -18,6 +18,7 @@ const OTHER_WAYS: Readonly<Record<string, string>> = {
   "src/system/trusted_file.ts": "the rule itself",
   "src/logging/syslog_target.ts": "a link in a directory that it has just made for itself",
   "plugins/discovery/file/session.ts": "a directory of its registry, in a worker that may write nowhere else",
+  "src/cli/man_page.ts": "a developer's checkout",
   "src/packaging/stage.ts": "a developer's checkout",
   "src/packaging/pack.ts": "a developer's checkout",
 };
