@@ -20,6 +20,7 @@ import { escapeLines } from "./kernel/quote.ts";
 import { systemRandom } from "./kernel/random.ts";
 import type { Logger } from "./kernel/logger.ts";
 import { Tally } from "./metrics/tally.ts";
+import type { EventRecord } from "./model/event_record.ts";
 import type { StatusAddress } from "./model/status_address.ts";
 import { Log, type LogFormat, type LogLevel } from "./logging/log.ts";
 import { readOpenFiles } from "./system/open_files.ts";
@@ -43,6 +44,8 @@ async function daemon(given: DaemonArguments): Promise<number> {
   await using history = keepHistory(log, given.command);
   const tally = new Tally();
   let lookAgain = () => {};
+  let hear = (_record: EventRecord) => {};
+  log.listen((record) => hear(record));
   // Heard from the first moment on.
   using _signals = hearSignals({ stop, log: log.part("app"), onHangup: () => lookAgain() });
   const app = new App({
@@ -67,6 +70,7 @@ async function daemon(given: DaemonArguments): Promise<number> {
       history.install(balancer, { path, text: contents, isRead: when === "now" }),
   });
   lookAgain = () => app.lookAgain();
+  hear = (record) => app.hear(record);
   let isBroken = false;
   const fail = (reason: string) => {
     log.part("app").error("Internal error, shutting down (exit 70)", { event: "process.failed", reason });
@@ -402,6 +406,21 @@ async function main(given: Arguments): Promise<number> {
       const { runImport } = await import("./cli/import.ts");
       const out = given.out === undefined ? {} : { out: fromHere(given.out) };
       return await runImport({ ...given, input: fromHere(given.input), ...out }, { print, complain });
+    }
+    case "notify": {
+      const { testNotifier } = await import("./cli/notify.ts");
+      const stop = new AbortController();
+      using _signals = stopOnSignals(stop);
+      return await testNotifier(given, {
+        dir: fromHere(given.dir),
+        clock: systemClock,
+        random: systemRandom,
+        wallNow: Date.now,
+        hostname: Deno.hostname(),
+        signal: stop.signal,
+        print,
+        complain,
+      });
     }
     case "history": {
       const { printHistory } = await import("./cli/history.ts");

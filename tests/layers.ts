@@ -65,7 +65,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "logging/decide",
-    files: /^src\/logging\/(?:handler_classes|plan|record|rotation|route|schema|wall_time)\.ts$/,
+    files: /^src\/logging\/(?:events|handler_classes|plan|record|rotation|route|schema|wall_time)\.ts$/,
     imports: ["kernel", "kernel/schema", "model"],
   },
   {
@@ -78,6 +78,17 @@ export const LAYERS: readonly Layer[] = [
     name: "history",
     files: /^src\/history\//,
     imports: ["kernel", "kernel/clock", "model", "logging", "system"],
+  },
+  {
+    name: "notify/decide",
+    files: /^src\/notify\/(?:grouping|rules)\.ts$/,
+    imports: ["kernel", "kernel/schema", "model"],
+    pure: true,
+  },
+  {
+    name: "notify",
+    files: /^src\/notify\//,
+    imports: ["kernel", "kernel/clock", "kernel/random", "metrics", "model", "notify/decide"],
   },
   { name: "contract", files: /^src\/plugin\/contract\.ts$/, imports: [], types: ["model"], pure: true },
   {
@@ -127,7 +138,7 @@ export const LAYERS: readonly Layer[] = [
     files:
       /^src\/config\/(?:accepted|desired|diagnostics|[a-z_]+_schema|place|plugins_file|redact|same_value|schema_words|secret_keys|source|yaml_faults|yaml_scalars|yaml_tree)\.ts$/,
     imports: ["kernel", "kernel/schema", "model"],
-    types: ["contract", "logging/decide", "plugin/decider"],
+    types: ["contract", "logging/decide", "notify/decide", "plugin/decider"],
     npm: ["yaml"],
     pure: true,
   },
@@ -144,6 +155,7 @@ export const LAYERS: readonly Layer[] = [
       "contract",
       "config/desired",
       "logging/decide",
+      "notify/decide",
       "plugin/decider",
       "plugin/policy",
     ],
@@ -287,6 +299,8 @@ export const LAYERS: readonly Layer[] = [
       "membership",
       "status",
       "logging/decide",
+      "notify",
+      "notify/decide",
       "dns/decide",
       "workers/builtins",
     ],
@@ -403,7 +417,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "workers/builtins",
     files: /^workers\/builtins\.ts$/,
-    imports: ["plugins/checks", "plugins/discovery", "plugins/balancers"],
+    imports: ["plugins/checks", "plugins/discovery", "plugins/balancers", "plugins/notifiers"],
     types: ["contract"],
   },
   {
@@ -439,6 +453,12 @@ export const LAYERS: readonly Layer[] = [
     ],
     types: ["mod"],
     npm: "any",
+  },
+  {
+    name: "plugins/notifiers",
+    files: /^plugins\/notifiers\//,
+    imports: ["kernel", "kernel/schema", "model", "http"],
+    types: ["mod"],
   },
   {
     name: "plugins/balancers",

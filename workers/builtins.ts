@@ -31,6 +31,10 @@ export const BUILTINS: ReadonlyMap<string, () => Promise<PluginModule>> = new Ma
   ["discovery/serf", () => import("../plugins/discovery/serf/mod.ts")],
   ["discovery/static", () => import("../plugins/discovery/static/mod.ts")],
   ["discovery/zookeeper", () => import("../plugins/discovery/zookeeper/mod.ts")],
+  ["notifier/exec", () => import("../plugins/notifiers/exec/mod.ts")],
+  ["notifier/sentry", () => import("../plugins/notifiers/sentry/mod.ts")],
+  ["notifier/slack", () => import("../plugins/notifiers/slack/mod.ts")],
+  ["notifier/webhook", () => import("../plugins/notifiers/webhook/mod.ts")],
   ["balancer/haproxy", () => import("../plugins/balancers/haproxy/mod.ts")],
   ["balancer/nginx", () => import("../plugins/balancers/nginx/mod.ts")],
 ]);

@@ -1,6 +1,6 @@
 import { localDrainOf } from "../model/override.ts";
 import { keptRegistrations, monitoredPorts } from "../reporter/registrations.ts";
-import { discoveryId, discoveryOf } from "../config/accept.ts";
+import { discoveryId, discoveryOf, notifierId } from "../config/accept.ts";
 import type { Accepted } from "../config/accepted.ts";
 import { BalancerPlugins } from "./balancer_plugins.ts";
 import { Balancers } from "./balancers.ts";
@@ -32,6 +32,9 @@ import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
 import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import { abortable } from "../kernel/within.ts";
+import type { EventRecord } from "../model/event_record.ts";
+import { EVENTS } from "../logging/events.ts";
+import { Notifications } from "../notify/notifications.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { HostSettings, Settings } from "../config/desired.ts";
 import { DEFAULT_SETTINGS } from "../config/settings_schema.ts";
@@ -139,6 +142,7 @@ export class App {
   readonly #watches: Watches;
   readonly #connectivity: Connectivity;
   readonly #announcement: Announcement;
+  readonly #notifications: Notifications;
   readonly #ended = Promise.withResolvers<Ending>();
   readonly #stopping = new AbortController();
   /** Ends the taking of new config: the first thing to stop, so that nothing is begun any more. */
@@ -185,6 +189,15 @@ export class App {
         onDown: (key, reason) => this.#onWorkerDown(key, reason),
         onStuck: (threads) => this.#onStuck(threads),
       },
+    });
+    this.#notifications = new Notifications({
+      clock,
+      random,
+      log: log.part("notify"),
+      meter,
+      resolvedBy: (event) => EVENTS[event]?.resolvedBy,
+      host: () => this.#announcement.facts?.fqdn,
+      deliver: (notifier, events, { timeoutMs, signal }) => this.#notify(notifier, events, { timeoutMs, signal }),
     });
     this.#damper = this.#makeDamper(DEFAULT_SETTINGS);
     this.#balancerPlugins = new BalancerPlugins({
@@ -336,6 +349,11 @@ export class App {
     return { balancers: await this.#balancers.details(), leftOut: this.#leftOut };
   }
 
+  /** Takes an event for the notifiers of the config. */
+  hear(record: EventRecord): void {
+    this.#notifications.hear(record);
+  }
+
   /** Looks at the config directory again. */
   lookAgain(): void {
     this.#log.info("Looking at the config again, as asked", { event: "config.reread" });
@@ -414,7 +432,10 @@ export class App {
     const checks = role === "writer"
       ? []
       : [...accepted.services.values()].flatMap(({ probes }) => probes.map(({ instance }) => instance));
-    this.#fleet.apply(groupInstances([...discovery, ...checks], accepted.settings.isolation));
+    const notifiers = [...accepted.notifiers].map(([name, { instance, rules }]) => ({ name, instance, rules }));
+    const instances = [...discovery, ...checks, ...notifiers.map(({ instance }) => instance)];
+    this.#fleet.apply(groupInstances(instances, accepted.settings.isolation));
+    this.#notifications.apply(new Map(notifiers.map(({ name, rules }) => [name, rules])));
     if (role !== "writer") {
       this.#monitor.apply(monitoredPorts(accepted));
       this.#register();
@@ -426,6 +447,17 @@ export class App {
       discovery: accepted.discovery.size,
       workers: this.#fleet.status.size,
     });
+  }
+
+  /** Has the worker of a notifier deliver events. */
+  async #notify(
+    notifier: string,
+    events: readonly EventRecord[],
+    { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const id = notifierId(notifier);
+    const request = { type: "notify", instance: id, events, timeoutMs } as const;
+    await this.#fleet.call(id, request, { deadlineMs: timeoutMs + PROBE_GRACE_MS, signal });
   }
 
   // The reporter's half: statuses become registrations.
@@ -603,6 +635,8 @@ export class App {
       this.#log.info("Nodes stay registered for the successor", { event: "registration.kept" });
     }
     this.#stopping.abort();
+    // While its workers are there.
+    await this.#notifications[Symbol.asyncDispose]();
     await Promise.all([
       this.#balancers[Symbol.asyncDispose](),
       isRestarted ? this.#fleet.abandon() : this.#fleet[Symbol.asyncDispose](),

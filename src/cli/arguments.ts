@@ -7,6 +7,7 @@ import { bridgeArguments } from "./bridge_arguments.ts";
 import { announced, daemons, dir, logging, named } from "./daemon_arguments.ts";
 import { historyArguments } from "./history_arguments.ts";
 import { importArguments } from "./import_arguments.ts";
+import { notifyArguments } from "./notify_arguments.ts";
 import { nodesArguments } from "./nodes_arguments.ts";
 import { observerArguments, operatorArguments } from "./operator_arguments.ts";
 import { pluginArguments } from "./plugin_arguments.ts";
@@ -115,7 +116,17 @@ or fewer nodes than --wait, 2 wrong usage.`,
       }),
     ),
   ),
-  group("Operate", operatorArguments(dir)),
+  group(
+    "Operate",
+    or(
+      operatorArguments(dir),
+      command("notify", notifyArguments(dir), {
+        brief: message`Test a notifier: send one event.`,
+        description:
+          message`Has the notifier NAME of DIR deliver one event, notifier.test, from a worker with the permissions of the daemon's. Exit codes: 0 delivered, 1 the file cannot be used or the event was not delivered, 2 wrong usage.`,
+      }),
+    ),
+  ),
   group(
     "Registries",
     or(

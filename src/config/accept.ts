@@ -4,7 +4,7 @@ import { Slices } from "../kernel/slices.ts";
 import { suggest } from "../kernel/suggest.ts";
 import { compareDiagnostics, type Diagnostic } from "./diagnostics.ts";
 import type { Finding, Path } from "../kernel/findings.ts";
-import { under, validateKnownAsync } from "../kernel/known_keys.ts";
+import { under, validateKnown, validateKnownAsync } from "../kernel/known_keys.ts";
 import { settleClashes, type SettleOptions } from "./relations.ts";
 import { fileKeysOf, type SecretTexts, withSecrets } from "./secret_keys.ts";
 import { CLUSTER_KEYS, clusterSectionOwner } from "./cluster_schema.ts";
@@ -17,6 +17,7 @@ import type { RegistrySource } from "../model/registry_source.ts";
 import type { Service } from "../model/service.ts";
 import type { HostFacts, PermissionRequest, Scope, Weighing } from "../plugin/contract.ts";
 import { BeyondGrantError, type Decider, UndecidedError } from "../plugin/decider.ts";
+import { RULE_KEYS, rulesOf, rulesSchema } from "../notify/rules.ts";
 import { decide } from "../plugin/policy.ts";
 import type { BalancerUse, PluginCatalog, PluginKind, PluginSource } from "../plugin/source.ts";
 import type { Describe, DescribeSection, PluginInstance } from "../plugin/instance.ts";
@@ -62,6 +63,11 @@ export function discoveryId(name: string): string {
 export function discoveryOf(id: string): string | undefined {
   const prefix = discoveryId("");
   return id.startsWith(prefix) ? id.slice(prefix.length) : undefined;
+}
+
+/** The id of a notifier's instance. */
+export function notifierId(name: string): string {
+  return `notifier ${name}`;
 }
 
 /** What {@linkcode accept} answers. */
@@ -335,16 +341,29 @@ function withOptions<T>(judged: Judged<T>, { value, findings }: Judged<OwnOption
 async function judgeNotifier(file: PluginFile, options: AcceptOptions): Promise<Judged<AcceptedNotifier>> {
   const source = options.catalog.find("notifier", file.type);
   if (source === undefined) return unknownPlugin("notifier", file.type, ["type"], options.catalog);
-  const id = `notifier ${file.name}`;
   const scope = { instance: file.name, ...options.nameService };
+  const isOurs = ([key]: readonly [string, unknown]) => RULE_KEYS.includes(key);
+  const [ours, theirs] = [
+    Object.fromEntries(Object.entries(file.config).filter(isOurs)),
+    Object.fromEntries(Object.entries(file.config).filter((entry) => !isOurs(entry))),
+  ];
+  const { value: read, findings: found } = validateKnown(ours, rulesSchema["~standard"].validate);
   const { instance, findings } = await judgeInstance(
-    { id, kind: "notifier", source, raw: file.config, scope, path: [] },
+    {
+      id: notifierId(file.name),
+      kind: "notifier",
+      source,
+      raw: theirs,
+      scope,
+      path: [],
+      alsoKnown: RULE_KEYS,
+    },
     options,
   );
-  const message = `Notifier ${file.name} is not used: this version sends no events`;
+  const all = [...found, ...findings];
   return {
-    value: instance && { file, instance },
-    findings: [...findings, ...instance ? [{ severity: "warning", path: [], at: "value", message } as const] : []],
+    value: instance && read && !hasError(all) ? { file, instance, rules: rulesOf(read) } : undefined,
+    findings: all,
   };
 }
 

@@ -2,6 +2,7 @@ import type { HostSettings, PluginEntry, PluginFile, Settings } from "./desired.
 import type { Cluster } from "../model/cluster.ts";
 import type { Logging } from "../logging/plan.ts";
 import type { Check, Service } from "../model/service.ts";
+import type { NotificationRules } from "../notify/rules.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { Decider } from "../plugin/decider.ts";
 import type { DiscoveryTraits, PluginInstance } from "../plugin/instance.ts";
@@ -35,6 +36,8 @@ export interface AcceptedDiscovery {
 /** A notifier whose config was accepted by its plugin. */
 export interface AcceptedNotifier {
   readonly file: PluginFile;
+  /** Which events it gets, and when. */
+  readonly rules: NotificationRules;
   readonly instance: PluginInstance;
 }
 

@@ -20,7 +20,8 @@ export type SecretText = { readonly text: string } | { readonly reason: string }
 const SUFFIX = "_file";
 /** Stands for a secret that cannot be read, so that the rest is judged all the same. */
 const UNREAD = "unread";
-const NAME_KEYS = new Set(["username", "user"]);
+/** Keys whose values are no secrets as a rule, and may be: the path of a webhook is. */
+const NAME_KEYS = new Set(["username", "user", "path"]);
 
 /** The key whose value a file holds; `undefined` if the key names no such file. */
 function plainKey(key: string): string | undefined {

@@ -2,7 +2,7 @@
 const SECRET_KEY = new RegExp(
   [
     "pass(?:word|wd|phrase)|^pass|pass[_-]?[0-9]*$|pwd|(?:^|[_-])pw(?:$|[_-])",
-    "secret|token|credential",
+    "secret|token|credential|(?:^|[_-])dsn$",
     "(?:^|[_-])auth(?:$|[_-])|authorization",
     "(?:private|api|access|signing|encryption)[_-]?key|cookie[_-]key",
   ].join("|"),

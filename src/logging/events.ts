@@ -1021,6 +1021,26 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     meaning: "the history is written again; `dropped` records are lost",
     action: NOTHING,
   },
+  "notifier.failed": {
+    level: "warn",
+    repeats: true,
+    fields: ["notifier", "reason", "waitMs"],
+    meaning: "a notifier cannot deliver events; it is tried again after `waitMs`",
+    action: "see to `reason`; try it with `lighthouse notify test`",
+    resolvedBy: "notifier.delivered",
+  },
+  "notifier.test": {
+    level: "info",
+    fields: ["notifier", "host"],
+    meaning: "what `lighthouse notify test` sends; it is never logged",
+    action: NOTHING,
+  },
+  "notifier.delivered": {
+    level: "info",
+    fields: ["notifier", "dropped"],
+    meaning: "a notifier delivers events again; `dropped` events did not fit in its `queue`",
+    action: NOTHING,
+  },
   "log.internal": {
     level: "warn",
     fields: [],

@@ -369,6 +369,12 @@ export const METRICS = {
     labels: [],
     help: "Plugins that are kept out, across restarts, as they hung.",
   },
+  lighthouse_notifications_total: {
+    part: "Notifications",
+    kind: "counter",
+    labels: ["notifier", "result"],
+    help: "Events by notifier and result: delivered, dropped; and attempts that failed: failed.",
+  },
   lighthouse_store_version_sequence: {
     part: "The store",
     kind: "gauge",

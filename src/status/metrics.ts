@@ -66,8 +66,9 @@ function projectBalancer(to: Collector, balancer: string, known: Status["balance
 }
 
 function projectWorkers(to: Collector, { workers, stuckThreads, hungPlugins }: Status): void {
-  for (const kind of ["check", "discovery"]) {
-    const own = Object.entries(workers).filter(([key]) => key.startsWith("discovery ") === (kind === "discovery"));
+  const kindOf = (key: string) => /^(?:discovery|notifier) /.exec(key)?.[0].trim() ?? "check";
+  for (const kind of ["check", "discovery", "notifier"]) {
+    const own = Object.entries(workers).filter(([key]) => kindOf(key) === kind);
     const serving = own.filter(([, { serving }]) => serving).length;
     to.add("lighthouse_workers", { kind, state: "serving" }, serving);
     to.add("lighthouse_workers", { kind, state: "down" }, own.length - serving);

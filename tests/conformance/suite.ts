@@ -9,6 +9,7 @@ import assert from "node:assert/strict";
 import { balancerRules, type BalancerSubject } from "../../src/conformance/balancer_rules.ts";
 import { checkRules, type CheckSubject } from "../../src/conformance/check_rules.ts";
 import { discoveryRules, type DiscoverySubject } from "../../src/conformance/discovery_rules.ts";
+import { notifierRules, type NotifierSubject } from "../../src/conformance/notifier_rules.ts";
 import type { Rule } from "../../src/conformance/rule.ts";
 import { liveWorkerCount } from "../../src/supervisor/plugin_host.ts";
 
@@ -42,6 +43,11 @@ export function formatConforms(subject: Shipped<DiscoverySubject> & { readonly t
 /** Registers the tests of a built-in balancer. */
 export function balancerConforms(subject: Shipped<BalancerSubject>): void {
   register("balancer", subject.name, balancerRules(shipped("balancer", subject)));
+}
+
+/** Registers the tests of a built-in notifier. */
+export function notifierConforms(subject: Shipped<NotifierSubject>): void {
+  register("notifier", subject.name, notifierRules(shipped("notifier", subject)));
 }
 
 function shipped<S extends { readonly name: string }>(kind: string, subject: S) {

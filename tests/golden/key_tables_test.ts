@@ -19,6 +19,7 @@ import { serviceSchema } from "../../src/config/service_schema.ts";
 import { combineSchema, sourceTrafficSchema } from "../../src/config/sources_schema.ts";
 import { settingsSchema } from "../../src/config/settings_schema.ts";
 import { parseDuration } from "../../src/kernel/duration.ts";
+import { rulesSchema } from "../../src/notify/rules.ts";
 import { type HouseSchema, type KeyFacts, keyFactsOf } from "../../src/kernel/schema.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -51,6 +52,8 @@ const TABLES: readonly Documented[] = [
   { page: "docs/config/clusters.md", heading: "zookeeper and etcd", schema: etcdSection },
   { page: "docs/config/clusters.md", heading: "serf", schema: serfCluster },
   { page: "docs/config/services.md", heading: "serf", schema: serfService },
+  { page: "docs/config/notifiers.md", heading: "Which events, and when", schema: rulesSchema },
+  ...await pluginTables("notifiers", (name) => ({ page: "docs/config/notifiers.md", heading: name })),
   ...await pluginTables("discovery", (name) => ({ page: "docs/config/discovery.md", heading: name })),
   ...await pluginTables("checks", (name) => ({ page: `plugins/checks/${name}/README.md`, heading: "Keys" })),
 ];

@@ -1,0 +1,47 @@
+import type { NotifiedEvent, NotifierPlugin } from "../../../mod.ts";
+import { addressOf, post, type PostUrl } from "../http_post.ts";
+import { schema } from "./config.ts";
+
+/** The keys, validated. */
+interface WebhookConfig {
+  readonly url: PostUrl;
+  readonly path?: string | undefined;
+  readonly token?: string | undefined;
+  readonly headers: { readonly [name: string]: string };
+  readonly ca?: string | undefined;
+}
+
+/** Writes events as they are posted. */
+export function webhookBody(events: readonly NotifiedEvent[]): string {
+  return JSON.stringify({
+    version: 1,
+    events: events.map(({ atMs, ...event }) => ({ time: new Date(atMs).toISOString(), ...event })),
+  });
+}
+
+/** The notifier `webhook`. */
+const webhook: NotifierPlugin<WebhookConfig> = {
+  kind: "notifier",
+  apiVersion: 1,
+  name: "webhook",
+  summary: "Posts events as JSON",
+  stability: "stable",
+  example: { url: "http://127.0.0.1:8080/events" },
+  config: schema,
+  permissions: ({ url, ca }) => ({ net: [addressOf(url)], ...ca !== undefined && { read: [ca] } }),
+  async notify(events, { url, path, token, headers, ca }, signal) {
+    await post(url, {
+      path,
+      headers: {
+        ...headers,
+        "content-type": "application/json",
+        ...token !== undefined && { authorization: `Bearer ${token}` },
+      },
+      body: webhookBody(events),
+      ca: ca && await Deno.readTextFile(ca),
+      signal,
+    });
+  },
+};
+
+export default webhook;

@@ -1,0 +1,212 @@
+import { backoffMs } from "../kernel/backoff.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { deadline } from "../kernel/deadline.ts";
+import { delay } from "../kernel/delay.ts";
+import type { Logger } from "../kernel/logger.ts";
+import type { Random } from "../kernel/random.ts";
+import { type Meter, UNMETERED } from "../metrics/meter.ts";
+import type { EventRecord } from "../model/event_record.ts";
+import { type Grouping, nextDueMs, NO_GROUPS, type ResolvedBy, takeDue, takeEvent } from "./grouping.ts";
+import type { NotificationRules } from "./rules.ts";
+
+/** Has the worker of a notifier deliver events. */
+export type Deliver = (
+  notifier: string,
+  events: readonly EventRecord[],
+  options: { readonly timeoutMs: number; readonly signal: AbortSignal },
+) => Promise<void>;
+
+export interface NotificationsOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly meter?: Meter | undefined;
+  readonly resolvedBy: ResolvedBy;
+  readonly deliver: Deliver;
+  /** What is added to the fields of each event: the name of the host. */
+  readonly host: () => string | undefined;
+}
+
+/** How long one delivery may take. */
+const DELIVERY_TIMEOUT_MS = 10_000;
+/** The wait after a delivery that failed. */
+const BACKOFF = { firstMs: 1_000, maxMs: 300_000 };
+/** So many events go at once. */
+const BATCH_MAX = 100;
+/** How long a process that ends tries to deliver what waits. */
+const LAST_DEADLINE_MS = 2_000;
+
+/** One notifier that runs. */
+interface Running {
+  rules: NotificationRules;
+  grouping: Grouping;
+  readonly controller: AbortController;
+  /** Ends the wait for what is due. */
+  wake: () => void;
+  readonly done: Promise<void>;
+  /** Events that were dropped since this was last logged. */
+  dropped: number;
+}
+
+/**
+ * Brings events to the notifiers of the config: grouped, bounded, tried again.
+ * An event is taken without waiting, and what cannot be delivered holds up nobody.
+ */
+export class Notifications implements AsyncDisposable {
+  readonly #options: NotificationsOptions;
+  readonly #running = new Map<string, Running>();
+
+  constructor(options: NotificationsOptions) {
+    this.#options = options;
+  }
+
+  /** Takes the notifiers of a config, whole. */
+  apply(wanted: ReadonlyMap<string, NotificationRules>): void {
+    for (const [name, running] of this.#running) {
+      if (wanted.has(name)) continue;
+      this.#running.delete(name);
+      running.controller.abort();
+    }
+    for (const [name, rules] of wanted) {
+      const running = this.#running.get(name);
+      if (running === undefined) this.#running.set(name, this.#begin(name, rules));
+      else {
+        running.rules = rules;
+        running.wake();
+      }
+    }
+  }
+
+  /** Takes an event. */
+  hear(record: EventRecord): void {
+    // What is said of notifiers would come back for ever.
+    if (this.#running.size === 0 || record.event.startsWith("notifier.")) return;
+    if (typeof record.fields.worker === "string" && record.fields.worker.startsWith("notifier ")) return;
+    const { clock, meter = UNMETERED, host, resolvedBy } = this.#options;
+    const name = host();
+    const named = name === undefined ? record : { ...record, fields: { ...record.fields, host: name } };
+    for (const [notifier, running] of this.#running) {
+      const nowMs = clock.now();
+      const { grouping, isDropped } = takeEvent(running.grouping, named, { rules: running.rules, resolvedBy, nowMs });
+      running.grouping = grouping;
+      if (isDropped) {
+        running.dropped++;
+        meter.count("lighthouse_notifications_total", { notifier, result: "dropped" });
+      } else running.wake();
+    }
+  }
+
+  /** Ends; what waits is tried once more, for a moment. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { clock } = this.#options;
+    using late = deadline(LAST_DEADLINE_MS, { clock });
+    await Promise.all([...this.#running].map(async ([name, running]) => {
+      running.controller.abort();
+      await running.done;
+      for (;;) {
+        const { grouping, events } = takeDue(running.grouping, {
+          rules: running.rules,
+          nowMs: clock.now(),
+          isEnding: true,
+        });
+        running.grouping = grouping;
+        if (events.length === 0 || late.signal.aborted) return;
+        if (!await this.#try(name, events, late.signal, LAST_DEADLINE_MS).then(() => true, () => false)) return;
+      }
+    }));
+    this.#running.clear();
+  }
+
+  #begin(name: string, rules: NotificationRules): Running {
+    const controller = new AbortController();
+    const { promise: started, resolve: start } = Promise.withResolvers<void>();
+    const running: Running = {
+      rules,
+      grouping: NO_GROUPS,
+      controller,
+      wake() {},
+      dropped: 0,
+      done: started.then(() => this.#run(name, running, controller.signal)).catch(() => {}),
+    };
+    start();
+    return running;
+  }
+
+  async #run(name: string, running: Running, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    while (!signal.aborted) {
+      const { grouping, events } = takeDue(running.grouping, { rules: running.rules, nowMs: clock.now() });
+      running.grouping = grouping;
+      if (events.length > 0) {
+        await this.#deliver(name, running, events, signal);
+        continue;
+      }
+      const { promise, resolve } = Promise.withResolvers<void>();
+      running.wake = resolve;
+      const dueMs = nextDueMs(running.grouping, running.rules);
+      const cancel = dueMs === Infinity ? () => {} : clock.after(Math.max(0, dueMs - clock.now()), resolve);
+      signal.addEventListener("abort", () => resolve(), { once: true });
+      await promise;
+      cancel();
+    }
+  }
+
+  /** Delivers events until they are; what was not delivered when the signal is aborted waits again. */
+  async #deliver(
+    name: string,
+    running: Running,
+    events: readonly EventRecord[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { clock, random, log } = this.#options;
+    for (let rest = events, attempt = 0; rest.length > 0;) {
+      const batch = rest.slice(0, BATCH_MAX);
+      try {
+        await this.#try(name, batch, signal, DELIVERY_TIMEOUT_MS);
+        rest = rest.slice(BATCH_MAX);
+        if (attempt > 0 || running.dropped > 0) {
+          log.info("Notifier delivers again", {
+            event: "notifier.delivered",
+            notifier: name,
+            dropped: running.dropped,
+          });
+          running.dropped = 0;
+        }
+        attempt = 0;
+      } catch (error) {
+        if (signal.aborted) return putBack(running, rest, clock.now());
+        const waitMs = Math.round(backoffMs(attempt++, BACKOFF, random));
+        const reason = error instanceof Error ? error.message : String(error);
+        log[attempt === 1 ? "warn" : "debug"]("Notifier cannot deliver; it is tried again", {
+          event: "notifier.failed",
+          notifier: name,
+          reason,
+          waitMs,
+        });
+        await delay(waitMs, { clock, signal }).catch(() => {});
+        if (signal.aborted) return putBack(running, rest, clock.now());
+      }
+    }
+  }
+
+  async #try(name: string, events: readonly EventRecord[], signal: AbortSignal, timeoutMs: number): Promise<void> {
+    const { meter = UNMETERED, deliver } = this.#options;
+    try {
+      await deliver(name, events, { timeoutMs, signal });
+      meter.count("lighthouse_notifications_total", { notifier: name, result: "delivered" }, events.length);
+    } catch (error) {
+      if (!signal.aborted) meter.count("lighthouse_notifications_total", { notifier: name, result: "failed" });
+      throw error;
+    }
+  }
+}
+
+/** Events that were taken and not delivered come first when the process ends. */
+function putBack(running: Running, events: readonly EventRecord[], nowMs: number): void {
+  const key = "undelivered";
+  const group = { pending: events, sentMs: undefined, sinceMs: nowMs, open: new Map() };
+  running.grouping = {
+    groups: new Map([[key, group], ...running.grouping.groups]),
+    waiting: running.grouping.waiting + events.length,
+  };
+}
