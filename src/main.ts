@@ -405,7 +405,8 @@ async function main(given: Arguments): Promise<number> {
     case "import": {
       const { runImport } = await import("./cli/import.ts");
       const out = given.out === undefined ? {} : { out: fromHere(given.out) };
-      return await runImport({ ...given, input: fromHere(given.input), ...out }, { print, complain });
+      const input = "input" in given ? { ...given, input: fromHere(given.input) } : given;
+      return await runImport({ ...input, ...out }, { print, complain });
     }
     case "notify": {
       const { testNotifier } = await import("./cli/notify.ts");

@@ -354,9 +354,9 @@ export const LAYERS: readonly Layer[] = [
   { name: "skeleton", files: /^src\/skeleton\//, imports: [], types: ["plugin"] },
   {
     name: "import/convert",
-    files: /^src\/import\/(?!(?:read_input|write_directory)\.ts)/,
+    files: /^src\/import\/(?!(?:read_\w+|write_directory)\.ts)/,
     imports: ["kernel", "model", "config/desired"],
-    npm: ["yaml"],
+    npm: ["yaml", "smol-toml"],
     pure: true,
   },
   {

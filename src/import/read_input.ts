@@ -81,3 +81,14 @@ export async function namesIn(dir: string, pattern: RegExp): Promise<readonly st
     );
   }
 }
+
+/** The paths of all files below a directory, sorted. */
+export async function filesBelow(dir: string, under = ""): Promise<readonly string[]> {
+  const paths: string[] = [];
+  for (const name of await namesIn(`${dir}/${under}`, /^[^.]/)) {
+    const path = `${under}${name}`;
+    const { isDirectory } = await Deno.stat(`${dir}/${path}`);
+    paths.push(...isDirectory ? await filesBelow(dir, `${path}/`) : [path]);
+  }
+  return paths;
+}

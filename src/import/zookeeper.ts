@@ -7,20 +7,23 @@ const PATH = "/lighthouse/services";
 /** Reads the servers and the path of a service or a cluster; the discovery is added unless there is one already. */
 export function zookeeperRegistry(
   key: Key,
-  { hosts, path, files, resolvesNames = false }: {
+  { hosts, path, znode: given, files, resolvesNames = false }: {
     readonly hosts: string;
+    /** The key of the path. */
     readonly path: string;
+    /** The path, if it is made of several keys. */
+    readonly znode?: string;
     readonly files: ConfigFiles;
     /** Whether entries have host names in the place of addresses. */
     readonly resolvesNames?: boolean;
   },
 ): { readonly discovery: string; readonly path: string } | undefined {
-  const [servers, where] = [key.get(hosts), key.get(path)];
+  const [servers, where] = [key.get(hosts), given === undefined ? key.get(path) : undefined];
   const list = servers?.texts?.flatMap((text) => text.split(",")).map((text) => text.trim()).filter((each) =>
     each !== ""
   );
   const valid = list !== undefined && list.length > 0 ? list : undefined;
-  const znode = absolute(where?.text);
+  const znode = given ?? absolute(where?.text);
   servers?.take(valid, "a list of host:port", "hosts of the discovery");
   where?.take(znode, "a path", "path, in the section of the discovery");
   if (valid === undefined || znode === undefined) return undefined;

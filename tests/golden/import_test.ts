@@ -11,8 +11,8 @@ import { TempDir } from "../support/temp_dir.ts";
 
 const CASES = new URL("./import/", import.meta.url).pathname;
 
-/** The arguments behind `import`, by the name of the case. */
-const ARGUMENTS: Readonly<Record<string, (input: string) => readonly string[]>> = {
+/** The kind, and what is behind `--out DIR`, by the name of the case. */
+const ARGUMENTS: Readonly<Record<string, (input: string) => readonly [kind: string, ...rest: readonly string[]]>> = {
   nerve: (input) => ["nerve", `${input}/nerve.conf.json`],
   synapse: (input) => ["synapse", `${input}/synapse.conf.yaml`],
 };
@@ -27,8 +27,9 @@ for (const [name, argumentsOf] of Object.entries(ARGUMENTS)) {
     const folder = `${CASES}${name}`;
     await using temp = new TempDir();
     const out = temp.file("config");
+    const [kind, ...rest] = argumentsOf(`${folder}/input`);
     const before = await tree(`${folder}/input`);
-    const { code, stdout, stderr } = await runCli(["import", ...argumentsOf(`${folder}/input`), "--out", out]);
+    const { code, stdout, stderr } = await runCli(["import", kind, "--out", out, ...rest]);
     assert.equal(stderr, "");
     assert.equal(code, 0);
     assert.deepEqual(await tree(`${folder}/input`), before);

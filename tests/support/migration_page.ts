@@ -15,11 +15,11 @@ export class MigrationPage implements AsyncDisposable {
     [this.#text, this.#temp, this.#replaced] = [text, temp, replaced];
   }
 
-  /** Reads `docs/migrate/NAME.md` and writes its files: code blocks whose first line names one (`# /etc/x`). */
+  /** Reads `docs/migrate/NAME.md` and writes its files: code blocks whose first line names one (`# /etc/x`, `// /etc/x`). */
   static async read(name: string, replaced: Readonly<Record<string, string>>): Promise<MigrationPage> {
     const text = await Deno.readTextFile(new URL(`../../docs/migrate/${name}.md`, import.meta.url));
     const page = new MigrationPage(text, new TempDir("lighthouse-migrate-"), replaced);
-    for (const [, path = "", contents = ""] of text.matchAll(/^```\w+\n# (\/\S+)\n([^]*?)^```$/gm)) {
+    for (const [, path = "", contents = ""] of text.matchAll(/^```\w+\n(?:#|\/\/) (\/\S+)\n([^]*?)^```$/gm)) {
       const written = page.replace(contents);
       page.#files.set(await page.#temp.write(path.slice(1), written), written);
     }
@@ -35,7 +35,7 @@ export class MigrationPage implements AsyncDisposable {
   /** Replaces what differs in the test, and the paths of the page. */
   replace(text: string): string {
     for (const [from, to] of Object.entries(this.#replaced)) text = text.replaceAll(from, to);
-    return text.replaceAll(/(?<![\w/])\/etc\/(?=\w)/g, `${this.#temp.file("etc")}/`);
+    return text.replaceAll(/(?:(?<![\w/])|(?<=file:\/\/))\/etc\/(?=\w)/g, `${this.#temp.file("etc")}/`);
   }
 
   /** The commands of `lighthouse` below a heading, as lists of words. */
