@@ -78,19 +78,20 @@ Deno.test("moving over: SIGINT and SIGTERM end both programs with 0, and the nod
   await programs.make();
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
-  await using web = new WebService();
   await using kazoo = await KazooPeer.start(ensemble.address);
   // Far longer than the test: a missing node was deregistered.
   await host.join(ensemble, { sessionTimeout: 60 });
   // The programs of 1.0 have no options for what this host is called, and a test machine may be called localhost.
   await host.write("host", { name: ANNOUNCED.host, ip: ANNOUNCED.ip });
   await host.consume();
-  await host.offer([web.port]);
   const children = async () =>
     await kazoo.ask("children", { path: `${BASE_PATH}/web` }).catch(() => []) as readonly string[];
   // A shell's `&` and some supervisors start a program with SIGINT ignored, which 1.0 then never hears.
   const unheard = 'trap "" INT; exec "$0" "$@"';
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    // Another port each time: it is served once both programs run, not as the previous round left it.
+    await using web = new WebService();
+    await host.offer([web.port]);
     const writer = programs.start("lighthouse-writer", host.configDir);
     const reporter = programs.run("sh", "-c", unheard, programs.file("lighthouse-reporter"), host.configDir);
     await eventually("it is registered", async () => (await children()).length === 1);

@@ -5,10 +5,10 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { systemClock } from "../../../src/kernel/clock.ts";
-import { PluginHost } from "../../../src/supervisor/plugin_host.ts";
-import { eventually } from "../../support/eventually.ts";
-import { discoveryModule } from "../../support/plugin_source.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import { PluginHost } from "../../src/supervisor/plugin_host.ts";
+import { eventually } from "../support/eventually.ts";
+import { discoveryModule } from "../support/plugin_source.ts";
 
 const WAIT = { deadlineMs: 60_000 };
 /** So often the quiet one is asked. */

@@ -5,9 +5,9 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { TASK_ARGS } from "../../support/lighthouse.ts";
-import { isSilent, ScriptedServer } from "../../support/scripted_server.ts";
-import { checkModule } from "../../support/plugin_source.ts";
+import { TASK_ARGS } from "../support/lighthouse.ts";
+import { isSilent, ScriptedServer } from "../support/scripted_server.ts";
+import { checkModule } from "../support/plugin_source.ts";
 
 /** What became of a process in which a module ran. */
 interface Fate {
@@ -18,7 +18,7 @@ interface Fate {
 
 /** Runs a module in a process of its own. */
 async function runAlone(module: string, target: string, programs: readonly string[] = []): Promise<Fate> {
-  const main = new URL("../../support/attacked.ts", import.meta.url).pathname;
+  const main = new URL("../support/attacked.ts", import.meta.url).pathname;
   const child = new Deno.Command(Deno.execPath(), {
     args: [...TASK_ARGS, main, target, ...programs],
     stdin: "piped",
@@ -172,7 +172,7 @@ Deno.test("whatever a plugin prints, from its first line on, and however, stays 
 });
 
 Deno.test("no more workers are started than there are open files for, and the process goes on", async () => {
-  const main = new URL("../../support/crowded.ts", import.meta.url).pathname;
+  const main = new URL("../support/crowded.ts", import.meta.url).pathname;
   const { code, stdout, stderr } = await new Deno.Command("sh", {
     args: ["-c", 'ulimit -n 160; exec "$@"', "sh", Deno.execPath(), ...TASK_ARGS, main],
     env: { NO_COLOR: "1" },

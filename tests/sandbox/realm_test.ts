@@ -6,9 +6,9 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { liveWorkerCount } from "../../../src/supervisor/plugin_host.ts";
-import { eventually } from "../../support/eventually.ts";
-import { Sandbox } from "../../support/sandbox.ts";
+import { liveWorkerCount } from "../../src/supervisor/plugin_host.ts";
+import { eventually } from "../support/eventually.ts";
+import { Sandbox } from "../support/sandbox.ts";
 
 Deno.test.afterEach(() => assert.equal(liveWorkerCount(), 0, "every worker is stopped"));
 

@@ -5,14 +5,14 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { setUp } from "../../setup.ts";
-import { eventually } from "../../support/eventually.ts";
-import { oddBalancerSource } from "../../support/foreign_balancer.ts";
-import { freePort } from "../../support/free_port.ts";
-import { ANNOUNCED, Lighthouse, TestHost, WebService } from "../../support/lighthouse.ts";
-import { hashOf, PluginServer } from "../../support/plugin_server.ts";
-import { type Attacker, attackerText } from "../../support/sandbox.ts";
-import { StatusClient } from "../../support/status_client.ts";
+import { setUp } from "../setup.ts";
+import { eventually } from "../support/eventually.ts";
+import { oddBalancerSource } from "../support/foreign_balancer.ts";
+import { freePort } from "../support/free_port.ts";
+import { ANNOUNCED, Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
+import { hashOf, PluginServer } from "../support/plugin_server.ts";
+import { type Attacker, attackerText } from "../support/sandbox.ts";
+import { StatusClient } from "../support/status_client.ts";
 
 /** What each does, and the line of the log that tells it. */
 const ATTACKERS: Readonly<Record<string, Attacker & { readonly told: RegExp }>> = {
