@@ -54,7 +54,6 @@ const STANDARD =
  */
 export const UNFINISHED: readonly string[] = [
   "CHANGELOG.md",
-  "README.md",
   "docs/architecture.md",
   "docs/compatibility.md",
   "docs/config/",

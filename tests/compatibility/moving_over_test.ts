@@ -1,5 +1,5 @@
 /**
- * What docs/compatibility.md says of moving a host over and back, with its own
+ * What docs/migrate/lighthouse-1.0.md says of moving a host over and back, with its own
  * commands.
  *
  * @module
@@ -18,7 +18,7 @@ const ROOT = new URL("../../", import.meta.url);
 
 /** The commands that the document shows in a block that holds this word. */
 async function commandsWith(word: string): Promise<string> {
-  const document = await Deno.readTextFile(new URL("docs/compatibility.md", ROOT));
+  const document = await Deno.readTextFile(new URL("docs/migrate/lighthouse-1.0.md", ROOT));
   const block = [...document.matchAll(/^ *```sh\n([^]*?)^ *```$/gm)].map(([, text = ""]) => text)
     .find((text) => text.includes(word));
   assert.ok(block !== undefined, `the document has commands with ${word}`);
