@@ -24,6 +24,7 @@ import {
   type Node,
   parseLabels,
   parsePort,
+  PRIORITY_MAX,
   WEIGHT_MAX,
 } from "../model/node.ts";
 import type { Check, Service } from "../model/service.ts";
@@ -86,6 +87,7 @@ const SERVICE_ENTRIES = {
   ports: optional(port()),
   metadata: optional(METADATA),
   weight: optional(integer({ min: 0, max: WEIGHT_MAX })),
+  priority: optional(integer({ min: 0, max: PRIORITY_MAX })),
   labels: optional(LABELS),
 };
 
@@ -178,6 +180,7 @@ export function readService(
     ports: [...new Set(ports)].toSorted((a, b) => a - b),
     metadata: file.metadata ?? {},
     ...file.weight !== undefined && { weight: file.weight },
+    ...file.priority !== undefined && { priority: file.priority },
     ...file.labels !== undefined && { labels: file.labels },
     intervalMs,
     unknownGraceMs: Math.round(file.checks.unknown_grace * 1_000),

@@ -180,7 +180,7 @@ Deno.test("readService() leaves out unknown keys with a warning each, and reads 
     [
       "warning",
       "zzz",
-      "Unknown key zzz, which is not used: known are checks, discovery, host, labels, metadata, name, port, ports, weight",
+      "Unknown key zzz, which is not used: known are checks, discovery, host, labels, metadata, name, port, ports, priority, weight",
       "key",
     ],
     ["warning", "metdata", "Unknown key metdata, which is not used: did you mean metadata?", "key"],

@@ -3,7 +3,7 @@ import type { Clock } from "../kernel/clock.ts";
 import { type Node, nodeName } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { TrafficPolicy } from "../model/traffic.ts";
-import { fieldOf, type Shares, shareTraffic } from "../traffic/shares.ts";
+import { fieldOf, hasPriorities, type Shares, shareTraffic } from "../traffic/shares.ts";
 import { noteMembers, type Sightings } from "../traffic/sightings.ts";
 import type { LiveTopology } from "./live_topology.ts";
 import type { ShareRequest } from "./wanted.ts";
@@ -98,7 +98,7 @@ export class Traffic implements Disposable {
   noteDown(balancer: string, down: ReadonlyMap<ClusterName, readonly string[]>): void {
     const before = this.#down.get(balancer);
     const now = new Map(
-      [...down].filter(([name]) => this.#policy(name) !== undefined).map(([name, nodes]) => [
+      [...down].filter(([name]) => this.#prefers(name)).map(([name, nodes]) => [
         name,
         new Set(nodes),
       ]),
@@ -111,9 +111,9 @@ export class Traffic implements Disposable {
     if (!isSame) this.#options.onDue();
   }
 
-  /** Whether what a balancer finds down matters to any policy. */
+  /** Whether what a balancer finds down matters to any policy, or to nodes that wait for others. */
   get asksForDown(): boolean {
-    return this.#clusters.values().some(({ cluster }) => cluster.traffic !== undefined);
+    return this.#clusters.keys().some((name) => this.#prefers(name));
   }
 
   /** Decides what the nodes of a cluster get from a balancer, and sees to it that they get something else in time. */
@@ -166,6 +166,11 @@ export class Traffic implements Disposable {
   #sourceOf(cluster: ClusterName): (name: string) => string | undefined {
     const origins = this.#options.live.origins(cluster);
     return (name) => origins.get(name)?.source;
+  }
+
+  /** Whether some nodes of a cluster may get more than others. */
+  #prefers(cluster: ClusterName): boolean {
+    return this.#policy(cluster) !== undefined || hasPriorities(this.#options.live.nodes(cluster) ?? []);
   }
 
   #policy(cluster: ClusterName): TrafficPolicy | undefined {

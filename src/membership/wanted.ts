@@ -10,7 +10,14 @@ import { exclusions, type NodesOverride, overridesOf } from "../model/override.t
 import type { ClusterName } from "../model/topology.ts";
 import { readsMetadata } from "../model/traffic.ts";
 import type { HostFacts, Wanted, WantedNode } from "../plugin/contract.ts";
-import { hasFallback, type NodeShare, type Shares, shareTraffic, type TrafficInput } from "../traffic/shares.ts";
+import {
+  hasFallback,
+  hasPriorities,
+  type NodeShare,
+  type Shares,
+  shareTraffic,
+  type TrafficInput,
+} from "../traffic/shares.ts";
 
 /** What the clusters of a config are called, which need not be what their files are. Pure. */
 export function clusterNames({ clusters }: Pick<Accepted, "clusters">): ReadonlySet<ClusterName> {
@@ -65,7 +72,7 @@ export const shareSettled: Share = ({ balancer, cluster: { cluster, movesKeys },
     ...nodes,
   });
 
-/** What of a cluster's requests a balancer is to share; `undefined` if it has no policy and no override. Pure. */
+/** What of a cluster's requests a balancer is to share; `undefined` if it has no policy, no override and no priorities. Pure. */
 export function shareRequest(
   balancer: string,
   cluster: AcceptedCluster,
@@ -80,7 +87,7 @@ export function shareRequest(
   const known = members.get(name) ?? [];
   const nodes = known.length > 0 ? known : defaultServers;
   const own = overridesOf(overrides, name, nodes);
-  if (traffic === undefined && own.size === 0) return undefined;
+  if (traffic === undefined && own.size === 0 && !hasPriorities(nodes)) return undefined;
   const names = clusterNames({ clusters });
   const overflow = (traffic?.overflow?.clusters ?? []).filter((each) => each !== name && names.has(each));
   return {

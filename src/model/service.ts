@@ -15,6 +15,8 @@ export interface Service {
   readonly metadata: { readonly [key: string]: Json };
   /** Announced with each node: its share of the traffic, from 0 to 256. */
   readonly weight?: number | undefined;
+  /** Announced with each node: it waits while nodes with a lower number are ready. */
+  readonly priority?: number | undefined;
   /** Announced with each node, for those who select by them; sorted by name. */
   readonly labels?: Node["labels"];
   /** The interval of the checks. */

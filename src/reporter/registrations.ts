@@ -77,7 +77,7 @@ export function registrations(
       if (status === "unknown") return [];
       const zone = host.zone === undefined ? {} : { zone: host.zone };
       const peer = { name: host.fqdn, ip: host.ip, port: host.peerPort ?? PEER_PORT };
-      const { metadata, weight, labels } = service;
+      const { metadata, weight, labels, priority } = service;
       const node: Node = {
         host: host.fqdn,
         ip: host.ip,
@@ -85,6 +85,7 @@ export function registrations(
         peer,
         metadata,
         ...weight !== undefined && { weight },
+        ...priority !== undefined && { priority },
         ...labels !== undefined && { labels },
         ...zone,
       };

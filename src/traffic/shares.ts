@@ -54,7 +54,7 @@ export interface OverflowCluster {
 
 /** One number that a node's share is multiplied by. */
 export interface Factor {
-  readonly name: "weight" | "source" | "override" | "slow_start" | "zone" | "primary" | "overflow";
+  readonly name: "weight" | "source" | "override" | "slow_start" | "zone" | "primary" | "overflow" | "priority";
   readonly value: number;
   /** Where it comes from. */
   readonly detail?: string | undefined;
@@ -128,13 +128,38 @@ export function shareTraffic(input: TrafficInput): Shares {
   ];
   const all = policy.overflow === undefined ? [] : peaks(sightings.values(), nowMs);
   const local = field === undefined ? [] : peaks(sightings.values().filter((each) => each.zone === zone), nowMs);
-  const scene: Scene = { input, policy, traits, all, local };
+  const preferred = hasPriorities(input.nodes)
+    ? input.nodes.reduce((least, node) => Math.min(least, priorityOf(node)), Infinity)
+    : undefined;
+  const scene: Scene = { input, preferred, policy, traits, all, local };
   const now = judge(scene, nowMs);
   return { nodes: now.nodes(), changesAtMs: nextChange(scene, now) };
 }
 
 const NO_POLICY: TrafficPolicy = { weight: WEIGHT_POLICY_DEFAULT, warmUpMs: 0 };
 const NO_SIGHTINGS: Sightings = new Map();
+
+/** Whether some members are preferred to others, by their priorities. */
+export function hasPriorities(nodes: readonly Node[]): boolean {
+  const [first] = nodes;
+  return first !== undefined && nodes.some((node) => priorityOf(node) !== priorityOf(first));
+}
+
+/** Which of the members are preferred: the lower the number. */
+function priorityOf({ priority = 0 }: Node): number {
+  return priority;
+}
+
+/**
+ * Which members wait, as others of a lower priority take requests. Where none takes any, those of the lowest priority of
+ * all do not wait.
+ */
+function reservesOf({ traits, preferred }: Scene, takes: readonly boolean[]): readonly boolean[] {
+  if (preferred === undefined) return traits.map(() => false);
+  const taking = traits.flatMap(({ tier, node }, i) => tier !== 2 && takes[i] === true ? priorityOf(node) : []);
+  const level = taking.length === 0 ? preferred : taking.reduce((a, b) => Math.min(a, b));
+  return traits.map(({ tier, node }) => tier !== 2 && priorityOf(node) > level);
+}
 
 /** What of a node does not depend on the time. */
 interface Traits {
@@ -162,6 +187,8 @@ interface Traits {
 
 interface Scene {
   readonly input: TrafficInput;
+  /** The lowest priority of the members, which is preferred; `undefined` where all have the same. */
+  readonly preferred: number | undefined;
   readonly policy: TrafficPolicy;
   readonly traits: readonly Traits[];
   /** How many members there were in the last hour; none where that does not matter. */
@@ -238,11 +265,12 @@ interface Judged {
 }
 
 /** Decides for a time, which is not before that of the input. */
-function judge({ input, policy, traits, all, local }: Scene, nowMs: number): Judged {
+function judge(scene: Scene, nowMs: number): Judged {
+  const { input, preferred, policy, traits, all, local } = scene;
   const said = traits.map((each) => stateOf(each, nowMs + (input.wallAheadMs ?? 0)));
   // Who is drained by a weight of 0 gives no weights to the others, which some balances take by a reload alone.
   const isWeighed = said.some(({ weighs }) => weighs !== undefined && weighs.factor !== 0);
-  if (input.policy === undefined && !isWeighed) return unweighted(traits, said);
+  if (input.policy === undefined && !isWeighed) return unweighted(scene, said);
   // A weight of 0 drains, whoever says it.
   const states = said.map((each, i): StateOf =>
     each.state === "ready" && (traits[i]?.base ?? 0) * each.factor === 0 ? { ...each, state: "drain" } : each
@@ -252,10 +280,12 @@ function judge({ input, policy, traits, all, local }: Scene, nowMs: number): Jud
   // Where none is up, what the balancer finds says nothing.
   const nobodyIsUp = !ready.some((is, i) => is && traits[i]?.isDown === false);
   const takes = ready.map((is, i) => is && (nobodyIsUp || traits[i]?.isDown === false));
-  const slow = slowStarts(traits, takes, { policy: isWarm ? policy : NO_POLICY, isHashed: input.isHashed, nowMs });
+  const reserves = reservesOf(scene, takes);
+  const active = takes.map((does, i) => does && reserves[i] === false);
+  const slow = slowStarts(traits, active, { policy: isWarm ? policy : NO_POLICY, isHashed: input.isHashed, nowMs });
   const settled = traits.map(({ base }, i) => base * (states[i]?.factor ?? 1));
   const tiers = [0, 1, 2].map((tier) => {
-    const of = traits.flatMap((each, i) => each.tier === tier && takes[i] === true ? [i] : []);
+    const of = traits.flatMap((each, i) => each.tier === tier && active[i] === true ? [i] : []);
     const mass = sum(of.map((i) => (settled[i] ?? 0) * (slow[i] ?? 1)));
     const counted = traits.flatMap((each, i) =>
       each.tier === tier && ready[i] === true && (takes[i] === true || nowMs < each.startsUntilMs) ? [i] : []
@@ -265,26 +295,29 @@ function judge({ input, policy, traits, all, local }: Scene, nowMs: number): Jud
   const parts = partsOf(tiers, { policy, isWarm, all: peakAt(all, nowMs), local: peakAt(local, nowMs) });
   const rates = parts.map((part, tier) => part > 0 ? part / (tiers[tier]?.mass ?? 1) : 0);
   const highest = Math.max(...rates);
-  const isIdle = [false, tiers[0].mass > 0 && parts[1] === 0, parts[2] === 0];
+  const isIdleTier = [false, tiers[0].mass > 0 && parts[1] === 0, parts[2] === 0];
+  const isIdle = traits.map(({ tier }, i) => reserves[i] === true || isIdleTier[tier] === true);
   // A preferred node that is down gets requests again at once when it is up.
   const factors = rates.map((rate) => rate === 0 || highest === 0 ? 1 : rate / highest);
   const scores = traits.map(({ tier }, i) => (settled[i] ?? 0) * (slow[i] ?? 1) * (factors[tier] ?? 1));
-  const shown = scores.filter((_, i) => ready[i] === true && isIdle[traits[i]?.tier ?? 0] === false);
+  const shown = scores.filter((_, i) => ready[i] === true && isIdle[i] === false);
   const settledWeights = quantise(settled, settled);
   const weights = quantise(scores, shown.some((score) => score > 0) ? shown : scores)
-    .map((weight, i) => (isIdle[traits[i]?.tier ?? 0] === true ? settledWeights[i] : weight) ?? 0);
-  const gets = weights.map((weight, i) => takes[i] === true && isIdle[traits[i]?.tier ?? 0] === false ? weight : 0);
+    .map((weight, i) => (isIdle[i] === true ? settledWeights[i] : weight) ?? 0);
+  const gets = weights.map((weight, i) => takes[i] === true && isIdle[i] === false ? weight : 0);
   const total = sum(gets);
   const isRamped = policy.slowStart !== undefined || policy.sources?.some((each) => each.slowStart !== undefined);
   return {
-    signature: traits.map(({ tier }, i) => [weights[i], settledWeights[i], states[i]?.state, isIdle[tier]].join(","))
-      .join(";"),
+    signature: traits.map((_, i) => [weights[i], settledWeights[i], states[i]?.state, isIdle[i]].join(",")).join(";"),
     isSpilling: parts[1] > 0,
     isOverflowing: parts[2] > 0,
     nodes: () =>
       traits.map(({ node, weight, from, part, source, tier, isDown, cluster }, i) => {
         const { state, factor, weighs, decides } = states[i] as StateOf;
-        const pool = isIdle[tier] === true ? 0 : factors[tier] ?? 1;
+        const pool = isIdleTier[tier] === true ? 0 : factors[tier] ?? 1;
+        const ranked: Factor[] = preferred === undefined || tier === 2
+          ? []
+          : [{ name: "priority", value: reserves[i] === true ? 0 : 1, detail: String(priorityOf(node)) }];
         const zoned: Factor[] = policy.zones !== undefined && local.length > 0 ? [{ name: "zone", value: pool }] : [];
         const primary: Factor[] = policy.overflow === undefined ? [] : [{ name: "primary", value: pool }];
         return {
@@ -292,8 +325,8 @@ function judge({ input, policy, traits, all, local }: Scene, nowMs: number): Jud
           weight: weights[i] ?? 0,
           settledWeight: settledWeights[i] ?? 0,
           state,
-          pool: isIdle[tier] === true ? "overflow" : "primary",
-          isFallback: tier > 0,
+          pool: isIdle[i] === true ? "overflow" : "primary",
+          isFallback: tier > 0 || isReserve(node, preferred),
           ...cluster !== undefined && { from: cluster },
           share: total === 0 ? 0 : (gets[i] ?? 0) / total,
           isDown,
@@ -309,6 +342,7 @@ function judge({ input, policy, traits, all, local }: Scene, nowMs: number): Jud
                 ...source?.slowStart !== undefined && { detail: source.source },
               } as const,
             ],
+            ...ranked,
             ...tier === 2 ? [{ name: "overflow", value: pool } as const] : zoned.length > 0 ? zoned : primary,
           ],
         };
@@ -316,14 +350,23 @@ function judge({ input, policy, traits, all, local }: Scene, nowMs: number): Jud
   };
 }
 
+/** Whether a member may have to wait for others. */
+function isReserve(node: Node, preferred: number | undefined): boolean {
+  return preferred !== undefined && priorityOf(node) > preferred;
+}
+
 /** Nodes of which nothing is said but by themselves: the balancer shares. */
-function unweighted(traits: readonly Traits[], states: readonly StateOf[]): Judged {
+function unweighted(scene: Scene, states: readonly StateOf[]): Judged {
+  const { traits, preferred } = scene;
+  const ready = states.map(({ state }) => state === "ready");
+  const nobodyIsUp = !ready.some((is, i) => is && traits[i]?.isDown === false);
+  const waits = reservesOf(scene, ready.map((is, i) => is && (nobodyIsUp || traits[i]?.isDown === false)));
   return {
-    signature: states.map(({ state }) => state).join(";"),
+    signature: states.map(({ state }, i) => `${state},${waits[i]}`).join(";"),
     isSpilling: false,
     isOverflowing: false,
     nodes: () => {
-      const takes = traits.map(({ isDown }, i) => states[i]?.state === "ready" && !isDown);
+      const takes = traits.map(({ isDown }, i) => ready[i] === true && !isDown && waits[i] === false);
       const weights = traits.map(({ base }, i) => takes[i] === true ? base : 0);
       const total = sum(weights);
       return traits.map(({ node, isDown }, i) => {
@@ -332,12 +375,14 @@ function unweighted(traits: readonly Traits[], states: readonly StateOf[]): Judg
           node,
           ...node.weight !== undefined && { weight: node.weight },
           state,
-          pool: "primary",
-          isFallback: false,
+          pool: waits[i] === true ? "overflow" : "primary",
+          isFallback: isReserve(node, preferred),
           share: total === 0 ? 0 : (weights[i] ?? 0) / total,
           isDown,
           ...decides !== undefined && { override: decides },
-          factors: [],
+          factors: preferred === undefined
+            ? []
+            : [{ name: "priority", value: waits[i] === true ? 0 : 1, detail: String(priorityOf(node)) }],
         };
       });
     },

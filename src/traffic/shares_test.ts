@@ -272,6 +272,46 @@ Deno.test("each factor is named, and their product is what the weights are scale
   assert.equal(shares[1]?.settledWeight, 128);
 });
 
+Deno.test("nodes of a higher priority number wait while one of a lower is ready and up, with a policy and without", () => {
+  const spare = node("spare", { priority: 1 });
+  const last = node("last", { priority: 5 });
+  const drained = node("a", { state: "drain" });
+  for (const  of of[undefined, policy()]) {
+    const at = (nodes: readonly Node[], down: readonly string[] = []) =>
+      share({ nodes, policy: of, down: new Set(down) }).nodes
+        .filter(({ pool, state }) => pool === "primary" && state === "ready").map(({ node: { host } }) => host);
+    assert.deepEqual(at([node("a"), node("b"), spare, last]), ["a", "b"]);
+    assert.deepEqual(at([drained, spare, last]), ["spare"]);
+    assert.deepEqual(at([node("a"), spare, last], ["a:80"]), ["a", "spare"]);
+    assert.deepEqual(at([node("a"), spare, last], ["a:80", "spare:80"]), ["a", "spare", "last"]);
+    assert.deepEqual(at([node("a"), spare, last], ["a:80", "spare:80", "last:80"]), ["a"]);
+    assert.deepEqual(at([spare]), ["spare"]);
+    const shares = share({ nodes: [node("a"), spare], policy: of }).nodes;
+    assert.deepEqual(shares.map(({ share, isFallback }) => [share, isFallback]), [[1, false], [0, true]]);
+    assert.deepEqual(shares[1]?.factors.at(of === undefined ? 0 : 1), { name: "priority", value: 0, detail: "1" });
+  }
+});
+
+Deno.test("a preferred node whose slow start has it wait gets all requests, and no spare one does", () => {
+  const nodes = [node("a"), node("spare", { priority: 1 })];
+  const sightings = seen(nodes, { a: { sinceMs: NOW, newSinceMs: NOW } });
+  assert.deepEqual(shown(share({ nodes, policy: policy({ slowStart: RAMP }), sightings })), {
+    a: 256,
+    spare: "overflow",
+  });
+});
+
+Deno.test("members that wait serve before the clusters of the overflow", () => {
+  const nodes = [node("a", { state: "drain" }), node("spare", { priority: 1 })];
+  const overflow = [{ name: "backup", nodes: [node("o")] }];
+  const small = policy({ overflow: { clusters: ["backup"], below: 0.5, capacity: 1 } });
+  assert.deepEqual(shown(share({ nodes, policy: small, overflow, sightings: seen([]) })), {
+    a: "drain",
+    spare: 256,
+    o: "overflow",
+  });
+});
+
 Deno.test("a last resort is needed where some nodes are preferred to others", () => {
   assert(!hasFallback(undefined, "x"));
   assert(!hasFallback(policy({ slowStart: RAMP }), "x"));
@@ -318,7 +358,8 @@ const anyNode = (prefix: string) =>
     fc.option(fc.constantFrom(0, 1, 3, 256), { nil: undefined }),
     fc.constantFrom("ready", "ready", "ready", "drain"),
     fc.constantFrom("x", "y", undefined),
-  ).map(([i, weight, state, zone]) => node(`${prefix}${i}`, { weight, state, zone }));
+    fc.constantFrom(undefined, undefined, 0, 1, 2),
+  ).map(([i, weight, state, zone, priority]) => node(`${prefix}${i}`, { weight, state, zone, priority }));
 const anyNodes = (prefix: string) => fc.uniqueArray(anyNode(prefix), { maxLength: 6, selector: nodeName });
 const anyOverride: fc.Arbitrary<Override> = fc.record({
   kind: fc.constantFrom("drain", "maint", "weight"),

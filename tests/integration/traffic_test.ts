@@ -403,6 +403,51 @@ Deno.test("nodes of a second registry ramp neither when it is added nor after a 
   await stage.measure({ "a.test": 1 / 3, "b.test": 1 / 3, "c.test": 1 / 3 });
 });
 
+Deno.test("a node that nerve announces as backup waits without a reload, serves when no other is ready, and no request fails", async () => {
+  await using etcd = await Etcd.start();
+  await using stage = await new Stage().begin("a.test", "b.test", "spare.test");
+  await stage.host.write("discovery/etcd", { endpoints: [etcd.address], session_timeout: 2 });
+  const key = (name: string) => `/nerve/web/${name}_1`;
+  const announce = async (name: string, more: Record<string, unknown> = {}) => {
+    const { port } = stage.servers.find((each) => each.name === name) ?? assert.fail(name);
+    await etcd.ctl("put", key(name), JSON.stringify({ host: "127.0.0.1", port, name, ...more }));
+  };
+  await announce("a.test");
+  await announce("b.test");
+  await announce("spare.test", { haproxy_server_options: "backup" });
+  await stage.host.write("clusters/web", {
+    discovery: "etcd",
+    max_shrink_percent: 100,
+    empty_grace: 0.1,
+    etcd: { path: "/nerve/web", format: "nerve" },
+    haproxy: { port: stage.port },
+  });
+  await using _writer = Lighthouse.start("writer", stage.host.configDir);
+  const answers = async () => Object.keys(await countAnswers(stage.port, 200)).toSorted().join();
+  const untilAnswer = (wanted: string) => eventually(`${wanted} answer`, async () => await answers() === wanted);
+  await untilAnswer("a.test,b.test");
+  const pid = await stage.host.haproxy.pid();
+  const load = new HttpLoad(stage.port, 2);
+  await etcd.ctl("del", key("a.test"));
+  await untilAnswer("b.test");
+  await announce("b.test", { weight: 0 });
+  await untilAnswer("spare.test");
+  await announce("a.test");
+  await untilAnswer("a.test");
+  await announce("a.test", { haproxy_server_options: "backup" });
+  await untilAnswer("a.test,spare.test");
+  await announce("b.test");
+  await untilAnswer("b.test");
+  const { done, failed } = await load.stop();
+  assert.deepEqual(failed, []);
+  assert.ok(done > 0);
+  assert.equal(await stage.host.haproxy.pid(), pid, "no reload");
+  await eventually(
+    "the file has them wait",
+    async () => (await Deno.readTextFile(stage.host.haproxy.configFile)).match(/ pool=overflow$/gm)?.length === 2,
+  );
+});
+
 /** Waits until something has been the same a dozen times in a row. */
 async function untilSteady(read: () => Promise<string>): Promise<void> {
   let [last, times] = ["", 0];

@@ -13,7 +13,7 @@ import {
   unwanted,
 } from "../../../src/kernel/schema.ts";
 import { isHostName, isIpv4, isIpv6, parseEndpoint } from "../../../src/model/endpoint.ts";
-import { isRecord, isZone, nodeName, WEIGHT_MAX } from "../../../src/model/node.ts";
+import { isRecord, isZone, nodeName, PRIORITY_MAX, WEIGHT_MAX } from "../../../src/model/node.ts";
 import { parseEntry } from "../entry.ts";
 
 /** A host name has a letter: what has none is an address that is wrong. */
@@ -29,6 +29,7 @@ const NODE = keys({
   port: integer({ min: 1, max: 65_535 }),
   host: optional(string(isHostName, "a host name")),
   weight: optional(integer({ min: 0, max: WEIGHT_MAX })),
+  priority: optional(integer({ min: 0, max: PRIORITY_MAX })),
   state: optional(string((text) => text === "ready" || text === "drain", "ready or drain")),
   zone: optional(string(isZone, "1 to 64 letters, digits, dots, hyphens and underscores")),
   metadata: optional(converted((value) => isRecord(value) ? value : undefined, "a map")),
