@@ -58,6 +58,19 @@ Deno.test("composeWanted() gives a cluster without members its default servers",
   assert.deepEqual(nodesWith([member]), [wantedNode(member)]);
 });
 
+Deno.test("composeWanted() has a node of a lower priority wait, without a traffic policy", () => {
+  const clusters = map(["1", cluster("web", { haproxy: {} })]);
+  const file = { name: "haproxy", type: "haproxy", config: {} };
+  const balancer: AcceptedBalancer = { file, plugin: {} as BalancerPlugin, config: {} };
+  const first = { host: "a.test", ip: "10.0.0.1", port: 80, metadata: {} };
+  const spare = { ...first, host: "b.test", priority: 1 };
+  const nodesWith = (members: readonly Node[]) =>
+    composeWanted("haproxy", balancer, { clusters, unknownClusters: [] }, map(["web", members]), HOST).clusters[0]
+      ?.nodes.map(({ node: { host }, pool }) => `${host} ${pool}`);
+  assert.deepEqual(nodesWith([first, spare]), ["a.test primary", "b.test overflow"]);
+  assert.deepEqual(nodesWith([spare]), ["b.test primary"]);
+});
+
 Deno.test("wantedNode() gives a member what its node says of itself, and nothing where it says nothing", () => {
   const node = { host: "a.test", ip: "10.0.0.1", port: 80, metadata: {} };
   assert.deepEqual(wantedNode(node), { node, state: "ready", pool: "primary" });
