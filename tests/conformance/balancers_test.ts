@@ -3,6 +3,9 @@ import haproxy from "../../plugins/balancers/haproxy/mod.ts";
 import { haproxyCluster, haproxyConfig } from "../support/haproxy.ts";
 import { HaproxyModel } from "../support/haproxy_model.ts";
 import { balancerConforms } from "./suite.ts";
+import nginx from "../../plugins/balancers/nginx/mod.ts";
+import { hashIn } from "../../plugins/balancers/nginx/status.ts";
+import { nginxCluster, nginxConfig } from "../support/nginx.ts";
 import { QUERIES } from "../../plugins/balancers/haproxy/observe.ts";
 
 const CONFIG = {
@@ -26,5 +29,22 @@ balancerConforms({
       model.boot();
       return QUERIES.map((query) => model.command(query));
     },
+  },
+});
+
+const NGINX = {
+  config_file: "/etc/nginx/lighthouse.conf",
+  pid_file: "/run/nginx.pid",
+  status_socket: "/run/lighthouse/nginx.sock",
+};
+
+balancerConforms({
+  name: "nginx",
+  example: NGINX,
+  functions: {
+    plugin: nginx as Functions,
+    config: nginxConfig(NGINX),
+    cluster: nginxCluster({ listen: 8080 }),
+    running: ({ files }) => [`7 ${hashIn(files.get(NGINX.config_file)?.text ?? "")}`, "Active connections: 1"],
   },
 });

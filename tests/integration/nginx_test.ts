@@ -7,8 +7,10 @@ import assert from "node:assert/strict";
 import { setUp } from "../setup.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
-import { NamedServer } from "../support/haproxy.ts";
-import { get } from "../support/http_load.ts";
+import { kill, localNode, NamedServer } from "../support/haproxy.ts";
+import type { Node } from "../../src/model/node.ts";
+import type { WantedNode } from "../../src/plugin/contract.ts";
+import { countAnswers, get } from "../support/http_load.ts";
 import { NginxBox, NginxWriter } from "../support/nginx.ts";
 
 /** Sends a request for a host and a path to a port on loopback; answers the status and the body. */
@@ -48,4 +50,280 @@ Deno.test("a writer starts nginx, reloads it for each change of members, and lea
   await using writer = new NginxWriter();
   await writer.apply(wanted(one, two));
   assert.equal(writer.reloads, 0, "the next writer finds it as it should be");
+});
+
+Deno.test("clusters share servers by location and servers share a port by host", async () => {
+  await setUp(["nginx"]);
+  await using box = new NginxBox();
+  await using web = new NamedServer("web");
+  await using api = new NamedServer("api");
+  await using old = new NamedServer("old");
+  const port = freePort();
+  const listen = [`127.0.0.1:${port}`];
+  const servers = {
+    legacy: { listen, hosts: ["old.test", "*.old.test"] },
+    public: { listen, hosts: ["www.test"], default_server: true, healthcheck_route: "/hc", deny: ["/quitquitquit"] },
+  };
+  const clusters = {
+    api: { section: { server: "public", locations: ["/api", "= /exact", "~ \\.json$"] }, nodes: [api.node] },
+    old: { section: { server: "legacy", locations: ["/only"] }, nodes: [old.node] },
+    spare: { section: { server: "public", locations: ["/spare"], empty_status: 529 }, nodes: [] },
+    web: { section: { server: "public", lines: ["add_header X-Lines 1 always"] }, nodes: [web.node] },
+  };
+  await using writer = new NginxWriter();
+  await writer.apply(box.wanted(clusters, { servers }));
+  const answers: Record<string, string> = {
+    "www.test /": "200 web",
+    "www.test /api/x": "200 api",
+    "www.test /exact": "200 api",
+    "www.test /exact/not": "200 web",
+    "www.test /x.json": "200 api",
+    "www.test /hc": "200 ",
+    "old.test /only": "200 old",
+    "a.old.test /only": "200 old",
+    "unknown.test /": "200 web",
+  };
+  for (const [asked, want] of Object.entries(answers)) {
+    const [host = "", path = ""] = asked.split(" ");
+    assert.equal(await request(port, path, host), want, asked);
+  }
+  assert.match(await request(port, "/quitquitquit", "www.test"), /^403/);
+  assert.match(await request(port, "/spare", "www.test"), /^529/);
+  assert.match(await request(port, "/", "old.test"), /^404/);
+});
+
+Deno.test("a server with tls serves its certificate, and one whose certificate is missing holds up no other", async () => {
+  await setUp(["nginx", "openssl"]);
+  await using box = new NginxBox();
+  await using web = new NamedServer("web");
+  const [cert, key] = [box.path("cert.pem"), box.path("key.pem")];
+  const args = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=www.test"];
+  const made = await new Deno.Command("openssl", { args: [...args, "-keyout", key, "-out", cert] }).output();
+  assert(made.success);
+  const [port, other] = [freePort(), freePort()];
+  const servers = {
+    broken: { listen: [`127.0.0.1:${other}`], tls: { cert: box.path("none.pem"), key } },
+    secure: { listen: [`127.0.0.1:${port}`], tls: { cert, key } },
+  };
+  const clusters = {
+    lost: { section: { server: "broken" }, nodes: [web.node] },
+    web: { section: { server: "secure" }, nodes: [web.node] },
+  };
+  await using writer = new NginxWriter();
+  writer.put(box.wanted(clusters, { servers }));
+  await writer.event("balancer.config_rejected", { msg: /none\.pem/ });
+  using client = Deno.createHttpClient({ caCerts: [await Deno.readTextFile(cert)] });
+  const answer = await eventually(
+    "nginx answers",
+    () =>
+      fetch(`https://localhost:${port}/`, { client, headers: { Host: "www.test" } }).then(
+        (response) => response.text(),
+        // The certificate names no host that resolves: that it is served is what counts.
+        (error) =>
+          /certificate|NotValidForName|CaUsedAsEndEntity/.test(String(error?.cause ?? error)) ? "served" : false,
+      ),
+  );
+  assert.match(answer, /web|served/);
+  await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port: other }), Deno.errors.ConnectionRefused);
+});
+
+Deno.test("streams forward TCP and UDP, and close connections while there is no member", async () => {
+  await setUp(["nginx_stream"]);
+  await using box = new NginxBox();
+  await using web = new NamedServer("web");
+  const echo = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  const echoing = (async () => {
+    for await (const [data, from] of echo) await echo.send(data, from);
+  })();
+  const [tcp, udp, empty] = [freePort(), freePort(), freePort()];
+  const load = ["load_module modules/ngx_stream_module.so"];
+  const { main = [] } = box.file as { main?: string[] };
+  await using writer = new NginxWriter();
+  await writer.apply(box.wanted({
+    db: {
+      section: { listen: `127.0.0.1:${tcp}`, stream: "tcp", timeouts: { connect: "1s", read: "5s" } },
+      nodes: [web.node],
+    },
+    dns: {
+      section: { listen: `127.0.0.1:${udp}`, stream: "udp", balance: "hash $remote_addr consistent" },
+      nodes: [localNode((echo.addr as Deno.NetAddr).port)],
+    },
+    none: { section: { listen: `127.0.0.1:${empty}`, stream: "tcp" }, nodes: [] },
+  }, { main: [...main, ...load] }));
+  assert.equal(await get(tcp), "web");
+  const client = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  await client.send(new TextEncoder().encode("ping"), { transport: "udp", hostname: "127.0.0.1", port: udp });
+  const [data] = await client.receive();
+  assert.equal(new TextDecoder().decode(data), "ping");
+  client.close();
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port: empty });
+  assert.equal(await connection.read(new Uint8Array(8)), null);
+  echo.close();
+  await echoing;
+});
+
+Deno.test("mirror copies a share of the requests to another cluster, which answers nobody", async () => {
+  await setUp(["nginx"]);
+  await using box = new NginxBox();
+  await using web = new NamedServer("web");
+  let copies = 0;
+  await using shadow = new NamedServer("shadow", ({ url }) => {
+    if (new URL(url).pathname === "/x") copies++;
+    return true;
+  });
+  const port = freePort();
+  const wanted = (percent: number) =>
+    box.wanted({
+      shadow: { section: {}, nodes: [shadow.node] },
+      web: { section: { listen: `127.0.0.1:${port}`, mirror: { cluster: "shadow", percent } }, nodes: [web.node] },
+    });
+  await using writer = new NginxWriter();
+  await writer.apply(wanted(100));
+  for (let i = 0; i < 20; i++) assert.equal(await request(port, "/x"), "200 web");
+  await eventually("each request was copied", () => copies === 20);
+  await writer.apply(wanted(25));
+  await eventually("old workers copy no more", async () => {
+    const before = copies;
+    for (let i = 0; i < 8; i++) await request(port, "/x");
+    return copies - before < 8;
+  });
+  const before = copies;
+  for (let i = 0; i < 400; i++) assert.equal(await request(port, "/x"), "200 web");
+  // 400 draws of 25 %: less than 40 or more than 200 come once in a great many runs.
+  assert(copies - before > 40 && copies - before < 200, `${copies - before} of 400 were copied`);
+});
+
+Deno.test("members get requests by weight; drained ones get none, and fallback nodes only when no other is up", async () => {
+  await setUp(["nginx"]);
+  await using box = new NginxBox();
+  await using one = new NamedServer("one");
+  await using two = new NamedServer("two");
+  await using drained = new NamedServer("drained");
+  const dead = localNode(freePort(), "dead");
+  const port = freePort();
+  const of = (node: Node, more: Partial<WantedNode> = {}): WantedNode => ({
+    node,
+    state: "ready",
+    pool: "primary",
+    ...more,
+  });
+  const wanted = (...nodes: readonly WantedNode[]) =>
+    box.wanted({ web: { section: { listen: `127.0.0.1:${port}` }, nodes } });
+  await using writer = new NginxWriter();
+  await writer.apply(
+    wanted(of(one.node, { weight: 192 }), of(two.node, { weight: 64 }), of(drained.node, { state: "drain" })),
+  );
+  assert.deepEqual(await countAnswers(port, 400, 1), { one: 300, two: 100 });
+  const spare = of(two.node, { pool: "overflow", isFallback: true });
+  await writer.apply(wanted(of(one.node), spare));
+  await eventually(
+    "the spare gets nothing",
+    async () => await countAnswers(port, 20, 1).then((seen) => seen.one === 20),
+  );
+  await writer.apply(wanted(of(dead), spare));
+  await eventually("the spare serves alone", async () => await request(port) === "200 two");
+});
+
+/** A box with one cluster of a server on a port of its own, and a writer that looks often. */
+async function running(name = "one") {
+  await setUp(["nginx"]);
+  const stack = new AsyncDisposableStack();
+  const box = stack.use(new NginxBox({ main: [] }));
+  const server = stack.use(new NamedServer(name));
+  const other = stack.use(new NamedServer("other"));
+  const port = freePort();
+  const file = { main: [`error_log ${box.path("error.log")}`, "worker_processes 3"] };
+  const wanted = (http: readonly string[] = [], nodes: readonly NamedServer[] = [server]) =>
+    box.wanted(
+      { web: { section: { listen: `127.0.0.1:${port}` }, nodes: nodes.map(({ node }) => node) } },
+      { ...file, http: ["access_log off", ...http] },
+    );
+  const writer = stack.use(new NginxWriter({ reconcileMs: 100 }));
+  await writer.apply(wanted());
+  return { box, server, other, port, wanted, writer, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+Deno.test("workers whose master was killed are relieved by a new nginx", async () => {
+  await using scene = await running();
+  const { box, port, wanted, writer, other } = scene;
+  const master = await box.master();
+  kill(master);
+  await writer.event("balancer.restarted", { reason: "its master process is gone" });
+  await eventually(
+    "there is a new master",
+    async () => await box.master().catch(() => 1) > 1 && await box.master() !== master,
+  );
+  await writer.apply(wanted([], [other]));
+  await eventually("the new workers answer", async () => await get(port) === "other");
+});
+
+Deno.test("an nginx that was killed with all its workers is started, although its socket is still there", async () => {
+  await using scene = await running();
+  const { box, port, writer } = scene;
+  for (const pid of box.processes()) kill(pid);
+  assert((await Deno.stat(box.socketFile)).isSocket);
+  await writer.event("balancer.restarted", { reason: "not running" });
+  await eventually("it answers", async () => await get(port).catch(() => "") === "one");
+});
+
+Deno.test("a file that was edited and loaded by hand is restored and reloaded; a reload by hand alone is not reverted", async () => {
+  await using scene = await running();
+  const { box, port, writer } = scene;
+  const text = await box.text();
+  // The hash stays, so nothing that nginx answers gives the edit away.
+  await Deno.writeTextFile(box.configFile, text.replace("proxy_http_version", "return 418; proxy_http_version"));
+  Deno.kill(await box.master(), "SIGHUP");
+  await writer.event("balancer.reloaded", { reason: "config file edited" });
+  assert.equal(await box.text(), text);
+  await eventually("the edit is gone", async () => await request(port) === "200 one");
+  const reloads = writer.reloads;
+  const before = (await box.status()).pid;
+  await box.run("-s", "reload");
+  await eventually("other workers answer", async () => (await box.status()).pid !== before);
+  assert.equal(await request(port), "200 one");
+  assert.equal(writer.reloads, reloads);
+});
+
+Deno.test("a pid file that names another process by now leads no signal there", async () => {
+  await using scene = await running();
+  const { box, port, wanted, other, writer } = scene;
+  const sleeper = new Deno.Command("sleep", { args: ["600"] }).spawn();
+  await Deno.writeTextFile(box.path("nginx.pid"), `${sleeper.pid}\n`);
+  await writer.apply(wanted([], [other]));
+  await eventually("the new workers answer", async () => await get(port) === "other");
+  // SIGHUP would have ended it.
+  sleeper.kill("SIGKILL");
+  assert.equal((await sleeper.status).signal, "SIGKILL");
+});
+
+Deno.test("a reload that nginx drops although its check accepts the file is noticed, and the last good file is restored", async () => {
+  await using scene = await running();
+  const { box, port, wanted, other, writer } = scene;
+  await writer.apply(wanted(["limit_req_zone $binary_remote_addr zone=one:1m rate=100r/s"]));
+  const text = await box.text();
+  const { hash } = await box.status();
+  // A shared memory zone keeps its key as long as the master lives: only the master says so, to its error log.
+  writer.put(wanted(["limit_req_zone $host zone=one:1m rate=100r/s"]));
+  await writer.event("balancer.config_rejected", { msg: /no answer at .*nginx\.sock shows the new config within 10s/ });
+  await eventually("the file is restored", async () => await box.text() === text);
+  assert.equal((await box.status()).hash, hash);
+  assert.equal(await get(port), "one");
+  // Members go on changing in the last good form.
+  writer.put(wanted(["limit_req_zone $host zone=one:1m rate=100r/s"], [other]));
+  await eventually("the new member serves", async () => await get(port).catch(() => "") === "other", {
+    deadlineMs: 120_000,
+  });
+});
+
+Deno.test("a port that another process holds is reported without a reload, and served once it is free", async () => {
+  await using scene = await running();
+  const { box, server, port, writer } = scene;
+  const other = freePort();
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: other });
+  const section = (port: number) => ({ section: { listen: `127.0.0.1:${port}` }, nodes: [server.node] });
+  writer.put(box.wanted({ api: section(other), web: section(port) }));
+  await writer.event("balancer.address_taken", { msg: new RegExp(`127\\.0\\.0\\.1:${other}`) });
+  assert.equal(await get(port), "one");
+  listener.close();
+  await eventually("it is served", async () => await get(other).catch(() => "") === "one");
 });

@@ -51,7 +51,11 @@ export function explain({ text, origins }: NginxFile, output: string): Explanati
   const isSystem = number === undefined && SYSTEM_FAULT.test(fault) &&
     (origin === undefined || ["pid_file", "status_socket"].includes(String(origin.path[0])));
   if (isSystem) return { faults: [] };
-  const said = fault.replace(/ in \S+:[0-9]+$/, "");
+  // Of what OpenSSL adds, the system's reason is of use.
+  const said = fault.replace(/ in \S+:[0-9]+$/, "").replace(
+    / \(SSL: (?:.*?::([^:]+):calling )?.*$/,
+    (_, reason?: string) => reason === undefined ? "" : ` (${reason})`,
+  );
   const message = said === 'unknown directive "stream"'
     ? NO_STREAM
     : line === undefined || TAKEN_ADDRESS.test(said)

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { balancerSchema, clusterSchema } from "./config.ts";
+
+const PLACES = { config_file: "/etc/nginx/l.conf", pid_file: "/run/nginx.pid", status_socket: "/run/l/nginx.sock" };
+
+function issuesOf(schema: typeof balancerSchema | typeof clusterSchema, value: unknown): readonly string[] {
+  const result = schema["~standard"].validate(value);
+  return "issues" in result ? result.issues.map(({ message }) => message) : [];
+}
+
+Deno.test("the config of the documentation is valid", () => {
+  const servers = {
+    public: {
+      listen: ["0.0.0.0:8080", 8081, "[::1]:8082"],
+      hosts: ["www.example.org", "*.example.org", "_"],
+      default_server: true,
+      healthcheck_route: "/hc",
+      deny: ["/health"],
+      tls: { cert: "/c", key: "/k" },
+    },
+  };
+  assert.deepEqual(issuesOf(balancerSchema, { ...PLACES, servers, main: "worker_processes auto", http: null }), []);
+  for (
+    const section of [
+      {},
+      {
+        server: "public",
+        locations: ["/", "= /a", "^~ /b", "~ \\.png$", "~* ^/c"],
+        balance: "hash $request_uri consistent",
+      },
+      { listen: 5432, stream: "tcp", timeouts: { connect: "2s", read: 60 } },
+      { listen: "127.0.0.1:53", stream: "udp", balance: "random two" },
+      { server: "public", mirror: { cluster: "shadow", percent: "10%" }, keepalive: 32, empty_status: 503 },
+    ]
+  ) assert.deepEqual(issuesOf(clusterSchema, section), []);
+});
+
+Deno.test.each([
+  {
+    why: "a line that closes what it did not open",
+    file: { http: ["}"] },
+    told: /Cannot use http\[0\] as it must be a line of nginx with as many \{ as \}/,
+  },
+  { why: "an open quote", file: { http: ['log_format x "$host'] }, told: /an end of each quote/ },
+  { why: "pid in main", file: { main: ["pid /x"] }, told: /main\[0\] as it must be left out: pid_file says it/ },
+  { why: "daemon in main", file: { main: ["daemon off"] }, told: /a service manager passes daemon off as an argument/ },
+  { why: "no master", file: { main: ["master_process off"] }, told: /no reload is possible/ },
+  { why: "a variable in a path", file: { config_file: "/x/$y" }, told: /config_file as it must be an absolute path/ },
+  { why: "a relative path", file: { pid_file: "x" }, told: /pid_file as it must be an absolute path/ },
+  {
+    why: "a name as an address",
+    file: { servers: { a: { listen: ["localhost:80"] } } },
+    told: /servers\.a\.listen\[0\] as it must be a port, or an address/,
+  },
+  { why: "no address", file: { servers: { a: { listen: [] } } }, told: /servers\.a\.listen as it must be a list/ },
+  { why: "a port too large", file: { servers: { a: { listen: [65_536] } } }, told: /servers\.a\.listen\[0\]/ },
+  { why: "a hostile host", file: { servers: { a: { listen: [80], hosts: ["x;"] } } }, told: /servers\.a\.hosts\[0\]/ },
+  {
+    why: "two defaults of one port",
+    file: { servers: { a: { listen: [80], default_server: true }, b: { listen: [80], default_server: true } } },
+    told: /servers\.b\.default_server as it must be false, as server a is the default of port 80/,
+  },
+  {
+    why: "TLS on half a port",
+    file: { servers: { a: { listen: [80] }, b: { listen: [80], tls: { cert: "/c", key: "/k" } } } },
+    told: /both with tls, or both without/,
+  },
+])("balancers/nginx.yaml with $why is an error", ({ file, told }) => {
+  assert.match(issuesOf(balancerSchema, { ...PLACES, ...file }).join("\n"), told);
+});
+
+Deno.test.each([
+  {
+    why: "server and listen",
+    section: { server: "a", listen: 80 },
+    told: /listen as it must be left out beside server/,
+  },
+  { why: "stream without listen", section: { stream: "tcp" }, told: /stream as it must be beside listen/ },
+  {
+    why: "stream and mirror",
+    section: { stream: "tcp", listen: 1, mirror: { cluster: "x" } },
+    told: /mirror as it must be left out beside stream/,
+  },
+  {
+    why: "stream and keepalive",
+    section: { stream: "tcp", listen: 1, keepalive: 2 },
+    told: /keepalive as it must be left out/,
+  },
+  {
+    why: "stream and ip_hash",
+    section: { stream: "tcp", listen: 1, balance: "ip_hash" },
+    told: /hash \$remote_addr beside stream/,
+  },
+  {
+    why: "stream and a send timeout",
+    section: { stream: "udp", listen: 1, timeouts: { send: 1 } },
+    told: /read is for both directions/,
+  },
+  {
+    why: "least_time, which is not open source",
+    section: { balance: "least_time header" },
+    told: /balance as it must be round_robin, least_conn/,
+  },
+  { why: "a balance that goes on", section: { balance: "hash $a; server 1.2.3.4" }, told: /balance as it must be/ },
+  { why: "a named location", section: { locations: ["@x"] }, told: /locations\[0\] as it must be a location/ },
+  { why: "no location", section: { locations: [] }, told: /locations as it must be a list with one location or more/ },
+  { why: "an odd status", section: { empty_status: 200 }, told: /empty_status as it must be/ },
+  {
+    why: "a mirror of nothing",
+    section: { mirror: { cluster: "x", percent: 0 } },
+    told: /mirror\.percent as it must be/,
+  },
+])("a section nginx with $why is an error", ({ section, told }) => {
+  assert.match(issuesOf(clusterSchema, section).join("\n"), told);
+});
