@@ -1,16 +1,23 @@
 /** How long {@linkcode eventually} waits unless told; generous, since only a failure ever waits that long. */
 const DEADLINE_MS = 20_000;
 
+/** Bounds of the pause between polls, which grows with the time waited: the polls of many waiting tests load a machine. */
+const PAUSE_MIN_MS = 10;
+const PAUSE_MAX_MS = 50;
+/** The pause as a share of the time waited: how much later than necessary a wait ends at most. */
+const PAUSE_SHARE = 0.05;
+
 /**
- * Polls until `probe` neither throws nor answers `false`, `null` or
- * `undefined`; answers what it answered. Fails with the last error at the deadline.
+ * Polls until `probe` neither throws nor returns `false`, `null` or
+ * `undefined`; returns its value. Fails with the last error at the deadline.
+ * `everyMs` sets a fixed pause between polls.
  */
 export async function eventually<T>(
   what: string,
   probe: () => T | Promise<T>,
-  { deadlineMs = DEADLINE_MS, everyMs = 10 }: { deadlineMs?: number; everyMs?: number } = {},
+  { deadlineMs = DEADLINE_MS, everyMs }: { deadlineMs?: number | undefined; everyMs?: number | undefined } = {},
 ): Promise<NonNullable<Exclude<T, false>>> {
-  const end = performance.now() + deadlineMs;
+  const begin = performance.now();
   let last: unknown = "it never held";
   for (;;) {
     try {
@@ -19,11 +26,13 @@ export async function eventually<T>(
     } catch (error) {
       last = error;
     }
-    if (performance.now() > end) {
+    const waitedMs = performance.now() - begin;
+    if (waitedMs > deadlineMs) {
       throw new Error(`Waited ${deadlineMs} ms in vain for: ${what} (${last instanceof Error ? last.message : last})`, {
         cause: last,
       });
     }
-    await new Promise((resolve) => setTimeout(resolve, everyMs));
+    const pauseMs = everyMs ?? Math.min(PAUSE_MAX_MS, Math.max(PAUSE_MIN_MS, waitedMs * PAUSE_SHARE));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }

@@ -7,7 +7,7 @@ const DEADLINE_MS = 60_000;
 export function eventually<T>(
   what: string,
   probe: () => T | Promise<T>,
-  { deadlineMs = DEADLINE_MS, everyMs = 10 }: { deadlineMs?: number; everyMs?: number } = {},
+  { deadlineMs = DEADLINE_MS, everyMs }: { deadlineMs?: number; everyMs?: number | undefined } = {},
 ): Promise<NonNullable<Exclude<T, false>>> {
   return poll(what, probe, { deadlineMs, everyMs });
 }

@@ -49,7 +49,15 @@ export function untilLogged(
   options?: { readonly times?: number; readonly after?: LoggedEvent | undefined },
 ): Promise<LoggedEvent> {
   const events = [event, ...options?.after?.event === undefined ? [] : [options.after.event]];
-  return untilEvent(() => readEvents(log(), events), event, fields, options).catch((error) => {
+  let length = -1;
+  let records: readonly LoggedEvent[] = [];
+  const read = () => {
+    const text = log();
+    // A long log that has not grown is not read again.
+    if (text.length !== length) [length, records] = [text.length, readEvents(text, events)];
+    return records;
+  };
+  return untilEvent(read, event, fields, options).catch((error) => {
     throw new Error(`${error.message}\n${log()}`);
   });
 }
