@@ -284,11 +284,11 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
         return wire.heard();
       case "watch": {
         const { cluster, of: name = cluster, withoutMetadata, config } = message;
-        const portions = new Portions(cluster);
+        const portions = new Portions(cluster, { withoutMetadata });
         const options = { withoutMetadata, ...config !== undefined && { config } };
         return await follow<ClusterFacts>(`cluster ${cluster}`, {
           start: (session, signal) => session.watch?.(name, signal, options),
-          cut: (facts) => portions.next(withoutMetadata ? bare(facts) : facts),
+          cut: (facts) => portions.next(facts),
           lost: (error) => ({ type: "lost", cluster, error }),
         });
       }
@@ -331,15 +331,6 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
   };
   wire.say({ type: "loaded", kind: plugin.kind, apiVersion: plugin.apiVersion, name: plugin.name });
   return receive;
-}
-
-/**
- * Removes metadata that nobody reads from an answer before it crosses to the host; an invalid list is
- * left for validation to reject.
- */
-function bare(facts: ClusterFacts): ClusterFacts {
-  if (!Array.isArray(facts?.nodes)) return facts;
-  return { ...facts, nodes: facts.nodes.map((node) => ({ ...node, metadata: {} })) };
 }
 
 function balancer(plugin: Loaded): BalancerPlugin {

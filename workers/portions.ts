@@ -1,5 +1,5 @@
 import type { ClusterFacts, ClusterName } from "../src/model/topology.ts";
-import { nodeName, parseNode } from "../src/model/node.ts";
+import { isRecord, nodeName, parseNode } from "../src/model/node.ts";
 import type { KeysFacts } from "../src/plugin/contract.ts";
 import { InvalidMessage, keysOf, NODES_MAX, TEXT_LENGTH_MAX } from "../src/protocol/values.ts";
 import { MESSAGE_LENGTH_MAX, PORTION_LENGTH, SNAPSHOT_LENGTH_MAX } from "../src/protocol/wire.ts";
@@ -23,6 +23,8 @@ interface Encoded {
  * thousand validates one. What is in here was valid, whatever a plugin does to its nodes.
  */
 const encoded = new WeakMap<object, Encoded>();
+/** The same of those whose metadata nobody reads. */
+const encodedBare = new WeakMap<object, Encoded>();
 
 /** Each snapshot of a worker has a number, so that a change can name its base. */
 let lastNumber = 0;
@@ -33,6 +35,7 @@ let lastNumber = 0;
  */
 export class Portions {
   readonly #cluster: ClusterName;
+  readonly #withoutMetadata: boolean;
   /** What the host has, sorted by name. */
   #sent: readonly Encoded[] | undefined;
   #refused: ReadonlySet<string> = new Set();
@@ -40,8 +43,12 @@ export class Portions {
   /** Total length of the messages since the last whole snapshot, including it: the host keeps no more either. */
   #length = 0;
 
-  constructor(cluster: ClusterName) {
-    this.#cluster = cluster;
+  /** `withoutMetadata`: nobody reads the metadata of nodes, so it is neither sent nor looked at. */
+  constructor(
+    cluster: ClusterName,
+    { withoutMetadata = false }: { readonly withoutMetadata?: boolean | undefined } = {},
+  ) {
+    [this.#cluster, this.#withoutMetadata] = [cluster, withoutMetadata];
   }
 
   /** The next answer as messages. Throws an `InvalidMessage` if it is invalid, or exceeds the limits of a snapshot. */
@@ -50,7 +57,7 @@ export class Portions {
       throw new InvalidMessage("A snapshot must have exists, true or false");
     }
     if (typeof epoch !== "string") throw new InvalidMessage("A snapshot must have an epoch, a string");
-    const { texts, refused, length } = read(nodes);
+    const { texts, refused, length } = read(nodes, this.#withoutMetadata);
     const cluster = stringify(this.#cluster);
     const facts = stringify({ exists, epoch: epoch.slice(0, TEXT_LENGTH_MAX), leaseMs }).slice(1, -1);
     const number = ++lastNumber;
@@ -144,7 +151,7 @@ function cut(
 }
 
 /** Encodes nodes, sorted by name, with the reasons why others are invalid or duplicates. */
-function read(nodes: unknown): {
+function read(nodes: unknown, withoutMetadata: boolean): {
   readonly texts: readonly Encoded[];
   readonly refused: ReadonlySet<string>;
   readonly length: number;
@@ -158,7 +165,7 @@ function read(nodes: unknown): {
   let isSorted = true;
   let length = 0;
   for (let i = 0; i < nodes.length; i++) {
-    const node = encode(nodes[i]);
+    const node = encode(nodes[i], withoutMetadata);
     length += ("refused" in node ? node.refused : node.text).length + 1;
     if (length > SNAPSHOT_LENGTH_MAX) {
       throw new InvalidMessage(`A snapshot must have at most ${SNAPSHOT_LENGTH_MAX} characters of JSON`);
@@ -183,14 +190,15 @@ function read(nodes: unknown): {
 }
 
 /** A node as JSON, and its name; for an invalid one the reason. */
-function encode(value: unknown): Encoded | { readonly refused: string } {
+function encode(value: unknown, withoutMetadata: boolean): Encoded | { readonly refused: string } {
   try {
-    const known = typeof value === "object" && value !== null ? encoded.get(value) : undefined;
-    if (known !== undefined) return known;
-    const parsed = parseNode(value);
+    const known = withoutMetadata ? encodedBare : encoded;
+    const before = typeof value === "object" && value !== null ? known.get(value) : undefined;
+    if (before !== undefined) return before;
+    const parsed = parseNode(withoutMetadata && isRecord(value) ? { ...value, metadata: {} } : value);
     if (!parsed.ok) return { refused: parsed.reason };
     const node = { name: nodeName(parsed.node), text: stringify(parsed.node) };
-    if (Object.isFrozen(value)) encoded.set(value as object, node);
+    if (Object.isFrozen(value)) known.set(value as object, node);
     return node;
   } catch (error) {
     return { refused: errorText(error) };

@@ -181,3 +181,25 @@ Deno.test("Portions sends the whole again before its changes exceed the host's l
   assert.equal(wholes, 5);
   await crossing.host.stop({ graceMs: 0 });
 });
+
+Deno.test("Portions neither sends nor validates metadata that nobody reads, and validates a frozen node once all the same", () => {
+  let reads = 0;
+  const counted = (port: number): Node =>
+    Object.freeze({
+      ...node(port),
+      metadata: { port },
+      get ip() {
+        reads++;
+        return "10.0.0.1";
+      },
+    });
+  const frozen = [1, 2, 3].map(counted);
+  const portions = new Portions("web", { withoutMetadata: true });
+  assert.deepEqual(said(portions.next(facts(frozen)))[0]?.snapshot.nodes, [1, 2, 3].map((port) => node(port)));
+  const once = reads;
+  const wrong = { ...node(4), metadata: "none" };
+  assert.deepEqual(said(portions.next(facts([...frozen, wrong])))[0]?.added, [node(4)]);
+  assert.equal(reads, once);
+  // Who reads it gets it.
+  assert.deepEqual(said(new Portions("web").next(facts(frozen)))[0]?.snapshot.nodes[0].metadata, { port: 1 });
+});

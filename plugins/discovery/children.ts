@@ -6,6 +6,7 @@
  */
 
 import type { ClusterFacts, Node, Registration, Takeover } from "../../mod.ts";
+import { applyChange } from "../../src/model/membership_change.ts";
 import { nodeName, quote } from "../../src/model/node.ts";
 import type { ParsedEntry } from "./entry.ts";
 import { decodeNode } from "./node_json.ts";
@@ -40,6 +41,12 @@ export interface ReadChildOptions {
   readonly withoutMetadata?: boolean | undefined;
   /** What was known of the entry: a node that says the same stays the same value. */
   readonly before?: Child | undefined;
+}
+
+/** How entries are composed. */
+export interface ComposeOptions {
+  readonly mayRepeat?: boolean | undefined;
+  readonly withNames?: boolean | undefined;
 }
 
 /** So many bytes of an entry are kept where nobody reads its metadata, to see that it did not change. */
@@ -91,10 +98,7 @@ export function sealedChild(fault: string): Child {
  */
 export function composeNodes(
   children: ReadonlyMap<string, Child>,
-  { mayRepeat = false, withNames = false }: {
-    readonly mayRepeat?: boolean;
-    readonly withNames?: boolean | undefined;
-  } = {},
+  { mayRepeat = false, withNames = false }: ComposeOptions = {},
 ): ComposedNodes {
   const faults = new Map<string, string>();
   const chosen = new Map<string, Named & { readonly child: string }>();
@@ -129,6 +133,92 @@ export function composeNodes(
   const excess = first && `The nodes have more than ${CLUSTER_BYTES_MAX} bytes: the metadata of ${bared.length} of ` +
       `${nodes.length} nodes is left out, from ${quote(nodeName(first))} on; all of them are served`;
   return { nodes, faults, excess };
+}
+
+/**
+ * The membership of one cluster over time: what {@linkcode composeNodes} makes of its entries, at the cost of those
+ * that have changed. An entry that has changed must be another value.
+ */
+export class Composition {
+  readonly #options: ComposeOptions;
+  /** The entries that it was composed of. */
+  #children = new Map<string, Child>();
+  #composed: ComposedNodes = { nodes: [], faults: new Map(), excess: undefined };
+  /** How many bytes are kept of those that say a node. */
+  #bytes = 0;
+  /** The names of the nodes; `undefined` where an entry counts for others too: a name is there twice, or more bytes than are kept. */
+  #names: Set<string> | undefined = new Set();
+
+  constructor(options: ComposeOptions = {}) {
+    this.#options = options;
+  }
+
+  /** Composes the entries that there are now. */
+  compose(children: ReadonlyMap<string, Child>): ComposedNodes {
+    this.#composed = this.#composeChanged(children) ?? this.#composeAll(children);
+    return this.#composed;
+  }
+
+  #composeAll(children: ReadonlyMap<string, Child>): ComposedNodes {
+    const composed = composeNodes(children, this.#options);
+    this.#children = new Map(children);
+    const saying = [...children.values()].filter((child) => this.#nodeOf(child) !== undefined);
+    this.#bytes = saying.reduce((sum, { size }) => sum + size, 0);
+    const isPlain = composed.nodes.length === saying.length && composed.excess === undefined;
+    this.#names = isPlain ? new Set(composed.nodes.map(nodeName)) : undefined;
+    return composed;
+  }
+
+  /** Composes what has changed into what there was; `undefined` if all is to be composed. */
+  #composeChanged(children: ReadonlyMap<string, Child>): ComposedNodes | undefined {
+    const [before, names] = [this.#children, this.#names];
+    if (names === undefined) return undefined;
+    const come: [string, Child][] = [];
+    const gone: [string, Child][] = [];
+    let staying = 0;
+    for (const entry of children) {
+      const last = before.get(entry[0]);
+      if (last !== undefined) staying++;
+      if (last === entry[1]) continue;
+      come.push(entry);
+      if (last !== undefined) gone.push([entry[0], last]);
+    }
+    if (staying < before.size) { for (const entry of before) if (!children.has(entry[0])) gone.push(entry); }
+    if (come.length === 0 && gone.length === 0) return this.#composed;
+    // Faults stand in the order of the entries.
+    const isFaulty = [...come, ...gone].some(([, child]) => this.#nodeOf(child) === undefined);
+    if (isFaulty || come.length > children.size / 2) return undefined;
+    const added = new Map<string, Node>();
+    const removed = new Set<string>();
+    for (const [entry, child] of gone) {
+      before.delete(entry);
+      this.#bytes -= child.size;
+      const node = this.#nodeOf(child);
+      if (node !== undefined) removed.add(nodeName(node));
+    }
+    for (const [entry, child] of come) {
+      before.set(entry, child);
+      this.#bytes += child.size;
+      const node = this.#nodeOf(child);
+      if (node === undefined) continue;
+      const name = nodeName(node);
+      if (added.has(name) || (names.has(name) && !removed.has(name))) return undefined;
+      added.set(name, node);
+    }
+    if (this.#bytes > CLUSTER_BYTES_MAX) return undefined;
+    for (const name of removed) names.delete(name);
+    for (const name of added.keys()) names.add(name);
+    const { nodes, faults, excess } = this.#composed;
+    const change = {
+      added: sortedBy([...added], ([name]) => name).map(([, node]) => node),
+      removed: [...removed].filter((name) => !added.has(name)),
+    };
+    return { nodes: applyChange(nodes, change), faults, excess };
+  }
+
+  #nodeOf({ node, unresolved }: Child): Node | undefined {
+    return node ?? (this.#options.withNames === true ? unresolved : undefined);
+  }
 }
 
 /** The node as a registry holds it that keeps the state of a registration in the node. */

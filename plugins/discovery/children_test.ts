@@ -6,6 +6,7 @@ import {
   childOf,
   CLUSTER_BYTES_MAX,
   composeNodes,
+  Composition,
   newsOfFaults,
   readChild,
   sameNodes,
@@ -108,4 +109,65 @@ Deno.test("sameNodes() compares what the nodes say", () => {
   assert.ok(!sameNodes([node], [{ ...node, ip: "10.0.0.2" }]));
   assert.ok(!sameNodes(undefined, []));
   assert.ok(!sameNodes([node], []));
+});
+
+Deno.test("Composition makes the same of entries that come, go and change as composeNodes() makes of all of them", () => {
+  const pool = new Map<string, Child>();
+  const large = { blob: "x".repeat(60_000) };
+  const childFrom = (host: string, kind: number): Child => {
+    const key = `${host} ${kind}`;
+    const known = pool.get(key);
+    if (known !== undefined) return known;
+    const made = kind === 5
+      ? sealedChild("Sealed")
+      : kind === 4
+      ? childOf(undefined, new Uint8Array(1))
+      : readChild(encodeNode({ host, ip: `10.0.0.${kind + 1}`, port: 80, metadata: kind === 3 ? large : {} }));
+    pool.set(key, made);
+    return made;
+  };
+  const entry = fc.tuple(
+    fc.integer({ min: 0, max: 11 }),
+    fc.constantFrom("a", "b", "c", "d", "e", "f", "g", "h"),
+    fc.constantFrom(0, 0, 0, 0, 0, 1, 2, 3, 4, 5),
+  );
+  // Most entries stay from one time to the next.
+  const steps = fc.array(
+    fc.tuple(fc.array(entry, { maxLength: 3 }), fc.array(fc.integer({ min: 0, max: 11 }), { maxLength: 2 })),
+    {
+      maxLength: 12,
+    },
+  );
+  fc.assert(
+    fc.property(steps, fc.boolean(), (steps, mayRepeat) => {
+      const composition = new Composition({ mayRepeat });
+      const children = new Map<string, Child>();
+      for (const [put, removed] of [...steps, [[], []] as const]) {
+        for (const at of removed) children.delete(`entry${at}`);
+        for (const [at, host, kind] of put) children.set(`entry${at}`, childFrom(host, kind));
+        const [all, changed] = [composeNodes(children, { mayRepeat }), composition.compose(children)];
+        assert.deepEqual(changed, all);
+        assert.deepEqual([...changed.faults], [...all.faults]);
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+Deno.test("Composition composes again when the metadata exceeds what is kept, and when it does so no more", () => {
+  const composition = new Composition();
+  const children = new Map(Array.from({ length: 200 }, (_, i) => {
+    const node = { host: `h${i}`, ip: "10.0.0.1", port: 80, metadata: { blob: "x".repeat(60_000) } };
+    return [`h${i}:80`, readChild(encodeNode(node))] as const;
+  }));
+  const few = new Map([...children].slice(0, 100));
+  assert.equal(composition.compose(few).excess, undefined);
+  for (const [name, child] of [...children].slice(100)) {
+    few.set(name, child);
+    assert.deepEqual(composition.compose(few), composeNodes(few));
+  }
+  for (const name of [...few.keys()].slice(100)) {
+    few.delete(name);
+    assert.deepEqual(composition.compose(few), composeNodes(few));
+  }
 });

@@ -1,5 +1,5 @@
 import type { Node, PluginLog } from "../../mod.ts";
-import { type Child, composeNodes, newsOfFaults, sealedChild } from "./children.ts";
+import { type Child, Composition, newsOfFaults, sealedChild } from "./children.ts";
 import type { Format } from "./formats/format.ts";
 
 export interface ClusterReaderOptions {
@@ -26,16 +26,19 @@ export class ClusterReader {
   readonly #options: ClusterReaderOptions;
   #children: ReadonlyMap<string, Child> = new Map();
   #versions: ReadonlyMap<string, string | number> = new Map();
+  readonly #composition: Composition;
   #faults: ReadonlyMap<string, string> = new Map();
   #excess: string | undefined;
 
   constructor(options: ClusterReaderOptions) {
     this.#options = options;
+    const { format, withNames } = options;
+    this.#composition = new Composition({ mayRepeat: format.sequenceOf !== undefined, withNames });
   }
 
   /** Answers the nodes of all entries, by the names of these. */
   read(entries: Iterable<Entry>): readonly Node[] {
-    const { format, withoutMetadata, withNames } = this.#options;
+    const { format, withoutMetadata } = this.#options;
     const children = new Map<string, Child>();
     const versions = new Map<string, string | number>();
     for (const [name, { data, version }] of format.select === undefined ? entries : selected(entries, format.select)) {
@@ -47,10 +50,7 @@ export class ClusterReader {
       } else children.set(name, format.read(name, data, { withoutMetadata, before }));
     }
     [this.#children, this.#versions] = [children, versions];
-    const { nodes, faults, excess } = composeNodes(children, {
-      mayRepeat: format.sequenceOf !== undefined,
-      withNames,
-    });
+    const { nodes, faults, excess } = this.#composition.compose(children);
     this.#report(faults, excess);
     return nodes;
   }

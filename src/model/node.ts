@@ -1,4 +1,5 @@
 import { isPlainObject, quote } from "../kernel/quote.ts";
+import { SortedLists } from "../kernel/sorted_lists.ts";
 import { isHostName, isIpv4, isIpv6, isPort } from "./endpoint.ts";
 
 export { quote };
@@ -58,6 +59,23 @@ export const LABEL_LENGTH_MAX = 256;
 /** The name of a node, unique in its cluster, in registries and HAProxy. */
 export function nodeName(node: Pick<Node, "host" | "port">): string {
   return `${node.host}:${node.port}`;
+}
+
+/** Lists of nodes that are sorted by name, as memberships are. */
+export const SORTED_NODES = new SortedLists<Node>(nodeName);
+
+/**
+ * Freezes a node that nobody else has, with all that it holds: whoever finds the same value again finds the same node,
+ * and what was made of it stays true.
+ */
+export function frozenNode(node: Node): Node {
+  return freeze(node);
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value !== "object" || value === null) return value;
+  for (const key in value) freeze(value[key]);
+  return Object.freeze(value);
 }
 
 /** The port of every peer in 1.0. */

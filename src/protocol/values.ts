@@ -4,7 +4,7 @@
  * @module
  */
 import { isPlainObject, toPrintableLine } from "../kernel/quote.ts";
-import { isRecord, type Node, nodeName, parseNode, quote } from "../model/node.ts";
+import { frozenNode, isRecord, type Node, nodeName, parseNode, quote } from "../model/node.ts";
 import type { KeysEntry, PermissionRequest, ProbeOutcome } from "../plugin/contract.ts";
 import { errorText } from "./wire_error.ts";
 
@@ -174,7 +174,8 @@ export function portionOf(value: unknown, refused: string[]): readonly Node[] {
   const nodes: Node[] = [];
   for (const raw of listOf(value, "nodes", NODES_MAX)) {
     const parsed = parseNode(raw);
-    if (parsed.ok) nodes.push(parsed.node);
+    // Many parts share it, and know it by its identity.
+    if (parsed.ok) nodes.push(frozenNode(parsed.node));
     else refused.push(isRecord(raw) && typeof raw.refused === "string" ? clean(raw.refused) : parsed.reason);
   }
   return nodes;

@@ -2,7 +2,7 @@ import type { Clock } from "../kernel/clock.ts";
 import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import type { Node } from "../model/node.ts";
 import type { ClusterSnapshot } from "../model/topology.ts";
-import { applyChange } from "../protocol/change.ts";
+import { applyChange } from "../model/membership_change.ts";
 import { validate, type Validated } from "../protocol/validate.ts";
 import type { Answer, Request, ToHost, ToWorker } from "../protocol/messages.ts";
 import { joinNodes, NODES_MAX } from "../protocol/values.ts";

@@ -2,7 +2,7 @@ import type { ClusterFacts, PluginLog } from "../../../mod.ts";
 import type { Clock } from "../../../src/kernel/clock.ts";
 import { Gate } from "../../../src/kernel/gate.ts";
 import type { Random } from "../../../src/kernel/random.ts";
-import { type Child, composeNodes, newsOfFaults, sameFacts, sealedChild } from "../children.ts";
+import { type Child, Composition, newsOfFaults, sameFacts, sealedChild } from "../children.ts";
 import type { Format } from "../formats/format.ts";
 import { equalBytes } from "../node_json.ts";
 import { ERROR, type WatchEvent } from "./connection.ts";
@@ -43,6 +43,7 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
   readonly #stale = new Set<string>();
   #names: readonly string[] = [];
   readonly #children = new Map<string, Child>();
+  readonly #composition: Composition;
   #faults: ReadonlyMap<string, string> = new Map();
   #excess: string | undefined;
   /** Whether the server may be behind the one that was seen last. */
@@ -52,7 +53,8 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
 
   constructor(options: ZnodeWatchOptions) {
     this.#options = options;
-    const { connected, clock, random } = options;
+    const { connected, format, withNames, clock, random } = options;
+    this.#composition = new Composition({ mayRepeat: format.sequenceOf !== undefined, withNames });
     this.#loop = new LookLoop({ connected, clock, random, onRecheck: () => this.#isListStale = true });
   }
 
@@ -79,7 +81,7 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
 
   /** Reads what is not known; answers what there is. */
   async #look(connection: ReadingConnection): Promise<ClusterFacts> {
-    const { path, format, withNames } = this.#options;
+    const { path } = this.#options;
     if (connection !== this.#connection) {
       this.#connection = connection;
       this.#isListStale = true;
@@ -94,10 +96,7 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
     const epoch = connection.sessionId.toString(16);
     if (this.#isMissing) return { nodes: [], exists: false, epoch };
     await this.#readChildren(connection);
-    const { nodes, faults, excess } = composeNodes(this.#children, {
-      mayRepeat: format.sequenceOf !== undefined,
-      withNames,
-    });
+    const { nodes, faults, excess } = this.#composition.compose(this.#children);
     if (excess !== undefined && excess !== this.#excess) {
       this.#options.log.warn(`${path}: ${excess}`, { event: "discovery.excess", path, reason: excess });
     }

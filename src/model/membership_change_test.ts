@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Node, nodeName } from "../model/node.ts";
-import { applyChange } from "./change.ts";
+import { type Node, nodeName } from "./node.ts";
+import { applyChange } from "./membership_change.ts";
 
 const node = (port: number, ip = "10.0.0.1"): Node => ({ host: "a", ip, port, metadata: {} });
 

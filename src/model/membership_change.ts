@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Node, nodeName } from "../model/node.ts";
+import { type Node, nodeName } from "./node.ts";
 
 /**
  * Applies a change to nodes sorted by name, in one pass: unchanged nodes keep their identity, and are
@@ -29,7 +29,7 @@ export function applyChange(
     from = found !== undefined && nodeName(found) === name ? at + 1 : at;
   }
   parts.push(base.slice(from));
-  return parts.flat();
+  return ([] as Node[]).concat(...parts);
 }
 
 /** The first place, from `from` on, whose name is not before this one. */
